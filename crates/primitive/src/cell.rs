@@ -1,0 +1,49 @@
+//! An `UnsafeCell` whose accesses loom can watch.
+
+/// A cell that is accessed through closures, so that loom sees where an access begins and ends.
+#[derive(Debug, Default)]
+pub struct UnsafeCell<T: ?Sized> {
+    #[cfg(not(loom))]
+    cell: std::cell::UnsafeCell<T>,
+    #[cfg(loom)]
+    cell: loom::cell::UnsafeCell<T>,
+}
+
+impl<T> UnsafeCell<T> {
+    /// Wraps `value`.
+    #[cfg(not(loom))]
+    pub const fn new(value: T) -> UnsafeCell<T> {
+        UnsafeCell { cell: std::cell::UnsafeCell::new(value) }
+    }
+
+    /// Wraps `value`.
+    #[cfg(loom)]
+    pub fn new(value: T) -> UnsafeCell<T> {
+        UnsafeCell { cell: loom::cell::UnsafeCell::new(value) }
+    }
+
+    /// Unwraps the value.
+    pub fn into_inner(self) -> T {
+        self.cell.into_inner()
+    }
+}
+
+impl<T: ?Sized> UnsafeCell<T> {
+    /// Hands `access` a pointer for reading. Dereferencing it is the caller's obligation.
+    #[inline(always)]
+    pub fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R {
+        #[cfg(not(loom))]
+        return access(self.cell.get());
+        #[cfg(loom)]
+        return self.cell.with(access);
+    }
+
+    /// Hands `access` a pointer for writing. Dereferencing it is the caller's obligation.
+    #[inline(always)]
+    pub fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
+        #[cfg(not(loom))]
+        return access(self.cell.get());
+        #[cfg(loom)]
+        return self.cell.with_mut(access);
+    }
+}

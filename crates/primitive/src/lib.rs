@@ -1,0 +1,13 @@
+//! std or loom under one name, and the few building blocks that every layer needs.
+//!
+//! Code of the layers above names [`atomic`], [`cell`], [`lock`] and [`thread`] of this crate and
+//! never std's, so that one `--cfg loom` turns each of their protocols into a model.
+//! There is no policy here: nothing in this crate knows a task, a driver or a timer.
+
+pub mod atomic;
+pub mod cell;
+pub mod lock;
+mod padded;
+pub mod thread;
+
+pub use padded::Padded;
