@@ -5,6 +5,8 @@
 //! There is no policy here: nothing in this crate knows a task, a driver or a timer.
 
 pub mod atomic;
+mod barrier;
+pub mod biased;
 pub mod cell;
 pub mod lock;
 mod padded;

@@ -39,6 +39,12 @@ mod held {
     }
 }
 
+/// Counts a lock of another kind as held, or released.
+#[inline]
+pub(crate) fn change_held(by: isize) {
+    held::change(by);
+}
+
 /// Asserts, in builds with debug assertions, that this thread holds no lock of the runtime.
 ///
 /// `what` names the user code that is about to run, for the message.

@@ -1,0 +1,42 @@
+//! Models of the biased lock: owner against stranger, and a takeover between two owners.
+#![cfg(loom)]
+
+use loom::sync::Arc;
+use loom::thread;
+use reveille_primitive::biased::{Biased, Identity};
+
+#[test]
+fn owner_and_stranger_exclude_each_other() {
+    loom::model(|| {
+        let mut me = Identity::unique();
+        let lock = Arc::new(Biased::new(0));
+        lock.give(Some(me.recipient()));
+        let shared = Arc::clone(&lock);
+        let stranger = thread::spawn(move || shared.with(|value, _| *value += 1));
+        *lock.enter(&mut me).expect("nobody takes it away") += 1;
+        stranger.join().unwrap();
+        assert_eq!(*lock.enter(&mut me).expect("nobody takes it away"), 2);
+    });
+}
+
+#[test]
+fn a_dispossessed_owner_disturbs_nobody() {
+    loom::model(|| {
+        let mut me = Identity::unique();
+        let lock = Arc::new(Biased::new(0));
+        lock.give(Some(me.recipient()));
+        let shared = Arc::clone(&lock);
+        let successor = thread::spawn(move || {
+            let mut me = Identity::unique();
+            shared.give(Some(me.recipient()));
+            *shared.enter(&mut me).expect("it was just given") += 1;
+        });
+        if let Some(mut value) = lock.enter(&mut me) {
+            *value += 10;
+        }
+        successor.join().unwrap();
+        assert!(lock.enter(&mut me).is_none());
+        let value = lock.with(|value, _| *value);
+        assert!(value == 1 || value == 11);
+    });
+}
