@@ -1,0 +1,183 @@
+//! The runtime's clock: the system's monotonic one, or one that a test sets.
+//!
+//! This file alone asks the system for the time. Everybody else is handed an [`Instant`] or a
+//! number of nanoseconds since the clock's origin, which is what the wheel counts in.
+//!
+//! # Saturation
+//!
+//! 64 bits of nanoseconds are 584 years. An instant before the origin counts as 0; one beyond the
+//! range counts as [`NEVER_NS`], which no time reached by a clock equals.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// A deadline that does not come.
+pub(crate) const NEVER_NS: u64 = u64::MAX;
+
+/// Tells the time. Clones of a clock tell the same time.
+#[derive(Clone, Debug)]
+pub(crate) enum Clock {
+    /// The system's monotonic clock.
+    System {
+        /// The moment that counts as 0.
+        origin: Instant,
+    },
+    /// A clock that stands still until it is set.
+    Virtual(Arc<VirtualClock>),
+}
+
+/// The hands of a [`Clock::Virtual`].
+#[derive(Debug)]
+pub(crate) struct VirtualClock {
+    origin: Instant,
+    /// Nanoseconds since the origin. A std atomic, since it publishes nothing but itself.
+    now_ns: AtomicU64,
+}
+
+impl Clock {
+    /// The system's clock, with the present as its origin.
+    pub(crate) fn system() -> Clock {
+        Clock::System { origin: system_now() }
+    }
+
+    /// A clock that shows its origin until [`VirtualClock::advance`] moves it.
+    ///
+    /// The origin itself is the present, since std makes an [`Instant`] in no other way; two runs
+    /// differ in it and in nothing that is relative to it.
+    pub(crate) fn virtual_at_origin() -> (Clock, Arc<VirtualClock>) {
+        let hands = Arc::new(VirtualClock { origin: system_now(), now_ns: AtomicU64::new(0) });
+        (Clock::Virtual(Arc::clone(&hands)), hands)
+    }
+
+    /// The moment that counts as 0.
+    pub(crate) fn origin(&self) -> Instant {
+        match self {
+            Clock::System { origin } => *origin,
+            Clock::Virtual(hands) => hands.origin,
+        }
+    }
+
+    /// The present.
+    #[inline]
+    pub(crate) fn now(&self) -> Instant {
+        match self {
+            Clock::System { .. } => system_now(),
+            Clock::Virtual(hands) => hands.now(),
+        }
+    }
+
+    /// The present in nanoseconds since the origin; less than [`NEVER_NS`].
+    #[inline]
+    pub(crate) fn now_ns(&self) -> u64 {
+        match self {
+            Clock::System { .. } => self.to_ns(system_now()).min(NEVER_NS - 1),
+            Clock::Virtual(hands) => hands.now_ns.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Nanoseconds from the origin to `instant`: 0 if it is earlier, [`NEVER_NS`] if it is out of
+    /// range.
+    #[inline]
+    pub(crate) fn to_ns(&self, instant: Instant) -> u64 {
+        saturating_ns(instant.saturating_duration_since(self.origin()))
+    }
+
+    /// The instant `ns` nanoseconds after the origin, or `None` for [`NEVER_NS`] and for what this
+    /// platform's [`Instant`] cannot hold.
+    pub(crate) fn to_instant(&self, ns: u64) -> Option<Instant> {
+        if ns == NEVER_NS {
+            return None;
+        }
+        self.origin().checked_add(Duration::from_nanos(ns))
+    }
+}
+
+impl VirtualClock {
+    /// Moves the clock forward, at most to the last nanosecond before [`NEVER_NS`].
+    pub(crate) fn advance(&self, by: Duration) {
+        let by_ns = saturating_ns(by);
+        let moved = |now_ns: u64| Some(now_ns.saturating_add(by_ns).min(NEVER_NS - 1));
+        self.now_ns
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, moved)
+            .expect("every time has a successor");
+    }
+
+    /// Sets the clock to `now_ns` nanoseconds after its origin. It never goes back: an earlier time
+    /// changes nothing.
+    pub(crate) fn set_ns(&self, now_ns: u64) {
+        self.now_ns.fetch_max(now_ns.min(NEVER_NS - 1), Ordering::Relaxed);
+    }
+
+    fn now(&self) -> Instant {
+        let since = Duration::from_nanos(self.now_ns.load(Ordering::Relaxed));
+        // Where an Instant holds less than 584 years, the clock stops at its end.
+        self.origin.checked_add(since).unwrap_or(self.origin)
+    }
+}
+
+/// The deadline of a timeout that starts `now`, or `None` if it is beyond what an [`Instant`]
+/// holds: such a timeout never passes.
+pub(crate) fn deadline_after(now: Instant, timeout: Duration) -> Option<Instant> {
+    now.checked_add(timeout)
+}
+
+#[inline]
+fn saturating_ns(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(NEVER_NS)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the clock is where the system's time comes in")]
+#[inline]
+fn system_now() -> Instant {
+    Instant::now()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_counted_from_the_origin() {
+        let (clock, hands) = Clock::virtual_at_origin();
+        assert_eq!((clock.now(), clock.now_ns()), (clock.origin(), 0));
+        hands.advance(Duration::from_nanos(1_500));
+        assert_eq!(clock.now_ns(), 1_500);
+        assert_eq!(clock.to_ns(clock.now()), 1_500);
+        assert_eq!(clock.to_instant(1_500), Some(clock.now()));
+    }
+
+    #[test]
+    fn conversions_saturate_both_ways() {
+        let (clock, _) = Clock::virtual_at_origin();
+        if let Some(earlier) = clock.origin().checked_sub(Duration::from_nanos(1)) {
+            assert_eq!(clock.to_ns(earlier), 0);
+        }
+        let range = Duration::from_nanos(NEVER_NS);
+        if let Some(later) = clock.origin().checked_add(range + Duration::from_secs(1)) {
+            assert_eq!(clock.to_ns(later), NEVER_NS);
+        }
+        assert_eq!(clock.to_instant(NEVER_NS), None);
+        assert_eq!(deadline_after(clock.origin(), Duration::MAX), None);
+    }
+
+    #[test]
+    fn a_virtual_clock_never_goes_back_and_never_reaches_never() {
+        let (clock, hands) = Clock::virtual_at_origin();
+        hands.set_ns(9);
+        hands.set_ns(3);
+        assert_eq!(clock.now_ns(), 9);
+        hands.advance(Duration::MAX);
+        assert_eq!(clock.now_ns(), NEVER_NS - 1);
+        hands.set_ns(NEVER_NS);
+        assert_eq!(clock.now_ns(), NEVER_NS - 1);
+    }
+
+    #[test]
+    fn the_system_clock_does_not_go_back() {
+        let clock = Clock::system();
+        let earlier = clock.now_ns();
+        assert!(clock.now_ns() >= earlier);
+        assert!(clock.now() >= clock.origin());
+    }
+}
