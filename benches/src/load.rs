@@ -1,0 +1,223 @@
+//! The load generator of the echo workloads: a process of its own, one thread, plain epoll.
+//!
+//! Every connection is a closed loop: it sends a batch, waits for the whole of it to come back,
+//! then sends the next one (at once, or at its next turn when paced). It prints `go` when the
+//! measured time starts and one line of figures when it is over, and keeps the load up meanwhile.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::time::Timespec;
+
+use crate::machine;
+use crate::measure::{Sample, percentile};
+
+/// Bytes moved by one system call at most.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// What to send.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// Where the server listens.
+    pub addr: SocketAddr,
+    /// Connections, all open for the whole time.
+    pub connections: usize,
+    /// Bytes of one request.
+    pub size: usize,
+    /// Requests sent together.
+    pub depth: usize,
+    /// The measured time.
+    pub time: Duration,
+    /// The time from one batch of a connection to its next; `None` sends without pause.
+    pub pace: Option<Duration>,
+    /// The core to stay on.
+    pub core: Option<usize>,
+}
+
+impl fmt::Display for Load {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { addr, connections, size, depth, .. } = self;
+        let core = self.core.map_or(-1, |core| core as i64);
+        let pace = self.pace.unwrap_or_default().as_millis();
+        write!(f, "{addr} {connections} {size} {depth} {} {pace} {core}", self.time.as_millis())
+    }
+}
+
+impl Load {
+    /// Reads the words that [`Display`](fmt::Display) wrote.
+    pub fn parse(words: &[String]) -> Option<Self> {
+        let [addr, connections, size, depth, time, pace, core] = words else { return None };
+        let millis = |word: &String| Some(Duration::from_millis(word.parse().ok()?));
+        Some(Self {
+            addr: addr.parse().ok()?,
+            connections: connections.parse().ok()?,
+            size: size.parse().ok()?,
+            depth: depth.parse().ok()?,
+            time: millis(time)?,
+            pace: Some(millis(pace)?).filter(|pace| !pace.is_zero()),
+            core: core.parse::<i64>().ok().and_then(|core| usize::try_from(core).ok()),
+        })
+    }
+
+    /// Runs the load and prints the two lines.
+    pub fn run(&self) -> io::Result<()> {
+        machine::pin(self.core)?;
+        machine::raise_fd_limit();
+        let mut generator = Generator::connect(self)?;
+        generator.run_until(Instant::now() + self.time / 4)?;
+        println!("go");
+        io::stdout().flush()?;
+        generator.measured = Some(Vec::new());
+        let start = Instant::now();
+        generator.run_until(start + self.time)?;
+        println!("{}", generator.report(start.elapsed()));
+        io::stdout().flush()
+    }
+}
+
+struct Connection {
+    stream: TcpStream,
+    /// Bytes of the current batch still to send and still to receive.
+    to_send: usize,
+    to_receive: usize,
+    sent_at: Instant,
+}
+
+struct Generator {
+    epoll: std::os::fd::OwnedFd,
+    connections: Vec<Connection>,
+    batch_bytes: usize,
+    depth: usize,
+    pace: Option<Duration>,
+    /// Microseconds of each batch since the measuring started.
+    measured: Option<Vec<f64>>,
+    inbox: Vec<u8>,
+    outbox: Vec<u8>,
+}
+
+impl Generator {
+    fn connect(load: &Load) -> io::Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        let mut connections = Vec::with_capacity(load.connections);
+        for index in 0..load.connections {
+            let stream = TcpStream::connect(load.addr)?;
+            stream.set_nodelay(true)?;
+            stream.set_nonblocking(true)?;
+            let interest = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+            epoll::add(&epoll, &stream, EventData::new_u64(index as u64), interest)?;
+            let sent_at = Instant::now();
+            connections.push(Connection { stream, to_send: 0, to_receive: 0, sent_at });
+        }
+        let batch_bytes = load.size * load.depth;
+        let mut generator = Self {
+            epoll,
+            connections,
+            batch_bytes,
+            depth: load.depth,
+            pace: load.pace,
+            measured: None,
+            inbox: vec![0; CHUNK_BYTES],
+            outbox: vec![b'e'; CHUNK_BYTES],
+        };
+        for index in 0..load.connections {
+            generator.start_batch(index)?;
+        }
+        Ok(generator)
+    }
+
+    fn run_until(&mut self, end: Instant) -> io::Result<()> {
+        let wait = if self.pace.is_some() { 1_000_000 } else { 50_000_000 };
+        let timeout = Timespec { tv_sec: 0, tv_nsec: wait };
+        let mut events = Vec::with_capacity(1_024);
+        while Instant::now() < end {
+            match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout)) {
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            for event in events.drain(..) {
+                self.advance(event.data.u64() as usize)?;
+            }
+            self.start_due()?;
+        }
+        Ok(())
+    }
+
+    /// Starts the batches whose turn has come, when paced.
+    fn start_due(&mut self) -> io::Result<()> {
+        let Some(pace) = self.pace else { return Ok(()) };
+        let now = Instant::now();
+        for index in 0..self.connections.len() {
+            let connection = &self.connections[index];
+            let is_free = connection.to_receive == 0;
+            if is_free && now.duration_since(connection.sent_at) >= pace {
+                self.start_batch(index)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn start_batch(&mut self, index: usize) -> io::Result<()> {
+        let connection = &mut self.connections[index];
+        connection.to_send = self.batch_bytes;
+        connection.to_receive = self.batch_bytes;
+        connection.sent_at = Instant::now();
+        self.send(index)
+    }
+
+    fn send(&mut self, index: usize) -> io::Result<()> {
+        let connection = &mut self.connections[index];
+        while connection.to_send > 0 {
+            let len = connection.to_send.min(CHUNK_BYTES);
+            match connection.stream.write(&self.outbox[..len]) {
+                Ok(written) => connection.to_send -= written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on with a connection after an event: sends what is left, takes what has come.
+    fn advance(&mut self, index: usize) -> io::Result<()> {
+        self.send(index)?;
+        let connection = &mut self.connections[index];
+        if connection.to_receive == 0 {
+            return Ok(());
+        }
+        while connection.to_receive > 0 {
+            match connection.stream.read(&mut self.inbox) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(read) => connection.to_receive -= read,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(latencies) = &mut self.measured {
+            latencies.push(connection.sent_at.elapsed().as_nanos() as f64 / 1e3);
+        }
+        // Nothing is left to read, so the answer to the next batch will be a new edge.
+        if self.pace.is_none() { self.start_batch(index) } else { Ok(()) }
+    }
+
+    fn report(&mut self, elapsed: Duration) -> Sample {
+        let mut latencies = self.measured.take().unwrap_or_default();
+        let requests = (latencies.len() * self.depth) as f64;
+        // A batch still on its way counts with its age, or a stall at the end would be invisible.
+        let pending = self.connections.iter().filter(|connection| connection.to_receive > 0);
+        let ages = pending.map(|connection| connection.sent_at.elapsed().as_nanos() as f64 / 1e3);
+        let oldest = ages.fold(0.0, f64::max);
+        let max = percentile(&mut latencies, 1.0).max(oldest);
+        Sample::default()
+            .with("requests", requests)
+            .with("elapsed", elapsed.as_secs_f64())
+            .with("p50", percentile(&mut latencies, 0.5))
+            .with("p99", percentile(&mut latencies, 0.99))
+            .with("p999", percentile(&mut latencies, 0.999))
+            .with("max", max)
+    }
+}

@@ -1,0 +1,110 @@
+//! The machine under the measurement: its cores, its limits, what it is called.
+
+use std::fs;
+use std::io;
+use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+
+/// The cores this process may run on.
+pub fn cores() -> Vec<usize> {
+    let allowed = sched_getaffinity(None).expect("a process may ask for its own affinity");
+    (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core)).collect()
+}
+
+/// A core for the server and another for the load generator; none where there is only one.
+pub fn two_cores() -> (Option<usize>, Option<usize>) {
+    match cores().as_slice() {
+        [first, .., last] => (Some(*first), Some(*last)),
+        _ => (None, None),
+    }
+}
+
+/// Keeps the calling thread, and those it makes later, on one core.
+pub fn pin(core: Option<usize>) -> io::Result<()> {
+    let Some(core) = core else { return Ok(()) };
+    let mut only = CpuSet::new();
+    only.set(core);
+    Ok(sched_setaffinity(None, &only)?)
+}
+
+/// Raises the soft limit of open files to the hard one; what that forbids fails later by name.
+pub fn raise_fd_limit() {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    let wanted = Rlimit { current: maximum, maximum };
+    if setrlimit(Resource::Nofile, wanted).is_err() {
+        eprintln!("the limit of open files could not be raised to {maximum:?}");
+    }
+}
+
+/// The machine in one line: processor, cores, kernel, compiler.
+pub fn describe() -> String {
+    let cpuinfo = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpuinfo.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("unknown processor", |(_, model)| model);
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let rustc = Command::new("rustc").arg("-V").output().map(|output| output.stdout);
+    let rustc = String::from_utf8(rustc.unwrap_or_default()).unwrap_or_default();
+    let (cores, release, rustc) = (cores().len(), release.trim(), rustc.trim());
+    format!("{model}, {cores} cores, Linux {release}, {rustc}")
+}
+
+/// How many threads wanted to run, averaged over the last minute: 0 on a quiet machine.
+pub fn load_average() -> f64 {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0.0)
+}
+
+/// Today in UTC, as `2026-11-24`.
+pub fn today() -> String {
+    let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_secs());
+    let (year, month, day) = civil((seconds / 86_400) as i64);
+    format!("{year}-{month:02}-{day:02}")
+}
+
+/// The date of a day counted from 1970-01-01, by Howard Hinnant's `civil_from_days`.
+fn civil(day: i64) -> (i64, i64, i64) {
+    let shifted = day + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+/// The versions of the contestants, from the lock file this binary was built with.
+pub fn versions() -> String {
+    let lock = include_str!("../Cargo.lock");
+    let mut found = Vec::new();
+    let mut lines = lock.lines();
+    while let Some(line) = lines.next() {
+        let Some(name) = quoted(line, "name = ") else { continue };
+        let version = lines.next().and_then(|line| quoted(line, "version = ")).unwrap_or("?");
+        if ["tokio", "smol", "async-executor", "async-std", "reveille"].contains(&name) {
+            found.push(format!("{name} {version}"));
+        }
+    }
+    found.join(", ")
+}
+
+fn quoted<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    line.strip_prefix(key)?.strip_prefix('"')?.strip_suffix('"')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::civil;
+
+    #[test]
+    fn days_become_dates() {
+        assert_eq!(civil(0), (1970, 1, 1));
+        assert_eq!(civil(11_016), (2000, 2, 29));
+        assert_eq!(civil(20_781), (2026, 11, 24));
+    }
+}

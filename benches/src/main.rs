@@ -1,0 +1,98 @@
+//! The same workloads on reveille, tokio, smol and async-std, side by side.
+//!
+//! ```text
+//! cargo run --release --manifest-path benches/Cargo.toml --features reveille -- [options]
+//!   --only NAME[,NAME]   only workloads whose name contains one of these
+//!   --runtimes NAME[,..] only these contestants
+//!   --rounds N           rounds, interleaved A B C A B C (default 5)
+//!   --quick              a trial: one round, a tenth of the work
+//!   --json FILE          writes every figure of every round
+//!   --markdown FILE      writes the tables, as in BENCHMARKS.md
+//!   --syscalls           counts system calls per request of the echo workloads under strace
+//!   --list               prints the workloads and what is wanted, measures nothing
+//! ```
+//!
+//! Every figure is the median over the rounds; each (workload, contestant, round) is a process
+//! of its own. A row in which reveille loses is printed like any other.
+
+mod child;
+mod contestant;
+mod load;
+mod machine;
+mod measure;
+mod options;
+mod plan;
+mod report;
+mod rt;
+mod series;
+mod signal;
+mod workloads;
+
+use std::io;
+use std::process::ExitCode;
+
+use crate::contestant::Contestant;
+use crate::load::Load;
+use crate::measure::{Heap, cpu_time};
+use crate::options::Options;
+
+#[global_allocator]
+static HEAP: Heap = Heap;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match words.first().map(String::as_str) {
+        Some("child") => Ok(child::run(&words[1..])),
+        Some("leaf") => Ok(leaf(&words[1..])),
+        Some("load") => {
+            Load::parse(&words[1..]).map(|load| load.run().map(|()| String::new())).transpose()
+        }
+        _ => Options::parse(&words).map(|options| side_by_side(&options)).transpose(),
+    };
+    match outcome {
+        Ok(Some(text)) => {
+            if !text.is_empty() {
+                println!("{text}");
+            }
+            // Threads that a workload left behind do not delay the end.
+            std::process::exit(0)
+        }
+        Ok(None) => {
+            eprintln!("{}", options::USAGE);
+            ExitCode::from(2)
+        }
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Starts a runtime, runs a task, and gives the CPU time of it all in nanoseconds.
+fn leaf(words: &[String]) -> Option<String> {
+    let [contestant, workers] = words else { return None };
+    Contestant::named(contestant)?.start_up(workers.parse().ok()?);
+    Some(cpu_time().as_nanos().to_string())
+}
+
+/// The run itself; gives what is left to print at the end.
+fn side_by_side(options: &Options) -> io::Result<String> {
+    if options.is_list {
+        return Ok(report::list(options));
+    }
+    let before = machine::load_average();
+    let mut results = Vec::new();
+    for row in options.rows() {
+        let result = series::run(row, options);
+        println!("{}", report::plain(&result, &results));
+        results.push(result);
+    }
+    let heading = report::Heading::new(options, before);
+    if let Some(path) = &options.json {
+        std::fs::write(path, report::json(&heading, &results))?;
+    }
+    if let Some(path) = &options.markdown {
+        std::fs::write(path, report::markdown(&heading, &results))?;
+    }
+    Ok(format!("{heading}\n{}", report::verdict(&results)))
+}

@@ -1,0 +1,89 @@
+//! The command line of the harness.
+
+use std::time::Duration;
+
+use crate::contestant::Contestant;
+use crate::measure::Effort;
+use crate::plan::{ROWS, Row};
+
+/// What is printed when the command line is not understood.
+pub const USAGE: &str = "\
+options: [--only NAME[,NAME]] [--runtimes NAME[,NAME]] [--rounds N] [--quick]
+         [--json FILE] [--markdown FILE] [--syscalls] [--list]";
+
+/// What to run and where to write it.
+#[derive(Debug)]
+pub struct Options {
+    only: Vec<String>,
+    /// The contestants, in the order of the columns.
+    pub contestants: Vec<Contestant>,
+    /// Rounds per row.
+    pub rounds: usize,
+    /// A trial.
+    pub is_quick: bool,
+    /// Where every figure goes.
+    pub json: Option<String>,
+    /// Where the tables go.
+    pub markdown: Option<String>,
+    /// Counts system calls instead of time.
+    pub has_strace: bool,
+    /// Only lists the rows.
+    pub is_list: bool,
+}
+
+impl Options {
+    /// Reads the command line; `None` when it is not understood.
+    pub fn parse(words: &[String]) -> Option<Self> {
+        let mut options = Self {
+            only: Vec::new(),
+            contestants: Contestant::ALL.to_vec(),
+            rounds: 0,
+            is_quick: false,
+            json: None,
+            markdown: None,
+            has_strace: false,
+            is_list: false,
+        };
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "--only" => options.only = words.next()?.split(',').map(str::to_owned).collect(),
+                "--runtimes" => {
+                    let named: Option<Vec<_>> =
+                        words.next()?.split(',').map(Contestant::named).collect();
+                    options.contestants = named?;
+                }
+                "--rounds" => options.rounds = words.next()?.parse().ok()?,
+                "--quick" => options.is_quick = true,
+                "--json" => options.json = Some(words.next()?.clone()),
+                "--markdown" => options.markdown = Some(words.next()?.clone()),
+                "--syscalls" => options.has_strace = true,
+                "--list" => options.is_list = true,
+                _ => return None,
+            }
+        }
+        if options.rounds == 0 {
+            options.rounds = if options.is_quick { 1 } else { 5 };
+        }
+        Some(options)
+    }
+
+    /// The rows that were asked for.
+    pub fn rows(&self) -> impl Iterator<Item = &'static Row> {
+        ROWS.iter().filter(|row| {
+            let is_named = self.only.is_empty()
+                || self.only.iter().any(|name| row.name.contains(name.as_str()));
+            is_named && (!self.has_strace || row.name.starts_with("echo_"))
+        })
+    }
+
+    /// How hard one process of a row works.
+    pub fn effort(&self, row: &Row) -> Effort {
+        Effort {
+            time: Duration::from_millis(if self.is_quick { 60 } else { 500 }),
+            is_quick: self.is_quick,
+            workers: row.workers,
+            has_strace: self.has_strace,
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! reveille: an explicit runtime; its free functions find it from inside.
+
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use reveille::channel::{Receiver, Sender};
+use reveille::future;
+use reveille::io::prelude::*;
+use reveille::net::{TcpListener, TcpStream};
+use reveille::runtime::{Builder, Runtime};
+use reveille::sync::{Mutex, MutexGuard};
+use reveille::task::{self, JoinHandle};
+
+use super::Rt;
+
+/// A reveille runtime.
+pub struct Reveille(Runtime);
+
+impl Rt for Reveille {
+    type Handle<T: Send + 'static> = JoinHandle<T>;
+    type Mutex = Mutex<u64>;
+    type Guard<'a> = MutexGuard<'a, u64>;
+    type Sender = Sender<u64>;
+    type Receiver = Receiver<u64>;
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+
+    fn start(workers: usize) -> Self {
+        Self(Builder::new().workers(workers).build().expect("reveille's runtime starts"))
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        self.0.block_on(future)
+    }
+
+    fn plain_block_on<F: Future>(&self, future: F) -> F::Output {
+        task::block_on(future)
+    }
+
+    fn spawn_outside<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.0.spawn(future)
+    }
+
+    fn spawn<F>(future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        task::spawn(future)
+    }
+
+    fn detach<T: Send + 'static>(handle: JoinHandle<T>) {
+        drop(handle);
+    }
+
+    fn sleep(duration: Duration) -> impl Future<Output = ()> + Send {
+        task::sleep(duration)
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        task::yield_now()
+    }
+
+    fn unblock<T, F>(closure: F) -> impl Future<Output = T> + Send
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        task::spawn_blocking(closure)
+    }
+
+    async fn timeout<F>(duration: Duration, future: F) -> Option<F::Output>
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        future::timeout(duration, future).await.ok()
+    }
+
+    fn mutex() -> Mutex<u64> {
+        Mutex::new(0)
+    }
+
+    fn lock(mutex: &Mutex<u64>) -> impl Future<Output = MutexGuard<'_, u64>> + Send {
+        mutex.lock()
+    }
+
+    fn channel(capacity: usize) -> (Sender<u64>, Receiver<u64>) {
+        reveille::channel::bounded(capacity)
+    }
+
+    async fn send(sender: &Sender<u64>, value: u64) {
+        sender.send(value).await.expect("the receiver lives as long as its senders");
+    }
+
+    async fn recv(receiver: &mut Receiver<u64>) -> Option<u64> {
+        receiver.recv().await.ok()
+    }
+
+    async fn listen() -> io::Result<(TcpListener, SocketAddr)> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let addr = listener.local_addr()?;
+        Ok((listener, addr))
+    }
+
+    async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    fn read<'a>(
+        stream: &'a mut TcpStream,
+        buf: &'a mut [u8],
+    ) -> impl Future<Output = io::Result<usize>> + Send {
+        stream.read(buf)
+    }
+
+    fn write_all<'a>(
+        stream: &'a mut TcpStream,
+        bytes: &'a [u8],
+    ) -> impl Future<Output = io::Result<()>> + Send {
+        stream.write_all(bytes)
+    }
+}

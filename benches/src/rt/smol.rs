@@ -1,0 +1,134 @@
+//! smol: its global executor, `SMOL_THREADS` threads of it.
+
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use smol::channel::{Receiver, Sender};
+use smol::io::{AsyncReadExt, AsyncWriteExt};
+use smol::lock::{Mutex, MutexGuard};
+use smol::net::{TcpListener, TcpStream};
+use smol::{Task, Timer};
+
+use super::Rt;
+
+/// smol's global executor.
+pub struct Smol;
+
+impl Rt for Smol {
+    type Handle<T: Send + 'static> = Task<T>;
+    type Mutex = Mutex<u64>;
+    type Guard<'a> = MutexGuard<'a, u64>;
+    type Sender = Sender<u64>;
+    type Receiver = Receiver<u64>;
+    type Listener = TcpListener;
+    type Stream = TcpStream;
+
+    fn start(_workers: usize) -> Self {
+        Self
+    }
+
+    fn block_on<F: Future>(&self, future: F) -> F::Output {
+        smol::block_on(future)
+    }
+
+    fn spawn_outside<F>(&self, future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        smol::spawn(future)
+    }
+
+    fn spawn<F>(future: F) -> Task<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        smol::spawn(future)
+    }
+
+    fn detach<T: Send + 'static>(handle: Task<T>) {
+        handle.detach();
+    }
+
+    async fn sleep(duration: Duration) {
+        Timer::after(duration).await;
+    }
+
+    fn yield_now() -> impl Future<Output = ()> + Send {
+        smol::future::yield_now()
+    }
+
+    fn unblock<T, F>(closure: F) -> impl Future<Output = T> + Send
+    where
+        T: Send + 'static,
+        F: FnOnce() -> T + Send + 'static,
+    {
+        smol::unblock(closure)
+    }
+
+    fn timeout<F>(duration: Duration, future: F) -> impl Future<Output = Option<F::Output>> + Send
+    where
+        F: Future + Send,
+        F::Output: Send,
+    {
+        smol::future::or(async { Some(future.await) }, async move {
+            Timer::after(duration).await;
+            None
+        })
+    }
+
+    fn mutex() -> Mutex<u64> {
+        Mutex::new(0)
+    }
+
+    fn lock(mutex: &Mutex<u64>) -> impl Future<Output = MutexGuard<'_, u64>> + Send {
+        mutex.lock()
+    }
+
+    fn channel(capacity: usize) -> (Sender<u64>, Receiver<u64>) {
+        smol::channel::bounded(capacity)
+    }
+
+    async fn send(sender: &Sender<u64>, value: u64) {
+        sender.send(value).await.expect("the receiver lives as long as its senders");
+    }
+
+    async fn recv(receiver: &mut Receiver<u64>) -> Option<u64> {
+        receiver.recv().await.ok()
+    }
+
+    async fn listen() -> io::Result<(TcpListener, SocketAddr)> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let addr = listener.local_addr()?;
+        Ok((listener, addr))
+    }
+
+    async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    async fn connect(addr: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(addr).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    fn read<'a>(
+        stream: &'a mut TcpStream,
+        buf: &'a mut [u8],
+    ) -> impl Future<Output = io::Result<usize>> + Send {
+        stream.read(buf)
+    }
+
+    fn write_all<'a>(
+        stream: &'a mut TcpStream,
+        bytes: &'a [u8],
+    ) -> impl Future<Output = io::Result<()>> + Send {
+        stream.write_all(bytes)
+    }
+}

@@ -1,0 +1,218 @@
+//! TCP echo: the server is the runtime under measurement, kept on one core; the load generator is
+//! another process on another core. A runtime with several workers gets one, since it has one
+//! core. Each connection is a task with a buffer of 4 KiB that writes back what it read.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::load::Load;
+use crate::machine;
+use crate::measure::{Effort, Mark, Sample};
+use crate::rt::Rt;
+use crate::signal::Countdown;
+
+const BUFFER_BYTES: usize = 4 * 1024;
+
+/// The connections of a load, and what each sends at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    connections: usize,
+    size: usize,
+    depth: usize,
+}
+
+impl Shape {
+    /// Reads a name such as `echo_50x64`, `echo_50x4k` or `echo_50x64x16`: connections, bytes of a
+    /// request, and requests sent together when it is not one.
+    pub fn parse(name: &str) -> Option<Self> {
+        let mut parts = name.strip_prefix("echo_")?.split('x');
+        let connections = parts.next()?.parse().ok()?;
+        let size = parts.next()?;
+        let size = match size.strip_suffix('k') {
+            Some(kib) => 1_024 * kib.parse::<usize>().ok()?,
+            None => size.parse().ok()?,
+        };
+        let depth = parts.next().map_or(Some(1), |depth| depth.parse().ok())?;
+        parts.next().is_none().then_some(Self { connections, size, depth })
+    }
+}
+
+/// Serves one load. `cpu`: the server's CPU time per request; `wall`: time per request, all
+/// connections together; `p50`, `p99`, `p999`: microseconds per batch as the client saw them.
+/// Under strace only `syscalls`, per request, is given.
+pub fn run<R: Rt>(effort: &Effort, shape: Shape) -> Sample {
+    let (server_core, client_core) = machine::two_cores();
+    machine::pin(server_core).expect("a core of the own affinity can be chosen");
+    machine::raise_fd_limit();
+    let load_on = move |addr| Load {
+        addr,
+        connections: shape.connections,
+        size: shape.size,
+        depth: shape.depth,
+        time: Duration::from_millis(1_000),
+        pace: None,
+        core: client_core,
+    };
+    let served = effort.has_strace.then(|| Arc::new(AtomicU64::new(0)));
+    let rt = R::start(effort.workers);
+    if let Some(served) = served {
+        let per_request = move |bytes: u64| bytes as f64 / shape.size as f64;
+        let counter = served.clone();
+        return while_serving::<R, _>(&rt, Some(served), move |addr| {
+            let load = Load { time: Duration::from_secs(3), ..load_on(addr) };
+            let calls = count_calls(&load, &counter).expect("strace counts");
+            Sample::default().with("syscalls", calls.0 / per_request(calls.1))
+        });
+    }
+    let time = effort.time.max(Duration::from_millis(300)) * 2;
+    while_serving::<R, _>(&rt, None, move |addr| {
+        time_load(&Load { time, ..load_on(addr) }).expect("the load generator runs")
+    })
+}
+
+/// Runs `referee` on a plain thread while an echo server runs on `rt`.
+pub fn while_serving<R: Rt, F>(rt: &R, served: Option<Arc<AtomicU64>>, referee: F) -> Sample
+where
+    F: FnOnce(SocketAddr) -> Sample + Send + 'static,
+{
+    let over = Arc::new(Countdown::new(1));
+    let (say_addr, hear_addr) = mpsc::channel();
+    let referee = thread::spawn({
+        let over = over.clone();
+        move || {
+            let sample = referee(hear_addr.recv().expect("the server says where it listens"));
+            over.done();
+            sample
+        }
+    });
+    rt.inside(async move {
+        let addr = serve::<R>(served).await;
+        say_addr.send(addr).expect("the referee waits for the address");
+        over.wait().await;
+    });
+    referee.join().expect("the referee does not panic")
+}
+
+/// Starts an echo server as a task of its own.
+pub async fn serve<R: Rt>(served: Option<Arc<AtomicU64>>) -> SocketAddr {
+    let (listener, addr) = R::listen().await.expect("a loopback port is free");
+    R::detach(R::spawn(async move {
+        loop {
+            let stream = R::accept(&listener).await.expect("accept succeeds on loopback");
+            R::detach(R::spawn(echo::<R>(stream, served.clone())));
+        }
+    }));
+    addr
+}
+
+async fn echo<R: Rt>(mut stream: R::Stream, served: Option<Arc<AtomicU64>>) {
+    let mut buf = vec![0; BUFFER_BYTES];
+    loop {
+        let len = match R::read(&mut stream, &mut buf).await {
+            // The client leaves by closing, or by resetting while an answer is on its way.
+            Ok(0) | Err(_) => return,
+            Ok(len) => len,
+        };
+        if R::write_all(&mut stream, &buf[..len]).await.is_err() {
+            return;
+        }
+        if let Some(served) = &served {
+            served.fetch_add(len as u64, Ordering::Relaxed);
+        }
+    }
+}
+
+/// A running load generator, and the lines it prints.
+pub struct Generator {
+    child: Child,
+    lines: io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Generator {
+    /// Starts it and waits until its measured time begins.
+    pub fn start(load: &Load) -> io::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("load").args(load.to_string().split_whitespace()).stdout(Stdio::piped());
+        let mut child = command.spawn()?;
+        let stdout = child.stdout.take().expect("the output is piped");
+        let mut generator = Self { child, lines: BufReader::new(stdout).lines() };
+        generator.line()?;
+        Ok(generator)
+    }
+
+    /// Waits for its figures and its end.
+    pub fn finish(mut self) -> io::Result<Sample> {
+        let line = self.line()?;
+        self.child.wait()?;
+        Sample::parse(&line).ok_or_else(|| io::Error::other(format!("no figures in {line:?}")))
+    }
+
+    fn line(&mut self) -> io::Result<String> {
+        self.lines.next().unwrap_or_else(|| Err(io::Error::other("the load generator died")))
+    }
+}
+
+fn time_load(load: &Load) -> io::Result<Sample> {
+    let generator = Generator::start(load)?;
+    let mark = Mark::now();
+    let report = generator.finish()?;
+    let figure = |name| report.get(name).expect("the load generator reports it");
+    let server = mark.per_op(figure("requests") as u64);
+    Ok(Sample::default()
+        .with("cpu", server.get("cpu").expect("a mark reports CPU time"))
+        .with("wall", figure("elapsed") * 1e9 / figure("requests").max(1.0))
+        .with("p50", figure("p50"))
+        .with("p99", figure("p99"))
+        .with("p999", figure("p999")))
+}
+
+/// System calls of this process during a second of the load, and the bytes it served meanwhile.
+fn count_calls(load: &Load, served: &AtomicU64) -> io::Result<(f64, u64)> {
+    let own = std::process::id().to_string();
+    let report = std::env::temp_dir().join(format!("reveille-benches-{own}.strace"));
+    let generator = Generator::start(load)?;
+    let mut command = Command::new("strace");
+    command.args(["-c", "-f", "-p", &own, "-o"]).arg(&report).stderr(Stdio::piped());
+    let mut strace = command.spawn()?;
+    let stderr = strace.stderr.take().expect("the errors are piped");
+    // Its first line says that it is attached.
+    let attached = BufReader::new(stderr).lines().next().transpose()?.unwrap_or_default();
+    if !attached.contains("attached") {
+        return Err(io::Error::other(attached));
+    }
+    let before = served.load(Ordering::Relaxed);
+    thread::sleep(Duration::from_secs(1));
+    let bytes = served.load(Ordering::Relaxed) - before;
+    kill_process(Pid::from_child(&strace), Signal::INT)?;
+    strace.wait()?;
+    let table = fs::read_to_string(&report)?;
+    fs::remove_file(&report)?;
+    generator.finish()?;
+    let total = table.lines().find(|line| line.trim_end().ends_with("total"));
+    let calls = total.and_then(|line| line.split_whitespace().nth(3)?.parse().ok());
+    Ok((calls.ok_or_else(|| io::Error::other("strace gave no total"))?, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shape;
+
+    #[test]
+    fn a_name_is_a_shape() {
+        let plain = Shape { connections: 50, size: 4_096, depth: 1 };
+        assert_eq!(Shape::parse("echo_50x4k"), Some(plain));
+        let deep = Shape { connections: 50, size: 64, depth: 16 };
+        assert_eq!(Shape::parse("echo_50x64x16"), Some(deep));
+        assert_eq!(Shape::parse("echo_50"), None);
+        assert_eq!(Shape::parse("echo_1x64x16x2"), None);
+    }
+}

@@ -1,0 +1,87 @@
+//! rescue: tasks that block their threads beside tasks that have to be on time.
+//!
+//! Two workers; two tasks that each block their thread for two seconds again and again, beside
+//! 1,000 tasks that tick every 5 ms and 50 echo connections of a load generator outside.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::load::Load;
+use crate::measure::{Effort, Sample, percentile};
+use crate::rt::Rt;
+use crate::workloads::echo::{Generator, serve};
+
+const TICKERS: usize = 1_000;
+const TICK: Duration = Duration::from_millis(5);
+const BLOCK: Duration = Duration::from_secs(2);
+
+/// `tick_p50`, `tick_p99`, `tick_max`: lateness of the ticks in milliseconds; `echo_p50`,
+/// `echo_max`: time of an answer in milliseconds, as the client saw it.
+///
+/// A tick that was due while nothing ran counts once, not once per 5 ms missed, so that the
+/// percentiles flatter the runtimes that stall; the maximum does not.
+pub fn run<R: Rt>(effort: &Effort) -> Sample {
+    let time = Duration::from_secs(if effort.is_quick { 4 } else { 6 });
+    let rt = R::start(effort.workers);
+    let sample = rt.inside(async move {
+        let addr = serve::<R>(None).await;
+        let load = Load {
+            addr,
+            connections: 50,
+            size: 64,
+            depth: 1,
+            time,
+            pace: Some(Duration::from_millis(20)),
+            core: None,
+        };
+        let referee = thread::spawn(move || Generator::start(&load)?.finish());
+        let end = Instant::now() + time;
+        let tickers: Vec<_> = (0..TICKERS).map(|_| R::spawn(tick::<R>(end))).collect();
+        let is_over = Arc::new(AtomicBool::new(false));
+        for _ in 0..2 {
+            let is_over = is_over.clone();
+            R::detach(R::spawn(async move {
+                // The load generator connects first.
+                R::sleep(Duration::from_millis(500)).await;
+                while !is_over.load(Ordering::Acquire) {
+                    thread::sleep(BLOCK);
+                    R::yield_now().await;
+                }
+            }));
+        }
+        let mut lateness = Vec::new();
+        for ticker in tickers {
+            lateness.extend(ticker.await);
+        }
+        // The client's time ends somewhat after the tickers'; the blocking goes on until then.
+        let (report, mut lateness) = R::unblock(move || (referee.join(), lateness)).await;
+        is_over.store(true, Ordering::Release);
+        let report = report.expect("the referee does not panic").expect("the load ran");
+        let echo = |name| report.get(name).expect("the load generator reports it") / 1e3;
+        Sample::default()
+            .with("tick_p50", percentile(&mut lateness, 0.5))
+            .with("tick_p99", percentile(&mut lateness, 0.99))
+            .with("tick_max", percentile(&mut lateness, 1.0))
+            .with("echo_p50", echo("p50"))
+            .with("echo_max", echo("max"))
+    });
+    // Its workers may be blocked for two seconds more; the process ends without waiting for them.
+    std::mem::forget(rt);
+    sample
+}
+
+/// Ticks until `end`; gives the lateness of each tick in milliseconds.
+async fn tick<R: Rt>(end: Instant) -> Vec<f64> {
+    let mut lateness = Vec::new();
+    let mut deadline = Instant::now() + TICK;
+    while deadline < end {
+        R::sleep(deadline.saturating_duration_since(Instant::now())).await;
+        let now = Instant::now();
+        let late = now.saturating_duration_since(deadline);
+        lateness.push(late.as_nanos() as f64 / 1e6);
+        deadline = if late > TICK { now + TICK } else { deadline + TICK };
+    }
+    lateness
+}

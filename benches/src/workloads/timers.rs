@@ -1,0 +1,158 @@
+//! Timers: what one costs, and how late it is.
+
+use std::future::{Future, poll_fn};
+use std::hint::black_box;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use crate::measure::{Effort, Mark, Meter, Sample, percentile};
+use crate::rt::Rt;
+
+/// A sleep made, polled once and dropped, as every timeout that is not needed.
+pub fn made_and_dropped<R: Rt>(effort: &Effort) -> Sample {
+    let rt = R::start(effort.workers);
+    let mut meter = Meter::new(effort);
+    rt.inside(async move {
+        while meter.is_running() {
+            for _ in 0..1_000 {
+                let mut sleep = pin!(R::sleep(Duration::from_secs(3_600)));
+                poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx).is_ready())).await;
+            }
+            meter.add(1_000);
+        }
+        meter.finish()
+    })
+}
+
+/// The runtime's `timeout` around a ready future.
+pub fn timeout_ready<R: Rt>(effort: &Effort) -> Sample {
+    let rt = R::start(effort.workers);
+    let mut meter = Meter::new(effort);
+    rt.inside(async move {
+        while meter.is_running() {
+            for index in 0..1_000 {
+                black_box(R::timeout(Duration::from_secs(3_600), async move { index }).await);
+            }
+            meter.add(1_000);
+        }
+        meter.finish()
+    })
+}
+
+/// `count` tasks sleep once, their deadlines spread over 100 ms. `wall` is what it is; `cpu` is
+/// per timer with its task; `late_p50` and `late_p99` in microseconds.
+pub fn many<R: Rt>(effort: &Effort, count: usize) -> Sample {
+    let rt = R::start(effort.workers);
+    let rounds = effort.scaled(10);
+    rt.inside(async move {
+        let mark = Mark::now();
+        let mut lateness = Vec::with_capacity(count * rounds);
+        for _ in 0..rounds {
+            let start = Instant::now() + Duration::from_millis(30);
+            let sleeper = |index: usize| {
+                // A stride through the 100 ms, so that neighbours are not in order.
+                let share = (index * 7_919 % count) as u32;
+                let deadline = start + Duration::from_millis(100) * share / count as u32;
+                R::spawn(async move {
+                    R::sleep(deadline.saturating_duration_since(Instant::now())).await;
+                    deadline.elapsed().as_nanos() as f64 / 1e3
+                })
+            };
+            let handles: Vec<_> = (0..count).map(sleeper).collect();
+            for handle in handles {
+                lateness.push(handle.await);
+            }
+        }
+        let p99 = percentile(&mut lateness, 0.99);
+        mark.per_op((count * rounds) as u64)
+            .with("late_p50", percentile(&mut lateness, 0.5))
+            .with("late_p99", p99)
+    })
+}
+
+/// `sleep(1 ms)` alone, again and again. `over`: mean overshoot in microseconds; `cpu` per sleep.
+pub fn sleep_alone<R: Rt>(effort: &Effort) -> Sample {
+    let rt = R::start(effort.workers);
+    let times = effort.scaled(500);
+    rt.inside(async move {
+        let mark = Mark::now();
+        let mut over = Duration::ZERO;
+        for _ in 0..times {
+            let start = Instant::now();
+            R::sleep(Duration::from_millis(1)).await;
+            over += start.elapsed().saturating_sub(Duration::from_millis(1));
+        }
+        mark.per_op(times as u64).with("over", over.as_nanos() as f64 / 1e3 / times as f64)
+    })
+}
+
+/// Ten tasks sleep 5 ms at a time beside four that yield without end. `late_p50`, `late_p99` in
+/// microseconds.
+pub fn beside_yield<R: Rt>(effort: &Effort) -> Sample {
+    let rt = R::start(effort.workers);
+    let times = if effort.is_quick { 40 } else { 200 };
+    rt.inside(async move {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let yielder = |_| {
+            let is_over = is_over.clone();
+            R::spawn(async move {
+                while !is_over.load(Ordering::Relaxed) {
+                    R::yield_now().await;
+                }
+            })
+        };
+        let yielders: Vec<_> = (0..4).map(yielder).collect();
+        let sleepers: Vec<_> = (0..10)
+            .map(|_| {
+                R::spawn(async move {
+                    let mut late = Vec::with_capacity(times);
+                    for _ in 0..times {
+                        let deadline = Instant::now() + Duration::from_millis(5);
+                        R::sleep(Duration::from_millis(5)).await;
+                        late.push(deadline.elapsed().as_nanos() as f64 / 1e3);
+                    }
+                    late
+                })
+            })
+            .collect();
+        let mut lateness = Vec::new();
+        for sleeper in sleepers {
+            lateness.extend(sleeper.await);
+        }
+        is_over.store(true, Ordering::Relaxed);
+        for yielder in yielders {
+            yielder.await;
+        }
+        let p99 = percentile(&mut lateness, 0.99);
+        let p50 = percentile(&mut lateness, 0.5);
+        Sample::default().with("late_p50", p50).with("late_p99", p99)
+    })
+}
+
+/// Ten tasks wake ten times a second each. `cpu_share`: CPU microseconds per second.
+pub fn idle<R: Rt>(effort: &Effort) -> Sample {
+    let rt = R::start(effort.workers);
+    let ticks = if effort.is_quick { 10 } else { 30 };
+    rt.inside(async move {
+        let mark = Mark::now();
+        let ticker = |index: u64| {
+            R::spawn(async move {
+                // Started at different moments, as tasks of a program are.
+                R::sleep(Duration::from_micros(9_700) * index as u32).await;
+                for _ in 0..ticks {
+                    R::sleep(Duration::from_millis(100)).await;
+                }
+            })
+        };
+        let handles: Vec<_> = (0..10).map(ticker).collect();
+        for handle in handles {
+            handle.await;
+        }
+        let seconds = mark.elapsed().as_secs_f64();
+        let cpu = mark.per_op(1).get("cpu").expect("a mark reports CPU time");
+        Sample::default().with("cpu_share", cpu / 1e3 / seconds)
+    })
+}
