@@ -1,2 +1,40 @@
-//! The checks of the house.
-fn main() {}
+//! The checks of the house, in Rust and by no other tool.
+//!
+//! ```text
+//! cargo xtask check            format, clippy, docs, tests, tidy
+//! cargo xtask tidy             only what no other tool knows: sizes, layers, words, files
+//! cargo xtask loom [--short]   the models of the atomic protocols, each in a process of its own
+//! cargo xtask memory           the unsafe crates under valgrind and the sanitizers at hand
+//! ```
+//!
+//! Each command is a module. What a command runs it prints first, as one would type it.
+
+mod check;
+mod loom;
+mod memory;
+mod shell;
+mod tidy;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask check | tidy | loom [--short] | memory";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments[..] {
+        ["check"] => check::run(),
+        ["tidy"] => tidy::run(),
+        ["loom"] => loom::run(loom::Depth::Full),
+        ["loom", "--short"] => loom::run(loom::Depth::Short),
+        ["memory"] => memory::run(),
+        _ => Err(USAGE.to_owned()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}

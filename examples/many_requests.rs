@@ -1,0 +1,92 @@
+//! Many requests at once: fetches a list of URLs, prints a line for each, and draws what happened.
+//!
+//! ```text
+//! cargo run --release --example many_requests
+//! cargo run --release --example many_requests -- --requests 300 --timeline requests.svg
+//! cargo run --release --example many_requests -- http://127.0.0.1:8080/ http://localhost/
+//! ```
+//!
+//! Without a URL it fetches from a server of its own, in this process, on 127.0.0.1. Each request
+//! is one task, on the thread pool or (`--local`) all on one thread. Every poll of every task is
+//! recorded by a wrapper around its future (`trace.rs`), and the chart at the end is that record:
+//! a row per request, a block where it was polled, a letter for the await where it waited.
+//!
+//! The exit status is 1 if a URL could not be fetched; an answer such as 404 is an answer.
+//!
+//! Read on in `run.rs` (the tasks), then `fetch.rs` (a request), then `trace.rs`.
+
+#[path = "many_requests/chart.rs"]
+mod chart;
+#[path = "many_requests/descriptors.rs"]
+mod descriptors;
+#[path = "many_requests/executor.rs"]
+mod executor;
+#[path = "many_requests/fetch.rs"]
+mod fetch;
+#[path = "many_requests/figure.rs"]
+mod figure;
+#[path = "many_requests/options.rs"]
+mod options;
+#[path = "many_requests/report.rs"]
+mod report;
+#[path = "many_requests/response.rs"]
+mod response;
+#[path = "many_requests/run.rs"]
+mod run;
+#[path = "many_requests/svg.rs"]
+mod svg;
+#[path = "many_requests/trace.rs"]
+mod trace;
+#[path = "many_requests/url.rs"]
+mod url;
+
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::figure::Figure;
+use crate::options::Options;
+
+fn main() -> ExitCode {
+    match try_main(&Options::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        // Whoever reads our output has had enough, as `| head` does: nothing is wrong.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("many_requests: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Does what the options ask for; `false` if a URL could not be fetched.
+fn try_main(options: &Options) -> io::Result<bool> {
+    let concurrency = descriptors::admit(options);
+    let run = executor::run(options, concurrency)?;
+    let figure = Figure::new(&run);
+    let mut out = io::stdout().lock();
+    write!(out, "\n{}", chart::draw(&figure, columns()))?;
+    if let Some(path) = &options.timeline {
+        std::fs::write(path, svg::draw(&figure)).map_err(|error| {
+            let message = format!("cannot write the timeline to {}: {error}", path.display());
+            io::Error::new(error.kind(), message)
+        })?;
+        writeln!(out, "timeline: {}", path.display())?;
+    }
+    out.flush()?;
+    Ok(run.is_complete())
+}
+
+/// How many columns the chart may have: the terminal's, or 100 where there is none.
+fn columns() -> usize {
+    #[cfg(unix)]
+    if io::stdout().is_terminal()
+        && let Ok(size) = rustix::termios::tcgetwinsize(io::stdout())
+        && size.ws_col > 0
+    {
+        return usize::from(size.ws_col).clamp(60, 200);
+    }
+    100
+}

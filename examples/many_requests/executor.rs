@@ -1,0 +1,23 @@
+//! Starting the executor that was asked for.
+
+use std::io;
+use std::thread;
+
+use reveille::runtime;
+use reveille::task;
+
+use crate::options::Options;
+use crate::run::{self, Executor, Run};
+
+/// Makes the requests on this thread or on a pool.
+pub(crate) fn run(options: &Options, concurrency: usize) -> io::Result<Run> {
+    if options.local {
+        return task::block_on(run::run(options, concurrency, Executor::Local));
+    }
+    let threads = match options.threads {
+        Some(threads) => usize::from(threads),
+        None => thread::available_parallelism().map_or(1, usize::from),
+    };
+    let pool = runtime::Builder::new().workers(threads).build()?;
+    pool.block_on(run::run(options, concurrency, Executor::Pool(threads)))
+}

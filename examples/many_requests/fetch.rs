@@ -1,0 +1,77 @@
+//! One request: resolve, connect, write, read.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use reveille::future;
+use reveille::io;
+use reveille::net::{TcpStream, ToSocketAddrs};
+use reveille::prelude::*;
+
+use crate::report::Seconds;
+use crate::response::{self, Answer, ResponseError};
+use crate::trace::{Step, Trace};
+use crate::url::{Url, UrlError};
+
+/// Why a URL could not be fetched. Its text is the cause; whoever prints it names the URL.
+#[derive(Debug)]
+pub(crate) enum FetchError {
+    Url(UrlError),
+    Resolve { host: String, error: io::Error },
+    Connect { authority: String, error: io::Error },
+    Write(io::Error),
+    Response(ResponseError),
+    TimedOut { limit: Duration, step: Step },
+}
+
+impl fmt::Display for FetchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(error) => error.fmt(f),
+            Self::Resolve { host, error } => write!(f, "cannot resolve {host}: {error}"),
+            Self::Connect { authority, error } => {
+                write!(f, "cannot connect to {authority}: {error}")
+            }
+            Self::Write(error) => write!(f, "cannot send the request: {error}"),
+            Self::Response(error) => error.fmt(f),
+            Self::TimedOut { limit, step } => {
+                write!(f, "timed out after {} {}", Seconds(*limit), step.in_words())
+            }
+        }
+    }
+}
+
+/// Fetches `text` within `limit` and says in `trace` which await it has reached.
+pub(crate) async fn fetch(
+    text: &str,
+    limit: Duration,
+    trace: &Trace,
+) -> Result<Answer, FetchError> {
+    let url = Url::parse(text).map_err(FetchError::Url)?;
+    match future::timeout(limit, exchange(&url, trace)).await {
+        Ok(result) => result,
+        Err(_) => Err(FetchError::TimedOut { limit, step: trace.step() }),
+    }
+}
+
+async fn exchange(url: &Url, trace: &Trace) -> Result<Answer, FetchError> {
+    trace.at(Step::Resolve);
+    let resolve = |error| FetchError::Resolve { host: url.host.clone(), error };
+    let addresses: Vec<SocketAddr> =
+        (url.host.as_str(), url.port).to_socket_addrs().await.map_err(resolve)?.collect();
+
+    trace.at(Step::Connect);
+    let connect = |error| FetchError::Connect { authority: url.authority.clone(), error };
+    let mut stream = TcpStream::connect(&addresses[..]).await.map_err(connect)?;
+
+    trace.at(Step::Write);
+    let request = format!(
+        "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: many_requests\r\nAccept: */*\r\n\
+         Connection: close\r\n\r\n",
+        url.path, url.authority
+    );
+    stream.write_all(request.as_bytes()).await.map_err(FetchError::Write)?;
+
+    response::read(stream, trace).await.map_err(FetchError::Response)
+}

@@ -1,0 +1,157 @@
+//! What is printed while requests finish: a line for each, in the order given, and the totals.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use reveille::task;
+
+use crate::run::{Request, Run};
+
+/// A run shorter than this needs no progress bar.
+const BAR_AFTER: Duration = Duration::from_secs(1);
+
+/// How often the bar moves.
+const BAR_EVERY: Duration = Duration::from_millis(100);
+
+/// A time in the unit that suits it.
+pub(crate) struct Seconds(pub(crate) Duration);
+
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let seconds = self.0.as_secs_f64();
+        let text = match seconds {
+            // Below 0.9995 ms, since that is where "1000 µs" would begin.
+            ..0.0009995 => format!("{:.0} µs", seconds * 1e6),
+            ..0.09995 => format!("{:.1} ms", seconds * 1e3),
+            ..0.9995 => format!("{:.0} ms", seconds * 1e3),
+            _ => format!("{} s", (seconds * 100.0).round() / 100.0),
+        };
+        f.pad(&text)
+    }
+}
+
+/// A number with a comma between thousands.
+pub(crate) struct Grouped(pub(crate) u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        let mut text = String::new();
+        for (index, digit) in digits.chars().enumerate() {
+            if index > 0 && (digits.len() - index).is_multiple_of(3) {
+                text.push(',');
+            }
+            text.push(digit);
+        }
+        f.pad(&text)
+    }
+}
+
+/// Returns the line of one request.
+pub(crate) fn line(request: &Request) -> String {
+    let time = Seconds(request.time());
+    match &request.outcome {
+        Ok(answer) => {
+            let bytes = Grouped(answer.body_bytes);
+            format!("{:>6} {bytes:>11} B {time:>9}  {}\n", answer.status, request.url)
+        }
+        Err(error) => {
+            // One line, whatever the URL is made of.
+            let url = request.url.escape_debug();
+            format!("{:>6} {:>11}   {time:>9}  {url}: {error}\n", "failed", "")
+        }
+    }
+}
+
+/// Returns the line behind all others.
+pub(crate) fn totals(run: &Run) -> String {
+    let answers = run.requests.iter().filter_map(|request| request.outcome.as_ref().ok());
+    let (mut fetched, mut bytes) = (0, 0);
+    for answer in answers {
+        fetched += 1;
+        bytes += answer.body_bytes;
+    }
+    let count = run.requests.len();
+    let failed = match count - fetched {
+        0 => String::new(),
+        failed => format!(", {} failed", Grouped(failed as u64)),
+    };
+    let rate = count as f64 / run.time.as_secs_f64().max(f64::EPSILON);
+    format!(
+        "\n{} of {} fetched{failed}; {} bytes in {} ({} a second), {} at a time on {}\n",
+        Grouped(fetched as u64),
+        Grouped(count as u64),
+        Grouped(bytes),
+        Seconds(run.time),
+        Grouped(rate as u64),
+        Grouped(run.concurrency as u64),
+        run.executor,
+    )
+}
+
+/// Standard output, with a progress bar on the terminal while a longer run goes on.
+#[derive(Clone, Debug)]
+pub(crate) struct Screen {
+    bar: ProgressBar,
+}
+
+impl Screen {
+    /// Makes a screen without a bar for `count` requests.
+    pub(crate) fn new(count: usize) -> Screen {
+        let bar = ProgressBar::with_draw_target(Some(count as u64), ProgressDrawTarget::hidden());
+        let style = ProgressStyle::with_template("{bar:40} {pos}/{len}  {elapsed}  {per_sec}");
+        Screen { bar: bar.with_style(style.expect("the template is a constant")) }
+    }
+
+    /// Shows the bar after a while and keeps it moving; never ends. Where standard error is not a
+    /// terminal, the bar stays hidden.
+    pub(crate) async fn animate(self) {
+        task::sleep(BAR_AFTER).await;
+        self.bar.set_draw_target(ProgressDrawTarget::stderr());
+        loop {
+            self.bar.tick();
+            task::sleep(BAR_EVERY).await;
+        }
+    }
+
+    /// One more request is done.
+    pub(crate) fn advance(&self) {
+        self.bar.inc(1);
+    }
+
+    /// Prints `text` above the bar.
+    pub(crate) fn print(&self, text: &str) -> io::Result<()> {
+        match text {
+            "" => Ok(()),
+            _ => self.bar.suspend(|| io::stdout().lock().write_all(text.as_bytes())),
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_by_three() {
+        let text = |number| Grouped(number).to_string();
+        assert_eq!((text(0), text(999)), ("0".into(), "999".into()));
+        assert_eq!((text(1000), text(1234567)), ("1,000".into(), "1,234,567".into()));
+    }
+
+    #[test]
+    fn times_have_the_unit_that_suits_them() {
+        let text = |micros| Seconds(Duration::from_micros(micros)).to_string();
+        assert_eq!((text(7), text(999)), ("7 µs".into(), "999 µs".into()));
+        assert_eq!((text(1000), text(99_940)), ("1.0 ms".into(), "99.9 ms".into()));
+        assert_eq!((text(250_000), text(999_400)), ("250 ms".into(), "999 ms".into()));
+        assert_eq!((text(1_500_000), text(10_000_000)), ("1.5 s".into(), "10 s".into()));
+    }
+}

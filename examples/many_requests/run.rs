@@ -1,0 +1,167 @@
+//! The requests as tasks: one task each, so many at a time, results in the order given.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reveille::channel;
+use reveille::task::{self, JoinHandle};
+use reveille_examples as server;
+
+use crate::fetch::{self, FetchError};
+use crate::options::Options;
+use crate::report::{self, Screen};
+use crate::response::Answer;
+use crate::trace::{Row, Trace, Watched};
+
+/// What the embedded server is asked for: different sizes, delays and ways to end a body.
+const EMBEDDED_PATHS: [&str; 10] = [
+    "/bytes/200",
+    "/delay/20/bytes/5000",
+    "/bytes/100000",
+    "/delay/50/chunked/30000",
+    "/pause/30/bytes/40000",
+    "/chunked/1000000",
+    "/delay/35/until-close/4000",
+    "/bytes/0",
+    "/delay/10/chunked/500",
+    "/delay/65/bytes/2000",
+];
+
+/// Who runs the tasks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Executor {
+    /// This thread alone.
+    Local,
+    /// A pool of so many threads.
+    Pool(usize),
+}
+
+impl fmt::Display for Executor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Executor::Local => f.write_str("this thread"),
+            Executor::Pool(1) => f.write_str("a pool of 1 thread"),
+            Executor::Pool(threads) => write!(f, "a pool of {threads} threads"),
+        }
+    }
+}
+
+impl Executor {
+    fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        match self {
+            Executor::Local => task::spawn_local(future),
+            Executor::Pool(_) => task::spawn(future),
+        }
+    }
+}
+
+/// A request that is over.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) url: Arc<str>,
+    pub(crate) outcome: Result<Answer, FetchError>,
+    pub(crate) row: Row,
+}
+
+impl Request {
+    /// How long it took, from the task's first poll to its last.
+    pub(crate) fn time(&self) -> Duration {
+        let start = self.row.polls.first().map_or(self.row.spawned, |poll| poll.start);
+        self.row.end().saturating_sub(start)
+    }
+}
+
+/// Everything that happened.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) requests: Vec<Request>,
+    pub(crate) time: Duration,
+    pub(crate) concurrency: usize,
+    pub(crate) executor: Executor,
+}
+
+impl Run {
+    /// Whether no request failed.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.requests.iter().all(|request| request.outcome.is_ok())
+    }
+}
+
+/// Makes the requests, `concurrency` at a time, and prints a line for each.
+pub(crate) async fn run(
+    options: &Options,
+    concurrency: usize,
+    executor: Executor,
+) -> io::Result<Run> {
+    let urls = urls(options, executor).await?;
+    let count = options.request_count();
+    let screen = Screen::new(count);
+    let animation = executor.spawn(screen.clone().animate());
+    let origin = Instant::now();
+    let (sender, receiver) = channel::unbounded();
+    let mut slots: Vec<Option<Request>> = Vec::new();
+    slots.resize_with(count, || None);
+    let (mut started, mut printed) = (0, 0);
+    for done in 0..count {
+        while started < count && started - done < concurrency {
+            let (index, url) = (started, urls[started % urls.len()].clone());
+            let finished = request(url, options.timeout, origin);
+            let sender = sender.clone();
+            // The handle is dropped, which detaches the task: its result comes by the channel, in
+            // the order in which the requests finish.
+            executor.spawn(async move {
+                let _ = sender.send((index, finished.await)).await;
+            });
+            started += 1;
+        }
+        let (index, request) = receiver.recv().await.expect("this function holds a sender");
+        slots[index] = Some(request);
+        screen.advance();
+        let ready: Vec<&Request> = slots[printed..].iter().map_while(Option::as_ref).collect();
+        printed += ready.len();
+        screen.print(&ready.into_iter().map(report::line).collect::<String>())?;
+    }
+    let time = origin.elapsed();
+    animation.cancel().await;
+    screen.finish();
+    let requests = slots.into_iter().flatten().collect();
+    let run = Run { requests, time, concurrency, executor };
+    screen.print(&report::totals(&run))?;
+    Ok(run)
+}
+
+/// One request, its polls recorded from here on.
+fn request(
+    url: Arc<str>,
+    limit: Duration,
+    origin: Instant,
+) -> impl Future<Output = Request> + Send + 'static {
+    let trace = Arc::new(Trace::new(origin));
+    let watched = Watched::new(trace.clone(), {
+        let (url, trace) = (url.clone(), trace.clone());
+        async move { fetch::fetch(&url, limit, &trace).await }
+    });
+    async move {
+        let outcome = watched.await;
+        Request { url, outcome, row: trace.take_row() }
+    }
+}
+
+/// Returns the URLs that were given, or those of the embedded server, which is started then.
+async fn urls(options: &Options, executor: Executor) -> io::Result<Vec<Arc<str>>> {
+    if !options.is_embedded() {
+        return Ok(options.urls.iter().map(|url| Arc::from(url.as_str())).collect());
+    }
+    let listener = server::bind().await?;
+    let address = listener.local_addr()?;
+    executor.spawn(server::serve(listener, move |stream| {
+        executor.spawn(server::answer(stream));
+    }));
+    Ok(EMBEDDED_PATHS.iter().map(|path| Arc::from(format!("http://{address}{path}"))).collect())
+}

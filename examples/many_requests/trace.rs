@@ -1,0 +1,182 @@
+//! What really happened to a request: when it was polled, when it waited, and at what await.
+//!
+//! A task is a future that some executor polls. [`Watched`] stands between the two: it notes the
+//! time before and after each poll, and the [`Step`] that the request had reached when the poll
+//! ended, which is the await it waits at until the next one. The request tells its steps itself,
+//! by [`Trace::at`]. Nothing here depends on the runtime: any future can be watched so.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+/// The awaits of a request, in the order in which it reaches them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Spawned and not polled yet.
+    Spawned,
+    Resolve,
+    Connect,
+    Write,
+    Head,
+    Body,
+}
+
+impl Step {
+    /// Every step; the index of each is its number in [`Trace`].
+    pub(crate) const ALL: [Step; 6] =
+        [Step::Spawned, Step::Resolve, Step::Connect, Step::Write, Step::Head, Step::Body];
+
+    /// Returns what the request waits for, as a legend says it.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Step::Spawned => "first poll",
+            Step::Resolve => "name",
+            Step::Connect => "connect",
+            Step::Write => "write",
+            Step::Head => "head",
+            Step::Body => "body",
+        }
+    }
+
+    /// Returns the same as the end of "timed out ...".
+    pub(crate) fn in_words(self) -> &'static str {
+        match self {
+            Step::Spawned => "before its first poll",
+            Step::Resolve => "looking the name up",
+            Step::Connect => "connecting",
+            Step::Write => "sending the request",
+            Step::Head => "waiting for the head of the answer",
+            Step::Body => "reading the body",
+        }
+    }
+}
+
+/// One poll of a request's task; times are counted from the start of the run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PollRecord {
+    pub(crate) start: Duration,
+    pub(crate) end: Duration,
+    /// Where the request waited from then on. Without meaning for the last poll of all.
+    pub(crate) waits_at: Step,
+}
+
+/// The life of one request.
+#[derive(Debug, Default)]
+pub(crate) struct Row {
+    /// When the task was spawned.
+    pub(crate) spawned: Duration,
+    pub(crate) polls: Vec<PollRecord>,
+}
+
+impl Row {
+    /// Returns when the task was polled last.
+    pub(crate) fn end(&self) -> Duration {
+        self.polls.last().map_or(self.spawned, |poll| poll.end)
+    }
+}
+
+/// How many polls of one request are told apart. A body of gigabytes has more; from there on the
+/// last record grows instead, and the row shows one long poll.
+const POLLS_MAX: usize = 4096;
+
+/// The record of one request, written while it runs.
+#[derive(Debug)]
+pub(crate) struct Trace {
+    origin: Instant,
+    step: AtomicU8,
+    row: Mutex<Row>,
+}
+
+impl Trace {
+    /// Starts the record of a task that is being spawned; times are counted from `origin`.
+    pub(crate) fn new(origin: Instant) -> Trace {
+        let row = Row { spawned: origin.elapsed(), polls: Vec::new() };
+        Trace { origin, step: AtomicU8::new(0), row: Mutex::new(row) }
+    }
+
+    /// Says which await comes next.
+    pub(crate) fn at(&self, step: Step) {
+        self.step.store(step as u8, Ordering::Relaxed);
+    }
+
+    /// Returns the await that the request has reached.
+    pub(crate) fn step(&self) -> Step {
+        Step::ALL[usize::from(self.step.load(Ordering::Relaxed))]
+    }
+
+    /// Takes the record out.
+    pub(crate) fn take_row(&self) -> Row {
+        std::mem::take(&mut *self.row.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note_poll(&self, start: Duration) {
+        let record = PollRecord { start, end: self.origin.elapsed(), waits_at: self.step() };
+        let mut row = self.row.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_full = row.polls.len() == POLLS_MAX;
+        match row.polls.last_mut() {
+            Some(last) if is_full => {
+                (last.end, last.waits_at) = (record.end, record.waits_at);
+            }
+            _ => row.polls.push(record),
+        }
+    }
+}
+
+/// A future whose polls are recorded.
+#[derive(Debug)]
+pub(crate) struct Watched<F> {
+    /// In a box, so that it can be pinned without a word of unsafe code.
+    future: Pin<Box<F>>,
+    trace: Arc<Trace>,
+}
+
+impl<F: Future> Watched<F> {
+    /// Records the polls of `future` in `trace`.
+    pub(crate) fn new(trace: Arc<Trace>, future: F) -> Watched<F> {
+        Watched { future: Box::pin(future), trace }
+    }
+}
+
+impl<F: Future> Future for Watched<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let start = self.trace.origin.elapsed();
+        let result = self.future.as_mut().poll(cx);
+        self.trace.note_poll(start);
+        result
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use reveille::task;
+
+    use super::*;
+
+    #[test]
+    fn each_poll_is_recorded_with_the_await_behind_it() {
+        let trace = Arc::new(Trace::new(Instant::now()));
+        let future = async {
+            trace.at(Step::Connect);
+            task::yield_now().await;
+            trace.at(Step::Body);
+            task::yield_now().await;
+        };
+        task::block_on(Watched::new(trace.clone(), future));
+        let row = trace.take_row();
+        let steps: Vec<Step> = row.polls.iter().map(|poll| poll.waits_at).collect();
+        assert_eq!(steps, [Step::Connect, Step::Body, Step::Body]);
+        assert!(row.polls.is_sorted_by(|a, b| a.end <= b.start));
+    }
+
+    #[test]
+    fn a_long_record_is_bounded() {
+        let trace = Trace::new(Instant::now());
+        (0..2 * POLLS_MAX).for_each(|_| trace.note_poll(trace.origin.elapsed()));
+        assert_eq!(trace.take_row().polls.len(), POLLS_MAX);
+    }
+}

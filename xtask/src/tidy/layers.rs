@@ -1,0 +1,76 @@
+//! Layers are crates, and inside of `runtime` modules: lower ones never name higher ones.
+
+use super::Problem;
+use super::manifests::{Section, dependencies};
+use super::tree::{File, Tree};
+
+/// Which crates of the house each crate may name, tests aside.
+const CRATES: [(&str, &[&str]); 6] = [
+    ("primitive", &[]),
+    ("task", &["primitive"]),
+    ("driver", &["primitive"]),
+    ("runtime", &["primitive", "task", "driver"]),
+    ("macros", &[]),
+    ("reveille", &["runtime", "macros"]),
+];
+
+/// What only these crates may name: whose tests and benchmarks compare reveille with its peers.
+const PEERS: [&str; 4] = ["async-std", "smol", "tokio", "async-executor"];
+
+/// Crates below the public one that name the standard library's atomics directly would escape
+/// their own models.
+const MODELLED: [&str; 3] = ["crates/task/src", "crates/driver/src", "crates/runtime/src"];
+
+pub(super) fn check(tree: &Tree) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for (name, allowed) in CRATES {
+        let path = format!("crates/{name}/Cargo.toml");
+        let Some(manifest) = tree.manifests.iter().find(|manifest| manifest.path == *path) else {
+            continue;
+        };
+        for dependency in dependencies(&manifest.text) {
+            let house = dependency.name.strip_prefix("reveille-");
+            let is_allowed = house.is_none_or(|house| allowed.contains(&house));
+            if dependency.section == Section::Normal && !is_allowed {
+                let message = format!("`{}` is not below `{name}`", dependency.name);
+                problems.push(Problem::at(&path, dependency.line, message));
+            }
+            if PEERS.contains(&dependency.name.as_str()) {
+                let message = format!("`{}` is a peer: only benches/ may use it", dependency.name);
+                problems.push(Problem::at(&path, dependency.line, message));
+            }
+        }
+    }
+    for file in &tree.files {
+        loom_by_name(file, &mut problems);
+        std_by_name(file, &mut problems);
+    }
+    problems
+}
+
+/// Only `primitive` chooses between the standard library and loom.
+fn loom_by_name(file: &File, problems: &mut Vec<Problem>) {
+    if file.is_under("crates/primitive") || file.is_test() || !file.is_under("crates") {
+        return;
+    }
+    for (index, line) in file.lines.iter().enumerate() {
+        if line.code.contains("loom::") {
+            let message = "take it from reveille_primitive, which is loom's under `--cfg loom`";
+            problems.push(Problem::at(&file.path, index + 1, message));
+        }
+    }
+}
+
+fn std_by_name(file: &File, problems: &mut Vec<Problem>) {
+    if file.is_test() || !MODELLED.iter().any(|folder| file.is_under(folder)) {
+        return;
+    }
+    let tests = file.test_modules();
+    for (index, line) in file.lines.iter().enumerate() {
+        let is_test = tests.iter().any(|(first, last)| (*first..=*last).contains(&index));
+        if !is_test && line.code.contains("std::sync::atomic") {
+            let message = "take it from reveille_primitive, or no model sees it";
+            problems.push(Problem::at(&file.path, index + 1, message));
+        }
+    }
+}

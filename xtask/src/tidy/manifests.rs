@@ -1,0 +1,158 @@
+//! Every dependency has a reason, and every package says of itself what a registry asks.
+//!
+//! The reasons stand in deny.toml, one line each: `# name: why`. A reason for something that
+//! nobody depends on any more is a problem too.
+
+use super::Problem;
+use super::tree::{Manifest, Tree};
+
+/// Where a dependency is written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Section {
+    Normal,
+    Dev,
+    /// In the root, for members to inherit.
+    Workspace,
+}
+
+/// A dependency and its line.
+#[derive(Debug)]
+pub(super) struct Dependency {
+    pub(super) name: String,
+    pub(super) section: Section,
+    pub(super) line: usize,
+}
+
+/// What each package writes, or inherits from the workspace.
+const METADATA: [&str; 8] = [
+    "name",
+    "description",
+    "version",
+    "edition",
+    "rust-version",
+    "license",
+    "repository",
+    "keywords",
+];
+
+/// Folders whose packages are workspaces of their own, with peers and tools of their own.
+const APART: [&str; 2] = ["benches", "fuzz"];
+
+pub(super) fn check(tree: &Tree) -> Vec<Problem> {
+    let reasons = tree.read("deny.toml");
+    let mut problems = Vec::new();
+    let mut used = Vec::new();
+    for manifest in &tree.manifests {
+        if APART.iter().any(|folder| manifest.path.starts_with(folder)) {
+            continue;
+        }
+        metadata(manifest, &mut problems);
+        for dependency in dependencies(&manifest.text) {
+            let is_own = dependency.name.starts_with("reveille");
+            if !is_own && reason(&reasons, &dependency.name).is_none() {
+                let message =
+                    format!("`{}` has no line with its reason in deny.toml", dependency.name);
+                problems.push(Problem::at(&manifest.path, dependency.line, message));
+            }
+            if dependency.section != Section::Workspace {
+                used.push(dependency.name);
+            }
+        }
+    }
+    for (index, line) in reasons.lines().enumerate() {
+        if let Some((name, _)) = parse_reason(line)
+            && !used.iter().any(|used| used == name)
+        {
+            let message = format!("nobody depends on `{name}`");
+            problems.push(Problem::at("deny.toml", index + 1, message));
+        }
+    }
+    problems
+}
+
+/// Returns the dependencies that a manifest names.
+pub(super) fn dependencies(text: &str) -> Vec<Dependency> {
+    let mut found = Vec::new();
+    let mut section = None;
+    for (index, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if let Some(header) = line.strip_prefix('[') {
+            section = section_of(header.trim_end_matches(']'));
+            continue;
+        }
+        let end = line.find(['=', '.', ' ']).unwrap_or(line.len());
+        let (name, rest) = line.split_at(end);
+        let is_entry = !name.is_empty() && !name.starts_with('#') && !rest.is_empty();
+        if let Some(section) = section.filter(|_| is_entry) {
+            // A renamed dependency counts under the name that the registry knows.
+            let package =
+                rest.split_once("package = \"").and_then(|(_, rest)| rest.split('"').next());
+            let name = package.unwrap_or(name).to_owned();
+            found.push(Dependency { name, section, line: index + 1 });
+        }
+    }
+    found
+}
+
+fn section_of(header: &str) -> Option<Section> {
+    match header.rsplit('.').next()? {
+        "dependencies" if header == "workspace.dependencies" => Some(Section::Workspace),
+        "dependencies" | "build-dependencies" => Some(Section::Normal),
+        "dev-dependencies" => Some(Section::Dev),
+        _ => None,
+    }
+}
+
+fn metadata(manifest: &Manifest, problems: &mut Vec<Problem>) {
+    if !manifest.text.contains("[package]") {
+        return;
+    }
+    let has = |key: &str| {
+        manifest.text.lines().any(|line| {
+            let rest = line.strip_prefix(key).unwrap_or_default();
+            rest.starts_with(['.', ' ', '='])
+        })
+    };
+    for key in METADATA.into_iter().filter(|key| !has(key)) {
+        problems.push(Problem::new(&manifest.path, format!("the package has no `{key}`")));
+    }
+    if !manifest.text.contains("[lints]\nworkspace = true") {
+        problems.push(Problem::new(&manifest.path, "the package does not inherit the lints"));
+    }
+}
+
+fn reason<'a>(reasons: &'a str, name: &str) -> Option<&'a str> {
+    let mut lines = reasons.lines().filter_map(parse_reason);
+    lines.find(|(known, _)| *known == name).map(|(_, why)| why)
+}
+
+/// Takes `# name: why` apart.
+fn parse_reason(line: &str) -> Option<(&str, &str)> {
+    let (name, why) = line.strip_prefix("# ")?.split_once(": ")?;
+    let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    (is_name && !why.trim().is_empty()).then_some((name, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dependencies_are_found_in_each_kind_of_section() {
+        let text = "[package]\nname = \"x\"\n[dependencies]\na.workspace = true\n# b = 1\n\
+                    [dev-dependencies]\nc = { package = \"d\", version = \"1\" }\n\
+                    [target.'cfg(unix)'.dependencies]\ne = \"1\"\n[features]\nf = []\n";
+        let found = dependencies(text).into_iter().map(|d| (d.name, d.section, d.line));
+        let expected =
+            [("a", Section::Normal, 4), ("d", Section::Dev, 7), ("e", Section::Normal, 9)];
+        let expected = expected.map(|(name, section, line)| (name.to_owned(), section, line));
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_reason_needs_a_name_and_words() {
+        assert_eq!(parse_reason("# slab: sources by index"), Some(("slab", "sources by index")));
+        assert_eq!(parse_reason("# two words: no"), None);
+        assert_eq!(parse_reason("slab: no"), None);
+    }
+}
