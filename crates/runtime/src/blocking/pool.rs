@@ -1,0 +1,543 @@
+//! The queue and the threads of the blocking pool, for any kind of [`Job`].
+//!
+//! Everything is guarded by one lock, under which no user code runs: jobs are run, refused and
+//! dropped, threads are started and notified, hooks are called after it was released. What happens
+//! is decided by the counts in [`policy`](super::policy); this file carries it out.
+//!
+//! One queue and one lock, and not a queue for each thread, because jobs shall start in the order
+//! given; what a push and a take do under the lock is a few stores. Each sleeping thread has a
+//! condition variable of its own, so that the one that fell idle last is woken first, and the
+//! others can run out of their keep-alive even under a steady light load.
+
+use std::any::Any;
+use std::collections::{HashMap, VecDeque};
+use std::fmt;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reveille_primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
+use reveille_primitive::lock::{Condvar, Mutex, MutexGuard, assert_none_held};
+use reveille_primitive::thread::{spin_loop, yield_now};
+
+use super::policy::{Counts, Cover, Failed};
+use crate::threads::{Spawner, Thread, ThreadSpec};
+use crate::time::clock::Clock;
+
+/// Looks at the queue between two readings of the clock, which cost as much as a dozen of them.
+const LOOKS_PER_READING: usize = 16;
+
+/// After so many spins in a row that found nothing, only one chance in as many is taken.
+const MISSES: u32 = 16;
+
+/// Room for jobs that an empty queue keeps; what a longer backlog needed is given back.
+const KEPT_CAPACITY: usize = 1_024;
+
+/// Work for a pool.
+pub(crate) trait Job: Send + 'static {
+    /// What the pool keeps for [`refuse`](Job::refuse).
+    type Context: Send + Sync;
+
+    /// Does the work.
+    fn run(self);
+
+    /// Tells whoever waits that the work will not be done, for want of threads.
+    fn refuse(self, context: &Self::Context, error: &io::Error);
+}
+
+/// A function a thread of the pool calls as it starts or ends.
+pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
+
+/// What a pool may do.
+#[derive(Clone)]
+pub(crate) struct PoolConfig {
+    /// The most threads there are at a time; at least 1.
+    pub(crate) max_threads: usize,
+    /// How long a thread without work stays.
+    pub(crate) keep_alive: Duration,
+    /// How long a thread that has just worked looks for more before it sleeps.
+    pub(crate) spin: Duration,
+    /// How long a thread watches others drain a backlog before it looks at their progress.
+    pub(crate) nap: Duration,
+    /// Bytes of a thread's stack; the platform's default if `None`.
+    pub(crate) stack_size: Option<usize>,
+    /// Names the thread of this number.
+    pub(crate) thread_name: Arc<dyn Fn(u64) -> String + Send + Sync>,
+    /// Called by each thread before its first job. Must not drop or shut down the pool.
+    pub(crate) on_start: Option<Hook>,
+    /// Called by each thread after its last job. Must not drop or shut down the pool.
+    pub(crate) on_stop: Option<Hook>,
+}
+
+/// A pool's numbers at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct PoolMetrics {
+    /// Threads that exist or are being started.
+    pub(crate) threads: usize,
+    /// Those of them that sleep.
+    pub(crate) idle: usize,
+    /// Jobs that have not started.
+    pub(crate) queued: usize,
+    /// Jobs that have started since the pool was made.
+    pub(crate) started: u64,
+}
+
+/// The part of a pool that its threads share.
+pub(crate) struct Shared<J: Job> {
+    pub(super) context: J::Context,
+    state: Mutex<State<J>>,
+    /// Notified when a thread of a closed pool has left.
+    left: Condvar,
+    /// The length of the queue, for the thread that spins. 1 when the pool closes.
+    queued_hint: AtomicUsize,
+    config: PoolConfig,
+    spawner: Spawner,
+    clock: Clock,
+}
+
+struct State<J> {
+    counts: Counts,
+    queue: VecDeque<J>,
+    /// Those that sleep, the one that fell idle last at the end. As many as `counts.idle`.
+    sleepers: Vec<Arc<Sleeper>>,
+    napper: Option<Arc<Sleeper>>,
+    is_spinning: bool,
+    /// Spins in a row that found nothing, and chances to spin that were passed over.
+    spin_misses: u32,
+    started: u64,
+    /// `started` when a thread was appointed last.
+    appointed_at: u64,
+    last_thread: u64,
+    handles: HashMap<u64, Thread>,
+    /// Threads that left before their handle was stored.
+    left_early: Vec<u64>,
+    /// Threads that will take no more jobs and are not counted any more, but have not ended.
+    leaving: usize,
+    /// The thread that left last, to be joined by the next.
+    left: Option<Thread>,
+}
+
+/// Where a thread of the pool waits.
+struct Sleeper {
+    condvar: Condvar,
+    /// Set by whoever woke it. Written and read under the pool's lock.
+    is_woken: AtomicBool,
+}
+
+/// What is left to do for a job's sake after the lock was released.
+#[must_use]
+enum Chore {
+    Nothing,
+    Notify(Arc<Sleeper>),
+    Start(u64),
+}
+
+impl<J: Job> Shared<J> {
+    /// Makes a pool without threads. `clock` is the system's, since threads wait in its time.
+    pub(crate) fn new(
+        config: PoolConfig,
+        spawner: Spawner,
+        clock: Clock,
+        context: J::Context,
+    ) -> Arc<Shared<J>> {
+        Arc::new(Shared {
+            context,
+            state: Mutex::new(State::new(config.max_threads)),
+            left: Condvar::new(),
+            queued_hint: AtomicUsize::new(0),
+            config,
+            spawner,
+            clock,
+        })
+    }
+
+    /// Queues `job`. Jobs start in the order in which they were queued.
+    ///
+    /// # Errors
+    ///
+    /// Gives `job` back if the pool is closed.
+    pub(crate) fn push(self: &Arc<Self>, job: J) -> Result<(), J> {
+        let mut state = self.state.lock();
+        if state.counts.is_closed {
+            return Err(job);
+        }
+        state.queue.push_back(job);
+        let cover = state.counts.push();
+        self.queued_hint.store(state.queue.len(), Ordering::Relaxed);
+        let chore = state.chore(cover);
+        drop(state);
+        self.carry_out(chore);
+        Ok(())
+    }
+
+    /// Closes the pool: jobs that have not started are dropped, those that run are waited for until
+    /// `deadline`, an instant of the system's clock, or for as long as it takes if that is `None`.
+    ///
+    /// Returns how many jobs were still running. Their threads end with them.
+    pub(crate) fn shutdown(&self, deadline: Option<Instant>) -> usize {
+        self.close();
+        let mut state = self.state.lock();
+        while state.counts.threads + state.leaving > 0 {
+            let Some(deadline) = deadline else {
+                state = self.left.wait(state);
+                continue;
+            };
+            let left = deadline.saturating_duration_since(self.clock.now());
+            if left.is_zero() {
+                break;
+            }
+            (state, _) = self.left.wait_timeout(state, left);
+        }
+        self.join_left(state)
+    }
+
+    /// Closes the pool and waits for the threads that run no job.
+    pub(crate) fn abandon(&self) {
+        self.close();
+        let mut state = self.state.lock();
+        while state.counts.threads + state.leaving > state.counts.running() {
+            state = self.left.wait(state);
+        }
+        self.join_left(state);
+    }
+
+    pub(crate) fn metrics(&self) -> PoolMetrics {
+        let state = self.state.lock();
+        PoolMetrics {
+            threads: state.counts.threads,
+            idle: state.counts.idle,
+            queued: state.counts.queued,
+            started: state.started,
+        }
+    }
+
+    fn close(&self) {
+        let mut state = self.state.lock();
+        state.counts.close();
+        let jobs = std::mem::take(&mut state.queue);
+        let mut waiting = std::mem::take(&mut state.sleepers);
+        waiting.extend(state.napper.take());
+        for sleeper in &waiting {
+            sleeper.is_woken.store(true, Ordering::Relaxed);
+        }
+        self.queued_hint.store(1, Ordering::Relaxed);
+        drop(state);
+        for sleeper in waiting {
+            sleeper.condvar.notify_one();
+        }
+        for job in jobs {
+            contain(|| drop(job));
+        }
+    }
+
+    /// Joins the thread that left last, which joins those before it.
+    fn join_left(&self, mut state: MutexGuard<'_, State<J>>) -> usize {
+        let running = state.counts.running();
+        let left = state.left.take();
+        drop(state);
+        if let Some(thread) = left {
+            thread.join();
+        }
+        running
+    }
+
+    fn carry_out(self: &Arc<Self>, mut chore: Chore) {
+        loop {
+            chore = match chore {
+                Chore::Nothing => return,
+                Chore::Notify(sleeper) => return sleeper.condvar.notify_one(),
+                Chore::Start(number) => self.start(number),
+            }
+        }
+    }
+
+    #[cold]
+    fn start(self: &Arc<Self>, number: u64) -> Chore {
+        let shared = Arc::clone(self);
+        let spec = ThreadSpec {
+            name: (self.config.thread_name)(number),
+            stack_size: self.config.stack_size,
+            body: Box::new(move || shared.run_thread(number)),
+        };
+        match (self.spawner)(spec) {
+            Ok(thread) => self.store_handle(number, thread),
+            Err(error) => return self.start_failed(&error),
+        }
+        Chore::Nothing
+    }
+
+    fn store_handle(&self, number: u64, thread: Thread) {
+        let mut state = self.state.lock();
+        let Some(at) = state.left_early.iter().position(|&left| left == number) else {
+            state.handles.insert(number, thread);
+            return;
+        };
+        state.left_early.swap_remove(at);
+        drop(state);
+        thread.join();
+    }
+
+    #[cold]
+    fn start_failed(&self, error: &io::Error) -> Chore {
+        let mut state = self.state.lock();
+        let cover = match state.counts.start_failed() {
+            Failed::Wait(cover) => cover,
+            Failed::Refuse => {
+                let jobs = std::mem::take(&mut state.queue);
+                self.queued_hint.store(usize::from(state.counts.is_closed), Ordering::Relaxed);
+                drop(state);
+                self.left.notify_all();
+                for job in jobs {
+                    contain(|| job.refuse(&self.context, error));
+                }
+                return Chore::Nothing;
+            }
+        };
+        let chore = state.chore(cover);
+        drop(state);
+        self.left.notify_all();
+        chore
+    }
+
+    /// The body of a thread, which was counted as searching when it was asked for.
+    fn run_thread(self: &Arc<Self>, number: u64) {
+        if let Some(on_start) = &self.config.on_start {
+            contain(|| on_start());
+        }
+        self.work();
+        if let Some(on_stop) = &self.config.on_stop {
+            contain(|| on_stop());
+        }
+        self.leave(number);
+    }
+
+    /// Runs jobs until the thread shall end, which is counted as leaving then.
+    fn work(self: &Arc<Self>) {
+        let sleeper =
+            Arc::new(Sleeper { condvar: Condvar::new(), is_woken: AtomicBool::new(false) });
+        let mut state = self.watch(self.state.lock(), &sleeper);
+        loop {
+            state = self.drain(state);
+            state = self.spin(state);
+            if state.counts.is_closed {
+                state.counts.leave();
+                state.leaving += 1;
+                return;
+            }
+            if !state.queue.is_empty() {
+                continue;
+            }
+            let is_woken;
+            (state, is_woken) = self.sleep(state, &sleeper);
+            if !is_woken {
+                return;
+            }
+            state = self.watch(state, &sleeper);
+        }
+    }
+
+    /// Runs jobs until none is queued.
+    fn drain<'a>(self: &'a Arc<Self>, mut state: Guard<'a, J>) -> Guard<'a, J> {
+        while let Some(job) = state.queue.pop_front() {
+            let cover = state.counts.take();
+            state.started += 1;
+            self.queued_hint.store(state.queue.len(), Ordering::Relaxed);
+            if state.queue.is_empty() && state.queue.capacity() > KEPT_CAPACITY {
+                state.queue.shrink_to(KEPT_CAPACITY);
+            }
+            let chore = state.chore(cover);
+            drop(state);
+            self.carry_out(chore);
+            contain(|| job.run());
+            state = self.state.lock();
+            state.counts.finish();
+        }
+        state
+    }
+
+    /// What a thread does first that was appointed to look after a backlog: it lets others drain
+    /// the queue for as long as they are quick about it.
+    fn watch<'a>(&'a self, mut state: Guard<'a, J>, sleeper: &Arc<Sleeper>) -> Guard<'a, J> {
+        let mut seen = state.appointed_at;
+        let mut is_first_look = true;
+        while state.counts.may_nap(state.started - seen, is_first_look) {
+            seen = state.started;
+            is_first_look = false;
+            state.counts.nap();
+            sleeper.is_woken.store(false, Ordering::Relaxed);
+            state.napper = Some(Arc::clone(sleeper));
+            let is_woken;
+            (state, is_woken) = self.wait(state, sleeper, self.config.nap);
+            if !is_woken {
+                state.counts.end_nap();
+                state.napper = None;
+            }
+        }
+        state
+    }
+
+    /// Looks for work without the lock for a short time. One thread at a time does so, and only
+    /// while it pays.
+    fn spin<'a>(&'a self, mut state: Guard<'a, J>) -> Guard<'a, J> {
+        let is_closed = state.counts.is_closed;
+        if state.is_spinning || is_closed || !state.queue.is_empty() {
+            return state;
+        }
+        if state.spin_misses >= MISSES && state.spin_misses % MISSES != 0 {
+            state.spin_misses = state.spin_misses.wrapping_add(1);
+            return state;
+        }
+        state.is_spinning = true;
+        drop(state);
+        self.look_for_work();
+        state = self.state.lock();
+        state.is_spinning = false;
+        state.spin_misses =
+            if state.queue.is_empty() { state.spin_misses.wrapping_add(1) } else { 0 };
+        state
+    }
+
+    fn look_for_work(&self) {
+        if self.config.spin.is_zero() {
+            yield_now();
+            return;
+        }
+        let start = self.clock.now();
+        loop {
+            for _ in 0..LOOKS_PER_READING {
+                if self.queued_hint.load(Ordering::Relaxed) > 0 {
+                    return;
+                }
+                spin_loop();
+            }
+            if self.clock.now().saturating_duration_since(start) >= self.config.spin {
+                return;
+            }
+        }
+    }
+
+    /// Sleeps until woken (true) or until the keep-alive has passed and nobody will wake it.
+    fn sleep<'a>(
+        &'a self,
+        mut state: Guard<'a, J>,
+        sleeper: &Arc<Sleeper>,
+    ) -> (Guard<'a, J>, bool) {
+        state.counts.sleep();
+        sleeper.is_woken.store(false, Ordering::Relaxed);
+        state.sleepers.push(Arc::clone(sleeper));
+        let (mut state, is_woken) = self.wait(state, sleeper, self.config.keep_alive);
+        if !is_woken {
+            let at = state.sleepers.iter().position(|other| Arc::ptr_eq(other, sleeper));
+            state.sleepers.remove(at.expect("whoever takes a sleeper out says that it is woken"));
+            state.counts.leave_idle();
+            state.leaving += 1;
+        }
+        (state, is_woken)
+    }
+
+    /// Waits until `sleeper` is woken or `timeout` has passed; tells which.
+    fn wait<'a>(
+        &'a self,
+        mut state: Guard<'a, J>,
+        sleeper: &Sleeper,
+        timeout: Duration,
+    ) -> (Guard<'a, J>, bool) {
+        if timeout.is_zero() {
+            drop(state);
+            yield_now();
+            state = self.state.lock();
+            let is_woken = sleeper.is_woken.load(Ordering::Relaxed);
+            return (state, is_woken);
+        }
+        let mut has_timed_out = false;
+        while !sleeper.is_woken.load(Ordering::Relaxed) && !has_timed_out {
+            (state, has_timed_out) = sleeper.condvar.wait_timeout(state, timeout);
+        }
+        let is_woken = sleeper.is_woken.load(Ordering::Relaxed);
+        (state, is_woken)
+    }
+
+    /// The last the pool knows of a thread. Joins the one that left before.
+    fn leave(&self, number: u64) {
+        let mut state = self.state.lock();
+        state.leaving -= 1;
+        let former = match state.handles.remove(&number) {
+            Some(thread) => state.left.replace(thread),
+            None => {
+                state.left_early.push(number);
+                None
+            }
+        };
+        drop(state);
+        self.left.notify_all();
+        if let Some(thread) = former {
+            thread.join();
+        }
+    }
+}
+
+type Guard<'a, J> = MutexGuard<'a, State<J>>;
+
+impl<J> State<J> {
+    fn new(max_threads: usize) -> State<J> {
+        State {
+            counts: Counts::new(max_threads),
+            queue: VecDeque::new(),
+            sleepers: Vec::new(),
+            napper: None,
+            is_spinning: false,
+            spin_misses: 0,
+            started: 0,
+            appointed_at: 0,
+            last_thread: 0,
+            handles: HashMap::new(),
+            left_early: Vec::new(),
+            leaving: 0,
+            left: None,
+        }
+    }
+
+    /// The part of a [`Cover`] that belongs under the lock.
+    fn chore(&mut self, cover: Cover) -> Chore {
+        let sleeper = match cover {
+            Cover::Nothing => return Chore::Nothing,
+            Cover::Start => {
+                self.appointed_at = self.started;
+                self.last_thread += 1;
+                return Chore::Start(self.last_thread);
+            }
+            Cover::WakeIdle => self.sleepers.pop(),
+            Cover::WakeNapper => self.napper.take(),
+        };
+        self.appointed_at = self.started;
+        let sleeper = sleeper.expect("a thread that is counted as waiting is in its place");
+        sleeper.is_woken.store(true, Ordering::Relaxed);
+        Chore::Notify(sleeper)
+    }
+}
+
+/// Runs user code: under no lock, and with its panic contained. A job that has somebody to report
+/// its panic to has done so before; the message was printed in any case.
+pub(super) fn contain(user_code: impl FnOnce()) {
+    assert_none_held("a job of the blocking pool");
+    let _: Result<(), Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(user_code));
+}
+
+impl<J: Job> fmt::Debug for Shared<J> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for PoolConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolConfig")
+            .field("max_threads", &self.max_threads)
+            .field("keep_alive", &self.keep_alive)
+            .field("spin", &self.spin)
+            .field("nap", &self.nap)
+            .field("stack_size", &self.stack_size)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,218 @@
+//! The pool with threads of the operating system.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::task::{Wake, Waker};
+
+use super::*;
+use crate::threads::{ThreadSpec, system_spawner};
+
+struct Unpark(thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        thread::park();
+    }
+}
+
+fn pool(config: PoolConfig) -> Pool {
+    Pool::new(config, system_spawner())
+}
+
+/// A closure that says when it has started and then waits for the word to go on.
+fn blocker() -> (impl FnOnce() + Send, Receiver<()>, Sender<()>) {
+    let (started, has_started) = channel();
+    let (go_on, may_go_on) = channel();
+    let closure = move || {
+        started.send(()).expect("the test waits");
+        may_go_on.recv().expect("the test tells when to go on");
+    };
+    (closure, has_started, go_on)
+}
+
+fn panic_text(handle: JoinHandle<()>) -> String {
+    let error = block_on(handle.result()).expect_err("the task has no output");
+    error.to_string()
+}
+
+#[test]
+fn closures_start_in_the_order_given() {
+    let pool = pool(PoolConfig { max_threads: 1, ..PoolConfig::default() });
+    let (sender, receiver) = channel();
+    for index in 0..1_000 {
+        let sender = sender.clone();
+        drop(pool.spawn(move || sender.send(index), Options::default()));
+    }
+    drop(sender);
+    assert!(receiver.iter().eq(0..1_000));
+    assert_eq!(pool.metrics().threads, 1);
+}
+
+#[test]
+fn every_output_reaches_its_handle() {
+    let pool = pool(PoolConfig::default());
+    let handles: Vec<_> =
+        (0..500).map(|index| pool.spawn(move || index * 2, Options::default())).collect();
+    for (index, handle) in handles.into_iter().enumerate() {
+        assert_eq!(block_on(handle), index * 2);
+    }
+    assert_eq!((pool.metrics().started, pool.metrics().queued), (500, 0));
+}
+
+#[test]
+fn closures_that_wait_for_later_ones_make_the_pool_grow() {
+    const COUNT: usize = 40;
+    let pool = pool(PoolConfig { max_threads: COUNT, ..PoolConfig::default() });
+    let barrier = Arc::new(std::sync::Barrier::new(COUNT));
+    let handles: Vec<_> = (0..COUNT)
+        .map(|_| {
+            let barrier = Arc::clone(&barrier);
+            pool.spawn(move || drop(barrier.wait()), Options::default())
+        })
+        .collect();
+    handles.into_iter().for_each(block_on);
+    assert_eq!(pool.metrics().threads, COUNT);
+}
+
+#[test]
+fn a_full_pool_queues_and_loses_nothing() {
+    let pool = pool(PoolConfig { max_threads: 2, ..PoolConfig::default() });
+    let (first, first_started, first_go) = blocker();
+    let (second, second_started, second_go) = blocker();
+    let _blocked = [first, second].map(|closure| pool.spawn(closure, Options::default()));
+    first_started.recv().expect("it starts");
+    second_started.recv().expect("it starts");
+    let queued: Vec<_> = (0..100).map(|n| pool.spawn(move || n, Options::default())).collect();
+    assert_eq!(pool.metrics().queued, 100);
+    first_go.send(()).expect("it waits");
+    assert!(queued.into_iter().map(block_on).eq(0..100));
+    assert_eq!(pool.metrics().threads, 2);
+    second_go.send(()).expect("it waits");
+}
+
+#[test]
+fn a_panic_arrives_at_the_await_and_the_thread_goes_on() {
+    let pool = pool(PoolConfig { max_threads: 1, ..PoolConfig::default() });
+    let handle = pool.spawn(|| panic!("as expected"), Options::default());
+    assert_eq!(panic_text(handle), "the task panicked: as expected");
+    assert_eq!(block_on(pool.spawn(|| 7, Options::default())), 7);
+    assert_eq!(pool.metrics().threads, 1);
+}
+
+#[test]
+fn a_closure_cancelled_before_it_starts_never_runs() {
+    let pool = pool(PoolConfig { max_threads: 1, ..PoolConfig::default() });
+    let (blocking, started, go_on) = blocker();
+    let blocked = pool.spawn(blocking, Options::default());
+    started.recv().expect("it starts");
+    let has_run = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&has_run);
+    let handle = pool.spawn(move || flag.store(true, Ordering::Relaxed), Options::default());
+    handle.abort();
+    go_on.send(()).expect("it waits");
+    block_on(blocked);
+    assert!(block_on(handle.cancel()).is_none());
+    assert!(!has_run.load(Ordering::Relaxed));
+}
+
+#[test]
+fn idle_threads_leave_after_the_keep_alive() {
+    let (stopped, has_stopped) = channel();
+    let on_stop: pool::Hook = Arc::new(move || stopped.send(()).expect("the test waits"));
+    let config = PoolConfig {
+        keep_alive: Duration::from_millis(1),
+        on_stop: Some(on_stop),
+        ..PoolConfig::default()
+    };
+    let pool = pool(config);
+    for _ in 0..3 {
+        block_on(pool.spawn(|| (), Options::default()));
+        has_stopped.recv().expect("the thread leaves");
+        assert_eq!(
+            pool.metrics(),
+            PoolMetrics { started: pool.metrics().started, ..PoolMetrics::default() }
+        );
+    }
+}
+
+#[test]
+fn shutdown_drops_what_has_not_started_and_waits_for_the_rest() {
+    let pool = pool(PoolConfig { max_threads: 1, ..PoolConfig::default() });
+    let (blocking, started, go_on) = blocker();
+    let blocked = pool.spawn(blocking, Options::default());
+    started.recv().expect("it starts");
+    let queued = pool.spawn(|| (), Options::default());
+    assert_eq!(pool.shutdown(Some(Clock::system().now())), 1);
+    assert_eq!(panic_text(queued), "the task was cancelled");
+    let late = pool.spawn(|| (), Options::default());
+    assert_eq!(panic_text(late), "the task was cancelled");
+    go_on.send(()).expect("it waits");
+    assert_eq!(pool.shutdown(None), 0);
+    assert_eq!(pool.metrics().threads, 0);
+    block_on(blocked);
+}
+
+#[test]
+fn a_pool_may_be_dropped_by_one_of_its_closures() {
+    let pool = Arc::new(pool(PoolConfig::default()));
+    let (dropped, has_dropped) = channel();
+    let (go_on, may_go_on) = channel::<()>();
+    let held = Arc::clone(&pool);
+    let handle = pool.spawn(
+        move || {
+            may_go_on.recv().expect("the test tells when to go on");
+            drop(held);
+            dropped.send(()).expect("the test waits");
+        },
+        Options::default(),
+    );
+    drop(pool);
+    go_on.send(()).expect("it waits");
+    has_dropped.recv().expect("the drop comes to an end");
+    block_on(handle);
+}
+
+#[test]
+fn without_any_thread_the_error_arrives_at_the_await() {
+    let spawner: Spawner = Arc::new(|_: ThreadSpec| Err(io::Error::other("no more threads")));
+    let pool = Pool::new(PoolConfig::default(), spawner);
+    let dropped = Arc::new(());
+    let held = Arc::clone(&dropped);
+    let handle = pool.spawn(move || drop(held), Options::default());
+    assert_eq!(Arc::strong_count(&dropped), 1);
+    assert!(panic_text(handle).ends_with("for a closure: no more threads"));
+    assert_eq!((pool.metrics().threads, pool.metrics().queued), (0, 0));
+    assert_eq!(pool.shutdown(None), 0);
+}
+
+#[test]
+fn with_one_thread_a_failure_to_start_more_only_delays() {
+    let system = system_spawner();
+    let has_one = AtomicBool::new(false);
+    let spawner: Spawner = Arc::new(move |spec: ThreadSpec| {
+        if has_one.swap(true, Ordering::Relaxed) {
+            return Err(io::Error::other("no more threads"));
+        }
+        system(spec)
+    });
+    let pool = Pool::new(PoolConfig::default(), spawner);
+    let (blocking, started, go_on) = blocker();
+    let blocked = pool.spawn(blocking, Options::default());
+    started.recv().expect("it starts");
+    let queued: Vec<_> = (0..10).map(|n| pool.spawn(move || n, Options::default())).collect();
+    assert_eq!((pool.metrics().threads, pool.metrics().queued), (1, 10));
+    go_on.send(()).expect("it waits");
+    block_on(blocked);
+    assert!(queued.into_iter().map(block_on).eq(0..10));
+}

@@ -1,0 +1,87 @@
+//! How the runtime gets its threads: through a [`Spawner`] that it is handed.
+//!
+//! The scheduler and the blocking pool describe the thread they want and leave its making to
+//! whoever built the runtime, so that a model or a simulation can supply threads of its own, and
+//! so that one place names them.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// A thread that is wanted.
+pub(crate) struct ThreadSpec {
+    /// Its name, as debuggers show it.
+    pub(crate) name: String,
+    /// The size of its stack in bytes, or the platform's default.
+    pub(crate) stack_size: Option<usize>,
+    /// What it runs. Does not panic.
+    pub(crate) body: Box<dyn FnOnce() + Send>,
+}
+
+/// Starts threads. An error says that the system has no more of them, or no memory.
+pub(crate) type Spawner = Arc<dyn Fn(ThreadSpec) -> io::Result<Thread> + Send + Sync>;
+
+/// A thread that was started. Dropping it detaches the thread.
+pub(crate) struct Thread {
+    join: Box<dyn FnOnce() + Send>,
+}
+
+impl Thread {
+    /// Wraps what waits for the thread's end.
+    pub(crate) fn new(join: impl FnOnce() + Send + 'static) -> Thread {
+        Thread { join: Box::new(join) }
+    }
+
+    /// Blocks until the thread has ended.
+    pub(crate) fn join(self) {
+        (self.join)();
+    }
+}
+
+impl fmt::Debug for ThreadSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ThreadSpec")
+            .field("name", &self.name)
+            .field("stack_size", &self.stack_size)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Thread").finish_non_exhaustive()
+    }
+}
+
+/// The spawner of threads of the operating system.
+pub(crate) fn system_spawner() -> Spawner {
+    Arc::new(|spec: ThreadSpec| {
+        let mut builder = std::thread::Builder::new().name(spec.name);
+        if let Some(size) = spec.stack_size {
+            builder = builder.stack_size(size);
+        }
+        let handle = builder.spawn(spec.body)?;
+        Ok(Thread::new(move || {
+            // The body does not panic; were it to, the thread has ended all the same.
+            let _ = handle.join();
+        }))
+    })
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_has_the_name_asked_for_and_can_be_joined() {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        let body = Box::new(move || {
+            let name = std::thread::current().name().map(str::to_owned);
+            sender.send(name).expect("the test waits");
+        });
+        let spec = ThreadSpec { name: "a-name".to_owned(), stack_size: Some(1 << 16), body };
+        let thread = system_spawner()(spec).expect("there is room for a thread");
+        thread.join();
+        assert_eq!(receiver.recv(), Ok(Some("a-name".to_owned())));
+    }
+}

@@ -1,0 +1,213 @@
+//! The blocking pool's idle, notify and start decisions under loom: no job is lost, whatever a
+//! thread decides to do while another pushes.
+//!
+//! Waits of length zero stand for waits that time out at any moment: the thread lets go of the lock
+//! and takes it again, and whatever the others do in between has happened.
+
+#![cfg(loom)]
+#![expect(dead_code, reason = "the files are included whole, and a model uses a part of them")]
+
+#[path = "../src/blocking"]
+mod blocking {
+    pub(crate) mod policy;
+    pub(crate) mod pool;
+}
+#[path = "../src/threads.rs"]
+mod threads;
+#[path = "../src/time"]
+mod time {
+    pub(crate) mod clock;
+}
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use blocking::pool::{Job, PoolConfig, Shared};
+use loom::sync::atomic::{AtomicUsize, Ordering};
+use threads::{Spawner, Thread, ThreadSpec};
+use time::clock::Clock;
+
+/// Counts that it was run, refused or dropped, of which it must be one, once.
+struct Counted {
+    tally: Arc<Tally>,
+    is_settled: bool,
+}
+
+#[derive(Default)]
+struct Tally {
+    run: AtomicUsize,
+    refused: AtomicUsize,
+    dropped: AtomicUsize,
+}
+
+impl Job for Counted {
+    type Context = ();
+
+    fn run(mut self) {
+        self.is_settled = true;
+        self.tally.run.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn refuse(mut self, _: &(), _: &io::Error) {
+        self.is_settled = true;
+        self.tally.refused.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        if !self.is_settled {
+            self.tally.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Starts loom's threads, and fails from number `until` on.
+fn spawner(until: usize) -> Spawner {
+    let started = AtomicUsize::new(0);
+    Arc::new(move |spec: ThreadSpec| {
+        if started.fetch_add(1, Ordering::Relaxed) >= until {
+            return Err(io::Error::other("no more threads"));
+        }
+        let handle = loom::thread::spawn(spec.body);
+        Ok(Thread::new(move || handle.join().expect("a thread of the pool does not panic")))
+    })
+}
+
+fn config(max_threads: usize, keep_alive: Duration) -> PoolConfig {
+    PoolConfig {
+        max_threads,
+        keep_alive,
+        spin: Duration::ZERO,
+        nap: Duration::ZERO,
+        stack_size: None,
+        thread_name: Arc::new(|number| number.to_string()),
+        on_start: None,
+        on_stop: None,
+    }
+}
+
+struct Model {
+    pool: Arc<Shared<Counted>>,
+    tally: Arc<Tally>,
+}
+
+impl Model {
+    fn new(config: PoolConfig, threads: usize) -> Model {
+        let pool = Shared::new(config, spawner(threads), Clock::system(), ());
+        Model { pool, tally: Arc::new(Tally::default()) }
+    }
+
+    fn push(&self) {
+        let job = Counted { tally: Arc::clone(&self.tally), is_settled: false };
+        drop(self.pool.push(job));
+    }
+
+    /// Run, refused, dropped.
+    fn settled(&self) -> (usize, usize, usize) {
+        let tally = &self.tally;
+        (
+            tally.run.load(Ordering::Relaxed),
+            tally.refused.load(Ordering::Relaxed),
+            tally.dropped.load(Ordering::Relaxed),
+        )
+    }
+
+    /// Waits until no job is left; a lost one is a model that never ends, which loom reports.
+    fn wait_for(&self, jobs: usize) {
+        loop {
+            let (run, refused, dropped) = self.settled();
+            if run + refused + dropped == jobs {
+                return;
+            }
+            loom::thread::yield_now();
+        }
+    }
+}
+
+fn check(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = builder.preemption_bound.or(Some(2));
+    builder.check(model);
+}
+
+const FOREVER: Duration = Duration::MAX;
+const AT_ONCE: Duration = Duration::ZERO;
+
+#[test]
+fn a_push_is_seen_by_a_thread_that_goes_to_sleep() {
+    check(|| {
+        let model = Model::new(config(1, FOREVER), 1);
+        model.push();
+        model.wait_for(1);
+        model.push();
+        model.wait_for(2);
+        assert_eq!(model.pool.shutdown(None), 0);
+        assert_eq!(model.settled(), (2, 0, 0));
+    });
+}
+
+#[test]
+fn a_push_is_seen_while_a_thread_decides_to_leave() {
+    check(|| {
+        let model = Model::new(config(1, AT_ONCE), 3);
+        model.push();
+        model.push();
+        model.wait_for(2);
+        assert_eq!(model.pool.shutdown(None), 0);
+        assert_eq!(model.settled(), (2, 0, 0));
+    });
+}
+
+#[test]
+fn two_threads_share_a_backlog_and_watch_each_other() {
+    check(|| {
+        let model = Model::new(config(2, FOREVER), 2);
+        model.push();
+        model.push();
+        model.wait_for(2);
+        assert_eq!(model.pool.shutdown(None), 0);
+        assert_eq!(model.settled(), (2, 0, 0));
+    });
+}
+
+#[test]
+fn a_shutdown_settles_every_job_once() {
+    check(|| {
+        let model = Model::new(config(1, FOREVER), 1);
+        model.push();
+        model.push();
+        assert_eq!(model.pool.shutdown(None), 0);
+        model.push();
+        let (run, refused, dropped) = model.settled();
+        assert_eq!((run + dropped, refused), (3, 0));
+    });
+}
+
+#[test]
+fn a_failed_start_leaves_no_job_behind() {
+    check(|| {
+        let model = Arc::new(Model::new(config(2, FOREVER), 1));
+        let other = Arc::clone(&model);
+        let pusher = loom::thread::spawn(move || other.push());
+        model.push();
+        model.wait_for(2);
+        pusher.join().expect("a push does not panic");
+        assert_eq!(model.pool.shutdown(None), 0);
+        assert_eq!(model.settled(), (2, 0, 0));
+    });
+}
+
+#[test]
+fn without_threads_every_job_is_refused() {
+    check(|| {
+        let model = Arc::new(Model::new(config(2, FOREVER), 0));
+        let other = Arc::clone(&model);
+        let pusher = loom::thread::spawn(move || other.push());
+        model.push();
+        pusher.join().expect("a push does not panic");
+        assert_eq!(model.settled(), (0, 2, 0));
+        assert_eq!(model.pool.shutdown(None), 0);
+    });
+}
