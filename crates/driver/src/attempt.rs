@@ -1,0 +1,247 @@
+//! Try first, wait after: operations on one source.
+//!
+//! Each helper calls the operation as long as the source counts as ready. When it would block, the
+//! readiness is cleared, the waiter entered, and only then, if it has not been done, the source
+//! registered. Why no event is lost:
+//!
+//! 1. An event between the operation and the clear changes the tick, and the clear does nothing.
+//! 2. An event between the clear and the entry of the waiter is seen by the second look that
+//!    entering takes (`waiters.rs`, invariant 2).
+//! 3. A change before the registration makes no event, but registering reports what is ready at that
+//!    moment as an event of its own (epoll and kqueue alike), and the waiter is in its place by
+//!    then. So the registration could be the end of it. The operation is tried once more all the
+//!    same: what arrived in between is used now instead of after a turn.
+//!
+//! An interrupted operation (EINTR) is repeated at once.
+//!
+//! The short rule: a stream read of fewer bytes than asked for has emptied the queue, so the next read
+//! would block and need not be tried. It holds where the driver reports the peer's close, and not
+//! after a close, an error or urgent data was reported (`Ready::trusts_short`). It does not hold
+//! for everything that calls itself a stream, see [`Attempt::poll_read`].
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use crate::Driver;
+use crate::fd::Fd;
+use crate::readiness::{Direction, Ready};
+use crate::source::Source;
+use crate::waiters::Seat;
+
+/// A source, its descriptor, and where to register it. Made by [`Source::attempt`].
+#[derive(Debug)]
+pub struct Attempt<'a, H> {
+    source: &'a Source,
+    fd: Fd<'a>,
+    home: H,
+}
+
+/// A future's place among the waiters, given back when dropped.
+struct Place<'a> {
+    source: &'a Source,
+    direction: Direction,
+    seat: Seat,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.source.leave(self.direction, &mut self.seat);
+    }
+}
+
+impl<'a, H> Attempt<'a, H>
+where
+    H: Fn() -> io::Result<Arc<Driver>>,
+{
+    pub(crate) fn new(source: &'a Source, fd: Fd<'a>, home: H) -> Attempt<'a, H> {
+        Attempt { source, fd, home }
+    }
+
+    /// Calls `op` until it does not answer `WouldBlock`, waiting for `direction` in between.
+    ///
+    /// For methods without memory: the waker is kept in a list of the source, without duplicates,
+    /// 32 at most; past that the oldest waker is woken.
+    ///
+    /// # Errors
+    ///
+    /// Those of `op`, of `home`, and of [`Source::register`].
+    pub fn poll_io<R>(
+        &self,
+        direction: Direction,
+        cx: &Context<'_>,
+        op: impl FnMut() -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        let outcome = ready!(self.poll_seated(direction, &mut Seat::Shared, cx, op));
+        Poll::Ready(outcome.map(|(result, _)| result))
+    }
+
+    /// As [`poll_io`](Attempt::poll_io) for a stream read of `len` bytes at most, with the short rule:
+    /// after fewer bytes the next read waits without a system call.
+    ///
+    /// Only for streams where a short read means an empty queue: TCP, pipes, and Unix streams on
+    /// which nobody passes descriptors or credentials. A terminal (one line per read), a pipe in
+    /// packet mode and a datagram socket want `poll_io`: they stop at boundaries with more behind.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_io`](Attempt::poll_io).
+    pub fn poll_read(
+        &self,
+        cx: &Context<'_>,
+        len: usize,
+        op: impl FnMut() -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_stream(Direction::Read, cx, len, op)
+    }
+
+    /// As [`poll_io`](Attempt::poll_io) for a stream write of `len` bytes, with the short rule: after
+    /// fewer bytes the next write waits without a system call.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_io`](Attempt::poll_io).
+    pub fn poll_write(
+        &self,
+        cx: &Context<'_>,
+        len: usize,
+        op: impl FnMut() -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_stream(Direction::Write, cx, len, op)
+    }
+
+    /// Calls `op` until it does not answer `WouldBlock`, waiting for `direction` in between. Any
+    /// number of tasks may do so on one source: each future has a place of its own.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_io`](Attempt::poll_io).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: `op` is called only while the future is polled, and its success is returned
+    /// by that poll. The place is given back by the drop.
+    pub async fn io<R>(
+        &self,
+        direction: Direction,
+        mut op: impl FnMut() -> io::Result<R>,
+    ) -> io::Result<R> {
+        let mut place = Place { source: self.source, direction, seat: Seat::Owned(None) };
+        let outcome = poll_fn(|cx| self.poll_seated(direction, &mut place.seat, cx, &mut op));
+        outcome.await.map(|(result, _)| result)
+    }
+
+    /// Waits until `direction` is ready in truth: asks the system instead of assuming it.
+    ///
+    /// # Errors
+    ///
+    /// Those of `home` and of [`Source::register`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn ready(&self, direction: Direction) -> io::Result<()> {
+        let mut probe = Probe::new(self.fd, direction);
+        self.io(direction, move || probe.ask()).await
+    }
+
+    fn poll_stream(
+        &self,
+        direction: Direction,
+        cx: &Context<'_>,
+        len: usize,
+        op: impl FnMut() -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let (count, seen) = ready!(self.poll_seated(direction, &mut Seat::Shared, cx, op))?;
+        if 0 < count && count < len && seen.trusts_short(direction) {
+            self.source.clear(seen, direction);
+        }
+        Poll::Ready(Ok(count))
+    }
+
+    /// The loop of all helpers. Ends because each round either returns or has seen a new event, and
+    /// the registration happens once at most.
+    fn poll_seated<R>(
+        &self,
+        direction: Direction,
+        seat: &mut Seat,
+        cx: &Context<'_>,
+        mut op: impl FnMut() -> io::Result<R>,
+    ) -> Poll<io::Result<(R, Ready)>> {
+        let mut has_registered = false;
+        loop {
+            let seen = match self.source.poll_ready(direction, seat, cx) {
+                Poll::Ready(seen) => seen,
+                Poll::Pending if has_registered || self.source.is_armed() => {
+                    self.source.rearm(self.fd)?;
+                    return Poll::Pending;
+                }
+                Poll::Pending => {
+                    let home = (self.home)()?;
+                    self.source.register(self.fd, &home)?;
+                    has_registered = true;
+                    self.source.readiness()
+                }
+            };
+            match op() {
+                Ok(result) => return Poll::Ready(Ok((result, seen))),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.source.clear(seen, direction);
+                }
+                // A signal arrived first. It says nothing of the source: the snapshot stays good.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+    }
+}
+
+/// Asks the system whether a direction is ready.
+#[derive(Debug)]
+struct Probe<'a> {
+    #[cfg(unix)]
+    fd: Fd<'a>,
+    #[cfg(unix)]
+    direction: Direction,
+    #[cfg(not(unix))]
+    has_asked: bool,
+    #[cfg(not(unix))]
+    fd: std::marker::PhantomData<&'a ()>,
+}
+
+#[cfg(unix)]
+impl<'a> Probe<'a> {
+    fn new(fd: Fd<'a>, direction: Direction) -> Probe<'a> {
+        Probe { fd, direction }
+    }
+
+    fn ask(&mut self) -> io::Result<()> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+        let interest = match self.direction {
+            Direction::Read => PollFlags::IN | PollFlags::PRI | PollFlags::RDHUP,
+            Direction::Write => PollFlags::OUT,
+        };
+        let mut asked = [PollFd::new(&self.fd, interest)];
+        match poll(&mut asked, Some(&Timespec::default()))? {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+impl<'a> Probe<'a> {
+    fn new(_: Fd<'a>, _: Direction) -> Probe<'a> {
+        Probe { has_asked: false, fd: std::marker::PhantomData }
+    }
+
+    /// Without a cheap question: takes back the assumption once, so that arming reports the truth.
+    fn ask(&mut self) -> io::Result<()> {
+        if std::mem::replace(&mut self.has_asked, true) {
+            return Ok(());
+        }
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+}

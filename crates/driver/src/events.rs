@@ -1,0 +1,70 @@
+//! What one turn needs and returns: the reusable buffers, and the waking after it.
+
+use std::any::Any;
+use std::panic::{self, AssertUnwindSafe};
+use std::task::Waker;
+
+use reveille_primitive::lock;
+
+use crate::poll::Buffer;
+
+/// Buffers of a turn: events as the system reports them, and wakers. One per thread that turns,
+/// reused from turn to turn; the room is allocated by the first turn.
+#[derive(Default)]
+pub struct Events {
+    pub(crate) buffer: Buffer,
+    pub(crate) wakers: Vec<Waker>,
+}
+
+/// The outcome of a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a shard that is busy has not been turned"]
+pub enum Turn {
+    /// Another thread turns this shard.
+    Busy,
+    /// The shard was turned.
+    Done {
+        /// Events that reached a source.
+        events: usize,
+        /// Wakers woken.
+        woken: usize,
+        /// Whether a notification was taken.
+        is_notified: bool,
+    },
+}
+
+impl Events {
+    /// Makes empty buffers.
+    #[must_use]
+    pub fn new() -> Events {
+        Events::default()
+    }
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Events").field("wakers", &self.wakers.len()).finish_non_exhaustive()
+    }
+}
+
+/// Wakes and removes all `wakers`. Returns how many there were.
+///
+/// # Panics
+///
+/// Resumes the first panic of a waker after all were woken: swallowing it would hide a fault, and
+/// stopping at it would hang the tasks of the wakers behind it. Further panics are dropped.
+pub(crate) fn wake_all(wakers: &mut Vec<Waker>) -> usize {
+    lock::assert_none_held("a wake");
+    let count = wakers.len();
+    let mut first: Option<Box<dyn Any + Send>> = None;
+    for waker in wakers.drain(..) {
+        // Unwind safe: the waker is consumed, and nothing here is half-done when it panics.
+        if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+            first.get_or_insert(panic);
+        }
+    }
+    if let Some(panic) = first {
+        panic::resume_unwind(panic);
+    }
+    count
+}

@@ -1,0 +1,54 @@
+//! Errors of the driver: which operation failed on which descriptor, and why where that is known.
+
+use std::{error, fmt, io};
+
+/// An operation of the driver on a descriptor that the system refused.
+#[derive(Debug)]
+struct Fault {
+    operation: &'static str,
+    fd: i64,
+    reason: Option<&'static str>,
+    source: io::Error,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} descriptor {}: ", self.operation, self.fd)?;
+        match self.reason {
+            Some(reason) => write!(f, "{reason} ({})", self.source),
+            None => self.source.fmt(f),
+        }
+    }
+}
+
+impl error::Error for Fault {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// Names the operation and the descriptor of `source`, whose kind is kept.
+pub(crate) fn name(operation: &'static str, fd: i64, source: io::Error) -> io::Error {
+    let reason = reason(&source);
+    io::Error::new(source.kind(), Fault { operation, fd, reason, source })
+}
+
+/// What the numbers of `epoll_ctl(2)` mean here, where the system's own text misleads.
+#[cfg(unix)]
+fn reason(source: &io::Error) -> Option<&'static str> {
+    use rustix::io::Errno;
+
+    let errno = Errno::from_io_error(source)?;
+    match errno {
+        Errno::PERM => Some("this kind of file reports no readiness, as a regular file"),
+        Errno::EXIST => Some("another source has registered the same descriptor"),
+        Errno::NOSPC => Some("the limit fs.epoll.max_user_watches is reached"),
+        Errno::BADF => Some("it is not open; was it closed behind its owner's back?"),
+        _ => None,
+    }
+}
+
+#[cfg(not(unix))]
+fn reason(_source: &io::Error) -> Option<&'static str> {
+    None
+}

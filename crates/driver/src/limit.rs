@@ -1,0 +1,53 @@
+//! The process's limit of open file descriptors.
+//!
+//! The soft limit is 1024 on many systems for the sake of programs that call `select(2)`, and the hard
+//! one half a million. A server that holds ten thousand connections asks for more once, at
+//! start.
+
+use std::io;
+
+/// The limits of open file descriptors of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FdLimit {
+    /// Descriptors the process may have open. `u64::MAX` where there is no limit.
+    pub soft: u64,
+    /// What the process may raise `soft` to. `u64::MAX` where there is no limit.
+    pub hard: u64,
+}
+
+/// Raises the soft limit to `needed` descriptors, or as near to it as the hard limit lets it.
+///
+/// Never lowers a limit. Returns the limits that hold afterwards; compare `soft` with `needed`.
+///
+/// # Errors
+///
+/// When the system refuses the new limit, though it is not above the hard one.
+#[cfg(unix)]
+pub fn raise_fd_limit(needed: u64) -> io::Result<FdLimit> {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let limit = getrlimit(Resource::Nofile);
+    let soft = limit.current.unwrap_or(u64::MAX);
+    let hard = limit.maximum.unwrap_or(u64::MAX);
+    let wanted = needed.min(hard);
+    if wanted <= soft {
+        return Ok(FdLimit { soft, hard });
+    }
+    let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
+    setrlimit(Resource::Nofile, raised).map_err(|errno| {
+        let source = io::Error::from(errno);
+        let text = format!("raise the limit of open files from {soft} to {wanted}: {source}");
+        io::Error::new(source.kind(), text)
+    })?;
+    Ok(FdLimit { soft: wanted, hard })
+}
+
+/// Returns no limit: this system has none per process.
+///
+/// # Errors
+///
+/// None.
+#[cfg(not(unix))]
+pub fn raise_fd_limit(_needed: u64) -> io::Result<FdLimit> {
+    Ok(FdLimit { soft: u64::MAX, hard: u64::MAX })
+}

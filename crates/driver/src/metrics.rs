@@ -1,0 +1,58 @@
+//! Counters of one shard, for whoever observes it.
+//!
+//! Relaxed adds: each counter is exact, but two of them read at one time need not fit together.
+
+use reveille_primitive::atomic::{AtomicU64, Ordering};
+
+/// What a shard has done since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Turns that asked the operating system for events.
+    pub turns: u64,
+    /// Events that reached a source.
+    pub events: u64,
+    /// Wakers woken for events.
+    pub wakes: u64,
+    /// Notifications that cost a system call.
+    pub notifies: u64,
+    /// Sources registered with the operating system.
+    pub registrations: u64,
+}
+
+/// The counters behind [`Metrics`].
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    pub(crate) turns: Counter,
+    pub(crate) events: Counter,
+    pub(crate) wakes: Counter,
+    pub(crate) notifies: Counter,
+    pub(crate) registrations: Counter,
+}
+
+impl Counters {
+    pub(crate) fn read(&self) -> Metrics {
+        Metrics {
+            turns: self.turns.get(),
+            events: self.events.get(),
+            wakes: self.wakes.get(),
+            notifies: self.notifies.get(),
+            registrations: self.registrations.get(),
+        }
+    }
+}
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub(crate) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(crate) fn add(&self, by: usize) {
+        // Relaxed: a count orders nothing.
+        self.0.fetch_add(by as u64, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,154 @@
+//! Readiness: shards over what the operating system offers.
+//!
+//! `reactor` is the shard, the same everywhere. `epoll` (Linux) and `portable` (elsewhere) are the
+//! two faces of the system behind it; `slots` maps the keys of events to sources.
+
+#[cfg(target_os = "linux")]
+mod epoll;
+#[cfg(any(not(target_os = "linux"), feature = "portable"))]
+mod portable;
+pub(crate) mod reactor;
+pub(crate) mod slots;
+
+use std::io;
+use std::time::Duration;
+
+use crate::Kind;
+use crate::fd::Fd;
+use crate::poll::slots::Key;
+use crate::readiness::Flags;
+
+/// Events taken from the system per wait. A socket's data waits in the kernel at no cost, so the bound
+/// is only a matter of how long the waking after one wait lasts.
+const EVENTS_MAX: usize = 1024;
+
+/// Which directions to arm. Only a poller without edges looks at it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Interest {
+    pub(crate) is_read: bool,
+    pub(crate) is_write: bool,
+}
+
+impl Interest {
+    pub(crate) const BOTH: Interest = Interest { is_read: true, is_write: true };
+    #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+    pub(crate) const NONE: Interest = Interest { is_read: false, is_write: false };
+}
+
+/// The system's event queue.
+#[derive(Debug)]
+pub(crate) enum Poller {
+    #[cfg(target_os = "linux")]
+    Epoll(epoll::Epoll),
+    #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+    Portable(portable::Portable),
+}
+
+/// The room for a wait's events.
+#[derive(Default)]
+pub(crate) struct Buffer {
+    #[cfg(target_os = "linux")]
+    epoll: epoll::Buffer,
+    #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+    portable: portable::Buffer,
+}
+
+/// One event, with the face of the system taken off.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Event {
+    pub(crate) key: Key,
+    pub(crate) flags: Flags,
+}
+
+impl Poller {
+    pub(crate) fn new(kind: Kind) -> io::Result<Poller> {
+        match kind {
+            #[cfg(target_os = "linux")]
+            Kind::Native => Ok(Poller::Epoll(epoll::Epoll::new()?)),
+            #[cfg(not(target_os = "linux"))]
+            Kind::Native => Ok(Poller::Portable(portable::Portable::new(true)?)),
+            #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+            Kind::Portable => Ok(Poller::Portable(portable::Portable::new(true)?)),
+            #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+            Kind::PortableOneshot => Ok(Poller::Portable(portable::Portable::new(false)?)),
+        }
+    }
+
+    /// Tells whether each change is an event by itself, so that nothing is ever armed again.
+    pub(crate) fn has_edges(&self) -> bool {
+        match self {
+            #[cfg(target_os = "linux")]
+            Poller::Epoll(_) => true,
+            #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+            Poller::Portable(portable) => portable.has_edges(),
+        }
+    }
+
+    /// Tells whether the peer's close is always reported, so that a short read means empty.
+    pub(crate) fn reports_close(&self) -> bool {
+        match self {
+            #[cfg(target_os = "linux")]
+            Poller::Epoll(_) => true,
+            #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+            Poller::Portable(_) => false,
+        }
+    }
+
+    pub(crate) fn add(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Poller::Epoll(epoll) => epoll.add(fd, key),
+            #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+            Poller::Portable(portable) => portable.add(fd, key),
+        }
+    }
+
+    /// Gives the entry of `fd` a new key or interest.
+    pub(crate) fn modify(&self, fd: Fd<'_>, key: Key, interest: Interest) -> io::Result<()> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Poller::Epoll(epoll) => epoll.modify(fd, key, interest),
+            #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+            Poller::Portable(portable) => portable.modify(fd, key, interest),
+        }
+    }
+
+    pub(crate) fn delete(&self, fd: Fd<'_>) -> io::Result<()> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Poller::Epoll(epoll) => epoll.delete(fd),
+            #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+            Poller::Portable(portable) => portable.delete(fd),
+        }
+    }
+
+    /// Fills `buffer`. An interrupted wait fills it with nothing.
+    pub(crate) fn wait(&self, timeout: Option<Duration>, buffer: &mut Buffer) -> io::Result<()> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Poller::Epoll(epoll) => epoll.wait(timeout, &mut buffer.epoll),
+            #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+            Poller::Portable(portable) => portable.wait(timeout, &mut buffer.portable),
+        }
+    }
+
+    /// Hands each event of the last wait to `each`. Tells whether the bell was heard.
+    pub(crate) fn drain(&self, buffer: &mut Buffer, each: impl FnMut(Event)) -> bool {
+        match self {
+            #[cfg(target_os = "linux")]
+            Poller::Epoll(_) => buffer.epoll.drain(each),
+            #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+            Poller::Portable(_) => buffer.portable.drain(each),
+        }
+    }
+
+    /// Rings the bell: ends the wait in progress or else the next one.
+    pub(crate) fn ring(&self) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Poller::Epoll(epoll) => epoll.ring(),
+            #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+            Poller::Portable(portable) => portable.ring(),
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Other systems: kqueue, IOCP, event ports and poll, through the crate `polling`.
+//!
+//! Where the system has edges they are used, and the difference from `epoll` is one: the peer's close
+//! is not reported everywhere, so a short read proves nothing (`Poller::reports_close`).
+//!
+//! Where it has none, a source is armed for each wait, for the directions that are awaited, and any event
+//! disarms it altogether. An event therefore wakes the waiters of both directions: those whose
+//! direction is not ready find that out and arm it again.
+
+use std::io;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use polling::{Event as PollingEvent, PollMode};
+
+use crate::fd::Fd;
+use crate::poll::slots::Key;
+use crate::poll::{EVENTS_MAX, Event, Interest};
+use crate::readiness::Flags;
+
+/// See the module's header.
+#[derive(Debug)]
+pub(crate) struct Portable {
+    poller: polling::Poller,
+    mode: PollMode,
+}
+
+/// The events of a wait.
+#[derive(Default)]
+pub(crate) struct Buffer {
+    events: Option<polling::Events>,
+}
+
+impl Portable {
+    /// Makes a poller, with edges if the system has them and `wants_edges`.
+    pub(crate) fn new(wants_edges: bool) -> io::Result<Portable> {
+        let poller = polling::Poller::new()?;
+        let has_edges = wants_edges && poller.supports_edge();
+        let mode = if has_edges { PollMode::Edge } else { PollMode::Oneshot };
+        Ok(Portable { poller, mode })
+    }
+
+    pub(crate) fn has_edges(&self) -> bool {
+        self.mode == PollMode::Edge
+    }
+
+    #[allow(unsafe_code, reason = "polling asks its callers to deregister before they close")]
+    pub(crate) fn add(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
+        use crate::fd::raw;
+
+        // Without edges nothing is armed yet: the waiter, who is in its place, arms what it needs.
+        let interest = if self.has_edges() { Interest::BOTH } else { Interest::NONE };
+        // SAFETY: the obligation is to delete the descriptor before it is closed, and it is that of
+        // `Source`'s owner by its documentation. A descriptor closed early reports errors or
+        // nothing to a key that finds no slot; no memory hangs on it (slots.rs, header).
+        unsafe { self.poller.add_with_mode(raw(fd), event(key, interest), self.mode) }
+    }
+
+    pub(crate) fn modify(&self, fd: Fd<'_>, key: Key, interest: Interest) -> io::Result<()> {
+        self.poller.modify_with_mode(fd, event(key, interest), self.mode)
+    }
+
+    pub(crate) fn delete(&self, fd: Fd<'_>) -> io::Result<()> {
+        self.poller.delete(fd)
+    }
+
+    pub(crate) fn wait(&self, timeout: Option<Duration>, buffer: &mut Buffer) -> io::Result<()> {
+        let room = NonZeroUsize::new(EVENTS_MAX).expect("the constant is not zero");
+        let events = buffer.events.get_or_insert_with(|| polling::Events::with_capacity(room));
+        events.clear();
+        // Waits again by itself after a signal.
+        self.poller.wait(events, timeout).map(drop)
+    }
+
+    pub(crate) fn ring(&self) {
+        // It fails only when the system has lost the poller, and then each wait fails too.
+        let _ = self.poller.notify();
+    }
+}
+
+impl Buffer {
+    /// `polling` takes its own bell back in each wait and keeps that to itself, so each drain
+    /// counts as having heard it. Nothing is lost by that: the flag is taken back after the wait
+    /// and before the caller looks for work. At worst a turn returns once for nothing.
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(Event)) -> bool {
+        for event in self.events.iter().flat_map(polling::Events::iter) {
+            each(Event { key: Key::from_number(event.key), flags: flags(&event) });
+        }
+        true
+    }
+}
+
+fn event(key: Key, interest: Interest) -> PollingEvent {
+    let event = PollingEvent::new(key.number(), interest.is_read, interest.is_write);
+    if interest.is_read { event.with_priority() } else { event }
+}
+
+fn flags(event: &PollingEvent) -> Flags {
+    let has_error = event.is_err() == Some(true);
+    let is_closed = event.is_interrupt();
+    let is_read = event.readable || event.is_priority() || has_error || is_closed;
+    let is_write = event.writable || has_error || is_closed;
+    Flags::when(is_read, Flags::READABLE)
+        .with(Flags::when(is_write, Flags::WRITABLE))
+        .with(Flags::when(is_closed, Flags::READ_CLOSED.with(Flags::WRITE_CLOSED)))
+        .with(Flags::when(has_error, Flags::ERROR))
+        .with(Flags::when(event.is_priority(), Flags::PRIORITY))
+}

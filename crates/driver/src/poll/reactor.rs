@@ -1,0 +1,226 @@
+//! A shard: one event queue of the system, its sources, and the right to turn it.
+//!
+//! ```text
+//! turn:  right to turn ─► wait ─► lock slots ─► set words, collect wakers ─► unlock ─► give the right
+//!        back ─► wake
+//! ```
+//!
+//! Invariants:
+//! 1. At most one thread turns. Its events and wakers are in its own buffers, so nothing of a turn is
+//!    in the shard.
+//! 2. Wakers run after the slots are unlocked and the right is given back: a waker may register,
+//!    deregister, notify, or turn this very shard.
+//! 3. The driven mark is looked at under the lock of the slots when a source is entered, and taken
+//!    away before `wake_all` takes that lock: an entered source is seen by `wake_all`, or refused.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reveille_primitive::atomic::{AtomicBool, Ordering};
+use reveille_primitive::lock::Mutex;
+
+use crate::Kind;
+use crate::contract::Contract;
+use crate::events::{self, Events, Turn};
+use crate::fault;
+use crate::fd::{self, Fd};
+use crate::metrics::{Counters, Metrics};
+use crate::notify::Notify;
+use crate::poll::slots::{Key, Slots};
+use crate::poll::{Interest, Poller};
+use crate::readiness::Direction;
+use crate::source::SourceCore;
+
+/// See the module's header.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    poller: Poller,
+    slots: Mutex<Slots>,
+    is_turning: AtomicBool,
+    is_driven: AtomicBool,
+    notify: Notify,
+    counters: Counters,
+}
+
+/// The right to turn a shard.
+struct Right<'a>(&'a AtomicBool);
+
+impl<'a> Right<'a> {
+    fn claim(is_turning: &'a AtomicBool) -> Option<Right<'a>> {
+        // Acquire pairs with the release below: turns follow one another.
+        (!is_turning.swap(true, Ordering::Acquire)).then_some(Right(is_turning))
+    }
+}
+
+impl Drop for Right<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+/// Descriptors the system has forgotten: closed, or never registered.
+fn is_forgotten(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+
+        matches!(Errno::from_io_error(error), Some(Errno::NOENT | Errno::BADF))
+    }
+    #[cfg(not(unix))]
+    {
+        error.kind() == io::ErrorKind::NotFound
+    }
+}
+
+impl Shard {
+    pub(crate) fn new(kind: Kind) -> io::Result<Shard> {
+        let poller = Poller::new(kind).map_err(|source| {
+            io::Error::new(source.kind(), format!("make an event queue: {source}"))
+        })?;
+        Ok(Shard {
+            poller,
+            slots: Mutex::default(),
+            is_turning: AtomicBool::new(false),
+            is_driven: AtomicBool::new(true),
+            notify: Notify::new(),
+            counters: Counters::default(),
+        })
+    }
+
+    /// Sets words and collects wakers. Returns the events that found a source, and whether a
+    /// notification was taken.
+    fn dispatch(&self, events: &mut Events) -> (usize, bool) {
+        let Events { buffer, wakers } = events;
+        let has_edges = self.poller.has_edges();
+        let mut count = 0;
+        let slots = self.slots.lock();
+        let is_rung = self.poller.drain(buffer, |event| {
+            // A source that has left, or its slot's next owner, is not meant.
+            let Some(core) = slots.get(event.key) else { return };
+            count += 1;
+            core.deliver(event.flags, wakers);
+            if !has_edges {
+                // Disarmed altogether: the other direction has to arm itself again.
+                core.release(wakers);
+            }
+        });
+        drop(slots);
+        (count, is_rung && self.notify.take())
+    }
+
+    fn enter(&self, number: i64, core: &Arc<SourceCore>) -> io::Result<Key> {
+        let mut slots = self.slots.lock();
+        if !self.is_driven() {
+            return Err(io::Error::other("no thread turns this shard any more"));
+        }
+        slots.insert(number, Arc::clone(core))
+    }
+
+    /// Takes over the system's entry of a source that left without deregistering while a
+    /// duplicate kept its file open. An entry of a source that is still here is not touched.
+    fn add(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
+        let result = self.poller.add(fd, key);
+        let is_taken = matches!(&result, Err(e) if e.kind() == io::ErrorKind::AlreadyExists);
+        if is_taken && !self.slots.lock().has_other(fd::number(fd), key) {
+            return self.poller.modify(fd, key, Interest::BOTH);
+        }
+        result
+    }
+}
+
+impl Contract for Shard {
+    fn turn(&self, timeout: Option<Duration>, events: &mut Events) -> io::Result<Turn> {
+        let Some(right) = Right::claim(&self.is_turning) else { return Ok(Turn::Busy) };
+        self.poller.wait(timeout, &mut events.buffer).map_err(|source| {
+            io::Error::new(source.kind(), format!("wait for events: {source}"))
+        })?;
+        let (count, is_notified) = self.dispatch(events);
+        drop(right);
+        self.counters.turns.add(1);
+        self.counters.events.add(count);
+        self.counters.wakes.add(events.wakers.len());
+        let woken = events::wake_all(&mut events.wakers);
+        Ok(Turn::Done { events: count, woken, is_notified })
+    }
+
+    fn notify(&self) {
+        if self.notify.post(|| self.poller.ring()) {
+            self.counters.notifies.add(1);
+        }
+    }
+
+    fn register(&self, fd: Fd<'_>, core: &Arc<SourceCore>) -> io::Result<Key> {
+        let number = fd::number(fd);
+        let named = |source| fault::name("register", number, source);
+        // Entered before the system knows it: the first event may come before `add` returns.
+        let key = self.enter(number, core).map_err(named)?;
+        core.set_hinted(self.poller.reports_close());
+        match self.add(fd, key) {
+            Ok(()) => {
+                self.counters.registrations.add(1);
+                Ok(key)
+            }
+            Err(source) => {
+                self.forget(key);
+                Err(named(source))
+            }
+        }
+    }
+
+    fn deregister(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
+        // The slot first: events of the old entry find nothing from here on.
+        self.forget(key);
+        match self.poller.delete(fd) {
+            Err(error) if !is_forgotten(&error) => {
+                Err(fault::name("deregister", fd::number(fd), error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn forget(&self, key: Key) {
+        let core = self.slots.lock().remove(key);
+        // Dropped after the lock: with the last reference go wakers, whose drop is user code.
+        drop(core);
+    }
+
+    fn rearm(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
+        if self.poller.has_edges() {
+            return Ok(());
+        }
+        let core = self.slots.lock().get(key).map(Arc::clone);
+        let Some(core) = core else { return Ok(()) };
+        let interest = Interest {
+            is_read: core.is_awaited(Direction::Read),
+            is_write: core.is_awaited(Direction::Write),
+        };
+        let result = self.poller.modify(fd, key, interest);
+        result.map_err(|source| fault::name("arm", fd::number(fd), source))
+    }
+
+    fn wake_all(&self) -> usize {
+        self.set_driven(false);
+        let mut wakers = Vec::new();
+        self.slots.lock().iter().for_each(|core| core.release(&mut wakers));
+        self.counters.wakes.add(wakers.len());
+        events::wake_all(&mut wakers)
+    }
+
+    fn set_driven(&self, is_driven: bool) {
+        // Release, and the locks that follow: see invariant 3, and invariant 2 of source.rs.
+        self.is_driven.store(is_driven, Ordering::Release);
+    }
+
+    fn is_driven(&self) -> bool {
+        self.is_driven.load(Ordering::Acquire)
+    }
+
+    fn sources(&self) -> usize {
+        self.slots.lock().len()
+    }
+
+    fn metrics(&self) -> Metrics {
+        self.counters.read()
+    }
+}

@@ -1,0 +1,106 @@
+//! From the key of an event to its source.
+//!
+//! A key is a slot's index and the generation of what is in it. An event of a source that has left, or
+//! of one whose slot was reused, carries a generation that no longer fits and finds nothing: keys
+//! are numbers and never pointers, so a late event is harmless.
+
+use std::io;
+use std::sync::Arc;
+
+use slab::Slab;
+
+use crate::source::SourceCore;
+
+/// Bits of the index. A key must fit into a `usize`, the largest key portable systems take: half of
+/// it on 64 bits; on 32 bits room for a million sources.
+const INDEX_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
+
+/// The highest index is never used, so that no key equals [`Key::BELL`] or the key that the
+/// portable poller keeps for itself (all ones).
+const INDEX_MAX: usize = (1 << INDEX_BITS) - 2;
+
+/// The generations: the rest of the key.
+const GENERATION_MASK: usize = usize::MAX >> INDEX_BITS;
+
+/// Names a registration within one shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key(usize);
+
+impl Key {
+    /// The key of the shard's own bell: the highest index with generation 0.
+    pub(crate) const BELL: Key = Key(INDEX_MAX + 1);
+
+    pub(crate) fn number(self) -> usize {
+        self.0
+    }
+
+    pub(crate) fn from_number(number: usize) -> Key {
+        Key(number)
+    }
+
+    fn new(index: usize, generation: usize) -> Key {
+        Key((generation << INDEX_BITS) | index)
+    }
+
+    fn index(self) -> usize {
+        self.0 & (INDEX_MAX + 1)
+    }
+
+    fn generation(self) -> usize {
+        self.0 >> INDEX_BITS
+    }
+}
+
+/// The registered sources of one shard.
+#[derive(Debug, Default)]
+pub(crate) struct Slots {
+    slots: Slab<Slot>,
+    next_generation: usize,
+}
+
+#[derive(Debug)]
+struct Slot {
+    generation: usize,
+    fd: i64,
+    core: Arc<SourceCore>,
+}
+
+impl Slots {
+    /// Enters a source with the number of its descriptor.
+    pub(crate) fn insert(&mut self, fd: i64, core: Arc<SourceCore>) -> io::Result<Key> {
+        let entry = self.slots.vacant_entry();
+        let index = entry.key();
+        if index > INDEX_MAX {
+            return Err(io::Error::other("a shard has no room for more sources"));
+        }
+        let generation = self.next_generation;
+        self.next_generation = (generation + 1) & GENERATION_MASK;
+        entry.insert(Slot { generation, fd, core });
+        Ok(Key::new(index, generation))
+    }
+
+    /// Removes a source. The caller drops it when its lock is released.
+    pub(crate) fn remove(&mut self, key: Key) -> Option<Arc<SourceCore>> {
+        self.get(key)?;
+        Some(self.slots.remove(key.index()).core)
+    }
+
+    pub(crate) fn get(&self, key: Key) -> Option<&Arc<SourceCore>> {
+        let slot = self.slots.get(key.index())?;
+        (slot.generation == key.generation()).then_some(&slot.core)
+    }
+
+    /// Tells whether a source other than that of `key` is registered with this number. Looks at
+    /// all of them: for errors only.
+    pub(crate) fn has_other(&self, fd: i64, key: Key) -> bool {
+        self.slots.iter().any(|(index, slot)| slot.fd == fd && index != key.index())
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<SourceCore>> {
+        self.slots.iter().map(|(_, slot)| &slot.core)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len()
+    }
+}

@@ -1,0 +1,276 @@
+//! What is known of a source: the readiness word.
+//!
+//! One `u64` holds the flags (low 16 bits) and a tick (high 48 bits) that counts the events
+//! delivered to the source. A reader takes a snapshot, tries its system call, and clears the
+//! direction only if the tick is still that of the snapshot: an event that arrived between the
+//! call and the clear is therefore never lost.
+//!
+//! | flag | set by | cleared by |
+//! |---|---|---|
+//! | READABLE | at birth (assumed), every event a read may be waiting for | `clear(Read)` |
+//! | WRITABLE | at birth (assumed), every event a write may be waiting for | `clear(Write)` |
+//! | READ_CLOSED, WRITE_CLOSED, ERROR, PRIORITY | events | nothing |
+//! | HINTED | registration with a driver that reports closed sides | registration with another |
+//!
+//! Invariants:
+//! 1. A wait looks at READABLE or WRITABLE alone. Each event that sets READ_CLOSED, WRITE_CLOSED or
+//!    ERROR sets the matching direction too.
+//! 2. `clear` happens only after the system said "would block" (then not even a closed side has
+//!    anything to tell) or after a short read or write that the sticky flags do not forbid.
+//!
+//! Rejected: letting the sticky flags count as readiness by themselves. A UDP socket whose error was
+//! taken, or a FIFO whose writers come back, answers "would block" with the flag still set, and
+//! the wait would become a loop that never sleeps.
+//!
+//! Rejected: a tick of a few bits. A task that is preempted between call and clear may miss any
+//! number of events, and a tick that wrapped onto itself loses them. 48 bits at one event per
+//! nanosecond last three days of preemption.
+
+use std::fmt;
+
+use reveille_primitive::atomic::{AtomicU64, Ordering};
+
+/// Which half of a source an operation uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// Reading, receiving, accepting.
+    Read,
+    /// Writing, sending, connecting.
+    Write,
+}
+
+impl Direction {
+    pub(crate) const BOTH: [Direction; 2] = [Direction::Read, Direction::Write];
+
+    fn flag(self) -> Flags {
+        match self {
+            Direction::Read => Flags::READABLE,
+            Direction::Write => Flags::WRITABLE,
+        }
+    }
+}
+
+/// A set of readiness flags.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Flags(u16);
+
+impl Flags {
+    /// No flag.
+    pub const NONE: Flags = Flags(0);
+    /// A read may succeed.
+    pub const READABLE: Flags = Flags(1);
+    /// A write may succeed.
+    pub const WRITABLE: Flags = Flags(1 << 1);
+    /// The peer will send no more. Bytes may still be queued in front of the end.
+    pub const READ_CLOSED: Flags = Flags(1 << 2);
+    /// The peer will take no more.
+    pub const WRITE_CLOSED: Flags = Flags(1 << 3);
+    /// An error was reported; the next operation returns it.
+    pub const ERROR: Flags = Flags(1 << 4);
+    /// Urgent data was reported.
+    pub const PRIORITY: Flags = Flags(1 << 5);
+    /// The driver reports closed sides, so that a short read means an empty queue.
+    pub(crate) const HINTED: Flags = Flags(1 << 6);
+
+    /// Both sets together.
+    #[must_use]
+    pub const fn with(self, other: Flags) -> Flags {
+        Flags(self.0 | other.0)
+    }
+
+    /// Tells whether any flag of `other` is set.
+    #[must_use]
+    pub const fn has(self, other: Flags) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// `other` if `condition` holds, and nothing otherwise.
+    pub(crate) const fn when(condition: bool, flags: Flags) -> Flags {
+        if condition { flags } else { Flags::NONE }
+    }
+}
+
+impl fmt::Debug for Flags {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const NAMES: [(Flags, &str); 7] = [
+            (Flags::READABLE, "READABLE"),
+            (Flags::WRITABLE, "WRITABLE"),
+            (Flags::READ_CLOSED, "READ_CLOSED"),
+            (Flags::WRITE_CLOSED, "WRITE_CLOSED"),
+            (Flags::ERROR, "ERROR"),
+            (Flags::PRIORITY, "PRIORITY"),
+            (Flags::HINTED, "HINTED"),
+        ];
+        let set = NAMES.iter().filter(|(flag, _)| self.has(*flag)).map(|(_, name)| *name);
+        f.debug_set().entries(set).finish()
+    }
+}
+
+/// A snapshot of a source's readiness.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "a snapshot is what `clear` needs after the operation would have blocked"]
+pub struct Ready {
+    tick: u64,
+    flags: Flags,
+}
+
+impl Ready {
+    /// The flags at the time of the snapshot.
+    #[must_use]
+    pub fn flags(self) -> Flags {
+        self.flags
+    }
+
+    /// Tells whether a read or write of fewer bytes than asked for proves that the queue is empty
+    /// or full, so that the next attempt would block.
+    pub(crate) fn trusts_short(self, direction: Direction) -> bool {
+        let forbids = match direction {
+            // After the end, an error or urgent data was announced no further edge may come for
+            // what is still queued; and a read stops short at the urgent mark.
+            Direction::Read => Flags::READ_CLOSED.with(Flags::ERROR).with(Flags::PRIORITY),
+            Direction::Write => Flags::WRITE_CLOSED.with(Flags::ERROR),
+        };
+        self.flags.has(Flags::HINTED) && !self.flags.has(forbids)
+    }
+}
+
+/// The word. See the module's header.
+#[derive(Debug)]
+pub struct Readiness {
+    word: AtomicU64,
+}
+
+/// Low bits of the word: the flags.
+const FLAG_BITS: u32 = 16;
+
+fn pack(tick: u64, flags: Flags) -> u64 {
+    (tick << FLAG_BITS) | u64::from(flags.0)
+}
+
+fn unpack(word: u64) -> Ready {
+    Ready { tick: word >> FLAG_BITS, flags: Flags(word as u16) }
+}
+
+impl Readiness {
+    /// Both directions are assumed ready, so that the first operation is tried at once.
+    pub fn assumed() -> Readiness {
+        Readiness { word: AtomicU64::new(pack(0, Readiness::ASSUMED.flags)) }
+    }
+
+    /// What [`assumed`](Readiness::assumed) starts with.
+    pub(crate) const ASSUMED: Ready =
+        Ready { tick: 0, flags: Flags::READABLE.with(Flags::WRITABLE) };
+
+    /// The present state.
+    pub fn snapshot(&self) -> Ready {
+        // Acquire pairs with `set`: what the driver did before it, this thread sees.
+        unpack(self.word.load(Ordering::Acquire))
+    }
+
+    /// The present state, if `direction` is ready.
+    pub fn ready(&self, direction: Direction) -> Option<Ready> {
+        let now = self.snapshot();
+        now.flags.has(direction.flag()).then_some(now)
+    }
+
+    /// Adds the flags of an event and counts it.
+    pub fn set(&self, flags: Flags) {
+        self.update(|now| Some(Ready { tick: now.tick + 1, flags: now.flags.with(flags) }));
+    }
+
+    /// Says whether the driver of the source reports closed sides.
+    pub fn set_hinted(&self, is_hinted: bool) {
+        self.update(|now| {
+            let flags = Flags(now.flags.0 & !Flags::HINTED.0);
+            Some(Ready { flags: flags.with(Flags::when(is_hinted, Flags::HINTED)), ..now })
+        });
+    }
+
+    /// Takes back the readiness of `direction`, unless an event came after the snapshot `seen`.
+    pub fn clear(&self, seen: Ready, direction: Direction) {
+        self.update(|now| {
+            let flags = Flags(now.flags.0 & !direction.flag().0);
+            (now.tick == seen.tick).then_some(Ready { flags, ..now })
+        });
+    }
+
+    /// Replaces the word by what `change` makes of it. Retries only when another thread made
+    /// progress, so the loop ends.
+    fn update(&self, change: impl Fn(Ready) -> Option<Ready>) {
+        let mut word = self.word.load(Ordering::Acquire);
+        while let Some(next) = change(unpack(word)) {
+            let next = pack(next.tick, next.flags);
+            // AcqRel: a set publishes to `snapshot`, and each change continues the sets before it.
+            match self.word.compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => return,
+                Err(current) => word = current,
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_between_snapshot_and_clear_survives() {
+        let readiness = Readiness::assumed();
+        let seen = readiness.snapshot();
+        readiness.set(Flags::READABLE);
+        readiness.clear(seen, Direction::Read);
+        assert!(readiness.ready(Direction::Read).is_some());
+    }
+
+    #[test]
+    fn clear_touches_its_direction_only() {
+        let readiness = Readiness::assumed();
+        readiness.set(Flags::READ_CLOSED.with(Flags::ERROR));
+        readiness.clear(readiness.snapshot(), Direction::Read);
+        let now = readiness.snapshot();
+        assert!(!now.flags.has(Flags::READABLE));
+        assert!(now.flags.has(Flags::WRITABLE));
+        assert!(now.flags.has(Flags::READ_CLOSED) && now.flags.has(Flags::ERROR));
+    }
+
+    #[test]
+    fn clearing_one_direction_does_not_void_the_snapshot_of_the_other() {
+        let readiness = Readiness::assumed();
+        let seen = readiness.snapshot();
+        readiness.clear(seen, Direction::Read);
+        readiness.clear(seen, Direction::Write);
+        assert!(readiness.ready(Direction::Write).is_none());
+    }
+
+    #[test]
+    fn the_tick_is_not_truncated() {
+        let readiness = Readiness::assumed();
+        let seen = readiness.snapshot();
+        // 2^16 events would bring a tick of 16 bits or fewer back to where it was.
+        (0..1 << 16).for_each(|_| readiness.set(Flags::READABLE));
+        readiness.clear(seen, Direction::Read);
+        assert!(readiness.ready(Direction::Read).is_some());
+    }
+
+    #[test]
+    fn the_tick_wraps_without_touching_the_flags() {
+        let last = (1 << (64 - FLAG_BITS)) - 1;
+        let readiness = Readiness { word: AtomicU64::new(pack(last, Flags::WRITABLE)) };
+        readiness.set(Flags::READABLE);
+        let now = readiness.snapshot();
+        assert_eq!(now, Ready { tick: 0, flags: Flags::READABLE.with(Flags::WRITABLE) });
+    }
+
+    #[test]
+    fn a_short_read_is_trusted_only_where_nothing_forbids_it() {
+        let readiness = Readiness::assumed();
+        assert!(!readiness.snapshot().trusts_short(Direction::Read), "nobody reports a close yet");
+        readiness.set_hinted(true);
+        assert!(readiness.snapshot().trusts_short(Direction::Read));
+        readiness.set(Flags::READ_CLOSED);
+        assert!(!readiness.snapshot().trusts_short(Direction::Read));
+        assert!(readiness.snapshot().trusts_short(Direction::Write), "half-close keeps writing");
+        readiness.set(Flags::ERROR);
+        assert!(!readiness.snapshot().trusts_short(Direction::Write));
+    }
+}

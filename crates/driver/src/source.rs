@@ -1,0 +1,211 @@
+//! One descriptor: what is known of it, who waits for it, and with which shard it is registered.
+//!
+//! A source begins with nothing: no system call and no allocation. The core is made when an operation
+//! would block for the first time, and shared with the shard.
+//!
+//! Invariants:
+//! 1. A shard's slot and the source's registration name each other: a registration that failed or
+//!    ended has no slot.
+//! 2. A waiter is entered first and looks whether the shard is driven second; a thread that leaves
+//!    its shard takes the mark away first and collects the waiters, under their lock, second. So
+//!    a waiter of a deserted shard is woken or sees that it must move.
+//! 3. Locks nest in this order: registration, slots of the shard, waiters. No user code under any.
+//!
+//! Descriptors stay with their owner: the source never keeps a number beyond a call. Dropping a
+//! source without `deregister` frees its slot, so that no event reaches it, and leaves the system's
+//! entry to the close of the descriptor. Rejected: keeping the number and deregistering on drop. By
+//! then it may have been closed and given to another source of the same shard, whose events
+//! would silently end.
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, Waker};
+
+use reveille_primitive::lock::Mutex;
+
+use crate::Driver;
+use crate::attempt::Attempt;
+use crate::fd::Fd;
+use crate::poll::slots::Key;
+use crate::readiness::{Direction, Flags, Readiness, Ready};
+use crate::waiters::{Seat, Waiters};
+
+/// One descriptor's readiness and waiters.
+///
+/// The owner of the descriptor calls [`deregister`](Source::deregister) before it closes it or gives
+/// it away.
+#[derive(Debug, Default)]
+pub struct Source {
+    core: OnceLock<Arc<SourceCore>>,
+}
+
+/// The part that the shard shares.
+#[derive(Debug)]
+pub(crate) struct SourceCore {
+    readiness: Readiness,
+    waiters: Waiters,
+    registration: Mutex<Option<Registration>>,
+}
+
+/// With whom a source is registered.
+#[derive(Debug)]
+struct Registration {
+    shard: Arc<Driver>,
+    key: Key,
+}
+
+impl Source {
+    /// Makes a source that is not registered. Both directions are assumed ready.
+    #[must_use]
+    pub const fn new() -> Source {
+        Source { core: OnceLock::new() }
+    }
+
+    /// Pairs the source with its descriptor for a series of operations. `home` names the shard to
+    /// register with; it is called when an operation would block and the source is not registered
+    /// with a driven shard.
+    pub fn attempt<'a, H>(&'a self, fd: Fd<'a>, home: H) -> Attempt<'a, H>
+    where
+        H: Fn() -> io::Result<Arc<Driver>>,
+    {
+        Attempt::new(self, fd, home)
+    }
+
+    /// Registers `fd` with `shard`. Nothing happens if it is registered with a driven shard. From one
+    /// that is no longer driven it moves, and its waiters with it.
+    ///
+    /// # Errors
+    ///
+    /// When `shard` is not driven, or the system refuses: a kind of file without readiness, such as a
+    /// regular one (`PermissionDenied`), a descriptor another source has registered
+    /// (`AlreadyExists`), one that is closed, or a limit. The error names the descriptor.
+    /// The source is not registered then.
+    pub fn register(&self, fd: Fd<'_>, shard: &Arc<Driver>) -> io::Result<()> {
+        let core = self.core();
+        let mut registration = core.registration.lock();
+        if let Some(old) = registration.as_ref().filter(|old| !old.shard.is_driven()) {
+            old.shard.deregister(fd, old.key)?;
+            *registration = None;
+        }
+        if registration.is_none() {
+            let key = shard.register(fd, core)?;
+            *registration = Some(Registration { shard: Arc::clone(shard), key });
+        }
+        Ok(())
+    }
+
+    /// Ends the registration of `fd`, if there is one. Waiters stay, and stay silent.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses for another reason than that it does not know the descriptor. The
+    /// source is not registered afterwards in any case.
+    pub fn deregister(&self, fd: Fd<'_>) -> io::Result<()> {
+        let Some(core) = self.core.get() else { return Ok(()) };
+        let registration = core.registration.lock().take();
+        registration.map_or(Ok(()), |old| old.shard.deregister(fd, old.key))
+    }
+
+    /// Tells whether the source is registered with a shard that a thread turns.
+    #[must_use]
+    pub fn is_armed(&self) -> bool {
+        let Some(core) = self.core.get() else { return false };
+        core.registration.lock().as_ref().is_some_and(|now| now.shard.is_driven())
+    }
+
+    /// What is known now. Before the first operation both directions are assumed ready.
+    pub fn readiness(&self) -> Ready {
+        self.core.get().map_or(Readiness::ASSUMED, |core| core.readiness.snapshot())
+    }
+
+    /// Takes back the readiness of `direction` after an operation would have blocked, unless an event
+    /// came after the snapshot `seen`.
+    pub fn clear(&self, seen: Ready, direction: Direction) {
+        self.core().readiness.clear(seen, direction);
+    }
+
+    /// Wakers and waiting futures, for tests of leaks.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.core.get().map_or(0, |core| core.waiters.len())
+    }
+
+    /// Waits for `direction`. The fast path is one load.
+    pub(crate) fn poll_ready(
+        &self,
+        direction: Direction,
+        seat: &mut Seat,
+        cx: &Context<'_>,
+    ) -> Poll<Ready> {
+        let Some(core) = self.core.get() else { return Poll::Ready(Readiness::ASSUMED) };
+        match core.readiness.ready(direction) {
+            Some(ready) => Poll::Ready(ready),
+            None => core.waiters.wait(&core.readiness, direction, seat, cx),
+        }
+    }
+
+    /// Gives back the slot of a future.
+    pub(crate) fn leave(&self, direction: Direction, seat: &mut Seat) {
+        if let Some(core) = self.core.get() {
+            core.waiters.leave(direction, seat);
+        }
+    }
+
+    /// Arms a driver without edges for the present waiters.
+    pub(crate) fn rearm(&self, fd: Fd<'_>) -> io::Result<()> {
+        let Some(core) = self.core.get() else { return Ok(()) };
+        let registration = core.registration.lock();
+        registration.as_ref().map_or(Ok(()), |now| now.shard.rearm(fd, now.key))
+    }
+
+    fn core(&self) -> &Arc<SourceCore> {
+        self.core.get_or_init(|| {
+            Arc::new(SourceCore {
+                readiness: Readiness::assumed(),
+                waiters: Waiters::default(),
+                registration: Mutex::new(None),
+            })
+        })
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        let Some(core) = self.core.get() else { return };
+        let registration = core.registration.lock().take();
+        if let Some(Registration { shard, key }) = registration {
+            shard.forget(key);
+        }
+    }
+}
+
+impl SourceCore {
+    /// Stores an event and moves the wakers it concerns to `wakers`.
+    pub(crate) fn deliver(&self, flags: Flags, wakers: &mut Vec<Waker>) {
+        self.readiness.set(flags);
+        if flags.has(Flags::READABLE) {
+            self.waiters.take(Direction::Read, wakers);
+        }
+        if flags.has(Flags::WRITABLE) {
+            self.waiters.take(Direction::Write, wakers);
+        }
+    }
+
+    /// Moves all wakers to `wakers`.
+    pub(crate) fn release(&self, wakers: &mut Vec<Waker>) {
+        for direction in Direction::BOTH {
+            self.waiters.take(direction, wakers);
+        }
+    }
+
+    /// Tells whether somebody waits for `direction`.
+    pub(crate) fn is_awaited(&self, direction: Direction) -> bool {
+        self.waiters.is_awaited(direction)
+    }
+
+    /// Says whether the shard reports closed sides.
+    pub(crate) fn set_hinted(&self, is_hinted: bool) {
+        self.readiness.set_hinted(is_hinted);
+    }
+}

@@ -1,0 +1,155 @@
+//! A task without a runtime, pairs of descriptors, and a turn that waits for something.
+
+#![allow(dead_code, reason = "each test file uses its part of it")]
+#![allow(unreachable_pub, reason = "a module of test files")]
+
+use std::future::Future;
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use reveille_driver::{Attempt, Direction, Driver, Events, Kind, Source, Turn};
+
+/// Every kind of driver there is in this build.
+pub fn kinds() -> Vec<Kind> {
+    vec![
+        Kind::Native,
+        #[cfg(feature = "portable")]
+        Kind::Portable,
+        #[cfg(feature = "portable")]
+        Kind::PortableOneshot,
+    ]
+}
+
+/// Runs `body` with a new shard of every kind.
+pub fn each_kind(body: impl Fn(Arc<Driver>)) {
+    for kind in kinds() {
+        body(Arc::new(Driver::new(kind).expect("a shard")));
+    }
+}
+
+/// Counts its wakes.
+#[derive(Default)]
+pub struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Count>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Count {
+    pub fn get(&self) -> usize {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// A waker that counts, and its count.
+pub fn counting() -> (Arc<Count>, Waker) {
+    let count = Arc::new(Count::default());
+    (Arc::clone(&count), Waker::from(count))
+}
+
+/// Long enough for a noisy machine; only a lost event waits for it.
+pub const LONG: Duration = Duration::from_secs(20);
+
+/// Turns `shard` until `is_done`. Fails when nothing happens for [`LONG`].
+pub fn turn_until(shard: &Driver, mut is_done: impl FnMut() -> bool) {
+    let mut events = Events::new();
+    while !is_done() {
+        let turn = shard.turn(Some(LONG), &mut events).expect("a turn");
+        let nothing = Turn::Done { events: 0, woken: 0, is_notified: false };
+        assert_ne!(turn, nothing, "an event is missing");
+    }
+}
+
+/// Takes all events that are there, without waiting.
+pub fn drain(shard: &Driver) -> usize {
+    let mut events = Events::new();
+    match shard.turn(Some(Duration::ZERO), &mut events).expect("a turn") {
+        Turn::Done { events, .. } => events,
+        Turn::Busy => 0,
+    }
+}
+
+/// Polls `future` and turns `shard` while it is pending.
+pub fn drive<F: Future>(shard: &Driver, future: F) -> F::Output {
+    let mut future = pin!(future);
+    let (count, waker) = counting();
+    loop {
+        let before = count.get();
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        turn_until(shard, || count.get() > before);
+    }
+}
+
+/// A descriptor with its source.
+pub struct Io<T: AsFd> {
+    pub source: Source,
+    pub inner: T,
+}
+
+impl<T: AsFd> Io<T> {
+    pub fn new(inner: T) -> Io<T> {
+        Io { source: Source::new(), inner }
+    }
+
+    pub fn at<'a>(
+        &'a self,
+        shard: &'a Arc<Driver>,
+    ) -> Attempt<'a, impl Fn() -> io::Result<Arc<Driver>> + 'a> {
+        self.source.attempt(self.inner.as_fd(), move || Ok(Arc::clone(shard)))
+    }
+
+    pub fn poll_read(
+        &self,
+        shard: &Arc<Driver>,
+        waker: &Waker,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>>
+    where
+        for<'a> &'a T: Read,
+    {
+        let len = buffer.len();
+        self.at(shard).poll_read(&Context::from_waker(waker), len, || (&self.inner).read(buffer))
+    }
+
+    pub async fn read(&self, shard: &Arc<Driver>, buffer: &mut [u8]) -> io::Result<usize>
+    where
+        for<'a> &'a T: Read,
+    {
+        self.at(shard).io(Direction::Read, || (&self.inner).read(buffer)).await
+    }
+
+    pub fn write(&self, bytes: &[u8])
+    where
+        for<'a> &'a T: Write,
+    {
+        (&self.inner).write_all(bytes).expect("room in the send buffer");
+    }
+}
+
+impl<T: AsFd> Drop for Io<T> {
+    fn drop(&mut self) {
+        self.source.deregister(self.inner.as_fd()).expect("deregistered");
+    }
+}
+
+/// Two connected TCP sockets; the first does not block.
+pub fn tcp() -> (Io<TcpStream>, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let address = listener.local_addr().expect("an address");
+    let theirs = TcpStream::connect(address).expect("a connection");
+    let (ours, _) = listener.accept().expect("a connection");
+    ours.set_nonblocking(true).expect("non-blocking");
+    ours.set_nodelay(true).expect("no delay");
+    theirs.set_nodelay(true).expect("no delay");
+    (Io::new(ours), theirs)
+}
