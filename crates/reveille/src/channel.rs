@@ -1,0 +1,44 @@
+//! Channels: queues that carry messages from many senders to many receivers.
+//!
+//! A channel is a pair of handles. Every message sent through any clone of the [`Sender`] is
+//! received by exactly one clone of the [`Receiver`]. [`bounded`] channels make a fast sender wait
+//! for a slow receiver, [`unbounded`] ones never do and so can grow until memory ends; prefer the
+//! first. When all handles of one side are gone the channel is closed: sends fail from then on,
+//! and receives fail once the messages still inside are used up.
+//!
+//! All of this is the crate [async-channel], re-exported whole: its types are these types, so that
+//! a library that speaks async-channel and a program that speaks reveille can be joined.
+//!
+//! [async-channel]: https://docs.rs/async-channel/1
+//!
+//! # Examples
+//!
+//! A worker that is closed by dropping its sender:
+//!
+//! ```
+//! use reveille::channel;
+//! use reveille::task;
+//!
+//! task::block_on(async {
+//!     let (jobs, inbox) = channel::bounded(8);
+//!     let worker = task::spawn(async move {
+//!         let mut total = 0;
+//!         while let Ok(job) = inbox.recv().await {
+//!             total += job;
+//!         }
+//!         total
+//!     });
+//!
+//!     for job in 1..=4 {
+//!         jobs.send(job).await.expect("the worker is listening");
+//!     }
+//!     drop(jobs);
+//!     assert_eq!(worker.await, 10);
+//! });
+//! ```
+
+#[doc(inline)]
+pub use async_channel::{
+    Receiver, Recv, RecvError, Send, SendError, Sender, TryRecvError, TrySendError, WeakReceiver,
+    WeakSender, bounded, unbounded,
+};

@@ -1,0 +1,212 @@
+//! The catalogue of what can be done with a future.
+//!
+//! All methods are own: `pair.rs` has `join`, `try_join`, `race` and `try_race`, `timed.rs` has
+//! `timeout` and `delay`, `flatten.rs` has `flatten`.
+
+use std::future::Future;
+use std::time::Duration;
+
+use super::IntoFuture;
+use super::flatten::FlattenFuture;
+use super::pair::{Join, Race, TryJoin, TryRace};
+use super::timed::{DelayFuture, TimeoutFuture};
+
+/// The methods of futures.
+///
+/// They are implemented for every [`Future`], and do nothing until what they return is awaited. The
+/// futures they combine become part of the combination and are dropped with it, or before.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::prelude::*;
+/// use reveille::task;
+///
+/// task::block_on(async {
+///     let a = async { 1 };
+///     let b = async { 2 };
+///     assert_eq!(a.join(b).await, (1, 2));
+/// });
+/// ```
+pub trait FutureExt: Future {
+    /// Waits for `dur`, counted from this call, before it polls the future for the first time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::task;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// task::block_on(async {
+    ///     let start = Instant::now();
+    ///     assert_eq!(async { 1 }.delay(Duration::from_millis(5)).await, 1);
+    ///     assert!(start.elapsed() >= Duration::from_millis(5));
+    /// });
+    /// ```
+    fn delay(self, dur: Duration) -> DelayFuture<Self>
+    where
+        Self: Sized,
+    {
+        DelayFuture::new(self, dur)
+    }
+
+    /// Awaits the future, and then the future it resolves to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::task;
+    ///
+    /// let nested = async { async { 1 } };
+    /// assert_eq!(task::block_on(nested.flatten()), 1);
+    /// ```
+    fn flatten(self) -> FlattenFuture<Self, <<Self as Future>::Output as IntoFuture>::Future>
+    where
+        Self: Sized,
+        <Self as Future>::Output: IntoFuture,
+    {
+        FlattenFuture::new(self)
+    }
+
+    /// Awaits whichever of two futures is ready first.
+    ///
+    /// The other is dropped where it stood, before this one is ready. If both are ready, the left
+    /// one (`self`) wins, and the right one may never have been polled.
+    ///
+    /// # Cancel safety
+    ///
+    /// What the loser did so far is lost, unless it is cancel safe itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::{future, task};
+    ///
+    /// task::block_on(async {
+    ///     let never = future::pending();
+    ///     let (b, c) = (future::ready('b'), future::ready('c'));
+    ///     assert_eq!(never.race(b).race(c).await, 'b');
+    /// });
+    /// ```
+    fn race<F>(self, other: F) -> Race<Self, F>
+    where
+        Self: Future + Sized,
+        F: Future<Output = <Self as Future>::Output>,
+    {
+        Race::new(self, other)
+    }
+
+    /// Awaits whichever of two futures *succeeds* first.
+    ///
+    /// A failure is put aside in the hope that the other succeeds. The loser is dropped where it
+    /// stood. If both succeed at once, the left one (`self`) wins.
+    ///
+    /// # Errors
+    ///
+    /// Fails if both fail, with the error of the right one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::{future, task};
+    ///
+    /// task::block_on(async {
+    ///     let bad = future::ready(Err("no"));
+    ///     let good = future::ready(Ok(1));
+    ///     assert_eq!(bad.clone().try_race(good).await, Ok(1));
+    ///     assert_eq!(bad.clone().try_race(bad).await, Err::<i32, _>("no"));
+    /// });
+    /// ```
+    fn try_race<F, T, E>(self, other: F) -> TryRace<Self, F>
+    where
+        Self: Future<Output = Result<T, E>> + Sized,
+        F: Future<Output = <Self as Future>::Output>,
+    {
+        TryRace::new(self, other)
+    }
+
+    /// Awaits two futures, at the same time, and gives both outputs.
+    ///
+    /// They take turns inside this one, the left one (`self`) first. Each is dropped as soon as it
+    /// is ready.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::task;
+    ///
+    /// let both = async { 1 }.join(async { "two" });
+    /// assert_eq!(task::block_on(both), (1, "two"));
+    /// ```
+    fn join<F>(self, other: F) -> Join<Self, F>
+    where
+        Self: Future + Sized,
+        F: Future,
+    {
+        Join::new(self, other)
+    }
+
+    /// Awaits two futures, at the same time, until one fails.
+    ///
+    /// # Errors
+    ///
+    /// The first failure. The other future is then dropped where it stood; its output, if it has
+    /// one already, too.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::{future, task};
+    ///
+    /// task::block_on(async {
+    ///     let good = future::ready(Ok::<_, &str>(1));
+    ///     assert_eq!(good.clone().try_join(good.clone()).await, Ok((1, 1)));
+    ///
+    ///     let bad = future::ready(Err::<i32, _>("no"));
+    ///     assert_eq!(future::pending::<Result<i32, _>>().try_join(bad).await, Err("no"));
+    /// });
+    /// ```
+    fn try_join<F, A, B, E>(self, other: F) -> TryJoin<Self, F>
+    where
+        Self: Future<Output = Result<A, E>> + Sized,
+        F: Future<Output = Result<B, E>>,
+    {
+        TryJoin::new(self, other)
+    }
+
+    /// Awaits the future for at most `dur`, counted from this call.
+    ///
+    /// Otherwise like [`future::timeout`](super::timeout): a future that is ready is never late.
+    ///
+    /// # Errors
+    ///
+    /// [`TimeoutError`](super::TimeoutError) if the time ran out. The future is then dropped where
+    /// it stood.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::{future, task};
+    /// use std::time::Duration;
+    ///
+    /// task::block_on(async {
+    ///     let never = future::pending::<()>();
+    ///     assert!(never.timeout(Duration::from_millis(5)).await.is_err());
+    /// });
+    /// ```
+    fn timeout(self, dur: Duration) -> TimeoutFuture<Self>
+    where
+        Self: Sized,
+    {
+        TimeoutFuture::new(self, dur)
+    }
+}
+
+impl<T: Future + ?Sized> FutureExt for T {}

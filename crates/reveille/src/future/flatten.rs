@@ -1,0 +1,119 @@
+//! Futures of futures: `flatten`, and what counts as a future there.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+/// A value that can be turned into a future.
+///
+/// Every future is one, by the identity.
+///
+/// # Differences
+///
+/// std's trait of the same name, which `.await` uses, calls the associated future `IntoFuture`.
+/// This one is the predecessor's; it is what [`FutureExt::flatten`](super::FutureExt::flatten)
+/// asks for.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::future::{self, IntoFuture};
+/// use reveille::task;
+///
+/// struct Order(u32);
+///
+/// impl IntoFuture for Order {
+///     type Output = u32;
+///     type Future = std::future::Ready<u32>;
+///
+///     fn into_future(self) -> Self::Future {
+///         future::ready(self.0)
+///     }
+/// }
+///
+/// assert_eq!(task::block_on(Order(3).into_future()), 3);
+/// ```
+pub trait IntoFuture {
+    /// What the future resolves to.
+    type Output;
+
+    /// The future this turns into.
+    type Future: Future<Output = Self::Output>;
+
+    /// Makes the future.
+    fn into_future(self) -> Self::Future;
+}
+
+impl<T: Future> IntoFuture for T {
+    type Output = T::Output;
+    type Future = T;
+
+    fn into_future(self) -> T {
+        self
+    }
+}
+
+pin_project! {
+    /// The future of [`FutureExt::flatten`](super::FutureExt::flatten).
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct FlattenFuture<Outer, Inner> {
+        #[pin]
+        stage: Stage<Outer, Inner>,
+    }
+}
+
+pin_project! {
+    #[project = StageProjection]
+    enum Stage<Outer, Inner> {
+        Outer { #[pin] future: Outer },
+        Inner { #[pin] future: Inner },
+        Done,
+    }
+}
+
+impl<Outer, Inner> FlattenFuture<Outer, Inner> {
+    pub(super) fn new(future: Outer) -> FlattenFuture<Outer, Inner> {
+        FlattenFuture { stage: Stage::Outer { future } }
+    }
+}
+
+impl<Outer, Inner> fmt::Debug for FlattenFuture<Outer, Inner> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match self.stage {
+            Stage::Outer { .. } => "outer",
+            Stage::Inner { .. } => "inner",
+            Stage::Done => "done",
+        };
+        f.debug_struct("FlattenFuture").field("stage", &stage).finish()
+    }
+}
+
+impl<Outer> Future for FlattenFuture<Outer, <Outer::Output as IntoFuture>::Future>
+where
+    Outer: Future,
+    Outer::Output: IntoFuture,
+{
+    type Output = <Outer::Output as IntoFuture>::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut stage = self.project().stage;
+        // Two rounds at most: from the outer future to the inner one, and to the end.
+        loop {
+            match stage.as_mut().project() {
+                StageProjection::Outer { future } => {
+                    let inner = ready!(future.poll(cx));
+                    stage.set(Stage::Inner { future: inner.into_future() });
+                }
+                StageProjection::Inner { future } => {
+                    let output = ready!(future.poll(cx));
+                    stage.set(Stage::Done);
+                    return Poll::Ready(output);
+                }
+                StageProjection::Done => panic!("`flatten` was polled after it was ready"),
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Two futures as one: `join`, `try_join`, `race`, `try_race`.
+//!
+//! A [`Side`] is a future until it is done, then its output, then nothing: the future is dropped
+//! the moment it completes, and the loser of a race the moment it has lost, so that neither holds a
+//! lock, a permit or a connection longer than it is needed. Left is polled first, always: a race
+//! that both have won goes to the left.
+//!
+//! *Rejected:* the pairs of futures-lite, which keep both futures until they are dropped
+//! themselves.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+pin_project! {
+    /// One of the two futures.
+    #[project = SideProjection]
+    #[project_replace = SideOwned]
+    enum Side<F: Future> {
+        Running { #[pin] future: F },
+        Done { output: F::Output },
+        Gone,
+    }
+}
+
+impl<F: Future> Side<F> {
+    fn new(future: F) -> Side<F> {
+        Side::Running { future }
+    }
+
+    /// Polls the future if it still runs; true if the output is there.
+    fn poll_done(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+        let output = match self.as_mut().project() {
+            SideProjection::Done { .. } => return true,
+            SideProjection::Running { future } => match future.poll(cx) {
+                Poll::Ready(output) => output,
+                Poll::Pending => return false,
+            },
+            SideProjection::Gone => panic!("a pair of futures was polled after it was ready"),
+        };
+        // Drops the future before it stores the output.
+        self.set(Side::Done { output });
+        true
+    }
+
+    /// The output, if it is there.
+    fn output(self: Pin<&mut Self>) -> Option<&F::Output> {
+        match self.project() {
+            SideProjection::Done { output } => Some(output),
+            _ => None,
+        }
+    }
+
+    /// Takes the output, or drops the future.
+    fn take(self: Pin<&mut Self>) -> Option<F::Output> {
+        match self.project_replace(Side::Gone) {
+            SideOwned::Done { output } => Some(output),
+            _ => None,
+        }
+    }
+}
+
+impl<F: Future> fmt::Debug for Side<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Side::Running { .. } => "Running",
+            Side::Done { .. } => "Done",
+            Side::Gone => "Gone",
+        })
+    }
+}
+
+/// The invariant behind the outputs that are taken below.
+const DONE: &str = "both sides were just found done, and nobody took their outputs";
+
+macro_rules! pair {
+    ($name:ident, $method:literal) => {
+        pin_project! {
+            #[doc = concat!("The future of [`FutureExt::", $method, "`](super::FutureExt::", $method, ").")]
+            #[derive(Debug)]
+            #[must_use = "futures do nothing unless you `.await` or poll them"]
+            pub struct $name<L: Future, R: Future> {
+                #[pin]
+                left: Side<L>,
+                #[pin]
+                right: Side<R>,
+            }
+        }
+
+        impl<L: Future, R: Future> $name<L, R> {
+            pub(super) fn new(left: L, right: R) -> $name<L, R> {
+                $name { left: Side::new(left), right: Side::new(right) }
+            }
+        }
+    };
+}
+
+pair!(Join, "join");
+pair!(TryJoin, "try_join");
+pair!(Race, "race");
+pair!(TryRace, "try_race");
+
+impl<L: Future, R: Future> Future for Join<L, R> {
+    type Output = (L::Output, R::Output);
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let is_left_done = this.left.as_mut().poll_done(cx);
+        let is_right_done = this.right.as_mut().poll_done(cx);
+        if !(is_left_done && is_right_done) {
+            return Poll::Pending;
+        }
+        let (left, right) = (this.left.take().expect(DONE), this.right.take().expect(DONE));
+        Poll::Ready((left, right))
+    }
+}
+
+/// Takes the error of a side that is done with one.
+fn take_error<F, T, E>(mut side: Pin<&mut Side<F>>) -> Option<E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    if side.as_mut().output().is_some_and(Result::is_err) {
+        return side.take().and_then(Result::err);
+    }
+    None
+}
+
+impl<L, R, A, B, E> Future for TryJoin<L, R>
+where
+    L: Future<Output = Result<A, E>>,
+    R: Future<Output = Result<B, E>>,
+{
+    type Output = Result<(A, B), E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let is_left_done = this.left.as_mut().poll_done(cx);
+        if let Some(error) = take_error(this.left.as_mut()) {
+            this.right.take();
+            return Poll::Ready(Err(error));
+        }
+        let is_right_done = this.right.as_mut().poll_done(cx);
+        if let Some(error) = take_error(this.right.as_mut()) {
+            this.left.take();
+            return Poll::Ready(Err(error));
+        }
+        if !(is_left_done && is_right_done) {
+            return Poll::Pending;
+        }
+        let (left, right) = (this.left.take().expect(DONE), this.right.take().expect(DONE));
+        Poll::Ready(left.and_then(|left| right.map(|right| (left, right))))
+    }
+}
+
+impl<L, R> Future for Race<L, R>
+where
+    L: Future,
+    R: Future<Output = L::Output>,
+{
+    type Output = L::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if !(this.left.as_mut().poll_done(cx) || this.right.as_mut().poll_done(cx)) {
+            return Poll::Pending;
+        }
+        // Taking both sides drops the one that lost.
+        let (left, right) = (this.left.take(), this.right.take());
+        Poll::Ready(left.or(right).expect(DONE))
+    }
+}
+
+impl<L, R, T, E> Future for TryRace<L, R>
+where
+    L: Future<Output = Result<T, E>>,
+    R: Future<Output = Result<T, E>>,
+{
+    type Output = Result<T, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let is_left_done = this.left.as_mut().poll_done(cx);
+        if this.left.as_mut().output().is_some_and(Result::is_ok) {
+            this.right.take();
+            return Poll::Ready(this.left.take().expect(DONE));
+        }
+        let is_right_done = this.right.as_mut().poll_done(cx);
+        if this.right.as_mut().output().is_some_and(Result::is_ok) {
+            this.left.take();
+            return Poll::Ready(this.right.take().expect(DONE));
+        }
+        if !(is_left_done && is_right_done) {
+            return Poll::Pending;
+        }
+        // Both failed; the second error is the one nobody has seen yet.
+        this.left.take();
+        Poll::Ready(this.right.take().expect(DONE))
+    }
+}

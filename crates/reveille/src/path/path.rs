@@ -1,0 +1,546 @@
+//! `Path`: a slice of a path.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+
+use super::{Ancestors, Components, Display, Iter, PathBuf, StripPrefixError, cast};
+use crate::{fs, io};
+
+/// A path, borrowed.
+///
+/// It is std's `Path`, with the methods that ask the file system as `async` ones. Like `str` it is
+/// unsized and lives behind a pointer: `&Path`, `Box<Path>`, `Arc<Path>`, [`PathBuf`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::path::Path;
+/// use reveille::task;
+///
+/// task::block_on(async {
+///     let path = Path::new("/etc").join("hosts");
+///     assert_eq!(path.parent(), Some(Path::new("/etc")));
+///     if path.is_file().await {
+///         assert!(path.metadata().await.is_ok());
+///     }
+/// });
+/// ```
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(transparent)]
+pub struct Path {
+    // Invariant 1 of `cast.rs` rests on `transparent`.
+    std: std::path::Path,
+}
+
+impl Path {
+    pub(super) fn as_std(&self) -> &std::path::Path {
+        &self.std
+    }
+
+    /// Views a string, or whatever else is text to the system, as a path. Nothing is copied.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// let path = Path::new("/etc/hosts");
+    /// let same = Path::new(&String::from("/etc/hosts")).to_path_buf();
+    /// assert_eq!(same, path);
+    /// ```
+    pub fn new<S: AsRef<OsStr> + ?Sized>(s: &S) -> &Path {
+        cast::from_std(std::path::Path::new(s))
+    }
+
+    /// Returns the text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// assert_eq!(Path::new("/etc").as_os_str(), "/etc");
+    /// ```
+    pub fn as_os_str(&self) -> &OsStr {
+        self.std.as_os_str()
+    }
+
+    /// Returns the text, if it is Unicode.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// assert_eq!(Path::new("/etc").to_str(), Some("/etc"));
+    /// ```
+    pub fn to_str(&self) -> Option<&str> {
+        self.std.to_str()
+    }
+
+    /// Returns the text, with U+FFFD in place of what is not Unicode.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// assert_eq!(Path::new("/etc").to_string_lossy(), "/etc");
+    /// ```
+    pub fn to_string_lossy(&self) -> Cow<'_, str> {
+        self.std.to_string_lossy()
+    }
+
+    /// Copies it into a path that owns its text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::{Path, PathBuf};
+    ///
+    /// assert_eq!(Path::new("/etc").to_path_buf(), PathBuf::from("/etc"));
+    /// ```
+    pub fn to_path_buf(&self) -> PathBuf {
+        PathBuf::from_std(self.std.to_path_buf())
+    }
+
+    /// Whether it means the same whatever the current directory is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// assert!(!Path::new("hosts").is_absolute());
+    /// ```
+    pub fn is_absolute(&self) -> bool {
+        self.std.is_absolute()
+    }
+
+    /// Whether its meaning depends on the current directory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// assert!(Path::new("hosts").is_relative());
+    /// ```
+    pub fn is_relative(&self) -> bool {
+        self.std.is_relative()
+    }
+
+    /// Whether it begins with the root directory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// assert!(Path::new("/etc").has_root());
+    /// ```
+    pub fn has_root(&self) -> bool {
+        self.std.has_root()
+    }
+
+    /// Returns it without its last component; `None` for a root and for the empty path.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// assert_eq!(Path::new("/etc/hosts").parent(), Some(Path::new("/etc")));
+    /// assert_eq!(Path::new("/").parent(), None);
+    /// ```
+    pub fn parent(&self) -> Option<&Path> {
+        self.std.parent().map(cast::from_std)
+    }
+
+    /// Returns it, its parent, the parent of that, and so on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// let mut ancestors = Path::new("/etc/hosts").ancestors();
+    /// assert_eq!(ancestors.next(), Some(Path::new("/etc/hosts")));
+    /// assert_eq!(ancestors.next(), Some(Path::new("/etc")));
+    /// assert_eq!(ancestors.next(), Some(Path::new("/")));
+    /// assert_eq!(ancestors.next(), None);
+    /// ```
+    pub fn ancestors(&self) -> Ancestors<'_> {
+        Ancestors::new(self)
+    }
+
+    /// Returns the last component; `None` if that is not a name but `..` or a root.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// assert_eq!(Path::new("/etc/hosts").file_name().unwrap(), "hosts");
+    /// assert_eq!(Path::new("/etc/..").file_name(), None);
+    /// ```
+    pub fn file_name(&self) -> Option<&OsStr> {
+        self.std.file_name()
+    }
+
+    /// Returns what follows `base`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it does not start with `base`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// let path = Path::new("/var/log/syslog");
+    /// assert_eq!(path.strip_prefix("/var"), Ok(Path::new("log/syslog")));
+    /// assert!(path.strip_prefix("log").is_err());
+    /// ```
+    pub fn strip_prefix<P>(&self, base: P) -> Result<&Path, StripPrefixError>
+    where
+        P: AsRef<Path>,
+    {
+        self.std.strip_prefix(base.as_ref().as_std()).map(cast::from_std)
+    }
+
+    /// Whether it starts with `base`, by whole components.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// assert!(Path::new("/etc/hosts").starts_with("/etc"));
+    /// assert!(!Path::new("/etc/hosts").starts_with("/et"));
+    /// ```
+    pub fn starts_with<P: AsRef<Path>>(&self, base: P) -> bool {
+        self.std.starts_with(base.as_ref().as_std())
+    }
+
+    /// Whether it ends with `child`, by whole components.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// assert!(Path::new("/etc/hosts").ends_with("hosts"));
+    /// assert!(!Path::new("/etc/hosts").ends_with("sts"));
+    /// ```
+    pub fn ends_with<P: AsRef<Path>>(&self, child: P) -> bool {
+        self.std.ends_with(child.as_ref().as_std())
+    }
+
+    /// Returns the file name without its extension.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// assert_eq!(Path::new("notes.txt").file_stem().unwrap(), "notes");
+    /// ```
+    pub fn file_stem(&self) -> Option<&OsStr> {
+        self.std.file_stem()
+    }
+
+    /// Returns what follows the last dot of the file name, unless that is its first character.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// assert_eq!(Path::new("notes.txt").extension().unwrap(), "txt");
+    /// assert_eq!(Path::new(".profile").extension(), None);
+    /// ```
+    pub fn extension(&self) -> Option<&OsStr> {
+        self.std.extension()
+    }
+
+    /// Returns it with another path at its end. An absolute one replaces it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::{Path, PathBuf};
+    ///
+    /// assert_eq!(Path::new("/etc").join("hosts"), PathBuf::from("/etc/hosts"));
+    /// ```
+    pub fn join<P: AsRef<Path>>(&self, path: P) -> PathBuf {
+        PathBuf::from_std(self.std.join(path.as_ref().as_std()))
+    }
+
+    /// Returns it with another file name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::{Path, PathBuf};
+    ///
+    /// let path = Path::new("/etc/hosts").with_file_name("fstab");
+    /// assert_eq!(path, PathBuf::from("/etc/fstab"));
+    /// ```
+    pub fn with_file_name<S: AsRef<OsStr>>(&self, file_name: S) -> PathBuf {
+        PathBuf::from_std(self.std.with_file_name(file_name))
+    }
+
+    /// Returns it with another extension.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::{Path, PathBuf};
+    ///
+    /// let path = Path::new("notes.txt").with_extension("md");
+    /// assert_eq!(path, PathBuf::from("notes.md"));
+    /// ```
+    pub fn with_extension<S: AsRef<OsStr>>(&self, extension: S) -> PathBuf {
+        PathBuf::from_std(self.std.with_extension(extension))
+    }
+
+    /// Returns its components: roots, names, `.` and `..`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::{Component, Path};
+    ///
+    /// let mut components = Path::new("/etc").components();
+    /// assert_eq!(components.next(), Some(Component::RootDir));
+    /// assert_eq!(components.next(), Some(Component::Normal("etc".as_ref())));
+    /// assert_eq!(components.next(), None);
+    /// ```
+    pub fn components(&self) -> Components<'_> {
+        Components::new(self)
+    }
+
+    /// Returns its components as strings.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// let parts: Vec<_> = Path::new("/etc/hosts").iter().collect();
+    /// assert_eq!(parts, ["/", "etc", "hosts"]);
+    /// ```
+    pub fn iter(&self) -> Iter<'_> {
+        Iter::new(self)
+    }
+
+    /// Returns a value that prints the path, not losslessly if it is not Unicode.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// assert_eq!(Path::new("/etc").display().to_string(), "/etc");
+    /// ```
+    pub fn display(&self) -> Display<'_> {
+        self.std.display()
+    }
+
+    /// Asks for size, type, permissions and times. Follows symbolic links.
+    ///
+    /// Calls [`fs::metadata`](crate::fs::metadata).
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no such file, or it cannot be reached.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// reveille::task::block_on(async {
+    ///     assert!(Path::new("/").metadata().await.unwrap().is_dir());
+    /// });
+    /// ```
+    pub async fn metadata(&self) -> io::Result<fs::Metadata> {
+        fs::metadata(self).await
+    }
+
+    /// Asks for size, type, permissions and times. Of a symbolic link, asks the link itself.
+    ///
+    /// Calls [`fs::symlink_metadata`](crate::fs::symlink_metadata).
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no such file, or it cannot be reached.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// reveille::task::block_on(async {
+    ///     assert!(!Path::new("/").symlink_metadata().await.unwrap().is_symlink());
+    /// });
+    /// ```
+    pub async fn symlink_metadata(&self) -> io::Result<fs::Metadata> {
+        fs::symlink_metadata(self).await
+    }
+
+    /// Returns the absolute path, without links, `.` and `..`.
+    ///
+    /// Calls [`fs::canonicalize`](crate::fs::canonicalize).
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no such file, or a component is not a directory.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::{Path, PathBuf};
+    ///
+    /// reveille::task::block_on(async {
+    ///     let root = Path::new("/./").canonicalize().await.unwrap();
+    ///     assert_eq!(root, PathBuf::from("/"));
+    /// });
+    /// ```
+    pub async fn canonicalize(&self) -> io::Result<PathBuf> {
+        fs::canonicalize(self).await
+    }
+
+    /// Returns the path a symbolic link points to.
+    ///
+    /// Calls [`fs::read_link`](crate::fs::read_link).
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no such file, or it is not a symbolic link.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// reveille::task::block_on(async {
+    ///     assert!(Path::new("/").read_link().await.is_err());
+    /// });
+    /// ```
+    pub async fn read_link(&self) -> io::Result<PathBuf> {
+        fs::read_link(self).await
+    }
+
+    /// Returns a stream of the entries of a directory.
+    ///
+    /// Calls [`fs::read_dir`](crate::fs::read_dir).
+    ///
+    /// # Errors
+    ///
+    /// Fails if there is no such directory, or it may not be read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// reveille::task::block_on(async {
+    ///     assert!(Path::new("/").read_dir().await.is_ok());
+    /// });
+    /// ```
+    pub async fn read_dir(&self) -> io::Result<fs::ReadDir> {
+        fs::read_dir(self).await
+    }
+
+    /// Whether there is something at this path. Follows symbolic links.
+    ///
+    /// False also means that the question could not be answered: see [`try_exists`](Path::try_exists).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// reveille::task::block_on(async {
+    ///     assert!(Path::new("/").exists().await);
+    /// });
+    /// ```
+    pub async fn exists(&self) -> bool {
+        fs::metadata(self).await.is_ok()
+    }
+
+    /// Whether there is something at this path. Follows symbolic links.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the question could not be answered, for want of permission, say.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// reveille::task::block_on(async {
+    ///     assert!(Path::new("/").try_exists().await.unwrap());
+    ///     assert!(!Path::new("/no/such/file").try_exists().await.unwrap());
+    /// });
+    /// ```
+    pub async fn try_exists(&self) -> io::Result<bool> {
+        match fs::metadata(self).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether there is a regular file at this path. Follows symbolic links.
+    ///
+    /// False also means that the question could not be answered.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// reveille::task::block_on(async {
+    ///     assert!(!Path::new("/").is_file().await);
+    /// });
+    /// ```
+    pub async fn is_file(&self) -> bool {
+        fs::metadata(self).await.is_ok_and(|metadata| metadata.is_file())
+    }
+
+    /// Whether there is a directory at this path. Follows symbolic links.
+    ///
+    /// False also means that the question could not be answered.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::Path;
+    ///
+    /// reveille::task::block_on(async {
+    ///     assert!(Path::new("/").is_dir().await);
+    /// });
+    /// ```
+    pub async fn is_dir(&self) -> bool {
+        fs::metadata(self).await.is_ok_and(|metadata| metadata.is_dir())
+    }
+
+    /// Turns a box into a path that can grow, without a copy.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::path::PathBuf;
+    ///
+    /// let path = PathBuf::from("/etc").into_boxed_path();
+    /// assert_eq!(path.into_path_buf(), PathBuf::from("/etc"));
+    /// ```
+    pub fn into_path_buf(self: Box<Path>) -> PathBuf {
+        PathBuf::from_std(cast::box_into_std(self).into_path_buf())
+    }
+}

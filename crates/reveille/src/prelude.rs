@@ -1,0 +1,20 @@
+//! The traits without which nothing has methods.
+//!
+//! ```
+//! use reveille::prelude::*;
+//! # let _ = reveille::stream::empty::<()>().next();
+//! ```
+//!
+//! Traits whose names std or other crates use too (`Read`, `Write`, ...) come without their names:
+//! their methods are there, and the names are free.
+
+#[doc(no_inline)]
+pub use std::future::Future;
+
+#[doc(no_inline)]
+pub use crate::stream::Stream;
+
+#[doc(no_inline)]
+pub use crate::future::FutureExt;
+#[doc(no_inline)]
+pub use crate::stream::{ConcurrentExt, DoubleEndedStream, ExactSizeStream, StreamExt};

@@ -1,0 +1,207 @@
+//! Several streams made into one: `merge`, `flatten`, `flat_map`.
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_lite::StreamExt as _;
+use pin_project_lite::pin_project;
+use reveille_runtime::rng;
+
+use super::{Fuse, FusedStream, IntoStream, Map, Stream};
+
+pin_project! {
+    /// Two streams as one: see [`StreamExt::merge`](super::StreamExt::merge).
+    #[derive(Debug)]
+    #[must_use = "streams do nothing unless polled"]
+    pub struct Merge<L, R> {
+        #[pin]
+        left: Fuse<L>,
+        #[pin]
+        right: Fuse<R>,
+    }
+}
+
+impl<L: Stream, R: Stream> Merge<L, R> {
+    pub(super) fn new(left: L, right: R) -> Merge<L, R> {
+        Merge { left: left.fuse(), right: right.fuse() }
+    }
+}
+
+impl<L, R, T> Stream for Merge<L, R>
+where
+    L: Stream<Item = T>,
+    R: Stream<Item = T>,
+{
+    type Item = T;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let this = self.project();
+        // A coin per poll: neither side can keep the other from being read, however full it is.
+        if rng::next_u64() & 1 == 0 {
+            poll_in_order(this.left, this.right, cx)
+        } else {
+            poll_in_order(this.right, this.left, cx)
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let (left, right) = (self.left.size_hint(), self.right.size_hint());
+        let upper = left.1.zip(right.1).and_then(|(left, right)| left.checked_add(right));
+        (left.0.saturating_add(right.0), upper)
+    }
+}
+
+impl<L, R, T> FusedStream for Merge<L, R>
+where
+    L: Stream<Item = T>,
+    R: Stream<Item = T>,
+{
+}
+
+/// The merged stream ends when both have ended, and is pending while either is.
+fn poll_in_order<T>(
+    first: Pin<&mut impl Stream<Item = T>>,
+    second: Pin<&mut impl Stream<Item = T>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<T>> {
+    let first_is_pending = match first.poll_next(cx) {
+        Poll::Ready(Some(item)) => return Poll::Ready(Some(item)),
+        Poll::Ready(None) => false,
+        Poll::Pending => true,
+    };
+    match second.poll_next(cx) {
+        Poll::Ready(None) if first_is_pending => Poll::Pending,
+        poll => poll,
+    }
+}
+
+pin_project! {
+    /// The items of the streams a stream yields: see
+    /// [`StreamExt::flatten`](super::StreamExt::flatten).
+    #[must_use = "streams do nothing unless polled"]
+    pub struct Flatten<S>
+    where
+        S: Stream,
+        S::Item: IntoStream,
+    {
+        #[pin]
+        stream: S,
+        #[pin]
+        current: Option<<S::Item as IntoStream>::IntoStream>,
+    }
+}
+
+impl<S> Flatten<S>
+where
+    S: Stream,
+    S::Item: IntoStream,
+{
+    pub(super) fn new(stream: S) -> Flatten<S> {
+        Flatten { stream, current: None }
+    }
+}
+
+impl<S, U> fmt::Debug for Flatten<S>
+where
+    S: Stream + fmt::Debug,
+    S::Item: IntoStream<IntoStream = U, Item = U::Item>,
+    U: Stream + fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flatten")
+            .field("stream", &self.stream)
+            .field("current", &self.current)
+            .finish()
+    }
+}
+
+impl<S, U> Stream for Flatten<S>
+where
+    S: Stream,
+    S::Item: IntoStream<IntoStream = U, Item = U::Item>,
+    U: Stream,
+{
+    type Item = U::Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<U::Item>> {
+        let this = self.project();
+        poll_flat(this.stream, this.current, cx)
+    }
+}
+
+pin_project! {
+    /// The items of the streams a closure makes: see
+    /// [`StreamExt::flat_map`](super::StreamExt::flat_map).
+    #[must_use = "streams do nothing unless polled"]
+    pub struct FlatMap<S, U, F> {
+        #[pin]
+        stream: Map<S, F>,
+        #[pin]
+        current: Option<U>,
+    }
+}
+
+impl<S, U, F> FlatMap<S, U, F>
+where
+    S: Stream,
+    U: IntoStream,
+    F: FnMut(S::Item) -> U,
+{
+    pub(super) fn new(stream: S, f: F) -> FlatMap<S, U, F> {
+        FlatMap { stream: stream.map(f), current: None }
+    }
+}
+
+impl<S: fmt::Debug, U: fmt::Debug, F> fmt::Debug for FlatMap<S, U, F>
+where
+    Map<S, F>: fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FlatMap")
+            .field("stream", &self.stream)
+            .field("current", &self.current)
+            .finish()
+    }
+}
+
+impl<S, U, F> Stream for FlatMap<S, U, F>
+where
+    S: Stream,
+    U: Stream,
+    F: FnMut(S::Item) -> U,
+{
+    type Item = U::Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<U::Item>> {
+        let this = self.project();
+        poll_flat(this.stream, this.current, cx)
+    }
+}
+
+/// Reads `current` to its end, then takes the next of `stream`.
+fn poll_flat<S, U>(
+    mut stream: Pin<&mut S>,
+    mut current: Pin<&mut Option<U>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<U::Item>>
+where
+    S: Stream,
+    S::Item: IntoStream<IntoStream = U, Item = U::Item>,
+    U: Stream,
+{
+    // Each round uses up one inner stream, so the loop is as bounded as the outer one.
+    loop {
+        if let Some(inner) = current.as_mut().as_pin_mut() {
+            if let Some(item) = ready!(inner.poll_next(cx)) {
+                return Poll::Ready(Some(item));
+            }
+            // Dropped before the next one is asked for, which may need what this one holds.
+            current.set(None);
+        }
+        match ready!(stream.as_mut().poll_next(cx)) {
+            Some(next) => current.set(Some(next.into_stream())),
+            None => return Poll::Ready(None),
+        }
+    }
+}

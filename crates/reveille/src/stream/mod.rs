@@ -1,0 +1,80 @@
+//! Streams: sequences of values that arrive over time.
+//!
+//! A [`Stream`] is to [`Iterator`] what a future is to a value: `next().await` gives the next item,
+//! when it comes. The lines of a socket, the entries of a directory, the messages of a channel and
+//! the ticks of a clock are streams. [`StreamExt`] has the methods of iterators; a plain loop often
+//! says it best:
+//!
+//! ```
+//! use reveille::prelude::*;
+//! use reveille::{stream, task};
+//!
+//! task::block_on(async {
+//!     let mut words = stream::from_iter(["hello", "world"]);
+//!     let mut length = 0;
+//!     while let Some(word) = words.next().await {
+//!         length += word.len();
+//!     }
+//!     assert_eq!(length, 10);
+//! });
+//! ```
+//!
+//! # Making one
+//!
+//! [`from_iter`], [`from_fn`], [`once`], [`repeat`], [`repeat_with`], [`successors`], [`interval`],
+//! [`empty`], [`pending`]; a [channel](crate::channel)'s receiver is one; or implement [`Stream`].
+//!
+//! # Laziness
+//!
+//! Adapters such as [`map`](StreamExt::map) do nothing until the stream is read, and a stream does
+//! nothing between two reads: no item is fetched ahead. To work while the reader is busy, spawn a
+//! task and connect it by a channel.
+//!
+//! # Infinite streams
+//!
+//! [`repeat`] and [`interval`] never end, so `collect`, `count`, `last` and their like never finish
+//! on them. Put a [`take`](StreamExt::take) in between.
+//!
+//! # Kinship
+//!
+//! `Stream` is that of futures-core, so streams of other crates have these methods and the other
+//! way round. The adapter types are those of futures-lite where they are named here and not in the
+//! files of this module.
+
+mod arithmetic;
+mod collect;
+mod compare;
+mod concurrent;
+mod consume;
+mod double_ended;
+mod ext;
+mod extremes;
+#[doc(hidden)]
+pub mod futures;
+mod join;
+mod sources;
+mod timed;
+mod traits;
+mod unbroken;
+
+#[doc(inline)]
+pub use futures_core::stream::Stream;
+#[doc(inline)]
+pub use futures_lite::stream::{
+    Chain, Cloned, Copied, Filter, Fuse, Inspect, Map, Scan, Skip, SkipWhile, StepBy, Take,
+    TakeWhile, Zip,
+};
+
+pub use arithmetic::{Product, Sum};
+pub(crate) use collect::collection;
+pub use collect::{Extend, FromStream, extend};
+pub use concurrent::{ConcurrentExt, ForEachConcurrent};
+pub use double_ended::DoubleEndedStream;
+pub use ext::StreamExt;
+pub use join::{FlatMap, Flatten, Merge};
+pub use sources::{
+    Empty, FromFn, FromIter, Once, Pending, Repeat, RepeatWith, Successors, empty, from_fn,
+    from_iter, once, pending, repeat, repeat_with, successors,
+};
+pub use timed::{Interval, Timeout, TimeoutError, interval};
+pub use traits::{ExactSizeStream, FusedStream, IntoStream};

@@ -1,0 +1,207 @@
+//! Streams made from something else: an iterator, a closure, a value.
+//!
+//! | kind | items |
+//! |---|---|
+//! | re-export of futures-lite | `empty`, `once`, `pending`, `repeat`, `repeat_with` |
+//! | own | `from_fn`, `from_iter`, `successors` |
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
+
+use super::{DoubleEndedStream, ExactSizeStream, FusedStream, Stream};
+
+#[doc(inline)]
+pub use futures_lite::stream::{
+    Empty, Once, Pending, Repeat, RepeatWith, empty, once, pending, repeat, repeat_with,
+};
+
+/// Creates a stream that calls a closure for every item, and ends when it returns `None`.
+///
+/// The closure is a plain one and is called inside `poll_next`, so it should not block. For an
+/// asynchronous source, implement [`Stream`], or put a channel between it and the reader.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::prelude::*;
+/// use reveille::{stream, task};
+///
+/// task::block_on(async {
+///     let mut countdown = 3;
+///     let mut s = stream::from_fn(|| {
+///         countdown -= 1;
+///         (countdown > 0).then_some(countdown)
+///     });
+///
+///     assert_eq!(s.next().await, Some(2));
+///     assert_eq!(s.next().await, Some(1));
+///     assert_eq!(s.next().await, None);
+/// });
+/// ```
+pub fn from_fn<T, F>(f: F) -> FromFn<F>
+where
+    F: FnMut() -> Option<T>,
+{
+    FromFn { f }
+}
+
+/// A stream that asks a closure for its items: see [`from_fn`].
+#[derive(Clone, Debug)]
+#[must_use = "streams do nothing unless polled"]
+pub struct FromFn<F> {
+    f: F,
+}
+
+// The closure is called through `&mut`, never pinned.
+impl<F> Unpin for FromFn<F> {}
+
+impl<T, F> Stream for FromFn<F>
+where
+    F: FnMut() -> Option<T>,
+{
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<T>> {
+        Poll::Ready((self.f)())
+    }
+}
+
+/// Creates a stream of the items of an iterator.
+///
+/// Every item is ready at once. Iterators that block (over the entries of a directory, say) block
+/// the thread here too.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::prelude::*;
+/// use reveille::{stream, task};
+///
+/// task::block_on(async {
+///     let mut s = stream::from_iter(["a", "b"]);
+///     assert_eq!(s.next().await, Some("a"));
+///     assert_eq!(s.next_back().await, Some("b"));
+///     assert_eq!(s.next().await, None);
+/// });
+/// ```
+pub fn from_iter<I: IntoIterator>(iter: I) -> FromIter<I::IntoIter> {
+    FromIter { iter: iter.into_iter() }
+}
+
+pin_project! {
+    /// A stream of the items of an iterator: see [`from_iter`].
+    #[derive(Clone, Debug)]
+    #[must_use = "streams do nothing unless polled"]
+    pub struct FromIter<I> {
+        iter: I,
+    }
+}
+
+impl<I: Iterator> Stream for FromIter<I> {
+    type Item = I::Item;
+
+    fn poll_next(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<I::Item>> {
+        Poll::Ready(self.project().iter.next())
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.iter.size_hint()
+    }
+}
+
+impl<T: DoubleEndedIterator> DoubleEndedStream for FromIter<T> {
+    fn poll_next_back(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<T::Item>> {
+        Poll::Ready(self.project().iter.next_back())
+    }
+}
+
+impl<I: ExactSizeIterator> ExactSizeStream for FromIter<I> {}
+impl<I: std::iter::FusedIterator> FusedStream for FromIter<I> {}
+
+/// Creates a stream in which every item is computed from the one before.
+///
+/// It starts with `first`, if there is one, and ends when the closure returns `None`.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::prelude::*;
+/// use reveille::{stream, task};
+///
+/// task::block_on(async {
+///     let powers = stream::successors(Some(1u8), |n| n.checked_mul(10));
+///     let powers: Vec<u8> = powers.collect().await;
+///     assert_eq!(powers, [1, 10, 100]);
+/// });
+/// ```
+pub fn successors<F, T>(first: Option<T>, succ: F) -> Successors<F, T>
+where
+    F: FnMut(&T) -> Option<T>,
+{
+    Successors { succ, next: first }
+}
+
+pin_project! {
+    /// A stream in which every item is computed from the one before: see [`successors`].
+    #[must_use = "streams do nothing unless polled"]
+    pub struct Successors<F, T>
+    where
+        F: FnMut(&T) -> Option<T>,
+    {
+        succ: F,
+        next: Option<T>,
+    }
+}
+
+impl<F, T: fmt::Debug> fmt::Debug for Successors<F, T>
+where
+    F: FnMut(&T) -> Option<T>,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Successors").field("next", &self.next).finish_non_exhaustive()
+    }
+}
+
+impl<F, T> Stream for Successors<F, T>
+where
+    F: FnMut(&T) -> Option<T>,
+{
+    type Item = T;
+
+    fn poll_next(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let this = self.project();
+        let Some(current) = this.next.take() else {
+            return Poll::Ready(None);
+        };
+        *this.next = (this.succ)(&current);
+        Poll::Ready(Some(current))
+    }
+}
+
+impl<F, T> FusedStream for Successors<F, T> where F: FnMut(&T) -> Option<T> {}
+
+impl<T> DoubleEndedStream for Once<T> {
+    fn poll_next_back(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        // A single item is the last as well as the first.
+        self.poll_next(cx)
+    }
+}
+
+impl<T> DoubleEndedStream for Pending<T> {
+    fn poll_next_back(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<Option<T>> {
+        Poll::Pending
+    }
+}
+
+impl<T> ExactSizeStream for Once<T> {}
+impl<T> ExactSizeStream for Empty<T> {}
+impl<T> ExactSizeStream for Pending<T> {}
+
+impl<T> FusedStream for Once<T> {}
+impl<T> FusedStream for Empty<T> {}
+impl<T> FusedStream for Pending<T> {}
+impl<T: Clone> FusedStream for Repeat<T> {}
+impl<T, F: FnMut() -> T> FusedStream for RepeatWith<F> {}

@@ -1,0 +1,210 @@
+//! Streams and time: `interval`, `timeout`, `throttle`, `delay`.
+//!
+//! All of them use one [`Sleep`] for their whole life and reset it, so a timer costs no allocation
+//! per item. A duration too long for the clock never ends: nothing here adds to an `Instant`
+//! itself.
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use pin_project_lite::pin_project;
+use reveille_runtime::time::Sleep;
+
+use super::{FusedStream, Stream};
+
+/// Creates a stream that yields `()` again and again, `dur` apart.
+///
+/// The first item comes one period from now, and every period begins when the item before it was
+/// *taken*: a reader that is late gets one item at once and then waits a whole period. Missed ticks
+/// are not made up for in a burst; a reader that must keep step with the clock over a long time
+/// should compute its deadlines from it.
+///
+/// The stream never ends. With a period of zero it is always ready; with [`Duration::MAX`] it never
+/// is.
+///
+/// # Cancel safety
+///
+/// A dropped `next` loses no tick and does not move the deadline.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::prelude::*;
+/// use reveille::{stream, task};
+/// use std::time::Duration;
+///
+/// task::block_on(async {
+///     let mut ticks = stream::interval(Duration::from_millis(2)).take(3);
+///     let mut seen = 0;
+///     while ticks.next().await.is_some() {
+///         seen += 1;
+///     }
+///     assert_eq!(seen, 3);
+/// });
+/// ```
+pub fn interval(dur: Duration) -> Interval {
+    Interval { sleep: Sleep::after(dur), period: dur }
+}
+
+/// A stream of ticks: see [`interval`].
+#[derive(Debug)]
+#[must_use = "streams do nothing unless polled"]
+pub struct Interval {
+    sleep: Sleep,
+    period: Duration,
+}
+
+impl Stream for Interval {
+    type Item = ();
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<()>> {
+        ready!(Pin::new(&mut self.sleep).poll(cx));
+        let period = self.period;
+        self.sleep.reset_after(period);
+        Poll::Ready(Some(()))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (usize::MAX, None)
+    }
+}
+
+impl FusedStream for Interval {}
+
+pin_project! {
+    /// A stream that says when its items are late: see
+    /// [`StreamExt::timeout`](super::StreamExt::timeout).
+    #[derive(Debug)]
+    #[must_use = "streams do nothing unless polled"]
+    pub struct Timeout<S: Stream> {
+        #[pin]
+        stream: S,
+        sleep: Sleep,
+        timeout: Duration,
+    }
+}
+
+impl<S: Stream> Timeout<S> {
+    pub(super) fn new(stream: S, timeout: Duration) -> Timeout<S> {
+        Timeout { stream, sleep: Sleep::after(timeout), timeout }
+    }
+}
+
+impl<S: Stream> Stream for Timeout<S> {
+    type Item = Result<S::Item, TimeoutError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.project();
+        // The stream first: an item that is there is never late.
+        let next = match this.stream.poll_next(cx) {
+            Poll::Ready(None) => return Poll::Ready(None),
+            Poll::Ready(Some(item)) => Ok(item),
+            Poll::Pending => {
+                ready!(Pin::new(&mut *this.sleep).poll(cx));
+                Err(TimeoutError { _private: () })
+            }
+        };
+        this.sleep.reset_after(*this.timeout);
+        Poll::Ready(Some(next))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        // Every item of the stream comes out, and any number of errors between them.
+        (self.stream.size_hint().0, None)
+    }
+}
+
+/// The next item of a stream did not come in time.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct TimeoutError {
+    _private: (),
+}
+
+impl Error for TimeoutError {}
+
+impl fmt::Display for TimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("the next item of the stream did not come in time")
+    }
+}
+
+pin_project! {
+    /// A stream with a pause after every item: see
+    /// [`StreamExt::throttle`](super::StreamExt::throttle).
+    #[derive(Debug)]
+    #[must_use = "streams do nothing unless polled"]
+    pub struct Throttle<S> {
+        #[pin]
+        stream: S,
+        sleep: Sleep,
+        pause: Duration,
+        is_paused: bool,
+    }
+}
+
+impl<S: Stream> Throttle<S> {
+    pub(super) fn new(stream: S, pause: Duration) -> Throttle<S> {
+        Throttle { stream, sleep: Sleep::after(Duration::ZERO), pause, is_paused: false }
+    }
+}
+
+impl<S: Stream> Stream for Throttle<S> {
+    type Item = S::Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let this = self.project();
+        if *this.is_paused {
+            ready!(Pin::new(&mut *this.sleep).poll(cx));
+            *this.is_paused = false;
+        }
+        let next = ready!(this.stream.poll_next(cx));
+        if next.is_some() {
+            *this.is_paused = true;
+            this.sleep.reset_after(*this.pause);
+        }
+        Poll::Ready(next)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.stream.size_hint()
+    }
+}
+
+pin_project! {
+    /// A stream that starts late: see [`StreamExt::delay`](super::StreamExt::delay).
+    #[derive(Debug)]
+    #[must_use = "streams do nothing unless polled"]
+    pub struct Delay<S> {
+        #[pin]
+        stream: S,
+        sleep: Sleep,
+        is_over: bool,
+    }
+}
+
+impl<S> Delay<S> {
+    pub(super) fn new(stream: S, delay: Duration) -> Delay<S> {
+        Delay { stream, sleep: Sleep::after(delay), is_over: false }
+    }
+}
+
+impl<S: Stream> Stream for Delay<S> {
+    type Item = S::Item;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
+        let this = self.project();
+        if !*this.is_over {
+            ready!(Pin::new(&mut *this.sleep).poll(cx));
+            *this.is_over = true;
+        }
+        this.stream.poll_next(cx)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.stream.size_hint()
+    }
+}

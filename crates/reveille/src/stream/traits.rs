@@ -1,0 +1,112 @@
+//! The small traits around [`Stream`]: promises about length and end, and conversion.
+
+use super::Stream;
+
+/// A value that can be turned into a stream.
+///
+/// Every stream is one, by the identity. Implement it for a collection of sources, or for a handle
+/// whose stream of events is made on demand.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::prelude::*;
+/// use reveille::stream::{self, IntoStream};
+/// use reveille::task;
+///
+/// struct Countdown(u32);
+///
+/// impl IntoStream for Countdown {
+///     type Item = u32;
+///     type IntoStream = stream::FromIter<std::iter::Rev<std::ops::Range<u32>>>;
+///
+///     fn into_stream(self) -> Self::IntoStream {
+///         stream::from_iter((0..self.0).rev())
+///     }
+/// }
+///
+/// task::block_on(async {
+///     let numbers: Vec<u32> = Countdown(3).into_stream().collect().await;
+///     assert_eq!(numbers, [2, 1, 0]);
+/// });
+/// ```
+pub trait IntoStream {
+    /// What the stream yields.
+    type Item;
+
+    /// The stream this turns into.
+    type IntoStream: Stream<Item = Self::Item>;
+
+    /// Makes the stream.
+    fn into_stream(self) -> Self::IntoStream;
+}
+
+impl<I: Stream> IntoStream for I {
+    type Item = I::Item;
+    type IntoStream = I;
+
+    fn into_stream(self) -> I {
+        self
+    }
+}
+
+/// A stream that knows how many items are left.
+///
+/// Its [`size_hint`](Stream::size_hint) is exact: both bounds are the same.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::prelude::*;
+/// use reveille::{stream, task};
+///
+/// task::block_on(async {
+///     let mut s = stream::from_iter([10, 20, 30]);
+///     assert_eq!(ExactSizeStream::len(&s), 3);
+///     s.next().await;
+///     assert_eq!(ExactSizeStream::len(&s), 2);
+/// });
+/// ```
+#[expect(clippy::len_without_is_empty, reason = "std's ExactSizeIterator has none on stable")]
+pub trait ExactSizeStream: Stream {
+    /// Returns the number of items that are left.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the bounds of `size_hint` differ, which breaks the promise of this trait.
+    fn len(&self) -> usize {
+        let (lower, upper) = self.size_hint();
+        assert_eq!(upper, Some(lower), "the size hint of an ExactSizeStream is not exact");
+        lower
+    }
+}
+
+impl<I: ExactSizeStream + ?Sized + Unpin> ExactSizeStream for &mut I {
+    fn len(&self) -> usize {
+        (**self).len()
+    }
+}
+
+/// A stream that, once it has ended, keeps saying so.
+///
+/// Others may do anything when they are polled after their end: panic, or start again.
+/// [`StreamExt::fuse`](super::StreamExt::fuse) makes any stream well-behaved.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::prelude::*;
+/// use reveille::stream::{self, FusedStream};
+/// use reveille::task;
+///
+/// async fn drain_twice<S: FusedStream + Unpin>(mut stream: S) -> usize {
+///     let first = stream.by_ref().count().await;
+///     first + stream.count().await
+/// }
+///
+/// assert_eq!(task::block_on(drain_twice(stream::from_iter([1, 2, 3]))), 3);
+/// ```
+pub trait FusedStream: Stream {}
+
+impl<S: FusedStream + ?Sized + Unpin> FusedStream for &mut S {}
+impl<S: Stream> FusedStream for super::Fuse<S> {}

@@ -1,0 +1,72 @@
+//! The good items of a fallible stream, up to the first bad one.
+//!
+//! This is how `Option` and `Result` collect, add and multiply: the collection inside sees a stream
+//! of plain items that ends early, and the failure is handed over on the side.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::Stream;
+
+pin_project! {
+    /// Yields the items of `stream` until one fails, and leaves that failure in `failure`.
+    #[derive(Debug)]
+    pub(super) struct Unbroken<'f, S, E, F> {
+        #[pin]
+        stream: S,
+        failure: &'f mut Option<E>,
+        split: F,
+    }
+}
+
+impl<'f, S, T> Unbroken<'f, S, (), fn(Option<T>) -> Result<T, ()>>
+where
+    S: Stream<Item = Option<T>>,
+{
+    /// The values up to the first `None`.
+    pub(super) fn of_options(stream: S, failure: &'f mut Option<()>) -> Self {
+        Unbroken { stream, failure, split: |item| item.ok_or(()) }
+    }
+}
+
+impl<'f, S, T, E> Unbroken<'f, S, E, fn(Result<T, E>) -> Result<T, E>>
+where
+    S: Stream<Item = Result<T, E>>,
+{
+    /// The values up to the first `Err`.
+    pub(super) fn of_results(stream: S, failure: &'f mut Option<E>) -> Self {
+        Unbroken { stream, failure, split: std::convert::identity }
+    }
+}
+
+impl<S, T, E, F> Stream for Unbroken<'_, S, E, F>
+where
+    S: Stream,
+    F: FnMut(S::Item) -> Result<T, E>,
+{
+    type Item = T;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
+        let this = self.project();
+        if this.failure.is_some() {
+            return Poll::Ready(None);
+        }
+        let Some(item) = ready!(this.stream.poll_next(cx)) else {
+            return Poll::Ready(None);
+        };
+        match (this.split)(item) {
+            Ok(value) => Poll::Ready(Some(value)),
+            Err(failure) => {
+                **this.failure = Some(failure);
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        // The next item may be the one that fails.
+        (0, self.stream.size_hint().1)
+    }
+}

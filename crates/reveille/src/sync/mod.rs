@@ -1,0 +1,56 @@
+//! Locks and other ways for tasks to wait for each other.
+//!
+//! A task that waits here gives its thread to other tasks; the types of [`std::sync`] block the
+//! thread. Use these where a guard has to live across an `.await`, and std's for short moments
+//! without one: they are faster, and the compiler helps to keep their guards out of futures that
+//! move between threads.
+//!
+//! The locks are fair: whoever waits too long goes to the front. A future that waits for a lock and
+//! is kept, but no longer polled, keeps its place in the line and blocks those behind it; see
+//! [`future`](crate::future#cancellation).
+//!
+//! | kind | items |
+//! |---|---|
+//! | re-export of async-lock | `Mutex`, `RwLock`, `Barrier`, `Semaphore`, `OnceCell`, and their guards |
+//! | re-export of std | `Arc`, `Weak` |
+//! | own | `Condvar`, `WaitTimeoutResult` |
+//!
+//! The re-exported types *are* those of [async-lock], so that a guard can be handed to a library
+//! that uses it.
+//!
+//! [async-lock]: https://docs.rs/async-lock/3
+//!
+//! # Examples
+//!
+//! ```
+//! use reveille::sync::{Arc, Mutex};
+//! use reveille::task;
+//!
+//! task::block_on(async {
+//!     let total = Arc::new(Mutex::new(0));
+//!     let tasks: Vec<_> = (1..=4)
+//!         .map(|n| {
+//!             let total = Arc::clone(&total);
+//!             task::spawn(async move { *total.lock().await += n })
+//!         })
+//!         .collect();
+//!     for task in tasks {
+//!         task.await;
+//!     }
+//!     assert_eq!(*total.lock().await, 10);
+//! });
+//! ```
+
+mod condvar;
+
+#[doc(inline)]
+pub use std::sync::{Arc, Weak};
+
+#[doc(inline)]
+pub use async_lock::{
+    Barrier, BarrierWaitResult, Mutex, MutexGuard, MutexGuardArc, OnceCell, RwLock,
+    RwLockReadGuard, RwLockReadGuardArc, RwLockUpgradableReadGuard, RwLockUpgradableReadGuardArc,
+    RwLockWriteGuard, RwLockWriteGuardArc, Semaphore, SemaphoreGuard, SemaphoreGuardArc,
+};
+
+pub use condvar::{Condvar, WaitTimeoutResult};
