@@ -1,1 +1,129 @@
-//! reveille-runtime
+//! Executors, timers, the blocking pool, and what ties them to tasks and drivers.
+//!
+//! Internal to reveille: the public API is the crate `reveille`. The layers here, lowest first:
+//! `rng`, `clock`, `threads` < `wheel` < `blocking` < `scheduler` < `context` < `builder`,
+//! `runtime`. Start reading at `scheduler/multi/worker.rs`.
+
+#![deny(unsafe_code)]
+
+#[cfg_attr(loom, allow(dead_code))]
+pub(crate) mod blocking;
+pub mod budget;
+mod builder;
+mod context;
+pub mod io;
+mod observe;
+mod rng;
+pub mod runtime;
+mod scheduler;
+pub mod task;
+mod threads;
+pub mod time;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use reveille_task::Options;
+
+pub use builder::Builder;
+pub use reveille_driver::{FdLimit, raise_fd_limit};
+pub use reveille_task::{JoinError, JoinHandle, JoinResult, Task, TaskId};
+pub use runtime::{Handle, Metrics, Runtime, Shutdown, UnhandledPanic};
+
+/// Random numbers of the current thread, for choices that shall be fair.
+pub mod random {
+    /// A number without structure. Not for secrets.
+    #[must_use]
+    pub fn next_u64() -> u64 {
+        crate::context::next_random()
+    }
+}
+
+/// Options of a task that is spawned right here.
+#[track_caller]
+pub(crate) fn here() -> Options {
+    runtime::options(None)
+}
+
+/// Runs `future` on the calling thread until it is ready, and returns its output.
+///
+/// The thread drives its own sockets and timers and polls the tasks of [`spawn_local`] while it
+/// waits, and sleeps when there is nothing to do. The future need not be `Send` or `'static`.
+///
+/// May be called anywhere, also inside a task: then another thread takes the worker's place until
+/// the call returns, so that nothing else waits for it.
+///
+/// # Panics
+///
+/// Panics if `future` does.
+///
+/// # Examples
+///
+/// ```
+/// # use reveille_runtime as reveille;
+/// let text = String::from("not 'static");
+/// assert_eq!(reveille::block_on(async { text.len() }), 11);
+/// ```
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    scheduler::local::block_on(None, future)
+}
+
+/// Spawns a task onto the current runtime: that of the calling task, else the global one.
+#[inline]
+#[track_caller]
+pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    context::runtime().spawn(future, here())
+}
+
+/// Spawns a task onto the executor of this thread, which runs while the thread is in [`block_on`]
+/// (or, on a worker, between its other tasks).
+#[track_caller]
+pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    scheduler::local::spawn(future, here())
+}
+
+/// Runs `closure` on a thread where blocking is allowed.
+///
+/// Dropping the handle lets it run. Cancelling prevents it if it has not started.
+#[track_caller]
+pub fn spawn_blocking<F, T>(closure: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    task::blocking(closure, here())
+}
+
+/// Lets other tasks run: ready at the second poll.
+#[must_use = "futures do nothing until awaited"]
+pub fn yield_now() -> YieldNow {
+    YieldNow { has_yielded: false }
+}
+
+/// The future of [`yield_now`].
+#[derive(Debug)]
+pub struct YieldNow {
+    has_yielded: bool,
+}
+
+impl Future for YieldNow {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if self.has_yielded {
+            return Poll::Ready(());
+        }
+        self.has_yielded = true;
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}

@@ -1,0 +1,44 @@
+//! How much a task may do in one poll before it has to let others run.
+//!
+//! Each poll begins with a number of units; operations of the runtime that are ready take one. A
+//! task whose operations are always ready so gives way after a bounded number of them. The budget
+//! counts operations, not time: what blocks inside a poll is the monitor's business.
+
+use std::task::{Context, Poll};
+
+use crate::context;
+
+/// Ready operations a poll may do. With 16-deep pipelines on 50 connections the slowest of a
+/// thousand requests took 10 ms with 8, 17 ms with 32 and 67 ms with 128, at the same CPU.
+pub(crate) const PER_POLL: u8 = 32;
+
+/// Takes one unit of the current poll's budget.
+///
+/// `Pending` when the budget is used up: then the task has been woken already and goes to the back
+/// of the queue. Outside a task there is no limit.
+#[inline]
+pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
+    match context::take_budget() {
+        true => Poll::Ready(()),
+        false => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    }
+}
+
+/// Runs `poll` and gives the unit back if nothing came of it.
+#[inline]
+pub(crate) fn poll_budgeted<R>(
+    cx: &mut Context<'_>,
+    poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
+) -> Poll<R> {
+    if poll_proceed(cx).is_pending() {
+        return Poll::Pending;
+    }
+    let result = poll(cx);
+    if result.is_pending() {
+        context::return_budget();
+    }
+    result
+}

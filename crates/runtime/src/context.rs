@@ -1,0 +1,360 @@
+//! Which executor this thread works for: the only thread-local of the hot paths.
+//!
+//! Two pointers into the stack frames above: the *seat* of a worker that runs a core, and the
+//! *stand* of a thread in `block_on`. Each is set by a guard that lives in the frame that owns the
+//! value, and restores what was there before, so that a `block_on` inside a poll nests.
+//!
+//! # Invariants
+//!
+//! 1. A pointer here is null or points to a value that outlives the guard that set it; only this
+//!    thread reads it, and nobody keeps a reference beyond the closure it was lent to.
+//! 2. `current` points to what this thread polls right now, and is restored when the poll ends.
+#![allow(unsafe_code)]
+
+use std::cell::{Cell, RefCell};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
+
+use reveille_driver::Driver;
+use reveille_primitive::biased::Identity;
+use reveille_primitive::lock;
+use reveille_task::{Locals, TaskData, TaskRef};
+
+use crate::budget;
+use crate::rng::{Rng, seed_from_system};
+use crate::scheduler::local::Stand;
+use crate::scheduler::multi::{self, Seat, Shared};
+use crate::time::Home;
+use crate::time::clock::Clock;
+
+thread_local! {
+    static CONTEXT: Context = const {
+        Context {
+            seat: Cell::new(std::ptr::null()),
+            stand: Cell::new(std::ptr::null()),
+            runtime: Cell::new(None),
+            pool: Cell::new(None),
+            own_stand: Cell::new(std::ptr::null()),
+            current: Cell::new(Current::Nothing),
+            budget: Cell::new(UNLIMITED),
+        }
+    };
+}
+
+/// The budget of a thread that polls nothing of ours: never counted down.
+const UNLIMITED: u8 = u8::MAX;
+
+struct Context {
+    seat: Cell<*const Seat>,
+    stand: Cell<*const Stand>,
+    runtime: Cell<Option<&'static Shared>>,
+    /// The pool that this thread is part of.
+    pool: Cell<Option<&'static Shared>>,
+    /// The stand of this thread, whether it is in `block_on` or not.
+    own_stand: Cell<*const Stand>,
+    current: Cell<Current>,
+    budget: Cell<u8>,
+}
+
+#[derive(Clone, Copy)]
+enum Current {
+    Nothing,
+    Task(NonNull<()>),
+    Data(*const TaskData),
+}
+
+/// Restores one field of the context when dropped. Not `Send`: the field is this thread's.
+#[must_use]
+pub(crate) struct Guard {
+    restore: Restore,
+    _thread: PhantomData<*const ()>,
+}
+
+enum Restore {
+    Seat(*const Seat),
+    Stand(*const Seat, *const Stand, Option<&'static Shared>),
+    Runtime(Option<&'static Shared>),
+    Poll(Current, u8),
+}
+
+impl Guard {
+    fn new(restore: Restore) -> Guard {
+        Guard { restore, _thread: PhantomData }
+    }
+}
+
+impl Drop for Guard {
+    #[inline]
+    fn drop(&mut self) {
+        CONTEXT.with(|context| match self.restore {
+            Restore::Seat(seat) => {
+                context.seat.set(seat);
+            }
+            Restore::Stand(seat, stand, runtime) => {
+                context.seat.set(seat);
+                context.stand.set(stand);
+                context.runtime.set(runtime);
+            }
+            Restore::Runtime(runtime) => context.runtime.set(runtime),
+            Restore::Poll(current, budget) => {
+                context.current.set(current);
+                context.budget.set(budget);
+            }
+        });
+    }
+}
+
+/// Runs `body` with `seat` as the worker's seat of this thread.
+pub(crate) fn with_seat_set<R>(seat: &Seat, body: impl FnOnce() -> R) -> R {
+    let _guard = CONTEXT.with(|context| {
+        context.runtime.set(Some(seat.shared()));
+        Guard::new(Restore::Seat(context.seat.replace(seat)))
+    });
+    body()
+}
+
+/// Runs `body` with `stand` as the place of this thread's timers and sockets; `runtime` is where
+/// `spawn` goes, or stays what it was. Lends the seat of the worker whose poll this is inside of.
+#[inline]
+pub(crate) fn with_stand_set<R>(
+    stand: &Stand,
+    runtime: Option<&'static Shared>,
+    body: impl FnOnce(Option<&Seat>) -> R,
+) -> R {
+    let (_guard, seat) = CONTEXT.with(|context| {
+        let before = context.runtime.get();
+        context.runtime.set(runtime.or(before));
+        let seat = context.seat.replace(std::ptr::null());
+        (Guard::new(Restore::Stand(seat, context.stand.replace(stand), before)), seat)
+    });
+    // SAFETY: null, or set by a guard in a frame above that owns the seat (invariant 1).
+    let seat = unsafe { seat.as_ref() };
+    body(seat)
+}
+
+/// Makes this thread's own stand known, or forgets it with null.
+pub(crate) fn set_own_stand(stand: *const Stand) {
+    CONTEXT.with(|context| context.own_stand.set(stand));
+}
+
+/// Lends the stand of this thread, if it was set up.
+#[inline]
+pub(crate) fn with_own_stand<R>(access: impl FnOnce(Option<&Stand>) -> R) -> R {
+    let stand = CONTEXT.with(|context| context.own_stand.get());
+    // SAFETY: null, or a stand that sets this pointer to null before it is freed, on this thread.
+    let stand = unsafe { stand.as_ref() };
+    access(stand)
+}
+
+/// Marks this thread as one of `shared`'s own, for good.
+pub(crate) fn belong_to(shared: &'static Shared) {
+    CONTEXT.with(|context| {
+        context.pool.set(Some(shared));
+        context.runtime.set(Some(shared));
+    });
+}
+
+/// The pool that this thread is part of, as a worker or a blocking thread.
+pub(crate) fn own_pool() -> Option<&'static Shared> {
+    CONTEXT.with(|context| context.pool.get())
+}
+
+/// Makes `runtime` the one that `spawn` goes to, until the guard is dropped.
+pub(crate) fn enter_runtime(runtime: &'static Shared) -> Guard {
+    CONTEXT.with(|context| Guard::new(Restore::Runtime(context.runtime.replace(Some(runtime)))))
+}
+
+/// Begins the poll of a task: it is the current one, with a full budget, until the guard drops.
+#[inline]
+pub(crate) fn begin_poll(task: TaskRef<'_>) -> Guard {
+    begin(Current::Task(task.into_raw()))
+}
+
+/// Begins the poll of what is not a task: the future of a `block_on`.
+#[inline]
+pub(crate) fn begin_poll_of(data: &TaskData) -> Guard {
+    begin(Current::Data(data))
+}
+
+/// Leaves the current task for the time of a blocking closure.
+pub(crate) fn begin_nothing() -> Guard {
+    begin(Current::Nothing)
+}
+
+#[inline]
+fn begin(current: Current) -> Guard {
+    CONTEXT.with(|context| {
+        let before = context.current.replace(current);
+        Guard::new(Restore::Poll(before, context.budget.replace(budget::PER_POLL)))
+    })
+}
+
+/// Lends what is polled on this thread right now.
+pub(crate) fn with_current<R>(
+    on_task: impl FnOnce(TaskRef<'_>) -> R,
+    on_data: impl FnOnce(&TaskData) -> R,
+) -> Option<R> {
+    match CONTEXT.with(|context| context.current.get()) {
+        Current::Nothing => None,
+        Current::Task(task) => {
+            // SAFETY: the task is alive while it is polled, and it is being polled (invariant 2).
+            let task = unsafe { TaskRef::from_raw(task) };
+            Some(on_task(task))
+        }
+        Current::Data(data) => {
+            // SAFETY: the data outlives the guard that set the pointer (invariant 1).
+            let data = unsafe { &*data };
+            Some(on_data(data))
+        }
+    }
+}
+
+/// Lends the locals of what is polled on this thread right now.
+pub(crate) fn with_locals<R>(access: impl FnOnce(&Locals) -> R) -> Option<R> {
+    match CONTEXT.with(|context| context.current.get()) {
+        Current::Nothing => None,
+        Current::Task(task) => {
+            // SAFETY: the task is alive while it is polled, and it is being polled (invariant 2).
+            let task: TaskRef<'_> = unsafe { TaskRef::from_raw(task) };
+            // SAFETY: this thread polls the task (invariant 2), so its locals are this thread's.
+            let locals = unsafe { task.locals() };
+            Some(access(locals))
+        }
+        Current::Data(data) => {
+            // SAFETY: the data outlives the guard that set the pointer (invariant 1).
+            let data = unsafe { &*data };
+            Some(access(data.locals()))
+        }
+    }
+}
+
+/// A random number of this thread's generator.
+pub(crate) fn next_random() -> u64 {
+    thread_local!(static RNG: RefCell<Rng> = RefCell::new(Rng::seeded(seed_from_system())));
+    RNG.with(|rng| rng.borrow_mut().next_u64())
+}
+
+/// Takes one unit of budget. `false` if none is left.
+#[inline]
+pub(crate) fn take_budget() -> bool {
+    CONTEXT.with(|context| match context.budget.get() {
+        0 => false,
+        UNLIMITED => true,
+        left => {
+            context.budget.set(left - 1);
+            true
+        }
+    })
+}
+
+/// Gives one unit of budget back.
+#[inline]
+pub(crate) fn return_budget() {
+    CONTEXT.with(|context| {
+        let left = context.budget.get();
+        if left < budget::PER_POLL {
+            context.budget.set(left + 1);
+        }
+    });
+}
+
+/// Lends the worker's seat, if this thread polls for a pool right now.
+#[inline]
+pub(crate) fn with_seat<R>(access: impl FnOnce(Option<&Seat>) -> R) -> R {
+    CONTEXT.with(|context| {
+        let seat = context.seat.get();
+        // SAFETY: null, or set by a guard in a frame above that owns the seat (invariant 1).
+        let seat = unsafe { seat.as_ref() };
+        access(seat)
+    })
+}
+
+/// Lends the thread's stand, if it is in `block_on` right now.
+#[inline]
+pub(crate) fn with_stand<R>(access: impl FnOnce(Option<&Stand>) -> R) -> R {
+    CONTEXT.with(|context| {
+        let stand = context.stand.get();
+        // SAFETY: null, or set by a guard in a frame above that owns the stand (invariant 1).
+        let stand = unsafe { stand.as_ref() };
+        access(stand)
+    })
+}
+
+/// The runtime that `spawn` goes to: the current one, else the global one, started if need be.
+pub(crate) fn runtime() -> &'static Shared {
+    CONTEXT.with(|context| context.runtime.get()).unwrap_or_else(multi::global)
+}
+
+/// The runtime this thread works for, if any.
+pub(crate) fn current_runtime() -> Option<&'static Shared> {
+    CONTEXT.with(|context| context.runtime.get())
+}
+
+/// Lends the timers of this thread with the identity that owns them; `None` for the identity when
+/// this thread turns no timers, and then the home is of no use.
+pub(crate) fn with_home<R>(
+    access: impl FnOnce(&'static Home, Option<&RefCell<Identity>>) -> Option<R>,
+) -> Option<R> {
+    with_seat(|seat| match seat {
+        Some(seat) => access(seat.timers(), Some(seat.identity())),
+        None => with_stand(|stand| {
+            let stand = stand?;
+            access(stand.timers(), Some(stand.identity()))
+        }),
+    })
+}
+
+/// A home that somebody else turns: for threads that have none.
+pub(crate) fn outside_home() -> &'static Home {
+    runtime().outside_home()
+}
+
+/// Lends the identity that owns `home`, if `home` is this thread's.
+pub(crate) fn with_own_home<R>(
+    home: &'static Home,
+    access: impl FnOnce(&RefCell<Identity>) -> Option<R>,
+) -> Option<R> {
+    with_home(|own, identity| if std::ptr::eq(own, home) { access(identity?) } else { None })
+}
+
+/// The driver with which a source registers that this thread waits for.
+pub(crate) fn driver() -> std::io::Result<Arc<Driver>> {
+    let own = with_seat(|seat| match seat {
+        Some(seat) => Some(Ok(Arc::clone(seat.driver()))),
+        None => with_stand(|stand| stand.map(Stand::driver)),
+    });
+    own.unwrap_or_else(|| runtime().outside_driver())
+}
+
+/// Lends the clock of the current runtime.
+pub(crate) fn clock<R>(access: impl FnOnce(&Clock) -> R) -> R {
+    with_seat(|seat| match seat {
+        Some(seat) => access(seat.clock()),
+        None => access(system_clock()),
+    })
+}
+
+/// The system's clock. One for the process, so that all count from the same origin.
+pub(crate) fn system_clock() -> &'static Clock {
+    static CLOCK: OnceLock<Clock> = OnceLock::new();
+    CLOCK.get_or_init(Clock::system)
+}
+
+/// Wakes every waker of a batch; what they make runnable is queued without waking siblings each
+/// time. A waker that panics does not keep the others from their turn.
+pub(crate) fn wake_all(wakers: &mut Vec<Waker>) {
+    if wakers.is_empty() {
+        return;
+    }
+    lock::assert_none_held("a wake");
+    multi::with_batch(|| {
+        for waker in wakers.drain(..) {
+            let woken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| waker.wake()));
+            if let Err(payload) = woken {
+                crate::observe::panicked_waker(payload);
+            }
+        }
+    });
+}

@@ -1,0 +1,143 @@
+//! Sockets and pipes as the API sees them: an object with a descriptor, and its readiness.
+
+use std::fmt;
+use std::io;
+use std::task::{Context, Poll};
+
+pub use reveille_driver::Direction as Interest;
+use reveille_driver::{Attempt, Fd, Source};
+
+use crate::{budget, context};
+
+/// What can be waited for: on Unix anything with a file descriptor.
+#[cfg(unix)]
+pub use std::os::fd::AsFd;
+/// What can be waited for: on Windows a socket.
+#[cfg(windows)]
+pub use std::os::windows::io::AsSocket as AsFd;
+
+/// A non-blocking object and its readiness.
+///
+/// Operations are tried at once. When the first would block, the object registers with the driver
+/// of the thread that polls it.
+pub struct Io<T> {
+    // Dropped before the object: the source leaves its driver while the descriptor is open.
+    source: Source,
+    inner: T,
+}
+
+#[cfg(unix)]
+fn descriptor<T: AsFd>(inner: &T) -> Fd<'_> {
+    inner.as_fd()
+}
+
+#[cfg(windows)]
+fn descriptor<T: AsFd>(inner: &T) -> Fd<'_> {
+    inner.as_socket()
+}
+
+impl<T: AsFd> Io<T> {
+    /// Wraps an object that is in non-blocking mode already.
+    pub fn new(inner: T) -> Io<T> {
+        Io { source: Source::new(), inner }
+    }
+
+    /// The object.
+    pub fn get_ref(&self) -> &T {
+        &self.inner
+    }
+
+    /// Leaves the driver and gives the object back.
+    ///
+    /// # Errors
+    ///
+    /// When the driver cannot forget the descriptor.
+    pub fn into_inner(self) -> io::Result<T> {
+        self.source.deregister(descriptor(&self.inner))?;
+        Ok(self.inner)
+    }
+
+    fn attempt(&self) -> Attempt<'_, fn() -> io::Result<std::sync::Arc<reveille_driver::Driver>>> {
+        self.source.attempt(descriptor(&self.inner), context::driver)
+    }
+
+    /// Tries `op`; when it would block, waits for readiness and tries again.
+    ///
+    /// # Errors
+    ///
+    /// Those of `op`, and of the registration.
+    pub fn poll_io<R>(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        budget::poll_budgeted(cx, |cx| self.attempt().poll_io(interest, cx, || op(&self.inner)))
+    }
+
+    /// As [`Io::poll_io`] for a stream read of `len` bytes at most: after fewer bytes the next read
+    /// waits without a system call. Only for TCP, pipes and plain Unix streams.
+    ///
+    /// # Errors
+    ///
+    /// As [`Io::poll_io`].
+    pub fn poll_read_with(
+        &self,
+        cx: &mut Context<'_>,
+        len: usize,
+        mut op: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        budget::poll_budgeted(cx, |cx| self.attempt().poll_read(cx, len, || op(&self.inner)))
+    }
+
+    /// As [`Io::poll_io`] for a stream write of `len` bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Io::poll_io`].
+    pub fn poll_write_with(
+        &self,
+        cx: &mut Context<'_>,
+        len: usize,
+        mut op: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        budget::poll_budgeted(cx, |cx| self.attempt().poll_write(cx, len, || op(&self.inner)))
+    }
+
+    /// Tries `op`, waiting while it would block. Any number of tasks may do so at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Io::poll_io`].
+    ///
+    /// # Cancel safety
+    ///
+    /// `op` runs only while the future is polled; its success is returned by that poll.
+    pub async fn io<R>(
+        &self,
+        interest: Interest,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        std::future::poll_fn(budget::poll_proceed).await;
+        self.attempt().io(interest, || op(&self.inner)).await
+    }
+
+    /// Waits until the object counts as ready.
+    ///
+    /// # Errors
+    ///
+    /// When the object cannot be registered.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn ready(&self, interest: Interest) -> io::Result<()> {
+        self.attempt().ready(interest).await.map(drop)
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Io<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Io").field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,146 @@
+//! Where the runtime tells what it does: the only place that counts, reports and, later, records.
+//!
+//! Each event of a task's life passes one function here, so that a recorder has one seam. The
+//! functions are inlined and touch one counter of the worker's own.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::Arc;
+
+use reveille_primitive::Padded;
+use reveille_primitive::atomic::{AtomicU64, Ordering};
+use reveille_task::TaskRef;
+
+/// Counts of one worker. Written by its owner with plain stores, read by anybody.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    counts: Padded<[AtomicU64; EVENTS]>,
+}
+
+const EVENTS: usize = 9;
+
+/// What is counted.
+#[derive(Clone, Copy, Debug)]
+#[repr(usize)]
+pub(crate) enum Event {
+    Spawn,
+    Poll,
+    Complete,
+    Steal,
+    Park,
+    WakeSibling,
+    Overflow,
+    TakeOver,
+    DriverTurn,
+}
+
+impl Counters {
+    /// Counts one `event`. For the owner: two threads that count at once may lose one.
+    #[inline]
+    pub(crate) fn count(&self, event: Event) {
+        self.add(event, 1);
+    }
+
+    #[inline]
+    pub(crate) fn add(&self, event: Event, by: u64) {
+        let count = &self.counts[event as usize];
+        count.store(count.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self, event: Event) -> u64 {
+        self.counts[event as usize].load(Ordering::Relaxed)
+    }
+}
+
+/// What is known of a panic that nobody awaits.
+#[derive(Debug)]
+pub struct UnhandledPanic<'a> {
+    /// Name of the task, if it was given one.
+    pub task_name: Option<&'a str>,
+    /// Number of the task, as `task::current().id()` shows it.
+    pub task_id: Option<u64>,
+    /// Where the task was spawned.
+    pub spawned_at: Option<&'static Location<'static>>,
+    /// What was panicked with.
+    pub payload: &'a (dyn Any + Send),
+}
+
+impl UnhandledPanic<'_> {
+    /// The message of the panic, if it has one.
+    #[must_use]
+    pub fn message(&self) -> Option<&str> {
+        let text = self.payload.downcast_ref::<&'static str>().copied();
+        text.or_else(|| self.payload.downcast_ref::<String>().map(String::as_str))
+    }
+}
+
+/// A hook that is told of panics that nobody awaits.
+pub(crate) type PanicHook = Arc<dyn Fn(&UnhandledPanic<'_>) + Send + Sync>;
+
+/// What happens without a hook: one line on standard error.
+pub(crate) fn report(panic: &UnhandledPanic<'_>) {
+    use std::io::Write;
+    let name = panic.task_name.unwrap_or("<unnamed>");
+    let id = panic.task_id.map_or_else(String::new, |id| format!(" {id}"));
+    let place = panic.spawned_at.map_or_else(String::new, |at| format!(", spawned at {at}"));
+    let message = panic.message().unwrap_or("<no message>");
+    let line = format!("task{id} '{name}'{place} panicked and nobody awaits it: {message}\n");
+    // Standard error may be closed; there is no better place to say so.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// A waker panicked while the runtime woke it: the panic is reported, the others are woken.
+pub(crate) fn panicked_waker(payload: Box<dyn Any + Send>) {
+    report(&UnhandledPanic {
+        task_name: Some("<waker>"),
+        task_id: None,
+        spawned_at: None,
+        payload: &*payload,
+    });
+    discard(payload);
+}
+
+/// A task panicked and nobody awaits it: tells the hook, or standard error.
+pub(crate) fn unhandled(hook: Option<&PanicHook>, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
+    let panic = UnhandledPanic {
+        task_name: task.name(),
+        task_id: Some(task.id().get()),
+        spawned_at: task.location(),
+        payload: &*payload,
+    };
+    let told = catch_unwind(AssertUnwindSafe(|| match hook {
+        Some(hook) => hook(&panic),
+        None => report(&panic),
+    }));
+    discard(payload);
+    if let Err(second) = told {
+        // The hook itself panicked: std's hook has printed that, and nothing else stops.
+        discard(second);
+    }
+}
+
+/// Drops a payload, whose drop is user code and may panic in turn.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
+}
+
+/// The driver's wait failed: says so once, since it will fail again.
+pub(crate) fn failed_turn(error: &std::io::Error) {
+    use std::io::Write;
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let line = format!("reveille: the wait for events failed: {error}\n");
+        // Standard error may be closed; there is no better place to say so.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    });
+}
+
+/// A runtime that was dropped on its own thread found none to wait for it.
+pub(crate) fn failed_shutdown(error: &std::io::Error) {
+    use std::io::Write;
+    let line = format!("reveille: no thread to shut the runtime down: {error}\n");
+    // Standard error may be closed; there is no better place to say so.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}

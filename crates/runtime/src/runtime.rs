@@ -1,0 +1,202 @@
+//! A runtime as a value, beside the global one.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::Location;
+use std::time::Duration;
+
+use reveille_task::{JoinHandle, Options};
+
+pub use crate::builder::Builder;
+use crate::context;
+pub use crate::observe::UnhandledPanic;
+use crate::scheduler::local;
+pub use crate::scheduler::multi::Shutdown;
+use crate::scheduler::multi::{self, Shared};
+
+/// A runtime: worker threads, their drivers and timers, and a pool for blocking closures.
+///
+/// Most programs use the global one through [`spawn`](crate::spawn) and its siblings. One of your
+/// own has its own threads and ends when you say so: dropping it cancels its tasks, waits for the
+/// polls and blocking closures in progress, and joins its threads.
+///
+/// Inside its tasks and inside [`Runtime::block_on`] the free functions mean this runtime.
+///
+/// # Examples
+///
+/// ```
+/// # use reveille_runtime as reveille;
+/// let runtime = reveille::Builder::new().workers(1).build()?;
+/// let sum = runtime.block_on(async {
+///     let task = reveille::spawn(async { 1 + 2 });
+///     task.await
+/// });
+/// assert_eq!(sum, 3);
+/// # std::io::Result::Ok(())
+/// ```
+pub struct Runtime {
+    handle: Handle,
+    is_stopped: bool,
+}
+
+/// A way to spawn onto a [`Runtime`] from anywhere. Does not keep it alive.
+#[derive(Clone, Copy)]
+pub struct Handle {
+    shared: &'static Shared,
+    incarnation: u64,
+}
+
+/// Numbers of a runtime at one moment; each is exact, together they may be some polls apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Metrics {
+    /// Worker places.
+    pub workers: usize,
+    /// Workers that sleep.
+    pub parked_workers: usize,
+    /// Workers that look for work.
+    pub searching_workers: usize,
+    /// Tasks in the queue that all workers share.
+    pub injected_tasks: usize,
+    /// Tasks in the workers' own queues.
+    pub queued_tasks: usize,
+    /// Polls of tasks.
+    pub polls: u64,
+    /// Tasks that a worker took from another's queue.
+    pub steals: u64,
+    /// Times a worker went to sleep.
+    pub parks: u64,
+    /// Times a worker woke another because its queue was long.
+    pub sibling_wakes: u64,
+    /// Times a worker's queue was full and its older half moved to the shared one.
+    pub overflows: u64,
+    /// Turns of drivers.
+    pub driver_turns: u64,
+    /// Times a thread took over the place of a worker whose poll blocked.
+    pub takeovers: u64,
+    /// Threads of the pool: workers, stuck ones and spare ones.
+    pub threads: usize,
+}
+
+impl Runtime {
+    pub(crate) fn new(shared: &'static Shared, incarnation: u64) -> Runtime {
+        Runtime { handle: Handle { shared, incarnation }, is_stopped: false }
+    }
+
+    /// A runtime with the defaults of [`Builder`].
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses a thread or a descriptor.
+    pub fn start() -> std::io::Result<Runtime> {
+        Builder::new().build()
+    }
+
+    /// Runs `future` on the calling thread until it is ready; spawned tasks go to this runtime.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `future` does.
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        local::block_on(Some(self.handle.shared), future)
+    }
+
+    /// Spawns a task onto this runtime.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.handle.shared.spawn(future, crate::here())
+    }
+
+    /// A handle to spawn with from elsewhere.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        self.handle
+    }
+
+    /// Numbers of this moment.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.handle.shared.metrics()
+    }
+
+    /// Ends the runtime: cancels its tasks and waits for polls and blocking closures in progress,
+    /// for `timeout` at most. Says what was cancelled and what still ran.
+    ///
+    /// Called on a thread of the runtime itself it cannot wait: then another thread does, and the
+    /// answer is that nothing is known yet (the default).
+    pub fn shutdown(mut self, timeout: Duration) -> Shutdown {
+        self.stop(Some(timeout))
+    }
+
+    fn stop(&mut self, timeout: Option<Duration>) -> Shutdown {
+        if std::mem::replace(&mut self.is_stopped, true) {
+            return Shutdown::default();
+        }
+        let shared = self.handle.shared;
+        let is_inside = context::own_pool().is_some_and(|pool| std::ptr::eq(pool, shared));
+        if is_inside {
+            multi::stop_from_inside(shared, timeout);
+            return Shutdown::default();
+        }
+        multi::stop(shared, timeout)
+    }
+}
+
+impl Drop for Runtime {
+    /// As [`Runtime::shutdown`] without an end to the patience.
+    fn drop(&mut self) {
+        self.stop(None);
+    }
+}
+
+impl Handle {
+    /// The runtime that [`spawn`](crate::spawn) means here; the global one is started if need be.
+    #[must_use]
+    pub fn current() -> Handle {
+        let shared = context::runtime();
+        Handle { shared, incarnation: shared.incarnation() }
+    }
+
+    /// Spawns a task onto the runtime, or makes a cancelled one if that has ended.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        self.shared.spawn_if(self.incarnation, future, crate::here())
+    }
+
+    /// Whether the runtime is up.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        self.shared.is_incarnation(self.incarnation)
+    }
+
+    /// Numbers of this moment.
+    #[must_use]
+    pub fn metrics(&self) -> Metrics {
+        self.shared.metrics()
+    }
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("metrics", &self.metrics()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Handle").field("is_running", &self.is_running()).finish_non_exhaustive()
+    }
+}
+
+#[track_caller]
+pub(crate) fn options(name: Option<std::sync::Arc<str>>) -> Options {
+    Options { name, location: Some(Location::caller()) }
+}

@@ -1,0 +1,529 @@
+//! The executor of one thread: `block_on` and `spawn_local`.
+//!
+//! # Vocabulary
+//!
+//! * **stand**: what a thread owns of the runtime: its local tasks, its timers, its driver (made when
+//!   the first socket asks for one). It lives until the thread ends.
+//! * **signals**: the part of a stand that other threads reach.
+//!
+//! # Invariants
+//!
+//! 1. The tasks of a stand are polled and dropped by its thread only: other threads put their
+//!    `Runnable`s into the inbox and no further.
+//! 2. `bits` holds why the thread shall not sleep (MAIN, INBOX) and whether it sleeps (PARKED).
+//!    Whoever sets the first reason while PARKED is set wakes the thread; the thread sets PARKED
+//!    and sleeps only if there was no reason.
+//! 3. While a thread is in `block_on` its timers and its driver are turned by it. When it leaves,
+//!    everybody who waits there is woken and finds another home.
+#![allow(unsafe_code)]
+
+use std::any::Any;
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use reveille_driver::{Driver, Events};
+use reveille_primitive::atomic::{AtomicU32, Ordering};
+use reveille_primitive::biased::Identity;
+use reveille_primitive::lock::Mutex;
+use reveille_task::{
+    Cause, JoinHandle, Options, Ran, Runnable, Schedule, TaskData, TaskHandle, TaskRef,
+};
+
+use super::multi::{self, Registry, Seat, Shared};
+use crate::context;
+use crate::observe;
+use crate::time::{self, Home, Sleep};
+
+/// The future of `block_on` was woken.
+const MAIN: u32 = 1;
+/// Another thread queued a local task.
+const INBOX: u32 = 1 << 1;
+/// The thread sleeps, or is about to.
+const PARKED: u32 = 1 << 2;
+
+/// Rounds after which driver and timers are looked at although there is work.
+const LOOK_EVERY: u32 = 64;
+
+/// As in the pool: how long the driver may wait while there is work.
+const TURN_EVERY_NS: u64 = 100_000;
+
+/// What other threads reach of a stand.
+pub(crate) struct Signals {
+    bits: AtomicU32,
+    thread: Thread,
+    /// Tells threads apart without asking the system.
+    number: usize,
+    inbox: Mutex<VecDeque<Runnable>>,
+    /// What the thread sleeps in, if not in its own parker.
+    driver: Mutex<Option<Arc<Driver>>>,
+}
+
+impl Signals {
+    /// Gives the thread a reason not to sleep.
+    fn signal(&self, reason: u32) {
+        let before = self.bits.fetch_or(reason, Ordering::AcqRel);
+        if before & PARKED != 0 && before & reason == 0 {
+            let driver = self.driver.lock().clone();
+            match driver {
+                Some(driver) => driver.notify(),
+                None => self.thread.unpark(),
+            }
+        }
+    }
+
+    fn take(&self, reason: u32) -> bool {
+        self.bits.load(Ordering::Relaxed) & reason != 0
+            && self.bits.fetch_and(!reason, Ordering::AcqRel) & reason != 0
+    }
+}
+
+impl Wake for Signals {
+    fn wake(self: Arc<Self>) {
+        self.signal(MAIN);
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.signal(MAIN);
+    }
+}
+
+/// The scheduler handle of a local task.
+#[derive(Clone)]
+struct LocalScheduler(Arc<Signals>);
+
+impl Schedule for LocalScheduler {
+    fn schedule(&self, task: Runnable, _cause: Cause) {
+        let mut task = Some(task);
+        if multi::lane() == self.0.number {
+            context::with_own_stand(|stand| {
+                if let (Some(stand), Some(task)) = (stand, task.take()) {
+                    stand.queue.borrow_mut().push_back(task);
+                }
+            });
+        }
+        if let Some(task) = task {
+            self.0.inbox.lock().push_back(task);
+            self.0.signal(INBOX);
+        }
+    }
+
+    fn completed(&self, task: TaskRef<'_>) {
+        let slot = task.owned_slot();
+        context::with_own_stand(|stand| {
+            let stand = stand.expect("a local task completes on its own thread, while that lives");
+            let mut registry = stand.registry.borrow_mut();
+            registry.remove(slot);
+            if registry.len() == 0 && stand.is_finishing.get() {
+                self.0.signal(MAIN);
+            }
+        });
+    }
+
+    fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
+        let hook = context::current_runtime().and_then(Shared::panic_hook);
+        observe::unhandled(hook.as_ref(), task, payload);
+    }
+}
+
+/// What one thread owns of the runtime.
+pub(crate) struct Stand {
+    identity: RefCell<Identity>,
+    home: OnceCell<&'static Home>,
+    driver: OnceCell<Arc<Driver>>,
+    queue: RefCell<VecDeque<Runnable>>,
+    registry: RefCell<Registry>,
+    signals: Arc<Signals>,
+    waker: Waker,
+    /// Calls of `block_on` that are in progress on this thread, one inside the other.
+    depth: Cell<u32>,
+    is_finishing: Cell<bool>,
+    round: Cell<u32>,
+    turned_ns: Cell<u64>,
+    events: RefCell<Events>,
+}
+
+/// Keeps the thread's stand, and takes it down when the thread ends.
+struct Keeper(Rc<Stand>);
+
+thread_local!(static KEEPER: OnceCell<Keeper> = const { OnceCell::new() });
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.take_down();
+        context::set_own_stand(std::ptr::null());
+    }
+}
+
+/// Runs `access` on the stand of this thread, which is set up by the first call.
+fn with_stand<R>(access: impl FnOnce(&Stand) -> R) -> R {
+    let mut access = Some(access);
+    let result = context::with_own_stand(|stand| {
+        let (Some(stand), Some(access)) = (stand, access.take_if(|_| stand.is_some())) else {
+            return None;
+        };
+        Some(access(stand))
+    });
+    match (result, access) {
+        (Some(result), _) => result,
+        (None, Some(access)) => with_new_stand(access),
+        (None, None) => unreachable!("the closure is taken only to be called"),
+    }
+}
+
+#[cold]
+fn with_new_stand<R>(access: impl FnOnce(&Stand) -> R) -> R {
+    let stand = Rc::new(Stand::new());
+    context::set_own_stand(Rc::as_ptr(&stand));
+    let kept = KEEPER.try_with(|keeper| keeper.set(Keeper(Rc::clone(&stand))).is_ok());
+    let result = access(&stand);
+    if kept.is_err() {
+        // The thread is ending and its thread-locals are gone: this stand lives for one call.
+        drop(Keeper(stand));
+    }
+    result
+}
+
+/// Runs `future` on this thread until it is ready. See [`crate::block_on`].
+pub(crate) fn block_on<F: Future>(runtime: Option<&'static Shared>, future: F) -> F::Output {
+    with_stand(|stand| stand.block_on(runtime, future))
+}
+
+/// Spawns onto the executor of this thread. See [`crate::spawn_local`].
+pub(crate) fn spawn<F>(future: F, options: Options) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    with_stand(|stand| {
+        let scheduler = LocalScheduler(Arc::clone(&stand.signals));
+        // SAFETY: a local task's `Runnable` is only run or dropped by the stand's own thread
+        // (invariant 1): `schedule` keeps those of other threads in the inbox, which that thread
+        // alone empties, at the latest when it ends.
+        let (task, handle) = unsafe { reveille_task::spawn_unchecked(future, scheduler, options) };
+        let slot = stand.registry.borrow_mut().insert(task.as_task().into_raw());
+        task.as_task().set_owned_slot(slot);
+        stand.queue.borrow_mut().push_back(task);
+        handle
+    })
+}
+
+impl Stand {
+    fn new() -> Stand {
+        let signals = Arc::new(Signals {
+            bits: AtomicU32::new(0),
+            thread: std::thread::current(),
+            number: multi::lane(),
+            inbox: Mutex::new(VecDeque::new()),
+            driver: Mutex::new(None),
+        });
+        Stand {
+            identity: RefCell::new(Identity::unique()),
+            home: OnceCell::new(),
+            driver: OnceCell::new(),
+            queue: RefCell::default(),
+            registry: RefCell::default(),
+            waker: Waker::from(Arc::clone(&signals)),
+            signals,
+            depth: Cell::new(0),
+            is_finishing: Cell::new(false),
+            round: Cell::new(0),
+            turned_ns: Cell::new(0),
+            events: RefCell::new(Events::new()),
+        }
+    }
+
+    pub(crate) fn identity(&self) -> &RefCell<Identity> {
+        &self.identity
+    }
+
+    pub(crate) fn timers(&self) -> &'static Home {
+        self.home.get_or_init(|| {
+            let home = time::acquire_home();
+            home.give(Some(self.identity.borrow().recipient()));
+            let signals = Arc::downgrade(&self.signals);
+            home.set_notify(Some(Arc::new(move || {
+                if let Some(signals) = signals.upgrade() {
+                    // A wake of the main future: it looks at the timers before it sleeps again.
+                    signals.signal(MAIN);
+                }
+            })));
+            home
+        })
+    }
+
+    /// The driver of this thread, made by the first call.
+    pub(crate) fn driver(&self) -> io::Result<Arc<Driver>> {
+        if let Some(driver) = self.driver.get() {
+            return Ok(Arc::clone(driver));
+        }
+        let driver = Arc::new(Driver::new(reveille_driver::Kind::Native)?);
+        Ok(Arc::clone(self.driver.get_or_init(|| driver)))
+    }
+
+    fn block_on<F: Future>(&self, runtime: Option<&'static Shared>, future: F) -> F::Output {
+        let _entered = Entered::new(self);
+        context::with_stand_set(self, runtime, |seat| {
+            let data = TaskData::new(Options::default());
+            let mut future = pin!(future);
+            let mut cx = Context::from_waker(&self.waker);
+            let mut relief = None;
+            loop {
+                let polled = {
+                    let _poll = context::begin_poll_of(&data);
+                    future.as_mut().poll(&mut cx)
+                };
+                if let Poll::Ready(output) = polled {
+                    return output;
+                }
+                // Inside a worker's poll: somebody else has to work the place meanwhile.
+                let relief = relief.get_or_insert_with(|| seat.map(multi::Relief::of));
+                self.wait(relief.as_ref());
+            }
+        })
+    }
+
+    /// Runs local tasks, timers and the driver until the main future was woken.
+    fn wait(&self, relief: Option<&multi::Relief<'_>>) {
+        loop {
+            let round = self.round.get().wrapping_add(1);
+            self.round.set(round);
+            if round % LOOK_EVERY == 0 {
+                self.look();
+            }
+            self.run_local();
+            if let Some(relief) = relief {
+                relief.help();
+            }
+            if self.signals.take(MAIN) {
+                return;
+            }
+            if self.queue.borrow().is_empty() {
+                self.park(relief.is_some_and(multi::Relief::is_needed));
+            }
+        }
+    }
+
+    /// Polls the local tasks that are queued at this moment.
+    fn run_local(&self) {
+        if self.signals.take(INBOX) {
+            let mut inbox = std::mem::take(&mut *self.signals.inbox.lock());
+            self.queue.borrow_mut().append(&mut inbox);
+        }
+        let count = self.queue.borrow().len();
+        for _ in 0..count {
+            let Some(task) = self.queue.borrow_mut().pop_front() else {
+                return;
+            };
+            let ran = {
+                let _poll = context::begin_poll(task.as_task());
+                task.run()
+            };
+            if let Ran::Requeued(task) = ran {
+                self.queue.borrow_mut().push_back(task);
+            }
+        }
+    }
+
+    /// Turns the driver and the timers although there is work, if that is due.
+    #[cold]
+    fn look(&self) {
+        let now = context::clock(time::clock::Clock::now_ns);
+        if now.saturating_sub(self.turned_ns.get()) >= TURN_EVERY_NS {
+            self.turn_driver(Some(Duration::ZERO));
+            self.turn_timers();
+        }
+    }
+
+    fn turn_driver(&self, timeout: Option<Duration>) {
+        if let Some(driver) = self.driver.get() {
+            multi::turn(driver, timeout, &mut self.events.borrow_mut());
+        }
+    }
+
+    fn turn_timers(&self) {
+        let now = context::clock(time::clock::Clock::now_ns);
+        self.turned_ns.set(now);
+        if let Some(home) = self.home.get() {
+            let mut wakers = Vec::new();
+            while home.turn(&self.identity, now, &mut wakers) {}
+        }
+    }
+
+    /// Sleeps until there is a reason not to.
+    fn park(&self, is_brief: bool) {
+        let deadline = self.home.get().and_then(|home| home.park(&mut self.identity.borrow_mut()));
+        let driver = self.driver.get();
+        if driver.is_some() && self.signals.driver.lock().is_none() {
+            *self.signals.driver.lock() = driver.cloned();
+        }
+        let before = self.signals.bits.fetch_or(PARKED, Ordering::AcqRel);
+        if before & (MAIN | INBOX) == 0 {
+            let timeout = deadline.map(|deadline| {
+                let now = context::clock(time::clock::Clock::now_ns);
+                Duration::from_nanos(deadline.saturating_sub(now))
+            });
+            let timeout = match is_brief {
+                true => Some(Duration::from_millis(1).min(timeout.unwrap_or(Duration::MAX))),
+                false => timeout,
+            };
+            match (driver, timeout) {
+                (Some(_), timeout) => self.turn_driver(timeout),
+                (None, Some(timeout)) => std::thread::park_timeout(timeout),
+                (None, None) => std::thread::park(),
+            }
+        }
+        self.signals.bits.fetch_and(!PARKED, Ordering::AcqRel);
+        if self.home.get().is_some() {
+            self.turn_timers();
+        }
+    }
+
+    /// The thread ends: its local tasks are cancelled, and what waits at its timers and sockets is
+    /// woken and finds another home.
+    fn take_down(&self) {
+        loop {
+            let inbox = std::mem::take(&mut *self.signals.inbox.lock());
+            let queued = std::mem::take(&mut *self.queue.borrow_mut());
+            drop((inbox, queued));
+            let live: Vec<TaskHandle> = self.registry.borrow().tasks();
+            if live.is_empty() {
+                break;
+            }
+            live.iter().for_each(|task| task.as_task().cancel());
+            drop(live);
+            if self.queue.borrow().is_empty() && self.signals.inbox.lock().is_empty() {
+                // A waker on another thread is about to queue the last ones.
+                reveille_primitive::thread::yield_now();
+            }
+        }
+        self.leave();
+        if let Some(home) = self.home.get() {
+            time::release_home(home);
+        }
+    }
+
+    /// Nobody turns the timers and the driver of this thread from now on.
+    fn leave(&self) {
+        if let Some(driver) = self.driver.get() {
+            driver.wake_all();
+        }
+        let Some(home) = self.home.get() else {
+            return;
+        };
+        if !home.is_empty(&mut self.identity.borrow_mut()) {
+            let mut wakers = home.vacate();
+            context::wake_all(&mut wakers);
+        }
+    }
+}
+
+/// A `block_on` in progress.
+struct Entered<'a>(&'a Stand);
+
+impl<'a> Entered<'a> {
+    #[inline]
+    fn new(stand: &'a Stand) -> Entered<'a> {
+        let depth = stand.depth.get();
+        stand.depth.set(depth + 1);
+        if depth == 0
+            && let Some(driver) = stand.driver.get()
+        {
+            driver.set_driven(true);
+        }
+        Entered(stand)
+    }
+}
+
+impl Drop for Entered<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let depth = self.0.depth.get() - 1;
+        self.0.depth.set(depth);
+        if depth == 0 {
+            self.0.leave();
+        } else {
+            // The outer future may have been woken while the inner one took the signals.
+            self.0.signals.signal(MAIN);
+        }
+    }
+}
+
+/// Polls the local tasks of a worker's thread.
+pub(crate) fn run_here(_: &Seat) {
+    context::with_own_stand(|stand| {
+        if let Some(stand) = stand
+            && stand.registry.borrow().len() > 0
+        {
+            stand.run_local();
+        }
+    });
+}
+
+/// A worker is about to sleep in the driver of its place. `false` if a local task is runnable.
+pub(crate) fn park_here(seat: &Seat) -> bool {
+    context::with_own_stand(|stand| {
+        let Some(stand) = stand.filter(|stand| stand.registry.borrow().len() > 0) else {
+            return true;
+        };
+        *stand.signals.driver.lock() = Some(Arc::clone(seat.driver()));
+        let before = stand.signals.bits.fetch_or(PARKED, Ordering::AcqRel);
+        before & INBOX == 0 && stand.queue.borrow().is_empty()
+    })
+}
+
+/// A worker woke up.
+pub(crate) fn unpark_here(_: &Seat) {
+    context::with_own_stand(|stand| {
+        if let Some(stand) = stand.filter(|stand| stand.registry.borrow().len() > 0) {
+            stand.signals.bits.fetch_and(!PARKED, Ordering::AcqRel);
+            *stand.signals.driver.lock() = stand.driver.get().cloned();
+        }
+    });
+}
+
+/// A worker lost its place: its thread runs the local tasks it has to their end, or to that of the
+/// pool, before it takes another place.
+pub(crate) fn finish_here(shared: &'static Shared) {
+    let has_tasks = || {
+        context::with_own_stand(|stand| {
+            stand.is_some_and(|stand| stand.registry.borrow().len() > 0)
+        })
+    };
+    let set_finishing = |value| {
+        context::with_own_stand(|stand| {
+            if let Some(stand) = stand {
+                stand.is_finishing.set(value);
+            }
+        });
+    };
+    if !has_tasks() {
+        return;
+    }
+    set_finishing(true);
+    // The end of the pool wakes nobody here, so it is looked for.
+    let mut look = Sleep::after(FINISH_LOOK);
+    block_on(
+        Some(shared),
+        poll_fn(|cx| {
+            if !has_tasks() || shared.is_stopping() {
+                return Poll::Ready(());
+            }
+            while std::pin::Pin::new(&mut look).poll(cx).is_ready() {
+                look.reset_after(FINISH_LOOK);
+            }
+            Poll::Pending
+        }),
+    );
+    set_finishing(false);
+}
+
+/// How often a thread without a place looks whether its pool is being shut down.
+const FINISH_LOOK: Duration = Duration::from_millis(50);

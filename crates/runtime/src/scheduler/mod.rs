@@ -1,0 +1,4 @@
+//! The executors: the work-stealing pool, and the one of a single thread.
+
+pub(crate) mod local;
+pub(crate) mod multi;

@@ -1,0 +1,82 @@
+//! The queue that all workers share: tasks from outside, and what overflows from a run queue.
+//!
+//! Sharded, so that threads that spawn at the same time rarely meet; each shard is a mutex around a
+//! list with its length beside it, so that a worker sees an empty injector without a lock. A worker
+//! takes a batch at a time. Order is first in, first out within a shard; shards are visited in turn.
+
+use std::collections::VecDeque;
+
+use reveille_primitive::Padded;
+use reveille_primitive::atomic::{AtomicUsize, Ordering};
+use reveille_primitive::lock::Mutex;
+use reveille_task::Runnable;
+
+/// Tasks a worker takes at most in one visit: half a run queue, so that they always fit.
+const BATCH: usize = super::queue::CAPACITY / 2;
+
+#[derive(Debug)]
+pub(crate) struct Injector {
+    shards: Box<[Padded<Shard>]>,
+}
+
+#[derive(Debug, Default)]
+struct Shard {
+    len: AtomicUsize,
+    tasks: Mutex<VecDeque<Runnable>>,
+}
+
+impl Injector {
+    /// As many shards as the next power of two of `workers`.
+    pub(crate) fn new(workers: usize) -> Injector {
+        let count = workers.next_power_of_two();
+        Injector { shards: (0..count).map(|_| Padded::default()).collect() }
+    }
+
+    /// Adds one task. `lane` chooses the shard: callers that differ in it do not meet.
+    pub(crate) fn push(&self, lane: usize, task: Runnable) {
+        let shard = &self.shards[lane & (self.shards.len() - 1)];
+        let mut tasks = shard.tasks.lock();
+        tasks.push_back(task);
+        shard.len.store(tasks.len(), Ordering::SeqCst);
+    }
+
+    /// Adds many tasks in their order.
+    pub(crate) fn push_all(&self, lane: usize, batch: &mut Vec<Runnable>) {
+        let shard = &self.shards[lane & (self.shards.len() - 1)];
+        let mut tasks = shard.tasks.lock();
+        tasks.extend(batch.drain(..));
+        shard.len.store(tasks.len(), Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.shards.iter().all(|shard| shard.len.load(Ordering::SeqCst) == 0)
+    }
+
+    /// How many tasks wait. A hint: shards are read one after the other.
+    pub(crate) fn len(&self) -> usize {
+        self.shards.iter().map(|shard| shard.len.load(Ordering::Relaxed)).sum()
+    }
+
+    /// Takes a fair share for one of `workers` workers: the first shard that has tasks, from
+    /// `lane` on.
+    pub(crate) fn take(&self, lane: usize, workers: usize, into: &mut Vec<Runnable>) {
+        for offset in 0..self.shards.len() {
+            let shard = &self.shards[lane.wrapping_add(offset) & (self.shards.len() - 1)];
+            if shard.len.load(Ordering::Relaxed) == 0 {
+                continue;
+            }
+            let mut tasks = shard.tasks.lock();
+            let share = tasks.len().div_ceil(workers).min(BATCH);
+            into.extend(tasks.drain(..share));
+            let empty = tasks.is_empty();
+            shard.len.store(tasks.len(), Ordering::SeqCst);
+            if empty && tasks.capacity() > 8 * BATCH {
+                // A burst is over: give its memory back.
+                *tasks = VecDeque::new();
+            }
+            if !into.is_empty() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,428 @@
+//! The work-stealing pool: places with run queues, threads that work them, and what they share.
+//!
+//! # Vocabulary
+//!
+//! * **shared**: one pool. Pools are never freed, only used again: a waker that is in the middle of
+//!   queueing a task may touch its pool at any later time, and finds memory. Each use of a pool is
+//!   an *incarnation*.
+//! * **anchor**: what a task knows of its executor: the pool, and the place where it is registered.
+//!
+//! # Invariants
+//!
+//! 1. A pool's incarnation ends only when every task of it is complete, so a task that is queued
+//!    always finds its pool up, or being shut down by somebody who waits for it.
+//! 2. A task is registered before its first `Runnable` can run, and removed by `completed`.
+//!
+//! Rejected: an `Arc` of the pool in each task. Two contended read-modify-writes per spawn, and the
+//! last reference may die on a worker's own thread, or inside a waker on a foreign one.
+
+mod idle;
+mod injector;
+mod monitor;
+mod place;
+mod queue;
+mod registry;
+mod relief;
+mod shutdown;
+mod staff;
+mod worker;
+
+use std::any::Any;
+use std::cell::Cell;
+use std::future::Future;
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use reveille_driver::Driver;
+use reveille_primitive::atomic::{AtomicBool, Ordering};
+use reveille_primitive::lock::Mutex;
+use reveille_task::{Cause, JoinHandle, Options, Runnable, Schedule, TaskRef};
+
+use crate::blocking::Pool;
+use crate::builder::Config;
+use crate::context;
+use crate::observe::{self, Event, UnhandledPanic};
+use crate::time::Home;
+use idle::Idle;
+use injector::Injector;
+use monitor::Monitor;
+pub(crate) use place::{Place, Seat};
+pub(crate) use registry::Registry;
+pub(crate) use relief::Relief;
+pub use shutdown::Shutdown;
+pub(crate) use shutdown::{stop, stop_from_inside};
+use staff::Staff;
+pub(crate) use worker::turn;
+
+/// What a task knows of its executor.
+#[derive(Debug)]
+pub(crate) struct Anchor {
+    shared: OnceLock<&'static Shared>,
+    place: Option<usize>,
+}
+
+impl Anchor {
+    fn new(place: Option<usize>) -> Anchor {
+        Anchor { shared: OnceLock::new(), place }
+    }
+
+    #[inline]
+    fn shared(&self) -> &'static Shared {
+        self.shared.get().expect("a pool is tied together before anybody sees it")
+    }
+}
+
+/// The scheduler handle of a pool's task: one pointer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scheduler(&'static Anchor);
+
+/// One pool.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    places: Box<[Place]>,
+    injector: Injector,
+    idle: Idle,
+    /// The anchor and the registry of tasks that were spawned by no worker.
+    anchor: Anchor,
+    outside: Mutex<Outside>,
+    is_stopping: AtomicBool,
+    staff: Staff,
+    monitor: Monitor,
+}
+
+#[derive(Debug, Default)]
+struct Outside {
+    registry: Registry,
+    /// What this incarnation was built with; `None` before and after.
+    config: Option<Arc<Config>>,
+    blocking: Option<Arc<Pool>>,
+    incarnation: u64,
+}
+
+/// Pools that are not in use.
+static UNUSED: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
+
+/// The default pool.
+static GLOBAL: OnceLock<&'static Shared> = OnceLock::new();
+
+/// The global pool, started by the first use.
+///
+/// # Panics
+///
+/// Panics when not even one worker thread can be created.
+pub(crate) fn global() -> &'static Shared {
+    GLOBAL.get_or_init(|| {
+        let config = Config::global();
+        let pool = Shared::start(config).unwrap_or_else(|error| {
+            panic!("reveille: could not start the global runtime: {error}");
+        });
+        pool.0
+    })
+}
+
+impl Shared {
+    /// Brings a pool up: a new one, or one that served before. Returns it with its incarnation.
+    ///
+    /// # Errors
+    ///
+    /// Fails when a driver or a thread cannot be made; then nothing is left behind.
+    pub(crate) fn start(config: Config) -> io::Result<(&'static Shared, u64)> {
+        let shared = Shared::unused(config.workers);
+        let incarnation = {
+            let mut outside = shared.outside.lock();
+            outside.incarnation += 1;
+            outside.blocking = Some(config.blocking_pool(shared));
+            outside.config = Some(Arc::new(config));
+            outside.incarnation
+        };
+        shared.is_stopping.store(false, Ordering::SeqCst);
+        match shared.open() {
+            Ok(()) => Ok((shared, incarnation)),
+            Err(error) => {
+                stop(shared, None);
+                Err(error)
+            }
+        }
+    }
+
+    fn unused(workers: usize) -> &'static Shared {
+        let mut unused = UNUSED.lock();
+        let found = unused.iter().position(|shared| shared.places.len() == workers);
+        if let Some(found) = found {
+            return unused.swap_remove(found);
+        }
+        drop(unused);
+        let shared: &'static Shared = Box::leak(Box::new(Shared {
+            places: (0..workers).map(Place::new).collect(),
+            injector: Injector::new(workers),
+            idle: Idle::new(workers),
+            anchor: Anchor::new(None),
+            outside: Mutex::default(),
+            is_stopping: AtomicBool::new(false),
+            staff: Staff::new(),
+            monitor: Monitor::new(),
+        }));
+        for anchor in shared.places.iter().map(|place| &place.anchor).chain([&shared.anchor]) {
+            anchor.shared.set(shared).expect("set once, here");
+        }
+        shared
+    }
+
+    /// Makes the drivers and the threads.
+    fn open(&'static self) -> io::Result<()> {
+        let config = self.config();
+        for place in &self.places {
+            let driver = config.driver()?;
+            let notified = Arc::clone(&driver);
+            place.timers.set_notify(Some(Arc::new(move || notified.notify())));
+            *place.driver.lock() = Some(driver);
+        }
+        self.staff.open(self, &config)?;
+        self.monitor.start(self, &config)
+    }
+
+    pub(crate) fn place(&'static self, index: usize) -> &'static Place {
+        &self.places[index]
+    }
+
+    /// What the current incarnation was built with.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the pool is down: a fault of the runtime.
+    fn config(&self) -> Arc<Config> {
+        self.outside.lock().config.clone().expect("asked only while the pool is up")
+    }
+
+    /// The hook for panics that nobody awaits.
+    pub(crate) fn panic_hook(&'static self) -> Option<observe::PanicHook> {
+        self.outside.lock().config.as_ref().and_then(|config| config.on_panic.clone())
+    }
+
+    /// The pool of blocking threads, or `None` when the runtime is down.
+    pub(crate) fn blocking(&self) -> Option<Arc<Pool>> {
+        self.outside.lock().blocking.clone()
+    }
+
+    pub(crate) fn is_incarnation(&self, incarnation: u64) -> bool {
+        let outside = self.outside.lock();
+        outside.incarnation == incarnation && outside.config.is_some()
+    }
+
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.outside.lock().incarnation
+    }
+
+    /// Spawns onto this pool if it still is in `incarnation`; else the task is cancelled at once.
+    pub(crate) fn spawn_if<F>(
+        &'static self,
+        incarnation: u64,
+        future: F,
+        options: Options,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        if self.is_incarnation(incarnation) {
+            return self.spawn(future, options);
+        }
+        let scheduler = Scheduler(&self.anchor);
+        let (task, handle) = reveille_task::spawn(future, scheduler, options);
+        task.as_task().set_owned_slot(UNREGISTERED);
+        drop(task);
+        handle
+    }
+
+    #[inline]
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// A home for the timers of threads that turn none.
+    pub(crate) fn outside_home(&'static self) -> &'static Home {
+        &self.places[0].timers
+    }
+
+    /// A driver for the sources of threads that turn none.
+    pub(crate) fn outside_driver(&'static self) -> io::Result<Arc<Driver>> {
+        let index = lane() % self.places.len();
+        let driver = self.places[index].driver.lock().clone();
+        driver
+            .ok_or_else(|| io::Error::other("the runtime that waits for this socket is shut down"))
+    }
+
+    /// Spawns onto this pool.
+    ///
+    /// On a runtime that is shut down the future is dropped at once and the handle is that of a
+    /// cancelled task.
+    #[inline]
+    pub(crate) fn spawn<F>(&'static self, future: F, options: Options) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let anchor = context::with_seat(|seat| {
+            let seat = seat.filter(|seat| std::ptr::eq(seat.shared(), self))?;
+            Some(&seat.place().anchor)
+        });
+        let anchor = anchor.unwrap_or(&self.anchor);
+        let (task, handle) = reveille_task::spawn(future, Scheduler(anchor), options);
+        self.admit(task, anchor);
+        handle
+    }
+
+    /// Registers a new task and queues it.
+    #[inline]
+    fn admit(&'static self, task: Runnable, anchor: &'static Anchor) {
+        let mut task = Some(task);
+        let is_registered = context::with_seat(|seat| {
+            let seat = seat.filter(|seat| std::ptr::eq(seat.shared(), self))?;
+            let new = task.take()?;
+            if !seat.register(new.as_task()) {
+                task = Some(new);
+                return None;
+            }
+            seat.place().counters.count(Event::Spawn);
+            task = seat.push(new, true).err();
+            Some(())
+        });
+        match (is_registered, task) {
+            (_, None) => {}
+            (Some(()), Some(task)) => self.inject(task),
+            (None, Some(task)) => self.admit_from_outside(task, anchor),
+        }
+    }
+
+    /// Registers and queues a new task of a thread that has no place, or lost it during this poll.
+    #[cold]
+    fn admit_from_outside(&'static self, task: Runnable, anchor: &'static Anchor) {
+        let slot = match anchor.place {
+            Some(_) if self.is_stopping() => UNREGISTERED,
+            Some(index) => self.places[index]
+                .core
+                .with(|core, _| core.registry.insert(task.as_task().into_raw())),
+            None => {
+                let mut outside = self.outside.lock();
+                if outside.config.is_some() && !self.is_stopping() {
+                    outside.registry.insert(task.as_task().into_raw())
+                } else {
+                    UNREGISTERED
+                }
+            }
+        };
+        task.as_task().set_owned_slot(slot);
+        if slot == UNREGISTERED {
+            // The runtime is shut down. Dropping the permission to poll cancels the task.
+            drop(task);
+        } else {
+            self.inject(task);
+        }
+    }
+
+    /// Queues a task from outside and sees to it that somebody runs it.
+    fn inject(&'static self, task: Runnable) {
+        self.injector.push(lane(), task);
+        self.wake_one();
+    }
+
+    /// Queues tasks that left a run queue.
+    fn inject_all(&'static self, lane: usize, tasks: &mut Vec<Runnable>) {
+        self.injector.push_all(lane, tasks);
+        self.wake_one();
+    }
+
+    /// Wakes a sleeping worker to search, unless one searches already.
+    pub(crate) fn wake_one(&'static self) {
+        if let Some(sleeper) = self.idle.claim_sleeper() {
+            self.places[sleeper].notify();
+        }
+    }
+
+    /// Numbers for a snapshot.
+    pub(crate) fn metrics(&'static self) -> crate::runtime::Metrics {
+        let sum = |event| self.places.iter().map(|place| place.counters.get(event)).sum();
+        crate::runtime::Metrics {
+            workers: self.places.len(),
+            parked_workers: self.idle.parked_count(),
+            searching_workers: self.idle.searching_count(),
+            injected_tasks: self.injector.len(),
+            queued_tasks: self.places.iter().map(|place| place.queue.len()).sum(),
+            polls: sum(Event::Poll),
+            steals: sum(Event::Steal),
+            parks: sum(Event::Park),
+            sibling_wakes: sum(Event::WakeSibling),
+            overflows: sum(Event::Overflow),
+            driver_turns: sum(Event::DriverTurn),
+            takeovers: self.staff.takeovers(),
+            threads: self.staff.thread_count(),
+        }
+    }
+}
+
+/// The slot of a task that was never registered.
+const UNREGISTERED: u32 = u32::MAX;
+
+impl Schedule for Scheduler {
+    fn schedule(&self, task: Runnable, _cause: Cause) {
+        let shared = self.0.shared();
+        let mut task = Some(task);
+        context::with_seat(|seat| {
+            let seat = seat.filter(|seat| std::ptr::eq(seat.shared(), shared))?;
+            task = seat.push(task.take()?, true).err();
+            Some(())
+        });
+        if let Some(task) = task {
+            shared.inject(task);
+        }
+    }
+
+    fn completed(&self, task: TaskRef<'_>) {
+        let slot = task.owned_slot();
+        if slot == UNREGISTERED {
+            return;
+        }
+        let shared = self.0.shared();
+        let Some(index) = self.0.place else {
+            shared.outside.lock().registry.remove(slot);
+            return;
+        };
+        let is_removed = context::with_seat(|seat| {
+            let seat = seat.filter(|seat| std::ptr::eq(seat.place(), &shared.places[index]));
+            seat.is_some_and(|seat| seat.unregister(slot))
+        });
+        if !is_removed {
+            shared.places[index].remove_from_outside(slot);
+        }
+    }
+
+    fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
+        let hook = self.0.shared().panic_hook();
+        observe::unhandled(hook.as_ref(), task, payload);
+    }
+}
+
+/// Runs `body`, whose wakes are a batch: they queue in their order and wake no sibling each.
+pub(crate) fn with_batch<R>(body: impl FnOnce() -> R) -> R {
+    context::with_seat(|seat| {
+        let Some(seat) = seat else {
+            return body();
+        };
+        let before = seat.is_batch.replace(true);
+        let result = body();
+        seat.is_batch.set(before);
+        result
+    })
+}
+
+/// A number that differs between threads, to spread them over shards.
+pub(crate) fn lane() -> usize {
+    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(1);
+    thread_local!(static LANE: Cell<usize> = const { Cell::new(0) });
+    LANE.with(|lane| {
+        if lane.get() == 0 {
+            lane.set(NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+        }
+        lane.get()
+    })
+}

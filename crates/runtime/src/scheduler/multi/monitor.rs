@@ -1,0 +1,197 @@
+//! The thread that notices a blocked worker.
+//!
+//! A worker counts the beginning and the end of each poll ([`Pulse`]); the monitor compares two
+//! readings, [`PERIOD`] apart. A worker seen in the same poll twice has its last-in task moved to
+//! its run queue, where others can steal it; seen three times, its place is given to another
+//! thread. So a poll may block for some milliseconds before anybody else notices.
+//!
+//! The monitor sleeps while all workers are parked. A worker that begins to poll looks at one flag
+//! and wakes the monitor if it sleeps; before the monitor sleeps it clears the flag and looks at
+//! the workers once more, so that one of the two sees the other.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reveille_primitive::atomic::{AtomicBool, Ordering};
+use reveille_primitive::lock::{Condvar, Mutex};
+
+use super::Shared;
+use super::place::{Place, Pulse};
+use super::staff::Vacancy;
+use crate::builder::Config;
+use crate::threads::{Thread, ThreadSpec};
+
+/// How often the monitor looks while a worker is awake: 250 times a second cost about a thousandth
+/// of a core, and three looks are half of what a user notices.
+const PERIOD: Duration = Duration::from_millis(4);
+
+/// Looks at the same poll after which the place changes hands.
+const LOOKS: u32 = 3;
+
+#[derive(Debug)]
+pub(crate) struct Monitor {
+    /// The monitor is awake, or was woken.
+    is_armed: AtomicBool,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    is_running: bool,
+    thread: Option<Thread>,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State").field("is_running", &self.is_running).finish_non_exhaustive()
+    }
+}
+
+/// What the monitor remembers of one place.
+#[derive(Clone, Default)]
+struct Watch {
+    pulse: Option<Arc<Pulse>>,
+    reading: u64,
+    looks: u32,
+}
+
+impl Monitor {
+    pub(crate) fn new() -> Monitor {
+        // Armed as long as there is no monitor, so that nobody tries to wake it.
+        Monitor {
+            is_armed: AtomicBool::new(true),
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// Starts the thread, unless the configuration does without.
+    pub(crate) fn start(&self, shared: &'static Shared, config: &Config) -> std::io::Result<()> {
+        if config.max_spare_threads == 0 {
+            return Ok(());
+        }
+        let mut state = self.state.lock();
+        state.is_running = true;
+        let thread = (config.spawner)(ThreadSpec {
+            name: format!("{}-monitor", config.thread_name),
+            stack_size: Some(128 * 1024),
+            body: Box::new(move || shared.monitor.watch(shared)),
+        });
+        match thread {
+            Ok(thread) => {
+                state.thread = Some(thread);
+                Ok(())
+            }
+            Err(error) => {
+                state.is_running = false;
+                Err(error)
+            }
+        }
+    }
+
+    /// Ends the thread and waits for it.
+    pub(crate) fn stop(&self) {
+        let thread = {
+            let mut state = self.state.lock();
+            state.is_running = false;
+            self.changed.notify_all();
+            state.thread.take()
+        };
+        if let Some(thread) = thread {
+            thread.join();
+        }
+        self.is_armed.store(true, Ordering::SeqCst);
+    }
+
+    /// A worker is about to poll.
+    #[inline]
+    pub(crate) fn arm(&self) {
+        if !self.is_armed.load(Ordering::SeqCst) {
+            self.arm_slow();
+        }
+    }
+
+    #[cold]
+    fn arm_slow(&self) {
+        if !self.is_armed.swap(true, Ordering::SeqCst) {
+            let _state = self.state.lock();
+            self.changed.notify_one();
+        }
+    }
+
+    /// The life of the monitor's thread.
+    fn watch(&self, shared: &'static Shared) {
+        let mut watches = vec![Watch::default(); shared.places.len()];
+        let mut state = self.state.lock();
+        while state.is_running {
+            if self.rest(shared) {
+                // Nobody is awake. Whoever wakes up finds the flag clear and notifies.
+                state = self.changed.wait(state);
+                continue;
+            }
+            (state, _) = self.changed.wait_timeout(state, PERIOD);
+            if !state.is_running {
+                break;
+            }
+            drop(state);
+            for (place, watch) in shared.places.iter().zip(&mut watches) {
+                look(shared, place, watch);
+            }
+            state = self.state.lock();
+        }
+    }
+
+    /// Disarms if every worker sleeps. `true` if the monitor may sleep too.
+    fn rest(&self, shared: &'static Shared) -> bool {
+        let all_parked = || shared.idle.parked_count() == shared.places.len();
+        if !all_parked() {
+            self.is_armed.store(true, Ordering::SeqCst);
+            return false;
+        }
+        self.is_armed.store(false, Ordering::SeqCst);
+        if all_parked() {
+            return !self.is_armed.load(Ordering::SeqCst);
+        }
+        self.is_armed.store(true, Ordering::SeqCst);
+        false
+    }
+}
+
+/// Looks at one place and acts if its worker is still in the poll it was in before.
+fn look(shared: &'static Shared, place: &'static Place, watch: &mut Watch) {
+    let pulse = place.pulse.lock().clone();
+    let reading = pulse.as_ref().map_or(0, |pulse| pulse.read());
+    let is_same_thread = match (&watch.pulse, &pulse) {
+        (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+        _ => false,
+    };
+    let is_same_poll = is_same_thread && reading == watch.reading && reading % 2 == 1;
+    watch.looks = if is_same_poll { watch.looks.saturating_add(1) } else { 0 };
+    watch.reading = reading;
+    watch.pulse.clone_from(&pulse);
+    if watch.looks == 1 {
+        expose_last_in(shared, place);
+    }
+    // Asked again now and then: the first thread may have come too late, or there was none.
+    if watch.looks >= LOOKS - 1
+        && (watch.looks - (LOOKS - 1)) % 16 == 0
+        && let Some(pulse) = pulse
+    {
+        shared.staff.fill(shared, Vacancy::stuck(place.index, pulse, reading));
+    }
+}
+
+/// Moves the last-in task of a worker in a long poll to where others can steal it.
+fn expose_last_in(shared: &'static Shared, place: &'static Place) {
+    let overflow = place.core.with(|core, _| {
+        let task = core.next.take()?;
+        place.queue.push(&mut core.ownership, task).err()
+    });
+    match overflow {
+        Some(task) => shared.inject(task),
+        None if !place.queue.is_empty() => shared.wake_one(),
+        None => {}
+    }
+}

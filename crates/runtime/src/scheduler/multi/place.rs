@@ -1,0 +1,253 @@
+//! A worker's place: everything that belongs to one of the pool's workers, apart from its thread.
+//!
+//! A place outlives the thread that works it: when a poll blocks, the place is given to another
+//! thread, and the first one finds itself dispossessed when it comes back. Go calls a place P and
+//! a thread M.
+//!
+//! # Invariants
+//!
+//! 1. The core is entered by the owning thread only, or by a stranger through the biased lock.
+//! 2. `removals` is filled before the removed task can be freed; who walks the registry holds it.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use reveille_driver::Driver;
+use reveille_primitive::atomic::{AtomicBool, AtomicU64, Ordering};
+use reveille_primitive::biased::{Biased, Identity, Recipient};
+use reveille_primitive::lock::Mutex;
+use reveille_task::{Runnable, TaskHandle, TaskRef};
+
+use super::queue::{Ownership, Queue};
+use super::registry::Registry;
+use super::{Anchor, Shared};
+use crate::observe::Counters;
+use crate::time::Home;
+
+/// What only the owner of a place touches.
+#[derive(Debug)]
+pub(crate) struct Core {
+    /// The task that was woken last: it runs next, while its data are in the cache.
+    pub(crate) next: Option<Runnable>,
+    pub(crate) ownership: Ownership,
+    pub(crate) registry: Registry,
+}
+
+/// How often a thread began and ended a poll: odd while it is in one. The monitor compares two
+/// readings, so a poll that blocks is noticed without a clock in the worker's loop.
+#[derive(Debug, Default)]
+pub(crate) struct Pulse(AtomicU64);
+
+impl Pulse {
+    /// Counts the beginning or the end of a poll. For the one thread whose pulse it is.
+    #[inline]
+    pub(crate) fn beat(&self) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    }
+
+    pub(crate) fn read(&self) -> u64 {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// One of a pool's places.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) index: usize,
+    pub(crate) anchor: Anchor,
+    pub(crate) queue: Queue,
+    pub(crate) core: Biased<Core>,
+    pub(crate) timers: Home,
+    pub(crate) counters: Counters,
+    removals: Mutex<Vec<u32>>,
+    has_removals: AtomicBool,
+    /// The shard of this place, while the runtime is up.
+    pub(crate) driver: Mutex<Option<Arc<Driver>>>,
+    /// The pulse of the thread that works the place.
+    pub(crate) pulse: Mutex<Option<Arc<Pulse>>>,
+}
+
+impl Place {
+    pub(crate) fn new(index: usize) -> Place {
+        let (queue, ownership) = Queue::new();
+        Place {
+            index,
+            anchor: Anchor::new(Some(index)),
+            queue,
+            core: Biased::new(Core { next: None, ownership, registry: Registry::default() }),
+            timers: Home::new(),
+            counters: Counters::default(),
+            removals: Mutex::new(Vec::new()),
+            has_removals: AtomicBool::new(false),
+            driver: Mutex::new(None),
+            pulse: Mutex::new(None),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> &'static Shared {
+        self.anchor.shared()
+    }
+
+    /// Makes `recipient` the owner of the core and of the timers.
+    pub(crate) fn give(&self, recipient: Option<&Recipient>) {
+        self.core.give(recipient.cloned());
+        self.timers.give(recipient.cloned());
+    }
+
+    /// Interrupts the worker's park.
+    pub(crate) fn notify(&self) {
+        let driver = self.driver.lock().clone();
+        if let Some(driver) = driver {
+            driver.notify();
+        }
+    }
+
+    /// Removes a completed task that is registered here, on behalf of whatever thread ran it.
+    pub(crate) fn remove_from_outside(&self, slot: u32) {
+        let mut removals = self.removals.lock();
+        removals.push(slot);
+        self.has_removals.store(true, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn has_removals(&self) -> bool {
+        self.has_removals.load(Ordering::Relaxed)
+    }
+
+    /// Empties the slots of tasks that other threads completed. For the owner.
+    #[cold]
+    pub(crate) fn remove_now(&self, core: &mut Core) {
+        let mut removals = self.removals.lock();
+        self.has_removals.store(false, Ordering::Relaxed);
+        removals.drain(..).for_each(|slot| core.registry.remove(slot));
+    }
+
+    /// A reference to each live task that is registered here, as a stranger.
+    pub(crate) fn live_tasks(&self) -> Vec<TaskHandle> {
+        self.core.with(|core, _| {
+            // Held until every reference is taken: a task that completes now waits in
+            // `remove_from_outside`, and so cannot be freed under our hands (invariant 2).
+            let mut removals = self.removals.lock();
+            self.has_removals.store(false, Ordering::Relaxed);
+            removals.drain(..).for_each(|slot| core.registry.remove(slot));
+            core.registry.tasks()
+        })
+    }
+}
+
+/// A thread's claim to a place, in the frame of the worker that works it.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    place: &'static Place,
+    identity: RefCell<Identity>,
+    driver: Arc<Driver>,
+    clock: crate::time::clock::Clock,
+    pub(crate) pulse: Arc<Pulse>,
+    /// Wakes are part of a batch: they queue at the back and wake no sibling.
+    pub(crate) is_batch: std::cell::Cell<bool>,
+}
+
+impl Seat {
+    pub(crate) fn new(
+        place: &'static Place,
+        identity: Identity,
+        driver: Arc<Driver>,
+        clock: crate::time::clock::Clock,
+        pulse: Arc<Pulse>,
+    ) -> Seat {
+        let identity = RefCell::new(identity);
+        Seat { place, identity, driver, clock, pulse, is_batch: std::cell::Cell::new(false) }
+    }
+
+    #[inline]
+    pub(crate) fn place(&self) -> &'static Place {
+        self.place
+    }
+
+    #[inline]
+    pub(crate) fn shared(&self) -> &'static Shared {
+        self.place.shared()
+    }
+
+    pub(crate) fn into_identity(self) -> Identity {
+        self.identity.into_inner()
+    }
+
+    pub(crate) fn timers(&self) -> &'static Home {
+        &self.place.timers
+    }
+
+    pub(crate) fn identity(&self) -> &RefCell<Identity> {
+        &self.identity
+    }
+
+    pub(crate) fn driver(&self) -> &Arc<Driver> {
+        &self.driver
+    }
+
+    pub(crate) fn clock(&self) -> &crate::time::clock::Clock {
+        &self.clock
+    }
+
+    /// Runs `access` on the core, or tells that the place was given to somebody else.
+    #[inline]
+    pub(crate) fn with_core<R>(&self, access: impl FnOnce(&mut Core) -> R) -> Option<R> {
+        let mut identity = self.identity.borrow_mut();
+        let mut core = self.place.core.enter(&mut identity)?;
+        Some(access(&mut core))
+    }
+
+    /// Queues a task that was woken. Gives it back if the place was lost.
+    #[inline]
+    pub(crate) fn push(&self, task: Runnable, last_in: bool) -> Result<(), Runnable> {
+        let mut task = Some(task);
+        let outcome = self.with_core(|core| {
+            let task = task.take()?;
+            if last_in && !self.is_batch.get() {
+                let displaced = core.next.replace(task)?;
+                return self.place.queue.push(&mut core.ownership, displaced).err();
+            }
+            self.place.queue.push(&mut core.ownership, task).err()
+        });
+        match (outcome, task) {
+            (None, Some(task)) => Err(task),
+            (Some(Some(overflow)), _) => {
+                self.overflow(overflow);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The run queue is full: its older half and `task` go to the injector, in their order.
+    #[cold]
+    fn overflow(&self, task: Runnable) {
+        let mut batch = Vec::with_capacity(super::queue::CAPACITY / 2 + 1);
+        let taken = self.with_core(|core| {
+            self.place.queue.pop_half(&mut core.ownership, &mut batch);
+        });
+        debug_assert!(taken.is_some() || batch.is_empty());
+        batch.push(task);
+        self.place.counters.count(crate::observe::Event::Overflow);
+        self.shared().inject_all(self.place.index, &mut batch);
+    }
+
+    /// Registers a task that was spawned here, or tells that the place was lost.
+    #[inline]
+    pub(crate) fn register(&self, task: TaskRef<'_>) -> bool {
+        self.with_core(|core| {
+            if self.place.has_removals() {
+                self.place.remove_now(core);
+            }
+            task.set_owned_slot(core.registry.insert(task.into_raw()));
+        })
+        .is_some()
+    }
+
+    /// Removes a completed task of this place's registry, or tells that the place was lost.
+    #[inline]
+    pub(crate) fn unregister(&self, slot: u32) -> bool {
+        self.with_core(|core| core.registry.remove(slot)).is_some()
+    }
+}

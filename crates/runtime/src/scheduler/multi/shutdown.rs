@@ -1,0 +1,170 @@
+//! The end of a pool's incarnation.
+//!
+//! In order: no new tasks; the workers finish the poll they are in and leave; every task that is
+//! not complete is cancelled, its future dropped by the thread that shuts down; the blocking pool
+//! drops what has not started and waits for what runs; sockets and timers that others hold are
+//! woken, so that their owners find another runtime or an error; the drivers are closed. If
+//! everything ended, the pool is ready for its next incarnation.
+
+use std::time::{Duration, Instant};
+
+use reveille_primitive::atomic::Ordering;
+use reveille_primitive::{lock, thread};
+use reveille_task::Runnable;
+
+use super::{Shared, UNUSED};
+use crate::context;
+use crate::threads::ThreadSpec;
+use crate::time::clock::{self, Clock};
+
+/// What a shutdown found.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[non_exhaustive]
+pub struct Shutdown {
+    /// Tasks that were not complete and were cancelled.
+    pub cancelled_tasks: usize,
+    /// Threads that were still inside a poll when the time was up. They end when the poll does.
+    pub stuck_workers: usize,
+    /// Blocking closures that were still running when the time was up. They run to their end.
+    pub running_closures: usize,
+}
+
+impl Shutdown {
+    /// Whether everything had ended in time.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.stuck_workers == 0 && self.running_closures == 0
+    }
+}
+
+/// How much of the time for a shutdown is left.
+struct Time {
+    clock: Clock,
+    deadline: Option<Instant>,
+}
+
+impl Time {
+    /// `None`: as long as it takes.
+    fn left(&self) -> Option<Duration> {
+        self.deadline.map(|deadline| deadline.saturating_duration_since(self.clock.now()))
+    }
+
+    fn is_up(&self) -> bool {
+        self.left() == Some(Duration::ZERO)
+    }
+}
+
+/// Ends the incarnation of `shared`. The caller is no thread of the pool.
+pub(crate) fn stop(shared: &'static Shared, timeout: Option<Duration>) -> Shutdown {
+    lock::assert_none_held("a shutdown");
+    let clock = context::system_clock().clone();
+    let deadline = timeout.and_then(|timeout| clock::deadline_after(clock.now(), timeout));
+    let time = Time { clock, deadline };
+    {
+        let _outside = shared.outside.lock();
+        shared.is_stopping.store(true, Ordering::SeqCst);
+    }
+    shared.places.iter().for_each(super::Place::notify);
+    let stuck_workers = shared.staff.close(|| time.left());
+    shared.monitor.stop();
+    let _runtime = context::enter_runtime(shared);
+    let (cancelled_tasks, is_empty) = cancel_tasks(shared, &time, stuck_workers > 0);
+    let blocking = shared.outside.lock().blocking.take();
+    let running_closures = blocking.map_or(0, |pool| pool.shutdown(time.deadline));
+    close(shared);
+    if is_empty && stuck_workers == 0 {
+        UNUSED.lock().push(shared);
+    }
+    Shutdown { cancelled_tasks, stuck_workers, running_closures }
+}
+
+/// As [`stop`], for a thread of the pool, which cannot wait for itself: another thread does it.
+pub(crate) fn stop_from_inside(shared: &'static Shared, timeout: Option<Duration>) {
+    let config = shared.config();
+    let spec = ThreadSpec {
+        name: format!("{}-shutdown", config.thread_name),
+        stack_size: None,
+        body: Box::new(move || {
+            stop(shared, timeout);
+        }),
+    };
+    if let Err(error) = (config.spawner)(spec) {
+        // Without a thread nobody can wait: the workers end by themselves, the tasks are leaked.
+        shared.is_stopping.store(true, Ordering::SeqCst);
+        shared.places.iter().for_each(super::Place::notify);
+        crate::observe::failed_shutdown(&error);
+    }
+}
+
+/// Cancels and drops every task. Returns how many, and whether none is left.
+fn cancel_tasks(shared: &'static Shared, time: &Time, has_stuck: bool) -> (usize, bool) {
+    let mut cancelled = 0;
+    let mut is_first = true;
+    loop {
+        drop_queued(shared);
+        let live = live_tasks(shared);
+        if is_first {
+            cancelled = live.len();
+            is_first = false;
+        }
+        if live.is_empty() {
+            return (cancelled, true);
+        }
+        // Each becomes a `Runnable` that only drops the future, unless a waker is just about to
+        // queue it, or a stuck thread polls it: those are waited for.
+        live.iter().for_each(|task| task.as_task().cancel());
+        drop(live);
+        let dropped = drop_queued(shared);
+        if dropped == 0 {
+            if time.is_up() || has_stuck {
+                return (cancelled, false);
+            }
+            thread::yield_now();
+        }
+    }
+}
+
+fn live_tasks(shared: &'static Shared) -> Vec<reveille_task::TaskHandle> {
+    let mut live: Vec<_> = shared.places.iter().flat_map(super::Place::live_tasks).collect();
+    live.extend(shared.outside.lock().registry.tasks());
+    live
+}
+
+/// Drops what is queued: dropping the permission to poll cancels a task and drops its future.
+fn drop_queued(shared: &'static Shared) -> usize {
+    let mut queued: Vec<Runnable> = Vec::new();
+    for place in &shared.places {
+        place.core.with(|core, _| {
+            queued.extend(core.next.take());
+            queued.extend(std::iter::from_fn(|| place.queue.pop(&mut core.ownership)));
+        });
+    }
+    while !shared.injector.is_empty() {
+        shared.injector.take(0, 1, &mut queued);
+    }
+    let count = queued.len();
+    drop(queued);
+    count
+}
+
+/// Gives up what the incarnation holds of the system.
+fn close(shared: &'static Shared) {
+    for place in &shared.places {
+        let driver = place.driver.lock().take();
+        if let Some(driver) = driver {
+            driver.wake_all();
+        }
+        place.timers.set_notify(None);
+        let mut wakers = place.timers.vacate();
+        context::wake_all(&mut wakers);
+        place.give(None);
+        *place.pulse.lock() = None;
+        shared.idle.unpark(place.index);
+    }
+    let config = {
+        let mut outside = shared.outside.lock();
+        outside.config.take()
+    };
+    // Hooks are the user's: dropped outside the lock.
+    drop(config);
+}

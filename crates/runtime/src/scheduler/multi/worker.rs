@@ -1,0 +1,367 @@
+//! The life of a worker: take a task, poll it, look after the driver and the timers, sleep.
+//!
+//! # The order of work
+//!
+//! 1. The task that was woken last, three times in a row at most; it finds its data in the cache.
+//! 2. The oldest task of the run queue. Every 61st time the injector first, so that work from
+//!    outside is not starved by tasks that keep each other busy.
+//! 3. Every 64 polls the clock is read; when the driver was not turned for 100 us, it is, and due
+//!    timers fire.
+//! 4. Without work: the injector, then the queues of others, as one of few searchers, and the
+//!    shards of workers that are in a long poll. Then the worker parks in its own driver, until an
+//!    event, a deadline or a notification.
+//!
+//! # When a sibling is woken
+//!
+//! A wake costs some microseconds of two cores, so a queue is worth it when the time it stands for
+//! is: its length times the recent average of a poll. See [`Worker::share`].
+
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use reveille_driver::{Driver, Events, Turn};
+use reveille_task::{Ran, Runnable};
+
+use super::place::{Place, Seat};
+use super::{Shared, queue};
+use crate::context;
+use crate::observe::Event;
+use crate::scheduler::local;
+
+/// How often the injector comes first, in polls. A prime, so that it does not fall into step with
+/// a task that repeats itself. Go and tokio use the same.
+const INJECTOR_EVERY: u32 = 61;
+
+/// How often the clock is read, in polls. A power of two.
+const CLOCK_EVERY: u32 = 64;
+
+/// After how many nanoseconds a busy worker turns its driver and its timers: 165 ns of a system
+/// call are then less than two thousandths.
+const TURN_EVERY_NS: u64 = 100_000;
+
+/// How often in a row the task that was woken last goes first.
+const LAST_IN_STREAK: u32 = 3;
+
+/// The queued work, in nanoseconds, for which a sibling is woken: about what the wake costs.
+const WAKE_WORTH_NS: u64 = 15_000;
+
+/// Why a worker stopped working its place.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Exit {
+    /// The place was given to another thread while a poll blocked this one.
+    Lost,
+    /// The pool is being shut down.
+    Stopped,
+}
+
+/// One thread at work on one place.
+pub(crate) struct Worker<'a> {
+    seat: &'a Seat,
+    place: &'static Place,
+    shared: &'static Shared,
+    events: Events,
+    wakers: Vec<Waker>,
+    stolen: Vec<Runnable>,
+    /// Polls since the worker began; wraps.
+    tick: u32,
+    streak: u32,
+    is_searching: bool,
+    /// Time and tick of the last look at the clock, and of the last turn of the driver.
+    clock_ns: u64,
+    clock_tick: u32,
+    turned_ns: u64,
+    /// What a poll took on average, lately.
+    poll_ns: u64,
+    random: crate::rng::Rng,
+}
+
+impl<'a> Worker<'a> {
+    pub(crate) fn new(seat: &'a Seat, seed: u64) -> Worker<'a> {
+        let now = seat.clock().now_ns();
+        Worker {
+            seat,
+            place: seat.place(),
+            shared: seat.shared(),
+            events: Events::new(),
+            wakers: Vec::new(),
+            stolen: Vec::with_capacity(queue::CAPACITY),
+            tick: 0,
+            streak: 0,
+            is_searching: false,
+            clock_ns: now,
+            clock_tick: 0,
+            turned_ns: now,
+            poll_ns: 1_000,
+            random: crate::rng::Rng::seeded(seed),
+        }
+    }
+
+    /// Works until the place is lost or the pool stops.
+    pub(crate) fn run(&mut self) -> Exit {
+        loop {
+            let step = self.step();
+            if let Err(exit) = step {
+                self.stop_searching();
+                return exit;
+            }
+        }
+    }
+
+    /// Polls at most `polls` tasks of the place and turns its driver and timers once, without
+    /// sleeping: for a thread that has to work its place from inside a poll.
+    pub(crate) fn work_briefly(&mut self, polls: usize) {
+        self.turn_driver(Some(Duration::ZERO));
+        self.turn_timers(self.turned_ns);
+        if !self.shared.injector.is_empty() {
+            self.take_injected();
+        }
+        for _ in 0..polls {
+            let Ok(Some(task)) = self.next_task() else {
+                return;
+            };
+            if self.poll(task).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn step(&mut self) -> Result<(), Exit> {
+        if self.shared.is_stopping() {
+            return Err(Exit::Stopped);
+        }
+        if self.tick % CLOCK_EVERY == 0 {
+            self.look_at_clock();
+        }
+        let task = match self.next_task()? {
+            Some(task) => Some(task),
+            None => self.find_work()?,
+        };
+        match task {
+            Some(task) => self.poll(task),
+            None => Ok(()),
+        }
+    }
+
+    /// The next task of the own place.
+    #[inline]
+    fn next_task(&mut self) -> Result<Option<Runnable>, Exit> {
+        if self.tick % INJECTOR_EVERY == 0 && !self.shared.injector.is_empty() {
+            self.take_injected();
+        }
+        let may_be_last_in = self.streak < LAST_IN_STREAK;
+        let mut streak = self.streak;
+        let queue = &self.place.queue;
+        let taken = self.seat.with_core(|core| {
+            if may_be_last_in && let Some(task) = core.next.take() {
+                streak += 1;
+                return Some(task);
+            }
+            streak = 0;
+            let oldest = queue.pop(&mut core.ownership);
+            oldest.or_else(|| core.next.take())
+        });
+        self.streak = streak;
+        taken.ok_or(Exit::Lost)
+    }
+
+    /// Polls one task.
+    #[inline]
+    fn poll(&mut self, task: Runnable) -> Result<(), Exit> {
+        self.stop_searching();
+        self.share();
+        self.shared.monitor.arm();
+        self.tick = self.tick.wrapping_add(1);
+        self.place.counters.count(Event::Poll);
+        let ran = {
+            let _poll = context::begin_poll(task.as_task());
+            self.seat.pulse.beat();
+            let ran = task.run();
+            self.seat.pulse.beat();
+            ran
+        };
+        match ran {
+            Ran::Requeued(task) => match self.seat.push(task, false) {
+                Ok(()) => Ok(()),
+                Err(task) => {
+                    self.shared.inject(task);
+                    Err(Exit::Lost)
+                }
+            },
+            Ran::Pending | Ran::Complete => Ok(()),
+        }
+    }
+
+    /// Wakes a sibling if what is queued here is worth it.
+    #[inline]
+    fn share(&mut self) {
+        let queued = self.place.queue.len() as u64;
+        if queued * self.poll_ns >= WAKE_WORTH_NS && self.shared.idle.is_wake_useful() {
+            self.place.counters.count(Event::WakeSibling);
+            self.shared.wake_one();
+        }
+    }
+
+    /// Reads the clock, and turns driver and timers when they waited long enough.
+    #[cold]
+    fn look_at_clock(&mut self) {
+        let now = self.seat.clock().now_ns();
+        let polls = u64::from(self.tick.wrapping_sub(self.clock_tick));
+        if let Some(each) = now.saturating_sub(self.clock_ns).checked_div(polls) {
+            self.poll_ns = (3 * self.poll_ns + each) / 4;
+        }
+        self.clock_ns = now;
+        self.clock_tick = self.tick;
+        if now.saturating_sub(self.turned_ns) >= TURN_EVERY_NS {
+            self.turn_driver(Some(Duration::ZERO));
+            self.turn_timers(now);
+            local::run_here(self.seat);
+        }
+    }
+
+    fn turn_driver(&mut self, timeout: Option<Duration>) -> usize {
+        self.place.counters.count(Event::DriverTurn);
+        let driver = self.seat.driver();
+        let events = super::with_batch(|| turn(driver, timeout, &mut self.events));
+        self.turned_ns = self.seat.clock().now_ns();
+        events
+    }
+
+    fn turn_timers(&mut self, now: u64) {
+        while self.seat.timers().turn(self.seat.identity(), now, &mut self.wakers) {}
+    }
+
+    /// Moves a share of the injector into the run queue.
+    fn take_injected(&mut self) {
+        let workers = self.shared.places.len();
+        self.shared.injector.take(self.place.index, workers, &mut self.stolen);
+        self.queue_stolen();
+    }
+
+    fn queue_stolen(&mut self) {
+        for task in self.stolen.drain(..) {
+            if let Err(task) = self.seat.push(task, false) {
+                self.shared.inject(task);
+            }
+        }
+    }
+
+    /// Looks everywhere, then sleeps. Returns without a task after each sleep.
+    #[cold]
+    fn find_work(&mut self) -> Result<Option<Runnable>, Exit> {
+        local::run_here(self.seat);
+        if !self.shared.injector.is_empty() {
+            self.take_injected();
+            return self.next_task();
+        }
+        if self.search() {
+            return self.next_task();
+        }
+        self.park()?;
+        Ok(None)
+    }
+
+    /// Looks at the queues of others. `true` if something was found.
+    fn search(&mut self) -> bool {
+        let workers = self.shared.places.len();
+        if !self.is_searching {
+            self.is_searching = self.shared.idle.start_search(workers);
+        }
+        if !self.is_searching {
+            return false;
+        }
+        let first = self.random.below(workers);
+        for offset in 0..workers {
+            let victim = &self.shared.places[(first + offset) % workers];
+            if victim.index == self.place.index {
+                continue;
+            }
+            let stolen = victim.queue.steal(&mut self.stolen);
+            if stolen > 0 {
+                self.place.counters.add(Event::Steal, stolen as u64);
+                self.queue_stolen();
+                return true;
+            }
+        }
+        !self.shared.injector.is_empty()
+    }
+
+    /// Gives up the searcher's role, if this worker has it; wakes the next one if work is left.
+    #[inline]
+    fn stop_searching(&mut self) {
+        if self.is_searching {
+            self.is_searching = false;
+            if self.shared.idle.end_search() && !self.shared.injector.is_empty() {
+                self.shared.wake_one();
+            }
+        }
+    }
+
+    /// Sleeps in the driver until there is something to do.
+    fn park(&mut self) -> Result<(), Exit> {
+        let index = self.place.index;
+        self.shared.idle.park(index);
+        if self.is_searching {
+            self.is_searching = false;
+            self.shared.idle.end_search();
+        }
+        let parked = self.park_announced();
+        if !self.shared.idle.unpark(index) {
+            // A notifier cleared the bit: it made this worker a searcher.
+            self.is_searching = true;
+        }
+        parked
+    }
+
+    /// The part of [`Worker::park`] during which others may wake this worker.
+    fn park_announced(&mut self) -> Result<(), Exit> {
+        if self.has_work_elsewhere() {
+            return Ok(());
+        }
+        let deadline = self.seat.timers().park(&mut self.seat.identity().borrow_mut());
+        let now = self.seat.clock().now_ns();
+        let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(now)));
+        self.place.counters.count(Event::Park);
+        // Not if the thread's own local tasks became runnable in the meantime.
+        if local::park_here(self.seat) {
+            self.turn_driver(timeout);
+        }
+        local::unpark_here(self.seat);
+        let now = self.turned_ns.max(now);
+        self.clock_ns = now;
+        self.clock_tick = self.tick;
+        self.turn_timers(now);
+        Ok(())
+    }
+
+    /// The last look before the sleep: what was published before the worker's bit was seen.
+    fn has_work_elsewhere(&self) -> bool {
+        self.shared.is_stopping()
+            || !self.shared.injector.is_empty()
+            || self
+                .shared
+                .places
+                .iter()
+                .any(|place| place.index != self.place.index && !place.queue.is_empty())
+    }
+}
+
+impl Drop for Worker<'_> {
+    fn drop(&mut self) {
+        for task in self.stolen.drain(..) {
+            self.shared.inject(task);
+        }
+    }
+}
+
+/// Turns `driver`; a failure of the wait is reported once and treated as an empty turn.
+pub(crate) fn turn(driver: &Arc<Driver>, timeout: Option<Duration>, events: &mut Events) -> usize {
+    match driver.turn(timeout, events) {
+        Ok(Turn::Done { events, .. }) => events,
+        Ok(Turn::Busy) => 0,
+        Err(error) => {
+            crate::observe::failed_turn(&error);
+            0
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! The current task, its locals, and the ways to spawn with a name.
+
+use std::any::Any;
+use std::future::Future;
+use std::sync::Arc;
+
+use reveille_task::{JoinHandle, Options, Task};
+
+use crate::scheduler::local;
+use crate::{context, runtime};
+
+/// The task that is being polled on this thread: one that was spawned, or the future of a
+/// `block_on`. `None` elsewhere, such as in a blocking closure.
+#[must_use]
+pub fn try_current() -> Option<Task> {
+    context::with_current(|task| task.task().clone(), |data| data.task().clone())
+}
+
+/// Lends the value of the task-local `key` of the current task; `init` makes it at its first use.
+///
+/// `None` outside a task, and while the task's locals are being dropped.
+pub fn with_local<R>(
+    key: usize,
+    init: impl FnOnce() -> Box<dyn Any + Send>,
+    read: impl FnOnce(&(dyn Any + Send)) -> R,
+) -> Option<R> {
+    context::with_locals(|locals| locals.with(key, init, read))?
+}
+
+/// As [`spawn`](crate::spawn), with a name for the task.
+#[track_caller]
+pub fn spawn_named<F>(name: Option<Arc<str>>, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    context::runtime().spawn(future, runtime::options(name))
+}
+
+/// As [`spawn_local`](crate::spawn_local), with a name for the task.
+#[track_caller]
+pub fn spawn_local_named<F>(name: Option<Arc<str>>, future: F) -> JoinHandle<F::Output>
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    local::spawn(future, runtime::options(name))
+}
+
+/// As [`spawn_blocking`](crate::spawn_blocking), with the options given.
+pub(crate) fn blocking<F, T>(closure: F, options: Options) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let pool = context::runtime().blocking();
+    pool.expect("a closure of a runtime that is shut down was given to it").spawn(closure, options)
+}

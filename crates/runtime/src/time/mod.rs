@@ -1,0 +1,385 @@
+//! Timers: a wheel per driven thread, and the future that sleeps in it.
+//!
+//! # Vocabulary
+//!
+//! * **home**: the wheel of one worker or of one thread in `block_on`. Homes are never freed, only
+//!   used again, so a sleeping future names its home by a plain reference.
+//! * **epoch**: how often a home was vacated. An entry of an earlier epoch is gone.
+//!
+//! # Invariants
+//!
+//! 1. The owner of a home reaches its wheel without a lock ([`Biased`]); a stranger that only
+//!    cancels leaves a note, which the owner reads when it next turns the wheel.
+//! 2. A sleep that is polled where its home is not current moves: it leaves a note there and makes
+//!    a new entry here. So an entry is always with a thread that will turn it, or its waker has
+//!    been woken because the home was vacated.
+//! 3. A sleep is over when the clock says so, never because an entry is missing: a lost or stale
+//!    entry costs a spurious poll at most, and none fires early.
+
+pub(crate) mod clock;
+pub(crate) mod wheel;
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use reveille_primitive::atomic::{AtomicBool, AtomicU32, Ordering};
+use reveille_primitive::biased::{Biased, Identity, Recipient};
+use reveille_primitive::lock::Mutex;
+
+use crate::context;
+use clock::Clock;
+use wheel::{Key, Wheel};
+
+/// Notes after which the owner of a home is asked to read them: a batch big enough to pay for the
+/// wake-up, small enough that the memory of cancelled sleeps does not matter.
+const NOTES_MAX: usize = 256;
+
+/// Wakers taken out of a wheel at a time, so that a million due timers do not hold up the worker.
+const BATCH: usize = 256;
+
+/// The wheel of one worker or thread.
+#[derive(Debug)]
+pub(crate) struct Home {
+    wheel: Biased<State>,
+    notes: Mutex<Vec<Key>>,
+    has_notes: AtomicBool,
+    epoch: AtomicU32,
+    /// Interrupts the owner's park.
+    notify: Mutex<Option<Notify>>,
+}
+
+/// What interrupts the park of a home's owner.
+pub(crate) type Notify = Arc<dyn Fn() + Send + Sync>;
+
+#[derive(Debug)]
+struct State {
+    wheel: Wheel,
+    /// Until when the owner is parked, 0 while it is awake.
+    parked_until_ns: u64,
+}
+
+impl Home {
+    pub(crate) fn new() -> Home {
+        Home {
+            wheel: Biased::new(State { wheel: Wheel::new(0), parked_until_ns: 0 }),
+            notes: Mutex::new(Vec::new()),
+            has_notes: AtomicBool::new(false),
+            epoch: AtomicU32::new(0),
+            notify: Mutex::new(None),
+        }
+    }
+
+    /// Hands the wheel to another thread, or to none.
+    pub(crate) fn give(&self, recipient: Option<Recipient>) {
+        self.wheel.give(recipient);
+    }
+
+    pub(crate) fn set_notify(&self, notify: Option<Notify>) {
+        *self.notify.lock() = notify;
+    }
+
+    /// The owner is about to park: until when at most. `None` if nothing is ever due.
+    ///
+    /// From now on a stranger that adds an earlier deadline interrupts the park.
+    pub(crate) fn park(&self, identity: &mut Identity) -> Option<u64> {
+        self.read_notes(identity);
+        let mut state = self.wheel.enter(identity)?;
+        let next = state.wheel.next_deadline();
+        state.parked_until_ns = next.unwrap_or(u64::MAX);
+        next
+    }
+
+    /// The earliest deadline, without the intention to park.
+    pub(crate) fn next_deadline(&self, identity: &mut Identity) -> Option<u64> {
+        self.wheel.enter(identity)?.wheel.next_deadline()
+    }
+
+    /// Moves the wheel to `now_ns` and wakes what is due, a batch. `true` if more is due.
+    pub(crate) fn turn(
+        &self,
+        identity: &std::cell::RefCell<Identity>,
+        now_ns: u64,
+        wakers: &mut Vec<Waker>,
+    ) -> bool {
+        self.read_notes(&mut identity.borrow_mut());
+        let advanced = {
+            let mut identity = identity.borrow_mut();
+            let Some(mut state) = self.wheel.enter(&mut identity) else {
+                return false;
+            };
+            state.parked_until_ns = 0;
+            state.wheel.advance(now_ns, BATCH, wakers)
+        };
+        context::wake_all(wakers);
+        advanced.has_more
+    }
+
+    fn read_notes(&self, identity: &mut Identity) {
+        if !self.has_notes.load(Ordering::Relaxed) {
+            return;
+        }
+        let notes = {
+            let mut notes = self.notes.lock();
+            self.has_notes.store(false, Ordering::Relaxed);
+            std::mem::take(&mut *notes)
+        };
+        let Some(mut state) = self.wheel.enter(identity) else {
+            self.notes.lock().extend(notes);
+            self.has_notes.store(true, Ordering::Relaxed);
+            return;
+        };
+        let dropped: Vec<_> = notes.into_iter().filter_map(|key| state.wheel.remove(key)).collect();
+        drop(state);
+        drop(dropped);
+    }
+
+    /// A stranger's way to take an entry out: the owner does it when it next looks.
+    fn leave_note(&self, key: Key) {
+        let full = {
+            let mut notes = self.notes.lock();
+            notes.push(key);
+            self.has_notes.store(true, Ordering::Relaxed);
+            notes.len() % NOTES_MAX == 0
+        };
+        if full {
+            self.interrupt();
+        }
+    }
+
+    /// A stranger's way to add an entry.
+    fn insert_from_outside(&self, deadline_ns: u64, waker: Waker) -> Key {
+        let (key, is_earlier) = self.wheel.with(|state, _| {
+            let is_earlier = deadline_ns < state.parked_until_ns;
+            (state.wheel.insert(deadline_ns, waker), is_earlier)
+        });
+        if is_earlier {
+            self.interrupt();
+        }
+        key
+    }
+
+    fn interrupt(&self) {
+        let notify = self.notify.lock().clone();
+        if let Some(notify) = notify {
+            notify();
+        }
+    }
+
+    /// Takes every entry out and gives their wakers: nobody will turn this wheel any more.
+    pub(crate) fn vacate(&self) -> Vec<Waker> {
+        let notes = {
+            let mut notes = self.notes.lock();
+            self.has_notes.store(false, Ordering::Relaxed);
+            std::mem::take(&mut *notes)
+        };
+        let mut wakers = Vec::new();
+        let dropped: Vec<Waker> = self.wheel.with(|state, _| {
+            self.epoch.fetch_add(1, Ordering::Relaxed);
+            let dropped = notes.into_iter().filter_map(|key| state.wheel.remove(key)).collect();
+            state.wheel.drain_all(&mut wakers);
+            state.parked_until_ns = 0;
+            dropped
+        });
+        drop(dropped);
+        wakers
+    }
+
+    /// Whether the wheel is empty, for its owner.
+    pub(crate) fn is_empty(&self, identity: &mut Identity) -> bool {
+        self.wheel.enter(identity).is_none_or(|state| state.wheel.is_empty())
+    }
+}
+
+/// Homes that belong to no thread at the moment.
+static UNUSED: Mutex<Vec<&'static Home>> = Mutex::new(Vec::new());
+
+/// A home for a thread. Not freed when the thread ends, but used again.
+pub(crate) fn acquire_home() -> &'static Home {
+    let unused = UNUSED.lock().pop();
+    unused.unwrap_or_else(|| Box::leak(Box::new(Home::new())))
+}
+
+/// Takes a home back from a thread that ends. It was vacated.
+pub(crate) fn release_home(home: &'static Home) {
+    home.give(None);
+    home.set_notify(None);
+    UNUSED.lock().push(home);
+}
+
+/// The time of the current runtime's clock.
+///
+/// Inside a simulated runtime this is its virtual time.
+#[must_use]
+pub fn now() -> Instant {
+    context::clock(Clock::now)
+}
+
+/// A future that is ready once a deadline has passed; made by [`Sleep::until`] and
+/// [`Sleep::after`].
+///
+/// It never ends early. How late it ends depends on the system: about 50 to 100 µs on an idle
+/// Linux machine. Costs no allocation and, while its thread has other deadlines or work, no system
+/// call.
+///
+/// # Cancel safety
+///
+/// Dropping it forgets the deadline, and nothing else.
+pub struct Sleep {
+    deadline_ns: u64,
+    /// The deadline had passed when it was set.
+    is_due: bool,
+    entry: Option<Entry>,
+}
+
+#[derive(Clone, Copy)]
+struct Entry {
+    home: &'static Home,
+    epoch: u32,
+    key: Key,
+}
+
+impl Sleep {
+    /// Sleeps until `deadline`.
+    #[must_use]
+    pub fn until(deadline: Instant) -> Sleep {
+        let deadline_ns = context::clock(|clock| clock.to_ns(deadline));
+        Sleep { deadline_ns, is_due: deadline_ns <= now_ns(), entry: None }
+    }
+
+    /// Sleeps for `duration` from now. A duration too long for the clock never ends.
+    #[must_use]
+    pub fn after(duration: Duration) -> Sleep {
+        let deadline_ns = deadline_after(duration);
+        Sleep { deadline_ns, is_due: duration.is_zero(), entry: None }
+    }
+
+    /// A sleep that never ends.
+    #[must_use]
+    pub fn never() -> Sleep {
+        Sleep { deadline_ns: u64::MAX, is_due: false, entry: None }
+    }
+
+    /// When it ends; `None` for never.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        (self.deadline_ns != u64::MAX)
+            .then(|| context::clock(|clock| clock.to_instant(self.deadline_ns)))
+            .flatten()
+    }
+
+    /// Sets another deadline. The future must be polled again to be woken then.
+    pub fn reset(&mut self, deadline: Instant) {
+        self.forget();
+        *self = Sleep::until(deadline);
+    }
+
+    /// Sets the deadline to `duration` from now. The future must be polled again.
+    pub fn reset_after(&mut self, duration: Duration) {
+        self.forget();
+        *self = Sleep::after(duration);
+    }
+
+    /// Adds an entry at the current home.
+    fn enlist(&mut self, waker: &Waker) {
+        let deadline_ns = self.deadline_ns;
+        if deadline_ns == u64::MAX {
+            return;
+        }
+        // Cloned before the wheel is entered: a waker is user code.
+        let mut waker = Some(waker.clone());
+        let entry = context::with_home(|home, identity| {
+            let mut identity = identity?.borrow_mut();
+            let mut state = home.wheel.enter(&mut identity)?;
+            let key = state.wheel.insert(deadline_ns, waker.take()?);
+            Some(Entry { home, epoch: home.epoch.load(Ordering::Relaxed), key })
+        });
+        self.entry = entry.or_else(|| {
+            let home = context::outside_home();
+            let epoch = home.epoch.load(Ordering::Relaxed);
+            let key = home.insert_from_outside(deadline_ns, waker.take()?);
+            Some(Entry { home, epoch, key })
+        });
+    }
+
+    /// Makes sure that the entry is at the current home and wakes `waker`.
+    fn refresh(&mut self, entry: Entry, waker: &Waker) {
+        let is_current = context::with_home(|home, identity| {
+            if !std::ptr::eq(home, entry.home) {
+                return None;
+            }
+            let mut identity = identity?.borrow_mut();
+            let state = home.wheel.enter(&mut identity)?;
+            state.wheel.waker(entry.key).map(|present| present.will_wake(waker))
+        });
+        if is_current != Some(true) {
+            // Elsewhere, vacated, or with another waker: all are rare, and one way serves them.
+            self.forget();
+            self.enlist(waker);
+        }
+    }
+
+    /// Takes the entry out of its wheel.
+    fn forget(&mut self) {
+        let Some(entry) = self.entry.take() else {
+            return;
+        };
+        if entry.home.epoch.load(Ordering::Relaxed) != entry.epoch {
+            return;
+        }
+        let waker = context::with_own_home(entry.home, |identity| {
+            let mut identity = identity.borrow_mut();
+            let mut state = entry.home.wheel.enter(&mut identity)?;
+            Some(state.wheel.remove(entry.key))
+        });
+        match waker {
+            Some(waker) => drop(waker),
+            None => entry.home.leave_note(entry.key),
+        }
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(entry) = self.entry else {
+            if self.is_due {
+                return Poll::Ready(());
+            }
+            self.enlist(cx.waker());
+            return Poll::Pending;
+        };
+        if now_ns() >= self.deadline_ns {
+            self.is_due = true;
+            self.forget();
+            return Poll::Ready(());
+        }
+        self.refresh(entry, cx.waker());
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").field("deadline", &self.deadline()).finish_non_exhaustive()
+    }
+}
+
+fn now_ns() -> u64 {
+    context::clock(Clock::now_ns)
+}
+
+fn deadline_after(duration: Duration) -> u64 {
+    let duration = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+    now_ns().saturating_add(duration)
+}

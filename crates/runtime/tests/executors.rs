@@ -1,0 +1,264 @@
+//! The executors, from outside: what is spawned runs, everywhere, and ends.
+
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use reveille_runtime::{
+    Builder, block_on, runtime::Handle, spawn, spawn_blocking, spawn_local, task, time, yield_now,
+};
+
+#[test]
+fn block_on_returns_the_output_of_a_borrowing_future() {
+    let text = String::from("borrowed");
+    assert_eq!(block_on(async { text.len() }), 8);
+}
+
+#[test]
+fn spawned_tasks_run_without_any_block_on() {
+    let (sender, receiver) = mpsc::channel();
+    spawn(async move { sender.send(7).unwrap() });
+    assert_eq!(receiver.recv(), Ok(7));
+}
+
+#[test]
+fn many_tasks_spawn_many_tasks() {
+    let count = Arc::new(AtomicUsize::new(0));
+    block_on(async {
+        let mut outer = Vec::new();
+        for _ in 0..100 {
+            let count = Arc::clone(&count);
+            outer.push(spawn(async move {
+                let inner: Vec<_> = (0..100)
+                    .map(|_| {
+                        let count = Arc::clone(&count);
+                        spawn(async move {
+                            yield_now().await;
+                            count.fetch_add(1, Ordering::Relaxed);
+                        })
+                    })
+                    .collect();
+                for task in inner {
+                    task.await;
+                }
+            }));
+        }
+        for task in outer {
+            task.await;
+        }
+    });
+    assert_eq!(count.load(Ordering::Relaxed), 10_000);
+}
+
+#[test]
+fn local_tasks_share_an_rc() {
+    let sum = Rc::new(Cell::new(0));
+    block_on(async {
+        let tasks: Vec<_> = (1..=3)
+            .map(|n| {
+                let sum = Rc::clone(&sum);
+                spawn_local(async move {
+                    yield_now().await;
+                    sum.set(sum.get() + n);
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await;
+        }
+    });
+    assert_eq!(sum.get(), 6);
+}
+
+#[test]
+fn unfinished_local_tasks_resume_at_the_next_block_on() {
+    let (sender, receiver) = mpsc::channel();
+    block_on(async {
+        spawn_local(async move {
+            for n in 0..3 {
+                sender.send(n).unwrap();
+                yield_now().await;
+            }
+        });
+    });
+    while receiver.try_recv() != Ok(2) {
+        block_on(yield_now());
+    }
+}
+
+#[test]
+fn local_tasks_work_on_workers() {
+    let sum = block_on(spawn(async {
+        let shared = spawn_blocking(|| 1).await;
+        let (sender, receiver) = mpsc::channel();
+        spawn_local(async move {
+            let rc = Rc::new(41);
+            yield_now().await;
+            sender.send(*rc).unwrap();
+        });
+        loop {
+            match receiver.try_recv() {
+                Ok(value) => return value + shared,
+                Err(_) => time::Sleep::after(Duration::from_millis(1)).await,
+            }
+        }
+    }));
+    assert_eq!(sum, 42);
+}
+
+#[test]
+fn a_sleep_never_ends_early() {
+    block_on(async {
+        for _ in 0..20 {
+            let start = time::now();
+            time::Sleep::after(Duration::from_millis(2)).await;
+            assert!(time::now() - start >= Duration::from_millis(2));
+        }
+    });
+}
+
+#[test]
+fn sleeps_on_the_pool_end() {
+    block_on(async {
+        let tasks: Vec<_> =
+            (0..200).map(|n| spawn(time::Sleep::after(Duration::from_millis(n % 20)))).collect();
+        for task in tasks {
+            task.await;
+        }
+    });
+}
+
+#[test]
+fn a_sleep_started_in_block_on_ends_in_a_task() {
+    let mut sleep = time::Sleep::after(Duration::from_millis(20));
+    block_on(std::future::poll_fn(|cx| {
+        assert!(std::pin::Pin::new(&mut sleep).poll(cx).is_pending());
+        std::task::Poll::Ready(())
+    }));
+    let (sender, receiver) = mpsc::channel();
+    spawn(async move {
+        sleep.await;
+        sender.send(()).unwrap();
+    });
+    assert_eq!(receiver.recv(), Ok(()));
+}
+
+#[test]
+fn block_on_inside_every_workers_poll_makes_progress() {
+    let runtime = Builder::new().workers(2).build().unwrap();
+    let handle = runtime.handle();
+    let total: usize = runtime.block_on(async {
+        let tasks: Vec<_> = (0..16)
+            .map(|n| {
+                handle.spawn(async move {
+                    block_on(async move { handle.spawn(async move { n }).await })
+                })
+            })
+            .collect();
+        let mut total = 0;
+        for task in tasks {
+            total += task.await;
+        }
+        total
+    });
+    assert_eq!(total, 120);
+}
+
+#[test]
+fn block_on_inside_block_on_nests() {
+    let value = block_on(async {
+        let inner = block_on(async { spawn(async { 1 }).await });
+        yield_now().await;
+        inner + 1
+    });
+    assert_eq!(value, 2);
+}
+
+#[test]
+fn block_on_works_inside_spawn_blocking() {
+    let value = block_on(spawn_blocking(|| block_on(async { spawn(async { 5 }).await })));
+    assert_eq!(value, 5);
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "blocks a worker on purpose")]
+fn a_blocked_poll_stops_nobody() {
+    let runtime = Builder::new().workers(1).build().unwrap();
+    let (release, blocked) = mpsc::channel::<()>();
+    let stuck = runtime.spawn(async move { blocked.recv().is_ok() });
+    // The only worker is, or will be, inside `recv`. Others still run: tasks, timers, wakes.
+    runtime.block_on(async {
+        for n in 0..10 {
+            assert_eq!(spawn(async move { n }).await, n);
+            time::Sleep::after(Duration::from_millis(1)).await;
+            spawn(time::Sleep::after(Duration::from_millis(1))).await;
+        }
+    });
+    release.send(()).unwrap();
+    assert!(runtime.block_on(stuck));
+    assert!(runtime.metrics().takeovers >= 1);
+    std::thread::sleep(Duration::from_millis(1));
+}
+
+#[test]
+fn a_dropped_runtime_drops_its_futures_and_joins_its_threads() {
+    struct OnDrop(mpsc::Sender<()>);
+    impl Drop for OnDrop {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+    let (sender, receiver) = mpsc::channel();
+    let runtime = Builder::new().workers(2).build().unwrap();
+    for _ in 0..100 {
+        let guard = OnDrop(sender.clone());
+        runtime.spawn(async move {
+            let _guard = guard;
+            std::future::pending::<()>().await;
+        });
+    }
+    let handle = runtime.handle();
+    drop(runtime);
+    assert_eq!(receiver.try_iter().count(), 100);
+    assert!(!handle.is_running());
+    let late = handle.spawn(async { 1 });
+    assert_eq!(block_on(late.cancel()), None);
+}
+
+#[test]
+fn a_thousand_runtimes_leave_nothing_behind() {
+    let threads = || std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
+    let fds = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    let build = || {
+        let runtime = Builder::new().workers(2).build().unwrap();
+        runtime.block_on(async { spawn(async { 1 }).await })
+    };
+    build();
+    let _ = (threads(), fds());
+    for _ in 0..1_000 {
+        assert_eq!(build(), 1);
+    }
+    // Other tests of this process have threads of their own: the bound is far below a leak.
+    assert!(threads() < 300, "{} threads", threads());
+    assert!(fds() < 300, "{} descriptors", fds());
+}
+
+#[test]
+fn the_current_task_has_a_name() {
+    let name = block_on(task::spawn_named(Some("named".into()), async {
+        task::try_current().and_then(|task| task.name().map(str::to_owned))
+    }));
+    assert_eq!(name.as_deref(), Some("named"));
+    assert!(task::try_current().is_none());
+    assert!(Handle::current().is_running());
+}
+
+#[test]
+fn a_panic_reaches_the_awaiter_and_workers_survive() {
+    let task = spawn(async { panic!("expected by the test") });
+    let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| block_on(task)));
+    assert!(caught.is_err());
+    assert_eq!(block_on(spawn(async { 3 })), 3);
+}
