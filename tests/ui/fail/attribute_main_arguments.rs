@@ -1,0 +1,6 @@
+//~ `main` takes no arguments
+
+#[reveille::main]
+async fn main(name: &str) {
+    let _ = name;
+}

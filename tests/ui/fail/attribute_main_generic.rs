@@ -1,0 +1,6 @@
+//~ `main` cannot be generic
+
+#[reveille::main]
+async fn main<T: Default>() {
+    let _ = T::default();
+}

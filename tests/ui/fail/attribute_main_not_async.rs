@@ -1,0 +1,4 @@
+//~ the `async` keyword is missing from the function declaration
+
+#[reveille::main]
+fn main() {}

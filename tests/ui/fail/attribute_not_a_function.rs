@@ -1,0 +1,6 @@
+//~ expected an `async fn`: this attribute belongs on a function
+
+#[reveille::test]
+struct Test;
+
+fn main() {}

@@ -1,0 +1,6 @@
+//~ the `async` keyword is missing from the function declaration
+
+#[reveille::test]
+fn test() {}
+
+fn main() {}
