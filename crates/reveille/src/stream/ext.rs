@@ -9,7 +9,7 @@
 //! | own, `extremes.rs` | `max`, `min` and their kin |
 //! | own, `compare.rs` | `cmp`, `eq`, `lt` and their kin |
 //! | own, `collect.rs`, `arithmetic.rs` | `collect`; `sum`, `product` |
-//! | own, `join.rs` | `merge`, `flatten`, `flat_map` |
+//! | own, `join.rs` | `merge`, `zip`, `flatten`, `flat_map` |
 //! | own, `timed.rs` | `timeout`, `throttle`, `delay` |
 
 use std::cmp::Ordering;
@@ -568,7 +568,7 @@ pub trait StreamExt: Stream {
         Self: Sized,
         U: Stream,
     {
-        futures_lite::StreamExt::zip(self, other)
+        Zip::new(self, other)
     }
 
     /// Makes sure that the stream, once ended, stays so: it is not polled again.

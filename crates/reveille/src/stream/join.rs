@@ -1,4 +1,6 @@
-//! Several streams made into one: `merge`, `flatten`, `flat_map`.
+//! Several streams made into one: `merge`, `zip`, `flatten`, `flat_map`.
+//!
+//! `zip` could be futures-lite's, but for `Debug`, which there asks it of the items too.
 
 use std::fmt;
 use std::pin::Pin;
@@ -6,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_lite::StreamExt as _;
 use pin_project_lite::pin_project;
-use reveille_runtime::rng;
+use reveille_runtime::random;
 
 use super::{Fuse, FusedStream, IntoStream, Map, Stream};
 
@@ -38,7 +40,7 @@ where
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let this = self.project();
         // A coin per poll: neither side can keep the other from being read, however full it is.
-        if rng::next_u64() & 1 == 0 {
+        if random::next_u64() & 1 == 0 {
             poll_in_order(this.left, this.right, cx)
         } else {
             poll_in_order(this.right, this.left, cx)
@@ -73,6 +75,58 @@ fn poll_in_order<T>(
     match second.poll_next(cx) {
         Poll::Ready(None) if first_is_pending => Poll::Pending,
         poll => poll,
+    }
+}
+
+pin_project! {
+    /// The items of two streams in pairs: see [`StreamExt::zip`](super::StreamExt::zip).
+    #[must_use = "streams do nothing unless polled"]
+    pub struct Zip<A: Stream, B> {
+        #[pin]
+        left: A,
+        #[pin]
+        right: B,
+        // The left half of a pair whose right half has not come yet.
+        held: Option<A::Item>,
+    }
+}
+
+impl<A: Stream, B> Zip<A, B> {
+    pub(super) fn new(left: A, right: B) -> Zip<A, B> {
+        Zip { left, right, held: None }
+    }
+}
+
+impl<A: Stream + fmt::Debug, B: fmt::Debug> fmt::Debug for Zip<A, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Zip").field("left", &self.left).field("right", &self.right).finish()
+    }
+}
+
+impl<A: Stream, B: Stream> Stream for Zip<A, B> {
+    type Item = (A::Item, B::Item);
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.project();
+        if this.held.is_none() {
+            match ready!(this.left.poll_next(cx)) {
+                Some(item) => *this.held = Some(item),
+                None => return Poll::Ready(None),
+            }
+        }
+        let right = ready!(this.right.poll_next(cx));
+        Poll::Ready(this.held.take().zip(right))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let held = usize::from(self.held.is_some());
+        let (left, right) = (self.left.size_hint(), self.right.size_hint());
+        let left_upper = left.1.and_then(|upper| upper.checked_add(held));
+        let upper = match (left_upper, right.1) {
+            (Some(left), Some(right)) => Some(left.min(right)),
+            (left, right) => left.or(right),
+        };
+        (left.0.saturating_add(held).min(right.0), upper)
     }
 }
 

@@ -62,7 +62,7 @@ pub use futures_core::stream::Stream;
 #[doc(inline)]
 pub use futures_lite::stream::{
     Chain, Cloned, Copied, Filter, Fuse, Inspect, Map, Scan, Skip, SkipWhile, StepBy, Take,
-    TakeWhile, Zip,
+    TakeWhile,
 };
 
 pub use arithmetic::{Product, Sum};
@@ -71,7 +71,7 @@ pub use collect::{Extend, FromStream, extend};
 pub use concurrent::{ConcurrentExt, ForEachConcurrent};
 pub use double_ended::DoubleEndedStream;
 pub use ext::StreamExt;
-pub use join::{FlatMap, Flatten, Merge};
+pub use join::{FlatMap, Flatten, Merge, Zip};
 pub use sources::{
     Empty, FromFn, FromIter, Once, Pending, Repeat, RepeatWith, Successors, empty, from_fn,
     from_iter, once, pending, repeat, repeat_with, successors,
