@@ -66,7 +66,7 @@ pub(crate) fn here() -> Options {
 /// assert_eq!(reveille::block_on(async { text.len() }), 11);
 /// ```
 pub fn block_on<F: Future>(future: F) -> F::Output {
-    scheduler::local::block_on(None, future)
+    scheduler::local::block_on(None, Options::default(), future)
 }
 
 /// Spawns a task onto the current runtime: that of the calling task, else the global one.

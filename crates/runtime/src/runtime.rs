@@ -98,7 +98,7 @@ impl Runtime {
     ///
     /// Panics if `future` does.
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        local::block_on(Some(self.handle.shared), future)
+        local::block_on(Some(self.handle.shared), Options::default(), future)
     }
 
     /// Spawns a task onto this runtime.

@@ -47,6 +47,11 @@ where
     local::spawn(future, runtime::options(name))
 }
 
+/// As [`block_on`](crate::block_on), with a name for what is polled.
+pub fn block_on_named<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
+    local::block_on(None, Options { name, ..Options::default() }, future)
+}
+
 /// As [`spawn_blocking`](crate::spawn_blocking), with the options given.
 pub(crate) fn blocking<F, T>(closure: F, options: Options) -> JoinHandle<T>
 where

@@ -192,8 +192,13 @@ fn with_new_stand<R>(access: impl FnOnce(&Stand) -> R) -> R {
 }
 
 /// Runs `future` on this thread until it is ready. See [`crate::block_on`].
-pub(crate) fn block_on<F: Future>(runtime: Option<&'static Shared>, future: F) -> F::Output {
-    with_stand(|stand| stand.block_on(runtime, future))
+#[inline]
+pub(crate) fn block_on<F: Future>(
+    runtime: Option<&'static Shared>,
+    options: Options,
+    future: F,
+) -> F::Output {
+    with_stand(|stand| stand.block_on(runtime, options, future))
 }
 
 /// Spawns onto the executor of this thread. See [`crate::spawn_local`].
@@ -268,10 +273,15 @@ impl Stand {
         Ok(Arc::clone(self.driver.get_or_init(|| driver)))
     }
 
-    fn block_on<F: Future>(&self, runtime: Option<&'static Shared>, future: F) -> F::Output {
+    fn block_on<F: Future>(
+        &self,
+        runtime: Option<&'static Shared>,
+        options: Options,
+        future: F,
+    ) -> F::Output {
         let _entered = Entered::new(self);
         context::with_stand_set(self, runtime, |seat| {
-            let data = TaskData::new(Options::default());
+            let data = TaskData::new(options);
             let mut future = pin!(future);
             let mut cx = Context::from_waker(&self.waker);
             let mut relief = None;
@@ -512,6 +522,7 @@ pub(crate) fn finish_here(shared: &'static Shared) {
     let mut look = Sleep::after(FINISH_LOOK);
     block_on(
         Some(shared),
+        Options::default(),
         poll_fn(|cx| {
             if !has_tasks() || shared.is_stopping() {
                 return Poll::Ready(());

@@ -1,0 +1,33 @@
+//! Runtimes of your own, beside the global one.
+//!
+//! Most programs need none: [`task::spawn`](crate::task::spawn) starts the global runtime, sized by
+//! the machine or by the environment:
+//!
+//! | variable | meaning | default |
+//! |---|---|---|
+//! | `REVEILLE_THREADS`, `ASYNC_STD_THREAD_COUNT` | workers, 1 to 512; the first wins | the parallelism the system grants, container quotas included |
+//! | `ASYNC_STD_THREAD_NAME` | name of the threads | `async-std/runtime` |
+//! | `BLOCKING_MAX_THREADS` | threads for [`task::spawn_blocking`](crate::task::spawn_blocking) | 500 |
+//!
+//! A [`Runtime`] of your own has its own threads, options and end. Inside its tasks the free
+//! functions mean it.
+//!
+//! # Examples
+//!
+//! ```
+//! use reveille::runtime::Builder;
+//! use reveille::task;
+//! use std::time::Duration;
+//!
+//! let runtime = Builder::new().workers(2).thread_name("io").build()?;
+//! let answer = runtime.block_on(async { task::spawn(async { 42 }).await });
+//! assert_eq!(answer, 42);
+//!
+//! let report = runtime.shutdown(Duration::from_secs(1));
+//! assert!(report.is_complete());
+//! # std::io::Result::Ok(())
+//! ```
+
+pub use reveille_runtime::{
+    Builder, FdLimit, Handle, Metrics, Runtime, Shutdown, UnhandledPanic, raise_fd_limit,
+};

@@ -1,0 +1,118 @@
+//! A task with a name.
+
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+
+use super::JoinHandle;
+
+/// Configures a task before it is spawned.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task;
+///
+/// let task = task::Builder::new()
+///     .name("counter".to_string())
+///     .spawn(async { task::current().name().map(str::to_owned) })?;
+/// assert_eq!(task::block_on(task).as_deref(), Some("counter"));
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Debug, Default)]
+pub struct Builder {
+    name: Option<String>,
+}
+
+impl Builder {
+    /// A builder of a task without a name.
+    #[must_use]
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// Names the task. The name is for people: reports and [`current`](super::current) show it.
+    #[must_use]
+    pub fn name(mut self, name: String) -> Builder {
+        self.name = Some(name);
+        self
+    }
+
+    fn take_name(self) -> Option<Arc<str>> {
+        self.name.map(Arc::from)
+    }
+
+    /// Spawns the task onto the pool, as [`spawn`](super::spawn).
+    ///
+    /// # Errors
+    ///
+    /// None at present; the signature is the predecessor's, and leaves room.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// let task = task::Builder::new().spawn(async { 1 + 2 })?;
+    /// assert_eq!(task::block_on(task), 3);
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[track_caller]
+    pub fn spawn<F, T>(self, future: F) -> io::Result<JoinHandle<T>>
+    where
+        F: Future<Output = T> + Send + 'static,
+        T: Send + 'static,
+    {
+        let handle = reveille_runtime::task::spawn_named(self.take_name(), future);
+        super::trace_spawn(&handle);
+        Ok(handle)
+    }
+
+    /// Spawns the task onto this thread, as [`spawn_local`](super::spawn_local).
+    ///
+    /// # Errors
+    ///
+    /// None at present.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    /// use std::rc::Rc;
+    ///
+    /// task::block_on(async {
+    ///     let one = Rc::new(1);
+    ///     let task = task::Builder::new().local(async move { *one }).unwrap();
+    ///     assert_eq!(task.await, 1);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn local<F, T>(self, future: F) -> io::Result<JoinHandle<T>>
+    where
+        F: Future<Output = T> + 'static,
+        T: 'static,
+    {
+        let handle = reveille_runtime::task::spawn_local_named(self.take_name(), future);
+        super::trace_spawn(&handle);
+        Ok(handle)
+    }
+
+    /// Runs the future on this thread until it is ready, as [`block_on`](super::block_on).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// let name = task::Builder::new()
+    ///     .name("main".to_string())
+    ///     .blocking(async { task::current().name().map(str::to_owned) });
+    /// assert_eq!(name.as_deref(), Some("main"));
+    /// ```
+    pub fn blocking<F, T>(self, future: F) -> T
+    where
+        F: Future<Output = T>,
+    {
+        reveille_runtime::task::block_on_named(self.take_name(), future)
+    }
+}

@@ -1,0 +1,273 @@
+//! Tasks: what [`std::thread`] has for threads, for futures.
+//!
+//! A task is a future that runs by itself: [`spawn`] hands it to a pool of threads, and returns a
+//! [`JoinHandle`] that is a future of its output. Tasks cost about a hundred bytes and some dozen
+//! nanoseconds to start, where a thread costs kilobytes and tens of microseconds, so a program may
+//! have a million of them.
+//!
+//! | of std | here | |
+//! |---|---|---|
+//! | `thread::spawn` | [`spawn`] | on the pool; the future must be `Send` |
+//! | | [`spawn_local`] | on this thread; it need not be |
+//! | | [`spawn_blocking`] | a closure that may block, on a thread of its own |
+//! | `JoinHandle::join` | `handle.await` | a panic of the task resumes there |
+//! | dropping the handle | the same | the task goes on |
+//! | | [`JoinHandle::cancel`] | the future is dropped where it stands |
+//! | `thread::sleep` | [`sleep`] | |
+//! | `thread::yield_now` | [`yield_now`] | |
+//! | `thread::current` | [`current`] | |
+//! | `thread::Builder` | [`Builder`] | |
+//! | `thread_local!` | [`task_local!`](crate::task_local) | |
+//! | | [`block_on`] | from a thread into the asynchronous world |
+//!
+//! # Examples
+//!
+//! ```
+//! use reveille::task;
+//!
+//! let sum = task::block_on(async {
+//!     let one = task::spawn(async { 1 });
+//!     let two = task::spawn(async { 2 });
+//!     one.await + two.await
+//! });
+//! assert_eq!(sum, 3);
+//! ```
+
+mod builder;
+mod local;
+
+use std::future::Future;
+use std::time::Duration;
+
+use reveille_runtime::time::Sleep;
+
+pub use builder::Builder;
+pub use local::{AccessError, LocalKey};
+pub use reveille_runtime::{JoinError, JoinHandle, JoinResult, Task, TaskId};
+#[doc(no_inline)]
+pub use std::task::{Context, Poll, Waker, ready};
+
+/// Spawns a task.
+///
+/// It runs on the thread pool at once, whether its handle is awaited or not, and goes on when the
+/// handle is dropped. Inside a runtime of your own (see [`runtime`](crate::runtime)) it is that
+/// runtime's task, else one of the global runtime, which the first call starts.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task;
+///
+/// let task = task::spawn(async { 6 * 7 });
+/// assert_eq!(task::block_on(task), 42);
+/// ```
+#[inline]
+#[track_caller]
+pub fn spawn<F, T>(future: F) -> JoinHandle<T>
+where
+    F: Future<Output = T> + Send + 'static,
+    T: Send + 'static,
+{
+    let handle = reveille_runtime::spawn(future);
+    trace_spawn(&handle);
+    handle
+}
+
+/// Spawns a task onto the current thread. Its future need not be `Send`.
+///
+/// It runs while this thread is in [`block_on`], or, on a thread of the pool, between other tasks.
+/// What is unfinished when `block_on` returns goes on in the next one, and is dropped when the
+/// thread ends.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task;
+/// use std::rc::Rc;
+///
+/// task::block_on(async {
+///     let shared = Rc::new(5);
+///     let task = task::spawn_local({
+///         let shared = Rc::clone(&shared);
+///         async move { *shared + 1 }
+///     });
+///     assert_eq!(task.await, 6);
+/// });
+/// ```
+#[inline]
+#[track_caller]
+pub fn spawn_local<F, T>(future: F) -> JoinHandle<T>
+where
+    F: Future<Output = T> + 'static,
+    T: 'static,
+{
+    let handle = reveille_runtime::spawn_local(future);
+    trace_spawn(&handle);
+    handle
+}
+
+/// Runs a closure that may block on a thread that is there for it.
+///
+/// The threads are started as they are needed, up to 500 (or `BLOCKING_MAX_THREADS`), and leave
+/// when there is nothing to do. Closures start in the order in which they were given.
+///
+/// Awaiting the handle gives what the closure returned, or resumes its panic. Cancelling it has an
+/// effect only before the closure has started.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task;
+///
+/// task::block_on(async {
+///     let lines = task::spawn_blocking(|| {
+///         let text = std::fs::read_to_string("Cargo.toml").unwrap_or_default();
+///         text.lines().count()
+///     });
+///     println!("{} lines", lines.await);
+/// });
+/// ```
+#[inline]
+#[track_caller]
+pub fn spawn_blocking<F, T>(f: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    reveille_runtime::spawn_blocking(f)
+}
+
+/// Runs a future on this thread until it is ready, and returns its output.
+///
+/// While it waits, the thread drives its own sockets and timers and polls the tasks of
+/// [`spawn_local`]; the tasks of [`spawn`] are the pool's. The future need not be `Send`, and may
+/// borrow.
+///
+/// May be called anywhere, also inside a task: then another thread takes over the work of the one
+/// that blocks.
+///
+/// # Panics
+///
+/// Panics if the future does.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task;
+///
+/// let name = String::from("world");
+/// let greeting = task::block_on(async { format!("hello, {name}") });
+/// assert_eq!(greeting, "hello, world");
+/// ```
+#[inline]
+pub fn block_on<F, T>(future: F) -> T
+where
+    F: Future<Output = T>,
+{
+    if log::log_enabled!(log::Level::Trace) {
+        let parent = try_current().map_or(0, |task| task.id().get());
+        return reveille_runtime::block_on(async move {
+            let id = try_current().map_or(0, |task| task.id().get());
+            log::trace!(task_id = id, parent_task_id = parent; "block_on");
+            future.await
+        });
+    }
+    reveille_runtime::block_on(future)
+}
+
+/// Waits for `dur`.
+///
+/// Never ends early; late by what the system needs to wake a thread, some 50 to 100 µs on an idle
+/// Linux machine. [`Duration::MAX`] never ends.
+///
+/// # Cancel safety
+///
+/// Dropping the future forgets it.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task;
+/// use std::time::{Duration, Instant};
+///
+/// task::block_on(async {
+///     let start = Instant::now();
+///     task::sleep(Duration::from_millis(5)).await;
+///     assert!(start.elapsed() >= Duration::from_millis(5));
+/// });
+/// ```
+#[inline]
+pub async fn sleep(dur: Duration) {
+    Sleep::after(dur).await;
+}
+
+/// Lets other tasks run.
+///
+/// The task goes to the back of the queue. A computation that takes long calls this now and then,
+/// so that tasks on the same thread get their turn.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task;
+///
+/// task::block_on(async {
+///     let mut sum = 0_u64;
+///     for n in 0..1_000 {
+///         sum += n;
+///         if n % 100 == 0 {
+///             task::yield_now().await;
+///         }
+///     }
+///     assert_eq!(sum, 499_500);
+/// });
+/// ```
+#[inline]
+pub async fn yield_now() {
+    reveille_runtime::yield_now().await;
+}
+
+/// The current task: its id and its name.
+///
+/// # Panics
+///
+/// Panics outside of a task. [`block_on`] counts as one, the closure of [`spawn_blocking`] does
+/// not. See [`try_current`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task;
+///
+/// task::block_on(async {
+///     println!("this is task {}", task::current().id());
+/// });
+/// ```
+#[must_use]
+pub fn current() -> Task {
+    try_current().expect("`task::current()` was called outside of a task")
+}
+
+/// The current task, or `None` outside of one.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task;
+///
+/// assert!(task::try_current().is_none());
+/// task::block_on(async { assert!(task::try_current().is_some()) });
+/// ```
+#[must_use]
+pub fn try_current() -> Option<Task> {
+    reveille_runtime::task::try_current()
+}
+
+/// Logs that a task was spawned, when somebody listens at that level.
+#[inline]
+fn trace_spawn<T>(handle: &JoinHandle<T>) {
+    if log::log_enabled!(log::Level::Trace) {
+        let parent = try_current().map_or(0, |task| task.id().get());
+        log::trace!(task_id = handle.id().get(), parent_task_id = parent; "spawn");
+    }
+}
