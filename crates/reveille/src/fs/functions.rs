@@ -1,0 +1,495 @@
+//! The free functions: each is one trip to the blocking pool for the whole operation.
+
+use std::io;
+
+use super::{Metadata, Permissions, ReadDir, cached, on_pool};
+use crate::io::context::Context as _;
+use crate::path::{Path, PathBuf};
+
+/// Returns the absolute form of `path`, with all symbolic links followed.
+///
+/// # Errors
+///
+/// Fails if `path` does not exist, or a component that is not its last is not a directory.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// let here = fs::canonicalize(".").await?;
+/// assert!(here.is_absolute());
+/// # Ok(()) }) }
+/// ```
+pub async fn canonicalize<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
+    let path = path.as_ref().to_owned();
+    on_pool(move || {
+        std::fs::canonicalize(&path)
+            .map(Into::into)
+            .context(|| format!("could not canonicalize `{}`", path.display()))
+    })
+    .await
+}
+
+/// Copies the contents and the permissions of the file `from` to the file `to`, and returns the
+/// number of bytes.
+///
+/// A file that is at `to` is overwritten. The kernel does the copying where it can.
+///
+/// # Errors
+///
+/// Fails if `from` is not a file, or the process may not read it or write to `to`.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// # let dir = std::env::temp_dir().join(format!("reveille-doc-copy-{}", std::process::id()));
+/// # let dir = reveille::path::PathBuf::from(dir);
+/// # fs::create_dir_all(&dir).await?;
+/// fs::write(dir.join("a.txt"), b"five!").await?;
+/// assert_eq!(fs::copy(dir.join("a.txt"), dir.join("b.txt")).await?, 5);
+/// # fs::remove_dir_all(&dir).await?;
+/// # Ok(()) }) }
+/// ```
+pub async fn copy<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<u64> {
+    let from = from.as_ref().to_owned();
+    let to = to.as_ref().to_owned();
+    on_pool(move || {
+        std::fs::copy(&from, &to)
+            .context(|| format!("could not copy `{}` to `{}`", from.display(), to.display()))
+    })
+    .await
+}
+
+/// Creates the directory `path`, whose parent exists.
+///
+/// # Errors
+///
+/// Fails if `path` exists, its parent does not, or the process may not create it.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// # let dir = std::env::temp_dir().join(format!("reveille-doc-mkdir-{}", std::process::id()));
+/// # let dir = reveille::path::PathBuf::from(dir);
+/// fs::create_dir(&dir).await?;
+/// assert!(dir.is_dir().await);
+/// # fs::remove_dir(&dir).await?;
+/// # Ok(()) }) }
+/// ```
+pub async fn create_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
+    let path = path.as_ref().to_owned();
+    on_pool(move || {
+        std::fs::create_dir(&path)
+            .context(|| format!("could not create directory `{}`", path.display()))
+    })
+    .await
+}
+
+/// Creates the directory `path` and every parent of it that is missing.
+///
+/// # Errors
+///
+/// Fails if something that is not a directory is in the way, or the process may not create one.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// # let dir = std::env::temp_dir().join(format!("reveille-doc-mkdirs-{}", std::process::id()));
+/// # let dir = reveille::path::PathBuf::from(dir);
+/// fs::create_dir_all(dir.join("some").join("dir")).await?;
+/// fs::create_dir_all(dir.join("some").join("dir")).await?; // it being there is no error
+/// # fs::remove_dir_all(&dir).await?;
+/// # Ok(()) }) }
+/// ```
+pub async fn create_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
+    let path = path.as_ref().to_owned();
+    on_pool(move || {
+        std::fs::create_dir_all(&path)
+            .context(|| format!("could not create directory path `{}`", path.display()))
+    })
+    .await
+}
+
+/// Creates the hard link `to` to the file `from`.
+///
+/// # Errors
+///
+/// Fails if `from` is not a file, `to` exists, or they are on different file systems.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// # let dir = std::env::temp_dir().join(format!("reveille-doc-link-{}", std::process::id()));
+/// # let dir = reveille::path::PathBuf::from(dir);
+/// # fs::create_dir_all(&dir).await?;
+/// fs::write(dir.join("a.txt"), "same").await?;
+/// fs::hard_link(dir.join("a.txt"), dir.join("b.txt")).await?;
+/// assert_eq!(fs::read_to_string(dir.join("b.txt")).await?, "same");
+/// # fs::remove_dir_all(&dir).await?;
+/// # Ok(()) }) }
+/// ```
+pub async fn hard_link<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<()> {
+    let from = from.as_ref().to_owned();
+    let to = to.as_ref().to_owned();
+    on_pool(move || {
+        std::fs::hard_link(&from, &to).context(|| {
+            let (from, to) = (from.display(), to.display());
+            format!("could not create a hard link from `{from}` to `{to}`")
+        })
+    })
+    .await
+}
+
+/// Reads the metadata of the file or directory at `path`, following symbolic links.
+///
+/// # Errors
+///
+/// Fails if nothing is at `path`, or the process may not look there.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// assert!(fs::metadata(".").await?.is_dir());
+/// # Ok(()) }) }
+/// ```
+pub async fn metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
+    let path = path.as_ref().to_owned();
+    on_pool(move || std::fs::metadata(path)).await
+}
+
+/// Reads the whole file at `path`.
+///
+/// On Linux a file of up to 64 KiB that is in memory is read at once, without the pool.
+///
+/// # Errors
+///
+/// Fails if `path` is not a file that the process may read.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// let manifest = fs::read("Cargo.toml").await?;
+/// assert!(!manifest.is_empty());
+/// # Ok(()) }) }
+/// ```
+pub async fn read<P: AsRef<Path>>(path: P) -> io::Result<Vec<u8>> {
+    let path = path.as_ref();
+    if let Some(contents) = read_cached(path).await {
+        return Ok(contents);
+    }
+    let path = path.to_owned();
+    on_pool(move || {
+        std::fs::read(&path).context(|| format!("could not read file `{}`", path.display()))
+    })
+    .await
+}
+
+/// Reads the directory at `path`: a stream of its entries.
+///
+/// The entries come in no order, without `.` and `..`.
+///
+/// # Errors
+///
+/// Fails if `path` is not a directory that the process may read. Reading the entries may fail later.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+/// use reveille::prelude::*;
+///
+/// let mut names = Vec::new();
+/// let mut entries = fs::read_dir(".").await?;
+/// while let Some(entry) = entries.next().await {
+///     names.push(entry?.file_name());
+/// }
+/// assert!(names.contains(&"Cargo.toml".into()));
+/// # Ok(()) }) }
+/// ```
+pub async fn read_dir<P: AsRef<Path>>(path: P) -> io::Result<ReadDir> {
+    let path = path.as_ref().to_owned();
+    on_pool(move || {
+        std::fs::read_dir(&path)
+            .map(ReadDir::new)
+            .context(|| format!("could not read directory `{}`", path.display()))
+    })
+    .await
+}
+
+/// Returns what the symbolic link at `path` points to.
+///
+/// # Errors
+///
+/// Fails if `path` is not a symbolic link.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// let error = fs::read_link("Cargo.toml").await.unwrap_err(); // not a link
+/// assert!(error.to_string().starts_with("could not read link `Cargo.toml`"));
+/// # Ok(()) }) }
+/// ```
+pub async fn read_link<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
+    let path = path.as_ref().to_owned();
+    on_pool(move || {
+        std::fs::read_link(&path)
+            .map(Into::into)
+            .context(|| format!("could not read link `{}`", path.display()))
+    })
+    .await
+}
+
+/// Reads the whole file at `path` as text.
+///
+/// On Linux a file of up to 64 KiB that is in memory is read at once, without the pool.
+///
+/// # Errors
+///
+/// Fails if `path` is not a file that the process may read, and with
+/// [`InvalidData`](io::ErrorKind::InvalidData) if it is not UTF-8.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// assert!(fs::read_to_string("Cargo.toml").await?.contains("[package]"));
+/// # Ok(()) }) }
+/// ```
+pub async fn read_to_string<P: AsRef<Path>>(path: P) -> io::Result<String> {
+    let path = path.as_ref();
+    // Text that is not UTF-8 is left to std as well, for its error.
+    if let Some(Ok(text)) = read_cached(path).await.map(String::from_utf8) {
+        return Ok(text);
+    }
+    let path = path.to_owned();
+    on_pool(move || {
+        std::fs::read_to_string(&path)
+            .context(|| format!("could not read file `{}`", path.display()))
+    })
+    .await
+}
+
+/// Removes the empty directory `path`.
+///
+/// # Errors
+///
+/// Fails if `path` is not an empty directory, or the process may not remove it.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// # let dir = std::env::temp_dir().join(format!("reveille-doc-rmdir-{}", std::process::id()));
+/// # let dir = reveille::path::PathBuf::from(dir);
+/// fs::create_dir(&dir).await?;
+/// fs::remove_dir(&dir).await?;
+/// assert!(!dir.exists().await);
+/// # Ok(()) }) }
+/// ```
+pub async fn remove_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
+    let path = path.as_ref().to_owned();
+    on_pool(move || {
+        std::fs::remove_dir(&path)
+            .context(|| format!("could not remove directory `{}`", path.display()))
+    })
+    .await
+}
+
+/// Removes the directory `path` and everything in it. Symbolic links are removed, not followed.
+///
+/// # Errors
+///
+/// Fails if `path` is not a directory, or the process may not remove something in it; what was
+/// removed before that is gone.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// # let dir = std::env::temp_dir().join(format!("reveille-doc-rmall-{}", std::process::id()));
+/// # let dir = reveille::path::PathBuf::from(dir);
+/// fs::create_dir_all(dir.join("some").join("dir")).await?;
+/// fs::remove_dir_all(&dir).await?;
+/// assert!(!dir.exists().await);
+/// # Ok(()) }) }
+/// ```
+pub async fn remove_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
+    let path = path.as_ref().to_owned();
+    on_pool(move || {
+        std::fs::remove_dir_all(&path)
+            .context(|| format!("could not remove directory `{}`", path.display()))
+    })
+    .await
+}
+
+/// Removes the file `path`. Who has it open may go on using it (on Unix).
+///
+/// # Errors
+///
+/// Fails if `path` is not a file, or the process may not remove it.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// let error = fs::remove_file("no-such-file").await.unwrap_err();
+/// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+/// # Ok(()) }) }
+/// ```
+pub async fn remove_file<P: AsRef<Path>>(path: P) -> io::Result<()> {
+    let path = path.as_ref().to_owned();
+    on_pool(move || {
+        std::fs::remove_file(&path)
+            .context(|| format!("could not remove file `{}`", path.display()))
+    })
+    .await
+}
+
+/// Gives the file or directory `from` the name `to`, replacing a file that is there.
+///
+/// # Errors
+///
+/// Fails if `from` does not exist, or the two are on different file systems.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// # let dir = std::env::temp_dir().join(format!("reveille-doc-rename-{}", std::process::id()));
+/// # let dir = reveille::path::PathBuf::from(dir);
+/// # fs::create_dir_all(&dir).await?;
+/// fs::write(dir.join("a.txt"), "moved").await?;
+/// fs::rename(dir.join("a.txt"), dir.join("b.txt")).await?;
+/// assert_eq!(fs::read(dir.join("b.txt")).await?, b"moved");
+/// # fs::remove_dir_all(&dir).await?;
+/// # Ok(()) }) }
+/// ```
+pub async fn rename<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<()> {
+    let from = from.as_ref().to_owned();
+    let to = to.as_ref().to_owned();
+    on_pool(move || {
+        std::fs::rename(&from, &to)
+            .context(|| format!("could not rename `{}` to `{}`", from.display(), to.display()))
+    })
+    .await
+}
+
+/// Changes the permissions of the file or directory `path`.
+///
+/// # Errors
+///
+/// Fails if nothing is at `path`, or the process may not change it.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// # let path = std::env::temp_dir().join(format!("reveille-doc-perm-{}", std::process::id()));
+/// # let path = reveille::path::PathBuf::from(path);
+/// fs::write(&path, "keep this").await?;
+/// let mut permissions = fs::metadata(&path).await?.permissions();
+/// permissions.set_readonly(true);
+/// fs::set_permissions(&path, permissions).await?;
+/// assert!(fs::metadata(&path).await?.permissions().readonly());
+/// # fs::remove_file(&path).await?;
+/// # Ok(()) }) }
+/// ```
+pub async fn set_permissions<P: AsRef<Path>>(path: P, perm: Permissions) -> io::Result<()> {
+    let path = path.as_ref().to_owned();
+    on_pool(move || std::fs::set_permissions(path, perm)).await
+}
+
+/// Reads the metadata of what is at `path`, of the link itself if it is a symbolic link.
+///
+/// # Errors
+///
+/// Fails if nothing is at `path`, or the process may not look there.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// assert!(!fs::symlink_metadata("Cargo.toml").await?.file_type().is_symlink());
+/// # Ok(()) }) }
+/// ```
+pub async fn symlink_metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
+    let path = path.as_ref().to_owned();
+    on_pool(move || std::fs::symlink_metadata(path)).await
+}
+
+/// Writes `contents` as the whole of the file `path`, which is created if it is missing.
+///
+/// # Errors
+///
+/// Fails if the file cannot be created or written.
+///
+/// # Cancel safety
+///
+/// Once polled, the writing goes on to its end even if the future is dropped.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// # let path = std::env::temp_dir().join(format!("reveille-doc-write-{}", std::process::id()));
+/// # let path = reveille::path::PathBuf::from(path);
+/// fs::write(&path, b"Lorem ipsum").await?;
+/// assert_eq!(fs::read(&path).await?, b"Lorem ipsum");
+/// # fs::remove_file(&path).await?;
+/// # Ok(()) }) }
+/// ```
+pub async fn write<P: AsRef<Path>, C: AsRef<[u8]>>(path: P, contents: C) -> io::Result<()> {
+    let path = path.as_ref().to_owned();
+    let contents = contents.as_ref().to_owned();
+    on_pool(move || {
+        std::fs::write(&path, contents)
+            .context(|| format!("could not write to file `{}`", path.display()))
+    })
+    .await
+}
+
+/// Reads a small file on the spot, if the task's budget and the page cache allow it.
+async fn read_cached(path: &Path) -> Option<Vec<u8>> {
+    std::future::poll_fn(reveille_runtime::budget::poll_proceed).await;
+    cached::read(path.as_ref())
+}

@@ -1,0 +1,77 @@
+//! Files and directories, without blocking the thread that runs the task.
+//!
+//! This is `std::fs` with `.await`. The kernel has no readiness for files, so the work happens on
+//! the blocking pool, in as few trips as the API allows:
+//!
+//! * a function such as [`read`] or [`create_dir_all`] is **one** trip for the whole operation, and
+//!   [`read`] and [`read_to_string`] of a small file that is in memory (Linux) none at all;
+//! * a [`File`] reads ahead as soon as it is read in sequence, and collects what is written while
+//!   the pool is writing;
+//! * a [`ReadDir`] fetches entries in batches.
+//!
+//! # What comes from where
+//!
+//! | item | kind |
+//! |---|---|
+//! | [`FileType`], [`Metadata`], [`Permissions`] | re-export of std |
+//! | everything else | own |
+//!
+//! # Errors
+//!
+//! Where async-std named the operation and the path in an error, so does this module (``could not
+//! read file `a.txt` ``): the kind is that of the original error, which is the source, and
+//! [`io::raw_os_error`](crate::io::raw_os_error) finds its number. [`metadata`],
+//! [`symlink_metadata`], [`set_permissions`], [`File::create`], [`OpenOptions::open`] and
+//! [`DirBuilder::create`] give the system's error as it is: programs that moved here ask these for
+//! `raw_os_error()`.
+//!
+//! # Cancel safety
+//!
+//! What was handed to the pool is done to its end: dropping the future of [`write()`] or
+//! [`rename`] after its first poll only means that nobody learns the result.
+//!
+//! # Examples
+//!
+//! ```
+//! # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+//! use reveille::fs::{self, File};
+//! use reveille::prelude::*;
+//!
+//! # let dir = std::env::temp_dir().join(format!("reveille-doc-fs-{}", std::process::id()));
+//! # let dir = reveille::path::PathBuf::from(dir);
+//! fs::create_dir_all(&dir).await?;
+//! let path = dir.join("greeting.txt");
+//!
+//! let mut file = File::create(&path).await?;
+//! file.write_all(b"Hello, world!").await?;
+//! file.flush().await?;
+//!
+//! assert_eq!(fs::read_to_string(&path).await?, "Hello, world!");
+//! fs::remove_dir_all(&dir).await?;
+//! # Ok(()) }) }
+//! ```
+
+#[doc(inline)]
+pub use std::fs::{FileType, Metadata, Permissions};
+
+pub use dir::{DirBuilder, DirEntry, ReadDir};
+pub use file::File;
+pub use functions::{
+    canonicalize, copy, create_dir, create_dir_all, hard_link, metadata, read, read_dir, read_link,
+    read_to_string, remove_dir, remove_dir_all, remove_file, rename, set_permissions,
+    symlink_metadata, write,
+};
+pub use open_options::OpenOptions;
+
+mod cached;
+mod dir;
+mod file;
+mod functions;
+mod open_options;
+
+/// Runs `operation` on the blocking pool and hands back its result, or its panic.
+pub(crate) async fn on_pool<T: Send + 'static>(
+    operation: impl FnOnce() -> T + Send + 'static,
+) -> T {
+    reveille_runtime::spawn_blocking(operation).await
+}

@@ -1,0 +1,167 @@
+//! What files need to know of the system: reads that may not wait, and who is at the other end.
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{open_cached, read_inline};
+#[cfg(not(target_os = "linux"))]
+pub(crate) use portable::{open_cached, read_inline};
+#[cfg(unix)]
+pub(crate) use unix::{has_peer, is_never_writable, set_mode, takes_bytes_now};
+#[cfg(windows)]
+pub(crate) use windows::{has_peer, is_never_writable, set_mode, takes_bytes_now};
+
+/// Whether the system has reads that may not wait at all.
+pub(crate) const HAS_INLINE_READ: bool = cfg!(target_os = "linux");
+
+/// What became of a call that was told not to wait.
+#[derive(Debug)]
+pub(crate) enum Attempt<T> {
+    /// It is done.
+    Done(T),
+    /// It would have had to wait, or has to be asked again by a thread that may.
+    WouldWait,
+    /// This file (or this system) does not know such calls.
+    Unsupported,
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::fs::File;
+    use std::io::IoSliceMut;
+    use std::path::Path;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
+    use rustix::io::{Errno, ReadWriteFlags, preadv2};
+
+    use super::Attempt;
+
+    /// Set once `openat2` turns out to be missing (before Linux 5.12) or forbidden: a sandbox that
+    /// answers once answers always the same.
+    static NO_CACHED_OPEN: AtomicBool = AtomicBool::new(false);
+
+    /// The offset that means "at the cursor, and move it".
+    const AT_CURSOR: u64 = u64::MAX;
+
+    /// Reads at the cursor of `file` from memory, if all it takes is there.
+    pub(crate) fn read_inline(file: &File, buf: &mut [u8]) -> Attempt<usize> {
+        let slices = &mut [IoSliceMut::new(buf)];
+        match preadv2(file, slices, AT_CURSOR, ReadWriteFlags::NOWAIT) {
+            // Linux 5.9 and 5.10 answer 0 where they should refuse, so the end of a file is only
+            // believed of a read that may wait.
+            Ok(0) => Attempt::WouldWait,
+            Ok(count) => Attempt::Done(count),
+            Err(Errno::AGAIN | Errno::INTR) => Attempt::WouldWait,
+            // NOSYS, OPNOTSUPP, INVAL are the refusals; anything else the waiting read will report.
+            Err(_) => Attempt::Unsupported,
+        }
+    }
+
+    /// Opens the regular file at `path` to read it, if its directory entries and inode are in
+    /// memory; also gives its length.
+    ///
+    /// The first descriptor only looks. Opening a pipe to find out that it is one would let a writer
+    /// through that waits for a reader, and closing it again would break that writer's pipe.
+    pub(crate) fn open_cached(path: &Path) -> Attempt<(File, u64)> {
+        if NO_CACHED_OPEN.load(Ordering::Relaxed) {
+            return Attempt::Unsupported;
+        }
+        let flags = OFlags::CLOEXEC | OFlags::PATH;
+        let looking = match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED) {
+            Ok(fd) => fd,
+            Err(Errno::NOSYS | Errno::INVAL | Errno::PERM) => {
+                NO_CACHED_OPEN.store(true, Ordering::Relaxed);
+                return Attempt::Unsupported;
+            }
+            Err(_) => return Attempt::WouldWait,
+        };
+        match fstat(&looking) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => {}
+            _ => return Attempt::WouldWait,
+        }
+        drop(looking);
+        // NONBLOCK only matters if a pipe took the file's place meanwhile.
+        let flags = OFlags::CLOEXEC | OFlags::RDONLY | OFlags::NONBLOCK;
+        let Ok(fd) = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED) else {
+            return Attempt::WouldWait;
+        };
+        match fstat(&fd) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => {
+                Attempt::Done((File::from(fd), stat.st_size.try_into().unwrap_or(0)))
+            }
+            _ => Attempt::WouldWait,
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod portable {
+    use std::fs::File;
+    use std::path::Path;
+
+    use super::Attempt;
+
+    pub(crate) fn read_inline(_: &File, _: &mut [u8]) -> Attempt<usize> {
+        Attempt::Unsupported
+    }
+
+    pub(crate) fn open_cached(_: &Path) -> Attempt<(File, u64)> {
+        Attempt::Unsupported
+    }
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::fs::{DirBuilder, File, Metadata};
+    use std::io;
+    use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::io::Errno;
+
+    /// Whether a read or write of such a file may wait for somebody else.
+    pub(crate) fn has_peer(metadata: &Metadata) -> bool {
+        let kind = metadata.file_type();
+        kind.is_fifo() || kind.is_char_device() || kind.is_socket()
+    }
+
+    /// Whether a pipe or terminal has room for a small write.
+    pub(crate) fn takes_bytes_now(file: &File) -> bool {
+        let asked = &mut [PollFd::new(file, PollFlags::OUT)];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(asked, Some(&at_once)).is_ok_and(|ready| ready > 0)
+    }
+
+    /// Whether the file was not opened for writing, so trying again is no use.
+    pub(crate) fn is_never_writable(error: &io::Error) -> bool {
+        error.raw_os_error() == Some(Errno::BADF.raw_os_error())
+    }
+
+    /// Sets the permission bits of the directories to come.
+    pub(crate) fn set_mode(builder: &mut DirBuilder, mode: u32) {
+        builder.mode(mode);
+    }
+}
+
+#[cfg(windows)]
+mod windows {
+    use std::fs::{DirBuilder, File, Metadata};
+    use std::io;
+
+    /// Whether a read or write of such a file may wait for somebody else.
+    pub(crate) fn has_peer(metadata: &Metadata) -> bool {
+        !metadata.is_file()
+    }
+
+    /// Whether a pipe or console has room for a small write.
+    pub(crate) fn takes_bytes_now(_: &File) -> bool {
+        false
+    }
+
+    /// Whether the file was not opened for writing, so trying again is no use.
+    pub(crate) fn is_never_writable(error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::PermissionDenied
+    }
+
+    /// Directories have no permission bits here.
+    pub(crate) fn set_mode(_: &mut DirBuilder, _: u32) {}
+}

@@ -1,0 +1,100 @@
+//! What Windows file systems have beyond the portable: two kinds of symbolic links, handles.
+
+use std::io;
+use std::os::windows::io::{
+    AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, IntoRawHandle, OwnedHandle, RawHandle,
+};
+
+use crate::fs::{File, on_pool};
+use crate::path::Path;
+
+/// Creates the symbolic link `dst`, which points to the directory `src`.
+///
+/// # Errors
+///
+/// Gives the system's error, as if something is at `dst`.
+///
+/// # Examples
+///
+/// ```no_run
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::os::windows::fs::symlink_dir;
+///
+/// symlink_dir("a", "b").await?;
+/// # Ok(()) }) }
+/// ```
+pub async fn symlink_dir<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io::Result<()> {
+    let src = src.as_ref().to_owned();
+    let dst = dst.as_ref().to_owned();
+    on_pool(move || std::os::windows::fs::symlink_dir(&src, &dst)).await
+}
+
+/// Creates the symbolic link `dst`, which points to the file `src`.
+///
+/// # Errors
+///
+/// Gives the system's error, as if something is at `dst`.
+///
+/// # Examples
+///
+/// ```no_run
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::os::windows::fs::symlink_file;
+///
+/// symlink_file("a.txt", "b.txt").await?;
+/// # Ok(()) }) }
+/// ```
+pub async fn symlink_file<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io::Result<()> {
+    let src = src.as_ref().to_owned();
+    let dst = dst.as_ref().to_owned();
+    on_pool(move || std::os::windows::fs::symlink_file(&src, &dst)).await
+}
+
+impl AsRawHandle for File {
+    fn as_raw_handle(&self) -> RawHandle {
+        self.as_std().as_raw_handle()
+    }
+}
+
+impl AsHandle for File {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.as_std().as_handle()
+    }
+}
+
+impl FromRawHandle for File {
+    #[allow(unsafe_code, reason = "the trait's method is unsafe: its caller owns the handle")]
+    unsafe fn from_raw_handle(handle: RawHandle) -> File {
+        // SAFETY: `handle` is open and owned by the caller, who gives it up: the obligation of this
+        // very method, handed on.
+        File::from(unsafe { std::fs::File::from_raw_handle(handle) })
+    }
+}
+
+/// Gives up the handle, flushed and with its cursor where the last read ended.
+///
+/// # Panics
+///
+/// Panics if other handles of the file exist and the process can make no duplicate.
+impl IntoRawHandle for File {
+    fn into_raw_handle(self) -> RawHandle {
+        OwnedHandle::from(self).into_raw_handle()
+    }
+}
+
+impl From<OwnedHandle> for File {
+    fn from(handle: OwnedHandle) -> File {
+        File::from(std::fs::File::from(handle))
+    }
+}
+
+/// Gives up the handle, flushed and with its cursor where the last read ended.
+///
+/// # Panics
+///
+/// Panics if other handles of the file exist and the process can make no duplicate.
+impl From<File> for OwnedHandle {
+    fn from(file: File) -> OwnedHandle {
+        file.into_std().expect("a handle is left to duplicate a shared file").into()
+    }
+}

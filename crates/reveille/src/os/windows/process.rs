@@ -1,0 +1,43 @@
+//! What Windows processes have beyond the portable: creation flags, unquoted arguments, handles.
+
+use std::ffi::OsStr;
+use std::os::windows::io::{AsRawHandle, RawHandle};
+use std::os::windows::process::CommandExt as _;
+
+use crate::process::{Child, Command};
+
+mod sealed {
+    /// Only [`Command`](crate::process::Command) has this, so that [`CommandExt`](super::CommandExt)
+    /// can grow.
+    pub trait Sealed {}
+}
+
+/// Options of a [`Command`] that only Windows has. It cannot be implemented elsewhere.
+pub trait CommandExt: sealed::Sealed {
+    /// Sets the flags with which the process is created; `CREATE_UNICODE_ENVIRONMENT` is always set.
+    fn creation_flags(&mut self, flags: u32) -> &mut Command;
+
+    /// Appends text to the command line as it is, without quoting it: for `cmd.exe /c`, which has
+    /// rules of its own.
+    fn raw_arg<S: AsRef<OsStr>>(&mut self, text_to_append_as_is: S) -> &mut Command;
+}
+
+impl sealed::Sealed for Command {}
+
+impl CommandExt for Command {
+    fn creation_flags(&mut self, flags: u32) -> &mut Command {
+        self.as_std_mut().creation_flags(flags);
+        self
+    }
+
+    fn raw_arg<S: AsRef<OsStr>>(&mut self, text_to_append_as_is: S) -> &mut Command {
+        self.as_std_mut().raw_arg(text_to_append_as_is);
+        self
+    }
+}
+
+impl AsRawHandle for Child {
+    fn as_raw_handle(&self) -> RawHandle {
+        self.with_std(|child| child.as_raw_handle())
+    }
+}

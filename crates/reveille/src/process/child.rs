@@ -1,0 +1,274 @@
+//! A running child: its pipes, its end, and what happens to it when nobody cares any more.
+//!
+//! # Invariants
+//!
+//! 1. The id of a child is only waited for through the `std::process::Child` inside [`Process`],
+//!    under its lock, and that remembers the status. So an id is never used after it was freed.
+//! 2. A child that is dropped while it runs is waited for by a task, unless asked otherwise: it does
+//!    not stay a zombie. That task owns it, and dropping the task starts no other.
+
+use std::future::Future;
+use std::process::{ExitStatus, Output};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::{fmt, io};
+
+use futures_io::AsyncRead;
+use futures_lite::AsyncReadExt as _;
+use futures_lite::future::try_zip;
+
+use super::{ChildStderr, ChildStdin, ChildStdout};
+use crate::os::child::Exit;
+
+/// A child process.
+///
+/// Dropping it does not end the process, unless the command was told to
+/// [`kill_on_drop`](super::Command::kill_on_drop): it goes on in the background, and when it ends the
+/// runtime takes its status, so that no zombie stays.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::process::Command;
+///
+/// let mut child = Command::new("true").spawn()?;
+/// assert!(child.status().await?.success());
+/// # Ok(()) }) }
+/// ```
+pub struct Child {
+    /// Writes to the standard input of the child, if that was made a pipe.
+    pub stdin: Option<ChildStdin>,
+
+    /// Reads from the standard output of the child, if that was made a pipe.
+    pub stdout: Option<ChildStdout>,
+
+    /// Reads from the standard error of the child, if that was made a pipe.
+    pub stderr: Option<ChildStderr>,
+
+    guard: Arc<Guard>,
+}
+
+impl Child {
+    /// Takes over a child that was just spawned.
+    pub(super) fn new(
+        mut child: std::process::Child,
+        kill_on_drop: bool,
+        reap_on_drop: bool,
+    ) -> io::Result<Child> {
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let process = Process { exit: Exit::of(child.id()), child: Mutex::new(child) };
+        // From here on the guard cares for the child, also if a pipe below cannot be set up.
+        let guard = Arc::new(Guard { process: Some(process), kill_on_drop, reap_on_drop });
+        Ok(Child {
+            stdin: stdin.map(ChildStdin::new).transpose()?,
+            stdout: stdout.map(ChildStdout::new).transpose()?,
+            stderr: stderr.map(ChildStderr::new).transpose()?,
+            guard,
+        })
+    }
+
+    /// Returns the id that the operating system gave the child.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::process::Command;
+    ///
+    /// let child = Command::new("true").spawn()?;
+    /// assert_ne!(child.id(), std::process::id());
+    /// # Ok(()) }) }
+    /// ```
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.guard.process().with(|child| child.id())
+    }
+
+    /// Ends the child by force: `SIGKILL` on Unix.
+    ///
+    /// # Errors
+    ///
+    /// Gives the system's error. A child that has ended already is none, as in std.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::process::Command;
+    ///
+    /// let mut child = Command::new("sleep").arg("1000").spawn()?;
+    /// child.kill()?;
+    /// assert!(!child.status().await?.success());
+    /// # Ok(()) }) }
+    /// ```
+    pub fn kill(&mut self) -> io::Result<()> {
+        self.guard.process().with(std::process::Child::kill)
+    }
+
+    /// Returns the exit status if the child has ended, without waiting.
+    ///
+    /// Unlike [`status`](Child::status) this leaves the standard input open.
+    ///
+    /// # Errors
+    ///
+    /// Gives the system's error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::process::{Command, Stdio};
+    ///
+    /// let mut child = Command::new("cat").stdin(Stdio::piped()).spawn()?;
+    /// assert!(child.try_status()?.is_none(), "it waits for its input");
+    /// child.status().await?;
+    /// assert!(child.try_status()?.is_some());
+    /// # Ok(()) }) }
+    /// ```
+    pub fn try_status(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.guard.process().try_status()
+    }
+
+    /// Closes the standard input of the child and waits for its end.
+    ///
+    /// The input is closed because a child that waits for input would never end while this waits for
+    /// the child.
+    ///
+    /// # Errors
+    ///
+    /// Gives the system's error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing but the standard input, which is closed by the call itself.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::process::Command;
+    ///
+    /// let mut child = Command::new("false").spawn()?;
+    /// assert_eq!(child.status().await?.code(), Some(1));
+    /// # Ok(()) }) }
+    /// ```
+    pub fn status(
+        &mut self,
+    ) -> impl Future<Output = io::Result<ExitStatus>> + use<> {
+        drop(self.stdin.take());
+        let guard = self.guard.clone();
+        async move { guard.process().status().await }
+    }
+
+    /// Closes the standard input of the child, reads what it writes, and waits for its end.
+    ///
+    /// Standard output and error are read at the same time, as far as they are pipes; what is not
+    /// gives an empty vector.
+    ///
+    /// # Errors
+    ///
+    /// Gives the system's error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses what was read by then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::process::{Command, Stdio};
+    ///
+    /// let child = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+    /// let output = child.output().await?;
+    /// assert_eq!(output.stdout, b"hello\n");
+    /// # Ok(()) }) }
+    /// ```
+    pub fn output(mut self) -> impl Future<Output = io::Result<Output>> {
+        let status = self.status();
+        let stdout = read_all(self.stdout.take());
+        let stderr = read_all(self.stderr.take());
+        async move {
+            let (stdout, stderr) = try_zip(stdout, stderr).await?;
+            let status = status.await?;
+            Ok(Output { status, stdout, stderr })
+        }
+    }
+
+    /// Looks at the child of std, for the traits of the platforms.
+    #[cfg_attr(not(windows), allow(dead_code, reason = "only Windows has such a trait"))]
+    pub(crate) fn with_std<T>(&self, look: impl FnOnce(&mut std::process::Child) -> T) -> T {
+        self.guard.process().with(look)
+    }
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Child")
+            .field("stdin", &self.stdin)
+            .field("stdout", &self.stdout)
+            .field("stderr", &self.stderr)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Reads a pipe to its end, if there is one.
+async fn read_all(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut bytes).await?;
+    }
+    Ok(bytes)
+}
+
+/// A process that was spawned, and how to wait for it.
+struct Process {
+    child: Mutex<std::process::Child>,
+    exit: Exit,
+}
+
+impl Process {
+    fn with<T>(&self, act: impl FnOnce(&mut std::process::Child) -> T) -> T {
+        // Nothing that can panic runs under the lock.
+        act(&mut self.child.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn try_status(&self) -> io::Result<Option<ExitStatus>> {
+        self.with(std::process::Child::try_wait)
+    }
+
+    async fn status(&self) -> io::Result<ExitStatus> {
+        self.exit.wait(|| self.try_status()).await
+    }
+}
+
+/// What is done with the child when the handle and all futures of it are gone.
+struct Guard {
+    /// `None` only while it is dropped.
+    process: Option<Process>,
+    kill_on_drop: bool,
+    reap_on_drop: bool,
+}
+
+impl Guard {
+    fn process(&self) -> &Process {
+        self.process.as_ref().expect("the process is only taken out by the drop")
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let Some(process) = self.process.take() else { return };
+        if self.kill_on_drop {
+            // It may have ended meanwhile, which is what was wanted.
+            let _ = process.with(std::process::Child::kill);
+        }
+        if self.reap_on_drop && matches!(process.try_status(), Ok(None)) {
+            drop(reveille_runtime::spawn(async move {
+                // Only to take the status; there is nobody to tell.
+                let _ = process.status().await;
+            }));
+        }
+    }
+}

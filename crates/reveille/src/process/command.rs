@@ -1,0 +1,431 @@
+//! What to start, and how.
+
+use std::ffi::OsStr;
+use std::future::Future;
+use std::path::Path;
+use std::process::{CommandArgs, CommandEnvs, ExitStatus, Output, Stdio};
+use std::{fmt, io};
+
+use super::Child;
+
+/// Builds and starts a child process.
+///
+/// A command can be started more than once. Starting it blocks for as long as the system takes to
+/// fork and exec, usually less than a millisecond.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::process::Command;
+///
+/// let output = Command::new("sh").args(["-c", "echo $GREETING"]).env("GREETING", "hi").output();
+/// assert_eq!(output.await?.stdout, b"hi\n");
+/// # Ok(()) }) }
+/// ```
+pub struct Command {
+    command: std::process::Command,
+    has_stdin: bool,
+    has_stdout: bool,
+    has_stderr: bool,
+    reap_on_drop: bool,
+    kill_on_drop: bool,
+}
+
+impl Command {
+    /// Makes a command that starts `program`, which is looked for in `PATH` if it is a bare name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::Command;
+    ///
+    /// let command = Command::new("ls");
+    /// assert_eq!(command.get_program(), "ls");
+    /// ```
+    pub fn new<S: AsRef<OsStr>>(program: S) -> Command {
+        Command::from(std::process::Command::new(program))
+    }
+
+    /// Adds an argument.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::Command;
+    ///
+    /// let mut command = Command::new("echo");
+    /// command.arg("hello").arg("world");
+    /// ```
+    pub fn arg<S: AsRef<OsStr>>(&mut self, arg: S) -> &mut Command {
+        self.command.arg(arg);
+        self
+    }
+
+    /// Adds several arguments.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::Command;
+    ///
+    /// let mut command = Command::new("echo");
+    /// command.args(["hello", "world"]);
+    /// ```
+    pub fn args<I, S>(&mut self, args: I) -> &mut Command
+    where
+        I: IntoIterator<Item = S>,
+        S: AsRef<OsStr>,
+    {
+        self.command.args(args);
+        self
+    }
+
+    /// Sets an environment variable of the child.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::Command;
+    ///
+    /// let mut command = Command::new("ls");
+    /// command.env("LANG", "C");
+    /// ```
+    pub fn env<K, V>(&mut self, key: K, val: V) -> &mut Command
+    where
+        K: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
+        self.command.env(key, val);
+        self
+    }
+
+    /// Sets several environment variables of the child.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::Command;
+    ///
+    /// let mut command = Command::new("ls");
+    /// command.envs([("LANG", "C"), ("TERM", "dumb")]);
+    /// ```
+    pub fn envs<I, K, V>(&mut self, vars: I) -> &mut Command
+    where
+        I: IntoIterator<Item = (K, V)>,
+        K: AsRef<OsStr>,
+        V: AsRef<OsStr>,
+    {
+        self.command.envs(vars);
+        self
+    }
+
+    /// Returns the arguments, without the program.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::Command;
+    ///
+    /// let mut command = Command::new("echo");
+    /// command.arg("hello").arg("world");
+    /// assert!(command.get_args().eq(["hello", "world"]));
+    /// ```
+    pub fn get_args(&self) -> CommandArgs<'_> {
+        self.command.get_args()
+    }
+
+    /// Returns the environment variables that were set, or removed (`None`), for the child.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::Command;
+    ///
+    /// let mut command = Command::new("ls");
+    /// command.env("LANG", "C").env_remove("TERM");
+    /// assert_eq!(command.get_envs().count(), 2);
+    /// ```
+    pub fn get_envs(&self) -> CommandEnvs<'_> {
+        self.command.get_envs()
+    }
+
+    /// Returns the directory that the child starts in, if one was set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::Command;
+    /// use std::path::Path;
+    ///
+    /// let mut command = Command::new("ls");
+    /// assert_eq!(command.get_current_dir(), None);
+    /// command.current_dir("/");
+    /// assert_eq!(command.get_current_dir(), Some(Path::new("/")));
+    /// ```
+    pub fn get_current_dir(&self) -> Option<&Path> {
+        self.command.get_current_dir()
+    }
+
+    /// Returns the program that is started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::Command;
+    ///
+    /// assert_eq!(Command::new("ls").get_program(), "ls");
+    /// ```
+    pub fn get_program(&self) -> &OsStr {
+        self.command.get_program()
+    }
+
+    /// Removes an environment variable, so that the child does not inherit it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::Command;
+    ///
+    /// let mut command = Command::new("ls");
+    /// command.env_remove("PATH");
+    /// ```
+    pub fn env_remove<K: AsRef<OsStr>>(&mut self, key: K) -> &mut Command {
+        self.command.env_remove(key);
+        self
+    }
+
+    /// Removes all environment variables, set and inherited.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::Command;
+    ///
+    /// let mut command = Command::new("ls");
+    /// command.env_clear();
+    /// ```
+    pub fn env_clear(&mut self) -> &mut Command {
+        self.command.env_clear();
+        self
+    }
+
+    /// Sets the directory that the child starts in.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::Command;
+    ///
+    /// let mut command = Command::new("ls");
+    /// command.current_dir("/");
+    /// ```
+    pub fn current_dir<P: AsRef<Path>>(&mut self, dir: P) -> &mut Command {
+        self.command.current_dir(dir);
+        self
+    }
+
+    /// Sets the standard input of the child.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::{Command, Stdio};
+    ///
+    /// let mut command = Command::new("cat");
+    /// command.stdin(Stdio::null());
+    /// ```
+    pub fn stdin<T: Into<Stdio>>(&mut self, cfg: T) -> &mut Command {
+        self.has_stdin = true;
+        self.command.stdin(cfg);
+        self
+    }
+
+    /// Sets the standard output of the child.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::{Command, Stdio};
+    ///
+    /// let mut command = Command::new("ls");
+    /// command.stdout(Stdio::piped());
+    /// ```
+    pub fn stdout<T: Into<Stdio>>(&mut self, cfg: T) -> &mut Command {
+        self.has_stdout = true;
+        self.command.stdout(cfg);
+        self
+    }
+
+    /// Sets the standard error of the child.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::{Command, Stdio};
+    ///
+    /// let mut command = Command::new("ls");
+    /// command.stderr(Stdio::null());
+    /// ```
+    pub fn stderr<T: Into<Stdio>>(&mut self, cfg: T) -> &mut Command {
+        self.has_stderr = true;
+        self.command.stderr(cfg);
+        self
+    }
+
+    /// Sets whether the runtime takes the status of a child that was dropped, when it ends. If not,
+    /// the child stays a zombie until this process ends. `true` by default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::Command;
+    ///
+    /// let mut command = Command::new("cat");
+    /// command.reap_on_drop(false);
+    /// ```
+    pub fn reap_on_drop(&mut self, reap_on_drop: bool) -> &mut Command {
+        self.reap_on_drop = reap_on_drop;
+        self
+    }
+
+    /// Sets whether the child is ended by force when its handle, and every future made by it, is
+    /// dropped. `false` by default.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::process::Command;
+    ///
+    /// let mut command = Command::new("cat");
+    /// command.kill_on_drop(true);
+    /// ```
+    pub fn kill_on_drop(&mut self, kill_on_drop: bool) -> &mut Command {
+        self.kill_on_drop = kill_on_drop;
+        self
+    }
+
+    /// Starts the child. What was not set of its input, output and error is inherited.
+    ///
+    /// # Errors
+    ///
+    /// Gives the system's error, as if there is no such program.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::process::Command;
+    ///
+    /// let mut child = Command::new("true").spawn()?;
+    /// assert!(child.status().await?.success());
+    ///
+    /// let error = Command::new("/no/such/program").spawn().unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    /// # Ok(()) }) }
+    /// ```
+    pub fn spawn(&mut self) -> io::Result<Child> {
+        self.start(Stdio::inherit, Stdio::inherit)
+    }
+
+    /// Starts the child and waits for its end. What was not set of its input, output and error is
+    /// inherited.
+    ///
+    /// The child is started by the call, before the future is polled.
+    ///
+    /// # Errors
+    ///
+    /// Gives the system's error, as if there is no such program.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::process::Command;
+    ///
+    /// let status = Command::new("sh").args(["-c", "exit 3"]).status().await?;
+    /// assert_eq!(status.code(), Some(3));
+    /// # Ok(()) }) }
+    /// ```
+    pub fn status(
+        &mut self,
+    ) -> impl Future<Output = io::Result<ExitStatus>> + use<> {
+        let child = self.spawn();
+        async { child?.status().await }
+    }
+
+    /// Starts the child, waits for its end, and returns what it wrote. What was not set is an empty
+    /// input, and a pipe for output and error.
+    ///
+    /// The child is started by the call, before the future is polled.
+    ///
+    /// # Errors
+    ///
+    /// Gives the system's error, as if there is no such program.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::process::Command;
+    ///
+    /// let output = Command::new("sh").args(["-c", "echo out; echo err >&2"]).output().await?;
+    /// assert_eq!((output.stdout, output.stderr), (b"out\n".to_vec(), b"err\n".to_vec()));
+    /// # Ok(()) }) }
+    /// ```
+    pub fn output(&mut self) -> impl Future<Output = io::Result<Output>> + use<> {
+        let child = self.start(Stdio::null, Stdio::piped);
+        async { child?.output().await }
+    }
+
+    /// Starts the child, with these defaults for its input and for its output and error.
+    fn start(&mut self, input: fn() -> Stdio, output: fn() -> Stdio) -> io::Result<Child> {
+        if !self.has_stdin {
+            self.command.stdin(input());
+        }
+        if !self.has_stdout {
+            self.command.stdout(output());
+        }
+        if !self.has_stderr {
+            self.command.stderr(output());
+        }
+        Child::new(self.command.spawn()?, self.kill_on_drop, self.reap_on_drop)
+    }
+
+    /// The command of std, for the traits of the platforms.
+    pub(crate) fn as_std_mut(&mut self) -> &mut std::process::Command {
+        &mut self.command
+    }
+}
+
+impl From<std::process::Command> for Command {
+    /// Takes over a command of std. Its input, output and error are set anew when it is started,
+    /// since std does not tell whether they were.
+    fn from(command: std::process::Command) -> Command {
+        Command {
+            command,
+            has_stdin: false,
+            has_stdout: false,
+            has_stderr: false,
+            reap_on_drop: true,
+            kill_on_drop: false,
+        }
+    }
+}
+
+impl fmt::Debug for Command {
+    /// Shows the command line, as std does; with `{:#?}` the options of this type as well.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !f.alternate() {
+            return self.command.fmt(f);
+        }
+        f.debug_struct("Command")
+            .field("command", &self.command)
+            .field("has_stdin", &self.has_stdin)
+            .field("has_stdout", &self.has_stdout)
+            .field("has_stderr", &self.has_stderr)
+            .field("reap_on_drop", &self.reap_on_drop)
+            .field("kill_on_drop", &self.kill_on_drop)
+            .finish()
+    }
+}

@@ -1,0 +1,60 @@
+//! Child processes: start them, talk to them, and wait for their end.
+//!
+//! This is `std::process` with `.await`. Pipes to a child go through the driver like sockets. So
+//! does its end on Linux, by its pidfd: no thread and no signal handler. Elsewhere a thread of the
+//! blocking pool waits for it.
+//!
+//! # What comes from where
+//!
+//! | item | kind |
+//! |---|---|
+//! | [`ExitStatus`], [`Output`], [`Stdio`], [`abort`], [`exit`], [`id`] | re-export of std |
+//! | [`Command`], [`Child`], [`ChildStdin`], [`ChildStdout`], [`ChildStderr`] | own |
+//!
+//! # Differences
+//!
+//! async-std re-exported these types from the crate async-process, which starts a thread and a
+//! driver of its own. Their names and methods are the same here, but they are other types.
+//!
+//! # Examples
+//!
+//! ```
+//! # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+//! use reveille::process::Command;
+//!
+//! let output = Command::new("echo").args(["hello", "world"]).output().await?;
+//! assert!(output.status.success());
+//! assert_eq!(output.stdout, b"hello world\n");
+//! # Ok(()) }) }
+//! ```
+//!
+//! Read what a child writes, line by line:
+//!
+//! ```
+//! # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+//! use reveille::io::BufReader;
+//! use reveille::prelude::*;
+//! use reveille::process::{Command, Stdio};
+//!
+//! let mut child = Command::new("sh")
+//!     .args(["-c", "echo one; echo two"])
+//!     .stdout(Stdio::piped())
+//!     .spawn()?;
+//! let mut lines = BufReader::new(child.stdout.take().expect("stdout is a pipe")).lines();
+//! assert_eq!(lines.next().await.transpose()?, Some("one".into()));
+//! assert_eq!(lines.next().await.transpose()?, Some("two".into()));
+//! assert_eq!(lines.next().await.transpose()?, None);
+//! assert!(child.status().await?.success());
+//! # Ok(()) }) }
+//! ```
+
+#[doc(inline)]
+pub use std::process::{ExitStatus, Output, Stdio, abort, exit, id};
+
+pub use child::Child;
+pub use command::Command;
+pub use pipes::{ChildStderr, ChildStdin, ChildStdout};
+
+mod child;
+mod command;
+mod pipes;

@@ -1,0 +1,221 @@
+//! Our ends of the pipes to a child.
+
+use std::io;
+use std::pin::Pin;
+use std::process::Stdio;
+use std::task::{Context, Poll};
+
+use futures_io::{AsyncRead, AsyncWrite};
+
+use crate::os::child::Pipe;
+
+/// Writes to the standard input of a child.
+///
+/// Dropping it closes the pipe: the child reads the end of its input.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::prelude::*;
+/// use reveille::process::{Command, Stdio};
+///
+/// let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+/// let mut stdin = cat.stdin.take().expect("stdin is a pipe");
+/// stdin.write_all(b"meow").await?;
+/// drop(stdin);
+/// assert_eq!(cat.output().await?.stdout, b"meow");
+/// # Ok(()) }) }
+/// ```
+#[derive(Debug)]
+pub struct ChildStdin(Pipe);
+
+impl ChildStdin {
+    pub(super) fn new(end: std::process::ChildStdin) -> io::Result<ChildStdin> {
+        Pipe::new(end).map(ChildStdin)
+    }
+
+    /// Turns the pipe into something that another command can be given.
+    ///
+    /// # Errors
+    ///
+    /// Gives the system's error, if the pipe cannot be made blocking again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::process::{Command, Stdio};
+    ///
+    /// let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    /// let stdin = cat.stdin.take().expect("stdin is a pipe").into_stdio().await?;
+    /// Command::new("echo").arg("from one to the other").stdout(stdin).status().await?;
+    /// assert_eq!(cat.output().await?.stdout, b"from one to the other\n");
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn into_stdio(self) -> io::Result<Stdio> {
+        self.0.into_owned().map(Stdio::from)
+    }
+
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has descriptors"))]
+    pub(crate) fn pipe(&self) -> &Pipe {
+        &self.0
+    }
+
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has descriptors"))]
+    pub(crate) fn into_pipe(self) -> Pipe {
+        self.0
+    }
+}
+
+impl AsyncWrite for ChildStdin {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_write(cx, buf)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_flush(cx)
+    }
+
+    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_flush(cx)
+    }
+}
+
+/// Reads from the standard output of a child.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::prelude::*;
+/// use reveille::process::{Command, Stdio};
+///
+/// let mut child = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+/// let mut text = String::new();
+/// child.stdout.take().expect("stdout is a pipe").read_to_string(&mut text).await?;
+/// assert_eq!(text, "hello\n");
+/// # Ok(()) }) }
+/// ```
+#[derive(Debug)]
+pub struct ChildStdout(Pipe);
+
+impl ChildStdout {
+    pub(super) fn new(end: std::process::ChildStdout) -> io::Result<ChildStdout> {
+        Pipe::new(end).map(ChildStdout)
+    }
+
+    /// Turns the pipe into something that another command can be given.
+    ///
+    /// # Errors
+    ///
+    /// Gives the system's error, if the pipe cannot be made blocking again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::process::{Command, Stdio};
+    ///
+    /// let mut echo = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+    /// let stdout = echo.stdout.take().expect("stdout is a pipe").into_stdio().await?;
+    /// let output = Command::new("cat").stdin(stdout).output().await?;
+    /// assert_eq!(output.stdout, b"hello\n");
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn into_stdio(self) -> io::Result<Stdio> {
+        self.0.into_owned().map(Stdio::from)
+    }
+
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has descriptors"))]
+    pub(crate) fn pipe(&self) -> &Pipe {
+        &self.0
+    }
+
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has descriptors"))]
+    pub(crate) fn into_pipe(self) -> Pipe {
+        self.0
+    }
+}
+
+impl AsyncRead for ChildStdout {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_read(cx, buf)
+    }
+}
+
+/// Reads from the standard error of a child.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::prelude::*;
+/// use reveille::process::{Command, Stdio};
+///
+/// let mut child =
+///     Command::new("sh").args(["-c", "echo oh >&2"]).stderr(Stdio::piped()).spawn()?;
+/// let mut text = String::new();
+/// child.stderr.take().expect("stderr is a pipe").read_to_string(&mut text).await?;
+/// assert_eq!(text, "oh\n");
+/// # Ok(()) }) }
+/// ```
+#[derive(Debug)]
+pub struct ChildStderr(Pipe);
+
+impl ChildStderr {
+    pub(super) fn new(end: std::process::ChildStderr) -> io::Result<ChildStderr> {
+        Pipe::new(end).map(ChildStderr)
+    }
+
+    /// Turns the pipe into something that another command can be given.
+    ///
+    /// # Errors
+    ///
+    /// Gives the system's error, if the pipe cannot be made blocking again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::process::{Command, Stdio};
+    ///
+    /// let mut child =
+    ///     Command::new("sh").args(["-c", "echo oh >&2"]).stderr(Stdio::piped()).spawn()?;
+    /// let stderr = child.stderr.take().expect("stderr is a pipe").into_stdio().await?;
+    /// let output = Command::new("cat").stdin(stderr).output().await?;
+    /// assert_eq!(output.stdout, b"oh\n");
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn into_stdio(self) -> io::Result<Stdio> {
+        self.0.into_owned().map(Stdio::from)
+    }
+
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has descriptors"))]
+    pub(crate) fn pipe(&self) -> &Pipe {
+        &self.0
+    }
+
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has descriptors"))]
+    pub(crate) fn into_pipe(self) -> Pipe {
+        self.0
+    }
+}
+
+impl AsyncRead for ChildStderr {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.0.poll_read(cx, buf)
+    }
+}
