@@ -60,24 +60,25 @@ impl Idle {
     ///
     /// The chosen worker counts as searching from now on; the caller must unpark it.
     pub(crate) fn claim_sleeper(&self) -> Option<usize> {
-        fence(Ordering::SeqCst);
-        if self.searching.load(Ordering::SeqCst) != 0 {
-            return None;
-        }
-        if self.parked.iter().all(|word| word.load(Ordering::SeqCst) == 0) {
-            return None;
-        }
-        let claimed =
-            self.searching.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst).is_ok();
-        if !claimed {
-            return None;
-        }
-        let sleeper = self.clear_any();
-        if sleeper.is_none() {
-            // It woke up by itself between the two looks, and looks at every queue.
+        loop {
+            fence(Ordering::SeqCst);
+            let is_asleep = self.parked.iter().any(|word| word.load(Ordering::SeqCst) != 0);
+            if !is_asleep || self.searching.load(Ordering::SeqCst) != 0 {
+                return None;
+            }
+            let claim = self.searching.compare_exchange(0, 1, Ordering::SeqCst, Ordering::SeqCst);
+            if claim.is_err() {
+                return None;
+            }
+            let sleeper = self.clear_any();
+            if sleeper.is_some() {
+                return sleeper;
+            }
+            // The sleeper woke up by itself between the two looks, and looks at every queue. But
+            // another producer may have relied on our claim, and another worker may have gone to
+            // sleep since: look again on its behalf.
             self.searching.fetch_sub(1, Ordering::SeqCst);
         }
-        sleeper
     }
 
     fn clear_any(&self) -> Option<usize> {
@@ -119,6 +120,9 @@ impl Idle {
 
     /// Gives up searching. `true` for the last searcher: producers may have relied on it.
     pub(crate) fn end_search(&self) -> bool {
-        self.searching.fetch_sub(1, Ordering::SeqCst) == 1
+        let is_last = self.searching.fetch_sub(1, Ordering::SeqCst) == 1;
+        // Between the end of the search and the look at the queues that follows it.
+        fence(Ordering::SeqCst);
+        is_last
     }
 }

@@ -1,0 +1,110 @@
+//! The run queue under loom: each task comes out once, whoever takes it.
+#![cfg(loom)]
+#![expect(dead_code, reason = "the file is included whole, and a model uses a part of it")]
+
+#[path = "../src/scheduler/multi/queue.rs"]
+mod queue;
+
+use std::any::Any;
+
+use loom::sync::Arc;
+use loom::thread;
+use queue::{CAPACITY, Queue};
+use reveille_task::{Cause, Options, Runnable, Schedule, TaskRef};
+
+/// An executor that nobody wakes.
+#[derive(Clone)]
+struct Nobody;
+
+impl Schedule for Nobody {
+    fn schedule(&self, _: Runnable, _: Cause) {}
+    fn completed(&self, _: TaskRef<'_>) {}
+    fn unhandled_panic(&self, _: TaskRef<'_>, _: Box<dyn Any + Send>) {}
+}
+
+fn task(number: u32) -> Runnable {
+    let (task, _) = reveille_task::spawn(async {}, Nobody, Options::default());
+    task.as_task().set_owned_slot(number);
+    task
+}
+
+fn number(task: Runnable) -> u32 {
+    let number = task.as_task().owned_slot();
+    drop(task);
+    number
+}
+
+/// Pushes `count` tasks with the numbers from `first` on; what overflows is returned.
+fn push(queue: &Queue, owner: &mut queue::Ownership, first: u32, count: u32) -> Vec<u32> {
+    (first..first + count).filter_map(|n| queue.push(owner, task(n)).err()).map(number).collect()
+}
+
+#[test]
+fn a_task_is_popped_or_stolen_once() {
+    loom::model(|| {
+        let (queue, mut owner) = Queue::new();
+        let queue = Arc::new(queue);
+        let mut seen = push(&queue, &mut owner, 0, 2);
+        let victim = Arc::clone(&queue);
+        let thief = thread::spawn(move || {
+            let mut stolen = Vec::new();
+            victim.steal(&mut stolen);
+            stolen.into_iter().map(number).collect::<Vec<_>>()
+        });
+        seen.extend(queue.pop(&mut owner).map(number));
+        seen.extend(push(&queue, &mut owner, 2, 1));
+        seen.extend(std::iter::from_fn(|| queue.pop(&mut owner)).map(number));
+        seen.extend(thief.join().unwrap());
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 1, 2]);
+    });
+}
+
+#[test]
+fn a_full_ring_overflows_without_loss_while_it_is_robbed() {
+    loom::model(|| {
+        let (queue, mut owner) = Queue::new();
+        let queue = Arc::new(queue);
+        let capacity = CAPACITY as u32;
+        let mut seen = push(&queue, &mut owner, 0, capacity);
+        let victim = Arc::clone(&queue);
+        let thief = thread::spawn(move || {
+            let mut stolen = Vec::new();
+            victim.steal(&mut stolen);
+            stolen.into_iter().map(number).collect::<Vec<_>>()
+        });
+        seen.extend(push(&queue, &mut owner, capacity, 1));
+        let mut half = Vec::new();
+        queue.pop_half(&mut owner, &mut half);
+        seen.extend(half.into_iter().map(number));
+        seen.extend(thief.join().unwrap());
+        seen.extend(std::iter::from_fn(|| queue.pop(&mut owner)).map(number));
+        seen.sort_unstable();
+        assert_eq!(seen, (0..=capacity).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn two_thieves_share_without_doubles() {
+    loom::model(|| {
+        let (queue, mut owner) = Queue::new();
+        let queue = Arc::new(queue);
+        let mut seen = push(&queue, &mut owner, 0, 3);
+        let thieves: Vec<_> = (0..2)
+            .map(|_| {
+                let victim = Arc::clone(&queue);
+                thread::spawn(move || {
+                    let mut stolen = Vec::new();
+                    victim.steal(&mut stolen);
+                    stolen.into_iter().map(number).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        for thief in thieves {
+            seen.extend(thief.join().unwrap());
+        }
+        seen.extend(std::iter::from_fn(|| queue.pop(&mut owner)).map(number));
+        seen.sort_unstable();
+        assert_eq!(seen, [0, 1, 2]);
+    });
+}
