@@ -45,7 +45,7 @@ use expand::Role;
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```
 /// #[reveille::main]
 /// async fn main() -> std::io::Result<()> {
 ///     Ok(())
@@ -69,7 +69,7 @@ pub fn main(attribute: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Examples
 ///
-/// ```ignore
+/// ```
 /// #[reveille::test]
 /// async fn two_and_two() {
 ///     assert_eq!(2 + 2, 4);
@@ -84,6 +84,18 @@ pub fn test(attribute: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// Its path is `async_std`, without leading colons, so that it resolves wherever the predecessor's
 /// did: also through a `use something as async_std`.
+///
+/// # Examples
+///
+/// ```
+/// use reveille as async_std;
+/// use reveille_macros::async_std_main as main;
+///
+/// #[main]
+/// async fn main() {
+///     async_std::task::yield_now().await;
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn async_std_main(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(Role::Main, "async_std", attribute, item)
@@ -92,6 +104,18 @@ pub fn async_std_main(attribute: TokenStream, item: TokenStream) -> TokenStream 
 /// [`macro@test`] as the drop-in replacement for async-std exports it.
 ///
 /// For its path see [`async_std_main`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille as async_std;
+/// use reveille_macros::async_std_test as test;
+///
+/// #[test]
+/// async fn two_and_two() {
+///     assert_eq!(2 + 2, 4);
+/// }
+/// ```
 #[proc_macro_attribute]
 pub fn async_std_test(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(Role::Test, "async_std", attribute, item)

@@ -18,3 +18,6 @@ pub use crate::stream::Stream;
 pub use crate::future::FutureExt;
 #[doc(no_inline)]
 pub use crate::stream::{ConcurrentExt, DoubleEndedStream, ExactSizeStream, StreamExt};
+
+#[doc(no_inline)]
+pub use crate::task_local;
