@@ -1,0 +1,254 @@
+//! The tagged word for what few tasks need: null, a compact join waker, or a box of extras.
+//!
+//! | word            | meaning                                                            |
+//! |-----------------|--------------------------------------------------------------------|
+//! | null            | nothing                                                            |
+//! | pointer, bit 0  | the join waker, which is a waker of this crate: its header pointer |
+//! | pointer         | [`Extras`], which have a slot for any join waker                   |
+//!
+//! So a task without a name, that another task joins and whose id nobody asked for, needs nothing
+//! beside its cell. Invariants 4 and 5 of the crate rule this file: the slot (whether it is the
+//! word or lies in the extras) is put to and taken from by its owner only, while anybody may
+//! install extras, which moves a compact waker into them.
+
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::task::Waker;
+
+use reveille_primitive::atomic::AtomicPtr;
+use reveille_primitive::atomic::Ordering::{AcqRel, Acquire};
+use reveille_primitive::cell::UnsafeCell;
+
+use crate::id::Task;
+use crate::locals::Locals;
+use crate::unwind::Payload;
+use crate::waker;
+
+/// Marks a compact waker. Headers and extras are aligned to more than this.
+const COMPACT: usize = 1;
+
+/// What few tasks need. Frees nothing of the user's but the values below, which are gone by then.
+pub(crate) struct Extras {
+    pub(crate) task: Task,
+    /// Touched by the thread that runs the task only (invariant 2).
+    pub(crate) locals: Locals,
+    /// The slot (invariant 4).
+    join_waker: UnsafeCell<Option<Waker>>,
+    /// What the future panicked with (invariants 2 and 3).
+    payload: UnsafeCell<Option<Payload>>,
+}
+
+impl Extras {
+    fn new(name: Option<Arc<str>>) -> Extras {
+        Extras {
+            task: Task::new(name),
+            locals: Locals::new(),
+            join_waker: UnsafeCell::new(None),
+            payload: UnsafeCell::new(None),
+        }
+    }
+
+    /// Replaces the content of the slot.
+    ///
+    /// # Safety
+    ///
+    /// * The slot is the caller's (invariant 4).
+    unsafe fn replace_waker(&self, waker: Option<Waker>) -> Option<Waker> {
+        self.join_waker.with_mut(|slot| {
+            // SAFETY: the slot is the caller's, who is here and calls nothing in between.
+            std::mem::replace(unsafe { &mut *slot }, waker)
+        })
+    }
+
+    /// Replaces the payload.
+    ///
+    /// # Safety
+    ///
+    /// * The payload is the caller's (invariants 2 and 3).
+    pub(crate) unsafe fn replace_payload(&self, payload: Option<Payload>) -> Option<Payload> {
+        self.payload.with_mut(|place| {
+            // SAFETY: the payload is the caller's, who is here and calls nothing in between.
+            std::mem::replace(unsafe { &mut *place }, payload)
+        })
+    }
+}
+
+/// What the word says.
+#[derive(Clone, Copy)]
+enum Content {
+    Nothing,
+    /// Owns one reference to the task the pointer names.
+    Compact(NonNull<()>),
+    Extras(NonNull<Extras>),
+}
+
+impl Content {
+    #[inline]
+    fn of(word: *mut ()) -> Content {
+        let Some(pointer) = NonNull::new(word) else { return Content::Nothing };
+        if pointer.addr().get() & COMPACT == 0 {
+            return Content::Extras(pointer.cast());
+        }
+        // The tag is taken off by subtraction, since that keeps the pointer's provenance.
+        let untagged = word.map_addr(|address| address - COMPACT);
+        NonNull::new(untagged).map_or(Content::Nothing, Content::Compact)
+    }
+
+    #[inline]
+    fn word(self) -> *mut () {
+        match self {
+            Content::Nothing => std::ptr::null_mut(),
+            Content::Compact(task) => task.as_ptr().map_addr(|address| address | COMPACT),
+            Content::Extras(extras) => extras.as_ptr().cast(),
+        }
+    }
+}
+
+/// The word. Dropping it frees the extras; a compact waker is gone by then (invariant 4).
+pub(crate) struct Attachments(AtomicPtr<()>);
+
+impl Attachments {
+    /// Extras are made at once for a task that has a name.
+    pub(crate) fn new(name: Option<Arc<str>>) -> Attachments {
+        let content = match name {
+            None => Content::Nothing,
+            name => Content::Extras(into_raw(Box::new(Extras::new(name)))),
+        };
+        Attachments(AtomicPtr::new(content.word()))
+    }
+
+    #[inline]
+    fn load(&self) -> Content {
+        // Pairs with the release of `try_replace`: the extras are seen as they were published.
+        Content::of(self.0.load(Acquire))
+    }
+
+    fn try_replace(&self, from: Content, to: Content) -> Result<(), Content> {
+        // Release publishes new extras; Acquire takes a compact waker over from whoever put it.
+        match self.0.compare_exchange(from.word(), to.word(), AcqRel, Acquire) {
+            Ok(_) => Ok(()),
+            Err(word) => Err(Content::of(word)),
+        }
+    }
+
+    /// The extras, if there are any yet.
+    #[inline]
+    pub(crate) fn extras(&self) -> Option<&Extras> {
+        match self.load() {
+            // SAFETY: extras stay until this word is dropped (invariant 5).
+            Content::Extras(extras) => Some(unsafe { extras.as_ref() }),
+            _ => None,
+        }
+    }
+
+    /// The extras, which are made if there are none yet. Any number of threads may ask at once.
+    pub(crate) fn extras_or_new(&self) -> &Extras {
+        match self.extras() {
+            Some(extras) => extras,
+            None => self.install_slow(),
+        }
+    }
+
+    /// Installs extras, with the compact waker in them if there is one.
+    #[cold]
+    fn install_slow(&self) -> &Extras {
+        let mut fresh = Box::new(Extras::new(None));
+        let mut content = self.load();
+        // Ends: a failure means that the join handle or the completing thread has moved on, which
+        // they do a few times at most, or that the extras are there.
+        loop {
+            let moved = match content {
+                Content::Nothing => None,
+                // SAFETY: the reference is the word's until the exchange below moves it; a waker
+                // whose exchange failed is forgotten, not dropped.
+                Content::Compact(task) => Some(unsafe { waker::from_counted(task) }),
+                Content::Extras(extras) => {
+                    // SAFETY: extras stay until this word is dropped (invariant 5).
+                    return unsafe { extras.as_ref() };
+                }
+            };
+            // SAFETY: nobody else knows of these extras yet.
+            let _ = unsafe { fresh.replace_waker(moved) };
+            let published = into_raw(fresh);
+            match self.try_replace(content, Content::Extras(published)) {
+                // SAFETY: extras stay until this word is dropped (invariant 5).
+                Ok(()) => return unsafe { published.as_ref() },
+                Err(actual) => content = actual,
+            }
+            // SAFETY: the exchange failed, so this is the only pointer to what `into_raw` gave.
+            fresh = unsafe { Box::from_raw(published.as_ptr()) };
+            // SAFETY: nobody else knows of these extras yet.
+            std::mem::forget(unsafe { fresh.replace_waker(None) });
+        }
+    }
+
+    /// Whether the published join waker is `waker`. `false` if that takes more than a look.
+    #[inline]
+    pub(crate) fn is_compact(&self, waker: &Waker) -> bool {
+        match self.load() {
+            Content::Compact(task) => waker::task_of(waker) == Some(task),
+            _ => false,
+        }
+    }
+
+    /// Puts `waker` in the slot.
+    ///
+    /// # Safety
+    ///
+    /// * The slot is the caller's (invariant 4), and empty.
+    pub(crate) unsafe fn put_waker(&self, waker: Waker) {
+        if let (Content::Nothing, Some(task)) = (self.load(), waker::task_of(&waker)) {
+            let kept = ManuallyDrop::new(waker);
+            if self.try_replace(Content::Nothing, Content::Compact(task)).is_ok() {
+                return;
+            }
+            // Extras were installed meanwhile: nobody but the slot's owner puts anything else.
+            // SAFETY: the slot is the caller's.
+            let old =
+                unsafe { self.extras_or_new().replace_waker(Some(ManuallyDrop::into_inner(kept))) };
+            debug_assert!(old.is_none(), "the slot was to be empty");
+            return;
+        }
+        // SAFETY: the slot is the caller's.
+        let old = unsafe { self.extras_or_new().replace_waker(Some(waker)) };
+        debug_assert!(old.is_none(), "the slot was to be empty");
+    }
+
+    /// Takes the waker out of the slot.
+    ///
+    /// # Safety
+    ///
+    /// * The slot is the caller's (invariant 4).
+    pub(crate) unsafe fn take_waker(&self) -> Option<Waker> {
+        let mut content = self.load();
+        loop {
+            match content {
+                Content::Nothing => return None,
+                // SAFETY: the slot is the caller's.
+                Content::Extras(_) => return unsafe { self.extras_or_new().replace_waker(None) },
+                Content::Compact(task) => match self.try_replace(content, Content::Nothing) {
+                    // SAFETY: the exchange moved the word's reference to the caller.
+                    Ok(()) => return Some(unsafe { waker::from_counted(task) }),
+                    // Extras were installed, which happens once: the next round is the last.
+                    Err(actual) => content = actual,
+                },
+            }
+        }
+    }
+}
+
+impl Drop for Attachments {
+    fn drop(&mut self) {
+        match self.load() {
+            Content::Nothing => {}
+            Content::Compact(_) => debug_assert!(false, "the slot is empty at the end"),
+            // SAFETY: `into_raw` gave this pointer, and nobody uses the extras any more.
+            Content::Extras(extras) => drop(unsafe { Box::from_raw(extras.as_ptr()) }),
+        }
+    }
+}
+
+fn into_raw(extras: Box<Extras>) -> NonNull<Extras> {
+    NonNull::from(Box::leak(extras))
+}

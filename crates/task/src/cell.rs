@@ -1,0 +1,239 @@
+//! The allocation of a task, and the functions that know its future and scheduler types.
+//!
+//! ```text
+//! Header                                                        S          Stage
+//! ┌─────────┬──────────┬───────────────┬───────────┬──────────┐┌──────────┐┌─────────────────┐
+//! │ state 8 │ vtable 8 │ attachments 8 │location 4 │ slot 4   ││scheduler ││ future | output │
+//! └─────────┴──────────┴───────────────┴───────────┴──────────┘└──────────┘└─────────────────┘
+//! ```
+//!
+//! Everything but the functions of the vtable works on [`Header`] and is compiled once.
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::any::type_name;
+use std::future::Future;
+use std::mem::ManuallyDrop;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll};
+
+use reveille_primitive::atomic::AtomicU32;
+use reveille_primitive::cell::UnsafeCell;
+
+use crate::attachments::Attachments;
+use crate::location::CompactLocation;
+use crate::raw::Raw;
+use crate::run::Runnable;
+use crate::schedule::{Cause, Options, Schedule};
+use crate::state::State;
+use crate::task_ref::TaskRef;
+use crate::unwind::{Payload, caught};
+
+/// The type-erased front of a cell.
+#[repr(C)]
+pub(crate) struct Header {
+    pub(crate) state: State,
+    pub(crate) vtable: &'static VTable,
+    pub(crate) attachments: Attachments,
+    pub(crate) location: CompactLocation,
+    /// The executor's, to find the task in its registry.
+    pub(crate) owned_slot: AtomicU32,
+}
+
+#[cfg(all(not(loom), target_pointer_width = "64"))]
+const _: () = assert!(size_of::<Header>() == 32);
+
+/// How a poll ended.
+pub(crate) enum Polled {
+    Pending,
+    /// The stage holds the output.
+    Ready,
+    /// The stage holds nothing.
+    Panicked(Payload),
+}
+
+/// The functions that know the types of a cell. Each has the obligation that the pointer is to the
+/// header of a live cell of those types (invariant 6); further ones are named here.
+pub(crate) struct VTable {
+    /// Polls; on `Ready` the output replaces the future. The stage is the caller's (invariant 2).
+    pub(crate) poll: unsafe fn(Raw, &mut Context<'_>) -> Polled,
+    /// Drops the future, and returns what that panics with. The stage is the caller's
+    /// (invariant 2) and is never used again.
+    pub(crate) drop_future: unsafe fn(Raw) -> Option<Payload>,
+    /// Drops the output, and returns what that panics with. The stage is the caller's
+    /// (invariant 3), holds the output, and is never used again.
+    pub(crate) drop_output: unsafe fn(Raw) -> Option<Payload>,
+    /// Moves the output to the pointer, which is valid for that. The stage is as for
+    /// `drop_output`.
+    pub(crate) take_output: unsafe fn(Raw, NonNull<()>),
+    /// Hands the `Runnable` to the executor.
+    pub(crate) schedule: unsafe fn(Raw, Runnable, Cause),
+    /// Tells the executor that the task is complete; once.
+    pub(crate) completed: unsafe fn(Raw),
+    /// Reports a panic before `completed`.
+    pub(crate) unhandled_panic: unsafe fn(Raw, Payload),
+    /// Reports a panic that the join handle took with it.
+    pub(crate) unread_panic: unsafe fn(Raw, Payload),
+    /// Drops the scheduler handle and the header, and frees the cell. The stage is empty.
+    pub(crate) free: unsafe fn(Raw),
+    pub(crate) type_name: fn() -> &'static str,
+    pub(crate) future_size_bytes: usize,
+}
+
+/// The future, then its output: the state word tells. `repr(C)` puts both at the front, so a
+/// pointer to the stage is a pointer to either.
+#[repr(C)]
+union Stage<F: Future> {
+    future: ManuallyDrop<F>,
+    output: ManuallyDrop<F::Output>,
+}
+
+/// One task.
+#[repr(C)]
+pub(crate) struct Cell<F: Future, S> {
+    header: Header,
+    scheduler: S,
+    stage: UnsafeCell<Stage<F>>,
+}
+
+impl<F: Future, S: Schedule> Cell<F, S> {
+    const VTABLE: &'static VTable = &VTable {
+        poll: Self::poll,
+        drop_future: Self::drop_future,
+        drop_output: Self::drop_output,
+        take_output: Self::take_output,
+        schedule: Self::schedule,
+        completed: Self::completed,
+        unhandled_panic: Self::unhandled_panic,
+        unread_panic: Self::unread_panic,
+        free: Self::free,
+        type_name: type_name::<F>,
+        future_size_bytes: size_of::<F>(),
+    };
+
+    /// Makes the cell of a task that is born queued: two references are the caller's.
+    pub(crate) fn allocate(future: F, scheduler: S, options: Options) -> Raw {
+        let header = Header {
+            state: State::new(),
+            vtable: Self::VTABLE,
+            attachments: Attachments::new(options.name),
+            location: CompactLocation::new(options.location),
+            owned_slot: AtomicU32::new(0),
+        };
+        let layout = Layout::new::<Self>();
+        // SAFETY: a cell has a header, so its size is not zero.
+        let memory = unsafe { alloc(layout) }.cast::<Self>();
+        let Some(cell) = NonNull::new(memory) else { handle_alloc_error(layout) };
+        let stage = Stage { future: ManuallyDrop::new(future) };
+        // SAFETY: the allocator returned memory of the layout of `Self`, and it is ours.
+        unsafe { cell.write(Cell { header, scheduler, stage: UnsafeCell::new(stage) }) };
+        // SAFETY: the header stands first in a `repr(C)` cell, and the cell is alive.
+        unsafe { Raw::from_erased(cell.cast()) }
+    }
+
+    /// The cell of these types.
+    ///
+    /// # Safety
+    ///
+    /// * `raw` was made by `allocate` of these types (invariant 6), and lives as long as `'a`.
+    #[inline(always)]
+    unsafe fn of<'a>(raw: Raw) -> &'a Self {
+        // SAFETY: the pointer is the one `allocate` cast, with the provenance of the whole cell.
+        unsafe { raw.erased().cast::<Self>().as_ref() }
+    }
+
+    unsafe fn poll(raw: Raw, cx: &mut Context<'_>) -> Polled {
+        // SAFETY: the obligation of the vtable.
+        let cell = unsafe { Self::of(raw) };
+        let polled = cell.stage.with_mut(|stage| {
+            // SAFETY: the stage is ours and holds the future (invariant 2).
+            let future = unsafe { &mut *stage.cast::<F>() };
+            // SAFETY: the cell neither moves nor is freed before the future is dropped.
+            let future = unsafe { Pin::new_unchecked(future) };
+            catch_unwind(AssertUnwindSafe(|| future.poll(cx)))
+        });
+        let output = match polled {
+            Ok(Poll::Pending) => return Polled::Pending,
+            Ok(Poll::Ready(output)) => Ok(output),
+            Err(payload) => Err(payload),
+        };
+        // SAFETY: the obligation of the vtable; the future is not used again.
+        if let Some(payload) = unsafe { Self::drop_future(raw) } {
+            cell.scheduler.unhandled_panic(raw.as_task(), payload);
+        }
+        match output {
+            Ok(output) => {
+                let output = ManuallyDrop::new(output);
+                // SAFETY: the stage is ours (invariant 2), and the future in it is dropped.
+                cell.stage.with_mut(|stage| unsafe { stage.write(Stage { output }) });
+                Polled::Ready
+            }
+            Err(payload) => Polled::Panicked(payload),
+        }
+    }
+
+    unsafe fn drop_future(raw: Raw) -> Option<Payload> {
+        // SAFETY: the obligation of the vtable.
+        let cell = unsafe { Self::of(raw) };
+        cell.stage.with_mut(|stage| {
+            // SAFETY: the stage is ours and holds the future (invariant 2), which the caller never
+            // uses again, even if this panics.
+            caught(|| unsafe { stage.cast::<F>().drop_in_place() })
+        })
+    }
+
+    unsafe fn drop_output(raw: Raw) -> Option<Payload> {
+        // SAFETY: the obligation of the vtable.
+        let cell = unsafe { Self::of(raw) };
+        cell.stage.with_mut(|stage| {
+            // SAFETY: the stage is ours and holds the output (invariant 3), which the caller never
+            // uses again, even if this panics.
+            caught(|| unsafe { stage.cast::<F::Output>().drop_in_place() })
+        })
+    }
+
+    unsafe fn take_output(raw: Raw, to: NonNull<()>) {
+        // SAFETY: the obligation of the vtable.
+        let cell = unsafe { Self::of(raw) };
+        cell.stage.with_mut(|stage| {
+            // SAFETY: the stage is ours and holds the output (invariant 3), which the caller never
+            // uses again.
+            let output = unsafe { stage.cast::<F::Output>().read() };
+            // SAFETY: the caller's pointer is valid for a write of the output.
+            unsafe { to.cast::<F::Output>().write(output) };
+        });
+    }
+
+    unsafe fn schedule(raw: Raw, task: Runnable, cause: Cause) {
+        // The task may run, complete and be freed elsewhere as soon as it is queued, so the cell's
+        // own scheduler handle is not to be used: a clone is.
+        // SAFETY: the obligation of the vtable.
+        let scheduler = unsafe { Self::of(raw) }.scheduler.clone();
+        scheduler.schedule(task, cause);
+    }
+
+    unsafe fn completed(raw: Raw) {
+        // SAFETY: the obligation of the vtable.
+        unsafe { Self::of(raw) }.scheduler.completed(raw.as_task());
+    }
+
+    unsafe fn unhandled_panic(raw: Raw, payload: Payload) {
+        // SAFETY: the obligation of the vtable.
+        unsafe { Self::of(raw) }.scheduler.unhandled_panic(raw.as_task(), payload);
+    }
+
+    unsafe fn unread_panic(raw: Raw, payload: Payload) {
+        let task: TaskRef<'_> = raw.as_task();
+        S::unread_panic(task, payload);
+    }
+
+    unsafe fn free(raw: Raw) {
+        let cell = raw.erased().cast::<Self>();
+        // SAFETY: the last reference is gone (invariant 1); the stage is a union, so that only the
+        // header and the scheduler handle are dropped.
+        unsafe { cell.drop_in_place() };
+        // SAFETY: `allocate` got the memory with this layout.
+        unsafe { dealloc(cell.as_ptr().cast(), Layout::new::<Self>()) };
+    }
+}

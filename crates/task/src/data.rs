@@ -1,0 +1,76 @@
+//! [`TaskData`]: what a task has beside its future, for something that is not a task.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+
+use crate::attachments::{Attachments, Extras};
+use crate::id::{Task, TaskId};
+use crate::locals::Locals;
+use crate::schedule::Options;
+
+/// Id, name and locals of something that is polled like a task but is none: the future of a
+/// `block_on`. Nothing is allocated before one of them is asked for.
+///
+/// It stays on the thread that polls. Dropping it drops the task-locals, so it is to be dropped
+/// after the future, which may use them to the end.
+pub struct TaskData {
+    attachments: Attachments,
+    location: Option<&'static Location<'static>>,
+    /// Locals are for one thread only.
+    not_send: PhantomData<*const ()>,
+}
+
+impl TaskData {
+    /// Keeps `options` for later questions.
+    pub fn new(options: Options) -> TaskData {
+        TaskData {
+            attachments: Attachments::new(options.name),
+            location: options.location,
+            not_send: PhantomData,
+        }
+    }
+
+    fn extras(&self) -> &Extras {
+        self.attachments.extras_or_new()
+    }
+
+    /// The public handle: id and name.
+    pub fn task(&self) -> &Task {
+        &self.extras().task
+    }
+
+    /// The number of this task.
+    pub fn id(&self) -> TaskId {
+        self.task().id()
+    }
+
+    /// The name, if one was given.
+    pub fn name(&self) -> Option<&str> {
+        self.attachments.extras()?.task.name()
+    }
+
+    /// Where it was started.
+    pub fn location(&self) -> Option<&'static Location<'static>> {
+        self.location
+    }
+
+    /// The task-locals.
+    pub fn locals(&self) -> &Locals {
+        &self.extras().locals
+    }
+}
+
+impl Drop for TaskData {
+    fn drop(&mut self) {
+        if let Some(extras) = self.attachments.extras() {
+            extras.locals.clear();
+        }
+    }
+}
+
+impl fmt::Debug for TaskData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskData").field("name", &self.name()).finish_non_exhaustive()
+    }
+}

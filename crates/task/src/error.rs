@@ -1,0 +1,97 @@
+//! Why a task has no output: [`JoinError`].
+
+use std::any::Any;
+use std::error::Error;
+use std::fmt;
+
+use crate::unwind::Payload;
+
+/// Says why a task ended without an output: it was cancelled, or it panicked.
+pub struct JoinError {
+    cause: Cause,
+}
+
+enum Cause {
+    Cancelled,
+    Panicked(Payload),
+}
+
+// SAFETY: the payload need not be Sync. Through `&JoinError` only its type is asked for, which
+// reads its vtable, and it is read only as `&str` or `String`, which are Sync.
+unsafe impl Sync for JoinError {}
+
+// The payload is given out by value only, to code that knows that it stems from a panic.
+impl std::panic::UnwindSafe for JoinError {}
+impl std::panic::RefUnwindSafe for JoinError {}
+
+impl JoinError {
+    pub(crate) fn cancelled() -> JoinError {
+        JoinError { cause: Cause::Cancelled }
+    }
+
+    pub(crate) fn panicked(payload: Payload) -> JoinError {
+        JoinError { cause: Cause::Panicked(payload) }
+    }
+
+    /// Whether the task was cancelled before it finished.
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self.cause, Cause::Cancelled)
+    }
+
+    /// Whether the task panicked.
+    pub fn is_panic(&self) -> bool {
+        matches!(self.cause, Cause::Panicked(_))
+    }
+
+    /// Returns what the task panicked with, for [`std::panic::resume_unwind`].
+    ///
+    /// # Errors
+    ///
+    /// Returns the error itself if the task did not panic.
+    pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
+        match self.cause {
+            Cause::Panicked(payload) => Ok(payload),
+            Cause::Cancelled => Err(self),
+        }
+    }
+
+    /// Returns what the task panicked with, for [`std::panic::resume_unwind`].
+    ///
+    /// # Panics
+    ///
+    /// Panics if the task did not.
+    #[track_caller]
+    pub fn into_panic(self) -> Box<dyn Any + Send> {
+        self.try_into_panic().expect("`into_panic` is for the error of a task that panicked")
+    }
+
+    /// The text of the panic, if it has one.
+    fn message(&self) -> Option<&str> {
+        let Cause::Panicked(payload) = &self.cause else { return None };
+        if let Some(text) = payload.downcast_ref::<&'static str>() {
+            return Some(text);
+        }
+        payload.downcast_ref::<String>().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            Cause::Cancelled => f.write_str("JoinError::Cancelled"),
+            Cause::Panicked(_) => write!(f, "JoinError::Panicked({:?})", self.message()),
+        }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.cause, self.message()) {
+            (Cause::Cancelled, _) => f.write_str("the task was cancelled"),
+            (Cause::Panicked(_), Some(text)) => write!(f, "the task panicked: {text}"),
+            (Cause::Panicked(_), None) => f.write_str("the task panicked"),
+        }
+    }
+}
+
+impl Error for JoinError {}

@@ -1,0 +1,63 @@
+//! Identity of a task as its users see it: [`TaskId`] and [`Task`].
+
+use std::fmt;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A number that no other task of this process has, had or will have.
+///
+/// Numbers start at 1 and are drawn when they are first asked for, so they say nothing about the
+/// order in which tasks were spawned.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct TaskId(NonZeroU64);
+
+impl TaskId {
+    /// Draws the next number. It is unique but orders nothing: a counter, not a protocol, and
+    /// therefore std's even under a model checker. 2^64 draws take centuries.
+    pub(crate) fn draw() -> TaskId {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        TaskId(NonZeroU64::new(number).expect("64 bits of task numbers do not run out"))
+    }
+
+    /// The number.
+    pub fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for TaskId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Names a task: its id, and its name if it was given one.
+#[derive(Clone)]
+pub struct Task {
+    id: TaskId,
+    name: Option<Arc<str>>,
+}
+
+impl Task {
+    pub(crate) fn new(name: Option<Arc<str>>) -> Task {
+        Task { id: TaskId::draw(), name }
+    }
+
+    /// The number of this task.
+    pub fn id(&self) -> TaskId {
+        self.id
+    }
+
+    /// The name given to this task when it was built.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("id", &self.id()).field("name", &self.name()).finish()
+    }
+}

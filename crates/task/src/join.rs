@@ -1,0 +1,288 @@
+//! The join handle: await, cancel, detach on drop.
+//!
+//! Life of the slot (invariant 4), as seen from here: it is empty and ours; `register` fills it and
+//! publishes it; it is reclaimed to be filled anew, or to be emptied by the drop; or the task
+//! completes and takes it.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::mem::{self, MaybeUninit};
+use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
+use std::pin::Pin;
+use std::ptr::NonNull;
+use std::task::{Context, Poll, Waker};
+
+use reveille_primitive::lock::assert_none_held;
+
+use crate::error::JoinError;
+use crate::id::{Task, TaskId};
+use crate::raw::Raw;
+use crate::run::dispose;
+use crate::schedule::Cause;
+use crate::state::{Detach, Outcome};
+use crate::task_ref::TaskRef;
+
+/// Awaits the output of a task.
+///
+/// Dropping it detaches the task, which goes on without anybody to receive its output.
+///
+/// # Panics
+///
+/// Awaiting it resumes a panic of the task. It panics if the task was cancelled, for which there is
+/// no output; await [`result`](JoinHandle::result) or [`cancel`](JoinHandle::cancel) instead if
+/// that may be.
+///
+/// # Cancel safety
+///
+/// `&mut JoinHandle` may be awaited again after an await that was given up; the output is not lost.
+
+pub struct JoinHandle<T> {
+    raw: Raw,
+    /// The outcome was given out.
+    taken: bool,
+    output: PhantomData<T>,
+}
+
+// SAFETY: the handle owns the output after completion (invariant 3) and reads or drops it wherever
+// it is; everything else it reaches is for any thread.
+unsafe impl<T: Send> Send for JoinHandle<T> {}
+
+// SAFETY: `&JoinHandle` gives a `TaskRef` and never the output.
+unsafe impl<T> Sync for JoinHandle<T> {}
+
+impl<T> Unpin for JoinHandle<T> {}
+
+// A panic of the task is passed on, and no output outlives it half made.
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
+
+impl<T> JoinHandle<T> {
+    /// # Safety
+    ///
+    /// * The caller gives one reference and the flag JOIN_HANDLE away.
+    /// * `T` is the output of the future in the cell.
+    pub(crate) unsafe fn new(raw: Raw) -> JoinHandle<T> {
+        JoinHandle { raw, taken: false, output: PhantomData }
+    }
+
+    /// The task, for as long as this borrow.
+    pub fn as_task(&self) -> TaskRef<'_> {
+        self.raw.as_task()
+    }
+
+    /// The id and name of the task.
+    pub fn task(&self) -> &Task {
+        self.as_task().task()
+    }
+
+    /// The number of the task.
+    pub fn id(&self) -> TaskId {
+        self.task().id()
+    }
+
+    /// The name of the task, if it was given one.
+    pub fn name(&self) -> Option<&str> {
+        self.as_task().name()
+    }
+
+    /// Whether the task is complete: finished, panicked, or cancelled and its future dropped.
+    pub fn is_finished(&self) -> bool {
+        self.as_task().is_finished()
+    }
+
+    /// Asks for cancellation and returns at once. The executor drops the future, at the end of
+    /// the current poll if there is one. A task that completes first stays as it is.
+    pub fn abort(&self) {
+        self.raw.cancel();
+    }
+
+    /// Cancels the task and waits until its future is dropped. Returns the output if the task had
+    /// finished before.
+    ///
+    /// # Panics
+    ///
+    /// Resumes a panic of the task, or of the drop of its future.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled, the task will be cancelled whether or not this is awaited to the end. An output
+    /// that was ready is lost.
+    pub async fn cancel(self) -> Option<T> {
+        self.abort();
+        match self.result().await {
+            Ok(output) => Some(output),
+            Err(error) => {
+                if let Ok(payload) = error.try_into_panic() {
+                    resume_unwind(payload);
+                }
+                None
+            }
+        }
+    }
+
+    /// Awaits the output, or why there is none.
+    pub fn result(self) -> JoinResult<T> {
+        JoinResult { handle: self }
+    }
+
+    /// Waits for completion and takes the outcome.
+    fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+        assert!(!self.taken, "a JoinHandle was polled after it had returned its output");
+        let state = &self.raw.header().state;
+        if state.outcome().is_none() && self.register(cx.waker()) {
+            return Poll::Pending;
+        }
+        let outcome = state.outcome().expect("only a complete task keeps its joiner from waiting");
+        Poll::Ready(self.take(outcome))
+    }
+
+    /// Sees to it that completion wakes `waker`. `false` if the task is complete.
+    fn register(&mut self, waker: &Waker) -> bool {
+        let header = self.raw.header();
+        let mut old = None;
+        if header.state.has_join_waker() {
+            if header.attachments.is_compact(waker) {
+                return true;
+            }
+            old = self.reclaim_waker();
+            if old.is_none() {
+                return false;
+            }
+        }
+        // User code: the waker may be a foreign one. If it panics, the slot is empty and ours.
+        assert_none_held("the clone of a waker");
+        let (new, old) = match old {
+            Some(old) if old.will_wake(waker) => (old, None),
+            old => (waker.clone(), old),
+        };
+        // SAFETY: the slot is unpublished, so it is ours, and it is empty (invariant 4).
+        unsafe { header.attachments.put_waker(new) };
+        if header.state.publish_join_waker() {
+            // User code again; the slot is as it should be.
+            drop(old);
+            return true;
+        }
+        // SAFETY: the task completed without a published slot, so it stays ours (invariant 4).
+        let unused = unsafe { header.attachments.take_waker() };
+        drop((unused, old));
+        false
+    }
+
+    /// Takes the outcome of the completed task.
+    fn take(&mut self, outcome: Outcome) -> Result<T, JoinError> {
+        self.taken = true;
+        match outcome {
+            Outcome::Cancelled => Err(JoinError::cancelled()),
+            Outcome::Panicked => {
+                // SAFETY: the task is complete, so the payload is ours (invariant 3).
+                let payload = unsafe { self.raw.take_payload() };
+                Err(JoinError::panicked(payload.expect("a panicked task has a payload")))
+            }
+            Outcome::Output => {
+                let mut output = MaybeUninit::<T>::uninit();
+                let to = NonNull::from(&mut output).cast();
+                // SAFETY: the task is complete, so the output is ours (invariant 3), and `taken`
+                // kept it in place until now; `to` has room for it (`new`).
+                unsafe { (self.raw.header().vtable.take_output)(self.raw, to) };
+                // SAFETY: `take_output` has written it.
+                Ok(unsafe { output.assume_init() })
+            }
+        }
+    }
+
+    /// Takes the waker that completion would wake, unless it is too late for that.
+    fn reclaim_waker(&mut self) -> Option<Waker> {
+        let header = self.raw.header();
+        if !header.state.has_join_waker() || !header.state.reclaim_join_waker() {
+            return None;
+        }
+        // SAFETY: the slot was just reclaimed (invariant 4).
+        unsafe { header.attachments.take_waker() }
+    }
+
+    /// Gives the task up. The slot is empty, or no longer ours.
+    fn let_go(&mut self) {
+        let state = &self.raw.header().state;
+        match state.detach() {
+            Detach::Left => return,
+            // SAFETY: the rule turned our reference into the `Runnable`'s.
+            Detach::Orphan => return unsafe { self.raw.schedule(Cause::Orphan) },
+            Detach::Completed => {}
+        }
+        let outcome = state.outcome().expect("the rule says that the task is complete");
+        if !mem::replace(&mut self.taken, true) {
+            // SAFETY: the task is complete, so the outcome is ours (invariant 3), and `taken`
+            // says that it is still there.
+            if let Some(payload) = unsafe { dispose(self.raw, outcome) } {
+                // SAFETY: the vtable is of this cell (invariant 6).
+                unsafe { (self.raw.header().vtable.unread_panic)(self.raw, payload) };
+            }
+        }
+        // SAFETY: the reference is this handle's.
+        unsafe { self.raw.release() };
+    }
+}
+
+impl<T> Future for JoinHandle<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match self.poll_result(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Ok(output)) => Poll::Ready(output),
+            Poll::Ready(Err(error)) => match error.try_into_panic() {
+                Ok(payload) => resume_unwind(payload),
+                Err(_) => panic!(
+                    "awaited a task that was cancelled: it has no output; \
+                     await `JoinHandle::result` if it may be cancelled"
+                ),
+            },
+        }
+    }
+}
+
+impl<T> Drop for JoinHandle<T> {
+    fn drop(&mut self) {
+        let waker = self.reclaim_waker();
+        self.let_go();
+        // User code comes last: it may panic, and nothing is left to be done then.
+        assert_none_held("the drop of a waker");
+        drop(waker);
+    }
+}
+
+impl<T> fmt::Debug for JoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinHandle").field("task", &self.as_task()).finish_non_exhaustive()
+    }
+}
+
+/// Awaits the output of a task, or why there is none. Made by [`JoinHandle::result`].
+///
+/// Dropping it detaches the task.
+#[must_use = "dropping a JoinResult detaches its task"]
+pub struct JoinResult<T> {
+    handle: JoinHandle<T>,
+}
+
+impl<T> JoinResult<T> {
+    /// The handle it was made from.
+    pub fn into_handle(self) -> JoinHandle<T> {
+        self.handle
+    }
+}
+
+impl<T> Future for JoinResult<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
+        self.handle.poll_result(cx)
+    }
+}
+
+impl<T> fmt::Debug for JoinResult<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("JoinResult").field(&self.handle).finish()
+    }
+}

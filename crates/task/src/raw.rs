@@ -1,0 +1,141 @@
+//! The erased pointer to a cell, and what every kind of reference does with it.
+
+use std::ptr::NonNull;
+use std::task::Waker;
+
+use crate::cell::Header;
+use crate::run::Runnable;
+use crate::schedule::Cause;
+use crate::state::{Release, Wake};
+use crate::task_ref::TaskRef;
+use crate::unwind::Payload;
+use crate::waker;
+
+/// A pointer to the header of a live cell. Copies count nothing: the kinds of reference do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct Raw(NonNull<Header>);
+
+impl Raw {
+    /// Restores the type.
+    ///
+    /// # Safety
+    ///
+    /// * `task` came from [`erased`](Raw::erased) or is the address of a cell, which stays alive
+    ///   while the result or a copy of it is used.
+    #[inline(always)]
+    pub(crate) unsafe fn from_erased(task: NonNull<()>) -> Raw {
+        Raw(task.cast())
+    }
+
+    #[inline(always)]
+    pub(crate) fn erased(self) -> NonNull<()> {
+        self.0.cast()
+    }
+
+    /// The header.
+    #[inline(always)]
+    pub(crate) fn header<'a>(self) -> &'a Header {
+        // SAFETY: a `Raw` points to a live cell, and is not used beyond that (`from_erased`).
+        // Headers are only ever borrowed shared.
+        unsafe { self.0.as_ref() }
+    }
+
+    #[inline]
+    pub(crate) fn as_task<'a>(self) -> TaskRef<'a> {
+        TaskRef::new(self)
+    }
+
+    /// A waker with a reference of its own.
+    pub(crate) fn waker(self) -> Waker {
+        self.header().state.retain();
+        // SAFETY: the cell is alive, and the reference just taken is the waker's.
+        unsafe { waker::from_counted(self.erased()) }
+    }
+
+    /// Wakes the task. The caller's reference or loan stays.
+    #[inline]
+    pub(crate) fn wake(self) {
+        let action = self.header().state.wake();
+        self.submit(action, Cause::Wake);
+    }
+
+    /// Wakes the task with a reference.
+    ///
+    /// # Safety
+    ///
+    /// * The caller gives one reference away.
+    #[inline]
+    pub(crate) unsafe fn wake_consuming(self) {
+        let action = self.header().state.wake_consuming();
+        self.submit(action, Cause::Wake);
+    }
+
+    /// Asks for cancellation.
+    pub(crate) fn cancel(self) {
+        let action = self.header().state.cancel();
+        self.submit(action, Cause::Cancel);
+    }
+
+    #[inline]
+    fn submit(self, action: Wake, cause: Cause) {
+        match action {
+            Wake::Nothing => {}
+            // SAFETY: the rule made the `Runnable`'s reference.
+            Wake::Submit => unsafe { self.schedule(cause) },
+            // SAFETY: the rule gave up the last reference.
+            Wake::Free => unsafe { self.free() },
+        }
+    }
+
+    /// Gives a reference up.
+    ///
+    /// # Safety
+    ///
+    /// * The reference is the caller's.
+    #[inline]
+    pub(crate) unsafe fn release(self) {
+        match self.header().state.release() {
+            Release::Nothing => {}
+            // SAFETY: the rule made the `Runnable`'s reference of the last one.
+            Release::Orphan => unsafe { self.schedule(Cause::Orphan) },
+            // SAFETY: the rule gave up the last reference.
+            Release::Free => unsafe { self.free() },
+        }
+    }
+
+    /// Makes the `Runnable` and hands it to the executor.
+    ///
+    /// # Safety
+    ///
+    /// * The caller gives away the `Runnable`'s reference, as a rule told it to.
+    #[inline]
+    pub(crate) unsafe fn schedule(self, cause: Cause) {
+        // SAFETY: a rule has just set NOTIFIED, so this is the one `Runnable` (invariant 2).
+        let task = unsafe { Runnable::new(self) };
+        // SAFETY: the vtable is that of this cell (invariant 6).
+        unsafe { (self.header().vtable.schedule)(self, task, cause) };
+    }
+
+    /// Takes the payload of the panic the future ended with.
+    ///
+    /// # Safety
+    ///
+    /// * The payload is the caller's (invariant 3).
+    pub(crate) unsafe fn take_payload(self) -> Option<Payload> {
+        let extras = self.header().attachments.extras()?;
+        // SAFETY: the caller's obligation.
+        unsafe { extras.replace_payload(None) }
+    }
+
+    /// Frees the cell.
+    ///
+    /// # Safety
+    ///
+    /// * A rule said so: the last reference is gone and the task is complete (invariant 1).
+    #[cold]
+    unsafe fn free(self) {
+        // SAFETY: the vtable is that of this cell (invariant 6), and the cell is the caller's.
+        unsafe { (self.header().vtable.free)(self) };
+    }
+}

@@ -1,0 +1,244 @@
+//! Running a task: poll, cancel, complete.
+
+use std::fmt;
+use std::mem;
+use std::ptr::NonNull;
+use std::task::{Context, Waker};
+
+use reveille_primitive::lock::assert_none_held;
+
+use crate::cell::Polled;
+use crate::raw::Raw;
+use crate::state::{Idle, Outcome, Run};
+use crate::task_ref::TaskRef;
+use crate::unwind::{Payload, aborting, caught};
+use crate::waker;
+
+/// The permission to poll a task once.
+///
+/// Dropping it cancels the task: the future is dropped here and now.
+#[must_use = "dropping a Runnable cancels its task"]
+pub struct Runnable {
+    raw: Raw,
+}
+
+// SAFETY: for a `Send` future nothing ties the cell to a thread. For others, `spawn_unchecked`
+// makes its caller promise to run and drop the `Runnable` on one thread.
+unsafe impl Send for Runnable {}
+
+// SAFETY: `&Runnable` only gives `TaskRef`s and wakers, which are for any thread.
+unsafe impl Sync for Runnable {}
+
+/// What became of a task that was run.
+#[must_use = "a requeued Runnable is to be queued again"]
+#[derive(Debug)]
+pub enum Ran {
+    /// The future is gone: finished, panicked or cancelled.
+    Complete,
+    /// The task waits for a wake.
+    Pending,
+    /// The task was woken while it was polled: it wants to run again, behind the others.
+    Requeued(Runnable),
+}
+
+impl Runnable {
+    /// # Safety
+    ///
+    /// * The caller gives one reference away.
+    /// * NOTIFIED is set and no other `Runnable` of the task exists (invariant 2).
+    #[inline]
+    pub(crate) unsafe fn new(raw: Raw) -> Runnable {
+        Runnable { raw }
+    }
+
+    /// Polls the task once, or drops its future if it was cancelled.
+    ///
+    /// Panics of the future are caught. The thread must hold no lock of the runtime.
+    #[inline]
+    pub fn run(self) -> Ran {
+        assert_none_held("a poll");
+        let raw = self.into_parts();
+        let header = raw.header();
+        if header.state.run() == Run::Cancel {
+            // SAFETY: the `Runnable` was ours, so the stage is (invariant 2).
+            unsafe { cancel_slow(raw) };
+            return Ran::Complete;
+        }
+        // SAFETY: the `Runnable`'s reference outlives this use of the waker.
+        let waker = unsafe { waker::lend(raw.erased()) };
+        let mut cx = Context::from_waker(&waker);
+        // SAFETY: the stage is ours (invariant 2), the vtable is of this cell (invariant 6).
+        let polled = unsafe { (header.vtable.poll)(raw, &mut cx) };
+        if !matches!(polled, Polled::Pending) {
+            // SAFETY: the stage is ours, and the future in it is gone.
+            unsafe { finish_slow(raw, polled) };
+            return Ran::Complete;
+        }
+        match header.state.idle() {
+            Idle::Parked => Ran::Pending,
+            // SAFETY: the rule left NOTIFIED set, and our reference is the new `Runnable`'s.
+            Idle::Requeue => Ran::Requeued(unsafe { Runnable::new(raw) }),
+            Idle::Cancel => {
+                // SAFETY: the rule left the stage with us.
+                unsafe { cancel_slow(raw) };
+                Ran::Complete
+            }
+        }
+    }
+
+    /// The task, for as long as this borrow.
+    #[inline]
+    pub fn as_task(&self) -> TaskRef<'_> {
+        self.raw.as_task()
+    }
+
+    /// Makes a waker of the task.
+    pub fn waker(&self) -> Waker {
+        self.raw.waker()
+    }
+
+    /// Turns this into one pointer, for queues that keep words. It is aligned to 8 bytes, and its
+    /// address is [`TaskRef::addr`].
+    #[inline]
+    pub fn into_raw(self) -> NonNull<()> {
+        self.into_parts().erased()
+    }
+
+    /// Undoes [`into_raw`](Runnable::into_raw).
+    ///
+    /// # Safety
+    ///
+    /// * `task` came from `into_raw`, and is restored once.
+    #[inline]
+    pub unsafe fn from_raw(task: NonNull<()>) -> Runnable {
+        // SAFETY: the reference that `into_raw` gave away keeps the cell alive.
+        let raw = unsafe { Raw::from_erased(task) };
+        // SAFETY: the pointer stands for the `Runnable` that `into_raw` consumed.
+        unsafe { Runnable::new(raw) }
+    }
+
+    #[inline]
+    fn into_parts(self) -> Raw {
+        let raw = self.raw;
+        mem::forget(self);
+        raw
+    }
+}
+
+impl Drop for Runnable {
+    fn drop(&mut self) {
+        let action = self.raw.header().state.abandon();
+        debug_assert!(action == Run::Cancel, "the rule has just cancelled the task");
+        // SAFETY: the `Runnable` was ours, so the stage is (invariant 2).
+        unsafe { cancel_slow(self.raw) };
+    }
+}
+
+impl fmt::Debug for Runnable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Runnable").field(&self.as_task()).finish()
+    }
+}
+
+/// Drops the future and completes the task.
+///
+/// # Safety
+///
+/// * RUNNING is set and the stage is the caller's, with the future in it (invariant 2).
+/// * The caller gives its reference away.
+#[cold]
+unsafe fn cancel_slow(raw: Raw) {
+    assert_none_held("the drop of a future");
+    // SAFETY: the caller's obligations, and the vtable is of this cell (invariant 6).
+    let panicked = unsafe { (raw.header().vtable.drop_future)(raw) };
+    match panicked {
+        // SAFETY: the caller's obligations; the future is dropped.
+        None => unsafe { complete(raw, Outcome::Cancelled) },
+        // SAFETY: the caller's obligations; the future is dropped as far as it can be.
+        Some(payload) => unsafe { finish_slow(raw, Polled::Panicked(payload)) },
+    }
+}
+
+/// Completes a task whose future is gone.
+///
+/// # Safety
+///
+/// * As for `complete`.
+#[inline(never)]
+unsafe fn finish_slow(raw: Raw, polled: Polled) {
+    let outcome = match polled {
+        Polled::Panicked(payload) => {
+            let extras = raw.header().attachments.extras_or_new();
+            // SAFETY: before completion the payload belongs to the running thread (invariant 2).
+            let old = unsafe { extras.replace_payload(Some(payload)) };
+            debug_assert!(old.is_none(), "a future ends once");
+            Outcome::Panicked
+        }
+        Polled::Pending | Polled::Ready => Outcome::Output,
+    };
+    // SAFETY: the caller's obligations.
+    unsafe { complete(raw, outcome) };
+}
+
+/// Publishes the outcome, wakes the joiner, tells the executor, and gives the reference up.
+///
+/// # Safety
+///
+/// * RUNNING is set, and the stage is the caller's; it holds the output or nothing.
+/// * The caller gives its reference away.
+unsafe fn complete(raw: Raw, outcome: Outcome) {
+    aborting(|| {
+        let header = raw.header();
+        if let Some(extras) = header.attachments.extras() {
+            extras.locals.clear();
+        }
+        let action = header.state.complete(outcome);
+        if action.drop_outcome {
+            // SAFETY: nobody joins, so the outcome is ours (invariant 3).
+            if let Some(payload) = unsafe { dispose(raw, outcome) } {
+                report(raw, payload);
+            }
+        }
+        if action.wake_join {
+            // SAFETY: the slot was published at completion, so it is ours (invariant 4).
+            let waker = unsafe { header.attachments.take_waker() };
+            wake_joiner(raw, waker.expect("a published slot holds a waker"));
+        }
+        // SAFETY: the vtable is of this cell (invariant 6).
+        unsafe { (header.vtable.completed)(raw) };
+    });
+    // SAFETY: the caller gives this reference away.
+    unsafe { raw.release() };
+}
+
+/// Drops an output, or returns the payload of a panic: its own or that of the drop.
+///
+/// # Safety
+///
+/// * `outcome` is that of the completed task, it is the caller's (invariant 3), and nobody has
+///   taken it or will.
+pub(crate) unsafe fn dispose(raw: Raw, outcome: Outcome) -> Option<Payload> {
+    assert_none_held("the drop of an output");
+    match outcome {
+        Outcome::Cancelled => None,
+        // SAFETY: the caller's obligation, and the vtable is of this cell (invariant 6).
+        Outcome::Output => unsafe { (raw.header().vtable.drop_output)(raw) },
+        // SAFETY: the caller's obligation.
+        Outcome::Panicked => unsafe { raw.take_payload() },
+    }
+}
+
+/// Wakes whoever awaits the join handle. A waker that panics is reported and forgotten: the task
+/// it should have woken may hang, but neither this task nor its worker suffers.
+fn wake_joiner(raw: Raw, waker: Waker) {
+    assert_none_held("a wake");
+    if let Some(payload) = caught(|| waker.wake()) {
+        report(raw, payload);
+    }
+}
+
+#[cold]
+fn report(raw: Raw, payload: Payload) {
+    // SAFETY: the vtable is of this cell (invariant 6).
+    unsafe { (raw.header().vtable.unhandled_panic)(raw, payload) };
+}

@@ -1,0 +1,136 @@
+//! What a task asks of its executor, and how tasks are made.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::Location;
+use std::sync::Arc;
+
+use crate::cell::Cell;
+use crate::join::JoinHandle;
+use crate::run::Runnable;
+use crate::task_ref::TaskRef;
+use crate::unwind::discard;
+
+/// Why a [`Runnable`] is handed to [`Schedule::schedule`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Cause {
+    /// A waker fired.
+    Wake,
+    /// Cancellation was asked for: running it drops the future.
+    Cancel,
+    /// The last waker of a detached task was dropped: running it drops the future.
+    Orphan,
+}
+
+/// What a task asks of the executor that owns it. The cell holds one value of this type, and
+/// shares it with every thread that wakes the task.
+///
+/// `Clone` is what [`schedule`](Schedule::schedule) is called on: as soon as the task is queued it
+/// may run elsewhere, complete, and free the cell together with the handle in it. For a pointer the
+/// clone is a copy, and the executor itself must see to it that what `schedule` still touches after
+/// queueing is alive; for an `Arc` it keeps the executor alive for the length of the call.
+///
+/// After [`completed`](Schedule::completed) has returned, the task does nothing with the handle
+/// but drop it, on any thread and at any later time, when the cell is freed. That drop must be cheap
+/// and must not need the executor.
+///
+/// No method is called under a lock of this crate: it has none. None may panic.
+pub trait Schedule: Clone + Send + Sync + 'static {
+    /// Queues `task`. Called from any thread, once per submission; the first `Runnable` and
+    /// those of [`Ran::Requeued`](crate::Ran::Requeued) do not come this way. Must not block.
+    fn schedule(&self, task: Runnable, cause: Cause);
+
+    /// The task is complete: its future is dropped, its output too if nobody joins, and its joiner
+    /// is woken. Called once per task, on the thread that completed it, while the cell is
+    /// alive. The executor removes the task from its registry
+    /// ([`TaskRef::owned_slot`]); it must not use uncounted pointers to it afterwards.
+    fn completed(&self, task: TaskRef<'_>);
+
+    /// A panic nobody will receive: of a task without a join handle, of the drop of a future
+    /// or an output, or of the joiner's waker. Called before [`completed`](Schedule::completed).
+    fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>);
+
+    /// A panic that was kept for the join handle, which was dropped without reading it; or of the
+    /// drop of the output with that handle.
+    ///
+    /// Called on the thread that drops the handle, at any time after the task has completed. The
+    /// executor may be gone by then, which is why there is no `self`. By default the payload is
+    /// dropped: the panic hook has already printed its message.
+    fn unread_panic(task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
+        let _ = task;
+        discard(payload);
+    }
+}
+
+/// What may be said about a task when it is made.
+#[derive(Clone, Default, Debug)]
+pub struct Options {
+    /// The name that [`Task::name`](crate::Task::name) returns. Costs a second allocation.
+    pub name: Option<Arc<str>>,
+    /// Where the task was spawned.
+    pub location: Option<&'static Location<'static>>,
+}
+
+/// Makes a task of `future`, with its first `Runnable`, which the caller queues.
+///
+/// # Examples
+///
+/// ```
+/// use std::any::Any;
+/// use std::sync::{Arc, mpsc};
+///
+/// use reveille_task::{Cause, Options, Ran, Runnable, Schedule, TaskRef, spawn};
+///
+/// #[derive(Clone)]
+/// struct Queue(mpsc::Sender<Runnable>);
+///
+/// impl Schedule for Queue {
+///     fn schedule(&self, task: Runnable, _: Cause) {
+///         self.0.send(task).expect("the queue is alive");
+///     }
+///     fn completed(&self, _: TaskRef<'_>) {}
+///     fn unhandled_panic(&self, _: TaskRef<'_>, _: Box<dyn Any + Send>) {}
+/// }
+///
+/// let (sender, queue) = mpsc::channel();
+/// let (runnable, handle) = spawn(async { 6 * 7 }, Queue(sender), Options::default());
+/// assert!(matches!(runnable.run(), Ran::Complete));
+/// assert!(handle.is_finished());
+/// # drop(queue);
+/// ```
+pub fn spawn<F, S>(future: F, scheduler: S, options: Options) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    S: Schedule,
+{
+    // SAFETY: the future and its output may go to any thread.
+    unsafe { spawn_unchecked(future, scheduler, options) }
+}
+
+/// As [`spawn`], for a future or output that is not `Send`.
+///
+/// # Safety
+///
+/// If the future or its output is not `Send`:
+///
+/// * Every `Runnable` of the task, this one and those handed to [`Schedule::schedule`] or
+///   returned by [`Runnable::run`], is run or dropped on the thread that calls this function. It
+///   may travel through other threads in between.
+pub unsafe fn spawn_unchecked<F, S>(
+    future: F,
+    scheduler: S,
+    options: Options,
+) -> (Runnable, JoinHandle<F::Output>)
+where
+    F: Future + 'static,
+    S: Schedule,
+{
+    let raw = Cell::<F, S>::allocate(future, scheduler, options);
+    // SAFETY: the task is born with a reference for the `Runnable`, and NOTIFIED.
+    let runnable = unsafe { Runnable::new(raw) };
+    // SAFETY: the task is born with a reference for the join handle, and `F::Output` is the
+    // output of the future in this cell.
+    let handle = unsafe { JoinHandle::new(raw) };
+    (runnable, handle)
+}

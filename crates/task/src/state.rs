@@ -1,0 +1,452 @@
+//! The task state word: eight flags and a reference count in one `usize`.
+//!
+//! Every transition is a pure rule `Word -> (Word, Action)`; [`State::step`] is the only
+//! compare-exchange loop. The word alone says who may touch the other fields of the cell:
+//!
+//! | RUNNING | NOTIFIED | COMPLETE | name     | who owns the stage              | references beside handles, wakers |
+//! |---------|----------|----------|----------|---------------------------------|-----------------------------------|
+//! | 0       | 0        | 0        | idle     | nobody                          | none                              |
+//! | 0       | 1        | 0        | queued   | the one `Runnable`              | the `Runnable`                    |
+//! | 1       | 0        | 0        | polling  | the worker                      | the worker                        |
+//! | 1       | 1        | 0        | requeued | the worker, then the `Runnable` | the worker, then the `Runnable`   |
+//! | 0       | 0        | 1        | done     | the join handle, else worker    | the worker until it has finished  |
+//!
+//! A task that was woken while polled keeps RUNNING while its `Runnable` waits in the queue: the
+//! end of that poll is then a plain load, and a poll with its requeue costs two read-modify-writes
+//! (the wake and the next run) instead of three.
+//!
+//! Invariants, checked for every reachable state in `state/tests.rs`; the numbers of `lib.rs`
+//! that rest on them stand in brackets:
+//!
+//! * Each reference has exactly one owner; the cell is freed with the last, after completion [1].
+//! * There is at most one `Runnable`, and none while the task is polled or done [2].
+//! * A wake before completion is followed by a poll, a cancellation by a drop of the future.
+//! * The output is dropped by the join handle if one exists at completion, else by the worker [3].
+//! * The join waker is taken exactly once: by the join handle before completion or by the worker
+//!   after it [4].
+//!
+//! Single read-modify-writes instead of rules: taking a reference (`fetch_add`), and giving one up
+//! after completion (`fetch_sub`, or a plain load if it is the last). Before completion giving one
+//! up stays a rule, since the last reference has to become the orphan in the same step: whoever
+//! found the task in its executor's registry may cancel it at any time without a reference.
+//!
+//! Orderings: rules use AcqRel, which pairs each with all before it: a wake happens before the
+//! poll it causes, a poll before the next, all of them before the free. Taking a reference is
+//! Relaxed, as its taker has one already.
+
+use reveille_primitive::atomic::AtomicUsize;
+use reveille_primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+
+/// A worker polls or drops the future, or will continue to when its `Runnable` is run again.
+const RUNNING: usize = 1 << 0;
+/// A `Runnable` exists, or will as soon as the current poll ends.
+const NOTIFIED: usize = 1 << 1;
+/// The future is gone. Never unset.
+const COMPLETE: usize = 1 << 2;
+/// The future shall be dropped instead of polled. Never unset.
+const CANCELLED: usize = 1 << 3;
+/// The join handle exists. Never set again.
+const JOIN_HANDLE: usize = 1 << 4;
+/// The join waker is published: whoever completes the task takes it.
+const JOIN_WAKER: usize = 1 << 5;
+/// The future returned a value, and the stage holds it. Set with COMPLETE, never unset.
+const OUTPUT: usize = 1 << 6;
+/// The future panicked, and the extras hold the payload. Set with COMPLETE, never unset.
+const PANICKED: usize = 1 << 7;
+/// One reference.
+const REF: usize = 1 << 8;
+/// Beyond this many references the process aborts: a leak of wakers in a loop must not wrap.
+/// Half of the range, so that no number of threads can step over it before one of them aborts.
+const WORD_MAX: usize = usize::MAX / 2;
+
+/// A task is born queued: one reference for the `Runnable`, one for the join handle.
+const INITIAL: Word = Word(NOTIFIED | JOIN_HANDLE | (2 * REF));
+
+/// A value of the state word.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct Word(usize);
+
+/// What a wake or cancellation obliges the caller to do.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Wake {
+    Nothing,
+    /// Schedule the `Runnable` whose reference the rule has just made.
+    Submit,
+    /// Free the cell: the reference that was given up was the last.
+    Free,
+}
+
+/// What the worker does with the `Runnable` it consumed.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Run {
+    Poll,
+    Cancel,
+}
+
+/// What the worker does after the future returned `Pending`.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Idle {
+    /// Forget the task; the worker's reference is gone.
+    Parked,
+    /// Queue it again; the worker's reference became the new `Runnable`.
+    Requeue,
+    /// Drop the future, then complete; the stage is still the worker's.
+    Cancel,
+}
+
+/// What the former owner of a reference does.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Release {
+    Nothing,
+    /// Nobody can wake the task any more: its reference became a `Runnable` that cancels it.
+    Orphan,
+    /// Free the cell.
+    Free,
+}
+
+/// How a future ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
+    /// It returned; the stage holds the output.
+    Output,
+    /// It panicked; the extras hold the payload.
+    Panicked,
+    /// It was dropped, and there is nothing to receive.
+    Cancelled,
+}
+
+/// What the worker does after completion.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Complete {
+    /// Take the join waker and wake it.
+    pub(crate) wake_join: bool,
+    /// Nobody joins: drop the output, report the panic.
+    pub(crate) drop_outcome: bool,
+}
+
+/// What the join handle does as it goes away.
+#[must_use]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Detach {
+    /// Its reference is gone.
+    Left,
+    /// Its reference was the last: it became a `Runnable` that cancels the task.
+    Orphan,
+    /// The task is complete: dispose of the outcome, then release.
+    Completed,
+}
+
+/// Whether a rule that leaves the word as it is still writes it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unchanged {
+    /// Yes, before completion: the write publishes what the caller did before it, as a wake must
+    /// happen before the poll that it joins.
+    Publish,
+    /// No: the caller has nothing to publish.
+    Skip,
+}
+
+impl Word {
+    #[inline(always)]
+    fn has(self, flags: usize) -> bool {
+        self.0 & flags != 0
+    }
+
+    #[inline(always)]
+    fn with(self, flags: usize) -> Word {
+        Word(self.0 | flags)
+    }
+
+    #[inline(always)]
+    fn without(self, flags: usize) -> Word {
+        Word(self.0 & !flags)
+    }
+
+    #[inline(always)]
+    fn refs(self) -> usize {
+        self.0 / REF
+    }
+
+    #[inline(always)]
+    fn retain(self) -> Word {
+        Word(self.0 + REF)
+    }
+
+    #[inline(always)]
+    fn release(self) -> Word {
+        debug_assert!(self.refs() > 0, "a reference is given up twice");
+        Word(self.0 - REF)
+    }
+
+    /// A waker fired and stays.
+    #[inline(always)]
+    fn wake(self) -> (Word, Wake) {
+        if self.has(COMPLETE | NOTIFIED) {
+            return (self, Wake::Nothing);
+        }
+        if self.has(RUNNING) {
+            return (self.with(NOTIFIED), Wake::Nothing);
+        }
+        (self.with(NOTIFIED).retain(), Wake::Submit)
+    }
+
+    /// A waker fired and goes away: its reference becomes the `Runnable`'s, if one is needed.
+    #[inline(always)]
+    fn wake_consuming(self) -> (Word, Wake) {
+        if !self.has(COMPLETE | NOTIFIED | RUNNING) {
+            return (self.with(NOTIFIED), Wake::Submit);
+        }
+        let next = self.release();
+        if !self.has(COMPLETE) {
+            debug_assert!(next.refs() > 0, "the worker or the Runnable has a reference");
+            return (next.with(NOTIFIED), Wake::Nothing);
+        }
+        (next, if next.refs() == 0 { Wake::Free } else { Wake::Nothing })
+    }
+
+    /// Cancellation was asked for. Whoever runs the task next drops the future.
+    #[inline]
+    fn cancel(self) -> (Word, Wake) {
+        if self.has(COMPLETE | CANCELLED) {
+            return (self, Wake::Nothing);
+        }
+        let next = self.with(CANCELLED);
+        if self.has(RUNNING | NOTIFIED) {
+            return (next, Wake::Nothing);
+        }
+        (next.with(NOTIFIED).retain(), Wake::Submit)
+    }
+
+    /// A worker consumes the `Runnable` and locks the stage.
+    #[inline(always)]
+    fn run(self) -> (Word, Run) {
+        debug_assert!(self.has(NOTIFIED), "a Runnable without its flag");
+        debug_assert!(!self.has(COMPLETE), "a Runnable of a complete task");
+        let next = self.with(RUNNING).without(NOTIFIED);
+        (next, if self.has(CANCELLED) { Run::Cancel } else { Run::Poll })
+    }
+
+    /// The `Runnable` is dropped: what runs is the cancellation.
+    #[inline]
+    fn abandon(self) -> (Word, Run) {
+        self.with(CANCELLED).run()
+    }
+
+    /// The future returned `Pending`.
+    #[inline(always)]
+    fn idle(self) -> (Word, Idle) {
+        debug_assert!(self.has(RUNNING), "a poll ends that did not begin");
+        if self.has(CANCELLED) {
+            return (self, Idle::Cancel);
+        }
+        if self.has(NOTIFIED) {
+            return (self, Idle::Requeue);
+        }
+        if self.refs() == 1 {
+            // The worker's is the only reference, so nobody can ever wake the task.
+            return (self, Idle::Cancel);
+        }
+        (self.without(RUNNING).release(), Idle::Parked)
+    }
+
+    /// The future is gone.
+    #[inline]
+    fn complete(self, outcome: Outcome) -> (Word, Complete) {
+        debug_assert!(self.has(RUNNING), "only a running task completes");
+        debug_assert!(!self.has(COMPLETE), "a task completes twice");
+        let result = match outcome {
+            Outcome::Output => OUTPUT,
+            Outcome::Panicked => PANICKED,
+            Outcome::Cancelled => 0,
+        };
+        let next = self.without(RUNNING | NOTIFIED).with(COMPLETE | result);
+        let drop_outcome = !self.has(JOIN_HANDLE);
+        (next, Complete { wake_join: self.has(JOIN_WAKER), drop_outcome })
+    }
+
+    /// How the future ended.
+    #[inline]
+    fn outcome(self) -> Option<Outcome> {
+        match self.0 & (COMPLETE | OUTPUT | PANICKED) {
+            0 => None,
+            COMPLETE => Some(Outcome::Cancelled),
+            flags if flags == COMPLETE | OUTPUT => Some(Outcome::Output),
+            _ => Some(Outcome::Panicked),
+        }
+    }
+
+    /// The join handle has filled the slot. `false`: the task is complete, so the slot stays its.
+    #[inline]
+    fn publish_join_waker(self) -> (Word, bool) {
+        debug_assert!(self.has(JOIN_HANDLE), "only the join handle joins");
+        debug_assert!(!self.has(JOIN_WAKER), "the slot is published twice");
+        if self.has(COMPLETE) {
+            return (self, false);
+        }
+        (self.with(JOIN_WAKER), true)
+    }
+
+    /// The join handle wants the slot back. `false`: whoever completed the task has it.
+    #[inline]
+    fn reclaim_join_waker(self) -> (Word, bool) {
+        debug_assert!(self.has(JOIN_HANDLE), "only the join handle joins");
+        debug_assert!(self.has(JOIN_WAKER), "the slot is not published");
+        if self.has(COMPLETE) {
+            return (self, false);
+        }
+        (self.without(JOIN_WAKER), true)
+    }
+
+    /// The join handle goes away, with the slot in its hands or the task complete.
+    #[inline]
+    fn detach(self) -> (Word, Detach) {
+        debug_assert!(self.has(JOIN_HANDLE), "a task is detached twice");
+        if self.has(COMPLETE) {
+            return (self, Detach::Completed);
+        }
+        debug_assert!(!self.has(JOIN_WAKER), "the join waker would be lost");
+        let next = self.without(JOIN_HANDLE).release();
+        if next.refs() > 0 {
+            return (next, Detach::Left);
+        }
+        (next.orphan(), Detach::Orphan)
+    }
+
+    /// A waker or handle goes away.
+    #[inline(always)]
+    fn release_or_orphan(self) -> (Word, Release) {
+        let next = self.release();
+        if next.refs() > 0 {
+            return (next, Release::Nothing);
+        }
+        if self.has(COMPLETE) {
+            return (next, Release::Free);
+        }
+        (next.orphan(), Release::Orphan)
+    }
+
+    /// The last reference to an idle task becomes the `Runnable` that cancels it.
+    #[inline]
+    fn orphan(self) -> Word {
+        debug_assert!(self.refs() == 0, "somebody may wake the task yet");
+        debug_assert!(!self.has(RUNNING | NOTIFIED | COMPLETE), "only an idle task is orphaned");
+        self.with(NOTIFIED | CANCELLED).retain()
+    }
+}
+
+/// The state word of one task.
+pub(crate) struct State(AtomicUsize);
+
+impl State {
+    /// The word of a task that is born queued, with a `Runnable` and a join handle.
+    pub(crate) fn new() -> State {
+        State(AtomicUsize::new(INITIAL.0))
+    }
+
+    #[inline]
+    pub(crate) fn wake(&self) -> Wake {
+        self.step(Unchanged::Publish, Word::wake)
+    }
+
+    #[inline]
+    pub(crate) fn wake_consuming(&self) -> Wake {
+        self.step(Unchanged::Publish, Word::wake_consuming)
+    }
+
+    pub(crate) fn cancel(&self) -> Wake {
+        self.step(Unchanged::Publish, Word::cancel)
+    }
+
+    #[inline]
+    pub(crate) fn run(&self) -> Run {
+        self.step(Unchanged::Publish, Word::run)
+    }
+
+    pub(crate) fn abandon(&self) -> Run {
+        self.step(Unchanged::Publish, Word::abandon)
+    }
+
+    #[inline]
+    pub(crate) fn idle(&self) -> Idle {
+        // Unchanged means that the stage stays with the caller: nothing to publish.
+        self.step(Unchanged::Skip, Word::idle)
+    }
+
+    pub(crate) fn complete(&self, outcome: Outcome) -> Complete {
+        self.step(Unchanged::Publish, |word| word.complete(outcome))
+    }
+
+    pub(crate) fn publish_join_waker(&self) -> bool {
+        self.step(Unchanged::Skip, Word::publish_join_waker)
+    }
+
+    pub(crate) fn reclaim_join_waker(&self) -> bool {
+        self.step(Unchanged::Skip, Word::reclaim_join_waker)
+    }
+
+    pub(crate) fn detach(&self) -> Detach {
+        self.step(Unchanged::Skip, Word::detach)
+    }
+
+    /// How the future ended; `None` before completion. Pairs with the write of completion, so
+    /// that whoever sees an outcome sees the stage it left.
+    #[inline]
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        Word(self.0.load(Acquire)).outcome()
+    }
+
+    /// Whether the join waker is published. Exact for the join handle, who alone changes it.
+    #[inline]
+    pub(crate) fn has_join_waker(&self) -> bool {
+        Word(self.0.load(Relaxed)).has(JOIN_WAKER)
+    }
+
+    /// Takes a reference beside one that the caller has or was lent.
+    #[inline]
+    pub(crate) fn retain(&self) {
+        if self.0.fetch_add(REF, Relaxed) > WORD_MAX {
+            std::process::abort();
+        }
+    }
+
+    /// Gives a reference up.
+    #[inline]
+    pub(crate) fn release(&self) -> Release {
+        let now = Word(self.0.load(Acquire));
+        debug_assert!(now.refs() > 0, "a reference is given up twice");
+        if !now.has(COMPLETE) {
+            return self.step(Unchanged::Publish, Word::release_or_orphan);
+        }
+        // Every other former owner wrote the word with Release, and this load has read the last
+        // of those writes: what they did to the cell happened before the free.
+        if now.refs() == 1 || Word(self.0.fetch_sub(REF, AcqRel)).refs() == 1 {
+            return Release::Free;
+        }
+        Release::Nothing
+    }
+
+    /// Applies `rule`.
+    #[inline(always)]
+    fn step<A>(&self, unchanged: Unchanged, rule: impl Fn(Word) -> (Word, A)) -> A {
+        let mut now = Word(self.0.load(Acquire));
+        loop {
+            let (next, action) = rule(now);
+            // After completion there is no poll to publish anything to.
+            if next == now && (unchanged == Unchanged::Skip || now.has(COMPLETE)) {
+                return action;
+            }
+            match self.0.compare_exchange_weak(now.0, next.0, AcqRel, Acquire) {
+                Ok(_) => return action,
+                Err(actual) => now = Word(actual),
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

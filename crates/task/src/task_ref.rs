@@ -1,0 +1,187 @@
+//! References that can neither poll nor join: [`TaskRef`], uncounted, and [`TaskHandle`].
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::ptr::NonNull;
+use std::task::Waker;
+
+use reveille_primitive::atomic::Ordering::Relaxed;
+
+use crate::id::{Task, TaskId};
+use crate::locals::Locals;
+use crate::raw::Raw;
+
+/// A borrowed task. Costs nothing, and may be used from any thread.
+#[derive(Clone, Copy)]
+pub struct TaskRef<'a> {
+    raw: Raw,
+    alive: PhantomData<&'a ()>,
+}
+
+// SAFETY: what this gives access to is atomic, immutable, or behind an unsafe function.
+unsafe impl Send for TaskRef<'_> {}
+
+// SAFETY: as above.
+unsafe impl Sync for TaskRef<'_> {}
+
+impl<'a> TaskRef<'a> {
+    #[inline]
+    pub(crate) fn new(raw: Raw) -> TaskRef<'a> {
+        TaskRef { raw, alive: PhantomData }
+    }
+
+    /// A pointer to the task, for registries and for the context of the running task.
+    #[inline]
+    pub fn into_raw(self) -> NonNull<()> {
+        self.raw.erased()
+    }
+
+    /// Undoes [`into_raw`](TaskRef::into_raw). The pointer of a [`Runnable`](crate::Runnable) will
+    /// do as well.
+    ///
+    /// # Safety
+    ///
+    /// * The cell is alive for all of `'a`: something that owns a reference to it is alive, or
+    ///   [`Schedule::completed`](crate::Schedule::completed) has not returned for it.
+    #[inline]
+    pub unsafe fn from_raw(task: NonNull<()>) -> TaskRef<'a> {
+        // SAFETY: the caller's obligation.
+        TaskRef::new(unsafe { Raw::from_erased(task) })
+    }
+
+    /// Takes a counted reference. It keeps a pending task from being cancelled for want of wakers.
+    pub fn to_handle(self) -> TaskHandle {
+        self.raw.header().state.retain();
+        TaskHandle { raw: self.raw }
+    }
+
+    /// Makes a waker of the task.
+    pub fn waker(self) -> Waker {
+        self.raw.waker()
+    }
+
+    /// The public handle: id and name. Allocates when it is first asked for.
+    pub fn task(self) -> &'a Task {
+        &self.raw.header().attachments.extras_or_new().task
+    }
+
+    /// The number of this task. Allocates when it is first asked for.
+    pub fn id(self) -> TaskId {
+        self.task().id()
+    }
+
+    /// The number of this task, if anybody has asked for it.
+    pub fn known_id(self) -> Option<TaskId> {
+        Some(self.raw.header().attachments.extras()?.task.id())
+    }
+
+    /// The name, if the task was given one.
+    pub fn name(self) -> Option<&'a str> {
+        self.raw.header().attachments.extras()?.task.name()
+    }
+
+    /// Where the task was spawned, if that was said and lies in this program's image.
+    pub fn location(self) -> Option<&'static Location<'static>> {
+        self.raw.header().location.get()
+    }
+
+    /// What [`set_owned_slot`](TaskRef::set_owned_slot) set last; 0 before.
+    #[inline]
+    pub fn owned_slot(self) -> u32 {
+        // A note of the executor to itself: its own lock orders the accesses.
+        self.raw.header().owned_slot.load(Relaxed)
+    }
+
+    /// Notes where the executor's registry keeps this task.
+    #[inline]
+    pub fn set_owned_slot(self, slot: u32) {
+        self.raw.header().owned_slot.store(slot, Relaxed);
+    }
+
+    /// The address of the cell: unique among the tasks that are alive.
+    #[inline]
+    pub fn addr(self) -> usize {
+        self.raw.erased().addr().get()
+    }
+
+    /// The name of the future's type.
+    pub fn future_type_name(self) -> &'static str {
+        (self.raw.header().vtable.type_name)()
+    }
+
+    /// The size of the future in bytes.
+    pub fn future_size(self) -> usize {
+        self.raw.header().vtable.future_size_bytes
+    }
+
+    /// Whether the task is complete.
+    pub fn is_finished(self) -> bool {
+        self.raw.header().state.outcome().is_some()
+    }
+
+    /// Asks for cancellation: the executor will drop the future. Does nothing to a complete task.
+    pub fn cancel(self) {
+        self.raw.cancel();
+    }
+
+    /// The task-locals. Allocates when they are first asked for.
+    ///
+    /// # Safety
+    ///
+    /// * The calling thread is within [`Runnable::run`](crate::Runnable::run) or the drop of the
+    ///   `Runnable` of this task, and does not let the reference out of it.
+    pub unsafe fn locals(self) -> &'a Locals {
+        &self.raw.header().attachments.extras_or_new().locals
+    }
+}
+
+impl fmt::Debug for TaskRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskRef")
+            .field("addr", &format_args!("{:#x}", self.addr()))
+            .field("id", &self.known_id())
+            .field("name", &self.name())
+            .finish()
+    }
+}
+
+/// A counted reference that can neither poll nor join: it can cancel, wake and look.
+///
+/// While it exists a detached task that nothing can wake is not dropped for that.
+pub struct TaskHandle {
+    raw: Raw,
+}
+
+// SAFETY: it gives a `TaskRef`, which may be used from any thread; freeing the cell is for any
+// thread too, since the stage is empty by then (invariant 1).
+unsafe impl Send for TaskHandle {}
+
+// SAFETY: as above.
+unsafe impl Sync for TaskHandle {}
+
+impl TaskHandle {
+    /// The task, for as long as this borrow.
+    pub fn as_task(&self) -> TaskRef<'_> {
+        self.raw.as_task()
+    }
+}
+
+impl Clone for TaskHandle {
+    fn clone(&self) -> TaskHandle {
+        self.as_task().to_handle()
+    }
+}
+
+impl Drop for TaskHandle {
+    fn drop(&mut self) {
+        // SAFETY: the reference is this handle's.
+        unsafe { self.raw.release() };
+    }
+}
+
+impl fmt::Debug for TaskHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("TaskHandle").field(&self.as_task()).finish()
+    }
+}

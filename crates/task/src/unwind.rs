@@ -1,0 +1,39 @@
+//! What to do when user code unwinds through this crate.
+
+use std::any::Any;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// What a panic carries.
+pub(crate) type Payload = Box<dyn Any + Send>;
+
+/// Runs `user_code` and returns the payload if it panics.
+///
+/// The state it may leave half-changed is the user's own, and is not looked at again.
+#[inline]
+pub(crate) fn caught(user_code: impl FnOnce()) -> Option<Payload> {
+    catch_unwind(AssertUnwindSafe(user_code)).err()
+}
+
+/// Drops a payload nobody wants. Should that panic, the payload's payload is leaked: a chain of
+/// them must end somewhere.
+pub(crate) fn discard(payload: Payload) {
+    if let Some(second) = caught(|| drop(payload)) {
+        mem::forget(second);
+    }
+}
+
+/// Runs `code`; if it unwinds, the process aborts, since the task could never complete.
+#[inline]
+pub(crate) fn aborting<R>(code: impl FnOnce() -> R) -> R {
+    struct Abort;
+    impl Drop for Abort {
+        fn drop(&mut self) {
+            std::process::abort();
+        }
+    }
+    let abort = Abort;
+    let result = code();
+    mem::forget(abort);
+    result
+}

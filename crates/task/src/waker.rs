@@ -1,0 +1,85 @@
+//! The waker of a task: a counted pointer to its header.
+//!
+//! A wake is one call through std's vtable, one read-modify-write, and, if the task was idle, one
+//! call through the cell's vtable. Waking by value hands the waker's own reference to the
+//! `Runnable`; nothing is counted up or down.
+
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::task::{RawWaker, RawWakerVTable, Waker};
+
+use crate::raw::Raw;
+
+/// One static for every task: its address tells the wakers of this crate from others.
+static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
+
+/// Makes a waker of a reference.
+///
+/// # Safety
+///
+/// * `task` points to the header of a live cell, and the caller gives one reference to it away.
+#[inline]
+pub(crate) unsafe fn from_counted(task: NonNull<()>) -> Waker {
+    // SAFETY: the functions of `VTABLE` keep the contract of `RawWaker`: each waker is one
+    // reference (invariant 1), and headers may be used from any thread.
+    unsafe { Waker::new(task.as_ptr(), &VTABLE) }
+}
+
+/// Makes a waker that the caller must not drop.
+///
+/// # Safety
+///
+/// * `task` points to the header of a cell that stays alive while the waker is used.
+#[inline]
+pub(crate) unsafe fn lend(task: NonNull<()>) -> ManuallyDrop<Waker> {
+    // SAFETY: as the waker is never dropped, it gives away no reference, and its clones count
+    // their own.
+    ManuallyDrop::new(unsafe { from_counted(task) })
+}
+
+/// The task that `waker` wakes, if it is a waker of this crate.
+#[inline]
+pub(crate) fn task_of(waker: &Waker) -> Option<NonNull<()>> {
+    if !std::ptr::eq(waker.vtable(), &VTABLE) {
+        return None;
+    }
+    NonNull::new(waker.data().cast_mut())
+}
+
+/// The cell a waker points to.
+///
+/// # Safety
+///
+/// * `data` is that of a waker made by `from_counted`.
+#[inline(always)]
+unsafe fn raw(data: *const ()) -> Raw {
+    // SAFETY: `from_counted` was given the non-null pointer to a header.
+    let task = unsafe { NonNull::new_unchecked(data.cast_mut()) };
+    // SAFETY: the waker owns a reference, so the cell is alive (invariant 1).
+    unsafe { Raw::from_erased(task) }
+}
+
+unsafe fn clone(data: *const ()) -> RawWaker {
+    // SAFETY: std calls this with the data of a waker of this vtable.
+    unsafe { raw(data) }.header().state.retain();
+    RawWaker::new(data, &VTABLE)
+}
+
+unsafe fn wake(data: *const ()) {
+    // SAFETY: std calls this with the data of a waker of this vtable.
+    let raw = unsafe { raw(data) };
+    // SAFETY: std consumes the waker, so its reference is ours to give.
+    unsafe { raw.wake_consuming() };
+}
+
+unsafe fn wake_by_ref(data: *const ()) {
+    // SAFETY: std calls this with the data of a waker of this vtable.
+    unsafe { raw(data) }.wake();
+}
+
+unsafe fn drop_waker(data: *const ()) {
+    // SAFETY: std calls this with the data of a waker of this vtable.
+    let raw = unsafe { raw(data) };
+    // SAFETY: std consumes the waker, so its reference is ours to give.
+    unsafe { raw.release() };
+}
