@@ -77,7 +77,10 @@ fn semantics_11_errors_name_operation_and_path_and_keep_kind_source_and_number()
             (fs::canonicalize(missing).await.unwrap_err(), "could not canonicalize"),
             (fs::copy(missing, "/no/b").await.unwrap_err(), "could not copy"),
             (fs::create_dir(missing).await.unwrap_err(), "could not create directory"),
-            (fs::hard_link(missing, "/no/b").await.unwrap_err(), "could not create a hard link from"),
+            (
+                fs::hard_link(missing, "/no/b").await.unwrap_err(),
+                "could not create a hard link from",
+            ),
             (fs::read(missing).await.unwrap_err(), "could not read file"),
             (fs::read_dir(missing).await.unwrap_err(), "could not read directory"),
             (fs::read_link(missing).await.unwrap_err(), "could not read link"),

@@ -5,6 +5,7 @@
 //! cargo xtask tidy             only what no other tool knows: sizes, layers, words, files
 //! cargo xtask loom [--short]   the models of the atomic protocols, each in a process of its own
 //! cargo xtask memory           the unsafe crates under valgrind and the sanitizers at hand
+//! cargo xtask parity           what async-std has and the shim has not; writes PARITY.md
 //! ```
 //!
 //! Each command is a module. What a command runs it prints first, as one would type it.
@@ -12,12 +13,13 @@
 mod check;
 mod loom;
 mod memory;
+mod parity;
 mod shell;
 mod tidy;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask check | tidy | loom [--short] | memory";
+const USAGE: &str = "usage: cargo xtask check | tidy | loom [--short] | memory | parity";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
         ["loom"] => loom::run(loom::Depth::Full),
         ["loom", "--short"] => loom::run(loom::Depth::Short),
         ["memory"] => memory::run(),
+        ["parity"] => parity::run(),
         _ => Err(USAGE.to_owned()),
     };
     match result {

@@ -92,10 +92,7 @@ impl DirBuilder {
     /// assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
     /// # Ok(()) }) }
     /// ```
-    pub fn create<P: AsRef<Path>>(
-        &self,
-        path: P,
-    ) -> impl Future<Output = io::Result<()>> + use<P> {
+    pub fn create<P: AsRef<Path>>(&self, path: P) -> impl Future<Output = io::Result<()>> + use<P> {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(self.is_recursive);
         if let Some(mode) = self.mode {

@@ -190,10 +190,7 @@ impl OpenOptions {
     /// # drop(file);
     /// # Ok(()) }) }
     /// ```
-    pub fn open<P: AsRef<Path>>(
-        &self,
-        path: P,
-    ) -> impl Future<Output = io::Result<File>> + use<P> {
+    pub fn open<P: AsRef<Path>>(&self, path: P) -> impl Future<Output = io::Result<File>> + use<P> {
         let path = path.as_ref().to_owned();
         let options = self.0.clone();
         async move { on_pool(move || options.open(path)).await.map(File::from) }

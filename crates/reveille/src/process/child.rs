@@ -153,9 +153,7 @@ impl Child {
     /// assert_eq!(child.status().await?.code(), Some(1));
     /// # Ok(()) }) }
     /// ```
-    pub fn status(
-        &mut self,
-    ) -> impl Future<Output = io::Result<ExitStatus>> + use<> {
+    pub fn status(&mut self) -> impl Future<Output = io::Result<ExitStatus>> + use<> {
         drop(self.stdin.take());
         let guard = self.guard.clone();
         async move { guard.process().status().await }

@@ -347,9 +347,7 @@ impl Command {
     /// assert_eq!(status.code(), Some(3));
     /// # Ok(()) }) }
     /// ```
-    pub fn status(
-        &mut self,
-    ) -> impl Future<Output = io::Result<ExitStatus>> + use<> {
+    pub fn status(&mut self) -> impl Future<Output = io::Result<ExitStatus>> + use<> {
         let child = self.spawn();
         async { child?.status().await }
     }

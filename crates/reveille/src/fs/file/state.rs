@@ -543,7 +543,8 @@ impl Window {
             self.forget();
             return Ok(position);
         };
-        let within = by.checked_add(self.start as i64).filter(|at| (0..=self.end as i64).contains(at));
+        let within =
+            by.checked_add(self.start as i64).filter(|at| (0..=self.end as i64).contains(at));
         if let Some(at) = within {
             let position = file.stream_position()?;
             self.start = at as usize;

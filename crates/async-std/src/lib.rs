@@ -1,0 +1,376 @@
+//! async-std, on reveille.
+//!
+//! This package has the name, the features and the API of async-std 1.13.2, and none of its code: every
+//! item is one of [reveille](https://docs.rs/reveille)'s, or of the crates that async-std took it
+//! from. Cargo puts it under a whole tree of crates with two lines in the manifest of the program:
+//!
+//! ```toml
+//! [patch.crates-io]
+//! async-std = { git = "https://github.com/reveille-rs/reveille" }
+//! ```
+//!
+//! The features mean what they meant: what async-std held back exists with `unstable` only, the
+//! attributes `main` and `test` with `attributes`. `tokio1`, `tokio02` and `tokio03`, and the names
+//! of async-std's optional dependencies, are accepted and change nothing. What differs is listed in
+//! PARITY.md. New code depends on reveille itself.
+//!
+//! # Examples
+//!
+//! ```
+//! use async_std::task;
+//!
+//! let answer = task::block_on(async { task::spawn(async { 42 }).await });
+//! assert_eq!(answer, 42);
+//! ```
+
+#![forbid(unsafe_code)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+#[cfg(feature = "attributes")]
+#[cfg_attr(docsrs, doc(cfg(feature = "attributes")))]
+#[doc(inline)]
+pub use reveille_macros::{async_std_main as main, async_std_test as test};
+
+#[cfg(feature = "default")]
+#[doc(inline)]
+pub use reveille::task_local;
+
+#[cfg(feature = "unstable")]
+#[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
+#[doc(inline)]
+pub use reveille::{eprint, eprintln, print, println};
+
+#[cfg(all(feature = "unstable", feature = "default"))]
+#[doc(inline)]
+pub use std::{write, writeln};
+
+#[cfg(all(feature = "alloc", not(feature = "unstable")))]
+#[doc(hidden)]
+pub mod names;
+
+#[cfg(all(feature = "alloc", not(feature = "unstable")))]
+mod stable;
+
+#[cfg(feature = "std")]
+pub mod channel {
+    //! Channels: async-channel, whole.
+
+    #[doc(inline)]
+    pub use reveille::channel::*;
+}
+
+#[cfg(feature = "default")]
+pub mod fs {
+    //! Files and directories.
+
+    #[doc(inline)]
+    pub use reveille::fs::{
+        DirBuilder, DirEntry, File, FileType, Metadata, OpenOptions, Permissions, ReadDir,
+        canonicalize, copy, create_dir, create_dir_all, hard_link, metadata, read, read_dir,
+        read_link, read_to_string, remove_dir, remove_dir_all, remove_file, rename,
+        set_permissions, symlink_metadata, write,
+    };
+}
+
+#[cfg(feature = "alloc")]
+pub mod future {
+    //! Futures, and what can be done with them.
+
+    #[cfg(any(feature = "unstable", feature = "default"))]
+    #[doc(inline)]
+    pub use reveille::future::{TimeoutError, timeout};
+    #[doc(inline)]
+    pub use std::future::Future;
+
+    #[cfg(feature = "unstable")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
+    #[doc(inline)]
+    pub use reveille::future::IntoFuture;
+
+    /// Never completes.
+    #[cfg(feature = "std")]
+    pub fn pending<T>() -> impl Future<Output = T> {
+        reveille::future::pending()
+    }
+
+    /// Is `value`, at once.
+    #[cfg(feature = "std")]
+    pub fn ready<T>(value: T) -> impl Future<Output = T> {
+        reveille::future::ready(value)
+    }
+
+    /// Is polled by calling `f`.
+    #[cfg(feature = "std")]
+    pub fn poll_fn<F, T>(f: F) -> impl Future<Output = T>
+    where
+        F: FnMut(&mut std::task::Context<'_>) -> std::task::Poll<T>,
+    {
+        reveille::future::poll_fn(f)
+    }
+}
+
+#[cfg(feature = "std")]
+pub mod io {
+    //! Reading, writing, buffers and the standard streams.
+
+    #[cfg(feature = "default")]
+    #[doc(hidden)]
+    pub use reveille::io::{_eprint, _print};
+    #[doc(inline)]
+    pub use reveille::io::{
+        BufRead, BufReadExt, BufReader, BufWriter, Bytes, Chain, Cursor, Empty, Error, ErrorKind,
+        IntoInnerError, IoSlice, IoSliceMut, Lines, Read, ReadExt, Repeat, Result, Seek, SeekExt,
+        SeekFrom, Sink, Split, Take, Write, WriteExt, empty, repeat, sink,
+    };
+    #[cfg(feature = "default")]
+    #[doc(inline)]
+    pub use reveille::io::{Stderr, Stdin, Stdout, stderr, stdin, stdout, timeout};
+
+    #[cfg(not(feature = "unstable"))]
+    #[doc(inline)]
+    pub use reveille::io::copy;
+
+    /// Copies everything from `reader` to `writer`, and returns the number of bytes.
+    ///
+    /// This is the signature that async-std has with `unstable`; without, it borrows both.
+    ///
+    /// # Errors
+    ///
+    /// Fails as soon as reading or writing does.
+    #[cfg(feature = "unstable")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
+    pub async fn copy<R, W>(reader: R, writer: W) -> Result<u64>
+    where
+        R: Read + Unpin,
+        W: Write + Unpin,
+    {
+        reveille::io::copy_by_value(reader, writer).await
+    }
+
+    pub mod prelude {
+        //! The traits of this module, to be imported together.
+
+        #[doc(no_inline)]
+        pub use super::{BufRead, BufReadExt, Read, ReadExt, Seek, SeekExt, Write, WriteExt};
+    }
+}
+
+#[cfg(feature = "default")]
+pub mod net {
+    //! TCP, UDP and names.
+
+    #[doc(inline)]
+    pub use reveille::net::{Incoming, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+    #[doc(inline)]
+    pub use std::net::{
+        AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4,
+        SocketAddrV6,
+    };
+}
+
+#[cfg(feature = "std")]
+pub mod os {
+    //! What only some platforms have.
+
+    #[cfg(unix)]
+    pub mod unix {
+        //! What Unix has.
+
+        #[cfg(feature = "unstable")]
+        #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
+        #[doc(inline)]
+        pub use async_process::unix as process;
+
+        #[cfg(feature = "default")]
+        pub mod fs {
+            //! Symbolic links and permission bits.
+
+            #[doc(inline)]
+            pub use reveille::os::unix::fs::{DirBuilderExt, DirEntryExt, OpenOptionsExt, symlink};
+        }
+
+        pub mod io {
+            //! Descriptors.
+
+            #[cfg(feature = "io_safety")]
+            #[doc(inline)]
+            pub use std::os::unix::io::{AsFd, BorrowedFd, OwnedFd};
+            #[doc(inline)]
+            pub use std::os::unix::io::{AsRawFd, FromRawFd, IntoRawFd, RawFd};
+        }
+
+        #[cfg(feature = "default")]
+        pub mod net {
+            //! Sockets that are files.
+
+            #[doc(inline)]
+            pub use reveille::os::unix::net::{
+                Incoming, SocketAddr, UnixDatagram, UnixListener, UnixStream,
+            };
+        }
+    }
+
+    #[cfg(windows)]
+    pub mod windows {
+        //! What Windows has.
+
+        #[cfg(feature = "unstable")]
+        #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
+        #[doc(inline)]
+        pub use async_process::windows as process;
+
+        #[cfg(all(feature = "unstable", feature = "default"))]
+        pub mod fs {
+            //! Symbolic links.
+
+            #[doc(inline)]
+            pub use reveille::os::windows::fs::{symlink_dir, symlink_file};
+        }
+
+        pub mod io {
+            //! Handles.
+
+            #[cfg(feature = "io_safety")]
+            #[doc(inline)]
+            pub use std::os::windows::io::{
+                AsHandle, AsSocket, BorrowedHandle, BorrowedSocket, OwnedHandle, OwnedSocket,
+            };
+            #[doc(inline)]
+            pub use std::os::windows::io::{
+                AsRawHandle, AsRawSocket, FromRawHandle, FromRawSocket, IntoRawHandle,
+                IntoRawSocket, RawHandle, RawSocket,
+            };
+        }
+    }
+}
+
+#[cfg(feature = "default")]
+pub mod path {
+    //! Paths whose questions to the file system can be awaited.
+
+    #[doc(inline)]
+    pub use reveille::path::{
+        Ancestors, Component, Components, Display, Iter, MAIN_SEPARATOR, Path, PathBuf, Prefix,
+        PrefixComponent, StripPrefixError, is_separator,
+    };
+}
+
+#[cfg(feature = "unstable")]
+#[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
+pub mod pin {
+    //! Values that do not move.
+
+    #[doc(inline)]
+    pub use std::pin::Pin;
+}
+
+#[cfg(feature = "std")]
+pub mod prelude {
+    //! The traits without which nothing has methods.
+
+    #[doc(no_inline)]
+    pub use crate::io::prelude::{
+        BufRead as _, BufReadExt as _, Read as _, ReadExt as _, Seek as _, SeekExt as _,
+        Write as _, WriteExt as _,
+    };
+    #[doc(no_inline)]
+    pub use crate::stream::Stream;
+    #[doc(no_inline)]
+    pub use std::future::Future;
+
+    #[cfg(not(feature = "unstable"))]
+    #[doc(inline)]
+    pub use crate::stable::FutureExt;
+    #[cfg(feature = "unstable")]
+    #[doc(inline)]
+    pub use reveille::prelude::FutureExt;
+
+    #[doc(inline)]
+    pub use crate::stream::StreamExt;
+    #[cfg(feature = "unstable")]
+    #[doc(no_inline)]
+    pub use crate::stream::{DoubleEndedStream, ExactSizeStream};
+    #[cfg(feature = "default")]
+    #[doc(no_inline)]
+    pub use crate::task_local;
+}
+
+#[cfg(feature = "unstable")]
+#[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
+pub mod process {
+    //! Child processes: the types of async-process, since programs mix the two crates.
+
+    #[doc(inline)]
+    pub use async_process::{
+        Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio,
+    };
+    #[doc(inline)]
+    pub use std::process::{abort, exit, id};
+}
+
+#[cfg(feature = "alloc")]
+pub mod stream {
+    //! Streams: iterators whose items can be awaited.
+
+    #[cfg(not(feature = "unstable"))]
+    #[doc(inline)]
+    pub use crate::stable::StreamExt;
+    #[cfg(feature = "unstable")]
+    #[doc(inline)]
+    pub use reveille::stream::StreamExt;
+    #[doc(inline)]
+    pub use reveille::stream::{
+        Chain, Cloned, Copied, Empty, Filter, FromFn, FromIter, Fuse, Inspect, Map, Once, Repeat,
+        RepeatWith, Scan, Skip, SkipWhile, StepBy, Stream, Take, TakeWhile, Zip, empty, from_fn,
+        from_iter, once, repeat, repeat_with,
+    };
+    #[cfg(feature = "unstable")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
+    #[doc(inline)]
+    pub use reveille::stream::{
+        DoubleEndedStream, ExactSizeStream, Extend, FlatMap, Flatten, FromStream, FusedStream,
+        Interval, IntoStream, Merge, Pending, Product, Successors, Sum, Timeout, TimeoutError,
+        extend, interval, pending, successors,
+    };
+}
+
+#[cfg(feature = "std")]
+pub mod sync {
+    //! Locks and other places to meet: async-lock's, and a condition variable.
+
+    #[cfg(feature = "unstable")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
+    #[doc(inline)]
+    pub use reveille::sync::{Barrier, BarrierWaitResult, Condvar};
+    #[doc(inline)]
+    pub use reveille::sync::{
+        Mutex, MutexGuard, MutexGuardArc, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,
+        RwLockWriteGuard,
+    };
+    #[doc(inline)]
+    pub use std::sync::{Arc, Weak};
+}
+
+#[cfg(feature = "alloc")]
+pub mod task {
+    //! Tasks.
+
+    #[doc(inline)]
+    pub use futures_core::ready;
+    #[doc(inline)]
+    pub use std::task::{Context, Poll, Waker};
+
+    #[cfg(all(feature = "unstable", feature = "default"))]
+    #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
+    #[doc(inline)]
+    pub use reveille::task::spawn_local;
+    #[cfg(feature = "std")]
+    #[doc(inline)]
+    pub use reveille::task::yield_now;
+    #[cfg(feature = "default")]
+    #[doc(inline)]
+    pub use reveille::task::{
+        AccessError, Builder, JoinHandle, LocalKey, Task, TaskId, block_on, current, sleep, spawn,
+        spawn_blocking, try_current,
+    };
+}

@@ -1,0 +1,234 @@
+//! Whether the shim has what async-std has.
+//!
+//! `tests/parity/async_std.txt` lists the public items of async-std 1.13.2. For each set of features
+//! this writes two programs that do nothing but name them, one item a line, and has the compiler say
+//! which lines name nothing: first what can be imported, then methods and impls of what was
+//! found. Results go to `PARITY.md`, with the differences that are wanted.
+//!
+//! Rejected: comparing rustdoc's JSON, which needs a nightly toolchain and a parser. The compiler
+//! is the judge that matters, but it does not compare signatures: the examples and the dependents do.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use crate::shell::{self, Outcome};
+
+/// The codes with which the compiler says that a name means nothing, or a type lacks a trait. Others
+/// (that it cannot infer a type, say) are the price of naming a thing without using it.
+const MISSING: [&str; 10] =
+    ["E0277", "E0405", "E0412", "E0425", "E0432", "E0433", "E0573", "E0574", "E0576", "E0599"];
+
+/// The traits of std whose impls are checked, as the list writes them and as a program does.
+const STD_TRAITS: [(&str, &str); 8] = [
+    ("std::marker::Send", "Send"),
+    ("std::marker::Sync", "Sync"),
+    ("std::marker::Unpin", "Unpin"),
+    ("std::panic::unwind_safe::UnwindSafe", "std::panic::UnwindSafe"),
+    ("std::panic::unwind_safe::RefUnwindSafe", "std::panic::RefUnwindSafe"),
+    ("std::clone::Clone", "Clone"),
+    ("std::default::Default", "Default"),
+    ("std::fmt::Debug", "std::fmt::Debug"),
+];
+
+/// One line of the list.
+struct Item {
+    is_unstable: bool,
+    key: String,
+    /// Why it may be missing or different.
+    excuse: Option<String>,
+}
+
+/// What was found with one set of features.
+struct Found {
+    features: &'static str,
+    wanted: usize,
+    checked: usize,
+    missing: Vec<String>,
+}
+
+/// Checks both sets of features and writes `PARITY.md`.
+pub(crate) fn run() -> Outcome {
+    let list = read("tests/parity/async_std.txt")?;
+    let items: Vec<Item> = list.lines().filter_map(parse).collect();
+    let found = [check(&items, "")?, check(&items, "unstable,attributes")?];
+    let report = report(&items, &found, &read("tests/parity/differences.md")?);
+    let path = shell::root().join("PARITY.md");
+    fs::write(&path, report).map_err(|error| format!("cannot write PARITY.md: {error}"))?;
+    let missing: Vec<&str> =
+        found.iter().flat_map(|found| &found.missing).map(String::as_str).collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(format!("{} items are missing:\n  {}", missing.len(), missing.join("\n  "))),
+    }
+}
+
+fn read(path: &str) -> Result<String, String> {
+    fs::read_to_string(shell::root().join(path))
+        .map_err(|error| format!("cannot read {path}: {error}"))
+}
+
+/// Reads a line of the list; comments have no item.
+fn parse(line: &str) -> Option<Item> {
+    let mut columns = line.split('\t');
+    let is_unstable = match columns.next()? {
+        "default" => false,
+        "unstable" => true,
+        _ => return None,
+    };
+    let key = columns.next()?.to_owned();
+    Some(Item { is_unstable, key, excuse: columns.next().map(str::to_owned) })
+}
+
+/// Names all items that these features show.
+fn check(items: &[Item], features: &'static str) -> Result<Found, String> {
+    let wanted: Vec<&Item> =
+        items.iter().filter(|item| !features.is_empty() || !item.is_unstable).collect();
+    let folder = shell::target_dir().join(format!("parity-{}", features.replace(',', "-")));
+    let uses = lines(&wanted, import);
+    let mut missing = compile(&folder, features, &uses)?;
+    let known: Vec<&&Item> = wanted
+        .iter()
+        .filter(|item| !missing.iter().any(|name| is_within(&item.key, name)))
+        .collect();
+    let known: Vec<&Item> = known.into_iter().copied().collect();
+    let members = lines(&known, member);
+    missing.extend(compile(&folder, features, &members)?);
+    missing.retain(|key| items.iter().any(|item| item.key == *key && item.excuse.is_none()));
+    Ok(Found { features, wanted: wanted.len(), checked: uses.len() + members.len(), missing })
+}
+
+/// Whether `key` is a member or an impl of what `missing` is the key of.
+fn is_within(key: &str, missing: &str) -> bool {
+    let path = missing.rsplit(' ').next().unwrap_or(missing);
+    key != missing && key.contains(path)
+}
+
+/// The line of a program for each item that `line` has one for.
+fn lines(
+    items: &[&Item],
+    line: fn(usize, &str, &str) -> Option<String>,
+) -> BTreeMap<String, String> {
+    let each = items.iter().enumerate().filter_map(|(number, item)| {
+        let (kind, path) = item.key.split_once(' ')?;
+        let path = path.split(" #").next()?.replace("crate::", "async_std::");
+        Some((item.key.clone(), line(number, kind, &path)?))
+    });
+    each.collect()
+}
+
+/// Imports what has a name of its own.
+fn import(number: usize, kind: &str, path: &str) -> Option<String> {
+    let kinds = ["mod", "struct", "enum", "trait", "fn", "reexport", "macro", "attr-macro", "type"];
+    let path = path.trim_end_matches('!');
+    (kinds.contains(&kind) && path.contains("::"))
+        .then(|| format!("pub use {path} as item_{number};"))
+}
+
+/// Names a method, or asks for an impl.
+fn member(number: usize, kind: &str, path: &str) -> Option<String> {
+    match kind {
+        "method" | "trait-fn" | "variant" => {
+            Some(format!("pub fn item_{number}() {{ let _ = {path}; }}"))
+        }
+        "impl" | "auto-impl" => {
+            let (name, of) = path.split_once(" for ")?;
+            let known = STD_TRAITS.iter().find(|(listed, _)| *listed == name);
+            let name = match known {
+                Some((_, written)) => written,
+                None if name.starts_with("async_std::") => name,
+                None => return None,
+            };
+            // Parameters of types are not listed, and neither are those of traits.
+            let is_plain = !format!("{name}{of}").contains(['<', '#', '[', '{', '(']);
+            (is_plain && of.trim_start_matches('&').starts_with("async_std::")).then(|| {
+                format!(
+                    "pub fn item_{number}() {{ fn is<T: {name} + ?Sized>() {{}} is::<{of}>(); }}"
+                )
+            })
+        }
+        _ => None,
+    }
+}
+
+/// Has the compiler look at a program of these lines, and returns the items it does not know.
+fn compile(
+    folder: &Path,
+    features: &str,
+    program: &BTreeMap<String, String>,
+) -> Result<Vec<String>, String> {
+    let shim = shell::root().join("crates/async-std");
+    let features: Vec<String> = features
+        .split(',')
+        .filter(|name| !name.is_empty())
+        .map(|name| format!("{name:?}"))
+        .collect();
+    let manifest = format!(
+        "[package]\nname = \"parity\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[workspace]\n\
+         [dependencies]\nasync-std = {{ path = {shim:?}, features = [{}] }}\n",
+        features.join(", ")
+    );
+    let mut source = String::from("#![allow(unused, ambiguous_glob_reexports)]\n");
+    program.values().for_each(|line| source.extend([line, "\n"]));
+    let write = || {
+        fs::create_dir_all(folder.join("src"))?;
+        fs::copy(shell::root().join("Cargo.lock"), folder.join("Cargo.lock"))?;
+        fs::write(folder.join("Cargo.toml"), &manifest)?;
+        fs::write(folder.join("src/lib.rs"), &source)
+    };
+    write().map_err(|error| format!("cannot write {}: {error}", folder.display()))?;
+    let mut cargo = shell::cargo();
+    cargo.args(["check", "--quiet", "--message-format", "short", "--manifest-path"]);
+    cargo
+        .arg(folder.join("Cargo.toml"))
+        .env("CARGO_TARGET_DIR", shell::target_dir().join("parity"));
+    let output = cargo.stdout(Stdio::null()).output();
+    let output = output.map_err(|error| format!("cannot start cargo: {error}"))?;
+    let messages = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() && !messages.contains("src/lib.rs:") {
+        return Err(format!("the shim does not compile:\n{messages}"));
+    }
+    let keys: Vec<&String> = program.keys().collect();
+    Ok(messages
+        .lines()
+        .filter_map(complaint)
+        .filter_map(|line| keys.get(line - 2).copied().cloned())
+        .collect())
+}
+
+/// The line of the program that this message says names nothing.
+fn complaint(message: &str) -> Option<usize> {
+    let (place, text) = message.split_once(": error[")?;
+    let code = text.split(']').next()?;
+    let mut place = place.split(':');
+    let is_ours = place.next()?.ends_with("src/lib.rs");
+    let line = place.next()?.parse().ok()?;
+    (is_ours && line >= 2 && MISSING.contains(&code)).then_some(line)
+}
+
+/// What `PARITY.md` says.
+fn report(items: &[Item], found: &[Found], differences: &str) -> String {
+    let mut text = String::from(
+        "# Parity with async-std 1.13.2\n\nWritten by `cargo xtask parity`. The list of items is \
+         `tests/parity/async_std.txt`; of each, the\ncompiler was asked whether the shim has it. \
+         Signatures are checked by the programs that use them.\n\n\
+         | features | items listed | asked for | missing |\n|---|---:|---:|---:|\n",
+    );
+    for found in found {
+        let features = if found.features.is_empty() { "default" } else { found.features };
+        let (wanted, checked, missing) = (found.wanted, found.checked, found.missing.len());
+        let _ = writeln!(text, "| {features} | {wanted} | {checked} | {missing} |");
+    }
+    let excused: Vec<&Item> = items.iter().filter(|item| item.excuse.is_some()).collect();
+    if !excused.is_empty() {
+        text.push_str("\n## Items\n\n| item | |\n|---|---|\n");
+        for item in excused {
+            let _ = writeln!(text, "| `{}` | {} |", item.key, item.excuse.as_deref().unwrap_or(""));
+        }
+    }
+    text.push('\n');
+    text.push_str(differences);
+    text
+}
