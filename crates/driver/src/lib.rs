@@ -61,14 +61,14 @@ pub mod model {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Kind {
-    /// The best of this system: epoll on Linux, else as [`Portable`](Kind::Portable).
+    /// The best of this system: epoll on Linux, else as `Portable`.
     #[default]
     Native,
     /// kqueue, IOCP, event ports, or epoll through the same face. On Linux it exists with the
     /// feature `portable`, for tests.
     #[cfg(any(not(target_os = "linux"), feature = "portable"))]
     Portable,
-    /// As [`Portable`](Kind::Portable), armed anew for each wait, as systems without edges need it.
+    /// As `Portable`, armed anew for each wait, as systems without edges need it.
     #[cfg(any(not(target_os = "linux"), feature = "portable"))]
     PortableOneshot,
 }

@@ -10,9 +10,9 @@
 //! 2. Taking is a read-modify-write that acquires from every poster before it. A notifier that
 //!    found `pending` set published its work before; the taker sees that work.
 //!
-//! Rejected: taking `pending` at each turn, heard or not. A poster between its flag and its ring would
-//! then ring a second turn for nothing, and worse, one that takes the flag without the ring
-//! leaves the bell with an unheard ring while the flag is down: each later wait pays for it.
+//! Where the system does not tell whether the bell was heard (`portable.rs`), `pending` is taken after
+//! each wait. A poster between its flag and its ring then rings once for nothing; still none is
+//! lost, since the flag is taken after the wait and before the caller looks for work.
 
 use reveille_primitive::atomic::{AtomicBool, Ordering};
 

@@ -4,25 +4,363 @@
 
 mod support;
 
-use std::io::Write;
+use std::cell::Cell;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
-use support::{drive, each_kind, tcp};
+use reveille_driver::{Direction, Driver, Flags, Kind};
+use rustix::io::Errno;
+use support::{Io, counting, drain, drive, each_kind, tcp, turn_until};
+
+/// Reads until the source would block. Returns the bytes read, and whether the end was seen.
+fn read_all(shard: &Arc<Driver>, ours: &Io<TcpStream>) -> (usize, bool) {
+    let mut total = 0;
+    let mut buffer = [0; 64];
+    loop {
+        match ours.poll_read(shard, Waker::noop(), &mut buffer) {
+            Poll::Pending => return (total, false),
+            Poll::Ready(Ok(0)) => return (total, true),
+            Poll::Ready(count) => total += count.expect("read"),
+        }
+    }
+}
 
 #[test]
-fn a_waiting_read_gets_what_arrives() {
+fn a_waiting_read_is_woken_by_what_arrives() {
     each_kind(|shard| {
         let (ours, mut theirs) = tcp();
+        let (count, waker) = counting();
         let mut buffer = [0; 16];
-        let read = async {
-            let mut read = std::pin::pin!(ours.read(&shard, &mut buffer));
-            let first = std::future::poll_fn(|cx| {
-                std::task::Poll::Ready(read.as_mut().poll(cx).is_pending())
-            });
-            assert!(first.await, "nothing has been sent");
-            theirs.write_all(b"hello").expect("sent");
-            read.await
-        };
-        assert_eq!(drive(&shard, read).expect("read"), 5);
+        assert!(ours.poll_read(&shard, &waker, &mut buffer).is_pending());
+        theirs.write_all(b"hello").expect("sent");
+        turn_until(&shard, || count.get() > 0);
+        assert_eq!(drive(&shard, ours.read(&shard, &mut buffer)).expect("read"), 5);
         assert_eq!(&buffer[..5], b"hello");
+    });
+}
+
+#[test]
+fn bytes_and_close_at_once_are_both_seen() {
+    each_kind(|shard| {
+        let (ours, mut theirs) = tcp();
+        let (count, waker) = counting();
+        assert!(ours.poll_read(&shard, &waker, &mut [0; 64]).is_pending());
+        theirs.write_all(b"last words").expect("sent");
+        drop(theirs);
+        turn_until(&shard, || count.get() > 0);
+        let mut total = 0;
+        let mut buffer = [0; 64];
+        loop {
+            match drive(&shard, ours.read(&shard, &mut buffer)).expect("read") {
+                0 => break,
+                count => total += count,
+            }
+        }
+        assert_eq!(total, 10);
+    });
+}
+
+#[test]
+fn a_close_reported_before_the_short_read_keeps_the_source_readable() {
+    each_kind(|shard| {
+        let (ours, mut theirs) = tcp();
+        assert_eq!(read_all(&shard, &ours), (0, false));
+        theirs.write_all(b"last words").expect("sent");
+        theirs.shutdown(Shutdown::Write).expect("half-closed");
+        turn_until(&shard, || ours.source.readiness().flags().has(Flags::READABLE));
+        // Whatever the driver told so far, the end is found without another event.
+        let mut seen = (0, false);
+        while !seen.1 {
+            let (more, is_end) = read_all(&shard, &ours);
+            seen = (seen.0 + more, is_end);
+            if !is_end {
+                turn_until(&shard, || ours.source.readiness().flags().has(Flags::READABLE));
+            }
+        }
+        assert_eq!(seen.0, 10);
+    });
+}
+
+#[test]
+fn a_short_read_saves_the_next_call() {
+    let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
+    let (ours, mut theirs) = tcp();
+    let calls = Cell::new(0);
+    let poll = || {
+        let mut buffer = [0; 64];
+        ours.at(&shard).poll_read(&Context::from_waker(Waker::noop()), 64, || {
+            calls.set(calls.get() + 1);
+            (&ours.inner).read(&mut buffer)
+        })
+    };
+    assert!(poll().is_pending());
+    drain(&shard);
+    theirs.write_all(b"hello").expect("sent");
+    turn_until(&shard, || ours.source.readiness().flags().has(Flags::READABLE));
+    calls.set(0);
+    assert!(poll().is_ready());
+    assert!(poll().is_pending());
+    assert_eq!(calls.get(), 1, "the short read told that the queue is empty");
+    theirs.write_all(b"again").expect("sent");
+    turn_until(&shard, || ours.source.readiness().flags().has(Flags::READABLE));
+    assert!(poll().is_ready());
+}
+
+#[test]
+fn a_full_read_keeps_the_source_readable() {
+    each_kind(|shard| {
+        let (ours, mut theirs) = tcp();
+        assert_eq!(read_all(&shard, &ours), (0, false));
+        theirs.write_all(b"12345678").expect("sent");
+        turn_until(&shard, || ours.source.readiness().flags().has(Flags::READABLE));
+        let mut buffer = [0; 4];
+        for _ in 0..2 {
+            let Poll::Ready(Ok(4)) = ours.poll_read(&shard, Waker::noop(), &mut buffer) else {
+                panic!("four bytes are there");
+            };
+        }
+    });
+}
+
+#[test]
+fn half_close_keeps_writing() {
+    each_kind(|shard| {
+        let (ours, mut theirs) = tcp();
+        assert_eq!(read_all(&shard, &ours), (0, false));
+        theirs.shutdown(Shutdown::Write).expect("half-closed");
+        let mut buffer = [0; 4];
+        assert_eq!(drive(&shard, ours.read(&shard, &mut buffer)).expect("read"), 0);
+        // Fill the send buffer, so that the write has to wait after the half-close.
+        let block = vec![7; 1 << 20];
+        let mut sent = 0;
+        loop {
+            let poll = ours.at(&shard).poll_write(
+                &Context::from_waker(Waker::noop()),
+                block.len(),
+                || (&ours.inner).write(&block),
+            );
+            match poll {
+                Poll::Ready(count) => sent += count.expect("written"),
+                Poll::Pending => break,
+            }
+        }
+        let mut sink = vec![0; sent];
+        theirs.read_exact(&mut sink).expect("received");
+        let attempt = ours.at(&shard);
+        let write = attempt.io(Direction::Write, || (&ours.inner).write(b"more"));
+        assert!(drive(&shard, write).expect("written") > 0);
+    });
+}
+
+#[test]
+fn a_refused_connection_is_an_error() {
+    each_kind(|shard| {
+        // A port that was just given back: nobody listens there.
+        let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("port");
+        let socket = rustix::net::socket_with(
+            rustix::net::AddressFamily::INET,
+            rustix::net::SocketType::STREAM,
+            rustix::net::SocketFlags::NONBLOCK,
+            None,
+        );
+        let ours = Io::new(socket.expect("a socket"));
+        let connect = async {
+            match rustix::net::connect(&ours.inner, &address) {
+                Err(Errno::INPROGRESS) => {}
+                // Loopback answers at once on some kernels.
+                other => return Ok::<_, io::Error>(other),
+            }
+            ours.at(&shard).ready(Direction::Write).await?;
+            Ok(rustix::net::sockopt::socket_error(&ours.inner)?)
+        };
+        let outcome = drive(&shard, connect).expect("waited");
+        assert_eq!(outcome, Err(Errno::CONNREFUSED));
+    });
+}
+
+#[test]
+fn an_event_between_the_read_and_the_clear_is_kept() {
+    each_kind(|shard| {
+        let (ours, theirs) = tcp();
+        assert_eq!(read_all(&shard, &ours), (0, false));
+        // Make it readable for nothing, so that the next operation would block.
+        (&theirs).write_all(b"x").expect("sent");
+        turn_until(&shard, || ours.source.readiness().flags().has(Flags::READABLE));
+        (&ours.inner).read_exact(&mut [0]).expect("read");
+        let mut buffer = [0; 4];
+        let mut has_raced = false;
+        let poll =
+            ours.at(&shard).poll_io(Direction::Read, &Context::from_waker(Waker::noop()), || {
+                let result = (&ours.inner).read(&mut buffer);
+                if !std::mem::replace(&mut has_raced, true) {
+                    assert_eq!(result.as_ref().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+                    (&theirs).write_all(b"y").expect("sent");
+                    // The edge is there as soon as the write returned, on loopback.
+                    drain(&shard);
+                }
+                result
+            });
+        if poll.is_pending() {
+            // A driver without edges reports it when it is armed, which this poll has done.
+            turn_until(&shard, || ours.source.readiness().flags().has(Flags::READABLE));
+            assert_eq!(drive(&shard, ours.read(&shard, &mut buffer)).expect("read"), 1);
+        }
+        assert_eq!(buffer[0], b'y');
+    });
+}
+
+#[test]
+fn two_readers_of_one_source_are_both_woken() {
+    each_kind(|shard| {
+        let (ours, mut theirs) = tcp();
+        let (first, first_waker) = counting();
+        let (second, second_waker) = counting();
+        assert!(ours.poll_read(&shard, &first_waker, &mut [0; 4]).is_pending());
+        assert!(ours.poll_read(&shard, &second_waker, &mut [0; 4]).is_pending());
+        theirs.write_all(b"hi").expect("sent");
+        turn_until(&shard, || first.get() > 0 && second.get() > 0);
+    });
+}
+
+#[test]
+fn an_error_that_was_taken_does_not_spin() {
+    each_kind(|shard| {
+        let nobody = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("port");
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
+        socket.connect(nobody).expect("connected");
+        socket.set_nonblocking(true).expect("non-blocking");
+        let ours = Io::new(socket);
+        let calls = Cell::new(0);
+        let receive = || {
+            calls.set(calls.get() + 1);
+            ours.inner.recv(&mut [0; 8])
+        };
+        let (count, waker) = counting();
+        let cx = Context::from_waker(&waker);
+        assert!(ours.at(&shard).poll_io(Direction::Read, &cx, receive).is_pending());
+        drain(&shard);
+        ours.inner.send(b"?").expect("sent");
+        turn_until(&shard, || count.get() > 0);
+        let poll = ours.at(&shard).poll_io(Direction::Read, &cx, receive);
+        let Poll::Ready(Err(error)) = poll else { panic!("the refusal comes back: {poll:?}") };
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        calls.set(0);
+        assert!(ours.at(&shard).poll_io(Direction::Read, &cx, receive).is_pending());
+        assert!(calls.get() <= 2, "the flag of the error alone is no readiness");
+    });
+}
+
+#[test]
+fn a_pipe_without_writers_ends_and_a_pipe_without_readers_fails() {
+    each_kind(|shard| {
+        let (read, write) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).expect("pipe");
+        let ours = Io::new(read);
+        let take = |end: &OwnedFd| Ok(rustix::io::read(end, &mut [0_u8; 8])?);
+        let (count, waker) = counting();
+        let cx = Context::from_waker(&waker);
+        assert!(ours.at(&shard).poll_read(&cx, 8, || take(&ours.inner)).is_pending());
+        drop(write);
+        turn_until(&shard, || count.get() > 0);
+        let poll = ours.at(&shard).poll_read(&cx, 8, || take(&ours.inner));
+        assert!(matches!(poll, Poll::Ready(Ok(0))), "HUP alone is the end");
+
+        let (read, write) =
+            rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).expect("pipe");
+        let ours = Io::new(write);
+        let block = [0_u8; 1 << 16];
+        let fill = || Ok(rustix::io::write(&ours.inner, &block)?);
+        let (count, waker) = counting();
+        let cx = Context::from_waker(&waker);
+        while ours.at(&shard).poll_write(&cx, block.len(), fill).is_ready() {}
+        drain(&shard);
+        let before = count.get();
+        drop(read);
+        turn_until(&shard, || count.get() > before);
+        let poll = ours.at(&shard).poll_write(&cx, block.len(), fill);
+        let Poll::Ready(Err(error)) = poll else { panic!("ERR alone wakes: {poll:?}") };
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+    });
+}
+
+#[test]
+fn eventfd_and_pidfd_become_readable() {
+    use rustix::event::{EventfdFlags, eventfd};
+    use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+    each_kind(|shard| {
+        let ours = Io::new(eventfd(0, EventfdFlags::NONBLOCK).expect("an eventfd"));
+        let wait = ours.at(&shard);
+        let wait = wait.ready(Direction::Read);
+        rustix::io::write(&ours.inner, &1_u64.to_ne_bytes()).expect("written");
+        drive(&shard, wait).expect("readable");
+
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .expect("a child");
+        let pid = Pid::from_child(&child);
+        let ours = Io::new(pidfd_open(pid, PidfdFlags::empty()).expect("a pidfd"));
+        let wait = ours.at(&shard);
+        let mut wait = std::pin::pin!(wait.ready(Direction::Read));
+        let (count, waker) = counting();
+        assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending(), "it lives");
+        drop(child.stdin.take());
+        turn_until(&shard, || count.get() > 0);
+        drive(&shard, wait).expect("it ended");
+        assert!(child.wait().expect("a status").success());
+    });
+}
+
+#[test]
+fn unix_sockets_and_datagrams_wake_their_reader() {
+    each_kind(|shard| {
+        let (a, b) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        a.set_nonblocking(true).expect("non-blocking");
+        let a = Io::new(a);
+        let (count, waker) = counting();
+        assert!(a.poll_read(&shard, &waker, &mut [0; 4]).is_pending());
+        (&b).write_all(b"u").expect("sent");
+        turn_until(&shard, || count.get() > 0);
+
+        let (a, b) = std::os::unix::net::UnixDatagram::pair().expect("a pair");
+        a.set_nonblocking(true).expect("non-blocking");
+        let a = Io::new(a);
+        let wait = a.at(&shard);
+        let wait = wait.ready(Direction::Read);
+        b.send(b"d").expect("sent");
+        drive(&shard, wait).expect("readable");
+    });
+}
+
+#[test]
+fn the_short_rule_is_not_for_unix_streams_that_pass_descriptors() {
+    // What the documentation of `poll_read` warns of, and `poll_io` is free of: a read stops behind
+    // a message that carries descriptors, with more in the queue.
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+
+    each_kind(|shard| {
+        let (a, b) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        a.set_nonblocking(true).expect("non-blocking");
+        let a = Io::new(a);
+        let (count, waker) = counting();
+        let cx = Context::from_waker(&waker);
+        let mut buffer = [0; 64];
+        assert!(a.poll_read(&shard, &waker, &mut buffer).is_pending());
+        let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        let passed = [b.as_fd()];
+        assert!(control.push(SendAncillaryMessage::ScmRights(&passed)));
+        sendmsg(&b, &[io::IoSlice::new(b"first")], &mut control, SendFlags::empty()).expect("sent");
+        (&b).write_all(b"second").expect("sent");
+        turn_until(&shard, || count.get() > 0);
+        let read = |buffer: &mut [u8]| {
+            a.at(&shard).poll_io(Direction::Read, &cx, || (&a.inner).read(buffer))
+        };
+        assert!(matches!(read(&mut buffer), Poll::Ready(Ok(5))), "it stops at the descriptor");
+        assert!(matches!(read(&mut buffer), Poll::Ready(Ok(6))), "and more is there");
     });
 }

@@ -24,6 +24,10 @@ const EVENTS_MAX: usize = 1024;
 
 /// Which directions to arm. Only a poller without edges looks at it.
 #[derive(Debug, Clone, Copy)]
+#[cfg_attr(
+    all(target_os = "linux", not(feature = "portable")),
+    expect(dead_code, reason = "epoll has edges and is armed for both")
+)]
 pub(crate) struct Interest {
     pub(crate) is_read: bool,
     pub(crate) is_write: bool,

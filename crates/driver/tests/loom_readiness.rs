@@ -1,0 +1,187 @@
+//! Models: the tick of the readiness word, a waiter against an event, a notification against a park.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test -p reveille-driver --test loom_readiness --release`
+
+#![cfg(loom)]
+
+use std::sync::Arc as StdArc;
+use std::task::{Context, Wake, Waker};
+
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use loom::sync::{Arc, Condvar, Mutex};
+use loom::thread;
+use reveille_driver::model::{Notify, Readiness, Seat, Waiters};
+use reveille_driver::{Direction, Flags};
+
+/// Counts its wakes.
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: StdArc<Count>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn counting() -> (StdArc<Count>, Waker) {
+    let count = StdArc::new(Count(AtomicUsize::new(0)));
+    (StdArc::clone(&count), Waker::from(count))
+}
+
+fn event(readiness: &Readiness, waiters: &Waiters) {
+    readiness.set(Flags::READABLE);
+    let mut wakers = Vec::new();
+    waiters.take(Direction::Read, &mut wakers);
+    wakers.into_iter().for_each(Waker::wake);
+}
+
+#[test]
+fn a_clear_never_takes_back_data_it_has_not_seen() {
+    loom::model(|| {
+        let readiness = Arc::new(Readiness::assumed());
+        let data = Arc::new(AtomicBool::new(false));
+        let kernel = thread::spawn({
+            let (readiness, data) = (Arc::clone(&readiness), Arc::clone(&data));
+            move || {
+                data.store(true, Ordering::Release);
+                readiness.set(Flags::READABLE);
+            }
+        });
+        let writer = thread::spawn({
+            let readiness = Arc::clone(&readiness);
+            move || readiness.clear(readiness.snapshot(), Direction::Write)
+        });
+        let seen = readiness.snapshot();
+        let has_read = data.load(Ordering::Acquire);
+        if !has_read {
+            readiness.clear(seen, Direction::Read);
+        }
+        kernel.join().unwrap();
+        writer.join().unwrap();
+        assert!(readiness.ready(Direction::Read).is_some(), "the event is lost");
+    });
+}
+
+#[test]
+fn a_waiter_sees_the_event_or_is_woken_by_it() {
+    for is_shared in [true, false] {
+        loom::model(move || {
+            let shared = Arc::new((Readiness::assumed(), Waiters::default()));
+            let (readiness, waiters) = &*shared;
+            readiness.clear(readiness.snapshot(), Direction::Read);
+            let driver = thread::spawn({
+                let shared = Arc::clone(&shared);
+                move || event(&shared.0, &shared.1)
+            });
+            let (count, waker) = counting();
+            let mut seat = if is_shared { Seat::Shared } else { Seat::Owned(None) };
+            let cx = Context::from_waker(&waker);
+            let poll = waiters.wait(readiness, Direction::Read, &mut seat, &cx);
+            driver.join().unwrap();
+            assert!(poll.is_ready() || count.0.load(Ordering::SeqCst) == 1, "the wake is lost");
+            waiters.leave(Direction::Read, &mut seat);
+            assert!(waiters.is_empty());
+        });
+    }
+}
+
+#[test]
+fn two_waiters_and_an_event_that_one_of_them_uses_up() {
+    loom::model(|| {
+        let shared = Arc::new((Readiness::assumed(), Waiters::default()));
+        shared.0.clear(shared.0.snapshot(), Direction::Read);
+        let driver = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || event(&shared.0, &shared.1)
+        });
+        let wait = |shared: &(Readiness, Waiters)| {
+            let (count, waker) = counting();
+            let cx = Context::from_waker(&waker);
+            let poll = shared.1.wait(&shared.0, Direction::Read, &mut Seat::Shared, &cx);
+            if let std::task::Poll::Ready(seen) = poll {
+                shared.0.clear(seen, Direction::Read);
+                return (true, count);
+            }
+            (false, count)
+        };
+        let other = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || wait(&shared)
+        });
+        let mine = wait(&shared);
+        let theirs = other.join().unwrap();
+        driver.join().unwrap();
+        let is_told = |(is_ready, count): &(bool, StdArc<Count>)| {
+            *is_ready || count.0.load(Ordering::SeqCst) == 1
+        };
+        assert!(is_told(&mine) || is_told(&theirs), "nobody learns of the event");
+    });
+}
+
+#[test]
+fn a_waiter_of_a_deserted_shard_is_woken_or_sees_it() {
+    loom::model(|| {
+        let shared = Arc::new((Readiness::assumed(), Waiters::default(), AtomicBool::new(true)));
+        let (readiness, waiters, is_driven) = &*shared;
+        readiness.clear(readiness.snapshot(), Direction::Read);
+        let leaver = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                shared.2.store(false, Ordering::Release);
+                let mut wakers = Vec::new();
+                shared.1.take(Direction::Read, &mut wakers);
+                wakers.into_iter().for_each(Waker::wake);
+            }
+        });
+        let (count, waker) = counting();
+        let cx = Context::from_waker(&waker);
+        assert!(waiters.wait(readiness, Direction::Read, &mut Seat::Shared, &cx).is_pending());
+        let stays = is_driven.load(Ordering::Acquire);
+        leaver.join().unwrap();
+        assert!(!stays || count.0.load(Ordering::SeqCst) == 1, "it waits for nobody");
+    });
+}
+
+/// An eventfd in an epoll set, edge-triggered: a ring is heard once.
+struct Bell {
+    rung: Mutex<bool>,
+    condvar: Condvar,
+}
+
+impl Bell {
+    fn ring(&self) {
+        *self.rung.lock().unwrap() = true;
+        self.condvar.notify_one();
+    }
+
+    fn wait(&self) {
+        let mut rung = self.rung.lock().unwrap();
+        while !*rung {
+            rung = self.condvar.wait(rung).unwrap();
+        }
+        *rung = false;
+    }
+}
+
+#[test]
+fn no_notification_is_lost() {
+    loom::model(|| {
+        let bell = Bell { rung: Mutex::new(false), condvar: Condvar::new() };
+        let shared = Arc::new((Notify::new(), bell, AtomicUsize::new(0)));
+        let posters: Vec<_> = (0..2)
+            .map(|_| {
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || {
+                    // Relaxed: the notification itself publishes the work.
+                    shared.2.fetch_add(1, Ordering::Relaxed);
+                    shared.0.post(|| shared.1.ring());
+                })
+            })
+            .collect();
+        // A lost notification is a park without end, which loom reports as a deadlock.
+        while shared.2.load(Ordering::Relaxed) < 2 {
+            shared.1.wait();
+            shared.0.take();
+        }
+        posters.into_iter().for_each(|poster| poster.join().unwrap());
+    });
+}

@@ -1,0 +1,390 @@
+//! Shards: turning, notifying, moving, leaving, and what the system refuses.
+
+#![cfg(all(target_os = "linux", not(loom)))]
+
+mod support;
+
+use std::cell::Cell;
+use std::future::Future;
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, AsRawFd};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use reveille_driver::{Direction, Driver, Events, Flags, Kind, Source, Turn, raise_fd_limit};
+use support::{Io, LONG, counting, drain, drive, each_kind, kinds, tcp, turn_until};
+
+#[test]
+fn a_notification_before_the_turn_ends_it_at_once() {
+    each_kind(|shard| {
+        shard.notify();
+        shard.notify();
+        let turn = shard.turn(None, &mut Events::new()).expect("a turn");
+        assert_eq!(turn, Turn::Done { events: 0, woken: 0, is_notified: true });
+        assert_eq!(shard.metrics().notifies, 1, "the second was one with the first");
+    });
+}
+
+#[test]
+fn each_notification_ends_a_turn_of_another_thread() {
+    each_kind(|shard| {
+        std::thread::scope(|scope| {
+            let parked = scope.spawn(|| {
+                let mut events = Events::new();
+                let mut taken = 0;
+                while taken < 100 {
+                    match shard.turn(None, &mut events).expect("a turn") {
+                        Turn::Done { is_notified: true, .. } => taken += 1,
+                        turn => assert_ne!(turn, Turn::Busy),
+                    }
+                    // The answer lets the other side ring the next time.
+                    shard.set_driven(taken % 2 == 0);
+                }
+            });
+            for round in 0..100 {
+                shard.notify();
+                while shard.is_driven() == (round % 2 == 0) && !parked.is_finished() {
+                    std::thread::yield_now();
+                }
+            }
+        });
+    });
+}
+
+#[test]
+fn a_shard_is_turned_by_one_thread_at_a_time() {
+    each_kind(|shard| {
+        std::thread::scope(|scope| {
+            let parked = scope.spawn(|| {
+                let mut events = Events::new();
+                shard.turn(None, &mut events).expect("a turn")
+            });
+            let mut events = Events::new();
+            // Either this thread is told that the other one turns, or it came first: look again.
+            while shard.turn(Some(Duration::ZERO), &mut events).expect("a turn") != Turn::Busy {
+                std::thread::yield_now();
+            }
+            shard.notify();
+            assert_ne!(parked.join().expect("no panic"), Turn::Busy);
+        });
+    });
+}
+
+#[test]
+fn a_turn_never_ends_early() {
+    each_kind(|shard| {
+        for timeout in
+            [Duration::from_nanos(1), Duration::from_micros(1300), Duration::from_millis(2)]
+        {
+            #[allow(clippy::disallowed_methods, reason = "the claim is about the real clock")]
+            let now = std::time::Instant::now;
+            let start = now();
+            let turn = shard.turn(Some(timeout), &mut Events::new()).expect("a turn");
+            assert!(matches!(turn, Turn::Done { events: 0, woken: 0, .. }));
+            assert!(now() - start >= timeout);
+        }
+    });
+}
+
+#[test]
+fn a_waker_may_use_the_shard_that_woke_it() {
+    struct Meddler(Arc<Driver>);
+    impl Wake for Meddler {
+        fn wake(self: Arc<Meddler>) {
+            let mut events = Events::new();
+            let turn = self.0.turn(Some(Duration::ZERO), &mut events).expect("a turn");
+            assert_ne!(turn, Turn::Busy, "the right to turn was given back");
+            self.0.notify();
+            assert!(self.0.sources() > 0);
+        }
+    }
+    each_kind(|shard| {
+        let (ours, mut theirs) = tcp();
+        let meddler = Arc::new(Meddler(Arc::clone(&shard)));
+        assert!(ours.poll_read(&shard, &Waker::from(meddler), &mut [0; 4]).is_pending());
+        theirs.write_all(b"x").expect("sent");
+        turn_until(&shard, || shard.metrics().wakes > 0);
+    });
+}
+
+#[test]
+fn a_waker_that_panics_does_not_lose_the_others() {
+    struct Bomb;
+    impl Wake for Bomb {
+        fn wake(self: Arc<Bomb>) {
+            // Without the hook's noise.
+            std::panic::resume_unwind(Box::new("boom"));
+        }
+    }
+    each_kind(|shard| {
+        let (ours, mut theirs) = tcp();
+        let (count, waker) = counting();
+        assert!(ours.poll_read(&shard, &Waker::from(Arc::new(Bomb)), &mut [0; 4]).is_pending());
+        assert!(ours.poll_read(&shard, &waker, &mut [0; 4]).is_pending());
+        theirs.write_all(b"x").expect("sent");
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            turn_until(&shard, || count.get() > 0);
+        }));
+        assert_eq!(count.get(), 1);
+        let panic = result.expect_err("the panic is resumed after all wakes");
+        assert_eq!(panic.downcast_ref::<&str>(), Some(&"boom"));
+        // The shard goes on.
+        assert_eq!(drive(&shard, ours.read(&shard, &mut [0; 4])).expect("read"), 1);
+    });
+}
+
+#[test]
+fn a_thousand_sources_are_all_woken() {
+    raise_fd_limit(4096).expect("room for two thousand sockets");
+    each_kind(|shard| {
+        let mut pairs: Vec<_> = (0..1000)
+            .map(|_| {
+                let (a, b) = std::os::unix::net::UnixStream::pair().expect("a pair");
+                a.set_nonblocking(true).expect("non-blocking");
+                (Io::new(a), b)
+            })
+            .collect();
+        let (count, waker) = counting();
+        for (ours, _) in &pairs {
+            assert!(ours.poll_read(&shard, &waker, &mut [0; 4]).is_pending());
+        }
+        assert_eq!(shard.sources(), 1000);
+        for (_, theirs) in &mut pairs {
+            theirs.write_all(b"x").expect("sent");
+        }
+        turn_until(&shard, || count.get() == 1000);
+        for (ours, _) in &pairs {
+            assert!(matches!(ours.poll_read(&shard, &waker, &mut [0; 4]), Poll::Ready(Ok(1))));
+        }
+        drop(pairs);
+        assert_eq!(shard.sources(), 0);
+    });
+}
+
+#[test]
+fn a_million_futures_leave_nothing_behind() {
+    let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
+    let (ours, _theirs) = tcp();
+    assert!(ours.poll_read(&shard, Waker::noop(), &mut [0; 4]).is_pending());
+    drain(&shard);
+    let before = ours.source.waiting();
+    let mut cx = Context::from_waker(Waker::noop());
+    for _ in 0..1_000_000 {
+        let mut buffer = [0; 4];
+        let mut read = pin!(ours.read(&shard, &mut buffer));
+        assert!(read.as_mut().poll(&mut cx).is_pending());
+    }
+    assert_eq!(ours.source.waiting(), before);
+}
+
+#[test]
+fn shared_wakers_are_bounded_and_the_oldest_is_woken() {
+    let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
+    let (ours, _theirs) = tcp();
+    let all: Vec<_> = (0..40).map(|_| counting()).collect();
+    for (_, waker) in &all {
+        assert!(ours.poll_read(&shard, waker, &mut [0; 4]).is_pending());
+    }
+    assert_eq!(ours.source.waiting(), 32);
+    let woken: Vec<_> = all.iter().map(|(count, _)| count.get()).collect();
+    assert_eq!(woken, [vec![1; 8], vec![0; 32]].concat());
+}
+
+#[test]
+fn polling_again_with_the_same_waker_adds_nothing() {
+    let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
+    let (ours, _theirs) = tcp();
+    let (count, waker) = counting();
+    assert!(ours.poll_read(&shard, &waker, &mut [0; 4]).is_pending());
+    let held = Arc::strong_count(&count);
+    (0..10).for_each(|_| assert!(ours.poll_read(&shard, &waker, &mut [0; 4]).is_pending()));
+    assert_eq!(Arc::strong_count(&count), held);
+    assert_eq!(ours.source.waiting(), 1);
+}
+
+#[test]
+fn a_source_of_a_deserted_shard_moves() {
+    for kind in kinds() {
+        let old = Arc::new(Driver::new(kind).expect("a shard"));
+        let new = Arc::new(Driver::new(kind).expect("a shard"));
+        let (ours, mut theirs) = tcp();
+        let (count, waker) = counting();
+        assert!(ours.poll_read(&old, &waker, &mut [0; 4]).is_pending());
+        assert_eq!(old.wake_all(), 1);
+        assert_eq!(count.get(), 1);
+        assert!(!ours.source.is_armed());
+        assert!(ours.poll_read(&new, &waker, &mut [0; 4]).is_pending());
+        assert_eq!((old.sources(), new.sources()), (0, 1));
+        theirs.write_all(b"x").expect("sent");
+        turn_until(&new, || count.get() > 1);
+        assert_eq!(drain(&old), 0, "nothing is left with the old one");
+    }
+}
+
+#[test]
+fn a_deserted_shard_refuses() {
+    each_kind(|shard| {
+        shard.wake_all();
+        let (ours, _theirs) = tcp();
+        let error = ours.source.register(ours.inner.as_fd(), &shard).expect_err("nobody turns it");
+        assert!(error.to_string().contains("no thread turns this shard"), "{error}");
+        assert_eq!(shard.sources(), 0);
+        shard.set_driven(true);
+        ours.source.register(ours.inner.as_fd(), &shard).expect("it is driven again");
+    });
+}
+
+#[test]
+fn registering_twice_is_once() {
+    each_kind(|shard| {
+        let (ours, _theirs) = tcp();
+        for _ in 0..2 {
+            ours.source.register(ours.inner.as_fd(), &shard).expect("registered");
+        }
+        assert_eq!(shard.metrics().registrations, 1);
+    });
+}
+
+#[test]
+fn a_regular_file_is_refused_and_leaves_nothing() {
+    let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
+    let file = std::fs::File::open("/proc/self/exe").expect("a file");
+    let source = Source::new();
+    let error = source.register(file.as_fd(), &shard).expect_err("files have no readiness");
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    let text = error.to_string();
+    assert!(text.contains("reports no readiness"), "{text}");
+    assert!(text.contains(&format!("register descriptor {}", file.as_raw_fd())), "{text}");
+    assert_eq!(shard.sources(), 0);
+}
+
+#[test]
+fn one_descriptor_has_one_source() {
+    each_kind(|shard| {
+        let (ours, _theirs) = tcp();
+        ours.source.register(ours.inner.as_fd(), &shard).expect("registered");
+        let second = Source::new();
+        let error = second.register(ours.inner.as_fd(), &shard).expect_err("it has a source");
+        assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+        assert_eq!(shard.sources(), 1);
+    });
+}
+
+#[test]
+fn a_source_dropped_without_deregistering_gets_no_event_and_blocks_nobody() {
+    each_kind(|shard| {
+        let (ours, mut theirs) = tcp();
+        let first = Source::new();
+        first.register(ours.inner.as_fd(), &shard).expect("registered");
+        drop(first);
+        assert_eq!(shard.sources(), 0);
+        theirs.write_all(b"x").expect("sent");
+        assert_eq!(drain(&shard), 0);
+        // The system's entry is still there: the next source takes it over.
+        let (count, waker) = counting();
+        assert_eq!(drive(&shard, ours.read(&shard, &mut [0; 4])).expect("read"), 1);
+        assert!(ours.poll_read(&shard, &waker, &mut [0; 4]).is_pending());
+        theirs.write_all(b"y").expect("sent");
+        turn_until(&shard, || count.get() > 0);
+    });
+}
+
+#[test]
+fn a_descriptor_closed_behind_our_back_is_an_error_and_not_a_loop() {
+    let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
+    let (ours, _theirs) = tcp();
+    let cx = Context::from_waker(Waker::noop());
+    let calls = Cell::new(0);
+    let poll: Poll<io::Result<usize>> = ours.at(&shard).poll_io(Direction::Read, &cx, || {
+        calls.set(calls.get() + 1);
+        Err(rustix::io::Errno::BADF.into())
+    });
+    let Poll::Ready(Err(error)) = poll else { panic!("the error is returned") };
+    assert_eq!(error.raw_os_error(), Some(rustix::io::Errno::BADF.raw_os_error()));
+    assert_eq!(calls.get(), 1);
+}
+
+#[test]
+fn a_reused_number_gets_no_stale_event() {
+    each_kind(|shard| {
+        let (ours, mut theirs) = tcp();
+        // A duplicate keeps the file open, and so the system's entry alive, beyond our close.
+        let twin = ours.inner.try_clone().expect("a duplicate");
+        let stale = Source::new();
+        stale.register(ours.inner.as_fd(), &shard).expect("registered");
+        drop(stale);
+        let number = ours.inner.as_raw_fd();
+        drop(ours);
+        let (next, _kept) = tcp();
+        let (count, waker) = counting();
+        assert!(next.poll_read(&shard, &waker, &mut [0; 4]).is_pending());
+        drain(&shard);
+        let before = count.get();
+        theirs.write_all(b"x").expect("sent");
+        drain(&shard);
+        assert_eq!(count.get(), before, "descriptor {number} is somebody else's now");
+        drop(twin);
+    });
+}
+
+#[test]
+fn sources_come_and_go_while_another_thread_turns() {
+    each_kind(|shard| {
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut events = Events::new();
+                while !done.load(std::sync::atomic::Ordering::Acquire) {
+                    let _ = shard.turn(Some(LONG), &mut events).expect("a turn");
+                }
+            });
+            for _ in 0..300 {
+                let (ours, mut theirs) = tcp();
+                let (_, waker) = counting();
+                assert!(ours.poll_read(&shard, &waker, &mut [0; 4]).is_pending());
+                theirs.write_all(b"x").expect("sent");
+            }
+            done.store(true, std::sync::atomic::Ordering::Release);
+            shard.notify();
+        });
+        assert_eq!(shard.sources(), 0);
+    });
+}
+
+#[test]
+fn a_fast_operation_never_meets_the_driver() {
+    let (ours, mut theirs) = tcp();
+    theirs.write_all(b"x").expect("sent");
+    while ours.inner.peek(&mut [0; 4]).is_err() {
+        std::thread::yield_now();
+    }
+    let attempt = ours.source.attempt(ours.inner.as_fd(), || panic!("nothing would block"));
+    let mut buffer = [0; 4];
+    let cx = Context::from_waker(Waker::noop());
+    let poll = attempt.poll_read(&cx, 4, || (&ours.inner).read(&mut buffer));
+    assert!(matches!(poll, Poll::Ready(Ok(1))));
+    assert_eq!(ours.source.readiness().flags(), Flags::READABLE.with(Flags::WRITABLE));
+}
+
+#[test]
+fn an_interrupted_operation_is_repeated() {
+    let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
+    let (ours, _theirs) = tcp();
+    let mut left = 3;
+    let cx = Context::from_waker(Waker::noop());
+    let poll = ours.at(&shard).poll_io(Direction::Write, &cx, || {
+        left -= 1;
+        if left > 0 { Err(ErrorKind::Interrupted.into()) } else { Ok("done") }
+    });
+    assert!(matches!(poll, Poll::Ready(Ok("done"))));
+}
+
+#[test]
+fn the_limit_of_descriptors_is_raised_and_never_lowered() {
+    let before = raise_fd_limit(0).expect("a look");
+    let after = raise_fd_limit(before.soft + 1).expect("raised");
+    assert!(after.soft >= before.soft && after.soft <= after.hard);
+    assert_eq!(raise_fd_limit(1).expect("a look"), after);
+}
