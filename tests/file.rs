@@ -270,6 +270,28 @@ fn semantics_10_cancelled_reads_lose_no_data() {
     });
 }
 
+/// A program that reads records relies on it, though `Read` does not promise it.
+#[test]
+fn read_of_a_regular_file_fills_the_buffer_where_only_a_part_is_in_memory() {
+    let scratch = Scratch::new();
+    let mut bytes = pattern(4096);
+    std::fs::write(&scratch.0, &bytes).unwrap();
+    // A hole has no pages in memory until it is read.
+    let file = std::fs::File::options().write(true).open(&scratch.0).unwrap();
+    file.set_len(100_000).unwrap();
+    bytes.resize(100_000, 0);
+    block_on(async {
+        let mut file = scratch.open().await;
+        let mut buf = vec![1; 100_000];
+        assert_eq!(file.read(&mut buf).await.unwrap(), 100_000);
+        assert!(buf == bytes);
+        let mut long = vec![1; 3_000_000];
+        std::fs::write(&scratch.0, pattern(3_000_000)).unwrap();
+        file.seek(SeekFrom::Start(0)).await.unwrap();
+        assert_eq!(file.read(&mut long).await.unwrap(), 3_000_000);
+    });
+}
+
 #[test]
 fn long_streams_arrive_whole_whatever_the_size_of_the_calls() {
     let bytes = pattern(3_000_001);

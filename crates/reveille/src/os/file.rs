@@ -26,7 +26,7 @@ pub(crate) enum Attempt<T> {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::fs::File;
-    use std::io::IoSliceMut;
+    use std::io::{IoSliceMut, Seek, SeekFrom};
     use std::path::Path;
     use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -44,16 +44,28 @@ mod linux {
 
     /// Reads at the cursor of `file` from memory, if all it takes is there.
     pub(crate) fn read_inline(file: &File, buf: &mut [u8]) -> Attempt<usize> {
+        let len = buf.len();
         let slices = &mut [IoSliceMut::new(buf)];
         match preadv2(file, slices, AT_CURSOR, ReadWriteFlags::NOWAIT) {
             // Linux 5.9 and 5.10 answer 0 where they should refuse, so the end of a file is only
             // believed of a read that may wait.
             Ok(0) => Attempt::WouldWait,
-            Ok(count) => Attempt::Done(count),
+            Ok(count) if count == len || is_at_end(file) => Attempt::Done(count),
+            // Only the first part was in memory. Programs count on a file to fill their buffer, so
+            // the read starts over where it may wait.
+            Ok(count) => match (&mut &*file).seek(SeekFrom::Current(-(count as i64))) {
+                Ok(_) => Attempt::WouldWait,
+                Err(_) => Attempt::Done(count),
+            },
             Err(Errno::AGAIN | Errno::INTR) => Attempt::WouldWait,
             // NOSYS, OPNOTSUPP, INVAL are the refusals; anything else the waiting read will report.
             Err(_) => Attempt::Unsupported,
         }
+    }
+
+    fn is_at_end(mut file: &File) -> bool {
+        let position = file.stream_position();
+        position.is_ok_and(|at| file.metadata().is_ok_and(|metadata| metadata.len() <= at))
     }
 
     /// Opens the regular file at `path` to read it, if its directory entries and inode are in

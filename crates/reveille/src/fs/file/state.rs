@@ -432,7 +432,8 @@ impl State {
                 Attempt::Unsupported => self.window.has_inline = false,
             }
         }
-        Step::Submit(Work::Fill { len: buf.len().min(BATCH_MAX) })
+        // As long as the buffer: programs count on a file to fill it.
+        Step::Submit(Work::Fill { len: buf.len() })
     }
 
     fn write(&mut self, file: &fs::File, buf: &[u8]) -> Step<io::Result<usize>> {
@@ -465,6 +466,7 @@ impl State {
             return Step::Done(Err(error));
         }
         if !self.backlog.is_dirty() {
+            self.backlog.forget();
             return Step::Done(Ok(()));
         }
         self.backlog.is_flushing = true;
@@ -576,6 +578,15 @@ impl Backlog {
         self.accepted != self.landed
     }
 
+    /// Gives back the memory of long buffers; called when both are empty, in `Idle` or not.
+    fn forget(&mut self) {
+        for buffer in [&mut self.filling, &mut self.spare] {
+            if buffer.capacity() > BATCH_MIN {
+                *buffer = Vec::new();
+            }
+        }
+    }
+
     /// Whether a drain has to stop.
     fn is_over(&self) -> bool {
         self.error.is_some() || self.filling.is_empty()
@@ -585,6 +596,10 @@ impl Backlog {
     fn accept(&mut self, buf: &[u8]) -> usize {
         self.limit = self.limit.max(buf.len().min(BATCH_MAX));
         let count = buf.len().min(self.limit.saturating_sub(self.filling.len()));
+        if self.filling.is_empty() && buf.len() >= BATCH_MIN {
+            // At once what it may grow to: growing step by step would copy each time.
+            self.filling.reserve_exact(self.limit);
+        }
         self.filling.extend_from_slice(&buf[..count]);
         self.accepted += count as u64;
         count
@@ -613,10 +628,8 @@ impl Backlog {
             // The program is as fast as the disk: carry more at a time.
             self.limit = (self.limit * 2).min(BATCH_MAX);
         }
-        if batch.capacity() <= BATCH_MIN || !self.filling.is_empty() {
-            batch.clear();
-            self.spare = batch;
-        }
+        batch.clear();
+        self.spare = batch;
     }
 }
 
