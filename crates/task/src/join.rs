@@ -36,7 +36,6 @@ use crate::task_ref::TaskRef;
 /// # Cancel safety
 ///
 /// `&mut JoinHandle` may be awaited again after an await that was given up; the output is not lost.
-
 pub struct JoinHandle<T> {
     raw: Raw,
     /// The outcome was given out.

@@ -289,3 +289,19 @@ fn a_wake_after_completion_changes_nothing() {
     assert_eq!(done.wake(), (done, Wake::Nothing));
     assert_eq!(done.cancel(), (done, Wake::Nothing));
 }
+
+#[test]
+fn too_many_references_abort_the_process() {
+    const CHILD: &str = "REVEILLE_TASK_TEST_CHILD";
+    const NAME: &str = "state::tests::too_many_references_abort_the_process";
+    if std::env::var_os(CHILD).is_none() {
+        let exe = std::env::current_exe().expect("the test knows its binary");
+        let status =
+            std::process::Command::new(exe).args(["--exact", NAME]).env(CHILD, "1").status();
+        assert!(!status.expect("the test can run itself").success(), "the child went on");
+        return;
+    }
+    State(AtomicUsize::new(WORD_MAX)).retain();
+    State(AtomicUsize::new(WORD_MAX + 1)).retain();
+    std::process::exit(0);
+}
