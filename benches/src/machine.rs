@@ -51,10 +51,43 @@ pub fn describe() -> String {
     format!("{model}, {cores} cores, Linux {release}, {rustc}")
 }
 
-/// How many threads wanted to run, averaged over the last minute: 0 on a quiet machine.
-pub fn load_average() -> f64 {
-    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    text.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(0.0)
+/// What the machine did so far, in clock ticks: a run is only worth its ratios on a quiet machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Usage {
+    total: f64,
+    idle: f64,
+    stolen: f64,
+    own: f64,
+}
+
+impl Usage {
+    /// Reads the machine's and this process's counters; ended children count as this process.
+    pub fn now() -> Self {
+        let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
+        let ticks = numbers(stat.lines().next().unwrap_or_default());
+        let field = |index: usize| ticks.get(index).copied().unwrap_or(0.0);
+        let own = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        // The program's name, in parentheses, may hold spaces; utime is the 12th field after it.
+        let after_name = own.rsplit_once(')').map_or("", |(_, rest)| rest);
+        let own = numbers(after_name).iter().skip(10).take(4).sum();
+        // The last two columns, guest time, are in user time already.
+        let total = ticks.iter().take(8).sum();
+        Self { total, idle: field(3) + field(4), stolen: field(7), own }
+    }
+
+    /// The shares of the machine's time that others used, and that the hypervisor withheld,
+    /// since this reading.
+    pub fn disturbance(&self) -> (f64, f64) {
+        let now = Self::now();
+        let total = (now.total - self.total).max(1.0);
+        let stolen = now.stolen - self.stolen;
+        let others = total - (now.idle - self.idle) - stolen - (now.own - self.own);
+        ((others / total).max(0.0), stolen / total)
+    }
+}
+
+fn numbers(line: &str) -> Vec<f64> {
+    line.split_whitespace().filter_map(|word| word.parse().ok()).collect()
 }
 
 /// Today in UTC, as `2026-11-24`.

@@ -80,14 +80,14 @@ fn side_by_side(options: &Options) -> io::Result<String> {
     if options.is_list {
         return Ok(report::list(options));
     }
-    let before = machine::load_average();
+    let usage = machine::Usage::now();
     let mut results = Vec::new();
     for row in options.rows() {
         let result = series::run(row, options);
         println!("{}", report::plain(&result, &results));
         results.push(result);
     }
-    let heading = report::Heading::new(options, before);
+    let heading = report::Heading::new(options, usage);
     if let Some(path) = &options.json {
         std::fs::write(path, report::json(&heading, &results))?;
     }

@@ -154,6 +154,7 @@ pub const ROWS: &[Row] = &[
     ),
     row("timer_drop", "a sleep made, polled, dropped", NS, &[wall(0.35)]),
     row("timeout_ready", "timeout around a ready future", NS, &[]),
+    row("timeout_yield", "timeout around a future that waits once", NS, &[]),
     row(
         "timers_20k",
         "20,000 timers over 100 ms",
@@ -179,8 +180,8 @@ pub const ROWS: &[Row] = &[
         TREE,
         &[wall(0.65), wanted("wall", OwnRow("forkjoin_fine_w1"))],
     ),
+    on_one(row("forkjoin_coarse_w1", "the next row on 1 worker", TREE, &[])),
     row("forkjoin_coarse", "fork-join, 230 larger tasks", TREE, &[]),
-    on_one(row("forkjoin_coarse_w1", "the same on 1 worker", TREE, &[])),
     row("timers_beside_yield", "5 ms timers beside yielding tasks", LATE, &[]),
     row(
         "idle",

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::contestant::Contestant;
-use crate::machine;
+use crate::machine::{self, Usage};
 use crate::options::Options;
 use crate::plan::{Metric, Target};
 use crate::series::{Series, Verdict};
@@ -20,30 +20,35 @@ pub struct Heading {
     versions: String,
     rounds: usize,
     is_quick: bool,
-    load_before: f64,
+    others: f64,
+    stolen: f64,
 }
 
 impl Heading {
-    /// Describes this run; `load_before` is the load average before it.
-    pub fn new(options: &Options, load_before: f64) -> Self {
+    /// Describes the run that began at `usage` and is over now.
+    pub fn new(options: &Options, usage: Usage) -> Self {
+        let (others, stolen) = usage.disturbance();
         Self {
             machine: machine::describe(),
             date: machine::today(),
             versions: machine::versions(),
             rounds: options.rounds,
             is_quick: options.is_quick,
-            load_before,
+            others,
+            stolen,
         }
     }
 }
 
 impl fmt::Display for Heading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { machine, date, versions, rounds, load_before, .. } = self;
+        let Self { machine, date, versions, rounds, .. } = self;
         let kind = if self.is_quick { "quick trial, " } else { "" };
+        let (others, stolen) = (100.0 * self.others, 100.0 * self.stolen);
         writeln!(f, "{date}, {machine}")?;
         writeln!(f, "{versions}")?;
-        write!(f, "{kind}{rounds} interleaved rounds, load average before the run {load_before:.2}")
+        write!(f, "{kind}{rounds} interleaved rounds; of the machine's time others used ")?;
+        write!(f, "{others:.1} %, the hypervisor withheld {stolen:.1} %")
     }
 }
 

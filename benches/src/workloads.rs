@@ -47,6 +47,7 @@ pub fn run<R: Rt>(name: &str, effort: &Effort) -> Option<Sample> {
         "allocations" => memory::allocations::<R>(effort),
         "timer_drop" => timers::made_and_dropped::<R>(effort),
         "timeout_ready" => timers::timeout_ready::<R>(effort),
+        "timeout_yield" => timers::timeout_yield::<R>(effort),
         "timers_20k" => timers::many::<R>(effort, 20_000),
         "sleep_1ms" => timers::sleep_alone::<R>(effort),
         "timers_beside_yield" => timers::beside_yield::<R>(effort),

@@ -10,13 +10,14 @@ pub fn json(heading: &Heading, all: &[Series]) -> String {
     let rows: Vec<_> = all.iter().map(row).collect();
     format!(
         "{{\n\"machine\": {}, \"date\": {}, \"versions\": {},\n\"rounds\": {}, \"quick\": {}, \
-         \"load_before\": {},\n\"rows\": [\n{}\n]\n}}\n",
+         \"others\": {}, \"stolen\": {},\n\"rows\": [\n{}\n]\n}}\n",
         text(&heading.machine),
         text(&heading.date),
         text(&heading.versions),
         heading.rounds,
         heading.is_quick,
-        heading.load_before,
+        heading.others,
+        heading.stolen,
         rows.join(",\n")
     )
 }

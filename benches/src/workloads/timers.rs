@@ -42,6 +42,22 @@ pub fn timeout_ready<R: Rt>(effort: &Effort) -> Sample {
     })
 }
 
+/// The runtime's `timeout` around a future that waits once, so that the timer is set and withdrawn.
+pub fn timeout_yield<R: Rt>(effort: &Effort) -> Sample {
+    let rt = R::start(effort.workers);
+    let mut meter = Meter::new(effort);
+    rt.inside(async move {
+        while meter.is_running() {
+            for _ in 0..1_000 {
+                let work = futures_lite::future::yield_now();
+                black_box(R::timeout(Duration::from_secs(3_600), work).await);
+            }
+            meter.add(1_000);
+        }
+        meter.finish()
+    })
+}
+
 /// `count` tasks sleep once, their deadlines spread over 100 ms. `wall` is what it is; `cpu` is
 /// per timer with its task; `late_p50` and `late_p99` in microseconds.
 pub fn many<R: Rt>(effort: &Effort, count: usize) -> Sample {

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::hint::black_box;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,7 @@ pub fn wake_idle_latency<R: Rt>(effort: &Effort) -> Sample {
     let origin = Instant::now();
     let sent_at = Arc::new(AtomicU64::new(0));
     let baton = Arc::new(Baton::default());
+    let (say_ran, hear_ran) = mpsc::channel();
     let foreigner = thread::spawn({
         let (baton, sent_at) = (baton.clone(), sent_at.clone());
         move || {
@@ -73,6 +74,8 @@ pub fn wake_idle_latency<R: Rt>(effort: &Effort) -> Sample {
                 thread::sleep(Duration::from_millis(1));
                 sent_at.store(origin.elapsed().as_nanos() as u64, Ordering::Release);
                 baton.pass();
+                // Two wakes in a row would be one, and the task would wait for the other for ever.
+                hear_ran.recv().expect("the task answers every wake");
             }
         }
     });
@@ -82,6 +85,7 @@ pub fn wake_idle_latency<R: Rt>(effort: &Effort) -> Sample {
             baton.take().await;
             let now = origin.elapsed().as_nanos() as u64;
             latencies.push((now - sent_at.load(Ordering::Acquire)) as f64 / 1e3);
+            say_ran.send(()).expect("the foreign thread waits for the answer");
         }
         latencies
     });
