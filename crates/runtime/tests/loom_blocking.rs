@@ -172,6 +172,21 @@ fn two_threads_share_a_backlog_and_watch_each_other() {
     });
 }
 
+/// Three jobs: one runs, one more has started since the second thread was appointed, and one is
+/// left for that thread to nap over.
+#[test]
+fn a_watcher_naps_and_no_job_waits_for_it() {
+    check(|| {
+        let model = Model::new(config(2, FOREVER), 2);
+        model.push();
+        model.push();
+        model.push();
+        model.wait_for(3);
+        assert_eq!(model.pool.shutdown(None), 0);
+        assert_eq!(model.settled(), (3, 0, 0));
+    });
+}
+
 #[test]
 fn a_shutdown_settles_every_job_once() {
     check(|| {

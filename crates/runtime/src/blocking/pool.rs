@@ -384,7 +384,7 @@ impl<J: Job> Shared<J> {
         if state.is_spinning || is_closed || !state.queue.is_empty() {
             return state;
         }
-        if state.spin_misses >= MISSES && state.spin_misses % MISSES != 0 {
+        if state.spin_misses >= MISSES && !state.spin_misses.is_multiple_of(MISSES) {
             state.spin_misses = state.spin_misses.wrapping_add(1);
             return state;
         }

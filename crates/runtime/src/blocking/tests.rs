@@ -78,10 +78,10 @@ fn closures_that_wait_for_later_ones_make_the_pool_grow() {
     let handles: Vec<_> = (0..COUNT)
         .map(|_| {
             let barrier = Arc::clone(&barrier);
-            pool.spawn(move || drop(barrier.wait()), Options::default())
+            pool.spawn(move || barrier.wait().is_leader(), Options::default())
         })
         .collect();
-    handles.into_iter().for_each(block_on);
+    assert_eq!(handles.into_iter().map(block_on).filter(|&is_leader| is_leader).count(), 1);
     assert_eq!(pool.metrics().threads, COUNT);
 }
 

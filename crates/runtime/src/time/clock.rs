@@ -45,6 +45,10 @@ impl Clock {
     ///
     /// The origin itself is the present, since std makes an [`Instant`] in no other way; two runs
     /// differ in it and in nothing that is relative to it.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "tests set the time; the simulated mode will")
+    )]
     pub(crate) fn virtual_at_origin() -> (Clock, Arc<VirtualClock>) {
         let hands = Arc::new(VirtualClock { origin: system_now(), now_ns: AtomicU64::new(0) });
         (Clock::Virtual(Arc::clone(&hands)), hands)
@@ -95,6 +99,10 @@ impl Clock {
 
 impl VirtualClock {
     /// Moves the clock forward, at most to the last nanosecond before [`NEVER_NS`].
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "tests set the time; the simulated mode will")
+    )]
     pub(crate) fn advance(&self, by: Duration) {
         let by_ns = saturating_ns(by);
         let moved = |now_ns: u64| Some(now_ns.saturating_add(by_ns).min(NEVER_NS - 1));
@@ -105,6 +113,10 @@ impl VirtualClock {
 
     /// Sets the clock to `now_ns` nanoseconds after its origin. It never goes back: an earlier time
     /// changes nothing.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "tests set the time; the simulated mode will")
+    )]
     pub(crate) fn set_ns(&self, now_ns: u64) {
         self.now_ns.fetch_max(now_ns.min(NEVER_NS - 1), Ordering::Relaxed);
     }

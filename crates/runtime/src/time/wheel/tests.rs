@@ -161,7 +161,7 @@ fn wakers_are_dropped_by_whoever_took_them() {
 }
 
 #[test]
-fn a_million_due_entries_come_in_batches() {
+fn many_due_entries_come_in_batches() {
     const COUNT: usize = 100_000;
     let mut wheel = Wheel::new(0);
     for _ in 0..COUNT {
