@@ -331,7 +331,7 @@ fn writes_of_many_clones_from_many_tasks_all_land() {
                     for _ in 0..200 {
                         // One byte at a time, so that no write is split.
                         file.write_all(&[number]).await.unwrap();
-                        if number % 4 == 0 {
+                        if number.is_multiple_of(4) {
                             file.flush().await.unwrap();
                         }
                     }

@@ -218,11 +218,11 @@ fn read_does_not_disturb_a_pipe_that_it_only_looks_at() {
     let path = dir.file("pipe");
     let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
     assert!(made.success());
-    let writer = std::thread::spawn({
+    let writer = reveille::task::spawn_blocking({
         let path = path.clone();
         // Blocks in open until there is a reader; a reader that left again would break the pipe.
         move || std::fs::write(&path, b"through the pipe")
     });
     assert_eq!(block_on(fs::read(&path)).unwrap(), b"through the pipe");
-    writer.join().unwrap().unwrap();
+    block_on(writer).unwrap();
 }

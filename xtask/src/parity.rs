@@ -1,12 +1,13 @@
 //! Whether the shim has what async-std has.
 //!
-//! `tests/parity/async_std.txt` lists the public items of async-std 1.13.2. For each set of features
-//! this writes two programs that do nothing but name them, one item a line, and has the compiler say
-//! which lines name nothing: first what can be imported, then methods and impls of what was
-//! found. Results go to `PARITY.md`, with the differences that are wanted.
+//! `tests/parity/async_std.txt` lists the public items of async-std 1.13.2. For each set of
+//! features this writes two programs that do nothing but name them, one item a line, and has the
+//! compiler say which lines name nothing: first what can be imported, then methods and impls of
+//! what was found. Results go to `PARITY.md`, with the differences that are wanted.
 //!
 //! Rejected: comparing rustdoc's JSON, which needs a nightly toolchain and a parser. The compiler
-//! is the judge that matters, but it does not compare signatures: the examples and the dependents do.
+//! is the judge that matters, but it does not compare signatures: the examples and the dependents
+//! do.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,8 +17,8 @@ use std::process::Stdio;
 
 use crate::shell::{self, Outcome};
 
-/// The codes with which the compiler says that a name means nothing, or a type lacks a trait. Others
-/// (that it cannot infer a type, say) are the price of naming a thing without using it.
+/// The codes with which the compiler says that a name means nothing, or a type lacks a trait.
+/// Others (that it cannot infer a type, say) are the price of naming a thing without using it.
 const MISSING: [&str; 10] =
     ["E0277", "E0405", "E0412", "E0425", "E0432", "E0433", "E0573", "E0574", "E0576", "E0599"];
 

@@ -1,8 +1,9 @@
 //! async-std, on reveille.
 //!
-//! This package has the name, the features and the API of async-std 1.13.2, and none of its code: every
-//! item is one of [reveille](https://docs.rs/reveille)'s, or of the crates that async-std took it
-//! from. Cargo puts it under a whole tree of crates with two lines in the manifest of the program:
+//! This package has the name, the features and the API of async-std 1.13.2, and none of its code:
+//! every item is one of [reveille](https://docs.rs/reveille)'s, or of the crates that async-std
+//! took it from. Cargo puts it under a whole tree of crates with two lines in the manifest of the
+//! program:
 //!
 //! ```toml
 //! [patch.crates-io]

@@ -59,8 +59,8 @@ impl DirBuilder {
         DirBuilder::default()
     }
 
-    /// Sets whether missing parents are created as well. If so, a directory that is already there is
-    /// no error.
+    /// Sets whether missing parents are created as well. If so, a directory that is already there
+    /// is no error.
     ///
     /// # Examples
     ///

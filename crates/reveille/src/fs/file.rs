@@ -12,6 +12,7 @@ use crate::io::context::Context as _;
 use crate::path::Path;
 use state::Shared;
 
+mod buffers;
 mod state;
 
 /// An open file, to be read, written and sought like std's, with `.await`.
@@ -22,11 +23,11 @@ mod state;
 ///
 /// # Buffers
 ///
-/// What is written is copied to a buffer, and the blocking pool writes it to the file from there, at
-/// once and in the order given. So a write returns before its bytes are in the file:
+/// What is written is copied to a buffer, and the blocking pool writes it to the file from there,
+/// at once and in the order given. So a write returns before its bytes are in the file:
 ///
-/// * [`flush`](crate::io::WriteExt::flush) and [`close`](crate::io::WriteExt::close) wait until
-///   they are, [`sync_all`](File::sync_all) until the disk has them too.
+/// * [`flush`](crate::io::WriteExt::flush) and closing wait until they are,
+///   [`sync_all`](File::sync_all) until the disk has them too.
 /// * An error of a write that has returned already is reported by the next call: a write, flush,
 ///   read or seek. What could not be written is kept, and the next flush tries it again.
 /// * **Dropping a handle flushes.** After the drop, what was written can be read from the file.
@@ -35,14 +36,14 @@ mod state;
 /// Reading goes ahead once it is sequential, by up to 1 MiB. A file that somebody else changes
 /// meanwhile is seen as it was when it was fetched; any seek but a small [`SeekFrom::Current`]
 /// discards what was read ahead. On Linux, what is in the page cache is read directly, without the
-/// pool and without reading ahead. The end of the file is found anew by each read: a file that grows
-/// can be followed. Pipes and terminals are never read ahead.
+/// pool and without reading ahead. The end of the file is found anew by each read: a file that
+/// grows can be followed. Pipes and terminals are never read ahead.
 ///
 /// # Dropping
 ///
-/// The drop of a handle with unwritten bytes writes them on the calling thread, or waits for the pool
-/// thread that is writing them at this moment: as long as the kernel takes to copy at most 1 MiB or
-/// so, usually far less. It never waits for the pool or for another task. To have the
+/// The drop of a handle with unwritten bytes writes them on the calling thread, or waits for the
+/// pool thread that is writing them at this moment: as long as the kernel takes to copy at most 1
+/// MiB or so, usually far less. It never waits for the pool or for another task. To have the
 /// drop do nothing, `flush` first.
 ///
 /// Writing to a pipe, socket or terminal may take until somebody reads. There, the drop writes what
@@ -51,9 +52,9 @@ mod state;
 ///
 /// # Cancel safety
 ///
-/// A read that is dropped before it is complete loses no data: the next one gets it. A write that is
-/// dropped before it is complete has written nothing. A flush, sync or seek that is dropped may or
-/// may not have happened.
+/// A read that is dropped before it is complete loses no data: the next one gets it. A write that
+/// is dropped before it is complete has written nothing. A flush, sync or seek that is dropped may
+/// or may not have happened.
 ///
 /// # Examples
 ///
@@ -265,7 +266,7 @@ impl File {
     /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
     /// use reveille::fs::File;
     ///
-    /// # let path = std::env::temp_dir().join(format!("reveille-doc-fperm-{}", std::process::id()));
+    /// # let path = std::env::temp_dir().join(format!("rv-doc-fx-{}", std::process::id()));
     /// # let path = reveille::path::PathBuf::from(path);
     /// let file = File::create(&path).await?;
     /// let mut permissions = file.metadata().await?.permissions();

@@ -210,7 +210,8 @@ pub async fn read<P: AsRef<Path>>(path: P) -> io::Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// Fails if `path` is not a directory that the process may read. Reading the entries may fail later.
+/// Fails if `path` is not a directory that the process may read. Reading the entries may fail
+/// later.
 ///
 /// # Examples
 ///

@@ -65,7 +65,8 @@ impl OpenOptions {
         self
     }
 
-    /// Sets whether the file can be written. Writing begins at its start and replaces what is there.
+    /// Sets whether the file can be written. Writing begins at its start and replaces what is
+    /// there.
     ///
     /// # Examples
     ///
@@ -115,7 +116,7 @@ impl OpenOptions {
     /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
     /// use reveille::fs::{self, OpenOptions};
     ///
-    /// # let path = std::env::temp_dir().join(format!("reveille-doc-trunc-{}", std::process::id()));
+    /// # let path = std::env::temp_dir().join(format!("rv-doc-tx-{}", std::process::id()));
     /// # let path = reveille::path::PathBuf::from(path);
     /// fs::write(&path, "old").await?;
     /// let file = OpenOptions::new().write(true).truncate(true).open(&path).await?;
@@ -137,7 +138,7 @@ impl OpenOptions {
     /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
     /// use reveille::fs::OpenOptions;
     ///
-    /// # let path = std::env::temp_dir().join(format!("reveille-doc-create-{}", std::process::id()));
+    /// # let path = std::env::temp_dir().join(format!("rv-doc-cx-{}", std::process::id()));
     /// # let path = reveille::path::PathBuf::from(path);
     /// let file = OpenOptions::new().write(true).create(true).open(&path).await?;
     /// # drop(file);

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | Linux | non-blocking, through the driver | its pidfd, through the driver; else as other Unix |
 //! | other Unix | non-blocking, through the driver | a thread of the blocking pool in `waitid` |
-//! | OpenBSD, Redox, Windows | Windows: the blocking pool | asked again and again, at growing intervals |
+//! | OpenBSD, Redox, Windows | Windows: blocking pool | asked again, at growing intervals |
 //!
 //! Rejected: `SIGCHLD`. A process has one handler, which a library may not take; the signal does
 //! not say whose end it was; and several ends may share one signal.
@@ -61,7 +61,8 @@ impl Exit {
         }
     }
 
-    /// Blocks a thread of the pool until the child has ended, and leaves its status to be asked for.
+    /// Blocks a thread of the pool until the child has ended, and leaves its status to be asked
+    /// for.
     #[cfg(all(unix, not(any(target_os = "openbsd", target_os = "redox"))))]
     async fn wait_without_driver(&self, _round: u32) -> io::Result<()> {
         use rustix::io::Errno;

@@ -71,8 +71,8 @@ mod linux {
     /// Opens the regular file at `path` to read it, if its directory entries and inode are in
     /// memory; also gives its length.
     ///
-    /// The first descriptor only looks. Opening a pipe to find out that it is one would let a writer
-    /// through that waits for a reader, and closing it again would break that writer's pipe.
+    /// The first descriptor only looks. Opening a pipe to find out that it is one would let a
+    /// writer through that waits for a reader, and closing it again would break that writer's pipe.
     pub(crate) fn open_cached(path: &Path) -> Attempt<(File, u64)> {
         if NO_CACHED_OPEN.load(Ordering::Relaxed) {
             return Attempt::Unsupported;

@@ -4,8 +4,8 @@
 //!
 //! 1. The id of a child is only waited for through the `std::process::Child` inside [`Process`],
 //!    under its lock, and that remembers the status. So an id is never used after it was freed.
-//! 2. A child that is dropped while it runs is waited for by a task, unless asked otherwise: it does
-//!    not stay a zombie. That task owns it, and dropping the task starts no other.
+//! 2. A child that is dropped while it runs is waited for by a task, unless asked otherwise: it
+//!    does not stay a zombie. That task owns it, and dropping the task starts no other.
 
 use std::future::Future;
 use std::process::{ExitStatus, Output};
@@ -22,8 +22,8 @@ use crate::os::child::Exit;
 /// A child process.
 ///
 /// Dropping it does not end the process, unless the command was told to
-/// [`kill_on_drop`](super::Command::kill_on_drop): it goes on in the background, and when it ends the
-/// runtime takes its status, so that no zombie stays.
+/// [`kill_on_drop`](super::Command::kill_on_drop): it goes on in the background, and when it ends
+/// the runtime takes its status, so that no zombie stays.
 ///
 /// # Examples
 ///
@@ -132,8 +132,8 @@ impl Child {
 
     /// Closes the standard input of the child and waits for its end.
     ///
-    /// The input is closed because a child that waits for input would never end while this waits for
-    /// the child.
+    /// The input is closed because a child that waits for input would never end while this waits
+    /// for the child.
     ///
     /// # Errors
     ///
@@ -141,7 +141,8 @@ impl Child {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing but the standard input, which is closed by the call itself.
+    /// Dropping the future loses nothing but the standard input, which is closed by the call
+    /// itself.
     ///
     /// # Examples
     ///

@@ -12,12 +12,13 @@
 //! | phase | meaning | who may leave it |
 //! |---|---|---|
 //! | `Idle` | nothing under way | whoever holds the lock and has work |
-//! | `Queued(work)` | a job that will do `work` waits in the pool | the job; a dropped handle, which does it itself |
+//! | `Queued(work)` | a job for `work` waits in the pool | the job; a dropped handle, by doing it |
 //! | `Running(work)` | one thread is in the system call, without the lock | that thread |
 //!
 //! ```text
 //! poll_write ─► filling ──swap──► batch ──write(2)──► file      two buffers: one fills, one drains
-//! poll_read  ◄─ window of `bytes` ◄──read(2)── file             as far ahead as reading is sequential
+//! poll_read  ◄─ window of `bytes` ◄──read(2)── file             as far ahead as reading is
+//! sequential
 //! ```
 //!
 //! # Invariants
@@ -35,29 +36,24 @@
 //!
 //! # Rejected
 //!
-//! * *Draining only when the buffer is full* (the predecessor): a log line stayed in memory until the
-//!   next one came. Here the first byte starts the drain, and what arrives while it runs is its
+//! * *Draining only when the buffer is full* (the predecessor): a log line stayed in memory until
+//!   the next one came. Here the first byte starts the drain, and what arrives while it runs is its
 //!   next batch: under load batches grow by themselves, and a lone line lands at once.
 //! * *Blocking in drop on a future* (the predecessor): it waited for the pool, and a pool full of
-//!   threads that wait for the dropping one never answers. A dropped handle writes by itself or waits
-//!   for a thread that is inside `write(2)`, so only the kernel can delay it.
+//!   threads that wait for the dropping one never answers. A dropped handle writes by itself or
+//!   waits for a thread that is inside `write(2)`, so only the kernel can delay it.
 //! * *A queue of jobs per file*: order would be free, but errors would surface calls later.
 
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, SeekFrom, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::{fs, mem};
 
 use reveille_runtime::{budget, spawn_blocking};
 
+use super::buffers::{Backlog, Window};
 use crate::os::file::{self as system, Attempt};
 
-/// The least that one trip writes or, once reading is sequential, reads: 64 KiB, where the
-/// copy (about 10 µs) begins to outweigh the trip.
-const BATCH_MIN: usize = 64 << 10;
-/// The most: 1 MiB, a fifth of a millisecond of copying. More gains nothing measurable and costs
-/// memory per file.
-const BATCH_MAX: usize = 1 << 20;
 /// The most that a poll copies from the page cache by itself. Longer reads go to the pool.
 const INLINE_MAX: usize = 128 << 10;
 /// A write to a pipe with room takes this many bytes without waiting (POSIX `PIPE_BUF`, its least
@@ -93,38 +89,6 @@ enum Step<T> {
     Submit(Work),
 }
 
-/// The read side: `bytes[start..end]` was read from the file and not yet by the program.
-#[derive(Debug)]
-struct Window {
-    bytes: Vec<u8>,
-    start: usize,
-    end: usize,
-    /// The last fill met the end of the file; the next read says so, once.
-    at_end: bool,
-    /// How far the next fill goes if the program asks for less. 0 until reading is sequential.
-    ahead: usize,
-    error: Option<io::Error>,
-    /// The file system answers reads that may not wait.
-    has_inline: bool,
-}
-
-/// The write side.
-#[derive(Debug)]
-struct Backlog {
-    filling: Vec<u8>,
-    spare: Vec<u8>,
-    /// How long `filling` may grow, in bytes.
-    limit: usize,
-    /// Bytes taken from the program since the file was opened.
-    accepted: u64,
-    /// Bytes that reached the file, or were given up.
-    landed: u64,
-    error: Option<io::Error>,
-    /// A flush waits: no more bytes are accepted until it is through, so that no stream of
-    /// writes from other handles can hold it up for good.
-    is_flushing: bool,
-}
-
 #[derive(Debug)]
 struct State {
     phase: Phase,
@@ -146,24 +110,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(file: fs::File) -> Arc<Shared> {
-        let window = Window {
-            bytes: Vec::new(),
-            start: 0,
-            end: 0,
-            at_end: false,
-            ahead: 0,
-            error: None,
-            has_inline: system::HAS_INLINE_READ,
-        };
-        let backlog = Backlog {
-            filling: Vec::new(),
-            spare: Vec::new(),
-            limit: BATCH_MIN,
-            accepted: 0,
-            landed: 0,
-            error: None,
-            is_flushing: false,
-        };
+        let (window, backlog) = (Window::new(), Backlog::new());
         Arc::new(Shared {
             file,
             state: Mutex::new(State { phase: Phase::Idle, window, backlog, waiters: Vec::new() }),
@@ -485,151 +432,6 @@ impl State {
             Step::Submit(work) => Step::Submit(work),
             _ => Step::Wait,
         }
-    }
-}
-
-impl Window {
-    /// Copies what is there; `None` when a read has to be made.
-    fn take(&mut self, buf: &mut [u8]) -> Option<usize> {
-        if buf.is_empty() || mem::take(&mut self.at_end) {
-            return Some(0);
-        }
-        let count = buf.len().min(self.end - self.start);
-        if count == 0 {
-            return None;
-        }
-        buf[..count].copy_from_slice(&self.bytes[self.start..self.start + count]);
-        self.start += count;
-        Some(count)
-    }
-
-    /// Takes in what a fill read.
-    fn filled(&mut self, bytes: Vec<u8>, asked: usize, result: io::Result<usize>) {
-        self.bytes = bytes;
-        self.start = 0;
-        self.end = 0;
-        match result {
-            Ok(0) => {
-                self.at_end = true;
-                self.forget();
-            }
-            Ok(count) => {
-                self.end = count;
-                // The next fill comes only if this one was read to its end, so reading is
-                // sequential by then: go twice as far each time.
-                let next = self.ahead.max(asked) * 2;
-                self.ahead = next.clamp(BATCH_MIN, BATCH_MAX);
-            }
-            Err(error) => {
-                self.error = Some(error);
-                self.forget();
-            }
-        }
-    }
-
-    /// Undoes reading ahead. A file that cannot seek keeps its window: its reads and writes do not
-    /// share a cursor, and the bytes could not be read again.
-    fn give_back(&mut self, mut file: &fs::File) {
-        let unread = (self.end - self.start) as i64;
-        if unread == 0 || file.seek(SeekFrom::Current(-unread)).is_ok() {
-            self.at_end = false;
-            self.forget();
-        }
-    }
-
-    fn seek(&mut self, mut file: &fs::File, to: SeekFrom) -> io::Result<u64> {
-        let unread = (self.end - self.start) as i64;
-        let SeekFrom::Current(by) = to else {
-            let position = file.seek(to)?;
-            self.at_end = false;
-            self.forget();
-            return Ok(position);
-        };
-        let within =
-            by.checked_add(self.start as i64).filter(|at| (0..=self.end as i64).contains(at));
-        if let Some(at) = within {
-            let position = file.stream_position()?;
-            self.start = at as usize;
-            self.at_end &= by == 0;
-            return Ok(position - (self.end - self.start) as u64);
-        }
-        let by = by.checked_sub(unread).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, "seek beyond the range of file positions")
-        })?;
-        let position = file.seek(SeekFrom::Current(by))?;
-        self.at_end = false;
-        self.forget();
-        Ok(position)
-    }
-
-    /// Empties the window and gives back the memory of a long one.
-    fn forget(&mut self) {
-        self.start = 0;
-        self.end = 0;
-        self.ahead = 0;
-        if self.bytes.capacity() > BATCH_MIN {
-            self.bytes = Vec::new();
-        }
-    }
-}
-
-impl Backlog {
-    fn is_dirty(&self) -> bool {
-        self.accepted != self.landed
-    }
-
-    /// Gives back the memory of long buffers; called when both are empty, in `Idle` or not.
-    fn forget(&mut self) {
-        for buffer in [&mut self.filling, &mut self.spare] {
-            if buffer.capacity() > BATCH_MIN {
-                *buffer = Vec::new();
-            }
-        }
-    }
-
-    /// Whether a drain has to stop.
-    fn is_over(&self) -> bool {
-        self.error.is_some() || self.filling.is_empty()
-    }
-
-    /// Takes what fits of `buf`.
-    fn accept(&mut self, buf: &[u8]) -> usize {
-        self.limit = self.limit.max(buf.len().min(BATCH_MAX));
-        let count = buf.len().min(self.limit.saturating_sub(self.filling.len()));
-        if self.filling.is_empty() && buf.len() >= BATCH_MIN {
-            // At once what it may grow to: growing step by step would copy each time.
-            self.filling.reserve_exact(self.limit);
-        }
-        self.filling.extend_from_slice(&buf[..count]);
-        self.accepted += count as u64;
-        count
-    }
-
-    /// Takes in what became of `batch`. What could not be written stays in front of the rest, so a
-    /// later flush tries it again.
-    fn wrote(&mut self, mut batch: Vec<u8>, written: usize, result: io::Result<()>) {
-        self.landed += written as u64;
-        if let Err(error) = result {
-            batch.drain(..written);
-            batch.append(&mut self.filling);
-            self.filling = batch;
-            if system::is_never_writable(&error) {
-                self.filling.clear();
-                self.landed = self.accepted;
-            }
-            self.error = Some(error);
-            self.is_flushing = false;
-            return;
-        }
-        if self.filling.is_empty() {
-            self.is_flushing = false;
-            self.limit = BATCH_MIN;
-        } else {
-            // The program is as fast as the disk: carry more at a time.
-            self.limit = (self.limit * 2).min(BATCH_MAX);
-        }
-        batch.clear();
-        self.spare = batch;
     }
 }
 
