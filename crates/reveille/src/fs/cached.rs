@@ -2,8 +2,8 @@
 //!
 //! A trip costs more than the four system calls it carries when nothing has to be fetched from a
 //! disk. So the calls are made at once, each told not to wait, and the first that would have to
-//! gives up: the pool then starts over. Measured on Linux 6.18, 10,000 files of 4 KiB: 4.7 µs a
-//! file, against 8.3 µs with the best pool.
+//! gives up: the pool then starts over. Measured on Linux 6.18, 2 cores, 10,000 reads of 4 KiB one
+//! after the other: 10 µs each, against 27 µs and more through the pool.
 //!
 //! Rejected: longer files. Copying 1 MiB takes 100 µs or more, during which no other task of this
 //! worker runs.

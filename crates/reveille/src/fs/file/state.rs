@@ -17,8 +17,7 @@
 //!
 //! ```text
 //! poll_write ─► filling ──swap──► batch ──write(2)──► file      two buffers: one fills, one drains
-//! poll_read  ◄─ window of `bytes` ◄──read(2)── file             as far ahead as reading is
-//! sequential
+//! poll_read  ◄─ window of `bytes` ◄──read(2)── file             further ahead in sequence
 //! ```
 //!
 //! # Invariants
