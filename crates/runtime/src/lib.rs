@@ -15,6 +15,7 @@ mod builder;
 mod context;
 pub mod io;
 mod observe;
+mod park;
 mod rng;
 pub mod runtime;
 mod scheduler;

@@ -58,6 +58,9 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let pool = context::runtime().blocking();
-    pool.expect("a closure of a runtime that is shut down was given to it").spawn(closure, options)
+    let runtime = context::runtime();
+    match runtime.blocking() {
+        Some(pool) => pool.spawn(closure, options),
+        None => runtime.spawn_cancelled(async move { closure() }, options),
+    }
 }

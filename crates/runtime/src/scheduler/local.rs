@@ -33,6 +33,7 @@ use reveille_driver::{Driver, Events};
 use reveille_primitive::atomic::{AtomicU32, Ordering};
 use reveille_primitive::biased::Identity;
 use reveille_primitive::lock::Mutex;
+use reveille_primitive::thread::spin_loop;
 use reveille_task::{
     Cause, JoinHandle, Options, Ran, Runnable, Schedule, TaskData, TaskHandle, TaskRef,
 };
@@ -40,6 +41,7 @@ use reveille_task::{
 use super::multi::{self, Registry, Seat, Shared};
 use crate::context;
 use crate::observe;
+use crate::park::Spin;
 use crate::time::{self, Home, Sleep};
 
 /// The future of `block_on` was woken.
@@ -54,6 +56,10 @@ const LOOK_EVERY: u32 = 64;
 
 /// As in the pool: how long the driver may wait while there is work.
 const TURN_EVERY_NS: u64 = 100_000;
+
+/// Looks at the signals between two looks at the clock: a pause of the processor each, so about a
+/// microsecond in all.
+const SPINS_PER_LOOK: u32 = 32;
 
 /// What other threads reach of a stand.
 pub(crate) struct Signals {
@@ -148,6 +154,7 @@ pub(crate) struct Stand {
     round: Cell<u32>,
     turned_ns: Cell<u64>,
     events: RefCell<Events>,
+    spin: Spin,
 }
 
 /// Keeps the thread's stand, and takes it down when the thread ends.
@@ -242,6 +249,7 @@ impl Stand {
             round: Cell::new(0),
             turned_ns: Cell::new(0),
             events: RefCell::new(Events::new()),
+            spin: Spin::new(),
         }
     }
 
@@ -374,12 +382,14 @@ impl Stand {
         if driver.is_some() && self.signals.driver.lock().is_none() {
             *self.signals.driver.lock() = driver.cloned();
         }
+        let start = context::clock(time::clock::Clock::now_ns);
+        if self.spin_until(start, deadline) {
+            return;
+        }
         let before = self.signals.bits.fetch_or(PARKED, Ordering::AcqRel);
         if before & (MAIN | INBOX) == 0 {
-            let timeout = deadline.map(|deadline| {
-                let now = context::clock(time::clock::Clock::now_ns);
-                Duration::from_nanos(deadline.saturating_sub(now))
-            });
+            let timeout =
+                deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(start)));
             let timeout = match is_brief {
                 true => Some(Duration::from_millis(1).min(timeout.unwrap_or(Duration::MAX))),
                 false => timeout,
@@ -390,9 +400,35 @@ impl Stand {
                 (None, None) => std::thread::park(),
             }
         }
-        self.signals.bits.fetch_and(!PARKED, Ordering::AcqRel);
+        let reasons = self.signals.bits.fetch_and(!PARKED, Ordering::AcqRel);
+        let now = context::clock(time::clock::Clock::now_ns);
+        let is_signalled = reasons & (MAIN | INBOX) != 0;
+        self.spin.record_wait(is_signalled.then(|| now.saturating_sub(start)));
         if self.home.get().is_some() {
             self.turn_timers();
+        }
+    }
+
+    /// Looks around for a moment. `true` if a signal came meanwhile.
+    fn spin_until(&self, start_ns: u64, deadline_ns: Option<u64>) -> bool {
+        let budget = self.spin.budget_ns();
+        if budget == 0 || self.driver.get().is_some() {
+            return false;
+        }
+        let end = start_ns.saturating_add(budget).min(deadline_ns.unwrap_or(u64::MAX));
+        loop {
+            for _ in 0..SPINS_PER_LOOK {
+                if self.signals.bits.load(Ordering::Relaxed) & (MAIN | INBOX) != 0 {
+                    self.spin.record_spin(true);
+                    self.spin.record_wait(Some(0));
+                    return true;
+                }
+                spin_loop();
+            }
+            if context::clock(time::clock::Clock::now_ns) >= end {
+                self.spin.record_spin(false);
+                return false;
+            }
         }
     }
 

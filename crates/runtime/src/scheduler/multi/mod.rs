@@ -227,6 +227,19 @@ impl Shared {
         if self.is_incarnation(incarnation) {
             return self.spawn(future, options);
         }
+        self.spawn_cancelled(future, options)
+    }
+
+    /// Makes a task that is cancelled at once: what a runtime that is shut down spawns.
+    pub(crate) fn spawn_cancelled<F>(
+        &'static self,
+        future: F,
+        options: Options,
+    ) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
         let scheduler = Scheduler(&self.anchor);
         let (task, handle) = reveille_task::spawn(future, scheduler, options);
         task.as_task().set_owned_slot(UNREGISTERED);

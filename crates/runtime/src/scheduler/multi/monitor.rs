@@ -191,7 +191,7 @@ fn expose_last_in(shared: &'static Shared, place: &'static Place) {
     });
     match overflow {
         Some(task) => shared.inject(task),
-        None if !place.queue.is_empty() => shared.wake_one(),
-        None => {}
+        // Also with an empty queue: the searcher turns the driver of the blocked worker.
+        None => shared.wake_one(),
     }
 }

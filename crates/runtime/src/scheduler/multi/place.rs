@@ -59,6 +59,8 @@ pub(crate) struct Place {
     pub(crate) core: Biased<Core>,
     pub(crate) timers: Home,
     pub(crate) counters: Counters,
+    /// When the driver was last turned, in the clock's nanoseconds.
+    pub(crate) turned_ns: AtomicU64,
     removals: Mutex<Vec<u32>>,
     has_removals: AtomicBool,
     /// The shard of this place, while the runtime is up.
@@ -77,6 +79,7 @@ impl Place {
             core: Biased::new(Core { next: None, ownership, registry: Registry::default() }),
             timers: Home::new(),
             counters: Counters::default(),
+            turned_ns: AtomicU64::new(0),
             removals: Mutex::new(Vec::new()),
             has_removals: AtomicBool::new(false),
             driver: Mutex::new(None),

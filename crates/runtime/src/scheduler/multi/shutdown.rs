@@ -69,7 +69,7 @@ pub(crate) fn stop(shared: &'static Shared, timeout: Option<Duration>) -> Shutdo
     shared.monitor.stop();
     let _runtime = context::enter_runtime(shared);
     let (cancelled_tasks, is_empty) = cancel_tasks(shared, &time, stuck_workers > 0);
-    let blocking = shared.outside.lock().blocking.take();
+    let blocking = shared.blocking();
     let running_closures = blocking.map_or(0, |pool| pool.shutdown(time.deadline));
     close(shared);
     if is_empty && stuck_workers == 0 {
@@ -161,10 +161,10 @@ fn close(shared: &'static Shared) {
         *place.pulse.lock() = None;
         shared.idle.unpark(place.index);
     }
-    let config = {
+    let ended = {
         let mut outside = shared.outside.lock();
-        outside.config.take()
+        (outside.config.take(), outside.blocking.take())
     };
     // Hooks are the user's: dropped outside the lock.
-    drop(config);
+    drop(ended);
 }

@@ -21,12 +21,15 @@ use std::task::Waker;
 use std::time::Duration;
 
 use reveille_driver::{Driver, Events, Turn};
+use reveille_primitive::atomic::Ordering;
+use reveille_primitive::thread::spin_loop;
 use reveille_task::{Ran, Runnable};
 
 use super::place::{Place, Seat};
 use super::{Shared, queue};
 use crate::context;
 use crate::observe::Event;
+use crate::park::Spin;
 use crate::scheduler::local;
 
 /// How often the injector comes first, in polls. A prime, so that it does not fall into step with
@@ -45,6 +48,12 @@ const LAST_IN_STREAK: u32 = 3;
 
 /// The queued work, in nanoseconds, for which a sibling is woken: about what the wake costs.
 const WAKE_WORTH_NS: u64 = 15_000;
+
+/// Looks at the queues between two looks at the clock.
+const SPINS_PER_LOOK: u32 = 32;
+
+/// How old the last turn of a busy worker's driver is, in nanoseconds, when a searcher turns it.
+const STALE_TURN_NS: u64 = 1_000_000;
 
 /// Why a worker stopped working its place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -73,6 +82,7 @@ pub(crate) struct Worker<'a> {
     turned_ns: u64,
     /// What a poll took on average, lately.
     poll_ns: u64,
+    spin: Spin,
     random: crate::rng::Rng,
 }
 
@@ -93,6 +103,7 @@ impl<'a> Worker<'a> {
             clock_tick: 0,
             turned_ns: now,
             poll_ns: 1_000,
+            spin: Spin::new(),
             random: crate::rng::Rng::seeded(seed),
         }
     }
@@ -224,6 +235,7 @@ impl<'a> Worker<'a> {
         let driver = self.seat.driver();
         let events = super::with_batch(|| turn(driver, timeout, &mut self.events));
         self.turned_ns = self.seat.clock().now_ns();
+        self.place.turned_ns.store(self.turned_ns, Ordering::Relaxed);
         events
     }
 
@@ -254,7 +266,7 @@ impl<'a> Worker<'a> {
             self.take_injected();
             return self.next_task();
         }
-        if self.search() {
+        if self.search() || self.spin() {
             return self.next_task();
         }
         self.park()?;
@@ -283,7 +295,53 @@ impl<'a> Worker<'a> {
                 return true;
             }
         }
-        !self.shared.injector.is_empty()
+        !self.shared.injector.is_empty() || self.turn_stale()
+    }
+
+    /// Turns the drivers of workers that are in a long poll. `true` if that made work.
+    fn turn_stale(&mut self) -> bool {
+        let now = self.seat.clock().now_ns();
+        let mut events = 0;
+        for place in &self.shared.places {
+            let is_own = place.index == self.place.index;
+            let age = now.saturating_sub(place.turned_ns.load(Ordering::Relaxed));
+            if is_own || age < STALE_TURN_NS || self.shared.idle.is_parked(place.index) {
+                continue;
+            }
+            let driver = place.driver.lock().clone();
+            if let Some(driver) = driver {
+                place.turned_ns.store(now, Ordering::Relaxed);
+                events += super::with_batch(|| turn_for_another(&driver, &mut self.events));
+            }
+        }
+        events > 0
+    }
+
+    /// Looks around for a moment before it sleeps. `true` if something was found. Only a searcher
+    /// does so: others rely on it, and one is enough.
+    fn spin(&mut self) -> bool {
+        let budget = if self.is_searching { self.spin.budget_ns() } else { 0 };
+        if budget == 0 {
+            return false;
+        }
+        let timers = self.seat.timers();
+        let deadline = timers.next_deadline(&mut self.seat.identity().borrow_mut());
+        let now = self.seat.clock().now_ns();
+        let end = now.saturating_add(budget).min(deadline.unwrap_or(u64::MAX));
+        loop {
+            for _ in 0..SPINS_PER_LOOK {
+                if self.has_work_elsewhere() {
+                    self.spin.record_spin(true);
+                    self.spin.record_wait(Some(0));
+                    return self.search();
+                }
+                spin_loop();
+            }
+            if self.seat.clock().now_ns() >= end {
+                self.spin.record_spin(false);
+                return false;
+            }
+        }
     }
 
     /// Gives up the searcher's role, if this worker has it; wakes the next one if work is left.
@@ -323,11 +381,15 @@ impl<'a> Worker<'a> {
         let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(now)));
         self.place.counters.count(Event::Park);
         // Not if the thread's own local tasks became runnable in the meantime.
+        let mut events = 0;
         if local::park_here(self.seat) {
-            self.turn_driver(timeout);
+            events = self.turn_driver(timeout);
         }
         local::unpark_here(self.seat);
-        let now = self.turned_ns.max(now);
+        let woken = self.turned_ns.max(now);
+        let is_notified = events == 0 && !self.shared.idle.is_parked(self.place.index);
+        self.spin.record_wait(is_notified.then_some(woken - now));
+        let now = woken;
         self.clock_ns = now;
         self.clock_tick = self.tick;
         self.turn_timers(now);
@@ -363,5 +425,19 @@ pub(crate) fn turn(driver: &Arc<Driver>, timeout: Option<Duration>, events: &mut
             crate::observe::failed_turn(&error);
             0
         }
+    }
+}
+
+/// Turns the driver of another worker without waiting. A notification that was meant for that
+/// worker is posted again: it may be about to park.
+fn turn_for_another(driver: &Arc<Driver>, events: &mut Events) -> usize {
+    match driver.turn(Some(Duration::ZERO), events) {
+        Ok(Turn::Done { events, is_notified, .. }) => {
+            if is_notified {
+                driver.notify();
+            }
+            events
+        }
+        Ok(Turn::Busy) | Err(_) => 0,
     }
 }
