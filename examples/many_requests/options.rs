@@ -13,7 +13,7 @@ pub(crate) struct Options {
     pub(crate) urls: Vec<String>,
 
     /// How many requests to make; the URLs are gone through again and again. [default: one for
-    /// each URL, or 20 from the embedded server]
+    /// each URL, or 10 from the embedded server]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) requests: Option<u32>,
 
@@ -40,7 +40,7 @@ pub(crate) struct Options {
 }
 
 /// How many requests are made of the embedded server when nobody says.
-const EMBEDDED_REQUESTS: usize = 20;
+const EMBEDDED_REQUESTS: usize = 10;
 
 impl Options {
     /// Whether the embedded server is asked.

@@ -1,0 +1,60 @@
+//! What the compiler must refuse, and that the cures compile.
+//!
+//! `ui/fail` holds programs that must not compile; lines that begin with `//~` say what the
+//! compiler has to complain about. `ui/pass` holds the same programs, cured. The compiler's words
+//! change from one version to the next, so they are not compared letter by letter: trybuild writes
+//! them beside a copy of each program, and the phrases are looked for there.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Set in the process that this test starts; the folder with the copies.
+const COPIES: &str = "REVEILLE_UI_COPIES";
+
+#[test]
+fn the_compiler_refuses_what_it_must_and_takes_the_cures() {
+    let Some(copies) = env::var_os(COPIES).map(PathBuf::from) else {
+        return start();
+    };
+    let cases = trybuild::TestCases::new();
+    cases.compile_fail(copies.join("*.rs"));
+    cases.pass("ui/pass/*.rs");
+}
+
+/// Runs this test again as a process whose trybuild writes instead of comparing, which it is told
+/// by its environment, then reads what was written.
+fn start() {
+    let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ui");
+    let _ = fs::remove_dir_all(&copies);
+    fs::create_dir_all(&copies).unwrap();
+    let mut programs = Vec::new();
+    for entry in fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/ui/fail")).unwrap() {
+        let path = entry.unwrap().path();
+        let copy = copies.join(path.file_name().unwrap());
+        fs::copy(&path, &copy).unwrap();
+        programs.push(copy);
+    }
+    assert!(programs.len() >= 2, "ui/fail is where the programs are");
+
+    let mut command = Command::new(env::current_exe().unwrap());
+    command.env(COPIES, &copies).env("TRYBUILD", "overwrite");
+    let output = command.arg("--nocapture").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "a program compiles that must not, or a cure does not:\n{said}"
+    );
+
+    for program in programs {
+        let text = fs::read_to_string(&program).unwrap();
+        let expected: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("//~ ")).collect();
+        assert!(!expected.is_empty(), "{} says nothing by //~", program.display());
+        let complaint = fs::read_to_string(program.with_extension("stderr")).unwrap();
+        for phrase in expected {
+            assert!(complaint.contains(phrase), "no `{phrase}` in:\n{complaint}");
+        }
+    }
+}

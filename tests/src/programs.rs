@@ -1,0 +1,105 @@
+//! Running the examples as a user would: built by cargo, started as processes of their own.
+//!
+//! cargo knows where the programs of a package are only for binaries, not for examples. So the
+//! first test that needs one asks cargo to build them all and reads where it put them. That also
+//! makes sure that none is older than its source.
+
+use std::collections::HashMap;
+use std::env;
+use std::ffi::OsString;
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::{Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// How long a program may run. None takes a tenth of it; a test must end all the same.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What a program printed and how it ended.
+#[derive(Debug)]
+pub struct Finished {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// What it printed on its standard output.
+    pub stdout: String,
+    /// What it printed on its standard error.
+    pub stderr: String,
+}
+
+/// Returns where the example `name` is, freshly built.
+///
+/// # Panics
+///
+/// Panics if it cannot be built.
+pub fn example(name: &str) -> PathBuf {
+    static EXAMPLES: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
+    let examples = EXAMPLES.get_or_init(build_examples);
+    examples.get(name).unwrap_or_else(|| panic!("there is no example {name}")).clone()
+}
+
+/// Runs `command` to its end, without anything to read from.
+///
+/// # Panics
+///
+/// Panics if it cannot be started or does not end within two minutes.
+pub fn finish(command: &mut Command) -> Finished {
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child =
+        command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let (sender, receiver) = mpsc::channel();
+    let pipes: [Box<dyn Read + Send>; 2] = [
+        Box::new(child.stdout.take().expect("it was asked for above")),
+        Box::new(child.stderr.take().expect("it was asked for above")),
+    ];
+    let texts = thread::scope(|scope| {
+        // Two threads, so that a program which fills one pipe is not kept from the other.
+        for (index, mut pipe) in pipes.into_iter().enumerate() {
+            let sender = sender.clone();
+            scope.spawn(move || {
+                let mut text = Vec::new();
+                let _ = pipe.read_to_end(&mut text);
+                let _ = sender.send((index, String::from_utf8_lossy(&text).into_owned()));
+            });
+        }
+        let mut texts = [const { String::new() }; 2];
+        for _ in 0..2 {
+            match receiver.recv_timeout(LIMIT) {
+                Ok((index, text)) => texts[index] = text,
+                Err(_) => {
+                    let _ = child.kill();
+                    panic!("{command:?} has not ended within {LIMIT:?}");
+                }
+            }
+        }
+        texts
+    });
+    let status = child.wait().expect("the child is ours and was not waited for before");
+    let [stdout, stderr] = texts;
+    Finished { status, stdout, stderr }
+}
+
+fn build_examples() -> HashMap<String, PathBuf> {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    command.args(["build", "--quiet", "--package", "reveille-examples", "--examples"]);
+    command.arg("--message-format=json");
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let output = command.stderr(Stdio::inherit()).output().expect("cargo runs this test");
+    assert!(output.status.success(), "the examples do not build");
+    // Each message is a line of JSON. The path stands in a field of its own, and its last part is
+    // the name of the example.
+    let text = String::from_utf8_lossy(&output.stdout);
+    let executables = text.lines().filter_map(|line| {
+        let (_, rest) = line.split_once("\"executable\":\"")?;
+        Some(PathBuf::from(rest.split('"').next()?.replace("\\\\", "\\")))
+    });
+    executables
+        .filter_map(|path| Some((path.file_stem()?.to_string_lossy().into_owned(), path)))
+        .collect()
+}
