@@ -12,7 +12,7 @@
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::any::type_name;
 use std::future::Future;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, needs_drop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
@@ -79,6 +79,8 @@ pub(crate) struct VTable {
     pub(crate) free: unsafe fn(Raw),
     pub(crate) type_name: fn() -> &'static str,
     pub(crate) future_size_bytes: usize,
+    /// Whether `drop_output` does anything: most detached tasks return `()`.
+    pub(crate) output_needs_drop: bool,
 }
 
 /// The future, then its output: the state word tells. `repr(C)` puts both at the front, so a
@@ -110,6 +112,7 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         free: Self::free,
         type_name: type_name::<F>,
         future_size_bytes: size_of::<F>(),
+        output_needs_drop: needs_drop::<F::Output>(),
     };
 
     /// Makes the cell of a task that is born queued: two references are the caller's.

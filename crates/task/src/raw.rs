@@ -133,7 +133,7 @@ impl Raw {
     /// # Safety
     ///
     /// * A rule said so: the last reference is gone and the task is complete (invariant 1).
-    #[cold]
+    #[inline]
     unsafe fn free(self) {
         // SAFETY: the vtable is that of this cell (invariant 6), and the cell is the caller's.
         unsafe { (self.header().vtable.free)(self) };

@@ -221,6 +221,7 @@ pub(crate) unsafe fn dispose(raw: Raw, outcome: Outcome) -> Option<Payload> {
     assert_none_held("the drop of an output");
     match outcome {
         Outcome::Cancelled => None,
+        Outcome::Output if !raw.header().vtable.output_needs_drop => None,
         // SAFETY: the caller's obligation, and the vtable is of this cell (invariant 6).
         Outcome::Output => unsafe { (raw.header().vtable.drop_output)(raw) },
         // SAFETY: the caller's obligation.

@@ -1,5 +1,6 @@
 //! Wakers: before, during and after polls, cloned, dropped, and last of all.
 #![cfg(not(loom))]
+#![allow(clippy::waker_clone_wake, reason = "waking by value is what is tested")]
 
 mod toy;
 
