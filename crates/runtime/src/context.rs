@@ -172,15 +172,29 @@ pub(crate) fn begin_poll(task: TaskRef<'_>) -> Guard {
     begin(Current::Task(task.into_raw()))
 }
 
+/// Begins the poll of a task on a thread that polls nothing else: no guard is needed to restore
+/// what was before. Ended by [`end_bare_poll`].
+#[inline]
+pub(crate) fn begin_bare_poll(task: TaskRef<'_>) {
+    CONTEXT.with(|context| {
+        context.current.set(Current::Task(task.into_raw()));
+        context.budget.set(budget::PER_POLL);
+    });
+}
+
+/// Ends what [`begin_bare_poll`] began.
+#[inline]
+pub(crate) fn end_bare_poll() {
+    CONTEXT.with(|context| {
+        context.current.set(Current::Nothing);
+        context.budget.set(UNLIMITED);
+    });
+}
+
 /// Begins the poll of what is not a task: the future of a `block_on`.
 #[inline]
 pub(crate) fn begin_poll_of(data: &TaskData) -> Guard {
     begin(Current::Data(data))
-}
-
-/// Leaves the current task for the time of a blocking closure.
-pub(crate) fn begin_nothing() -> Guard {
-    begin(Current::Nothing)
 }
 
 #[inline]

@@ -21,6 +21,7 @@ pub(crate) mod wheel;
 
 use std::fmt;
 use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -186,6 +187,11 @@ impl Home {
         });
         drop(dropped);
         wakers
+    }
+
+    /// Whether a deadline has passed that the owner has not seen yet, for a stranger.
+    pub(crate) fn is_due(&self, now_ns: u64) -> bool {
+        self.wheel.with(|state, _| state.wheel.next_deadline().is_some_and(|next| next <= now_ns))
     }
 
     /// Whether the wheel is empty, for its owner.
@@ -368,6 +374,10 @@ impl Drop for Sleep {
         self.forget();
     }
 }
+
+// What a panic leaves behind is at most an entry that wakes in vain.
+impl UnwindSafe for Sleep {}
+impl RefUnwindSafe for Sleep {}
 
 impl fmt::Debug for Sleep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -41,7 +41,7 @@ use reveille_task::{Cause, JoinHandle, Options, Runnable, Schedule, TaskRef};
 use crate::blocking::Pool;
 use crate::builder::Config;
 use crate::context;
-use crate::observe::{self, Event, UnhandledPanic};
+use crate::observe::{self, Event};
 use crate::time::Home;
 use idle::Idle;
 use injector::Injector;

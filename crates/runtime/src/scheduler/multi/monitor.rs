@@ -3,7 +3,8 @@
 //! A worker counts the beginning and the end of each poll ([`Pulse`]); the monitor compares two
 //! readings, [`PERIOD`] apart. A worker seen in the same poll twice has its last-in task moved to
 //! its run queue, where others can steal it; seen three times, its place is given to another
-//! thread. So a poll may block for some milliseconds before anybody else notices.
+//! thread, if anybody waits there: a task, a deadline, a socket. So a poll may block for some
+//! milliseconds before anybody else notices, and a long computation that is alone keeps its place.
 //!
 //! The monitor sleeps while all workers are parked. A worker that begins to poll looks at one flag
 //! and wakes the monitor if it sleeps; before the monitor sleeps it clears the flag and looks at
@@ -20,11 +21,15 @@ use super::Shared;
 use super::place::{Place, Pulse};
 use super::staff::Vacancy;
 use crate::builder::Config;
+use crate::context;
 use crate::threads::{Thread, ThreadSpec};
 
 /// How often the monitor looks while a worker is awake: 250 times a second cost about a thousandth
 /// of a core, and three looks are half of what a user notices.
 const PERIOD: Duration = Duration::from_millis(4);
+
+/// Looks between two attempts to find a thread for the same place.
+const ASK_EVERY: u32 = 16;
 
 /// Looks at the same poll after which the place changes hands.
 const LOOKS: u32 = 3;
@@ -55,6 +60,8 @@ struct Watch {
     pulse: Option<Arc<Pulse>>,
     reading: u64,
     looks: u32,
+    /// Looks until another thread is asked for again.
+    asked: u32,
 }
 
 impl Monitor {
@@ -169,18 +176,35 @@ fn look(shared: &'static Shared, place: &'static Place, watch: &mut Watch) {
     };
     let is_same_poll = is_same_thread && reading == watch.reading && reading % 2 == 1;
     watch.looks = if is_same_poll { watch.looks.saturating_add(1) } else { 0 };
+    if !is_same_poll {
+        watch.asked = 0;
+    }
     watch.reading = reading;
     watch.pulse.clone_from(&pulse);
     if watch.looks == 1 {
         expose_last_in(shared, place);
     }
-    // Asked again now and then: the first thread may have come too late, or there was none.
-    if watch.looks >= LOOKS - 1
-        && (watch.looks - (LOOKS - 1)) % 16 == 0
-        && let Some(pulse) = pulse
-    {
+    watch.asked = watch.asked.saturating_sub(1);
+    if watch.looks < LOOKS - 1 || watch.asked > 0 || !has_waiting(shared, place) {
+        return;
+    }
+    if let Some(pulse) = pulse {
+        // Asked again later: the first thread may have come too late, or there was none.
+        watch.asked = ASK_EVERY;
         shared.staff.fill(shared, Vacancy::stuck(place.index, pulse, reading));
     }
+}
+
+/// Whether anybody waits for the place of a blocked worker: a task, a deadline, a socket. If not,
+/// a long computation keeps its place.
+fn has_waiting(shared: &'static Shared, place: &'static Place) -> bool {
+    if !place.queue.is_empty() || !shared.injector.is_empty() {
+        return true;
+    }
+    let has_sources = place.driver.lock().as_ref().is_some_and(|driver| driver.sources() > 0);
+    has_sources
+        || place.core.with(|core, _| core.next.is_some())
+        || place.timers.is_due(context::system_clock().now_ns())
 }
 
 /// Moves the last-in task of a worker in a long poll to where others can steal it.

@@ -211,6 +211,11 @@ impl Seat {
                 let displaced = core.next.replace(task)?;
                 return self.place.queue.push(&mut core.ownership, displaced).err();
             }
+            if core.next.is_none() && !self.is_batch.get() && self.place.queue.is_empty() {
+                // The back of an empty queue is its front, and the slot is cheaper.
+                core.next = Some(task);
+                return None;
+            }
             self.place.queue.push(&mut core.ownership, task).err()
         });
         match (outcome, task) {

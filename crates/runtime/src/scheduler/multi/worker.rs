@@ -76,6 +76,8 @@ pub(crate) struct Worker<'a> {
     tick: u32,
     streak: u32,
     is_searching: bool,
+    /// Works from inside a poll of its own thread.
+    is_nested: bool,
     /// Time and tick of the last look at the clock, and of the last turn of the driver.
     clock_ns: u64,
     clock_tick: u32,
@@ -99,6 +101,7 @@ impl<'a> Worker<'a> {
             tick: 0,
             streak: 0,
             is_searching: false,
+            is_nested: false,
             clock_ns: now,
             clock_tick: 0,
             turned_ns: now,
@@ -122,6 +125,7 @@ impl<'a> Worker<'a> {
     /// Polls at most `polls` tasks of the place and turns its driver and timers once, without
     /// sleeping: for a thread that has to work its place from inside a poll.
     pub(crate) fn work_briefly(&mut self, polls: usize) {
+        self.is_nested = true;
         self.turn_driver(Some(Duration::ZERO));
         self.turn_timers(self.turned_ns);
         if !self.shared.injector.is_empty() {
@@ -184,13 +188,7 @@ impl<'a> Worker<'a> {
         self.shared.monitor.arm();
         self.tick = self.tick.wrapping_add(1);
         self.place.counters.count(Event::Poll);
-        let ran = {
-            let _poll = context::begin_poll(task.as_task());
-            self.seat.pulse.beat();
-            let ran = task.run();
-            self.seat.pulse.beat();
-            ran
-        };
+        let ran = self.poll_watched(task);
         match ran {
             Ran::Requeued(task) => match self.seat.push(task, false) {
                 Ok(()) => Ok(()),
@@ -201,6 +199,21 @@ impl<'a> Worker<'a> {
             },
             Ran::Pending | Ran::Complete => Ok(()),
         }
+    }
+
+    /// Polls with the pulse beating, as the monitor wants it.
+    #[inline]
+    fn poll_watched(&self, task: Runnable) -> Ran {
+        if self.is_nested {
+            let _poll = context::begin_poll(task.as_task());
+            return task.run();
+        }
+        context::begin_bare_poll(task.as_task());
+        self.seat.pulse.beat();
+        let ran = task.run();
+        self.seat.pulse.beat();
+        context::end_bare_poll();
+        ran
     }
 
     /// Wakes a sibling if what is queued here is worth it.
