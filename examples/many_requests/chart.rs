@@ -141,7 +141,7 @@ mod tests {
     fn three_hundred_rows_are_sampled_and_say_so() {
         let run = run(300);
         let text = draw(&Figure::new(&run), 100);
-        assert!(text.contains("one row of each 8, 300 in all"), "{text}");
+        assert!(text.contains("one row of each 9, 300 in all"), "{text}");
         assert!(text.lines().count() <= ROWS_MAX + 3);
         assert!(text.lines().all(|line| line.chars().count() <= 112), "{text}");
     }

@@ -48,7 +48,12 @@ impl<'a> Figure<'a> {
     /// Returns the numbers of the rows to draw where only `limit` fit, and the distance between
     /// them.
     pub(crate) fn sample(&self, limit: usize) -> (Vec<usize>, usize) {
-        let stride = self.requests.len().div_ceil(limit).max(1);
+        let mut stride = self.requests.len().div_ceil(limit).max(1);
+        // Lists are short and gone through again and again: a stride that has a factor with the
+        // list's length would show the same few URLs in every row.
+        while stride > 1 && (stride.is_multiple_of(2) || stride.is_multiple_of(5)) {
+            stride += 1;
+        }
         ((0..self.requests.len()).step_by(stride).collect(), stride)
     }
 }
