@@ -1,4 +1,4 @@
-//! The changelog speaks of the version in the manifest, and changes along with the API.
+//! The changelog has a section for what is to come, and something in it once the API has changed.
 
 use super::Problem;
 use super::tree::Tree;
@@ -8,30 +8,46 @@ use crate::shell;
 const API: &str = "crates/reveille/src/";
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
-    let mut problems = Vec::new();
     let changelog = tree.read("CHANGELOG.md");
-    if !changelog.contains("\n## [Unreleased]") {
-        problems.push(Problem::new("CHANGELOG.md", "has no section [Unreleased]"));
-    }
-    if is_api_changed_alone() {
-        let message = format!("is as it was, although something public was added under {API}");
-        problems.push(Problem::new("CHANGELOG.md", message));
-    }
-    problems
+    let message = match unreleased(&changelog) {
+        None => "has no section [Unreleased]",
+        Some(entries) if entries.is_empty() && is_api_changed() => {
+            "says nothing, although the public crate has changed since the last release"
+        }
+        Some(_) => return Vec::new(),
+    };
+    vec![Problem::new("CHANGELOG.md", message)]
 }
 
-/// Whether the work in hand adds a public item and leaves the changelog as it was.
-///
-/// Compared is the working tree with the last commit, since that is what is about to become the
-/// next one. Without git, or in a clean tree, there is nothing to compare.
-fn is_api_changed_alone() -> bool {
-    let diff = |path: &str| {
-        let mut git = shell::program("git");
-        git.args(["diff", "HEAD", "--unified=0", "--", path]);
-        shell::output(&mut git).unwrap_or_default()
+/// Returns the entries under [Unreleased].
+fn unreleased(changelog: &str) -> Option<Vec<&str>> {
+    let (_, rest) = changelog.split_once("\n## [Unreleased]")?;
+    let section = rest.split("\n## [").next().unwrap_or_default();
+    Some(section.lines().filter(|line| line.starts_with("- ")).collect())
+}
+
+/// Whether the public crate differs from the last release, which is the last tag `v*`. Before the
+/// first release everything is new; without git there is nothing to compare.
+fn is_api_changed() -> bool {
+    let describe = ["describe", "--tags", "--abbrev=0", "--match", "v*"];
+    let Ok(tag) = shell::output(shell::program("git").args(describe)) else {
+        return tree_is_under_git();
     };
-    let is_api = |line: &str| {
-        line.strip_prefix('+').is_some_and(|added| added.trim_start().starts_with("pub "))
-    };
-    diff(API).lines().any(is_api) && diff("CHANGELOG.md").is_empty()
+    !shell::succeeds(shell::program("git").args(["diff", "--quiet", tag.trim(), "--", API]))
+}
+
+fn tree_is_under_git() -> bool {
+    shell::succeeds(shell::program("git").args(["rev-parse", "--git-dir"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_end_where_the_next_release_begins() {
+        let text = "# C\n\n## [Unreleased]\n\n### Added\n\n- a\n\n## [0.1.0]\n\n- b\n";
+        assert_eq!(unreleased(text), Some(vec!["- a"]));
+        assert_eq!(unreleased("# C\n\n## [0.1.0]\n- b\n"), None);
+    }
 }

@@ -23,6 +23,10 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
 }
 
 fn has_header(file: &File) -> bool {
+    // What the compiler must refuse is named after why, and a line on top would move its complaint.
+    if file.is_under("tests/ui") {
+        return true;
+    }
     // An attribute such as `#![cfg(loom)]` may stand before it.
     let first = file.lines.iter().find(|line| {
         let text = line.text.trim();

@@ -17,8 +17,12 @@ fn count(file: &File) -> Option<Problem> {
     })
 }
 
-/// Whether a comment begins so; one that speaks of SAFETY comments does not count.
+/// Whether a comment begins so; one that speaks of SAFETY comments does not count, nor does one
+/// in an example of the documentation, whose block is a comment too.
 fn is_safety_comment(comment: &str) -> bool {
+    if comment.starts_with("///") || comment.starts_with("//!") {
+        return false;
+    }
     comment.trim_start_matches(['/', '*', ' ']).starts_with("SAFETY:")
 }
 
