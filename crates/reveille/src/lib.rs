@@ -74,9 +74,15 @@ pub use reveille_macros::{main, test};
 pub use std::{write, writeln};
 
 pub mod channel;
+pub mod fs;
 pub mod future;
+pub mod io;
+pub mod net;
+pub mod os;
+pub mod path;
 pub mod pin;
 pub mod prelude;
+pub mod process;
 pub mod runtime;
 pub mod stream;
 pub mod sync;

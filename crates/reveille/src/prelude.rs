@@ -20,4 +20,10 @@ pub use crate::future::FutureExt;
 pub use crate::stream::{ConcurrentExt, DoubleEndedStream, ExactSizeStream, StreamExt};
 
 #[doc(no_inline)]
+pub use crate::io::{
+    BufRead as _, BufReadExt as _, Read as _, ReadExt as _, Seek as _, SeekExt as _, Write as _,
+    WriteExt as _,
+};
+
+#[doc(no_inline)]
 pub use crate::task_local;

@@ -1,0 +1,302 @@
+//! A writer with a buffer in front.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io::{self, SeekFrom};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::{DEFAULT_BUFFER_LEN, Seek, Write, WriteExt};
+
+pin_project! {
+    /// Adds a buffer to a writer, so that small writes do not each ask the system.
+    ///
+    /// Writes of at least the buffer's size go past it. **Dropping the writer does not flush it**: an async
+    /// flush has to be awaited, which a drop cannot do. So call [`flush`](WriteExt::flush), or take the
+    /// writer apart with [`into_inner`](BufWriter::into_inner).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::{BufWriter, prelude::*};
+    ///
+    /// # fn main() -> reveille::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let mut writer = BufWriter::new(Vec::new());
+    ///     for word in ["one", " ", "send"] {
+    ///         writer.write_all(word.as_bytes()).await?;
+    ///     }
+    ///     assert_eq!(writer.buffer(), b"one send");
+    ///     writer.flush().await?;
+    ///     assert_eq!(writer.get_ref(), b"one send");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub struct BufWriter<W> {
+        #[pin]
+        writer: W,
+        buf: Vec<u8>,
+        written: usize,
+        capacity: usize,
+    }
+}
+
+/// What [`BufWriter::into_inner`] returns when the last flush failed: the writer, and why.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::io::{BufWriter, Cursor, ErrorKind, prelude::*};
+///
+/// # fn main() -> reveille::io::Result<()> {
+/// reveille::task::block_on(async {
+///     let mut no_room = [0; 0];
+///     let mut writer = BufWriter::new(Cursor::new(&mut no_room[..]));
+///     writer.write_all(b"lost?").await?;
+///
+///     let failed = writer.into_inner().await.unwrap_err();
+///     assert_eq!(failed.error().kind(), ErrorKind::WriteZero);
+///     assert_eq!(failed.into_inner().buffer(), b"lost?");
+///     Ok(())
+/// })
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct IntoInnerError<W>(W, io::Error);
+
+impl<W> IntoInnerError<W> {
+    /// Returns why the flush failed.
+    ///
+    /// # Examples
+    ///
+    /// See [`IntoInnerError`].
+    pub fn error(&self) -> &io::Error {
+        &self.1
+    }
+
+    /// Returns the writer, with everything that is still in its buffer.
+    ///
+    /// # Examples
+    ///
+    /// See [`IntoInnerError`].
+    pub fn into_inner(self) -> W {
+        self.0
+    }
+}
+
+impl<W> From<IntoInnerError<W>> for io::Error {
+    fn from(error: IntoInnerError<W>) -> io::Error {
+        error.1
+    }
+}
+
+impl<W> fmt::Display for IntoInnerError<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.1, f)
+    }
+}
+
+impl<W: Send + fmt::Debug> StdError for IntoInnerError<W> {}
+
+impl<W: Write> BufWriter<W> {
+    /// Makes a buffered writer with 8 KiB of buffer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::BufWriter;
+    ///
+    /// let writer = BufWriter::new(Vec::new());
+    /// assert!(writer.buffer().is_empty());
+    /// ```
+    pub fn new(writer: W) -> BufWriter<W> {
+        BufWriter::with_capacity(DEFAULT_BUFFER_LEN, writer)
+    }
+
+    /// Makes a buffered writer with `capacity` bytes of buffer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::BufWriter;
+    ///
+    /// let writer = BufWriter::with_capacity(64 * 1024, Vec::new());
+    /// assert!(writer.get_ref().is_empty());
+    /// ```
+    pub fn with_capacity(capacity: usize, writer: W) -> BufWriter<W> {
+        BufWriter { writer, buf: Vec::with_capacity(capacity), written: 0, capacity }
+    }
+
+    /// Returns the writer behind the buffer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::BufWriter;
+    ///
+    /// assert!(BufWriter::new(Vec::new()).get_ref().is_empty());
+    /// ```
+    pub fn get_ref(&self) -> &W {
+        &self.writer
+    }
+
+    /// Returns the writer behind the buffer, for changes. Writing to it overtakes what is buffered.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::BufWriter;
+    ///
+    /// let mut writer = BufWriter::new(Vec::new());
+    /// writer.get_mut().push(1);
+    /// assert_eq!(writer.get_ref(), &[1]);
+    /// ```
+    pub fn get_mut(&mut self) -> &mut W {
+        &mut self.writer
+    }
+
+    /// Flushes, then takes the buffer off and returns the writer.
+    ///
+    /// # Errors
+    ///
+    /// If the flush fails, the whole comes back within the error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the writer, with what was not flushed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::{BufWriter, prelude::*};
+    ///
+    /// # fn main() -> reveille::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let mut writer = BufWriter::new(Vec::new());
+    ///     writer.write_all(b"kept").await?;
+    ///     assert_eq!(writer.into_inner().await?, b"kept");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn into_inner(mut self) -> Result<W, IntoInnerError<BufWriter<W>>>
+    where
+        Self: Unpin,
+    {
+        match self.flush().await {
+            Ok(()) => Ok(self.writer),
+            Err(error) => Err(IntoInnerError(self, error)),
+        }
+    }
+
+    /// Returns what was written and not yet passed on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::{BufWriter, prelude::*};
+    ///
+    /// # fn main() -> reveille::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let mut writer = BufWriter::new(Vec::new());
+    ///     writer.write_all(b"waiting").await?;
+    ///     assert_eq!(writer.buffer(), b"waiting");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn buffer(&self) -> &[u8] {
+        &self.buf[self.written..]
+    }
+
+    /// Passes the buffer on; what was taken before an error or a wait is not written twice.
+    fn poll_flush_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let mut this = self.project();
+        while *this.written < this.buf.len() {
+            let rest = &this.buf[*this.written..];
+            match ready!(this.writer.as_mut().poll_write(cx, rest)) {
+                Ok(0) => {
+                    let message = "failed to write the buffered data";
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::WriteZero, message)));
+                }
+                Ok(n) => *this.written += n,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        this.buf.clear();
+        *this.written = 0;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<W: Write> Write for BufWriter<W> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        if self.buf.len() + buf.len() > self.capacity {
+            ready!(self.as_mut().poll_flush_buf(cx))?;
+        }
+        let this = self.project();
+        if buf.len() >= *this.capacity {
+            return this.writer.poll_write(cx, buf);
+        }
+        this.buf.extend_from_slice(buf);
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let total = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
+        if self.buf.len().saturating_add(total) > self.capacity {
+            ready!(self.as_mut().poll_flush_buf(cx))?;
+        }
+        let this = self.project();
+        if total >= *this.capacity {
+            return this.writer.poll_write_vectored(cx, bufs);
+        }
+        for buf in bufs {
+            this.buf.extend_from_slice(buf);
+        }
+        Poll::Ready(Ok(total))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush_buf(cx))?;
+        self.project().writer.poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.as_mut().poll_flush_buf(cx))?;
+        self.project().writer.poll_close(cx)
+    }
+}
+
+impl<W: Write + Seek> Seek for BufWriter<W> {
+    /// Flushes the buffer, then moves the writer.
+    fn poll_seek(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pos: SeekFrom,
+    ) -> Poll<io::Result<u64>> {
+        ready!(self.as_mut().poll_flush_buf(cx))?;
+        self.project().writer.poll_seek(cx, pos)
+    }
+}
+
+impl<W: Write + fmt::Debug> fmt::Debug for BufWriter<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BufWriter")
+            .field("writer", &self.writer)
+            .field("buf", &&self.buf[self.written..])
+            .finish()
+    }
+}

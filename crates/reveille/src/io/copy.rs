@@ -1,0 +1,157 @@
+//! Everything from a reader into a writer.
+//!
+//! One buffer, which starts small and doubles when a read fills it: a short message costs 8 KiB, a
+//! bulk transfer moves 64 KiB per system call (one `send` of 64 KiB costs a fraction of sixteen of
+//! 4 KiB). The budget is charged per chunk, so that copying between two ends that are always ready,
+//! such as two vectors, does not keep its worker to itself.
+//!
+//! When the reader has to wait, what was written so far is flushed: whoever sits behind a buffered
+//! writer sees an answer before the next question, not after it.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use reveille_runtime::budget;
+
+use super::context::Context as _;
+use super::{Read, Write};
+
+/// The first buffer, in bytes.
+const FIRST_LEN: usize = 8 * 1024;
+
+/// The largest buffer, in bytes: what a pipe holds, and where larger chunks stop paying.
+const LAST_LEN: usize = 64 * 1024;
+
+/// Copies everything from `reader` to `writer`, flushes it, and returns how many bytes that were.
+///
+/// # Errors
+///
+/// The first error of either side, and `WriteZero` if the writer takes no more. The message begins with
+/// `io::copy failed`, the source is the original error.
+///
+/// # Cancel safety
+///
+/// Dropping the future loses what was read and not yet written, up to 64 KiB.
+///
+/// # Differences
+///
+/// The predecessor, with its feature `unstable`, took both ends by value. Here they are borrowed in
+/// every case; `&mut &stream` does for a shared socket.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::io;
+///
+/// # fn main() -> io::Result<()> {
+/// reveille::task::block_on(async {
+///     let mut reader = io::Cursor::new("to the letter");
+///     let mut writer = Vec::new();
+///     assert_eq!(io::copy(&mut reader, &mut writer).await?, 13);
+///     assert_eq!(writer, b"to the letter");
+///     Ok(())
+/// })
+/// # }
+/// ```
+pub async fn copy<R, W>(reader: &mut R, writer: &mut W) -> io::Result<u64>
+where
+    R: Read + Unpin + ?Sized,
+    W: Write + Unpin + ?Sized,
+{
+    copy_by_value(reader, writer).await
+}
+
+/// [`copy`] with the signature that the predecessor's feature `unstable` gave it.
+#[doc(hidden)]
+pub async fn copy_by_value<R, W>(mut reader: R, mut writer: W) -> io::Result<u64>
+where
+    R: Read + Unpin,
+    W: Write + Unpin,
+{
+    let mut copy = Copy::new();
+    poll_fn(|cx| copy.poll(cx, Pin::new(&mut reader), Pin::new(&mut writer)))
+        .await
+        .context(|| "io::copy failed".to_owned())
+}
+
+/// The state of a copy. `start..end` of the buffer waits for the writer.
+struct Copy {
+    buf: Vec<u8>,
+    start: usize,
+    end: usize,
+    copied: u64,
+    is_ended: bool,
+    is_flushed: bool,
+}
+
+impl Copy {
+    fn new() -> Copy {
+        Copy { buf: Vec::new(), start: 0, end: 0, copied: 0, is_ended: false, is_flushed: true }
+    }
+
+    fn poll<R: Read, W: Write>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut reader: Pin<&mut R>,
+        mut writer: Pin<&mut W>,
+    ) -> Poll<io::Result<u64>> {
+        loop {
+            while self.start < self.end {
+                let rest = &self.buf[self.start..self.end];
+                let n = ready!(retry(|| writer.as_mut().poll_write(cx, rest)))?;
+                if n == 0 {
+                    return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+                }
+                self.start += n;
+                self.copied += n as u64;
+                self.is_flushed = false;
+            }
+            if self.is_ended {
+                ready!(writer.as_mut().poll_flush(cx))?;
+                return Poll::Ready(Ok(self.copied));
+            }
+            ready!(budget::poll_proceed(cx));
+            match self.poll_fill(cx, reader.as_mut()) {
+                Poll::Ready(result) => result?,
+                Poll::Pending if self.is_flushed => return Poll::Pending,
+                Poll::Pending => {
+                    // The reader has our waker: whatever the flush says, the task is polled again.
+                    if let Poll::Ready(result) = writer.as_mut().poll_flush(cx) {
+                        result?;
+                        self.is_flushed = true;
+                    }
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn poll_fill<R: Read>(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut reader: Pin<&mut R>,
+    ) -> Poll<io::Result<()>> {
+        if self.buf.is_empty() {
+            self.buf.resize(FIRST_LEN, 0);
+        } else if self.end == self.buf.len() && self.end < LAST_LEN {
+            self.buf.resize(self.end * 2, 0);
+        }
+        let n = ready!(retry(|| reader.as_mut().poll_read(cx, &mut self.buf)))?;
+        self.start = 0;
+        self.end = n;
+        self.is_ended = n == 0;
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Asks again when a signal interrupted the call.
+fn retry(mut op: impl FnMut() -> Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    loop {
+        match op() {
+            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}

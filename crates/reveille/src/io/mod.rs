@@ -1,0 +1,101 @@
+//! Reading, writing, buffers, and the standard streams, without blocking.
+//!
+//! This is `std::io` with `.await`. A source of bytes implements [`Read`], a destination [`Write`], and both can
+//! be wrapped in a buffer or handed to [`copy`]. The traits are those of the `futures-io` crate,
+//! so a type that implements them for another library works here, and the other way round; the
+//! methods one calls come from [`ReadExt`], [`WriteExt`], [`SeekExt`] and [`BufReadExt`], which the
+//! [`prelude`] brings into scope.
+//!
+//! # What comes from where
+//!
+//! | item | kind |
+//! |---|---|
+//! | [`Read`], [`Write`], [`Seek`], [`BufRead`] | re-export of futures-io |
+//! | [`Cursor`], [`Chain`], [`Take`], [`Empty`], [`Repeat`], [`Sink`] | re-export of futures-lite |
+//! | [`Error`], [`ErrorKind`], [`Result`], [`IoSlice`], [`IoSliceMut`], [`SeekFrom`] | re-export of std |
+//! | `ReadExt::{chain, take}` | delegate to futures-lite |
+//! | everything else | own |
+//!
+//! The own parts are own for a reason: the line readers keep what they have read when they are
+//! dropped or meet an error, `read_to_end` clears no more memory than it fills, [`Bytes`] does not
+//! stall on an interrupted read, and [`copy`], [`timeout`] and the standard streams touch the budget,
+//! the timers and the blocking pool.
+//!
+//! # Errors
+//!
+//! Errors that name an operation and an object keep the kind and the source of the original; see
+//! [`OperationError`] and, for the number of a system error, [`raw_os_error`].
+//!
+//! # Examples
+//!
+//! Echo one line back to whoever connects.
+//!
+//! ```
+//! use reveille::io::{self, BufReader};
+//! use reveille::net::{TcpListener, TcpStream};
+//! use reveille::prelude::*;
+//! use reveille::task;
+//!
+//! # fn main() -> io::Result<()> {
+//! task::block_on(async {
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
+//!     let address = listener.local_addr()?;
+//!     let server = task::spawn(async move {
+//!         let (stream, _) = listener.accept().await?;
+//!         let mut line = String::new();
+//!         BufReader::new(&stream).read_line(&mut line).await?;
+//!         (&stream).write_all(line.as_bytes()).await
+//!     });
+//!
+//!     let mut stream = TcpStream::connect(address).await?;
+//!     stream.write_all(b"good morning\n").await?;
+//!     let mut answer = String::new();
+//!     stream.read_to_string(&mut answer).await?;
+//!     assert_eq!(answer, "good morning\n");
+//!     server.await
+//! })
+//! # }
+//! ```
+
+#[doc(inline)]
+pub use futures_lite::io::{Chain, Cursor, Empty, Repeat, Sink, Take, empty, repeat, sink};
+#[doc(inline)]
+pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
+
+pub use buf_read::{BufRead, BufReadExt};
+pub use buf_reader::BufReader;
+pub use buf_writer::{BufWriter, IntoInnerError};
+pub use bytes::Bytes;
+pub use context::{OperationError, raw_os_error};
+pub use copy::{copy, copy_by_value};
+pub use lines::{Lines, Split};
+#[doc(hidden)]
+pub use output::{_eprint, _print};
+pub use output::{Stderr, Stdout, stderr, stdout};
+pub use read::{Read, ReadExt};
+pub use seek::{Seek, SeekExt};
+pub use stdin::{Stdin, stdin};
+pub use timeout::timeout;
+pub use write::{Write, WriteExt};
+
+pub mod prelude;
+
+pub(crate) mod context;
+
+mod buf_read;
+mod buf_reader;
+mod buf_writer;
+mod bytes;
+mod copy;
+mod futures;
+mod lines;
+mod output;
+mod read;
+mod read_to_end;
+mod seek;
+mod stdin;
+mod timeout;
+mod write;
+
+/// What a buffered reader or writer holds when nothing else is asked, in bytes; std's figure.
+const DEFAULT_BUFFER_LEN: usize = 8 * 1024;

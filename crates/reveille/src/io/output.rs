@@ -1,0 +1,252 @@
+//! Standard output and standard error, written on the blocking pool.
+//!
+//! A write is done when std's own buffered handle has taken the bytes, so that what a task writes
+//! and what `println!` prints come out in the order in which they were called. Each handle has at
+//! most one operation on the pool.
+//!
+//! An operation whose future was dropped is finished all the same, and the next call waits for it.
+//! That call takes the result for its own only if it would have written the very bytes that were
+//! written; else it starts after it. The predecessor always took it, and silently skipped the text
+//! of the call after a cancelled one.
+
+use std::fmt;
+use std::future::Future;
+use std::io::{self, Write as StdWrite};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use reveille_runtime::{JoinHandle, spawn_blocking};
+
+use super::Write;
+
+/// The most that one operation writes, in bytes, so that a large text is not copied whole.
+const WRITE_LEN: usize = 64 * 1024;
+
+/// Makes a handle to the standard output of the process.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::io::{self, prelude::*};
+///
+/// # fn main() -> io::Result<()> {
+/// reveille::task::block_on(async {
+///     io::stdout().write_all(b"written without blocking\n").await
+/// })
+/// # }
+/// ```
+pub fn stdout() -> Stdout {
+    Stdout(PoolWriter::new(io::stdout))
+}
+
+/// Makes a handle to the standard error of the process.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::io::{self, prelude::*};
+///
+/// # fn main() -> io::Result<()> {
+/// reveille::task::block_on(async {
+///     io::stderr().write_all(b"something went wrong\n").await
+/// })
+/// # }
+/// ```
+pub fn stderr() -> Stderr {
+    Stderr(PoolWriter::new(io::stderr))
+}
+
+/// A handle to the standard output of the process, made by [`stdout`].
+///
+/// Output goes through std's line buffer: a line without its `\n` stays there until it is flushed,
+/// and is in order with what `print!` puts there.
+///
+/// # Cancel safety
+///
+/// A write that was dropped may or may not come out; those after it do, in order.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::io::{self, prelude::*};
+///
+/// # fn main() -> io::Result<()> {
+/// reveille::task::block_on(async {
+///     let mut stdout = io::stdout();
+///     stdout.write_all(b"loading").await?;
+///     stdout.flush().await?;
+///     writeln!(stdout, " … {}%", 100).await
+/// })
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Stdout(PoolWriter<io::Stdout>);
+
+/// A handle to the standard error of the process, made by [`stderr`].
+///
+/// # Cancel safety
+///
+/// A write that was dropped may or may not come out; those after it do, in order.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::io::{self, prelude::*};
+///
+/// # fn main() -> io::Result<()> {
+/// reveille::task::block_on(async {
+///     writeln!(io::stderr(), "attempt {} failed", 3).await
+/// })
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Stderr(PoolWriter<io::Stderr>);
+
+macro_rules! impl_write {
+    ($($name:ident),*) => {$(
+        impl Write for $name {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                self.get_mut().0.poll_write(cx, buf)
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.get_mut().0.poll_flush(cx)
+            }
+
+            fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.poll_flush(cx)
+            }
+        }
+    )*};
+}
+
+impl_write!(Stdout, Stderr);
+
+/// A blocking writer whose calls run on the pool, one after the other.
+struct PoolWriter<W> {
+    /// Makes the writer, on the pool: std's handles all share one buffer.
+    writer: fn() -> W,
+    /// Only ever reached through `&mut`; the lock is there to make the handle `Sync`.
+    running: Mutex<Option<Running>>,
+}
+
+/// The operation on the pool.
+struct Running {
+    operation: Arc<Operation>,
+    result: JoinHandle<io::Result<usize>>,
+}
+
+/// What the pool was given to do.
+#[derive(PartialEq)]
+enum Operation {
+    Flush,
+    Write(Vec<u8>),
+}
+
+impl<W: StdWrite + 'static> PoolWriter<W> {
+    fn new(writer: fn() -> W) -> PoolWriter<W> {
+        PoolWriter { writer, running: Mutex::new(None) }
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let buf = &buf[..buf.len().min(WRITE_LEN)];
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let is_ours = |done: &Operation| matches!(done, Operation::Write(bytes) if bytes == buf);
+        self.poll(cx, is_ours, || Operation::Write(buf.to_vec()))
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let is_ours = |done: &Operation| *done == Operation::Flush;
+        self.poll(cx, is_ours, || Operation::Flush).map_ok(drop)
+    }
+
+    /// Waits for the operation on the pool; starts one if it was not ours, or there was none.
+    fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        is_ours: impl Fn(&Operation) -> bool,
+        make: impl Fn() -> Operation,
+    ) -> Poll<io::Result<usize>> {
+        let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // Two rounds at most, save that the pool may be done with ours before we look: then three.
+        loop {
+            let Some(mut current) = running.take() else {
+                *running = Some(start(self.writer, make()));
+                continue;
+            };
+            let Poll::Ready(result) = Pin::new(&mut current.result).poll(cx) else {
+                *running = Some(current);
+                return Poll::Pending;
+            };
+            if is_ours(&current.operation) {
+                return Poll::Ready(result);
+            }
+            // The result of a call that nobody waits for any more, be it good or bad.
+            drop(result);
+        }
+    }
+}
+
+impl<W> fmt::Debug for PoolWriter<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolWriter").finish_non_exhaustive()
+    }
+}
+
+fn start<W: StdWrite + 'static>(writer: fn() -> W, operation: Operation) -> Running {
+    let operation = Arc::new(operation);
+    let given = Arc::clone(&operation);
+    let result = spawn_blocking(move || run(&mut writer(), &given));
+    Running { operation, result }
+}
+
+fn run(writer: &mut impl StdWrite, operation: &Operation) -> io::Result<usize> {
+    loop {
+        let result = match operation {
+            Operation::Flush => writer.flush().map(|()| 0),
+            Operation::Write(bytes) => writer.write(bytes),
+        };
+        match result {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
+
+/// What `print!` and `println!` become: one trip to the pool, and the text comes out whole.
+///
+/// # Panics
+///
+/// The future panics if the text cannot be written, as std's macros do.
+#[doc(hidden)]
+pub fn _print(args: fmt::Arguments<'_>) -> impl Future<Output = ()> + Send + use<> {
+    print_whole(args.to_string(), io::stdout, "stdout")
+}
+
+/// What `eprint!` and `eprintln!` become.
+///
+/// # Panics
+///
+/// The future panics if the text cannot be written, as std's macros do.
+#[doc(hidden)]
+pub fn _eprint(args: fmt::Arguments<'_>) -> impl Future<Output = ()> + Send + use<> {
+    print_whole(args.to_string(), io::stderr, "stderr")
+}
+
+async fn print_whole<W: StdWrite + 'static>(text: String, writer: fn() -> W, name: &str) {
+    let print = move || {
+        let mut writer = writer();
+        writer.write_all(text.as_bytes())?;
+        writer.flush()
+    };
+    if let Err(error) = spawn_blocking(print).await {
+        panic!("failed printing to {name}: {error}");
+    }
+}

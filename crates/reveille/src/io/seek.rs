@@ -1,0 +1,59 @@
+//! Moving within a stream of bytes.
+
+use std::io::SeekFrom;
+
+use super::futures::SeekFuture;
+
+#[doc(inline)]
+pub use futures_io::AsyncSeek as Seek;
+
+/// The methods of everything that implements [`Seek`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::io::{Cursor, SeekFrom, prelude::*};
+///
+/// # fn main() -> reveille::io::Result<()> {
+/// reveille::task::block_on(async {
+///     let mut file = Cursor::new(b"header body".to_vec());
+///     file.seek(SeekFrom::Start(7)).await?;
+///     let mut body = String::new();
+///     file.read_to_string(&mut body).await?;
+///     assert_eq!(body, "body");
+///     Ok(())
+/// })
+/// # }
+/// ```
+pub trait SeekExt: Seek {
+    /// Moves to `pos`, and returns the new place in bytes from the start.
+    ///
+    /// Places beyond the end are allowed; what reading or writing there means is up to the stream.
+    ///
+    /// # Errors
+    ///
+    /// Those of the stream; a place before the start is `InvalidInput`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::{Cursor, SeekFrom, prelude::*};
+    ///
+    /// # fn main() -> reveille::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let mut bytes = Cursor::new([0; 10]);
+    ///     assert_eq!(bytes.seek(SeekFrom::End(-3)).await?, 7);
+    ///     assert_eq!(bytes.seek(SeekFrom::Current(1)).await?, 8);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    fn seek(&mut self, pos: SeekFrom) -> SeekFuture<'_, Self>
+    where
+        Self: Unpin,
+    {
+        SeekFuture { stream: self, pos }
+    }
+}
+
+impl<T: Seek + ?Sized> SeekExt for T {}

@@ -1,0 +1,59 @@
+//! A bound on how long an I/O operation may take.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use reveille_runtime::time::Sleep;
+
+/// Waits for an I/O operation, but no longer than `timeout`.
+///
+/// The operation is polled before the clock is looked at, so that one which is ready at once succeeds even
+/// with a timeout of zero. The time starts at the first poll. `Duration::MAX` never runs out.
+///
+/// # Errors
+///
+/// The error of the operation, or one of kind `TimedOut`.
+///
+/// # Cancel safety
+///
+/// When the time is up the operation is dropped: what that loses is said by the operation.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use reveille::io::{self, prelude::*};
+/// use reveille::net::{TcpListener, TcpStream};
+/// use reveille::task;
+///
+/// # fn main() -> io::Result<()> {
+/// task::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let mut silent = TcpStream::connect(listener.local_addr()?).await?;
+///
+///     let mut byte = [0];
+///     let read = io::timeout(Duration::from_millis(5), silent.read(&mut byte)).await;
+///     assert_eq!(read.unwrap_err().kind(), io::ErrorKind::TimedOut);
+///     Ok(())
+/// })
+/// # }
+/// ```
+pub async fn timeout<F, T>(timeout: Duration, future: F) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
+    let mut future = pin!(future);
+    let mut sleep = pin!(Sleep::after(timeout));
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = future.as_mut().poll(cx) {
+            return Poll::Ready(result);
+        }
+        let timed_out = || Err(io::Error::new(io::ErrorKind::TimedOut, "future timed out"));
+        sleep.as_mut().poll(cx).map(|()| timed_out())
+    })
+    .await
+}

@@ -1,0 +1,205 @@
+//! Writing bytes.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+
+use super::futures::{
+    FlushFuture, WriteAllFuture, WriteFmtFuture, WriteFuture, WriteVectoredFuture,
+};
+
+#[doc(inline)]
+pub use futures_io::AsyncWrite as Write;
+
+/// The methods of everything that implements [`Write`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::io::prelude::*;
+///
+/// # fn main() -> reveille::io::Result<()> {
+/// reveille::task::block_on(async {
+///     let mut page = Vec::new();
+///     page.write_all(b"<h1>").await?;
+///     write!(page, "{}", 6 * 7).await?;
+///     page.write_all(b"</h1>").await?;
+///     assert_eq!(page, b"<h1>42</h1>");
+///     Ok(())
+/// })
+/// # }
+/// ```
+pub trait WriteExt: Write {
+    /// Writes some bytes from the front of `buf`, and returns how many.
+    ///
+    /// Zero means that the writer takes no more, or that `buf` is empty. Most callers want
+    /// [`write_all`](WriteExt::write_all).
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer; no byte was written then.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it completes, a socket has taken no byte. A writer that hands over to a thread,
+    /// such as standard output, may have taken some.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::{Cursor, prelude::*};
+    ///
+    /// # fn main() -> reveille::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let mut room = [0; 2];
+    ///     assert_eq!(Cursor::new(&mut room[..]).write(b"abc").await?, 2);
+    ///     assert_eq!(&room, b"ab");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    fn write<'a>(&'a mut self, buf: &'a [u8]) -> WriteFuture<'a, Self>
+    where
+        Self: Unpin,
+    {
+        WriteFuture { writer: self, buf }
+    }
+
+    /// Passes on what the writer, or a buffer in front of it, still holds.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing; a second call goes on.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::{BufWriter, prelude::*};
+    ///
+    /// # fn main() -> reveille::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let mut writer = BufWriter::new(Vec::new());
+    ///     writer.write_all(b"held back").await?;
+    ///     assert!(writer.get_ref().is_empty());
+    ///     writer.flush().await?;
+    ///     assert_eq!(writer.get_ref(), b"held back");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    fn flush(&mut self) -> FlushFuture<'_, Self>
+    where
+        Self: Unpin,
+    {
+        FlushFuture { writer: self }
+    }
+
+    /// Writes some bytes from several buffers, one after the other, and returns how many.
+    ///
+    /// Sockets do this with one system call.
+    ///
+    /// # Errors
+    ///
+    /// As [`write`](WriteExt::write).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`write`](WriteExt::write).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::{IoSlice, prelude::*};
+    ///
+    /// # fn main() -> reveille::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let mut packet = Vec::new();
+    ///     let parts = [IoSlice::new(b"head "), IoSlice::new(b"body")];
+    ///     assert_eq!(packet.write_vectored(&parts).await?, 9);
+    ///     assert_eq!(packet, b"head body");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    fn write_vectored<'a>(&'a mut self, bufs: &'a [IoSlice<'a>]) -> WriteVectoredFuture<'a, Self>
+    where
+        Self: Unpin,
+    {
+        WriteVectoredFuture { writer: self, bufs }
+    }
+
+    /// Writes the whole of `buf`.
+    ///
+    /// # Errors
+    ///
+    /// Those of the writer, and `WriteZero` if it takes no more; how much was written is then not said.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses count of the bytes that were written until then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::prelude::*;
+    ///
+    /// # fn main() -> reveille::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let mut page = Vec::new();
+    ///     page.write_all(b"everything").await?;
+    ///     assert_eq!(page, b"everything");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    fn write_all<'a>(&'a mut self, buf: &'a [u8]) -> WriteAllFuture<'a, Self>
+    where
+        Self: Unpin,
+    {
+        WriteAllFuture { writer: self, buf }
+    }
+
+    /// Writes formatted text, then flushes the writer.
+    ///
+    /// This is what `write!(writer, "…").await` and `writeln!` call. The text is made at the call, before the first
+    /// poll, so the arguments need not outlive it.
+    ///
+    /// # Errors
+    ///
+    /// As [`write_all`](WriteExt::write_all), and `Other` if an argument fails to format itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`write_all`](WriteExt::write_all).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::prelude::*;
+    ///
+    /// # fn main() -> reveille::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let mut page = Vec::new();
+    ///     writeln!(page, "{:>4}", 42).await?;
+    ///     assert_eq!(page, b"  42\n");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    fn write_fmt<'a>(&'a mut self, fmt: fmt::Arguments<'_>) -> WriteFmtFuture<'a, Self>
+    where
+        Self: Unpin,
+    {
+        let mut text = String::new();
+        let text = match fmt::Write::write_fmt(&mut text, fmt) {
+            Ok(()) => Ok(text),
+            Err(fmt::Error) => Err(io::Error::other("formatter error")),
+        };
+        WriteFmtFuture { writer: self, text, written: 0 }
+    }
+}
+
+impl<T: Write + ?Sized> WriteExt for T {}

@@ -1,0 +1,226 @@
+//! Whatever names an address.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::iter::Cloned;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::{mem, option, slice, vec};
+
+use reveille_runtime::{JoinHandle, spawn_blocking};
+
+use crate::io::context::Context as _;
+
+/// Something that names one or more socket addresses, perhaps after a look-up.
+///
+/// Addresses, pairs of a host and a port, and text like `"example.org:80"` or `"[::1]:80"`
+/// do. What is an address already, as data or as text, is not looked up and never leaves the
+/// thread. Host names are resolved by the system, on the blocking pool.
+///
+/// # Errors
+///
+/// A name that does not resolve gives ``could not resolve address `x`: …``, with the kind and the
+/// source of the system's error. An empty list is for the caller to judge: connecting to it or
+/// binding it is `InvalidInput`.
+///
+/// # Cancel safety
+///
+/// A look-up whose future is dropped goes on in its thread, and its result is thrown away.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::net::ToSocketAddrs;
+/// use reveille::task;
+///
+/// # fn main() -> std::io::Result<()> {
+/// task::block_on(async {
+///     let mut spelled_out = "127.0.0.1:8080".to_socket_addrs().await?;
+///     assert_eq!(spelled_out.next(), Some(([127, 0, 0, 1], 8080).into()));
+///
+///     let mut looked_up = ("localhost", 8080).to_socket_addrs().await?;
+///     assert!(looked_up.all(|address| address.ip().is_loopback()));
+///     Ok(())
+/// })
+/// # }
+/// ```
+pub trait ToSocketAddrs {
+    /// The addresses, once they are known.
+    type Iter: Iterator<Item = SocketAddr>;
+
+    /// Finds the addresses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::{Ipv6Addr, ToSocketAddrs};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let mut addresses = (Ipv6Addr::LOCALHOST, 53).to_socket_addrs().await?;
+    ///     assert_eq!(addresses.next(), "[::1]:53".parse().ok());
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    fn to_socket_addrs(&self) -> ToSocketAddrsFuture<Self::Iter>;
+}
+
+/// The future of [`ToSocketAddrs::to_socket_addrs`].
+#[doc(hidden)]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub enum ToSocketAddrsFuture<I> {
+    Resolving(JoinHandle<io::Result<I>>),
+    Ready(io::Result<I>),
+    Done,
+}
+
+impl<I> Unpin for ToSocketAddrsFuture<I> {}
+
+impl<I> fmt::Debug for ToSocketAddrsFuture<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ToSocketAddrsFuture").finish_non_exhaustive()
+    }
+}
+
+impl<I: Iterator<Item = SocketAddr>> Future for ToSocketAddrsFuture<I> {
+    type Output = io::Result<I>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        if let ToSocketAddrsFuture::Resolving(task) = this {
+            let poll = Pin::new(task).poll(cx);
+            if poll.is_ready() {
+                *this = ToSocketAddrsFuture::Done;
+            }
+            return poll;
+        }
+        match mem::replace(this, ToSocketAddrsFuture::Done) {
+            ToSocketAddrsFuture::Ready(result) => Poll::Ready(result),
+            _ => panic!("a future was polled after it completed"),
+        }
+    }
+}
+
+fn one(address: SocketAddr) -> ToSocketAddrsFuture<option::IntoIter<SocketAddr>> {
+    ToSocketAddrsFuture::Ready(Ok(Some(address).into_iter()))
+}
+
+fn spelled_out(address: SocketAddr) -> ToSocketAddrsFuture<vec::IntoIter<SocketAddr>> {
+    ToSocketAddrsFuture::Ready(Ok(vec![address].into_iter()))
+}
+
+/// Asks the system, on the blocking pool. `name` is what the error shall call it.
+fn look_up<A>(address: A, name: String) -> ToSocketAddrsFuture<vec::IntoIter<SocketAddr>>
+where
+    A: std::net::ToSocketAddrs<Iter = vec::IntoIter<SocketAddr>> + Send + 'static,
+{
+    ToSocketAddrsFuture::Resolving(spawn_blocking(move || {
+        address.to_socket_addrs().context(|| format!("could not resolve address `{name}`"))
+    }))
+}
+
+impl ToSocketAddrs for SocketAddr {
+    type Iter = option::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> ToSocketAddrsFuture<Self::Iter> {
+        one(*self)
+    }
+}
+
+impl ToSocketAddrs for SocketAddrV4 {
+    type Iter = option::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> ToSocketAddrsFuture<Self::Iter> {
+        one((*self).into())
+    }
+}
+
+impl ToSocketAddrs for SocketAddrV6 {
+    type Iter = option::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> ToSocketAddrsFuture<Self::Iter> {
+        one((*self).into())
+    }
+}
+
+impl ToSocketAddrs for (IpAddr, u16) {
+    type Iter = option::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> ToSocketAddrsFuture<Self::Iter> {
+        one((*self).into())
+    }
+}
+
+impl ToSocketAddrs for (Ipv4Addr, u16) {
+    type Iter = option::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> ToSocketAddrsFuture<Self::Iter> {
+        one((*self).into())
+    }
+}
+
+impl ToSocketAddrs for (Ipv6Addr, u16) {
+    type Iter = option::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> ToSocketAddrsFuture<Self::Iter> {
+        one((*self).into())
+    }
+}
+
+impl ToSocketAddrs for (&str, u16) {
+    type Iter = vec::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> ToSocketAddrsFuture<Self::Iter> {
+        let (host, port) = *self;
+        match host.parse::<IpAddr>() {
+            Ok(ip) => spelled_out((ip, port).into()),
+            Err(_) => look_up((host.to_owned(), port), format!("{host}:{port}")),
+        }
+    }
+}
+
+impl ToSocketAddrs for (String, u16) {
+    type Iter = vec::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> ToSocketAddrsFuture<Self::Iter> {
+        (self.0.as_str(), self.1).to_socket_addrs()
+    }
+}
+
+impl ToSocketAddrs for str {
+    type Iter = vec::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> ToSocketAddrsFuture<Self::Iter> {
+        match self.parse() {
+            Ok(address) => spelled_out(address),
+            Err(_) => look_up(self.to_owned(), self.to_owned()),
+        }
+    }
+}
+
+impl ToSocketAddrs for String {
+    type Iter = vec::IntoIter<SocketAddr>;
+
+    fn to_socket_addrs(&self) -> ToSocketAddrsFuture<Self::Iter> {
+        self.as_str().to_socket_addrs()
+    }
+}
+
+impl<'a> ToSocketAddrs for &'a [SocketAddr] {
+    type Iter = Cloned<slice::Iter<'a, SocketAddr>>;
+
+    fn to_socket_addrs(&self) -> ToSocketAddrsFuture<Self::Iter> {
+        ToSocketAddrsFuture::Ready(Ok(self.iter().cloned()))
+    }
+}
+
+impl<T: ToSocketAddrs + ?Sized> ToSocketAddrs for &T {
+    type Iter = T::Iter;
+
+    fn to_socket_addrs(&self) -> ToSocketAddrsFuture<Self::Iter> {
+        (**self).to_socket_addrs()
+    }
+}

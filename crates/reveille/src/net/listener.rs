@@ -1,0 +1,98 @@
+//! What all listeners share: taking connections, also on bad days.
+//!
+//! A connection that died in the queue is skipped. When the process has no descriptor left, the
+//! connection stays in the queue and the listener stays ready: a loop that logs the error and goes on
+//! would spin. So the caller gets the error at once, and the call after it waits first.
+
+use std::io;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reveille_runtime::io::{AsFd, Interest, Io};
+use reveille_runtime::time::{Sleep, now};
+
+use crate::os::socket::{is_out_of_resources, is_transient};
+
+/// How long a listener that ran out of descriptors waits before it tries again.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How many dead connections one call skips. Each try takes one off the queue, so the bound is only
+/// for a system that makes an error of this kind without taking one.
+const MAX_SKIPPED: usize = 1024;
+
+/// A listening socket, and since when it may be asked again.
+#[derive(Debug)]
+pub(crate) struct Listener<T> {
+    io: Io<T>,
+    not_before: Mutex<Option<Instant>>,
+}
+
+impl<T: AsFd> Listener<T> {
+    pub(crate) fn new(inner: T) -> Listener<T> {
+        Listener { io: Io::new(inner), not_before: Mutex::new(None) }
+    }
+
+    pub(crate) fn get_ref(&self) -> &T {
+        self.io.get_ref()
+    }
+
+    pub(crate) fn into_inner(self) -> io::Result<T> {
+        self.io.into_inner()
+    }
+
+    /// Waits for a connection and takes it with `accept`.
+    pub(crate) async fn accept<R>(
+        &self,
+        mut accept: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let not_before = *self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(deadline) = not_before {
+            Sleep::until(deadline).await;
+        }
+        let result = self.io.io(Interest::Read, |listener| skip_dead(listener, &mut accept)).await;
+        let pause = result.as_ref().is_err_and(is_out_of_resources);
+        if pause || not_before.is_some() {
+            let deadline = if pause { now().checked_add(PAUSE) } else { None };
+            *self.not_before.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+        }
+        result
+    }
+}
+
+fn skip_dead<T, R>(listener: &T, accept: &mut impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
+    for _ in 0..MAX_SKIPPED {
+        match accept(listener) {
+            Err(error) if is_transient(&error) => {}
+            result => return result,
+        }
+    }
+    accept(listener)
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn connections_that_died_in_the_queue_are_skipped() {
+        let mut answers = [Errno::CONNABORTED, Errno::INTR, Errno::PROTO].into_iter();
+        let result = skip_dead(&(), &mut |()| match answers.next() {
+            Some(errno) => Err(errno.into()),
+            None => Ok(()),
+        });
+        assert!(result.is_ok(), "{result:?}");
+    }
+
+    #[test]
+    fn skipping_has_an_end() {
+        let mut tries = 0;
+        let result: io::Result<()> = skip_dead(&(), &mut |()| {
+            tries += 1;
+            Err(Errno::CONNABORTED.into())
+        });
+        assert_eq!(result.unwrap_err().kind(), io::ErrorKind::ConnectionAborted);
+        assert_eq!(tries, MAX_SKIPPED + 1);
+    }
+}

@@ -1,0 +1,82 @@
+//! TCP, UDP, and names for addresses, without blocking.
+//!
+//! This is `std::net` with `.await`: [`TcpStream`] and [`TcpListener`] for connections, [`UdpSocket`] for datagrams, and
+//! [`ToSocketAddrs`] for whatever names an address. The plain data types are std's. Sockets with a
+//! path for an address are in [`os::unix::net`](crate::os).
+//!
+//! | item | kind |
+//! |---|---|
+//! | [`SocketAddr`], [`IpAddr`], [`Shutdown`] and the other plain types | re-export of std |
+//! | [`TcpStream`], [`TcpListener`], [`Incoming`], [`UdpSocket`], [`ToSocketAddrs`] | own |
+//!
+//! Sockets wait in the driver. Names are resolved by the system on the blocking pool; an address that is spelled out is
+//! not a name and never leaves the thread.
+//!
+//! # Examples
+//!
+//! ```
+//! use reveille::io::prelude::*;
+//! use reveille::net::{Shutdown, TcpListener, TcpStream};
+//! use reveille::task;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! task::block_on(async {
+//!     let listener = TcpListener::bind("127.0.0.1:0").await?;
+//!     let address = listener.local_addr()?;
+//!     let server = task::spawn(async move {
+//!         let (mut stream, _) = listener.accept().await?;
+//!         let mut question = String::new();
+//!         stream.read_to_string(&mut question).await?;
+//!         stream.write_all(question.to_uppercase().as_bytes()).await
+//!     });
+//!
+//!     let mut stream = TcpStream::connect(address).await?;
+//!     stream.write_all(b"is anybody there?").await?;
+//!     stream.shutdown(Shutdown::Write)?;
+//!     let mut answer = String::new();
+//!     stream.read_to_string(&mut answer).await?;
+//!     assert_eq!(answer, "IS ANYBODY THERE?");
+//!     server.await
+//! })
+//! # }
+//! ```
+
+#[doc(inline)]
+pub use std::net::{
+    AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, SocketAddrV6,
+};
+
+pub use addr::ToSocketAddrs;
+pub use tcp_listener::{Incoming, TcpListener};
+pub use tcp_stream::TcpStream;
+pub use udp::UdpSocket;
+
+pub(crate) mod listener;
+
+mod addr;
+mod tcp_listener;
+mod tcp_stream;
+mod udp;
+
+/// Makes the attempt with one address after the other, until one succeeds; else the last error counts.
+async fn first_success<T, F>(
+    addresses: impl Iterator<Item = SocketAddr>,
+    mut attempt: impl FnMut(SocketAddr) -> F,
+) -> std::io::Result<T>
+where
+    F: Future<Output = std::io::Result<T>>,
+{
+    let mut last = None;
+    for address in addresses {
+        match attempt(address).await {
+            Ok(value) => return Ok(value),
+            Err(error) => last = Some(error),
+        }
+    }
+    Err(last.unwrap_or_else(no_address))
+}
+
+fn no_address() -> std::io::Error {
+    let message = "could not resolve to any addresses";
+    std::io::Error::new(std::io::ErrorKind::InvalidInput, message)
+}

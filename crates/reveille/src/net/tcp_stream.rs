@@ -1,0 +1,488 @@
+//! A TCP connection.
+
+use std::io::{self, IoSlice, IoSliceMut, Read as StdRead, Write as StdWrite};
+use std::net::{Shutdown, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use reveille_runtime::io::{Interest, Io};
+
+use super::{ToSocketAddrs, first_success};
+use crate::io::context::Context as _;
+use crate::io::{OperationError, Read, Write, timeout};
+use crate::os::socket::connect_tcp;
+
+/// A TCP connection.
+///
+/// Clones share the connection, and so do `&TcpStream`s, which read and write too: one task may read while another
+/// writes. When several read at once, each byte goes to one of them. The connection is closed when the last clone is
+/// dropped; [`shutdown`](TcpStream::shutdown) closes one direction before that.
+///
+/// # Cancel safety
+///
+/// A read or write that is dropped before it completes has read or written nothing.
+///
+/// # Differences
+///
+/// As with the predecessor, closing the writer (`poll_close`, which other crates' `close` calls)
+/// does not shut the connection down, since a clone may want to write on.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::io::prelude::*;
+/// use reveille::net::{TcpListener, TcpStream};
+/// use reveille::task;
+///
+/// # fn main() -> std::io::Result<()> {
+/// task::block_on(async {
+///     # let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     # let address = listener.local_addr()?;
+///     let mut stream = TcpStream::connect(address).await?;
+///     # let (mut peer, _) = listener.accept().await?;
+///     # peer.write_all(b"pong").await?;
+///     stream.write_all(b"ping").await?;
+///
+///     let mut answer = [0; 4];
+///     stream.read_exact(&mut answer).await?;
+///     assert_eq!(&answer, b"pong");
+///     Ok(())
+/// })
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct TcpStream {
+    io: Arc<Io<std::net::TcpStream>>,
+}
+
+impl TcpStream {
+    /// Connects to the first address that answers; they are tried one after the other.
+    ///
+    /// # Errors
+    ///
+    /// ``could not connect to `address`: …``, with the kind and the source of the last address's error.
+    /// If there is no address at all, `InvalidInput`. If a name does not resolve, see [`ToSocketAddrs`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future calls the attempt off and closes its socket.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use reveille::net::TcpStream;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let stream = TcpStream::connect("example.org:80").await?;
+    ///     println!("connected to {}", stream.peer_addr()?);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn connect<A: ToSocketAddrs>(addrs: A) -> io::Result<TcpStream> {
+        let addresses = addrs.to_socket_addrs().await?;
+        first_success(addresses, async |address| {
+            let io = connect_tcp(address)
+                .await
+                .context(|| format!("could not connect to `{address}`"))?;
+            Ok(TcpStream::new(io))
+        })
+        .await
+    }
+
+    /// [`connect`](TcpStream::connect), but takes no longer than `timeout`, the look-up of a name included.
+    ///
+    /// # Errors
+    ///
+    /// Those of `connect`, and `TimedOut`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`connect`](TcpStream::connect).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use reveille::net::{TcpListener, TcpStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let address = listener.local_addr()?;
+    ///     let stream = TcpStream::connect_timeout(address, Duration::from_secs(5)).await?;
+    ///     assert_eq!(stream.peer_addr()?, address);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn connect_timeout<A: ToSocketAddrs>(
+        addrs: A,
+        timeout_after: Duration,
+    ) -> io::Result<TcpStream> {
+        timeout(timeout_after, TcpStream::connect(addrs)).await.map_err(|error| {
+            // The system's own time-out names its address already.
+            if error.get_ref().is_none_or(|payload| payload.is::<OperationError>()) {
+                return error;
+            }
+            io::Error::new(error.kind(), format!("could not connect within {timeout_after:?}"))
+        })
+    }
+
+    pub(super) fn new(io: Io<std::net::TcpStream>) -> TcpStream {
+        TcpStream { io: Arc::new(io) }
+    }
+
+    /// Returns the address of this end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::{TcpListener, TcpStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect(listener.local_addr()?).await?;
+    ///     assert!(stream.local_addr()?.ip().is_loopback());
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get_ref().local_addr()
+    }
+
+    /// Returns the address of the other end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, such as `NotConnected` after the connection broke.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::{TcpListener, TcpStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect(listener.local_addr()?).await?;
+    ///     assert_eq!(stream.peer_addr()?, listener.local_addr()?);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get_ref().peer_addr()
+    }
+
+    /// Returns how many routers a packet may pass (`IP_TTL`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// See [`set_ttl`](TcpStream::set_ttl).
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.io.get_ref().ttl()
+    }
+
+    /// Sets how many routers a packet may pass (`IP_TTL`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::{TcpListener, TcpStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect(listener.local_addr()?).await?;
+    ///     stream.set_ttl(100)?;
+    ///     assert_eq!(stream.ttl()?, 100);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.io.get_ref().set_ttl(ttl)
+    }
+
+    /// Reads some bytes into `buf` and leaves them for the next read; returns how many.
+    ///
+    /// # Errors
+    ///
+    /// Those of the connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: nothing is taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::prelude::*;
+    /// use reveille::net::{TcpListener, TcpStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let mut client = TcpStream::connect(listener.local_addr()?).await?;
+    ///     let (mut stream, _) = listener.accept().await?;
+    ///     client.write_all(b"G").await?;
+    ///
+    ///     let mut byte = [0];
+    ///     assert_eq!(stream.peek(&mut byte).await?, 1);
+    ///     assert_eq!(stream.read(&mut byte).await?, 1);
+    ///     assert_eq!(&byte, b"G");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.io.io(Interest::Read, |stream| stream.peek(buf)).await
+    }
+
+    /// Returns whether small writes are sent at once (`TCP_NODELAY`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// See [`set_nodelay`](TcpStream::set_nodelay).
+    pub fn nodelay(&self) -> io::Result<bool> {
+        self.io.get_ref().nodelay()
+    }
+
+    /// Sets whether small writes are sent at once (`TCP_NODELAY`), or wait for the answer to the
+    /// one before in the hope of company.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::{TcpListener, TcpStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect(listener.local_addr()?).await?;
+    ///     stream.set_nodelay(true)?;
+    ///     assert!(stream.nodelay()?);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn set_nodelay(&self, nodelay: bool) -> io::Result<()> {
+        self.io.get_ref().set_nodelay(nodelay)
+    }
+
+    /// Takes the error that the connection met since it was last asked (`SO_ERROR`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the asking.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::{TcpListener, TcpStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect(listener.local_addr()?).await?;
+    ///     assert!(stream.take_error()?.is_none());
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.io.get_ref().take_error()
+    }
+
+    /// Closes the reading or the writing direction, or both, for all clones.
+    ///
+    /// After the writing direction is closed the peer reads to the end; what it sends still arrives.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, such as `NotConnected` if the peer is gone already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::prelude::*;
+    /// use reveille::net::{Shutdown, TcpListener, TcpStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let client = TcpStream::connect(listener.local_addr()?).await?;
+    ///     let (mut stream, _) = listener.accept().await?;
+    ///
+    ///     client.shutdown(Shutdown::Write)?;
+    ///     assert_eq!(stream.read(&mut [0; 1]).await?, 0);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.io.get_ref().shutdown(how)
+    }
+
+    pub(crate) fn as_std(&self) -> &std::net::TcpStream {
+        self.io.get_ref()
+    }
+
+    /// Gives up the socket, which stays non-blocking. If clones still use it, this is a duplicate.
+    ///
+    /// # Errors
+    ///
+    /// If the driver cannot forget the socket, or no descriptor is left for the duplicate.
+    pub(crate) fn into_std_shared(self) -> io::Result<std::net::TcpStream> {
+        match Arc::try_unwrap(self.io) {
+            Ok(io) => io.into_inner(),
+            Err(shared) => shared.get_ref().try_clone(),
+        }
+    }
+}
+
+impl Read for TcpStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_read(cx, buf)
+    }
+
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_read_vectored(cx, bufs)
+    }
+}
+
+impl Read for &TcpStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_read_with(cx, buf.len(), |mut stream| stream.read(buf))
+    }
+
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let len = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
+        self.io.poll_read_with(cx, len, |mut stream| stream.read_vectored(bufs))
+    }
+}
+
+impl Write for TcpStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for &TcpStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_write_with(cx, buf.len(), |mut stream| stream.write(buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let len = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
+        self.io.poll_write_with(cx, len, |mut stream| stream.write_vectored(bufs))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl From<std::net::TcpStream> for TcpStream {
+    /// Makes the socket non-blocking, for all who share it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the system refuses that, which it does only for what is no open socket.
+    fn from(stream: std::net::TcpStream) -> TcpStream {
+        stream.set_nonblocking(true).expect("a TcpStream is an open socket");
+        TcpStream::new(Io::new(stream))
+    }
+}
+
+impl TryFrom<TcpStream> for std::net::TcpStream {
+    type Error = io::Error;
+
+    /// Gives the socket to blocking code.
+    ///
+    /// # Errors
+    ///
+    /// If clones still use it: a socket cannot be blocking for one of its users.
+    fn try_from(stream: TcpStream) -> io::Result<std::net::TcpStream> {
+        let io = Arc::try_unwrap(stream.io)
+            .map_err(|_| io::Error::other("could not make the TcpStream blocking: it is shared"))?;
+        let stream = io.into_inner()?;
+        stream.set_nonblocking(false)?;
+        Ok(stream)
+    }
+}

@@ -1,0 +1,681 @@
+//! A UDP socket.
+
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use reveille_runtime::io::{Interest, Io};
+
+use super::{ToSocketAddrs, first_success};
+use crate::io::context::Context as _;
+
+/// A UDP socket, which sends and receives datagrams.
+///
+/// After [`bind`](UdpSocket::bind) it talks to anybody, with [`send_to`](UdpSocket::send_to) and
+/// [`recv_from`](UdpSocket::recv_from). After [`connect`](UdpSocket::connect) it can also talk to one, with
+/// [`send`](UdpSocket::send) and [`recv`](UdpSocket::recv). Any number of tasks may use it at once.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::net::UdpSocket;
+/// use reveille::task;
+///
+/// # fn main() -> std::io::Result<()> {
+/// task::block_on(async {
+///     let server = UdpSocket::bind("127.0.0.1:0").await?;
+///     let client = UdpSocket::bind("127.0.0.1:0").await?;
+///
+///     client.send_to(b"marco", server.local_addr()?).await?;
+///     let mut buf = [0; 1500];
+///     let (len, peer) = server.recv_from(&mut buf).await?;
+///     assert_eq!(&buf[..len], b"marco");
+///     server.send_to(b"polo", peer).await?;
+///     assert_eq!(client.recv_from(&mut buf).await?.0, 4);
+///     Ok(())
+/// })
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct UdpSocket {
+    io: Io<std::net::UdpSocket>,
+}
+
+impl UdpSocket {
+    /// Binds to the first address that is free; they are tried one after the other.
+    ///
+    /// Port 0 asks the system for a free one, see [`local_addr`](UdpSocket::local_addr).
+    ///
+    /// # Errors
+    ///
+    /// ``could not bind to `address`: …``, with the kind and the source of the last address's error.
+    /// If there is no address at all, `InvalidInput`. If a name does not resolve, see [`ToSocketAddrs`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is bound if the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     assert_ne!(socket.local_addr()?.port(), 0);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn bind<A: ToSocketAddrs>(addrs: A) -> io::Result<UdpSocket> {
+        let addresses = addrs.to_socket_addrs().await?;
+        first_success(addresses, async |address| {
+            bind_one(address).context(|| format!("could not bind to `{address}`"))
+        })
+        .await
+    }
+
+    /// Returns the address to which this is connected.
+    ///
+    /// # Errors
+    ///
+    /// ``could not get peer address: …``; the kind is `NotConnected` if there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     assert!(a.peer_addr().is_err());
+    ///     a.connect(b.local_addr()?).await?;
+    ///     assert_eq!(a.peer_addr()?, b.local_addr()?);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get_ref().peer_addr().context(|| "could not get peer address".to_owned())
+    }
+
+    /// Returns the address of this end, with the port that the system chose.
+    ///
+    /// # Errors
+    ///
+    /// ``could not get local address: …``.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     assert!(socket.local_addr()?.ip().is_loopback());
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.io.get_ref().local_addr().context(|| "could not get local address".to_owned())
+    }
+
+    /// Sends a datagram to the first address, and returns how many bytes it had.
+    ///
+    /// # Errors
+    ///
+    /// ``could not send packet to `address`: …``, for one if it is too long for a datagram. If there is no
+    /// address at all, `InvalidInput`.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it completes, nothing was sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     assert_eq!(a.send_to(b"hi", b.local_addr()?).await?, 2);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn send_to<A: ToSocketAddrs>(&self, buf: &[u8], addrs: A) -> io::Result<usize> {
+        let Some(address) = addrs.to_socket_addrs().await?.next() else {
+            let message = "no addresses to send data to";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        };
+        self.io
+            .io(Interest::Write, |socket| socket.send_to(buf, address))
+            .await
+            .context(|| format!("could not send packet to `{address}`"))
+    }
+
+    /// Waits for a datagram, and returns its length and where it came from.
+    ///
+    /// What does not fit into `buf` is lost.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Cancel safety
+    ///
+    /// No datagram is lost if the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     a.send_to(b"hi", b.local_addr()?).await?;
+    ///     let mut buf = [0; 1500];
+    ///     let (len, from) = b.recv_from(&mut buf).await?;
+    ///     assert_eq!((&buf[..len], from), (&b"hi"[..], a.local_addr()?));
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.io.io(Interest::Read, |socket| socket.recv_from(buf)).await
+    }
+
+    /// Waits for a datagram and leaves it for the next call; returns its length and where it came from.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: nothing is taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     a.send_to(b"hi", b.local_addr()?).await?;
+    ///     let mut buf = [0; 1500];
+    ///     assert_eq!(b.peek_from(&mut buf).await?, b.recv_from(&mut [0; 2]).await?);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn peek_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
+        self.io.io(Interest::Read, |socket| socket.peek_from(buf)).await
+    }
+
+    /// Connects to the first address that the system accepts: [`send`](UdpSocket::send) goes there, and
+    /// what comes from elsewhere is dropped. No packet is sent.
+    ///
+    /// # Errors
+    ///
+    /// ``could not connect to `address`: …``, with the kind and the source of the last address's error.
+    /// If there is no address at all, `InvalidInput`. If a name does not resolve, see [`ToSocketAddrs`].
+    ///
+    /// # Cancel safety
+    ///
+    /// The socket is connected or not, nothing in between.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     a.connect(b.local_addr()?).await?;
+    ///     a.send(b"hi").await?;
+    ///     assert_eq!(b.recv(&mut [0; 2]).await?, 2);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn connect<A: ToSocketAddrs>(&self, addrs: A) -> io::Result<()> {
+        let addresses =
+            addrs.to_socket_addrs().await.context(|| "could not resolve addresses".to_owned())?;
+        first_success(addresses, async |address| {
+            let result = self.io.get_ref().connect(address);
+            result.context(|| format!("could not connect to `{address}`"))
+        })
+        .await
+    }
+
+    /// Sends a datagram to the address to which this is connected, and returns how many bytes it had.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, such as `ConnectionRefused` when an earlier datagram found nobody.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it completes, nothing was sent.
+    ///
+    /// # Examples
+    ///
+    /// See [`connect`](UdpSocket::connect).
+    pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        self.io.io(Interest::Write, |socket| socket.send(buf)).await
+    }
+
+    /// Waits for a datagram from the address to which this is connected, and returns its length.
+    ///
+    /// What does not fit into `buf` is lost.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, such as `ConnectionRefused` when an earlier datagram found nobody.
+    ///
+    /// # Cancel safety
+    ///
+    /// No datagram is lost if the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// See [`connect`](UdpSocket::connect).
+    pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.io.io(Interest::Read, |socket| socket.recv(buf)).await
+    }
+
+    /// Waits for a datagram and leaves it for the next call; returns its length.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: nothing is taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     b.connect(a.local_addr()?).await?;
+    ///     a.send_to(b"hi", b.local_addr()?).await?;
+    ///     assert_eq!(b.peek(&mut [0; 8]).await?, 2);
+    ///     assert_eq!(b.recv(&mut [0; 8]).await?, 2);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.io.io(Interest::Read, |socket| socket.peek(buf)).await
+    }
+
+    /// Returns whether datagrams may go to a broadcast address (`SO_BROADCAST`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// See [`set_broadcast`](UdpSocket::set_broadcast).
+    pub fn broadcast(&self) -> io::Result<bool> {
+        self.io.get_ref().broadcast()
+    }
+
+    /// Sets whether datagrams may go to a broadcast address (`SO_BROADCAST`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     socket.set_broadcast(true)?;
+    ///     assert!(socket.broadcast()?);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn set_broadcast(&self, on: bool) -> io::Result<()> {
+        self.io.get_ref().set_broadcast(on)
+    }
+
+    /// Returns whether multicasts come back to this machine (`IP_MULTICAST_LOOP`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// See [`set_multicast_loop_v4`](UdpSocket::set_multicast_loop_v4).
+    pub fn multicast_loop_v4(&self) -> io::Result<bool> {
+        self.io.get_ref().multicast_loop_v4()
+    }
+
+    /// Sets whether multicasts come back to this machine (`IP_MULTICAST_LOOP`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     socket.set_multicast_loop_v4(false)?;
+    ///     assert!(!socket.multicast_loop_v4()?);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn set_multicast_loop_v4(&self, on: bool) -> io::Result<()> {
+        self.io.get_ref().set_multicast_loop_v4(on)
+    }
+
+    /// Returns how many routers a multicast may pass (`IP_MULTICAST_TTL`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// See [`set_multicast_ttl_v4`](UdpSocket::set_multicast_ttl_v4).
+    pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
+        self.io.get_ref().multicast_ttl_v4()
+    }
+
+    /// Sets how many routers a multicast may pass (`IP_MULTICAST_TTL`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     socket.set_multicast_ttl_v4(4)?;
+    ///     assert_eq!(socket.multicast_ttl_v4()?, 4);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn set_multicast_ttl_v4(&self, ttl: u32) -> io::Result<()> {
+        self.io.get_ref().set_multicast_ttl_v4(ttl)
+    }
+
+    /// Returns whether multicasts come back to this machine (`IPV6_MULTICAST_LOOP`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// See [`set_multicast_loop_v6`](UdpSocket::set_multicast_loop_v6).
+    pub fn multicast_loop_v6(&self) -> io::Result<bool> {
+        self.io.get_ref().multicast_loop_v6()
+    }
+
+    /// Sets whether multicasts come back to this machine (`IPV6_MULTICAST_LOOP`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let Ok(socket) = UdpSocket::bind("[::1]:0").await else {
+    ///         return Ok(()); // A machine without IPv6.
+    ///     };
+    ///     socket.set_multicast_loop_v6(false)?;
+    ///     assert!(!socket.multicast_loop_v6()?);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn set_multicast_loop_v6(&self, on: bool) -> io::Result<()> {
+        self.io.get_ref().set_multicast_loop_v6(on)
+    }
+
+    /// Returns how many routers a datagram may pass (`IP_TTL`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// See [`set_ttl`](UdpSocket::set_ttl).
+    pub fn ttl(&self) -> io::Result<u32> {
+        self.io.get_ref().ttl()
+    }
+
+    /// Sets how many routers a datagram may pass (`IP_TTL`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     socket.set_ttl(100)?;
+    ///     assert_eq!(socket.ttl()?, 100);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn set_ttl(&self, ttl: u32) -> io::Result<()> {
+        self.io.get_ref().set_ttl(ttl)
+    }
+
+    /// Joins a multicast group, on the interface that has the address `interface`, or on one that the system
+    /// chooses if that is unspecified.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::{Ipv4Addr, UdpSocket};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let socket = UdpSocket::bind("0.0.0.0:0").await?;
+    ///     let (group, any) = (Ipv4Addr::new(239, 255, 0, 1), Ipv4Addr::UNSPECIFIED);
+    ///     if socket.join_multicast_v4(group, any).is_ok() {
+    ///         socket.leave_multicast_v4(group, any)?;
+    ///     }
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn join_multicast_v4(&self, multiaddr: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.io.get_ref().join_multicast_v4(&multiaddr, &interface)
+    }
+
+    /// Joins a multicast group, on the interface with the number `interface`, or on one that the system
+    /// chooses if that is zero.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::{Ipv6Addr, UdpSocket};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let Ok(socket) = UdpSocket::bind("[::]:0").await else {
+    ///         return Ok(()); // A machine without IPv6.
+    ///     };
+    ///     let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x123);
+    ///     if socket.join_multicast_v6(&group, 0).is_ok() {
+    ///         socket.leave_multicast_v6(&group, 0)?;
+    ///     }
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn join_multicast_v6(&self, multiaddr: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.io.get_ref().join_multicast_v6(multiaddr, interface)
+    }
+
+    /// Leaves a multicast group, on the interface that has the address `interface`, or on one that the system
+    /// chooses if that is unspecified.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// See [`join_multicast_v4`](UdpSocket::join_multicast_v4).
+    pub fn leave_multicast_v4(&self, multiaddr: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
+        self.io.get_ref().leave_multicast_v4(&multiaddr, &interface)
+    }
+
+    /// Leaves a multicast group, on the interface with the number `interface`, or on one that the system
+    /// chooses if that is zero.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// See [`join_multicast_v6`](UdpSocket::join_multicast_v6).
+    pub fn leave_multicast_v6(&self, multiaddr: &Ipv6Addr, interface: u32) -> io::Result<()> {
+        self.io.get_ref().leave_multicast_v6(multiaddr, interface)
+    }
+
+    /// Takes the error that the socket met since it was last asked (`SO_ERROR`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the asking.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     assert!(socket.take_error()?.is_none());
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.io.get_ref().take_error()
+    }
+
+    /// Makes a second handle to the same socket, so that two owners can use it.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, such as that no descriptor is left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     let sender = a.try_clone()?;
+    ///     sender.send_to(b"hi", b.local_addr()?).await?;
+    ///     assert_eq!(b.recv_from(&mut [0; 2]).await?, (2, a.local_addr()?));
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn try_clone(&self) -> io::Result<UdpSocket> {
+        Ok(UdpSocket { io: Io::new(self.io.get_ref().try_clone()?) })
+    }
+
+    pub(crate) fn as_std(&self) -> &std::net::UdpSocket {
+        self.io.get_ref()
+    }
+
+    /// Gives up the socket, which stays non-blocking.
+    pub(crate) fn into_std(self) -> io::Result<std::net::UdpSocket> {
+        self.io.into_inner()
+    }
+}
+
+fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
+    let socket = std::net::UdpSocket::bind(address)?;
+    socket.set_nonblocking(true)?;
+    Ok(UdpSocket { io: Io::new(socket) })
+}
+
+impl From<std::net::UdpSocket> for UdpSocket {
+    /// Makes the socket non-blocking, for all who share it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the system refuses that, which it does only for what is no open socket.
+    fn from(socket: std::net::UdpSocket) -> UdpSocket {
+        socket.set_nonblocking(true).expect("a UdpSocket is an open socket");
+        UdpSocket { io: Io::new(socket) }
+    }
+}
+
+impl TryFrom<UdpSocket> for std::net::UdpSocket {
+    type Error = io::Error;
+
+    /// Gives the socket to blocking code.
+    fn try_from(socket: UdpSocket) -> io::Result<std::net::UdpSocket> {
+        let socket = socket.into_std()?;
+        socket.set_nonblocking(false)?;
+        Ok(socket)
+    }
+}

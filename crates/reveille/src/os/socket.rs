@@ -1,0 +1,230 @@
+//! What sockets need of the system: connecting and accepting without blocking.
+//!
+//! | system | connect | accept |
+//! |---|---|---|
+//! | Linux, Android, BSDs, illumos | non-blocking | non-blocking from the start (`accept4`) |
+//! | other Unix | non-blocking | non-blocking after a second call |
+//! | Windows | a thread of the blocking pool | non-blocking after a second call |
+
+#[cfg(unix)]
+pub(crate) use unix::{accept_tcp, connect_tcp, connect_unix, is_out_of_resources, is_transient};
+#[cfg(windows)]
+pub(crate) use windows::{accept_tcp, connect_tcp, is_out_of_resources, is_transient};
+
+#[cfg(unix)]
+mod unix {
+    use std::io;
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+    use std::os::fd::OwnedFd;
+    use std::os::unix::net::UnixStream;
+    use std::path::Path;
+    use std::time::Duration;
+
+    use reveille_runtime::io::{Interest, Io};
+    use reveille_runtime::time::Sleep;
+    use rustix::io::Errno;
+    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+
+    /// The first and the longest pause before a full queue of a Unix listener is asked again.
+    const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
+
+    /// Connects, waiting in the driver for the answer.
+    pub(crate) async fn connect_tcp(address: SocketAddr) -> io::Result<Io<TcpStream>> {
+        let family = match address {
+            SocketAddr::V4(_) => AddressFamily::INET,
+            SocketAddr::V6(_) => AddressFamily::INET6,
+        };
+        let fd = stream_socket(family)?;
+        match rustix::net::connect(&fd, &address) {
+            Ok(()) => return Ok(Io::new(TcpStream::from(fd))),
+            // A signal does not call the attempt off: it goes on like any other (POSIX, connect).
+            Err(Errno::INPROGRESS | Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let stream = Io::new(TcpStream::from(fd));
+        stream.io(Interest::Write, is_connected).await?;
+        Ok(stream)
+    }
+
+    /// Whether the attempt has come to its end. Readiness alone does not say so, since a source
+    /// counts as ready until a call has found it is not.
+    fn is_connected(stream: &TcpStream) -> io::Result<()> {
+        if let Some(error) = stream.take_error()? {
+            return Err(error);
+        }
+        match stream.peer_addr() {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Connects to the listener at `path`.
+    pub(crate) async fn connect_unix(path: &Path) -> io::Result<Io<UnixStream>> {
+        // std's check first, for its message: no zero byte, not longer than the system allows.
+        std::os::unix::net::SocketAddr::from_pathname(path)?;
+        let address = SocketAddrUnix::new(path)?;
+        let (mut pause, longest) = PAUSES;
+        loop {
+            let fd = stream_socket(AddressFamily::UNIX)?;
+            match rustix::net::connect(&fd, &address) {
+                Ok(()) => return Ok(Io::new(UnixStream::from(fd))),
+                // The listener's queue is full. Linux then forgets about the attempt, and no event will
+                // tell when there is room, so there is nothing to wait for but time.
+                Err(Errno::AGAIN) => {
+                    Sleep::after(pause).await;
+                    pause = (pause * 2).min(longest);
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::INPROGRESS) => return finish_unix(fd).await,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Waits for the answer, on the systems where connecting to a path may take a while.
+    async fn finish_unix(fd: OwnedFd) -> io::Result<Io<UnixStream>> {
+        let stream = Io::new(UnixStream::from(fd));
+        let is_connected = |stream: &UnixStream| match (stream.take_error()?, stream.peer_addr()) {
+            (Some(error), _) => Err(error),
+            (None, Ok(_)) => Ok(()),
+            (None, Err(error)) if error.kind() == io::ErrorKind::NotConnected => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            (None, Err(error)) => Err(error),
+        };
+        stream.io(Interest::Write, is_connected).await?;
+        Ok(stream)
+    }
+
+    #[cfg(any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd",
+        target_os = "dragonfly",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "illumos"
+    ))]
+    mod flags {
+        use super::*;
+        use rustix::net::SocketFlags;
+
+        const FLAGS: SocketFlags = SocketFlags::NONBLOCK.union(SocketFlags::CLOEXEC);
+
+        pub(super) fn stream_socket(family: AddressFamily) -> io::Result<OwnedFd> {
+            Ok(rustix::net::socket_with(family, SocketType::STREAM, FLAGS, None)?)
+        }
+
+        /// Accepts a connection, which is non-blocking from the start.
+        pub(crate) fn accept_tcp(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+            let (fd, address) = rustix::net::acceptfrom_with(listener, FLAGS)?;
+            let stream = TcpStream::from(fd);
+            let address = match address.map(SocketAddr::try_from) {
+                Some(Ok(address)) => address,
+                _ => stream.peer_addr()?,
+            };
+            Ok((stream, address))
+        }
+    }
+
+    #[cfg(not(any(
+        target_os = "linux",
+        target_os = "android",
+        target_os = "freebsd",
+        target_os = "dragonfly",
+        target_os = "netbsd",
+        target_os = "openbsd",
+        target_os = "illumos"
+    )))]
+    mod flags {
+        use super::*;
+
+        pub(super) fn stream_socket(family: AddressFamily) -> io::Result<OwnedFd> {
+            let fd = rustix::net::socket(family, SocketType::STREAM, None)?;
+            rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
+            rustix::io::ioctl_fionbio(&fd, true)?;
+            // Without it, a write to a closed peer is a signal that ends the process.
+            #[cfg(target_vendor = "apple")]
+            rustix::net::sockopt::set_socket_nosigpipe(&fd, true)?;
+            Ok(fd)
+        }
+
+        /// Accepts a connection, and makes it non-blocking.
+        pub(crate) fn accept_tcp(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+            let (stream, address) = listener.accept()?;
+            stream.set_nonblocking(true)?;
+            Ok((stream, address))
+        }
+    }
+
+    pub(crate) use flags::accept_tcp;
+    use flags::stream_socket;
+
+    /// Whether an accept failed because of the connection it took from the queue, so that the next one
+    /// may do better: the peer was gone already, or the network has news about it (accept(2)).
+    pub(crate) fn is_transient(error: &io::Error) -> bool {
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        const NETWORK: &[Errno] = &[
+            Errno::PROTO,
+            Errno::HOSTDOWN,
+            Errno::NONET,
+            Errno::HOSTUNREACH,
+            Errno::NETUNREACH,
+            Errno::NETDOWN,
+        ];
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        const NETWORK: &[Errno] = &[Errno::PROTO];
+        let Some(errno) = Errno::from_io_error(error) else { return false };
+        matches!(errno, Errno::CONNABORTED | Errno::INTR) || NETWORK.contains(&errno)
+    }
+
+    /// Whether the process or the system has no descriptor or memory left.
+    pub(crate) fn is_out_of_resources(error: &io::Error) -> bool {
+        let errno = Errno::from_io_error(error);
+        matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
+    }
+}
+
+#[cfg(windows)]
+mod windows {
+    use std::io;
+    use std::net::{SocketAddr, TcpListener, TcpStream};
+
+    use reveille_runtime::io::Io;
+    use reveille_runtime::spawn_blocking;
+
+    /// `WSAEMFILE` and `WSAENOBUFS`.
+    const OUT_OF_RESOURCES: [i32; 2] = [10024, 10055];
+
+    /// Connects on the blocking pool: std has no call that begins without waiting for the end.
+    pub(crate) async fn connect_tcp(address: SocketAddr) -> io::Result<Io<TcpStream>> {
+        let stream = spawn_blocking(move || TcpStream::connect(address)).await?;
+        stream.set_nonblocking(true)?;
+        Ok(Io::new(stream))
+    }
+
+    /// Accepts a connection, and makes it non-blocking.
+    pub(crate) fn accept_tcp(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+        let (stream, address) = listener.accept()?;
+        stream.set_nonblocking(true)?;
+        Ok((stream, address))
+    }
+
+    /// Whether an accept failed because the peer was gone already.
+    pub(crate) fn is_transient(error: &io::Error) -> bool {
+        matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::Interrupted
+        )
+    }
+
+    /// Whether the process or the system has no socket or memory left.
+    pub(crate) fn is_out_of_resources(error: &io::Error) -> bool {
+        error.raw_os_error().is_some_and(|number| OUT_OF_RESOURCES.contains(&number))
+    }
+}

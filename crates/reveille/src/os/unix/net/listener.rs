@@ -1,0 +1,228 @@
+//! A socket with a path that takes connections.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use reveille_runtime::io::Io;
+
+use super::{SocketAddr, UnixStream};
+use crate::io::context::Context as _;
+use crate::net::listener::Listener;
+use crate::path::Path;
+
+/// A socket with a path that takes connections.
+///
+/// It is closed when it is dropped; the file at its path stays. Errors of
+/// [`accept`](UnixListener::accept) are not its end: see the loop in
+/// [`TcpListener`](crate::net::TcpListener#accepting-on-a-bad-day).
+///
+/// # Examples
+///
+/// ```
+/// use reveille::os::unix::net::{UnixListener, UnixStream};
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let path = std::env::temp_dir().join(format!("reveille-listener-{}", std::process::id()));
+/// # let _ = std::fs::remove_file(&path);
+/// # let path = path.to_str().unwrap();
+/// reveille::task::block_on(async {
+///     let listener = UnixListener::bind(path).await?;
+///     let client = UnixStream::connect(path).await?;
+///     let (stream, _) = listener.accept().await?;
+///     assert_eq!(client.peer_addr()?.as_pathname(), stream.local_addr()?.as_pathname());
+/// #   std::fs::remove_file(path)?;
+///     Ok(())
+/// })
+/// # }
+/// ```
+pub struct UnixListener {
+    listener: Listener<StdUnixListener>,
+}
+
+impl UnixListener {
+    /// Listens at `path`, where nothing may be yet.
+    ///
+    /// # Errors
+    ///
+    /// ``could not bind to `path`: …``, with the kind and the source of the system's error; `AddrInUse`
+    /// if something is there.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is bound if the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// See [`UnixListener`].
+    pub async fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixListener> {
+        let path: &std::path::Path = path.as_ref().as_ref();
+        bind(path).context(|| format!("could not bind to `{}`", path.display()))
+    }
+
+    /// Waits for a connection, and returns it with the address of the other end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system. The listener is as good as before.
+    ///
+    /// # Cancel safety
+    ///
+    /// No connection is lost if the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// See [`UnixListener`].
+    pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
+        let (stream, address) = self.listener.accept(accept).await?;
+        Ok((UnixStream::new(Io::new(stream)), address))
+    }
+
+    /// Returns the connections as a stream that never ends.
+    ///
+    /// # Errors
+    ///
+    /// An item may be an error, and the stream goes on.
+    ///
+    /// # Examples
+    ///
+    /// See [`Incoming`].
+    pub fn incoming(&self) -> Incoming<'_> {
+        Incoming { listener: self, accepting: None }
+    }
+
+    /// Returns the address on which this listens.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::unix::net::UnixListener;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("reveille-local-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// # let path = path.to_str().unwrap();
+    /// reveille::task::block_on(async {
+    ///     let listener = UnixListener::bind(path).await?;
+    ///     assert_eq!(listener.local_addr()?.as_pathname(), Some(path.as_ref()));
+    /// #   std::fs::remove_file(path)?;
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.get_ref().local_addr()
+    }
+
+    pub(crate) fn as_std(&self) -> &StdUnixListener {
+        self.listener.get_ref()
+    }
+
+    /// Gives up the socket, which stays non-blocking.
+    pub(crate) fn into_std(self) -> io::Result<StdUnixListener> {
+        self.listener.into_inner()
+    }
+}
+
+fn bind(path: &std::path::Path) -> io::Result<UnixListener> {
+    let listener = StdUnixListener::bind(path)?;
+    listener.set_nonblocking(true)?;
+    Ok(UnixListener { listener: Listener::new(listener) })
+}
+
+fn accept(listener: &StdUnixListener) -> io::Result<(StdUnixStream, SocketAddr)> {
+    let (stream, address) = listener.accept()?;
+    stream.set_nonblocking(true)?;
+    Ok((stream, address))
+}
+
+/// One wait for a connection.
+type Accepting<'a> =
+    Pin<Box<dyn Future<Output = io::Result<(UnixStream, SocketAddr)>> + Send + Sync + 'a>>;
+
+/// A stream of connections that never ends, made by [`UnixListener::incoming`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::os::unix::net::{UnixListener, UnixStream};
+/// use reveille::prelude::*;
+///
+/// # fn main() -> std::io::Result<()> {
+/// # let path = std::env::temp_dir().join(format!("reveille-incoming-{}", std::process::id()));
+/// # let _ = std::fs::remove_file(&path);
+/// # let path = path.to_str().unwrap();
+/// reveille::task::block_on(async {
+///     let listener = UnixListener::bind(path).await?;
+///     let client = UnixStream::connect(path).await?;
+///     let stream = listener.incoming().next().await.expect("incoming never ends")?;
+///     # drop((client, stream));
+/// #   std::fs::remove_file(path)?;
+///     Ok(())
+/// })
+/// # }
+/// ```
+#[must_use = "streams do nothing unless polled"]
+pub struct Incoming<'a> {
+    listener: &'a UnixListener,
+    /// Kept between polls, so that each stream has its own place among those who wait.
+    accepting: Option<Accepting<'a>>,
+}
+
+impl Stream for Incoming<'_> {
+    type Item = io::Result<UnixStream>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        let listener = this.listener;
+        let accepting = this.accepting.get_or_insert_with(|| Box::pin(listener.accept()));
+        let result = ready!(accepting.as_mut().poll(cx));
+        this.accepting = None;
+        Poll::Ready(Some(result.map(|(stream, _)| stream)))
+    }
+}
+
+impl fmt::Debug for Incoming<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming").field("listener", self.listener).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for UnixListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let no_peer = Err(io::ErrorKind::NotConnected.into());
+        super::debug(f, "UnixListener", self.as_std().as_raw_fd(), self.local_addr(), no_peer)
+    }
+}
+
+impl From<StdUnixListener> for UnixListener {
+    /// Makes the socket non-blocking, for all who share it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the system refuses that, which it does only for what is no open socket.
+    fn from(listener: StdUnixListener) -> UnixListener {
+        listener.set_nonblocking(true).expect("a UnixListener is an open socket");
+        UnixListener { listener: Listener::new(listener) }
+    }
+}
+
+impl TryFrom<UnixListener> for StdUnixListener {
+    type Error = io::Error;
+
+    /// Gives the socket to blocking code.
+    fn try_from(listener: UnixListener) -> io::Result<StdUnixListener> {
+        let listener = listener.into_std()?;
+        listener.set_nonblocking(false)?;
+        Ok(listener)
+    }
+}

@@ -1,0 +1,345 @@
+//! A connection to a socket with a path.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut, Read as StdRead, Write as StdWrite};
+use std::net::Shutdown;
+use std::os::fd::AsRawFd;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use reveille_runtime::io::Io;
+
+use super::SocketAddr;
+use crate::io::context::Context as _;
+use crate::io::{Read, Write};
+use crate::os::socket::connect_unix;
+use crate::path::Path;
+
+/// A connection to a socket with a path.
+///
+/// Clones share the connection, and so do `&UnixStream`s, which read and write too. It is closed when
+/// the last clone is dropped.
+///
+/// # Cancel safety
+///
+/// A read or write that is dropped before it completes has read or written nothing.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::io::prelude::*;
+/// use reveille::os::unix::net::UnixStream;
+///
+/// # fn main() -> std::io::Result<()> {
+/// reveille::task::block_on(async {
+///     let (mut here, mut there) = UnixStream::pair()?;
+///     here.write_all(b"ping").await?;
+///     let mut buf = [0; 4];
+///     there.read_exact(&mut buf).await?;
+///     assert_eq!(&buf, b"ping");
+///     Ok(())
+/// })
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct UnixStream {
+    io: Arc<Io<StdUnixStream>>,
+}
+
+impl UnixStream {
+    /// Connects to the socket at `path`.
+    ///
+    /// If the queue of the listener is full, this waits until there is room.
+    ///
+    /// # Errors
+    ///
+    /// ``could not connect to `path`: …``, with the kind and the source of the system's error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future calls the attempt off and closes its socket.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use reveille::os::unix::net::UnixStream;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let stream = UnixStream::connect("/run/service.sock").await?;
+    ///     println!("connected to {:?}", stream.peer_addr()?);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn connect<P: AsRef<Path>>(path: P) -> io::Result<UnixStream> {
+        let path = path.as_ref().to_owned();
+        let io = connect_unix(path.as_ref())
+            .await
+            .context(|| format!("could not connect to `{}`", path.display()))?;
+        Ok(UnixStream::new(io))
+    }
+
+    /// Makes two ends that are connected to each other.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system, such as that no descriptor is left.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::unix::net::UnixStream;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let (here, there) = UnixStream::pair()?;
+    /// assert!(here.peer_addr()?.is_unnamed());
+    /// # drop(there);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pair() -> io::Result<(UnixStream, UnixStream)> {
+        let (a, b) = StdUnixStream::pair()?;
+        a.set_nonblocking(true)?;
+        b.set_nonblocking(true)?;
+        Ok((UnixStream::new(Io::new(a)), UnixStream::new(Io::new(b))))
+    }
+
+    pub(super) fn new(io: Io<StdUnixStream>) -> UnixStream {
+        UnixStream { io: Arc::new(io) }
+    }
+
+    /// Returns the address of this end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::unix::net::UnixStream;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let (stream, _) = UnixStream::pair()?;
+    /// assert!(stream.local_addr()?.is_unnamed());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.as_std().local_addr()
+    }
+
+    /// Returns the address of the other end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::unix::net::UnixStream;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let (stream, _peer) = UnixStream::pair()?;
+    /// assert_eq!(stream.peer_addr()?.as_pathname(), None);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn peer_addr(&self) -> io::Result<SocketAddr> {
+        self.as_std().peer_addr()
+    }
+
+    /// Takes the error that the connection met since it was last asked (`SO_ERROR`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the asking.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::unix::net::UnixStream;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let (stream, _peer) = UnixStream::pair()?;
+    /// assert!(stream.take_error()?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.as_std().take_error()
+    }
+
+    /// Closes the reading or the writing direction, or both, for all clones.
+    ///
+    /// # Errors
+    ///
+    /// Those of the system.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::prelude::*;
+    /// use reveille::net::Shutdown;
+    /// use reveille::os::unix::net::UnixStream;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (here, mut there) = UnixStream::pair()?;
+    ///     here.shutdown(Shutdown::Write)?;
+    ///     assert_eq!(there.read(&mut [0; 1]).await?, 0);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.as_std().shutdown(how)
+    }
+
+    pub(crate) fn as_std(&self) -> &StdUnixStream {
+        self.io.get_ref()
+    }
+
+    /// Gives up the socket, which stays non-blocking. If clones still use it, this is a duplicate.
+    ///
+    /// # Errors
+    ///
+    /// If the driver cannot forget the socket, or no descriptor is left for the duplicate.
+    pub(crate) fn into_std_shared(self) -> io::Result<StdUnixStream> {
+        match Arc::try_unwrap(self.io) {
+            Ok(io) => io.into_inner(),
+            Err(shared) => shared.get_ref().try_clone(),
+        }
+    }
+}
+
+impl Read for UnixStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_read(cx, buf)
+    }
+
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_read_vectored(cx, bufs)
+    }
+}
+
+impl Read for &UnixStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_read_with(cx, buf.len(), |mut stream| stream.read(buf))
+    }
+
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let len = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
+        self.io.poll_read_with(cx, len, |mut stream| stream.read_vectored(bufs))
+    }
+}
+
+impl Write for UnixStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut &*self).poll_write_vectored(cx, bufs)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Write for &UnixStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_write_with(cx, buf.len(), |mut stream| stream.write(buf))
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let len = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
+        self.io.poll_write_with(cx, len, |mut stream| stream.write_vectored(bufs))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl fmt::Debug for UnixStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fd = self.as_std().as_raw_fd();
+        super::debug(f, "UnixStream", fd, self.local_addr(), self.peer_addr())
+    }
+}
+
+impl From<StdUnixStream> for UnixStream {
+    /// Makes the socket non-blocking, for all who share it.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the system refuses that, which it does only for what is no open socket.
+    fn from(stream: StdUnixStream) -> UnixStream {
+        stream.set_nonblocking(true).expect("a UnixStream is an open socket");
+        UnixStream::new(Io::new(stream))
+    }
+}
+
+impl TryFrom<UnixStream> for StdUnixStream {
+    type Error = io::Error;
+
+    /// Gives the socket to blocking code.
+    ///
+    /// # Errors
+    ///
+    /// If clones still use it: a socket cannot be blocking for one of its users.
+    fn try_from(stream: UnixStream) -> io::Result<StdUnixStream> {
+        let io = Arc::try_unwrap(stream.io).map_err(|_| {
+            io::Error::other("could not make the UnixStream blocking: it is shared")
+        })?;
+        let stream = io.into_inner()?;
+        stream.set_nonblocking(false)?;
+        Ok(stream)
+    }
+}
