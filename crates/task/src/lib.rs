@@ -46,17 +46,17 @@
 //!
 //! # Panics
 //!
-//! | where it panics                     | what happens                                               |
-//! |-------------------------------------|------------------------------------------------------------|
-//! | poll of the future                  | caught; the joiner receives the payload                    |
-//! | drop of the future, cancelled       | caught; the joiner receives the payload                    |
-//! | drop of the future, otherwise       | caught; [`Schedule::unhandled_panic`], the result stands   |
-//! | drop of the output, nobody joins    | caught; [`Schedule::unhandled_panic`]                      |
-//! | drop of the output with the handle  | caught; [`Schedule::unread_panic`]                         |
-//! | wake of the joiner                  | caught; [`Schedule::unhandled_panic`], the task is done    |
-//! | clone, drop of a joiner's waker     | goes to who polls or drops the join handle; nothing leaks  |
-//! | drop of task-locals                 | the process aborts, as with the thread-locals of std       |
-//! | a method of `Schedule`              | aborts if the task is being completed                      |
+//! | where it panics                     | what happens                                          |
+//! | ----------------------------------- | ----------------------------------------------------- |
+//! | poll of the future                  | caught; the joiner receives the payload               |
+//! | drop of the future, cancelled       | caught; the joiner receives the payload               |
+//! | drop of the future, otherwise       | caught; [`Schedule::unhandled_panic`], result stands  |
+//! | drop of the output, nobody joins    | caught; [`Schedule::unhandled_panic`]                 |
+//! | drop of the output with the handle  | caught; [`Schedule::unread_panic`]                    |
+//! | wake of the joiner                  | caught; [`Schedule::unhandled_panic`], task is done   |
+//! | clone, drop of a joiner's waker     | goes to whoever polls or drops the handle; no leak    |
+//! | drop of task-locals                 | the process aborts, as with the thread-locals of std  |
+//! | a method of `Schedule`              | aborts if the task is being completed                 |
 //!
 //! # Rejected
 //!

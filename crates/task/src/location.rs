@@ -3,7 +3,8 @@
 //! A `Location` is a static of some crate that is linked into the same image as this one, so it
 //! lies near any static of this crate. Kept is the distance to one of them in units of their
 //! alignment: 8 bytes reach 16 GiB to either side. A location of a library that was loaded farther
-//! away is not kept. Rejected: a table of numbered locations, which is a lock and a lookup per spawn.
+//! away is not kept. Rejected: a table of numbered locations, which is a lock and a lookup per
+//! spawn.
 
 use std::panic::Location;
 

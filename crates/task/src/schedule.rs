@@ -31,8 +31,8 @@ pub enum Cause {
 /// queueing is alive; for an `Arc` it keeps the executor alive for the length of the call.
 ///
 /// After [`completed`](Schedule::completed) has returned, the task does nothing with the handle
-/// but drop it, on any thread and at any later time, when the cell is freed. That drop must be cheap
-/// and must not need the executor.
+/// but drop it, on any thread and at any later time, when the cell is freed. That drop must be
+/// cheap and must not need the executor.
 ///
 /// No method is called under a lock of this crate: it has none. None may panic.
 pub trait Schedule: Clone + Send + Sync + 'static {

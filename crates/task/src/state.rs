@@ -3,13 +3,16 @@
 //! Every transition is a pure rule `Word -> (Word, Action)`; [`State::step`] is the only
 //! compare-exchange loop. The word alone says who may touch the other fields of the cell:
 //!
-//! | RUNNING | NOTIFIED | COMPLETE | name     | who owns the stage              | references beside handles, wakers |
-//! |---------|----------|----------|----------|---------------------------------|-----------------------------------|
-//! | 0       | 0        | 0        | idle     | nobody                          | none                              |
-//! | 0       | 1        | 0        | queued   | the one `Runnable`              | the `Runnable`                    |
-//! | 1       | 0        | 0        | polling  | the worker                      | the worker                        |
-//! | 1       | 1        | 0        | requeued | the worker, then the `Runnable` | the worker, then the `Runnable`   |
-//! | 0       | 0        | 1        | done     | the join handle, else worker    | the worker until it has finished  |
+//! | RUNNING | NOTIFIED | COMPLETE | name     | who owns the stage, with a reference |
+//! |---------|----------|----------|----------|--------------------------------------|
+//! | 0       | 0        | 0        | idle     | nobody                               |
+//! | 0       | 1        | 0        | queued   | the one `Runnable`                   |
+//! | 1       | 0        | 0        | polling  | the worker                           |
+//! | 1       | 1        | 0        | requeued | the worker, then the `Runnable`      |
+//! | 0       | 0        | 1        | done     | the join handle, else the worker     |
+//!
+//! Wakers and handles hold the other references; a worker that has completed the task keeps its own
+//! until it has told everybody.
 //!
 //! A task that was woken while polled keeps RUNNING while its `Runnable` waits in the queue: the
 //! end of that poll is then a plain load, and a poll with its requeue costs two read-modify-writes
@@ -26,11 +29,11 @@
 //!   after it [4].
 //!
 //! Single read-modify-writes instead of rules, since one cannot fail and takes 2.4 ns where the
-//! loop takes 3.2 ns (uncontended, x86-64): taking a reference (`fetch_add`), consuming the
-//! `Runnable` (`fetch_sub`; its holder knows both flags), and giving a reference up after
-//! completion (`fetch_sub`, or a plain load if it is the last). Before completion giving one
-//! up stays a rule, since the last reference has to become the orphan in the same step: whoever
-//! found the task in its executor's registry may cancel it at any time without a reference.
+//! loop takes 3.2 ns (uncontended, x86-64): taking a reference (`fetch_add`), and giving one up
+//! after completion (`fetch_sub`, or a plain load if it is the last). Consuming the `Runnable` was
+//! tried as a `fetch_sub` too: no difference could be measured, so it is a rule. Before completion
+//! giving a reference up is a rule, since the last has to become the orphan in the same step:
+//! whoever found the task in its executor's registry may cancel it without a reference.
 //!
 //! Orderings: rules use AcqRel, which pairs each with all before it: a wake happens before the
 //! poll it causes, a poll before the next, all of them before the free. Taking a reference is
@@ -233,12 +236,6 @@ impl Word {
         (next, if self.has(CANCELLED) { Run::Cancel } else { Run::Poll })
     }
 
-    /// What `run` subtracts: NOTIFIED goes, and RUNNING comes unless it is there.
-    #[inline(always)]
-    fn run_difference(running: bool) -> usize {
-        if running { NOTIFIED } else { NOTIFIED - RUNNING }
-    }
-
     /// The `Runnable` is dropped: what runs is the cancellation.
     #[inline]
     fn abandon(self) -> (Word, Run) {
@@ -372,10 +369,7 @@ impl State {
 
     #[inline]
     pub(crate) fn run(&self) -> Run {
-        // Relaxed: only the `Runnable`, which the caller has, and its worker change RUNNING.
-        let running = Word(self.0.load(Relaxed)).has(RUNNING);
-        let was = Word(self.0.fetch_sub(Word::run_difference(running), AcqRel));
-        was.run().1
+        self.step(Unchanged::Publish, Word::run)
     }
 
     pub(crate) fn abandon(&self) -> Run {

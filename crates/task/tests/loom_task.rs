@@ -1,7 +1,8 @@
 //! Models of the task cell: every order in which a few threads can wake, poll, join, cancel, detach
 //! and ask a task, with every value their reads may see.
 //!
-//! `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2 cargo test -p reveille-task --release --test 'loom_*'`
+//! Run with `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2` and
+//! `cargo test -p reveille-task --release --test 'loom_*'`.
 #![cfg(loom)]
 
 use std::any::Any;
