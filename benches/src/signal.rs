@@ -49,7 +49,7 @@ pub struct Countdown {
 
 impl Countdown {
     /// A countdown from `parts`.
-    pub fn new(parts: usize) -> Self {
+    pub const fn new(parts: usize) -> Self {
         Self { left: AtomicUsize::new(parts), waker: AtomicWaker::new() }
     }
 

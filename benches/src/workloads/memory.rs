@@ -2,8 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use crate::measure::{Effort, Heap, Sample, resident_bytes};
@@ -12,46 +11,47 @@ use crate::signal::Countdown;
 
 const AN_HOUR: Duration = Duration::from_secs(3_600);
 
-/// A future of 80 bytes that never ends: 64 bytes of state, and what it needs to report once.
+/// How many of the counted tasks have not been polled yet; a static, so that the futures need no
+/// room for it.
+static UNPOLLED: Countdown = Countdown::new(0);
+
+/// A future of 80 bytes that never ends: 64 bytes of state and the waker that would end it.
+///
+/// It has to keep the waker, as everything that is waited for does: a detached task that nobody
+/// can wake may be freed at once, and a runtime that does so would be credited with memory that
+/// no real task can do without.
 struct Waiting {
     state: [u64; 8],
-    polled: Option<Arc<Countdown>>,
-    polls: u64,
+    waker: Option<Waker>,
 }
 
 const _: () = assert!(size_of::<Waiting>() == 80);
 
-impl Waiting {
-    fn new(seed: usize, polled: Arc<Countdown>) -> Self {
-        Self { state: [seed as u64; 8], polled: Some(polled), polls: 0 }
-    }
-}
-
 impl Future for Waiting {
     type Output = u64;
 
-    fn poll(mut self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<u64> {
-        self.polls += 1;
-        if let Some(polled) = self.polled.take() {
-            polled.done();
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<u64> {
+        if self.waker.replace(cx.waker().clone()).is_none() {
+            UNPOLLED.done();
         }
-        if self.polls == u64::MAX { Poll::Ready(self.state.iter().sum()) } else { Poll::Pending }
+        if self.state[0] == u64::MAX { Poll::Ready(self.state.iter().sum()) } else { Poll::Pending }
     }
 }
 
 /// Detached tasks that wait for ever, with 64 bytes of state (80 bytes of future). `heap` and
 /// `rss`: bytes per task.
 pub fn pending<R: Rt>(effort: &Effort) -> Sample {
-    per_task::<R>(effort, |index, polled| R::detach(R::spawn(Waiting::new(index, polled))))
+    per_task::<R>(effort, |index| {
+        R::detach(R::spawn(Waiting { state: [index as u64; 8], waker: None }));
+    })
 }
 
 /// The same tasks asleep: 64 bytes of state beside the runtime's own sleep.
 pub fn timer<R: Rt>(effort: &Effort) -> Sample {
-    per_task::<R>(effort, |index, polled| {
+    per_task::<R>(effort, |index| {
         let state = [index as u64; 8];
         R::detach(R::spawn(async move {
-            polled.done();
-            drop(polled);
+            UNPOLLED.done();
             R::sleep(AN_HOUR).await;
             std::hint::black_box(state);
         }));
@@ -62,23 +62,20 @@ pub fn timer<R: Rt>(effort: &Effort) -> Sample {
 ///
 /// Room for the runtime's own tables is made before by as many tasks that end at once; what they
 /// leave behind is not counted, what grows with the live tasks is.
-fn per_task<R: Rt>(
-    effort: &Effort,
-    spawn: impl Fn(usize, Arc<Countdown>) + Send + 'static,
-) -> Sample {
+fn per_task<R: Rt>(effort: &Effort, spawn: impl Fn(usize) + Send + 'static) -> Sample {
     let count = if effort.is_quick { 20_000 } else { 100_000 };
     Heap::count();
     let rt = R::start(effort.workers);
     rt.inside(async move {
-        let polled = Arc::new(Countdown::new(count));
+        UNPOLLED.reset(count);
         for handle in (0..100).map(|_| R::spawn(async {})).collect::<Vec<_>>() {
             handle.await;
         }
         let (heap, rss) = (Heap::live_bytes(), resident_bytes());
         for index in 0..count {
-            spawn(index, polled.clone());
+            spawn(index);
         }
-        polled.wait().await;
+        UNPOLLED.wait().await;
         Sample::default()
             .with("heap", (Heap::live_bytes() - heap) / count as f64)
             .with("rss", (resident_bytes() - rss) / count as f64)
