@@ -69,6 +69,11 @@ fn a_shard_is_turned_by_one_thread_at_a_time() {
             while shard.turn(Some(Duration::ZERO), &mut events).expect("a turn") != Turn::Busy {
                 std::thread::yield_now();
             }
+            // Being told so takes nothing from the thread that turns.
+            for _ in 0..10 {
+                let turn = shard.turn(Some(Duration::ZERO), &mut events).expect("a turn");
+                assert_eq!(turn, Turn::Busy);
+            }
             shard.notify();
             parked.join().expect("the notification ended its turn");
         });

@@ -48,8 +48,10 @@ struct Right<'a>(&'a AtomicBool);
 
 impl<'a> Right<'a> {
     fn claim(is_turning: &'a AtomicBool) -> Option<Right<'a>> {
-        // Acquire pairs with the release below: turns follow one another.
-        (!is_turning.swap(true, Ordering::Acquire)).then_some(Right(is_turning))
+        // Acquire pairs with the release below: turns follow one another. The right is made only
+        // when it was won: one made in vain would give the other thread's back when dropped.
+        let is_won = !is_turning.swap(true, Ordering::Acquire);
+        is_won.then(|| Right(is_turning))
     }
 }
 
