@@ -1,7 +1,7 @@
 //! The same workloads on reveille, tokio, smol and async-std, side by side.
 //!
 //! ```text
-//! cargo run --release --manifest-path benches/Cargo.toml --features reveille -- [options]
+//! cargo run --release --manifest-path benches/Cargo.toml -- [options]
 //!   --only NAME[,NAME]   only workloads whose name contains one of these
 //!   --runtimes NAME[,..] only these contestants
 //!   --rounds N           rounds, interleaved A B C A B C (default 5)

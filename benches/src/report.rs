@@ -144,7 +144,7 @@ pub fn markdown(heading: &Heading, all: &[Series]) -> String {
 const INTRODUCTION: &str = "\
 # Benchmarks
 
-Written by `cargo run --release --manifest-path benches/Cargo.toml --features reveille -- \
+Written by `cargo run --release --manifest-path benches/Cargo.toml -- \
 --markdown BENCHMARKS.md`.
 
 Medians over the rounds, smaller is better. `wall` and `cpu` are per operation, `cpu` is user plus \
