@@ -1,8 +1,8 @@
 //! What all listeners share: taking connections, also on bad days.
 //!
 //! A connection that died in the queue is skipped. When the process has no descriptor left, the
-//! connection stays in the queue and the listener stays ready: a loop that logs the error and goes on
-//! would spin. So the caller gets the error at once, and the call after it waits first.
+//! connection stays in the queue and the listener stays ready: a loop that logs the error and goes
+//! on would spin. So the caller gets the error at once, and the call after it waits first.
 
 use std::io;
 use std::sync::{Mutex, PoisonError};

@@ -1,16 +1,16 @@
 //! TCP, UDP, and names for addresses, without blocking.
 //!
-//! This is `std::net` with `.await`: [`TcpStream`] and [`TcpListener`] for connections, [`UdpSocket`] for datagrams, and
-//! [`ToSocketAddrs`] for whatever names an address. The plain data types are std's. Sockets with a
-//! path for an address are in [`os::unix::net`](crate::os).
+//! This is `std::net` with `.await`: [`TcpStream`] and [`TcpListener`] for connections,
+//! [`UdpSocket`] for datagrams, and [`ToSocketAddrs`] for whatever names an address. The plain data
+//! types are std's. Sockets with a path for an address are in [`os::unix::net`](crate::os).
 //!
 //! | item | kind |
 //! |---|---|
 //! | [`SocketAddr`], [`IpAddr`], [`Shutdown`] and the other plain types | re-export of std |
 //! | [`TcpStream`], [`TcpListener`], [`Incoming`], [`UdpSocket`], [`ToSocketAddrs`] | own |
 //!
-//! Sockets wait in the driver. Names are resolved by the system on the blocking pool; an address that is spelled out is
-//! not a name and never leaves the thread.
+//! Sockets wait in the driver. Names are resolved by the system on the blocking pool; an address
+//! that is spelled out is not a name and never leaves the thread.
 //!
 //! # Examples
 //!
@@ -58,7 +58,8 @@ mod tcp_listener;
 mod tcp_stream;
 mod udp;
 
-/// Makes the attempt with one address after the other, until one succeeds; else the last error counts.
+/// Makes the attempt with one address after the other, until one succeeds; else the last error
+/// counts.
 async fn first_success<T, F>(
     addresses: impl Iterator<Item = SocketAddr>,
     mut attempt: impl FnMut(SocketAddr) -> F,

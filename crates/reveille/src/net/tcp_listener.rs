@@ -22,8 +22,8 @@ use crate::os::socket::accept_tcp;
 /// # Accepting on a bad day
 ///
 /// An error of [`accept`](TcpListener::accept) is about that one connection, or about the process,
-/// never about the listener: a loop that ends at the first one (`stream?`) stops serving because a peer hung up or
-/// because for a moment no descriptor was left. Report it and go on:
+/// never about the listener: a loop that ends at the first one (`stream?`) stops serving because a
+/// peer hung up or because for a moment no descriptor was left. Report it and go on:
 ///
 /// ```
 /// use reveille::net::{TcpListener, TcpStream};
@@ -43,8 +43,9 @@ use crate::os::socket::accept_tcp;
 /// }
 /// ```
 ///
-/// This loop does not spin. Connections that died in the queue are skipped in silence. After an error that means
-/// that no descriptor or memory is left, the next call waits 50 ms before it tries.
+/// This loop does not spin. Connections that died in the queue are skipped in silence. After an
+/// error that means that no descriptor or memory is left, the next call waits 50 ms before it
+/// tries.
 ///
 /// # Examples
 ///
@@ -75,8 +76,9 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// ``could not bind to `address`: …``, with the kind and the source of the last address's error.
-    /// If there is no address at all, `InvalidInput`. If a name does not resolve, see [`ToSocketAddrs`].
+    /// ``could not bind to `address`: …``, with the kind and the source of the last address's
+    /// error. If there is no address at all, `InvalidInput`. If a name does not resolve, see
+    /// [`ToSocketAddrs`].
     ///
     /// # Cancel safety
     ///

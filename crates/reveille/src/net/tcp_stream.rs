@@ -8,17 +8,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use reveille_runtime::io::{Interest, Io};
+use reveille_runtime::time::now;
 
 use super::{ToSocketAddrs, first_success};
+use crate::future;
 use crate::io::context::Context as _;
-use crate::io::{OperationError, Read, Write, timeout};
+use crate::io::{Read, Write};
 use crate::os::socket::connect_tcp;
 
 /// A TCP connection.
 ///
-/// Clones share the connection, and so do `&TcpStream`s, which read and write too: one task may read while another
-/// writes. When several read at once, each byte goes to one of them. The connection is closed when the last clone is
-/// dropped; [`shutdown`](TcpStream::shutdown) closes one direction before that.
+/// Clones share the connection, and so do `&TcpStream`s, which read and write too: one task may
+/// read while another writes. When several read at once, each byte goes to one of them. The
+/// connection is closed when the last clone is dropped; [`shutdown`](TcpStream::shutdown) closes
+/// one direction before that.
 ///
 /// # Cancel safety
 ///
@@ -62,8 +65,9 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// ``could not connect to `address`: …``, with the kind and the source of the last address's error.
-    /// If there is no address at all, `InvalidInput`. If a name does not resolve, see [`ToSocketAddrs`].
+    /// ``could not connect to `address`: …``, with the kind and the source of the last address's
+    /// error. If there is no address at all, `InvalidInput`. If a name does not resolve, see
+    /// [`ToSocketAddrs`].
     ///
     /// # Cancel safety
     ///
@@ -93,11 +97,12 @@ impl TcpStream {
         .await
     }
 
-    /// [`connect`](TcpStream::connect), but takes no longer than `timeout`, the look-up of a name included.
+    /// [`connect`](TcpStream::connect), but takes no longer than `timeout`, the look-up of a name
+    /// included.
     ///
     /// # Errors
     ///
-    /// Those of `connect`, and `TimedOut`.
+    /// Those of `connect`, and `TimedOut`, with the address that had not answered by then.
     ///
     /// # Cancel safety
     ///
@@ -122,15 +127,26 @@ impl TcpStream {
     /// ```
     pub async fn connect_timeout<A: ToSocketAddrs>(
         addrs: A,
-        timeout_after: Duration,
+        timeout: Duration,
     ) -> io::Result<TcpStream> {
-        timeout(timeout_after, TcpStream::connect(addrs)).await.map_err(|error| {
-            // The system's own time-out names its address already.
-            if error.get_ref().is_none_or(|payload| payload.is::<OperationError>()) {
-                return error;
-            }
-            io::Error::new(error.kind(), format!("could not connect within {timeout_after:?}"))
+        let deadline = now().checked_add(timeout);
+        let left = || deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(now()));
+        let late = |_| {
+            let message = format!("no answer within {timeout:?}");
+            io::Error::new(io::ErrorKind::TimedOut, message)
+        };
+        let addresses = future::timeout(left(), addrs.to_socket_addrs())
+            .await
+            .map_err(late)
+            .context(|| "could not resolve addresses".to_owned())??;
+        first_success(addresses, async |address| {
+            let outcome = future::timeout(left(), connect_tcp(address)).await;
+            let io = outcome
+                .unwrap_or_else(|error| Err(late(error)))
+                .context(|| format!("could not connect to `{address}`"))?;
+            Ok(TcpStream::new(io))
         })
+        .await
     }
 
     pub(super) fn new(io: Io<std::net::TcpStream>) -> TcpStream {
@@ -323,7 +339,8 @@ impl TcpStream {
 
     /// Closes the reading or the writing direction, or both, for all clones.
     ///
-    /// After the writing direction is closed the peer reads to the end; what it sends still arrives.
+    /// After the writing direction is closed the peer reads to the end; what it sends still
+    /// arrives.
     ///
     /// # Errors
     ///

@@ -11,8 +11,9 @@ use crate::io::context::Context as _;
 /// A UDP socket, which sends and receives datagrams.
 ///
 /// After [`bind`](UdpSocket::bind) it talks to anybody, with [`send_to`](UdpSocket::send_to) and
-/// [`recv_from`](UdpSocket::recv_from). After [`connect`](UdpSocket::connect) it can also talk to one, with
-/// [`send`](UdpSocket::send) and [`recv`](UdpSocket::recv). Any number of tasks may use it at once.
+/// [`recv_from`](UdpSocket::recv_from). After [`connect`](UdpSocket::connect) it can also talk to
+/// one, with [`send`](UdpSocket::send) and [`recv`](UdpSocket::recv). Any number of tasks may use
+/// it at once.
 ///
 /// # Examples
 ///
@@ -47,8 +48,9 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// ``could not bind to `address`: …``, with the kind and the source of the last address's error.
-    /// If there is no address at all, `InvalidInput`. If a name does not resolve, see [`ToSocketAddrs`].
+    /// ``could not bind to `address`: …``, with the kind and the source of the last address's
+    /// error. If there is no address at all, `InvalidInput`. If a name does not resolve, see
+    /// [`ToSocketAddrs`].
     ///
     /// # Cancel safety
     ///
@@ -88,7 +90,8 @@ impl UdpSocket {
     ///
     /// # fn main() -> std::io::Result<()> {
     /// reveille::task::block_on(async {
-    ///     let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     let a = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let b = UdpSocket::bind("127.0.0.1:0").await?;
     ///     assert!(a.peer_addr().is_err());
     ///     a.connect(b.local_addr()?).await?;
     ///     assert_eq!(a.peer_addr()?, b.local_addr()?);
@@ -127,8 +130,8 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// ``could not send packet to `address`: …``, for one if it is too long for a datagram. If there is no
-    /// address at all, `InvalidInput`.
+    /// ``could not send packet to `address`: …``, for one if it is too long for a datagram. If
+    /// there is no address at all, `InvalidInput`.
     ///
     /// # Cancel safety
     ///
@@ -141,7 +144,8 @@ impl UdpSocket {
     ///
     /// # fn main() -> std::io::Result<()> {
     /// reveille::task::block_on(async {
-    ///     let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     let a = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let b = UdpSocket::bind("127.0.0.1:0").await?;
     ///     assert_eq!(a.send_to(b"hi", b.local_addr()?).await?, 2);
     ///     Ok(())
     /// })
@@ -177,7 +181,8 @@ impl UdpSocket {
     ///
     /// # fn main() -> std::io::Result<()> {
     /// reveille::task::block_on(async {
-    ///     let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     let a = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let b = UdpSocket::bind("127.0.0.1:0").await?;
     ///     a.send_to(b"hi", b.local_addr()?).await?;
     ///     let mut buf = [0; 1500];
     ///     let (len, from) = b.recv_from(&mut buf).await?;
@@ -190,7 +195,8 @@ impl UdpSocket {
         self.io.io(Interest::Read, |socket| socket.recv_from(buf)).await
     }
 
-    /// Waits for a datagram and leaves it for the next call; returns its length and where it came from.
+    /// Waits for a datagram and leaves it for the next call; returns its length and where it came
+    /// from.
     ///
     /// # Errors
     ///
@@ -207,7 +213,8 @@ impl UdpSocket {
     ///
     /// # fn main() -> std::io::Result<()> {
     /// reveille::task::block_on(async {
-    ///     let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     let a = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let b = UdpSocket::bind("127.0.0.1:0").await?;
     ///     a.send_to(b"hi", b.local_addr()?).await?;
     ///     let mut buf = [0; 1500];
     ///     assert_eq!(b.peek_from(&mut buf).await?, b.recv_from(&mut [0; 2]).await?);
@@ -219,13 +226,14 @@ impl UdpSocket {
         self.io.io(Interest::Read, |socket| socket.peek_from(buf)).await
     }
 
-    /// Connects to the first address that the system accepts: [`send`](UdpSocket::send) goes there, and
-    /// what comes from elsewhere is dropped. No packet is sent.
+    /// Connects to the first address that the system accepts: [`send`](UdpSocket::send) goes there,
+    /// and what comes from elsewhere is dropped. No packet is sent.
     ///
     /// # Errors
     ///
-    /// ``could not connect to `address`: …``, with the kind and the source of the last address's error.
-    /// If there is no address at all, `InvalidInput`. If a name does not resolve, see [`ToSocketAddrs`].
+    /// ``could not connect to `address`: …``, with the kind and the source of the last address's
+    /// error. If there is no address at all, `InvalidInput`. If a name does not resolve, see
+    /// [`ToSocketAddrs`].
     ///
     /// # Cancel safety
     ///
@@ -238,7 +246,8 @@ impl UdpSocket {
     ///
     /// # fn main() -> std::io::Result<()> {
     /// reveille::task::block_on(async {
-    ///     let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     let a = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let b = UdpSocket::bind("127.0.0.1:0").await?;
     ///     a.connect(b.local_addr()?).await?;
     ///     a.send(b"hi").await?;
     ///     assert_eq!(b.recv(&mut [0; 2]).await?, 2);
@@ -256,7 +265,8 @@ impl UdpSocket {
         .await
     }
 
-    /// Sends a datagram to the address to which this is connected, and returns how many bytes it had.
+    /// Sends a datagram to the address to which this is connected, and returns how many bytes it
+    /// had.
     ///
     /// # Errors
     ///
@@ -309,7 +319,8 @@ impl UdpSocket {
     ///
     /// # fn main() -> std::io::Result<()> {
     /// reveille::task::block_on(async {
-    ///     let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     let a = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let b = UdpSocket::bind("127.0.0.1:0").await?;
     ///     b.connect(a.local_addr()?).await?;
     ///     a.send_to(b"hi", b.local_addr()?).await?;
     ///     assert_eq!(b.peek(&mut [0; 8]).await?, 2);
@@ -509,8 +520,8 @@ impl UdpSocket {
         self.io.get_ref().set_ttl(ttl)
     }
 
-    /// Joins a multicast group, on the interface that has the address `interface`, or on one that the system
-    /// chooses if that is unspecified.
+    /// Joins a multicast group, on the interface that has the address `interface`, or on one that
+    /// the system chooses if that is unspecified.
     ///
     /// # Errors
     ///
@@ -536,8 +547,8 @@ impl UdpSocket {
         self.io.get_ref().join_multicast_v4(&multiaddr, &interface)
     }
 
-    /// Joins a multicast group, on the interface with the number `interface`, or on one that the system
-    /// chooses if that is zero.
+    /// Joins a multicast group, on the interface with the number `interface`, or on one that the
+    /// system chooses if that is zero.
     ///
     /// # Errors
     ///
@@ -565,8 +576,8 @@ impl UdpSocket {
         self.io.get_ref().join_multicast_v6(multiaddr, interface)
     }
 
-    /// Leaves a multicast group, on the interface that has the address `interface`, or on one that the system
-    /// chooses if that is unspecified.
+    /// Leaves a multicast group, on the interface that has the address `interface`, or on one that
+    /// the system chooses if that is unspecified.
     ///
     /// # Errors
     ///
@@ -579,8 +590,8 @@ impl UdpSocket {
         self.io.get_ref().leave_multicast_v4(&multiaddr, &interface)
     }
 
-    /// Leaves a multicast group, on the interface with the number `interface`, or on one that the system
-    /// chooses if that is zero.
+    /// Leaves a multicast group, on the interface with the number `interface`, or on one that the
+    /// system chooses if that is zero.
     ///
     /// # Errors
     ///
@@ -629,7 +640,8 @@ impl UdpSocket {
     ///
     /// # fn main() -> std::io::Result<()> {
     /// reveille::task::block_on(async {
-    ///     let (a, b) = (UdpSocket::bind("127.0.0.1:0").await?, UdpSocket::bind("127.0.0.1:0").await?);
+    ///     let a = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let b = UdpSocket::bind("127.0.0.1:0").await?;
     ///     let sender = a.try_clone()?;
     ///     sender.send_to(b"hi", b.local_addr()?).await?;
     ///     assert_eq!(b.recv_from(&mut [0; 2]).await?, (2, a.local_addr()?));
