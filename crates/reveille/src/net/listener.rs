@@ -22,7 +22,7 @@ const MAX_SKIPPED: usize = 1024;
 
 /// A listening socket, and since when it may be asked again.
 #[derive(Debug)]
-pub(crate) struct Listener<T> {
+pub(crate) struct Listener<T: AsFd> {
     io: Io<T>,
     not_before: Mutex<Option<Instant>>,
 }
