@@ -29,7 +29,7 @@ fn spelled_out_addresses_never_leave_the_thread() {
     assert_eq!(at_once((String::from("::1"), 80)), [V6]);
     assert_eq!(at_once("127.0.0.1:80"), [V4]);
     assert_eq!(at_once(String::from("[::1]:80")), [V6]);
-    assert_eq!(at_once(&&[V4, V6][..]), [V4, V6]);
+    assert_eq!(at_once(&[V4, V6][..]), [V4, V6]);
 }
 
 /// Runs alone in a process of its own, where no other test makes threads.

@@ -28,8 +28,8 @@ pub use futures_io::AsyncBufRead as BufRead;
 /// # }
 /// ```
 pub trait BufReadExt: BufRead {
-    /// Appends to `buf` up to and with the first `byte`, or to the end of the reader, and returns how
-    /// many bytes that were.
+    /// Appends to `buf` up to and with the first `byte`, or to the end of the reader, and returns
+    /// how many bytes that were.
     ///
     /// # Errors
     ///
@@ -67,8 +67,8 @@ pub trait BufReadExt: BufRead {
     ///
     /// # Errors
     ///
-    /// Those of the reader; what was read until then is in `buf`, up to the first byte that is not text. And
-    /// `InvalidData` if the line is not UTF-8: the line is then gone and `buf` unchanged.
+    /// Those of the reader; what was read until then is in `buf`, up to the first byte that is not
+    /// text. And `InvalidData` if the line is not UTF-8: the line is then gone and `buf` unchanged.
     ///
     /// # Cancel safety
     ///

@@ -12,8 +12,8 @@ use super::{BufRead, DEFAULT_BUFFER_LEN, Read, Seek};
 pin_project! {
     /// Adds a buffer to a reader, so that small reads do not each ask the system.
     ///
-    /// Reads of at least the buffer's size, when it is empty, go past it. What the buffer holds is lost
-    /// when it is dropped or taken apart with [`into_inner`](BufReader::into_inner).
+    /// Reads of at least the buffer's size, when it is empty, go past it. What the buffer holds is
+    /// lost when it is dropped or taken apart with [`into_inner`](BufReader::into_inner).
     ///
     /// # Examples
     ///
@@ -208,8 +208,8 @@ impl<R: Seek> Seek for BufReader<R> {
             self.discard();
             return Poll::Ready(Ok(place));
         }
-        // The sum does not fit: go back to the user's place first. The buffer is empty from then on,
-        // so that a poll after a wait does not do that step twice.
+        // The sum does not fit: go back to the user's place first. The buffer is empty from then
+        // on, so that a poll after a wait does not do that step twice.
         let back = SeekFrom::Current(-buffered);
         ready!(self.as_mut().project().reader.poll_seek(cx, back))?;
         self.as_mut().discard();

@@ -13,9 +13,10 @@ use super::{DEFAULT_BUFFER_LEN, Seek, Write, WriteExt};
 pin_project! {
     /// Adds a buffer to a writer, so that small writes do not each ask the system.
     ///
-    /// Writes of at least the buffer's size go past it. **Dropping the writer does not flush it**: an async
-    /// flush has to be awaited, which a drop cannot do. So call [`flush`](WriteExt::flush), or take the
-    /// writer apart with [`into_inner`](BufWriter::into_inner).
+    /// Writes of at least the buffer's size go past it. **Dropping the writer does not flush it**:
+    /// an async flush has to be awaited, which a drop cannot do. So call
+    /// [`flush`](WriteExt::flush), or take the writer apart with
+    /// [`into_inner`](BufWriter::into_inner).
     ///
     /// # Examples
     ///

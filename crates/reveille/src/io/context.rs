@@ -14,8 +14,8 @@ use std::io;
 /// An I/O error together with the operation that met it.
 ///
 /// This is the payload of the [`io::Error`]s of this crate that name an operation and an object,
-/// such as ``could not connect to `127.0.0.1:1`: Connection refused (os error 111)``. The outer error
-/// has the `kind` of the original, and the original is its [`source`](StdError::source).
+/// such as ``could not connect to `127.0.0.1:1`: Connection refused (os error 111)``. The outer
+/// error has the `kind` of the original, and the original is its [`source`](StdError::source).
 ///
 /// An `io::Error` that carries a payload answers `None` to `raw_os_error`; ask [`raw_os_error`]
 /// instead, which looks through.
@@ -162,18 +162,18 @@ mod tests {
 
     #[test]
     fn wrapped_error_keeps_kind_source_and_number() {
-        let plain = io::Error::from_raw_os_error(NUMBER);
-        let kind = plain.kind();
-        let text = format!("could not open `x`: {plain}");
-        let wrapped = io::Result::<()>::Err(plain)
-            .context(|| "could not open `x`".into())
-            .context(|| "could not start".into())
-            .unwrap_err();
-        assert_eq!(wrapped.kind(), kind);
-        assert_eq!(raw_os_error(&wrapped), Some(NUMBER));
-        let source = wrapped.source().expect("the source is set");
-        assert_eq!(source.to_string(), io::Error::from_raw_os_error(NUMBER).to_string());
-        assert_eq!(wrapped.to_string(), format!("could not start: {text}"));
+        let plain = || io::Error::from_raw_os_error(NUMBER);
+        let once = io::Result::<()>::Err(plain()).context(|| "could not open `x`".into());
+        let once = once.unwrap_err();
+        assert_eq!(once.kind(), plain().kind());
+        assert_eq!(raw_os_error(&once), Some(NUMBER));
+        assert_eq!(once.source().expect("the source is set").to_string(), plain().to_string());
+        let text = once.to_string();
+        assert_eq!(text, format!("could not open `x`: {}", plain()));
+
+        let twice = io::Result::<()>::Err(once).context(|| "could not start".into()).unwrap_err();
+        assert_eq!(raw_os_error(&twice), Some(NUMBER));
+        assert_eq!(twice.to_string(), format!("could not start: {text}"));
     }
 
     #[test]

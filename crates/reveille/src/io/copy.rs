@@ -28,8 +28,8 @@ const LAST_LEN: usize = 64 * 1024;
 ///
 /// # Errors
 ///
-/// The first error of either side, and `WriteZero` if the writer takes no more. The message begins with
-/// `io::copy failed`, the source is the original error.
+/// The first error of either side, and `WriteZero` if the writer takes no more. The message begins
+/// with `io::copy failed`, the source is the original error.
 ///
 /// # Cancel safety
 ///

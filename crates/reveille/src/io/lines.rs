@@ -18,8 +18,8 @@ pin_project! {
     ///
     /// # Errors
     ///
-    /// A line that is not UTF-8 is an error of kind `InvalidData`, and the next item is the next line.
-    /// After another error the part of the line that was read is kept for the next item.
+    /// A line that is not UTF-8 is an error of kind `InvalidData`, and the next item is the next
+    /// line. After another error the part of the line that was read is kept for the next item.
     ///
     /// # Examples
     ///

@@ -1,10 +1,10 @@
 //! Reading, writing, buffers, and the standard streams, without blocking.
 //!
-//! This is `std::io` with `.await`. A source of bytes implements [`Read`], a destination [`Write`], and both can
-//! be wrapped in a buffer or handed to [`copy`]. The traits are those of the `futures-io` crate,
-//! so a type that implements them for another library works here, and the other way round; the
-//! methods one calls come from [`ReadExt`], [`WriteExt`], [`SeekExt`] and [`BufReadExt`], which the
-//! [`prelude`] brings into scope.
+//! This is `std::io` with `.await`. A source of bytes implements [`Read`], a destination [`Write`],
+//! and both can be wrapped in a buffer or handed to [`copy`]. The traits are those of the
+//! `futures-io` crate, so a type that implements them for another library works here, and the other
+//! way round; the methods one calls come from [`ReadExt`], [`WriteExt`], [`SeekExt`] and
+//! [`BufReadExt`], which the [`prelude`] brings into scope.
 //!
 //! # What comes from where
 //!
@@ -18,8 +18,8 @@
 //!
 //! The own parts are own for a reason: the line readers keep what they have read when they are
 //! dropped or meet an error, `read_to_end` clears no more memory than it fills, [`Bytes`] does not
-//! stall on an interrupted read, and [`copy`], [`timeout`] and the standard streams touch the budget,
-//! the timers and the blocking pool.
+//! stall on an interrupted read, and [`copy`], [`timeout`] and the standard streams touch the
+//! budget, the timers and the blocking pool.
 //!
 //! # Errors
 //!

@@ -40,8 +40,8 @@ pub trait ReadExt: Read {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses no byte, as far as the reader itself keeps that promise; all those of
-    /// this crate do.
+    /// Dropping the future loses no byte, as far as the reader itself keeps that promise; all those
+    /// of this crate do.
     ///
     /// # Examples
     ///
@@ -102,7 +102,8 @@ pub trait ReadExt: Read {
         ReadVectoredFuture { reader: self, bufs }
     }
 
-    /// Appends everything up to the end of the reader to `buf`, and returns how many bytes that were.
+    /// Appends everything up to the end of the reader to `buf`, and returns how many bytes that
+    /// were.
     ///
     /// # Errors
     ///
@@ -134,17 +135,18 @@ pub trait ReadExt: Read {
         ReadToEndFuture { reader: self, buf, progress }
     }
 
-    /// Appends everything up to the end of the reader to `buf`, and returns how many bytes that were.
+    /// Appends everything up to the end of the reader to `buf`, and returns how many bytes that
+    /// were.
     ///
     /// # Errors
     ///
-    /// Those of the reader; what was read until then is in `buf`, up to the first byte that is not text. And
-    /// `InvalidData` if the whole is not UTF-8; `buf` is unchanged then.
+    /// Those of the reader; what was read until then is in `buf`, up to the first byte that is not
+    /// text. And `InvalidData` if the whole is not UTF-8; `buf` is unchanged then.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves what was read until then in `buf`, except the part of a character that
-    /// was cut in two.
+    /// Dropping the future leaves what was read until then in `buf`, except the part of a character
+    /// that was cut in two.
     ///
     /// # Examples
     ///
@@ -173,7 +175,8 @@ pub trait ReadExt: Read {
     ///
     /// # Errors
     ///
-    /// Those of the reader, and `UnexpectedEof` if it ends before; what `buf` then holds is not said.
+    /// Those of the reader, and `UnexpectedEof` if it ends before; what `buf` then holds is not
+    /// said.
     ///
     /// # Cancel safety
     ///

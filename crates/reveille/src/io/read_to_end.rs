@@ -1,8 +1,8 @@
 //! Filling a vector from a reader until its end.
 //!
 //! A reader lends itself only initialized memory, so the part of the vector it may fill has to be
-//! cleared first, and cut off again before the poll returns. Clearing the whole spare capacity in each
-//! poll makes a large vector cost its size again and again (8 MiB cleared for each 64 KiB that
+//! cleared first, and cut off again before the poll returns. Clearing the whole spare capacity in
+//! each poll makes a large vector cost its size again and again (8 MiB cleared for each 64 KiB that
 //! arrive). So the part that is lent is a window that grows only as fast as the reader fills it.
 
 use std::io;

@@ -1,10 +1,10 @@
 //! Standard input, read on the blocking pool.
 //!
 //! A read of a terminal or pipe cannot be called off once a thread is inside it. So the read in
-//! flight belongs to the process, not to the future that asked for it: what arrives lands in `SHARED`
-//! and goes to whoever reads next. A reader that was cancelled, by a timeout say, thereby eats
-//! nothing (the predecessor kept the answer in the handle, and dropped it if the next call was of
-//! another kind).
+//! flight belongs to the process, not to the future that asked for it: what arrives lands in
+//! `SHARED` and goes to whoever reads next. A reader that was cancelled, by a timeout say, thereby
+//! eats nothing (the predecessor kept the answer in the handle, and dropped it if the next call was
+//! of another kind).
 //!
 //! The thread asks std's own buffered handle for exactly what the reader asked for, a line or some
 //! bytes, so that code which uses `std::io::stdin` beside it goes on where this left off.

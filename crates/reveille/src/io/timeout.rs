@@ -10,8 +10,9 @@ use reveille_runtime::time::Sleep;
 
 /// Waits for an I/O operation, but no longer than `timeout`.
 ///
-/// The operation is polled before the clock is looked at, so that one which is ready at once succeeds even
-/// with a timeout of zero. The time starts at the first poll. `Duration::MAX` never runs out.
+/// The operation is polled before the clock is looked at, so that one which is ready at once
+/// succeeds even with a timeout of zero. The time starts at the first poll. `Duration::MAX` never
+/// runs out.
 ///
 /// # Errors
 ///

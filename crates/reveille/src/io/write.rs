@@ -40,8 +40,8 @@ pub trait WriteExt: Write {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped before it completes, a socket has taken no byte. A writer that hands over to a thread,
-    /// such as standard output, may have taken some.
+    /// If the future is dropped before it completes, a socket has taken no byte. A writer that
+    /// hands over to a thread, such as standard output, may have taken some.
     ///
     /// # Examples
     ///
@@ -135,7 +135,8 @@ pub trait WriteExt: Write {
     ///
     /// # Errors
     ///
-    /// Those of the writer, and `WriteZero` if it takes no more; how much was written is then not said.
+    /// Those of the writer, and `WriteZero` if it takes no more; how much was written is then not
+    /// said.
     ///
     /// # Cancel safety
     ///
@@ -164,8 +165,8 @@ pub trait WriteExt: Write {
 
     /// Writes formatted text, then flushes the writer.
     ///
-    /// This is what `write!(writer, "…").await` and `writeln!` call. The text is made at the call, before the first
-    /// poll, so the arguments need not outlive it.
+    /// This is what `write!(writer, "…").await` and `writeln!` call. The text is made at the call,
+    /// before the first poll, so the arguments need not outlive it.
     ///
     /// # Errors
     ///

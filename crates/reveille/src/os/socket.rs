@@ -71,8 +71,8 @@ mod unix {
             let fd = stream_socket(AddressFamily::UNIX)?;
             match rustix::net::connect(&fd, &address) {
                 Ok(()) => return Ok(Io::new(UnixStream::from(fd))),
-                // The listener's queue is full. Linux then forgets about the attempt, and no event will
-                // tell when there is room, so there is nothing to wait for but time.
+                // The listener's queue is full. Linux then forgets about the attempt, and no event
+                // will tell when there is room, so there is nothing to wait for but time.
                 Err(Errno::AGAIN) => {
                     Sleep::after(pause).await;
                     pause = (pause * 2).min(longest);
@@ -163,8 +163,8 @@ mod unix {
     pub(crate) use flags::accept_tcp;
     use flags::stream_socket;
 
-    /// Whether an accept failed because of the connection it took from the queue, so that the next one
-    /// may do better: the peer was gone already, or the network has news about it (accept(2)).
+    /// Whether an accept failed because of the connection it took from the queue, so that the next
+    /// one may do better: the peer was gone already, or the network has news about it (accept(2)).
     pub(crate) fn is_transient(error: &io::Error) -> bool {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         const NETWORK: &[Errno] = &[

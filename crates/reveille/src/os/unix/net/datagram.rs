@@ -40,8 +40,8 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// ``could not bind to `path`: …``, with the kind and the source of the system's error; `AddrInUse`
-    /// if something is there.
+    /// ``could not bind to `path`: …``, with the kind and the source of the system's error;
+    /// `AddrInUse` if something is there.
     ///
     /// # Cancel safety
     ///

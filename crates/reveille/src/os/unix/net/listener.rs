@@ -50,8 +50,8 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// ``could not bind to `path`: …``, with the kind and the source of the system's error; `AddrInUse`
-    /// if something is there.
+    /// ``could not bind to `path`: …``, with the kind and the source of the system's error;
+    /// `AddrInUse` if something is there.
     ///
     /// # Cancel safety
     ///

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use reveille_runtime::io::Io;
+use reveille_runtime::io::{Interest, Io};
 
 use super::SocketAddr;
 use crate::io::context::Context as _;
@@ -19,8 +19,8 @@ use crate::path::Path;
 
 /// A connection to a socket with a path.
 ///
-/// Clones share the connection, and so do `&UnixStream`s, which read and write too. It is closed when
-/// the last clone is dropped.
+/// Clones share the connection, and so do `&UnixStream`s, which read and write too. It is closed
+/// when the last clone is dropped.
 ///
 /// # Cancel safety
 ///
@@ -241,7 +241,9 @@ impl Read for &UnixStream {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.io.poll_read_with(cx, buf.len(), |mut stream| stream.read(buf))
+        // Not `poll_read_with`: a read stops short at a message that carries descriptors, with more
+        // behind it, so a short read does not mean that the queue is empty.
+        self.io.poll_io(cx, Interest::Read, |mut stream| stream.read(buf))
     }
 
     fn poll_read_vectored(
@@ -249,8 +251,7 @@ impl Read for &UnixStream {
         cx: &mut Context<'_>,
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        let len = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
-        self.io.poll_read_with(cx, len, |mut stream| stream.read_vectored(bufs))
+        self.io.poll_io(cx, Interest::Read, |mut stream| stream.read_vectored(bufs))
     }
 }
 

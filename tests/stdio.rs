@@ -1,0 +1,259 @@
+//! `io::{stdin, stdout, stderr}`: each test runs itself again as a process with pipes for the
+//! three.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::time::Duration;
+
+use futures_lite::future;
+use reveille::io::{self, ErrorKind};
+use reveille::prelude::*;
+use reveille::task::{self, block_on};
+
+/// Names, in the process that a test started, the test.
+const CHILD: &str = "REVEILLE_TEST_STDIO";
+
+/// A process that runs the other half of a test, and what it says on standard error, line by line.
+struct Half {
+    process: Child,
+    stdin: Option<ChildStdin>,
+    said: std::io::Lines<BufReader<std::process::ChildStderr>>,
+}
+
+impl Half {
+    fn send(&mut self, text: &[u8]) {
+        self.stdin.as_mut().unwrap().write_all(text).unwrap();
+    }
+
+    fn expect(&mut self, line: &str) {
+        assert_eq!(self.said.next().expect("it says more").unwrap(), line);
+    }
+
+    /// Closes its input and returns what it wrote to standard output.
+    fn finish(mut self) -> String {
+        drop(self.stdin.take());
+        let mut output = String::new();
+        self.process.stdout.take().unwrap().read_to_string(&mut output).unwrap();
+        let rest: Vec<_> = self.said.map(Result::unwrap).collect();
+        assert!(self.process.wait().unwrap().success(), "{output}\n{rest:?}");
+        assert!(rest.is_empty(), "{rest:?}");
+        output
+    }
+}
+
+/// Runs `child` in the process of its own, and gives the other to the caller.
+fn start(name: &str, child: impl Future<Output = ()>) -> Option<Half> {
+    if std::env::var_os(CHILD).is_some() {
+        block_on(child);
+        return None;
+    }
+    let mut process = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture", "--test-threads", "1"])
+        .env(CHILD, name)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stdin = process.stdin.take();
+    let said = BufReader::new(process.stderr.take().unwrap()).lines();
+    Some(Half { process, stdin, said })
+}
+
+fn say(text: impl std::fmt::Display) {
+    std::eprintln!("{text}");
+}
+
+/// async-std#1055: the read that had timed out took the next key press with it.
+#[test]
+fn read_that_timed_out_eats_nothing() {
+    let Some(mut half) = start("read_that_timed_out_eats_nothing", async {
+        let mut line = String::new();
+        let short = Duration::from_millis(10);
+        let error = io::timeout(short, io::stdin().read_line(&mut line)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        say("timed out");
+        // Another handle, and another kind of read: the first key press goes to it.
+        let mut byte = [0];
+        io::stdin().read_exact(&mut byte).await.unwrap();
+        say(char::from(byte[0]));
+        io::stdin().read_line(&mut line).await.unwrap();
+        say(line.trim_end());
+
+        // The same the other way round: the read of bytes is dropped, the line goes on.
+        let mut bytes = [0; 2];
+        let error = io::timeout(short, io::stdin().read(&mut bytes)).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        say("timed out");
+        line.clear();
+        io::stdin().read_line(&mut line).await.unwrap();
+        say(line.trim_end());
+    }) else {
+        return;
+    };
+    half.expect("timed out");
+    half.send(b"key press\n");
+    half.expect("k");
+    half.expect("ey press");
+    half.expect("timed out");
+    half.send(b"whole line\n");
+    half.expect("whole line");
+    half.finish();
+}
+
+/// All handles, and std's, read from one place: what one takes, the others do not miss.
+#[test]
+fn handles_share_the_buffer_of_std() {
+    let Some(mut half) = start("handles_share_the_buffer_of_std", async {
+        let (mut line, mut rest) = (String::new(), String::new());
+        io::stdin().read_line(&mut line).await.unwrap();
+        say(line.trim_end());
+        line.clear();
+        std::io::stdin().read_line(&mut line).unwrap();
+        say(line.trim_end());
+        line.clear();
+        io::stdin().read_line(&mut line).await.unwrap();
+        say(line.trim_end());
+        let mut stdin = io::stdin();
+        let mut bytes = [0; 2];
+        stdin.read_exact(&mut bytes).await.unwrap();
+        say(std::str::from_utf8(&bytes).unwrap());
+        stdin.read_to_string(&mut rest).await.unwrap();
+        say(rest);
+    }) else {
+        return;
+    };
+    half.send(b"one\ntwo\nthree\nfour five");
+    drop(half.stdin.take());
+    for line in ["one", "two", "three", "fo", "ur five"] {
+        half.expect(line);
+    }
+    half.finish();
+}
+
+#[test]
+fn tasks_that_wait_get_a_line_each() {
+    let Some(mut half) = start("tasks_that_wait_get_a_line_each", async {
+        let read = || async {
+            let mut line = String::new();
+            io::stdin().read_line(&mut line).await.unwrap();
+            line
+        };
+        let dropped = read();
+        assert!(future::poll_once(dropped).await.is_none());
+        let tasks: Vec<_> = (0..5).map(|_| task::spawn(read())).collect();
+        say("ready");
+        let mut lines = Vec::new();
+        for task in tasks {
+            lines.push(task.await.trim_end().to_owned());
+        }
+        lines.sort();
+        say(lines.join(" "));
+    }) else {
+        return;
+    };
+    half.expect("ready");
+    half.send(b"1\n2\n3\n");
+    half.send(b"4\n5\n");
+    half.expect("1 2 3 4 5");
+    half.finish();
+}
+
+#[test]
+fn end_and_lines_that_are_no_text_are_told_apart() {
+    let Some(mut half) = start("end_and_lines_that_are_no_text_are_told_apart", async {
+        let stdin = io::stdin();
+        let mut line = String::from("kept ");
+        let error = stdin.read_line(&mut line).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidData);
+        assert!(error.to_string().starts_with("could not read line on stdin: "), "{error}");
+        assert_eq!(stdin.read_line(&mut line).await.unwrap(), 3);
+        say(&line);
+        assert_eq!(stdin.read_line(&mut line).await.unwrap(), 0);
+        assert_eq!(stdin.read_line(&mut line).await.unwrap(), 0, "the end stays the end");
+    }) else {
+        return;
+    };
+    half.send(b"\xff\xfe\nend");
+    drop(half.stdin.take());
+    half.expect("kept end");
+    half.finish();
+}
+
+#[test]
+fn output_comes_in_the_order_of_the_calls() {
+    let Some(half) = start("output_comes_in_the_order_of_the_calls", async {
+        let (mut a, mut b) = (io::stdout(), io::stdout());
+        std::print!("<1");
+        a.write_all(b" 2").await.unwrap();
+        std::print!(" 3");
+        b.write_all(b" 4\n").await.unwrap();
+        std::print!("5");
+        write!(a, " {}", 6).await.unwrap();
+        reveille::print!(" {}", 7).await;
+        reveille::println!(" {}>", 8).await;
+        a.flush().await.unwrap();
+    }) else {
+        return;
+    };
+    let output = half.finish();
+    assert!(output.contains("<1 2 3 4\n5 6 7 8>\n"), "{output}");
+}
+
+/// The predecessor took the result of the dropped write for that of the next one, and skipped its
+/// text.
+#[test]
+fn write_after_a_dropped_one_is_not_skipped() {
+    let Some(half) = start("write_after_a_dropped_one_is_not_skipped", async {
+        let mut stdout = io::stdout();
+        for _ in 0..50 {
+            let _ = future::poll_once(stdout.write(b"dropped\n")).await;
+            stdout.write_all(b"<next>\n").await.unwrap();
+        }
+        let _ = future::poll_once(stdout.flush()).await;
+        stdout.write_all(b"<last>\n").await.unwrap();
+        stdout.flush().await.unwrap();
+    }) else {
+        return;
+    };
+    let output = half.finish();
+    assert_eq!(output.matches("<next>\n").count(), 50, "{output}");
+    assert_eq!(output.matches("<last>\n").count(), 1, "{output}");
+}
+
+#[test]
+fn text_longer_than_a_pipe_arrives_whole() {
+    const LEN: usize = 1_000_000;
+    let Some(half) = start("text_longer_than_a_pipe_arrives_whole", async {
+        let mut stdout = io::stdout();
+        stdout.write_all(&vec![b'#'; LEN]).await.unwrap();
+        stdout.flush().await.unwrap();
+    }) else {
+        return;
+    };
+    assert_eq!(half.finish().matches('#').count(), LEN);
+}
+
+#[test]
+fn standard_error_is_written_too() {
+    let Some(mut half) = start("standard_error_is_written_too", async {
+        let mut stderr = io::stderr();
+        stderr.write_all(b"one\n").await.unwrap();
+        writeln!(stderr, "two").await.unwrap();
+        reveille::eprintln!("three").await;
+    }) else {
+        return;
+    };
+    for line in ["one", "two", "three"] {
+        half.expect(line);
+    }
+    half.finish();
+}
+
+#[test]
+fn handles_are_send_sync_and_unwind_safe() {
+    fn is_all<T: Send + Sync + Unpin + std::panic::UnwindSafe + std::panic::RefUnwindSafe>() {}
+    is_all::<io::Stdin>();
+    is_all::<io::Stdout>();
+    is_all::<io::Stderr>();
+}

@@ -1,0 +1,155 @@
+//! `net::TcpListener`: whoever accepts gets a connection, also on bad days.
+
+#![cfg(unix)]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures_lite::future;
+use reveille::net::{TcpListener, TcpStream};
+use reveille::prelude::*;
+use reveille::task::{self, block_on};
+
+async fn listen() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    (listener, address)
+}
+
+#[test]
+fn dropped_accept_loses_no_connection() {
+    block_on(async {
+        let (listener, address) = listen().await;
+        for _ in 0..3 {
+            assert!(future::poll_once(listener.accept()).await.is_none());
+        }
+        let client = TcpStream::connect(address).await.unwrap();
+        let (_, peer) = listener.accept().await.unwrap();
+        assert_eq!(peer, client.local_addr().unwrap());
+    });
+}
+
+#[test]
+fn every_task_that_accepts_gets_a_connection() {
+    block_on(async {
+        let (listener, address) = listen().await;
+        let listener = Arc::new(listener);
+        let accept = |listener: Arc<TcpListener>| async move {
+            listener.incoming().next().await.unwrap().unwrap()
+        };
+        let accept = || task::spawn(accept(Arc::clone(&listener)));
+        let tasks: Vec<_> = (0..8).map(|_| accept()).collect();
+        let mut clients = Vec::new();
+        for _ in 0..8 {
+            clients.push(TcpStream::connect(address).await.unwrap());
+        }
+        for task in tasks {
+            task.await;
+        }
+    });
+}
+
+#[test]
+fn listener_turns_into_a_stream() {
+    block_on(async {
+        let (listener, address) = listen().await;
+        let server = task::spawn(async move {
+            let mut incoming = std::pin::pin!(listener.into_incoming().take(3));
+            let mut count = 0;
+            while let Some(stream) = incoming.next().await {
+                stream.unwrap().write_all(b"x").await.unwrap();
+                count += 1;
+            }
+            count
+        });
+        for _ in 0..3 {
+            let mut text = String::new();
+            TcpStream::connect(address).await.unwrap().read_to_string(&mut text).await.unwrap();
+            assert_eq!(text, "x");
+        }
+        assert_eq!(server.await, 3);
+    });
+}
+
+/// async-std#658: the accept loop of its documentation ended at the first error.
+#[cfg(target_os = "linux")]
+mod out_of_descriptors {
+    use std::fs::File;
+    use std::process::Command;
+    use std::time::Duration;
+
+    use reveille::io;
+
+    use super::*;
+
+    /// Set in the process that really runs out of descriptors.
+    const CHILD: &str = "REVEILLE_TEST_OUT_OF_DESCRIPTORS";
+
+    /// The limit there.
+    const DESCRIPTORS: usize = 64;
+
+    #[test]
+    fn accepting_without_descriptors_is_an_error_and_no_spin_and_recovers() {
+        if std::env::var_os(CHILD).is_some() {
+            return block_on(run_out());
+        }
+        let name = "out_of_descriptors::\
+                    accepting_without_descriptors_is_an_error_and_no_spin_and_recovers";
+        let output = Command::new("sh")
+            .args(["-c", &format!("ulimit -n {DESCRIPTORS}; exec \"$0\" \"$@\"")])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--test-threads", "1"])
+            .env(CHILD, "1")
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    }
+
+    async fn run_out() {
+        let (listener, address) = listen().await;
+        // The connection is in the queue before the descriptors run out.
+        let client = TcpStream::connect(address).await.unwrap();
+        let mut hoard = Vec::new();
+        while let Ok(file) = File::open("/dev/null") {
+            hoard.push(file);
+        }
+        assert!(hoard.len() < DESCRIPTORS);
+
+        const EMFILE: i32 = 24;
+        // A loop that knows nothing of descriptors: it reports and goes on.
+        let mut errors = 0;
+        let naive = async {
+            loop {
+                match listener.accept().await {
+                    Ok((stream, peer)) => break (stream, peer),
+                    Err(error) => {
+                        assert_eq!(error.raw_os_error(), Some(EMFILE));
+                        errors += 1;
+                    }
+                }
+            }
+        };
+        let release = async {
+            task::sleep(Duration::from_millis(300)).await;
+            hoard.clear();
+            future::pending().await
+        };
+        let (_, peer) = future::or(naive, release).await;
+        assert_eq!(peer, client.local_addr().unwrap(), "the connection was still there");
+        assert!(errors >= 1);
+        // 300 ms in steps of 50: a loop that spins makes a hundred thousand.
+        assert!(errors <= 30, "{errors} errors");
+
+        let error = {
+            while let Ok(file) = File::open("/dev/null") {
+                hoard.push(file);
+            }
+            TcpStream::connect(address).await.unwrap_err()
+        };
+        assert_eq!(io::raw_os_error(&error), Some(EMFILE));
+        assert!(error.to_string().contains(&address.to_string()), "{error}");
+        hoard.clear();
+        TcpStream::connect(address).await.unwrap();
+    }
+}
