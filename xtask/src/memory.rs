@@ -4,7 +4,7 @@
 //! it is. miri comes first where it is at hand, since it alone knows the rules of references;
 //! valgrind needs nothing but the tests as they are; the sanitizers need a nightly compiler.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::shell::{self, Outcome};
 
@@ -31,8 +31,13 @@ pub(crate) fn run() -> Outcome {
     let has_nightly = shell::succeeds(shell::cargo_nightly().arg("--version"));
     match (has_nightly, host()) {
         (true, Some(host)) => {
-            for sanitizer in ["address", "thread"] {
-                sanitize(sanitizer, &host)?;
+            sanitize("address", &host, &[])?;
+            // ThreadSanitizer takes what it was not compiled into for a race: `Arc` frees behind a
+            // fence that it does not see. So the standard library has to be built with it.
+            if has_std_sources() {
+                sanitize("thread", &host, &["-Zbuild-std"])?;
+            } else {
+                missing.push("ThreadSanitizer, for want of the component rust-src");
             }
         }
         _ => missing.push("the sanitizers, for want of a nightly compiler"),
@@ -59,17 +64,20 @@ fn valgrind() -> Outcome {
         valgrind.args(shell::words("--quiet --error-exitcode=99 --leak-check=full"));
         // What a thread that still runs at the end holds is reachable, and no leak.
         valgrind.args(shell::words("--errors-for-leak-kinds=definite --fair-sched=yes"));
+        valgrind.arg("--show-leak-kinds=definite");
         shell::run(valgrind.arg(binary).args(shell::words("--test-threads=1 --quiet")))?;
     }
     Ok(())
 }
 
-/// Builds the unit tests and returns where they are.
+/// Builds the unit tests, and the task cell's tests from outside, and returns where they are.
 fn test_binaries() -> Result<Vec<PathBuf>, String> {
-    let mut cargo = shell::cargo();
-    cargo.args(shell::words("test --lib --no-run --message-format=json"));
-    cargo.args(PACKAGES.iter().flat_map(|package| ["-p", package]));
-    let messages = shell::output(&mut cargo)?;
+    let mut units = shell::cargo();
+    units.args(shell::words("test --lib --no-run --message-format=json"));
+    units.args(PACKAGES.iter().flat_map(|package| ["-p", package]));
+    let mut cell = shell::cargo();
+    cell.args(shell::words("test -p reveille-task --test * --no-run --message-format=json"));
+    let messages = shell::output(&mut units)? + &shell::output(&mut cell)?;
     // Each message is a line of JSON; the one field is easily found without a parser.
     let binaries = messages.lines().filter_map(|line| {
         let (_, rest) = line.split_once("\"executable\":\"")?;
@@ -78,16 +86,24 @@ fn test_binaries() -> Result<Vec<PathBuf>, String> {
     Ok(binaries.collect())
 }
 
-fn sanitize(sanitizer: &str, host: &str) -> Outcome {
+fn sanitize(sanitizer: &str, host: &str, options: &[&str]) -> Outcome {
     let mut cargo = shell::cargo_nightly();
     cargo.args(["test", "--lib", "--quiet", "--target", host]);
     cargo.args(PACKAGES.iter().flat_map(|package| ["-p", package]));
-    // The standard library is not instrumented, and ThreadSanitizer's runtime must be told that
-    // this is meant.
+    cargo.args(options);
+    // Where the standard library is as it came, the compiler must be told that this is meant.
     let flags = format!("-Zsanitizer={sanitizer} -Cunsafe-allow-abi-mismatch=sanitizer");
     cargo.env("RUSTFLAGS", flags);
     cargo.env("CARGO_TARGET_DIR", shell::target_dir().join(sanitizer));
     shell::run(&mut cargo)
+}
+
+/// Whether the nightly toolchain has the sources of the standard library.
+fn has_std_sources() -> bool {
+    let mut rustc = shell::program("rustc");
+    rustc.env_remove("RUSTC").env("RUSTUP_TOOLCHAIN", "nightly").args(["--print", "sysroot"]);
+    let sysroot = shell::output(&mut rustc).unwrap_or_default();
+    Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/Cargo.lock").is_file()
 }
 
 /// Returns the triple of this machine.
