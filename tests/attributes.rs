@@ -31,7 +31,7 @@ async fn a_test_keeps_its_attributes() {}
 async fn the_path_of_the_crate_can_be_given() {}
 
 mod renamed {
-    pub use reveille as elsewhere;
+    pub(crate) use reveille as elsewhere;
 
     #[reveille::test(crate = self::elsewhere)]
     async fn even_if_it_is_a_local_one() {}
@@ -39,6 +39,7 @@ mod renamed {
 
 macro_rules! tests {
     ($($visibility:vis $name:ident -> $output:ty $body:block)*) => {$(
+        /// Made by a macro.
         #[reveille::test]
         $visibility async fn $name() -> $output $body
     )*};

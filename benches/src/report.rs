@@ -148,7 +148,7 @@ Written by `cargo run --release --manifest-path benches/Cargo.toml -- \
 --markdown BENCHMARKS.md`.
 
 Medians over the rounds, smaller is better. `wall` and `cpu` are per operation, `cpu` is user plus \
-system time of the whole process. `ratio` is reveille's figure over the best of tokio (multi-thread), \
+system time of the whole process. `ratio` is reveille's figure over the best of tokio (multi), \
 smol and async-std. Two workers each, one where the server is pinned to a core (echo). Default \
 release profile, system allocator. How each workload is made stands in `benches/src/workloads/`.";
 

@@ -101,7 +101,7 @@ impl Screen {
     /// Makes a screen without a bar for `count` requests.
     pub(crate) fn new(count: usize) -> Screen {
         let bar = ProgressBar::with_draw_target(Some(count as u64), ProgressDrawTarget::hidden());
-        let style = ProgressStyle::with_template("{bar:40} {pos}/{len}  {elapsed}  {per_sec}");
+        let style = ProgressStyle::with_template("{bar:40} {pos}/{len}  {elapsed}, {eta} to go");
         Screen { bar: bar.with_style(style.expect("the template is a constant")) }
     }
 

@@ -7,14 +7,16 @@
 //! 1. An event between the operation and the clear changes the tick, and the clear does nothing.
 //! 2. An event between the clear and the entry of the waiter is seen by the second look that
 //!    entering takes (`waiters.rs`, invariant 2).
-//! 3. A change before the registration makes no event, but registering reports what is ready at that
+//! 3. A change before the registration makes no event, but registering reports what is ready at
+//!    that
 //!    moment as an event of its own (epoll and kqueue alike), and the waiter is in its place by
 //!    then. So the registration could be the end of it. The operation is tried once more all the
 //!    same: what arrived in between is used now instead of after a turn.
 //!
 //! An interrupted operation (EINTR) is repeated at once.
 //!
-//! The short rule: a stream read of fewer bytes than asked for has emptied the queue, so the next read
+//! The short rule: a stream read of fewer bytes than asked for has emptied the queue, so the next
+//! read
 //! would block and need not be tried. It holds where the driver reports the peer's close, and not
 //! after a close, an error or urgent data was reported (`Ready::trusts_short`). It does not hold
 //! for everything that calls itself a stream, see [`Attempt::poll_read`].
@@ -77,7 +79,8 @@ where
         Poll::Ready(outcome.map(|(result, _)| result))
     }
 
-    /// As [`poll_io`](Attempt::poll_io) for a stream read of `len` bytes at most, with the short rule:
+    /// As [`poll_io`](Attempt::poll_io) for a stream read of `len` bytes at most, with the short
+    /// rule:
     /// after fewer bytes the next read waits without a system call.
     ///
     /// Only for streams where a short read means an empty queue: TCP, pipes, and Unix streams on
@@ -96,7 +99,8 @@ where
         self.poll_stream(Direction::Read, cx, len, op)
     }
 
-    /// As [`poll_io`](Attempt::poll_io) for a stream write of `len` bytes, with the short rule: after
+    /// As [`poll_io`](Attempt::poll_io) for a stream write of `len` bytes, with the short rule:
+    /// after
     /// fewer bytes the next write waits without a system call.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What a driver provides, in full sentences.
 //!
-//! The trait checks the shape of each driver at compile time. It is never a trait object and never a
+//! The trait checks the shape of each driver at compile time. It is never a trait object and never
+//! a
 //! bound: callers go through the `match` in `lib.rs`.
 
 use std::io;
@@ -15,7 +16,8 @@ use crate::source::SourceCore;
 
 /// One shard of an event source.
 ///
-/// Each method may be called from any thread at any time, and none runs user code (a wake, a drop of
+/// Each method may be called from any thread at any time, and none runs user code (a wake, a drop
+/// of
 /// a waker) while it holds a lock or the right to turn.
 pub(crate) trait Contract: Send + Sync {
     /// A turn waits for events no longer than `timeout` and, without an event, a notification or a

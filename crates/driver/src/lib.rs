@@ -2,14 +2,16 @@
 //!
 //! ```text
 //!   runtime            turn, notify, wake_all            Attempt: poll_io, poll_read, io, ready
-//!                               │                                    │ only when a call would block
+//!                               │                                    │ only when a call would
+//!                               block
 //!   enum Driver ────────────────┤                              Source (one descriptor)
 //!   Shard (poll/reactor)        │   readiness word, waiters  ◄───────┘
 //!   Poller (epoll, portable) ───┘
 //! ```
 //!
 //! An operation tries its system call first and touches the driver only when the call would block
-//! ([`Attempt`]). A turn of a shard ([`Driver::turn`]) asks the system for events, sets the readiness
+//! ([`Attempt`]). A turn of a shard ([`Driver::turn`]) asks the system for events, sets the
+//! readiness
 //! words of the sources, and wakes who waits once every lock is released.
 //!
 //! There is no task, no timer and no thread in here. The choice of driver is made at construction
@@ -102,7 +104,8 @@ impl Driver {
     /// readiness and wakes the waiters. Never returns early without an event, a notification
     /// or a signal.
     ///
-    /// Returns [`Turn::Busy`] at once if another thread turns this shard. A signal that interrupts the
+    /// Returns [`Turn::Busy`] at once if another thread turns this shard. A signal that interrupts
+    /// the
     /// wait ends the turn without events: the caller computes the remaining time anyway.
     ///
     /// # Errors

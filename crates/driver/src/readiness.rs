@@ -18,7 +18,8 @@
 //! 2. `clear` happens only after the system said "would block" (then not even a closed side has
 //!    anything to tell) or after a short read or write that the sticky flags do not forbid.
 //!
-//! Rejected: letting the sticky flags count as readiness by themselves. A UDP socket whose error was
+//! Rejected: letting the sticky flags count as readiness by themselves. A UDP socket whose error
+//! was
 //! taken, or a FIFO whose writers come back, answers "would block" with the flag still set, and
 //! the wait would become a loop that never sleeps.
 //!

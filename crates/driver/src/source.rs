@@ -1,6 +1,7 @@
 //! One descriptor: what is known of it, who waits for it, and with which shard it is registered.
 //!
-//! A source begins with nothing: no system call and no allocation. The core is made when an operation
+//! A source begins with nothing: no system call and no allocation. The core is made when an
+//! operation
 //! would block for the first time, and shared with the shard.
 //!
 //! Invariants:
@@ -32,7 +33,8 @@ use crate::waiters::{Seat, Waiters};
 
 /// One descriptor's readiness and waiters.
 ///
-/// The owner of the descriptor calls [`deregister`](Source::deregister) before it closes it or gives
+/// The owner of the descriptor calls [`deregister`](Source::deregister) before it closes it or
+/// gives
 /// it away.
 #[derive(Debug, Default)]
 pub struct Source {
@@ -71,12 +73,14 @@ impl Source {
         Attempt::new(self, fd, home)
     }
 
-    /// Registers `fd` with `shard`. Nothing happens if it is registered with a driven shard. From one
+    /// Registers `fd` with `shard`. Nothing happens if it is registered with a driven shard. From
+    /// one
     /// that is no longer driven it moves, and its waiters with it.
     ///
     /// # Errors
     ///
-    /// When `shard` is not driven, or the system refuses: a kind of file without readiness, such as a
+    /// When `shard` is not driven, or the system refuses: a kind of file without readiness, such as
+    /// a
     /// regular one (`PermissionDenied`), a descriptor another source has registered
     /// (`AlreadyExists`), one that is closed, or a limit. The error names the descriptor.
     /// The source is not registered then.
@@ -118,7 +122,8 @@ impl Source {
         self.core.get().map_or(Readiness::ASSUMED, |core| core.readiness.snapshot())
     }
 
-    /// Takes back the readiness of `direction` after an operation would have blocked, unless an event
+    /// Takes back the readiness of `direction` after an operation would have blocked, unless an
+    /// event
     /// came after the snapshot `seen`.
     pub fn clear(&self, seen: Ready, direction: Direction) {
         self.core().readiness.clear(seen, direction);

@@ -1,4 +1,5 @@
-//! Models: the tick of the readiness word, a waiter against an event, a notification against a park.
+//! Models: the tick of the readiness word, a waiter against an event, a notification against a
+//! park.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test -p reveille-driver --test loom_readiness --release`
 

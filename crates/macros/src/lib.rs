@@ -13,7 +13,8 @@
 //! The `async fn` stays a function, rather than becoming an `async` block, because only a function
 //! tells the compiler its return type: `?` and closures are then inferred as the author wrote them.
 //!
-//! **Whose `block_on`?** A procedural macro has no `$crate`, so the path is fixed by the pair that a
+//! **Whose `block_on`?** A procedural macro has no `$crate`, so the path is fixed by the pair that
+//! a
 //! crate re-exports: [`macro@main`] and [`macro@test`] are reveille's, [`async_std_main`] and
 //! [`async_std_test`] those of the drop-in replacement for async-std. All four accept
 //! `crate = some::path`, for a program that renamed its dependency.
@@ -23,6 +24,7 @@
 //! every user more build time than the whole of this crate.
 
 #![forbid(unsafe_code)]
+#![allow(clippy::test_attr_in_doctest, reason = "the attribute in the examples is ours")]
 
 use proc_macro::TokenStream;
 

@@ -89,11 +89,7 @@ impl<T> Biased<T> {
     /// Wraps `value`. Nobody owns it yet.
     pub fn new(value: T) -> Biased<T> {
         barrier::prepare();
-        Biased {
-            gate: AtomicUsize::new(0),
-            owner: Mutex::new(None),
-            value: UnsafeCell::new(value),
-        }
+        Biased { gate: AtomicUsize::new(0), owner: Mutex::new(None), value: UnsafeCell::new(value) }
     }
 
     /// Enters as the owner; `None` if the lock belongs to somebody else, or nobody. Waits while a

@@ -20,10 +20,10 @@ pub use std::os::windows::io::AsSocket as AsFd;
 ///
 /// Operations are tried at once. When the first would block, the object registers with the driver
 /// of the thread that polls it.
-pub struct Io<T> {
-    // Dropped before the object: the source leaves its driver while the descriptor is open.
+pub struct Io<T: AsFd> {
     source: Source,
-    inner: T,
+    /// Taken only by [`Io::into_inner`], which consumes the whole.
+    inner: Option<T>,
 }
 
 #[cfg(unix)]
@@ -39,12 +39,12 @@ fn descriptor<T: AsFd>(inner: &T) -> Fd<'_> {
 impl<T: AsFd> Io<T> {
     /// Wraps an object that is in non-blocking mode already.
     pub fn new(inner: T) -> Io<T> {
-        Io { source: Source::new(), inner }
+        Io { source: Source::new(), inner: Some(inner) }
     }
 
     /// The object.
     pub fn get_ref(&self) -> &T {
-        &self.inner
+        self.inner.as_ref().expect("the object is taken only together with the whole")
     }
 
     /// Leaves the driver and gives the object back.
@@ -52,13 +52,13 @@ impl<T: AsFd> Io<T> {
     /// # Errors
     ///
     /// When the driver cannot forget the descriptor.
-    pub fn into_inner(self) -> io::Result<T> {
-        self.source.deregister(descriptor(&self.inner))?;
-        Ok(self.inner)
+    pub fn into_inner(mut self) -> io::Result<T> {
+        self.source.deregister(descriptor(self.get_ref()))?;
+        Ok(self.inner.take().expect("the object is taken once"))
     }
 
     fn attempt(&self) -> Attempt<'_, fn() -> io::Result<std::sync::Arc<reveille_driver::Driver>>> {
-        self.source.attempt(descriptor(&self.inner), context::driver)
+        self.source.attempt(descriptor(self.get_ref()), context::driver)
     }
 
     /// Tries `op`; when it would block, waits for readiness and tries again.
@@ -72,7 +72,7 @@ impl<T: AsFd> Io<T> {
         interest: Interest,
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        budget::poll_budgeted(cx, |cx| self.attempt().poll_io(interest, cx, || op(&self.inner)))
+        budget::poll_budgeted(cx, |cx| self.attempt().poll_io(interest, cx, || op(self.get_ref())))
     }
 
     /// As [`Io::poll_io`] for a stream read of `len` bytes at most: after fewer bytes the next read
@@ -87,7 +87,7 @@ impl<T: AsFd> Io<T> {
         len: usize,
         mut op: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        budget::poll_budgeted(cx, |cx| self.attempt().poll_read(cx, len, || op(&self.inner)))
+        budget::poll_budgeted(cx, |cx| self.attempt().poll_read(cx, len, || op(self.get_ref())))
     }
 
     /// As [`Io::poll_io`] for a stream write of `len` bytes.
@@ -101,7 +101,7 @@ impl<T: AsFd> Io<T> {
         len: usize,
         mut op: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        budget::poll_budgeted(cx, |cx| self.attempt().poll_write(cx, len, || op(&self.inner)))
+        budget::poll_budgeted(cx, |cx| self.attempt().poll_write(cx, len, || op(self.get_ref())))
     }
 
     /// Tries `op`, waiting while it would block. Any number of tasks may do so at once.
@@ -119,7 +119,7 @@ impl<T: AsFd> Io<T> {
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         std::future::poll_fn(budget::poll_proceed).await;
-        self.attempt().io(interest, || op(&self.inner)).await
+        self.attempt().io(interest, || op(self.get_ref())).await
     }
 
     /// Waits until the object counts as ready.
@@ -136,7 +136,17 @@ impl<T: AsFd> Io<T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Io<T> {
+impl<T: AsFd> Drop for Io<T> {
+    fn drop(&mut self) {
+        if let Some(inner) = &self.inner {
+            // While the descriptor is open: it may have duplicates, which would keep its events.
+            // An error means that the system has forgotten it already.
+            let _ = self.source.deregister(descriptor(inner));
+        }
+    }
+}
+
+impl<T: AsFd + fmt::Debug> fmt::Debug for Io<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Io").field("inner", &self.inner).finish_non_exhaustive()
     }

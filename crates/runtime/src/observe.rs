@@ -17,7 +17,7 @@ pub(crate) struct Counters {
     counts: Padded<[AtomicU64; EVENTS]>,
 }
 
-const EVENTS: usize = 9;
+const EVENTS: usize = 7;
 
 /// What is counted.
 #[derive(Clone, Copy, Debug)]
@@ -25,12 +25,10 @@ const EVENTS: usize = 9;
 pub(crate) enum Event {
     Spawn,
     Poll,
-    Complete,
     Steal,
     Park,
     WakeSibling,
     Overflow,
-    TakeOver,
     DriverTurn,
 }
 

@@ -246,6 +246,31 @@ fn a_thousand_runtimes_leave_nothing_behind() {
 }
 
 #[test]
+fn a_detached_task_that_nobody_can_wake_keeps_what_it_owns() {
+    struct OnDrop(Arc<AtomicUsize>);
+    impl Drop for OnDrop {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let drops = Arc::new(AtomicUsize::new(0));
+    let runtime = Builder::new().workers(1).build().unwrap();
+    let (sender, receiver) = mpsc::channel();
+    let guard = OnDrop(Arc::clone(&drops));
+    drop(runtime.spawn(async move {
+        let _guard = guard;
+        sender.send(()).unwrap();
+        std::future::pending::<()>().await;
+    }));
+    receiver.recv().unwrap();
+    // The worker is past that poll when it has run another task.
+    runtime.block_on(runtime.spawn(yield_now()));
+    assert_eq!(drops.load(Ordering::SeqCst), 0);
+    drop(runtime);
+    assert_eq!(drops.load(Ordering::SeqCst), 1);
+}
+
+#[test]
 fn the_current_task_has_a_name() {
     let name = block_on(task::spawn_named(Some("named".into()), async {
         task::try_current().and_then(|task| task.name().map(str::to_owned))

@@ -161,6 +161,26 @@ unsafe impl Send for TaskHandle {}
 unsafe impl Sync for TaskHandle {}
 
 impl TaskHandle {
+    /// Gives the reference to whoever calls [`from_raw`](TaskHandle::from_raw) with the address.
+    #[inline]
+    #[must_use = "the reference is lost otherwise"]
+    pub fn into_raw(self) -> NonNull<()> {
+        let raw = self.raw;
+        std::mem::forget(self);
+        raw.erased()
+    }
+
+    /// Takes the reference back.
+    ///
+    /// # Safety
+    ///
+    /// * `task` came from [`into_raw`](TaskHandle::into_raw), and this is the one call for it.
+    #[inline]
+    pub unsafe fn from_raw(task: NonNull<()>) -> TaskHandle {
+        // SAFETY: the caller owns a counted reference (invariant 1), so the cell is alive.
+        TaskHandle { raw: unsafe { Raw::from_erased(task) } }
+    }
+
     /// The task, for as long as this borrow.
     pub fn as_task(&self) -> TaskRef<'_> {
         self.raw.as_task()

@@ -5,7 +5,8 @@
 //! * **Time.** `epoll_wait` counts whole milliseconds. It is given them rounded up, since a timer
 //!   must not be woken early, when that is exact. Otherwise `ppoll` waits on the epoll set itself,
 //!   to the nanosecond, and `epoll_wait` only collects: a second system call of 0.15 µs, made by
-//!   a thread that has nothing to do. Rejected: `epoll_pwait2` (Linux 5.11). It saves that call, but
+//!   a thread that has nothing to do. Rejected: `epoll_pwait2` (Linux 5.11). It saves that call,
+//!   but
 //!   rustix offers it only by a feature that, once unified over a user's dependency tree, takes
 //!   plain `epoll_wait` away from everybody; the bare system call would be unsafe code, and old
 //!   kernels would wake timers up to 1 ms late. Waiting on the set takes no edge from it.
@@ -111,7 +112,8 @@ impl Buffer {
 
 /// What the bits of epoll mean to us.
 ///
-/// HUP (both sides closed, or a process that ended) and ERR concern both directions. ERR alone wakes
+/// HUP (both sides closed, or a process that ended) and ERR concern both directions. ERR alone
+/// wakes
 /// both: the operation returns the error. RDHUP is the peer's half-close, after which writing
 /// goes on. Pipes report HUP without RDHUP, and sockets may report RDHUP without IN.
 fn flags(bits: EventFlags) -> Flags {

@@ -18,7 +18,8 @@ use crate::fd::Fd;
 use crate::poll::slots::Key;
 use crate::readiness::Flags;
 
-/// Events taken from the system per wait. A socket's data waits in the kernel at no cost, so the bound
+/// Events taken from the system per wait. A socket's data waits in the kernel at no cost, so the
+/// bound
 /// is only a matter of how long the waking after one wait lasts.
 const EVENTS_MAX: usize = 1024;
 

@@ -1,9 +1,11 @@
 //! Other systems: kqueue, IOCP, event ports and poll, through the crate `polling`.
 //!
-//! Where the system has edges they are used, and the difference from `epoll` is one: the peer's close
+//! Where the system has edges they are used, and the difference from `epoll` is one: the peer's
+//! close
 //! is not reported everywhere, so a short read proves nothing (`Poller::reports_close`).
 //!
-//! Where it has none, a source is armed for each wait, for the directions that are awaited, and any event
+//! Where it has none, a source is armed for each wait, for the directions that are awaited, and any
+//! event
 //! disarms it altogether. An event therefore wakes the waiters of both directions: those whose
 //! direction is not ready find that out and arm it again.
 

@@ -1,12 +1,14 @@
 //! A shard: one event queue of the system, its sources, and the right to turn it.
 //!
 //! ```text
-//! turn:  right to turn ─► wait ─► lock slots ─► set words, collect wakers ─► unlock ─► give the right
+//! turn:  right to turn ─► wait ─► lock slots ─► set words, collect wakers ─► unlock ─► give the
+//! right
 //!        back ─► wake
 //! ```
 //!
 //! Invariants:
-//! 1. At most one thread turns. Its events and wakers are in its own buffers, so nothing of a turn is
+//! 1. At most one thread turns. Its events and wakers are in its own buffers, so nothing of a turn
+//!    is
 //!    in the shard.
 //! 2. Wakers run after the slots are unlocked and the right is given back: a waker may register,
 //!    deregister, notify, or turn this very shard.

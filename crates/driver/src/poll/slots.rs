@@ -1,6 +1,7 @@
 //! From the key of an event to its source.
 //!
-//! A key is a slot's index and the generation of what is in it. An event of a source that has left, or
+//! A key is a slot's index and the generation of what is in it. An event of a source that has left,
+//! or
 //! of one whose slot was reused, carries a generation that no longer fits and finds nothing: keys
 //! are numbers and never pointers, so a late event is harmless.
 

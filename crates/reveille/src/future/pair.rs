@@ -79,7 +79,7 @@ const DONE: &str = "both sides were just found done, and nobody took their outpu
 macro_rules! pair {
     ($name:ident, $method:literal) => {
         pin_project! {
-            #[doc = concat!("The future of [`FutureExt::", $method, "`](super::FutureExt::", $method, ").")]
+            #[doc = concat!("The future of [`super::FutureExt::", $method, "`].")]
             #[derive(Debug)]
             #[must_use = "futures do nothing unless you `.await` or poll them"]
             pub struct $name<L: Future, R: Future> {

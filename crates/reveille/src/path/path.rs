@@ -457,7 +457,8 @@ impl Path {
 
     /// Whether there is something at this path. Follows symbolic links.
     ///
-    /// False also means that the question could not be answered: see [`try_exists`](Path::try_exists).
+    /// False also means that the question could not be answered: see
+    /// [`try_exists`](Path::try_exists).
     ///
     /// # Examples
     ///

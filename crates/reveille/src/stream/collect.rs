@@ -182,7 +182,8 @@ collection!([T: Eq + Hash + Send, H: BuildHasher + Default + Send] HashSet<T, H>
     new HashSet::default(),
     reserve |out, hint| out.reserve(new_keys(out.is_empty(), hint)),
     add |out, item| out.insert(item));
-collection!([K: Eq + Hash + Send, V: Send, H: BuildHasher + Default + Send] HashMap<K, V, H>: (K, V),
+collection!(
+    [K: Eq + Hash + Send, V: Send, H: BuildHasher + Default + Send] HashMap<K, V, H>: (K, V),
     new HashMap::default(),
     reserve |out, hint| out.reserve(new_keys(out.is_empty(), hint)),
     add |out, (key, value)| out.insert(key, value));

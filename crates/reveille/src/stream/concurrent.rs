@@ -29,7 +29,8 @@ use super::consume::Pace;
 /// by item: a program that also imports the trait of another crate with a method of the same name
 /// goes on compiling. The prelude has both.
 pub trait ConcurrentExt: Stream {
-    /// Calls an asynchronous closure with every item, and runs up to `limit` of the futures at once.
+    /// Calls an asynchronous closure with every item, and runs up to `limit` of the futures at
+    /// once.
     ///
     /// `None` (or 0) means no limit: then the stream is read as fast as it gives items. The futures
     /// run inside this one, on its task: they take turns, and what they borrow need not be

@@ -50,7 +50,8 @@ use super::{
 ///
 /// task::block_on(async {
 ///     let words = stream::from_iter(["to", "be", "or", "not", "to", "be"]);
-///     let long: Vec<String> = words.filter(|w| w.len() > 2).map(str::to_uppercase).collect().await;
+///     let long: Vec<String> = words.filter(|w| w.len() >
+///     2).map(str::to_uppercase).collect().await;
 ///     assert_eq!(long, ["NOT"]);
 /// });
 /// ```

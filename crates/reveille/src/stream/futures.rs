@@ -23,7 +23,7 @@ pub use super::timed::{Delay, Throttle};
 
 macro_rules! aliases {
     ($($name:ident<$($parameter:tt),*> = $future:ty, $method:literal;)*) => {$(
-        #[doc = concat!("The future of [`StreamExt::", $method, "`](super::StreamExt::", $method, ").")]
+        #[doc = concat!("The future of [`super::StreamExt::", $method, "`].")]
         pub type $name<$($parameter),*> = $future;
     )*};
 }

@@ -2,12 +2,12 @@
 //!
 //! # A thread's life
 //!
-//! | state     | it                                              | leaves it by                    |
-//! |-----------|-------------------------------------------------|---------------------------------|
-//! | searching | was started or woken, or looks at the queue     | `take`, `nap`, `sleep`, `leave` |
-//! | napping   | watches others drain the queue, for a short time| `end_nap`                       |
-//! | running   | runs user code                                  | `finish`                        |
-//! | idle      | sleeps until woken or until the keep-alive ends | `cover` of another, `leave_idle`|
+//! | state | it | leaves it by |
+//! | state | it | leaves it by |
+//! | searching | was started or woken, or looks at the queue | `take`, `nap`, `sleep`, `leave` |
+//! | napping | watches others drain the queue, for a while | `end_nap` |
+//! | running | runs user code | `finish` |
+//! | idle | sleeps until woken or the keep-alive ends | `cover` of another, `leave_idle` |
 //!
 //! # Invariants
 //!

@@ -2,7 +2,8 @@
 //!
 //! # Vocabulary
 //!
-//! * **stand**: what a thread owns of the runtime: its local tasks, its timers, its driver (made when
+//! * **stand**: what a thread owns of the runtime: its local tasks, its timers, its driver (made
+//!   when
 //!   the first socket asks for one). It lives until the thread ends.
 //! * **signals**: the part of a stand that other threads reach.
 //!
@@ -131,6 +132,7 @@ impl Schedule for LocalScheduler {
                 self.0.signal(MAIN);
             }
         });
+        multi::let_go(task);
     }
 
     fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
@@ -222,6 +224,7 @@ where
         let (task, handle) = unsafe { reveille_task::spawn_unchecked(future, scheduler, options) };
         let slot = stand.registry.borrow_mut().insert(task.as_task().into_raw());
         task.as_task().set_owned_slot(slot);
+        multi::keep(task.as_task());
         stand.queue.borrow_mut().push_back(task);
         handle
     })
@@ -313,7 +316,7 @@ impl Stand {
         loop {
             let round = self.round.get().wrapping_add(1);
             self.round.set(round);
-            if round % LOOK_EVERY == 0 {
+            if round.is_multiple_of(LOOK_EVERY) {
                 self.look();
             }
             self.run_local();

@@ -144,7 +144,7 @@ impl Home {
             let mut notes = self.notes.lock();
             notes.push(key);
             self.has_notes.store(true, Ordering::Relaxed);
-            notes.len() % NOTES_MAX == 0
+            notes.len().is_multiple_of(NOTES_MAX)
         };
         if full {
             self.interrupt();

@@ -86,7 +86,8 @@ impl FromRawFd for File {
 ///
 /// # Panics
 ///
-/// Panics if other handles of the file exist and the process has no descriptor left for a duplicate.
+/// Panics if other handles of the file exist and the process has no descriptor left for a
+/// duplicate.
 impl IntoRawFd for File {
     fn into_raw_fd(self) -> RawFd {
         OwnedFd::from(self).into_raw_fd()
@@ -103,7 +104,8 @@ impl From<OwnedFd> for File {
 ///
 /// # Panics
 ///
-/// Panics if other handles of the file exist and the process has no descriptor left for a duplicate.
+/// Panics if other handles of the file exist and the process has no descriptor left for a
+/// duplicate.
 impl From<File> for OwnedFd {
     fn from(file: File) -> OwnedFd {
         file.into_std().expect("a descriptor is left to duplicate a shared file").into()

@@ -8,7 +8,8 @@ use std::os::unix::process::CommandExt as _;
 use crate::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 
 mod sealed {
-    /// Only [`Command`](crate::process::Command) has this, so that [`CommandExt`](super::CommandExt)
+    /// Only [`Command`](crate::process::Command) has this, so that
+    /// [`CommandExt`](super::CommandExt)
     /// can grow.
     pub trait Sealed {}
 }

@@ -7,14 +7,16 @@ use std::os::windows::process::CommandExt as _;
 use crate::process::{Child, Command};
 
 mod sealed {
-    /// Only [`Command`](crate::process::Command) has this, so that [`CommandExt`](super::CommandExt)
+    /// Only [`Command`](crate::process::Command) has this, so that
+    /// [`CommandExt`](super::CommandExt)
     /// can grow.
     pub trait Sealed {}
 }
 
 /// Options of a [`Command`] that only Windows has. It cannot be implemented elsewhere.
 pub trait CommandExt: sealed::Sealed {
-    /// Sets the flags with which the process is created; `CREATE_UNICODE_ENVIRONMENT` is always set.
+    /// Sets the flags with which the process is created; `CREATE_UNICODE_ENVIRONMENT` is always
+    /// set.
     fn creation_flags(&mut self, flags: u32) -> &mut Command;
 
     /// Appends text to the command line as it is, without quoting it: for `cmd.exe /c`, which has

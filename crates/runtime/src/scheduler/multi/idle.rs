@@ -37,7 +37,8 @@ impl Idle {
         }
     }
 
-    /// Whether a wake could be useful: somebody sleeps and nobody searches. A hint, two plain loads.
+    /// Whether a wake could be useful: somebody sleeps and nobody searches. A hint, two plain
+    /// loads.
     #[inline]
     pub(crate) fn is_wake_useful(&self) -> bool {
         self.searching.load(Ordering::Relaxed) == 0

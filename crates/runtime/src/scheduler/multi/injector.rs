@@ -2,7 +2,8 @@
 //!
 //! Sharded, so that threads that spawn at the same time rarely meet; each shard is a mutex around a
 //! list with its length beside it, so that a worker sees an empty injector without a lock. A worker
-//! takes a batch at a time. Order is first in, first out within a shard; shards are visited in turn.
+//! takes a batch at a time. Order is first in, first out within a shard; shards are visited in
+//! turn.
 
 use std::collections::VecDeque;
 

@@ -47,7 +47,7 @@ use idle::Idle;
 use injector::Injector;
 use monitor::Monitor;
 pub(crate) use place::{Place, Seat};
-pub(crate) use registry::Registry;
+pub(crate) use registry::{Registry, keep, let_go};
 pub(crate) use relief::Relief;
 pub use shutdown::Shutdown;
 pub(crate) use shutdown::{stop, stop_from_inside};
@@ -325,6 +325,9 @@ impl Shared {
             }
         };
         task.as_task().set_owned_slot(slot);
+        if slot != UNREGISTERED {
+            registry::keep(task.as_task());
+        }
         if slot == UNREGISTERED {
             // The runtime is shut down. Dropping the permission to poll cancels the task.
             drop(task);
@@ -398,6 +401,7 @@ impl Schedule for Scheduler {
         let shared = self.0.shared();
         let Some(index) = self.0.place else {
             shared.outside.lock().registry.remove(slot);
+            registry::let_go(task);
             return;
         };
         let is_removed = context::with_seat(|seat| {
@@ -407,6 +411,7 @@ impl Schedule for Scheduler {
         if !is_removed {
             shared.places[index].remove_from_outside(slot);
         }
+        registry::let_go(task);
     }
 
     fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {

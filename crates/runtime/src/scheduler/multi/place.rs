@@ -19,7 +19,7 @@ use reveille_primitive::lock::Mutex;
 use reveille_task::{Runnable, TaskHandle, TaskRef};
 
 use super::queue::{Ownership, Queue};
-use super::registry::Registry;
+use super::registry::{self, Registry};
 use super::{Anchor, Shared};
 use crate::observe::Counters;
 use crate::time::Home;
@@ -249,6 +249,7 @@ impl Seat {
                 self.place.remove_now(core);
             }
             task.set_owned_slot(core.registry.insert(task.into_raw()));
+            registry::keep(task);
         })
         .is_some()
     }

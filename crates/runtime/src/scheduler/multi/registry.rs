@@ -5,9 +5,11 @@
 //!
 //! # Invariants
 //!
-//! 1. A slot in use holds the address of a task that is not freed: the task's `completed` call,
-//!    which empties the slot or queues it for emptying, comes before the last reference is given
-//!    up; and who walks the table holds back those calls (see [`Place::live_tasks`]).
+//! 1. A task in the table holds a reference to itself, from [`keep`] to [`let_go`]: so a task that
+//!    nobody can wake stays, with what it owns, until its runtime ends.
+//! 2. A slot in use holds the address of a task that is not freed: the task's `completed` call,
+//!    which empties the slot or queues it for emptying, comes before [`let_go`]; and who walks the
+//!    table holds back those calls (see [`Place::live_tasks`]).
 //!
 //! Rejected: an intrusive list, two words per task and two cache lines of strangers touched at each
 //! spawn and each completion.
@@ -91,10 +93,25 @@ impl Registry {
     }
 }
 
+/// Makes the reference that a task in a table holds to itself.
+#[inline]
+pub(crate) fn keep(task: TaskRef<'_>) {
+    let _ = task.to_handle().into_raw();
+}
+
+/// Gives up the reference that [`keep`] made. For the one `completed` call of a task that is, or
+/// was, in a table.
+#[inline]
+pub(crate) fn let_go(task: TaskRef<'_>) {
+    // SAFETY: `keep` made the reference when the task was registered, and a task completes once
+    // (invariant 1).
+    drop(unsafe { TaskHandle::from_raw(task.into_raw()) });
+}
+
 fn retain(address: usize) -> TaskHandle {
     let task = NonNull::new(std::ptr::with_exposed_provenance_mut(address))
         .expect("a slot in use holds an address");
-    // SAFETY: the task in a slot is not freed (invariant 1), and stays so while this reference
+    // SAFETY: the task in a slot is not freed (invariant 2), and stays so while this reference
     // lives, since the caller holds back its `completed` call.
     unsafe { TaskRef::from_raw(task) }.to_handle()
 }

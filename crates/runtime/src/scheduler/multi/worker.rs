@@ -145,7 +145,7 @@ impl<'a> Worker<'a> {
         if self.shared.is_stopping() {
             return Err(Exit::Stopped);
         }
-        if self.tick % CLOCK_EVERY == 0 {
+        if self.tick.is_multiple_of(CLOCK_EVERY) {
             self.look_at_clock();
         }
         let task = match self.next_task()? {
@@ -161,7 +161,7 @@ impl<'a> Worker<'a> {
     /// The next task of the own place.
     #[inline]
     fn next_task(&mut self) -> Result<Option<Runnable>, Exit> {
-        if self.tick % INJECTOR_EVERY == 0 && !self.shared.injector.is_empty() {
+        if self.tick.is_multiple_of(INJECTOR_EVERY) && !self.shared.injector.is_empty() {
             self.take_injected();
         }
         let may_be_last_in = self.streak < LAST_IN_STREAK;
@@ -236,6 +236,9 @@ impl<'a> Worker<'a> {
         }
         self.clock_ns = now;
         self.clock_tick = self.tick;
+        if self.place.has_removals() {
+            self.seat.with_core(|core| self.place.remove_now(core));
+        }
         if now.saturating_sub(self.turned_ns) >= TURN_EVERY_NS {
             self.turn_driver(Some(Duration::ZERO));
             self.turn_timers(now);

@@ -7,7 +7,8 @@
 //! # Giving memory back
 //!
 //! A chunk whose last entry leaves is freed, except that [`SPARE_CHUNKS`] empty ones are kept, so
-//! that a population that swings around a chunk's size does not allocate on each swing. A long-lived
+//! that a population that swings around a chunk's size does not allocate on each swing. A
+//! long-lived
 //! entry therefore holds on to one chunk (10 KiB), never to the peak. One growing vector was
 //! rejected for that reason: an entry near its end would pin all of it.
 //!
