@@ -175,6 +175,19 @@ fn half_close_ends_one_direction_only() {
 }
 
 #[test]
+fn more_connections_may_wait_than_std_has_room_for() {
+    block_on(async {
+        let (_listener, address) = listen().await;
+        let mut waiting = Vec::new();
+        // Nobody accepts, so whoever finds the queue full is not answered at all.
+        for _ in 0..300 {
+            let stream = StdTcpStream::connect_timeout(&address, Duration::from_secs(10));
+            waiting.push(stream.expect("there is room in the queue"));
+        }
+    });
+}
+
+#[test]
 fn many_clients_are_served_at_once() {
     const CLIENTS: usize = 200;
     block_on(async {

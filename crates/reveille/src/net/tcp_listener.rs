@@ -13,7 +13,7 @@ use reveille_runtime::io::Io;
 use super::listener::Listener;
 use super::{TcpStream, ToSocketAddrs, first_success};
 use crate::io::context::Context as _;
-use crate::os::socket::accept_tcp;
+use crate::os::socket::{accept_tcp, lengthen_queue};
 
 /// A TCP socket that takes connections.
 ///
@@ -293,6 +293,7 @@ impl TcpListener {
 
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = std::net::TcpListener::bind(address)?;
+    lengthen_queue(&listener)?;
     listener.set_nonblocking(true)?;
     Ok(TcpListener { listener: Listener::new(listener) })
 }

@@ -7,9 +7,13 @@
 //! | Windows | a thread of the blocking pool | non-blocking after a second call |
 
 #[cfg(unix)]
-pub(crate) use unix::{accept_tcp, connect_tcp, connect_unix, is_out_of_resources, is_transient};
+pub(crate) use unix::{
+    accept_tcp, connect_tcp, connect_unix, is_out_of_resources, is_transient, lengthen_queue,
+};
 #[cfg(windows)]
-pub(crate) use windows::{accept_tcp, connect_tcp, is_out_of_resources, is_transient};
+pub(crate) use windows::{
+    accept_tcp, connect_tcp, is_out_of_resources, is_transient, lengthen_queue,
+};
 
 #[cfg(unix)]
 mod unix {
@@ -27,6 +31,18 @@ mod unix {
 
     /// The first and the longest pause before a full queue of a Unix listener is asked again.
     const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
+
+    /// How many connections may wait to be accepted. Linux cuts it to its own `somaxconn`, which is
+    /// this since 5.4, and other systems to theirs.
+    const QUEUE_LEN: i32 = 4096;
+
+    /// Makes room for more waiting connections than std's 128. When the queue is full, Linux drops
+    /// the last packet of a handshake: the peer believes that it is connected, and waits for
+    /// seconds or in vain. A thousand connections at once are enough for that.
+    pub(crate) fn lengthen_queue(listener: &TcpListener) -> io::Result<()> {
+        // On a listening socket the call only changes the length.
+        Ok(rustix::net::listen(listener, QUEUE_LEN)?)
+    }
 
     /// Connects, waiting in the driver for the answer.
     pub(crate) async fn connect_tcp(address: SocketAddr) -> io::Result<Io<TcpStream>> {
@@ -204,6 +220,11 @@ mod windows {
         let stream = spawn_blocking(move || TcpStream::connect(address)).await?;
         stream.set_nonblocking(true)?;
         Ok(Io::new(stream))
+    }
+
+    /// Leaves the queue as std made it: no call lengthens it here.
+    pub(crate) fn lengthen_queue(_: &TcpListener) -> io::Result<()> {
+        Ok(())
     }
 
     /// Accepts a connection, and makes it non-blocking.
