@@ -3,7 +3,7 @@
 //! # A thread's life
 //!
 //! | state | it | leaves it by |
-//! | state | it | leaves it by |
+//! | --- | --- | --- |
 //! | searching | was started or woken, or looks at the queue | `take`, `nap`, `sleep`, `leave` |
 //! | napping | watches others drain the queue, for a while | `end_nap` |
 //! | running | runs user code | `finish` |
