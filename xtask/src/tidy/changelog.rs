@@ -19,7 +19,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
     vec![Problem::new("CHANGELOG.md", message)]
 }
 
-/// Returns the entries under [Unreleased].
+/// Returns the entries of the section that is not released yet.
 fn unreleased(changelog: &str) -> Option<Vec<&str>> {
     let (_, rest) = changelog.split_once("\n## [Unreleased]")?;
     let section = rest.split("\n## [").next().unwrap_or_default();
