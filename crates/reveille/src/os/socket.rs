@@ -8,7 +8,8 @@
 
 #[cfg(unix)]
 pub(crate) use unix::{
-    accept_tcp, connect_tcp, connect_unix, is_out_of_resources, is_transient, lengthen_queue,
+    PAUSES, accept_tcp, connect_tcp, connect_unix, is_out_of_resources, is_transient,
+    lengthen_queue,
 };
 #[cfg(windows)]
 pub(crate) use windows::{
@@ -20,17 +21,19 @@ mod unix {
     use std::io;
     use std::net::{SocketAddr, TcpListener, TcpStream};
     use std::os::fd::OwnedFd;
-    use std::os::unix::net::UnixStream;
-    use std::path::Path;
+    use std::os::unix::net::{SocketAddr as UnixAddr, UnixStream};
     use std::time::Duration;
 
     use reveille_runtime::io::{Interest, Io};
     use reveille_runtime::time::Sleep;
     use rustix::io::Errno;
-    use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+    use rustix::net::{AddressFamily, SocketType};
 
-    /// The first and the longest pause before a full queue of a Unix listener is asked again.
-    const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(64));
+    use crate::os::unix::net::address;
+
+    /// The first and the longest pause before the full queue of another socket is asked again.
+    pub(crate) const PAUSES: (Duration, Duration) =
+        (Duration::from_millis(1), Duration::from_millis(64));
 
     /// How many connections may wait to be accepted. Linux cuts it to its own `somaxconn`, which is
     /// this since 5.4, and other systems to theirs.
@@ -77,12 +80,11 @@ mod unix {
         }
     }
 
-    /// Connects to the listener at `path`.
-    pub(crate) async fn connect_unix(path: &Path) -> io::Result<Io<UnixStream>> {
-        // std's check first, for its message: no zero byte, not longer than the system allows.
-        std::os::unix::net::SocketAddr::from_pathname(path)?;
-        let address = SocketAddrUnix::new(path)?;
+    /// Connects to the listener at `address`.
+    pub(crate) async fn connect_unix(address: &UnixAddr) -> io::Result<Io<UnixStream>> {
+        let address = address::to_rustix(address)?;
         let (mut pause, longest) = PAUSES;
+        // Without a bound, since the queue may stay full for as long as the listener pleases.
         loop {
             let fd = stream_socket(AddressFamily::UNIX)?;
             match rustix::net::connect(&fd, &address) {

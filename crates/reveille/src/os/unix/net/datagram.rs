@@ -1,15 +1,19 @@
 //! A datagram socket with a path.
 
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram as StdUnixDatagram;
 
+use reveille_runtime::budget;
 use reveille_runtime::io::{Interest, Io};
+use reveille_runtime::time::Sleep;
 
-use super::SocketAddr;
+use super::{SocketAddr, address};
 use crate::io::context::Context as _;
+use crate::os::socket::PAUSES;
 use crate::path::Path;
 
 /// A datagram socket with a path, or with none, or one of a pair.
@@ -68,10 +72,41 @@ impl UnixDatagram {
     /// # }
     /// ```
     pub async fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixDatagram> {
-        let path: &std::path::Path = path.as_ref().as_ref();
-        StdUnixDatagram::bind(path)
+        let address = address::from_path_to(path.as_ref(), "bind to")?;
+        UnixDatagram::bind_addr(&address).await
+    }
+
+    /// Makes a socket at `address`, as [`bind`](UnixDatagram::bind) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](UnixDatagram::bind).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is bound if the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::unix::net::{SocketAddr, UnixDatagram};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("reveille-dgram-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// # let path = path.to_str().unwrap();
+    /// reveille::task::block_on(async {
+    ///     let inbox = UnixDatagram::bind_addr(&SocketAddr::from_pathname(path)?).await?;
+    ///     assert_eq!(inbox.local_addr()?.as_pathname(), Some(path.as_ref()));
+    /// #   std::fs::remove_file(path)?;
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn bind_addr(address: &SocketAddr) -> io::Result<UnixDatagram> {
+        StdUnixDatagram::bind_addr(address)
             .and_then(UnixDatagram::new)
-            .context(|| format!("could not bind to `{}`", path.display()))
+            .context(|| format!("could not bind to `{}`", address::display(address)))
     }
 
     /// Makes a socket without an address, which can send but not be sent to.
@@ -144,9 +179,26 @@ impl UnixDatagram {
     /// # }
     /// ```
     pub async fn connect<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
-        let path: &std::path::Path = path.as_ref().as_ref();
-        let result = self.as_std().connect(path);
-        result.context(|| format!("could not connect to `{}`", path.display()))
+        let address = address::from_path_to(path.as_ref(), "connect to")?;
+        self.connect_addr(&address).await
+    }
+
+    /// Connects to the socket at `address`: [`send`](UnixDatagram::send) goes there.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](UnixDatagram::connect).
+    ///
+    /// # Cancel safety
+    ///
+    /// The socket is connected or not, nothing in between.
+    ///
+    /// # Examples
+    ///
+    /// See [`send_to_addr`](UnixDatagram::send_to_addr).
+    pub async fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
+        let result = self.as_std().connect_addr(address);
+        result.context(|| format!("could not connect to `{}`", address::display(address)))
     }
 
     /// Returns the address of this end.
@@ -235,12 +287,72 @@ impl UnixDatagram {
     ///
     /// See [`bind`](UnixDatagram::bind).
     pub async fn send_to<P: AsRef<Path>>(&self, buf: &[u8], path: P) -> io::Result<usize> {
-        let path = path.as_ref().to_owned();
-        let path: &std::path::Path = path.as_ref();
-        self.io
-            .io(Interest::Write, |socket| socket.send_to(buf, path))
+        let address = address::from_path_to(path.as_ref(), "send packet to")?;
+        self.send_to_addr(buf, &address).await
+    }
+
+    /// Sends a datagram to the socket at `address`, and returns how many bytes it had.
+    ///
+    /// # Errors
+    ///
+    /// As [`send_to`](UnixDatagram::send_to).
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it completes, nothing was sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::unix::net::UnixDatagram;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("reveille-answer-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// # let path = path.to_str().unwrap();
+    /// reveille::task::block_on(async {
+    ///     let inbox = UnixDatagram::bind(path).await?;
+    ///     let sender = UnixDatagram::unbound()?;
+    ///     sender.connect_addr(&inbox.local_addr()?).await?;
+    ///     sender.send(b"one").await?;
+    ///     sender.send_to_addr(b"another", &inbox.local_addr()?).await?;
+    ///     assert_eq!(inbox.recv(&mut [0; 16]).await?, 3);
+    ///     assert_eq!(inbox.recv(&mut [0; 16]).await?, 7);
+    /// #   std::fs::remove_file(path)?;
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn send_to_addr(&self, buf: &[u8], address: &SocketAddr) -> io::Result<usize> {
+        self.send_with(|socket| unless_full(socket.send_to_addr(buf, address)))
             .await
-            .context(|| format!("could not send packet to `{}`", path.display()))
+            .context(|| format!("could not send packet to `{}`", address::display(address)))
+    }
+
+    /// Sends to another socket than the one this is connected to.
+    ///
+    /// When the queue of that one is full, Linux refuses, but calls this socket writable all the
+    /// same, and says so anew after each refusal: who waits for that event is busy. No event tells
+    /// that there is room in a queue that others have filled. So the clock has to.
+    async fn send_with(
+        &self,
+        mut send: impl FnMut(&StdUnixDatagram) -> Option<io::Result<usize>>,
+    ) -> io::Result<usize> {
+        let (mut pause, longest) = PAUSES;
+        poll_fn(budget::poll_proceed).await;
+        // Without a bound, since the queue may stay full for as long as the other end pleases.
+        loop {
+            if let Some(result) = send(self.as_std()) {
+                return result;
+            }
+            // Or is it the space of this socket that is used up? Of that there is an event.
+            self.io.ready(Interest::Write).await?;
+            if let Some(result) = send(self.as_std()) {
+                return result;
+            }
+            Sleep::after(pause).await;
+            pause = (pause * 2).min(longest);
+        }
     }
 
     /// Sends a datagram to where this is connected, and returns how many bytes it had.
@@ -285,6 +397,26 @@ impl UnixDatagram {
         self.as_std().shutdown(how)
     }
 
+    /// Takes the error that the socket met since it was last asked (`SO_ERROR`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the asking.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::unix::net::UnixDatagram;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// assert!(UnixDatagram::unbound()?.take_error()?.is_none());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.as_std().take_error()
+    }
+
     /// Makes a second handle to the same socket, so that two owners can use it.
     ///
     /// # Errors
@@ -316,6 +448,15 @@ impl UnixDatagram {
     /// Gives up the socket, which stays non-blocking.
     pub(crate) fn into_std(self) -> io::Result<StdUnixDatagram> {
         self.io.into_inner()
+    }
+}
+
+/// `None` if the call is to be tried again.
+fn unless_full<T>(result: io::Result<T>) -> Option<io::Result<T>> {
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
+        result => Some(result),
     }
 }
 

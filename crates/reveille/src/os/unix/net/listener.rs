@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use reveille_runtime::io::Io;
 
-use super::{SocketAddr, UnixStream};
+use super::{SocketAddr, UnixStream, address};
 use crate::io::context::Context as _;
 use crate::net::listener::Listener;
 use crate::path::Path;
@@ -61,8 +61,40 @@ impl UnixListener {
     ///
     /// See [`UnixListener`].
     pub async fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixListener> {
-        let path: &std::path::Path = path.as_ref().as_ref();
-        bind(path).context(|| format!("could not bind to `{}`", path.display()))
+        let address = address::from_path_to(path.as_ref(), "bind to")?;
+        UnixListener::bind_addr(&address).await
+    }
+
+    /// Listens at `address`, as [`bind`](UnixListener::bind) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`bind`](UnixListener::bind).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is bound if the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::unix::net::{SocketAddr, UnixListener};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("reveille-bind-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// # let path = path.to_str().unwrap();
+    /// reveille::task::block_on(async {
+    ///     let address = SocketAddr::from_pathname(path)?;
+    ///     let listener = UnixListener::bind_addr(&address).await?;
+    ///     assert_eq!(listener.local_addr()?.as_pathname(), address.as_pathname());
+    /// #   std::fs::remove_file(path)?;
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
+        bind(address).context(|| format!("could not bind to `{}`", address::display(address)))
     }
 
     /// Waits for a connection, and returns it with the address of the other end.
@@ -123,6 +155,33 @@ impl UnixListener {
         self.listener.get_ref().local_addr()
     }
 
+    /// Takes the error that the socket met since it was last asked (`SO_ERROR`).
+    ///
+    /// # Errors
+    ///
+    /// Those of the asking.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::unix::net::UnixListener;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("reveille-error-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// # let path = path.to_str().unwrap();
+    /// reveille::task::block_on(async {
+    ///     let listener = UnixListener::bind(path).await?;
+    ///     assert!(listener.take_error()?.is_none());
+    /// #   std::fs::remove_file(path)?;
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn take_error(&self) -> io::Result<Option<io::Error>> {
+        self.listener.get_ref().take_error()
+    }
+
     pub(crate) fn as_std(&self) -> &StdUnixListener {
         self.listener.get_ref()
     }
@@ -133,8 +192,8 @@ impl UnixListener {
     }
 }
 
-fn bind(path: &std::path::Path) -> io::Result<UnixListener> {
-    let listener = StdUnixListener::bind(path)?;
+fn bind(address: &SocketAddr) -> io::Result<UnixListener> {
+    let listener = StdUnixListener::bind_addr(address)?;
     listener.set_nonblocking(true)?;
     Ok(UnixListener { listener: Listener::new(listener) })
 }

@@ -6,7 +6,9 @@
 //! | [`UnixStream`], [`UnixListener`], [`Incoming`], [`UnixDatagram`] | own |
 //!
 //! Binding makes a file at the path; nothing removes it again but
-//! [`remove_file`](crate::fs::remove_file).
+//! [`remove_file`](crate::fs::remove_file). On Linux and Android there are *abstract* names too,
+//! which have no file and vanish with the last socket that has them: a path that begins with a zero
+//! byte, as in `"\0name"`, is one. The methods that end in `_addr` take an address as std has it.
 //!
 //! # Examples
 //!
@@ -41,6 +43,8 @@ pub use std::os::unix::net::SocketAddr;
 pub use datagram::UnixDatagram;
 pub use listener::{Incoming, UnixListener};
 pub use stream::UnixStream;
+
+pub(crate) mod address;
 
 mod datagram;
 mod listener;

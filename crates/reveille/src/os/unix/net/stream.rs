@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 
 use reveille_runtime::io::{Interest, Io};
 
-use super::SocketAddr;
+use super::{SocketAddr, address};
 use crate::io::context::Context as _;
 use crate::io::{Read, Write};
 use crate::os::socket::connect_unix;
@@ -75,10 +75,42 @@ impl UnixStream {
     /// # }
     /// ```
     pub async fn connect<P: AsRef<Path>>(path: P) -> io::Result<UnixStream> {
-        let path = path.as_ref().to_owned();
-        let io = connect_unix(path.as_ref())
+        let address = address::from_path_to(path.as_ref(), "connect to")?;
+        UnixStream::connect_addr(&address).await
+    }
+
+    /// Connects to the socket at `address`, as [`connect`](UnixStream::connect) does.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](UnixStream::connect); `InvalidInput` if the address is unnamed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future calls the attempt off and closes its socket.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::unix::net::{UnixListener, UnixStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("reveille-conn-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// # let path = path.to_str().unwrap();
+    /// reveille::task::block_on(async {
+    ///     let listener = UnixListener::bind(path).await?;
+    ///     let client = UnixStream::connect_addr(&listener.local_addr()?).await?;
+    ///     assert_eq!(client.peer_addr()?.as_pathname(), Some(path.as_ref()));
+    /// #   std::fs::remove_file(path)?;
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
+        let io = connect_unix(address)
             .await
-            .context(|| format!("could not connect to `{}`", path.display()))?;
+            .context(|| format!("could not connect to `{}`", address::display(address)))?;
         Ok(UnixStream::new(io))
     }
 
