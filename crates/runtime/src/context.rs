@@ -175,10 +175,10 @@ pub(crate) fn begin_poll(task: TaskRef<'_>) -> Guard {
 /// Begins the poll of a task on a thread that polls nothing else: no guard is needed to restore
 /// what was before. Ended by [`end_bare_poll`].
 #[inline]
-pub(crate) fn begin_bare_poll(task: TaskRef<'_>) {
+pub(crate) fn begin_bare_poll(task: TaskRef<'_>, budget: u8) {
     CONTEXT.with(|context| {
         context.current.set(Current::Task(task.into_raw()));
-        context.budget.set(budget::PER_POLL);
+        context.budget.set(budget);
     });
 }
 
@@ -268,7 +268,7 @@ pub(crate) fn take_budget() -> bool {
 pub(crate) fn return_budget() {
     CONTEXT.with(|context| {
         let left = context.budget.get();
-        if left < budget::PER_POLL {
+        if left < UNLIMITED - 1 {
             context.budget.set(left + 1);
         }
     });

@@ -146,6 +146,44 @@ fn a_sleep_started_in_block_on_ends_in_a_task() {
 }
 
 #[test]
+fn a_million_sleeps_pend_and_are_dropped() {
+    let runtime = Builder::new().workers(2).build().unwrap();
+    runtime.block_on(runtime.spawn(async {
+        let mut sleeps: Vec<_> = (0..1_000_000_u64)
+            .map(|n| time::Sleep::after(Duration::from_secs(60 + n % 3_600)))
+            .collect();
+        sleeps.push(time::Sleep::after(Duration::MAX));
+        std::future::poll_fn(|cx| {
+            for sleep in &mut sleeps {
+                assert!(std::pin::Pin::new(sleep).poll(cx).is_pending());
+            }
+            std::task::Poll::Ready(())
+        })
+        .await;
+        drop(sleeps);
+        time::Sleep::after(Duration::from_millis(1)).await;
+    }));
+}
+
+#[test]
+fn the_event_budget_lets_others_run() {
+    use reveille_runtime::budget::poll_proceed;
+    let runtime = Builder::new().workers(1).event_budget(3).build().unwrap();
+    let ready = runtime.block_on(runtime.spawn(async {
+        let mut ready = 0;
+        std::future::poll_fn(|cx| {
+            while poll_proceed(cx).is_ready() {
+                ready += 1;
+            }
+            std::task::Poll::Ready(())
+        })
+        .await;
+        ready
+    }));
+    assert_eq!(ready, 3);
+}
+
+#[test]
 fn block_on_inside_every_workers_poll_makes_progress() {
     let runtime = Builder::new().workers(2).build().unwrap();
     let handle = runtime.handle();

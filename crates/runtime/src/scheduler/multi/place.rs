@@ -9,7 +9,7 @@
 //! 1. The core is entered by the owning thread only, or by a stranger through the biased lock.
 //! 2. `removals` is filled before the removed task can be freed; who walks the registry holds it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use reveille_driver::Driver;
@@ -21,6 +21,7 @@ use reveille_task::{Runnable, TaskHandle, TaskRef};
 use super::queue::{Ownership, Queue};
 use super::registry::{self, Registry};
 use super::{Anchor, Shared};
+use crate::builder::Config;
 use crate::observe::Counters;
 use crate::time::Home;
 
@@ -147,8 +148,10 @@ pub(crate) struct Seat {
     driver: Arc<Driver>,
     clock: crate::time::clock::Clock,
     pub(crate) pulse: Arc<Pulse>,
+    /// What each poll begins with.
+    pub(crate) event_budget: u8,
     /// Wakes are part of a batch: they queue at the back and wake no sibling.
-    pub(crate) is_batch: std::cell::Cell<bool>,
+    pub(crate) is_batch: Cell<bool>,
 }
 
 impl Seat {
@@ -156,11 +159,18 @@ impl Seat {
         place: &'static Place,
         identity: Identity,
         driver: Arc<Driver>,
-        clock: crate::time::clock::Clock,
+        config: &Config,
         pulse: Arc<Pulse>,
     ) -> Seat {
-        let identity = RefCell::new(identity);
-        Seat { place, identity, driver, clock, pulse, is_batch: std::cell::Cell::new(false) }
+        Seat {
+            place,
+            identity: RefCell::new(identity),
+            driver,
+            clock: config.clock.clone(),
+            pulse,
+            event_budget: config.event_budget,
+            is_batch: Cell::new(false),
+        }
     }
 
     #[inline]

@@ -246,7 +246,7 @@ fn work(shared: &'static Shared, number: usize) {
         let Some(driver) = place.driver.lock().clone() else { break };
         let pulse = Arc::new(Pulse::default());
         *place.pulse.lock() = Some(Arc::clone(&pulse));
-        let seat = Seat::new(place, identity, driver, config.clock.clone(), pulse);
+        let seat = Seat::new(place, identity, driver, &config, pulse);
         let seed = config.seed.unwrap_or_else(rng::seed_from_system) ^ number as u64;
         let exit = context::with_seat_set(&seat, || Worker::new(&seat, seed).run());
         identity = seat.into_identity();

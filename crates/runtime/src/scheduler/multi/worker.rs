@@ -208,7 +208,7 @@ impl<'a> Worker<'a> {
             let _poll = context::begin_poll(task.as_task());
             return task.run();
         }
-        context::begin_bare_poll(task.as_task());
+        context::begin_bare_poll(task.as_task(), self.seat.event_budget);
         self.seat.pulse.beat();
         let ran = task.run();
         self.seat.pulse.beat();
