@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 
 use reveille_primitive::atomic::{AtomicUsize, Ordering};
 use reveille_primitive::lock::Mutex;
-use reveille_task::{Cause, JoinHandle, Options, Runnable, Schedule, TaskRef};
+use reveille_task::{Cause, JoinHandle, Options, Runnable, Schedule, TaskHandle, TaskRef};
 
 use self::pool::{Job, Shared, contain};
 pub(crate) use self::pool::{PoolConfig, PoolMetrics};
@@ -150,7 +150,9 @@ impl Schedule for PoolSchedule {
         queue(&self.shared, task);
     }
 
-    fn completed(&self, _: TaskRef<'_>) {}
+    fn completed(&self, _: TaskRef<'_>) -> Option<TaskHandle> {
+        None
+    }
 
     fn unhandled_panic(&self, _: TaskRef<'_>, payload: Box<dyn Any + Send>) {
         // The panic hook has printed the message, and nobody asked for the payload.

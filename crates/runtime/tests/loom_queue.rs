@@ -10,7 +10,7 @@ use std::any::Any;
 use loom::sync::Arc;
 use loom::thread;
 use queue::{CAPACITY, Queue};
-use reveille_task::{Cause, Options, Runnable, Schedule, TaskRef};
+use reveille_task::{Cause, Options, Runnable, Schedule, TaskHandle, TaskRef};
 
 /// An executor that nobody wakes.
 #[derive(Clone)]
@@ -18,7 +18,9 @@ struct Nobody;
 
 impl Schedule for Nobody {
     fn schedule(&self, _: Runnable, _: Cause) {}
-    fn completed(&self, _: TaskRef<'_>) {}
+    fn completed(&self, _: TaskRef<'_>) -> Option<TaskHandle> {
+        None
+    }
     fn unhandled_panic(&self, _: TaskRef<'_>, _: Box<dyn Any + Send>) {}
 }
 

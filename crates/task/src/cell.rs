@@ -9,25 +9,26 @@
 //!
 //! Everything but the functions of the vtable works on [`Header`] and is compiled once.
 
-use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::alloc::{Layout, handle_alloc_error};
 use std::any::type_name;
 use std::future::Future;
 use std::mem::{ManuallyDrop, needs_drop};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::ptr::NonNull;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use reveille_primitive::atomic::AtomicU32;
 use reveille_primitive::cell::UnsafeCell;
 
 use crate::attachments::Attachments;
 use crate::location::CompactLocation;
+use crate::memory;
 use crate::raw::Raw;
 use crate::run::Runnable;
 use crate::schedule::{Cause, Options, Schedule};
 use crate::state::State;
-use crate::task_ref::TaskRef;
+use crate::task_ref::{TaskHandle, TaskRef};
 use crate::unwind::{Payload, caught};
 
 /// The type-erased front of a cell.
@@ -69,8 +70,10 @@ pub(crate) struct VTable {
     pub(crate) take_output: unsafe fn(Raw, NonNull<()>),
     /// Hands the `Runnable` to the executor.
     pub(crate) schedule: unsafe fn(Raw, Runnable, Cause),
-    /// Tells the executor that the task is complete; once.
-    pub(crate) completed: unsafe fn(Raw),
+    /// Wakes the joiner, in the way the executor wants.
+    pub(crate) wake_joiner: unsafe fn(Raw, Waker),
+    /// Tells the executor that the task is complete; once. Returns the reference it kept.
+    pub(crate) completed: unsafe fn(Raw) -> Option<TaskHandle>,
     /// Reports a panic before `completed`.
     pub(crate) unhandled_panic: unsafe fn(Raw, Payload),
     /// Reports a panic that the join handle took with it.
@@ -106,6 +109,7 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         drop_output: Self::drop_output,
         take_output: Self::take_output,
         schedule: Self::schedule,
+        wake_joiner: Self::wake_joiner,
         completed: Self::completed,
         unhandled_panic: Self::unhandled_panic,
         unread_panic: Self::unread_panic,
@@ -115,19 +119,19 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         output_needs_drop: needs_drop::<F::Output>(),
     };
 
-    /// Makes the cell of a task that is born queued: two references are the caller's.
-    pub(crate) fn allocate(future: F, scheduler: S, options: Options) -> Raw {
+    /// Makes the cell of a task that is born queued: the references of `state` are the caller's.
+    #[inline]
+    pub(crate) fn allocate(future: F, scheduler: S, options: Options, state: State) -> Raw {
         let header = Header {
-            state: State::new(),
+            state,
             vtable: Self::VTABLE,
             attachments: Attachments::new(options.name),
             location: CompactLocation::new(options.location),
             owned_slot: AtomicU32::new(0),
         };
         let layout = Layout::new::<Self>();
-        // SAFETY: a cell has a header, so its size is not zero.
-        let memory = unsafe { alloc(layout) }.cast::<Self>();
-        let Some(cell) = NonNull::new(memory) else { handle_alloc_error(layout) };
+        let Some(memory) = memory::allocate(layout) else { handle_alloc_error(layout) };
+        let cell = memory.cast::<Self>();
         let stage = Stage { future: ManuallyDrop::new(future) };
         // SAFETY: the allocator returned memory of the layout of `Self`, and it is ours.
         unsafe { cell.write(Cell { header, scheduler, stage: UnsafeCell::new(stage) }) };
@@ -216,9 +220,14 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         scheduler.schedule(task, cause);
     }
 
-    unsafe fn completed(raw: Raw) {
+    unsafe fn wake_joiner(raw: Raw, waker: Waker) {
         // SAFETY: the obligation of the vtable.
-        unsafe { Self::of(raw) }.scheduler.completed(raw.as_task());
+        unsafe { Self::of(raw) }.scheduler.wake_joiner(waker);
+    }
+
+    unsafe fn completed(raw: Raw) -> Option<TaskHandle> {
+        // SAFETY: the obligation of the vtable.
+        unsafe { Self::of(raw) }.scheduler.completed(raw.as_task())
     }
 
     unsafe fn unhandled_panic(raw: Raw, payload: Payload) {
@@ -237,6 +246,6 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         // header and the scheduler handle are dropped.
         unsafe { cell.drop_in_place() };
         // SAFETY: `allocate` got the memory with this layout.
-        unsafe { dealloc(cell.as_ptr().cast(), Layout::new::<Self>()) };
+        unsafe { memory::free(cell.cast(), Layout::new::<Self>()) };
     }
 }

@@ -76,6 +76,7 @@ mod id;
 mod join;
 mod locals;
 mod location;
+mod memory;
 mod raw;
 mod run;
 mod schedule;
@@ -90,5 +91,7 @@ pub use id::{Task, TaskId};
 pub use join::{JoinHandle, JoinResult};
 pub use locals::Locals;
 pub use run::{Ran, Runnable};
-pub use schedule::{Cause, Options, Schedule, spawn, spawn_unchecked};
+pub use schedule::{
+    Cause, Options, Schedule, spawn, spawn_kept, spawn_kept_unchecked, spawn_unchecked,
+};
 pub use task_ref::{TaskHandle, TaskRef};

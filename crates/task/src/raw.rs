@@ -104,6 +104,19 @@ impl Raw {
         }
     }
 
+    /// Gives references up, after completion.
+    ///
+    /// # Safety
+    ///
+    /// * The task is complete and `count` references are the caller's.
+    #[inline]
+    pub(crate) unsafe fn release_completed(self, count: usize) {
+        if self.header().state.release_completed(count) {
+            // SAFETY: the last reference was given up after completion.
+            unsafe { self.free() };
+        }
+    }
+
     /// Makes the `Runnable` and hands it to the executor.
     ///
     /// # Safety

@@ -187,7 +187,7 @@ unsafe fn finish_slow(raw: Raw, polled: Polled) {
 /// * RUNNING is set, and the stage is the caller's; it holds the output or nothing.
 /// * The caller gives its reference away.
 unsafe fn complete(raw: Raw, outcome: Outcome) {
-    aborting(|| {
+    let kept = aborting(|| {
         let header = raw.header();
         if let Some(extras) = header.attachments.extras() {
             extras.locals.clear();
@@ -205,10 +205,16 @@ unsafe fn complete(raw: Raw, outcome: Outcome) {
             wake_joiner(raw, waker.expect("a published slot holds a waker"));
         }
         // SAFETY: the vtable is of this cell (invariant 6).
-        unsafe { (header.vtable.completed)(raw) };
+        unsafe { (header.vtable.completed)(raw) }
     });
-    // SAFETY: the caller gives this reference away.
-    unsafe { raw.release() };
+    let mut references = 1;
+    if let Some(kept) = kept {
+        debug_assert_eq!(kept.as_task().addr(), raw.erased().addr().get(), "of another task");
+        mem::forget(kept);
+        references += 1;
+    }
+    // SAFETY: the caller gives its reference away, and `completed` gave the kept one.
+    unsafe { raw.release_completed(references) };
 }
 
 /// Drops an output, or returns the payload of a panic: its own or that of the drop.
@@ -233,7 +239,8 @@ pub(crate) unsafe fn dispose(raw: Raw, outcome: Outcome) -> Option<Payload> {
 /// it should have woken may hang, but neither this task nor its worker suffers.
 fn wake_joiner(raw: Raw, waker: Waker) {
     assert_none_held("a wake");
-    if let Some(payload) = caught(|| waker.wake()) {
+    // SAFETY: the vtable is of this cell (invariant 6).
+    if let Some(payload) = caught(|| unsafe { (raw.header().vtable.wake_joiner)(raw, waker) }) {
         report(raw, payload);
     }
 }

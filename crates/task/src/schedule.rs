@@ -4,11 +4,13 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::Location;
 use std::sync::Arc;
+use std::task::Waker;
 
 use crate::cell::Cell;
 use crate::join::JoinHandle;
 use crate::run::Runnable;
-use crate::task_ref::TaskRef;
+use crate::state::State;
+use crate::task_ref::{TaskHandle, TaskRef};
 use crate::unwind::discard;
 
 /// Why a [`Runnable`] is handed to [`Schedule::schedule`].
@@ -40,11 +42,20 @@ pub trait Schedule: Clone + Send + Sync + 'static {
     /// those of [`Ran::Requeued`](crate::Ran::Requeued) do not come this way. Must not block.
     fn schedule(&self, task: Runnable, cause: Cause);
 
+    /// Wakes whoever awaits the task, which is complete. The executor may queue the joiner in
+    /// another way than what a running task wakes: by default there is no difference.
+    fn wake_joiner(&self, waker: Waker) {
+        waker.wake();
+    }
+
     /// The task is complete: its future is dropped, its output too if nobody joins, and its joiner
     /// is woken. Called once per task, on the thread that completed it, while the cell is
     /// alive. The executor removes the task from its registry
     /// ([`TaskRef::owned_slot`]); it must not use uncounted pointers to it afterwards.
-    fn completed(&self, task: TaskRef<'_>);
+    ///
+    /// Returns the reference that the executor kept (see [`spawn_kept`]), if it has one to give
+    /// back now: it is then given up together with the caller's own, in one step.
+    fn completed(&self, task: TaskRef<'_>) -> Option<TaskHandle>;
 
     /// A panic nobody will receive: of a task without a join handle, of the drop of a future
     /// or an output, or of the joiner's waker. Called before [`completed`](Schedule::completed).
@@ -79,7 +90,7 @@ pub struct Options {
 /// use std::any::Any;
 /// use std::sync::{Arc, mpsc};
 ///
-/// use reveille_task::{Cause, Options, Ran, Runnable, Schedule, TaskRef, spawn};
+/// use reveille_task::{Cause, Options, Ran, Runnable, Schedule, TaskHandle, TaskRef, spawn};
 ///
 /// #[derive(Clone)]
 /// struct Queue(mpsc::Sender<Runnable>);
@@ -88,7 +99,9 @@ pub struct Options {
 ///     fn schedule(&self, task: Runnable, _: Cause) {
 ///         self.0.send(task).expect("the queue is alive");
 ///     }
-///     fn completed(&self, _: TaskRef<'_>) {}
+///     fn completed(&self, _: TaskRef<'_>) -> Option<TaskHandle> {
+///         None
+///     }
 ///     fn unhandled_panic(&self, _: TaskRef<'_>, _: Box<dyn Any + Send>) {}
 /// }
 ///
@@ -126,11 +139,54 @@ where
     F: Future + 'static,
     S: Schedule,
 {
-    let raw = Cell::<F, S>::allocate(future, scheduler, options);
+    let raw = Cell::<F, S>::allocate(future, scheduler, options, State::new());
     // SAFETY: the task is born with a reference for the `Runnable`, and NOTIFIED.
     let runnable = unsafe { Runnable::new(raw) };
     // SAFETY: the task is born with a reference for the join handle, and `F::Output` is the
     // output of the future in this cell.
     let handle = unsafe { JoinHandle::new(raw) };
     (runnable, handle)
+}
+
+/// As [`spawn`], with a reference for the executor to keep in its registry. It costs nothing beyond
+/// the two that each task is born with.
+#[inline]
+pub fn spawn_kept<F, S>(
+    future: F,
+    scheduler: S,
+    options: Options,
+) -> (Runnable, JoinHandle<F::Output>, TaskHandle)
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+    S: Schedule,
+{
+    // SAFETY: the future and its output may go to any thread.
+    unsafe { spawn_kept_unchecked(future, scheduler, options) }
+}
+
+/// As [`spawn_kept`], for a future or output that is not `Send`.
+///
+/// # Safety
+///
+/// If the future or its output is not `Send`: as for [`spawn_unchecked`].
+#[inline]
+pub unsafe fn spawn_kept_unchecked<F, S>(
+    future: F,
+    scheduler: S,
+    options: Options,
+) -> (Runnable, JoinHandle<F::Output>, TaskHandle)
+where
+    F: Future + 'static,
+    S: Schedule,
+{
+    let raw = Cell::<F, S>::allocate(future, scheduler, options, State::new_kept());
+    // SAFETY: the task is born with a reference for the `Runnable`, and NOTIFIED.
+    let runnable = unsafe { Runnable::new(raw) };
+    // SAFETY: the task is born with a reference for the join handle, and `F::Output` is the
+    // output of the future in this cell.
+    let handle = unsafe { JoinHandle::new(raw) };
+    // SAFETY: the third reference is the kept one's.
+    let kept = unsafe { TaskHandle::from_raw(raw.erased()) };
+    (runnable, handle, kept)
 }

@@ -349,8 +349,15 @@ pub(crate) struct State(AtomicUsize);
 
 impl State {
     /// The word of a task that is born queued, with a `Runnable` and a join handle.
+    #[inline(always)]
     pub(crate) fn new() -> State {
         State(AtomicUsize::new(INITIAL.0))
+    }
+
+    /// The same, with a third reference for the executor to keep.
+    #[inline(always)]
+    pub(crate) fn new_kept() -> State {
+        State(AtomicUsize::new(INITIAL.retain().0))
     }
 
     #[inline]
@@ -417,6 +424,16 @@ impl State {
         if self.0.fetch_add(REF, Relaxed) > WORD_MAX {
             std::process::abort();
         }
+    }
+
+    /// Gives `count` references up, after completion. `true` if they were the last.
+    #[inline]
+    pub(crate) fn release_completed(&self, count: usize) -> bool {
+        let now = Word(self.0.load(Acquire));
+        debug_assert!(now.has(COMPLETE), "before completion the last reference is an orphan");
+        debug_assert!(now.refs() >= count, "a reference is given up twice");
+        // See `release`.
+        now.refs() == count || Word(self.0.fetch_sub(count * REF, AcqRel)).refs() == count
     }
 
     /// Gives a reference up.

@@ -14,7 +14,9 @@ use loom::future::block_on;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
-use reveille_task::{Cause, JoinHandle, Options, Ran, Runnable, Schedule, TaskRef, spawn};
+use reveille_task::{
+    Cause, JoinHandle, Options, Ran, Runnable, Schedule, TaskHandle, TaskRef, spawn,
+};
 
 /// A queue under a lock of loom's, which also tells whether something was leaked.
 #[derive(Clone)]
@@ -24,7 +26,9 @@ impl Schedule for Queue {
     fn schedule(&self, task: Runnable, _: Cause) {
         self.0.lock().unwrap().push(task);
     }
-    fn completed(&self, _: TaskRef<'_>) {}
+    fn completed(&self, _: TaskRef<'_>) -> Option<TaskHandle> {
+        None
+    }
     fn unhandled_panic(&self, _: TaskRef<'_>, payload: Box<dyn Any + Send>) {
         std::panic::resume_unwind(payload);
     }

@@ -122,17 +122,17 @@ impl Schedule for LocalScheduler {
         }
     }
 
-    fn completed(&self, task: TaskRef<'_>) {
+    fn completed(&self, task: TaskRef<'_>) -> Option<TaskHandle> {
         let slot = task.owned_slot();
         context::with_own_stand(|stand| {
             let stand = stand.expect("a local task completes on its own thread, while that lives");
             let mut registry = stand.registry.borrow_mut();
-            registry.remove(slot);
+            let kept = registry.remove(slot);
             if registry.len() == 0 && stand.is_finishing.get() {
                 self.0.signal(MAIN);
             }
-        });
-        multi::let_go(task);
+            Some(kept)
+        })
     }
 
     fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
@@ -221,10 +221,10 @@ where
         // SAFETY: a local task's `Runnable` is only run or dropped by the stand's own thread
         // (invariant 1): `schedule` keeps those of other threads in the inbox, which that thread
         // alone empties, at the latest when it ends.
-        let (task, handle) = unsafe { reveille_task::spawn_unchecked(future, scheduler, options) };
-        let slot = stand.registry.borrow_mut().insert(task.as_task().into_raw());
+        let (task, handle, kept) =
+            unsafe { reveille_task::spawn_kept_unchecked(future, scheduler, options) };
+        let slot = stand.registry.borrow_mut().insert(kept);
         task.as_task().set_owned_slot(slot);
-        multi::keep(task.as_task());
         stand.queue.borrow_mut().push_back(task);
         handle
     })

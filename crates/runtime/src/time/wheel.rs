@@ -23,6 +23,8 @@
 //!    the same deadline stay in the order of insertion at every moment.
 //! 3. `bound_ns` is never later than the earliest deadline.
 //! 4. `u64::MAX` means never: such entries are linked nowhere and only removal takes them out.
+//! 5. The entry inserted last may still be *fresh*: it has its number, but is in no slot and counts
+//!    for no bound. Whatever else is asked of the wheel settles it first.
 //!
 //! # Promises
 //!
@@ -93,6 +95,16 @@ impl Key {
     }
 }
 
+/// An entry that may be gone before anybody looks: most time limits are not needed in the end, and
+/// many are withdrawn within the poll that set them.
+#[derive(Debug)]
+struct Fresh {
+    index: u32,
+    stamp: u64,
+    deadline_ns: u64,
+    waker: Waker,
+}
+
 /// What [`Wheel::advance`] has done.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -107,6 +119,8 @@ pub(crate) struct Advanced {
 #[derive(Debug)]
 pub(crate) struct Wheel {
     slab: Slab,
+    /// See invariant 5.
+    fresh: Option<Fresh>,
     /// First entry of each slot, by place; its `prev` is the last one.
     heads: Box<[u32; LEVELS * SLOTS]>,
     /// One bit for each occupied slot.
@@ -127,6 +141,7 @@ impl Wheel {
     pub(crate) fn new(start_ns: u64) -> Wheel {
         Wheel {
             slab: Slab::new(),
+            fresh: None,
             heads: Box::new([NONE; LEVELS * SLOTS]),
             occupied: [0; LEVELS],
             levels: 0,
@@ -143,12 +158,12 @@ impl Wheel {
         expect(dead_code, reason = "completes the structure; tests hold it to the model")
     )]
     pub(crate) fn len(&self) -> usize {
-        self.slab.len()
+        self.slab.len() + usize::from(self.fresh.is_some())
     }
 
     /// Whether there is no entry.
     pub(crate) fn is_empty(&self) -> bool {
-        self.slab.len() == 0
+        self.slab.len() == 0 && self.fresh.is_none()
     }
 
     /// Adds an entry that expires at `deadline_ns`, or never if that is `u64::MAX`. A deadline that
@@ -159,14 +174,29 @@ impl Wheel {
     /// Panics when there are 2³² entries already.
     #[inline]
     pub(crate) fn insert(&mut self, deadline_ns: u64, waker: Waker) -> Key {
+        self.settle();
+        let (index, stamp) = self.slab.reserve();
+        self.fresh = Some(Fresh { index, stamp, deadline_ns, waker });
+        Key::new(index, stamp)
+    }
+
+    /// Puts the fresh entry where it belongs.
+    #[inline]
+    fn settle(&mut self) {
+        if self.fresh.is_some() {
+            self.settle_slow();
+        }
+    }
+
+    fn settle_slow(&mut self) {
+        let Some(Fresh { index, stamp, deadline_ns, waker }) = self.fresh.take() else { return };
         let place = self.place(deadline_ns);
-        let (index, stamp) = self.slab.insert(deadline_ns, place, waker);
+        self.slab.insert((index, stamp), deadline_ns, place, waker);
         self.link(index, place);
         if deadline_ns <= self.bound_ns {
             self.bound_ns = deadline_ns;
             self.is_bound_fresh = true;
         }
-        Key::new(index, stamp)
     }
 
     /// Takes an entry out. `None` if it has expired or was removed before.
@@ -174,6 +204,14 @@ impl Wheel {
     /// The waker is the caller's, to be dropped outside of its lock.
     #[inline]
     pub(crate) fn remove(&mut self, key: Key) -> Option<Waker> {
+        if let Some(fresh) = self.fresh.take_if(|fresh| fresh.stamp == key.stamp()) {
+            return Some(fresh.waker);
+        }
+        self.settle();
+        self.remove_settled(key)
+    }
+
+    fn remove_settled(&mut self, key: Key) -> Option<Waker> {
         let entry = self.slab.find(key.index, key.stamp())?;
         let links = entry.links();
         if entry.deadline_ns == self.bound_ns {
@@ -193,12 +231,15 @@ impl Wheel {
         expect(dead_code, reason = "completes the structure; tests hold it to the model")
     )]
     pub(crate) fn contains(&self, key: Key) -> bool {
-        self.slab.find(key.index, key.stamp()).is_some()
+        self.waker(key).is_some()
     }
 
     /// The waker of an entry, to ask it whether [it wakes](Waker::will_wake) the right task.
     pub(crate) fn waker(&self, key: Key) -> Option<&Waker> {
-        self.slab.find(key.index, key.stamp())?.waker.as_ref()
+        match &self.fresh {
+            Some(fresh) if fresh.stamp == key.stamp() => Some(&fresh.waker),
+            _ => self.slab.find(key.index, key.stamp())?.waker.as_ref(),
+        }
     }
 
     /// Gives an entry another waker and returns the former one.
@@ -213,6 +254,7 @@ impl Wheel {
         expect(dead_code, reason = "completes the structure; tests hold it to the model")
     )]
     pub(crate) fn replace_waker(&mut self, key: Key, waker: Waker) -> Result<Waker, Waker> {
+        self.settle();
         if self.waker(key).is_none() {
             return Err(waker);
         }
@@ -227,6 +269,7 @@ impl Wheel {
     /// the time of the last [`advance`](Wheel::advance) that had no more to do.
     #[inline]
     pub(crate) fn next_deadline(&mut self) -> Option<u64> {
+        self.settle();
         if !self.is_bound_fresh {
             self.look_for_bound();
         }
@@ -243,6 +286,7 @@ impl Wheel {
         limit: usize,
         wakers: &mut Vec<Waker>,
     ) -> Advanced {
+        self.settle();
         if self.levels == 0 {
             self.cursor_ns = self.cursor_ns.max(now_ns);
             return Advanced { expired: 0, has_more: false };
@@ -253,6 +297,7 @@ impl Wheel {
     /// Takes every waker out, in no particular order, those that never expire included, and gives
     /// all memory back.
     pub(crate) fn drain_all(&mut self, wakers: &mut Vec<Waker>) {
+        self.settle();
         self.slab.drain(wakers);
         self.heads.fill(NONE);
         self.occupied = [0; LEVELS];

@@ -11,7 +11,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use reveille_task::{Cause, JoinHandle, Options, Ran, Runnable, Schedule, TaskRef, spawn};
+use reveille_task::{
+    Cause, JoinHandle, Options, Ran, Runnable, Schedule, TaskHandle, TaskRef, spawn,
+};
 
 thread_local!(static UNREAD: Cell<usize> = const { Cell::new(0) });
 
@@ -30,9 +32,10 @@ impl Schedule for Toy {
         self.0.queue.lock().unwrap().push_back((task, cause));
     }
 
-    fn completed(&self, task: TaskRef<'_>) {
+    fn completed(&self, task: TaskRef<'_>) -> Option<TaskHandle> {
         assert!(task.is_finished());
         self.0.completed.fetch_add(1, Ordering::SeqCst);
+        None
     }
 
     fn unhandled_panic(&self, _: TaskRef<'_>, payload: Box<dyn Any + Send>) {

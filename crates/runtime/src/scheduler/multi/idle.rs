@@ -16,7 +16,9 @@
 //!    their behalf) and [`Idle::end_search`].
 //! 3. No task is overlooked: a producer publishes the task, then reads `searching` and `parked`; a
 //!    worker sets its bit and gives up searching, then reads every queue. All four are sequentially
-//!    consistent, so the producer sees the sleeper or the sleeper sees the task.
+//!    consistent, so the producer sees the sleeper or the sleeper sees the task. What it may leave
+//!    is a short run queue whose owner is awake: the owner comes to it, or is found blocked by the
+//!    monitor, which wakes somebody for it.
 
 use reveille_primitive::Padded;
 use reveille_primitive::atomic::{AtomicU64, AtomicUsize, Ordering, fence};

@@ -32,11 +32,12 @@ use std::cell::Cell;
 use std::future::Future;
 use std::io;
 use std::sync::{Arc, OnceLock};
+use std::task::Waker;
 
 use reveille_driver::Driver;
 use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::lock::Mutex;
-use reveille_task::{Cause, JoinHandle, Options, Runnable, Schedule, TaskRef};
+use reveille_task::{Cause, JoinHandle, Options, Runnable, Schedule, TaskHandle, TaskRef};
 
 use crate::blocking::Pool;
 use crate::builder::Config;
@@ -47,7 +48,7 @@ use idle::Idle;
 use injector::Injector;
 use monitor::Monitor;
 pub(crate) use place::{Place, Seat};
-pub(crate) use registry::{Registry, keep, let_go};
+pub(crate) use registry::Registry;
 pub(crate) use relief::Relief;
 pub use shutdown::Shutdown;
 pub(crate) use shutdown::{stop, stop_from_inside};
@@ -275,64 +276,58 @@ impl Shared {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let anchor = context::with_seat(|seat| {
-            let seat = seat.filter(|seat| std::ptr::eq(seat.shared(), self))?;
-            Some(&seat.place().anchor)
-        });
-        let anchor = anchor.unwrap_or(&self.anchor);
-        let (task, handle) = reveille_task::spawn(future, Scheduler(anchor), options);
-        self.admit(task, anchor);
-        handle
+        context::with_seat(|seat| {
+            let seat = seat.filter(|seat| std::ptr::eq(seat.shared(), self));
+            let anchor = seat.map_or(&self.anchor, |seat| &seat.place().anchor);
+            let scheduler = Scheduler(anchor);
+            let (task, handle, kept) = reveille_task::spawn_kept(future, scheduler, options);
+            self.admit(seat, task, kept, anchor);
+            handle
+        })
     }
 
     /// Registers a new task and queues it.
-    #[inline]
-    fn admit(&'static self, task: Runnable, anchor: &'static Anchor) {
-        let mut task = Some(task);
-        let is_registered = context::with_seat(|seat| {
-            let seat = seat.filter(|seat| std::ptr::eq(seat.shared(), self))?;
-            let new = task.take()?;
-            if !seat.register(new.as_task()) {
-                task = Some(new);
-                return None;
-            }
-            seat.place().counters.count(Event::Spawn);
-            task = seat.push(new, true).err();
-            Some(())
-        });
-        match (is_registered, task) {
-            (_, None) => {}
-            (Some(()), Some(task)) => self.inject(task),
-            (None, Some(task)) => self.admit_from_outside(task, anchor),
+    fn admit(
+        &'static self,
+        seat: Option<&Seat>,
+        task: Runnable,
+        kept: TaskHandle,
+        anchor: &'static Anchor,
+    ) {
+        let refused = match seat {
+            Some(seat) => seat.admit(task, kept).err(),
+            None => Some((task, kept)),
+        };
+        if let Some((task, kept)) = refused {
+            self.admit_from_outside(task, kept, anchor);
         }
     }
 
     /// Registers and queues a new task of a thread that has no place, or lost it during this poll.
     #[cold]
-    fn admit_from_outside(&'static self, task: Runnable, anchor: &'static Anchor) {
+    fn admit_from_outside(
+        &'static self,
+        task: Runnable,
+        kept: TaskHandle,
+        anchor: &'static Anchor,
+    ) {
+        let mut kept = Some(kept);
+        let mut insert = |registry: &mut Registry| kept.take().map(|kept| registry.insert(kept));
         let slot = match anchor.place {
-            Some(_) if self.is_stopping() => UNREGISTERED,
-            Some(index) => self.places[index]
-                .core
-                .with(|core, _| core.registry.insert(task.as_task().into_raw())),
+            Some(_) if self.is_stopping() => None,
+            Some(index) => self.places[index].core.with(|core, _| insert(&mut core.registry)),
             None => {
                 let mut outside = self.outside.lock();
-                if outside.config.is_some() && !self.is_stopping() {
-                    outside.registry.insert(task.as_task().into_raw())
-                } else {
-                    UNREGISTERED
-                }
+                let is_up = outside.config.is_some() && !self.is_stopping();
+                if is_up { insert(&mut outside.registry) } else { None }
             }
         };
-        task.as_task().set_owned_slot(slot);
-        if slot != UNREGISTERED {
-            registry::keep(task.as_task());
-        }
-        if slot == UNREGISTERED {
-            // The runtime is shut down. Dropping the permission to poll cancels the task.
-            drop(task);
-        } else {
+        task.as_task().set_owned_slot(slot.unwrap_or(UNREGISTERED));
+        if slot.is_some() {
             self.inject(task);
+        } else {
+            // The runtime is shut down. Dropping the permission to poll cancels the task.
+            drop((task, kept));
         }
     }
 
@@ -393,25 +388,39 @@ impl Schedule for Scheduler {
         }
     }
 
-    fn completed(&self, task: TaskRef<'_>) {
+    fn wake_joiner(&self, waker: Waker) {
+        // Behind what is queued: who spawned many tasks and awaits each would else be polled after
+        // each, for nothing.
+        with_batch(|| waker.wake());
+    }
+
+    fn completed(&self, task: TaskRef<'_>) -> Option<TaskHandle> {
         let slot = task.owned_slot();
         if slot == UNREGISTERED {
-            return;
+            return None;
         }
         let shared = self.0.shared();
         let Some(index) = self.0.place else {
-            shared.outside.lock().registry.remove(slot);
-            registry::let_go(task);
-            return;
+            return Some(shared.outside.lock().registry.remove(slot));
         };
-        let is_removed = context::with_seat(|seat| {
-            let seat = seat.filter(|seat| std::ptr::eq(seat.place(), &shared.places[index]));
-            seat.is_some_and(|seat| seat.unregister(slot))
-        });
-        if !is_removed {
-            shared.places[index].remove_from_outside(slot);
-        }
-        registry::let_go(task);
+        let home = &shared.places[index];
+        context::with_seat(|seat| match seat {
+            Some(seat) if std::ptr::eq(seat.place(), home) => {
+                let kept = seat.unregister(slot);
+                if kept.is_none() {
+                    home.remove_from_outside(&mut vec![slot]);
+                }
+                kept
+            }
+            Some(seat) if std::ptr::eq(seat.shared(), shared) => {
+                seat.note_foreign(home, slot);
+                None
+            }
+            _ => {
+                home.remove_from_outside(&mut vec![slot]);
+                None
+            }
+        })
     }
 
     fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
@@ -422,14 +431,21 @@ impl Schedule for Scheduler {
 
 /// Runs `body`, whose wakes are a batch: they queue in their order and wake no sibling each.
 pub(crate) fn with_batch<R>(body: impl FnOnce() -> R) -> R {
+    struct Restore<'a>(&'a Cell<bool>, bool);
+
+    impl Drop for Restore<'_> {
+        fn drop(&mut self) {
+            self.0.set(self.1);
+        }
+    }
+
     context::with_seat(|seat| {
         let Some(seat) = seat else {
             return body();
         };
-        let before = seat.is_batch.replace(true);
-        let result = body();
-        seat.is_batch.set(before);
-        result
+        // Also when a waker panics.
+        let _restore = Restore(&seat.is_batch, seat.is_batch.replace(true));
+        body()
     })
 }
 

@@ -7,23 +7,34 @@
 //! # Invariants
 //!
 //! 1. The core is entered by the owning thread only, or by a stranger through the biased lock.
-//! 2. `removals` is filled before the removed task can be freed; who walks the registry holds it.
+//! 2. A task that ended elsewhere keeps its slot, and the slot its reference, until the owner of
+//!    the place, or a stranger with the core, empties `removals`.
 
 use std::cell::{Cell, RefCell};
+use std::mem;
 use std::sync::Arc;
 
 use reveille_driver::Driver;
 use reveille_primitive::atomic::{AtomicBool, AtomicU64, Ordering};
 use reveille_primitive::biased::{Biased, Identity, Recipient};
 use reveille_primitive::lock::Mutex;
-use reveille_task::{Runnable, TaskHandle, TaskRef};
+use reveille_task::{Runnable, TaskHandle};
 
 use super::queue::{Ownership, Queue};
-use super::registry::{self, Registry};
+use super::registry::Registry;
 use super::{Anchor, Shared};
 use crate::builder::Config;
-use crate::observe::Counters;
+use crate::observe::{Counters, Event};
 use crate::time::Home;
+
+/// Tasks of another place that a worker finishes before it tells: a lock for every so many.
+const FOREIGN_BATCH: usize = 32;
+
+/// Finished tasks that wait for the owner of their place, at most, while it sleeps.
+const REMOVALS_MAX: usize = 4096;
+
+/// What a poll is taken to last until it was measured, in nanoseconds.
+pub(crate) const POLL_NS_AT_FIRST: u64 = 1_000;
 
 /// What only the owner of a place touches.
 #[derive(Debug)]
@@ -32,6 +43,8 @@ pub(crate) struct Core {
     pub(crate) next: Option<Runnable>,
     pub(crate) ownership: Ownership,
     pub(crate) registry: Registry,
+    /// Room for the slots that are being emptied.
+    removing: Vec<u32>,
 }
 
 /// How often a thread began and ended a poll: odd while it is in one. The monitor compares two
@@ -62,6 +75,8 @@ pub(crate) struct Place {
     pub(crate) counters: Counters,
     /// When the driver was last turned, in the clock's nanoseconds.
     pub(crate) turned_ns: AtomicU64,
+    /// What a poll of the owner took on average, lately, in nanoseconds. A hint for thieves.
+    poll_ns: AtomicU64,
     removals: Mutex<Vec<u32>>,
     has_removals: AtomicBool,
     /// The shard of this place, while the runtime is up.
@@ -77,10 +92,16 @@ impl Place {
             index,
             anchor: Anchor::new(Some(index)),
             queue,
-            core: Biased::new(Core { next: None, ownership, registry: Registry::default() }),
+            core: Biased::new(Core {
+                next: None,
+                ownership,
+                registry: Registry::default(),
+                removing: Vec::new(),
+            }),
             timers: Home::new(),
             counters: Counters::default(),
             turned_ns: AtomicU64::new(0),
+            poll_ns: AtomicU64::new(POLL_NS_AT_FIRST),
             removals: Mutex::new(Vec::new()),
             has_removals: AtomicBool::new(false),
             driver: Mutex::new(None),
@@ -107,11 +128,30 @@ impl Place {
         }
     }
 
-    /// Removes a completed task that is registered here, on behalf of whatever thread ran it.
-    pub(crate) fn remove_from_outside(&self, slot: u32) {
-        let mut removals = self.removals.lock();
-        removals.push(slot);
-        self.has_removals.store(true, Ordering::Relaxed);
+    /// Notes that tasks registered here ended, on behalf of whatever thread ran them. Their slots
+    /// and their memory are the owner's to empty and to free.
+    pub(crate) fn remove_from_outside(&'static self, slots: &mut Vec<u32>) {
+        let waiting = {
+            let mut removals = self.removals.lock();
+            removals.append(slots);
+            self.has_removals.store(true, Ordering::Relaxed);
+            removals.len()
+        };
+        if waiting >= REMOVALS_MAX && self.shared().idle.is_parked(self.index) {
+            // The owner sleeps over what others finish for it: some megabytes at most.
+            self.core.with(|core, _| self.remove_now(core));
+        }
+    }
+
+    /// The time that the run queue stands for, in nanoseconds. A hint.
+    #[inline]
+    pub(crate) fn queued_ns(&self) -> u64 {
+        self.queue.len() as u64 * self.poll_ns.load(Ordering::Relaxed)
+    }
+
+    #[inline]
+    pub(crate) fn set_poll_ns(&self, poll_ns: u64) {
+        self.poll_ns.store(poll_ns, Ordering::Relaxed);
     }
 
     #[inline]
@@ -122,19 +162,20 @@ impl Place {
     /// Empties the slots of tasks that other threads completed. For the owner.
     #[cold]
     pub(crate) fn remove_now(&self, core: &mut Core) {
-        let mut removals = self.removals.lock();
-        self.has_removals.store(false, Ordering::Relaxed);
-        removals.drain(..).for_each(|slot| core.registry.remove(slot));
+        {
+            let mut removals = self.removals.lock();
+            self.has_removals.store(false, Ordering::Relaxed);
+            mem::swap(&mut *removals, &mut core.removing);
+        }
+        let Core { registry, removing, .. } = core;
+        // Frees cells of completed tasks, which hold nothing of the user's any more.
+        removing.drain(..).for_each(|slot| drop(registry.remove(slot)));
     }
 
     /// A reference to each live task that is registered here, as a stranger.
     pub(crate) fn live_tasks(&self) -> Vec<TaskHandle> {
         self.core.with(|core, _| {
-            // Held until every reference is taken: a task that completes now waits in
-            // `remove_from_outside`, and so cannot be freed under our hands (invariant 2).
-            let mut removals = self.removals.lock();
-            self.has_removals.store(false, Ordering::Relaxed);
-            removals.drain(..).for_each(|slot| core.registry.remove(slot));
+            self.remove_now(core);
             core.registry.tasks()
         })
     }
@@ -152,6 +193,8 @@ pub(crate) struct Seat {
     pub(crate) event_budget: u8,
     /// Wakes are part of a batch: they queue at the back and wake no sibling.
     pub(crate) is_batch: Cell<bool>,
+    /// Slots of tasks that ended here and are registered elsewhere, by place.
+    foreign: RefCell<Box<[Vec<u32>]>>,
 }
 
 impl Seat {
@@ -170,6 +213,7 @@ impl Seat {
             pulse,
             event_budget: config.event_budget,
             is_batch: Cell::new(false),
+            foreign: RefCell::new(vec![Vec::new(); place.shared().places.len()].into()),
         }
     }
 
@@ -184,7 +228,7 @@ impl Seat {
     }
 
     pub(crate) fn into_identity(self) -> Identity {
-        self.identity.into_inner()
+        self.identity.replace(Identity::unique())
     }
 
     pub(crate) fn timers(&self) -> &'static Home {
@@ -221,7 +265,7 @@ impl Seat {
                 let displaced = core.next.replace(task)?;
                 return self.place.queue.push(&mut core.ownership, displaced).err();
             }
-            if core.next.is_none() && !self.is_batch.get() && self.place.queue.is_empty() {
+            if core.next.is_none() && self.place.queue.is_empty() {
                 // The back of an empty queue is its front, and the slot is cheaper.
                 core.next = Some(task);
                 return None;
@@ -247,26 +291,64 @@ impl Seat {
         });
         debug_assert!(taken.is_some() || batch.is_empty());
         batch.push(task);
-        self.place.counters.count(crate::observe::Event::Overflow);
+        self.place.counters.count(Event::Overflow);
         self.shared().inject_all(self.place.index, &mut batch);
     }
 
-    /// Registers a task that was spawned here, or tells that the place was lost.
+    /// Registers a new task and queues it. Gives it back if the place was lost.
     #[inline]
-    pub(crate) fn register(&self, task: TaskRef<'_>) -> bool {
-        self.with_core(|core| {
+    pub(crate) fn admit(
+        &self,
+        task: Runnable,
+        kept: TaskHandle,
+    ) -> Result<(), (Runnable, TaskHandle)> {
+        let mut new = Some((task, kept));
+        let overflow = self.with_core(|core| {
+            let (task, kept) = new.take()?;
             if self.place.has_removals() {
                 self.place.remove_now(core);
             }
-            task.set_owned_slot(core.registry.insert(task.into_raw()));
-            registry::keep(task);
-        })
-        .is_some()
+            task.as_task().set_owned_slot(core.registry.insert(kept));
+            self.place.counters.count(Event::Spawn);
+            let displaced = core.next.replace(task)?;
+            self.place.queue.push(&mut core.ownership, displaced).err()
+        });
+        match (new, overflow) {
+            (Some(new), _) => return Err(new),
+            (None, Some(Some(displaced))) => self.overflow(displaced),
+            (None, _) => {}
+        }
+        Ok(())
     }
 
-    /// Removes a completed task of this place's registry, or tells that the place was lost.
+    /// Removes a completed task of this place's registry; `None` if the place was lost.
     #[inline]
-    pub(crate) fn unregister(&self, slot: u32) -> bool {
-        self.with_core(|core| core.registry.remove(slot)).is_some()
+    pub(crate) fn unregister(&self, slot: u32) -> Option<TaskHandle> {
+        self.with_core(|core| core.registry.remove(slot))
+    }
+
+    /// Notes that a task ended here that is registered at the place `home`.
+    #[inline]
+    pub(crate) fn note_foreign(&self, home: &'static Place, slot: u32) {
+        let mut foreign = self.foreign.borrow_mut();
+        let slots = &mut foreign[home.index];
+        slots.push(slot);
+        if slots.len() >= FOREIGN_BATCH {
+            home.remove_from_outside(slots);
+        }
+    }
+
+    /// Tells every place what has ended here. Before the worker sleeps or leaves.
+    pub(crate) fn flush_foreign(&self) {
+        let mut foreign = self.foreign.borrow_mut();
+        for (home, slots) in foreign.iter_mut().enumerate().filter(|(_, slots)| !slots.is_empty()) {
+            self.shared().place(home).remove_from_outside(slots);
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.flush_foreign();
     }
 }

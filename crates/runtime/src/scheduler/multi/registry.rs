@@ -1,20 +1,19 @@
 //! The live tasks of one worker, so that a shutdown finds each of them.
 //!
-//! A table of addresses with a free list through its empty slots: one word per task, no lock for
+//! A table of references with a free list through its empty slots: one word per task, no lock for
 //! the worker that owns it. A task remembers its slot. The table grows in chunks that never move.
 //!
 //! # Invariants
 //!
-//! 1. A task in the table holds a reference to itself, from [`keep`] to [`let_go`]: so a task that
-//!    nobody can wake stays, with what it owns, until its runtime ends.
-//! 2. A slot in use holds the address of a task that is not freed: the task's `completed` call,
-//!    which empties the slot or queues it for emptying, comes before [`let_go`]; and who walks the
-//!    table holds back those calls (see [`Place::live_tasks`]).
+//! 1. A slot in use holds the address of a task and owns a reference to it, from [`insert`] to
+//!    [`remove`]: so a task that nobody can wake stays, with what it owns, until its runtime ends,
+//!    and whoever walks the table finds no task that is freed.
 //!
 //! Rejected: an intrusive list, two words per task and two cache lines of strangers touched at each
 //! spawn and each completion.
 //!
-//! [`Place::live_tasks`]: super::place::Place::live_tasks
+//! [`insert`]: Registry::insert
+//! [`remove`]: Registry::remove
 #![allow(unsafe_code)]
 
 use std::fmt;
@@ -28,17 +27,17 @@ const CHUNK: usize = 512;
 /// Chunks kept when the table becomes empty.
 const KEPT: usize = 1;
 
-/// The end of the free list.
+/// The end of the free list: a number that no slot has.
 const NONE: usize = (u32::MAX as usize) << 1 | 1;
 
-#[derive(Default)]
 pub(crate) struct Registry {
     /// A slot is the address of a task, or the next free slot times two plus one: tasks are aligned
     /// to more than two bytes.
     chunks: Vec<Box<[usize; CHUNK]>>,
     /// Slots below this were used at least once.
     used: usize,
-    free: Option<usize>,
+    /// What an empty slot holds that is the first of the free list; [`NONE`] if there is none.
+    free: usize,
     len: usize,
 }
 
@@ -48,38 +47,65 @@ impl Registry {
     }
 
     /// Adds a task and returns its slot.
-    pub(crate) fn insert(&mut self, task: NonNull<()>) -> u32 {
-        let slot = match self.free.filter(|&entry| entry != NONE) {
-            Some(entry) => {
-                let slot = entry >> 1;
-                self.free = Some(*self.slot(slot));
-                slot
-            }
-            None => {
-                if self.used == self.chunks.len() * CHUNK {
-                    self.chunks.push(Box::new([NONE; CHUNK]));
-                }
-                self.used += 1;
-                self.used - 1
-            }
-        };
-        *self.slot(slot) = task.as_ptr().expose_provenance();
-        self.len += 1;
-        u32::try_from(slot).expect("2^32 live tasks need more memory than a slot's number has bits")
+    #[inline]
+    pub(crate) fn insert(&mut self, task: TaskHandle) -> u32 {
+        self.insert_word(task.into_raw().as_ptr().expose_provenance())
     }
 
     /// Removes the task in `slot`.
-    pub(crate) fn remove(&mut self, slot: u32) {
+    #[inline]
+    pub(crate) fn remove(&mut self, slot: u32) -> TaskHandle {
+        let task = address(self.remove_word(slot));
+        // SAFETY: the slot owned the reference that `insert` was given, and is empty now
+        // (invariant 1).
+        unsafe { TaskHandle::from_raw(task) }
+    }
+
+    #[inline]
+    fn insert_word(&mut self, word: usize) -> u32 {
+        let slot = if self.free == NONE {
+            self.unused_slot()
+        } else {
+            let slot = self.free >> 1;
+            self.free = *self.slot(slot);
+            slot
+        };
+        *self.slot(slot) = word;
+        self.len += 1;
+        slot as u32
+    }
+
+    /// A slot that was never used.
+    #[cold]
+    fn unused_slot(&mut self) -> usize {
+        assert!(self.used < u32::MAX as usize, "2^32 live tasks: a slot's number has no more bits");
+        if self.used == self.chunks.len() * CHUNK {
+            self.chunks.push(Box::new([NONE; CHUNK]));
+        }
+        self.used += 1;
+        self.used - 1
+    }
+
+    #[inline]
+    fn remove_word(&mut self, slot: u32) -> usize {
         let slot = slot as usize;
-        debug_assert_eq!(*self.slot(slot) & 1, 0, "a task is removed once");
-        *self.slot(slot) = self.free.unwrap_or(NONE);
-        self.free = Some(slot << 1 | 1);
+        let free = self.free;
+        let word = std::mem::replace(self.slot(slot), free);
+        debug_assert_eq!(word & 1, 0, "a task is removed once");
+        self.free = slot << 1 | 1;
         self.len -= 1;
         if self.len == 0 && self.chunks.len() > KEPT {
-            self.chunks.truncate(KEPT);
-            self.used = 0;
-            self.free = None;
+            self.shrink();
         }
+        word
+    }
+
+    /// Gives memory back when no slot is in use.
+    #[cold]
+    fn shrink(&mut self) {
+        self.chunks.truncate(KEPT);
+        self.used = 0;
+        self.free = NONE;
     }
 
     fn slot(&mut self, slot: usize) -> &mut usize {
@@ -93,27 +119,21 @@ impl Registry {
     }
 }
 
-/// Makes the reference that a task in a table holds to itself.
-#[inline]
-pub(crate) fn keep(task: TaskRef<'_>) {
-    let _ = task.to_handle().into_raw();
+fn address(word: usize) -> NonNull<()> {
+    NonNull::new(std::ptr::with_exposed_provenance_mut(word))
+        .expect("a slot in use holds an address")
 }
 
-/// Gives up the reference that [`keep`] made. For the one `completed` call of a task that is, or
-/// was, in a table.
-#[inline]
-pub(crate) fn let_go(task: TaskRef<'_>) {
-    // SAFETY: `keep` made the reference when the task was registered, and a task completes once
+fn retain(word: usize) -> TaskHandle {
+    // SAFETY: the slot owns a reference and keeps it, so the task lives as long as this borrow
     // (invariant 1).
-    drop(unsafe { TaskHandle::from_raw(task.into_raw()) });
+    unsafe { TaskRef::from_raw(address(word)) }.to_handle()
 }
 
-fn retain(address: usize) -> TaskHandle {
-    let task = NonNull::new(std::ptr::with_exposed_provenance_mut(address))
-        .expect("a slot in use holds an address");
-    // SAFETY: the task in a slot is not freed (invariant 2), and stays so while this reference
-    // lives, since the caller holds back its `completed` call.
-    unsafe { TaskRef::from_raw(task) }.to_handle()
+impl Default for Registry {
+    fn default() -> Registry {
+        Registry { chunks: Vec::new(), used: 0, free: NONE, len: 0 }
+    }
 }
 
 impl fmt::Debug for Registry {
@@ -126,24 +146,20 @@ impl fmt::Debug for Registry {
 mod tests {
     use super::*;
 
-    fn address(n: usize) -> NonNull<()> {
-        NonNull::new(std::ptr::without_provenance_mut(n * 8)).expect("not null")
-    }
-
     #[test]
     fn slots_are_used_again_and_memory_is_given_back() {
         let mut registry = Registry::default();
-        let slots: Vec<u32> = (1..=3 * CHUNK).map(|n| registry.insert(address(n))).collect();
+        let slots: Vec<u32> = (1..=3 * CHUNK).map(|n| registry.insert_word(n * 8)).collect();
         assert_eq!(registry.len(), 3 * CHUNK);
-        registry.remove(slots[5]);
-        registry.remove(slots[9]);
-        assert_eq!(registry.insert(address(7)), slots[9]);
-        assert_eq!(registry.insert(address(7)), slots[5]);
-        assert_eq!(registry.insert(address(7)) as usize, 3 * CHUNK);
+        assert_eq!(registry.remove_word(slots[5]), 6 * 8);
+        registry.remove_word(slots[9]);
+        assert_eq!(registry.insert_word(56), slots[9]);
+        assert_eq!(registry.insert_word(56), slots[5]);
+        assert_eq!(registry.insert_word(56) as usize, 3 * CHUNK);
         for slot in 0..=3 * CHUNK {
-            registry.remove(slot as u32);
+            registry.remove_word(slot as u32);
         }
         assert_eq!((registry.len(), registry.chunks.len()), (0, KEPT));
-        assert_eq!(registry.insert(address(7)), 0);
+        assert_eq!(registry.insert_word(56), 0);
     }
 }

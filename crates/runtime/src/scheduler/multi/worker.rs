@@ -25,7 +25,7 @@ use reveille_primitive::atomic::Ordering;
 use reveille_primitive::thread::spin_loop;
 use reveille_task::{Ran, Runnable};
 
-use super::place::{Place, Seat};
+use super::place::{POLL_NS_AT_FIRST, Place, Seat};
 use super::{Shared, queue};
 use crate::context;
 use crate::observe::Event;
@@ -46,8 +46,24 @@ const TURN_EVERY_NS: u64 = 100_000;
 /// How often in a row the task that was woken last goes first.
 const LAST_IN_STREAK: u32 = 3;
 
-/// The queued work, in nanoseconds, for which a sibling is woken: about what the wake costs.
-const WAKE_WORTH_NS: u64 = 15_000;
+/// The queued work, in nanoseconds, for which a sibling is woken. The wake costs both cores some
+/// ten microseconds, and the sibling comes tens of microseconds later: less is done by then.
+const WAKE_WORTH_NS: u64 = 50_000;
+
+/// The queued work, in nanoseconds, of which a searcher takes its half: tasks that move to another
+/// core leave their data behind, some hundred nanoseconds each.
+const STEAL_WORTH_NS: u64 = 3_000;
+
+/// The queued work, in nanoseconds, that is worth a wake if it never falls below that for
+/// [`WINDOW_LOOKS`]: tasks that keep each other busy are shared once and then for long.
+const LASTING_WORTH_NS: u64 = 4_000;
+
+/// Looks at the clock over which the shortest queue counts.
+const WINDOW_LOOKS: u32 = 4;
+
+/// How old the last turn of a worker's driver is, in nanoseconds, when the worker is taken to be in
+/// a long poll: then its queue is worth stealing however short.
+const LONG_POLL_NS: u64 = 300_000;
 
 /// Looks at the queues between two looks at the clock.
 const SPINS_PER_LOOK: u32 = 32;
@@ -84,6 +100,9 @@ pub(crate) struct Worker<'a> {
     turned_ns: u64,
     /// What a poll took on average, lately.
     poll_ns: u64,
+    /// The shortest queue of this window, and the looks at the clock in it.
+    shortest: u64,
+    looks: u32,
     spin: Spin,
     random: crate::rng::Rng,
 }
@@ -105,7 +124,9 @@ impl<'a> Worker<'a> {
             clock_ns: now,
             clock_tick: 0,
             turned_ns: now,
-            poll_ns: 1_000,
+            poll_ns: POLL_NS_AT_FIRST,
+            shortest: 0,
+            looks: 0,
             spin: Spin::new(),
             random: crate::rng::Rng::seeded(seed),
         }
@@ -220,7 +241,22 @@ impl<'a> Worker<'a> {
     #[inline]
     fn share(&mut self) {
         let queued = self.place.queue.len() as u64;
+        self.shortest = self.shortest.min(queued);
         if queued * self.poll_ns >= WAKE_WORTH_NS && self.shared.idle.is_wake_useful() {
+            self.place.counters.count(Event::WakeSibling);
+            self.shared.wake_one();
+        }
+    }
+
+    /// Wakes a sibling if the queue was long all the time.
+    fn share_lasting(&mut self) {
+        self.looks += 1;
+        if self.looks < WINDOW_LOOKS {
+            return;
+        }
+        let lasting_ns = self.shortest * self.poll_ns;
+        (self.shortest, self.looks) = (u64::from(u32::MAX), 0);
+        if lasting_ns >= LASTING_WORTH_NS && self.shared.idle.is_wake_useful() {
             self.place.counters.count(Event::WakeSibling);
             self.shared.wake_one();
         }
@@ -233,9 +269,11 @@ impl<'a> Worker<'a> {
         let polls = u64::from(self.tick.wrapping_sub(self.clock_tick));
         if let Some(each) = now.saturating_sub(self.clock_ns).checked_div(polls) {
             self.poll_ns = (3 * self.poll_ns + each) / 4;
+            self.place.set_poll_ns(self.poll_ns);
         }
         self.clock_ns = now;
         self.clock_tick = self.tick;
+        self.share_lasting();
         if self.place.has_removals() {
             self.seat.with_core(|core| self.place.remove_now(core));
         }
@@ -301,7 +339,7 @@ impl<'a> Worker<'a> {
         let first = self.random.below(workers);
         for offset in 0..workers {
             let victim = &self.shared.places[(first + offset) % workers];
-            if victim.index == self.place.index {
+            if !self.is_worth_stealing_from(victim) {
                 continue;
             }
             let stolen = victim.queue.steal(&mut self.stolen);
@@ -312,6 +350,17 @@ impl<'a> Worker<'a> {
             }
         }
         !self.shared.injector.is_empty() || self.turn_stale()
+    }
+
+    /// Whether a thief does good here: the queue stands for some time, or its owner is away in a
+    /// long poll. A short queue is done by its owner before its tasks' data have moved.
+    fn is_worth_stealing_from(&self, victim: &Place) -> bool {
+        if victim.index == self.place.index || victim.queue.is_empty() {
+            return false;
+        }
+        victim.queued_ns() >= STEAL_WORTH_NS
+            || self.seat.clock().now_ns().saturating_sub(victim.turned_ns.load(Ordering::Relaxed))
+                >= LONG_POLL_NS
     }
 
     /// Turns the drivers of workers that are in a long poll. `true` if that made work.
@@ -374,6 +423,10 @@ impl<'a> Worker<'a> {
     /// Sleeps in the driver until there is something to do.
     fn park(&mut self) -> Result<(), Exit> {
         let index = self.place.index;
+        self.seat.flush_foreign();
+        if self.place.has_removals() {
+            self.seat.with_core(|core| self.place.remove_now(core));
+        }
         self.shared.idle.park(index);
         if self.is_searching {
             self.is_searching = false;
@@ -416,11 +469,7 @@ impl<'a> Worker<'a> {
     fn has_work_elsewhere(&self) -> bool {
         self.shared.is_stopping()
             || !self.shared.injector.is_empty()
-            || self
-                .shared
-                .places
-                .iter()
-                .any(|place| place.index != self.place.index && !place.queue.is_empty())
+            || self.shared.places.iter().any(|place| self.is_worth_stealing_from(place))
     }
 }
 

@@ -132,17 +132,29 @@ impl Slab {
         self.chunks.iter().flatten().count() * CHUNK
     }
 
-    /// Stores a waker, in no slot's list yet; returns the number and the stamp of its entry.
+    /// The number and the stamp of the entry that [`insert`](Slab::insert) will use next. They stay
+    /// the same until then, as long as nothing is removed.
     #[inline]
-    pub(super) fn insert(&mut self, deadline_ns: u64, place: u16, waker: Waker) -> (u32, u64) {
+    pub(super) fn reserve(&mut self) -> (u32, u64) {
         if self.roomy == NONE {
             self.grow();
         }
         self.last_stamp += 1;
-        let stamp = self.last_stamp;
+        (chunk_mut(&mut self.chunks, self.roomy).vacant, self.last_stamp)
+    }
+
+    /// Stores a waker under the number and stamp that were just reserved, in no slot's list yet.
+    #[inline]
+    pub(super) fn insert(
+        &mut self,
+        (index, stamp): (u32, u64),
+        deadline_ns: u64,
+        place: u16,
+        waker: Waker,
+    ) {
         self.len += 1;
         let chunk = chunk_mut(&mut self.chunks, self.roomy);
-        let index = chunk.vacant;
+        debug_assert_eq!(chunk.vacant, index, "the reservation was overtaken");
         let entry = &mut chunk.entries[index as usize % CHUNK];
         chunk.vacant = entry.next;
         debug_assert!(entry.waker.is_none());
@@ -155,7 +167,6 @@ impl Slab {
         if chunk.vacant == NONE {
             self.unlink(self.roomy);
         }
-        (index, stamp)
     }
 
     /// Vacates an entry; returns its waker. The caller has unlinked it from its slot.
@@ -268,6 +279,12 @@ fn chunk_mut(chunks: &mut [Option<Chunk>], number: u32) -> &mut Chunk {
 mod tests {
     use super::*;
 
+    fn insert(slab: &mut Slab, deadline_ns: u64) -> (u32, u64) {
+        let key = slab.reserve();
+        slab.insert(key, deadline_ns, 0, Waker::noop().clone());
+        key
+    }
+
     #[test]
     fn an_entry_is_forty_bytes() {
         assert_eq!(size_of::<Entry>(), 24 + size_of::<Waker>());
@@ -276,8 +293,7 @@ mod tests {
     #[test]
     fn memory_of_a_burst_is_given_back() {
         let mut slab = Slab::new();
-        let burst: Vec<_> =
-            (0..100_000).map(|ns| slab.insert(ns, 0, Waker::noop().clone())).collect();
+        let burst: Vec<_> = (0..100_000).map(|ns| insert(&mut slab, ns)).collect();
         assert!(slab.capacity() < 100_000 + CHUNK);
         let survivor = burst[77_777];
         for &(index, _) in burst.iter().filter(|&&key| key != survivor) {
@@ -292,9 +308,7 @@ mod tests {
     fn freed_chunks_are_used_again() {
         let mut slab = Slab::new();
         for _ in 0..10 {
-            let burst: Vec<_> = (0..10 * CHUNK as u64)
-                .map(|ns| slab.insert(ns, 0, Waker::noop().clone()))
-                .collect();
+            let burst: Vec<_> = (0..10 * CHUNK as u64).map(|ns| insert(&mut slab, ns)).collect();
             assert_eq!(slab.chunks.len(), 10);
             for &(index, stamp) in &burst {
                 slab.remove(index);
