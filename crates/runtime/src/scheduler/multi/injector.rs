@@ -1,4 +1,4 @@
-//! The queue that all workers share: tasks from outside, and what overflows from a run queue.
+//! The queue that all workers share: tasks from outside.
 //!
 //! Sharded, so that threads that spawn at the same time rarely meet; each shard is a mutex around a
 //! list with its length beside it, so that a worker sees an empty injector without a lock. A worker
@@ -38,14 +38,6 @@ impl Injector {
         let shard = &self.shards[lane & (self.shards.len() - 1)];
         let mut tasks = shard.tasks.lock();
         tasks.push_back(task);
-        shard.len.store(tasks.len(), Ordering::SeqCst);
-    }
-
-    /// Adds many tasks in their order.
-    pub(crate) fn push_all(&self, lane: usize, batch: &mut Vec<Runnable>) {
-        let shard = &self.shards[lane & (self.shards.len() - 1)];
-        let mut tasks = shard.tasks.lock();
-        tasks.extend(batch.drain(..));
         shard.len.store(tasks.len(), Ordering::SeqCst);
     }
 

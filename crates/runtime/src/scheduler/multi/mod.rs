@@ -337,12 +337,6 @@ impl Shared {
         self.wake_one();
     }
 
-    /// Queues tasks that left a run queue.
-    fn inject_all(&'static self, lane: usize, tasks: &mut Vec<Runnable>) {
-        self.injector.push_all(lane, tasks);
-        self.wake_one();
-    }
-
     /// Wakes a sleeping worker to search, unless one searches already.
     pub(crate) fn wake_one(&'static self) {
         if let Some(sleeper) = self.idle.claim_sleeper() {
@@ -358,7 +352,7 @@ impl Shared {
             parked_workers: self.idle.parked_count(),
             searching_workers: self.idle.searching_count(),
             injected_tasks: self.injector.len(),
-            queued_tasks: self.places.iter().map(|place| place.queue.len()).sum(),
+            queued_tasks: self.places.iter().map(Place::queued).sum(),
             polls: sum(Event::Poll),
             steals: sum(Event::Steal),
             parks: sum(Event::Park),

@@ -6,9 +6,14 @@
 //! thread, if anybody waits there: a task, a deadline, a socket. So a poll may block for some
 //! milliseconds before anybody else notices, and a long computation that is alone keeps its place.
 //!
-//! The monitor sleeps while all workers are parked. A worker that begins to poll looks at one flag
-//! and wakes the monitor if it sleeps; before the monitor sleeps it clears the flag and looks at
-//! the workers once more, so that one of the two sees the other.
+//! While it finds all workers parked it looks less and less often, down to [`PERIOD_MAX`]; when
+//! nobody has polled for [`QUIET_LOOKS`] looks it sleeps. A worker that begins to poll looks at one
+//! flag and wakes the monitor if it sleeps; before the monitor sleeps it clears the flag and looks
+//! at the workers once more, so that one of the two sees the other.
+//!
+//! Rejected: to sleep as soon as all are parked. A runtime that wakes ten times a second for a
+//! moment then wakes the monitor each time, which cost more than the work. A kernel timer per
+//! worker, set when it wakes and stopped when it parks: two system calls of 600 ns for each park.
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,6 +32,13 @@ use crate::threads::{Thread, ThreadSpec};
 /// How often the monitor looks while a worker is awake: 250 times a second cost about a thousandth
 /// of a core, and three looks are half of what a user notices.
 const PERIOD: Duration = Duration::from_millis(4);
+
+/// The longest time between two looks: a poll that blocks in a runtime that was all but idle is
+/// noticed after this and two short periods, still before a user does.
+const PERIOD_MAX: Duration = Duration::from_millis(64);
+
+/// Looks in a row that saw no poll before the monitor sleeps: about a quarter of a second.
+const QUIET_LOOKS: u32 = 4;
 
 /// Looks between two attempts to find a thread for the same place.
 const ASK_EVERY: u32 = 16;
@@ -131,38 +143,72 @@ impl Monitor {
     /// The life of the monitor's thread.
     fn watch(&self, shared: &'static Shared) {
         let mut watches = vec![Watch::default(); shared.places.len()];
+        let mut pace = Pace::new();
         let mut state = self.state.lock();
         while state.is_running {
-            if self.rest(shared) {
+            if pace.is_quiet() && self.rest(shared) {
                 // Nobody is awake. Whoever wakes up finds the flag clear and notifies.
                 state = self.changed.wait(state);
+                pace = Pace::new();
                 continue;
             }
-            (state, _) = self.changed.wait_timeout(state, PERIOD);
+            (state, _) = self.changed.wait_timeout(state, pace.period);
             if !state.is_running {
                 break;
             }
             drop(state);
+            let mut has_polled = false;
             for (place, watch) in shared.places.iter().zip(&mut watches) {
+                let before = watch.reading;
                 look(shared, place, watch);
+                has_polled |= watch.reading != before;
             }
+            pace.record(all_parked(shared), has_polled);
             state = self.state.lock();
         }
     }
 
     /// Disarms if every worker sleeps. `true` if the monitor may sleep too.
     fn rest(&self, shared: &'static Shared) -> bool {
-        let all_parked = || shared.idle.parked_count() == shared.places.len();
-        if !all_parked() {
+        if !all_parked(shared) {
             self.is_armed.store(true, Ordering::SeqCst);
             return false;
         }
         self.is_armed.store(false, Ordering::SeqCst);
-        if all_parked() {
+        if all_parked(shared) {
             return !self.is_armed.load(Ordering::SeqCst);
         }
         self.is_armed.store(true, Ordering::SeqCst);
         false
+    }
+}
+
+fn all_parked(shared: &Shared) -> bool {
+    shared.idle.parked_count() == shared.places.len()
+}
+
+/// How often the monitor looks.
+#[derive(Debug)]
+struct Pace {
+    period: Duration,
+    quiet_looks: u32,
+}
+
+impl Pace {
+    fn new() -> Pace {
+        Pace { period: PERIOD, quiet_looks: 0 }
+    }
+
+    /// Whether nobody has polled for so long that the monitor may sleep.
+    fn is_quiet(&self) -> bool {
+        self.quiet_looks >= QUIET_LOOKS
+    }
+
+    /// Notes what a look has seen.
+    fn record(&mut self, all_parked: bool, has_polled: bool) {
+        self.period = if all_parked { (self.period * 2).min(PERIOD_MAX) } else { PERIOD };
+        let is_quiet = all_parked && !has_polled;
+        self.quiet_looks = if is_quiet { self.quiet_looks + 1 } else { 0 };
     }
 }
 
@@ -198,7 +244,7 @@ fn look(shared: &'static Shared, place: &'static Place, watch: &mut Watch) {
 /// Whether anybody waits for the place of a blocked worker: a task, a deadline, a socket. If not,
 /// a long computation keeps its place.
 fn has_waiting(shared: &'static Shared, place: &'static Place) -> bool {
-    if !place.queue.is_empty() || !shared.injector.is_empty() {
+    if place.queued() > 0 || !shared.injector.is_empty() {
         return true;
     }
     let has_sources = place.driver.lock().as_ref().is_some_and(|driver| driver.sources() > 0);
@@ -209,13 +255,42 @@ fn has_waiting(shared: &'static Shared, place: &'static Place) -> bool {
 
 /// Moves the last-in task of a worker in a long poll to where others can steal it.
 fn expose_last_in(shared: &'static Shared, place: &'static Place) {
-    let overflow = place.core.with(|core, _| {
-        let task = core.next.take()?;
-        place.queue.push(&mut core.ownership, task).err()
+    place.core.with(|core, _| {
+        if let Some(task) = core.next.take() {
+            place.queue.push(&mut core.ownership, task);
+        }
     });
-    match overflow {
-        Some(task) => shared.inject(task),
-        // Also with an empty queue: the searcher turns the driver of the blocked worker.
-        None => shared.wake_one(),
+    // Also with an empty queue: the searcher turns the driver of the blocked worker.
+    shared.wake_one();
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looks_become_rare_while_all_are_parked_and_often_when_one_is_awake() {
+        let mut pace = Pace::new();
+        let periods: Vec<_> = (0..5)
+            .map(|_| {
+                pace.record(true, true);
+                pace.period.as_millis()
+            })
+            .collect();
+        assert_eq!(periods, [8, 16, 32, 64, 64]);
+        assert!(!pace.is_quiet(), "somebody polls between the looks");
+        pace.record(false, true);
+        assert_eq!(pace.period, PERIOD);
+    }
+
+    #[test]
+    fn it_may_sleep_when_nobody_has_polled_for_a_while() {
+        let mut pace = Pace::new();
+        (1..QUIET_LOOKS).for_each(|_| pace.record(true, false));
+        assert!(!pace.is_quiet());
+        pace.record(true, false);
+        assert!(pace.is_quiet());
+        pace.record(true, true);
+        assert!(!pace.is_quiet());
     }
 }

@@ -143,6 +143,11 @@ impl Place {
         }
     }
 
+    /// Tasks in the run queue. A hint.
+    pub(crate) fn queued(&self) -> usize {
+        self.queue.len() + self.queue.backlog_len()
+    }
+
     /// The time that the run queue stands for, in nanoseconds. A hint.
     #[inline]
     pub(crate) fn queued_ns(&self) -> u64 {
@@ -259,40 +264,31 @@ impl Seat {
     #[inline]
     pub(crate) fn push(&self, task: Runnable, last_in: bool) -> Result<(), Runnable> {
         let mut task = Some(task);
-        let outcome = self.with_core(|core| {
+        self.with_core(|core| {
             let task = task.take()?;
-            if last_in && !self.is_batch.get() {
+            let is_first = last_in && !self.is_batch.get();
+            // The back of an empty queue is its front, and the slot is cheaper.
+            let is_only =
+                core.next.is_none() && self.place.queue.is_empty() && !core.ownership.has_backlog();
+            if is_first || is_only {
                 let displaced = core.next.replace(task)?;
-                return self.place.queue.push(&mut core.ownership, displaced).err();
+                self.queue_at_back(core, displaced);
+            } else {
+                self.queue_at_back(core, task);
             }
-            if core.next.is_none() && self.place.queue.is_empty() {
-                // The back of an empty queue is its front, and the slot is cheaper.
-                core.next = Some(task);
-                return None;
-            }
-            self.place.queue.push(&mut core.ownership, task).err()
+            Some(())
         });
-        match (outcome, task) {
-            (None, Some(task)) => Err(task),
-            (Some(Some(overflow)), _) => {
-                self.overflow(overflow);
-                Ok(())
-            }
-            _ => Ok(()),
+        match task {
+            Some(task) => Err(task),
+            None => Ok(()),
         }
     }
 
-    /// The run queue is full: its older half and `task` go to the injector, in their order.
-    #[cold]
-    fn overflow(&self, task: Runnable) {
-        let mut batch = Vec::with_capacity(super::queue::CAPACITY / 2 + 1);
-        let taken = self.with_core(|core| {
-            self.place.queue.pop_half(&mut core.ownership, &mut batch);
-        });
-        debug_assert!(taken.is_some() || batch.is_empty());
-        batch.push(task);
-        self.place.counters.count(Event::Overflow);
-        self.shared().inject_all(self.place.index, &mut batch);
+    #[inline]
+    fn queue_at_back(&self, core: &mut Core, task: Runnable) {
+        if self.place.queue.push(&mut core.ownership, task) {
+            self.place.counters.count(Event::Overflow);
+        }
     }
 
     /// Registers a new task and queues it. Gives it back if the place was lost.
@@ -303,22 +299,22 @@ impl Seat {
         kept: TaskHandle,
     ) -> Result<(), (Runnable, TaskHandle)> {
         let mut new = Some((task, kept));
-        let overflow = self.with_core(|core| {
+        self.with_core(|core| {
             let (task, kept) = new.take()?;
             if self.place.has_removals() {
                 self.place.remove_now(core);
             }
             task.as_task().set_owned_slot(core.registry.insert(kept));
             self.place.counters.count(Event::Spawn);
-            let displaced = core.next.replace(task)?;
-            self.place.queue.push(&mut core.ownership, displaced).err()
+            if let Some(displaced) = core.next.replace(task) {
+                self.queue_at_back(core, displaced);
+            }
+            Some(())
         });
-        match (new, overflow) {
-            (Some(new), _) => return Err(new),
-            (None, Some(Some(displaced))) => self.overflow(displaced),
-            (None, _) => {}
+        match new {
+            Some(new) => Err(new),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Removes a completed task of this place's registry; `None` if the place was lost.

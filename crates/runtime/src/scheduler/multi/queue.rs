@@ -9,6 +9,8 @@
 //! * **head**: position of the oldest element; moved forward by whoever takes.
 //! * **tail**: position behind the newest element; moved forward by the owner.
 //! * Positions count up for ever; a position's slot is its value modulo the capacity.
+//! * **backlog**: what the ring had no room for, the owner's alone. It is behind the ring: as long
+//!   as there is one, what is pushed goes to its back, and the ring is refilled from its front.
 //!
 //! # Invariants
 //!
@@ -22,6 +24,10 @@
 //!    2^64 pushes during one steal (2^32 on 32-bit machines: a thief asleep for minutes between two
 //!    instructions while exactly that many tasks ran).
 //!
+//! Rejected: moving half of a full ring to the injector, as others do. The ring is then refilled
+//! with newer tasks before the injector gets its turn, so of a thousand sockets that are ready at
+//! once some waited ten times as long as others. A ring that grows: thieves hold its address.
+//!
 //! Rejected: the two-headed ring of other runtimes, which lets the thief copy after its claim. It
 //! makes every push look at two heads, to save copies that a failed claim wastes; claims rarely
 //! fail here, since one thread searches at a time.
@@ -30,6 +36,7 @@
 //! Deque", for the order of the accesses.
 #![allow(unsafe_code)]
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::ptr::NonNull;
 
@@ -37,7 +44,7 @@ use reveille_primitive::Padded;
 use reveille_primitive::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use reveille_task::Runnable;
 
-/// Tasks a run queue holds before half of it moves to the injector. 256 pointers are 2 KiB, which
+/// Tasks that thieves can reach. 256 pointers are 2 KiB, which
 /// stay in the first-level cache; a queue this long is 25 us of work at 100 ns a poll.
 #[cfg(not(loom))]
 pub(crate) const CAPACITY: usize = 256;
@@ -47,17 +54,30 @@ pub(crate) const CAPACITY: usize = 4;
 
 const MASK: usize = CAPACITY - 1;
 
+/// Room for tasks that an empty backlog keeps: 32 KiB.
+const BACKLOG_KEPT: usize = 4096;
+
 /// The ring. Push and pop are for one thread at a time, the owner; see [`Queue::push`].
 pub(crate) struct Queue {
     head: Padded<AtomicUsize>,
     tail: Padded<AtomicUsize>,
     slots: Box<[AtomicPtr<()>; CAPACITY]>,
+    /// Length of the backlog, for those who do not own it.
+    backlog_len: AtomicUsize,
 }
 
-/// The permission to push, and with it the role of the owner. Kept in the worker's core, so that
-/// whoever owns the core owns the queue.
+/// The permission to push, and with it the role of the owner and the backlog. Kept in the worker's
+/// core, so that whoever owns the core owns the queue.
 #[derive(Debug)]
-pub(crate) struct Ownership(());
+pub(crate) struct Ownership {
+    backlog: VecDeque<Runnable>,
+}
+
+impl Ownership {
+    pub(crate) fn has_backlog(&self) -> bool {
+        !self.backlog.is_empty()
+    }
+}
 
 impl Queue {
     /// An empty queue and the only permission to push to it.
@@ -67,11 +87,17 @@ impl Queue {
             head: Padded::new(AtomicUsize::new(0)),
             tail: Padded::new(AtomicUsize::new(0)),
             slots: Box::new(slots),
+            backlog_len: AtomicUsize::new(0),
         };
-        (queue, Ownership(()))
+        (queue, Ownership { backlog: VecDeque::new() })
     }
 
-    /// How many tasks are queued. Exact for the owner while nobody steals, a hint otherwise.
+    /// Tasks in the backlog. A hint for all but the owner.
+    pub(crate) fn backlog_len(&self) -> usize {
+        self.backlog_len.load(Ordering::Relaxed)
+    }
+
+    /// Tasks in the ring. Exact for the owner while nobody steals, a hint otherwise.
     pub(crate) fn len(&self) -> usize {
         let head = self.head.load(Ordering::Acquire);
         let tail = self.tail.load(Ordering::Acquire);
@@ -84,22 +110,46 @@ impl Queue {
         head == self.tail.load(Ordering::Acquire)
     }
 
-    /// Adds `task` at the back, or gives it back when the ring is full.
-    pub(crate) fn push(&self, _: &mut Ownership, task: Runnable) -> Result<(), Runnable> {
+    /// Adds `task` at the back. `true` if the ring was full: then that is the backlog's.
+    #[inline]
+    pub(crate) fn push(&self, owner: &mut Ownership, task: Runnable) -> bool {
         let tail = self.tail.load(Ordering::Relaxed);
         let head = self.head.load(Ordering::Acquire);
-        if tail.wrapping_sub(head) >= CAPACITY {
-            return Err(task);
+        if !owner.backlog.is_empty() || tail.wrapping_sub(head) >= CAPACITY {
+            self.push_backlog(owner, task);
+            return true;
         }
-        // The slot is outside `head..tail` (invariant 1), and its former element was claimed by
-        // an exchange that the acquire above has seen (invariant 4).
-        self.slots[tail & MASK].store(task.into_raw().as_ptr(), Ordering::Relaxed);
+        self.store(tail, task);
         self.tail.store(tail.wrapping_add(1), Ordering::Release);
-        Ok(())
+        false
+    }
+
+    #[cold]
+    fn push_backlog(&self, owner: &mut Ownership, task: Runnable) {
+        owner.backlog.push_back(task);
+        self.backlog_len.store(owner.backlog.len(), Ordering::Relaxed);
+    }
+
+    /// Fills the slot at `tail`, which is outside `head..tail` (invariant 1), and whose former
+    /// element was claimed by an exchange that the owner has seen (invariant 4).
+    #[inline]
+    fn store(&self, tail: usize, task: Runnable) {
+        self.slots[tail & MASK].store(task.into_raw().as_ptr(), Ordering::Relaxed);
     }
 
     /// Takes the oldest task.
-    pub(crate) fn pop(&self, _: &mut Ownership) -> Option<Runnable> {
+    #[inline]
+    pub(crate) fn pop(&self, owner: &mut Ownership) -> Option<Runnable> {
+        let task = self.pop_ring();
+        if owner.backlog.is_empty() {
+            return task;
+        }
+        self.refill(owner);
+        task.or_else(|| self.pop_ring())
+    }
+
+    #[inline]
+    fn pop_ring(&self) -> Option<Runnable> {
         let tail = self.tail.load(Ordering::Relaxed);
         let mut head = self.head.load(Ordering::Acquire);
         loop {
@@ -115,13 +165,23 @@ impl Queue {
         }
     }
 
-    /// Takes the older half, rounded up, when the owner found the ring full.
-    ///
-    /// Fewer come out, or none, if thieves were faster; then there is room again.
-    pub(crate) fn pop_half(&self, _: &mut Ownership, into: &mut Vec<Runnable>) {
+    /// Moves the oldest tasks of the backlog to the ring when that is half empty.
+    fn refill(&self, owner: &mut Ownership) {
+        let mut tail = self.tail.load(Ordering::Relaxed);
         let head = self.head.load(Ordering::Acquire);
-        let tail = self.tail.load(Ordering::Relaxed);
-        self.take(head, tail.wrapping_sub(head).div_ceil(2), into);
+        if tail.wrapping_sub(head) > CAPACITY / 2 {
+            return;
+        }
+        let count = owner.backlog.len().min(CAPACITY / 2);
+        for task in owner.backlog.drain(..count) {
+            self.store(tail, task);
+            tail = tail.wrapping_add(1);
+        }
+        self.tail.store(tail, Ordering::Release);
+        if owner.backlog.is_empty() && owner.backlog.capacity() > BACKLOG_KEPT {
+            owner.backlog = VecDeque::new();
+        }
+        self.backlog_len.store(owner.backlog.len(), Ordering::Relaxed);
     }
 
     /// Takes the older half, rounded up, as a thief. Returns how many.
@@ -174,7 +234,7 @@ fn adopt(task: *mut ()) -> Runnable {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        while let Some(task) = self.pop(&mut Ownership(())) {
+        while let Some(task) = self.pop_ring() {
             drop(task);
         }
     }
