@@ -31,6 +31,7 @@ mod metrics;
 mod notify;
 mod poll;
 mod readiness;
+mod slack;
 mod source;
 mod waiters;
 
@@ -44,6 +45,7 @@ pub use crate::fd::Fd;
 pub use crate::limit::{FdLimit, raise_fd_limit};
 pub use crate::metrics::Metrics;
 pub use crate::readiness::{Direction, Flags, Ready};
+pub use crate::slack::TimerSlack;
 pub use crate::source::Source;
 
 use crate::contract::Contract;

@@ -2,14 +2,12 @@
 //!
 //! * **The bell is never read.** Each write to an eventfd is an edge of its own, so the event is
 //!   heard without a second system call. The counter would overflow after 2^64 notifications.
-//! * **Time.** `epoll_wait` counts whole milliseconds. It is given them rounded up, since a timer
-//!   must not be woken early, when that is exact. Otherwise `ppoll` waits on the epoll set itself,
-//!   to the nanosecond, and `epoll_wait` only collects: a second system call of 0.15 µs, made by
-//!   a thread that has nothing to do. Rejected: `epoll_pwait2` (Linux 5.11). It saves that call,
-//!   but
-//!   rustix offers it only by a feature that, once unified over a user's dependency tree, takes
-//!   plain `epoll_wait` away from everybody; the bare system call would be unsafe code, and old
-//!   kernels would wake timers up to 1 ms late. Waiting on the set takes no edge from it.
+//! * **Time.** `epoll_wait` counts whole milliseconds, and a timer must not be woken early, nor be
+//!   rounded to one. So it is given what is exact in milliseconds, and `epoll_pwait2` (`exact.rs`)
+//!   the rest. Where the kernel has no such call (before 5.11), `ppoll` waits on the epoll set
+//!   itself, to the nanosecond, and `epoll_wait` only collects: a second system call of 0.15 µs,
+//!   made by a thread that has nothing to do. Waiting on the set takes no edge from it. Rejected: a
+//!   timerfd in the set, which costs a call to set it before each wait.
 //! * **Entries end with the last duplicate** of a descriptor, not with its close; hence the
 //!   explicit delete, and keys with generations for those who did not.
 
@@ -19,10 +17,11 @@ use std::time::Duration;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
 use crate::fd::Fd;
+use crate::poll::exact::ExactWait;
 use crate::poll::slots::Key;
 use crate::poll::{EVENTS_MAX, Event, Interest};
 use crate::readiness::Flags;
@@ -32,6 +31,7 @@ use crate::readiness::Flags;
 pub(crate) struct Epoll {
     set: OwnedFd,
     bell: OwnedFd,
+    exact: ExactWait,
 }
 
 /// The events of a wait.
@@ -39,8 +39,6 @@ pub(crate) struct Epoll {
 pub(crate) struct Buffer {
     events: Vec<epoll::Event>,
 }
-
-const NO_WAIT: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// Everything, once and for all: registering per wait costs a system call each time.
 const INTEREST: EventFlags = EventFlags::IN
@@ -55,7 +53,7 @@ impl Epoll {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let key = EventData::new_u64(Key::BELL.number() as u64);
         epoll::add(&set, &bell, key, EventFlags::IN | EventFlags::ET)?;
-        Ok(Epoll { set, bell })
+        Ok(Epoll { set, bell, exact: ExactWait::new() })
     }
 
     pub(crate) fn add(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
@@ -74,20 +72,39 @@ impl Epoll {
         let events = &mut buffer.events;
         events.clear();
         events.reserve(EVENTS_MAX);
-        // A timeout beyond what the kernel can count is as good as none.
-        let mut timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-        if let Some(exact) = timeout.filter(|timeout| timeout.tv_nsec % 1_000_000 != 0) {
-            let mut set = [PollFd::new(&self.set, PollFlags::IN)];
-            match poll(&mut set, Some(&exact)) {
-                Ok(0) | Err(Errno::INTR) => return Ok(()),
-                Ok(_) => timeout = Some(NO_WAIT),
-                Err(errno) => return Err(errno.into()),
+        let waited = match timeout {
+            Some(timeout) if !timeout.subsec_nanos().is_multiple_of(1_000_000) => {
+                self.wait_exactly(timeout, events)
             }
-        }
-        match epoll::wait(&self.set, spare_capacity(events), timeout.as_ref()) {
-            Ok(_) | Err(Errno::INTR) => Ok(()),
+            _ => self.wait_coarsely(timeout, events),
+        };
+        match waited {
+            Ok(()) | Err(Errno::INTR) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    fn wait_exactly(&self, timeout: Duration, events: &mut Vec<epoll::Event>) -> Result<(), Errno> {
+        if self.exact.wait(self.set.as_fd(), timeout, events)?.is_some() {
+            return Ok(());
+        }
+        let mut set = [PollFd::new(&self.set, PollFlags::IN)];
+        match poll(&mut set, Timespec::try_from(timeout).ok().as_ref())? {
+            0 => Ok(()),
+            _ => self.wait_coarsely(Some(Duration::ZERO), events),
+        }
+    }
+
+    /// For a timeout of whole milliseconds, or none.
+    fn wait_coarsely(
+        &self,
+        timeout: Option<Duration>,
+        events: &mut Vec<epoll::Event>,
+    ) -> Result<(), Errno> {
+        // A timeout beyond what the kernel can count is as good as none.
+        let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        epoll::wait(&self.set, spare_capacity(events), timeout.as_ref())?;
+        Ok(())
     }
 
     pub(crate) fn ring(&self) {

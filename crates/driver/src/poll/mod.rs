@@ -1,10 +1,13 @@
 //! Readiness: shards over what the operating system offers.
 //!
 //! `reactor` is the shard, the same everywhere. `epoll` (Linux) and `portable` (elsewhere) are the
-//! two faces of the system behind it; `slots` maps the keys of events to sources.
+//! two faces of the system behind it, `exact` is a wait of newer kernels; `slots` maps the keys of
+//! events to sources.
 
 #[cfg(target_os = "linux")]
 mod epoll;
+#[cfg(target_os = "linux")]
+mod exact;
 #[cfg(any(not(target_os = "linux"), feature = "portable"))]
 mod portable;
 pub(crate) mod reactor;

@@ -177,7 +177,7 @@ where
 
 /// Waits for `dur`.
 ///
-/// Never ends early; late by what the system needs to wake a thread, some 50 to 100 µs on an idle
+/// Never ends early; late by what the system needs to wake a thread, some 30 to 60 µs on an idle
 /// Linux machine. [`Duration::MAX`] never ends.
 ///
 /// # Cancel safety

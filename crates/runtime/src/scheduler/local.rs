@@ -30,7 +30,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
 
-use reveille_driver::{Driver, Events};
+use reveille_driver::{Driver, Events, TimerSlack};
 use reveille_primitive::atomic::{AtomicU32, Ordering};
 use reveille_primitive::biased::Identity;
 use reveille_primitive::lock::Mutex;
@@ -157,6 +157,8 @@ pub(crate) struct Stand {
     turned_ns: Cell<u64>,
     events: RefCell<Events>,
     spin: Spin,
+    /// What is to be restored of a thread that is not ours, once it has waited for a timer.
+    slack: Cell<Option<TimerSlack>>,
 }
 
 /// Keeps the thread's stand, and takes it down when the thread ends.
@@ -253,6 +255,7 @@ impl Stand {
             turned_ns: Cell::new(0),
             events: RefCell::new(Events::new()),
             spin: Spin::new(),
+            slack: Cell::new(None),
         }
     }
 
@@ -397,6 +400,9 @@ impl Stand {
                 true => Some(Duration::from_millis(1).min(timeout.unwrap_or(Duration::MAX))),
                 false => timeout,
             };
+            if timeout.is_some() {
+                self.be_punctual();
+            }
             match (driver, timeout) {
                 (Some(_), timeout) => self.turn_driver(timeout),
                 (None, Some(timeout)) => std::thread::park_timeout(timeout),
@@ -410,6 +416,12 @@ impl Stand {
         if self.home.get().is_some() {
             self.turn_timers();
         }
+    }
+
+    /// Lets timed waits end on time until the thread leaves `block_on`.
+    fn be_punctual(&self) {
+        let slack = self.slack.take();
+        self.slack.set(slack.or_else(TimerSlack::least));
     }
 
     /// Looks around for a moment. `true` if a signal came meanwhile.
@@ -461,6 +473,9 @@ impl Stand {
 
     /// Nobody turns the timers and the driver of this thread from now on.
     fn leave(&self) {
+        if let Some(slack) = self.slack.take() {
+            slack.restore();
+        }
         if let Some(driver) = self.driver.get() {
             driver.wake_all();
         }

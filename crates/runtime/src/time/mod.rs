@@ -227,7 +227,7 @@ pub fn now() -> Instant {
 /// A future that is ready once a deadline has passed; made by [`Sleep::until`] and
 /// [`Sleep::after`].
 ///
-/// It never ends early. How late it ends depends on the system: about 50 to 100 µs on an idle
+/// It never ends early. How late it ends depends on the system: about 30 to 60 µs on an idle
 /// Linux machine. Costs no allocation and, while its thread has other deadlines or work, no system
 /// call.
 ///

@@ -17,6 +17,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reveille_driver::TimerSlack;
 use reveille_primitive::biased::Identity;
 use reveille_primitive::lock::{Condvar, Mutex};
 
@@ -230,6 +231,9 @@ impl Staff {
 fn work(shared: &'static Shared, number: usize) {
     let config = shared.config();
     context::belong_to(shared);
+    // For good: the thread is ours, and its park is what ends every timer. Before the hooks, which
+    // may want it otherwise.
+    let _ = TimerSlack::least();
     config.on_thread_start.iter().for_each(|hook| hook());
     let mut identity = Identity::unique();
     let mut is_new = true;
