@@ -74,7 +74,6 @@ pub(crate) struct Guard {
 
 enum Restore {
     Seat(*const Seat),
-    Stand(*const Seat, *const Stand, Option<&'static Shared>),
     Runtime(Option<&'static Shared>),
     Poll(Current, u8),
 }
@@ -91,11 +90,6 @@ impl Drop for Guard {
         CONTEXT.with(|context| match self.restore {
             Restore::Seat(seat) => {
                 context.seat.set(seat);
-            }
-            Restore::Stand(seat, stand, runtime) => {
-                context.seat.set(seat);
-                context.stand.set(stand);
-                context.runtime.set(runtime);
             }
             Restore::Runtime(runtime) => context.runtime.set(runtime),
             Restore::Poll(current, budget) => {
@@ -115,28 +109,86 @@ pub(crate) fn with_seat_set<R>(seat: &Seat, body: impl FnOnce() -> R) -> R {
     body()
 }
 
+/// A `block_on` in progress, as the context sees it; lent by [`with_frame`].
+pub(crate) struct Frame<'a> {
+    context: &'a Context,
+    seat: *const Seat,
+    stand: *const Stand,
+    runtime: Option<&'static Shared>,
+    current: Current,
+    budget: u8,
+}
+
+/// A poll of the future of a `block_on`, until dropped.
+#[must_use]
+pub(crate) struct FramePoll<'a>(&'a Frame<'a>);
+
+impl Frame<'_> {
+    /// Begins the poll of what `data` describes, with a full budget.
+    #[inline]
+    pub(crate) fn begin_poll<'a>(&'a self, data: &'a TaskData) -> FramePoll<'a> {
+        self.context.current.set(Current::Data(data));
+        self.context.budget.set(budget::PER_POLL);
+        FramePoll(self)
+    }
+
+    /// The seat of the worker whose poll this is inside of.
+    #[inline]
+    pub(crate) fn seat(&self) -> Option<&Seat> {
+        // SAFETY: null, or set by a guard in a frame above that owns the seat (invariant 1).
+        unsafe { self.seat.as_ref() }
+    }
+}
+
+impl Drop for FramePoll<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.context.current.set(self.0.current);
+        self.0.context.budget.set(self.0.budget);
+    }
+}
+
+impl Drop for Frame<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.context.seat.set(self.seat);
+        self.context.stand.set(self.stand);
+        self.context.runtime.set(self.runtime);
+    }
+}
+
 /// Runs `body` with `stand` as the place of this thread's timers and sockets; `runtime` is where
-/// `spawn` goes, or stays what it was. Lends the seat of the worker whose poll this is inside of.
+/// `spawn` goes, or stays what it was.
 #[inline]
-pub(crate) fn with_stand_set<R>(
+pub(crate) fn with_frame<R>(
     stand: &Stand,
     runtime: Option<&'static Shared>,
-    body: impl FnOnce(Option<&Seat>) -> R,
+    body: impl FnOnce(&Frame<'_>) -> R,
 ) -> R {
-    let (_guard, seat) = CONTEXT.with(|context| {
+    CONTEXT.with(|context| {
         let before = context.runtime.get();
         context.runtime.set(runtime.or(before));
-        let seat = context.seat.replace(std::ptr::null());
-        (Guard::new(Restore::Stand(seat, context.stand.replace(stand), before)), seat)
-    });
-    // SAFETY: null, or set by a guard in a frame above that owns the seat (invariant 1).
-    let seat = unsafe { seat.as_ref() };
-    body(seat)
+        let frame = Frame {
+            context,
+            seat: context.seat.replace(std::ptr::null()),
+            stand: context.stand.replace(stand),
+            runtime: before,
+            current: context.current.get(),
+            budget: context.budget.get(),
+        };
+        body(&frame)
+    })
 }
 
 /// Makes this thread's own stand known, or forgets it with null.
 pub(crate) fn set_own_stand(stand: *const Stand) {
     CONTEXT.with(|context| context.own_stand.set(stand));
+}
+
+/// Whether the stand of this thread was set up.
+#[inline]
+pub(crate) fn has_own_stand() -> bool {
+    CONTEXT.with(|context| !context.own_stand.get().is_null())
 }
 
 /// Lends the stand of this thread, if it was set up.
@@ -189,12 +241,6 @@ pub(crate) fn end_bare_poll() {
         context.current.set(Current::Nothing);
         context.budget.set(UNLIMITED);
     });
-}
-
-/// Begins the poll of what is not a task: the future of a `block_on`.
-#[inline]
-pub(crate) fn begin_poll_of(data: &TaskData) -> Guard {
-    begin(Current::Data(data))
 }
 
 #[inline]

@@ -110,6 +110,7 @@ pub(crate) struct Attachments(AtomicPtr<()>);
 
 impl Attachments {
     /// Extras are made at once for a task that has a name.
+    #[inline]
     pub(crate) fn new(name: Option<Arc<str>>) -> Attachments {
         let content = match name {
             None => Content::Nothing,
@@ -239,6 +240,7 @@ impl Attachments {
 }
 
 impl Drop for Attachments {
+    #[inline]
     fn drop(&mut self) {
         match self.load() {
             Content::Nothing => {}

@@ -23,6 +23,7 @@ pub struct TaskData {
 
 impl TaskData {
     /// Keeps `options` for later questions.
+    #[inline]
     pub fn new(options: Options) -> TaskData {
         TaskData {
             attachments: Attachments::new(options.name),
@@ -62,6 +63,7 @@ impl TaskData {
 }
 
 impl Drop for TaskData {
+    #[inline]
     fn drop(&mut self) {
         if let Some(extras) = self.attachments.extras() {
             extras.locals.clear();

@@ -11,9 +11,7 @@
 //!
 //! 1. The tasks of a stand are polled and dropped by its thread only: other threads put their
 //!    `Runnable`s into the inbox and no further.
-//! 2. `bits` holds why the thread shall not sleep (MAIN, INBOX) and whether it sleeps (PARKED).
-//!    Whoever sets the first reason while PARKED is set wakes the thread; the thread sets PARKED
-//!    and sleeps only if there was no reason.
+//! 2. The thread sleeps only if there is no reason not to, and is woken by the first: `reasons.rs`.
 //! 3. While a thread is in `block_on` its timers and its driver are turned by it. When it leaves,
 //!    everybody who waits there is woken and finds another home.
 #![allow(unsafe_code)]
@@ -23,7 +21,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
@@ -31,7 +29,6 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use reveille_driver::{Driver, Events, TimerSlack};
-use reveille_primitive::atomic::{AtomicU32, Ordering};
 use reveille_primitive::biased::Identity;
 use reveille_primitive::lock::Mutex;
 use reveille_primitive::thread::spin_loop;
@@ -40,17 +37,11 @@ use reveille_task::{
 };
 
 use super::multi::{self, Registry, Seat, Shared};
+use super::reasons::{INBOX, MAIN, Reasons};
 use crate::context;
 use crate::observe;
 use crate::park::Spin;
 use crate::time::{self, Home, Sleep};
-
-/// The future of `block_on` was woken.
-const MAIN: u32 = 1;
-/// Another thread queued a local task.
-const INBOX: u32 = 1 << 1;
-/// The thread sleeps, or is about to.
-const PARKED: u32 = 1 << 2;
 
 /// Rounds after which driver and timers are looked at although there is work.
 const LOOK_EVERY: u32 = 64;
@@ -64,20 +55,19 @@ const SPINS_PER_LOOK: u32 = 32;
 
 /// What other threads reach of a stand.
 pub(crate) struct Signals {
-    bits: AtomicU32,
+    reasons: Reasons,
     thread: Thread,
     /// Tells threads apart without asking the system.
     number: usize,
     inbox: Mutex<VecDeque<Runnable>>,
-    /// What the thread sleeps in, if not in its own parker.
+    /// What the thread sleeps in, if not in its own parker. Set before it parks.
     driver: Mutex<Option<Arc<Driver>>>,
 }
 
 impl Signals {
-    /// Gives the thread a reason not to sleep.
+    /// Gives the thread a reason not to sleep, as another thread.
     fn signal(&self, reason: u32) {
-        let before = self.bits.fetch_or(reason, Ordering::AcqRel);
-        if before & PARKED != 0 && before & reason == 0 {
+        if self.reasons.give(reason) {
             let driver = self.driver.lock().clone();
             match driver {
                 Some(driver) => driver.notify(),
@@ -86,19 +76,24 @@ impl Signals {
         }
     }
 
-    fn take(&self, reason: u32) -> bool {
-        self.bits.load(Ordering::Relaxed) & reason != 0
-            && self.bits.fetch_and(!reason, Ordering::AcqRel) & reason != 0
+    /// Gives the reason MAIN, on any thread.
+    #[inline]
+    fn signal_main(&self) {
+        if multi::is_lane(self.number) {
+            self.reasons.give_main_here();
+        } else {
+            self.signal(MAIN);
+        }
     }
 }
 
 impl Wake for Signals {
     fn wake(self: Arc<Self>) {
-        self.signal(MAIN);
+        self.signal_main();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.signal(MAIN);
+        self.signal_main();
     }
 }
 
@@ -109,7 +104,7 @@ struct LocalScheduler(Arc<Signals>);
 impl Schedule for LocalScheduler {
     fn schedule(&self, task: Runnable, _cause: Cause) {
         let mut task = Some(task);
-        if multi::lane() == self.0.number {
+        if multi::is_lane(self.0.number) {
             context::with_own_stand(|stand| {
                 if let (Some(stand), Some(task)) = (stand, task.take()) {
                     stand.queue.borrow_mut().push_back(task);
@@ -129,7 +124,7 @@ impl Schedule for LocalScheduler {
             let mut registry = stand.registry.borrow_mut();
             let kept = registry.remove(slot);
             if registry.len() == 0 && stand.is_finishing.get() {
-                self.0.signal(MAIN);
+                self.0.signal_main();
             }
             Some(kept)
         })
@@ -153,6 +148,8 @@ pub(crate) struct Stand {
     /// Calls of `block_on` that are in progress on this thread, one inside the other.
     depth: Cell<u32>,
     is_finishing: Cell<bool>,
+    /// Something is to be done when the thread leaves `block_on`: see [`Stand::leave`].
+    has_to_leave: Cell<bool>,
     round: Cell<u32>,
     turned_ns: Cell<u64>,
     events: RefCell<Events>,
@@ -174,32 +171,20 @@ impl Drop for Keeper {
 }
 
 /// Runs `access` on the stand of this thread, which is set up by the first call.
+#[inline]
 fn with_stand<R>(access: impl FnOnce(&Stand) -> R) -> R {
-    let mut access = Some(access);
-    let result = context::with_own_stand(|stand| {
-        let (Some(stand), Some(access)) = (stand, access.take_if(|_| stand.is_some())) else {
-            return None;
-        };
-        Some(access(stand))
-    });
-    match (result, access) {
-        (Some(result), _) => result,
-        (None, Some(access)) => with_new_stand(access),
-        (None, None) => unreachable!("the closure is taken only to be called"),
-    }
+    let _keeper = if context::has_own_stand() { None } else { set_up() };
+    context::with_own_stand(|stand| access(stand.expect("it was set up just now")))
 }
 
+/// Sets the stand of this thread up. Returns its keeper if the thread is ending and its
+/// thread-locals are gone: then the stand lives for one call.
 #[cold]
-fn with_new_stand<R>(access: impl FnOnce(&Stand) -> R) -> R {
+fn set_up() -> Option<Keeper> {
     let stand = Rc::new(Stand::new());
     context::set_own_stand(Rc::as_ptr(&stand));
     let kept = KEEPER.try_with(|keeper| keeper.set(Keeper(Rc::clone(&stand))).is_ok());
-    let result = access(&stand);
-    if kept.is_err() {
-        // The thread is ending and its thread-locals are gone: this stand lives for one call.
-        drop(Keeper(stand));
-    }
-    result
+    kept.is_err().then(|| Keeper(stand))
 }
 
 /// Runs `future` on this thread until it is ready. See [`crate::block_on`].
@@ -235,7 +220,7 @@ where
 impl Stand {
     fn new() -> Stand {
         let signals = Arc::new(Signals {
-            bits: AtomicU32::new(0),
+            reasons: Reasons::new(),
             thread: std::thread::current(),
             number: multi::lane(),
             inbox: Mutex::new(VecDeque::new()),
@@ -251,6 +236,7 @@ impl Stand {
             signals,
             depth: Cell::new(0),
             is_finishing: Cell::new(false),
+            has_to_leave: Cell::new(false),
             round: Cell::new(0),
             turned_ns: Cell::new(0),
             events: RefCell::new(Events::new()),
@@ -264,6 +250,7 @@ impl Stand {
     }
 
     pub(crate) fn timers(&self) -> &'static Home {
+        self.has_to_leave.set(true);
         self.home.get_or_init(|| {
             let home = time::acquire_home();
             home.give(Some(self.identity.borrow().recipient()));
@@ -271,7 +258,7 @@ impl Stand {
             home.set_notify(Some(Arc::new(move || {
                 if let Some(signals) = signals.upgrade() {
                     // A wake of the main future: it looks at the timers before it sleeps again.
-                    signals.signal(MAIN);
+                    signals.signal_main();
                 }
             })));
             home
@@ -280,6 +267,7 @@ impl Stand {
 
     /// The driver of this thread, made by the first call.
     pub(crate) fn driver(&self) -> io::Result<Arc<Driver>> {
+        self.has_to_leave.set(true);
         if let Some(driver) = self.driver.get() {
             return Ok(Arc::clone(driver));
         }
@@ -287,6 +275,7 @@ impl Stand {
         Ok(Arc::clone(self.driver.get_or_init(|| driver)))
     }
 
+    #[inline]
     fn block_on<F: Future>(
         &self,
         runtime: Option<&'static Shared>,
@@ -294,24 +283,40 @@ impl Stand {
         future: F,
     ) -> F::Output {
         let _entered = Entered::new(self);
-        context::with_stand_set(self, runtime, |seat| {
+        context::with_frame(self, runtime, |frame| {
             let data = TaskData::new(options);
             let mut future = pin!(future);
-            let mut cx = Context::from_waker(&self.waker);
-            let mut relief = None;
-            loop {
-                let polled = {
-                    let _poll = context::begin_poll_of(&data);
-                    future.as_mut().poll(&mut cx)
-                };
-                if let Poll::Ready(output) = polled {
-                    return output;
-                }
-                // Inside a worker's poll: somebody else has to work the place meanwhile.
-                let relief = relief.get_or_insert_with(|| seat.map(multi::Relief::of));
-                self.wait(relief.as_ref());
+            let polled = {
+                let _poll = frame.begin_poll(&data);
+                future.as_mut().poll(&mut Context::from_waker(&self.waker))
+            };
+            match polled {
+                Poll::Ready(output) => output,
+                Poll::Pending => self.block_on_pending(frame, &data, future.as_mut()),
             }
         })
+    }
+
+    /// Goes on with a future that was not ready at once.
+    #[inline(never)]
+    fn block_on_pending<F: Future>(
+        &self,
+        frame: &context::Frame<'_>,
+        data: &TaskData,
+        mut future: Pin<&mut F>,
+    ) -> F::Output {
+        // Inside a worker's poll: somebody else has to work the place meanwhile.
+        let relief = frame.seat().map(multi::Relief::of);
+        loop {
+            self.wait(relief.as_ref());
+            let polled = {
+                let _poll = frame.begin_poll(data);
+                future.as_mut().poll(&mut Context::from_waker(&self.waker))
+            };
+            if let Poll::Ready(output) = polled {
+                return output;
+            }
+        }
     }
 
     /// Runs local tasks, timers and the driver until the main future was woken.
@@ -322,11 +327,13 @@ impl Stand {
             if round.is_multiple_of(LOOK_EVERY) {
                 self.look();
             }
-            self.run_local();
+            if self.has_local() {
+                self.run_local();
+            }
             if let Some(relief) = relief {
                 relief.help();
             }
-            if self.signals.take(MAIN) {
+            if self.signals.reasons.take_main() {
                 return;
             }
             if self.queue.borrow().is_empty() {
@@ -335,9 +342,15 @@ impl Stand {
         }
     }
 
+    /// Whether a local task may be runnable.
+    #[inline]
+    fn has_local(&self) -> bool {
+        self.signals.reasons.has(INBOX) || !self.queue.borrow().is_empty()
+    }
+
     /// Polls the local tasks that are queued at this moment.
     fn run_local(&self) {
-        if self.signals.take(INBOX) {
+        if self.signals.reasons.take(INBOX) {
             let mut inbox = std::mem::take(&mut *self.signals.inbox.lock());
             self.queue.borrow_mut().append(&mut inbox);
         }
@@ -392,8 +405,7 @@ impl Stand {
         if self.spin_until(start, deadline) {
             return;
         }
-        let before = self.signals.bits.fetch_or(PARKED, Ordering::AcqRel);
-        if before & (MAIN | INBOX) == 0 {
+        if self.signals.reasons.park() {
             let timeout =
                 deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(start)));
             let timeout = match is_brief {
@@ -409,9 +421,8 @@ impl Stand {
                 (None, None) => std::thread::park(),
             }
         }
-        let reasons = self.signals.bits.fetch_and(!PARKED, Ordering::AcqRel);
+        let is_signalled = self.signals.reasons.unpark();
         let now = context::clock(time::clock::Clock::now_ns);
-        let is_signalled = reasons & (MAIN | INBOX) != 0;
         self.spin.record_wait(is_signalled.then(|| now.saturating_sub(start)));
         if self.home.get().is_some() {
             self.turn_timers();
@@ -420,6 +431,7 @@ impl Stand {
 
     /// Lets timed waits end on time until the thread leaves `block_on`.
     fn be_punctual(&self) {
+        self.has_to_leave.set(true);
         let slack = self.slack.take();
         self.slack.set(slack.or_else(TimerSlack::least));
     }
@@ -433,7 +445,7 @@ impl Stand {
         let end = start_ns.saturating_add(budget).min(deadline_ns.unwrap_or(u64::MAX));
         loop {
             for _ in 0..SPINS_PER_LOOK {
-                if self.signals.bits.load(Ordering::Relaxed) & (MAIN | INBOX) != 0 {
+                if self.signals.reasons.has(MAIN | INBOX) {
                     self.spin.record_spin(true);
                     self.spin.record_wait(Some(0));
                     return true;
@@ -472,7 +484,9 @@ impl Stand {
     }
 
     /// Nobody turns the timers and the driver of this thread from now on.
+    #[cold]
     fn leave(&self) {
+        self.has_to_leave.set(false);
         if let Some(slack) = self.slack.take() {
             slack.restore();
         }
@@ -501,6 +515,7 @@ impl<'a> Entered<'a> {
             && let Some(driver) = stand.driver.get()
         {
             driver.set_driven(true);
+            stand.has_to_leave.set(true);
         }
         Entered(stand)
     }
@@ -512,10 +527,12 @@ impl Drop for Entered<'_> {
         let depth = self.0.depth.get() - 1;
         self.0.depth.set(depth);
         if depth == 0 {
-            self.0.leave();
+            if self.0.has_to_leave.get() {
+                self.0.leave();
+            }
         } else {
             // The outer future may have been woken while the inner one took the signals.
-            self.0.signals.signal(MAIN);
+            self.0.signals.signal_main();
         }
     }
 }
@@ -538,8 +555,7 @@ pub(crate) fn park_here(seat: &Seat) -> bool {
             return true;
         };
         *stand.signals.driver.lock() = Some(Arc::clone(seat.driver()));
-        let before = stand.signals.bits.fetch_or(PARKED, Ordering::AcqRel);
-        before & INBOX == 0 && stand.queue.borrow().is_empty()
+        stand.signals.reasons.park_but_for_main() && stand.queue.borrow().is_empty()
     })
 }
 
@@ -547,7 +563,7 @@ pub(crate) fn park_here(seat: &Seat) -> bool {
 pub(crate) fn unpark_here(_: &Seat) {
     context::with_own_stand(|stand| {
         if let Some(stand) = stand.filter(|stand| stand.registry.borrow().len() > 0) {
-            stand.signals.bits.fetch_and(!PARKED, Ordering::AcqRel);
+            stand.signals.reasons.unpark();
             *stand.signals.driver.lock() = stand.driver.get().cloned();
         }
     });

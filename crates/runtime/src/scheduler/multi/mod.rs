@@ -446,7 +446,6 @@ pub(crate) fn with_batch<R>(body: impl FnOnce() -> R) -> R {
 /// A number that differs between threads, to spread them over shards.
 pub(crate) fn lane() -> usize {
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(1);
-    thread_local!(static LANE: Cell<usize> = const { Cell::new(0) });
     LANE.with(|lane| {
         if lane.get() == 0 {
             lane.set(NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
@@ -454,3 +453,11 @@ pub(crate) fn lane() -> usize {
         lane.get()
     })
 }
+
+/// Whether `number` is the one this thread was given by [`lane`].
+#[inline]
+pub(crate) fn is_lane(number: usize) -> bool {
+    LANE.with(Cell::get) == number
+}
+
+thread_local!(static LANE: Cell<usize> = const { Cell::new(0) });
