@@ -23,8 +23,12 @@ mod place;
 mod queue;
 mod registry;
 mod relief;
+mod roster;
 mod shutdown;
 mod staff;
+#[cfg(all(test, not(loom)))]
+mod tests;
+mod vacancy;
 mod worker;
 
 use std::any::Any;

@@ -23,8 +23,8 @@ use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::lock::{Condvar, Mutex};
 
 use super::Shared;
-use super::place::{Place, Pulse};
-use super::staff::Vacancy;
+use super::place::Place;
+use super::vacancy::{Pulse, Vacancy};
 use crate::builder::Config;
 use crate::context;
 use crate::threads::{Thread, ThreadSpec};

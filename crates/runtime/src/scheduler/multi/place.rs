@@ -22,6 +22,7 @@ use reveille_task::{Runnable, TaskHandle};
 
 use super::queue::{Ownership, Queue};
 use super::registry::Registry;
+use super::vacancy::Pulse;
 use super::{Anchor, Shared};
 use crate::builder::Config;
 use crate::observe::{Counters, Event};
@@ -45,23 +46,6 @@ pub(crate) struct Core {
     pub(crate) registry: Registry,
     /// Room for the slots that are being emptied.
     removing: Vec<u32>,
-}
-
-/// How often a thread began and ended a poll: odd while it is in one. The monitor compares two
-/// readings, so a poll that blocks is noticed without a clock in the worker's loop.
-#[derive(Debug, Default)]
-pub(crate) struct Pulse(AtomicU64);
-
-impl Pulse {
-    /// Counts the beginning or the end of a poll. For the one thread whose pulse it is.
-    #[inline]
-    pub(crate) fn beat(&self) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
-    }
-
-    pub(crate) fn read(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
-    }
 }
 
 /// One of a pool's places.

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::place::Seat;
-use super::staff::Vacancy;
+use super::vacancy::Vacancy;
 use super::worker::Worker;
 
 /// Tasks polled in one go when no other thread could be had.

@@ -495,7 +495,7 @@ pub(crate) fn turn(driver: &Arc<Driver>, timeout: Option<Duration>, events: &mut
 
 /// Turns the driver of another worker without waiting. A notification that was meant for that
 /// worker is posted again: it may be about to park.
-fn turn_for_another(driver: &Arc<Driver>, events: &mut Events) -> usize {
+pub(super) fn turn_for_another(driver: &Arc<Driver>, events: &mut Events) -> usize {
     match driver.turn(Some(Duration::ZERO), events) {
         Ok(Turn::Done { events, is_notified, .. }) => {
             if is_notified {

@@ -1,0 +1,237 @@
+//! The threads of a pool that wait for a vacancy, and the vacancies that wait for a thread.
+//!
+//! # Invariants
+//!
+//! 1. `waiting` counts the threads in [`Roster::next`] that no vacancy was promised to: it is
+//!    lowered by whoever adds a vacancy for one of them, or by the thread that gives up waiting.
+//! 2. Each vacancy in the list was promised to one thread, which looks for it before it waits
+//!    again. So a vacancy that was taken in is found, by that thread or by a faster one.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use reveille_primitive::lock::{Condvar, Mutex};
+
+use super::vacancy::Vacancy;
+use crate::threads::Thread;
+
+/// See the module's header.
+#[derive(Debug)]
+pub(crate) struct Roster {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Each with the number of the thread that is started for it; 0 for one that waited.
+    vacancies: VecDeque<(usize, Vacancy)>,
+    waiting: usize,
+    threads: usize,
+    max_threads: usize,
+    /// Numbers threads, for their names.
+    next_number: usize,
+    handles: Vec<(usize, Thread)>,
+    is_open: bool,
+    takeovers: u64,
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("threads", &self.threads)
+            .field("waiting", &self.waiting)
+            .field("takeovers", &self.takeovers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Who will look for a vacancy that was taken in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use = "a thread may have to be started"]
+pub(crate) enum Offer {
+    /// A thread that waited.
+    Waiting,
+    /// A thread of this number, which the caller has to start.
+    New(usize),
+}
+
+impl Roster {
+    pub(crate) fn new() -> Roster {
+        Roster { state: Mutex::default(), changed: Condvar::new() }
+    }
+
+    pub(crate) fn takeovers(&self) -> u64 {
+        self.state.lock().takeovers
+    }
+
+    pub(crate) fn thread_count(&self) -> usize {
+        self.state.lock().threads
+    }
+
+    pub(crate) fn open(&self, max_threads: usize) {
+        *self.state.lock() = State { is_open: true, max_threads, ..State::default() };
+    }
+
+    /// Takes a vacancy in.
+    ///
+    /// # Errors
+    ///
+    /// When no thread waits and none may be made.
+    pub(crate) fn offer(&self, vacancy: Vacancy) -> io::Result<Offer> {
+        let mut state = self.state.lock();
+        if !state.is_open {
+            return Err(io::Error::other("the runtime is being shut down"));
+        }
+        if state.waiting > 0 {
+            state.waiting -= 1;
+            state.vacancies.push_back((0, vacancy));
+            self.changed.notify_one();
+            return Ok(Offer::Waiting);
+        }
+        if state.threads >= state.max_threads {
+            return Err(io::Error::other("all spare threads of the runtime are in use"));
+        }
+        state.threads += 1;
+        state.next_number += 1;
+        let number = state.next_number;
+        state.vacancies.push_back((number, vacancy));
+        Ok(Offer::New(number))
+    }
+
+    /// The thread of an [`Offer::New`] was started.
+    pub(crate) fn started(&self, number: usize, thread: Thread) {
+        self.state.lock().handles.push((number, thread));
+    }
+
+    /// The thread of an [`Offer::New`] could not be started. `true` if its vacancy was withdrawn,
+    /// `false` if a faster thread works the place already.
+    #[must_use = "a vacancy that was withdrawn has to be offered again"]
+    pub(crate) fn not_started(&self, number: usize) -> bool {
+        let mut state = self.state.lock();
+        state.threads -= 1;
+        let own = state.vacancies.iter().position(|(for_whom, _)| *for_whom == number);
+        if let Some(own) = own {
+            state.vacancies.remove(own);
+            return true;
+        }
+        // The faster thread left the vacancy that it was promised.
+        if state.waiting > 0 {
+            state.waiting -= 1;
+            self.changed.notify_one();
+        }
+        false
+    }
+
+    /// Waits for a vacancy; `None` when the thread shall end. A new thread finds its own at once.
+    pub(crate) fn next(&self, keep_alive: Duration, is_new: bool) -> Option<Vacancy> {
+        let mut state = self.state.lock();
+        let mut is_promised = is_new;
+        if !is_new {
+            state.waiting += 1;
+        }
+        loop {
+            if !state.is_open {
+                return None;
+            }
+            if let Some((_, vacancy)) = state.vacancies.pop_front() {
+                return Some(vacancy);
+            }
+            if is_promised {
+                // Its vacancy went to a thread that was faster.
+                state.waiting += 1;
+                is_promised = false;
+            }
+            let timed_out;
+            (state, timed_out) = self.changed.wait_timeout(state, keep_alive);
+            if timed_out && state.vacancies.is_empty() {
+                state.waiting = state.waiting.saturating_sub(1);
+                return None;
+            }
+        }
+    }
+
+    /// The calling thread ends.
+    pub(crate) fn leave(&self, number: usize) {
+        let mut state = self.state.lock();
+        state.threads -= 1;
+        if state.is_open {
+            // It retires: nobody will join it, and its handle would be kept for ever.
+            state.handles.retain(|(other, _)| *other != number);
+        }
+        self.changed.notify_all();
+    }
+
+    pub(crate) fn count_takeover(&self) {
+        self.state.lock().takeovers += 1;
+    }
+
+    /// Closes: waiting threads end, working ones are waited for until `deadline_passed` says so.
+    /// Returns how many were left behind.
+    pub(crate) fn close(&self, mut time_left: impl FnMut() -> Option<Duration>) -> usize {
+        let mut state = self.state.lock();
+        state.is_open = false;
+        state.vacancies.clear();
+        self.changed.notify_all();
+        while state.threads > 0 {
+            match time_left() {
+                None => state = self.changed.wait(state),
+                Some(Duration::ZERO) => break,
+                Some(left) => (state, _) = self.changed.wait_timeout(state, left),
+            }
+        }
+        let left = state.threads;
+        let handles = std::mem::take(&mut state.handles);
+        drop(state);
+        if left == 0 {
+            // They have left the pool: what remains of them is the end of their stacks.
+            handles.into_iter().for_each(|(_, thread)| thread.join());
+        }
+        left
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn a_thread_that_cannot_be_started_takes_its_own_vacancy_along() {
+        let roster = Roster::new();
+        roster.open(3);
+        for place in 0..3 {
+            let offer = roster.offer(Vacancy::open(place)).expect("there is room for a thread");
+            assert_eq!(offer, Offer::New(place + 1));
+        }
+        assert!(roster.not_started(2));
+        let places: Vec<_> =
+            (0..2).filter_map(|_| roster.next(SOON, true).map(|vacancy| vacancy.place())).collect();
+        assert_eq!(places, [0, 2]);
+    }
+
+    #[test]
+    fn a_vacancy_that_was_taken_by_a_faster_thread_leaves_that_one_s_to_the_next() {
+        let roster = Roster::new();
+        roster.open(2);
+        let _ = roster.offer(Vacancy::open(0)).expect("there is room");
+        let _ = roster.offer(Vacancy::open(1)).expect("there is room");
+        // Thread 2 is there first.
+        assert_eq!(roster.next(SOON, true).map(|vacancy| vacancy.place()), Some(0));
+        assert!(!roster.not_started(1));
+        assert_eq!(roster.next(SOON, false).map(|vacancy| vacancy.place()), Some(1));
+    }
+
+    #[test]
+    fn the_bound_on_threads_holds() {
+        let roster = Roster::new();
+        roster.open(1);
+        assert!(roster.offer(Vacancy::open(0)).is_ok());
+        assert!(roster.offer(Vacancy::open(1)).is_err());
+        assert_eq!(roster.close(|| Some(Duration::ZERO)), 1);
+        assert!(roster.offer(Vacancy::open(0)).is_err());
+    }
+}
