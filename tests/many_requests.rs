@@ -113,6 +113,23 @@ fn each_failure_is_one_line_with_url_and_cause_and_the_others_complete() {
 }
 
 #[test]
+fn a_request_that_panics_is_one_line_and_the_others_complete() {
+    for mode in ["--local", "--threads=1", "--threads=2"] {
+        let finished = many_requests(&[mode, "--panic-at", "3", "--concurrency", "2"]);
+        assert_eq!(finished.status.code(), Some(1), "{mode}: {}", finished.stderr);
+        let lines = request_lines(&finished);
+        assert_eq!(lines.len(), 10, "{mode}: {}", finished.stdout);
+        for (index, line) in lines.iter().enumerate() {
+            let is_faulty = line.trim_start().starts_with("failed");
+            assert_eq!(is_faulty, index == 3, "{mode}: {line}");
+        }
+        let cause = "/delay/50/chunked/30000: the request's task panicked: as --panic-at asks";
+        assert!(lines[3].ends_with(cause), "{mode}: {}", lines[3]);
+        assert!(finished.stdout.contains("9 of 10 fetched, 1 failed; "), "{}", finished.stdout);
+    }
+}
+
+#[test]
 fn a_url_cannot_break_the_line_it_is_named_on() {
     let finished = many_requests(&["http://127.0.0.1/\nHost: elsewhere"]);
     assert_eq!(finished.status.code(), Some(1));

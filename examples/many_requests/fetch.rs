@@ -11,18 +11,29 @@ use reveille::prelude::*;
 
 use crate::report::Seconds;
 use crate::response::{self, Answer, ResponseError};
-use crate::trace::{Step, Trace};
+use crate::trace::{Payload, Step, Trace};
 use crate::url::{Url, UrlError};
 
 /// Why a URL could not be fetched. Its text is the cause; whoever prints it names the URL.
 #[derive(Debug)]
 pub(crate) enum FetchError {
     Url(UrlError),
-    Resolve { host: String, error: io::Error },
-    Connect { authority: String, error: io::Error },
+    Resolve {
+        host: String,
+        error: io::Error,
+    },
+    Connect {
+        authority: String,
+        error: io::Error,
+    },
     Write(io::Error),
     Response(ResponseError),
-    TimedOut { limit: Duration, step: Step },
+    TimedOut {
+        limit: Duration,
+        step: Step,
+    },
+    /// A fault of this program.
+    Panicked(String),
 }
 
 impl fmt::Display for FetchError {
@@ -38,7 +49,20 @@ impl fmt::Display for FetchError {
             Self::TimedOut { limit, step } => {
                 write!(f, "timed out after {} {}", Seconds(*limit), step.in_words())
             }
+            // One line, whatever the message is.
+            Self::Panicked(message) => {
+                write!(f, "the request's task panicked: {}", message.escape_debug())
+            }
         }
+    }
+}
+
+impl FetchError {
+    /// The fault of a request that panicked.
+    pub(crate) fn panicked(payload: &Payload) -> FetchError {
+        let text = payload.downcast_ref::<&'static str>().copied();
+        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+        FetchError::Panicked(text.unwrap_or("no message").to_owned())
     }
 }
 

@@ -37,6 +37,10 @@ pub(crate) struct Options {
     /// Also draw the chart as a picture, into this SVG file.
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) timeline: Option<PathBuf>,
+
+    /// The request of this index panics: for the test that shows what becomes of the others.
+    #[arg(long, value_name = "INDEX", hide = true)]
+    pub(crate) panic_at: Option<u64>,
 }
 
 /// How many requests are made of the embedded server when nobody says.

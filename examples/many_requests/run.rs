@@ -111,7 +111,8 @@ pub(crate) async fn run(
     for done in 0..count {
         while started < count && started - done < concurrency {
             let (index, url) = (started, urls[started % urls.len()].clone());
-            let finished = request(url, options.timeout, origin);
+            let is_faulty = options.panic_at == Some(started as u64);
+            let finished = request(url, options.timeout, origin, is_faulty);
             let sender = sender.clone();
             // The handle is dropped, which detaches the task: its result comes by the channel, in
             // the order in which the requests finish.
@@ -141,14 +142,18 @@ fn request(
     url: Arc<str>,
     limit: Duration,
     origin: Instant,
+    is_faulty: bool,
 ) -> impl Future<Output = Request> + Send + 'static {
     let trace = Arc::new(Trace::new(origin));
     let watched = Watched::new(trace.clone(), {
         let (url, trace) = (url.clone(), trace.clone());
-        async move { fetch::fetch(&url, limit, &trace).await }
+        async move {
+            assert!(!is_faulty, "as --panic-at asks");
+            fetch::fetch(&url, limit, &trace).await
+        }
     });
     async move {
-        let outcome = watched.await;
+        let outcome = watched.await.unwrap_or_else(|payload| Err(FetchError::panicked(&payload)));
         Request { url, outcome, row: trace.take_row() }
     }
 }

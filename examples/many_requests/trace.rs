@@ -5,7 +5,9 @@
 //! ended, which is the await it waits at until the next one. The request tells its steps itself,
 //! by [`Trace::at`]. Nothing here depends on the runtime: any future can be watched so.
 
+use std::any::Any;
 use std::future::Future;
+use std::panic::{self, AssertUnwindSafe};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -125,7 +127,11 @@ impl Trace {
     }
 }
 
-/// A future whose polls are recorded.
+/// What a request panicked with.
+pub(crate) type Payload = Box<dyn Any + Send>;
+
+/// A future whose polls are recorded. If one of them panics it is over, with that as its output:
+/// whoever waits for the result of a request gets one.
 #[derive(Debug)]
 pub(crate) struct Watched<F> {
     /// In a box, so that it can be pinned without a word of unsafe code.
@@ -141,13 +147,18 @@ impl<F: Future> Watched<F> {
 }
 
 impl<F: Future> Future for Watched<F> {
-    type Output = F::Output;
+    type Output = Result<F::Output, Payload>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let start = self.trace.origin.elapsed();
-        let result = self.future.as_mut().poll(cx);
+        // Unwind safe: a future that panicked is not polled again, and nothing else is shared with
+        // it but the record, whose lock ignores poison.
+        let polled = panic::catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(cx)));
         self.trace.note_poll(start);
-        result
+        match polled {
+            Ok(poll) => poll.map(Ok),
+            Err(payload) => Poll::Ready(Err(payload)),
+        }
     }
 }
 
@@ -166,11 +177,23 @@ mod tests {
             trace.at(Step::Body);
             task::yield_now().await;
         };
-        task::block_on(Watched::new(trace.clone(), future));
+        task::block_on(Watched::new(trace.clone(), future)).expect("nothing in it panics");
         let row = trace.take_row();
         let steps: Vec<Step> = row.polls.iter().map(|poll| poll.waits_at).collect();
         assert_eq!(steps, [Step::Connect, Step::Body, Step::Body]);
         assert!(row.polls.is_sorted_by(|a, b| a.end <= b.start));
+    }
+
+    #[test]
+    fn a_panic_is_an_output_and_its_poll_is_recorded() {
+        let trace = Arc::new(Trace::new(Instant::now()));
+        let future = async {
+            task::yield_now().await;
+            panic::resume_unwind(Box::new("without a word from the hook"));
+        };
+        let payload = task::block_on(Watched::new(trace.clone(), future));
+        assert!(payload.is_err_and(|payload| payload.is::<&str>()));
+        assert_eq!(trace.take_row().polls.len(), 2);
     }
 
     #[test]
