@@ -1,0 +1,304 @@
+//! What an operation may cost, in units that do not depend on the machine: allocations, system
+//! calls, wakes of other threads.
+#![cfg(not(loom))]
+#![allow(clippy::waker_clone_wake, reason = "waking by value is what is counted")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::future::{Future, poll_fn};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use reveille_runtime as reveille;
+use reveille_runtime::io::Io;
+use reveille_runtime::time::Sleep;
+use reveille_runtime::{Builder, Runtime};
+
+/// Counts the allocations of each thread.
+struct Counting;
+
+thread_local!(static ALLOCATIONS: Cell<usize> = const { Cell::new(0) });
+
+// SAFETY: passes everything on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's obligation.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        // SAFETY: the caller's obligation.
+        unsafe { System.dealloc(memory, layout) };
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+const TIMES: usize = 1_000;
+
+/// Runs `code` on the only worker of a runtime twice, the first time so that tables grow, and gives
+/// the allocations of the second.
+fn allocations_on_a_worker<F, O>(code: F) -> usize
+where
+    F: Fn() -> O + Send + 'static,
+    O: Future<Output = ()> + Send + 'static,
+{
+    let runtime = runtime(1);
+    let task = runtime.spawn(async move {
+        code().await;
+        let before = ALLOCATIONS.get();
+        code().await;
+        ALLOCATIONS.get() - before
+    });
+    runtime.block_on(task)
+}
+
+fn runtime(workers: usize) -> Runtime {
+    Builder::new().workers(workers).build().expect("a runtime")
+}
+
+#[test]
+fn a_spawn_is_one_allocation() {
+    let count = allocations_on_a_worker(|| async {
+        for _ in 0..TIMES {
+            reveille::spawn(async {}).await;
+        }
+    });
+    assert!(count <= TIMES, "{count} allocations for {TIMES} tasks");
+}
+
+#[test]
+fn a_wake_and_a_hop_are_no_allocation() {
+    let count = allocations_on_a_worker(|| async {
+        for _ in 0..TIMES {
+            reveille::yield_now().await;
+        }
+        poll_fn(|cx| {
+            (0..TIMES).for_each(|_| cx.waker().clone().wake());
+            Poll::Ready(())
+        })
+        .await;
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn a_sleep_that_is_polled_and_dropped_is_no_allocation() {
+    let count = allocations_on_a_worker(|| async {
+        for _ in 0..TIMES {
+            let mut sleep = Sleep::after(Duration::from_secs(3_600));
+            poll_fn(|cx| {
+                assert!(Pin::new(&mut sleep).poll(cx).is_pending());
+                Poll::Ready(())
+            })
+            .await;
+        }
+    });
+    assert_eq!(count, 0);
+}
+
+#[test]
+fn block_on_is_no_allocation() {
+    let run = || {
+        reveille::block_on(async {});
+        reveille::block_on(reveille::yield_now());
+    };
+    run();
+    let before = ALLOCATIONS.get();
+    (0..TIMES).for_each(|_| run());
+    assert_eq!(ALLOCATIONS.get() - before, 0);
+}
+
+#[test]
+fn hops_of_a_single_task_wake_no_sibling() {
+    let runtime = runtime(4);
+    let (first, second) = (Arc::new(Baton::default()), Arc::new(Baton::default()));
+    // Two tasks of which one is runnable at a time, and one that only yields.
+    let partner = runtime.spawn({
+        let (first, second) = (Arc::clone(&first), Arc::clone(&second));
+        async move {
+            for _ in 0..TIMES {
+                first.take().await;
+                second.hand_over();
+            }
+        }
+    });
+    let wakes = runtime.block_on(runtime.spawn({
+        let handle = runtime.handle();
+        async move {
+            let before = handle.metrics().sibling_wakes;
+            for _ in 0..TIMES {
+                first.hand_over();
+                second.take().await;
+            }
+            for _ in 0..TIMES {
+                reveille::yield_now().await;
+            }
+            handle.metrics().sibling_wakes - before
+        }
+    }));
+    runtime.block_on(partner);
+    assert!(wakes <= 5 * 3, "{wakes} siblings woken in 3,000 hops");
+}
+
+/// One value, handed from task to task.
+#[derive(Default)]
+struct Baton {
+    state: std::sync::Mutex<(bool, Option<Waker>)>,
+}
+
+impl Baton {
+    fn hand_over(&self) {
+        let waker = {
+            let mut state = self.state.lock().expect("nobody panics");
+            state.0 = true;
+            state.1.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    async fn take(&self) {
+        poll_fn(|cx| {
+            let mut state = self.state.lock().expect("nobody panics");
+            if std::mem::take(&mut state.0) {
+                return Poll::Ready(());
+            }
+            state.1 = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// Counts the system calls on sockets; waits are counted by the runtime.
+static OPERATIONS: AtomicUsize = AtomicUsize::new(0);
+
+fn poll_read(io: &Io<TcpStream>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<usize> {
+    let len = buffer.len();
+    let read = io.poll_read_with(cx, len, |mut stream| {
+        OPERATIONS.fetch_add(1, Ordering::Relaxed);
+        stream.read(buffer)
+    });
+    read.map(|read| read.expect("nobody resets a connection"))
+}
+
+async fn read(io: &Io<TcpStream>) -> usize {
+    let mut buffer = [0; 1_024];
+    poll_fn(|cx| poll_read(io, cx, &mut buffer)).await
+}
+
+async fn write(io: &Io<TcpStream>) {
+    let message = [7; 64];
+    let written = poll_fn(|cx| {
+        io.poll_write_with(cx, message.len(), |mut stream| {
+            OPERATIONS.fetch_add(1, Ordering::Relaxed);
+            stream.write(&message)
+        })
+    });
+    assert_eq!(written.await.expect("a connection"), message.len());
+}
+
+fn connection(listener: &TcpListener) -> io::Result<[Io<TcpStream>; 2]> {
+    let client = TcpStream::connect(listener.local_addr()?)?;
+    let (server, _) = listener.accept()?;
+    for stream in [&client, &server] {
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+    }
+    Ok([Io::new(client), Io::new(server)])
+}
+
+#[test]
+fn an_echo_request_is_two_system_calls_on_each_side_and_a_share_of_a_wait() {
+    const CONNECTIONS: usize = 50;
+    const REQUESTS: usize = 200;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    // One thread for both sides, so that it is not chance how many requests one wait brings.
+    let runtime = runtime(1);
+    let handle = runtime.handle();
+    let connections: Vec<_> =
+        (0..CONNECTIONS).map(|_| connection(&listener).expect("a connection")).collect();
+    let turns = handle.metrics().driver_turns;
+    let mut clients = Vec::new();
+    for [client, server] in connections {
+        drop(runtime.spawn(async move {
+            while read(&server).await > 0 {
+                write(&server).await;
+            }
+        }));
+        clients.push(runtime.spawn(async move {
+            for _ in 0..REQUESTS {
+                write(&client).await;
+                assert_eq!(read(&client).await, 64);
+            }
+        }));
+    }
+    for client in clients {
+        runtime.block_on(client);
+    }
+    let turns = handle.metrics().driver_turns - turns;
+    let sides = 2 * CONNECTIONS * REQUESTS;
+    let operations = OPERATIONS.load(Ordering::Relaxed);
+    // Beside the two, some when a connection begins and ends: reads before there is anything, and
+    // once more behind the registration, and that of the end.
+    let ends = 6 * CONNECTIONS;
+    println!("{operations} calls on sockets and {turns} waits for {sides} times receive and send");
+    assert!(operations <= 2 * sides + ends, "{operations} calls on sockets");
+    assert!(turns as usize <= sides / 10, "{turns} waits");
+}
+
+/// Sleeps of each thread of this process whose name begins with `name`.
+#[cfg(target_os = "linux")]
+fn context_switches(name: &str) -> Vec<(String, String)> {
+    let mut threads = Vec::new();
+    for thread in std::fs::read_dir("/proc/self/task").expect("a list of threads").flatten() {
+        let read = |file: &str| std::fs::read_to_string(thread.path().join(file));
+        // A thread of another test may end between the two looks.
+        let (Ok(comm), Ok(status)) = (read("comm"), read("status")) else { continue };
+        if comm.starts_with(name) {
+            let switches = status.lines().find(|line| line.starts_with("voluntary_ctxt"));
+            let switches = switches.expect("Linux counts them").to_owned();
+            threads.push((thread.file_name().to_string_lossy().into_owned(), switches));
+        }
+    }
+    threads
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_idle_runtime_sleeps_in_one_system_call() {
+    const NAME: &str = "idle-runtime";
+    let runtime = Builder::new().workers(3).thread_name(NAME).build().expect("a runtime");
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
+    let [ours, _theirs] = connection(&listener).expect("a connection");
+    // A task that waits for a socket, one for a timer, one for another, and some work before.
+    drop(runtime.spawn(async move { read(&ours).await }));
+    drop(runtime.spawn(Sleep::after(Duration::from_secs(3_600))));
+    drop(runtime.spawn(std::future::pending::<()>()));
+    for _ in 0..100 {
+        runtime.block_on(runtime.spawn(reveille::yield_now()));
+    }
+    #[allow(clippy::disallowed_methods, reason = "the claim is about what happens in a second")]
+    let pause = |ms| std::thread::sleep(Duration::from_millis(ms));
+    // The monitor looks around for some milliseconds before it sleeps too.
+    let mut before = context_switches(NAME);
+    for _ in 0..100 {
+        pause(50);
+        let now = context_switches(NAME);
+        if std::mem::replace(&mut before, now.clone()) == now {
+            break;
+        }
+    }
+    assert!(before.len() >= 4, "three workers and the monitor: {before:?}");
+    pause(1_000);
+    assert_eq!(context_switches(NAME), before, "a thread woke up for nothing");
+}
