@@ -11,5 +11,7 @@ pub mod cell;
 pub mod lock;
 mod padded;
 pub mod thread;
+mod ticks;
 
 pub use padded::Padded;
+pub use ticks::ticks;

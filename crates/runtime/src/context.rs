@@ -323,23 +323,20 @@ pub(crate) fn return_budget() {
 /// Lends the worker's seat, if this thread polls for a pool right now.
 #[inline]
 pub(crate) fn with_seat<R>(access: impl FnOnce(Option<&Seat>) -> R) -> R {
-    CONTEXT.with(|context| {
-        let seat = context.seat.get();
-        // SAFETY: null, or set by a guard in a frame above that owns the seat (invariant 1).
-        let seat = unsafe { seat.as_ref() };
-        access(seat)
-    })
+    // Only the pointer is fetched inside, so that `access` is inlined here.
+    let seat = CONTEXT.with(|context| context.seat.get());
+    // SAFETY: null, or set by a guard in a frame above that owns the seat (invariant 1).
+    let seat = unsafe { seat.as_ref() };
+    access(seat)
 }
 
 /// Lends the thread's stand, if it is in `block_on` right now.
 #[inline]
 pub(crate) fn with_stand<R>(access: impl FnOnce(Option<&Stand>) -> R) -> R {
-    CONTEXT.with(|context| {
-        let stand = context.stand.get();
-        // SAFETY: null, or set by a guard in a frame above that owns the stand (invariant 1).
-        let stand = unsafe { stand.as_ref() };
-        access(stand)
-    })
+    let stand = CONTEXT.with(|context| context.stand.get());
+    // SAFETY: null, or set by a guard in a frame above that owns the stand (invariant 1).
+    let stand = unsafe { stand.as_ref() };
+    access(stand)
 }
 
 /// The runtime that `spawn` goes to: the current one, else the global one, started if need be.
@@ -354,6 +351,7 @@ pub(crate) fn current_runtime() -> Option<&'static Shared> {
 
 /// Lends the timers of this thread with the identity that owns them; `None` for the identity when
 /// this thread turns no timers, and then the home is of no use.
+#[inline]
 pub(crate) fn with_home<R>(
     access: impl FnOnce(&'static Home, Option<&RefCell<Identity>>) -> Option<R>,
 ) -> Option<R> {
@@ -372,6 +370,7 @@ pub(crate) fn outside_home() -> &'static Home {
 }
 
 /// Lends the identity that owns `home`, if `home` is this thread's.
+#[inline]
 pub(crate) fn with_own_home<R>(
     home: &'static Home,
     access: impl FnOnce(&RefCell<Identity>) -> Option<R>,
@@ -393,6 +392,16 @@ pub(crate) fn clock<R>(access: impl FnOnce(&Clock) -> R) -> R {
     with_seat(|seat| match seat {
         Some(seat) => access(seat.clock()),
         None => access(system_clock()),
+    })
+}
+
+/// A moment not before the present, to reckon a deadline from, in the nanoseconds of the current
+/// runtime's clock. See [`crate::time::Coming`].
+#[inline]
+pub(crate) fn coming_ns() -> u64 {
+    with_seat(|seat| match seat {
+        Some(seat) => seat.coming_ns(),
+        None => system_clock().now_ns(),
     })
 }
 

@@ -17,6 +17,7 @@
 //!    entry costs a spurious poll at most, and none fires early.
 
 pub(crate) mod clock;
+mod coming;
 pub(crate) mod wheel;
 
 use std::fmt;
@@ -33,6 +34,7 @@ use reveille_primitive::lock::Mutex;
 
 use crate::context;
 use clock::Clock;
+pub(crate) use coming::Coming;
 use wheel::{Key, Wheel};
 
 /// Notes after which the owner of a home is asked to read them: a batch big enough to pay for the
@@ -258,6 +260,7 @@ impl Sleep {
 
     /// Sleeps for `duration` from now. A duration too long for the clock never ends.
     #[must_use]
+    #[inline]
     pub fn after(duration: Duration) -> Sleep {
         let deadline_ns = deadline_after(duration);
         Sleep { deadline_ns, is_due: duration.is_zero(), entry: None }
@@ -297,18 +300,27 @@ impl Sleep {
         }
         // Cloned before the wheel is entered: a waker is user code.
         let mut waker = Some(waker.clone());
-        let entry = context::with_home(|home, identity| {
+        // Each part is written to its place: a copy of what was just written in parts waits until
+        // the parts have left the store buffer.
+        context::with_home(|home, identity| {
             let mut identity = identity?.borrow_mut();
             let mut state = home.wheel.enter(&mut identity)?;
             let key = state.wheel.insert(deadline_ns, waker.take()?);
-            Some(Entry { home, epoch: home.epoch.load(Ordering::Relaxed), key })
+            self.entry = Some(Entry { home, epoch: home.epoch.load(Ordering::Relaxed), key });
+            Some(())
         });
-        self.entry = entry.or_else(|| {
-            let home = context::outside_home();
-            let epoch = home.epoch.load(Ordering::Relaxed);
-            let key = home.insert_from_outside(deadline_ns, waker.take()?);
-            Some(Entry { home, epoch, key })
-        });
+        if let Some(waker) = waker {
+            self.enlist_outside(waker);
+        }
+    }
+
+    /// Adds an entry at a home that another thread turns.
+    #[cold]
+    fn enlist_outside(&mut self, waker: Waker) {
+        let home = context::outside_home();
+        let epoch = home.epoch.load(Ordering::Relaxed);
+        let key = home.insert_from_outside(self.deadline_ns, waker);
+        self.entry = Some(Entry { home, epoch, key });
     }
 
     /// Makes sure that the entry is at the current home and wakes `waker`.
@@ -330,21 +342,25 @@ impl Sleep {
 
     /// Takes the entry out of its wheel.
     fn forget(&mut self) {
-        let Some(entry) = self.entry.take() else {
+        let Some(Entry { home, epoch, key }) = &self.entry else {
             return;
         };
-        if entry.home.epoch.load(Ordering::Relaxed) != entry.epoch {
+        let (home, epoch, key) = (*home, *epoch, *key);
+        self.entry = None;
+        if home.epoch.load(Ordering::Relaxed) != epoch {
             return;
         }
-        let waker = context::with_own_home(entry.home, |identity| {
+        let mut waker = None;
+        let is_removed = context::with_own_home(home, |identity| {
             let mut identity = identity.borrow_mut();
-            let mut state = entry.home.wheel.enter(&mut identity)?;
-            Some(state.wheel.remove(entry.key))
+            let mut state = home.wheel.enter(&mut identity)?;
+            waker = state.wheel.remove(key);
+            Some(())
         });
-        match waker {
-            Some(waker) => drop(waker),
-            None => entry.home.leave_note(entry.key),
+        if is_removed.is_none() {
+            home.leave_note(key);
         }
+        drop(waker);
     }
 }
 
@@ -390,6 +406,14 @@ fn now_ns() -> u64 {
 }
 
 fn deadline_after(duration: Duration) -> u64 {
-    let duration = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-    now_ns().saturating_add(duration)
+    let duration = nanoseconds(duration);
+    context::coming_ns().saturating_add(duration)
+}
+
+/// The whole of a duration in nanoseconds; `u64::MAX`, which is never, if it does not fit.
+#[inline]
+fn nanoseconds(duration: Duration) -> u64 {
+    let seconds = duration.as_secs().checked_mul(1_000_000_000);
+    let ns = seconds.and_then(|ns| ns.checked_add(u64::from(duration.subsec_nanos())));
+    ns.unwrap_or(u64::MAX)
 }

@@ -102,7 +102,8 @@ struct Fresh {
     index: u32,
     stamp: u64,
     deadline_ns: u64,
-    waker: Waker,
+    /// `None` when there is no fresh entry.
+    waker: Option<Waker>,
 }
 
 /// What [`Wheel::advance`] has done.
@@ -120,7 +121,7 @@ pub(crate) struct Advanced {
 pub(crate) struct Wheel {
     slab: Slab,
     /// See invariant 5.
-    fresh: Option<Fresh>,
+    fresh: Fresh,
     /// First entry of each slot, by place; its `prev` is the last one.
     heads: Box<[u32; LEVELS * SLOTS]>,
     /// One bit for each occupied slot.
@@ -141,7 +142,7 @@ impl Wheel {
     pub(crate) fn new(start_ns: u64) -> Wheel {
         Wheel {
             slab: Slab::new(),
-            fresh: None,
+            fresh: Fresh { index: NONE, stamp: 0, deadline_ns: 0, waker: None },
             heads: Box::new([NONE; LEVELS * SLOTS]),
             occupied: [0; LEVELS],
             levels: 0,
@@ -158,12 +159,12 @@ impl Wheel {
         expect(dead_code, reason = "completes the structure; tests hold it to the model")
     )]
     pub(crate) fn len(&self) -> usize {
-        self.slab.len() + usize::from(self.fresh.is_some())
+        self.slab.len() + usize::from(self.fresh.waker.is_some())
     }
 
     /// Whether there is no entry.
     pub(crate) fn is_empty(&self) -> bool {
-        self.slab.len() == 0 && self.fresh.is_none()
+        self.slab.len() == 0 && self.fresh.waker.is_none()
     }
 
     /// Adds an entry that expires at `deadline_ns`, or never if that is `u64::MAX`. A deadline that
@@ -176,20 +177,24 @@ impl Wheel {
     pub(crate) fn insert(&mut self, deadline_ns: u64, waker: Waker) -> Key {
         self.settle();
         let (index, stamp) = self.slab.reserve();
-        self.fresh = Some(Fresh { index, stamp, deadline_ns, waker });
+        self.fresh.index = index;
+        self.fresh.stamp = stamp;
+        self.fresh.deadline_ns = deadline_ns;
+        self.fresh.waker = Some(waker);
         Key::new(index, stamp)
     }
 
     /// Puts the fresh entry where it belongs.
     #[inline]
     fn settle(&mut self) {
-        if self.fresh.is_some() {
+        if self.fresh.waker.is_some() {
             self.settle_slow();
         }
     }
 
     fn settle_slow(&mut self) {
-        let Some(Fresh { index, stamp, deadline_ns, waker }) = self.fresh.take() else { return };
+        let Some(waker) = self.fresh.waker.take() else { return };
+        let Fresh { index, stamp, deadline_ns, .. } = self.fresh;
         let place = self.place(deadline_ns);
         self.slab.insert((index, stamp), deadline_ns, place, waker);
         self.link(index, place);
@@ -204,8 +209,8 @@ impl Wheel {
     /// The waker is the caller's, to be dropped outside of its lock.
     #[inline]
     pub(crate) fn remove(&mut self, key: Key) -> Option<Waker> {
-        if let Some(fresh) = self.fresh.take_if(|fresh| fresh.stamp == key.stamp()) {
-            return Some(fresh.waker);
+        if self.fresh.stamp == key.stamp() && self.fresh.waker.is_some() {
+            return self.fresh.waker.take();
         }
         self.settle();
         self.remove_settled(key)
@@ -236,8 +241,8 @@ impl Wheel {
 
     /// The waker of an entry, to ask it whether [it wakes](Waker::will_wake) the right task.
     pub(crate) fn waker(&self, key: Key) -> Option<&Waker> {
-        match &self.fresh {
-            Some(fresh) if fresh.stamp == key.stamp() => Some(&fresh.waker),
+        match &self.fresh.waker {
+            Some(waker) if self.fresh.stamp == key.stamp() => Some(waker),
             _ => self.slab.find(key.index, key.stamp())?.waker.as_ref(),
         }
     }

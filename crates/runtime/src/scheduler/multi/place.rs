@@ -26,7 +26,7 @@ use super::vacancy::Pulse;
 use super::{Anchor, Shared};
 use crate::builder::Config;
 use crate::observe::{Counters, Event};
-use crate::time::Home;
+use crate::time::{Coming, Home};
 
 /// Tasks of another place that a worker finishes before it tells: a lock for every so many.
 const FOREIGN_BATCH: usize = 32;
@@ -177,6 +177,7 @@ pub(crate) struct Seat {
     identity: RefCell<Identity>,
     driver: Arc<Driver>,
     clock: crate::time::clock::Clock,
+    coming: Coming,
     pub(crate) pulse: Arc<Pulse>,
     /// What each poll begins with.
     pub(crate) event_budget: u8,
@@ -199,6 +200,7 @@ impl Seat {
             identity: RefCell::new(identity),
             driver,
             clock: config.clock.clone(),
+            coming: Coming::default(),
             pulse,
             event_budget: config.event_budget,
             is_batch: Cell::new(false),
@@ -234,6 +236,18 @@ impl Seat {
 
     pub(crate) fn clock(&self) -> &crate::time::clock::Clock {
         &self.clock
+    }
+
+    /// Reads the clock, in nanoseconds.
+    #[inline]
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.coming.read(&self.clock)
+    }
+
+    /// A moment not before the present, to reckon a deadline from.
+    #[inline]
+    pub(crate) fn coming_ns(&self) -> u64 {
+        self.coming.now_ns(&self.clock)
     }
 
     /// Runs `access` on the core, or tells that the place was given to somebody else.

@@ -265,7 +265,7 @@ impl<'a> Worker<'a> {
     /// Reads the clock, and turns driver and timers when they waited long enough.
     #[cold]
     fn look_at_clock(&mut self) {
-        let now = self.seat.clock().now_ns();
+        let now = self.seat.now_ns();
         let polls = u64::from(self.tick.wrapping_sub(self.clock_tick));
         if let Some(each) = now.saturating_sub(self.clock_ns).checked_div(polls) {
             self.poll_ns = (3 * self.poll_ns + each) / 4;
@@ -288,7 +288,7 @@ impl<'a> Worker<'a> {
         self.place.counters.count(Event::DriverTurn);
         let driver = self.seat.driver();
         let events = super::with_batch(|| turn(driver, timeout, &mut self.events));
-        self.turned_ns = self.seat.clock().now_ns();
+        self.turned_ns = self.seat.now_ns();
         self.place.turned_ns.store(self.turned_ns, Ordering::Relaxed);
         events
     }
@@ -359,13 +359,13 @@ impl<'a> Worker<'a> {
             return false;
         }
         victim.queued_ns() >= STEAL_WORTH_NS
-            || self.seat.clock().now_ns().saturating_sub(victim.turned_ns.load(Ordering::Relaxed))
+            || self.seat.now_ns().saturating_sub(victim.turned_ns.load(Ordering::Relaxed))
                 >= LONG_POLL_NS
     }
 
     /// Turns the drivers of workers that are in a long poll. `true` if that made work.
     fn turn_stale(&mut self) -> bool {
-        let now = self.seat.clock().now_ns();
+        let now = self.seat.now_ns();
         let mut events = 0;
         for place in &self.shared.places {
             let is_own = place.index == self.place.index;
@@ -391,7 +391,7 @@ impl<'a> Worker<'a> {
         }
         let timers = self.seat.timers();
         let deadline = timers.next_deadline(&mut self.seat.identity().borrow_mut());
-        let now = self.seat.clock().now_ns();
+        let now = self.seat.now_ns();
         let end = now.saturating_add(budget).min(deadline.unwrap_or(u64::MAX));
         loop {
             for _ in 0..SPINS_PER_LOOK {
@@ -402,7 +402,7 @@ impl<'a> Worker<'a> {
                 }
                 spin_loop();
             }
-            if self.seat.clock().now_ns() >= end {
+            if self.seat.now_ns() >= end {
                 self.spin.record_spin(false);
                 return false;
             }
@@ -446,7 +446,7 @@ impl<'a> Worker<'a> {
             return Ok(());
         }
         let deadline = self.seat.timers().park(&mut self.seat.identity().borrow_mut());
-        let now = self.seat.clock().now_ns();
+        let now = self.seat.now_ns();
         let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(now)));
         self.place.counters.count(Event::Park);
         // Not if the thread's own local tasks became runnable in the meantime.

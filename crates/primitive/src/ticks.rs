@@ -1,0 +1,18 @@
+//! The processor's counter of ticks, where there is one that a thread reads without the system.
+
+/// Ticks of the processor since some moment; `None` where it has no such counter.
+///
+/// Costs 10 to 20 ns on x86-64, half of what the system's clock does. What a tick is, and whether
+/// the counters of all cores agree, the caller has to find out.
+#[inline(always)]
+#[must_use]
+pub fn ticks() -> Option<u64> {
+    #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+    {
+        // SAFETY: the instruction reads a register, and every x86-64 processor has it; an operating
+        // system that forbids it to programs (prctl PR_SET_TSC) has been asked to by this one.
+        Some(unsafe { core::arch::x86_64::_rdtsc() })
+    }
+    #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
+    None
+}

@@ -1,0 +1,200 @@
+//! A moment not before the present, for half the price of the clock.
+//!
+//! A new deadline needs the time, and reading the clock was a third of what a timer costs. A worker
+//! reads it anyway, every few microseconds. So it notes the processor's ticks beside that reading,
+//! its *anchor*, and for a while adds the ticks since.
+//!
+//! The estimate errs to the late side by a thousandth of the anchor's age, which is a millisecond
+//! at most: a deadline reckoned from it is late by a microsecond, and never early.
+//!
+//! # Invariants
+//!
+//! 1. The anchor's time is not before its ticks: they are read first.
+//! 2. `RATE` is not below the true rate, by more than the clock itself is slewed (500 ppm).
+//!
+//! Used only where the system's own clock counts ticks, on x86-64 Linux: then the kernel has made
+//! sure that the counters of all cores agree and that their rate is constant. Elsewhere, and until
+//! the rate is known, it is the clock that is read. A virtual clock is always read.
+
+use std::cell::Cell;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use reveille_primitive::ticks;
+
+use super::clock::Clock;
+
+/// Nanoseconds per tick in units of 2^-32; 0 as long as it is not known. Not a protocol: a number
+/// that is written once, or again with as good a value.
+static RATE: AtomicU64 = AtomicU64::new(0);
+
+/// How far apart two readings are from which the rate is told: their uncertainty of some tens of
+/// nanoseconds is then some millionths.
+const BASE_NS: u64 = 20_000_000;
+
+/// How far apart they may be: the clock is slewed, and what counts is its rate now.
+const BASE_MAX_NS: u64 = 20_000_000_000;
+
+/// How old an anchor may be, in nanoseconds.
+const AGE_MAX_NS: u64 = 1_000_000;
+
+/// How long a reading of ticks, clock, ticks may take, in ticks: more means that the thread was
+/// interrupted in between.
+const READING_TICKS_MAX: u64 = 2_000;
+
+/// What one worker knows of ticks and time.
+#[derive(Debug, Default)]
+pub(crate) struct Coming {
+    anchor: Cell<Option<Anchor>>,
+    /// The first reading of this worker, until the rate is known.
+    first: Cell<Option<Anchor>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    ticks: u64,
+    ns: u64,
+}
+
+impl Coming {
+    /// Reads the clock, and notes the ticks.
+    pub(crate) fn read(&self, clock: &Clock) -> u64 {
+        let Some(before) = usable_ticks(clock) else {
+            return clock.now_ns();
+        };
+        let ns = clock.now_ns();
+        let after = ticks().unwrap_or(u64::MAX);
+        if after.wrapping_sub(before) <= READING_TICKS_MAX {
+            self.note(Anchor { ticks: before, ns });
+        }
+        ns
+    }
+
+    /// A moment not before the present, and at most two microseconds after it.
+    #[inline]
+    pub(crate) fn now_ns(&self, clock: &Clock) -> u64 {
+        let rate = RATE.load(Ordering::Relaxed);
+        let estimate = match (self.anchor.get(), ticks()) {
+            (Some(anchor), Some(now)) if rate != 0 => anchor.extended_to(now, rate),
+            _ => None,
+        };
+        estimate.unwrap_or_else(|| self.read(clock))
+    }
+
+    fn note(&self, anchor: Anchor) {
+        self.anchor.set(Some(anchor));
+        if RATE.load(Ordering::Relaxed) != 0 {
+            return;
+        }
+        let first =
+            self.first.get().filter(|first| anchor.ns.wrapping_sub(first.ns) <= BASE_MAX_NS);
+        self.first.set(first.or(Some(anchor)));
+        if let Some(rate) = first.and_then(|first| rate_between(first, anchor)) {
+            RATE.store(rate, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Anchor {
+    /// The time at `now`, rounded up; `None` if that is too far away, or before the anchor.
+    #[inline]
+    fn extended_to(self, now: u64, rate: u64) -> Option<u64> {
+        let passed = now.wrapping_sub(self.ticks);
+        // A product beyond 64 bits is far beyond the age.
+        let passed_ns = passed.checked_mul(rate)? >> 32;
+        let is_young = passed_ns <= AGE_MAX_NS;
+        is_young.then(|| self.ns + passed_ns + (passed_ns >> 10) + 1)
+    }
+}
+
+/// The rate, rounded up, if the readings are far enough apart.
+fn rate_between(first: Anchor, last: Anchor) -> Option<u64> {
+    let ns = last.ns.checked_sub(first.ns).filter(|&ns| ns >= BASE_NS)?;
+    let ticks = last.ticks.checked_sub(first.ticks).filter(|&ticks| ticks > 0)?;
+    let rate = (u128::from(ns + 100) << 32).div_ceil(u128::from(ticks));
+    // Between 0.1 and 100 GHz; anything else is no clock.
+    u64::try_from(rate).ok().filter(|rate| (1 << 25..10 << 32).contains(rate))
+}
+
+/// The ticks, if `clock` counts them.
+#[inline]
+fn usable_ticks(clock: &Clock) -> Option<u64> {
+    match clock {
+        Clock::System { .. } if counts_ticks() => ticks(),
+        _ => None,
+    }
+}
+
+/// Whether the system's clock is the processor's counter.
+fn counts_ticks() -> bool {
+    static ANSWER: OnceLock<bool> = OnceLock::new();
+    *ANSWER.get_or_init(|| {
+        const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+        cfg!(target_os = "linux")
+            && std::fs::read_to_string(SOURCE).is_ok_and(|source| source.trim() == "tsc")
+    })
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// 3 GHz: three ticks are a nanosecond.
+    const THREE: u64 = (1 << 32) / 3 + 1;
+
+    #[test]
+    fn the_estimate_is_never_before_the_time_and_a_thousandth_late_at_most() {
+        let anchor = Anchor { ticks: 1_000, ns: 50_000 };
+        for passed in [0, 1, 2, 3, 299, 3_000, 299_999, 3_000_000] {
+            let exact_ns = 50_000 + passed / 3;
+            let estimate = anchor.extended_to(1_000 + passed, THREE).expect("young enough");
+            assert!(estimate >= exact_ns && estimate > 50_000 + (passed - passed % 3) / 3);
+            assert!(estimate <= exact_ns + passed / 3_000 + 3, "{estimate} for {exact_ns}");
+        }
+    }
+
+    #[test]
+    fn an_old_anchor_and_ticks_that_go_back_are_of_no_use() {
+        let anchor = Anchor { ticks: 1_000, ns: 50_000 };
+        assert_eq!(anchor.extended_to(1_000 + 3 * (AGE_MAX_NS + 10), THREE), None);
+        assert_eq!(anchor.extended_to(999, THREE), None);
+    }
+
+    #[test]
+    fn a_rate_needs_readings_far_apart_and_a_plausible_result() {
+        let first = Anchor { ticks: 0, ns: 0 };
+        let rate = |ticks, ns| rate_between(first, Anchor { ticks, ns });
+        assert_eq!(rate(3 * (BASE_NS - 1), BASE_NS - 1), None);
+        let found = rate(3 * BASE_NS, BASE_NS).expect("far enough apart");
+        assert!((THREE - 1..THREE + THREE / 100_000).contains(&found), "{found} for {THREE}");
+        assert_eq!(rate(1, BASE_NS), None);
+        assert_eq!(rate(0, BASE_NS), None);
+    }
+
+    #[test]
+    fn a_virtual_clock_is_always_read() {
+        let (clock, hands) = Clock::virtual_at_origin();
+        let coming = Coming::default();
+        assert_eq!((coming.read(&clock), coming.now_ns(&clock)), (0, 0));
+        hands.advance(Duration::from_nanos(77));
+        assert_eq!((coming.now_ns(&clock), coming.read(&clock)), (77, 77));
+    }
+
+    #[test]
+    fn the_estimate_is_between_two_readings_of_the_clock() {
+        let clock = Clock::system();
+        let coming = Coming::default();
+        for round in 0_u64..200_000 {
+            if round.is_multiple_of(64) {
+                coming.read(&clock);
+            }
+            let before = clock.now_ns();
+            let estimate = coming.now_ns(&clock);
+            let after = clock.now_ns();
+            assert!(estimate >= before, "{} ns early", before - estimate);
+            // Late only while nobody interrupts, so this is not about how fast the machine is.
+            assert!(estimate <= after + 3_000, "{} ns late", estimate - after);
+        }
+    }
+}
