@@ -108,6 +108,16 @@ fn local_tasks_work_on_workers() {
     assert_eq!(sum, 42);
 }
 
+/// The worker must not go to sleep over the task that its local task has just woken.
+#[test]
+fn a_task_awaits_a_local_task_of_its_worker() {
+    let runtime = Builder::new().workers(1).build().unwrap();
+    for number in 0..100 {
+        let task = runtime.spawn(async move { spawn_local(async move { number }).await });
+        assert_eq!(runtime.block_on(task), number);
+    }
+}
+
 #[test]
 fn a_sleep_never_ends_early() {
     block_on(async {

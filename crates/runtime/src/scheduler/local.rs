@@ -537,15 +537,15 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// Polls the local tasks of a worker's thread.
-pub(crate) fn run_here(_: &Seat) {
+/// Polls the local tasks of a worker's thread. `false` if it has none.
+pub(crate) fn run_here(_: &Seat) -> bool {
     context::with_own_stand(|stand| {
-        if let Some(stand) = stand
-            && stand.registry.borrow().len() > 0
-        {
-            stand.run_local();
-        }
-    });
+        let Some(stand) = stand.filter(|stand| stand.registry.borrow().len() > 0) else {
+            return false;
+        };
+        stand.run_local();
+        true
+    })
 }
 
 /// A worker is about to sleep in the driver of its place. `false` if a local task is runnable.

@@ -315,7 +315,12 @@ impl<'a> Worker<'a> {
     /// Looks everywhere, then sleeps. Returns without a task after each sleep.
     #[cold]
     fn find_work(&mut self) -> Result<Option<Runnable>, Exit> {
-        local::run_here(self.seat);
+        if local::run_here(self.seat)
+            && let Some(task) = self.next_task()?
+        {
+            // A local task has woken it, and nobody else looks into this queue.
+            return Ok(Some(task));
+        }
         if !self.shared.injector.is_empty() {
             self.take_injected();
             return self.next_task();
