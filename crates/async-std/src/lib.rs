@@ -11,9 +11,11 @@
 //! ```
 //!
 //! The features mean what they meant: what async-std held back exists with `unstable` only, the
-//! attributes `main` and `test` with `attributes`. `tokio1`, `tokio02` and `tokio03`, and the names
-//! of async-std's optional dependencies, are accepted and change nothing. What differs is listed in
-//! PARITY.md. New code depends on reveille itself.
+//! attributes `main` and `test` with `attributes`. With `tokio1` tasks, blocking closures and
+//! `block_on` see the context of a tokio runtime, which the first of them starts, so that a library
+//! made for tokio works inside. `tokio02` and `tokio03`, and the names of async-std's optional
+//! dependencies, are accepted and change nothing. What differs is listed in PARITY.md. New code
+//! depends on reveille itself.
 //!
 //! # Examples
 //!

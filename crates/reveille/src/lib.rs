@@ -61,6 +61,7 @@
 //!
 //! | feature | default | what |
 //! |---|---|---|
+//! | `tokio1` | no | every task, blocking closure and `block_on` sees a tokio context, so that libraries made for tokio work inside; the first of them starts tokio's threads |
 //! | `attributes` | yes | the attributes [`main`](macro@crate::main) and [`test`](macro@crate::test) |
 
 #![deny(unsafe_code)]

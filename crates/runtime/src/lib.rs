@@ -13,6 +13,7 @@ pub(crate) mod blocking;
 pub mod budget;
 mod builder;
 mod context;
+mod foreign;
 pub mod io;
 mod observe;
 mod park;

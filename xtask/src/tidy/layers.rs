@@ -5,11 +5,12 @@ use super::manifests::{Section, dependencies};
 use super::tree::{File, Tree};
 
 /// Which crates of the house each crate may name, tests aside.
-const CRATES: [(&str, &[&str]); 7] = [
+const CRATES: [(&str, &[&str]); 8] = [
     ("primitive", &[]),
     ("task", &["primitive"]),
     ("driver", &["primitive"]),
-    ("runtime", &["primitive", "task", "driver"]),
+    ("tokio1", &[]),
+    ("runtime", &["primitive", "task", "driver", "tokio1"]),
     ("macros", &[]),
     ("reveille", &["runtime", "macros"]),
     ("async-std", &["macros"]),
@@ -17,6 +18,9 @@ const CRATES: [(&str, &[&str]); 7] = [
 
 /// What only these crates may name: whose tests and benchmarks compare reveille with its peers.
 const PEERS: [&str; 4] = ["async-std", "smol", "tokio", "async-executor"];
+
+/// The crates that are there for a peer, and which.
+const FOR_A_PEER: [(&str, &str); 1] = [("tokio1", "tokio")];
 
 /// Crates below the public one that name the standard library's atomics directly would escape
 /// their own models.
@@ -45,7 +49,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
                 let message = format!("`{}` is not below `{name}`", dependency.name);
                 problems.push(Problem::at(&path, dependency.line, message));
             }
-            if PEERS.contains(&dependency.name.as_str()) {
+            let is_its_own = FOR_A_PEER.contains(&(name, dependency.name.as_str()));
+            if PEERS.contains(&dependency.name.as_str()) && !is_its_own {
                 let message = format!("`{}` is a peer: only benches/ may use it", dependency.name);
                 problems.push(Problem::at(&path, dependency.line, message));
             }

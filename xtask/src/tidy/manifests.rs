@@ -36,7 +36,7 @@ const METADATA: [&str; 8] = [
 ];
 
 /// Folders whose packages are workspaces of their own, with peers and tools of their own.
-const APART: [&str; 2] = ["benches", "fuzz"];
+const APART: [&str; 3] = ["benches", "fuzz", "tests/tokio1"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
     let reasons = tree.read("deny.toml");

@@ -39,6 +39,7 @@ use reveille_task::{
 use super::multi::{self, Registry, Seat, Shared};
 use super::reasons::{INBOX, MAIN, Reasons};
 use crate::context;
+use crate::foreign;
 use crate::observe;
 use crate::park::Spin;
 use crate::time::{self, Home, Sleep};
@@ -282,6 +283,7 @@ impl Stand {
         options: Options,
         future: F,
     ) -> F::Output {
+        let _foreign = foreign::enter();
         let _entered = Entered::new(self);
         context::with_frame(self, runtime, |frame| {
             let data = TaskData::new(options);

@@ -1,0 +1,156 @@
+//! Where a tokio context is, with the feature `tokio1`: wherever reveille polls, and nowhere else.
+
+use std::time::Duration;
+
+use async_std::task;
+use tokio::runtime::{Builder, Handle};
+
+/// Names, in the process that a test started, the test.
+const CHILD: &str = "REVEILLE_TEST_TOKIO1";
+
+fn has_context() -> bool {
+    Handle::try_current().is_ok()
+}
+
+#[test]
+fn block_on_has_it_until_it_returns() {
+    assert!(!has_context());
+    task::block_on(async {
+        assert!(has_context());
+        task::yield_now().await;
+        assert!(has_context());
+    });
+    task::Builder::new().blocking(async { assert!(has_context()) });
+    assert!(!has_context());
+}
+
+#[test]
+fn block_on_that_panicked_leaves_none_behind() {
+    let panicked = std::panic::catch_unwind(|| task::block_on(async { panic!("on purpose") }));
+    assert!(panicked.is_err());
+    assert!(!has_context());
+}
+
+#[async_std::test]
+async fn the_attributes_have_it() {
+    assert!(has_context());
+}
+
+#[test]
+fn nested_block_on_has_it_and_gives_it_back() {
+    task::block_on(async {
+        task::block_on(async { assert!(has_context()) });
+        assert!(has_context());
+    });
+    assert!(!has_context());
+}
+
+#[test]
+fn spawned_tasks_have_it() {
+    assert!(task::block_on(task::spawn(async { has_context() })));
+    assert!(task::block_on(async { task::spawn(async { has_context() }).await }));
+    let named = task::Builder::new().name("named".to_string()).spawn(async { has_context() });
+    assert!(task::block_on(named.unwrap()));
+}
+
+#[test]
+fn local_tasks_have_it_in_block_on_and_on_workers() {
+    assert!(task::block_on(async { task::spawn_local(async { has_context() }).await }));
+    let on_a_worker = task::spawn(async { task::spawn_local(async { has_context() }).await });
+    assert!(task::block_on(on_a_worker));
+}
+
+#[test]
+fn blocking_closures_have_it_and_so_has_a_block_on_inside_of_them() {
+    assert!(task::block_on(task::spawn_blocking(has_context)));
+    let inside = || task::block_on(async { has_context() });
+    assert!(task::block_on(task::spawn_blocking(inside)));
+}
+
+/// The thread that takes over from a worker whose poll blocks is as good as the one before.
+#[test]
+fn threads_that_take_over_have_it() {
+    let runtime = reveille::runtime::Builder::new().workers(1).build().unwrap();
+    let (blocked, gate) = std::sync::mpsc::channel();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let blocking = runtime.spawn(async move {
+        let has = reveille::task::spawn(async { has_context() });
+        blocked.send(()).unwrap();
+        // Blocks the only worker until a task has run, which only a stand-in can do.
+        receiver.recv().unwrap();
+        has.await
+    });
+    gate.recv().unwrap();
+    let released = runtime.spawn(async move {
+        sender.send(()).unwrap();
+        has_context()
+    });
+    assert!(task::block_on(released));
+    assert!(task::block_on(blocking));
+    assert!(runtime.metrics().takeovers >= 1);
+}
+
+#[test]
+fn a_runtime_of_ones_own_has_it() {
+    let runtime = reveille::runtime::Builder::new().workers(1).build().unwrap();
+    assert!(runtime.block_on(async { has_context() }));
+    assert!(task::block_on(runtime.spawn(async { has_context() })));
+}
+
+#[test]
+fn all_threads_are_in_the_context_of_one_runtime() {
+    let id = || Handle::current().id();
+    let here = task::block_on(async move { id() });
+    assert_eq!(here, task::block_on(task::spawn(async move { id() })));
+    assert_eq!(here, task::block_on(task::spawn_blocking(id)));
+}
+
+/// What the program had entered itself is not lost.
+#[test]
+fn the_programs_own_context_comes_back() {
+    let own = Builder::new_current_thread().enable_all().build().unwrap();
+    let _guard = own.enter();
+    let id = Handle::current().id();
+    task::block_on(async move { assert_ne!(Handle::current().id(), id) });
+    assert_eq!(Handle::current().id(), id);
+}
+
+/// Inside a task of tokio's runtime of one thread, which can turn no timer meanwhile.
+#[test]
+fn block_on_inside_a_single_threaded_tokio_runtime_ends() {
+    let own = Builder::new_current_thread().enable_all().build().unwrap();
+    own.block_on(async {
+        task::block_on(async { tokio::time::sleep(Duration::from_millis(5)).await });
+    });
+}
+
+/// Runs `child` in a process of its own, where nothing has started the runtime yet.
+fn in_a_process_of_its_own(name: &str, child: impl FnOnce()) {
+    if std::env::var_os(CHILD).is_some() {
+        return child();
+    }
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--test-threads", "1"])
+        .env(CHILD, name)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+}
+
+/// How many threads this process has.
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// The feature alone starts nothing: the first thread that polls does.
+#[cfg(target_os = "linux")]
+#[test]
+fn tokio_starts_with_the_first_poll() {
+    in_a_process_of_its_own("tokio_starts_with_the_first_poll", || {
+        let before = threads();
+        let _ = async_std::task::sleep(Duration::ZERO);
+        assert_eq!(threads(), before);
+        task::block_on(async {});
+        assert!(threads() > before);
+    });
+}

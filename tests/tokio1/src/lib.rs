@@ -1,0 +1,1 @@
+//! A place for the tests beside it: a package needs a library.
