@@ -59,6 +59,19 @@ impl<T: AsFd> Listener<T> {
     }
 }
 
+/// What becomes of a result in a stream of connections: nothing, while there is no descriptor or
+/// memory for one. The listener's next try waits. A loop over the stream that ends at the first
+/// error would else end there, and the server with it.
+pub(crate) fn outlast<R>(result: io::Result<R>) -> Option<io::Result<R>> {
+    match result {
+        Err(error) if is_out_of_resources(&error) => {
+            log::warn!("a connection has to wait, since it cannot be accepted: {error}");
+            None
+        }
+        result => Some(result),
+    }
+}
+
 fn skip_dead<T, R>(listener: &T, accept: &mut impl FnMut(&T) -> io::Result<R>) -> io::Result<R> {
     for _ in 0..MAX_SKIPPED {
         match accept(listener) {

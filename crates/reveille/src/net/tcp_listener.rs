@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use reveille_runtime::io::Io;
 
-use super::listener::Listener;
+use super::listener::{Listener, outlast};
 use super::{TcpStream, ToSocketAddrs, first_success};
 use crate::io::context::Context as _;
 use crate::os::socket::{accept_tcp, lengthen_queue};
@@ -304,6 +304,11 @@ type Accepting<'a> =
 
 /// A stream of connections that never ends, made by [`TcpListener::incoming`].
 ///
+/// # Differences
+///
+/// While the process has no descriptor or memory left for a connection, the connection waits, a
+/// warning is logged, and the stream tries again every 50 ms, where async-std's gives the error.
+///
 /// # Examples
 ///
 /// ```
@@ -337,10 +342,14 @@ impl Stream for Incoming<'_> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         let listener = this.listener;
-        let accepting = this.accepting.get_or_insert_with(|| Box::pin(listener.accept()));
-        let result = ready!(accepting.as_mut().poll(cx));
-        this.accepting = None;
-        Poll::Ready(Some(result.map(|(stream, _)| stream)))
+        loop {
+            let accepting = this.accepting.get_or_insert_with(|| Box::pin(listener.accept()));
+            let result = ready!(accepting.as_mut().poll(cx));
+            this.accepting = None;
+            if let Some(result) = outlast(result) {
+                return Poll::Ready(Some(result.map(|(stream, _)| stream)));
+            }
+        }
     }
 }
 

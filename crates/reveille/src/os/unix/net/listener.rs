@@ -13,7 +13,7 @@ use reveille_runtime::io::Io;
 
 use super::{SocketAddr, UnixStream, address};
 use crate::io::context::Context as _;
-use crate::net::listener::Listener;
+use crate::net::listener::{Listener, outlast};
 use crate::path::Path;
 
 /// A socket with a path that takes connections.
@@ -210,6 +210,11 @@ type Accepting<'a> =
 
 /// A stream of connections that never ends, made by [`UnixListener::incoming`].
 ///
+/// # Differences
+///
+/// While the process has no descriptor or memory left for a connection, the connection waits, a
+/// warning is logged, and the stream tries again every 50 ms, where async-std's gives the error.
+///
 /// # Examples
 ///
 /// ```
@@ -243,10 +248,14 @@ impl Stream for Incoming<'_> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         let listener = this.listener;
-        let accepting = this.accepting.get_or_insert_with(|| Box::pin(listener.accept()));
-        let result = ready!(accepting.as_mut().poll(cx));
-        this.accepting = None;
-        Poll::Ready(Some(result.map(|(stream, _)| stream)))
+        loop {
+            let accepting = this.accepting.get_or_insert_with(|| Box::pin(listener.accept()));
+            let result = ready!(accepting.as_mut().poll(cx));
+            this.accepting = None;
+            if let Some(result) = outlast(result) {
+                return Poll::Ready(Some(result.map(|(stream, _)| stream)));
+            }
+        }
     }
 }
 
