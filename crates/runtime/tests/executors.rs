@@ -276,6 +276,24 @@ fn a_dropped_runtime_drops_its_futures_and_joins_its_threads() {
 }
 
 #[test]
+fn a_shutdown_counts_the_tasks_that_never_ran() {
+    let runtime = Builder::new().workers(1).max_spare_threads(0).build().unwrap();
+    let (started, start) = mpsc::channel();
+    let (release, gate) = mpsc::channel::<()>();
+    drop(runtime.spawn(async move {
+        started.send(()).unwrap();
+        gate.recv().unwrap();
+    }));
+    start.recv().unwrap();
+    for _ in 0..10 {
+        drop(runtime.spawn(async {}));
+    }
+    let report = runtime.shutdown(Duration::ZERO);
+    assert_eq!((report.stuck_workers, report.cancelled_tasks), (1, 11));
+    release.send(()).unwrap();
+}
+
+#[test]
 fn a_thousand_runtimes_leave_nothing_behind() {
     let threads = || std::fs::read_dir("/proc/self/task").map_or(0, Iterator::count);
     let fds = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);

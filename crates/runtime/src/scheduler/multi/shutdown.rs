@@ -98,15 +98,11 @@ pub(crate) fn stop_from_inside(shared: &'static Shared, timeout: Option<Duration
 
 /// Cancels and drops every task. Returns how many, and whether none is left.
 fn cancel_tasks(shared: &'static Shared, time: &Time, has_stuck: bool) -> (usize, bool) {
-    let mut cancelled = 0;
-    let mut is_first = true;
+    // Before the queues are emptied: what waits there for its first poll is cancelled as well.
+    let cancelled = live_tasks(shared).len();
     loop {
         drop_queued(shared);
         let live = live_tasks(shared);
-        if is_first {
-            cancelled = live.len();
-            is_first = false;
-        }
         if live.is_empty() {
             return (cancelled, true);
         }
