@@ -64,7 +64,7 @@ impl Builder {
         T: Send + 'static,
     {
         let handle = reveille_runtime::task::spawn_named(self.take_name(), future);
-        super::trace_spawn(&handle);
+        super::trace_spawn("spawn", &handle);
         Ok(handle)
     }
 
@@ -93,7 +93,7 @@ impl Builder {
         T: 'static,
     {
         let handle = reveille_runtime::task::spawn_local_named(self.take_name(), future);
-        super::trace_spawn(&handle);
+        super::trace_spawn("spawn_local", &handle);
         Ok(handle)
     }
 
@@ -113,6 +113,6 @@ impl Builder {
     where
         F: Future<Output = T>,
     {
-        reveille_runtime::task::block_on_named(self.take_name(), future)
+        super::block_on_named(self.take_name(), future)
     }
 }

@@ -37,6 +37,7 @@ mod builder;
 mod local;
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use reveille_runtime::time::Sleep;
@@ -69,7 +70,7 @@ where
     T: Send + 'static,
 {
     let handle = reveille_runtime::spawn(future);
-    trace_spawn(&handle);
+    trace_spawn("spawn", &handle);
     handle
 }
 
@@ -102,7 +103,7 @@ where
     T: 'static,
 {
     let handle = reveille_runtime::spawn_local(future);
-    trace_spawn(&handle);
+    trace_spawn("spawn_local", &handle);
     handle
 }
 
@@ -164,15 +165,25 @@ pub fn block_on<F, T>(future: F) -> T
 where
     F: Future<Output = T>,
 {
+    block_on_named(None, future)
+}
+
+/// Runs the future of a `block_on`, and logs that when somebody listens at that level.
+#[inline]
+fn block_on_named<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
     if log::log_enabled!(log::Level::Trace) {
-        let parent = try_current().map_or(0, |task| task.id().get());
-        return reveille_runtime::block_on(async move {
-            let id = try_current().map_or(0, |task| task.id().get());
-            log::trace!(task_id = id, parent_task_id = parent; "block_on");
-            future.await
-        });
+        return block_on_traced(name, future);
     }
-    reveille_runtime::block_on(future)
+    reveille_runtime::task::block_on_named(name, future)
+}
+
+#[cold]
+fn block_on_traced<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
+    let parent = current_number();
+    reveille_runtime::task::block_on_named(name, async move {
+        log::trace!(task_id = current_number(), parent_task_id = parent; "block_on");
+        future.await
+    })
 }
 
 /// Waits for `dur`.
@@ -263,11 +274,16 @@ pub fn try_current() -> Option<Task> {
     reveille_runtime::task::try_current()
 }
 
-/// Logs that a task was spawned, when somebody listens at that level.
+/// Logs that a task was spawned, in the predecessor's words, when somebody listens at that level.
 #[inline]
-fn trace_spawn<T>(handle: &JoinHandle<T>) {
+fn trace_spawn<T>(how: &str, handle: &JoinHandle<T>) {
     if log::log_enabled!(log::Level::Trace) {
-        let parent = try_current().map_or(0, |task| task.id().get());
-        log::trace!(task_id = handle.id().get(), parent_task_id = parent; "spawn");
+        let (task, parent) = (handle.id().get(), current_number());
+        log::trace!(task_id = task, parent_task_id = parent; "{how}");
     }
+}
+
+/// The number of the current task, or 0 outside of one, where the numbers of tasks begin at 1.
+fn current_number() -> u64 {
+    try_current().map_or(0, |task| task.id().get())
 }
