@@ -1,3 +1,4 @@
 //! Shared parts of the integration tests.
 
+pub mod again;
 pub mod programs;

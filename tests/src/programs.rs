@@ -46,7 +46,16 @@ pub fn example(name: &str) -> PathBuf {
 ///
 /// Panics if it cannot be started or does not end within two minutes.
 pub fn finish(command: &mut Command) -> Finished {
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    finish_reading(command, Stdio::null())
+}
+
+/// As [`finish`], with something to read from.
+///
+/// # Panics
+///
+/// As [`finish`].
+pub fn finish_reading(command: &mut Command, stdin: Stdio) -> Finished {
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child =
         command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     let (sender, receiver) = mpsc::channel();

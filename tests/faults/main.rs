@@ -1,0 +1,19 @@
+//! The predecessor's faults, each shown mended. The numbers are those of async-std's issues.
+//!
+//! | fault | shown by |
+//! |---|---|
+//! | #730, `into_raw_fd` gives a closed descriptor | here, and in `tcp.rs`, `uds.rs` |
+//! | #900, a task is stuck in `File`'s drop | `file.rs` |
+//! | #1055, a read that timed out eats the next key press | `stdio.rs` |
+//! | #658, the accept loop dies without descriptors | here, and in `tcp_accept.rs` |
+//! | `connect_timeout` to an address that does not answer | `tcp.rs` |
+//! | #477, `for_each_concurrent` | here, and in `stream.rs` |
+//! | all others | here |
+//!
+//! Where the shim has the API, the tests run against the shim.
+
+mod api;
+mod panics;
+#[cfg(unix)]
+mod resources;
+mod threads;

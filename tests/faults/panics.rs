@@ -1,0 +1,91 @@
+//! Panics that were lost, or took more with them than themselves.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::Stdio;
+use std::sync::mpsc;
+
+use async_std::task::{self, block_on};
+use reveille::runtime::Builder;
+use reveille_tests::again::in_own_process;
+
+#[test]
+fn fault_local_tasks_run_again_after_a_block_on_that_panicked() {
+    let (go, gate) = async_std::channel::bounded::<()>(1);
+    let task = task::spawn_local(async move {
+        gate.recv().await.unwrap();
+        "ran"
+    });
+    block_on(task::yield_now());
+    for _ in 0..3 {
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            block_on(async {
+                task::yield_now().await;
+                panic!("on purpose");
+            });
+        }));
+        assert!(panicked.is_err());
+    }
+    go.try_send(()).unwrap();
+    assert_eq!(block_on(task), "ran");
+}
+
+#[test]
+fn fault_1052_a_hook_is_told_of_panics_that_nobody_awaits() {
+    let (sender, told) = mpsc::channel();
+    let runtime = Builder::new()
+        .workers(1)
+        .on_unhandled_panic(move |panic| {
+            let message = panic.message().unwrap_or_default().to_owned();
+            sender.send((message, panic.spawned_at.map(|place| place.file()))).unwrap();
+        })
+        .build()
+        .unwrap();
+    drop(runtime.spawn(async { panic!("on purpose") }));
+    let (message, file) = told.recv().unwrap();
+    assert_eq!(message, "on purpose");
+    assert_eq!(file, Some(file!()));
+}
+
+#[test]
+fn fault_1052_an_awaiter_may_ask_for_the_panic_instead_of_sharing_it() {
+    let error = block_on(task::spawn(async { panic!("on purpose") }).result()).unwrap_err();
+    assert!(error.is_panic());
+    let payload = error.into_panic();
+    assert_eq!(payload.downcast_ref::<&str>(), Some(&"on purpose"));
+}
+
+/// In the global runtime, which has no hook, the loss of a task is a line on standard error.
+#[test]
+fn fault_1052_a_panic_that_nobody_awaits_is_reported() {
+    let finished = in_own_process(
+        |command| {
+            command.env("ASYNC_STD_THREAD_COUNT", "1");
+            Stdio::null()
+        },
+        || {
+            struct Dropped(mpsc::Sender<()>);
+            impl Drop for Dropped {
+                fn drop(&mut self) {
+                    let _ = self.0.send(());
+                }
+            }
+            let (sender, dropped) = mpsc::channel();
+            let marked = Dropped(sender);
+            let builder = task::Builder::new().name("lost".to_string());
+            let task = builder.spawn(async move {
+                let _marked = marked;
+                panic!("on purpose");
+            });
+            drop(task);
+            dropped.recv().unwrap();
+            // The report follows the drop on the only worker, and this follows the report.
+            block_on(task::spawn(async {}));
+        },
+    );
+    if let Some(finished) = finished {
+        assert!(finished.status.success(), "{}", finished.stdout);
+        let report = "panicked and nobody awaits it: on purpose";
+        let line = finished.stderr.lines().find(|line| line.contains(report));
+        assert!(line.is_some_and(|line| line.contains("'lost'")), "{}", finished.stderr);
+    }
+}
