@@ -5,8 +5,8 @@ use std::process::Stdio;
 use std::sync::mpsc;
 
 use async_std::task::{self, block_on};
-use reveille::runtime::Builder;
-use reveille_tests::again::in_own_process;
+use reveille::runtime::{Builder, UnhandledPanic};
+use reveille_tests::again::{in_own_process, passes_in_own_process};
 
 #[test]
 fn fault_local_tasks_run_again_after_a_block_on_that_panicked() {
@@ -54,7 +54,20 @@ fn fault_1052_an_awaiter_may_ask_for_the_panic_instead_of_sharing_it() {
     assert_eq!(payload.downcast_ref::<&str>(), Some(&"on purpose"));
 }
 
-/// In the global runtime, which has no hook, the loss of a task is a line on standard error.
+#[test]
+fn fault_1052_the_global_runtime_may_have_such_a_hook() {
+    passes_in_own_process(&[], || {
+        let (sender, told) = mpsc::channel();
+        let hook = move |panic: &UnhandledPanic<'_>| {
+            sender.send(panic.message().map(str::to_owned)).unwrap();
+        };
+        Builder::new().workers(1).on_unhandled_panic(hook).build_global().unwrap();
+        drop(task::spawn(async { panic!("on purpose") }));
+        assert_eq!(told.recv().unwrap().as_deref(), Some("on purpose"));
+    });
+}
+
+/// In a global runtime that has no hook, the loss of a task is a line on standard error.
 #[test]
 fn fault_1052_a_panic_that_nobody_awaits_is_reported() {
     let finished = in_own_process(

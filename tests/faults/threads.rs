@@ -112,6 +112,25 @@ fn fault_593_threads_are_named_counted_and_told_when_they_begin_and_end() {
     assert_eq!(told, expected);
 }
 
+/// The global runtime, which serves a whole tree of crates, is the program's to configure as well.
+#[test]
+fn fault_593_the_program_decides_about_the_global_runtime() {
+    passes_in_own_process(&[("ASYNC_STD_THREAD_NAME", "not these")], || {
+        let builder = || Builder::new().workers(1).thread_name("bees");
+        let handle = builder().build_global().unwrap();
+        assert_eq!(handle.metrics().workers, 1);
+        let name = task::spawn(async { std::thread::current().name().map(str::to_owned) });
+        assert_eq!(task::block_on(name).as_deref(), Some("bees"));
+        let error = builder().build_global().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
+    });
+    passes_in_own_process(&[], || {
+        task::block_on(task::spawn(async {}));
+        let error = Builder::new().build_global().unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists, "it has started by itself");
+    });
+}
+
 /// On Linux a thread has a priority of its own, which its hook may lower.
 #[cfg(target_os = "linux")]
 #[test]

@@ -9,6 +9,9 @@
 //! | `ASYNC_STD_THREAD_NAME` | name of the threads | `async-std/runtime` |
 //! | `BLOCKING_MAX_THREADS` | threads for [`task::spawn_blocking`](crate::task::spawn_blocking) | 500 |
 //!
+//! [`Builder::build_global`] starts it with options of your own instead, at the beginning of
+//! `main`.
+//!
 //! A [`Runtime`] of your own has its own threads, options and end. Inside its tasks the free
 //! functions mean it.
 //!

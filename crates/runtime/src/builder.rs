@@ -9,8 +9,8 @@ use reveille_driver::{Driver, Kind};
 
 use crate::blocking::{Pool, PoolConfig};
 use crate::observe::{PanicHook, UnhandledPanic};
-use crate::runtime::Runtime;
-use crate::scheduler::multi::Shared;
+use crate::runtime::{Handle, Runtime};
+use crate::scheduler::multi::{self, Shared};
 use crate::threads::{Spawner, system_spawner};
 use crate::time::clock::Clock;
 use crate::{budget, context};
@@ -281,5 +281,31 @@ impl Builder {
     /// When the system refuses a thread or a descriptor; nothing is left behind then.
     pub fn build(self) -> io::Result<Runtime> {
         Shared::start(self.config).map(|(shared, incarnation)| Runtime::new(shared, incarnation))
+    }
+
+    /// Starts the runtime as the global one, which [`spawn`](crate::spawn) means outside of any
+    /// other, and which else starts by itself with the defaults and what the environment says.
+    /// That is for the beginning of `main`.
+    ///
+    /// # Errors
+    ///
+    /// When the global runtime is up already
+    /// ([`AlreadyExists`](io::ErrorKind::AlreadyExists)), and when the system refuses a thread or a
+    /// descriptor; nothing is left behind then.
+    ///
+    /// # Examples
+    ///
+    /// ```standalone_crate
+    /// # use reveille_runtime as reveille;
+    /// reveille::Builder::new()
+    ///     .workers(2)
+    ///     .on_unhandled_panic(|panic| eprintln!("a task is lost: {:?}", panic.message()))
+    ///     .build_global()?;
+    /// assert_eq!(reveille::block_on(reveille::spawn(async { 6 * 7 })), 42);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn build_global(self) -> io::Result<Handle> {
+        multi::start_global(self.config)
+            .map(|(shared, incarnation)| Handle::new(shared, incarnation))
     }
 }

@@ -80,7 +80,7 @@ pub struct Metrics {
 
 impl Runtime {
     pub(crate) fn new(shared: &'static Shared, incarnation: u64) -> Runtime {
-        Runtime { handle: Handle { shared, incarnation }, is_stopped: false }
+        Runtime { handle: Handle::new(shared, incarnation), is_stopped: false }
     }
 
     /// A runtime with the defaults of [`Builder`].
@@ -154,11 +154,15 @@ impl Drop for Runtime {
 }
 
 impl Handle {
+    pub(crate) fn new(shared: &'static Shared, incarnation: u64) -> Handle {
+        Handle { shared, incarnation }
+    }
+
     /// The runtime that [`spawn`](crate::spawn) means here; the global one is started if need be.
     #[must_use]
     pub fn current() -> Handle {
         let shared = context::runtime();
-        Handle { shared, incarnation: shared.incarnation() }
+        Handle::new(shared, shared.incarnation())
     }
 
     /// Spawns a task onto the runtime, or makes a cancelled one if that has ended.

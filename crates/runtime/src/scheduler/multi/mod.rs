@@ -125,6 +125,25 @@ pub(crate) fn global() -> &'static Shared {
     })
 }
 
+/// Makes a pool with this configuration the global one. Returns it with its incarnation.
+///
+/// # Errors
+///
+/// Fails when there is a global pool, and as [`Shared::start`] does.
+pub(crate) fn start_global(config: Config) -> io::Result<(&'static Shared, u64)> {
+    let is_taken = || io::Error::new(io::ErrorKind::AlreadyExists, "the global runtime is up");
+    if GLOBAL.get().is_some() {
+        return Err(is_taken());
+    }
+    let (shared, incarnation) = Shared::start(config)?;
+    if GLOBAL.set(shared).is_err() {
+        // Another thread was faster.
+        stop(shared, None);
+        return Err(is_taken());
+    }
+    Ok((shared, incarnation))
+}
+
 impl Shared {
     /// Brings a pool up: a new one, or one that served before. Returns it with its incarnation.
     ///
