@@ -26,6 +26,7 @@ mod report;
 mod rt;
 mod series;
 mod signal;
+mod source;
 mod workloads;
 
 use std::io;

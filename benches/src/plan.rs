@@ -111,6 +111,16 @@ const fn wall(at_most: f64) -> Wanted {
     wanted("wall", BestMulti(at_most))
 }
 
+/// Not behind async-std.
+const fn level() -> Wanted {
+    wanted("wall", AsyncStd(1.0))
+}
+
+/// Faster than tokio, ties not allowed.
+const fn ahead_of_tokio() -> Wanted {
+    wanted("wall", Tokio(0.99))
+}
+
 /// All rows, in the order of the table.
 pub const ROWS: &[Row] = &[
     row("spawn_join_100", "spawn and await, 100 at a time", NS, &[wall(0.55)]),
@@ -169,10 +179,13 @@ pub const ROWS: &[Row] = &[
     ),
     row("blocking_seq", "spawn_blocking in sequence", US, &[wall(1.0)]),
     row("blocking_64", "spawn_blocking, 64 at a time", NS, &[wall(0.7)]),
-    row("mutex", "mutex, 8 tasks", NS, &[]),
-    row("mutex_across_await", "the same, held across a yield", NS, &[]),
-    row("channel_1_1", "bounded channel, 1 sender", NS, &[]),
-    row("channel_4_1", "bounded channel, 4 senders", NS, &[]),
+    row("mutex", "mutex, 8 tasks", NS, &[level()]),
+    row("mutex_across_await", "the same, held across a yield", NS, &[level()]),
+    row("rwlock", "read-write lock, 7 readers, 1 writer", NS, &[level()]),
+    row("channel_1_1", "bounded channel, 1 sender", NS, &[level(), ahead_of_tokio()]),
+    row("channel_4_1", "bounded channel, 4 senders", NS, &[level(), ahead_of_tokio()]),
+    row("stream_adapters", "5 stream adapters, a number", NS, &[level()]),
+    row("stream_lines", "lines of a buffered reader, a line", NS, &[level()]),
     on_one(row("forkjoin_fine_w1", "the next row on 1 worker", TREE, &[])),
     row(
         "forkjoin_fine",

@@ -11,8 +11,10 @@
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::ops::DerefMut;
+use std::ops::{Deref, DerefMut};
 use std::time::Duration;
+
+use crate::source::{Numbers, Packets};
 
 mod async_std;
 #[cfg(feature = "reveille")]
@@ -36,6 +38,12 @@ pub trait Rt: Sized + Send + Sync + 'static {
     type Mutex: Send + Sync + 'static;
     /// What locking that mutex gives.
     type Guard<'a>: DerefMut<Target = u64> + Send + 'a;
+    /// The runtime's read-write lock around a counter.
+    type RwLock: Send + Sync + 'static;
+    /// What locking it to read gives.
+    type ReadGuard<'a>: Deref<Target = u64> + Send + 'a;
+    /// What locking it to write gives.
+    type WriteGuard<'a>: DerefMut<Target = u64> + Send + 'a;
     /// The sending half of the runtime's bounded channel.
     type Sender: Clone + Send + Sync + 'static;
     /// The receiving half.
@@ -95,6 +103,22 @@ pub trait Rt: Sized + Send + Sync + 'static {
 
     /// Locks it.
     fn lock(mutex: &Self::Mutex) -> impl Future<Output = Self::Guard<'_>> + Send;
+
+    /// A read-write lock that holds 0.
+    fn rwlock() -> Self::RwLock;
+
+    /// Locks it to read.
+    fn lock_to_read(lock: &Self::RwLock) -> impl Future<Output = Self::ReadGuard<'_>> + Send;
+
+    /// Locks it to write.
+    fn lock_to_write(lock: &Self::RwLock) -> impl Future<Output = Self::WriteGuard<'_>> + Send;
+
+    /// Sums, item by item, the doubles of the numbers that three does not divide, without the
+    /// first ten: through `filter`, `map`, `skip`, `take_while` and `fuse`.
+    fn adapters(numbers: Numbers) -> impl Future<Output = u64> + Send;
+
+    /// Counts the letters of the lines of a buffered reader, line by line.
+    fn letters_of_lines(packets: Packets) -> impl Future<Output = usize> + Send;
 
     /// A bounded channel.
     fn channel(capacity: usize) -> (Self::Sender, Self::Receiver);

@@ -13,6 +13,7 @@ mod memory;
 mod requests;
 mod rescue;
 mod spawn;
+mod streams;
 mod switch;
 mod sync;
 mod timers;
@@ -56,6 +57,9 @@ pub fn run<R: Rt>(name: &str, effort: &Effort) -> Option<Sample> {
         "mutex_across_await" => sync::mutex::<R>(effort, true),
         "channel_1_1" => sync::channel::<R>(effort, 1),
         "channel_4_1" => sync::channel::<R>(effort, 4),
+        "rwlock" => sync::rwlock::<R>(effort),
+        "stream_adapters" => streams::adapters::<R>(effort),
+        "stream_lines" => streams::lines::<R>(effort),
         "forkjoin_fine" | "forkjoin_fine_w1" => forkjoin::run::<R>(effort, forkjoin::FINE),
         "forkjoin_coarse" | "forkjoin_coarse_w1" => forkjoin::run::<R>(effort, forkjoin::COARSE),
         "rescue" => rescue::run::<R>(effort),

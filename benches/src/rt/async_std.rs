@@ -7,12 +7,15 @@ use std::time::Duration;
 
 use async_std::channel::{Receiver, Sender};
 use async_std::future;
+use async_std::io::BufReader;
 use async_std::io::prelude::*;
 use async_std::net::{TcpListener, TcpStream};
-use async_std::sync::{Mutex, MutexGuard};
+use async_std::prelude::*;
+use async_std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use async_std::task::{self, JoinHandle};
 
 use super::Rt;
+use crate::source::{Numbers, Packets};
 
 /// async-std's global executor.
 pub struct AsyncStd;
@@ -21,6 +24,9 @@ impl Rt for AsyncStd {
     type Handle<T: Send + 'static> = JoinHandle<T>;
     type Mutex = Mutex<u64>;
     type Guard<'a> = MutexGuard<'a, u64>;
+    type RwLock = RwLock<u64>;
+    type ReadGuard<'a> = RwLockReadGuard<'a, u64>;
+    type WriteGuard<'a> = RwLockWriteGuard<'a, u64>;
     type Sender = Sender<u64>;
     type Receiver = Receiver<u64>;
     type Listener = TcpListener;
@@ -84,6 +90,37 @@ impl Rt for AsyncStd {
 
     fn lock(mutex: &Mutex<u64>) -> impl Future<Output = MutexGuard<'_, u64>> + Send {
         mutex.lock()
+    }
+
+    fn rwlock() -> RwLock<u64> {
+        RwLock::new(0)
+    }
+
+    fn lock_to_read(lock: &RwLock<u64>) -> impl Future<Output = RwLockReadGuard<'_, u64>> + Send {
+        lock.read()
+    }
+
+    fn lock_to_write(lock: &RwLock<u64>) -> impl Future<Output = RwLockWriteGuard<'_, u64>> + Send {
+        lock.write()
+    }
+
+    async fn adapters(numbers: Numbers) -> u64 {
+        let kept = numbers.filter(|number| number % 3 != 0).map(|number| number * 2).skip(10);
+        let mut kept = kept.take_while(|number| *number < u64::MAX).fuse();
+        let mut sum = 0;
+        while let Some(number) = kept.next().await {
+            sum += number;
+        }
+        sum
+    }
+
+    async fn letters_of_lines(packets: Packets) -> usize {
+        let mut lines = BufReader::new(packets).lines();
+        let mut letters = 0;
+        while let Some(line) = lines.next().await {
+            letters += line.expect("the text is whole").len();
+        }
+        letters
     }
 
     fn channel(capacity: usize) -> (Sender<u64>, Receiver<u64>) {

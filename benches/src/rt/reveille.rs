@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use reveille::channel::{Receiver, Sender};
 use reveille::future;
+use reveille::io::BufReader;
 use reveille::io::prelude::*;
 use reveille::net::{TcpListener, TcpStream};
+use reveille::prelude::*;
 use reveille::runtime::{Builder, Runtime};
-use reveille::sync::{Mutex, MutexGuard};
+use reveille::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use reveille::task::{self, JoinHandle};
 
 use super::Rt;
+use crate::source::{Numbers, Packets};
 
 /// A reveille runtime.
 pub struct Reveille(Runtime);
@@ -22,6 +25,9 @@ impl Rt for Reveille {
     type Handle<T: Send + 'static> = JoinHandle<T>;
     type Mutex = Mutex<u64>;
     type Guard<'a> = MutexGuard<'a, u64>;
+    type RwLock = RwLock<u64>;
+    type ReadGuard<'a> = RwLockReadGuard<'a, u64>;
+    type WriteGuard<'a> = RwLockWriteGuard<'a, u64>;
     type Sender = Sender<u64>;
     type Receiver = Receiver<u64>;
     type Listener = TcpListener;
@@ -89,6 +95,37 @@ impl Rt for Reveille {
 
     fn lock(mutex: &Mutex<u64>) -> impl Future<Output = MutexGuard<'_, u64>> + Send {
         mutex.lock()
+    }
+
+    fn rwlock() -> RwLock<u64> {
+        RwLock::new(0)
+    }
+
+    fn lock_to_read(lock: &RwLock<u64>) -> impl Future<Output = RwLockReadGuard<'_, u64>> + Send {
+        lock.read()
+    }
+
+    fn lock_to_write(lock: &RwLock<u64>) -> impl Future<Output = RwLockWriteGuard<'_, u64>> + Send {
+        lock.write()
+    }
+
+    async fn adapters(numbers: Numbers) -> u64 {
+        let kept = numbers.filter(|number| number % 3 != 0).map(|number| number * 2).skip(10);
+        let mut kept = kept.take_while(|number| *number < u64::MAX).fuse();
+        let mut sum = 0;
+        while let Some(number) = kept.next().await {
+            sum += number;
+        }
+        sum
+    }
+
+    async fn letters_of_lines(packets: Packets) -> usize {
+        let mut lines = BufReader::new(packets).lines();
+        let mut letters = 0;
+        while let Some(line) = lines.next().await {
+            letters += line.expect("the text is whole").len();
+        }
+        letters
     }
 
     fn channel(capacity: usize) -> (Sender<u64>, Receiver<u64>) {

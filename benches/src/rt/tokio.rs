@@ -4,16 +4,18 @@ use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{Mutex, MutexGuard, mpsc};
+use tokio::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard, mpsc};
 use tokio::task::JoinHandle;
+use tokio_stream::StreamExt;
 
 use super::Rt;
+use crate::source::{Numbers, Packets};
 
 /// A tokio runtime.
 pub struct Tokio<const MULTI: bool>(Runtime);
@@ -29,10 +31,25 @@ impl<T> Future for Handle<T> {
     }
 }
 
+impl AsyncRead for Packets {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let piece = ready!(self.poll_take(cx, buf.remaining()));
+        buf.put_slice(piece);
+        Poll::Ready(Ok(()))
+    }
+}
+
 impl<const MULTI: bool> Rt for Tokio<MULTI> {
     type Handle<T: Send + 'static> = Handle<T>;
     type Mutex = Mutex<u64>;
     type Guard<'a> = MutexGuard<'a, u64>;
+    type RwLock = RwLock<u64>;
+    type ReadGuard<'a> = RwLockReadGuard<'a, u64>;
+    type WriteGuard<'a> = RwLockWriteGuard<'a, u64>;
     type Sender = mpsc::Sender<u64>;
     type Receiver = mpsc::Receiver<u64>;
     type Listener = TcpListener;
@@ -101,6 +118,37 @@ impl<const MULTI: bool> Rt for Tokio<MULTI> {
 
     fn lock(mutex: &Mutex<u64>) -> impl Future<Output = MutexGuard<'_, u64>> + Send {
         mutex.lock()
+    }
+
+    fn rwlock() -> RwLock<u64> {
+        RwLock::new(0)
+    }
+
+    fn lock_to_read(lock: &RwLock<u64>) -> impl Future<Output = RwLockReadGuard<'_, u64>> + Send {
+        lock.read()
+    }
+
+    fn lock_to_write(lock: &RwLock<u64>) -> impl Future<Output = RwLockWriteGuard<'_, u64>> + Send {
+        lock.write()
+    }
+
+    async fn adapters(numbers: Numbers) -> u64 {
+        let kept = numbers.filter(|number| number % 3 != 0).map(|number| number * 2).skip(10);
+        let mut kept = kept.take_while(|number| *number < u64::MAX).fuse();
+        let mut sum = 0;
+        while let Some(number) = kept.next().await {
+            sum += number;
+        }
+        sum
+    }
+
+    async fn letters_of_lines(packets: Packets) -> usize {
+        let mut lines = BufReader::new(packets).lines();
+        let mut letters = 0;
+        while let Some(line) = lines.next_line().await.expect("the text is whole") {
+            letters += line.len();
+        }
+        letters
     }
 
     fn channel(capacity: usize) -> (Self::Sender, Self::Receiver) {

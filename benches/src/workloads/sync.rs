@@ -1,4 +1,4 @@
-//! Each runtime's own mutex and bounded channel.
+//! Each runtime's own mutex, read-write lock and bounded channel.
 
 use std::sync::Arc;
 
@@ -33,6 +33,45 @@ async fn add<R: Rt>(mutex: Arc<R::Mutex>, times: u64, is_held: bool) {
         if is_held {
             R::yield_now().await;
         }
+    }
+}
+
+/// Seven tasks read under one lock, one task writes under it. Per lock.
+pub fn rwlock<R: Rt>(effort: &Effort) -> Sample {
+    let rt = R::start(effort.workers);
+    let mut meter = Meter::new(effort);
+    let (readers, times) = (7, 2_000);
+    rt.inside(async move {
+        while meter.is_running() {
+            let lock = Arc::new(R::rwlock());
+            let writer = R::spawn({
+                let lock = lock.clone();
+                async move {
+                    for _ in 0..times {
+                        *R::lock_to_write(&lock).await += 1;
+                    }
+                }
+            });
+            let reader = |_| R::spawn(watch::<R>(lock.clone(), times));
+            let handles: Vec<_> = (0..readers).map(reader).collect();
+            writer.await;
+            for handle in handles {
+                handle.await;
+            }
+            assert_eq!(*R::lock_to_read(&lock).await, times, "every write added one");
+            meter.add((readers + 1) * times as usize);
+        }
+        meter.finish()
+    })
+}
+
+/// Reads so many times a number that only grows.
+async fn watch<R: Rt>(lock: Arc<R::RwLock>, times: u64) {
+    let mut last = 0;
+    for _ in 0..times {
+        let now = *R::lock_to_read(&lock).await;
+        assert!(now >= last, "a reader sees the writes in their order");
+        last = now;
     }
 }
 
