@@ -82,6 +82,10 @@ impl DirBuilder {
     /// Fails, with the system's error, if `path` exists (unless recursive), its parent does not
     /// (unless recursive), or the process may not create it.
     ///
+    /// # Cancel safety
+    ///
+    /// Once polled, it is done, though nobody learns how it went.
+    ///
     /// # Examples
     ///
     /// ```
@@ -151,6 +155,10 @@ impl DirEntry {
     ///
     /// Gives the system's error, as if the entry was removed meanwhile.
     ///
+    /// # Cancel safety
+    ///
+    /// Only the answer is lost.
+    ///
     /// # Examples
     ///
     /// ```
@@ -174,6 +182,10 @@ impl DirEntry {
     ///
     /// Gives the system's error, as if the entry was removed meanwhile. Most file systems tell the
     /// kind with the name, and then nothing can fail.
+    ///
+    /// # Cancel safety
+    ///
+    /// Only the answer is lost.
     ///
     /// # Examples
     ///

@@ -101,6 +101,10 @@ impl File {
     /// Fails, with an error that names the path, if there is no such file or the process may not
     /// read it.
     ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: a file that was opened is closed again.
+    ///
     /// # Examples
     ///
     /// ```
@@ -126,6 +130,10 @@ impl File {
     ///
     /// Gives the system's error, as if the directory is missing.
     ///
+    /// # Cancel safety
+    ///
+    /// Once polled, the file is created or emptied, and closed again.
+    ///
     /// # Examples
     ///
     /// ```
@@ -149,6 +157,11 @@ impl File {
     /// # Errors
     ///
     /// Reports the error of an earlier write, or of the synchronization itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost. What has begun goes on; whether the disk has the bytes, only another call
+    /// tells.
     ///
     /// # Examples
     ///
@@ -178,6 +191,11 @@ impl File {
     /// # Errors
     ///
     /// Reports the error of an earlier write, or of the synchronization itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost. What has begun goes on; whether the disk has the bytes, only another call
+    /// tells.
     ///
     /// # Examples
     ///
@@ -210,6 +228,10 @@ impl File {
     ///
     /// Reports the error of an earlier write, or fails if the file was not opened for writing.
     ///
+    /// # Cancel safety
+    ///
+    /// The file has its old length or the new one.
+    ///
     /// # Examples
     ///
     /// ```
@@ -239,6 +261,10 @@ impl File {
     ///
     /// Gives the system's error.
     ///
+    /// # Cancel safety
+    ///
+    /// Only the answer is lost.
+    ///
     /// # Examples
     ///
     /// ```
@@ -259,6 +285,10 @@ impl File {
     /// # Errors
     ///
     /// Gives the system's error, as if the process may not change them.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled, it is done, though nobody learns how it went.
     ///
     /// # Examples
     ///

@@ -12,6 +12,10 @@ use crate::path::{Path, PathBuf};
 ///
 /// Fails if `path` does not exist, or a component that is not its last is not a directory.
 ///
+/// # Cancel safety
+///
+/// Only the answer is lost.
+///
 /// # Examples
 ///
 /// ```
@@ -40,6 +44,10 @@ pub async fn canonicalize<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
 /// # Errors
 ///
 /// Fails if `from` is not a file, or the process may not read it or write to `to`.
+///
+/// # Cancel safety
+///
+/// Once polled, it is done, though nobody learns how it went.
 ///
 /// # Examples
 ///
@@ -71,6 +79,10 @@ pub async fn copy<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<
 ///
 /// Fails if `path` exists, its parent does not, or the process may not create it.
 ///
+/// # Cancel safety
+///
+/// Once polled, it is done, though nobody learns how it went.
+///
 /// # Examples
 ///
 /// ```
@@ -99,6 +111,10 @@ pub async fn create_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
 ///
 /// Fails if something that is not a directory is in the way, or the process may not create one.
 ///
+/// # Cancel safety
+///
+/// Once polled, it is done, though nobody learns how it went.
+///
 /// # Examples
 ///
 /// ```
@@ -126,6 +142,10 @@ pub async fn create_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
 /// # Errors
 ///
 /// Fails if `from` is not a file, `to` exists, or they are on different file systems.
+///
+/// # Cancel safety
+///
+/// Once polled, it is done, though nobody learns how it went.
 ///
 /// # Examples
 ///
@@ -160,6 +180,10 @@ pub async fn hard_link<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Re
 ///
 /// Fails if nothing is at `path`, or the process may not look there.
 ///
+/// # Cancel safety
+///
+/// Only the answer is lost.
+///
 /// # Examples
 ///
 /// ```
@@ -181,6 +205,10 @@ pub async fn metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
 /// # Errors
 ///
 /// Fails if `path` is not a file that the process may read.
+///
+/// # Cancel safety
+///
+/// The contents are lost, nothing else.
 ///
 /// # Examples
 ///
@@ -213,6 +241,10 @@ pub async fn read<P: AsRef<Path>>(path: P) -> io::Result<Vec<u8>> {
 /// Fails if `path` is not a directory that the process may read. Reading the entries may fail
 /// later.
 ///
+/// # Cancel safety
+///
+/// Nothing is lost: the directory is closed again.
+///
 /// # Examples
 ///
 /// ```
@@ -244,6 +276,10 @@ pub async fn read_dir<P: AsRef<Path>>(path: P) -> io::Result<ReadDir> {
 ///
 /// Fails if `path` is not a symbolic link.
 ///
+/// # Cancel safety
+///
+/// Only the answer is lost.
+///
 /// # Examples
 ///
 /// ```
@@ -272,6 +308,10 @@ pub async fn read_link<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
 ///
 /// Fails if `path` is not a file that the process may read, and with
 /// [`InvalidData`](io::ErrorKind::InvalidData) if it is not UTF-8.
+///
+/// # Cancel safety
+///
+/// The contents are lost, nothing else.
 ///
 /// # Examples
 ///
@@ -302,6 +342,10 @@ pub async fn read_to_string<P: AsRef<Path>>(path: P) -> io::Result<String> {
 ///
 /// Fails if `path` is not an empty directory, or the process may not remove it.
 ///
+/// # Cancel safety
+///
+/// Once polled, it is done, though nobody learns how it went.
+///
 /// # Examples
 ///
 /// ```
@@ -331,6 +375,10 @@ pub async fn remove_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
 /// Fails if `path` is not a directory, or the process may not remove something in it; what was
 /// removed before that is gone.
 ///
+/// # Cancel safety
+///
+/// Once polled, it is done, though nobody learns how it went.
+///
 /// # Examples
 ///
 /// ```
@@ -359,6 +407,10 @@ pub async fn remove_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
 ///
 /// Fails if `path` is not a file, or the process may not remove it.
 ///
+/// # Cancel safety
+///
+/// Once polled, it is done, though nobody learns how it went.
+///
 /// # Examples
 ///
 /// ```
@@ -383,6 +435,10 @@ pub async fn remove_file<P: AsRef<Path>>(path: P) -> io::Result<()> {
 /// # Errors
 ///
 /// Fails if `from` does not exist, or the two are on different file systems.
+///
+/// # Cancel safety
+///
+/// Once polled, it is done, though nobody learns how it went.
 ///
 /// # Examples
 ///
@@ -415,6 +471,10 @@ pub async fn rename<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Resul
 ///
 /// Fails if nothing is at `path`, or the process may not change it.
 ///
+/// # Cancel safety
+///
+/// Once polled, it is done, though nobody learns how it went.
+///
 /// # Examples
 ///
 /// ```
@@ -441,6 +501,10 @@ pub async fn set_permissions<P: AsRef<Path>>(path: P, perm: Permissions) -> io::
 /// # Errors
 ///
 /// Fails if nothing is at `path`, or the process may not look there.
+///
+/// # Cancel safety
+///
+/// Only the answer is lost.
 ///
 /// # Examples
 ///

@@ -44,6 +44,16 @@ pub trait IntoFuture {
     type Future: Future<Output = Self::Output>;
 
     /// Makes the future.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::future::{self, IntoFuture};
+    ///
+    /// // A future turns into itself. Named in full, since std's trait has this method too.
+    /// let future = IntoFuture::into_future(future::ready("now"));
+    /// assert_eq!(reveille::task::block_on(future), "now");
+    /// ```
     fn into_future(self) -> Self::Future;
 }
 
@@ -58,6 +68,17 @@ impl<T: Future> IntoFuture for T {
 
 pin_project! {
     /// The future of [`FutureExt::flatten`](super::FutureExt::flatten).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::task;
+    ///
+    /// // A task that spawns another and returns its handle: a future of a future.
+    /// let outer = async { task::spawn(async { 3 }) };
+    /// assert_eq!(task::block_on(outer.flatten()), 3);
+    /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct FlattenFuture<Outer, Inner> {
         #[pin]

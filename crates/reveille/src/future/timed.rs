@@ -49,6 +49,24 @@ where
 }
 
 /// A future did not complete in time.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::future::{self, TimeoutError};
+/// use reveille::io;
+/// use std::time::Duration;
+///
+/// // Turned into an I/O error, so that one `?` serves both.
+/// async fn answer() -> io::Result<u32> {
+///     let late = |error: TimeoutError| io::Error::new(io::ErrorKind::TimedOut, error);
+///     future::timeout(Duration::from_millis(1), future::pending()).await.map_err(late)
+/// }
+///
+/// let error = reveille::task::block_on(answer()).unwrap_err();
+/// assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+/// assert_eq!(error.to_string(), "the future did not complete in time");
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TimeoutError {
     _private: (),
@@ -64,6 +82,18 @@ impl fmt::Display for TimeoutError {
 
 pin_project! {
     /// The future of [`FutureExt::timeout`](super::FutureExt::timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::future;
+    /// use reveille::prelude::*;
+    /// use std::time::Duration;
+    ///
+    /// // The clock runs from the call, not from the first poll.
+    /// let in_time = future::ready(7).timeout(Duration::from_secs(1));
+    /// assert_eq!(reveille::task::block_on(in_time), Ok(7));
+    /// ```
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct TimeoutFuture<F> {
@@ -101,6 +131,17 @@ impl<F: Future> Future for TimeoutFuture<F> {
 
 pin_project! {
     /// The future of [`FutureExt::delay`](super::FutureExt::delay).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let start = Instant::now();
+    /// let later = async { start.elapsed() }.delay(Duration::from_millis(2));
+    /// assert!(reveille::task::block_on(later) >= Duration::from_millis(2));
+    /// ```
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct DelayFuture<F> {

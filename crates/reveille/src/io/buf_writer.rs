@@ -73,7 +73,20 @@ impl<W> IntoInnerError<W> {
     ///
     /// # Examples
     ///
-    /// See [`IntoInnerError`].
+    /// ```
+    /// use reveille::io::{BufWriter, Cursor, ErrorKind, prelude::*};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let mut one_byte = [0; 1];
+    ///     let mut writer = BufWriter::new(Cursor::new(&mut one_byte[..]));
+    ///     writer.write_all(b"ab").await?;
+    ///     let failed = writer.into_inner().await.unwrap_err();
+    ///     assert_eq!(failed.error().kind(), ErrorKind::WriteZero);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub fn error(&self) -> &io::Error {
         &self.1
     }
@@ -82,7 +95,21 @@ impl<W> IntoInnerError<W> {
     ///
     /// # Examples
     ///
-    /// See [`IntoInnerError`].
+    /// ```
+    /// use reveille::io::{BufWriter, Cursor, prelude::*};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let mut one_byte = [0; 1];
+    ///     let mut writer = BufWriter::new(Cursor::new(&mut one_byte[..]));
+    ///     writer.write_all(b"ab").await?;
+    ///     let failed = writer.into_inner().await.unwrap_err();
+    ///     // What was written is gone from the buffer, what was not is still there.
+    ///     assert_eq!(failed.into_inner().buffer(), b"b");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub fn into_inner(self) -> W {
         self.0
     }

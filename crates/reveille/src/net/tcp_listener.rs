@@ -229,7 +229,17 @@ impl TcpListener {
     ///
     /// # Examples
     ///
-    /// See [`set_ttl`](TcpListener::set_ttl).
+    /// ```
+    /// use reveille::net::TcpListener;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     assert!(listener.ttl()? > 0);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub fn ttl(&self) -> io::Result<u32> {
         self.listener.get_ref().ttl()
     }

@@ -209,7 +209,18 @@ impl TcpStream {
     ///
     /// # Examples
     ///
-    /// See [`set_ttl`](TcpStream::set_ttl).
+    /// ```
+    /// use reveille::net::{TcpListener, TcpStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect(listener.local_addr()?).await?;
+    ///     assert!(stream.ttl()? > 0);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub fn ttl(&self) -> io::Result<u32> {
         self.io.get_ref().ttl()
     }
@@ -282,7 +293,18 @@ impl TcpStream {
     ///
     /// # Examples
     ///
-    /// See [`set_nodelay`](TcpStream::set_nodelay).
+    /// ```
+    /// use reveille::net::{TcpListener, TcpStream};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let stream = TcpStream::connect(listener.local_addr()?).await?;
+    ///     assert!(!stream.nodelay()?); // as the system makes it
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub fn nodelay(&self) -> io::Result<bool> {
         self.io.get_ref().nodelay()
     }

@@ -278,7 +278,20 @@ impl UdpSocket {
     ///
     /// # Examples
     ///
-    /// See [`connect`](UdpSocket::connect).
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let a = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let b = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     assert!(a.send(b"to whom?").await.is_err());
+    ///     a.connect(b.local_addr()?).await?;
+    ///     assert_eq!(a.send(b"hi").await?, 2);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
         self.io.io(Interest::Write, |socket| socket.send(buf)).await
     }
@@ -297,7 +310,23 @@ impl UdpSocket {
     ///
     /// # Examples
     ///
-    /// See [`connect`](UdpSocket::connect).
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let a = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let b = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     b.connect(a.local_addr()?).await?;
+    ///     a.send_to(b"four and more", b.local_addr()?).await?;
+    ///
+    ///     let mut buf = [0; 4];
+    ///     assert_eq!(b.recv(&mut buf).await?, 4);
+    ///     assert_eq!(&buf, b"four"); // the rest of this datagram is gone
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.io.io(Interest::Read, |socket| socket.recv(buf)).await
     }
@@ -341,7 +370,17 @@ impl UdpSocket {
     ///
     /// # Examples
     ///
-    /// See [`set_broadcast`](UdpSocket::set_broadcast).
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     assert!(!socket.broadcast()?); // must be allowed first
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub fn broadcast(&self) -> io::Result<bool> {
         self.io.get_ref().broadcast()
     }
@@ -378,7 +417,17 @@ impl UdpSocket {
     ///
     /// # Examples
     ///
-    /// See [`set_multicast_loop_v4`](UdpSocket::set_multicast_loop_v4).
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     assert!(socket.multicast_loop_v4()?); // as the system makes it
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub fn multicast_loop_v4(&self) -> io::Result<bool> {
         self.io.get_ref().multicast_loop_v4()
     }
@@ -415,7 +464,17 @@ impl UdpSocket {
     ///
     /// # Examples
     ///
-    /// See [`set_multicast_ttl_v4`](UdpSocket::set_multicast_ttl_v4).
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     assert_eq!(socket.multicast_ttl_v4()?, 1); // not beyond this network
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub fn multicast_ttl_v4(&self) -> io::Result<u32> {
         self.io.get_ref().multicast_ttl_v4()
     }
@@ -452,7 +511,19 @@ impl UdpSocket {
     ///
     /// # Examples
     ///
-    /// See [`set_multicast_loop_v6`](UdpSocket::set_multicast_loop_v6).
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let Ok(socket) = UdpSocket::bind("[::1]:0").await else {
+    ///         return Ok(()); // A machine without IPv6.
+    ///     };
+    ///     assert!(socket.multicast_loop_v6()?); // as the system makes it
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub fn multicast_loop_v6(&self) -> io::Result<bool> {
         self.io.get_ref().multicast_loop_v6()
     }
@@ -491,7 +562,17 @@ impl UdpSocket {
     ///
     /// # Examples
     ///
-    /// See [`set_ttl`](UdpSocket::set_ttl).
+    /// ```
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     assert!(socket.ttl()? > 0);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub fn ttl(&self) -> io::Result<u32> {
         self.io.get_ref().ttl()
     }
@@ -585,7 +666,18 @@ impl UdpSocket {
     ///
     /// # Examples
     ///
-    /// See [`join_multicast_v4`](UdpSocket::join_multicast_v4).
+    /// ```
+    /// use reveille::net::{Ipv4Addr, UdpSocket};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let socket = UdpSocket::bind("0.0.0.0:0").await?;
+    ///     let (group, any) = (Ipv4Addr::new(239, 255, 0, 2), Ipv4Addr::UNSPECIFIED);
+    ///     assert!(socket.leave_multicast_v4(group, any).is_err()); // it is no member
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub fn leave_multicast_v4(&self, multiaddr: Ipv4Addr, interface: Ipv4Addr) -> io::Result<()> {
         self.io.get_ref().leave_multicast_v4(&multiaddr, &interface)
     }
@@ -599,7 +691,20 @@ impl UdpSocket {
     ///
     /// # Examples
     ///
-    /// See [`join_multicast_v6`](UdpSocket::join_multicast_v6).
+    /// ```
+    /// use reveille::net::{Ipv6Addr, UdpSocket};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let Ok(socket) = UdpSocket::bind("[::]:0").await else {
+    ///         return Ok(()); // A machine without IPv6.
+    ///     };
+    ///     let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x124);
+    ///     assert!(socket.leave_multicast_v6(&group, 0).is_err()); // it is no member
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub fn leave_multicast_v6(&self, multiaddr: &Ipv6Addr, interface: u32) -> io::Result<()> {
         self.io.get_ref().leave_multicast_v6(multiaddr, interface)
     }

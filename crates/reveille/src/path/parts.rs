@@ -7,6 +7,16 @@ use std::iter::FusedIterator;
 use super::{Component, Path, cast};
 
 /// A path and its parents, up to the root: see [`Path::ancestors`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::path::Path;
+///
+/// let is_crate = |dir: &&Path| dir.ends_with("reveille");
+/// let found = Path::new("/src/reveille/net/udp.rs").ancestors().find(is_crate);
+/// assert_eq!(found, Some(Path::new("/src/reveille")));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Ancestors<'a> {
     next: Option<&'a Path>,
@@ -31,6 +41,20 @@ impl<'a> Iterator for Ancestors<'a> {
 impl FusedIterator for Ancestors<'_> {}
 
 /// The components of a path: see [`Path::components`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::path::{Component, Path};
+///
+/// // Nothing that was asked for may lead out of the folder that is served.
+/// let is_harmless = |path: &str| {
+///     Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
+/// };
+/// assert!(is_harmless("images/logo.svg"));
+/// assert!(!is_harmless("../etc/passwd"));
+/// assert!(!is_harmless("/etc/passwd"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Components<'a> {
     components: std::path::Components<'a>,
@@ -93,6 +117,15 @@ impl AsRef<Path> for Component<'_> {
 }
 
 /// The components of a path as strings: see [`Path::iter`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::path::Path;
+///
+/// let parts: Vec<_> = Path::new("/etc/hosts").iter().collect();
+/// assert_eq!(parts, ["/", "etc", "hosts"]);
+/// ```
 #[derive(Clone)]
 pub struct Iter<'a> {
     components: Components<'a>,

@@ -357,6 +357,10 @@ impl Path {
     ///
     /// Fails if there is no such file, or it cannot be reached.
     ///
+    /// # Cancel safety
+    ///
+    /// Only the answer is lost.
+    ///
     /// # Examples
     ///
     /// ```
@@ -378,6 +382,10 @@ impl Path {
     ///
     /// Fails if there is no such file, or it cannot be reached.
     ///
+    /// # Cancel safety
+    ///
+    /// Only the answer is lost.
+    ///
     /// # Examples
     ///
     /// ```
@@ -398,6 +406,10 @@ impl Path {
     /// # Errors
     ///
     /// Fails if there is no such file, or a component is not a directory.
+    ///
+    /// # Cancel safety
+    ///
+    /// Only the answer is lost.
     ///
     /// # Examples
     ///
@@ -421,6 +433,10 @@ impl Path {
     ///
     /// Fails if there is no such file, or it is not a symbolic link.
     ///
+    /// # Cancel safety
+    ///
+    /// Only the answer is lost.
+    ///
     /// # Examples
     ///
     /// ```
@@ -442,6 +458,10 @@ impl Path {
     ///
     /// Fails if there is no such directory, or it may not be read.
     ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: the directory is closed again.
+    ///
     /// # Examples
     ///
     /// ```
@@ -459,6 +479,10 @@ impl Path {
     ///
     /// False also means that the question could not be answered: see
     /// [`try_exists`](Path::try_exists).
+    ///
+    /// # Cancel safety
+    ///
+    /// Only the answer is lost.
     ///
     /// # Examples
     ///
@@ -478,6 +502,10 @@ impl Path {
     /// # Errors
     ///
     /// Fails if the question could not be answered, for want of permission, say.
+    ///
+    /// # Cancel safety
+    ///
+    /// Only the answer is lost.
     ///
     /// # Examples
     ///
@@ -501,6 +529,10 @@ impl Path {
     ///
     /// False also means that the question could not be answered.
     ///
+    /// # Cancel safety
+    ///
+    /// Only the answer is lost.
+    ///
     /// # Examples
     ///
     /// ```
@@ -517,6 +549,10 @@ impl Path {
     /// Whether there is a directory at this path. Follows symbolic links.
     ///
     /// False also means that the question could not be answered.
+    ///
+    /// # Cancel safety
+    ///
+    /// Only the answer is lost.
     ///
     /// # Examples
     ///

@@ -337,6 +337,11 @@ impl Command {
     ///
     /// Gives the system's error, as if there is no such program.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the child: it goes on in the background, and its status is lost.
+    /// With [`kill_on_drop`](Command::kill_on_drop) it is killed.
+    ///
     /// # Examples
     ///
     /// ```
@@ -360,6 +365,12 @@ impl Command {
     /// # Errors
     ///
     /// Gives the system's error, as if there is no such program.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future drops the child, its pipes, and what was read by then: it goes on in the
+    /// background until it writes into a pipe that nobody reads. With
+    /// [`kill_on_drop`](Command::kill_on_drop) it is killed.
     ///
     /// # Examples
     ///

@@ -41,6 +41,10 @@ impl ChildStdin {
     ///
     /// Gives the system's error, if the pipe cannot be made blocking again.
     ///
+    /// # Cancel safety
+    ///
+    /// It never waits. A future that is dropped unpolled closes the pipe.
+    ///
     /// # Examples
     ///
     /// ```
@@ -115,6 +119,10 @@ impl ChildStdout {
     ///
     /// Gives the system's error, if the pipe cannot be made blocking again.
     ///
+    /// # Cancel safety
+    ///
+    /// It never waits. A future that is dropped unpolled closes the pipe.
+    ///
     /// # Examples
     ///
     /// ```
@@ -181,6 +189,10 @@ impl ChildStderr {
     /// # Errors
     ///
     /// Gives the system's error, if the pipe cannot be made blocking again.
+    ///
+    /// # Cancel safety
+    ///
+    /// It never waits. A future that is dropped unpolled closes the pipe.
     ///
     /// # Examples
     ///

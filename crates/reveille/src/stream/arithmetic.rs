@@ -26,6 +26,17 @@ use super::{Stream, StreamExt};
 /// ```
 pub trait Sum<A = Self>: Sized {
     /// Adds all items of a stream up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::stream::{self, Sum};
+    /// use reveille::task;
+    ///
+    /// // Of numbers that may be missing, the sum may be missing too.
+    /// let sum: Option<u32> = task::block_on(Sum::sum(stream::from_iter([Some(1), None])));
+    /// assert_eq!(sum, None);
+    /// ```
     fn sum<'a, S>(stream: S) -> Pin<Box<dyn Future<Output = Self> + 'a>>
     where
         S: Stream<Item = A> + 'a;
@@ -50,6 +61,17 @@ pub trait Sum<A = Self>: Sized {
 /// ```
 pub trait Product<A = Self>: Sized {
     /// Multiplies all items of a stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::stream::{self, Product};
+    /// use reveille::task;
+    ///
+    /// // Of nothing at all, the product is one.
+    /// let product: u32 = task::block_on(Product::product(stream::empty::<u32>()));
+    /// assert_eq!(product, 1);
+    /// ```
     fn product<'a, S>(stream: S) -> Pin<Box<dyn Future<Output = Self> + 'a>>
     where
         S: Stream<Item = A> + 'a;

@@ -39,6 +39,18 @@ use super::{IntoStream, Stream, StreamExt};
 /// ```
 pub trait FromStream<T: Send> {
     /// Makes the value from all items of a stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::stream::{self, FromStream};
+    /// use reveille::task;
+    ///
+    /// // A result of a collection is the collection, or the first error.
+    /// let lines = stream::from_iter([Ok("a"), Err("torn"), Ok("c")]);
+    /// let all = task::block_on(Result::<Vec<_>, _>::from_stream(lines));
+    /// assert_eq!(all, Err("torn"));
+    /// ```
     fn from_stream<'a, S: IntoStream<Item = T> + 'a>(
         stream: S,
     ) -> Pin<Box<dyn Future<Output = Self> + 'a + Send>>
@@ -69,6 +81,19 @@ pub trait FromStream<T: Send> {
 /// ```
 pub trait Extend<A> {
     /// Adds all items of a stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::stream::{self, Extend};
+    /// use std::collections::HashMap;
+    ///
+    /// // A key that is there gets the new value.
+    /// let mut ports = HashMap::from([("http", 8080)]);
+    /// let news = stream::from_iter([("http", 80), ("https", 443)]);
+    /// reveille::task::block_on(Extend::extend(&mut ports, news));
+    /// assert_eq!((ports["http"], ports["https"]), (80, 443));
+    /// ```
     fn extend<'a, T: IntoStream<Item = A> + 'a>(
         &'a mut self,
         stream: T,

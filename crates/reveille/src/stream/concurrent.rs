@@ -28,6 +28,22 @@ use super::consume::Pace;
 /// These methods are not in [`StreamExt`](super::StreamExt), which is the predecessor's trait, item
 /// by item: a program that also imports the trait of another crate with a method of the same name
 /// goes on compiling. The prelude has both.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::prelude::*;
+/// use reveille::{stream, task};
+/// use std::cell::Cell;
+///
+/// // The futures take turns on this task, so a plain `Cell` is enough to count.
+/// let done = Cell::new(0);
+/// task::block_on(stream::from_iter(0..10).for_each_concurrent(4, async |_| {
+///     task::yield_now().await;
+///     done.set(done.get() + 1);
+/// }));
+/// assert_eq!(done.get(), 10);
+/// ```
 pub trait ConcurrentExt: Stream {
     /// Calls an asynchronous closure with every item, and runs up to `limit` of the futures at
     /// once.
@@ -80,6 +96,19 @@ impl<S: Stream + ?Sized> ConcurrentExt for S {}
 
 pin_project! {
     /// The future of [`ConcurrentExt::for_each_concurrent`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::{future, stream};
+    /// use std::time::Duration;
+    ///
+    /// // Dropped while its futures wait: they are dropped with it.
+    /// let stuck = stream::from_iter(0..3).for_each_concurrent(2, |_| future::pending());
+    /// let result = reveille::task::block_on(future::timeout(Duration::from_millis(1), stuck));
+    /// assert!(result.is_err());
+    /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct ForEachConcurrent<S, F, Fut> {
         // `None` once it has ended.

@@ -14,6 +14,19 @@ use super::{Fuse, FusedStream, IntoStream, Map, Stream};
 
 pin_project! {
     /// Two streams as one: see [`StreamExt::merge`](super::StreamExt::merge).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::stream;
+    ///
+    /// // Whatever comes first; it ends when both have ended.
+    /// let both = stream::from_iter([1, 2]).merge(stream::from_iter([30]));
+    /// let mut all: Vec<_> = reveille::task::block_on(both.collect());
+    /// all.sort();
+    /// assert_eq!(all, [1, 2, 30]);
+    /// ```
     #[derive(Debug)]
     #[must_use = "streams do nothing unless polled"]
     pub struct Merge<L, R> {
@@ -80,6 +93,18 @@ fn poll_in_order<T>(
 
 pin_project! {
     /// The items of two streams in pairs: see [`StreamExt::zip`](super::StreamExt::zip).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::stream;
+    ///
+    /// // Ends with the shorter one.
+    /// let pairs = stream::from_iter(["a", "b"]).zip(stream::repeat(0));
+    /// let pairs: Vec<_> = reveille::task::block_on(pairs.collect());
+    /// assert_eq!(pairs, [("a", 0), ("b", 0)]);
+    /// ```
     #[must_use = "streams do nothing unless polled"]
     pub struct Zip<A: Stream, B> {
         #[pin]
@@ -133,6 +158,18 @@ impl<A: Stream, B: Stream> Stream for Zip<A, B> {
 pin_project! {
     /// The items of the streams a stream yields: see
     /// [`StreamExt::flatten`](super::StreamExt::flatten).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::stream;
+    ///
+    /// // One inner stream after the other, none of them at the same time.
+    /// let pages = stream::from_iter([stream::from_iter(vec![1, 2]), stream::from_iter(vec![3])]);
+    /// let all: Vec<_> = reveille::task::block_on(pages.flatten().collect());
+    /// assert_eq!(all, [1, 2, 3]);
+    /// ```
     #[must_use = "streams do nothing unless polled"]
     pub struct Flatten<S>
     where
@@ -187,6 +224,17 @@ where
 pin_project! {
     /// The items of the streams a closure makes: see
     /// [`StreamExt::flat_map`](super::StreamExt::flat_map).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::stream;
+    ///
+    /// let words = stream::from_iter(["ab", "c"]);
+    /// let letters = words.flat_map(|word| stream::from_iter(word.chars()));
+    /// assert_eq!(reveille::task::block_on(letters.count()), 3);
+    /// ```
     #[must_use = "streams do nothing unless polled"]
     pub struct FlatMap<S, U, F> {
         #[pin]

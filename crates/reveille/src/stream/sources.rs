@@ -49,6 +49,19 @@ where
 }
 
 /// A stream that asks a closure for its items: see [`from_fn`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::prelude::*;
+/// use reveille::stream;
+///
+/// let (sender, receiver) = std::sync::mpsc::channel();
+/// sender.send(1).unwrap();
+/// // Ends when the queue is empty, since the closure gives `None` then.
+/// let queued = stream::from_fn(|| receiver.try_recv().ok());
+/// assert_eq!(reveille::task::block_on(queued.count()), 1);
+/// ```
 #[derive(Clone, Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct FromFn<F> {
@@ -93,6 +106,21 @@ pub fn from_iter<I: IntoIterator>(iter: I) -> FromIter<I::IntoIter> {
 
 pin_project! {
     /// A stream of the items of an iterator: see [`from_iter`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::stream::{self, FromIter};
+    ///
+    /// // Named, it can be a field.
+    /// struct Playlist {
+    ///     songs: FromIter<std::vec::IntoIter<&'static str>>,
+    /// }
+    ///
+    /// let mut playlist = Playlist { songs: stream::from_iter(vec!["reveille", "taps"]) };
+    /// assert_eq!(reveille::task::block_on(playlist.songs.next()), Some("reveille"));
+    /// ```
     #[derive(Clone, Debug)]
     #[must_use = "streams do nothing unless polled"]
     pub struct FromIter<I> {
@@ -146,6 +174,19 @@ where
 
 pin_project! {
     /// A stream in which every item is computed from the one before: see [`successors`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::stream;
+    /// use std::time::Duration;
+    ///
+    /// // Pauses between attempts: doubled each time, five at most.
+    /// let pauses = stream::successors(Some(Duration::from_millis(10)), |pause| Some(*pause * 2));
+    /// let last = reveille::task::block_on(pauses.take(5).last());
+    /// assert_eq!(last, Some(Duration::from_millis(160)));
+    /// ```
     #[must_use = "streams do nothing unless polled"]
     pub struct Successors<F, T>
     where

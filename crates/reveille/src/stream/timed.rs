@@ -51,6 +51,27 @@ pub fn interval(dur: Duration) -> Interval {
 }
 
 /// A stream of ticks: see [`interval`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::prelude::*;
+/// use reveille::stream::{self, Interval};
+/// use std::time::Duration;
+///
+/// struct Heartbeat {
+///     ticks: Interval,
+///     beats: u32,
+/// }
+///
+/// let mut heart = Heartbeat { ticks: stream::interval(Duration::from_millis(1)), beats: 0 };
+/// reveille::task::block_on(async {
+///     while heart.beats < 3 && heart.ticks.next().await.is_some() {
+///         heart.beats += 1;
+///     }
+/// });
+/// assert_eq!(heart.beats, 3);
+/// ```
 #[derive(Debug)]
 #[must_use = "streams do nothing unless polled"]
 pub struct Interval {
@@ -78,6 +99,21 @@ impl FusedStream for Interval {}
 pin_project! {
     /// A stream that says when its items are late: see
     /// [`StreamExt::timeout`](super::StreamExt::timeout).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::stream;
+    /// use std::time::Duration;
+    ///
+    /// // Being late does not end it: the stream goes on after the error.
+    /// let mut silent = stream::pending::<u8>().timeout(Duration::from_millis(1));
+    /// reveille::task::block_on(async {
+    ///     assert!(silent.next().await.unwrap().is_err());
+    ///     assert!(silent.next().await.unwrap().is_err());
+    /// });
+    /// ```
     #[derive(Debug)]
     #[must_use = "streams do nothing unless polled"]
     pub struct Timeout<S: Stream> {
@@ -119,6 +155,19 @@ impl<S: Stream> Stream for Timeout<S> {
 }
 
 /// The next item of a stream did not come in time.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::prelude::*;
+/// use reveille::stream::{self, TimeoutError};
+/// use std::time::Duration;
+///
+/// // Collected into a result, the first item that is late ends the whole.
+/// let slow = stream::once(1).chain(stream::pending()).timeout(Duration::from_millis(1));
+/// let all: Result<Vec<u8>, TimeoutError> = reveille::task::block_on(slow.collect());
+/// assert!(all.is_err());
+/// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TimeoutError {
     _private: (),
@@ -135,6 +184,20 @@ impl fmt::Display for TimeoutError {
 pin_project! {
     /// A stream with a pause after every item: see
     /// [`StreamExt::throttle`](super::StreamExt::throttle).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::stream;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// // The first item comes at once, and each other after a pause.
+    /// let start = Instant::now();
+    /// let three = stream::repeat(()).take(3).throttle(Duration::from_millis(2));
+    /// assert_eq!(reveille::task::block_on(three.count()), 3);
+    /// assert!(start.elapsed() >= Duration::from_millis(4));
+    /// ```
     #[derive(Debug)]
     #[must_use = "streams do nothing unless polled"]
     pub struct Throttle<S> {
@@ -176,6 +239,20 @@ impl<S: Stream> Stream for Throttle<S> {
 
 pin_project! {
     /// A stream that starts late: see [`StreamExt::delay`](super::StreamExt::delay).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::stream;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// // One pause, before the first item.
+    /// let start = Instant::now();
+    /// let late = stream::from_iter([1, 2, 3]).delay(Duration::from_millis(2));
+    /// assert_eq!(reveille::task::block_on(late.count()), 3);
+    /// assert!(start.elapsed() >= Duration::from_millis(2));
+    /// ```
     #[derive(Debug)]
     #[must_use = "streams do nothing unless polled"]
     pub struct Delay<S> {

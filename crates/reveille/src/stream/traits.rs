@@ -38,6 +38,17 @@ pub trait IntoStream {
     type IntoStream: Stream<Item = Self::Item>;
 
     /// Makes the stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::stream::{self, IntoStream};
+    ///
+    /// // A stream turns into itself.
+    /// let mut numbers = stream::once(1).into_stream();
+    /// assert_eq!(reveille::task::block_on(numbers.next()), Some(1));
+    /// ```
     fn into_stream(self) -> Self::IntoStream;
 }
 
@@ -74,6 +85,15 @@ pub trait ExactSizeStream: Stream {
     /// # Panics
     ///
     /// Panics if the bounds of `size_hint` differ, which breaks the promise of this trait.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::stream::{self, ExactSizeStream};
+    ///
+    /// assert_eq!(stream::once("item").len(), 1);
+    /// assert_eq!(stream::empty::<u8>().len(), 0);
+    /// ```
     fn len(&self) -> usize {
         let (lower, upper) = self.size_hint();
         assert_eq!(upper, Some(lower), "the size hint of an ExactSizeStream is not exact");

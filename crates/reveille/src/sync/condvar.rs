@@ -97,6 +97,21 @@ pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
     /// Returns true if the time was up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::sync::{Condvar, Mutex};
+    /// use std::time::Duration;
+    ///
+    /// reveille::task::block_on(async {
+    ///     let (is_open, changed) = (Mutex::new(true), Condvar::new());
+    ///     let guard = is_open.lock().await;
+    ///     let long = Duration::from_secs(60);
+    ///     let (_guard, result) = changed.wait_timeout_until(guard, long, |open| *open).await;
+    ///     assert!(!result.timed_out()); // it was open already
+    /// });
+    /// ```
     pub fn timed_out(self) -> bool {
         self.0
     }

@@ -26,12 +26,33 @@ pub struct Builder {
 
 impl Builder {
     /// A builder of a task without a name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// let task = task::Builder::new().spawn(async { task::current().name().is_none() })?;
+    /// assert!(task::block_on(task));
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
     pub fn new() -> Builder {
         Builder::default()
     }
 
     /// Names the task. The name is for people: reports and [`current`](super::current) show it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// let task = task::Builder::new().name("reaper".to_owned()).spawn(async {})?;
+    /// assert_eq!(task.name(), Some("reaper"));
+    /// # task::block_on(task);
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
     pub fn name(mut self, name: String) -> Builder {
         self.name = Some(name);

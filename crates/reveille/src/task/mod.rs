@@ -217,6 +217,10 @@ pub async fn sleep(dur: Duration) {
 /// The task goes to the back of the queue. A computation that takes long calls this now and then,
 /// so that tasks on the same thread get their turn.
 ///
+/// # Cancel safety
+///
+/// Nothing is lost but the turn.
+///
 /// # Examples
 ///
 /// ```

@@ -15,6 +15,10 @@ use crate::path::Path;
 ///
 /// Gives the system's error, as if something is at `dst`. Nothing has to be at `src`.
 ///
+/// # Cancel safety
+///
+/// Once polled, it is done, though nobody learns how it went.
+///
 /// # Examples
 ///
 /// ```

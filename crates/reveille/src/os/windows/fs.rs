@@ -14,6 +14,10 @@ use crate::path::Path;
 ///
 /// Gives the system's error, as if something is at `dst`.
 ///
+/// # Cancel safety
+///
+/// Once polled, it is done, though nobody learns how it went.
+///
 /// # Examples
 ///
 /// ```no_run
@@ -34,6 +38,10 @@ pub async fn symlink_dir<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io::
 /// # Errors
 ///
 /// Gives the system's error, as if something is at `dst`.
+///
+/// # Cancel safety
+///
+/// Once polled, it is done, though nobody learns how it went.
 ///
 /// # Examples
 ///

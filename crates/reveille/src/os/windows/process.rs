@@ -14,13 +14,43 @@ mod sealed {
 }
 
 /// Options of a [`Command`] that only Windows has. It cannot be implemented elsewhere.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::os::windows::process::CommandExt;
+/// use reveille::process::Command;
+///
+/// const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+/// let mut command = Command::new("cmd.exe");
+/// command.creation_flags(CREATE_NO_WINDOW).raw_arg("/c echo %PATH%");
+/// ```
 pub trait CommandExt: sealed::Sealed {
     /// Sets the flags with which the process is created; `CREATE_UNICODE_ENVIRONMENT` is always
     /// set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::windows::process::CommandExt;
+    /// use reveille::process::Command;
+    ///
+    /// const CREATE_NO_WINDOW: u32 = 0x0800_0000;
+    /// Command::new("cmd.exe").creation_flags(CREATE_NO_WINDOW);
+    /// ```
     fn creation_flags(&mut self, flags: u32) -> &mut Command;
 
     /// Appends text to the command line as it is, without quoting it: for `cmd.exe /c`, which has
     /// rules of its own.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::windows::process::CommandExt;
+    /// use reveille::process::Command;
+    ///
+    /// Command::new("cmd.exe").raw_arg("/c \"echo a  b\"");
+    /// ```
     fn raw_arg<S: AsRef<OsStr>>(&mut self, text_to_append_as_is: S) -> &mut Command;
 }
 

@@ -137,7 +137,16 @@ impl UnixDatagram {
     ///
     /// # Examples
     ///
-    /// See [`UnixDatagram`].
+    /// ```
+    /// use reveille::os::unix::net::UnixDatagram;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// let (here, there) = UnixDatagram::pair()?;
+    /// // Two ends of one conversation that nobody else can find: neither has a name.
+    /// assert!(here.local_addr()?.is_unnamed() && there.local_addr()?.is_unnamed());
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn pair() -> io::Result<(UnixDatagram, UnixDatagram)> {
         let (a, b) = StdUnixDatagram::pair()?;
         Ok((UnixDatagram::new(a)?, UnixDatagram::new(b)?))
@@ -195,7 +204,23 @@ impl UnixDatagram {
     ///
     /// # Examples
     ///
-    /// See [`send_to_addr`](UnixDatagram::send_to_addr).
+    /// ```
+    /// use reveille::os::unix::net::UnixDatagram;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("reveille-peer-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// # let path = path.to_str().unwrap();
+    /// reveille::task::block_on(async {
+    ///     let inbox = UnixDatagram::bind(path).await?;
+    ///     let sender = UnixDatagram::unbound()?;
+    ///     sender.connect_addr(&inbox.local_addr()?).await?;
+    ///     assert_eq!(sender.peer_addr()?.as_pathname(), Some(path.as_ref()));
+    /// #   std::fs::remove_file(path)?;
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub async fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
         let result = self.as_std().connect_addr(address);
         result.context(|| format!("could not connect to `{}`", address::display(address)))
@@ -209,7 +234,21 @@ impl UnixDatagram {
     ///
     /// # Examples
     ///
-    /// See [`unbound`](UnixDatagram::unbound).
+    /// ```
+    /// use reveille::os::unix::net::UnixDatagram;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("reveille-name-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// # let path = path.to_str().unwrap();
+    /// reveille::task::block_on(async {
+    ///     let inbox = UnixDatagram::bind(path).await?;
+    ///     assert_eq!(inbox.local_addr()?.as_pathname(), Some(path.as_ref()));
+    /// #   std::fs::remove_file(path)?;
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub fn local_addr(&self) -> io::Result<SocketAddr> {
         self.as_std().local_addr()
     }
@@ -249,7 +288,30 @@ impl UnixDatagram {
     ///
     /// # Examples
     ///
-    /// See [`bind`](UnixDatagram::bind).
+    /// ```
+    /// use reveille::os::unix::net::UnixDatagram;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("reveille-from-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// # let path = path.to_str().unwrap();
+    /// reveille::task::block_on(async {
+    ///     let here = UnixDatagram::bind(path).await?;
+    ///     let (a, b) = UnixDatagram::pair()?;
+    ///     a.send(b"unnamed").await?;
+    ///     assert!(b.recv_from(&mut [0; 16]).await?.1.is_unnamed());
+    ///
+    ///     let sender = UnixDatagram::unbound()?;
+    ///     sender.send_to(b"note", path).await?;
+    ///     let mut buf = [0; 16];
+    ///     let (len, from) = here.recv_from(&mut buf).await?;
+    ///     assert_eq!(&buf[..len], b"note");
+    ///     assert!(from.is_unnamed()); // nobody can answer it: `bind` the sender for that
+    /// #   std::fs::remove_file(path)?;
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub async fn recv_from(&self, buf: &mut [u8]) -> io::Result<(usize, SocketAddr)> {
         self.io.io(Interest::Read, |socket| socket.recv_from(buf)).await
     }
@@ -268,7 +330,21 @@ impl UnixDatagram {
     ///
     /// # Examples
     ///
-    /// See [`UnixDatagram`].
+    /// ```
+    /// use reveille::os::unix::net::UnixDatagram;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (here, there) = UnixDatagram::pair()?;
+    ///     here.send(b"one").await?;
+    ///     here.send(b"two").await?;
+    ///     let mut buf = [0; 16];
+    ///     assert_eq!(there.recv(&mut buf).await?, 3); // one at a time, and not both together
+    ///     assert_eq!(&buf[..3], b"one");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub async fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
         self.io.io(Interest::Read, |socket| socket.recv(buf)).await
     }
@@ -285,7 +361,24 @@ impl UnixDatagram {
     ///
     /// # Examples
     ///
-    /// See [`bind`](UnixDatagram::bind).
+    /// ```
+    /// use reveille::os::unix::net::UnixDatagram;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("reveille-send-to-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// # let path = path.to_str().unwrap();
+    /// reveille::task::block_on(async {
+    ///     let inbox = UnixDatagram::bind(path).await?;
+    ///     let sender = UnixDatagram::unbound()?;
+    ///     assert_eq!(sender.send_to(b"note", path).await?, 4);
+    ///     assert!(sender.send_to(b"note", "/no/such/socket").await.is_err());
+    ///     assert_eq!(inbox.recv(&mut [0; 16]).await?, 4);
+    /// #   std::fs::remove_file(path)?;
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub async fn send_to<P: AsRef<Path>>(&self, buf: &[u8], path: P) -> io::Result<usize> {
         let address = address::from_path_to(path.as_ref(), "send packet to")?;
         self.send_to_addr(buf, &address).await
@@ -367,7 +460,19 @@ impl UnixDatagram {
     ///
     /// # Examples
     ///
-    /// See [`UnixDatagram`].
+    /// ```
+    /// use reveille::os::unix::net::UnixDatagram;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (here, there) = UnixDatagram::pair()?;
+    ///     assert_eq!(here.send(b"note").await?, 4);
+    ///     drop(there);
+    ///     assert!(here.send(b"anybody?").await.is_err());
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
         self.io.io(Interest::Write, |socket| socket.send(buf)).await
     }

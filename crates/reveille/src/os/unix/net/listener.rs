@@ -59,7 +59,25 @@ impl UnixListener {
     ///
     /// # Examples
     ///
-    /// See [`UnixListener`].
+    /// ```
+    /// use reveille::os::unix::net::UnixListener;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("reveille-twice-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// # let path = path.to_str().unwrap();
+    /// reveille::task::block_on(async {
+    ///     let listener = UnixListener::bind(path).await?;
+    ///     let error = UnixListener::bind(path).await.unwrap_err();
+    ///     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
+    ///     drop(listener);
+    ///     // The file stays, and is in the way of the next one until it is removed.
+    ///     assert!(UnixListener::bind(path).await.is_err());
+    /// #   std::fs::remove_file(path)?;
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub async fn bind<P: AsRef<Path>>(path: P) -> io::Result<UnixListener> {
         let address = address::from_path_to(path.as_ref(), "bind to")?;
         UnixListener::bind_addr(&address).await
@@ -109,7 +127,29 @@ impl UnixListener {
     ///
     /// # Examples
     ///
-    /// See [`UnixListener`].
+    /// ```
+    /// use reveille::os::unix::net::{UnixListener, UnixStream};
+    /// use reveille::prelude::*;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("reveille-accept-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// # let path = path.to_str().unwrap();
+    /// reveille::task::block_on(async {
+    ///     let listener = UnixListener::bind(path).await?;
+    ///     let mut client = UnixStream::connect(path).await?;
+    ///     let (mut stream, from) = listener.accept().await?;
+    ///     assert!(from.is_unnamed()); // clients have no path
+    ///
+    ///     client.write_all(b"hi").await?;
+    ///     let mut buf = [0; 2];
+    ///     stream.read_exact(&mut buf).await?;
+    ///     assert_eq!(&buf, b"hi");
+    /// #   std::fs::remove_file(path)?;
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
         let (stream, address) = self.listener.accept(accept).await?;
         Ok((UnixStream::new(Io::new(stream)), address))
@@ -123,7 +163,25 @@ impl UnixListener {
     ///
     /// # Examples
     ///
-    /// See [`Incoming`].
+    /// ```
+    /// use reveille::os::unix::net::{UnixListener, UnixStream};
+    /// use reveille::prelude::*;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// # let path = std::env::temp_dir().join(format!("reveille-in-{}", std::process::id()));
+    /// # let _ = std::fs::remove_file(&path);
+    /// # let path = path.to_str().unwrap();
+    /// reveille::task::block_on(async {
+    ///     let listener = UnixListener::bind(path).await?;
+    ///     let _client = UnixStream::connect(path).await?;
+    ///     if let Some(stream) = listener.incoming().next().await {
+    ///         assert!(stream?.peer_addr()?.is_unnamed());
+    ///     }
+    /// #   std::fs::remove_file(path)?;
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { listener: self, accepting: None }
     }
