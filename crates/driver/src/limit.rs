@@ -8,6 +8,16 @@
 use std::io;
 
 /// The limits of open file descriptors of this process.
+///
+/// # Examples
+///
+/// ```
+/// # use reveille_driver as runtime;
+/// // Asks for nothing, and so only reads the limits.
+/// let limit = runtime::raise_fd_limit(0)?;
+/// assert!(limit.soft <= limit.hard);
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FdLimit {
     /// Descriptors the process may have open. `u64::MAX` where there is no limit.
@@ -23,6 +33,18 @@ pub struct FdLimit {
 /// # Errors
 ///
 /// When the system refuses the new limit, though it is not above the hard one.
+///
+/// # Examples
+///
+/// ```
+/// # use reveille_driver as runtime;
+/// // A thousand connections, and some for the rest of the program.
+/// let limit = runtime::raise_fd_limit(1_100)?;
+/// if limit.soft < 1_100 {
+///     eprintln!("only {} connections at once", limit.soft);
+/// }
+/// # std::io::Result::Ok(())
+/// ```
 #[cfg(unix)]
 pub fn raise_fd_limit(needed: u64) -> io::Result<FdLimit> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -48,6 +70,15 @@ pub fn raise_fd_limit(needed: u64) -> io::Result<FdLimit> {
 /// # Errors
 ///
 /// None.
+///
+/// # Examples
+///
+/// ```
+/// # use reveille_driver as runtime;
+/// let limit = runtime::raise_fd_limit(1_100)?;
+/// assert!(limit.soft >= 1_100);
+/// # std::io::Result::Ok(())
+/// ```
 #[cfg(not(unix))]
 pub fn raise_fd_limit(_needed: u64) -> io::Result<FdLimit> {
     Ok(FdLimit { soft: u64::MAX, hard: u64::MAX })

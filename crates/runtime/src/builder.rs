@@ -158,8 +158,9 @@ fn number_from(name: &str) -> Option<usize> {
 /// # Examples
 ///
 /// ```
-/// # use reveille_runtime as reveille;
-/// let runtime = reveille::Builder::new().workers(2).thread_name("mine").build()?;
+/// use reveille::runtime::Builder;
+///
+/// let runtime = Builder::new().workers(2).thread_name("mine").build()?;
 /// assert_eq!(runtime.block_on(runtime.spawn(async { 6 * 7 })), 42);
 /// # std::io::Result::Ok(())
 /// ```
@@ -171,6 +172,16 @@ pub struct Builder {
 
 impl Builder {
     /// A builder with the defaults, whatever the environment says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// let runtime = Builder::new().build()?;
+    /// assert!(runtime.metrics().workers >= 1);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn new() -> Builder {
         Builder::default()
     }
@@ -180,6 +191,17 @@ impl Builder {
     /// # Panics
     ///
     /// Panics outside of the bounds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// // One worker: tasks take turns on it, and need no core more.
+    /// let runtime = Builder::new().workers(1).build()?;
+    /// assert_eq!(runtime.metrics().workers, 1);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn workers(mut self, workers: usize) -> Builder {
         assert!((1..=MAX_WORKERS).contains(&workers), "a runtime has 1 to {MAX_WORKERS} workers");
         self.config.workers = workers;
@@ -191,6 +213,17 @@ impl Builder {
     /// # Panics
     ///
     /// Panics if `name` contains a NUL, which no thread's name can.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// let runtime = Builder::new().thread_name("render").build()?;
+    /// let name = runtime.spawn(async { std::thread::current().name().map(str::to_owned) });
+    /// assert!(runtime.block_on(name).is_some_and(|name| name.starts_with("render")));
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn thread_name(mut self, name: &str) -> Builder {
         assert!(!name.contains('\0'), "the name of a thread cannot contain a NUL");
         self.config.thread_name = Arc::from(name);
@@ -198,12 +231,40 @@ impl Builder {
     }
 
     /// Stack of each thread, in bytes. Default: std's, 2 MiB.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// fn depth(levels: u32) -> u32 {
+    ///     let frame = std::hint::black_box([levels; 1024]);
+    ///     if levels == 0 { 0 } else { 1 + depth(frame[7] - 1) }
+    /// }
+    ///
+    /// // About 8 MiB of frames, for which 2 MiB would not do.
+    /// let runtime = Builder::new().stack_size(64 << 20).build()?;
+    /// assert_eq!(runtime.block_on(runtime.spawn(async { depth(2_000) })), 2_000);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn stack_size(mut self, bytes: usize) -> Builder {
         self.config.stack_size = Some(bytes);
         self
     }
 
     /// How long a thread without work stays. Default: 10 seconds. The workers stay for ever.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    /// use std::time::Duration;
+    ///
+    /// // Much work at once, then none for long: do not keep the threads.
+    /// let runtime = Builder::new().keep_alive(Duration::from_millis(100)).build()?;
+    /// # drop(runtime);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn keep_alive(mut self, keep_alive: Duration) -> Builder {
         self.config.keep_alive = keep_alive;
         self
@@ -214,6 +275,26 @@ impl Builder {
     /// # Panics
     ///
     /// Panics on 0.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    /// use reveille::task;
+    ///
+    /// // A disk that two readers at once already keep busy. The others wait in a queue.
+    /// let runtime = Builder::new().max_blocking_threads(2).build()?;
+    /// let sum = runtime.block_on(async {
+    ///     let reads: Vec<_> = (0..10).map(|n| task::spawn_blocking(move || n)).collect();
+    ///     let mut sum = 0;
+    ///     for read in reads {
+    ///         sum += read.await;
+    ///     }
+    ///     sum
+    /// });
+    /// assert_eq!(sum, 45);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn max_blocking_threads(mut self, threads: usize) -> Builder {
         assert!(threads > 0, "the blocking pool needs a thread");
         self.config.max_blocking_threads = threads;
@@ -224,6 +305,17 @@ impl Builder {
     ///
     /// With 0 nothing is taken over: a poll that blocks stops the tasks queued behind it, as in
     /// other runtimes, and there is no monitor thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// // Exactly these threads: for a program that counts them, and whose polls never block.
+    /// let runtime = Builder::new().workers(2).max_spare_threads(0).build()?;
+    /// assert_eq!(runtime.block_on(runtime.spawn(async { 1 })), 1);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn max_spare_threads(mut self, threads: usize) -> Builder {
         self.config.max_spare_threads = threads;
         self
@@ -235,6 +327,17 @@ impl Builder {
     /// # Panics
     ///
     /// Panics outside of the bounds.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// // Fair to the last: a busy connection gives way after eight reads.
+    /// let runtime = Builder::new().event_budget(8).build()?;
+    /// # drop(runtime);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn event_budget(mut self, operations: u8) -> Builder {
         assert!((1..=254).contains(&operations), "a poll has a budget of 1 to 254 operations");
         self.config.event_budget = operations;
@@ -242,30 +345,110 @@ impl Builder {
     }
 
     /// Seeds the runtime's own choices, such as where a worker begins to steal. Default: chance.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// // The same choices in every run. What threads and sockets do remains chance.
+    /// let runtime = Builder::new().workers(1).seed(42).build()?;
+    /// # drop(runtime);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn seed(mut self, seed: u64) -> Builder {
         self.config.seed = Some(seed);
         self
     }
 
     /// Called by each thread of the runtime before its first task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    ///
+    /// let started = Arc::new(AtomicUsize::new(0));
+    /// let counter = Arc::clone(&started);
+    /// // Here a program would set a priority, or the affinity to a core.
+    /// let count = move || { counter.fetch_add(1, Relaxed); };
+    /// let runtime = Builder::new().workers(1).on_thread_start(count).build()?;
+    /// runtime.block_on(runtime.spawn(async {}));
+    /// assert!(started.load(Relaxed) >= 1);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn on_thread_start(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
         self.config.on_thread_start = Some(Arc::new(hook));
         self
     }
 
     /// Called by each thread of the runtime after its last task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    /// use std::time::Duration;
+    ///
+    /// let stopped = Arc::new(AtomicUsize::new(0));
+    /// let counter = Arc::clone(&stopped);
+    /// let count = move || { counter.fetch_add(1, Relaxed); };
+    /// let runtime = Builder::new().workers(1).on_thread_stop(count).build()?;
+    /// runtime.block_on(runtime.spawn(async {}));
+    /// runtime.shutdown(Duration::from_secs(10));
+    /// assert!(stopped.load(Relaxed) >= 1);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn on_thread_stop(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
         self.config.on_thread_stop = Some(Arc::new(hook));
         self
     }
 
     /// Called by a thread that takes over the place of a worker whose poll blocks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// // A poll has blocked for some milliseconds: a hint to look for a missing `spawn_blocking`.
+    /// let note = || eprintln!("a task blocks its thread");
+    /// let runtime = Builder::new().on_takeover(note).build()?;
+    /// # drop(runtime);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn on_takeover(mut self, hook: impl Fn() + Send + Sync + 'static) -> Builder {
         self.config.on_takeover = Some(Arc::new(hook));
         self
     }
 
     /// Called when a task panicked and nobody awaits it, instead of a line on standard error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    /// use std::sync::mpsc;
+    ///
+    /// let (tell, told) = mpsc::sync_channel(1);
+    /// let runtime = Builder::new()
+    ///     .on_unhandled_panic(move |panic| {
+    ///         let _ = tell.try_send(panic.message().unwrap_or("?").to_owned());
+    ///     })
+    ///     .build()?;
+    ///
+    /// # let hook = std::panic::take_hook();
+    /// # std::panic::set_hook(Box::new(|_| {}));
+    /// // Dropping the handle detaches the task: nobody will await it.
+    /// drop(runtime.spawn(async { panic!("out of paper") }));
+    /// assert_eq!(told.recv().unwrap(), "out of paper");
+    /// # std::panic::set_hook(hook);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn on_unhandled_panic(
         mut self,
         hook: impl Fn(&UnhandledPanic<'_>) + Send + Sync + 'static,
@@ -279,6 +462,16 @@ impl Builder {
     /// # Errors
     ///
     /// When the system refuses a thread or a descriptor; nothing is left behind then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// let runtime = Builder::new().build()?;
+    /// assert!(runtime.handle().is_running());
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn build(self) -> io::Result<Runtime> {
         Shared::start(self.config).map(|(shared, incarnation)| Runtime::new(shared, incarnation))
     }

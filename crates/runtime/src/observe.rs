@@ -51,6 +51,25 @@ impl Counters {
 }
 
 /// What is known of a panic that nobody awaits.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::runtime::{Builder, UnhandledPanic};
+///
+/// fn report(panic: &UnhandledPanic<'_>) {
+///     let name = panic.task_name.unwrap_or("a task");
+///     let text = panic.message().unwrap_or("no message");
+///     match panic.spawned_at {
+///         Some(place) => eprintln!("{name}, spawned at {place}, panicked: {text}"),
+///         None => eprintln!("{name} panicked: {text}"),
+///     }
+/// }
+///
+/// let runtime = Builder::new().on_unhandled_panic(report).build()?;
+/// # drop(runtime);
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Debug)]
 pub struct UnhandledPanic<'a> {
     /// Name of the task, if it was given one.
@@ -65,6 +84,20 @@ pub struct UnhandledPanic<'a> {
 
 impl UnhandledPanic<'_> {
     /// The message of the panic, if it has one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::UnhandledPanic;
+    ///
+    /// let panic = UnhandledPanic {
+    ///     task_name: None,
+    ///     task_id: None,
+    ///     spawned_at: None,
+    ///     payload: &"out of paper",
+    /// };
+    /// assert_eq!(panic.message(), Some("out of paper"));
+    /// ```
     #[must_use]
     pub fn message(&self) -> Option<&str> {
         let text = self.payload.downcast_ref::<&'static str>().copied();

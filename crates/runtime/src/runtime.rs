@@ -25,12 +25,11 @@ use crate::scheduler::multi::{self, Shared};
 /// # Examples
 ///
 /// ```
-/// # use reveille_runtime as reveille;
-/// let runtime = reveille::Builder::new().workers(1).build()?;
-/// let sum = runtime.block_on(async {
-///     let task = reveille::spawn(async { 1 + 2 });
-///     task.await
-/// });
+/// use reveille::runtime::Builder;
+/// use reveille::task;
+///
+/// let runtime = Builder::new().workers(1).build()?;
+/// let sum = runtime.block_on(async { task::spawn(async { 1 + 2 }).await });
 /// assert_eq!(sum, 3);
 /// # std::io::Result::Ok(())
 /// ```
@@ -40,6 +39,23 @@ pub struct Runtime {
 }
 
 /// A way to spawn onto a [`Runtime`] from anywhere. Does not keep it alive.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::runtime::Runtime;
+/// use std::time::Duration;
+///
+/// let runtime = Runtime::start()?;
+/// let handle = runtime.handle();
+/// // From a thread that knows nothing of the runtime.
+/// let thread = std::thread::spawn(move || handle.spawn(async { 7 }));
+/// assert_eq!(runtime.block_on(thread.join().unwrap()), 7);
+///
+/// runtime.shutdown(Duration::from_secs(10));
+/// assert!(!handle.is_running());
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone, Copy)]
 pub struct Handle {
     shared: &'static Shared,
@@ -47,6 +63,18 @@ pub struct Handle {
 }
 
 /// Numbers of a runtime at one moment; each is exact, together they may be some polls apart.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::runtime::Runtime;
+///
+/// let runtime = Runtime::start()?;
+/// let before = runtime.metrics();
+/// runtime.block_on(runtime.spawn(reveille::task::yield_now()));
+/// assert!(runtime.metrics().polls > before.polls);
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Metrics {
@@ -88,6 +116,16 @@ impl Runtime {
     /// # Errors
     ///
     /// When the system refuses a thread or a descriptor.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Runtime;
+    ///
+    /// let runtime = Runtime::start()?;
+    /// assert_eq!(runtime.block_on(async { 1 + 1 }), 2);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn start() -> std::io::Result<Runtime> {
         Builder::new().build()
     }
@@ -97,11 +135,38 @@ impl Runtime {
     /// # Panics
     ///
     /// Panics if `future` does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Runtime;
+    /// use reveille::task;
+    ///
+    /// let runtime = Runtime::start()?;
+    /// // The future stays on this thread and may borrow; what it spawns is the runtime's.
+    /// let name = String::from("report");
+    /// let length = runtime.block_on(async {
+    ///     task::spawn(async { 2 }).await + name.len()
+    /// });
+    /// assert_eq!(length, 8);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         local::block_on(Some(self.handle.shared), Options::default(), future)
     }
 
     /// Spawns a task onto this runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Runtime;
+    ///
+    /// let runtime = Runtime::start()?;
+    /// let task = runtime.spawn(async { "done" });
+    /// assert_eq!(runtime.block_on(task), "done");
+    /// # std::io::Result::Ok(())
+    /// ```
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -112,12 +177,34 @@ impl Runtime {
     }
 
     /// A handle to spawn with from elsewhere.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Runtime;
+    ///
+    /// let runtime = Runtime::start()?;
+    /// let handle = runtime.handle(); // small, and `Copy`
+    /// drop(runtime);
+    /// assert!(!handle.is_running()); // it did not keep the runtime alive
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
     pub fn handle(&self) -> Handle {
         self.handle
     }
 
     /// Numbers of this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// let runtime = Builder::new().workers(2).build()?;
+    /// assert_eq!(runtime.metrics().workers, 2);
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.handle.shared.metrics()
@@ -128,6 +215,22 @@ impl Runtime {
     ///
     /// Called on a thread of the runtime itself it cannot wait: then another thread does, and the
     /// answer is that nothing is known yet (the default).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::future;
+    /// use reveille::runtime::Runtime;
+    /// use std::time::Duration;
+    ///
+    /// let runtime = Runtime::start()?;
+    /// let stuck = runtime.spawn(future::pending::<()>());
+    /// let report = runtime.shutdown(Duration::from_secs(10));
+    /// assert!(report.is_complete());
+    /// assert_eq!(report.cancelled_tasks, 1);
+    /// assert!(stuck.is_finished()); // its future is dropped
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn shutdown(mut self, timeout: Duration) -> Shutdown {
         self.stop(Some(timeout))
     }
@@ -159,6 +262,17 @@ impl Handle {
     }
 
     /// The runtime that [`spawn`](crate::spawn) means here; the global one is started if need be.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::{Builder, Handle};
+    ///
+    /// let runtime = Builder::new().workers(1).build()?;
+    /// let workers = runtime.block_on(async { Handle::current().metrics().workers });
+    /// assert_eq!(workers, 1); // the one whose task this is, not the global one
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
     pub fn current() -> Handle {
         let shared = context::runtime();
@@ -166,6 +280,22 @@ impl Handle {
     }
 
     /// Spawns a task onto the runtime, or makes a cancelled one if that has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Runtime;
+    /// use reveille::task;
+    ///
+    /// let runtime = Runtime::start()?;
+    /// let handle = runtime.handle();
+    /// assert_eq!(task::block_on(handle.spawn(async { 5 })), 5);
+    ///
+    /// drop(runtime);
+    /// let late = handle.spawn(async { 5 });
+    /// assert_eq!(task::block_on(late.cancel()), None); // it never ran
+    /// # std::io::Result::Ok(())
+    /// ```
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> JoinHandle<F::Output>
     where
@@ -176,12 +306,34 @@ impl Handle {
     }
 
     /// Whether the runtime is up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Runtime;
+    ///
+    /// let runtime = Runtime::start()?;
+    /// let handle = runtime.handle();
+    /// assert!(handle.is_running());
+    /// drop(runtime);
+    /// assert!(!handle.is_running());
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
     pub fn is_running(&self) -> bool {
         self.shared.is_incarnation(self.incarnation)
     }
 
     /// Numbers of this moment.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Handle;
+    ///
+    /// // Of the global runtime, since no other is near.
+    /// println!("{:#?}", Handle::current().metrics());
+    /// ```
     #[must_use]
     pub fn metrics(&self) -> Metrics {
         self.shared.metrics()

@@ -7,6 +7,19 @@ use std::fmt;
 use crate::unwind::Payload;
 
 /// Says why a task ended without an output: it was cancelled, or it panicked.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::{future, task};
+///
+/// task::block_on(async {
+///     let task = task::spawn(future::pending::<()>());
+///     task.abort();
+///     let error = task.result().await.unwrap_err();
+///     assert_eq!(error.to_string(), "the task was cancelled");
+/// });
+/// ```
 pub struct JoinError {
     cause: Cause,
 }
@@ -34,11 +47,33 @@ impl JoinError {
     }
 
     /// Whether the task was cancelled before it finished.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::{future, task};
+    ///
+    /// let task = task::spawn(future::pending::<()>());
+    /// task.abort();
+    /// assert!(task::block_on(task.result()).unwrap_err().is_cancelled());
+    /// ```
     pub fn is_cancelled(&self) -> bool {
         matches!(self.cause, Cause::Cancelled)
     }
 
     /// Whether the task panicked.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let hook = std::panic::take_hook();
+    /// # std::panic::set_hook(Box::new(|_| {}));
+    /// use reveille::task;
+    ///
+    /// let task = task::spawn(async { panic!("out of paper") });
+    /// assert!(task::block_on(task.result()).unwrap_err().is_panic());
+    /// # std::panic::set_hook(hook);
+    /// ```
     pub fn is_panic(&self) -> bool {
         matches!(self.cause, Cause::Panicked(_))
     }
@@ -48,6 +83,20 @@ impl JoinError {
     /// # Errors
     ///
     /// Returns the error itself if the task did not panic.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let hook = std::panic::take_hook();
+    /// # std::panic::set_hook(Box::new(|_| {}));
+    /// use reveille::task;
+    ///
+    /// let task = task::spawn(async { std::panic::panic_any(42_u8) });
+    /// let error = task::block_on(task.result()).unwrap_err();
+    /// let payload = error.try_into_panic().expect("it panicked");
+    /// assert_eq!(payload.downcast_ref(), Some(&42_u8));
+    /// # std::panic::set_hook(hook);
+    /// ```
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
         match self.cause {
             Cause::Panicked(payload) => Ok(payload),
@@ -60,6 +109,22 @@ impl JoinError {
     /// # Panics
     ///
     /// Panics if the task did not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # let hook = std::panic::take_hook();
+    /// # std::panic::set_hook(Box::new(|_| {}));
+    /// use reveille::task;
+    /// use std::panic;
+    ///
+    /// let task = task::spawn(async { panic!("out of paper") });
+    /// let error = task::block_on(task.result()).unwrap_err();
+    /// // As awaiting the handle itself would have done:
+    /// let caught = panic::catch_unwind(|| panic::resume_unwind(error.into_panic()));
+    /// assert!(caught.is_err());
+    /// # std::panic::set_hook(hook);
+    /// ```
     #[track_caller]
     pub fn into_panic(self) -> Box<dyn Any + Send> {
         self.try_into_panic().expect("`into_panic` is for the error of a task that panicked")

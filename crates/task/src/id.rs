@@ -9,6 +9,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 ///
 /// Numbers start at 1 and are drawn when they are first asked for, so they say nothing about the
 /// order in which tasks were spawned.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task;
+///
+/// task::block_on(async {
+///     let (one, two) = (task::spawn(async {}), task::spawn(async {}));
+///     assert_ne!(one.id(), two.id());
+/// });
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct TaskId(NonZeroU64);
 
@@ -22,6 +33,14 @@ impl TaskId {
     }
 
     /// The number.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// reveille::task::block_on(async {
+    ///     assert!(reveille::task::current().id().get() > 0);
+    /// });
+    /// ```
     pub fn get(self) -> u64 {
         self.0.get()
     }
@@ -34,6 +53,18 @@ impl fmt::Display for TaskId {
 }
 
 /// Names a task: its id, and its name if it was given one.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task;
+///
+/// let task = task::Builder::new()
+///     .name("reaper".to_owned())
+///     .spawn(async { format!("{:?}", task::current().name()) })?;
+/// assert_eq!(task::block_on(task), "Some(\"reaper\")");
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone)]
 pub struct Task {
     id: TaskId,
@@ -46,11 +77,27 @@ impl Task {
     }
 
     /// The number of this task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// task::block_on(async { println!("this is task {}", task::current().id()) });
+    /// ```
     pub fn id(&self) -> TaskId {
         self.id
     }
 
     /// The name given to this task when it was built.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// task::block_on(async { assert_eq!(task::current().name(), None) });
+    /// ```
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }

@@ -36,6 +36,23 @@ use crate::task_ref::TaskRef;
 /// # Cancel safety
 ///
 /// `&mut JoinHandle` may be awaited again after an await that was given up; the output is not lost.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task;
+///
+/// task::block_on(async {
+///     let mut task = task::spawn(async { 1 + 2 });
+///     // Borrowed, it can be awaited with a limit and then further.
+///     let soon = std::time::Duration::ZERO;
+///     let sum = match reveille::future::timeout(soon, &mut task).await {
+///         Ok(sum) => sum,
+///         Err(_) => task.await,
+///     };
+///     assert_eq!(sum, 3);
+/// });
+/// ```
 pub struct JoinHandle<T> {
     raw: Raw,
     /// The outcome was given out.
@@ -66,32 +83,101 @@ impl<T> JoinHandle<T> {
     }
 
     /// The task, for as long as this borrow.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// let task = task::spawn(async {
+    ///     let buffer = [0_u8; 1024];
+    ///     task::yield_now().await;
+    ///     buffer.len()
+    /// });
+    /// // What a task weighs is what lives across its awaits.
+    /// assert!(task.as_task().future_size() > 1024);
+    /// # task::block_on(task);
+    /// ```
     pub fn as_task(&self) -> TaskRef<'_> {
         self.raw.as_task()
     }
 
     /// The id and name of the task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// let task = task::Builder::new().name("reaper".to_owned()).spawn(async {})?;
+    /// assert_eq!(task.task().name(), Some("reaper"));
+    /// # task::block_on(task);
+    /// # std::io::Result::Ok(())
+    /// ```
     pub fn task(&self) -> &Task {
         self.as_task().task()
     }
 
     /// The number of the task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// let task = task::spawn(async { task::current().id() });
+    /// let id = task.id();
+    /// assert_eq!(task::block_on(task), id);
+    /// ```
     pub fn id(&self) -> TaskId {
         self.task().id()
     }
 
     /// The name of the task, if it was given one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// let task = task::spawn(async {});
+    /// assert_eq!(task.name(), None); // see `task::Builder`
+    /// # task::block_on(task);
+    /// ```
     pub fn name(&self) -> Option<&str> {
         self.as_task().name()
     }
 
     /// Whether the task is complete: finished, panicked, or cancelled and its future dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::{future, task};
+    ///
+    /// let task = task::spawn(future::pending::<()>());
+    /// assert!(!task.is_finished());
+    /// assert_eq!(task::block_on(task.cancel()), None);
+    /// ```
     pub fn is_finished(&self) -> bool {
         self.as_task().is_finished()
     }
 
     /// Asks for cancellation and returns at once. The executor drops the future, at the end of
     /// the current poll if there is one. A task that completes first stays as it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::{future, task};
+    ///
+    /// task::block_on(async {
+    ///     let task = task::spawn(future::pending::<()>());
+    ///     task.abort();
+    ///     // Asked for; `result` says when it has happened.
+    ///     assert!(task.result().await.unwrap_err().is_cancelled());
+    /// });
+    /// ```
     pub fn abort(&self) {
         self.raw.cancel();
     }
@@ -107,6 +193,23 @@ impl<T> JoinHandle<T> {
     ///
     /// Once polled, the task will be cancelled whether or not this is awaited to the end. An output
     /// that was ready is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::{channel, task};
+    ///
+    /// task::block_on(async {
+    ///     let (sender, receiver) = channel::bounded::<u8>(1);
+    ///     let task = task::spawn(async move {
+    ///         let _held = sender;
+    ///         reveille::future::pending::<()>().await;
+    ///     });
+    ///     assert_eq!(task.cancel().await, None);
+    ///     // What the future held is dropped by now.
+    ///     assert!(receiver.is_closed());
+    /// });
+    /// ```
     pub async fn cancel(self) -> Option<T> {
         self.abort();
         match self.result().await {
@@ -121,6 +224,31 @@ impl<T> JoinHandle<T> {
     }
 
     /// Awaits the output, or why there is none.
+    ///
+    /// # Errors
+    ///
+    /// The future gives a [`JoinError`] if the task was cancelled or panicked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future detaches the task, as dropping the handle does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// task::block_on(async {
+    ///     assert_eq!(task::spawn(async { 1 }).result().await.unwrap(), 1);
+    ///
+    /// #   let hook = std::panic::take_hook();
+    /// #   std::panic::set_hook(Box::new(|_| {}));
+    ///     let task = task::spawn(async { panic!("out of paper") });
+    ///     let error = task.result().await.unwrap_err();
+    ///     assert_eq!(error.to_string(), "the task panicked: out of paper");
+    /// #   std::panic::set_hook(hook);
+    /// });
+    /// ```
     pub fn result(self) -> JoinResult<T> {
         JoinResult { handle: self }
     }
@@ -260,6 +388,22 @@ impl<T> fmt::Debug for JoinHandle<T> {
 /// Awaits the output of a task, or why there is none. Made by [`JoinHandle::result`].
 ///
 /// Dropping it detaches the task.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::{future, task};
+///
+/// task::block_on(async {
+///     let task = task::spawn(future::pending::<()>());
+///     task.abort();
+///     match task.result().await {
+///         Ok(()) => println!("done"),
+///         Err(error) if error.is_cancelled() => println!("was told to stop"),
+///         Err(error) => std::panic::resume_unwind(error.into_panic()),
+///     }
+/// });
+/// ```
 #[must_use = "dropping a JoinResult detaches its task"]
 pub struct JoinResult<T> {
     handle: JoinHandle<T>,
@@ -267,6 +411,16 @@ pub struct JoinResult<T> {
 
 impl<T> JoinResult<T> {
     /// The handle it was made from.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// let outcome = task::spawn(async { 1 }).result();
+    /// // On second thoughts, a panic shall go on here.
+    /// assert_eq!(task::block_on(outcome.into_handle()), 1);
+    /// ```
     pub fn into_handle(self) -> JoinHandle<T> {
         self.handle
     }

@@ -18,6 +18,30 @@ use crate::threads::ThreadSpec;
 use crate::time::clock::{self, Clock};
 
 /// What a shutdown found.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::runtime::Runtime;
+/// use std::sync::mpsc;
+/// use std::time::Duration;
+///
+/// let runtime = Runtime::start()?;
+/// let (begin, begun) = mpsc::channel();
+/// let (let_go, held) = mpsc::channel::<()>();
+/// runtime.block_on(async {
+///     reveille::task::spawn_blocking(move || {
+///         begin.send(()).unwrap();
+///         let _ = held.recv();
+///     });
+/// });
+/// begun.recv().unwrap();
+/// // A closure cannot be interrupted, only waited for.
+/// let report = runtime.shutdown(Duration::from_millis(1));
+/// assert_eq!(report.running_closures, 1);
+/// # drop(let_go);
+/// # std::io::Result::Ok(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct Shutdown {
@@ -31,6 +55,17 @@ pub struct Shutdown {
 
 impl Shutdown {
     /// Whether everything had ended in time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Runtime;
+    /// use std::time::Duration;
+    ///
+    /// let report = Runtime::start()?.shutdown(Duration::from_secs(10));
+    /// assert!(report.is_complete());
+    /// # std::io::Result::Ok(())
+    /// ```
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.stuck_workers == 0 && self.running_closures == 0
