@@ -91,18 +91,64 @@ pub mod future {
     pub use reveille::future::IntoFuture;
 
     /// Never completes.
+    ///
+    /// # Cancel safety
+    ///
+    /// There is nothing to lose.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::future;
+    /// use std::time::Duration;
+    ///
+    /// let never = future::timeout(Duration::from_millis(1), future::pending::<()>());
+    /// assert!(async_std::task::block_on(never).is_err());
+    /// ```
     #[cfg(feature = "std")]
     pub fn pending<T>() -> impl Future<Output = T> {
         reveille::future::pending()
     }
 
     /// Is `value`, at once.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that is dropped drops the value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// assert_eq!(async_std::task::block_on(async_std::future::ready(10)), 10);
+    /// ```
     #[cfg(feature = "std")]
     pub fn ready<T>(value: T) -> impl Future<Output = T> {
         reveille::future::ready(value)
     }
 
     /// Is polled by calling `f`.
+    ///
+    /// # Cancel safety
+    ///
+    /// What the closure holds is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::future;
+    /// use async_std::task::Poll;
+    ///
+    /// let mut polls = 0;
+    /// let second = future::poll_fn(|cx| {
+    ///     polls += 1;
+    ///     if polls == 2 {
+    ///         return Poll::Ready(polls);
+    ///     }
+    ///     cx.waker().wake_by_ref(); // or nobody would poll again
+    ///     Poll::Pending
+    /// });
+    /// assert_eq!(async_std::task::block_on(second), 2);
+    /// ```
     #[cfg(feature = "std")]
     pub fn poll_fn<F, T>(f: F) -> impl Future<Output = T>
     where
@@ -140,6 +186,22 @@ pub mod io {
     /// # Errors
     ///
     /// Fails as soon as reading or writing does.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was read and not yet written is lost with both ends.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::io;
+    ///
+    /// # async_std::task::block_on(async {
+    /// let copied = io::copy(&b"twelve bytes"[..], io::sink()).await?;
+    /// assert_eq!(copied, 12);
+    /// # io::Result::Ok(()) })?;
+    /// # io::Result::Ok(())
+    /// ```
     #[cfg(feature = "unstable")]
     #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
     pub async fn copy<R, W>(reader: R, writer: W) -> Result<u64>

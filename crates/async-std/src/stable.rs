@@ -15,13 +15,51 @@ use reveille::stream::{
 use crate::names::*;
 
 /// Extends futures. All methods of this trait are `unstable`.
+///
+/// # Examples
+///
+/// ```
+/// // Without the feature it has nothing to offer, and is there to be imported.
+/// use async_std::prelude::FutureExt as _;
+/// use std::time::Duration;
+///
+/// let late = async_std::future::timeout(Duration::from_millis(1), async_std::future::pending());
+/// let late: Result<(), _> = async_std::task::block_on(late);
+/// assert!(late.is_err());
+/// ```
 pub trait FutureExt: Future {}
 
 impl<T: Future + ?Sized> FutureExt for T {}
 
 /// Extends streams with the stable methods of the predecessor.
+///
+/// # Examples
+///
+/// ```
+/// use async_std::prelude::*;
+/// use async_std::{stream, task};
+///
+/// task::block_on(async {
+///     let mut evens = stream::from_iter(1..).filter(|n| n % 2 == 0);
+///     assert_eq!(evens.next().await, Some(2));
+///     assert_eq!(evens.next().await, Some(4));
+/// });
+/// ```
 pub trait StreamExt: Stream {
     /// Takes the next item: `Some` item, or `None` at the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::once(7);
+    ///     assert_eq!(s.next().await, Some(7));
+    ///     assert_eq!(s.next().await, None);
+    /// });
+    /// ```
     fn next(&mut self) -> NextFuture<'_, Self>
     where
         Self: Unpin,
@@ -30,6 +68,20 @@ pub trait StreamExt: Stream {
     }
 
     /// Takes the item that has `n` others before it, and drops those: `nth(0)` is the next one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter([10, 20, 30, 40]);
+    ///     assert_eq!(s.nth(1).await, Some(20));
+    ///     assert_eq!(s.nth(0).await, Some(30));
+    ///     assert_eq!(s.nth(5).await, None);
+    /// });
+    /// ```
     fn nth(&mut self, n: usize) -> NthFuture<'_, Self>
     where
         Self: Unpin + Sized,
@@ -38,6 +90,18 @@ pub trait StreamExt: Stream {
     }
 
     /// Uses the stream up and gives its last item, `None` if there was none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     assert_eq!(stream::from_iter([1, 2, 3]).last().await, Some(3));
+    ///     assert_eq!(stream::empty::<()>().last().await, None);
+    /// });
+    /// ```
     fn last(self) -> LastFuture<Self, Self::Item>
     where
         Self: Sized,
@@ -46,6 +110,20 @@ pub trait StreamExt: Stream {
     }
 
     /// Keeps the first `n` items. The stream is not asked for another after them.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::repeat(9).take(2);
+    ///     assert_eq!(s.next().await, Some(9));
+    ///     assert_eq!(s.next().await, Some(9));
+    ///     assert_eq!(s.next().await, None);
+    /// });
+    /// ```
     fn take(self, n: usize) -> Take<Self>
     where
         Self: Sized,
@@ -54,6 +132,20 @@ pub trait StreamExt: Stream {
     }
 
     /// Keeps the items up to, and without, the first that fails a test.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter([1, 2, 3, 1]).take_while(|n| *n < 3);
+    ///     assert_eq!(s.next().await, Some(1));
+    ///     assert_eq!(s.next().await, Some(2));
+    ///     assert_eq!(s.next().await, None);
+    /// });
+    /// ```
     fn take_while<P>(self, predicate: P) -> TakeWhile<Self, P>
     where
         Self: Sized,
@@ -63,6 +155,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Drops the first `n` items.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter([1, 2, 3]).skip(2);
+    ///     assert_eq!(s.next().await, Some(3));
+    ///     assert_eq!(s.next().await, None);
+    /// });
+    /// ```
     fn skip(self, n: usize) -> Skip<Self>
     where
         Self: Sized,
@@ -71,6 +176,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Drops the items up to the first that fails a test; that one is kept, and all after it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter([-1, 2, -3]).skip_while(|n| *n < 0);
+    ///     assert_eq!(s.next().await, Some(2));
+    ///     assert_eq!(s.next().await, Some(-3)); // after the first that stays, all stay
+    /// });
+    /// ```
     fn skip_while<P>(self, predicate: P) -> SkipWhile<Self, P>
     where
         Self: Sized,
@@ -80,6 +198,21 @@ pub trait StreamExt: Stream {
     }
 
     /// Keeps the first item and then every `step`-th one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter(0..5).step_by(2);
+    ///     assert_eq!(s.next().await, Some(0));
+    ///     assert_eq!(s.next().await, Some(2));
+    ///     assert_eq!(s.next().await, Some(4));
+    ///     assert_eq!(s.next().await, None);
+    /// });
+    /// ```
     fn step_by(self, step: usize) -> StepBy<Self>
     where
         Self: Sized,
@@ -88,6 +221,18 @@ pub trait StreamExt: Stream {
     }
 
     /// Keeps the items that pass a test.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let even = stream::from_iter(1..=6).filter(|n| n % 2 == 0);
+    ///     assert_eq!(even.fold(0, |sum, n| sum + n).await, 12);
+    /// });
+    /// ```
     fn filter<P>(self, predicate: P) -> Filter<Self, P>
     where
         Self: Sized,
@@ -97,6 +242,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Turns items into others, or drops them: those for which the closure gives `None`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let words = stream::from_iter(["1", "two", "3"]);
+    ///     let numbers = words.filter_map(|word| word.parse::<u32>().ok());
+    ///     assert_eq!(numbers.fold(0, |sum, n| sum + n).await, 4);
+    /// });
+    /// ```
     fn filter_map<B, F>(self, f: F) -> FilterMap<Self, F>
     where
         Self: Sized,
@@ -106,6 +264,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Turns every item into another.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter(["a", "bc"]).map(str::len);
+    ///     assert_eq!(s.next().await, Some(1));
+    ///     assert_eq!(s.next().await, Some(2));
+    /// });
+    /// ```
     fn map<B, F>(self, f: F) -> Map<Self, F>
     where
         Self: Sized,
@@ -115,6 +286,23 @@ pub trait StreamExt: Stream {
     }
 
     /// Turns every item into another with a state at hand, and ends when the closure gives `None`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut sums = stream::from_iter([1, 2, 3]).scan(0, |sum, n| {
+    ///         *sum += n;
+    ///         Some(*sum)
+    ///     });
+    ///     assert_eq!(sums.next().await, Some(1));
+    ///     assert_eq!(sums.next().await, Some(3));
+    ///     assert_eq!(sums.next().await, Some(6));
+    /// });
+    /// ```
     fn scan<St, B, F>(self, initial_state: St, f: F) -> Scan<Self, St, F>
     where
         Self: Sized,
@@ -124,6 +312,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Counts the items: yields pairs of an index, from 0, and an item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter(["a", "b"]).enumerate();
+    ///     assert_eq!(s.next().await, Some((0, "a")));
+    ///     assert_eq!(s.next().await, Some((1, "b")));
+    /// });
+    /// ```
     fn enumerate(self) -> Enumerate<Self>
     where
         Self: Sized,
@@ -132,6 +333,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Looks at every item in passing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut seen = 0;
+    ///     let last = stream::from_iter([1, 2, 3]).inspect(|_| seen += 1).last().await;
+    ///     assert_eq!((last, seen), (Some(3), 3));
+    /// });
+    /// ```
     fn inspect<F>(self, f: F) -> Inspect<Self, F>
     where
         Self: Sized,
@@ -141,6 +355,20 @@ pub trait StreamExt: Stream {
     }
 
     /// Clones the items of a stream of references.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let words = ["a".to_owned(), "b".to_owned()];
+    ///     let mut s = stream::from_iter(&words).cloned();
+    ///     let owned: Option<String> = s.next().await;
+    ///     assert_eq!(owned.as_deref(), Some("a"));
+    /// });
+    /// ```
     fn cloned<'a, T>(self) -> Cloned<Self>
     where
         Self: Sized + Stream<Item = &'a T>,
@@ -150,6 +378,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Copies the items of a stream of references.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter(&[1, 2]).copied();
+    ///     assert_eq!(s.next().await, Some(1));
+    ///     assert_eq!(s.next().await, Some(2));
+    /// });
+    /// ```
     fn copied<'a, T>(self) -> Copied<Self>
     where
         Self: Sized + Stream<Item = &'a T>,
@@ -159,6 +400,20 @@ pub trait StreamExt: Stream {
     }
 
     /// Yields the items of this stream, then those of another.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::once(1).chain(stream::once(2));
+    ///     assert_eq!(s.next().await, Some(1));
+    ///     assert_eq!(s.next().await, Some(2));
+    ///     assert_eq!(s.next().await, None);
+    /// });
+    /// ```
     fn chain<U>(self, other: U) -> Chain<Self, U>
     where
         Self: Sized,
@@ -168,6 +423,20 @@ pub trait StreamExt: Stream {
     }
 
     /// Starts over whenever the stream ends, with a clone of it as it was at the beginning.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter([7, 8]).cycle();
+    ///     assert_eq!(s.next().await, Some(7));
+    ///     assert_eq!(s.next().await, Some(8));
+    ///     assert_eq!(s.next().await, Some(7));
+    /// });
+    /// ```
     fn cycle(self) -> Cycle<Self>
     where
         Self: Clone + Sized,
@@ -176,6 +445,20 @@ pub trait StreamExt: Stream {
     }
 
     /// Yields pairs of items, one of each stream, and ends with the shorter.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter([1, 2, 3]).zip(stream::from_iter(["a", "b"]));
+    ///     assert_eq!(s.next().await, Some((1, "a")));
+    ///     assert_eq!(s.next().await, Some((2, "b")));
+    ///     assert_eq!(s.next().await, None);
+    /// });
+    /// ```
     fn zip<U>(self, other: U) -> Zip<Self, U>
     where
         Self: Sized,
@@ -185,6 +468,25 @@ pub trait StreamExt: Stream {
     }
 
     /// Makes sure that the stream, once ended, stays so: it is not polled again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut on = false;
+    ///     let flicker = stream::from_fn(|| {
+    ///         on = !on;
+    ///         on.then_some(1)
+    ///     });
+    ///     let mut s = flicker.fuse();
+    ///     assert_eq!(s.next().await, Some(1));
+    ///     assert_eq!(s.next().await, None);
+    ///     assert_eq!(s.next().await, None);
+    /// });
+    /// ```
     fn fuse(self) -> Fuse<Self>
     where
         Self: Sized,
@@ -193,6 +495,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Calls a closure with every item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut sum = 0;
+    ///     stream::from_iter([1, 2, 3]).for_each(|n| sum += n).await;
+    ///     assert_eq!(sum, 6);
+    /// });
+    /// ```
     fn for_each<F>(self, f: F) -> ForEachFuture<Self, F>
     where
         Self: Sized,
@@ -202,6 +517,20 @@ pub trait StreamExt: Stream {
     }
 
     /// Calls a closure with every item, until it fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter(["1", "two", "3"]);
+    ///     let checked = s.try_for_each(|text| text.parse::<i32>().map(drop)).await;
+    ///     assert!(checked.is_err());
+    ///     assert_eq!(s.next().await, Some("3"));
+    /// });
+    /// ```
     fn try_for_each<F, E>(&mut self, f: F) -> TryForEachFuture<'_, Self, F>
     where
         Self: Unpin + Sized,
@@ -212,6 +541,19 @@ pub trait StreamExt: Stream {
 
     /// Folds the items into one value: the closure gets the value so far and an item, and gives the
     /// next value.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let s = stream::from_iter(["a", "b"]);
+    ///     let text = s.fold(String::new(), |text, item| text + item).await;
+    ///     assert_eq!(text, "ab");
+    /// });
+    /// ```
     fn fold<B, F>(self, init: B, f: F) -> FoldFuture<Self, F, B>
     where
         Self: Sized,
@@ -221,6 +563,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Folds the items into one value, until the closure fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter([100u8, 100, 100]);
+    ///     let sum = s.try_fold(0u8, |sum: u8, n| sum.checked_add(n).ok_or("too large")).await;
+    ///     assert_eq!(sum, Err("too large"));
+    /// });
+    /// ```
     fn try_fold<B, F, T, E>(&mut self, init: T, f: F) -> TryFoldFuture<'_, Self, F, T>
     where
         Self: Unpin + Sized,
@@ -230,6 +585,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Whether all items pass a test. Stops at the first that fails; true if there are none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter([1, 2, 3]);
+    ///     assert!(!s.all(|n| n < 2).await);
+    ///     assert_eq!(s.next().await, Some(3));
+    /// });
+    /// ```
     fn all<F>(&mut self, f: F) -> AllFuture<'_, Self, F, Self::Item>
     where
         Self: Unpin + Sized,
@@ -239,6 +607,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Whether some item passes a test. Stops at the first that does; false if there are none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter([1, 2, 3]);
+    ///     assert!(s.any(|n| n == 2).await);
+    ///     assert_eq!(s.next().await, Some(3));
+    /// });
+    /// ```
     fn any<F>(&mut self, f: F) -> AnyFuture<'_, Self, F, Self::Item>
     where
         Self: Unpin + Sized,
@@ -248,6 +629,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Finds the first item that passes a test.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter([1, 2, 3]);
+    ///     assert_eq!(s.find(|n| n % 2 == 0).await, Some(2));
+    ///     assert_eq!(s.next().await, Some(3));
+    /// });
+    /// ```
     fn find<P>(&mut self, p: P) -> FindFuture<'_, Self, P>
     where
         Self: Unpin + Sized,
@@ -257,6 +651,18 @@ pub trait StreamExt: Stream {
     }
 
     /// Finds the first item the closure makes something of, and gives that.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter(["one", "2", "3"]);
+    ///     assert_eq!(s.find_map(|text| text.parse().ok()).await, Some(2));
+    /// });
+    /// ```
     fn find_map<F, B>(&mut self, f: F) -> FindMapFuture<'_, Self, F>
     where
         Self: Unpin + Sized,
@@ -266,6 +672,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Finds the first item that passes a test, and gives the number of items before it.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut s = stream::from_iter(["a", "b", "c"]);
+    ///     assert_eq!(s.position(|text| text == "b").await, Some(1));
+    ///     assert_eq!(s.position(|text| text == "b").await, None);
+    /// });
+    /// ```
     fn position<P>(&mut self, predicate: P) -> PositionFuture<'_, Self, P>
     where
         Self: Unpin + Sized,
@@ -275,6 +694,18 @@ pub trait StreamExt: Stream {
     }
 
     /// Finds the greatest item; `None` if there are none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     assert_eq!(stream::from_iter([1, 3, 2]).max().await, Some(3));
+    ///     assert_eq!(stream::empty::<i32>().max().await, None);
+    /// });
+    /// ```
     fn max(self) -> MaxFuture<Self, Self::Item>
     where
         Self: Sized,
@@ -284,6 +715,18 @@ pub trait StreamExt: Stream {
     }
 
     /// Finds the greatest item, as a closure compares.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let s = stream::from_iter([0.5, 2.5, 1.5]);
+    ///     assert_eq!(s.max_by(f64::total_cmp).await, Some(2.5));
+    /// });
+    /// ```
     fn max_by<F>(self, compare: F) -> MaxByFuture<Self, F, Self::Item>
     where
         Self: Sized,
@@ -293,6 +736,18 @@ pub trait StreamExt: Stream {
     }
 
     /// Finds the item whose key is greatest. Each key is computed once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let s = stream::from_iter([-3i32, 2, 1]);
+    ///     assert_eq!(s.max_by_key(|n| n.abs()).await, Some(-3));
+    /// });
+    /// ```
     fn max_by_key<B, F>(self, key_by: F) -> MaxByKeyFuture<Self, Self::Item, F>
     where
         Self: Sized,
@@ -303,6 +758,17 @@ pub trait StreamExt: Stream {
     }
 
     /// Finds the least item; `None` if there are none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     assert_eq!(stream::from_iter([2, 1, 3]).min().await, Some(1));
+    /// });
+    /// ```
     fn min(self) -> MinFuture<Self, Self::Item>
     where
         Self: Sized,
@@ -312,6 +778,18 @@ pub trait StreamExt: Stream {
     }
 
     /// Finds the least item, as a closure compares.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let s = stream::from_iter([2.5, 0.5, 1.5]);
+    ///     assert_eq!(s.min_by(f64::total_cmp).await, Some(0.5));
+    /// });
+    /// ```
     fn min_by<F>(self, compare: F) -> MinByFuture<Self, F, Self::Item>
     where
         Self: Sized,
@@ -321,6 +799,18 @@ pub trait StreamExt: Stream {
     }
 
     /// Finds the item whose key is least. Each key is computed once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let s = stream::from_iter([-3i32, 2, 1]);
+    ///     assert_eq!(s.min_by_key(|n| n.abs()).await, Some(1));
+    /// });
+    /// ```
     fn min_by_key<B, F>(self, key_by: F) -> MinByKeyFuture<Self, Self::Item, F>
     where
         Self: Sized,
@@ -331,6 +821,21 @@ pub trait StreamExt: Stream {
     }
 
     /// Compares the items with those of another stream.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    /// use std::cmp::Ordering;
+    ///
+    /// task::block_on(async {
+    ///     let (a, b) = (stream::from_iter([1, 2]), stream::from_iter([1, 3]));
+    ///     assert_eq!(a.clone().cmp(b).await, Ordering::Less);
+    ///     assert_eq!(a.clone().cmp(a.clone()).await, Ordering::Equal);
+    ///     assert_eq!(a.cmp(stream::once(1)).await, Ordering::Greater);
+    /// });
+    /// ```
     fn cmp<S>(self, other: S) -> CmpFuture<Self, S>
     where
         Self: Sized + Stream,
@@ -341,6 +846,20 @@ pub trait StreamExt: Stream {
     }
 
     /// Compares the items with those of another stream, where that is possible.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    /// use std::cmp::Ordering;
+    ///
+    /// task::block_on(async {
+    ///     let s = stream::from_iter([1.0, f64::NAN]);
+    ///     assert_eq!(s.clone().partial_cmp(stream::once(2.0)).await, Some(Ordering::Less));
+    ///     assert_eq!(s.clone().partial_cmp(s).await, None);
+    /// });
+    /// ```
     fn partial_cmp<S>(self, other: S) -> PartialCmpFuture<Self, S>
     where
         Self: Sized + Stream,
@@ -351,6 +870,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Whether two streams have equal items, and equally many. Stops at the first difference.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let s = stream::from_iter([1, 2]);
+    ///     assert!(s.clone().eq(stream::from_iter([1, 2])).await);
+    ///     assert!(!s.eq(stream::from_iter([1, 2, 3])).await);
+    /// });
+    /// ```
     fn eq<S>(self, other: S) -> EqFuture<Self, S>
     where
         Self: Sized + Stream,
@@ -361,6 +893,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Whether two streams differ in an item, or in length. Stops at the first difference.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let s = stream::from_iter([1, 2]);
+    ///     assert!(s.clone().ne(stream::from_iter([1])).await);
+    ///     assert!(!s.ne(stream::from_iter([1, 2])).await);
+    /// });
+    /// ```
     fn ne<S>(self, other: S) -> NeFuture<Self, S>
     where
         Self: Sized,
@@ -371,6 +916,18 @@ pub trait StreamExt: Stream {
     }
 
     /// Whether this stream is less than another, as [`partial_cmp`](StreamExt::partial_cmp) says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let (a, b) = (stream::from_iter([1, 2]), stream::from_iter([1, 3]));
+    ///     assert!(a.lt(b).await);
+    /// });
+    /// ```
     fn lt<S>(self, other: S) -> LtFuture<Self, S>
     where
         Self: Sized + Stream,
@@ -382,6 +939,18 @@ pub trait StreamExt: Stream {
 
     /// Whether this stream is less than, or equal to, another, as
     /// [`partial_cmp`](StreamExt::partial_cmp) says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let (a, b) = (stream::from_iter([1, 2]), stream::from_iter([1, 2]));
+    ///     assert!(a.le(b).await);
+    /// });
+    /// ```
     fn le<S>(self, other: S) -> LeFuture<Self, S>
     where
         Self: Sized + Stream,
@@ -393,6 +962,18 @@ pub trait StreamExt: Stream {
 
     /// Whether this stream is greater than another, as [`partial_cmp`](StreamExt::partial_cmp)
     /// says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let (a, b) = (stream::from_iter([1, 2]), stream::from_iter([1]));
+    ///     assert!(a.gt(b).await);
+    /// });
+    /// ```
     fn gt<S>(self, other: S) -> GtFuture<Self, S>
     where
         Self: Sized + Stream,
@@ -404,6 +985,18 @@ pub trait StreamExt: Stream {
 
     /// Whether this stream is greater than, or equal to, another, as
     /// [`partial_cmp`](StreamExt::partial_cmp) says.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let (a, b) = (stream::from_iter([2]), stream::from_iter([1, 2]));
+    ///     assert!(a.ge(b).await);
+    /// });
+    /// ```
     fn ge<S>(self, other: S) -> GeFuture<Self, S>
     where
         Self: Sized + Stream,
