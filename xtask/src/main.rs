@@ -3,6 +3,7 @@
 //! ```text
 //! cargo xtask check            format, clippy, docs, tests, tidy
 //! cargo xtask tidy             only what no other tool knows: sizes, layers, words, files
+//! cargo xtask coverage         how much of what users see is documented
 //! cargo xtask loom [--short]   the models of the atomic protocols, each in a process of its own
 //! cargo xtask memory           the unsafe crates under valgrind and the sanitizers at hand
 //! cargo xtask parity           what async-std has and the shim has not; writes PARITY.md
@@ -19,7 +20,7 @@ mod tidy;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask check | tidy | loom [--short] | memory | parity";
+const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short] | memory | parity";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -27,6 +28,7 @@ fn main() -> ExitCode {
     let result = match arguments[..] {
         ["check"] => check::run(),
         ["tidy"] => tidy::run(),
+        ["coverage"] => tidy::coverage(),
         ["loom"] => loom::run(loom::Depth::Full),
         ["loom", "--short"] => loom::run(loom::Depth::Short),
         ["memory"] => memory::run(),

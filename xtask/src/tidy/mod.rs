@@ -1,4 +1,4 @@
-//! What no other tool checks: sizes, layers, words, files, reasons.
+//! What no other tool checks: sizes, layers, words, files, reasons, examples.
 //!
 //! Every rule is a function from the [`Tree`] to a list of [`Problem`]s, and every problem says
 //! what to do about it. The rules are the house's (CONTRIBUTING.md lists them); a rule without a
@@ -10,6 +10,7 @@ mod files;
 mod layers;
 mod manifests;
 mod platforms;
+mod public;
 mod sizes;
 mod source;
 mod tree;
@@ -53,7 +54,7 @@ impl fmt::Display for Problem {
 /// A rule of the house.
 type Rule = fn(&Tree) -> Vec<Problem>;
 
-const RULES: [Rule; 8] = [
+const RULES: [Rule; 9] = [
     sizes::check,
     layers::check,
     words::check,
@@ -62,6 +63,7 @@ const RULES: [Rule; 8] = [
     unsafety::check,
     platforms::check,
     changelog::check,
+    public::check,
 ];
 
 /// Checks the repository and prints what is wrong.
@@ -78,6 +80,13 @@ pub(crate) fn run() -> Outcome {
         }
         count => Err(format!("tidy: {count} places break a rule of the house")),
     }
+}
+
+/// Prints how much of what users see is documented.
+pub(crate) fn coverage() -> Outcome {
+    let tree = Tree::load(&shell::root())?;
+    println!("{}", public::coverage(&tree));
+    Ok(())
 }
 
 #[cfg(test)]

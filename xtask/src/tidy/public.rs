@@ -1,0 +1,314 @@
+//! What users see is documented, and shown by an example that runs.
+//!
+//! rustdoc can count this too, but only a nightly one, and it leaves out what is re-exported from a
+//! private module. So the sources are read: rustfmt has laid them out, and `unreachable_pub` sees
+//! to it that what is called `pub` in the public crates can be reached.
+//!
+//! Asked of each public item: a doc comment with a code block that rustdoc compiles; of a function
+//! that returns a `Result`, `# Errors`; of one that is asynchronous, `# Cancel safety`. Fields,
+//! variants, associated types and the methods of trait impls are left to the lint `missing_docs`.
+
+use std::path::Path;
+
+use super::Problem;
+use super::source::Line;
+use super::tree::{File, Tree};
+
+/// Where the public crates are, and the files below them from which they re-export.
+const SHOWN: [&str; 11] = [
+    "crates/reveille/src",
+    "crates/async-std/src",
+    "crates/macros/src/lib.rs",
+    "crates/runtime/src/builder.rs",
+    "crates/runtime/src/runtime.rs",
+    "crates/runtime/src/observe.rs",
+    "crates/runtime/src/scheduler/multi/shutdown.rs",
+    "crates/task/src/join.rs",
+    "crates/task/src/error.rs",
+    "crates/task/src/id.rs",
+    "crates/driver/src/limit.rs",
+];
+
+/// What needs no example: the file, the item or `*`, and why.
+const EXCUSED: [(&str, &str, &str); 11] = [
+    ("crates/reveille/src/stream/compare.rs", "*", HIDDEN_PART),
+    ("crates/reveille/src/stream/consume.rs", "*", HIDDEN_PART),
+    ("crates/reveille/src/stream/extremes.rs", "*", HIDDEN_PART),
+    ("crates/reveille/src/stream/double_ended.rs", "Back", HIDDEN_PART),
+    ("crates/reveille/src/stream/double_ended.rs", "NextBackFuture", HIDDEN_PART),
+    ("crates/reveille/src/stream/double_ended.rs", "NthBackFuture", HIDDEN_PART),
+    ("crates/reveille/src/stream/double_ended.rs", "RFindFuture", HIDDEN_PART),
+    ("crates/reveille/src/stream/double_ended.rs", "RFoldFuture", HIDDEN_PART),
+    ("crates/reveille/src/stream/double_ended.rs", "TryRFoldFuture", HIDDEN_PART),
+    ("crates/async-std/src/names.rs", "*", HIDDEN_PART),
+    ("*", "Sealed", "keeps others from implementing a trait, and can be named by nobody"),
+];
+const HIDDEN_PART: &str = "a part of what a method returns, in a module that is hidden";
+
+/// Words that may stand between `pub` and what an item is.
+const MODIFIERS: [&str; 4] = ["async", "unsafe", "extern", "default"];
+
+/// What an item can be, and that its name follows.
+const KINDS: [&str; 7] = ["fn", "struct", "enum", "union", "trait", "type", "static"];
+
+/// A public item and what is said of it.
+#[derive(Debug, PartialEq, Eq)]
+struct Item {
+    /// Counted from zero.
+    line: usize,
+    kind: String,
+    name: String,
+    docs: Vec<String>,
+    /// Up to its body, on one line.
+    signature: String,
+}
+
+/// How much is documented.
+#[derive(Debug, Default)]
+pub(super) struct Coverage {
+    items: usize,
+    documented: usize,
+    shown: usize,
+    excused: usize,
+}
+
+pub(super) fn check(tree: &Tree) -> Vec<Problem> {
+    let mut problems = Vec::new();
+    for file in shown_files(tree) {
+        for item in items(file) {
+            let is_excused = excuse(&file.path, &item.name).is_some();
+            if let Some(message) = complaint(&item, is_excused) {
+                let message = format!("`{}` {message}", item.name);
+                problems.push(Problem::at(&file.path, item.line + 1, message));
+            }
+        }
+    }
+    for (path, name, _) in EXCUSED {
+        let mut files =
+            shown_files(tree).filter(|file| path == "*" || file.path == Path::new(path));
+        if !files.any(|file| items(file).iter().any(|item| name == "*" || item.name == name)) {
+            let message = format!("`{name}` needs no excuse: it is not there");
+            problems.push(Problem::new(path, message));
+        }
+    }
+    problems
+}
+
+/// Counts, for whoever wants to know how much there is.
+pub(super) fn coverage(tree: &Tree) -> Coverage {
+    let mut coverage = Coverage::default();
+    for file in shown_files(tree) {
+        for item in items(file) {
+            coverage.items += 1;
+            coverage.documented += usize::from(!item.docs.is_empty());
+            match excuse(&file.path, &item.name) {
+                Some(_) => coverage.excused += 1,
+                None => coverage.shown += usize::from(has_example(&item.docs)),
+            }
+        }
+    }
+    coverage
+}
+
+impl std::fmt::Display for Coverage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Coverage { items, documented, shown, excused } = self;
+        let asked = items - excused;
+        write!(f, "{items} public items, {documented} documented; ")?;
+        write!(f, "{shown} of {asked} with an example, {excused} excused")
+    }
+}
+
+fn shown_files(tree: &Tree) -> impl Iterator<Item = &File> {
+    tree.files.iter().filter(|file| SHOWN.iter().any(|shown| file.is_under(shown)))
+}
+
+fn excuse(path: &Path, name: &str) -> Option<&'static str> {
+    let fits = |excused: &&(&str, &str, &str)| {
+        let is_file = excused.0 == "*" || path == Path::new(excused.0);
+        is_file && (excused.1 == "*" || excused.1 == name)
+    };
+    EXCUSED.iter().find(fits).map(|excused| excused.2)
+}
+
+fn complaint(item: &Item, is_excused: bool) -> Option<&'static str> {
+    let says = |heading: &str| item.docs.iter().any(|line| line.trim() == heading);
+    let output = item.signature.split("->").last().unwrap_or_default();
+    let is_function = item.kind == "fn";
+    let gives_result = item.signature.contains("->") && output.contains("Result<");
+    let is_future = item.signature.contains("async fn") || output.contains("impl Future");
+    if item.docs.is_empty() {
+        return Some("has no documentation");
+    }
+    if is_excused {
+        return None;
+    }
+    if !has_example(&item.docs) {
+        return Some("has no example that runs under `# Examples`");
+    }
+    if is_function && gives_result && !says("# Errors") {
+        return Some("returns a result and does not say when it fails, under `# Errors`");
+    }
+    if is_function && is_future && !says("# Cancel safety") {
+        return Some("is asynchronous and does not say what is lost, under `# Cancel safety`");
+    }
+    None
+}
+
+/// Whether there is a code block that rustdoc compiles.
+fn has_example(docs: &[String]) -> bool {
+    let mut is_inside = false;
+    for line in docs {
+        let Some(words) = line.trim().strip_prefix("```") else { continue };
+        let compiles = ["", "rust", "no_run", "should_panic"].contains(&words);
+        if !is_inside && compiles {
+            return true;
+        }
+        is_inside = !is_inside;
+    }
+    false
+}
+
+/// Returns the public items of a file, without its tests and what is hidden.
+fn items(file: &File) -> Vec<Item> {
+    let tests = file.test_modules();
+    let mut items = Vec::new();
+    // Where the public trait began that this line is in: its indentation.
+    let mut in_trait = None;
+    for (index, line) in file.lines.iter().enumerate() {
+        if tests.iter().any(|(first, last)| (*first..=*last).contains(&index)) {
+            continue;
+        }
+        let code = line.code.trim();
+        let indentation = line.text.len() - line.text.trim_start().len();
+        if code.starts_with('}') && in_trait == Some(indentation) {
+            in_trait = None;
+        }
+        let is_in_trait = in_trait.is_some_and(|outer| indentation == outer + 4);
+        let Some((kind, name)) = declared(code, is_in_trait) else { continue };
+        if kind == "trait" && !code.ends_with("{}") {
+            in_trait = Some(indentation);
+        }
+        let above = above(&file.lines, index);
+        let is_hidden = above.iter().any(|line| line.code.contains("doc(hidden)"));
+        let is_exported =
+            kind != "macro" || above.iter().any(|line| line.code.contains("macro_export"));
+        if is_hidden || !is_exported {
+            continue;
+        }
+        let docs = above.iter().filter_map(|line| line.comment.strip_prefix("///"));
+        items.push(Item {
+            line: index,
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            docs: docs.map(str::to_owned).collect(),
+            signature: signature(&file.lines[index..]),
+        });
+    }
+    items
+}
+
+/// Returns what a line declares: a public item, a method of a public trait, or a macro.
+fn declared(code: &str, is_in_trait: bool) -> Option<(&str, &str)> {
+    let rest = match (code.strip_prefix("pub "), code.strip_prefix("macro_rules! ")) {
+        (Some(rest), _) => rest,
+        (None, Some(rest)) => return Some(("macro", first_name(rest)?)),
+        (None, None) if is_in_trait => code,
+        (None, None) => return None,
+    };
+    let mut words = rest.split(' ').filter(|word| !MODIFIERS.contains(word)).peekable();
+    let mut kind = words.next()?;
+    if kind == "const" && words.peek().is_some_and(|next| KINDS.contains(next)) {
+        kind = words.next()?;
+    }
+    let is_item = KINDS.contains(&kind) || kind == "const";
+    let is_method = kind == "fn" || !is_in_trait || code.starts_with("pub ");
+    // What a macro of ours declares is documented by the macro.
+    let name = words.next().and_then(first_name)?;
+    (is_item && is_method).then_some((kind, name))
+}
+
+fn first_name(text: &str) -> Option<&str> {
+    let end = text.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
+    let name = &text[..end.unwrap_or(text.len())];
+    (!name.is_empty()).then_some(name)
+}
+
+/// Returns the comments and attributes right above a line.
+fn above(lines: &[Line], index: usize) -> &[Line] {
+    let is_part = |line: &Line| {
+        let text = line.text.trim();
+        text.starts_with("//") || text.starts_with("#[") || text.ends_with(")]")
+    };
+    let count = lines[..index].iter().rev().take_while(|line| is_part(line)).count();
+    &lines[index - count..index]
+}
+
+fn signature(lines: &[Line]) -> String {
+    let mut signature = String::new();
+    // A signature of more lines than this would not pass review.
+    for line in lines.iter().take(30) {
+        let code = line.code.trim();
+        signature.push_str(code);
+        signature.push(' ');
+        if code.ends_with(['{', ';', '}']) || code == "where" {
+            break;
+        }
+    }
+    signature
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::super::source;
+    use super::*;
+
+    fn found(text: &str) -> Vec<Item> {
+        items(&File { path: PathBuf::from("a.rs"), lines: source::parse(text) })
+    }
+
+    fn complaints(text: &str) -> Vec<Option<&'static str>> {
+        found(text).iter().map(|item| complaint(item, false)).collect()
+    }
+
+    #[test]
+    fn items_are_what_users_can_name() {
+        let text = "pub(crate) fn a() {}\npub const fn b() {}\nfn c() {}\n#[doc(hidden)]\n\
+            pub fn d() {}\npub trait T {\n    fn e(&self);\n    type F;\n}\nimpl T for () {\n    \
+            fn e(&self) {}\n}\nmacro_rules! g { () => {} }\n#[macro_export]\n\
+            macro_rules! h { () => {} }\npub struct $i;\n";
+        let names: Vec<_> = found(text).into_iter().map(|item| (item.kind, item.name)).collect();
+        let names: Vec<_> = names.iter().map(|(kind, name)| (&kind[..], &name[..])).collect();
+        assert_eq!(names, [("fn", "b"), ("trait", "T"), ("fn", "e"), ("macro", "h")]);
+    }
+
+    #[test]
+    fn an_example_is_code_that_rustdoc_compiles() {
+        let shown = "/// A.\n///\n/// ```\n/// a();\n/// ```\n#[inline]\npub fn a() {}\n";
+        assert_eq!(complaints(shown), [None]);
+        for text in [
+            "pub fn a() {}",
+            "/// A.\npub fn a() {}",
+            "/// See [`b`].\n///\n/// ```text\n/// a();\n/// ```\npub fn a() {}",
+            "/// ```ignore\n/// a();\n/// ```\npub fn a() {}",
+        ] {
+            assert!(complaints(text)[0].is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn errors_and_what_a_drop_loses_are_said() {
+        let example = "/// ```\n/// a();\n/// ```\n";
+        let cases = [
+            ("pub async fn a() {}", "/// # Cancel safety\n"),
+            ("pub fn a(\n) -> impl Future<Output = ()> {", "/// # Cancel safety\n"),
+            ("pub fn a() -> io::Result<()> {", "/// # Errors\n"),
+        ];
+        for (declaration, heading) in cases {
+            assert!(complaints(&format!("{example}{declaration}"))[0].is_some(), "{declaration}");
+            assert_eq!(complaints(&format!("{heading}{example}{declaration}")), [None]);
+        }
+    }
+}
