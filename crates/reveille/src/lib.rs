@@ -34,28 +34,231 @@
 //! The attribute [`main`](macro@crate::main) is `task::block_on` in disguise: there is no runtime
 //! to build or to enter. It starts when it is first needed.
 //!
-//! # Finding your way
+//! The rest of this page is one sitting: what a future is, how futures become tasks, how they wait,
+//! how they end, and what they must not do. Then comes a [map](#a-map-of-the-modules).
+//!
+//! # Futures do nothing
+//!
+//! Calling an `async fn` runs none of its body. It makes a [`Future`]: a value
+//! that holds the arguments, and that a runtime *polls*. A poll runs the body up to the first
+//! `.await` that has to wait. Then it returns to the runtime, having seen to it that somebody wakes
+//! the future when there is something to go on with; the local variables stay inside the future. So
+//! a future costs no thread while it waits, and nothing at all before it is polled.
+//!
+//! ```
+//! use reveille::task;
+//! use std::cell::Cell;
+//!
+//! let has_begun = Cell::new(false);
+//! let future = async { has_begun.set(true) };
+//! assert!(!has_begun.get());
+//!
+//! task::block_on(future);
+//! assert!(has_begun.get());
+//! ```
+//!
+//! # From threads to futures: `block_on`
+//!
+//! [`task::block_on`] is the door into the asynchronous world. It polls one future on the thread
+//! that calls it, lets the thread sleep (or serve its sockets and timers) in between, and returns
+//! the output. The future may borrow, and need not be `Send`. Inside, the way to wait for another
+//! future is `.await`.
+//!
+//! ```
+//! use reveille::{fs, io, task};
+//!
+//! fn lines_of(path: &str) -> io::Result<usize> {
+//!     task::block_on(async {
+//!         let text = fs::read_to_string(path).await?;
+//!         Ok(text.lines().count())
+//!     })
+//! }
+//!
+//! assert!(lines_of("Cargo.toml")? > 0);
+//! # io::Result::Ok(())
+//! ```
+//!
+//! # At the same time: tasks and combinators
+//!
+//! Two futures that are awaited one after the other take the time of both. There are two ways to
+//! let them overlap.
+//!
+//! **Combine them**, and they share a task: `a.join(b)` waits for both,
+//! [`a.race(b)`](prelude::FutureExt::race) for the first,
+//! [`for_each_concurrent`](stream::ConcurrentExt::for_each_concurrent) works on many items of a
+//! stream. They take turns on one thread, may borrow from the function around them, and end with
+//! it.
+//!
+//! **Spawn one**, and it is a task of its own, which runs at once, on any thread of a pool, whether
+//! its handle is awaited or not. It has to own what it uses (`'static`) and be able to move between
+//! threads (`Send`). Awaiting the [`JoinHandle`](task::JoinHandle) gives its output. A panic stays
+//! in its task until then, and goes on where the handle is awaited.
+//!
+//! ```
+//! use reveille::prelude::*;
+//! use reveille::task;
+//! use std::time::{Duration, Instant};
+//!
+//! async fn fetch(id: u32) -> u32 {
+//!     task::sleep(Duration::from_millis(20)).await; // a slow server
+//!     id * 10
+//! }
+//!
+//! task::block_on(async {
+//!     let start = Instant::now();
+//!     let (a, b) = fetch(1).join(fetch(2)).await;
+//!
+//!     let handles: Vec<_> = (3..100).map(|id| task::spawn(fetch(id))).collect();
+//!     let mut sum = a + b;
+//!     for handle in handles {
+//!         sum += handle.await;
+//!     }
+//!     assert_eq!(sum, 49_500);
+//!     // Twice 20 ms and a little. One after the other it would have been two seconds.
+//!     println!("99 answers in {:?}", start.elapsed());
+//! });
+//! ```
+//!
+//! | | where it runs | needs | for |
+//! |---|---|---|---|
+//! | [`task::spawn`] | the pool, any thread | `Send + 'static` | what waits: requests, connections |
+//! | [`task::spawn_local`] | this thread, in turns | `'static` | what holds an `Rc`, or belongs to one thread |
+//! | [`task::spawn_blocking`] | a thread for it alone | a closure, `Send + 'static` | what blocks or computes for long |
+//! | a combinator | the task it is part of | nothing | what borrows, what ends together |
+//!
+//! # Waiting
+//!
+//! A task waits for time ([`task::sleep`], [`stream::interval`]), for bytes ([`net`], [`fs`],
+//! [`process`]), or for other tasks ([`channel`], [`sync`], a `JoinHandle`), and any of it can be
+//! given a limit. Prefer a [`channel`] with a bound: who produces faster than others consume has to
+//! wait then, instead of filling the memory.
+//!
+//! ```
+//! use reveille::{channel, future, task};
+//! use std::time::Duration;
+//!
+//! task::block_on(async {
+//!     let (sender, receiver) = channel::bounded(8);
+//!     let producer = task::spawn(async move {
+//!         for n in 0..100 {
+//!             if sender.send(n).await.is_err() {
+//!                 break; // nobody listens any more
+//!             }
+//!         }
+//!     });
+//!
+//!     let mut sum = 0;
+//!     while let Ok(n) = receiver.recv().await {
+//!         sum += n;
+//!     }
+//!     assert_eq!(sum, 4_950);
+//!     producer.await;
+//!
+//!     let too_late = future::timeout(Duration::from_millis(5), future::pending::<()>()).await;
+//!     assert!(too_late.is_err());
+//! });
+//! ```
+//!
+//! # Giving up: dropping is cancelling
+//!
+//! A future that is dropped stops at the `.await` where it stood, and its variables are dropped in
+//! order. That is all there is to cancellation, and it is how a time limit, a lost race or a failed
+//! `try_join` end what they no longer need. It can happen at any `.await`, so the question to ask
+//! of one is what gets lost there: each function says so under *Cancel safety*.
+//!
+//! A *task* is not dropped with its handle: dropping a `JoinHandle` detaches, and the task goes on.
+//! [`cancel`](task::JoinHandle::cancel) ends it, and waits until it has let go of everything.
+//!
+//! ```
+//! use reveille::{future, task};
+//! use std::sync::Arc;
+//! use std::time::Duration;
+//!
+//! task::block_on(async {
+//!     let file = Arc::new("what the work holds on to");
+//!     let work = |file| async move {
+//!         let _file: Arc<&str> = file;
+//!         future::pending::<()>().await;
+//!     };
+//!
+//!     // A future: the limit drops it.
+//!     let limit = Duration::from_millis(5);
+//!     assert!(future::timeout(limit, work(Arc::clone(&file))).await.is_err());
+//!     assert_eq!(Arc::strong_count(&file), 1);
+//!
+//!     // A task: the handle cancels it.
+//!     let task = task::spawn(work(Arc::clone(&file)));
+//!     assert_eq!(task.cancel().await, None);
+//!     assert_eq!(Arc::strong_count(&file), 1);
+//! });
+//! ```
+//!
+//! One trap remains: a future that is *kept*, but neither awaited nor dropped, still holds its
+//! locks and its place in every line. See [`future`](crate::future#cancellation).
+//!
+//! # What blocks
+//!
+//! Between two `.await`s a task has its thread for itself. If it computes for long, or calls
+//! something that blocks (`std::fs`, `std::net`, `thread::sleep`, a lock of std that is held for
+//! long, a C library), whoever shares the thread has to wait. On the pool reveille notices a poll
+//! that does not end within some milliseconds and gives the place of that worker to another thread,
+//! so that the others go on; but that is a rescue, not a way to work, and in `block_on` and among
+//! local tasks there is nobody else. Hand such work to [`task::spawn_blocking`]; call
+//! [`task::yield_now`] in a computation that is cut into pieces.
+//!
+//! ```
+//! use reveille::task;
+//!
+//! fn digest(bytes: &[u8]) -> u64 {
+//!     let mix = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+//!     bytes.iter().fold(0xcbf2_9ce4_8422_2325, mix)
+//! }
+//!
+//! task::block_on(async {
+//!     let bytes = vec![7; 1 << 16];
+//!     let hash = task::spawn_blocking(move || digest(&bytes)).await;
+//!     assert_ne!(hash, 0);
+//! });
+//! ```
+//!
+//! The modules here never block: files and names go to the blocking pool by themselves.
+//!
+//! # A map of the modules
+//!
+//! | module | what std has | what is more |
+//! |---|---|---|
+//! | [`task`] | `thread` | `block_on`, local and blocking tasks, cancellation, [`task_local!`] |
+//! | [`future`] | `future` | [`FutureExt`](prelude::FutureExt): `join`, `race`, `timeout`, `delay` |
+//! | [`stream`] | `iter` | [`StreamExt`](stream::StreamExt) with the methods of an iterator, `merge`, `interval`, `throttle` |
+//! | [`channel`] | `sync::mpsc` | many receivers, both ends are asynchronous |
+//! | [`sync`] | `sync` | `Semaphore`; the guards may live across an `.await` |
+//! | [`io`] | `io` | `timeout`; buffered lines as a stream |
+//! | [`net`] | `net` | accepted connections as a stream |
+//! | [`fs`], [`path`] | `fs`, `path` | directories as streams |
+//! | [`process`] | `process` | pipes and ends of children without a thread |
+//! | [`os`] | `os` | sockets that are files |
+//! | [`runtime`] | | runtimes of your own: their size, their hooks, their end |
+//! | [`prelude`] | `prelude` | the traits without which nothing has methods |
 //!
 //! | to | see |
 //! |---|---|
 //! | run something at the same time | [`task::spawn`](crate::task), [`FutureExt::join`](prelude::FutureExt::join) |
-//! | wait, or give up waiting | `task::sleep`, [`future::timeout`], [`stream::interval`] |
+//! | wait, or give up waiting | [`task::sleep`], [`future::timeout`], [`stream::interval`] |
 //! | take what comes first | [`FutureExt::race`](prelude::FutureExt::race), [`StreamExt::merge`](stream::StreamExt::merge) |
-//! | read and write bytes | [`io`], [`net`], [`fs`] |
 //! | handle one thing after the other as it arrives | [`stream`] |
-//! | let tasks talk | [`channel`], [`sync`] |
-//! | call code that blocks | `task::spawn_blocking` |
-//! | run other programs | [`process`] |
+//! | handle several of them at once | [`for_each_concurrent`](stream::ConcurrentExt::for_each_concurrent) |
+//! | stop a task | [`JoinHandle::cancel`](task::JoinHandle::cancel) |
+//! | learn why a task has no output | [`JoinHandle::result`](task::JoinHandle::result) |
+//! | call code that blocks | [`task::spawn_blocking`] |
+//! | stop everything, within a time | [`Runtime::shutdown`](runtime::Runtime::shutdown) |
+//! | move here | [`migrating`](https://github.com/reveille-rs/reveille/tree/main/docs) from async-std, smol or tokio |
 //!
-//! # Three rules
+//! # Neighbours
 //!
-//! 1. **Do not block.** A task that computes for long or calls a blocking function keeps its thread
-//!    from all others. Move such work to `task::spawn_blocking`.
-//! 2. **Dropping is cancelling.** A future that is dropped stops at the `.await` where it stood.
-//!    What that means is said under *Cancel safety* in each function's documentation. A task goes
-//!    on when its handle is dropped.
-//! 3. **Await what you hold.** A future that is kept, but neither awaited nor dropped, still holds
-//!    its locks: see [`future`](crate::future#cancellation).
+//! Types of other crates fit. The I/O traits are those of futures-io, [`Stream`](stream::Stream) is
+//! that of futures-core, the locks are async-lock's and the channels async-channel's, so adapters
+//! and libraries that are written to those need no bridge. Every future here can be polled by any
+//! executor, and any future can be awaited here that does not look for a runtime of its own.
 //!
 //! # Features
 //!
@@ -63,6 +266,8 @@
 //! |---|---|---|
 //! | `tokio1` | no | every task, blocking closure and `block_on` sees a tokio context, so that libraries made for tokio work inside; the first of them starts tokio's threads |
 //! | `attributes` | yes | the attributes [`main`](macro@crate::main) and [`test`](macro@crate::test) |
+//!
+//! Features choose weight and nothing else: no item changes its meaning by one.
 
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]

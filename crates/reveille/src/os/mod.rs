@@ -3,6 +3,27 @@
 //! As in std, the traits and functions here are extensions of the portable modules. Only the module
 //! of the system that is compiled for exists. The Windows side was written to the same names and
 //! never compiled by its authors: reports are welcome.
+//!
+//! # Examples
+//!
+//! ```
+//! # #[cfg(unix)] {
+//! use reveille::os::unix::net::UnixStream;
+//! use reveille::prelude::*;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! reveille::task::block_on(async {
+//!     let (mut here, mut there) = UnixStream::pair()?;
+//!     here.write_all(b"hi").await?;
+//!     let mut buf = [0; 2];
+//!     there.read_exact(&mut buf).await?;
+//!     assert_eq!(&buf, b"hi");
+//!     Ok(())
+//! })
+//! # }
+//! # main().unwrap();
+//! # }
+//! ```
 
 #[cfg(unix)]
 pub mod unix;

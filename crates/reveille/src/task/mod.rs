@@ -20,6 +20,51 @@
 //! | `thread_local!` | [`task_local!`](crate::task_local) | |
 //! | | [`block_on`] | from a thread into the asynchronous world |
 //!
+//! # Where to run it
+//!
+//! * **[`spawn`]** for whatever mostly waits. The future moves between threads, so it must be
+//!   `Send` and own what it uses (`'static`): move an `Arc` into it rather than a reference.
+//! * **[`spawn_local`]** for what must stay on this thread, such as an `Rc` held across an await.
+//!   It runs only while this thread does: in [`block_on`], or between the tasks of a worker.
+//! * **[`spawn_blocking`]** for a closure that calls blocking functions or computes for more than
+//!   some tens of microseconds. It cannot be interrupted once it has started.
+//! * **A combinator** of [`FutureExt`](crate::future::FutureExt) for what need not be a task: it
+//!   borrows, costs no allocation, and ends with the function around it.
+//!
+//! # How a task ends
+//!
+//! It finishes, and its output waits for the handle. Or it panics: the panic resumes where the
+//! handle is awaited; if nobody awaits it, a line on standard error (or
+//! [`on_unhandled_panic`](crate::runtime::Builder::on_unhandled_panic)) says so, and the other
+//! tasks go on. Or it is cancelled, by [`JoinHandle::cancel`], or because its runtime ends: then
+//! its future is dropped at the `.await` where it stands. [`JoinHandle::result`] tells the three
+//! apart.
+//!
+//! ```
+//! use reveille::{future, task};
+//!
+//! task::block_on(async {
+//!     let finished = task::spawn(async { "output" });
+//!     assert_eq!(finished.result().await.unwrap(), "output");
+//!
+//!     let endless = task::spawn(future::pending::<()>());
+//!     endless.abort();
+//!     assert!(endless.result().await.unwrap_err().is_cancelled());
+//! });
+//! ```
+//!
+//! Dropping a handle detaches its task. At the end of the program nobody waits for such tasks:
+//! await what must be finished before `main` returns.
+//!
+//! # Turns
+//!
+//! A task gives way when it has to wait. Sockets and files that are always ready would let it go on
+//! for ever, so after 32 operations in one poll (see
+//! [`event_budget`](crate::runtime::Builder::event_budget)) they send it to the back of the queue,
+//! and so do [`io::copy`](crate::io::copy()) and the methods that use up a
+//! [`stream`](crate::stream). Channels and locks do not count, and a computation cannot: call
+//! [`yield_now`] there.
+//!
 //! # Examples
 //!
 //! ```

@@ -1,4 +1,29 @@
 //! What only Unix has: descriptors, sockets with a path for an address, and more.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`fs`] | symbolic links, permission bits |
+//! | [`io`] | descriptors: borrow, take, give |
+//! | [`net`] | stream and datagram sockets that are files |
+//! | [`process`] | user and group of a child, `exec`, its `argv[0]` |
+//!
+//! # Examples
+//!
+//! ```
+//! use reveille::fs::OpenOptions;
+//! use reveille::os::unix::fs::OpenOptionsExt;
+//!
+//! # fn main() -> std::io::Result<()> {
+//! # let path = std::env::temp_dir().join(format!("reveille-doc-unix-{}", std::process::id()));
+//! # let path = path.to_str().unwrap();
+//! reveille::task::block_on(async {
+//!     // A file that only its owner may read.
+//!     OpenOptions::new().write(true).create(true).mode(0o600).open(path).await?;
+//! #   std::fs::remove_file(path)?;
+//!     Ok(())
+//! })
+//! # }
+//! ```
 
 pub mod fs;
 pub mod io;
