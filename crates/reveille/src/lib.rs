@@ -295,3 +295,16 @@ pub mod sync;
 pub mod task;
 
 mod macros;
+
+// The guides are programs too: their code runs with the examples.
+#[cfg(doctest)]
+mod guides {
+    #[doc = include_str!("../../../docs/migrating-from-async-std.md")]
+    struct FromAsyncStd;
+
+    #[doc = include_str!("../../../docs/migrating-from-smol.md")]
+    struct FromSmol;
+
+    #[doc = include_str!("../../../docs/migrating-from-tokio.md")]
+    struct FromTokio;
+}
