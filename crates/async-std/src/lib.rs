@@ -57,6 +57,19 @@ mod stable;
 #[cfg(feature = "std")]
 pub mod channel {
     //! Channels: async-channel, whole.
+    //!
+    //! # Examples
+    //!
+    //! ```
+    //! use async_std::{channel, task};
+    //!
+    //! task::block_on(async {
+    //!     let (sender, receiver) = channel::bounded(1);
+    //!     task::spawn(async move { sender.send("hello").await });
+    //!     assert_eq!(receiver.recv().await, Ok("hello"));
+    //!     assert!(receiver.recv().await.is_err()); // all senders are gone
+    //! });
+    //! ```
 
     #[doc(inline)]
     pub use reveille::channel::*;
@@ -65,6 +78,16 @@ pub mod channel {
 #[cfg(feature = "default")]
 pub mod fs {
     //! Files and directories.
+    //!
+    //! # Examples
+    //!
+    //! ```
+    //! use async_std::{fs, task};
+    //!
+    //! let text = task::block_on(fs::read_to_string("Cargo.toml"))?;
+    //! assert!(text.contains("[package]"));
+    //! # std::io::Result::Ok(())
+    //! ```
 
     #[doc(inline)]
     pub use reveille::fs::{
@@ -78,6 +101,16 @@ pub mod fs {
 #[cfg(feature = "alloc")]
 pub mod future {
     //! Futures, and what can be done with them.
+    //!
+    //! # Examples
+    //!
+    //! ```
+    //! use async_std::{future, task};
+    //! use std::time::Duration;
+    //!
+    //! let in_time = future::timeout(Duration::from_secs(1), async { 1 + 2 });
+    //! assert_eq!(task::block_on(in_time), Ok(3));
+    //! ```
 
     #[cfg(any(feature = "unstable", feature = "default"))]
     #[doc(inline)]
@@ -161,6 +194,22 @@ pub mod future {
 #[cfg(feature = "std")]
 pub mod io {
     //! Reading, writing, buffers and the standard streams.
+    //!
+    //! # Examples
+    //!
+    //! ```
+    //! use async_std::io::{BufReader, prelude::*};
+    //! use async_std::prelude::*;
+    //! use async_std::task;
+    //!
+    //! task::block_on(async {
+    //!     let mut lines = BufReader::new(&b"one\ntwo\n"[..]).lines();
+    //!     assert_eq!(lines.next().await.unwrap()?, "one");
+    //!     assert_eq!(lines.next().await.unwrap()?, "two");
+    //!     std::io::Result::Ok(())
+    //! })?;
+    //! # std::io::Result::Ok(())
+    //! ```
 
     #[cfg(feature = "default")]
     #[doc(hidden)]
@@ -214,6 +263,17 @@ pub mod io {
 
     pub mod prelude {
         //! The traits of this module, to be imported together.
+        //!
+        //! # Examples
+        //!
+        //! ```
+        //! use async_std::io::prelude::*;
+        //!
+        //! let mut buf = [0; 2];
+        //! async_std::task::block_on((&b"hi"[..]).read_exact(&mut buf))?;
+        //! assert_eq!(&buf, b"hi");
+        //! # std::io::Result::Ok(())
+        //! ```
 
         #[doc(no_inline)]
         pub use super::{BufRead, BufReadExt, Read, ReadExt, Seek, SeekExt, Write, WriteExt};
@@ -223,6 +283,22 @@ pub mod io {
 #[cfg(feature = "default")]
 pub mod net {
     //! TCP, UDP and names.
+    //!
+    //! # Examples
+    //!
+    //! ```
+    //! use async_std::net::{TcpListener, TcpStream};
+    //! use async_std::task;
+    //!
+    //! task::block_on(async {
+    //!     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    //!     let client = TcpStream::connect(listener.local_addr()?).await?;
+    //!     let (_stream, peer) = listener.accept().await?;
+    //!     assert_eq!(peer, client.local_addr()?);
+    //!     std::io::Result::Ok(())
+    //! })?;
+    //! # std::io::Result::Ok(())
+    //! ```
 
     #[doc(inline)]
     pub use reveille::net::{Incoming, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
@@ -236,10 +312,46 @@ pub mod net {
 #[cfg(feature = "std")]
 pub mod os {
     //! What only some platforms have.
+    //!
+    //! # Examples
+    //!
+    //! ```
+    //! # #[cfg(unix)] {
+    //! use async_std::os::unix::net::UnixStream;
+    //! use async_std::prelude::*;
+    //!
+    //! async_std::task::block_on(async {
+    //!     let (mut here, mut there) = UnixStream::pair()?;
+    //!     here.write_all(b"hi").await?;
+    //!     let mut buf = [0; 2];
+    //!     there.read_exact(&mut buf).await?;
+    //!     assert_eq!(&buf, b"hi");
+    //!     std::io::Result::Ok(())
+    //! })
+    //! # .unwrap();
+    //! # }
+    //! ```
 
     #[cfg(unix)]
     pub mod unix {
         //! What Unix has.
+        //!
+        //! # Examples
+        //!
+        //! ```
+        //! use async_std::os::unix::net::UnixStream;
+        //! use async_std::prelude::*;
+        //!
+        //! async_std::task::block_on(async {
+        //!     let (mut here, mut there) = UnixStream::pair()?;
+        //!     here.write_all(b"hi").await?;
+        //!     let mut buf = [0; 2];
+        //!     there.read_exact(&mut buf).await?;
+        //!     assert_eq!(&buf, b"hi");
+        //!     std::io::Result::Ok(())
+        //! })
+        //! # .unwrap();
+        //! ```
 
         #[cfg(feature = "unstable")]
         #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
@@ -249,6 +361,23 @@ pub mod os {
         #[cfg(feature = "default")]
         pub mod fs {
             //! Symbolic links and permission bits.
+            //!
+            //! # Examples
+            //!
+            //! ```
+            //! use async_std::os::unix::fs::symlink;
+            //! use async_std::{fs, task};
+            //!
+            //! # let link = std::env::temp_dir().join(format!("ln-{}", std::process::id()));
+            //! # let link = async_std::path::PathBuf::from(link);
+            //! task::block_on(async {
+            //!     symlink("target", &link).await?;
+            //!     assert_eq!(fs::read_link(&link).await?.to_str(), Some("target"));
+            //! #   fs::remove_file(&link).await?;
+            //!     std::io::Result::Ok(())
+            //! })?;
+            //! # std::io::Result::Ok(())
+            //! ```
 
             #[doc(inline)]
             pub use reveille::os::unix::fs::{DirBuilderExt, DirEntryExt, OpenOptionsExt, symlink};
@@ -256,6 +385,17 @@ pub mod os {
 
         pub mod io {
             //! Descriptors.
+            //!
+            //! # Examples
+            //!
+            //! ```
+            //! use async_std::net::UdpSocket;
+            //! use async_std::os::unix::io::AsRawFd;
+            //!
+            //! let socket = async_std::task::block_on(UdpSocket::bind("127.0.0.1:0"))?;
+            //! assert!(socket.as_raw_fd() >= 0);
+            //! # std::io::Result::Ok(())
+            //! ```
 
             #[cfg(feature = "io_safety")]
             #[doc(inline)]
@@ -267,6 +407,23 @@ pub mod os {
         #[cfg(feature = "default")]
         pub mod net {
             //! Sockets that are files.
+            //!
+            //! # Examples
+            //!
+            //! ```
+            //! use async_std::os::unix::net::UnixStream;
+            //! use async_std::prelude::*;
+            //!
+            //! async_std::task::block_on(async {
+            //!     let (mut here, mut there) = UnixStream::pair()?;
+            //!     here.write_all(b"hi").await?;
+            //!     let mut buf = [0; 2];
+            //!     there.read_exact(&mut buf).await?;
+            //!     assert_eq!(&buf, b"hi");
+            //!     std::io::Result::Ok(())
+            //! })
+            //! # .unwrap();
+            //! ```
 
             #[doc(inline)]
             pub use reveille::os::unix::net::{
@@ -278,6 +435,16 @@ pub mod os {
     #[cfg(windows)]
     pub mod windows {
         //! What Windows has.
+        //!
+        //! # Examples
+        //!
+        //! ```
+        //! use async_std::os::windows::io::AsRawSocket;
+        //!
+        //! let socket = async_std::task::block_on(async_std::net::UdpSocket::bind("127.0.0.1:0"))?;
+        //! let _handle = socket.as_raw_socket();
+        //! # std::io::Result::Ok(())
+        //! ```
 
         #[cfg(feature = "unstable")]
         #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
@@ -287,6 +454,20 @@ pub mod os {
         #[cfg(all(feature = "unstable", feature = "default"))]
         pub mod fs {
             //! Symbolic links.
+            //!
+            //! # Examples
+            //!
+            //! ```
+            //! use async_std::os::windows::fs::symlink_file;
+            //!
+            //! # async_std::task::block_on(async {
+            //! // Windows allows it to administrators, and in developer mode to everybody.
+            //! if let Err(error) = symlink_file("target.txt", "link.txt").await {
+            //!     eprintln!("no link: {error}");
+            //! }
+            //! # let _ = std::fs::remove_file("link.txt");
+            //! # });
+            //! ```
 
             #[doc(inline)]
             pub use reveille::os::windows::fs::{symlink_dir, symlink_file};
@@ -294,6 +475,17 @@ pub mod os {
 
         pub mod io {
             //! Handles.
+            //!
+            //! # Examples
+            //!
+            //! ```
+            //! use async_std::net::UdpSocket;
+            //! use async_std::os::windows::io::AsRawSocket;
+            //!
+            //! let socket = async_std::task::block_on(UdpSocket::bind("127.0.0.1:0"))?;
+            //! println!("socket {}", socket.as_raw_socket());
+            //! # std::io::Result::Ok(())
+            //! ```
 
             #[cfg(feature = "io_safety")]
             #[doc(inline)]
@@ -312,6 +504,14 @@ pub mod os {
 #[cfg(feature = "default")]
 pub mod path {
     //! Paths whose questions to the file system can be awaited.
+    //!
+    //! # Examples
+    //!
+    //! ```
+    //! use async_std::path::Path;
+    //!
+    //! assert!(async_std::task::block_on(Path::new("Cargo.toml").is_file()));
+    //! ```
 
     #[doc(inline)]
     pub use reveille::path::{
@@ -324,6 +524,16 @@ pub mod path {
 #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
 pub mod pin {
     //! Values that do not move.
+    //!
+    //! # Examples
+    //!
+    //! ```
+    //! use async_std::pin::Pin;
+    //!
+    //! let mut number = 1;
+    //! Pin::new(&mut number).set(2);
+    //! assert_eq!(number, 2);
+    //! ```
 
     #[doc(inline)]
     pub use std::pin::Pin;
@@ -332,6 +542,16 @@ pub mod pin {
 #[cfg(feature = "std")]
 pub mod prelude {
     //! The traits without which nothing has methods.
+    //!
+    //! # Examples
+    //!
+    //! ```
+    //! use async_std::prelude::*;
+    //! use async_std::stream;
+    //!
+    //! let last = stream::from_iter([1, 2, 3]).last();
+    //! assert_eq!(async_std::task::block_on(last), Some(3));
+    //! ```
 
     #[doc(no_inline)]
     pub use crate::io::prelude::{
@@ -364,6 +584,16 @@ pub mod prelude {
 #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
 pub mod process {
     //! Child processes: the types of async-process, since programs mix the two crates.
+    //!
+    //! # Examples
+    //!
+    //! ```
+    //! use async_std::process::Command;
+    //!
+    //! let status = async_std::task::block_on(Command::new("true").status())?;
+    //! assert!(status.success());
+    //! # std::io::Result::Ok(())
+    //! ```
 
     #[doc(inline)]
     pub use async_process::{
@@ -376,6 +606,20 @@ pub mod process {
 #[cfg(feature = "alloc")]
 pub mod stream {
     //! Streams: iterators whose items can be awaited.
+    //!
+    //! # Examples
+    //!
+    //! ```
+    //! use async_std::prelude::*;
+    //! use async_std::{stream, task};
+    //!
+    //! task::block_on(async {
+    //!     let mut evens = stream::from_iter(1..5).filter(|n| n % 2 == 0);
+    //!     while let Some(n) = evens.next().await {
+    //!         println!("{n}");
+    //!     }
+    //! });
+    //! ```
 
     #[cfg(not(feature = "unstable"))]
     #[doc(inline)]
@@ -402,6 +646,20 @@ pub mod stream {
 #[cfg(feature = "std")]
 pub mod sync {
     //! Locks and other places to meet: async-lock's, and a condition variable.
+    //!
+    //! # Examples
+    //!
+    //! ```
+    //! use async_std::sync::{Arc, Mutex};
+    //! use async_std::task;
+    //!
+    //! task::block_on(async {
+    //!     let total = Arc::new(Mutex::new(1));
+    //!     let theirs = Arc::clone(&total);
+    //!     task::spawn(async move { *theirs.lock().await += 1 }).await;
+    //!     assert_eq!(*total.lock().await, 2);
+    //! });
+    //! ```
 
     #[cfg(feature = "unstable")]
     #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
@@ -419,6 +677,15 @@ pub mod sync {
 #[cfg(feature = "alloc")]
 pub mod task {
     //! Tasks.
+    //!
+    //! # Examples
+    //!
+    //! ```
+    //! use async_std::task;
+    //!
+    //! let task = task::spawn(async { 6 * 7 });
+    //! assert_eq!(task::block_on(task), 42);
+    //! ```
 
     #[doc(inline)]
     pub use futures_core::ready;

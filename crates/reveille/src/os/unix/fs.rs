@@ -1,4 +1,19 @@
 //! What Unix file systems have beyond the portable: symbolic links, permission bits, descriptors.
+//!
+//! # Examples
+//!
+//! ```
+//! use reveille::fs::{self, DirBuilder};
+//! use reveille::os::unix::fs::DirBuilderExt;
+//!
+//! # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+//! # let dir = std::env::temp_dir().join(format!("reveille-doc-mode-{}", std::process::id()));
+//! # let dir = reveille::path::PathBuf::from(dir);
+//! // A folder that is nobody else's business.
+//! DirBuilder::new().mode(0o700).create(&dir).await?;
+//! # fs::remove_dir(&dir).await?;
+//! # Ok(()) }) }
+//! ```
 
 use std::io;
 

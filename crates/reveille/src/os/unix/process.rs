@@ -1,4 +1,17 @@
 //! What Unix processes have beyond the portable: user and group, `exec`, descriptors of pipes.
+//!
+//! # Examples
+//!
+//! ```
+//! use reveille::os::unix::process::CommandExt;
+//! use reveille::process::Command;
+//!
+//! # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+//! // Started as a log-in shell is, with a dash before its name.
+//! let status = Command::new("sh").arg0("-sh").args(["-c", "exit 0"]).status().await?;
+//! assert!(status.success());
+//! # Ok(()) }) }
+//! ```
 
 use std::ffi::OsStr;
 use std::io;

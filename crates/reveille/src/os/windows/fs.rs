@@ -1,4 +1,18 @@
 //! What Windows file systems have beyond the portable: two kinds of symbolic links, handles.
+//!
+//! # Examples
+//!
+//! ```
+//! use reveille::os::windows::fs::symlink_file;
+//!
+//! # reveille::task::block_on(async {
+//! // Windows allows it to administrators, and in developer mode to everybody.
+//! if let Err(error) = symlink_file("target.txt", "link.txt").await {
+//!     eprintln!("no link: {error}");
+//! }
+//! # let _ = std::fs::remove_file("link.txt");
+//! # });
+//! ```
 
 use std::io;
 use std::os::windows::io::{

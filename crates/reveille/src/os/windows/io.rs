@@ -1,5 +1,16 @@
 //! Handles and sockets, and the traits that give and take them: std's, under the name they have
 //! there.
+//!
+//! # Examples
+//!
+//! ```
+//! use reveille::net::UdpSocket;
+//! use reveille::os::windows::io::AsRawSocket;
+//!
+//! let socket = reveille::task::block_on(UdpSocket::bind("127.0.0.1:0"))?;
+//! println!("socket {}", socket.as_raw_socket());
+//! # std::io::Result::Ok(())
+//! ```
 
 #[doc(inline)]
 pub use std::os::windows::io::{

@@ -2,6 +2,17 @@
 //! more.
 //!
 //! This module was never compiled by its authors, who have no Windows at hand: reports are welcome.
+//!
+//! # Examples
+//!
+//! ```
+//! use reveille::net::UdpSocket;
+//! use reveille::os::windows::io::AsRawSocket;
+//!
+//! let socket = reveille::task::block_on(UdpSocket::bind("127.0.0.1:0"))?;
+//! println!("socket {}", socket.as_raw_socket());
+//! # std::io::Result::Ok(())
+//! ```
 
 pub mod fs;
 pub mod io;

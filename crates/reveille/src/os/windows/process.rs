@@ -1,4 +1,17 @@
 //! What Windows processes have beyond the portable: creation flags, unquoted arguments, handles.
+//!
+//! # Examples
+//!
+//! ```
+//! use reveille::os::windows::process::CommandExt;
+//! use reveille::process::Command;
+//!
+//! # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+//! // What follows `/c` has quoting rules of its own.
+//! let status = Command::new("cmd.exe").raw_arg("/c exit 0").status().await?;
+//! assert!(status.success());
+//! # Ok(()) }) }
+//! ```
 
 use std::ffi::OsStr;
 use std::os::windows::io::{AsRawHandle, RawHandle};
