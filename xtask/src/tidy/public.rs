@@ -4,9 +4,10 @@
 //! private module. So the sources are read: rustfmt has laid them out, and `unreachable_pub` sees
 //! to it that what is called `pub` in the public crates can be reached.
 //!
-//! Asked of each public item: a doc comment with a code block that rustdoc compiles; of a function
-//! that returns a `Result`, `# Errors`; of one that is asynchronous, `# Cancel safety`. Fields,
-//! variants, associated types and the methods of trait impls are left to the lint `missing_docs`.
+//! Asked of each public item, modules included: a doc comment with a code block that rustdoc
+//! compiles; of a function that returns a `Result`, `# Errors`; of one that is asynchronous,
+//! `# Cancel safety`. Fields, variants, associated types and the methods of trait impls are left to
+//! the lint `missing_docs`.
 
 use std::path::Path;
 
@@ -49,7 +50,7 @@ const HIDDEN_PART: &str = "a part of what a method returns, in a module that is 
 const MODIFIERS: [&str; 4] = ["async", "unsafe", "extern", "default"];
 
 /// What an item can be, and that its name follows.
-const KINDS: [&str; 7] = ["fn", "struct", "enum", "union", "trait", "type", "static"];
+const KINDS: [&str; 8] = ["fn", "mod", "struct", "enum", "union", "trait", "type", "static"];
 
 /// A public item and what is said of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,7 +76,7 @@ pub(super) struct Coverage {
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
     for file in shown_files(tree) {
-        for item in items(file) {
+        for item in items(tree, file) {
             let is_excused = excuse(&file.path, &item.name).is_some();
             if let Some(message) = complaint(&item, is_excused) {
                 let message = format!("`{}` {message}", item.name);
@@ -86,7 +87,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
     for (path, name, _) in EXCUSED {
         let mut files =
             shown_files(tree).filter(|file| path == "*" || file.path == Path::new(path));
-        if !files.any(|file| items(file).iter().any(|item| name == "*" || item.name == name)) {
+        if !files.any(|file| items(tree, file).iter().any(|item| name == "*" || item.name == name))
+        {
             let message = format!("`{name}` needs no excuse: it is not there");
             problems.push(Problem::new(path, message));
         }
@@ -98,7 +100,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
 pub(super) fn coverage(tree: &Tree) -> Coverage {
     let mut coverage = Coverage::default();
     for file in shown_files(tree) {
-        for item in items(file) {
+        for item in items(tree, file) {
             coverage.items += 1;
             coverage.documented += usize::from(!item.docs.is_empty());
             match excuse(&file.path, &item.name) {
@@ -170,7 +172,7 @@ fn has_example(docs: &[String]) -> bool {
 }
 
 /// Returns the public items of a file, without its tests and what is hidden.
-fn items(file: &File) -> Vec<Item> {
+fn items(tree: &Tree, file: &File) -> Vec<Item> {
     let tests = file.test_modules();
     let mut items = Vec::new();
     // Where the public trait began that this line is in: its indentation.
@@ -196,12 +198,16 @@ fn items(file: &File) -> Vec<Item> {
         if is_hidden || !is_exported {
             continue;
         }
-        let docs = above.iter().filter_map(|line| line.comment.strip_prefix("///"));
+        let docs = match kind {
+            "mod" if code.ends_with(';') => module_file(tree, file, name).map(header),
+            "mod" => Some(header(&file.lines[index + 1..])),
+            _ => Some(comments(above, "///")),
+        };
         items.push(Item {
             line: index,
             kind: kind.to_owned(),
             name: name.to_owned(),
-            docs: docs.map(str::to_owned).collect(),
+            docs: docs.unwrap_or_default(),
             signature: signature(&file.lines[index..]),
         });
     }
@@ -244,6 +250,26 @@ fn above(lines: &[Line], index: usize) -> &[Line] {
     &lines[index - count..index]
 }
 
+fn comments(lines: &[Line], mark: &str) -> Vec<String> {
+    lines.iter().filter_map(|line| line.comment.strip_prefix(mark)).map(str::to_owned).collect()
+}
+
+/// Returns what the first lines of a module say of it.
+fn header(lines: &[Line]) -> Vec<String> {
+    let count = lines.iter().take_while(|line| line.comment.starts_with("//!")).count();
+    comments(&lines[..count], "//!")
+}
+
+/// Returns the lines of the file that `mod name;` in `file` means.
+fn module_file<'a>(tree: &'a Tree, file: &File, name: &str) -> Option<&'a [Line]> {
+    let folder = match file.path.file_stem().and_then(|stem| stem.to_str()) {
+        Some("lib" | "mod") => file.path.parent()?.to_owned(),
+        _ => file.path.with_extension(""),
+    };
+    let places = [folder.join(format!("{name}.rs")), folder.join(name).join("mod.rs")];
+    tree.files.iter().find(|file| places.contains(&file.path)).map(|file| &file.lines[..])
+}
+
 fn signature(lines: &[Line]) -> String {
     let mut signature = String::new();
     // A signature of more lines than this would not pass review.
@@ -266,7 +292,10 @@ mod tests {
     use super::*;
 
     fn found(text: &str) -> Vec<Item> {
-        items(&File { path: PathBuf::from("a.rs"), lines: source::parse(text) })
+        let file = |path, text| File { path: PathBuf::from(path), lines: source::parse(text) };
+        let below = file("a/m.rs", "//! M.\n//!\n//! ```\n//! m();\n//! ```\nuse a;\n");
+        let tree = Tree { root: PathBuf::new(), files: vec![below], manifests: Vec::new() };
+        items(&tree, &file("a.rs", text))
     }
 
     fn complaints(text: &str) -> Vec<Option<&'static str>> {
@@ -294,6 +323,14 @@ mod tests {
             "/// See [`b`].\n///\n/// ```text\n/// a();\n/// ```\npub fn a() {}",
             "/// ```ignore\n/// a();\n/// ```\npub fn a() {}",
         ] {
+            assert!(complaints(text)[0].is_some(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_module_is_shown_at_its_own_top() {
+        assert_eq!(complaints("pub mod m;\npub mod n {\n    //! ```\n    //! ```\n}\n"), [None; 2]);
+        for text in ["pub mod elsewhere;", "/// ```\n/// ```\npub mod n {\n}"] {
             assert!(complaints(text)[0].is_some(), "{text}");
         }
     }
