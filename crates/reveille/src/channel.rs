@@ -3,8 +3,16 @@
 //! A channel is a pair of handles. Every message sent through any clone of the [`Sender`] is
 //! received by exactly one clone of the [`Receiver`]. [`bounded`] channels make a fast sender wait
 //! for a slow receiver, [`unbounded`] ones never do and so can grow until memory ends; prefer the
-//! first. When all handles of one side are gone the channel is closed: sends fail from then on,
-//! and receives fail once the messages still inside are used up.
+//! first: 1 hands over from one to the other, more makes up for a receiver that is slow now and
+//! then. When all handles of one side are gone the channel is closed: sends fail from then on, and
+//! receives fail once the messages still inside are used up.
+//!
+//! # Cancel safety
+//!
+//! A `recv` that is dropped has taken no message. A `send` that is dropped has not sent, and drops
+//! the message with it: where it must not be lost, send it from a task that nobody cancels.
+//!
+//! # Where it comes from
 //!
 //! All of this is the crate [async-channel], re-exported whole: its types are these types, so that
 //! a library that speaks async-channel and a program that speaks reveille can be joined.

@@ -13,7 +13,24 @@
 //! `main`.
 //!
 //! A [`Runtime`] of your own has its own threads, options and end. Inside its tasks the free
-//! functions mean it.
+//! functions mean it. Build one
+//!
+//! * to **end** in order: [`shutdown`](Runtime::shutdown) cancels what is left, waits for what
+//!   runs, and says what it found, while the global runtime ends with the process;
+//! * to keep one kind of work from the threads of another, each with a size of its own;
+//! * to be told of threads, of polls that block, or of panics that nobody awaits, by the hooks of
+//!   [`Builder`];
+//! * in tests, one for each.
+//!
+//! # The end of a runtime
+//!
+//! In this order: nothing new is spawned; each thread finishes the poll it is in; every task that
+//! is not complete is cancelled, and its future dropped; closures of the blocking pool that have
+//! not started are dropped, and those that run are waited for. Dropping the [`Runtime`] does this
+//! without a limit of time; `shutdown` takes one.
+//!
+//! A [`Handle`] spawns from anywhere and does not keep the runtime alive. What it spawns after the
+//! end is cancelled at once.
 //!
 //! # Examples
 //!

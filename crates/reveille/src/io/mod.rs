@@ -21,6 +21,20 @@
 //! stall on an interrupted read, and [`copy`], [`timeout`] and the standard streams touch the
 //! budget, the timers and the blocking pool.
 //!
+//! # Buffers
+//!
+//! Each `read` and `write` of a socket is a system call, of a file perhaps a trip to another
+//! thread. Wrap what is read in small pieces into a [`BufReader`], what is written in small pieces
+//! into a [`BufWriter`], and **flush** the latter: its drop cannot wait, so what it still holds is
+//! lost.
+//!
+//! # Cancel safety
+//!
+//! A `read` that is dropped has taken nothing, nor has a `write` to a socket or a pipe written. One
+//! that hands over to a thread, for a file or standard output, may have. What takes several of them
+//! has done a part: of [`read_exact`](ReadExt::read_exact) and [`write_all`](WriteExt::write_all)
+//! nobody knows how much. [`Lines`] keeps what it has, so a dropped `next` loses nothing.
+//!
 //! # Errors
 //!
 //! Errors that name an operation and an object keep the kind and the source of the original; see

@@ -9,6 +9,11 @@
 //! | [`SocketAddr`], [`IpAddr`], [`Shutdown`] and the other plain types | re-export of std |
 //! | [`TcpStream`], [`TcpListener`], [`Incoming`], [`UdpSocket`], [`ToSocketAddrs`] | own |
 //!
+//! Sockets are shared by reference: reading and writing work on `&TcpStream` too, so that one task
+//! can read while another writes, and [`TcpStream`] is `Clone` (the socket is closed with its last
+//! handle). Every socket converts from std's and back, for options that only std or another crate
+//! can set.
+//!
 //! Sockets wait in the driver. Names are resolved by the system on the blocking pool; an address
 //! that is spelled out is not a name and never leaves the thread.
 //!

@@ -30,6 +30,18 @@
 //! nothing between two reads: no item is fetched ahead. To work while the reader is busy, spawn a
 //! task and connect it by a channel.
 //!
+//! # One after the other, or at once
+//!
+//! A loop over a stream, and [`for_each`](StreamExt::for_each), finish one item before they ask for
+//! the next. [`for_each_concurrent`](ConcurrentExt::for_each_concurrent) works on several, inside
+//! one task; [`merge`](StreamExt::merge) takes from two streams what comes first.
+//!
+//! # Cancel safety
+//!
+//! A `next` that is dropped has taken no item from the streams of this crate. What uses up a stream
+//! (`fold`, `collect`, `for_each`) has taken the items it was given, and loses what it made of
+//! them; the stream goes on after them if it was only lent ([`by_ref`](StreamExt::by_ref)).
+//!
 //! # Infinite streams
 //!
 //! [`repeat`] and [`interval`] never end, so `collect`, `count`, `last` and their like never finish

@@ -5,6 +5,21 @@
 //! without one: they are faster, and the compiler helps to keep their guards out of futures that
 //! move between threads.
 //!
+//! | the guard | take |
+//! |---|---|
+//! | is dropped before the next `.await` | `std::sync::Mutex`, and keep it short |
+//! | lives across an `.await` | [`Mutex`] or [`RwLock`] of this module |
+//! | would only pass a value on | a [`channel`](crate::channel) |
+//! | would only count how many may go on | [`Semaphore`] |
+//!
+//! # Cancel safety
+//!
+//! A future that waits for a lock and is dropped leaves the line; a lock that had just been given
+//! to it goes to the next. A guard that is dropped with the future that held it unlocks, whatever
+//! state the value is in: there is no poisoning here, so put the value right before each `.await`.
+//!
+//! # Fairness
+//!
 //! The locks are fair: whoever waits too long goes to the front. A future that waits for a lock and
 //! is kept, but no longer polled, keeps its place in the line and blocks those behind it; see
 //! [`future`](crate::future#cancellation).
