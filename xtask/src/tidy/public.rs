@@ -137,7 +137,7 @@ fn complaint(item: &Item, is_excused: bool) -> Option<&'static str> {
     let says = |heading: &str| item.docs.iter().any(|line| line.trim() == heading);
     let output = item.signature.split("->").last().unwrap_or_default();
     let is_function = item.kind == "fn";
-    let gives_result = item.signature.contains("->") && output.contains("Result<");
+    let gives_result = item.signature.contains("->") && is_result(output);
     let is_future = item.signature.contains("async fn") || output.contains("impl Future");
     if item.docs.is_empty() {
         return Some("has no documentation");
@@ -155,6 +155,14 @@ fn complaint(item: &Item, is_excused: bool) -> Option<&'static str> {
         return Some("is asynchronous and does not say what is lost, under `# Cancel safety`");
     }
     None
+}
+
+/// Whether a function with this output can fail, at once or when its future is ready.
+fn is_result(output: &str) -> bool {
+    let output = output.trim().trim_start_matches("Poll<");
+    let output = output.trim_start_matches("impl Future<Output = ");
+    let name = output.split('<').next().unwrap_or_default();
+    name.rsplit("::").next() == Some("Result")
 }
 
 /// Whether there is a code block that rustdoc compiles.
@@ -242,12 +250,19 @@ fn first_name(text: &str) -> Option<&str> {
 
 /// Returns the comments and attributes right above a line.
 fn above(lines: &[Line], index: usize) -> &[Line] {
-    let is_part = |line: &Line| {
-        let text = line.text.trim();
-        text.starts_with("//") || text.starts_with("#[") || text.ends_with(")]")
-    };
-    let count = lines[..index].iter().rev().take_while(|line| is_part(line)).count();
-    &lines[index - count..index]
+    let mut first = index;
+    // Upwards, an attribute of several lines begins with its last one.
+    let mut is_inside = false;
+    while let Some(line) = first.checked_sub(1).map(|before| lines[before].text.trim()) {
+        let begins = line.starts_with("#[");
+        let is_part = is_inside || begins || line.starts_with("//") || line.ends_with(")]");
+        if !is_part {
+            break;
+        }
+        is_inside = !begins && (is_inside || line.ends_with(")]"));
+        first -= 1;
+    }
+    &lines[first..index]
 }
 
 fn comments(lines: &[Line], mark: &str) -> Vec<String> {
@@ -342,6 +357,7 @@ mod tests {
             ("pub async fn a() {}", "/// # Cancel safety\n"),
             ("pub fn a(\n) -> impl Future<Output = ()> {", "/// # Cancel safety\n"),
             ("pub fn a() -> io::Result<()> {", "/// # Errors\n"),
+            ("#[must_use(\n    a\n)]\npub fn a() -> Poll<Result<(), ()>> {", "/// # Errors\n"),
         ];
         for (declaration, heading) in cases {
             assert!(complaints(&format!("{example}{declaration}"))[0].is_some(), "{declaration}");
