@@ -170,7 +170,7 @@ fn has_example(docs: &[String]) -> bool {
     let mut is_inside = false;
     for line in docs {
         let Some(words) = line.trim().strip_prefix("```") else { continue };
-        let compiles = ["", "rust", "no_run", "should_panic"].contains(&words);
+        let compiles = ["", "rust", "no_run", "should_panic", "standalone_crate"].contains(&words);
         if !is_inside && compiles {
             return true;
         }

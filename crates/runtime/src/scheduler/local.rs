@@ -350,6 +350,10 @@ impl Stand {
         self.signals.reasons.has(INBOX) || !self.queue.borrow().is_empty()
     }
 
+    fn has_tasks(&self) -> bool {
+        self.registry.borrow().len() > 0
+    }
+
     /// Polls the local tasks that are queued at this moment.
     fn run_local(&self) {
         if self.signals.reasons.take(INBOX) {
@@ -542,7 +546,7 @@ impl Drop for Entered<'_> {
 /// Polls the local tasks of a worker's thread. `false` if it has none.
 pub(crate) fn run_here(_: &Seat) -> bool {
     context::with_own_stand(|stand| {
-        let Some(stand) = stand.filter(|stand| stand.registry.borrow().len() > 0) else {
+        let Some(stand) = stand.filter(|stand| stand.has_tasks()) else {
             return false;
         };
         stand.run_local();
@@ -553,7 +557,7 @@ pub(crate) fn run_here(_: &Seat) -> bool {
 /// A worker is about to sleep in the driver of its place. `false` if a local task is runnable.
 pub(crate) fn park_here(seat: &Seat) -> bool {
     context::with_own_stand(|stand| {
-        let Some(stand) = stand.filter(|stand| stand.registry.borrow().len() > 0) else {
+        let Some(stand) = stand.filter(|stand| stand.has_tasks()) else {
             return true;
         };
         *stand.signals.driver.lock() = Some(Arc::clone(seat.driver()));
@@ -564,7 +568,7 @@ pub(crate) fn park_here(seat: &Seat) -> bool {
 /// A worker woke up.
 pub(crate) fn unpark_here(_: &Seat) {
     context::with_own_stand(|stand| {
-        if let Some(stand) = stand.filter(|stand| stand.registry.borrow().len() > 0) {
+        if let Some(stand) = stand.filter(|stand| stand.has_tasks()) {
             stand.signals.reasons.unpark();
             *stand.signals.driver.lock() = stand.driver.get().cloned();
         }
@@ -574,11 +578,7 @@ pub(crate) fn unpark_here(_: &Seat) {
 /// A worker lost its place: its thread runs the local tasks it has to their end, or to that of the
 /// pool, before it takes another place.
 pub(crate) fn finish_here(shared: &'static Shared) {
-    let has_tasks = || {
-        context::with_own_stand(|stand| {
-            stand.is_some_and(|stand| stand.registry.borrow().len() > 0)
-        })
-    };
+    let has_tasks = || context::with_own_stand(|stand| stand.is_some_and(Stand::has_tasks));
     let set_finishing = |value| {
         context::with_own_stand(|stand| {
             if let Some(stand) = stand {
