@@ -22,6 +22,7 @@ pub(crate) mod wheel;
 
 use std::fmt;
 use std::future::Future;
+use std::mem;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -40,6 +41,13 @@ use wheel::{Key, Wheel};
 /// Notes after which the owner of a home is asked to read them: a batch big enough to pay for the
 /// wake-up, small enough that the memory of cancelled sleeps does not matter.
 const NOTES_MAX: usize = 256;
+
+/// Timers from which on a wake may serve several.
+const CROWD: usize = 64;
+
+/// The time between two wakes, in nanoseconds, when a crowd of timers follow each other so closely
+/// that the kernel's wake, some 10 us of processor time, would be most of what they cost.
+const CROWD_GAP_NS: u64 = 60_000;
 
 /// Wakers taken out of a wheel at a time, so that a million due timers do not hold up the worker.
 const BATCH: usize = 256;
@@ -63,12 +71,31 @@ struct State {
     wheel: Wheel,
     /// Until when the owner is parked, 0 while it is awake.
     parked_until_ns: u64,
+    /// When the wheel was last turned, and whether that ended a park between two close deadlines.
+    turned_ns: u64,
+    is_brief: bool,
+}
+
+impl State {
+    fn turned(&mut self, now_ns: u64) {
+        let parked_until_ns = mem::take(&mut self.parked_until_ns);
+        if parked_until_ns != 0 {
+            let has_come = now_ns >= parked_until_ns;
+            self.is_brief = has_come && now_ns.saturating_sub(self.turned_ns) < 2 * CROWD_GAP_NS;
+        }
+        self.turned_ns = now_ns;
+    }
 }
 
 impl Home {
     pub(crate) fn new() -> Home {
         Home {
-            wheel: Biased::new(State { wheel: Wheel::new(0), parked_until_ns: 0 }),
+            wheel: Biased::new(State {
+                wheel: Wheel::new(0),
+                parked_until_ns: 0,
+                turned_ns: 0,
+                is_brief: false,
+            }),
             notes: Mutex::new(Vec::new()),
             has_notes: AtomicBool::new(false),
             epoch: AtomicU32::new(0),
@@ -87,11 +114,16 @@ impl Home {
 
     /// The owner is about to park: until when at most. `None` if nothing is ever due.
     ///
+    /// Of a crowd of timers that follow each other closely one wake serves many, some microseconds
+    /// late; while there are few, each is served on time.
+    ///
     /// From now on a stranger that adds an earlier deadline interrupts the park.
     pub(crate) fn park(&self, identity: &mut Identity) -> Option<u64> {
         self.read_notes(identity);
         let mut state = self.wheel.enter(identity)?;
-        let next = state.wheel.next_deadline();
+        let is_crowd = state.is_brief && state.wheel.len() >= CROWD;
+        let not_before = if is_crowd { state.turned_ns + CROWD_GAP_NS } else { 0 };
+        let next = state.wheel.next_deadline().map(|next| next.max(not_before));
         state.parked_until_ns = next.unwrap_or(u64::MAX);
         next
     }
@@ -114,7 +146,7 @@ impl Home {
             let Some(mut state) = self.wheel.enter(&mut identity) else {
                 return false;
             };
-            state.parked_until_ns = 0;
+            state.turned(now_ns);
             state.wheel.advance(now_ns, BATCH, wakers)
         };
         context::wake_all(wakers);
@@ -128,7 +160,7 @@ impl Home {
         let notes = {
             let mut notes = self.notes.lock();
             self.has_notes.store(false, Ordering::Relaxed);
-            std::mem::take(&mut *notes)
+            mem::take(&mut *notes)
         };
         let Some(mut state) = self.wheel.enter(identity) else {
             self.notes.lock().extend(notes);
@@ -177,7 +209,7 @@ impl Home {
         let notes = {
             let mut notes = self.notes.lock();
             self.has_notes.store(false, Ordering::Relaxed);
-            std::mem::take(&mut *notes)
+            mem::take(&mut *notes)
         };
         let mut wakers = Vec::new();
         let dropped: Vec<Waker> = self.wheel.with(|state, _| {
@@ -416,4 +448,44 @@ fn nanoseconds(duration: Duration) -> u64 {
     let seconds = duration.as_secs().checked_mul(1_000_000_000);
     let ns = seconds.and_then(|ns| ns.checked_add(u64::from(duration.subsec_nanos())));
     ns.unwrap_or(u64::MAX)
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    /// A home with `timers` entries, 5 us apart from `first_ns` on, whose owner just slept until
+    /// the first of them.
+    fn awoken(timers: u64, slept_ns: u64) -> (Home, RefCell<Identity>, u64) {
+        let (home, identity) = (Home::new(), RefCell::new(Identity::unique()));
+        home.give(Some(identity.borrow().recipient()));
+        home.turn(&identity, 1_000_000, &mut Vec::new());
+        let first_ns = 1_000_000 + slept_ns;
+        for number in 0..timers {
+            home.insert_from_outside(first_ns + 5_000 * number, Waker::noop().clone());
+        }
+        assert_eq!(home.park(&mut identity.borrow_mut()), Some(first_ns));
+        home.turn(&identity, first_ns, &mut Vec::new());
+        (home, identity, first_ns)
+    }
+
+    #[test]
+    fn a_crowd_of_close_timers_shares_a_wake() {
+        let (home, identity, now_ns) = awoken(200, 20_000);
+        let next = home.park(&mut identity.borrow_mut());
+        assert_eq!(next, Some(now_ns + CROWD_GAP_NS));
+    }
+
+    #[test]
+    fn few_timers_are_served_on_time() {
+        let (home, identity, now_ns) = awoken(CROWD as u64 / 2, 20_000);
+        assert_eq!(home.park(&mut identity.borrow_mut()), Some(now_ns + 5_000));
+    }
+
+    #[test]
+    fn many_timers_that_are_far_apart_are_served_on_time() {
+        let (home, identity, now_ns) = awoken(200, 10_000_000);
+        assert_eq!(home.park(&mut identity.borrow_mut()), Some(now_ns + 5_000));
+    }
 }

@@ -154,10 +154,6 @@ impl Wheel {
     }
 
     /// Entries in the wheel, those that never expire included.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "completes the structure; tests hold it to the model")
-    )]
     pub(crate) fn len(&self) -> usize {
         self.slab.len() + usize::from(self.fresh.waker.is_some())
     }
