@@ -489,12 +489,14 @@ impl Builder {
     /// # Examples
     ///
     /// ```standalone_crate
-    /// # use reveille_runtime as reveille;
-    /// reveille::Builder::new()
+    /// use reveille::runtime::Builder;
+    /// use reveille::task;
+    ///
+    /// Builder::new()
     ///     .workers(2)
     ///     .on_unhandled_panic(|panic| eprintln!("a task is lost: {:?}", panic.message()))
     ///     .build_global()?;
-    /// assert_eq!(reveille::block_on(reveille::spawn(async { 6 * 7 })), 42);
+    /// assert_eq!(task::block_on(task::spawn(async { 6 * 7 })), 42);
     /// # std::io::Result::Ok(())
     /// ```
     pub fn build_global(self) -> io::Result<Handle> {
