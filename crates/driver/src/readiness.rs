@@ -41,8 +41,6 @@ pub enum Direction {
 }
 
 impl Direction {
-    pub(crate) const BOTH: [Direction; 2] = [Direction::Read, Direction::Write];
-
     fn flag(self) -> Flags {
         match self {
             Direction::Read => Flags::READABLE,

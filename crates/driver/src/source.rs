@@ -189,19 +189,17 @@ impl SourceCore {
     /// Stores an event and moves the wakers it concerns to `wakers`.
     pub(crate) fn deliver(&self, flags: Flags, wakers: &mut Vec<Waker>) {
         self.readiness.set(flags);
-        if flags.has(Flags::READABLE) {
-            self.waiters.take(Direction::Read, wakers);
-        }
-        if flags.has(Flags::WRITABLE) {
-            self.waiters.take(Direction::Write, wakers);
+        match (flags.has(Flags::READABLE), flags.has(Flags::WRITABLE)) {
+            (true, true) => self.waiters.take_both(wakers),
+            (true, false) => self.waiters.take(Direction::Read, wakers),
+            (false, true) => self.waiters.take(Direction::Write, wakers),
+            (false, false) => {}
         }
     }
 
     /// Moves all wakers to `wakers`.
     pub(crate) fn release(&self, wakers: &mut Vec<Waker>) {
-        for direction in Direction::BOTH {
-            self.waiters.take(direction, wakers);
-        }
+        self.waiters.take_both(wakers);
     }
 
     /// Tells whether somebody waits for `direction`.

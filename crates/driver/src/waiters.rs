@@ -111,15 +111,10 @@ impl Waiters {
         seat: &mut Seat,
         cx: &Context<'_>,
     ) -> Poll<Ready> {
-        {
-            let lanes = self.lanes.lock();
-            if let Some(ready) = readiness.ready(direction) {
-                return Poll::Ready(ready);
-            }
-            if lanes[direction as usize].holds(seat, cx.waker()) {
-                return Poll::Pending;
-            }
+        if let Some(ready) = readiness.ready(direction) {
+            return Poll::Ready(ready);
         }
+        // A clone costs what a look under the lock would, and the waker is rarely there already.
         lock::assert_none_held("the clone of a waker");
         let waker = cx.waker().clone();
         self.enter(readiness, direction, seat, waker)
@@ -139,6 +134,12 @@ impl Waiters {
             drop(waker);
             return Poll::Ready(ready);
         }
+        if lanes[direction as usize].holds(seat, &waker) {
+            drop(lanes);
+            lock::assert_none_held("the drop of a waker");
+            drop(waker);
+            return Poll::Pending;
+        }
         let leftover = lanes[direction as usize].enter(seat, waker);
         drop(lanes);
         lock::assert_none_held("the wake or drop of a replaced waker");
@@ -153,6 +154,11 @@ impl Waiters {
     /// Moves the wakers of one direction to `into`, for the caller to wake.
     pub fn take(&self, direction: Direction, into: &mut Vec<Waker>) {
         self.lanes.lock()[direction as usize].take(into);
+    }
+
+    /// Moves the wakers of both directions to `into`.
+    pub fn take_both(&self, into: &mut Vec<Waker>) {
+        self.lanes.lock().iter_mut().for_each(|lane| lane.take(into));
     }
 
     /// Frees the slot of a future that is done or dropped.

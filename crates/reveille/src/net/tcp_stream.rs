@@ -14,7 +14,7 @@ use super::{ToSocketAddrs, first_success};
 use crate::future;
 use crate::io::context::Context as _;
 use crate::io::{Read, Write};
-use crate::os::socket::connect_tcp;
+use crate::os::socket::{connect_tcp, recv, send};
 
 /// A TCP connection.
 ///
@@ -431,7 +431,7 @@ impl Read for &TcpStream {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.io.poll_read_with(cx, buf.len(), |mut stream| stream.read(buf))
+        self.io.poll_read_with(cx, buf.len(), |stream| recv(stream, buf))
     }
 
     fn poll_read_vectored(
@@ -476,7 +476,7 @@ impl Write for &TcpStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.io.poll_write_with(cx, buf.len(), |mut stream| stream.write(buf))
+        self.io.poll_write_with(cx, buf.len(), |stream| send(stream, buf))
     }
 
     fn poll_write_vectored(

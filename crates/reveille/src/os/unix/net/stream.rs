@@ -14,7 +14,7 @@ use reveille_runtime::io::{Interest, Io};
 use super::{SocketAddr, address};
 use crate::io::context::Context as _;
 use crate::io::{Read, Write};
-use crate::os::socket::connect_unix;
+use crate::os::socket::{connect_unix, recv, send};
 use crate::path::Path;
 
 /// A connection to a socket with a path.
@@ -275,7 +275,7 @@ impl Read for &UnixStream {
     ) -> Poll<io::Result<usize>> {
         // Not `poll_read_with`: a read stops short at a message that carries descriptors, with more
         // behind it, so a short read does not mean that the queue is empty.
-        self.io.poll_io(cx, Interest::Read, |mut stream| stream.read(buf))
+        self.io.poll_io(cx, Interest::Read, |stream| recv(stream, buf))
     }
 
     fn poll_read_vectored(
@@ -319,7 +319,7 @@ impl Write for &UnixStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.io.poll_write_with(cx, buf.len(), |mut stream| stream.write(buf))
+        self.io.poll_write_with(cx, buf.len(), |stream| send(stream, buf))
     }
 
     fn poll_write_vectored(
