@@ -134,6 +134,9 @@ impl Builder {
     where
         F: Future<Output = T>,
     {
-        super::block_on_named(self.take_name(), future)
+        if log::log_enabled!(log::Level::Trace) {
+            return super::block_on_traced(self.take_name(), future);
+        }
+        reveille_runtime::task::block_on_named(self.take_name(), future)
     }
 }

@@ -210,18 +210,13 @@ pub fn block_on<F, T>(future: F) -> T
 where
     F: Future<Output = T>,
 {
-    block_on_named(None, future)
-}
-
-/// Runs the future of a `block_on`, and logs that when somebody listens at that level.
-#[inline]
-fn block_on_named<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
     if log::log_enabled!(log::Level::Trace) {
-        return block_on_traced(name, future);
+        return block_on_traced(None, future);
     }
-    reveille_runtime::task::block_on_named(name, future)
+    reveille_runtime::block_on(future)
 }
 
+/// Runs the future of a `block_on`, and logs that, as somebody listens at that level.
 #[cold]
 fn block_on_traced<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
     let parent = current_number();
