@@ -41,6 +41,7 @@ use reveille_task::{Cause, JoinHandle, Options, Runnable, Schedule, TaskHandle, 
 
 use self::pool::{Job, Shared, contain};
 pub(crate) use self::pool::{PoolConfig, PoolMetrics};
+use crate::observe::{self, PanicHook};
 use crate::threads::Spawner;
 use crate::time::clock::Clock;
 
@@ -80,13 +81,15 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// Makes a pool without threads, which `spawner` starts when there is work.
+    /// Makes a pool without threads, which `spawner` starts when there is work. `on_panic` is told
+    /// of panics that nobody awaits.
     ///
     /// # Panics
     ///
     /// Panics when `config` allows no thread.
-    pub(crate) fn new(config: PoolConfig, spawner: Spawner) -> Pool {
-        Pool { shared: Shared::new(config, spawner, Clock::system(), Refusals::default()) }
+    pub(crate) fn new(config: PoolConfig, spawner: Spawner, on_panic: Option<PanicHook>) -> Pool {
+        let refusals = Refusals { on_panic, ..Refusals::default() };
+        Pool { shared: Shared::new(config, spawner, Clock::system(), refusals) }
     }
 
     /// Queues `closure`. Closures start in the order in which they were given.
@@ -154,9 +157,8 @@ impl Schedule for PoolSchedule {
         None
     }
 
-    fn unhandled_panic(&self, _: TaskRef<'_>, payload: Box<dyn Any + Send>) {
-        // The panic hook has printed the message, and nobody asked for the payload.
-        contain(|| drop(payload));
+    fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
+        observe::unhandled(self.shared.context.on_panic.as_ref(), task, payload);
     }
 }
 
@@ -201,6 +203,8 @@ impl<F: FnOnce() -> T, T> Future for Call<F> {
 /// load as long as nothing is refused.
 #[derive(Default)]
 pub(crate) struct Refusals {
+    /// Not about refusals, but needed in the same places: who is told of panics nobody awaits.
+    on_panic: Option<PanicHook>,
     count: AtomicUsize,
     threads: Mutex<Vec<(ThreadId, String)>>,
 }

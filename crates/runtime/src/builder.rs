@@ -118,7 +118,7 @@ impl Config {
             on_stop: self.on_thread_stop.clone(),
             ..PoolConfig::default()
         };
-        Arc::new(Pool::new(config, Arc::clone(&self.spawner)))
+        Arc::new(Pool::new(config, Arc::clone(&self.spawner), self.on_panic.clone()))
     }
 }
 
@@ -361,7 +361,8 @@ impl Builder {
         self
     }
 
-    /// Called by each thread of the runtime before its first task.
+    /// Called by each thread of the runtime before its first task. A hook that panics changes
+    /// nothing: the thread goes on.
     ///
     /// # Examples
     ///
@@ -384,7 +385,8 @@ impl Builder {
         self
     }
 
-    /// Called by each thread of the runtime after its last task.
+    /// Called by each thread of the runtime after its last task. A hook that panics changes
+    /// nothing: the thread ends as it would have.
     ///
     /// # Examples
     ///
@@ -408,7 +410,8 @@ impl Builder {
         self
     }
 
-    /// Called by a thread that takes over the place of a worker whose poll blocks.
+    /// Called by a thread that takes over the place of a worker whose poll blocks. A hook that
+    /// panics changes nothing: the place is taken over.
     ///
     /// # Examples
     ///
@@ -427,6 +430,15 @@ impl Builder {
     }
 
     /// Called when a task panicked and nobody awaits it, instead of a line on standard error.
+    ///
+    /// That is once for each panic: of a task, local task or blocking closure that was detached
+    /// before it panicked, or whose handle was dropped after it; of the drop of a future that
+    /// is cancelled, or of an output nobody takes; and of a waker that the runtime wakes. It is
+    /// called where the panic was caught or the handle dropped, under no lock. Everything else goes
+    /// on; also when this hook panics in turn, which is forgotten.
+    ///
+    /// The process aborts in two cases, as std has it: when a destructor panics while another panic
+    /// unwinds, and when the drop of a task-local panics.
     ///
     /// # Examples
     ///

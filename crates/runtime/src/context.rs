@@ -424,8 +424,15 @@ pub(crate) fn wake_all(wakers: &mut Vec<Waker>) {
         for waker in wakers.drain(..) {
             let woken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| waker.wake()));
             if let Err(payload) = woken {
-                crate::observe::panicked_waker(payload);
+                report_waker(payload);
             }
         }
     });
+}
+
+/// Tells the hook of this thread's runtime that a waker panicked.
+#[cold]
+pub(crate) fn report_waker(payload: Box<dyn std::any::Any + Send>) {
+    let hook = current_runtime().and_then(Shared::panic_hook);
+    crate::observe::panicked_waker(hook.as_ref(), payload);
 }

@@ -2,13 +2,30 @@
 //!
 //! Each event of a task's life passes one function here, so that a recorder has one seam. The
 //! functions are inlined and touch one counter of the worker's own.
+//!
+//! # Panics of user code
+//!
+//! The table of the task crate says what becomes of a task's own. Of the rest:
+//!
+//! | where it panics                            | what happens                                   |
+//! | ------------------------------------------ | ---------------------------------------------- |
+//! | a waker, in a turn of timers or sockets    | reported; the other wakers are woken           |
+//! | the drop of a waker the runtime kept       | caught; std has printed the message            |
+//! | a waker's clone, wake or drop inside a poll| it is the poll's panic                         |
+//! | a hook of the builder, or its drop         | caught; std has printed the message            |
+//! | the hook for panics                        | caught; std has printed both messages          |
+//! | the drop of a payload                      | caught; the second payload is leaked           |
+//! | a destructor while another panic unwinds   | std aborts the process                         |
+//! | the drop of a task-local                   | the process aborts, as with std's thread-locals|
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
+use std::task::Waker;
 
 use reveille_primitive::Padded;
 use reveille_primitive::atomic::{AtomicU64, Ordering};
+use reveille_primitive::lock::assert_none_held;
 use reveille_task::TaskRef;
 
 /// Counts of one worker. Written by its owner with plain stores, read by anybody.
@@ -50,7 +67,8 @@ impl Counters {
     }
 }
 
-/// What is known of a panic that nobody awaits.
+/// What is known of a panic that nobody awaits. A waker that panics while the runtime wakes it is
+/// one too: its `task_name` is `<waker>`, and the other fields are empty.
 ///
 /// # Examples
 ///
@@ -121,13 +139,15 @@ pub(crate) fn report(panic: &UnhandledPanic<'_>) {
 }
 
 /// A waker panicked while the runtime woke it: the panic is reported, the others are woken.
-pub(crate) fn panicked_waker(payload: Box<dyn Any + Send>) {
-    report(&UnhandledPanic {
+#[cold]
+pub(crate) fn panicked_waker(hook: Option<&PanicHook>, payload: Box<dyn Any + Send>) {
+    let panic = UnhandledPanic {
         task_name: Some("<waker>"),
         task_id: None,
         spawned_at: None,
         payload: &*payload,
-    });
+    };
+    tell(hook, &panic);
     discard(payload);
 }
 
@@ -139,14 +159,30 @@ pub(crate) fn unhandled(hook: Option<&PanicHook>, task: TaskRef<'_>, payload: Bo
         spawned_at: task.location(),
         payload: &*payload,
     };
-    let told = catch_unwind(AssertUnwindSafe(|| match hook {
-        Some(hook) => hook(&panic),
-        None => report(&panic),
-    }));
+    tell(hook, &panic);
     discard(payload);
-    if let Err(second) = told {
-        // The hook itself panicked: std's hook has printed that, and nothing else stops.
-        discard(second);
+}
+
+fn tell(hook: Option<&PanicHook>, panic: &UnhandledPanic<'_>) {
+    contain("the hook for panics", || match hook {
+        Some(hook) => hook(panic),
+        None => report(panic),
+    });
+}
+
+/// Runs user code that has nobody to panic to, such as a hook or a destructor. Its panic ends here:
+/// std's panic hook has printed the message.
+pub(crate) fn contain(what: &str, user_code: impl FnOnce()) {
+    assert_none_held(what);
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(user_code)) {
+        discard(payload);
+    }
+}
+
+/// Drops wakers whose owners are not here to hear of a panic.
+pub(crate) fn drop_wakers(wakers: Vec<Waker>) {
+    for waker in wakers {
+        contain("the drop of a waker", || drop(waker));
     }
 }
 

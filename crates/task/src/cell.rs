@@ -28,7 +28,7 @@ use crate::raw::Raw;
 use crate::run::Runnable;
 use crate::schedule::{Cause, Options, Schedule};
 use crate::state::State;
-use crate::task_ref::{TaskHandle, TaskRef};
+use crate::task_ref::TaskHandle;
 use crate::unwind::{Payload, caught};
 
 /// The type-erased front of a cell.
@@ -236,8 +236,8 @@ impl<F: Future, S: Schedule> Cell<F, S> {
     }
 
     unsafe fn unread_panic(raw: Raw, payload: Payload) {
-        let task: TaskRef<'_> = raw.as_task();
-        S::unread_panic(task, payload);
+        // SAFETY: the obligation of the vtable.
+        unsafe { Self::of(raw) }.scheduler.unread_panic(raw.as_task(), payload);
     }
 
     unsafe fn free(raw: Raw) {

@@ -11,7 +11,6 @@ use crate::join::JoinHandle;
 use crate::run::Runnable;
 use crate::state::State;
 use crate::task_ref::{TaskHandle, TaskRef};
-use crate::unwind::discard;
 
 /// Why a [`Runnable`] is handed to [`Schedule::schedule`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,8 +32,8 @@ pub enum Cause {
 /// queueing is alive; for an `Arc` it keeps the executor alive for the length of the call.
 ///
 /// After [`completed`](Schedule::completed) has returned, the task does nothing with the handle
-/// but drop it, on any thread and at any later time, when the cell is freed. That drop must be
-/// cheap and must not need the executor.
+/// but call [`unread_panic`](Schedule::unread_panic) and drop it, on any thread and at any later
+/// time. Both must be cheap and must not need the executor to be running.
 ///
 /// No method is called under a lock of this crate: it has none. None may panic.
 pub trait Schedule: Clone + Send + Sync + 'static {
@@ -58,18 +57,18 @@ pub trait Schedule: Clone + Send + Sync + 'static {
     fn completed(&self, task: TaskRef<'_>) -> Option<TaskHandle>;
 
     /// A panic nobody will receive: of a task without a join handle, of the drop of a future
-    /// or an output, or of the joiner's waker. Called before [`completed`](Schedule::completed).
+    /// or an output, or of the joiner's waker. Called before [`completed`](Schedule::completed),
+    /// unless it comes through [`unread_panic`](Schedule::unread_panic).
     fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>);
 
     /// A panic that was kept for the join handle, which was dropped without reading it; or of the
     /// drop of the output with that handle.
     ///
-    /// Called on the thread that drops the handle, at any time after the task has completed. The
-    /// executor may be gone by then, which is why there is no `self`. By default the payload is
-    /// dropped: the panic hook has already printed its message.
-    fn unread_panic(task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
-        let _ = task;
-        discard(payload);
+    /// Called on the thread that drops the handle, at any time after the task has completed, also
+    /// when its executor has ended. By default it is one more [unhandled
+    /// panic](Schedule::unhandled_panic).
+    fn unread_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
+        self.unhandled_panic(task, payload);
     }
 }
 

@@ -15,14 +15,6 @@ pub(crate) fn caught(user_code: impl FnOnce()) -> Option<Payload> {
     catch_unwind(AssertUnwindSafe(user_code)).err()
 }
 
-/// Drops a payload nobody wants. Should that panic, the payload's payload is leaked: a chain of
-/// them must end somewhere.
-pub(crate) fn discard(payload: Payload) {
-    if let Some(second) = caught(|| drop(payload)) {
-        mem::forget(second);
-    }
-}
-
 /// Runs `code`; if it unwinds, the process aborts, since the task could never complete.
 #[inline]
 pub(crate) fn aborting<R>(code: impl FnOnce() -> R) -> R {

@@ -9,7 +9,6 @@
 //! condition variable of its own, so that the one that fell idle last is woken first, and the
 //! others can run out of their keep-alive even under a steady light load.
 
-use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
@@ -521,7 +520,12 @@ impl<J> State<J> {
 /// its panic to has done so before; the message was printed in any case.
 pub(super) fn contain(user_code: impl FnOnce()) {
     assert_none_held("a job of the blocking pool");
-    let _: Result<(), Box<dyn Any + Send>> = catch_unwind(AssertUnwindSafe(user_code));
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(user_code)) {
+        // The drop of a payload is user code too. What that panics with is leaked: the chain must
+        // end, and a thread that unwinds here would stay counted.
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+        dropped.unwrap_or_else(std::mem::forget);
+    }
 }
 
 impl<J: Job> fmt::Debug for Shared<J> {

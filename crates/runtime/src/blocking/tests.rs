@@ -27,7 +27,7 @@ fn block_on<F: Future>(future: F) -> F::Output {
 }
 
 fn pool(config: PoolConfig) -> Pool {
-    Pool::new(config, system_spawner())
+    Pool::new(config, system_spawner(), None)
 }
 
 /// A closure that says when it has started and then waits for the word to go on.
@@ -186,7 +186,7 @@ fn a_pool_may_be_dropped_by_one_of_its_closures() {
 #[test]
 fn without_any_thread_the_error_arrives_at_the_await() {
     let spawner: Spawner = Arc::new(|_: ThreadSpec| Err(io::Error::other("no more threads")));
-    let pool = Pool::new(PoolConfig::default(), spawner);
+    let pool = Pool::new(PoolConfig::default(), spawner, None);
     let dropped = Arc::new(());
     let held = Arc::clone(&dropped);
     let handle = pool.spawn(move || drop(held), Options::default());
@@ -206,7 +206,7 @@ fn with_one_thread_a_failure_to_start_more_only_delays() {
         }
         system(spec)
     });
-    let pool = Pool::new(PoolConfig::default(), spawner);
+    let pool = Pool::new(PoolConfig::default(), spawner, None);
     let (blocking, started, go_on) = blocker();
     let blocked = pool.spawn(blocking, Options::default());
     started.recv().expect("it starts");

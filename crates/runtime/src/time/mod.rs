@@ -169,7 +169,7 @@ impl Home {
         };
         let dropped: Vec<_> = notes.into_iter().filter_map(|key| state.wheel.remove(key)).collect();
         drop(state);
-        drop(dropped);
+        crate::observe::drop_wakers(dropped);
     }
 
     /// A stranger's way to take an entry out: the owner does it when it next looks.
@@ -219,7 +219,7 @@ impl Home {
             state.parked_until_ns = 0;
             dropped
         });
-        drop(dropped);
+        crate::observe::drop_wakers(dropped);
         wakers
     }
 

@@ -42,7 +42,7 @@ impl Schedule for Toy {
         self.0.unhandled.lock().unwrap().push(text(payload));
     }
 
-    fn unread_panic(_: TaskRef<'_>, payload: Box<dyn Any + Send>) {
+    fn unread_panic(&self, _: TaskRef<'_>, payload: Box<dyn Any + Send>) {
         drop(payload);
         UNREAD.set(UNREAD.get() + 1);
     }

@@ -6,6 +6,7 @@
 //! woken, so that their owners find another runtime or an error; the drivers are closed. If
 //! everything ended, the pool is ready for its next incarnation.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use reveille_primitive::atomic::Ordering;
@@ -14,6 +15,7 @@ use reveille_task::Runnable;
 
 use super::{Shared, UNUSED};
 use crate::context;
+use crate::observe;
 use crate::threads::ThreadSpec;
 use crate::time::clock::{self, Clock};
 
@@ -127,7 +129,7 @@ pub(crate) fn stop_from_inside(shared: &'static Shared, timeout: Option<Duration
         // Without a thread nobody can wait: the workers end by themselves, the tasks are leaked.
         shared.is_stopping.store(true, Ordering::SeqCst);
         shared.places.iter().for_each(super::Place::notify);
-        crate::observe::failed_shutdown(&error);
+        observe::failed_shutdown(&error);
     }
 }
 
@@ -183,7 +185,8 @@ fn close(shared: &'static Shared) {
     for place in &shared.places {
         let driver = place.driver.lock().take();
         if let Some(driver) = driver {
-            driver.wake_all();
+            let woken = catch_unwind(AssertUnwindSafe(|| driver.wake_all()));
+            woken.map_or_else(context::report_waker, |_| ());
         }
         place.timers.set_notify(None);
         let mut wakers = place.timers.vacate();
@@ -197,5 +200,5 @@ fn close(shared: &'static Shared) {
         (outside.config.take(), outside.blocking.take())
     };
     // Hooks are the user's: dropped outside the lock.
-    drop(ended);
+    observe::contain("the drop of a hook", || drop(ended));
 }

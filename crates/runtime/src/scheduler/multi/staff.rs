@@ -17,10 +17,10 @@ use super::place::{Place, Seat};
 use super::roster::{Offer, Roster};
 use super::vacancy::{Pulse, Vacancy};
 use super::worker::{Exit, Worker};
-use crate::builder::Config;
+use crate::builder::{Config, Hook};
 use crate::scheduler::local;
 use crate::threads::ThreadSpec;
-use crate::{context, rng};
+use crate::{context, observe, rng};
 
 #[derive(Debug)]
 pub(crate) struct Staff {
@@ -102,7 +102,7 @@ fn work(shared: &'static Shared, number: usize) {
     // For good: the thread is ours, and its park is what ends every timer. Before the hooks, which
     // may want it otherwise.
     let _ = TimerSlack::least();
-    config.on_thread_start.iter().for_each(|hook| hook());
+    call(config.on_thread_start.as_ref());
     let mut identity = Identity::unique();
     let mut is_new = true;
     while let Some(vacancy) = shared.staff.roster.next(config.keep_alive, is_new) {
@@ -113,7 +113,7 @@ fn work(shared: &'static Shared, number: usize) {
         }
         if vacancy.is_takeover() {
             shared.staff.roster.count_takeover();
-            config.on_takeover.iter().for_each(|hook| hook());
+            call(config.on_takeover.as_ref());
         }
         let Some(driver) = place.driver.lock().clone() else { break };
         let pulse = Arc::new(Pulse::new());
@@ -127,9 +127,16 @@ fn work(shared: &'static Shared, number: usize) {
             Exit::Lost => local::finish_here(shared),
         }
     }
-    config.on_thread_stop.iter().for_each(|hook| hook());
-    drop(config);
+    call(config.on_thread_stop.as_ref());
+    observe::contain("the drop of a hook", || drop(config));
     shared.staff.roster.leave(number);
+}
+
+/// Calls a hook. A thread that a hook's panic ended would be waited for in vain.
+fn call(hook: Option<&Hook>) {
+    if let Some(hook) = hook {
+        observe::contain("a hook", || hook());
+    }
 }
 
 /// Takes a place for `identity` if the vacancy still stands.
