@@ -3,7 +3,8 @@
 //! # Invariants
 //!
 //! 1. `waiting` counts the threads in [`Roster::next`] that no vacancy was promised to: it is
-//!    lowered by whoever adds a vacancy for one of them, or by the thread that gives up waiting.
+//!    lowered by whoever adds a vacancy for one of them, or by the thread that gives up waiting. A
+//!    thread that takes what was promised to another leaves its own place in the count to that one.
 //! 2. Each vacancy in the list was promised to one thread, which looks for it before it waits
 //!    again. So a vacancy that was taken in is found, by that thread or by a faster one.
 
@@ -112,6 +113,8 @@ impl Roster {
     pub(crate) fn not_started(&self, number: usize) -> bool {
         let mut state = self.state.lock();
         state.threads -= 1;
+        // A shutdown waits for the number of threads.
+        self.changed.notify_all();
         let own = state.vacancies.iter().position(|(for_whom, _)| *for_whom == number);
         if let Some(own) = own {
             state.vacancies.remove(own);
@@ -120,7 +123,6 @@ impl Roster {
         // The faster thread left the vacancy that it was promised.
         if state.waiting > 0 {
             state.waiting -= 1;
-            self.changed.notify_one();
         }
         false
     }
@@ -128,7 +130,6 @@ impl Roster {
     /// Waits for a vacancy; `None` when the thread shall end. A new thread finds its own at once.
     pub(crate) fn next(&self, keep_alive: Duration, is_new: bool) -> Option<Vacancy> {
         let mut state = self.state.lock();
-        let mut is_promised = is_new;
         if !is_new {
             state.waiting += 1;
         }
@@ -138,11 +139,6 @@ impl Roster {
             }
             if let Some((_, vacancy)) = state.vacancies.pop_front() {
                 return Some(vacancy);
-            }
-            if is_promised {
-                // Its vacancy went to a thread that was faster.
-                state.waiting += 1;
-                is_promised = false;
             }
             let timed_out;
             (state, timed_out) = self.changed.wait_timeout(state, keep_alive);
@@ -223,6 +219,16 @@ mod tests {
         assert_eq!(roster.next(SOON, true).map(|vacancy| vacancy.place()), Some(0));
         assert!(!roster.not_started(1));
         assert_eq!(roster.next(SOON, false).map(|vacancy| vacancy.place()), Some(1));
+    }
+
+    #[test]
+    fn a_waiting_thread_is_counted_once() {
+        let roster = Roster::new();
+        roster.open(2);
+        let _ = roster.offer(Vacancy::open(0)).expect("there is room");
+        assert!(roster.next(SOON, false).is_some(), "a thread that came back is faster");
+        assert!(roster.next(SOON, true).is_none(), "the new one finds nothing");
+        assert_eq!(roster.state.lock().waiting, 0);
     }
 
     #[test]
