@@ -247,6 +247,7 @@ pub(crate) fn end_bare_poll() {
 
 #[inline]
 fn begin(current: Current) -> Guard {
+    lock::assert_none_held("a poll");
     CONTEXT.with(|context| {
         let before = context.current.replace(current);
         Guard::new(Restore::Poll(before, context.budget.replace(budget::PER_POLL)))

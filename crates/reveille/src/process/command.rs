@@ -7,6 +7,7 @@ use std::process::{CommandArgs, CommandEnvs, ExitStatus, Output, Stdio};
 use std::{fmt, io};
 
 use super::Child;
+use crate::io::context::Context as _;
 
 /// Builds and starts a child process.
 ///
@@ -309,7 +310,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// Gives the system's error, as if there is no such program.
+    /// Gives the system's error, as if there is no such program, with the name of the program.
     ///
     /// # Examples
     ///
@@ -398,7 +399,12 @@ impl Command {
         if !self.has_stderr {
             self.command.stderr(output());
         }
-        Child::new(self.command.spawn()?, self.kill_on_drop, self.reap_on_drop)
+        let child = self.command.spawn();
+        let child = child.context(|| {
+            let program = std::path::Path::new(self.command.get_program());
+            format!("could not start `{}`", program.display())
+        })?;
+        Child::new(child, self.kill_on_drop, self.reap_on_drop)
     }
 
     /// The command of std, for the traits of the platforms.

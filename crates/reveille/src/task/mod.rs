@@ -99,6 +99,14 @@ pub use std::task::{Context, Poll, Waker, ready};
 /// handle is dropped. Inside a runtime of your own (see [`runtime`](crate::runtime)) it is that
 /// runtime's task, else one of the global runtime, which the first call starts.
 ///
+/// # Panics
+///
+/// Panics when the global runtime cannot start, because the system refuses a thread or a
+/// descriptor. A later call tries again.
+///
+/// When the memory for the task is refused, the process ends as after any other allocation that
+/// fails: [`std::alloc::handle_alloc_error`] aborts it.
+///
 /// # Examples
 ///
 /// ```

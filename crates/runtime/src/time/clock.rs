@@ -121,6 +121,12 @@ impl VirtualClock {
         self.now_ns.fetch_max(now_ns.min(NEVER_NS - 1), Ordering::Relaxed);
     }
 
+    /// Sets the clock back, which the system's does not do.
+    #[cfg(test)]
+    pub(crate) fn jump_back_to_ns(&self, now_ns: u64) {
+        self.now_ns.fetch_min(now_ns, Ordering::Relaxed);
+    }
+
     fn now(&self) -> Instant {
         let since = Duration::from_nanos(self.now_ns.load(Ordering::Relaxed));
         // Where an Instant holds less than 584 years, the clock stops at its end.

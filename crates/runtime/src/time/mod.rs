@@ -31,9 +31,9 @@ use std::time::{Duration, Instant};
 
 use reveille_primitive::atomic::{AtomicBool, AtomicU32, Ordering};
 use reveille_primitive::biased::{Biased, Identity, Recipient};
-use reveille_primitive::lock::Mutex;
+use reveille_primitive::lock::{Mutex, assert_none_held};
 
-use crate::context;
+use crate::{budget, context};
 use clock::Clock;
 pub(crate) use coming::Coming;
 use wheel::{Key, Wheel};
@@ -331,6 +331,7 @@ impl Sleep {
             return;
         }
         // Cloned before the wheel is entered: a waker is user code.
+        assert_none_held("the clone of a waker");
         let mut waker = Some(waker.clone());
         // Each part is written to its place: a copy of what was just written in parts waits until
         // the parts have left the store buffer.
@@ -392,6 +393,7 @@ impl Sleep {
         if is_removed.is_none() {
             home.leave_note(key);
         }
+        assert_none_held("the drop of a waker");
         drop(waker);
     }
 }
@@ -402,7 +404,8 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(entry) = self.entry else {
             if self.is_due {
-                return Poll::Ready(());
+                // A loop of sleeps that are over at once has to let others run too.
+                return budget::poll_proceed(cx);
             }
             self.enlist(cx.waker());
             return Poll::Pending;

@@ -16,6 +16,8 @@
 //! Rejected: an `Arc` of the pool in each task. Two contended read-modify-writes per spawn, and the
 //! last reference may die on a worker's own thread, or inside a waker on a foreign one.
 
+#[cfg(all(test, not(loom)))]
+mod bad_days_tests;
 mod idle;
 mod injector;
 mod monitor;

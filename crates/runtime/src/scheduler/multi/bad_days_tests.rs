@@ -1,0 +1,158 @@
+//! Bad days of a pool that the system cannot be asked for: a thread that is refused at a chosen
+//! moment, and a clock that jumps.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use super::Shared;
+use crate::builder::Config;
+use crate::runtime::Runtime;
+use crate::threads::{Spawner, ThreadSpec, system_spawner};
+use crate::time::Sleep;
+use crate::time::clock::{Clock, VirtualClock};
+use crate::yield_now;
+
+fn start(config: Config) -> io::Result<Runtime> {
+    Shared::start(config).map(|(shared, incarnation)| Runtime::new(shared, incarnation))
+}
+
+/// Threads of one runtime: how many were asked for, and how many are alive.
+#[derive(Default)]
+struct Threads {
+    asked: AtomicUsize,
+    alive: AtomicUsize,
+}
+
+/// Makes threads except those whose number `refuses` names.
+fn spawner(
+    threads: &Arc<Threads>,
+    refuses: impl Fn(usize) -> bool + Send + Sync + 'static,
+) -> Spawner {
+    let (system, threads) = (system_spawner(), Arc::clone(threads));
+    Arc::new(move |spec: ThreadSpec| {
+        if refuses(threads.asked.fetch_add(1, Ordering::SeqCst)) {
+            return Err(io::Error::other("no more threads"));
+        }
+        threads.alive.fetch_add(1, Ordering::SeqCst);
+        let (threads, body) = (Arc::clone(&threads), spec.body);
+        let body = Box::new(move || {
+            body();
+            threads.alive.fetch_sub(1, Ordering::SeqCst);
+        });
+        system(ThreadSpec { body, ..spec })
+    })
+}
+
+#[test]
+fn whichever_thread_is_refused_the_start_fails_and_leaves_none() {
+    // Three workers and the monitor.
+    for refused in 0..4 {
+        let threads = Arc::default();
+        let spawner = spawner(&threads, move |number| number == refused);
+        let error = start(Config { workers: 3, spawner, ..Config::default() }).err();
+        assert!(error.expect("a thread is missing").to_string().contains("no more threads"));
+        assert_eq!(threads.asked.load(Ordering::SeqCst), refused + 1);
+        assert_eq!(threads.alive.load(Ordering::SeqCst), 0);
+    }
+}
+
+#[test]
+fn a_spare_thread_that_is_refused_is_asked_for_again() {
+    let threads = Arc::default();
+    // One worker and the monitor; the next two are refused.
+    let spawner = spawner(&threads, |number| number == 2 || number == 3);
+    let runtime = start(Config { workers: 1, spawner, ..Config::default() }).unwrap();
+    let (starts, has_started) = mpsc::channel();
+    let (go_on, waits) = mpsc::channel();
+    let blocked = runtime.spawn(async move {
+        starts.send(()).unwrap();
+        waits.recv().unwrap();
+    });
+    has_started.recv().unwrap();
+    runtime.block_on(runtime.spawn(async move { go_on.send(()).unwrap() }));
+    runtime.block_on(blocked);
+    assert_eq!(threads.asked.load(Ordering::SeqCst), 5);
+    drop(runtime);
+    assert_eq!(threads.alive.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_task_spawned_while_every_further_thread_is_refused_runs() {
+    let threads = Arc::default();
+    let spawner = spawner(&threads, |number| number >= 2);
+    let runtime = start(Config { workers: 1, spawner, ..Config::default() }).unwrap();
+    let closure = runtime.block_on(runtime.spawn(async {
+        let closure = crate::spawn_blocking(|| 1);
+        closure.result().await.map_err(|error| error.to_string())
+    }));
+    let text = "the blocking pool could not start a thread for a closure: no more threads";
+    assert_eq!(closure, Err(format!("the task panicked: {text}")));
+    assert_eq!(runtime.block_on(runtime.spawn(async { 2 })), 2);
+    drop(runtime);
+    assert_eq!(threads.alive.load(Ordering::SeqCst), 0);
+}
+
+/// A runtime of one worker whose clock stands until it is set.
+fn with_virtual_clock() -> (Runtime, Arc<VirtualClock>) {
+    let (clock, hands) = Clock::virtual_at_origin();
+    let config = Config { workers: 1, max_spare_threads: 0, clock, ..Config::default() };
+    (start(config).unwrap(), hands)
+}
+
+/// Makes the worker look at its clock, which it does when it has nothing to do.
+fn look(runtime: &Runtime) {
+    for _ in 0..3 {
+        runtime.block_on(runtime.spawn(yield_now()));
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_forward_ends_the_sleeps_it_passed_and_no_other() {
+    let (runtime, hands) = with_virtual_clock();
+    let sleep = |hours: u64| {
+        runtime.spawn(async move {
+            Sleep::after(Duration::from_secs(3_600 * hours)).await;
+        })
+    };
+    let sleeps: Vec<_> = [1, 2, 24 * 365 * 100].map(sleep).into_iter().collect();
+    look(&runtime);
+    hands.advance(Duration::from_secs(3_599));
+    look(&runtime);
+    assert!(sleeps.iter().all(|sleep| !sleep.is_finished()));
+    hands.advance(Duration::from_secs(3_602));
+    while !sleeps[0].is_finished() || !sleeps[1].is_finished() {
+        look(&runtime);
+    }
+    assert!(!sleeps[2].is_finished());
+    hands.advance(Duration::MAX);
+    while !sleeps[2].is_finished() {
+        look(&runtime);
+    }
+}
+
+#[test]
+fn a_clock_that_jumps_back_ends_no_sleep_early_and_stops_nobody() {
+    let (runtime, hands) = with_virtual_clock();
+    hands.set_ns(10_000_000_000);
+    let before = runtime.spawn(async { Sleep::after(Duration::from_millis(100)).await });
+    look(&runtime);
+    hands.jump_back_to_ns(5_000_000_000);
+    look(&runtime);
+    let after = runtime.spawn(async { Sleep::after(Duration::from_millis(100)).await });
+    look(&runtime);
+    assert!(!before.is_finished() && !after.is_finished());
+    hands.set_ns(5_100_000_000);
+    while !after.is_finished() {
+        look(&runtime);
+    }
+    hands.set_ns(10_099_999_999);
+    look(&runtime);
+    assert!(!before.is_finished());
+    hands.set_ns(10_100_000_000);
+    while !before.is_finished() {
+        look(&runtime);
+    }
+}

@@ -1,0 +1,217 @@
+//! Bad days: no descriptor is left. The error names the operation and its object, nothing spins,
+//! and all goes on when descriptors come back.
+
+#![cfg(target_os = "linux")]
+
+use std::fs::File as StdFile;
+use std::io::Write as _;
+use std::net::TcpStream as StdTcpStream;
+use std::os::unix::net::UnixStream as StdUnixStream;
+use std::panic::catch_unwind;
+use std::time::Duration;
+
+use reveille::fs::{self, File};
+use reveille::io;
+use reveille::net::{TcpListener, TcpStream, ToSocketAddrs};
+use reveille::os::unix::net::UnixStream;
+use reveille::prelude::*;
+use reveille::process::{Command, Stdio};
+use reveille::runtime::Builder;
+use reveille::task::{self, block_on};
+use reveille_tests::child;
+use reveille_tests::measure::{descriptors, now, threads};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::time::{ClockId, clock_gettime};
+
+/// Too many open files.
+const EMFILE: Option<i32> = Some(24);
+
+/// Descriptors that a test may have.
+const LIMIT: u64 = 128;
+
+/// All descriptors that there were.
+struct Hog(Vec<StdFile>);
+
+/// Leaves none.
+fn take_all() -> Hog {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = Some(LIMIT);
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let hog = Hog(std::iter::from_fn(|| StdFile::open("/dev/null").ok()).collect());
+    assert!(hog.0.len() > 10, "{}", hog.0.len());
+    hog
+}
+
+/// The processor time of this process.
+fn cpu() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
+}
+
+/// Asserts that `result` is the error of the limit and begins with `text`; returns its text.
+fn refused<T: std::fmt::Debug>(result: io::Result<T>, text: &str) -> String {
+    let error = result.expect_err("there is no descriptor for it");
+    assert_eq!(io::raw_os_error(&error), EMFILE, "{error}");
+    let said = error.to_string();
+    assert!(said.starts_with(text), "{said}");
+    said
+}
+
+#[test]
+fn accepting_at_the_limit_names_the_listener_and_does_not_spin() {
+    if child::has_run("accepting_at_the_limit_names_the_listener_and_does_not_spin") {
+        return;
+    }
+    block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let clients: Vec<_> = (0..3).map(|_| StdTcpStream::connect(at).unwrap()).collect();
+        let hog = take_all();
+        let text = format!("could not accept a connection at `{at}`: Too many open files");
+        let (start, before) = (now(), cpu());
+        let mut errors = 0;
+        while start.elapsed() < Duration::from_secs(1) {
+            refused(listener.accept().await, &text);
+            errors += 1;
+        }
+        let used = cpu() - before;
+        println!("accept at the limit: {errors} errors and {used:?} of processor time in 1 s");
+        assert!(errors <= 40, "{errors} errors in a second are a loop that spins");
+        assert!(used < Duration::from_millis(500), "{used:?}");
+        drop(hog);
+        for _ in &clients {
+            listener.accept().await.unwrap();
+        }
+    });
+}
+
+#[test]
+fn connecting_at_the_limit_names_the_address_and_recovers() {
+    if child::has_run("connecting_at_the_limit_names_the_address_and_recovers") {
+        return;
+    }
+    block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let hog = take_all();
+        let text = format!("could not connect to `{at}`");
+        println!("{}", refused(TcpStream::connect(at).await, &text));
+        drop(hog);
+        TcpStream::connect(at).await.unwrap();
+    });
+}
+
+#[test]
+fn opening_at_the_limit_names_the_path_and_recovers() {
+    if child::has_run("opening_at_the_limit_names_the_path_and_recovers") {
+        return;
+    }
+    block_on(async {
+        task::spawn_blocking(|| ()).await;
+        let hog = take_all();
+        println!("{}", refused(File::open("/etc/passwd").await, "could not open `/etc/passwd`"));
+        refused(fs::read("/etc/passwd").await, "could not read file `/etc/passwd`");
+        refused(fs::read_dir("/etc").await, "could not read directory `/etc`");
+        drop(hog);
+        File::open("/etc/passwd").await.unwrap();
+    });
+}
+
+#[test]
+fn resolving_at_the_limit_names_the_host_and_recovers() {
+    if child::has_run("resolving_at_the_limit_names_the_host_and_recovers") {
+        return;
+    }
+    block_on(async {
+        task::spawn_blocking(|| ()).await;
+        let hog = take_all();
+        // What the system's resolver says without a descriptor is its own affair.
+        let error = "localhost:80".to_socket_addrs().await.expect_err("it reads a file");
+        println!("{error}");
+        let text = "could not resolve address `localhost:80`";
+        assert!(error.to_string().starts_with(text), "{error}");
+        drop(hog);
+        assert!("localhost:80".to_socket_addrs().await.unwrap().count() > 0);
+    });
+}
+
+#[test]
+fn starting_a_process_at_the_limit_names_the_program_and_recovers() {
+    if child::has_run("starting_a_process_at_the_limit_names_the_program_and_recovers") {
+        return;
+    }
+    block_on(async {
+        let hog = take_all();
+        println!("{}", refused(Command::new("true").output().await, "could not start `true`"));
+        drop(hog);
+        assert!(Command::new("true").status().await.unwrap().success());
+        // The child runs, but this thread has no descriptor to await its end with.
+        let mut waits = Command::new("sh");
+        waits.args(["-c", "read line; true"]).stdin(Stdio::piped());
+        let mut child = waits.spawn().unwrap();
+        let stdin = child.stdin.take();
+        let hog = take_all();
+        let error = child.status().await.unwrap_err();
+        assert!(error.to_string().contains("make an event queue"), "{error}");
+        drop((hog, stdin));
+        assert!(child.status().await.unwrap().success());
+    });
+}
+
+#[test]
+fn the_first_socket_of_a_thread_at_the_limit_is_an_error_and_recovers() {
+    if child::has_run("the_first_socket_of_a_thread_at_the_limit_is_an_error_and_recovers") {
+        return;
+    }
+    let (ours, mut theirs) = StdUnixStream::pair().unwrap();
+    let mut ours = UnixStream::from(ours);
+    let hog = take_all();
+    // This thread has no driver yet, and cannot make one.
+    let mut byte = [0; 1];
+    let error = block_on(ours.read(&mut byte)).unwrap_err();
+    println!("{error}");
+    assert!(error.to_string().contains("make an event queue"), "{error}");
+    drop(hog);
+    theirs.write_all(b"x").unwrap();
+    assert_eq!(block_on(ours.read(&mut byte)).unwrap(), 1);
+}
+
+#[test]
+fn a_runtime_without_descriptors_is_an_error_and_leaves_nothing() {
+    if child::has_run("a_runtime_without_descriptors_is_an_error_and_leaves_nothing") {
+        return;
+    }
+    let mut hog = take_all();
+    // Enough for the first of four drivers and a part of the second.
+    hog.0.truncate(hog.0.len() - 3);
+    let before = (threads(), descriptors_without_one(&mut hog));
+    let error = Builder::new().workers(4).build().expect_err("four need eight");
+    println!("{error}");
+    assert!(error.to_string().starts_with("could not make the driver of a worker"), "{error}");
+    assert_eq!((threads(), descriptors_without_one(&mut hog)), before);
+    drop(hog);
+    let runtime = Builder::new().workers(4).build().unwrap();
+    assert_eq!(runtime.block_on(task::spawn(async { 1 })), 1);
+}
+
+#[test]
+fn a_global_runtime_without_descriptors_panics_by_name_and_starts_later() {
+    if child::has_run("a_global_runtime_without_descriptors_panics_by_name_and_starts_later") {
+        return;
+    }
+    let hog = take_all();
+    let payload = catch_unwind(|| task::spawn(async {})).expect_err("it has no driver");
+    let text = payload.downcast_ref::<String>().expect("it says why");
+    println!("{text}");
+    assert!(text.starts_with("reveille: could not start the global runtime: "), "{text}");
+    drop(hog);
+    assert_eq!(block_on(task::spawn(async { 1 })), 1);
+}
+
+/// To count descriptors takes one.
+fn descriptors_without_one(hog: &mut Hog) -> usize {
+    drop(hog.0.pop());
+    let count = descriptors();
+    hog.0.push(StdFile::open("/dev/null").unwrap());
+    count
+}

@@ -1,0 +1,133 @@
+//! Bad days: memory. What runtimes leave behind, counted in bytes, and what happens when the system
+//! refuses them.
+
+#![cfg(target_os = "linux")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::future::{Future as _, poll_fn};
+use std::os::unix::process::ExitStatusExt as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use reveille::net::{TcpListener, TcpStream};
+use reveille::prelude::*;
+use reveille::runtime::Builder;
+use reveille::task;
+use reveille_tests::measure::{descriptors, now, settle, threads};
+use reveille_tests::{child, programs};
+
+/// The system's allocator, which counts, and refuses what is as large as it was told.
+struct Counting;
+
+static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
+static REFUSED_FROM: AtomicUsize = AtomicUsize::new(usize::MAX);
+
+// SAFETY: everything is passed on to the system's allocator or refused, which the contract allows.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        if layout.size() >= REFUSED_FROM.load(Ordering::Relaxed) {
+            return std::ptr::null_mut();
+        }
+        LIVE_BYTES.fetch_add(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's obligations are those of the system's allocator.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        LIVE_BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: the caller's obligations are those of the system's allocator.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn live_bytes() -> usize {
+    LIVE_BYTES.load(Ordering::Relaxed)
+}
+
+/// A runtime that has done a bit of everything, and has ended.
+fn live_and_end() {
+    let runtime = Builder::new().workers(2).build().unwrap();
+    runtime.block_on(runtime.spawn(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let client = task::spawn(async move {
+            let mut stream = TcpStream::connect(at).await.unwrap();
+            stream.write_all(b"hello").await.unwrap();
+        });
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).await.unwrap();
+        client.await;
+        assert_eq!(text, "hello");
+        task::sleep(Duration::from_micros(10)).await;
+        assert_eq!(task::spawn_blocking(|| 7).await, 7);
+        drop(task::spawn(std::future::pending::<()>()));
+    }));
+}
+
+#[test]
+fn a_thousand_runtimes_leave_no_thread_descriptor_or_byte() {
+    if child::has_run("a_thousand_runtimes_leave_no_thread_descriptor_or_byte") {
+        return;
+    }
+    // The pools' memory is used again and not freed, and the first ones make it.
+    (0..50).for_each(|_| live_and_end());
+    let before = (threads(), descriptors(), live_bytes());
+    let start = now();
+    (0..1_000).for_each(|_| live_and_end());
+    let took = start.elapsed();
+    let after = (settle(before.0, threads), descriptors(), live_bytes());
+    println!("(threads, descriptors, bytes) before 1,000 runtimes: {before:?}");
+    println!("and after them: {after:?}, in {took:?}");
+    assert_eq!((after.0, after.1), (before.0, before.1));
+    // Room that a table once grew to is kept; a leak of one byte each would be a thousand.
+    assert!(after.2 <= before.2 + 999, "{} bytes more", after.2 - before.2);
+}
+
+#[test]
+fn a_million_sleeps_give_their_memory_back() {
+    if child::has_run("a_million_sleeps_give_their_memory_back") {
+        return;
+    }
+    let runtime = Builder::new().workers(1).build().unwrap();
+    runtime.block_on(runtime.spawn(task::sleep(Duration::from_millis(1))));
+    let before = live_bytes();
+    let peak = runtime.block_on(runtime.spawn(async {
+        let mut sleeps: Vec<_> =
+            (0..1_000_000).map(|_| Box::pin(task::sleep(Duration::from_secs(3_600)))).collect();
+        poll_fn(|cx| {
+            assert!(sleeps.iter_mut().all(|sleep| sleep.as_mut().poll(cx).is_pending()));
+            Poll::Ready(())
+        })
+        .await;
+        live_bytes()
+    }));
+    let after = live_bytes();
+    println!("bytes: {before} before a million sleeps, {peak} with them, {after} after");
+    assert!(after < before + (1 << 20), "{} bytes are left", after - before);
+}
+
+#[test]
+fn memory_refused_for_a_task_aborts_the_process() {
+    let name = "memory_refused_for_a_task_aborts_the_process";
+    if child::is_inside(name) {
+        let runtime = Builder::new().workers(1).build().unwrap();
+        REFUSED_FROM.store(100_000, Ordering::Relaxed);
+        let large = [0u8; 100_000];
+        drop(runtime.spawn(async move {
+            task::yield_now().await;
+            std::hint::black_box(&large);
+        }));
+        return;
+    }
+    let finished = programs::finish(&mut child::command(name));
+    let said =
+        finished.stderr.lines().find(|line| line.contains("memory allocation")).unwrap_or("");
+    println!("{said}; {}", finished.status);
+    assert_eq!(finished.status.signal(), Some(libc::SIGABRT), "{}", finished.stderr);
+    assert!(said.contains("failed"), "{}", finished.stderr);
+}

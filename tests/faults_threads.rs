@@ -1,0 +1,117 @@
+//! Bad days: the system makes no thread. What needs one is an error that says so, the rest goes on,
+//! and all is well again when threads can be had.
+//!
+//! A thread is refused by the size of its stack, since limits on their number do not bind root.
+
+#![cfg(target_os = "linux")]
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use reveille::runtime::Builder;
+use reveille::task;
+use reveille_tests::child;
+use reveille_tests::measure::{block_thread, descriptors, now, threads};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// While it lives the address space has no room for another stack.
+struct NoThreads(Rlimit);
+
+impl NoThreads {
+    fn begin() -> NoThreads {
+        let before = getrlimit(Resource::As);
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+        // A stack is 2 MiB; half of one is left for everything else.
+        let current = pages * rustix::param::page_size() as u64 + (1 << 20);
+        setrlimit(Resource::As, Rlimit { current: Some(current), ..before.clone() }).unwrap();
+        NoThreads(before)
+    }
+}
+
+impl Drop for NoThreads {
+    fn drop(&mut self) {
+        setrlimit(Resource::As, self.0.clone()).unwrap();
+    }
+}
+
+#[test]
+fn a_runtime_without_threads_is_an_error_and_leaves_nothing() {
+    if child::has_run("a_runtime_without_threads_is_an_error_and_leaves_nothing") {
+        return;
+    }
+    let before = (threads(), descriptors());
+    let error = Builder::new().workers(2).stack_size(1 << 46).build().expect_err("no such room");
+    println!("{error}");
+    assert!(error.to_string().starts_with("could not create a worker thread: "), "{error}");
+    assert_eq!((threads(), descriptors()), before);
+}
+
+#[test]
+fn closures_without_a_thread_are_refused_and_the_rest_goes_on() {
+    if child::has_run("closures_without_a_thread_are_refused_and_the_rest_goes_on") {
+        return;
+    }
+    let runtime = Builder::new().workers(2).build().unwrap();
+    runtime.block_on(runtime.spawn(async {
+        task::sleep(Duration::from_millis(1)).await;
+        let refused = {
+            let _no_threads = NoThreads::begin();
+            let closure = task::spawn_blocking(|| 1);
+            task::spawn(task::sleep(Duration::from_millis(5))).await;
+            closure.result().await
+        };
+        let error = refused.expect_err("there was no thread");
+        println!("{error}");
+        let text = "the task panicked: the blocking pool could not start a thread for a closure: ";
+        assert!(error.to_string().starts_with(text), "{error}");
+        assert_eq!(task::spawn_blocking(|| 1).await, 1);
+    }));
+}
+
+#[test]
+fn a_blocked_worker_is_relieved_once_a_thread_can_be_had() {
+    if child::has_run("a_blocked_worker_is_relieved_once_a_thread_can_be_had") {
+        return;
+    }
+    let runtime = Builder::new().workers(1).build().unwrap();
+    let (starts, has_started) = mpsc::channel();
+    let (go_on, waits) = mpsc::channel::<()>();
+    let no_threads = NoThreads::begin();
+    let blocked = runtime.spawn(async move {
+        starts.send(()).unwrap();
+        waits.recv().unwrap();
+    });
+    has_started.recv().unwrap();
+    // Nobody but the blocked worker can run it, and there is no thread for a spare.
+    let waiting = runtime.spawn(async { 7 });
+    block_thread(Duration::from_millis(100));
+    assert!(!waiting.is_finished());
+    assert_eq!(runtime.metrics().takeovers, 0);
+    let start = now();
+    drop(no_threads);
+    assert_eq!(runtime.block_on(waiting), 7);
+    println!("relieved {:?} after threads came back", start.elapsed());
+    go_on.send(()).unwrap();
+    runtime.block_on(blocked);
+    assert!(runtime.shutdown(Duration::from_secs(60)).is_complete());
+}
+
+#[test]
+fn a_block_on_inside_a_poll_without_a_spare_thread_works_its_place_itself() {
+    if child::has_run("a_block_on_inside_a_poll_without_a_spare_thread_works_its_place_itself") {
+        return;
+    }
+    let runtime = Builder::new().workers(1).build().unwrap();
+    let no_threads = NoThreads::begin();
+    let sum = runtime.block_on(runtime.spawn(async {
+        let other = task::spawn(async {
+            task::sleep(Duration::from_millis(1)).await;
+            40
+        });
+        task::block_on(other) + 2
+    }));
+    assert_eq!(sum, 42);
+    drop(no_threads);
+    assert!(runtime.shutdown(Duration::from_secs(60)).is_complete());
+}

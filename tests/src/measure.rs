@@ -1,0 +1,47 @@
+//! What the tests of bad days measure, and the clock they may look at.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// The system's clock: the figures of these tests are about the time on the wall.
+#[expect(clippy::disallowed_methods, reason = "what a figure says was measured from outside")]
+pub fn now() -> Instant {
+    Instant::now()
+}
+
+/// Blocks this thread, as a poll should not.
+#[expect(clippy::disallowed_methods, reason = "blocking is what the test is about")]
+pub fn block_thread(duration: Duration) {
+    std::thread::sleep(duration);
+}
+
+/// The number of threads of this process.
+///
+/// # Panics
+///
+/// Panics where there is no `/proc`.
+pub fn threads() -> usize {
+    fs::read_dir("/proc/self/task").expect("there is a /proc").count()
+}
+
+/// The number of open descriptors of this process.
+///
+/// # Panics
+///
+/// Panics where there is no `/proc`.
+pub fn descriptors() -> usize {
+    // One of them is that of the folder itself.
+    fs::read_dir("/proc/self/fd").expect("there is a /proc").count() - 1
+}
+
+/// Waits until `count` says `wanted`, or half a minute has passed. Returns what it said last.
+pub fn settle(wanted: usize, count: impl Fn() -> usize) -> usize {
+    let start = now();
+    loop {
+        let seen = count();
+        if seen == wanted || start.elapsed() > Duration::from_secs(30) {
+            return seen;
+        }
+        block_thread(Duration::from_millis(1));
+    }
+}
