@@ -145,7 +145,16 @@ fn starting_a_process_at_the_limit_names_the_program_and_recovers() {
         println!("{}", refused(Command::new("true").output().await, "could not start `true`"));
         drop(hog);
         assert!(Command::new("true").status().await.unwrap().success());
-        // The child runs, but this thread has no descriptor to await its end with.
+    });
+}
+
+#[test]
+fn awaiting_a_child_at_the_limit_is_an_error_and_recovers() {
+    if child::has_run("awaiting_a_child_at_the_limit_is_an_error_and_recovers") {
+        return;
+    }
+    // The child runs, but this thread has no driver yet to await its end with.
+    block_on(async {
         let mut waits = Command::new("sh");
         waits.args(["-c", "read line; true"]).stdin(Stdio::piped());
         let mut child = waits.spawn().unwrap();

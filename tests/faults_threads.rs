@@ -24,14 +24,14 @@ impl NoThreads {
         let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
         // A stack is 2 MiB; half of one is left for everything else.
         let current = pages * rustix::param::page_size() as u64 + (1 << 20);
-        setrlimit(Resource::As, Rlimit { current: Some(current), ..before.clone() }).unwrap();
+        setrlimit(Resource::As, Rlimit { current: Some(current), ..before }).unwrap();
         NoThreads(before)
     }
 }
 
 impl Drop for NoThreads {
     fn drop(&mut self) {
-        setrlimit(Resource::As, self.0.clone()).unwrap();
+        setrlimit(Resource::As, self.0).unwrap();
     }
 }
 
