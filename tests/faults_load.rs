@@ -256,10 +256,10 @@ fn a_blocked_on_future_outlives_the_runtime_it_waits_at() {
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let at = listener.local_addr().unwrap();
     // It registers with a driver of the runtime, which goes; then with that of this thread.
-    let accepted = runtime.block_on(runtime.spawn(async move {
+    let (accepted,) = runtime.block_on(runtime.spawn(async move {
         let mut accept = Box::pin(async move { listener.accept().await.map(drop) });
         poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx).is_pending())).await;
-        accept
+        (accept,)
     }));
     drop(runtime);
     task::block_on(async {

@@ -3,10 +3,8 @@
 
 #![cfg(target_os = "linux")]
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::future::{Future as _, poll_fn};
 use std::os::unix::process::ExitStatusExt as _;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,39 +12,12 @@ use reveille::net::{TcpListener, TcpStream};
 use reveille::prelude::*;
 use reveille::runtime::Builder;
 use reveille::task;
+use reveille_tests::allocator::{Counting, live_bytes, refuse_from};
 use reveille_tests::measure::{descriptors, now, settle, threads};
 use reveille_tests::{child, programs};
 
-/// The system's allocator, which counts, and refuses what is as large as it was told.
-struct Counting;
-
-static LIVE_BYTES: AtomicUsize = AtomicUsize::new(0);
-static REFUSED_FROM: AtomicUsize = AtomicUsize::new(usize::MAX);
-
-// SAFETY: everything is passed on to the system's allocator or refused, which the contract allows.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        if layout.size() >= REFUSED_FROM.load(Ordering::Relaxed) {
-            return std::ptr::null_mut();
-        }
-        LIVE_BYTES.fetch_add(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's obligations are those of the system's allocator.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        LIVE_BYTES.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: the caller's obligations are those of the system's allocator.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
-
-fn live_bytes() -> usize {
-    LIVE_BYTES.load(Ordering::Relaxed)
-}
 
 /// A runtime that has done a bit of everything, and has ended.
 fn live_and_end() {
@@ -116,7 +87,7 @@ fn memory_refused_for_a_task_aborts_the_process() {
     let name = "memory_refused_for_a_task_aborts_the_process";
     if child::is_inside(name) {
         let runtime = Builder::new().workers(1).build().unwrap();
-        REFUSED_FROM.store(100_000, Ordering::Relaxed);
+        refuse_from(100_000);
         let large = [0u8; 100_000];
         drop(runtime.spawn(async move {
             task::yield_now().await;

@@ -5,6 +5,7 @@
 //! cargo xtask tidy             only what no other tool knows: sizes, layers, words, files
 //! cargo xtask coverage         how much of what users see is documented
 //! cargo xtask loom [--short]   the models of the atomic protocols, each in a process of its own
+//! cargo xtask stress [--short | --minutes N]   everything at once, for a while
 //! cargo xtask memory           the unsafe crates under valgrind and the sanitizers at hand
 //! cargo xtask parity           what async-std has and the shim has not; writes PARITY.md
 //! ```
@@ -16,11 +17,13 @@ mod loom;
 mod memory;
 mod parity;
 mod shell;
+mod stress;
 mod tidy;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short] | memory | parity";
+const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short] | \
+                     stress [--short | --minutes N] | memory | parity";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,6 +34,12 @@ fn main() -> ExitCode {
         ["coverage"] => tidy::coverage(),
         ["loom"] => loom::run(loom::Depth::Full),
         ["loom", "--short"] => loom::run(loom::Depth::Short),
+        ["stress"] => stress::run(stress::Length::Minutes(10)),
+        ["stress", "--short"] => stress::run(stress::Length::Short),
+        ["stress", "--minutes", minutes] => match minutes.parse() {
+            Ok(minutes) => stress::run(stress::Length::Minutes(minutes)),
+            Err(_) => Err(USAGE.to_owned()),
+        },
         ["memory"] => memory::run(),
         ["parity"] => parity::run(),
         _ => Err(USAGE.to_owned()),

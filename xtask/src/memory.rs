@@ -99,7 +99,7 @@ fn sanitize(sanitizer: &str, host: &str, options: &[&str]) -> Outcome {
 }
 
 /// Whether the nightly toolchain has the sources of the standard library.
-fn has_std_sources() -> bool {
+pub(crate) fn has_std_sources() -> bool {
     let mut rustc = shell::program("rustc");
     rustc.env_remove("RUSTC").env("RUSTUP_TOOLCHAIN", "nightly").args(["--print", "sysroot"]);
     let sysroot = shell::output(&mut rustc).unwrap_or_default();
@@ -107,7 +107,7 @@ fn has_std_sources() -> bool {
 }
 
 /// Returns the triple of this machine.
-fn host() -> Option<String> {
+pub(crate) fn host() -> Option<String> {
     let version = shell::output(shell::program("rustc").arg("-vV")).ok()?;
     version.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned)
 }

@@ -62,6 +62,11 @@ impl Counters {
         count.store(count.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }
 
+    /// Begins anew, for another runtime. Nobody counts meanwhile.
+    pub(crate) fn reset(&self) {
+        self.counts.iter().for_each(|count| count.store(0, Ordering::Relaxed));
+    }
+
     pub(crate) fn get(&self, event: Event) -> u64 {
         self.counts[event as usize].load(Ordering::Relaxed)
     }

@@ -312,6 +312,16 @@ fn a_thousand_runtimes_leave_nothing_behind() {
 }
 
 #[test]
+fn the_numbers_of_a_runtime_are_not_those_of_one_before() {
+    for _ in 0..10 {
+        let runtime = Builder::new().workers(3).build().unwrap();
+        assert_eq!(runtime.metrics().polls, 0);
+        runtime.block_on(runtime.spawn(yield_now()));
+        assert_eq!(runtime.metrics().polls, 2);
+    }
+}
+
+#[test]
 fn a_detached_task_that_nobody_can_wake_keeps_what_it_owns() {
     struct OnDrop(Arc<AtomicUsize>);
     impl Drop for OnDrop {

@@ -198,6 +198,7 @@ impl Shared {
     fn open(&'static self) -> io::Result<()> {
         let config = self.config();
         for place in &self.places {
+            place.counters.reset();
             let driver = config.driver()?;
             let notified = Arc::clone(&driver);
             place.timers.set_notify(Some(Arc::new(move || notified.notify())));
