@@ -1,15 +1,55 @@
 //! Faults of other runtimes' timers, which this one must not have. `tests/FAULTS.md` lists them.
 
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use reveille_runtime::Builder;
-use reveille_runtime::time::Sleep;
+use reveille_runtime::time::{Sleep, now};
+use reveille_runtime::{Builder, Runtime, block_on, yield_now};
+
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// Counts its wakes, and unparks a thread.
+struct Count {
+    wakes: AtomicUsize,
+    thread: std::thread::Thread,
+}
+
+fn counting() -> (Arc<Count>, Waker) {
+    let thread = std::thread::current();
+    let count = Arc::new(Count { wakes: AtomicUsize::new(0), thread });
+    (Arc::clone(&count), Waker::from(count))
+}
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.wakes.fetch_add(1, Ordering::SeqCst);
+        self.thread.unpark();
+    }
+}
+
+impl Count {
+    fn get(&self) -> usize {
+        self.wakes.load(Ordering::SeqCst)
+    }
+}
+
+fn poll(sleep: &mut Pin<Box<Sleep>>, waker: &Waker) -> Poll<()> {
+    sleep.as_mut().poll(&mut Context::from_waker(waker))
+}
+
+/// One worker, and nobody who would take over from it.
+fn alone() -> Runtime {
+    Builder::new().workers(1).max_spare_threads(0).build().unwrap()
+}
 
 #[test]
 fn a_loop_of_sleeps_that_are_over_at_once_lets_others_run() {
-    let runtime = Builder::new().workers(1).max_spare_threads(0).build().unwrap();
+    let runtime = alone();
     let is_over = Arc::new(AtomicBool::new(false));
     let watched = Arc::clone(&is_over);
     let looping = runtime.spawn(async move {
@@ -19,4 +59,115 @@ fn a_loop_of_sleeps_that_are_over_at_once_lets_others_run() {
     });
     runtime.block_on(runtime.spawn(async move { is_over.store(true, Ordering::Relaxed) }));
     runtime.block_on(looping);
+}
+
+#[test]
+fn the_last_waker_of_a_sleep_is_the_one_that_is_woken() {
+    let runtime = alone();
+    let ((first, _first_waker), (last, last_waker)) = (counting(), counting());
+    let first_waker = Waker::from(Arc::clone(&first));
+    let sleep = runtime.block_on(runtime.spawn(async move {
+        let mut sleep = Box::pin(Sleep::after(Duration::from_millis(20)));
+        assert!(poll(&mut sleep, &first_waker).is_pending());
+        assert!(poll(&mut sleep, &last_waker).is_pending());
+        Some(sleep)
+    }));
+    while last.get() == 0 {
+        std::thread::park();
+    }
+    assert_eq!((first.get(), last.get()), (0, 1));
+    drop(sleep);
+}
+
+#[test]
+fn a_sleep_dropped_by_one_thread_while_others_come_and_go_leaves_nothing() {
+    let runtime = Builder::new().workers(2).build().unwrap();
+    let (count, waker) = counting();
+    let (sender, sleeps) = mpsc::channel::<Pin<Box<Sleep>>>();
+    let making: Vec<_> = (0..4)
+        .map(|_| {
+            let (sender, waker) = (sender.clone(), waker.clone());
+            runtime.spawn(async move {
+                for number in 0..2_000 {
+                    let mut sleep = Box::pin(Sleep::after(LONG));
+                    assert!(poll(&mut sleep, &waker).is_pending());
+                    sender.send(sleep).unwrap();
+                    let mut own = Box::pin(Sleep::after(LONG));
+                    assert!(poll(&mut own, &waker).is_pending());
+                    if number % 16 == 0 {
+                        yield_now().await;
+                    }
+                }
+            })
+        })
+        .collect();
+    drop((sender, waker));
+    // Here, while the workers insert and remove: each drop leaves a note for the owner.
+    assert_eq!(sleeps.iter().map(drop).count(), 8_000);
+    making.into_iter().for_each(|task| runtime.block_on(task));
+    drop(runtime);
+    assert_eq!(count.get(), 0, "nobody's time had come");
+    assert_eq!(Arc::strong_count(&count), 1, "no waker is left behind");
+}
+
+#[test]
+fn a_sleep_that_moves_to_another_runtime_ends_there() {
+    let (first, second) = (alone(), alone());
+    let sleep = first.block_on(first.spawn(async {
+        let mut sleep = Box::pin(Sleep::after(LONG));
+        assert!(poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx))).await.is_pending());
+        Some(sleep)
+    }));
+    let mut sleep = sleep.unwrap();
+    let start = now();
+    second.block_on(second.spawn(async move {
+        sleep.as_mut().get_mut().reset_after(Duration::from_millis(20));
+        drop(first);
+        sleep.await;
+    }));
+    let took = now().saturating_duration_since(start);
+    assert!(took >= Duration::from_millis(20) && took < LONG, "{took:?}");
+}
+
+#[test]
+fn an_earlier_deadline_from_outside_interrupts_the_park() {
+    let runtime = alone();
+    // The worker sleeps until the end of this one.
+    let long = runtime.spawn(Sleep::after(LONG));
+    while runtime.metrics().parked_workers == 0 {
+        std::thread::yield_now();
+    }
+    let (count, waker) = counting();
+    let handle = runtime.handle();
+    // A thread that turns no timers itself: the entry goes to a worker's wheel.
+    let mut sleep = Box::pin(Sleep::after(Duration::from_millis(20)));
+    runtime.block_on(async {});
+    let task = handle.spawn(async move {
+        assert!(poll(&mut sleep, &waker).is_pending());
+        Some(sleep)
+    });
+    while count.get() == 0 {
+        std::thread::park();
+    }
+    drop((block_on(task), long));
+}
+
+#[test]
+fn a_sleep_whose_runtime_ends_is_neither_early_nor_lost() {
+    let runtime = alone();
+    let start = now();
+    let time = Duration::from_millis(50);
+    let sleep = runtime.block_on(runtime.spawn(async move {
+        let mut sleep = Box::pin(Sleep::after(time));
+        assert!(poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx))).await.is_pending());
+        Some(sleep)
+    }));
+    let (count, waker) = counting();
+    let mut sleep = sleep.unwrap();
+    // Waits at a thread that turns nothing, so at the global runtime; then the first one ends.
+    assert!(poll(&mut sleep, &waker).is_pending());
+    drop(runtime);
+    block_on(sleep);
+    assert!(now().saturating_duration_since(start) >= time);
+    assert!(count.get() <= 1);
 }

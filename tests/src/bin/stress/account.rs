@@ -26,25 +26,28 @@ const PATIENCE: u64 = 240;
 pub(crate) struct Options {
     seconds: u64,
     seed: u64,
+    first_round: u64,
     is_light: bool,
 }
 
 impl Options {
     /// Reads the command line.
     pub(crate) fn from_arguments(mut arguments: impl Iterator<Item = String>) -> Options {
-        let mut options = Options { seconds: 10, seed: Chance::seed(), is_light: false };
+        let mut options =
+            Options { seconds: 10, seed: Chance::seed(), first_round: 0, is_light: false };
         while let Some(argument) = arguments.next() {
             let mut number = || arguments.next().and_then(|text| text.parse().ok());
             let is_known = match argument.as_str() {
                 "--seconds" => number().map(|seconds| options.seconds = seconds).is_some(),
                 "--seed" => number().map(|seed| options.seed = seed).is_some(),
+                "--from" => number().map(|round| options.first_round = round).is_some(),
                 "--light" => {
                     options.is_light = true;
                     true
                 }
                 _ => false,
             };
-            assert!(is_known, "usage: stress [--seconds N] [--seed S] [--light]");
+            assert!(is_known, "usage: stress [--seconds N] [--seed S] [--from ROUND] [--light]");
         }
         options
     }
@@ -107,13 +110,13 @@ pub(crate) fn run(options: &Options) {
     static ACCOUNT: LazyLock<Account> = LazyLock::new(Account::default);
     let account: &'static Account = &ACCOUNT;
     let rounds = Arc::new(AtomicU64::new(0));
-    watch(options.seed, &rounds);
+    watch(options, &rounds);
     let before = (threads(), descriptors());
     let (start, mut said) = (now(), now());
     let mut warm_bytes = 0;
     while start.elapsed() < Duration::from_secs(options.seconds) {
         let round = rounds.fetch_add(1, Ordering::Relaxed);
-        live(options, round, account);
+        live(options, options.first_round + round, account);
         check(account, before);
         if round < WARM_UP {
             warm_bytes = warm_bytes.max(live_bytes());
@@ -141,8 +144,8 @@ fn print_unexpected(panic: &std::panic::PanicHookInfo<'_>) {
 
 /// Ends the process when a round hangs. Counts ticks of its own, so that a process that was stopped
 /// for a while is not taken for one that hangs.
-fn watch(seed: u64, rounds: &Arc<AtomicU64>) {
-    let rounds = Arc::clone(rounds);
+fn watch(options: &Options, rounds: &Arc<AtomicU64>) {
+    let (rounds, Options { seed, first_round, .. }) = (Arc::clone(rounds), *options);
     let watch = move || {
         let (mut seen, mut ticks) = (0, 0);
         loop {
@@ -151,7 +154,8 @@ fn watch(seed: u64, rounds: &Arc<AtomicU64>) {
             ticks = if round == seen { ticks + 1 } else { 0 };
             seen = round;
             if ticks > PATIENCE {
-                eprintln!("stress: round {round} of seed {seed} hangs");
+                let round = first_round + round - 1;
+                eprintln!("stress: hangs; to begin here: --seed {seed} --from {round}");
                 std::process::abort();
             }
         }

@@ -1,7 +1,7 @@
 //! Stress: everything at once, chosen by chance, and an account of it at the end of each round.
 //!
 //! ```text
-//! stress [--seconds N] [--seed S] [--light]
+//! stress [--seconds N] [--seed S] [--from ROUND] [--light]
 //! ```
 //!
 //! Each round builds a runtime with options of its own, lets actors loose in it that spawn, cancel,

@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use super::Shared;
+use super::queue::{CAPACITY, Queue};
+use super::{Scheduler, Shared};
 use crate::builder::Config;
 use crate::runtime::Runtime;
 use crate::threads::{Spawner, ThreadSpec, system_spawner};
@@ -154,5 +155,33 @@ fn a_clock_that_jumps_back_ends_no_sleep_early_and_stops_nobody() {
     hands.set_ns(10_100_000_000);
     while !before.is_finished() {
         look(&runtime);
+    }
+}
+
+#[test]
+fn a_queue_whose_indices_wrap_loses_and_doubles_nothing() {
+    let config = Config { workers: 1, ..Config::default() };
+    let (shared, incarnation) = Shared::start(config).unwrap();
+    let _runtime = Runtime::new(shared, incarnation);
+    let (queue, mut owner) = Queue::starting_at(usize::MAX - 10);
+    let task = |_| {
+        let scheduler = Scheduler(&shared.anchor);
+        let (task, handle) =
+            reveille_task::spawn(async {}, scheduler, reveille_task::Options::default());
+        task.as_task().set_owned_slot(super::UNREGISTERED);
+        drop(handle);
+        task
+    };
+    for _ in 0..3 {
+        let mut taken = Vec::new();
+        // One more than the ring has room for.
+        for task in (0..=CAPACITY).map(task) {
+            queue.push(&mut owner, task);
+        }
+        assert_eq!((queue.len(), owner.has_backlog()), (CAPACITY, true));
+        assert_eq!(queue.steal(&mut taken), CAPACITY / 2);
+        taken.extend(std::iter::from_fn(|| queue.pop(&mut owner)));
+        assert_eq!(taken.len(), CAPACITY + 1);
+        assert!(queue.is_empty() && !owner.has_backlog());
     }
 }

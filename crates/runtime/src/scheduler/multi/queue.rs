@@ -92,6 +92,15 @@ impl Queue {
         (queue, Ownership { backlog: VecDeque::new() })
     }
 
+    /// A queue through which `count` tasks have gone already.
+    #[cfg(all(test, not(loom)))]
+    pub(crate) fn starting_at(count: usize) -> (Queue, Ownership) {
+        let (mut queue, owner) = Queue::new();
+        queue.head = Padded::new(AtomicUsize::new(count));
+        queue.tail = Padded::new(AtomicUsize::new(count));
+        (queue, owner)
+    }
+
     /// Tasks in the backlog. A hint for all but the owner.
     pub(crate) fn backlog_len(&self) -> usize {
         self.backlog_len.load(Ordering::Relaxed)

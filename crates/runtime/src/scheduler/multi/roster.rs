@@ -179,13 +179,14 @@ impl Roster {
             }
         }
         let left = state.threads;
+        if left > 0 {
+            return left;
+        }
         let handles = std::mem::take(&mut state.handles);
         drop(state);
-        if left == 0 {
-            // They have left the pool: what remains of them is the end of their stacks.
-            handles.into_iter().for_each(|(_, thread)| thread.join());
-        }
-        left
+        // They have left the pool: what remains of them is the end of their stacks.
+        handles.into_iter().for_each(|(_, thread)| thread.join());
+        0
     }
 }
 

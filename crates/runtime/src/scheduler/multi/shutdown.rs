@@ -1,7 +1,8 @@
 //! The end of a pool's incarnation.
 //!
-//! In order: no new tasks; the workers finish the poll they are in and leave; every task that is
-//! not complete is cancelled, its future dropped by the thread that shuts down; the blocking pool
+//! In order: no new tasks; the workers finish the poll they are in and leave (a poll that waits
+//! for a task of the pool is helped by cancelling that); every task that is not complete is
+//! cancelled, its future dropped by the thread that shuts down; the blocking pool
 //! drops what has not started and waits for what runs; sockets and timers that others hold are
 //! woken, so that their owners find another runtime or an error; the drivers are closed. If
 //! everything ended, the pool is ready for its next incarnation.
@@ -74,6 +75,9 @@ impl Shutdown {
     }
 }
 
+/// How long polls are waited for before the tasks that they may wait for are cancelled.
+const LOOK: Duration = Duration::from_millis(10);
+
 /// How much of the time for a shutdown is left.
 struct Time {
     clock: Clock,
@@ -102,10 +106,11 @@ pub(crate) fn stop(shared: &'static Shared, timeout: Option<Duration>) -> Shutdo
         shared.is_stopping.store(true, Ordering::SeqCst);
     }
     shared.places.iter().for_each(super::Place::notify);
-    let stuck_workers = shared.staff.close(|| time.left());
-    shared.monitor.stop();
     let _runtime = context::enter_runtime(shared);
-    let (cancelled_tasks, is_empty) = cancel_tasks(shared, &time, stuck_workers > 0);
+    let (stuck_workers, cancelled_early) = wait_for_polls(shared, &time);
+    shared.monitor.stop();
+    let (cancelled_late, is_empty) = cancel_tasks(shared, &time, stuck_workers > 0);
+    let cancelled_tasks = cancelled_early.max(cancelled_late);
     let blocking = shared.blocking();
     let running_closures = blocking.map_or(0, |pool| pool.shutdown(time.deadline));
     close(shared);
@@ -113,6 +118,26 @@ pub(crate) fn stop(shared: &'static Shared, timeout: Option<Duration>) -> Shutdo
         UNUSED.lock().push(shared);
     }
     Shutdown { cancelled_tasks, stuck_workers, running_closures }
+}
+
+/// Waits until every worker has left, for as long as there is time. Returns how many have not, and
+/// how many tasks were cancelled meanwhile: a poll may wait for one of them, in a `block_on` of its
+/// own, and nobody runs it any more.
+fn wait_for_polls(shared: &'static Shared, time: &Time) -> (usize, usize) {
+    let mut cancelled = 0;
+    loop {
+        let look_end = clock::deadline_after(time.clock.now(), LOOK);
+        let look = Time { clock: time.clock.clone(), deadline: look_end };
+        let stuck = shared.staff.close(|| match (look.left(), time.left()) {
+            (Some(look), Some(left)) => Some(look.min(left)),
+            (look, left) => look.or(left),
+        });
+        if stuck == 0 || time.is_up() {
+            return (stuck, cancelled);
+        }
+        // The first time counts: no task is added, and those in a poll are there each time.
+        cancelled = cancelled.max(cancel_tasks(shared, time, true).0);
+    }
 }
 
 /// As [`stop`], for a thread of the pool, which cannot wait for itself: another thread does it.

@@ -1,0 +1,201 @@
+//! Faults of other runtimes' schedulers and shutdowns, which this one must not have.
+//! `tests/FAULTS.md` lists them.
+
+use std::future::{pending, poll_fn};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Poll, Waker};
+use std::time::Duration;
+
+use reveille_runtime::{Builder, Runtime, block_on, spawn, spawn_blocking, yield_now};
+
+/// One worker, and nobody who would take over from it.
+fn alone() -> Runtime {
+    Builder::new().workers(1).max_spare_threads(0).build().unwrap()
+}
+
+/// Two tasks that wake each other until told to stop.
+fn ping_pong(is_over: &Arc<AtomicBool>) {
+    let slots = Arc::new([const { Mutex::new(None::<Waker>) }; 2]);
+    for own in 0..2 {
+        let (slots, is_over) = (Arc::clone(&slots), Arc::clone(is_over));
+        drop(spawn(poll_fn(move |cx| {
+            if is_over.load(Ordering::Relaxed) {
+                return Poll::Ready(());
+            }
+            *slots[own].lock().unwrap() = Some(cx.waker().clone());
+            let other = slots[1 - own].lock().unwrap().take();
+            other.into_iter().for_each(Waker::wake);
+            Poll::Pending
+        })));
+    }
+}
+
+#[test]
+fn two_tasks_that_wake_each_other_starve_neither_the_queue_nor_the_injector() {
+    let runtime = alone();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let shared = Arc::clone(&is_over);
+    let queued = runtime.block_on(runtime.spawn(async move {
+        ping_pong(&shared);
+        // Behind the two, in the run queue.
+        let queued = spawn(async { 7 });
+        yield_now().await;
+        queued.await
+    }));
+    // From outside, through the injector.
+    let injected = runtime.block_on(runtime.spawn(async { 8 }));
+    is_over.store(true, Ordering::Relaxed);
+    assert_eq!((queued, injected), (7, 8));
+}
+
+#[test]
+fn the_task_in_the_last_in_slot_of_a_blocked_worker_runs() {
+    let runtime = Builder::new().workers(2).build().unwrap();
+    let (answers, answer) = mpsc::channel();
+    runtime.block_on(runtime.spawn(async move {
+        // The only task that is woken here: it stands in the slot, where no thief looks.
+        drop(spawn(async move { answers.send(7).unwrap() }));
+        assert_eq!(answer.recv(), Ok(7));
+    }));
+}
+
+#[test]
+fn an_overflow_keeps_every_task_and_the_order() {
+    let runtime = alone();
+    let order = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&order);
+    runtime.block_on(runtime.spawn(async move {
+        // All queued before any of them runs.
+        let tasks: Vec<_> = (0..1_000)
+            .map(|number| {
+                let seen = Arc::clone(&seen);
+                spawn(async move { seen.lock().unwrap().push(number) })
+            })
+            .collect();
+        for task in tasks {
+            task.await;
+        }
+    }));
+    let order = order.lock().unwrap();
+    let mut sorted = order.clone();
+    sorted.sort_unstable();
+    assert!(sorted.into_iter().eq(0..1_000), "each once");
+    // After the one in the last-in slot they run as they were spawned.
+    assert!(order[1..].is_sorted(), "{order:?}");
+}
+
+#[test]
+fn block_ons_inside_polls_use_no_thread_of_the_blocking_pool() {
+    let runtime = Builder::new().workers(2).max_blocking_threads(1).build().unwrap();
+    let (go_on, waits) = mpsc::channel::<()>();
+    runtime.block_on(async {
+        // The pool's one thread is taken.
+        let taken = spawn_blocking(move || waits.recv().ok());
+        let nested: Vec<_> = (0..20)
+            .map(|number| spawn(async move { block_on(spawn(async move { number })) }))
+            .collect();
+        for (number, task) in nested.into_iter().enumerate() {
+            assert_eq!(task.await, number);
+        }
+        drop(go_on);
+        taken.await;
+    });
+}
+
+/// Spawns another of its kind when dropped, some times.
+struct Hydra {
+    heads: usize,
+    dropped: Arc<AtomicUsize>,
+}
+
+impl Drop for Hydra {
+    fn drop(&mut self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+        if self.heads > 0 {
+            let head = Hydra { heads: self.heads - 1, dropped: Arc::clone(&self.dropped) };
+            drop(spawn(async move {
+                let _head = head;
+                pending::<()>().await;
+            }));
+            drop(spawn_blocking(|| ()));
+        }
+    }
+}
+
+#[test]
+fn a_future_that_is_dropped_by_the_shutdown_may_spawn() {
+    let runtime = Builder::new().workers(2).build().unwrap();
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let hydra = Hydra { heads: 10, dropped: Arc::clone(&dropped) };
+    drop(runtime.spawn(async move {
+        let _hydra = hydra;
+        pending::<()>().await;
+    }));
+    assert!(runtime.shutdown(Duration::from_secs(60)).is_complete());
+    assert_eq!(dropped.load(Ordering::Relaxed), 11, "each future is dropped, by whoever");
+}
+
+#[test]
+fn a_closure_that_is_dropped_by_the_shutdown_may_use_the_pool() {
+    let runtime = Builder::new().workers(1).max_blocking_threads(1).build().unwrap();
+    let dropped = Arc::new(AtomicUsize::new(0));
+    let (go_on, waits) = mpsc::channel::<()>();
+    let (starts, has_started) = mpsc::channel();
+    runtime.block_on(async {
+        drop(spawn_blocking(move || {
+            starts.send(()).unwrap();
+            let _ = waits.recv();
+        }));
+        has_started.recv().unwrap();
+        let hydra = Hydra { heads: 1, dropped: Arc::clone(&dropped) };
+        drop(spawn_blocking(move || drop(hydra)));
+    });
+    let ended = runtime.shutdown(Duration::from_millis(100));
+    assert_eq!(ended.running_closures, 1, "that which waits");
+    assert_eq!(dropped.load(Ordering::Relaxed), 2);
+    drop(go_on);
+}
+
+#[test]
+fn a_shutdown_timeout_of_the_longest_duration_does_not_overflow() {
+    let runtime = alone();
+    drop(runtime.spawn(pending::<()>()));
+    let ended = runtime.shutdown(Duration::MAX);
+    assert!(ended.is_complete());
+    assert_eq!(ended.cancelled_tasks, 1);
+}
+
+#[test]
+fn a_shutdown_ends_although_a_poll_waits_for_a_task_that_nobody_runs() {
+    for spares in [0, 8] {
+        let runtime = Builder::new().workers(1).max_spare_threads(spares).build().unwrap();
+        let (starts, has_started) = mpsc::channel();
+        let waiting = runtime.spawn(async move {
+            let never = spawn(pending::<()>());
+            starts.send(()).unwrap();
+            block_on(never.result()).is_err()
+        });
+        has_started.recv().unwrap();
+        let ended = runtime.shutdown(Duration::from_secs(60));
+        assert!(ended.is_complete(), "{ended:?}");
+        assert_eq!(ended.cancelled_tasks, 2);
+        assert!(block_on(waiting.result()).unwrap_or(true));
+    }
+}
+
+#[test]
+fn a_runtime_dropped_by_its_own_task_ends() {
+    let (sender, has_ended) = mpsc::channel();
+    let runtime = alone();
+    let handle = runtime.handle();
+    let task = handle.spawn(async move {
+        drop(runtime);
+        sender.send(()).unwrap();
+    });
+    has_ended.recv().unwrap();
+    let _ = block_on(task.result());
+    while handle.is_running() {
+        std::thread::yield_now();
+    }
+}
