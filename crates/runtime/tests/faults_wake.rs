@@ -59,15 +59,20 @@ fn the_driver_and_the_timers_are_turned_although_a_local_task_is_always_runnable
     runtime.block_on(restless);
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
-    let (starts, has_started) = mpsc::channel();
+    let (tries, has_tried) = mpsc::channel();
     let reader = runtime.spawn(async move {
         let ours = Io::new(ours);
-        starts.send(()).unwrap();
-        let count = ours.io(Interest::Read, |mut socket| socket.read(&mut [0; 8])).await;
+        // Tried again after the registration, so that what comes then is an event.
+        let read = |mut socket: &UnixStream| {
+            let result = socket.read(&mut [0; 8]);
+            tries.send(()).unwrap();
+            result
+        };
+        let count = ours.io(Interest::Read, read).await;
         Sleep::after(Duration::from_millis(1)).await;
         count.unwrap()
     });
-    has_started.recv().unwrap();
+    (0..2).for_each(|_| has_tried.recv().unwrap());
     theirs.write_all(b"x").unwrap();
     assert_eq!(runtime.block_on(reader), 1);
     is_over.store(true, Ordering::Relaxed);

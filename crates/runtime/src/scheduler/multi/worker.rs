@@ -455,11 +455,10 @@ impl<'a> Worker<'a> {
         let now = self.seat.now_ns();
         let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(now)));
         self.place.counters.count(Event::Park);
-        // Not if the thread's own local tasks became runnable in the meantime.
-        let mut events = 0;
-        if local::park_here(self.seat) {
-            events = self.turn_driver(timeout);
-        }
+        // It does not wait if a local task of the thread is runnable; it looks in any case, since
+        // a local task that always is would keep the others from their sockets otherwise.
+        let may_wait = local::park_here(self.seat);
+        let events = self.turn_driver(if may_wait { timeout } else { Some(Duration::ZERO) });
         local::unpark_here(self.seat);
         let woken = self.turned_ns.max(now);
         let is_notified = events == 0 && !self.shared.idle.is_parked(self.place.index);
