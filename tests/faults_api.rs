@@ -1,0 +1,107 @@
+//! Faults of other runtimes' APIs, which this one must not have. `tests/FAULTS.md` lists them.
+
+#![cfg(unix)]
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use futures_lite::AsyncWriteExt as _;
+use reveille::channel;
+use reveille::process::{Command, Stdio};
+use reveille::sync::{Condvar, Mutex};
+use reveille::task::block_on;
+
+fn poll<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(waker))
+}
+
+#[test]
+fn a_receiver_that_gives_up_passes_its_message_on() {
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+    let (sender, receiver) = channel::unbounded();
+    let (first, second) = (Arc::new(Count(0.into())), Arc::new(Count(0.into())));
+    let other = receiver.clone();
+    let mut giving_up = Box::pin(receiver.recv());
+    let mut waiting = pin!(other.recv());
+    assert!(poll(giving_up.as_mut(), &Waker::from(Arc::clone(&first))).is_pending());
+    assert!(poll(waiting.as_mut(), &Waker::from(Arc::clone(&second))).is_pending());
+    sender.try_send(7).unwrap();
+    assert_eq!((first.0.load(Ordering::SeqCst), second.0.load(Ordering::SeqCst)), (1, 0));
+    drop(giving_up);
+    assert_eq!(second.0.load(Ordering::SeqCst), 1);
+    assert_eq!(poll(waiting, Waker::noop()), Poll::Ready(Ok(7)));
+}
+
+#[test]
+fn a_waker_may_use_the_condition_variable_that_wakes_or_drops_it() {
+    struct Meddler(Arc<Condvar>, Arc<AtomicUsize>);
+    impl Meddler {
+        fn meddle(&self) {
+            self.1.fetch_add(1, Ordering::SeqCst);
+            self.0.notify_one();
+            self.0.notify_all();
+        }
+    }
+    impl Wake for Meddler {
+        fn wake(self: Arc<Self>) {
+            self.meddle();
+        }
+    }
+    impl Drop for Meddler {
+        fn drop(&mut self) {
+            self.meddle();
+        }
+    }
+    let (condvar, calls) = (Arc::new(Condvar::new()), Arc::new(AtomicUsize::new(0)));
+    let meddler = || Waker::from(Arc::new(Meddler(Arc::clone(&condvar), Arc::clone(&calls))));
+    let mutex = Mutex::new(());
+    let guard = block_on(mutex.lock());
+    let mut notified = Box::pin(condvar.wait(guard));
+    assert!(poll(notified.as_mut(), &meddler()).is_pending());
+    condvar.notify_one();
+    let guard = block_on(notified);
+    let mut dropped = Box::pin(condvar.wait(guard));
+    assert!(poll(dropped.as_mut(), &meddler()).is_pending());
+    // Another waker takes its place, and then the whole is dropped.
+    assert!(poll(dropped.as_mut(), &meddler()).is_pending());
+    drop(dropped);
+    // The first was woken and dropped; the second dropped for the third, which it woke thereby.
+    assert_eq!(calls.load(Ordering::SeqCst), 5);
+}
+
+#[test]
+fn a_childs_end_may_be_asked_for_too_early_and_too_often() {
+    block_on(async {
+        let mut waits = Command::new("sh");
+        let mut child =
+            waits.args(["-c", "read line; exit 3"]).stdin(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut status = pin!(child.status());
+        // Polls that nothing caused.
+        for _ in 0..1_000 {
+            assert!(poll_fn(|cx| Poll::Ready(status.as_mut().poll(cx).is_pending())).await);
+        }
+        stdin.write_all(b"line\n").await.unwrap();
+        assert_eq!(status.await.unwrap().code(), Some(3));
+        assert_eq!(child.status().await.unwrap().code(), Some(3));
+    });
+}
+
+#[test]
+fn a_child_that_has_ended_may_be_killed_and_nobody_else_is() {
+    block_on(async {
+        let mut child = Command::new("true").spawn().unwrap();
+        assert!(child.status().await.unwrap().success());
+        // Its id may be another process's by now: as std's, this does nothing.
+        child.kill().unwrap();
+        assert!(child.status().await.unwrap().success());
+    });
+}
