@@ -25,7 +25,8 @@ impl<'a> Relief<'a> {
     /// Gives the place of `seat` away, if this thread has not lost it already.
     pub(crate) fn of(seat: &'a Seat) -> Relief<'a> {
         let place = seat.place();
-        let is_ours = seat.with_core(|_| ()).is_some();
+        // From here on nobody takes the place because this thread is stuck: it is another's.
+        let is_ours = seat.with_core(|_| seat.pulse.set_void(true)).is_some();
         if !is_ours {
             return Relief { worker: None, seat };
         }
@@ -34,6 +35,7 @@ impl<'a> Relief<'a> {
             return Relief { worker: None, seat };
         }
         place.give(Some(&seat.identity().borrow().recipient()));
+        seat.with_core(|_| seat.pulse.set_void(false));
         let worker = Worker::new(seat, place.index as u64);
         Relief { worker: Some(RefCell::new(worker)), seat }
     }

@@ -8,30 +8,42 @@
 //! 2. A thread that ended its poll before it entered the core keeps its place: the one that wants
 //!    to take it sees the beat, since it was in the core later. A thread that beats while its core
 //!    is being taken finds it refused. Either way one of the two works the place.
+//! 3. What was found of a stuck thread holds until somebody has its place, and not beyond: the one
+//!    who takes or gives the place, inside the core's lock, makes the pulse void. So a second
+//!    vacancy for the same thread does not dispossess the first one's taker, who is not stuck.
 
 use std::sync::Arc;
 
-use reveille_primitive::atomic::{AtomicU64, Ordering};
+use reveille_primitive::atomic::{AtomicBool, AtomicU64, Ordering};
 use reveille_primitive::biased::{Biased, Recipient};
 
 /// How often a thread began and ended a poll: odd while it is in one. The monitor compares two
 /// readings, so a poll that blocks is noticed without a clock in the worker's loop.
 #[derive(Debug)]
-pub(crate) struct Pulse(AtomicU64);
+pub(crate) struct Pulse {
+    beats: AtomicU64,
+    /// The thread has lost its place, or gave it away. Changed inside the core's lock.
+    is_void: AtomicBool,
+}
 
 impl Pulse {
     pub(crate) fn new() -> Pulse {
-        Pulse(AtomicU64::new(0))
+        Pulse { beats: AtomicU64::new(0), is_void: AtomicBool::new(false) }
     }
 
     /// Counts the beginning or the end of a poll. For the one thread whose pulse it is.
     #[inline]
     pub(crate) fn beat(&self) {
-        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+        self.beats.store(self.beats.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
     }
 
     pub(crate) fn read(&self) -> u64 {
-        self.0.load(Ordering::Acquire)
+        self.beats.load(Ordering::Acquire)
+    }
+
+    /// Says whether the thread's place is another's from now on. For whoever is in the core.
+    pub(crate) fn set_void(&self, is_void: bool) {
+        self.is_void.store(is_void, Ordering::Relaxed);
     }
 }
 
@@ -66,12 +78,52 @@ impl Vacancy {
         core.with(|_, owner| {
             let is_vacant = match &self.stuck {
                 None => owner.is_none(),
-                Some((pulse, reading)) => pulse.read() == *reading && owner.is_some(),
+                Some((pulse, reading)) => {
+                    let is_void = pulse.is_void.load(Ordering::Relaxed);
+                    pulse.read() == *reading && owner.is_some() && !is_void
+                }
             };
             if is_vacant {
+                if let Some((pulse, _)) = &self.stuck {
+                    pulse.set_void(true);
+                }
                 *owner = Some(recipient.clone());
             }
             is_vacant
         })
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use reveille_primitive::biased::Identity;
+
+    use super::*;
+
+    #[test]
+    fn two_vacancies_for_one_stuck_thread_are_filled_once() {
+        let core = Biased::new(());
+        let [stuck, second, third] = [(); 3].map(|()| Identity::unique().recipient());
+        core.give(Some(stuck));
+        let pulse = Arc::new(Pulse::new());
+        pulse.beat();
+        let vacancy = || Vacancy::stuck(0, Arc::clone(&pulse), pulse.read());
+        let late = vacancy();
+        assert!(vacancy().take(&core, &second));
+        assert!(!late.take(&core, &third), "the second is not stuck");
+    }
+
+    #[test]
+    fn a_place_that_was_given_away_is_not_taken_from_the_next_one() {
+        let core = Biased::new(());
+        let [stuck, second, third] = [(); 3].map(|()| Identity::unique().recipient());
+        core.give(Some(stuck));
+        let pulse = Arc::new(Pulse::new());
+        pulse.beat();
+        let late = Vacancy::stuck(0, Arc::clone(&pulse), pulse.read());
+        core.with(|(), _| pulse.set_void(true));
+        core.give(None);
+        assert!(Vacancy::open(0).take(&core, &second));
+        assert!(!late.take(&core, &third));
     }
 }
