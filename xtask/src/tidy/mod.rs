@@ -6,6 +6,7 @@
 //! passes here.
 
 mod changelog;
+mod faults;
 mod files;
 mod layers;
 mod manifests;
@@ -54,7 +55,7 @@ impl fmt::Display for Problem {
 /// A rule of the house.
 type Rule = fn(&Tree) -> Vec<Problem>;
 
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 10] = [
     sizes::check,
     layers::check,
     words::check,
@@ -64,6 +65,7 @@ const RULES: [Rule; 9] = [
     platforms::check,
     changelog::check,
     public::check,
+    faults::check,
 ];
 
 /// Checks the repository and prints what is wrong.
