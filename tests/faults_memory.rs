@@ -55,8 +55,9 @@ fn a_thousand_runtimes_leave_no_thread_descriptor_or_byte() {
     println!("(threads, descriptors, bytes) before 1,000 runtimes: {before:?}");
     println!("and after them: {after:?}, in {took:?}");
     assert_eq!((after.0, after.1), (before.0, before.1));
-    // Room that a table once grew to is kept; a leak of one byte each would be a thousand.
-    assert!(after.2 <= before.2 + 999, "{} bytes more", after.2 - before.2);
+    // A table of the pool that is first used now keeps a chunk of 4 KiB, whenever that is. A leak
+    // of an allocation in each runtime would be more than two of them.
+    assert!(after.2 <= before.2 + (8 << 10), "{} bytes more", after.2 - before.2);
 }
 
 #[test]
