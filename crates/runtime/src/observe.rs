@@ -26,7 +26,7 @@ use std::task::Waker;
 use reveille_primitive::Padded;
 use reveille_primitive::atomic::{AtomicU64, Ordering};
 use reveille_primitive::lock::assert_none_held;
-use reveille_task::TaskRef;
+use reveille_task::{Task, TaskRef};
 
 /// Counts of one worker. Written by its owner with plain stores, read by anybody.
 #[derive(Debug, Default)]
@@ -165,6 +165,24 @@ pub(crate) fn unhandled(hook: Option<&PanicHook>, task: TaskRef<'_>, payload: Bo
         payload: &*payload,
     };
     tell(hook, &panic);
+    discard(payload);
+}
+
+/// As [`unhandled`], for a panic outside of a spawned task.
+pub(crate) fn unhandled_outside(
+    hook: Option<&PanicHook>,
+    task: Option<&Task>,
+    payload: Box<dyn Any + Send>,
+) {
+    tell(
+        hook,
+        &UnhandledPanic {
+            task_name: task.and_then(Task::name),
+            task_id: task.map(|task| task.id().get()),
+            spawned_at: None,
+            payload: &*payload,
+        },
+    );
     discard(payload);
 }
 

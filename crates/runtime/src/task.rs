@@ -2,12 +2,16 @@
 
 use std::any::Any;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::task::Waker;
 
+pub use reveille_task::TaskHandle;
 use reveille_task::{JoinHandle, Options, Task};
 
 use crate::scheduler::local;
-use crate::{context, runtime};
+use crate::scheduler::multi::Shared;
+use crate::{context, observe, runtime};
 
 /// The task that is being polled on this thread: one that was spawned, or the future of a
 /// `block_on`. `None` elsewhere, such as in a blocking closure.
@@ -25,6 +29,37 @@ pub fn with_local<R>(
     read: impl FnOnce(&(dyn Any + Send)) -> R,
 ) -> Option<R> {
     context::with_locals(|locals| locals.with(key, init, read))?
+}
+
+/// Reports a panic that nobody will receive, as one of the task that is polled here: to the hook of
+/// the current runtime, or on standard error.
+pub fn report_panic(payload: Box<dyn Any + Send>) {
+    let hook = context::current_runtime().and_then(Shared::panic_hook);
+    let mut payload = Some(payload);
+    context::with_current(
+        |task| {
+            if let Some(payload) = payload.take() {
+                observe::unhandled(hook.as_ref(), task, payload);
+            }
+        },
+        |_| (),
+    );
+    if let Some(payload) = payload {
+        observe::unhandled_outside(hook.as_ref(), try_current().as_ref(), payload);
+    }
+}
+
+/// Wakes `waker`. A panic of the waker is reported and goes no further.
+pub fn wake(waker: Waker) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+        observe::panicked_waker(payload);
+    }
+}
+
+/// Wakes every waker as one batch: what they make runnable keeps its order. A waker that panics
+/// is reported, and does not keep the others from their turn.
+pub fn wake_all(wakers: &mut Vec<Waker>) {
+    context::wake_all(wakers);
 }
 
 /// As [`spawn`](crate::spawn), with a name for the task.

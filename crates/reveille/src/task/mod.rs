@@ -80,6 +80,7 @@
 
 mod builder;
 mod local;
+mod token;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -92,6 +93,7 @@ pub use local::{AccessError, LocalKey};
 pub use reveille_runtime::{JoinError, JoinHandle, JoinResult, Task, TaskId};
 #[doc(no_inline)]
 pub use std::task::{Context, Poll, Waker, ready};
+pub use token::{CancellationToken, Cancelled, CancelledFuture, DropGuard, HandBack, Run};
 
 /// Spawns a task.
 ///

@@ -1,0 +1,100 @@
+//! The result of a blocking closure, for someone who may stop waiting.
+//!
+//! `phase` decides whose the result is. The closure says DONE when it has one, the waiter says LEFT
+//! when it goes; whoever comes second finds the other's word. A closure that finds LEFT drops its
+//! result where it is, on the pool; a waiter that finds DONE stays for the result, which is in the
+//! hands of the pool's thread and arrives without delay.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::resume_unwind;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll, ready};
+
+use reveille_runtime::JoinResult;
+
+use super::{CancellationToken, Cancelled, CancelledFuture, DropGuard};
+
+const RUNNING: u8 = 0;
+const DONE: u8 = 1;
+const LEFT: u8 = 2;
+
+/// Awaits the result of a blocking closure until a token is cancelled. Made by
+/// [`CancellationToken::spawn_blocking`].
+#[must_use = "dropping it cancels the closure's token"]
+pub struct HandBack<T> {
+    /// `None` once nobody waits any more.
+    result: Option<JoinResult<Option<T>>>,
+    cancelled: CancelledFuture,
+    phase: Arc<AtomicU8>,
+    /// The token was cancelled too late: there is a result.
+    is_late: bool,
+    /// Cancels the closure's token when nobody waits for its result any more.
+    guard: DropGuard,
+}
+
+impl<T: Send + 'static> HandBack<T> {
+    #[track_caller]
+    pub(super) fn spawn<F>(token: CancellationToken, f: F) -> HandBack<T>
+    where
+        F: FnOnce(CancellationToken) -> T + Send + 'static,
+    {
+        let phase = Arc::new(AtomicU8::new(RUNNING));
+        let guard = token.clone().drop_guard();
+        let cancelled = token.cancelled();
+        let its_phase = Arc::clone(&phase);
+        let handle = reveille_runtime::spawn_blocking(move || {
+            let result = f(token);
+            (its_phase.swap(DONE, Ordering::AcqRel) != LEFT).then_some(result)
+        });
+        HandBack { result: Some(handle.result()), cancelled, phase, is_late: false, guard }
+    }
+}
+
+impl<T> Future for HandBack<T> {
+    type Output = Result<T, Cancelled>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = self.result.as_mut().expect("a hand-back was polled after it was ready");
+        if let Poll::Ready(result) = Pin::new(result).poll(cx) {
+            self.result = None;
+            return Poll::Ready(match result {
+                Ok(value) => value.ok_or(Cancelled::BY_CALL),
+                Err(error) => match error.try_into_panic() {
+                    Ok(payload) => resume_unwind(payload),
+                    // The runtime was shut down before the closure could start.
+                    Err(_) => Err(Cancelled::BY_CALL),
+                },
+            });
+        }
+        if self.is_late {
+            return Poll::Pending;
+        }
+        let cancelled = ready!(Pin::new(&mut self.cancelled).poll(cx));
+        if self.phase.swap(LEFT, Ordering::AcqRel) == DONE {
+            self.is_late = true;
+            return Poll::Pending;
+        }
+        if let Some(result) = self.result.take() {
+            result.into_handle().abort();
+        }
+        Poll::Ready(Err(cancelled))
+    }
+}
+
+impl<T> Drop for HandBack<T> {
+    fn drop(&mut self) {
+        self.phase.swap(LEFT, Ordering::AcqRel);
+    }
+}
+
+impl<T> fmt::Debug for HandBack<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HandBack")
+            .field("result", &self.result)
+            .field("token", &self.guard)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,540 @@
+//! Cancellation from outside: tokens, their deadlines, and what runs under them.
+//!
+//! `tree.rs` has the tree of tokens and their waiters, `hand_back.rs` the results of blocking
+//! closures that are waited for no longer than the token allows.
+//!
+//! *Rejected:* a timer task per deadline, which would have to be found and ended when the token is
+//! dropped. A deadline is a number that every waiter and every question compares with the clock.
+
+mod hand_back;
+mod tree;
+
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use pin_project_lite::pin_project;
+use reveille_runtime::time::{self, Sleep};
+
+pub use hand_back::HandBack;
+use tree::{Node, Waiting, Why};
+
+/// Tells any number of futures and threads to stop.
+///
+/// Clones are the same token. A [`child`](CancellationToken::child) is cancelled with its parent,
+/// but not the other way round, and may have a deadline. Dropping a token cancels nothing; see
+/// [`drop_guard`](CancellationToken::drop_guard) for that.
+///
+/// Whatever is awaited under [`run`](CancellationToken::run) ends when the token is cancelled or
+/// its deadline passes: a sleep, a read from a socket, the result of a blocking closure
+/// ([`spawn_blocking`](CancellationToken::spawn_blocking)). It ends by being dropped, so its *Cancel
+/// safety* is what counts.
+///
+/// Making a child, dropping one, and waiting cost the same however many there are.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task::{self, CancellationToken};
+/// use std::time::Duration;
+///
+/// task::block_on(async {
+///     let token = CancellationToken::new();
+///     let worker = task::spawn({
+///         let token = token.clone();
+///         async move { token.run(task::sleep(Duration::from_secs(3600))).await }
+///     });
+///     token.cancel();
+///     assert!(worker.await.is_err());
+/// });
+/// ```
+#[derive(Clone)]
+pub struct CancellationToken {
+    node: Arc<Node>,
+}
+
+impl CancellationToken {
+    /// A token of its own: it has no parent and no deadline.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::CancellationToken;
+    ///
+    /// assert!(!CancellationToken::new().is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn new() -> CancellationToken {
+        CancellationToken { node: Arc::new(Node::root()) }
+    }
+
+    /// A token that is cancelled with this one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::CancellationToken;
+    ///
+    /// let server = CancellationToken::new();
+    /// let (one, two) = (server.child(), server.child());
+    /// one.cancel();
+    /// assert!(one.is_cancelled() && !two.is_cancelled() && !server.is_cancelled());
+    /// server.cancel();
+    /// assert!(two.is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn child(&self) -> CancellationToken {
+        CancellationToken { node: self.node.child(None) }
+    }
+
+    /// A child that is also cancelled when `deadline` has passed, unless this token's own deadline
+    /// is earlier.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::{self, CancellationToken};
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let deadline = Instant::now() + Duration::from_millis(5);
+    /// let token = CancellationToken::new().with_deadline(deadline);
+    /// let error = task::block_on(token.run(std::future::pending::<()>())).unwrap_err();
+    /// assert!(error.is_timeout());
+    /// ```
+    #[must_use]
+    pub fn with_deadline(&self, deadline: Instant) -> CancellationToken {
+        CancellationToken { node: self.node.child(Some(deadline)) }
+    }
+
+    /// A child that is also cancelled when `timeout` is over, counted from this call. One that is
+    /// too long for the clock never is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::CancellationToken;
+    /// use std::time::Duration;
+    ///
+    /// let token = CancellationToken::new();
+    /// assert!(token.with_timeout(Duration::ZERO).is_cancelled());
+    /// assert!(!token.with_timeout(Duration::MAX).is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn with_timeout(&self, timeout: Duration) -> CancellationToken {
+        CancellationToken { node: self.node.child(time::now().checked_add(timeout)) }
+    }
+
+    /// When the token will be cancelled at the latest: the earliest deadline of its own and of its
+    /// ancestors.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::CancellationToken;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let soon = Instant::now() + Duration::from_secs(1);
+    /// let token = CancellationToken::new().with_deadline(soon);
+    /// assert_eq!(token.with_timeout(Duration::from_secs(60)).deadline(), Some(soon));
+    /// ```
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.node.deadline()
+    }
+
+    /// Cancels the token and every token below it, and wakes who waits for them.
+    ///
+    /// When it returns, all of them are cancelled, except those that another thread is just
+    /// cancelling by a call of its own. Further calls do nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::CancellationToken;
+    ///
+    /// let token = CancellationToken::new();
+    /// let grandchild = token.child().child();
+    /// token.cancel();
+    /// assert!(grandchild.is_cancelled());
+    /// ```
+    pub fn cancel(&self) {
+        self.node.cancel();
+    }
+
+    /// Whether the token was cancelled, or its deadline has passed. For computations and blocking
+    /// closures, which ask now and then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::CancellationToken;
+    ///
+    /// let token = CancellationToken::new();
+    /// token.cancel();
+    /// assert!(token.is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.node.ended().is_some()
+    }
+
+    /// An error if the token is cancelled, to be passed on by `?`.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] when [`is_cancelled`](CancellationToken::is_cancelled).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::{CancellationToken, Cancelled};
+    ///
+    /// fn sum(numbers: &[u64], token: &CancellationToken) -> Result<u64, Cancelled> {
+    ///     let mut sum = 0;
+    ///     for part in numbers.chunks(1000) {
+    ///         token.check()?;
+    ///         sum += part.iter().sum::<u64>();
+    ///     }
+    ///     Ok(sum)
+    /// }
+    ///
+    /// let token = CancellationToken::new();
+    /// assert_eq!(sum(&[1, 2, 3], &token), Ok(6));
+    /// token.cancel();
+    /// assert!(sum(&[1, 2, 3], &token).is_err());
+    /// ```
+    pub fn check(&self) -> Result<(), Cancelled> {
+        self.node.ended().map_or(Ok(()), |why| Err(Cancelled { why }))
+    }
+
+    /// Waits until the token is cancelled or its deadline passes, and says which.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future forgets it; nothing of it stays with the token.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::{self, CancellationToken};
+    ///
+    /// let token = CancellationToken::new();
+    /// let waiter = task::spawn(token.cancelled());
+    /// token.cancel();
+    /// assert!(!task::block_on(waiter).is_timeout());
+    /// ```
+    pub fn cancelled(&self) -> CancelledFuture {
+        let sleep = self.node.deadline().map(Sleep::until);
+        CancelledFuture { waiting: Waiting::new(Arc::clone(&self.node)), sleep }
+    }
+
+    /// Awaits `future` until the token is cancelled.
+    ///
+    /// The token is looked at first, at each poll: under one that is cancelled already nothing is
+    /// begun.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] if the token was cancelled or its deadline passed. The future is dropped then,
+    /// before the error is given. It turns into an [`io::Error`], so that both errors of an
+    /// operation pass through `??`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping this future drops the one inside.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io;
+    /// use reveille::net::TcpListener;
+    /// use reveille::task::{self, CancellationToken};
+    /// use std::time::Duration;
+    ///
+    /// # fn main() -> io::Result<()> {
+    /// task::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let token = CancellationToken::new().with_timeout(Duration::from_millis(5));
+    ///     let accept = async { io::Result::Ok(token.run(listener.accept()).await??) };
+    ///     assert_eq!(accept.await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn run<F: Future>(&self, future: F) -> Run<F> {
+        Run { future: Some(future), cancelled: self.cancelled() }
+    }
+
+    /// As [`run`](CancellationToken::run), with one error for both: the future's, or [`Cancelled`]
+    /// turned into one.
+    ///
+    /// # Errors
+    ///
+    /// That of the future, or the token's. As an [`io::Error`] that has the kind
+    /// [`TimedOut`](io::ErrorKind::TimedOut) after a deadline and otherwise
+    /// [`Other`](io::ErrorKind::Other), and [`Cancelled`] inside
+    /// ([`get_ref`](io::Error::get_ref)).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::net::UdpSocket;
+    /// use reveille::task::{self, CancellationToken, Cancelled};
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// task::block_on(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let token = CancellationToken::new();
+    ///     token.cancel();
+    ///     let error = token.try_run(socket.recv(&mut [0; 8])).await.unwrap_err();
+    ///     assert!(error.get_ref().is_some_and(|inside| inside.is::<Cancelled>()));
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn try_run<F, T, E>(&self, future: F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: From<Cancelled>,
+    {
+        self.run(future).await?
+    }
+
+    /// As [`run`](CancellationToken::run), for those who do not ask why.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::{self, CancellationToken};
+    ///
+    /// let token = CancellationToken::new();
+    /// assert_eq!(task::block_on(token.run_until_cancelled(async { 1 })), Some(1));
+    /// token.cancel();
+    /// assert_eq!(task::block_on(token.run_until_cancelled(async { 1 })), None);
+    /// ```
+    pub async fn run_until_cancelled<F: Future>(&self, future: F) -> Option<F::Output> {
+        self.run(future).await.ok()
+    }
+
+    /// Runs a closure that may block, as [`task::spawn_blocking`](super::spawn_blocking), and waits
+    /// for its result until the token is cancelled.
+    ///
+    /// A thread cannot be stopped from outside. The closure is given a child of the token and asks
+    /// it whether to go on; who awaits the result is told at once. If the closure has not started by
+    /// then, it never will. If it has, its result is dropped by its own thread when it comes.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] if the token was cancelled, or its deadline passed, before there was a result.
+    /// One that is there is given out even then.
+    ///
+    /// # Panics
+    ///
+    /// Awaiting it resumes a panic of the closure.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the closure's token and lets the closure run to its end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::{self, CancellationToken};
+    /// use std::time::Duration;
+    ///
+    /// let token = CancellationToken::new().with_timeout(Duration::from_millis(5));
+    /// let search = token.spawn_blocking(|token| {
+    ///     let mut steps = 0_u64;
+    ///     while !token.is_cancelled() {
+    ///         steps += 1;
+    ///     }
+    ///     steps
+    /// });
+    /// assert!(task::block_on(search).unwrap_err().is_timeout());
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking<F, T>(&self, f: F) -> HandBack<T>
+    where
+        F: FnOnce(CancellationToken) -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        HandBack::spawn(self.child(), f)
+    }
+
+    /// A guard that cancels the token when it is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::CancellationToken;
+    ///
+    /// let token = CancellationToken::new();
+    /// {
+    ///     let _guard = token.clone().drop_guard();
+    /// }
+    /// assert!(token.is_cancelled());
+    /// ```
+    #[must_use = "dropping the guard cancels the token"]
+    pub fn drop_guard(self) -> DropGuard {
+        DropGuard { token: Some(self) }
+    }
+}
+
+impl Default for CancellationToken {
+    fn default() -> CancellationToken {
+        CancellationToken::new()
+    }
+}
+
+impl fmt::Debug for CancellationToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancellationToken")
+            .field("is_cancelled", &self.is_cancelled())
+            .field("deadline", &self.deadline())
+            .finish()
+    }
+}
+
+/// Cancels its token when it is dropped. Made by [`CancellationToken::drop_guard`].
+#[derive(Debug)]
+#[must_use = "dropping the guard cancels the token"]
+pub struct DropGuard {
+    /// `None` once it was disarmed.
+    token: Option<CancellationToken>,
+}
+
+impl DropGuard {
+    /// Gives the token back, uncancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::CancellationToken;
+    ///
+    /// let guard = CancellationToken::new().drop_guard();
+    /// assert!(!guard.disarm().is_cancelled());
+    /// ```
+    pub fn disarm(mut self) -> CancellationToken {
+        self.token.take().expect("a guard is disarmed once, by value")
+    }
+}
+
+impl Drop for DropGuard {
+    fn drop(&mut self) {
+        if let Some(token) = &self.token {
+            token.cancel();
+        }
+    }
+}
+
+/// The error of what was cancelled by a token.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Cancelled {
+    why: Why,
+}
+
+impl Cancelled {
+    /// By a call rather than a deadline.
+    pub(super) const BY_CALL: Cancelled = Cancelled { why: Why::Cancelled };
+
+    /// Whether a deadline has passed, rather than somebody called
+    /// [`cancel`](CancellationToken::cancel).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::CancellationToken;
+    /// use std::time::Duration;
+    ///
+    /// let token = CancellationToken::new().with_timeout(Duration::ZERO);
+    /// assert!(token.check().unwrap_err().is_timeout());
+    /// ```
+    #[must_use]
+    pub fn is_timeout(&self) -> bool {
+        self.why == Why::Expired
+    }
+}
+
+impl fmt::Display for Cancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.why {
+            Why::Cancelled => "cancelled by its token",
+            Why::Expired => "cancelled by its token: the deadline has passed",
+        })
+    }
+}
+
+impl Error for Cancelled {}
+
+impl From<Cancelled> for io::Error {
+    fn from(cancelled: Cancelled) -> io::Error {
+        // Not `Interrupted`, after which loops try again.
+        let kind = match cancelled.why {
+            Why::Cancelled => io::ErrorKind::Other,
+            Why::Expired => io::ErrorKind::TimedOut,
+        };
+        io::Error::new(kind, cancelled)
+    }
+}
+
+/// Waits for a token to be cancelled. Made by [`CancellationToken::cancelled`].
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct CancelledFuture {
+    waiting: Waiting,
+    /// Until the deadline, if there is one.
+    sleep: Option<Sleep>,
+}
+
+impl Future for CancelledFuture {
+    type Output = Cancelled;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Cancelled> {
+        if let Some(why) = self.waiting.poll(cx.waker()) {
+            return Poll::Ready(Cancelled { why });
+        }
+        let Some(sleep) = &mut self.sleep else { return Poll::Pending };
+        ready!(Pin::new(sleep).poll(cx));
+        Poll::Ready(Cancelled { why: Why::Expired })
+    }
+}
+
+impl fmt::Debug for CancelledFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CancelledFuture").field("sleep", &self.sleep).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// Awaits a future until a token is cancelled. Made by [`CancellationToken::run`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct Run<F> {
+        // `None` once it is done: what is cancelled is dropped at once.
+        #[pin]
+        future: Option<F>,
+        cancelled: CancelledFuture,
+    }
+}
+
+impl<F: Future> Future for Run<F> {
+    type Output = Result<F::Output, Cancelled>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let result = match Pin::new(this.cancelled).poll(cx) {
+            Poll::Ready(cancelled) => Err(cancelled),
+            Poll::Pending => {
+                let future = this.future.as_mut().as_pin_mut();
+                let future = future.expect("`run` was polled after it was ready");
+                Ok(ready!(future.poll(cx)))
+            }
+        };
+        this.future.set(None);
+        Poll::Ready(result)
+    }
+}
