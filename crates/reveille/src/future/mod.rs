@@ -50,14 +50,22 @@
 //! | re-export of std | `Future`, `pending`, `poll_fn`, `ready` |
 //! | own | `FutureExt`, `IntoFuture`, `timeout`, `TimeoutError` |
 
+mod all;
 mod ext;
 mod flatten;
+mod group;
 mod pair;
+mod scope;
 mod timed;
 
 #[doc(inline)]
 pub use std::future::{Future, pending, poll_fn, ready};
 
+pub use all::{
+    JoinAll, RaceAll, TryJoinAll, TryRaceAll, join_all, race_all, try_join_all, try_race_all,
+};
 pub use ext::FutureExt;
 pub use flatten::IntoFuture;
+pub(crate) use group::Group;
+pub use scope::{LocalScope, Scope, ScopedFuture, scope, scope_local, try_scope, try_scope_local};
 pub use timed::{TimeoutError, timeout};

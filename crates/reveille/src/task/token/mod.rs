@@ -440,7 +440,7 @@ pub struct Cancelled {
 
 impl Cancelled {
     /// By a call rather than a deadline.
-    pub(super) const BY_CALL: Cancelled = Cancelled { why: Why::Cancelled };
+    pub(crate) const BY_CALL: Cancelled = Cancelled { why: Why::Cancelled };
 
     /// Whether a deadline has passed, rather than somebody called
     /// [`cancel`](CancellationToken::cancel).

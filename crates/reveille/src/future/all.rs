@@ -1,0 +1,274 @@
+//! Any number of futures as one: `join_all`, `try_join_all`, `race_all`, `try_race_all`.
+//!
+//! They own their futures, in boxes, poll those that were woken, drop each as soon as it is ready,
+//! and the losers before they give their result.
+
+use std::fmt;
+use std::future::Future;
+use std::ops::ControlFlow;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use super::group::Group;
+
+/// Outputs in the order of their futures.
+struct Outputs<T> {
+    /// A future's number in the group is its place here.
+    places: Vec<Option<T>>,
+    missing: usize,
+}
+
+impl<T> Outputs<T> {
+    fn new(len: usize) -> Outputs<T> {
+        Outputs { places: std::iter::repeat_with(|| None).take(len).collect(), missing: len }
+    }
+
+    /// Adds an output; true if that was the last one.
+    fn put(&mut self, place: usize, output: T) -> bool {
+        self.places[place] = Some(output);
+        self.missing -= 1;
+        self.missing == 0
+    }
+
+    fn take(&mut self) -> Vec<T> {
+        std::mem::take(&mut self.places).into_iter().flatten().collect()
+    }
+}
+
+fn group<I>(futures: I) -> Group<Pin<Box<I::Item>>>
+where
+    I: IntoIterator,
+{
+    let mut group = Group::new();
+    for future in futures {
+        group.insert(Box::pin(future));
+    }
+    group
+}
+
+macro_rules! all {
+    ($name:ident, $function:literal, $output:ty) => {
+        #[doc = concat!("The future of [`", $function, "`].")]
+        #[must_use = "futures do nothing unless you `.await` or poll them"]
+        pub struct $name<F: Future> {
+            futures: Group<Pin<Box<F>>>,
+            outputs: Outputs<$output>,
+        }
+
+        /// The futures are pinned by their boxes, and the outputs are not pinned.
+        impl<F: Future> Unpin for $name<F> {}
+
+        impl<F: Future> fmt::Debug for $name<F> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct(stringify!($name)).field("futures", &self.futures).finish()
+            }
+        }
+    };
+}
+
+all!(JoinAll, "join_all", F::Output);
+all!(TryJoinAll, "try_join_all", F::Output);
+all!(TryRaceAll, "try_race_all", F::Output);
+
+macro_rules! start {
+    ($name:ident, $futures:expr) => {{
+        let futures = group($futures);
+        let outputs = Outputs::new(futures.len());
+        $name { futures, outputs }
+    }};
+}
+
+/// Awaits all futures at the same time, and gives their outputs in the order of the futures.
+///
+/// # Cancel safety
+///
+/// Dropping it drops the futures that are not ready, and the outputs of those that are.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::{future, task};
+///
+/// let words = ["a", "bc", "def"];
+/// let lens = future::join_all(words.iter().map(|word| async { word.len() }));
+/// assert_eq!(task::block_on(lens), [1, 2, 3]);
+/// ```
+pub fn join_all<I>(futures: I) -> JoinAll<I::Item>
+where
+    I: IntoIterator<Item: Future>,
+{
+    start!(JoinAll, futures)
+}
+
+impl<F: Future> Future for JoinAll<F> {
+    type Output = Vec<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if this.outputs.missing > 0 {
+            ready!(this.futures.poll_woken(cx, |place, output| {
+                match this.outputs.put(place, output) {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            }));
+        }
+        Poll::Ready(this.outputs.take())
+    }
+}
+
+/// Awaits all futures at the same time, until one fails.
+///
+/// # Errors
+///
+/// The first failure. The other futures, and the outputs that are there, are dropped before it is
+/// given.
+///
+/// # Cancel safety
+///
+/// As [`join_all`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::{future, task};
+///
+/// let numbers = |text: &'static str| {
+///     future::try_join_all(text.split(' ').map(async |word| word.parse::<i32>()))
+/// };
+/// assert_eq!(task::block_on(numbers("1 2 3")), Ok(vec![1, 2, 3]));
+/// assert!(task::block_on(numbers("1 two 3")).is_err());
+/// ```
+pub fn try_join_all<I, T, E>(futures: I) -> TryJoinAll<I::Item>
+where
+    I: IntoIterator<Item: Future<Output = Result<T, E>>>,
+{
+    start!(TryJoinAll, futures)
+}
+
+impl<F, T, E> Future for TryJoinAll<F>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    type Output = Result<Vec<T>, E>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if this.outputs.missing > 0 {
+            let result = ready!(this.futures.poll_woken(cx, |place, output| match output {
+                Err(error) => ControlFlow::Break(Err(error)),
+                output => match this.outputs.put(place, output) {
+                    true => ControlFlow::Break(Ok(())),
+                    false => ControlFlow::Continue(()),
+                },
+            }));
+            if let Err(error) = result {
+                this.futures.clear();
+                drop(this.outputs.take());
+                return Poll::Ready(Err(error));
+            }
+        }
+        Poll::Ready(this.outputs.take().into_iter().collect())
+    }
+}
+
+/// Awaits whichever future is ready first; `None` if there are no futures.
+///
+/// The others are dropped where they stand, before the output is given. If several are ready, the
+/// one earliest in the order wins that was woken first.
+///
+/// # Cancel safety
+///
+/// What the losers did so far is lost, unless they are cancel safe themselves.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::{future, task};
+/// use std::time::Duration;
+///
+/// let sleeps = [50, 1, 70].map(|ms| async move {
+///     task::sleep(Duration::from_millis(ms)).await;
+///     ms
+/// });
+/// assert_eq!(task::block_on(future::race_all(sleeps)), Some(1));
+/// ```
+pub fn race_all<I>(futures: I) -> RaceAll<I::Item>
+where
+    I: IntoIterator<Item: Future>,
+{
+    RaceAll { futures: group(futures) }
+}
+
+/// The future of [`race_all`].
+#[derive(Debug)]
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+pub struct RaceAll<F: Future> {
+    futures: Group<Pin<Box<F>>>,
+}
+
+impl<F: Future> Future for RaceAll<F> {
+    type Output = Option<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.futures.is_empty() {
+            return Poll::Ready(None);
+        }
+        let output = ready!(self.futures.poll_woken(cx, |_, output| ControlFlow::Break(output)));
+        self.futures.clear();
+        Poll::Ready(Some(output))
+    }
+}
+
+/// Awaits whichever future *succeeds* first.
+///
+/// A failure is put aside in the hope that another succeeds. The losers are dropped where they
+/// stand, before the output is given.
+///
+/// # Errors
+///
+/// If all fail, their errors in the order of the futures. None, if there are no futures.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::{future, task};
+///
+/// let first = |words: &'static [&'static str]| {
+///     future::try_race_all(words.iter().map(async |word| word.parse::<i32>().map_err(|_| word)))
+/// };
+/// assert_eq!(task::block_on(first(&["one", "2", "3"])), Ok(2));
+/// assert_eq!(task::block_on(first(&["one", "two"])), Err(vec![&"one", &"two"]));
+/// ```
+pub fn try_race_all<I, T, E>(futures: I) -> TryRaceAll<I::Item>
+where
+    I: IntoIterator<Item: Future<Output = Result<T, E>>>,
+{
+    start!(TryRaceAll, futures)
+}
+
+impl<F, T, E> Future for TryRaceAll<F>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    type Output = Result<T, Vec<E>>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if this.outputs.missing > 0 {
+            let winner = ready!(this.futures.poll_woken(cx, |place, output| match output {
+                Ok(output) => ControlFlow::Break(Some(output)),
+                failure => match this.outputs.put(place, failure) {
+                    true => ControlFlow::Break(None),
+                    false => ControlFlow::Continue(()),
+                },
+            }));
+            if let Some(output) = winner {
+                this.futures.clear();
+                drop(this.outputs.take());
+                return Poll::Ready(Ok(output));
+            }
+        }
+        Poll::Ready(Err(this.outputs.take().into_iter().filter_map(Result::err).collect()))
+    }
+}

@@ -1,0 +1,222 @@
+//! A child of a scope, and the handle of its output.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use pin_project_lite::pin_project;
+use reveille_runtime::task;
+
+use super::nest::Shared;
+use crate::task::Cancelled;
+
+/// Where a child leaves its output.
+struct Slot<T> {
+    state: Mutex<State<T>>,
+}
+
+struct State<T> {
+    output: Option<T>,
+    /// The child is gone; without an output if there is none.
+    is_ended: bool,
+    waker: Option<Waker>,
+}
+
+impl<T> Slot<T> {
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The child's side of a slot. Dropping it says that there will be no output.
+pub(super) struct Sender<T> {
+    slot: Arc<Slot<T>>,
+}
+
+impl<T> Sender<T> {
+    fn send(&self, output: T) {
+        self.slot.lock().output = Some(output);
+    }
+}
+
+impl<T> Drop for Sender<T> {
+    fn drop(&mut self) {
+        let waker = {
+            let mut state = self.slot.lock();
+            state.is_ended = true;
+            state.waker.take()
+        };
+        waker.map(task::wake);
+    }
+}
+
+/// What is done with the output of a child's future.
+pub(super) trait Receive<T> {
+    fn receive(&self, output: T);
+}
+
+impl<T> Receive<T> for Sender<T> {
+    fn receive(&self, output: T) {
+        self.send(output);
+    }
+}
+
+/// For children that may fail: an error goes to the scope.
+pub(super) struct TrySender<T, B, E> {
+    pub(super) sender: Sender<T>,
+    pub(super) scope: Arc<Shared<B, E>>,
+}
+
+impl<T, B, E> Receive<Result<T, E>> for TrySender<T, B, E> {
+    fn receive(&self, output: Result<T, E>) {
+        match output {
+            Ok(output) => self.sender.send(output),
+            Err(error) => self.scope.fail(error),
+        }
+    }
+}
+
+pin_project! {
+    /// A child: a future, and who receives its output.
+    pub(super) struct Child<F, R> {
+        // Dropped before the receiver tells that the child has ended.
+        #[pin]
+        future: F,
+        receiver: R,
+    }
+}
+
+impl<F, R> Child<F, R> {
+    pub(super) fn new(future: F, receiver: R) -> Child<F, R> {
+        Child { future, receiver }
+    }
+}
+
+impl<F: Future, R: Receive<F::Output>> Future for Child<F, R> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.project();
+        let output = ready!(this.future.poll(cx));
+        this.receiver.receive(output);
+        Poll::Ready(())
+    }
+}
+
+/// Awaits the output of a child of a [`scope`](super::scope).
+///
+/// Dropping it changes nothing: the scope waits for the child all the same, and drops the output.
+///
+/// # Panics
+///
+/// Awaiting it panics when the child has ended without an output: the scope's token was cancelled,
+/// or the scope itself is over, which only a handle that left it can see. Await
+/// [`result`](ScopedFuture::result) if that may be.
+///
+/// # Cancel safety
+///
+/// `&mut ScopedFuture` may be awaited again; the output is not lost.
+#[must_use = "drop it if the output is not wanted: the scope waits for the child anyway"]
+pub struct ScopedFuture<T> {
+    slot: Arc<Slot<T>>,
+}
+
+/// Makes both sides of a slot.
+pub(super) fn slot<T>() -> (Sender<T>, ScopedFuture<T>) {
+    let state = State { output: None, is_ended: false, waker: None };
+    let slot = Arc::new(Slot { state: Mutex::new(state) });
+    (Sender { slot: Arc::clone(&slot) }, ScopedFuture { slot })
+}
+
+impl<T> ScopedFuture<T> {
+    /// Whether the child has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::{future, task};
+    ///
+    /// task::block_on(future::scope(async |s| {
+    ///     let child = s.spawn(async { 1 });
+    ///     task::yield_now().await;
+    ///     assert!(child.is_finished());
+    /// }));
+    /// ```
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.slot.lock().is_ended
+    }
+
+    /// Awaits the output, or that there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] when the child has ended without an output.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::{future, task};
+    ///
+    /// task::block_on(future::scope(async |s| {
+    ///     let child = s.spawn(future::pending::<()>());
+    ///     s.token().cancel();
+    ///     assert!(child.result().await.is_err());
+    /// }));
+    /// ```
+    pub async fn result(mut self) -> Result<T, Cancelled> {
+        std::future::poll_fn(|cx| self.poll_result(cx)).await
+    }
+
+    fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Cancelled>> {
+        // Cloned before the lock is taken, and the old one dropped after: wakers are the user's.
+        let mut waker = Some(cx.waker().clone());
+        let mut state = self.slot.lock();
+        if !state.is_ended {
+            std::mem::swap(&mut state.waker, &mut waker);
+            drop(state);
+            return Poll::Pending;
+        }
+        let output = state.output.take();
+        drop(state);
+        Poll::Ready(output.ok_or(Cancelled::BY_CALL))
+    }
+}
+
+impl<T> Future for ScopedFuture<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let result = ready!(self.poll_result(cx));
+        Poll::Ready(result.unwrap_or_else(|_| {
+            panic!("awaited a child of a scope that has ended without an output")
+        }))
+    }
+}
+
+impl<T> Drop for ScopedFuture<T> {
+    fn drop(&mut self) {
+        let (output, waker) = {
+            let mut state = self.slot.lock();
+            (state.output.take(), state.waker.take())
+        };
+        drop((output, waker));
+    }
+}
+
+impl<T> fmt::Debug for ScopedFuture<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopedFuture")
+            .field("is_finished", &self.is_finished())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The output of what cannot fail.
+pub(super) fn infallible<T>(result: Result<T, Infallible>) -> T {
+    let Ok(output) = result;
+    output
+}

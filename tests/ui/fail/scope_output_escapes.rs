@@ -1,0 +1,15 @@
+//! So does the output of a child, when it is a borrow.
+//~ error[E0597]: `name` does not live long enough
+
+use reveille::{future, task};
+
+fn main() {
+    let first;
+    {
+        let name = String::from("good morning");
+        first = task::block_on(future::scope(async |s| {
+            s.spawn(async { name.split(' ').next() }).await
+        }));
+    }
+    println!("{first:?}");
+}
