@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 pub use reveille_task::TaskHandle;
-use reveille_task::{JoinHandle, Options, Task};
+use reveille_task::{JoinHandle, Options, Task, TaskRef};
 
 use crate::scheduler::local;
 use crate::scheduler::multi::Shared;
@@ -47,6 +47,12 @@ pub fn report_panic(payload: Box<dyn Any + Send>) {
     if let Some(payload) = payload {
         observe::unhandled_outside(hook.as_ref(), try_current().as_ref(), payload);
     }
+}
+
+/// As [`report_panic`], as one of `task`.
+pub fn report_panic_of(task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
+    let hook = context::current_runtime().and_then(Shared::panic_hook);
+    observe::unhandled(hook.as_ref(), task, payload);
 }
 
 /// Wakes `waker`. A panic of the waker is reported and goes no further.

@@ -19,6 +19,12 @@
 //! | `thread::Builder` | [`Builder`] | |
 //! | `thread_local!` | [`task_local!`](crate::task_local) | |
 //! | | [`block_on`] | from a thread into the asynchronous world |
+//! | `thread::scope` | [`scope`], [`try_scope`] | tasks that end before the function that made them |
+//! | | [`JoinSet`] | results in the order of completion; dropping it cancels |
+//! | | [`CancellationToken`] | ends sleeps, operations on sockets, the wait for blocking closures |
+//!
+//! Children of [`scope`] are tasks and own what they use. Those of
+//! [`future::scope`](crate::future::scope) borrow, and share the thread of the task they are in.
 //!
 //! # Where to run it
 //!
@@ -79,7 +85,9 @@
 //! ```
 
 mod builder;
+mod join_set;
 mod local;
+mod scope;
 mod token;
 
 use std::future::Future;
@@ -89,8 +97,10 @@ use std::time::Duration;
 use reveille_runtime::time::Sleep;
 
 pub use builder::Builder;
+pub use join_set::{AbortHandle, JoinSet};
 pub use local::{AccessError, LocalKey};
 pub use reveille_runtime::{JoinError, JoinHandle, JoinResult, Task, TaskId};
+pub use scope::{Scope, ScopeFuture, ScopedJoinHandle, TryScopeFuture, scope, try_scope};
 #[doc(no_inline)]
 pub use std::task::{Context, Poll, Waker, ready};
 pub use token::{CancellationToken, Cancelled, CancelledFuture, DropGuard, HandBack, Run};

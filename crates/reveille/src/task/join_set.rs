@@ -1,0 +1,648 @@
+//! A set of tasks whose results come in the order of completion.
+//!
+//! Each task carries a [`Notice`], which enters the task's number into a queue when the future is
+//! dropped, whether it had finished, panicked or was cancelled. So a completion costs the same in a
+//! set of any size, and nothing beside the task is allocated for it.
+//!
+//! # Invariants
+//!
+//! 1. A number is in the queue once, from the drop of its notice on, and stays the task's own until
+//!    it was taken out of the queue. `closing` holds the one that was taken out last, while its task
+//!    is not complete: the future is dropped a moment before the output is stored.
+//! 2. Under the queue's lock nothing of the user's runs.
+//!
+//! *Rejected:* a waker per task, as a group of plain futures has. It costs two allocations each, and
+//! a poll of every new task to hand it in.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+
+use pin_project_lite::pin_project;
+use reveille_runtime::task::{self, TaskHandle};
+use reveille_runtime::{budget, runtime};
+use slab::Slab;
+
+use super::{Builder, JoinError, JoinHandle, TaskId};
+use crate::stream::Stream;
+
+/// Tasks whose results are awaited in the order in which they complete.
+///
+/// Dropping the set cancels its tasks. As a [`Stream`] it gives the same as
+/// [`join_next`](JoinSet::join_next), and ends when the set is empty.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task::{self, JoinSet};
+/// use std::time::Duration;
+///
+/// task::block_on(async {
+///     let mut set = JoinSet::new();
+///     for ms in [20, 1, 10] {
+///         set.spawn(async move {
+///             task::sleep(Duration::from_millis(ms)).await;
+///             ms
+///         });
+///     }
+///     let mut sum = 0;
+///     while let Some(result) = set.join_next().await {
+///         sum += result.unwrap();
+///     }
+///     assert_eq!(sum, 31);
+/// });
+/// ```
+#[must_use = "dropping a JoinSet cancels its tasks"]
+pub struct JoinSet<T> {
+    /// `None` for the moment of a poll only.
+    handles: Slab<Option<JoinHandle<T>>>,
+    finished: Arc<Finished>,
+    closing: Option<usize>,
+}
+
+/// The numbers of the tasks whose futures are gone.
+#[derive(Default)]
+struct Finished {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<usize>,
+    /// Whoever awaits the next result.
+    waker: Option<Waker>,
+    /// The set has let go of the tasks that still refer to this.
+    is_closed: bool,
+}
+
+impl Finished {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells the set when it is dropped, which is with its task's future, and after it.
+struct Notice {
+    finished: Arc<Finished>,
+    number: usize,
+}
+
+impl Drop for Notice {
+    fn drop(&mut self) {
+        let waker = {
+            let mut state = self.finished.lock();
+            if state.is_closed {
+                return;
+            }
+            state.queue.push_back(self.number);
+            state.waker.take()
+        };
+        waker.map(task::wake);
+    }
+}
+
+pin_project! {
+    /// A task's future with its notice.
+    struct Tracked<F> {
+        #[pin]
+        future: F,
+        // After the future, so that it is dropped when that is gone.
+        notice: Notice,
+    }
+}
+
+impl<F: Future> Future for Tracked<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().future.poll(cx)
+    }
+}
+
+impl<T> JoinSet<T> {
+    /// An empty set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::JoinSet;
+    ///
+    /// assert!(JoinSet::<()>::new().is_empty());
+    /// ```
+    pub fn new() -> JoinSet<T> {
+        JoinSet { handles: Slab::new(), finished: Arc::default(), closing: None }
+    }
+
+    /// How many tasks are in the set: those that run, and those whose results were not taken yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::JoinSet;
+    ///
+    /// let mut set = JoinSet::new();
+    /// set.spawn(async {});
+    /// assert_eq!(set.len(), 1);
+    /// ```
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.handles.len()
+    }
+
+    /// Whether no task is in the set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::JoinSet;
+    ///
+    /// assert!(JoinSet::<u8>::new().is_empty());
+    /// ```
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.handles.is_empty()
+    }
+
+    /// Awaits the next result, of the task that completed first among those not taken yet. `None`
+    /// when the set is empty.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError`] if the task panicked or was cancelled.
+    ///
+    /// # Cancel safety
+    ///
+    /// A result is taken out of the set only when it is given: dropping the future loses none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::{self, JoinSet};
+    ///
+    /// task::block_on(async {
+    ///     let mut set = JoinSet::new();
+    ///     set.spawn(async { 1 });
+    ///     assert_eq!(set.join_next().await.unwrap().unwrap(), 1);
+    ///     assert!(set.join_next().await.is_none());
+    /// });
+    /// ```
+    pub async fn join_next(&mut self) -> Option<Result<T, JoinError>> {
+        std::future::poll_fn(|cx| self.poll_join_next(cx)).await
+    }
+
+    /// The next result, if there is one now.
+    ///
+    /// # Errors
+    ///
+    /// [`JoinError`] if the task panicked or was cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::JoinSet;
+    ///
+    /// let mut set = JoinSet::new();
+    /// set.spawn(std::future::pending::<()>());
+    /// assert!(set.try_join_next().is_none());
+    /// ```
+    pub fn try_join_next(&mut self) -> Option<Result<T, JoinError>> {
+        let number = self.next_finished()?;
+        let is_complete = self.handles[number].as_ref().is_some_and(JoinHandle::is_finished);
+        if !is_complete {
+            return None;
+        }
+        match self.poll_closing(number, &mut Context::from_waker(Waker::noop())) {
+            Poll::Ready((result, _)) => Some(result),
+            Poll::Pending => None,
+        }
+    }
+
+    /// As [`join_next`](JoinSet::join_next), as a poll.
+    pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
+        Poll::Ready(ready!(self.poll_next_handle(cx)).map(|(result, _)| result))
+    }
+
+    /// Asks all tasks for cancellation and returns at once. Their results, most of which will be
+    /// that they were cancelled, are still to be taken.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::{self, JoinSet};
+    ///
+    /// task::block_on(async {
+    ///     let mut set = JoinSet::new();
+    ///     set.spawn(std::future::pending::<()>());
+    ///     set.abort_all();
+    ///     assert!(set.join_next().await.unwrap().unwrap_err().is_cancelled());
+    /// });
+    /// ```
+    pub fn abort_all(&mut self) {
+        for (_, handle) in &self.handles {
+            handle.iter().for_each(JoinHandle::abort);
+        }
+    }
+
+    /// Lets go of all tasks, which go on by themselves. The set is empty then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::{self, JoinSet};
+    /// use reveille::channel;
+    ///
+    /// task::block_on(async {
+    ///     let (sender, receiver) = channel::bounded(1);
+    ///     let mut set = JoinSet::new();
+    ///     set.spawn(async move { sender.send(1).await });
+    ///     set.detach_all();
+    ///     assert!(set.is_empty());
+    ///     assert_eq!(receiver.recv().await, Ok(1));
+    /// });
+    /// ```
+    pub fn detach_all(&mut self) {
+        self.let_go(|_| ());
+    }
+
+    /// Cancels all tasks and waits until their futures are dropped. The set is empty then, and can
+    /// be used again. Results are dropped; a panic among them is reported by the hook for unhandled
+    /// panics.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled, all tasks will be cancelled. Those that are not waited for stay in the set.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::{self, JoinSet};
+    ///
+    /// task::block_on(async {
+    ///     let mut set = JoinSet::new();
+    ///     set.spawn(std::future::pending::<()>());
+    ///     set.shutdown().await;
+    ///     assert!(set.is_empty());
+    /// });
+    /// ```
+    pub async fn shutdown(&mut self) {
+        self.abort_all();
+        while let Some((result, handle)) =
+            std::future::poll_fn(|cx| self.poll_next_handle(cx)).await
+        {
+            report_if_panic(result, &handle);
+        }
+    }
+
+    /// Gives up every task, after `ask` was told of it.
+    fn let_go(&mut self, ask: impl Fn(&JoinHandle<T>)) {
+        let finished = std::mem::take(&mut self.finished);
+        let waker = {
+            let mut state = finished.lock();
+            state.is_closed = true;
+            state.queue = VecDeque::new();
+            state.waker.take()
+        };
+        drop(waker);
+        self.closing = None;
+        for handle in std::mem::take(&mut self.handles).into_iter().filter_map(|(_, h)| h) {
+            ask(&handle);
+            if handle.is_finished() {
+                // Complete, so it is ready: and a panic in it shall not vanish.
+                let mut result = handle.result();
+                let mut cx = Context::from_waker(Waker::noop());
+                if let Poll::Ready(outcome) = Pin::new(&mut result).poll(&mut cx) {
+                    report_if_panic(outcome, &result.into_handle());
+                }
+            }
+        }
+    }
+
+    /// The number of a task whose future is gone, if there is one.
+    fn next_finished(&mut self) -> Option<usize> {
+        if self.closing.is_none() {
+            let mut state = self.finished.lock();
+            // Bounded: each number is there once.
+            while let Some(number) = state.queue.pop_front() {
+                if self.handles.contains(number) {
+                    self.closing = Some(number);
+                    break;
+                }
+            }
+        }
+        self.closing
+    }
+
+    fn poll_next_handle(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<(Result<T, JoinError>, JoinHandle<T>)>> {
+        if self.is_empty() {
+            return Poll::Ready(None);
+        }
+        ready!(budget::poll_proceed(cx));
+        let number = match self.next_finished() {
+            Some(number) => number,
+            None => {
+                // Cloned before the lock is taken, and the old one dropped after: user code.
+                let mut waker = Some(cx.waker().clone());
+                let mut state = self.finished.lock();
+                std::mem::swap(&mut state.waker, &mut waker);
+                drop(state);
+                drop(waker);
+                let Some(number) = self.next_finished() else { return Poll::Pending };
+                number
+            }
+        };
+        self.poll_closing(number, cx).map(Some)
+    }
+
+    /// Takes the result of a task whose future is gone.
+    fn poll_closing(
+        &mut self,
+        number: usize,
+        cx: &mut Context<'_>,
+    ) -> Poll<(Result<T, JoinError>, JoinHandle<T>)> {
+        let handle = self.handles[number].take().expect("it is put back after each poll");
+        let mut result = handle.result();
+        match Pin::new(&mut result).poll(cx) {
+            Poll::Pending => {
+                self.handles[number] = Some(result.into_handle());
+                Poll::Pending
+            }
+            Poll::Ready(outcome) => {
+                self.handles.remove(number);
+                self.closing = None;
+                Poll::Ready((outcome, result.into_handle()))
+            }
+        }
+    }
+
+    /// The notice of the task that is adopted next.
+    fn notice(&self) -> Notice {
+        Notice { finished: Arc::clone(&self.finished), number: self.handles.vacant_key() }
+    }
+
+    fn adopt(&mut self, handle: JoinHandle<T>) -> AbortHandle {
+        let abort = AbortHandle { task: handle.as_task().to_handle() };
+        self.handles.insert(Some(handle));
+        abort
+    }
+}
+
+impl<T: 'static> JoinSet<T> {
+    /// Spawns a task of the set, as [`task::spawn`](super::spawn).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::JoinSet;
+    ///
+    /// let mut set = JoinSet::new();
+    /// let handle = set.spawn(async { 1 });
+    /// handle.abort();
+    /// ```
+    #[track_caller]
+    pub fn spawn<F>(&mut self, future: F) -> AbortHandle
+    where
+        F: Future<Output = T> + Send + 'static,
+        T: Send,
+    {
+        let notice = self.notice();
+        let handle = super::spawn(Tracked { future, notice });
+        self.adopt(handle)
+    }
+
+    /// Spawns a task of the set with a name, as [`Builder::spawn`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Builder::spawn`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::{Builder, JoinSet};
+    ///
+    /// let mut set = JoinSet::new();
+    /// let handle = set.spawn_with(Builder::new().name("one".to_string()), async { 1 })?;
+    /// assert_eq!(handle.name(), Some("one"));
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[track_caller]
+    pub fn spawn_with<F>(&mut self, builder: Builder, future: F) -> io::Result<AbortHandle>
+    where
+        F: Future<Output = T> + Send + 'static,
+        T: Send,
+    {
+        let notice = self.notice();
+        let handle = builder.spawn(Tracked { future, notice })?;
+        Ok(self.adopt(handle))
+    }
+
+    /// Spawns a task of the set onto a runtime of your own. When that has ended, the task is
+    /// cancelled at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Runtime;
+    /// use reveille::task::{self, JoinSet};
+    ///
+    /// let runtime = Runtime::start()?;
+    /// let mut set = JoinSet::new();
+    /// set.spawn_on(&runtime.handle(), async { 1 });
+    /// assert_eq!(task::block_on(set.join_next()).unwrap().unwrap(), 1);
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[track_caller]
+    pub fn spawn_on<F>(&mut self, runtime: &runtime::Handle, future: F) -> AbortHandle
+    where
+        F: Future<Output = T> + Send + 'static,
+        T: Send,
+    {
+        let notice = self.notice();
+        let handle = runtime.spawn(Tracked { future, notice });
+        self.adopt(handle)
+    }
+
+    /// Spawns a task of the set onto this thread, as [`task::spawn_local`](super::spawn_local).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::{self, JoinSet};
+    /// use std::rc::Rc;
+    ///
+    /// task::block_on(async {
+    ///     let mut set = JoinSet::new();
+    ///     set.spawn_local(async { Rc::new(1) });
+    ///     assert_eq!(*set.join_next().await.unwrap().unwrap(), 1);
+    /// });
+    /// ```
+    #[track_caller]
+    pub fn spawn_local<F>(&mut self, future: F) -> AbortHandle
+    where
+        F: Future<Output = T> + 'static,
+    {
+        let notice = self.notice();
+        let handle = super::spawn_local(Tracked { future, notice });
+        self.adopt(handle)
+    }
+
+    /// Runs a closure that may block, as a task of the set; see
+    /// [`task::spawn_blocking`](super::spawn_blocking). Cancelling it has an effect only before it
+    /// has started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::{self, JoinSet};
+    ///
+    /// let mut set = JoinSet::new();
+    /// set.spawn_blocking(|| 6 * 7);
+    /// assert_eq!(task::block_on(set.join_next()).unwrap().unwrap(), 42);
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking<F>(&mut self, f: F) -> AbortHandle
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send,
+    {
+        let notice = self.notice();
+        let handle = super::spawn_blocking(move || {
+            let _notice = notice;
+            f()
+        });
+        self.adopt(handle)
+    }
+}
+
+/// Reports the panic of a task whose result is not given to anybody.
+fn report_if_panic<T>(result: Result<T, JoinError>, handle: &JoinHandle<T>) {
+    if let Err(error) = result
+        && let Ok(payload) = error.try_into_panic()
+    {
+        task::report_panic_of(handle.as_task(), payload);
+    }
+}
+
+impl<T> Drop for JoinSet<T> {
+    fn drop(&mut self) {
+        self.let_go(JoinHandle::abort);
+    }
+}
+
+impl<T> Stream for JoinSet<T> {
+    type Item = Result<T, JoinError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.poll_join_next(cx)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.len(), Some(self.len()))
+    }
+}
+
+impl<T> Default for JoinSet<T> {
+    fn default() -> JoinSet<T> {
+        JoinSet::new()
+    }
+}
+
+impl<T> fmt::Debug for JoinSet<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("JoinSet").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// Spawns every future as a task of a new set.
+impl<F> FromIterator<F> for JoinSet<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    fn from_iter<I: IntoIterator<Item = F>>(futures: I) -> JoinSet<F::Output> {
+        let mut set = JoinSet::new();
+        futures.into_iter().for_each(|future| drop(set.spawn(future)));
+        set
+    }
+}
+
+/// Cancels a task of a [`JoinSet`]. Dropping it changes nothing.
+#[derive(Clone)]
+pub struct AbortHandle {
+    task: TaskHandle,
+}
+
+impl AbortHandle {
+    /// Asks for cancellation and returns at once. A task that completes first stays as it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::{self, JoinSet};
+    ///
+    /// let mut set = JoinSet::new();
+    /// set.spawn(std::future::pending::<()>()).abort();
+    /// assert!(task::block_on(set.join_next()).unwrap().is_err());
+    /// ```
+    pub fn abort(&self) {
+        self.task.as_task().cancel();
+    }
+
+    /// Whether the task is complete.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::JoinSet;
+    ///
+    /// let mut set = JoinSet::new();
+    /// assert!(!set.spawn(std::future::pending::<()>()).is_finished());
+    /// ```
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.task.as_task().is_finished()
+    }
+
+    /// The number of the task.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::JoinSet;
+    ///
+    /// let mut set = JoinSet::new();
+    /// assert_ne!(set.spawn(async {}).id(), set.spawn(async {}).id());
+    /// ```
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.task.as_task().id()
+    }
+
+    /// The name of the task, if it was given one.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::JoinSet;
+    ///
+    /// let mut set = JoinSet::new();
+    /// assert_eq!(set.spawn(async {}).name(), None);
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.task.as_task().name()
+    }
+}
+
+impl fmt::Debug for AbortHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("AbortHandle").field(&self.task.as_task()).finish()
+    }
+}

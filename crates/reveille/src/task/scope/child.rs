@@ -1,0 +1,249 @@
+//! A child of a scope: a task that tells the scope how it ends; and the handle of its output.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+use super::shared::{ScopeFailed, Shared, Ticket};
+use crate::task::{Cancelled, CancelledFuture, JoinHandle, TaskId};
+
+/// Why a child has no output.
+pub(super) enum NoOutput {
+    /// It was cancelled, by itself or with the scope.
+    Cancelled,
+    /// The scope has failed: whoever awaits inside of it is about to be dropped.
+    ScopeFailed,
+}
+
+/// What the task of a child resolves to.
+pub(super) type Output<T> = Result<T, NoOutput>;
+
+/// Why a child of `shared` ends now without an output.
+pub(super) fn no_output<E>(shared: &Shared<E>) -> NoOutput {
+    match shared.has_failed() {
+        true => NoOutput::ScopeFailed,
+        false => NoOutput::Cancelled,
+    }
+}
+
+pin_project! {
+    /// The future of a child's task: ends when the scope's token is cancelled.
+    pub(super) struct Child<F, E> {
+        #[pin]
+        future: Option<F>,
+        cancelled: CancelledFuture,
+        // Last: the scope is told when the future is gone.
+        ticket: Ticket<E>,
+    }
+
+    impl<F, E> PinnedDrop for Child<F, E> {
+        fn drop(this: Pin<&mut Self>) {
+            this.drop_future();
+        }
+    }
+}
+
+impl<F, E> Child<F, E> {
+    pub(super) fn new(future: F, ticket: Ticket<E>) -> Child<F, E> {
+        let cancelled = ticket.shared.token.cancelled();
+        Child { future: Some(future), cancelled, ticket }
+    }
+
+    /// Drops the future. A panic of that is one of the scope.
+    fn drop_future(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        let dropped = catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
+        if let Err(payload) = dropped {
+            this.ticket.shared.panicked(payload);
+        }
+    }
+}
+
+impl<F: Future, E> Future for Child<F, E> {
+    type Output = Output<F::Output>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.as_mut().project();
+        let mut result = Err(NoOutput::Cancelled);
+        if Pin::new(this.cancelled).poll(cx).is_pending() {
+            let future = this.future.as_pin_mut().expect("a child was polled after it was ready");
+            match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
+                Ok(output) => result = Ok(ready!(output)),
+                Err(payload) => this.ticket.shared.panicked(payload),
+            }
+        }
+        self.as_mut().drop_future();
+        Poll::Ready(result.map_err(|_| no_output(&self.ticket.shared)))
+    }
+}
+
+/// A child's body that may fail: gives an error to the scope, and waits to be dropped.
+pub(super) async fn succeed<T, E>(
+    shared: std::sync::Arc<Shared<E>>,
+    future: impl Future<Output = Result<T, E>>,
+) -> T {
+    match future.await {
+        Ok(output) => output,
+        Err(error) => {
+            shared.failed(error);
+            std::future::pending().await
+        }
+    }
+}
+
+/// Calls the closure of a blocking child.
+pub(super) fn call<T, E>(ticket: &Ticket<E>, f: impl FnOnce() -> T) -> Output<T> {
+    let shared = &ticket.shared;
+    if shared.token.is_cancelled() {
+        let dropped = catch_unwind(AssertUnwindSafe(|| drop(f)));
+        if let Err(payload) = dropped {
+            shared.panicked(payload);
+        }
+        return Err(no_output(shared));
+    }
+    catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
+        shared.panicked(payload);
+        NoOutput::ScopeFailed
+    })
+}
+
+/// Awaits the output of a child of a [`scope`](super::scope).
+///
+/// Dropping it changes nothing: the scope waits for the child all the same.
+///
+/// # Panics
+///
+/// Awaiting it panics when the child was cancelled, alone or with the scope: await
+/// [`result`](ScopedJoinHandle::result) if that may be. When the child has panicked, or the scope
+/// has failed, whoever awaits it in the scope is dropped; elsewhere, the await panics.
+///
+/// # Cancel safety
+///
+/// `&mut ScopedJoinHandle` may be awaited again; the output is not lost.
+#[must_use = "drop it if the output is not wanted: the scope waits for the child anyway"]
+pub struct ScopedJoinHandle<T> {
+    /// `None` for a child that was not admitted, and once the output was taken.
+    handle: Option<JoinHandle<Output<T>>>,
+}
+
+impl<T> ScopedJoinHandle<T> {
+    pub(super) fn new(handle: Option<JoinHandle<Output<T>>>) -> ScopedJoinHandle<T> {
+        ScopedJoinHandle { handle }
+    }
+
+    /// Asks for cancellation of this child and returns at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// task::block_on(task::scope(async |s| {
+    ///     let child = s.spawn(std::future::pending::<()>());
+    ///     child.abort();
+    ///     assert!(child.result().await.is_err());
+    /// }));
+    /// ```
+    pub fn abort(&self) {
+        self.handle.iter().for_each(JoinHandle::abort);
+    }
+
+    /// Whether the child has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// task::block_on(task::scope(async |s| {
+    ///     let child = s.spawn(async {});
+    ///     while !child.is_finished() {
+    ///         task::yield_now().await;
+    ///     }
+    /// }));
+    /// ```
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.handle.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    /// The number of the child's task; `None` for one that was not begun, since the scope was over.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// task::block_on(task::scope(async |s| {
+    ///     assert!(s.spawn(async {}).id().is_some());
+    /// }));
+    /// ```
+    #[must_use]
+    pub fn id(&self) -> Option<TaskId> {
+        self.handle.as_ref().map(JoinHandle::id)
+    }
+
+    /// Awaits the output, or that there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Cancelled`] when the child was cancelled, alone or with the scope.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// task::block_on(task::scope(async |s| {
+    ///     let child = s.spawn(std::future::pending::<()>());
+    ///     s.token().cancel();
+    ///     assert!(child.result().await.is_err());
+    /// }));
+    /// ```
+    pub async fn result(mut self) -> Result<T, Cancelled> {
+        let output = std::future::poll_fn(|cx| self.poll_output(cx)).await;
+        output.map_err(|_| Cancelled::BY_CALL)
+    }
+
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<Output<T>> {
+        let Some(handle) = self.handle.take() else {
+            return Poll::Ready(Err(NoOutput::Cancelled));
+        };
+        let mut result = handle.result();
+        match Pin::new(&mut result).poll(cx) {
+            Poll::Pending => {
+                self.handle = Some(result.into_handle());
+                Poll::Pending
+            }
+            Poll::Ready(Ok(output)) => Poll::Ready(output),
+            // Aborted alone: a panic is caught in the child and given to the scope.
+            Poll::Ready(Err(_)) => Poll::Ready(Err(NoOutput::Cancelled)),
+        }
+    }
+}
+
+impl<T> Future for ScopedJoinHandle<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        match ready!(self.poll_output(cx)) {
+            Ok(output) => Poll::Ready(output),
+            // Without the panic hook: the panic or error that this follows from was told already.
+            Err(NoOutput::ScopeFailed) => resume_unwind(Box::new(ScopeFailed)),
+            Err(NoOutput::Cancelled) => panic!(
+                "awaited a child of a scope that was cancelled: it has no output; await \
+                 `ScopedJoinHandle::result` if it may be cancelled"
+            ),
+        }
+    }
+}
+
+impl<T> fmt::Debug for ScopedJoinHandle<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ScopedJoinHandle").field(&self.handle).finish()
+    }
+}

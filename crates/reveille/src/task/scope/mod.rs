@@ -1,0 +1,474 @@
+//! Scopes: groups of tasks that end before the function that made them.
+//!
+//! `shared.rs` has the state that the scope, its handles and its children share, `child.rs` the
+//! children. This file has the future that runs the body and waits for the children.
+
+mod child;
+mod shared;
+
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+
+pub use child::ScopedJoinHandle;
+use child::{Child, call, succeed};
+use shared::{Outcome, Shared};
+
+use crate::task::CancellationToken;
+
+/// Adds children to a [`scope`] or a [`try_scope`].
+///
+/// Clones are the same scope, so that a child can have one and add siblings. A handle that is kept
+/// beyond the scope starts nothing any more.
+pub struct Scope<E = Infallible> {
+    shared: Arc<Shared<E>>,
+}
+
+impl<E: 'static> Scope<E> {
+    /// Spawns a child onto the pool, as [`task::spawn`](super::spawn).
+    ///
+    /// When the scope is over, or its token was cancelled, the future is dropped at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// let sum = task::scope(async |s| {
+    ///     let one = s.spawn(async { 1 });
+    ///     let two = s.spawn(async { 2 });
+    ///     one.await + two.await
+    /// });
+    /// assert_eq!(task::block_on(sum), 3);
+    /// ```
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> ScopedJoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+        E: Send,
+    {
+        let Some(ticket) = self.shared.admit() else {
+            return ScopedJoinHandle::new(None);
+        };
+        ScopedJoinHandle::new(Some(super::spawn(Child::new(future, ticket))))
+    }
+
+    /// Spawns a child that may fail, and then ends the scope: the first error is that of the
+    /// [`try_scope`]; the body is dropped and the other children are cancelled.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// let sum = task::try_scope(async |s| {
+    ///     let one = s.try_spawn(async { "1".parse::<i32>() });
+    ///     let two = s.try_spawn(async { "two".parse::<i32>() });
+    ///     Ok(one.await + two.await)
+    /// });
+    /// assert!(task::block_on(sum).is_err());
+    /// ```
+    #[track_caller]
+    pub fn try_spawn<F, T>(&self, future: F) -> ScopedJoinHandle<T>
+    where
+        F: Future<Output = Result<T, E>> + Send + 'static,
+        T: Send + 'static,
+        E: Send,
+    {
+        self.spawn(succeed(Arc::clone(&self.shared), future))
+    }
+
+    /// Spawns a child onto this thread, as [`task::spawn_local`](super::spawn_local).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    /// use std::rc::Rc;
+    ///
+    /// let number = task::block_on(task::scope(async |s| s.spawn_local(async { Rc::new(1) }).await));
+    /// assert_eq!(*number, 1);
+    /// ```
+    #[track_caller]
+    pub fn spawn_local<F>(&self, future: F) -> ScopedJoinHandle<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: 'static,
+    {
+        let Some(ticket) = self.shared.admit() else {
+            return ScopedJoinHandle::new(None);
+        };
+        ScopedJoinHandle::new(Some(super::spawn_local(Child::new(future, ticket))))
+    }
+
+    /// As [`try_spawn`](Scope::try_spawn), onto this thread.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// let result = task::block_on(task::try_scope(async |s| {
+    ///     let _child = s.try_spawn_local(async { Err::<(), _>("no") });
+    ///     std::future::pending::<Result<(), _>>().await
+    /// }));
+    /// assert_eq!(result, Err("no"));
+    /// ```
+    #[track_caller]
+    pub fn try_spawn_local<F, T>(&self, future: F) -> ScopedJoinHandle<T>
+    where
+        F: Future<Output = Result<T, E>> + 'static,
+        T: 'static,
+    {
+        self.spawn_local(succeed(Arc::clone(&self.shared), future))
+    }
+
+    /// Runs a closure that may block as a child; see [`task::spawn_blocking`](super::spawn_blocking).
+    ///
+    /// A thread cannot be stopped from outside: the scope waits for the closure, which is given the
+    /// scope's token and asks it whether to go on. One that has not started when the token is
+    /// cancelled never does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// task::block_on(task::scope(async |s| {
+    ///     let steps = s.spawn_blocking(|token| {
+    ///         let mut steps = 0_u64;
+    ///         while !token.is_cancelled() {
+    ///             steps += 1;
+    ///         }
+    ///         steps
+    ///     });
+    ///     s.token().cancel();
+    ///     let _ = steps.result().await;
+    /// }));
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking<F, T>(&self, f: F) -> ScopedJoinHandle<T>
+    where
+        F: FnOnce(CancellationToken) -> T + Send + 'static,
+        T: Send + 'static,
+        E: Send,
+    {
+        let Some(ticket) = self.shared.admit() else {
+            return ScopedJoinHandle::new(None);
+        };
+        let token = self.shared.token.clone();
+        let handle = super::spawn_blocking(move || call(&ticket, move || f(token)));
+        ScopedJoinHandle::new(Some(handle))
+    }
+}
+
+impl<E> Scope<E> {
+    /// The scope's token. Cancelling it cancels the children; the body goes on. It is cancelled
+    /// when the scope ends, for whatever reason.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task;
+    ///
+    /// let token = task::block_on(task::scope(async |s| {
+    ///     let _ticker = s.spawn(std::future::pending::<()>());
+    ///     // The work is done; without this the scope would wait for the ticker.
+    ///     s.token().cancel();
+    ///     s.token().clone()
+    /// }));
+    /// assert!(token.is_cancelled());
+    /// ```
+    #[must_use]
+    pub fn token(&self) -> &CancellationToken {
+        &self.shared.token
+    }
+
+    /// Cancels all children and waits until their futures are dropped and their closures have
+    /// returned. May be called from anywhere, also after the scope was dropped. No child is begun
+    /// any more.
+    ///
+    /// Called by a child it cancels that one, too, which is dropped here.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once polled, the children will be cancelled whether or not this is awaited to the end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::{channel, task};
+    ///
+    /// task::block_on(async {
+    ///     let (sender, handles) = channel::bounded(1);
+    ///     let scope = task::scope(async |s| {
+    ///         let _child = s.spawn(std::future::pending::<()>());
+    ///         sender.send(s).await.expect("the receiver is alive");
+    ///     });
+    ///     // The scope loses the race and is dropped: its children are cancelled ...
+    ///     scope.race(task::sleep(std::time::Duration::from_millis(1))).await;
+    ///     // ... and here they are gone.
+    ///     handles.recv().await.expect("it was sent").shutdown().await;
+    /// });
+    /// ```
+    pub async fn shutdown(&self) {
+        self.shared.token.cancel();
+        self.shared.close();
+        self.shared.ended.cancelled().await;
+    }
+}
+
+impl<E> Clone for Scope<E> {
+    fn clone(&self) -> Scope<E> {
+        Scope { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<E> fmt::Debug for Scope<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").field("token", self.token()).finish_non_exhaustive()
+    }
+}
+
+/// Runs an asynchronous closure and waits for every task that it starts in its scope.
+///
+/// Children are tasks: they run at the same time, on the pool, on this thread, or on one for
+/// blocking closures, and own what they use. For children that borrow there is
+/// [`future::scope`](crate::future::scope). The scope is ready when the body and all children are;
+/// a child may start siblings until then.
+///
+/// The returned future does nothing until it is awaited.
+///
+/// # Panics
+///
+/// A panic of a child is one of the scope, whether somebody awaits that child or not: the body is
+/// dropped, the other children are cancelled, and when all of them have ended the panic goes on
+/// from the await of the scope. So does one of the body. Further panics meanwhile are reported by
+/// the hook for unhandled panics.
+///
+/// # Cancel safety
+///
+/// Dropping the scope drops the body and *asks* the children to stop, which does not wait: each is
+/// dropped by its executor, at its next turn or at the end of the poll it is in, and a closure that
+/// blocks runs until it asks its token or returns. [`Scope::shutdown`] waits for that. A panic that
+/// comes then is reported by the hook. Children on this thread are dropped when the thread is next
+/// in [`block_on`](super::block_on), or ends.
+///
+/// A scope that is forgotten ([`std::mem::forget`]) lets its children go on.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task;
+///
+/// async fn sum_of_squares(numbers: Vec<u64>) -> u64 {
+///     task::scope(async |s| {
+///         let squares: Vec<_> = numbers.into_iter().map(|n| s.spawn(async move { n * n })).collect();
+///         let mut sum = 0;
+///         for square in squares {
+///             sum += square.await;
+///         }
+///         sum
+///     })
+///     .await
+/// }
+///
+/// assert_eq!(task::block_on(sum_of_squares(vec![1, 2, 3])), 14);
+/// ```
+pub fn scope<F, Fut>(f: F) -> ScopeFuture<F, Fut>
+where
+    F: FnOnce(Scope) -> Fut,
+    Fut: Future,
+{
+    ScopeFuture { tasks: Tasks::new(f) }
+}
+
+/// As [`scope`], until the body or a child fails.
+///
+/// # Errors
+///
+/// The first error of the body or of a child started by [`Scope::try_spawn`]. The body is dropped
+/// then, the other children are cancelled, and the error is given when all have ended.
+///
+/// # Panics
+///
+/// As [`scope`]. A panic comes before an error.
+///
+/// # Cancel safety
+///
+/// As [`scope`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task;
+///
+/// let result = task::block_on(task::try_scope(async |s| {
+///     let _never = s.spawn(std::future::pending::<()>());
+///     let _fails = s.try_spawn(async { Err::<(), _>("no") });
+///     std::future::pending::<Result<(), _>>().await
+/// }));
+/// assert_eq!(result, Err("no"));
+/// ```
+pub fn try_scope<F, Fut, T, E>(f: F) -> TryScopeFuture<F, Fut, E>
+where
+    F: FnOnce(Scope<E>) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    TryScopeFuture { tasks: Tasks::new(f) }
+}
+
+/// Abandons the scope when its future is dropped.
+struct Owner<E>(Arc<Shared<E>>);
+
+impl<E> Drop for Owner<E> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+pin_project! {
+    /// Runs a body, and waits for the children.
+    struct Tasks<F, Fut: Future, E> {
+        // What makes the body, until the first poll.
+        start: Option<F>,
+        #[pin]
+        body: Option<Fut>,
+        output: Option<Fut::Output>,
+        is_body_done: bool,
+        // Last: the body's drop may still use the scope.
+        owner: Owner<E>,
+    }
+}
+
+impl<F, Fut: Future, E> Tasks<F, Fut, E> {
+    fn new(start: F) -> Tasks<F, Fut, E> {
+        let owner = Owner(Arc::new(Shared::new()));
+        Tasks { start: Some(start), body: None, output: None, is_body_done: false, owner }
+    }
+}
+
+impl<F, Fut, E> Tasks<F, Fut, E>
+where
+    F: FnOnce(Scope<E>) -> Fut,
+    Fut: Future,
+{
+    /// Polls the body unless the scope has failed. `judge` tells an output that is an error.
+    fn poll_body(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        judge: impl FnOnce(Fut::Output) -> Result<Fut::Output, E>,
+    ) {
+        let mut this = self.project();
+        let shared = &this.owner.0;
+        let polled = catch_unwind(AssertUnwindSafe(|| {
+            if shared.has_failed() {
+                return Poll::Ready(None);
+            }
+            if let Some(start) = this.start.take() {
+                this.body.set(Some(start(Scope { shared: Arc::clone(shared) })));
+            }
+            let body = this.body.as_mut().as_pin_mut();
+            body.expect("it was started, and is not done").poll(cx).map(Some)
+        }));
+        match polled {
+            Ok(Poll::Pending) => return,
+            Ok(Poll::Ready(output)) => match output.map(judge).transpose() {
+                Ok(output) => *this.output = output,
+                Err(error) => shared.failed(error),
+            },
+            Err(payload) => shared.panicked(payload),
+        }
+        *this.is_body_done = true;
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| this.body.set(None))) {
+            shared.panicked(payload);
+        }
+        shared.close();
+    }
+
+    /// The body's output, or the error; resumes a panic.
+    fn poll_end(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        judge: impl FnOnce(Fut::Output) -> Result<Fut::Output, E>,
+    ) -> Poll<Result<Fut::Output, E>> {
+        self.owner.0.listen(cx.waker());
+        if !self.is_body_done {
+            self.as_mut().poll_body(cx, judge);
+        }
+        if !self.is_body_done {
+            // It may have no children and be closed for new ones: somebody has called `shutdown`.
+            return Poll::Pending;
+        }
+        let this = self.project();
+        let Some(outcome) = this.owner.0.outcome() else { return Poll::Pending };
+        match outcome {
+            Outcome::Panicked(payload) => resume_unwind(payload),
+            Outcome::Failed(error) => Poll::Ready(Err(error)),
+            Outcome::Fine => {
+                let output = this.output.take().expect("a scope was polled after it was ready");
+                Poll::Ready(Ok(output))
+            }
+        }
+    }
+}
+
+impl<F, Fut: Future, E> fmt::Debug for Tasks<F, Fut, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tasks").field("is_body_done", &self.is_body_done).finish_non_exhaustive()
+    }
+}
+
+pin_project! {
+    /// The future of [`scope`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct ScopeFuture<F, Fut: Future> {
+        #[pin]
+        tasks: Tasks<F, Fut, Infallible>,
+    }
+}
+
+impl<F, Fut> Future for ScopeFuture<F, Fut>
+where
+    F: FnOnce(Scope) -> Fut,
+    Fut: Future,
+{
+    type Output = Fut::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
+        let Ok(output) = ready!(self.project().tasks.poll_end(cx, Ok));
+        Poll::Ready(output)
+    }
+}
+
+pin_project! {
+    /// The future of [`try_scope`].
+    #[derive(Debug)]
+    #[must_use = "futures do nothing unless you `.await` or poll them"]
+    pub struct TryScopeFuture<F, Fut: Future, E> {
+        #[pin]
+        tasks: Tasks<F, Fut, E>,
+    }
+}
+
+impl<F, Fut, T, E> Future for TryScopeFuture<F, Fut, E>
+where
+    F: FnOnce(Scope<E>) -> Fut,
+    Fut: Future<Output = Result<T, E>>,
+{
+    type Output = Result<T, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
+        let result = ready!(self.project().tasks.poll_end(cx, |output| output.map(Ok)));
+        Poll::Ready(result.and_then(|output| output))
+    }
+}
