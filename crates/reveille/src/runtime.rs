@@ -49,5 +49,6 @@
 //! ```
 
 pub use reveille_runtime::{
-    Builder, FdLimit, Handle, Metrics, Runtime, Shutdown, UnhandledPanic, raise_fd_limit,
+    Builder, FdLimit, Handle, Metrics, Runtime, Shutdown, ShutdownReport, TaskInfo, UnhandledPanic,
+    raise_fd_limit,
 };

@@ -33,7 +33,7 @@ use reveille_task::Options;
 pub use builder::Builder;
 pub use reveille_driver::{FdLimit, raise_fd_limit};
 pub use reveille_task::{JoinError, JoinHandle, JoinResult, Task, TaskId};
-pub use runtime::{Handle, Metrics, Runtime, Shutdown, UnhandledPanic};
+pub use runtime::{Handle, Metrics, Runtime, Shutdown, ShutdownReport, TaskInfo, UnhandledPanic};
 
 /// Random numbers of the current thread, for choices that shall be fair.
 pub mod random {

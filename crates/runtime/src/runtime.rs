@@ -11,8 +11,8 @@ pub use crate::builder::Builder;
 use crate::context;
 pub use crate::observe::UnhandledPanic;
 use crate::scheduler::local;
-pub use crate::scheduler::multi::Shutdown;
 use crate::scheduler::multi::{self, Shared};
+pub use crate::scheduler::multi::{Shutdown, ShutdownReport, TaskInfo};
 
 /// A runtime: worker threads, their drivers and timers, and a pool for blocking closures.
 ///
@@ -235,14 +235,60 @@ impl Runtime {
         self.stop(Some(timeout))
     }
 
+    /// Lets what runs finish, for `patience` at most, and then ends the runtime; reports what it
+    /// cancelled.
+    ///
+    /// From this call on nothing new is taken from outside: a task spawned by a thread that is no
+    /// part of the runtime is cancelled at once. Tasks and blocking closures that run may still
+    /// start others, which they may need to finish. Returns as soon as none is left. A task that is
+    /// to end earlier than it would by itself has to be told so, by a cancellation token or a
+    /// channel.
+    ///
+    /// When the patience is over, the tasks that are left are cancelled and their futures dropped,
+    /// by this thread. A poll or a closure that blocks is not waited for beyond another 100 ms: it
+    /// is reported, and ends when it does.
+    ///
+    /// Called on a thread of the runtime itself it cannot wait: then another thread does, and the
+    /// report is empty (the default).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use reveille_runtime as reveille;
+    /// # use std::time::Duration;
+    /// let runtime = reveille::Runtime::start()?;
+    /// let answer = runtime.spawn(async { 42 });
+    /// runtime.spawn(std::future::pending::<()>());
+    /// let report = runtime.shutdown_gracefully(Duration::from_millis(20));
+    /// assert_eq!(reveille::block_on(answer), 42);
+    /// assert_eq!(report.cancelled.len(), 1);
+    /// assert!(report.cancelled[0].spawned_at.is_some());
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn shutdown_gracefully(mut self, patience: Duration) -> ShutdownReport {
+        self.is_stopped = true;
+        let shared = self.handle.shared;
+        if self.is_inside() {
+            multi::from_inside(shared, move || drop(multi::drain(shared, patience)));
+            return ShutdownReport::default();
+        }
+        multi::drain(shared, patience)
+    }
+
+    /// Whether this is a thread of the runtime, which cannot wait for itself.
+    fn is_inside(&self) -> bool {
+        context::own_pool().is_some_and(|pool| std::ptr::eq(pool, self.handle.shared))
+    }
+
     fn stop(&mut self, timeout: Option<Duration>) -> Shutdown {
         if std::mem::replace(&mut self.is_stopped, true) {
             return Shutdown::default();
         }
         let shared = self.handle.shared;
-        let is_inside = context::own_pool().is_some_and(|pool| std::ptr::eq(pool, shared));
-        if is_inside {
-            multi::stop_from_inside(shared, timeout);
+        if self.is_inside() {
+            multi::from_inside(shared, move || {
+                multi::stop(shared, timeout);
+            });
             return Shutdown::default();
         }
         multi::stop(shared, timeout)

@@ -100,7 +100,7 @@ where
     T: Send + 'static,
 {
     let runtime = context::runtime();
-    match runtime.blocking() {
+    match runtime.blocking().filter(|_| !runtime.refuses()) {
         Some(pool) => pool.spawn(closure, options),
         None => runtime.spawn_cancelled(async move { closure() }, options),
     }

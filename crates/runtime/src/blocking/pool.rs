@@ -78,6 +78,8 @@ pub(crate) struct PoolMetrics {
     pub(crate) idle: usize,
     /// Jobs that have not started.
     pub(crate) queued: usize,
+    /// Jobs that have started and not ended.
+    pub(crate) running: usize,
     /// Jobs that have started since the pool was made.
     pub(crate) started: u64,
 }
@@ -207,6 +209,7 @@ impl<J: Job> Shared<J> {
             threads: state.counts.threads,
             idle: state.counts.idle,
             queued: state.counts.queued,
+            running: state.counts.running(),
             started: state.started,
         }
     }

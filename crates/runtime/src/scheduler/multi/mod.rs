@@ -18,6 +18,7 @@
 
 #[cfg(all(test, not(loom)))]
 mod bad_days_tests;
+mod drain;
 mod idle;
 mod injector;
 mod monitor;
@@ -50,6 +51,8 @@ use crate::builder::Config;
 use crate::context;
 use crate::observe::{self, Event};
 use crate::time::Home;
+pub(crate) use drain::drain;
+pub use drain::{ShutdownReport, TaskInfo};
 use idle::Idle;
 use injector::Injector;
 use monitor::Monitor;
@@ -57,7 +60,7 @@ pub(crate) use place::{Place, Seat};
 pub(crate) use registry::Registry;
 pub(crate) use relief::Relief;
 pub use shutdown::Shutdown;
-pub(crate) use shutdown::{stop, stop_from_inside};
+pub(crate) use shutdown::{from_inside, stop};
 use staff::Staff;
 pub(crate) use worker::turn;
 
@@ -93,6 +96,8 @@ pub(crate) struct Shared {
     anchor: Anchor,
     outside: Mutex<Outside>,
     is_stopping: AtomicBool,
+    /// What runs may finish, and nothing comes from outside.
+    is_draining: AtomicBool,
     staff: Staff,
     monitor: Monitor,
 }
@@ -162,6 +167,7 @@ impl Shared {
             outside.incarnation
         };
         shared.is_stopping.store(false, Ordering::SeqCst);
+        shared.is_draining.store(false, Ordering::SeqCst);
         match shared.open() {
             Ok(()) => Ok((shared, incarnation)),
             Err(error) => {
@@ -185,6 +191,7 @@ impl Shared {
             anchor: Anchor::new(None),
             outside: Mutex::default(),
             is_stopping: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
             staff: Staff::new(),
             monitor: Monitor::new(),
         }));
@@ -279,6 +286,12 @@ impl Shared {
         self.is_stopping.load(Ordering::Relaxed)
     }
 
+    /// Whether this thread may start nothing here: the pool drains, and the thread is no part of it.
+    pub(crate) fn refuses(&self) -> bool {
+        let is_inside = || context::own_pool().is_some_and(|pool| std::ptr::eq(pool, self));
+        self.is_draining.load(Ordering::Relaxed) && !is_inside()
+    }
+
     /// A home for the timers of threads that turn none.
     pub(crate) fn outside_home(&'static self) -> &'static Home {
         &self.places[0].timers
@@ -344,7 +357,7 @@ impl Shared {
             Some(index) => self.places[index].core.with(|core, _| insert(&mut core.registry)),
             None => {
                 let mut outside = self.outside.lock();
-                let is_up = outside.config.is_some() && !self.is_stopping();
+                let is_up = outside.config.is_some() && !self.is_stopping() && !self.refuses();
                 if is_up { insert(&mut outside.registry) } else { None }
             }
         };

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use reveille_primitive::atomic::Ordering;
 use reveille_primitive::{lock, thread};
-use reveille_task::Runnable;
+use reveille_task::{Runnable, TaskHandle};
 
 use super::{Shared, UNUSED};
 use crate::context;
@@ -79,38 +79,60 @@ impl Shutdown {
 const LOOK: Duration = Duration::from_millis(10);
 
 /// How much of the time for a shutdown is left.
-struct Time {
+pub(super) struct Time {
     clock: Clock,
     deadline: Option<Instant>,
 }
 
 impl Time {
+    /// From now on; `None`: as long as it takes.
+    pub(super) fn new(timeout: Option<Duration>) -> Time {
+        let clock = context::system_clock().clone();
+        let deadline = timeout.and_then(|timeout| clock::deadline_after(clock.now(), timeout));
+        Time { clock, deadline }
+    }
+
     /// `None`: as long as it takes.
-    fn left(&self) -> Option<Duration> {
+    pub(super) fn left(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(self.clock.now()))
     }
 
-    fn is_up(&self) -> bool {
+    pub(super) fn is_up(&self) -> bool {
         self.left() == Some(Duration::ZERO)
     }
 }
 
 /// Ends the incarnation of `shared`. The caller is no thread of the pool.
 pub(crate) fn stop(shared: &'static Shared, timeout: Option<Duration>) -> Shutdown {
+    stop_and_tell(shared, timeout, |_| ())
+}
+
+/// As [`stop`]. `tell` is shown the tasks that are left, before they are cancelled.
+pub(super) fn stop_and_tell(
+    shared: &'static Shared,
+    timeout: Option<Duration>,
+    tell: impl FnOnce(&[TaskHandle]),
+) -> Shutdown {
     lock::assert_none_held("a shutdown");
-    let clock = context::system_clock().clone();
-    let deadline = timeout.and_then(|timeout| clock::deadline_after(clock.now(), timeout));
-    let time = Time { clock, deadline };
+    let time = Time::new(timeout);
     {
         let _outside = shared.outside.lock();
         shared.is_stopping.store(true, Ordering::SeqCst);
     }
     shared.places.iter().for_each(super::Place::notify);
     let _runtime = context::enter_runtime(shared);
-    let (stuck_workers, cancelled_early) = wait_for_polls(shared, &time);
+    let mut tell = Some(tell);
+    let mut cancelled_tasks = 0;
+    let mut take_stock = || {
+        let Some(tell) = tell.take() else { return };
+        let left = live_tasks(shared);
+        cancelled_tasks = left.iter().filter(|task| !task.as_task().is_finished()).count();
+        tell(&left);
+    };
+    let stuck_workers = wait_for_polls(shared, &time, &mut take_stock);
     shared.monitor.stop();
-    let (cancelled_late, is_empty) = cancel_tasks(shared, &time, stuck_workers > 0);
-    let cancelled_tasks = cancelled_early.max(cancelled_late);
+    take_stock();
+    let is_empty = cancel_tasks(shared, &time, stuck_workers > 0);
     let blocking = shared.blocking();
     let running_closures = blocking.map_or(0, |pool| pool.shutdown(time.deadline));
     close(shared);
@@ -120,11 +142,15 @@ pub(crate) fn stop(shared: &'static Shared, timeout: Option<Duration>) -> Shutdo
     Shutdown { cancelled_tasks, stuck_workers, running_closures }
 }
 
-/// Waits until every worker has left, for as long as there is time. Returns how many have not, and
-/// how many tasks were cancelled meanwhile: a poll may wait for one of them, in a `block_on` of its
-/// own, and nobody runs it any more.
-fn wait_for_polls(shared: &'static Shared, time: &Time) -> (usize, usize) {
-    let mut cancelled = 0;
+/// Waits until every worker has left, for as long as there is time. Returns how many have not.
+///
+/// A poll that goes on may wait for a task of the pool, in a `block_on` of its own, and nobody runs
+/// that any more: so tasks are cancelled meanwhile, after `take_stock` was called.
+fn wait_for_polls(
+    shared: &'static Shared,
+    time: &Time,
+    take_stock: &mut impl FnMut(),
+) -> usize {
     loop {
         let look_end = clock::deadline_after(time.clock.now(), LOOK);
         let look = Time { clock: time.clock.clone(), deadline: look_end };
@@ -133,22 +159,20 @@ fn wait_for_polls(shared: &'static Shared, time: &Time) -> (usize, usize) {
             (look, left) => look.or(left),
         });
         if stuck == 0 || time.is_up() {
-            return (stuck, cancelled);
+            return stuck;
         }
-        // The first time counts: no task is added, and those in a poll are there each time.
-        cancelled = cancelled.max(cancel_tasks(shared, time, true).0);
+        take_stock();
+        cancel_tasks(shared, time, true);
     }
 }
 
-/// As [`stop`], for a thread of the pool, which cannot wait for itself: another thread does it.
-pub(crate) fn stop_from_inside(shared: &'static Shared, timeout: Option<Duration>) {
+/// Calls `end` on another thread, for a thread of the pool, which cannot wait for itself.
+pub(crate) fn from_inside(shared: &'static Shared, end: impl FnOnce() + Send + 'static) {
     let config = shared.config();
     let spec = ThreadSpec {
         name: format!("{}-shutdown", config.thread_name),
         stack_size: None,
-        body: Box::new(move || {
-            stop(shared, timeout);
-        }),
+        body: Box::new(end),
     };
     if let Err(error) = (config.spawner)(spec) {
         // Without a thread nobody can wait: the workers end by themselves, the tasks are leaked.
@@ -158,15 +182,13 @@ pub(crate) fn stop_from_inside(shared: &'static Shared, timeout: Option<Duration
     }
 }
 
-/// Cancels and drops every task. Returns how many, and whether none is left.
-fn cancel_tasks(shared: &'static Shared, time: &Time, has_stuck: bool) -> (usize, bool) {
-    // Before the queues are emptied: what waits there for its first poll is cancelled as well.
-    let cancelled = live_tasks(shared).len();
+/// Cancels and drops every task. Returns whether none is left.
+fn cancel_tasks(shared: &'static Shared, time: &Time, has_stuck: bool) -> bool {
     loop {
         drop_queued(shared);
         let live = live_tasks(shared);
         if live.is_empty() {
-            return (cancelled, true);
+            return true;
         }
         // Each becomes a `Runnable` that only drops the future, unless a waker is just about to
         // queue it, or a stuck thread polls it: those are waited for.
@@ -175,14 +197,15 @@ fn cancel_tasks(shared: &'static Shared, time: &Time, has_stuck: bool) -> (usize
         let dropped = drop_queued(shared);
         if dropped == 0 {
             if time.is_up() || has_stuck {
-                return (cancelled, false);
+                return false;
             }
             thread::yield_now();
         }
     }
 }
 
-fn live_tasks(shared: &'static Shared) -> Vec<reveille_task::TaskHandle> {
+/// A reference to each task that is registered; some may be complete.
+pub(super) fn live_tasks(shared: &'static Shared) -> Vec<TaskHandle> {
     let mut live: Vec<_> = shared.places.iter().flat_map(super::Place::live_tasks).collect();
     live.extend(shared.outside.lock().registry.tasks());
     live

@@ -1,0 +1,178 @@
+//! A shutdown with patience: what runs may finish, and what does not is named.
+//!
+//! Nothing on the hot paths knows of it. The thread that shuts down keeps a reference to each live
+//! task and looks at them with growing pauses; when all it knows are complete it looks for new ones,
+//! which tasks that run may still spawn. *Rejected:* counting at each completion, a shared counter
+//! for the sake of the last second of a program.
+
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+use reveille_primitive::atomic::Ordering;
+use reveille_primitive::lock::{Condvar, Mutex};
+use reveille_task::{TaskHandle, TaskId, TaskRef};
+
+use super::Shared;
+use super::shutdown::{self, Time};
+
+/// What workers get to leave their polls in when the patience is over, so that a poll that is about
+/// to end is not called stuck. A blocked one does not end in a hundred times that.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// Pauses between two looks, from the first to the longest: a program that has nothing to wait for
+/// ends at once, and one that waits for seconds does not spend them looking.
+const PAUSES: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(5));
+
+/// A task that did not finish in time.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TaskInfo {
+    /// The number of the task.
+    pub id: TaskId,
+    /// The name that the task was given.
+    pub name: Option<String>,
+    /// Where the task was spawned, if that is known.
+    pub spawned_at: Option<&'static Location<'static>>,
+    /// The name of its future's type.
+    pub future_type: &'static str,
+    /// Whether it is in a poll that has not returned. Its future is dropped when that does.
+    pub is_stuck: bool,
+}
+
+impl TaskInfo {
+    fn of(task: TaskRef<'_>) -> TaskInfo {
+        TaskInfo {
+            id: task.id(),
+            name: task.name().map(str::to_owned),
+            spawned_at: task.location(),
+            future_type: task.future_type_name(),
+            is_stuck: false,
+        }
+    }
+}
+
+impl fmt::Display for TaskInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "task {}", self.id)?;
+        if let Some(name) = &self.name {
+            write!(f, " '{name}'")?;
+        }
+        if let Some(place) = self.spawned_at {
+            write!(f, ", spawned at {place}")?;
+        }
+        if self.is_stuck {
+            write!(f, ", stuck in a poll")?;
+        }
+        Ok(())
+    }
+}
+
+/// What became of a runtime's tasks when it was shut down with patience.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Tasks that were live at the shutdown, or were spawned since, and ended by themselves.
+    pub finished_tasks: usize,
+    /// Tasks that did not, and were cancelled.
+    pub cancelled: Vec<TaskInfo>,
+    /// Threads that were still inside a poll in the end. They end when the poll does.
+    pub stuck_workers: usize,
+    /// Blocking closures that were still running in the end. They run to their end.
+    pub running_closures: usize,
+    /// Blocking closures that had not started, and never will.
+    pub dropped_closures: usize,
+}
+
+impl ShutdownReport {
+    /// Whether everything ended by itself.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.cancelled.is_empty()
+            && self.stuck_workers == 0
+            && self.running_closures == 0
+            && self.dropped_closures == 0
+    }
+}
+
+impl fmt::Display for ShutdownReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} tasks finished, {} were cancelled; {} blocking closures still run, {} never began",
+            self.finished_tasks,
+            self.cancelled.len(),
+            self.running_closures,
+            self.dropped_closures
+        )?;
+        self.cancelled.iter().try_for_each(|task| write!(f, "\n{task}"))
+    }
+}
+
+/// Lets `shared` finish for `patience` at most, then ends it. The caller is no thread of the pool.
+pub(crate) fn drain(shared: &'static Shared, patience: Duration) -> ShutdownReport {
+    {
+        let _outside = shared.outside.lock();
+        shared.is_draining.store(true, Ordering::SeqCst);
+    }
+    let time = Time::new(Some(patience));
+    let mut watch = Watch { unfinished: Vec::new(), seen: 0 };
+    let mut pause = PAUSES.0;
+    while !watch.is_over(shared) && !time.is_up() {
+        wait(time.left().map_or(pause, |left| left.min(pause)));
+        pause = (pause * 2).min(PAUSES.1);
+    }
+    watch.end(shared)
+}
+
+/// The tasks that are waited for.
+struct Watch {
+    unfinished: Vec<TaskHandle>,
+    seen: usize,
+}
+
+impl Watch {
+    /// Whether no task is left, and no closure.
+    fn is_over(&mut self, shared: &'static Shared) -> bool {
+        self.unfinished.retain(|task| !task.as_task().is_finished());
+        if !self.unfinished.is_empty() {
+            return false;
+        }
+        // Closures first: a task that ends may leave one, and a closure a task, but a closure that
+        // is there now is seen, and a task that it spawned before it ended is seen after it.
+        let closures = shared.blocking().map_or(0, |pool| {
+            let metrics = pool.metrics();
+            metrics.queued + metrics.running
+        });
+        self.unfinished = shutdown::live_tasks(shared);
+        // Workers take the tasks that they complete out of their tables in batches.
+        self.unfinished.retain(|task| !task.as_task().is_finished());
+        self.seen += self.unfinished.len();
+        closures == 0 && self.unfinished.is_empty()
+    }
+
+    /// Ends the runtime, and names what is cancelled.
+    fn end(self, shared: &'static Shared) -> ShutdownReport {
+        let mut report = ShutdownReport::default();
+        let mut cancelled = Vec::new();
+        report.dropped_closures = shared.blocking().map_or(0, |pool| pool.metrics().queued);
+        let shutdown = shutdown::stop_and_tell(shared, Some(GRACE), |live| {
+            let is_late = |task: &&TaskHandle| !task.as_task().is_finished();
+            cancelled.extend(live.iter().filter(is_late).cloned());
+            report.cancelled = cancelled.iter().map(|task| TaskInfo::of(task.as_task())).collect();
+            report.finished_tasks = self.seen - self.unfinished.iter().filter(is_late).count();
+        });
+        for (task, info) in cancelled.iter().zip(&mut report.cancelled) {
+            info.is_stuck = !task.as_task().is_finished();
+        }
+        report.stuck_workers = shutdown.stuck_workers;
+        report.running_closures = shutdown.running_closures;
+        report
+    }
+}
+
+/// Waits in the system's time.
+fn wait(pause: Duration) {
+    let (lock, nobody_notifies) = (Mutex::new(()), Condvar::new());
+    drop(nobody_notifies.wait_timeout(lock.lock(), pause));
+}
