@@ -101,6 +101,20 @@ fn async_blocks() {
 }
 
 #[test]
+fn borrowed_requests() {
+    prints(
+        "borrowed_requests",
+        &[
+            "/delay/100/bytes/1: HTTP/1.1 200 OK, 1 bytes",
+            "/delay/100/bytes/10: HTTP/1.1 200 OK, 10 bytes",
+            "less than one after the other: true",
+            "all of them have answered: true",
+            "and in 20 ms: timed out",
+        ],
+    );
+}
+
+#[test]
 fn yield_now() {
     prints(
         "yield_now",

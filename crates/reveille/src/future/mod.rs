@@ -10,24 +10,66 @@
 //! around them, and are dropped together. Spawned tasks run at the same time on many threads, must
 //! own what they use, and live on when nobody awaits them.
 //!
+//! Between the two stand the children of a [`scope`]: they borrow like combined futures, and run on
+//! beside what their parent awaits like tasks.
+//!
 //! # Cancellation
 //!
 //! A future that loses a race, or runs out of time, is *dropped* where it stood. Whatever it owned
 //! is released, and whatever it had half done stays half done. The combinators here own their
 //! futures and drop the losers before they give their result, not when they are dropped themselves.
 //!
-//! That matters for locks. A future that is kept but no longer polled keeps what it holds, its turn
-//! in the queue of a mutex included, and blocks everybody behind it, for ever if they are in the
-//! same task:
+//! # The future that nobody polls
+//!
+//! A future that is kept, but neither awaited nor dropped, keeps what it holds: a lock, its turn in
+//! the queue for one, a permit, a connection. If its own task waits for that, it waits for ever,
+//! although no two tasks disagree about anything. It has been called
+//! [futurelock](https://rfd.shared.oxide.computer/rfd/0609). The program for it is short:
 //!
 //! ```text
-//! let mut a = pin!(use_the_lock());
-//! a.as_mut().race(other()).await;      // `other` wins while `a` stands in line for the lock
-//! lock.lock().await;                   // the lock is handed to `a`, which nobody polls any more
+//! let mut work = pin!(async { let _guard = lock.lock().await; slow().await });
+//! work.as_mut().race(task::sleep(short)).await;    // `work` has the lock, and loses
+//! lock.lock().await;                               // nobody polls `work`: never ready
 //! ```
 //!
-//! Give the combinators the futures themselves, not `&mut` of them, or await the borrowed ones to
-//! the end before taking what they may hold.
+//! What comes of it with the means of this crate:
+//!
+//! | written as | what happens |
+//! |---|---|
+//! | `work.race(..)`, `work.timeout(..)`, [`race_all`], [`select!`](crate::select!) with `work` | it is dropped when it loses, and gives the lock back |
+//! | a child of [`scope`], or a task | it goes on, whatever its parent awaits, and gives the lock back when it is done |
+//! | [`select!`](crate::select!) with `&mut work`, or a `Pin<&mut _>` | **does not compile** |
+//! | `work.as_mut().race(..)` and the other methods and functions | **compiles, and hangs**; with debug assertions a warning in the log names the type of the future |
+//! | `&mut work` behind a type parameter or inside another future; `poll_fn` | compiles and hangs, without a word |
+//!
+//! `&mut F` is itself a future in std, so a function that takes any future takes the borrow of one,
+//! and no bound that Rust has says "anything but a borrow". (`'static` would, and would refuse
+//! every future that borrows a buffer.) The macro sees the types where it is written, so it can
+//! refuse. Whoever writes a race over borrowed futures by other means has to go on polling them:
+//! await them to the end before taking what they may hold.
+//!
+//! ```
+//! use reveille::sync::Mutex;
+//! use reveille::{future, task};
+//! use std::time::Duration;
+//!
+//! task::block_on(async {
+//!     let lock = Mutex::new(0);
+//!     future::scope(async |s| {
+//!         let work = s.spawn(async {
+//!             let mut guard = lock.lock().await;
+//!             task::sleep(Duration::from_millis(5)).await;
+//!             *guard += 1;
+//!         });
+//!         task::sleep(Duration::from_millis(1)).await;
+//!         // Waits for the lock, while `work` goes on.
+//!         *lock.lock().await += 1;
+//!         work.await;
+//!     })
+//!     .await;
+//!     assert_eq!(*lock.lock().await, 2);
+//! });
+//! ```
 //!
 //! # Examples
 //!
@@ -48,7 +90,7 @@
 //! | kind | items |
 //! |---|---|
 //! | re-export of std | `Future`, `pending`, `poll_fn`, `ready` |
-//! | own | `FutureExt`, `IntoFuture`, `timeout`, `TimeoutError` |
+//! | own | `FutureExt`, `IntoFuture`, `timeout`, `TimeoutError`; `scope` and its kin; `join_all`, `race_all` and theirs; [`select!`](crate::select!) |
 
 mod all;
 mod ext;
@@ -56,6 +98,8 @@ mod flatten;
 mod group;
 mod pair;
 mod scope;
+#[doc(hidden)]
+pub mod select;
 mod timed;
 
 #[doc(inline)]

@@ -1,4 +1,4 @@
-//! Two futures as one: `join`, `try_join`, `race`, `try_race`.
+//! Two futures as one: `join`, `try_join`, `race`, `try_race`, and the pairs that `select!` nests.
 //!
 //! A [`Side`] is a future until it is done, then its output, then nothing: the future is dropped
 //! the moment it completes, and the loser of a race the moment it has lost, so that neither holds a
@@ -8,9 +8,11 @@
 //! *Rejected:* the pairs of futures-lite, which keep both futures until they are dropped
 //! themselves.
 
+use std::any::type_name;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
@@ -58,7 +60,11 @@ impl<F: Future> Side<F> {
     fn take(self: Pin<&mut Self>) -> Option<F::Output> {
         match self.project_replace(Side::Gone) {
             SideOwned::Done { output } => Some(output),
-            _ => None,
+            SideOwned::Running { .. } => {
+                warn_if_borrowed::<F>();
+                None
+            }
+            SideOwned::Gone => None,
         }
     }
 }
@@ -73,13 +79,39 @@ impl<F: Future> fmt::Debug for Side<F> {
     }
 }
 
+/// In builds with debug assertions, warns in the log, once per type, when what was just dropped is
+/// the borrow of a future rather than a future, which goes on to hold what it holds.
+fn warn_if_borrowed<F>() {
+    static WARNED: Mutex<Vec<&str>> = Mutex::new(Vec::new());
+    let name = type_name::<F>();
+    if !cfg!(debug_assertions) || !is_borrow(name) {
+        return;
+    }
+    {
+        let mut warned = WARNED.lock().unwrap_or_else(PoisonError::into_inner);
+        if warned.contains(&name) {
+            return;
+        }
+        warned.push(name);
+    }
+    log::warn!(
+        "a future that was lent to a race has lost it, and is not polled until it is awaited: if \
+         it holds a lock, whoever waits for that in the same task waits for ever; its type: {name}"
+    );
+}
+
+/// Whether a type of this name is an exclusive borrow, pinned or not.
+fn is_borrow(name: &str) -> bool {
+    name.starts_with("&mut ") || name.starts_with("core::pin::Pin<&mut ")
+}
+
 /// The invariant behind the outputs that are taken below.
 const DONE: &str = "both sides were just found done, and nobody took their outputs";
 
 macro_rules! pair {
-    ($name:ident, $method:literal) => {
+    ($name:ident, $doc:expr) => {
         pin_project! {
-            #[doc = concat!("The future of [`super::FutureExt::", $method, "`].")]
+            #[doc = $doc]
             #[derive(Debug)]
             #[must_use = "futures do nothing unless you `.await` or poll them"]
             pub struct $name<L: Future, R: Future> {
@@ -98,10 +130,11 @@ macro_rules! pair {
     };
 }
 
-pair!(Join, "join");
-pair!(TryJoin, "try_join");
-pair!(Race, "race");
-pair!(TryRace, "try_race");
+pair!(Join, "The future of [`super::FutureExt::join`].");
+pair!(TryJoin, "The future of [`super::FutureExt::try_join`].");
+pair!(Race, "The future of [`super::FutureExt::race`].");
+pair!(TryRace, "The future of [`super::FutureExt::try_race`].");
+pair!(Select, "Resolves to the output that is there first, and says which.");
 
 impl<L: Future, R: Future> Future for Join<L, R> {
     type Output = (L::Output, R::Output);
@@ -174,6 +207,30 @@ where
     }
 }
 
+/// An output of one of two futures.
+#[derive(Debug)]
+pub enum Either<L, R> {
+    /// The left one was ready first.
+    Left(L),
+    /// The right one was ready first.
+    Right(R),
+}
+
+impl<L: Future, R: Future> Future for Select<L, R> {
+    type Output = Either<L::Output, R::Output>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if !(this.left.as_mut().poll_done(cx) || this.right.as_mut().poll_done(cx)) {
+            return Poll::Pending;
+        }
+        // Taking both sides drops the one that lost.
+        let (left, right) = (this.left.take(), this.right.take());
+        let output = left.map(Either::Left).or(right.map(Either::Right));
+        Poll::Ready(output.expect(DONE))
+    }
+}
+
 impl<L, R, T, E> Future for TryRace<L, R>
 where
     L: Future<Output = Result<T, E>>,
@@ -199,5 +256,20 @@ where
         // Both failed; the second error is the one nobody has seen yet.
         this.left.take();
         Poll::Ready(this.right.take().expect(DONE))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn borrows_are_told_by_the_names_of_their_types() {
+        type Future = std::future::Ready<()>;
+        assert!(is_borrow(type_name::<&mut Future>()));
+        assert!(is_borrow(type_name::<Pin<&mut Future>>()));
+        assert!(!is_borrow(type_name::<Future>()));
+        assert!(!is_borrow(type_name::<Pin<Box<Future>>>()));
+        assert!(!is_borrow(type_name::<Option<&mut Future>>()));
     }
 }

@@ -1,0 +1,199 @@
+//! The program of Oxide's RFD 609, a future that holds a lock and is not polled, with what this
+//! crate offers for it; and the one way to write it that is neither refused nor saved.
+
+use std::cell::Cell;
+use std::pin::pin;
+use std::sync::Mutex as StdMutex;
+use std::time::Duration;
+
+use reveille::future::{self, FutureExt};
+use reveille::sync::Mutex;
+use reveille::task::{self, CancellationToken, block_on};
+use reveille::{channel, select};
+
+/// Takes the lock and keeps it over an await that takes longer than anybody here waits for it.
+async fn work(lock: &Mutex<u32>) {
+    let mut guard = lock.lock().await;
+    task::sleep(Duration::from_millis(20)).await;
+    *guard += 1;
+}
+
+async fn soon() {
+    task::sleep(Duration::from_millis(1)).await;
+}
+
+#[test]
+fn a_race_by_value_gives_the_lock_back() {
+    block_on(async {
+        let lock = Mutex::new(0);
+        work(&lock).race(soon()).await;
+        work(&lock).await;
+        assert!(work(&lock).timeout(Duration::from_millis(1)).await.is_err());
+        work(&lock).await;
+        let boxed: [std::pin::Pin<Box<dyn Future<Output = ()> + '_>>; 2] =
+            [Box::pin(work(&lock)), Box::pin(soon())];
+        future::race_all(boxed).await;
+        work(&lock).await;
+        assert_eq!(*lock.lock().await, 3);
+    });
+}
+
+#[test]
+fn select_by_value_gives_the_lock_back_before_the_arm_runs() {
+    block_on(async {
+        let lock = Mutex::new(0);
+        select! {
+            () = work(&lock) => unreachable!("the other is faster"),
+            () = soon() => *lock.lock().await += 10,
+        }
+        assert_eq!(*lock.lock().await, 10);
+    });
+}
+
+#[test]
+fn a_child_of_a_scope_goes_on_and_gives_the_lock_back() {
+    block_on(async {
+        let lock = Mutex::new(0);
+        future::scope(async |s| {
+            let child = s.spawn(work(&lock));
+            soon().await;
+            work(&lock).await;
+            child.await;
+        })
+        .await;
+        assert_eq!(*lock.lock().await, 2);
+    });
+}
+
+#[test]
+fn a_loop_with_ticks_beside_long_work_is_a_scope() {
+    block_on(async {
+        let lock = Mutex::new(0);
+        let ticks = Cell::new(0);
+        future::scope_local(async |s| {
+            let done = CancellationToken::new();
+            let child = s.spawn({
+                let (lock, done) = (&lock, done.clone());
+                async move {
+                    work(lock).await;
+                    done.cancel();
+                }
+            });
+            while !done.is_cancelled() {
+                select! {
+                    _ = done.cancelled() => {}
+                    () = soon() => {
+                        ticks.set(ticks.get() + 1);
+                        drop(lock.lock().await);
+                    }
+                }
+            }
+            child.await;
+        })
+        .await;
+        assert!(ticks.get() >= 1);
+        assert_eq!(*lock.lock().await, 1);
+    });
+}
+
+/// Keeps what is logged.
+struct Log(StdMutex<Vec<String>>);
+
+static LOG: Log = Log(StdMutex::new(Vec::new()));
+
+impl log::Log for Log {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::Level::Warn
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            self.0.lock().unwrap().push(record.args().to_string());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// What we cannot prevent: a method takes any future, and in std the borrow of a future is one.
+/// The behaviour is wrong, and this test holds it so that the documentation stays true.
+#[test]
+fn a_borrow_in_a_method_compiles_and_hangs_and_the_log_warns() {
+    log::set_logger(&LOG).unwrap();
+    log::set_max_level(log::LevelFilter::Warn);
+    block_on(async {
+        let lock = Mutex::new(0);
+        let mut kept = pin!(work(&lock));
+        kept.as_mut().race(soon()).await;
+        let futurelock = lock.lock().timeout(Duration::from_millis(200));
+        assert!(futurelock.await.is_err(), "nobody polls the future that has the lock");
+        // The way out by hand: await it to the end.
+        kept.await;
+        assert_eq!(*lock.lock().await, 1);
+    });
+    if cfg!(debug_assertions) {
+        let log = LOG.0.lock().unwrap();
+        assert_eq!(log.len(), 1, "{log:?}");
+        assert!(log[0].contains("a future that was lent to a race has lost it"), "{log:?}");
+    }
+}
+
+#[test]
+fn select_takes_many_arms_of_many_types() {
+    block_on(async {
+        let (sender, receiver) = channel::bounded(1);
+        sender.send(7_u8).await.unwrap();
+        let mut buffer = [0_u8; 4];
+        let read = async |buffer: &mut [u8]| future::pending::<usize>().await + buffer.len();
+        let text = select! {
+            count = read(&mut buffer) => format!("{count}"),
+            never = future::pending::<Option<char>>() => format!("{never:?}"),
+            number = receiver.recv() => format!("number {}", number.unwrap()),
+            () = async {} => "second".to_owned(),
+        };
+        assert_eq!(text, "number 7");
+        let tie = select! {
+            first = future::ready(1) => first,
+            second = async { "2" } => second.len(),
+        };
+        assert_eq!(tie, 1);
+        let only = select!(value = async { 3 } => value);
+        assert_eq!(only, 3);
+    });
+}
+
+#[test]
+fn select_takes_boxes_and_type_parameters() {
+    async fn first<A: Future<Output = u8>, B: Future<Output = u8>>(a: A, b: B) -> u8 {
+        select! {
+            a = a => a,
+            b = b => b,
+        }
+    }
+    let boxed = Box::pin(future::pending());
+    assert_eq!(block_on(first(boxed, async { 2 })), 2);
+}
+
+#[test]
+fn select_is_send_and_leaves_its_function() {
+    async fn outcome() -> Result<u8, &'static str> {
+        loop {
+            select! {
+                () = task::yield_now() => continue,
+                result = async { Err("early") } => return result,
+            }
+        }
+    }
+    async fn found() -> Result<u8, &'static str> {
+        for n in 0..3 {
+            select! {
+                n = async move { n } => if n == 2 { break },
+                () = future::pending() => return Ok(0),
+            }
+        }
+        Err::<u8, _>("broke")?;
+        Ok(1)
+    }
+    assert_eq!(block_on(task::spawn(outcome())), Err("early"));
+    assert_eq!(block_on(task::spawn(found())), Err("broke"));
+}

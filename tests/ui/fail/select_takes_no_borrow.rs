@@ -1,0 +1,16 @@
+//! A future that is lent to a race and loses it is kept, not polled, and holds what it holds.
+//~ `select!` takes futures, not borrows of them
+//~ this future would be kept and not polled when it loses
+//~ the trait `OwnedFuture` is not implemented for `&mut
+
+use reveille::{future, task};
+
+fn main() {
+    task::block_on(async {
+        let mut kept = Box::pin(async { task::yield_now().await });
+        reveille::select! {
+            () = &mut kept => {}
+            () = future::ready(()) => {}
+        }
+    });
+}
