@@ -1,9 +1,9 @@
 //! Many requests at once, with borrowed arguments: `future::scope`.
 //!
-//! A task may outlive the function that spawned it, so it owns what it uses: hence the `String`s and
-//! the clones of `spawn_local`. Here the requests are children of a scope instead. They live inside
-//! the future of `many_requests`, which cannot end before they do, and so they may borrow its
-//! arguments. All are polled whenever they were woken, whatever the body awaits at the moment.
+//! A task may outlive the function that spawned it, so it owns what it uses: hence the `String`s
+//! and the clones of `spawn_local`. Here the requests are children of a scope instead. They live
+//! inside the future of `many_requests`, which cannot end before they do, and so they may borrow
+//! its arguments. All are polled whenever they were woken, whatever the body awaits at the moment.
 //!
 //! They take turns on one thread, which is plenty for requests that wait. What computes for long
 //! belongs into tasks: see `task::scope`.

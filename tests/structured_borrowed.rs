@@ -48,7 +48,7 @@ fn children_borrow_arguments_on_both_executors() {
     assert_eq!(task::block_on(lens(&["a", "bc", ""])), [1, 2, 0]);
     // As a task of the pool, which makes it cross threads.
     let task = task::spawn(is_send(async {
-        let owned = vec![String::from("abc"), String::from("de")];
+        let owned = [String::from("abc"), String::from("de")];
         let words: Vec<&str> = owned.iter().map(String::as_str).collect();
         lens(&words).await
     }));
@@ -95,7 +95,7 @@ fn the_scope_waits_for_children_nobody_awaits() {
     let done = Cell::new(0);
     task::block_on(future::scope_local(async |s| {
         for _ in 0..10 {
-            let _ = s.spawn(async {
+            s.spawn(async {
                 task::sleep(Duration::from_millis(1)).await;
                 done.set(done.get() + 1);
             });
@@ -110,7 +110,7 @@ fn only_who_was_woken_is_polled() {
     let body_polls = Cell::new(0);
     task::block_on(future::scope_local(async |s| {
         for _ in 0..1_000 {
-            let _ = s.spawn(future::poll_fn(|_| {
+            s.spawn(future::poll_fn(|_| {
                 polls.set(polls.get() + 1);
                 Poll::<()>::Pending
             }));
@@ -140,10 +140,10 @@ fn children_are_dropped_with_the_scope_halfway() {
             for _ in 0..10 {
                 let counted = Counted(drops);
                 let s2 = s.clone();
-                let _ = s.spawn(async move {
+                s.spawn(async move {
                     let _counted = counted;
                     let inner = Counted(drops);
-                    let _ = s2.spawn(async move {
+                    s2.spawn(async move {
                         let _inner = inner;
                         future::pending::<()>().await;
                     });
@@ -184,7 +184,7 @@ fn the_first_error_drops_the_body_and_the_others() {
             let _in_body = Counted(&drops);
             for _ in 0..3 {
                 let counted = Counted(&drops);
-                let _ = s.spawn(async move {
+                s.spawn(async move {
                     let _counted = counted;
                     future::pending::<()>().await;
                 });
@@ -234,7 +234,7 @@ fn a_panic_of_a_child_goes_on_after_all_others_are_dropped() {
         let _in_body = Counted(&drops);
         for _ in 0..3 {
             let counted = Counted(&drops);
-            let _ = s.spawn(async move {
+            s.spawn(async move {
                 let _counted = counted;
                 future::pending::<()>().await;
             });
@@ -264,11 +264,11 @@ fn a_panic_of_the_body_goes_on_and_drops_that_panic_do_not_stop_it() {
     let payload = catch_unwind(AssertUnwindSafe(|| {
         task::block_on(future::scope(async |s| {
             let counted = Counted(&drops);
-            let _ = s.spawn(async move {
+            s.spawn(async move {
                 let _panics = PanicsOnDrop;
                 future::pending::<()>().await;
             });
-            let _ = s.spawn(async move {
+            s.spawn(async move {
                 let _counted = counted;
                 future::pending::<()>().await;
             });
@@ -323,7 +323,7 @@ fn a_handle_on_another_thread_adds_children_and_the_task_wakes() {
         thread::scope(|threads| {
             threads.spawn(move || {
                 for n in 0..100 {
-                    let _ = remote.spawn(async move { sender.send(n).await.unwrap() });
+                    remote.spawn(async move { sender.send(n).await.unwrap() });
                 }
             });
         });
@@ -343,7 +343,7 @@ fn a_detached_thread_adds_a_child_while_the_scope_sleeps() {
         let remote = s.clone();
         thread::Builder::new()
             .spawn(move || {
-                let _ = remote.spawn(async move { sender.send(7).await.unwrap() });
+                remote.spawn(async move { sender.send(7).await.unwrap() });
             })
             .unwrap();
         receiver.recv().await.unwrap()
@@ -378,7 +378,7 @@ fn a_hundred_thousand_children() {
             for n in 0..100_000 {
                 let counted = Counted(&drops);
                 let sum = &sum;
-                let _ = s.spawn(async move {
+                s.spawn(async move {
                     let _counted = counted;
                     task::yield_now().await;
                     sum.fetch_add(n, Ordering::Relaxed);
@@ -407,7 +407,7 @@ fn a_child_that_always_wakes_itself_lets_other_tasks_run() {
         });
         future::scope_local(async |s| {
             let shared = &shared;
-            let _ = s.spawn(async move {
+            s.spawn(async move {
                 while shared.load(Ordering::SeqCst) == 0 {
                     task::yield_now().await;
                 }
@@ -445,7 +445,7 @@ fn a_scope_that_loses_a_race_drops_its_children() {
         let drops = AtomicUsize::new(0);
         let scope = future::scope(async |s| {
             let counted = Counted(&drops);
-            let _ = s.spawn(async move {
+            s.spawn(async move {
                 let _counted = counted;
                 future::pending::<()>().await;
             });

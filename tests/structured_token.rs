@@ -293,22 +293,24 @@ fn wakers_may_use_the_token_and_panic_and_the_others_are_woken() {
     }
 }
 
+/// Makes tokens below `root`, waits for a moment, and drops them.
+fn come_and_go(root: &CancellationToken) {
+    for _ in 0..50 {
+        let token = root.child().child();
+        let mut waiting = pin!(token.cancelled());
+        if waiting.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            assert!(token.is_cancelled() && root.is_cancelled());
+        }
+    }
+}
+
 #[test]
 fn threads_that_make_wait_and_drop_race_with_the_cancel() {
     for _ in 0..50 {
         let root = CancellationToken::new();
         thread::scope(|scope| {
             for _ in 0..3 {
-                scope.spawn(|| {
-                    for _ in 0..50 {
-                        let token = root.child().child();
-                        let mut waiting = pin!(token.cancelled());
-                        let mut cx = Context::from_waker(Waker::noop());
-                        if waiting.as_mut().poll(&mut cx).is_ready() {
-                            assert!(token.is_cancelled() && root.is_cancelled());
-                        }
-                    }
-                });
+                scope.spawn(|| come_and_go(&root));
             }
             scope.spawn(|| root.cancel());
         });

@@ -1,7 +1,7 @@
 //! A future that is lent to a race and loses it is kept, not polled, and holds what it holds.
 //~ `select!` takes futures, not borrows of them
 //~ this future would be kept and not polled when it loses
-//~ the trait `OwnedFuture` is not implemented for `&mut
+//~ OwnedFuture` is not implemented for `&mut
 
 use reveille::{future, task};
 

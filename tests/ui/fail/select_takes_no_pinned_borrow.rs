@@ -1,6 +1,6 @@
 //! The same, behind a pin.
 //~ `select!` takes futures, not borrows of them
-//~ the trait `OwnedFuture` is not implemented for `Pin<&mut
+//~ OwnedFuture` is not implemented for `Pin<&mut
 
 use std::pin::pin;
 

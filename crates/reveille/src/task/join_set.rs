@@ -7,12 +7,12 @@
 //! # Invariants
 //!
 //! 1. A number is in the queue once, from the drop of its notice on, and stays the task's own until
-//!    it was taken out of the queue. `closing` holds the one that was taken out last, while its task
-//!    is not complete: the future is dropped a moment before the output is stored.
+//!    it was taken out of the queue. `closing` holds the one that was taken out last, while its
+//!    task is not complete: the future is dropped a moment before the output is stored.
 //! 2. Under the queue's lock nothing of the user's runs.
 //!
-//! *Rejected:* a waker per task, as a group of plain futures has. It costs two allocations each, and
-//! a poll of every new task to hand it in.
+//! *Rejected:* a waker per task, as a group of plain futures has. It costs two allocations each,
+//! and a poll of every new task to hand it in.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -64,6 +64,9 @@ pub struct JoinSet<T> {
     closing: Option<usize>,
 }
 
+/// A result, with the handle that it came from.
+type Joined<T> = (Result<T, JoinError>, JoinHandle<T>);
+
 /// The numbers of the tasks whose futures are gone.
 #[derive(Default)]
 struct Finished {
@@ -101,7 +104,7 @@ impl Drop for Notice {
             state.queue.push_back(self.number);
             state.waker.take()
         };
-        waker.map(task::wake);
+        waker.into_iter().for_each(task::wake);
     }
 }
 
@@ -336,10 +339,7 @@ impl<T> JoinSet<T> {
         self.closing
     }
 
-    fn poll_next_handle(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<(Result<T, JoinError>, JoinHandle<T>)>> {
+    fn poll_next_handle(&mut self, cx: &mut Context<'_>) -> Poll<Option<Joined<T>>> {
         if self.is_empty() {
             return Poll::Ready(None);
         }
@@ -361,11 +361,7 @@ impl<T> JoinSet<T> {
     }
 
     /// Takes the result of a task whose future is gone.
-    fn poll_closing(
-        &mut self,
-        number: usize,
-        cx: &mut Context<'_>,
-    ) -> Poll<(Result<T, JoinError>, JoinHandle<T>)> {
+    fn poll_closing(&mut self, number: usize, cx: &mut Context<'_>) -> Poll<Joined<T>> {
         let handle = self.handles[number].take().expect("it is put back after each poll");
         let mut result = handle.result();
         match Pin::new(&mut result).poll(cx) {

@@ -49,7 +49,7 @@ impl<T> Drop for Sender<T> {
             state.is_ended = true;
             state.waker.take()
         };
-        waker.map(task::wake);
+        waker.into_iter().for_each(task::wake);
     }
 }
 
@@ -119,7 +119,6 @@ impl<F: Future, R: Receive<F::Output>> Future for Child<F, R> {
 /// # Cancel safety
 ///
 /// `&mut ScopedFuture` may be awaited again; the output is not lost.
-#[must_use = "drop it if the output is not wanted: the scope waits for the child anyway"]
 pub struct ScopedFuture<T> {
     slot: Arc<Slot<T>>,
 }

@@ -68,7 +68,7 @@ macro_rules! handle {
             }
 
             /// Adds a child that may fail, and then ends the scope: the first error is that of the
-            #[doc = concat!("[`", $try_function, "`]; the body and the other children are dropped.")]
+            #[doc = concat!("[`", $try_function, "`]. The body and the others are dropped.")]
             ///
             /// # Examples
             ///
@@ -104,7 +104,7 @@ macro_rules! handle {
             /// use reveille::{future, task};
             ///
             #[doc = concat!("let token = task::block_on(future::", $function, "(async |s| {")]
-            ///     let _ticker = s.spawn(future::pending::<()>());
+            ///     s.spawn(future::pending::<()>());
             ///     s.token().cancel();
             ///     s.token().clone()
             /// }));
@@ -220,8 +220,8 @@ where
 /// use reveille::{future, task};
 ///
 /// let result = task::block_on(future::try_scope(async |s| {
-///     let _never = s.spawn(future::pending::<()>());
-///     let _fails = s.try_spawn(async { Err::<(), _>("no") });
+///     s.spawn(future::pending::<()>());
+///     s.try_spawn(async { Err::<(), _>("no") });
 ///     future::pending::<Result<(), _>>().await
 /// }));
 /// assert_eq!(result, Err("no"));
@@ -249,7 +249,7 @@ where
 /// let count = Cell::new(0);
 /// task::block_on(future::scope_local(async |s| {
 ///     for _ in 0..10 {
-///         drop(s.spawn(async { count.set(count.get() + 1) }));
+///         s.spawn(async { count.set(count.get() + 1) });
 ///     }
 /// }));
 /// assert_eq!(count.get(), 10);

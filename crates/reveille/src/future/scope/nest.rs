@@ -1,18 +1,18 @@
 //! What both kinds of scope are made of: a body and its children, inside one future.
 //!
 //! The future owns the children outright, so nothing is locked while one is polled or dropped. The
-//! handles share an inbox with it, through which new children arrive, and the token. `B` is the
+//! handles share an intake with it, through which new children arrive, and the token. `B` is the
 //! boxed child, which says whether children may be sent to another thread, and for how long what
-//! they borrow lives. There is no unsafe code: the boxes carry the lifetime, and whoever forgets the
-//! future forgets its children with it.
+//! they borrow lives. There is no unsafe code: the boxes carry the lifetime, and whoever forgets
+//! the future forgets its children with it.
 //!
 //! # Invariants
 //!
-//! 1. The inbox is closed before the future has an outcome, by its drop at the latest, and what is
-//!    in a closed inbox is dropped at once. So a handle that escaped keeps no child alive.
-//! 2. Whoever puts a child into the inbox wakes the task, unless the future is being polled, which
-//!    then looks into the inbox again before it returns.
-//! 3. Under the inbox's lock nothing of the user's runs.
+//! 1. The intake is closed before the future has an outcome, by its drop at the latest, and what is
+//!    in a closed intake is dropped at once. So a handle that escaped keeps no child alive.
+//! 2. Whoever puts a child into the intake wakes the task, unless the future is being polled, which
+//!    then looks into the intake again before it returns.
+//! 3. Under the intake's lock nothing of the user's runs.
 
 use std::any::Any;
 use std::fmt;
@@ -34,14 +34,14 @@ const BODY: usize = usize::MAX;
 
 /// What the future of a scope shares with its handles.
 pub(super) struct Shared<B, E> {
-    inbox: Mutex<Inbox<B, E>>,
-    /// An error waits in the inbox.
+    intake: Mutex<Intake<B, E>>,
+    /// An error waits in the intake.
     has_failed: AtomicBool,
     token: CancellationToken,
     task: Notifier,
 }
 
-struct Inbox<B, E> {
+struct Intake<B, E> {
     arrivals: Vec<B>,
     error: Option<E>,
     is_open: bool,
@@ -57,11 +57,11 @@ impl<B, E> Shared<B, E> {
     pub(super) fn add(&self, child: B) {
         let mut child = Some(child);
         let is_polling = {
-            let mut inbox = self.lock();
-            if inbox.is_open && !self.token.is_cancelled() {
-                inbox.arrivals.extend(child.take());
+            let mut intake = self.lock();
+            if intake.is_open && !self.token.is_cancelled() {
+                intake.arrivals.extend(child.take());
             }
-            inbox.is_polling
+            intake.is_polling
         };
         if !is_polling {
             self.task.notify();
@@ -73,9 +73,9 @@ impl<B, E> Shared<B, E> {
     pub(super) fn fail(&self, error: E) {
         let mut error = Some(error);
         {
-            let mut inbox = self.lock();
-            if inbox.is_open && inbox.error.is_none() {
-                inbox.error = error.take();
+            let mut intake = self.lock();
+            if intake.is_open && intake.error.is_none() {
+                intake.error = error.take();
                 self.has_failed.store(true, Ordering::Relaxed);
             }
         }
@@ -90,17 +90,17 @@ impl<B, E> Shared<B, E> {
     /// Ends the scope for its handles.
     fn close(&self) -> Option<E> {
         let (arrivals, error) = {
-            let mut inbox = self.lock();
-            inbox.is_open = false;
-            (std::mem::take(&mut inbox.arrivals), inbox.error.take())
+            let mut intake = self.lock();
+            intake.is_open = false;
+            (std::mem::take(&mut intake.arrivals), intake.error.take())
         };
         self.token.cancel();
         drop(arrivals);
         error
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inbox<B, E>> {
-        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Intake<B, E>> {
+        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -132,9 +132,9 @@ impl<Body: Future, B, E> Nest<Body, B, E> {
     /// A scope whose body `start` makes, given what the handles share.
     pub(super) fn new(start: impl FnOnce(&Arc<Shared<B, E>>) -> Body) -> Nest<Body, B, E> {
         let children = Group::new();
-        let inbox = Inbox { arrivals: Vec::new(), error: None, is_open: true, is_polling: false };
+        let intake = Intake { arrivals: Vec::new(), error: None, is_open: true, is_polling: false };
         let shared = Arc::new(Shared {
-            inbox: Mutex::new(inbox),
+            intake: Mutex::new(intake),
             has_failed: AtomicBool::new(false),
             token: CancellationToken::new(),
             task: children.notifier(),
@@ -245,9 +245,9 @@ where
             Ok(Poll::Pending) => {}
         }
         let has_arrivals = {
-            let mut inbox = self.owner.0.lock();
-            inbox.is_polling = false;
-            !inbox.arrivals.is_empty()
+            let mut intake = self.owner.0.lock();
+            intake.is_polling = false;
+            !intake.arrivals.is_empty()
         };
         if has_arrivals {
             // A handle that went to another thread has added a child since the last look.

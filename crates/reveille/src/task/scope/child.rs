@@ -124,7 +124,6 @@ pub(super) fn call<T, E>(ticket: &Ticket<E>, f: impl FnOnce() -> T) -> Output<T>
 /// # Cancel safety
 ///
 /// `&mut ScopedJoinHandle` may be awaited again; the output is not lost.
-#[must_use = "drop it if the output is not wanted: the scope waits for the child anyway"]
 pub struct ScopedJoinHandle<T> {
     /// `None` for a child that was not admitted, and once the output was taken.
     handle: Option<JoinHandle<Output<T>>>,

@@ -93,8 +93,8 @@ impl<E: 'static> Scope<E> {
     /// use reveille::task;
     /// use std::rc::Rc;
     ///
-    /// let number = task::block_on(task::scope(async |s| s.spawn_local(async { Rc::new(1) }).await));
-    /// assert_eq!(*number, 1);
+    /// let scope = task::scope(async |s| s.spawn_local(async { Rc::new(1) }).await);
+    /// assert_eq!(*task::block_on(scope), 1);
     /// ```
     #[track_caller]
     pub fn spawn_local<F>(&self, future: F) -> ScopedJoinHandle<F::Output>
@@ -116,7 +116,7 @@ impl<E: 'static> Scope<E> {
     /// use reveille::task;
     ///
     /// let result = task::block_on(task::try_scope(async |s| {
-    ///     let _child = s.try_spawn_local(async { Err::<(), _>("no") });
+    ///     s.try_spawn_local(async { Err::<(), _>("no") });
     ///     std::future::pending::<Result<(), _>>().await
     /// }));
     /// assert_eq!(result, Err("no"));
@@ -130,7 +130,8 @@ impl<E: 'static> Scope<E> {
         self.spawn_local(succeed(Arc::clone(&self.shared), future))
     }
 
-    /// Runs a closure that may block as a child; see [`task::spawn_blocking`](super::spawn_blocking).
+    /// Runs a closure that may block as a child; see
+    /// [`task::spawn_blocking`](super::spawn_blocking).
     ///
     /// A thread cannot be stopped from outside: the scope waits for the closure, which is given the
     /// scope's token and asks it whether to go on. One that has not started when the token is
@@ -179,7 +180,7 @@ impl<E> Scope<E> {
     /// use reveille::task;
     ///
     /// let token = task::block_on(task::scope(async |s| {
-    ///     let _ticker = s.spawn(std::future::pending::<()>());
+    ///     s.spawn(std::future::pending::<()>());
     ///     // The work is done; without this the scope would wait for the ticker.
     ///     s.token().cancel();
     ///     s.token().clone()
@@ -210,7 +211,7 @@ impl<E> Scope<E> {
     /// task::block_on(async {
     ///     let (sender, handles) = channel::bounded(1);
     ///     let scope = task::scope(async |s| {
-    ///         let _child = s.spawn(std::future::pending::<()>());
+    ///         s.spawn(std::future::pending::<()>());
     ///         sender.send(s).await.expect("the receiver is alive");
     ///     });
     ///     // The scope loses the race and is dropped: its children are cancelled ...
@@ -271,7 +272,8 @@ impl<E> fmt::Debug for Scope<E> {
 ///
 /// async fn sum_of_squares(numbers: Vec<u64>) -> u64 {
 ///     task::scope(async |s| {
-///         let squares: Vec<_> = numbers.into_iter().map(|n| s.spawn(async move { n * n })).collect();
+///         let square = |n| s.spawn(async move { n * n });
+///         let squares: Vec<_> = numbers.into_iter().map(square).collect();
 ///         let mut sum = 0;
 ///         for square in squares {
 ///             sum += square.await;
@@ -312,8 +314,8 @@ where
 /// use reveille::task;
 ///
 /// let result = task::block_on(task::try_scope(async |s| {
-///     let _never = s.spawn(std::future::pending::<()>());
-///     let _fails = s.try_spawn(async { Err::<(), _>("no") });
+///     s.spawn(std::future::pending::<()>());
+///     s.try_spawn(async { Err::<(), _>("no") });
 ///     std::future::pending::<Result<(), _>>().await
 /// }));
 /// assert_eq!(result, Err("no"));

@@ -129,8 +129,8 @@ impl<E> Shared<E> {
             state.waker.take()
         };
         self.token.cancel();
-        waker.map(task::wake);
-        payload.map(task::report_panic);
+        waker.into_iter().for_each(task::wake);
+        payload.into_iter().for_each(task::report_panic);
     }
 
     /// A child or the body has failed. The first error is the scope's, the others are dropped.
@@ -145,7 +145,7 @@ impl<E> Shared<E> {
             state.waker.take()
         };
         self.token.cancel();
-        waker.map(task::wake);
+        waker.into_iter().for_each(task::wake);
         drop(error);
     }
 
@@ -190,14 +190,14 @@ impl<E> Shared<E> {
         };
         self.token.cancel();
         self.tell(ended);
-        panic.map(task::report_panic);
+        panic.into_iter().for_each(task::report_panic);
         drop((error, waker));
     }
 
     fn tell(&self, ended: Option<Option<Waker>>) {
         if let Some(waker) = ended {
             self.ended.cancel();
-            waker.map(task::wake);
+            waker.into_iter().for_each(task::wake);
         }
     }
 

@@ -32,8 +32,8 @@ use tree::{Node, Waiting, Why};
 ///
 /// Whatever is awaited under [`run`](CancellationToken::run) ends when the token is cancelled or
 /// its deadline passes: a sleep, a read from a socket, the result of a blocking closure
-/// ([`spawn_blocking`](CancellationToken::spawn_blocking)). It ends by being dropped, so its *Cancel
-/// safety* is what counts.
+/// ([`spawn_blocking`](CancellationToken::spawn_blocking)). It ends by being dropped, so its
+/// *Cancel safety* is what counts.
 ///
 /// Making a child, dropping one, and waiting cost the same however many there are.
 ///
@@ -325,8 +325,8 @@ impl CancellationToken {
     /// for its result until the token is cancelled.
     ///
     /// A thread cannot be stopped from outside. The closure is given a child of the token and asks
-    /// it whether to go on; who awaits the result is told at once. If the closure has not started by
-    /// then, it never will. If it has, its result is dropped by its own thread when it comes.
+    /// it whether to go on; who awaits the result is told at once. If the closure has not started
+    /// by then, it never will. If it has, its result is dropped by its own thread when it comes.
     ///
     /// # Errors
     ///

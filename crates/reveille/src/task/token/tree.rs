@@ -1,7 +1,8 @@
 //! The tree behind the tokens, and who waits for its nodes.
 //!
 //! Edges point up: a child keeps its parent alive, and the parent knows its children by weak
-//! pointers in numbered slots, so that a child takes itself out in constant time when it is dropped.
+//! pointers in numbered slots, so that a child takes itself out in constant time when it is
+//! dropped.
 //!
 //! # Invariants
 //!

@@ -1,9 +1,10 @@
 //! A shutdown with patience: what runs may finish, and what does not is named.
 //!
 //! Nothing on the hot paths knows of it. The thread that shuts down keeps a reference to each live
-//! task and looks at them with growing pauses; when all it knows are complete it looks for new ones,
-//! which tasks that run may still spawn. *Rejected:* counting at each completion, a shared counter
-//! for the sake of the last second of a program.
+//! task and looks at them with growing pauses; when all it knows are complete it looks for new
+//! ones, which tasks that run may still spawn.
+//!
+//! *Rejected:* counting at each completion, a shared counter for a program's last second.
 
 use std::fmt;
 use std::panic::Location;

@@ -286,7 +286,7 @@ impl Shared {
         self.is_stopping.load(Ordering::Relaxed)
     }
 
-    /// Whether this thread may start nothing here: the pool drains, and the thread is no part of it.
+    /// Whether this thread may start nothing here: the pool drains, and the thread is not its own.
     pub(crate) fn refuses(&self) -> bool {
         let is_inside = || context::own_pool().is_some_and(|pool| std::ptr::eq(pool, self));
         self.is_draining.load(Ordering::Relaxed) && !is_inside()
