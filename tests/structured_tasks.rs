@@ -307,7 +307,7 @@ fn a_dropped_scope_cancels_its_children_and_shutdown_waits_for_them() {
             sender.send((s, token)).await.unwrap();
             pending::<()>().await;
         });
-        assert!(future::timeout(Duration::from_millis(2), scope).await.is_err());
+        scope.race(task::sleep(Duration::from_millis(2))).await;
         let (handle, token) = handles.recv().await.unwrap();
         assert!(token.is_cancelled());
         handle.shutdown().await;
@@ -400,6 +400,23 @@ fn scopes_nest_and_an_outer_failure_ends_the_inner_children() {
     while count.get() == 0 {
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn scopes_that_borrow_may_be_raced_in_spawned_tasks() {
+    // That this compiles is most of the claim: the compiler has to find the races `Send`.
+    let sum = task::spawn(async {
+        let text = String::from("borrowed");
+        let of_tasks = task::scope(async |s| s.spawn(async { 1 }).await + text.len());
+        let of_futures = future::scope(async |s| s.spawn(async { text.len() }).await);
+        let first = of_tasks.race(pending()).await;
+        let second = reveille::select! {
+            len = of_futures => len,
+            len = task::scope(async |_| pending::<usize>().await + text.len()) => len,
+        };
+        first + second
+    });
+    assert_eq!(block_on(sum), 17);
 }
 
 #[test]

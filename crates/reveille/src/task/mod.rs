@@ -100,7 +100,7 @@ pub use builder::Builder;
 pub use join_set::{AbortHandle, JoinSet};
 pub use local::{AccessError, LocalKey};
 pub use reveille_runtime::{JoinError, JoinHandle, JoinResult, Task, TaskId};
-pub use scope::{Scope, ScopeFuture, ScopedJoinHandle, TryScopeFuture, scope, try_scope};
+pub use scope::{Scope, ScopedJoinHandle, scope, try_scope};
 #[doc(no_inline)]
 pub use std::task::{Context, Poll, Waker, ready};
 pub use token::{CancellationToken, Cancelled, CancelledFuture, DropGuard, HandBack, Run};

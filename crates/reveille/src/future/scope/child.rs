@@ -140,8 +140,9 @@ impl<T> ScopedFuture<T> {
     ///
     /// task::block_on(future::scope(async |s| {
     ///     let child = s.spawn(async { 1 });
-    ///     task::yield_now().await;
-    ///     assert!(child.is_finished());
+    ///     while !child.is_finished() {
+    ///         task::yield_now().await;
+    ///     }
     /// }));
     /// ```
     #[must_use]

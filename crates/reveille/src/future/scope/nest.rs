@@ -69,6 +69,14 @@ impl<B, E> Shared<B, E> {
         drop(child);
     }
 
+    /// Moves those that have arrived to the others.
+    fn admit(&self, children: &mut Group<B>) {
+        let arrivals = std::mem::take(&mut self.lock().arrivals);
+        for child in arrivals {
+            children.insert(child);
+        }
+    }
+
     /// A child has failed: the first error is that of the scope. Called by a child that is polled.
     pub(super) fn fail(&self, error: E) {
         let mut error = Some(error);
@@ -167,22 +175,16 @@ where
             *this.cancelled = None;
             this.children.clear();
         }
-        let mut left = this.children.woken_len();
-        let mut polls = 0;
-        loop {
-            let arrivals = std::mem::take(&mut shared.lock().arrivals);
-            left += arrivals.len();
-            for child in arrivals {
-                this.children.insert(child);
-            }
-            if left == 0 || polls == POLLS {
-                break;
-            }
+        shared.admit(this.children);
+        // Who is woken or comes during the turn is polled in the next one: none is passed by.
+        for _ in 0..this.children.woken_len().min(POLLS) {
             let Some(slot) = this.children.pop() else { break };
-            left -= 1;
-            polls += 1;
             if slot != BODY {
-                this.children.poll(slot);
+                // One whose scope was cancelled in this turn is not polled again, but dropped in
+                // the next.
+                if !shared.token.is_cancelled() {
+                    this.children.poll(slot);
+                }
             } else if let Some(body) = this.body.as_mut().as_pin_mut()
                 && let Poll::Ready(output) = body.poll(&mut this.body_signal.receive())
             {
@@ -196,6 +198,7 @@ where
                 this.children.clear();
                 return Poll::Ready(Err(error));
             }
+            shared.admit(this.children);
         }
         if this.body.is_none() && this.children.is_empty() {
             drop(shared.close());

@@ -8,11 +8,11 @@ mod shared;
 
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
@@ -285,12 +285,14 @@ impl<E> fmt::Debug for Scope<E> {
 ///
 /// assert_eq!(task::block_on(sum_of_squares(vec![1, 2, 3])), 14);
 /// ```
-pub fn scope<F, Fut>(f: F) -> ScopeFuture<F, Fut>
+pub async fn scope<F, Fut>(f: F) -> Fut::Output
 where
     F: FnOnce(Scope) -> Fut,
     Fut: Future,
 {
-    ScopeFuture { tasks: Tasks::new(f) }
+    let mut tasks = pin!(Tasks::<_, _, Infallible>::new(f));
+    let Ok(output) = poll_fn(|cx| tasks.as_mut().poll_end(cx, Ok)).await;
+    output
 }
 
 /// As [`scope`], until the body or a child fails.
@@ -320,12 +322,13 @@ where
 /// }));
 /// assert_eq!(result, Err("no"));
 /// ```
-pub fn try_scope<F, Fut, T, E>(f: F) -> TryScopeFuture<F, Fut, E>
+pub async fn try_scope<F, Fut, T, E>(f: F) -> Result<T, E>
 where
     F: FnOnce(Scope<E>) -> Fut,
     Fut: Future<Output = Result<T, E>>,
 {
-    TryScopeFuture { tasks: Tasks::new(f) }
+    let mut tasks = pin!(Tasks::new(f));
+    poll_fn(|cx| tasks.as_mut().poll_end(cx, |output| output.map(Ok))).await?
 }
 
 /// Abandons the scope when its future is dropped.
@@ -420,57 +423,5 @@ where
                 Poll::Ready(Ok(output))
             }
         }
-    }
-}
-
-impl<F, Fut: Future, E> fmt::Debug for Tasks<F, Fut, E> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tasks").field("is_body_done", &self.is_body_done).finish_non_exhaustive()
-    }
-}
-
-pin_project! {
-    /// The future of [`scope`].
-    #[derive(Debug)]
-    #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct ScopeFuture<F, Fut: Future> {
-        #[pin]
-        tasks: Tasks<F, Fut, Infallible>,
-    }
-}
-
-impl<F, Fut> Future for ScopeFuture<F, Fut>
-where
-    F: FnOnce(Scope) -> Fut,
-    Fut: Future,
-{
-    type Output = Fut::Output;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Fut::Output> {
-        let Ok(output) = ready!(self.project().tasks.poll_end(cx, Ok));
-        Poll::Ready(output)
-    }
-}
-
-pin_project! {
-    /// The future of [`try_scope`].
-    #[derive(Debug)]
-    #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub struct TryScopeFuture<F, Fut: Future, E> {
-        #[pin]
-        tasks: Tasks<F, Fut, E>,
-    }
-}
-
-impl<F, Fut, T, E> Future for TryScopeFuture<F, Fut, E>
-where
-    F: FnOnce(Scope<E>) -> Fut,
-    Fut: Future<Output = Result<T, E>>,
-{
-    type Output = Result<T, E>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<T, E>> {
-        let result = ready!(self.project().tasks.poll_end(cx, |output| output.map(Ok)));
-        Poll::Ready(result.and_then(|output| output))
     }
 }
