@@ -244,13 +244,15 @@
 //! |---|---|
 //! | run something at the same time | [`task::spawn`](crate::task), [`FutureExt::join`](prelude::FutureExt::join) |
 //! | wait, or give up waiting | [`task::sleep`], [`future::timeout`], [`stream::interval`] |
-//! | take what comes first | [`FutureExt::race`](prelude::FutureExt::race), [`StreamExt::merge`](stream::StreamExt::merge) |
+//! | take what comes first | [`select!`], [`FutureExt::race`](prelude::FutureExt::race), [`StreamExt::merge`](stream::StreamExt::merge) |
+//! | end what was started together | [`future::scope`], [`task::scope`](crate::task::scope), [`task::JoinSet`] |
+//! | stop something from outside | [`task::CancellationToken`] |
 //! | handle one thing after the other as it arrives | [`stream`] |
 //! | handle several of them at once | [`for_each_concurrent`](stream::ConcurrentExt::for_each_concurrent) |
 //! | stop a task | [`JoinHandle::cancel`](task::JoinHandle::cancel) |
 //! | learn why a task has no output | [`JoinHandle::result`](task::JoinHandle::result) |
 //! | call code that blocks | [`task::spawn_blocking`] |
-//! | stop everything, within a time | [`Runtime::shutdown`](runtime::Runtime::shutdown) |
+//! | stop everything, within a time | [`Runtime::shutdown`](runtime::Runtime::shutdown), [`shutdown_gracefully`](runtime::Runtime::shutdown_gracefully) |
 //! | move here | [`migrating`](https://github.com/reveille-rs/reveille/tree/main/docs) from async-std, smol or tokio |
 //!
 //! # Neighbours
