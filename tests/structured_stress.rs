@@ -150,6 +150,15 @@ fn scopes_that_are_dropped_halfway_end_by_shutdown() {
     }
 }
 
+/// Adds a child that adds another.
+fn add_two<'env>(s: &future::Scope<'env>, kind: u64, counts: &'env Arc<Counts>) {
+    let (own, counted) = (s.clone(), Counted::new(counts));
+    s.spawn(async move {
+        own.spawn(live(kind, Counted::new(counts)));
+        live(kind, counted).await
+    });
+}
+
 #[test]
 fn borrowed_scopes_are_dropped_at_any_poll() {
     let mut random = Random(0xD134_2543_DE82_EF95);
@@ -159,16 +168,7 @@ fn borrowed_scopes_are_dropped_at_any_poll() {
         let kinds: Vec<u64> = (0..kids).map(|_| random.below(7)).collect();
         task::block_on(async {
             let scope = future::scope(async |s| {
-                for kind in &kinds {
-                    let counted = Counted::new(&counts);
-                    s.spawn({
-                        let (s, counts) = (s.clone(), &counts);
-                        async move {
-                            s.spawn(async { live(*kind, Counted::new(counts)).await });
-                            live(*kind, counted).await
-                        }
-                    });
-                }
+                kinds.iter().for_each(|kind| add_two(&s, *kind, &counts));
             });
             let turns = async {
                 for _ in 0..polls {
@@ -207,7 +207,7 @@ fn sets_lose_no_task_to_aborts_and_shutdowns() {
                 task::yield_now().await;
             }
             token.cancel();
-            if left % 2 == 0 {
+            if left.is_multiple_of(2) {
                 while set.join_next().await.is_some() {}
             }
             set.shutdown().await;

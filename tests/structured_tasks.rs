@@ -64,6 +64,8 @@ fn listening() -> (Runtime, Arc<Mutex<Vec<String>>>) {
     let hook = {
         let reported = Arc::clone(&reported);
         move |panic: &UnhandledPanic<'_>| {
+            let place = panic.spawned_at.expect("the place is known");
+            assert!(place.file().ends_with("structured_tasks.rs"));
             reported.lock().unwrap().push(panic.message().unwrap_or_default().to_owned());
         }
     };

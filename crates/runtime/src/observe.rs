@@ -172,6 +172,7 @@ pub(crate) fn unhandled(hook: Option<&PanicHook>, task: TaskRef<'_>, payload: Bo
 pub(crate) fn unhandled_outside(
     hook: Option<&PanicHook>,
     task: Option<&Task>,
+    place: Option<&'static Location<'static>>,
     payload: Box<dyn Any + Send>,
 ) {
     tell(
@@ -179,7 +180,7 @@ pub(crate) fn unhandled_outside(
         &UnhandledPanic {
             task_name: task.and_then(Task::name),
             task_id: task.map(|task| task.id().get()),
-            spawned_at: None,
+            spawned_at: place,
             payload: &*payload,
         },
     );

@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 
@@ -34,6 +34,11 @@ pub fn with_local<R>(
 /// Reports a panic that nobody will receive, as one of the task that is polled here: to the hook of
 /// the current runtime, or on standard error.
 pub fn report_panic(payload: Box<dyn Any + Send>) {
+    report_panic_at(None, payload);
+}
+
+/// As [`report_panic`]; outside a task, as one of what was started at `place`.
+pub fn report_panic_at(place: Option<&'static Location<'static>>, payload: Box<dyn Any + Send>) {
     let hook = context::current_runtime().and_then(Shared::panic_hook);
     let mut payload = Some(payload);
     context::with_current(
@@ -45,7 +50,7 @@ pub fn report_panic(payload: Box<dyn Any + Send>) {
         |_| (),
     );
     if let Some(payload) = payload {
-        observe::unhandled_outside(hook.as_ref(), try_current().as_ref(), payload);
+        observe::unhandled_outside(hook.as_ref(), try_current().as_ref(), place, payload);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -96,17 +96,21 @@ pub(super) async fn succeed<T, E>(
 }
 
 /// Calls the closure of a blocking child.
-pub(super) fn call<T, E>(ticket: &Ticket<E>, f: impl FnOnce() -> T) -> Output<T> {
+pub(super) fn call<T, E>(
+    ticket: &Ticket<E>,
+    place: &'static Location<'static>,
+    f: impl FnOnce() -> T,
+) -> Output<T> {
     let shared = &ticket.shared;
     if shared.token.is_cancelled() {
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(f)));
         if let Err(payload) = dropped {
-            shared.panicked(payload);
+            shared.panicked_at(Some(place), payload);
         }
         return Err(no_output(shared));
     }
     catch_unwind(AssertUnwindSafe(f)).map_err(|payload| {
-        shared.panicked(payload);
+        shared.panicked_at(Some(place), payload);
         NoOutput::ScopeFailed
     })
 }

@@ -9,7 +9,7 @@ mod shared;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -165,7 +165,8 @@ impl<E: 'static> Scope<E> {
             return ScopedJoinHandle::new(None);
         };
         let token = self.shared.token.clone();
-        let handle = super::spawn_blocking(move || call(&ticket, move || f(token)));
+        let place = Location::caller();
+        let handle = super::spawn_blocking(move || call(&ticket, place, move || f(token)));
         ScopedJoinHandle::new(Some(handle))
     }
 }

@@ -16,6 +16,7 @@
 //! 4. Under the lock nothing of the user's runs.
 
 use std::any::Any;
+use std::panic::Location;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
@@ -116,6 +117,11 @@ impl<E> Shared<E> {
 
     /// A child or the body has panicked. The first panic is the scope's, the others are reported.
     pub(super) fn panicked(&self, payload: Payload) {
+        self.panicked_at(None, payload);
+    }
+
+    /// As [`panicked`](Shared::panicked), in a closure that was handed over at `place`.
+    pub(super) fn panicked_at(&self, place: Option<&'static Location<'static>>, payload: Payload) {
         if payload.is::<ScopeFailed>() && self.has_failed() {
             return;
         }
@@ -130,7 +136,7 @@ impl<E> Shared<E> {
         };
         self.token.cancel();
         waker.into_iter().for_each(task::wake);
-        payload.into_iter().for_each(task::report_panic);
+        payload.into_iter().for_each(|payload| task::report_panic_at(place, payload));
     }
 
     /// A child or the body has failed. The first error is the scope's, the others are dropped.
