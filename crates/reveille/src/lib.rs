@@ -194,7 +194,7 @@
 //! ```
 //!
 //! One trap remains: a future that is *kept*, but neither awaited nor dropped, still holds its
-//! locks and its place in every line. See [`future`](crate::future#cancellation).
+//! locks and its place in every line. See [`future`](crate::future#the-future-that-nobody-polls).
 //!
 //! # What blocks
 //!

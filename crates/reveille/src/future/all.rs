@@ -201,6 +201,16 @@ where
 }
 
 /// The future of [`race_all`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::future::{self, RaceAll};
+/// use reveille::task;
+///
+/// let race: RaceAll<_> = future::race_all([future::ready(1), future::ready(2)]);
+/// assert_eq!(task::block_on(race), Some(1));
+/// ```
 #[derive(Debug)]
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct RaceAll<F: Future> {

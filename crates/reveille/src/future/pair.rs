@@ -208,6 +208,7 @@ where
 }
 
 /// An output of one of two futures.
+#[doc(hidden)]
 #[derive(Debug)]
 pub enum Either<L, R> {
     /// The left one was ready first.

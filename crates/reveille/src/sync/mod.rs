@@ -22,7 +22,7 @@
 //!
 //! The locks are fair: whoever waits too long goes to the front. A future that waits for a lock and
 //! is kept, but no longer polled, keeps its place in the line and blocks those behind it; see
-//! [`future`](crate::future#cancellation).
+//! [`future`](crate::future#the-future-that-nobody-polls).
 //!
 //! | kind | items |
 //! |---|---|

@@ -225,6 +225,18 @@ impl<T> JoinSet<T> {
     }
 
     /// As [`join_next`](JoinSet::join_next), as a poll.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::future;
+    /// use reveille::task::{self, JoinSet};
+    ///
+    /// let mut set = JoinSet::new();
+    /// set.spawn(async { 1 });
+    /// let next = task::block_on(future::poll_fn(|cx| set.poll_join_next(cx)));
+    /// assert_eq!(next.unwrap().unwrap(), 1);
+    /// ```
     pub fn poll_join_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, JoinError>>> {
         Poll::Ready(ready!(self.poll_next_handle(cx)).map(|(result, _)| result))
     }
@@ -570,6 +582,17 @@ where
 }
 
 /// Cancels a task of a [`JoinSet`]. Dropping it changes nothing.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task::{self, AbortHandle, JoinSet};
+///
+/// let mut set = JoinSet::new();
+/// let handle: AbortHandle = set.spawn(std::future::pending::<()>());
+/// handle.abort();
+/// assert!(task::block_on(set.join_next()).unwrap().unwrap_err().is_cancelled());
+/// ```
 #[derive(Clone)]
 pub struct AbortHandle {
     task: TaskHandle,

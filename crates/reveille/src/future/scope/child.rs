@@ -119,6 +119,18 @@ impl<F: Future, R: Receive<F::Output>> Future for Child<F, R> {
 /// # Cancel safety
 ///
 /// `&mut ScopedFuture` may be awaited again; the output is not lost.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::future::{self, ScopedFuture};
+/// use reveille::task;
+///
+/// task::block_on(future::scope(async |s| {
+///     let child: ScopedFuture<i32> = s.spawn(async { 1 });
+///     assert_eq!(child.await, 1);
+/// }));
+/// ```
 pub struct ScopedFuture<T> {
     slot: Arc<Slot<T>>,
 }
@@ -155,6 +167,10 @@ impl<T> ScopedFuture<T> {
     /// # Errors
     ///
     /// [`Cancelled`] when the child has ended without an output.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the output; the child goes on.
     ///
     /// # Examples
     ///

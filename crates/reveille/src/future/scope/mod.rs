@@ -214,6 +214,10 @@ where
 ///
 /// As [`scope`].
 ///
+/// # Cancel safety
+///
+/// As [`scope`].
+///
 /// # Examples
 ///
 /// ```
@@ -237,6 +241,10 @@ where
 /// As [`scope`], with children that need not be `Send`. Nor is the future that it returns.
 ///
 /// # Panics
+///
+/// As [`scope`].
+///
+/// # Cancel safety
 ///
 /// As [`scope`].
 ///
@@ -269,6 +277,10 @@ where
 /// As [`try_scope`].
 ///
 /// # Panics
+///
+/// As [`scope`].
+///
+/// # Cancel safety
 ///
 /// As [`scope`].
 ///

@@ -128,6 +128,17 @@ pub(super) fn call<T, E>(
 /// # Cancel safety
 ///
 /// `&mut ScopedJoinHandle` may be awaited again; the output is not lost.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task::{self, ScopedJoinHandle};
+///
+/// task::block_on(task::scope(async |s| {
+///     let child: ScopedJoinHandle<i32> = s.spawn(async { 1 });
+///     assert_eq!(child.await, 1);
+/// }));
+/// ```
 pub struct ScopedJoinHandle<T> {
     /// `None` for a child that was not admitted, and once the output was taken.
     handle: Option<JoinHandle<Output<T>>>,
@@ -195,6 +206,10 @@ impl<T> ScopedJoinHandle<T> {
     /// # Errors
     ///
     /// [`Cancelled`] when the child was cancelled, alone or with the scope.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it drops the output; the child goes on.
     ///
     /// # Examples
     ///

@@ -26,6 +26,18 @@ use crate::task::CancellationToken;
 ///
 /// Clones are the same scope, so that a child can have one and add siblings. A handle that is kept
 /// beyond the scope starts nothing any more.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task::{self, Scope};
+///
+/// fn start(scope: &Scope) {
+///     scope.spawn(async { println!("before the scope ends") });
+/// }
+///
+/// task::block_on(task::scope(async |s| start(&s)));
+/// ```
 pub struct Scope<E = Infallible> {
     shared: Arc<Shared<E>>,
 }

@@ -23,6 +23,15 @@ const LEFT: u8 = 2;
 
 /// Awaits the result of a blocking closure until a token is cancelled. Made by
 /// [`CancellationToken::spawn_blocking`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task::{self, CancellationToken, HandBack};
+///
+/// let sum: HandBack<u32> = CancellationToken::new().spawn_blocking(|_| (1..10).sum());
+/// assert_eq!(task::block_on(sum), Ok(45));
+/// ```
 #[must_use = "dropping it cancels the closure's token"]
 pub struct HandBack<T> {
     /// `None` once nobody waits any more.

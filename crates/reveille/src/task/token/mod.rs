@@ -280,6 +280,10 @@ impl CancellationToken {
     /// [`Other`](io::ErrorKind::Other), and [`Cancelled`] inside
     /// ([`get_ref`](io::Error::get_ref)).
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping this future drops the one inside.
+    ///
     /// # Examples
     ///
     /// ```
@@ -306,6 +310,10 @@ impl CancellationToken {
     }
 
     /// As [`run`](CancellationToken::run), for those who do not ask why.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping this future drops the one inside.
     ///
     /// # Examples
     ///
@@ -404,6 +412,17 @@ impl fmt::Debug for CancellationToken {
 }
 
 /// Cancels its token when it is dropped. Made by [`CancellationToken::drop_guard`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task::{CancellationToken, DropGuard};
+///
+/// let token = CancellationToken::new();
+/// let guard: DropGuard = token.clone().drop_guard();
+/// drop(guard);
+/// assert!(token.is_cancelled());
+/// ```
 #[derive(Debug)]
 #[must_use = "dropping the guard cancels the token"]
 pub struct DropGuard {
@@ -436,6 +455,19 @@ impl Drop for DropGuard {
 }
 
 /// The error of what was cancelled by a token.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task::CancellationToken;
+/// use std::io;
+///
+/// let token = CancellationToken::new();
+/// token.cancel();
+/// let error = token.check().unwrap_err();
+/// assert_eq!(error.to_string(), "cancelled by its token");
+/// assert_eq!(io::Error::from(error).kind(), io::ErrorKind::Other);
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Cancelled {
     why: Why,
@@ -486,6 +518,17 @@ impl From<Cancelled> for io::Error {
 }
 
 /// Waits for a token to be cancelled. Made by [`CancellationToken::cancelled`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task::{self, CancellationToken, CancelledFuture};
+/// use std::time::Duration;
+///
+/// let token = CancellationToken::new().with_timeout(Duration::from_millis(1));
+/// let waiting: CancelledFuture = token.cancelled();
+/// assert!(task::block_on(waiting).is_timeout());
+/// ```
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct CancelledFuture {
     waiting: Waiting,
@@ -514,6 +557,15 @@ impl fmt::Debug for CancelledFuture {
 
 pin_project! {
     /// Awaits a future until a token is cancelled. Made by [`CancellationToken::run`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::task::{self, CancellationToken, Run};
+    ///
+    /// let run: Run<_> = CancellationToken::new().run(async { 1 });
+    /// assert_eq!(task::block_on(run), Ok(1));
+    /// ```
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Run<F> {
