@@ -193,6 +193,25 @@
 //! });
 //! ```
 //!
+//! Whatever is to end together is begun in a scope, which is ready when all of it is.
+//! [`task::scope`](crate::task::scope) starts tasks; the children of [`future::scope`] live inside
+//! its future, and so may borrow:
+//!
+//! ```
+//! use reveille::{future, task};
+//!
+//! async fn lens(words: &[String]) -> usize {
+//!     future::scope(async |s| {
+//!         let lens: Vec<_> = words.iter().map(|word| s.spawn(async { word.len() })).collect();
+//!         future::join_all(lens).await.iter().sum()
+//!     })
+//!     .await
+//! }
+//!
+//! let words = ["one".to_owned(), "two".to_owned()];
+//! assert_eq!(task::block_on(lens(&words)), 6);
+//! ```
+//!
 //! One trap remains: a future that is *kept*, but neither awaited nor dropped, still holds its
 //! locks and its place in every line. See [`future`](crate::future#the-future-that-nobody-polls).
 //!
