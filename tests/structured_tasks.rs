@@ -405,6 +405,19 @@ fn scopes_nest_and_an_outer_failure_ends_the_inner_children() {
 }
 
 #[test]
+fn a_handle_that_left_a_failed_scope_says_so() {
+    let (sender, receiver) = mpsc::channel();
+    let failed = block_on(task::try_scope(async |s| {
+        sender.send(s.spawn(pending::<u8>())).unwrap();
+        Err::<(), _>("no")
+    }));
+    assert_eq!(failed, Err("no"));
+    let handle = receiver.recv().unwrap();
+    assert!(handle.is_finished());
+    assert!(panic_of(handle).starts_with("awaited a child of a scope that has failed"));
+}
+
+#[test]
 fn scopes_that_borrow_may_be_raced_in_spawned_tasks() {
     // That this compiles is most of the claim: the compiler has to find the races `Send`.
     let sum = task::spawn(async {

@@ -175,7 +175,7 @@ where
 /// Awaits whichever future is ready first; `None` if there are no futures.
 ///
 /// The others are dropped where they stand, before the output is given. If several are ready, the
-/// one earliest in the order wins that was woken first.
+/// one wins that was woken first; at the first poll, the one that stands first.
 ///
 /// # Cancel safety
 ///

@@ -355,7 +355,6 @@ impl<T> JoinSet<T> {
         if self.is_empty() {
             return Poll::Ready(None);
         }
-        ready!(budget::poll_proceed(cx));
         let number = match self.next_finished() {
             Some(number) => number,
             None => {
@@ -369,6 +368,8 @@ impl<T> JoinSet<T> {
                 number
             }
         };
+        // Results that are there one after the other shall not keep the thread from other tasks.
+        ready!(budget::poll_proceed(cx));
         self.poll_closing(number, cx).map(Some)
     }
 

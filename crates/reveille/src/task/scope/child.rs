@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::shared::{ScopeFailed, Shared, Ticket};
+use super::shared::{SCOPE_FAILED, Shared, Ticket};
 use crate::task::{Cancelled, CancelledFuture, JoinHandle, TaskId};
 
 /// Why a child has no output.
@@ -251,7 +251,7 @@ impl<T> Future for ScopedJoinHandle<T> {
         match ready!(self.poll_output(cx)) {
             Ok(output) => Poll::Ready(output),
             // Without the panic hook: the panic or error that this follows from was told already.
-            Err(NoOutput::ScopeFailed) => resume_unwind(Box::new(ScopeFailed)),
+            Err(NoOutput::ScopeFailed) => resume_unwind(Box::new(SCOPE_FAILED)),
             Err(NoOutput::Cancelled) => panic!(
                 "awaited a child of a scope that was cancelled: it has no output; await \
                  `ScopedJoinHandle::result` if it may be cancelled"

@@ -29,7 +29,8 @@ use crate::task::CancellationToken;
 pub(super) type Payload = Box<dyn Any + Send>;
 
 /// What a panic carries that only passes on that the scope has failed.
-pub(super) struct ScopeFailed;
+pub(super) const SCOPE_FAILED: &str =
+    "awaited a child of a scope that has failed: the panic or error is that of the scope";
 
 pub(super) struct Shared<E> {
     /// Cancels the children.
@@ -122,7 +123,7 @@ impl<E> Shared<E> {
 
     /// As [`panicked`](Shared::panicked), in a closure that was handed over at `place`.
     pub(super) fn panicked_at(&self, place: Option<&'static Location<'static>>, payload: Payload) {
-        if payload.is::<ScopeFailed>() && self.has_failed() {
+        if payload.downcast_ref() == Some(&SCOPE_FAILED) && self.has_failed() {
             return;
         }
         let mut payload = Some(payload);
