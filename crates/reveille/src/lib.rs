@@ -194,7 +194,7 @@
 //! ```
 //!
 //! Whatever is to end together is begun in a scope, which is ready when all of it is.
-//! [`task::scope`](crate::task::scope) starts tasks; the children of [`future::scope`] live inside
+//! [`task::scope`] starts tasks; the children of [`future::scope`] live inside
 //! its future, and so may borrow:
 //!
 //! ```
@@ -264,7 +264,7 @@
 //! | run something at the same time | [`task::spawn`](crate::task), [`FutureExt::join`](prelude::FutureExt::join) |
 //! | wait, or give up waiting | [`task::sleep`], [`future::timeout`], [`stream::interval`] |
 //! | take what comes first | [`select!`], [`FutureExt::race`](prelude::FutureExt::race), [`StreamExt::merge`](stream::StreamExt::merge) |
-//! | end what was started together | [`future::scope`], [`task::scope`](crate::task::scope), [`task::JoinSet`] |
+//! | end what was started together | [`future::scope`], [`task::scope`], [`task::JoinSet`] |
 //! | stop something from outside | [`task::CancellationToken`] |
 //! | handle one thing after the other as it arrives | [`stream`] |
 //! | handle several of them at once | [`for_each_concurrent`](stream::ConcurrentExt::for_each_concurrent) |
