@@ -63,7 +63,7 @@ pub fn report_panic_of(task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
 /// Wakes `waker`. A panic of the waker is reported and goes no further.
 pub fn wake(waker: Waker) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-        observe::panicked_waker(payload);
+        context::report_waker(payload);
     }
 }
 

@@ -146,11 +146,7 @@ pub(super) fn stop_and_tell(
 ///
 /// A poll that goes on may wait for a task of the pool, in a `block_on` of its own, and nobody runs
 /// that any more: so tasks are cancelled meanwhile, after `take_stock` was called.
-fn wait_for_polls(
-    shared: &'static Shared,
-    time: &Time,
-    take_stock: &mut impl FnMut(),
-) -> usize {
+fn wait_for_polls(shared: &'static Shared, time: &Time, take_stock: &mut impl FnMut()) -> usize {
     loop {
         let look_end = clock::deadline_after(time.clock.now(), LOOK);
         let look = Time { clock: time.clock.clone(), deadline: look_end };
