@@ -18,7 +18,7 @@ proptest! {
     fn text_methods_agree_with_std(a in "[./a-c]{0,12}", b in "[./a-c]{0,6}") {
         let (ours, theirs) = (Path::new(&a), std::path::Path::new(&a));
         let as_std = |p: &Path| AsRef::<std::path::Path>::as_ref(p).to_path_buf();
-        let back = |p: PathBuf| std::path::PathBuf::from(p);
+        let back = |p: PathBuf| -> std::path::PathBuf { p.into() };
         prop_assert_eq!(as_std(ours), theirs);
         prop_assert_eq!(ours.parent().map(as_std), theirs.parent().map(Into::into));
         prop_assert_eq!(ours.file_name(), theirs.file_name());

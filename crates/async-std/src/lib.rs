@@ -47,12 +47,14 @@ pub use reveille::{eprint, eprintln, print, println};
 #[doc(inline)]
 pub use std::{write, writeln};
 
-#[cfg(all(feature = "alloc", not(feature = "unstable")))]
+#[cfg(feature = "alloc")]
 #[doc(hidden)]
 pub mod names;
 
-#[cfg(all(feature = "alloc", not(feature = "unstable")))]
-mod stable;
+#[cfg(feature = "alloc")]
+mod adapters;
+#[cfg(feature = "alloc")]
+mod ext;
 
 #[cfg(feature = "std")]
 pub mod channel {
@@ -563,13 +565,8 @@ pub mod prelude {
     #[doc(no_inline)]
     pub use std::future::Future;
 
-    #[cfg(not(feature = "unstable"))]
     #[doc(inline)]
-    pub use crate::stable::FutureExt;
-    #[cfg(feature = "unstable")]
-    #[doc(inline)]
-    pub use reveille::prelude::FutureExt;
-
+    pub use crate::ext::FutureExt;
     #[doc(inline)]
     pub use crate::stream::StreamExt;
     #[cfg(feature = "unstable")]
@@ -621,12 +618,8 @@ pub mod stream {
     //! });
     //! ```
 
-    #[cfg(not(feature = "unstable"))]
     #[doc(inline)]
-    pub use crate::stable::StreamExt;
-    #[cfg(feature = "unstable")]
-    #[doc(inline)]
-    pub use reveille::stream::StreamExt;
+    pub use crate::ext::StreamExt;
     #[doc(inline)]
     pub use reveille::stream::{
         Chain, Cloned, Copied, Empty, Filter, FromFn, FromIter, Fuse, Inspect, Map, Once, Repeat,

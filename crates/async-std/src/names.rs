@@ -1,4 +1,4 @@
-//! The names that the predecessor gave the futures of its stable stream methods.
+//! The names that the predecessor gave to what its methods return, and its documentation hid.
 //!
 //! Hidden, as unreachable names were there. Public only because rustdoc replaces a private name by
 //! what it stands for.
@@ -76,11 +76,22 @@ pub type GtFuture<L, R> = futures::GtFuture<L, R>;
 /// What `StreamExt::ge` returns.
 pub type GeFuture<L, R> = futures::GeFuture<L, R>;
 
-/// The stream of `cycle`.
-pub type Cycle<S> = futures::Cycle<S>;
-/// The stream of `enumerate`.
-pub type Enumerate<S> = futures::Enumerate<S>;
-/// The stream of `filter_map`.
-pub type FilterMap<S, F> = futures::FilterMap<S, F>;
-/// The future of `fold`.
-pub type FoldFuture<S, F, B> = futures::FoldFuture<S, F, B>;
+#[cfg(feature = "unstable")]
+pub use unstable::*;
+
+#[cfg(feature = "unstable")]
+mod unstable {
+    use reveille::future::futures as of_futures;
+    use reveille::stream::futures;
+
+    /// What `StreamExt::count` returns.
+    pub type CountFuture<S> = futures::CountFuture<S>;
+    /// What `StreamExt::delay` returns.
+    pub type Delay<S> = futures::Delay<S>;
+    /// What `StreamExt::throttle` returns.
+    pub type Throttle<S> = futures::Throttle<S>;
+    /// What `FutureExt::delay` returns.
+    pub type DelayFuture<F> = of_futures::DelayFuture<F>;
+    /// What `FutureExt::flatten` returns.
+    pub type FlattenFuture<F, G> = of_futures::FlattenFuture<F, G>;
+}

@@ -54,24 +54,30 @@ use crate::task_ref::TaskRef;
 /// });
 /// ```
 pub struct JoinHandle<T> {
-    raw: Raw,
+    claim: Claim<T>,
     /// The outcome was given out.
     taken: bool,
+}
+
+/// The right to the output, from which the handle has its auto traits: derived, as the
+/// predecessor's are.
+struct Claim<T> {
+    raw: Raw,
     output: PhantomData<T>,
 }
 
 // SAFETY: the handle owns the output after completion (invariant 3) and reads or drops it wherever
 // it is; everything else it reaches is for any thread.
-unsafe impl<T: Send> Send for JoinHandle<T> {}
+unsafe impl<T: Send> Send for Claim<T> {}
 
 // SAFETY: `&JoinHandle` gives a `TaskRef` and never the output.
-unsafe impl<T> Sync for JoinHandle<T> {}
+unsafe impl<T> Sync for Claim<T> {}
 
-impl<T> Unpin for JoinHandle<T> {}
+impl<T> Unpin for Claim<T> {}
 
 // A panic of the task is passed on, and no output outlives it half made.
-impl<T> UnwindSafe for JoinHandle<T> {}
-impl<T> RefUnwindSafe for JoinHandle<T> {}
+impl<T> UnwindSafe for Claim<T> {}
+impl<T> RefUnwindSafe for Claim<T> {}
 
 impl<T> JoinHandle<T> {
     /// # Safety
@@ -79,7 +85,7 @@ impl<T> JoinHandle<T> {
     /// * The caller gives one reference and the flag JOIN_HANDLE away.
     /// * `T` is the output of the future in the cell.
     pub(crate) unsafe fn new(raw: Raw) -> JoinHandle<T> {
-        JoinHandle { raw, taken: false, output: PhantomData }
+        JoinHandle { claim: Claim { raw, output: PhantomData }, taken: false }
     }
 
     /// The task, for as long as this borrow.
@@ -99,7 +105,7 @@ impl<T> JoinHandle<T> {
     /// # task::block_on(task);
     /// ```
     pub fn as_task(&self) -> TaskRef<'_> {
-        self.raw.as_task()
+        self.claim.raw.as_task()
     }
 
     /// The id and name of the task.
@@ -179,7 +185,7 @@ impl<T> JoinHandle<T> {
     /// });
     /// ```
     pub fn abort(&self) {
-        self.raw.cancel();
+        self.claim.raw.cancel();
     }
 
     /// Cancels the task and waits until its future is dropped. Returns the output if the task had
@@ -256,7 +262,7 @@ impl<T> JoinHandle<T> {
     /// Waits for completion and takes the outcome.
     fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         assert!(!self.taken, "a JoinHandle was polled after it had returned its output");
-        let state = &self.raw.header().state;
+        let state = &self.claim.raw.header().state;
         if state.outcome().is_none() && self.register(cx.waker()) {
             return Poll::Pending;
         }
@@ -266,7 +272,7 @@ impl<T> JoinHandle<T> {
 
     /// Sees to it that completion wakes `waker`. `false` if the task is complete.
     fn register(&mut self, waker: &Waker) -> bool {
-        let header = self.raw.header();
+        let header = self.claim.raw.header();
         let mut old = None;
         if header.state.has_join_waker() {
             if header.attachments.is_compact(waker) {
@@ -303,7 +309,7 @@ impl<T> JoinHandle<T> {
             Outcome::Cancelled => Err(JoinError::cancelled()),
             Outcome::Panicked => {
                 // SAFETY: the task is complete, so the payload is ours (invariant 3).
-                let payload = unsafe { self.raw.take_payload() };
+                let payload = unsafe { self.claim.raw.take_payload() };
                 Err(JoinError::panicked(payload.expect("a panicked task has a payload")))
             }
             Outcome::Output => {
@@ -311,7 +317,7 @@ impl<T> JoinHandle<T> {
                 let to = NonNull::from(&mut output).cast();
                 // SAFETY: the task is complete, so the output is ours (invariant 3), and `taken`
                 // kept it in place until now; `to` has room for it (`new`).
-                unsafe { (self.raw.header().vtable.take_output)(self.raw, to) };
+                unsafe { (self.claim.raw.header().vtable.take_output)(self.claim.raw, to) };
                 // SAFETY: `take_output` has written it.
                 Ok(unsafe { output.assume_init() })
             }
@@ -320,7 +326,7 @@ impl<T> JoinHandle<T> {
 
     /// Takes the waker that completion would wake, unless it is too late for that.
     fn reclaim_waker(&mut self) -> Option<Waker> {
-        let header = self.raw.header();
+        let header = self.claim.raw.header();
         if !header.state.has_join_waker() || !header.state.reclaim_join_waker() {
             return None;
         }
@@ -330,24 +336,24 @@ impl<T> JoinHandle<T> {
 
     /// Gives the task up. The slot is empty, or no longer ours.
     fn let_go(&mut self) {
-        let state = &self.raw.header().state;
+        let state = &self.claim.raw.header().state;
         match state.detach() {
             Detach::Left => return,
             // SAFETY: the rule turned our reference into the `Runnable`'s.
-            Detach::Orphan => return unsafe { self.raw.schedule(Cause::Orphan) },
+            Detach::Orphan => return unsafe { self.claim.raw.schedule(Cause::Orphan) },
             Detach::Completed => {}
         }
         let outcome = state.outcome().expect("the rule says that the task is complete");
         if !mem::replace(&mut self.taken, true) {
             // SAFETY: the task is complete, so the outcome is ours (invariant 3), and `taken`
             // says that it is still there.
-            if let Some(payload) = unsafe { dispose(self.raw, outcome) } {
+            if let Some(payload) = unsafe { dispose(self.claim.raw, outcome) } {
                 // SAFETY: the vtable is of this cell (invariant 6).
-                unsafe { (self.raw.header().vtable.unread_panic)(self.raw, payload) };
+                unsafe { (self.claim.raw.header().vtable.unread_panic)(self.claim.raw, payload) };
             }
         }
         // SAFETY: the reference is this handle's.
-        unsafe { self.raw.release() };
+        unsafe { self.claim.raw.release() };
     }
 }
 
@@ -379,7 +385,7 @@ impl<T> Drop for JoinHandle<T> {
     }
 }
 
-impl<T> fmt::Debug for JoinHandle<T> {
+impl<T: fmt::Debug> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JoinHandle").field("task", &self.as_task()).finish_non_exhaustive()
     }
@@ -434,7 +440,7 @@ impl<T> Future for JoinResult<T> {
     }
 }
 
-impl<T> fmt::Debug for JoinResult<T> {
+impl<T: fmt::Debug> fmt::Debug for JoinResult<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("JoinResult").field(&self.handle).finish()
     }

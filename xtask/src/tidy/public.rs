@@ -31,16 +31,11 @@ const SHOWN: [&str; 11] = [
 ];
 
 /// What needs no example: the file, the item or `*`, and why.
-const EXCUSED: [(&str, &str, &str); 12] = [
+const EXCUSED: [(&str, &str, &str); 7] = [
     ("crates/reveille/src/stream/compare.rs", "*", HIDDEN_PART),
     ("crates/reveille/src/stream/consume.rs", "*", HIDDEN_PART),
     ("crates/reveille/src/stream/extremes.rs", "*", HIDDEN_PART),
     ("crates/reveille/src/stream/double_ended.rs", "Back", HIDDEN_PART),
-    ("crates/reveille/src/stream/double_ended.rs", "NextBackFuture", HIDDEN_PART),
-    ("crates/reveille/src/stream/double_ended.rs", "NthBackFuture", HIDDEN_PART),
-    ("crates/reveille/src/stream/double_ended.rs", "RFindFuture", HIDDEN_PART),
-    ("crates/reveille/src/stream/double_ended.rs", "RFoldFuture", HIDDEN_PART),
-    ("crates/reveille/src/stream/double_ended.rs", "TryRFoldFuture", HIDDEN_PART),
     ("crates/reveille/src/future/select.rs", "*", "a part of a macro, in a module that is hidden"),
     ("crates/async-std/src/names.rs", "*", HIDDEN_PART),
     ("*", "Sealed", "keeps others from implementing a trait, and can be named by nobody"),

@@ -113,3 +113,12 @@ pub use flatten::IntoFuture;
 pub(crate) use group::Group;
 pub use scope::{LocalScope, Scope, ScopedFuture, scope, scope_local, try_scope, try_scope_local};
 pub use timed::{TimeoutError, timeout};
+
+#[doc(hidden)]
+pub mod futures {
+    //! What [`FutureExt`](super::FutureExt)'s methods return: unspecified, and named for the shim.
+
+    pub use super::flatten::FlattenFuture;
+    pub use super::pair::{Join, Race, TryJoin, TryRace};
+    pub use super::timed::{DelayFuture, TimeoutFuture};
+}

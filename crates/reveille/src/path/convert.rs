@@ -67,9 +67,11 @@ impl<'a> From<&'a std::path::Path> for &'a Path {
     }
 }
 
-impl<'a> From<&'a Path> for &'a std::path::Path {
-    fn from(path: &'a Path) -> &'a std::path::Path {
-        path.as_std()
+// `Into` and not `From`, as the predecessor has it: a drop-in has the same impls.
+#[allow(clippy::from_over_into)]
+impl<'a> Into<&'a std::path::Path> for &'a Path {
+    fn into(self) -> &'a std::path::Path {
+        self.as_std()
     }
 }
 
@@ -79,9 +81,10 @@ impl From<std::path::PathBuf> for PathBuf {
     }
 }
 
-impl From<PathBuf> for std::path::PathBuf {
-    fn from(path: PathBuf) -> std::path::PathBuf {
-        path.into_std()
+#[allow(clippy::from_over_into)]
+impl Into<std::path::PathBuf> for PathBuf {
+    fn into(self) -> std::path::PathBuf {
+        self.into_std()
     }
 }
 

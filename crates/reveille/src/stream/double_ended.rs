@@ -202,12 +202,17 @@ impl<S: DoubleEndedStream> Stream for Back<S> {
 }
 
 /// The future of [`DoubleEndedStream::next_back`].
+#[doc(hidden)]
 pub type NextBackFuture<'a, S> = Consume<Back<&'a mut S>, Nth>;
 /// The future of [`DoubleEndedStream::nth_back`].
+#[doc(hidden)]
 pub type NthBackFuture<'a, S> = Consume<Back<&'a mut S>, Nth>;
 /// The future of [`DoubleEndedStream::rfind`].
+#[doc(hidden)]
 pub type RFindFuture<'a, S, P> = Consume<Back<&'a mut S>, Find<P>>;
 /// The future of [`DoubleEndedStream::rfold`].
+#[doc(hidden)]
 pub type RFoldFuture<S, F, B> = Consume<Back<S>, Fold<F, B>>;
 /// The future of [`DoubleEndedStream::try_rfold`].
+#[doc(hidden)]
 pub type TryRFoldFuture<S, F, B> = Consume<Back<S>, TryFold<F, B>>;

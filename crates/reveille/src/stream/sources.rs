@@ -199,10 +199,10 @@ pin_project! {
 
 impl<F, T: fmt::Debug> fmt::Debug for Successors<F, T>
 where
-    F: FnMut(&T) -> Option<T>,
+    F: FnMut(&T) -> Option<T> + fmt::Debug,
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Successors").field("next", &self.next).finish_non_exhaustive()
+        f.debug_struct("Successors").field("succ", &self.succ).field("next", &self.next).finish()
     }
 }
 

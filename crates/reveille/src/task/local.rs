@@ -127,7 +127,7 @@ impl<T: Send + 'static> LocalKey<T> {
     }
 }
 
-impl<T: Send + 'static> fmt::Debug for LocalKey<T> {
+impl<T: fmt::Debug + Send + 'static> fmt::Debug for LocalKey<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("LocalKey").finish_non_exhaustive()
     }

@@ -1,17 +1,27 @@
-//! The extension traits as they are without the feature `unstable`.
+//! The extension traits: their stable methods always, the others with the feature `unstable`.
 //!
 //! A trait with the methods that the predecessor held back would not only be more: where a program
 //! also imports the trait of the futures crate, `stream.collect()` would become ambiguous. So these
-//! have the stable methods, each of which is reveille's.
+//! are traits of the shim, with the predecessor's names for what they return. Each method is
+//! reveille's.
 
 use std::cmp::Ordering;
 use std::future::Future;
+#[cfg(feature = "unstable")]
+use std::{pin::Pin, time::Duration};
 
+#[cfg(feature = "unstable")]
+use reveille::future::IntoFuture;
 use reveille::stream::{
     Chain, Cloned, Copied, Filter, Fuse, Inspect, Map, Scan, Skip, SkipWhile, StepBy, Stream, Take,
     TakeWhile, Zip,
 };
+#[cfg(feature = "unstable")]
+use reveille::stream::{
+    Extend, FlatMap, Flatten, FromStream, IntoStream, Merge, Product, Sum, Timeout,
+};
 
+use crate::adapters::*;
 use crate::names::*;
 
 /// Extends futures. All methods of this trait are `unstable`.
@@ -27,11 +37,79 @@ use crate::names::*;
 /// let late: Result<(), _> = async_std::task::block_on(late);
 /// assert!(late.is_err());
 /// ```
-pub trait FutureExt: Future {}
+pub trait FutureExt: Future {
+    /// Waits for `dur`, counted from this call, before it polls the future for the first time.
+    #[cfg(feature = "unstable")]
+    fn delay(self, dur: Duration) -> DelayFuture<Self>
+    where
+        Self: Sized,
+    {
+        reveille::future::FutureExt::delay(self, dur)
+    }
+
+    /// Awaits the future, and then the future it resolves to.
+    #[cfg(feature = "unstable")]
+    fn flatten(self) -> FlattenFuture<Self, <Self::Output as IntoFuture>::Future>
+    where
+        Self: Sized,
+        <Self as Future>::Output: IntoFuture,
+    {
+        reveille::future::FutureExt::flatten(self)
+    }
+
+    /// Awaits whichever of two futures is ready first, this one if both are.
+    #[cfg(feature = "unstable")]
+    fn race<F>(self, other: F) -> Race<Self, F>
+    where
+        Self: Future + Sized,
+        F: Future<Output = <Self as Future>::Output>,
+    {
+        Race::new(reveille::future::FutureExt::race(self, other))
+    }
+
+    /// Awaits whichever of two futures succeeds first.
+    #[cfg(feature = "unstable")]
+    fn try_race<F, T, E>(self, other: F) -> TryRace<Self, F>
+    where
+        Self: Future<Output = Result<T, E>> + Sized,
+        F: Future<Output = <Self as Future>::Output>,
+    {
+        TryRace::new(reveille::future::FutureExt::try_race(self, other))
+    }
+
+    /// Awaits two futures, at the same time, and gives both outputs.
+    #[cfg(feature = "unstable")]
+    fn join<F>(self, other: F) -> Join<Self, F>
+    where
+        Self: Future + Sized,
+        F: Future,
+    {
+        Join::new(reveille::future::FutureExt::join(self, other))
+    }
+
+    /// Awaits two futures, at the same time, until one fails.
+    #[cfg(feature = "unstable")]
+    fn try_join<F, A, B, E>(self, other: F) -> TryJoin<Self, F>
+    where
+        Self: Future<Output = Result<A, E>> + Sized,
+        F: Future<Output = Result<B, E>>,
+    {
+        TryJoin::new(reveille::future::FutureExt::try_join(self, other))
+    }
+
+    /// Awaits the future for at most `dur`.
+    #[cfg(feature = "unstable")]
+    fn timeout(self, dur: Duration) -> TimeoutFuture<Self>
+    where
+        Self: Sized,
+    {
+        TimeoutFuture::new(reveille::future::FutureExt::timeout(self, dur))
+    }
+}
 
 impl<T: Future + ?Sized> FutureExt for T {}
 
-/// Extends streams with the stable methods of the predecessor.
+/// Extends streams.
 ///
 /// # Examples
 ///
@@ -260,7 +338,7 @@ pub trait StreamExt: Stream {
         Self: Sized,
         F: FnMut(Self::Item) -> Option<B>,
     {
-        reveille::stream::StreamExt::filter_map(self, f)
+        FilterMap::new(reveille::stream::StreamExt::filter_map(self, f))
     }
 
     /// Turns every item into another.
@@ -329,7 +407,7 @@ pub trait StreamExt: Stream {
     where
         Self: Sized,
     {
-        reveille::stream::StreamExt::enumerate(self)
+        Enumerate::new(reveille::stream::StreamExt::enumerate(self))
     }
 
     /// Looks at every item in passing.
@@ -441,7 +519,7 @@ pub trait StreamExt: Stream {
     where
         Self: Clone + Sized,
     {
-        reveille::stream::StreamExt::cycle(self)
+        Cycle::new(reveille::stream::StreamExt::cycle(self))
     }
 
     /// Yields pairs of items, one of each stream, and ends with the shorter.
@@ -559,7 +637,7 @@ pub trait StreamExt: Stream {
         Self: Sized,
         F: FnMut(B, Self::Item) -> B,
     {
-        reveille::stream::StreamExt::fold(self, init, f)
+        FoldFuture::new(reveille::stream::StreamExt::fold(self, init, f))
     }
 
     /// Folds the items into one value, until the closure fails.
@@ -1004,6 +1082,132 @@ pub trait StreamExt: Stream {
         <Self as Stream>::Item: PartialOrd<S::Item>,
     {
         reveille::stream::StreamExt::ge(self, other)
+    }
+
+    /// Turns every item into a stream, and yields the items of one after the other.
+    #[cfg(feature = "unstable")]
+    fn flat_map<U, F>(self, f: F) -> FlatMap<Self, U, F>
+    where
+        Self: Sized,
+        U: IntoStream,
+        F: FnMut(Self::Item) -> U,
+    {
+        reveille::stream::StreamExt::flat_map(self, f)
+    }
+
+    /// Yields the items of the streams that this stream yields, one stream after the other.
+    #[cfg(feature = "unstable")]
+    fn flatten(self) -> Flatten<Self>
+    where
+        Self: Sized,
+        Self::Item: IntoStream,
+    {
+        reveille::stream::StreamExt::flatten(self)
+    }
+
+    /// Yields the items of two streams as they come.
+    #[cfg(feature = "unstable")]
+    fn merge<U>(self, other: U) -> Merge<Self, U>
+    where
+        Self: Sized,
+        U: Stream<Item = Self::Item> + Sized,
+    {
+        reveille::stream::StreamExt::merge(self, other)
+    }
+
+    /// Borrows the stream, so that an adapter does not use it up.
+    #[cfg(feature = "unstable")]
+    fn by_ref(&mut self) -> &mut Self {
+        self
+    }
+
+    /// Fails each time `dur` passes without an item.
+    #[cfg(feature = "unstable")]
+    fn timeout(self, dur: Duration) -> Timeout<Self>
+    where
+        Self: Stream + Sized,
+    {
+        reveille::stream::StreamExt::timeout(self, dur)
+    }
+
+    /// Pauses for `d` after every item.
+    #[cfg(feature = "unstable")]
+    fn throttle(self, d: Duration) -> Throttle<Self>
+    where
+        Self: Sized,
+    {
+        reveille::stream::StreamExt::throttle(self, d)
+    }
+
+    /// Waits for `dur`, counted from this call, before it asks the stream for anything.
+    #[cfg(feature = "unstable")]
+    fn delay(self, dur: Duration) -> Delay<Self>
+    where
+        Self: Sized,
+    {
+        reveille::stream::StreamExt::delay(self, dur)
+    }
+
+    /// Collects the items.
+    #[cfg(feature = "unstable")]
+    fn collect<'a, B>(self) -> Pin<Box<dyn Future<Output = B> + 'a + Send>>
+    where
+        Self: Sized + 'a + Send,
+        B: FromStream<Self::Item>,
+        Self::Item: Send,
+    {
+        reveille::stream::StreamExt::collect(self)
+    }
+
+    /// Collects the items that pass a test, and those that do not, into two collections.
+    #[cfg(feature = "unstable")]
+    fn partition<B, F>(self, f: F) -> PartitionFuture<Self, F, B>
+    where
+        Self: Sized,
+        F: FnMut(&Self::Item) -> bool,
+        B: Default + Extend<Self::Item>,
+    {
+        PartitionFuture::new(reveille::stream::StreamExt::partition(self, f))
+    }
+
+    /// Collects the left and the right halves of pairs into two collections.
+    #[cfg(feature = "unstable")]
+    fn unzip<A, B, FromA, FromB>(self) -> UnzipFuture<Self, FromA, FromB>
+    where
+        FromA: Default + Extend<A>,
+        FromB: Default + Extend<B>,
+        Self: Stream<Item = (A, B)> + Sized,
+    {
+        UnzipFuture::new(reveille::stream::StreamExt::unzip(self))
+    }
+
+    /// Counts the items.
+    #[cfg(feature = "unstable")]
+    fn count(self) -> CountFuture<Self>
+    where
+        Self: Sized,
+    {
+        reveille::stream::StreamExt::count(self)
+    }
+
+    /// Adds the items up; 0 if there are none.
+    #[cfg(feature = "unstable")]
+    fn sum<'a, S>(self) -> Pin<Box<dyn Future<Output = S> + 'a>>
+    where
+        Self: Sized + Stream<Item = S> + 'a,
+        S: Sum<Self::Item>,
+    {
+        reveille::stream::StreamExt::sum(self)
+    }
+
+    /// Multiplies the items; 1 if there are none.
+    #[cfg(feature = "unstable")]
+    fn product<'a, P>(self) -> Pin<Box<dyn Future<Output = P> + 'a>>
+    where
+        Self: Sized + Stream<Item = P> + 'a,
+        P: Product,
+    {
+        reveille::stream::StreamExt::product(self)
     }
 }
 
