@@ -8,11 +8,13 @@
 //! cargo xtask stress [--short | --minutes N]   everything at once, for a while
 //! cargo xtask memory           the unsafe crates under valgrind and the sanitizers at hand
 //! cargo xtask parity           what async-std has and the shim has not; writes PARITY.md
+//! cargo xtask dependents       the tests of crates that stand on async-std, on the shim
 //! ```
 //!
 //! Each command is a module. What a command runs it prints first, as one would type it.
 
 mod check;
+mod dependents;
 mod loom;
 mod memory;
 mod parity;
@@ -22,8 +24,9 @@ mod tidy;
 
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short] | \
-                     stress [--short | --minutes N] | memory | parity";
+const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short] | memory | \
+                     stress [--short | --minutes N] | parity | \
+                     dependents [--record] [NAME...]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -42,6 +45,10 @@ fn main() -> ExitCode {
         },
         ["memory"] => memory::run(),
         ["parity"] => parity::run(),
+        ["dependents", "--record", ref names @ ..] => {
+            dependents::run(dependents::Mode::Record, names)
+        }
+        ["dependents", ref names @ ..] => dependents::run(dependents::Mode::Compare, names),
         _ => Err(USAGE.to_owned()),
     };
     match result {
