@@ -8,6 +8,7 @@
 //! cargo xtask stress [--short | --minutes N]   everything at once, for a while
 //! cargo xtask memory           the unsafe crates under valgrind and the sanitizers at hand
 //! cargo xtask parity           what async-std has and the shim has not; writes PARITY.md
+//! cargo xtask parity --record  lists the items of async-std anew, from the crate itself
 //! cargo xtask dependents       the tests of crates that stand on async-std, on the shim
 //! ```
 //!
@@ -25,7 +26,7 @@ mod tidy;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short] | memory | \
-                     stress [--short | --minutes N] | parity | \
+                     stress [--short | --minutes N] | parity [--record] | \
                      dependents [--record] [NAME...]";
 
 fn main() -> ExitCode {
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         },
         ["memory"] => memory::run(),
         ["parity"] => parity::run(),
+        ["parity", "--record"] => parity::record(),
         ["dependents", "--record", ref names @ ..] => {
             dependents::run(dependents::Mode::Record, names)
         }
