@@ -5,7 +5,7 @@ use super::manifests::{Section, dependencies};
 use super::tree::{File, Tree};
 
 /// Which crates of the house each crate may name, tests aside.
-const CRATES: [(&str, &[&str]); 8] = [
+const CRATES: [(&str, &[&str]); 9] = [
     ("primitive", &[]),
     ("task", &["primitive"]),
     ("driver", &["primitive"]),
@@ -14,6 +14,7 @@ const CRATES: [(&str, &[&str]); 8] = [
     ("macros", &[]),
     ("reveille", &["runtime", "macros"]),
     ("async-std", &["macros"]),
+    ("cli", &[]),
 ];
 
 /// What only these crates may name: whose tests and benchmarks compare reveille with its peers.

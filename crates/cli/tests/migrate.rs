@@ -1,0 +1,50 @@
+//! The command on lock files that cargo wrote.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+fn migrate(path: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_reveille"));
+    command.arg("migrate").arg(path).output().expect("the command was just built")
+}
+
+fn here(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+#[test]
+fn each_dependent_of_a_program_is_named_with_the_way_to_it() {
+    let output = migrate(&here("tests/locks/shop.lock"));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    for line in [
+        "async-std 1.13.2\n",
+        "Your own:\n  shop 0.3.1\n",
+        "  shop 0.3.1 > surf 2.3.2\n",
+        "  shop 0.3.1 > surf 2.3.2 > http-client 6.5.3\n",
+        "    async-std = { package = \"reveille\", version = \"0.1\" }\n",
+        "    [patch.crates-io]\n",
+    ] {
+        assert!(text.contains(line), "no {line:?} in\n{text}");
+    }
+}
+
+#[test]
+fn this_repository_has_been_moved() {
+    let output = migrate(&here("../.."));
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("async-std 1.13.2 is from a folder: it has been moved."), "{text}");
+    assert!(!text.contains("[patch.crates-io]"), "{text}");
+}
+
+#[test]
+fn what_is_no_lock_file_is_an_error_that_names_the_place() {
+    let output = migrate(&here("Cargo.toml"));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success());
+    assert!(text.starts_with("reveille: ") && text.contains("Cargo.toml"), "{text}");
+
+    let output = migrate(&here("tests/locks/nothing.lock"));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && text.contains("cannot read"), "{text}");
+}
