@@ -13,11 +13,10 @@
 //! The `async fn` stays a function, rather than becoming an `async` block, because only a function
 //! tells the compiler its return type: `?` and closures are then inferred as the author wrote them.
 //!
-//! **Whose `block_on`?** A procedural macro has no `$crate`, so the path is fixed by the pair that
-//! a
-//! crate re-exports: [`macro@main`] and [`macro@test`] are reveille's, [`async_std_main`] and
-//! [`async_std_test`] those of the drop-in replacement for async-std. All four accept
-//! `crate = some::path`, for a program that renamed its dependency.
+//! **Whose `block_on`?** A procedural macro has no `$crate`. [`macro@main`] and [`macro@test`] are
+//! reveille's, and look into the manifest of the package for the name it has there
+//! (`manifest.rs`); [`async_std_main`] and [`async_std_test`] are those of the drop-in replacement
+//! for async-std. All four accept `crate = some::path`.
 //!
 //! **Why no `syn`.** The four lines above need the name, the parameter list and the body of a
 //! function, which are plain to see in the token stream (`parse.rs`); a full parser would cost
@@ -29,6 +28,7 @@
 use proc_macro::TokenStream;
 
 mod expand;
+mod manifest;
 mod parse;
 
 use expand::Role;
@@ -38,7 +38,8 @@ use expand::Role;
 /// The future of `main` runs on the thread of the process's `main`, through `task::block_on`; the
 /// other threads of the runtime start when there is work for them.
 ///
-/// `#[main(crate = path)]` names the crate by another path than `::reveille`.
+/// The crate is found under the name that the package's manifest gives it, as in
+/// `async-std = { package = "reveille" }`; `#[main(crate = path)]` names it by another path.
 ///
 /// # Errors
 ///
@@ -55,7 +56,7 @@ use expand::Role;
 /// ```
 #[proc_macro_attribute]
 pub fn main(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    expand::attribute(Role::Main, "::reveille", attribute, item)
+    expand::attribute(Role::Main, &manifest::path(), attribute, item)
 }
 
 /// Makes an `async fn` a test.
@@ -63,7 +64,8 @@ pub fn main(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// The function may return whatever a plain test may, and `#[should_panic]`, `#[ignore]` and
 /// `#[cfg(..)]` beside it mean what they always do.
 ///
-/// `#[test(crate = path)]` names the crate by another path than `::reveille`.
+/// The crate is found under the name that the package's manifest gives it; `#[test(crate = path)]`
+/// names it by another path.
 ///
 /// # Errors
 ///
@@ -79,7 +81,7 @@ pub fn main(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn test(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    expand::attribute(Role::Test, "::reveille", attribute, item)
+    expand::attribute(Role::Test, &manifest::path(), attribute, item)
 }
 
 /// [`macro@main`] as the drop-in replacement for async-std exports it.
