@@ -6,6 +6,7 @@
 //! reveille's.
 
 use std::cmp::Ordering;
+#[cfg(feature = "std")]
 use std::future::Future;
 #[cfg(feature = "unstable")]
 use std::{pin::Pin, time::Duration};
@@ -37,6 +38,7 @@ use crate::names::*;
 /// let late: Result<(), _> = async_std::task::block_on(late);
 /// assert!(late.is_err());
 /// ```
+#[cfg(feature = "std")]
 pub trait FutureExt: Future {
     /// Waits for `dur`, counted from this call, before it polls the future for the first time.
     #[cfg(feature = "unstable")]
@@ -107,6 +109,7 @@ pub trait FutureExt: Future {
     }
 }
 
+#[cfg(feature = "std")]
 impl<T: Future + ?Sized> FutureExt for T {}
 
 /// Extends streams.
