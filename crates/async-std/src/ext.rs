@@ -41,6 +41,18 @@ use crate::names::*;
 #[cfg(feature = "std")]
 pub trait FutureExt: Future {
     /// Waits for `dur`, counted from this call, before it polls the future for the first time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::task;
+    /// use std::time::Duration;
+    ///
+    /// task::block_on(async {
+    ///     assert_eq!(async { 1 }.delay(Duration::from_millis(1)).await, 1);
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn delay(self, dur: Duration) -> DelayFuture<Self>
     where
@@ -50,6 +62,18 @@ pub trait FutureExt: Future {
     }
 
     /// Awaits the future, and then the future it resolves to.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::task;
+    ///
+    /// task::block_on(async {
+    ///     let inner = async { 1 };
+    ///     assert_eq!(std::future::ready(inner).flatten().await, 1);
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn flatten(self) -> FlattenFuture<Self, <Self::Output as IntoFuture>::Future>
     where
@@ -60,6 +84,18 @@ pub trait FutureExt: Future {
     }
 
     /// Awaits whichever of two futures is ready first, this one if both are.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::task;
+    ///
+    /// task::block_on(async {
+    ///     let never = std::future::pending();
+    ///     assert_eq!(never.race(async { 2 }).await, 2);
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn race<F>(self, other: F) -> Race<Self, F>
     where
@@ -70,6 +106,18 @@ pub trait FutureExt: Future {
     }
 
     /// Awaits whichever of two futures succeeds first.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::task;
+    ///
+    /// task::block_on(async {
+    ///     let failed = async { Err("late") };
+    ///     assert_eq!(failed.try_race(async { Ok(2) }).await, Ok(2));
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn try_race<F, T, E>(self, other: F) -> TryRace<Self, F>
     where
@@ -80,6 +128,17 @@ pub trait FutureExt: Future {
     }
 
     /// Awaits two futures, at the same time, and gives both outputs.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::task;
+    ///
+    /// task::block_on(async {
+    ///     assert_eq!(async { 1 }.join(async { 'a' }).await, (1, 'a'));
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn join<F>(self, other: F) -> Join<Self, F>
     where
@@ -90,6 +149,18 @@ pub trait FutureExt: Future {
     }
 
     /// Awaits two futures, at the same time, until one fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::task;
+    ///
+    /// task::block_on(async {
+    ///     let one = async { Ok::<u8, &str>(1) };
+    ///     assert_eq!(one.try_join(async { Ok('a') }).await, Ok((1, 'a')));
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn try_join<F, A, B, E>(self, other: F) -> TryJoin<Self, F>
     where
@@ -100,6 +171,19 @@ pub trait FutureExt: Future {
     }
 
     /// Awaits the future for at most `dur`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::task;
+    /// use std::time::Duration;
+    ///
+    /// task::block_on(async {
+    ///     let never = std::future::pending::<()>();
+    ///     assert!(never.timeout(Duration::from_millis(1)).await.is_err());
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn timeout(self, dur: Duration) -> TimeoutFuture<Self>
     where
@@ -1088,6 +1172,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Turns every item into a stream, and yields the items of one after the other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let words = stream::from_iter(["ab", "c"]);
+    ///     let letters = words.flat_map(|word| stream::from_iter(word.chars()));
+    ///     assert_eq!(letters.collect::<String>().await, "abc");
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn flat_map<U, F>(self, f: F) -> FlatMap<Self, U, F>
     where
@@ -1099,6 +1196,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Yields the items of the streams that this stream yields, one stream after the other.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let parts = [stream::once(1), stream::once(2)];
+    ///     let all: Vec<u8> = stream::from_iter(parts).flatten().collect().await;
+    ///     assert_eq!(all, [1, 2]);
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn flatten(self) -> Flatten<Self>
     where
@@ -1109,6 +1219,18 @@ pub trait StreamExt: Stream {
     }
 
     /// Yields the items of two streams as they come.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let merged = stream::once(1).merge(stream::once(2));
+    ///     assert_eq!(merged.sum::<u8>().await, 3);
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn merge<U>(self, other: U) -> Merge<Self, U>
     where
@@ -1119,12 +1241,38 @@ pub trait StreamExt: Stream {
     }
 
     /// Borrows the stream, so that an adapter does not use it up.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let mut numbers = stream::from_iter(1..=4);
+    ///     assert_eq!(numbers.by_ref().take(2).sum::<u8>().await, 3);
+    ///     assert_eq!(numbers.next().await, Some(3));
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn by_ref(&mut self) -> &mut Self {
         self
     }
 
     /// Fails each time `dur` passes without an item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    /// use std::time::Duration;
+    ///
+    /// task::block_on(async {
+    ///     let mut late = stream::pending::<u8>().timeout(Duration::from_millis(1));
+    ///     assert!(late.next().await.unwrap().is_err());
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn timeout(self, dur: Duration) -> Timeout<Self>
     where
@@ -1134,6 +1282,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Pauses for `d` after every item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    /// use std::time::Duration;
+    ///
+    /// task::block_on(async {
+    ///     let slow = stream::from_iter([1, 2]).throttle(Duration::from_millis(1));
+    ///     assert_eq!(slow.sum::<u8>().await, 3);
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn throttle(self, d: Duration) -> Throttle<Self>
     where
@@ -1143,6 +1304,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Waits for `dur`, counted from this call, before it asks the stream for anything.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    /// use std::time::Duration;
+    ///
+    /// task::block_on(async {
+    ///     let late = stream::from_iter([1, 2]).delay(Duration::from_millis(1));
+    ///     assert_eq!(late.sum::<u8>().await, 3);
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn delay(self, dur: Duration) -> Delay<Self>
     where
@@ -1152,6 +1326,18 @@ pub trait StreamExt: Stream {
     }
 
     /// Collects the items.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let all: Vec<u8> = stream::repeat(7).take(2).collect().await;
+    ///     assert_eq!(all, [7, 7]);
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn collect<'a, B>(self) -> Pin<Box<dyn Future<Output = B> + 'a + Send>>
     where
@@ -1163,6 +1349,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Collects the items that pass a test, and those that do not, into two collections.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let numbers = stream::from_iter(0..4);
+    ///     let (even, odd): (Vec<u8>, Vec<u8>) = numbers.partition(|n| n % 2 == 0).await;
+    ///     assert_eq!((even, odd), (vec![0, 2], vec![1, 3]));
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn partition<B, F>(self, f: F) -> PartitionFuture<Self, F, B>
     where
@@ -1174,6 +1373,19 @@ pub trait StreamExt: Stream {
     }
 
     /// Collects the left and the right halves of pairs into two collections.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     let pairs = stream::from_iter([(1, 'a'), (2, 'b')]);
+    ///     let (numbers, letters): (Vec<u8>, String) = pairs.unzip().await;
+    ///     assert_eq!((numbers, &*letters), (vec![1, 2], "ab"));
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn unzip<A, B, FromA, FromB>(self) -> UnzipFuture<Self, FromA, FromB>
     where
@@ -1185,6 +1397,17 @@ pub trait StreamExt: Stream {
     }
 
     /// Counts the items.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     assert_eq!(stream::repeat(7).take(3).count().await, 3);
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn count(self) -> CountFuture<Self>
     where
@@ -1194,6 +1417,17 @@ pub trait StreamExt: Stream {
     }
 
     /// Adds the items up; 0 if there are none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     assert_eq!(stream::from_iter([1, 2, 3]).sum::<u8>().await, 6);
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn sum<'a, S>(self) -> Pin<Box<dyn Future<Output = S> + 'a>>
     where
@@ -1204,6 +1438,17 @@ pub trait StreamExt: Stream {
     }
 
     /// Multiplies the items; 1 if there are none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::prelude::*;
+    /// use async_std::{stream, task};
+    ///
+    /// task::block_on(async {
+    ///     assert_eq!(stream::from_iter([2, 3]).product::<u8>().await, 6);
+    /// });
+    /// ```
     #[cfg(feature = "unstable")]
     fn product<'a, P>(self) -> Pin<Box<dyn Future<Output = P> + 'a>>
     where
