@@ -12,6 +12,7 @@ use super::shared::{SCOPE_FAILED, Shared, Ticket};
 use crate::task::{Cancelled, CancelledFuture, JoinHandle, TaskId};
 
 /// Why a child has no output.
+#[derive(Debug)]
 pub(super) enum NoOutput {
     /// It was cancelled, by itself or with the scope.
     Cancelled,
@@ -260,7 +261,7 @@ impl<T> Future for ScopedJoinHandle<T> {
     }
 }
 
-impl<T> fmt::Debug for ScopedJoinHandle<T> {
+impl<T: fmt::Debug> fmt::Debug for ScopedJoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ScopedJoinHandle").field(&self.handle).finish()
     }

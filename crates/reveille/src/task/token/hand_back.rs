@@ -99,7 +99,7 @@ impl<T> Drop for HandBack<T> {
     }
 }
 
-impl<T> fmt::Debug for HandBack<T> {
+impl<T: fmt::Debug> fmt::Debug for HandBack<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HandBack")
             .field("result", &self.result)
