@@ -36,89 +36,73 @@ impl Drop for Scratch {
     }
 }
 
-#[test]
-fn write_then_read_gives_the_same_bytes() {
+async fn write_then_read_gives_the_same_bytes() {
     let dir = Scratch::new();
-    block_on(async {
-        // Empty, shorter and longer than what is read without the pool.
-        for len in [0, 1, 4096, 65_536, 65_537, 300_000] {
-            let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
-            fs::write(dir.file("a"), &bytes).await.unwrap();
-            assert!(fs::read(dir.file("a")).await.unwrap() == bytes, "{len} bytes");
-        }
-    });
+    // Empty, shorter and longer than what is read without the pool.
+    for len in [0, 1, 4096, 65_536, 65_537, 300_000] {
+        let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
+        fs::write(dir.file("a"), &bytes).await.unwrap();
+        assert!(fs::read(dir.file("a")).await.unwrap() == bytes, "{len} bytes");
+    }
 }
 
-#[test]
-fn read_of_a_file_without_a_length_reads_to_the_end() {
+async fn read_of_a_file_without_a_length_reads_to_the_end() {
     if !cfg!(target_os = "linux") {
         return;
     }
-    let text = block_on(fs::read_to_string("/proc/self/status")).unwrap();
+    let text = fs::read_to_string("/proc/self/status").await.unwrap();
     assert!(text.contains("VmPeak"), "{text}");
 }
 
-#[test]
-fn read_to_string_refuses_what_is_not_utf8() {
+async fn read_to_string_refuses_what_is_not_utf8() {
     let dir = Scratch::new();
-    block_on(async {
-        fs::write(dir.file("a"), b"\xff\xfe").await.unwrap();
-        let error = fs::read_to_string(dir.file("a")).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidData);
-    });
+    fs::write(dir.file("a"), b"\xff\xfe").await.unwrap();
+    let error = fs::read_to_string(dir.file("a")).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidData);
 }
 
-#[test]
-fn semantics_11_errors_name_operation_and_path_and_keep_kind_source_and_number() {
+async fn semantics_11_errors_name_operation_and_path_and_keep_kind_source_and_number() {
     use std::error::Error as _;
-    block_on(async {
-        let missing = "/no/such/file";
-        let errors = [
-            (fs::canonicalize(missing).await.unwrap_err(), "could not canonicalize"),
-            (fs::copy(missing, "/no/b").await.unwrap_err(), "could not copy"),
-            (fs::create_dir(missing).await.unwrap_err(), "could not create directory"),
-            (
-                fs::hard_link(missing, "/no/b").await.unwrap_err(),
-                "could not create a hard link from",
-            ),
-            (fs::read(missing).await.unwrap_err(), "could not read file"),
-            (fs::read_dir(missing).await.unwrap_err(), "could not read directory"),
-            (fs::read_link(missing).await.unwrap_err(), "could not read link"),
-            (fs::read_to_string(missing).await.unwrap_err(), "could not read file"),
-            (fs::remove_dir(missing).await.unwrap_err(), "could not remove directory"),
-            (fs::remove_dir_all(missing).await.unwrap_err(), "could not remove directory"),
-            (fs::remove_file(missing).await.unwrap_err(), "could not remove file"),
-            (fs::rename(missing, "/no/b").await.unwrap_err(), "could not rename"),
-            (fs::write(missing, b"").await.unwrap_err(), "could not write to file"),
-            (fs::File::open(missing).await.unwrap_err(), "could not open"),
-        ];
-        for (error, start) in errors {
-            let expected = format!("{start} `/no/such/file`");
-            assert!(error.to_string().starts_with(&expected), "{error}");
-            assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
-            assert!(error.source().is_some(), "{error}");
-            if cfg!(unix) {
-                // The predecessor lost the number of these errors.
-                assert_eq!(io::raw_os_error(&error), Some(2), "{error}");
-            }
+    let missing = "/no/such/file";
+    let errors = [
+        (fs::canonicalize(missing).await.unwrap_err(), "could not canonicalize"),
+        (fs::copy(missing, "/no/b").await.unwrap_err(), "could not copy"),
+        (fs::create_dir(missing).await.unwrap_err(), "could not create directory"),
+        (fs::hard_link(missing, "/no/b").await.unwrap_err(), "could not create a hard link from"),
+        (fs::read(missing).await.unwrap_err(), "could not read file"),
+        (fs::read_dir(missing).await.unwrap_err(), "could not read directory"),
+        (fs::read_link(missing).await.unwrap_err(), "could not read link"),
+        (fs::read_to_string(missing).await.unwrap_err(), "could not read file"),
+        (fs::remove_dir(missing).await.unwrap_err(), "could not remove directory"),
+        (fs::remove_dir_all(missing).await.unwrap_err(), "could not remove directory"),
+        (fs::remove_file(missing).await.unwrap_err(), "could not remove file"),
+        (fs::rename(missing, "/no/b").await.unwrap_err(), "could not rename"),
+        (fs::write(missing, b"").await.unwrap_err(), "could not write to file"),
+        (fs::File::open(missing).await.unwrap_err(), "could not open"),
+    ];
+    for (error, start) in errors {
+        let expected = format!("{start} `/no/such/file`");
+        assert!(error.to_string().starts_with(&expected), "{error}");
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        assert!(error.source().is_some(), "{error}");
+        if cfg!(unix) {
+            // The predecessor lost the number of these errors.
+            assert_eq!(io::raw_os_error(&error), Some(2), "{error}");
         }
-    });
+    }
 }
 
-#[test]
-fn plain_errors_stay_those_of_the_system() {
-    block_on(async {
-        let missing = "/no/such/file";
-        for error in [
-            fs::metadata(missing).await.unwrap_err(),
-            fs::symlink_metadata(missing).await.unwrap_err(),
-            fs::File::create(missing).await.unwrap_err(),
-            fs::OpenOptions::new().read(true).open(missing).await.unwrap_err(),
-            fs::DirBuilder::new().create(missing).await.unwrap_err(),
-        ] {
-            assert!(error.raw_os_error().is_some(), "{error}");
-        }
-    });
+async fn plain_errors_stay_those_of_the_system() {
+    let missing = "/no/such/file";
+    for error in [
+        fs::metadata(missing).await.unwrap_err(),
+        fs::symlink_metadata(missing).await.unwrap_err(),
+        fs::File::create(missing).await.unwrap_err(),
+        fs::OpenOptions::new().read(true).open(missing).await.unwrap_err(),
+        fs::DirBuilder::new().create(missing).await.unwrap_err(),
+    ] {
+        assert!(error.raw_os_error().is_some(), "{error}");
+    }
 }
 
 #[test]
@@ -171,49 +155,42 @@ fn read_dir_loses_no_entry_when_a_next_is_dropped() {
     assert_eq!(count, 300);
 }
 
-#[test]
-fn directories_are_made_and_removed() {
+async fn directories_are_made_and_removed() {
     let dir = Scratch::new();
-    block_on(async {
-        fs::create_dir(dir.file("a")).await.unwrap();
-        fs::create_dir_all(dir.file("a/b/c")).await.unwrap();
-        let mut builder = fs::DirBuilder::new();
-        assert!(builder.create(dir.file("x/y")).await.is_err(), "not recursive");
-        builder.recursive(true).create(dir.file("x/y")).await.unwrap();
-        fs::remove_dir(dir.file("x/y")).await.unwrap();
-        fs::remove_dir_all(dir.file("a")).await.unwrap();
-        assert!(fs::metadata(dir.file("a")).await.is_err());
-        assert!(fs::metadata(dir.file("x")).await.unwrap().is_dir());
-    });
+    fs::create_dir(dir.file("a")).await.unwrap();
+    fs::create_dir_all(dir.file("a/b/c")).await.unwrap();
+    let mut builder = fs::DirBuilder::new();
+    assert!(builder.create(dir.file("x/y")).await.is_err(), "not recursive");
+    builder.recursive(true).create(dir.file("x/y")).await.unwrap();
+    fs::remove_dir(dir.file("x/y")).await.unwrap();
+    fs::remove_dir_all(dir.file("a")).await.unwrap();
+    assert!(fs::metadata(dir.file("a")).await.is_err());
+    assert!(fs::metadata(dir.file("x")).await.unwrap().is_dir());
 }
 
 #[cfg(unix)]
-#[test]
-fn unix_extensions_reach_the_system() {
+async fn unix_extensions_reach_the_system() {
     use std::os::unix::fs::PermissionsExt as _;
 
     use reveille::os::unix::fs::{DirBuilderExt as _, DirEntryExt as _, OpenOptionsExt as _};
 
     let dir = Scratch::new();
-    block_on(async {
-        fs::DirBuilder::new().mode(0o700).create(dir.file("d")).await.unwrap();
-        let mode = fs::metadata(dir.file("d")).await.unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o700);
-        let mut options = fs::OpenOptions::new();
-        options.write(true).create(true).mode(0o600);
-        drop(options.open(dir.file("f")).await.unwrap());
-        let mode = fs::metadata(dir.file("f")).await.unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600);
-        reveille::os::unix::fs::symlink("f", dir.file("l")).await.unwrap();
-        assert_eq!(fs::read_link(dir.file("l")).await.unwrap(), PathBuf::from("f"));
-        let entry = fs::read_dir(&dir.0).await.unwrap().next().await.unwrap().unwrap();
-        assert_ne!(entry.ino(), 0);
-    });
+    fs::DirBuilder::new().mode(0o700).create(dir.file("d")).await.unwrap();
+    let mode = fs::metadata(dir.file("d")).await.unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create(true).mode(0o600);
+    drop(options.open(dir.file("f")).await.unwrap());
+    let mode = fs::metadata(dir.file("f")).await.unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    reveille::os::unix::fs::symlink("f", dir.file("l")).await.unwrap();
+    assert_eq!(fs::read_link(dir.file("l")).await.unwrap(), PathBuf::from("f"));
+    let entry = fs::read_dir(&dir.0).await.unwrap().next().await.unwrap().unwrap();
+    assert_ne!(entry.ino(), 0);
 }
 
 #[cfg(target_os = "linux")]
-#[test]
-fn read_does_not_disturb_a_pipe_that_it_only_looks_at() {
+async fn read_does_not_disturb_a_pipe_that_it_only_looks_at() {
     let dir = Scratch::new();
     let path = dir.file("pipe");
     let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
@@ -223,6 +200,20 @@ fn read_does_not_disturb_a_pipe_that_it_only_looks_at() {
         // Blocks in open until there is a reader; a reader that left again would break the pipe.
         move || std::fs::write(&path, b"through the pipe")
     });
-    assert_eq!(block_on(fs::read(&path)).unwrap(), b"through the pipe");
-    block_on(writer).unwrap();
+    assert_eq!(fs::read(&path).await.unwrap(), b"through the pipe");
+    writer.await.unwrap();
 }
+
+// Each of these on every executor.
+reveille_tests::conformance!(
+    write_then_read_gives_the_same_bytes,
+    read_of_a_file_without_a_length_reads_to_the_end,
+    read_to_string_refuses_what_is_not_utf8,
+    semantics_11_errors_name_operation_and_path_and_keep_kind_source_and_number,
+    plain_errors_stay_those_of_the_system,
+    directories_are_made_and_removed,
+    #[cfg(unix)]
+    unix_extensions_reach_the_system,
+    #[cfg(target_os = "linux")]
+    read_does_not_disturb_a_pipe_that_it_only_looks_at,
+);

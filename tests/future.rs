@@ -86,19 +86,16 @@ fn race_drops_the_loser_before_it_is_ready() {
     assert_eq!(dropped, ["left", "right"]);
 }
 
-#[test]
-fn the_loser_of_a_race_gives_its_lock_back() {
-    block_on(async {
-        let mutex = Mutex::new(0);
-        let holder = async {
-            let _guard = mutex.lock().await;
-            future::pending::<()>().await;
-        };
-        let mut race = pin!(holder.race(task::yield_now()));
-        race.as_mut().await;
-        // Were the loser kept until `race` is dropped, this would wait for ever.
-        *mutex.lock().await += 1;
-    });
+async fn the_loser_of_a_race_gives_its_lock_back() {
+    let mutex = Mutex::new(0);
+    let holder = async {
+        let _guard = mutex.lock().await;
+        future::pending::<()>().await;
+    };
+    let mut race = pin!(holder.race(task::yield_now()));
+    race.as_mut().await;
+    // Were the loser kept until `race` is dropped, this would wait for ever.
+    *mutex.lock().await += 1;
 }
 
 #[test]
@@ -154,47 +151,35 @@ fn a_failed_try_join_drops_the_other_future_at_once() {
     assert_eq!(log.borrow().len(), 2);
 }
 
-#[test]
-fn a_future_that_is_ready_is_never_late() {
-    block_on(async {
-        assert_eq!(future::timeout(Duration::ZERO, future::ready(1)).await, Ok(1));
-        assert_eq!(future::ready(2).timeout(Duration::ZERO).await, Ok(2));
-    });
+async fn a_future_that_is_ready_is_never_late() {
+    assert_eq!(future::timeout(Duration::ZERO, future::ready(1)).await, Ok(1));
+    assert_eq!(future::ready(2).timeout(Duration::ZERO).await, Ok(2));
 }
 
-#[test]
-fn a_timeout_of_the_longest_duration_just_waits() {
-    block_on(async {
-        assert_eq!(future::timeout(Duration::MAX, task::yield_now()).await, Ok(()));
-        assert_eq!(task::yield_now().timeout(Duration::MAX).await, Ok(()));
-    });
+async fn a_timeout_of_the_longest_duration_just_waits() {
+    assert_eq!(future::timeout(Duration::MAX, task::yield_now()).await, Ok(()));
+    assert_eq!(task::yield_now().timeout(Duration::MAX).await, Ok(()));
 }
 
-#[test]
-fn a_late_future_is_dropped_before_the_error_is_given() {
-    block_on(async {
-        let mutex = Mutex::new(());
-        let mut late = pin!(
-            async {
-                let _guard = mutex.lock().await;
-                future::pending::<()>().await;
-            }
-            .timeout(Duration::from_millis(2))
-        );
-        let error = late.as_mut().await.unwrap_err();
-        assert_eq!(error.to_string(), "the future did not complete in time");
-        mutex.lock().await;
-    });
+async fn a_late_future_is_dropped_before_the_error_is_given() {
+    let mutex = Mutex::new(());
+    let mut late = pin!(
+        async {
+            let _guard = mutex.lock().await;
+            future::pending::<()>().await;
+        }
+        .timeout(Duration::from_millis(2))
+    );
+    let error = late.as_mut().await.unwrap_err();
+    assert_eq!(error.to_string(), "the future did not complete in time");
+    mutex.lock().await;
 }
 
-#[test]
 #[expect(clippy::disallowed_methods, reason = "the claim is about the time on the wall")]
-fn delay_polls_the_future_only_after_the_pause() {
-    block_on(async {
-        let start = std::time::Instant::now();
-        let first_poll = async { start.elapsed() }.delay(Duration::from_millis(10)).await;
-        assert!(first_poll >= Duration::from_millis(10));
-    });
+async fn delay_polls_the_future_only_after_the_pause() {
+    let start = std::time::Instant::now();
+    let first_poll = async { start.elapsed() }.delay(Duration::from_millis(10)).await;
+    assert!(first_poll >= Duration::from_millis(10));
 }
 
 #[test]
@@ -216,3 +201,12 @@ fn futures_of_futures_keep_their_auto_traits() {
     is_send_sync_unpin(ready().delay(Duration::MAX));
     is_send_sync_unpin(ready().timeout(Duration::MAX));
 }
+
+// Each of these on every executor.
+reveille_tests::conformance!(
+    the_loser_of_a_race_gives_its_lock_back,
+    a_future_that_is_ready_is_never_late,
+    a_timeout_of_the_longest_duration_just_waits,
+    a_late_future_is_dropped_before_the_error_is_given,
+    delay_polls_the_future_only_after_the_pause,
+);

@@ -80,29 +80,31 @@ fn what_does_not_resolve_is_named_and_keeps_kind_and_source() {
     }
 }
 
-#[test]
-fn connecting_to_a_name_that_does_not_resolve_says_so() {
-    let error = block_on(TcpStream::connect("127.0.0.1:no port")).unwrap_err();
+async fn connecting_to_a_name_that_does_not_resolve_says_so() {
+    let error = TcpStream::connect("127.0.0.1:no port").await.unwrap_err();
     assert!(
         error.to_string().starts_with("could not resolve address `127.0.0.1:no port`: "),
         "{error}"
     );
 }
 
-#[test]
-fn an_empty_list_is_invalid_input() {
+async fn an_empty_list_is_invalid_input() {
     let none: &[SocketAddr] = &[];
-    block_on(async {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let errors = [
-            TcpStream::connect(none).await.unwrap_err(),
-            TcpListener::bind(none).await.unwrap_err(),
-            UdpSocket::bind(none).await.unwrap_err(),
-            socket.connect(none).await.unwrap_err(),
-            socket.send_to(b"x", none).await.unwrap_err(),
-        ];
-        for error in errors {
-            assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
-        }
-    });
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let errors = [
+        TcpStream::connect(none).await.unwrap_err(),
+        TcpListener::bind(none).await.unwrap_err(),
+        UdpSocket::bind(none).await.unwrap_err(),
+        socket.connect(none).await.unwrap_err(),
+        socket.send_to(b"x", none).await.unwrap_err(),
+    ];
+    for error in errors {
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
+    }
 }
+
+// Each of these on every executor.
+reveille_tests::conformance!(
+    connecting_to_a_name_that_does_not_resolve_says_so,
+    an_empty_list_is_invalid_input,
+);

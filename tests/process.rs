@@ -12,21 +12,17 @@ fn shell(script: &str) -> Command {
     command
 }
 
-#[test]
-fn status_is_that_of_the_child() {
-    block_on(async {
-        assert_eq!(shell("exit 7").status().await.unwrap().code(), Some(7));
-        let mut child = shell("exit 3").spawn().unwrap();
-        assert_eq!(child.status().await.unwrap().code(), Some(3));
-        assert_eq!(child.status().await.unwrap().code(), Some(3), "as often as asked");
-        assert_eq!(child.try_status().unwrap().unwrap().code(), Some(3));
-    });
+async fn status_is_that_of_the_child() {
+    assert_eq!(shell("exit 7").status().await.unwrap().code(), Some(7));
+    let mut child = shell("exit 3").spawn().unwrap();
+    assert_eq!(child.status().await.unwrap().code(), Some(3));
+    assert_eq!(child.status().await.unwrap().code(), Some(3), "as often as asked");
+    assert_eq!(child.try_status().unwrap().unwrap().code(), Some(3));
 }
 
-#[test]
-fn output_reads_both_pipes_beyond_what_they_hold() {
+async fn output_reads_both_pipes_beyond_what_they_hold() {
     let script = "head -c 300000 /dev/zero; head -c 300000 /dev/zero >&2; exit 1";
-    let output = block_on(shell(script).output()).unwrap();
+    let output = shell(script).output().await.unwrap();
     assert_eq!((output.stdout.len(), output.stderr.len()), (300_000, 300_000));
     assert_eq!(output.status.code(), Some(1));
 }
@@ -42,58 +38,44 @@ fn child_is_started_by_the_call_and_not_by_the_poll() {
     std::fs::remove_file(marker).unwrap();
 }
 
-#[test]
-fn pipes_carry_more_than_they_hold_in_both_directions() {
-    block_on(async {
-        let mut cat =
-            Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (mut stdin, mut stdout) = (cat.stdin.take().unwrap(), cat.stdout.take().unwrap());
-        let bytes = vec![42; 1_000_000];
-        let write = async {
-            stdin.write_all(&bytes).await.unwrap();
-            drop(stdin);
-        };
-        let mut echo = Vec::new();
-        future::zip(write, async { stdout.read_to_end(&mut echo).await.unwrap() }).await;
-        assert!(echo == bytes);
-        assert!(cat.status().await.unwrap().success());
-    });
-}
-
-#[test]
-fn status_closes_the_standard_input() {
-    block_on(async {
-        let mut cat = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        assert!(cat.try_status().unwrap().is_none());
-        assert!(cat.status().await.unwrap().success());
-    });
-}
-
-#[test]
-fn kill_ends_a_child_that_is_waited_for() {
-    block_on(async {
-        let mut sleep = Command::new("sleep").arg("1000").spawn().unwrap();
-        let status = sleep.status();
-        sleep.kill().unwrap();
-        assert!(!status.await.unwrap().success());
-    });
-}
-
-#[test]
-fn two_futures_may_wait_for_one_child() {
-    block_on(async {
-        let mut cat = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
-        let stdin = cat.stdin.take();
-        let (first, second) = (cat.status(), cat.status());
+async fn pipes_carry_more_than_they_hold_in_both_directions() {
+    let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut stdin, mut stdout) = (cat.stdin.take().unwrap(), cat.stdout.take().unwrap());
+    let bytes = vec![42; 1_000_000];
+    let write = async {
+        stdin.write_all(&bytes).await.unwrap();
         drop(stdin);
-        let (first, second) = future::zip(first, second).await;
-        assert_eq!(first.unwrap(), second.unwrap());
-    });
+    };
+    let mut echo = Vec::new();
+    future::zip(write, async { stdout.read_to_end(&mut echo).await.unwrap() }).await;
+    assert!(echo == bytes);
+    assert!(cat.status().await.unwrap().success());
 }
 
-#[test]
-fn missing_program_is_an_error() {
-    let error = block_on(Command::new("/no/such/program").output()).unwrap_err();
+async fn status_closes_the_standard_input() {
+    let mut cat = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    assert!(cat.try_status().unwrap().is_none());
+    assert!(cat.status().await.unwrap().success());
+}
+
+async fn kill_ends_a_child_that_is_waited_for() {
+    let mut sleep = Command::new("sleep").arg("1000").spawn().unwrap();
+    let status = sleep.status();
+    sleep.kill().unwrap();
+    assert!(!status.await.unwrap().success());
+}
+
+async fn two_futures_may_wait_for_one_child() {
+    let mut cat = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let stdin = cat.stdin.take();
+    let (first, second) = (cat.status(), cat.status());
+    drop(stdin);
+    let (first, second) = future::zip(first, second).await;
+    assert_eq!(first.unwrap(), second.unwrap());
+}
+
+async fn missing_program_is_an_error() {
+    let error = Command::new("/no/such/program").output().await.unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
 }
 
@@ -132,41 +114,46 @@ fn kill_on_drop_ends_the_child_and_its_zombie() {
     });
 }
 
-#[test]
-fn kill_on_drop_waits_for_the_last_future() {
-    block_on(async {
-        let mut child = shell("exit 5").kill_on_drop(true).spawn().unwrap();
-        let status = child.status();
-        drop(child);
-        assert_eq!(status.await.unwrap().code(), Some(5));
-    });
+async fn kill_on_drop_waits_for_the_last_future() {
+    let mut child = shell("exit 5").kill_on_drop(true).spawn().unwrap();
+    let status = child.status();
+    drop(child);
+    assert_eq!(status.await.unwrap().code(), Some(5));
 }
 
-#[test]
-fn pipe_of_one_child_is_the_input_of_another() {
-    block_on(async {
-        let mut echo = Command::new("echo").arg("hi").stdout(Stdio::piped()).spawn().unwrap();
-        let stdout = echo.stdout.take().unwrap().into_stdio().await.unwrap();
-        let output = Command::new("cat").stdin(stdout).output().await.unwrap();
-        assert_eq!(output.stdout, b"hi\n");
-        assert!(echo.status().await.unwrap().success());
-    });
+async fn pipe_of_one_child_is_the_input_of_another() {
+    let mut echo = Command::new("echo").arg("hi").stdout(Stdio::piped()).spawn().unwrap();
+    let stdout = echo.stdout.take().unwrap().into_stdio().await.unwrap();
+    let output = Command::new("cat").stdin(stdout).output().await.unwrap();
+    assert_eq!(output.stdout, b"hi\n");
+    assert!(echo.status().await.unwrap().success());
 }
 
-#[test]
-fn many_children_at_once_are_all_waited_for() {
-    block_on(async {
-        let mut waits: Vec<_> = (0..40).map(|i| shell(&format!("exit {i}")).status()).collect();
-        for (code, wait) in waits.drain(..).enumerate() {
-            assert_eq!(wait.await.unwrap().code(), Some(code as i32));
-        }
-    });
+async fn many_children_at_once_are_all_waited_for() {
+    let mut waits: Vec<_> = (0..40).map(|i| shell(&format!("exit {i}")).status()).collect();
+    for (code, wait) in waits.drain(..).enumerate() {
+        assert_eq!(wait.await.unwrap().code(), Some(code as i32));
+    }
 }
 
-#[test]
-fn std_command_keeps_what_only_std_can_set() {
+async fn std_command_keeps_what_only_std_can_set() {
     let mut command = std::process::Command::new("sh");
     command.args(["-c", "echo $ONLY"]).env("ONLY", "std");
-    let output = block_on(Command::from(command).output()).unwrap();
+    let output = Command::from(command).output().await.unwrap();
     assert_eq!(output.stdout, b"std\n");
 }
+
+// Each of these on every executor.
+reveille_tests::conformance!(
+    status_is_that_of_the_child,
+    output_reads_both_pipes_beyond_what_they_hold,
+    pipes_carry_more_than_they_hold_in_both_directions,
+    status_closes_the_standard_input,
+    kill_ends_a_child_that_is_waited_for,
+    two_futures_may_wait_for_one_child,
+    missing_program_is_an_error,
+    kill_on_drop_waits_for_the_last_future,
+    pipe_of_one_child_is_the_input_of_another,
+    many_children_at_once_are_all_waited_for,
+    std_command_keeps_what_only_std_can_set,
+);

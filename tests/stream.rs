@@ -265,19 +265,16 @@ fn fallible_items_stop_at_the_first_failure() {
     });
 }
 
-#[test]
-fn a_consumer_of_ready_items_lets_others_run() {
+async fn a_consumer_of_ready_items_lets_others_run() {
     // `count` never ends by itself; only another task, on the same thread, can end it.
-    block_on(async {
-        let is_over = AtomicBool::new(false);
-        let endless = stream::from_fn(|| (!is_over.load(Ordering::Relaxed)).then_some(()));
-        let other = async {
-            task::yield_now().await;
-            is_over.store(true, Ordering::Relaxed);
-        };
-        let (count, ()) = endless.count().join(other).await;
-        assert!(count > 0);
-    });
+    let is_over = AtomicBool::new(false);
+    let endless = stream::from_fn(|| (!is_over.load(Ordering::Relaxed)).then_some(()));
+    let other = async {
+        task::yield_now().await;
+        is_over.store(true, Ordering::Relaxed);
+    };
+    let (count, ()) = endless.count().join(other).await;
+    assert!(count > 0);
 }
 
 #[test]
@@ -295,15 +292,12 @@ fn a_dropped_consumer_loses_no_item() {
     });
 }
 
-#[test]
-fn merge_reads_both_sides() {
-    block_on(async {
-        let (a, b) = (stream::repeat('a'), stream::repeat('b'));
-        let items: Vec<char> = a.merge(b).take(1000).collect().await;
-        let share = items.iter().filter(|item| **item == 'a').count();
-        // A fair coin leaves this range once in 10^60 tries.
-        assert!((200..800).contains(&share), "{share} of 1000");
-    });
+async fn merge_reads_both_sides() {
+    let (a, b) = (stream::repeat('a'), stream::repeat('b'));
+    let items: Vec<char> = a.merge(b).take(1000).collect().await;
+    let share = items.iter().filter(|item| **item == 'a').count();
+    // A fair coin leaves this range once in 10^60 tries.
+    assert!((200..800).contains(&share), "{share} of 1000");
 }
 
 #[test]
@@ -321,86 +315,68 @@ fn merge_ends_when_both_have_ended() {
     });
 }
 
-#[test]
-fn interval_waits_a_period_before_its_first_tick() {
-    block_on(async {
-        let mut ticks = stream::interval(Duration::from_secs(3600));
-        let first = future::timeout(Duration::ZERO, ticks.next());
-        assert!(first.await.is_err());
-    });
+async fn interval_waits_a_period_before_its_first_tick() {
+    let mut ticks = stream::interval(Duration::from_secs(3600));
+    let first = future::timeout(Duration::ZERO, ticks.next());
+    assert!(first.await.is_err());
 }
 
-#[test]
 #[expect(clippy::disallowed_methods, reason = "the claim is about the time on the wall")]
-fn interval_does_not_make_up_for_missed_ticks() {
-    block_on(async {
-        let period = Duration::from_millis(20);
-        let mut ticks = stream::interval(period);
-        // Long enough for several ticks; only one may be waiting, and the next is a period away.
-        task::sleep(period * 4).await;
-        let start = std::time::Instant::now();
-        assert_eq!(ticks.next().await, Some(()));
-        assert_eq!(ticks.next().await, Some(()));
-        assert!(start.elapsed() >= period);
-    });
+async fn interval_does_not_make_up_for_missed_ticks() {
+    let period = Duration::from_millis(20);
+    let mut ticks = stream::interval(period);
+    // Long enough for several ticks; only one may be waiting, and the next is a period away.
+    task::sleep(period * 4).await;
+    let start = std::time::Instant::now();
+    assert_eq!(ticks.next().await, Some(()));
+    assert_eq!(ticks.next().await, Some(()));
+    assert!(start.elapsed() >= period);
 }
 
-#[test]
-fn the_longest_duration_does_not_overflow() {
-    block_on(async {
-        let mut never = stream::interval(Duration::MAX);
-        assert!(future::timeout(Duration::ZERO, never.next()).await.is_err());
-        let mut s = stream::from_iter([1, 2]).timeout(Duration::MAX);
-        assert_eq!(s.next().await, Some(Ok(1)));
-        let mut s = stream::from_iter([1, 2]).throttle(Duration::MAX);
-        assert_eq!(s.next().await, Some(1));
-        assert!(future::timeout(Duration::ZERO, s.next()).await.is_err());
-    });
+async fn the_longest_duration_does_not_overflow() {
+    let mut never = stream::interval(Duration::MAX);
+    assert!(future::timeout(Duration::ZERO, never.next()).await.is_err());
+    let mut s = stream::from_iter([1, 2]).timeout(Duration::MAX);
+    assert_eq!(s.next().await, Some(Ok(1)));
+    let mut s = stream::from_iter([1, 2]).throttle(Duration::MAX);
+    assert_eq!(s.next().await, Some(1));
+    assert!(future::timeout(Duration::ZERO, s.next()).await.is_err());
 }
 
-#[test]
-fn an_item_that_is_ready_is_never_late() {
-    block_on(async {
-        let mut s = stream::from_iter([1, 2]).timeout(Duration::ZERO);
-        assert_eq!(s.next().await, Some(Ok(1)));
-        assert_eq!(s.next().await, Some(Ok(2)));
-        assert_eq!(s.next().await, None);
-    });
+async fn an_item_that_is_ready_is_never_late() {
+    let mut s = stream::from_iter([1, 2]).timeout(Duration::ZERO);
+    assert_eq!(s.next().await, Some(Ok(1)));
+    assert_eq!(s.next().await, Some(Ok(2)));
+    assert_eq!(s.next().await, None);
 }
 
-#[test]
-fn a_stream_goes_on_after_a_timeout() {
-    block_on(async {
-        let (sender, receiver) = channel::unbounded();
-        let mut s = pin!(receiver.timeout(Duration::from_millis(2)));
-        assert!(s.next().await.unwrap().is_err());
-        assert!(s.next().await.unwrap().is_err());
-        sender.send(7).await.unwrap();
-        assert_eq!(s.next().await, Some(Ok(7)));
-        drop(sender);
-        assert_eq!(s.next().await, None);
-    });
+async fn a_stream_goes_on_after_a_timeout() {
+    let (sender, receiver) = channel::unbounded();
+    let mut s = pin!(receiver.timeout(Duration::from_millis(2)));
+    assert!(s.next().await.unwrap().is_err());
+    assert!(s.next().await.unwrap().is_err());
+    sender.send(7).await.unwrap();
+    assert_eq!(s.next().await, Some(Ok(7)));
+    drop(sender);
+    assert_eq!(s.next().await, None);
 }
 
-#[test]
-fn concurrent_futures_respect_the_limit() {
-    block_on(async {
-        let (running, most, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
-        stream::from_iter(0..50)
-            .for_each_concurrent(3, async |n: u64| {
-                let now = running.fetch_add(1, Ordering::SeqCst) + 1;
-                most.fetch_max(now, Ordering::SeqCst);
-                if n.is_multiple_of(3) {
-                    task::sleep(Duration::from_millis(1)).await;
-                } else {
-                    task::yield_now().await;
-                }
-                running.fetch_sub(1, Ordering::SeqCst);
-                done.fetch_add(1, Ordering::SeqCst);
-            })
-            .await;
-        assert_eq!((done.into_inner(), most.into_inner()), (50, 3));
-    });
+async fn concurrent_futures_respect_the_limit() {
+    let (running, most, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
+    stream::from_iter(0..50)
+        .for_each_concurrent(3, async |n: u64| {
+            let now = running.fetch_add(1, Ordering::SeqCst) + 1;
+            most.fetch_max(now, Ordering::SeqCst);
+            if n.is_multiple_of(3) {
+                task::sleep(Duration::from_millis(1)).await;
+            } else {
+                task::yield_now().await;
+            }
+            running.fetch_sub(1, Ordering::SeqCst);
+            done.fetch_add(1, Ordering::SeqCst);
+        })
+        .await;
+    assert_eq!((done.into_inner(), most.into_inner()), (50, 3));
 }
 
 #[test]
@@ -481,16 +457,13 @@ fn streams_that_promise_to_stay_ended_do() {
     );
 }
 
-#[test]
-fn exact_streams_know_their_length() {
-    block_on(async {
-        let mut s = stream::from_iter([1, 2, 3]);
-        assert_eq!(ExactSizeStream::len(&s), 3);
-        s.next().await;
-        assert_eq!(ExactSizeStream::len(&&mut s), 2);
-        assert_eq!(ExactSizeStream::len(&stream::once(1)), 1);
-        assert_eq!(ExactSizeStream::len(&stream::pending::<()>()), 0);
-    });
+async fn exact_streams_know_their_length() {
+    let mut s = stream::from_iter([1, 2, 3]);
+    assert_eq!(ExactSizeStream::len(&s), 3);
+    s.next().await;
+    assert_eq!(ExactSizeStream::len(&&mut s), 2);
+    assert_eq!(ExactSizeStream::len(&stream::once(1)), 1);
+    assert_eq!(ExactSizeStream::len(&stream::pending::<()>()), 0);
 }
 
 #[test]
@@ -504,3 +477,16 @@ fn a_stream_is_its_own_into_stream() {
 fn a_step_of_zero_panics() {
     let _ = stream::from_iter([1]).step_by(0);
 }
+
+// Each of these on every executor.
+reveille_tests::conformance!(
+    a_consumer_of_ready_items_lets_others_run,
+    merge_reads_both_sides,
+    interval_waits_a_period_before_its_first_tick,
+    interval_does_not_make_up_for_missed_ticks,
+    the_longest_duration_does_not_overflow,
+    an_item_that_is_ready_is_never_late,
+    a_stream_goes_on_after_a_timeout,
+    concurrent_futures_respect_the_limit,
+    exact_streams_know_their_length,
+);

@@ -111,62 +111,52 @@ fn a_wait_times_out_only_without_a_notification() {
     assert_eq!(notified.as_mut().poll(&mut cx), Poll::Ready(false));
 }
 
-#[test]
-fn a_timed_out_waiter_leaves_no_trace() {
-    block_on(async {
-        let (mutex, condvar) = (Mutex::new(()), Condvar::new());
-        let (_, result) = condvar.wait_timeout(mutex.lock().await, Duration::from_millis(2)).await;
-        assert!(result.timed_out());
+async fn a_timed_out_waiter_leaves_no_trace() {
+    let (mutex, condvar) = (Mutex::new(()), Condvar::new());
+    let (_, result) = condvar.wait_timeout(mutex.lock().await, Duration::from_millis(2)).await;
+    assert!(result.timed_out());
 
-        // A notification goes to the waiter that is there, not to the one that has left.
-        let (counter, waker) = counter();
-        let mut wait = pin!(async { condvar.wait(mutex.lock().await).await });
-        assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        condvar.notify_one();
-        assert_eq!(count(&counter), 1);
-    });
+    // A notification goes to the waiter that is there, not to the one that has left.
+    let (counter, waker) = counter();
+    let mut wait = pin!(async { condvar.wait(mutex.lock().await).await });
+    assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    condvar.notify_one();
+    assert_eq!(count(&counter), 1);
 }
 
-#[test]
-fn wait_timeout_until_reports_the_condition() {
-    block_on(async {
-        let (mutex, condvar) = (Mutex::new(3), Condvar::new());
-        let brief = Duration::from_millis(2);
-        let (guard, result) =
-            condvar.wait_timeout_until(mutex.lock().await, brief, |n| *n == 3).await;
-        assert!(!result.timed_out());
-        let (guard, result) = condvar.wait_timeout_until(guard, brief, |n| *n == 4).await;
-        assert!(result.timed_out());
-        assert_eq!(*guard, 3);
-    });
+async fn wait_timeout_until_reports_the_condition() {
+    let (mutex, condvar) = (Mutex::new(3), Condvar::new());
+    let brief = Duration::from_millis(2);
+    let (guard, result) = condvar.wait_timeout_until(mutex.lock().await, brief, |n| *n == 3).await;
+    assert!(!result.timed_out());
+    let (guard, result) = condvar.wait_timeout_until(guard, brief, |n| *n == 4).await;
+    assert!(result.timed_out());
+    assert_eq!(*guard, 3);
 }
 
-#[test]
-fn no_task_sleeps_through_a_change_of_the_condition() {
-    block_on(async {
-        const TASKS: usize = 8;
-        const ROUNDS: usize = 200;
-        let shared = Arc::new((Mutex::new(0), Condvar::new()));
-        let tasks: Vec<_> = (0..TASKS)
-            .map(|me| {
-                let shared = Arc::clone(&shared);
-                task::spawn(async move {
-                    for _ in 0..ROUNDS {
-                        let turn = shared.0.lock().await;
-                        let is_mine = |turn: &mut usize| *turn % TASKS == me;
-                        let mut turn = shared.1.wait_until(turn, is_mine).await;
-                        *turn += 1;
-                        drop(turn);
-                        shared.1.notify_all();
-                    }
-                })
+async fn no_task_sleeps_through_a_change_of_the_condition() {
+    const TASKS: usize = 8;
+    const ROUNDS: usize = 200;
+    let shared = Arc::new((Mutex::new(0), Condvar::new()));
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|me| {
+            let shared = Arc::clone(&shared);
+            task::spawn(async move {
+                for _ in 0..ROUNDS {
+                    let turn = shared.0.lock().await;
+                    let is_mine = |turn: &mut usize| *turn % TASKS == me;
+                    let mut turn = shared.1.wait_until(turn, is_mine).await;
+                    *turn += 1;
+                    drop(turn);
+                    shared.1.notify_all();
+                }
             })
-            .collect();
-        for task in tasks {
-            task.await;
-        }
-        assert_eq!(*shared.0.lock().await, TASKS * ROUNDS);
-    });
+        })
+        .collect();
+    for task in tasks {
+        task.await;
+    }
+    assert_eq!(*shared.0.lock().await, TASKS * ROUNDS);
 }
 
 #[test]
@@ -194,3 +184,10 @@ fn the_condvar_is_send_sync_and_const() {
     is_send_sync(&CONDVAR.wait(mutex.try_lock().unwrap()));
     block_on(async {}.join(async {}));
 }
+
+// Each of these on every executor.
+reveille_tests::conformance!(
+    a_timed_out_waiter_leaves_no_trace,
+    wait_timeout_until_reports_the_condition,
+    no_task_sleeps_through_a_change_of_the_condition,
+);

@@ -16,59 +16,50 @@ async fn listen() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-#[test]
-fn dropped_accept_loses_no_connection() {
-    block_on(async {
-        let (listener, address) = listen().await;
-        for _ in 0..3 {
-            assert!(future::poll_once(listener.accept()).await.is_none());
-        }
-        let client = TcpStream::connect(address).await.unwrap();
-        let (_, peer) = listener.accept().await.unwrap();
-        assert_eq!(peer, client.local_addr().unwrap());
-    });
+async fn dropped_accept_loses_no_connection() {
+    let (listener, address) = listen().await;
+    for _ in 0..3 {
+        assert!(future::poll_once(listener.accept()).await.is_none());
+    }
+    let client = TcpStream::connect(address).await.unwrap();
+    let (_, peer) = listener.accept().await.unwrap();
+    assert_eq!(peer, client.local_addr().unwrap());
 }
 
-#[test]
-fn every_task_that_accepts_gets_a_connection() {
-    block_on(async {
-        let (listener, address) = listen().await;
-        let listener = Arc::new(listener);
-        let accept = |listener: Arc<TcpListener>| async move {
-            listener.incoming().next().await.unwrap().unwrap()
-        };
-        let accept = || task::spawn(accept(Arc::clone(&listener)));
-        let tasks: Vec<_> = (0..8).map(|_| accept()).collect();
-        let mut clients = Vec::new();
-        for _ in 0..8 {
-            clients.push(TcpStream::connect(address).await.unwrap());
-        }
-        for task in tasks {
-            task.await;
-        }
-    });
+async fn every_task_that_accepts_gets_a_connection() {
+    let (listener, address) = listen().await;
+    let listener = Arc::new(listener);
+    let accept = |listener: Arc<TcpListener>| async move {
+        listener.incoming().next().await.unwrap().unwrap()
+    };
+    let accept = || task::spawn(accept(Arc::clone(&listener)));
+    let tasks: Vec<_> = (0..8).map(|_| accept()).collect();
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        clients.push(TcpStream::connect(address).await.unwrap());
+    }
+    for task in tasks {
+        task.await;
+    }
 }
 
-#[test]
-fn listener_turns_into_a_stream() {
-    block_on(async {
-        let (listener, address) = listen().await;
-        let server = task::spawn(async move {
-            let mut incoming = std::pin::pin!(listener.into_incoming().take(3));
-            let mut count = 0;
-            while let Some(stream) = incoming.next().await {
-                stream.unwrap().write_all(b"x").await.unwrap();
-                count += 1;
-            }
-            count
-        });
-        for _ in 0..3 {
-            let mut text = String::new();
-            TcpStream::connect(address).await.unwrap().read_to_string(&mut text).await.unwrap();
-            assert_eq!(text, "x");
+async fn listener_turns_into_a_stream() {
+    let (listener, address) = listen().await;
+    let server = task::spawn(async move {
+        let mut incoming = std::pin::pin!(listener.into_incoming().take(3));
+        let mut count = 0;
+        while let Some(stream) = incoming.next().await {
+            stream.unwrap().write_all(b"x").await.unwrap();
+            count += 1;
         }
-        assert_eq!(server.await, 3);
+        count
     });
+    for _ in 0..3 {
+        let mut text = String::new();
+        TcpStream::connect(address).await.unwrap().read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "x");
+    }
+    assert_eq!(server.await, 3);
 }
 
 /// async-std#658: the accept loop of its documentation ended at the first error.
@@ -153,3 +144,10 @@ mod out_of_descriptors {
         TcpStream::connect(address).await.unwrap();
     }
 }
+
+// Each of these on every executor.
+reveille_tests::conformance!(
+    dropped_accept_loses_no_connection,
+    every_task_that_accepts_gets_a_connection,
+    listener_turns_into_a_stream,
+);

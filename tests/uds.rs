@@ -6,20 +6,24 @@ use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_lite::future;
 use reveille::io::{self, ErrorKind, IoSlice};
 use reveille::net::Shutdown;
 use reveille::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use reveille::prelude::*;
-use reveille::task::{self, block_on};
+use reveille::task;
 
 /// A path of its own for each test; its file goes when the test ends.
 struct Place(PathBuf);
 
 impl Place {
     fn new(name: &str) -> Place {
-        let name = format!("reveille-uds-{}-{name}", std::process::id());
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        // The same test runs on several executors at once.
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("reveille-uds-{}-{count}-{name}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let _ = std::fs::remove_file(&path);
         Place(path)
@@ -44,187 +48,174 @@ fn types_are_send_sync_and_unwind_safe() {
     is_all::<UnixDatagram>();
 }
 
-#[test]
-fn streams_connect_and_know_their_addresses() {
+async fn streams_connect_and_know_their_addresses() {
     let place = Place::new("connect");
-    block_on(async {
-        let listener = UnixListener::bind(place.path()).await.unwrap();
-        let mut client = UnixStream::connect(place.path()).await.unwrap();
-        let (mut server, peer) = listener.accept().await.unwrap();
-        assert!(peer.is_unnamed());
-        assert_eq!(client.peer_addr().unwrap().as_pathname(), Some(&*place.0));
-        assert_eq!(listener.local_addr().unwrap().as_pathname(), Some(&*place.0));
-        client.write_all(b"hello").await.unwrap();
-        client.shutdown(Shutdown::Write).unwrap();
-        let mut text = String::new();
-        server.read_to_string(&mut text).await.unwrap();
-        assert_eq!(text, "hello");
-        let shown = format!("{listener:?}");
-        assert!(shown.starts_with("UnixListener { fd: "), "{shown}");
-    });
+    let listener = UnixListener::bind(place.path()).await.unwrap();
+    let mut client = UnixStream::connect(place.path()).await.unwrap();
+    let (mut server, peer) = listener.accept().await.unwrap();
+    assert!(peer.is_unnamed());
+    assert_eq!(client.peer_addr().unwrap().as_pathname(), Some(&*place.0));
+    assert_eq!(listener.local_addr().unwrap().as_pathname(), Some(&*place.0));
+    client.write_all(b"hello").await.unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut text = String::new();
+    server.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "hello");
+    let shown = format!("{listener:?}");
+    assert!(shown.starts_with("UnixListener { fd: "), "{shown}");
 }
 
-#[test]
-fn incoming_gives_one_stream_per_client() {
+async fn incoming_gives_one_stream_per_client() {
     let place = Place::new("incoming");
-    block_on(async {
-        let listener = UnixListener::bind(place.path()).await.unwrap();
-        let path = place.path();
-        let clients = task::spawn(async move {
-            for _ in 0..20 {
-                let mut text = String::new();
-                let mut stream = UnixStream::connect(&path).await.unwrap();
-                stream.read_to_string(&mut text).await.unwrap();
-                assert_eq!(text, "served");
-            }
-        });
-        let mut incoming = listener.incoming();
+    let listener = UnixListener::bind(place.path()).await.unwrap();
+    let path = place.path();
+    let clients = task::spawn(async move {
         for _ in 0..20 {
-            incoming.next().await.unwrap().unwrap().write_all(b"served").await.unwrap();
+            let mut text = String::new();
+            let mut stream = UnixStream::connect(&path).await.unwrap();
+            stream.read_to_string(&mut text).await.unwrap();
+            assert_eq!(text, "served");
         }
-        clients.await;
     });
+    let mut incoming = listener.incoming();
+    for _ in 0..20 {
+        incoming.next().await.unwrap().unwrap().write_all(b"served").await.unwrap();
+    }
+    clients.await;
 }
 
-#[test]
-fn clones_in_two_tasks_read_and_write_at_once() {
+async fn clones_in_two_tasks_read_and_write_at_once() {
     const LEN: usize = 4 << 20;
-    block_on(async {
-        let (a, mut b) = UnixStream::pair().unwrap();
-        let writer = a.clone();
-        let write = task::spawn(async move {
-            (&writer).write_all(&vec![7; LEN]).await.unwrap();
-            writer.shutdown(Shutdown::Write).unwrap();
-        });
-        let echo = task::spawn(async move {
-            let copied = io::copy(&mut b.clone(), &mut b).await.unwrap();
-            b.shutdown(Shutdown::Write).unwrap();
-            copied
-        });
-        let mut back = Vec::new();
-        (&a).read_to_end(&mut back).await.unwrap();
-        assert_eq!((back.len(), echo.await), (LEN, LEN as u64));
-        write.await;
+    let (a, mut b) = UnixStream::pair().unwrap();
+    let writer = a.clone();
+    let write = task::spawn(async move {
+        (&writer).write_all(&vec![7; LEN]).await.unwrap();
+        writer.shutdown(Shutdown::Write).unwrap();
     });
+    let echo = task::spawn(async move {
+        let copied = io::copy(&mut b.clone(), &mut b).await.unwrap();
+        b.shutdown(Shutdown::Write).unwrap();
+        copied
+    });
+    let mut back = Vec::new();
+    (&a).read_to_end(&mut back).await.unwrap();
+    assert_eq!((back.len(), echo.await), (LEN, LEN as u64));
+    write.await;
 }
 
-#[test]
-fn vectored_write_is_one_call() {
-    block_on(async {
-        let (mut a, mut b) = UnixStream::pair().unwrap();
-        let parts = [IoSlice::new(b"head"), IoSlice::new(b"body")];
-        assert_eq!(a.write_vectored(&parts).await.unwrap(), 8);
-        assert_eq!(b.read(&mut [0; 16]).await.unwrap(), 8);
-    });
+async fn vectored_write_is_one_call() {
+    let (mut a, mut b) = UnixStream::pair().unwrap();
+    let parts = [IoSlice::new(b"head"), IoSlice::new(b"body")];
+    assert_eq!(a.write_vectored(&parts).await.unwrap(), 8);
+    assert_eq!(b.read(&mut [0; 16]).await.unwrap(), 8);
 }
 
-#[test]
-fn errors_name_the_path_and_keep_the_kind() {
+async fn errors_name_the_path_and_keep_the_kind() {
     let place = Place::new("errors");
     let shown = place.0.display().to_string();
-    block_on(async {
-        let error = UnixStream::connect(place.path()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::NotFound);
-        assert!(error.to_string().starts_with(&format!("could not connect to `{shown}`: ")));
-        assert!(io::raw_os_error(&error).is_some());
+    let error = UnixStream::connect(place.path()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    assert!(error.to_string().starts_with(&format!("could not connect to `{shown}`: ")));
+    assert!(io::raw_os_error(&error).is_some());
 
-        let socket = UnixDatagram::unbound().unwrap();
-        let error = socket.send_to(b"x", place.path()).await.unwrap_err();
-        assert!(error.to_string().starts_with(&format!("could not send packet to `{shown}`: ")));
+    let socket = UnixDatagram::unbound().unwrap();
+    let error = socket.send_to(b"x", place.path()).await.unwrap_err();
+    assert!(error.to_string().starts_with(&format!("could not send packet to `{shown}`: ")));
 
-        let listener = UnixListener::bind(place.path()).await.unwrap();
-        let error = UnixListener::bind(place.path()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::AddrInUse);
-        assert!(error.to_string().starts_with(&format!("could not bind to `{shown}`: ")));
+    let listener = UnixListener::bind(place.path()).await.unwrap();
+    let error = UnixListener::bind(place.path()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AddrInUse);
+    assert!(error.to_string().starts_with(&format!("could not bind to `{shown}`: ")));
 
-        drop(listener);
-        let error = UnixStream::connect(place.path()).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    drop(listener);
+    let error = UnixStream::connect(place.path()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
 
-        let long = "x".repeat(200);
-        let error = UnixStream::connect(&long).await.unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    });
+    let long = "x".repeat(200);
+    let error = UnixStream::connect(&long).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
 #[cfg(target_os = "linux")]
-#[test]
-fn connecting_waits_while_the_queue_of_the_listener_is_full() {
+async fn connecting_waits_while_the_queue_of_the_listener_is_full() {
     let place = Place::new("full");
-    block_on(async {
-        let listener = StdUnixListener::bind(&place.0).unwrap();
-        rustix::net::listen(&listener, 0).unwrap();
-        let listener = UnixListener::from(listener);
-        // A queue of zero holds one.
-        let _first = UnixStream::connect(place.path()).await.unwrap();
-        let path = place.path();
-        let mut second = Box::pin(UnixStream::connect(path));
-        assert!(future::poll_once(second.as_mut()).await.is_none(), "it waits");
-        listener.accept().await.unwrap();
-        second.await.unwrap();
-        listener.accept().await.unwrap();
-    });
+    let listener = StdUnixListener::bind(&place.0).unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let listener = UnixListener::from(listener);
+    // A queue of zero holds one.
+    let _first = UnixStream::connect(place.path()).await.unwrap();
+    let path = place.path();
+    let mut second = Box::pin(UnixStream::connect(path));
+    assert!(future::poll_once(second.as_mut()).await.is_none(), "it waits");
+    listener.accept().await.unwrap();
+    second.await.unwrap();
+    listener.accept().await.unwrap();
 }
 
-#[test]
-fn datagrams_arrive_whole_with_their_sender() {
+async fn datagrams_arrive_whole_with_their_sender() {
     let (here, there) = (Place::new("here"), Place::new("there"));
-    block_on(async {
-        let a = UnixDatagram::bind(here.path()).await.unwrap();
-        let b = UnixDatagram::bind(there.path()).await.unwrap();
-        a.send_to(b"one", there.path()).await.unwrap();
-        a.connect(there.path()).await.unwrap();
-        a.send(b"three").await.unwrap();
-        let mut buf = [0; 16];
-        let (len, from) = b.recv_from(&mut buf).await.unwrap();
-        assert_eq!((&buf[..len], from.as_pathname()), (&b"one"[..], Some(&*here.0)));
-        assert_eq!(b.recv(&mut buf).await.unwrap(), 5);
-        assert_eq!(a.peer_addr().unwrap().as_pathname(), Some(&*there.0));
-    });
+    let a = UnixDatagram::bind(here.path()).await.unwrap();
+    let b = UnixDatagram::bind(there.path()).await.unwrap();
+    a.send_to(b"one", there.path()).await.unwrap();
+    a.connect(there.path()).await.unwrap();
+    a.send(b"three").await.unwrap();
+    let mut buf = [0; 16];
+    let (len, from) = b.recv_from(&mut buf).await.unwrap();
+    assert_eq!((&buf[..len], from.as_pathname()), (&b"one"[..], Some(&*here.0)));
+    assert_eq!(b.recv(&mut buf).await.unwrap(), 5);
+    assert_eq!(a.peer_addr().unwrap().as_pathname(), Some(&*there.0));
 }
 
-#[test]
-fn datagram_sender_waits_for_a_receiver_that_is_behind() {
-    block_on(async {
-        let (a, b) = UnixDatagram::pair().unwrap();
-        let mut sent = 0;
-        while let Some(n) = future::poll_once(a.send(b"x")).await {
-            assert_eq!(n.unwrap(), 1);
-            sent += 1;
-        }
-        let a = Arc::new(a);
-        let sender = Arc::clone(&a);
-        let more = task::spawn(async move { sender.send(b"last").await.unwrap() });
-        let mut buf = [0; 8];
-        for _ in 0..sent {
-            assert_eq!(b.recv(&mut buf).await.unwrap(), 1);
-        }
-        assert_eq!(b.recv(&mut buf).await.unwrap(), 4);
-        assert_eq!(more.await, 4);
-    });
+async fn datagram_sender_waits_for_a_receiver_that_is_behind() {
+    let (a, b) = UnixDatagram::pair().unwrap();
+    let mut sent = 0;
+    while let Some(n) = future::poll_once(a.send(b"x")).await {
+        assert_eq!(n.unwrap(), 1);
+        sent += 1;
+    }
+    let a = Arc::new(a);
+    let sender = Arc::clone(&a);
+    let more = task::spawn(async move { sender.send(b"last").await.unwrap() });
+    let mut buf = [0; 8];
+    for _ in 0..sent {
+        assert_eq!(b.recv(&mut buf).await.unwrap(), 1);
+    }
+    assert_eq!(b.recv(&mut buf).await.unwrap(), 4);
+    assert_eq!(more.await, 4);
 }
 
-#[test]
-fn into_raw_fd_gives_an_open_descriptor() {
-    block_on(async {
-        let (a, mut b) = UnixStream::pair().unwrap();
-        let (mut clone, number) = (a.clone(), a.as_raw_fd());
-        let duplicate = a.into_raw_fd();
-        assert_ne!(duplicate, number);
-        let shown = std::fs::read_link(format!("/proc/self/fd/{duplicate}")).unwrap();
-        assert!(shown.to_string_lossy().starts_with("socket:"), "{shown:?}");
-        clone.write_all(b"x").await.unwrap();
-        assert_eq!(b.read(&mut [0; 1]).await.unwrap(), 1);
-        assert_eq!(clone.into_raw_fd(), number);
-    });
+async fn into_raw_fd_gives_an_open_descriptor() {
+    let (a, mut b) = UnixStream::pair().unwrap();
+    let (mut clone, number) = (a.clone(), a.as_raw_fd());
+    let duplicate = a.into_raw_fd();
+    assert_ne!(duplicate, number);
+    let shown = std::fs::read_link(format!("/proc/self/fd/{duplicate}")).unwrap();
+    assert!(shown.to_string_lossy().starts_with("socket:"), "{shown:?}");
+    clone.write_all(b"x").await.unwrap();
+    assert_eq!(b.read(&mut [0; 1]).await.unwrap(), 1);
+    assert_eq!(clone.into_raw_fd(), number);
 }
 
-#[test]
-fn streams_go_to_std_blocking_if_they_are_not_shared() {
+async fn streams_go_to_std_blocking_if_they_are_not_shared() {
     let (a, _b) = UnixStream::pair().unwrap();
     let clone = a.clone();
     assert!(StdUnixStream::try_from(a).is_err());
     let std = StdUnixStream::try_from(clone).unwrap();
     let again = UnixStream::from(OwnedFd::from(std));
-    assert!(block_on(future::poll_once((&again).read(&mut [0; 1]))).is_none(), "non-blocking");
+    assert!(future::poll_once((&again).read(&mut [0; 1])).await.is_none(), "non-blocking");
 }
+
+// Each of these on every executor.
+reveille_tests::conformance!(
+    streams_connect_and_know_their_addresses,
+    incoming_gives_one_stream_per_client,
+    clones_in_two_tasks_read_and_write_at_once,
+    vectored_write_is_one_call,
+    errors_name_the_path_and_keep_the_kind,
+    #[cfg(target_os = "linux")]
+    connecting_waits_while_the_queue_of_the_listener_is_full,
+    datagrams_arrive_whole_with_their_sender,
+    datagram_sender_waits_for_a_receiver_that_is_behind,
+    into_raw_fd_gives_an_open_descriptor,
+    streams_go_to_std_blocking_if_they_are_not_shared,
+);

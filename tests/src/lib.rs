@@ -5,4 +5,5 @@ pub mod allocator;
 pub mod child;
 #[cfg(target_os = "linux")]
 pub mod measure;
+pub mod executors;
 pub mod programs;
