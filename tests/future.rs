@@ -1,20 +1,20 @@
 //! `reveille::future`: pairs, timeouts, and what becomes of the futures inside.
 
-use std::cell::RefCell;
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Mutex as StdMutex;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use reveille::prelude::*;
 use reveille::sync::Mutex;
-use reveille::task::block_on;
+
 use reveille::{future, task};
 
 /// Writes its name into a log when it is dropped; is ready after some polls.
 struct Logged<'l, T> {
     name: &'static str,
-    log: &'l RefCell<Vec<&'static str>>,
+    log: &'l Log,
     polls_left: usize,
     output: Option<T>,
 }
@@ -34,23 +34,22 @@ impl<T: Unpin> Future for Logged<'_, T> {
 
 impl<T> Drop for Logged<'_, T> {
     fn drop(&mut self) {
-        self.log.borrow_mut().push(self.name);
+        self.log.lock().unwrap().push(self.name);
     }
 }
 
-type Log = RefCell<Vec<&'static str>>;
+type Log = StdMutex<Vec<&'static str>>;
 
 fn logged<'l, T>(log: &'l Log, name: &'static str, polls_left: usize, output: T) -> Logged<'l, T> {
     Logged { name, log, polls_left, output: Some(output) }
 }
 
-#[test]
-fn join_gives_both_outputs_whoever_is_first() {
+async fn join_gives_both_outputs_whoever_is_first() {
     for (left, right) in [(0, 0), (3, 0), (0, 3), (2, 5)] {
         let log = Log::default();
         let both = logged(&log, "left", left, 1).join(logged(&log, "right", right, "two"));
-        assert_eq!(block_on(both), (1, "two"));
-        assert_eq!(log.borrow().len(), 2);
+        assert_eq!(both.await, (1, "two"));
+        assert_eq!(log.lock().unwrap().len(), 2);
     }
 }
 
@@ -60,17 +59,16 @@ fn join_drops_a_future_as_soon_as_it_is_ready() {
     let mut both = pin!(logged(&log, "left", 0, ()).join(logged(&log, "right", 1, ())));
     let mut cx = Context::from_waker(Waker::noop());
     assert!(both.as_mut().poll(&mut cx).is_pending());
-    assert_eq!(*log.borrow(), ["left"]);
+    assert_eq!(*log.lock().unwrap(), ["left"]);
     assert!(both.as_mut().poll(&mut cx).is_ready());
-    assert_eq!(*log.borrow(), ["left", "right"]);
+    assert_eq!(*log.lock().unwrap(), ["left", "right"]);
 }
 
-#[test]
-fn race_goes_to_the_first_and_on_a_tie_to_the_left() {
+async fn race_goes_to_the_first_and_on_a_tie_to_the_left() {
     for (left, right, winner) in [(0, 0, 'l'), (2, 1, 'r'), (1, 2, 'l'), (3, 3, 'l')] {
         let log = Log::default();
         let race = logged(&log, "left", left, 'l').race(logged(&log, "right", right, 'r'));
-        assert_eq!(block_on(race), winner);
+        assert_eq!(race.await, winner);
     }
 }
 
@@ -81,7 +79,7 @@ fn race_drops_the_loser_before_it_is_ready() {
     let mut cx = Context::from_waker(Waker::noop());
     assert_eq!(race.as_mut().poll(&mut cx), Poll::Ready(2));
     // `race` itself is still alive here.
-    let mut dropped = log.borrow().clone();
+    let mut dropped = log.lock().unwrap().clone();
     dropped.sort_unstable();
     assert_eq!(dropped, ["left", "right"]);
 }
@@ -98,8 +96,7 @@ async fn the_loser_of_a_race_gives_its_lock_back() {
     *mutex.lock().await += 1;
 }
 
-#[test]
-fn try_race_prefers_success() {
+async fn try_race_prefers_success() {
     type Out = Result<i32, &'static str>;
     let cases: [(usize, Out, usize, Out, Out); 5] = [
         (0, Ok(1), 0, Ok(2), Ok(1)),
@@ -112,13 +109,12 @@ fn try_race_prefers_success() {
         let log = Log::default();
         let left = logged(&log, "left", left, left_output);
         let race = left.try_race(logged(&log, "right", right, right_output));
-        assert_eq!(block_on(race), expected);
-        assert_eq!(log.borrow().len(), 2);
+        assert_eq!(race.await, expected);
+        assert_eq!(log.lock().unwrap().len(), 2);
     }
 }
 
-#[test]
-fn try_join_gives_both_or_the_first_error() {
+async fn try_join_gives_both_or_the_first_error() {
     type Out = Result<i32, &'static str>;
     type Both = Result<(i32, i32), &'static str>;
     let cases: [(usize, Out, usize, Out, Both); 5] = [
@@ -132,8 +128,8 @@ fn try_join_gives_both_or_the_first_error() {
         let log = Log::default();
         let left = logged(&log, "left", left, left_output);
         let join = left.try_join(logged(&log, "right", right, right_output));
-        assert_eq!(block_on(join), expected);
-        assert_eq!(log.borrow().len(), 2);
+        assert_eq!(join.await, expected);
+        assert_eq!(log.lock().unwrap().len(), 2);
     }
 }
 
@@ -148,7 +144,7 @@ fn a_failed_try_join_drops_the_other_future_at_once() {
     )));
     let mut cx = Context::from_waker(Waker::noop());
     assert_eq!(join.as_mut().poll(&mut cx), Poll::Ready(Err("no")));
-    assert_eq!(log.borrow().len(), 2);
+    assert_eq!(log.lock().unwrap().len(), 2);
 }
 
 async fn a_future_that_is_ready_is_never_late() {
@@ -182,12 +178,11 @@ async fn delay_polls_the_future_only_after_the_pause() {
     assert!(first_poll >= Duration::from_millis(10));
 }
 
-#[test]
-fn flatten_awaits_both_and_drops_the_outer_first() {
+async fn flatten_awaits_both_and_drops_the_outer_first() {
     let log = Log::default();
     let outer = logged(&log, "outer", 2, logged(&log, "inner", 2, 5));
-    assert_eq!(block_on(outer.flatten()), 5);
-    assert_eq!(*log.borrow(), ["outer", "inner"]);
+    assert_eq!(outer.flatten().await, 5);
+    assert_eq!(*log.lock().unwrap(), ["outer", "inner"]);
 }
 
 #[test]
@@ -209,4 +204,9 @@ reveille_tests::conformance!(
     a_timeout_of_the_longest_duration_just_waits,
     a_late_future_is_dropped_before_the_error_is_given,
     delay_polls_the_future_only_after_the_pause,
+    join_gives_both_outputs_whoever_is_first,
+    race_goes_to_the_first_and_on_a_tie_to_the_left,
+    try_race_prefers_success,
+    try_join_gives_both_or_the_first_error,
+    flatten_awaits_both_and_drops_the_outer_first,
 );
