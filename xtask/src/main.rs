@@ -10,6 +10,7 @@
 //! cargo xtask parity           what async-std has and the shim has not; writes PARITY.md
 //! cargo xtask parity --record  lists the items of async-std anew, from the crate itself
 //! cargo xtask dependents       the tests of crates that stand on async-std, on the shim
+//! cargo xtask targets          type-checks the ports to other systems, those at hand
 //! ```
 //!
 //! Each command is a module. What a command runs it prints first, as one would type it.
@@ -21,13 +22,14 @@ mod memory;
 mod parity;
 mod shell;
 mod stress;
+mod targets;
 mod tidy;
 
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short] | memory | \
                      stress [--short | --minutes N] | parity [--record] | \
-                     dependents [--record] [NAME...]";
+                     dependents [--record] [NAME...] | targets";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
             dependents::run(dependents::Mode::Record, names)
         }
         ["dependents", ref names @ ..] => dependents::run(dependents::Mode::Compare, names),
+        ["targets"] => targets::run(),
         _ => Err(USAGE.to_owned()),
     };
     match result {

@@ -223,8 +223,14 @@ impl<'a> Probe<'a> {
     fn ask(&mut self) -> io::Result<()> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+        // Elsewhere the peer's close is IN or HUP, which needs no asking for.
+        #[cfg(target_os = "linux")]
+        const READ: PollFlags = PollFlags::IN.union(PollFlags::PRI).union(PollFlags::RDHUP);
+        #[cfg(not(target_os = "linux"))]
+        const READ: PollFlags = PollFlags::IN.union(PollFlags::PRI);
+
         let interest = match self.direction {
-            Direction::Read => PollFlags::IN | PollFlags::PRI | PollFlags::RDHUP,
+            Direction::Read => READ,
             Direction::Write => PollFlags::OUT,
         };
         let mut asked = [PollFd::new(&self.fd, interest)];

@@ -29,6 +29,7 @@ pub(crate) struct Key(usize);
 
 impl Key {
     /// The key of the shard's own bell: the highest index with generation 0.
+    #[cfg(target_os = "linux")]
     pub(crate) const BELL: Key = Key(INDEX_MAX + 1);
 
     pub(crate) fn number(self) -> usize {

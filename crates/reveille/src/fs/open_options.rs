@@ -198,6 +198,7 @@ impl OpenOptions {
     }
 
     /// The options of std, for the traits of the platforms.
+    #[allow(dead_code, reason = "Windows has no such trait here yet")]
     pub(crate) fn as_std_mut(&mut self) -> &mut std::fs::OpenOptions {
         &mut self.0
     }

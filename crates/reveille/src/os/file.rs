@@ -14,6 +14,7 @@ pub(crate) const HAS_INLINE_READ: bool = cfg!(target_os = "linux");
 
 /// What became of a call that was told not to wait.
 #[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "Linux alone has such calls"))]
 pub(crate) enum Attempt<T> {
     /// It is done.
     Done(T),
