@@ -302,3 +302,27 @@ fn an_idle_runtime_sleeps_in_one_system_call() {
     pause(1_000);
     assert_eq!(context_switches(NAME), before, "a thread woke up for nothing");
 }
+
+/// By how much the system may delay the timed waits of this thread, in nanoseconds.
+#[cfg(target_os = "linux")]
+fn timer_slack() -> String {
+    let thread = std::fs::read_link("/proc/thread-self").expect("Linux shows a thread itself");
+    let number = thread.file_name().expect("a number").to_string_lossy().into_owned();
+    let slack = std::fs::read_to_string(format!("/proc/{number}/timerslack_ns"));
+    slack.expect("a thread may read its own").trim().to_owned()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn timed_waits_are_punctual_and_a_thread_of_others_gets_its_slack_back() {
+    let pool = runtime(1);
+    assert_eq!(reveille::block_on(pool.spawn(async { timer_slack() })), "1");
+    let before = timer_slack();
+    let inside = reveille::block_on(async {
+        Sleep::after(Duration::from_micros(1_500)).await;
+        timer_slack()
+    });
+    assert_eq!(inside, "1");
+    assert_ne!(before, "1", "threads begin with the default of 50 us");
+    assert_eq!(timer_slack(), before);
+}
