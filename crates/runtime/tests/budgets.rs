@@ -289,18 +289,16 @@ fn an_idle_runtime_sleeps_in_one_system_call() {
     }
     #[allow(clippy::disallowed_methods, reason = "the claim is about what happens in a second")]
     let pause = |ms| std::thread::sleep(Duration::from_millis(ms));
-    // The monitor looks around for some milliseconds before it sleeps too.
-    let mut before = context_switches(NAME);
-    for _ in 0..100 {
-        pause(50);
-        let now = context_switches(NAME);
-        if std::mem::replace(&mut before, now.clone()) == now {
-            break;
-        }
-    }
-    assert!(before.len() >= 4, "three workers and the monitor: {before:?}");
-    pause(1_000);
-    assert_eq!(context_switches(NAME), before, "a thread woke up for nothing");
+    // The monitor looks around for some milliseconds before it sleeps too, and a busy machine may
+    // not let it for longer. What wakes up once a second or more often fails each time.
+    let mut threads = Vec::new();
+    let is_still = (0..6).any(|_| {
+        threads = context_switches(NAME);
+        pause(1_000);
+        context_switches(NAME) == threads
+    });
+    assert!(threads.len() >= 4, "three workers and the monitor: {threads:?}");
+    assert!(is_still, "a thread wakes up for nothing: {threads:?}, {:?}", context_switches(NAME));
 }
 
 /// By how much the system may delay the timed waits of this thread, in nanoseconds.
