@@ -3,7 +3,7 @@
 pub mod again;
 pub mod allocator;
 pub mod child;
+pub mod executors;
 #[cfg(target_os = "linux")]
 pub mod measure;
-pub mod executors;
 pub mod programs;
