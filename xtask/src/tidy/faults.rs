@@ -48,8 +48,20 @@ fn path_of(file: &str) -> PathBuf {
     PathBuf::from(folder).join(file)
 }
 
-/// Whether a function of this name is marked as a test.
+/// Whether a function of this name is marked as a test, or one that `conformance!` makes tests of.
 fn has_test(file: &File, name: &str) -> bool {
+    has_marked_test(file, name) || has_conformance_test(file, name)
+}
+
+/// Whether the list of the file's `conformance!`, which stands at its end, has the name.
+fn has_conformance_test(file: &File, name: &str) -> bool {
+    let entry = format!("{name},");
+    let lines = file.lines.iter().map(|line| line.code.trim());
+    let list = lines.skip_while(|code| !code.contains("conformance!("));
+    list.skip(1).take_while(|code| *code != ");").any(|code| code == entry)
+}
+
+fn has_marked_test(file: &File, name: &str) -> bool {
     let begins = format!("fn {name}(");
     file.lines.iter().enumerate().any(|(index, line)| {
         let above = &file.lines[index.saturating_sub(ATTRIBUTES_MAX)..index];
