@@ -51,20 +51,29 @@ impl std::fmt::Debug for Events {
 ///
 /// # Panics
 ///
-/// Resumes the first panic of a waker after all were woken: swallowing it would hide a fault, and
-/// stopping at it would hang the tasks of the wakers behind it. Further panics are dropped.
+/// Resumes the last panic of a waker after all were woken: swallowing it would hide a fault, and
+/// stopping at it would hang the tasks of the wakers behind it. Others are dropped.
 pub(crate) fn wake_all(wakers: &mut Vec<Waker>) -> usize {
     lock::assert_none_held("a wake");
     let count = wakers.len();
-    let mut first: Option<Box<dyn Any + Send>> = None;
+    let mut last: Option<Box<dyn Any + Send>> = None;
     for waker in wakers.drain(..) {
         // Unwind safe: the waker is consumed, and nothing here is half-done when it panics.
-        if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-            first.get_or_insert(panic);
+        if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()))
+            && let Some(further) = last.replace(panic)
+        {
+            discard(further);
         }
     }
-    if let Some(panic) = first {
+    if let Some(panic) = last {
         panic::resume_unwind(panic);
     }
     count
+}
+
+/// Drops the payload of a panic, whose own drop may panic: what that leaves is leaked.
+fn discard(payload: Box<dyn Any + Send>) {
+    if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
+        std::mem::forget(second);
+    }
 }

@@ -431,6 +431,13 @@ pub(crate) fn wake_all(wakers: &mut Vec<Waker>) {
     });
 }
 
+/// Wakes everybody who waits for a source of `driver`, which is turned no more. A waker that panics
+/// is reported, and goes no further.
+pub(crate) fn wake_waiting(driver: &Driver) {
+    let woken = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| driver.wake_all()));
+    woken.map_or_else(report_waker, |_| ());
+}
+
 /// Tells the hook of this thread's runtime that a waker panicked.
 #[cold]
 pub(crate) fn report_waker(payload: Box<dyn std::any::Any + Send>) {

@@ -398,6 +398,33 @@ fn wakers_that_panic_when_the_runtime_ends_do_not_keep_it() {
     }
 }
 
+/// Tells that it was woken.
+struct Tell(mpsc::Sender<()>);
+
+impl Wake for Tell {
+    fn wake(self: Arc<Self>) {
+        let _ = self.0.send(());
+    }
+}
+
+#[test]
+fn a_waker_that_panics_when_a_thread_leaves_block_on_does_not_keep_the_timers_asleep() {
+    let (say_woken, woken) = mpsc::channel();
+    let kept = reveille_runtime::block_on(async move {
+        let bomb = Waker::from(Arc::new(Bomb::Wake));
+        let (ours, theirs) = pair();
+        let polled = ours.poll_io(&mut Context::from_waker(&bomb), Interest::Read, |mut socket| {
+            socket.read(&mut [0; 1])
+        });
+        assert!(polled.is_pending());
+        let mut sleep = Box::pin(Sleep::after(LIMIT));
+        assert!(poll_with(sleep.as_mut(), &Waker::from(Arc::new(Tell(say_woken)))).is_pending());
+        (ours, theirs, sleep)
+    });
+    woken.recv().expect("who sleeps where nobody turns the timers any more is told");
+    drop(kept);
+}
+
 #[test]
 fn a_waker_whose_clone_panics_is_the_polls_panic() {
     let (runtime, reports) = start(Builder::new());

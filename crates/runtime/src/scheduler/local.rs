@@ -497,7 +497,7 @@ impl Stand {
             slack.restore();
         }
         if let Some(driver) = self.driver.get() {
-            driver.wake_all();
+            context::wake_waiting(driver);
         }
         let Some(home) = self.home.get() else {
             return;

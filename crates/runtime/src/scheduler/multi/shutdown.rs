@@ -7,7 +7,6 @@
 //! woken, so that their owners find another runtime or an error; the drivers are closed. If
 //! everything ended, the pool is ready for its next incarnation.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use reveille_primitive::atomic::Ordering;
@@ -229,8 +228,7 @@ fn close(shared: &'static Shared) {
     for place in &shared.places {
         let driver = place.driver.lock().take();
         if let Some(driver) = driver {
-            let woken = catch_unwind(AssertUnwindSafe(|| driver.wake_all()));
-            woken.map_or_else(context::report_waker, |_| ());
+            context::wake_waiting(&driver);
         }
         place.timers.set_notify(None);
         let mut wakers = place.timers.vacate();
