@@ -1,6 +1,6 @@
 //! The live tasks of one worker, so that a shutdown finds each of them.
 //!
-//! A table of references with a free list through its empty slots: one word per task, no lock for
+//! A table of references with a free list through its empty slots: six bytes per task, no lock for
 //! the worker that owns it. A task remembers its slot. The table grows in chunks that never move.
 //!
 //! # Invariants
@@ -21,8 +21,16 @@ use std::ptr::NonNull;
 
 use reveille_task::{TaskHandle, TaskRef};
 
-/// Slots of a chunk: 4 KiB of addresses.
+/// Slots of a chunk: 3 or 4 KiB of addresses.
 const CHUNK: usize = 512;
+
+/// Bytes of a slot. Addresses of programs have 47 bits on x86-64, more only for those who ask the
+/// system for them, and up to 64 elsewhere.
+const SLOT_BYTES: usize = if cfg!(target_arch = "x86_64") { 6 } else { size_of::<usize>() };
+
+/// A slot that holds a task is a quarter of its address, even since tasks are aligned to 8 bytes;
+/// an empty one is the next free slot times two plus one.
+type Slot = [u8; SLOT_BYTES];
 
 /// Chunks kept when the table becomes empty.
 const KEPT: usize = 1;
@@ -31,9 +39,7 @@ const KEPT: usize = 1;
 const NONE: usize = (u32::MAX as usize) << 1 | 1;
 
 pub(crate) struct Registry {
-    /// A slot is the address of a task, or the next free slot times two plus one: tasks are aligned
-    /// to more than two bytes.
-    chunks: Vec<Box<[usize; CHUNK]>>,
+    chunks: Vec<Box<[Slot]>>,
     /// Slots below this were used at least once.
     used: usize,
     /// What an empty slot holds that is the first of the free list; [`NONE`] if there is none.
@@ -49,7 +55,7 @@ impl Registry {
     /// Adds a task and returns its slot.
     #[inline]
     pub(crate) fn insert(&mut self, task: TaskHandle) -> u32 {
-        self.insert_word(task.into_raw().as_ptr().expose_provenance())
+        self.insert_word(task.into_raw().as_ptr().expose_provenance() >> 2)
     }
 
     /// Removes the task in `slot`.
@@ -67,10 +73,10 @@ impl Registry {
             self.unused_slot()
         } else {
             let slot = self.free >> 1;
-            self.free = *self.slot(slot);
+            self.free = read(*self.slot(slot));
             slot
         };
-        *self.slot(slot) = word;
+        *self.slot(slot) = write(word);
         self.len += 1;
         slot as u32
     }
@@ -80,7 +86,7 @@ impl Registry {
     fn unused_slot(&mut self) -> usize {
         assert!(self.used < u32::MAX as usize, "2^32 live tasks: a slot's number has no more bits");
         if self.used == self.chunks.len() * CHUNK {
-            self.chunks.push(Box::new([NONE; CHUNK]));
+            self.chunks.push(vec![write(NONE); CHUNK].into());
         }
         self.used += 1;
         self.used - 1
@@ -89,8 +95,8 @@ impl Registry {
     #[inline]
     fn remove_word(&mut self, slot: u32) -> usize {
         let slot = slot as usize;
-        let free = self.free;
-        let word = std::mem::replace(self.slot(slot), free);
+        let free = write(self.free);
+        let word = read(std::mem::replace(self.slot(slot), free));
         debug_assert_eq!(word & 1, 0, "a task is removed once");
         self.free = slot << 1 | 1;
         self.len -= 1;
@@ -108,19 +114,39 @@ impl Registry {
         self.free = NONE;
     }
 
-    fn slot(&mut self, slot: usize) -> &mut usize {
+    #[inline]
+    fn slot(&mut self, slot: usize) -> &mut Slot {
         &mut self.chunks[slot / CHUNK][slot % CHUNK]
     }
 
     /// A reference to each task.
     pub(crate) fn tasks(&self) -> Vec<TaskHandle> {
         let slots = self.chunks.iter().flat_map(|chunk| chunk.iter()).take(self.used);
-        slots.filter(|&&slot| slot & 1 == 0).map(|&slot| retain(slot)).collect()
+        slots.map(|&slot| read(slot)).filter(|word| word & 1 == 0).map(retain).collect()
     }
 }
 
+#[inline]
+fn read(slot: Slot) -> usize {
+    let mut bytes = [0; size_of::<usize>()];
+    bytes[..SLOT_BYTES].copy_from_slice(&slot);
+    usize::from_le_bytes(bytes)
+}
+
+/// # Panics
+///
+/// Panics for an address beyond 2^50 on x86-64: only an allocator that asks the system for such
+/// memory can have one.
+#[inline]
+fn write(word: usize) -> Slot {
+    let bytes = word.to_le_bytes();
+    assert!(bytes[SLOT_BYTES..].iter().all(|&byte| byte == 0), "a task beyond 2^50: {word:#x}");
+    *bytes.first_chunk().expect("a slot is no longer than a word")
+}
+
+#[inline]
 fn address(word: usize) -> NonNull<()> {
-    NonNull::new(std::ptr::with_exposed_provenance_mut(word))
+    NonNull::new(std::ptr::with_exposed_provenance_mut(word << 2))
         .expect("a slot in use holds an address")
 }
 
@@ -149,17 +175,17 @@ mod tests {
     #[test]
     fn slots_are_used_again_and_memory_is_given_back() {
         let mut registry = Registry::default();
-        let slots: Vec<u32> = (1..=3 * CHUNK).map(|n| registry.insert_word(n * 8)).collect();
+        let slots: Vec<u32> = (1..=3 * CHUNK).map(|n| registry.insert_word(n * 2)).collect();
         assert_eq!(registry.len(), 3 * CHUNK);
-        assert_eq!(registry.remove_word(slots[5]), 6 * 8);
+        assert_eq!(registry.remove_word(slots[5]), 6 * 2);
         registry.remove_word(slots[9]);
-        assert_eq!(registry.insert_word(56), slots[9]);
-        assert_eq!(registry.insert_word(56), slots[5]);
-        assert_eq!(registry.insert_word(56) as usize, 3 * CHUNK);
+        assert_eq!(registry.insert_word(14), slots[9]);
+        assert_eq!(registry.insert_word(14), slots[5]);
+        assert_eq!(registry.insert_word(14) as usize, 3 * CHUNK);
         for slot in 0..=3 * CHUNK {
             registry.remove_word(slot as u32);
         }
         assert_eq!((registry.len(), registry.chunks.len()), (0, KEPT));
-        assert_eq!(registry.insert_word(56), 0);
+        assert_eq!(registry.insert_word(14), 0);
     }
 }
