@@ -35,6 +35,12 @@ const METADATA: [&str; 8] = [
     "keywords",
 ];
 
+/// What a package that is published writes besides.
+const PUBLISHED: [&str; 2] = ["documentation", "readme"];
+
+/// What lies beside the manifest of a package that is published, since it is packed alone.
+const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
+
 /// Folders whose packages are workspaces of their own, with peers and tools of their own.
 const APART: [&str; 3] = ["benches", "fuzz", "tests/tokio1"];
 
@@ -47,6 +53,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
             continue;
         }
         metadata(manifest, &mut problems);
+        licences(tree, manifest, &mut problems);
         for dependency in dependencies(&manifest.text) {
             let is_own = dependency.name.starts_with("reveille");
             if !is_own && reason(&reasons, &dependency.name).is_none() {
@@ -59,13 +66,18 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
             }
         }
     }
+    let mut said = Vec::new();
     for (index, line) in reasons.lines().enumerate() {
-        if let Some((name, _)) = parse_reason(line)
-            && !used.iter().any(|used| used == name)
-        {
+        let Some((name, _)) = parse_reason(line) else { continue };
+        if !used.iter().any(|used| used == name) {
             let message = format!("nobody depends on `{name}`");
             problems.push(Problem::at("deny.toml", index + 1, message));
         }
+        if said.contains(&name) {
+            let message = format!("`{name}` has a reason already");
+            problems.push(Problem::at("deny.toml", index + 1, message));
+        }
+        said.push(name);
     }
     problems
 }
@@ -113,11 +125,28 @@ fn metadata(manifest: &Manifest, problems: &mut Vec<Problem>) {
             rest.starts_with(['.', ' ', '='])
         })
     };
-    for key in METADATA.into_iter().filter(|key| !has(key)) {
+    let published = if is_published(manifest) { &PUBLISHED[..] } else { &[] };
+    for key in METADATA.iter().chain(published).filter(|key| !has(key)) {
         problems.push(Problem::new(&manifest.path, format!("the package has no `{key}`")));
     }
     if !manifest.text.contains("[lints]\nworkspace = true") {
         problems.push(Problem::new(&manifest.path, "the package does not inherit the lints"));
+    }
+}
+
+fn is_published(manifest: &Manifest) -> bool {
+    manifest.text.contains("[package]") && !manifest.text.contains("publish = false")
+}
+
+fn licences(tree: &Tree, manifest: &Manifest, problems: &mut Vec<Problem>) {
+    if !is_published(manifest) {
+        return;
+    }
+    for name in LICENCES {
+        if !tree.root.join(manifest.path.with_file_name(name)).is_file() {
+            let message = format!("the package has no {name} beside it");
+            problems.push(Problem::new(&manifest.path, message));
+        }
     }
 }
 
@@ -147,6 +176,22 @@ mod tests {
             [("a", Section::Normal, 4), ("d", Section::Dev, 7), ("e", Section::Normal, 9)];
         let expected = expected.map(|(name, section, line)| (name.to_owned(), section, line));
         assert_eq!(found.collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_package_that_is_published_says_more_of_itself() {
+        let problems = |text: &str| {
+            let manifest = Manifest { path: "x/Cargo.toml".into(), text: text.to_owned() };
+            let tree = Tree { root: "/nowhere".into(), files: Vec::new(), manifests: Vec::new() };
+            let mut problems = Vec::new();
+            metadata(&manifest, &mut problems);
+            licences(&tree, &manifest, &mut problems);
+            problems.len()
+        };
+        let keys = METADATA.map(|key| format!("{key} = 1\n")).concat();
+        let text = format!("[package]\n{keys}[lints]\nworkspace = true\n");
+        assert_eq!(problems(&text), PUBLISHED.len() + LICENCES.len());
+        assert_eq!(problems(&text.replace("[lints]", "publish = false\n[lints]")), 0);
     }
 
     #[test]
