@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Mutex as StdMutex;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reveille::prelude::*;
 use reveille::sync::Mutex;
@@ -157,6 +157,20 @@ async fn a_timeout_of_the_longest_duration_just_waits() {
     assert_eq!(task::yield_now().timeout(Duration::MAX).await, Ok(()));
 }
 
+#[expect(clippy::disallowed_methods, reason = "the claim is about the time on the wall")]
+async fn a_sleep_until_a_deadline_is_never_early_and_one_that_passed_is_over() {
+    let start = Instant::now();
+    let deadline = start + Duration::from_millis(5);
+    task::sleep_until(deadline).await;
+    assert!(Instant::now() >= deadline);
+    task::sleep_until(start).await;
+    // The furthest that the clock can say.
+    let furthest = (0..64).rev().map(|bit| Duration::from_secs(1 << bit));
+    let furthest = furthest.fold(start, |sum, step| sum.checked_add(step).unwrap_or(sum));
+    let mut never = pin!(task::sleep_until(furthest));
+    assert!(never.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+}
+
 async fn a_late_future_is_dropped_before_the_error_is_given() {
     let mutex = Mutex::new(());
     let mut late = pin!(
@@ -202,6 +216,7 @@ reveille_tests::conformance!(
     the_loser_of_a_race_gives_its_lock_back,
     a_future_that_is_ready_is_never_late,
     a_timeout_of_the_longest_duration_just_waits,
+    a_sleep_until_a_deadline_is_never_early_and_one_that_passed_is_over,
     a_late_future_is_dropped_before_the_error_is_given,
     delay_polls_the_future_only_after_the_pause,
     join_gives_both_outputs_whoever_is_first,

@@ -13,7 +13,7 @@
 //! | `JoinHandle::join` | `handle.await` | a panic of the task resumes there |
 //! | dropping the handle | the same | the task goes on |
 //! | | [`JoinHandle::cancel`] | the future is dropped where it stands |
-//! | `thread::sleep` | [`sleep`] | |
+//! | `thread::sleep`, `sleep_until` | [`sleep`], [`sleep_until`] | |
 //! | `thread::yield_now` | [`yield_now`] | |
 //! | `thread::current` | [`current`] | |
 //! | `thread::Builder` | [`Builder`] | |
@@ -92,7 +92,7 @@ mod token;
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reveille_runtime::time::Sleep;
 
@@ -270,6 +270,35 @@ fn block_on_traced<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
 #[inline]
 pub async fn sleep(dur: Duration) {
     Sleep::after(dur).await;
+}
+
+/// Waits until `deadline`.
+///
+/// As punctual as [`sleep`]; a deadline that has passed is over at once. What is to happen every so
+/// often does not drift, whatever the work between costs.
+///
+/// # Cancel safety
+///
+/// Dropping the future forgets it.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task;
+/// use std::time::{Duration, Instant};
+///
+/// task::block_on(async {
+///     let start = Instant::now();
+///     for tick in 1..=3 {
+///         let deadline = start + tick * Duration::from_millis(2);
+///         task::sleep_until(deadline).await;
+///         assert!(Instant::now() >= deadline);
+///     }
+/// });
+/// ```
+#[inline]
+pub async fn sleep_until(deadline: Instant) {
+    Sleep::until(deadline).await;
 }
 
 /// Lets other tasks run.
