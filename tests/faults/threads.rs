@@ -29,6 +29,18 @@ fn fault_a_number_of_threads_that_is_none_is_refused() {
     }
 }
 
+/// Between the predecessor's variable and our own, ours decides, and for one runtime alone.
+#[test]
+fn fault_593_our_own_variable_wins() {
+    let environment = [("ASYNC_STD_THREAD_COUNT", "3"), ("REVEILLE_THREADS", "4")];
+    passes_in_own_process(&environment, || {
+        let workers = task::block_on(task::spawn(async { Handle::current().metrics().workers }));
+        assert_eq!(workers, 4);
+        let own = Builder::new().workers(2).build().unwrap();
+        assert_eq!(own.metrics().workers, 2);
+    });
+}
+
 /// What a thread-local leaves behind when its thread has ended.
 struct Ends(Arc<AtomicUsize>);
 
