@@ -1,8 +1,12 @@
 //! The main job, end to end: what it prints, in what order, and what each failure says.
 
+#[cfg(target_os = "linux")]
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::Command;
+#[cfg(target_os = "linux")]
+use std::process::Stdio;
 use std::thread;
 
 use reveille_tests::programs::{self, Finished};
@@ -82,8 +86,8 @@ fn each_failure_is_one_line_with_url_and_cause_and_the_others_complete() {
     let good = url(server(answer_well));
     let cases = [
         (good.clone(), "200           5 B".to_owned()),
-        (url(refused), format!("cannot connect to {refused}: ")),
-        (format!("http://{nameless}/"), format!("cannot resolve {nameless}: ")),
+        (url(refused), format!("/: could not connect to `{refused}`: ")),
+        (format!("http://{nameless}/"), format!("/: could not resolve address `{nameless}:80`: ")),
         ("nonsense".into(), "malformed URL: it does not start with http://".into()),
         ("https://127.0.0.1/".into(), "malformed URL: only http:// is spoken here".into()),
         (url(server(close_at_once)), "closed the connection without an answer".into()),
@@ -165,6 +169,8 @@ fn options_out_of_bounds_are_refused() {
         &["--requests", "0"][..],
         &["--concurrency", "0"],
         &["--threads", "0"],
+        // The most that a runtime takes is 512: refused here, not by a panic there.
+        &["--threads", "513"],
         &["--timeout", "0"],
         &["--timeout", "soon"],
         &["--local", "--threads", "2"],
@@ -222,12 +228,15 @@ fn a_soft_limit_on_descriptors_is_raised() {
 #[cfg(unix)]
 #[test]
 fn a_hard_limit_on_descriptors_lowers_the_concurrency_and_says_so() {
-    for mode in ["--local", "--threads 2"] {
+    // Each thread has descriptors of its own, which no connection can have.
+    for (mode, possible) in [("--local", 96), ("--threads 2", 94), ("--threads 60", 36)] {
         let arguments = format!("{mode} --requests 1000 --concurrency 500 --timeout 60");
         let finished = limited("ulimit -n 256", &arguments);
         assert!(finished.status.success(), "{}{}", finished.stdout, finished.stderr);
-        let note = "note: 256 descriptors are allowed here, which is enough for 96 requests at a \
-                    time, not 500\n";
+        let note = format!(
+            "note: 256 descriptors are allowed here, which is enough for {possible} requests at a \
+             time, not 500\n"
+        );
         assert_eq!(finished.stderr, note);
         assert!(finished.stdout.contains("1,000 of 1,000 fetched; "));
     }
@@ -242,4 +251,40 @@ fn whoever_stops_reading_gets_no_complaint() {
     assert!(finished.status.success());
     assert_eq!(finished.stderr, "");
     assert_eq!(finished.stdout.lines().count(), 1);
+}
+
+/// Runs the program with a terminal for its standard error and returns what was drawn there.
+#[cfg(target_os = "linux")]
+fn on_a_terminal(arguments: &[&str]) -> String {
+    use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
+
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let here = openpt(flags).unwrap();
+    grantpt(&here).unwrap();
+    unlockpt(&here).unwrap();
+    let terminal = ioctl_tiocgptpeer(&here, flags).unwrap();
+    let mut command = Command::new(programs::example("many_requests"));
+    command.args(arguments).env("TERM", "xterm").env_remove("NO_COLOR");
+    let mut child = command.stdout(Stdio::null()).stderr(terminal).spawn().unwrap();
+    // It holds our copy of the terminal, which would never end while we do.
+    drop(command);
+    let mut drawn = Vec::new();
+    // Where the last one has closed a terminal, reading is an error and not an end.
+    let _ = File::from(here).read_to_end(&mut drawn);
+    child.wait().unwrap();
+    String::from_utf8_lossy(&drawn).into_owned()
+}
+
+/// Bound and never accepted from: the request waits until its time is over.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_gets_a_bar_once_the_run_takes_longer_than_a_second() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let slow = format!("http://{}/", silent.local_addr().unwrap());
+    let fast = format!("http://{}/", server(answer_well));
+    for mode in ["--local", "--threads=2"] {
+        let drawn = on_a_terminal(&[mode, "--timeout", "2", &fast, &slow]);
+        assert!(drawn.contains("1/2"), "{drawn:?}");
+        assert_eq!(on_a_terminal(&[mode, "--timeout", "0.1", &fast, &slow]), "");
+    }
 }

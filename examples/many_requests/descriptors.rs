@@ -1,10 +1,14 @@
 //! The limit on open descriptors, which a thousand connections reach.
 
+use crate::executor;
 use crate::options::Options;
 
 /// Descriptors that a request may need at once: its own end of the connection, and either the
 /// embedded server's end or the socket of a name lookup.
 const PER_REQUEST: u64 = 2;
+
+/// Descriptors of each thread of the pool: what it waits on, and what wakes it from outside.
+const PER_THREAD: u64 = 2;
 
 /// Descriptors of everything else: standard streams, the listener, the runtime's own.
 const SPARE: u64 = 64;
@@ -14,20 +18,22 @@ const SPARE: u64 = 64;
 pub(crate) fn admit(options: &Options) -> usize {
     // More at a time than there are requests in all would never come to be.
     let wanted = (options.concurrency as usize).min(options.request_count());
-    let limit = raise_to(wanted as u64 * PER_REQUEST + SPARE);
-    let possible = possible(limit);
+    let spare = SPARE + executor::threads(options) as u64 * PER_THREAD;
+    let limit = raise_to(wanted as u64 * PER_REQUEST + spare);
+    let possible = possible(limit, spare);
     if possible < wanted {
+        let requests = if possible == 1 { "request" } else { "requests" };
         eprintln!(
-            "note: {limit} descriptors are allowed here, which is enough for {possible} requests \
+            "note: {limit} descriptors are allowed here, which is enough for {possible} {requests} \
              at a time, not {wanted}"
         );
     }
     wanted.min(possible)
 }
 
-/// How many requests may be under way with `limit` descriptors.
-fn possible(limit: u64) -> usize {
-    usize::try_from(limit.saturating_sub(SPARE) / PER_REQUEST).unwrap_or(usize::MAX).max(1)
+/// How many requests may be under way with `limit` descriptors, of which others need `spare`.
+fn possible(limit: u64, spare: u64) -> usize {
+    usize::try_from(limit.saturating_sub(spare) / PER_REQUEST).unwrap_or(usize::MAX).max(1)
 }
 
 /// Raises the soft limit to `needed`, if it is lower, and returns what it is then.
@@ -61,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_low_limit_lowers_the_concurrency_but_not_to_nothing() {
-        assert_eq!(possible(1024), 480);
-        assert_eq!(possible(10), 1);
+        assert_eq!(possible(1024, 64), 480);
+        assert_eq!(possible(10, 64), 1);
     }
 }

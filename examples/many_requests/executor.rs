@@ -14,10 +14,17 @@ pub(crate) fn run(options: &Options, concurrency: usize) -> io::Result<Run> {
     if options.local {
         return task::block_on(run::run(options, concurrency, Executor::Local));
     }
-    let threads = match options.threads {
-        Some(threads) => usize::from(threads),
-        None => thread::available_parallelism().map_or(1, usize::from),
-    };
+    let threads = threads(options);
     let pool = runtime::Builder::new().workers(threads).build()?;
     pool.block_on(run::run(options, concurrency, Executor::Pool(threads)))
+}
+
+/// How many threads the pool has; none without one.
+pub(crate) fn threads(options: &Options) -> usize {
+    match options.threads {
+        _ if options.local => 0,
+        Some(threads) => usize::from(threads),
+        // As many as a runtime takes.
+        None => thread::available_parallelism().map_or(1, usize::from).min(512),
+    }
 }

@@ -18,14 +18,8 @@ use crate::url::{Url, UrlError};
 #[derive(Debug)]
 pub(crate) enum FetchError {
     Url(UrlError),
-    Resolve {
-        host: String,
-        error: io::Error,
-    },
-    Connect {
-        authority: String,
-        error: io::Error,
-    },
+    Resolve(io::Error),
+    Connect(io::Error),
     Write(io::Error),
     Response(ResponseError),
     TimedOut {
@@ -40,10 +34,8 @@ impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(error) => error.fmt(f),
-            Self::Resolve { host, error } => write!(f, "cannot resolve {host}: {error}"),
-            Self::Connect { authority, error } => {
-                write!(f, "cannot connect to {authority}: {error}")
-            }
+            // Both say themselves what could not be done, and to whom.
+            Self::Resolve(error) | Self::Connect(error) => error.fmt(f),
             Self::Write(error) => write!(f, "cannot send the request: {error}"),
             Self::Response(error) => error.fmt(f),
             Self::TimedOut { limit, step } => {
@@ -81,13 +73,11 @@ pub(crate) async fn fetch(
 
 async fn exchange(url: &Url, trace: &Trace) -> Result<Answer, FetchError> {
     trace.at(Step::Resolve);
-    let resolve = |error| FetchError::Resolve { host: url.host.clone(), error };
-    let addresses: Vec<SocketAddr> =
-        (url.host.as_str(), url.port).to_socket_addrs().await.map_err(resolve)?.collect();
+    let addresses = (url.host.as_str(), url.port).to_socket_addrs().await;
+    let addresses: Vec<SocketAddr> = addresses.map_err(FetchError::Resolve)?.collect();
 
     trace.at(Step::Connect);
-    let connect = |error| FetchError::Connect { authority: url.authority.clone(), error };
-    let mut stream = TcpStream::connect(&addresses[..]).await.map_err(connect)?;
+    let mut stream = TcpStream::connect(&addresses[..]).await.map_err(FetchError::Connect)?;
 
     trace.at(Step::Write);
     let request = format!(

@@ -7,7 +7,7 @@ use clap::Parser;
 
 /// Fetches many URLs at once, prints a line for each, and draws what happened.
 #[derive(Debug, Parser)]
-#[command(name = "many_requests", version, about)]
+#[command(name = "many_requests", version)]
 pub(crate) struct Options {
     /// What to fetch: http://host[:port][/path]. Without any, an embedded server is asked.
     pub(crate) urls: Vec<String>,
@@ -30,8 +30,8 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with = "threads")]
     pub(crate) local: bool,
 
-    /// How many threads the pool has. [default: one for each processor]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    /// How many threads the pool has, 1 to 512. [default: one for each processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(crate) threads: Option<u16>,
 
     /// Also draw the chart as a picture, into this SVG file.
