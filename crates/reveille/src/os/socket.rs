@@ -219,9 +219,10 @@ mod unix {
         matches!(errno, Errno::CONNABORTED | Errno::INTR) || NETWORK.contains(&errno)
     }
 
-    /// Whether the process or the system has no descriptor or memory left.
+    /// Whether the process or the system has no descriptor or memory left, as the error says or the
+    /// one that it wraps to name the listener.
     pub(crate) fn is_out_of_resources(error: &io::Error) -> bool {
-        let errno = Errno::from_io_error(error);
+        let errno = crate::io::raw_os_error(error).map(Errno::from_raw_os_error);
         matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
     }
 }
@@ -276,8 +277,9 @@ mod windows {
         )
     }
 
-    /// Whether the process or the system has no socket or memory left.
+    /// Whether the process or the system has no socket or memory left, as the error says or the one
+    /// that it wraps to name the listener.
     pub(crate) fn is_out_of_resources(error: &io::Error) -> bool {
-        error.raw_os_error().is_some_and(|number| OUT_OF_RESOURCES.contains(&number))
+        crate::io::raw_os_error(error).is_some_and(|number| OUT_OF_RESOURCES.contains(&number))
     }
 }
