@@ -36,7 +36,7 @@ use reveille_task::{
     Cause, JoinHandle, Options, Ran, Runnable, Schedule, TaskData, TaskHandle, TaskRef,
 };
 
-use super::multi::{self, Registry, Seat, Shared};
+use super::multi::{self, Pulse, Registry, Seat, Shared};
 use super::reasons::{INBOX, MAIN, Reasons};
 use crate::context;
 use crate::foreign;
@@ -330,7 +330,7 @@ impl Stand {
                 self.look();
             }
             if self.has_local() {
-                self.run_local();
+                self.run_local(None);
             }
             if let Some(relief) = relief {
                 relief.help();
@@ -355,7 +355,7 @@ impl Stand {
     }
 
     /// Polls the local tasks that are queued at this moment.
-    fn run_local(&self) {
+    fn run_local(&self, pulse: Option<&Pulse>) {
         if self.signals.reasons.take(INBOX) {
             let mut inbox = std::mem::take(&mut *self.signals.inbox.lock());
             self.queue.borrow_mut().append(&mut inbox);
@@ -365,10 +365,11 @@ impl Stand {
             let Some(task) = self.queue.borrow_mut().pop_front() else {
                 return;
             };
-            let ran = {
-                let _poll = context::begin_poll(task.as_task());
-                task.run()
-            };
+            let poll = context::begin_poll(task.as_task());
+            pulse.inspect(|pulse| pulse.beat());
+            let ran = task.run();
+            pulse.inspect(|pulse| pulse.beat());
+            drop(poll);
             if let Ran::Requeued(task) = ran {
                 self.queue.borrow_mut().push_back(task);
             }
@@ -543,14 +544,14 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// Polls the local tasks of a worker's thread. `false` if it has none.
-pub(crate) fn run_here(_: &Seat) -> bool {
+/// Polls the local tasks of a worker's thread. `false` if it has none. The monitor sees these polls
+/// as it sees those of other tasks: the worker's place changes hands if one blocks.
+pub(crate) fn run_here(seat: &Seat) -> bool {
     context::with_own_stand(|stand| {
-        let Some(stand) = stand.filter(|stand| stand.has_tasks()) else {
-            return false;
-        };
-        stand.run_local();
-        true
+        let stand = stand.filter(|stand| stand.has_tasks());
+        stand.inspect(|_| seat.shared().monitor.arm());
+        stand.inspect(|stand| stand.run_local(Some(&seat.pulse)));
+        stand.is_some()
     })
 }
 

@@ -62,6 +62,7 @@ pub(crate) use relief::Relief;
 pub use shutdown::Shutdown;
 pub(crate) use shutdown::{from_inside, stop};
 use staff::Staff;
+pub(crate) use vacancy::Pulse;
 pub(crate) use worker::turn;
 
 /// What a task knows of its executor.
@@ -99,7 +100,7 @@ pub(crate) struct Shared {
     /// What runs may finish, and nothing comes from outside.
     is_draining: AtomicBool,
     staff: Staff,
-    monitor: Monitor,
+    pub(super) monitor: Monitor,
 }
 
 #[derive(Debug, Default)]

@@ -1,0 +1,298 @@
+//! A poll that blocks its thread: who takes over, how soon, and how many.
+//!
+//! The figures are printed. What is asserted is far above them: a poll that nobody rescues blocks
+//! for [`LONG`].
+
+#![cfg(unix)]
+#![expect(clippy::disallowed_methods, reason = "blocks workers on purpose, and waits in threads")]
+
+use std::cell::Cell;
+use std::future::{Future as _, poll_fn};
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::rc::Rc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use reveille_runtime::io::Io;
+use reveille_runtime::time::Sleep;
+use reveille_runtime::{Builder, Runtime, spawn, spawn_local, yield_now};
+
+/// How long a poll blocks if nobody ends it.
+const LONG: Duration = Duration::from_secs(10);
+
+/// Within this somebody must have taken over, on a machine that does other things too.
+const SOON: Duration = Duration::from_secs(3);
+
+fn runtime(workers: usize) -> Runtime {
+    Builder::new().workers(workers).build().unwrap()
+}
+
+/// Blocks a worker until `answers` of them have come.
+fn block(answer: &mpsc::Receiver<()>, answers: usize) -> Duration {
+    let start = Instant::now();
+    for _ in 0..answers {
+        answer.recv_timeout(LONG).expect("nobody took over");
+    }
+    start.elapsed()
+}
+
+#[track_caller]
+fn assert_soon(what: &str, took: Duration) {
+    println!("{what}: rescued after {:.1} ms", took.as_secs_f64() * 1e3);
+    assert!(took < SOON, "{what}: {took:?}");
+}
+
+#[test]
+fn the_queue_the_last_in_task_and_what_comes_from_outside_are_taken_over() {
+    let runtime = runtime(1);
+    let (answers, answer) = mpsc::channel();
+    let from_outside = answers.clone();
+    let (blocks, blocked) = mpsc::channel();
+    let stuck = runtime.spawn(async move {
+        // All but the last in the queue, the last in its slot.
+        for _ in 0..100 {
+            let answers = answers.clone();
+            drop(spawn(async move { answers.send(()) }));
+        }
+        blocks.send(()).unwrap();
+        block(&answer, 101)
+    });
+    blocked.recv().unwrap();
+    drop(runtime.spawn(async move { from_outside.send(()) }));
+    assert_soon("queue, last-in slot, injector", runtime.block_on(stuck));
+    assert!(runtime.metrics().takeovers >= 1);
+}
+
+#[test]
+fn the_timers_of_a_blocked_worker_end() {
+    let runtime = runtime(1);
+    let (answers, answer) = mpsc::channel();
+    let stuck = runtime.spawn(async move {
+        drop(spawn(async move {
+            for _ in 0..5 {
+                Sleep::after(Duration::from_millis(5)).await;
+                answers.send(()).unwrap();
+            }
+        }));
+        // The other's sleep is in this worker's wheel before it blocks.
+        yield_now().await;
+        block(&answer, 5)
+    });
+    assert_soon("timers, 25 ms of them", runtime.block_on(stuck));
+}
+
+#[test]
+fn the_sockets_of_a_blocked_worker_are_served() {
+    let runtime = runtime(1);
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let (answers, answer) = mpsc::channel();
+    let (blocks, blocked) = mpsc::channel();
+    let stuck = runtime.spawn(async move {
+        drop(spawn(async move {
+            let io = Io::new(ours);
+            let mut byte = [0];
+            let read = poll_fn(|cx| io.poll_read_with(cx, 1, |mut ours| ours.read(&mut byte)));
+            assert_eq!(read.await.unwrap(), 1);
+            answers.send(()).unwrap();
+        }));
+        yield_now().await;
+        blocks.send(()).unwrap();
+        block(&answer, 1)
+    });
+    blocked.recv().unwrap();
+    theirs.write_all(b"x").unwrap();
+    assert_soon("a socket", runtime.block_on(stuck));
+}
+
+#[test]
+fn all_workers_may_block_at_once() {
+    let runtime = runtime(3);
+    let (answers, answer) = mpsc::channel();
+    let (blocks, blocked) = mpsc::channel();
+    let (releases, stuck): (Vec<_>, Vec<_>) = (0..3)
+        .map(|_| {
+            let (release, released) = mpsc::channel();
+            let blocks = blocks.clone();
+            let stuck = runtime.spawn(async move {
+                blocks.send(()).unwrap();
+                block(&released, 1)
+            });
+            (release, stuck)
+        })
+        .unzip();
+    (0..3).for_each(|_| blocked.recv().unwrap());
+    let start = Instant::now();
+    let next = runtime.spawn(async move {
+        Sleep::after(Duration::from_millis(1)).await;
+        answers.send(()).unwrap();
+    });
+    answer.recv_timeout(LONG).expect("nobody took over");
+    assert_soon("all three workers blocked", start.elapsed());
+    releases.iter().for_each(|release| release.send(()).unwrap());
+    runtime.block_on(next);
+    for task in stuck {
+        runtime.block_on(task);
+    }
+    assert_eq!(runtime.block_on(runtime.spawn(async { 5 })), 5);
+}
+
+/// The monitor looks less often while all are parked, and sleeps after a while: each of these
+/// pauses finds it in another state.
+#[test]
+fn a_poll_that_blocks_after_an_idle_time_is_noticed() {
+    let runtime = runtime(2);
+    for idle in [0, 10, 40, 100, 200, 350, 700] {
+        thread::sleep(Duration::from_millis(idle));
+        let (answers, answer) = mpsc::channel();
+        let stuck = runtime.spawn(async move {
+            let other = answers.clone();
+            drop(spawn(async move { answers.send(()) }));
+            drop(spawn(async move {
+                Sleep::after(Duration::from_millis(1)).await;
+                other.send(())
+            }));
+            block(&answer, 2)
+        });
+        assert_soon(&format!("after {idle} ms of idleness"), runtime.block_on(stuck));
+    }
+}
+
+/// With one worker nobody else is there who could take the place before the monitor has looked.
+#[test]
+fn a_single_worker_that_blocks_after_an_idle_time_is_noticed() {
+    let runtime = runtime(1);
+    for idle in [0, 10, 40, 100, 200, 350, 700] {
+        thread::sleep(Duration::from_millis(idle));
+        let (answers, answer) = mpsc::channel();
+        let stuck = runtime.spawn(async move {
+            drop(spawn(async move { answers.send(()) }));
+            block(&answer, 1)
+        });
+        assert_soon(&format!("1 worker, after {idle} ms of idleness"), runtime.block_on(stuck));
+    }
+}
+
+/// The main thread opened the socket and blocks; a task of the pool waits at it, and sleeps.
+#[test]
+fn a_block_on_that_blocks_stops_nothing_that_it_gave_away() {
+    let runtime = runtime(1);
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let (answers, answer) = mpsc::channel();
+    let took = runtime.block_on(async {
+        let io = Io::new(ours);
+        let mut sleep = Box::pin(Sleep::after(Duration::from_millis(20)));
+        let first = poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx))).await;
+        assert!(first.is_pending());
+        let other = answers.clone();
+        drop(spawn(async move {
+            let mut byte = [0];
+            let read = poll_fn(|cx| io.poll_read_with(cx, 1, |mut ours| ours.read(&mut byte)));
+            assert_eq!(read.await.unwrap(), 1);
+            answers.send(()).unwrap();
+        }));
+        drop(spawn(async move {
+            sleep.await;
+            other.send(()).unwrap();
+        }));
+        theirs.write_all(b"x").unwrap();
+        block(&answer, 2)
+    });
+    assert_soon("a block_on that blocks, with a timer of 20 ms", took);
+}
+
+#[test]
+fn a_local_task_that_blocks_stops_only_the_local_tasks_of_its_thread() {
+    let runtime = runtime(1);
+    let (answers, answer) = mpsc::channel();
+    let (ends, end) = mpsc::channel();
+    let starter = runtime.spawn(async move {
+        let count = Rc::new(Cell::new(0));
+        let others = Rc::clone(&count);
+        spawn_local(async move {
+            drop(spawn(async move {
+                Sleep::after(Duration::from_millis(1)).await;
+                answers.send(()).unwrap();
+            }));
+            yield_now().await;
+            let took = block(&answer, 1);
+            // Its neighbours go on once it returns, although the place is another's.
+            while count.get() < 10 {
+                yield_now().await;
+            }
+            ends.send(took).unwrap();
+        });
+        spawn_local(async move {
+            for _ in 0..10 {
+                Sleep::after(Duration::from_millis(1)).await;
+                others.set(others.get() + 1);
+            }
+        });
+    });
+    runtime.block_on(starter);
+    let took = end.recv_timeout(LONG).expect("the local tasks went on");
+    assert_soon("a local task that blocks", took);
+    assert!(runtime.metrics().takeovers >= 1);
+}
+
+#[test]
+fn the_hook_and_the_counter_tell_of_every_takeover_and_the_spares_are_bounded() {
+    let calls = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&calls);
+    let runtime = Builder::new()
+        .workers(1)
+        .max_spare_threads(2)
+        .on_takeover(move || {
+            count.fetch_add(1, Ordering::SeqCst);
+        })
+        .build()
+        .unwrap();
+    let (starts, started) = mpsc::channel();
+    let (releases, stuck): (Vec<_>, Vec<_>) = (0..6)
+        .map(|_| {
+            let (release, released) = mpsc::channel();
+            let starts = starts.clone();
+            let stuck = runtime.spawn(async move {
+                starts.send(()).unwrap();
+                block(&released, 1)
+            });
+            (release, stuck)
+        })
+        .unzip();
+    // One worker and two spares block; the fourth poll has no thread to begin on.
+    (0..3).for_each(|_| started.recv_timeout(LONG).unwrap());
+    assert!(started.recv_timeout(Duration::from_millis(200)).is_err(), "a fourth thread");
+    let metrics = runtime.metrics();
+    println!("6 blocking polls: {} threads, {} takeovers", metrics.threads, metrics.takeovers);
+    assert_eq!(metrics.threads, 3);
+    assert_eq!(metrics.takeovers, 2);
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+    releases.iter().for_each(|release| release.send(()).unwrap());
+    for task in stuck {
+        runtime.block_on(task);
+    }
+    let takeovers = runtime.metrics().takeovers;
+    drop(runtime);
+    assert!(calls.load(Ordering::SeqCst) >= takeovers);
+}
+
+#[test]
+fn with_the_switch_off_nothing_is_taken_over() {
+    let runtime = Builder::new().workers(1).max_spare_threads(0).build().unwrap();
+    let (answers, answer) = mpsc::channel();
+    let stuck = runtime.spawn(async move {
+        drop(spawn(async move { answers.send(()) }));
+        let waited = answer.recv_timeout(Duration::from_millis(200));
+        (waited, answer)
+    });
+    let (waited, answer) = runtime.block_on(stuck);
+    assert_eq!(waited, Err(mpsc::RecvTimeoutError::Timeout), "somebody took over");
+    answer.recv_timeout(LONG).expect("the poll has ended");
+    let metrics = runtime.metrics();
+    assert_eq!((metrics.takeovers, metrics.threads), (0, 1));
+}
