@@ -18,6 +18,10 @@ async fn work(lock: &Mutex<u32>) {
     *guard += 1;
 }
 
+async fn never() {
+    future::pending().await
+}
+
 async fn soon() {
     task::sleep(Duration::from_millis(1)).await;
 }
@@ -130,11 +134,24 @@ fn a_borrow_in_a_method_compiles_and_hangs_and_the_log_warns() {
         // The way out by hand: await it to the end.
         kept.await;
         assert_eq!(*lock.lock().await, 1);
+        // The same with a time limit and with a token; a type is named once.
+        let mut kept = pin!(soon());
+        assert!(kept.as_mut().timeout(Duration::ZERO).await.is_err());
+        let mut kept = pin!(never());
+        let token = CancellationToken::new().with_timeout(Duration::from_millis(1));
+        assert!(token.run(kept.as_mut()).await.is_err());
+        // The task of a handle goes on, so there is nothing to warn of.
+        let mut handle = task::spawn(future::pending::<()>());
+        assert!((&mut handle).timeout(Duration::ZERO).await.is_err());
     });
     if cfg!(debug_assertions) {
         let log = LOG.0.lock().unwrap();
-        assert_eq!(log.len(), 1, "{log:?}");
-        assert!(log[0].contains("a future that was lent to a race has lost it"), "{log:?}");
+        for (line, future) in log.iter().zip(["work", "soon", "never"]) {
+            println!("{line}");
+            assert!(line.contains("was lent to a race or a time limit has lost it"), "{log:?}");
+            assert!(line.contains(future), "{log:?}");
+        }
+        assert_eq!(log.len(), 3, "{log:?}");
     }
 }
 

@@ -1,7 +1,7 @@
 //! Any number of futures as one: `join_all`, `try_join_all`, `race_all`, `try_race_all`.
 //!
 //! They own their futures, in boxes, poll those that were woken, drop each as soon as it is ready,
-//! and the losers before they give their result.
+//! and the losers before they give their result. `owned.rs` says how they refuse borrowed ones.
 
 use std::fmt;
 use std::future::Future;
@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::group::Group;
+use super::owned::OwnedFuture;
 
 /// Outputs in the order of their futures.
 struct Outputs<T> {
@@ -80,6 +81,9 @@ macro_rules! start {
 
 /// Awaits all futures at the same time, and gives their outputs in the order of the futures.
 ///
+/// It takes the futures themselves: a borrow, `&mut future`, does not compile, so that none is left
+/// unpolled; [why](crate::future#the-future-that-nobody-polls).
+///
 /// # Cancel safety
 ///
 /// Dropping it drops the futures that are not ready, and the outputs of those that are.
@@ -93,9 +97,9 @@ macro_rules! start {
 /// let lens = future::join_all(words.iter().map(|word| async { word.len() }));
 /// assert_eq!(task::block_on(lens), [1, 2, 3]);
 /// ```
-pub fn join_all<I>(futures: I) -> JoinAll<I::Item>
+pub fn join_all<I, NotBorrowed>(futures: I) -> JoinAll<I::Item>
 where
-    I: IntoIterator<Item: Future>,
+    I: IntoIterator<Item: OwnedFuture<NotBorrowed>>,
 {
     start!(JoinAll, futures)
 }
@@ -119,6 +123,9 @@ impl<F: Future> Future for JoinAll<F> {
 
 /// Awaits all futures at the same time, until one fails.
 ///
+/// It takes the futures themselves: a borrow, `&mut future`, does not compile, so that none is left
+/// unpolled; [why](crate::future#the-future-that-nobody-polls).
+///
 /// # Errors
 ///
 /// The first failure. The other futures, and the outputs that are there, are dropped before it is
@@ -139,9 +146,9 @@ impl<F: Future> Future for JoinAll<F> {
 /// assert_eq!(task::block_on(numbers("1 2 3")), Ok(vec![1, 2, 3]));
 /// assert!(task::block_on(numbers("1 two 3")).is_err());
 /// ```
-pub fn try_join_all<I, T, E>(futures: I) -> TryJoinAll<I::Item>
+pub fn try_join_all<I, T, E, NotBorrowed>(futures: I) -> TryJoinAll<I::Item>
 where
-    I: IntoIterator<Item: Future<Output = Result<T, E>>>,
+    I: IntoIterator<Item: Future<Output = Result<T, E>> + OwnedFuture<NotBorrowed>>,
 {
     start!(TryJoinAll, futures)
 }
@@ -177,6 +184,9 @@ where
 /// The others are dropped where they stand, before the output is given. If several are ready, the
 /// one wins that was woken first; at the first poll, the one that stands first.
 ///
+/// It takes the futures themselves: a borrow, `&mut future`, does not compile, so that none is left
+/// unpolled; [why](crate::future#the-future-that-nobody-polls).
+///
 /// # Cancel safety
 ///
 /// What the losers did so far is lost, unless they are cancel safe themselves.
@@ -193,9 +203,18 @@ where
 /// });
 /// assert_eq!(task::block_on(future::race_all(sleeps)), Some(1));
 /// ```
-pub fn race_all<I>(futures: I) -> RaceAll<I::Item>
+///
+/// This does not compile, because the loser would be kept and not polled:
+///
+/// ```compile_fail
+/// use reveille::{future, task};
+///
+/// let mut kept = [Box::pin(task::yield_now()), Box::pin(task::yield_now())];
+/// task::block_on(future::race_all(&mut kept));
+/// ```
+pub fn race_all<I, NotBorrowed>(futures: I) -> RaceAll<I::Item>
 where
-    I: IntoIterator<Item: Future>,
+    I: IntoIterator<Item: OwnedFuture<NotBorrowed>>,
 {
     RaceAll { futures: group(futures) }
 }
@@ -235,6 +254,9 @@ impl<F: Future> Future for RaceAll<F> {
 /// A failure is put aside in the hope that another succeeds. The losers are dropped where they
 /// stand, before the output is given.
 ///
+/// It takes the futures themselves: a borrow, `&mut future`, does not compile, so that none is left
+/// unpolled; [why](crate::future#the-future-that-nobody-polls).
+///
 /// # Errors
 ///
 /// If all fail, their errors in the order of the futures. None, if there are no futures.
@@ -250,9 +272,9 @@ impl<F: Future> Future for RaceAll<F> {
 /// assert_eq!(task::block_on(first(&["one", "2", "3"])), Ok(2));
 /// assert_eq!(task::block_on(first(&["one", "two"])), Err(vec![&"one", &"two"]));
 /// ```
-pub fn try_race_all<I, T, E>(futures: I) -> TryRaceAll<I::Item>
+pub fn try_race_all<I, T, E, NotBorrowed>(futures: I) -> TryRaceAll<I::Item>
 where
-    I: IntoIterator<Item: Future<Output = Result<T, E>>>,
+    I: IntoIterator<Item: Future<Output = Result<T, E>> + OwnedFuture<NotBorrowed>>,
 {
     start!(TryRaceAll, futures)
 }

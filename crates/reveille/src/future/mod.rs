@@ -38,15 +38,19 @@
 //! |---|---|
 //! | `work.race(..)`, `work.timeout(..)`, [`race_all`], [`select!`](crate::select!) with `work` | it is dropped when it loses, and gives the lock back |
 //! | a child of [`scope`], or a task | it goes on, whatever its parent awaits, and gives the lock back when it is done |
-//! | [`select!`](crate::select!) with `&mut work`, or a `Pin<&mut _>` | **does not compile** |
-//! | `work.as_mut().race(..)` and the other methods and functions | **compiles, and hangs**; with debug assertions a warning in the log names the type of the future |
+//! | [`select!`](crate::select!), [`race_all`], [`try_race_all`], [`join_all`] or [`try_join_all`] with `&mut work`, or a `Pin<&mut _>` | **does not compile** |
+//! | `work.as_mut().race(..)`, or with `try_race`, `try_join`, [`timeout`], `token.run(..)` | **compiles, and hangs**; with debug assertions a warning in the log names the type of the future |
 //! | `&mut work` behind a type parameter or inside another future; `poll_fn` | compiles and hangs, without a word |
 //!
+//! So with what is this crate's own, it cannot be written by giving a borrow; with the methods that
+//! it has from async-std, whose signatures a program moved from there relies on, it can.
+//!
 //! `&mut F` is itself a future in std, so a function that takes any future takes the borrow of one,
-//! and no bound that Rust has says "anything but a borrow". (`'static` would, and would refuse
-//! every future that borrows a buffer.) The macro sees the types where it is written, so it can
-//! refuse. Whoever writes a race over borrowed futures by other means has to go on polling them:
-//! await them to the end before taking what they may hold.
+//! and no simple bound says "anything but a borrow". (`'static` would, and would refuse all futures
+//! that borrow a buffer.) The macro sees the types where it is written, and the functions for many
+//! futures have a type parameter more, `NotBorrowed`, which the compiler finds for everything but a
+//! borrow: that it cannot be inferred is the complaint. Whoever writes a race over borrowed futures
+//! by other means has to go on polling them: await them to the end before taking what they hold.
 //!
 //! ```
 //! use reveille::sync::Mutex;
@@ -96,6 +100,8 @@ mod all;
 mod ext;
 mod flatten;
 mod group;
+#[doc(hidden)]
+pub mod owned;
 mod pair;
 mod scope;
 #[doc(hidden)]
@@ -111,6 +117,7 @@ pub use all::{
 pub use ext::FutureExt;
 pub use flatten::IntoFuture;
 pub(crate) use group::Group;
+pub(crate) use pair::warn_if_borrowed;
 pub use scope::{LocalScope, Scope, ScopedFuture, scope, scope_local, try_scope, try_scope_local};
 pub use timed::{TimeoutError, timeout};
 

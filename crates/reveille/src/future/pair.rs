@@ -81,7 +81,7 @@ impl<F: Future> fmt::Debug for Side<F> {
 
 /// In builds with debug assertions, warns in the log, once per type, when what was just dropped is
 /// the borrow of a future rather than a future, which goes on to hold what it holds.
-fn warn_if_borrowed<F>() {
+pub(crate) fn warn_if_borrowed<F>() {
     static WARNED: Mutex<Vec<&str>> = Mutex::new(Vec::new());
     let name = type_name::<F>();
     if !cfg!(debug_assertions) || !is_borrow(name) {
@@ -95,14 +95,17 @@ fn warn_if_borrowed<F>() {
         warned.push(name);
     }
     log::warn!(
-        "a future that was lent to a race has lost it, and is not polled until it is awaited: if \
-         it holds a lock, whoever waits for that in the same task waits for ever; its type: {name}"
+        "a future that was lent to a race or a time limit has lost it, and is not polled until it \
+         is awaited: if it holds a lock, whoever waits for that in the same task waits for ever; \
+         its type: {name}"
     );
 }
 
-/// Whether a type of this name is an exclusive borrow, pinned or not.
+/// Whether a type of this name is an exclusive borrow, pinned or not. Not if it is that of a task's
+/// handle: the task goes on, whoever awaits it.
 fn is_borrow(name: &str) -> bool {
-    name.starts_with("&mut ") || name.starts_with("core::pin::Pin<&mut ")
+    let lent = name.strip_prefix("core::pin::Pin<").unwrap_or(name).strip_prefix("&mut ");
+    lent.and_then(|lent| lent.split('<').next()).is_some_and(|path| !path.ends_with("::JoinHandle"))
 }
 
 /// The invariant behind the outputs that are taken below.

@@ -8,7 +8,10 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
+
 use reveille_runtime::time::Sleep;
+
+use super::pair::warn_if_borrowed;
 
 /// Awaits a future for at most `dur`.
 ///
@@ -121,6 +124,7 @@ impl<F: Future> Future for TimeoutFuture<F> {
             Poll::Ready(output) => Ok(output),
             Poll::Pending => {
                 ready!(Pin::new(&mut *this.sleep).poll(cx));
+                warn_if_borrowed::<F>();
                 Err(TimeoutError { _private: () })
             }
         };

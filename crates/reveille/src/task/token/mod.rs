@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 use reveille_runtime::time::{self, Sleep};
 
+use crate::future::warn_if_borrowed;
 pub use hand_back::HandBack;
 use tree::{Node, Waiting, Why};
 
@@ -582,7 +583,10 @@ impl<F: Future> Future for Run<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let result = match Pin::new(this.cancelled).poll(cx) {
-            Poll::Ready(cancelled) => Err(cancelled),
+            Poll::Ready(cancelled) => {
+                warn_if_borrowed::<F>();
+                Err(cancelled)
+            }
             Poll::Pending => {
                 let future = this.future.as_mut().as_pin_mut();
                 let future = future.expect("`run` was polled after it was ready");
