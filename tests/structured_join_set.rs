@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use reveille::prelude::*;
@@ -281,4 +281,55 @@ fn a_set_moves_between_tasks() {
     });
     let outer = task::spawn(async move { set.join_next().await.unwrap().unwrap() });
     assert_eq!(block_on(outer), 3);
+}
+
+/// Uses the tasks of the set while it is woken and dropped, and then panics, if told to.
+struct Meddler {
+    task: task::AbortHandle,
+    woken: Arc<AtomicUsize>,
+    panics: bool,
+}
+
+impl Wake for Meddler {
+    fn wake(self: Arc<Self>) {
+        self.task.abort();
+        self.woken.fetch_add(1, Ordering::SeqCst);
+        if self.panics {
+            resume_unwind(Box::new("the waker"));
+        }
+    }
+}
+
+impl Drop for Meddler {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[test]
+fn a_waker_may_end_tasks_of_the_set_that_wakes_or_drops_it_and_panic() {
+    for panics in [false, true] {
+        let mut set = JoinSet::new();
+        let woken = Arc::new(AtomicUsize::new(0));
+        let mut results = Vec::new();
+        for _ in 0..2 {
+            // The second waker takes the place of the first, whose drop ends a task.
+            let task = set.spawn(pending::<()>());
+            let meddler = Meddler { task, woken: Arc::clone(&woken), panics };
+            let waker = Waker::from(Arc::new(meddler));
+            if let Poll::Ready(result) = set.poll_join_next(&mut Context::from_waker(&waker)) {
+                results.extend(result);
+            }
+        }
+        // That end wakes the second, which ends the other task.
+        while woken.load(Ordering::SeqCst) == 0 {
+            std::thread::yield_now();
+        }
+        while let Some(result) = block_on(set.join_next()) {
+            results.push(result);
+        }
+        assert_eq!(results.len(), 2);
+        assert!(results.iter().all(|result| result.as_ref().unwrap_err().is_cancelled()));
+        assert_eq!(woken.load(Ordering::SeqCst), 1);
+    }
 }
