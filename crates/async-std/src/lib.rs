@@ -26,7 +26,7 @@
 //! assert_eq!(answer, 42);
 //! ```
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "attributes")]
@@ -53,6 +53,9 @@ pub mod names;
 
 #[cfg(feature = "alloc")]
 mod adapters;
+#[cfg(feature = "unstable")]
+#[allow(unsafe_code, reason = "`Send` and `Sync` are implemented, as the predecessor has it")]
+mod condvar;
 #[cfg(feature = "alloc")]
 mod ext;
 
@@ -657,7 +660,11 @@ pub mod sync {
     #[cfg(feature = "unstable")]
     #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
     #[doc(inline)]
-    pub use reveille::sync::{Barrier, BarrierWaitResult, Condvar};
+    pub use crate::condvar::Condvar;
+    #[cfg(feature = "unstable")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
+    #[doc(inline)]
+    pub use reveille::sync::{Barrier, BarrierWaitResult};
     #[doc(inline)]
     pub use reveille::sync::{
         Mutex, MutexGuard, MutexGuardArc, RwLock, RwLockReadGuard, RwLockUpgradableReadGuard,

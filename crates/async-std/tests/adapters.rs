@@ -1,4 +1,4 @@
-//! What the extension traits return, where it is a type of the shim's own.
+//! The types of the shim's own: what the extension traits return, and the condition variable.
 
 use std::fmt::Debug;
 
@@ -78,4 +78,33 @@ mod unstable {
             assert_eq!(stream::from_iter(0..5).by_ref().sum::<u8>().await, 10);
         });
     }
+}
+
+#[cfg(feature = "unstable")]
+#[test]
+fn the_condvars_futures_are_send_and_pass_the_guard_on() {
+    use async_std::sync::{Arc, Condvar, Mutex};
+    use std::time::Duration;
+
+    let pair = Arc::new((Mutex::new(0), Condvar::new()));
+    let theirs = Arc::clone(&pair);
+    let waiter = task::spawn(async move {
+        let (count, changed) = &*theirs;
+        let mut guard = changed.wait_until(count.lock().await, |count| *count == 1).await;
+        *guard = 2;
+        changed.notify_all();
+        // Nobody notifies it any more.
+        changed.wait_timeout(guard, Duration::from_millis(1)).await.1.timed_out()
+    });
+    task::block_on(async {
+        let (count, changed) = &*pair;
+        *count.lock().await = 1;
+        changed.notify_one();
+        let long = Duration::from_secs(60);
+        let (guard, result) =
+            changed.wait_timeout_until(count.lock().await, long, |count| *count == 2).await;
+        assert_eq!((*guard, result.timed_out()), (2, false));
+        drop(guard);
+        assert!(waiter.await);
+    });
 }
