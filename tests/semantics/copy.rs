@@ -1,5 +1,5 @@
-//! Point 2: `io::copy`. Its other signature, that of async-std without `unstable`, is reveille's
-//! own and has its test in `io.rs`; `cargo xtask parity` asks the compiler for both.
+//! Point 2: `io::copy` as it is with `unstable`, which this package asks for. The signature without
+//! it has its tests in `crates/async-std/tests/default.rs`.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
