@@ -13,7 +13,7 @@ fn has_context() -> bool {
 }
 
 #[test]
-fn block_on_has_it_until_it_returns() {
+fn point_17_block_on_has_it_until_it_returns() {
     assert!(!has_context());
     task::block_on(async {
         assert!(has_context());
@@ -46,7 +46,7 @@ fn nested_block_on_has_it_and_gives_it_back() {
 }
 
 #[test]
-fn spawned_tasks_have_it() {
+fn point_17_workers_have_it() {
     assert!(task::block_on(task::spawn(async { has_context() })));
     assert!(task::block_on(async { task::spawn(async { has_context() }).await }));
     let named = task::Builder::new().name("named".to_string()).spawn(async { has_context() });
@@ -54,7 +54,7 @@ fn spawned_tasks_have_it() {
 }
 
 #[test]
-fn local_tasks_have_it_in_block_on_and_on_workers() {
+fn point_17_local_tasks_have_it_in_block_on_and_on_workers() {
     assert!(task::block_on(async { task::spawn_local(async { has_context() }).await }));
     let on_a_worker = task::spawn(async { task::spawn_local(async { has_context() }).await });
     assert!(task::block_on(on_a_worker));

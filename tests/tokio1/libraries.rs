@@ -182,7 +182,7 @@ async fn serve(listener: async_std::net::TcpListener) {
 
 /// The client of hyper: a pool of connections, each driven by a task that the client spawns.
 #[test]
-fn the_http_client_fetches() {
+fn point_17_an_http_client_made_for_tokio_fetches() {
     everywhere(|| {
         Box::pin(async {
             let listener = async_std::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
