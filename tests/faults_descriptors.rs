@@ -58,8 +58,8 @@ fn refused<T: std::fmt::Debug>(result: io::Result<T>, text: &str) -> String {
 }
 
 #[test]
-fn accepting_at_the_limit_names_the_listener_and_does_not_spin() {
-    if child::has_run("accepting_at_the_limit_names_the_listener_and_does_not_spin") {
+fn accepting_at_the_limit_keeps_the_number_and_does_not_spin() {
+    if child::has_run("accepting_at_the_limit_keeps_the_number_and_does_not_spin") {
         return;
     }
     block_on(async {
@@ -67,11 +67,11 @@ fn accepting_at_the_limit_names_the_listener_and_does_not_spin() {
         let at = listener.local_addr().unwrap();
         let clients: Vec<_> = (0..3).map(|_| StdTcpStream::connect(at).unwrap()).collect();
         let hog = take_all();
-        let text = format!("could not accept a connection at `{at}`: Too many open files");
         let (start, before) = (now(), cpu());
         let mut errors = 0;
         while start.elapsed() < Duration::from_secs(1) {
-            refused(listener.accept().await, &text);
+            // Nothing but the number tells this error from others, so it is not wrapped.
+            assert_eq!(listener.accept().await.unwrap_err().raw_os_error(), EMFILE);
             errors += 1;
         }
         let used = cpu() - before;

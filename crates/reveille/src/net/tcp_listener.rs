@@ -132,11 +132,7 @@ impl TcpListener {
     /// # }
     /// ```
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
-        let accepted = self.listener.accept(accept_tcp).await;
-        let (stream, address) = accepted.context(|| match self.local_addr() {
-            Ok(address) => format!("could not accept a connection at `{address}`"),
-            Err(_) => "could not accept a connection".to_owned(),
-        })?;
+        let (stream, address) = self.listener.accept(accept_tcp).await?;
         Ok((TcpStream::new(Io::new(stream)), address))
     }
 

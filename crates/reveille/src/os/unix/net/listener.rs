@@ -151,11 +151,7 @@ impl UnixListener {
     /// # }
     /// ```
     pub async fn accept(&self) -> io::Result<(UnixStream, SocketAddr)> {
-        let accepted = self.listener.accept(accept).await;
-        let (stream, address) = accepted.context(|| match self.local_addr() {
-            Ok(at) => format!("could not accept a connection at `{}`", address::display(&at)),
-            Err(_) => "could not accept a connection".to_owned(),
-        })?;
+        let (stream, address) = self.listener.accept(accept).await?;
         Ok((UnixStream::new(Io::new(stream)), address))
     }
 
