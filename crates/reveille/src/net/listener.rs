@@ -87,6 +87,7 @@ mod tests {
     use rustix::io::Errno;
 
     use super::*;
+    use crate::io::context::Context as _;
 
     #[test]
     fn connections_that_died_in_the_queue_are_skipped() {
@@ -96,6 +97,15 @@ mod tests {
             None => Ok(()),
         });
         assert!(result.is_ok(), "{result:?}");
+    }
+
+    #[test]
+    fn a_stream_of_connections_outlasts_errors_that_name_the_listener() {
+        let named = |errno: Errno| io::Result::<()>::Err(errno.into()).context(|| "named".into());
+        assert!(outlast(named(Errno::MFILE)).is_none());
+        assert!(outlast(io::Result::<()>::Err(Errno::MFILE.into())).is_none());
+        assert!(outlast(named(Errno::BADF)).is_some());
+        assert!(outlast(Ok(())).is_some());
     }
 
     #[test]
