@@ -115,8 +115,7 @@ mod out_of_descriptors {
                 match listener.accept().await {
                     Ok((stream, peer)) => break (stream, peer),
                     Err(error) => {
-                        assert_eq!(io::raw_os_error(&error), Some(EMFILE));
-                        assert!(error.to_string().contains(&address.to_string()), "{error}");
+                        assert_eq!(error.raw_os_error(), Some(EMFILE));
                         errors += 1;
                     }
                 }
