@@ -19,6 +19,7 @@ struct NoThreads(Rlimit);
 
 impl NoThreads {
     fn begin() -> NoThreads {
+        wait_for_sleepers();
         let before = getrlimit(Resource::As);
         let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
         let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
@@ -32,6 +33,28 @@ impl NoThreads {
 impl Drop for NoThreads {
     fn drop(&mut self) {
         setrlimit(Resource::As, self.0).unwrap();
+    }
+}
+
+/// Waits until every other thread sleeps: one that is still beginning needs memory for itself, and
+/// std aborts the process when it gets none.
+fn wait_for_sleepers() {
+    let own = std::fs::read_link("/proc/thread-self").unwrap();
+    let all_sleep = || {
+        let mut others = std::fs::read_dir("/proc/self/task").unwrap();
+        others.all(|task| {
+            let task = task.unwrap();
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            own.file_name() == Some(&task.file_name())
+                || stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('S'))
+        })
+    };
+    let start = now();
+    let mut in_a_row = 0;
+    while in_a_row < 5 {
+        assert!(start.elapsed() < Duration::from_secs(60), "a thread never sleeps");
+        in_a_row = if all_sleep() { in_a_row + 1 } else { 0 };
+        block_thread(Duration::from_millis(2));
     }
 }
 
