@@ -375,24 +375,24 @@ impl Sleep {
 
     /// Takes the entry out of its wheel.
     fn forget(&mut self) {
-        let Some(Entry { home, epoch, key }) = &self.entry else {
+        // Read where it stands, part by part: for a copy of the key see `enlist`.
+        let Some(entry) = &self.entry else {
             return;
         };
-        let (home, epoch, key) = (*home, *epoch, *key);
-        self.entry = None;
-        if home.epoch.load(Ordering::Relaxed) != epoch {
-            return;
-        }
+        let home = entry.home;
         let mut waker = None;
-        let is_removed = context::with_own_home(home, |identity| {
-            let mut identity = identity.borrow_mut();
-            let mut state = home.wheel.enter(&mut identity)?;
-            waker = state.wheel.remove(key);
-            Some(())
-        });
-        if is_removed.is_none() {
-            home.leave_note(key);
+        if home.epoch.load(Ordering::Relaxed) == entry.epoch {
+            let is_removed = context::with_own_home(home, |identity| {
+                let mut identity = identity.borrow_mut();
+                let mut state = home.wheel.enter(&mut identity)?;
+                waker = state.wheel.remove(entry.key);
+                Some(())
+            });
+            if is_removed.is_none() {
+                home.leave_note(entry.key);
+            }
         }
+        self.entry = None;
         assert_none_held("the drop of a waker");
         drop(waker);
     }
