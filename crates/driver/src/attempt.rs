@@ -30,7 +30,7 @@ use crate::Driver;
 use crate::fd::Fd;
 use crate::readiness::{Direction, Ready};
 use crate::source::Source;
-use crate::waiters::Seat;
+use crate::waiters::{Seat, Standing, Waited};
 
 /// A source, its descriptor, and where to register it. Made by [`Source::attempt`].
 #[derive(Debug)]
@@ -176,12 +176,15 @@ where
         let mut has_registered = false;
         loop {
             let seen = match self.source.poll_ready(direction, seat, cx) {
-                Poll::Ready(seen) => seen,
-                Poll::Pending if has_registered || self.source.is_armed() => {
+                Waited::Ready(seen) => seen,
+                Waited::Entered(Standing::Armed) => return Poll::Pending,
+                Waited::Entered(Standing::ArmedPerWait) => {
                     self.source.rearm(self.fd)?;
                     return Poll::Pending;
                 }
-                Poll::Pending => {
+                // Deserted at once: the waiter was entered before, and has been woken.
+                Waited::Entered(Standing::Deaf) if has_registered => return Poll::Pending,
+                Waited::Entered(Standing::Deaf) => {
                     let home = (self.home)()?;
                     self.source.register(self.fd, &home)?;
                     has_registered = true;

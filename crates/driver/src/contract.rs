@@ -13,6 +13,7 @@ use crate::fd::Fd;
 use crate::metrics::Metrics;
 use crate::poll::slots::Key;
 use crate::source::SourceCore;
+use crate::waiters::Standing;
 
 /// One shard of an event source.
 ///
@@ -57,6 +58,9 @@ pub(crate) trait Contract: Send + Sync {
 
     /// Tells whether a thread turns this shard.
     fn is_driven(&self) -> bool;
+
+    /// What a waiter of a registered source has to do for its event.
+    fn standing(&self) -> Standing;
 
     /// Counts the registered sources.
     fn sources(&self) -> usize;

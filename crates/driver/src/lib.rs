@@ -52,13 +52,14 @@ use crate::contract::Contract;
 use crate::poll::reactor::Shard;
 use crate::poll::slots::Key;
 use crate::source::SourceCore;
+use crate::waiters::Standing;
 
 /// The protocols by themselves, for the models in `tests/loom_*.rs`.
 #[doc(hidden)]
 pub mod model {
     pub use crate::notify::Notify;
     pub use crate::readiness::Readiness;
-    pub use crate::waiters::{Seat, Waiters};
+    pub use crate::waiters::{Seat, Standing, Waited, Waiters};
 }
 
 /// Which interface of the operating system a driver uses.
@@ -195,6 +196,12 @@ impl Driver {
     fn forget(&self, key: Key) {
         match &self.engine {
             Engine::Reactor(shard) => shard.forget(key),
+        }
+    }
+
+    fn standing(&self) -> Standing {
+        match &self.engine {
+            Engine::Reactor(shard) => shard.standing(),
         }
     }
 

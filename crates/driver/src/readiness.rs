@@ -161,12 +161,14 @@ impl Readiness {
         Ready { tick: 0, flags: Flags::READABLE.with(Flags::WRITABLE) };
 
     /// The present state.
+    #[inline]
     pub fn snapshot(&self) -> Ready {
         // Acquire pairs with `set`: what the driver did before it, this thread sees.
         unpack(self.word.load(Ordering::Acquire))
     }
 
     /// The present state, if `direction` is ready.
+    #[inline]
     pub fn ready(&self, direction: Direction) -> Option<Ready> {
         let now = self.snapshot();
         now.flags.has(direction.flag()).then_some(now)
@@ -186,6 +188,7 @@ impl Readiness {
     }
 
     /// Takes back the readiness of `direction`, unless an event came after the snapshot `seen`.
+    #[inline]
     pub fn clear(&self, seen: Ready, direction: Direction) {
         self.update(|now| {
             let flags = Flags(now.flags.0 & !direction.flag().0);
@@ -195,6 +198,7 @@ impl Readiness {
 
     /// Replaces the word by what `change` makes of it. Retries only when another thread made
     /// progress, so the loop ends.
+    #[inline]
     fn update(&self, change: impl Fn(Ready) -> Option<Ready>) {
         let mut word = self.word.load(Ordering::Acquire);
         while let Some(next) = change(unpack(word)) {

@@ -7,9 +7,10 @@
 //! Invariants:
 //! 1. A shard's slot and the source's registration name each other: a registration that failed or
 //!    ended has no slot.
-//! 2. A waiter is entered first and looks whether the shard is driven second; a thread that leaves
-//!    its shard takes the mark away first and collects the waiters, under their lock, second. So
-//!    a waiter of a deserted shard is woken or sees that it must move.
+//! 2. A source is armed (`waiters.rs`) first and looks whether its shard is still driven second; a
+//!    thread that leaves its shard takes that mark away first, and second, under the lock of the
+//!    waiters, disarms the source and collects them. So a waiter of a deserted shard is woken or
+//!    learns that it must move.
 //! 3. Locks nest in this order: registration, slots of the shard, waiters. No user code under any.
 //!
 //! Descriptors stay with their owner: the source never keeps a number beyond a call. Dropping a
@@ -20,7 +21,7 @@
 
 use std::io;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use reveille_primitive::lock::Mutex;
 
@@ -29,7 +30,7 @@ use crate::attempt::Attempt;
 use crate::fd::Fd;
 use crate::poll::slots::Key;
 use crate::readiness::{Direction, Flags, Readiness, Ready};
-use crate::waiters::{Seat, Waiters};
+use crate::waiters::{Seat, Standing, Waited, Waiters};
 
 /// One descriptor's readiness and waiters.
 ///
@@ -91,9 +92,17 @@ impl Source {
             old.shard.deregister(fd, old.key)?;
             *registration = None;
         }
-        if registration.is_none() {
-            let key = shard.register(fd, core)?;
-            *registration = Some(Registration { shard: Arc::clone(shard), key });
+        let registration = match &mut *registration {
+            Some(present) => present,
+            none => {
+                let key = shard.register(fd, core)?;
+                none.insert(Registration { shard: Arc::clone(shard), key })
+            }
+        };
+        core.waiters.set_standing(registration.shard.standing());
+        // Invariant 2: deserted in between, it may have been disarmed before it was armed.
+        if !registration.shard.is_driven() {
+            core.waiters.set_standing(Standing::Deaf);
         }
         Ok(())
     }
@@ -106,15 +115,18 @@ impl Source {
     /// source is not registered afterwards in any case.
     pub fn deregister(&self, fd: Fd<'_>) -> io::Result<()> {
         let Some(core) = self.core.get() else { return Ok(()) };
-        let registration = core.registration.lock().take();
+        let registration = {
+            let mut registration = core.registration.lock();
+            core.waiters.set_standing(Standing::Deaf);
+            registration.take()
+        };
         registration.map_or(Ok(()), |old| old.shard.deregister(fd, old.key))
     }
 
     /// Tells whether the source is registered with a shard that a thread turns.
     #[must_use]
     pub fn is_armed(&self) -> bool {
-        let Some(core) = self.core.get() else { return false };
-        core.registration.lock().as_ref().is_some_and(|now| now.shard.is_driven())
+        self.core.get().is_some_and(|core| core.waiters.standing() != Standing::Deaf)
     }
 
     /// What is known now. Before the first operation both directions are assumed ready.
@@ -125,6 +137,7 @@ impl Source {
     /// Takes back the readiness of `direction` after an operation would have blocked, unless an
     /// event
     /// came after the snapshot `seen`.
+    #[inline]
     pub fn clear(&self, seen: Ready, direction: Direction) {
         self.core().readiness.clear(seen, direction);
     }
@@ -137,15 +150,16 @@ impl Source {
     }
 
     /// Waits for `direction`. The fast path is one load.
+    #[inline]
     pub(crate) fn poll_ready(
         &self,
         direction: Direction,
         seat: &mut Seat,
         cx: &Context<'_>,
-    ) -> Poll<Ready> {
-        let Some(core) = self.core.get() else { return Poll::Ready(Readiness::ASSUMED) };
+    ) -> Waited {
+        let Some(core) = self.core.get() else { return Waited::Ready(Readiness::ASSUMED) };
         match core.readiness.ready(direction) {
-            Some(ready) => Poll::Ready(ready),
+            Some(ready) => Waited::Ready(ready),
             None => core.waiters.wait(&core.readiness, direction, seat, cx),
         }
     }
@@ -195,6 +209,11 @@ impl SourceCore {
             (false, true) => self.waiters.take(Direction::Write, wakers),
             (false, false) => {}
         }
+    }
+
+    /// Moves all wakers to `wakers`: their shard is deserted.
+    pub(crate) fn desert(&self, wakers: &mut Vec<Waker>) {
+        self.waiters.desert(wakers);
     }
 
     /// Moves all wakers to `wakers`.

@@ -13,8 +13,11 @@
 //!    the word first and takes the waiters, under the lock, second. So either the event sees the
 //!    waiter or the waiter sees the event.
 //! 3. An event empties slots and never frees them; only the future that owns a slot does.
+//! 4. What the waiter has to do besides is beside the lanes, under the same lock: a shard that is
+//!    deserted takes the waiters and the standing in one step, so a waiter is woken or learns that
+//!    it must register anew.
 
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use reveille_primitive::lock::{self, Mutex};
 use slab::Slab;
@@ -34,10 +37,38 @@ pub enum Seat {
     Owned(Option<usize>),
 }
 
+/// Whether events reach the source, and what that takes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Standing {
+    /// No thread turns a shard with which it is registered.
+    #[default]
+    Deaf,
+    /// Each change is an event.
+    Armed,
+    /// An event comes only after the driver was armed for the waiter.
+    ArmedPerWait,
+}
+
+/// What came of waiting.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[must_use]
+pub enum Waited {
+    /// There was nothing to wait for.
+    Ready(Ready),
+    /// The waiter is entered.
+    Entered(Standing),
+}
+
 /// The waiters of one source.
 #[derive(Debug, Default)]
 pub struct Waiters {
-    lanes: Mutex<[Lane; 2]>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lanes: [Lane; 2],
+    standing: Standing,
 }
 
 /// The waiters of one direction.
@@ -110,10 +141,7 @@ impl Waiters {
         direction: Direction,
         seat: &mut Seat,
         cx: &Context<'_>,
-    ) -> Poll<Ready> {
-        if let Some(ready) = readiness.ready(direction) {
-            return Poll::Ready(ready);
-        }
+    ) -> Waited {
         // A clone costs what a look under the lock would, and the waker is rarely there already.
         lock::assert_none_held("the clone of a waker");
         let waker = cx.waker().clone();
@@ -126,46 +154,66 @@ impl Waiters {
         direction: Direction,
         seat: &mut Seat,
         waker: Waker,
-    ) -> Poll<Ready> {
-        let mut lanes = self.lanes.lock();
+    ) -> Waited {
+        let mut state = self.state.lock();
         // Invariant 2: the second look, without which an event since the first would be lost.
         if let Some(ready) = readiness.ready(direction) {
-            drop(lanes);
+            drop(state);
             drop(waker);
-            return Poll::Ready(ready);
+            return Waited::Ready(ready);
         }
-        if lanes[direction as usize].holds(seat, &waker) {
-            drop(lanes);
+        let entered = Waited::Entered(state.standing);
+        let lane = &mut state.lanes[direction as usize];
+        if lane.holds(seat, &waker) {
+            drop(state);
             lock::assert_none_held("the drop of a waker");
             drop(waker);
-            return Poll::Pending;
+            return entered;
         }
-        let leftover = lanes[direction as usize].enter(seat, waker);
-        drop(lanes);
+        let leftover = lane.enter(seat, waker);
+        drop(state);
         lock::assert_none_held("the wake or drop of a replaced waker");
         match leftover {
             Leftover::Wake(waker) => waker.wake(),
             Leftover::Drop(waker) => drop(waker),
             Leftover::Nothing => {}
         }
-        Poll::Pending
+        entered
+    }
+
+    /// Says what a waiter has to do from now on.
+    pub fn set_standing(&self, standing: Standing) {
+        self.state.lock().standing = standing;
+    }
+
+    /// What a waiter has to do.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        self.state.lock().standing
+    }
+
+    /// Moves all wakers to `into`; whoever waits from now on has to register.
+    pub fn desert(&self, into: &mut Vec<Waker>) {
+        let mut state = self.state.lock();
+        state.standing = Standing::Deaf;
+        state.lanes.iter_mut().for_each(|lane| lane.take(into));
     }
 
     /// Moves the wakers of one direction to `into`, for the caller to wake.
     pub fn take(&self, direction: Direction, into: &mut Vec<Waker>) {
-        self.lanes.lock()[direction as usize].take(into);
+        self.state.lock().lanes[direction as usize].take(into);
     }
 
     /// Moves the wakers of both directions to `into`.
     pub fn take_both(&self, into: &mut Vec<Waker>) {
-        self.lanes.lock().iter_mut().for_each(|lane| lane.take(into));
+        self.state.lock().lanes.iter_mut().for_each(|lane| lane.take(into));
     }
 
     /// Frees the slot of a future that is done or dropped.
     pub fn leave(&self, direction: Direction, seat: &mut Seat) {
         let Seat::Owned(slot) = seat else { return };
         let Some(slot) = slot.take() else { return };
-        let waker = self.lanes.lock()[direction as usize].owned.remove(slot);
+        let waker = self.state.lock().lanes[direction as usize].owned.remove(slot);
         lock::assert_none_held("the drop of a waker");
         drop(waker);
     }
@@ -173,7 +221,7 @@ impl Waiters {
     /// Tells whether a waker is entered for `direction`.
     #[must_use]
     pub fn is_awaited(&self, direction: Direction) -> bool {
-        let lane = &self.lanes.lock()[direction as usize];
+        let lane = &self.state.lock().lanes[direction as usize];
         // The oldest shared waker is always in `first`.
         lane.first.is_some() || lane.owned.iter().any(|(_, slot)| slot.is_some())
     }
@@ -183,7 +231,7 @@ impl Waiters {
     pub fn len(&self) -> usize {
         let count =
             |lane: &Lane| usize::from(lane.first.is_some()) + lane.more.len() + lane.owned.len();
-        self.lanes.lock().iter().map(count).sum()
+        self.state.lock().lanes.iter().map(count).sum()
     }
 
     /// Tells whether nobody waits.

@@ -11,7 +11,7 @@ use std::task::{Context, Wake, Waker};
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
-use reveille_driver::model::{Notify, Readiness, Seat, Waiters};
+use reveille_driver::model::{Notify, Readiness, Seat, Standing, Waited, Waiters};
 use reveille_driver::{Direction, Flags};
 
 /// Counts its wakes.
@@ -76,9 +76,10 @@ fn a_waiter_sees_the_event_or_is_woken_by_it() {
             let (count, waker) = counting();
             let mut seat = if is_shared { Seat::Shared } else { Seat::Owned(None) };
             let cx = Context::from_waker(&waker);
-            let poll = waiters.wait(readiness, Direction::Read, &mut seat, &cx);
+            let waited = waiters.wait(readiness, Direction::Read, &mut seat, &cx);
             driver.join().unwrap();
-            assert!(poll.is_ready() || count.0.load(Ordering::SeqCst) == 1, "the wake is lost");
+            let is_ready = matches!(waited, Waited::Ready(_));
+            assert!(is_ready || count.0.load(Ordering::SeqCst) == 1, "the wake is lost");
             waiters.leave(Direction::Read, &mut seat);
             assert!(waiters.is_empty());
         });
@@ -97,8 +98,8 @@ fn two_waiters_and_an_event_that_one_of_them_uses_up() {
         let wait = |shared: &(Readiness, Waiters)| {
             let (count, waker) = counting();
             let cx = Context::from_waker(&waker);
-            let poll = shared.1.wait(&shared.0, Direction::Read, &mut Seat::Shared, &cx);
-            if let std::task::Poll::Ready(seen) = poll {
+            let waited = shared.1.wait(&shared.0, Direction::Read, &mut Seat::Shared, &cx);
+            if let Waited::Ready(seen) = waited {
                 shared.0.clear(seen, Direction::Read);
                 return (true, count);
             }
@@ -118,27 +119,56 @@ fn two_waiters_and_an_event_that_one_of_them_uses_up() {
     });
 }
 
+/// Leaves the shard: the mark first, the waiters second, as `Shard::wake_all` does.
+fn desert(is_driven: &AtomicBool, waiters: &Waiters) {
+    is_driven.store(false, Ordering::Release);
+    let mut wakers = Vec::new();
+    waiters.desert(&mut wakers);
+    wakers.into_iter().for_each(Waker::wake);
+}
+
 #[test]
 fn a_waiter_of_a_deserted_shard_is_woken_or_sees_it() {
+    loom::model(|| {
+        let shared = Arc::new((Readiness::assumed(), Waiters::default(), AtomicBool::new(true)));
+        let (readiness, waiters, _) = &*shared;
+        readiness.clear(readiness.snapshot(), Direction::Read);
+        waiters.set_standing(Standing::Armed);
+        let leaver = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || desert(&shared.2, &shared.1)
+        });
+        let (count, waker) = counting();
+        let cx = Context::from_waker(&waker);
+        let waited = waiters.wait(readiness, Direction::Read, &mut Seat::Shared, &cx);
+        leaver.join().unwrap();
+        let is_told = waited == Waited::Entered(Standing::Deaf);
+        assert!(is_told || count.0.load(Ordering::SeqCst) == 1, "it waits for nobody");
+    });
+}
+
+#[test]
+fn a_source_armed_while_its_shard_is_deserted_does_not_stay_armed() {
     loom::model(|| {
         let shared = Arc::new((Readiness::assumed(), Waiters::default(), AtomicBool::new(true)));
         let (readiness, waiters, is_driven) = &*shared;
         readiness.clear(readiness.snapshot(), Direction::Read);
         let leaver = thread::spawn({
             let shared = Arc::clone(&shared);
-            move || {
-                shared.2.store(false, Ordering::Release);
-                let mut wakers = Vec::new();
-                shared.1.take(Direction::Read, &mut wakers);
-                wakers.into_iter().for_each(Waker::wake);
-            }
+            move || desert(&shared.2, &shared.1)
         });
+        // As `Source::register` does, once the slot is taken.
+        waiters.set_standing(Standing::Armed);
+        if !is_driven.load(Ordering::Acquire) {
+            waiters.set_standing(Standing::Deaf);
+        }
         let (count, waker) = counting();
         let cx = Context::from_waker(&waker);
-        assert!(waiters.wait(readiness, Direction::Read, &mut Seat::Shared, &cx).is_pending());
-        let stays = is_driven.load(Ordering::Acquire);
+        let waited = waiters.wait(readiness, Direction::Read, &mut Seat::Shared, &cx);
         leaver.join().unwrap();
-        assert!(!stays || count.0.load(Ordering::SeqCst) == 1, "it waits for nobody");
+        assert_eq!(waiters.standing(), Standing::Deaf);
+        let is_told = waited == Waited::Entered(Standing::Deaf);
+        assert!(is_told || count.0.load(Ordering::SeqCst) == 1, "it waits for nobody");
     });
 }
 

@@ -33,6 +33,7 @@ use crate::poll::slots::{Key, Slots};
 use crate::poll::{Interest, Poller};
 use crate::readiness::Direction;
 use crate::source::SourceCore;
+use crate::waiters::Standing;
 
 /// See the module's header.
 #[derive(Debug)]
@@ -206,7 +207,7 @@ impl Contract for Shard {
     fn wake_all(&self) -> usize {
         self.set_driven(false);
         let mut wakers = Vec::new();
-        self.slots.lock().iter().for_each(|core| core.release(&mut wakers));
+        self.slots.lock().iter().for_each(|core| core.desert(&mut wakers));
         self.counters.wakes.add(wakers.len());
         events::wake_all(&mut wakers)
     }
@@ -218,6 +219,10 @@ impl Contract for Shard {
 
     fn is_driven(&self) -> bool {
         self.is_driven.load(Ordering::Acquire)
+    }
+
+    fn standing(&self) -> Standing {
+        if self.poller.has_edges() { Standing::Armed } else { Standing::ArmedPerWait }
     }
 
     fn sources(&self) -> usize {
