@@ -199,7 +199,7 @@ pub const ROWS: &[Row] = &[
     row(
         "idle",
         "10 tasks at 10 Hz, CPU per second",
-        &[metric("cpu_share", "µs/s", 1.0)],
+        &[metric("cpu_share", "µs/s", 1.0), metric("bare", "µs/s of a bare thread", 1.0)],
         &[wanted("cpu_share", BestMulti(0.6))],
     ),
     row("startup", "a process with one task", MS, &[]),

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::measure::{Effort, Mark, Meter, Sample, percentile};
@@ -148,11 +149,12 @@ pub fn beside_yield<R: Rt>(effort: &Effort) -> Sample {
     })
 }
 
-/// Ten tasks wake ten times a second each. `cpu_share`: CPU microseconds per second.
+/// Ten tasks wake ten times a second each. `cpu_share`: CPU microseconds per second. `bare`: those
+/// of a thread that sleeps as often and does nothing else, which no runtime can be below.
 pub fn idle<R: Rt>(effort: &Effort) -> Sample {
     let rt = R::start(effort.workers);
     let ticks = if effort.is_quick { 10 } else { 30 };
-    rt.inside(async move {
+    let share = rt.inside(async move {
         let mark = Mark::now();
         let ticker = |index: u64| {
             R::spawn(async move {
@@ -167,8 +169,19 @@ pub fn idle<R: Rt>(effort: &Effort) -> Sample {
         for handle in handles {
             handle.await;
         }
-        let seconds = mark.elapsed().as_secs_f64();
-        let cpu = mark.per_op(1).get("cpu").expect("a mark reports CPU time");
-        Sample::default().with("cpu_share", cpu / 1e3 / seconds)
-    })
+        cpu_share(&mark)
+    });
+    drop(rt);
+    let mark = Mark::now();
+    for _ in 0..10 * ticks {
+        thread::sleep(Duration::from_micros(9_700));
+    }
+    Sample::default().with("cpu_share", share).with("bare", cpu_share(&mark))
+}
+
+/// CPU microseconds per second since `mark`.
+fn cpu_share(mark: &Mark) -> f64 {
+    let seconds = mark.elapsed().as_secs_f64();
+    let cpu = mark.per_op(1).get("cpu").expect("a mark reports CPU time");
+    cpu / 1e3 / seconds
 }
