@@ -204,7 +204,7 @@ pub(crate) fn contain(what: &str, user_code: impl FnOnce()) {
 }
 
 /// Drops wakers whose owners are not here to hear of a panic.
-pub(crate) fn drop_wakers(wakers: Vec<Waker>) {
+pub(crate) fn drop_wakers(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
         contain("the drop of a waker", || drop(waker));
     }

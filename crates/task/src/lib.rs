@@ -95,3 +95,4 @@ pub use schedule::{
     Cause, Options, Schedule, spawn, spawn_kept, spawn_kept_unchecked, spawn_unchecked,
 };
 pub use task_ref::{TaskHandle, TaskRef};
+pub use waker::is_task_waker;

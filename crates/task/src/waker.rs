@@ -46,6 +46,13 @@ pub(crate) fn task_of(waker: &Waker) -> Option<NonNull<()>> {
     NonNull::new(waker.data().cast_mut())
 }
 
+/// Whether `waker` is a task's: then its clone runs no user's code.
+#[inline]
+#[must_use]
+pub fn is_task_waker(waker: &Waker) -> bool {
+    task_of(waker).is_some()
+}
+
 /// The cell a waker points to.
 ///
 /// # Safety

@@ -33,6 +33,8 @@ use reveille_primitive::atomic::{AtomicBool, AtomicU32, Ordering};
 use reveille_primitive::biased::{Biased, Identity, Recipient};
 use reveille_primitive::lock::{Mutex, assert_none_held};
 
+use reveille_task::is_task_waker;
+
 use crate::{budget, context};
 use clock::Clock;
 pub(crate) use coming::Coming;
@@ -74,9 +76,33 @@ struct State {
     /// When the wheel was last turned, and whether that ended a park between two close deadlines.
     turned_ns: u64,
     is_brief: bool,
+    /// A task's waker that an entry gave back, kept for the next entry of that task until the next
+    /// turn or the owner's park: a task that sets a deadline at each step clones and drops none.
+    spare: Option<Waker>,
 }
 
 impl State {
+    /// A clone of a task's waker.
+    #[inline]
+    fn clone_of(&mut self, waker: &Waker) -> Waker {
+        if self.spare.as_ref().is_some_and(|spare| spare.will_wake(waker))
+            && let Some(spare) = self.spare.take()
+        {
+            return spare;
+        }
+        waker.clone()
+    }
+
+    /// Keeps the waker if there is room for it, and gives it back if not.
+    #[inline]
+    fn keep(&mut self, waker: Option<Waker>) -> Option<Waker> {
+        if self.spare.is_none() && waker.as_ref().is_some_and(is_task_waker) {
+            self.spare = waker;
+            return None;
+        }
+        waker
+    }
+
     fn turned(&mut self, now_ns: u64) {
         let parked_until_ns = mem::take(&mut self.parked_until_ns);
         if parked_until_ns != 0 {
@@ -95,6 +121,7 @@ impl Home {
                 parked_until_ns: 0,
                 turned_ns: 0,
                 is_brief: false,
+                spare: None,
             }),
             notes: Mutex::new(Vec::new()),
             has_notes: AtomicBool::new(false),
@@ -128,6 +155,12 @@ impl Home {
         next
     }
 
+    /// Gives the spare waker back: its task may be over.
+    pub(crate) fn release_spare(&self, identity: &std::cell::RefCell<Identity>) {
+        let spare = self.wheel.enter(&mut identity.borrow_mut()).and_then(|mut it| it.spare.take());
+        crate::observe::drop_wakers(spare);
+    }
+
     /// The earliest deadline, without the intention to park.
     pub(crate) fn next_deadline(&self, identity: &mut Identity) -> Option<u64> {
         self.wheel.enter(identity)?.wheel.next_deadline()
@@ -141,14 +174,15 @@ impl Home {
         wakers: &mut Vec<Waker>,
     ) -> bool {
         self.read_notes(&mut identity.borrow_mut());
-        let advanced = {
+        let (advanced, spare) = {
             let mut identity = identity.borrow_mut();
             let Some(mut state) = self.wheel.enter(&mut identity) else {
                 return false;
             };
             state.turned(now_ns);
-            state.wheel.advance(now_ns, BATCH, wakers)
+            (state.wheel.advance(now_ns, BATCH, wakers), state.spare.take())
         };
+        crate::observe::drop_wakers(spare);
         context::wake_all(wakers);
         advanced.has_more
     }
@@ -214,7 +248,8 @@ impl Home {
         let mut wakers = Vec::new();
         let dropped: Vec<Waker> = self.wheel.with(|state, _| {
             self.epoch.fetch_add(1, Ordering::Relaxed);
-            let dropped = notes.into_iter().filter_map(|key| state.wheel.remove(key)).collect();
+            let noted = notes.into_iter().filter_map(|key| state.wheel.remove(key));
+            let dropped = noted.chain(state.spare.take()).collect();
             state.wheel.drain_all(&mut wakers);
             state.parked_until_ns = 0;
             dropped
@@ -330,20 +365,24 @@ impl Sleep {
         if deadline_ns == u64::MAX {
             return;
         }
-        // Cloned before the wheel is entered: a waker is user code.
-        assert_none_held("the clone of a waker");
-        let mut waker = Some(waker.clone());
+        // Cloned before the wheel is entered, unless it is a task's: a waker is user code.
+        let mut cloned = None;
+        if !is_task_waker(waker) {
+            assert_none_held("the clone of a waker");
+            cloned = Some(waker.clone());
+        }
         // Each part is written to its place: a copy of what was just written in parts waits until
         // the parts have left the store buffer.
         context::with_home(|home, identity| {
             let mut identity = identity?.borrow_mut();
             let mut state = home.wheel.enter(&mut identity)?;
-            let key = state.wheel.insert(deadline_ns, waker.take()?);
+            let waker = cloned.take().unwrap_or_else(|| state.clone_of(waker));
+            let key = state.wheel.insert(deadline_ns, waker);
             self.entry = Some(Entry { home, epoch: home.epoch.load(Ordering::Relaxed), key });
             Some(())
         });
-        if let Some(waker) = waker {
-            self.enlist_outside(waker);
+        if self.entry.is_none() {
+            self.enlist_outside(cloned.unwrap_or_else(|| waker.clone()));
         }
     }
 
@@ -385,7 +424,8 @@ impl Sleep {
             let is_removed = context::with_own_home(home, |identity| {
                 let mut identity = identity.borrow_mut();
                 let mut state = home.wheel.enter(&mut identity)?;
-                waker = state.wheel.remove(entry.key);
+                let removed = state.wheel.remove(entry.key);
+                waker = state.keep(removed);
                 Some(())
             });
             if is_removed.is_none() {
@@ -490,5 +530,42 @@ mod tests {
     fn many_timers_that_are_far_apart_are_served_on_time() {
         let (home, identity, now_ns) = awoken(200, 10_000_000);
         assert_eq!(home.park(&mut identity.borrow_mut()), Some(now_ns + 5_000));
+    }
+
+    /// What is kept at the current home.
+    fn spare() -> Option<Waker> {
+        context::with_home(|home, identity| {
+            home.wheel.enter(&mut identity?.borrow_mut())?.spare.as_ref().cloned()
+        })
+    }
+
+    /// Polls a sleep once and drops it.
+    async fn touch() {
+        let mut sleep = std::pin::pin!(Sleep::after(Duration::from_secs(100)));
+        let first = std::future::poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx))).await;
+        assert!(first.is_pending());
+    }
+
+    #[test]
+    fn a_tasks_waker_is_kept_for_its_next_deadline_until_the_worker_parks() {
+        let runtime = crate::Builder::new().workers(1).build().expect("a runtime");
+        let (first, second) = runtime.block_on(async {
+            let first = crate::spawn(async {
+                touch().await;
+                let kept = spare().expect("the waker is kept");
+                touch().await;
+                assert!(spare().expect("kept again").will_wake(&kept));
+                kept
+            });
+            let first = first.await;
+            // By now the worker has parked or turned, whichever came first.
+            let second = crate::spawn(async {
+                Sleep::after(Duration::from_millis(1)).await;
+                spare()
+            });
+            (first, second.await)
+        });
+        assert!(is_task_waker(&first));
+        assert!(second.is_none_or(|second| !second.will_wake(&first)), "kept across a park");
     }
 }

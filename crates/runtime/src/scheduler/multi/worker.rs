@@ -430,6 +430,7 @@ impl<'a> Worker<'a> {
     fn park(&mut self) -> Result<(), Exit> {
         let index = self.place.index;
         self.seat.flush_foreign();
+        self.seat.timers().release_spare(self.seat.identity());
         if self.place.has_removals() {
             self.seat.with_core(|core| self.place.remove_now(core));
         }
