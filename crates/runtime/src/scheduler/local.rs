@@ -403,7 +403,7 @@ impl Stand {
 
     /// Sleeps until there is a reason not to.
     fn park(&self, is_brief: bool) {
-        let deadline = self.home.get().and_then(|home| home.park(&mut self.identity.borrow_mut()));
+        let deadline = self.home.get().and_then(|home| home.settle_and_park(&self.identity));
         let driver = self.driver.get();
         if driver.is_some() && self.signals.driver.lock().is_none() {
             *self.signals.driver.lock() = driver.cloned();

@@ -155,6 +155,12 @@ impl Home {
         next
     }
 
+    /// [`Home::release_spare`] and [`Home::park`], for an owner that looks for work after it.
+    pub(crate) fn settle_and_park(&self, identity: &std::cell::RefCell<Identity>) -> Option<u64> {
+        self.release_spare(identity);
+        self.park(&mut identity.borrow_mut())
+    }
+
     /// Gives the spare waker back: its task may be over.
     pub(crate) fn release_spare(&self, identity: &std::cell::RefCell<Identity>) {
         let spare = self.wheel.enter(&mut identity.borrow_mut()).and_then(|mut it| it.spare.take());
