@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 use reveille_runtime::time::{self, Sleep};
 
+use crate::future::owned::OwnedFuture;
 use crate::future::warn_if_borrowed;
 pub use hand_back::HandBack;
 use tree::{Node, Waiting, Why};
@@ -239,6 +240,9 @@ impl CancellationToken {
     /// The token is looked at first, at each poll: under one that is cancelled already nothing is
     /// begun.
     ///
+    /// It takes the future itself: a borrow, `&mut future`, does not compile, so that it is not
+    /// left unpolled; [why](crate::future#the-future-that-nobody-polls).
+    ///
     /// # Errors
     ///
     /// [`Cancelled`] if the token was cancelled or its deadline passed. The future is dropped then,
@@ -267,7 +271,10 @@ impl CancellationToken {
     /// })
     /// # }
     /// ```
-    pub fn run<F: Future>(&self, future: F) -> Run<F> {
+    pub fn run<F, NotBorrowed>(&self, future: F) -> Run<F>
+    where
+        F: OwnedFuture<NotBorrowed>,
+    {
         Run { future: Some(future), cancelled: self.cancelled() }
     }
 
@@ -302,9 +309,9 @@ impl CancellationToken {
     /// })
     /// # }
     /// ```
-    pub async fn try_run<F, T, E>(&self, future: F) -> Result<T, E>
+    pub async fn try_run<F, T, E, NotBorrowed>(&self, future: F) -> Result<T, E>
     where
-        F: Future<Output = Result<T, E>>,
+        F: Future<Output = Result<T, E>> + OwnedFuture<NotBorrowed>,
         E: From<Cancelled>,
     {
         self.run(future).await?
@@ -326,7 +333,10 @@ impl CancellationToken {
     /// token.cancel();
     /// assert_eq!(task::block_on(token.run_until_cancelled(async { 1 })), None);
     /// ```
-    pub async fn run_until_cancelled<F: Future>(&self, future: F) -> Option<F::Output> {
+    pub async fn run_until_cancelled<F, NotBorrowed>(&self, future: F) -> Option<F::Output>
+    where
+        F: OwnedFuture<NotBorrowed>,
+    {
         self.run(future).await.ok()
     }
 
