@@ -69,9 +69,14 @@ impl<B, E> Shared<B, E> {
         drop(child);
     }
 
-    /// Moves those that have arrived to the others.
+    /// Moves those that have arrived to the others, or drops them when the scope was cancelled.
     fn admit(&self, children: &mut Group<B>) {
         let arrivals = std::mem::take(&mut self.lock().arrivals);
+        if self.token.is_cancelled() {
+            // The others may be gone already, and nobody would drop these. If it is cancelled from
+            // here on, the next turn drops them with the others.
+            return drop(arrivals);
+        }
         for child in arrivals {
             children.insert(child);
         }
