@@ -19,14 +19,13 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use reveille_runtime::task;
 
 use super::super::group::{Group, Notifier, POLLS, Signal};
+use crate::protocol::{AtomicBool, Mutex, MutexGuard, Ordering, task};
 use crate::task::{CancellationToken, CancelledFuture};
 
 /// The body's number in the queue of who was woken.

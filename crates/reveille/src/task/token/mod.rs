@@ -1,12 +1,13 @@
 //! Cancellation from outside: tokens, their deadlines, and what runs under them.
 //!
 //! `tree.rs` has the tree of tokens and their waiters, `hand_back.rs` the results of blocking
-//! closures that are waited for no longer than the token allows.
+//! closures that are waited for no longer than the token allows, and `phase.rs` what they agree by.
 //!
 //! *Rejected:* a timer task per deadline, which would have to be found and ended when the token is
 //! dropped. A deadline is a number that every waiter and every question compares with the clock.
 
 mod hand_back;
+mod phase;
 mod tree;
 
 use std::error::Error;
