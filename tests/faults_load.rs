@@ -4,7 +4,6 @@
 #![cfg(target_os = "linux")]
 
 use std::future::{Future as _, pending, poll_fn};
-use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
@@ -263,7 +262,7 @@ fn a_blocked_on_future_outlives_the_runtime_it_waits_at() {
     }));
     drop(runtime);
     task::block_on(async {
-        let mut accepted = pin!(accepted);
+        let mut accepted = accepted;
         assert!(poll_fn(|cx| Poll::Ready(accepted.as_mut().poll(cx))).await.is_pending());
         let (connected, accepted) = TcpStream::connect(at).join(accepted).await;
         assert!(connected.is_ok() && accepted.is_ok());

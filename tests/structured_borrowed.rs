@@ -305,6 +305,29 @@ fn a_cancelled_token_drops_the_children_and_the_body_goes_on() {
     assert!(token.is_cancelled());
 }
 
+/// Between two polls, as another thread would. The child is still on its way to the others when
+/// they are dropped.
+#[test]
+fn a_child_added_just_before_the_cancellation_is_dropped_and_the_scope_ends() {
+    let drops = AtomicUsize::new(0);
+    let handle = RefCell::new(None);
+    let mut scope = pin!(future::scope(async |s: future::Scope<'_>| {
+        handle.replace(Some(s));
+        task::yield_now().await;
+    }));
+    let mut cx = Context::from_waker(Waker::noop());
+    assert!(scope.as_mut().poll(&mut cx).is_pending());
+    let handle = handle.take().expect("the body has left it there");
+    let counted = Counted(&drops);
+    let _child = handle.spawn(async move {
+        let _counted = counted;
+        future::pending::<()>().await;
+    });
+    handle.token().cancel();
+    assert!(scope.as_mut().poll(&mut cx).is_ready());
+    assert_eq!(drops.load(Ordering::SeqCst), 1);
+}
+
 #[test]
 fn a_handle_that_leaves_the_scope_starts_nothing_and_outputs_may_leave() {
     let text = String::from("borrowed");

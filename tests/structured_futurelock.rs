@@ -1,5 +1,5 @@
 //! The program of Oxide's RFD 609, a future that holds a lock and is not polled, with what this
-//! crate offers for it; and the one way to write it that is neither refused nor saved.
+//! crate offers for it; and the ways to write it that are neither refused nor saved.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -119,16 +119,34 @@ impl log::Log for Log {
     fn flush(&self) {}
 }
 
-/// What we cannot prevent: a method takes any future, and in std the borrow of a future is one.
+async fn first<A: Future<Output = ()>, B: Future<Output = ()>>(a: A, b: B) {
+    a.race(b).await;
+}
+
+async fn late<F: Future<Output = ()>>(future: F) -> bool {
+    future.timeout(Duration::ZERO).await.is_err()
+}
+
+async fn cancelled<F: Future<Output = ()>>(future: F) -> bool {
+    let token = CancellationToken::new().with_timeout(Duration::from_millis(1));
+    token.run(future).await.is_err()
+}
+
+async fn slowest() {
+    task::sleep(Duration::from_millis(30)).await;
+}
+
+/// What we cannot prevent: a function takes any future, in std the borrow of one is one, and inside
+/// of the function nobody sees it; and the methods of the shim, whose signatures are async-std's.
 /// The behaviour is wrong, and this test holds it so that the documentation stays true.
 #[test]
-fn a_borrow_in_a_method_compiles_and_hangs_and_the_log_warns() {
+fn a_borrow_that_nobody_sees_hangs_and_the_log_warns() {
     log::set_logger(&LOG).unwrap();
     log::set_max_level(log::LevelFilter::Warn);
     block_on(async {
         let lock = Mutex::new(0);
         let mut kept = pin!(work(&lock));
-        kept.as_mut().race(soon()).await;
+        first(kept.as_mut(), soon()).await;
         let futurelock = lock.lock().timeout(Duration::from_millis(200));
         assert!(futurelock.await.is_err(), "nobody polls the future that has the lock");
         // The way out by hand: await it to the end.
@@ -136,23 +154,69 @@ fn a_borrow_in_a_method_compiles_and_hangs_and_the_log_warns() {
         assert_eq!(*lock.lock().await, 1);
         // The same with a time limit and with a token; a type is named once.
         let mut kept = pin!(soon());
-        assert!(kept.as_mut().timeout(Duration::ZERO).await.is_err());
+        assert!(late(kept.as_mut()).await);
         let mut kept = pin!(never());
-        let token = CancellationToken::new().with_timeout(Duration::from_millis(1));
-        assert!(token.run(kept.as_mut()).await.is_err());
+        assert!(cancelled(kept.as_mut()).await);
+        // What moved here by the shim goes on compiling, and is warned.
+        let mut kept = pin!(slowest());
+        async_std::prelude::FutureExt::race(kept.as_mut(), soon()).await;
+        let mut kept = pin!(async { never_with_an_error().await });
+        assert!(async_std::io::timeout(Duration::ZERO, kept.as_mut()).await.is_err());
         // The task of a handle goes on, so there is nothing to warn of.
-        let mut handle = task::spawn(future::pending::<()>());
-        assert!((&mut handle).timeout(Duration::ZERO).await.is_err());
+        let mut handle = task::spawn(never());
+        assert!(async_std::future::timeout(Duration::ZERO, &mut handle).await.is_err());
+        assert!(handle.by_ref().timeout(Duration::ZERO).await.is_err());
     });
     if cfg!(debug_assertions) {
         let log = LOG.0.lock().unwrap();
-        for (line, future) in log.iter().zip(["work", "soon", "never"]) {
+        let lent = ["work", "soon", "never", "slowest", "a_borrow_that_nobody_sees"];
+        for (line, future) in log.iter().zip(lent) {
             println!("{line}");
             assert!(line.contains("was lent to a race or a time limit has lost it"), "{log:?}");
             assert!(line.contains(future), "{log:?}");
         }
-        assert_eq!(log.len(), 3, "{log:?}");
+        assert_eq!(log.len(), lent.len(), "{log:?}");
     }
+}
+
+async fn never_with_an_error() -> std::io::Result<()> {
+    future::pending().await
+}
+
+#[test]
+fn handles_are_waited_for_a_while_and_then_further() {
+    block_on(async {
+        let mut handle = task::spawn(async {
+            soon().await;
+            1
+        });
+        let sum = match handle.by_ref().timeout(Duration::ZERO).await {
+            Ok(one) => one,
+            Err(_) => handle.by_ref().race(future::pending()).await,
+        };
+        assert_eq!(sum, 1);
+        let mut outcome = task::spawn(never()).result();
+        assert!(outcome.by_ref().timeout(Duration::ZERO).await.is_err());
+        assert_eq!(outcome.into_handle().cancel().await, None);
+
+        let mut child_is_awaited_twice = 0;
+        task::scope(async |s| {
+            let mut child = s.spawn(soon());
+            while child.by_ref().timeout(Duration::ZERO).await.is_err() {
+                task::yield_now().await;
+            }
+        })
+        .await;
+        future::scope(async |s| {
+            let mut child = s.spawn(soon());
+            while child.by_ref().timeout(Duration::ZERO).await.is_err() {
+                child_is_awaited_twice += 1;
+                task::yield_now().await;
+            }
+        })
+        .await;
+        assert!(child_is_awaited_twice > 0);
+    });
 }
 
 #[test]

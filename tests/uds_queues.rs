@@ -167,7 +167,7 @@ async fn datagram_waits_for_room_that_others_have_taken() {
     let inbox = UnixDatagram::bind(place.path()).await.unwrap();
     let count = fill(&place.0);
     let sender = UnixDatagram::unbound().unwrap();
-    let mut sending = pin!(sender.send_to(b"mine", place.path()));
+    let mut sending = Box::pin(sender.send_to(b"mine", place.path()));
     assert!(poll_once(sending.as_mut()).await.is_pending(), "the queue of {count} is full");
     // The driver's first event says only how things stood when it was asked to watch.
     turn_driver().await;
@@ -186,7 +186,7 @@ async fn connected_datagram_waits_for_room_that_others_have_taken() {
     let sender = UnixDatagram::unbound().unwrap();
     sender.connect(place.path()).await.unwrap();
     let count = fill(&place.0);
-    let mut sending = pin!(sender.send(b"mine"));
+    let mut sending = Box::pin(sender.send(b"mine"));
     assert!(poll_once(sending.as_mut()).await.is_pending(), "the queue of {count} is full");
     turn_driver().await;
     assert!(poll_once(sending.as_mut()).await.is_pending(), "the queue is still full");
@@ -231,7 +231,7 @@ async fn datagram_without_room_waits_idly() {
     let _inbox = UnixDatagram::bind(place.path()).await.unwrap();
     fill(&place.0);
     let sender = UnixDatagram::unbound().unwrap();
-    let mut sending = pin!(sender.send_to(b"mine", place.path()));
+    let mut sending = Box::pin(sender.send_to(b"mine", place.path()));
     let count = Arc::new(Count(AtomicUsize::new(0)));
     let waker = Waker::from(Arc::clone(&count));
     let mut polled_at = usize::MAX;

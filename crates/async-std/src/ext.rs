@@ -3,7 +3,8 @@
 //! A trait with the methods that the predecessor held back would not only be more: where a program
 //! also imports the trait of the futures crate, `stream.collect()` would become ambiguous. So these
 //! are traits of the shim, with the predecessor's names for what they return. Each method is
-//! reveille's.
+//! reveille's, but for those of futures that reveille refuses to borrows: here the signatures stay
+//! the predecessor's, so they make the same types directly.
 
 use std::cmp::Ordering;
 #[cfg(feature = "std")]
@@ -12,7 +13,7 @@ use std::future::Future;
 use std::{pin::Pin, time::Duration};
 
 #[cfg(feature = "unstable")]
-use reveille::future::IntoFuture;
+use reveille::future::{IntoFuture, futures as combined};
 use reveille::stream::{
     Chain, Cloned, Copied, Filter, Fuse, Inspect, Map, Scan, Skip, SkipWhile, StepBy, Stream, Take,
     TakeWhile, Zip,
@@ -102,7 +103,7 @@ pub trait FutureExt: Future {
         Self: Future + Sized,
         F: Future<Output = <Self as Future>::Output>,
     {
-        Race::new(reveille::future::FutureExt::race(self, other))
+        Race::new(combined::Race::new(self, other))
     }
 
     /// Awaits whichever of two futures succeeds first.
@@ -124,7 +125,7 @@ pub trait FutureExt: Future {
         Self: Future<Output = Result<T, E>> + Sized,
         F: Future<Output = <Self as Future>::Output>,
     {
-        TryRace::new(reveille::future::FutureExt::try_race(self, other))
+        TryRace::new(combined::TryRace::new(self, other))
     }
 
     /// Awaits two futures, at the same time, and gives both outputs.
@@ -145,7 +146,7 @@ pub trait FutureExt: Future {
         Self: Future + Sized,
         F: Future,
     {
-        Join::new(reveille::future::FutureExt::join(self, other))
+        Join::new(combined::Join::new(self, other))
     }
 
     /// Awaits two futures, at the same time, until one fails.
@@ -167,7 +168,7 @@ pub trait FutureExt: Future {
         Self: Future<Output = Result<A, E>> + Sized,
         F: Future<Output = Result<B, E>>,
     {
-        TryJoin::new(reveille::future::FutureExt::try_join(self, other))
+        TryJoin::new(combined::TryJoin::new(self, other))
     }
 
     /// Awaits the future for at most `dur`.
@@ -189,7 +190,7 @@ pub trait FutureExt: Future {
     where
         Self: Sized,
     {
-        TimeoutFuture::new(reveille::future::FutureExt::timeout(self, dur))
+        TimeoutFuture::new(combined::TimeoutFuture::new(self, dur))
     }
 }
 

@@ -119,7 +119,7 @@ pub mod future {
 
     #[cfg(any(feature = "unstable", feature = "default"))]
     #[doc(inline)]
-    pub use reveille::future::{TimeoutError, timeout};
+    pub use reveille::future::TimeoutError;
     #[doc(inline)]
     pub use std::future::Future;
 
@@ -127,6 +127,40 @@ pub mod future {
     #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
     #[doc(inline)]
     pub use reveille::future::IntoFuture;
+
+    /// Awaits a future for at most `dur`, counted from the first poll.
+    ///
+    /// The future is polled before the clock is looked at, so one that is ready is never late.
+    ///
+    /// # Errors
+    ///
+    /// [`TimeoutError`] if the time ran out.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future is dropped then, or with this one. A borrow, `&mut future`, keeps what it has
+    /// done, and every lock that it holds, until it is awaited again or dropped itself.
+    ///
+    /// # Differences
+    ///
+    /// Reveille's function of this name refuses a borrow.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::future;
+    /// use std::time::Duration;
+    ///
+    /// let never = future::timeout(Duration::from_millis(1), future::pending::<()>());
+    /// assert!(async_std::task::block_on(never).is_err());
+    /// ```
+    #[cfg(any(feature = "unstable", feature = "default"))]
+    pub async fn timeout<F, T>(dur: std::time::Duration, f: F) -> Result<T, TimeoutError>
+    where
+        F: Future<Output = T>,
+    {
+        reveille::future::futures::TimeoutFuture::new(f, dur).await
+    }
 
     /// Never completes.
     ///
@@ -227,7 +261,44 @@ pub mod io {
     };
     #[cfg(feature = "default")]
     #[doc(inline)]
-    pub use reveille::io::{Stderr, Stdin, Stdout, stderr, stdin, stdout, timeout};
+    pub use reveille::io::{Stderr, Stdin, Stdout, stderr, stdin, stdout};
+
+    /// Waits for an I/O operation, but no longer than `dur`, counted from the first poll.
+    ///
+    /// The operation is polled before the clock is looked at.
+    ///
+    /// # Errors
+    ///
+    /// The error of the operation, or one of kind `TimedOut`.
+    ///
+    /// # Cancel safety
+    ///
+    /// When the time is up the operation is dropped: what that loses is said by the operation. A
+    /// borrow, `&mut future`, keeps what it holds until it is awaited again or dropped itself.
+    ///
+    /// # Differences
+    ///
+    /// Reveille's function of this name refuses a borrow.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use async_std::{future, io, task};
+    /// use std::time::Duration;
+    ///
+    /// let late = io::timeout(Duration::from_millis(1), future::pending::<io::Result<()>>());
+    /// assert_eq!(task::block_on(late).unwrap_err().kind(), io::ErrorKind::TimedOut);
+    /// ```
+    #[cfg(feature = "default")]
+    pub fn timeout<F, T>(
+        dur: std::time::Duration,
+        f: F,
+    ) -> impl std::future::Future<Output = Result<T>>
+    where
+        F: std::future::Future<Output = Result<T>>,
+    {
+        reveille::io::timeout_lent(dur, f)
+    }
 
     #[cfg(not(feature = "unstable"))]
     #[doc(inline)]

@@ -316,6 +316,7 @@ pub mod sync;
 pub mod task;
 
 mod macros;
+mod protocol;
 
 // The guides are programs too: their code runs with the examples.
 #[cfg(doctest)]

@@ -5,7 +5,7 @@
 //! completes and takes it.
 
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::marker::PhantomData;
 use std::mem::{self, MaybeUninit};
 use std::panic::{RefUnwindSafe, UnwindSafe, resume_unwind};
@@ -36,22 +36,15 @@ use crate::task_ref::TaskRef;
 /// # Cancel safety
 ///
 /// `&mut JoinHandle` may be awaited again after an await that was given up; the output is not lost.
+/// Races and time limits take [`by_ref`](JoinHandle::by_ref) for that.
 ///
 /// # Examples
 ///
 /// ```
 /// use reveille::task;
 ///
-/// task::block_on(async {
-///     let mut task = task::spawn(async { 1 + 2 });
-///     // Borrowed, it can be awaited with a limit and then further.
-///     let soon = std::time::Duration::ZERO;
-///     let sum = match reveille::future::timeout(soon, &mut task).await {
-///         Ok(sum) => sum,
-///         Err(_) => task.await,
-///     };
-///     assert_eq!(sum, 3);
-/// });
+/// let task = task::spawn(async { 1 + 2 });
+/// assert_eq!(task::block_on(task), 3);
 /// ```
 pub struct JoinHandle<T> {
     claim: Claim<T>,
@@ -227,6 +220,43 @@ impl<T> JoinHandle<T> {
                 None
             }
         }
+    }
+
+    /// Awaits the output without giving the handle away, for races and time limits. The task runs
+    /// on whether this is awaited or not.
+    ///
+    /// They refuse `&mut handle`, as they refuse the borrow of any future: one that is not polled
+    /// keeps its locks. What a task holds is not held by its handle.
+    ///
+    /// # Panics
+    ///
+    /// As the await of the handle.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it changes nothing: the handle may be awaited again, and the output is not lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::task;
+    /// use std::time::Duration;
+    ///
+    /// task::block_on(async {
+    ///     let mut task = task::spawn(async { 1 + 2 });
+    ///     let sum = match task.by_ref().timeout(Duration::ZERO).await {
+    ///         Ok(sum) => sum,
+    ///         Err(_) => {
+    ///             println!("it takes a while");
+    ///             task.await
+    ///         }
+    ///     };
+    ///     assert_eq!(sum, 3);
+    /// });
+    /// ```
+    pub fn by_ref(&mut self) -> impl Future<Output = T> {
+        poll_fn(|cx| Pin::new(&mut *self).poll(cx))
     }
 
     /// Awaits the output, or why there is none.
@@ -429,6 +459,34 @@ impl<T> JoinResult<T> {
     /// ```
     pub fn into_handle(self) -> JoinHandle<T> {
         self.handle
+    }
+
+    /// As [`JoinHandle::by_ref`]: awaits the outcome without giving this away, for races and time
+    /// limits.
+    ///
+    /// # Errors
+    ///
+    /// The future gives a [`JoinError`] if the task was cancelled or panicked.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it changes nothing: this may be awaited again, and the outcome is not lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::{future, task};
+    /// use std::time::Duration;
+    ///
+    /// task::block_on(async {
+    ///     let mut outcome = task::spawn(future::pending::<()>()).result();
+    ///     assert!(outcome.by_ref().timeout(Duration::ZERO).await.is_err());
+    ///     outcome.into_handle().cancel().await;
+    /// });
+    /// ```
+    pub fn by_ref(&mut self) -> impl Future<Output = Result<T, JoinError>> {
+        poll_fn(|cx| self.handle.poll_result(cx))
     }
 }
 

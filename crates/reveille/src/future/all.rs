@@ -11,6 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use super::group::Group;
 use super::owned::OwnedFuture;
+use super::pair::warn_if_borrowed;
 
 /// Outputs in the order of their futures.
 struct Outputs<T> {
@@ -45,6 +46,13 @@ where
         group.insert(Box::pin(future));
     }
     group
+}
+
+fn drop_losers<F: Future>(futures: &mut Group<Pin<Box<F>>>) {
+    if !futures.is_empty() {
+        warn_if_borrowed::<F>();
+    }
+    futures.clear();
 }
 
 macro_rules! all {
@@ -170,7 +178,7 @@ where
                 },
             }));
             if let Err(error) = result {
-                this.futures.clear();
+                drop_losers(&mut this.futures);
                 drop(this.outputs.take());
                 return Poll::Ready(Err(error));
             }
@@ -244,7 +252,7 @@ impl<F: Future> Future for RaceAll<F> {
             return Poll::Ready(None);
         }
         let output = ready!(self.futures.poll_woken(cx, |_, output| ControlFlow::Break(output)));
-        self.futures.clear();
+        drop_losers(&mut self.futures);
         Poll::Ready(Some(output))
     }
 }
@@ -296,7 +304,7 @@ where
                 },
             }));
             if let Some(output) = winner {
-                this.futures.clear();
+                drop_losers(&mut this.futures);
                 drop(this.outputs.take());
                 return Poll::Ready(Ok(output));
             }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::IntoFuture;
 use super::flatten::FlattenFuture;
+use super::owned::OwnedFuture;
 use super::pair::{Join, Race, TryJoin, TryRace};
 use super::timed::{DelayFuture, TimeoutFuture};
 
@@ -75,6 +76,9 @@ pub trait FutureExt: Future {
     /// The other is dropped where it stood, before this one is ready. If both are ready, the left
     /// one (`self`) wins, and the right one may never have been polled.
     ///
+    /// It takes the futures themselves: a borrow, `&mut future`, does not compile, so that none is
+    /// left unpolled; [why](crate::future#the-future-that-nobody-polls).
+    ///
     /// # Cancel safety
     ///
     /// What the loser did so far is lost, unless it is cancel safe itself.
@@ -91,10 +95,10 @@ pub trait FutureExt: Future {
     ///     assert_eq!(never.race(b).race(c).await, 'b');
     /// });
     /// ```
-    fn race<F>(self, other: F) -> Race<Self, F>
+    fn race<F, NotBorrowed, OtherNotBorrowed>(self, other: F) -> Race<Self, F>
     where
-        Self: Future + Sized,
-        F: Future<Output = <Self as Future>::Output>,
+        Self: OwnedFuture<NotBorrowed> + Sized,
+        F: Future<Output = <Self as Future>::Output> + OwnedFuture<OtherNotBorrowed>,
     {
         Race::new(self, other)
     }
@@ -103,6 +107,9 @@ pub trait FutureExt: Future {
     ///
     /// A failure is put aside in the hope that the other succeeds. The loser is dropped where it
     /// stood. If both succeed at once, the left one (`self`) wins.
+    ///
+    /// It takes the futures themselves: a borrow, `&mut future`, does not compile, so that none is
+    /// left unpolled; [why](crate::future#the-future-that-nobody-polls).
     ///
     /// # Errors
     ///
@@ -121,10 +128,10 @@ pub trait FutureExt: Future {
     ///     assert_eq!(bad.clone().try_race(bad).await, Err::<i32, _>("no"));
     /// });
     /// ```
-    fn try_race<F, T, E>(self, other: F) -> TryRace<Self, F>
+    fn try_race<F, T, E, NotBorrowed, OtherNotBorrowed>(self, other: F) -> TryRace<Self, F>
     where
-        Self: Future<Output = Result<T, E>> + Sized,
-        F: Future<Output = <Self as Future>::Output>,
+        Self: Future<Output = Result<T, E>> + OwnedFuture<NotBorrowed> + Sized,
+        F: Future<Output = <Self as Future>::Output> + OwnedFuture<OtherNotBorrowed>,
     {
         TryRace::new(self, other)
     }
@@ -133,6 +140,9 @@ pub trait FutureExt: Future {
     ///
     /// They take turns inside this one, the left one (`self`) first. Each is dropped as soon as it
     /// is ready.
+    ///
+    /// It takes the futures themselves: a borrow, `&mut future`, does not compile, so that none is
+    /// left unpolled; [why](crate::future#the-future-that-nobody-polls).
     ///
     /// # Examples
     ///
@@ -143,15 +153,18 @@ pub trait FutureExt: Future {
     /// let both = async { 1 }.join(async { "two" });
     /// assert_eq!(task::block_on(both), (1, "two"));
     /// ```
-    fn join<F>(self, other: F) -> Join<Self, F>
+    fn join<F, NotBorrowed, OtherNotBorrowed>(self, other: F) -> Join<Self, F>
     where
-        Self: Future + Sized,
-        F: Future,
+        Self: OwnedFuture<NotBorrowed> + Sized,
+        F: OwnedFuture<OtherNotBorrowed>,
     {
         Join::new(self, other)
     }
 
     /// Awaits two futures, at the same time, until one fails.
+    ///
+    /// It takes the futures themselves: a borrow, `&mut future`, does not compile, so that none is
+    /// left unpolled; [why](crate::future#the-future-that-nobody-polls).
     ///
     /// # Errors
     ///
@@ -172,10 +185,10 @@ pub trait FutureExt: Future {
     ///     assert_eq!(future::pending::<Result<i32, _>>().try_join(bad).await, Err("no"));
     /// });
     /// ```
-    fn try_join<F, A, B, E>(self, other: F) -> TryJoin<Self, F>
+    fn try_join<F, A, B, E, NotBorrowed, OtherNotBorrowed>(self, other: F) -> TryJoin<Self, F>
     where
-        Self: Future<Output = Result<A, E>> + Sized,
-        F: Future<Output = Result<B, E>>,
+        Self: Future<Output = Result<A, E>> + OwnedFuture<NotBorrowed> + Sized,
+        F: Future<Output = Result<B, E>> + OwnedFuture<OtherNotBorrowed>,
     {
         TryJoin::new(self, other)
     }
@@ -183,6 +196,9 @@ pub trait FutureExt: Future {
     /// Awaits the future for at most `dur`, counted from this call.
     ///
     /// Otherwise like [`future::timeout`](super::timeout): a future that is ready is never late.
+    ///
+    /// It takes the future itself: a borrow, `&mut future`, does not compile, so that it is not
+    /// left unpolled; [why](crate::future#the-future-that-nobody-polls).
     ///
     /// # Errors
     ///
@@ -201,9 +217,9 @@ pub trait FutureExt: Future {
     ///     assert!(never.timeout(Duration::from_millis(5)).await.is_err());
     /// });
     /// ```
-    fn timeout(self, dur: Duration) -> TimeoutFuture<Self>
+    fn timeout<NotBorrowed>(self, dur: Duration) -> TimeoutFuture<Self>
     where
-        Self: Sized,
+        Self: OwnedFuture<NotBorrowed> + Sized,
     {
         TimeoutFuture::new(self, dur)
     }

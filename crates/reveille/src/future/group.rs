@@ -18,11 +18,12 @@ use std::fmt;
 use std::future::Future;
 use std::ops::ControlFlow;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
 use slab::Slab;
+
+use crate::protocol::{AtomicBool, Mutex, MutexGuard, Ordering};
 
 /// Polls of members in one poll of the whole. Then other tasks have their turn.
 pub(crate) const POLLS: usize = 64;

@@ -36,21 +36,64 @@
 //!
 //! | written as | what happens |
 //! |---|---|
-//! | `work.race(..)`, `work.timeout(..)`, [`race_all`], [`select!`](crate::select!) with `work` | it is dropped when it loses, and gives the lock back |
+//! | `work.race(..)`, `work.timeout(..)`, `token.run(work)`, [`race_all`], [`select!`](crate::select!) with `work` | it is dropped when it loses, and gives the lock back |
 //! | a child of [`scope`], or a task | it goes on, whatever its parent awaits, and gives the lock back when it is done |
-//! | [`select!`](crate::select!), [`race_all`], [`try_race_all`], [`join_all`] or [`try_join_all`] with `&mut work`, or a `Pin<&mut _>` | **does not compile** |
-//! | `work.as_mut().race(..)`, or with `try_race`, `try_join`, [`timeout`], `token.run(..)` | **compiles, and hangs**; with debug assertions a warning in the log names the type of the future |
-//! | `&mut work` behind a type parameter or inside another future; `poll_fn` | compiles and hangs, without a word |
+//! | [`race`](FutureExt::race), [`try_race`](FutureExt::try_race), [`join`](FutureExt::join), [`try_join`](FutureExt::try_join), their kin for many such as [`race_all`], [`select!`](crate::select!), each `timeout` of a future, a [token](crate::task::CancellationToken::run)'s `run`, a [`scope`]'s `spawn` or the body of a [`try_scope`], with `&mut work` or a `Pin<&mut _>` | **does not compile** |
+//! | the same behind a type parameter: inside `async fn first<A: Future, B: Future>(a: A, b: B)`, called with `&mut work` | compiles, and hangs; with debug assertions a warning in the log names the type of the future when it loses a race, its time or its token |
+//! | `&mut work` inside another future, an `async` block or a `poll_fn` | compiles and hangs, without a word |
 //!
-//! So with what is this crate's own, it cannot be written by giving a borrow; with the methods that
-//! it has from async-std, whose signatures a program moved from there relies on, it can.
+//! So it cannot be written with the means of this crate by giving them a borrow; whoever hides one
+//! from them by code of his own has to go on polling: await it to the end before taking what it
+//! holds.
 //!
 //! `&mut F` is itself a future in std, so a function that takes any future takes the borrow of one,
 //! and no simple bound says "anything but a borrow". (`'static` would, and would refuse all futures
-//! that borrow a buffer.) The macro sees the types where it is written, and the functions for many
-//! futures have a type parameter more, `NotBorrowed`, which the compiler finds for everything but a
-//! borrow: that it cannot be inferred is the complaint. Whoever writes a race over borrowed futures
-//! by other means has to go on polling them: await them to the end before taking what they hold.
+//! that borrow a buffer.) The macro sees the types where it is written. The functions and methods
+//! have a type parameter more, `NotBorrowed`, which the compiler finds for everything but a borrow;
+//! for one it complains of that:
+//!
+//! ```text
+//! error[E0282]: type annotations needed
+//!    | kept.as_mut().race(task::yield_now()).await;
+//!    |               ^^^^ cannot infer type of the type parameter `NotBorrowed` declared on the
+//!    |                    method `race`
+//! ```
+//!
+//! async-std's methods took borrows. The shim of that name still does, for its signatures are
+//! async-std's to the letter; where one loses, builds with debug assertions warn in the log.
+//!
+//! # Waiting for a while, and then further
+//!
+//! A borrow was the way to give up waiting without giving up the work. Without one there are two. A
+//! task runs on by itself, so that [`by_ref`](crate::task::JoinHandle::by_ref) of its handle may
+//! lose: `handle.by_ref().timeout(..)`. And what shall stay in this task, because it borrows, is a
+//! child of a [`scope`], whose handle has [`by_ref`](ScopedFuture::by_ref) as well:
+//!
+//! ```
+//! use reveille::prelude::*;
+//! use reveille::{future, task};
+//! use std::time::Duration;
+//!
+//! async fn copy(text: &str) -> String {
+//!     task::sleep(Duration::from_millis(5)).await;
+//!     text.to_owned()
+//! }
+//!
+//! task::block_on(async {
+//!     let text = String::from("borrowed");
+//!     let copied = future::scope(async |s| {
+//!         let mut work = s.spawn(copy(&text));
+//!         if let Ok(copied) = work.by_ref().timeout(Duration::from_millis(1)).await {
+//!             return copied;
+//!         }
+//!         println!("it takes a while"); // and goes on meanwhile
+//!         work.await
+//!     });
+//!     assert_eq!(copied.await, "borrowed");
+//! });
+//! ```
+//!
+//! The program above, too, is one with a scope:
 //!
 //! ```
 //! use reveille::sync::Mutex;
@@ -100,8 +143,7 @@ mod all;
 mod ext;
 mod flatten;
 mod group;
-#[doc(hidden)]
-pub mod owned;
+pub(crate) mod owned;
 mod pair;
 mod scope;
 #[doc(hidden)]

@@ -126,7 +126,9 @@ macro_rules! pair {
         }
 
         impl<L: Future, R: Future> $name<L, R> {
-            pub(super) fn new(left: L, right: R) -> $name<L, R> {
+            /// Takes borrows, too: for the shim, whose methods cannot refuse them.
+            #[doc(hidden)]
+            pub fn new(left: L, right: R) -> $name<L, R> {
                 $name { left: Side::new(left), right: Side::new(right) }
             }
         }

@@ -11,6 +11,7 @@ use pin_project_lite::pin_project;
 
 use reveille_runtime::time::Sleep;
 
+use super::owned::OwnedFuture;
 use super::pair::warn_if_borrowed;
 
 /// Awaits a future for at most `dur`.
@@ -21,6 +22,10 @@ use super::pair::warn_if_borrowed;
 ///
 /// A timeout cannot interrupt code that blocks its thread: it is noticed when the future next
 /// gives way.
+///
+/// It takes the future itself: a borrow, `&mut future`, does not compile, so that it is not left
+/// unpolled; [why](crate::future#the-future-that-nobody-polls), and how to wait for a while and
+/// then further.
 ///
 /// # Errors
 ///
@@ -44,9 +49,9 @@ use super::pair::warn_if_borrowed;
 ///     assert_eq!(future::timeout(Duration::ZERO, now).await, Ok(1));
 /// });
 /// ```
-pub async fn timeout<F, T>(dur: Duration, f: F) -> Result<T, TimeoutError>
+pub async fn timeout<F, T, NotBorrowed>(dur: Duration, f: F) -> Result<T, TimeoutError>
 where
-    F: Future<Output = T>,
+    F: Future<Output = T> + OwnedFuture<NotBorrowed>,
 {
     TimeoutFuture::new(f, dur).await
 }
@@ -108,7 +113,9 @@ pin_project! {
 }
 
 impl<F> TimeoutFuture<F> {
-    pub(super) fn new(future: F, timeout: Duration) -> TimeoutFuture<F> {
+    /// Takes a borrow, too: for the shim, whose functions cannot refuse it.
+    #[doc(hidden)]
+    pub fn new(future: F, timeout: Duration) -> TimeoutFuture<F> {
         TimeoutFuture { future: Some(future), sleep: Sleep::after(timeout) }
     }
 }

@@ -90,6 +90,8 @@ pub use read::{Read, ReadExt};
 pub use seek::{Seek, SeekExt};
 pub use stdin::{Stdin, stdin};
 pub use timeout::timeout;
+#[doc(hidden)]
+pub use timeout::timeout_lent;
 pub use write::{Write, WriteExt};
 
 pub mod prelude;

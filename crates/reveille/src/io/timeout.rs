@@ -8,11 +8,17 @@ use std::time::Duration;
 
 use reveille_runtime::time::Sleep;
 
+use crate::future::owned::OwnedFuture;
+use crate::future::warn_if_borrowed;
+
 /// Waits for an I/O operation, but no longer than `timeout`.
 ///
 /// The operation is polled before the clock is looked at, so that one which is ready at once
 /// succeeds even with a timeout of zero. The time starts at the first poll. `Duration::MAX` never
 /// runs out.
+///
+/// It takes the operation itself: a borrow, `&mut future`, does not compile, so that it is not left
+/// unpolled; [why](crate::future#the-future-that-nobody-polls).
 ///
 /// # Errors
 ///
@@ -43,7 +49,19 @@ use reveille_runtime::time::Sleep;
 /// })
 /// # }
 /// ```
-pub async fn timeout<F, T>(timeout: Duration, future: F) -> io::Result<T>
+pub fn timeout<F, T, NotBorrowed>(
+    timeout: Duration,
+    future: F,
+) -> impl Future<Output = io::Result<T>>
+where
+    F: Future<Output = io::Result<T>> + OwnedFuture<NotBorrowed>,
+{
+    timeout_lent(timeout, future)
+}
+
+/// As [`timeout`], and takes a borrow, too: for the shim, whose function cannot refuse it.
+#[doc(hidden)]
+pub async fn timeout_lent<F, T>(timeout: Duration, future: F) -> io::Result<T>
 where
     F: Future<Output = io::Result<T>>,
 {
@@ -53,8 +71,10 @@ where
         if let Poll::Ready(result) = future.as_mut().poll(cx) {
             return Poll::Ready(result);
         }
-        let timed_out = || Err(io::Error::new(io::ErrorKind::TimedOut, "future timed out"));
-        sleep.as_mut().poll(cx).map(|()| timed_out())
+        sleep.as_mut().poll(cx).map(|()| {
+            warn_if_borrowed::<F>();
+            Err(io::Error::new(io::ErrorKind::TimedOut, "future timed out"))
+        })
     })
     .await
 }

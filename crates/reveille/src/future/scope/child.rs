@@ -118,7 +118,8 @@ impl<F: Future, R: Receive<F::Output>> Future for Child<F, R> {
 ///
 /// # Cancel safety
 ///
-/// `&mut ScopedFuture` may be awaited again; the output is not lost.
+/// `&mut ScopedFuture` may be awaited again; the output is not lost. Races and time limits take
+/// [`by_ref`](ScopedFuture::by_ref) for that.
 ///
 /// # Examples
 ///
@@ -160,6 +161,35 @@ impl<T> ScopedFuture<T> {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.slot.lock().is_ended
+    }
+
+    /// Awaits the output without giving the handle away, for races and time limits, which refuse
+    /// `&mut handle`. The child is polled by its scope, whether this is awaited or not.
+    ///
+    /// # Panics
+    ///
+    /// As the await of the handle.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it changes nothing: the handle may be awaited again, and the output is not lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::{future, task};
+    /// use std::time::Duration;
+    ///
+    /// task::block_on(future::scope(async |s| {
+    ///     let mut child = s.spawn(task::sleep(Duration::from_millis(5)));
+    ///     while child.by_ref().timeout(Duration::from_millis(1)).await.is_err() {
+    ///         println!("it takes a while");
+    ///     }
+    /// }));
+    /// ```
+    pub fn by_ref(&mut self) -> impl Future<Output = T> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll(cx))
     }
 
     /// Awaits the output, or that there is none.

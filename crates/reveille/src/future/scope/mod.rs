@@ -16,6 +16,7 @@ pub use child::ScopedFuture;
 use child::{Child, TrySender, infallible, slot};
 use nest::{Nest, Shared};
 
+use super::owned::OwnedFuture;
 use crate::task::CancellationToken;
 
 /// A child that may be sent to another thread.
@@ -43,6 +44,8 @@ macro_rules! handle {
             /// awaits meanwhile, and ends before the scope does.
             ///
             /// When the scope has ended, or its token was cancelled, the future is dropped at once.
+            /// So it takes the future itself: a borrow, `&mut future`, does not compile, for it
+            /// would be left unpolled; [why](crate::future#the-future-that-nobody-polls).
             ///
             /// # Examples
             ///
@@ -57,9 +60,9 @@ macro_rules! handle {
             /// });
             /// assert_eq!(task::block_on(lens), 6);
             /// ```
-            pub fn spawn<F, T>(&self, future: F) -> ScopedFuture<T>
+            pub fn spawn<F, T, NotBorrowed>(&self, future: F) -> ScopedFuture<T>
             where
-                F: Future<Output = T> $(+ $send)* + 'env,
+                F: Future<Output = T> + OwnedFuture<NotBorrowed> $(+ $send)* + 'env,
                 T: $($send +)* 'env,
             {
                 let (sender, output) = slot();
@@ -83,9 +86,9 @@ macro_rules! handle {
             /// });
             /// assert!(task::block_on(sum).is_err());
             /// ```
-            pub fn try_spawn<F, T>(&self, future: F) -> ScopedFuture<T>
+            pub fn try_spawn<F, T, NotBorrowed>(&self, future: F) -> ScopedFuture<T>
             where
-                F: Future<Output = Result<T, E>> $(+ $send)* + 'env,
+                F: Future<Output = Result<T, E>> + OwnedFuture<NotBorrowed> $(+ $send)* + 'env,
                 T: $($send +)* 'env,
                 E: $($send +)* 'env,
             {
@@ -230,10 +233,10 @@ where
 /// }));
 /// assert_eq!(result, Err("no"));
 /// ```
-pub async fn try_scope<'env, F, Fut, T, E>(f: F) -> Result<T, E>
+pub async fn try_scope<'env, F, Fut, T, E, NotBorrowed>(f: F) -> Result<T, E>
 where
     F: FnOnce(Scope<'env, E>) -> Fut,
-    Fut: Future<Output = Result<T, E>>,
+    Fut: Future<Output = Result<T, E>> + OwnedFuture<NotBorrowed>,
 {
     Nest::new(|shared| succeed(Arc::clone(shared), f(Scope::new(shared)))).await
 }
@@ -300,10 +303,10 @@ where
 /// }));
 /// assert_eq!(result, Ok(2));
 /// ```
-pub async fn try_scope_local<'env, F, Fut, T, E>(f: F) -> Result<T, E>
+pub async fn try_scope_local<'env, F, Fut, T, E, NotBorrowed>(f: F) -> Result<T, E>
 where
     F: FnOnce(LocalScope<'env, E>) -> Fut,
-    Fut: Future<Output = Result<T, E>>,
+    Fut: Future<Output = Result<T, E>> + OwnedFuture<NotBorrowed>,
 {
     Nest::new(|shared| succeed(Arc::clone(shared), f(LocalScope::new(shared)))).await
 }

@@ -19,14 +19,13 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
-use reveille_runtime::task;
 
 use super::super::group::{Group, Notifier, POLLS, Signal};
+use crate::protocol::{AtomicBool, Mutex, MutexGuard, Ordering, task};
 use crate::task::{CancellationToken, CancelledFuture};
 
 /// The body's number in the queue of who was woken.
@@ -69,9 +68,14 @@ impl<B, E> Shared<B, E> {
         drop(child);
     }
 
-    /// Moves those that have arrived to the others.
+    /// Moves those that have arrived to the others, or drops them when the scope was cancelled.
     fn admit(&self, children: &mut Group<B>) {
         let arrivals = std::mem::take(&mut self.lock().arrivals);
+        if self.token.is_cancelled() {
+            // The others may be gone already, and nobody would drop these. If it is cancelled from
+            // here on, the next turn drops them with the others.
+            return drop(arrivals);
+        }
         for child in arrivals {
             children.insert(child);
         }

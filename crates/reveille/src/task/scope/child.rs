@@ -128,7 +128,8 @@ pub(super) fn call<T, E>(
 ///
 /// # Cancel safety
 ///
-/// `&mut ScopedJoinHandle` may be awaited again; the output is not lost.
+/// `&mut ScopedJoinHandle` may be awaited again; the output is not lost. Races and time limits take
+/// [`by_ref`](ScopedJoinHandle::by_ref) for that.
 ///
 /// # Examples
 ///
@@ -200,6 +201,35 @@ impl<T> ScopedJoinHandle<T> {
     #[must_use]
     pub fn id(&self) -> Option<TaskId> {
         self.handle.as_ref().map(JoinHandle::id)
+    }
+
+    /// Awaits the output without giving the handle away, for races and time limits, which refuse
+    /// `&mut handle`. The child runs on whether this is awaited or not.
+    ///
+    /// # Panics
+    ///
+    /// As the await of the handle.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it changes nothing: the handle may be awaited again, and the output is not lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::task;
+    /// use std::time::Duration;
+    ///
+    /// task::block_on(task::scope(async |s| {
+    ///     let mut child = s.spawn(task::sleep(Duration::from_millis(5)));
+    ///     while child.by_ref().timeout(Duration::from_millis(1)).await.is_err() {
+    ///         println!("it takes a while");
+    ///     }
+    /// }));
+    /// ```
+    pub fn by_ref(&mut self) -> impl Future<Output = T> {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll(cx))
     }
 
     /// Awaits the output, or that there is none.

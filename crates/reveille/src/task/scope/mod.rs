@@ -20,6 +20,7 @@ pub use child::ScopedJoinHandle;
 use child::{Child, call, succeed};
 use shared::{Outcome, Shared};
 
+use crate::future::owned::OwnedFuture;
 use crate::task::CancellationToken;
 
 /// Adds children to a [`scope`] or a [`try_scope`].
@@ -335,10 +336,10 @@ where
 /// }));
 /// assert_eq!(result, Err("no"));
 /// ```
-pub async fn try_scope<F, Fut, T, E>(f: F) -> Result<T, E>
+pub async fn try_scope<F, Fut, T, E, NotBorrowed>(f: F) -> Result<T, E>
 where
     F: FnOnce(Scope<E>) -> Fut,
-    Fut: Future<Output = Result<T, E>>,
+    Fut: Future<Output = Result<T, E>> + OwnedFuture<NotBorrowed>,
 {
     let mut tasks = pin!(Tasks::new(f));
     poll_fn(|cx| tasks.as_mut().poll_end(cx, |output| output.map(Ok))).await?

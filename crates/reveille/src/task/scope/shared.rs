@@ -17,12 +17,10 @@
 
 use std::any::Any;
 use std::panic::Location;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError};
 use std::task::Waker;
 
-use reveille_runtime::task;
-
+use crate::protocol::{AtomicBool, Mutex, MutexGuard, Ordering, task};
 use crate::task::CancellationToken;
 
 /// What was panicked with.

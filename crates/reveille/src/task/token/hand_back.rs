@@ -1,25 +1,20 @@
 //! The result of a blocking closure, for someone who may stop waiting.
 //!
-//! `phase` decides whose the result is. The closure says DONE when it has one, the waiter says LEFT
-//! when it goes; whoever comes second finds the other's word. A closure that finds LEFT drops its
-//! result where it is, on the pool; a waiter that finds DONE stays for the result, which is in the
-//! hands of the pool's thread and arrives without delay.
+//! `phase.rs` decides whose the result is. A closure that finds nobody waiting drops it where it
+//! is, on the pool; a waiter that wants to leave and finds that there is one stays for it, for it
+//! is in the hands of the pool's thread and arrives without delay.
 
 use std::fmt;
 use std::future::Future;
 use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::task::{Context, Poll, ready};
 
 use reveille_runtime::JoinResult;
 
+use super::phase::Phase;
 use super::{CancellationToken, Cancelled, CancelledFuture, DropGuard};
-
-const RUNNING: u8 = 0;
-const DONE: u8 = 1;
-const LEFT: u8 = 2;
 
 /// Awaits the result of a blocking closure until a token is cancelled. Made by
 /// [`CancellationToken::spawn_blocking`].
@@ -37,7 +32,7 @@ pub struct HandBack<T> {
     /// `None` once nobody waits any more.
     result: Option<JoinResult<Option<T>>>,
     cancelled: CancelledFuture,
-    phase: Arc<AtomicU8>,
+    phase: Arc<Phase>,
     /// The token was cancelled too late: there is a result.
     is_late: bool,
     /// Cancels the closure's token when nobody waits for its result any more.
@@ -50,13 +45,13 @@ impl<T: Send + 'static> HandBack<T> {
     where
         F: FnOnce(CancellationToken) -> T + Send + 'static,
     {
-        let phase = Arc::new(AtomicU8::new(RUNNING));
+        let phase = Arc::new(Phase::new());
         let guard = token.clone().drop_guard();
         let cancelled = token.cancelled();
         let its_phase = Arc::clone(&phase);
         let handle = reveille_runtime::spawn_blocking(move || {
             let result = f(token);
-            (its_phase.swap(DONE, Ordering::AcqRel) != LEFT).then_some(result)
+            its_phase.done().then_some(result)
         });
         HandBack { result: Some(handle.result()), cancelled, phase, is_late: false, guard }
     }
@@ -82,7 +77,7 @@ impl<T> Future for HandBack<T> {
             return Poll::Pending;
         }
         let cancelled = ready!(Pin::new(&mut self.cancelled).poll(cx));
-        if self.phase.swap(LEFT, Ordering::AcqRel) == DONE {
+        if self.phase.leave() {
             self.is_late = true;
             return Poll::Pending;
         }
@@ -95,7 +90,7 @@ impl<T> Future for HandBack<T> {
 
 impl<T> Drop for HandBack<T> {
     fn drop(&mut self) {
-        self.phase.swap(LEFT, Ordering::AcqRel);
+        self.phase.leave();
     }
 }
 

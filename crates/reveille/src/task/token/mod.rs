@@ -1,12 +1,13 @@
 //! Cancellation from outside: tokens, their deadlines, and what runs under them.
 //!
 //! `tree.rs` has the tree of tokens and their waiters, `hand_back.rs` the results of blocking
-//! closures that are waited for no longer than the token allows.
+//! closures that are waited for no longer than the token allows, and `phase.rs` what they agree by.
 //!
 //! *Rejected:* a timer task per deadline, which would have to be found and ended when the token is
 //! dropped. A deadline is a number that every waiter and every question compares with the clock.
 
 mod hand_back;
+mod phase;
 mod tree;
 
 use std::error::Error;
@@ -21,6 +22,7 @@ use std::time::{Duration, Instant};
 use pin_project_lite::pin_project;
 use reveille_runtime::time::{self, Sleep};
 
+use crate::future::owned::OwnedFuture;
 use crate::future::warn_if_borrowed;
 pub use hand_back::HandBack;
 use tree::{Node, Waiting, Why};
@@ -239,6 +241,9 @@ impl CancellationToken {
     /// The token is looked at first, at each poll: under one that is cancelled already nothing is
     /// begun.
     ///
+    /// It takes the future itself: a borrow, `&mut future`, does not compile, so that it is not
+    /// left unpolled; [why](crate::future#the-future-that-nobody-polls).
+    ///
     /// # Errors
     ///
     /// [`Cancelled`] if the token was cancelled or its deadline passed. The future is dropped then,
@@ -267,7 +272,10 @@ impl CancellationToken {
     /// })
     /// # }
     /// ```
-    pub fn run<F: Future>(&self, future: F) -> Run<F> {
+    pub fn run<F, NotBorrowed>(&self, future: F) -> Run<F>
+    where
+        F: OwnedFuture<NotBorrowed>,
+    {
         Run { future: Some(future), cancelled: self.cancelled() }
     }
 
@@ -302,9 +310,9 @@ impl CancellationToken {
     /// })
     /// # }
     /// ```
-    pub async fn try_run<F, T, E>(&self, future: F) -> Result<T, E>
+    pub async fn try_run<F, T, E, NotBorrowed>(&self, future: F) -> Result<T, E>
     where
-        F: Future<Output = Result<T, E>>,
+        F: Future<Output = Result<T, E>> + OwnedFuture<NotBorrowed>,
         E: From<Cancelled>,
     {
         self.run(future).await?
@@ -326,7 +334,10 @@ impl CancellationToken {
     /// token.cancel();
     /// assert_eq!(task::block_on(token.run_until_cancelled(async { 1 })), None);
     /// ```
-    pub async fn run_until_cancelled<F: Future>(&self, future: F) -> Option<F::Output> {
+    pub async fn run_until_cancelled<F, NotBorrowed>(&self, future: F) -> Option<F::Output>
+    where
+        F: OwnedFuture<NotBorrowed>,
+    {
         self.run(future).await.ok()
     }
 

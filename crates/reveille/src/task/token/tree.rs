@@ -15,13 +15,13 @@
 //! Cancelling and dropping walk in loops. A chain of tokens may be as long as memory allows, and a
 //! thread's stack is not.
 
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::task::Waker;
 use std::time::Instant;
 
-use reveille_runtime::{task, time};
 use slab::Slab;
+
+use crate::protocol::{AtomicU8, Mutex, MutexGuard, Ordering, task, time};
 
 /// Nobody has cancelled the node. Its deadline may have passed all the same.
 const LIVE: u8 = 0;
@@ -222,7 +222,7 @@ impl Drop for Waiting {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 

@@ -1,0 +1,285 @@
+//! Both kinds of scope under loom: of tasks, which count their children in and out and wake
+//! whoever awaits the last; and inside a future, whose children are woken one by one and come from
+//! anywhere.
+//!
+//! The files are reveille's. Their models lie here because the crates on which reveille stands
+//! cannot be built for loom. `block_on` is loom's: a wake that is lost is a deadlock that it finds.
+
+#![cfg(loom)]
+#![expect(dead_code, reason = "the files are included whole, and a model uses a part of them")]
+
+#[path = "modelled/protocol.rs"]
+mod protocol;
+#[path = "modelled/token.rs"]
+mod token;
+
+mod task {
+    pub(crate) use crate::token::{CancellationToken, CancelledFuture};
+}
+
+#[path = "../../reveille/src/task/scope"]
+mod of_tasks {
+    mod shared;
+
+    use std::sync::Arc;
+    use std::task::Waker;
+
+    use loom::sync::atomic::{AtomicUsize, Ordering};
+    use loom::thread;
+    use shared::{Outcome, Shared};
+
+    use crate::protocol::task::Counted;
+    use crate::token::Counter;
+
+    fn open() -> Arc<Shared<u8>> {
+        Arc::new(Shared::new())
+    }
+
+    /// As the poll of a scope whose body is done. The outcome, if there is one; if not, `counter`
+    /// will be woken.
+    fn end(shared: &Shared<u8>, counter: &Arc<Counter>) -> Option<Outcome<u8>> {
+        shared.listen(&Waker::from(Arc::clone(counter)));
+        shared.close();
+        shared.outcome()
+    }
+
+    /// Whoever finds no outcome is woken when there is one. The end may also come between.
+    fn is_woken_once_or_told(counter: &Counter, outcome: &Option<Outcome<u8>>) {
+        assert!(counter.wakes() <= 1);
+        assert!(outcome.is_some() || counter.wakes() == 1);
+    }
+
+    #[test]
+    fn the_last_child_to_go_wakes_who_awaits_the_scope_and_its_end() {
+        loom::model(|| {
+            let shared = open();
+            let children = [(); 2].map(|()| {
+                let ticket = shared.admit().expect("it is open");
+                thread::spawn(move || drop(ticket))
+            });
+            let (counter, at_end) = (Counter::new(), Counter::new());
+            let mut shutdown = shared.ended.cancelled();
+            let is_told = shutdown.poll_with(&at_end);
+            let outcome = end(&shared, &counter);
+            for child in children {
+                child.join().unwrap();
+            }
+            is_woken_once_or_told(&counter, &outcome);
+            assert_eq!(at_end.wakes(), usize::from(!is_told));
+            let outcome = outcome.or_else(|| shared.outcome());
+            assert!(matches!(outcome, Some(Outcome::Fine)));
+            assert!(shared.admit().is_none(), "what has ended stays so");
+        });
+    }
+
+    #[test]
+    fn a_child_that_starts_a_sibling_keeps_the_scope_open_for_it() {
+        loom::model(|| {
+            let shared = open();
+            let ticket = shared.admit().expect("it is open");
+            let gone = Arc::new(AtomicUsize::new(0));
+            let child = thread::spawn({
+                let gone = Arc::clone(&gone);
+                move || {
+                    let sibling = ticket.shared.admit().expect("a child is there");
+                    gone.store(1, Ordering::Relaxed);
+                    drop(ticket);
+                    gone.store(2, Ordering::Relaxed);
+                    drop(sibling);
+                }
+            });
+            let counter = Counter::new();
+            let outcome = end(&shared, &counter);
+            if outcome.is_some() {
+                assert_eq!(gone.load(Ordering::Relaxed), 2);
+            }
+            child.join().unwrap();
+            is_woken_once_or_told(&counter, &outcome);
+        });
+    }
+
+    #[test]
+    fn a_child_that_a_stranger_starts_at_the_end_is_waited_for_or_refused() {
+        loom::model(|| {
+            let shared = open();
+            let inside = Arc::new(AtomicUsize::new(0));
+            let stranger = thread::spawn({
+                let (shared, inside) = (Arc::clone(&shared), Arc::clone(&inside));
+                move || {
+                    let Some(ticket) = shared.admit() else { return false };
+                    inside.store(1, Ordering::Relaxed);
+                    inside.store(0, Ordering::Relaxed);
+                    drop(ticket);
+                    true
+                }
+            });
+            let counter = Counter::new();
+            let outcome = end(&shared, &counter);
+            if outcome.is_some() {
+                assert_eq!(inside.load(Ordering::Relaxed), 0);
+            }
+            let is_admitted = stranger.join().unwrap();
+            assert!(outcome.is_some() || is_admitted, "nobody was there to wait for");
+            is_woken_once_or_told(&counter, &outcome);
+            assert!(shared.ended.is_cancelled());
+        });
+    }
+
+    #[test]
+    fn an_error_cancels_the_others_and_is_the_outcome() {
+        loom::model(|| {
+            let shared = open();
+            let ticket = shared.admit().expect("it is open");
+            let child = thread::spawn(move || {
+                ticket.shared.failed(7);
+                drop(ticket);
+            });
+            let counter = Counter::new();
+            let mut sibling = shared.token.cancelled();
+            let sibling_counter = Counter::new();
+            let is_told = sibling.poll_with(&sibling_counter);
+            let outcome = end(&shared, &counter);
+            child.join().unwrap();
+            // The failure wakes the scope, and if it listens again by then, the end does.
+            assert!(outcome.is_some() || counter.wakes() >= 1);
+            let outcome = outcome.or_else(|| shared.outcome());
+            assert!(matches!(outcome, Some(Outcome::Failed(7))));
+            assert_eq!(sibling_counter.wakes(), usize::from(!is_told));
+        });
+    }
+
+    #[test]
+    fn a_panic_while_the_scope_is_dropped_is_told_once() {
+        loom::model(|| {
+            let shared = open();
+            let ticket = shared.admit().expect("it is open");
+            let told = Arc::new(AtomicUsize::new(0));
+            let child = thread::spawn({
+                let payload = Counted(Arc::clone(&told));
+                move || {
+                    ticket.shared.panicked(Box::new(payload));
+                    drop(ticket);
+                }
+            });
+            shared.abandon();
+            child.join().unwrap();
+            assert_eq!(told.load(Ordering::SeqCst), 1);
+            assert!(shared.ended.is_cancelled() && shared.token.is_cancelled());
+        });
+    }
+}
+
+#[path = "../../reveille/src/future"]
+mod of_futures {
+    mod group;
+
+    mod scope {
+        mod nest;
+
+        use std::future::Future;
+        use std::pin::Pin;
+        use std::sync::Arc;
+
+        use loom::future::block_on;
+        use loom::thread;
+        use nest::{Nest, Shared};
+
+        use crate::task::CancellationToken;
+
+        type Child = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+        #[test]
+        fn a_child_added_by_another_thread_is_polled_while_the_body_waits_for_it() {
+            loom::model(|| {
+                let done = CancellationToken::new();
+                let mut adder = None;
+                let nest = Nest::new(|shared: &Arc<Shared<Child, ()>>| {
+                    let (shared, its) = (Arc::clone(shared), done.clone());
+                    adder = Some(thread::spawn(move || {
+                        shared.add(Box::pin(async move { its.cancel() }));
+                    }));
+                    done.cancelled()
+                });
+                assert_eq!(block_on(nest), Ok(()));
+                adder.expect("it was started").join().unwrap();
+            });
+        }
+
+        #[test]
+        fn a_child_added_at_the_end_is_run_or_dropped() {
+            loom::model(|| {
+                let kept = Arc::new(());
+                let mut adder = None;
+                let nest = Nest::new(|shared: &Arc<Shared<Child, ()>>| {
+                    let (shared, its) = (Arc::clone(shared), Arc::clone(&kept));
+                    adder = Some(thread::spawn(move || {
+                        shared.add(Box::pin(async move { drop(its) }));
+                    }));
+                    async {}
+                });
+                assert_eq!(block_on(nest), Ok(()));
+                adder.expect("it was started").join().unwrap();
+                assert_eq!(Arc::strong_count(&kept), 1);
+            });
+        }
+
+        #[test]
+        fn a_token_cancelled_by_another_thread_ends_the_children() {
+            loom::model(|| {
+                let mut canceller = None;
+                let nest = Nest::new(|shared: &Arc<Shared<Child, ()>>| {
+                    shared.add(Box::pin(std::future::pending()));
+                    let shared = Arc::clone(shared);
+                    canceller = Some(thread::spawn(move || shared.token().cancel()));
+                    async {}
+                });
+                assert_eq!(block_on(nest), Ok(()));
+                canceller.expect("it was started").join().unwrap();
+            });
+        }
+    }
+
+    use std::future::poll_fn;
+    use std::ops::ControlFlow;
+    use std::pin::Pin;
+    use std::sync::{Arc, Mutex};
+    use std::task::{Poll, Waker};
+
+    use group::Group;
+    use loom::future::block_on;
+    use loom::sync::atomic::{AtomicBool, Ordering};
+    use loom::thread;
+
+    #[test]
+    fn a_wake_during_the_poll_is_kept_and_brings_what_was_written_before() {
+        loom::model(|| {
+            let is_open = Arc::new(AtomicBool::new(false));
+            let known = Arc::new(Mutex::new(None::<Waker>));
+            let mut group = Group::new();
+            let member = {
+                let (is_open, known) = (Arc::clone(&is_open), Arc::clone(&known));
+                poll_fn(move |cx| {
+                    *known.lock().unwrap() = Some(cx.waker().clone());
+                    match is_open.load(Ordering::Relaxed) {
+                        true => Poll::Ready(()),
+                        false => Poll::Pending,
+                    }
+                })
+            };
+            let slot = group.insert(Box::pin(member) as Pin<Box<dyn Future<Output = ()>>>);
+            assert_eq!(group.pop(), Some(slot));
+            assert!(group.poll(slot).is_none());
+            let waker = known.lock().unwrap().take().expect("it was polled");
+            let opener = thread::spawn(move || {
+                // The first wake queues the member. The second may find it queued and leave, and
+                // then the poll to come has to see what was written between them.
+                waker.wake_by_ref();
+                is_open.store(true, Ordering::Relaxed);
+                waker.wake();
+            });
+            block_on(poll_fn(|cx| group.poll_woken(cx, |_, ()| ControlFlow::Break(()))));
+            opener.join().unwrap();
+            assert!(group.is_empty());
+        });
+    }
+}

@@ -1,0 +1,47 @@
+//! Stands in the models for `reveille::protocol`: loom's locks and atomics, and wakes that only
+//! wake.
+
+#[allow(unused_imports, reason = "a model uses a part of them")]
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+pub(crate) use loom::sync::{Mutex, MutexGuard};
+
+pub(crate) mod task {
+    use std::any::Any;
+    use std::panic::Location;
+    use std::sync::Arc;
+    use std::task::Waker;
+
+    use loom::sync::atomic::{AtomicUsize, Ordering};
+
+    /// What a model panics with, to count how often that is reported.
+    pub(crate) struct Counted(pub(crate) Arc<AtomicUsize>);
+
+    pub(crate) fn wake(waker: Waker) {
+        waker.wake();
+    }
+
+    pub(crate) fn wake_all(wakers: &mut Vec<Waker>) {
+        wakers.drain(..).for_each(wake);
+    }
+
+    pub(crate) fn report_panic(payload: Box<dyn Any + Send>) {
+        report_panic_at(None, payload);
+    }
+
+    pub(crate) fn report_panic_at(
+        _: Option<&'static Location<'static>>,
+        payload: Box<dyn Any + Send>,
+    ) {
+        if let Ok(counted) = payload.downcast::<Counted>() {
+            counted.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
+pub(crate) mod time {
+    use std::time::Instant;
+
+    pub(crate) fn now() -> Instant {
+        unreachable!("no token of a model has a deadline")
+    }
+}

@@ -1,0 +1,15 @@
+//! The loser of a race would be kept and not polled.
+//~ type annotations needed
+//~ the type parameter `NotBorrowed` declared on the
+
+use std::pin::pin;
+
+use reveille::prelude::*;
+use reveille::task;
+
+fn main() {
+    task::block_on(async {
+        let mut kept = pin!(async { task::yield_now().await });
+        kept.as_mut().race(task::yield_now()).await;
+    });
+}

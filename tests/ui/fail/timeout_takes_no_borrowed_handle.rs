@@ -1,0 +1,14 @@
+//! A handle is no exception to the compiler; it has `by_ref`.
+//~ type annotations needed
+//~ the type parameter `NotBorrowed` declared on the
+
+use std::time::Duration;
+
+use reveille::{future, task};
+
+fn main() {
+    task::block_on(async {
+        let mut handle = task::spawn(async {});
+        let _ = future::timeout(Duration::ZERO, &mut handle).await;
+    });
+}

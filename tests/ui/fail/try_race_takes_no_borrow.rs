@@ -1,0 +1,15 @@
+//! The loser of a race for success would be kept and not polled.
+//~ type annotations needed
+//~ the type parameter `OtherNotBorrowed` declared on the
+
+use std::pin::pin;
+
+use reveille::prelude::*;
+use reveille::task;
+
+fn main() {
+    task::block_on(async {
+        let mut kept = pin!(async { Ok::<_, ()>(task::yield_now().await) });
+        async { Ok(()) }.try_race(kept.as_mut()).await.unwrap();
+    });
+}
