@@ -16,8 +16,9 @@
 //! |---|---|---|
 //! | `Handle::current` and all that calls it | a clone of a reference-counted pointer | has no hook, and the count is private |
 //! | `RuntimeMetrics`: `num_alive_tasks`, `global_queue_depth` | a task spawned | a timer, a socket, a blocking closure |
-//! | `RuntimeMetrics`: `worker_park_count` and the other two | what a thread does that drives the runtime | anything before there is one |
-//! | `Builder::on_thread_start`, `park`, `unpark`, `stop` | the same | the same |
+//! | `RuntimeMetrics`: `worker_park_count` and the two like it | what a thread does that drives the runtime | anything before there is one |
+//! | `Builder::on_thread_park`, `on_thread_unpark` | the same | the same |
+//! | `Builder::on_thread_start`, `on_thread_stop` | a thread made for a blocking closure | a timer, a socket, a task |
 //! | `Builder::on_task_spawn`, the other metrics | tasks, sockets, closures | a timer; and needs `--cfg tokio_unstable` |
 //! | `EnterGuard`, `task::coop`, `task::try_id` | whether the thread is in a runtime | whether anybody looked |
 //! | the epoll set of a `current_thread` runtime that is built and not driven | every timer, task and event that wants a driver makes it readable | is in no public API; only a thread that waits for it learns of it |
