@@ -4,9 +4,9 @@
 //! reveille migrate [PATH]    who depends on async-std, and what line moves it
 //! ```
 //!
-//! PATH is a `Cargo.lock`, or a folder or the `Cargo.toml` in it, whose lock file is the nearest from
-//! there upwards, as cargo has it; without PATH, the folder one is in. Nothing is changed, nothing is
-//! downloaded, and cargo is not asked.
+//! PATH is a `Cargo.lock`, or a folder or the `Cargo.toml` in it, whose lock file is the nearest
+//! from there upwards, as cargo has it; without PATH, the folder one is in. Nothing is changed,
+//! nothing is downloaded, and cargo is not asked.
 
 #![forbid(unsafe_code)]
 

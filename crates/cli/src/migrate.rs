@@ -62,8 +62,8 @@ fn advise(version: &str, has_own: bool, has_others: bool, text: &mut String) {
     if has_own {
         let _ = writeln!(
             text,
-            "In a Cargo.toml of yours this takes the place of the line that asks for async-std, {}:\n\n    \
-             async-std = {{ package = \"reveille\", version = \"0.1\" }}\n",
+            "In a Cargo.toml of yours this takes the place of the line that asks for async-std, \
+             {}:\n\n    async-std = {{ package = \"reveille\", version = \"0.1\" }}\n",
             if is_one { "and no source is touched" } else { "and what 1.0 renamed is mended" }
         );
     }
