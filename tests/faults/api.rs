@@ -25,7 +25,6 @@ fn the_types_of_the_shim_are_those_of_reveille() {
     assert!(is_same::<async_std::path::PathBuf, reveille::path::PathBuf>());
     assert!(is_same::<async_std::sync::Barrier, reveille::sync::Barrier>());
     assert!(is_same::<async_std::task::JoinHandle<()>, task::JoinHandle<()>>());
-    assert!(is_same::<async_std::task::Builder, task::Builder>());
 }
 
 #[cfg(unix)]

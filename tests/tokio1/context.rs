@@ -137,20 +137,67 @@ fn in_a_process_of_its_own(name: &str, child: impl FnOnce()) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// How many threads this process has.
-fn threads() -> usize {
-    std::fs::read_dir("/proc/self/task").unwrap().count()
+/// How many threads of tokio this process has.
+fn tokio_threads() -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap();
+    let names = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")));
+    // One that has just ended has no name.
+    names.filter(|name| name.as_ref().is_ok_and(|name| name.trim() == "reveille-tokio1")).count()
 }
 
-/// The feature alone starts nothing: the first thread that polls does.
+/// Waits for tokio's clock, so that one of its threads has begun and has its name.
+async fn is_served() -> bool {
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    tokio_threads() > 0
+}
+
+/// The feature alone starts nothing: the first poll of a `block_on` does.
 #[cfg(target_os = "linux")]
 #[test]
 fn tokio_starts_with_the_first_poll() {
     in_a_process_of_its_own("tokio_starts_with_the_first_poll", || {
-        let before = threads();
         drop(async_std::task::sleep(Duration::ZERO));
-        assert_eq!(threads(), before);
-        task::block_on(async {});
-        assert!(threads() > before);
+        assert_eq!(tokio_threads(), 0);
+        assert!(task::block_on(is_served()));
     });
+}
+
+/// No code of the program's runs on a thread of reveille, so nobody could ask there.
+#[cfg(target_os = "linux")]
+#[test]
+fn files_timers_and_a_runtime_without_tasks_start_no_tokio() {
+    in_a_process_of_its_own("files_timers_and_a_runtime_without_tasks_start_no_tokio", || {
+        let runtime = reveille::runtime::Builder::new().workers(1).build().unwrap();
+        futures_lite::future::block_on(async {
+            task::sleep(Duration::from_millis(1)).await;
+            async_std::fs::read("Cargo.toml").await.unwrap();
+            async_std::net::TcpListener::bind("localhost:0").await.unwrap();
+        });
+        assert_eq!(tokio_threads(), 0);
+        assert!(futures_lite::future::block_on(runtime.spawn(is_served())));
+    });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn tokio_starts_with_the_first_blocking_closure() {
+    in_a_process_of_its_own("tokio_starts_with_the_first_blocking_closure", || {
+        let serve = || futures_lite::future::block_on(is_served());
+        assert!(futures_lite::future::block_on(task::spawn_blocking(serve)));
+    });
+}
+
+/// A worker of one place loses it to another thread and gets it back, again and again.
+#[test]
+fn a_worker_has_it_after_it_has_lost_its_place() {
+    let runtime = reveille::runtime::Builder::new().workers(1).build().unwrap();
+    for _ in 0..3 {
+        let blocks = runtime.spawn(async {
+            // Gives the place away, and waits for a vacancy afterwards.
+            let nested = task::block_on(reveille::task::spawn(async { has_context() }));
+            task::yield_now().await;
+            nested && has_context()
+        });
+        assert!(task::block_on(blocks));
+    }
 }

@@ -53,6 +53,8 @@ pub mod names;
 
 #[cfg(feature = "alloc")]
 mod adapters;
+#[cfg(feature = "default")]
+mod builder;
 #[cfg(feature = "unstable")]
 #[allow(unsafe_code, reason = "`Send` and `Sync` are implemented, as the predecessor has it")]
 mod condvar;
@@ -763,6 +765,9 @@ pub mod task {
     #[doc(inline)]
     pub use std::task::{Context, Poll, Waker};
 
+    #[cfg(feature = "default")]
+    #[doc(inline)]
+    pub use crate::builder::Builder;
     #[cfg(all(feature = "unstable", feature = "default"))]
     #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
     #[doc(inline)]
@@ -773,7 +778,7 @@ pub mod task {
     #[cfg(feature = "default")]
     #[doc(inline)]
     pub use reveille::task::{
-        AccessError, Builder, JoinHandle, LocalKey, Task, TaskId, block_on, current, sleep, spawn,
+        AccessError, JoinHandle, LocalKey, Task, TaskId, block_on, current, sleep, spawn,
         spawn_blocking, try_current,
     };
 }

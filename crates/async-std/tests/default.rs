@@ -115,8 +115,24 @@ fn what_was_held_back_is_not_there() {
         (held_back::Barrier, held_back::Condvar, held_back::Interval);
     let _: (Product, FromStream, IntoFuture) =
         (held_back::Product, held_back::FromStream, held_back::IntoFuture);
-    assert!(process::IS_OURS);
+    const { assert!(process::IS_OURS) };
     assert_eq!(once(1).collect(), "ours");
     assert_eq!(once(1).merge(), "ours");
     assert_eq!(std::future::ready(1).race(), "ours");
+}
+
+/// What a program calls `local` itself, as it could of the predecessor's builder.
+trait Local {
+    fn local(self) -> &'static str;
+}
+
+impl Local for async_std::task::Builder {
+    fn local(self) -> &'static str {
+        "the program's own"
+    }
+}
+
+#[test]
+fn the_builder_of_tasks_has_no_method_local_without_unstable() {
+    assert_eq!(async_std::task::Builder::new().local(), "the program's own");
 }

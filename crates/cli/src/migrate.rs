@@ -57,40 +57,40 @@ fn one(packages: &[Package], number: usize, text: &mut String) {
 
 /// The lines that move it.
 fn advise(version: &str, has_own: bool, has_others: bool, text: &mut String) {
-    if has_own {
-        text.push_str(
-            "This line in the Cargo.toml of what is yours moves it, and no source is touched:\n\n",
-        );
-        text.push_str(
-            "    [dependencies]\n    async-std = { package = \"reveille\", version = \"0.1\" }\n\n",
-        );
-    }
     let parts: Vec<u64> = version.split('.').map_while(|part| part.parse().ok()).collect();
     let is_one = parts.first() == Some(&SHIM.0);
-    match (is_one, has_others) {
-        (true, _) => {
-            let whom = if has_others { "moves all of them" } else { "does the same from outside" };
+    if has_own {
+        let _ = writeln!(
+            text,
+            "In a Cargo.toml of yours this takes the place of the line that asks for async-std, \
+             {}:\n\n    async-std = {{ package = \"reveille\", version = \"0.1\" }}\n",
+            if is_one { "and no source is touched" } else { "and what 1.0 renamed is mended" }
+        );
+    }
+    if is_one {
+        let whom = match (has_own, has_others) {
+            (true, true) => "Or this, at the end of the Cargo.toml at the root, moves all at once",
+            (true, false) => "Or this, at the end of the Cargo.toml at the root, instead of it",
+            _ => "This, at the end of the Cargo.toml at the root, moves all of them",
+        };
+        let _ = writeln!(
+            text,
+            "{whom}:\n\n    [patch.crates-io]\n    \
+             async-std = {{ git = \"https://github.com/reveille-rs/reveille\" }}\n"
+        );
+        if parts != [SHIM.0, SHIM.1, SHIM.2] {
             let _ = writeln!(
                 text,
-                "This in the Cargo.toml at the root {whom}:\n\n    [patch.crates-io]\n    \
-                 async-std = {{ git = \"https://github.com/reveille-rs/reveille\" }}\n"
-            );
-            if parts != [SHIM.0, SHIM.1, SHIM.2] {
-                let _ = writeln!(
-                    text,
-                    "The lock file holds it at {version}; after the patch, once:\n\n    \
-                     cargo update -p async-std@{version}\n"
-                );
-            }
-        }
-        (false, true) => {
-            let _ = writeln!(
-                text,
-                "{version} is not compatible with 1.x, and no patch moves it: update what asks \
-                 for it.\n"
+                "The lock file holds it at {version}; after the patch, once:\n\n    \
+                 cargo update -p async-std@{version}\n"
             );
         }
-        (false, false) => {}
+    } else if has_others {
+        let _ = writeln!(
+            text,
+            "{version} is not compatible with 1.x, and no patch moves it: update what asks for \
+             it.\n"
+        );
     }
 }
 

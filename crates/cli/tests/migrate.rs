@@ -18,7 +18,7 @@ fn each_dependent_of_a_program_is_named_with_the_way_to_it() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{text}");
     for line in [
-        "async-std 1.13.2\n",
+        "shop.lock: async-std 1.13.2\n",
         "Your own:\n  shop 0.3.1\n",
         "  shop 0.3.1 > surf 2.3.2\n",
         "  shop 0.3.1 > surf 2.3.2 > http-client 6.5.3\n",
@@ -37,12 +37,30 @@ fn this_repository_has_been_moved() {
     assert!(!text.contains("[patch.crates-io]"), "{text}");
 }
 
+/// The lock file of a member of a workspace is at its root.
+#[test]
+fn a_member_and_its_manifest_mean_the_lock_file_above() {
+    let root = here("../..").canonicalize().unwrap();
+    for path in ["src", "Cargo.toml"] {
+        let text = String::from_utf8(migrate(&here(path)).stdout).unwrap();
+        let begin = format!("{}: async-std 1.13.2", root.join("Cargo.lock").display());
+        assert!(text.starts_with(&begin), "{text}");
+    }
+}
+
+#[test]
+fn a_folder_without_a_lock_file_is_told_how_to_get_one() {
+    let output = migrate(Path::new("/"));
+    let text = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && text.contains("cargo generate-lockfile"), "{text}");
+}
+
 #[test]
 fn what_is_no_lock_file_is_an_error_that_names_the_place() {
-    let output = migrate(&here("Cargo.toml"));
+    let output = migrate(&here("src/main.rs"));
     let text = String::from_utf8(output.stderr).unwrap();
     assert!(!output.status.success());
-    assert!(text.starts_with("reveille: ") && text.contains("Cargo.toml"), "{text}");
+    assert!(text.starts_with("reveille: ") && text.contains("main.rs: line"), "{text}");
 
     let output = migrate(&here("tests/locks/nothing.lock"));
     let text = String::from_utf8(output.stderr).unwrap();

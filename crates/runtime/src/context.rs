@@ -23,7 +23,6 @@ use reveille_primitive::lock;
 use reveille_task::{Locals, TaskData, TaskRef};
 
 use crate::budget;
-use crate::foreign;
 use crate::rng::{Rng, seed_from_system};
 use crate::scheduler::local::Stand;
 use crate::scheduler::multi::{self, Seat, Shared};
@@ -203,7 +202,6 @@ pub(crate) fn with_own_stand<R>(access: impl FnOnce(Option<&Stand>) -> R) -> R {
 
 /// Marks this thread as one of `shared`'s own, for good.
 pub(crate) fn belong_to(shared: &'static Shared) {
-    foreign::enter_for_good();
     CONTEXT.with(|context| {
         context.pool.set(Some(shared));
         context.runtime.set(Some(shared));

@@ -104,6 +104,20 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    let with_context = move || {
+        let _foreign = foreign::enter();
+        closure()
+    };
+    task::blocking(with_context, here())
+}
+
+/// As [`spawn_blocking`], for a call of reveille's own: libraries of others find nothing there.
+#[track_caller]
+pub fn spawn_plain<F, T>(closure: F) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     task::blocking(closure, here())
 }
 

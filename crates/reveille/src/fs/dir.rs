@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use std::{fmt, io, mem};
 
 use futures_core::Stream;
-use reveille_runtime::{JoinHandle, spawn_blocking};
+use reveille_runtime::{JoinHandle, spawn_plain};
 
 use super::{FileType, Metadata, on_pool};
 use crate::path::{Path, PathBuf};
@@ -306,7 +306,7 @@ impl Stream for ReadDir {
             match mem::replace(&mut progress.rest, Rest::End) {
                 Rest::End => return Poll::Ready(None),
                 Rest::Here(entries) => {
-                    progress.rest = Rest::OnTrip(spawn_blocking(move || fetch(entries)));
+                    progress.rest = Rest::OnTrip(spawn_plain(move || fetch(entries)));
                 }
                 Rest::OnTrip(mut trip) => match Pin::new(&mut trip).poll(cx) {
                     Poll::Ready(next) => *progress = next,

@@ -73,5 +73,5 @@ mod open_options;
 pub(crate) async fn on_pool<T: Send + 'static>(
     operation: impl FnOnce() -> T + Send + 'static,
 ) -> T {
-    reveille_runtime::spawn_blocking(operation).await
+    reveille_runtime::spawn_plain(operation).await
 }

@@ -16,7 +16,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use reveille_runtime::{JoinHandle, spawn_blocking};
+use reveille_runtime::{JoinHandle, spawn_plain};
 
 use super::Write;
 
@@ -203,7 +203,7 @@ impl<W> fmt::Debug for PoolWriter<W> {
 fn start<W: StdWrite + 'static>(writer: fn() -> W, operation: Operation) -> Running {
     let operation = Arc::new(operation);
     let given = Arc::clone(&operation);
-    let result = spawn_blocking(move || run(&mut writer(), &given));
+    let result = spawn_plain(move || run(&mut writer(), &given));
     Running { operation, result }
 }
 
@@ -246,7 +246,7 @@ async fn print_whole<W: StdWrite + 'static>(text: String, writer: fn() -> W, nam
         writer.write_all(text.as_bytes())?;
         writer.flush()
     };
-    if let Err(error) = spawn_blocking(print).await {
+    if let Err(error) = spawn_plain(print).await {
         panic!("failed printing to {name}: {error}");
     }
 }

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-use reveille_runtime::spawn_blocking;
+use reveille_runtime::spawn_plain;
 
 use super::Read;
 use super::context::Context as _;
@@ -290,7 +290,7 @@ impl Drop for Reading {
 
 fn start(want: Want) {
     let reading = Reading::default();
-    drop(spawn_blocking(move || reading.run(want)));
+    drop(spawn_plain(move || reading.run(want)));
 }
 
 fn read_retrying(stdin: &mut io::StdinLock<'_>, buf: &mut [u8]) -> io::Result<usize> {

@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::{mem, option, slice, vec};
 
-use reveille_runtime::{JoinHandle, spawn_blocking};
+use reveille_runtime::{JoinHandle, spawn_plain};
 
 use crate::io::context::Context as _;
 
@@ -117,7 +117,7 @@ fn look_up<A>(address: A, name: String) -> ToSocketAddrsFuture<vec::IntoIter<Soc
 where
     A: std::net::ToSocketAddrs<Iter = vec::IntoIter<SocketAddr>> + Send + 'static,
 {
-    ToSocketAddrsFuture::Resolving(spawn_blocking(move || {
+    ToSocketAddrsFuture::Resolving(spawn_plain(move || {
         address.to_socket_addrs().context(|| format!("could not resolve address `{name}`"))
     }))
 }

@@ -233,7 +233,7 @@ mod windows {
     use std::net::{SocketAddr, TcpListener, TcpStream};
 
     use reveille_runtime::io::Io;
-    use reveille_runtime::spawn_blocking;
+    use reveille_runtime::spawn_plain;
 
     /// `WSAEMFILE` and `WSAENOBUFS`.
     const OUT_OF_RESOURCES: [i32; 2] = [10024, 10055];
@@ -250,7 +250,7 @@ mod windows {
 
     /// Connects on the blocking pool: std has no call that begins without waiting for the end.
     pub(crate) async fn connect_tcp(address: SocketAddr) -> io::Result<Io<TcpStream>> {
-        let stream = spawn_blocking(move || TcpStream::connect(address)).await?;
+        let stream = spawn_plain(move || TcpStream::connect(address)).await?;
         stream.set_nonblocking(true)?;
         Ok(Io::new(stream))
     }

@@ -48,7 +48,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::{fs, mem};
 
-use reveille_runtime::{budget, spawn_blocking};
+use reveille_runtime::{budget, spawn_plain};
 
 use super::buffers::{Backlog, Window};
 use crate::os::file::{self as system, Attempt};
@@ -222,7 +222,7 @@ impl Shared {
     /// down drops the job at once, and dropping it takes the lock.
     fn submit(self: &Arc<Self>) {
         let job = Job { shared: self.clone(), has_run: false };
-        drop(spawn_blocking(move || job.run()));
+        drop(spawn_plain(move || job.run()));
     }
 
     /// Does what is queued, if it still is (invariant 4).

@@ -29,6 +29,7 @@ use reveille_task::{Ran, Runnable};
 use super::place::{POLL_NS_AT_FIRST, Place, Seat};
 use super::{Shared, queue};
 use crate::context;
+use crate::foreign::AtFirstTask;
 use crate::observe::Event;
 use crate::park::Spin;
 use crate::scheduler::local;
@@ -106,6 +107,7 @@ pub(crate) struct Worker<'a> {
     looks: u32,
     spin: Spin,
     random: crate::rng::Rng,
+    foreign: AtFirstTask,
 }
 
 impl<'a> Worker<'a> {
@@ -130,6 +132,7 @@ impl<'a> Worker<'a> {
             looks: 0,
             spin: Spin::new(),
             random: crate::rng::Rng::seeded(seed),
+            foreign: AtFirstTask::default(),
         }
     }
 
@@ -210,6 +213,7 @@ impl<'a> Worker<'a> {
         self.shared.monitor.arm();
         self.tick = self.tick.wrapping_add(1);
         self.place.counters.count(Event::Poll);
+        self.foreign.enter();
         let ran = self.poll_watched(task);
         match ran {
             Ran::Requeued(task) => match self.seat.push(task, false) {
