@@ -12,8 +12,8 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
-use std::task::Poll;
+use std::sync::{Arc, Mutex, mpsc};
+use std::task::{Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -238,6 +238,46 @@ fn a_local_task_that_blocks_stops_only_the_local_tasks_of_its_thread() {
     let took = end.recv_timeout(LONG).expect("the local tasks went on");
     assert_soon("a local task that blocks", took);
     assert!(runtime.metrics().takeovers >= 1);
+}
+
+/// The worker was woken to search, and finds a local task that blocks: whoever has its place then,
+/// and sleeps, has to be woken for what comes from outside.
+#[test]
+fn a_local_task_that_blocks_a_searcher_leaves_nobody_asleep() {
+    let runtime = runtime(1);
+    let waker = Arc::new(Mutex::new(None::<Waker>));
+    let (starts, started) = mpsc::channel();
+    let (ends, end) = mpsc::channel();
+    let (answers, answer) = mpsc::channel();
+    let place = Arc::clone(&waker);
+    runtime.block_on(runtime.spawn(async move {
+        spawn_local(async move {
+            let mut is_woken = false;
+            poll_fn(|cx| {
+                *place.lock().unwrap() = Some(cx.waker().clone());
+                if std::mem::replace(&mut is_woken, true) { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+            starts.send(()).unwrap();
+            ends.send(answer.recv_timeout(LONG)).unwrap();
+        });
+    }));
+    let is_asleep = || runtime.metrics().parked_workers == 1;
+    while waker.lock().unwrap().is_none() || !is_asleep() {
+        thread::yield_now();
+    }
+    // The first chooses the worker as the searcher, the second is for its local task: both are
+    // there before it is awake.
+    let waker = waker.lock().unwrap().take().unwrap();
+    let first = runtime.spawn(async {});
+    waker.wake();
+    started.recv_timeout(LONG).unwrap();
+    runtime.block_on(first);
+    while !is_asleep() {
+        thread::yield_now();
+    }
+    drop(runtime.spawn(async move { answers.send(()) }));
+    assert_eq!(end.recv_timeout(2 * LONG).unwrap(), Ok(()), "nobody was woken");
 }
 
 #[test]

@@ -285,7 +285,7 @@ impl<'a> Worker<'a> {
         if now.saturating_sub(self.turned_ns) >= TURN_EVERY_NS {
             self.turn_driver(Some(Duration::ZERO));
             self.turn_timers(now);
-            local::run_here(self.seat);
+            self.run_local();
         }
     }
 
@@ -317,10 +317,19 @@ impl<'a> Worker<'a> {
         }
     }
 
+    /// Polls the local tasks of this thread. `false` if it has none.
+    fn run_local(&mut self) -> bool {
+        // One of them may block this thread, and others rely on whoever searches.
+        local::run_here(self.seat, || {
+            self.stop_searching();
+            self.shared.monitor.arm();
+        })
+    }
+
     /// Looks everywhere, then sleeps. Returns without a task after each sleep.
     #[cold]
     fn find_work(&mut self) -> Result<Option<Runnable>, Exit> {
-        if local::run_here(self.seat)
+        if self.run_local()
             && let Some(task) = self.next_task()?
         {
             // A local task has woken it, and nobody else looks into this queue.
