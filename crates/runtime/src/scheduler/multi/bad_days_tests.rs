@@ -7,6 +7,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use reveille_task::{Options, Runnable};
+
+use super::injector::Injector;
 use super::queue::{CAPACITY, Queue};
 use super::{Scheduler, Shared};
 use crate::builder::Config;
@@ -96,6 +99,15 @@ fn a_task_spawned_while_every_further_thread_is_refused_runs() {
     assert_eq!(threads.alive.load(Ordering::SeqCst), 0);
 }
 
+/// A task that no registry knows.
+fn task(shared: &'static Shared) -> Runnable {
+    let scheduler = Scheduler(&shared.anchor);
+    let (task, handle) = reveille_task::spawn(async {}, scheduler, Options::default());
+    task.as_task().set_owned_slot(super::UNREGISTERED);
+    drop(handle);
+    task
+}
+
 /// A runtime of one worker whose clock stands until it is set.
 fn with_virtual_clock() -> (Runtime, Arc<VirtualClock>) {
     let (clock, hands) = Clock::virtual_at_origin();
@@ -166,18 +178,10 @@ fn a_queue_whose_indices_wrap_loses_and_doubles_nothing() {
     let (shared, incarnation) = Shared::start(config).unwrap();
     let _runtime = Runtime::new(shared, incarnation);
     let (queue, mut owner) = Queue::starting_at(usize::MAX - 10);
-    let task = |_| {
-        let scheduler = Scheduler(&shared.anchor);
-        let (task, handle) =
-            reveille_task::spawn(async {}, scheduler, reveille_task::Options::default());
-        task.as_task().set_owned_slot(super::UNREGISTERED);
-        drop(handle);
-        task
-    };
     for _ in 0..3 {
         let mut taken = Vec::new();
         // One more than the ring has room for.
-        for task in (0..=CAPACITY).map(task) {
+        for task in (0..=CAPACITY).map(|_| task(shared)) {
             queue.push(&mut owner, task);
         }
         assert_eq!((queue.len(), owner.has_backlog()), (CAPACITY, true));
@@ -185,5 +189,39 @@ fn a_queue_whose_indices_wrap_loses_and_doubles_nothing() {
         taken.extend(std::iter::from_fn(|| queue.pop(&mut owner)));
         assert_eq!(taken.len(), CAPACITY + 1);
         assert!(queue.is_empty() && !owner.has_backlog());
+    }
+}
+
+/// Three workers have four shards, and three threads keep theirs full.
+#[test]
+fn what_comes_from_one_thread_is_not_kept_waiting_by_what_others_send() {
+    let (shared, incarnation) =
+        Shared::start(Config { workers: 3, ..Config::default() }).unwrap();
+    let _runtime = Runtime::new(shared, incarnation);
+    let injector = Injector::new(3);
+    let late = task(shared);
+    let address = late.as_task().addr();
+    injector.push(3, late);
+    let mut lanes = [0, 1, 2];
+    for visit in 0..4 {
+        for lane in &mut lanes {
+            (0..3).for_each(|shard| injector.push(shard, task(shared)));
+            let mut taken = Vec::new();
+            injector.take(lane, 3, &mut taken);
+            if taken.iter().any(|task| task.as_task().addr() == address) {
+                println!("taken at visit {visit}");
+                drain(&injector);
+                return;
+            }
+        }
+    }
+    drain(&injector);
+    panic!("twelve visits passed it over");
+}
+
+fn drain(injector: &Injector) {
+    let (mut lane, mut left) = (0, Vec::new());
+    while !injector.is_empty() {
+        injector.take(&mut lane, 1, &mut left);
     }
 }

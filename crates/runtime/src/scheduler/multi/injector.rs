@@ -51,10 +51,12 @@ impl Injector {
     }
 
     /// Takes a fair share for one of `workers` workers: the first shard that has tasks, from
-    /// `lane` on.
-    pub(crate) fn take(&self, lane: usize, workers: usize, into: &mut Vec<Runnable>) {
-        for offset in 0..self.shards.len() {
-            let shard = &self.shards[lane.wrapping_add(offset) & (self.shards.len() - 1)];
+    /// `lane` on, which becomes the one behind it. So a shard that is never empty keeps nobody from
+    /// the others.
+    pub(crate) fn take(&self, lane: &mut usize, workers: usize, into: &mut Vec<Runnable>) {
+        for _ in 0..self.shards.len() {
+            let shard = &self.shards[*lane & (self.shards.len() - 1)];
+            *lane = lane.wrapping_add(1);
             if shard.len.load(Ordering::Relaxed) == 0 {
                 continue;
             }

@@ -215,8 +215,9 @@ fn drop_queued(shared: &'static Shared) -> usize {
             queued.extend(std::iter::from_fn(|| place.queue.pop(&mut core.ownership)));
         });
     }
+    let mut lane = 0;
     while !shared.injector.is_empty() {
-        shared.injector.take(0, 1, &mut queued);
+        shared.injector.take(&mut lane, 1, &mut queued);
     }
     let count = queued.len();
     drop(queued);

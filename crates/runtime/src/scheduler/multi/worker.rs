@@ -90,6 +90,8 @@ pub(crate) struct Worker<'a> {
     events: Events,
     wakers: Vec<Waker>,
     stolen: Vec<Runnable>,
+    /// The shard of the injector that is looked at next.
+    lane: usize,
     /// Polls since the worker began; wraps.
     tick: u32,
     streak: u32,
@@ -120,6 +122,7 @@ impl<'a> Worker<'a> {
             events: Events::new(),
             wakers: Vec::new(),
             stolen: Vec::with_capacity(queue::CAPACITY),
+            lane: seat.place().index,
             tick: 0,
             streak: 0,
             is_searching: false,
@@ -305,7 +308,7 @@ impl<'a> Worker<'a> {
     /// Moves a share of the injector into the run queue.
     fn take_injected(&mut self) {
         let workers = self.shared.places.len();
-        self.shared.injector.take(self.place.index, workers, &mut self.stolen);
+        self.shared.injector.take(&mut self.lane, workers, &mut self.stolen);
         self.queue_stolen();
     }
 
