@@ -2,6 +2,7 @@
 //! moment, and a clock that jumps.
 
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -195,8 +196,7 @@ fn a_queue_whose_indices_wrap_loses_and_doubles_nothing() {
 /// Three workers have four shards, and three threads keep theirs full.
 #[test]
 fn what_comes_from_one_thread_is_not_kept_waiting_by_what_others_send() {
-    let (shared, incarnation) =
-        Shared::start(Config { workers: 3, ..Config::default() }).unwrap();
+    let (shared, incarnation) = Shared::start(Config { workers: 3, ..Config::default() }).unwrap();
     let _runtime = Runtime::new(shared, incarnation);
     let injector = Injector::new(3);
     let late = task(shared);
@@ -224,4 +224,26 @@ fn drain(injector: &Injector) {
     while !injector.is_empty() {
         injector.take(&mut lane, 1, &mut left);
     }
+}
+
+#[test]
+fn a_thread_that_begins_after_the_shutdown_ends_at_once() {
+    let (begin, may_begin) = mpsc::channel::<()>();
+    let (ends, end) = mpsc::channel();
+    let gate = std::sync::Mutex::new(Some((may_begin, ends)));
+    let system = system_spawner();
+    let spawner: Spawner = Arc::new(move |spec: ThreadSpec| {
+        // The worker is the first.
+        let Some((may_begin, ends)) = gate.lock().unwrap().take() else { return system(spec) };
+        let ThreadSpec { name, stack_size, body } = spec;
+        let body = Box::new(move || {
+            may_begin.recv().unwrap();
+            ends.send(catch_unwind(AssertUnwindSafe(body)).is_ok()).unwrap();
+        });
+        system(ThreadSpec { name, stack_size, body })
+    });
+    let runtime = start(Config { workers: 1, spawner, ..Config::default() }).unwrap();
+    assert_eq!(runtime.shutdown(Duration::ZERO).stuck_workers, 1);
+    begin.send(()).unwrap();
+    assert!(end.recv().unwrap(), "it panicked");
 }

@@ -67,10 +67,11 @@ impl Staff {
 
     fn start_thread(&self, shared: &'static Shared, number: usize) -> io::Result<()> {
         let config = shared.config();
+        let own = Arc::clone(&config);
         let spec = ThreadSpec {
             name: config.thread_name.to_string(),
             stack_size: config.stack_size,
-            body: Box::new(move || work(shared, number)),
+            body: Box::new(move || work(shared, number, own)),
         };
         // Not under the lock of the roster: the spawner is the user's.
         match (config.spawner)(spec) {
@@ -95,9 +96,9 @@ impl Staff {
     }
 }
 
-/// The life of a thread of the pool.
-fn work(shared: &'static Shared, number: usize) {
-    let config = shared.config();
+/// The life of a thread of the pool. It brings its configuration along: the pool may be down
+/// before the system lets it begin.
+fn work(shared: &'static Shared, number: usize, config: Arc<Config>) {
     context::belong_to(shared);
     // For good: the thread is ours, and its park is what ends every timer. Before the hooks, which
     // may want it otherwise.
