@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
+use reveille_primitive::lock::assert_none_held;
 use reveille_task::{Options, Runnable};
 
 use super::injector::Injector;
@@ -38,6 +39,7 @@ fn spawner(
 ) -> Spawner {
     let (system, threads) = (system_spawner(), Arc::clone(threads));
     Arc::new(move |spec: ThreadSpec| {
+        assert_none_held("the start of a thread");
         if refuses(threads.asked.fetch_add(1, Ordering::SeqCst)) {
             return Err(io::Error::other("no more threads"));
         }

@@ -91,13 +91,14 @@ impl Monitor {
         if config.max_spare_threads == 0 {
             return Ok(());
         }
-        let mut state = self.state.lock();
-        state.is_running = true;
+        self.state.lock().is_running = true;
+        // Not under the lock: what starts a thread is handed in.
         let thread = (config.spawner)(ThreadSpec {
             name: format!("{}-monitor", config.thread_name),
             stack_size: Some(128 * 1024),
             body: Box::new(move || shared.monitor.watch(shared)),
         });
+        let mut state = self.state.lock();
         match thread {
             Ok(thread) => {
                 state.thread = Some(thread);
