@@ -56,6 +56,11 @@ impl fmt::Debug for Thread {
 /// The spawner of threads of the operating system.
 pub(crate) fn system_spawner() -> Spawner {
     Arc::new(|spec: ThreadSpec| {
+        if spec.name.contains('\0') {
+            // The system's names end there; std panics.
+            let text = format!("a zero byte in the name of a thread: {:?}", spec.name);
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         let mut builder = std::thread::Builder::new().name(spec.name);
         if let Some(size) = spec.stack_size {
             builder = builder.stack_size(size);
@@ -83,5 +88,12 @@ mod tests {
         let thread = system_spawner()(spec).expect("there is room for a thread");
         thread.join();
         assert_eq!(receiver.recv(), Ok(Some("a-name".to_owned())));
+    }
+
+    #[test]
+    fn a_name_that_the_system_cannot_take_is_an_error() {
+        let spec = ThreadSpec { name: "a\0b".to_owned(), stack_size: None, body: Box::new(|| ()) };
+        let error = system_spawner()(spec).expect_err("no such thread");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     }
 }
