@@ -164,6 +164,7 @@ impl Monitor {
                 look(shared, place, watch);
                 has_polled |= watch.reading != before;
             }
+            shared.staff.make_good(shared);
             pace.record(all_parked(shared), has_polled);
             state = self.state.lock();
         }

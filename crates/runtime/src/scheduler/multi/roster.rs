@@ -5,8 +5,12 @@
 //! 1. `waiting` counts the threads in [`Roster::next`] that no vacancy was promised to: it is
 //!    lowered by whoever adds a vacancy for one of them, or by the thread that gives up waiting. A
 //!    thread that takes what was promised to another leaves its own place in the count to that one.
-//! 2. Each vacancy in the list was promised to one thread, which looks for it before it waits
-//!    again. So a vacancy that was taken in is found, by that thread or by a faster one.
+//! 2. Each vacancy in the list but `orphans` of them was promised to one thread, which looks for it
+//!    before it waits again. So a vacancy that was taken in is found, by that thread or by a faster
+//!    one.
+//! 3. An orphan is left when a thread could not be started whose vacancy was taken by a faster one.
+//!    It is for the next thread that comes back, or for one that the monitor has started for it
+//!    ([`Roster::hire`]). While there are orphans nobody waits.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -30,6 +34,8 @@ struct State {
     /// Each with the number of the thread that is started for it; 0 for one that waited.
     vacancies: VecDeque<(usize, Vacancy)>,
     waiting: usize,
+    /// Vacancies in the list that nobody is on the way for.
+    orphans: usize,
     threads: usize,
     max_threads: usize,
     /// Numbers threads, for their names.
@@ -57,6 +63,15 @@ pub(crate) enum Offer {
     Waiting,
     /// A thread of this number, which the caller has to start.
     New(usize),
+}
+
+impl State {
+    /// Counts a thread that is to be started.
+    fn new_thread(&mut self) -> usize {
+        self.threads += 1;
+        self.next_number += 1;
+        self.next_number
+    }
 }
 
 impl Roster {
@@ -95,11 +110,20 @@ impl Roster {
         if state.threads >= state.max_threads {
             return Err(io::Error::other("all spare threads of the runtime are in use"));
         }
-        state.threads += 1;
-        state.next_number += 1;
-        let number = state.next_number;
+        let number = state.new_thread();
         state.vacancies.push_back((number, vacancy));
         Ok(Offer::New(number))
+    }
+
+    /// The number of a thread that the caller has to start for an orphan, if there is one and a
+    /// thread may be made.
+    pub(crate) fn hire(&self) -> Option<usize> {
+        let mut state = self.state.lock();
+        if !state.is_open || state.orphans == 0 || state.threads >= state.max_threads {
+            return None;
+        }
+        state.orphans -= 1;
+        Some(state.new_thread())
     }
 
     /// The thread of an [`Offer::New`] was started.
@@ -123,6 +147,8 @@ impl Roster {
         // The faster thread left the vacancy that it was promised.
         if state.waiting > 0 {
             state.waiting -= 1;
+        } else if state.is_open {
+            state.orphans += 1;
         }
         false
     }
@@ -130,7 +156,9 @@ impl Roster {
     /// Waits for a vacancy; `None` when the thread shall end. A new thread finds its own at once.
     pub(crate) fn next(&self, keep_alive: Duration, is_new: bool) -> Option<Vacancy> {
         let mut state = self.state.lock();
-        if !is_new {
+        if !is_new && state.orphans > 0 {
+            state.orphans -= 1;
+        } else if !is_new {
             state.waiting += 1;
         }
         loop {
@@ -169,6 +197,7 @@ impl Roster {
     pub(crate) fn close(&self, mut time_left: impl FnMut() -> Option<Duration>) -> usize {
         let mut state = self.state.lock();
         state.is_open = false;
+        state.orphans = 0;
         state.vacancies.clear();
         self.changed.notify_all();
         while state.threads > 0 {
@@ -220,6 +249,25 @@ mod tests {
         assert_eq!(roster.next(SOON, true).map(|vacancy| vacancy.place()), Some(0));
         assert!(!roster.not_started(1));
         assert_eq!(roster.next(SOON, false).map(|vacancy| vacancy.place()), Some(1));
+        // Nobody waits: for the next vacancy a thread has to be made.
+        let next = roster.offer(Vacancy::open(0)).expect("there is room again");
+        assert_eq!(next, Offer::New(3));
+    }
+
+    #[test]
+    fn a_thread_is_hired_for_a_vacancy_that_nobody_is_on_the_way_for() {
+        let roster = Roster::new();
+        roster.open(2);
+        let _ = roster.offer(Vacancy::open(0)).expect("there is room");
+        let _ = roster.offer(Vacancy::open(1)).expect("there is room");
+        assert_eq!(roster.hire(), None, "two are on the way");
+        assert_eq!(roster.next(SOON, true).map(|vacancy| vacancy.place()), Some(0));
+        assert!(!roster.not_started(1));
+        assert_eq!(roster.hire(), Some(3));
+        assert!(!roster.not_started(3), "the system still has no thread");
+        assert_eq!((roster.hire(), roster.hire()), (Some(4), None));
+        assert_eq!(roster.next(SOON, true).map(|vacancy| vacancy.place()), Some(1));
+        assert_eq!((roster.hire(), roster.state.lock().waiting), (None, 0));
     }
 
     #[test]

@@ -27,6 +27,13 @@ pub(crate) struct Staff {
     roster: Roster,
 }
 
+/// A thread that could not be started.
+struct Refused {
+    error: io::Error,
+    /// A faster thread works the place that it was meant for.
+    is_filled: bool,
+}
+
 impl Staff {
     pub(crate) fn new() -> Staff {
         Staff { roster: Roster::new() }
@@ -44,7 +51,10 @@ impl Staff {
     pub(crate) fn open(&self, shared: &'static Shared, config: &Config) -> io::Result<()> {
         self.roster.open(config.workers + config.max_spare_threads);
         for place in 0..config.workers {
-            self.try_fill(shared, Vacancy::open(place))?;
+            // Also when the place has a faster thread: then another place has none.
+            if let Offer::New(number) = self.roster.offer(Vacancy::open(place))? {
+                self.start_thread(shared, number).map_err(|refused| refused.error)?;
+            }
         }
         Ok(())
     }
@@ -52,20 +62,24 @@ impl Staff {
     /// Offers a vacancy to a waiting thread, or to a new one. Without either the place stays as it
     /// is; the monitor asks again.
     pub(crate) fn fill(&self, shared: &'static Shared, vacancy: Vacancy) -> bool {
-        self.try_fill(shared, vacancy).is_ok()
-    }
-
-    /// # Errors
-    ///
-    /// When no thread waits and none can be made: the bound is reached, or the system refuses.
-    fn try_fill(&self, shared: &'static Shared, vacancy: Vacancy) -> io::Result<()> {
-        match self.roster.offer(vacancy)? {
-            Offer::Waiting => Ok(()),
-            Offer::New(number) => self.start_thread(shared, number),
+        match self.roster.offer(vacancy) {
+            Ok(Offer::Waiting) => true,
+            Ok(Offer::New(number)) => self
+                .start_thread(shared, number)
+                .map_or_else(|refused| refused.is_filled, |()| true),
+            Err(_) => false,
         }
     }
 
-    fn start_thread(&self, shared: &'static Shared, number: usize) -> io::Result<()> {
+    /// Starts a thread for a place that nobody is on the way for, because the system refused one.
+    pub(crate) fn make_good(&self, shared: &'static Shared) {
+        if let Some(number) = self.roster.hire() {
+            // Refused again, it is asked for at the next look.
+            let _ = self.start_thread(shared, number);
+        }
+    }
+
+    fn start_thread(&self, shared: &'static Shared, number: usize) -> Result<(), Refused> {
         let config = shared.config();
         let own = Arc::clone(&config);
         let spec = ThreadSpec {
@@ -80,11 +94,9 @@ impl Staff {
                 Ok(())
             }
             Err(error) => {
-                if !self.roster.not_started(number) {
-                    return Ok(());
-                }
                 let text = format!("could not create a worker thread: {error}");
-                Err(io::Error::new(error.kind(), text))
+                let error = io::Error::new(error.kind(), text);
+                Err(Refused { error, is_filled: !self.roster.not_started(number) })
             }
         }
     }
