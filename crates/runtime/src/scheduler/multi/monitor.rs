@@ -268,6 +268,10 @@ fn expose_last_in(shared: &'static Shared, place: &'static Place) {
 
 #[cfg(all(test, not(loom)))]
 mod tests {
+    use reveille_primitive::biased::Identity;
+
+    use super::super::bad_days_tests::task;
+    use super::super::place::Seat;
     use super::*;
 
     #[test]
@@ -294,5 +298,32 @@ mod tests {
         assert!(pace.is_quiet());
         pace.record(true, true);
         assert!(!pace.is_quiet());
+    }
+
+    #[test]
+    fn the_last_in_task_is_out_of_a_thief_s_reach_until_the_poll_was_seen_twice() {
+        let shared = Shared::unused(1);
+        let place = shared.place(0);
+        let (config, identity) = (Config::default(), Identity::unique());
+        place.give(Some(&identity.recipient()));
+        let pulse = Arc::new(Pulse::new());
+        *place.pulse.lock() = Some(Arc::clone(&pulse));
+        let driver = config.driver().expect("a driver");
+        let seat = Seat::new(place, identity, driver, &config, Arc::clone(&pulse));
+        let (mut watch, mut stolen) = (Watch::default(), Vec::new());
+
+        pulse.beat();
+        look(shared, place, &mut watch);
+        seat.push(task(shared), true).expect("the place is ours");
+        assert_eq!(place.queue.steal(&mut stolen), 0, "it was woken a moment ago");
+        pulse.beat();
+        pulse.beat();
+        look(shared, place, &mut watch);
+        assert_eq!(place.queue.steal(&mut stolen), 0, "the poll is another");
+        look(shared, place, &mut watch);
+        assert_eq!(place.queue.steal(&mut stolen), 1, "the poll is the same");
+
+        drop(stolen);
+        place.give(None);
     }
 }
