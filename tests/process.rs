@@ -38,6 +38,27 @@ fn child_is_started_by_the_call_and_not_by_the_poll() {
     std::fs::remove_file(marker).unwrap();
 }
 
+/// Workers have none, and would hand that on.
+#[cfg(target_os = "linux")]
+#[test]
+fn children_and_blocking_threads_have_the_usual_timer_slack() {
+    const FILE: &str = "/proc/self/timerslack_ns";
+    fn of_this_thread() -> Vec<u8> {
+        std::process::Command::new("cat").arg(FILE).output().unwrap().stdout
+    }
+    let usual = of_this_thread();
+    assert!(!usual.is_empty());
+    let task = reveille::task::spawn(async {
+        let least = of_this_thread();
+        let child = Command::new("cat").arg(FILE).output().await.unwrap().stdout;
+        let closure = reveille::task::spawn_blocking(of_this_thread).await;
+        [least, child, closure]
+    });
+    let [least, child, closure] = block_on(task);
+    assert_eq!((child, closure), (usual, of_this_thread()));
+    assert_eq!(least, b"1\n", "what std starts in a task is as punctual as the worker");
+}
+
 async fn pipes_carry_more_than_they_hold_in_both_directions() {
     let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let (mut stdin, mut stdout) = (cat.stdin.take().unwrap(), cat.stdout.take().unwrap());

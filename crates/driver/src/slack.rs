@@ -2,6 +2,11 @@
 //!
 //! Linux lets them end up to 50 µs late, so that it can wake several threads at once. That is a
 //! third to a half of the lateness of a timer on a machine that is idle.
+//!
+//! A thread hands its slack to the threads and processes that it starts, as their default even, so
+//! that they cannot ask for another. What this project starts gets the usual one back; what a user
+//! starts by std's means in a task is as punctual as the task's thread, which costs it nothing but
+//! wake-ups that would otherwise have been shared.
 
 /// What the timer slack of a thread was before [`TimerSlack::least`] took it away.
 #[derive(Debug)]
@@ -10,13 +15,18 @@ pub struct TimerSlack {
     before_ns: std::num::NonZeroU64,
 }
 
+/// What the first thread had that gave its slack up, in nanoseconds.
+#[cfg(target_os = "linux")]
+static USUAL_NS: std::sync::OnceLock<std::num::NonZeroU64> = std::sync::OnceLock::new();
+
 #[cfg(target_os = "linux")]
 impl TimerSlack {
     /// Makes the timed waits of the calling thread end as punctually as the system can: one or two
     /// system calls of 0.1 µs. `None` when nothing was changed, because they do already or the
     /// system refuses.
     ///
-    /// Threads and processes that this thread starts from now on are as punctual.
+    /// Threads and processes that this thread starts from now on are as punctual, unless
+    /// [`usual`](TimerSlack::usual) is said to them.
     #[must_use = "the slack of a thread that is not ours is to be restored"]
     pub fn least() -> Option<TimerSlack> {
         use rustix::thread::{current_timer_slack, set_current_timer_slack};
@@ -29,6 +39,7 @@ impl TimerSlack {
             return None;
         }
         set_current_timer_slack(Some(NonZeroU64::MIN)).ok()?;
+        let _ = USUAL_NS.set(before_ns);
         Some(TimerSlack { before_ns })
     }
 
@@ -36,6 +47,43 @@ impl TimerSlack {
     pub fn restore(self) {
         // It was in force before, so the system takes it; refused, the thread stays punctual.
         let _ = rustix::thread::set_current_timer_slack(Some(self.before_ns));
+    }
+
+    /// Gives the calling thread the slack that threads of this process have, if it has the least:
+    /// from the thread that started it.
+    pub fn usual() {
+        let _ = TimerSlack::before_usual();
+    }
+
+    /// Runs `start` with the usual slack, which processes inherit that it starts.
+    pub fn as_usual<R>(start: impl FnOnce() -> R) -> R {
+        struct Restore(Option<TimerSlack>);
+
+        impl Drop for Restore {
+            fn drop(&mut self) {
+                if let Some(least) = self.0.take() {
+                    least.restore();
+                }
+            }
+        }
+
+        let _restore = Restore(TimerSlack::before_usual());
+        start()
+    }
+
+    /// Sets the usual slack. Returns the least if that was in force.
+    fn before_usual() -> Option<TimerSlack> {
+        use rustix::thread::{current_timer_slack, set_current_timer_slack};
+
+        use std::num::NonZeroU64;
+
+        let usual_ns = *USUAL_NS.get()?;
+        let before_ns = NonZeroU64::new(current_timer_slack().ok()?)?;
+        if before_ns != NonZeroU64::MIN {
+            return None;
+        }
+        set_current_timer_slack(Some(usual_ns)).ok()?;
+        Some(TimerSlack { before_ns })
     }
 }
 
@@ -49,6 +97,14 @@ impl TimerSlack {
 
     /// Changes nothing.
     pub fn restore(self) {}
+
+    /// Changes nothing.
+    pub fn usual() {}
+
+    /// Runs `start`.
+    pub fn as_usual<R>(start: impl FnOnce() -> R) -> R {
+        start()
+    }
 }
 
 #[cfg(all(test, target_os = "linux", not(loom)))]
@@ -63,6 +119,24 @@ mod tests {
         assert_eq!(current_timer_slack().expect("a slack"), 1);
         assert!(TimerSlack::least().is_none());
         slack.restore();
+        assert_eq!(current_timer_slack().expect("a slack"), before);
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "a thread as users start it")]
+    fn a_thread_that_inherited_the_least_gets_the_usual() {
+        let before = current_timer_slack().expect("a slack");
+        let slack = TimerSlack::least().expect("test threads have the default of 50 us");
+        let child = std::thread::spawn(|| {
+            let inherited = current_timer_slack();
+            let lent = TimerSlack::as_usual(current_timer_slack);
+            let restored = current_timer_slack();
+            TimerSlack::usual();
+            [inherited, lent, restored, current_timer_slack()].map(|slack| slack.expect("a slack"))
+        });
+        assert_eq!(child.join().expect("no panic"), [1, before, 1, before]);
+        slack.restore();
+        TimerSlack::usual();
         assert_eq!(current_timer_slack().expect("a slack"), before);
     }
 }

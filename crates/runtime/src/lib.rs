@@ -31,7 +31,7 @@ use std::task::{Context, Poll};
 use reveille_task::Options;
 
 pub use builder::Builder;
-pub use reveille_driver::{FdLimit, raise_fd_limit};
+pub use reveille_driver::{FdLimit, TimerSlack, raise_fd_limit};
 pub use reveille_task::{JoinError, JoinHandle, JoinResult, Task, TaskId};
 pub use runtime::{Handle, Metrics, Runtime, Shutdown, ShutdownReport, TaskInfo, UnhandledPanic};
 

@@ -8,6 +8,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
+use reveille_driver::TimerSlack;
+
 /// A thread that is wanted.
 pub(crate) struct ThreadSpec {
     /// Its name, as debuggers show it.
@@ -65,7 +67,12 @@ pub(crate) fn system_spawner() -> Spawner {
         if let Some(size) = spec.stack_size {
             builder = builder.stack_size(size);
         }
-        let handle = builder.spawn(spec.body)?;
+        let body = spec.body;
+        let handle = builder.spawn(move || {
+            // A worker may have started it, who has none.
+            TimerSlack::usual();
+            body();
+        })?;
         Ok(Thread::new(move || {
             // The body does not panic; were it to, the thread has ended all the same.
             let _ = handle.join();

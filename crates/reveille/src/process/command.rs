@@ -6,6 +6,8 @@ use std::path::Path;
 use std::process::{CommandArgs, CommandEnvs, ExitStatus, Output, Stdio};
 use std::{fmt, io};
 
+use reveille_runtime::TimerSlack;
+
 use super::Child;
 use crate::io::context::Context as _;
 
@@ -399,7 +401,8 @@ impl Command {
         if !self.has_stderr {
             self.command.stderr(output());
         }
-        let child = self.command.spawn();
+        // The child's timers are not to be as punctual as this thread's: that is inherited.
+        let child = TimerSlack::as_usual(|| self.command.spawn());
         let child = child.context(|| {
             let program = std::path::Path::new(self.command.get_program());
             format!("could not start `{}`", program.display())

@@ -18,6 +18,8 @@ use std::io;
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
 
+use reveille_runtime::TimerSlack;
+
 use crate::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 
 mod sealed {
@@ -141,7 +143,7 @@ impl CommandExt for Command {
     }
 
     fn exec(&mut self) -> io::Error {
-        self.as_std_mut().exec()
+        TimerSlack::as_usual(|| self.as_std_mut().exec())
     }
 
     fn arg0<S>(&mut self, arg: S) -> &mut Command
