@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use reveille_runtime::time::Sleep;
 use reveille_runtime::{Builder, Runtime, block_on, spawn, spawn_blocking, yield_now};
 
 /// One worker, and nobody who would take over from it.
@@ -47,6 +48,37 @@ fn two_tasks_that_wake_each_other_starve_neither_the_queue_nor_the_injector() {
     let injected = runtime.block_on(runtime.spawn(async { 8 }));
     is_over.store(true, Ordering::Relaxed);
     assert_eq!((queued, injected), (7, 8));
+}
+
+/// Timers and sockets are looked after every so many polls, and these are long.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "polls of a known length")]
+fn long_polls_that_give_way_keep_no_timer_waiting() {
+    let runtime = alone();
+    let polls = Arc::new(AtomicUsize::new(0));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let (count, end) = (Arc::clone(&polls), Arc::clone(&is_over));
+    let busy = runtime.spawn(async move {
+        while !end.load(Ordering::Relaxed) {
+            std::thread::sleep(Duration::from_millis(2));
+            count.fetch_add(1, Ordering::Relaxed);
+            yield_now().await;
+        }
+    });
+    let passed = runtime.block_on(runtime.spawn(async move {
+        while polls.load(Ordering::Relaxed) < 80 {
+            yield_now().await;
+        }
+        let before = polls.load(Ordering::Relaxed);
+        for _ in 0..5 {
+            Sleep::after(Duration::from_millis(1)).await;
+        }
+        polls.load(Ordering::Relaxed) - before
+    }));
+    is_over.store(true, Ordering::Relaxed);
+    runtime.block_on(busy);
+    println!("5 sleeps of 1 ms among polls of 2 ms: {passed} polls went by");
+    assert!(passed <= 40, "{passed} polls");
 }
 
 #[test]

@@ -5,8 +5,8 @@
 //! 1. The task that was woken last, three times in a row at most; it finds its data in the cache.
 //! 2. The oldest task of the run queue. Every 61st time the injector first, so that work from
 //!    outside is not starved by tasks that keep each other busy.
-//! 3. Every 64 polls the clock is read; when the driver was not turned for 100 us, it is, and due
-//!    timers fire.
+//! 3. Every 64 polls, or every millisecond if polls are long, the clock is read; when the driver
+//!    was not turned for 100 us, it is, and due timers fire.
 //! 4. Without work: the injector, then the queues of others, as one of few searchers, and the
 //!    shards of workers that are in a long poll. Then the worker parks in its own driver, until an
 //!    event, a deadline or a notification.
@@ -38,8 +38,12 @@ use crate::scheduler::local;
 /// a task that repeats itself. Go and tokio use the same.
 const INJECTOR_EVERY: u32 = 61;
 
-/// How often the clock is read, in polls. A power of two.
+/// How often the clock is read, in polls, when they are short.
 const CLOCK_EVERY: u32 = 64;
+
+/// How often the clock is read, in nanoseconds, when polls are long: that late sockets and timers
+/// are at most, but for the length of a poll. Such polls are sixteen microseconds or more.
+const CLOCK_EVERY_NS: u64 = 1_000_000;
 
 /// After how many nanoseconds a busy worker turns its driver and its timers: 165 ns of a system
 /// call are then less than two thousandths.
@@ -102,11 +106,16 @@ pub(crate) struct Worker<'a> {
     clock_ns: u64,
     clock_tick: u32,
     turned_ns: u64,
+    /// The tick of the next look at the clock, and how many polls after this one it comes.
+    look_tick: u32,
+    look_every: u32,
     /// What a poll took on average, lately.
     poll_ns: u64,
     /// The shortest queue of this window, and the looks at the clock in it.
     shortest: u64,
     looks: u32,
+    /// The tick at which the shortest queue is looked at again.
+    window_tick: u32,
     spin: Spin,
     random: crate::rng::Rng,
     foreign: AtFirstTask,
@@ -130,9 +139,12 @@ impl<'a> Worker<'a> {
             clock_ns: now,
             clock_tick: 0,
             turned_ns: now,
+            look_tick: 0,
+            look_every: 1,
             poll_ns: POLL_NS_AT_FIRST,
             shortest: 0,
             looks: 0,
+            window_tick: CLOCK_EVERY,
             spin: Spin::new(),
             random: crate::rng::Rng::seeded(seed),
             foreign: AtFirstTask::default(),
@@ -173,7 +185,7 @@ impl<'a> Worker<'a> {
         if self.shared.is_stopping() {
             return Err(Exit::Stopped);
         }
-        if self.tick.is_multiple_of(CLOCK_EVERY) {
+        if self.tick == self.look_tick {
             self.look_at_clock();
         }
         let task = match self.next_task()? {
@@ -278,10 +290,15 @@ impl<'a> Worker<'a> {
         if let Some(each) = now.saturating_sub(self.clock_ns).checked_div(polls) {
             self.poll_ns = (3 * self.poll_ns + each) / 4;
             self.place.set_poll_ns(self.poll_ns);
+            self.plan_look(self.poll_ns.max(each));
         }
+        self.look_tick = self.tick.wrapping_add(self.look_every);
         self.clock_ns = now;
         self.clock_tick = self.tick;
-        self.share_lasting();
+        if self.tick.wrapping_sub(self.window_tick) < u32::MAX / 2 {
+            self.window_tick = self.tick.wrapping_add(CLOCK_EVERY);
+            self.share_lasting();
+        }
         if self.place.has_removals() {
             self.seat.with_core(|core| self.place.remove_now(core));
         }
@@ -290,6 +307,13 @@ impl<'a> Worker<'a> {
             self.turn_timers(now);
             self.run_local();
         }
+    }
+
+    /// Decides after how many polls the clock is looked at again: at once fewer when they became
+    /// longer, and more by and by.
+    fn plan_look(&mut self, poll_ns: u64) {
+        let fitting = (CLOCK_EVERY_NS / poll_ns.max(1)).clamp(1, u64::from(CLOCK_EVERY));
+        self.look_every = (fitting as u32).min(2 * self.look_every);
     }
 
     fn turn_driver(&mut self, timeout: Option<Duration>) -> usize {
