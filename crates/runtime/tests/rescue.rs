@@ -13,7 +13,7 @@ use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -240,18 +240,37 @@ fn a_local_task_that_blocks_stops_only_the_local_tasks_of_its_thread() {
     assert!(runtime.metrics().takeovers >= 1);
 }
 
+/// A timer's waker that holds the worker up before it has left its park.
+struct Gate {
+    reached: mpsc::Sender<()>,
+    opens: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Wake for Gate {
+    fn wake(self: Arc<Gate>) {
+        self.reached.send(()).unwrap();
+        self.opens.lock().unwrap().recv().unwrap();
+    }
+}
+
 /// The worker was woken to search, and finds a local task that blocks: whoever has its place then,
 /// and sleeps, has to be woken for what comes from outside.
 #[test]
 fn a_local_task_that_blocks_a_searcher_leaves_nobody_asleep() {
     let runtime = runtime(1);
-    let waker = Arc::new(Mutex::new(None::<Waker>));
+    let (reaches, reached) = mpsc::channel();
+    let (open, opens) = mpsc::channel();
     let (starts, started) = mpsc::channel();
     let (ends, end) = mpsc::channel();
     let (answers, answer) = mpsc::channel();
-    let place = Arc::clone(&waker);
+    let local = Arc::new(Mutex::new(None::<Waker>));
+    let place = Arc::clone(&local);
     runtime.block_on(runtime.spawn(async move {
+        let mut gate = Box::pin(Sleep::after(Duration::from_millis(50)));
+        let waker = Waker::from(Arc::new(Gate { reached: reaches, opens: Mutex::new(opens) }));
+        assert!(gate.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
         spawn_local(async move {
+            let _gate = gate;
             let mut is_woken = false;
             poll_fn(|cx| {
                 *place.lock().unwrap() = Some(cx.waker().clone());
@@ -262,18 +281,14 @@ fn a_local_task_that_blocks_a_searcher_leaves_nobody_asleep() {
             ends.send(answer.recv_timeout(LONG)).unwrap();
         });
     }));
-    let is_asleep = || runtime.metrics().parked_workers == 1;
-    while waker.lock().unwrap().is_none() || !is_asleep() {
-        thread::yield_now();
-    }
-    // The first chooses the worker as the searcher, the second is for its local task: both are
-    // there before it is awake.
-    let waker = waker.lock().unwrap().take().unwrap();
+    reached.recv_timeout(LONG).unwrap();
+    // The first chooses the worker as the searcher, the second is for its local task.
     let first = runtime.spawn(async {});
-    waker.wake();
+    local.lock().unwrap().take().unwrap().wake();
+    open.send(()).unwrap();
     started.recv_timeout(LONG).unwrap();
     runtime.block_on(first);
-    while !is_asleep() {
+    while runtime.metrics().parked_workers == 0 {
         thread::yield_now();
     }
     drop(runtime.spawn(async move { answers.send(()) }));

@@ -546,11 +546,11 @@ impl Drop for Entered<'_> {
 
 /// Polls the local tasks of a worker's thread. `false` if it has none. The monitor sees these polls
 /// as it sees those of other tasks: the worker's place changes hands if one blocks. `prepare` is
-/// called first if there is something to poll.
+/// called first if there are any.
 pub(crate) fn run_here(seat: &Seat, prepare: impl FnOnce()) -> bool {
     context::with_own_stand(|stand| {
         let stand = stand.filter(|stand| stand.has_tasks());
-        stand.filter(|stand| stand.has_local()).inspect(|_| prepare());
+        stand.inspect(|_| prepare());
         stand.inspect(|stand| stand.run_local(Some(&seat.pulse)));
         stand.is_some()
     })
