@@ -28,6 +28,7 @@ use std::task::{Context, Poll, ready};
 
 use crate::Driver;
 use crate::fd::Fd;
+use crate::poll::turner::this_thread;
 use crate::readiness::{Direction, Ready};
 use crate::source::Source;
 use crate::waiters::{Seat, Standing, Waited};
@@ -177,15 +178,11 @@ where
         loop {
             let seen = match self.source.poll_ready(direction, seat, cx) {
                 Waited::Ready(seen) => seen,
-                Waited::Entered(Standing::Armed) => return Poll::Pending,
-                Waited::Entered(Standing::ArmedPerWait) => {
-                    self.source.rearm(self.fd)?;
-                    return Poll::Pending;
-                }
-                // Deserted at once: the waiter was entered before, and has been woken.
-                Waited::Entered(Standing::Deaf) if has_registered => return Poll::Pending,
-                Waited::Entered(Standing::Deaf) => {
-                    let home = (self.home)()?;
+                Waited::Entered(standing) => {
+                    let home = if has_registered { None } else { self.better_home(standing)? };
+                    let Some(home) = home else {
+                        return self.arm_for_wait(standing);
+                    };
                     self.source.register(self.fd, &home)?;
                     has_registered = true;
                     self.source.readiness()
@@ -201,6 +198,32 @@ where
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
+    }
+
+    /// Where to register, unless the source is as well off where it is.
+    #[inline]
+    fn better_home(&self, standing: Standing) -> io::Result<Option<Arc<Driver>>> {
+        match standing {
+            Standing::Armed | Standing::ArmedPerWait => Ok(None),
+            Standing::ArmedAlone { thread, .. } if thread == this_thread() => Ok(None),
+            // Another thread alone turns the shard. It stays there unless this one has better.
+            Standing::ArmedAlone { .. } => {
+                Ok((self.home)().ok().filter(|home| home.is_driven_by_any()))
+            }
+            Standing::Deaf => (self.home)().map(Some),
+        }
+    }
+
+    fn arm_for_wait<R>(&self, standing: Standing) -> Poll<io::Result<R>> {
+        match standing {
+            Standing::ArmedPerWait | Standing::ArmedAlone { is_per_wait: true, .. } => {
+                self.source.rearm(self.fd)?;
+            }
+            // Deaf: deserted since it was registered. The waiter was entered before that, and has
+            // been woken.
+            Standing::Deaf | Standing::Armed | Standing::ArmedAlone { .. } => {}
+        }
+        Poll::Pending
     }
 }
 

@@ -56,8 +56,14 @@ pub(crate) trait Contract: Send + Sync {
     /// Says whether a thread turns this shard.
     fn set_driven(&self, is_driven: bool);
 
+    /// Says that the calling thread turns this shard, and no other.
+    fn set_driven_here(&self);
+
     /// Tells whether a thread turns this shard.
     fn is_driven(&self) -> bool;
+
+    /// Tells whether any of several threads turns this shard, as a pool's.
+    fn is_driven_by_any(&self) -> bool;
 
     /// What a waiter of a registered source has to do for its event.
     fn standing(&self) -> Standing;

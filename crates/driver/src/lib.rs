@@ -157,6 +157,15 @@ impl Driver {
         }
     }
 
+    /// Says that the calling thread is going to turn this shard, and that no other will while it is
+    /// busy. A source that is registered here moves to a shard without this restriction as soon as
+    /// a thread that has one waits for it.
+    pub fn set_driven_here(&self) {
+        match &self.engine {
+            Engine::Reactor(shard) => shard.set_driven_here(),
+        }
+    }
+
     /// Tells whether some thread is going to turn this shard.
     #[must_use]
     pub fn is_driven(&self) -> bool {
@@ -196,6 +205,12 @@ impl Driver {
     fn forget(&self, key: Key) {
         match &self.engine {
             Engine::Reactor(shard) => shard.forget(key),
+        }
+    }
+
+    pub(crate) fn is_driven_by_any(&self) -> bool {
+        match &self.engine {
+            Engine::Reactor(shard) => shard.is_driven_by_any(),
         }
     }
 

@@ -75,8 +75,8 @@ impl Source {
     }
 
     /// Registers `fd` with `shard`. Nothing happens if it is registered with a driven shard. From
-    /// one
-    /// that is no longer driven it moves, and its waiters with it.
+    /// one that is no longer driven it moves, and its waiters with it; so it does from one that a
+    /// single thread turns to one that any of several turns.
     ///
     /// # Errors
     ///
@@ -84,21 +84,21 @@ impl Source {
     /// a
     /// regular one (`PermissionDenied`), a descriptor another source has registered
     /// (`AlreadyExists`), one that is closed, or a limit. The error names the descriptor.
-    /// The source is not registered then.
+    /// The source stays as it was then.
     pub fn register(&self, fd: Fd<'_>, shard: &Arc<Driver>) -> io::Result<()> {
         let core = self.core();
         let mut registration = core.registration.lock();
-        if let Some(old) = registration.as_ref().filter(|old| !old.shard.is_driven()) {
-            old.shard.deregister(fd, old.key)?;
-            *registration = None;
-        }
-        let registration = match &mut *registration {
-            Some(present) => present,
-            none => {
-                let key = shard.register(fd, core)?;
-                none.insert(Registration { shard: Arc::clone(shard), key })
+        if registration.as_ref().is_none_or(|old| old.yields_to(shard)) {
+            // The new entry first: it reports what is ready, so that no event falls between the
+            // two.
+            let key = shard.register(fd, core)?;
+            let old = registration.replace(Registration { shard: Arc::clone(shard), key });
+            if let Some(old) = old {
+                // Its events mean nobody from here on, whatever the system says.
+                let _ = old.shard.deregister(fd, old.key);
             }
-        };
+        }
+        let Some(registration) = &*registration else { return Ok(()) };
         core.waiters.set_standing(registration.shard.standing());
         // Invariant 2: deserted in between, it may have been disarmed before it was armed.
         if !registration.shard.is_driven() {
@@ -126,7 +126,8 @@ impl Source {
     /// Tells whether the source is registered with a shard that a thread turns.
     #[must_use]
     pub fn is_armed(&self) -> bool {
-        self.core.get().is_some_and(|core| core.waiters.standing() != Standing::Deaf)
+        let Some(core) = self.core.get() else { return false };
+        core.registration.lock().as_ref().is_some_and(|now| now.shard.is_driven())
     }
 
     /// What is known now. Before the first operation both directions are assumed ready.
@@ -186,6 +187,13 @@ impl Source {
                 registration: Mutex::new(None),
             })
         })
+    }
+}
+
+impl Registration {
+    /// Whether the source is better off with `shard`.
+    fn yields_to(&self, shard: &Driver) -> bool {
+        !self.shard.is_driven() || (!self.shard.is_driven_by_any() && shard.is_driven_by_any())
     }
 }
 

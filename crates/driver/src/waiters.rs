@@ -47,6 +47,13 @@ pub enum Standing {
     Armed,
     /// An event comes only after the driver was armed for the waiter.
     ArmedPerWait,
+    /// As one of these, as long as one thread is not busy: a waiter on another one may have better.
+    ArmedAlone {
+        /// The number of the thread.
+        thread: usize,
+        /// Whether it is as [`Standing::ArmedPerWait`].
+        is_per_wait: bool,
+    },
 }
 
 /// What came of waiting.

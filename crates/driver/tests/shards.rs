@@ -396,3 +396,51 @@ fn the_limit_of_descriptors_is_raised_and_never_lowered() {
     assert!(after.soft >= before.soft && after.soft <= after.hard);
     assert_eq!(raise_fd_limit(1).expect("a look"), after);
 }
+
+#[test]
+fn a_source_leaves_the_shard_of_another_thread_for_one_that_any_turns() {
+    for kind in kinds() {
+        let [theirs, own, pool] = [(); 3].map(|()| Arc::new(Driver::new(kind).expect("a shard")));
+        let (count, waker) = counting();
+        let (io, mut peer) = tcp();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                theirs.set_driven_here();
+                assert!(io.poll_read(&theirs, &waker, &mut [0; 4]).is_pending());
+                // Where it is, it is fine for that thread.
+                assert!(io.poll_read(&theirs, &waker, &mut [0; 4]).is_pending());
+                assert_eq!(theirs.sources(), 1);
+            });
+        });
+        // A second thread like the first has nothing better to offer.
+        own.set_driven_here();
+        assert!(io.poll_read(&own, &waker, &mut [0; 4]).is_pending());
+        assert_eq!((theirs.sources(), own.sources(), pool.sources()), (1, 0, 0));
+        assert!(io.poll_read(&pool, &waker, &mut [0; 4]).is_pending());
+        assert_eq!((theirs.sources(), own.sources(), pool.sources()), (0, 0, 1));
+        // And it does not go back.
+        assert!(io.poll_read(&own, &waker, &mut [0; 4]).is_pending());
+        peer.write_all(b"x").expect("sent");
+        turn_until(&pool, || count.get() > 0);
+        assert_eq!(drain(&theirs), 0, "nothing is left with the old one");
+    }
+}
+
+/// A descriptor that was closed and opened anew behind the source's back.
+#[test]
+fn a_move_that_fails_leaves_the_source_as_it_was() {
+    let [old, new] = [(); 2].map(|()| Arc::new(Driver::new(Kind::Native).expect("a shard")));
+    let (ours, mut theirs) = tcp();
+    let (count, waker) = counting();
+    assert!(ours.poll_read(&old, &waker, &mut [0; 4]).is_pending());
+    old.wake_all();
+    let file = std::fs::File::open("/proc/self/exe").expect("a file");
+    ours.source.register(file.as_fd(), &new).expect_err("files have no readiness");
+    old.set_driven(true);
+    assert_eq!((old.sources(), new.sources()), (1, 0), "it says that it is armed");
+    let before = count.get();
+    assert!(ours.source.is_armed());
+    assert!(ours.poll_read(&old, &waker, &mut [0; 4]).is_pending());
+    theirs.write_all(b"x").expect("sent");
+    turn_until(&old, || count.get() > before);
+}

@@ -206,6 +206,34 @@ fn a_block_on_that_blocks_stops_nothing_that_it_gave_away() {
     assert_soon("a block_on that blocks, with a timer of 20 ms", took);
 }
 
+/// As above, with a socket that the main thread waited at before it gave it away.
+#[test]
+fn a_block_on_that_blocks_does_not_keep_a_socket_that_it_waited_at() {
+    let runtime = runtime(1);
+    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let (waits, waiting) = mpsc::channel();
+    let (answers, answer) = mpsc::channel();
+    let took = runtime.block_on(async {
+        let io = Io::new(ours);
+        let read = move |cx: &mut Context<'_>| {
+            let mut byte = [0];
+            io.poll_read_with(cx, 1, |mut ours| ours.read(&mut byte))
+        };
+        assert!(poll_fn(|cx| Poll::Ready(read(cx).is_pending())).await);
+        drop(spawn(async move {
+            assert!(poll_fn(|cx| Poll::Ready(read(cx).is_pending())).await);
+            waits.send(()).unwrap();
+            assert_eq!(poll_fn(read).await.unwrap(), 1);
+            answers.send(()).unwrap();
+        }));
+        waiting.recv().unwrap();
+        theirs.write_all(b"x").unwrap();
+        block(&answer, 1)
+    });
+    assert_soon("a block_on that blocks, with a socket of its own", took);
+}
+
 #[test]
 fn a_local_task_that_blocks_stops_only_the_local_tasks_of_its_thread() {
     let runtime = runtime(1);

@@ -12,6 +12,7 @@ mod exact;
 mod portable;
 pub(crate) mod reactor;
 pub(crate) mod slots;
+pub(crate) mod turner;
 
 use std::io;
 use std::time::Duration;

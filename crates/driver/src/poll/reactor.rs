@@ -30,6 +30,7 @@ use crate::fd::{self, Fd};
 use crate::metrics::{Counters, Metrics};
 use crate::notify::Notify;
 use crate::poll::slots::{Key, Slots};
+use crate::poll::turner::Turner;
 use crate::poll::{Interest, Poller};
 use crate::readiness::Direction;
 use crate::source::SourceCore;
@@ -41,7 +42,7 @@ pub(crate) struct Shard {
     poller: Poller,
     slots: Mutex<Slots>,
     is_turning: AtomicBool,
-    is_driven: AtomicBool,
+    turner: Turner,
     notify: Notify,
     counters: Counters,
 }
@@ -87,7 +88,7 @@ impl Shard {
             poller,
             slots: Mutex::default(),
             is_turning: AtomicBool::new(false),
-            is_driven: AtomicBool::new(true),
+            turner: Turner::anybody(),
             notify: Notify::new(),
             counters: Counters::default(),
         })
@@ -213,16 +214,28 @@ impl Contract for Shard {
     }
 
     fn set_driven(&self, is_driven: bool) {
-        // Release, and the locks that follow: see invariant 3, and invariant 2 of source.rs.
-        self.is_driven.store(is_driven, Ordering::Release);
+        self.turner.set(is_driven);
+    }
+
+    fn set_driven_here(&self) {
+        self.turner.set_this_thread();
+    }
+
+    fn is_driven_by_any(&self) -> bool {
+        self.turner.is_anybody()
     }
 
     fn is_driven(&self) -> bool {
-        self.is_driven.load(Ordering::Acquire)
+        self.turner.is_somebody()
     }
 
     fn standing(&self) -> Standing {
-        if self.poller.has_edges() { Standing::Armed } else { Standing::ArmedPerWait }
+        let is_per_wait = !self.poller.has_edges();
+        match self.turner.lone() {
+            Some(thread) => Standing::ArmedAlone { thread, is_per_wait },
+            None if is_per_wait => Standing::ArmedPerWait,
+            None => Standing::Armed,
+        }
     }
 
     fn sources(&self) -> usize {

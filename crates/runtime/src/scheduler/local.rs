@@ -13,7 +13,9 @@
 //!    `Runnable`s into the inbox and no further.
 //! 2. The thread sleeps only if there is no reason not to, and is woken by the first: `reasons.rs`.
 //! 3. While a thread is in `block_on` its timers and its driver are turned by it. When it leaves,
-//!    everybody who waits there is woken and finds another home.
+//!    everybody who waits there is woken and finds another home. What a task of a pool waits for
+//!    moves to the pool before that, since this thread may be stuck in a poll: a timer because it
+//!    always goes with its poller, a socket because the driver says who turns it.
 #![allow(unsafe_code)]
 
 use std::any::Any;
@@ -272,8 +274,8 @@ impl Stand {
         if let Some(driver) = self.driver.get() {
             return Ok(Arc::clone(driver));
         }
-        let driver = Arc::new(Driver::new(reveille_driver::Kind::Native)?);
-        Ok(Arc::clone(self.driver.get_or_init(|| driver)))
+        let driver = Driver::new(reveille_driver::Kind::Native).inspect(Driver::set_driven_here)?;
+        Ok(Arc::clone(self.driver.get_or_init(|| Arc::new(driver))))
     }
 
     #[inline]
@@ -521,7 +523,7 @@ impl<'a> Entered<'a> {
         if depth == 0
             && let Some(driver) = stand.driver.get()
         {
-            driver.set_driven(true);
+            driver.set_driven_here();
             stand.has_to_leave.set(true);
         }
         Entered(stand)
