@@ -107,7 +107,7 @@ impl TimerSlack {
     }
 }
 
-#[cfg(all(test, target_os = "linux", not(loom)))]
+#[cfg(all(test, target_os = "linux", not(reveille_loom)))]
 mod tests {
     use super::*;
     use rustix::thread::current_timer_slack;

@@ -1,9 +1,9 @@
 //! Models: the tick of the readiness word, a waiter against an event, a notification against a
 //! park.
 //!
-//! `RUSTFLAGS="--cfg loom" cargo test -p reveille-driver --test loom_readiness --release`
+//! `RUSTFLAGS="--cfg reveille_loom" cargo test -p reveille-driver --test loom_readiness --release`
 
-#![cfg(loom)]
+#![cfg(reveille_loom)]
 
 use std::sync::Arc as StdArc;
 use std::task::{Context, Wake, Waker};

@@ -1,5 +1,5 @@
 //! A kernel before Linux 5.11, played by a filter of system calls: waits are exact all the same.
-#![cfg(all(target_os = "linux", not(loom)))]
+#![cfg(all(target_os = "linux", not(reveille_loom)))]
 
 mod support;
 

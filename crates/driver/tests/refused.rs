@@ -1,7 +1,7 @@
 //! What happens when the process has no descriptors left. Alone in its process, since the limit is
 //! the process's.
 
-#![cfg(all(target_os = "linux", not(loom)))]
+#![cfg(all(target_os = "linux", not(reveille_loom)))]
 
 use reveille_driver::{Driver, Kind};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

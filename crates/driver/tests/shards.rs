@@ -1,6 +1,6 @@
 //! Shards: turning, notifying, moving, leaving, and what the system refuses.
 
-#![cfg(all(target_os = "linux", not(loom)))]
+#![cfg(all(target_os = "linux", not(reveille_loom)))]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! Streams on real sockets: short reads, half-close, closed peers.
 
-#![cfg(all(target_os = "linux", not(loom)))]
+#![cfg(all(target_os = "linux", not(reveille_loom)))]
 
 mod support;
 

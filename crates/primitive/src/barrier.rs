@@ -5,12 +5,12 @@
 //! where one stores A, passes `light`, loads B and the other stores B, passes `heavy`, loads A, at
 //! least one sees the other's store.
 
-#[cfg(any(loom, not(target_os = "linux")))]
+#[cfg(any(reveille_loom, not(target_os = "linux")))]
 pub(crate) use full::{heavy, light, prepare};
-#[cfg(all(not(loom), target_os = "linux"))]
+#[cfg(all(not(reveille_loom), target_os = "linux"))]
 pub(crate) use system::{heavy, light, prepare};
 
-#[cfg(any(loom, not(target_os = "linux")))]
+#[cfg(any(reveille_loom, not(target_os = "linux")))]
 mod full {
     use crate::atomic::{Ordering, fence};
 
@@ -25,7 +25,7 @@ mod full {
     }
 }
 
-#[cfg(all(not(loom), target_os = "linux"))]
+#[cfg(all(not(reveille_loom), target_os = "linux"))]
 mod system {
     use std::sync::Once;
     use std::sync::atomic::{AtomicBool, Ordering, compiler_fence, fence};

@@ -202,7 +202,7 @@ impl<T: fmt::Debug> fmt::Debug for Owner<'_, T> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(reveille_loom)))]
 mod tests {
     use super::*;
 

@@ -3,21 +3,21 @@
 /// A cell that is accessed through closures, so that loom sees where an access begins and ends.
 #[derive(Debug, Default)]
 pub struct UnsafeCell<T: ?Sized> {
-    #[cfg(not(loom))]
+    #[cfg(not(reveille_loom))]
     cell: std::cell::UnsafeCell<T>,
-    #[cfg(loom)]
+    #[cfg(reveille_loom)]
     cell: loom::cell::UnsafeCell<T>,
 }
 
 impl<T> UnsafeCell<T> {
     /// Wraps `value`.
-    #[cfg(not(loom))]
+    #[cfg(not(reveille_loom))]
     pub const fn new(value: T) -> UnsafeCell<T> {
         UnsafeCell { cell: std::cell::UnsafeCell::new(value) }
     }
 
     /// Wraps `value`.
-    #[cfg(loom)]
+    #[cfg(reveille_loom)]
     pub fn new(value: T) -> UnsafeCell<T> {
         UnsafeCell { cell: loom::cell::UnsafeCell::new(value) }
     }
@@ -32,18 +32,18 @@ impl<T: ?Sized> UnsafeCell<T> {
     /// Hands `access` a pointer for reading. Dereferencing it is the caller's obligation.
     #[inline(always)]
     pub fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R {
-        #[cfg(not(loom))]
+        #[cfg(not(reveille_loom))]
         return access(self.cell.get());
-        #[cfg(loom)]
+        #[cfg(reveille_loom)]
         return self.cell.with(access);
     }
 
     /// Hands `access` a pointer for writing. Dereferencing it is the caller's obligation.
     #[inline(always)]
     pub fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
-        #[cfg(not(loom))]
+        #[cfg(not(reveille_loom))]
         return access(self.cell.get());
-        #[cfg(loom)]
+        #[cfg(reveille_loom)]
         return self.cell.with_mut(access);
     }
 }

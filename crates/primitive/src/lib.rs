@@ -1,7 +1,7 @@
 //! std or loom under one name, and the few building blocks that every layer needs.
 //!
 //! Code of the layers above names [`atomic`], [`cell`], [`lock`] and [`thread`] of this crate and
-//! never std's, so that one `--cfg loom` turns each of their protocols into a model.
+//! never std's, so that one `--cfg reveille_loom` turns each of their protocols into a model.
 //! There is no policy here: nothing in this crate knows a task, a driver or a timer.
 
 pub mod atomic;

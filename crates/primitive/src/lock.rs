@@ -8,14 +8,14 @@
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 
-#[cfg(loom)]
+#[cfg(reveille_loom)]
 use loom::sync as imp;
-#[cfg(not(loom))]
+#[cfg(not(reveille_loom))]
 use std::sync as imp;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-#[cfg(all(debug_assertions, not(loom)))]
+#[cfg(all(debug_assertions, not(reveille_loom)))]
 mod held {
     use std::cell::Cell;
 
@@ -30,7 +30,7 @@ mod held {
     }
 }
 
-#[cfg(not(all(debug_assertions, not(loom))))]
+#[cfg(not(all(debug_assertions, not(reveille_loom))))]
 mod held {
     pub(super) fn change(_: isize) {}
 
@@ -73,13 +73,13 @@ pub struct MutexGuard<'a, T: ?Sized> {
 
 impl<T> Mutex<T> {
     /// Makes an unlocked mutex.
-    #[cfg(not(loom))]
+    #[cfg(not(reveille_loom))]
     pub const fn new(value: T) -> Mutex<T> {
         Mutex { lock: imp::Mutex::new(value) }
     }
 
     /// Makes an unlocked mutex.
-    #[cfg(loom)]
+    #[cfg(reveille_loom)]
     pub fn new(value: T) -> Mutex<T> {
         Mutex { lock: imp::Mutex::new(value) }
     }
@@ -104,7 +104,7 @@ impl<T: ?Sized> Mutex<T> {
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let guard = match self.lock.try_lock() {
             Ok(guard) => guard,
-            #[cfg(not(loom))]
+            #[cfg(not(reveille_loom))]
             Err(imp::TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             Err(_) => return None,
         };
@@ -162,13 +162,13 @@ pub struct Condvar {
 
 impl Condvar {
     /// Makes a condition variable nobody waits for.
-    #[cfg(not(loom))]
+    #[cfg(not(reveille_loom))]
     pub const fn new() -> Condvar {
         Condvar { condvar: imp::Condvar::new() }
     }
 
     /// Makes a condition variable nobody waits for.
-    #[cfg(loom)]
+    #[cfg(reveille_loom)]
     pub fn new() -> Condvar {
         Condvar { condvar: imp::Condvar::new() }
     }
@@ -207,7 +207,7 @@ impl Condvar {
     }
 }
 
-#[cfg(all(test, debug_assertions, not(loom)))]
+#[cfg(all(test, debug_assertions, not(reveille_loom)))]
 mod tests {
     use super::*;
 

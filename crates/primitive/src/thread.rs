@@ -1,11 +1,11 @@
 //! Thread functions that loom replaces: yielding and spinning.
 
-#[cfg(not(loom))]
+#[cfg(not(reveille_loom))]
 pub use std::hint::spin_loop;
-#[cfg(not(loom))]
+#[cfg(not(reveille_loom))]
 pub use std::thread::yield_now;
 
-#[cfg(loom)]
+#[cfg(reveille_loom)]
 pub use loom::hint::spin_loop;
-#[cfg(loom)]
+#[cfg(reveille_loom)]
 pub use loom::thread::yield_now;

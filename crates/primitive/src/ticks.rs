@@ -7,12 +7,12 @@
 #[inline(always)]
 #[must_use]
 pub fn ticks() -> Option<u64> {
-    #[cfg(all(target_arch = "x86_64", not(loom), not(miri)))]
+    #[cfg(all(target_arch = "x86_64", not(reveille_loom), not(miri)))]
     {
         // SAFETY: the instruction reads a register, and every x86-64 processor has it; an operating
         // system that forbids it to programs (prctl PR_SET_TSC) has been asked to by this one.
         Some(unsafe { core::arch::x86_64::_rdtsc() })
     }
-    #[cfg(not(all(target_arch = "x86_64", not(loom), not(miri))))]
+    #[cfg(not(all(target_arch = "x86_64", not(reveille_loom), not(miri))))]
     None
 }

@@ -1,5 +1,5 @@
 //! Models of the biased lock: owner against stranger, and a takeover between two owners.
-#![cfg(loom)]
+#![cfg(reveille_loom)]
 
 use loom::sync::Arc;
 use loom::thread;

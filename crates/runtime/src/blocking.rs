@@ -22,7 +22,7 @@
 
 mod policy;
 pub(crate) mod pool;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(reveille_loom)))]
 mod tests;
 
 use std::any::Any;

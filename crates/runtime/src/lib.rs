@@ -6,9 +6,9 @@
 
 #![deny(unsafe_code)]
 // The models of this crate include the files they check; the rest is built on what loom lacks.
-#![cfg(not(loom))]
+#![cfg(not(reveille_loom))]
 
-#[cfg_attr(loom, allow(dead_code))]
+#[cfg_attr(reveille_loom, allow(dead_code))]
 pub(crate) mod blocking;
 pub mod budget;
 mod builder;

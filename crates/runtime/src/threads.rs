@@ -80,7 +80,7 @@ pub(crate) fn system_spawner() -> Spawner {
     })
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(reveille_loom)))]
 mod tests {
     use super::*;
 

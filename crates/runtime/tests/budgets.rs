@@ -1,6 +1,6 @@
 //! What an operation may cost, in units that do not depend on the machine: allocations, system
 //! calls, wakes of other threads.
-#![cfg(not(loom))]
+#![cfg(not(reveille_loom))]
 #![allow(clippy::waker_clone_wake, reason = "waking by value is what is counted")]
 
 use std::alloc::{GlobalAlloc, Layout, System};

@@ -4,7 +4,7 @@
 //! Waits of length zero stand for waits that time out at any moment: the thread lets go of the lock
 //! and takes it again, and whatever the others do in between has happened.
 
-#![cfg(loom)]
+#![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the files are included whole, and a model uses a part of them")]
 
 #[path = "../src/blocking"]

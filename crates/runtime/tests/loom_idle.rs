@@ -1,5 +1,5 @@
 //! The decision to sleep against the decision to wake, under loom: no task is overlooked.
-#![cfg(loom)]
+#![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the file is included whole, and a model uses a part of it")]
 
 #[path = "../src/scheduler/multi/idle.rs"]

@@ -1,5 +1,5 @@
 //! The run queue under loom: each task comes out once, whoever takes it.
-#![cfg(loom)]
+#![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the file is included whole, and a model uses a part of it")]
 
 #[path = "../src/scheduler/multi/queue.rs"]

@@ -1,5 +1,5 @@
 //! The parker of `block_on` under loom: no reason is slept over, whoever gives it.
-#![cfg(loom)]
+#![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the file is included whole, and a model uses a part of it")]
 
 #[path = "../src/scheduler/reasons.rs"]

@@ -2,10 +2,10 @@
 //! whoever awaits the last; and inside a future, whose children are woken one by one and come from
 //! anywhere.
 //!
-//! The files are reveille's. Their models lie here because the crates on which reveille stands
-//! cannot be built for loom. `block_on` is loom's: a wake that is lost is a deadlock that it finds.
+//! The files are reveille's. Their models lie here so that they build without the rest of it.
+//! `block_on` is loom's: a wake that is lost is a deadlock that it finds.
 
-#![cfg(loom)]
+#![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the files are included whole, and a model uses a part of them")]
 
 #[path = "modelled/protocol.rs"]

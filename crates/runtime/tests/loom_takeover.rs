@@ -1,6 +1,6 @@
 //! The take-over of a blocked worker's place under loom: the place has one worker at a time, each
 //! task runs once, no vacancy is lost.
-#![cfg(loom)]
+#![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the files are included whole, and a model uses a part of them")]
 
 #[path = "../src/scheduler/multi"]

@@ -1,10 +1,9 @@
 //! The tree of cancellation tokens under loom: whoever waits is told, whoever comes late is
 //! cancelled at once, and nothing is left behind.
 //!
-//! The file is one of reveille's. Its models lie here because the crates on which reveille stands
-//! cannot be built for loom.
+//! The file is one of reveille's. Its models lie here so that they build without the rest of it.
 
-#![cfg(loom)]
+#![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the files are included whole, and a model uses a part of them")]
 
 #[path = "modelled/protocol.rs"]

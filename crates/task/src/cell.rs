@@ -42,7 +42,7 @@ pub(crate) struct Header {
     pub(crate) owned_slot: AtomicU32,
 }
 
-#[cfg(all(not(loom), target_pointer_width = "64"))]
+#[cfg(all(not(reveille_loom), target_pointer_width = "64"))]
 const _: () = assert!(size_of::<Header>() == 32);
 
 /// How a poll ended.

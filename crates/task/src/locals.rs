@@ -105,7 +105,7 @@ impl fmt::Debug for Locals {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(reveille_loom)))]
 mod tests {
     use std::rc::Rc;
 

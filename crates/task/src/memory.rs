@@ -33,7 +33,7 @@ const LISTS: usize = KEPT_SIZE_MAX / ALIGN + 1;
 const KEPT_MAX: usize = 1 << 20;
 
 /// Whether the lists are in use.
-const IS_USED: bool = !cfg!(any(debug_assertions, loom, miri));
+const IS_USED: bool = !cfg!(any(debug_assertions, reveille_loom, miri));
 
 /// A block in a list.
 struct Free {
@@ -142,7 +142,7 @@ impl Drop for Lists {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(reveille_loom)))]
 mod tests {
     use super::*;
 

@@ -1,5 +1,5 @@
 //! What a task costs the allocator.
-#![cfg(not(loom))]
+#![cfg(not(reveille_loom))]
 #![allow(clippy::waker_clone_wake, reason = "waking by value is what is tested")]
 
 mod toy;

@@ -1,5 +1,5 @@
 //! Faults of other task cells, which this one must not have. `tests/FAULTS.md` lists them.
-#![cfg(not(loom))]
+#![cfg(not(reveille_loom))]
 
 use std::any::Any;
 use std::future::pending;

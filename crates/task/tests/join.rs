@@ -1,5 +1,5 @@
 //! The join handle: awaiting, being woken, giving up, auto traits.
-#![cfg(not(loom))]
+#![cfg(not(reveille_loom))]
 
 mod toy;
 

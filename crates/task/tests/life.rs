@@ -1,5 +1,5 @@
 //! From spawn to completion, through every order of run, cancel, detach and drop.
-#![cfg(not(loom))]
+#![cfg(not(reveille_loom))]
 
 mod toy;
 

@@ -1,9 +1,9 @@
 //! Models of the task cell: every order in which a few threads can wake, poll, join, cancel, detach
 //! and ask a task, with every value their reads may see.
 //!
-//! Run with `RUSTFLAGS="--cfg loom" LOOM_MAX_PREEMPTIONS=2` and
+//! Run with `RUSTFLAGS="--cfg reveille_loom" LOOM_MAX_PREEMPTIONS=2` and
 //! `cargo test -p reveille-task --release --test 'loom_*'`.
-#![cfg(loom)]
+#![cfg(reveille_loom)]
 
 use std::any::Any;
 use std::future::{Future, poll_fn};

@@ -1,5 +1,5 @@
 //! Every place where user code may panic, and who hears of it.
-#![cfg(not(loom))]
+#![cfg(not(reveille_loom))]
 
 mod toy;
 

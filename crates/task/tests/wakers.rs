@@ -1,5 +1,5 @@
 //! Wakers: before, during and after polls, cloned, dropped, and last of all.
-#![cfg(not(loom))]
+#![cfg(not(reveille_loom))]
 #![allow(clippy::waker_clone_wake, reason = "waking by value is what is tested")]
 
 mod toy;

@@ -27,7 +27,7 @@ fn has_header(file: &File) -> bool {
     if file.is_under("tests/ui") {
         return true;
     }
-    // An attribute such as `#![cfg(loom)]` may stand before it.
+    // An attribute such as `#![cfg(reveille_loom)]` may stand before it.
     let first = file.lines.iter().find(|line| {
         let text = line.text.trim();
         !text.is_empty() && !text.starts_with("#![")

@@ -71,7 +71,8 @@ fn loom_by_name(file: &File, problems: &mut Vec<Problem>) {
     }
     for (index, line) in file.lines.iter().enumerate() {
         if line.code.contains("loom::") {
-            let message = "take it from reveille_primitive, which is loom's under `--cfg loom`";
+            let message =
+                "take it from reveille_primitive, which is loom's under `--cfg reveille_loom`";
             problems.push(Problem::at(&file.path, index + 1, message));
         }
     }

@@ -49,6 +49,8 @@ mod tests {
     fn questions_about_the_system_are_told_from_others() {
         assert!(asks("#[cfg(unix)]") && asks("#[cfg(not(target_os = \"\"))]"));
         assert!(!asks("#[cfg(all(test, windows))]"));
-        assert!(!asks("#[cfg(test)]") && !asks("use std::os::unix;") && !asks("cfg(loom)"));
+        assert!(
+            !asks("#[cfg(test)]") && !asks("use std::os::unix;") && !asks("cfg(reveille_loom)")
+        );
     }
 }

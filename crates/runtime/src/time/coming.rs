@@ -135,7 +135,7 @@ fn counts_ticks() -> bool {
     })
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(reveille_loom)))]
 mod tests {
     use super::*;
     use std::time::Duration;

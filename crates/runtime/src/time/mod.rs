@@ -499,7 +499,7 @@ fn nanoseconds(duration: Duration) -> u64 {
     ns.unwrap_or(u64::MAX)
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(reveille_loom)))]
 mod tests {
     use super::*;
     use std::cell::RefCell;

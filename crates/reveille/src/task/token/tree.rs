@@ -222,7 +222,7 @@ impl Drop for Waiting {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(reveille_loom)))]
 mod tests {
     use super::*;
 

@@ -16,7 +16,7 @@
 //! Rejected: an `Arc` of the pool in each task. Two contended read-modify-writes per spawn, and the
 //! last reference may die on a worker's own thread, or inside a waker on a foreign one.
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(reveille_loom)))]
 mod bad_days_tests;
 mod drain;
 mod idle;
@@ -29,7 +29,7 @@ mod relief;
 mod roster;
 mod shutdown;
 mod staff;
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(reveille_loom)))]
 mod tests;
 mod vacancy;
 mod worker;

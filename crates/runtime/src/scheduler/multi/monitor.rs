@@ -266,7 +266,7 @@ fn expose_last_in(shared: &'static Shared, place: &'static Place) {
     shared.wake_one();
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(reveille_loom)))]
 mod tests {
     use reveille_primitive::biased::Identity;
 

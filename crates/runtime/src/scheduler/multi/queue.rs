@@ -46,10 +46,10 @@ use reveille_task::Runnable;
 
 /// Tasks that thieves can reach. 256 pointers are 2 KiB, which
 /// stay in the first-level cache; a queue this long is 25 us of work at 100 ns a poll.
-#[cfg(not(loom))]
+#[cfg(not(reveille_loom))]
 pub(crate) const CAPACITY: usize = 256;
 /// Small, so that a model meets the full ring and the wrap-around.
-#[cfg(loom)]
+#[cfg(reveille_loom)]
 pub(crate) const CAPACITY: usize = 4;
 
 const MASK: usize = CAPACITY - 1;
@@ -93,7 +93,7 @@ impl Queue {
     }
 
     /// A queue through which `count` tasks have gone already.
-    #[cfg(all(test, not(loom)))]
+    #[cfg(all(test, not(reveille_loom)))]
     pub(crate) fn starting_at(count: usize) -> (Queue, Ownership) {
         let (mut queue, owner) = Queue::new();
         queue.head = Padded::new(AtomicUsize::new(count));

@@ -168,7 +168,7 @@ impl fmt::Debug for Registry {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(reveille_loom)))]
 mod tests {
     use super::*;
 

@@ -94,7 +94,7 @@ impl Vacancy {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(all(test, not(reveille_loom)))]
 mod tests {
     use reveille_primitive::biased::Identity;
 
