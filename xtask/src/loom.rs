@@ -3,7 +3,7 @@
 //! loom runs a test again and again, with each order of the threads' steps that the memory model
 //! allows, up to a number of forced switches. The full depth finds what needs three of them; the
 //! short one, for every change, two, with each model cut off after a while. The models are built
-//! with `--cfg reveille_loom` into a folder of their own, so that the flag does not rebuild the rest.
+//! with `--cfg reveille_loom` into a folder of their own: the flag does not rebuild the rest then.
 
 use std::fs;
 use std::path::Path;

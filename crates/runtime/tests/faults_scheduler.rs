@@ -1,10 +1,10 @@
 //! Faults of other runtimes' schedulers and shutdowns, which this one must not have.
 //! `tests/FAULTS.md` lists them.
 
-use std::future::{pending, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use reveille_runtime::time::Sleep;
@@ -230,4 +230,46 @@ fn a_runtime_dropped_by_its_own_task_ends() {
     while handle.is_running() {
         std::thread::yield_now();
     }
+}
+
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Count>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Thousands of timers are due at once, after a poll that was long.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a poll of a known length")]
+fn the_first_of_many_due_timers_does_not_wait_for_the_last_one() {
+    const TIMERS: usize = 5_000;
+    let runtime = alone();
+    let fired = Arc::new(Count(AtomicUsize::new(0)));
+    let count = Arc::clone(&fired);
+    let seen = runtime.block_on(runtime.spawn(async move {
+        let first = spawn({
+            let count = Arc::clone(&count);
+            async move {
+                Sleep::after(Duration::from_millis(1)).await;
+                count.0.load(Ordering::Relaxed)
+            }
+        });
+        yield_now().await;
+        let waker = Waker::from(Arc::clone(&count));
+        let mut sleeps: Vec<_> =
+            (0..TIMERS).map(|_| Box::pin(Sleep::after(Duration::from_millis(2)))).collect();
+        for sleep in &mut sleeps {
+            assert!(sleep.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        let seen = first.await;
+        while count.0.load(Ordering::Relaxed) < TIMERS {
+            Sleep::after(Duration::from_millis(1)).await;
+        }
+        seen
+    }));
+    assert_eq!(fired.0.load(Ordering::Relaxed), TIMERS);
+    assert!(seen < TIMERS / 2, "{seen} timers were fired before the first task ran");
 }

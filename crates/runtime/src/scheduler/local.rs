@@ -399,7 +399,7 @@ impl Stand {
         self.turned_ns.set(now);
         if let Some(home) = self.home.get() {
             let mut wakers = Vec::new();
-            while home.turn(&self.identity, now, &mut wakers) {}
+            while home.turn(&self.identity, now, &mut wakers).has_more {}
         }
     }
 

@@ -38,7 +38,7 @@ use reveille_task::is_task_waker;
 use crate::{budget, context};
 use clock::Clock;
 pub(crate) use coming::Coming;
-use wheel::{Key, Wheel};
+use wheel::{Advanced, Key, Wheel};
 
 /// Notes after which the owner of a home is asked to read them: a batch big enough to pay for the
 /// wake-up, small enough that the memory of cancelled sleeps does not matter.
@@ -51,7 +51,7 @@ const CROWD: usize = 64;
 /// that the kernel's wake, some 10 us of processor time, would be most of what they cost.
 const CROWD_GAP_NS: u64 = 60_000;
 
-/// Wakers taken out of a wheel at a time, so that a million due timers do not hold up the worker.
+/// Entries of a wheel that are looked at in a step, and fired between two polls.
 const BATCH: usize = 256;
 
 /// The wheel of one worker or thread.
@@ -172,25 +172,44 @@ impl Home {
         self.wheel.enter(identity)?.wheel.next_deadline()
     }
 
-    /// Moves the wheel to `now_ns` and wakes what is due, a batch. `true` if more is due.
-    pub(crate) fn turn(
+    /// Moves the wheel to `now_ns` and wakes what is due until a batch of 256 is reached, so that a
+    /// million due timers do not hold up the worker. `true` if more is due.
+    pub(crate) fn turn_batch(
         &self,
         identity: &std::cell::RefCell<Identity>,
         now_ns: u64,
         wakers: &mut Vec<Waker>,
     ) -> bool {
+        let mut fired = 0;
+        loop {
+            // A step may spend itself on entries that only move to a finer slot.
+            let step = self.turn(identity, now_ns, wakers);
+            fired += step.expired;
+            if !step.has_more || fired >= BATCH {
+                return step.has_more;
+            }
+        }
+    }
+
+    /// Moves the wheel to `now_ns` and wakes what is due, a step.
+    pub(crate) fn turn(
+        &self,
+        identity: &std::cell::RefCell<Identity>,
+        now_ns: u64,
+        wakers: &mut Vec<Waker>,
+    ) -> Advanced {
         self.read_notes(&mut identity.borrow_mut());
         let (advanced, spare) = {
             let mut identity = identity.borrow_mut();
             let Some(mut state) = self.wheel.enter(&mut identity) else {
-                return false;
+                return Advanced::default();
             };
             state.turned(now_ns);
             (state.wheel.advance(now_ns, BATCH, wakers), state.spare.take())
         };
         crate::observe::drop_wakers(spare);
         context::wake_all(wakers);
-        advanced.has_more
+        advanced
     }
 
     fn read_notes(&self, identity: &mut Identity) {
@@ -509,13 +528,13 @@ mod tests {
     fn awoken(timers: u64, slept_ns: u64) -> (Home, RefCell<Identity>, u64) {
         let (home, identity) = (Home::new(), RefCell::new(Identity::unique()));
         home.give(Some(identity.borrow().recipient()));
-        home.turn(&identity, 1_000_000, &mut Vec::new());
+        let _ = home.turn(&identity, 1_000_000, &mut Vec::new());
         let first_ns = 1_000_000 + slept_ns;
         for number in 0..timers {
             home.insert_from_outside(first_ns + 5_000 * number, Waker::noop().clone());
         }
         assert_eq!(home.park(&mut identity.borrow_mut()), Some(first_ns));
-        home.turn(&identity, first_ns, &mut Vec::new());
+        let _ = home.turn(&identity, first_ns, &mut Vec::new());
         (home, identity, first_ns)
     }
 

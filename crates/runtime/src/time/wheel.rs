@@ -108,7 +108,7 @@ struct Fresh {
 
 /// What [`Wheel::advance`] has done.
 #[must_use]
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Advanced {
     /// Wakers handed out.
     pub(crate) expired: usize,

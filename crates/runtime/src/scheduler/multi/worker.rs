@@ -109,6 +109,8 @@ pub(crate) struct Worker<'a> {
     /// The tick of the next look at the clock, and how many polls after this one it comes.
     look_tick: u32,
     look_every: u32,
+    /// A batch of due timers was fired, and there are more.
+    is_more_due: bool,
     /// What a poll took on average, lately.
     poll_ns: u64,
     /// The shortest queue of this window, and the looks at the clock in it.
@@ -141,6 +143,7 @@ impl<'a> Worker<'a> {
             turned_ns: now,
             look_tick: 0,
             look_every: 1,
+            is_more_due: false,
             poll_ns: POLL_NS_AT_FIRST,
             shortest: 0,
             looks: 0,
@@ -306,6 +309,8 @@ impl<'a> Worker<'a> {
             self.turn_driver(Some(Duration::ZERO));
             self.turn_timers(now);
             self.run_local();
+        } else if self.is_more_due {
+            self.turn_timers(now);
         }
     }
 
@@ -325,8 +330,14 @@ impl<'a> Worker<'a> {
         events
     }
 
+    /// Fires a batch of what is due. The next comes after a poll: a million due timers keep neither
+    /// the first of them nor a socket waiting.
     fn turn_timers(&mut self, now: u64) {
-        while self.seat.timers().turn(self.seat.identity(), now, &mut self.wakers) {}
+        let timers = self.seat.timers();
+        self.is_more_due = timers.turn_batch(self.seat.identity(), now, &mut self.wakers);
+        if self.is_more_due {
+            self.look_tick = self.tick.wrapping_add(1);
+        }
     }
 
     /// Moves a share of the injector into the run queue.
