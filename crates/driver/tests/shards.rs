@@ -444,3 +444,19 @@ fn a_move_that_fails_leaves_the_source_as_it_was() {
     theirs.write_all(b"x").expect("sent");
     turn_until(&old, || count.get() > before);
 }
+
+#[test]
+fn a_timeout_of_years_is_no_error() {
+    for kind in kinds() {
+        let shard = Driver::new(kind).expect("a shard");
+        for days in [24, 25, 400, 1_000_000] {
+            // Whole milliseconds, which the kernel is told in 32 bits, and others.
+            for rest in [Duration::ZERO, Duration::from_nanos(1)] {
+                shard.notify();
+                let timeout = Duration::from_secs(days * 86_400) + rest;
+                let turned = shard.turn(Some(timeout), &mut Events::new());
+                assert!(turned.is_ok(), "{days} days on {kind:?}: {turned:?}");
+            }
+        }
+    }
+}
