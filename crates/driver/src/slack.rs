@@ -8,16 +8,19 @@
 //! starts by std's means in a task is as punctual as the task's thread, which costs it nothing but
 //! wake-ups that would otherwise have been shared.
 
+#[cfg(target_os = "linux")]
+use std::num::NonZeroU64;
+
 /// What the timer slack of a thread was before [`TimerSlack::least`] took it away.
 #[derive(Debug)]
 pub struct TimerSlack {
     #[cfg(target_os = "linux")]
-    before_ns: std::num::NonZeroU64,
+    before_ns: NonZeroU64,
 }
 
 /// What the first thread had that gave its slack up, in nanoseconds.
 #[cfg(target_os = "linux")]
-static USUAL_NS: std::sync::OnceLock<std::num::NonZeroU64> = std::sync::OnceLock::new();
+static USUAL_NS: std::sync::OnceLock<NonZeroU64> = std::sync::OnceLock::new();
 
 #[cfg(target_os = "linux")]
 impl TimerSlack {
@@ -29,16 +32,10 @@ impl TimerSlack {
     /// [`usual`](TimerSlack::usual) is said to them.
     #[must_use = "the slack of a thread that is not ours is to be restored"]
     pub fn least() -> Option<TimerSlack> {
-        use rustix::thread::{current_timer_slack, set_current_timer_slack};
-
-        use std::num::NonZeroU64;
-
-        // 0 is what threads with a real-time policy have.
-        let before_ns = NonZeroU64::new(current_timer_slack().ok()?)?;
-        if before_ns == NonZeroU64::MIN {
+        let before_ns = slack_ns()?;
+        if before_ns == NonZeroU64::MIN || !set_slack_ns(NonZeroU64::MIN) {
             return None;
         }
-        set_current_timer_slack(Some(NonZeroU64::MIN)).ok()?;
         let _ = USUAL_NS.set(before_ns);
         Some(TimerSlack { before_ns })
     }
@@ -46,7 +43,7 @@ impl TimerSlack {
     /// Gives the calling thread the slack it had.
     pub fn restore(self) {
         // It was in force before, so the system takes it; refused, the thread stays punctual.
-        let _ = rustix::thread::set_current_timer_slack(Some(self.before_ns));
+        let _ = set_slack_ns(self.before_ns);
     }
 
     /// Gives the calling thread the slack that threads of this process have, if it has the least:
@@ -73,18 +70,29 @@ impl TimerSlack {
 
     /// Sets the usual slack. Returns the least if that was in force.
     fn before_usual() -> Option<TimerSlack> {
-        use rustix::thread::{current_timer_slack, set_current_timer_slack};
-
-        use std::num::NonZeroU64;
-
         let usual_ns = *USUAL_NS.get()?;
-        let before_ns = NonZeroU64::new(current_timer_slack().ok()?)?;
-        if before_ns != NonZeroU64::MIN {
-            return None;
-        }
-        set_current_timer_slack(Some(usual_ns)).ok()?;
-        Some(TimerSlack { before_ns })
+        let before_ns = slack_ns()?;
+        (before_ns == NonZeroU64::MIN && set_slack_ns(usual_ns)).then_some(TimerSlack { before_ns })
     }
+}
+
+/// The slack of the calling thread. `None` for a thread with a real-time policy, which has none.
+///
+/// By a system call of our own: rustix has it in a module that costs each build half a second.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "see above")]
+fn slack_ns() -> Option<NonZeroU64> {
+    // SAFETY: the call takes numbers only, and no more than the first of them.
+    let ns = unsafe { libc::syscall(libc::SYS_prctl, libc::PR_GET_TIMERSLACK, 0, 0, 0, 0) };
+    u64::try_from(ns).ok().and_then(NonZeroU64::new)
+}
+
+/// Sets the slack of the calling thread. `false` if the system refuses.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "as slack_ns")]
+fn set_slack_ns(ns: NonZeroU64) -> bool {
+    // SAFETY: the call takes numbers only, and changes nothing but when timed waits end.
+    unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_TIMERSLACK, ns.get(), 0, 0, 0) == 0 }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -110,33 +118,36 @@ impl TimerSlack {
 #[cfg(all(test, target_os = "linux", not(reveille_loom)))]
 mod tests {
     use super::*;
-    use rustix::thread::current_timer_slack;
+
+    fn slack() -> u64 {
+        slack_ns().expect("a slack").get()
+    }
 
     #[test]
     fn the_slack_is_taken_from_one_thread_and_given_back() {
-        let before = current_timer_slack().expect("a slack");
-        let slack = TimerSlack::least().expect("test threads have the default of 50 us");
-        assert_eq!(current_timer_slack().expect("a slack"), 1);
+        let before = slack();
+        let taken = TimerSlack::least().expect("test threads have the default of 50 us");
+        assert_eq!(slack(), 1);
         assert!(TimerSlack::least().is_none());
-        slack.restore();
-        assert_eq!(current_timer_slack().expect("a slack"), before);
+        taken.restore();
+        assert_eq!(slack(), before);
     }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a thread as users start it")]
     fn a_thread_that_inherited_the_least_gets_the_usual() {
-        let before = current_timer_slack().expect("a slack");
-        let slack = TimerSlack::least().expect("test threads have the default of 50 us");
+        let before = slack();
+        let taken = TimerSlack::least().expect("test threads have the default of 50 us");
         let child = std::thread::spawn(|| {
-            let inherited = current_timer_slack();
-            let lent = TimerSlack::as_usual(current_timer_slack);
-            let restored = current_timer_slack();
+            let inherited = slack();
+            let lent = TimerSlack::as_usual(slack);
+            let restored = slack();
             TimerSlack::usual();
-            [inherited, lent, restored, current_timer_slack()].map(|slack| slack.expect("a slack"))
+            [inherited, lent, restored, slack()]
         });
         assert_eq!(child.join().expect("no panic"), [1, before, 1, before]);
-        slack.restore();
+        taken.restore();
         TimerSlack::usual();
-        assert_eq!(current_timer_slack().expect("a slack"), before);
+        assert_eq!(slack(), before);
     }
 }

@@ -26,12 +26,14 @@ pub(crate) enum Attempt<T> {
 
 #[cfg(target_os = "linux")]
 mod linux {
+    use std::ffi::CString;
     use std::fs::File;
     use std::io::{IoSliceMut, Seek, SeekFrom};
+    use std::os::fd::{FromRawFd, OwnedFd};
+    use std::os::unix::ffi::OsStrExt;
     use std::path::Path;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, openat2};
     use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
     use super::Attempt;
@@ -78,31 +80,66 @@ mod linux {
         if NO_CACHED_OPEN.load(Ordering::Relaxed) {
             return Attempt::Unsupported;
         }
-        let flags = OFlags::CLOEXEC | OFlags::PATH;
-        let looking = match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED) {
-            Ok(fd) => fd,
+        let Ok(path) = CString::new(path.as_os_str().as_bytes()) else {
+            return Attempt::WouldWait;
+        };
+        let looking = match open_in_memory(&path, libc::O_PATH) {
+            Ok(fd) => File::from(fd),
             Err(Errno::NOSYS | Errno::INVAL | Errno::PERM) => {
                 NO_CACHED_OPEN.store(true, Ordering::Relaxed);
                 return Attempt::Unsupported;
             }
             Err(_) => return Attempt::WouldWait,
         };
-        match fstat(&looking) {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => {}
-            _ => return Attempt::WouldWait,
+        if !looking.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            return Attempt::WouldWait;
         }
         drop(looking);
         // NONBLOCK only matters if a pipe took the file's place meanwhile.
-        let flags = OFlags::CLOEXEC | OFlags::RDONLY | OFlags::NONBLOCK;
-        let Ok(fd) = openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED) else {
+        let Ok(file) = open_in_memory(&path, libc::O_RDONLY | libc::O_NONBLOCK).map(File::from)
+        else {
             return Attempt::WouldWait;
         };
-        match fstat(&fd) {
-            Ok(stat) if FileType::from_raw_mode(stat.st_mode).is_file() => {
-                Attempt::Done((File::from(fd), stat.st_size.try_into().unwrap_or(0)))
-            }
+        match file.metadata() {
+            Ok(metadata) if metadata.is_file() => Attempt::Done((file, metadata.len())),
             _ => Attempt::WouldWait,
         }
+    }
+
+    /// `openat2` with `RESOLVE_CACHED`, which answers `AGAIN` where it would have to wait.
+    ///
+    /// A system call of our own: rustix has it in a module that costs each build a second.
+    #[allow(unsafe_code, reason = "see above")]
+    fn open_in_memory(path: &CString, flags: libc::c_int) -> Result<OwnedFd, Errno> {
+        // The kernel's `struct open_how`.
+        #[repr(C)]
+        struct How {
+            flags: u64,
+            mode: u64,
+            resolve: u64,
+        }
+
+        const RESOLVE_CACHED: u64 = 0x20;
+
+        let flags = u64::from((libc::O_CLOEXEC | flags).unsigned_abs());
+        let how = How { flags, mode: 0, resolve: RESOLVE_CACHED };
+        // SAFETY: the kernel reads the path up to its zero byte and `how`, of the size it is told,
+        // and both outlive the call.
+        let fd = unsafe {
+            libc::syscall(
+                libc::SYS_openat2,
+                libc::AT_FDCWD,
+                path.as_ptr(),
+                &raw const how,
+                size_of::<How>(),
+            )
+        };
+        let Some(fd) = libc::c_int::try_from(fd).ok().filter(|&fd| fd >= 0) else {
+            let error = std::io::Error::last_os_error();
+            return Err(Errno::from_io_error(&error).unwrap_or(Errno::INVAL));
+        };
+        // SAFETY: the kernel has just opened it, for nobody else.
+        Ok(unsafe { OwnedFd::from_raw_fd(fd) })
     }
 }
 
