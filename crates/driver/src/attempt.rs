@@ -183,8 +183,14 @@ where
                     let Some(home) = home else {
                         return self.arm_for_wait(standing);
                     };
-                    self.source.register(self.fd, &home)?;
-                    has_registered = true;
+                    match (self.source.register(self.fd, &home), standing) {
+                        (Ok(()), _) => has_registered = true,
+                        // It stays where another thread serves it.
+                        (Err(_), Standing::ArmedAlone { .. }) => {
+                            return self.arm_for_wait(standing);
+                        }
+                        (Err(error), _) => return Poll::Ready(Err(error)),
+                    }
                     self.source.readiness()
                 }
             };

@@ -446,6 +446,28 @@ fn a_move_that_fails_leaves_the_source_as_it_was() {
 }
 
 #[test]
+fn a_move_that_the_system_refuses_is_no_error_of_the_wait() {
+    let [theirs, pool] = [(); 2].map(|()| Arc::new(Driver::new(Kind::Native).expect("a shard")));
+    let (ours, mut peer) = tcp();
+    let (count, waker) = counting();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            theirs.set_driven_here();
+            assert!(ours.poll_read(&theirs, &waker, &mut [0; 4]).is_pending());
+        });
+    });
+    // A file, which no shard takes, in the socket's place: that is how the system refuses here.
+    let file = std::fs::File::open("/proc/self/exe").expect("a file");
+    let attempt = ours.source.attempt(file.as_fd(), || Ok(Arc::clone(&pool)));
+    let blocks = || Err(ErrorKind::WouldBlock.into());
+    assert!(attempt.poll_read(&Context::from_waker(&waker), 4, blocks).is_pending());
+    assert_eq!((theirs.sources(), pool.sources()), (1, 0), "it is served where it is");
+    let before = count.get();
+    peer.write_all(b"x").expect("sent");
+    turn_until(&theirs, || count.get() > before);
+}
+
+#[test]
 fn a_timeout_of_years_is_no_error() {
     for kind in kinds() {
         let shard = Driver::new(kind).expect("a shard");
