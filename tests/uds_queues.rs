@@ -162,12 +162,13 @@ async fn accepted_connection_tells_the_path_of_its_client() {
     assert_eq!(from.as_pathname(), Some(client.0.as_path()));
 }
 
-async fn datagram_waits_for_room_that_others_have_taken() {
-    let place = Place::new();
-    let inbox = UnixDatagram::bind(place.path()).await.unwrap();
-    let count = fill(&place.0);
-    let sender = UnixDatagram::unbound().unwrap();
-    let mut sending = Box::pin(sender.send_to(b"mine", place.path()));
+/// `sending` waits while the queue of `count` datagrams is full, and is next once they are taken.
+async fn waits_until_others_are_taken(
+    inbox: &UnixDatagram,
+    count: usize,
+    sending: impl Future<Output = io::Result<usize>>,
+) {
+    let mut sending = Box::pin(sending);
     assert!(poll_once(sending.as_mut()).await.is_pending(), "the queue of {count} is full");
     // The driver's first event says only how things stood when it was asked to watch.
     turn_driver().await;
@@ -180,22 +181,21 @@ async fn datagram_waits_for_room_that_others_have_taken() {
     assert_eq!(inbox.recv(&mut buf).await.unwrap(), 4);
 }
 
+async fn datagram_waits_for_room_that_others_have_taken() {
+    let place = Place::new();
+    let inbox = UnixDatagram::bind(place.path()).await.unwrap();
+    let count = fill(&place.0);
+    let sender = UnixDatagram::unbound().unwrap();
+    waits_until_others_are_taken(&inbox, count, sender.send_to(b"mine", place.path())).await;
+}
+
 async fn connected_datagram_waits_for_room_that_others_have_taken() {
     let place = Place::new();
     let inbox = UnixDatagram::bind(place.path()).await.unwrap();
     let sender = UnixDatagram::unbound().unwrap();
     sender.connect(place.path()).await.unwrap();
     let count = fill(&place.0);
-    let mut sending = Box::pin(sender.send(b"mine"));
-    assert!(poll_once(sending.as_mut()).await.is_pending(), "the queue of {count} is full");
-    turn_driver().await;
-    assert!(poll_once(sending.as_mut()).await.is_pending(), "the queue is still full");
-    let mut buf = [0; 16];
-    for _ in 0..count {
-        assert_eq!(inbox.recv(&mut buf).await.unwrap(), 6);
-    }
-    io::timeout(FAR, sending).await.unwrap();
-    assert_eq!(inbox.recv(&mut buf).await.unwrap(), 4);
+    waits_until_others_are_taken(&inbox, count, sender.send(b"mine")).await;
 }
 
 async fn datagram_larger_than_the_space_left_waits_for_an_event() {

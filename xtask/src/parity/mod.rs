@@ -162,6 +162,12 @@ fn member(number: usize, kind: &str, path: &str) -> Option<String> {
     }
 }
 
+/// Writes the features as a manifest's list has them, without its brackets.
+fn quoted(features: &str) -> String {
+    let names = features.split(',').filter(|name| !name.is_empty());
+    names.map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+}
+
 /// Has the compiler look at a program of these lines, and returns the items it does not know.
 fn compile(
     folder: &Path,
@@ -169,15 +175,10 @@ fn compile(
     program: &BTreeMap<String, String>,
 ) -> Result<Vec<String>, String> {
     let shim = shell::root().join("crates/async-std");
-    let features: Vec<String> = features
-        .split(',')
-        .filter(|name| !name.is_empty())
-        .map(|name| format!("{name:?}"))
-        .collect();
+    let features = quoted(features);
     let manifest = format!(
         "[package]\nname = \"parity\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[workspace]\n\
-         [dependencies]\nasync-std = {{ path = {shim:?}, features = [{}] }}\n",
-        features.join(", ")
+         [dependencies]\nasync-std = {{ path = {shim:?}, features = [{features}] }}\n"
     );
     let mut source = String::from("#![allow(unused, ambiguous_glob_reexports)]\n");
     program.values().for_each(|line| source.extend([line, "\n"]));

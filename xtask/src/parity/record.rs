@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use crate::shell;
 
 use super::json::{self, Json};
+use super::quoted;
 
 /// Crates that are not looked into: their items are reexports, and facts.
 const STD: [&str; 3] = ["std", "core", "alloc"];
@@ -33,15 +34,10 @@ struct Lister {
 /// Returns the keys of the public items, with these features.
 pub(super) fn list(features: &str) -> Result<BTreeSet<String>, String> {
     let project = shell::target_dir().join("parity-record");
-    let features: Vec<String> = features
-        .split(',')
-        .filter(|name| !name.is_empty())
-        .map(|name| format!("{name:?}"))
-        .collect();
+    let features = quoted(features);
     let manifest = format!(
         "[package]\nname = \"record\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[workspace]\n\
-         [dependencies]\nasync-std = {{ version = \"=1.13.2\", features = [{}] }}\n",
-        features.join(", ")
+         [dependencies]\nasync-std = {{ version = \"=1.13.2\", features = [{features}] }}\n"
     );
     let write = || {
         fs::create_dir_all(project.join("src"))?;
