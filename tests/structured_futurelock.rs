@@ -11,10 +11,13 @@ use reveille::sync::Mutex;
 use reveille::task::{self, CancellationToken, block_on};
 use reveille::{channel, select};
 
-/// Takes the lock and keeps it over an await that takes longer than anybody here waits for it.
+/// Takes the lock and keeps it over more polls than anybody here waits for it. Polls rather than
+/// time, so that it is slow on every machine.
 async fn work(lock: &Mutex<u32>) {
     let mut guard = lock.lock().await;
-    task::sleep(Duration::from_millis(20)).await;
+    for _ in 0..100 {
+        task::yield_now().await;
+    }
     *guard += 1;
 }
 
@@ -23,7 +26,9 @@ async fn never() {
 }
 
 async fn soon() {
-    task::sleep(Duration::from_millis(1)).await;
+    for _ in 0..3 {
+        task::yield_now().await;
+    }
 }
 
 #[test]
@@ -32,7 +37,7 @@ fn a_race_by_value_gives_the_lock_back() {
         let lock = Mutex::new(0);
         work(&lock).race(soon()).await;
         work(&lock).await;
-        assert!(work(&lock).timeout(Duration::from_millis(1)).await.is_err());
+        assert!(work(&lock).timeout(Duration::ZERO).await.is_err());
         work(&lock).await;
         let boxed: [std::pin::Pin<Box<dyn Future<Output = ()> + '_>>; 2] =
             [Box::pin(work(&lock)), Box::pin(soon())];
@@ -133,7 +138,7 @@ async fn cancelled<F: Future<Output = ()>>(future: F) -> bool {
 }
 
 async fn slowest() {
-    task::sleep(Duration::from_millis(30)).await;
+    future::pending().await
 }
 
 /// What we cannot prevent: a function takes any future, in std the borrow of one is one, and inside
