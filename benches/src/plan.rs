@@ -77,6 +77,8 @@ const NS: &[Metric] = &[metric("wall", "ns", 1.0), metric("cpu", "ns", 1.0)];
 const US: &[Metric] = &[metric("wall", "µs", 1e3), metric("cpu", "µs", 1e3)];
 const MS: &[Metric] = &[metric("wall", "ms", 1e6), metric("cpu", "ms", 1e6)];
 const BYTES: &[Metric] = &[metric("heap", "B", 1.0), metric("rss", "B", 1.0)];
+const SHARE: &[Metric] =
+    &[metric("cpu_share", "µs/s", 1.0), metric("bare", "µs/s of a bare thread", 1.0)];
 const ECHO: &[Metric] = &[
     metric("cpu", "µs", 1e3),
     metric("wall", "µs", 1e3),
@@ -198,10 +200,11 @@ pub const ROWS: &[Row] = &[
     row("timers_beside_yield", "5 ms timers beside yielding tasks", LATE, &[]),
     row(
         "idle",
-        "10 tasks at 10 Hz, CPU per second",
-        &[metric("cpu_share", "µs/s", 1.0), metric("bare", "µs/s of a bare thread", 1.0)],
+        "10 tasks at 10 Hz, begun together, CPU per second",
+        SHARE,
         &[wanted("cpu_share", BestMulti(0.6))],
     ),
+    row("idle_spread", "the same, begun 9.7 ms apart", SHARE, &[]),
     row("startup", "a process with one task", MS, &[]),
     row(
         "rescue",

@@ -53,6 +53,7 @@ pub fn run<R: Rt>(name: &str, effort: &Effort) -> Option<Sample> {
         "sleep_1ms" => timers::sleep_alone::<R>(effort),
         "timers_beside_yield" => timers::beside_yield::<R>(effort),
         "idle" => timers::idle::<R>(effort),
+        "idle_spread" => timers::idle_spread::<R>(effort),
         "mutex" => sync::mutex::<R>(effort, false),
         "mutex_across_await" => sync::mutex::<R>(effort, true),
         "channel_1_1" => sync::channel::<R>(effort, 1),

@@ -149,17 +149,31 @@ pub fn beside_yield<R: Rt>(effort: &Effort) -> Sample {
     })
 }
 
-/// Ten tasks wake ten times a second each. `cpu_share`: CPU microseconds per second. `bare`: those
-/// of a thread that sleeps as often and does nothing else, which no runtime can be below.
+/// Ten tasks that began together wake ten times a second each. `cpu_share`: CPU microseconds per
+/// second. `bare`: those of a thread that sleeps as often as ten coalesced wakes and does nothing
+/// else, which no runtime can be below.
 pub fn idle<R: Rt>(effort: &Effort) -> Sample {
-    let rt = R::start(effort.workers);
     let ticks = if effort.is_quick { 10 } else { 30 };
+    tickers::<R>(effort, ticks, Duration::ZERO)
+        .with("bare", bare_sleeper(ticks, Duration::from_millis(100)))
+}
+
+/// The same, each task begun 9.7 ms after the one before, so that no wake can serve two of them.
+pub fn idle_spread<R: Rt>(effort: &Effort) -> Sample {
+    let ticks = if effort.is_quick { 10 } else { 30 };
+    let gap = Duration::from_micros(9_700);
+    tickers::<R>(effort, ticks, gap).with("bare", bare_sleeper(10 * ticks, gap))
+}
+
+fn tickers<R: Rt>(effort: &Effort, ticks: u32, gap: Duration) -> Sample {
+    let rt = R::start(effort.workers);
     let share = rt.inside(async move {
         let mark = Mark::now();
-        let ticker = |index: u64| {
+        let ticker = |index: u32| {
             R::spawn(async move {
-                // Started at different moments, as tasks of a program are.
-                R::sleep(Duration::from_micros(9_700) * index as u32).await;
+                if !gap.is_zero() {
+                    R::sleep(gap * index).await;
+                }
                 for _ in 0..ticks {
                     R::sleep(Duration::from_millis(100)).await;
                 }
@@ -171,12 +185,16 @@ pub fn idle<R: Rt>(effort: &Effort) -> Sample {
         }
         cpu_share(&mark)
     });
-    drop(rt);
+    Sample::default().with("cpu_share", share)
+}
+
+/// The share of a thread that sleeps that often and that long.
+fn bare_sleeper(sleeps: u32, each: Duration) -> f64 {
     let mark = Mark::now();
-    for _ in 0..10 * ticks {
-        thread::sleep(Duration::from_micros(9_700));
+    for _ in 0..sleeps {
+        thread::sleep(each);
     }
-    Sample::default().with("cpu_share", share).with("bare", cpu_share(&mark))
+    cpu_share(&mark)
 }
 
 /// CPU microseconds per second since `mark`.

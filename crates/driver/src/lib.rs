@@ -21,6 +21,7 @@
 
 #![deny(unsafe_code)]
 
+mod alarm;
 mod attempt;
 mod contract;
 mod events;
@@ -39,6 +40,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use crate::alarm::Alarm;
 pub use crate::attempt::Attempt;
 pub use crate::events::{Events, Turn};
 pub use crate::fd::Fd;

@@ -109,7 +109,10 @@ impl Idle {
     /// the worker counts as searching already.
     pub(crate) fn unpark(&self, worker: usize) -> bool {
         let bit = 1 << (worker % 64);
-        self.parked[worker / 64].fetch_and(!bit, Ordering::SeqCst) & bit != 0
+        let was_set = self.parked[worker / 64].fetch_and(!bit, Ordering::SeqCst) & bit != 0;
+        // Between the bit and the worker's look at what the monitor does, see `Duty`.
+        fence(Ordering::SeqCst);
+        was_set
     }
 
     /// Becomes a searcher unless half of the workers search already.

@@ -19,6 +19,7 @@
 #[cfg(all(test, not(reveille_loom)))]
 mod bad_days_tests;
 mod drain;
+mod duty;
 mod idle;
 mod injector;
 mod monitor;

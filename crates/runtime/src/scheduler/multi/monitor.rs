@@ -6,39 +6,44 @@
 //! thread, if anybody waits there: a task, a deadline, a socket. So a poll may block for some
 //! milliseconds before anybody else notices, and a long computation that is alone keeps its place.
 //!
-//! While it finds all workers parked it looks less and less often, down to [`PERIOD_MAX`]; when
-//! nobody has polled for [`QUIET_LOOKS`] looks it sleeps. A worker that begins to poll looks at one
-//! flag and wakes the monitor if it sleeps; before the monitor sleeps it clears the flag and looks
-//! at the workers once more, so that one of the two sees the other.
+//! While little happens it does not look at all: a worker that begins to poll sets its alarm, and
+//! the last that parks clears it, see [`Duty`]. While workers park and wake all the time that would
+//! cost more than the looks, which then become rare, down to [`PERIOD_MAX`], for as long as they
+//! find all workers parked.
 //!
-//! Rejected: to sleep as soon as all are parked. A runtime that wakes ten times a second for a
-//! moment then wakes the monitor each time, which cost more than the work. A kernel timer per
-//! worker, set when it wakes and stopped when it parks: two system calls of 600 ns for each park.
+//! Rejected: looks that become rare and end when nobody has polled for a quarter of a second. A
+//! runtime that wakes ten times a second for a moment paid fifteen looks a second, each with cold
+//! caches on another core, two thirds of all it used. To sleep as soon as all are parked, woken by
+//! the next poll: two context switches each time.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reveille_driver::Alarm;
 use reveille_primitive::atomic::{AtomicBool, Ordering};
-use reveille_primitive::lock::{Condvar, Mutex};
+use reveille_primitive::lock::Mutex;
 
 use super::Shared;
+use super::duty::{Duty, Ring, is_light};
 use super::place::Place;
 use super::vacancy::{Pulse, Vacancy};
 use crate::builder::Config;
 use crate::context;
+use crate::observe::Event;
 use crate::threads::{Thread, ThreadSpec};
 
-/// How often the monitor looks while a worker is awake: 250 times a second cost about a thousandth
-/// of a core, and three looks are half of what a user notices.
+/// How often the monitor looks while a worker is awake, and after what time the first time: 250
+/// times a second cost about a thousandth of a core, and three looks are half of what a user
+/// notices.
 const PERIOD: Duration = Duration::from_millis(4);
 
-/// The longest time between two looks: a poll that blocks in a runtime that was all but idle is
-/// noticed after this and two short periods, still before a user does.
+/// The longest time between two looks: a poll that blocks is noticed after this and two short
+/// periods, still before a user does.
 const PERIOD_MAX: Duration = Duration::from_millis(64);
 
-/// Looks in a row that saw no poll before the monitor sleeps: about a quarter of a second.
-const QUIET_LOOKS: u32 = 4;
+/// Looks in a row that saw no poll, a fifth of a second, before the monitor sleeps where setting
+/// its alarm wakes it.
+const QUIET_LOOKS: u32 = 6;
 
 /// Looks between two attempts to find a thread for the same place.
 const ASK_EVERY: u32 = 16;
@@ -48,21 +53,21 @@ const LOOKS: u32 = 3;
 
 #[derive(Debug)]
 pub(crate) struct Monitor {
-    /// The monitor is awake, or was woken.
-    is_armed: AtomicBool,
-    state: Mutex<State>,
-    changed: Condvar,
+    duty: Duty<Arc<Alarm>>,
+    is_running: AtomicBool,
+    thread: Mutex<Option<Thread>>,
 }
 
-#[derive(Default)]
-struct State {
-    is_running: bool,
-    thread: Option<Thread>,
-}
+impl Ring for Arc<Alarm> {
+    fn set(&self, after: Duration) {
+        Alarm::set(self, after);
+    }
 
-impl fmt::Debug for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("State").field("is_running", &self.is_running).finish_non_exhaustive()
+    fn clear(&self) {
+        // Where the next setting would wake the monitor again, it may as well ring.
+        if self.is_cheap() {
+            Alarm::clear(self);
+        }
     }
 }
 
@@ -78,12 +83,7 @@ struct Watch {
 
 impl Monitor {
     pub(crate) fn new() -> Monitor {
-        // Armed as long as there is no monitor, so that nobody tries to wake it.
-        Monitor {
-            is_armed: AtomicBool::new(true),
-            state: Mutex::default(),
-            changed: Condvar::new(),
-        }
+        Monitor { duty: Duty::new(), is_running: AtomicBool::new(false), thread: Mutex::new(None) }
     }
 
     /// Starts the thread, unless the configuration does without.
@@ -91,21 +91,22 @@ impl Monitor {
         if config.max_spare_threads == 0 {
             return Ok(());
         }
-        self.state.lock().is_running = true;
-        // Not under the lock: what starts a thread is handed in.
+        let alarm = Arc::new(Alarm::new());
+        self.is_running.store(true, Ordering::SeqCst);
+        self.duty.begin(Arc::clone(&alarm));
+        // Not under a lock: what starts a thread is handed in.
         let thread = (config.spawner)(ThreadSpec {
             name: format!("{}-monitor", config.thread_name),
             stack_size: Some(128 * 1024),
-            body: Box::new(move || shared.monitor.watch(shared)),
+            body: Box::new(move || shared.monitor.watch(shared, &alarm)),
         });
-        let mut state = self.state.lock();
         match thread {
             Ok(thread) => {
-                state.thread = Some(thread);
+                *self.thread.lock() = Some(thread);
                 Ok(())
             }
             Err(error) => {
-                state.is_running = false;
+                self.end();
                 Err(error)
             }
         }
@@ -113,51 +114,47 @@ impl Monitor {
 
     /// Ends the thread and waits for it.
     pub(crate) fn stop(&self) {
-        let thread = {
-            let mut state = self.state.lock();
-            state.is_running = false;
-            self.changed.notify_all();
-            state.thread.take()
-        };
+        self.end();
+        let thread = self.thread.lock().take();
         if let Some(thread) = thread {
             thread.join();
         }
-        self.is_armed.store(true, Ordering::SeqCst);
+    }
+
+    fn end(&self) {
+        self.is_running.store(false, Ordering::SeqCst);
+        self.duty.end();
     }
 
     /// A worker is about to poll.
     #[inline]
     pub(crate) fn arm(&self) {
-        if !self.is_armed.load(Ordering::SeqCst) {
-            self.arm_slow();
-        }
+        self.duty.set(PERIOD);
     }
 
-    #[cold]
-    fn arm_slow(&self) {
-        if !self.is_armed.swap(true, Ordering::SeqCst) {
-            let _state = self.state.lock();
-            self.changed.notify_one();
-        }
+    /// A worker has announced that it parks.
+    #[inline]
+    pub(crate) fn disarm(&self, shared: &'static Shared, now_ns: impl FnOnce() -> u64) {
+        self.duty.clear(|| all_parked(shared), now_ns);
     }
 
     /// The life of the monitor's thread.
-    fn watch(&self, shared: &'static Shared) {
+    fn watch(&self, shared: &'static Shared, alarm: &Alarm) {
         let mut watches = vec![Watch::default(); shared.places.len()];
-        let mut pace = Pace::new();
-        let mut state = self.state.lock();
-        while state.is_running {
-            if pace.is_quiet() && self.rest(shared) {
-                // Nobody is awake. Whoever wakes up finds the flag clear and notifies.
-                state = self.changed.wait(state);
-                pace = Pace::new();
-                continue;
+        let clock = context::system_clock();
+        let mut pace = Pace::new(alarm.is_cheap(), parks(shared), clock.now_ns());
+        while self.is_running.load(Ordering::SeqCst) {
+            if pace.is_quiet() && self.duty.rest(|| all_parked(shared), clock.now_ns()) {
+                // Nobody is awake. Whoever wakes up sets the alarm.
+                alarm.wait(None);
+                self.duty.look();
+                pace = Pace::new(alarm.is_cheap(), parks(shared), clock.now_ns());
+            } else {
+                alarm.wait(Some(pace.period));
             }
-            (state, _) = self.changed.wait_timeout(state, pace.period);
-            if !state.is_running {
-                break;
+            if !self.is_running.load(Ordering::SeqCst) {
+                return;
             }
-            drop(state);
             let mut has_polled = false;
             for (place, watch) in shared.places.iter().zip(&mut watches) {
                 let before = watch.reading;
@@ -165,24 +162,14 @@ impl Monitor {
                 has_polled |= watch.reading != before;
             }
             shared.staff.make_good(shared);
-            pace.record(all_parked(shared), has_polled);
-            state = self.state.lock();
+            pace.record(all_parked(shared), has_polled, parks(shared), clock.now_ns());
         }
     }
+}
 
-    /// Disarms if every worker sleeps. `true` if the monitor may sleep too.
-    fn rest(&self, shared: &'static Shared) -> bool {
-        if !all_parked(shared) {
-            self.is_armed.store(true, Ordering::SeqCst);
-            return false;
-        }
-        self.is_armed.store(false, Ordering::SeqCst);
-        if all_parked(shared) {
-            return !self.is_armed.load(Ordering::SeqCst);
-        }
-        self.is_armed.store(true, Ordering::SeqCst);
-        false
-    }
+/// How often workers have parked.
+fn parks(shared: &Shared) -> u64 {
+    shared.places.iter().map(|place| place.counters.get(Event::Park)).sum()
 }
 
 fn all_parked(shared: &Shared) -> bool {
@@ -193,24 +180,34 @@ fn all_parked(shared: &Shared) -> bool {
 #[derive(Debug)]
 struct Pace {
     period: Duration,
+    /// Whether the alarm wakes nobody before it rings.
+    is_cheap: bool,
+    /// Looks in a row that saw no poll.
     quiet_looks: u32,
+    /// All are parked, and parked seldom since the look before.
+    is_light: bool,
+    parks: u64,
+    looked_ns: u64,
 }
 
 impl Pace {
-    fn new() -> Pace {
-        Pace { period: PERIOD, quiet_looks: 0 }
+    fn new(is_cheap: bool, parks: u64, now_ns: u64) -> Pace {
+        Pace { period: PERIOD, is_cheap, quiet_looks: 0, is_light: false, parks, looked_ns: now_ns }
     }
 
-    /// Whether nobody has polled for so long that the monitor may sleep.
+    /// Whether so little happens that the monitor may sleep until its alarm rings.
     fn is_quiet(&self) -> bool {
-        self.quiet_looks >= QUIET_LOOKS
+        if self.is_cheap { self.is_light } else { self.quiet_looks >= QUIET_LOOKS }
     }
 
     /// Notes what a look has seen.
-    fn record(&mut self, all_parked: bool, has_polled: bool) {
+    fn record(&mut self, all_parked: bool, has_polled: bool, parks: u64, now_ns: u64) {
         self.period = if all_parked { (self.period * 2).min(PERIOD_MAX) } else { PERIOD };
         let is_quiet = all_parked && !has_polled;
         self.quiet_looks = if is_quiet { self.quiet_looks + 1 } else { 0 };
+        let time_ns = now_ns.saturating_sub(self.looked_ns);
+        self.is_light = all_parked && is_light(parks.saturating_sub(self.parks), time_ns);
+        (self.parks, self.looked_ns) = (parks, now_ns);
     }
 }
 
@@ -276,28 +273,45 @@ mod tests {
 
     #[test]
     fn looks_become_rare_while_all_are_parked_and_often_when_one_is_awake() {
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(false, 0, 0);
         let periods: Vec<_> = (0..5)
             .map(|_| {
-                pace.record(true, true);
+                pace.record(true, true, 0, 0);
                 pace.period.as_millis()
             })
             .collect();
         assert_eq!(periods, [8, 16, 32, 64, 64]);
         assert!(!pace.is_quiet(), "somebody polls between the looks");
-        pace.record(false, true);
+        pace.record(false, true, 0, 0);
         assert_eq!(pace.period, PERIOD);
     }
 
     #[test]
-    fn it_may_sleep_when_nobody_has_polled_for_a_while() {
-        let mut pace = Pace::new();
-        (1..QUIET_LOOKS).for_each(|_| pace.record(true, false));
+    fn without_a_cheap_alarm_it_may_sleep_when_nobody_has_polled_for_a_while() {
+        let mut pace = Pace::new(false, 0, 0);
+        (1..QUIET_LOOKS).for_each(|_| pace.record(true, false, 0, 0));
         assert!(!pace.is_quiet());
-        pace.record(true, false);
+        pace.record(true, false, 0, 0);
         assert!(pace.is_quiet());
-        pace.record(true, true);
+        pace.record(true, true, 0, 0);
         assert!(!pace.is_quiet());
+    }
+
+    #[test]
+    fn with_a_cheap_alarm_it_may_sleep_as_soon_as_all_are_parked_and_little_happens() {
+        const MS: u64 = 1_000_000;
+        let mut pace = Pace::new(true, 100, 0);
+        assert!(!pace.is_quiet(), "it has not looked yet");
+        pace.record(true, true, 101, 4 * MS);
+        assert!(!pace.is_quiet(), "once in 4 ms is too often");
+        pace.record(true, true, 102, 12 * MS);
+        assert!(pace.is_quiet());
+        pace.record(false, true, 102, 16 * MS);
+        assert!(!pace.is_quiet(), "one is awake");
+        pace.record(true, true, 120, 80 * MS);
+        assert!(!pace.is_quiet(), "18 times in 64 ms is too often");
+        pace.record(true, true, 132, 144 * MS);
+        assert!(pace.is_quiet());
     }
 
     #[test]

@@ -1,0 +1,228 @@
+//! A clock that wakes one thread later, unless another thread stops it in time.
+//!
+//! It is for a thread that has to look only if something lasts. Who begins sets the alarm, who ends
+//! clears it, and the thread sleeps over all that was short: on Linux each of the two is a system
+//! call of half a microsecond on a timerfd and wakes nobody.
+//!
+//! Elsewhere, and where the system has no descriptor left for it, a condition variable stands in:
+//! it works the same, but setting it wakes the thread, which then waits for the rest of the time.
+//! See [`Alarm::is_cheap`].
+
+use std::time::{Duration, Instant};
+
+use reveille_primitive::lock::{Condvar, Mutex};
+
+/// Wakes the thread that waits for it at a time that other threads set.
+#[derive(Debug)]
+pub struct Alarm {
+    #[cfg(target_os = "linux")]
+    timer: Option<linux::Timer>,
+    due: Mutex<Option<Instant>>,
+    changed: Condvar,
+}
+
+impl Alarm {
+    /// Makes an alarm that is not set.
+    #[must_use]
+    pub fn new() -> Alarm {
+        Alarm {
+            #[cfg(target_os = "linux")]
+            timer: linux::Timer::new().ok(),
+            due: Mutex::new(None),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// An alarm without a timer of the system's.
+    #[cfg(test)]
+    fn portable() -> Alarm {
+        Alarm {
+            #[cfg(target_os = "linux")]
+            timer: None,
+            ..Alarm::new()
+        }
+    }
+
+    /// Whether setting and clearing it leaves the waiting thread asleep.
+    #[must_use]
+    pub fn is_cheap(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        return self.timer.is_some();
+        #[cfg(not(target_os = "linux"))]
+        false
+    }
+
+    /// Lets it ring once, `after` from now, instead of at the time that was set before.
+    pub fn set(&self, after: Duration) {
+        #[cfg(target_os = "linux")]
+        if let Some(timer) = &self.timer {
+            // Zero would clear it.
+            return timer.set(after.max(Duration::from_nanos(1)));
+        }
+        let now = now();
+        // What the clock cannot count is as good as never.
+        *self.due.lock() = now.checked_add(after);
+        self.changed.notify_one();
+    }
+
+    /// Lets it not ring, unless the waiting thread heard it already.
+    pub fn clear(&self) {
+        #[cfg(target_os = "linux")]
+        if let Some(timer) = &self.timer {
+            return timer.set(Duration::ZERO);
+        }
+        *self.due.lock() = None;
+    }
+
+    /// Blocks the thread until it rings or `timeout` has passed. One thread at a time may wait.
+    ///
+    /// May return earlier: the caller looks and waits again.
+    pub fn wait(&self, timeout: Option<Duration>) {
+        #[cfg(target_os = "linux")]
+        if let Some(timer) = &self.timer {
+            return timer.wait(timeout);
+        }
+        let end = timeout.and_then(|timeout| now().checked_add(timeout));
+        let mut due = self.due.lock();
+        loop {
+            let now = now();
+            if due.is_some_and(|due| due <= now) {
+                *due = None;
+                return;
+            }
+            if end.is_some_and(|end| end <= now) {
+                return;
+            }
+            let next = [*due, end].into_iter().flatten().min();
+            due = match next {
+                Some(next) => self.changed.wait_timeout(due, next - now).0,
+                None => self.changed.wait(due),
+            };
+        }
+    }
+}
+
+#[allow(clippy::disallowed_methods, reason = "the alarm is itself one of the system's clocks")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Default for Alarm {
+    fn default() -> Alarm {
+        Alarm::new()
+    }
+}
+
+/// The kernel's timer. By calls of our own: rustix has them in a module that costs each build half
+/// a second.
+#[cfg(target_os = "linux")]
+#[allow(unsafe_code, reason = "see above")]
+mod linux {
+    use std::io;
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    use std::time::Duration;
+
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    #[derive(Debug)]
+    pub(super) struct Timer(OwnedFd);
+
+    impl Timer {
+        pub(super) fn new() -> io::Result<Timer> {
+            let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
+            // SAFETY: the call takes numbers only.
+            let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) };
+            if fd < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            // SAFETY: the kernel has just made the descriptor, and nobody else knows it.
+            Ok(Timer(unsafe { OwnedFd::from_raw_fd(fd) }))
+        }
+
+        /// Sets the time from now at which it rings; zero for never.
+        pub(super) fn set(&self, after: Duration) {
+            let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+            let value = libc::timespec {
+                tv_sec: after.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+                tv_nsec: after.subsec_nanos() as _,
+            };
+            let when = libc::itimerspec { it_interval: none, it_value: value };
+            let fd = self.0.as_raw_fd();
+            // SAFETY: `when` is alive during the call, and a null pointer asks for no old value.
+            let set = unsafe { libc::timerfd_settime(fd, 0, &when, std::ptr::null_mut()) };
+            debug_assert_eq!(set, 0, "{}", io::Error::last_os_error());
+        }
+
+        pub(super) fn wait(&self, timeout: Option<Duration>) {
+            let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+            let mut set = [PollFd::new(&self.0, PollFlags::IN)];
+            if poll(&mut set, timeout.as_ref()).is_ok_and(|ready| ready > 0) {
+                // Empty when it was cleared or set anew since; then whoever did so wants no look.
+                let _ = rustix::io::read(&self.0, &mut [0; 8]);
+            }
+        }
+    }
+}
+
+#[cfg(all(test, not(reveille_loom)))]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(100);
+
+    fn both() -> [Alarm; 2] {
+        [Alarm::new(), Alarm::portable()]
+    }
+
+    #[test]
+    fn an_alarm_that_is_set_rings_once() {
+        for alarm in both() {
+            let start = now();
+            alarm.set(LONG);
+            alarm.set(Duration::from_millis(5));
+            alarm.wait(Some(LONG));
+            let waited = start.elapsed();
+            assert!((Duration::from_millis(5)..LONG).contains(&waited), "{alarm:?} {waited:?}");
+            alarm.wait(Some(Duration::from_millis(5)));
+            assert!(start.elapsed() >= waited + Duration::from_millis(5), "{alarm:?} rang twice");
+        }
+    }
+
+    #[test]
+    fn an_alarm_that_is_cleared_does_not_ring() {
+        for alarm in both() {
+            let start = now();
+            alarm.set(Duration::from_millis(1));
+            alarm.clear();
+            alarm.wait(Some(Duration::from_millis(20)));
+            assert!(start.elapsed() >= Duration::from_millis(20), "{alarm:?}");
+        }
+    }
+
+    #[test]
+    fn one_that_rang_before_anybody_waits_is_heard() {
+        for alarm in both() {
+            alarm.set(Duration::ZERO);
+            alarm.wait(None);
+        }
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "another thread is what the test is about")]
+    fn another_thread_sets_it_for_one_that_waits_without_end() {
+        for alarm in both() {
+            std::thread::scope(|scope| {
+                let waiting = scope.spawn(|| alarm.wait(None));
+                alarm.set(LONG);
+                alarm.set(Duration::from_millis(1));
+                waiting.join().expect("no panic");
+            });
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn only_the_kernels_timer_is_cheap() {
+        assert_eq!(both().map(|alarm| alarm.is_cheap()), [true, false]);
+    }
+}

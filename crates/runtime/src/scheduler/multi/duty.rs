@@ -1,0 +1,257 @@
+//! Whether the monitor looks, sleeps, or will be woken.
+//!
+//! A monitor that looks at an idle runtime costs more than the runtime: each look begins with cold
+//! caches. So while little happens it sleeps, and a worker that begins to poll sets its alarm; the
+//! worker that is the last to park clears it. What is done within some milliseconds never wakes it.
+//!
+//! # Vocabulary
+//!
+//! * **looking**: the monitor wakes up by itself. The workers do nothing.
+//! * **resting**: every worker is parked, the monitor sleeps, the alarm is not set.
+//! * **set**: the monitor sleeps, a worker polls, and the alarm rings unless all park before.
+//! * **over**: there is no monitor.
+//!
+//! # Invariants
+//!
+//! 1. The phase changes under the lock of `held`, and the alarm is set and cleared under it, so the
+//!    last phase and what the alarm does agree.
+//! 2. A worker that polls is watched: it clears its bit of parked workers and then reads the phase;
+//!    who makes the phase resting stores it and then reads the bits. With a fence between each pair
+//!    the worker sees that it has to set the alarm, or the other sees a worker awake and takes the
+//!    rest back. The worker's fence is that of `Idle::unpark`, once for all the polls that follow.
+
+use std::time::Duration;
+
+use reveille_primitive::atomic::{AtomicU8, Ordering, fence};
+use reveille_primitive::lock::Mutex;
+
+const LOOKING: u8 = 0;
+const RESTING: u8 = 1;
+const SET: u8 = 2;
+const OVER: u8 = 3;
+
+/// The shortest time between two parks, on average, at which an alarm set and cleared for each is
+/// less than what the monitor's own looks cost.
+const LIGHT_NS: u64 = 5_000_000;
+
+/// Rests after which the rate of rests is looked at.
+const RESTS_PER_LOOK: u32 = 16;
+
+/// What wakes the monitor. Setting and clearing it wakes nobody.
+pub(crate) trait Ring {
+    fn set(&self, after: Duration);
+    fn clear(&self);
+}
+
+/// The monitor's state, as the workers see it.
+#[derive(Debug)]
+pub(crate) struct Duty<A> {
+    phase: AtomicU8,
+    held: Mutex<Held<A>>,
+}
+
+#[derive(Debug)]
+struct Held<A> {
+    alarm: Option<A>,
+    rests: u32,
+    since_ns: u64,
+}
+
+impl<A: Ring> Duty<A> {
+    /// A duty without a monitor.
+    pub(crate) fn new() -> Duty<A> {
+        Duty {
+            phase: AtomicU8::new(OVER),
+            held: Mutex::new(Held { alarm: None, rests: 0, since_ns: 0 }),
+        }
+    }
+
+    /// There is a monitor from now on, and it looks.
+    pub(crate) fn begin(&self, alarm: A) {
+        let mut held = self.held.lock();
+        held.alarm = Some(alarm);
+        self.phase.store(LOOKING, Ordering::Relaxed);
+    }
+
+    /// There is no monitor any more.
+    pub(crate) fn end(&self) {
+        let mut held = self.held.lock();
+        self.phase.store(OVER, Ordering::Relaxed);
+        if let Some(alarm) = held.alarm.take() {
+            alarm.set(Duration::ZERO);
+        }
+    }
+
+    /// A worker is about to poll: the monitor is to look when `after` has passed.
+    #[inline]
+    pub(crate) fn set(&self, after: Duration) {
+        if self.phase.load(Ordering::Relaxed) == RESTING {
+            self.set_slow(after);
+        }
+    }
+
+    #[cold]
+    fn set_slow(&self, after: Duration) {
+        let held = self.held.lock();
+        if self.phase.load(Ordering::Relaxed) == RESTING
+            && let Some(alarm) = &held.alarm
+        {
+            self.phase.store(SET, Ordering::Relaxed);
+            alarm.set(after);
+        }
+    }
+
+    /// A worker has announced that it parks: the monitor need not look if that was the last.
+    #[inline]
+    pub(crate) fn clear(&self, are_parked: impl Fn() -> bool, now_ns: impl FnOnce() -> u64) {
+        // Also while it seems to rest: another worker may be about to take the rest back.
+        if matches!(self.phase.load(Ordering::Relaxed), SET | RESTING) && are_parked() {
+            self.clear_slow(are_parked, now_ns);
+        }
+    }
+
+    #[cold]
+    fn clear_slow(&self, are_parked: impl Fn() -> bool, now_ns: impl FnOnce() -> u64) {
+        let mut held = self.held.lock();
+        if self.phase.load(Ordering::Relaxed) != SET || held.is_too_often(now_ns) {
+            // In the second case it rings, and the monitor looks by itself until less happens.
+            return;
+        }
+        self.make_resting();
+        if !are_parked() {
+            self.phase.store(SET, Ordering::Relaxed);
+        } else if let Some(alarm) = &held.alarm {
+            alarm.clear();
+        }
+    }
+
+    /// The monitor was woken and looks.
+    pub(crate) fn look(&self) {
+        let _held = self.held.lock();
+        if self.phase.load(Ordering::Relaxed) != OVER {
+            self.phase.store(LOOKING, Ordering::Relaxed);
+        }
+    }
+
+    /// The monitor wants to sleep until it is woken. `false` if it must not.
+    pub(crate) fn rest(&self, are_parked: impl Fn() -> bool, now_ns: u64) -> bool {
+        let mut held = self.held.lock();
+        if self.phase.load(Ordering::Relaxed) == OVER {
+            return false;
+        }
+        (held.rests, held.since_ns) = (0, now_ns);
+        self.make_resting();
+        let may_rest = are_parked();
+        if !may_rest {
+            self.phase.store(LOOKING, Ordering::Relaxed);
+        }
+        may_rest
+    }
+
+    /// The first half of what invariant 2 asks for; the look at the bits comes next.
+    fn make_resting(&self) {
+        self.phase.store(RESTING, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+    }
+}
+
+impl<A> Held<A> {
+    /// Counts a rest. `true` if they came too fast lately.
+    fn is_too_often(&mut self, now_ns: impl FnOnce() -> u64) -> bool {
+        self.rests += 1;
+        if self.rests < RESTS_PER_LOOK {
+            return false;
+        }
+        let now_ns = now_ns();
+        let is_light = is_light(u64::from(self.rests), now_ns.saturating_sub(self.since_ns));
+        (self.rests, self.since_ns) = (0, now_ns);
+        !is_light
+    }
+}
+
+/// Whether so many parks in that time are few.
+pub(crate) fn is_light(parks: u64, time_ns: u64) -> bool {
+    parks * LIGHT_NS <= time_ns
+}
+
+#[cfg(all(test, not(reveille_loom)))]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// What the alarm is set to.
+    type Heard = std::rc::Rc<Cell<Option<Duration>>>;
+
+    const SOON: Duration = Duration::from_millis(4);
+
+    impl Ring for Heard {
+        fn set(&self, after: Duration) {
+            Cell::set(self, Some(after));
+        }
+
+        fn clear(&self) {
+            Cell::set(self, None);
+        }
+    }
+
+    fn duty() -> (Duty<Heard>, Heard) {
+        let (duty, heard) = (Duty::new(), Heard::default());
+        duty.begin(heard.clone());
+        (duty, heard)
+    }
+
+    #[test]
+    fn a_monitor_that_looks_needs_no_alarm() {
+        let (duty, heard) = duty();
+        duty.set(SOON);
+        duty.clear(|| true, || 0);
+        assert_eq!(heard.get(), None);
+    }
+
+    #[test]
+    fn a_monitor_that_rests_is_woken_if_a_worker_stays_awake() {
+        let (duty, heard) = duty();
+        assert!(!duty.rest(|| false, 0), "somebody is awake");
+        duty.set(SOON);
+        assert_eq!(heard.get(), None, "it looks");
+        assert!(duty.rest(|| true, 0));
+        duty.set(SOON);
+        assert_eq!(heard.get(), Some(SOON));
+        duty.clear(|| false, || 0);
+        assert_eq!(heard.get(), Some(SOON), "another worker is awake");
+        duty.clear(|| true, || 0);
+        assert_eq!(heard.get(), None);
+        duty.set(SOON);
+        duty.look();
+        duty.clear(|| true, || 0);
+        assert_eq!(heard.get(), Some(SOON), "it has rung");
+    }
+
+    #[test]
+    fn a_worker_that_parks_and_wakes_all_the_time_lets_it_ring() {
+        let (duty, heard) = duty();
+        let parks_until_it_rings = |gap_ns: u64| {
+            assert!(duty.rest(|| true, 0));
+            (1..1_000).find(|park| {
+                duty.set(SOON);
+                duty.clear(|| true, || park * gap_ns);
+                heard.get().is_some()
+            })
+        };
+        assert_eq!(parks_until_it_rings(LIGHT_NS), None);
+        assert_eq!(parks_until_it_rings(LIGHT_NS - 1), Some(u64::from(RESTS_PER_LOOK)));
+    }
+
+    #[test]
+    fn the_end_wakes_the_monitor_and_keeps_it_awake() {
+        let (duty, heard) = duty();
+        assert!(duty.rest(|| true, 0));
+        duty.end();
+        assert_eq!(heard.get(), Some(Duration::ZERO));
+        assert!(!duty.rest(|| true, 0));
+        duty.look();
+        duty.set(SOON);
+        assert!(!duty.rest(|| true, 0));
+    }
+}

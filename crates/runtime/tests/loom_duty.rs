@@ -1,0 +1,140 @@
+//! The monitor's rest against the workers' polls, under loom: who polls is watched.
+#![cfg(reveille_loom)]
+#![expect(dead_code, reason = "the file is included whole, and a model uses a part of it")]
+
+#[path = "../src/scheduler/multi/duty.rs"]
+mod duty;
+
+use std::time::Duration;
+
+use duty::{Duty, Ring};
+use loom::sync::Arc;
+use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use loom::thread;
+
+/// Whether the alarm will ring.
+#[derive(Clone)]
+struct Bell(Arc<AtomicBool>);
+
+impl Ring for Bell {
+    fn set(&self, _: Duration) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    fn clear(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
+}
+
+/// A pool in miniature: the bits of its parked workers, and the monitor's duty.
+struct Pool {
+    duty: Duty<Bell>,
+    bell: Bell,
+    parked: AtomicUsize,
+    all: usize,
+}
+
+impl Pool {
+    /// All workers are parked, and the monitor looks.
+    fn new(workers: usize) -> Arc<Pool> {
+        let bell = Bell(Arc::new(AtomicBool::new(false)));
+        let duty = Duty::new();
+        duty.begin(bell.clone());
+        let all = (1 << workers) - 1;
+        Arc::new(Pool { duty, bell, parked: AtomicUsize::new(all), all })
+    }
+
+    fn are_parked(&self) -> bool {
+        self.parked.load(Ordering::SeqCst) == self.all
+    }
+
+    /// As `Worker::park` when it ends, and `Worker::poll`.
+    fn begin_poll(&self, worker: usize) {
+        self.parked.fetch_and(!(1 << worker), Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        self.duty.set(Duration::from_millis(4));
+    }
+
+    /// As `Worker::park` when it begins.
+    fn park(&self, worker: usize) {
+        self.parked.fetch_or(1 << worker, Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        self.duty.clear(|| self.are_parked(), || 0);
+    }
+
+    fn rest(&self) -> bool {
+        self.duty.rest(|| self.are_parked(), 0)
+    }
+
+    /// What holds once every thread stands still.
+    fn check(&self, is_resting: bool) {
+        let will_ring = self.bell.0.load(Ordering::Relaxed);
+        if self.are_parked() {
+            assert!(!(is_resting && will_ring), "the monitor is woken for nothing");
+        } else {
+            assert!(!is_resting || will_ring, "a worker polls and nobody watches it");
+        }
+    }
+}
+
+fn run(pool: &Arc<Pool>, body: impl FnOnce(&Pool) + Send + 'static) -> thread::JoinHandle<()> {
+    let pool = Arc::clone(pool);
+    thread::spawn(move || body(&pool))
+}
+
+#[test]
+fn a_worker_that_begins_while_the_monitor_goes_to_rest_is_watched() {
+    loom::model(|| {
+        let pool = Pool::new(1);
+        let worker = run(&pool, |pool| pool.begin_poll(0));
+        let is_resting = pool.rest();
+        worker.join().unwrap();
+        pool.check(is_resting);
+    });
+}
+
+#[test]
+fn a_worker_that_parks_does_not_clear_the_alarm_of_one_that_begins() {
+    loom::model(|| {
+        let pool = Pool::new(2);
+        let is_resting = pool.rest();
+        assert!(is_resting);
+        pool.begin_poll(0);
+        let parks = run(&pool, |pool| pool.park(0));
+        pool.begin_poll(1);
+        parks.join().unwrap();
+        pool.check(is_resting);
+    });
+}
+
+#[test]
+fn when_the_last_has_parked_the_alarm_is_clear() {
+    loom::model(|| {
+        let pool = Pool::new(2);
+        let is_resting = pool.rest();
+        assert!(is_resting);
+        let other = run(&pool, |pool| {
+            pool.begin_poll(0);
+            pool.park(0);
+        });
+        pool.begin_poll(1);
+        pool.park(1);
+        other.join().unwrap();
+        pool.check(is_resting);
+    });
+}
+
+#[test]
+fn the_end_is_heard_whatever_the_workers_do() {
+    loom::model(|| {
+        let pool = Pool::new(1);
+        pool.begin_poll(0);
+        let worker = run(&pool, |pool| pool.park(0));
+        let ender = run(&pool, |pool| pool.duty.end());
+        let is_resting = pool.rest();
+        worker.join().unwrap();
+        ender.join().unwrap();
+        assert!(!is_resting || pool.bell.0.load(Ordering::Relaxed), "it sleeps for ever");
+        assert!(!pool.rest());
+    });
+}
