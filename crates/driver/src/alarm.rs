@@ -102,7 +102,7 @@ impl Alarm {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "the alarm is itself one of the system's clocks")]
+#[expect(clippy::disallowed_methods, reason = "the alarm is itself one of the system's clocks")]
 fn now() -> Instant {
     Instant::now()
 }
@@ -208,7 +208,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::disallowed_methods, reason = "another thread is what the test is about")]
     fn another_thread_sets_it_for_one_that_waits_without_end() {
         for alarm in both() {
             std::thread::scope(|scope| {
