@@ -149,8 +149,10 @@ Written by `cargo run --release --manifest-path benches/Cargo.toml -- \
 
 Medians over the rounds, smaller is better. `wall` and `cpu` are per operation, `cpu` is user plus \
 system time of the whole process. `ratio` is reveille's figure over the best of tokio (multi), \
-smol and async-std. Two workers each, one where the server is pinned to a core (echo). Default \
-release profile, system allocator. How each workload is made stands in `benches/src/workloads/`.";
+smol and async-std. `bare` is what the same costs without a runtime, measured after each of them. \
+The echo rows that something is wanted of have three times as many rounds. Two workers each, one \
+where the server is pinned to a core (echo). Default release profile, system allocator. How each \
+workload is made stands in `benches/src/workloads/`.";
 
 fn wishes(series: &Series, metric: &Metric, all: &[Series]) -> String {
     let wishes = series.wishes(metric).map(|wish| {

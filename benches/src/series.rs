@@ -37,7 +37,7 @@ pub fn run(row: &'static Row, options: &Options) -> Series {
     let effort = options.effort(row);
     let mut samples: Vec<_> = options.contestants.iter().map(|&who| (who, Vec::new())).collect();
     let mut failures = Vec::new();
-    for round in 1..=options.rounds {
+    for round in 1..=options.rounds * row.patience {
         for (who, rounds) in &mut samples {
             match child::measure(row.name, *who, &effort) {
                 Ok(sample) => rounds.extend(sample),

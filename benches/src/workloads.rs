@@ -6,6 +6,7 @@
 use crate::measure::{Effort, Sample};
 use crate::rt::Rt;
 
+mod bare;
 mod claims;
 mod echo;
 mod forkjoin;

@@ -19,8 +19,10 @@ use crate::machine;
 use crate::measure::{Effort, Mark, Sample};
 use crate::rt::Rt;
 use crate::signal::Countdown;
+use crate::workloads::bare;
 
-const BUFFER_BYTES: usize = 4 * 1024;
+/// What a connection reads at most at a time.
+pub const BUFFER_BYTES: usize = 4 * 1024;
 
 /// The connections of a load, and what each sends at a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +50,7 @@ impl Shape {
 
 /// Serves one load. `cpu`: the server's CPU time per request; `wall`: time per request, all
 /// connections together; `p50`, `p99`, `p999`: microseconds per batch as the client saw them.
+/// `bare`: the CPU time per request of a loop around epoll without a runtime, right after it.
 /// Under strace only `syscalls`, per request, is given.
 pub fn run<R: Rt>(effort: &Effort, shape: Shape) -> Sample {
     let (server_core, client_core) = machine::two_cores();
@@ -74,9 +77,18 @@ pub fn run<R: Rt>(effort: &Effort, shape: Shape) -> Sample {
         });
     }
     let time = effort.time.max(Duration::from_millis(300)) * 2;
-    while_serving::<R, _>(&rt, None, move |addr| {
-        time_load(&Load { time, ..load_on(addr) }).expect("the load generator runs")
-    })
+    let load_on = move |addr| Load { time, ..load_on(addr) };
+    let sample = while_serving::<R, _>(&rt, None, move |addr| {
+        time_load(&load_on(addr)).expect("the load generator runs")
+    });
+    drop(rt);
+    if shape.depth > 1 || shape.size >= BUFFER_BYTES || shape.connections < 50 {
+        return sample;
+    }
+    let server = bare::Server::start().expect("a loopback port is free");
+    let bare = time_load(&load_on(server.addr())).expect("the load generator runs");
+    server.stop().expect("the bare server serves");
+    sample.with("bare", bare.get("cpu").expect("a load reports CPU time"))
 }
 
 /// Runs `referee` on a plain thread while an echo server runs on `rt`.

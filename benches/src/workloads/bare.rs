@@ -1,0 +1,115 @@
+//! What no runtime can be below: an echo server of one loop around `epoll_wait`, `recv` and `send`,
+//! without tasks, wakers or locks.
+
+use std::collections::HashMap;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::time::Timespec;
+
+/// How the listener is known in the set; connections count up from 0.
+const LISTENER: u64 = u64::MAX;
+
+/// An echo server on a thread of its own, until it is stopped.
+pub struct Server {
+    addr: SocketAddr,
+    is_over: Arc<AtomicBool>,
+    thread: thread::JoinHandle<io::Result<()>>,
+}
+
+impl Server {
+    /// Starts it on the cores of the calling thread.
+    pub fn start() -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let addr = listener.local_addr()?;
+        let is_over = Arc::new(AtomicBool::new(false));
+        let thread = thread::spawn({
+            let is_over = is_over.clone();
+            move || Loop::new(listener)?.run(&is_over)
+        });
+        Ok(Self { addr, is_over, thread })
+    }
+
+    /// Where it listens.
+    pub fn addr(&self) -> SocketAddr {
+        self.addr
+    }
+
+    /// Ends it.
+    pub fn stop(self) -> io::Result<()> {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.join().expect("the bare server does not panic")
+    }
+}
+
+struct Loop {
+    set: OwnedFd,
+    listener: TcpListener,
+    connections: HashMap<u64, (TcpStream, Vec<u8>)>,
+    next: u64,
+}
+
+impl Loop {
+    fn new(listener: TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let set = epoll::create(CreateFlags::CLOEXEC)?;
+        epoll::add(&set, &listener, EventData::new_u64(LISTENER), EventFlags::IN)?;
+        Ok(Self { set, listener, connections: HashMap::new(), next: 0 })
+    }
+
+    fn run(&mut self, is_over: &AtomicBool) -> io::Result<()> {
+        let timeout = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+        let mut events = Vec::with_capacity(1_024);
+        while !is_over.load(Ordering::Relaxed) {
+            match epoll::wait(&self.set, spare_capacity(&mut events), Some(&timeout)) {
+                Ok(_) => {}
+                Err(rustix::io::Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            for event in events.drain(..) {
+                let flags = event.flags;
+                match event.data.u64() {
+                    LISTENER => self.accept()?,
+                    number if flags.contains(EventFlags::IN) => self.answer(number),
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn accept(&mut self) -> io::Result<()> {
+        loop {
+            let stream = match self.listener.accept() {
+                Ok((stream, _)) => stream,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            stream.set_nonblocking(true)?;
+            let interest = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
+            epoll::add(&self.set, &stream, EventData::new_u64(self.next), interest)?;
+            self.connections.insert(self.next, (stream, vec![0; super::echo::BUFFER_BYTES]));
+            self.next += 1;
+        }
+    }
+
+    /// Reads once, since a request is shorter than the buffer, and writes it back.
+    fn answer(&mut self, number: u64) {
+        let Some((stream, buf)) = self.connections.get_mut(&number) else { return };
+        let answered = match stream.read(buf) {
+            Ok(0) => false,
+            Ok(len) => stream.write_all(&buf[..len]).is_ok(),
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        };
+        if !answered {
+            // Closing it takes it out of the set.
+            self.connections.remove(&number);
+        }
+    }
+}
