@@ -2,7 +2,7 @@
 //!
 //! # The order of work
 //!
-//! 1. The task that was woken last, three times in a row at most; it finds its data in the cache.
+//! 1. The task that was woken last, a few times in a row at most; it finds its data in the cache.
 //! 2. The oldest task of the run queue. Every 61st time the injector first, so that work from
 //!    outside is not starved by tasks that keep each other busy.
 //! 3. Every 64 polls, or every millisecond if polls are long, the clock is read; when the driver
@@ -50,8 +50,13 @@ const CLOCK_EVERY_NS: u64 = 1_000_000;
 /// call are then less than two thousandths.
 const TURN_EVERY_NS: u64 = 100_000;
 
-/// How often in a row the task that was woken last goes first.
-const LAST_IN_STREAK: u32 = 3;
+/// For how many nanoseconds in a row the task that was woken last goes first. Tasks that wake each
+/// other keep off the oldest of the queue meanwhile.
+const LAST_IN_NS: u64 = 10_000;
+
+/// How often that is at least, and at most. tokio has 3, Go 10 ms.
+const STREAK_MIN: u64 = 3;
+const STREAK_MAX: u64 = 7;
 
 /// The queued work, in nanoseconds, for which a sibling is woken. The wake costs both cores some
 /// ten microseconds, and the sibling comes tens of microseconds later: less is done by then.
@@ -109,7 +114,9 @@ pub(crate) struct Worker<'a> {
     lane: usize,
     /// Polls since the worker began; wraps.
     tick: u32,
+    /// How often the last-in slot came first in a row, and how often it may.
     streak: u32,
+    streak_max: u32,
     is_searching: bool,
     /// Works from inside a poll of its own thread.
     is_nested: bool,
@@ -149,6 +156,7 @@ impl<'a> Worker<'a> {
             lane: seat.place().index,
             tick: 0,
             streak: 0,
+            streak_max: STREAK_MAX as u32,
             is_searching: false,
             is_nested: false,
             clock_ns: now,
@@ -222,7 +230,7 @@ impl<'a> Worker<'a> {
         if self.tick.is_multiple_of(INJECTOR_EVERY) && !self.shared.injector.is_empty() {
             self.take_injected();
         }
-        let may_be_last_in = self.streak < LAST_IN_STREAK;
+        let may_be_last_in = self.streak < self.streak_max;
         let mut streak = self.streak;
         let queue = &self.place.queue;
         let taken = self.seat.with_core(|core| {
@@ -312,6 +320,8 @@ impl<'a> Worker<'a> {
             let weight = polls.min(WEIGHT_MAX);
             self.poll_ns = ((WEIGHTS - weight) * self.poll_ns + weight * each) / WEIGHTS;
             self.place.set_poll_ns(self.poll_ns);
+            let fitting = LAST_IN_NS / self.poll_ns.max(1);
+            self.streak_max = fitting.clamp(STREAK_MIN, STREAK_MAX) as u32;
             self.plan_look(self.poll_ns.max(each));
         }
         self.look_tick = self.tick.wrapping_add(self.look_every);
