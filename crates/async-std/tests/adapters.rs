@@ -98,8 +98,11 @@ fn the_condvars_futures_are_send_and_pass_the_guard_on() {
     });
     task::block_on(async {
         let (count, changed) = &*pair;
-        *count.lock().await = 1;
+        // Notified under the lock: a moment later the waiter may be at its second wait already.
+        let mut guard = count.lock().await;
+        *guard = 1;
         changed.notify_one();
+        drop(guard);
         let long = Duration::from_secs(60);
         let (guard, result) =
             changed.wait_timeout_until(count.lock().await, long, |count| *count == 2).await;
