@@ -1,6 +1,7 @@
 //! TCP echo: the server is the runtime under measurement, kept on one core; the load generator is
 //! another process on another core. A runtime with several workers gets one, since it has one
-//! core. Each connection is a task with a buffer of 4 KiB that writes back what it read.
+//! core. In the rows called `free` nobody is kept anywhere, and a runtime has its usual workers.
+//! Each connection is a task with a buffer of 4 KiB that writes back what it read.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -30,13 +31,17 @@ pub struct Shape {
     connections: usize,
     size: usize,
     depth: usize,
+    is_free: bool,
 }
 
 impl Shape {
     /// Reads a name such as `echo_50x64`, `echo_50x4k` or `echo_50x64x16`: connections, bytes of a
-    /// request, and requests sent together when it is not one.
+    /// request, and requests sent together when it is not one; `echo_free_50x64` when nobody is
+    /// kept on a core.
     pub fn parse(name: &str) -> Option<Self> {
-        let mut parts = name.strip_prefix("echo_")?.split('x');
+        let shape = name.strip_prefix("echo_")?;
+        let (is_free, shape) = shape.strip_prefix("free_").map_or((false, shape), |it| (true, it));
+        let mut parts = shape.split('x');
         let connections = parts.next()?.parse().ok()?;
         let size = parts.next()?;
         let size = match size.strip_suffix('k') {
@@ -44,31 +49,34 @@ impl Shape {
             None => size.parse().ok()?,
         };
         let depth = parts.next().map_or(Some(1), |depth| depth.parse().ok())?;
-        parts.next().is_none().then_some(Self { connections, size, depth })
+        parts.next().is_none().then_some(Self { connections, size, depth, is_free })
     }
 }
 
 /// Serves one load. `cpu`: the server's CPU time per request; `wall`: time per request, all
 /// connections together; `p50`, `p99`, `p999`: microseconds per batch as the client saw them.
-/// `bare`: the CPU time per request of a loop around epoll without a runtime, right after it.
+/// `bare`: the CPU time per request of a loop around epoll without a runtime, measured half before
+/// and half after it, since the machine's speed drifts; `over_bare`: `cpu` over `bare`.
 /// Under strace only `syscalls`, per request, is given.
 pub fn run<R: Rt>(effort: &Effort, shape: Shape) -> Sample {
-    let (server_core, client_core) = machine::two_cores();
+    let (server_core, client_core) =
+        if shape.is_free { (None, None) } else { machine::two_cores() };
     machine::pin(server_core).expect("a core of the own affinity can be chosen");
     machine::raise_fd_limit();
+    let time = effort.time.max(Duration::from_millis(300)) * 2;
     let load_on = move |addr| Load {
         addr,
         connections: shape.connections,
         size: shape.size,
         depth: shape.depth,
-        time: Duration::from_millis(1_000),
+        time,
         pace: None,
         core: client_core,
     };
-    let served = effort.has_strace.then(|| Arc::new(AtomicU64::new(0)));
-    let rt = R::start(effort.workers);
-    if let Some(served) = served {
+    if effort.has_strace {
+        let rt = R::start(effort.workers);
         let per_request = move |bytes: u64| bytes as f64 / shape.size as f64;
+        let served = Arc::new(AtomicU64::new(0));
         let counter = served.clone();
         return while_serving::<R, _>(&rt, Some(served), move |addr| {
             let load = Load { time: Duration::from_secs(3), ..load_on(addr) };
@@ -76,19 +84,25 @@ pub fn run<R: Rt>(effort: &Effort, shape: Shape) -> Sample {
             Sample::default().with("syscalls", calls.0 / per_request(calls.1))
         });
     }
-    let time = effort.time.max(Duration::from_millis(300)) * 2;
-    let load_on = move |addr| Load { time, ..load_on(addr) };
+    let is_compared = shape.depth == 1 && shape.size < BUFFER_BYTES && shape.connections >= 50;
+    let half_of_bare = || {
+        let server = bare::Server::start().expect("a loopback port is free");
+        let load = load_on(server.addr());
+        let load = Load { time: load.time / 2, ..load };
+        let sample = time_load(&load).expect("the load generator runs");
+        server.stop().expect("the bare server serves");
+        sample.get("cpu").expect("a load reports CPU time")
+    };
+    let before = is_compared.then(half_of_bare);
+    let rt = R::start(effort.workers);
     let sample = while_serving::<R, _>(&rt, None, move |addr| {
         time_load(&load_on(addr)).expect("the load generator runs")
     });
     drop(rt);
-    if shape.depth > 1 || shape.size >= BUFFER_BYTES || shape.connections < 50 {
-        return sample;
-    }
-    let server = bare::Server::start().expect("a loopback port is free");
-    let bare = time_load(&load_on(server.addr())).expect("the load generator runs");
-    server.stop().expect("the bare server serves");
-    sample.with("bare", bare.get("cpu").expect("a load reports CPU time"))
+    let Some(before) = before else { return sample };
+    let bare = (before + half_of_bare()) / 2.0;
+    let cpu = sample.get("cpu").expect("a load reports CPU time");
+    sample.with("bare", bare).with("over_bare", cpu / bare)
 }
 
 /// Runs `referee` on a plain thread while an echo server runs on `rt`.
@@ -220,9 +234,10 @@ mod tests {
 
     #[test]
     fn a_name_is_a_shape() {
-        let plain = Shape { connections: 50, size: 4_096, depth: 1 };
+        let plain = Shape { connections: 50, size: 4_096, depth: 1, is_free: false };
         assert_eq!(Shape::parse("echo_50x4k"), Some(plain));
-        let deep = Shape { connections: 50, size: 64, depth: 16 };
+        assert_eq!(Shape::parse("echo_free_50x4k"), Some(Shape { is_free: true, ..plain }));
+        let deep = Shape { connections: 50, size: 64, depth: 16, is_free: false };
         assert_eq!(Shape::parse("echo_50x64x16"), Some(deep));
         assert_eq!(Shape::parse("echo_50"), None);
         assert_eq!(Shape::parse("echo_1x64x16x2"), None);

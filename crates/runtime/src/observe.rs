@@ -134,13 +134,16 @@ pub(crate) type PanicHook = Arc<dyn Fn(&UnhandledPanic<'_>) + Send + Sync>;
 /// What happens without a hook: one line on standard error.
 pub(crate) fn report(panic: &UnhandledPanic<'_>) {
     use std::io::Write;
+    // Standard error may be closed; there is no better place to say so.
+    let _ = std::io::stderr().write_all(line_about(panic).as_bytes());
+}
+
+fn line_about(panic: &UnhandledPanic<'_>) -> String {
     let name = panic.task_name.unwrap_or("<unnamed>");
     let id = panic.task_id.map_or_else(String::new, |id| format!(" {id}"));
     let place = panic.spawned_at.map_or_else(String::new, |at| format!(", spawned at {at}"));
     let message = panic.message().unwrap_or("<no message>");
-    let line = format!("task{id} '{name}'{place} panicked and nobody awaits it: {message}\n");
-    // Standard error may be closed; there is no better place to say so.
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    format!("task{id} '{name}'{place} panicked and nobody awaits it: {message}\n")
 }
 
 /// A waker panicked while the runtime woke it: the panic is reported, the others are woken.
@@ -234,4 +237,24 @@ pub(crate) fn failed_shutdown(error: &std::io::Error) {
     let line = format!("reveille: no thread to shut the runtime down: {error}\n");
     // Standard error may be closed; there is no better place to say so.
     let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{UnhandledPanic, line_about};
+
+    #[test]
+    fn the_line_names_the_task_and_says_the_message() {
+        let full = UnhandledPanic {
+            task_name: Some("lost"),
+            task_id: Some(7),
+            spawned_at: None,
+            payload: &String::from("on purpose"),
+        };
+        let line = "task 7 'lost' panicked and nobody awaits it: on purpose\n";
+        assert_eq!(line_about(&full), line);
+        let bare = UnhandledPanic { task_name: None, task_id: None, spawned_at: None, payload: &7 };
+        let line = "task '<unnamed>' panicked and nobody awaits it: <no message>\n";
+        assert_eq!(line_about(&bare), line);
+    }
 }
