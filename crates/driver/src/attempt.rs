@@ -156,13 +156,32 @@ where
         direction: Direction,
         cx: &Context<'_>,
         len: usize,
-        op: impl FnMut() -> io::Result<usize>,
+        mut op: impl FnMut() -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
+        // Nearly every call ends in here: ready, and the operation succeeds.
+        if let Some(seen) = self.source.ready_now(direction) {
+            match op() {
+                Ok(count) => {
+                    self.note_short(direction, seen, count, len);
+                    return Poll::Ready(Ok(count));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.source.clear(seen, direction);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
         let (count, seen) = ready!(self.poll_seated(direction, &mut Seat::Shared, cx, op))?;
+        self.note_short(direction, seen, count, len);
+        Poll::Ready(Ok(count))
+    }
+
+    #[inline]
+    fn note_short(&self, direction: Direction, seen: Ready, count: usize, len: usize) {
         if 0 < count && count < len && seen.trusts_short(direction) {
             self.source.clear(seen, direction);
         }
-        Poll::Ready(Ok(count))
     }
 
     /// The loop of all helpers. Ends because each round either returns or has seen a new event, and

@@ -42,8 +42,9 @@ pub struct Source {
     core: OnceLock<Arc<SourceCore>>,
 }
 
-/// The part that the shard shares.
+/// The part that the shard shares. What an event and a wait need is one cache line (`waiters.rs`).
 #[derive(Debug)]
+#[repr(C, align(64))]
 pub(crate) struct SourceCore {
     readiness: Readiness,
     waiters: Waiters,
@@ -148,6 +149,12 @@ impl Source {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.core.get().map_or(0, |core| core.waiters.len())
+    }
+
+    /// What is known, if `direction` counts as ready.
+    #[inline]
+    pub(crate) fn ready_now(&self, direction: Direction) -> Option<Ready> {
+        self.core.get().map_or(Some(Readiness::ASSUMED), |core| core.readiness.ready(direction))
     }
 
     /// Waits for `direction`. The fast path is one load.

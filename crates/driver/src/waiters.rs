@@ -72,19 +72,58 @@ pub struct Waiters {
     state: Mutex<State>,
 }
 
+/// All that one task per direction needs is in here, so that it shares a cache line with the
+/// readiness word: with a thousand connections each line is fetched anew for each event.
 #[derive(Debug, Default)]
 struct State {
-    lanes: [Lane; 2],
-    standing: Standing,
+    standing: Packed,
+    /// The oldest shared waker of each direction.
+    first: [Option<Waker>; 2],
+    /// Who else waits, once there was anybody.
+    crowd: Option<Box<[Lane; 2]>>,
 }
 
-/// The waiters of one direction.
+/// The waiters of one direction beside the first.
 #[derive(Debug, Default)]
 struct Lane {
-    /// The oldest shared waker, outside of the vector: one waiter costs no allocation.
-    first: Option<Waker>,
     more: Vec<Waker>,
     owned: Slab<Option<Waker>>,
+}
+
+/// A [`Standing`] in one word: the number of a thread is an address, whose lowest three bits are
+/// zero.
+#[derive(Clone, Copy, Debug, Default)]
+struct Packed(usize);
+
+const ARMED: usize = 1;
+const ARMED_PER_WAIT: usize = 2;
+const ALONE: usize = 3;
+const ALONE_PER_WAIT: usize = 4;
+const PACKED_MASK: usize = 7;
+
+impl Packed {
+    fn new(standing: Standing) -> Packed {
+        Packed(match standing {
+            Standing::Deaf => 0,
+            Standing::Armed => ARMED,
+            Standing::ArmedPerWait => ARMED_PER_WAIT,
+            Standing::ArmedAlone { thread, is_per_wait } => {
+                debug_assert_eq!(thread & PACKED_MASK, 0, "the address of a word");
+                thread | if is_per_wait { ALONE_PER_WAIT } else { ALONE }
+            }
+        })
+    }
+
+    #[inline]
+    fn standing(self) -> Standing {
+        let thread = self.0 & !PACKED_MASK;
+        match self.0 & PACKED_MASK {
+            0 => Standing::Deaf,
+            ARMED => Standing::Armed,
+            ARMED_PER_WAIT => Standing::ArmedPerWait,
+            tag => Standing::ArmedAlone { thread, is_per_wait: tag == ALONE_PER_WAIT },
+        }
+    }
 }
 
 /// What is left over when a waker was entered, for after the lock.
@@ -94,47 +133,79 @@ enum Leftover {
     Wake(Waker),
 }
 
-impl Lane {
-    fn holds(&self, seat: &Seat, waker: &Waker) -> bool {
+impl State {
+    fn lane(&mut self, direction: Direction) -> &mut Lane {
+        &mut self.crowd.get_or_insert_default()[direction as usize]
+    }
+
+    fn holds(&self, direction: Direction, seat: &Seat, waker: &Waker) -> bool {
+        let lane = self.crowd.as_ref().map(|lanes| &lanes[direction as usize]);
         match seat {
-            Seat::Shared => self.first.iter().chain(&self.more).any(|held| held.will_wake(waker)),
-            Seat::Owned(Some(slot)) => {
-                self.owned[*slot].as_ref().is_some_and(|held| held.will_wake(waker))
+            Seat::Shared => {
+                let more = lane.map_or(&[][..], |lane| &lane.more);
+                let mut held = self.first[direction as usize].iter().chain(more);
+                held.any(|held| held.will_wake(waker))
             }
+            Seat::Owned(Some(slot)) => lane
+                .and_then(|lane| lane.owned[*slot].as_ref())
+                .is_some_and(|held| held.will_wake(waker)),
             Seat::Owned(None) => false,
         }
     }
 
-    fn enter(&mut self, seat: &mut Seat, waker: Waker) -> Leftover {
+    fn enter(&mut self, direction: Direction, seat: &mut Seat, waker: Waker) -> Leftover {
         match seat {
-            Seat::Shared => self.enter_shared(waker),
-            Seat::Owned(Some(slot)) => match self.owned[*slot].replace(waker) {
+            Seat::Shared => self.enter_shared(direction, waker),
+            Seat::Owned(Some(slot)) => match self.lane(direction).owned[*slot].replace(waker) {
                 Some(old) => Leftover::Drop(old),
                 None => Leftover::Nothing,
             },
             Seat::Owned(empty) => {
-                *empty = Some(self.owned.insert(Some(waker)));
+                *empty = Some(self.lane(direction).owned.insert(Some(waker)));
                 Leftover::Nothing
             }
         }
     }
 
-    fn enter_shared(&mut self, waker: Waker) -> Leftover {
-        if self.first.is_none() {
-            self.first = Some(waker);
+    fn enter_shared(&mut self, direction: Direction, waker: Waker) -> Leftover {
+        let first = &mut self.first[direction as usize];
+        if first.is_none() {
+            *first = Some(waker);
             return Leftover::Nothing;
         }
-        self.more.push(waker);
-        if self.more.len() < SHARED_MAX {
+        let more = &mut self.crowd.get_or_insert_default()[direction as usize].more;
+        more.push(waker);
+        if more.len() < SHARED_MAX {
             return Leftover::Nothing;
         }
-        let second = self.more.remove(0);
-        let oldest = self.first.replace(second).expect("looked at above");
+        let oldest = first.replace(more.remove(0)).expect("looked at above");
         Leftover::Wake(oldest)
     }
 
+    #[inline]
+    fn take(&mut self, direction: Direction, into: &mut Vec<Waker>) {
+        if let Some(first) = self.first[direction as usize].take() {
+            into.push(first);
+        }
+        if self.crowd.is_some() {
+            self.take_crowd(direction, into);
+        }
+    }
+
+    #[cold]
+    fn take_crowd(&mut self, direction: Direction, into: &mut Vec<Waker>) {
+        self.lane(direction).take(into);
+    }
+
+    #[inline]
+    fn take_both(&mut self, into: &mut Vec<Waker>) {
+        self.take(Direction::Read, into);
+        self.take(Direction::Write, into);
+    }
+}
+
+impl Lane {
     fn take(&mut self, into: &mut Vec<Waker>) {
-        into.extend(self.first.take());
         into.append(&mut self.more);
         into.extend(self.owned.iter_mut().filter_map(|(_, slot)| slot.take()));
     }
@@ -169,15 +240,14 @@ impl Waiters {
             drop(waker);
             return Waited::Ready(ready);
         }
-        let entered = Waited::Entered(state.standing);
-        let lane = &mut state.lanes[direction as usize];
-        if lane.holds(seat, &waker) {
+        let entered = Waited::Entered(state.standing.standing());
+        if state.holds(direction, seat, &waker) {
             drop(state);
             lock::assert_none_held("the drop of a waker");
             drop(waker);
             return entered;
         }
-        let leftover = lane.enter(seat, waker);
+        let leftover = state.enter(direction, seat, waker);
         drop(state);
         lock::assert_none_held("the wake or drop of a replaced waker");
         match leftover {
@@ -190,37 +260,37 @@ impl Waiters {
 
     /// Says what a waiter has to do from now on.
     pub fn set_standing(&self, standing: Standing) {
-        self.state.lock().standing = standing;
+        self.state.lock().standing = Packed::new(standing);
     }
 
     /// What a waiter has to do.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        self.state.lock().standing
+        self.state.lock().standing.standing()
     }
 
     /// Moves all wakers to `into`; whoever waits from now on has to register.
     pub fn desert(&self, into: &mut Vec<Waker>) {
         let mut state = self.state.lock();
-        state.standing = Standing::Deaf;
-        state.lanes.iter_mut().for_each(|lane| lane.take(into));
+        state.standing = Packed::new(Standing::Deaf);
+        state.take_both(into);
     }
 
     /// Moves the wakers of one direction to `into`, for the caller to wake.
     pub fn take(&self, direction: Direction, into: &mut Vec<Waker>) {
-        self.state.lock().lanes[direction as usize].take(into);
+        self.state.lock().take(direction, into);
     }
 
     /// Moves the wakers of both directions to `into`.
     pub fn take_both(&self, into: &mut Vec<Waker>) {
-        self.state.lock().lanes.iter_mut().for_each(|lane| lane.take(into));
+        self.state.lock().take_both(into);
     }
 
     /// Frees the slot of a future that is done or dropped.
     pub fn leave(&self, direction: Direction, seat: &mut Seat) {
         let Seat::Owned(slot) = seat else { return };
         let Some(slot) = slot.take() else { return };
-        let waker = self.state.lock().lanes[direction as usize].owned.remove(slot);
+        let waker = self.state.lock().lane(direction).owned.remove(slot);
         lock::assert_none_held("the drop of a waker");
         drop(waker);
     }
@@ -228,17 +298,20 @@ impl Waiters {
     /// Tells whether a waker is entered for `direction`.
     #[must_use]
     pub fn is_awaited(&self, direction: Direction) -> bool {
-        let lane = &self.state.lock().lanes[direction as usize];
+        let state = self.state.lock();
+        let lane = state.crowd.as_ref().map(|lanes| &lanes[direction as usize]);
         // The oldest shared waker is always in `first`.
-        lane.first.is_some() || lane.owned.iter().any(|(_, slot)| slot.is_some())
+        state.first[direction as usize].is_some()
+            || lane.is_some_and(|lane| lane.owned.iter().any(|(_, slot)| slot.is_some()))
     }
 
     /// Wakers and slots held for both directions: for tests of leaks.
     #[must_use]
     pub fn len(&self) -> usize {
-        let count =
-            |lane: &Lane| usize::from(lane.first.is_some()) + lane.more.len() + lane.owned.len();
-        self.state.lock().lanes.iter().map(count).sum()
+        let state = self.state.lock();
+        let lanes = state.crowd.iter().flat_map(|lanes| lanes.iter());
+        let crowd: usize = lanes.map(|lane| lane.more.len() + lane.owned.len()).sum();
+        state.first.iter().flatten().count() + crowd
     }
 
     /// Tells whether nobody waits.

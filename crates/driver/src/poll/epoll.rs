@@ -133,7 +133,16 @@ impl Buffer {
 /// wakes
 /// both: the operation returns the error. RDHUP is the peer's half-close, after which writing
 /// goes on. Pipes report HUP without RDHUP, and sockets may report RDHUP without IN.
+#[inline]
 fn flags(bits: EventFlags) -> Flags {
+    // What a connection reports with every message.
+    if bits == EventFlags::IN.union(EventFlags::OUT) {
+        return Flags::READABLE.with(Flags::WRITABLE);
+    }
+    rare_flags(bits)
+}
+
+fn rare_flags(bits: EventFlags) -> Flags {
     let read =
         EventFlags::IN | EventFlags::PRI | EventFlags::RDHUP | EventFlags::HUP | EventFlags::ERR;
     let write = EventFlags::OUT | EventFlags::HUP | EventFlags::ERR;

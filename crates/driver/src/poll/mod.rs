@@ -22,10 +22,10 @@ use crate::fd::Fd;
 use crate::poll::slots::Key;
 use crate::readiness::Flags;
 
-/// Events taken from the system per wait. A socket's data waits in the kernel at no cost, so the
-/// bound
-/// is only a matter of how long the waking after one wait lasts.
-const EVENTS_MAX: usize = 1024;
+/// Events taken from the system per wait. A socket's data waits in the kernel at no cost. What the
+/// wait has looked at, there and here, is still in the cache when the last of so few is served;
+/// with 1024 of them it was fetched twice (docs/performance.md).
+const EVENTS_MAX: usize = 64;
 
 /// Which directions to arm. Only a poller without edges looks at it.
 #[derive(Debug, Clone, Copy)]
