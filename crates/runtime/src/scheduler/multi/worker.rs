@@ -7,9 +7,9 @@
 //!    outside is not starved by tasks that keep each other busy.
 //! 3. Every 64 polls, or every millisecond if polls are long, the clock is read; when the driver
 //!    was not turned for 100 us, it is, and due timers fire.
-//! 4. Without work: the injector, then the queues of others, as one of few searchers, and the
-//!    shards of workers that are in a long poll. Then the worker parks in its own driver, until an
-//!    event, a deadline or a notification.
+//! 4. Without work: the injector; its driver once more, if the last wait was none; the queues of
+//!    others, as one of few searchers, and the shards of workers that are in a long poll. Then the
+//!    worker parks in its own driver, until an event, a deadline or a notification.
 //!
 //! # When a sibling is woken
 //!
@@ -87,6 +87,11 @@ const WINDOW_LOOKS: u32 = 4;
 /// a long poll: then its queue is worth stealing however short.
 const LONG_POLL_NS: u64 = 300_000;
 
+/// How short a wait, in nanoseconds, means that its events were there before it: then the next ones
+/// are likely to be there as well. For [`TURN_EVERY_NS`] the worker just looks for them, without
+/// all that it does before it sleeps and after: timers, the queues and the drivers of others.
+const BRISK_WAIT_NS: u64 = 5_000;
+
 /// Looks at the queues between two looks at the clock.
 const SPINS_PER_LOOK: u32 = 32;
 
@@ -124,6 +129,8 @@ pub(crate) struct Worker<'a> {
     clock_ns: u64,
     clock_tick: u32,
     turned_ns: u64,
+    /// Until when events are taken briskly; see [`BRISK_WAIT_NS`].
+    brisk_until_ns: u64,
     /// Time since the last look at the clock that does not count, since the worker slept.
     cold_ns: u64,
     /// The tick of the next look at the clock, and how many polls after this one it comes.
@@ -162,6 +169,7 @@ impl<'a> Worker<'a> {
             clock_ns: now,
             clock_tick: 0,
             turned_ns: now,
+            brisk_until_ns: 0,
             // A thread that begins also waits for the memory of its stack, page by page.
             cold_ns: 5 * COLD_NS,
             look_tick: 0,
@@ -359,6 +367,15 @@ impl<'a> Worker<'a> {
         events
     }
 
+    /// Takes the events that are there already. `false` if there was none.
+    fn turn_briskly(&mut self) -> bool {
+        let is_brisk = self.turn_driver(Some(Duration::ZERO)) > 0;
+        if !is_brisk {
+            self.brisk_until_ns = 0;
+        }
+        is_brisk
+    }
+
     /// Fires a batch of what is due. The next comes after a poll: a million due timers keep neither
     /// the first of them nor a socket waiting.
     fn turn_timers(&mut self, now: u64) {
@@ -404,6 +421,9 @@ impl<'a> Worker<'a> {
         }
         if !self.shared.injector.is_empty() {
             self.take_injected();
+            return self.next_task();
+        }
+        if self.turned_ns < self.brisk_until_ns && self.turn_briskly() {
             return self.next_task();
         }
         if self.search() || self.spin() {
@@ -543,6 +563,8 @@ impl<'a> Worker<'a> {
         let events = self.turn_driver(if may_wait { timeout } else { Some(Duration::ZERO) });
         local::unpark_here(self.seat);
         let woken = self.turned_ns.max(now);
+        let is_brisk = events > 0 && woken - now < BRISK_WAIT_NS;
+        self.brisk_until_ns = if is_brisk { woken + TURN_EVERY_NS } else { 0 };
         let is_notified = events == 0 && !self.shared.idle.is_parked(self.place.index);
         self.spin.record_wait(is_notified.then_some(woken - now));
         let now = woken;
