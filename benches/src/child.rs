@@ -29,9 +29,37 @@ pub fn measure(
     command.args(["child", workload, contestant.name(), &effort.workers.to_string()]);
     command.arg(effort.time.as_millis().to_string());
     command.args([effort.is_quick.to_string(), effort.has_strace.to_string()]);
+    figures_of(with_threads(&mut command, effort.workers))
+}
+
+/// Lets everybody take turns at an echo workload: nanoseconds of CPU per request by name, and
+/// `bare`.
+///
+/// # Errors
+///
+/// As [`measure`].
+pub fn take_turns(
+    workload: &str,
+    contestants: &[Contestant],
+    effort: &Effort,
+) -> io::Result<Sample> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["turns", workload, &effort.workers.to_string(), &effort.is_quick.to_string()]);
+    command.args(contestants.iter().map(|who| who.name()));
+    let figures = figures_of(with_threads(&mut command, effort.workers))?;
+    figures.ok_or_else(|| io::Error::other("nobody took a turn"))
+}
+
+/// smol and async-std read their number of threads from the environment.
+fn with_threads(command: &mut Command, workers: usize) -> &mut Command {
     for name in ["ASYNC_STD_THREAD_COUNT", "REVEILLE_THREADS", "SMOL_THREADS"] {
-        command.env(name, effort.workers.to_string());
+        command.env(name, workers.to_string());
     }
+    command
+}
+
+/// Runs a process that prints figures in one line, or `none`.
+fn figures_of(command: &mut Command) -> io::Result<Option<Sample>> {
     let child = command.stdout(Stdio::piped()).spawn()?;
     let pid = Pid::from_child(&child);
     let (say_over, hear_over) = mpsc::channel::<()>();

@@ -1,5 +1,7 @@
 //! The contestants by name: from the command line to a type.
 
+use std::net::SocketAddr;
+
 use crate::measure::{Effort, Sample};
 use crate::rt::{AsyncStd, Smol, Tokio};
 use crate::workloads;
@@ -69,6 +71,19 @@ impl Contestant {
             AsyncStdGlobal => workloads::run::<AsyncStd>(workload, effort),
             TokioCurrent => workloads::run::<Tokio<false>>(workload, effort),
             Threads => workloads::on_threads(workload, effort),
+        }
+    }
+
+    /// Starts an echo server that serves until the process ends; `None` where there is no such.
+    pub fn serve_echo(self, workers: usize) -> Option<SocketAddr> {
+        match self {
+            #[cfg(feature = "reveille")]
+            Self::Reveille => Some(workloads::serve_echo::<crate::rt::Reveille>(workers)),
+            Self::Tokio => Some(workloads::serve_echo::<Tokio<true>>(workers)),
+            SmolGlobal => Some(workloads::serve_echo::<Smol>(workers)),
+            AsyncStdGlobal => Some(workloads::serve_echo::<AsyncStd>(workers)),
+            TokioCurrent => Some(workloads::serve_echo::<Tokio<false>>(workers)),
+            Threads => None,
         }
     }
 

@@ -68,6 +68,7 @@ impl Load {
         machine::pin(self.core)?;
         machine::raise_fd_limit();
         let mut generator = Generator::connect(self)?;
+        generator.start_all()?;
         generator.run_until(Instant::now() + self.time / 4)?;
         println!("go");
         io::stdout().flush()?;
@@ -87,7 +88,8 @@ struct Connection {
     sent_at: Instant,
 }
 
-struct Generator {
+/// Many connections to one server, all in one thread.
+pub struct Generator {
     epoll: std::os::fd::OwnedFd,
     connections: Vec<Connection>,
     batch_bytes: usize,
@@ -95,12 +97,17 @@ struct Generator {
     pace: Option<Duration>,
     /// Microseconds of each batch since the measuring started.
     measured: Option<Vec<f64>>,
+    /// Batches that came back whole.
+    finished: u64,
+    /// What comes back is followed by nothing.
+    is_draining: bool,
     inbox: Vec<u8>,
     outbox: Vec<u8>,
 }
 
 impl Generator {
-    fn connect(load: &Load) -> io::Result<Self> {
+    /// Opens the connections. Nothing is sent yet.
+    pub fn connect(load: &Load) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let mut connections = Vec::with_capacity(load.connections);
         for index in 0..load.connections {
@@ -113,20 +120,35 @@ impl Generator {
             connections.push(Connection { stream, to_send: 0, to_receive: 0, sent_at });
         }
         let batch_bytes = load.size * load.depth;
-        let mut generator = Self {
+        Ok(Self {
             epoll,
             connections,
             batch_bytes,
             depth: load.depth,
             pace: load.pace,
             measured: None,
+            finished: 0,
+            is_draining: false,
             inbox: vec![0; CHUNK_BYTES],
             outbox: vec![b'e'; CHUNK_BYTES],
-        };
-        for index in 0..load.connections {
-            generator.start_batch(index)?;
+        })
+    }
+
+    /// Sends for some time, waits until everything is back, and gives the requests of it.
+    pub fn take_turn(&mut self, time: Duration) -> io::Result<u64> {
+        let finished = self.finished;
+        self.is_draining = false;
+        self.start_all()?;
+        self.run_until(Instant::now() + time)?;
+        self.is_draining = true;
+        while self.connections.iter().any(|connection| connection.to_receive > 0) {
+            self.run_until(Instant::now() + time / 50)?;
         }
-        Ok(generator)
+        Ok((self.finished - finished) * self.depth as u64)
+    }
+
+    fn start_all(&mut self) -> io::Result<()> {
+        (0..self.connections.len()).try_for_each(|index| self.start_batch(index))
     }
 
     fn run_until(&mut self, end: Instant) -> io::Result<()> {
@@ -197,11 +219,13 @@ impl Generator {
                 Err(error) => return Err(error),
             }
         }
+        self.finished += 1;
         if let Some(latencies) = &mut self.measured {
             latencies.push(connection.sent_at.elapsed().as_nanos() as f64 / 1e3);
         }
         // Nothing is left to read, so the answer to the next batch will be a new edge.
-        if self.pace.is_none() { self.start_batch(index) } else { Ok(()) }
+        let is_next_due = self.pace.is_none() && !self.is_draining;
+        if is_next_due { self.start_batch(index) } else { Ok(()) }
     }
 
     fn report(&mut self, elapsed: Duration) -> Sample {

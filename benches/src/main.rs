@@ -27,6 +27,7 @@ mod rt;
 mod series;
 mod signal;
 mod source;
+mod turns;
 mod workloads;
 
 use std::io;
@@ -45,6 +46,8 @@ fn main() -> ExitCode {
     let outcome = match words.first().map(String::as_str) {
         Some("child") => Ok(child::run(&words[1..])),
         Some("leaf") => Ok(leaf(&words[1..])),
+        Some("serve") => turns::serve(&words[1..]).transpose(),
+        Some("turns") => turns::run(&words[1..]).transpose(),
         Some("load") => {
             Load::parse(&words[1..]).map(|load| load.run().map(|()| String::new())).transpose()
         }

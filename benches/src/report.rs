@@ -149,9 +149,11 @@ Written by `cargo run --release --manifest-path benches/Cargo.toml -- \
 
 Medians over the rounds, smaller is better. `wall` and `cpu` are per operation, `cpu` is user plus \
 system time of the whole process. `ratio` is reveille's figure over the best of tokio (multi), \
-smol and async-std. `bare` is what the same costs without a runtime, measured after each of them. \
-The echo rows that something is wanted of have three times as many rounds. Two workers each, one \
-where the server is pinned to a core (echo). Default release profile, system allocator. How each \
+smol and async-std. The machine moves everybody by a quarter within minutes, so the wishes for \
+echo are judged by `by_turns`: all servers stand ready on one core and are driven for 50 ms each, \
+40 times around (`benches/src/turns.rs`). `bare` is what the same costs without a runtime. Two \
+workers each, one where the server is pinned to a core (echo, but for `echo_free`). Default \
+release profile, system allocator. How each \
 workload is made stands in `benches/src/workloads/`.";
 
 fn wishes(series: &Series, metric: &Metric, all: &[Series]) -> String {

@@ -1,8 +1,10 @@
 //! The rounds of one row, and what they say together.
 
+use std::io;
+
 use crate::child;
 use crate::contestant::Contestant;
-use crate::measure::{Sample, median, percentile};
+use crate::measure::{Effort, Sample, median, percentile};
 use crate::options::Options;
 use crate::plan::{Metric, Row, SYSCALLS, Target, Wanted};
 
@@ -37,10 +39,17 @@ pub fn run(row: &'static Row, options: &Options) -> Series {
     let effort = options.effort(row);
     let mut samples: Vec<_> = options.contestants.iter().map(|&who| (who, Vec::new())).collect();
     let mut failures = Vec::new();
-    for round in 1..=options.rounds * row.patience {
+    for round in 1..=options.rounds {
+        let turns = match turns_of(row, options, &effort) {
+            Ok(turns) => turns,
+            Err(error) => {
+                failures.push(format!("{} by turns, round {round}: {error}", row.name));
+                Sample::default()
+            }
+        };
         for (who, rounds) in &mut samples {
             match child::measure(row.name, *who, &effort) {
-                Ok(sample) => rounds.extend(sample),
+                Ok(sample) => rounds.extend(sample.map(|sample| with_turn(sample, *who, &turns))),
                 Err(error) => {
                     let who = who.name();
                     failures.push(format!("{} on {who}, round {round}: {error}", row.name));
@@ -50,6 +59,19 @@ pub fn run(row: &'static Row, options: &Options) -> Series {
     }
     let metrics = if options.has_strace { SYSCALLS } else { row.metrics };
     Series { row, metrics, samples, failures }
+}
+
+/// What everybody needed when they took turns; nothing in a row without.
+fn turns_of(row: &Row, options: &Options, effort: &Effort) -> io::Result<Sample> {
+    if !row.has_turns || options.has_strace {
+        return Ok(Sample::default());
+    }
+    child::take_turns(row.name, &options.contestants, effort)
+}
+
+fn with_turn(sample: Sample, who: Contestant, turns: &Sample) -> Sample {
+    let (Some(own), Some(bare)) = (turns.get(who.name()), turns.get("bare")) else { return sample };
+    sample.with("by_turns", own).with("bare", bare)
 }
 
 impl Series {

@@ -3,10 +3,15 @@
 //! A workload runs in a process of its own and returns named figures: `wall` and `cpu` are
 //! nanoseconds per operation, other names are explained where they are made.
 
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread;
+
 use crate::measure::{Effort, Sample};
 use crate::rt::Rt;
 
-mod bare;
+pub mod bare;
 mod claims;
 mod echo;
 mod forkjoin;
@@ -72,6 +77,18 @@ pub fn run<R: Rt>(name: &str, effort: &Effort) -> Option<Sample> {
         _ => return EchoShape::parse(name).map(|shape| echo::run::<R>(effort, shape)),
     };
     Some(sample)
+}
+
+/// Starts an echo server on a thread of its own, until the process ends.
+pub fn serve_echo<R: Rt>(workers: usize) -> SocketAddr {
+    let (say_addr, hear_addr) = mpsc::channel();
+    thread::spawn(move || {
+        R::start(workers).inside(async move {
+            say_addr.send(echo::serve::<R>(None).await).expect("somebody waits for the address");
+            pending::<()>().await;
+        });
+    });
+    hear_addr.recv().expect("the server says where it listens")
 }
 
 /// What the process of a `startup` measurement does: one task on a fresh runtime.

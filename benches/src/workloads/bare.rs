@@ -5,47 +5,21 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
-use rustix::time::Timespec;
 
 /// How the listener is known in the set; connections count up from 0.
 const LISTENER: u64 = u64::MAX;
 
-/// An echo server on a thread of its own, until it is stopped.
-pub struct Server {
-    addr: SocketAddr,
-    is_over: Arc<AtomicBool>,
-    thread: thread::JoinHandle<io::Result<()>>,
-}
-
-impl Server {
-    /// Starts it on the cores of the calling thread.
-    pub fn start() -> io::Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
-        let addr = listener.local_addr()?;
-        let is_over = Arc::new(AtomicBool::new(false));
-        let thread = thread::spawn({
-            let is_over = is_over.clone();
-            move || Loop::new(listener)?.run(&is_over)
-        });
-        Ok(Self { addr, is_over, thread })
-    }
-
-    /// Where it listens.
-    pub fn addr(&self) -> SocketAddr {
-        self.addr
-    }
-
-    /// Ends it.
-    pub fn stop(self) -> io::Result<()> {
-        self.is_over.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the bare server does not panic")
-    }
+/// Starts an echo server on a thread of its own, until the process ends.
+pub fn serve() -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let addr = listener.local_addr()?;
+    let mut server = Loop::new(listener)?;
+    thread::spawn(move || server.run().expect("a loop around epoll serves"));
+    Ok(addr)
 }
 
 struct Loop {
@@ -63,11 +37,10 @@ impl Loop {
         Ok(Self { set, listener, connections: HashMap::new(), next: 0 })
     }
 
-    fn run(&mut self, is_over: &AtomicBool) -> io::Result<()> {
-        let timeout = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+    fn run(&mut self) -> io::Result<()> {
         let mut events = Vec::with_capacity(1_024);
-        while !is_over.load(Ordering::Relaxed) {
-            match epoll::wait(&self.set, spare_capacity(&mut events), Some(&timeout)) {
+        loop {
+            match epoll::wait(&self.set, spare_capacity(&mut events), None) {
                 Ok(_) => {}
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(error) => return Err(error.into()),
@@ -81,7 +54,6 @@ impl Loop {
                 }
             }
         }
-        Ok(())
     }
 
     fn accept(&mut self) -> io::Result<()> {

@@ -20,7 +20,6 @@ use crate::machine;
 use crate::measure::{Effort, Mark, Sample};
 use crate::rt::Rt;
 use crate::signal::Countdown;
-use crate::workloads::bare;
 
 /// What a connection reads at most at a time.
 pub const BUFFER_BYTES: usize = 4 * 1024;
@@ -51,32 +50,32 @@ impl Shape {
         let depth = parts.next().map_or(Some(1), |depth| depth.parse().ok())?;
         parts.next().is_none().then_some(Self { connections, size, depth, is_free })
     }
+
+    /// The cores of the server and of the load generator.
+    pub fn cores(self) -> (Option<usize>, Option<usize>) {
+        if self.is_free { (None, None) } else { machine::two_cores() }
+    }
+
+    /// The load, without a core.
+    pub fn load_on(self, addr: SocketAddr) -> Load {
+        let Self { connections, size, depth, .. } = self;
+        Load { addr, connections, size, depth, time: Duration::ZERO, pace: None, core: None }
+    }
 }
 
 /// Serves one load. `cpu`: the server's CPU time per request; `wall`: time per request, all
 /// connections together; `p50`, `p99`, `p999`: microseconds per batch as the client saw them.
-/// `bare`: the CPU time per request of a loop around epoll without a runtime, measured half before
-/// and half after it, since the machine's speed drifts; `over_bare`: `cpu` over `bare`.
 /// Under strace only `syscalls`, per request, is given.
 pub fn run<R: Rt>(effort: &Effort, shape: Shape) -> Sample {
-    let (server_core, client_core) =
-        if shape.is_free { (None, None) } else { machine::two_cores() };
+    let (server_core, client_core) = shape.cores();
     machine::pin(server_core).expect("a core of the own affinity can be chosen");
     machine::raise_fd_limit();
     let time = effort.time.max(Duration::from_millis(300)) * 2;
-    let load_on = move |addr| Load {
-        addr,
-        connections: shape.connections,
-        size: shape.size,
-        depth: shape.depth,
-        time,
-        pace: None,
-        core: client_core,
-    };
-    if effort.has_strace {
-        let rt = R::start(effort.workers);
+    let load_on = move |addr| Load { time, core: client_core, ..shape.load_on(addr) };
+    let served = effort.has_strace.then(|| Arc::new(AtomicU64::new(0)));
+    let rt = R::start(effort.workers);
+    if let Some(served) = served {
         let per_request = move |bytes: u64| bytes as f64 / shape.size as f64;
-        let served = Arc::new(AtomicU64::new(0));
         let counter = served.clone();
         return while_serving::<R, _>(&rt, Some(served), move |addr| {
             let load = Load { time: Duration::from_secs(3), ..load_on(addr) };
@@ -84,25 +83,9 @@ pub fn run<R: Rt>(effort: &Effort, shape: Shape) -> Sample {
             Sample::default().with("syscalls", calls.0 / per_request(calls.1))
         });
     }
-    let is_compared = shape.depth == 1 && shape.size < BUFFER_BYTES && shape.connections >= 50;
-    let half_of_bare = || {
-        let server = bare::Server::start().expect("a loopback port is free");
-        let load = load_on(server.addr());
-        let load = Load { time: load.time / 2, ..load };
-        let sample = time_load(&load).expect("the load generator runs");
-        server.stop().expect("the bare server serves");
-        sample.get("cpu").expect("a load reports CPU time")
-    };
-    let before = is_compared.then(half_of_bare);
-    let rt = R::start(effort.workers);
-    let sample = while_serving::<R, _>(&rt, None, move |addr| {
+    while_serving::<R, _>(&rt, None, move |addr| {
         time_load(&load_on(addr)).expect("the load generator runs")
-    });
-    drop(rt);
-    let Some(before) = before else { return sample };
-    let bare = (before + half_of_bare()) / 2.0;
-    let cpu = sample.get("cpu").expect("a load reports CPU time");
-    sample.with("bare", bare).with("over_bare", cpu / bare)
+    })
 }
 
 /// Runs `referee` on a plain thread while an echo server runs on `rt`.
