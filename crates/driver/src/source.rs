@@ -51,6 +51,9 @@ pub(crate) struct SourceCore {
     registration: Mutex<Option<Registration>>,
 }
 
+#[cfg(all(not(reveille_loom), target_os = "linux", target_pointer_width = "64"))]
+const _: () = assert!(std::mem::offset_of!(SourceCore, registration) <= 64, "one cache line");
+
 /// With whom a source is registered.
 #[derive(Debug)]
 struct Registration {

@@ -320,3 +320,70 @@ impl Waiters {
         self.len() == 0
     }
 }
+
+#[cfg(all(test, not(reveille_loom)))]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+    use crate::poll::turner::this_thread;
+    use crate::readiness::Flags;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// A word in which nothing is ready.
+    fn nothing() -> Readiness {
+        let readiness = Readiness::assumed();
+        for direction in [Direction::Read, Direction::Write] {
+            readiness.clear(readiness.snapshot(), direction);
+        }
+        readiness
+    }
+
+    #[test]
+    fn a_standing_is_the_same_after_it_was_a_word() {
+        let alone = |is_per_wait| Standing::ArmedAlone { thread: this_thread(), is_per_wait };
+        let all = [Standing::Deaf, Standing::Armed, Standing::ArmedPerWait];
+        for standing in all.into_iter().chain([alone(false), alone(true)]) {
+            assert_eq!(Packed::new(standing).standing(), standing);
+        }
+    }
+
+    #[test]
+    fn one_shared_waiter_per_direction_needs_no_box_and_others_are_woken_from_it() {
+        let (waiters, readiness) = (Waiters::default(), nothing());
+        let counts: Vec<_> = (0..3).map(|_| Arc::new(Count::default())).collect();
+        let wakers: Vec<_> = counts.iter().map(|count| Waker::from(Arc::clone(count))).collect();
+        let enter = |direction, seat: &mut Seat, waker: &Waker| {
+            let waited = waiters.wait(&readiness, direction, seat, &Context::from_waker(waker));
+            assert_eq!(waited, Waited::Entered(Standing::Deaf));
+        };
+        enter(Direction::Read, &mut Seat::Shared, &wakers[0]);
+        enter(Direction::Write, &mut Seat::Shared, &wakers[0]);
+        // The same task once more is no second waiter.
+        enter(Direction::Read, &mut Seat::Shared, &wakers[0]);
+        assert!(waiters.state.lock().crowd.is_none());
+        let mut owned = Seat::Owned(None);
+        enter(Direction::Read, &mut Seat::Shared, &wakers[1]);
+        enter(Direction::Read, &mut owned, &wakers[2]);
+        assert_eq!(waiters.len(), 4);
+        readiness.set(Flags::READABLE);
+        let mut woken = Vec::new();
+        waiters.take(Direction::Read, &mut woken);
+        woken.drain(..).for_each(Waker::wake);
+        assert!(counts.iter().all(|count| count.0.load(Ordering::Relaxed) == 1));
+        assert!(waiters.is_awaited(Direction::Write) && !waiters.is_awaited(Direction::Read));
+        waiters.leave(Direction::Read, &mut owned);
+        waiters.take_both(&mut woken);
+        assert_eq!((woken.len(), waiters.len()), (1, 0));
+    }
+}

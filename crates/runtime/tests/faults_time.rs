@@ -172,3 +172,53 @@ fn a_sleep_whose_runtime_ends_is_neither_early_nor_lost() {
     block_on(sleep);
     assert!(now().saturating_duration_since(start) >= time);
 }
+
+/// The queue is empty after each poll and the driver has an event each time, so the worker never
+/// has to sleep.
+#[cfg(unix)]
+#[test]
+fn a_timer_is_not_forgotten_beside_sockets_that_are_ready_each_time() {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use reveille_runtime::io::{Interest, Io};
+
+    const EXCHANGES: usize = 20_000;
+
+    async fn read(stream: &Io<UnixStream>) -> usize {
+        let reading = stream.io(Interest::Read, |mut stream| stream.read(&mut [0]));
+        reading.await.unwrap()
+    }
+    async fn write(stream: &Io<UnixStream>) {
+        stream.io(Interest::Write, |mut stream| stream.write_all(&[7])).await.unwrap();
+    }
+
+    let runtime = alone();
+    let (near, far) = UnixStream::pair().unwrap();
+    let [near, far] = [near, far].map(|stream| {
+        stream.set_nonblocking(true).unwrap();
+        Io::new(stream)
+    });
+    let is_over = Arc::new(AtomicBool::new(false));
+    drop(runtime.spawn(async move {
+        while read(&far).await > 0 {
+            write(&far).await;
+        }
+    }));
+    let has_fired = Arc::clone(&is_over);
+    drop(runtime.spawn(async move {
+        Sleep::after(Duration::from_millis(1)).await;
+        has_fired.store(true, Ordering::Relaxed);
+    }));
+    let exchanges = runtime.block_on(runtime.spawn(async move {
+        for count in 0..EXCHANGES {
+            if is_over.load(Ordering::Relaxed) {
+                return count;
+            }
+            write(&near).await;
+            assert_eq!(read(&near).await, 1);
+        }
+        EXCHANGES
+    }));
+    assert!(exchanges < EXCHANGES, "a timer of 1 ms did not fire during {EXCHANGES} exchanges");
+}
