@@ -56,7 +56,7 @@ const LAST_IN_NS: u64 = 10_000;
 
 /// How often that is at least, and at most. tokio has 3, Go 10 ms.
 const STREAK_MIN: u64 = 3;
-const STREAK_MAX: u64 = 7;
+const STREAK_MAX: u64 = 15;
 
 /// The queued work, in nanoseconds, for which a sibling is woken. The wake costs both cores some
 /// ten microseconds, and the sibling comes tens of microseconds later: less is done by then.
