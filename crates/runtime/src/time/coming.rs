@@ -125,14 +125,26 @@ fn usable_ticks(clock: &Clock) -> Option<u64> {
     }
 }
 
-/// Whether the system's clock is the processor's counter.
+/// Whether the system's clock is the processor's counter, once the system said so.
+static COUNTS_TICKS: OnceLock<bool> = OnceLock::new();
+
+/// Asks the system whether its clock is the processor's counter. For whoever starts a runtime, and
+/// before its threads: a worker that asks would open a file beside the program's own.
+///
+/// Without an answer, such as at the limit of descriptors, the clock is read and the next runtime
+/// asks again.
+pub(crate) fn ask_for_ticks() {
+    const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
+    if cfg!(target_os = "linux")
+        && COUNTS_TICKS.get().is_none()
+        && let Ok(source) = std::fs::read_to_string(SOURCE)
+    {
+        COUNTS_TICKS.get_or_init(|| source.trim() == "tsc");
+    }
+}
+
 fn counts_ticks() -> bool {
-    static ANSWER: OnceLock<bool> = OnceLock::new();
-    *ANSWER.get_or_init(|| {
-        const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
-        cfg!(target_os = "linux")
-            && std::fs::read_to_string(SOURCE).is_ok_and(|source| source.trim() == "tsc")
-    })
+    COUNTS_TICKS.get().is_some_and(|&counts| counts)
 }
 
 #[cfg(all(test, not(reveille_loom)))]
@@ -183,6 +195,7 @@ mod tests {
 
     #[test]
     fn the_estimate_is_between_two_readings_of_the_clock() {
+        ask_for_ticks();
         let clock = Clock::system();
         let coming = Coming::default();
         for round in 0_u64..200_000 {

@@ -51,7 +51,7 @@ use crate::blocking::Pool;
 use crate::builder::Config;
 use crate::context;
 use crate::observe::{self, Event};
-use crate::time::Home;
+use crate::time::{self, Home};
 pub(crate) use drain::drain;
 pub use drain::{ShutdownReport, TaskInfo};
 use idle::Idle;
@@ -206,6 +206,7 @@ impl Shared {
     /// Makes the drivers and the threads.
     fn open(&'static self) -> io::Result<()> {
         let config = self.config();
+        time::ask_for_ticks();
         for place in &self.places {
             place.counters.reset();
             let driver = config.driver()?;
