@@ -156,32 +156,11 @@ where
         direction: Direction,
         cx: &Context<'_>,
         len: usize,
-        mut op: impl FnMut() -> io::Result<usize>,
+        op: impl FnMut() -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        // Nearly every call ends in here: ready, and the operation succeeds.
-        if let Some(seen) = self.source.ready_now(direction) {
-            match op() {
-                Ok(count) => {
-                    self.note_short(direction, seen, count, len);
-                    return Poll::Ready(Ok(count));
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.source.clear(seen, direction);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Poll::Ready(Err(error)),
-            }
-        }
         let (count, seen) = ready!(self.poll_seated(direction, &mut Seat::Shared, cx, op))?;
-        self.note_short(direction, seen, count, len);
+        self.source.note_short(direction, seen, count, len);
         Poll::Ready(Ok(count))
-    }
-
-    #[inline]
-    fn note_short(&self, direction: Direction, seen: Ready, count: usize, len: usize) {
-        if 0 < count && count < len && seen.trusts_short(direction) {
-            self.source.clear(seen, direction);
-        }
     }
 
     /// The loop of all helpers. Ends because each round either returns or has seen a new event, and
@@ -213,14 +192,8 @@ where
                     self.source.readiness()
                 }
             };
-            match op() {
-                Ok(result) => return Poll::Ready(Ok((result, seen))),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.source.clear(seen, direction);
-                }
-                // A signal arrived first. It says nothing of the source: the snapshot stays good.
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Poll::Ready(Err(error)),
+            if let Some(outcome) = self.source.settle(direction, seen, op()) {
+                return Poll::Ready(outcome.map(|result| (result, seen)));
             }
         }
     }

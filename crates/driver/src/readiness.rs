@@ -7,7 +7,7 @@
 //!
 //! | flag | set by | cleared by |
 //! |---|---|---|
-//! | READABLE | at birth (assumed), every event a read may be waiting for | `clear(Read)` |
+//! | READABLE | at birth (assumed), every event a read may be waiting for | `clear(Read)`, `exhaust` |
 //! | WRITABLE | at birth (assumed), every event a write may be waiting for | `clear(Write)` |
 //! | READ_CLOSED, WRITE_CLOSED, ERROR, PRIORITY | events | nothing |
 //! | HINTED | registration with a driver that reports closed sides | registration with another |
@@ -17,6 +17,14 @@
 //!    ERROR sets the matching direction too.
 //! 2. `clear` happens only after the system said "would block" (then not even a closed side has
 //!    anything to tell) or after a short read or write that the sticky flags do not forbid.
+//!
+//! A short read takes READABLE back in another way ([`Readiness::exhaust`]), since that happens at
+//! each request of a server and a store costs less than a read-modify-write: the reader notes the
+//! tick of its snapshot in a word beside, and as long as that is the tick, READABLE does not count.
+//!
+//! 3. A tick that was noted was seen by a short read that `trusts_short` allows, with no event
+//!    since. Ticks never come again, so a note that is late, or overwrites a newer one, means at
+//!    most that READABLE counts once more: a read is tried that would block.
 //!
 //! Rejected: letting the sticky flags count as readiness by themselves. A UDP socket whose error
 //! was
@@ -120,6 +128,13 @@ impl Ready {
         self.flags
     }
 
+    /// Tells whether an operation that moved `count` of `len` bytes has emptied or filled the
+    /// queue, so that the next attempt would block.
+    #[inline]
+    pub(crate) fn is_emptied_by(self, direction: Direction, count: usize, len: usize) -> bool {
+        0 < count && count < len && self.trusts_short(direction)
+    }
+
     /// Tells whether a read or write of fewer bytes than asked for proves that the queue is empty
     /// or full, so that the next attempt would block.
     pub(crate) fn trusts_short(self, direction: Direction) -> bool {
@@ -137,6 +152,8 @@ impl Ready {
 #[derive(Debug)]
 pub struct Readiness {
     word: AtomicU64,
+    /// One more than the tick at which a read emptied the queue; 0 if there was none.
+    exhausted: AtomicU64,
 }
 
 /// Low bits of the word: the flags.
@@ -153,7 +170,10 @@ fn unpack(word: u64) -> Ready {
 impl Readiness {
     /// Both directions are assumed ready, so that the first operation is tried at once.
     pub fn assumed() -> Readiness {
-        Readiness { word: AtomicU64::new(pack(0, Readiness::ASSUMED.flags)) }
+        Readiness {
+            word: AtomicU64::new(pack(0, Readiness::ASSUMED.flags)),
+            exhausted: AtomicU64::new(0),
+        }
     }
 
     /// What [`assumed`](Readiness::assumed) starts with.
@@ -164,7 +184,19 @@ impl Readiness {
     #[inline]
     pub fn snapshot(&self) -> Ready {
         // Acquire pairs with `set`: what the driver did before it, this thread sees.
-        unpack(self.word.load(Ordering::Acquire))
+        let now = unpack(self.word.load(Ordering::Acquire));
+        // Relaxed: a note that is not seen yet costs a read that would block (invariant 3).
+        if self.exhausted.load(Ordering::Relaxed) == now.tick + 1 {
+            return Ready { flags: Flags(now.flags.0 & !Flags::READABLE.0), ..now };
+        }
+        now
+    }
+
+    /// Takes back the readiness for reads after a read of fewer bytes than asked for, unless an
+    /// event came after the snapshot `seen`.
+    #[inline]
+    pub fn exhaust(&self, seen: Ready) {
+        self.exhausted.store(seen.tick + 1, Ordering::Relaxed);
     }
 
     /// The present state, if `direction` is ready.
@@ -175,6 +207,7 @@ impl Readiness {
     }
 
     /// Adds the flags of an event and counts it.
+    #[inline]
     pub fn set(&self, flags: Flags) {
         self.update(|now| Some(Ready { tick: now.tick + 1, flags: now.flags.with(flags) }));
     }
@@ -258,7 +291,10 @@ mod tests {
     #[test]
     fn the_tick_wraps_without_touching_the_flags() {
         let last = (1 << (64 - FLAG_BITS)) - 1;
-        let readiness = Readiness { word: AtomicU64::new(pack(last, Flags::WRITABLE)) };
+        let readiness = Readiness {
+            word: AtomicU64::new(pack(last, Flags::WRITABLE)),
+            exhausted: AtomicU64::new(0),
+        };
         readiness.set(Flags::READABLE);
         let now = readiness.snapshot();
         assert_eq!(now, Ready { tick: 0, flags: Flags::READABLE.with(Flags::WRITABLE) });

@@ -154,10 +154,66 @@ impl Source {
         self.core.get().map_or(0, |core| core.waiters.len())
     }
 
-    /// What is known, if `direction` counts as ready.
+    /// The straight path of a stream operation of `len` bytes at most, with the short rule of
+    /// [`Attempt::poll_read`]: calls `op` once if the source counts as ready. `None` if nothing
+    /// came of it; then it is time to wait.
+    ///
+    /// # Errors
+    ///
+    /// Those of `op`, but for `WouldBlock` and `Interrupted`.
     #[inline]
-    pub(crate) fn ready_now(&self, direction: Direction) -> Option<Ready> {
-        self.core.get().map_or(Some(Readiness::ASSUMED), |core| core.readiness.ready(direction))
+    pub fn try_stream(
+        &self,
+        direction: Direction,
+        len: usize,
+        op: impl FnOnce() -> io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
+        let core = self.core.get();
+        let seen = match core {
+            Some(core) => core.readiness.ready(direction)?,
+            None => Readiness::ASSUMED,
+        };
+        let outcome = self.settle(direction, seen, op());
+        if let (Some(core), Some(Ok(count))) = (core, &outcome) {
+            core.note_short(direction, seen, *count, len);
+        }
+        outcome
+    }
+
+    /// The straight path of waiting for `direction`: `true` if the waker of `cx` is entered, an
+    /// event will find it, and nothing else is to be done. `false` if it takes an [`Attempt`].
+    #[inline]
+    pub fn wait_in_place(&self, direction: Direction, cx: &Context<'_>) -> bool {
+        let Some(core) = self.core.get() else { return false };
+        core.waiters.wait_in_place(&core.readiness, direction, cx)
+    }
+
+    /// The short rule: takes the readiness back if `count` of `len` bytes mean an empty queue, or a
+    /// full one.
+    #[inline]
+    pub(crate) fn note_short(&self, direction: Direction, seen: Ready, count: usize, len: usize) {
+        if let Some(core) = self.core.get() {
+            core.note_short(direction, seen, count, len);
+        }
+    }
+
+    /// Takes the readiness back if `outcome` says that the operation would block. `None` if it is
+    /// to be tried again: then, or because a signal came first, which says nothing of the source.
+    #[inline]
+    pub(crate) fn settle<R>(
+        &self,
+        direction: Direction,
+        seen: Ready,
+        outcome: io::Result<R>,
+    ) -> Option<io::Result<R>> {
+        match outcome {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.clear(seen, direction);
+                None
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
+            outcome => Some(outcome),
+        }
     }
 
     /// Waits for `direction`. The fast path is one load.
@@ -218,15 +274,21 @@ impl Drop for Source {
 }
 
 impl SourceCore {
-    /// Stores an event and moves the wakers it concerns to `wakers`.
-    pub(crate) fn deliver(&self, flags: Flags, wakers: &mut Vec<Waker>) {
-        self.readiness.set(flags);
-        match (flags.has(Flags::READABLE), flags.has(Flags::WRITABLE)) {
-            (true, true) => self.waiters.take_both(wakers),
-            (true, false) => self.waiters.take(Direction::Read, wakers),
-            (false, true) => self.waiters.take(Direction::Write, wakers),
-            (false, false) => {}
+    #[inline]
+    fn note_short(&self, direction: Direction, seen: Ready, count: usize, len: usize) {
+        if !seen.is_emptied_by(direction, count, len) {
+            return;
         }
+        match direction {
+            Direction::Read => self.readiness.exhaust(seen),
+            Direction::Write => self.readiness.clear(seen, direction),
+        }
+    }
+
+    /// Stores an event and moves the wakers it concerns to `wakers`.
+    #[inline]
+    pub(crate) fn deliver(&self, flags: Flags, wakers: &mut Vec<Waker>) {
+        self.waiters.deliver(&self.readiness, flags, wakers);
     }
 
     /// Moves all wakers to `wakers`: their shard is deserted.

@@ -19,10 +19,11 @@
 
 use std::task::{Context, Waker};
 
-use reveille_primitive::lock::{self, Mutex};
+use reveille_primitive::brief::{Brief, Guard};
+use reveille_primitive::lock;
 use slab::Slab;
 
-use crate::readiness::{Direction, Readiness, Ready};
+use crate::readiness::{Direction, Flags, Readiness, Ready};
 
 /// Shared wakers kept per direction. Each stands for a task that polls one direction of one
 /// source without a future of its own; more than two are unheard of outside of accept loops.
@@ -66,17 +67,16 @@ pub enum Waited {
     Entered(Standing),
 }
 
-/// The waiters of one source.
+/// The waiters of one source. The word of the lock is the [`Standing`], packed.
 #[derive(Debug, Default)]
 pub struct Waiters {
-    state: Mutex<State>,
+    state: Brief<State>,
 }
 
 /// All that one task per direction needs is in here, so that it shares a cache line with the
 /// readiness word: with a thousand connections each line is fetched anew for each event.
 #[derive(Debug, Default)]
 struct State {
-    standing: Packed,
     /// The oldest shared waker of each direction.
     first: [Option<Waker>; 2],
     /// Who else waits, once there was anybody.
@@ -90,16 +90,16 @@ struct Lane {
     owned: Slab<Option<Waker>>,
 }
 
-/// A [`Standing`] in one word: the number of a thread is an address, whose lowest three bits are
-/// zero.
-#[derive(Clone, Copy, Debug, Default)]
+/// A [`Standing`] in one word: the number of a thread is an address, whose lowest four bits are
+/// zero. The lowest is the lock's.
+#[derive(Clone, Copy, Debug)]
 struct Packed(usize);
 
-const ARMED: usize = 1;
-const ARMED_PER_WAIT: usize = 2;
-const ALONE: usize = 3;
-const ALONE_PER_WAIT: usize = 4;
-const PACKED_MASK: usize = 7;
+const ARMED: usize = 1 << 1;
+const ARMED_PER_WAIT: usize = 2 << 1;
+const ALONE: usize = 3 << 1;
+const ALONE_PER_WAIT: usize = 4 << 1;
+const PACKED_MASK: usize = 15;
 
 impl Packed {
     fn new(standing: Standing) -> Packed {
@@ -108,7 +108,7 @@ impl Packed {
             Standing::Armed => ARMED,
             Standing::ArmedPerWait => ARMED_PER_WAIT,
             Standing::ArmedAlone { thread, is_per_wait } => {
-                debug_assert_eq!(thread & PACKED_MASK, 0, "the address of a word");
+                debug_assert_eq!(thread & PACKED_MASK, 0, "an aligned address");
                 thread | if is_per_wait { ALONE_PER_WAIT } else { ALONE }
             }
         })
@@ -211,6 +211,10 @@ impl Lane {
     }
 }
 
+fn standing(state: &Guard<'_, State>) -> Standing {
+    Packed(state.word()).standing()
+}
+
 impl Waiters {
     /// Enters the waker of `cx`, unless `direction` is ready.
     pub fn wait(
@@ -224,6 +228,33 @@ impl Waiters {
         lock::assert_none_held("the clone of a waker");
         let waker = cx.waker().clone();
         self.enter(readiness, direction, seat, waker)
+    }
+
+    /// Enters the waker of `cx` as a shared one, if that is all there is to do: nobody else waits,
+    /// `direction` is not ready, and each change will be an event. `false` if it takes
+    /// [`wait`](Waiters::wait).
+    #[inline]
+    pub fn wait_in_place(
+        &self,
+        readiness: &Readiness,
+        direction: Direction,
+        cx: &Context<'_>,
+    ) -> bool {
+        lock::assert_none_held("the clone of a waker");
+        let waker = cx.waker().clone();
+        let mut state = self.state.lock();
+        // Invariant 2, as in `enter`.
+        let is_simple = readiness.ready(direction).is_none()
+            && state.word() == ARMED
+            && state.first[direction as usize].is_none();
+        if is_simple {
+            state.first[direction as usize] = Some(waker);
+            return true;
+        }
+        drop(state);
+        lock::assert_none_held("the drop of a waker");
+        drop(waker);
+        false
     }
 
     fn enter(
@@ -240,7 +271,7 @@ impl Waiters {
             drop(waker);
             return Waited::Ready(ready);
         }
-        let entered = Waited::Entered(state.standing.standing());
+        let entered = Waited::Entered(standing(&state));
         if state.holds(direction, seat, &waker) {
             drop(state);
             lock::assert_none_held("the drop of a waker");
@@ -260,20 +291,34 @@ impl Waiters {
 
     /// Says what a waiter has to do from now on.
     pub fn set_standing(&self, standing: Standing) {
-        self.state.lock().standing = Packed::new(standing);
+        self.state.lock().set_word(Packed::new(standing).0);
     }
 
     /// What a waiter has to do.
     #[must_use]
     pub fn standing(&self) -> Standing {
-        self.state.lock().standing.standing()
+        standing(&self.state.lock())
     }
 
     /// Moves all wakers to `into`; whoever waits from now on has to register.
     pub fn desert(&self, into: &mut Vec<Waker>) {
         let mut state = self.state.lock();
-        state.standing = Packed::new(Standing::Deaf);
+        state.set_word(Packed::new(Standing::Deaf).0);
         state.take_both(into);
+    }
+
+    /// Stores an event in `readiness`, and moves the wakers that it concerns to `into`, for the
+    /// caller to wake.
+    #[inline]
+    pub fn deliver(&self, readiness: &Readiness, flags: Flags, into: &mut Vec<Waker>) {
+        readiness.set(flags);
+        let mut state = self.state.lock();
+        if flags.has(Flags::READABLE) {
+            state.take(Direction::Read, into);
+        }
+        if flags.has(Flags::WRITABLE) {
+            state.take(Direction::Write, into);
+        }
     }
 
     /// Moves the wakers of one direction to `into`, for the caller to wake.

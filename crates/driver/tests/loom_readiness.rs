@@ -29,9 +29,8 @@ fn counting() -> (StdArc<Count>, Waker) {
 }
 
 fn event(readiness: &Readiness, waiters: &Waiters) {
-    readiness.set(Flags::READABLE);
     let mut wakers = Vec::new();
-    waiters.take(Direction::Read, &mut wakers);
+    waiters.deliver(readiness, Flags::READABLE, &mut wakers);
     wakers.into_iter().for_each(Waker::wake);
 }
 
@@ -59,6 +58,62 @@ fn a_clear_never_takes_back_data_it_has_not_seen() {
         kernel.join().unwrap();
         writer.join().unwrap();
         assert!(readiness.ready(Direction::Read).is_some(), "the event is lost");
+    });
+}
+
+#[test]
+fn a_short_read_never_takes_back_an_event_after_it() {
+    loom::model(|| {
+        let shared = Arc::new((Readiness::assumed(), AtomicBool::new(false)));
+        let kernel = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                shared.1.store(true, Ordering::Release);
+                shared.0.set(Flags::READABLE);
+            }
+        });
+        // Another reader, whose note may be late or hide a newer one.
+        let late = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || {
+                let seen = shared.0.snapshot();
+                if !shared.1.load(Ordering::Acquire) {
+                    shared.0.exhaust(seen);
+                }
+            }
+        });
+        let seen = shared.0.snapshot();
+        if !shared.1.load(Ordering::Acquire) {
+            shared.0.exhaust(seen);
+        }
+        kernel.join().unwrap();
+        late.join().unwrap();
+        assert!(shared.0.ready(Direction::Read).is_some(), "the event is lost");
+        let seen = shared.0.snapshot();
+        shared.0.exhaust(seen);
+        assert!(shared.0.ready(Direction::Read).is_none());
+        assert!(shared.0.ready(Direction::Write).is_some());
+    });
+}
+
+#[test]
+fn a_waiter_in_place_sees_the_event_or_is_woken_by_it() {
+    loom::model(|| {
+        let shared = Arc::new((Readiness::assumed(), Waiters::default()));
+        let (readiness, waiters) = &*shared;
+        waiters.set_standing(Standing::Armed);
+        readiness.exhaust(readiness.snapshot());
+        let driver = thread::spawn({
+            let shared = Arc::clone(&shared);
+            move || event(&shared.0, &shared.1)
+        });
+        let (count, waker) = counting();
+        let cx = Context::from_waker(&waker);
+        let has_entered = waiters.wait_in_place(readiness, Direction::Read, &cx);
+        driver.join().unwrap();
+        let is_ready = readiness.ready(Direction::Read).is_some();
+        assert!(is_ready && has_entered == (count.0.load(Ordering::SeqCst) == 1));
+        assert!(waiters.is_empty());
     });
 }
 

@@ -43,6 +43,42 @@ fn a_waiting_read_is_woken_by_what_arrives() {
 }
 
 #[test]
+fn the_straight_path_tries_once_and_waits_where_an_event_will_come() {
+    let shard = Arc::new(Driver::new(Kind::default()).expect("a shard"));
+    let (ours, mut theirs) = tcp();
+    let (count, waker) = counting();
+    let cx = Context::from_waker(&waker);
+    let try_read =
+        || ours.source.try_stream(Direction::Read, 4, || (&ours.inner).read(&mut [0; 4]));
+    let wait = || ours.source.wait_in_place(Direction::Read, &cx);
+    let got = |outcome: Option<io::Result<usize>>| outcome.map(|read| read.expect("read"));
+
+    assert_eq!(got(try_read()), None, "nothing is there");
+    assert!(!wait(), "no event can come: it is not registered");
+    assert!(ours.poll_read(&shard, Waker::noop(), &mut [0; 4]).is_pending());
+    drain(&shard);
+    assert!(!wait(), "registered, and another waits in place");
+    theirs.write_all(b"hello").expect("sent");
+    turn_until(&shard, || ours.source.readiness().flags().has(Flags::READABLE));
+    assert!(!wait(), "it is ready");
+    assert_eq!(got(try_read()), Some(4), "a full read says nothing of the rest");
+    assert_eq!(got(try_read()), Some(1));
+    assert!(!ours.source.readiness().flags().has(Flags::READABLE), "a short read emptied it");
+    assert_eq!(got(ours.source.try_stream(Direction::Read, 4, || panic!("not ready"))), None);
+    assert!(wait());
+    assert_eq!((ours.source.waiting(), count.get()), (1, 0));
+    theirs.write_all(b"again").expect("sent");
+    turn_until(&shard, || count.get() == 1);
+    assert_eq!(got(try_read()), Some(4));
+    let interrupted = || Err(io::ErrorKind::Interrupted.into());
+    assert_eq!(got(ours.source.try_stream(Direction::Read, 4, interrupted)), None);
+    assert_eq!(got(try_read()), Some(1), "a signal says nothing of the source");
+    let refused = || Err(io::ErrorKind::ConnectionReset.into());
+    let outcome = ours.source.try_stream(Direction::Write, 4, refused).expect("an outcome");
+    assert_eq!(outcome.expect_err("an error").kind(), io::ErrorKind::ConnectionReset);
+}
+
+#[test]
 fn bytes_and_close_at_once_are_both_seen() {
     each_kind(|shard| {
         let (ours, mut theirs) = tcp();

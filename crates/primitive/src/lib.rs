@@ -7,6 +7,7 @@
 pub mod atomic;
 mod barrier;
 pub mod biased;
+pub mod brief;
 pub mod cell;
 pub mod lock;
 mod padded;

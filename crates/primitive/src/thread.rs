@@ -9,3 +9,19 @@ pub use std::thread::yield_now;
 pub use loom::hint::spin_loop;
 #[cfg(reveille_loom)]
 pub use loom::thread::yield_now;
+
+/// Waits a little for another thread to get on, longer the more often in a row it was called for
+/// that: spins, then gives the core away, then sleeps.
+#[cfg(not(reveille_loom))]
+#[expect(clippy::disallowed_methods, reason = "nobody can wake who waits for a plain store")]
+pub fn give_way(times: usize) {
+    /// Some microseconds of spinning.
+    const SPINS: usize = 100;
+    const YIELDS: usize = 10;
+    const SLEEP: std::time::Duration = std::time::Duration::from_micros(50);
+    match times {
+        0..SPINS => spin_loop(),
+        SPINS.. if times < SPINS + YIELDS => yield_now(),
+        _ => std::thread::sleep(SLEEP),
+    }
+}

@@ -85,9 +85,9 @@ impl<T: AsFd> Io<T> {
         &self,
         cx: &mut Context<'_>,
         len: usize,
-        mut op: impl FnMut(&T) -> io::Result<usize>,
+        op: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        budget::poll_budgeted(cx, |cx| self.attempt().poll_read(cx, len, || op(self.get_ref())))
+        self.poll_stream(cx, Interest::Read, len, op)
     }
 
     /// As [`Io::poll_io`] for a stream write of `len` bytes.
@@ -99,9 +99,43 @@ impl<T: AsFd> Io<T> {
         &self,
         cx: &mut Context<'_>,
         len: usize,
+        op: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_stream(cx, Interest::Write, len, op)
+    }
+
+    /// Nearly every call ends with the first or the second attempt.
+    #[inline]
+    fn poll_stream(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        len: usize,
         mut op: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        budget::poll_budgeted(cx, |cx| self.attempt().poll_write(cx, len, || op(self.get_ref())))
+        budget::poll_budgeted(cx, |cx| {
+            if let Some(done) = self.source.try_stream(interest, len, || op(self.get_ref())) {
+                return Poll::Ready(done);
+            }
+            if self.source.wait_in_place(interest, cx) {
+                return Poll::Pending;
+            }
+            self.poll_stream_slow(cx, interest, len, op)
+        })
+    }
+
+    #[cold]
+    fn poll_stream_slow(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        len: usize,
+        mut op: impl FnMut(&T) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        match interest {
+            Interest::Read => self.attempt().poll_read(cx, len, || op(self.get_ref())),
+            Interest::Write => self.attempt().poll_write(cx, len, || op(self.get_ref())),
+        }
     }
 
     /// Tries `op`, waiting while it would block. Any number of tasks may do so at once.

@@ -54,7 +54,7 @@ impl Runnable {
     /// Polls the task once, or drops its future if it was cancelled.
     ///
     /// Panics of the future are caught. The thread must hold no lock of the runtime.
-    #[inline]
+    #[inline(always)]
     pub fn run(self) -> Ran {
         assert_none_held("a poll");
         let raw = self.into_parts();

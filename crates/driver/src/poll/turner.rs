@@ -18,8 +18,14 @@ pub(crate) struct Turner {
 
 /// A number that no other thread has at the same time.
 pub(crate) fn this_thread() -> usize {
-    // Aligned, so that its address is neither of the constants.
-    thread_local!(static HERE: u64 = const { 0 });
+    /// Aligned, so that its address is neither of the constants, and leaves the bits to others
+    /// that a `Standing` needs.
+    #[repr(align(16))]
+    struct Aligned(
+        #[expect(dead_code, reason = "a type of no size has no address of its own")] u64,
+    );
+
+    thread_local!(static HERE: Aligned = const { Aligned(0) });
     HERE.with(|here| std::ptr::from_ref(here).addr())
 }
 

@@ -413,13 +413,11 @@ const UNREGISTERED: u32 = u32::MAX;
 impl Schedule for Scheduler {
     fn schedule(&self, task: Runnable, _cause: Cause) {
         let shared = self.0.shared();
-        let mut task = Some(task);
-        context::with_seat(|seat| {
-            let seat = seat.filter(|seat| std::ptr::eq(seat.shared(), shared))?;
-            task = seat.push(task.take()?, true).err();
-            Some(())
+        let refused = context::with_seat(|seat| match seat {
+            Some(seat) if std::ptr::eq(seat.shared(), shared) => seat.push(task, true).err(),
+            _ => Some(task),
         });
-        if let Some(task) = task {
+        if let Some(task) = refused {
             shared.inject(task);
         }
     }

@@ -261,25 +261,20 @@ impl Seat {
     /// Queues a task that was woken. Gives it back if the place was lost.
     #[inline]
     pub(crate) fn push(&self, task: Runnable, last_in: bool) -> Result<(), Runnable> {
-        let mut task = Some(task);
-        self.with_core(|core| {
-            let task = task.take()?;
-            let is_first = last_in && !self.is_batch.get();
-            // The back of an empty queue is its front, and the slot is cheaper.
-            let is_only =
-                core.next.is_none() && self.place.queue.is_empty() && !core.ownership.has_backlog();
-            if is_first || is_only {
-                let displaced = core.next.replace(task)?;
-                self.queue_at_back(core, displaced);
-            } else {
-                self.queue_at_back(core, task);
-            }
-            Some(())
-        });
-        match task {
-            Some(task) => Err(task),
-            None => Ok(()),
+        let mut identity = self.identity.borrow_mut();
+        let Some(mut core) = self.place.core.enter(&mut identity) else {
+            return Err(task);
+        };
+        let is_first = last_in && !self.is_batch.get();
+        // The back of an empty queue is its front, and the slot is cheaper.
+        let is_only =
+            core.next.is_none() && self.place.queue.is_empty() && !core.ownership.has_backlog();
+        if !is_first && !is_only {
+            self.queue_at_back(&mut core, task);
+        } else if let Some(displaced) = core.next.replace(task) {
+            self.queue_at_back(&mut core, displaced);
         }
+        Ok(())
     }
 
     #[inline]

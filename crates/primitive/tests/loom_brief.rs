@@ -1,0 +1,47 @@
+//! Models of the brief lock: what is inside and the word beside it, with two threads and three.
+#![cfg(reveille_loom)]
+
+use loom::sync::Arc;
+use loom::thread;
+use reveille_primitive::brief::Brief;
+
+fn visit(lock: &Brief<usize>) {
+    let mut value = lock.lock();
+    *value += 1;
+    let word = value.word() + 2;
+    value.set_word(word);
+}
+
+#[test]
+fn two_threads_exclude_each_other_and_the_word_is_kept() {
+    loom::model(|| {
+        let lock = Arc::new(Brief::new(0));
+        let other = thread::spawn({
+            let lock = Arc::clone(&lock);
+            move || (0..2).for_each(|_| visit(&lock))
+        });
+        visit(&lock);
+        other.join().unwrap();
+        let value = lock.lock();
+        assert_eq!((*value, value.word()), (3, 6));
+    });
+}
+
+#[test]
+fn three_threads_exclude_each_other() {
+    let mut model = loom::model::Builder::new();
+    model.preemption_bound = Some(3);
+    model.check(|| {
+        let lock = Arc::new(Brief::new(0));
+        let others = [(); 2].map(|()| {
+            let lock = Arc::clone(&lock);
+            thread::spawn(move || visit(&lock))
+        });
+        visit(&lock);
+        for other in others {
+            other.join().unwrap();
+        }
+        let value = lock.lock();
+        assert_eq!((*value, value.word()), (3, 6));
+    });
+}
