@@ -125,6 +125,29 @@ fn when_the_last_has_parked_the_alarm_is_clear() {
 }
 
 #[test]
+fn a_second_worker_is_watched_while_the_first_minds_the_alarm() {
+    loom::model(|| {
+        let pool = Pool::new(2);
+        pool.begin_poll(0);
+        assert!(pool.duty.leave_to_worker(Duration::from_millis(4)));
+        let second = run(&pool, |pool| pool.begin_poll(1));
+        // The alarm rings and is heard, or is put off, and the second worker ends the putting off.
+        let first = run(&pool, |pool| {
+            let is_alone = || pool.parked.load(Ordering::SeqCst) == 0b10;
+            pool.duty.put_off(Duration::from_millis(4), is_alone);
+            pool.park(0);
+        });
+        second.join().unwrap();
+        first.join().unwrap();
+        assert!(pool.bell.0.load(Ordering::Relaxed), "a worker polls and nobody watches it");
+        pool.bell.0.store(false, Ordering::Relaxed);
+        let is_alone = || pool.parked.load(Ordering::SeqCst) == 0b10;
+        pool.duty.put_off(Duration::from_millis(4), is_alone);
+        assert!(!pool.bell.0.load(Ordering::Relaxed), "the first is no longer alone");
+    });
+}
+
+#[test]
 fn the_end_is_heard_whatever_the_workers_do() {
     loom::model(|| {
         let pool = Pool::new(1);

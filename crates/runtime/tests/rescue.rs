@@ -177,6 +177,27 @@ fn a_single_worker_that_blocks_after_an_idle_time_is_noticed() {
     }
 }
 
+/// A busy worker that is alone puts the monitor's alarm off, as long as it gets on.
+#[test]
+fn a_worker_that_blocks_after_a_busy_time_is_noticed() {
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        for busy in [1, 6, 20, 50] {
+            let (answers, answer) = mpsc::channel();
+            let stuck = runtime.spawn(async move {
+                let start = Instant::now();
+                while start.elapsed() < Duration::from_millis(busy) {
+                    yield_now().await;
+                }
+                drop(spawn(async move { answers.send(()) }));
+                block(&answer, 1)
+            });
+            let what = format!("{workers} workers, after {busy} ms of work");
+            assert_soon(&what, runtime.block_on(stuck));
+        }
+    }
+}
+
 /// The main thread opened the socket and blocks; a task of the pool waits at it, and sleeps.
 #[test]
 fn a_block_on_that_blocks_stops_nothing_that_it_gave_away() {

@@ -4,11 +4,17 @@
 //! caches. So while little happens it sleeps, and a worker that begins to poll sets its alarm; the
 //! worker that is the last to park clears it. What is done within some milliseconds never wakes it.
 //!
+//! Nor does it look at a worker that is the only one awake and busy: preempted for each look, that
+//! one loses more than a look's time. It puts off the alarm between its polls instead, as an engine
+//! driver does with the dead man's switch.
+//!
 //! # Vocabulary
 //!
 //! * **looking**: the monitor wakes up by itself. The workers do nothing.
 //! * **resting**: every worker is parked, the monitor sleeps, the alarm is not set.
 //! * **set**: the monitor sleeps, a worker polls, and the alarm rings unless all park before.
+//! * **minded**: the monitor sleeps, and the alarm rings unless a worker that is the only one awake
+//!   puts it off.
 //! * **over**: there is no monitor.
 //!
 //! # Invariants
@@ -19,6 +25,8 @@
 //!    who makes the phase resting stores it and then reads the bits. With a fence between each pair
 //!    the worker sees that it has to set the alarm, or the other sees a worker awake and takes the
 //!    rest back. The worker's fence is that of `Idle::unpark`, once for all the polls that follow.
+//! 3. While minded the alarm is set, whoever sleeps or wakes. A worker puts it off once at most
+//!    after another has woken: then it sees that it is not alone.
 
 use std::time::Duration;
 
@@ -29,6 +37,7 @@ const LOOKING: u8 = 0;
 const RESTING: u8 = 1;
 const SET: u8 = 2;
 const OVER: u8 = 3;
+const MINDED: u8 = 4;
 
 /// The shortest time between two parks, on average, at which an alarm set and cleared for each is
 /// less than what the monitor's own looks cost.
@@ -122,6 +131,35 @@ impl<A: Ring> Duty<A> {
             self.phase.store(SET, Ordering::Relaxed);
         } else if let Some(alarm) = &held.alarm {
             alarm.clear();
+        }
+    }
+
+    /// The monitor leaves it to the one worker that is awake to put the alarm off. `false` if there
+    /// is no monitor any more.
+    pub(crate) fn leave_to_worker(&self, after: Duration) -> bool {
+        let held = self.held.lock();
+        let Some(alarm) = &held.alarm else { return false };
+        self.phase.store(MINDED, Ordering::Relaxed);
+        alarm.set(after);
+        true
+    }
+
+    /// A worker is between two polls: if it minds the alarm and is alone, that rings later.
+    #[inline]
+    pub(crate) fn put_off(&self, after: Duration, is_alone: impl FnOnce() -> bool) {
+        if self.phase.load(Ordering::Relaxed) == MINDED {
+            self.put_off_slow(after, is_alone);
+        }
+    }
+
+    #[cold]
+    fn put_off_slow(&self, after: Duration, is_alone: impl FnOnce() -> bool) {
+        let held = self.held.lock();
+        if self.phase.load(Ordering::Relaxed) == MINDED
+            && is_alone()
+            && let Some(alarm) = &held.alarm
+        {
+            alarm.set(after);
         }
     }
 
@@ -241,6 +279,31 @@ mod tests {
         };
         assert_eq!(parks_until_it_rings(LIGHT_NS), None);
         assert_eq!(parks_until_it_rings(LIGHT_NS - 1), Some(u64::from(RESTS_PER_LOOK)));
+    }
+
+    #[test]
+    fn a_worker_puts_the_alarm_off_while_it_minds_it_and_is_alone() {
+        const LATER: Duration = Duration::from_millis(5);
+        let (duty, heard) = duty();
+        duty.put_off(LATER, || true);
+        assert_eq!(heard.get(), None, "the monitor looks");
+        assert!(duty.leave_to_worker(SOON));
+        assert_eq!(heard.get(), Some(SOON));
+        duty.put_off(LATER, || false);
+        assert_eq!(heard.get(), Some(SOON), "another is awake");
+        duty.put_off(LATER, || true);
+        assert_eq!(heard.get(), Some(LATER));
+        duty.clear(|| true, || 0);
+        duty.set(SOON);
+        assert_eq!(heard.get(), Some(LATER), "it rings, whoever sleeps or wakes");
+        duty.look();
+        duty.put_off(SOON, || true);
+        assert_eq!(heard.get(), Some(LATER), "it has rung");
+        assert!(duty.leave_to_worker(SOON));
+        duty.end();
+        duty.put_off(SOON, || true);
+        assert_eq!(heard.get(), Some(Duration::ZERO));
+        assert!(!duty.leave_to_worker(SOON));
     }
 
     #[test]

@@ -32,6 +32,7 @@ mod shutdown;
 mod staff;
 #[cfg(all(test, not(reveille_loom)))]
 mod tests;
+mod turn;
 mod vacancy;
 mod worker;
 
@@ -63,8 +64,8 @@ pub(crate) use relief::Relief;
 pub use shutdown::Shutdown;
 pub(crate) use shutdown::{from_inside, stop};
 use staff::Staff;
+pub(crate) use turn::turn;
 pub(crate) use vacancy::Pulse;
-pub(crate) use worker::turn;
 
 /// What a task knows of its executor.
 #[derive(Debug)]

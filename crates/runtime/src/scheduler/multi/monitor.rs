@@ -9,7 +9,8 @@
 //! While little happens it does not look at all: a worker that begins to poll sets its alarm, and
 //! the last that parks clears it, see [`Duty`]. While workers park and wake all the time that would
 //! cost more than the looks, which then become rare, down to [`PERIOD_MAX`], for as long as they
-//! find all workers parked.
+//! find all workers parked. A worker that is busy and the only one awake is not looked at either:
+//! it puts the alarm off between its polls, and a poll that blocks lets it ring.
 //!
 //! Rejected: looks that become rare and end when nobody has polled for a quarter of a second. A
 //! runtime that wakes ten times a second for a moment paid fifteen looks a second, each with cold
@@ -36,6 +37,9 @@ use crate::threads::{Thread, ThreadSpec};
 /// times a second cost about a thousandth of a core, and three looks are half of what a user
 /// notices.
 const PERIOD: Duration = Duration::from_millis(4);
+
+/// How often a worker that is alone puts the alarm off, in nanoseconds: half of what it has.
+pub(super) const PUT_OFF_NS: u64 = 2_000_000;
 
 /// The longest time between two looks: a poll that blocks is noticed after this and two short
 /// periods, still before a user does.
@@ -132,6 +136,11 @@ impl Monitor {
         self.duty.set(PERIOD);
     }
 
+    /// A worker is between two polls, [`PUT_OFF_NS`] after it was here before.
+    pub(crate) fn put_off(&self, shared: &'static Shared) {
+        self.duty.put_off(PERIOD, || is_one_awake(shared));
+    }
+
     /// A worker has announced that it parks.
     #[inline]
     pub(crate) fn disarm(&self, shared: &'static Shared, now_ns: impl FnOnce() -> u64) {
@@ -149,6 +158,9 @@ impl Monitor {
                 alarm.wait(None);
                 self.duty.look();
                 pace = Pace::new(alarm.is_cheap(), parks(shared), clock.now_ns());
+            } else if pace.is_steady && self.duty.leave_to_worker(PERIOD) {
+                alarm.wait(None);
+                self.duty.look();
             } else {
                 alarm.wait(Some(pace.period));
             }
@@ -163,6 +175,8 @@ impl Monitor {
             }
             shared.staff.make_good(shared);
             pace.record(all_parked(shared), has_polled, parks(shared), clock.now_ns());
+            let is_in_doubt = watches.iter().any(|watch| watch.looks > 0);
+            pace.is_steady = alarm.is_cheap() && has_polled && !is_in_doubt && is_one_awake(shared);
         }
     }
 }
@@ -176,12 +190,19 @@ fn all_parked(shared: &Shared) -> bool {
     shared.idle.parked_count() == shared.places.len()
 }
 
+/// Whether one worker is awake. Then all others are parked: a place without a thread is not.
+fn is_one_awake(shared: &Shared) -> bool {
+    shared.idle.parked_count() + 1 == shared.places.len()
+}
+
 /// How often the monitor looks.
 #[derive(Debug)]
 struct Pace {
     period: Duration,
     /// Whether the alarm wakes nobody before it rings.
     is_cheap: bool,
+    /// One worker is awake and gets on, so that it can mind the alarm.
+    is_steady: bool,
     /// Looks in a row that saw no poll.
     quiet_looks: u32,
     /// All are parked, and parked seldom since the look before.
@@ -192,7 +213,15 @@ struct Pace {
 
 impl Pace {
     fn new(is_cheap: bool, parks: u64, now_ns: u64) -> Pace {
-        Pace { period: PERIOD, is_cheap, quiet_looks: 0, is_light: false, parks, looked_ns: now_ns }
+        Pace {
+            period: PERIOD,
+            is_cheap,
+            is_steady: false,
+            quiet_looks: 0,
+            is_light: false,
+            parks,
+            looked_ns: now_ns,
+        }
     }
 
     /// Whether so little happens that the monitor may sleep until its alarm rings.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reveille_driver::{Driver, Events, Kind, Turn};
 
-use super::worker::turn_for_another;
+use super::turn::turn_for_another;
 
 /// Long enough for a busy machine; only a lost notification waits for it.
 const LONG: Duration = Duration::from_secs(20);

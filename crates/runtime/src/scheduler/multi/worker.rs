@@ -17,17 +17,17 @@
 //! is: its length times the recent average of a poll. See [`Worker::share`].
 
 use std::mem;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::task::Waker;
 use std::time::Duration;
 
-use reveille_driver::{Driver, Events, Turn};
+use reveille_driver::Events;
 use reveille_primitive::atomic::Ordering;
 use reveille_primitive::thread::spin_loop;
 use reveille_task::{Ran, Runnable};
 
+use super::monitor::PUT_OFF_NS;
 use super::place::{POLL_NS_AT_FIRST, Place, Seat};
+use super::turn::{turn, turn_for_another};
 use super::{Shared, queue};
 use crate::context;
 use crate::foreign::AtFirstTask;
@@ -129,6 +129,8 @@ pub(crate) struct Worker<'a> {
     clock_ns: u64,
     clock_tick: u32,
     turned_ns: u64,
+    /// When the monitor's alarm was last put off.
+    put_off_ns: u64,
     /// Until when events are taken briskly; see [`BRISK_WAIT_NS`].
     brisk_until_ns: u64,
     /// Time since the last look at the clock that does not count, since the worker slept.
@@ -169,6 +171,7 @@ impl<'a> Worker<'a> {
             clock_ns: now,
             clock_tick: 0,
             turned_ns: now,
+            put_off_ns: now,
             brisk_until_ns: 0,
             // A thread that begins also waits for the memory of its stack, page by page.
             cold_ns: 5 * COLD_NS,
@@ -352,6 +355,10 @@ impl<'a> Worker<'a> {
         }
         if self.place.has_removals() {
             self.seat.with_core(|core| self.place.remove_now(core));
+        }
+        if now.saturating_sub(self.put_off_ns) >= PUT_OFF_NS && !self.is_nested {
+            self.put_off_ns = now;
+            self.shared.monitor.put_off(self.shared);
         }
         if now.saturating_sub(self.turned_ns) >= TURN_EVERY_NS {
             self.turn_driver(Some(Duration::ZERO));
@@ -608,48 +615,6 @@ impl Drop for Worker<'_> {
     fn drop(&mut self) {
         for task in self.stolen.drain(..) {
             self.shared.inject(task);
-        }
-    }
-}
-
-/// Turns `driver`; a failure of the wait is reported once and treated as an empty turn.
-pub(crate) fn turn(driver: &Arc<Driver>, timeout: Option<Duration>, events: &mut Events) -> usize {
-    match turn_contained(driver, timeout, events) {
-        Some(Ok(Turn::Done { events, .. })) => events,
-        Some(Ok(Turn::Busy)) => 0,
-        Some(Err(error)) => {
-            crate::observe::failed_turn(&error);
-            0
-        }
-        None => 1,
-    }
-}
-
-/// Turns `driver`. `None` if a waker panicked, which is reported; the others were woken.
-fn turn_contained(
-    driver: &Arc<Driver>,
-    timeout: Option<Duration>,
-    events: &mut Events,
-) -> Option<std::io::Result<Turn>> {
-    let turned = catch_unwind(AssertUnwindSafe(|| driver.turn(timeout, events)));
-    turned.map_err(context::report_waker).ok()
-}
-
-/// Turns the driver of another worker without waiting. A notification that was meant for that
-/// worker is posted again: it may be about to park.
-pub(super) fn turn_for_another(driver: &Arc<Driver>, events: &mut Events) -> usize {
-    match turn_contained(driver, Some(Duration::ZERO), events) {
-        Some(Ok(Turn::Done { events, is_notified, .. })) => {
-            if is_notified {
-                driver.notify();
-            }
-            events
-        }
-        Some(Ok(Turn::Busy) | Err(_)) => 0,
-        None => {
-            // Whether it took a notification is not known.
-            driver.notify();
-            1
         }
     }
 }
