@@ -23,6 +23,7 @@ use reveille_primitive::brief::{Brief, Guard};
 use reveille_primitive::lock;
 use slab::Slab;
 
+use crate::poll::turner::this_thread;
 use crate::readiness::{Direction, Flags, Readiness, Ready};
 
 /// Shared wakers kept per direction. Each stands for a task that polls one direction of one
@@ -211,6 +212,12 @@ impl Lane {
     }
 }
 
+/// Whether events reach a source of this standing, and a waiter on this thread can have no better.
+#[inline]
+fn is_settled(word: usize) -> bool {
+    word == ARMED || word == ALONE | this_thread()
+}
+
 fn standing(state: &Guard<'_, State>) -> Standing {
     Packed(state.word()).standing()
 }
@@ -245,7 +252,7 @@ impl Waiters {
         let mut state = self.state.lock();
         // Invariant 2, as in `enter`.
         let is_simple = readiness.ready(direction).is_none()
-            && state.word() == ARMED
+            && is_settled(state.word())
             && state.first[direction as usize].is_none();
         if is_simple {
             state.first[direction as usize] = Some(waker);
@@ -373,7 +380,6 @@ mod tests {
     use std::task::Wake;
 
     use super::*;
-    use crate::poll::turner::this_thread;
     use crate::readiness::Flags;
 
     #[derive(Default)]
@@ -400,6 +406,33 @@ mod tests {
         let all = [Standing::Deaf, Standing::Armed, Standing::ArmedPerWait];
         for standing in all.into_iter().chain([alone(false), alone(true)]) {
             assert_eq!(Packed::new(standing).standing(), standing);
+        }
+    }
+
+    #[test]
+    fn a_waker_is_entered_in_place_where_nothing_else_is_to_be_done() {
+        let alone = |thread, is_per_wait| Standing::ArmedAlone { thread, is_per_wait };
+        let here = this_thread();
+        let cases = [
+            (Standing::Armed, true),
+            (alone(here, false), true),
+            (Standing::Deaf, false),
+            (Standing::ArmedPerWait, false),
+            (alone(here, true), false),
+            (alone(here + 16, false), false),
+        ];
+        for (standing, is_settled) in cases {
+            let (waiters, readiness) = (Waiters::default(), nothing());
+            waiters.set_standing(standing);
+            let wait = |direction| {
+                waiters.wait_in_place(&readiness, direction, &Context::from_waker(Waker::noop()))
+            };
+            assert_eq!(wait(Direction::Read), is_settled, "{standing:?}");
+            assert_eq!(waiters.len(), usize::from(is_settled), "{standing:?}");
+            assert_eq!(wait(Direction::Write), is_settled, "{standing:?}");
+            assert!(!wait(Direction::Read), "{standing:?}: another may wait already");
+            readiness.set(Flags::READABLE);
+            assert!(!wait(Direction::Read), "{standing:?}: it is ready");
         }
     }
 
