@@ -124,7 +124,7 @@ impl Raw {
     /// * The caller gives away the `Runnable`'s reference, as a rule told it to.
     #[inline]
     pub(crate) unsafe fn schedule(self, cause: Cause) {
-        // SAFETY: a rule has just set NOTIFIED, so this is the one `Runnable` (invariant 2).
+        // SAFETY: a rule has just set ACTIVE, so this is the one `Runnable` (invariant 2).
         let task = unsafe { Runnable::new(self) };
         // SAFETY: the vtable is that of this cell (invariant 6).
         unsafe { (self.header().vtable.schedule)(self, task, cause) };

@@ -45,7 +45,7 @@ impl Runnable {
     /// # Safety
     ///
     /// * The caller gives one reference away.
-    /// * NOTIFIED is set and no other `Runnable` of the task exists (invariant 2).
+    /// * ACTIVE is set and no other `Runnable` of the task exists (invariant 2).
     #[inline]
     pub(crate) unsafe fn new(raw: Raw) -> Runnable {
         Runnable { raw }
@@ -76,7 +76,7 @@ impl Runnable {
         }
         match header.state.idle() {
             Idle::Parked => Ran::Pending,
-            // SAFETY: the rule left NOTIFIED set, and our reference is the new `Runnable`'s.
+            // SAFETY: the rule left ACTIVE set, and our reference is the new `Runnable`'s.
             Idle::Requeue => Ran::Requeued(unsafe { Runnable::new(raw) }),
             Idle::Cancel => {
                 // SAFETY: the rule left the stage with us.
@@ -144,7 +144,7 @@ impl fmt::Debug for Runnable {
 ///
 /// # Safety
 ///
-/// * RUNNING is set and the stage is the caller's, with the future in it (invariant 2).
+/// * ACTIVE is set and the stage is the caller's, with the future in it (invariant 2).
 /// * The caller gives its reference away.
 #[cold]
 unsafe fn cancel_slow(raw: Raw) {
@@ -184,7 +184,7 @@ unsafe fn finish_slow(raw: Raw, polled: Polled) {
 ///
 /// # Safety
 ///
-/// * RUNNING is set, and the stage is the caller's; it holds the output or nothing.
+/// * ACTIVE is set, and the stage is the caller's; it holds the output or nothing.
 /// * The caller gives its reference away.
 unsafe fn complete(raw: Raw, outcome: Outcome) {
     let kept = aborting(|| {

@@ -139,7 +139,7 @@ where
     S: Schedule,
 {
     let raw = Cell::<F, S>::allocate(future, scheduler, options, State::new());
-    // SAFETY: the task is born with a reference for the `Runnable`, and NOTIFIED.
+    // SAFETY: the task is born with a reference for the `Runnable`, and ACTIVE.
     let runnable = unsafe { Runnable::new(raw) };
     // SAFETY: the task is born with a reference for the join handle, and `F::Output` is the
     // output of the future in this cell.
@@ -180,7 +180,7 @@ where
     S: Schedule,
 {
     let raw = Cell::<F, S>::allocate(future, scheduler, options, State::new_kept());
-    // SAFETY: the task is born with a reference for the `Runnable`, and NOTIFIED.
+    // SAFETY: the task is born with a reference for the `Runnable`, and ACTIVE.
     let runnable = unsafe { Runnable::new(raw) };
     // SAFETY: the task is born with a reference for the join handle, and `F::Output` is the
     // output of the future in this cell.

@@ -3,20 +3,20 @@
 //! Every transition is a pure rule `Word -> (Word, Action)`; [`State::step`] is the only
 //! compare-exchange loop. The word alone says who may touch the other fields of the cell:
 //!
-//! | RUNNING | NOTIFIED | COMPLETE | name     | who owns the stage, with a reference |
-//! |---------|----------|----------|----------|--------------------------------------|
-//! | 0       | 0        | 0        | idle     | nobody                               |
-//! | 0       | 1        | 0        | queued   | the one `Runnable`                   |
-//! | 1       | 0        | 0        | polling  | the worker                           |
-//! | 1       | 1        | 0        | requeued | the worker, then the `Runnable`      |
-//! | 0       | 0        | 1        | done     | the join handle, else the worker     |
+//! | ACTIVE | NOTIFIED | COMPLETE | name   | who owns the stage, with a reference      |
+//! |--------|----------|----------|--------|-------------------------------------------|
+//! | 0      | 0        | 0        | idle   | nobody                                    |
+//! | 1      | 0        | 0        | active | the one `Runnable`, then the worker       |
+//! | 1      | 1        | 0        | again  | the same; a wake came that no poll saw    |
+//! | 0      | 0        | 1        | done   | the join handle, else the worker          |
 //!
 //! Wakers and handles hold the other references; a worker that has completed the task keeps its own
 //! until it has told everybody.
 //!
-//! A task that was woken while polled keeps RUNNING while its `Runnable` waits in the queue: the
-//! end of that poll is then a plain load, and a poll with its requeue costs two read-modify-writes
-//! (the wake and the next run) instead of three.
+//! That a poll begins is not written: queued or polled, the task has one owner, and a wake that
+//! comes in the meantime leaves NOTIFIED. The beginning of a poll is then a plain load, which takes
+//! NOTIFIED back only if it is there, and the end of a poll that was woken is one too. So a wake,
+//! its poll and the sleep after it are two read-modify-writes, as are a poll and its requeue.
 //!
 //! Invariants, checked for every reachable state in `state/tests.rs`; the numbers of `lib.rs`
 //! that rest on them stand in brackets:
@@ -30,10 +30,9 @@
 //!
 //! Single read-modify-writes instead of rules, since one cannot fail and takes 2.4 ns where the
 //! loop takes 3.2 ns (uncontended, x86-64): taking a reference (`fetch_add`), and giving one up
-//! after completion (`fetch_sub`, or a plain load if it is the last). Consuming the `Runnable` was
-//! tried as a `fetch_sub` too: no difference could be measured, so it is a rule. Before completion
-//! giving a reference up is a rule, since the last has to become the orphan in the same step:
-//! whoever found the task in its executor's registry may cancel it without a reference.
+//! after completion (`fetch_sub`, or a plain load if it is the last). Before completion giving a
+//! reference up is a rule, since the last has to become the orphan in the same step: whoever found
+//! the task in its executor's registry may cancel it without a reference.
 //!
 //! Orderings: rules use AcqRel, which pairs each with all before it: a wake happens before the
 //! poll it causes, a poll before the next, all of them before the free. Taking a reference is
@@ -42,9 +41,9 @@
 use reveille_primitive::atomic::AtomicUsize;
 use reveille_primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
-/// A worker polls or drops the future, or will continue to when its `Runnable` is run again.
-const RUNNING: usize = 1 << 0;
-/// A `Runnable` exists, or will as soon as the current poll ends.
+/// A `Runnable` exists, or a worker polls or drops the future.
+const ACTIVE: usize = 1 << 0;
+/// The task was woken while it was active, and no poll has begun since.
 const NOTIFIED: usize = 1 << 1;
 /// The future is gone. Never unset.
 const COMPLETE: usize = 1 << 2;
@@ -65,7 +64,7 @@ const REF: usize = 1 << 8;
 const WORD_MAX: usize = usize::MAX / 2;
 
 /// A task is born queued: one reference for the `Runnable`, one for the join handle.
-const INITIAL: Word = Word(NOTIFIED | JOIN_HANDLE | (2 * REF));
+const INITIAL: Word = Word(ACTIVE | JOIN_HANDLE | (2 * REF));
 
 /// A value of the state word.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -194,17 +193,17 @@ impl Word {
         if self.has(COMPLETE | NOTIFIED) {
             return (self, Wake::Nothing);
         }
-        if self.has(RUNNING) {
+        if self.has(ACTIVE) {
             return (self.with(NOTIFIED), Wake::Nothing);
         }
-        (self.with(NOTIFIED).retain(), Wake::Submit)
+        (self.with(ACTIVE).retain(), Wake::Submit)
     }
 
     /// A waker fired and goes away: its reference becomes the `Runnable`'s, if one is needed.
     #[inline(always)]
     fn wake_consuming(self) -> (Word, Wake) {
-        if !self.has(COMPLETE | NOTIFIED | RUNNING) {
-            return (self.with(NOTIFIED), Wake::Submit);
+        if !self.has(COMPLETE | ACTIVE) {
+            return (self.with(ACTIVE), Wake::Submit);
         }
         let next = self.release();
         if !self.has(COMPLETE) {
@@ -221,18 +220,18 @@ impl Word {
             return (self, Wake::Nothing);
         }
         let next = self.with(CANCELLED);
-        if self.has(RUNNING | NOTIFIED) {
+        if self.has(ACTIVE) {
             return (next, Wake::Nothing);
         }
-        (next.with(NOTIFIED).retain(), Wake::Submit)
+        (next.with(ACTIVE).retain(), Wake::Submit)
     }
 
-    /// A worker consumes the `Runnable` and locks the stage.
+    /// A worker consumes the `Runnable`, and with it owns the stage.
     #[inline(always)]
     fn run(self) -> (Word, Run) {
-        debug_assert!(self.has(NOTIFIED), "a Runnable without its flag");
+        debug_assert!(self.has(ACTIVE), "a Runnable without its flag");
         debug_assert!(!self.has(COMPLETE), "a Runnable of a complete task");
-        let next = self.with(RUNNING).without(NOTIFIED);
+        let next = self.without(NOTIFIED);
         (next, if self.has(CANCELLED) { Run::Cancel } else { Run::Poll })
     }
 
@@ -245,7 +244,7 @@ impl Word {
     /// The future returned `Pending`.
     #[inline(always)]
     fn idle(self) -> (Word, Idle) {
-        debug_assert!(self.has(RUNNING), "a poll ends that did not begin");
+        debug_assert!(self.has(ACTIVE), "a poll ends that did not begin");
         if self.has(CANCELLED) {
             return (self, Idle::Cancel);
         }
@@ -256,20 +255,20 @@ impl Word {
             // The worker's is the only reference, so nobody can ever wake the task.
             return (self, Idle::Cancel);
         }
-        (self.without(RUNNING).release(), Idle::Parked)
+        (self.without(ACTIVE).release(), Idle::Parked)
     }
 
     /// The future is gone.
     #[inline]
     fn complete(self, outcome: Outcome) -> (Word, Complete) {
-        debug_assert!(self.has(RUNNING), "only a running task completes");
+        debug_assert!(self.has(ACTIVE), "only an active task completes");
         debug_assert!(!self.has(COMPLETE), "a task completes twice");
         let result = match outcome {
             Outcome::Output => OUTPUT,
             Outcome::Panicked => PANICKED,
             Outcome::Cancelled => 0,
         };
-        let next = self.without(RUNNING | NOTIFIED).with(COMPLETE | result);
+        let next = self.without(ACTIVE | NOTIFIED).with(COMPLETE | result);
         let drop_outcome = !self.has(JOIN_HANDLE);
         (next, Complete { wake_join: self.has(JOIN_WAKER), drop_outcome })
     }
@@ -339,8 +338,8 @@ impl Word {
     #[inline]
     fn orphan(self) -> Word {
         debug_assert!(self.refs() == 0, "somebody may wake the task yet");
-        debug_assert!(!self.has(RUNNING | NOTIFIED | COMPLETE), "only an idle task is orphaned");
-        self.with(NOTIFIED | CANCELLED).retain()
+        debug_assert!(!self.has(ACTIVE | NOTIFIED | COMPLETE), "only an idle task is orphaned");
+        self.with(ACTIVE | CANCELLED).retain()
     }
 }
 
@@ -376,11 +375,12 @@ impl State {
 
     #[inline]
     pub(crate) fn run(&self) -> Run {
-        self.step(Unchanged::Publish, Word::run)
+        // The poll has nothing to publish yet; what the wake did before it comes with the load.
+        self.step(Unchanged::Skip, Word::run)
     }
 
     pub(crate) fn abandon(&self) -> Run {
-        self.step(Unchanged::Publish, Word::abandon)
+        self.step(Unchanged::Skip, Word::abandon)
     }
 
     #[inline]

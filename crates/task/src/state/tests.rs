@@ -78,13 +78,17 @@ impl World {
         assert_eq!(self.freed, held == 0, "freed too early or leaked: {self:?}");
         assert!(self.runnables <= 1, "two runnables: {self:?}");
         assert!(self.runnables == 0 || !self.polling, "queued while polled: {self:?}");
-        assert!(!self.polling || word.has(RUNNING), "polled without the lock: {self:?}");
-        assert!(!word.has(RUNNING) || self.polling || self.runnables == 1, "locked: {self:?}");
+        assert!(self.runnables == 0 || word.has(ACTIVE), "queued without the flag: {self:?}");
+        assert!(!self.polling || word.has(ACTIVE), "polled without the flag: {self:?}");
+        assert!(
+            !word.has(ACTIVE) || self.polling || self.runnables == 1,
+            "active without owner: {self:?}"
+        );
         // After completion the flag is history: nobody reads it any more.
         assert!(done || word.has(JOIN_HANDLE) == self.has_handle(), "a ghost joins: {self:?}");
         assert_eq!(self.future, !done, "the future outlives the task or dies early: {self:?}");
         assert!(!self.freed || (!self.outcome && !self.slot), "leaked: {self:?}");
-        assert!(!done || !word.has(RUNNING | NOTIFIED), "a complete task is queued: {self:?}");
+        assert!(!done || !word.has(ACTIVE | NOTIFIED), "a complete task is queued: {self:?}");
 
         let queued = self.runnables == 1;
         let asked = self.polling && word.has(NOTIFIED);
