@@ -3,7 +3,8 @@
 //! One `u64` holds the flags (low 16 bits) and a tick (high 48 bits) that counts the events
 //! delivered to the source. A reader takes a snapshot, tries its system call, and clears the
 //! direction only if the tick is still that of the snapshot: an event that arrived between the
-//! call and the clear is therefore never lost.
+//! call and the clear is therefore never lost. The word is read by anybody, and written under the
+//! lock of the source's waiters only, so that it takes no read-modify-write of its own.
 //!
 //! | flag | set by | cleared by |
 //! |---|---|---|
@@ -19,8 +20,8 @@
 //!    anything to tell) or after a short read or write that the sticky flags do not forbid.
 //!
 //! A short read takes READABLE back in another way ([`Readiness::exhaust`]), since that happens at
-//! each request of a server and a store costs less than a read-modify-write: the reader notes the
-//! tick of its snapshot in a word beside, and as long as that is the tick, READABLE does not count.
+//! each request of a server and a store costs less than a lock: the reader notes the tick of its
+//! snapshot in a word beside, and as long as that is the tick, READABLE does not count.
 //!
 //! 3. A tick that was noted was seen by a short read that `trusts_short` allows, with no event
 //!    since. Ticks never come again, so a note that is late, or overwrites a newer one, means at
@@ -38,6 +39,7 @@
 use std::fmt;
 
 use reveille_primitive::atomic::{AtomicU64, Ordering};
+use reveille_primitive::brief::Guard;
 
 /// Which half of a source an operation uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -206,52 +208,83 @@ impl Readiness {
         now.flags.has(direction.flag()).then_some(now)
     }
 
-    /// Adds the flags of an event and counts it.
+    /// Adds the flags of an event and counts it. `under` is the lock of the waiters.
     #[inline]
-    pub fn set(&self, flags: Flags) {
-        self.update(|now| Some(Ready { tick: now.tick + 1, flags: now.flags.with(flags) }));
+    pub fn set<T>(&self, under: &Guard<'_, T>, flags: Flags) {
+        let now = self.written(under);
+        self.write(under, Ready { tick: now.tick + 1, flags: now.flags.with(flags) });
     }
 
-    /// Says whether the driver of the source reports closed sides.
-    pub fn set_hinted(&self, is_hinted: bool) {
-        self.update(|now| {
-            let flags = Flags(now.flags.0 & !Flags::HINTED.0);
-            Some(Ready { flags: flags.with(Flags::when(is_hinted, Flags::HINTED)), ..now })
-        });
+    /// Says whether the driver of the source reports closed sides. `under` is the lock of the
+    /// waiters.
+    pub fn set_hinted<T>(&self, under: &Guard<'_, T>, is_hinted: bool) {
+        let now = self.written(under);
+        let others = Flags(now.flags.0 & !Flags::HINTED.0);
+        let flags = others.with(Flags::when(is_hinted, Flags::HINTED));
+        self.write(under, Ready { flags, ..now });
     }
 
     /// Takes back the readiness of `direction`, unless an event came after the snapshot `seen`.
-    #[inline]
-    pub fn clear(&self, seen: Ready, direction: Direction) {
-        self.update(|now| {
+    /// `under` is the lock of the waiters.
+    pub fn clear<T>(&self, under: &Guard<'_, T>, seen: Ready, direction: Direction) {
+        let now = self.written(under);
+        if now.tick == seen.tick {
             let flags = Flags(now.flags.0 & !direction.flag().0);
-            (now.tick == seen.tick).then_some(Ready { flags, ..now })
-        });
+            self.write(under, Ready { flags, ..now });
+        }
     }
 
-    /// Replaces the word by what `change` makes of it. Retries only when another thread made
-    /// progress, so the loop ends.
     #[inline]
-    fn update(&self, change: impl Fn(Ready) -> Option<Ready>) {
-        let mut word = self.word.load(Ordering::Acquire);
-        while let Some(next) = change(unpack(word)) {
-            let next = pack(next.tick, next.flags);
-            // AcqRel: a set publishes to `snapshot`, and each change continues the sets before it.
-            match self.word.compare_exchange(word, next, Ordering::AcqRel, Ordering::Acquire) {
-                Ok(_) => return,
-                Err(current) => word = current,
-            }
-        }
+    fn written<T>(&self, _under: &Guard<'_, T>) -> Ready {
+        // Relaxed: the lock brought what others wrote.
+        unpack(self.word.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn write<T>(&self, _under: &Guard<'_, T>, next: Ready) {
+        // Release pairs with `snapshot`.
+        self.word.store(pack(next.tick, next.flags), Ordering::Release);
     }
 }
 
 #[cfg(all(test, not(reveille_loom)))]
 mod tests {
+    use reveille_primitive::brief::Brief;
+
     use super::*;
+
+    /// A word with a lock around its writes, as the waiters' is.
+    struct Locked(Readiness, Brief<()>);
+
+    impl Locked {
+        fn assumed() -> Locked {
+            Locked(Readiness::assumed(), Brief::new(()))
+        }
+
+        fn set(&self, flags: Flags) {
+            self.0.set(&self.1.lock(), flags);
+        }
+
+        fn set_hinted(&self, is_hinted: bool) {
+            self.0.set_hinted(&self.1.lock(), is_hinted);
+        }
+
+        fn clear(&self, seen: Ready, direction: Direction) {
+            self.0.clear(&self.1.lock(), seen, direction);
+        }
+    }
+
+    impl std::ops::Deref for Locked {
+        type Target = Readiness;
+
+        fn deref(&self) -> &Readiness {
+            &self.0
+        }
+    }
 
     #[test]
     fn an_event_between_snapshot_and_clear_survives() {
-        let readiness = Readiness::assumed();
+        let readiness = Locked::assumed();
         let seen = readiness.snapshot();
         readiness.set(Flags::READABLE);
         readiness.clear(seen, Direction::Read);
@@ -260,7 +293,7 @@ mod tests {
 
     #[test]
     fn clear_touches_its_direction_only() {
-        let readiness = Readiness::assumed();
+        let readiness = Locked::assumed();
         readiness.set(Flags::READ_CLOSED.with(Flags::ERROR));
         readiness.clear(readiness.snapshot(), Direction::Read);
         let now = readiness.snapshot();
@@ -271,7 +304,7 @@ mod tests {
 
     #[test]
     fn clearing_one_direction_does_not_void_the_snapshot_of_the_other() {
-        let readiness = Readiness::assumed();
+        let readiness = Locked::assumed();
         let seen = readiness.snapshot();
         readiness.clear(seen, Direction::Read);
         readiness.clear(seen, Direction::Write);
@@ -280,7 +313,7 @@ mod tests {
 
     #[test]
     fn the_tick_is_not_truncated() {
-        let readiness = Readiness::assumed();
+        let readiness = Locked::assumed();
         let seen = readiness.snapshot();
         // 2^16 events would bring a tick of 16 bits or fewer back to where it was.
         (0..1 << 16).for_each(|_| readiness.set(Flags::READABLE));
@@ -291,10 +324,9 @@ mod tests {
     #[test]
     fn the_tick_wraps_without_touching_the_flags() {
         let last = (1 << (64 - FLAG_BITS)) - 1;
-        let readiness = Readiness {
-            word: AtomicU64::new(pack(last, Flags::WRITABLE)),
-            exhausted: AtomicU64::new(0),
-        };
+        let word = AtomicU64::new(pack(last, Flags::WRITABLE));
+        let readiness = Readiness { word, exhausted: AtomicU64::new(0) };
+        let readiness = Locked(readiness, Brief::new(()));
         readiness.set(Flags::READABLE);
         let now = readiness.snapshot();
         assert_eq!(now, Ready { tick: 0, flags: Flags::READABLE.with(Flags::WRITABLE) });
@@ -302,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_short_read_is_trusted_only_where_nothing_forbids_it() {
-        let readiness = Readiness::assumed();
+        let readiness = Locked::assumed();
         assert!(!readiness.snapshot().trusts_short(Direction::Read), "nobody reports a close yet");
         readiness.set_hinted(true);
         assert!(readiness.snapshot().trusts_short(Direction::Read));

@@ -144,7 +144,7 @@ impl Source {
     /// came after the snapshot `seen`.
     #[inline]
     pub fn clear(&self, seen: Ready, direction: Direction) {
-        self.core().readiness.clear(seen, direction);
+        self.core().clear(seen, direction);
     }
 
     /// Wakers and waiting futures, for tests of leaks.
@@ -281,8 +281,12 @@ impl SourceCore {
         }
         match direction {
             Direction::Read => self.readiness.exhaust(seen),
-            Direction::Write => self.readiness.clear(seen, direction),
+            Direction::Write => self.clear(seen, direction),
         }
+    }
+
+    fn clear(&self, seen: Ready, direction: Direction) {
+        self.waiters.clear(&self.readiness, seen, direction);
     }
 
     /// Stores an event and moves the wakers it concerns to `wakers`.
@@ -308,6 +312,6 @@ impl SourceCore {
 
     /// Says whether the shard reports closed sides.
     pub(crate) fn set_hinted(&self, is_hinted: bool) {
-        self.readiness.set_hinted(is_hinted);
+        self.waiters.set_hinted(&self.readiness, is_hinted);
     }
 }

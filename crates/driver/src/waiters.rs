@@ -10,7 +10,7 @@
 //! Invariants:
 //! 1. The lock guards data only. No waker is cloned, dropped or woken under it.
 //! 2. A waiter is entered under the lock after a second look at the readiness word; an event sets
-//!    the word first and takes the waiters, under the lock, second. So either the event sees the
+//!    the word and takes the waiters in one section of the lock. So either the event sees the
 //!    waiter or the waiter sees the event.
 //! 3. An event empties slots and never frees them; only the future that owns a slot does.
 //! 4. What the waiter has to do besides is beside the lanes, under the same lock: a shard that is
@@ -318,14 +318,24 @@ impl Waiters {
     /// caller to wake.
     #[inline]
     pub fn deliver(&self, readiness: &Readiness, flags: Flags, into: &mut Vec<Waker>) {
-        readiness.set(flags);
         let mut state = self.state.lock();
+        readiness.set(&state, flags);
         if flags.has(Flags::READABLE) {
             state.take(Direction::Read, into);
         }
         if flags.has(Flags::WRITABLE) {
             state.take(Direction::Write, into);
         }
+    }
+
+    /// As [`Readiness::clear`], under the lock.
+    pub fn clear(&self, readiness: &Readiness, seen: Ready, direction: Direction) {
+        readiness.clear(&self.state.lock(), seen, direction);
+    }
+
+    /// As [`Readiness::set_hinted`], under the lock.
+    pub fn set_hinted(&self, readiness: &Readiness, is_hinted: bool) {
+        readiness.set_hinted(&self.state.lock(), is_hinted);
     }
 
     /// Moves the wakers of one direction to `into`, for the caller to wake.
@@ -392,12 +402,12 @@ mod tests {
     }
 
     /// A word in which nothing is ready.
-    fn nothing() -> Readiness {
-        let readiness = Readiness::assumed();
+    fn nothing() -> (Waiters, Readiness) {
+        let (waiters, readiness) = (Waiters::default(), Readiness::assumed());
         for direction in [Direction::Read, Direction::Write] {
-            readiness.clear(readiness.snapshot(), direction);
+            waiters.clear(&readiness, readiness.snapshot(), direction);
         }
-        readiness
+        (waiters, readiness)
     }
 
     #[test]
@@ -422,7 +432,7 @@ mod tests {
             (alone(here + 16, false), false),
         ];
         for (standing, is_settled) in cases {
-            let (waiters, readiness) = (Waiters::default(), nothing());
+            let (waiters, readiness) = nothing();
             waiters.set_standing(standing);
             let wait = |direction| {
                 waiters.wait_in_place(&readiness, direction, &Context::from_waker(Waker::noop()))
@@ -431,14 +441,14 @@ mod tests {
             assert_eq!(waiters.len(), usize::from(is_settled), "{standing:?}");
             assert_eq!(wait(Direction::Write), is_settled, "{standing:?}");
             assert!(!wait(Direction::Read), "{standing:?}: another may wait already");
-            readiness.set(Flags::READABLE);
+            readiness.set(&waiters.state.lock(), Flags::READABLE);
             assert!(!wait(Direction::Read), "{standing:?}: it is ready");
         }
     }
 
     #[test]
     fn one_shared_waiter_per_direction_needs_no_box_and_others_are_woken_from_it() {
-        let (waiters, readiness) = (Waiters::default(), nothing());
+        let (waiters, readiness) = nothing();
         let counts: Vec<_> = (0..3).map(|_| Arc::new(Count::default())).collect();
         let wakers: Vec<_> = counts.iter().map(|count| Waker::from(Arc::clone(count))).collect();
         let enter = |direction, seat: &mut Seat, waker: &Waker| {
@@ -454,9 +464,8 @@ mod tests {
         enter(Direction::Read, &mut Seat::Shared, &wakers[1]);
         enter(Direction::Read, &mut owned, &wakers[2]);
         assert_eq!(waiters.len(), 4);
-        readiness.set(Flags::READABLE);
         let mut woken = Vec::new();
-        waiters.take(Direction::Read, &mut woken);
+        waiters.deliver(&readiness, Flags::READABLE, &mut woken);
         woken.drain(..).for_each(Waker::wake);
         assert!(counts.iter().all(|count| count.0.load(Ordering::Relaxed) == 1));
         assert!(waiters.is_awaited(Direction::Write) && !waiters.is_awaited(Direction::Read));

@@ -37,23 +37,24 @@ fn event(readiness: &Readiness, waiters: &Waiters) {
 #[test]
 fn a_clear_never_takes_back_data_it_has_not_seen() {
     loom::model(|| {
-        let readiness = Arc::new(Readiness::assumed());
+        let shared = Arc::new((Readiness::assumed(), Waiters::default()));
         let data = Arc::new(AtomicBool::new(false));
         let kernel = thread::spawn({
-            let (readiness, data) = (Arc::clone(&readiness), Arc::clone(&data));
+            let (shared, data) = (Arc::clone(&shared), Arc::clone(&data));
             move || {
                 data.store(true, Ordering::Release);
-                readiness.set(Flags::READABLE);
+                event(&shared.0, &shared.1);
             }
         });
         let writer = thread::spawn({
-            let readiness = Arc::clone(&readiness);
-            move || readiness.clear(readiness.snapshot(), Direction::Write)
+            let shared = Arc::clone(&shared);
+            move || shared.1.clear(&shared.0, shared.0.snapshot(), Direction::Write)
         });
+        let (readiness, waiters) = &*shared;
         let seen = readiness.snapshot();
         let has_read = data.load(Ordering::Acquire);
         if !has_read {
-            readiness.clear(seen, Direction::Read);
+            waiters.clear(readiness, seen, Direction::Read);
         }
         kernel.join().unwrap();
         writer.join().unwrap();
@@ -64,12 +65,12 @@ fn a_clear_never_takes_back_data_it_has_not_seen() {
 #[test]
 fn a_short_read_never_takes_back_an_event_after_it() {
     loom::model(|| {
-        let shared = Arc::new((Readiness::assumed(), AtomicBool::new(false)));
+        let shared = Arc::new((Readiness::assumed(), AtomicBool::new(false), Waiters::default()));
         let kernel = thread::spawn({
             let shared = Arc::clone(&shared);
             move || {
                 shared.1.store(true, Ordering::Release);
-                shared.0.set(Flags::READABLE);
+                event(&shared.0, &shared.2);
             }
         });
         // Another reader, whose note may be late or hide a newer one.
@@ -123,7 +124,7 @@ fn a_waiter_sees_the_event_or_is_woken_by_it() {
         loom::model(move || {
             let shared = Arc::new((Readiness::assumed(), Waiters::default()));
             let (readiness, waiters) = &*shared;
-            readiness.clear(readiness.snapshot(), Direction::Read);
+            waiters.clear(readiness, readiness.snapshot(), Direction::Read);
             let driver = thread::spawn({
                 let shared = Arc::clone(&shared);
                 move || event(&shared.0, &shared.1)
@@ -145,7 +146,7 @@ fn a_waiter_sees_the_event_or_is_woken_by_it() {
 fn two_waiters_and_an_event_that_one_of_them_uses_up() {
     loom::model(|| {
         let shared = Arc::new((Readiness::assumed(), Waiters::default()));
-        shared.0.clear(shared.0.snapshot(), Direction::Read);
+        shared.1.clear(&shared.0, shared.0.snapshot(), Direction::Read);
         let driver = thread::spawn({
             let shared = Arc::clone(&shared);
             move || event(&shared.0, &shared.1)
@@ -155,7 +156,7 @@ fn two_waiters_and_an_event_that_one_of_them_uses_up() {
             let cx = Context::from_waker(&waker);
             let waited = shared.1.wait(&shared.0, Direction::Read, &mut Seat::Shared, &cx);
             if let Waited::Ready(seen) = waited {
-                shared.0.clear(seen, Direction::Read);
+                shared.1.clear(&shared.0, seen, Direction::Read);
                 return (true, count);
             }
             (false, count)
@@ -187,7 +188,7 @@ fn a_waiter_of_a_deserted_shard_is_woken_or_sees_it() {
     loom::model(|| {
         let shared = Arc::new((Readiness::assumed(), Waiters::default(), AtomicBool::new(true)));
         let (readiness, waiters, _) = &*shared;
-        readiness.clear(readiness.snapshot(), Direction::Read);
+        waiters.clear(readiness, readiness.snapshot(), Direction::Read);
         waiters.set_standing(Standing::Armed);
         let leaver = thread::spawn({
             let shared = Arc::clone(&shared);
@@ -207,7 +208,7 @@ fn a_source_armed_while_its_shard_is_deserted_does_not_stay_armed() {
     loom::model(|| {
         let shared = Arc::new((Readiness::assumed(), Waiters::default(), AtomicBool::new(true)));
         let (readiness, waiters, is_driven) = &*shared;
-        readiness.clear(readiness.snapshot(), Direction::Read);
+        waiters.clear(readiness, readiness.snapshot(), Direction::Read);
         let leaver = thread::spawn({
             let shared = Arc::clone(&shared);
             move || desert(&shared.2, &shared.1)
