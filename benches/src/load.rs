@@ -6,11 +6,12 @@
 
 use std::fmt;
 use std::io::{self, Read, Write};
+use std::mem;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::buffer::spare_capacity;
-use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::time::Timespec;
 
 use crate::machine;
@@ -103,6 +104,8 @@ pub struct Generator {
     is_draining: bool,
     inbox: Vec<u8>,
     outbox: Vec<u8>,
+    /// Room for the events of a wait.
+    events: Vec<Event>,
 }
 
 impl Generator {
@@ -131,6 +134,7 @@ impl Generator {
             is_draining: false,
             inbox: vec![0; CHUNK_BYTES],
             outbox: vec![b'e'; CHUNK_BYTES],
+            events: Vec::with_capacity(1_024),
         })
     }
 
@@ -142,7 +146,7 @@ impl Generator {
         self.run_until(Instant::now() + time)?;
         self.is_draining = true;
         while self.connections.iter().any(|connection| connection.to_receive > 0) {
-            self.run_until(Instant::now() + time / 50)?;
+            self.step()?;
         }
         Ok((self.finished - finished) * self.depth as u64)
     }
@@ -152,21 +156,26 @@ impl Generator {
     }
 
     fn run_until(&mut self, end: Instant) -> io::Result<()> {
-        let wait = if self.pace.is_some() { 1_000_000 } else { 50_000_000 };
-        let timeout = Timespec { tv_sec: 0, tv_nsec: wait };
-        let mut events = Vec::with_capacity(1_024);
         while Instant::now() < end {
-            match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout)) {
-                Ok(_) => {}
-                Err(rustix::io::Errno::INTR) => continue,
-                Err(error) => return Err(error.into()),
-            }
-            for event in events.drain(..) {
-                self.advance(event.data.u64() as usize)?;
-            }
-            self.start_due()?;
+            self.step()?;
         }
         Ok(())
+    }
+
+    /// Waits for events once, and goes on with their connections.
+    fn step(&mut self) -> io::Result<()> {
+        let wait = if self.pace.is_some() { 1_000_000 } else { 50_000_000 };
+        let timeout = Timespec { tv_sec: 0, tv_nsec: wait };
+        let mut events = mem::take(&mut self.events);
+        match epoll::wait(&self.epoll, spare_capacity(&mut events), Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        for event in events.drain(..) {
+            self.advance(event.data.u64() as usize)?;
+        }
+        self.events = events;
+        self.start_due()
     }
 
     /// Starts the batches whose turn has come, when paced.

@@ -1,6 +1,7 @@
 //! Counters of one shard, for whoever observes it.
 //!
-//! Relaxed adds: each counter is exact, but two of them read at one time need not fit together.
+//! Each counter is exact, but two of them read at one time need not fit together. The turns' are
+//! added to by whoever has the right to turn, so that they take no read-modify-write.
 
 use reveille_primitive::atomic::{AtomicU64, Ordering};
 
@@ -26,6 +27,8 @@ pub(crate) struct Counters {
     pub(crate) turns: Counter,
     pub(crate) events: Counter,
     pub(crate) wakes: Counter,
+    /// Wakers woken because the shard was deserted, which counts beside a turn.
+    pub(crate) deserted: Counter,
     pub(crate) notifies: Counter,
     pub(crate) registrations: Counter,
 }
@@ -35,7 +38,7 @@ impl Counters {
         Metrics {
             turns: self.turns.get(),
             events: self.events.get(),
-            wakes: self.wakes.get(),
+            wakes: self.wakes.get() + self.deserted.get(),
             notifies: self.notifies.get(),
             registrations: self.registrations.get(),
         }
@@ -47,6 +50,12 @@ impl Counters {
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
+    /// For a thread that alone adds at this moment, such as the one that turns.
+    #[inline]
+    pub(crate) fn add_alone(&self, by: usize) {
+        self.0.store(self.get() + by as u64, Ordering::Relaxed);
+    }
+
     pub(crate) fn add(&self, by: usize) {
         // Relaxed: a count orders nothing.
         self.0.fetch_add(by as u64, Ordering::Relaxed);

@@ -142,10 +142,10 @@ impl Contract for Shard {
             io::Error::new(source.kind(), format!("wait for events: {source}"))
         })?;
         let (count, is_notified) = self.dispatch(events);
+        self.counters.turns.add_alone(1);
+        self.counters.events.add_alone(count);
+        self.counters.wakes.add_alone(events.wakers.len());
         drop(right);
-        self.counters.turns.add(1);
-        self.counters.events.add(count);
-        self.counters.wakes.add(events.wakers.len());
         let woken = events::wake_all(&mut events.wakers);
         Ok(Turn::Done { events: count, woken, is_notified })
     }
@@ -209,7 +209,7 @@ impl Contract for Shard {
         self.set_driven(false);
         let mut wakers = Vec::new();
         self.slots.lock().iter().for_each(|core| core.desert(&mut wakers));
-        self.counters.wakes.add(wakers.len());
+        self.counters.deserted.add(wakers.len());
         events::wake_all(&mut wakers)
     }
 
