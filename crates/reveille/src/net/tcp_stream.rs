@@ -408,6 +408,7 @@ impl TcpStream {
 }
 
 impl Read for TcpStream {
+    #[inline]
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -416,6 +417,7 @@ impl Read for TcpStream {
         Pin::new(&mut &*self).poll_read(cx, buf)
     }
 
+    #[inline]
     fn poll_read_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -445,6 +447,7 @@ impl Read for &TcpStream {
 }
 
 impl Write for TcpStream {
+    #[inline]
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -453,6 +456,7 @@ impl Write for TcpStream {
         Pin::new(&mut &*self).poll_write(cx, buf)
     }
 
+    #[inline]
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -461,10 +465,12 @@ impl Write for TcpStream {
         Pin::new(&mut &*self).poll_write_vectored(cx, bufs)
     }
 
+    #[inline]
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

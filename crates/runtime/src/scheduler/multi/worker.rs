@@ -298,7 +298,7 @@ impl<'a> Worker<'a> {
     }
 
     /// Polls with the pulse beating, as the monitor wants it.
-    #[inline]
+    #[inline(always)]
     fn poll_watched(&self, task: Runnable) -> Ran {
         if self.is_nested {
             let _poll = context::begin_poll(task.as_task());

@@ -250,6 +250,7 @@ impl UnixStream {
 }
 
 impl Read for UnixStream {
+    #[inline]
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -258,6 +259,7 @@ impl Read for UnixStream {
         Pin::new(&mut &*self).poll_read(cx, buf)
     }
 
+    #[inline]
     fn poll_read_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -288,6 +290,7 @@ impl Read for &UnixStream {
 }
 
 impl Write for UnixStream {
+    #[inline]
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -296,6 +299,7 @@ impl Write for UnixStream {
         Pin::new(&mut &*self).poll_write(cx, buf)
     }
 
+    #[inline]
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -304,10 +308,12 @@ impl Write for UnixStream {
         Pin::new(&mut &*self).poll_write_vectored(cx, bufs)
     }
 
+    #[inline]
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
