@@ -40,6 +40,7 @@ future_type!(
 impl<T: Read + Unpin + ?Sized> Future for ReadFuture<'_, T> {
     type Output = io::Result<usize>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         Pin::new(&mut *this.reader).poll_read(cx, this.buf)
@@ -171,6 +172,7 @@ future_type!(
 impl<T: Write + Unpin + ?Sized> Future for WriteFuture<'_, T> {
     type Output = io::Result<usize>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         Pin::new(&mut *this.writer).poll_write(cx, this.buf)
@@ -212,6 +214,7 @@ future_type!(
 impl<T: Write + Unpin + ?Sized> Future for WriteAllFuture<'_, T> {
     type Output = io::Result<()>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
         let n = ready!(poll_write_all(Pin::new(&mut *this.writer), cx, &mut this.buf));
@@ -259,6 +262,7 @@ impl<T: Seek + Unpin + ?Sized> Future for SeekFuture<'_, T> {
 }
 
 /// Writes from the front of `buf`, which shrinks as the writer takes.
+#[inline]
 fn poll_write_all<W: Write + ?Sized>(
     mut writer: Pin<&mut W>,
     cx: &mut Context<'_>,

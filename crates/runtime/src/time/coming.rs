@@ -38,6 +38,14 @@ const BASE_MAX_NS: u64 = 20_000_000_000;
 /// How old an anchor may be, in nanoseconds.
 const AGE_MAX_NS: u64 = 1_000_000;
 
+/// How far an estimate is ahead of the time at most, in nanoseconds: a thousandth of that, doubled
+/// for a clock that is slewed.
+pub(crate) const AHEAD_MAX_NS: u64 = 2_000;
+
+/// How old an anchor is, in nanoseconds, when a reading of the clock makes a new one: the ticks are
+/// as dear as the clock, and an estimate from an anchor of this age is 200 ns late.
+const YOUNG_NS: u64 = 200_000;
+
 /// How long a reading of ticks, clock, ticks may take, in ticks: more means that the thread was
 /// interrupted in between.
 const READING_TICKS_MAX: u64 = 2_000;
@@ -57,11 +65,21 @@ struct Anchor {
 }
 
 impl Coming {
-    /// Reads the clock, and notes the ticks.
+    /// Reads the clock, and notes the ticks if it is time to.
     pub(crate) fn read(&self, clock: &Clock) -> u64 {
+        let ns = clock.now_ns();
+        match self.anchor.get() {
+            Some(anchor) if ns.saturating_sub(anchor.ns) < YOUNG_NS => ns,
+            _ => self.read_with_ticks(clock, ns),
+        }
+    }
+
+    #[cold]
+    fn read_with_ticks(&self, clock: &Clock, ns: u64) -> u64 {
         let Some(before) = usable_ticks(clock) else {
-            return clock.now_ns();
+            return ns;
         };
+        // Read again, for invariant 1.
         let ns = clock.now_ns();
         let after = ticks().unwrap_or(u64::MAX);
         if after.wrapping_sub(before) <= READING_TICKS_MAX {
@@ -70,7 +88,7 @@ impl Coming {
         ns
     }
 
-    /// A moment not before the present, and at most two microseconds after it.
+    /// A moment not before the present, and at most [`AHEAD_MAX_NS`] after it.
     #[inline]
     pub(crate) fn now_ns(&self, clock: &Clock) -> u64 {
         let rate = RATE.load(Ordering::Relaxed);

@@ -37,7 +37,7 @@ use reveille_task::is_task_waker;
 
 use crate::{budget, context};
 use clock::Clock;
-pub(crate) use coming::{Coming, ask_for_ticks};
+pub(crate) use coming::{AHEAD_MAX_NS, Coming, ask_for_ticks};
 use wheel::{Advanced, Key, Wheel};
 
 /// Notes after which the owner of a home is asked to read them: a batch big enough to pay for the

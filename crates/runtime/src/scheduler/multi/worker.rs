@@ -34,6 +34,7 @@ use crate::foreign::AtFirstTask;
 use crate::observe::Event;
 use crate::park::Spin;
 use crate::scheduler::local;
+use crate::time::AHEAD_MAX_NS;
 
 /// How often the injector comes first, in polls. A prime, so that it does not fall into step with
 /// a task that repeats itself. Go and tokio use the same.
@@ -596,25 +597,33 @@ impl<'a> Worker<'a> {
             return Ok(());
         }
         let deadline = self.seat.timers().park(&mut self.seat.identity().borrow_mut());
-        let now = self.seat.now_ns();
+        let has_deadline = deadline.is_some();
+        let now = self.time_for(has_deadline);
         let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(now)));
         self.place.counters.count(Event::Park);
         // It does not wait if a local task of the thread is runnable; it looks in any case, since
         // a local task that always is would keep the others from their sockets otherwise.
         let may_wait = local::park_here(self.seat);
-        let events = self.turn_driver(if may_wait { timeout } else { Some(Duration::ZERO) });
+        let events = self.take_events(if may_wait { timeout } else { Some(Duration::ZERO) });
+        let woken = self.time_for(has_deadline).max(now);
+        self.note_turn(woken);
         local::unpark_here(self.seat);
-        let woken = self.turned_ns.max(now);
         let is_brisk = events > 0 && woken - now < BRISK_WAIT_NS;
         self.brisk_until_ns = if is_brisk { woken + BRISK_NS } else { 0 };
         let is_notified = events == 0 && !self.shared.idle.is_parked(self.place.index);
         self.spin.record_wait(is_notified.then_some(woken - now));
-        let now = woken;
-        self.clock_ns = now;
+        self.clock_ns = woken;
         self.clock_tick = self.tick;
         self.cold_ns = COLD_NS;
-        self.turn_timers(now);
+        // Never ahead of the time: a timer that a stranger has added meanwhile is not to fire early.
+        self.turn_timers(if has_deadline { woken } else { woken.saturating_sub(AHEAD_MAX_NS) });
         Ok(())
+    }
+
+    /// The time, for a worker that parks: the clock's if there is a timer, else an estimate, which
+    /// is enough to tell a short wait from a long one.
+    fn time_for(&self, has_deadline: bool) -> u64 {
+        if has_deadline { self.seat.now_ns() } else { self.seat.coming_ns() }
     }
 
     /// The last look before the sleep: what was published before the worker's bit was seen.
