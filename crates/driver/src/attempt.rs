@@ -19,7 +19,7 @@
 //! read
 //! would block and need not be tried. It holds where the driver reports the peer's close, and not
 //! after a close, an error or urgent data was reported (`Ready::trusts_short`). It does not hold
-//! for everything that calls itself a stream, see [`Attempt::poll_read`].
+//! for everything that calls itself a stream, see [`Attempt::poll_stream`].
 
 use std::future::poll_fn;
 use std::io;
@@ -80,40 +80,29 @@ where
         Poll::Ready(outcome.map(|(result, _)| result))
     }
 
-    /// As [`poll_io`](Attempt::poll_io) for a stream read of `len` bytes at most, with the short
-    /// rule:
-    /// after fewer bytes the next read waits without a system call.
+    /// As [`poll_io`](Attempt::poll_io) for a stream operation of `len` bytes at most, with the
+    /// short rule: after fewer bytes the next one waits without a system call.
     ///
     /// Only for streams where a short read means an empty queue: TCP, pipes, and Unix streams on
     /// which nobody passes descriptors or credentials. A terminal (one line per read), a pipe in
     /// packet mode and a datagram socket want `poll_io`: they stop at boundaries with more behind.
     ///
-    /// # Errors
-    ///
-    /// As [`poll_io`](Attempt::poll_io).
-    pub fn poll_read(
-        &self,
-        cx: &Context<'_>,
-        len: usize,
-        op: impl FnMut() -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        self.poll_stream(Direction::Read, cx, len, op)
-    }
-
-    /// As [`poll_io`](Attempt::poll_io) for a stream write of `len` bytes, with the short rule:
-    /// after
-    /// fewer bytes the next write waits without a system call.
+    /// Who expects it to be ready calls [`Source::try_stream`] first, so this is off that path.
     ///
     /// # Errors
     ///
     /// As [`poll_io`](Attempt::poll_io).
-    pub fn poll_write(
+    #[cold]
+    pub fn poll_stream(
         &self,
+        direction: Direction,
         cx: &Context<'_>,
         len: usize,
         op: impl FnMut() -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        self.poll_stream(Direction::Write, cx, len, op)
+        let (count, seen) = ready!(self.poll_seated(direction, &mut Seat::Shared, cx, op))?;
+        self.source.note_short(direction, seen, count, len);
+        Poll::Ready(Ok(count))
     }
 
     /// Calls `op` until it does not answer `WouldBlock`, waiting for `direction` in between. Any
@@ -149,18 +138,6 @@ where
     pub async fn ready(&self, direction: Direction) -> io::Result<()> {
         let mut probe = Probe::new(self.fd, direction);
         self.io(direction, move || probe.ask()).await
-    }
-
-    fn poll_stream(
-        &self,
-        direction: Direction,
-        cx: &Context<'_>,
-        len: usize,
-        op: impl FnMut() -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        let (count, seen) = ready!(self.poll_seated(direction, &mut Seat::Shared, cx, op))?;
-        self.source.note_short(direction, seen, count, len);
-        Poll::Ready(Ok(count))
     }
 
     /// The loop of all helpers. Ends because each round either returns or has seen a new event, and

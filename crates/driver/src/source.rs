@@ -155,7 +155,7 @@ impl Source {
     }
 
     /// The straight path of a stream operation of `len` bytes at most, with the short rule of
-    /// [`Attempt::poll_read`]: calls `op` once if the source counts as ready. `None` if nothing
+    /// [`Attempt::poll_stream`]: calls `op` once if the source counts as ready. `None` if nothing
     /// came of it; then it is time to wait.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Duration;
 
-use reveille_driver::{Driver, Events, Kind, Turn};
+use reveille_driver::{Direction, Driver, Events, Kind, Turn};
 use support::{counting, tcp};
 
 /// Makes the kernel answer `epoll_pwait2` on this thread with `errno` from now on.
@@ -69,9 +69,10 @@ fn exact_waits_work() {
         assert_ne!(turn, nothing, "the event is missing");
     }
     let mut byte = [0];
-    let read = ours.at(&shard).poll_read(&Context::from_waker(&waker), 1, || {
-        std::io::Read::read(&mut &ours.inner, &mut byte)
-    });
+    let read =
+        ours.at(&shard).poll_stream(Direction::Read, &Context::from_waker(&waker), 1, || {
+            std::io::Read::read(&mut &ours.inner, &mut byte)
+        });
     assert!(read.is_ready());
 
     shard.notify();

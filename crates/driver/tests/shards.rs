@@ -371,7 +371,7 @@ fn a_fast_operation_never_meets_the_driver() {
     let attempt = ours.source.attempt(ours.inner.as_fd(), || panic!("nothing would block"));
     let mut buffer = [0; 4];
     let cx = Context::from_waker(Waker::noop());
-    let poll = attempt.poll_read(&cx, 4, || (&ours.inner).read(&mut buffer));
+    let poll = attempt.poll_stream(Direction::Read, &cx, 4, || (&ours.inner).read(&mut buffer));
     assert!(matches!(poll, Poll::Ready(Ok(1))));
     assert_eq!(ours.source.readiness().flags(), Flags::READABLE.with(Flags::WRITABLE));
 }
@@ -460,7 +460,9 @@ fn a_move_that_the_system_refuses_is_no_error_of_the_wait() {
     let file = std::fs::File::open("/proc/self/exe").expect("a file");
     let attempt = ours.source.attempt(file.as_fd(), || Ok(Arc::clone(&pool)));
     let blocks = || Err(ErrorKind::WouldBlock.into());
-    assert!(attempt.poll_read(&Context::from_waker(&waker), 4, blocks).is_pending());
+    assert!(
+        attempt.poll_stream(Direction::Read, &Context::from_waker(&waker), 4, blocks).is_pending()
+    );
     assert_eq!((theirs.sources(), pool.sources()), (1, 0), "it is served where it is");
     let before = count.get();
     peer.write_all(b"x").expect("sent");

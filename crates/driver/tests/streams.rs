@@ -127,10 +127,15 @@ fn a_short_read_saves_the_next_call() {
     let calls = Cell::new(0);
     let poll = || {
         let mut buffer = [0; 64];
-        ours.at(&shard).poll_read(&Context::from_waker(Waker::noop()), 64, || {
-            calls.set(calls.get() + 1);
-            (&ours.inner).read(&mut buffer)
-        })
+        ours.at(&shard).poll_stream(
+            Direction::Read,
+            &Context::from_waker(Waker::noop()),
+            64,
+            || {
+                calls.set(calls.get() + 1);
+                (&ours.inner).read(&mut buffer)
+            },
+        )
     };
     assert!(poll().is_pending());
     drain(&shard);
@@ -173,7 +178,8 @@ fn half_close_keeps_writing() {
         let block = vec![7; 1 << 20];
         let mut sent = 0;
         loop {
-            let poll = ours.at(&shard).poll_write(
+            let poll = ours.at(&shard).poll_stream(
+                Direction::Write,
                 &Context::from_waker(Waker::noop()),
                 block.len(),
                 || (&ours.inner).write(&block),
@@ -298,10 +304,12 @@ fn a_pipe_without_writers_ends_and_a_pipe_without_readers_fails() {
         let take = |end: &OwnedFd| Ok(rustix::io::read(end, &mut [0_u8; 8])?);
         let (count, waker) = counting();
         let cx = Context::from_waker(&waker);
-        assert!(ours.at(&shard).poll_read(&cx, 8, || take(&ours.inner)).is_pending());
+        assert!(
+            ours.at(&shard).poll_stream(Direction::Read, &cx, 8, || take(&ours.inner)).is_pending()
+        );
         drop(write);
         turn_until(&shard, || count.get() > 0);
-        let poll = ours.at(&shard).poll_read(&cx, 8, || take(&ours.inner));
+        let poll = ours.at(&shard).poll_stream(Direction::Read, &cx, 8, || take(&ours.inner));
         assert!(matches!(poll, Poll::Ready(Ok(0))), "HUP alone is the end");
 
         let (read, write) =
@@ -311,12 +319,12 @@ fn a_pipe_without_writers_ends_and_a_pipe_without_readers_fails() {
         let fill = || Ok(rustix::io::write(&ours.inner, &block)?);
         let (count, waker) = counting();
         let cx = Context::from_waker(&waker);
-        while ours.at(&shard).poll_write(&cx, block.len(), fill).is_ready() {}
+        while ours.at(&shard).poll_stream(Direction::Write, &cx, block.len(), fill).is_ready() {}
         drain(&shard);
         let before = count.get();
         drop(read);
         turn_until(&shard, || count.get() > before);
-        let poll = ours.at(&shard).poll_write(&cx, block.len(), fill);
+        let poll = ours.at(&shard).poll_stream(Direction::Write, &cx, block.len(), fill);
         let Poll::Ready(Err(error)) = poll else { panic!("ERR alone wakes: {poll:?}") };
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     });

@@ -120,22 +120,8 @@ impl<T: AsFd> Io<T> {
             if self.source.wait_in_place(interest, cx) {
                 return Poll::Pending;
             }
-            self.poll_stream_slow(cx, interest, len, op)
+            self.attempt().poll_stream(interest, cx, len, || op(self.get_ref()))
         })
-    }
-
-    #[cold]
-    fn poll_stream_slow(
-        &self,
-        cx: &mut Context<'_>,
-        interest: Interest,
-        len: usize,
-        mut op: impl FnMut(&T) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        match interest {
-            Interest::Read => self.attempt().poll_read(cx, len, || op(self.get_ref())),
-            Interest::Write => self.attempt().poll_write(cx, len, || op(self.get_ref())),
-        }
     }
 
     /// Tries `op`, waiting while it would block. Any number of tasks may do so at once.

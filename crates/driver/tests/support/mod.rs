@@ -118,7 +118,9 @@ impl<T: AsFd> Io<T> {
         for<'a> &'a T: Read,
     {
         let len = buffer.len();
-        self.at(shard).poll_read(&Context::from_waker(waker), len, || (&self.inner).read(buffer))
+        self.at(shard).poll_stream(Direction::Read, &Context::from_waker(waker), len, || {
+            (&self.inner).read(buffer)
+        })
     }
 
     pub async fn read(&self, shard: &Arc<Driver>, buffer: &mut [u8]) -> io::Result<usize>

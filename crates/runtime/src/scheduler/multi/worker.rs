@@ -615,7 +615,7 @@ impl<'a> Worker<'a> {
         self.clock_ns = woken;
         self.clock_tick = self.tick;
         self.cold_ns = COLD_NS;
-        // Never ahead of the time: a timer that a stranger has added meanwhile is not to fire early.
+        // Never ahead of the time: what a stranger has added meanwhile is not to fire early.
         self.turn_timers(if has_deadline { woken } else { woken.saturating_sub(AHEAD_MAX_NS) });
         Ok(())
     }
