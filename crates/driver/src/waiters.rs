@@ -338,11 +338,6 @@ impl Waiters {
         readiness.set_hinted(&self.state.lock(), is_hinted);
     }
 
-    /// Moves the wakers of one direction to `into`, for the caller to wake.
-    pub fn take(&self, direction: Direction, into: &mut Vec<Waker>) {
-        self.state.lock().take(direction, into);
-    }
-
     /// Moves the wakers of both directions to `into`.
     pub fn take_both(&self, into: &mut Vec<Waker>) {
         self.state.lock().take_both(into);

@@ -38,8 +38,8 @@ const BASE_MAX_NS: u64 = 20_000_000_000;
 /// How old an anchor may be, in nanoseconds.
 const AGE_MAX_NS: u64 = 1_000_000;
 
-/// How far an estimate is ahead of the time at most, in nanoseconds: a thousandth of that, doubled
-/// for a clock that is slewed.
+/// How far an estimate is ahead of the time at most, in nanoseconds: a thousandth of
+/// [`AGE_MAX_NS`], and as much again for a clock that is slewed.
 pub(crate) const AHEAD_MAX_NS: u64 = 2_000;
 
 /// How old an anchor is, in nanoseconds, when a reading of the clock makes a new one: the ticks are
