@@ -34,7 +34,9 @@ impl Rt for Reveille {
     type Stream = TcpStream;
 
     fn start(workers: usize) -> Self {
-        Self(Builder::new().workers(workers).build().expect("reveille's runtime starts"))
+        let is_batched = std::env::var("REVEILLE_BATCHED_READS").is_ok_and(|text| text == "1");
+        let builder = Builder::new().workers(workers).batched_reads(is_batched);
+        Self(builder.build().expect("reveille's runtime starts"))
     }
 
     fn block_on<F: Future>(&self, future: F) -> F::Output {

@@ -31,6 +31,7 @@ use crate::fd::Fd;
 use crate::poll::turner::this_thread;
 use crate::readiness::{Direction, Ready};
 use crate::source::Source;
+use crate::stock::Fetched;
 use crate::waiters::{Seat, Standing, Waited};
 
 /// A source, its descriptor, and where to register it. Made by [`Source::attempt`].
@@ -105,6 +106,35 @@ where
         Poll::Ready(Ok(count))
     }
 
+    /// As [`poll_stream`](Attempt::poll_stream) for a socket's read into `buf`: what a turn has
+    /// received already is handed to `copy` instead.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_io`](Attempt::poll_io).
+    #[cold]
+    pub fn poll_recv<B: ?Sized>(
+        &self,
+        cx: &Context<'_>,
+        len: usize,
+        buf: &mut B,
+        mut copy: impl FnMut(&mut B, &[u8]) -> usize,
+        mut op: impl FnMut(&mut B) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let direction = Direction::Read;
+        let once = || match self.source.fetch(|bytes| copy(buf, bytes)) {
+            Fetched::Got(outcome) => outcome.map(|count| (count, true)),
+            Fetched::Nothing => op(buf).map(|count| (count, false)),
+            Fetched::Busy => Err(io::ErrorKind::WouldBlock.into()),
+        };
+        let outcome = ready!(self.poll_seated(direction, &mut Seat::Shared, cx, once))?;
+        let ((count, is_from_stock), seen) = outcome;
+        if !is_from_stock {
+            self.source.note_short(direction, seen, count, len);
+        }
+        Poll::Ready(Ok(count))
+    }
+
     /// Calls `op` until it does not answer `WouldBlock`, waiting for `direction` in between. Any
     /// number of tasks may do so on one source: each future has a place of its own.
     ///
@@ -137,7 +167,8 @@ where
     /// Nothing is lost.
     pub async fn ready(&self, direction: Direction) -> io::Result<()> {
         let mut probe = Probe::new(self.fd, direction);
-        self.io(direction, move || probe.ask()).await
+        let is_stocked = || direction == Direction::Read && self.source.stocked() > 0;
+        self.io(direction, || if is_stocked() { Ok(()) } else { probe.ask() }).await
     }
 
     /// The loop of all helpers. Ends because each round either returns or has seen a new event, and

@@ -7,6 +7,7 @@ use std::task::Waker;
 use reveille_primitive::lock;
 
 use crate::poll::Buffer;
+use crate::poll::batch::Receive;
 
 /// Buffers of a turn: events as the system reports them, and wakers. One per thread that turns,
 /// reused from turn to turn; the room is allocated by the first turn.
@@ -14,6 +15,8 @@ use crate::poll::Buffer;
 pub struct Events {
     pub(crate) buffer: Buffer,
     pub(crate) wakers: Vec<Waker>,
+    /// Empty between two turns.
+    pub(crate) batch: Vec<Receive>,
 }
 
 /// The outcome of a turn.

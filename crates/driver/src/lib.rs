@@ -34,6 +34,7 @@ mod poll;
 mod readiness;
 mod slack;
 mod source;
+mod stock;
 mod waiters;
 
 use std::io;
@@ -61,6 +62,7 @@ use crate::waiters::Standing;
 pub mod model {
     pub use crate::notify::Notify;
     pub use crate::readiness::Readiness;
+    pub use crate::stock::{Claim, Fetched};
     pub use crate::waiters::{Seat, Standing, Waited, Waiters};
 }
 
@@ -71,6 +73,10 @@ pub enum Kind {
     /// The best of this system: epoll on Linux, else as `Portable`.
     #[default]
     Native,
+    /// As `Native`, and a turn that hears of several messages receives those for which a read of
+    /// [`Source::try_recv`] waits in one system call, by io_uring. Where that is missing or
+    /// forbidden (Linux before 5.18, a container's filter, other systems) it is `Native`.
+    Batched,
     /// kqueue, IOCP, event ports, or epoll through the same face. On Linux it exists with the
     /// feature `portable`, for tests.
     #[cfg(any(not(target_os = "linux"), feature = "portable"))]

@@ -13,6 +13,10 @@ pub struct Metrics {
     pub turns: u64,
     /// Events that reached a source.
     pub events: u64,
+    /// System calls that received for several reads at once.
+    pub batches: u64,
+    /// Reads that they received for.
+    pub batched_reads: u64,
     /// Wakers woken for events.
     pub wakes: u64,
     /// Notifications that cost a system call.
@@ -26,6 +30,8 @@ pub struct Metrics {
 pub(crate) struct Counters {
     pub(crate) turns: Counter,
     pub(crate) events: Counter,
+    pub(crate) batches: Counter,
+    pub(crate) batched_reads: Counter,
     pub(crate) wakes: Counter,
     /// Wakers woken because the shard was deserted, which counts beside a turn.
     pub(crate) deserted: Counter,
@@ -38,6 +44,8 @@ impl Counters {
         Metrics {
             turns: self.turns.get(),
             events: self.events.get(),
+            batches: self.batches.get(),
+            batched_reads: self.batched_reads.get(),
             wakes: self.wakes.get() + self.deserted.get(),
             notifies: self.notifies.get(),
             registrations: self.registrations.get(),

@@ -12,6 +12,8 @@
 //! | WRITABLE | at birth (assumed), every event a write may be waiting for | `clear(Write)` |
 //! | READ_CLOSED, WRITE_CLOSED, ERROR, PRIORITY | events | nothing |
 //! | HINTED | registration with a driver that reports closed sides | registration with another |
+//! | BATCHED | registration with a driver that receives for reads | registration with another |
+//! | RECEIVING, STOCKED | a turn that receives, and has received (`stock.rs`) | its end; the reader |
 //!
 //! Invariants:
 //! 1. A wait looks at READABLE or WRITABLE alone. Each event that sets READ_CLOSED, WRITE_CLOSED or
@@ -51,7 +53,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    fn flag(self) -> Flags {
+    pub(crate) fn flag(self) -> Flags {
         match self {
             Direction::Read => Flags::READABLE,
             Direction::Write => Flags::WRITABLE,
@@ -79,7 +81,13 @@ impl Flags {
     /// Urgent data was reported.
     pub const PRIORITY: Flags = Flags(1 << 5);
     /// The driver reports closed sides, so that a short read means an empty queue.
-    pub(crate) const HINTED: Flags = Flags(1 << 6);
+    pub const HINTED: Flags = Flags(1 << 6);
+    /// Turns of the driver receive for reads that wait (`stock.rs`).
+    pub const BATCHED: Flags = Flags(1 << 7);
+    /// A turn is receiving.
+    pub(crate) const RECEIVING: Flags = Flags(1 << 8);
+    /// A turn has received, and the reader has not fetched it yet.
+    pub(crate) const STOCKED: Flags = Flags(1 << 9);
 
     /// Both sets together.
     #[must_use]
@@ -93,6 +101,16 @@ impl Flags {
         self.0 & other.0 != 0
     }
 
+    /// This set without the flags of `other`.
+    const fn without(self, other: Flags) -> Flags {
+        Flags(self.0 & !other.0)
+    }
+
+    /// Tells whether this is what a connection reports with an ordinary message.
+    pub(crate) fn is_message(self) -> bool {
+        self.without(Flags::WRITABLE) == Flags::READABLE
+    }
+
     /// `other` if `condition` holds, and nothing otherwise.
     pub(crate) const fn when(condition: bool, flags: Flags) -> Flags {
         if condition { flags } else { Flags::NONE }
@@ -101,7 +119,7 @@ impl Flags {
 
 impl fmt::Debug for Flags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES: [(Flags, &str); 7] = [
+        const NAMES: [(Flags, &str); 10] = [
             (Flags::READABLE, "READABLE"),
             (Flags::WRITABLE, "WRITABLE"),
             (Flags::READ_CLOSED, "READ_CLOSED"),
@@ -109,6 +127,9 @@ impl fmt::Debug for Flags {
             (Flags::ERROR, "ERROR"),
             (Flags::PRIORITY, "PRIORITY"),
             (Flags::HINTED, "HINTED"),
+            (Flags::BATCHED, "BATCHED"),
+            (Flags::RECEIVING, "RECEIVING"),
+            (Flags::STOCKED, "STOCKED"),
         ];
         let set = NAMES.iter().filter(|(flag, _)| self.has(*flag)).map(|(_, name)| *name);
         f.debug_set().entries(set).finish()
@@ -124,6 +145,11 @@ pub struct Ready {
 }
 
 impl Ready {
+    /// How many events there were.
+    pub(crate) fn tick(self) -> u64 {
+        self.tick
+    }
+
     /// The flags at the time of the snapshot.
     #[must_use]
     pub fn flags(self) -> Flags {
@@ -189,7 +215,7 @@ impl Readiness {
         let now = unpack(self.word.load(Ordering::Acquire));
         // Relaxed: a note that is not seen yet costs a read that would block (invariant 3).
         if self.exhausted.load(Ordering::Relaxed) == now.tick + 1 {
-            return Ready { flags: Flags(now.flags.0 & !Flags::READABLE.0), ..now };
+            return Ready { flags: now.flags.without(Flags::READABLE), ..now };
         }
         now
     }
@@ -212,15 +238,63 @@ impl Readiness {
     #[inline]
     pub fn set<T>(&self, under: &Guard<'_, T>, flags: Flags) {
         let now = self.written(under);
-        self.write(under, Ready { tick: now.tick + 1, flags: now.flags.with(flags) });
+        let mut next = now.flags.with(flags);
+        if next.has(Flags::RECEIVING) {
+            // `stock.rs`, invariant 2. Another shard's event; the one that receives follows it.
+            next = next.without(Flags::READABLE);
+        }
+        self.write(under, Ready { tick: now.tick + 1, flags: next });
     }
 
-    /// Says whether the driver of the source reports closed sides. `under` is the lock of the
+    /// Says what the driver of the source does, HINTED and BATCHED. `under` is the lock of the
     /// waiters.
-    pub fn set_hinted<T>(&self, under: &Guard<'_, T>, is_hinted: bool) {
+    pub(crate) fn set_traits<T>(&self, under: &Guard<'_, T>, traits: Flags) {
         let now = self.written(under);
-        let others = Flags(now.flags.0 & !Flags::HINTED.0);
-        let flags = others.with(Flags::when(is_hinted, Flags::HINTED));
+        let others = now.flags.without(Flags::HINTED.with(Flags::BATCHED));
+        self.write(under, Ready { flags: others.with(traits), ..now });
+    }
+
+    /// Tells whether a turn may receive: nobody else can be reading (`stock.rs`, invariant 1).
+    pub(crate) fn may_receive(&self) -> bool {
+        !self.snapshot().flags.has(Flags::READABLE.with(Flags::RECEIVING))
+    }
+
+    /// Tells whether a turn is receiving.
+    pub(crate) fn is_receiving(&self) -> bool {
+        self.snapshot().flags.has(Flags::RECEIVING)
+    }
+
+    /// A turn is going to receive. Gives the tick.
+    pub(crate) fn begin_receiving<T>(&self, under: &Guard<'_, T>) -> u64 {
+        let now = self.written(under);
+        let flags = now.flags.without(Flags::READABLE).with(Flags::RECEIVING);
+        self.write(under, Ready { flags, ..now });
+        now.tick
+    }
+
+    /// Adds the flags of the event for which a turn received, and counts it.
+    pub(crate) fn end_receiving<T>(
+        &self,
+        under: &Guard<'_, T>,
+        flags: Flags,
+        is_stocked: bool,
+    ) -> Ready {
+        let now = self.written(under);
+        let flags = flags.with(Flags::READABLE).with(Flags::when(is_stocked, Flags::STOCKED));
+        let flags = now.flags.without(Flags::RECEIVING).with(flags);
+        let next = Ready { tick: now.tick + 1, flags };
+        self.write(under, next);
+        next
+    }
+
+    /// What a turn had received is fetched. `emptied_at` is the tick of that turn if it emptied the
+    /// queue: then the readiness for reads is taken back, unless an event came after it.
+    pub(crate) fn unstock<T>(&self, under: &Guard<'_, T>, emptied_at: Option<u64>) {
+        let now = self.written(under);
+        let mut flags = now.flags.without(Flags::STOCKED);
+        if emptied_at == Some(now.tick) {
+            flags = flags.without(Flags::READABLE);
+        }
         self.write(under, Ready { flags, ..now });
     }
 
@@ -229,7 +303,7 @@ impl Readiness {
     pub fn clear<T>(&self, under: &Guard<'_, T>, seen: Ready, direction: Direction) {
         let now = self.written(under);
         if now.tick == seen.tick {
-            let flags = Flags(now.flags.0 & !direction.flag().0);
+            let flags = now.flags.without(direction.flag());
             self.write(under, Ready { flags, ..now });
         }
     }
@@ -265,8 +339,8 @@ mod tests {
             self.0.set(&self.1.lock(), flags);
         }
 
-        fn set_hinted(&self, is_hinted: bool) {
-            self.0.set_hinted(&self.1.lock(), is_hinted);
+        fn set_traits(&self, traits: Flags) {
+            self.0.set_traits(&self.1.lock(), traits);
         }
 
         fn clear(&self, seen: Ready, direction: Direction) {
@@ -336,7 +410,7 @@ mod tests {
     fn a_short_read_is_trusted_only_where_nothing_forbids_it() {
         let readiness = Locked::assumed();
         assert!(!readiness.snapshot().trusts_short(Direction::Read), "nobody reports a close yet");
-        readiness.set_hinted(true);
+        readiness.set_traits(Flags::HINTED);
         assert!(readiness.snapshot().trusts_short(Direction::Read));
         readiness.set(Flags::READ_CLOSED);
         assert!(!readiness.snapshot().trusts_short(Direction::Read));

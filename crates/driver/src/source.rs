@@ -30,6 +30,7 @@ use crate::attempt::Attempt;
 use crate::fd::Fd;
 use crate::poll::slots::Key;
 use crate::readiness::{Direction, Flags, Readiness, Ready};
+use crate::stock::{self, Claim, Fetched};
 use crate::waiters::{Seat, Standing, Waited, Waiters};
 
 /// One descriptor's readiness and waiters.
@@ -173,6 +174,46 @@ impl Source {
             Some(core) => core.readiness.ready(direction)?,
             None => Readiness::ASSUMED,
         };
+        self.try_once(core, direction, seen, len, op)
+    }
+
+    /// As [`try_stream`](Source::try_stream) for a socket's read into `buf`: what a turn has
+    /// received already is handed to `copy` instead.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_stream`](Source::try_stream).
+    #[inline]
+    pub fn try_recv<B: ?Sized>(
+        &self,
+        len: usize,
+        buf: &mut B,
+        copy: impl FnOnce(&mut B, &[u8]) -> usize,
+        op: impl FnOnce(&mut B) -> io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
+        let core = self.core.get();
+        let seen = match core {
+            Some(core) => core.readiness.ready(Direction::Read)?,
+            None => Readiness::ASSUMED,
+        };
+        if seen.flags().has(Flags::STOCKED) {
+            return match self.fetch(|bytes| copy(buf, bytes)) {
+                Fetched::Got(outcome) => Some(outcome),
+                Fetched::Nothing | Fetched::Busy => None,
+            };
+        }
+        self.try_once(core, Direction::Read, seen, len, || op(buf))
+    }
+
+    #[inline]
+    fn try_once(
+        &self,
+        core: Option<&Arc<SourceCore>>,
+        direction: Direction,
+        seen: Ready,
+        len: usize,
+        op: impl FnOnce() -> io::Result<usize>,
+    ) -> Option<io::Result<usize>> {
         let outcome = self.settle(direction, seen, op());
         if let (Some(core), Some(Ok(count))) = (core, &outcome) {
             core.note_short(direction, seen, *count, len);
@@ -185,7 +226,45 @@ impl Source {
     #[inline]
     pub fn wait_in_place(&self, direction: Direction, cx: &Context<'_>) -> bool {
         let Some(core) = self.core.get() else { return false };
-        core.waiters.wait_in_place(&core.readiness, direction, cx)
+        core.waiters.wait_in_place(&core.readiness, direction, 0, cx)
+    }
+
+    /// As [`wait_in_place`](Source::wait_in_place) for a socket's read of `len` bytes at most,
+    /// which a turn may receive. Its reader must use [`try_recv`](Source::try_recv).
+    #[inline]
+    pub fn wait_for_message(&self, len: usize, cx: &Context<'_>) -> bool {
+        let Some(core) = self.core.get() else { return false };
+        core.waiters.wait_in_place(&core.readiness, Direction::Read, stock::wish(len), cx)
+    }
+
+    /// What a turn has received for a reader; see [`Fetched`].
+    pub(crate) fn fetch(&self, copy: impl FnOnce(&[u8]) -> usize) -> Fetched<io::Result<usize>> {
+        match self.core.get() {
+            Some(core) => core.waiters.fetch(&core.readiness, copy),
+            None => Fetched::Nothing,
+        }
+    }
+
+    /// For an operation that looks at the next bytes and leaves them: what a turn has received for
+    /// a reader is handed to `copy`, which says of how much it took notice. `None` if there is
+    /// nothing; then it is time to ask the system.
+    ///
+    /// # Errors
+    ///
+    /// That of the read, or `WouldBlock` while a turn is receiving.
+    pub fn look(&self, copy: impl FnOnce(&[u8]) -> usize) -> Option<io::Result<usize>> {
+        let core = self.core.get()?;
+        match core.waiters.look(&core.readiness, copy) {
+            Fetched::Got(outcome) => Some(outcome),
+            Fetched::Nothing => None,
+            Fetched::Busy => Some(Err(io::ErrorKind::WouldBlock.into())),
+        }
+    }
+
+    /// How many bytes a turn has received for a read that was given up.
+    #[must_use]
+    pub fn stocked(&self) -> usize {
+        self.core.get().map_or(0, |core| core.waiters.stocked())
     }
 
     /// The short rule: takes the readiness back if `count` of `len` bytes mean an empty queue, or a
@@ -310,8 +389,24 @@ impl SourceCore {
         self.waiters.is_awaited(direction)
     }
 
-    /// Says whether the shard reports closed sides.
-    pub(crate) fn set_hinted(&self, is_hinted: bool) {
-        self.waiters.set_hinted(&self.readiness, is_hinted);
+    /// As [`Waiters::claim`].
+    pub(crate) fn claim(&self) -> Option<Claim> {
+        self.waiters.claim(&self.readiness)
+    }
+
+    /// As [`Waiters::supply`].
+    pub(crate) fn supply(
+        &self,
+        flags: Flags,
+        claim: Claim,
+        outcome: io::Result<usize>,
+        wakers: &mut Vec<Waker>,
+    ) {
+        self.waiters.supply(&self.readiness, flags, claim, outcome, wakers);
+    }
+
+    /// Says what the shard does, HINTED and BATCHED.
+    pub(crate) fn set_traits(&self, traits: Flags) {
+        self.waiters.set_traits(&self.readiness, traits);
     }
 }

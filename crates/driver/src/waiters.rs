@@ -25,6 +25,7 @@ use slab::Slab;
 
 use crate::poll::turner::this_thread;
 use crate::readiness::{Direction, Flags, Readiness, Ready};
+use crate::stock::Stock;
 
 /// Shared wakers kept per direction. Each stands for a task that polls one direction of one
 /// source without a future of its own; more than two are unheard of outside of accept loops.
@@ -71,17 +72,24 @@ pub enum Waited {
 /// The waiters of one source. The word of the lock is the [`Standing`], packed.
 #[derive(Debug, Default)]
 pub struct Waiters {
-    state: Brief<State>,
+    pub(crate) state: Brief<State>,
 }
 
 /// All that one task per direction needs is in here, so that it shares a cache line with the
 /// readiness word: with a thousand connections each line is fetched anew for each event.
 #[derive(Debug, Default)]
-struct State {
+pub(crate) struct State {
     /// The oldest shared waker of each direction.
     first: [Option<Waker>; 2],
-    /// Who else waits, once there was anybody.
-    crowd: Option<Box<[Lane; 2]>>,
+    /// What else there is, once there was anything.
+    pub(crate) crowd: Option<Box<Crowd>>,
+}
+
+/// What most sources never need.
+#[derive(Debug, Default)]
+pub(crate) struct Crowd {
+    lanes: [Lane; 2],
+    pub(crate) stock: Stock,
 }
 
 /// The waiters of one direction beside the first.
@@ -136,11 +144,11 @@ enum Leftover {
 
 impl State {
     fn lane(&mut self, direction: Direction) -> &mut Lane {
-        &mut self.crowd.get_or_insert_default()[direction as usize]
+        &mut self.crowd.get_or_insert_default().lanes[direction as usize]
     }
 
     fn holds(&self, direction: Direction, seat: &Seat, waker: &Waker) -> bool {
-        let lane = self.crowd.as_ref().map(|lanes| &lanes[direction as usize]);
+        let lane = self.crowd.as_ref().map(|crowd| &crowd.lanes[direction as usize]);
         match seat {
             Seat::Shared => {
                 let more = lane.map_or(&[][..], |lane| &lane.more);
@@ -174,7 +182,7 @@ impl State {
             *first = Some(waker);
             return Leftover::Nothing;
         }
-        let more = &mut self.crowd.get_or_insert_default()[direction as usize].more;
+        let more = &mut self.crowd.get_or_insert_default().lanes[direction as usize].more;
         more.push(waker);
         if more.len() < SHARED_MAX {
             return Leftover::Nothing;
@@ -184,7 +192,7 @@ impl State {
     }
 
     #[inline]
-    fn take(&mut self, direction: Direction, into: &mut Vec<Waker>) {
+    pub(crate) fn take(&mut self, direction: Direction, into: &mut Vec<Waker>) {
         if let Some(first) = self.first[direction as usize].take() {
             into.push(first);
         }
@@ -239,23 +247,28 @@ impl Waiters {
 
     /// Enters the waker of `cx` as a shared one, if that is all there is to do: nobody else waits,
     /// `direction` is not ready, and each change will be an event. `false` if it takes
-    /// [`wait`](Waiters::wait).
+    /// [`wait`](Waiters::wait). A turn may receive as much as `wish` says for it (`stock.rs`).
     #[inline]
     pub fn wait_in_place(
         &self,
         readiness: &Readiness,
         direction: Direction,
+        wish: usize,
         cx: &Context<'_>,
     ) -> bool {
         lock::assert_none_held("the clone of a waker");
         let waker = cx.waker().clone();
         let mut state = self.state.lock();
         // Invariant 2, as in `enter`.
-        let is_simple = readiness.ready(direction).is_none()
+        let flags = readiness.snapshot().flags();
+        let is_simple = !flags.has(direction.flag())
             && is_settled(state.word())
             && state.first[direction as usize].is_none();
         if is_simple {
             state.first[direction as usize] = Some(waker);
+            if flags.has(Flags::BATCHED) && direction == Direction::Read {
+                state.crowd.get_or_insert_default().stock.set_wish(wish);
+            }
             return true;
         }
         drop(state);
@@ -279,6 +292,12 @@ impl Waiters {
             return Waited::Ready(ready);
         }
         let entered = Waited::Entered(standing(&state));
+        if !is_settled(state.word())
+            && let Some(crowd) = &mut state.crowd
+        {
+            // `stock.rs`, invariant 4.
+            crowd.stock.set_wish(0);
+        }
         if state.holds(direction, seat, &waker) {
             drop(state);
             lock::assert_none_held("the drop of a waker");
@@ -333,9 +352,9 @@ impl Waiters {
         readiness.clear(&self.state.lock(), seen, direction);
     }
 
-    /// As [`Readiness::set_hinted`], under the lock.
-    pub fn set_hinted(&self, readiness: &Readiness, is_hinted: bool) {
-        readiness.set_hinted(&self.state.lock(), is_hinted);
+    /// As [`Readiness::set_traits`], under the lock.
+    pub fn set_traits(&self, readiness: &Readiness, traits: Flags) {
+        readiness.set_traits(&self.state.lock(), traits);
     }
 
     /// Moves the wakers of both directions to `into`.
@@ -356,7 +375,7 @@ impl Waiters {
     #[must_use]
     pub fn is_awaited(&self, direction: Direction) -> bool {
         let state = self.state.lock();
-        let lane = state.crowd.as_ref().map(|lanes| &lanes[direction as usize]);
+        let lane = state.crowd.as_ref().map(|crowd| &crowd.lanes[direction as usize]);
         // The oldest shared waker is always in `first`.
         state.first[direction as usize].is_some()
             || lane.is_some_and(|lane| lane.owned.iter().any(|(_, slot)| slot.is_some()))
@@ -366,7 +385,7 @@ impl Waiters {
     #[must_use]
     pub fn len(&self) -> usize {
         let state = self.state.lock();
-        let lanes = state.crowd.iter().flat_map(|lanes| lanes.iter());
+        let lanes = state.crowd.iter().flat_map(|crowd| crowd.lanes.iter());
         let crowd: usize = lanes.map(|lane| lane.more.len() + lane.owned.len()).sum();
         state.first.iter().flatten().count() + crowd
     }
@@ -430,7 +449,8 @@ mod tests {
             let (waiters, readiness) = nothing();
             waiters.set_standing(standing);
             let wait = |direction| {
-                waiters.wait_in_place(&readiness, direction, &Context::from_waker(Waker::noop()))
+                let cx = Context::from_waker(Waker::noop());
+                waiters.wait_in_place(&readiness, direction, 0, &cx)
             };
             assert_eq!(wait(Direction::Read), is_settled, "{standing:?}");
             assert_eq!(waiters.len(), usize::from(is_settled), "{standing:?}");

@@ -110,7 +110,7 @@ fn a_waiter_in_place_sees_the_event_or_is_woken_by_it() {
         });
         let (count, waker) = counting();
         let cx = Context::from_waker(&waker);
-        let has_entered = waiters.wait_in_place(readiness, Direction::Read, &cx);
+        let has_entered = waiters.wait_in_place(readiness, Direction::Read, 0, &cx);
         driver.join().unwrap();
         let is_ready = readiness.ready(Direction::Read).is_some();
         assert!(is_ready && has_entered == (count.0.load(Ordering::SeqCst) == 1));

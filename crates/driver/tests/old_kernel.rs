@@ -9,37 +9,7 @@ use std::task::Context;
 use std::time::Duration;
 
 use reveille_driver::{Direction, Driver, Events, Kind, Turn};
-use support::{counting, tcp};
-
-/// Makes the kernel answer `epoll_pwait2` on this thread with `errno` from now on.
-fn refuse_exact_waits(errno: i32) {
-    let op = |code: u32, k: u32, jt: u8, jf: u8| libc::sock_filter {
-        code: u16::try_from(code).expect("an instruction has 16 bits"),
-        jt,
-        jf,
-        k,
-    };
-    let number = u32::try_from(libc::SYS_epoll_pwait2).expect("a small number");
-    let answer = libc::SECCOMP_RET_ERRNO | errno.unsigned_abs();
-    let mut filter = [
-        // The number of the call is the first word of what a filter sees.
-        op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
-        op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, number, 0, 1),
-        op(libc::BPF_RET | libc::BPF_K, answer, 0, 0),
-        op(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
-    ];
-    let program = libc::sock_fprog {
-        len: u16::try_from(filter.len()).expect("a short program"),
-        filter: filter.as_mut_ptr(),
-    };
-    // SAFETY: takes numbers only.
-    let is_bound = unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) };
-    assert_eq!(is_bound, 0, "a thread may give up privileges");
-    // SAFETY: the kernel copies the program, which outlives the call.
-    let is_set =
-        unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program) };
-    assert_eq!(is_set, 0, "{}", std::io::Error::last_os_error());
-}
+use support::{counting, filter, tcp};
 
 fn turn_exactly(shard: &Driver, timeout: Duration) -> (Turn, Duration) {
     #[allow(clippy::disallowed_methods, reason = "the claim is about the real clock")]
@@ -87,7 +57,7 @@ fn waits_are_exact_with_the_call_and_without_it() {
     std::thread::scope(|scope| {
         for errno in [libc::ENOSYS, libc::EPERM] {
             scope.spawn(move || {
-                refuse_exact_waits(errno);
+                filter::refuse(libc::SYS_epoll_pwait2, errno);
                 exact_waits_work();
             });
         }

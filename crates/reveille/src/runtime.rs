@@ -8,6 +8,7 @@
 //! | `REVEILLE_THREADS`, `ASYNC_STD_THREAD_COUNT` | workers, 1 to 512; the first wins | the parallelism the system grants, container quotas included |
 //! | `ASYNC_STD_THREAD_NAME` | name of the threads | `async-std/runtime` |
 //! | `BLOCKING_MAX_THREADS` | threads for [`task::spawn_blocking`](crate::task::spawn_blocking) | 500 |
+//! | `REVEILLE_BATCHED_READS` | `1`: [`Builder::batched_reads`] | off |
 //!
 //! [`Builder::build_global`] starts it with options of your own instead, at the beginning of
 //! `main`.

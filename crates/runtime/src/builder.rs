@@ -93,6 +93,9 @@ impl Config {
         if let Some(count) = number_from("BLOCKING_MAX_THREADS") {
             config.max_blocking_threads = count;
         }
+        if text_from("REVEILLE_BATCHED_READS").is_some_and(|text| text.trim() == "1") {
+            config.driver = Kind::Batched;
+        }
         config
     }
 
@@ -341,6 +344,41 @@ impl Builder {
     pub fn event_budget(mut self, operations: u8) -> Builder {
         assert!((1..=254).contains(&operations), "a poll has a budget of 1 to 254 operations");
         self.config.event_budget = operations;
+        self
+    }
+
+    /// Lets a turn of the driver that hears of several messages read them all in one system call
+    /// (Linux, io_uring), for the tasks that wait in reads of [`TcpStream`]s, of 8 KiB at most. A
+    /// server of many small requests so makes little more than one system call for each instead of
+    /// two. Default: off.
+    ///
+    /// Where io_uring is missing (before Linux 5.18) or forbidden, tasks go on reading by
+    /// themselves; [`Metrics::batched_reads`] tells.
+    ///
+    /// The environment variable `REVEILLE_BATCHED_READS=1` does it for the global runtime.
+    ///
+    /// # Cancel safety
+    ///
+    /// What was read for a read that was dropped meanwhile is kept for the next read of that
+    /// stream. Nobody who reads from the bare descriptor sees it, which is why this is off unless
+    /// asked for. Giving up a stream with such bytes in it fails (`try_into`, or a panic of
+    /// `into_raw_fd`) rather than lose them. As much memory as such a read's buffer is kept per
+    /// stream.
+    ///
+    /// [`TcpStream`]: https://docs.rs/reveille/latest/reveille/net/struct.TcpStream.html
+    /// [`Metrics::batched_reads`]: crate::runtime::Metrics::batched_reads
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// let runtime = Builder::new().batched_reads(true).build()?;
+    /// assert_eq!(runtime.metrics().batched_reads, 0); // nobody has read anything yet
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn batched_reads(mut self, is_on: bool) -> Builder {
+        self.config.driver = if is_on { Kind::Batched } else { Kind::Native };
         self
     }
 

@@ -51,9 +51,17 @@ impl<T: AsFd> Io<T> {
     ///
     /// # Errors
     ///
-    /// When the driver cannot forget the descriptor.
+    /// When the driver cannot forget the descriptor, and when it has read bytes for a read that was
+    /// given up: the next owner would miss them.
     pub fn into_inner(mut self) -> io::Result<T> {
         self.source.deregister(descriptor(self.get_ref()))?;
+        let stocked = self.source.stocked();
+        if stocked > 0 {
+            return Err(io::Error::other(format!(
+                "give up a descriptor: {stocked} bytes of it were read already, for a read that \
+                 was dropped (batched reads)"
+            )));
+        }
         Ok(self.inner.take().expect("the object is taken once"))
     }
 
@@ -88,6 +96,45 @@ impl<T: AsFd> Io<T> {
         op: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         self.poll_stream(cx, Interest::Read, len, op)
+    }
+
+    /// As [`Io::poll_read_with`] for a socket's read of `len` bytes at most into `buf`. Where the
+    /// runtime has [batched reads](crate::Builder::batched_reads), a read that waits may be served
+    /// by the driver, which hands the bytes to `copy`; that says how many it had room for. An
+    /// object that is read like this is read in no other way, but for [`Io::look`] before it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Io::poll_io`].
+    #[inline]
+    pub fn poll_recv_with<B: ?Sized>(
+        &self,
+        cx: &mut Context<'_>,
+        len: usize,
+        buf: &mut B,
+        copy: impl Fn(&mut B, &[u8]) -> usize,
+        op: impl Fn(&T, &mut B) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        budget::poll_budgeted(cx, |cx| {
+            let recv = |buf: &mut B| op(self.get_ref(), buf);
+            if let Some(done) = self.source.try_recv(len, buf, &copy, recv) {
+                return Poll::Ready(done);
+            }
+            if self.source.wait_for_message(len, cx) {
+                return Poll::Pending;
+            }
+            self.attempt().poll_recv(cx, len, buf, &copy, recv)
+        })
+    }
+
+    /// For an operation that looks at the next bytes without taking them: hands those that the
+    /// driver has read already to `copy`. `None` if there are none, so that it asks the system.
+    ///
+    /// # Errors
+    ///
+    /// That of the read; `WouldBlock` while the driver is reading.
+    pub fn look(&self, copy: impl FnOnce(&[u8]) -> usize) -> Option<io::Result<usize>> {
+        self.source.look(copy)
     }
 
     /// As [`Io::poll_io`] for a stream write of `len` bytes.

@@ -100,6 +100,11 @@ pub struct Metrics {
     pub overflows: u64,
     /// Turns of drivers.
     pub driver_turns: u64,
+    /// System calls of turns that read for several tasks at once; see
+    /// [`batched_reads`](Builder::batched_reads).
+    pub read_batches: u64,
+    /// Reads of tasks that were carried out by them.
+    pub batched_reads: u64,
     /// Times a thread took over the place of a worker whose poll blocked.
     pub takeovers: u64,
     /// Threads of the pool: workers, stuck ones and spare ones.

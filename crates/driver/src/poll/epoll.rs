@@ -114,6 +114,10 @@ impl Epoll {
 }
 
 impl Buffer {
+    pub(crate) fn len(&self) -> usize {
+        self.events.len()
+    }
+
     pub(crate) fn drain(&mut self, mut each: impl FnMut(Event)) -> bool {
         let mut is_rung = false;
         for event in self.events.drain(..) {

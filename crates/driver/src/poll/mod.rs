@@ -1,9 +1,10 @@
 //! Readiness: shards over what the operating system offers.
 //!
-//! `reactor` is the shard, the same everywhere. `epoll` (Linux) and `portable` (elsewhere) are the
-//! two faces of the system behind it, `exact` is a wait of newer kernels; `slots` maps the keys of
-//! events to sources.
+//! `reactor` is the shard, the same everywhere; `batch` receives for many sources at once. `epoll`
+//! (Linux) and `portable` (elsewhere) are the two faces of the system behind it, `exact` is a wait
+//! of newer kernels; `slots` maps the keys of events to sources.
 
+pub(crate) mod batch;
 #[cfg(target_os = "linux")]
 mod epoll;
 #[cfg(target_os = "linux")]
@@ -73,9 +74,9 @@ impl Poller {
     pub(crate) fn new(kind: Kind) -> io::Result<Poller> {
         match kind {
             #[cfg(target_os = "linux")]
-            Kind::Native => Ok(Poller::Epoll(epoll::Epoll::new()?)),
+            Kind::Native | Kind::Batched => Ok(Poller::Epoll(epoll::Epoll::new()?)),
             #[cfg(not(target_os = "linux"))]
-            Kind::Native => Ok(Poller::Portable(portable::Portable::new(true)?)),
+            Kind::Native | Kind::Batched => Ok(Poller::Portable(portable::Portable::new(true)?)),
             #[cfg(any(not(target_os = "linux"), feature = "portable"))]
             Kind::Portable => Ok(Poller::Portable(portable::Portable::new(true)?)),
             #[cfg(any(not(target_os = "linux"), feature = "portable"))]
@@ -138,6 +139,16 @@ impl Poller {
             Poller::Epoll(epoll) => epoll.wait(timeout, &mut buffer.epoll),
             #[cfg(any(not(target_os = "linux"), feature = "portable"))]
             Poller::Portable(portable) => portable.wait(timeout, &mut buffer.portable),
+        }
+    }
+
+    /// How many events the last wait brought, the bell's included.
+    pub(crate) fn event_count(&self, buffer: &Buffer) -> usize {
+        match self {
+            #[cfg(target_os = "linux")]
+            Poller::Epoll(_) => buffer.epoll.len(),
+            #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+            Poller::Portable(_) => buffer.portable.len(),
         }
     }
 

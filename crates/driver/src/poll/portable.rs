@@ -81,6 +81,10 @@ impl Portable {
 }
 
 impl Buffer {
+    pub(crate) fn len(&self) -> usize {
+        self.events.as_ref().map_or(0, |events| events.iter().count())
+    }
+
     /// `polling` takes its own bell back in each wait and keeps that to itself, so each drain
     /// counts as having heard it. Nothing is lost by that: the flag is taken back after the wait
     /// and before the caller looks for work. At worst a turn returns once for nothing.

@@ -1,9 +1,8 @@
 //! A shard: one event queue of the system, its sources, and the right to turn it.
 //!
 //! ```text
-//! turn:  right to turn ─► wait ─► lock slots ─► set words, collect wakers ─► unlock ─► give the
-//! right
-//!        back ─► wake
+//! turn:  right to turn ─► wait ─► lock slots ─► set words, collect wakers (receive for waiting
+//!        reads) ─► unlock ─► give the right back ─► wake
 //! ```
 //!
 //! Invariants:
@@ -29,10 +28,11 @@ use crate::fault;
 use crate::fd::{self, Fd};
 use crate::metrics::{Counters, Metrics};
 use crate::notify::Notify;
+use crate::poll::batch::{BATCH_MIN, Receive, Ring};
 use crate::poll::slots::{Key, Slots};
 use crate::poll::turner::Turner;
-use crate::poll::{Interest, Poller};
-use crate::readiness::Direction;
+use crate::poll::{Event, Interest, Poller};
+use crate::readiness::{Direction, Flags};
 use crate::source::SourceCore;
 use crate::waiters::Standing;
 
@@ -40,11 +40,20 @@ use crate::waiters::Standing;
 #[derive(Debug)]
 pub(crate) struct Shard {
     poller: Poller,
-    slots: Mutex<Slots>,
+    registry: Mutex<Registry>,
+    has_batches: bool,
     is_turning: AtomicBool,
     turner: Turner,
     notify: Notify,
     counters: Counters,
+}
+
+/// What the lock of the slots guards.
+#[derive(Debug, Default)]
+struct Registry {
+    slots: Slots,
+    /// For a shard of [`Kind::Batched`], while that works.
+    ring: Option<Ring>,
 }
 
 /// The right to turn a shard.
@@ -84,9 +93,11 @@ impl Shard {
         let poller = Poller::new(kind).map_err(|source| {
             io::Error::new(source.kind(), format!("make an event queue: {source}"))
         })?;
+        let ring = if kind == Kind::Batched { Ring::new() } else { None };
         Ok(Shard {
             poller,
-            slots: Mutex::default(),
+            has_batches: ring.is_some(),
+            registry: Mutex::new(Registry { slots: Slots::default(), ring }),
             is_turning: AtomicBool::new(false),
             turner: Turner::anybody(),
             notify: Notify::new(),
@@ -97,30 +108,78 @@ impl Shard {
     /// Sets words and collects wakers. Returns the events that found a source, and whether a
     /// notification was taken.
     fn dispatch(&self, events: &mut Events) -> (usize, bool) {
-        let Events { buffer, wakers } = events;
+        let Events { buffer, wakers, batch } = events;
         let has_edges = self.poller.has_edges();
         let mut count = 0;
-        let slots = self.slots.lock();
+        let mut registry = self.registry.lock();
+        let Registry { slots, ring } = &mut *registry;
+        let may_receive = ring.is_some() && self.poller.event_count(buffer) >= BATCH_MIN;
         let is_rung = self.poller.drain(buffer, |event| {
             // A source that has left, or its slot's next owner, is not meant.
             let Some(core) = slots.get(event.key) else { return };
             count += 1;
+            if may_receive && self.is_put_off(event, core, slots, batch) {
+                return;
+            }
             core.deliver(event.flags, wakers);
             if !has_edges {
                 // Disarmed altogether: the other direction has to arm itself again.
                 core.release(wakers);
             }
         });
-        drop(slots);
+        if !batch.is_empty() {
+            self.receive(ring, batch);
+            for Receive { key, flags, claim, outcome, .. } in batch.drain(..) {
+                // Nobody has left: that takes the lock.
+                let Some(core) = slots.get(key) else { continue };
+                core.supply(flags, claim, outcome, wakers);
+            }
+        }
+        drop(registry);
         (count, is_rung && self.notify.take())
     }
 
+    /// Whether the event is one to receive for: then it waits in `batch`.
+    fn is_put_off(
+        &self,
+        event: Event,
+        core: &SourceCore,
+        slots: &Slots,
+        batch: &mut Vec<Receive>,
+    ) -> bool {
+        if !event.flags.is_message() {
+            return false;
+        }
+        let fd = slots.fd(event.key).and_then(|fd| i32::try_from(fd).ok());
+        let (Some(fd), Some(claim)) = (fd, core.claim()) else { return false };
+        batch.push(Receive::new(event.key, event.flags, fd, claim));
+        true
+    }
+
+    #[cold]
+    fn receive(&self, ring: &mut Option<Ring>, batch: &mut Vec<Receive>) {
+        let Some(working) = ring else { return };
+        self.counters.batches.add_alone(1);
+        self.counters.batched_reads.add_alone(batch.len());
+        if working.receive(batch).is_ok() {
+            return;
+        }
+        // Readers read by themselves from now on. What the kernel still owes an answer for goes
+        // where nobody looks (`batch.rs`, invariant 1).
+        *ring = None;
+        for one in batch {
+            if one.outcome.is_err() {
+                std::mem::forget(std::mem::take(&mut one.claim.bytes));
+            }
+        }
+    }
+
     fn enter(&self, number: i64, core: &Arc<SourceCore>) -> io::Result<Key> {
-        let mut slots = self.slots.lock();
+        let mut registry = self.registry.lock();
         if !self.is_driven() {
             return Err(io::Error::other("no thread turns this shard any more"));
         }
-        slots.insert(number, Arc::clone(core))
+        registry.slots.insert(number, Arc::clone(core))
     }
 
     /// Takes over the system's entry of a source that left without deregistering while a
@@ -128,7 +187,7 @@ impl Shard {
     fn add(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
         let result = self.poller.add(fd, key);
         let is_taken = matches!(&result, Err(e) if e.kind() == io::ErrorKind::AlreadyExists);
-        if is_taken && !self.slots.lock().has_other(fd::number(fd), key) {
+        if is_taken && !self.registry.lock().slots.has_other(fd::number(fd), key) {
             return self.poller.modify(fd, key, Interest::BOTH);
         }
         result
@@ -161,7 +220,8 @@ impl Contract for Shard {
         let named = |source| fault::name("register", number, source);
         // Entered before the system knows it: the first event may come before `add` returns.
         let key = self.enter(number, core).map_err(named)?;
-        core.set_hinted(self.poller.reports_close());
+        let hinted = Flags::when(self.poller.reports_close(), Flags::HINTED);
+        core.set_traits(hinted.with(Flags::when(self.has_batches, Flags::BATCHED)));
         match self.add(fd, key) {
             Ok(()) => {
                 self.counters.registrations.add(1);
@@ -186,7 +246,7 @@ impl Contract for Shard {
     }
 
     fn forget(&self, key: Key) {
-        let core = self.slots.lock().remove(key);
+        let core = self.registry.lock().slots.remove(key);
         // Dropped after the lock: with the last reference go wakers, whose drop is user code.
         drop(core);
     }
@@ -195,7 +255,7 @@ impl Contract for Shard {
         if self.poller.has_edges() {
             return Ok(());
         }
-        let core = self.slots.lock().get(key).map(Arc::clone);
+        let core = self.registry.lock().slots.get(key).map(Arc::clone);
         let Some(core) = core else { return Ok(()) };
         let interest = Interest {
             is_read: core.is_awaited(Direction::Read),
@@ -208,7 +268,7 @@ impl Contract for Shard {
     fn wake_all(&self) -> usize {
         self.set_driven(false);
         let mut wakers = Vec::new();
-        self.slots.lock().iter().for_each(|core| core.desert(&mut wakers));
+        self.registry.lock().slots.iter().for_each(|core| core.desert(&mut wakers));
         self.counters.deserted.add(wakers.len());
         events::wake_all(&mut wakers)
     }
@@ -239,7 +299,7 @@ impl Contract for Shard {
     }
 
     fn sources(&self) -> usize {
-        self.slots.lock().len()
+        self.registry.lock().slots.len()
     }
 
     fn metrics(&self) -> Metrics {

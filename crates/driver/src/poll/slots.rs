@@ -92,6 +92,11 @@ impl Slots {
         (slot.generation == key.generation()).then_some(&slot.core)
     }
 
+    /// The number of the descriptor of a source that is here.
+    pub(crate) fn fd(&self, key: Key) -> Option<i64> {
+        self.slots.get(key.index()).map(|slot| slot.fd)
+    }
+
     /// Tells whether a source other than that of `key` is registered with this number. Looks at
     /// all of them: for errors only.
     pub(crate) fn has_other(&self, fd: i64, key: Key) -> bool {

@@ -3,6 +3,9 @@
 #![allow(dead_code, reason = "each test file uses its part of it")]
 #![allow(unreachable_pub, reason = "a module of test files")]
 
+#[cfg(target_os = "linux")]
+pub mod filter;
+
 use std::future::Future;
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -19,6 +22,7 @@ use reveille_driver::{Attempt, Direction, Driver, Events, Kind, Source, Turn};
 pub fn kinds() -> Vec<Kind> {
     vec![
         Kind::Native,
+        Kind::Batched,
         #[cfg(feature = "portable")]
         Kind::Portable,
         #[cfg(feature = "portable")]

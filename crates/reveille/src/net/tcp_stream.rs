@@ -25,7 +25,8 @@ use crate::os::socket::{connect_tcp, recv, send};
 ///
 /// # Cancel safety
 ///
-/// A read or write that is dropped before it completes has read or written nothing.
+/// A read or write that is dropped before it completes has read or written nothing, or with
+/// [batched reads](crate::runtime::Builder::batched_reads) what was read is kept for the next read.
 ///
 /// # Differences
 ///
@@ -282,7 +283,11 @@ impl TcpStream {
     /// # }
     /// ```
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
-        self.io.io(Interest::Read, |stream| stream.peek(buf)).await
+        let peek = |stream: &std::net::TcpStream| {
+            let looked = self.io.look(|bytes| copy(buf, bytes));
+            looked.unwrap_or_else(|| stream.peek(buf))
+        };
+        self.io.io(Interest::Read, peek).await
     }
 
     /// Returns whether small writes are sent at once (`TCP_NODELAY`).
@@ -398,13 +403,32 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// If the driver cannot forget the socket, or no descriptor is left for the duplicate.
+    /// If the driver cannot forget the socket, or has read bytes for a read that was dropped, or no
+    /// descriptor is left for the duplicate.
     pub(crate) fn into_std_shared(self) -> io::Result<std::net::TcpStream> {
         match Arc::try_unwrap(self.io) {
             Ok(io) => io.into_inner(),
             Err(shared) => shared.get_ref().try_clone(),
         }
     }
+}
+
+/// Copies as much of `bytes` as `buf` has room for; returns how much.
+#[inline]
+fn copy(buf: &mut [u8], bytes: &[u8]) -> usize {
+    let count = buf.len().min(bytes.len());
+    buf[..count].copy_from_slice(&bytes[..count]);
+    count
+}
+
+/// As [`copy`], into several buffers.
+fn scatter(bufs: &mut [IoSliceMut<'_>], mut bytes: &[u8]) -> usize {
+    let len = bytes.len();
+    for buf in bufs {
+        let count = copy(buf, bytes);
+        bytes = &bytes[count..];
+    }
+    len - bytes.len()
 }
 
 impl Read for TcpStream {
@@ -433,7 +457,7 @@ impl Read for &TcpStream {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        self.io.poll_read_with(cx, buf.len(), |stream| recv(stream, buf))
+        self.io.poll_recv_with(cx, buf.len(), buf, copy, |stream, buf| recv(stream, buf))
     }
 
     fn poll_read_vectored(
@@ -442,7 +466,10 @@ impl Read for &TcpStream {
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
         let len = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
-        self.io.poll_read_with(cx, len, |mut stream| stream.read_vectored(bufs))
+        let read = |mut stream: &std::net::TcpStream, bufs: &mut [IoSliceMut<'_>]| {
+            stream.read_vectored(bufs)
+        };
+        self.io.poll_recv_with(cx, len, bufs, scatter, read)
     }
 }
 
@@ -522,7 +549,9 @@ impl TryFrom<TcpStream> for std::net::TcpStream {
     ///
     /// # Errors
     ///
-    /// If clones still use it: a socket cannot be blocking for one of its users.
+    /// If clones still use it: a socket cannot be blocking for one of its users. With [batched
+    /// reads](crate::runtime::Builder::batched_reads), if bytes of it were read already for a read
+    /// that was dropped.
     fn try_from(stream: TcpStream) -> io::Result<std::net::TcpStream> {
         let io = Arc::try_unwrap(stream.io)
             .map_err(|_| io::Error::other("could not make the TcpStream blocking: it is shared"))?;

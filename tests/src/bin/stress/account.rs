@@ -202,6 +202,7 @@ fn build(chance: &mut Chance, round: u64, account: &'static Account) -> Runtime 
         .max_spare_threads(spares)
         .max_blocking_threads(1 + chance.below(4) as usize)
         .event_budget(1 + chance.below(32) as u8)
+        .batched_reads(chance.below(2) == 0)
         .keep_alive(Duration::from_millis(chance.below(20)))
         .seed(chance.next())
         .on_unhandled_panic(|panic| {

@@ -37,9 +37,11 @@ macro_rules! impl_descriptor {
             ///
             /// # Panics
             ///
-            /// Panics if the socket is shared and no descriptor is left for a duplicate.
+            /// Panics if the socket is shared and no descriptor is left for a duplicate, and if it
+            /// is a `TcpStream` with bytes that [batched
+            /// reads](crate::runtime::Builder::batched_reads) took for a read that was dropped.
             fn from(socket: $ours) -> OwnedFd {
-                socket.$into().expect("a descriptor is left for the socket").into()
+                socket.$into().expect("the socket can be given up").into()
             }
         }
 
@@ -57,7 +59,9 @@ macro_rules! impl_descriptor {
             ///
             /// # Panics
             ///
-            /// Panics if the socket is shared and no descriptor is left for a duplicate.
+            /// Panics if the socket is shared and no descriptor is left for a duplicate, and if it
+            /// is a `TcpStream` with bytes that [batched
+            /// reads](crate::runtime::Builder::batched_reads) took for a read that was dropped.
             fn into_raw_fd(self) -> RawFd {
                 OwnedFd::from(self).into_raw_fd()
             }

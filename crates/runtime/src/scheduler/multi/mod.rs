@@ -390,6 +390,9 @@ impl Shared {
     /// Numbers for a snapshot.
     pub(crate) fn metrics(&'static self) -> crate::runtime::Metrics {
         let sum = |event| self.places.iter().map(|place| place.counters.get(event)).sum();
+        let batches = self.places.iter().map(Place::read_batches);
+        let (read_batches, batched_reads) =
+            batches.fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
         crate::runtime::Metrics {
             workers: self.places.len(),
             parked_workers: self.idle.parked_count(),
@@ -402,6 +405,8 @@ impl Shared {
             sibling_wakes: sum(Event::WakeSibling),
             overflows: sum(Event::Overflow),
             driver_turns: sum(Event::DriverTurn),
+            read_batches,
+            batched_reads,
             takeovers: self.staff.takeovers(),
             threads: self.staff.thread_count(),
         }

@@ -104,6 +104,13 @@ impl Place {
         self.timers.give(recipient.cloned());
     }
 
+    /// What the driver of this place has read for tasks: system calls, and reads.
+    pub(crate) fn read_batches(&self) -> (u64, u64) {
+        let driver = self.driver.lock().clone();
+        let metrics = driver.map(|driver| driver.metrics()).unwrap_or_default();
+        (metrics.batches, metrics.batched_reads)
+    }
+
     /// Interrupts the worker's park.
     pub(crate) fn notify(&self) {
         let driver = self.driver.lock().clone();

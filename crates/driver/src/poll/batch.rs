@@ -1,0 +1,138 @@
+//! Linux: many receives in one system call, by io_uring.
+//!
+//! Each request says MSG_DONTWAIT, so the kernel carries it out inside the call that submits it,
+//! and answers "would block" where there is nothing: no request outlives the call. Nothing is ever
+//! cancelled therefore, nothing is tied to a thread, and any thread may do it that has the right to
+//! turn. (Requests that wait for their message belong to the thread that submitted them; a worker
+//! whose poll blocks could not be relieved of them. docs/performance.md has what they cost.)
+//!
+//! Invariant:
+//! 1. A request's memory and descriptor outlive the call. The memory belongs to the batch, and is
+//!    leaked should the kernel owe an answer after a failure. The descriptor is kept open by its
+//!    owner, who frees the slot before he closes it and cannot while the turn holds the lock of the
+//!    slots.
+
+use std::io;
+
+use crate::poll::slots::Key;
+use crate::readiness::Flags;
+use crate::stock::Claim;
+
+/// With fewer messages a call for all saves too little. A turn with so few events does without.
+pub(crate) const BATCH_MIN: usize = 4;
+
+/// One receive of a batch.
+#[derive(Debug)]
+pub(crate) struct Receive {
+    pub(crate) key: Key,
+    pub(crate) flags: Flags,
+    #[allow(dead_code, reason = "for a ring, which not every system has")]
+    pub(crate) fd: i32,
+    pub(crate) claim: Claim,
+    pub(crate) outcome: io::Result<usize>,
+}
+
+impl Receive {
+    pub(crate) fn new(key: Key, flags: Flags, fd: i32, mut claim: Claim) -> Receive {
+        if claim.bytes.len() < claim.wish {
+            claim.bytes.resize(claim.wish, 0);
+        }
+        Receive { key, flags, fd, claim, outcome: Err(io::ErrorKind::WouldBlock.into()) }
+    }
+}
+
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
+))]
+mod ring {
+    use std::io;
+
+    use io_uring::{IoUring, opcode, types};
+
+    use super::Receive;
+    use crate::poll::EVENTS_MAX;
+
+    /// See the module's header.
+    pub(crate) struct Ring(IoUring);
+
+    impl Ring {
+        /// `None` where the kernel has no such thing, or somebody forbids it.
+        pub(crate) fn new() -> Option<Ring> {
+            // SUBMIT_ALL: one request that the kernel refuses does not keep back those behind it.
+            // It is of Linux 5.18, when receives had long learnt to answer instead of waiting.
+            let ring = IoUring::builder().setup_submit_all().build(EVENTS_MAX as u32);
+            ring.ok().map(Ring)
+        }
+
+        /// Carries all of them out and stores their outcomes.
+        ///
+        /// # Errors
+        ///
+        /// Those of the system call. The ring is of no use then, nor is what is left in `batch`.
+        #[allow(unsafe_code, reason = "the kernel is given addresses")]
+        pub(crate) fn receive(&mut self, batch: &mut [Receive]) -> io::Result<()> {
+            for (index, one) in batch.iter_mut().enumerate() {
+                let room = &mut one.claim.bytes[..one.claim.wish];
+                let entry = opcode::Recv::new(
+                    types::Fd(one.fd),
+                    room.as_mut_ptr(),
+                    u32::try_from(room.len()).unwrap_or(u32::MAX),
+                );
+                let entry = entry.flags(libc::MSG_DONTWAIT).build().user_data(index as u64);
+                // SAFETY: the memory and the descriptor stay valid until the kernel has answered
+                // (invariant 1).
+                unsafe { self.0.submission().push(&entry) }.map_err(io::Error::other)?;
+            }
+            let mut missing = batch.len();
+            while missing > 0 {
+                let submitted = self.0.submit_and_wait(missing);
+                // What was answered before a failure counts as well: those bytes have left the
+                // sockets.
+                for answer in self.0.completion() {
+                    missing -= 1;
+                    if let Some(one) = batch.get_mut(answer.user_data() as usize) {
+                        one.outcome = usize::try_from(answer.result())
+                            .map_err(|_| io::Error::from_raw_os_error(-answer.result()));
+                    }
+                }
+                match submitted {
+                    Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                    _ => {}
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
+)))]
+mod ring {
+    use std::io;
+
+    use super::Receive;
+
+    /// There is none on this system.
+    pub(crate) enum Ring {}
+
+    impl Ring {
+        pub(crate) fn new() -> Option<Ring> {
+            None
+        }
+
+        pub(crate) fn receive(&mut self, _: &mut [Receive]) -> io::Result<()> {
+            match *self {}
+        }
+    }
+}
+
+pub(crate) use ring::Ring;
+
+impl std::fmt::Debug for Ring {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ring").finish_non_exhaustive()
+    }
+}
