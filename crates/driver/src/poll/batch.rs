@@ -90,7 +90,7 @@ mod ring {
                 // What was answered before a failure counts as well: those bytes have left the
                 // sockets.
                 for answer in self.0.completion() {
-                    missing -= 1;
+                    missing = missing.saturating_sub(1);
                     if let Some(one) = batch.get_mut(answer.user_data() as usize) {
                         one.outcome = usize::try_from(answer.result())
                             .map_err(|_| io::Error::from_raw_os_error(-answer.result()));
