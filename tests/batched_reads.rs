@@ -111,3 +111,87 @@ fn a_stream_with_such_bytes_is_not_given_up() {
         }
     });
 }
+
+/// Bytes that tell where they stand.
+fn bytes_from(start: usize, len: usize) -> Vec<u8> {
+    (start..start + len).map(|at| (at % 251) as u8).collect()
+}
+
+/// Not random, and different for each seed.
+fn chance(state: &mut u64, below: u64) -> usize {
+    *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+    ((*state >> 33) % below) as usize
+}
+
+/// Reads `len` bytes in pieces, gives up one read in four, and blocks the worker now and then.
+async fn reads_all(mut stream: TcpStream, len: usize, mut seed: u64) {
+    let mut at = 0;
+    let mut buf = vec![0; 9_000];
+    while at < len {
+        let room = 1 + chance(&mut seed, 9_000);
+        if chance(&mut seed, 4) == 0 {
+            waits_or_reads(&stream, &mut at).await;
+            continue;
+        }
+        if chance(&mut seed, 200) == 0 {
+            // Long enough for another thread to take the worker's place, and its sources.
+            #[allow(clippy::disallowed_methods, reason = "a poll that blocks is what is tested")]
+            std::thread::sleep(Duration::from_millis(25));
+        }
+        let count = stream.read(&mut buf[..room]).await.expect("a connection");
+        assert_ne!(count, 0, "the end after {at} of {len} bytes");
+        assert_eq!(buf[..count], bytes_from(at, count), "at {at}");
+        at += count;
+    }
+    assert_eq!(stream.read(&mut buf).await.expect("the end"), 0);
+}
+
+/// One poll of a read, which is dropped; what it has read counts.
+async fn waits_or_reads(mut stream: &TcpStream, at: &mut usize) {
+    let mut buf = [0; 500];
+    let read = future::poll_fn(|cx| Poll::Ready(Pin::new(&mut stream).poll_read(cx, &mut buf)));
+    if let Poll::Ready(count) = read.await {
+        let count = count.expect("a connection");
+        assert_eq!(buf[..count], bytes_from(*at, count), "at {at}");
+        *at += count;
+    }
+}
+
+#[test]
+fn streams_arrive_whole_while_tasks_move_reads_are_given_up_and_polls_block() {
+    for workers in [1, 3] {
+        streams_arrive_whole(workers);
+    }
+}
+
+fn streams_arrive_whole(workers: usize) {
+    const STREAMS: usize = 40;
+    const LEN: usize = 300_000;
+    let runtime = Builder::new().workers(workers).batched_reads(true).build().expect("a runtime");
+    let handle = runtime.handle();
+    runtime.block_on(runtime.spawn(async move {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+        let address = listener.local_addr().expect("it is bound");
+        let mut tasks = Vec::new();
+        for number in 0..STREAMS {
+            let mut client = TcpStream::connect(address).await.expect("it listens");
+            client.set_nodelay(true).expect("a socket");
+            let (stream, _) = listener.accept().await.expect("a connection");
+            tasks.push(task::spawn(reads_all(stream, LEN, number as u64)));
+            tasks.push(task::spawn(async move {
+                let (mut at, mut seed) = (0, number as u64 + 1_000);
+                while at < LEN {
+                    let len = (1 + chance(&mut seed, 3_000)).min(LEN - at);
+                    client.write_all(&bytes_from(at, len)).await.expect("a connection");
+                    at += len;
+                    task::yield_now().await;
+                }
+            }));
+        }
+        for task in tasks {
+            task.await;
+        }
+    }));
+    let metrics = handle.metrics();
+    println!("{} of the reads in {} batches", metrics.batched_reads, metrics.read_batches);
+}
