@@ -1,8 +1,8 @@
-//! The load generator of the echo workloads: a process of its own, one thread, plain epoll.
+//! The load generator of the echo workloads: a separate process with one thread and plain epoll.
 //!
-//! Every connection is a closed loop: it sends a batch, waits for the whole of it to come back,
-//! then sends the next one (at once, or at its next turn when paced). It prints `go` when the
-//! measured time starts and one line of figures when it is over, and keeps the load up meanwhile.
+//! Every connection is a closed loop: it sends a batch, waits until all of it has come back, then
+//! sends the next one, at once or at the next time of its pace. The process prints `go` when the
+//! measured time starts and one line of figures when it ends.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -17,25 +17,25 @@ use rustix::time::Timespec;
 use crate::machine;
 use crate::measure::{Sample, percentile};
 
-/// Bytes moved by one system call at most.
+/// The most bytes that one system call moves.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// What to send.
+/// Describes a load.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
-    /// Where the server listens.
+    /// The server's address.
     pub addr: SocketAddr,
-    /// Connections, all open for the whole time.
+    /// The number of connections, all open the whole time.
     pub connections: usize,
-    /// Bytes of one request.
+    /// The size of one request in bytes.
     pub size: usize,
-    /// Requests sent together.
+    /// The number of requests sent together.
     pub depth: usize,
     /// The measured time.
     pub time: Duration,
-    /// The time from one batch of a connection to its next; `None` sends without pause.
+    /// The time between two batches of a connection; `None` sends without pause.
     pub pace: Option<Duration>,
-    /// The core to stay on.
+    /// The core to run on.
     pub core: Option<usize>,
 }
 
@@ -49,7 +49,7 @@ impl fmt::Display for Load {
 }
 
 impl Load {
-    /// Reads the words that [`Display`](fmt::Display) wrote.
+    /// Parses the words of [`Display`](fmt::Display).
     pub fn parse(words: &[String]) -> Option<Self> {
         let [addr, connections, size, depth, time, pace, core] = words else { return None };
         let millis = |word: &String| Some(Duration::from_millis(word.parse().ok()?));
@@ -83,7 +83,7 @@ impl Load {
 
 struct Connection {
     stream: TcpStream,
-    /// Bytes of the current batch still to send and still to receive.
+    /// Bytes of the current batch that are not sent, and not received, yet.
     to_send: usize,
     to_receive: usize,
     sent_at: Instant,
@@ -96,20 +96,20 @@ pub struct Generator {
     batch_bytes: usize,
     depth: usize,
     pace: Option<Duration>,
-    /// Microseconds of each batch since the measuring started.
+    /// The microseconds of each batch since the measured time started.
     measured: Option<Vec<f64>>,
-    /// Batches that came back whole.
+    /// The number of batches that came back completely.
     finished: u64,
-    /// What comes back is followed by nothing.
+    /// No further batch is started.
     is_draining: bool,
     inbox: Vec<u8>,
     outbox: Vec<u8>,
-    /// Room for the events of a wait.
+    /// A buffer for the events of a wait.
     events: Vec<Event>,
 }
 
 impl Generator {
-    /// Opens the connections. Nothing is sent yet.
+    /// Opens the connections. Sends nothing yet.
     pub fn connect(load: &Load) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let mut connections = Vec::with_capacity(load.connections);
@@ -138,7 +138,7 @@ impl Generator {
         })
     }
 
-    /// Sends for some time, waits until everything is back, and gives the requests of it.
+    /// Sends for `time`, waits until everything has come back, and returns the number of requests.
     pub fn take_turn(&mut self, time: Duration) -> io::Result<u64> {
         let finished = self.finished;
         self.is_draining = false;
@@ -162,7 +162,7 @@ impl Generator {
         Ok(())
     }
 
-    /// Waits for events once, and goes on with their connections.
+    /// Waits for events once and serves their connections.
     fn step(&mut self) -> io::Result<()> {
         let wait = if self.pace.is_some() { 1_000_000 } else { 50_000_000 };
         let timeout = Timespec { tv_sec: 0, tv_nsec: wait };
@@ -178,7 +178,7 @@ impl Generator {
         self.start_due()
     }
 
-    /// Starts the batches whose turn has come, when paced.
+    /// With a pace, starts the batches that are due.
     fn start_due(&mut self) -> io::Result<()> {
         let Some(pace) = self.pace else { return Ok(()) };
         let now = Instant::now();
@@ -213,7 +213,7 @@ impl Generator {
         Ok(())
     }
 
-    /// Goes on with a connection after an event: sends what is left, takes what has come.
+    /// Serves a connection after an event: sends the rest of its batch, receives what has arrived.
     fn advance(&mut self, index: usize) -> io::Result<()> {
         self.send(index)?;
         let connection = &mut self.connections[index];
@@ -232,7 +232,7 @@ impl Generator {
         if let Some(latencies) = &mut self.measured {
             latencies.push(connection.sent_at.elapsed().as_nanos() as f64 / 1e3);
         }
-        // Nothing is left to read, so the answer to the next batch will be a new edge.
+        // Nothing is left to read, so the answer to the next batch causes a new edge.
         let is_next_due = self.pace.is_none() && !self.is_draining;
         if is_next_due { self.start_batch(index) } else { Ok(()) }
     }
@@ -240,7 +240,7 @@ impl Generator {
     fn report(&mut self, elapsed: Duration) -> Sample {
         let mut latencies = self.measured.take().unwrap_or_default();
         let requests = (latencies.len() * self.depth) as f64;
-        // A batch still on its way counts with its age, or a stall at the end would be invisible.
+        // A batch that is not back yet counts with its age, or a stall at the end would not show.
         let pending = self.connections.iter().filter(|connection| connection.to_receive > 0);
         let ages = pending.map(|connection| connection.sent_at.elapsed().as_nanos() as f64 / 1e3);
         let oldest = ages.fold(0.0, f64::max);

@@ -1,4 +1,4 @@
-//! The machine under the measurement: its cores, its limits, what it is called.
+//! The machine of the measurement: its cores, its limits, its description.
 
 use std::fs;
 use std::io;
@@ -14,7 +14,7 @@ pub fn cores() -> Vec<usize> {
     (0..CpuSet::MAX_CPU).filter(|&core| allowed.is_set(core)).collect()
 }
 
-/// A core for the server and another for the load generator; none where there is only one.
+/// A core for the server and one for the load generator, if there are at least two.
 pub fn two_cores() -> (Option<usize>, Option<usize>) {
     match cores().as_slice() {
         [first, .., last] => (Some(*first), Some(*last)),
@@ -22,7 +22,7 @@ pub fn two_cores() -> (Option<usize>, Option<usize>) {
     }
 }
 
-/// Keeps the calling thread, and those it makes later, on one core.
+/// Pins the calling thread, and the threads that it starts later, to one core.
 pub fn pin(core: Option<usize>) -> io::Result<()> {
     let Some(core) = core else { return Ok(()) };
     let mut only = CpuSet::new();
@@ -30,12 +30,12 @@ pub fn pin(core: Option<usize>) -> io::Result<()> {
     Ok(sched_setaffinity(None, &only)?)
 }
 
-/// Raises the soft limit of open files to the hard one; what that forbids fails later by name.
+/// Raises the soft limit of open files to the hard limit. Later failures name what exceeds it.
 pub fn raise_fd_limit() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let wanted = Rlimit { current: maximum, maximum };
-    if setrlimit(Resource::Nofile, wanted).is_err() {
-        eprintln!("the limit of open files could not be raised to {maximum:?}");
+    let raised = Rlimit { current: maximum, maximum };
+    if setrlimit(Resource::Nofile, raised).is_err() {
+        eprintln!("cannot raise the limit of open files to {maximum:?}");
     }
 }
 
@@ -51,7 +51,7 @@ pub fn describe() -> String {
     format!("{model}, {cores} cores, Linux {release}, {rustc}")
 }
 
-/// What the machine did so far, in clock ticks: a run is only worth its ratios on a quiet machine.
+/// The machine's CPU use so far, in clock ticks. Ratios mean something only on a quiet machine.
 #[derive(Clone, Copy, Debug)]
 pub struct Usage {
     total: f64,
@@ -61,21 +61,21 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// Reads the machine's and this process's counters; ended children count as this process.
+    /// Reads the counters of the machine and of this process with its ended children.
     pub fn now() -> Self {
         let stat = fs::read_to_string("/proc/stat").unwrap_or_default();
         let ticks = numbers(stat.lines().next().unwrap_or_default());
         let field = |index: usize| ticks.get(index).copied().unwrap_or(0.0);
         let own = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-        // The program's name, in parentheses, may hold spaces; utime is the 12th field after it.
+        // The program's name, in parentheses, may contain spaces. utime is the 12th field after it.
         let after_name = own.rsplit_once(')').map_or("", |(_, rest)| rest);
         let own = numbers(after_name).iter().skip(10).take(4).sum();
-        // The last two columns, guest time, are in user time already.
+        // The last two columns, guest time, are already part of user time.
         let total = ticks.iter().take(8).sum();
         Self { total, idle: field(3) + field(4), stolen: field(7), own }
     }
 
-    /// The shares of the machine's time that others used, and that the hypervisor withheld,
+    /// The shares of the machine's time that other processes used and that the hypervisor took
     /// since this reading.
     pub fn disturbance(&self) -> (f64, f64) {
         let now = Self::now();
@@ -111,7 +111,7 @@ fn civil(day: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
-/// The versions of the contestants, from the lock file this binary was built with.
+/// The versions of the runtimes, from the lock file that this binary was built with.
 pub fn versions() -> String {
     let lock = include_str!("../Cargo.lock");
     let mut found = Vec::new();

@@ -3,20 +3,19 @@
 //! ```text
 //! cargo run --release --manifest-path benches/Cargo.toml -- [options]
 //!   --only NAME[,NAME]   only workloads whose name contains one of these
-//!   --runtimes NAME[,..] only these contestants
+//!   --runtimes NAME[,..] only these runtimes
 //!   --rounds N           rounds, interleaved A B C A B C (default 5)
-//!   --quick              a trial: one round, a tenth of the work
+//!   --quick              one round with a tenth of the work
 //!   --json FILE          writes every figure of every round
 //!   --markdown FILE      writes the tables, as in BENCHMARKS.md
 //!   --syscalls           counts system calls per request of the echo workloads under strace
-//!   --list               prints the workloads and what is wanted, measures nothing
+//!   --list               prints the workloads and their targets, measures nothing
 //! ```
 //!
-//! Every figure is the median over the rounds; each (workload, contestant, round) is a process
-//! of its own. A row in which reveille loses is printed like any other.
+//! Every figure is the median over the rounds. Each workload runs on each runtime in each round in
+//! a process of its own. A row in which reveille loses is printed like any other.
 
 mod child;
-mod contestant;
 mod load;
 mod machine;
 mod measure;
@@ -24,6 +23,7 @@ mod options;
 mod plan;
 mod report;
 mod rt;
+mod runtime;
 mod series;
 mod signal;
 mod source;
@@ -33,10 +33,10 @@ mod workloads;
 use std::io;
 use std::process::ExitCode;
 
-use crate::contestant::Contestant;
 use crate::load::Load;
 use crate::measure::{Heap, cpu_time};
 use crate::options::Options;
+use crate::runtime::Runtime;
 
 #[global_allocator]
 static HEAP: Heap = Heap;
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match words.first().map(String::as_str) {
         Some("child") => Ok(child::run(&words[1..])),
-        Some("leaf") => Ok(leaf(&words[1..])),
+        Some("startup") => Ok(start_and_exit(&words[1..])),
         Some("serve") => turns::serve(&words[1..]).transpose(),
         Some("turns") => turns::run(&words[1..]).transpose(),
         Some("load") => {
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
             if !text.is_empty() {
                 println!("{text}");
             }
-            // Threads that a workload left behind do not delay the end.
+            // Do not wait for threads that a workload left behind.
             std::process::exit(0)
         }
         Ok(None) => {
@@ -72,14 +72,14 @@ fn main() -> ExitCode {
     }
 }
 
-/// Starts a runtime, runs a task, and gives the CPU time of it all in nanoseconds.
-fn leaf(words: &[String]) -> Option<String> {
-    let [contestant, workers] = words else { return None };
-    Contestant::named(contestant)?.start_up(workers.parse().ok()?);
+/// Starts a runtime, runs a task, and returns the CPU time of the whole process in nanoseconds.
+fn start_and_exit(words: &[String]) -> Option<String> {
+    let [runtime, workers] = words else { return None };
+    Runtime::named(runtime)?.start_up(workers.parse().ok()?);
     Some(cpu_time().as_nanos().to_string())
 }
 
-/// The run itself; gives what is left to print at the end.
+/// Runs the rows and returns the text to print at the end.
 fn side_by_side(options: &Options) -> io::Result<String> {
     if options.is_list {
         return Ok(report::list(options));

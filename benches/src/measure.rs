@@ -1,7 +1,7 @@
-//! Clocks, counters and the figures that a measured process hands back.
+//! Clocks, counters and the figures that a measured process returns.
 //!
 //! CPU time is the process's user plus system time over all its threads, read from
-//! `CLOCK_PROCESS_CPUTIME_ID`: the same sum as `getrusage` gives, without its rounding.
+//! `CLOCK_PROCESS_CPUTIME_ID`. It is the same sum as `getrusage` returns, without the rounding.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fmt;
@@ -11,12 +11,12 @@ use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// How long and how hard one child process measures.
+/// The settings of one child process.
 #[derive(Clone, Copy, Debug)]
-pub struct Effort {
+pub struct RunConfig {
     /// How long a repeated workload runs after its warm-up.
     pub time: Duration,
-    /// A trial: fewer repetitions where a workload counts them itself.
+    /// Reduces the repetitions of workloads that count them.
     pub is_quick: bool,
     /// Threads of the runtime under measurement.
     pub workers: usize,
@@ -24,8 +24,8 @@ pub struct Effort {
     pub has_strace: bool,
 }
 
-impl Effort {
-    /// The full count, or the tenth part of it in a trial.
+impl RunConfig {
+    /// The full count, or a tenth of it in a quick run.
     pub fn scaled(&self, full: usize) -> usize {
         if self.is_quick { (full / 10).max(1) } else { full }
     }
@@ -47,7 +47,7 @@ impl Sample {
         self.0.iter().find(|(key, _)| key == name).map(|&(_, value)| value)
     }
 
-    /// Reads what [`Display`](fmt::Display) wrote.
+    /// Parses the output of [`Display`](fmt::Display).
     pub fn parse(line: &str) -> Option<Self> {
         let figure = |word: &str| {
             let (name, value) = word.split_once('=')?;
@@ -83,25 +83,25 @@ pub fn resident_bytes() -> f64 {
     pages.expect("statm's second field is a number") * rustix::param::page_size() as f64
 }
 
-/// A moment on both clocks.
+/// A start time on the wall clock and the CPU clock.
 #[derive(Clone, Copy, Debug)]
-pub struct Mark {
+pub struct Stopwatch {
     wall: Instant,
     cpu: Duration,
 }
 
-impl Mark {
+impl Stopwatch {
     /// Reads both clocks.
-    pub fn now() -> Self {
+    pub fn start() -> Self {
         Self { cpu: cpu_time(), wall: Instant::now() }
     }
 
-    /// Wall time since this moment.
+    /// Wall time since the start.
     pub fn elapsed(&self) -> Duration {
         self.wall.elapsed()
     }
 
-    /// Wall and CPU nanoseconds since this moment, over `ops` operations.
+    /// Wall and CPU nanoseconds since the start, divided by `ops` operations.
     pub fn per_op(&self, ops: u64) -> Sample {
         let wall = self.wall.elapsed();
         let cpu = cpu_time() - self.cpu;
@@ -112,31 +112,31 @@ impl Mark {
     }
 }
 
-/// Repeats a workload for the time of the [`Effort`], after a warm-up of a fifth of it.
+/// Repeats a workload for the time of the [`RunConfig`], after a warm-up of a fifth of that time.
 #[derive(Debug)]
 pub struct Meter {
     time: Duration,
-    mark: Mark,
+    stopwatch: Stopwatch,
     ops: u64,
     is_warm: bool,
 }
 
 impl Meter {
     /// Starts the warm-up.
-    pub fn new(effort: &Effort) -> Self {
-        Self { time: effort.time, mark: Mark::now(), ops: 0, is_warm: false }
+    pub fn new(config: &RunConfig) -> Self {
+        Self { time: config.time, stopwatch: Stopwatch::start(), ops: 0, is_warm: false }
     }
 
-    /// Whether another batch is due. A batch takes well above the 0.1 µs of this call.
+    /// Whether to run another batch. A batch takes much longer than the 0.1 µs of this call.
     pub fn is_running(&mut self) -> bool {
         let limit = if self.is_warm { self.time } else { self.time / 5 };
-        if self.ops == 0 || self.mark.elapsed() < limit {
+        if self.ops == 0 || self.stopwatch.elapsed() < limit {
             return true;
         }
         if self.is_warm {
             return false;
         }
-        *self = Self { time: self.time, mark: Mark::now(), ops: 0, is_warm: true };
+        *self = Self { time: self.time, stopwatch: Stopwatch::start(), ops: 0, is_warm: true };
         true
     }
 
@@ -147,11 +147,11 @@ impl Meter {
 
     /// Wall and CPU nanoseconds per operation.
     pub fn finish(self) -> Sample {
-        self.mark.per_op(self.ops)
+        self.stopwatch.per_op(self.ops)
     }
 }
 
-/// The value below which the share `rank` (0 to 1) of `values` lies; 0 for none.
+/// The value below which the share `rank` (0 to 1) of `values` lies. Returns 0 for an empty list.
 pub fn percentile(values: &mut [f64], rank: f64) -> f64 {
     if values.is_empty() {
         return 0.0;
@@ -170,8 +170,8 @@ static IS_COUNTING: AtomicBool = AtomicBool::new(false);
 static LIVE_BYTES: AtomicI64 = AtomicI64::new(0);
 static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
 
-/// The system allocator; it counts only in a process that called [`Heap::count`]. Elsewhere a
-/// call costs one load and a branch that is never taken, the same for every contestant.
+/// The system allocator, which counts only in a process that called [`Heap::count`]. Elsewhere a
+/// call costs one load and a branch that is never taken, the same for every runtime.
 #[derive(Debug)]
 pub struct Heap;
 
@@ -181,12 +181,12 @@ impl Heap {
         IS_COUNTING.store(true, Ordering::Relaxed);
     }
 
-    /// Bytes asked for and not given back since [`Heap::count`].
+    /// Bytes allocated and not freed since [`Heap::count`].
     pub fn live_bytes() -> f64 {
         LIVE_BYTES.load(Ordering::Relaxed) as f64
     }
 
-    /// Allocations since [`Heap::count`]; a reallocation is one.
+    /// Allocations since [`Heap::count`]. A reallocation counts as one.
     pub fn allocations() -> f64 {
         ALLOCATIONS.load(Ordering::Relaxed) as f64
     }
@@ -198,8 +198,8 @@ impl Heap {
     }
 }
 
-// SAFETY: every method hands its arguments to `System` unchanged and returns what that returned,
-// so `System`'s own guarantees are this allocator's; the counters allocate nothing.
+// SAFETY: every method passes its arguments to `System` unchanged and returns its result, so this
+// allocator has `System`'s guarantees. The counters allocate nothing.
 unsafe impl GlobalAlloc for Heap {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {

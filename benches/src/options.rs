@@ -2,41 +2,41 @@
 
 use std::time::Duration;
 
-use crate::contestant::Contestant;
-use crate::measure::Effort;
+use crate::measure::RunConfig;
 use crate::plan::{ROWS, Row};
+use crate::runtime::Runtime;
 
-/// What is printed when the command line is not understood.
+/// Printed if the command line is invalid.
 pub const USAGE: &str = "\
 options: [--only NAME[,NAME]] [--runtimes NAME[,NAME]] [--rounds N] [--quick]
          [--json FILE] [--markdown FILE] [--syscalls] [--list]";
 
-/// What to run and where to write it.
+/// What to run, and where to write the results.
 #[derive(Debug)]
 pub struct Options {
     only: Vec<String>,
-    /// The contestants, in the order of the columns.
-    pub contestants: Vec<Contestant>,
+    /// The runtimes, in the order of the columns.
+    pub runtimes: Vec<Runtime>,
     /// Rounds per row.
     pub rounds: usize,
-    /// A trial.
+    /// One round with a tenth of the work.
     pub is_quick: bool,
-    /// Where every figure goes.
+    /// The file for every figure.
     pub json: Option<String>,
-    /// Where the tables go.
+    /// The file for the tables.
     pub markdown: Option<String>,
-    /// Counts system calls instead of time.
+    /// Counts system calls instead of measuring time.
     pub has_strace: bool,
     /// Only lists the rows.
     pub is_list: bool,
 }
 
 impl Options {
-    /// Reads the command line; `None` when it is not understood.
+    /// Parses the command line. Returns `None` if it is invalid.
     pub fn parse(words: &[String]) -> Option<Self> {
         let mut options = Self {
             only: Vec::new(),
-            contestants: Contestant::ALL.to_vec(),
+            runtimes: Runtime::ALL.to_vec(),
             rounds: 0,
             is_quick: false,
             json: None,
@@ -50,8 +50,8 @@ impl Options {
                 "--only" => options.only = words.next()?.split(',').map(str::to_owned).collect(),
                 "--runtimes" => {
                     let named: Option<Vec<_>> =
-                        words.next()?.split(',').map(Contestant::named).collect();
-                    options.contestants = named?;
+                        words.next()?.split(',').map(Runtime::named).collect();
+                    options.runtimes = named?;
                 }
                 "--rounds" => options.rounds = words.next()?.parse().ok()?,
                 "--quick" => options.is_quick = true,
@@ -68,7 +68,7 @@ impl Options {
         Some(options)
     }
 
-    /// The rows that were asked for.
+    /// The rows that the options select.
     pub fn rows(&self) -> impl Iterator<Item = &'static Row> {
         ROWS.iter().filter(|row| {
             let is_named = self.only.is_empty()
@@ -77,9 +77,9 @@ impl Options {
         })
     }
 
-    /// How hard one process of a row works.
-    pub fn effort(&self, row: &Row) -> Effort {
-        Effort {
+    /// The settings of one process of a row.
+    pub fn config(&self, row: &Row) -> RunConfig {
+        RunConfig {
             time: Duration::from_millis(if self.is_quick { 60 } else { 500 }),
             is_quick: self.is_quick,
             workers: row.workers,

@@ -1,23 +1,23 @@
-//! The rows of the table: which workload, which figures of it, and what is wanted of reveille.
+//! The rows of the table: the workload, its figures, and reveille's targets.
 
-use Target::{Absolute, AsyncStd, BestMulti, OwnRow, Tokio};
+use Limit::{Absolute, AsyncStd, BestMulti, OwnRow, Tokio};
 
 /// One workload of the table.
 #[derive(Debug)]
 pub struct Row {
     /// The workload's name.
     pub name: &'static str,
-    /// What it is, in a few words.
+    /// A short description.
     pub what: &'static str,
-    /// Threads of the runtimes that have several.
+    /// Worker threads of the multi-threaded runtimes.
     pub workers: usize,
-    /// Whether all contestants also take turns at it, for one that the machine's mood moves by
-    /// more than what is wanted of it.
+    /// Whether all runtimes also take turns at it. That is for a workload whose figures vary more
+    /// with the state of the machine than its target allows.
     pub has_turns: bool,
-    /// The figures to print, smaller is better in all of them.
+    /// The figures to print. Smaller is better in all of them.
     pub metrics: &'static [Metric],
-    /// What is wanted of reveille.
-    pub wanted: &'static [Wanted],
+    /// reveille's targets.
+    pub targets: &'static [Target],
 }
 
 /// One figure of a workload: `wall` and `cpu` are nanoseconds per operation.
@@ -31,18 +31,18 @@ pub struct Metric {
     pub divisor: f64,
 }
 
-/// A wish for one figure.
+/// A target for one figure.
 #[derive(Debug)]
-pub struct Wanted {
+pub struct Target {
     /// The name of the figure.
     pub metric: &'static str,
-    /// How it is judged.
-    pub target: Target,
+    /// The limit that the figure must meet.
+    pub limit: Limit,
 }
 
-/// How reveille's figure is judged; 1.0 allows ties within the run's own noise.
+/// A limit for reveille's figure. A limit of 1.0 allows ties within the run's own noise.
 #[derive(Clone, Copy, Debug)]
-pub enum Target {
+pub enum Limit {
     /// At most this share of the best of tokio multi, smol and async-std.
     BestMulti(f64),
     /// At most this share of tokio multi's figure.
@@ -59,20 +59,20 @@ const fn metric(name: &'static str, unit: &'static str, divisor: f64) -> Metric 
     Metric { name, unit, divisor }
 }
 
-const fn wanted(metric: &'static str, target: Target) -> Wanted {
-    Wanted { metric, target }
+const fn target(metric: &'static str, limit: Limit) -> Target {
+    Target { metric, limit }
 }
 
 const fn row(
     name: &'static str,
     what: &'static str,
     metrics: &'static [Metric],
-    wanted: &'static [Wanted],
+    targets: &'static [Target],
 ) -> Row {
-    Row { name, what, workers: 2, has_turns: false, metrics, wanted }
+    Row { name, what, workers: 2, has_turns: false, metrics, targets }
 }
 
-const fn on_one(row: Row) -> Row {
+const fn on_one_worker(row: Row) -> Row {
     Row { workers: 1, ..row }
 }
 
@@ -119,21 +119,21 @@ const RESCUE: &[Metric] = &[
     metric("echo_p50", "ms", 1.0),
     metric("echo_max", "ms", 1.0),
 ];
-const CLAIMS: &[Metric] =
+const TASK_VERSUS_THREAD: &[Metric] =
     &[metric("memory", "B", 1.0), metric("create", "ns", 1.0), metric("switch", "ns", 1.0)];
 
-const fn wall(at_most: f64) -> Wanted {
-    wanted("wall", BestMulti(at_most))
+const fn wall(at_most: f64) -> Target {
+    target("wall", BestMulti(at_most))
 }
 
-/// Not behind async-std.
-const fn level() -> Wanted {
-    wanted("wall", AsyncStd(1.0))
+/// No slower than async-std; ties are allowed.
+const fn no_slower_than_async_std() -> Target {
+    target("wall", AsyncStd(1.0))
 }
 
-/// Faster than tokio, ties not allowed.
-const fn ahead_of_tokio() -> Wanted {
-    wanted("wall", Tokio(0.99))
+/// Faster than tokio; ties are not allowed.
+const fn faster_than_tokio() -> Target {
+    target("wall", Tokio(0.99))
 }
 
 /// All rows, in the order of the table.
@@ -142,17 +142,17 @@ pub const ROWS: &[Row] = &[
     row("spawn_join_10000", "spawn and await, 10,000 at a time", NS, &[wall(0.55)]),
     row("spawn_detached", "spawn and detach, 10,000 at a time", NS, &[wall(0.5)]),
     row("chained_spawn", "each task spawns the next", NS, &[wall(0.5)]),
-    row("spawn_one", "spawn one, await it", NS, &[]),
+    row("spawn_one", "spawn and await one task", NS, &[]),
     row("spawn_remote", "spawn from outside the runtime", NS, &[wall(0.75)]),
-    row("ping_pong_steady", "1 pair of tasks, a round trip", NS, &[wall(0.7)]),
-    row("ping_pong_100", "100 pairs of tasks, a round trip", NS, &[wall(0.9)]),
+    row("ping_pong_steady", "a round trip, 1 pair of tasks", NS, &[wall(0.7)]),
+    row("ping_pong_100", "a round trip, 100 pairs of tasks", NS, &[wall(0.9)]),
     row("yield_1", "yield_now, 1 task", NS, &[wall(0.35)]),
     row("yield_200", "yield_now, 200 tasks", NS, &[wall(0.85)]),
-    row("chain_500", "500 tasks in a ring, a hop", NS, &[wall(0.65)]),
-    row("wake_foreign", "wakes from a foreign thread", NS, &[]),
+    row("chain_500", "a hop in a ring of 500 tasks", NS, &[wall(0.65)]),
+    row("wake_foreign", "wakes from a thread outside the runtime", NS, &[]),
     row(
         "wake_idle_latency",
-        "a foreign wake of an idle runtime",
+        "a wake of an idle runtime from outside",
         &[metric("p50", "µs", 1.0), metric("p99", "µs", 1.0)],
         &[],
     ),
@@ -163,113 +163,123 @@ pub const ROWS: &[Row] = &[
         "mem_pending",
         "a waiting task with 64 B of state",
         BYTES,
-        &[wanted("heap", BestMulti(0.8)), wanted("heap", Absolute(128.0))],
+        &[target("heap", BestMulti(0.8)), target("heap", Absolute(128.0))],
     ),
-    row("mem_timer", "the same, asleep", BYTES, &[]),
+    row("mem_timer", "the same, in a sleep", BYTES, &[]),
     row(
         "allocations",
         "allocations per operation",
         ALLOCATIONS,
         &[
-            wanted("spawn", Absolute(1.0)),
-            wanted("wake", Absolute(0.0)),
-            wanted("sleep", Absolute(0.0)),
-            wanted("block_on", Absolute(0.0)),
+            target("spawn", Absolute(1.0)),
+            target("wake", Absolute(0.0)),
+            target("sleep", Absolute(0.0)),
+            target("block_on", Absolute(0.0)),
         ],
     ),
-    row("timer_drop", "a sleep made, polled, dropped", NS, &[wall(0.35)]),
+    row("timer_drop", "a sleep that is polled once and dropped", NS, &[wall(0.35)]),
     row("timeout_ready", "timeout around a ready future", NS, &[]),
     row("timeout_yield", "timeout around a future that waits once", NS, &[]),
     row(
         "timers_20k",
         "20,000 timers over 100 ms",
         TIMERS,
-        &[wanted("cpu", Tokio(1.0)), wanted("late_p50", Absolute(50.0))],
+        &[target("cpu", Tokio(1.0)), target("late_p50", Absolute(50.0))],
     ),
     row(
         "sleep_1ms",
         "sleep(1 ms), overshoot and CPU",
         SLEEP,
-        &[wanted("over", BestMulti(1.0)), wanted("cpu", Tokio(1.0))],
+        &[target("over", BestMulti(1.0)), target("cpu", Tokio(1.0))],
     ),
     row("blocking_seq", "spawn_blocking in sequence", US, &[wall(1.0)]),
     row("blocking_64", "spawn_blocking, 64 at a time", NS, &[wall(0.7)]),
-    row("mutex", "mutex, 8 tasks", NS, &[level()]),
-    row("mutex_across_await", "the same, held across a yield", NS, &[level()]),
-    row("rwlock", "read-write lock, 7 readers, 1 writer", NS, &[level()]),
-    row("channel_1_1", "bounded channel, 1 sender", NS, &[level(), ahead_of_tokio()]),
-    row("channel_4_1", "bounded channel, 4 senders", NS, &[level(), ahead_of_tokio()]),
-    row("stream_adapters", "5 stream adapters, a number", NS, &[level()]),
-    row("stream_lines", "lines of a buffered reader, a line", NS, &[level()]),
-    on_one(row("forkjoin_fine_w1", "the next row on 1 worker", TREE, &[])),
+    row("mutex", "mutex, 8 tasks", NS, &[no_slower_than_async_std()]),
+    row("mutex_across_await", "the same, held across a yield", NS, &[no_slower_than_async_std()]),
+    row("rwlock", "read-write lock, 7 readers, 1 writer", NS, &[no_slower_than_async_std()]),
+    row(
+        "channel_1_1",
+        "bounded channel, 1 sender",
+        NS,
+        &[no_slower_than_async_std(), faster_than_tokio()],
+    ),
+    row(
+        "channel_4_1",
+        "bounded channel, 4 senders",
+        NS,
+        &[no_slower_than_async_std(), faster_than_tokio()],
+    ),
+    row("stream_adapters", "5 stream adapters, per item", NS, &[no_slower_than_async_std()]),
+    row("stream_lines", "lines of a buffered reader, per line", NS, &[no_slower_than_async_std()]),
+    on_one_worker(row("forkjoin_fine_w1", "the next row on 1 worker", TREE, &[])),
     row(
         "forkjoin_fine",
         "fork-join, 2,600 small tasks",
         TREE,
-        &[wall(0.65), wanted("wall", OwnRow("forkjoin_fine_w1"))],
+        &[wall(0.65), target("wall", OwnRow("forkjoin_fine_w1"))],
     ),
-    on_one(row("forkjoin_coarse_w1", "the next row on 1 worker", TREE, &[])),
+    on_one_worker(row("forkjoin_coarse_w1", "the next row on 1 worker", TREE, &[])),
     row("forkjoin_coarse", "fork-join, 230 larger tasks", TREE, &[]),
     row("timers_beside_yield", "5 ms timers beside yielding tasks", LATE, &[]),
     row(
         "idle",
-        "10 tasks at 10 Hz, begun together, CPU per second",
+        "10 tasks at 10 Hz, started together, CPU per second",
         SHARE,
-        &[wanted("cpu_share", BestMulti(0.6))],
+        &[target("cpu_share", BestMulti(0.6))],
     ),
-    row("idle_spread", "the same, begun 9.7 ms apart", SHARE, &[]),
+    row("idle_spread", "the same, started 9.7 ms apart", SHARE, &[]),
     row("startup", "a process with one task", MS, &[]),
     row(
         "rescue",
         "2 blocking tasks beside 1,000 tickers, 50 echoes",
         RESCUE,
         &[
-            wanted("tick_p99", Absolute(25.0)),
-            wanted("tick_max", Absolute(100.0)),
-            wanted("echo_max", Absolute(100.0)),
+            target("tick_p99", Absolute(25.0)),
+            target("tick_max", Absolute(100.0)),
+            target("echo_max", Absolute(100.0)),
         ],
     ),
-    on_one(row("echo_1x64", "TCP echo, 1 connection, 64 B", ECHO, &[])),
-    by_turns(on_one(row(
+    on_one_worker(row("echo_1x64", "TCP echo, 1 connection, 64 B", ECHO, &[])),
+    by_turns(on_one_worker(row(
         "echo_50x64",
         "TCP echo, 50 connections, 64 B",
         ECHO_BY_TURNS,
-        &[wanted("by_turns", Tokio(0.95)), wanted("by_turns", AsyncStd(0.75))],
+        &[target("by_turns", Tokio(0.95)), target("by_turns", AsyncStd(0.75))],
     ))),
-    by_turns(on_one(row(
+    by_turns(on_one_worker(row(
         "echo_1000x64",
         "TCP echo, 1,000 connections, 64 B",
         ECHO_BY_TURNS,
         &[
-            wanted("by_turns", Tokio(1.0)),
-            wanted("by_turns", AsyncStd(0.75)),
-            wanted("p999", Tokio(0.25)),
+            target("by_turns", Tokio(1.0)),
+            target("by_turns", AsyncStd(0.75)),
+            target("p999", Tokio(0.25)),
         ],
     ))),
     by_turns(row("echo_free_50x64", "50 connections, 64 B, on any core", ECHO_BY_TURNS, &[])),
     by_turns(row("echo_free_1000x64", "1,000 connections, 64 B, on any core", ECHO_BY_TURNS, &[])),
-    on_one(row("echo_50x4k", "TCP echo, 50 connections, 4 KiB", ECHO, &[])),
-    on_one(row("echo_50x64k", "TCP echo, 50 connections, 64 KiB", ECHO, &[])),
-    on_one(row("echo_50x64x16", "TCP echo, 50 connections, 64 B, 16 deep", ECHO, &[])),
+    on_one_worker(row("echo_50x4k", "TCP echo, 50 connections, 4 KiB", ECHO, &[])),
+    on_one_worker(row("echo_50x64k", "TCP echo, 50 connections, 64 KiB", ECHO, &[])),
+    on_one_worker(row("echo_50x64x16", "TCP echo, 50 connections, 64 B, 16 deep", ECHO, &[])),
     row("requests_new", "many_requests, new connections", US, &[]),
-    row("requests_keep", "many_requests, keep-alive", US, &[wanted("cpu", BestMulti(1.0))]),
-    row("when_async_helps", "a task against a thread", CLAIMS, &[]),
+    row("requests_keep", "many_requests, keep-alive", US, &[target("cpu", BestMulti(1.0))]),
+    row("when_async_helps", "a task against a thread", TASK_VERSUS_THREAD, &[]),
 ];
 
-/// The figure of the echo rows when system calls are counted.
+/// The figure of the echo rows in a run that counts system calls.
 pub const SYSCALLS: &[Metric] = &[metric("syscalls", "per request", 1.0)];
 
 #[cfg(test)]
 mod tests {
-    use super::{ROWS, Target};
+    use super::{Limit, ROWS};
 
     #[test]
-    fn every_wish_names_a_figure_of_its_row() {
+    fn every_target_names_a_figure_of_its_row() {
         for row in ROWS {
-            for wish in row.wanted {
-                let known = row.metrics.iter().any(|metric| metric.name == wish.metric);
-                assert!(known, "{}: {}", row.name, wish.metric);
-                if let Target::OwnRow(other) = wish.target {
+            for target in row.targets {
+                let known = row.metrics.iter().any(|metric| metric.name == target.metric);
+                assert!(known, "{}: {}", row.name, target.metric);
+                if let Limit::OwnRow(other) = target.limit {
                     assert!(ROWS.iter().any(|row| row.name == other), "{other}");
                 }
             }

@@ -1,18 +1,18 @@
-//! What a run says: lines while it goes on, tables and JSON at the end.
+//! The output of a run: lines while it runs, tables and JSON at the end.
 
 use std::fmt;
 
-use crate::contestant::Contestant;
 use crate::machine::{self, Usage};
 use crate::options::Options;
-use crate::plan::{Metric, Target};
+use crate::plan::{Limit, Metric};
+use crate::runtime::Runtime;
 use crate::series::{Series, Verdict};
 
 mod json;
 
 pub use self::json::json;
 
-/// Under what circumstances a run was made.
+/// The circumstances of a run.
 #[derive(Debug)]
 pub struct Heading {
     machine: String,
@@ -25,7 +25,7 @@ pub struct Heading {
 }
 
 impl Heading {
-    /// Describes the run that began at `usage` and is over now.
+    /// Describes the run that started at `usage` and has just ended.
     pub fn new(options: &Options, usage: Usage) -> Self {
         let (others, stolen) = usage.disturbance();
         Self {
@@ -43,55 +43,55 @@ impl Heading {
 impl fmt::Display for Heading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { machine, date, versions, rounds, .. } = self;
-        let kind = if self.is_quick { "quick trial, " } else { "" };
+        let kind = if self.is_quick { "quick run, " } else { "" };
         let (others, stolen) = (100.0 * self.others, 100.0 * self.stolen);
         writeln!(f, "{date}, {machine}")?;
         writeln!(f, "{versions}")?;
-        write!(f, "{kind}{rounds} interleaved rounds; of the machine's time others used ")?;
-        write!(f, "{others:.1} %, the hypervisor withheld {stolen:.1} %")
+        write!(f, "{kind}{rounds} interleaved rounds; other processes used {others:.1} % of the ")?;
+        write!(f, "machine's time, the hypervisor took {stolen:.1} %")
     }
 }
 
-/// The rows and what is wanted of them, without a measurement.
+/// The rows and their targets, without a measurement.
 pub fn list(options: &Options) -> String {
     let line = |row: &'static crate::plan::Row| {
-        let wishes: Vec<_> = row
-            .wanted
+        let targets: Vec<_> = row
+            .targets
             .iter()
-            .map(|wish| format!("{} {}", wish.metric, wish_text(wish.target)))
+            .map(|target| format!("{} {}", target.metric, limit_text(target.limit)))
             .collect();
-        format!("{:<20} {:<50} {}", row.name, row.what, wishes.join("; "))
+        format!("{:<20} {:<50} {}", row.name, row.what, targets.join("; "))
     };
     options.rows().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// One row as lines of a terminal: a line per figure.
+/// One row for the terminal: a line per figure.
 pub fn plain(series: &Series, earlier: &[Series]) -> String {
     let mut lines = vec![format!("{} ({})", series.row.name, series.row.what)];
     for metric in series.metrics {
-        let columns = series.samples.iter().filter_map(|&(who, _)| {
-            let figure = number(series.median(who, metric)?);
-            Some(format!("{} {figure}", who.name()))
+        let columns = series.samples.iter().filter_map(|&(runtime, _)| {
+            let figure = number(series.median(runtime, metric)?);
+            Some(format!("{} {figure}", runtime.name()))
         });
         let columns = columns.collect::<Vec<_>>().join("  ");
         let ratio =
             series.ratio(metric).map_or(String::new(), |ratio| format!("  ratio {ratio:.2}"));
-        let wishes = wishes(series, metric, earlier);
+        let targets = targets(series, metric, earlier);
         let name = format!("{}, {}", metric.name, metric.unit);
-        lines.push(format!("  {name:<18} {columns}{ratio}  {wishes}").trim_end().to_owned());
+        lines.push(format!("  {name:<18} {columns}{ratio}  {targets}").trim_end().to_owned());
     }
     lines.extend(series.failures.iter().map(|failure| format!("  FAILED {failure}")));
     lines.join("\n")
 }
 
-/// How many wishes came true, and which did not.
+/// The number of targets that were met, and the list of those that were missed.
 pub fn verdict(all: &[Series]) -> String {
     let mut counts = [0; 4];
     let mut missed = Vec::new();
     for series in all {
         for metric in series.metrics {
-            for wish in series.wishes(metric) {
-                let verdict = series.judge(metric, wish.target, all);
+            for target in series.targets(metric) {
+                let verdict = series.judge(metric, target.limit, all);
                 counts[verdict as usize] += 1;
                 if verdict == Verdict::Missed {
                     missed.push(format!("{} {}", series.row.name, metric.name));
@@ -101,34 +101,34 @@ pub fn verdict(all: &[Series]) -> String {
     }
     let [met, ties, misses, unknown] = counts;
     let missed = if missed.is_empty() { String::new() } else { format!(": {}", missed.join(", ")) };
-    format!("wanted: {met} met, {ties} ties, {misses} missed{missed}; {unknown} not judged")
+    format!("targets: {met} met, {ties} ties, {misses} missed{missed}; {unknown} not judged")
 }
 
 /// The whole run as Markdown.
 pub fn markdown(heading: &Heading, all: &[Series]) -> String {
-    let contestants: Vec<Contestant> = all
+    let runtimes: Vec<Runtime> = all
         .first()
-        .map(|series| series.samples.iter().map(|&(who, _)| who).collect())
+        .map(|series| series.samples.iter().map(|&(runtime, _)| runtime).collect())
         .unwrap_or_default();
     let mut lines =
         vec![INTRODUCTION.to_owned(), String::new(), format!("```text\n{heading}\n```")];
     lines.push(String::new());
-    let names = contestants.iter().map(|who| format!(" {} |", who.name())).collect::<String>();
-    lines.push(format!("| workload | figure |{names} ratio | wanted |"));
-    lines.push(format!("| --- | --- |{} ---: | --- |", " ---: |".repeat(contestants.len())));
+    let names = runtimes.iter().map(|runtime| format!(" {} |", runtime.name())).collect::<String>();
+    lines.push(format!("| workload | figure |{names} ratio | target |"));
+    lines.push(format!("| --- | --- |{} ---: | --- |", " ---: |".repeat(runtimes.len())));
     for series in all {
         let mut first = format!("`{}` {}", series.row.name, series.row.what);
         for metric in series.metrics {
-            let cell = |&who: &Contestant| {
-                let figure = series.median(who, metric).map_or_else(|| "–".to_owned(), number);
+            let cell = |&runtime: &Runtime| {
+                let figure = series.median(runtime, metric).map_or_else(|| "–".to_owned(), number);
                 format!(" {figure} |")
             };
-            let cells = contestants.iter().map(cell).collect::<String>();
+            let cells = runtimes.iter().map(cell).collect::<String>();
             let ratio =
                 series.ratio(metric).map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
-            let wishes = wishes(series, metric, all);
+            let targets = targets(series, metric, all);
             let label = format!("{}, {}", metric.name, metric.unit);
-            lines.push(format!("| {first} | {label} |{cells} {ratio} | {wishes} |"));
+            lines.push(format!("| {first} | {label} |{cells} {ratio} | {targets} |"));
             first.clear();
         }
     }
@@ -147,39 +147,41 @@ const INTRODUCTION: &str = "\
 Written by `cargo run --release --manifest-path benches/Cargo.toml -- \
 --markdown BENCHMARKS.md`.
 
-Medians over the rounds, smaller is better. `wall` and `cpu` are per operation, `cpu` is user plus \
-system time of the whole process. `ratio` is reveille's figure over the best of tokio (multi), \
-smol and async-std. The machine moves everybody by a quarter within minutes, so the wishes for \
-echo are judged by `by_turns`: all servers stand ready on one core and are driven for 50 ms each, \
-40 times around (`benches/src/turns.rs`). `bare` is what the same costs without a runtime. Two \
-workers each, one where the server is pinned to a core (echo, but for `echo_free`). Default \
-release profile, system allocator. How each \
-workload is made stands in `benches/src/workloads/`.";
+Figures are medians over the rounds; smaller is better. `wall` and `cpu` are per operation. `cpu` is \
+user plus system time of the whole process. `ratio` is reveille's figure over the best of tokio \
+(multi-thread), smol and async-std. Each runtime has two workers, or one where the server is pinned \
+to a core (all echo rows except `echo_free`). Default release profile, system allocator. The code of \
+the workloads is in `benches/src/workloads/`.
 
-fn wishes(series: &Series, metric: &Metric, all: &[Series]) -> String {
-    let wishes = series.wishes(metric).map(|wish| {
-        let mark = match series.judge(metric, wish.target, all) {
+The machine's speed changes by a quarter within minutes, for all runtimes alike. The targets of the \
+echo rows are therefore judged by `by_turns`: all servers stay ready on one core, and one load \
+generator drives each for 50 ms, 40 times (`benches/src/turns.rs`). `bare` is the cost without a \
+runtime.";
+
+fn targets(series: &Series, metric: &Metric, all: &[Series]) -> String {
+    let targets = series.targets(metric).map(|target| {
+        let mark = match series.judge(metric, target.limit, all) {
             Verdict::Met => "✓",
             Verdict::Tie => "✓ (tie)",
             Verdict::Missed => "✗",
             Verdict::Unknown => "?",
         };
-        format!("{} {mark}", wish_text(wish.target))
+        format!("{} {mark}", limit_text(target.limit))
     });
-    wishes.collect::<Vec<_>>().join("; ")
+    targets.collect::<Vec<_>>().join("; ")
 }
 
-fn wish_text(target: Target) -> String {
-    match target {
-        Target::BestMulti(share) => format!("≤ {share:.2} of the best"),
-        Target::Tokio(share) => format!("≤ {share:.2} of tokio"),
-        Target::AsyncStd(share) => format!("≤ {share:.2} of async-std"),
-        Target::Absolute(limit) => format!("≤ {limit}"),
-        Target::OwnRow(name) => format!("< {name}"),
+fn limit_text(limit: Limit) -> String {
+    match limit {
+        Limit::BestMulti(share) => format!("≤ {share:.2} of the best"),
+        Limit::Tokio(share) => format!("≤ {share:.2} of tokio"),
+        Limit::AsyncStd(share) => format!("≤ {share:.2} of async-std"),
+        Limit::Absolute(limit) => format!("≤ {limit}"),
+        Limit::OwnRow(name) => format!("< {name}"),
     }
 }
 
-/// A figure with three digits that mean something.
+/// A figure with three significant digits.
 fn number(value: f64) -> String {
     let magnitude = value.abs();
     let digits = match magnitude {

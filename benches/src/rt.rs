@@ -1,12 +1,12 @@
-//! What a workload asks of a runtime, and one implementation per contestant.
+//! The operations that a workload needs of a runtime, with an implementation per runtime.
 //!
 //! Workloads are written once, generic over [`Rt`]. Every method is the call that a user of the
-//! runtime would write: the futures are the runtime's own types, returned as `impl Future`, so
-//! that no contestant pays for an adapter. Streams are read and written through each runtime's
-//! own traits for the same reason.
+//! runtime would write. Futures are the runtime's own types, returned as `impl Future`, so that no
+//! runtime pays for an adapter. For the same reason streams are read and written through each
+//! runtime's own traits.
 //!
-//! Rejected: futures-io as the common face, because tokio would need a wrapper around each call;
-//! boxed futures, because an allocation per call would drown what is measured.
+//! Rejected: futures-io as the common interface, because tokio would need a wrapper around each
+//! call. Rejected: boxed futures, because an allocation per call would hide what is measured.
 
 use std::future::Future;
 use std::io;
@@ -30,19 +30,19 @@ pub use self::tokio::Tokio;
 
 /// A runtime under measurement.
 ///
-/// The methods without `self` are called from inside a task, as a program would call them.
+/// Methods without `self` are called from inside a task, as in a program.
 pub trait Rt: Sized + Send + Sync + 'static {
-    /// The handle of a spawned task: gives the task's output.
+    /// The handle of a spawned task, which resolves to its output.
     type Handle<T: Send + 'static>: Future<Output = T> + Send + 'static;
     /// The runtime's mutex around a counter.
     type Mutex: Send + Sync + 'static;
-    /// What locking that mutex gives.
+    /// The guard of that mutex.
     type Guard<'a>: DerefMut<Target = u64> + Send + 'a;
     /// The runtime's read-write lock around a counter.
     type RwLock: Send + Sync + 'static;
-    /// What locking it to read gives.
+    /// The guard of a read lock.
     type ReadGuard<'a>: Deref<Target = u64> + Send + 'a;
-    /// What locking it to write gives.
+    /// The guard of a write lock.
     type WriteGuard<'a>: DerefMut<Target = u64> + Send + 'a;
     /// The sending half of the runtime's bounded channel.
     type Sender: Clone + Send + Sync + 'static;
@@ -53,14 +53,14 @@ pub trait Rt: Sized + Send + Sync + 'static {
     /// A connected TCP socket.
     type Stream: Send + 'static;
 
-    /// Starts the runtime. smol and async-std read the number of threads from the environment,
-    /// which the parent process has set; the argument says the same to the others.
+    /// Starts the runtime with `workers` threads. smol and async-std ignore the argument: they read
+    /// the number from the environment, which the parent process has set.
     fn start(workers: usize) -> Self;
 
     /// Runs `future` on this thread, inside the runtime.
     fn block_on<F: Future>(&self, future: F) -> F::Output;
 
-    /// The call a program makes from a plain thread to wait for one future.
+    /// Runs one future from a plain thread, with the call that a program would use.
     fn plain_block_on<F: Future>(&self, future: F) -> F::Output {
         self.block_on(future)
     }
@@ -77,22 +77,22 @@ pub trait Rt: Sized + Send + Sync + 'static {
         F: Future + Send + 'static,
         F::Output: Send + 'static;
 
-    /// Lets the task run on by itself.
+    /// Detaches the task.
     fn detach<T: Send + 'static>(handle: Self::Handle<T>);
 
     /// Sleeps.
     fn sleep(duration: Duration) -> impl Future<Output = ()> + Send;
 
-    /// Gives way to other tasks once.
+    /// Yields to other tasks once.
     fn yield_now() -> impl Future<Output = ()> + Send;
 
-    /// Runs a closure on the blocking pool; it starts before the future is polled.
-    fn unblock<T, F>(closure: F) -> impl Future<Output = T> + Send
+    /// Runs a closure on the blocking pool. It starts before the future is polled.
+    fn spawn_blocking<T, F>(closure: F) -> impl Future<Output = T> + Send
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static;
 
-    /// Bounds the time of a future; `None` when the time was up first.
+    /// Limits the time of a future. Resolves to `None` if the time runs out.
     fn timeout<F>(duration: Duration, future: F) -> impl Future<Output = Option<F::Output>> + Send
     where
         F: Future + Send,
@@ -108,37 +108,37 @@ pub trait Rt: Sized + Send + Sync + 'static {
     fn rwlock() -> Self::RwLock;
 
     /// Locks it to read.
-    fn lock_to_read(lock: &Self::RwLock) -> impl Future<Output = Self::ReadGuard<'_>> + Send;
+    fn read_lock(lock: &Self::RwLock) -> impl Future<Output = Self::ReadGuard<'_>> + Send;
 
     /// Locks it to write.
-    fn lock_to_write(lock: &Self::RwLock) -> impl Future<Output = Self::WriteGuard<'_>> + Send;
+    fn write_lock(lock: &Self::RwLock) -> impl Future<Output = Self::WriteGuard<'_>> + Send;
 
-    /// Sums, item by item, the doubles of the numbers that three does not divide, without the
-    /// first ten: through `filter`, `map`, `skip`, `take_while` and `fuse`.
+    /// Sums item by item what remains of the numbers after `filter` (not divisible by three), `map`
+    /// (doubled), `skip` (without the first ten), `take_while` and `fuse`.
     fn adapters(numbers: Numbers) -> impl Future<Output = u64> + Send;
 
-    /// Counts the letters of the lines of a buffered reader, line by line.
-    fn letters_of_lines(packets: Packets) -> impl Future<Output = usize> + Send;
+    /// Adds up the lengths of the lines of a buffered reader, line by line.
+    fn sum_line_lengths(packets: Packets) -> impl Future<Output = usize> + Send;
 
     /// A bounded channel.
     fn channel(capacity: usize) -> (Self::Sender, Self::Receiver);
 
-    /// Sends, waiting for room.
+    /// Sends a value, after waiting for capacity.
     fn send(sender: &Self::Sender, value: u64) -> impl Future<Output = ()> + Send;
 
-    /// Receives; `None` after the last sender is gone.
+    /// Receives a value, or `None` after the last sender is dropped.
     fn recv(receiver: &mut Self::Receiver) -> impl Future<Output = Option<u64>> + Send;
 
     /// Listens on a free port of 127.0.0.1.
     fn listen() -> impl Future<Output = io::Result<(Self::Listener, SocketAddr)>> + Send;
 
-    /// Accepts one connection, `TCP_NODELAY` set.
+    /// Accepts one connection and sets `TCP_NODELAY`.
     fn accept(listener: &Self::Listener) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
-    /// Connects, `TCP_NODELAY` set.
+    /// Connects and sets `TCP_NODELAY`.
     fn connect(addr: SocketAddr) -> impl Future<Output = io::Result<Self::Stream>> + Send;
 
-    /// Reads what there is, at most `buf.len()` bytes; 0 at the end.
+    /// Reads available bytes, at most `buf.len()`. Returns 0 at the end.
     fn read<'a>(
         stream: &'a mut Self::Stream,
         buf: &'a mut [u8],
@@ -150,9 +150,9 @@ pub trait Rt: Sized + Send + Sync + 'static {
         bytes: &'a [u8],
     ) -> impl Future<Output = io::Result<()>> + Send;
 
-    /// Runs `future` as a spawned task and waits for it on the calling thread: the place where
-    /// most workloads live.
-    fn inside<F>(&self, future: F) -> F::Output
+    /// Runs `future` as a spawned task and waits for it on the calling thread. Most workloads run
+    /// this way.
+    fn block_on_task<F>(&self, future: F) -> F::Output
     where
         F: Future + Send + 'static,
         F::Output: Send + 'static,

@@ -1,5 +1,5 @@
-//! The two smallest ways in which tasks of a workload wait for each other, the same for every
-//! runtime: a [`Baton`] that one task hands to another, and a [`Countdown`] of work done.
+//! Two ways in which the tasks of a workload wait for each other, the same for every runtime: a
+//! [`Notify`] from one task to another, and a [`WaitGroup`] that counts finished work.
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -9,29 +9,29 @@ use atomic_waker::AtomicWaker;
 
 /// A flag that one task sets and one other task waits for.
 #[derive(Debug, Default)]
-pub struct Baton {
-    is_here: AtomicBool,
+pub struct Notify {
+    is_set: AtomicBool,
     waker: AtomicWaker,
 }
 
-impl Baton {
-    /// Hands the baton over and wakes the task that waits for it.
-    pub fn pass(&self) {
-        self.is_here.store(true, Ordering::Release);
+impl Notify {
+    /// Sets the flag and wakes the waiting task.
+    pub fn notify(&self) {
+        self.is_set.store(true, Ordering::Release);
         self.waker.wake();
     }
 
-    /// Waits for the baton and takes it.
-    pub async fn take(&self) {
+    /// Waits for the flag and clears it.
+    pub async fn notified(&self) {
         poll_fn(|cx| {
-            // A plain load first: the exchange would take the cache line from the passer.
-            if self.is_here.load(Ordering::Acquire) {
-                self.is_here.store(false, Ordering::Relaxed);
+            // A plain load first: an exchange would take the cache line from the notifying task.
+            if self.is_set.load(Ordering::Acquire) {
+                self.is_set.store(false, Ordering::Relaxed);
                 return Poll::Ready(());
             }
             self.waker.register(cx.waker());
-            if self.is_here.load(Ordering::Acquire) {
-                self.is_here.store(false, Ordering::Relaxed);
+            if self.is_set.load(Ordering::Acquire) {
+                self.is_set.store(false, Ordering::Relaxed);
                 return Poll::Ready(());
             }
             Poll::Pending
@@ -40,25 +40,25 @@ impl Baton {
     }
 }
 
-/// Counts down the parts of a work that one task waits for.
+/// Counts the parts of a piece of work that are not done; one task waits for all of them.
 #[derive(Debug, Default)]
-pub struct Countdown {
+pub struct WaitGroup {
     left: AtomicUsize,
     waker: AtomicWaker,
 }
 
-impl Countdown {
-    /// A countdown from `parts`.
+impl WaitGroup {
+    /// A group of `parts` parts.
     pub const fn new(parts: usize) -> Self {
         Self { left: AtomicUsize::new(parts), waker: AtomicWaker::new() }
     }
 
-    /// Starts over from `parts`.
+    /// Starts again with `parts` parts.
     pub fn reset(&self, parts: usize) {
         self.left.store(parts, Ordering::Release);
     }
 
-    /// One part is done; the last one wakes the task that waits.
+    /// Marks one part as done. The last one wakes the waiting task.
     pub fn done(&self) {
         if self.left.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.waker.wake();
@@ -66,18 +66,18 @@ impl Countdown {
     }
 
     /// Whether every part is done.
-    pub fn is_over(&self) -> bool {
+    pub fn is_done(&self) -> bool {
         self.left.load(Ordering::Acquire) == 0
     }
 
     /// Waits until every part is done.
     pub async fn wait(&self) {
         poll_fn(|cx| {
-            if self.is_over() {
+            if self.is_done() {
                 return Poll::Ready(());
             }
             self.waker.register(cx.waker());
-            if self.is_over() { Poll::Ready(()) } else { Poll::Pending }
+            if self.is_done() { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
     }

@@ -1,5 +1,5 @@
-//! What the stream workloads read: sources that are ready mostly and pending now and then, and need
-//! no system call, so that what is measured is the runtime's adapters and buffers.
+//! Sources for the stream workloads. They are mostly ready, sometimes pending, and make no system
+//! call, so that a workload measures only the runtime's adapters and buffers.
 
 use std::io;
 use std::pin::Pin;
@@ -7,14 +7,14 @@ use std::task::{Context, Poll, ready};
 
 use futures_lite::{AsyncRead, Stream};
 
-/// Every sixteenth poll for a number finds none: as a channel whose sender is a little slower.
+/// Every sixteenth poll for a number is pending, like a channel whose sender is a little slower.
 const NUMBERS_AT_ONCE: u32 = 16;
-/// Every fourth read finds nothing: as a socket whose peer is a little slower.
+/// Every fourth read is pending, like a socket whose peer is a little slower.
 const PIECES_AT_ONCE: u32 = 4;
-/// A read gives at most so much: one packet.
+/// The most that one read returns: one packet.
 const PIECE_BYTES: usize = 1_460;
 
-/// Is pending at every `period`-th poll, and wakes at once.
+/// Is pending at every `period`-th poll and wakes its task at once.
 #[derive(Debug)]
 struct Pauses {
     polls: u32,
@@ -37,7 +37,7 @@ impl Pauses {
     }
 }
 
-/// The numbers from 0 up to and without `end`.
+/// The numbers from 0 up to, but not including, `end`.
 #[derive(Debug)]
 pub struct Numbers {
     next: u64,
@@ -46,7 +46,7 @@ pub struct Numbers {
 }
 
 impl Numbers {
-    /// Begins at 0.
+    /// The numbers from 0.
     pub fn below(end: u64) -> Self {
         Self { next: 0, end, pauses: Pauses::new(NUMBERS_AT_ONCE) }
     }
@@ -65,7 +65,7 @@ impl Stream for Numbers {
     }
 }
 
-/// A text, packet by packet.
+/// A text in packets.
 #[derive(Debug)]
 pub struct Packets {
     text: &'static [u8],
@@ -73,12 +73,12 @@ pub struct Packets {
 }
 
 impl Packets {
-    /// Begins at the first byte.
+    /// The text from its first byte.
     pub fn of(text: &'static [u8]) -> Self {
         Self { text, pauses: Pauses::new(PIECES_AT_ONCE) }
     }
 
-    /// Takes what a read with room for `room` bytes gives: nothing at the end.
+    /// Takes the next bytes, at most `room`. The result is empty at the end.
     pub fn poll_take(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<&'static [u8]> {
         ready!(self.pauses.poll(cx));
         let len = self.text.len().min(room).min(PIECE_BYTES);

@@ -1,37 +1,37 @@
-//! Echo servers that take turns: everybody's server stands ready on the same core, and one load
-//! generator serves one after the other for a moment, many times around.
+//! Echo servers that take turns: the servers of all runtimes are ready on the same core, and one
+//! load generator drives one after the other for a short time, many times.
 //!
-//! The machine's speed moves by a quarter from one second to another, so figures that were taken
-//! seconds apart differ by more than the contestants do. Here a round of everybody takes a third
-//! of a second, and every second one goes backwards.
+//! The machine's speed changes by a quarter from one second to the next, so figures taken seconds
+//! apart differ more than the runtimes do. Here one round of all runtimes takes a third of a
+//! second. Every second round goes in reverse order.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
-use crate::contestant::Contestant;
 use crate::load::{Generator, Load};
 use crate::machine;
 use crate::measure::{Sample, cpu_time};
+use crate::runtime::Runtime;
 use crate::workloads::{EchoShape, bare};
 
-/// How long a turn is; then what is still on its way comes back.
+/// The length of a turn. After it the requests in flight come back.
 const TURN: Duration = Duration::from_millis(50);
 
-/// How often everybody has a turn, and in a trial.
+/// The number of turns of each server, and in a quick run.
 const TURNS: usize = 40;
-const TURNS_IN_A_TRIAL: usize = 4;
+const QUICK_TURNS: usize = 4;
 
 /// The name of the server without a runtime.
 const BARE: &str = "bare";
 
-/// Drives the servers. Gives the nanoseconds of CPU per request of each by name, or `None` when
-/// the words are not an echo workload, workers, whether it is a trial, and contestants.
+/// Drives the servers and returns each one's nanoseconds of CPU per request, by name. Returns
+/// `None` if the arguments are not an echo workload, workers, whether to run quickly, and runtimes.
 pub fn run(words: &[String]) -> Option<io::Result<String>> {
-    let [workload, workers, is_quick, contestants @ ..] = words else { return None };
+    let [workload, workers, is_quick, runtimes @ ..] = words else { return None };
     let shape = EchoShape::parse(workload)?;
-    let turns = if is_quick.parse().ok()? { TURNS_IN_A_TRIAL } else { TURNS };
-    let names: Vec<_> = contestants.iter().map(String::as_str).chain([BARE]).collect();
+    let turns = if is_quick.parse().ok()? { QUICK_TURNS } else { TURNS };
+    let names: Vec<_> = runtimes.iter().map(String::as_str).chain([BARE]).collect();
     Some(drive(shape, workers, turns, &names).map(|sample| sample.to_string()))
 }
 
@@ -62,19 +62,19 @@ fn drive(shape: EchoShape, workers: &str, turns: usize, names: &[&str]) -> io::R
     Ok(sample)
 }
 
-/// A server in a process of its own, and the connections to it.
+/// A server in a separate process, and the connections to it.
 struct Server {
     name: String,
     process: Child,
-    ask: ChildStdin,
-    hear: BufReader<ChildStdout>,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
     generator: Generator,
     requests: u64,
     cpu_ns: f64,
 }
 
 impl Server {
-    /// Starts it; `None` for a contestant that has no server.
+    /// Starts the server. Returns `None` for a runtime without one.
     fn start(
         name: &str,
         workers: &str,
@@ -85,18 +85,18 @@ impl Server {
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["serve", name, workers, &core]);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
-        let ask = process.stdin.take().expect("the input is piped");
-        let mut hear = BufReader::new(process.stdout.take().expect("the output is piped"));
+        let stdin = process.stdin.take().expect("the input is piped");
+        let mut stdout = BufReader::new(process.stdout.take().expect("the output is piped"));
         let mut line = String::new();
-        hear.read_line(&mut line)?;
+        stdout.read_line(&mut line)?;
         let addr = match line.trim() {
             "none" => return Ok(None),
-            addr => addr.parse().map_err(|_| says(name, addr))?,
+            addr => addr.parse().map_err(|_| unexpected(name, addr))?,
         };
         let load = Load { time: TURN, ..shape.load_on(addr) };
         let generator = Generator::connect(&load)?;
         let name = name.to_owned();
-        Ok(Some(Self { name, process, ask, hear, generator, requests: 0, cpu_ns: 0.0 }))
+        Ok(Some(Self { name, process, stdin, stdout, generator, requests: 0, cpu_ns: 0.0 }))
     }
 
     fn turn(&mut self) -> io::Result<()> {
@@ -104,7 +104,7 @@ impl Server {
         Ok(())
     }
 
-    /// From here on it counts.
+    /// Starts to count.
     fn begin(&mut self) -> io::Result<()> {
         self.requests = 0;
         self.cpu_ns = self.cpu_so_far()?;
@@ -116,46 +116,43 @@ impl Server {
     }
 
     fn cpu_so_far(&mut self) -> io::Result<f64> {
-        self.ask.write_all(b"?\n")?;
+        self.stdin.write_all(b"?\n")?;
         let mut line = String::new();
-        self.hear.read_line(&mut line)?;
-        line.trim().parse().map_err(|_| says(&self.name, &line))
+        self.stdout.read_line(&mut line)?;
+        line.trim().parse().map_err(|_| unexpected(&self.name, &line))
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may be gone already, which is as good; it is reaped in any case.
-        let _gone = self.process.kill();
+        // Killing a process that has already ended is an error; it still must be reaped.
+        let _already_ended = self.process.kill();
         let _reaped = self.process.wait();
     }
 }
 
-fn says(name: &str, line: &str) -> io::Error {
-    io::Error::other(format!("the echo server on {name} said {line:?}"))
+fn unexpected(name: &str, line: &str) -> io::Error {
+    io::Error::other(format!("unexpected output of the echo server on {name}: {line:?}"))
 }
 
-/// The other side: serves, says where, and answers each line with the CPU time so far, in
-/// nanoseconds. `None` when the words are not those of [`Server::start`].
+/// Runs in the server process: serves, prints its address, and answers each line of input with
+/// its CPU time so far in nanoseconds. Returns `None` if the arguments are not those of
+/// [`Server::start`].
 pub fn serve(words: &[String]) -> Option<io::Result<String>> {
     let [name, workers, core] = words else { return None };
     let workers = workers.parse().ok()?;
-    let contestant = Contestant::named(name);
-    if contestant.is_none() && name != BARE {
+    let runtime = Runtime::named(name);
+    if runtime.is_none() && name != BARE {
         return None;
     }
-    Some(answer(contestant, workers, core.parse().ok()))
+    Some(answer(runtime, workers, core.parse().ok()))
 }
 
-fn answer(
-    contestant: Option<Contestant>,
-    workers: usize,
-    core: Option<usize>,
-) -> io::Result<String> {
+fn answer(runtime: Option<Runtime>, workers: usize, core: Option<usize>) -> io::Result<String> {
     machine::pin(core)?;
     machine::raise_fd_limit();
-    let addr = match contestant {
-        Some(contestant) => match contestant.serve_echo(workers) {
+    let addr = match runtime {
+        Some(runtime) => match runtime.serve_echo(workers) {
             Some(addr) => addr,
             None => return Ok("none".to_owned()),
         },

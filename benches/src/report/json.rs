@@ -25,19 +25,19 @@ pub fn json(heading: &Heading, all: &[Series]) -> String {
 fn row(series: &Series) -> String {
     let mut figures = Vec::new();
     for metric in series.metrics {
-        let contestant = |&(who, _): &_| {
-            let values = series.values(who, metric);
-            let median = series.median(who, metric)?;
-            let name = text(who.name());
+        let column = |&(runtime, _): &_| {
+            let values = series.values(runtime, metric);
+            let median = series.median(runtime, metric)?;
+            let name = text(runtime.name());
             Some(format!("{name}: {{\"median\": {median}, \"rounds\": {values:?}}}"))
         };
-        let contestants: Vec<_> = series.samples.iter().filter_map(contestant).collect();
+        let columns: Vec<_> = series.samples.iter().filter_map(column).collect();
         let ratio = series.ratio(metric).map_or("null".to_owned(), |ratio| ratio.to_string());
         figures.push(format!(
             "  {{\"figure\": {}, \"unit\": {}, \"ratio\": {ratio}, {}}}",
             text(metric.name),
             text(metric.unit),
-            contestants.join(", ")
+            columns.join(", ")
         ));
     }
     let failures: Vec<_> = series.failures.iter().map(|failure| text(failure)).collect();

@@ -1,4 +1,4 @@
-//! async-std 1.13: its global executor, `ASYNC_STD_THREAD_COUNT` threads of it.
+//! async-std 1.13: its global executor with `ASYNC_STD_THREAD_COUNT` threads.
 
 use std::future::Future;
 use std::io;
@@ -68,7 +68,7 @@ impl Rt for AsyncStd {
         task::yield_now()
     }
 
-    fn unblock<T, F>(closure: F) -> impl Future<Output = T> + Send
+    fn spawn_blocking<T, F>(closure: F) -> impl Future<Output = T> + Send
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
@@ -96,11 +96,11 @@ impl Rt for AsyncStd {
         RwLock::new(0)
     }
 
-    fn lock_to_read(lock: &RwLock<u64>) -> impl Future<Output = RwLockReadGuard<'_, u64>> + Send {
+    fn read_lock(lock: &RwLock<u64>) -> impl Future<Output = RwLockReadGuard<'_, u64>> + Send {
         lock.read()
     }
 
-    fn lock_to_write(lock: &RwLock<u64>) -> impl Future<Output = RwLockWriteGuard<'_, u64>> + Send {
+    fn write_lock(lock: &RwLock<u64>) -> impl Future<Output = RwLockWriteGuard<'_, u64>> + Send {
         lock.write()
     }
 
@@ -114,7 +114,7 @@ impl Rt for AsyncStd {
         sum
     }
 
-    async fn letters_of_lines(packets: Packets) -> usize {
+    async fn sum_line_lengths(packets: Packets) -> usize {
         let mut lines = BufReader::new(packets).lines();
         let mut letters = 0;
         while let Some(line) = lines.next().await {

@@ -1,4 +1,4 @@
-//! reveille: an explicit runtime; its free functions find it from inside.
+//! reveille: an explicit runtime. Inside it, the free functions use it.
 
 use std::future::Future;
 use std::io;
@@ -75,7 +75,7 @@ impl Rt for Reveille {
         task::yield_now()
     }
 
-    fn unblock<T, F>(closure: F) -> impl Future<Output = T> + Send
+    fn spawn_blocking<T, F>(closure: F) -> impl Future<Output = T> + Send
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
@@ -103,11 +103,11 @@ impl Rt for Reveille {
         RwLock::new(0)
     }
 
-    fn lock_to_read(lock: &RwLock<u64>) -> impl Future<Output = RwLockReadGuard<'_, u64>> + Send {
+    fn read_lock(lock: &RwLock<u64>) -> impl Future<Output = RwLockReadGuard<'_, u64>> + Send {
         lock.read()
     }
 
-    fn lock_to_write(lock: &RwLock<u64>) -> impl Future<Output = RwLockWriteGuard<'_, u64>> + Send {
+    fn write_lock(lock: &RwLock<u64>) -> impl Future<Output = RwLockWriteGuard<'_, u64>> + Send {
         lock.write()
     }
 
@@ -121,7 +121,7 @@ impl Rt for Reveille {
         sum
     }
 
-    async fn letters_of_lines(packets: Packets) -> usize {
+    async fn sum_line_lengths(packets: Packets) -> usize {
         let mut lines = BufReader::new(packets).lines();
         let mut letters = 0;
         while let Some(line) = lines.next().await {

@@ -1,4 +1,4 @@
-//! smol: its global executor, `SMOL_THREADS` threads of it.
+//! smol: its global executor with `SMOL_THREADS` threads.
 
 use std::future::Future;
 use std::io;
@@ -66,7 +66,7 @@ impl Rt for Smol {
         smol::future::yield_now()
     }
 
-    fn unblock<T, F>(closure: F) -> impl Future<Output = T> + Send
+    fn spawn_blocking<T, F>(closure: F) -> impl Future<Output = T> + Send
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
@@ -97,11 +97,11 @@ impl Rt for Smol {
         RwLock::new(0)
     }
 
-    fn lock_to_read(lock: &RwLock<u64>) -> impl Future<Output = RwLockReadGuard<'_, u64>> + Send {
+    fn read_lock(lock: &RwLock<u64>) -> impl Future<Output = RwLockReadGuard<'_, u64>> + Send {
         lock.read()
     }
 
-    fn lock_to_write(lock: &RwLock<u64>) -> impl Future<Output = RwLockWriteGuard<'_, u64>> + Send {
+    fn write_lock(lock: &RwLock<u64>) -> impl Future<Output = RwLockWriteGuard<'_, u64>> + Send {
         lock.write()
     }
 
@@ -115,7 +115,7 @@ impl Rt for Smol {
         sum
     }
 
-    async fn letters_of_lines(packets: Packets) -> usize {
+    async fn sum_line_lengths(packets: Packets) -> usize {
         let mut lines = BufReader::new(packets).lines();
         let mut letters = 0;
         while let Some(line) = lines.next().await {

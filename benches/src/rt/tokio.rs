@@ -1,4 +1,4 @@
-//! tokio: the multi-thread runtime, and the current-thread one when `MULTI` is false.
+//! tokio: the multi-thread runtime, or the current-thread runtime if `MULTI` is false.
 
 use std::future::Future;
 use std::io;
@@ -20,7 +20,7 @@ use crate::source::{Numbers, Packets};
 /// A tokio runtime.
 pub struct Tokio<const MULTI: bool>(Runtime);
 
-/// tokio's handle, its error turned into a panic: no workload panics or cancels.
+/// tokio's handle, with its error turned into a panic. No workload panics or cancels.
 pub struct Handle<T>(JoinHandle<T>);
 
 impl<T> Future for Handle<T> {
@@ -96,7 +96,7 @@ impl<const MULTI: bool> Rt for Tokio<MULTI> {
         tokio::task::yield_now()
     }
 
-    fn unblock<T, F>(closure: F) -> impl Future<Output = T> + Send
+    fn spawn_blocking<T, F>(closure: F) -> impl Future<Output = T> + Send
     where
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static,
@@ -124,11 +124,11 @@ impl<const MULTI: bool> Rt for Tokio<MULTI> {
         RwLock::new(0)
     }
 
-    fn lock_to_read(lock: &RwLock<u64>) -> impl Future<Output = RwLockReadGuard<'_, u64>> + Send {
+    fn read_lock(lock: &RwLock<u64>) -> impl Future<Output = RwLockReadGuard<'_, u64>> + Send {
         lock.read()
     }
 
-    fn lock_to_write(lock: &RwLock<u64>) -> impl Future<Output = RwLockWriteGuard<'_, u64>> + Send {
+    fn write_lock(lock: &RwLock<u64>) -> impl Future<Output = RwLockWriteGuard<'_, u64>> + Send {
         lock.write()
     }
 
@@ -142,7 +142,7 @@ impl<const MULTI: bool> Rt for Tokio<MULTI> {
         sum
     }
 
-    async fn letters_of_lines(packets: Packets) -> usize {
+    async fn sum_line_lengths(packets: Packets) -> usize {
         let mut lines = BufReader::new(packets).lines();
         let mut letters = 0;
         while let Some(line) = lines.next_line().await.expect("the text is whole") {

@@ -1,5 +1,5 @@
-//! What no runtime can be below: an echo server of one loop around `epoll_wait`, `recv` and `send`,
-//! without tasks, wakers or locks.
+//! The lower bound for a runtime: an echo server with one loop around `epoll_wait`, `recv` and
+//! `send`, without tasks, wakers or locks.
 
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
@@ -10,10 +10,10 @@ use std::thread;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
-/// How the listener is known in the set; connections count up from 0.
+/// The listener's key in the epoll set. Connections are numbered from 0.
 const LISTENER: u64 = u64::MAX;
 
-/// Starts an echo server on a thread of its own, until the process ends.
+/// Starts an echo server on its own thread. It runs until the process ends.
 pub fn serve() -> io::Result<SocketAddr> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let addr = listener.local_addr()?;
@@ -80,7 +80,7 @@ impl Loop {
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
         };
         if !answered {
-            // Closing it takes it out of the set.
+            // Closing the socket removes it from the set.
             self.connections.remove(&number);
         }
     }

@@ -1,7 +1,7 @@
-//! TCP echo: the server is the runtime under measurement, kept on one core; the load generator is
-//! another process on another core. A runtime with several workers gets one, since it has one
-//! core. In the rows called `free` nobody is kept anywhere, and a runtime has its usual workers.
-//! Each connection is a task with a buffer of 4 KiB that writes back what it read.
+//! TCP echo. The server runs on the measured runtime, pinned to one core. The load generator is
+//! another process on another core. A multi-threaded runtime gets one worker, because it has one
+//! core. In the rows called `free` nothing is pinned, and a runtime has its usual workers. Each
+//! connection is a task with a buffer of 4 KiB that writes back what it reads.
 
 use std::fs;
 use std::io::{self, BufRead, BufReader};
@@ -17,11 +17,11 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::load::Load;
 use crate::machine;
-use crate::measure::{Effort, Mark, Sample};
+use crate::measure::{RunConfig, Sample, Stopwatch};
 use crate::rt::Rt;
-use crate::signal::Countdown;
+use crate::signal::WaitGroup;
 
-/// What a connection reads at most at a time.
+/// The most bytes that a connection reads at a time.
 pub const BUFFER_BYTES: usize = 4 * 1024;
 
 /// The connections of a load, and what each sends at a time.
@@ -34,9 +34,9 @@ pub struct Shape {
 }
 
 impl Shape {
-    /// Reads a name such as `echo_50x64`, `echo_50x4k` or `echo_50x64x16`: connections, bytes of a
-    /// request, and requests sent together when it is not one; `echo_free_50x64` when nobody is
-    /// kept on a core.
+    /// Parses a name such as `echo_50x64`, `echo_50x4k` or `echo_50x64x16`: connections, bytes of a
+    /// request, and the number of requests sent together if it is not one. In `echo_free_50x64`
+    /// nothing is pinned to a core.
     pub fn parse(name: &str) -> Option<Self> {
         let shape = name.strip_prefix("echo_")?;
         let (is_free, shape) = shape.strip_prefix("free_").map_or((false, shape), |it| (true, it));
@@ -56,24 +56,24 @@ impl Shape {
         if self.is_free { (None, None) } else { machine::two_cores() }
     }
 
-    /// The load, without a core.
+    /// The load, not pinned to a core.
     pub fn load_on(self, addr: SocketAddr) -> Load {
         let Self { connections, size, depth, .. } = self;
         Load { addr, connections, size, depth, time: Duration::ZERO, pace: None, core: None }
     }
 }
 
-/// Serves one load. `cpu`: the server's CPU time per request; `wall`: time per request, all
-/// connections together; `p50`, `p99`, `p999`: microseconds per batch as the client saw them.
-/// Under strace only `syscalls`, per request, is given.
-pub fn run<R: Rt>(effort: &Effort, shape: Shape) -> Sample {
+/// Serves one load. `cpu`: the server's CPU time per request. `wall`: time per request, over all
+/// connections together. `p50`, `p99`, `p999`: microseconds per batch, as the client measures
+/// them. Under strace there is only `syscalls`, per request.
+pub fn run<R: Rt>(config: &RunConfig, shape: Shape) -> Sample {
     let (server_core, client_core) = shape.cores();
-    machine::pin(server_core).expect("a core of the own affinity can be chosen");
+    machine::pin(server_core).expect("a process may pin itself to one of its cores");
     machine::raise_fd_limit();
-    let time = effort.time.max(Duration::from_millis(300)) * 2;
+    let time = config.time.max(Duration::from_millis(300)) * 2;
     let load_on = move |addr| Load { time, core: client_core, ..shape.load_on(addr) };
-    let served = effort.has_strace.then(|| Arc::new(AtomicU64::new(0)));
-    let rt = R::start(effort.workers);
+    let served = config.has_strace.then(|| Arc::new(AtomicU64::new(0)));
+    let rt = R::start(config.workers);
     if let Some(served) = served {
         let per_request = move |bytes: u64| bytes as f64 / shape.size as f64;
         let counter = served.clone();
@@ -88,30 +88,31 @@ pub fn run<R: Rt>(effort: &Effort, shape: Shape) -> Sample {
     })
 }
 
-/// Runs `referee` on a plain thread while an echo server runs on `rt`.
-pub fn while_serving<R: Rt, F>(rt: &R, served: Option<Arc<AtomicU64>>, referee: F) -> Sample
+/// Runs `measure` on a plain thread while an echo server runs on `rt`. With `served`, the server
+/// adds up the bytes that it has sent back.
+pub fn while_serving<R: Rt, F>(rt: &R, served: Option<Arc<AtomicU64>>, measure: F) -> Sample
 where
     F: FnOnce(SocketAddr) -> Sample + Send + 'static,
 {
-    let over = Arc::new(Countdown::new(1));
-    let (say_addr, hear_addr) = mpsc::channel();
-    let referee = thread::spawn({
+    let over = Arc::new(WaitGroup::new(1));
+    let (addr_sender, addr_receiver) = mpsc::channel();
+    let measure = thread::spawn({
         let over = over.clone();
         move || {
-            let sample = referee(hear_addr.recv().expect("the server says where it listens"));
+            let sample = measure(addr_receiver.recv().expect("the server sends its address"));
             over.done();
             sample
         }
     });
-    rt.inside(async move {
+    rt.block_on_task(async move {
         let addr = serve::<R>(served).await;
-        say_addr.send(addr).expect("the referee waits for the address");
+        addr_sender.send(addr).expect("the measuring thread waits for the address");
         over.wait().await;
     });
-    referee.join().expect("the referee does not panic")
+    measure.join().expect("the measuring thread does not panic")
 }
 
-/// Starts an echo server as a task of its own.
+/// Starts an echo server in its own task.
 pub async fn serve<R: Rt>(served: Option<Arc<AtomicU64>>) -> SocketAddr {
     let (listener, addr) = R::listen().await.expect("a loopback port is free");
     R::detach(R::spawn(async move {
@@ -127,7 +128,7 @@ async fn echo<R: Rt>(mut stream: R::Stream, served: Option<Arc<AtomicU64>>) {
     let mut buf = vec![0; BUFFER_BYTES];
     loop {
         let len = match R::read(&mut stream, &mut buf).await {
-            // The client leaves by closing, or by resetting while an answer is on its way.
+            // The client closes the connection, or resets it while an answer is in flight.
             Ok(0) | Err(_) => return,
             Ok(len) => len,
         };
@@ -147,7 +148,7 @@ pub struct Generator {
 }
 
 impl Generator {
-    /// Starts it and waits until its measured time begins.
+    /// Starts the load generator and waits until its measured time begins.
     pub fn start(load: &Load) -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("load").args(load.to_string().split_whitespace()).stdout(Stdio::piped());
@@ -158,7 +159,7 @@ impl Generator {
         Ok(generator)
     }
 
-    /// Waits for its figures and its end.
+    /// Waits for its figures and its exit.
     pub fn finish(mut self) -> io::Result<Sample> {
         let line = self.line()?;
         self.child.wait()?;
@@ -172,19 +173,19 @@ impl Generator {
 
 fn time_load(load: &Load) -> io::Result<Sample> {
     let generator = Generator::start(load)?;
-    let mark = Mark::now();
+    let stopwatch = Stopwatch::start();
     let report = generator.finish()?;
     let figure = |name| report.get(name).expect("the load generator reports it");
-    let server = mark.per_op(figure("requests") as u64);
+    let server = stopwatch.per_op(figure("requests") as u64);
     Ok(Sample::default()
-        .with("cpu", server.get("cpu").expect("a mark reports CPU time"))
+        .with("cpu", server.get("cpu").expect("a stopwatch reports CPU time"))
         .with("wall", figure("elapsed") * 1e9 / figure("requests").max(1.0))
         .with("p50", figure("p50"))
         .with("p99", figure("p99"))
         .with("p999", figure("p999")))
 }
 
-/// System calls of this process during a second of the load, and the bytes it served meanwhile.
+/// System calls of this process during one second of the load, and the bytes that it served then.
 fn count_calls(load: &Load, served: &AtomicU64) -> io::Result<(f64, u64)> {
     let own = std::process::id().to_string();
     let report = std::env::temp_dir().join(format!("reveille-benches-{own}.strace"));
@@ -193,7 +194,7 @@ fn count_calls(load: &Load, served: &AtomicU64) -> io::Result<(f64, u64)> {
     command.args(["-c", "-f", "-p", &own, "-o"]).arg(&report).stderr(Stdio::piped());
     let mut strace = command.spawn()?;
     let stderr = strace.stderr.take().expect("the errors are piped");
-    // Its first line says that it is attached.
+    // The first line reports that strace is attached.
     let attached = BufReader::new(stderr).lines().next().transpose()?.unwrap_or_default();
     if !attached.contains("attached") {
         return Err(io::Error::other(attached));
@@ -216,7 +217,7 @@ mod tests {
     use super::Shape;
 
     #[test]
-    fn a_name_is_a_shape() {
+    fn a_name_parses_into_a_shape() {
         let plain = Shape { connections: 50, size: 4_096, depth: 1, is_free: false };
         assert_eq!(Shape::parse("echo_50x4k"), Some(plain));
         assert_eq!(Shape::parse("echo_free_50x4k"), Some(Shape { is_free: true, ..plain }));

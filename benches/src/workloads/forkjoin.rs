@@ -1,37 +1,37 @@
-//! Fork and join: a recursion whose upper levels are tasks, against the same one serial.
+//! Fork-join: a recursion whose upper levels are tasks, against the same recursion without tasks.
 
 use std::hint::black_box;
 use std::pin::Pin;
 use std::time::Instant;
 
-use crate::measure::{Effort, Meter, Sample};
+use crate::measure::{Meter, RunConfig, Sample};
 use crate::rt::Rt;
 
-/// A recursion: Fibonacci of `number`, by tasks down to `leaf`, serial below.
+/// A recursion: Fibonacci of `number`, with tasks down to `leaf` and without below.
 #[derive(Clone, Copy, Debug)]
 pub struct Tree {
     number: u64,
     leaf: u64,
 }
 
-/// About 2,600 spawns of some hundred nanoseconds' work each.
+/// About 2,600 spawns with a few hundred nanoseconds of work each.
 pub const FINE: Tree = Tree { number: 27, leaf: 12 };
 
-/// About 230 spawns over eleven times that work.
+/// About 230 spawns for eleven times as much work in total.
 pub const COARSE: Tree = Tree { number: 32, leaf: 22 };
 
-/// The whole recursion. `wall` and `cpu` per recursion, `serial` the same work without a task.
-pub fn run<R: Rt>(effort: &Effort, tree: Tree) -> Sample {
-    let rt = R::start(effort.workers);
+/// The whole recursion. `wall` and `cpu` are per recursion. `serial` is the time without tasks.
+pub fn run<R: Rt>(config: &RunConfig, tree: Tree) -> Sample {
+    let rt = R::start(config.workers);
     let started = Instant::now();
     let mut serials: u32 = 0;
-    while serials < 3 || started.elapsed() < effort.time / 5 {
+    while serials < 3 || started.elapsed() < config.time / 5 {
         black_box(fibonacci(black_box(tree.number)));
         serials += 1;
     }
     let serial = started.elapsed() / serials;
-    let mut meter = Meter::new(effort);
-    let sample = rt.inside(async move {
+    let mut meter = Meter::new(config);
+    let sample = rt.block_on_task(async move {
         while meter.is_running() {
             black_box(fork::<R>(tree).await);
             meter.add(1);

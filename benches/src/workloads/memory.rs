@@ -1,25 +1,24 @@
-//! Memory: what a task that waits holds, and how often the runtime asks the allocator.
+//! Memory: the bytes of a waiting task, and the allocations of each operation.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use crate::measure::{Effort, Heap, Sample, resident_bytes};
+use crate::measure::{Heap, RunConfig, Sample, resident_bytes};
 use crate::rt::Rt;
-use crate::signal::Countdown;
+use crate::signal::WaitGroup;
 
 const AN_HOUR: Duration = Duration::from_secs(3_600);
 
-/// How many of the counted tasks have not been polled yet; a static, so that the futures need no
-/// room for it.
-static UNPOLLED: Countdown = Countdown::new(0);
+/// The number of counted tasks that have not been polled yet. It is a static, so that it takes no
+/// space in the futures.
+static UNPOLLED: WaitGroup = WaitGroup::new(0);
 
-/// A future of 80 bytes that never ends: 64 bytes of state and the waker that would end it.
+/// A future of 80 bytes that never completes: 64 bytes of state and a waker.
 ///
-/// It has to keep the waker, as everything that is waited for does: a detached task that nobody
-/// can wake may be freed at once, and a runtime that does so would be credited with memory that
-/// no real task can do without.
+/// It keeps the waker, as every real waiting future does. A runtime may free a detached task at
+/// once if nothing can wake it, and would then be credited with memory that real tasks need.
 struct Waiting {
     state: [u64; 8],
     waker: Option<Waker>,
@@ -38,17 +37,17 @@ impl Future for Waiting {
     }
 }
 
-/// Detached tasks that wait for ever, with 64 bytes of state (80 bytes of future). `heap` and
-/// `rss`: bytes per task.
-pub fn pending<R: Rt>(effort: &Effort) -> Sample {
-    per_task::<R>(effort, |index| {
+/// Detached tasks that wait for ever, with 64 bytes of state (a future of 80 bytes). `heap` and
+/// `rss` are bytes per task.
+pub fn pending<R: Rt>(config: &RunConfig) -> Sample {
+    per_task::<R>(config, |index| {
         R::detach(R::spawn(Waiting { state: [index as u64; 8], waker: None }));
     })
 }
 
-/// The same tasks asleep: 64 bytes of state beside the runtime's own sleep.
-pub fn timer<R: Rt>(effort: &Effort) -> Sample {
-    per_task::<R>(effort, |index| {
+/// The same tasks in a sleep: 64 bytes of state beside the runtime's own sleep.
+pub fn timer<R: Rt>(config: &RunConfig) -> Sample {
+    per_task::<R>(config, |index| {
         let state = [index as u64; 8];
         R::detach(R::spawn(async move {
             UNPOLLED.done();
@@ -58,15 +57,15 @@ pub fn timer<R: Rt>(effort: &Effort) -> Sample {
     })
 }
 
-/// Spawns many tasks by `spawn` and counts what the heap and the process grew by.
+/// Spawns many tasks with `spawn` and measures the growth of the heap and of the process.
 ///
-/// Room for the runtime's own tables is made before by as many tasks that end at once; what they
-/// leave behind is not counted, what grows with the live tasks is.
-fn per_task<R: Rt>(effort: &Effort, spawn: impl Fn(usize) + Send + 'static) -> Sample {
-    let count = if effort.is_quick { 20_000 } else { 100_000 };
+/// A hundred tasks that end at once run first, so that one-time allocations of the runtime do not
+/// count. Tables that grow with the live tasks do.
+fn per_task<R: Rt>(config: &RunConfig, spawn: impl Fn(usize) + Send + 'static) -> Sample {
+    let count = if config.is_quick { 20_000 } else { 100_000 };
     Heap::count();
-    let rt = R::start(effort.workers);
-    rt.inside(async move {
+    let rt = R::start(config.workers);
+    rt.block_on_task(async move {
         UNPOLLED.reset(count);
         for handle in (0..100).map(|_| R::spawn(async {})).collect::<Vec<_>>() {
             handle.await;
@@ -82,17 +81,17 @@ fn per_task<R: Rt>(effort: &Effort, spawn: impl Fn(usize) + Send + 'static) -> S
     })
 }
 
-/// Allocations per operation: `spawn` (and join), `wake` (a yield), `sleep` (made, polled,
+/// Allocations per operation: `spawn` (and join), `wake` (a yield), `sleep` (polled once and
 /// dropped), `blocking` (a closure on the pool), `block_on`.
-pub fn allocations<R: Rt>(effort: &Effort) -> Sample {
+pub fn allocations<R: Rt>(config: &RunConfig) -> Sample {
     const TIMES: usize = 1_000;
     Heap::count();
-    let rt = R::start(effort.workers);
+    let rt = R::start(config.workers);
     let per_op = |before: f64| (Heap::allocations() - before) / TIMES as f64;
-    let sample = rt.inside(async move {
+    let sample = rt.block_on_task(async move {
         let mut handles = Vec::with_capacity(TIMES);
         let mut sample = Sample::default();
-        // The first round fills caches and thread-locals and is thrown away.
+        // The first round fills caches and thread-locals; its figures are discarded.
         for _ in 0..2 {
             let before = Heap::allocations();
             handles.extend((0..TIMES).map(|_| R::spawn(async {})));
@@ -113,7 +112,7 @@ pub fn allocations<R: Rt>(effort: &Effort) -> Sample {
             sample = sample.with("sleep", per_op(before));
             let before = Heap::allocations();
             for _ in 0..TIMES {
-                R::unblock(|| ()).await;
+                R::spawn_blocking(|| ()).await;
             }
             sample = sample.with("blocking", per_op(before));
         }

@@ -5,38 +5,38 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::measure::{Effort, Mark, Sample};
+use crate::measure::{RunConfig, Sample, Stopwatch};
 use crate::rt::Rt;
 
-/// Tasks that fetch at the same time.
+/// The number of tasks that fetch at the same time.
 const CONCURRENCY: usize = 64;
-/// Bytes of every answer's body.
+/// The size of each response body in bytes.
 const BODY_BYTES: usize = 1_024;
 
-/// Fetches over and over: one connection per request, or one per task when `is_kept`. `wall` and
-/// `cpu` per request, both sides together.
-pub fn run<R: Rt>(effort: &Effort, is_kept: bool) -> Sample {
-    let rt = R::start(effort.workers);
-    let total = effort.scaled(if is_kept { 40_000 } else { 6_000 });
-    rt.inside(async move {
+/// Fetches repeatedly, with one connection per request, or one per task with `keep_alive`. `wall`
+/// and `cpu` are per request, client and server together.
+pub fn run<R: Rt>(config: &RunConfig, keep_alive: bool) -> Sample {
+    let rt = R::start(config.workers);
+    let total = config.scaled(if keep_alive { 40_000 } else { 6_000 });
+    rt.block_on_task(async move {
         let (listener, addr) = R::listen().await.expect("a loopback port is free");
         R::detach(R::spawn(serve::<R>(listener)));
-        // Everybody's buffers, threads and connections once before the clock starts.
-        fetch_all::<R>(addr, total / 10, is_kept).await;
-        let mark = Mark::now();
-        let fetched = fetch_all::<R>(addr, total, is_kept).await;
+        // Set up buffers, threads and connections before the clock starts.
+        fetch_all::<R>(addr, total / 10, keep_alive).await;
+        let stopwatch = Stopwatch::start();
+        let fetched = fetch_all::<R>(addr, total, keep_alive).await;
         assert_eq!(fetched, total as u64, "every request is answered");
-        mark.per_op(fetched)
+        stopwatch.per_op(fetched)
     })
 }
 
-async fn fetch_all<R: Rt>(addr: SocketAddr, total: usize, is_kept: bool) -> u64 {
+async fn fetch_all<R: Rt>(addr: SocketAddr, total: usize, keep_alive: bool) -> u64 {
     let fetched = Arc::new(AtomicU64::new(0));
     let fetcher = |place: usize| {
         let share = total / CONCURRENCY + usize::from(place < total % CONCURRENCY);
         let fetched = fetched.clone();
         R::spawn(async move {
-            let done = fetch_some::<R>(addr, share, is_kept).await.expect("loopback serves");
+            let done = fetch_some::<R>(addr, share, keep_alive).await.expect("loopback serves");
             fetched.fetch_add(done, Ordering::Relaxed);
         })
     };
@@ -47,7 +47,7 @@ async fn fetch_all<R: Rt>(addr: SocketAddr, total: usize, is_kept: bool) -> u64 
     fetched.load(Ordering::Relaxed)
 }
 
-async fn fetch_some<R: Rt>(addr: SocketAddr, count: usize, is_kept: bool) -> io::Result<u64> {
+async fn fetch_some<R: Rt>(addr: SocketAddr, count: usize, keep_alive: bool) -> io::Result<u64> {
     let mut kept = None;
     for _ in 0..count {
         let mut stream = match kept.take() {
@@ -55,7 +55,7 @@ async fn fetch_some<R: Rt>(addr: SocketAddr, count: usize, is_kept: bool) -> io:
             None => R::connect(addr).await?,
         };
         fetch::<R>(&mut stream).await?;
-        if is_kept {
+        if keep_alive {
             kept = Some(stream);
         }
     }
@@ -82,7 +82,7 @@ async fn serve<R: Rt>(listener: R::Listener) {
     loop {
         let mut stream = R::accept(&listener).await.expect("accept succeeds on loopback");
         R::detach(R::spawn(async move {
-            // The error is the client's closing, which ends the connection as intended.
+            // An error means that the client has closed the connection, as intended.
             let _closed = answer_all::<R>(&mut stream).await;
         }));
     }
@@ -108,7 +108,7 @@ async fn read_some<R: Rt>(stream: &mut R::Stream, buf: &mut [u8]) -> io::Result<
     }
 }
 
-/// The length of a message's head with its blank line, once that has arrived.
+/// The length of a message's head with its blank line, if the blank line has arrived.
 fn head_len(bytes: &[u8]) -> Option<usize> {
     bytes.windows(4).position(|window| window == b"\r\n\r\n").map(|start| start + 4)
 }

@@ -1,32 +1,32 @@
-//! Switching: what it costs to go from one task to the next.
+//! Switching: the cost of going from one task to the next.
 
 use std::sync::Arc;
 
-use crate::measure::{Effort, Meter, Sample};
+use crate::measure::{Meter, RunConfig, Sample};
 use crate::rt::Rt;
-use crate::signal::Baton;
+use crate::signal::Notify;
 
-/// `pairs` pairs of tasks hand a baton to and fro, `trips` times. Per round trip.
-pub fn ping_pong<R: Rt>(effort: &Effort, pairs: usize, trips: usize) -> Sample {
-    let rt = R::start(effort.workers);
-    let mut meter = Meter::new(effort);
-    rt.inside(async move {
+/// `pairs` pairs of tasks notify each other in turn, `trips` times. Per round trip.
+pub fn ping_pong<R: Rt>(config: &RunConfig, pairs: usize, trips: usize) -> Sample {
+    let rt = R::start(config.workers);
+    let mut meter = Meter::new(config);
+    rt.block_on_task(async move {
         while meter.is_running() {
             let mut handles = Vec::with_capacity(2 * pairs);
             for _ in 0..pairs {
-                let there = Arc::new(Baton::default());
-                let back = Arc::new(Baton::default());
+                let there = Arc::new(Notify::default());
+                let back = Arc::new(Notify::default());
                 let (ping, pong) = (there.clone(), back.clone());
                 handles.push(R::spawn(async move {
                     for _ in 0..trips {
-                        ping.pass();
-                        pong.take().await;
+                        ping.notify();
+                        pong.notified().await;
                     }
                 }));
                 handles.push(R::spawn(async move {
                     for _ in 0..trips {
-                        there.take().await;
-                        back.pass();
+                        there.notified().await;
+                        back.notify();
                     }
                 }));
             }
@@ -40,10 +40,10 @@ pub fn ping_pong<R: Rt>(effort: &Effort, pairs: usize, trips: usize) -> Sample {
 }
 
 /// One task yields. Per yield.
-pub fn yield_alone<R: Rt>(effort: &Effort) -> Sample {
-    let rt = R::start(effort.workers);
-    let mut meter = Meter::new(effort);
-    rt.inside(async move {
+pub fn yield_alone<R: Rt>(config: &RunConfig) -> Sample {
+    let rt = R::start(config.workers);
+    let mut meter = Meter::new(config);
+    rt.block_on_task(async move {
         while meter.is_running() {
             for _ in 0..1_000 {
                 R::yield_now().await;
@@ -55,10 +55,10 @@ pub fn yield_alone<R: Rt>(effort: &Effort) -> Sample {
 }
 
 /// `count` tasks yield `times` times each. Per yield.
-pub fn yield_together<R: Rt>(effort: &Effort, count: usize, times: usize) -> Sample {
-    let rt = R::start(effort.workers);
-    let mut meter = Meter::new(effort);
-    rt.inside(async move {
+pub fn yield_together<R: Rt>(config: &RunConfig, count: usize, times: usize) -> Sample {
+    let rt = R::start(config.workers);
+    let mut meter = Meter::new(config);
+    rt.block_on_task(async move {
         while meter.is_running() {
             let yielder = |_| {
                 R::spawn(async move {
@@ -77,24 +77,24 @@ pub fn yield_together<R: Rt>(effort: &Effort, count: usize, times: usize) -> Sam
     })
 }
 
-/// `count` tasks in a ring pass one baton on, `laps` times round. Per hop.
-pub fn chain<R: Rt>(effort: &Effort, count: usize, laps: usize) -> Sample {
-    let rt = R::start(effort.workers);
-    let mut meter = Meter::new(effort);
-    rt.inside(async move {
+/// Each of `count` tasks in a ring notifies the next, for `laps` laps. Per hop.
+pub fn chain<R: Rt>(config: &RunConfig, count: usize, laps: usize) -> Sample {
+    let rt = R::start(config.workers);
+    let mut meter = Meter::new(config);
+    rt.block_on_task(async move {
         while meter.is_running() {
-            let ring: Arc<Vec<Baton>> = Arc::new((0..count).map(|_| Baton::default()).collect());
-            let station = |place: usize| {
+            let ring: Arc<Vec<Notify>> = Arc::new((0..count).map(|_| Notify::default()).collect());
+            let node = |index: usize| {
                 let ring = ring.clone();
                 R::spawn(async move {
                     for _ in 0..laps {
-                        ring[place].take().await;
-                        ring[(place + 1) % count].pass();
+                        ring[index].notified().await;
+                        ring[(index + 1) % count].notify();
                     }
                 })
             };
-            let handles: Vec<_> = (0..count).map(station).collect();
-            ring[0].pass();
+            let handles: Vec<_> = (0..count).map(node).collect();
+            ring[0].notify();
             for handle in handles {
                 handle.await;
             }

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use crate::measure::{Effort, Meter, Sample};
+use crate::measure::{Meter, RunConfig, Sample};
 use crate::rt::Rt;
 
-/// Eight tasks lock one mutex in turn and add one; `is_held` across a yield in every lock. Per
-/// lock.
-pub fn mutex<R: Rt>(effort: &Effort, is_held: bool) -> Sample {
-    let rt = R::start(effort.workers);
-    let mut meter = Meter::new(effort);
+/// Eight tasks lock one mutex in turn and add one. With `is_held` they hold each lock across a
+/// yield. Per lock.
+pub fn mutex<R: Rt>(config: &RunConfig, is_held: bool) -> Sample {
+    let rt = R::start(config.workers);
+    let mut meter = Meter::new(config);
     let (tasks, times) = if is_held { (8, 200) } else { (8, 2_000) };
-    rt.inside(async move {
+    rt.block_on_task(async move {
         while meter.is_running() {
             let mutex = Arc::new(R::mutex());
             let adder = |_| R::spawn(add::<R>(mutex.clone(), times, is_held));
@@ -36,19 +36,19 @@ async fn add<R: Rt>(mutex: Arc<R::Mutex>, times: u64, is_held: bool) {
     }
 }
 
-/// Seven tasks read under one lock, one task writes under it. Per lock.
-pub fn rwlock<R: Rt>(effort: &Effort) -> Sample {
-    let rt = R::start(effort.workers);
-    let mut meter = Meter::new(effort);
+/// Seven tasks take a read lock and one task takes the write lock. Per lock.
+pub fn rwlock<R: Rt>(config: &RunConfig) -> Sample {
+    let rt = R::start(config.workers);
+    let mut meter = Meter::new(config);
     let (readers, times) = (7, 2_000);
-    rt.inside(async move {
+    rt.block_on_task(async move {
         while meter.is_running() {
             let lock = Arc::new(R::rwlock());
             let writer = R::spawn({
                 let lock = lock.clone();
                 async move {
                     for _ in 0..times {
-                        *R::lock_to_write(&lock).await += 1;
+                        *R::write_lock(&lock).await += 1;
                     }
                 }
             });
@@ -58,32 +58,32 @@ pub fn rwlock<R: Rt>(effort: &Effort) -> Sample {
             for handle in handles {
                 handle.await;
             }
-            assert_eq!(*R::lock_to_read(&lock).await, times, "every write added one");
+            assert_eq!(*R::read_lock(&lock).await, times, "every write added one");
             meter.add((readers + 1) * times as usize);
         }
         meter.finish()
     })
 }
 
-/// Reads so many times a number that only grows.
+/// Reads a growing number `times` times.
 async fn watch<R: Rt>(lock: Arc<R::RwLock>, times: u64) {
     let mut last = 0;
     for _ in 0..times {
-        let now = *R::lock_to_read(&lock).await;
+        let now = *R::read_lock(&lock).await;
         assert!(now >= last, "a reader sees the writes in their order");
         last = now;
     }
 }
 
 /// `senders` tasks send through a channel of 100 to one receiver. Per message.
-pub fn channel<R: Rt>(effort: &Effort, senders: usize) -> Sample {
-    let rt = R::start(effort.workers);
-    let mut meter = Meter::new(effort);
+pub fn channel<R: Rt>(config: &RunConfig, senders: usize) -> Sample {
+    let rt = R::start(config.workers);
+    let mut meter = Meter::new(config);
     let total = 20_000;
-    rt.inside(async move {
+    rt.block_on_task(async move {
         while meter.is_running() {
             let (sender, mut receiver) = R::channel(100);
-            let feeder = |_| {
+            let start_sender = |_| {
                 let sender = sender.clone();
                 R::spawn(async move {
                     for value in 0..total / senders {
@@ -91,19 +91,19 @@ pub fn channel<R: Rt>(effort: &Effort, senders: usize) -> Sample {
                     }
                 })
             };
-            let feeders: Vec<_> = (0..senders).map(feeder).collect();
+            let sending: Vec<_> = (0..senders).map(start_sender).collect();
             drop(sender);
-            let taker = R::spawn(async move {
+            let receiving = R::spawn(async move {
                 let mut received = 0;
                 while R::recv(&mut receiver).await.is_some() {
                     received += 1;
                 }
                 received
             });
-            for feeder in feeders {
-                feeder.await;
+            for task in sending {
+                task.await;
             }
-            assert_eq!(taker.await, total, "every message arrives");
+            assert_eq!(receiving.await, total, "every message arrives");
             meter.add(total);
         }
         meter.finish()

@@ -1,4 +1,4 @@
-//! Timers: what one costs, and how late it is.
+//! Timers: their cost and their lateness.
 
 use std::future::{Future, poll_fn};
 use std::hint::black_box;
@@ -9,14 +9,14 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::measure::{Effort, Mark, Meter, Sample, percentile};
+use crate::measure::{Meter, RunConfig, Sample, Stopwatch, percentile};
 use crate::rt::Rt;
 
-/// A sleep made, polled once and dropped, as every timeout that is not needed.
-pub fn made_and_dropped<R: Rt>(effort: &Effort) -> Sample {
-    let rt = R::start(effort.workers);
-    let mut meter = Meter::new(effort);
-    rt.inside(async move {
+/// A sleep that is polled once and dropped, like every timeout that does not expire.
+pub fn made_and_dropped<R: Rt>(config: &RunConfig) -> Sample {
+    let rt = R::start(config.workers);
+    let mut meter = Meter::new(config);
+    rt.block_on_task(async move {
         while meter.is_running() {
             for _ in 0..1_000 {
                 let mut sleep = pin!(R::sleep(Duration::from_secs(3_600)));
@@ -29,10 +29,10 @@ pub fn made_and_dropped<R: Rt>(effort: &Effort) -> Sample {
 }
 
 /// The runtime's `timeout` around a ready future.
-pub fn timeout_ready<R: Rt>(effort: &Effort) -> Sample {
-    let rt = R::start(effort.workers);
-    let mut meter = Meter::new(effort);
-    rt.inside(async move {
+pub fn timeout_ready<R: Rt>(config: &RunConfig) -> Sample {
+    let rt = R::start(config.workers);
+    let mut meter = Meter::new(config);
+    rt.block_on_task(async move {
         while meter.is_running() {
             for index in 0..1_000 {
                 black_box(R::timeout(Duration::from_secs(3_600), async move { index }).await);
@@ -43,11 +43,11 @@ pub fn timeout_ready<R: Rt>(effort: &Effort) -> Sample {
     })
 }
 
-/// The runtime's `timeout` around a future that waits once, so that the timer is set and withdrawn.
-pub fn timeout_yield<R: Rt>(effort: &Effort) -> Sample {
-    let rt = R::start(effort.workers);
-    let mut meter = Meter::new(effort);
-    rt.inside(async move {
+/// The runtime's `timeout` around a future that waits once, so that a timer is set and cancelled.
+pub fn timeout_yield<R: Rt>(config: &RunConfig) -> Sample {
+    let rt = R::start(config.workers);
+    let mut meter = Meter::new(config);
+    rt.block_on_task(async move {
         while meter.is_running() {
             for _ in 0..1_000 {
                 let work = futures_lite::future::yield_now();
@@ -59,18 +59,19 @@ pub fn timeout_yield<R: Rt>(effort: &Effort) -> Sample {
     })
 }
 
-/// `count` tasks sleep once, their deadlines spread over 100 ms. `wall` is what it is; `cpu` is
-/// per timer with its task; `late_p50` and `late_p99` in microseconds.
-pub fn many<R: Rt>(effort: &Effort, count: usize) -> Sample {
-    let rt = R::start(effort.workers);
-    let rounds = effort.scaled(10);
-    rt.inside(async move {
-        let mark = Mark::now();
+/// `count` tasks sleep once, with deadlines spread over 100 ms. `cpu` is per timer with its task;
+/// `late_p50` and `late_p99` are in microseconds. `wall` says nothing: it follows from the
+/// deadlines.
+pub fn many<R: Rt>(config: &RunConfig, count: usize) -> Sample {
+    let rt = R::start(config.workers);
+    let rounds = config.scaled(10);
+    rt.block_on_task(async move {
+        let stopwatch = Stopwatch::start();
         let mut lateness = Vec::with_capacity(count * rounds);
         for _ in 0..rounds {
             let start = Instant::now() + Duration::from_millis(30);
             let sleeper = |index: usize| {
-                // A stride through the 100 ms, so that neighbours are not in order.
+                // A stride through the 100 ms, so that the deadlines are not in spawn order.
                 let share = (index * 7_919 % count) as u32;
                 let deadline = start + Duration::from_millis(100) * share / count as u32;
                 R::spawn(async move {
@@ -84,34 +85,35 @@ pub fn many<R: Rt>(effort: &Effort, count: usize) -> Sample {
             }
         }
         let p99 = percentile(&mut lateness, 0.99);
-        mark.per_op((count * rounds) as u64)
+        stopwatch
+            .per_op((count * rounds) as u64)
             .with("late_p50", percentile(&mut lateness, 0.5))
             .with("late_p99", p99)
     })
 }
 
-/// `sleep(1 ms)` alone, again and again. `over`: mean overshoot in microseconds; `cpu` per sleep.
-pub fn sleep_alone<R: Rt>(effort: &Effort) -> Sample {
-    let rt = R::start(effort.workers);
-    let times = effort.scaled(500);
-    rt.inside(async move {
-        let mark = Mark::now();
+/// One task repeats `sleep(1 ms)`. `over`: mean overshoot in microseconds. `cpu` is per sleep.
+pub fn sleep_alone<R: Rt>(config: &RunConfig) -> Sample {
+    let rt = R::start(config.workers);
+    let times = config.scaled(500);
+    rt.block_on_task(async move {
+        let stopwatch = Stopwatch::start();
         let mut over = Duration::ZERO;
         for _ in 0..times {
             let start = Instant::now();
             R::sleep(Duration::from_millis(1)).await;
             over += start.elapsed().saturating_sub(Duration::from_millis(1));
         }
-        mark.per_op(times as u64).with("over", over.as_nanos() as f64 / 1e3 / times as f64)
+        stopwatch.per_op(times as u64).with("over", over.as_nanos() as f64 / 1e3 / times as f64)
     })
 }
 
-/// Ten tasks sleep 5 ms at a time beside four that yield without end. `late_p50`, `late_p99` in
-/// microseconds.
-pub fn beside_yield<R: Rt>(effort: &Effort) -> Sample {
-    let rt = R::start(effort.workers);
-    let times = if effort.is_quick { 40 } else { 200 };
-    rt.inside(async move {
+/// Ten tasks sleep 5 ms at a time beside four that yield in a loop. `late_p50` and `late_p99` are
+/// in microseconds.
+pub fn beside_yield<R: Rt>(config: &RunConfig) -> Sample {
+    let rt = R::start(config.workers);
+    let times = if config.is_quick { 40 } else { 200 };
+    rt.block_on_task(async move {
         let is_over = Arc::new(AtomicBool::new(false));
         let yielder = |_| {
             let is_over = is_over.clone();
@@ -149,26 +151,26 @@ pub fn beside_yield<R: Rt>(effort: &Effort) -> Sample {
     })
 }
 
-/// Ten tasks that began together wake ten times a second each. `cpu_share`: CPU microseconds per
-/// second. `bare`: those of a thread that sleeps as often as ten coalesced wakes and does nothing
-/// else, which no runtime can be below.
-pub fn idle<R: Rt>(effort: &Effort) -> Sample {
-    let ticks = if effort.is_quick { 10 } else { 30 };
-    tickers::<R>(effort, ticks, Duration::ZERO)
+/// Ten tasks that start together wake ten times a second each. `cpu_share`: CPU microseconds per
+/// second. `bare`: the same for a plain thread that sleeps as often as if every ten wakes were one.
+/// It is the lower bound for a runtime.
+pub fn idle<R: Rt>(config: &RunConfig) -> Sample {
+    let ticks = if config.is_quick { 10 } else { 30 };
+    tickers::<R>(config, ticks, Duration::ZERO)
         .with("bare", bare_sleeper(ticks, Duration::from_millis(100)))
 }
 
-/// The same, each task begun 9.7 ms after the one before, so that no wake can serve two of them.
-pub fn idle_spread<R: Rt>(effort: &Effort) -> Sample {
-    let ticks = if effort.is_quick { 10 } else { 30 };
+/// The same, but each task starts 9.7 ms after the previous one, so that no wake serves two tasks.
+pub fn idle_spread<R: Rt>(config: &RunConfig) -> Sample {
+    let ticks = if config.is_quick { 10 } else { 30 };
     let gap = Duration::from_micros(9_700);
-    tickers::<R>(effort, ticks, gap).with("bare", bare_sleeper(10 * ticks, gap))
+    tickers::<R>(config, ticks, gap).with("bare", bare_sleeper(10 * ticks, gap))
 }
 
-fn tickers<R: Rt>(effort: &Effort, ticks: u32, gap: Duration) -> Sample {
-    let rt = R::start(effort.workers);
-    let share = rt.inside(async move {
-        let mark = Mark::now();
+fn tickers<R: Rt>(config: &RunConfig, ticks: u32, gap: Duration) -> Sample {
+    let rt = R::start(config.workers);
+    let share = rt.block_on_task(async move {
+        let stopwatch = Stopwatch::start();
         let ticker = |index: u32| {
             R::spawn(async move {
                 if !gap.is_zero() {
@@ -183,23 +185,23 @@ fn tickers<R: Rt>(effort: &Effort, ticks: u32, gap: Duration) -> Sample {
         for handle in handles {
             handle.await;
         }
-        cpu_share(&mark)
+        cpu_share(&stopwatch)
     });
     Sample::default().with("cpu_share", share)
 }
 
-/// The share of a thread that sleeps that often and that long.
+/// The CPU share of a plain thread that sleeps `sleeps` times for `each`.
 fn bare_sleeper(sleeps: u32, each: Duration) -> f64 {
-    let mark = Mark::now();
+    let stopwatch = Stopwatch::start();
     for _ in 0..sleeps {
         thread::sleep(each);
     }
-    cpu_share(&mark)
+    cpu_share(&stopwatch)
 }
 
-/// CPU microseconds per second since `mark`.
-fn cpu_share(mark: &Mark) -> f64 {
-    let seconds = mark.elapsed().as_secs_f64();
-    let cpu = mark.per_op(1).get("cpu").expect("a mark reports CPU time");
+/// CPU microseconds per second since `stopwatch`.
+fn cpu_share(stopwatch: &Stopwatch) -> f64 {
+    let seconds = stopwatch.elapsed().as_secs_f64();
+    let cpu = stopwatch.per_op(1).get("cpu").expect("a stopwatch reports CPU time");
     cpu / 1e3 / seconds
 }

@@ -1,15 +1,15 @@
-//! The contestants by name: from the command line to a type.
+//! The runtimes by name: from the command line to a type.
 
 use std::net::SocketAddr;
 
-use crate::measure::{Effort, Sample};
+use crate::measure::{RunConfig, Sample};
 use crate::rt::{AsyncStd, Smol, Tokio};
 use crate::workloads;
 
-/// Who is measured. The first is the one whose ratios are printed.
+/// A measured runtime. The ratios are those of the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Contestant {
-    /// reveille, its workers set explicitly.
+pub enum Runtime {
+    /// reveille, with an explicit number of workers.
     #[cfg(feature = "reveille")]
     Reveille,
     /// tokio's multi-thread runtime.
@@ -18,16 +18,16 @@ pub enum Contestant {
     Smol,
     /// async-std's global executor.
     AsyncStd,
-    /// tokio's current-thread runtime: beside the others, not among the peers of the ratio.
+    /// tokio's current-thread runtime. It is measured, but the ratio does not use it.
     TokioCurrent,
-    /// No runtime: threads of the system, where a workload exists for them.
+    /// No runtime: plain threads, for the workloads that exist for them.
     Threads,
 }
 
-use Contestant::{AsyncStd as AsyncStdGlobal, Smol as SmolGlobal, Threads, TokioCurrent};
+use Runtime::{AsyncStd as AsyncStdGlobal, Smol as SmolGlobal, Threads, TokioCurrent};
 
-impl Contestant {
-    /// Everybody, in the order of the columns.
+impl Runtime {
+    /// All runtimes, in the order of the columns.
     pub const ALL: &[Self] = &[
         #[cfg(feature = "reveille")]
         Self::Reveille,
@@ -51,30 +51,30 @@ impl Contestant {
         }
     }
 
-    /// The contestant of that name.
+    /// The runtime of that name.
     pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|contestant| contestant.name() == name)
+        Self::ALL.iter().copied().find(|runtime| runtime.name() == name)
     }
 
-    /// Whether its figures are among those that reveille is compared with.
+    /// Whether reveille's ratio is computed against this runtime.
     pub fn is_peer(self) -> bool {
         matches!(self, Self::Tokio | SmolGlobal | AsyncStdGlobal)
     }
 
-    /// Measures one workload in this process; `None` where it has no such workload.
-    pub fn measure(self, workload: &str, effort: &Effort) -> Option<Sample> {
+    /// Measures one workload in this process. Returns `None` if the runtime does not have it.
+    pub fn measure(self, workload: &str, config: &RunConfig) -> Option<Sample> {
         match self {
             #[cfg(feature = "reveille")]
-            Self::Reveille => workloads::run::<crate::rt::Reveille>(workload, effort),
-            Self::Tokio => workloads::run::<Tokio<true>>(workload, effort),
-            SmolGlobal => workloads::run::<Smol>(workload, effort),
-            AsyncStdGlobal => workloads::run::<AsyncStd>(workload, effort),
-            TokioCurrent => workloads::run::<Tokio<false>>(workload, effort),
-            Threads => workloads::on_threads(workload, effort),
+            Self::Reveille => workloads::run::<crate::rt::Reveille>(workload, config),
+            Self::Tokio => workloads::run::<Tokio<true>>(workload, config),
+            SmolGlobal => workloads::run::<Smol>(workload, config),
+            AsyncStdGlobal => workloads::run::<AsyncStd>(workload, config),
+            TokioCurrent => workloads::run::<Tokio<false>>(workload, config),
+            Threads => workloads::on_threads(workload, config),
         }
     }
 
-    /// Starts an echo server that serves until the process ends; `None` where there is no such.
+    /// Starts an echo server that serves until the process ends. Plain threads have none.
     pub fn serve_echo(self, workers: usize) -> Option<SocketAddr> {
         match self {
             #[cfg(feature = "reveille")]
@@ -87,15 +87,15 @@ impl Contestant {
         }
     }
 
-    /// Does what one process of a `startup` measurement does.
+    /// Runs the work of one process of a `startup` measurement.
     pub fn start_up(self, workers: usize) {
         match self {
             #[cfg(feature = "reveille")]
-            Self::Reveille => workloads::startup_leaf::<crate::rt::Reveille>(workers),
-            Self::Tokio => workloads::startup_leaf::<Tokio<true>>(workers),
-            SmolGlobal => workloads::startup_leaf::<Smol>(workers),
-            AsyncStdGlobal => workloads::startup_leaf::<AsyncStd>(workers),
-            TokioCurrent => workloads::startup_leaf::<Tokio<false>>(workers),
+            Self::Reveille => workloads::start_and_exit::<crate::rt::Reveille>(workers),
+            Self::Tokio => workloads::start_and_exit::<Tokio<true>>(workers),
+            SmolGlobal => workloads::start_and_exit::<Smol>(workers),
+            AsyncStdGlobal => workloads::start_and_exit::<AsyncStd>(workers),
+            TokioCurrent => workloads::start_and_exit::<Tokio<false>>(workers),
             Threads => {
                 std::thread::spawn(|| {}).join().expect("an empty thread does not panic");
             }
