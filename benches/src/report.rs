@@ -147,14 +147,14 @@ const INTRODUCTION: &str = "\
 Written by `cargo run --release --manifest-path benches/Cargo.toml -- \
 --markdown BENCHMARKS.md`.
 
-Figures are medians over the rounds; smaller is better. `wall` and `cpu` are per operation. `cpu` is \
-user plus system time of the whole process. `ratio` is reveille's figure over the best of tokio \
-(multi-thread), smol and async-std. Each runtime has two workers, or one where the server is pinned \
-to a core (all echo rows except `echo_free`). Default release profile, system allocator. The code of \
-the workloads is in `benches/src/workloads/`.
+Figures are medians over the rounds; smaller is better. `wall` and `cpu` are per operation. `cpu` \
+is user plus system time of the whole process. `ratio` is reveille's figure over the best of tokio \
+(multi-thread), smol and async-std. Each runtime has two workers, or one where the server is \
+pinned to a core (all echo rows except `echo_free`). Default release profile, system allocator. \
+The code of the workloads is in `benches/src/workloads/`.
 
-The machine's speed changes by a quarter within minutes, for all runtimes alike. The targets of the \
-echo rows are therefore judged by `by_turns`: all servers stay ready on one core, and one load \
+The machine's speed changes by a quarter within minutes, for all runtimes alike. The targets of \
+the echo rows are therefore judged by `by_turns`: all servers stay ready on one core, and one load \
 generator drives each for 50 ms, 40 times (`benches/src/turns.rs`). `bare` is the cost without a \
 runtime.";
 

@@ -1,167 +1,74 @@
-//! A `Cargo.lock`, read.
+//! The packages of a `Cargo.lock` as a graph.
 //!
-//! Cargo writes a small part of TOML: blocks, each a header and lines of `key = "value"`, and one
-//! list per block. All versions of the format are read. A dependency is written as briefly as is
-//! unambiguous (`name`, `name version`, `name version (source)`), and becomes the number of the
-//! package it means. What is not of this form is refused with its line: a wrong answer would be
-//! worse than none.
+//! The crate `cargo-lock` parses the file, in each version of the format. A dependency in the file
+//! names its package as briefly as is unambiguous. Here each one becomes the index of that package.
 
-use std::fmt;
+use cargo_lock::{Dependency, Error, Lockfile, SourceId, Version};
 
 /// One package of the tree.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct Package {
     pub(crate) name: String,
-    pub(crate) version: String,
-    /// Where it is from; none for what lies in a folder, as one's own packages do.
-    pub(crate) source: Option<String>,
-    /// The packages it depends on, by their place in the file.
+    pub(crate) version: Version,
+    /// Where cargo got the package. `None` means a folder, as for your own packages.
+    pub(crate) source: Option<SourceId>,
+    /// The packages that it depends on, by index.
     pub(crate) dependencies: Vec<usize>,
 }
 
-/// Why a file is not a `Cargo.lock`.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Malformed {
-    line: usize,
-    what: String,
-}
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "line {}: {}", self.line, self.what)
+/// Parses the packages of a lock file.
+///
+/// # Errors
+///
+/// Fails if the text is not a lock file, or if a dependency does not name exactly one package.
+pub(crate) fn parse(text: &str) -> Result<Vec<Package>, String> {
+    let file: Lockfile = text.parse().map_err(|error| match error {
+        Error::Parse(message) => message,
+        other => other.to_string(),
+    })?;
+    // Old versions of cargo wrote the package of the folder as `[root]`.
+    let packages: Vec<_> = file.packages.into_iter().chain(file.root).collect();
+    if packages.is_empty() {
+        return Err("not a lock file: it has no packages".to_owned());
     }
-}
-
-/// A block as it stands there.
-#[derive(Default)]
-struct Block {
-    line: usize,
-    name: Option<String>,
-    version: Option<String>,
-    source: Option<String>,
-    /// Each with its line.
-    dependencies: Vec<(usize, String)>,
-}
-
-/// Reads the packages of a lock file.
-pub(crate) fn parse(text: &str) -> Result<Vec<Package>, Malformed> {
-    let blocks = blocks(text)?;
-    if blocks.is_empty() {
-        return Err(malformed(text.lines().count(), "no package up to here: no lock file"));
-    }
-    let mut packages = Vec::new();
-    for block in &blocks {
-        let missing = |what: &str| malformed(block.line, format!("a package without a {what}"));
-        packages.push(Package {
-            name: block.name.clone().ok_or_else(|| missing("name"))?,
-            version: block.version.clone().ok_or_else(|| missing("version"))?,
-            source: block.source.clone(),
-            dependencies: Vec::new(),
-        });
-    }
-    for (number, block) in blocks.iter().enumerate() {
-        for (line, words) in &block.dependencies {
-            let found = find(&packages, words).map_err(|what| malformed(*line, what))?;
-            packages[number].dependencies.push(found);
-        }
-    }
-    Ok(packages)
-}
-
-fn malformed(line: usize, what: impl Into<String>) -> Malformed {
-    Malformed { line, what: what.into() }
-}
-
-/// The blocks of packages. Others, the checksums of old formats among them, are passed over.
-fn blocks(text: &str) -> Result<Vec<Block>, Malformed> {
-    let mut blocks: Vec<Block> = Vec::new();
-    let mut is_package = false;
-    let mut lines = text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()));
-    while let Some((number, line)) = lines.next() {
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        if line.starts_with('[') {
-            // `[root]` is what the package itself was called once.
-            is_package = line == "[[package]]" || line == "[root]";
-            if !line.ends_with(']') {
-                return Err(malformed(number, "a header without an end"));
-            }
-            if is_package {
-                blocks.push(Block { line: number, ..Block::default() });
-            }
-            continue;
-        }
-        let Some((key, value)) = line.split_once('=') else {
-            return Err(malformed(number, "neither a header nor `key = value`"));
-        };
-        let (key, value) = (key.trim(), value.trim());
-        let Some(block) = blocks.last_mut().filter(|_| is_package) else { continue };
-        match key {
-            "name" => block.name = Some(string(number, value)?),
-            "version" => block.version = Some(string(number, value)?),
-            "source" => block.source = Some(string(number, value)?),
-            "dependencies" => {
-                block.dependencies = list(number, value, &mut lines)?;
-            }
-            _ => {}
-        }
-    }
-    Ok(blocks)
-}
-
-/// The words of a list, which goes on until a line that ends it.
-fn list<'a>(
-    start: usize,
-    first: &'a str,
-    lines: &mut impl Iterator<Item = (usize, &'a str)>,
-) -> Result<Vec<(usize, String)>, Malformed> {
-    let mut words = Vec::new();
-    let Some(first) = first.strip_prefix('[') else {
-        return Err(malformed(start, "dependencies that are no list"));
+    let resolve = |package: &cargo_lock::Package| {
+        let dependencies = package.dependencies.iter();
+        let found = dependencies.map(|dependency| find(&packages, dependency));
+        Ok(Package {
+            name: package.name.to_string(),
+            version: package.version.clone(),
+            source: package.source.clone(),
+            dependencies: found
+                .collect::<Result<_, String>>()
+                .map_err(|message| format!("{} {}: {message}", package.name, package.version))?,
+        })
     };
-    let mut next = Some((start, first));
-    while let Some((number, line)) = next {
-        let (content, is_end) = match line.strip_suffix(']') {
-            Some(content) => (content, true),
-            None => (line, false),
-        };
-        for word in content.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-            words.push((number, string(number, word)?));
-        }
-        if is_end {
-            return Ok(words);
-        }
-        next = lines.next();
-    }
-    Err(malformed(start, "a list without an end"))
+    packages.iter().map(resolve).collect()
 }
 
-/// What stands between the quotes. Names, versions and addresses need no escapes.
-fn string(line: usize, value: &str) -> Result<String, Malformed> {
-    let content = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    match content {
-        Some(content) if !content.contains(['"', '\\']) => Ok(content.to_owned()),
-        _ => Err(malformed(line, format!("`{value}` is no string"))),
-    }
-}
+/// Finds the package that a dependency names.
+///
+/// Two packages can share a name and a version. Then the sources decide, and for two branches of
+/// one git repository the branch. The source of a dependency lacks the commit that the source of
+/// the package has; `SourceId`'s equality allows for that.
+fn find(packages: &[cargo_lock::Package], dependency: &Dependency) -> Result<usize, String> {
+    let reference = |source: &Option<SourceId>| source.as_ref()?.git_reference().cloned();
+    let has_version = |index: &usize| dependency.matches(&packages[*index]);
+    let has_source = |index: &usize| packages[*index].source == dependency.source;
+    let has_reference =
+        |index: &usize| reference(&packages[*index].source) == reference(&dependency.source);
 
-/// The package that a dependency means.
-fn find(packages: &[Package], words: &str) -> Result<usize, String> {
-    let mut parts = words.splitn(3, ' ');
-    let name = parts.next().unwrap_or_default();
-    let (version, source) = (parts.next(), parts.next());
-    let source = source.map(|source| source.trim_matches(['(', ')']));
-    let is_it = |package: &Package| {
-        package.name == name
-            && version.is_none_or(|version| package.version == version)
-            && source.is_none_or(|source| package.source.as_deref() == Some(source))
-    };
-    let mut found = packages.iter().enumerate().filter(|(_, package)| is_it(package));
-    match (found.next(), found.next()) {
-        (Some((number, _)), None) => Ok(number),
-        (None, _) => Err(format!("no package is `{words}`")),
-        (Some(_), Some(_)) => Err(format!("more than one package is `{words}`")),
+    let mut found: Vec<usize> = (0..packages.len()).filter(has_version).collect();
+    if found.len() > 1 {
+        found.retain(has_source);
+    }
+    if found.len() > 1 {
+        found.retain(has_reference);
+    }
+    match found[..] {
+        [index] => Ok(index),
+        [] => Err(format!("no package matches its dependency {dependency}")),
+        _ => Err(format!("more than one package matches its dependency {dependency}")),
     }
 }
 
@@ -169,59 +76,84 @@ fn find(packages: &[Package], words: &str) -> Result<usize, String> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn each_way_of_naming_a_dependency_finds_its_package() {
-        let text = r#"
-version = 3
-[[package]]
-name = "a"
-version = "1.0.0"
-dependencies = ["b 1.0.0", "b 2.0.0 (registry+x)",
- "c",
-]
-[[package]]
-name = "b"
-version = "1.0.0"
-source = "registry+x"
-[[package]]
-name = "b"
-version = "2.0.0"
-source = "registry+x"
-checksum = "00"
-[[package]]
-name = "c"
-version = "0.1.0"
-[metadata]
-"checksum b 1.0.0 (registry+x)" = "00"
-"#;
+    /// Returns the packages that the first package of `text` depends on, as `name version source`.
+    fn dependencies_of_first(text: &str) -> Vec<String> {
         let packages = parse(text).unwrap();
-        assert_eq!(packages[0].dependencies, [1, 2, 3]);
-        assert_eq!(
-            (packages[1].source.as_deref(), packages[3].source.as_deref()),
-            (Some("registry+x"), None)
-        );
+        let describe = |index: &usize| {
+            let Package { name, version, source, .. } = &packages[*index];
+            let source = source.as_ref().map_or("folder".to_owned(), SourceId::to_string);
+            format!("{name} {version} {source}")
+        };
+        packages[0].dependencies.iter().map(describe).collect()
+    }
+
+    fn package(name: &str, version: &str, source: &str) -> String {
+        format!("[[package]]\nname = \"{name}\"\nversion = \"{version}\"\nsource = \"{source}\"\n")
     }
 
     #[test]
-    fn what_is_malformed_is_refused_with_its_line() {
-        let package = "[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n";
+    fn each_way_of_naming_a_dependency_finds_its_package() {
+        let text = "version = 4\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n\
+             dependencies = [\"b 1.0.0\", \"b 2.0.0\", \"c\"]\n"
+            .to_owned()
+            + &package("b", "1.0.0", "registry+https://example.org/index")
+            + &package("b", "2.0.0", "registry+https://example.org/index")
+            + "[[package]]\nname = \"c\"\nversion = \"0.1.0\"\n";
+        let expected = [
+            "b 1.0.0 registry+https://example.org/index",
+            "b 2.0.0 registry+https://example.org/index",
+            "c 0.1.0 folder",
+        ];
+        assert_eq!(dependencies_of_first(&text), expected);
+    }
+
+    #[test]
+    fn the_source_decides_between_packages_of_one_version() {
+        let git = "git+https://example.org/b";
+        let text = format!(
+            "version = 4\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n\
+             dependencies = [\n \"b 1.0.0 ({git}?branch=x)\",\n \"b 1.0.0 ({git}?branch=y)\",\n \
+             \"b 1.0.0 (registry+https://example.org/index)\",\n]\n"
+        ) + &package("b", "1.0.0", &format!("{git}?branch=x#0123"))
+            + &package("b", "1.0.0", &format!("{git}?branch=y#4567"))
+            + &package("b", "1.0.0", "registry+https://example.org/index");
+        let found = dependencies_of_first(&text);
+        assert!(found[0].ends_with("branch=x#0123"), "{found:?}");
+        assert!(found[1].ends_with("branch=y#4567"), "{found:?}");
+        assert!(found[2].ends_with("registry+https://example.org/index"), "{found:?}");
+    }
+
+    #[test]
+    fn the_first_format_with_a_root_is_understood() {
+        let text = "[root]\nname = \"app\"\nversion = \"0.1.0\"\n\
+             dependencies = [\n \"b 1.0.0 (registry+https://example.org/index)\",\n]\n"
+            .to_owned()
+            + &package("b", "1.0.0", "registry+https://example.org/index")
+            + "[metadata]\n\"checksum b 1.0.0 (registry+https://example.org/index)\" = \
+               \"0000000000000000000000000000000000000000000000000000000000000000\"\n";
+        let packages = parse(&text).unwrap();
+        assert_eq!((&*packages[1].name, &packages[1].dependencies[..]), ("app", &[0][..]));
+    }
+
+    #[test]
+    fn a_malformed_file_is_refused_with_the_reason() {
+        let a = "[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n";
         for (text, expected) in [
-            ("hello".to_owned(), "line 1: neither a header nor `key = value`"),
-            ("\n[[package".to_owned(), "line 2: a header without an end"),
-            ("[[package]]\nname = a".to_owned(), "line 2: `a` is no string"),
-            ("[[package]]\nname = \"a\"".to_owned(), "line 1: a package without a version"),
-            ("[[package]]\nversion = \"1\"".to_owned(), "line 1: a package without a name"),
-            ("[package]\nname = \"a\"".to_owned(), "line 2: no package up to here: no lock file"),
-            (format!("{package}dependencies = 3"), "line 4: dependencies that are no list"),
-            (format!("{package}dependencies = [\n \"a\","), "line 4: a list without an end"),
-            (format!("{package}dependencies = [\n a,\n]"), "line 5: `a` is no string"),
-            (format!("{package}dependencies = [\"b\"]"), "line 4: no package is `b`"),
-            (
-                format!("{package}{package}dependencies = [\"a\"]"),
-                "line 7: more than one package is `a`",
-            ),
+            ("hello".to_owned(), "line 1"),
+            ("\n[[package".to_owned(), "line 2"),
+            ("[[package]]\nname = a".to_owned(), "line 2"),
+            ("[[package]]\nname = \"a\"".to_owned(), "missing field `version`"),
+            ("[[package]]\nversion = \"1.0.0\"".to_owned(), "missing field `name`"),
+            (String::new(), "it has no packages"),
+            ("version = 99\n".to_owned() + a, "format version: `99`"),
+            (format!("{a}dependencies = 3"), "line 4"),
+            (format!("{a}dependencies = [\n \"a\","), "line 5"),
+            (format!("{a}dependencies = [\"b\"]"), "couldn't resolve dependency: b"),
+            (format!("{a}dependencies = [\"b 1.0.0\"]"), "a 1.0.0: no package matches"),
+            (format!("{a}{a}dependencies = [\"a\"]"), "a 1.0.0: more than one package matches"),
         ] {
-            assert_eq!(parse(&text).unwrap_err().to_string(), expected, "{text}");
+            let error = parse(&text).unwrap_err();
+            assert!(error.contains(expected), "{text:?}: {error}");
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The command `reveille`.
 //!
 //! ```text
-//! reveille migrate [PATH]    who depends on async-std, and what line moves it
+//! reveille migrate [PATH]    lists what depends on async-std, and the lines that replace it
 //! ```
 //!
-//! PATH is a `Cargo.lock`, or a folder or the `Cargo.toml` in it, whose lock file is the nearest
-//! from there upwards, as cargo has it; without PATH, the folder one is in. Nothing is changed,
-//! nothing is downloaded, and cargo is not asked.
+//! PATH is a `Cargo.lock`, a folder, or the `Cargo.toml` in a folder. Without PATH it is the
+//! current folder. For a folder, the command reads the nearest lock file there or above, as cargo
+//! does. It changes nothing, downloads nothing and does not run cargo.
 
 #![forbid(unsafe_code)]
 
@@ -16,9 +16,10 @@ mod migrate;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: reveille migrate [PATH of a Cargo.lock, or of a folder or Cargo.toml]
+const USAGE: &str = "usage: reveille migrate [PATH of a Cargo.lock, a folder or a Cargo.toml]
 
-Says who depends on async-std, and what line moves it. Changes nothing.";
+Lists the packages that depend on async-std, and prints the lines that replace it with reveille.
+Changes nothing.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -41,17 +42,18 @@ fn main() -> ExitCode {
     }
 }
 
-/// Reads the lock file and returns what is to be said about it.
+/// Reads the lock file and returns the report about it.
 fn migrate(path: &Path) -> Result<String, String> {
     let lock_file = lock_file(path)?;
     let name = lock_file.display();
     let text = std::fs::read_to_string(&lock_file);
     let text = text.map_err(|error| format!("cannot read {name}: {error}"))?;
-    let packages = lock::parse(&text).map_err(|error| format!("{name}: {error}"))?;
+    let packages =
+        lock::parse(&text).map_err(|error| format!("cannot parse {name}: {}", error.trim_end()))?;
     Ok(format!("{name}: {}", migrate::report(&packages)))
 }
 
-/// The lock file that is meant.
+/// Returns the lock file that `path` stands for.
 fn lock_file(path: &Path) -> Result<PathBuf, String> {
     let name = path.display();
     let folder = match path.parent() {
@@ -62,11 +64,11 @@ fn lock_file(path: &Path) -> Result<PathBuf, String> {
     if folder.join("Cargo.lock").is_file() {
         return Ok(folder.join("Cargo.lock"));
     }
-    // Of `Cargo.toml` alone the parent is the empty path, which no system knows.
+    // The parent of a bare `Cargo.toml` is the empty path, which no system call accepts.
     let folder = Path::new(".").join(folder).canonicalize();
     let folder = folder.map_err(|error| format!("cannot read {name}: {error}"))?;
     let mut found = folder.ancestors().map(|above| above.join("Cargo.lock"));
     found.find(|file| file.is_file()).ok_or_else(|| {
-        format!("no Cargo.lock for {name}: there, `cargo generate-lockfile` writes one")
+        format!("no Cargo.lock for {name}: run `cargo generate-lockfile` there to write one")
     })
 }
