@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# The newcomer's path: clones the repository into an empty folder and runs the two commands of the
-# README there, word for word.
+# Tests a newcomer's first steps: clones the repository into an empty folder and runs the two commands
+# of the README there, unchanged.
 #
-#   scripts/newcomer.sh                  builds everything anew, as on a fresh machine
-#   scripts/newcomer.sh --target-dir DIR builds into DIR and reuses what lies there (CI does)
+#   scripts/newcomer.sh                  builds everything from scratch, as on a new machine
+#   scripts/newcomer.sh --target-dir DIR builds into DIR and reuses its contents (as CI does)
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -19,10 +19,10 @@ trap 'rm -rf "$empty"' EXIT
 git clone --quiet "$root" "$empty/reveille"
 cd "$empty/reveille"
 
-# The commands are the first block of shell in the README; there must be two.
+# The commands are the first `sh` block in the README. There must be two.
 mapfile -t commands < <(awk '/^```sh$/ { inside = 1; next } /^```$/ && inside { exit } inside' README.md)
 if [ "${#commands[@]}" -ne 2 ]; then
-    echo "newcomer: the README's first block of shell has ${#commands[@]} lines, not 2" >&2
+    echo "newcomer: the README's first sh block has ${#commands[@]} lines, not 2" >&2
     exit 1
 fi
 for command in "${commands[@]}"; do

@@ -1,8 +1,7 @@
-//! What the extension traits return that the predecessor named, but exported under no path.
+//! Return types of the extension traits that async-std names but does not export.
 //!
-//! Each is reveille's in a type of its own: the same word, generic over the same types, and as
-//! impossible to name as it was. An alias would show the type that it stands for, with other
-//! parameters.
+//! Each wraps reveille's type in one with async-std's name and type parameters, and is not exported
+//! either. An alias would show the wrapped type with its other parameters.
 
 use std::fmt;
 use std::future::Future;
@@ -17,7 +16,7 @@ use reveille::stream::{Stream, futures};
 macro_rules! wrap {
     ($method:literal, $name:ident, [$($bounded:tt)*], [$($parameter:ident),*], $wrapped:ty) => {
         pin_project! {
-            #[doc = concat!("What `", $method, "` returns.")]
+            #[doc = concat!("The return type of `", $method, "`.")]
             #[must_use = "futures and streams do nothing unless they are polled"]
             pub struct $name<$($bounded)*> {
                 #[pin]

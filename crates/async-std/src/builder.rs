@@ -1,4 +1,4 @@
-//! reveille's builder of tasks, with `local` behind the feature `unstable`, where it was.
+//! reveille's task builder, with `local` behind the feature `unstable` as in async-std.
 
 use std::future::Future;
 
@@ -24,7 +24,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder of a task without a name.
+    /// Creates a builder for a task without a name.
     ///
     /// # Examples
     ///
@@ -40,7 +40,7 @@ impl Builder {
         Builder::default()
     }
 
-    /// Names the task. The name is for people: reports and [`current`](task::current) show it.
+    /// Names the task. Reports and [`current`](task::current) show the name.
     ///
     /// # Examples
     ///
@@ -62,7 +62,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// None at present; the signature is the predecessor's.
+    /// Does not fail at present. The signature is async-std's.
     ///
     /// # Examples
     ///
@@ -86,7 +86,7 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// None at present.
+    /// Does not fail at present.
     ///
     /// # Examples
     ///

@@ -1,24 +1,23 @@
-//! reveille's condition variable with the predecessor's signatures.
+//! reveille's condition variable with async-std's signatures.
 //!
-//! There `new` is no constant function, no path leads to what `wait_timeout` returns, and `Send`
-//! and `Sync` are implemented, not derived: tools that compare APIs see all three. reveille's own
-//! has none of these limits.
+//! In async-std, `new` is not `const`, the return type of `wait_timeout` has no public path, and
+//! `Send` and `Sync` are implemented by hand. Tools that compare APIs see all three differences, so
+//! this type repeats them. reveille's own type does not.
 //!
 //! Invariants:
-//! 1. The wrapped condition variable is the only field, and the compiler finds it `Send` and
-//!    `Sync`: the constant below does not compile otherwise.
+//! 1. The wrapped condition variable is the only field, and it is `Send` and `Sync`. Otherwise the
+//!    constant below does not compile.
 
 use std::fmt;
 use std::time::Duration;
 
 use reveille::sync::MutexGuard;
 
-/// A condition variable: tasks sleep on it until another says that something has changed.
+/// A condition variable: tasks wait on it until another task notifies them of a change.
 ///
-/// It belongs to a condition on data in a [`Mutex`](reveille::sync::Mutex). A waiter may wake
-/// without a notification, so look at the condition again after [`wait`](Condvar::wait), or let
-/// [`wait_until`](Condvar::wait_until) do it. Tasks are woken in the order in which they began to
-/// wait.
+/// It belongs to a condition on data in a [`Mutex`](reveille::sync::Mutex). A waiter can wake
+/// without a notification, so check the condition again after [`wait`](Condvar::wait), or use
+/// [`wait_until`](Condvar::wait_until). Tasks wake in the order in which they started to wait.
 ///
 /// # Examples
 ///
@@ -49,15 +48,15 @@ pub struct Condvar {
 const fn is_send_sync<T: Send + Sync>() {}
 const _: () = is_send_sync::<reveille::sync::Condvar>();
 
-// SAFETY: `Send` asks that a value may be given to another thread. The only field may be
+// SAFETY: `Send` requires that a value can move to another thread. The only field can
 // (invariant 1).
 unsafe impl Send for Condvar {}
 
-// SAFETY: `Sync` asks that a value may be shared with other threads. The only field may be
+// SAFETY: `Sync` requires that threads can share a value. They can share the only field
 // (invariant 1).
 unsafe impl Sync for Condvar {}
 
-/// Whether a wait ended because its time was up.
+/// Whether a wait ended because its time ran out.
 ///
 /// # Examples
 ///
@@ -76,7 +75,7 @@ unsafe impl Sync for Condvar {}
 pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
-    /// Returns true if the time was up.
+    /// Returns true if the time ran out.
     ///
     /// # Examples
     ///
@@ -97,7 +96,7 @@ impl WaitTimeoutResult {
 }
 
 impl Condvar {
-    /// Creates a condition variable that nobody waits for.
+    /// Creates a condition variable.
     ///
     /// # Examples
     ///
@@ -109,14 +108,14 @@ impl Condvar {
         Condvar::default()
     }
 
-    /// Gives the mutex back, sleeps until notified, and takes the mutex again.
+    /// Unlocks the mutex, waits for a notification, and locks the mutex again.
     ///
-    /// It may also wake for no reason: look at the condition again.
+    /// The wait can end without a notification, so check the condition again.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the mutex unlocked. A notification that had reached it goes to
-    /// the next waiter.
+    /// Dropping the future leaves the mutex unlocked. If it had already received a notification,
+    /// the notification goes to the next waiter.
     ///
     /// # Examples
     ///
@@ -146,7 +145,7 @@ impl Condvar {
 
     /// Waits until a condition holds.
     ///
-    /// The closure is called under the mutex, first before any wait, and after each notification.
+    /// The closure is called under the mutex, before the first wait and after each notification.
     ///
     /// # Cancel safety
     ///
@@ -182,8 +181,8 @@ impl Condvar {
 
     /// Waits until notified, or for at most `dur`.
     ///
-    /// The result says `timed_out()` only if no notification came. Taking the mutex again may make
-    /// the whole take longer than `dur`.
+    /// `timed_out()` of the result is true only if no notification came. Locking the mutex again
+    /// can make the call take longer than `dur`.
     ///
     /// # Cancel safety
     ///
@@ -213,9 +212,9 @@ impl Condvar {
 
     /// Waits until a condition holds, or for at most `dur`.
     ///
-    /// The closure is called under the mutex: first before any wait, after each notification, and
-    /// once more when the time is up. The result says `timed_out()` only if the condition did not
-    /// hold even then.
+    /// The closure is called under the mutex: before the first wait, after each notification, and
+    /// once more when the time runs out. `timed_out()` of the result is true only if the condition
+    /// does not hold even then.
     ///
     /// # Cancel safety
     ///
@@ -254,21 +253,21 @@ impl Condvar {
 
     /// Wakes the task that has waited longest, if any.
     ///
-    /// The mutex need not be held.
+    /// The caller need not hold the mutex.
     ///
     /// # Examples
     ///
     /// ```
-    /// // A notification that nobody waits for is gone.
+    /// // Without a waiting task, a notification is lost.
     /// async_std::sync::Condvar::new().notify_one();
     /// ```
     pub fn notify_one(&self) {
         self.wrapped.notify_one();
     }
 
-    /// Wakes all tasks that wait.
+    /// Wakes all waiting tasks.
     ///
-    /// The mutex need not be held. The tasks take it one after the other.
+    /// The caller need not hold the mutex. The tasks lock it one after the other.
     ///
     /// # Examples
     ///

@@ -1,10 +1,10 @@
-//! The extension traits: their stable methods always, the others with the feature `unstable`.
+//! The extension traits. Their stable methods always exist, the others with the feature `unstable`.
 //!
-//! A trait with the methods that the predecessor held back would not only be more: where a program
-//! also imports the trait of the futures crate, `stream.collect()` would become ambiguous. So these
-//! are traits of the shim, with the predecessor's names for what they return. Each method is
-//! reveille's, but for those of futures that reveille refuses to borrows: here the signatures stay
-//! the predecessor's, so they make the same types directly.
+//! If the traits always had the unstable methods, `stream.collect()` would be ambiguous in programs
+//! that also import the trait of the futures crate. So the shim has its own traits, with
+//! async-std's names for the return types. Each method calls reveille's. The exceptions are the
+//! methods of futures that reveille refuses for borrowed futures. They keep async-std's signatures
+//! here, so they construct reveille's types directly.
 
 use std::cmp::Ordering;
 #[cfg(feature = "std")]
@@ -31,7 +31,7 @@ use crate::names::*;
 /// # Examples
 ///
 /// ```
-/// // Without the feature it has nothing to offer, and is there to be imported.
+/// // Without the feature the trait has no methods, but it can be imported.
 /// use async_std::prelude::FutureExt as _;
 /// use std::time::Duration;
 ///
@@ -41,7 +41,7 @@ use crate::names::*;
 /// ```
 #[cfg(feature = "std")]
 pub trait FutureExt: Future {
-    /// Waits for `dur`, counted from this call, before it polls the future for the first time.
+    /// Waits for `dur`, counted from this call, before the first poll of the future.
     ///
     /// # Examples
     ///
@@ -62,7 +62,7 @@ pub trait FutureExt: Future {
         reveille::future::FutureExt::delay(self, dur)
     }
 
-    /// Awaits the future, and then the future it resolves to.
+    /// Awaits the future, and then the future that it resolves to.
     ///
     /// # Examples
     ///
@@ -84,7 +84,7 @@ pub trait FutureExt: Future {
         reveille::future::FutureExt::flatten(self)
     }
 
-    /// Awaits whichever of two futures is ready first, this one if both are.
+    /// Awaits the first of two futures to be ready. If both are ready, this one wins.
     ///
     /// # Examples
     ///
@@ -106,7 +106,7 @@ pub trait FutureExt: Future {
         Race::new(combined::Race::new(self, other))
     }
 
-    /// Awaits whichever of two futures succeeds first.
+    /// Awaits the first of two futures to succeed.
     ///
     /// # Examples
     ///
@@ -128,7 +128,7 @@ pub trait FutureExt: Future {
         TryRace::new(combined::TryRace::new(self, other))
     }
 
-    /// Awaits two futures, at the same time, and gives both outputs.
+    /// Awaits two futures at the same time and returns both outputs.
     ///
     /// # Examples
     ///
@@ -149,7 +149,7 @@ pub trait FutureExt: Future {
         Join::new(combined::Join::new(self, other))
     }
 
-    /// Awaits two futures, at the same time, until one fails.
+    /// Awaits two futures at the same time. Fails as soon as one of them fails.
     ///
     /// # Examples
     ///
@@ -212,7 +212,7 @@ impl<T: Future + ?Sized> FutureExt for T {}
 /// });
 /// ```
 pub trait StreamExt: Stream {
-    /// Takes the next item: `Some` item, or `None` at the end.
+    /// Takes the next item, or `None` at the end.
     ///
     /// # Examples
     ///
@@ -233,7 +233,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::next(self)
     }
 
-    /// Takes the item that has `n` others before it, and drops those: `nth(0)` is the next one.
+    /// Drops `n` items and takes the next one. `nth(0)` takes the next item.
     ///
     /// # Examples
     ///
@@ -255,7 +255,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::nth(self, n)
     }
 
-    /// Uses the stream up and gives its last item, `None` if there was none.
+    /// Consumes the stream and returns its last item, or `None` if it has no items.
     ///
     /// # Examples
     ///
@@ -275,7 +275,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::last(self)
     }
 
-    /// Keeps the first `n` items. The stream is not asked for another after them.
+    /// Keeps the first `n` items. The stream is not polled after them.
     ///
     /// # Examples
     ///
@@ -297,7 +297,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::take(self, n)
     }
 
-    /// Keeps the items up to, and without, the first that fails a test.
+    /// Keeps the items before the first one that fails a test.
     ///
     /// # Examples
     ///
@@ -341,7 +341,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::skip(self, n)
     }
 
-    /// Drops the items up to the first that fails a test; that one is kept, and all after it.
+    /// Drops the items before the first one that fails a test. Keeps that one and all after it.
     ///
     /// # Examples
     ///
@@ -407,7 +407,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::filter(self, predicate)
     }
 
-    /// Turns items into others, or drops them: those for which the closure gives `None`.
+    /// Maps each item, and drops the items for which the closure returns `None`.
     ///
     /// # Examples
     ///
@@ -429,7 +429,7 @@ pub trait StreamExt: Stream {
         FilterMap::new(reveille::stream::StreamExt::filter_map(self, f))
     }
 
-    /// Turns every item into another.
+    /// Maps each item to another.
     ///
     /// # Examples
     ///
@@ -451,7 +451,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::map(self, f)
     }
 
-    /// Turns every item into another with a state at hand, and ends when the closure gives `None`.
+    /// Maps each item with a state. Ends when the closure returns `None`.
     ///
     /// # Examples
     ///
@@ -477,7 +477,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::scan(self, initial_state, f)
     }
 
-    /// Counts the items: yields pairs of an index, from 0, and an item.
+    /// Yields pairs of an index, from 0, and an item.
     ///
     /// # Examples
     ///
@@ -498,7 +498,7 @@ pub trait StreamExt: Stream {
         Enumerate::new(reveille::stream::StreamExt::enumerate(self))
     }
 
-    /// Looks at every item in passing.
+    /// Calls a closure with a reference to each item and yields the item.
     ///
     /// # Examples
     ///
@@ -588,7 +588,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::chain(self, other)
     }
 
-    /// Starts over whenever the stream ends, with a clone of it as it was at the beginning.
+    /// Repeats the stream without end. Each repetition is a clone of the stream's initial state.
     ///
     /// # Examples
     ///
@@ -610,7 +610,7 @@ pub trait StreamExt: Stream {
         Cycle::new(reveille::stream::StreamExt::cycle(self))
     }
 
-    /// Yields pairs of items, one of each stream, and ends with the shorter.
+    /// Yields pairs of items, one from each stream. Ends with the shorter stream.
     ///
     /// # Examples
     ///
@@ -633,7 +633,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::zip(self, other)
     }
 
-    /// Makes sure that the stream, once ended, stays so: it is not polled again.
+    /// Ends the stream for good after its first `None`: the inner stream is not polled again.
     ///
     /// # Examples
     ///
@@ -660,7 +660,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::fuse(self)
     }
 
-    /// Calls a closure with every item.
+    /// Calls a closure with each item.
     ///
     /// # Examples
     ///
@@ -682,7 +682,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::for_each(self, f)
     }
 
-    /// Calls a closure with every item, until it fails.
+    /// Calls a closure with each item until the closure fails.
     ///
     /// # Examples
     ///
@@ -705,8 +705,8 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::try_for_each(self, f)
     }
 
-    /// Folds the items into one value: the closure gets the value so far and an item, and gives the
-    /// next value.
+    /// Folds the items into one value. The closure gets the value so far and an item, and returns
+    /// the next value.
     ///
     /// # Examples
     ///
@@ -728,7 +728,7 @@ pub trait StreamExt: Stream {
         FoldFuture::new(reveille::stream::StreamExt::fold(self, init, f))
     }
 
-    /// Folds the items into one value, until the closure fails.
+    /// Folds the items into one value until the closure fails.
     ///
     /// # Examples
     ///
@@ -750,7 +750,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::try_fold(self, init, f)
     }
 
-    /// Whether all items pass a test. Stops at the first that fails; true if there are none.
+    /// Whether all items pass a test. Stops at the first that fails. True for an empty stream.
     ///
     /// # Examples
     ///
@@ -772,7 +772,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::all(self, f)
     }
 
-    /// Whether some item passes a test. Stops at the first that does; false if there are none.
+    /// Whether any item passes a test. Stops at the first that does. False for an empty stream.
     ///
     /// # Examples
     ///
@@ -816,7 +816,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::find(self, p)
     }
 
-    /// Finds the first item the closure makes something of, and gives that.
+    /// Returns the first `Some` that the closure returns for an item.
     ///
     /// # Examples
     ///
@@ -837,7 +837,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::find_map(self, f)
     }
 
-    /// Finds the first item that passes a test, and gives the number of items before it.
+    /// Returns the index of the first item that passes a test.
     ///
     /// # Examples
     ///
@@ -859,7 +859,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::position(self, predicate)
     }
 
-    /// Finds the greatest item; `None` if there are none.
+    /// Finds the greatest item, or `None` in an empty stream.
     ///
     /// # Examples
     ///
@@ -880,7 +880,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::max(self)
     }
 
-    /// Finds the greatest item, as a closure compares.
+    /// Finds the greatest item by a comparison function.
     ///
     /// # Examples
     ///
@@ -901,7 +901,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::max_by(self, compare)
     }
 
-    /// Finds the item whose key is greatest. Each key is computed once.
+    /// Finds the item with the greatest key. Computes each key once.
     ///
     /// # Examples
     ///
@@ -923,7 +923,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::max_by_key(self, key_by)
     }
 
-    /// Finds the least item; `None` if there are none.
+    /// Finds the least item, or `None` in an empty stream.
     ///
     /// # Examples
     ///
@@ -943,7 +943,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::min(self)
     }
 
-    /// Finds the least item, as a closure compares.
+    /// Finds the least item by a comparison function.
     ///
     /// # Examples
     ///
@@ -964,7 +964,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::min_by(self, compare)
     }
 
-    /// Finds the item whose key is least. Each key is computed once.
+    /// Finds the item with the least key. Computes each key once.
     ///
     /// # Examples
     ///
@@ -986,7 +986,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::min_by_key(self, key_by)
     }
 
-    /// Compares the items with those of another stream.
+    /// Compares the items with those of another stream, in lexicographic order.
     ///
     /// # Examples
     ///
@@ -1011,7 +1011,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::cmp(self, other)
     }
 
-    /// Compares the items with those of another stream, where that is possible.
+    /// Compares the items with those of another stream. Returns `None` at two incomparable items.
     ///
     /// # Examples
     ///
@@ -1035,7 +1035,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::partial_cmp(self, other)
     }
 
-    /// Whether two streams have equal items, and equally many. Stops at the first difference.
+    /// Whether two streams have equal items and equal length. Stops at the first difference.
     ///
     /// # Examples
     ///
@@ -1058,7 +1058,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::eq(self, other)
     }
 
-    /// Whether two streams differ in an item, or in length. Stops at the first difference.
+    /// Whether two streams differ in an item or in length. Stops at the first difference.
     ///
     /// # Examples
     ///
@@ -1081,7 +1081,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::ne(self, other)
     }
 
-    /// Whether this stream is less than another, as [`partial_cmp`](StreamExt::partial_cmp) says.
+    /// Whether this stream is less than another by [`partial_cmp`](StreamExt::partial_cmp).
     ///
     /// # Examples
     ///
@@ -1103,8 +1103,8 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::lt(self, other)
     }
 
-    /// Whether this stream is less than, or equal to, another, as
-    /// [`partial_cmp`](StreamExt::partial_cmp) says.
+    /// Whether this stream is less than or equal to another by
+    /// [`partial_cmp`](StreamExt::partial_cmp).
     ///
     /// # Examples
     ///
@@ -1126,8 +1126,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::le(self, other)
     }
 
-    /// Whether this stream is greater than another, as [`partial_cmp`](StreamExt::partial_cmp)
-    /// says.
+    /// Whether this stream is greater than another by [`partial_cmp`](StreamExt::partial_cmp).
     ///
     /// # Examples
     ///
@@ -1149,8 +1148,8 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::gt(self, other)
     }
 
-    /// Whether this stream is greater than, or equal to, another, as
-    /// [`partial_cmp`](StreamExt::partial_cmp) says.
+    /// Whether this stream is greater than or equal to another by
+    /// [`partial_cmp`](StreamExt::partial_cmp).
     ///
     /// # Examples
     ///
@@ -1172,7 +1171,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::ge(self, other)
     }
 
-    /// Turns every item into a stream, and yields the items of one after the other.
+    /// Maps each item to a stream, and yields the items of these streams one after the other.
     ///
     /// # Examples
     ///
@@ -1219,7 +1218,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::flatten(self)
     }
 
-    /// Yields the items of two streams as they come.
+    /// Yields the items of two streams as they become ready.
     ///
     /// # Examples
     ///
@@ -1241,7 +1240,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::merge(self, other)
     }
 
-    /// Borrows the stream, so that an adapter does not use it up.
+    /// Borrows the stream, so that an adapter does not consume it.
     ///
     /// # Examples
     ///
@@ -1260,7 +1259,7 @@ pub trait StreamExt: Stream {
         self
     }
 
-    /// Fails each time `dur` passes without an item.
+    /// Yields an error each time `dur` passes without an item.
     ///
     /// # Examples
     ///
@@ -1304,7 +1303,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::throttle(self, d)
     }
 
-    /// Waits for `dur`, counted from this call, before it asks the stream for anything.
+    /// Waits for `dur`, counted from this call, before the first poll of the stream.
     ///
     /// # Examples
     ///
@@ -1326,7 +1325,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::delay(self, dur)
     }
 
-    /// Collects the items.
+    /// Collects the items into a collection.
     ///
     /// # Examples
     ///
@@ -1349,7 +1348,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::collect(self)
     }
 
-    /// Collects the items that pass a test, and those that do not, into two collections.
+    /// Collects the items into two collections: those that pass a test, and the others.
     ///
     /// # Examples
     ///
@@ -1417,7 +1416,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::count(self)
     }
 
-    /// Adds the items up; 0 if there are none.
+    /// Adds the items. The sum of an empty stream is 0.
     ///
     /// # Examples
     ///
@@ -1438,7 +1437,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::sum(self)
     }
 
-    /// Multiplies the items; 1 if there are none.
+    /// Multiplies the items. The product of an empty stream is 1.
     ///
     /// # Examples
     ///

@@ -1,21 +1,21 @@
 //! async-std, on reveille.
 //!
-//! This package has the name, the features and the API of async-std 1.13.2, and none of its code:
-//! every item is one of [reveille](https://docs.rs/reveille)'s, or of the crates that async-std
-//! took it from. Cargo puts it under a whole tree of crates with two lines in the manifest of the
-//! program:
+//! This package has the name, the features and the API of async-std 1.13.2, but none of its code.
+//! Every item comes from [reveille](https://docs.rs/reveille) or from the crate that async-std also
+//! re-exports it from. With two lines in the manifest of a program, cargo uses this package for its
+//! whole dependency tree:
 //!
 //! ```toml
 //! [patch.crates-io]
 //! async-std = { git = "https://github.com/reveille-rs/reveille" }
 //! ```
 //!
-//! The features mean what they meant: what async-std held back exists with `unstable` only, the
-//! attributes `main` and `test` with `attributes`. With `tokio1` tasks, blocking closures and
-//! `block_on` see the context of a tokio runtime, which the first of them starts, so that a library
-//! made for tokio works inside. `tokio02` and `tokio03`, and the names of async-std's optional
-//! dependencies, are accepted and change nothing. What differs is listed in PARITY.md. New code
-//! depends on reveille itself.
+//! The features keep their meaning. async-std's unstable items exist only with `unstable`, the
+//! attributes `main` and `test` only with `attributes`. With `tokio1`, tasks, blocking closures and
+//! `block_on` have the context of a tokio runtime, so that a library made for tokio works inside
+//! them. The first of them starts that runtime. `tokio02`, `tokio03` and the names of async-std's
+//! optional dependencies are accepted and change nothing. PARITY.md lists the differences. New code
+//! should depend on reveille itself.
 //!
 //! # Examples
 //!
@@ -56,14 +56,14 @@ mod adapters;
 #[cfg(feature = "default")]
 mod builder;
 #[cfg(feature = "unstable")]
-#[allow(unsafe_code, reason = "`Send` and `Sync` are implemented, as the predecessor has it")]
+#[allow(unsafe_code, reason = "async-std implements `Send` and `Sync` by hand")]
 mod condvar;
 #[cfg(feature = "alloc")]
 mod ext;
 
 #[cfg(feature = "std")]
 pub mod channel {
-    //! Channels: async-channel, whole.
+    //! Channels: all of async-channel.
     //!
     //! # Examples
     //!
@@ -107,7 +107,7 @@ pub mod fs {
 
 #[cfg(feature = "alloc")]
 pub mod future {
-    //! Futures, and what can be done with them.
+    //! Futures, and functions on them.
     //!
     //! # Examples
     //!
@@ -132,16 +132,17 @@ pub mod future {
 
     /// Awaits a future for at most `dur`, counted from the first poll.
     ///
-    /// The future is polled before the clock is looked at, so one that is ready is never late.
+    /// The future is polled before the clock is read, so a ready future never times out.
     ///
     /// # Errors
     ///
-    /// [`TimeoutError`] if the time ran out.
+    /// Returns [`TimeoutError`] if the time runs out.
     ///
     /// # Cancel safety
     ///
-    /// The future is dropped then, or with this one. A borrow, `&mut future`, keeps what it has
-    /// done, and every lock that it holds, until it is awaited again or dropped itself.
+    /// When the time runs out, or this future is dropped, the inner future is dropped. A borrowed
+    /// future, `&mut future`, keeps its progress and its locks until it is awaited again or
+    /// dropped.
     ///
     /// # Differences
     ///
@@ -164,11 +165,11 @@ pub mod future {
         reveille::future::futures::TimeoutFuture::new(f, dur).await
     }
 
-    /// Never completes.
+    /// Returns a future that never completes.
     ///
     /// # Cancel safety
     ///
-    /// There is nothing to lose.
+    /// Dropping the future loses nothing.
     ///
     /// # Examples
     ///
@@ -184,11 +185,11 @@ pub mod future {
         reveille::future::pending()
     }
 
-    /// Is `value`, at once.
+    /// Returns a future that is ready with `value`.
     ///
     /// # Cancel safety
     ///
-    /// A future that is dropped drops the value.
+    /// Dropping the future drops the value.
     ///
     /// # Examples
     ///
@@ -200,11 +201,11 @@ pub mod future {
         reveille::future::ready(value)
     }
 
-    /// Is polled by calling `f`.
+    /// Returns a future that calls `f` on each poll.
     ///
     /// # Cancel safety
     ///
-    /// What the closure holds is dropped.
+    /// Dropping the future drops the closure.
     ///
     /// # Examples
     ///
@@ -218,7 +219,7 @@ pub mod future {
     ///     if polls == 2 {
     ///         return Poll::Ready(polls);
     ///     }
-    ///     cx.waker().wake_by_ref(); // or nobody would poll again
+    ///     cx.waker().wake_by_ref(); // otherwise the future would not be polled again
     ///     Poll::Pending
     /// });
     /// assert_eq!(async_std::task::block_on(second), 2);
@@ -267,16 +268,16 @@ pub mod io {
 
     /// Waits for an I/O operation, but no longer than `dur`, counted from the first poll.
     ///
-    /// The operation is polled before the clock is looked at.
+    /// The operation is polled before the clock is read.
     ///
     /// # Errors
     ///
-    /// The error of the operation, or one of kind `TimedOut`.
+    /// Returns the error of the operation, or one of kind `TimedOut`.
     ///
     /// # Cancel safety
     ///
-    /// When the time is up the operation is dropped: what that loses is said by the operation. A
-    /// borrow, `&mut future`, keeps what it holds until it is awaited again or dropped itself.
+    /// When the time runs out, the operation is dropped; its documentation says what that loses. A
+    /// borrowed future, `&mut future`, keeps its state until it is awaited again or dropped.
     ///
     /// # Differences
     ///
@@ -308,15 +309,16 @@ pub mod io {
 
     /// Copies everything from `reader` to `writer`, and returns the number of bytes.
     ///
-    /// This is the signature that async-std has with `unstable`; without, it borrows both.
+    /// This is async-std's signature with `unstable`. Without that feature the function borrows
+    /// both ends.
     ///
     /// # Errors
     ///
-    /// Fails as soon as reading or writing does.
+    /// Fails as soon as a read or a write fails.
     ///
     /// # Cancel safety
     ///
-    /// What was read and not yet written is lost with both ends.
+    /// Dropping the future drops both ends, and loses the bytes that were read but not written.
     ///
     /// # Examples
     ///
@@ -340,7 +342,7 @@ pub mod io {
     }
 
     pub mod prelude {
-        //! The traits of this module, to be imported together.
+        //! The traits of this module; import them all.
         //!
         //! # Examples
         //!
@@ -360,7 +362,7 @@ pub mod io {
 
 #[cfg(feature = "default")]
 pub mod net {
-    //! TCP, UDP and names.
+    //! TCP, UDP and name lookup.
     //!
     //! # Examples
     //!
@@ -389,7 +391,7 @@ pub mod net {
 
 #[cfg(feature = "std")]
 pub mod os {
-    //! What only some platforms have.
+    //! Platform-specific extensions.
     //!
     //! # Examples
     //!
@@ -412,7 +414,7 @@ pub mod os {
 
     #[cfg(unix)]
     pub mod unix {
-        //! What Unix has.
+        //! Extensions for Unix.
         //!
         //! # Examples
         //!
@@ -484,7 +486,7 @@ pub mod os {
 
         #[cfg(feature = "default")]
         pub mod net {
-            //! Sockets that are files.
+            //! Unix domain sockets.
             //!
             //! # Examples
             //!
@@ -512,7 +514,7 @@ pub mod os {
 
     #[cfg(windows)]
     pub mod windows {
-        //! What Windows has.
+        //! Extensions for Windows.
         //!
         //! # Examples
         //!
@@ -539,7 +541,7 @@ pub mod os {
             //! use async_std::os::windows::fs::symlink_file;
             //!
             //! # async_std::task::block_on(async {
-            //! // Windows allows it to administrators, and in developer mode to everybody.
+            //! // Windows allows this to administrators and in developer mode.
             //! if let Err(error) = symlink_file("target.txt", "link.txt").await {
             //!     eprintln!("no link: {error}");
             //! }
@@ -581,7 +583,7 @@ pub mod os {
 
 #[cfg(feature = "default")]
 pub mod path {
-    //! Paths whose questions to the file system can be awaited.
+    //! Paths with asynchronous file system methods.
     //!
     //! # Examples
     //!
@@ -601,7 +603,7 @@ pub mod path {
 #[cfg(feature = "unstable")]
 #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
 pub mod pin {
-    //! Values that do not move.
+    //! Pinned values.
     //!
     //! # Examples
     //!
@@ -619,7 +621,7 @@ pub mod pin {
 
 #[cfg(feature = "std")]
 pub mod prelude {
-    //! The traits without which nothing has methods.
+    //! The extension traits; import them all.
     //!
     //! # Examples
     //!
@@ -656,7 +658,7 @@ pub mod prelude {
 #[cfg(feature = "unstable")]
 #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
 pub mod process {
-    //! Child processes: the types of async-process, since programs mix the two crates.
+    //! Child processes: the types of async-process, because programs mix the two crates.
     //!
     //! # Examples
     //!
@@ -678,7 +680,7 @@ pub mod process {
 
 #[cfg(feature = "alloc")]
 pub mod stream {
-    //! Streams: iterators whose items can be awaited.
+    //! Streams: asynchronous iterators.
     //!
     //! # Examples
     //!
@@ -714,7 +716,7 @@ pub mod stream {
 
 #[cfg(feature = "std")]
 pub mod sync {
-    //! Locks and other places to meet: async-lock's, and a condition variable.
+    //! Synchronisation between tasks: the types of async-lock, and a condition variable.
     //!
     //! # Examples
     //!

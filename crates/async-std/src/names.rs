@@ -1,13 +1,13 @@
-//! The names that the predecessor gave to what its methods return, and its documentation hid.
+//! async-std's names for the return types of its methods, which its documentation does not show.
 //!
-//! Hidden, as unreachable names were there. Public only because rustdoc replaces a private name by
-//! what it stands for.
+//! They are hidden here as well. They are public only because rustdoc replaces a private name by
+//! the type that it stands for.
 
 use reveille::stream::futures;
 
-/// Gives `T`, whatever it is asked of: for a parameter of a name that its meaning has no use for.
+/// Resolves to `T` for every type, for an alias with a type parameter that it does not use.
 pub trait Means<T> {
-    /// What was to be given.
+    /// `T`.
     type Type;
 }
 
@@ -15,7 +15,7 @@ impl<I: ?Sized, T> Means<T> for I {
     type Type = T;
 }
 
-/// Gives the key that a closure makes of an item.
+/// Resolves to the key that a closure computes from an item.
 pub trait KeyOf<T> {
     /// The key.
     type Key;
@@ -25,55 +25,55 @@ impl<T, B, F: FnMut(&T) -> B> KeyOf<T> for F {
     type Key = B;
 }
 
-/// What `StreamExt::all` returns.
+/// The return type of `StreamExt::all`.
 pub type AllFuture<'a, S, F, T> = <T as Means<futures::AllFuture<'a, S, F>>>::Type;
-/// What `StreamExt::any` returns.
+/// The return type of `StreamExt::any`.
 pub type AnyFuture<'a, S, F, T> = <T as Means<futures::AnyFuture<'a, S, F>>>::Type;
-/// What `StreamExt::max_by_key` returns.
+/// The return type of `StreamExt::max_by_key`.
 pub type MaxByKeyFuture<S, T, F> = futures::MaxByKeyFuture<S, T, <F as KeyOf<T>>::Key, F>;
-/// What `StreamExt::min_by_key` returns.
+/// The return type of `StreamExt::min_by_key`.
 pub type MinByKeyFuture<S, T, F> = futures::MinByKeyFuture<S, T, <F as KeyOf<T>>::Key, F>;
-/// What `StreamExt::find` returns.
+/// The return type of `StreamExt::find`.
 pub type FindFuture<'a, S, P> = futures::FindFuture<'a, S, P>;
-/// What `StreamExt::find_map` returns.
+/// The return type of `StreamExt::find_map`.
 pub type FindMapFuture<'a, S, F> = futures::FindMapFuture<'a, S, F>;
-/// What `StreamExt::next` returns.
+/// The return type of `StreamExt::next`.
 pub type NextFuture<'a, S> = futures::NextFuture<'a, S>;
-/// What `StreamExt::nth` returns.
+/// The return type of `StreamExt::nth`.
 pub type NthFuture<'a, S> = futures::NthFuture<'a, S>;
-/// What `StreamExt::position` returns.
+/// The return type of `StreamExt::position`.
 pub type PositionFuture<'a, S, P> = futures::PositionFuture<'a, S, P>;
-/// What `StreamExt::try_fold` returns.
+/// The return type of `StreamExt::try_fold`.
 pub type TryFoldFuture<'a, S, F, T> = futures::TryFoldFuture<'a, S, F, T>;
-/// What `StreamExt::try_for_each` returns.
+/// The return type of `StreamExt::try_for_each`.
 pub type TryForEachFuture<'a, S, F> = futures::TryForEachFuture<'a, S, F>;
-/// What `StreamExt::for_each` returns.
+/// The return type of `StreamExt::for_each`.
 pub type ForEachFuture<S, F> = futures::ForEachFuture<S, F>;
-/// What `StreamExt::last` returns.
+/// The return type of `StreamExt::last`.
 pub type LastFuture<S, T> = futures::LastFuture<S, T>;
-/// What `StreamExt::max` returns.
+/// The return type of `StreamExt::max`.
 pub type MaxFuture<S, T> = futures::MaxFuture<S, T>;
-/// What `StreamExt::max_by` returns.
+/// The return type of `StreamExt::max_by`.
 pub type MaxByFuture<S, F, T> = futures::MaxByFuture<S, F, T>;
-/// What `StreamExt::min` returns.
+/// The return type of `StreamExt::min`.
 pub type MinFuture<S, T> = futures::MinFuture<S, T>;
-/// What `StreamExt::min_by` returns.
+/// The return type of `StreamExt::min_by`.
 pub type MinByFuture<S, F, T> = futures::MinByFuture<S, F, T>;
-/// What `StreamExt::cmp` returns.
+/// The return type of `StreamExt::cmp`.
 pub type CmpFuture<L, R> = futures::CmpFuture<L, R>;
-/// What `StreamExt::eq` returns.
+/// The return type of `StreamExt::eq`.
 pub type EqFuture<L, R> = futures::EqFuture<L, R>;
-/// What `StreamExt::ne` returns.
+/// The return type of `StreamExt::ne`.
 pub type NeFuture<L, R> = futures::NeFuture<L, R>;
-/// What `StreamExt::partial_cmp` returns.
+/// The return type of `StreamExt::partial_cmp`.
 pub type PartialCmpFuture<L, R> = futures::PartialCmpFuture<L, R>;
-/// What `StreamExt::lt` returns.
+/// The return type of `StreamExt::lt`.
 pub type LtFuture<L, R> = futures::LtFuture<L, R>;
-/// What `StreamExt::le` returns.
+/// The return type of `StreamExt::le`.
 pub type LeFuture<L, R> = futures::LeFuture<L, R>;
-/// What `StreamExt::gt` returns.
+/// The return type of `StreamExt::gt`.
 pub type GtFuture<L, R> = futures::GtFuture<L, R>;
-/// What `StreamExt::ge` returns.
+/// The return type of `StreamExt::ge`.
 pub type GeFuture<L, R> = futures::GeFuture<L, R>;
 
 #[cfg(feature = "unstable")]
@@ -84,14 +84,14 @@ mod unstable {
     use reveille::future::futures as of_futures;
     use reveille::stream::futures;
 
-    /// What `StreamExt::count` returns.
+    /// The return type of `StreamExt::count`.
     pub type CountFuture<S> = futures::CountFuture<S>;
-    /// What `StreamExt::delay` returns.
+    /// The return type of `StreamExt::delay`.
     pub type Delay<S> = futures::Delay<S>;
-    /// What `StreamExt::throttle` returns.
+    /// The return type of `StreamExt::throttle`.
     pub type Throttle<S> = futures::Throttle<S>;
-    /// What `FutureExt::delay` returns.
+    /// The return type of `FutureExt::delay`.
     pub type DelayFuture<F> = of_futures::DelayFuture<F>;
-    /// What `FutureExt::flatten` returns.
+    /// The return type of `FutureExt::flatten`.
     pub type FlattenFuture<F, G> = of_futures::FlattenFuture<F, G>;
 }

@@ -1,4 +1,4 @@
-//! The types of the shim's own: what the extension traits return, and the condition variable.
+//! The shim's own types: the return types of the extension traits, and the condition variable.
 
 use std::fmt::Debug;
 
@@ -9,13 +9,13 @@ fn all_traits<T: Clone + Debug + Send + Sync + Unpin>(value: T) -> T {
     value
 }
 
-/// In code generic over a stream, its `Send` is that of what is made of it.
+/// In generic code, an adapter of a `Send` stream is `Send`.
 fn stays_send<S: Stream<Item = u32> + Send>(stream: S) -> impl Future<Output = u32> + Send {
     stream.filter_map(|n| n.checked_sub(1)).fold(0, |sum: u32, n| sum + n)
 }
 
 #[test]
-fn cycle_begins_again_with_a_clone() {
+fn cycle_repeats_clones_of_the_stream() {
     task::block_on(async {
         let cycle = all_traits(stream::repeat(7).take(2).cycle());
         assert_eq!(cycle.clone().nth(4).await, Some(7));
@@ -50,7 +50,7 @@ mod unstable {
     use super::*;
 
     #[test]
-    fn pairs_of_futures_give_what_they_gave() {
+    fn combinators_of_two_futures_return_what_async_std_returns() {
         task::block_on(async {
             assert_eq!(async { 1 }.join(async { 'a' }).await, (1, 'a'));
             assert_eq!(async { 1 }.race(async { 2 }).await, 1);
@@ -66,7 +66,7 @@ mod unstable {
     }
 
     #[test]
-    fn streams_are_split_as_they_were() {
+    fn streams_are_split_as_in_async_std() {
         task::block_on(async {
             let (even, odd): (Vec<u8>, Vec<u8>) =
                 stream::from_iter(0..5).partition(|n| n % 2 == 0).await;
@@ -82,7 +82,7 @@ mod unstable {
 
 #[cfg(feature = "unstable")]
 #[test]
-fn the_condvars_futures_are_send_and_pass_the_guard_on() {
+fn the_futures_of_condvar_are_send_and_return_the_guard() {
     use async_std::sync::{Arc, Condvar, Mutex};
     use std::time::Duration;
 
@@ -93,12 +93,12 @@ fn the_condvars_futures_are_send_and_pass_the_guard_on() {
         let mut guard = changed.wait_until(count.lock().await, |count| *count == 1).await;
         *guard = 2;
         changed.notify_all();
-        // Nobody notifies it any more.
+        // No further notification comes.
         changed.wait_timeout(guard, Duration::from_millis(1)).await.1.timed_out()
     });
     task::block_on(async {
         let (count, changed) = &*pair;
-        // Notified under the lock: a moment later the waiter may be at its second wait already.
+        // Notify under the lock. Without it, the waiter could already be in its second wait.
         let mut guard = count.lock().await;
         *guard = 1;
         changed.notify_one();

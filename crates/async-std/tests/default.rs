@@ -1,7 +1,7 @@
-//! What the shim is with its default features: without what the predecessor held back.
+//! The shim with its default features, without async-std's unstable items.
 //!
-//! Another package of a build may ask for `unstable`, which leaves nothing of this. So `.ci/run`
-//! builds it by itself: `cargo test -p async-std --test default`.
+//! If another package of the same build enables `unstable`, these tests compile to nothing. So
+//! `.ci/run` builds them separately: `cargo test -p async-std --test default`.
 
 #![cfg(not(feature = "unstable"))]
 
@@ -11,7 +11,7 @@ use std::task::{Context, Poll};
 use async_std::io::{self, ErrorKind, Read, Write};
 use async_std::task::block_on;
 
-/// Takes `limit` bytes in all, and counts how often it is flushed.
+/// Takes `limit` bytes in total, and counts its flushes.
 #[derive(Default)]
 struct Sink {
     limit: usize,
@@ -40,7 +40,7 @@ impl Write for Sink {
     }
 }
 
-/// `?Sized` in both places, which the signature of `unstable` has not.
+/// Needs `?Sized` for both parameters, which the signature of `unstable` does not have.
 async fn copy_unsized(
     reader: &mut (dyn Read + Unpin),
     writer: &mut (dyn Write + Unpin),
@@ -52,7 +52,7 @@ async fn copy_unsized(
 fn point_02_copy_borrows_both_ends_without_unstable() {
     let (mut reader, mut writer) = (io::Cursor::new(vec![7; 30_000]), Vec::new());
     assert_eq!(block_on(io::copy(&mut reader, &mut writer)).unwrap(), 30_000);
-    // Both are still here.
+    // Both ends are still owned here.
     assert_eq!(reader.position(), 30_000);
     assert_eq!(writer, [7; 30_000]);
 }
@@ -73,9 +73,9 @@ fn point_02_copy_to_a_writer_that_takes_nothing_is_write_zero() {
     assert_eq!(sink.taken, b"some");
 }
 
-/// The names that a program defines itself and imports by a glob beside the predecessor's: were one
-/// of them in both, its use would be ambiguous, and this would not compile.
-mod held_back {
+/// Names that a program defines itself and imports by a glob beside async-std's. If the shim also
+/// exported one of them, its use would be ambiguous and would not compile.
+mod unstable_names {
     pub(super) struct Barrier;
     pub(super) struct Condvar;
     pub(super) struct Interval;
@@ -105,23 +105,23 @@ mod held_back {
 }
 
 #[test]
-fn what_was_held_back_is_not_there() {
-    #[allow(unused_imports, reason = "that they give none of these names is what is shown")]
+fn unstable_names_are_absent_by_default() {
+    #[allow(unused_imports, reason = "the test shows that they export none of these names")]
     use async_std::{future::*, prelude::*, stream::*, sync::*, *};
-    use held_back::*;
+    use unstable_names::*;
 
-    // As types: what has private fields is no value.
+    // Checked as types, because a struct with private fields is not a value.
     let _: (Barrier, Condvar, Interval) =
-        (held_back::Barrier, held_back::Condvar, held_back::Interval);
+        (unstable_names::Barrier, unstable_names::Condvar, unstable_names::Interval);
     let _: (Product, FromStream, IntoFuture) =
-        (held_back::Product, held_back::FromStream, held_back::IntoFuture);
+        (unstable_names::Product, unstable_names::FromStream, unstable_names::IntoFuture);
     const { assert!(process::IS_OURS) };
     assert_eq!(once(1).collect(), "ours");
     assert_eq!(once(1).merge(), "ours");
     assert_eq!(std::future::ready(1).race(), "ours");
 }
 
-/// What a program calls `local` itself, as it could of the predecessor's builder.
+/// A program's own method `local`, which it can call on async-std's builder.
 trait Local {
     fn local(self) -> &'static str;
 }
@@ -133,6 +133,6 @@ impl Local for async_std::task::Builder {
 }
 
 #[test]
-fn the_builder_of_tasks_has_no_method_local_without_unstable() {
+fn the_task_builder_has_no_method_local_without_unstable() {
     assert_eq!(async_std::task::Builder::new().local(), "the program's own");
 }

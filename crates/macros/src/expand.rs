@@ -1,10 +1,10 @@
-//! Judges a function and writes the one that replaces it.
+//! Checks a function and generates the one that replaces it.
 
 use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 
-use crate::parse::{Complaint, Function};
+use crate::parse::{Function, SyntaxError};
 
-/// What the function becomes.
+/// The kind of function to generate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
     /// The entry point of a program.
@@ -13,7 +13,7 @@ pub(crate) enum Role {
     Test,
 }
 
-/// Expands `item`, or says what is wrong with it.
+/// Expands `item`, or generates a compile error that says what is wrong with it.
 pub(crate) fn attribute(
     role: Role,
     default_path: &str,
@@ -21,42 +21,42 @@ pub(crate) fn attribute(
     item: TokenStream,
 ) -> TokenStream {
     let expanded = Function::parse(item.clone()).and_then(|function| {
-        judge(role, &function)?;
+        check(role, &function)?;
         let path = crate_path(attribute, default_path)?;
-        Ok(write(role, path, function))
+        Ok(generate(role, path, function))
     });
-    expanded.unwrap_or_else(|complaint| refuse(role, &complaint))
+    expanded.unwrap_or_else(|error| compile_error(role, &error))
 }
 
-/// Refuses a function the attribute cannot serve.
-fn judge(role: Role, function: &Function) -> Result<(), Complaint> {
-    let complain = |message, span| Err(Complaint { message, span });
+/// Refuses a function that the attribute does not support.
+fn check(role: Role, function: &Function) -> Result<(), SyntaxError> {
+    let refuse = |message, span| Err(SyntaxError { message, span });
     if !function.is_async() {
-        return complain(
+        return refuse(
             "the `async` keyword is missing from the function declaration",
             function.keyword.span(),
         );
     }
     if role == Role::Main && function.name.to_string() != "main" {
-        return complain(
+        return refuse(
             "only the function called `main` can be the entry point",
             function.name.span(),
         );
     }
     if let Some(span) = function.generics {
-        return complain(
+        return refuse(
             match role {
-                Role::Main => "`main` cannot be generic: nobody calls it with a type",
-                Role::Test => "a test cannot be generic: nobody calls it with a type",
+                Role::Main => "`main` cannot be generic: it is called without type arguments",
+                Role::Test => "a test cannot be generic: it is called without type arguments",
             },
             span,
         );
     }
     if !function.parameters.stream().is_empty() {
-        return complain(
+        return refuse(
             match role {
                 Role::Main => "`main` takes no arguments: read them from `std::env::args`",
-                Role::Test => "a test takes no arguments: nobody would pass them",
+                Role::Test => "a test takes no arguments: the test harness passes none",
             },
             function.parameters.span(),
         );
@@ -64,8 +64,8 @@ fn judge(role: Role, function: &Function) -> Result<(), Complaint> {
     Ok(())
 }
 
-/// The path of the crate whose `task::block_on` is called: `crate = path`, or the default.
-fn crate_path(attribute: TokenStream, default: &str) -> Result<TokenStream, Complaint> {
+/// Returns the path of the crate whose `task::block_on` is called: `crate = path`, or the default.
+fn crate_path(attribute: TokenStream, default: &str) -> Result<TokenStream, SyntaxError> {
     let mut tokens = attribute.into_iter();
     let Some(first) = tokens.next() else {
         return Ok(source(default));
@@ -75,7 +75,7 @@ fn crate_path(attribute: TokenStream, default: &str) -> Result<TokenStream, Comp
     let is_equals = matches!(&equals, Some(TokenTree::Punct(sign)) if sign.as_char() == '=');
     let path: TokenStream = tokens.collect();
     if !is_crate || !is_equals || path.is_empty() {
-        return Err(Complaint {
+        return Err(SyntaxError {
             message: "the only option of this attribute is `crate = path`",
             span: first.span(),
         });
@@ -83,8 +83,8 @@ fn crate_path(attribute: TokenStream, default: &str) -> Result<TokenStream, Comp
     Ok(path)
 }
 
-/// The plain function around the asynchronous one.
-fn write(role: Role, path: TokenStream, function: Function) -> TokenStream {
+/// Generates the plain function around the asynchronous one.
+fn generate(role: Role, path: TokenStream, function: Function) -> TokenStream {
     let Function {
         attributes, visibility, qualifiers, keyword, name, parameters, rest, body, ..
     } = function;
@@ -124,27 +124,27 @@ fn write(role: Role, path: TokenStream, function: Function) -> TokenStream {
     outer
 }
 
-/// `compile_error!` at the token at fault. A refused `main` leaves an empty one behind, so that the
-/// compiler does not also miss the entry point.
-fn refuse(role: Role, complaint: &Complaint) -> TokenStream {
-    let message = TokenTree::Literal(proc_macro::Literal::string(complaint.message));
+/// Generates `compile_error!` at the wrong token. For `main` it also generates an empty `main`, so
+/// that the compiler does not report a missing entry point as well.
+fn compile_error(role: Role, error: &SyntaxError) -> TokenStream {
+    let message = TokenTree::Literal(proc_macro::Literal::string(error.message));
     let mut text = Group::new(Delimiter::Brace, TokenStream::from(message));
-    text.set_span(complaint.span);
-    let mut error: TokenStream = source("::core::compile_error!")
+    text.set_span(error.span);
+    let mut tokens: TokenStream = source("::core::compile_error!")
         .into_iter()
         .map(|mut token| {
-            token.set_span(complaint.span);
+            token.set_span(error.span);
             token
         })
         .collect();
-    error.extend([TokenTree::Group(text)]);
+    tokens.extend([TokenTree::Group(text)]);
     if role == Role::Main {
-        error.extend(source("fn main() {}"));
+        tokens.extend(source("fn main() {}"));
     }
-    error
+    tokens
 }
 
-/// Tokens of this crate's own making.
+/// Lexes tokens that are written in this file.
 fn source(text: &str) -> TokenStream {
     text.parse().expect("the text is a literal of this file, and it lexes")
 }

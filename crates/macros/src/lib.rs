@@ -1,7 +1,8 @@
-//! The attributes `#[main]` and `#[test]`: an `async fn` where the compiler wants a plain one.
+//! The attributes `#[main]` and `#[test]`, which allow an `async fn` where the compiler expects a
+//! plain function.
 //!
-//! Both keep the function as it is written, move it inside a plain function of the same name, and
-//! hand the future it returns to `task::block_on`:
+//! Both keep the function unchanged, move it into a plain function of the same name, and pass its
+//! future to `task::block_on`:
 //!
 //! ```text
 //! #[reveille::main]                     fn main() -> Result<()> {
@@ -10,17 +11,17 @@
 //! }                                     }
 //! ```
 //!
-//! The `async fn` stays a function, rather than becoming an `async` block, because only a function
-//! tells the compiler its return type: `?` and closures are then inferred as the author wrote them.
+//! The `async fn` stays a function instead of becoming an `async` block, because only a function
+//! declares its return type. The compiler then infers `?` and closures as in the original.
 //!
-//! **Whose `block_on`?** A procedural macro has no `$crate`. [`macro@main`] and [`macro@test`] are
-//! reveille's, and look into the manifest of the package for the name it has there
-//! (`manifest.rs`); [`async_std_main`] and [`async_std_test`] are those of the drop-in replacement
-//! for async-std. All four accept `crate = some::path`.
+//! **Which `block_on`?** A procedural macro has no `$crate`. [`macro@main`] and [`macro@test`] are
+//! reveille's attributes. They look up reveille's name in the manifest of the package
+//! (`manifest.rs`). [`async_std_main`] and [`async_std_test`] are the attributes of the shim for
+//! async-std. All four accept `crate = some::path`.
 //!
-//! **Why no `syn`.** The four lines above need the name, the parameter list and the body of a
-//! function, which are plain to see in the token stream (`parse.rs`); a full parser would cost
-//! every user more build time than the whole of this crate.
+//! **Why not `syn`?** The expansion needs the name, the parameter list and the body of a function,
+//! which are easy to find in the token stream (`parse.rs`). A full parser would cost every user
+//! more build time than this whole crate.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::test_attr_in_doctest, reason = "the attribute in the examples is ours")]
@@ -35,11 +36,11 @@ use expand::Role;
 
 /// Makes an `async fn main` the entry point of a program.
 ///
-/// The future of `main` runs on the thread of the process's `main`, through `task::block_on`; the
-/// other threads of the runtime start when there is work for them.
+/// The future of `main` runs on the main thread, through `task::block_on`. The other threads of the
+/// runtime start when there is work for them.
 ///
-/// The crate is found under the name that the package's manifest gives it, as in
-/// `async-std = { package = "reveille" }`; `#[main(crate = path)]` names it by another path.
+/// The attribute finds the crate under the name that the package's manifest gives it, as in
+/// `async-std = { package = "reveille" }`. `#[main(crate = path)]` sets another path.
 ///
 /// # Errors
 ///
@@ -61,11 +62,11 @@ pub fn main(attribute: TokenStream, item: TokenStream) -> TokenStream {
 
 /// Makes an `async fn` a test.
 ///
-/// The function may return whatever a plain test may, and `#[should_panic]`, `#[ignore]` and
-/// `#[cfg(..)]` beside it mean what they always do.
+/// The function can return everything that a plain test can. `#[should_panic]`, `#[ignore]` and
+/// `#[cfg(..)]` work as on a plain test.
 ///
-/// The crate is found under the name that the package's manifest gives it; `#[test(crate = path)]`
-/// names it by another path.
+/// The attribute finds the crate under the name that the package's manifest gives it.
+/// `#[test(crate = path)]` sets another path.
 ///
 /// # Errors
 ///
@@ -84,10 +85,10 @@ pub fn test(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(Role::Test, &manifest::path(), attribute, item)
 }
 
-/// [`macro@main`] as the drop-in replacement for async-std exports it.
+/// [`macro@main`] for the shim, which exports it as async-std's.
 ///
-/// Its path is `async_std`, without leading colons, so that it resolves wherever the predecessor's
-/// did: also through a `use something as async_std`.
+/// It uses the path `async_std` without leading colons, so that it resolves wherever async-std's
+/// attribute did, also through `use something as async_std`.
 ///
 /// # Examples
 ///
@@ -105,9 +106,9 @@ pub fn async_std_main(attribute: TokenStream, item: TokenStream) -> TokenStream 
     expand::attribute(Role::Main, "async_std", attribute, item)
 }
 
-/// [`macro@test`] as the drop-in replacement for async-std exports it.
+/// [`macro@test`] for the shim, which exports it as async-std's.
 ///
-/// For its path see [`async_std_main`].
+/// It uses the same path as [`async_std_main`].
 ///
 /// # Examples
 ///

@@ -1,25 +1,26 @@
-//! Under which name a package knows reveille.
+//! The name that a package's manifest gives to reveille.
 //!
-//! A procedural macro has no `$crate`, so it reads the manifest of the package that it expands in:
-//! `async-std = { package = "reveille" }` moves a program whose sources say `async_std`, attributes
-//! included. Only the forms in which people write dependencies are known, one line each; whatever
-//! is not understood leaves the default, and `crate = path` in the attribute overrules it all.
+//! A procedural macro has no `$crate`, so this one reads the manifest of the package that it
+//! expands in. With `async-std = { package = "reveille" }` a program keeps `async_std` in its
+//! sources and in its attributes. The reader knows only the usual forms of a dependency, one line
+//! each. For anything else it returns the default. `crate = path` in the attribute overrides the
+//! manifest.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a manifest says of a dependency.
+/// How a manifest declares a dependency.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Form {
     /// The package has the name of the dependency.
     Plain,
     /// `package = "..."`.
     Package(String),
-    /// `workspace = true`: the root has it.
+    /// `workspace = true`: the workspace root declares the dependency.
     Inherited,
 }
 
-/// The path of reveille in the package that is compiled.
+/// Returns the path of reveille in the package that is compiled.
 pub(crate) fn path() -> String {
     let folder = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
     let manifest = folder.as_deref().and_then(read).unwrap_or_default();
@@ -35,7 +36,7 @@ fn read(folder: &Path) -> Option<String> {
     fs::read_to_string(folder.join("Cargo.toml")).ok()
 }
 
-/// The name that a manifest gives to reveille, if it does.
+/// Returns the name that a manifest gives to reveille, if it depends on it.
 fn name(manifest: &str, root: impl FnOnce() -> Option<String>) -> Option<String> {
     let own = dependencies(manifest, |section| !section.starts_with("workspace"));
     if own.iter().any(|(name, form)| name == "reveille" && !matches!(form, Form::Package(_))) {
@@ -52,20 +53,20 @@ fn name(manifest: &str, root: impl FnOnce() -> Option<String>) -> Option<String>
     inherited.find(|(name, _)| is_shared(name)).map(|(name, _)| name.clone())
 }
 
-/// The dependencies in the sections that `is_meant`.
-fn dependencies(manifest: &str, is_meant: impl Fn(&str) -> bool) -> Vec<(String, Form)> {
+/// Returns the dependencies in the sections for which `is_included` holds.
+fn dependencies(manifest: &str, is_included: impl Fn(&str) -> bool) -> Vec<(String, Form)> {
     let mut found: Vec<(String, Form)> = Vec::new();
     let mut section = "";
     for line in manifest.lines().map(str::trim) {
         if let Some(header) = line.strip_prefix('[') {
             section = header.trim_end_matches(']').trim();
         }
-        if !is_meant(section) {
+        if !is_included(section) {
             continue;
         }
         let (Some(name), value) = dependency(section, line) else { continue };
         let form = form(value);
-        // A table has several lines, and so may have the short form with dots.
+        // A table has several lines, and so can the dotted form.
         match found.iter_mut().find(|(other, _)| *other == name) {
             Some((_, old)) if form != Form::Plain => *old = form,
             Some(_) => {}
@@ -75,7 +76,7 @@ fn dependencies(manifest: &str, is_meant: impl Fn(&str) -> bool) -> Vec<(String,
     found
 }
 
-/// The dependency that a line is of, and what the line says of it.
+/// Returns the dependency that a line belongs to, and the part of the line that declares it.
 fn dependency<'a>(section: &str, line: &'a str) -> (Option<String>, &'a str) {
     let clean = |name: &str| name.trim().trim_matches('"').to_owned();
     // `[dependencies.NAME]`, and each line below it.
@@ -92,7 +93,7 @@ fn dependency<'a>(section: &str, line: &'a str) -> (Option<String>, &'a str) {
     }
 }
 
-/// What a value, or a line of a table, says of the package.
+/// Parses a value, or a line of a table.
 fn form(value: &str) -> Form {
     let after = |key: &str| {
         let (before, rest) = value.split_once(key)?;
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_reveille_is_not_taken_for_it() {
+    fn other_dependencies_are_not_taken_for_reveille() {
         for manifest in [
             "",
             "[package]\nname = \"reveille\"\n",
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn its_own_name_comes_first() {
+    fn the_name_reveille_comes_first() {
         let both = "[dependencies]\nasync-std = { package = \"reveille\" }\nreveille = \"0.1\"\n";
         assert_eq!(found(both).as_deref(), Some("reveille"));
     }

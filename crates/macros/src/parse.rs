@@ -1,26 +1,26 @@
 //! Finds the parts of a function in its tokens.
 //!
 //! A function is `attributes visibility qualifiers fn name generics (parameters) rest {body}`. Only
-//! the parts this crate must move or judge get a field; the rest is kept as tokens, untouched, with
-//! its spans, so that the compiler's own messages point at what the author wrote.
+//! the parts that this crate moves or checks have a field. The rest stays as it is, with its spans,
+//! so that the compiler's messages point at the user's source.
 //!
-//! Tokens that come out of a `macro_rules!` may be wrapped in invisible groups (`$vis`, `$body`);
-//! [`Cursor`] looks through those where a visibility or a body is expected.
+//! Tokens from a `macro_rules!` can be wrapped in invisible groups (`$vis`, `$body`). [`Cursor`]
+//! unwraps those where it expects a visibility or a body.
 
 use proc_macro::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
 
-/// A complaint about the item, and where to show it.
+/// An error in the item, and where to show it.
 #[derive(Debug)]
-pub(crate) struct Complaint {
+pub(crate) struct SyntaxError {
     /// What is wrong, and what to do.
     pub(crate) message: &'static str,
-    /// The token at fault.
+    /// The position of the wrong token.
     pub(crate) span: Span,
 }
 
-impl Complaint {
-    fn new(message: &'static str, span: Span) -> Complaint {
-        Complaint { message, span }
+impl SyntaxError {
+    fn new(message: &'static str, span: Span) -> SyntaxError {
+        SyntaxError { message, span }
     }
 }
 
@@ -29,27 +29,27 @@ impl Complaint {
 pub(crate) struct Function {
     /// Outer attributes, documentation included.
     pub(crate) attributes: TokenStream,
-    /// `pub` and its restriction, or nothing.
+    /// `pub` and its restriction, if any.
     pub(crate) visibility: TokenStream,
-    /// Whatever stands between visibility and `fn`: `async`, `const`, `unsafe`, `extern "C"`.
+    /// The tokens between visibility and `fn`: `async`, `const`, `unsafe`, `extern "C"`.
     pub(crate) qualifiers: Vec<TokenTree>,
     /// The keyword `fn` itself.
     pub(crate) keyword: Ident,
     /// The function's name.
     pub(crate) name: Ident,
-    /// The first token of `<..>` after the name, where there is one.
+    /// The position of the `<..>` after the name, if any.
     pub(crate) generics: Option<Span>,
     /// The parenthesised parameters.
     pub(crate) parameters: Group,
     /// Return type and `where` clause.
     pub(crate) rest: TokenStream,
-    /// The braces.
+    /// The body with its braces.
     pub(crate) body: Group,
 }
 
 impl Function {
-    /// Takes an item apart.
-    pub(crate) fn parse(item: TokenStream) -> Result<Function, Complaint> {
+    /// Splits an item into its parts.
+    pub(crate) fn parse(item: TokenStream) -> Result<Function, SyntaxError> {
         let mut cursor = Cursor::new(item);
         let attributes = cursor.attributes();
         let visibility = cursor.visibility();
@@ -70,7 +70,7 @@ impl Function {
         })
     }
 
-    /// Whether `async` stands among the qualifiers.
+    /// Whether `async` is one of the qualifiers.
     pub(crate) fn is_async(&self) -> bool {
         self.qualifiers.iter().any(|token| is_word(token, "async"))
     }
@@ -79,7 +79,7 @@ impl Function {
 /// A position in the tokens of an item.
 struct Cursor {
     tokens: std::iter::Peekable<std::vec::IntoIter<TokenTree>>,
-    /// Where to complain when the tokens end too early.
+    /// The position for an error if the tokens end too early.
     last: Span,
 }
 
@@ -95,7 +95,7 @@ impl Cursor {
         Some(token)
     }
 
-    /// `#[..]` as often as it stands there.
+    /// Takes all attributes, `#[..]`.
     fn attributes(&mut self) -> TokenStream {
         let mut attributes = Vec::new();
         while self.tokens.peek().is_some_and(|token| is_punct(token, '#')) {
@@ -105,7 +105,7 @@ impl Cursor {
         attributes.into_iter().collect()
     }
 
-    /// `pub`, `pub(..)`, the same in an invisible group, or nothing.
+    /// Takes `pub` or `pub(..)`, also in an invisible group, if it is there.
     fn visibility(&mut self) -> TokenStream {
         let mut visibility = Vec::new();
         if self.tokens.peek().is_some_and(is_wrapped_visibility) {
@@ -120,8 +120,8 @@ impl Cursor {
         visibility.into_iter().collect()
     }
 
-    /// Everything up to and including `fn`.
-    fn qualifiers(&mut self) -> Result<(Vec<TokenTree>, Ident), Complaint> {
+    /// Takes everything up to and including `fn`.
+    fn qualifiers(&mut self) -> Result<(Vec<TokenTree>, Ident), SyntaxError> {
         let mut qualifiers = Vec::new();
         while let Some(token) = self.next() {
             match token {
@@ -135,15 +135,16 @@ impl Cursor {
         Err(not_a_function(qualifiers.first().map_or(self.last, TokenTree::span)))
     }
 
-    fn name(&mut self) -> Result<Ident, Complaint> {
+    fn name(&mut self) -> Result<Ident, SyntaxError> {
         match self.next() {
             Some(TokenTree::Ident(name)) => Ok(name),
             _ => Err(not_a_function(self.last)),
         }
     }
 
-    /// Generics, of which only the place matters since they are refused, and parameters.
-    fn parameters(&mut self) -> Result<(Option<Span>, Group), Complaint> {
+    /// Takes generics and parameters. Of the generics only the position is kept, for the error that
+    /// refuses them.
+    fn parameters(&mut self) -> Result<(Option<Span>, Group), SyntaxError> {
         let mut generics = None;
         while let Some(token) = self.next() {
             if let Some(parameters) = group(&token, Delimiter::Parenthesis) {
@@ -154,8 +155,8 @@ impl Cursor {
         Err(not_a_function(self.last))
     }
 
-    /// The last token of a function with a body is that body.
-    fn rest_and_body(&mut self) -> Result<(TokenStream, Group), Complaint> {
+    /// Takes the return type, the `where` clause and the body, which is the last token.
+    fn rest_and_body(&mut self) -> Result<(TokenStream, Group), SyntaxError> {
         let mut rest: Vec<TokenTree> = Vec::new();
         while let Some(token) = self.next() {
             rest.push(token);
@@ -163,13 +164,13 @@ impl Cursor {
         let body = rest.pop().as_ref().and_then(body_of);
         match body {
             Some(body) => Ok((rest.into_iter().collect(), body)),
-            None => Err(Complaint::new("the function has no body", self.last)),
+            None => Err(SyntaxError::new("the function has no body", self.last)),
         }
     }
 }
 
-fn not_a_function(span: Span) -> Complaint {
-    Complaint::new("expected an `async fn`: this attribute belongs on a function", span)
+fn not_a_function(span: Span) -> SyntaxError {
+    SyntaxError::new("expected an `async fn`: this attribute belongs on a function", span)
 }
 
 fn is_word(token: &TokenTree, word: &str) -> bool {
@@ -187,7 +188,7 @@ fn group(token: &TokenTree, delimiter: Delimiter) -> Option<Group> {
     }
 }
 
-/// An invisible group that holds a visibility, which may be the empty one.
+/// Whether a token is an invisible group with a visibility, which can be empty.
 fn is_wrapped_visibility(token: &TokenTree) -> bool {
     group(token, Delimiter::None).is_some_and(|wrapped| {
         wrapped
@@ -197,7 +198,7 @@ fn is_wrapped_visibility(token: &TokenTree) -> bool {
     })
 }
 
-/// The braces, possibly inside invisible groups.
+/// Returns the body with its braces, also from inside invisible groups.
 fn body_of(token: &TokenTree) -> Option<Group> {
     if let Some(body) = group(token, Delimiter::Brace) {
         return Some(body);

@@ -1,46 +1,46 @@
 //! A tokio context on the threads of the reveille runtime (internal).
 //!
-//! Libraries made for tokio ask for its context: a thread-local that a thread *enters*, and through
-//! which sockets, timers and tasks find their runtime. So that such a library works inside
-//! reveille's tasks, each thread that runs a program's own code enters the context of one tokio
-//! runtime: a worker at the first task that it polls, a `block_on` and a blocking closure for their
-//! length. The first of them starts that runtime. tokio's own threads then serve what the library
-//! asks for, and wake our tasks. They are as many as `TOKIO_WORKER_THREADS` or the parallelism
-//! granted says, and sleep while nothing is asked of them.
+//! Libraries made for tokio need its context: a thread-local that a thread *enters*, through which
+//! sockets, timers and tasks find their runtime. Each thread that runs a program's own code
+//! therefore enters the context of one tokio runtime. A worker enters it with the first task that
+//! it polls. A `block_on` or a blocking closure enters it while it runs. The first of them starts
+//! the runtime. tokio's own threads then serve the library and wake our tasks.
+//! `TOKIO_WORKER_THREADS`, or the available parallelism, sets their number. They sleep while the
+//! library needs nothing.
 //!
-//! # Why not later
+//! # Why tokio does not start later
 //!
-//! Best were to start tokio's threads when a library first asks. tokio 1.x does not tell:
+//! The best time to start tokio's threads would be a library's first use of the context. tokio 1.x
+//! does not report that:
 //!
-//! | what one could watch | what it sees | and does not |
+//! | possible sign | reports | misses |
 //! |---|---|---|
-//! | `Handle::current` and all that calls it | a clone of a reference-counted pointer | has no hook, and the count is private |
-//! | `RuntimeMetrics`: `num_alive_tasks`, `global_queue_depth` | a task spawned | a timer, a socket, a blocking closure |
-//! | `RuntimeMetrics`: `worker_park_count` and the two like it | what a thread does that drives the runtime | anything before there is one |
+//! | `Handle::current` and its callers | clone a counted pointer | no hook; the count is private |
+//! | `RuntimeMetrics::num_alive_tasks`, `global_queue_depth` | spawned tasks | timers, sockets, blocking closures |
+//! | `RuntimeMetrics::worker_park_count` and two others | a thread that drives the runtime | everything before that |
 //! | `Builder::on_thread_park`, `on_thread_unpark` | the same | the same |
-//! | `Builder::on_thread_start`, `on_thread_stop` | a thread made for a blocking closure | a timer, a socket, a task |
-//! | `Builder::on_task_spawn`, the other metrics | tasks, sockets, closures | a timer; and needs `--cfg tokio_unstable` |
-//! | `EnterGuard`, `task::coop`, `task::try_id` | whether the thread is in a runtime | whether anybody looked |
-//! | the epoll set of a `current_thread` runtime that is built and not driven | every timer, task and event that wants a driver makes it readable | is in no public API; only a thread that waits for it learns of it |
+//! | `Builder::on_thread_start`, `on_thread_stop` | threads for blocking closures | timers, sockets, tasks |
+//! | `Builder::on_task_spawn`, other metrics | tasks, sockets, closures | timers; needs `--cfg tokio_unstable` |
+//! | `EnterGuard`, `task::coop`, `task::try_id` | whether the thread is in a runtime | any use of it |
+//! | the epoll set of an undriven `current_thread` runtime | timers, tasks and events | it is not in the public API |
 //!
-//! The last would do, but for who waits. A thread of ours cannot be relied on: between the moment
-//! it begins a poll and the moment the poll ends, the library may block it until tokio acts
-//! (`Handle::block_on`, or any other `block_on`, inside of a task). In a program that is one
-//! `block_on` there is no other thread, so it would hang. So one thread has to wait before the
-//! first poll begins, which is tokio's.
+//! The last option works, but needs a dedicated waiting thread. Our own threads cannot wait: during
+//! a poll the library may block the thread until tokio acts (`Handle::block_on`, or another
+//! `block_on`, inside a task). A program that consists of one `block_on` has no other thread, so it
+//! would hang. One thread must therefore wait before the first poll begins, and tokio has that one.
 //!
-//! Rejected: one thread for tokio until then, and a second runtime with all of them at the first
-//! sign. A library would find itself in two runtimes by turns.
+//! Rejected: one tokio thread until the first sign of use, then a second runtime with all threads.
+//! A library would alternate between two runtimes.
 //!
-//! Rejected: keeping a context that the thread has entered already. A program that calls our
-//! `block_on` inside a single-threaded tokio runtime stops that one, and what waits for it would
-//! wait for ever.
+//! Rejected: keeping a context that the thread has already entered. If a program calls our
+//! `block_on` inside a single-threaded tokio runtime, it stops that runtime, and anything that
+//! waits for it waits for ever.
 //!
-//! Rejected: tokio's runtime of one thread, driven by a thread of ours, or of several threads with
-//! one worker. Either is cheaper where nothing uses it (of a first `block_on` of 0.15 ms with two
-//! workers, and 2.2 ms with 64, it leaves 0.05 ms), but one processor is all that the library's
-//! own tasks then get, a server's connections above all, and one of them that blocks stops the
-//! others. In the first `block_in_place` panics, too.
+//! Rejected: a single-threaded tokio runtime that a thread of ours drives, or a multi-threaded one
+//! with one worker. Both are cheaper while unused: the first `block_on` takes 0.05 ms instead of
+//! 0.15 ms with two workers or 2.2 ms with 64. But the library's own tasks, such as a server's
+//! connections, would share one processor, and one that blocks would stop the others. In a
+//! single-threaded runtime `block_in_place` also panics.
 
 #![forbid(unsafe_code)]
 
@@ -49,36 +49,36 @@ use std::sync::{Mutex, Once, OnceLock, PoisonError};
 
 use tokio::runtime::{Builder, EnterGuard, Handle, Runtime};
 
-/// As debuggers show tokio's threads.
+/// The name of tokio's threads in debuggers.
 const THREAD_NAME: &str = "reveille-tokio1";
 
-/// The one runtime of the process. Never dropped: its threads end with the process.
+/// The only tokio runtime of the process. It is never dropped; its threads end with the process.
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
 
-/// The context that a thread was in before comes back when this is dropped.
+/// Leaves the context when it is dropped, and restores the one that the thread was in before.
 #[must_use]
 #[derive(Debug)]
 pub struct Entered {
     _guard: Option<EnterGuard<'static>>,
 }
 
-/// Enters the context until the guard is dropped. The first call of the process starts the runtime.
+/// Enters the context until the guard is dropped. The first call in the process starts the runtime.
 ///
-/// Where the system refuses the runtime its threads, standard error says so once, the thread goes
-/// on without a context, and the next call tries again.
+/// If the system refuses to start the runtime's threads, the first failure is reported on standard
+/// error. The calling thread continues without a context, and the next call tries again.
 #[inline]
 pub fn enter() -> Entered {
     Entered { _guard: runtime().filter(|_| has_thread_locals()).map(Runtime::enter) }
 }
 
-/// Of a thread that polls tasks and nothing else: enters the context at the first, for good.
+/// For a thread that only polls tasks: enters the context with the first task and stays in it.
 #[derive(Debug, Default)]
 pub struct AtFirstTask {
     is_past: bool,
 }
 
 impl AtFirstTask {
-    /// Enters the context, unless this or another has done so on this thread.
+    /// Enters the context, unless this thread has already entered it.
     #[inline]
     pub fn enter(&mut self) {
         if !self.is_past {
@@ -92,13 +92,13 @@ impl AtFirstTask {
         let current = Handle::try_current().ok().map(|handle| handle.id());
         let is_inside = current.is_some() && current == runtime().map(|own| own.handle().id());
         if !is_inside {
-            // Nobody asks for what was before: the thread is the runtime's own.
+            // There is no earlier context to restore: the thread belongs to the runtime.
             std::mem::forget(enter());
         }
     }
 }
 
-/// Whether the context can be entered: not while the thread's locals are being destroyed.
+/// Whether the context can be entered. It cannot while the thread destroys its thread-locals.
 fn has_thread_locals() -> bool {
     Handle::try_current().map_or_else(|error| !error.is_thread_local_destroyed(), |_| true)
 }
@@ -129,7 +129,7 @@ fn report(error: &io::Error) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let line = format!("reveille: could not start a tokio runtime: {error}\n");
-        // Standard error may be closed; there is no better place to say so.
+        // If standard error is closed, there is no other place to report the error.
         let _ = io::stderr().write_all(line.as_bytes());
     });
 }
@@ -139,20 +139,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_context_is_there_until_the_guard_is_dropped() {
+    fn the_context_lasts_until_the_guard_is_dropped() {
         assert!(Handle::try_current().is_err());
         let outer = enter();
         {
             let _inner = enter();
             assert!(Handle::try_current().is_ok());
         }
-        assert!(Handle::try_current().is_ok(), "the outer one is still there");
+        assert!(Handle::try_current().is_ok(), "the outer guard still exists");
         drop(outer);
         assert!(Handle::try_current().is_err());
     }
 
     #[test]
-    fn what_was_entered_for_good_stays_and_is_one_runtime_for_all() {
+    fn a_thread_that_polls_tasks_stays_in_the_context_of_the_one_runtime() {
         let id = || Handle::try_current().map(|handle| handle.id()).ok();
         let thread = std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(thread, (id(), id()));
     }
 
-    /// A thread-local whose drop runs after tokio's own is gone must not be the end of the process.
+    /// A thread-local that is dropped after tokio's own must not abort the process.
     #[test]
     fn entering_while_the_thread_ends_does_nothing() {
         struct EntersLate;
@@ -178,7 +178,7 @@ mod tests {
         thread_local!(static LATE: EntersLate = const { EntersLate });
         let thread = std::thread::scope(|scope| {
             let thread = scope.spawn(|| {
-                // The one that is used last is destroyed first, so both orders are tried.
+                // The thread-local that is used last is destroyed first. Try both orders.
                 LATE.with(|_| ());
                 AtFirstTask::default().enter();
             });
