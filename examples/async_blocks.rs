@@ -1,11 +1,11 @@
 //! Async blocks and async closures.
 //!
-//! An async block is a future made on the spot. Like a closure it borrows what it uses, or owns it
-//! with `move`; `?` and `return` leave the block, not the function around it.
+//! An async block creates a future in place. Like a closure it borrows what it uses, or owns it
+//! with `move`. `?` and `return` leave the block, not the function around it.
 //!
-//! An async closure is a closure whose call gives a future, and unlike `|x| async move { .. }` the
-//! future may borrow from the closure's own captures and from its argument. A function takes one
-//! by `AsyncFn`, `AsyncFnMut` or `AsyncFnOnce`.
+//! Calling an async closure returns a future. Unlike the future of `|x| async move { .. }`, it can
+//! borrow from the closure's captures and from its argument. A function takes an async closure as
+//! `AsyncFn`, `AsyncFnMut` or `AsyncFnOnce`.
 
 use std::num::ParseIntError;
 use std::time::Duration;
@@ -23,7 +23,7 @@ async fn retry<T, E>(limit: u32, mut attempt: impl AsyncFnMut(u32) -> Result<T, 
     None
 }
 
-/// Applies `change` to each word; the closure borrows the word that it is given.
+/// Applies `change` to each word. The closure borrows its argument.
 async fn map_words(words: &[String], change: impl AsyncFn(&str) -> String) -> Vec<String> {
     let mut changed = Vec::new();
     for word in words {
@@ -34,7 +34,7 @@ async fn map_words(words: &[String], change: impl AsyncFn(&str) -> String) -> Ve
 
 fn main() {
     task::block_on(async {
-        // `?` ends the block. The function around it, which returns nothing, could not have it.
+        // `?` leaves only the block. In `main`, which returns nothing, it would not compile.
         let texts = ["12", "30"];
         let sum = async {
             let mut sum = 0;
@@ -46,12 +46,12 @@ fn main() {
         };
         println!("a block with ?: {:?}", sum.await);
 
-        // `move` takes `greeting` along, and that is what lets a spawned block live on.
+        // With `move` the block owns `greeting`, so the task can outlive this function.
         let greeting = "hello".to_owned();
         let length = task::spawn(async move { greeting.len() });
         println!("a moved block: {}", length.await);
 
-        // The closure's future changes what the closure has captured, across an await.
+        // The future changes a capture of the closure, across an await.
         let mut history = Vec::new();
         let answer = retry(5, async |number| {
             task::yield_now().await;

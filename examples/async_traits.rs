@@ -1,10 +1,12 @@
 //! Async methods in traits.
 //!
-//! A trait may have async methods; each implementation has a future of its own, of a type without
-//! a name, and callers are generic over the trait. Two things need a thought. A caller that
-//! spawns needs the future to be `Send`, which the trait says by writing the method as
-//! `fn .. -> impl Future + Send`. And since every implementation's future has another size, such
-//! a trait makes no trait objects: a boxed future behind a second trait does.
+//! A trait can have async methods. Each implementation has its own future type, without a name, and
+//! callers are generic over the trait. Two points need care:
+//!
+//! * To spawn a method's future, it must be `Send`. The trait requires that with
+//!   `fn .. -> impl Future + Send`.
+//! * The futures of the implementations differ in size, so the trait has no trait objects. Use a
+//!   second trait that returns a boxed future.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -12,11 +14,11 @@ use std::time::Duration;
 
 use reveille::task;
 
-/// A place that gives weather, for callers on the same thread.
+/// A weather station, for callers on the same thread.
 trait Station {
     async fn temperature(&self) -> f64;
 
-    /// A provided method may await the others.
+    /// A provided method can await the other methods.
     async fn describe(&self) -> &'static str {
         if self.temperature().await > 20.0 { "warm" } else { "cold" }
     }
@@ -46,8 +48,8 @@ async fn warmest(a: &impl Station, b: &impl Station) -> f64 {
     a.temperature().await.max(b.temperature().await)
 }
 
-/// A store whose futures may be spawned: the bound stands in the trait, where implementations
-/// still write `async fn`.
+/// A store whose futures can be spawned. The trait has the bound; implementations still write
+/// `async fn`.
 trait Store: Send + Sync + 'static {
     fn load(&self, key: u32) -> impl Future<Output = String> + Send;
 }
@@ -67,8 +69,7 @@ async fn load_both<S: Store>(store: &'static S) -> (String, String) {
     (first.await, second.await)
 }
 
-/// The same as [`Station`] behind a pointer: one allocation for each call is the price of not
-/// knowing the type.
+/// A [`Station`] behind a pointer. Each call allocates, because the future's type is not known.
 trait AnyStation {
     fn temperature(&self) -> Pin<Box<dyn Future<Output = f64> + '_>>;
 }

@@ -1,9 +1,8 @@
 //! `block_on` is the bridge from ordinary code to futures.
 //!
-//! It polls a future on the calling thread. When the future has to wait, the thread sleeps, it does
-//! not spin: the future has left its waker with whatever it waits for, and the waker ends the
-//! sleep. Since the caller waits until the end, the future may borrow from the caller and need not
-//! be `Send`.
+//! It polls a future on the calling thread. While the future waits, the thread sleeps: the future
+//! has passed on its waker, and the waker ends the sleep. The caller waits until the future is
+//! ready, so the future can borrow from the caller and need not be `Send`.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -27,7 +26,7 @@ fn main() {
     println!("the sum of {numbers:?} and {shared} is {total}");
     println!("it took at least 50 ms: {}", start.elapsed() >= Duration::from_millis(50));
 
-    // A panic inside comes out of block_on, as of any function call, and spoils nothing.
+    // A panic in the future leaves block_on like a panic in any function, and later calls work.
     std::panic::set_hook(Box::new(|_| {}));
     let result = std::panic::catch_unwind(|| task::block_on(async { panic!("no such luck") }));
     let _ = std::panic::take_hook();

@@ -1,12 +1,12 @@
 //! Many requests at once, with borrowed arguments: `future::scope`.
 //!
-//! A task may outlive the function that spawned it, so it owns what it uses: hence the `String`s
-//! and the clones of `spawn_local`. Here the requests are children of a scope instead. They live
-//! inside the future of `many_requests`, which cannot end before they do, and so they may borrow
-//! its arguments. All are polled whenever they were woken, whatever the body awaits at the moment.
+//! A task can outlive the function that spawned it, so it must own what it uses. That is why the
+//! example `spawn_local` has `String`s and clones. Here the requests are children of a scope
+//! instead. They live inside the future of `many_requests`, which ends after them, so they can
+//! borrow its arguments. A child that was woken is polled whatever the body awaits.
 //!
-//! They take turns on one thread, which is plenty for requests that wait. What computes for long
-//! belongs into tasks: see `task::scope`.
+//! The children take turns on one thread, which is enough for requests that wait. For long
+//! computations use tasks: see `task::scope`.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ async fn request(host: &str, port: u16, path: &str) -> io::Result<String> {
     Ok(answer)
 }
 
-/// All of them at once. The answers come in the order of the requests.
+/// Makes all requests at once. Returns the answers in the order of the requests.
 async fn many_requests(requests: &[(&str, u16, &str)]) -> Vec<io::Result<String>> {
     future::scope(async |s| {
         let mut answers = Vec::new();
@@ -37,13 +37,13 @@ async fn many_requests(requests: &[(&str, u16, &str)]) -> Vec<io::Result<String>
     .await
 }
 
-/// All or nothing: the first error drops the other requests where they stand.
+/// All or nothing: the first error drops the other requests.
 async fn all_or_nothing(requests: &[(&str, u16, &str)], limit: Duration) -> io::Result<usize> {
     let token = CancellationToken::new().with_timeout(limit);
     future::try_scope(async |s| {
         let mut answers = Vec::new();
         for (host, port, path) in requests {
-            // Ends with an error when the time is over, whether it connects, writes or reads.
+            // When the time runs out, this fails, whether it connects, writes or reads.
             answers.push(s.try_spawn(token.try_run(request(host, *port, path))));
         }
         let answers = future::join_all(answers).await;

@@ -1,11 +1,11 @@
-//! One request, twice: blocking its thread, and awaiting.
+//! One request, written twice: blocking and asynchronous.
 //!
-//! The two functions do the same things in the same order. The second gives its thread back at
-//! each `.await`, and that is all the difference: the types come from `reveille` instead of `std`,
-//! and the calls that may take long are awaited.
+//! Both functions do the same things in the same order. The second releases its thread at each
+//! `.await`. That is the only difference: the types come from `reveille` instead of `std`, and the
+//! calls that can take long are awaited.
 //!
-//! Two blocking requests one after the other take as long as both together. Two awaited ones, on
-//! the same single thread, take as long as the longer.
+//! Two blocking requests take the sum of their times. Two awaited ones, on one thread, take only as
+//! long as the slower.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -14,7 +14,7 @@ use reveille::io;
 use reveille::prelude::*;
 use reveille::task;
 
-/// A request that keeps its thread until the answer is there.
+/// A request that blocks its thread until the answer arrives.
 fn blocking_request(server: SocketAddr, path: &str) -> io::Result<String> {
     use std::io::{Read, Write};
 
@@ -25,7 +25,7 @@ fn blocking_request(server: SocketAddr, path: &str) -> io::Result<String> {
     Ok(answer)
 }
 
-/// The same request; where it waits, its thread does something else.
+/// The same request. While it waits, its thread does other work.
 async fn cheapo_request(server: SocketAddr, path: &str) -> io::Result<String> {
     let mut stream = reveille::net::TcpStream::connect(server).await?;
     stream.write_all(request(server, path).as_bytes()).await?;

@@ -1,4 +1,4 @@
-//! Many requests at once: fetches a list of URLs, prints a line for each, and draws what happened.
+//! Fetches many URLs at once, prints a line for each, and draws when each task ran.
 //!
 //! ```text
 //! cargo run --release --example many_requests
@@ -6,14 +6,14 @@
 //! cargo run --release --example many_requests -- http://127.0.0.1:8080/ http://localhost/
 //! ```
 //!
-//! Without a URL it fetches from a server of its own, in this process, on 127.0.0.1. Each request
-//! is one task, on the thread pool or (`--local`) all on one thread. Every poll of every task is
-//! recorded by a wrapper around its future (`trace.rs`), and the chart at the end is that record:
-//! a row per request, a block where it was polled, a letter for the await where it waited.
+//! Without a URL the program starts a server on 127.0.0.1 and fetches from that. Each request is
+//! one task, on the thread pool or, with `--local`, on one thread. A wrapper around the future of
+//! each task (`trace.rs`) records its polls. The chart at the end shows that record: a row per
+//! request, a block where it was polled, a letter for the await where it waited.
 //!
-//! The exit status is 1 if a URL could not be fetched; an answer such as 404 is an answer.
+//! The exit status is 1 if a URL could not be fetched. An answer such as 404 counts as fetched.
 //!
-//! Read on in `run.rs` (the tasks), then `fetch.rs` (a request), then `trace.rs`.
+//! Continue with `run.rs` (the tasks), `fetch.rs` (a request) and `trace.rs`.
 
 #[path = "many_requests/chart.rs"]
 mod chart;
@@ -52,7 +52,7 @@ fn main() -> ExitCode {
     match try_main(&Options::parse()) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        // Whoever reads our output has had enough, as `| head` does: nothing is wrong.
+        // The reader of our output has closed it, as `| head` does. That is not an error.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("many_requests: {error}");
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Does what the options ask for; `false` if a URL could not be fetched.
+/// Runs the program. Returns `false` if a URL could not be fetched.
 fn try_main(options: &Options) -> io::Result<bool> {
     let concurrency = descriptors::admit(options);
     let run = executor::run(options, concurrency)?;
@@ -79,7 +79,7 @@ fn try_main(options: &Options) -> io::Result<bool> {
     Ok(run.is_complete())
 }
 
-/// How many columns the chart may have: the terminal's, or 100 where there is none.
+/// Returns the width of the chart: that of the terminal, or 100 columns without a terminal.
 fn columns() -> usize {
     #[cfg(unix)]
     if io::stdout().is_terminal()

@@ -1,15 +1,15 @@
 //! A future does nothing until it is polled.
 //!
-//! Calling an `async fn` runs not one line of it. It returns a value, the future, which holds the
-//! arguments and the place where the function will go on; only polling moves it. `.await` polls,
-//! `block_on` polls, `spawn` has somebody poll; a future that is dropped instead is never run.
+//! Calling an `async fn` does not run its code. It returns a future, which holds the arguments and
+//! the position in the function. Only polling advances it. `.await` and `block_on` poll a future;
+//! `spawn` lets the executor poll it. A future that is dropped without a poll never runs.
 
 use std::cell::RefCell;
 
 use reveille::prelude::*;
 use reveille::task;
 
-/// What happened, in order.
+/// The events, in order.
 type Log = RefCell<Vec<&'static str>>;
 
 async fn write_letter(log: &Log) -> usize {
@@ -34,7 +34,7 @@ fn main() {
         println!("  {line}");
     }
 
-    // Polling by hand shows the two halves. `poll_once` polls the future a single time.
+    // Polling by hand shows the two halves. `poll_once` polls the future once.
     task::block_on(async {
         log.borrow_mut().clear();
         let mut letter = Box::pin(write_letter(&log));
@@ -45,7 +45,7 @@ fn main() {
     });
 }
 
-/// A future that polls another one and is ready at once with what came out.
+/// Polls a future once and returns its output, if it is ready.
 trait PollOnce: Future + Sized {
     fn poll_once(mut self) -> impl Future<Output = Option<Self::Output>>
     where

@@ -1,11 +1,13 @@
-//! A future written by hand, as the ones at the bottom of every async program are.
+//! A future written by hand, like the ones at the bottom of every async program.
 //!
-//! `async` code only ever waits for other futures; somewhere below, a type must implement `poll`
-//! itself. The contract has three parts. Ready is said once, with the value. Before `Pending` is
-//! said, somebody must hold the waker who will call it when it is worth polling again. And with
-//! each poll there may be another waker: the newest one counts.
+//! `async` code only waits for other futures. At the bottom, a type must implement `poll` itself.
+//! The contract has three parts:
 //!
-//! [`Turnstile`] lets one through for each coin that is dropped in.
+//! * `poll` returns `Ready` once, with the value.
+//! * Before it returns `Pending`, it stores the waker where an event will call it.
+//! * Each poll can bring another waker. The newest one counts.
+//!
+//! [`Turnstile`] lets one future pass for each coin.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -23,15 +25,15 @@ struct Turnstile(Rc<RefCell<State>>);
 #[derive(Default)]
 struct State {
     coins: u32,
-    /// Who waits, in order of arrival, each under the number of its [`Pass`].
+    /// The waiting futures in order of arrival: the number of the [`Pass`], and its waker.
     queue: VecDeque<(u64, Waker)>,
     next_number: u64,
 }
 
-/// The future of going through.
+/// A future that is ready when it has passed the turnstile.
 struct Pass {
     turnstile: Turnstile,
-    /// The place in the queue; `None` before the first poll, because a future does nothing until
+    /// The number in the queue. `None` before the first poll, because a future does nothing until
     /// it is polled.
     number: Option<u64>,
 }
@@ -51,7 +53,7 @@ impl Turnstile {
             state.coins += 1;
             state.queue.front().map(|(_, waker)| waker.clone())
         };
-        // Outside of the borrow: a waker may do anything, even poll a Pass at once.
+        // Wake after the borrow ends: a waker may do anything, even poll a Pass at once.
         if let Some(waker) = first {
             waker.wake();
         }
@@ -72,7 +74,7 @@ impl Future for Pass {
         if state.coins > 0 && place.unwrap_or(state.queue.len()) == 0 {
             state.coins -= 1;
             state.queue.pop_front();
-            // Another coin may be there for the next one.
+            // There may be another coin for the next future.
             let next = match state.coins {
                 0 => None,
                 _ => state.queue.front().map(|(_, waker)| waker.clone()),
@@ -97,8 +99,8 @@ impl Future for Pass {
 }
 
 impl Drop for Pass {
-    /// Whoever gives up leaves the queue and hands the turn on, or those behind would wait for a
-    /// future that nobody polls any more.
+    /// Leaves the queue and passes the turn on. Otherwise the futures behind would wait for one
+    /// that is no longer polled.
     fn drop(&mut self) {
         let Some(number) = self.number else { return };
         let (left, next) = {
@@ -127,7 +129,7 @@ fn main() {
                 println!("{name} is through");
                 name
             }));
-            // A spawned task has not run yet: let it, until it stands in line.
+            // A spawned task has not run yet. Yield until it is in the queue.
             while turnstile.waiting() < handles.len() {
                 task::yield_now().await;
             }

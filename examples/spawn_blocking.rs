@@ -1,13 +1,13 @@
-//! Work that blocks its thread: `spawn_blocking`, and the same thing written by hand.
+//! Work that blocks its thread: `spawn_blocking`, and the same by hand.
 //!
-//! A computation without end, a library that knows no futures, a disk: whatever keeps a thread
-//! busy goes to a thread that is kept for such things, and the task awaits the result.
+//! Long computations, blocking libraries and disks keep a thread busy. `spawn_blocking` runs them
+//! on a thread for such work, and the task awaits the result.
 //!
-//! The second half builds it from the parts that the standard library has. The thread and the
-//! future share a slot for the result and for a [`Waker`]. The future's poll takes the result if
-//! it is there and leaves its waker if it is not; the thread stores the result and wakes whoever
-//! has left a waker. Both happen under one lock, so a waker cannot be left just after the thread
-//! has looked for it. The wake itself happens after the lock, since nobody knows what it does.
+//! The second half builds the same from parts of the standard library. The thread and the future
+//! share a slot for the result and a [`Waker`]. A poll takes the result, or stores its waker if
+//! there is no result yet. The thread stores the result and takes the waker. Both happen under one
+//! lock, so the thread cannot miss a waker. The thread wakes after it releases the lock, because a
+//! waker may do anything.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -18,21 +18,22 @@ use std::time::Duration;
 
 use reveille::task;
 
-/// What takes so long.
+/// A slow, blocking function.
 fn slow_hash(password: &str) -> u64 {
     thread::sleep(Duration::from_millis(20));
     password.bytes().fold(5381, |hash: u64, byte| hash.wrapping_mul(33) ^ u64::from(byte))
 }
 
-/// What the thread and the future share.
+/// The state that the thread and the future share.
 struct Shared<T> {
-    /// What the closure did: returned, or panicked. `None` until then, and after it was taken.
+    /// The closure's return value or panic. `None` before the closure ends, and after a poll has
+    /// taken the result.
     result: Option<thread::Result<T>>,
-    /// Who wants to know.
+    /// The waker of the task that awaits the result.
     waker: Option<Waker>,
 }
 
-/// The future of a closure that runs on a thread of its own.
+/// The future of a closure that runs on its own thread.
 struct SpawnBlocking<T>(Arc<Mutex<Shared<T>>>);
 
 impl<T> Future for SpawnBlocking<T> {
@@ -47,7 +48,7 @@ impl<T> Future for SpawnBlocking<T> {
                 std::panic::resume_unwind(panic)
             }
             None => {
-                // The waker of this poll, not of an earlier one: the task may have moved since.
+                // Store the waker of this poll, because the task may have moved since the last one.
                 let old = shared.waker.replace(cx.waker().clone());
                 drop(shared);
                 drop(old);
@@ -57,7 +58,7 @@ impl<T> Future for SpawnBlocking<T> {
     }
 }
 
-/// Runs `closure` on a new thread; the future gives what it returns.
+/// Runs `closure` on a new thread. The future resolves to its return value.
 fn spawn_blocking_by_hand<T, F>(closure: F) -> SpawnBlocking<T>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -80,7 +81,7 @@ where
 
 fn main() {
     task::block_on(async {
-        // Eight at once, each 20 ms: the task that awaits them does not block its thread.
+        // Eight closures at once, 20 ms each. The task that awaits them does not block its thread.
         let passwords: Vec<String> = (0..8).map(|n| format!("secret{n}")).collect();
         let handles: Vec<_> = passwords
             .into_iter()

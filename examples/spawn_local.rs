@@ -1,11 +1,11 @@
-//! Three hosts, one thread: `spawn_local`.
+//! Three hosts on one thread: `spawn_local`.
 //!
-//! Each request becomes a task of this very thread. `block_on` polls the future it was given and,
-//! whenever that one waits, the tasks that can go on. Nothing moves to another thread, so a task
-//! may hold an `Rc`; but it may outlive this function, so it must own what it uses.
+//! Each request is a task of this thread. `block_on` polls its future. While that future waits,
+//! `block_on` polls the tasks that are ready to run. Nothing moves to another thread, so a task can
+//! hold an `Rc`. The task can outlive this function, so it must own what it uses.
 //!
-//! The hosts answer after 400, 200 and 10 ms. The requests are made in that order and are answered
-//! in the other one, and all three take as long as the slowest.
+//! The hosts answer after 400, 200 and 10 ms. The requests start in that order, and the answers
+//! come in reverse order. All three together take as long as the slowest.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -38,7 +38,7 @@ async fn three_hosts() -> io::Result<()> {
             answer
         }));
     }
-    // The results are collected in the order of the requests, whatever the order of the answers.
+    // Collect the results in the order of the requests, not of the answers.
     for handle in handles {
         let answer = handle.await?;
         println!("{}", answer.lines().next().unwrap_or_default());

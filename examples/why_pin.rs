@@ -1,13 +1,13 @@
-//! Why `Pin`.
+//! Why futures need `Pin`.
 //!
-//! A local variable that is used after an await lives in the future. If another local borrows it,
-//! the future holds a reference into itself, and moving the future would leave that reference
-//! pointing at the old place. So polling takes `Pin<&mut Self>`: a promise that the future will
-//! not move again before it is dropped. Before the first poll it may move freely, since nothing
-//! has been borrowed yet.
+//! A local variable that is used after an await is stored in the future. If another local borrows
+//! it, the future holds a reference into itself. Moving the future would leave that reference
+//! pointing to the old place. So `poll` takes `Pin<&mut Self>`, a promise that the future does not
+//! move again until it is dropped. Before the first poll it can move freely, because nothing has
+//! been borrowed yet.
 //!
-//! Types for which moving is harmless are `Unpin`, and for them `Pin` promises nothing. Nearly
-//! every type is; futures of async code are not.
+//! Types that can move at any time are `Unpin`, and `Pin` promises nothing for them. Almost every
+//! type is `Unpin`. Futures of async code are not.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -16,22 +16,22 @@ use std::task::{Context, Poll};
 use reveille::future;
 use reveille::task;
 
-/// Where a value is, as a number.
+/// Returns the address of a value as a number.
 fn address<T>(value: &T) -> usize {
     std::ptr::from_ref(value).addr()
 }
 
-/// Borrows its own local across an await, and says where the local was before and after.
+/// Borrows its own local across an await. Returns the local's address before and after.
 async fn self_referential() -> (usize, usize) {
     let numbers = [1_u8; 64];
     let borrowed = &numbers;
     let before = address(&numbers);
     task::yield_now().await;
-    // `borrowed` still points at `numbers`, which is only true if the future stayed where it was.
+    // `borrowed` still points to `numbers`. That holds only if the future has not moved.
     (before, address(borrowed))
 }
 
-/// A future that refers to nothing inside itself: it may move between polls.
+/// A future without references into itself, which can move between polls.
 struct Countdown(u32);
 
 impl Future for Countdown {
@@ -54,8 +54,8 @@ fn is_unpin<T: Unpin>(_: &T) -> bool {
 
 fn main() {
     task::block_on(async {
-        // Not polled yet: moving is allowed. Nothing could follow a move after the first poll,
-        // because pin! takes the future by value and hands out only a pinned reference.
+        // Not polled yet, so moving is allowed. After the first poll it is impossible, because pin!
+        // takes the future by value and gives out only a pinned reference.
         let future = self_referential();
         let moved = future;
         let mut pinned = pin!(moved);
@@ -65,7 +65,7 @@ fn main() {
         println!("the local stayed where it was: {}", before == after);
         println!("it lives in the future: {}", (start..start + inside).contains(&before));
 
-        // In a box the future has a fixed place of its own; the box itself may move.
+        // In a box the future has a fixed place. The box itself can move.
         let boxed = Box::pin(self_referential());
         let place = address(&*boxed);
         let moved: Pin<Box<_>> = boxed;

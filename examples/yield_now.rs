@@ -1,25 +1,25 @@
-//! A long computation gives way: `yield_now`.
+//! A long computation yields: `yield_now`.
 //!
 //! A task keeps its thread until it awaits something that is not ready. A computation without an
-//! await keeps it to the end: on a single thread, everything else starves meanwhile. An await of
-//! `yield_now` now and then lets the others have their turn.
+//! await keeps the thread to its end. On a single thread, all other tasks starve until then. An
+//! occasional `yield_now().await` lets them run.
 //!
-//! Here a computation and a heart share one thread. The heart beats each time it is polled. How
-//! often it beats while the computation runs is counted in polls, not in time, so the figures are
-//! the same on every machine.
+//! Here a computation and a heart share one thread. The heart beats each time it is polled. The
+//! example counts the beats during the computation. It counts polls, not time, so the result is the
+//! same on every machine.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use reveille::task;
 
-/// Steps of the computation.
+/// The number of steps of the computation.
 const STEPS: u64 = 100_000;
 
-/// How many steps between two yields: rarely enough to cost nothing, often enough to be polite.
+/// The steps between two yields. Yields this rare cost almost nothing, and the heart still beats.
 const STEPS_PER_TURN: u64 = 1_000;
 
-/// Finds how many steps the number needs to come down to one by the rule of Collatz.
+/// Returns the number of Collatz steps from `number` to one.
 fn collatz(mut number: u64) -> u32 {
     let mut steps = 0;
     while number != 1 {
@@ -29,12 +29,12 @@ fn collatz(mut number: u64) -> u32 {
     steps
 }
 
-/// Finds the number below [`STEPS`] that takes longest.
-async fn longest(is_polite: bool) -> u64 {
+/// Returns the number below [`STEPS`] that takes the most Collatz steps.
+async fn longest(yields: bool) -> u64 {
     let mut best = (0, 0);
     for number in 1..STEPS {
         best = best.max((collatz(number), number));
-        if is_polite && number % STEPS_PER_TURN == 0 {
+        if yields && number % STEPS_PER_TURN == 0 {
             task::yield_now().await;
         }
     }
@@ -48,13 +48,13 @@ async fn beat(beats: Rc<Cell<u32>>) {
     }
 }
 
-/// Runs computation and heart side by side and counts the beats in between.
-async fn beats_during(is_polite: bool) -> u32 {
+/// Runs the computation and the heart side by side, and counts the beats during the computation.
+async fn beats_during(yields: bool) -> u32 {
     let beats = Rc::new(Cell::new(0));
     let heart = task::spawn_local(beat(beats.clone()));
     let work = task::spawn_local(async move {
         let before = beats.get();
-        let number = longest(is_polite).await;
+        let number = longest(yields).await;
         (number, beats.get() - before)
     });
     let (number, during) = work.await;

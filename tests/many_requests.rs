@@ -89,7 +89,7 @@ fn each_failure_is_one_line_with_url_and_cause_and_the_others_complete() {
         (url(refused), format!("/: could not connect to `{refused}`: ")),
         (format!("http://{nameless}/"), format!("/: could not resolve address `{nameless}:80`: ")),
         ("nonsense".into(), "malformed URL: it does not start with http://".into()),
-        ("https://127.0.0.1/".into(), "malformed URL: only http:// is spoken here".into()),
+        ("https://127.0.0.1/".into(), "malformed URL: only http:// is supported".into()),
         (url(server(close_at_once)), "closed the connection without an answer".into()),
         (url(server(close_inside_the_body)), "after 5 of 100 bytes of the body".into()),
         (url(server(speak_another_protocol)), "not an HTTP answer: the status line".into()),
@@ -127,7 +127,7 @@ fn a_request_that_panics_is_one_line_and_the_others_complete() {
             let is_faulty = line.trim_start().starts_with("failed");
             assert_eq!(is_faulty, index == 3, "{mode}: {line}");
         }
-        let cause = "/delay/50/chunked/30000: the request's task panicked: as --panic-at asks";
+        let cause = "/delay/50/chunked/30000: the request's task panicked: requested by --panic-at";
         assert!(lines[3].ends_with(cause), "{mode}: {}", lines[3]);
         assert!(finished.stdout.contains("9 of 10 fetched, 1 failed; "), "{}", finished.stdout);
     }

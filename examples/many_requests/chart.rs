@@ -1,7 +1,7 @@
-//! The figure as text: a row per request, a column per slice of time.
+//! The chart as text: a row per request, a column per slice of time.
 //!
-//! A slice in which the request was polled at all is a block, even if the poll took a thousandth
-//! of it: polls are short, and where they happen is what the picture is about.
+//! A slice with any poll is a block, even if the poll took a thousandth of it. Polls are short, and
+//! the chart shows when they happen.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::report::Seconds;
 use crate::run::Request;
 use crate::trace::Step;
 
-/// More rows than this are not read but scrolled past.
+/// The most rows that a reader will read.
 const ROWS_MAX: usize = 40;
 
-/// The width of the column behind a row, which says how long it took.
+/// The width of the column after a row, which shows its time.
 const TIME_COLUMNS: usize = 10;
 
 const POLLED: char = '█';
@@ -31,7 +31,7 @@ fn letter(step: Step) -> char {
     }
 }
 
-/// Draws the figure, `columns` wide.
+/// Draws the chart, `columns` wide.
 pub(crate) fn draw(figure: &Figure<'_>, columns: usize) -> String {
     let (rows, stride) = figure.sample(ROWS_MAX);
     let number_len = figure.requests.len().to_string().len();
@@ -85,7 +85,7 @@ fn bar(span: Duration, slices: usize, request: &Request) -> String {
     cells.into_iter().collect()
 }
 
-/// Draws the time axis: each mark begins where its time is.
+/// Draws the time axis. Each mark starts at the position of its time.
 fn axis(span: Duration, slices: usize) -> String {
     let mut cells = vec![' '; slices + TIME_COLUMNS];
     for (at, label) in figure::ticks(span, (slices / 12).max(1) as u32) {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn three_hundred_rows_are_sampled_and_say_so() {
+    fn three_hundred_rows_are_sampled_with_a_note() {
         let run = run(300);
         let text = draw(&Figure::new(&run), 100);
         assert!(text.contains("one row of each 9, 300 in all"), "{text}");

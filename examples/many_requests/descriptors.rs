@@ -1,22 +1,22 @@
-//! The limit on open descriptors, which a thousand connections reach.
+//! The limit on open descriptors, which a thousand connections can reach.
 
 use crate::executor;
 use crate::options::Options;
 
-/// Descriptors that a request may need at once: its own end of the connection, and either the
-/// embedded server's end or the socket of a name lookup.
+/// The descriptors that a request needs at once: its end of the connection, and either the embedded
+/// server's end or the socket of a name lookup.
 const PER_REQUEST: u64 = 2;
 
-/// Descriptors of each thread of the pool: what it waits on, and what wakes it from outside.
+/// The descriptors of each pool thread: the one that it waits on, and the one that wakes it.
 const PER_THREAD: u64 = 2;
 
-/// Descriptors of everything else: standard streams, the listener, the runtime's own.
+/// The descriptors of the rest: standard streams, the listener, the runtime.
 const SPARE: u64 = 64;
 
-/// Raises the soft limit to what the run needs. Where the hard limit forbids it, says so and
-/// returns a lower concurrency; otherwise returns the one that was asked for.
+/// Raises the soft limit to what the run needs, and returns the concurrency that it allows. If the
+/// hard limit is too low, prints a note and returns a lower concurrency than requested.
 pub(crate) fn admit(options: &Options) -> usize {
-    // More at a time than there are requests in all would never come to be.
+    // The concurrency never exceeds the number of requests.
     let wanted = (options.concurrency as usize).min(options.request_count());
     let spare = SPARE + executor::threads(options) as u64 * PER_THREAD;
     let limit = raise_to(wanted as u64 * PER_REQUEST + spare);
@@ -31,18 +31,18 @@ pub(crate) fn admit(options: &Options) -> usize {
     wanted.min(possible)
 }
 
-/// How many requests may be under way with `limit` descriptors, of which others need `spare`.
+/// Returns the concurrency for `limit` descriptors, of which `spare` have other uses.
 fn possible(limit: u64, spare: u64) -> usize {
     usize::try_from(limit.saturating_sub(spare) / PER_REQUEST).unwrap_or(usize::MAX).max(1)
 }
 
-/// Raises the soft limit to `needed`, if it is lower, and returns what it is then.
+/// Raises the soft limit to `needed` if it is lower, and returns the resulting limit.
 #[cfg(unix)]
 fn raise_to(needed: u64) -> u64 {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
     let limit = getrlimit(Resource::Nofile);
-    // No number means no limit.
+    // `None` means that there is no limit.
     let soft = limit.current.unwrap_or(u64::MAX);
     let raised = needed.min(limit.maximum.unwrap_or(u64::MAX));
     if soft >= raised {
@@ -55,7 +55,7 @@ fn raise_to(needed: u64) -> u64 {
     }
 }
 
-/// Elsewhere sockets are not counted.
+/// Other systems do not limit sockets this way.
 #[cfg(not(unix))]
 fn raise_to(_needed: u64) -> u64 {
     u64::MAX
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_low_limit_lowers_the_concurrency_but_not_to_nothing() {
+    fn a_low_limit_lowers_the_concurrency_but_not_to_zero() {
         assert_eq!(possible(1024, 64), 480);
         assert_eq!(possible(10, 64), 1);
     }

@@ -1,4 +1,4 @@
-//! Starting the executor that was asked for.
+//! Starts the executor that the options select.
 
 use std::io;
 use std::thread;
@@ -9,7 +9,7 @@ use reveille::task;
 use crate::options::Options;
 use crate::run::{self, Executor, Run};
 
-/// Makes the requests on this thread or on a pool.
+/// Makes the requests, on this thread or on a pool.
 pub(crate) fn run(options: &Options, concurrency: usize) -> io::Result<Run> {
     if options.local {
         return task::block_on(run::run(options, concurrency, Executor::Local));
@@ -19,12 +19,12 @@ pub(crate) fn run(options: &Options, concurrency: usize) -> io::Result<Run> {
     pool.block_on(run::run(options, concurrency, Executor::Pool(threads)))
 }
 
-/// How many threads the pool has; none without one.
+/// Returns the number of threads of the pool, or 0 without a pool.
 pub(crate) fn threads(options: &Options) -> usize {
     match options.threads {
         _ if options.local => 0,
         Some(threads) => usize::from(threads),
-        // As many as a runtime takes.
+        // A runtime has at most 512 workers.
         None => thread::available_parallelism().map_or(1, usize::from).min(512),
     }
 }

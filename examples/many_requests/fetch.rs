@@ -14,7 +14,7 @@ use crate::response::{self, Answer, ResponseError};
 use crate::trace::{Payload, Step, Trace};
 use crate::url::{Url, UrlError};
 
-/// Why a URL could not be fetched. Its text is the cause; whoever prints it names the URL.
+/// The reason why a URL could not be fetched. The message does not name the URL; its caller does.
 #[derive(Debug)]
 pub(crate) enum FetchError {
     Url(UrlError),
@@ -26,7 +26,7 @@ pub(crate) enum FetchError {
         limit: Duration,
         step: Step,
     },
-    /// A fault of this program.
+    /// A bug of this program.
     Panicked(String),
 }
 
@@ -34,14 +34,14 @@ impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(error) => error.fmt(f),
-            // Both say themselves what could not be done, and to whom.
+            // Both messages name the operation and the address.
             Self::Resolve(error) | Self::Connect(error) => error.fmt(f),
             Self::Write(error) => write!(f, "cannot send the request: {error}"),
             Self::Response(error) => error.fmt(f),
             Self::TimedOut { limit, step } => {
                 write!(f, "timed out after {} {}", Seconds(*limit), step.in_words())
             }
-            // One line, whatever the message is.
+            // Escape the message, so that the output is one line.
             Self::Panicked(message) => {
                 write!(f, "the request's task panicked: {}", message.escape_debug())
             }
@@ -50,7 +50,7 @@ impl fmt::Display for FetchError {
 }
 
 impl FetchError {
-    /// The fault of a request that panicked.
+    /// Returns the error of a request that panicked.
     pub(crate) fn panicked(payload: &Payload) -> FetchError {
         let text = payload.downcast_ref::<&'static str>().copied();
         let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
@@ -58,7 +58,7 @@ impl FetchError {
     }
 }
 
-/// Fetches `text` within `limit` and says in `trace` which await it has reached.
+/// Fetches the URL `text` within `limit`, and records in `trace` the await that it has reached.
 pub(crate) async fn fetch(
     text: &str,
     limit: Duration,

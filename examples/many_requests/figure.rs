@@ -1,30 +1,30 @@
-//! What both charts share: the rows, the stretches of a row, the rows that fit, and the time axis.
+//! The parts that both charts share: rows, the stretches of a row, sampling, and the time axis.
 
 use std::time::Duration;
 
 use crate::run::{Request, Run};
 use crate::trace::{Row, Step};
 
-/// The figure of a run: a row per request over time.
+/// The chart of a run: a row per request, over time.
 #[derive(Debug)]
 pub(crate) struct Figure<'a> {
     pub(crate) requests: &'a [Request],
-    /// The end of the time axis; never zero.
+    /// The end of the time axis. Never zero.
     pub(crate) span: Duration,
-    /// The longest label, in characters.
+    /// The length of the longest label, in characters.
     pub(crate) label_len: usize,
 }
 
-/// What a request did for a while.
+/// What a request did during a stretch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Activity {
-    /// It was polled: a thread ran its code.
+    /// A thread polled it.
     Polled,
-    /// It waited at an await, and no thread had anything to do with it.
+    /// It waited at an await, without a thread.
     Waiting(Step),
 }
 
-/// A stretch of a row.
+/// A part of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Stretch {
     pub(crate) start: Duration,
@@ -32,11 +32,11 @@ pub(crate) struct Stretch {
     pub(crate) activity: Activity,
 }
 
-/// Labels longer than this lose their beginning, which the URLs of a run mostly share.
+/// A longer label loses its beginning, which the URLs of a run mostly share.
 const LABEL_MAX_CHARS: usize = 28;
 
 impl<'a> Figure<'a> {
-    /// Makes the figure of `run`.
+    /// Creates the chart of `run`.
     pub(crate) fn new(run: &'a Run) -> Figure<'a> {
         let requests = &run.requests[..];
         let ends = requests.iter().map(|request| request.row.end());
@@ -45,12 +45,12 @@ impl<'a> Figure<'a> {
         Figure { requests, span, label_len: lens.max().unwrap_or(0) }
     }
 
-    /// Returns the numbers of the rows to draw where only `limit` fit, and the distance between
-    /// them.
+    /// Returns the indices of the rows to draw if only `limit` rows fit, and the distance between
+    /// two of them.
     pub(crate) fn sample(&self, limit: usize) -> (Vec<usize>, usize) {
         let mut stride = self.requests.len().div_ceil(limit).max(1);
-        // Lists are short and gone through again and again: a stride that has a factor with the
-        // list's length would show the same few URLs in every row.
+        // Lists are short and repeat. If the stride and the list's length had a common factor, the
+        // rows would show only a few of the URLs.
         while stride > 1 && (stride.is_multiple_of(2) || stride.is_multiple_of(5)) {
             stride += 1;
         }
@@ -58,7 +58,7 @@ impl<'a> Figure<'a> {
     }
 }
 
-/// Returns a short name for `url`: its path, or its host where there is no path worth the name.
+/// Returns a short name for `url`: its path, or its host if the path is empty or `/`.
 pub(crate) fn label(url: &str) -> String {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
     let path = rest.find('/').map_or("", |start| &rest[start..]);
@@ -75,7 +75,7 @@ pub(crate) fn label(url: &str) -> String {
     }
 }
 
-/// Returns the stretches of a row in their order: waits and polls take turns.
+/// Returns the stretches of a row in order. Waits and polls alternate.
 pub(crate) fn stretches(row: &Row) -> impl Iterator<Item = Stretch> + '_ {
     let before = row.polls.iter().map(|poll| (poll.end, poll.waits_at));
     let waits = std::iter::once((row.spawned, Step::Spawned)).chain(before);
@@ -86,7 +86,7 @@ pub(crate) fn stretches(row: &Row) -> impl Iterator<Item = Stretch> + '_ {
     })
 }
 
-/// Returns the times to mark on the axis, at most `count` of them besides zero, at round numbers.
+/// Returns the times to mark on the axis: zero, and at most `count` round numbers.
 pub(crate) fn ticks(span: Duration, count: u32) -> Vec<(Duration, String)> {
     let span_us = span.as_secs_f64() * 1e6;
     let mut step_us = 1.0;
@@ -107,7 +107,7 @@ pub(crate) fn ticks(span: Duration, count: u32) -> Vec<(Duration, String)> {
     let marks = (span_us / step_us).floor() as u32;
     let mark = |index: u32| {
         let at_us = f64::from(index) * step_us;
-        // Rounded to the microsecond, so that 0.3 is not written as 0.30000000000000004.
+        // Round to a millionth of the unit, so that 0.3 does not print as 0.30000000000000004.
         let number = (at_us / unit_us * 1e6).round() / 1e6;
         (Duration::from_secs_f64(at_us / 1e6), format!("{number} {unit}"))
     };
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_and_polls_take_turns() {
+    fn waits_and_polls_alternate() {
         let poll = |start, end, waits_at| PollRecord { start: ms(start), end: ms(end), waits_at };
         let polls = vec![poll(1, 2, Step::Connect), poll(5, 6, Step::Body)];
         let row = Row { spawned: ms(0), polls };
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn ticks_stand_at_round_numbers() {
+    fn ticks_are_at_round_numbers() {
         let labels = |span, count| -> Vec<String> {
             ticks(span, count).into_iter().map(|(_, label)| label).collect()
         };
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_is_the_path_or_else_the_host() {
+    fn a_label_is_the_path_or_the_host() {
         assert_eq!(label("http://a:80/b/c"), "/b/c");
         assert_eq!(label("http://a:80/"), "a:80/");
         assert_eq!(label("nonsense"), "nonsense");

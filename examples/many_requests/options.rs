@@ -9,20 +9,20 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(name = "many_requests", version)]
 pub(crate) struct Options {
-    /// What to fetch: http://host[:port][/path]. Without any, an embedded server is asked.
+    /// URLs to fetch: http://host[:port][/path]. Without a URL, an embedded server is used.
     pub(crate) urls: Vec<String>,
 
-    /// How many requests to make; the URLs are gone through again and again. [default: one for
-    /// each URL, or 10 from the embedded server]
+    /// Number of requests; the list of URLs repeats. [default: one for each URL, or 10 from the
+    /// embedded server]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) requests: Option<u32>,
 
-    /// How many requests may be under way at the same time.
+    /// Maximum number of requests at the same time.
     #[arg(long, value_name = "N", default_value_t = 100,
           value_parser = clap::value_parser!(u32).range(1..))]
     pub(crate) concurrency: u32,
 
-    /// How long one request may take, in seconds.
+    /// Time limit of one request, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     pub(crate) timeout: Duration,
 
@@ -30,32 +30,32 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with = "threads")]
     pub(crate) local: bool,
 
-    /// How many threads the pool has, 1 to 512. [default: one for each processor]
+    /// Number of threads of the pool, 1 to 512. [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=512))]
     pub(crate) threads: Option<u16>,
 
-    /// Also draw the chart as a picture, into this SVG file.
+    /// Also write the chart to this SVG file.
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) timeline: Option<PathBuf>,
 
-    /// The request of this index panics: for the test that shows what becomes of the others.
+    /// The request with this index panics. For the test of the other requests.
     #[arg(long, value_name = "INDEX", hide = true)]
     pub(crate) panic_at: Option<u64>,
 }
 
-/// How many requests are made of the embedded server when nobody says.
+/// The default number of requests to the embedded server.
 const EMBEDDED_REQUESTS: usize = 10;
 
 impl Options {
-    /// Whether the embedded server is asked.
+    /// Whether to use the embedded server.
     pub(crate) fn is_embedded(&self) -> bool {
         self.urls.is_empty()
     }
 
-    /// Returns how many requests are to be made.
+    /// Returns the number of requests to make.
     pub(crate) fn request_count(&self) -> usize {
-        let unasked = if self.is_embedded() { EMBEDDED_REQUESTS } else { self.urls.len() };
-        self.requests.map_or(unasked, |count| count as usize)
+        let default = if self.is_embedded() { EMBEDDED_REQUESTS } else { self.urls.len() };
+        self.requests.map_or(default, |count| count as usize)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What is printed while requests finish: a line for each, in the order given, and the totals.
+//! The output while requests finish: a line for each, in the order of the URLs, and the totals.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -9,20 +9,20 @@ use reveille::task;
 
 use crate::run::{Request, Run};
 
-/// A run shorter than this needs no progress bar.
+/// A shorter run has no progress bar.
 const BAR_AFTER: Duration = Duration::from_secs(1);
 
-/// How often the bar moves.
+/// The time between two updates of the bar.
 const BAR_EVERY: Duration = Duration::from_millis(100);
 
-/// A time in the unit that suits it.
+/// Displays a time in a suitable unit.
 pub(crate) struct Seconds(pub(crate) Duration);
 
 impl fmt::Display for Seconds {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let seconds = self.0.as_secs_f64();
         let text = match seconds {
-            // Below 0.9995 ms, since that is where "1000 µs" would begin.
+            // From 0.9995 ms on, this would print "1000 µs".
             ..0.0009995 => format!("{:.0} µs", seconds * 1e6),
             ..0.09995 => format!("{:.1} ms", seconds * 1e3),
             ..0.9995 => format!("{:.0} ms", seconds * 1e3),
@@ -32,7 +32,7 @@ impl fmt::Display for Seconds {
     }
 }
 
-/// A number with a comma between thousands.
+/// Displays a number with commas between thousands.
 pub(crate) struct Grouped(pub(crate) u64);
 
 impl fmt::Display for Grouped {
@@ -58,14 +58,14 @@ pub(crate) fn line(request: &Request) -> String {
             format!("{:>6} {bytes:>11} B {time:>9}  {}\n", answer.status, request.url)
         }
         Err(error) => {
-            // One line, whatever the URL is made of.
+            // Escape the URL, so that the output is one line.
             let url = request.url.escape_debug();
             format!("{:>6} {:>11}   {time:>9}  {url}: {error}\n", "failed", "")
         }
     }
 }
 
-/// Returns the line behind all others.
+/// Returns the last line.
 pub(crate) fn totals(run: &Run) -> String {
     let answers = run.requests.iter().filter_map(|request| request.outcome.as_ref().ok());
     let (mut fetched, mut bytes) = (0, 0);
@@ -91,21 +91,21 @@ pub(crate) fn totals(run: &Run) -> String {
     )
 }
 
-/// Standard output, with a progress bar on the terminal while a longer run goes on.
+/// Standard output, with a progress bar on the terminal during a longer run.
 #[derive(Clone, Debug)]
 pub(crate) struct Screen {
     bar: ProgressBar,
 }
 
 impl Screen {
-    /// Makes a screen without a bar for `count` requests.
+    /// Creates a screen for `count` requests, without a bar.
     pub(crate) fn new(count: usize) -> Screen {
         let bar = ProgressBar::with_draw_target(Some(count as u64), ProgressDrawTarget::hidden());
         let style = ProgressStyle::with_template("{bar:40} {pos}/{len}  {elapsed}, {eta} to go");
         Screen { bar: bar.with_style(style.expect("the template is a constant")) }
     }
 
-    /// Shows the bar after a while and keeps it moving; never ends. Where standard error is not a
+    /// Shows the bar after a delay and updates it. Never returns. If standard error is not a
     /// terminal, the bar stays hidden.
     pub(crate) async fn animate(self) {
         task::sleep(BAR_AFTER).await;
@@ -116,7 +116,7 @@ impl Screen {
         }
     }
 
-    /// One more request is done.
+    /// Counts a finished request.
     pub(crate) fn advance(&self) {
         self.bar.inc(1);
     }
@@ -129,7 +129,7 @@ impl Screen {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn times_have_the_unit_that_suits_them() {
+    fn times_have_a_suitable_unit() {
         let text = |micros| Seconds(Duration::from_micros(micros)).to_string();
         assert_eq!((text(7), text(999)), ("7 µs".into(), "999 µs".into()));
         assert_eq!((text(1000), text(99_940)), ("1.0 ms".into(), "99.9 ms".into()));

@@ -1,7 +1,7 @@
-//! Reading an HTTP/1.1 answer: status line, headers, and a body in each of its three framings.
+//! Reads an HTTP/1.1 response: status line, headers, and a body in one of three framings.
 //!
-//! The body is counted and thrown away. Whatever comes from the peer is bounded: a head has at
-//! most [`HEAD_MAX_BYTES`], and the body needs no more memory than one buffer.
+//! The body is counted and discarded. All input from the peer is bounded: a head has at most
+//! [`HEAD_MAX_BYTES`], and a body needs only one buffer.
 
 use std::fmt;
 
@@ -10,34 +10,34 @@ use reveille::prelude::*;
 
 use crate::trace::{Step, Trace};
 
-/// The longest head (status line, headers, and the trailers of a chunked body together) that is
-/// read. Servers commonly refuse to send half of it.
+/// The longest head to read: status line, headers, and the trailers of a chunked body together.
+/// Servers commonly refuse to send half as much.
 pub(crate) const HEAD_MAX_BYTES: usize = 64 * 1024;
 
-/// One read asks for this much.
+/// The size of one read.
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// What came back.
+/// A response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body_bytes: u64,
 }
 
-/// Why an answer could not be read.
+/// The reason why a response could not be read.
 #[derive(Debug)]
 pub(crate) enum ResponseError {
-    /// The system refused a read.
+    /// A read failed.
     Read(io::Error),
-    /// The peer closed the connection before it had sent a byte.
+    /// The peer closed the connection before it sent a byte.
     Silent,
-    /// The peer closed the connection in the middle of the head.
+    /// The peer closed the connection inside the head.
     ClosedInHead,
-    /// The peer closed the connection in the middle of the body.
+    /// The peer closed the connection inside the body.
     ClosedInBody { got: u64, of: Option<u64> },
-    /// The head does not end.
+    /// The head is longer than [`HEAD_MAX_BYTES`].
     HeadTooLong,
-    /// What came is not HTTP.
+    /// The peer did not send HTTP.
     Malformed(&'static str),
 }
 
@@ -63,7 +63,7 @@ impl fmt::Display for ResponseError {
     }
 }
 
-/// Reads one answer to a GET request from `stream`.
+/// Reads the response to one GET request from `stream`.
 pub(crate) async fn read<R>(stream: R, trace: &Trace) -> Result<Answer, ResponseError>
 where
     R: io::Read + Unpin,
@@ -73,7 +73,7 @@ where
     let (status, headers) = loop {
         let status = parse_status(&wire.line().await?)?;
         let headers = read_headers(&mut wire).await?;
-        // 1xx announces another head. 101 would change the protocol, which nobody asked for.
+        // After 1xx another head follows. 101 would change the protocol, which was not requested.
         match status {
             101 => return Err(ResponseError::Malformed("it switches protocols unasked")),
             100..=199 => continue,
@@ -89,7 +89,7 @@ where
     Ok(Answer { status, body_bytes })
 }
 
-/// How the end of a body is told.
+/// How a response marks the end of its body.
 #[derive(Debug, PartialEq, Eq)]
 enum Framing {
     Length(u64),
@@ -112,7 +112,7 @@ fn parse_status(line: &[u8]) -> Result<u16, ResponseError> {
     }
 }
 
-/// A header's name in small letters and its value.
+/// A header's name in lower case, and its value.
 type Header = (String, String);
 
 async fn read_headers<R>(wire: &mut Wire<R>) -> Result<Vec<Header>, ResponseError>
@@ -127,7 +127,7 @@ where
         }
         let line = String::from_utf8_lossy(&line).into_owned();
         if line.starts_with([' ', '\t']) {
-            // An old way to go on with the header above.
+            // Obsolete line folding, which continues the previous header.
             let (_, value) =
                 headers.last_mut().ok_or(ResponseError::Malformed("the first header"))?;
             value.push_str(line.trim_end());
@@ -174,15 +174,15 @@ fn parse_chunk_size(line: &[u8]) -> Option<u64> {
     digits.then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }
 
-/// The reading end of a connection, with the bytes that were read but not asked for yet.
+/// The reading end of a connection, with the bytes that were read but not consumed yet.
 struct Wire<R> {
     stream: R,
     buffer: Box<[u8]>,
     start: usize,
     end: usize,
-    /// How much of the head's allowance is left, in bytes.
+    /// The bytes that the head may still have.
     head_left: usize,
-    /// Whether the peer has sent anything.
+    /// Whether the peer has sent a byte.
     has_spoken: bool,
 }
 
@@ -192,7 +192,7 @@ impl<R: io::Read + Unpin> Wire<R> {
         Wire { stream, buffer, start: 0, end: 0, head_left: HEAD_MAX_BYTES, has_spoken: false }
     }
 
-    /// Makes sure that the buffer holds something; `false` at the end of the stream.
+    /// Reads into an empty buffer. Returns `false` at the end of the stream.
     async fn fill(&mut self) -> Result<bool, ResponseError> {
         if self.start < self.end {
             return Ok(true);
@@ -208,7 +208,7 @@ impl<R: io::Read + Unpin> Wire<R> {
         Ok(len > 0)
     }
 
-    /// Returns the next line without its end.
+    /// Returns the next line without its line break.
     async fn line(&mut self) -> Result<Vec<u8>, ResponseError> {
         let mut line = Vec::new();
         loop {
@@ -234,7 +234,7 @@ impl<R: io::Read + Unpin> Wire<R> {
         }
     }
 
-    /// Reads past as many bytes of a body as there are, `len` at most.
+    /// Skips up to `len` bytes of a body. Returns the number of bytes skipped.
     async fn skip(&mut self, len: u64) -> Result<u64, ResponseError> {
         let mut got = 0;
         while got < len && self.fill().await? {
@@ -280,14 +280,14 @@ impl<R: io::Read + Unpin> Wire<R> {
         Ok(got)
     }
 
-    /// Returns a line that belongs to a chunk. It has the allowance of a whole head for itself, or
-    /// the many lines of a long body would use the head's up.
+    /// Returns a line that belongs to a chunk. Each has the limit of a whole head, because the many
+    /// lines of a long body would exceed one limit.
     async fn chunk_line(&mut self, got: u64) -> Result<Vec<u8>, ResponseError> {
         self.head_left = HEAD_MAX_BYTES;
         self.trailer(got).await
     }
 
-    /// Returns a line behind the head: where one is missing, it is the body that is cut short.
+    /// Returns a line after the head. If it is missing, the error is that the body ends early.
     async fn trailer(&mut self, got: u64) -> Result<Vec<u8>, ResponseError> {
         self.line().await.map_err(|error| match error {
             ResponseError::ClosedInHead => ResponseError::ClosedInBody { got, of: None },

@@ -1,4 +1,4 @@
-//! Answers as peers send them, whole and cut short.
+//! Responses of peers, complete and incomplete.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,7 +7,8 @@ use reveille::task::block_on;
 
 use super::*;
 
-/// A peer that sends one byte at a time, so that every state is entered with an empty buffer.
+/// A peer that sends one byte at a time, so that the reader enters every state with an empty
+/// buffer.
 struct OneByOne<'a>(&'a [u8]);
 
 impl io::Read for OneByOne<'_> {
@@ -23,7 +24,7 @@ impl io::Read for OneByOne<'_> {
     }
 }
 
-/// Reads `text` twice, whole and byte by byte, and says what came out, the same both times.
+/// Reads `text` twice, at once and byte by byte, and checks that both results are equal.
 fn answer(text: &str) -> Result<(u16, u64), String> {
     let trace = Trace::new(std::time::Instant::now());
     let shorten = |result: Result<Answer, ResponseError>| {
@@ -47,7 +48,7 @@ fn each_framing_is_read_to_its_end() {
 }
 
 #[test]
-fn odd_but_legal_heads_are_understood() {
+fn unusual_but_valid_heads_are_read() {
     let early = "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 404 No\r\nContent-Length: 1";
     assert_eq!(answer(&format!("{early}\r\n\r\nx")), Ok((404, 1)));
     assert_eq!(answer("HTTP/1.1 200 OK\nContent-Length: 2\n\nab"), Ok((200, 2)));
@@ -56,7 +57,7 @@ fn odd_but_legal_heads_are_understood() {
 }
 
 #[test]
-fn a_connection_cut_short_is_an_error_that_says_where() {
+fn a_connection_that_closes_early_is_an_error_that_says_where() {
     let error = |text: &str| answer(text).unwrap_err();
     assert!(error("").contains("without an answer"));
     assert!(error("HTTP/1.1 200 OK\r\nContent").contains("inside the head"));
@@ -68,7 +69,7 @@ fn a_connection_cut_short_is_an_error_that_says_where() {
 }
 
 #[test]
-fn what_is_not_http_is_refused() {
+fn responses_that_are_not_http_are_refused() {
     let refused = [
         "SSH-2.0-OpenSSH\r\n",
         "HTTP/1.1 20 OK\r\n\r\n",
@@ -90,13 +91,13 @@ fn what_is_not_http_is_refused() {
 }
 
 #[test]
-fn a_head_without_end_is_given_up() {
+fn a_head_that_is_too_long_is_an_error() {
     let endless = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(HEAD_MAX_BYTES));
     assert!(answer(&endless).unwrap_err().contains("longer than"));
 }
 
 #[test]
-fn a_long_chunked_body_does_not_use_the_head_up() {
+fn a_long_chunked_body_does_not_exceed_the_limit_of_the_head() {
     let chunks = "1\r\nx\r\n".repeat(HEAD_MAX_BYTES);
     let text = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n");
     assert_eq!(answer(&text), Ok((200, HEAD_MAX_BYTES as u64)));

@@ -1,4 +1,4 @@
-//! The requests as tasks: one task each, so many at a time, results in the order given.
+//! Runs each request as a task, a limited number at a time. Results come in the order of the URLs.
 
 use std::fmt;
 use std::io;
@@ -13,9 +13,9 @@ use crate::fetch::{self, FetchError};
 use crate::options::Options;
 use crate::report::{self, Screen};
 use crate::response::Answer;
-use crate::trace::{Row, Trace, Watched};
+use crate::trace::{Row, Trace, Traced};
 
-/// What the embedded server is asked for: different sizes, delays and ways to end a body.
+/// The requests to the embedded server, with different sizes, delays and framings.
 const EMBEDDED_PATHS: [&str; 10] = [
     "/bytes/200",
     "/delay/20/bytes/5000",
@@ -29,12 +29,12 @@ const EMBEDDED_PATHS: [&str; 10] = [
     "/delay/65/bytes/2000",
 ];
 
-/// Who runs the tasks.
+/// The executor of the tasks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Executor {
-    /// This thread alone.
+    /// This thread only.
     Local,
-    /// A pool of so many threads.
+    /// A pool with this number of threads.
     Pool(usize),
 }
 
@@ -61,7 +61,7 @@ impl Executor {
     }
 }
 
-/// A request that is over.
+/// A finished request.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) url: Arc<str>,
@@ -70,14 +70,14 @@ pub(crate) struct Request {
 }
 
 impl Request {
-    /// How long it took, from the task's first poll to its last.
+    /// Returns the time from the task's first poll to the end of its last.
     pub(crate) fn time(&self) -> Duration {
         let start = self.row.polls.first().map_or(self.row.spawned, |poll| poll.start);
         self.row.end().saturating_sub(start)
     }
 }
 
-/// Everything that happened.
+/// The result of a run.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) requests: Vec<Request>,
@@ -114,8 +114,8 @@ pub(crate) async fn run(
             let is_faulty = options.panic_at == Some(started as u64);
             let finished = request(url, options.timeout, origin, is_faulty);
             let sender = sender.clone();
-            // The handle is dropped, which detaches the task: its result comes by the channel, in
-            // the order in which the requests finish.
+            // Dropping the handle detaches the task. Its result comes through the channel, in the
+            // order in which the requests finish.
             executor.spawn(async move {
                 let _ = sender.send((index, finished.await)).await;
             });
@@ -137,7 +137,7 @@ pub(crate) async fn run(
     Ok(run)
 }
 
-/// One request, its polls recorded from here on.
+/// Creates one request, with its polls recorded from now on.
 fn request(
     url: Arc<str>,
     limit: Duration,
@@ -145,20 +145,21 @@ fn request(
     is_faulty: bool,
 ) -> impl Future<Output = Request> + Send + 'static {
     let trace = Arc::new(Trace::new(origin));
-    let watched = Watched::new(trace.clone(), {
+    let traced = Traced::new(trace.clone(), {
         let (url, trace) = (url.clone(), trace.clone());
         async move {
-            assert!(!is_faulty, "as --panic-at asks");
+            assert!(!is_faulty, "requested by --panic-at");
             fetch::fetch(&url, limit, &trace).await
         }
     });
     async move {
-        let outcome = watched.await.unwrap_or_else(|payload| Err(FetchError::panicked(&payload)));
+        let outcome = traced.await.unwrap_or_else(|payload| Err(FetchError::panicked(&payload)));
         Request { url, outcome, row: trace.take_row() }
     }
 }
 
-/// Returns the URLs that were given, or those of the embedded server, which is started then.
+/// Returns the URLs of the command line. Without any, starts the embedded server and returns its
+/// URLs.
 async fn urls(options: &Options, executor: Executor) -> io::Result<Vec<Arc<str>>> {
     if !options.is_embedded() {
         return Ok(options.urls.iter().map(|url| Arc::from(url.as_str())).collect());

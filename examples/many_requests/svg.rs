@@ -1,7 +1,7 @@
-//! The figure as a picture.
+//! The chart as an SVG picture.
 //!
-//! A thin coloured band is a wait, its colour says at what await; a tall dark bar is a poll. Rows
-//! are as tall as they can be, so that three read like a diagram and three hundred like a texture.
+//! A thin coloured band is a wait; its colour shows the await. A tall dark bar is a poll. Rows are
+//! as tall as fits, so that three rows look like a diagram and three hundred like a texture.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::report::Seconds;
 use crate::run::Request;
 use crate::trace::Step;
 
-/// More rows than this would be thinner than a pixel on any screen.
+/// With more rows, a row would be thinner than a pixel on any screen.
 const ROWS_MAX: usize = 600;
 
-/// Sizes in pixels. The plot lies between the labels on the left and the times on the right.
+/// Sizes in pixels. The plot is between the labels on the left and the times on the right.
 const PLOT_LEFT: f64 = 230.0;
 const PLOT_WIDTH: f64 = 860.0;
 const PLOT_TOP: f64 = 84.0;
@@ -22,19 +22,20 @@ const RIGHT: f64 = 90.0;
 const ROW_MAX: f64 = 26.0;
 const ROW_MIN: f64 = 3.0;
 
-/// Rows share this height, unless that makes them taller than [`ROW_MAX`] or less than [`ROW_MIN`].
+/// The height of all rows, unless that makes a row taller than [`ROW_MAX`] or lower than
+/// [`ROW_MIN`].
 const PLOT_HEIGHT: f64 = 1200.0;
 
-/// Labels stand at least this far apart.
+/// The smallest distance between two labels.
 const LABEL_PITCH: f64 = 13.0;
 
-/// The narrowest poll that is drawn, or the short ones would not be seen at all.
+/// The smallest width of a poll. Without it, short polls would be invisible.
 const POLL_MIN_WIDTH: f64 = 0.9;
 
 const POLL_COLOUR: &str = "#1b1b1b";
 const FAILED_COLOUR: &str = "#d62728";
 
-/// Returns the colour of an await. They differ in lightness too, for those who cannot tell hues.
+/// Returns the colour of an await. The colours also differ in lightness, for colour-blind readers.
 fn colour(step: Step) -> &'static str {
     match step {
         Step::Spawned => "#d9d9d9",
@@ -114,12 +115,12 @@ fn axis(svg: &mut String, span: Duration, bottom: f64) {
     }
 }
 
-/// Returns where on the picture the time `at` is.
+/// Returns the horizontal position of the time `at`.
 fn position(span: Duration, at: Duration) -> f64 {
     PLOT_LEFT + PLOT_WIDTH * at.as_secs_f64() / span.as_secs_f64()
 }
 
-/// A row and its place.
+/// A row and its position.
 struct PlacedRow {
     top: f64,
     pitch: f64,
@@ -135,12 +136,12 @@ impl PlacedRow {
         for stretch in figure::stretches(&request.row) {
             match stretch.activity {
                 Activity::Waiting(step) => {
-                    // Thin rows need more of their height for a colour to be seen.
+                    // In a thin row the band takes more of the height, so that its colour shows.
                     let part = if self.pitch < 8.0 { 0.7 } else { 0.5 };
                     self.bar(svg, stretch, colour(step), part, 0.0);
                 }
                 Activity::Polled => {
-                    // Polls that fall on the same pixel are drawn once.
+                    // Draw polls on the same pixel once.
                     let right = position(self.span, stretch.end);
                     if right > last_poll_right {
                         self.bar(svg, stretch, POLL_COLOUR, 0.86, POLL_MIN_WIDTH);
@@ -158,7 +159,7 @@ impl PlacedRow {
         svg.push_str("</g>\n");
     }
 
-    /// Draws one stretch, `part` of the row high and at least `min_width` wide.
+    /// Draws one stretch. Its height is `part` of the row's, its width at least `min_width`.
     fn bar(&self, svg: &mut String, stretch: Stretch, fill: &str, part: f64, min_width: f64) {
         let (left, right) = (position(self.span, stretch.start), position(self.span, stretch.end));
         let width = (right - left).max(min_width);
@@ -189,8 +190,8 @@ fn text(svg: &mut String, x: f64, y: f64, attributes: &str, content: &str) {
     svg.push_str("</text>\n");
 }
 
-/// Appends `content` so that nothing in it is taken for markup. Control characters, which a URL
-/// may have before it is found malformed, are not allowed in XML at all.
+/// Appends `content` with markup escaped. XML does not allow control characters, which a malformed
+/// URL can contain, so they are replaced.
 fn escape(svg: &mut String, content: &str) {
     for letter in content.chars() {
         match letter {
@@ -209,14 +210,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_in_a_url_is_taken_for_markup() {
+    fn markup_in_a_url_is_escaped() {
         let mut svg = String::new();
         escape(&mut svg, "<a href=\"&\">\u{7}");
         assert_eq!(svg, "&lt;a href=&quot;&amp;&quot;&gt;\u{fffd}");
     }
 
     #[test]
-    fn times_lie_between_the_edges_of_the_plot() {
+    fn times_are_between_the_edges_of_the_plot() {
         let span = Duration::from_secs(4);
         assert_eq!(position(span, Duration::ZERO), PLOT_LEFT);
         assert_eq!(position(span, span), PLOT_LEFT + PLOT_WIDTH);

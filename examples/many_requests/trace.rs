@@ -1,9 +1,9 @@
-//! What really happened to a request: when it was polled, when it waited, and at what await.
+//! Records when a request was polled, when it waited, and at which await.
 //!
-//! A task is a future that some executor polls. [`Watched`] stands between the two: it notes the
-//! time before and after each poll, and the [`Step`] that the request had reached when the poll
-//! ended, which is the await it waits at until the next one. The request tells its steps itself,
-//! by [`Trace::at`]. Nothing here depends on the runtime: any future can be watched so.
+//! An executor polls the future of a task. [`Traced`] wraps that future. It records the time before
+//! and after each poll, and the [`Step`] that the request had reached at the end of the poll. The
+//! request waits at that await until the next poll. The request reports its steps by [`Trace::at`].
+//! This module does not depend on the runtime and can trace any future.
 
 use std::any::Any;
 use std::future::Future;
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// The awaits of a request, in the order in which it reaches them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Spawned and not polled yet.
+    /// Spawned, not polled yet.
     Spawned,
     Resolve,
     Connect,
@@ -27,11 +27,11 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    /// Every step; the index of each is its number in [`Trace`].
+    /// All steps. The index of a step is its number in [`Trace`].
     pub(crate) const ALL: [Step; 6] =
         [Step::Spawned, Step::Resolve, Step::Connect, Step::Write, Step::Head, Step::Body];
 
-    /// Returns what the request waits for, as a legend says it.
+    /// Returns what the request waits for, as text for the legend.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Step::Spawned => "first poll",
@@ -43,7 +43,7 @@ impl Step {
         }
     }
 
-    /// Returns the same as the end of "timed out ...".
+    /// Returns the same as the end of a sentence "timed out ...".
     pub(crate) fn in_words(self) -> &'static str {
         match self {
             Step::Spawned => "before its first poll",
@@ -56,16 +56,16 @@ impl Step {
     }
 }
 
-/// One poll of a request's task; times are counted from the start of the run.
+/// One poll of a request's task. Times count from the start of the run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PollRecord {
     pub(crate) start: Duration,
     pub(crate) end: Duration,
-    /// Where the request waited from then on. Without meaning for the last poll of all.
+    /// The await at which the request waited after this poll. Meaningless for the last poll.
     pub(crate) waits_at: Step,
 }
 
-/// The life of one request.
+/// The polls of one request.
 #[derive(Debug, Default)]
 pub(crate) struct Row {
     /// When the task was spawned.
@@ -74,17 +74,17 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// Returns when the task was polled last.
+    /// Returns the end of the last poll.
     pub(crate) fn end(&self) -> Duration {
         self.polls.last().map_or(self.spawned, |poll| poll.end)
     }
 }
 
-/// How many polls of one request are told apart. A body of gigabytes has more; from there on the
-/// last record grows instead, and the row shows one long poll.
+/// The number of polls of one request that are recorded separately. A body of gigabytes has more.
+/// Then the last record grows, and the row shows one long poll.
 const POLLS_MAX: usize = 4096;
 
-/// The record of one request, written while it runs.
+/// The record of one request, which is written while the request runs.
 #[derive(Debug)]
 pub(crate) struct Trace {
     origin: Instant,
@@ -93,13 +93,13 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// Starts the record of a task that is being spawned; times are counted from `origin`.
+    /// Starts the record of a task that is being spawned. Times count from `origin`.
     pub(crate) fn new(origin: Instant) -> Trace {
         let row = Row { spawned: origin.elapsed(), polls: Vec::new() };
         Trace { origin, step: AtomicU8::new(0), row: Mutex::new(row) }
     }
 
-    /// Says which await comes next.
+    /// Sets the await that comes next.
     pub(crate) fn at(&self, step: Step) {
         self.step.store(step as u8, Ordering::Relaxed);
     }
@@ -127,32 +127,32 @@ impl Trace {
     }
 }
 
-/// What a request panicked with.
+/// The payload of a panic.
 pub(crate) type Payload = Box<dyn Any + Send>;
 
-/// A future whose polls are recorded. If one of them panics it is over, with that as its output:
-/// whoever waits for the result of a request gets one.
+/// A future whose polls are recorded. If a poll panics, the future is ready with the payload, so
+/// that every request has a result.
 #[derive(Debug)]
-pub(crate) struct Watched<F> {
-    /// In a box, so that it can be pinned without a word of unsafe code.
+pub(crate) struct Traced<F> {
+    /// Boxed, so that it can be pinned without unsafe code.
     future: Pin<Box<F>>,
     trace: Arc<Trace>,
 }
 
-impl<F: Future> Watched<F> {
+impl<F: Future> Traced<F> {
     /// Records the polls of `future` in `trace`.
-    pub(crate) fn new(trace: Arc<Trace>, future: F) -> Watched<F> {
-        Watched { future: Box::pin(future), trace }
+    pub(crate) fn new(trace: Arc<Trace>, future: F) -> Traced<F> {
+        Traced { future: Box::pin(future), trace }
     }
 }
 
-impl<F: Future> Future for Watched<F> {
+impl<F: Future> Future for Traced<F> {
     type Output = Result<F::Output, Payload>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let start = self.trace.origin.elapsed();
-        // Unwind safe: a future that panicked is not polled again, and nothing else is shared with
-        // it but the record, whose lock ignores poison.
+        // Unwind safe: a future that has panicked is not polled again. It shares only the record,
+        // whose lock ignores poisoning.
         let polled = panic::catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(cx)));
         self.trace.note_poll(start);
         match polled {
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_poll_is_recorded_with_the_await_behind_it() {
+    fn each_poll_is_recorded_with_the_await_after_it() {
         let trace = Arc::new(Trace::new(Instant::now()));
         let future = async {
             trace.at(Step::Connect);
@@ -177,7 +177,7 @@ mod tests {
             trace.at(Step::Body);
             task::yield_now().await;
         };
-        task::block_on(Watched::new(trace.clone(), future)).expect("nothing in it panics");
+        task::block_on(Traced::new(trace.clone(), future)).expect("nothing in it panics");
         let row = trace.take_row();
         let steps: Vec<Step> = row.polls.iter().map(|poll| poll.waits_at).collect();
         assert_eq!(steps, [Step::Connect, Step::Body, Step::Body]);
@@ -191,7 +191,7 @@ mod tests {
             task::yield_now().await;
             panic::resume_unwind(Box::new("without a word from the hook"));
         };
-        let payload = task::block_on(Watched::new(trace.clone(), future));
+        let payload = task::block_on(Traced::new(trace.clone(), future));
         assert!(payload.is_err_and(|payload| payload.is::<&str>()));
         assert_eq!(trace.take_row().polls.len(), 2);
     }

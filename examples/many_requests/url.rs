@@ -1,20 +1,20 @@
-//! The URLs this program understands: `http://host[:port][/path][?query]`.
+//! The URLs that this program supports: `http://host[:port][/path][?query]`.
 
 use std::fmt;
 
-/// An address to fetch, taken apart.
+/// A parsed URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Url {
     /// A name, an IPv4 address, or an IPv6 address without its brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
-    /// What the request line asks for: path and query.
+    /// Path and query, for the request line.
     pub(crate) path: String,
-    /// What the `Host` header says: host and port as they were written.
+    /// Host and port as written, for the `Host` header.
     pub(crate) authority: String,
 }
 
-/// Why a text is not such a URL.
+/// The reason why a text is not a supported URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct UrlError(&'static str);
 
@@ -25,15 +25,15 @@ impl fmt::Display for UrlError {
 }
 
 impl Url {
-    /// Takes `text` apart.
+    /// Parses `text`.
     pub(crate) fn parse(text: &str) -> Result<Url, UrlError> {
-        // A line break in a URL would end the request line and start a header of its own.
+        // A line break in a URL would end the request line and start another header.
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(UrlError("it has a space, a control character or a letter beyond ASCII"));
         }
         let rest = match text.split_once("://") {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-            Some(_) => return Err(UrlError("only http:// is spoken here")),
+            Some(_) => return Err(UrlError("only http:// is supported")),
             None => return Err(UrlError("it does not start with http://")),
         };
         let rest = rest.split('#').next().unwrap_or_default();
@@ -50,7 +50,7 @@ impl Url {
 
 fn split_authority(authority: &str) -> Result<(String, u16), UrlError> {
     if authority.contains('@') {
-        return Err(UrlError("a user name is not spoken here"));
+        return Err(UrlError("user names are not supported"));
     }
     let (host, port) = match authority.strip_prefix('[') {
         Some(rest) => {
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn host_port_and_path_are_told_apart() {
+    fn host_port_and_path_are_parsed() {
         let expect = |host: &str, port, path: &str| (host.to_owned(), port, path.to_owned());
         assert_eq!(parts("http://a"), expect("a", 80, "/"));
         assert_eq!(parts("HTTP://a:8080/b/c?d#e"), expect("a", 8080, "/b/c?d"));
@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused() {
+    fn other_texts_are_refused() {
         let refused = [
             "",
             "a",

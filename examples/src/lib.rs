@@ -1,9 +1,8 @@
-//! What the examples share: a small HTTP server on the loopback interface, so that each of them
-//! runs on a machine without a network.
+//! A small HTTP server on the loopback interface, so that the examples run without a network.
 //!
-//! The server is a program for reveille like any other and worth reading as one: [`serve`] is an
-//! accept loop that survives errors, [`answer`] is a connection. It knows nothing of executors;
-//! whoever calls [`serve`] says how a connection becomes a task.
+//! The server is itself an example: [`serve`] is an accept loop that survives errors, and
+//! [`answer`] serves a connection. It does not choose an executor: the caller of [`serve`] decides
+//! how a connection becomes a task.
 
 mod plan;
 mod server;

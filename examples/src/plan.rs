@@ -1,17 +1,17 @@
-//! What a path of the server asks for.
+//! The paths that the server understands.
 //!
-//! A path is a list of words: `/delay/50/bytes/1000` waits 50 ms and then sends 1,000 bytes.
-//! Everything here is pure, so the tests need no socket.
+//! A path is a list of commands: `/delay/50/bytes/1000` waits 50 ms and then sends 1,000 bytes. All
+//! functions here are pure, so the tests need no socket.
 
 use std::time::Duration;
 
-/// The longest body the server sends, in bytes, so that no path asks for the whole memory.
+/// The longest body that the server sends, in bytes.
 const BODY_MAX_BYTES: u64 = 1 << 30;
 
-/// The longest delay a path may ask for.
+/// The longest delay that a path can request.
 const DELAY_MAX: Duration = Duration::from_secs(60);
 
-/// How the end of a body is told.
+/// How a response marks the end of its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Framing {
     /// A `Content-Length` header gives the number of bytes.
@@ -22,23 +22,23 @@ pub enum Framing {
     UntilClose,
 }
 
-/// What the server does for one request.
+/// The server's response to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// The status of the answer.
+    /// The status of the response.
     pub status: u16,
-    /// How long the server waits before it answers.
+    /// The time that the server waits before it responds.
     pub delay: Duration,
-    /// How long it pauses in the middle of the body.
+    /// The pause in the middle of the body.
     pub pause: Duration,
     /// The length of the body in bytes.
     pub body_bytes: u64,
-    /// How the end of the body is told.
+    /// How the response marks the end of its body.
     pub framing: Framing,
 }
 
 impl Plan {
-    /// Reads `path`; whatever the server does not know is answered with 404.
+    /// Parses `path`. The response to an unknown path is 404.
     pub fn of(path: &str) -> Plan {
         Plan::parse(path).unwrap_or(Plan {
             status: 404,
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_a_path_add_up() {
+    fn the_commands_of_a_path_combine() {
         let plan = Plan::of("/delay/50/chunked/1000");
         assert_eq!((plan.status, plan.body_bytes), (200, 1000));
         assert_eq!((plan.delay, plan.framing), (Duration::from_millis(50), Framing::Chunked));
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_server_does_not_know_is_404() {
+    fn an_unknown_path_is_404() {
         for path in ["/nothing", "/bytes", "/bytes/x", "/bytes/-1", "/bytes/99999999999"] {
             assert_eq!(Plan::of(path).status, 404, "{path}");
         }

@@ -10,16 +10,16 @@ use reveille::task;
 
 use crate::plan::{Framing, Plan};
 
-/// The longest request head the server reads.
+/// The longest request head that the server reads.
 const HEAD_MAX_BYTES: usize = 16 * 1024;
 
-/// How much of a body is written at a time, which is also the size of a chunk.
+/// The size of one write of a body, which is also the size of a chunk.
 const BLOCK_BYTES: usize = 16 * 1024;
 
-/// What bodies are made of.
+/// The content of bodies.
 static BLOCK: [u8; BLOCK_BYTES] = [b'.'; BLOCK_BYTES];
 
-/// How long the accept loop waits after an error such as "too many open files", which would
+/// The pause of the accept loop after an error. An error such as "too many open files" would
 /// otherwise come back at once, again and again.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 
@@ -27,29 +27,29 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 ///
 /// # Errors
 ///
-/// Whatever the system says when it refuses the socket.
+/// Fails if the system refuses the socket.
 pub async fn bind() -> io::Result<TcpListener> {
     TcpListener::bind(("127.0.0.1", 0)).await
 }
 
-/// Accepts connections for as long as it is polled and hands each to `start`.
+/// Accepts connections and passes each one to `start`. Never returns.
 ///
-/// `start` makes a task of [`answer`], on whichever executor its author likes.
+/// `start` runs [`answer`] as a task on an executor of its choice.
 pub async fn serve(listener: TcpListener, start: impl Fn(TcpStream)) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => start(stream),
-            // The peer has gone, or descriptors have run out: neither is a reason to stop serving.
+            // The peer has disconnected, or descriptors have run out. Keep serving.
             Err(_) => task::sleep(ACCEPT_PAUSE).await,
         }
     }
 }
 
-/// Starts a server on the pool and returns its address; it runs until the program ends.
+/// Starts a server on the pool and returns its address. It runs until the program ends.
 ///
 /// # Errors
 ///
-/// Whatever the system says when it refuses the socket.
+/// Fails if the system refuses the socket.
 pub async fn loopback() -> io::Result<SocketAddr> {
     let listener = bind().await?;
     let address = listener.local_addr()?;
@@ -59,7 +59,7 @@ pub async fn loopback() -> io::Result<SocketAddr> {
     Ok(address)
 }
 
-/// Answers the one request of a connection. A peer that leaves early ends it without a word.
+/// Answers the only request of a connection. Stops without an error if the peer disconnects.
 pub async fn answer(mut stream: TcpStream) {
     if let Ok(Some(path)) = read_path(&mut stream).await {
         let plan = Plan::of(&path);
@@ -68,7 +68,7 @@ pub async fn answer(mut stream: TcpStream) {
     }
 }
 
-/// Reads a request's head and returns its path; `None` if that is not what the peer sent.
+/// Reads a request's head and returns its path, or `None` if the peer did not send a GET request.
 async fn read_path(stream: &mut TcpStream) -> io::Result<Option<String>> {
     let mut head = Vec::new();
     let mut block = [0; 1024];
