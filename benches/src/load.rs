@@ -1,7 +1,7 @@
 //! The load generator of the echo workloads: a separate process with one thread and plain epoll.
 //!
 //! Every connection is a closed loop: it sends a batch, waits until all of it has come back, then
-//! sends the next one, at once or at the next time of its pace. The process prints `go` when the
+//! sends the next one: at once or, with a pace, when it is due. The process prints `go` when the
 //! measured time starts and one line of figures when it ends.
 
 use std::fmt;

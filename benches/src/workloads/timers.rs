@@ -152,8 +152,8 @@ pub fn beside_yield<R: Rt>(config: &RunConfig) -> Sample {
 }
 
 /// Ten tasks that start together wake ten times a second each. `cpu_share`: CPU microseconds per
-/// second. `bare`: the same for a plain thread that sleeps as often as if every ten wakes were one.
-/// It is the lower bound for a runtime.
+/// second. `bare`: the same for a plain thread that wakes ten times a second, as if one wake served
+/// all tasks. It is the lower bound for a runtime.
 pub fn idle<R: Rt>(config: &RunConfig) -> Sample {
     let ticks = if config.is_quick { 10 } else { 30 };
     tickers::<R>(config, ticks, Duration::ZERO)
