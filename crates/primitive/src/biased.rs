@@ -36,6 +36,7 @@
 //! Source: D. Dice, M. Moir, W. Scherer, "Quickly Reacquirable Locks"; `membarrier(2)`.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
@@ -60,10 +61,14 @@ pub struct Recipient {
 
 impl Identity {
     /// An identity that no lock has seen before.
+    ///
+    /// # Panics
+    ///
+    /// Panics when every number was given out, which 2^32 calls do on a 32-bit system.
     pub fn unique() -> Identity {
         // Outside loom's world: the numbers only have to differ.
         static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(1);
-        let number = NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let number = next_number(&NEXT).expect("the numbers of threads' identities ran out");
         Identity { number, inside: Arc::new(AtomicBool::new(false)) }
     }
 
@@ -71,6 +76,13 @@ impl Identity {
     pub fn recipient(&self) -> Recipient {
         Recipient { number: self.number, inside: Arc::clone(&self.inside) }
     }
+}
+
+/// Draws a number. It never wraps: 0 is what the gate of a closed lock holds, and two identities
+/// with one number would both enter (invariant 1).
+fn next_number(next: &std::sync::atomic::AtomicUsize) -> Option<usize> {
+    use std::sync::atomic::Ordering::Relaxed;
+    next.fetch_update(Relaxed, Relaxed, |number| number.checked_add(1)).ok()
 }
 
 /// A value with one owning thread at a time, which enters almost for free.
@@ -102,7 +114,7 @@ impl<T> Biased<T> {
         barrier::light();
         if self.gate.load(Ordering::Acquire) == identity.number {
             lock::change_held(1);
-            return Some(Owner { lock: self, identity });
+            return Some(Owner::new(self, identity));
         }
         self.enter_slow(identity)
     }
@@ -120,7 +132,7 @@ impl<T> Biased<T> {
             barrier::light();
             if self.gate.load(Ordering::Acquire) == identity.number {
                 lock::change_held(1);
-                return Some(Owner { lock: self, identity });
+                return Some(Owner::new(self, identity));
             }
         }
     }
@@ -163,9 +175,20 @@ impl<T: fmt::Debug> fmt::Debug for Biased<T> {
 }
 
 /// The owner's access to what a [`Biased`] lock guards, until dropped.
+///
+/// It is as `Send` and `Sync` as the `&mut T` that it stands for: two threads that share the guard
+/// of a `Cell` would share the cell.
 pub struct Owner<'a, T> {
     lock: &'a Biased<T>,
     identity: &'a mut Identity,
+    access: PhantomData<&'a mut T>,
+}
+
+impl<'a, T> Owner<'a, T> {
+    #[inline]
+    fn new(lock: &'a Biased<T>, identity: &'a mut Identity) -> Owner<'a, T> {
+        Owner { lock, identity, access: PhantomData }
+    }
 }
 
 impl<T> Deref for Owner<'_, T> {
@@ -217,6 +240,13 @@ mod tests {
         lock.give(Some(successor.recipient()));
         assert!(lock.enter(&mut me).is_none());
         assert_eq!(lock.with(|value, _| *value), 1);
+    }
+
+    #[test]
+    fn the_numbers_of_identities_never_wrap() {
+        let next = std::sync::atomic::AtomicUsize::new(usize::MAX - 1);
+        assert_eq!(next_number(&next), Some(usize::MAX - 1));
+        assert_eq!((next_number(&next), next_number(&next)), (None, None));
     }
 
     #[test]

@@ -20,6 +20,7 @@
 //! another begins to wait for one of the same source; it was not seen in the benchmarks.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use crate::atomic::{AtomicUsize, Ordering};
@@ -69,7 +70,7 @@ impl<T> Brief<T> {
             Err(current) => self.take_slow(current),
         };
         lock::change_held(1);
-        Guard { lock: self, word }
+        Guard { lock: self, word, access: PhantomData }
     }
 
     /// Turns [`TAKEN`] on if the word is `word`, or gives what it is.
@@ -120,9 +121,13 @@ impl<T> fmt::Debug for Brief<T> {
 }
 
 /// Access to what a [`Brief`] guards, until dropped.
+///
+/// It is as `Send` and `Sync` as the `&mut T` that it stands for: two threads that share the guard
+/// of a `Cell` would share the cell.
 pub struct Guard<'a, T> {
     lock: &'a Brief<T>,
     word: usize,
+    access: PhantomData<&'a mut T>,
 }
 
 impl<T> Guard<'_, T> {

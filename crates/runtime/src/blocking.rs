@@ -37,7 +37,7 @@ use std::time::{Duration, Instant};
 
 use reveille_primitive::atomic::{AtomicUsize, Ordering};
 use reveille_primitive::lock::Mutex;
-use reveille_task::{Cause, JoinHandle, Options, Runnable, Schedule, TaskHandle, TaskRef};
+use reveille_task::{Cause, JoinHandle, Kept, Options, Runnable, Schedule, TaskRef};
 
 use self::pool::{Job, Shared, contain};
 pub(crate) use self::pool::{PoolConfig, PoolMetrics};
@@ -153,7 +153,7 @@ impl Schedule for PoolSchedule {
         queue(&self.shared, task);
     }
 
-    fn completed(&self, _: TaskRef<'_>) -> Option<TaskHandle> {
+    fn completed(&self, _: TaskRef<'_>) -> Option<Kept> {
         None
     }
 

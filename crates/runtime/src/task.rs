@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 
-pub use reveille_task::TaskHandle;
+pub use reveille_task::{TaskHandle, task_ref};
 use reveille_task::{JoinHandle, Options, Task, TaskRef};
 
 use crate::scheduler::local;

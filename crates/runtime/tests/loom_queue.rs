@@ -10,7 +10,7 @@ use std::any::Any;
 use loom::sync::Arc;
 use loom::thread;
 use queue::{CAPACITY, Queue};
-use reveille_task::{Cause, Options, Runnable, Schedule, TaskHandle, TaskRef};
+use reveille_task::{Cause, Kept, Options, Runnable, Schedule, TaskRef};
 
 /// An executor that nobody wakes.
 #[derive(Clone)]
@@ -18,15 +18,15 @@ struct Nobody;
 
 impl Schedule for Nobody {
     fn schedule(&self, _: Runnable, _: Cause) {}
-    fn completed(&self, _: TaskRef<'_>) -> Option<TaskHandle> {
+    fn completed(&self, _: TaskRef<'_>) -> Option<Kept> {
         None
     }
     fn unhandled_panic(&self, _: TaskRef<'_>, _: Box<dyn Any + Send>) {}
 }
 
 fn task(number: u32) -> Runnable {
-    let (task, _) = reveille_task::spawn(async {}, Nobody, Options::default());
-    task.as_task().set_owned_slot(number);
+    let (task, _, mut kept) = reveille_task::spawn_kept(async {}, Nobody, Options::default());
+    kept.set_slot(number);
     task
 }
 

@@ -28,7 +28,7 @@ use crate::raw::Raw;
 use crate::run::Runnable;
 use crate::schedule::{Cause, Options, Schedule};
 use crate::state::State;
-use crate::task_ref::TaskHandle;
+use crate::task_ref::Kept;
 use crate::unwind::{Payload, caught};
 
 /// The type-erased front of a cell.
@@ -73,7 +73,7 @@ pub(crate) struct VTable {
     /// Wakes the joiner, in the way the executor wants.
     pub(crate) wake_joiner: unsafe fn(Raw, Waker),
     /// Tells the executor that the task is complete; once. Returns the reference it kept.
-    pub(crate) completed: unsafe fn(Raw) -> Option<TaskHandle>,
+    pub(crate) completed: unsafe fn(Raw) -> Option<Kept>,
     /// Reports a panic before `completed`.
     pub(crate) unhandled_panic: unsafe fn(Raw, Payload),
     /// Reports a panic that the join handle took with it.
@@ -127,7 +127,7 @@ impl<F: Future, S: Schedule> Cell<F, S> {
             vtable: Self::VTABLE,
             attachments: Attachments::new(options.name),
             location: CompactLocation::new(options.location),
-            owned_slot: AtomicU32::new(0),
+            owned_slot: AtomicU32::new(Kept::NO_SLOT),
         };
         let layout = Layout::new::<Self>();
         let Some(memory) = memory::allocate(layout) else { handle_alloc_error(layout) };
@@ -225,7 +225,7 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         unsafe { Self::of(raw) }.scheduler.wake_joiner(waker);
     }
 
-    unsafe fn completed(raw: Raw) -> Option<TaskHandle> {
+    unsafe fn completed(raw: Raw) -> Option<Kept> {
         // SAFETY: the obligation of the vtable.
         unsafe { Self::of(raw) }.scheduler.completed(raw.as_task())
     }

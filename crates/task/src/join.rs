@@ -81,26 +81,6 @@ impl<T> JoinHandle<T> {
         JoinHandle { claim: Claim { raw, output: PhantomData }, taken: false }
     }
 
-    /// The task, for as long as this borrow.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// use reveille::task;
-    ///
-    /// let task = task::spawn(async {
-    ///     let buffer = [0_u8; 1024];
-    ///     task::yield_now().await;
-    ///     buffer.len()
-    /// });
-    /// // What a task weighs is what lives across its awaits.
-    /// assert!(task.as_task().future_size() > 1024);
-    /// # task::block_on(task);
-    /// ```
-    pub fn as_task(&self) -> TaskRef<'_> {
-        self.claim.raw.as_task()
-    }
-
     /// The id and name of the task.
     ///
     /// # Examples
@@ -114,7 +94,7 @@ impl<T> JoinHandle<T> {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn task(&self) -> &Task {
-        self.as_task().task()
+        task_ref(self).task()
     }
 
     /// The number of the task.
@@ -144,7 +124,7 @@ impl<T> JoinHandle<T> {
     /// # task::block_on(task);
     /// ```
     pub fn name(&self) -> Option<&str> {
-        self.as_task().name()
+        task_ref(self).name()
     }
 
     /// Whether the task is complete: finished, panicked, or cancelled and its future dropped.
@@ -159,7 +139,7 @@ impl<T> JoinHandle<T> {
     /// assert_eq!(task::block_on(task.cancel()), None);
     /// ```
     pub fn is_finished(&self) -> bool {
-        self.as_task().is_finished()
+        task_ref(self).is_finished()
     }
 
     /// Asks for cancellation and returns at once. The executor drops the future, at the end of
@@ -417,8 +397,15 @@ impl<T> Drop for JoinHandle<T> {
 
 impl<T: fmt::Debug> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JoinHandle").field("task", &self.as_task()).finish_non_exhaustive()
+        f.debug_struct("JoinHandle").field("task", &task_ref(self)).finish_non_exhaustive()
     }
+}
+
+/// The task that `handle` awaits, for as long as this borrow.
+///
+/// A function, since users of reveille have the methods of a handle and need not see this.
+pub fn task_ref<T>(handle: &JoinHandle<T>) -> TaskRef<'_> {
+    handle.claim.raw.as_task()
 }
 
 /// Awaits the output of a task, or why there is none. Made by [`JoinHandle::result`].

@@ -22,6 +22,7 @@
 //! | [`JoinHandle`] | 0 or 1   | yes     | the output; dropping it detaches the task           |
 //! | `Waker`        | any      | yes     | to make the `Runnable`                              |
 //! | [`TaskHandle`] | any      | yes     | to ask for cancellation, to read the small fields   |
+//! | [`Kept`]       | 0 or 1   | yes     | the same, and to note the registry's slot           |
 //! | [`TaskRef`]    | any      | no      | the same, while something else keeps the cell alive |
 //!
 //! # Invariants
@@ -88,11 +89,11 @@ mod waker;
 pub use data::TaskData;
 pub use error::JoinError;
 pub use id::{Task, TaskId};
-pub use join::{JoinHandle, JoinResult};
+pub use join::{JoinHandle, JoinResult, task_ref};
 pub use locals::Locals;
 pub use run::{Ran, Runnable};
 pub use schedule::{
     Cause, Options, Schedule, spawn, spawn_kept, spawn_kept_unchecked, spawn_unchecked,
 };
-pub use task_ref::{TaskHandle, TaskRef};
+pub use task_ref::{Kept, TaskHandle, TaskRef};
 pub use waker::is_task_waker;

@@ -208,12 +208,11 @@ unsafe fn complete(raw: Raw, outcome: Outcome) {
         unsafe { (header.vtable.completed)(raw) }
     });
     let mut references = 1;
-    if let Some(kept) = kept {
-        debug_assert_eq!(kept.as_task().addr(), raw.erased().addr().get(), "of another task");
-        mem::forget(kept);
+    // Nothing but this comparison vouches for the executor, which is safe code.
+    if kept.is_some_and(|kept| kept.give_to(raw)) {
         references += 1;
     }
-    // SAFETY: the caller gives its reference away, and `completed` gave the kept one.
+    // SAFETY: the caller gives its reference away, and `completed` gave the kept one of this task.
     unsafe { raw.release_completed(references) };
 }
 

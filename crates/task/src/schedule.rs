@@ -10,7 +10,7 @@ use crate::cell::Cell;
 use crate::join::JoinHandle;
 use crate::run::Runnable;
 use crate::state::State;
-use crate::task_ref::{TaskHandle, TaskRef};
+use crate::task_ref::{Kept, TaskRef};
 
 /// Why a [`Runnable`] is handed to [`Schedule::schedule`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +36,8 @@ pub enum Cause {
 /// time. Both must be cheap and must not need the executor to be running.
 ///
 /// No method is called under a lock of this crate: it has none. None may panic.
+///
+/// Memory does not depend on an implementation: one that breaks these rules loses tasks or wakes.
 pub trait Schedule: Clone + Send + Sync + 'static {
     /// Queues `task`. Called from any thread, once per submission; the first `Runnable` and
     /// those of [`Ran::Requeued`](crate::Ran::Requeued) do not come this way. Must not block.
@@ -52,9 +54,10 @@ pub trait Schedule: Clone + Send + Sync + 'static {
     /// alive. The executor removes the task from its registry
     /// ([`TaskRef::owned_slot`]); it must not use uncounted pointers to it afterwards.
     ///
-    /// Returns the reference that the executor kept (see [`spawn_kept`]), if it has one to give
-    /// back now: it is then given up together with the caller's own, in one step.
-    fn completed(&self, task: TaskRef<'_>) -> Option<TaskHandle>;
+    /// Returns the reference to `task` that the executor kept (see [`spawn_kept`]), if it has one
+    /// to give back now: it is then given up together with the caller's own, in one step. One to
+    /// another task is dropped.
+    fn completed(&self, task: TaskRef<'_>) -> Option<Kept>;
 
     /// A panic nobody will receive: of a task without a join handle, of the drop of a future
     /// or an output, or of the joiner's waker. Called before [`completed`](Schedule::completed),
@@ -89,7 +92,7 @@ pub struct Options {
 /// use std::any::Any;
 /// use std::sync::{Arc, mpsc};
 ///
-/// use reveille_task::{Cause, Options, Ran, Runnable, Schedule, TaskHandle, TaskRef, spawn};
+/// use reveille_task::{Cause, Kept, Options, Ran, Runnable, Schedule, TaskRef, spawn};
 ///
 /// #[derive(Clone)]
 /// struct Queue(mpsc::Sender<Runnable>);
@@ -98,7 +101,7 @@ pub struct Options {
 ///     fn schedule(&self, task: Runnable, _: Cause) {
 ///         self.0.send(task).expect("the queue is alive");
 ///     }
-///     fn completed(&self, _: TaskRef<'_>) -> Option<TaskHandle> {
+///     fn completed(&self, _: TaskRef<'_>) -> Option<Kept> {
 ///         None
 ///     }
 ///     fn unhandled_panic(&self, _: TaskRef<'_>, _: Box<dyn Any + Send>) {}
@@ -154,7 +157,7 @@ pub fn spawn_kept<F, S>(
     future: F,
     scheduler: S,
     options: Options,
-) -> (Runnable, JoinHandle<F::Output>, TaskHandle)
+) -> (Runnable, JoinHandle<F::Output>, Kept)
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
@@ -174,7 +177,7 @@ pub unsafe fn spawn_kept_unchecked<F, S>(
     future: F,
     scheduler: S,
     options: Options,
-) -> (Runnable, JoinHandle<F::Output>, TaskHandle)
+) -> (Runnable, JoinHandle<F::Output>, Kept)
 where
     F: Future + 'static,
     S: Schedule,
@@ -186,6 +189,6 @@ where
     // output of the future in this cell.
     let handle = unsafe { JoinHandle::new(raw) };
     // SAFETY: the third reference is the kept one's.
-    let kept = unsafe { TaskHandle::from_raw(raw.erased()) };
+    let kept = unsafe { Kept::new(raw) };
     (runnable, handle, kept)
 }

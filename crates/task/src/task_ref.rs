@@ -1,4 +1,5 @@
-//! References that can neither poll nor join: [`TaskRef`], uncounted, and [`TaskHandle`].
+//! References that can neither poll nor join: [`TaskRef`], uncounted, [`TaskHandle`], and the
+//! executor's own, [`Kept`].
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -86,17 +87,12 @@ impl<'a> TaskRef<'a> {
         self.raw.header().location.get()
     }
 
-    /// What [`set_owned_slot`](TaskRef::set_owned_slot) set last; 0 before.
+    /// Where the executor's registry keeps this task, as [`Kept::set_slot`] noted last;
+    /// [`Kept::NO_SLOT`] before.
     #[inline]
     pub fn owned_slot(self) -> u32 {
         // A note of the executor to itself: its own lock orders the accesses.
         self.raw.header().owned_slot.load(Relaxed)
-    }
-
-    /// Notes where the executor's registry keeps this task.
-    #[inline]
-    pub fn set_owned_slot(self, slot: u32) {
-        self.raw.header().owned_slot.store(slot, Relaxed);
     }
 
     /// The address of the cell: unique among the tasks that are alive.
@@ -161,26 +157,6 @@ unsafe impl Send for TaskHandle {}
 unsafe impl Sync for TaskHandle {}
 
 impl TaskHandle {
-    /// Gives the reference to whoever calls [`from_raw`](TaskHandle::from_raw) with the address.
-    #[inline]
-    #[must_use = "the reference is lost otherwise"]
-    pub fn into_raw(self) -> NonNull<()> {
-        let raw = self.raw;
-        std::mem::forget(self);
-        raw.erased()
-    }
-
-    /// Takes the reference back.
-    ///
-    /// # Safety
-    ///
-    /// * `task` came from [`into_raw`](TaskHandle::into_raw), and this is the one call for it.
-    #[inline]
-    pub unsafe fn from_raw(task: NonNull<()>) -> TaskHandle {
-        // SAFETY: the caller owns a counted reference (invariant 1), so the cell is alive.
-        TaskHandle { raw: unsafe { Raw::from_erased(task) } }
-    }
-
     /// The task, for as long as this borrow.
     pub fn as_task(&self) -> TaskRef<'_> {
         self.raw.as_task()
@@ -203,5 +179,77 @@ impl Drop for TaskHandle {
 impl fmt::Debug for TaskHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("TaskHandle").field(&self.as_task()).finish()
+    }
+}
+
+/// The executor's own reference to a task, for its registry. [`spawn_kept`](crate::spawn_kept)
+/// makes one for each task, and there is no other: so only the executor that spawned a task can
+/// note where it keeps it.
+///
+/// While it exists a detached task that nothing can wake is not dropped for that.
+pub struct Kept {
+    handle: TaskHandle,
+}
+
+impl Kept {
+    /// The slot of a task that no registry has taken.
+    pub const NO_SLOT: u32 = u32::MAX;
+
+    /// # Safety
+    ///
+    /// * The caller gives one reference away.
+    #[inline]
+    pub(crate) unsafe fn new(raw: Raw) -> Kept {
+        Kept { handle: TaskHandle { raw } }
+    }
+
+    /// Notes where the executor's registry keeps the task, for [`TaskRef::owned_slot`].
+    #[inline]
+    pub fn set_slot(&mut self, slot: u32) {
+        self.handle.raw.header().owned_slot.store(slot, Relaxed);
+    }
+
+    /// The task, for as long as this borrow.
+    #[inline]
+    pub fn as_task(&self) -> TaskRef<'_> {
+        self.handle.as_task()
+    }
+
+    /// Turns this into one pointer, for registries that keep words.
+    #[inline]
+    #[must_use = "the reference is lost otherwise"]
+    pub fn into_raw(self) -> NonNull<()> {
+        let raw = self.handle.raw;
+        std::mem::forget(self);
+        raw.erased()
+    }
+
+    /// Undoes [`into_raw`](Kept::into_raw).
+    ///
+    /// # Safety
+    ///
+    /// * `task` came from [`into_raw`](Kept::into_raw), and is restored once.
+    #[inline]
+    pub unsafe fn from_raw(task: NonNull<()>) -> Kept {
+        // SAFETY: the reference that `into_raw` gave away keeps the cell alive (invariant 1).
+        let raw = unsafe { Raw::from_erased(task) };
+        // SAFETY: the reference of `into_raw` is this one's.
+        unsafe { Kept::new(raw) }
+    }
+
+    /// Gives the reference to the caller if it is of the task `raw`; else it is released here.
+    #[inline]
+    pub(crate) fn give_to(self, raw: Raw) -> bool {
+        let is_its = self.handle.raw == raw;
+        if is_its {
+            std::mem::forget(self);
+        }
+        is_its
+    }
+}
+
+impl fmt::Debug for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Kept").field(&self.as_task()).finish()
     }
 }

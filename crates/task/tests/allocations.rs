@@ -9,7 +9,7 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::task::Poll;
 
-use reveille_task::{Ran, Runnable, Schedule, TaskHandle, TaskRef, spawn};
+use reveille_task::{Kept, Ran, Runnable, Schedule, TaskRef, spawn};
 use toy::{Toy, ready, run};
 
 struct Counting;
@@ -52,7 +52,7 @@ impl Schedule for Pointer {
     fn schedule(&self, task: Runnable, _: reveille_task::Cause) {
         drop(task);
     }
-    fn completed(&self, _: TaskRef<'_>) -> Option<TaskHandle> {
+    fn completed(&self, _: TaskRef<'_>) -> Option<Kept> {
         None
     }
     fn unhandled_panic(&self, _: TaskRef<'_>, _: Box<dyn std::any::Any + Send>) {}

@@ -6,7 +6,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use reveille_task::{Cause, Options, Ran, Runnable, Schedule, TaskHandle, TaskRef, spawn};
+use reveille_task::{Cause, Kept, Options, Ran, Runnable, Schedule, TaskRef, spawn};
 
 /// Runs a task at once where it is scheduled, so that it may be complete and freed inside the call.
 /// Knows how many of its kind are alive.
@@ -32,7 +32,7 @@ impl Schedule for Inline {
         assert_eq!(self.0.load(Ordering::SeqCst), 1);
     }
 
-    fn completed(&self, _: TaskRef<'_>) -> Option<TaskHandle> {
+    fn completed(&self, _: TaskRef<'_>) -> Option<Kept> {
         None
     }
 

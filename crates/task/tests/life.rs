@@ -3,11 +3,15 @@
 
 mod toy;
 
+use std::any::Any;
 use std::panic::Location;
 use std::sync::{Arc, Mutex};
 use std::task::Poll;
 
-use reveille_task::{Cause, JoinHandle, Options, Ran, Runnable, TaskData, TaskId, spawn};
+use reveille_task::{
+    Cause, JoinHandle, Kept, Options, Ran, Runnable, Schedule, TaskData, TaskId, TaskRef, spawn,
+    spawn_kept, task_ref,
+};
 use toy::{Count, Toy, poll, probe, ready, run};
 
 #[test]
@@ -224,7 +228,7 @@ fn the_small_fields_say_what_they_were_told() {
     let task = runnable.as_task();
     assert_eq!(task.name(), Some("smith"));
     assert!(std::ptr::eq(task.location().expect("it was given"), here));
-    assert_eq!((task.owned_slot(), task.set_owned_slot(9), task.owned_slot()), (0, (), 9));
+    assert_eq!(task.owned_slot(), Kept::NO_SLOT);
     assert!(task.future_type_name().contains("life::"));
     assert!(task.future_size() > 0);
     assert_eq!((handle.id(), handle.name()), (task.id(), Some("smith")));
@@ -234,6 +238,47 @@ fn the_small_fields_say_what_they_were_told() {
     assert_eq!((other.as_task().known_id(), other.as_task().location()), (None, None));
     assert_ne!(other.as_task().id(), task.id());
     assert!(other.as_task().known_id().is_some());
+}
+
+#[test]
+fn only_the_kept_reference_notes_a_slot() {
+    let (runnable, handle, mut kept) = spawn_kept(async {}, Toy::default(), Options::default());
+    kept.set_slot(9);
+    assert_eq!((runnable.as_task().owned_slot(), task_ref(&handle).owned_slot()), (9, 9));
+}
+
+/// Gives back what it is told to, whichever task has completed.
+#[derive(Clone)]
+struct Confused(Arc<Mutex<Vec<Kept>>>);
+
+impl Schedule for Confused {
+    fn schedule(&self, task: Runnable, _: Cause) {
+        drop(task);
+    }
+
+    fn completed(&self, _: TaskRef<'_>) -> Option<Kept> {
+        self.0.lock().unwrap().pop()
+    }
+
+    fn unhandled_panic(&self, _: TaskRef<'_>, _: Box<dyn Any + Send>) {}
+}
+
+#[test]
+fn a_kept_reference_of_another_task_frees_no_cell() {
+    let confused = Confused(Arc::default());
+    let spawn_kept = |value| spawn_kept(async move { value }, confused.clone(), Options::default());
+    let (first, mut first_handle, first_kept) = spawn_kept(String::from("first"));
+    let (second, mut second_handle, second_kept) = spawn_kept(String::from("second"));
+    confused.0.lock().unwrap().extend([first_kept, second_kept]);
+    // The first is told of the second, and the other way round: each still has its handle.
+    run(first);
+    assert_eq!(poll(&mut first_handle), Poll::Ready("first".into()));
+    run(second);
+    assert_eq!(poll(&mut second_handle), Poll::Ready("second".into()));
+    // The reference of each was given up once: with the handles the cells go.
+    assert_eq!(Arc::strong_count(&confused.0), 3);
+    drop((first_handle, second_handle));
+    assert_eq!(Arc::strong_count(&confused.0), 1);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
 use reveille_task::{
-    Cause, JoinHandle, Options, Ran, Runnable, Schedule, TaskHandle, TaskRef, spawn,
+    Cause, JoinHandle, Kept, Options, Ran, Runnable, Schedule, TaskRef, spawn,
 };
 
 /// A queue under a lock of loom's, which also tells whether something was leaked.
@@ -26,7 +26,7 @@ impl Schedule for Queue {
     fn schedule(&self, task: Runnable, _: Cause) {
         self.0.lock().unwrap().push(task);
     }
-    fn completed(&self, _: TaskRef<'_>) -> Option<TaskHandle> {
+    fn completed(&self, _: TaskRef<'_>) -> Option<Kept> {
         None
     }
     fn unhandled_panic(&self, _: TaskRef<'_>, payload: Box<dyn Any + Send>) {

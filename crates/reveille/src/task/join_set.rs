@@ -396,7 +396,7 @@ impl<T> JoinSet<T> {
     }
 
     fn adopt(&mut self, handle: JoinHandle<T>) -> AbortHandle {
-        let abort = AbortHandle { task: handle.as_task().to_handle() };
+        let abort = AbortHandle { task: task::task_ref(&handle).to_handle() };
         self.handles.insert(Some(handle));
         abort
     }
@@ -535,7 +535,7 @@ fn report_if_panic<T>(result: Result<T, JoinError>, handle: &JoinHandle<T>) {
     if let Err(error) = result
         && let Ok(payload) = error.try_into_panic()
     {
-        task::report_panic_of(handle.as_task(), payload);
+        task::report_panic_of(task::task_ref(handle), payload);
     }
 }
 

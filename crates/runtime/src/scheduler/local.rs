@@ -35,7 +35,7 @@ use reveille_primitive::biased::Identity;
 use reveille_primitive::lock::Mutex;
 use reveille_primitive::thread::spin_loop;
 use reveille_task::{
-    Cause, JoinHandle, Options, Ran, Runnable, Schedule, TaskData, TaskHandle, TaskRef,
+    Cause, JoinHandle, Kept, Options, Ran, Runnable, Schedule, TaskData, TaskHandle, TaskRef,
 };
 
 use super::multi::{self, Pulse, Registry, Seat, Shared};
@@ -120,7 +120,7 @@ impl Schedule for LocalScheduler {
         }
     }
 
-    fn completed(&self, task: TaskRef<'_>) -> Option<TaskHandle> {
+    fn completed(&self, task: TaskRef<'_>) -> Option<Kept> {
         let slot = task.owned_slot();
         context::with_own_stand(|stand| {
             let stand = stand.expect("a local task completes on its own thread, while that lives");
@@ -213,8 +213,7 @@ where
         // alone empties, at the latest when it ends.
         let (task, handle, kept) =
             unsafe { reveille_task::spawn_kept_unchecked(future, scheduler, options) };
-        let slot = stand.registry.borrow_mut().insert(kept);
-        task.as_task().set_owned_slot(slot);
+        stand.registry.borrow_mut().insert(kept);
         stand.queue.borrow_mut().push_back(task);
         handle
     })

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use reveille_task::{
-    Cause, JoinHandle, Options, Ran, Runnable, Schedule, TaskHandle, TaskRef, spawn,
+    Cause, JoinHandle, Kept, Options, Ran, Runnable, Schedule, TaskRef, spawn,
 };
 
 thread_local!(static UNREAD: Cell<usize> = const { Cell::new(0) });
@@ -32,7 +32,7 @@ impl Schedule for Toy {
         self.0.queue.lock().unwrap().push_back((task, cause));
     }
 
-    fn completed(&self, task: TaskRef<'_>) -> Option<TaskHandle> {
+    fn completed(&self, task: TaskRef<'_>) -> Option<Kept> {
         assert!(task.is_finished());
         self.0.completed.fetch_add(1, Ordering::SeqCst);
         None

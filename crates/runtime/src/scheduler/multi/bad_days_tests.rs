@@ -106,7 +106,6 @@ fn a_task_spawned_while_every_further_thread_is_refused_runs() {
 pub(super) fn task(shared: &'static Shared) -> Runnable {
     let scheduler = Scheduler(&shared.anchor);
     let (task, handle) = reveille_task::spawn(async {}, scheduler, Options::default());
-    task.as_task().set_owned_slot(super::UNREGISTERED);
     drop(handle);
     task
 }

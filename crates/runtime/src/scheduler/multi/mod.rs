@@ -46,7 +46,7 @@ use std::task::Waker;
 use reveille_driver::Driver;
 use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::lock::Mutex;
-use reveille_task::{Cause, JoinHandle, Options, Runnable, Schedule, TaskHandle, TaskRef};
+use reveille_task::{Cause, JoinHandle, Kept, Options, Runnable, Schedule, TaskRef};
 
 use crate::blocking::Pool;
 use crate::builder::Config;
@@ -280,7 +280,6 @@ impl Shared {
     {
         let scheduler = Scheduler(&self.anchor);
         let (task, handle) = reveille_task::spawn(future, scheduler, options);
-        task.as_task().set_owned_slot(UNREGISTERED);
         drop(task);
         handle
     }
@@ -334,7 +333,7 @@ impl Shared {
         &'static self,
         seat: Option<&Seat>,
         task: Runnable,
-        kept: TaskHandle,
+        kept: Kept,
         anchor: &'static Anchor,
     ) {
         let refused = match seat {
@@ -351,12 +350,12 @@ impl Shared {
     fn admit_from_outside(
         &'static self,
         task: Runnable,
-        kept: TaskHandle,
+        kept: Kept,
         anchor: &'static Anchor,
     ) {
         let mut kept = Some(kept);
         let mut insert = |registry: &mut Registry| kept.take().map(|kept| registry.insert(kept));
-        let slot = match anchor.place {
+        let registered = match anchor.place {
             Some(_) if self.is_stopping() => None,
             Some(index) => self.places[index].core.with(|core, _| insert(&mut core.registry)),
             None => {
@@ -365,8 +364,7 @@ impl Shared {
                 if is_up { insert(&mut outside.registry) } else { None }
             }
         };
-        task.as_task().set_owned_slot(slot.unwrap_or(UNREGISTERED));
-        if slot.is_some() {
+        if registered.is_some() {
             self.inject(task);
         } else {
             // The runtime is shut down. Dropping the permission to poll cancels the task.
@@ -413,9 +411,6 @@ impl Shared {
     }
 }
 
-/// The slot of a task that was never registered.
-const UNREGISTERED: u32 = u32::MAX;
-
 impl Schedule for Scheduler {
     fn schedule(&self, task: Runnable, _cause: Cause) {
         let shared = self.0.shared();
@@ -434,9 +429,9 @@ impl Schedule for Scheduler {
         with_batch(|| waker.wake());
     }
 
-    fn completed(&self, task: TaskRef<'_>) -> Option<TaskHandle> {
+    fn completed(&self, task: TaskRef<'_>) -> Option<Kept> {
         let slot = task.owned_slot();
-        if slot == UNREGISTERED {
+        if slot == Kept::NO_SLOT {
             return None;
         }
         let shared = self.0.shared();

@@ -18,7 +18,7 @@ use reveille_driver::Driver;
 use reveille_primitive::atomic::{AtomicBool, AtomicU64, Ordering};
 use reveille_primitive::biased::{Biased, Identity, Recipient};
 use reveille_primitive::lock::Mutex;
-use reveille_task::{Runnable, TaskHandle};
+use reveille_task::{Kept, Runnable, TaskHandle};
 
 use super::queue::{Ownership, Queue};
 use super::registry::Registry;
@@ -296,15 +296,15 @@ impl Seat {
     pub(crate) fn admit(
         &self,
         task: Runnable,
-        kept: TaskHandle,
-    ) -> Result<(), (Runnable, TaskHandle)> {
+        kept: Kept,
+    ) -> Result<(), (Runnable, Kept)> {
         let mut new = Some((task, kept));
         self.with_core(|core| {
             let (task, kept) = new.take()?;
             if self.place.has_removals() {
                 self.place.remove_now(core);
             }
-            task.as_task().set_owned_slot(core.registry.insert(kept));
+            core.registry.insert(kept);
             self.place.counters.count(Event::Spawn);
             if let Some(displaced) = core.next.replace(task) {
                 self.queue_at_back(core, displaced);
@@ -319,7 +319,7 @@ impl Seat {
 
     /// Removes a completed task of this place's registry; `None` if the place was lost.
     #[inline]
-    pub(crate) fn unregister(&self, slot: u32) -> Option<TaskHandle> {
+    pub(crate) fn unregister(&self, slot: u32) -> Option<Kept> {
         self.with_core(|core| core.registry.remove(slot))
     }
 

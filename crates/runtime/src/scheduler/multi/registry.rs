@@ -19,7 +19,7 @@
 use std::fmt;
 use std::ptr::NonNull;
 
-use reveille_task::{TaskHandle, TaskRef};
+use reveille_task::{Kept, TaskHandle, TaskRef};
 
 /// Slots of a chunk: 3 or 4 KiB of addresses.
 const CHUNK: usize = 512;
@@ -52,19 +52,21 @@ impl Registry {
         self.len
     }
 
-    /// Adds a task and returns its slot.
+    /// Adds a task, which remembers its slot.
     #[inline]
-    pub(crate) fn insert(&mut self, task: TaskHandle) -> u32 {
-        self.insert_word(task.into_raw().as_ptr().expose_provenance() >> 2)
+    pub(crate) fn insert(&mut self, mut task: Kept) {
+        let slot = self.insert_word(task.as_task().into_raw().as_ptr().expose_provenance() >> 2);
+        task.set_slot(slot);
+        let _ = task.into_raw();
     }
 
     /// Removes the task in `slot`.
     #[inline]
-    pub(crate) fn remove(&mut self, slot: u32) -> TaskHandle {
+    pub(crate) fn remove(&mut self, slot: u32) -> Kept {
         let task = address(self.remove_word(slot));
         // SAFETY: the slot owned the reference that `insert` was given, and is empty now
         // (invariant 1).
-        unsafe { TaskHandle::from_raw(task) }
+        unsafe { Kept::from_raw(task) }
     }
 
     #[inline]
