@@ -189,7 +189,7 @@ where
                     let Some(home) = home else {
                         return self.arm_for_wait(standing);
                     };
-                    match (self.source.register(self.fd, &home), standing) {
+                    match (self.source.enter(self.fd, &home), standing) {
                         (Ok(()), _) => has_registered = true,
                         // It stays where another thread serves it.
                         (Err(_), Standing::ArmedAlone { .. }) => {

@@ -35,9 +35,8 @@ use crate::waiters::{Seat, Standing, Waited, Waiters};
 
 /// One descriptor's readiness and waiters.
 ///
-/// The owner of the descriptor calls [`deregister`](Source::deregister) before it closes it or
-/// gives
-/// it away.
+/// The owner of the descriptor calls [`deregister`](Source::deregister), or drops the source, before
+/// it closes the descriptor or gives it away.
 #[derive(Debug, Default)]
 pub struct Source {
     core: OnceLock<Arc<SourceCore>>,
@@ -72,7 +71,12 @@ impl Source {
     /// Pairs the source with its descriptor for a series of operations. `home` names the shard to
     /// register with; it is called when an operation would block and the source is not registered
     /// with a driven shard.
-    pub fn attempt<'a, H>(&'a self, fd: Fd<'a>, home: H) -> Attempt<'a, H>
+    ///
+    /// # Safety
+    ///
+    /// * As for [`register`](Source::register), which an operation that would block calls.
+    #[allow(unsafe_code, reason = "a promise of the caller's, kept for a turn")]
+    pub unsafe fn attempt<'a, H>(&'a self, fd: Fd<'a>, home: H) -> Attempt<'a, H>
     where
         H: Fn() -> io::Result<Arc<Driver>>,
     {
@@ -90,7 +94,19 @@ impl Source {
     /// regular one (`PermissionDenied`), a descriptor another source has registered
     /// (`AlreadyExists`), one that is closed, or a limit. The error names the descriptor.
     /// The source stays as it was then.
-    pub fn register(&self, fd: Fd<'_>, shard: &Arc<Driver>) -> io::Result<()> {
+    ///
+    /// # Safety
+    ///
+    /// * `fd` stays open until the source is [deregistered](Source::deregister) or dropped: till
+    ///   then a turn may read from it, and it has to reach what `fd` was. So a source is leaked
+    ///   only with its descriptor.
+    #[allow(unsafe_code, reason = "a promise of the caller's, kept for a turn")]
+    pub unsafe fn register(&self, fd: Fd<'_>, shard: &Arc<Driver>) -> io::Result<()> {
+        self.enter(fd, shard)
+    }
+
+    /// As [`register`](Source::register), whose promise the caller has.
+    pub(crate) fn enter(&self, fd: Fd<'_>, shard: &Arc<Driver>) -> io::Result<()> {
         let core = self.core();
         let mut registration = core.registration.lock();
         if registration.as_ref().is_none_or(|old| old.yields_to(shard)) {

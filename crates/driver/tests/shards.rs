@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use reveille_driver::{Direction, Driver, Events, Flags, Kind, Source, Turn, raise_fd_limit};
-use support::{Io, LONG, counting, drain, drive, each_kind, kinds, tcp, turn_until};
+use support::{Io, LONG, counting, drain, drive, each_kind, kinds, register, tcp, turn_until};
 
 #[test]
 fn a_notification_before_the_turn_ends_it_at_once() {
@@ -236,11 +236,11 @@ fn a_deserted_shard_refuses() {
     each_kind(|shard| {
         shard.wake_all();
         let (ours, _theirs) = tcp();
-        let error = ours.source.register(ours.inner.as_fd(), &shard).expect_err("nobody turns it");
+        let error = ours.register(&shard).expect_err("nobody turns it");
         assert!(error.to_string().contains("no thread turns this shard"), "{error}");
         assert_eq!(shard.sources(), 0);
         shard.set_driven(true);
-        ours.source.register(ours.inner.as_fd(), &shard).expect("it is driven again");
+        ours.register(&shard).expect("it is driven again");
     });
 }
 
@@ -249,7 +249,7 @@ fn registering_twice_is_once() {
     each_kind(|shard| {
         let (ours, _theirs) = tcp();
         for _ in 0..2 {
-            ours.source.register(ours.inner.as_fd(), &shard).expect("registered");
+            ours.register(&shard).expect("registered");
         }
         assert_eq!(shard.metrics().registrations, 1);
     });
@@ -260,7 +260,7 @@ fn a_regular_file_is_refused_and_leaves_nothing() {
     let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
     let file = std::fs::File::open("/proc/self/exe").expect("a file");
     let source = Source::new();
-    let error = source.register(file.as_fd(), &shard).expect_err("files have no readiness");
+    let error = register(&source, &file, &shard).expect_err("files have no readiness");
     assert_eq!(error.kind(), ErrorKind::PermissionDenied);
     let text = error.to_string();
     assert!(text.contains("reports no readiness"), "{text}");
@@ -272,9 +272,9 @@ fn a_regular_file_is_refused_and_leaves_nothing() {
 fn one_descriptor_has_one_source() {
     each_kind(|shard| {
         let (ours, _theirs) = tcp();
-        ours.source.register(ours.inner.as_fd(), &shard).expect("registered");
+        ours.register(&shard).expect("registered");
         let second = Source::new();
-        let error = second.register(ours.inner.as_fd(), &shard).expect_err("it has a source");
+        let error = register(&second, &ours.inner, &shard).expect_err("it has a source");
         assert_eq!(error.kind(), ErrorKind::AlreadyExists);
         assert_eq!(shard.sources(), 1);
     });
@@ -285,7 +285,7 @@ fn a_source_dropped_without_deregistering_gets_no_event_and_blocks_nobody() {
     each_kind(|shard| {
         let (ours, mut theirs) = tcp();
         let first = Source::new();
-        first.register(ours.inner.as_fd(), &shard).expect("registered");
+        register(&first, &ours.inner, &shard).expect("registered");
         drop(first);
         assert_eq!(shard.sources(), 0);
         theirs.write_all(b"x").expect("sent");
@@ -321,7 +321,7 @@ fn a_reused_number_gets_no_stale_event() {
         // A duplicate keeps the file open, and so the system's entry alive, beyond our close.
         let twin = ours.inner.try_clone().expect("a duplicate");
         let stale = Source::new();
-        stale.register(ours.inner.as_fd(), &shard).expect("registered");
+        register(&stale, &ours.inner, &shard).expect("registered");
         drop(stale);
         let number = ours.inner.as_raw_fd();
         drop(ours);
@@ -368,7 +368,9 @@ fn a_fast_operation_never_meets_the_driver() {
     while ours.inner.peek(&mut [0; 4]).is_err() {
         std::thread::yield_now();
     }
-    let attempt = ours.source.attempt(ours.inner.as_fd(), || panic!("nothing would block"));
+    // SAFETY: as for all that `tcp` makes: its drop deregisters first.
+    let attempt =
+        unsafe { ours.source.attempt(ours.inner.as_fd(), || panic!("nothing would block")) };
     let mut buffer = [0; 4];
     let cx = Context::from_waker(Waker::noop());
     let poll = attempt.poll_stream(Direction::Read, &cx, 4, || (&ours.inner).read(&mut buffer));
@@ -435,7 +437,7 @@ fn a_move_that_fails_leaves_the_source_as_it_was() {
     assert!(ours.poll_read(&old, &waker, &mut [0; 4]).is_pending());
     old.wake_all();
     let file = std::fs::File::open("/proc/self/exe").expect("a file");
-    ours.source.register(file.as_fd(), &new).expect_err("files have no readiness");
+    register(&ours.source, &file, &new).expect_err("files have no readiness");
     old.set_driven(true);
     assert_eq!((old.sources(), new.sources()), (1, 0), "it says that it is armed");
     let before = count.get();
@@ -458,7 +460,8 @@ fn a_move_that_the_system_refuses_is_no_error_of_the_wait() {
     });
     // A file, which no shard takes, in the socket's place: that is how the system refuses here.
     let file = std::fs::File::open("/proc/self/exe").expect("a file");
-    let attempt = ours.source.attempt(file.as_fd(), || Ok(Arc::clone(&pool)));
+    // SAFETY: it is refused, and so never registered.
+    let attempt = unsafe { ours.source.attempt(file.as_fd(), || Ok(Arc::clone(&pool))) };
     let blocks = || Err(ErrorKind::WouldBlock.into());
     assert!(
         attempt.poll_stream(Direction::Read, &Context::from_waker(&waker), 4, blocks).is_pending()

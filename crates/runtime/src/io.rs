@@ -9,34 +9,59 @@ use reveille_driver::{Attempt, Fd, Source};
 
 use crate::{budget, context};
 
-/// What can be waited for: on Unix anything with a file descriptor.
 #[cfg(unix)]
-pub use std::os::fd::AsFd;
-/// What can be waited for: on Windows a socket.
+use std::os::fd::AsFd;
 #[cfg(windows)]
-pub use std::os::windows::io::AsSocket as AsFd;
+use std::os::windows::io::AsSocket as AsFd;
+
+/// What can be waited for: an object of std's that owns a descriptor, on Windows a socket.
+///
+/// Sealed: the descriptor has to stay the same, and open, for as long as the object is there. A
+/// borrowed one may be closed while the driver knows it, and one of a user's type may change.
+pub trait Descriptor: AsFd + sealed::Sealed {}
+
+impl<T: AsFd + sealed::Sealed> Descriptor for T {}
+
+mod sealed {
+    /// Implemented here only.
+    pub trait Sealed {}
+
+    macro_rules! owning {
+        ($($object:ty),*) => { $(impl Sealed for $object {})* };
+    }
+
+    owning!(std::net::TcpListener, std::net::TcpStream, std::net::UdpSocket);
+    #[cfg(unix)]
+    owning!(
+        std::fs::File,
+        std::os::fd::OwnedFd,
+        std::os::unix::net::UnixDatagram,
+        std::os::unix::net::UnixListener,
+        std::os::unix::net::UnixStream
+    );
+}
 
 /// A non-blocking object and its readiness.
 ///
 /// Operations are tried at once. When the first would block, the object registers with the driver
 /// of the thread that polls it.
-pub struct Io<T: AsFd> {
+pub struct Io<T: Descriptor> {
     source: Source,
     /// Taken only by [`Io::into_inner`], which consumes the whole.
     inner: Option<T>,
 }
 
 #[cfg(unix)]
-fn descriptor<T: AsFd>(inner: &T) -> Fd<'_> {
+fn descriptor<T: Descriptor>(inner: &T) -> Fd<'_> {
     inner.as_fd()
 }
 
 #[cfg(windows)]
-fn descriptor<T: AsFd>(inner: &T) -> Fd<'_> {
+fn descriptor<T: Descriptor>(inner: &T) -> Fd<'_> {
     inner.as_socket()
 }
 
-impl<T: AsFd> Io<T> {
+impl<T: Descriptor> Io<T> {
     /// Wraps an object that is in non-blocking mode already.
     pub fn new(inner: T) -> Io<T> {
         Io { source: Source::new(), inner: Some(inner) }
@@ -65,8 +90,12 @@ impl<T: AsFd> Io<T> {
         Ok(self.inner.take().expect("the object is taken once"))
     }
 
+    #[allow(unsafe_code, reason = "a driver asks for descriptors that stay open")]
     fn attempt(&self) -> Attempt<'_, fn() -> io::Result<std::sync::Arc<reveille_driver::Driver>>> {
-        self.source.attempt(descriptor(self.get_ref()), context::driver)
+        // SAFETY: the descriptor stays open until the source is deregistered: the object owns it
+        // (`Descriptor`), is lent shared only, and is dropped or given away by `into_inner` and
+        // `drop`, which deregister first.
+        unsafe { self.source.attempt(descriptor(self.get_ref()), context::driver) }
     }
 
     /// Tries `op`; when it would block, waits for readiness and tries again.
@@ -203,7 +232,7 @@ impl<T: AsFd> Io<T> {
     }
 }
 
-impl<T: AsFd> Drop for Io<T> {
+impl<T: Descriptor> Drop for Io<T> {
     fn drop(&mut self) {
         if let Some(inner) = &self.inner {
             // While the descriptor is open: it may have duplicates, which would keep its events.
@@ -213,7 +242,7 @@ impl<T: AsFd> Drop for Io<T> {
     }
 }
 
-impl<T: AsFd + fmt::Debug> fmt::Debug for Io<T> {
+impl<T: Descriptor + fmt::Debug> fmt::Debug for Io<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Io").field("inner", &self.inner).finish_non_exhaustive()
     }

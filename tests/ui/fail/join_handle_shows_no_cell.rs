@@ -1,5 +1,5 @@
 //! The cell of a task, with the slot of its registry, is not the users' to see or to change.
-//~ error[E0599]: no method named `as_task` found for struct `JoinHandle<T>`
+//~ error[E0599]: no method named `as_task` found for struct `reveille::task::JoinHandle<T>`
 
 use reveille::task;
 

@@ -8,9 +8,9 @@
 //!
 //! Invariant:
 //! 1. A request's memory and descriptor outlive the call. The memory belongs to the batch, and is
-//!    leaked should the kernel owe an answer after a failure. The descriptor is kept open by its
-//!    owner, who frees the slot before he closes it and cannot while the turn holds the lock of the
-//!    slots.
+//!    leaked should the kernel owe an answer after a failure. The descriptor stays open until its
+//!    slot is freed, as the caller of `Source::register` promised, and no slot is freed while the
+//!    turn holds the lock of the slots.
 
 use std::io;
 

@@ -52,9 +52,9 @@ impl Portable {
 
         // Without edges nothing is armed yet: the waiter, who is in its place, arms what it needs.
         let interest = if self.has_edges() { Interest::BOTH } else { Interest::NONE };
-        // SAFETY: the obligation is to delete the descriptor before it is closed, and it is that of
-        // `Source`'s owner by its documentation. A descriptor closed early reports errors or
-        // nothing to a key that finds no slot; no memory hangs on it (slots.rs, header).
+        // SAFETY: the descriptor has to be deleted before it is closed, which the caller of
+        // `Source::register` or `attempt` has promised. Of a source that was dropped instead an
+        // entry may stay, whose key finds no slot (slots.rs, header).
         unsafe { self.poller.add_with_mode(raw(fd), event(key, interest), self.mode) }
     }
 

@@ -94,6 +94,12 @@ pub fn drive<F: Future>(shard: &Driver, future: F) -> F::Output {
     }
 }
 
+/// Registers what the test keeps open for longer than its source.
+pub fn register(source: &Source, fd: &impl AsFd, shard: &Arc<Driver>) -> io::Result<()> {
+    // SAFETY: the descriptor is closed after the source is deregistered or dropped.
+    unsafe { source.register(fd.as_fd(), shard) }
+}
+
 /// A descriptor with its source.
 pub struct Io<T: AsFd> {
     pub source: Source,
@@ -109,7 +115,12 @@ impl<T: AsFd> Io<T> {
         &'a self,
         shard: &'a Arc<Driver>,
     ) -> Attempt<'a, impl Fn() -> io::Result<Arc<Driver>> + 'a> {
-        self.source.attempt(self.inner.as_fd(), move || Ok(Arc::clone(shard)))
+        // SAFETY: the descriptor is this object's, whose drop deregisters first.
+        unsafe { self.source.attempt(self.inner.as_fd(), move || Ok(Arc::clone(shard))) }
+    }
+
+    pub fn register(&self, shard: &Arc<Driver>) -> io::Result<()> {
+        register(&self.source, &self.inner, shard)
     }
 
     pub fn poll_read(

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use reveille_runtime::io::{AsFd, Interest, Io};
+use reveille_runtime::io::{Descriptor, Interest, Io};
 use reveille_runtime::time::{Sleep, now};
 
 use crate::os::socket::{is_out_of_resources, is_transient};
@@ -22,12 +22,12 @@ const MAX_SKIPPED: usize = 1024;
 
 /// A listening socket, and since when it may be asked again.
 #[derive(Debug)]
-pub(crate) struct Listener<T: AsFd> {
+pub(crate) struct Listener<T: Descriptor> {
     io: Io<T>,
     not_before: Mutex<Option<Instant>>,
 }
 
-impl<T: AsFd> Listener<T> {
+impl<T: Descriptor> Listener<T> {
     pub(crate) fn new(inner: T) -> Listener<T> {
         Listener { io: Io::new(inner), not_before: Mutex::new(None) }
     }
