@@ -200,6 +200,55 @@ fn output_comes_in_the_order_of_the_calls() {
     assert!(output.contains("<1 2 3 4\n5 6 7 8>\n"), "{output}");
 }
 
+/// An argument that is not `Send`, and that its task makes for the text alone.
+fn local(text: &str) -> std::rc::Rc<std::cell::RefCell<String>> {
+    std::rc::Rc::new(std::cell::RefCell::new(text.to_owned()))
+}
+
+/// What `format_args!` makes is not `Send`, and lived across the await behind the macro.
+#[test]
+fn macros_with_arguments_are_awaited_in_spawned_tasks() {
+    let Some(mut half) = start("macros_with_arguments_are_awaited_in_spawned_tasks", async {
+        let n = 1;
+        task::spawn(async move {
+            reveille::print!("<{n} ").await;
+            reveille::print!("{:?} {:>width$}", local("rc").borrow(), 3, width = 2).await;
+            reveille::println!(" {}", n + 3).await;
+            reveille::println!().await;
+            async_std::print!("{n} {} ", local("old").borrow()).await;
+            async_std::println!("{}>", n + 4).await;
+        })
+        .await;
+        task::spawn(async move {
+            reveille::eprint!("{n}, ").await;
+            reveille::eprintln!("{}", local("two").borrow()).await;
+            reveille::eprintln!().await;
+            async_std::eprint!("{n} ").await;
+            async_std::eprintln!("{}", local("four").borrow()).await;
+        })
+        .await;
+        let written = task::spawn(async move {
+            let mut page = Vec::new();
+            let lent = &mut page;
+            reveille::write!(lent, "{n} {}", local("two").borrow()).await?;
+            reveille::writeln!(page, ", {:?}", Some(3)).await?;
+            reveille::writeln!(page).await?;
+            reveille::writeln!(io::sink(), "{n}").await?;
+            let count = page.len();
+            reveille::write!(page, "{count} {}", page.len()).await?;
+            io::Result::Ok(page)
+        });
+        assert_eq!(written.await.unwrap(), b"1 two, Some(3)\n\n16 16");
+    }) else {
+        return;
+    };
+    for line in ["1, two", "", "1 four"] {
+        half.expect(line);
+    }
+    let output = half.finish();
+    assert!(output.contains("<1 \"rc\"  3 4\n\n1 old 5>\n"), "{output}");
+}
+
 /// The predecessor took the result of the dropped write for that of the next one, and skipped its
 /// text.
 #[test]

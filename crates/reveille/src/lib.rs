@@ -297,9 +297,6 @@
 #[doc(inline)]
 pub use reveille_macros::{main, test};
 
-#[doc(no_inline)]
-pub use std::{write, writeln};
-
 pub mod channel;
 pub mod fs;
 pub mod future;

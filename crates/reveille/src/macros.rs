@@ -1,9 +1,11 @@
 //! `print!` and its kin, which return futures.
 //!
-//! The functions behind them, in `io`, put the text together when they are called, so that their
-//! futures own it: they are `Send` and can be awaited in a spawned task. (The predecessor's held
-//! `fmt::Arguments`, which is not `Send`.) A line is written in one piece, so that lines of
-//! different tasks do not mix.
+//! The functions behind them, in `io`, format the text when they are called, so that their futures
+//! own it. `format_args!` makes temporaries, and those of an expression live until its end, across
+//! the `.await` behind a macro; they are not `Send`. So each macro formats in a `let` of its own,
+//! whose temporaries end with it: what it returns can be awaited in a spawned task, whatever the
+//! arguments are. (async-std's macros and std's `write!` keep the arguments across the await.) A
+//! line is written in one piece, so that lines of different tasks do not mix.
 
 /// Prints to the standard output, and returns a future to await.
 ///
@@ -24,9 +26,10 @@
 /// ```
 #[macro_export]
 macro_rules! print {
-    ($($arg:tt)*) => {
-        $crate::io::_print(::std::format_args!($($arg)*))
-    };
+    ($($arg:tt)*) => {{
+        let printing = $crate::io::_print(::std::format_args!($($arg)*));
+        printing
+    }};
 }
 
 /// Prints a line to the standard output, and returns a future to await.
@@ -46,12 +49,14 @@ macro_rules! print {
 /// ```
 #[macro_export]
 macro_rules! println {
-    () => {
-        $crate::io::_print(::std::format_args!("\n"))
-    };
-    ($($arg:tt)*) => {
-        $crate::io::_print(::std::format_args!("{}\n", ::std::format_args!($($arg)*)))
-    };
+    () => {{
+        let printing = $crate::io::_print(::std::format_args!("\n"));
+        printing
+    }};
+    ($($arg:tt)*) => {{
+        let printing = $crate::io::_print(::std::format_args!("{}\n", ::std::format_args!($($arg)*)));
+        printing
+    }};
 }
 
 /// Prints to the standard error, and returns a future to await.
@@ -69,9 +74,10 @@ macro_rules! println {
 /// ```
 #[macro_export]
 macro_rules! eprint {
-    ($($arg:tt)*) => {
-        $crate::io::_eprint(::std::format_args!($($arg)*))
-    };
+    ($($arg:tt)*) => {{
+        let printing = $crate::io::_eprint(::std::format_args!($($arg)*));
+        printing
+    }};
 }
 
 /// Prints a line to the standard error, and returns a future to await.
@@ -89,10 +95,78 @@ macro_rules! eprint {
 /// ```
 #[macro_export]
 macro_rules! eprintln {
-    () => {
-        $crate::io::_eprint(::std::format_args!("\n"))
+    () => {{
+        let printing = $crate::io::_eprint(::std::format_args!("\n"));
+        printing
+    }};
+    ($($arg:tt)*) => {{
+        let printing = $crate::io::_eprint(::std::format_args!("{}\n", ::std::format_args!($($arg)*)));
+        printing
+    }};
+}
+
+/// Writes formatted text into an asynchronous writer, and returns a future to await.
+///
+/// It is std's `write!` for [`io::WriteExt`](crate::io::WriteExt), which has to be imported. That
+/// of std does the same, but its future keeps the arguments, and so cannot be awaited in a spawned
+/// task unless the text has none.
+///
+/// # Errors
+///
+/// The future gives those of [`write_all`](crate::io::WriteExt::write_all), and `Other` if an
+/// argument fails to format itself.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::io::prelude::*;
+/// use reveille::{task, write};
+///
+/// let page = task::spawn(async {
+///     let mut page = Vec::new();
+///     write!(page, "{} and {}", 1, 2).await?;
+///     std::io::Result::Ok(page)
+/// });
+/// assert_eq!(task::block_on(page)?, b"1 and 2");
+/// # std::io::Result::Ok(())
+/// ```
+#[macro_export]
+macro_rules! write {
+    ($writer:expr, $($arg:tt)*) => {
+        $writer.write_text({
+            let text = $crate::io::_format(::std::format_args!($($arg)*));
+            text
+        })
     };
-    ($($arg:tt)*) => {
-        $crate::io::_eprint(::std::format_args!("{}\n", ::std::format_args!($($arg)*)))
+}
+
+/// Writes formatted text and the end of a line into an asynchronous writer, and returns a future to
+/// await. See [`write!`](crate::write!).
+///
+/// # Errors
+///
+/// As for [`write!`](crate::write!).
+///
+/// # Examples
+///
+/// ```
+/// use reveille::io::{self, prelude::*};
+/// use reveille::{task, writeln};
+///
+/// let said = task::spawn(async {
+///     let name = "world";
+///     writeln!(io::stdout(), "hello, {name}").await?;
+///     writeln!(io::stdout()).await
+/// });
+/// task::block_on(said)?;
+/// # std::io::Result::Ok(())
+/// ```
+#[macro_export]
+macro_rules! writeln {
+    ($writer:expr $(,)?) => {
+        $crate::write!($writer, "\n")
+    };
+    ($writer:expr, $($arg:tt)*) => {
+        $crate::write!($writer, "{}\n", ::std::format_args!($($arg)*))
     };
 }

@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::Arc;
 use std::task::Waker;
 
-pub use reveille_task::{TaskHandle, task_ref};
 use reveille_task::{JoinHandle, Options, Task, TaskRef};
+pub use reveille_task::{TaskHandle, task_ref};
 
 use crate::scheduler::local;
 use crate::scheduler::multi::Shared;

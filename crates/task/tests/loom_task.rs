@@ -14,9 +14,7 @@ use loom::future::block_on;
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
-use reveille_task::{
-    Cause, JoinHandle, Kept, Options, Ran, Runnable, Schedule, TaskRef, spawn,
-};
+use reveille_task::{Cause, JoinHandle, Kept, Options, Ran, Runnable, Schedule, TaskRef, spawn};
 
 /// A queue under a lock of loom's, which also tells whether something was leaked.
 #[derive(Clone)]

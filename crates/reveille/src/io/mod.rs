@@ -84,7 +84,7 @@ pub use context::{OperationError, raw_os_error};
 pub use copy::{copy, copy_by_value};
 pub use lines::{Lines, Split};
 #[doc(hidden)]
-pub use output::{_eprint, _print};
+pub use output::{_eprint, _format, _print};
 pub use output::{Stderr, Stdout, stderr, stdout};
 pub use read::{Read, ReadExt};
 pub use seek::{Seek, SeekExt};

@@ -240,6 +240,16 @@ pub fn _eprint(args: fmt::Arguments<'_>) -> impl Future<Output = ()> + Send + us
     print_whole(args.to_string(), io::stderr, "stderr")
 }
 
+/// The text of `write!` and `writeln!`, or that an argument failed to format itself.
+#[doc(hidden)]
+pub fn _format(args: fmt::Arguments<'_>) -> io::Result<String> {
+    let mut text = String::new();
+    match fmt::Write::write_fmt(&mut text, args) {
+        Ok(()) => Ok(text),
+        Err(fmt::Error) => Err(io::Error::other("formatter error")),
+    }
+}
+
 async fn print_whole<W: StdWrite + 'static>(text: String, writer: fn() -> W, name: &str) {
     let print = move || {
         let mut writer = writer();

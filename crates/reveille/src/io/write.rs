@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use super::futures::{
     FlushFuture, WriteAllFuture, WriteFmtFuture, WriteFuture, WriteVectoredFuture,
 };
+use super::output::_format;
 
 #[doc(inline)]
 pub use futures_io::AsyncWrite as Write;
@@ -165,8 +166,10 @@ pub trait WriteExt: Write {
 
     /// Writes formatted text, then flushes the writer.
     ///
-    /// This is what `write!(writer, "…").await` and `writeln!` call. The text is made at the call,
-    /// before the first poll, so the arguments need not outlive it.
+    /// This is what std's `write!(writer, "…").await` and `writeln!` call. The text is made at the
+    /// call, before the first poll. The arguments live until the end of the await all the same, as
+    /// the temporaries that they are, and are not `Send`: in a spawned task, use
+    /// [`reveille::write!`](crate::write!).
     ///
     /// # Errors
     ///
@@ -194,11 +197,15 @@ pub trait WriteExt: Write {
     where
         Self: Unpin,
     {
-        let mut text = String::new();
-        let text = match fmt::Write::write_fmt(&mut text, fmt) {
-            Ok(()) => Ok(text),
-            Err(fmt::Error) => Err(io::Error::other("formatter error")),
-        };
+        self.write_text(_format(fmt))
+    }
+
+    /// Writes what [`write!`](crate::write!) has formatted, then flushes the writer.
+    #[doc(hidden)]
+    fn write_text(&mut self, text: io::Result<String>) -> WriteFmtFuture<'_, Self>
+    where
+        Self: Unpin,
+    {
         WriteFmtFuture { writer: self, text, written: 0 }
     }
 }

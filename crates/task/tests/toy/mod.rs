@@ -11,9 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use reveille_task::{
-    Cause, JoinHandle, Kept, Options, Ran, Runnable, Schedule, TaskRef, spawn,
-};
+use reveille_task::{Cause, JoinHandle, Kept, Options, Ran, Runnable, Schedule, TaskRef, spawn};
 
 thread_local!(static UNREAD: Cell<usize> = const { Cell::new(0) });
 

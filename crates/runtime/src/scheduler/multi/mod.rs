@@ -347,12 +347,7 @@ impl Shared {
 
     /// Registers and queues a new task of a thread that has no place, or lost it during this poll.
     #[cold]
-    fn admit_from_outside(
-        &'static self,
-        task: Runnable,
-        kept: Kept,
-        anchor: &'static Anchor,
-    ) {
+    fn admit_from_outside(&'static self, task: Runnable, kept: Kept, anchor: &'static Anchor) {
         let mut kept = Some(kept);
         let mut insert = |registry: &mut Registry| kept.take().map(|kept| registry.insert(kept));
         let registered = match anchor.place {

@@ -293,11 +293,7 @@ impl Seat {
 
     /// Registers a new task and queues it. Gives it back if the place was lost.
     #[inline]
-    pub(crate) fn admit(
-        &self,
-        task: Runnable,
-        kept: Kept,
-    ) -> Result<(), (Runnable, Kept)> {
+    pub(crate) fn admit(&self, task: Runnable, kept: Kept) -> Result<(), (Runnable, Kept)> {
         let mut new = Some((task, kept));
         self.with_core(|core| {
             let (task, kept) = new.take()?;
