@@ -114,19 +114,29 @@ fn a_sleep_dropped_by_one_thread_while_others_come_and_go_leaves_nothing() {
 fn a_sleep_that_moves_to_another_runtime_ends_there() {
     let (first, second) = (alone(), alone());
     let sleep = first.block_on(first.spawn(async {
-        let mut sleep = Box::pin(Sleep::after(LONG));
+        let mut sleep = Box::pin(Sleep::after(Duration::from_millis(50)));
         assert!(poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx))).await.is_pending());
         Some(sleep)
     }));
     let mut sleep = sleep.unwrap();
-    let start = now();
-    second.block_on(second.spawn(async move {
-        sleep.as_mut().get_mut().reset_after(Duration::from_millis(20));
-        drop(first);
-        sleep.await;
+    // The wheel of the first is turned no more: its only worker is stuck.
+    let ((began, has_begun), (release, held)) = (mpsc::channel(), mpsc::channel::<()>());
+    let stuck = first.spawn(async move {
+        began.send(()).unwrap();
+        let _ = held.recv();
+    });
+    has_begun.recv().unwrap();
+    let has_ended = second.block_on(second.spawn(async move {
+        let mut limit = Box::pin(Sleep::after(Duration::from_secs(20)));
+        poll_fn(|cx| match limit.as_mut().poll(cx) {
+            Poll::Ready(()) => Poll::Ready(false),
+            Poll::Pending => sleep.as_mut().poll(cx).map(|()| true),
+        })
+        .await
     }));
-    let took = now().saturating_duration_since(start);
-    assert!(took >= Duration::from_millis(20) && took < LONG, "{took:?}");
+    drop(release);
+    first.block_on(stuck);
+    assert!(has_ended, "it waits for the wheel where it was polled first");
 }
 
 /// Polls `sleep` on a thread of `runtime` that turns no timers: its entry goes to the wheel of a
