@@ -1,7 +1,9 @@
 //! Values that do not move: [`Pin`] as the standard library has it, and [`pin!`].
 //!
-//! A future that is awaited needs no thought about pinning. It matters to whoever polls by hand or
-//! selects over `&mut` futures.
+//! A future that is awaited needs no thought about pinning. It matters for polling by hand, and for
+//! the methods of a stream that is not `Unpin`. Races, time limits and [`select!`](crate::select!)
+//! take the future itself and refuse a pinned borrow; see
+//! [why](crate::future#the-future-that-nobody-polls).
 //!
 //! # Examples
 //!

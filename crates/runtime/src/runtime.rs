@@ -62,7 +62,8 @@ pub struct Handle {
     incarnation: u64,
 }
 
-/// Numbers of a runtime at one moment; each is exact, together they may be some polls apart.
+/// Numbers of a runtime at one moment. They are read one after the other while the workers go on, so
+/// that together they may be some polls apart.
 ///
 /// # Examples
 ///
@@ -96,7 +97,8 @@ pub struct Metrics {
     pub parks: u64,
     /// Times a worker woke another because its queue was long.
     pub sibling_wakes: u64,
-    /// Times a worker's queue was full and its older half moved to the shared one.
+    /// Tasks that a worker queued in its backlog, which is behind its queue, because the queue was
+    /// full or the backlog not yet empty. The backlog is not stolen from; it refills the queue.
     pub overflows: u64,
     /// Turns of drivers.
     pub driver_turns: u64,
@@ -259,13 +261,15 @@ impl Runtime {
     /// # Examples
     ///
     /// ```
-    /// # use reveille_runtime as reveille;
-    /// # use std::time::Duration;
-    /// let runtime = reveille::Runtime::start()?;
+    /// use reveille::runtime::Runtime;
+    /// use reveille::{future, task};
+    /// use std::time::Duration;
+    ///
+    /// let runtime = Runtime::start()?;
     /// let answer = runtime.spawn(async { 42 });
-    /// runtime.spawn(std::future::pending::<()>());
+    /// runtime.spawn(future::pending::<()>());
     /// let report = runtime.shutdown_gracefully(Duration::from_millis(20));
-    /// assert_eq!(reveille::block_on(answer), 42);
+    /// assert_eq!(task::block_on(answer), 42);
     /// assert_eq!(report.cancelled.len(), 1);
     /// assert!(report.cancelled[0].spawned_at.is_some());
     /// # std::io::Result::Ok(())

@@ -42,15 +42,16 @@
 //! | the same behind a type parameter: inside `async fn first<A: Future, B: Future>(a: A, b: B)`, called with `&mut work` | compiles, and hangs; with debug assertions a warning in the log names the type of the future when it loses a race, its time or its token |
 //! | `&mut work` inside another future, an `async` block or a `poll_fn` | compiles and hangs, without a word |
 //!
-//! So it cannot be written with the means of this crate by giving them a borrow; whoever hides one
-//! from them by code of his own has to go on polling: await it to the end before taking what it
-//! holds.
+//! So a borrow that these functions can see is refused. Code that hides one from them has to go on
+//! polling it: await it to the end before taking what it holds.
 //!
 //! `&mut F` is itself a future in std, so a function that takes any future takes the borrow of one,
 //! and no simple bound says "anything but a borrow". (`'static` would, and would refuse all futures
 //! that borrow a buffer.) The macro sees the types where it is written. The functions and methods
-//! have a type parameter more, `NotBorrowed`, which the compiler finds for everything but a borrow;
-//! for one it complains of that:
+//! have a type parameter more, `NotBorrowed`, which the compiler finds for everything but a borrow.
+//! For a borrow it complains of that, by E0282 or, where it knows more of the type, by E0283. (What
+//! it then proposes, to name the type, does not help: the module is private.) The macro says it in
+//! words.
 //!
 //! ```text
 //! error[E0282]: type annotations needed
