@@ -181,7 +181,7 @@ async fn a_late_future_is_dropped_before_the_error_is_given() {
         .timeout(Duration::from_millis(2))
     );
     let error = late.as_mut().await.unwrap_err();
-    assert_eq!(error.to_string(), "the future did not complete in time");
+    assert_eq!(error.to_string(), "future has timed out");
     mutex.lock().await;
 }
 

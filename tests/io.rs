@@ -337,7 +337,7 @@ async fn copy_to_a_writer_that_takes_nothing_is_write_zero_and_says_what_failed(
     let error = io::copy(&mut Cursor::new("x"), &mut script([Step::Take(0)])).await;
     let error = error.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::WriteZero);
-    assert!(error.to_string().starts_with("io::copy failed: "), "{error}");
+    assert_eq!(error.to_string(), "io::copy failed");
 }
 
 async fn copy_keeps_kind_source_and_number_of_the_error() {

@@ -87,7 +87,10 @@ fn each_failure_is_one_line_with_url_and_cause_and_the_others_complete() {
     let cases = [
         (good.clone(), "200           5 B".to_owned()),
         (url(refused), format!("/: could not connect to `{refused}`: ")),
-        (format!("http://{nameless}/"), format!("/: could not resolve address `{nameless}:80`: ")),
+        (
+            format!("http://{nameless}/"),
+            format!("/: could not resolve address `(\"{nameless}\", 80)`: "),
+        ),
         ("nonsense".into(), "malformed URL: it does not start with http://".into()),
         ("https://127.0.0.1/".into(), "malformed URL: only http:// is supported".into()),
         (url(server(close_at_once)), "closed the connection without an answer".into()),

@@ -67,25 +67,21 @@ fn names_are_resolved() {
 #[test]
 fn what_does_not_resolve_is_named_and_keeps_kind_and_source() {
     let cases = [
-        (block_on("no-port".to_socket_addrs()).map(drop), "no-port"),
-        (block_on("host:99999".to_socket_addrs()).map(drop), "host:99999"),
-        (block_on(("a\0b", 1).to_socket_addrs()).map(drop), "a\0b:1"),
+        (block_on("no-port".to_socket_addrs()).map(drop), r#""no-port""#),
+        (block_on("host:99999".to_socket_addrs()).map(drop), r#""host:99999""#),
+        (block_on(("a\0b", 1).to_socket_addrs()).map(drop), r#"("a\0b", 1)"#),
     ];
     for (result, name) in cases {
         let error = result.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput, "{error}");
-        let start = format!("could not resolve address `{name}`: ");
-        assert!(error.to_string().starts_with(&start), "{error}");
+        assert_eq!(error.to_string(), format!("could not resolve address `{name}`"));
         assert!(std::error::Error::source(&error).is_some());
     }
 }
 
 async fn connecting_to_a_name_that_does_not_resolve_says_so() {
     let error = TcpStream::connect("127.0.0.1:no port").await.unwrap_err();
-    assert!(
-        error.to_string().starts_with("could not resolve address `127.0.0.1:no port`: "),
-        "{error}"
-    );
+    assert_eq!(error.to_string(), "could not resolve address `\"127.0.0.1:no port\"`");
 }
 
 async fn an_empty_list_is_invalid_input() {

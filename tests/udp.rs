@@ -82,8 +82,7 @@ async fn datagram_that_is_too_long_names_where_it_should_go() {
     let (a, b) = pair().await;
     let address = b.local_addr().unwrap();
     let error = a.send_to(&[0; 70_000], address).await.unwrap_err();
-    let text = error.to_string();
-    assert!(text.starts_with(&format!("could not send packet to `{address}`: ")), "{text}");
+    assert_eq!(error.to_string(), format!("could not send packet to {address}"));
     assert!(reveille::io::raw_os_error(&error).is_some());
 }
 
@@ -139,7 +138,7 @@ async fn connected_socket_hears_only_its_peer() {
     let (a_address, b_address) = (a.local_addr().unwrap(), b.local_addr().unwrap());
     let error = a.peer_addr().unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotConnected);
-    assert!(error.to_string().starts_with("could not get peer address: "), "{error}");
+    assert_eq!(error.to_string(), "could not get peer address");
 
     a.connect(b_address).await.unwrap();
     assert_eq!(a.peer_addr().unwrap(), b_address);

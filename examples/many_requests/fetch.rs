@@ -34,8 +34,8 @@ impl fmt::Display for FetchError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Url(error) => error.fmt(f),
-            // Both messages name the operation and the address.
-            Self::Resolve(error) | Self::Connect(error) => error.fmt(f),
+            // Both messages name the operation and the address; `#` adds the cause.
+            Self::Resolve(error) | Self::Connect(error) => write!(f, "{error:#}"),
             Self::Write(error) => write!(f, "cannot send the request: {error}"),
             Self::Response(error) => error.fmt(f),
             Self::TimedOut { limit, step } => {

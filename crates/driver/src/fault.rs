@@ -1,4 +1,7 @@
 //! Errors of the driver: which operation failed on which descriptor, and why where that is known.
+//!
+//! The text contains the system's error, so it is not the source as well: who walks the sources
+//! would print it twice. [`number`] finds it.
 
 use std::{error, fmt, io};
 
@@ -23,8 +26,13 @@ impl fmt::Display for Fault {
 
 impl error::Error for Fault {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        Some(&self.source)
+        self.source.source()
     }
+}
+
+/// The number of the system's error behind `error`, if that is one of the driver's.
+pub fn number(error: &(dyn error::Error + 'static)) -> Option<i32> {
+    error.downcast_ref::<Fault>()?.source.raw_os_error()
 }
 
 /// Names the operation and the descriptor of `source`, whose kind is kept.

@@ -44,6 +44,7 @@ use std::time::Duration;
 pub use crate::alarm::Alarm;
 pub use crate::attempt::Attempt;
 pub use crate::events::{Events, Turn};
+pub use crate::fault::number as fault_number;
 pub use crate::fd::Fd;
 pub use crate::limit::{FdLimit, raise_fd_limit};
 pub use crate::metrics::Metrics;

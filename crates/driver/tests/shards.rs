@@ -5,6 +5,7 @@
 mod support;
 
 use std::cell::Cell;
+use std::error::Error as _;
 use std::future::Future;
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -13,7 +14,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use reveille_driver::{Direction, Driver, Events, Flags, Kind, Source, Turn, raise_fd_limit};
+use reveille_driver::{
+    Direction, Driver, Events, Flags, Kind, Source, Turn, fault_number, raise_fd_limit,
+};
 use support::{Io, LONG, counting, drain, drive, each_kind, kinds, register, tcp, turn_until};
 
 #[test]
@@ -265,6 +268,11 @@ fn a_regular_file_is_refused_and_leaves_nothing() {
     let text = error.to_string();
     assert!(text.contains("reports no readiness"), "{text}");
     assert!(text.contains(&format!("register descriptor {}", file.as_raw_fd())), "{text}");
+    // The system's error is told once, by the text.
+    assert!(text.contains("Operation not permitted"), "{text}");
+    assert!(error.source().is_none());
+    let payload = error.get_ref().expect("the error names the descriptor");
+    assert_eq!(fault_number(payload), Some(1), "EPERM");
     assert_eq!(shard.sources(), 0);
 }
 

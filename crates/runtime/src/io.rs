@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::task::{Context, Poll};
 
-pub use reveille_driver::Direction as Interest;
 use reveille_driver::{Attempt, Fd, Source};
+pub use reveille_driver::{Direction as Interest, fault_number};
 
 use crate::{budget, context};
 

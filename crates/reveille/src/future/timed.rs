@@ -73,7 +73,7 @@ where
 ///
 /// let error = reveille::task::block_on(answer()).unwrap_err();
 /// assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-/// assert_eq!(error.to_string(), "the future did not complete in time");
+/// assert_eq!(error.to_string(), "future has timed out");
 /// ```
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TimeoutError {
@@ -84,7 +84,7 @@ impl Error for TimeoutError {}
 
 impl fmt::Display for TimeoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("the future did not complete in time")
+        f.pad("future has timed out")
     }
 }
 

@@ -247,7 +247,7 @@ impl<W: Write> BufWriter<W> {
             let rest = &this.buf[*this.written..];
             match ready!(this.writer.as_mut().poll_write(cx, rest)) {
                 Ok(0) => {
-                    let message = "failed to write the buffered data";
+                    let message = "Failed to write buffered data";
                     return Poll::Ready(Err(io::Error::new(io::ErrorKind::WriteZero, message)));
                 }
                 Ok(n) => *this.written += n,

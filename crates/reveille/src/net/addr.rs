@@ -21,8 +21,8 @@ use crate::io::context::Context as _;
 ///
 /// # Errors
 ///
-/// A name that does not resolve gives ``could not resolve address `x`: …``, with the kind and the
-/// source of the system's error. An empty list is for the caller to judge: connecting to it or
+/// A name that does not resolve gives ``could not resolve address `"x"` ``, with the kind of the
+/// system's error, which is the source. An empty list is for the caller to judge: connecting to it or
 /// binding it is `InvalidInput`.
 ///
 /// # Cancel safety
@@ -99,7 +99,7 @@ impl<I: Iterator<Item = SocketAddr>> Future for ToSocketAddrsFuture<I> {
         }
         match mem::replace(this, ToSocketAddrsFuture::Done) {
             ToSocketAddrsFuture::Ready(result) => Poll::Ready(result),
-            _ => panic!("a future was polled after it completed"),
+            _ => panic!("polled a completed future"),
         }
     }
 }
@@ -112,7 +112,8 @@ fn spelled_out(address: SocketAddr) -> ToSocketAddrsFuture<vec::IntoIter<SocketA
     ToSocketAddrsFuture::Ready(Ok(vec![address].into_iter()))
 }
 
-/// Asks the system, on the blocking pool. `name` is what the error shall call it.
+/// Asks the system, on the blocking pool. `name` is what the error calls it: the address in
+/// the form of `Debug`, as async-std's does.
 fn look_up<A>(address: A, name: String) -> ToSocketAddrsFuture<vec::IntoIter<SocketAddr>>
 where
     A: std::net::ToSocketAddrs<Iter = vec::IntoIter<SocketAddr>> + Send + 'static,
@@ -177,7 +178,7 @@ impl ToSocketAddrs for (&str, u16) {
         let (host, port) = *self;
         match host.parse::<IpAddr>() {
             Ok(ip) => spelled_out((ip, port).into()),
-            Err(_) => look_up((host.to_owned(), port), format!("{host}:{port}")),
+            Err(_) => look_up((host.to_owned(), port), format!("{:?}", (host, port))),
         }
     }
 }
@@ -196,7 +197,7 @@ impl ToSocketAddrs for str {
     fn to_socket_addrs(&self) -> ToSocketAddrsFuture<Self::Iter> {
         match self.parse() {
             Ok(address) => spelled_out(address),
-            Err(_) => look_up(self.to_owned(), self.to_owned()),
+            Err(_) => look_up(self.to_owned(), format!("{self:?}")),
         }
     }
 }

@@ -76,7 +76,7 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// ``could not bind to `address`: …``, with the kind and the source of the last address's
+    /// ``could not bind to `address`: …``, with the kind and the text of the last address's
     /// error. If there is no address at all, `InvalidInput`. If a name does not resolve, see
     /// [`ToSocketAddrs`].
     ///
@@ -100,7 +100,7 @@ impl TcpListener {
     pub async fn bind<A: ToSocketAddrs>(addrs: A) -> io::Result<TcpListener> {
         let addresses = addrs.to_socket_addrs().await?;
         first_success(addresses, async |address| {
-            bind_one(address).context(|| format!("could not bind to `{address}`"))
+            bind_one(address).named(|| format!("could not bind to `{address}`"))
         })
         .await
     }

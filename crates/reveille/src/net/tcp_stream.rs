@@ -66,7 +66,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// ``could not connect to `address`: …``, with the kind and the source of the last address's
+    /// ``could not connect to `address`: …``, with the kind and the text of the last address's
     /// error. If there is no address at all, `InvalidInput`. If a name does not resolve, see
     /// [`ToSocketAddrs`].
     ///
@@ -90,9 +90,8 @@ impl TcpStream {
     pub async fn connect<A: ToSocketAddrs>(addrs: A) -> io::Result<TcpStream> {
         let addresses = addrs.to_socket_addrs().await?;
         first_success(addresses, async |address| {
-            let io = connect_tcp(address)
-                .await
-                .context(|| format!("could not connect to `{address}`"))?;
+            let io =
+                connect_tcp(address).await.named(|| format!("could not connect to `{address}`"))?;
             Ok(TcpStream::new(io))
         })
         .await
@@ -139,12 +138,12 @@ impl TcpStream {
         let addresses = future::timeout(left(), addrs.to_socket_addrs())
             .await
             .map_err(late)
-            .context(|| "could not resolve addresses".to_owned())??;
+            .named(|| "could not resolve addresses".to_owned())??;
         first_success(addresses, async |address| {
             let outcome = future::timeout(left(), connect_tcp(address)).await;
             let io = outcome
                 .unwrap_or_else(|error| Err(late(error)))
-                .context(|| format!("could not connect to `{address}`"))?;
+                .named(|| format!("could not connect to `{address}`"))?;
             Ok(TcpStream::new(io))
         })
         .await
@@ -553,8 +552,9 @@ impl TryFrom<TcpStream> for std::net::TcpStream {
     /// reads](crate::runtime::Builder::batched_reads), if bytes of it were read already for a read
     /// that was dropped.
     fn try_from(stream: TcpStream) -> io::Result<std::net::TcpStream> {
-        let io = Arc::try_unwrap(stream.io)
-            .map_err(|_| io::Error::other("could not make the TcpStream blocking: it is shared"))?;
+        let io = Arc::try_unwrap(stream.io).map_err(|_| {
+            io::Error::other("Cannot convert TcpStream to synchronous: multiple references")
+        })?;
         let stream = io.into_inner()?;
         stream.set_nonblocking(false)?;
         Ok(stream)

@@ -48,7 +48,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// ``could not bind to `address`: …``, with the kind and the source of the last address's
+    /// ``could not bind to `address`: …``, with the kind and the text of the last address's
     /// error. If there is no address at all, `InvalidInput`. If a name does not resolve, see
     /// [`ToSocketAddrs`].
     ///
@@ -72,7 +72,7 @@ impl UdpSocket {
     pub async fn bind<A: ToSocketAddrs>(addrs: A) -> io::Result<UdpSocket> {
         let addresses = addrs.to_socket_addrs().await?;
         first_success(addresses, async |address| {
-            bind_one(address).context(|| format!("could not bind to `{address}`"))
+            bind_one(address).named(|| format!("could not bind to `{address}`"))
         })
         .await
     }
@@ -81,7 +81,8 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// ``could not get peer address: …``; the kind is `NotConnected` if there is none.
+    /// ``could not get peer address``, with the system's error as the source; the kind is
+    /// `NotConnected` if there is none.
     ///
     /// # Examples
     ///
@@ -107,7 +108,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// ``could not get local address: …``.
+    /// ``could not get local address``, with the system's error as the source.
     ///
     /// # Examples
     ///
@@ -130,8 +131,8 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// ``could not send packet to `address`: …``, for one if it is too long for a datagram. If
-    /// there is no address at all, `InvalidInput`.
+    /// ``could not send packet to address``, with the system's error as the source, for one if it is
+    /// too long for a datagram. If there is no address at all, `InvalidInput`.
     ///
     /// # Cancel safety
     ///
@@ -159,7 +160,7 @@ impl UdpSocket {
         self.io
             .io(Interest::Write, |socket| socket.send_to(buf, address))
             .await
-            .context(|| format!("could not send packet to `{address}`"))
+            .context(|| format!("could not send packet to {address}"))
     }
 
     /// Waits for a datagram, and returns its length and where it came from.
@@ -231,7 +232,7 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// ``could not connect to `address`: …``, with the kind and the source of the last address's
+    /// ``could not connect to `address`: …``, with the kind and the text of the last address's
     /// error. If there is no address at all, `InvalidInput`. If a name does not resolve, see
     /// [`ToSocketAddrs`].
     ///
@@ -260,7 +261,7 @@ impl UdpSocket {
             addrs.to_socket_addrs().await.context(|| "could not resolve addresses".to_owned())?;
         first_success(addresses, async |address| {
             let result = self.io.get_ref().connect(address);
-            result.context(|| format!("could not connect to `{address}`"))
+            result.named(|| format!("could not connect to `{address}`"))
         })
         .await
     }

@@ -403,7 +403,7 @@ impl Command {
         }
         // The child's timers are not to be as punctual as this thread's: that is inherited.
         let child = TimerSlack::as_usual(|| self.command.spawn());
-        let child = child.context(|| {
+        let child = child.named(|| {
             let program = std::path::Path::new(self.command.get_program());
             format!("could not start `{}`", program.display())
         })?;

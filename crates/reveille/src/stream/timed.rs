@@ -177,7 +177,7 @@ impl Error for TimeoutError {}
 
 impl fmt::Display for TimeoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("the next item of the stream did not come in time")
+        f.pad("stream has timed out")
     }
 }
 

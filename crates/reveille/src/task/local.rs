@@ -96,7 +96,7 @@ impl<T: Send + 'static> LocalKey<T> {
     where
         F: FnOnce(&T) -> R,
     {
-        self.try_with(f).expect("a task-local was used outside of a task, or while it was dropped")
+        self.try_with(f).expect("`LocalKey::with` called outside the context of a task")
     }
 
     /// Lends the current task's value, if there is one to be had.
@@ -144,14 +144,20 @@ impl<T: fmt::Debug + Send + 'static> fmt::Debug for LocalKey<T> {
 /// let error = NUMBER.try_with(|n| *n).unwrap_err();
 /// assert!(error.to_string().contains("task"));
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AccessError {
     _private: (),
 }
 
+impl fmt::Debug for AccessError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccessError").finish()
+    }
+}
+
 impl fmt::Display for AccessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("no task is current, or its task-locals are being dropped")
+        f.pad("already destroyed or called outside the context of a task")
     }
 }
 

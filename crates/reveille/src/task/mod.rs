@@ -349,7 +349,7 @@ pub async fn yield_now() {
 /// ```
 #[must_use]
 pub fn current() -> Task {
-    try_current().expect("`task::current()` was called outside of a task")
+    try_current().expect("`task::current()` called outside the context of a task")
 }
 
 /// The current task, or `None` outside of one.

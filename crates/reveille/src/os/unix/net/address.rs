@@ -21,7 +21,7 @@ fn from_path(path: &Path) -> io::Result<SocketAddr> {
 
 /// As [`from_path`], with an error that says what was to be done with the socket.
 pub(crate) fn from_path_to(path: &Path, operation: &str) -> io::Result<SocketAddr> {
-    from_path(path).context(|| format!("could not {operation} `{}`", path.display()))
+    from_path(path).named(|| format!("could not {operation} `{}`", path.display()))
 }
 
 /// What an error message calls `address`.

@@ -44,7 +44,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// ``could not bind to `path`: …``, with the kind and the source of the system's error;
+    /// ``could not bind to `path`: …``, with the kind and the text of the system's error;
     /// `AddrInUse` if something is there.
     ///
     /// # Cancel safety
@@ -106,7 +106,7 @@ impl UnixDatagram {
     pub async fn bind_addr(address: &SocketAddr) -> io::Result<UnixDatagram> {
         StdUnixDatagram::bind_addr(address)
             .and_then(UnixDatagram::new)
-            .context(|| format!("could not bind to `{}`", address::display(address)))
+            .named(|| format!("could not bind to `{}`", address::display(address)))
     }
 
     /// Makes a socket without an address, which can send but not be sent to.
@@ -161,7 +161,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// ``could not connect to `path`: …``, with the kind and the source of the system's error.
+    /// ``could not connect to `path`: …``, with the kind and the text of the system's error.
     ///
     /// # Cancel safety
     ///
@@ -223,7 +223,7 @@ impl UnixDatagram {
     /// ```
     pub async fn connect_addr(&self, address: &SocketAddr) -> io::Result<()> {
         let result = self.as_std().connect_addr(address);
-        result.context(|| format!("could not connect to `{}`", address::display(address)))
+        result.named(|| format!("could not connect to `{}`", address::display(address)))
     }
 
     /// Returns the address of this end.
@@ -353,7 +353,7 @@ impl UnixDatagram {
     ///
     /// # Errors
     ///
-    /// ``could not send packet to `path`: …``, with the kind and the source of the system's error.
+    /// ``could not send packet to `path`: …``, with the kind and the text of the system's error.
     ///
     /// # Cancel safety
     ///
@@ -419,7 +419,7 @@ impl UnixDatagram {
     pub async fn send_to_addr(&self, buf: &[u8], address: &SocketAddr) -> io::Result<usize> {
         self.send_with(|socket| unless_full(socket.send_to_addr(buf, address)))
             .await
-            .context(|| format!("could not send packet to `{}`", address::display(address)))
+            .named(|| format!("could not send packet to `{}`", address::display(address)))
     }
 
     /// Sends to another socket than the one this is connected to.

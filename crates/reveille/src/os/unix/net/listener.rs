@@ -50,7 +50,7 @@ impl UnixListener {
     ///
     /// # Errors
     ///
-    /// ``could not bind to `path`: …``, with the kind and the source of the system's error;
+    /// ``could not bind to `path`: …``, with the kind and the text of the system's error;
     /// `AddrInUse` if something is there.
     ///
     /// # Cancel safety
@@ -112,7 +112,7 @@ impl UnixListener {
     /// # }
     /// ```
     pub async fn bind_addr(address: &SocketAddr) -> io::Result<UnixListener> {
-        bind(address).context(|| format!("could not bind to `{}`", address::display(address)))
+        bind(address).named(|| format!("could not bind to `{}`", address::display(address)))
     }
 
     /// Waits for a connection, and returns it with the address of the other end.

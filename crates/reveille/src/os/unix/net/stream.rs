@@ -55,7 +55,7 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// ``could not connect to `path`: …``, with the kind and the source of the system's error.
+    /// ``could not connect to `path`: …``, with the kind and the text of the system's error.
     ///
     /// # Cancel safety
     ///
@@ -110,7 +110,7 @@ impl UnixStream {
     pub async fn connect_addr(address: &SocketAddr) -> io::Result<UnixStream> {
         let io = connect_unix(address)
             .await
-            .context(|| format!("could not connect to `{}`", address::display(address)))?;
+            .named(|| format!("could not connect to `{}`", address::display(address)))?;
         Ok(UnixStream::new(io))
     }
 
@@ -375,7 +375,7 @@ impl TryFrom<UnixStream> for StdUnixStream {
     /// If clones still use it: a socket cannot be blocking for one of its users.
     fn try_from(stream: UnixStream) -> io::Result<StdUnixStream> {
         let io = Arc::try_unwrap(stream.io).map_err(|_| {
-            io::Error::other("could not make the UnixStream blocking: it is shared")
+            io::Error::other("Cannot convert UnixStream to synchronous: multiple references")
         })?;
         let stream = io.into_inner()?;
         stream.set_nonblocking(false)?;
