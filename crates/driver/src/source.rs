@@ -35,8 +35,8 @@ use crate::waiters::{Seat, Standing, Waited, Waiters};
 
 /// One descriptor's readiness and waiters.
 ///
-/// The owner of the descriptor calls [`deregister`](Source::deregister), or drops the source, before
-/// it closes the descriptor or gives it away.
+/// The owner of the descriptor calls [`deregister`](Source::deregister), or drops the source,
+/// before it closes the descriptor or gives it away.
 #[derive(Debug, Default)]
 pub struct Source {
     core: OnceLock<Arc<SourceCore>>,

@@ -54,7 +54,8 @@ macro_rules! println {
         printing
     }};
     ($($arg:tt)*) => {{
-        let printing = $crate::io::_print(::std::format_args!("{}\n", ::std::format_args!($($arg)*)));
+        let printing =
+            $crate::io::_print(::std::format_args!("{}\n", ::std::format_args!($($arg)*)));
         printing
     }};
 }
@@ -100,7 +101,8 @@ macro_rules! eprintln {
         printing
     }};
     ($($arg:tt)*) => {{
-        let printing = $crate::io::_eprint(::std::format_args!("{}\n", ::std::format_args!($($arg)*)));
+        let printing =
+            $crate::io::_eprint(::std::format_args!("{}\n", ::std::format_args!($($arg)*)));
         printing
     }};
 }

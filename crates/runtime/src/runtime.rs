@@ -62,8 +62,8 @@ pub struct Handle {
     incarnation: u64,
 }
 
-/// Numbers of a runtime at one moment. They are read one after the other while the workers go on, so
-/// that together they may be some polls apart.
+/// Numbers of a runtime at one moment. They are read one after the other while the workers go on,
+/// so that together they may be some polls apart.
 ///
 /// # Examples
 ///

@@ -404,6 +404,22 @@ impl<T: fmt::Debug> fmt::Debug for JoinHandle<T> {
 /// The task that `handle` awaits, for as long as this borrow.
 ///
 /// A function, since users of reveille have the methods of a handle and need not see this.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::task;
+/// use reveille_task::task_ref;
+///
+/// let task = task::spawn(async {
+///     let buffer = [0_u8; 1024];
+///     task::yield_now().await;
+///     buffer.len()
+/// });
+/// // What a task weighs is what lives across its awaits.
+/// assert!(task_ref(&task).future_size() > 1024);
+/// # task::block_on(task);
+/// ```
 pub fn task_ref<T>(handle: &JoinHandle<T>) -> TaskRef<'_> {
     handle.claim.raw.as_task()
 }

@@ -10,8 +10,8 @@
 //! and walk what it gave them:
 //!
 //! * [`Context::context`], where async-std names the operation too (paths, names of hosts, UDP):
-//!   the text is the operation alone, word for word, and the cause is the source. `{error:#}` prints
-//!   both.
+//!   the text is the operation alone, word for word, and the cause is the source. `{error:#}`
+//!   prints both.
 //! * [`Context::named`], where async-std gives the system's error (connecting, binding, starting a
 //!   process): the text has to contain that of the system, as in "Connection refused", so the cause
 //!   stands in it, behind the operation. The source is that of the cause, which seldom has one.
@@ -26,8 +26,8 @@ use std::io;
 
 /// An I/O error together with the operation that met it.
 ///
-/// This is the payload of the [`io::Error`]s of this crate that name an operation and an object. The
-/// outer error has the `kind` of the original, which [`cause`](OperationError::cause) returns.
+/// This is the payload of the [`io::Error`]s of this crate that name an operation and an object.
+/// The outer error has the `kind` of the original, which [`cause`](OperationError::cause) returns.
 ///
 /// The cause is told once, so that a reporter that walks the sources does not repeat it. Errors of
 /// connecting, binding and starting a process contain it: ``could not connect to `127.0.0.1:1`:

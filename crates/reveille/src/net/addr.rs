@@ -22,8 +22,8 @@ use crate::io::context::Context as _;
 /// # Errors
 ///
 /// A name that does not resolve gives ``could not resolve address `"x"` ``, with the kind of the
-/// system's error, which is the source. An empty list is for the caller to judge: connecting to it or
-/// binding it is `InvalidInput`.
+/// system's error, which is the source. An empty list is for the caller to judge: connecting to it
+/// or binding it is `InvalidInput`.
 ///
 /// # Cancel safety
 ///

@@ -131,8 +131,8 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// ``could not send packet to address``, with the system's error as the source, for one if it is
-    /// too long for a datagram. If there is no address at all, `InvalidInput`.
+    /// ``could not send packet to address``, with the system's error as the source, for one if it
+    /// is too long for a datagram. If there is no address at all, `InvalidInput`.
     ///
     /// # Cancel safety
     ///

@@ -1,8 +1,9 @@
 //! What only one family of systems has.
 //!
 //! As in std, the traits and functions here are extensions of the portable modules. Only the module
-//! of the system that is compiled for exists. The Windows side has the same names. It is type-checked
-//! (`cargo xtask targets`) and has not been run by its authors: expect bugs, and report them.
+//! of the system that is compiled for exists. The Windows side has the same names. It is
+//! type-checked (`cargo xtask targets`) and has not been run by its authors: expect bugs, and report
+//! them.
 //!
 //! # Examples
 //!
