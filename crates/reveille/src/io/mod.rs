@@ -37,8 +37,9 @@
 //!
 //! # Errors
 //!
-//! Errors that name an operation and an object keep the kind and the source of the original; see
-//! [`OperationError`] and, for the number of a system error, [`raw_os_error`].
+//! Errors that name an operation and an object keep the kind of the original and tell their cause
+//! once: in the text, or as the source. See [`OperationError`] and, for the number of a system
+//! error, [`raw_os_error`]. `{error:#}` prints the cause in either case.
 //!
 //! # Examples
 //!

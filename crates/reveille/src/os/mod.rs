@@ -2,8 +2,8 @@
 //!
 //! As in std, the traits and functions here are extensions of the portable modules. Only the module
 //! of the system that is compiled for exists. The Windows side has the same names. It is
-//! type-checked (`cargo xtask targets`) and has not been run by its authors: expect bugs, and report
-//! them.
+//! type-checked (`cargo xtask targets`) and has not been run by its authors: expect bugs, and
+//! report them.
 //!
 //! # Examples
 //!

@@ -23,8 +23,8 @@
 //! The locks are eventually fair. A task that is running may take a free [`Mutex`] before one that
 //! waits for it. A task that has waited for more than half a millisecond is preferred: from then on
 //! the lock is handed to those that wait, in the order in which they came. A future that waits for
-//! a lock and is kept, but no longer polled, keeps its place in the line and blocks those behind it;
-//! see [`future`](crate::future#the-future-that-nobody-polls).
+//! a lock and is kept, but no longer polled, keeps its place in the line and blocks those behind
+//! it; see [`future`](crate::future#the-future-that-nobody-polls).
 //!
 //! | kind | items |
 //! |---|---|
