@@ -4,12 +4,15 @@
 
 #[path = "../src/scheduler/multi/duty.rs"]
 mod duty;
+#[path = "../src/scheduler/multi/idle.rs"]
+mod idle;
 
 use std::time::Duration;
 
 use duty::{Duty, Ring};
+use idle::Idle;
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
+use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 
 /// Whether the alarm will ring.
@@ -26,12 +29,12 @@ impl Ring for Bell {
     }
 }
 
-/// A pool in miniature: the bits of its parked workers, and the monitor's duty.
+/// A pool in miniature: its sleepers, and the monitor's duty.
 struct Pool {
     duty: Duty<Bell>,
     bell: Bell,
-    parked: AtomicUsize,
-    all: usize,
+    idle: Idle,
+    workers: usize,
 }
 
 impl Pool {
@@ -40,25 +43,28 @@ impl Pool {
         let bell = Bell(Arc::new(AtomicBool::new(false)));
         let duty = Duty::new();
         duty.begin(bell.clone());
-        let all = (1 << workers) - 1;
-        Arc::new(Pool { duty, bell, parked: AtomicUsize::new(all), all })
+        let idle = Idle::new(workers);
+        (0..workers).for_each(|worker| idle.park(worker));
+        Arc::new(Pool { duty, bell, idle, workers })
     }
 
     fn are_parked(&self) -> bool {
-        self.parked.load(Ordering::SeqCst) == self.all
+        self.idle.parked_count() == self.workers
+    }
+
+    fn is_one_awake(&self) -> bool {
+        self.idle.parked_count() + 1 == self.workers
     }
 
     /// As `Worker::park` when it ends, and `Worker::poll`.
     fn begin_poll(&self, worker: usize) {
-        self.parked.fetch_and(!(1 << worker), Ordering::SeqCst);
-        fence(Ordering::SeqCst);
+        self.idle.unpark(worker);
         self.duty.set(Duration::from_millis(4));
     }
 
     /// As `Worker::park` when it begins.
     fn park(&self, worker: usize) {
-        self.parked.fetch_or(1 << worker, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
+        self.idle.park(worker);
         self.duty.clear(|| self.are_parked(), || 0);
     }
 
@@ -133,15 +139,14 @@ fn a_second_worker_is_watched_while_the_first_minds_the_alarm() {
         let second = run(&pool, |pool| pool.begin_poll(1));
         // The alarm rings and is heard, or is put off, and the second worker ends the putting off.
         let first = run(&pool, |pool| {
-            let is_alone = || pool.parked.load(Ordering::SeqCst) == 0b10;
-            pool.duty.put_off(Duration::from_millis(4), is_alone);
+            pool.duty.put_off(Duration::from_millis(4), || pool.is_one_awake());
             pool.park(0);
         });
         second.join().unwrap();
         first.join().unwrap();
         assert!(pool.bell.0.load(Ordering::Relaxed), "a worker polls and nobody watches it");
         pool.bell.0.store(false, Ordering::Relaxed);
-        let is_alone = || pool.parked.load(Ordering::SeqCst) == 0b10;
+        let is_alone = || pool.is_one_awake() && !pool.idle.is_parked(0);
         pool.duty.put_off(Duration::from_millis(4), is_alone);
         assert!(!pool.bell.0.load(Ordering::Relaxed), "the first is no longer alone");
     });

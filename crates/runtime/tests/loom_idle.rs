@@ -53,7 +53,7 @@ impl Pool {
         false
     }
 
-    /// What a worker does until it has taken one task: search, park, search.
+    /// What a worker does until it has taken one task: search, sleep, search.
     fn work_once(&self, worker: usize) {
         let mut is_searching = false;
         loop {
@@ -61,26 +61,26 @@ impl Pool {
                 is_searching = self.idle.start_search(self.notified.len());
             }
             if self.take() {
-                if is_searching && self.idle.end_search() && self.queued.load(Ordering::SeqCst) > 0
-                {
+                if self.idle.stop_search(&mut is_searching, || self.has_work()) {
                     self.wake_one();
                 }
                 return;
             }
-            self.idle.park(worker);
-            if is_searching {
-                self.idle.end_search();
-            }
-            if self.queued.load(Ordering::SeqCst) == 0 {
-                let (flag, condvar) = &self.notified[worker];
+            let has_work = |pool: &mut &Pool| pool.has_work();
+            let wait = |pool: &mut &Pool| {
+                let (flag, condvar) = &pool.notified[worker];
                 let mut flag = flag.lock().unwrap();
                 while !*flag {
                     flag = condvar.wait(flag).unwrap();
                 }
                 *flag = false;
-            }
-            is_searching = !self.idle.unpark(worker);
+            };
+            self.idle.sleep(worker, &mut is_searching, &mut { self }, has_work, wait);
         }
+    }
+
+    fn has_work(&self) -> bool {
+        self.queued.load(Ordering::SeqCst) > 0
     }
 }
 

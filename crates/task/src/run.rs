@@ -10,7 +10,7 @@ use reveille_primitive::lock::assert_none_held;
 use crate::cell::Polled;
 use crate::raw::Raw;
 use crate::state::{Idle, Outcome, Run};
-use crate::task_ref::TaskRef;
+use crate::task_ref::{Kept, TaskRef};
 use crate::unwind::{Payload, aborting, caught};
 use crate::waker;
 
@@ -209,11 +209,23 @@ unsafe fn complete(raw: Raw, outcome: Outcome) {
     });
     let mut references = 1;
     // Nothing but this comparison vouches for the executor, which is safe code.
-    if kept.is_some_and(|kept| kept.give_to(raw)) {
-        references += 1;
+    if let Some(kept) = kept {
+        if kept.is_of(raw) {
+            mem::forget(kept);
+            references += 1;
+        } else {
+            drop_slow(kept);
+        }
     }
     // SAFETY: the caller gives its reference away, and `completed` gave the kept one of this task.
     unsafe { raw.release_completed(references) };
+}
+
+/// Releases a reference that an executor gave back for another task than its own.
+#[cold]
+#[inline(never)]
+fn drop_slow(kept: Kept) {
+    drop(kept);
 }
 
 /// Drops an output, or returns the payload of a panic: its own or that of the drop.

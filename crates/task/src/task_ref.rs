@@ -237,14 +237,10 @@ impl Kept {
         unsafe { Kept::new(raw) }
     }
 
-    /// Gives the reference to the caller if it is of the task `raw`; else it is released here.
+    /// Whether the reference is to the task `raw`.
     #[inline]
-    pub(crate) fn give_to(self, raw: Raw) -> bool {
-        let is_its = self.handle.raw == raw;
-        if is_its {
-            std::mem::forget(self);
-        }
-        is_its
+    pub(crate) fn is_of(&self, raw: Raw) -> bool {
+        self.handle.raw == raw
     }
 }
 

@@ -20,6 +20,8 @@
 //!    is a short run queue whose owner is awake: the owner comes to it, or is found blocked by the
 //!    monitor, which wakes somebody for it.
 
+use std::mem;
+
 use reveille_primitive::Padded;
 use reveille_primitive::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
 
@@ -99,6 +101,43 @@ impl Idle {
         None
     }
 
+    /// Sleeps, unless there is something to do: announces the sleep, gives up searching, looks at
+    /// every queue for the last time by `has_work`, and calls `wait` if that found nothing. Returns
+    /// what `wait` does. Afterwards `is_searching` says whether a notifier has made this worker a
+    /// searcher. Both closures are given `state`.
+    pub(crate) fn sleep<S, R>(
+        &self,
+        worker: usize,
+        is_searching: &mut bool,
+        state: &mut S,
+        has_work: impl FnOnce(&mut S) -> bool,
+        wait: impl FnOnce(&mut S) -> R,
+    ) -> Option<R> {
+        self.park(worker);
+        if mem::take(is_searching) {
+            self.end_search();
+        }
+        let waited = if has_work(state) { None } else { Some(wait(state)) };
+        *is_searching = !self.unpark(worker);
+        waited
+    }
+
+    /// Gives up searching, if this worker does, since it has found something. `true` if the caller
+    /// must wake another: this was the last searcher, on whom producers may have relied, and there
+    /// is more to do.
+    #[inline]
+    pub(crate) fn stop_search(
+        &self,
+        is_searching: &mut bool,
+        has_more: impl FnOnce() -> bool,
+    ) -> bool {
+        if !*is_searching {
+            return false;
+        }
+        *is_searching = false;
+        self.end_search() && has_more()
+    }
+
     /// The worker announces that it sleeps. It must look at every queue once more before it does.
     pub(crate) fn park(&self, worker: usize) {
         self.parked[worker / 64].fetch_or(1 << (worker % 64), Ordering::SeqCst);
@@ -125,7 +164,7 @@ impl Idle {
     }
 
     /// Gives up searching. `true` for the last searcher: producers may have relied on it.
-    pub(crate) fn end_search(&self) -> bool {
+    fn end_search(&self) -> bool {
         let is_last = self.searching.fetch_sub(1, Ordering::SeqCst) == 1;
         // Between the end of the search and the look at the queues that follows it.
         fence(Ordering::SeqCst);

@@ -17,6 +17,7 @@
 #![allow(unsafe_code)]
 
 use std::fmt;
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 use reveille_task::{Kept, TaskHandle, TaskRef};
@@ -54,10 +55,12 @@ impl Registry {
 
     /// Adds a task, which remembers its slot.
     #[inline]
-    pub(crate) fn insert(&mut self, mut task: Kept) {
+    pub(crate) fn insert(&mut self, task: Kept) {
+        // The reference becomes the slot's. (A table that is full leaks it, and saves the unwinding.)
+        let mut task = ManuallyDrop::new(task);
         let slot = self.insert_word(task.as_task().into_raw().as_ptr().expose_provenance() >> 2);
         task.set_slot(slot);
-        let _ = task.into_raw();
+        let _ = ManuallyDrop::into_inner(task).into_raw();
     }
 
     /// Removes the task in `slot`.

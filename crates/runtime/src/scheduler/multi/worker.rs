@@ -469,7 +469,7 @@ impl<'a> Worker<'a> {
         if self.search() || self.spin() {
             return self.next_task();
         }
-        self.park()?;
+        self.park();
         Ok(None)
     }
 
@@ -561,41 +561,31 @@ impl<'a> Worker<'a> {
     /// Gives up the searcher's role, if this worker has it; wakes the next one if work is left.
     #[inline]
     fn stop_searching(&mut self) {
-        if self.is_searching {
-            self.is_searching = false;
-            if self.shared.idle.end_search() && !self.shared.injector.is_empty() {
-                self.shared.wake_one();
-            }
+        let has_more = || !self.shared.injector.is_empty();
+        if self.shared.idle.stop_search(&mut self.is_searching, has_more) {
+            self.shared.wake_one();
         }
     }
 
     /// Sleeps in the driver until there is something to do.
-    fn park(&mut self) -> Result<(), Exit> {
+    fn park(&mut self) {
         let index = self.place.index;
         self.seat.flush_foreign();
         self.seat.timers().release_spare(self.seat.identity());
         if self.place.has_removals() {
             self.seat.with_core(|core| self.place.remove_now(core));
         }
-        self.shared.idle.park(index);
-        if self.is_searching {
-            self.is_searching = false;
-            self.shared.idle.end_search();
-        }
-        self.shared.monitor.disarm(self.shared, || self.seat.now_ns());
-        let parked = self.park_announced();
-        if !self.shared.idle.unpark(index) {
-            // A notifier cleared the bit: it made this worker a searcher.
-            self.is_searching = true;
-        }
-        parked
+        let mut is_searching = self.is_searching;
+        let has_work = |worker: &mut Worker<'a>| {
+            worker.shared.monitor.disarm(worker.shared, || worker.seat.now_ns());
+            worker.has_work_elsewhere()
+        };
+        self.shared.idle.sleep(index, &mut is_searching, self, has_work, Worker::wait);
+        self.is_searching = is_searching;
     }
 
-    /// The part of [`Worker::park`] during which others may wake this worker.
-    fn park_announced(&mut self) -> Result<(), Exit> {
-        if self.has_work_elsewhere() {
-            return Ok(());
-        }
+    /// The part of [`Worker::park`] in which the worker waits, and others may wake it.
+    fn wait(&mut self) {
         let deadline = self.seat.timers().park(&mut self.seat.identity().borrow_mut());
         let has_deadline = deadline.is_some();
         let now = self.time_for(has_deadline);
@@ -617,7 +607,6 @@ impl<'a> Worker<'a> {
         self.cold_ns = COLD_NS;
         // Never ahead of the time: what a stranger has added meanwhile is not to fire early.
         self.turn_timers(if has_deadline { woken } else { woken.saturating_sub(AHEAD_MAX_NS) });
-        Ok(())
     }
 
     /// The time, for a worker that parks: the clock's if there is a timer, else an estimate, which
