@@ -18,6 +18,12 @@ use std::os::windows::io::AsSocket as AsFd;
 ///
 /// Sealed: the descriptor has to stay the same, and open, for as long as the object is there. A
 /// borrowed one may be closed while the driver knows it, and one of a user's type may change.
+///
+/// ```compile_fail,E0277
+/// let stream = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let io = reveille_runtime::io::Io::new(&stream);
+/// # std::io::Result::Ok(())
+/// ```
 pub trait Descriptor: AsFd + sealed::Sealed {}
 
 impl<T: AsFd + sealed::Sealed> Descriptor for T {}

@@ -56,7 +56,7 @@ impl Registry {
     /// Adds a task, which remembers its slot.
     #[inline]
     pub(crate) fn insert(&mut self, task: Kept) {
-        // The reference becomes the slot's. (A table that is full leaks it, and saves the unwinding.)
+        // The reference becomes the slot's. A table that is full leaks it.
         let mut task = ManuallyDrop::new(task);
         let slot = self.insert_word(task.as_task().into_raw().as_ptr().expose_provenance() >> 2);
         task.set_slot(slot);

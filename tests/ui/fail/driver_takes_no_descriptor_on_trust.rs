@@ -1,0 +1,20 @@
+//! A descriptor that is closed while the driver knows its number would be another file's: to
+//! register one is a promise, which takes `unsafe`.
+//~ error[E0133]: call to unsafe function
+//~ source.register(
+//~ source.attempt(
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+
+use reveille_driver::{Driver, Kind, Source};
+
+fn main() -> std::io::Result<()> {
+    let shard = Arc::new(Driver::new(Kind::default())?);
+    let source = Source::new();
+    let stream = std::net::TcpListener::bind("127.0.0.1:0")?;
+    source.register(stream.as_fd(), &shard)?;
+    source.attempt(stream.as_fd(), || Ok(Arc::clone(&shard)));
+    drop(stream);
+    Ok(())
+}
