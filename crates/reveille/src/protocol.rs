@@ -7,4 +7,4 @@
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 pub(crate) use std::sync::{Mutex, MutexGuard};
 
-pub(crate) use reveille_runtime::{task, time};
+pub(crate) use reveille_runtime::{budget, task, time};

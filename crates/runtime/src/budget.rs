@@ -27,6 +27,30 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
     }
 }
 
+/// Whether the current poll has budget left. Outside a task it always has.
+#[inline]
+#[must_use]
+pub fn is_left() -> bool {
+    context::has_budget()
+}
+
+/// Runs `poll` of a future that shares its task with others, which were polled before it.
+///
+/// If they used up the budget, `poll` gets one unit of its own. Otherwise a future that is always
+/// ready would starve those polled after it, and a time limit would never see that it is over.
+/// `was_left` is what [`is_left`] said before the first of them: a combinator that began without
+/// budget lends none, so that a loop over such combinators ends.
+#[inline]
+pub fn poll_after<R>(was_left: bool, poll: impl FnOnce() -> R) -> R {
+    if !was_left || context::has_budget() {
+        return poll();
+    }
+    context::lend_budget(true);
+    let result = poll();
+    context::lend_budget(false);
+    result
+}
+
 /// Runs `poll` and gives the unit back if nothing came of it.
 #[inline]
 pub(crate) fn poll_budgeted<R>(

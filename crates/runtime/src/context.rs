@@ -310,6 +310,17 @@ pub(crate) fn take_budget() -> bool {
     })
 }
 
+/// Whether a unit of budget is left.
+#[inline]
+pub(crate) fn has_budget() -> bool {
+    CONTEXT.with(|context| context.budget.get() != 0)
+}
+
+/// Sets a used-up budget to one unit, or that one back to none.
+pub(crate) fn lend_budget(is_lent: bool) {
+    CONTEXT.with(|context| context.budget.set(u8::from(is_lent)));
+}
+
 /// Gives one unit of budget back.
 #[inline]
 pub(crate) fn return_budget() {

@@ -10,6 +10,9 @@
 //! 3. The task's waker is stored before the queue is found empty, so a wake after that reaches it.
 //! 4. The queue's lock is held for a push or a pop only: wakers are woken and dropped outside.
 //!
+//! When the budget is used up, the turn ends. The queue is in the order of the wakes, so members
+//! use the budgets of successive polls in turn.
+//!
 //! A late wake of a member that is gone may name a free slot, or one with a new tenant, which is
 //! then polled once for nothing.
 
@@ -23,7 +26,7 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use slab::Slab;
 
-use crate::protocol::{AtomicBool, Mutex, MutexGuard, Ordering};
+use crate::protocol::{AtomicBool, Mutex, MutexGuard, Ordering, budget};
 
 /// Polls of members in one poll of the whole. Then other tasks have their turn.
 pub(crate) const POLLS: usize = 64;
@@ -117,12 +120,17 @@ impl<F: Future + Unpin> Group<F> {
         mut accept: impl FnMut(usize, F::Output) -> ControlFlow<R>,
     ) -> Poll<R> {
         self.listen(cx.waker());
+        let is_budget_left = budget::is_left();
         for _ in 0..self.woken_len().min(POLLS) {
             let Some(slot) = self.pop() else { break };
             if let Some(output) = self.poll(slot)
                 && let ControlFlow::Break(result) = accept(slot, output)
             {
                 return Poll::Ready(result);
+            }
+            if is_budget_left && !budget::is_left() {
+                // The next poll begins with the member behind the one that used it up.
+                break;
             }
         }
         if self.woken_len() > 0 {

@@ -3,7 +3,8 @@
 //! A [`Side`] is a future until it is done, then its output, then nothing: the future is dropped
 //! the moment it completes, and the loser of a race the moment it has lost, so that neither holds a
 //! lock, a permit or a connection longer than it is needed. Left is polled first, always: a race
-//! that both have won goes to the left.
+//! that both have won goes to the left. If left uses up the task's budget, right still gets one
+//! unit in each poll, so a left that is always ready does not starve it.
 //!
 //! *Rejected:* the pairs of futures-lite, which keep both futures until they are dropped
 //! themselves.
@@ -16,6 +17,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
+use reveille_runtime::budget;
 
 pin_project! {
     /// One of the two futures.
@@ -46,6 +48,11 @@ impl<F: Future> Side<F> {
         // Drops the future before it stores the output.
         self.set(Side::Done { output });
         true
+    }
+
+    /// As [`poll_done`](Side::poll_done), for the side that is polled second.
+    fn poll_done_second(self: Pin<&mut Self>, cx: &mut Context<'_>, was_budget_left: bool) -> bool {
+        budget::poll_after(was_budget_left, || self.poll_done(cx))
     }
 
     /// The output, if it is there.
@@ -146,8 +153,9 @@ impl<L: Future, R: Future> Future for Join<L, R> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let is_budget_left = budget::is_left();
         let is_left_done = this.left.as_mut().poll_done(cx);
-        let is_right_done = this.right.as_mut().poll_done(cx);
+        let is_right_done = this.right.as_mut().poll_done_second(cx, is_budget_left);
         if !(is_left_done && is_right_done) {
             return Poll::Pending;
         }
@@ -176,12 +184,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let is_budget_left = budget::is_left();
         let is_left_done = this.left.as_mut().poll_done(cx);
         if let Some(error) = take_error(this.left.as_mut()) {
             this.right.take();
             return Poll::Ready(Err(error));
         }
-        let is_right_done = this.right.as_mut().poll_done(cx);
+        let is_right_done = this.right.as_mut().poll_done_second(cx, is_budget_left);
         if let Some(error) = take_error(this.right.as_mut()) {
             this.left.take();
             return Poll::Ready(Err(error));
@@ -203,7 +212,10 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if !(this.left.as_mut().poll_done(cx) || this.right.as_mut().poll_done(cx)) {
+        let is_budget_left = budget::is_left();
+        if !(this.left.as_mut().poll_done(cx)
+            || this.right.as_mut().poll_done_second(cx, is_budget_left))
+        {
             return Poll::Pending;
         }
         // Taking both sides drops the one that lost.
@@ -227,7 +239,10 @@ impl<L: Future, R: Future> Future for Select<L, R> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
-        if !(this.left.as_mut().poll_done(cx) || this.right.as_mut().poll_done(cx)) {
+        let is_budget_left = budget::is_left();
+        if !(this.left.as_mut().poll_done(cx)
+            || this.right.as_mut().poll_done_second(cx, is_budget_left))
+        {
             return Poll::Pending;
         }
         // Taking both sides drops the one that lost.
@@ -246,12 +261,13 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
+        let is_budget_left = budget::is_left();
         let is_left_done = this.left.as_mut().poll_done(cx);
         if this.left.as_mut().output().is_some_and(Result::is_ok) {
             this.right.take();
             return Poll::Ready(this.left.take().expect(DONE));
         }
-        let is_right_done = this.right.as_mut().poll_done(cx);
+        let is_right_done = this.right.as_mut().poll_done_second(cx, is_budget_left);
         if this.right.as_mut().output().is_some_and(Result::is_ok) {
             this.left.take();
             return Poll::Ready(this.right.take().expect(DONE));

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use pin_project_lite::pin_project;
 
+use reveille_runtime::budget;
 use reveille_runtime::time::Sleep;
 
 use super::owned::OwnedFuture;
@@ -127,10 +128,12 @@ impl<F: Future> Future for TimeoutFuture<F> {
         let mut this = self.project();
         let future = this.future.as_mut().as_pin_mut();
         let future = future.expect("`timeout` was polled after it was ready");
+        let is_budget_left = budget::is_left();
         let result = match future.poll(cx) {
             Poll::Ready(output) => Ok(output),
             Poll::Pending => {
-                ready!(Pin::new(&mut *this.sleep).poll(cx));
+                let sleep = Pin::new(&mut *this.sleep);
+                ready!(budget::poll_after(is_budget_left, || sleep.poll(cx)));
                 warn_if_borrowed::<F>();
                 Err(TimeoutError { _private: () })
             }

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use reveille_runtime::budget;
 use reveille_runtime::time::Sleep;
 
 use crate::future::owned::OwnedFuture;
@@ -68,10 +69,11 @@ where
     let mut future = pin!(future);
     let mut sleep = pin!(Sleep::after(timeout));
     poll_fn(|cx| {
+        let is_budget_left = budget::is_left();
         if let Poll::Ready(result) = future.as_mut().poll(cx) {
             return Poll::Ready(result);
         }
-        sleep.as_mut().poll(cx).map(|()| {
+        budget::poll_after(is_budget_left, || sleep.as_mut().poll(cx)).map(|()| {
             warn_if_borrowed::<F>();
             Err(io::Error::new(io::ErrorKind::TimedOut, "future timed out"))
         })

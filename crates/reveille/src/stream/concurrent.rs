@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
+use reveille_runtime::budget;
 
 use super::Stream;
 use super::consume::Pace;
@@ -131,6 +132,7 @@ where
         let mut this = self.project();
         this.pool.listen(cx.waker());
         let mut pace = Pace::new();
+        let is_budget_left = budget::is_left();
         // Bounded by the budget: when it is used up, `pace` is pending.
         loop {
             let mut is_progress = false;
@@ -151,6 +153,11 @@ where
             if let Some(slot) = this.pool.pop() {
                 this.pool.poll(slot);
                 is_progress = true;
+                if is_budget_left && !budget::is_left() {
+                    // The next poll begins with the future behind the one that used it up.
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
             }
             if this.stream.is_none() && this.pool.is_empty() {
                 return Poll::Ready(());

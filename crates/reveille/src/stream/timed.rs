@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use pin_project_lite::pin_project;
+use reveille_runtime::budget;
 use reveille_runtime::time::Sleep;
 
 use super::{FusedStream, Stream};
@@ -136,11 +137,13 @@ impl<S: Stream> Stream for Timeout<S> {
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
         // The stream first: an item that is there is never late.
+        let is_budget_left = budget::is_left();
         let next = match this.stream.poll_next(cx) {
             Poll::Ready(None) => return Poll::Ready(None),
             Poll::Ready(Some(item)) => Ok(item),
             Poll::Pending => {
-                ready!(Pin::new(&mut *this.sleep).poll(cx));
+                let sleep = Pin::new(&mut *this.sleep);
+                ready!(budget::poll_after(is_budget_left, || sleep.poll(cx)));
                 Err(TimeoutError { _private: () })
             }
         };

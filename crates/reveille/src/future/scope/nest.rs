@@ -25,7 +25,7 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 
 use super::super::group::{Group, Notifier, POLLS, Signal};
-use crate::protocol::{AtomicBool, Mutex, MutexGuard, Ordering, task};
+use crate::protocol::{AtomicBool, Mutex, MutexGuard, Ordering, budget, task};
 use crate::task::{CancellationToken, CancelledFuture};
 
 /// The body's number in the queue of who was woken.
@@ -181,6 +181,7 @@ where
         }
         shared.admit(this.children);
         // Who is woken or comes during the turn is polled in the next one: none is passed by.
+        let is_budget_left = budget::is_left();
         for _ in 0..this.children.woken_len().min(POLLS) {
             let Some(slot) = this.children.pop() else { break };
             if slot != BODY {
@@ -203,6 +204,10 @@ where
                 return Poll::Ready(Err(error));
             }
             shared.admit(this.children);
+            if is_budget_left && !budget::is_left() {
+                // The next turn begins with the child behind the one that used it up.
+                break;
+            }
         }
         if this.body.is_none() && this.children.is_empty() {
             drop(shared.close());

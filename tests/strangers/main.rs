@@ -1,0 +1,16 @@
+//! Public reports about other runtimes, each tried here. `tests/STRANGERS.md` is the table: the
+//! source, the right value, and what async-std, tokio and reveille gave.
+
+#![cfg(unix)]
+
+mod budget;
+
+use std::time::Duration;
+
+/// How long something may take that must not hang. Nothing that passes takes a tenth of it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Fails instead of hanging.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    reveille::future::timeout(PATIENCE, what).await.expect("it is ready in time")
+}
