@@ -4,6 +4,7 @@
 #![cfg(unix)]
 
 mod budget;
+mod streams;
 
 use std::time::Duration;
 

@@ -10,6 +10,7 @@
 //! | own, `compare.rs` | `cmp`, `eq`, `lt` and their kin |
 //! | own, `collect.rs`, `arithmetic.rs` | `collect`; `sum`, `product` |
 //! | own, `join.rs` | `merge`, `zip`, `flatten`, `flat_map` |
+//! | own, `fused.rs` | `fuse`, `chain` |
 //! | own, `timed.rs` | `timeout`, `throttle`, `delay` |
 
 use std::cmp::Ordering;
@@ -477,6 +478,8 @@ pub trait StreamExt: Stream {
 
     /// Yields the items of this stream, then those of another.
     ///
+    /// This stream is dropped when it has ended, before the other is asked for an item.
+    ///
     /// # Examples
     ///
     /// ```
@@ -494,7 +497,7 @@ pub trait StreamExt: Stream {
         Self: Sized,
         U: Stream<Item = Self::Item> + Sized,
     {
-        futures_lite::StreamExt::chain(self, other)
+        Chain::new(self, other)
     }
 
     /// Starts over whenever the stream ends, with a clone of it as it was at the beginning.
@@ -572,7 +575,7 @@ pub trait StreamExt: Stream {
         Zip::new(self, other)
     }
 
-    /// Makes sure that the stream, once ended, stays so: it is not polled again.
+    /// Makes sure that the stream, once ended, stays so: it is dropped and not polled again.
     ///
     /// # Examples
     ///
@@ -596,7 +599,7 @@ pub trait StreamExt: Stream {
     where
         Self: Sized,
     {
-        futures_lite::StreamExt::fuse(self)
+        Fuse::new(self)
     }
 
     /// Borrows the stream, to use a part of it with methods that take it by value.

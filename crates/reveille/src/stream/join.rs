@@ -37,9 +37,9 @@ pin_project! {
     }
 }
 
-impl<L: Stream, R: Stream> Merge<L, R> {
+impl<L, R> Merge<L, R> {
     pub(super) fn new(left: L, right: R) -> Merge<L, R> {
-        Merge { left: left.fuse(), right: right.fuse() }
+        Merge { left: Fuse::new(left), right: Fuse::new(right) }
     }
 }
 

@@ -62,6 +62,7 @@ mod consume;
 mod double_ended;
 mod ext;
 mod extremes;
+mod fused;
 #[doc(hidden)]
 pub mod futures;
 mod join;
@@ -74,8 +75,7 @@ mod unbroken;
 pub use futures_core::stream::Stream;
 #[doc(inline)]
 pub use futures_lite::stream::{
-    Chain, Cloned, Copied, Filter, Fuse, Inspect, Map, Scan, Skip, SkipWhile, StepBy, Take,
-    TakeWhile,
+    Cloned, Copied, Filter, Inspect, Map, Scan, Skip, SkipWhile, StepBy, Take, TakeWhile,
 };
 
 pub use arithmetic::{Product, Sum};
@@ -84,6 +84,7 @@ pub use collect::{Extend, FromStream, extend};
 pub use concurrent::{ConcurrentExt, ForEachConcurrent};
 pub use double_ended::DoubleEndedStream;
 pub use ext::StreamExt;
+pub use fused::{Chain, Fuse};
 pub use join::{FlatMap, Flatten, Merge, Zip};
 pub use sources::{
     Empty, FromFn, FromIter, Once, Pending, Repeat, RepeatWith, Successors, empty, from_fn,

@@ -129,4 +129,3 @@ impl<I: ExactSizeStream + ?Sized + Unpin> ExactSizeStream for &mut I {
 pub trait FusedStream: Stream {}
 
 impl<S: FusedStream + ?Sized + Unpin> FusedStream for &mut S {}
-impl<S: Stream> FusedStream for super::Fuse<S> {}
