@@ -4,6 +4,7 @@
 #![cfg(unix)]
 
 mod budget;
+mod net;
 mod streams;
 
 use std::time::Duration;
@@ -14,4 +15,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Fails instead of hanging.
 async fn soon<T>(what: impl Future<Output = T>) -> T {
     reveille::future::timeout(PATIENCE, what).await.expect("it is ready in time")
+}
+
+/// Polls a future once and says whether it is still pending.
+async fn is_pending<F: Future>(future: std::pin::Pin<&mut F>) -> bool {
+    let mut future = future;
+    std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx).is_pending())).await
 }

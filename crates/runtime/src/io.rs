@@ -199,6 +199,13 @@ impl<T: Descriptor> Io<T> {
             if let Some(done) = self.source.try_stream(interest, len, || op(self.get_ref())) {
                 return Poll::Ready(done);
             }
+            if len == 0 && interest == Interest::Write {
+                // Writing nothing needs no room, and std does not wait for it.
+                match op(self.get_ref()) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    done => return Poll::Ready(done),
+                }
+            }
             if self.source.wait_in_place(interest, cx) {
                 return Poll::Pending;
             }
