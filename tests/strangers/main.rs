@@ -6,6 +6,7 @@
 mod budget;
 mod net;
 mod streams;
+mod tasks;
 
 use std::time::Duration;
 

@@ -44,6 +44,18 @@ pub mod random {
     }
 }
 
+/// Futures and closures above this size, in bytes, are boxed before they are passed on.
+///
+/// Without optimisation each function that a future is passed through keeps a copy of it on the
+/// stack, so that the spawn of a future of 150 KiB overflowed a stack of 2 MiB. A box costs
+/// one more allocation, which is nothing beside the copy of so many bytes.
+const LARGE_BYTES: usize = 16 * 1024;
+
+/// Whether a value of this type is boxed before it is passed on.
+pub(crate) const fn is_large<T>() -> bool {
+    size_of::<T>() > LARGE_BYTES
+}
+
 /// Options of a task that is spawned right here.
 #[track_caller]
 pub(crate) fn here() -> Options {
@@ -70,6 +82,9 @@ pub(crate) fn here() -> Options {
 /// assert_eq!(reveille::block_on(async { text.len() }), 11);
 /// ```
 pub fn block_on<F: Future>(future: F) -> F::Output {
+    if is_large::<F>() {
+        return scheduler::local::block_on(None, Options::default(), Box::pin(future));
+    }
     scheduler::local::block_on(None, Options::default(), future)
 }
 
@@ -81,6 +96,9 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    if is_large::<F>() {
+        return context::runtime().spawn(Box::pin(future), here());
+    }
     context::runtime().spawn(future, here())
 }
 
@@ -92,6 +110,9 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
+    if is_large::<F>() {
+        return scheduler::local::spawn(Box::pin(future), here());
+    }
     scheduler::local::spawn(future, here())
 }
 
@@ -104,11 +125,17 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let with_context = move || {
-        let _foreign = foreign::enter();
-        closure()
-    };
-    task::blocking(with_context, here())
+    if is_large::<F>() {
+        let closure = Box::new(closure);
+        return task::blocking(move || in_context(closure), here());
+    }
+    task::blocking(move || in_context(closure), here())
+}
+
+/// Calls a closure of the program's where libraries of others find their context.
+fn in_context<T>(closure: impl FnOnce() -> T) -> T {
+    let _foreign = foreign::enter();
+    closure()
 }
 
 /// As [`spawn_blocking`], for a call of reveille's own: libraries of others find nothing there.

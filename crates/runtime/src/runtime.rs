@@ -8,11 +8,11 @@ use std::time::Duration;
 use reveille_task::{JoinHandle, Options};
 
 pub use crate::builder::Builder;
-use crate::context;
 pub use crate::observe::UnhandledPanic;
 use crate::scheduler::local;
 use crate::scheduler::multi::{self, Shared};
 pub use crate::scheduler::multi::{Shutdown, ShutdownReport, TaskInfo};
+use crate::{context, is_large};
 
 /// A runtime: worker threads, their drivers and timers, and a pool for blocking closures.
 ///
@@ -159,7 +159,11 @@ impl Runtime {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        local::block_on(Some(self.handle.shared), Options::default(), future)
+        let shared = Some(self.handle.shared);
+        if is_large::<F>() {
+            return local::block_on(shared, Options::default(), Box::pin(future));
+        }
+        local::block_on(shared, Options::default(), future)
     }
 
     /// Spawns a task onto this runtime.
@@ -180,6 +184,9 @@ impl Runtime {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        if is_large::<F>() {
+            return self.handle.shared.spawn(Box::pin(future), crate::here());
+        }
         self.handle.shared.spawn(future, crate::here())
     }
 
@@ -357,6 +364,9 @@ impl Handle {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
+        if is_large::<F>() {
+            return self.shared.spawn_if(self.incarnation, Box::pin(future), crate::here());
+        }
         self.shared.spawn_if(self.incarnation, future, crate::here())
     }
 

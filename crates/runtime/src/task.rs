@@ -11,7 +11,7 @@ pub use reveille_task::{TaskHandle, task_ref};
 
 use crate::scheduler::local;
 use crate::scheduler::multi::Shared;
-use crate::{context, observe, runtime};
+use crate::{context, is_large, observe, runtime};
 
 /// The task that is being polled on this thread: one that was spawned, or the future of a
 /// `block_on`. `None` elsewhere, such as in a blocking closure.
@@ -80,6 +80,9 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    if is_large::<F>() {
+        return context::runtime().spawn(Box::pin(future), runtime::options(name));
+    }
     context::runtime().spawn(future, runtime::options(name))
 }
 
@@ -90,12 +93,19 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
+    if is_large::<F>() {
+        return local::spawn(Box::pin(future), runtime::options(name));
+    }
     local::spawn(future, runtime::options(name))
 }
 
 /// As [`block_on`](crate::block_on), with a name for what is polled.
 pub fn block_on_named<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
-    local::block_on(None, Options { name, ..Options::default() }, future)
+    let options = Options { name, ..Options::default() };
+    if is_large::<F>() {
+        return local::block_on(None, options, Box::pin(future));
+    }
+    local::block_on(None, options, future)
 }
 
 /// As [`spawn_blocking`](crate::spawn_blocking), with the options given.
