@@ -4,9 +4,12 @@
 #![cfg(unix)]
 
 mod budget;
+mod io;
 mod net;
+mod processes;
 mod streams;
 mod tasks;
+mod unix;
 
 use std::time::Duration;
 

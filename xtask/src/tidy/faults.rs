@@ -1,30 +1,38 @@
-//! The list of faults that others shipped names the tests that show this house free of them. Each
-//! test that it names is there, and each fault has one, or a word why it needs none.
+//! The lists of faults that others shipped name the tests that show this house free of them. Each
+//! test that they name is there, and each fault has one, or a word why it needs none.
 
 use std::path::PathBuf;
 
 use super::Problem;
 use super::tree::{File, Tree};
 
-const LIST: &str = "tests/FAULTS.md";
+/// Faults by kind, and public reports one by one.
+const LISTS: [&str; 2] = ["tests/FAULTS.md", "tests/STRANGERS.md"];
+
+/// The folders of `tests/` whose files the lists name.
+const FOLDERS: [&str; 1] = ["strangers/"];
 
 /// How far above its function an attribute stands at most.
 const ATTRIBUTES_MAX: usize = 4;
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
-    let list = tree.read(LIST);
+    LISTS.iter().flat_map(|list| check_list(tree, list)).collect()
+}
+
+fn check_list(tree: &Tree, name: &str) -> Vec<Problem> {
+    let list = tree.read(name);
     if list.is_empty() {
-        return vec![Problem::new(LIST, "is missing: it lists the faults others shipped")];
+        return vec![Problem::new(name, "is missing: it lists the faults others shipped")];
     }
     let mut problems = Vec::new();
     for (index, line) in list.lines().enumerate() {
-        let mut say = |message| problems.push(Problem::at(LIST, index + 1, message));
-        for (file, name) in tests(line) {
+        let mut say = |message| problems.push(Problem::at(name, index + 1, message));
+        for (file, test) in tests(line) {
             let path = path_of(file);
             match tree.files.iter().find(|file| file.path == path) {
                 None => say(format!("there is no file {}", path.display())),
-                Some(file) if !has_test(file, name) => {
-                    say(format!("there is no test {name} in {}", path.display()));
+                Some(file) if !has_test(file, test) => {
+                    say(format!("there is no test {test} in {}", path.display()));
                 }
                 Some(_) => {}
             }
@@ -44,7 +52,8 @@ fn tests(line: &str) -> impl Iterator<Item = (&str, &str)> {
 }
 
 fn path_of(file: &str) -> PathBuf {
-    let folder = if file.contains('/') { "crates" } else { "tests" };
+    let is_test = !file.contains('/') || FOLDERS.iter().any(|folder| file.starts_with(folder));
+    let folder = if is_test { "tests" } else { "crates" };
     PathBuf::from(folder).join(file)
 }
 
@@ -72,8 +81,12 @@ fn has_marked_test(file: &File, name: &str) -> bool {
 /// Whether the line is the row of a fault that has no test and does not say why.
 fn is_bare(line: &str) -> bool {
     let cells: Vec<&str> = line.split('|').map(str::trim).collect();
-    let [_, _, applies, shown, _] = cells[..] else { return false };
-    shown.is_empty() && !applies.starts_with("no")
+    match cells[..] {
+        [_, _, applies, shown, _] => shown.is_empty() && !applies.starts_with("no"),
+        // A public report: source, report, right value, three runtimes, test.
+        [_, _, _, _, _, _, _, test, _] => test.is_empty(),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -86,6 +99,7 @@ mod tests {
         assert!(tests(line).eq([("c/d.rs", "e"), ("f.rs", "g")]));
         assert_eq!(path_of("c/d.rs"), PathBuf::from("crates/c/d.rs"));
         assert_eq!(path_of("f.rs"), PathBuf::from("tests/f.rs"));
+        assert_eq!(path_of("strangers/f.rs"), PathBuf::from("tests/strangers/f.rs"));
     }
 
     #[test]
@@ -93,6 +107,8 @@ mod tests {
         assert!(is_bare("| a fault | the queue | |"));
         assert!(!is_bare("| a fault | no: there is none | |"));
         assert!(!is_bare("| a fault | the queue | `a.rs::b` |"));
+        assert!(is_bare("| a#1 | hangs | ends | ok | ok | ok | |"));
+        assert!(!is_bare("| a#1 | hangs | ends | ok | ok | ok | `a.rs::b` |"));
         assert!(!is_bare("some text"));
     }
 }
