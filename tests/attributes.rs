@@ -1,6 +1,8 @@
 //! `#[reveille::main]` and `#[reveille::test]`: what they accept, and what they keep of a function.
 //! What they refuse is in `ui/fail`.
 
+use reveille_watchdog as _;
+
 use std::io;
 
 #[reveille::test]

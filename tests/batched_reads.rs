@@ -1,6 +1,8 @@
 //! `Builder::batched_reads`: what a turn has read for a stream whose read was given up.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
+use reveille_watchdog as _;
+
 use std::io::{IoSliceMut, Write};
 use std::os::fd::IntoRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};

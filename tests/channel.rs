@@ -1,5 +1,7 @@
 //! `reveille::channel`: that it is async-channel, and works on this runtime.
 
+use reveille_watchdog as _;
+
 use reveille::prelude::*;
 use reveille::task;
 use reveille::{channel, future};

@@ -15,6 +15,8 @@ const COPIES: &str = "REVEILLE_UI_COPIES";
 
 #[test]
 fn the_compiler_refuses_what_it_must_and_takes_the_cures() {
+    // The compiler builds reveille for them, on a machine that may be busy.
+    reveille_watchdog::allow(900);
     let Some(copies) = env::var_os(COPIES).map(PathBuf::from) else {
         return start();
     };

@@ -1,5 +1,7 @@
 //! What errors say: each cause once, to a reporter that prints an error and then its sources.
 
+use reveille_watchdog as _;
+
 use std::error::Error;
 use std::future::Future;
 use std::time::Duration;

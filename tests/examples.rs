@@ -1,5 +1,7 @@
 //! Every example runs to its end and prints what its comments promise.
 
+use reveille_watchdog as _;
+
 use std::process::Command;
 
 use reveille_tests::programs;

@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+use reveille_watchdog as _;
+
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::sync::Arc;

@@ -3,6 +3,8 @@
 
 #![cfg(target_os = "linux")]
 
+use reveille_watchdog as _;
+
 use std::fs::File as StdFile;
 use std::io::Write as _;
 use std::net::TcpStream as StdTcpStream;

@@ -3,6 +3,8 @@
 
 #![cfg(target_os = "linux")]
 
+use reveille_watchdog as _;
+
 use std::future::{Future as _, pending, poll_fn};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};

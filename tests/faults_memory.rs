@@ -3,6 +3,8 @@
 
 #![cfg(target_os = "linux")]
 
+use reveille_watchdog as _;
+
 use std::future::{Future as _, poll_fn};
 use std::os::unix::process::ExitStatusExt as _;
 use std::task::Poll;

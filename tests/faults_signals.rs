@@ -3,6 +3,8 @@
 
 #![cfg(target_os = "linux")]
 
+use reveille_watchdog as _;
+
 use std::ffi::c_int;
 use std::fs as std_fs;
 use std::sync::Arc;

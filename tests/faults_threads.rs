@@ -5,6 +5,8 @@
 
 #![cfg(target_os = "linux")]
 
+use reveille_watchdog as _;
+
 use std::sync::mpsc;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! `fs::File`: shared cursor and buffers, late errors, flushing drops.
 
+use reveille_watchdog as _;
+
 use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, SeekFrom};
 use std::pin::{Pin, pin};

@@ -1,5 +1,7 @@
 //! `fs`: the free functions, directories, and what their errors say.
 
+use reveille_watchdog as _;
+
 use std::future::Future;
 use std::io::ErrorKind;
 use std::pin::pin;

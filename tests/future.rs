@@ -1,5 +1,7 @@
 //! `reveille::future`: pairs, timeouts, and what becomes of the futures inside.
 
+use reveille_watchdog as _;
+
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Mutex as StdMutex;

@@ -1,5 +1,7 @@
 //! `io`: what is kept when a read is cancelled or fails, what is flushed, and when.
 
+use reveille_watchdog as _;
+
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::pin::Pin;

@@ -1,5 +1,7 @@
 //! The main job, end to end: what it prints, in what order, and what each failure says.
 
+use reveille_watchdog as _;
+
 #[cfg(target_os = "linux")]
 use std::fs::File;
 use std::io::{Read, Write};

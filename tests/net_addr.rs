@@ -1,5 +1,7 @@
 //! `net::ToSocketAddrs`: what is looked up, where, and what is said when nothing is found.
 
+use reveille_watchdog as _;
+
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
 
 use futures_lite::future;

@@ -1,5 +1,7 @@
 //! `reveille::path`: std's paths under another type.
 
+use reveille_watchdog as _;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};

@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+use reveille_watchdog as _;
+
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, future};
 use reveille::process::{Command, Stdio};
 use reveille::task::block_on;

@@ -1,6 +1,8 @@
 //! `io::{stdin, stdout, stderr}`: each test runs itself again as a process with pipes for the
 //! three.
 
+use reveille_watchdog as _;
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::time::Duration;

@@ -1,6 +1,8 @@
 //! `reveille::stream`: every combinator against the iterator method of the same name, and what
 //! iterators cannot show: waiting, fairness, cancellation, time.
 
+use reveille_watchdog as _;
+
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
 use std::future::Future;
 use std::pin::{Pin, pin};

@@ -1,5 +1,7 @@
 //! `future::scope` and its kin: children that borrow, all polled, none outliving the scope.
 
+use reveille_watchdog as _;
+
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};

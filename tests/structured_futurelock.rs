@@ -1,6 +1,8 @@
 //! The program of Oxide's RFD 609, a future that holds a lock and is not polled, with what this
 //! crate offers for it; and the ways to write it that are neither refused nor saved.
 
+use reveille_watchdog as _;
+
 use std::cell::Cell;
 use std::pin::pin;
 use std::sync::Mutex as StdMutex;

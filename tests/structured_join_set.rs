@@ -1,5 +1,7 @@
 //! `task::JoinSet`: results in the order of completion, none lost, none left running.
 
+use reveille_watchdog as _;
+
 use std::future::{Future, pending};
 use std::panic::resume_unwind;
 use std::pin::pin;

@@ -1,5 +1,7 @@
 //! `Runtime::shutdown_gracefully`: what runs may finish, and what does not is named.
 
+use reveille_watchdog as _;
+
 use std::future::pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};

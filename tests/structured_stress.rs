@@ -1,6 +1,8 @@
 //! Scopes, sets and tokens together, cancelled at any moment from anywhere: every future that was
 //! made is dropped, once, and no scope is ready before the last of its own is.
 
+use reveille_watchdog as _;
+
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

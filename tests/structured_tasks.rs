@@ -1,5 +1,7 @@
 //! `task::scope` and `task::try_scope`: children end before the scope, and nothing of them is lost.
 
+use reveille_watchdog as _;
+
 use std::future::{Future, pending};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;

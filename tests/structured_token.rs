@@ -1,5 +1,7 @@
 //! `task::CancellationToken`: what it reaches, and that its tree neither grows nor overflows.
 
+use reveille_watchdog as _;
+
 use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

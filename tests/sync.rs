@@ -1,5 +1,7 @@
 //! `reveille::sync`: the condition variable, and that the locks are async-lock's.
 
+use reveille_watchdog as _;
+
 use std::future::Future;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+use reveille_watchdog as _;
+
 use std::net::{Shutdown, SocketAddr, TcpListener as StdTcpListener, TcpStream as StdTcpStream};
 use std::os::fd::OwnedFd;
 use std::time::Duration;

@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+use reveille_watchdog as _;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 

@@ -1,5 +1,7 @@
 //! `net::UdpSocket`: datagrams, whole, for whoever waits.
 
+use reveille_watchdog as _;
+
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket as StdUdpSocket};
 use std::sync::Arc;
 

@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+use reveille_watchdog as _;
+
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::path::PathBuf;

@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+use reveille_watchdog as _;
+
 use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, IoSlice, Write as _};
 use std::mem::MaybeUninit;

@@ -1,5 +1,7 @@
 //! Responses of peers, complete and incomplete.
 
+use reveille_watchdog as _;
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 

@@ -4,6 +4,9 @@
 //! [`answer`] serves a connection. It does not choose an executor: the caller of [`serve`] decides
 //! how a connection becomes a task.
 
+#[cfg(test)]
+use reveille_watchdog as _;
+
 mod plan;
 mod server;
 

@@ -12,6 +12,8 @@
 //!
 //! Where the shim has the API, the tests run against the shim.
 
+use reveille_watchdog as _;
+
 mod api;
 mod panics;
 #[cfg(unix)]

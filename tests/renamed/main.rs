@@ -16,6 +16,8 @@ async fn main() {
 
 #[cfg(test)]
 mod tests {
+    use reveille_watchdog as _;
+
     use super::*;
 
     #[async_std::test]

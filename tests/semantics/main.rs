@@ -10,6 +10,8 @@
 //! All of these also pass on async-std 1.13.2: put this folder and the library of this package into
 //! a package that depends on it, and run them there.
 
+use reveille_watchdog as _;
+
 mod attributes;
 mod block_on;
 mod copy;

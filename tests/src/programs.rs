@@ -18,6 +18,10 @@ use std::time::Duration;
 /// How long a program may run. None takes a tenth of it; a test must end all the same.
 const LIMIT: Duration = Duration::from_secs(120);
 
+/// The variable that limits a test, and the seconds for one in a process that a test has started:
+/// its watchdog ends it, and says where it stands, before [`LIMIT`] does.
+const CHILD_LIMIT: (&str, &str) = ("REVEILLE_TEST_LIMIT", "90");
+
 /// What a program printed and how it ended.
 #[derive(Debug)]
 pub struct Finished {
@@ -56,6 +60,9 @@ pub fn finish(command: &mut Command) -> Finished {
 /// As [`finish`].
 pub fn finish_reading(command: &mut Command, stdin: Stdio) -> Finished {
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+    if !command.get_envs().any(|(name, _)| name == CHILD_LIMIT.0) {
+        command.env(CHILD_LIMIT.0, CHILD_LIMIT.1);
+    }
     let mut child =
         command.spawn().unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     let (sender, receiver) = mpsc::channel();

@@ -3,6 +3,8 @@
 
 #![cfg(unix)]
 
+use reveille_watchdog as _;
+
 mod budget;
 mod io;
 mod net;

@@ -1,5 +1,7 @@
 //! Where a tokio context is, with the feature `tokio1`: wherever reveille polls, and nowhere else.
 
+use reveille_watchdog as _;
+
 use std::time::Duration;
 
 use async_std::task;

@@ -1,5 +1,7 @@
 //! What is made for tokio, inside each kind of poll of reveille.
 
+use reveille_watchdog as _;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;

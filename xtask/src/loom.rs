@@ -52,6 +52,8 @@ fn run_model(name: &str, model: &str, depth: Depth) -> Outcome {
     }
     cargo.env("RUSTFLAGS", "--cfg reveille_loom");
     cargo.env("CARGO_TARGET_DIR", shell::target_dir().join("loom"));
+    // A model takes as long as it takes.
+    cargo.env("REVEILLE_TEST_LIMIT", "7200");
     match depth {
         Depth::Full => cargo.env("LOOM_MAX_PREEMPTIONS", "3"),
         Depth::Short => {

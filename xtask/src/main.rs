@@ -15,6 +15,9 @@
 //!
 //! Each command is a module. What a command runs it prints first, as one would type it.
 
+#[cfg(test)]
+use reveille_watchdog as _;
+
 mod check;
 mod dependents;
 mod loom;

@@ -1,5 +1,7 @@
 //! The shim's own types: the return types of the extension traits, and the condition variable.
 
+use reveille_watchdog as _;
+
 use std::fmt::Debug;
 
 use async_std::prelude::*;

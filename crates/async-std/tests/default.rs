@@ -5,6 +5,8 @@
 
 #![cfg(not(feature = "unstable"))]
 
+use reveille_watchdog as _;
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 

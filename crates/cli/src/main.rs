@@ -10,6 +10,9 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+use reveille_watchdog as _;
+
 mod lock;
 mod migrate;
 

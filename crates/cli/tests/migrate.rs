@@ -1,5 +1,7 @@
 //! Runs the command on lock files that cargo has written.
 
+use reveille_watchdog as _;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 

@@ -21,6 +21,9 @@
 
 #![deny(unsafe_code)]
 
+#[cfg(test)]
+use reveille_watchdog as _;
+
 mod alarm;
 mod attempt;
 mod contract;

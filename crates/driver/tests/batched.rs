@@ -1,6 +1,8 @@
 //! Turns that receive for reads that wait: [`Kind::Batched`].
 #![cfg(all(target_os = "linux", target_arch = "x86_64", not(reveille_loom)))]
 
+use reveille_watchdog as _;
+
 mod support;
 
 use std::future::Future;

@@ -5,6 +5,8 @@
 
 #![cfg(reveille_loom)]
 
+use reveille_watchdog as _;
+
 use std::sync::Arc as StdArc;
 use std::task::{Context, Wake, Waker};
 

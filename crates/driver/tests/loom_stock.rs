@@ -4,6 +4,8 @@
 
 #![cfg(reveille_loom)]
 
+use reveille_watchdog as _;
+
 use std::io;
 use std::sync::Arc as StdArc;
 use std::task::{Context, Wake, Waker};

@@ -1,6 +1,8 @@
 //! A kernel before Linux 5.11, played by a filter of system calls: waits are exact all the same.
 #![cfg(all(target_os = "linux", not(reveille_loom)))]
 
+use reveille_watchdog as _;
+
 mod support;
 
 use std::io::Write;

@@ -3,6 +3,8 @@
 
 #![cfg(all(target_os = "linux", not(reveille_loom)))]
 
+use reveille_watchdog as _;
+
 use reveille_driver::{Driver, Kind};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -2,6 +2,8 @@
 
 #![cfg(all(target_os = "linux", not(reveille_loom)))]
 
+use reveille_watchdog as _;
+
 mod support;
 
 use std::cell::Cell;

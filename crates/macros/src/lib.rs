@@ -26,6 +26,9 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::test_attr_in_doctest, reason = "the attribute in the examples is ours")]
 
+#[cfg(test)]
+use reveille_watchdog as _;
+
 use proc_macro::TokenStream;
 
 mod expand;

@@ -4,6 +4,9 @@
 //! never std's, so that one `--cfg reveille_loom` turns each of their protocols into a model.
 //! There is no policy here: nothing in this crate knows a task, a driver or a timer.
 
+#[cfg(test)]
+use reveille_watchdog as _;
+
 pub mod atomic;
 mod barrier;
 pub mod biased;

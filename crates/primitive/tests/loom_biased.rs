@@ -1,6 +1,8 @@
 //! Models of the biased lock: owner against stranger, and a takeover between two owners.
 #![cfg(reveille_loom)]
 
+use reveille_watchdog as _;
+
 use loom::sync::Arc;
 use loom::thread;
 use reveille_primitive::biased::{Biased, Identity};

@@ -1,6 +1,8 @@
 //! Models of the brief lock: what is inside and the word beside it, with two threads and three.
 #![cfg(reveille_loom)]
 
+use reveille_watchdog as _;
+
 use loom::sync::Arc;
 use loom::thread;
 use reveille_primitive::brief::Brief;

@@ -293,6 +293,9 @@
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(test)]
+use reveille_watchdog as _;
+
 #[cfg(feature = "attributes")]
 #[doc(inline)]
 pub use reveille_macros::{main, test};

@@ -8,6 +8,9 @@
 // The models of this crate include the files they check; the rest is built on what loom lacks.
 #![cfg(not(reveille_loom))]
 
+#[cfg(test)]
+use reveille_watchdog as _;
+
 #[cfg_attr(reveille_loom, allow(dead_code))]
 pub(crate) mod blocking;
 pub mod budget;
@@ -54,6 +57,12 @@ const LARGE_BYTES: usize = 16 * 1024;
 /// Whether a value of this type is boxed before it is passed on.
 pub(crate) const fn is_large<T>() -> bool {
     size_of::<T>() > LARGE_BYTES
+}
+
+/// Describes each runtime of this process and its tasks, for the report on a program that hangs.
+#[must_use]
+pub fn diagnosis() -> String {
+    scheduler::multi::describe()
 }
 
 /// Options of a task that is spawned right here.

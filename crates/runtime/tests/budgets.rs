@@ -3,6 +3,8 @@
 #![cfg(not(reveille_loom))]
 #![allow(clippy::waker_clone_wake, reason = "waking by value is what is counted")]
 
+use reveille_watchdog as _;
+
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::future::{Future, poll_fn};

@@ -1,5 +1,7 @@
 //! The executors, from outside: what is spawned runs, everywhere, and ends.
 
+use reveille_watchdog as _;
+
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};

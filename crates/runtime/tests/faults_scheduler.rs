@@ -1,6 +1,8 @@
 //! Faults of other runtimes' schedulers and shutdowns, which this one must not have.
 //! `tests/FAULTS.md` lists them.
 
+use reveille_watchdog as _;
+
 use std::future::{Future, pending, poll_fn};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};

@@ -1,5 +1,7 @@
 //! Faults of other runtimes' timers, which this one must not have. `tests/FAULTS.md` lists them.
 
+use reveille_watchdog as _;
+
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;

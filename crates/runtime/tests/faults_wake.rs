@@ -3,6 +3,8 @@
 
 #![cfg(unix)]
 
+use reveille_watchdog as _;
+
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io::{Read as _, Write as _};

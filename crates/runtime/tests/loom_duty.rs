@@ -2,6 +2,8 @@
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the file is included whole, and a model uses a part of it")]
 
+use reveille_watchdog as _;
+
 #[path = "../src/scheduler/multi/duty.rs"]
 mod duty;
 #[path = "../src/scheduler/multi/idle.rs"]

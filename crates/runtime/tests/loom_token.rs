@@ -6,6 +6,8 @@
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the files are included whole, and a model uses a part of them")]
 
+use reveille_watchdog as _;
+
 #[path = "modelled/protocol.rs"]
 mod protocol;
 #[path = "modelled/token.rs"]

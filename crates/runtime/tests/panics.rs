@@ -5,6 +5,8 @@
 
 #![cfg(unix)]
 
+use reveille_watchdog as _;
+
 mod child;
 
 use std::future::{Future, pending, poll_fn};

@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+use reveille_watchdog as _;
+
 mod child;
 
 use reveille_runtime::{Runtime, task};

@@ -6,6 +6,8 @@
 #![cfg(unix)]
 #![expect(clippy::disallowed_methods, reason = "blocks workers on purpose, and waits in threads")]
 
+use reveille_watchdog as _;
+
 use std::cell::Cell;
 use std::future::{Future as _, poll_fn};
 use std::io::{Read as _, Write as _};

@@ -69,6 +69,9 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+#[cfg(test)]
+use reveille_watchdog as _;
+
 mod attachments;
 mod cell;
 mod data;

@@ -2,6 +2,8 @@
 #![cfg(not(reveille_loom))]
 #![allow(clippy::waker_clone_wake, reason = "waking by value is what is tested")]
 
+use reveille_watchdog as _;
+
 mod toy;
 
 use std::alloc::{GlobalAlloc, Layout, System};

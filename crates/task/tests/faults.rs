@@ -1,6 +1,8 @@
 //! Faults of other task cells, which this one must not have. `tests/FAULTS.md` lists them.
 #![cfg(not(reveille_loom))]
 
+use reveille_watchdog as _;
+
 use std::any::Any;
 use std::future::pending;
 use std::sync::Arc;

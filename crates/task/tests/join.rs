@@ -1,6 +1,8 @@
 //! The join handle: awaiting, being woken, giving up, auto traits.
 #![cfg(not(reveille_loom))]
 
+use reveille_watchdog as _;
+
 mod toy;
 
 use std::panic::{RefUnwindSafe, UnwindSafe};

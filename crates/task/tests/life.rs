@@ -1,6 +1,8 @@
 //! From spawn to completion, through every order of run, cancel, detach and drop.
 #![cfg(not(reveille_loom))]
 
+use reveille_watchdog as _;
+
 mod toy;
 
 use std::any::Any;

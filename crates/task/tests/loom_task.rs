@@ -5,6 +5,8 @@
 //! `cargo test -p reveille-task --release --test 'loom_*'`.
 #![cfg(reveille_loom)]
 
+use reveille_watchdog as _;
+
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;

@@ -1,6 +1,8 @@
 //! Every place where user code may panic, and who hears of it.
 #![cfg(not(reveille_loom))]
 
+use reveille_watchdog as _;
+
 mod toy;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};

@@ -44,6 +44,9 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+use reveille_watchdog as _;
+
 use std::io;
 use std::sync::{Mutex, Once, OnceLock, PoisonError};
 

@@ -16,6 +16,7 @@ mod sizes;
 mod source;
 mod tree;
 mod unsafety;
+mod watchdog;
 mod words;
 
 use std::fmt;
@@ -55,7 +56,7 @@ impl fmt::Display for Problem {
 /// A rule of the house.
 type Rule = fn(&Tree) -> Vec<Problem>;
 
-const RULES: [Rule; 10] = [
+const RULES: [Rule; 11] = [
     sizes::check,
     layers::check,
     words::check,
@@ -66,6 +67,7 @@ const RULES: [Rule; 10] = [
     changelog::check,
     public::check,
     faults::check,
+    watchdog::check,
 ];
 
 /// Checks the repository and prints what is wrong.

@@ -42,7 +42,7 @@ pub struct TaskInfo {
 }
 
 impl TaskInfo {
-    fn of(task: TaskRef<'_>) -> TaskInfo {
+    pub(super) fn of(task: TaskRef<'_>) -> TaskInfo {
         TaskInfo {
             id: task.id(),
             name: task.name().map(str::to_owned),

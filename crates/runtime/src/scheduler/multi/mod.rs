@@ -18,6 +18,7 @@
 
 #[cfg(all(test, not(reveille_loom)))]
 mod bad_days_tests;
+mod diagnosis;
 mod drain;
 mod duty;
 mod idle;
@@ -53,6 +54,7 @@ use crate::builder::Config;
 use crate::context;
 use crate::observe::{self, Event};
 use crate::time::{self, Home};
+pub(crate) use diagnosis::describe;
 pub(crate) use drain::drain;
 pub use drain::{ShutdownReport, TaskInfo};
 use idle::Idle;
@@ -201,6 +203,7 @@ impl Shared {
         for anchor in shared.places.iter().map(|place| &place.anchor).chain([&shared.anchor]) {
             anchor.shared.set(shared).expect("set once, here");
         }
+        diagnosis::enter(shared);
         shared
     }
 

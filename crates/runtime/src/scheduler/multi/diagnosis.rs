@@ -1,0 +1,42 @@
+//! What the pools of this process know of themselves, for the report on a program that hangs.
+//!
+//! | known | not known |
+//! |---|---|
+//! | each pool that runs, its counters, its blocking threads | what a task waits for |
+//! | each task of a pool: number, name, type, where it was spawned | local tasks, and what `block_on` polls |
+
+use std::fmt::Write as _;
+
+use reveille_primitive::lock::Mutex;
+
+use super::drain::TaskInfo;
+use super::{Shared, shutdown};
+
+/// Every pool that was ever made. Their memory is never freed.
+static POOLS: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
+
+/// Enters a pool that was made.
+pub(super) fn enter(pool: &'static Shared) {
+    POOLS.lock().push(pool);
+}
+
+/// Describes each pool that runs. May wait for a worker that is stuck with its own lock.
+pub(crate) fn describe() -> String {
+    let pools = POOLS.lock().clone();
+    let mut text = String::new();
+    for pool in pools {
+        let config = pool.outside.lock().config.clone();
+        let Some(config) = config else { continue };
+        let _ = writeln!(text, "runtime {:?}: {:#?}", config.thread_name, pool.metrics());
+        if let Some(blocking) = pool.blocking() {
+            let _ = writeln!(text, "its blocking pool: {:#?}", blocking.metrics());
+        }
+        for task in shutdown::live_tasks(pool) {
+            let task = task.as_task();
+            if !task.is_finished() {
+                let _ = writeln!(text, "{}, {}", TaskInfo::of(task), task.future_type_name());
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,185 @@
+//! What is printed of a program that hangs, and its end.
+//!
+//! The stack of a thread, and its whole name, are known to the thread itself alone. So each gets a
+//! signal, and its handler prints them. A handler may do little, and this one allocates and takes
+//! the lock of std's backtraces, so it may wait for ever. The process is about to be aborted, so
+//! that matters little: each wait has a limit, and [`LIMIT`] is that of all of them.
+
+use std::backtrace::Backtrace;
+use std::fmt::Write as _;
+use std::mem;
+use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+#[cfg(not(reveille_loom))]
+use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::io::write;
+use rustix::stdio::stderr;
+
+use crate::threads;
+
+/// All of the report takes so long at most.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// A thread may take so long to print its stack: reading the debug information takes a while.
+const STACK_LIMIT: Duration = Duration::from_secs(15);
+
+/// So long the thread after one that did not answer: the same lock may be in its way.
+const STACK_LIMIT_LATER: Duration = Duration::from_secs(1);
+
+/// The frame between the handler of a signal and what it interrupted, with its name and without.
+const INTERRUPTED: [&str; 2] = ["__restore_rt", "<unknown>"];
+
+/// So many lines come before that frame at most.
+const HANDLER_LINES: usize = 8;
+
+/// The frame of the harness under each test.
+const HARNESS: &str = "test::run_test";
+
+/// What is below these frames is the same in each thread.
+const BELOW: [&str; 2] = ["__rust_begin_short_backtrace", "test::test_main"];
+
+/// How many threads have printed their stack.
+static ANSWERS: AtomicUsize = AtomicUsize::new(0);
+
+/// The names of the tests that have done so.
+static TESTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Prints what there is to know and aborts the process.
+pub(crate) fn end(limit: Duration) {
+    // Whatever hangs below, such as standard error: the end comes.
+    let _ = thread::Builder::new().spawn(|| {
+        pause(LIMIT);
+        std::process::abort();
+    });
+    let program = std::env::current_exe().unwrap_or_default();
+    let seconds = limit.as_secs();
+    say(&format!(
+        "\nwatchdog: {} hangs: no test has begun for {seconds} s ({})\n",
+        program.display(),
+        crate::LIMIT
+    ));
+    let threads = list();
+    stacks(&threads);
+    runtimes();
+    let tests = TESTS.lock().unwrap_or_else(PoisonError::into_inner);
+    match tests[..] {
+        [] => say("watchdog: no test runs: the end of the program hangs\n"),
+        _ => tests.iter().for_each(|name| say(&format!("watchdog: the test {name} hangs\n"))),
+    }
+    std::process::abort();
+}
+
+/// Prints a line for each thread, and returns their numbers.
+fn list() -> Vec<i32> {
+    let (mut threads, mut lines) = (Vec::new(), String::new());
+    let listed = threads::for_each(|number, stat| {
+        threads.push(number);
+        let path = format!("/proc/self/task/{number}/wchan");
+        let place = std::fs::read_to_string(path).unwrap_or_default();
+        let (name, state) = (stat.name, stat.state);
+        let _ = writeln!(lines, "watchdog: thread {number} {name:?}: {state} {place}");
+    });
+    say(&lines);
+    if let Err(error) = listed {
+        say(&format!("watchdog: cannot list the threads: {error}\n"));
+    }
+    threads
+}
+
+/// Has each thread print its stack.
+fn stacks(threads: &[i32]) {
+    // Far from the signals that programs use.
+    let signal = libc::SIGRTMIN() + 7;
+    // SAFETY: zeroes are a valid `sigaction`, which has integers and a pointer that may be null.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    action.sa_sigaction = print_stack as *const () as usize;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: both pointers are valid for the call or null. The handler does what handlers must
+    // not, as the module says, in a process that is aborted a minute from now at the latest.
+    if unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) } != 0 {
+        return;
+    }
+    let process = std::process::id();
+    let mut limit = STACK_LIMIT;
+    for thread in threads {
+        let before = ANSWERS.load(Ordering::SeqCst);
+        // SAFETY: a system call that takes numbers. A thread that has ended is an error.
+        let sent = unsafe { libc::syscall(libc::SYS_tgkill, process, *thread, signal) };
+        if sent == 0 && !has_answered(before, limit) {
+            say(&format!("watchdog: thread {thread} does not answer\n"));
+            limit = STACK_LIMIT_LATER;
+        }
+    }
+}
+
+/// Waits until a thread more than `before` has answered.
+fn has_answered(before: usize, limit: Duration) -> bool {
+    let step = Duration::from_millis(5);
+    let mut waited = Duration::ZERO;
+    while ANSWERS.load(Ordering::SeqCst) == before {
+        if waited >= limit {
+            return false;
+        }
+        pause(step);
+        waited += step;
+    }
+    true
+}
+
+/// Prints the name and the stack of the thread that it interrupts.
+extern "C" fn print_stack(_signal: libc::c_int) {
+    let trace = Backtrace::force_capture().to_string();
+    let thread = thread::current();
+    let name = thread.name().unwrap_or("without a name");
+    say(&format!("\nwatchdog: the thread {name:?} stands in\n{}\n", frames(&trace)));
+    let is_test = trace.contains(HARNESS) && name != "main";
+    if let Some(mut tests) = TESTS.try_lock().ok().filter(|_| is_test) {
+        tests.push(name.to_owned());
+    }
+    ANSWERS.fetch_add(1, Ordering::SeqCst);
+}
+
+/// Returns the lines of `trace` that are neither the handler's nor the same in each thread.
+fn frames(trace: &str) -> String {
+    let is_frame = |line: &str, names: [&str; 2]| names.iter().any(|name| line.contains(name));
+    let mut handler = trace.lines().take(HANDLER_LINES);
+    let start = handler.position(|line| is_frame(line, INTERRUPTED)).map_or(0, |frame| frame + 1);
+    let frames = trace.lines().skip(start).take_while(|line| !is_frame(line, BELOW));
+    frames.collect::<Vec<_>>().join("\n")
+}
+
+/// Prints what the runtimes of this process know of their tasks.
+#[cfg(not(reveille_loom))]
+fn runtimes() {
+    let (sender, receiver) = mpsc::channel();
+    // A worker may be stuck with a lock that this takes.
+    let _ = thread::Builder::new().spawn(move || sender.send(reveille_runtime::diagnosis()));
+    match receiver.recv_timeout(STACK_LIMIT) {
+        Ok(text) => say(&format!("\n{text}\n")),
+        Err(_) => say("watchdog: the runtimes do not answer\n"),
+    }
+}
+
+/// There are none in a model.
+#[cfg(reveille_loom)]
+fn runtimes() {}
+
+/// Writes to standard error without std's lock, which a thread that hangs may hold.
+fn say(text: &str) {
+    let mut rest = text.as_bytes();
+    while let Ok(written) = write(stderr(), rest) {
+        rest = &rest[written..];
+        if rest.is_empty() {
+            return;
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "there is no runtime to ask")]
+fn pause(duration: Duration) {
+    thread::sleep(duration);
+}

@@ -1,0 +1,91 @@
+//! Every test program has the watchdog in it, which ends it when a test hangs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::Problem;
+use super::tree::Tree;
+
+/// What links it, in any file of the program.
+const LINE: &str = "use reveille_watchdog as _;";
+
+/// So does a use of it.
+const USE: &str = "reveille_watchdog::";
+
+/// What makes a test.
+const TESTS: [&str; 3] = ["#[test]", "::test]", "conformance!("];
+
+/// Where no program needs it: what the compiler refuses is not run, the benchmarks' unit tests
+/// wait for nothing, the tests' own library is in the program `stress`, which takes its time, and
+/// the watchdog has itself.
+const EXCUSED: [&str; 4] = ["tests/ui", "benches", "tests/src", "tests/watchdog"];
+
+pub(super) fn check(tree: &Tree) -> Vec<Problem> {
+    let mut programs: BTreeMap<PathBuf, (bool, bool)> = BTreeMap::new();
+    let files = tree.files.iter();
+    for file in files.filter(|file| !EXCUSED.iter().any(|folder| file.is_under(folder))) {
+        let Some(program) = program(tree, &file.path) else { continue };
+        let (has_tests, has_watchdog) = programs.entry(program).or_default();
+        let has = |what: &str| file.lines.iter().any(|line| line.code.contains(what));
+        *has_tests |= TESTS.iter().any(|test| has(test));
+        *has_watchdog |= has(LINE) || has(USE);
+    }
+    let bare = programs.into_iter().filter(|(_, (tests, watchdog))| *tests && !watchdog);
+    bare.map(|(program, _)| Problem::new(program, format!("has tests and not `{LINE}`"))).collect()
+}
+
+/// Returns the file or the folder that a file's tests are compiled from; `None` if that is another
+/// program's module.
+fn program(tree: &Tree, path: &Path) -> Option<PathBuf> {
+    if let Some(folder) = path.ancestors().find(|folder| folder.ends_with("src")) {
+        return Some(folder.to_owned());
+    }
+    let folder = path.parent()?;
+    let is_package = |folder: &Path| {
+        tree.manifests.iter().any(|manifest| manifest.path.parent() == Some(folder))
+    };
+    let is_root = is_package(folder) || folder.ends_with("tests");
+    match is_root {
+        true => Some(path.to_owned()),
+        // `tests/semantics/` is a program of its own, `crates/task/tests/toy/` a module of several.
+        false if folder.parent().is_some_and(is_package) => Some(folder.to_owned()),
+        false => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::source;
+    use super::super::tree::{File, Manifest};
+    use super::*;
+
+    fn problems(files: &[(&str, &str)]) -> Vec<PathBuf> {
+        let manifest = |path: &str| Manifest { path: path.into(), text: String::new() };
+        let manifests = vec![manifest("tests/Cargo.toml"), manifest("crates/task/Cargo.toml")];
+        let files = files.iter().map(|(path, text)| {
+            let (path, lines) = (PathBuf::from(path), source::parse(text));
+            File { path, lines }
+        });
+        let tree = Tree { root: "/nowhere".into(), files: files.collect(), manifests };
+        check(&tree).into_iter().map(|problem| problem.path).collect()
+    }
+
+    #[test]
+    fn a_program_with_tests_needs_the_watchdog_in_one_of_its_files() {
+        let test = "#[test]\nfn a() {}\n";
+        let bare = [
+            ("tests/a.rs", "conformance!(\n"),
+            ("tests/semantics/b.rs", test),
+            ("crates/task/src/c/d.rs", test),
+            ("crates/task/tests/e.rs", test),
+        ];
+        let programs =
+            ["crates/task/src", "crates/task/tests/e.rs", "tests/a.rs", "tests/semantics"];
+        assert_eq!(problems(&bare), programs.map(PathBuf::from));
+        let with = bare.map(|(path, text)| (path, format!("{LINE}\n{text}")));
+        assert!(problems(&with.each_ref().map(|(path, text)| (*path, text.as_str()))).is_empty());
+        let elsewhere = [bare[1], ("tests/semantics/main.rs", LINE), ("tests/none.rs", "")];
+        assert!(problems(&elsewhere).is_empty());
+        assert!(problems(&[("crates/task/tests/toy/mod.rs", test)]).is_empty());
+    }
+}
