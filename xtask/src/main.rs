@@ -6,7 +6,8 @@
 //! cargo xtask coverage         how much of what users see is documented
 //! cargo xtask loom [--short]   the models of the atomic protocols, each in a process of its own
 //! cargo xtask stress [--short | --minutes N]   everything at once, for a while
-//! cargo xtask memory           the unsafe crates under valgrind and the sanitizers at hand
+//! cargo xtask race [--short | --planted] [--require]   tests and stress under ThreadSanitizer
+//! cargo xtask memory           the unsafe crates under valgrind, miri, AddressSanitizer
 //! cargo xtask parity           what async-std has and the shim has not; writes PARITY.md
 //! cargo xtask parity --record  lists the items of async-std anew, from the crate itself
 //! cargo xtask dependents       the tests of crates that stand on async-std, on the shim
@@ -23,6 +24,7 @@ mod dependents;
 mod loom;
 mod memory;
 mod parity;
+mod race;
 mod shell;
 mod stress;
 mod targets;
@@ -31,8 +33,20 @@ mod tidy;
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short] | memory | \
-                     stress [--short | --minutes N] | parity [--record] | \
-                     dependents [--record] [NAME...] | targets";
+                     stress [--short | --minutes N] | race [--short | --planted] [--require] | \
+                     parity [--record] | dependents [--record] [NAME...] | targets";
+
+/// Reads the options of `race`.
+fn race(options: &[&str]) -> shell::Outcome {
+    let is_required = options.contains(&"--require");
+    let form = options.iter().filter(|option| **option != "--require").collect::<Vec<_>>();
+    match form[..] {
+        [] => race::run(race::Form::Long, is_required),
+        [&"--short"] => race::run(race::Form::Short, is_required),
+        [&"--planted"] => race::run(race::Form::Planted, is_required),
+        _ => Err(USAGE.to_owned()),
+    }
+}
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -49,6 +63,7 @@ fn main() -> ExitCode {
             Ok(minutes) => stress::run(stress::Length::Minutes(minutes)),
             Err(_) => Err(USAGE.to_owned()),
         },
+        ["race", ref options @ ..] => race(options),
         ["memory"] => memory::run(),
         ["parity"] => parity::run(),
         ["parity", "--record"] => parity::record(),

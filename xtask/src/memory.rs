@@ -2,9 +2,10 @@
 //!
 //! What is installed runs; what is not is named, so that a green end is not mistaken for more than
 //! it is. miri comes first where it is at hand, since it alone knows the rules of references;
-//! valgrind needs nothing but the tests as they are; the sanitizers need a nightly compiler.
+//! valgrind needs nothing but the tests as they are; AddressSanitizer needs a nightly compiler.
+//! Data races are found by `cargo xtask race`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::shell::{self, Outcome};
 
@@ -31,16 +32,9 @@ pub(crate) fn run() -> Outcome {
     let has_nightly = shell::succeeds(shell::cargo_nightly().arg("--version"));
     match (has_nightly, host()) {
         (true, Some(host)) => {
-            sanitize("address", &host, &[])?;
-            // ThreadSanitizer takes what it was not compiled into for a race: `Arc` frees behind a
-            // fence that it does not see. So the standard library has to be built with it.
-            if has_std_sources() {
-                sanitize("thread", &host, &["-Zbuild-std"])?;
-            } else {
-                missing.push("ThreadSanitizer, for want of the component rust-src");
-            }
+            sanitize(&host)?;
         }
-        _ => missing.push("the sanitizers, for want of a nightly compiler"),
+        _ => missing.push("AddressSanitizer, which needs a nightly compiler"),
     }
     match missing[..] {
         [] => println!("memory: everything ran"),
@@ -64,7 +58,7 @@ fn valgrind() -> Outcome {
         valgrind.args(shell::words("--quiet --error-exitcode=99 --leak-check=full"));
         // What a thread that still runs at the end holds is reachable, and no leak.
         valgrind.args(shell::words("--errors-for-leak-kinds=definite --fair-sched=yes"));
-        valgrind.arg("--show-leak-kinds=definite");
+        valgrind.arg("--show-leak-kinds=definite").env("REVEILLE_TEST_LIMIT", "1800");
         shell::run(valgrind.arg(binary).args(shell::words("--test-threads=1 --quiet")))?;
     }
     Ok(())
@@ -86,24 +80,14 @@ fn test_binaries() -> Result<Vec<PathBuf>, String> {
     Ok(binaries.collect())
 }
 
-fn sanitize(sanitizer: &str, host: &str, options: &[&str]) -> Outcome {
+fn sanitize(host: &str) -> Outcome {
     let mut cargo = shell::cargo_nightly();
     cargo.args(["test", "--lib", "--quiet", "--target", host]);
     cargo.args(PACKAGES.iter().flat_map(|package| ["-p", package]));
-    cargo.args(options);
-    // Where the standard library is as it came, the compiler must be told that this is meant.
-    let flags = format!("-Zsanitizer={sanitizer} -Cunsafe-allow-abi-mismatch=sanitizer");
-    cargo.env("RUSTFLAGS", flags);
-    cargo.env("CARGO_TARGET_DIR", shell::target_dir().join(sanitizer));
+    // The standard library is as it came, and the compiler must be told that this is meant.
+    cargo.env("RUSTFLAGS", "-Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer");
+    cargo.env("CARGO_TARGET_DIR", shell::target_dir().join("address"));
     shell::run(&mut cargo)
-}
-
-/// Whether the nightly toolchain has the sources of the standard library.
-pub(crate) fn has_std_sources() -> bool {
-    let mut rustc = shell::program("rustc");
-    rustc.env_remove("RUSTC").env("RUSTUP_TOOLCHAIN", "nightly").args(["--print", "sysroot"]);
-    let sysroot = shell::output(&mut rustc).unwrap_or_default();
-    Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/Cargo.lock").is_file()
 }
 
 /// Returns the triple of this machine.
