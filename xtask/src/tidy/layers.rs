@@ -17,12 +17,6 @@ const CRATES: [(&str, &[&str]); 9] = [
     ("cli", &[]),
 ];
 
-/// What only these crates may name: whose tests and benchmarks compare reveille with its peers.
-const PEERS: [&str; 4] = ["async-std", "smol", "tokio", "async-executor"];
-
-/// The crates that are there for a peer, and which.
-const FOR_A_PEER: [(&str, &str); 1] = [("tokio1", "tokio")];
-
 /// Crates below the public one that name the standard library's atomics directly would escape
 /// their own models.
 const MODELLED: [&str; 3] = ["crates/task/src", "crates/driver/src", "crates/runtime/src"];
@@ -48,11 +42,6 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
             let is_allowed = house.is_none_or(|house| allowed.contains(&house));
             if dependency.section == Section::Normal && !is_allowed {
                 let message = format!("`{}` is not below `{name}`", dependency.name);
-                problems.push(Problem::at(&path, dependency.line, message));
-            }
-            let is_its_own = FOR_A_PEER.contains(&(name, dependency.name.as_str()));
-            if PEERS.contains(&dependency.name.as_str()) && !is_its_own {
-                let message = format!("`{}` is a peer: only benches/ may use it", dependency.name);
                 problems.push(Problem::at(&path, dependency.line, message));
             }
         }
