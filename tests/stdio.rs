@@ -103,6 +103,40 @@ fn read_that_timed_out_eats_nothing() {
     half.finish();
 }
 
+/// A text longer than a pipe, or than any buffer of std's, is taken in many parts by the system.
+#[test]
+fn what_one_call_writes_is_not_mixed_with_what_others_write() {
+    const LENGTH: usize = 300_000;
+    let Some(half) = start("what_one_call_writes_is_not_mixed_with_what_others_write", async {
+        let tasks: Vec<_> = (b'a'..b'e')
+            .map(|letter| {
+                task::spawn(async move {
+                    let mut line = vec![letter; LENGTH];
+                    line.push(b'\n');
+                    for _ in 0..10 {
+                        io::stdout().write_all(&line).await.unwrap();
+                    }
+                })
+            })
+            .collect();
+        for task in tasks {
+            task.await;
+        }
+        io::stdout().flush().await.unwrap();
+    }) else {
+        return;
+    };
+    let output = half.finish();
+    let is_long = |line: &&str| line.len() > 1000;
+    let lines: Vec<_> = output.lines().filter(is_long).collect();
+    assert_eq!(lines.len(), 40);
+    for line in lines {
+        // Behind the first line may stand what the test harness said before.
+        let line = &line[line.len() - LENGTH..];
+        assert!(line.bytes().all(|byte| byte == line.as_bytes()[0]), "a torn line");
+    }
+}
+
 /// All handles, and std's, read from one place: what one takes, the others do not miss.
 #[test]
 fn handles_share_the_buffer_of_std() {

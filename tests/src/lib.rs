@@ -7,3 +7,4 @@ pub mod executors;
 #[cfg(target_os = "linux")]
 pub mod measure;
 pub mod programs;
+pub mod scratch;

@@ -51,6 +51,13 @@ pub fn poll_after<R>(was_left: bool, poll: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Takes up to so many units more, for an operation that was long. What is missing is forgiven.
+pub fn charge(units: usize) {
+    for _ in 0..units.min(usize::from(PER_POLL)) {
+        context::take_budget();
+    }
+}
+
 /// Runs `poll` and gives the unit back if nothing came of it.
 #[inline]
 pub(crate) fn poll_budgeted<R>(

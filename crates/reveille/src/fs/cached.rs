@@ -30,8 +30,10 @@ fn read_to_end(file: &File, len: usize) -> Option<Vec<u8>> {
     let mut filled = 0;
     // Every round fills at least a byte.
     while filled < len {
-        let Attempt::Done(count) = read_inline(file, &mut contents[filled..]) else { return None };
-        filled += count;
+        match read_inline(file, &mut contents[filled..], false) {
+            Attempt::Done(count) if count > 0 => filled += count,
+            _ => return None,
+        }
     }
     Some(contents)
 }

@@ -1,5 +1,6 @@
 //! An open file.
 
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -9,11 +10,15 @@ use futures_io::{AsyncRead, AsyncSeek, AsyncWrite, SeekFrom};
 
 use super::{Metadata, Permissions, on_pool};
 use crate::io::context::Context as _;
+use crate::os::file::Kind;
 use crate::path::Path;
-use state::Shared;
+use shared::Shared;
 
 mod buffers;
+mod direct;
+mod shared;
 mod state;
+mod waiters;
 
 /// An open file, to be read, written and sought like std's, with `.await`.
 ///
@@ -21,30 +26,76 @@ mod state;
 /// [`Seek`](crate::io::Seek). A clone is another handle of the same open file: the clones share the
 /// cursor and the buffers below.
 ///
-/// # Buffers
+/// # Writing
 ///
-/// What is written is copied to a buffer, and the blocking pool writes it to the file from there,
-/// at once and in the order given. So a write returns before its bytes are in the file:
+/// A write copies its bytes to a buffer and returns. The blocking pool writes them to the file, at
+/// once and in the order given; [`flush`](crate::io::WriteExt::flush) and closing wait until it
+/// has.
 ///
-/// * [`flush`](crate::io::WriteExt::flush) and closing wait until they are,
-///   [`sync_all`](File::sync_all) until the disk has them too.
-/// * An error of a write that has returned already is reported by the next call: a write, flush,
-///   read or seek. What could not be written is kept, and the next flush tries it again.
-/// * **Dropping a handle flushes.** After the drop, what was written can be read from the file.
-///   See [below](#dropping).
+/// * **Atomicity.** The bytes of one call of `write`, `write_all`, `write_vectored` or `write!` are
+///   given to the system in one `write(2)`, if they are at most 32 MiB, or the file was opened to
+///   append. So lines that several handles or processes append to a file on a local disk are never
+///   torn, and neither are those that clones write. A longer write takes its first 32 MiB. The
+///   system may take less than it is given, on a pipe for example; the rest follows.
+/// * **Merging.** Small writes to a regular file of a local file system (ext4, XFS, Btrfs, tmpfs
+///   and others on Linux) may share a `write(2)`. Everything else gets one for each write, since
+///   each may be a message, a command or a record: pipes, terminals, sockets, devices, the files of
+///   `/proc`, `/sys` and cgroups, and network file systems.
+/// * **Order.** Writes of all clones reach the file in the order in which they returned. A read,
+///   seek or [`set_len`](File::set_len) comes after the writes before it, but for pipes, terminals,
+///   sockets and character devices: there reads and writes are two directions that do not wait for
+///   each other.
+/// * **Visibility.** After a flush other handles and processes see what was written. Before, they
+///   and [`metadata`](File::metadata) may or may not.
+/// * **Durability.** A flush does not wait for the disk: after it the bytes survive the process,
+///   but not a power failure. [`sync_all`](File::sync_all) and [`sync_data`](File::sync_data) flush
+///   and then wait for the disk. If the file is new, its directory has to be synchronized as well,
+///   as with std. With `O_SYNC` a flush waits for the disk.
 ///
-/// Reading goes ahead once it is sequential, by up to 1 MiB. A file that somebody else changes
-/// meanwhile is seen as it was when it was fetched; any seek but a small [`SeekFrom::Current`]
-/// discards what was read ahead. On Linux, what is in the page cache is read directly, without the
-/// pool and without reading ahead. The end of the file is found anew by each read: a file that
-/// grows can be followed. Pipes and terminals are never read ahead.
+/// # Errors of writes
+///
+/// The error of a write that has returned already is reported once, by the next call that writes,
+/// flushes, seeks or synchronizes, or reads a file with one cursor. That call has done nothing
+/// else. The bytes that were refused, and those accepted after them, are dropped, and the file
+/// stays usable: its cursor is where the writing stopped.
+///
+/// If the reason may pass (no room on the disk or within the quota, a descriptor that would block,
+/// no memory, a time limit) the bytes are kept instead: each flush, sync, write and the drop try
+/// them again, and report the error again. A read, seek or `set_len` after the error was reported
+/// tries them a last time and drops them if they are still refused.
+///
+/// Flush after a write whose own error you need, such as a command to a file of the kernel.
+///
+/// # Reading
+///
+/// On Linux, what is in the page cache or on tmpfs is copied by the poll itself, whatever the
+/// length. The pool reads what is not. Sequential reads of ordinary files then go ahead by up to 1
+/// MiB: a file that is changed meanwhile is seen as it was when it was fetched, and any seek but a
+/// small [`SeekFrom::Current`] discards what was read ahead. Everything else is never read ahead.
+///
+/// A read of a regular file fills its buffer unless the file ends before. Only where the page cache
+/// cannot be read without waiting (network file systems, FUSE, systems other than Linux) does a
+/// read get at most 2 MiB. The end is not remembered: a read after it sees what was appended.
+///
+/// # Memory
+///
+/// A file has no buffers before it is used. The buffers hold up to 1 MiB for reading and 2 MiB for
+/// writing; 2 MiB during a long read, and 32 MiB during a long write, or all of it if the file was
+/// opened to append. The memory of long buffers is given back at the end of the file, and by a
+/// flush.
+///
+/// # Direct I/O
+///
+/// Files opened with `O_DIRECT` have their transfers copied through aligned memory, so any buffer
+/// will do. Offset and length have to be multiples of the block size; otherwise the error says
+/// which they were.
 ///
 /// # Dropping
 ///
-/// The drop of a handle with unwritten bytes writes them on the calling thread, or waits for the
-/// pool thread that is writing them at this moment: as long as the kernel takes to copy at most 1
-/// MiB or so, usually far less. It never waits for the pool or for another task. To have the
-/// drop do nothing, `flush` first.
+/// **Dropping a handle flushes.** The drop of a handle with unwritten bytes writes them on the
+/// calling thread, or waits for the pool thread that is writing them at this moment: as long as the
+/// kernel takes to copy at most 2 MiB or one long write. It never waits for the pool or for another
+/// task. Errors are not reported. To have the drop do nothing, `flush` first.
 ///
 /// Writing to a pipe, socket or terminal may take until somebody reads. There, the drop writes what
 /// is taken without waiting, and leaves the rest to the pool; only `flush` makes sure
@@ -118,10 +169,11 @@ impl File {
     pub async fn open<P: AsRef<Path>>(path: P) -> io::Result<File> {
         let path = path.as_ref().to_owned();
         on_pool(move || {
-            std::fs::File::open(&path).context(|| format!("could not open `{}`", path.display()))
+            std::fs::File::open(&path)
+                .map(File::opened)
+                .context(|| format!("could not open `{}`", path.display()))
         })
         .await
-        .map(File::from)
     }
 
     /// Creates the file at `path`, or empties the one that is there, to write it.
@@ -149,7 +201,14 @@ impl File {
     /// ```
     pub async fn create<P: AsRef<Path>>(path: P) -> io::Result<File> {
         let path = path.as_ref().to_owned();
-        on_pool(move || std::fs::File::create(&path)).await.map(File::from)
+        on_pool(move || std::fs::File::create(&path).map(File::opened)).await
+    }
+
+    /// Makes a handle of a file that was just opened. For the pool, since it asks the file what it
+    /// is.
+    pub(super) fn opened(file: std::fs::File) -> File {
+        let kind = Kind::of(&file);
+        File { shared: Shared::new(file, Some(kind)) }
     }
 
     /// Waits until the disk has everything that was written, contents and metadata.
@@ -340,7 +399,7 @@ impl fmt::Debug for File {
 
 impl From<std::fs::File> for File {
     fn from(file: std::fs::File) -> File {
-        File { shared: Shared::new(file) }
+        File { shared: Shared::new(file, None) }
     }
 }
 
@@ -370,7 +429,15 @@ impl AsyncWrite for &File {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.shared.poll_write(cx, buf)
+        self.shared.poll_write(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.shared.poll_write(cx, bufs)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -388,7 +455,15 @@ impl AsyncWrite for File {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.shared.poll_write(cx, buf)
+        self.shared.poll_write(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.shared.poll_write(cx, bufs)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -5,8 +5,9 @@
 //!
 //! * a function such as [`read`] or [`create_dir_all`] is **one** trip for the whole operation, and
 //!   [`read`] and [`read_to_string`] of a small file that is in memory (Linux) none at all;
-//! * a [`File`] reads ahead as soon as it is read in sequence, and collects what is written while
-//!   the pool is writing;
+//! * a [`File`] copies what is in the page cache without the pool (Linux), reads ahead as soon as
+//!   it is read in sequence, and collects what is written while the pool is writing; its page tells
+//!   what it promises about atomicity, order and durability;
 //! * a [`ReadDir`] fetches entries in batches.
 //!
 //! # What comes from where

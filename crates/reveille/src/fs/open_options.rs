@@ -194,7 +194,7 @@ impl OpenOptions {
     pub fn open<P: AsRef<Path>>(&self, path: P) -> impl Future<Output = io::Result<File>> + use<P> {
         let path = path.as_ref().to_owned();
         let options = self.0.clone();
-        async move { on_pool(move || options.open(path)).await.map(File::from) }
+        async move { on_pool(move || options.open(path).map(File::opened)).await }
     }
 
     /// The options of std, for the traits of the platforms.

@@ -16,6 +16,7 @@ use std::task::{Context, Poll, ready};
 use reveille_runtime::budget;
 
 use super::context::Context as _;
+use super::read_to_end::lengthen;
 use super::{Read, Write};
 
 /// The first buffer, in bytes.
@@ -134,9 +135,9 @@ impl Copy {
         mut reader: Pin<&mut R>,
     ) -> Poll<io::Result<()>> {
         if self.buf.is_empty() {
-            self.buf.resize(FIRST_LEN, 0);
+            lengthen(&mut self.buf, FIRST_LEN);
         } else if self.end == self.buf.len() && self.end < LAST_LEN {
-            self.buf.resize(self.end * 2, 0);
+            lengthen(&mut self.buf, self.end);
         }
         let n = ready!(retry(|| reader.as_mut().poll_read(cx, &mut self.buf)))?;
         self.start = 0;

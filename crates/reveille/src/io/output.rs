@@ -20,8 +20,9 @@ use reveille_runtime::{JoinHandle, spawn_plain};
 
 use super::Write;
 
-/// The most that one operation writes, in bytes, so that a large text is not copied whole.
-const WRITE_LEN: usize = 64 * 1024;
+/// The most that one operation writes, in bytes: 32 MiB. The bytes are copied, so there is a limit;
+/// below it what one call writes is not mixed with what others write.
+const WRITE_LEN: usize = 32 << 20;
 
 /// Makes a handle to the standard output of the process.
 ///
@@ -37,7 +38,7 @@ const WRITE_LEN: usize = 64 * 1024;
 /// # }
 /// ```
 pub fn stdout() -> Stdout {
-    Stdout(PoolWriter::new(io::stdout))
+    Stdout(PoolWriter::new(|| io::stdout().lock()))
 }
 
 /// Makes a handle to the standard error of the process.
@@ -54,7 +55,7 @@ pub fn stdout() -> Stdout {
 /// # }
 /// ```
 pub fn stderr() -> Stderr {
-    Stderr(PoolWriter::new(io::stderr))
+    Stderr(PoolWriter::new(|| io::stderr().lock()))
 }
 
 /// A handle to the standard output of the process, made by [`stdout`].
@@ -81,7 +82,7 @@ pub fn stderr() -> Stderr {
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Stdout(PoolWriter<io::Stdout>);
+pub struct Stdout(PoolWriter<io::StdoutLock<'static>>);
 
 /// A handle to the standard error of the process, made by [`stderr`].
 ///
@@ -101,7 +102,7 @@ pub struct Stdout(PoolWriter<io::Stdout>);
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Stderr(PoolWriter<io::Stderr>);
+pub struct Stderr(PoolWriter<io::StderrLock<'static>>);
 
 macro_rules! impl_write {
     ($($name:ident),*) => {$(
@@ -129,7 +130,8 @@ impl_write!(Stdout, Stderr);
 
 /// A blocking writer whose calls run on the pool, one after the other.
 struct PoolWriter<W> {
-    /// Makes the writer, on the pool: std's handles all share one buffer.
+    /// Makes the writer, on the pool: std's handles all share one buffer. It is locked, so that an
+    /// operation is not mixed with others, in how many parts the system may take it.
     writer: fn() -> W,
     /// Only ever reached through `&mut`; the lock is there to make the handle `Sync`.
     running: Mutex<Option<Running>>,
@@ -208,12 +210,30 @@ fn start<W: StdWrite + 'static>(writer: fn() -> W, operation: Operation) -> Runn
 }
 
 fn run(writer: &mut impl StdWrite, operation: &Operation) -> io::Result<usize> {
+    match operation {
+        Operation::Flush => retry(|| writer.flush()).map(|()| 0),
+        Operation::Write(bytes) => write_whole(writer, bytes),
+    }
+}
+
+/// Writes as much of `bytes` as the writer takes. An error behind the first part is met again by
+/// the call that writes the rest.
+fn write_whole(writer: &mut impl StdWrite, bytes: &[u8]) -> io::Result<usize> {
+    let mut written = 0;
+    while written < bytes.len() {
+        match retry(|| writer.write(&bytes[written..])) {
+            Ok(0) => break,
+            Ok(count) => written += count,
+            Err(error) if written == 0 => return Err(error),
+            Err(_) => break,
+        }
+    }
+    Ok(written)
+}
+
+fn retry<T>(mut op: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
-        let result = match operation {
-            Operation::Flush => writer.flush().map(|()| 0),
-            Operation::Write(bytes) => writer.write(bytes),
-        };
-        match result {
+        match op() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }

@@ -83,7 +83,7 @@ impl ReadToEnd {
         }
         let filled = buf.len();
         let window = self.window.min(buf.capacity() - filled);
-        buf.resize(filled + window, 0);
+        lengthen(buf, window);
         let mut lent = Lent { buf, filled };
         let n = ready!(reader.poll_read(cx, &mut lent.buf[filled..]))?;
         assert!(n <= window, "a reader returned more bytes than it was lent");
@@ -92,6 +92,17 @@ impl ReadToEnd {
             self.window = (self.window * 2).min(LAST_WINDOW);
         }
         Poll::Ready(Ok(n))
+    }
+}
+
+/// Appends `len` zeros. `Vec::resize` sets them one by one in a build without optimization, which
+/// makes a read of 1 MiB take 6 ms instead of 70 µs.
+pub(super) fn lengthen(buf: &mut Vec<u8>, len: usize) {
+    const ZEROS: &[u8] = &[0; 4096];
+    buf.reserve(len);
+    let end = buf.len() + len;
+    while buf.len() < end {
+        buf.extend_from_slice(&ZEROS[..ZEROS.len().min(end - buf.len())]);
     }
 }
 

@@ -255,7 +255,7 @@ impl Reading {
         let result = match want {
             Want::Line => stdin.read_until(b'\n', &mut self.bytes).map(|_| self.bytes.last()),
             Want::Bytes(len) => {
-                self.bytes.resize(len, 0);
+                self.bytes = vec![0; len];
                 let result = read_retrying(&mut stdin, &mut self.bytes);
                 self.bytes.truncate(*result.as_ref().unwrap_or(&0));
                 result.map(|_| self.bytes.last())

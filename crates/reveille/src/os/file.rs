@@ -1,16 +1,69 @@
-//! What files need to know of the system: reads that may not wait, and who is at the other end.
+//! What files need to know of the system: reads that may not wait, and what kind of file it is.
+
+use std::fs::File;
+use std::io::Seek as _;
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{open_cached, read_inline};
+pub(crate) use linux::{flags, open_cached, prefetch, read_inline};
 #[cfg(not(target_os = "linux"))]
-pub(crate) use portable::{open_cached, read_inline};
+pub(crate) use portable::{flags, open_cached, prefetch, read_inline};
 #[cfg(unix)]
-pub(crate) use unix::{has_peer, is_never_writable, set_mode, takes_bytes_now};
+pub(crate) use unix::{set_mode, takes_bytes_now};
 #[cfg(windows)]
-pub(crate) use windows::{has_peer, is_never_writable, set_mode, takes_bytes_now};
+pub(crate) use windows::{set_mode, takes_bytes_now};
 
 /// Whether the system has reads that may not wait at all.
 pub(crate) const HAS_INLINE_READ: bool = cfg!(target_os = "linux");
+
+/// What a file is. Asking may take a round trip to a server, so that a poll must not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Kind {
+    /// Reads and writes have nothing in common: pipes, terminals, sockets, devices. Either may wait
+    /// for somebody else.
+    pub(crate) is_stream: bool,
+    /// A regular file of a local file system: bytes without boundaries, and a length that is true.
+    /// A file of `/proc`, `/sys` or a cgroup is not, since there each write is a command.
+    pub(crate) is_ordinary: bool,
+    /// Its contents are memory of the kernel's (tmpfs), so a read only copies.
+    pub(crate) is_in_memory: bool,
+}
+
+impl Kind {
+    /// Asks the system. A file that cannot be asked is nothing special.
+    pub(crate) fn of(file: &File) -> Kind {
+        let Ok(metadata) = file.metadata() else {
+            return Kind { is_stream: false, is_ordinary: false, is_in_memory: false };
+        };
+        #[cfg(target_os = "linux")]
+        let (is_ordinary, is_in_memory) = linux::file_system(file, &metadata);
+        // Other systems keep such files in file systems that hardly anybody mounts, or not at all.
+        #[cfg(not(target_os = "linux"))]
+        let (is_ordinary, is_in_memory) = (metadata.is_file(), false);
+        #[cfg(unix)]
+        let is_stream = unix::is_stream(&metadata);
+        #[cfg(not(unix))]
+        let is_stream = !metadata.is_file();
+        Kind { is_stream, is_ordinary, is_in_memory }
+    }
+}
+
+/// How a file was opened; asking costs a system call that never waits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Flags {
+    /// Reads and writes go past the page cache, by whole blocks (`O_DIRECT`). On a pipe the flag
+    /// means that each write is a message.
+    pub(crate) is_direct: bool,
+    /// Every write goes to the end (`O_APPEND`).
+    pub(crate) appends: bool,
+}
+
+/// Whether nothing follows the cursor, as far as the length of a regular file tells.
+pub(crate) fn is_at_end(mut file: &File) -> bool {
+    let length = |file: &File| {
+        file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len())
+    };
+    file.stream_position().is_ok_and(|at| length(file).is_some_and(|len| len <= at))
+}
 
 /// What became of a call that was told not to wait.
 #[derive(Debug)]
@@ -27,16 +80,18 @@ pub(crate) enum Attempt<T> {
 #[cfg(target_os = "linux")]
 mod linux {
     use std::ffi::CString;
-    use std::fs::File;
-    use std::io::{IoSliceMut, Seek, SeekFrom};
-    use std::os::fd::{FromRawFd, OwnedFd};
+    use std::fs::{File, Metadata};
+    use std::io::{ErrorKind, IoSliceMut, Seek, SeekFrom};
+    use std::mem::MaybeUninit;
+    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     use std::os::unix::ffi::OsStrExt;
+    use std::os::unix::fs::FileExt;
     use std::path::Path;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use rustix::io::{Errno, ReadWriteFlags, preadv2};
 
-    use super::Attempt;
+    use super::{Attempt, Flags, is_at_end};
 
     /// Set once `openat2` turns out to be missing (before Linux 5.12) or forbidden: a sandbox that
     /// answers once answers always the same.
@@ -45,15 +100,71 @@ mod linux {
     /// The offset that means "at the cursor, and move it".
     const AT_CURSOR: u64 = u64::MAX;
 
-    /// Reads at the cursor of `file` from memory, if all it takes is there.
-    pub(crate) fn read_inline(file: &File, buf: &mut [u8]) -> Attempt<usize> {
+    /// Magic numbers of file systems that keep regular files on a disk of this machine
+    /// (`man 2 statfs`). One that is missing here is slower, and no less right.
+    const DISKS: [u32; 15] = [
+        0xef53,      // ext2, ext3, ext4
+        0x5846_5342, // XFS
+        0x9123_683e, // Btrfs
+        0x794c_7630, // overlayfs
+        0xf2f5_2010, // F2FS
+        0x2fc1_2fc1, // ZFS
+        0xca45_1a4e, // bcachefs
+        0x3153_464a, // JFS
+        0x5265_4973, // ReiserFS
+        0x3434,      // NILFS
+        0xe0f5_e1e2, // EROFS
+        0x7366_746e, // NTFS
+        0x2011_bab0, // exFAT
+        0x4d44,      // FAT
+        0x7461_636f, // OCFS2
+    ];
+    /// tmpfs and ramfs.
+    const MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
+
+    /// Whether `file` is ordinary, and whether it is in memory: see `Kind`.
+    pub(super) fn file_system(file: &File, metadata: &Metadata) -> (bool, bool) {
+        if !metadata.is_file() {
+            return (false, false);
+        }
+        let Some(magic) = magic(file) else { return (false, false) };
+        let is_in_memory = MEMORY.contains(&magic);
+        (is_in_memory || DISKS.contains(&magic), is_in_memory)
+    }
+
+    /// The number of the file system that has `file`.
+    #[allow(unsafe_code, reason = "rustix has it in a module that costs each build a second")]
+    fn magic(file: &File) -> Option<u32> {
+        let mut answer = MaybeUninit::<libc::statfs>::zeroed();
+        // SAFETY: the descriptor is open while `file` is borrowed, and the kernel writes at most a
+        // `struct statfs` to `answer`, which is one and outlives the call.
+        let result = unsafe { libc::fstatfs(file.as_raw_fd(), answer.as_mut_ptr()) };
+        // SAFETY: `zeroed` has initialized it, and every field is an integer.
+        let answer = unsafe { answer.assume_init() };
+        // Its type differs between systems; the number has 32 bits.
+        (result == 0).then_some(answer.f_type as u32)
+    }
+
+    /// How `file` was opened.
+    #[allow(unsafe_code, reason = "as above")]
+    pub(crate) fn flags(file: &File) -> Flags {
+        // SAFETY: the descriptor is open while `file` is borrowed, and `F_GETFL` touches no memory.
+        let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
+        let has = |flag| flags != -1 && flags & flag != 0;
+        Flags { is_direct: has(libc::O_DIRECT), appends: has(libc::O_APPEND) }
+    }
+
+    /// Reads at the cursor of `file` from memory, if all it takes is there; at least something if
+    /// `may_be_short`.
+    pub(crate) fn read_inline(file: &File, buf: &mut [u8], may_be_short: bool) -> Attempt<usize> {
         let len = buf.len();
         let slices = &mut [IoSliceMut::new(buf)];
         match preadv2(file, slices, AT_CURSOR, ReadWriteFlags::NOWAIT) {
-            // Linux 5.9 and 5.10 answer 0 where they should refuse, so the end of a file is only
-            // believed of a read that may wait.
+            // Linux 5.9 and 5.10 answer 0 where they should refuse, so an end is believed only
+            // where the length confirms it.
+            Ok(0) if is_at_end(file) => Attempt::Done(0),
             Ok(0) => Attempt::WouldWait,
-            Ok(count) if count == len || is_at_end(file) => Attempt::Done(count),
+            Ok(count) if count == len || may_be_short || is_at_end(file) => Attempt::Done(count),
             // Only the first part was in memory. Programs count on a file to fill their buffer, so
             // the read starts over where it may wait.
             Ok(count) => match (&mut &*file).seek(SeekFrom::Current(-(count as i64))) {
@@ -66,9 +177,21 @@ mod linux {
         }
     }
 
-    fn is_at_end(mut file: &File) -> bool {
-        let position = file.stream_position();
-        position.is_ok_and(|at| file.metadata().is_ok_and(|metadata| metadata.len() <= at))
+    /// Brings the `len` bytes at the cursor of `file` into the page cache, and leaves the cursor.
+    /// May wait for the disk. An error is met again by the read that follows.
+    pub(crate) fn prefetch(file: &File, len: usize) {
+        let Ok(start) = (&mut &*file).stream_position() else { return };
+        // Of a size that stays in the processor's cache.
+        let mut bytes = vec![0; len.min(256 << 10)];
+        let mut done = 0;
+        while done < len {
+            let part = bytes.len().min(len - done);
+            match file.read_at(&mut bytes[..part], start + done as u64) {
+                Ok(count) if count > 0 => done += count,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Ok(_) | Err(_) => return,
+            }
+        }
     }
 
     /// Opens the regular file at `path` to read it, if its directory entries and inode are in
@@ -148,11 +271,17 @@ mod portable {
     use std::fs::File;
     use std::path::Path;
 
-    use super::Attempt;
+    use super::{Attempt, Flags};
 
-    pub(crate) fn read_inline(_: &File, _: &mut [u8]) -> Attempt<usize> {
+    pub(crate) fn flags(_: &File) -> Flags {
+        Flags::default()
+    }
+
+    pub(crate) fn read_inline(_: &File, _: &mut [u8], _: bool) -> Attempt<usize> {
         Attempt::Unsupported
     }
+
+    pub(crate) fn prefetch(_: &File, _: usize) {}
 
     pub(crate) fn open_cached(_: &Path) -> Attempt<(File, u64)> {
         Attempt::Unsupported
@@ -162,16 +291,15 @@ mod portable {
 #[cfg(unix)]
 mod unix {
     use std::fs::{DirBuilder, File, Metadata};
-    use std::io;
     use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    use rustix::io::Errno;
 
-    /// Whether a read or write of such a file may wait for somebody else.
-    pub(crate) fn has_peer(metadata: &Metadata) -> bool {
+    /// Whether a read or write of such a file may wait for somebody else. What has no type at all
+    /// is one too: an eventfd, a timerfd.
+    pub(super) fn is_stream(metadata: &Metadata) -> bool {
         let kind = metadata.file_type();
-        kind.is_fifo() || kind.is_char_device() || kind.is_socket()
+        !(kind.is_file() || kind.is_dir() || kind.is_symlink() || kind.is_block_device())
     }
 
     /// Whether a pipe or terminal has room for a small write.
@@ -179,11 +307,6 @@ mod unix {
         let asked = &mut [PollFd::new(file, PollFlags::OUT)];
         let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
         poll(asked, Some(&at_once)).is_ok_and(|ready| ready > 0)
-    }
-
-    /// Whether the file was not opened for writing, so trying again is no use.
-    pub(crate) fn is_never_writable(error: &io::Error) -> bool {
-        error.raw_os_error() == Some(Errno::BADF.raw_os_error())
     }
 
     /// Sets the permission bits of the directories to come.
@@ -194,22 +317,11 @@ mod unix {
 
 #[cfg(windows)]
 mod windows {
-    use std::fs::{DirBuilder, File, Metadata};
-    use std::io;
-
-    /// Whether a read or write of such a file may wait for somebody else.
-    pub(crate) fn has_peer(metadata: &Metadata) -> bool {
-        !metadata.is_file()
-    }
+    use std::fs::{DirBuilder, File};
 
     /// Whether a pipe or console has room for a small write.
     pub(crate) fn takes_bytes_now(_: &File) -> bool {
         false
-    }
-
-    /// Whether the file was not opened for writing, so trying again is no use.
-    pub(crate) fn is_never_writable(error: &io::Error) -> bool {
-        error.kind() == io::ErrorKind::PermissionDenied
     }
 
     /// Directories have no permission bits here.

@@ -1,0 +1,55 @@
+//! Reads and writes past the page cache (`O_DIRECT`).
+//!
+//! The kernel moves whole blocks between the disk and memory that is aligned to blocks. The memory
+//! is the file's own here, so it always is. Offset and length are the program's: what does not fit
+//! is refused, with an error that says so.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Seek};
+
+use super::shared::{retry, write_fully};
+use crate::io::context::Context as _;
+
+/// A multiple of the block size of all common disks.
+const ALIGNMENT: usize = 4096;
+
+/// Zeroed memory of `len` bytes that are aligned from the index that is returned.
+fn aligned(len: usize) -> (Vec<u8>, usize) {
+    let bytes = vec![0; len + ALIGNMENT];
+    let start = bytes.as_ptr().align_offset(ALIGNMENT);
+    (bytes, start)
+}
+
+/// Reads up to `len` bytes at the cursor; returns them at the beginning of a vector, with their
+/// number.
+pub(super) fn read(mut file: &File, len: usize) -> io::Result<(Vec<u8>, usize)> {
+    let (mut bytes, start) = aligned(len);
+    let count = retry(|| file.read(&mut bytes[start..start + len]));
+    let count = explain(file, "read", len, count)?;
+    bytes.copy_within(start..start + count, 0);
+    Ok((bytes, count))
+}
+
+/// Writes all of `batch` at the cursor; also says how many bytes were written when it fails.
+pub(super) fn write(file: &File, batch: &[u8]) -> (usize, io::Result<()>) {
+    let (mut bytes, start) = aligned(batch.len());
+    bytes[start..start + batch.len()].copy_from_slice(batch);
+    let (written, result) = write_fully(file, &bytes[start..start + batch.len()]);
+    (written, explain(file, "write", batch.len() - written, result))
+}
+
+/// Says why the kernel refuses a transfer that is not aligned: it says only "invalid argument".
+fn explain<T>(mut file: &File, name: &str, len: usize, result: io::Result<T>) -> io::Result<T> {
+    match result {
+        Err(error) if error.kind() == ErrorKind::InvalidInput => {
+            let at = file.stream_position().map_or_else(|_| "?".to_owned(), |at| at.to_string());
+            Err(error).context(|| {
+                format!(
+                    "could not {name} {len} bytes at offset {at} of a file opened with O_DIRECT, \
+                     which takes only multiples of the block size (512 or 4096) for both"
+                )
+            })
+        }
+        result => result,
+    }
+}

@@ -1,0 +1,232 @@
+//! The wakers of the calls that wait for a lane of a file.
+//!
+//! The futures of `Read` and `Write` do not say when they are dropped, so a waker may belong to a
+//! call that nobody waits for any more. A read of a terminal can stay in flight for days, and each
+//! task that gives up on it would leave its waker. So every `LIMIT` new waiters all entries are
+//! asked whether they still wait, by waking them. A call that still waits is polled and enters
+//! itself again. An entry that did not is removed the next time.
+//!
+//! # Invariants
+//!
+//! 1. An entry that was asked holds no waker, only its identity: it keeps no task in memory.
+//! 2. A waiter that enters itself again after it was asked does not count as new, so waiting tasks
+//!    do not keep each other awake. If more tasks wait than are polled between two rounds, an entry
+//!    may be removed before its task was polled. So one waker is kept as a sample. If it enters
+//!    itself again after its entry was removed, the rounds become rarer, until no entry is removed
+//!    too early. While the waker is kept no other task can have its identity.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::task::Waker;
+use std::{mem, ptr, thread};
+
+/// New waiters between two rounds.
+const LIMIT: usize = 128;
+/// Rounds after which a sample that did not come back is dropped.
+const PATIENCE: u32 = 64;
+
+#[derive(Debug)]
+pub(super) struct Waiters {
+    entries: Vec<Entry>,
+    /// New waiters since the last round.
+    fresh: usize,
+    limit: usize,
+    /// A waker that was entered, and the rounds since.
+    sample: Option<(Waker, u32)>,
+}
+
+#[derive(Debug)]
+enum Entry {
+    Waiting(Waker),
+    /// It was woken, and enters itself again if it still waits.
+    Asked(Identity),
+}
+
+/// What `Waker::will_wake` compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    data: usize,
+    vtable: usize,
+}
+
+impl Identity {
+    fn of(waker: &Waker) -> Identity {
+        Identity { data: waker.data().addr(), vtable: ptr::from_ref(waker.vtable()).addr() }
+    }
+}
+
+impl Waiters {
+    pub(super) fn new() -> Waiters {
+        Waiters { entries: Vec::new(), fresh: 0, limit: LIMIT, sample: None }
+    }
+
+    /// Whether the next `enter` should have a clone of the waker, too.
+    pub(super) fn wants_sample(&self) -> bool {
+        self.sample.is_none() && self.fresh >= LIMIT / 2
+    }
+
+    /// Enters `waker`, unless it is there: then the caller drops it, without the lock. Also without
+    /// the lock it wakes those that are returned. `clone` is for `wants_sample`.
+    pub(super) fn enter(
+        &mut self,
+        waker: &mut Option<Waker>,
+        clone: &mut Option<Waker>,
+    ) -> Vec<Waker> {
+        let Some(new) = waker.take() else { return Vec::new() };
+        let identity = Identity::of(&new);
+        for entry in &mut self.entries {
+            match entry {
+                Entry::Waiting(there) if there.will_wake(&new) => {
+                    *waker = Some(new);
+                    return Vec::new();
+                }
+                Entry::Asked(there) if *there == identity => {
+                    *entry = Entry::Waiting(new);
+                    return Vec::new();
+                }
+                Entry::Waiting(_) | Entry::Asked(_) => {}
+            }
+        }
+        let mut asked = Vec::new();
+        if let Some((sample, _)) = self.sample.take_if(|(sample, _)| sample.will_wake(&new)) {
+            self.limit *= 2;
+            asked.push(sample);
+        }
+        if self.fresh >= self.limit {
+            self.ask(&mut asked);
+        }
+        if self.sample.is_none() {
+            self.sample = clone.take().map(|clone| (clone, 0));
+        }
+        self.fresh += 1;
+        self.entries.push(Entry::Waiting(new));
+        asked
+    }
+
+    /// Removes the entries that were asked and did not come back, and asks the others.
+    fn ask(&mut self, wakers: &mut Vec<Waker>) {
+        self.fresh = 0;
+        if let Some((_, rounds)) = &mut self.sample {
+            *rounds += 1;
+        }
+        if let Some((sample, _)) = self.sample.take_if(|(_, rounds)| *rounds > PATIENCE) {
+            self.limit = (self.limit / 2).max(LIMIT);
+            wakers.push(sample);
+        }
+        for entry in mem::take(&mut self.entries) {
+            if let Entry::Waiting(waker) = entry {
+                self.entries.push(Entry::Asked(Identity::of(&waker)));
+                wakers.push(waker);
+            }
+        }
+    }
+
+    /// Takes all, to be woken without the lock.
+    pub(super) fn take(&mut self) -> Vec<Waker> {
+        self.fresh = 0;
+        let entries = mem::take(&mut self.entries).into_iter();
+        entries
+            .filter_map(|entry| match entry {
+                Entry::Waiting(waker) => Some(waker),
+                Entry::Asked(_) => None,
+            })
+            .collect()
+    }
+}
+
+/// Wakes all, also if one of them panics. The first panic goes on afterwards.
+pub(super) fn wake_all(wakers: Vec<Waker>) {
+    let mut first = None;
+    for waker in wakers {
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
+            // A payload whose drop panics would end the loop: the later ones are leaked.
+            match first {
+                None => first = Some(payload),
+                Some(_) => mem::forget(payload),
+            }
+        }
+    }
+    match first {
+        Some(payload) if !thread::panicking() => resume_unwind(payload),
+        Some(payload) => mem::forget(payload),
+        None => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    struct Fatal;
+
+    impl Wake for Fatal {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker that panics");
+        }
+    }
+
+    /// Polls a call that waits: it enters itself, and wakes those that are asked.
+    fn enter(waiters: &mut Waiters, count: &Arc<Count>) {
+        let mut clone = waiters.wants_sample().then(|| Waker::from(count.clone()));
+        wake_all(waiters.enter(&mut Some(Waker::from(count.clone())), &mut clone));
+    }
+
+    fn counts(len: usize) -> Vec<Arc<Count>> {
+        (0..len).map(|_| Arc::default()).collect()
+    }
+
+    #[test]
+    fn waiters_that_gave_up_do_not_pile_up() {
+        let mut waiters = Waiters::new();
+        let counts = counts(10_000);
+        counts.iter().for_each(|count| enter(&mut waiters, count));
+        let kept = counts.iter().filter(|count| Arc::strong_count(count) > 1).count();
+        assert!(kept <= LIMIT + 1, "{kept} wakers are kept");
+        assert!(waiters.entries.len() <= 2 * LIMIT, "{} entries", waiters.entries.len());
+    }
+
+    #[test]
+    fn however_many_wait_they_come_to_rest_and_each_is_woken() {
+        for len in [1, LIMIT, LIMIT + 1, 3 * LIMIT, 3000] {
+            let mut waiters = Waiters::new();
+            let counts = counts(len);
+            counts.iter().for_each(|count| enter(&mut waiters, count));
+            // Each that was asked is polled, finds nothing, and enters itself again.
+            let mut polled = vec![0; len];
+            let (mut polls, mut at) = (0, 0);
+            let is_woken = |index: &usize, polled: &[usize]| {
+                counts[*index].0.load(Ordering::Relaxed) > polled[*index]
+            };
+            while let Some(index) = (at..len).chain(0..at).find(|index| is_woken(index, &polled)) {
+                polled[index] = counts[index].0.load(Ordering::Relaxed);
+                enter(&mut waiters, &counts[index]);
+                (at, polls) = (index, polls + 1);
+                assert!(polls < 100 * len, "{len} waiters keep each other awake");
+            }
+            wake_all(waiters.take());
+            for (count, polled) in counts.iter().zip(polled) {
+                assert!(count.0.load(Ordering::Relaxed) > polled, "a waiter of {len} was lost");
+            }
+        }
+    }
+
+    #[test]
+    fn a_waker_that_panics_does_not_keep_the_others_asleep() {
+        let count = Arc::new(Count::default());
+        let wakers = vec![Waker::from(Arc::new(Fatal)), Waker::from(count.clone())];
+        assert!(catch_unwind(AssertUnwindSafe(|| wake_all(wakers))).is_err());
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    }
+}

@@ -1,0 +1,54 @@
+//! Files that a test makes.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use reveille::fs::{File, OpenOptions};
+
+/// A path of the test's own in the temporary directory; the file there is removed with this.
+#[derive(Debug)]
+pub struct Scratch(pub PathBuf);
+
+impl Scratch {
+    /// A path where nothing is yet.
+    pub fn new() -> Scratch {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("reveille-scratch-{}-{count}", std::process::id());
+        Scratch(std::env::temp_dir().join(name))
+    }
+
+    /// A file with these contents.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the temporary directory refuses it.
+    pub fn with(contents: &[u8]) -> Scratch {
+        let scratch = Scratch::new();
+        std::fs::write(&scratch.0, contents).expect("the temporary directory is writable");
+        scratch
+    }
+
+    /// Opens the file to read and write it, and makes it if it is not there.
+    ///
+    /// # Panics
+    ///
+    /// Panics if that fails.
+    pub async fn update(&self) -> File {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true);
+        options.open(self.0.as_path()).await.expect("the file can be opened")
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Scratch {
+        Scratch::new()
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
