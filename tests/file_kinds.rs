@@ -2,6 +2,8 @@
 
 #![cfg(target_os = "linux")]
 
+use reveille_watchdog as _;
+
 use std::fs::File as StdFile;
 use std::future::poll_fn;
 use std::io::{ErrorKind, IoSlice, Read as _, SeekFrom, Write as _};
