@@ -382,7 +382,11 @@ impl Builder {
         self
     }
 
-    /// Seeds the runtime's own choices, such as where a worker begins to steal. Default: chance.
+    /// Seeds the runtime's own choices: where a worker begins to steal, and which of several
+    /// futures or streams a combinator asks first, in tasks and in [`Runtime::block_on`]. Default:
+    /// chance.
+    ///
+    /// [`Runtime::block_on`]: crate::runtime::Runtime::block_on
     ///
     /// # Examples
     ///

@@ -291,10 +291,33 @@ pub(crate) fn with_locals<R>(access: impl FnOnce(&Locals) -> R) -> Option<R> {
     }
 }
 
+thread_local!(static RNG: RefCell<Rng> = RefCell::new(Rng::seeded(seed_from_system())));
+
 /// A random number of this thread's generator.
 pub(crate) fn next_random() -> u64 {
-    thread_local!(static RNG: RefCell<Rng> = RefCell::new(Rng::seeded(seed_from_system())));
     RNG.with(|rng| rng.borrow_mut().next_u64())
+}
+
+/// Makes the random numbers of this thread those that belong to `seed`, until the guard is dropped.
+/// Without a seed nothing changes.
+pub(crate) fn seed_random(seed: Option<u64>) -> Seeded {
+    let replace = |seed| RNG.with(|rng| rng.replace(Rng::seeded(seed)));
+    Seeded { before: seed.map(replace), _thread: PhantomData }
+}
+
+/// Restores the generator of this thread when dropped. Not `Send`: see [`Guard`].
+#[must_use]
+pub(crate) struct Seeded {
+    before: Option<Rng>,
+    _thread: PhantomData<*const ()>,
+}
+
+impl Drop for Seeded {
+    fn drop(&mut self) {
+        if let Some(before) = self.before.take() {
+            RNG.with(|rng| *rng.borrow_mut() = before);
+        }
+    }
 }
 
 /// Takes one unit of budget. `false` if none is left.

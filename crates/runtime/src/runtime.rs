@@ -5,6 +5,7 @@ use std::future::Future;
 use std::panic::Location;
 use std::time::Duration;
 
+use reveille_primitive::atomic::{AtomicU64, Ordering};
 use reveille_task::{JoinHandle, Options};
 
 pub use crate::builder::Builder;
@@ -36,6 +37,8 @@ use crate::{context, is_large};
 pub struct Runtime {
     handle: Handle,
     is_stopped: bool,
+    /// What the next `block_on` seeds its random numbers with, in a runtime with a seed.
+    next_seed: Option<AtomicU64>,
 }
 
 /// A way to spawn onto a [`Runtime`] from anywhere. Does not keep it alive.
@@ -115,7 +118,8 @@ pub struct Metrics {
 
 impl Runtime {
     pub(crate) fn new(shared: &'static Shared, incarnation: u64) -> Runtime {
-        Runtime { handle: Handle::new(shared, incarnation), is_stopped: false }
+        let next_seed = shared.seed().map(AtomicU64::new);
+        Runtime { handle: Handle::new(shared, incarnation), is_stopped: false, next_seed }
     }
 
     /// A runtime with the defaults of [`Builder`].
@@ -159,6 +163,8 @@ impl Runtime {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        let next = self.next_seed.as_ref().map(|seed| seed.fetch_add(1, Ordering::Relaxed));
+        let _seeded = context::seed_random(next);
         let shared = Some(self.handle.shared);
         if is_large::<F>() {
             return local::block_on(shared, Options::default(), Box::pin(future));

@@ -240,6 +240,11 @@ impl Shared {
         self.outside.lock().config.as_ref().and_then(|config| config.on_panic.clone())
     }
 
+    /// What the random numbers of the current incarnation begin with, if that was asked for.
+    pub(crate) fn seed(&'static self) -> Option<u64> {
+        self.outside.lock().config.as_ref().and_then(|config| config.seed)
+    }
+
     /// The pool of blocking threads, or `None` when the runtime is down.
     pub(crate) fn blocking(&self) -> Option<Arc<Pool>> {
         self.outside.lock().blocking.clone()

@@ -115,6 +115,8 @@ fn work(shared: &'static Shared, number: usize, config: Arc<Config>) {
     // For good: the thread is ours, and its park is what ends every timer. Before the hooks, which
     // may want it otherwise.
     let _ = TimerSlack::least();
+    // Other numbers than those by which the worker steals.
+    let _seeded = context::seed_random(config.seed.map(|seed| !seed ^ number as u64));
     call(config.on_thread_start.as_ref());
     let mut identity = Identity::unique();
     let mut is_new = true;
