@@ -44,7 +44,14 @@ thread_local! {
 }
 
 /// The budget of a thread that polls nothing of ours: never counted down.
-const UNLIMITED: u8 = u8::MAX;
+const UNLIMITED: u16 = u16::MAX;
+
+/// The half of the budget's word that counts what is left. The other half counts the refusals of
+/// this poll, so that a poll begins with one store.
+const LEFT: u16 = u8::MAX as u16;
+
+/// One refusal.
+const REFUSAL: u16 = LEFT + 1;
 
 struct Context {
     seat: Cell<*const Seat>,
@@ -55,7 +62,7 @@ struct Context {
     /// The stand of this thread, whether it is in `block_on` or not.
     own_stand: Cell<*const Stand>,
     current: Cell<Current>,
-    budget: Cell<u8>,
+    budget: Cell<u16>,
 }
 
 #[derive(Clone, Copy)]
@@ -75,7 +82,7 @@ pub(crate) struct Guard {
 enum Restore {
     Seat(*const Seat),
     Runtime(Option<&'static Shared>),
-    Poll(Current, u8),
+    Poll(Current, u16),
 }
 
 impl Guard {
@@ -116,7 +123,7 @@ pub(crate) struct Frame<'a> {
     stand: *const Stand,
     runtime: Option<&'static Shared>,
     current: Current,
-    budget: u8,
+    budget: u16,
 }
 
 /// A poll of the future of a `block_on`, until dropped.
@@ -128,7 +135,7 @@ impl Frame<'_> {
     #[inline]
     pub(crate) fn begin_poll<'a>(&'a self, data: &'a TaskData) -> FramePoll<'a> {
         self.context.current.set(Current::Data(data));
-        self.context.budget.set(budget::PER_POLL);
+        self.context.budget.set(u16::from(budget::PER_POLL));
         FramePoll(self)
     }
 
@@ -230,7 +237,7 @@ pub(crate) fn begin_poll(task: TaskRef<'_>) -> Guard {
 pub(crate) fn begin_bare_poll(task: TaskRef<'_>, budget: u8) {
     CONTEXT.with(|context| {
         context.current.set(Current::Task(task.into_raw()));
-        context.budget.set(budget);
+        context.budget.set(u16::from(budget));
     });
 }
 
@@ -248,7 +255,8 @@ fn begin(current: Current) -> Guard {
     lock::assert_none_held("a poll");
     CONTEXT.with(|context| {
         let before = context.current.replace(current);
-        Guard::new(Restore::Poll(before, context.budget.replace(budget::PER_POLL)))
+        let budget = context.budget.replace(u16::from(budget::PER_POLL));
+        Guard::new(Restore::Poll(before, budget))
     })
 }
 
@@ -324,8 +332,8 @@ impl Drop for Seeded {
 #[inline]
 pub(crate) fn take_budget() -> bool {
     CONTEXT.with(|context| match context.budget.get() {
-        0 => false,
         UNLIMITED => true,
+        left if left & LEFT == 0 => refuse(context),
         left => {
             context.budget.set(left - 1);
             true
@@ -336,12 +344,30 @@ pub(crate) fn take_budget() -> bool {
 /// Whether a unit of budget is left.
 #[inline]
 pub(crate) fn has_budget() -> bool {
-    CONTEXT.with(|context| context.budget.get() != 0)
+    CONTEXT.with(|context| context.budget.get() & LEFT != 0)
 }
 
 /// Sets a used-up budget to one unit, or that one back to none.
 pub(crate) fn lend_budget(is_lent: bool) {
-    CONTEXT.with(|context| context.budget.set(u8::from(is_lent)));
+    CONTEXT.with(|context| {
+        let refusals = context.budget.get() & !LEFT;
+        context.budget.set(refusals | u16::from(is_lent));
+    });
+}
+
+/// Counts a refusal; fills the budget once there were so many in one poll that something inside it
+/// polls again and again, see [`budget::REFUSALS_MAX`].
+#[cold]
+fn refuse(context: &Context) -> bool {
+    let refusals = context.budget.get() / REFUSAL + 1;
+    if refusals < budget::REFUSALS_MAX {
+        context.budget.set(refusals * REFUSAL);
+        return false;
+    }
+    let full = with_seat(|seat| seat.map_or(budget::PER_POLL, |seat| seat.event_budget));
+    // From now on one refusal is enough: it lets the other futures of a foreign executor run.
+    context.budget.set((budget::REFUSALS_MAX - 2) * REFUSAL + u16::from(full) - 1);
+    true
 }
 
 /// Gives one unit of budget back.
@@ -349,7 +375,7 @@ pub(crate) fn lend_budget(is_lent: bool) {
 pub(crate) fn return_budget() {
     CONTEXT.with(|context| {
         let left = context.budget.get();
-        if left < UNLIMITED - 1 {
+        if left & LEFT < LEFT - 1 {
             context.budget.set(left + 1);
         }
     });
