@@ -14,6 +14,7 @@ pub mod brief;
 pub mod cell;
 pub mod lock;
 mod padded;
+pub mod stack;
 pub mod thread;
 mod ticks;
 
