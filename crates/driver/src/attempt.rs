@@ -172,7 +172,8 @@ where
     }
 
     /// The loop of all helpers. Ends because each round either returns or has seen a new event, and
-    /// the registration happens once at most.
+    /// the registration succeeds once at most, and is tried again once: when the shard was
+    /// deserted since `home` named it.
     fn poll_seated<R>(
         &self,
         direction: Direction,
@@ -180,7 +181,7 @@ where
         cx: &Context<'_>,
         mut op: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<(R, Ready)>> {
-        let mut has_registered = false;
+        let (mut has_registered, mut has_failed) = (false, false);
         loop {
             let seen = match self.source.poll_ready(direction, seat, cx) {
                 Waited::Ready(seen) => seen,
@@ -195,6 +196,8 @@ where
                         (Err(_), Standing::ArmedAlone { .. }) => {
                             return self.arm_for_wait(standing);
                         }
+                        // Deserted since it was named. `home` names another now.
+                        (Err(_), _) if !home.is_driven() && !has_failed => has_failed = true,
                         (Err(error), _) => return Poll::Ready(Err(error)),
                     }
                     self.source.readiness()

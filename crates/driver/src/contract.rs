@@ -6,6 +6,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use crate::events::{Events, Turn};
@@ -52,6 +53,9 @@ pub(crate) trait Contract: Send + Sync {
 
     /// Marks the shard as not driven, then wakes all waiters of all its sources.
     fn wake_all(&self) -> usize;
+
+    /// Marks the shard as not driven, then moves all waiters of all its sources to `into`.
+    fn desert(&self, into: &mut Vec<Waker>);
 
     /// Says whether a thread turns this shard.
     fn set_driven(&self, is_driven: bool);

@@ -42,6 +42,7 @@ mod waiters;
 
 use std::io;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 pub use crate::alarm::Alarm;
@@ -158,6 +159,14 @@ impl Driver {
     pub fn wake_all(&self) -> usize {
         match &self.engine {
             Engine::Reactor(shard) => shard.wake_all(),
+        }
+    }
+
+    /// As [`wake_all`](Driver::wake_all), from a thread that cannot run wakers now: moves them to
+    /// `into`, for the caller to wake.
+    pub fn desert(&self, into: &mut Vec<Waker>) {
+        match &self.engine {
+            Engine::Reactor(shard) => shard.desert(into),
         }
     }
 

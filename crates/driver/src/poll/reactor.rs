@@ -16,6 +16,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use reveille_primitive::atomic::{AtomicBool, Ordering};
@@ -266,11 +267,16 @@ impl Contract for Shard {
     }
 
     fn wake_all(&self) -> usize {
-        self.set_driven(false);
         let mut wakers = Vec::new();
-        self.registry.lock().slots.iter().for_each(|core| core.desert(&mut wakers));
-        self.counters.deserted.add(wakers.len());
+        self.desert(&mut wakers);
         events::wake_all(&mut wakers)
+    }
+
+    fn desert(&self, into: &mut Vec<Waker>) {
+        self.set_driven(false);
+        let before = into.len();
+        self.registry.lock().slots.iter().for_each(|core| core.desert(into));
+        self.counters.deserted.add(into.len() - before);
     }
 
     fn set_driven(&self, is_driven: bool) {
