@@ -74,6 +74,8 @@ pub(crate) struct VTable {
     pub(crate) wake_joiner: unsafe fn(Raw, Waker),
     /// Tells the executor that the task is complete; once. Returns the reference it kept.
     pub(crate) completed: unsafe fn(Raw) -> Option<Kept>,
+    /// Tells the executor that the task is awaited by this waker, if the handle is to tell.
+    pub(crate) awaited: unsafe fn(Raw, &Waker),
     /// Reports a panic before `completed`.
     pub(crate) unhandled_panic: unsafe fn(Raw, Payload),
     /// Reports a panic that the join handle took with it.
@@ -111,6 +113,7 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         schedule: Self::schedule,
         wake_joiner: Self::wake_joiner,
         completed: Self::completed,
+        awaited: Self::awaited,
         unhandled_panic: Self::unhandled_panic,
         unread_panic: Self::unread_panic,
         free: Self::free,
@@ -228,6 +231,12 @@ impl<F: Future, S: Schedule> Cell<F, S> {
     unsafe fn completed(raw: Raw) -> Option<Kept> {
         // SAFETY: the obligation of the vtable.
         unsafe { Self::of(raw) }.scheduler.completed(raw.as_task())
+    }
+
+    unsafe fn awaited(raw: Raw, waker: &Waker) {
+        // The task may run in the call and end. The handle keeps the cell.
+        // SAFETY: the obligation of the vtable, for as long as the join handle's reference lasts.
+        unsafe { Self::of(raw) }.scheduler.awaited(waker);
     }
 
     unsafe fn unhandled_panic(raw: Raw, payload: Payload) {

@@ -48,8 +48,17 @@ use crate::task_ref::TaskRef;
 /// ```
 pub struct JoinHandle<T> {
     claim: Claim<T>,
+    stage: Stage,
+}
+
+/// What is special about a handle.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Usual,
+    /// The executor wants to know of awaits.
+    TellsAwaits,
     /// The outcome was given out.
-    taken: bool,
+    Taken,
 }
 
 /// The right to the output, from which the handle has its auto traits: derived, as the
@@ -78,7 +87,15 @@ impl<T> JoinHandle<T> {
     /// * The caller gives one reference and the flag JOIN_HANDLE away.
     /// * `T` is the output of the future in the cell.
     pub(crate) unsafe fn new(raw: Raw) -> JoinHandle<T> {
-        JoinHandle { claim: Claim { raw, output: PhantomData }, taken: false }
+        let claim = Claim { raw, output: PhantomData };
+        JoinHandle { claim, stage: Stage::Usual }
+    }
+
+    /// For the executor that made the task: each await that finds it incomplete calls
+    /// [`Schedule::awaited`](crate::Schedule::awaited) from now on.
+    #[doc(hidden)]
+    pub fn tell_awaits(&mut self) {
+        self.stage = Stage::TellsAwaits;
     }
 
     /// The id and name of the task.
@@ -271,13 +288,27 @@ impl<T> JoinHandle<T> {
 
     /// Waits for completion and takes the outcome.
     fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
-        assert!(!self.taken, "a JoinHandle was polled after it had returned its output");
         let state = &self.claim.raw.header().state;
         if state.outcome().is_none() && self.register(cx.waker()) {
-            return Poll::Pending;
+            if self.stage == Stage::Usual {
+                return Poll::Pending;
+            }
+            self.tell(cx.waker());
+            if state.outcome().is_none() {
+                return Poll::Pending;
+            }
         }
+        let is_taken = self.stage == Stage::Taken;
+        assert!(!is_taken, "a JoinHandle was polled after it had returned its output");
         let outcome = state.outcome().expect("only a complete task keeps its joiner from waiting");
         Poll::Ready(self.take(outcome))
+    }
+
+    /// Tells the executor that `waker` awaits the task.
+    #[cold]
+    fn tell(&self, waker: &Waker) {
+        // SAFETY: the vtable is of this cell (invariant 6), which this handle keeps.
+        unsafe { (self.claim.raw.header().vtable.awaited)(self.claim.raw, waker) };
     }
 
     /// Sees to it that completion wakes `waker`. `false` if the task is complete.
@@ -314,7 +345,7 @@ impl<T> JoinHandle<T> {
 
     /// Takes the outcome of the completed task.
     fn take(&mut self, outcome: Outcome) -> Result<T, JoinError> {
-        self.taken = true;
+        self.stage = Stage::Taken;
         match outcome {
             Outcome::Cancelled => Err(JoinError::cancelled()),
             Outcome::Panicked => {
@@ -325,7 +356,7 @@ impl<T> JoinHandle<T> {
             Outcome::Output => {
                 let mut output = MaybeUninit::<T>::uninit();
                 let to = NonNull::from(&mut output).cast();
-                // SAFETY: the task is complete, so the output is ours (invariant 3), and `taken`
+                // SAFETY: the task is complete, so the output is ours (invariant 3), and `stage`
                 // kept it in place until now; `to` has room for it (`new`).
                 unsafe { (self.claim.raw.header().vtable.take_output)(self.claim.raw, to) };
                 // SAFETY: `take_output` has written it.
@@ -354,8 +385,8 @@ impl<T> JoinHandle<T> {
             Detach::Completed => {}
         }
         let outcome = state.outcome().expect("the rule says that the task is complete");
-        if !mem::replace(&mut self.taken, true) {
-            // SAFETY: the task is complete, so the outcome is ours (invariant 3), and `taken`
+        if mem::replace(&mut self.stage, Stage::Taken) != Stage::Taken {
+            // SAFETY: the task is complete, so the outcome is ours (invariant 3), and `stage`
             // says that it is still there.
             if let Some(payload) = unsafe { dispose(self.claim.raw, outcome) } {
                 // SAFETY: the vtable is of this cell (invariant 6).

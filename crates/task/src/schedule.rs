@@ -59,6 +59,13 @@ pub trait Schedule: Clone + Send + Sync + 'static {
     /// another task is dropped.
     fn completed(&self, task: TaskRef<'_>) -> Option<Kept>;
 
+    /// The join handle was polled with `waker` and the task was not complete, if the executor asked
+    /// for it by [`JoinHandle::tell_awaits`]. For an executor that shares its thread with others:
+    /// this is where it may run the task, on the thread that awaits it. Otherwise nothing.
+    fn awaited(&self, waker: &Waker) {
+        let _ = waker;
+    }
+
     /// A panic nobody will receive: of a task without a join handle, of the drop of a future
     /// or an output, or of the joiner's waker. Called before [`completed`](Schedule::completed),
     /// unless it comes through [`unread_panic`](Schedule::unread_panic).
