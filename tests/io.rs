@@ -402,6 +402,33 @@ async fn timeout_drops_the_operation_and_says_timed_out() {
     assert_eq!(error.to_string(), "future timed out");
 }
 
+async fn loops_over_what_is_always_ready_end_with_their_time_limit() {
+    let limit = Duration::from_millis(5);
+    let never = |outcome: Result<(), _>| outcome.expect_err("the loop has no end of its own");
+    let repeat = async {
+        let mut reader = io::repeat(7);
+        loop {
+            assert_eq!(reader.read(&mut [0; 8]).await.unwrap(), 8);
+        }
+    };
+    never(repeat.timeout(limit).await);
+    let empty = async {
+        let mut reader = io::empty();
+        loop {
+            assert_eq!(reader.read(&mut [0; 8]).await.unwrap(), 0);
+            assert_eq!(reader.read_line(&mut String::new()).await.unwrap(), 0);
+        }
+    };
+    never(empty.timeout(limit).await);
+    let sink = async {
+        let mut writer = io::sink();
+        loop {
+            writer.write_all(&[0; 8]).await.unwrap();
+        }
+    };
+    never(sink.timeout(limit).await);
+}
+
 // Each of these on every executor.
 reveille_tests::conformance!(
     dropped_read_line_leaves_what_it_read_in_the_string,
@@ -423,6 +450,7 @@ reveille_tests::conformance!(
     copy_keeps_kind_source_and_number_of_the_error,
     copy_flushes_while_the_reader_waits,
     copy_between_ends_that_are_always_ready_lets_others_run,
+    loops_over_what_is_always_ready_end_with_their_time_limit,
     timeout_polls_the_operation_first,
     timeout_of_the_longest_duration_never_runs_out,
     timeout_drops_the_operation_and_says_timed_out,

@@ -12,6 +12,14 @@
 //! A `recv` that is dropped has taken no message. A `send` that is dropped has not sent, and drops
 //! the message with it: where it must not be lost, send it from a task that nobody cancels.
 //!
+//! # Fairness
+//!
+//! A loop over a channel that never waits, since the channel always has a message or always has
+//! room, does not use up the budget of its poll: the channel's types are another crate's. Other
+//! tasks of the worker then run on another thread, but a time limit around the loop does not end
+//! it. Such a loop calls [`yield_now`](crate::task::yield_now) now and then. The methods that use
+//! up a receiver as a stream (`for_each`, `collect` and the like) yield by themselves.
+//!
 //! # Where it comes from
 //!
 //! All of this is the crate [async-channel], re-exported whole: its types are these types, so that

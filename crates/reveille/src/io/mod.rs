@@ -11,7 +11,7 @@
 //! | item | kind |
 //! |---|---|
 //! | [`Read`], [`Write`], [`Seek`], [`BufRead`] | re-export of futures-io |
-//! | [`Cursor`], [`Chain`], [`Take`], [`Empty`], [`Repeat`], [`Sink`] | re-export of futures-lite |
+//! | [`Cursor`], [`Chain`], [`Take`] | re-export of futures-lite |
 //! | [`Error`], [`ErrorKind`], [`Result`], [`IoSlice`], [`IoSliceMut`], [`SeekFrom`] | re-export of std |
 //! | `ReadExt::{chain, take}` | delegate to futures-lite |
 //! | everything else | own |
@@ -73,7 +73,7 @@
 //! ```
 
 #[doc(inline)]
-pub use futures_lite::io::{Chain, Cursor, Empty, Repeat, Sink, Take, empty, repeat, sink};
+pub use futures_lite::io::{Chain, Cursor, Take};
 #[doc(inline)]
 pub use std::io::{Error, ErrorKind, IoSlice, IoSliceMut, Result, SeekFrom};
 
@@ -83,6 +83,7 @@ pub use buf_writer::{BufWriter, IntoInnerError};
 pub use bytes::Bytes;
 pub use context::{OperationError, raw_os_error};
 pub use copy::{copy, copy_by_value};
+pub use endless::{Empty, Repeat, Sink, empty, repeat, sink};
 pub use lines::{Lines, Split};
 #[doc(hidden)]
 pub use output::{_eprint, _format, _print};
@@ -104,6 +105,7 @@ mod buf_reader;
 mod buf_writer;
 mod bytes;
 mod copy;
+mod endless;
 mod futures;
 mod lines;
 mod output;

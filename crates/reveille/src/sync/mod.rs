@@ -26,6 +26,9 @@
 //! a lock and is kept, but no longer polled, keeps its place in the line and blocks those behind
 //! it; see [`future`](crate::future#the-future-that-nobody-polls).
 //!
+//! A loop over a lock that is always free does not use up the budget of its poll: the lock's type
+//! is another crate's. Such a loop calls [`yield_now`](crate::task::yield_now) now and then.
+//!
 //! | kind | items |
 //! |---|---|
 //! | re-export of async-lock | `Mutex`, `RwLock`, `Barrier`, `Semaphore`, `OnceCell`, and their guards |
