@@ -12,9 +12,10 @@ use std::os::unix::net::UnixStream as StdUnixStream;
 use std::panic::catch_unwind;
 use std::time::Duration;
 
+use futures_lite::future;
 use reveille::fs::{self, File};
 use reveille::io;
-use reveille::net::{TcpListener, TcpStream, ToSocketAddrs};
+use reveille::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use reveille::os::unix::net::UnixStream;
 use reveille::prelude::*;
 use reveille::process::{Command, Stdio};
@@ -224,4 +225,35 @@ fn descriptors_without_one(hog: &mut Hog) -> usize {
     let count = descriptors();
     hog.0.push(StdFile::open("/dev/null").unwrap());
     count
+}
+
+/// A driver takes two descriptors, which many threads in `block_on` do not have for each.
+#[test]
+fn a_hundred_threads_with_two_sockets_each_fit_into_256_descriptors() {
+    const THREADS: usize = 100;
+    if child::has_run("a_hundred_threads_with_two_sockets_each_fit_into_256_descriptors") {
+        return;
+    }
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = Some(256);
+    setrlimit(Resource::Nofile, limit).unwrap();
+    let all_wait = std::sync::Barrier::new(THREADS);
+    let exchange = || async {
+        let ours = UdpSocket::bind("127.0.0.1:0").await?;
+        let theirs = UdpSocket::bind("127.0.0.1:0").await?;
+        let to = ours.local_addr()?;
+        let mut buf = [0; 4];
+        let mut receive = std::pin::pin!(ours.recv_from(&mut buf));
+        let is_ready = future::poll_once(receive.as_mut()).await;
+        assert!(is_ready.is_none());
+        all_wait.wait();
+        theirs.send_to(b"x", to).await?;
+        receive.await.map(|(len, _)| len)
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(|| block_on(exchange()))).collect();
+        for thread in threads {
+            assert_eq!(thread.join().unwrap().unwrap(), 1);
+        }
+    });
 }

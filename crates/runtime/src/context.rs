@@ -24,6 +24,7 @@ use reveille_task::{Locals, TaskData, TaskRef};
 
 use crate::budget;
 use crate::rng::{Rng, seed_from_system};
+use crate::scheduler::host;
 use crate::scheduler::local::Stand;
 use crate::scheduler::multi::{self, Seat, Shared};
 use crate::time::Home;
@@ -137,6 +138,12 @@ impl Frame<'_> {
         self.context.current.set(Current::Data(data));
         self.context.budget.set(u16::from(budget::PER_POLL));
         FramePoll(self)
+    }
+
+    /// Whether this is inside of a poll of ours.
+    #[inline]
+    pub(crate) fn is_nested(&self) -> bool {
+        !matches!(self.current, Current::Nothing)
     }
 
     /// The seat of the worker whose poll this is inside of.
@@ -425,9 +432,18 @@ pub(crate) fn with_home<R>(
     })
 }
 
-/// A home that somebody else turns: for threads that have none.
+/// A home that somebody else turns: for threads that have none, or cannot turn it now.
 pub(crate) fn outside_home() -> &'static Home {
-    runtime().outside_home()
+    // A thread in `block_on` that was evacuated; then there is a host.
+    let is_evacuated = with_seat(|seat| seat.is_none()) && with_stand(|stand| stand.is_some());
+    let host = if is_evacuated || is_ending() { host::host().ok() } else { None };
+    host.map_or_else(|| runtime().outside_home(), |host| host.home())
+}
+
+/// Whether the current runtime is being shut down: nobody turns its timers and sockets, for a drop
+/// that waits for one.
+fn is_ending() -> bool {
+    current_runtime().is_some_and(Shared::is_stopping)
 }
 
 /// Lends the identity that owns `home`, if `home` is this thread's.
@@ -445,7 +461,10 @@ pub(crate) fn driver() -> std::io::Result<Arc<Driver>> {
         Some(seat) => Some(Ok(Arc::clone(seat.driver()))),
         None => with_stand(|stand| stand.map(Stand::driver)),
     });
-    own.unwrap_or_else(|| runtime().outside_driver())
+    own.unwrap_or_else(|| match is_ending() {
+        true => host::host().map(|host| Arc::clone(host.driver())),
+        false => runtime().outside_driver(),
+    })
 }
 
 /// Lends the clock of the current runtime.

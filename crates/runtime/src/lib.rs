@@ -79,6 +79,18 @@ pub(crate) fn here() -> Options {
 /// May be called anywhere, also inside a task: then another thread takes the worker's place until
 /// the call returns, so that nothing else waits for it.
 ///
+/// # Other executors
+///
+/// Another executor may run inside the future, such as a GUI's event loop or another crate's
+/// `block_on`. The thread then cannot drive its own sockets and timers, and another thread serves
+/// them after some milliseconds.
+///
+/// # Nesting
+///
+/// While a `block_on` inside a poll waits, it polls other tasks of its thread: local ones, and the
+/// worker's if there is no spare thread for them. These polls stand on top of its own stack. It
+/// polls none once half of the stack is used. The program hangs if it then waits for one of them.
+///
 /// # Panics
 ///
 /// Panics if `future` does.
@@ -113,6 +125,9 @@ where
 
 /// Spawns a task onto the executor of this thread, which runs while the thread is in [`block_on`]
 /// (or, on a worker, between its other tasks).
+///
+/// On a thread that only runs another crate's executor, the task runs while its handle is awaited
+/// on that thread, and not otherwise.
 #[track_caller]
 pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
 where

@@ -231,6 +231,17 @@ pub(crate) fn failed_turn(error: &std::io::Error) {
     });
 }
 
+/// Nobody can stand in for a thread that is stuck in a poll: says so once.
+pub(crate) fn failed_rescue(error: &std::io::Error) {
+    use std::io::Write;
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let line = format!("reveille: no help for a block_on that is stuck in a poll: {error}\n");
+        // Standard error may be closed; there is no better place to say so.
+        let _ = std::io::stderr().write_all(line.as_bytes());
+    });
+}
+
 /// A runtime that was dropped on its own thread found none to wait for it.
 pub(crate) fn failed_shutdown(error: &std::io::Error) {
     use std::io::Write;

@@ -45,7 +45,7 @@ impl Stand {
     /// As `Stand::park`: the sleep ends with the token and with nothing else, so a reason that was
     /// slept over is a deadlock, which loom reports.
     fn park(&self) {
-        if self.reasons.park() {
+        if self.reasons.park(MAIN | INBOX) {
             let mut token = self.token.lock().unwrap();
             while !*token {
                 token = self.unparked.wait(token).unwrap();

@@ -145,6 +145,9 @@ where
 /// What is unfinished when `block_on` returns goes on in the next one, and is dropped when the
 /// thread ends.
 ///
+/// On a thread where only another crate's executor runs, such as `futures::executor::block_on`, the
+/// task runs while its handle is awaited on that thread, and not otherwise.
+///
 /// # Examples
 ///
 /// ```
@@ -211,6 +214,19 @@ where
 ///
 /// May be called anywhere, also inside a task: then another thread takes over the work of the one
 /// that blocks.
+///
+/// # Other executors
+///
+/// The future may contain another executor, such as a GUI's event loop or another crate's
+/// `block_on`. The thread then cannot drive its own sockets and timers; another thread serves them
+/// after some milliseconds.
+///
+/// # Nesting
+///
+/// While a `block_on` inside a task waits, it polls other tasks of its thread: local ones, and the
+/// pool's if no other thread can be had for them. They are polled on top of its own stack, and only
+/// while half of the stack is free. If the future then waits for one of these tasks, it waits
+/// forever.
 ///
 /// # Panics
 ///

@@ -13,10 +13,15 @@
 //!    `Runnable`s into the inbox and no further.
 //! 2. The thread sleeps only if there is no reason not to, and is woken by the first: `reasons.rs`.
 //! 3. While a thread is in `block_on` its timers and its driver are turned by it. When it leaves,
-//!    everybody who waits there is woken and finds another home. What a task of a pool waits for
-//!    moves to the pool before that, since this thread may be stuck in a poll: a timer because it
+//!    or is stuck in a poll (`rescue.rs`), everybody who waits there is woken and finds another
+//!    home. What a task of a pool waits for moves to the pool before that: a timer because it
 //!    always goes with its poller, a socket because the driver says who turns it.
+//! 4. The thread waits with a parker of its own, or in its driver: the token of
+//!    `std::thread::park` is the program's.
 #![allow(unsafe_code)]
+
+mod awaited;
+mod wait;
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
@@ -27,54 +32,54 @@ use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::thread::Thread;
 use std::time::Duration;
 
+use parking::{Parker, Unparker};
 use reveille_driver::{Driver, Events, TimerSlack};
+use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::biased::Identity;
 use reveille_primitive::lock::Mutex;
-use reveille_primitive::thread::spin_loop;
 use reveille_task::{
     Cause, JoinHandle, Kept, Options, Ran, Runnable, Schedule, TaskData, TaskHandle, TaskRef,
+    is_task_waker,
 };
 
 use super::multi::{self, Pulse, Registry, Seat, Shared};
+use super::own_driver::OwnDriver;
 use super::reasons::{INBOX, MAIN, Reasons};
+use super::rescue::{self, Watched};
 use crate::context;
 use crate::foreign;
 use crate::observe;
 use crate::park::Spin;
 use crate::time::{self, Home, Sleep};
 
-/// Rounds after which driver and timers are looked at although there is work.
-const LOOK_EVERY: u32 = 64;
-
-/// As in the pool: how long the driver may wait while there is work.
-const TURN_EVERY_NS: u64 = 100_000;
-
-/// Looks at the signals between two looks at the clock: a pause of the processor each, so about a
-/// microsecond in all.
-const SPINS_PER_LOOK: u32 = 32;
-
 /// What other threads reach of a stand.
 pub(crate) struct Signals {
     reasons: Reasons,
-    thread: Thread,
+    unparker: Unparker,
     /// Tells threads apart without asking the system.
     number: usize,
     inbox: Mutex<VecDeque<Runnable>>,
     /// What the thread sleeps in, if not in its own parker. Set before it parks.
     driver: Mutex<Option<Arc<Driver>>>,
+    /// Who awaits a local task inside of another executor (`awaited.rs`), and whether a task that
+    /// becomes runnable has to wake them.
+    awaiting: Mutex<Vec<Waker>>,
+    has_awaiting: AtomicBool,
 }
 
 impl Signals {
     /// Gives the thread a reason not to sleep, as another thread.
     fn signal(&self, reason: u32) {
         if self.reasons.give(reason) {
+            if self.has_awaiting.load(Ordering::Relaxed) {
+                self.wake_awaiting();
+            }
             let driver = self.driver.lock().clone();
             match driver {
                 Some(driver) => driver.notify(),
-                None => self.thread.unpark(),
+                None => _ = self.unparker.unpark(),
             }
         }
     }
@@ -111,6 +116,10 @@ impl Schedule for LocalScheduler {
             context::with_own_stand(|stand| {
                 if let (Some(stand), Some(task)) = (stand, task.take()) {
                     stand.queue.borrow_mut().push_back(task);
+                    if self.0.has_awaiting.load(Ordering::Relaxed) && !stand.runs_for_another.get()
+                    {
+                        self.0.wake_awaiting();
+                    }
                 }
             });
         }
@@ -133,6 +142,16 @@ impl Schedule for LocalScheduler {
         })
     }
 
+    fn awaited(&self, waker: &Waker) {
+        // An executor of ours polls the handle, and gets to its local tasks after that.
+        let is_ours = waker.data() == Arc::as_ptr(&self.0).cast() || is_task_waker(waker);
+        if !is_ours && multi::is_lane(self.0.number) {
+            context::with_own_stand(|stand| {
+                stand.inspect(|stand| stand.awaited(waker));
+            });
+        }
+    }
+
     fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
         let hook = context::current_runtime().and_then(Shared::panic_hook);
         observe::unhandled(hook.as_ref(), task, payload);
@@ -143,7 +162,10 @@ impl Schedule for LocalScheduler {
 pub(crate) struct Stand {
     identity: RefCell<Identity>,
     home: OnceCell<&'static Home>,
-    driver: OnceCell<Arc<Driver>>,
+    driver: OnceCell<OwnDriver>,
+    parker: Parker,
+    /// What the watcher sees, once the thread has waited for a timer or a socket.
+    watched: OnceCell<Arc<Watched>>,
     queue: RefCell<VecDeque<Runnable>>,
     registry: RefCell<Registry>,
     signals: Arc<Signals>,
@@ -154,6 +176,11 @@ pub(crate) struct Stand {
     /// Something is to be done when the thread leaves `block_on`: see [`Stand::leave`].
     has_to_leave: Cell<bool>,
     round: Cell<u32>,
+    /// Counts polls, and that at which a local task was last awaited by a waker that is not ours.
+    passes: Cell<u64>,
+    awaited_at: Cell<u64>,
+    /// Local tasks run inside of an executor that is not ours.
+    runs_for_another: Cell<bool>,
     turned_ns: Cell<u64>,
     events: RefCell<Events>,
     spin: Spin,
@@ -211,27 +238,33 @@ where
         // SAFETY: a local task's `Runnable` is only run or dropped by the stand's own thread
         // (invariant 1): `schedule` keeps those of other threads in the inbox, which that thread
         // alone empties, at the latest when it ends.
-        let (task, handle, kept) =
+        let (task, mut handle, kept) =
             unsafe { reveille_task::spawn_kept_unchecked(future, scheduler, options) };
         stand.registry.borrow_mut().insert(kept);
         stand.queue.borrow_mut().push_back(task);
+        handle.tell_awaits();
         handle
     })
 }
 
 impl Stand {
     fn new() -> Stand {
+        let parker = Parker::new();
         let signals = Arc::new(Signals {
             reasons: Reasons::new(),
-            thread: std::thread::current(),
+            unparker: parker.unparker(),
             number: multi::lane(),
             inbox: Mutex::new(VecDeque::new()),
             driver: Mutex::new(None),
+            awaiting: Mutex::default(),
+            has_awaiting: AtomicBool::new(false),
         });
         Stand {
             identity: RefCell::new(Identity::unique()),
             home: OnceCell::new(),
             driver: OnceCell::new(),
+            parker,
+            watched: OnceCell::new(),
             queue: RefCell::default(),
             registry: RefCell::default(),
             waker: Waker::from(Arc::clone(&signals)),
@@ -240,6 +273,9 @@ impl Stand {
             is_finishing: Cell::new(false),
             has_to_leave: Cell::new(false),
             round: Cell::new(0),
+            passes: Cell::new(0),
+            awaited_at: Cell::new(0),
+            runs_for_another: Cell::new(false),
             turned_ns: Cell::new(0),
             events: RefCell::new(Events::new()),
             spin: Spin::new(),
@@ -252,10 +288,11 @@ impl Stand {
     }
 
     pub(crate) fn timers(&self) -> &'static Home {
-        self.has_to_leave.set(true);
+        let watched = self.watched();
         self.home.get_or_init(|| {
             let home = time::acquire_home();
             home.give(Some(self.identity.borrow().recipient()));
+            watched.set_home(home);
             let signals = Arc::downgrade(&self.signals);
             home.set_notify(Some(Arc::new(move || {
                 if let Some(signals) = signals.upgrade() {
@@ -267,14 +304,25 @@ impl Stand {
         })
     }
 
-    /// The driver of this thread, made by the first call.
+    /// The driver of this thread, made by the first call; another one if it was evacuated, or
+    /// there is none to be had.
     pub(crate) fn driver(&self) -> io::Result<Arc<Driver>> {
-        self.has_to_leave.set(true);
-        if let Some(driver) = self.driver.get() {
-            return Ok(Arc::clone(driver));
+        let watched = self.watched();
+        if self.driver.get().is_none()
+            && let Some(driver) = OwnDriver::new()
+        {
+            watched.set_driver(driver.driver());
+            // It was looked at above.
+            let _ = self.driver.set(driver);
         }
-        let driver = Driver::new(reveille_driver::Kind::Native).inspect(Driver::set_driven_here)?;
-        Ok(Arc::clone(self.driver.get_or_init(|| Arc::new(driver))))
+        match self.own_driver().filter(|driver| driver.is_driven()) {
+            Some(driver) => Ok(Arc::clone(driver)),
+            None => rescue::shared_driver(),
+        }
+    }
+
+    fn own_driver(&self) -> Option<&Arc<Driver>> {
+        self.driver.get().map(OwnDriver::driver)
     }
 
     #[inline]
@@ -310,37 +358,19 @@ impl Stand {
     ) -> F::Output {
         // Inside a worker's poll: somebody else has to work the place meanwhile.
         let relief = frame.seat().map(multi::Relief::of);
+        let mut has_helped = false;
         loop {
-            self.wait(relief.as_ref());
+            if frame.is_nested() {
+                has_helped = self.wait_nested(relief.as_ref(), has_helped);
+            } else {
+                self.wait();
+            }
             let polled = {
                 let _poll = frame.begin_poll(data);
                 future.as_mut().poll(&mut Context::from_waker(&self.waker))
             };
             if let Poll::Ready(output) = polled {
                 return output;
-            }
-        }
-    }
-
-    /// Runs local tasks, timers and the driver until the main future was woken.
-    fn wait(&self, relief: Option<&multi::Relief<'_>>) {
-        loop {
-            let round = self.round.get().wrapping_add(1);
-            self.round.set(round);
-            if round.is_multiple_of(LOOK_EVERY) {
-                self.look();
-            }
-            if self.has_local() {
-                self.run_local(None);
-            }
-            if let Some(relief) = relief {
-                relief.help();
-            }
-            if self.signals.reasons.take_main() {
-                return;
-            }
-            if self.queue.borrow().is_empty() {
-                self.park(relief.is_some_and(multi::Relief::is_needed));
             }
         }
     }
@@ -361,6 +391,7 @@ impl Stand {
             let mut inbox = std::mem::take(&mut *self.signals.inbox.lock());
             self.queue.borrow_mut().append(&mut inbox);
         }
+        let is_nested = self.depth.get() > 1;
         let count = self.queue.borrow().len();
         for _ in 0..count {
             let Some(task) = self.queue.borrow_mut().pop_front() else {
@@ -370,101 +401,24 @@ impl Stand {
             pulse.inspect(|pulse| pulse.beat());
             let ran = task.run();
             pulse.inspect(|pulse| pulse.beat());
+            self.pass();
             drop(poll);
             if let Ran::Requeued(task) = ran {
                 self.queue.borrow_mut().push_back(task);
             }
-        }
-    }
-
-    /// Turns the driver and the timers although there is work, if that is due.
-    #[cold]
-    fn look(&self) {
-        let now = context::clock(time::clock::Clock::now_ns);
-        if now.saturating_sub(self.turned_ns.get()) >= TURN_EVERY_NS {
-            self.turn_driver(Some(Duration::ZERO));
-            self.turn_timers();
-        }
-    }
-
-    fn turn_driver(&self, timeout: Option<Duration>) {
-        if let Some(driver) = self.driver.get() {
-            multi::turn(driver, timeout, &mut self.events.borrow_mut());
-        }
-    }
-
-    fn turn_timers(&self) {
-        let now = context::clock(time::clock::Clock::now_ns);
-        self.turned_ns.set(now);
-        if let Some(home) = self.home.get() {
-            let mut wakers = Vec::new();
-            while home.turn(&self.identity, now, &mut wakers).has_more {}
-        }
-    }
-
-    /// Sleeps until there is a reason not to.
-    fn park(&self, is_brief: bool) {
-        let deadline = self.home.get().and_then(|home| home.settle_and_park(&self.identity));
-        let driver = self.driver.get();
-        if driver.is_some() && self.signals.driver.lock().is_none() {
-            *self.signals.driver.lock() = driver.cloned();
-        }
-        let start = context::clock(time::clock::Clock::now_ns);
-        if self.spin_until(start, deadline) {
-            return;
-        }
-        if self.signals.reasons.park() {
-            let timeout =
-                deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(start)));
-            let timeout = match is_brief {
-                true => Some(Duration::from_millis(1).min(timeout.unwrap_or(Duration::MAX))),
-                false => timeout,
-            };
-            if timeout.is_some() {
-                self.be_punctual();
-            }
-            match (driver, timeout) {
-                (Some(_), timeout) => self.turn_driver(timeout),
-                (None, Some(timeout)) => std::thread::park_timeout(timeout),
-                (None, None) => std::thread::park(),
+            if is_nested && self.signals.reasons.has_main() {
+                // One of several futures that wait on this stack, one on top of the other.
+                return;
             }
         }
-        let is_signalled = self.signals.reasons.unpark();
-        let now = context::clock(time::clock::Clock::now_ns);
-        self.spin.record_wait(is_signalled.then(|| now.saturating_sub(start)));
-        if self.home.get().is_some() {
-            self.turn_timers();
-        }
     }
 
-    /// Lets timed waits end on time until the thread leaves `block_on`.
-    fn be_punctual(&self) {
-        self.has_to_leave.set(true);
-        let slack = self.slack.take();
-        self.slack.set(slack.or_else(TimerSlack::least));
-    }
-
-    /// Looks around for a moment. `true` if a signal came meanwhile.
-    fn spin_until(&self, start_ns: u64, deadline_ns: Option<u64>) -> bool {
-        let budget = self.spin.budget_ns();
-        if budget == 0 || self.driver.get().is_some() {
-            return false;
-        }
-        let end = start_ns.saturating_add(budget).min(deadline_ns.unwrap_or(u64::MAX));
-        loop {
-            for _ in 0..SPINS_PER_LOOK {
-                if self.signals.reasons.has(MAIN | INBOX) {
-                    self.spin.record_spin(true);
-                    self.spin.record_wait(Some(0));
-                    return true;
-                }
-                spin_loop();
-            }
-            if context::clock(time::clock::Clock::now_ns) >= end {
-                self.spin.record_spin(false);
-                return false;
-            }
-        }
+    /// As [`Stand::run_local`] on a worker, whose other polls the watcher does not see.
+    fn run_watched(&self, pulse: &Pulse) {
+        let watched = || self.watched.get().filter(|_| self.has_to_leave.get());
+        watched().inspect(|watched| watched.wake());
+        self.run_local(Some(pulse));
+        watched().inspect(|watched| watched.rest());
     }
 
     /// The thread ends: its local tasks are cancelled, and what waits at its timers and sockets is
@@ -486,6 +440,9 @@ impl Stand {
             }
         }
         self.leave();
+        if let Some(watched) = self.watched.get() {
+            watched.forget();
+        }
         if let Some(home) = self.home.get() {
             time::release_home(home);
         }
@@ -495,10 +452,15 @@ impl Stand {
     #[cold]
     fn leave(&self) {
         self.has_to_leave.set(false);
+        self.signals.forget_awaiting();
         if let Some(slack) = self.slack.take() {
             slack.restore();
         }
-        if let Some(driver) = self.driver.get() {
+        if let Some(watched) = self.watched.get() {
+            watched.rest();
+            watched.take_back(&self.identity.borrow().recipient());
+        }
+        if let Some(driver) = self.own_driver() {
             context::wake_waiting(driver);
         }
         let Some(home) = self.home.get() else {
@@ -520,10 +482,10 @@ impl<'a> Entered<'a> {
         let depth = stand.depth.get();
         stand.depth.set(depth + 1);
         if depth == 0
-            && let Some(driver) = stand.driver.get()
+            && let Some(driver) = stand.own_driver()
         {
             driver.set_driven_here();
-            stand.has_to_leave.set(true);
+            stand.begin_watch();
         }
         Entered(stand)
     }
@@ -552,7 +514,7 @@ pub(crate) fn run_here(seat: &Seat, prepare: impl FnOnce()) -> bool {
     context::with_own_stand(|stand| {
         let stand = stand.filter(|stand| stand.has_tasks());
         stand.inspect(|_| prepare());
-        stand.inspect(|stand| stand.run_local(Some(&seat.pulse)));
+        stand.inspect(|stand| stand.run_watched(&seat.pulse));
         stand.is_some()
     })
 }
@@ -573,7 +535,7 @@ pub(crate) fn unpark_here(_: &Seat) {
     context::with_own_stand(|stand| {
         if let Some(stand) = stand.filter(|stand| stand.has_tasks()) {
             stand.signals.reasons.unpark();
-            *stand.signals.driver.lock() = stand.driver.get().cloned();
+            *stand.signals.driver.lock() = stand.own_driver().cloned();
         }
     });
 }

@@ -1,5 +1,8 @@
 //! The executors: the work-stealing pool, and the one of a single thread.
 
+pub(crate) mod host;
 pub(crate) mod local;
 pub(crate) mod multi;
+mod own_driver;
 mod reasons;
+mod rescue;

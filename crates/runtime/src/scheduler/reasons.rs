@@ -62,12 +62,18 @@ impl Reasons {
         self.take(MAIN) || is_given_here
     }
 
-    /// The thread is about to sleep. `false` if it must not. [`Reasons::unpark`] follows either
-    /// way.
+    /// Whether MAIN was given. For the thread itself.
+    #[inline]
+    pub(crate) fn has_main(&self) -> bool {
+        self.has(MAIN) || self.is_main_given_here.load(Ordering::Relaxed)
+    }
+
+    /// The thread is about to sleep. `false` if it must not, for one of `reasons`, of which MAIN is
+    /// always one. [`Reasons::unpark`] follows either way.
     #[must_use = "a thread with a reason must not sleep"]
-    pub(crate) fn park(&self) -> bool {
+    pub(crate) fn park(&self, reasons: u32) -> bool {
         let before = self.bits.fetch_or(PARKED, Ordering::AcqRel);
-        before & (MAIN | INBOX) == 0 && !self.is_main_given_here.load(Ordering::Relaxed)
+        before & reasons == 0 && !self.is_main_given_here.load(Ordering::Relaxed)
     }
 
     /// As [`Reasons::park`] for a thread that sleeps although its future was woken: a worker.

@@ -265,22 +265,38 @@ impl Home {
 
     /// Takes every entry out and gives their wakers: nobody will turn this wheel any more.
     pub(crate) fn vacate(&self) -> Vec<Waker> {
+        let (mut wakers, mut dropped) = (Vec::new(), Vec::new());
+        self.empty(&mut wakers, &mut dropped, |_| ());
+        crate::observe::drop_wakers(dropped);
+        wakers
+    }
+
+    /// As [`Home::vacate`], from another thread: takes the wheel from its owner too, so that what
+    /// is polled there goes to another home. Gives the wakers that are to be woken and those that
+    /// are to be dropped.
+    pub(crate) fn evacuate(&self, woken: &mut Vec<Waker>, dropped: &mut Vec<Waker>) {
+        self.empty(woken, dropped, |owner| *owner = None);
+    }
+
+    fn empty(
+        &self,
+        woken: &mut Vec<Waker>,
+        dropped: &mut Vec<Waker>,
+        change: impl FnOnce(&mut Option<Recipient>),
+    ) {
         let notes = {
             let mut notes = self.notes.lock();
             self.has_notes.store(false, Ordering::Relaxed);
             mem::take(&mut *notes)
         };
-        let mut wakers = Vec::new();
-        let dropped: Vec<Waker> = self.wheel.with(|state, _| {
+        self.wheel.with(|state, owner| {
             self.epoch.fetch_add(1, Ordering::Relaxed);
-            let noted = notes.into_iter().filter_map(|key| state.wheel.remove(key));
-            let dropped = noted.chain(state.spare.take()).collect();
-            state.wheel.drain_all(&mut wakers);
+            dropped.extend(notes.into_iter().filter_map(|key| state.wheel.remove(key)));
+            dropped.extend(state.spare.take());
+            state.wheel.drain_all(woken);
             state.parked_until_ns = 0;
-            dropped
+            change(owner);
         });
-        crate::observe::drop_wakers(dropped);
-        wakers
     }
 
     /// Whether a deadline has passed that the owner has not seen yet, for a stranger.

@@ -57,6 +57,7 @@ use crate::time::{self, Home};
 pub(crate) use diagnosis::describe;
 pub(crate) use drain::drain;
 pub use drain::{ShutdownReport, TaskInfo};
+pub(crate) use duty::Duty;
 use idle::Idle;
 use injector::Injector;
 use monitor::Monitor;

@@ -14,7 +14,7 @@ const AT_ONCE: usize = 64;
 /// The place goes to a waiting or a new thread. Only where none can be had (the bound on spare
 /// threads, the system's on threads) the blocked thread itself polls the place's tasks between
 /// looks at its own future, so that the runtime makes progress all the same, though with the
-/// stacks of those polls on top of the one that blocks.
+/// stacks of those polls on top of the one that blocks: while half of its stack is free.
 pub(crate) struct Relief<'a> {
     /// Set if this thread has to do the work itself.
     worker: Option<RefCell<Worker<'a>>>,
@@ -45,12 +45,12 @@ impl<'a> Relief<'a> {
         self.worker.is_some()
     }
 
-    /// Works the place for a moment, if nobody else does.
-    pub(crate) fn help(&self) {
+    /// Works the place for a moment, if nobody else does, or until `is_over` after a poll.
+    pub(crate) fn help(&self, is_over: impl Fn() -> bool) {
         if let Some(worker) = &self.worker
             && let Ok(mut worker) = worker.try_borrow_mut()
         {
-            crate::context::with_seat_set(self.seat, || worker.work_briefly(AT_ONCE));
+            crate::context::with_seat_set(self.seat, || worker.work_briefly(AT_ONCE, is_over));
         }
     }
 }

@@ -207,9 +207,10 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// Polls at most `polls` tasks of the place and turns its driver and timers once, without
-    /// sleeping: for a thread that has to work its place from inside a poll.
-    pub(crate) fn work_briefly(&mut self, polls: usize) {
+    /// Polls at most `polls` tasks of the place, or until one is over and `is_over` says so, and
+    /// turns its driver and timers once, without sleeping: for a thread that has to work its place
+    /// from inside a poll.
+    pub(crate) fn work_briefly(&mut self, polls: usize, is_over: impl Fn() -> bool) {
         self.is_nested = true;
         self.turn_driver(Some(Duration::ZERO));
         self.turn_timers(self.turned_ns);
@@ -220,7 +221,7 @@ impl<'a> Worker<'a> {
             let Ok(Some(task)) = self.next_task() else {
                 return;
             };
-            if self.poll_found(task).is_err() {
+            if self.poll_found(task).is_err() || is_over() {
                 return;
             }
         }

@@ -1,0 +1,96 @@
+//! Timers and sockets of threads in `block_on` that cannot turn them: one thread turns them all.
+//!
+//! Three kinds of threads need it: those that are stuck in a poll (`rescue.rs`), those for which
+//! there are no descriptors left for a driver of their own (`own_driver.rs`), and one that shuts a
+//! runtime down and drops what waits for a timer or a socket in its drop. It starts with the first
+//! of them, and sleeps in its driver while nothing happens.
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reveille_driver::{Driver, Events, Kind, TimerSlack};
+use reveille_primitive::biased::Identity;
+use reveille_primitive::lock::Mutex;
+
+use super::multi;
+use crate::context;
+use crate::threads::{ThreadSpec, system_spawner};
+use crate::time::{self, Home};
+
+/// The name of the host's thread.
+const THREAD_NAME: &str = "reveille-host";
+
+/// See the module's header. Never freed: entries of timers name its home.
+#[derive(Debug)]
+pub(crate) struct Host {
+    driver: Arc<Driver>,
+    home: &'static Home,
+    /// The process that its thread runs in: a fork has none.
+    process: u32,
+}
+
+static HOST: Mutex<Option<&'static Host>> = Mutex::new(None);
+
+/// The host of this process, started by the first call.
+///
+/// # Errors
+///
+/// When the system refuses the descriptors or the thread. The next call tries again.
+pub(crate) fn host() -> io::Result<&'static Host> {
+    let mut host = HOST.lock();
+    if let Some(host) = *host
+        && host.process == std::process::id()
+    {
+        return Ok(host);
+    }
+    let driver = Arc::new(Driver::new(Kind::Native)?);
+    let (home, identity) = (time::acquire_home(), Identity::unique());
+    home.give(Some(identity.recipient()));
+    let notified = Arc::clone(&driver);
+    home.set_notify(Some(Arc::new(move || notified.notify())));
+    let turned = Arc::clone(&driver);
+    let spec = ThreadSpec {
+        name: THREAD_NAME.to_owned(),
+        stack_size: None,
+        body: Box::new(move || run(&turned, home, identity)),
+    };
+    match system_spawner()(spec) {
+        Ok(_detached) => {
+            let process = std::process::id();
+            Ok(host.insert(Box::leak(Box::new(Host { driver, home, process }))))
+        }
+        Err(error) => {
+            time::release_home(home);
+            let text = format!("start the thread {THREAD_NAME}: {error}");
+            Err(io::Error::new(error.kind(), text))
+        }
+    }
+}
+
+impl Host {
+    pub(crate) fn driver(&self) -> &Arc<Driver> {
+        &self.driver
+    }
+
+    pub(crate) fn home(&self) -> &'static Home {
+        self.home
+    }
+}
+
+/// The life of the host's thread, which ends with the process.
+fn run(driver: &Arc<Driver>, home: &'static Home, identity: Identity) {
+    // For good: the thread is ours, and its wait is what ends every timer.
+    let _ = TimerSlack::least();
+    let identity = RefCell::new(identity);
+    let (mut events, mut wakers) = (Events::new(), Vec::new());
+    let clock = context::system_clock();
+    loop {
+        let deadline = home.settle_and_park(&identity);
+        let now = clock.now_ns();
+        let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(now)));
+        multi::turn(driver, timeout, &mut events);
+        while home.turn_batch(&identity, clock.now_ns(), &mut wakers) {}
+    }
+}

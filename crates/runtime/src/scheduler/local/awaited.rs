@@ -1,0 +1,123 @@
+//! A local task that is awaited inside of another executor.
+//!
+//! Local tasks run between the polls of their thread's executor: `block_on`, or a worker. Code that
+//! awaits one inside of another executor (`pollster`, `futures`, a GUI's loop) keeps its thread
+//! from that, or the thread has no executor of ours at all. Then the await itself runs them:
+//!
+//! * where nothing of ours polls on the thread, at once;
+//! * inside of a poll of ours, once the watcher has found the thread stuck in it (`rescue.rs`),
+//!   which wakes the awaiting waker. Before that it may be a combinator, which returns.
+//!
+//! A task that becomes runnable meanwhile wakes the awaiting waker, so that the other executor
+//! polls the handle again.
+
+use std::sync::Arc;
+use std::task::Waker;
+
+use reveille_primitive::atomic::Ordering;
+use reveille_primitive::lock::assert_none_held;
+use reveille_primitive::stack;
+
+use super::{Signals, Stand};
+use crate::context;
+
+/// Rounds of local tasks in one poll of a handle.
+const ROUNDS: usize = 64;
+
+/// Wakers that are kept for one poll of ours. Each is one handle that a combinator polls.
+const WAKERS_MAX: usize = 32;
+
+impl Signals {
+    /// Wakes who awaits a local task inside of another executor.
+    #[cold]
+    pub(super) fn wake_awaiting(&self) {
+        self.has_awaiting.store(false, Ordering::Relaxed);
+        let mut wakers = std::mem::take(&mut *self.awaiting.lock());
+        context::wake_all(&mut wakers);
+    }
+
+    /// Keeps a clone of `waker`.
+    fn keep_awaiting(&self, waker: &Waker) {
+        assert_none_held("the clone of a waker");
+        let waker = waker.clone();
+        let surplus = {
+            let mut awaiting = self.awaiting.lock();
+            let is_known = awaiting.len() >= WAKERS_MAX
+                || awaiting.iter().any(|known| known.will_wake(&waker));
+            if is_known {
+                Some(waker)
+            } else {
+                awaiting.push(waker);
+                None
+            }
+        };
+        crate::observe::drop_wakers(surplus);
+    }
+
+    /// Forgets the wakers of a poll that is over.
+    pub(super) fn forget_awaiting(&self) {
+        let wakers = std::mem::take(&mut *self.awaiting.lock());
+        crate::observe::drop_wakers(wakers);
+    }
+}
+
+impl Stand {
+    /// A local task of this thread is awaited on it by `waker`, which is not one of ours, and is
+    /// not complete.
+    #[cold]
+    pub(super) fn awaited(&self, waker: &Waker) {
+        let polls_of_worker = context::with_seat(|seat| seat.map(|seat| seat.pulse.read()));
+        if polls_of_worker.is_none() && self.depth.get() == 0 {
+            return self.run_for(waker);
+        }
+        let poll = polls_of_worker.unwrap_or_else(|| self.passes.get());
+        if self.awaited_at.replace(poll) != poll {
+            self.signals.forget_awaiting();
+            let signals = Arc::downgrade(&self.signals);
+            let watched = self.watched();
+            watched.set_awaiting(move || {
+                signals.upgrade().inspect(|signals| signals.wake_awaiting());
+            });
+            if polls_of_worker.is_some() {
+                // The watcher does not see these polls but for this.
+                watched.take_back(&self.identity.borrow().recipient());
+                watched.wake();
+            }
+        }
+        if self.is_evacuated() {
+            self.run_for(waker);
+        } else {
+            self.signals.keep_awaiting(waker);
+        }
+    }
+
+    /// Runs local tasks for an executor that is not ours.
+    fn run_for(&self, waker: &Waker) {
+        if self.runs_for_another.get() || stack::is_half_used() {
+            return;
+        }
+        let _restore = Restore(self);
+        self.runs_for_another.set(true);
+        self.signals.reasons.unpark();
+        self.signals.keep_awaiting(waker);
+        self.signals.has_awaiting.store(true, Ordering::Relaxed);
+        for _ in 0..ROUNDS {
+            if self.has_local() {
+                self.run_local(None);
+            } else if self.signals.reasons.park_but_for_main() {
+                // From now on who queues a task wakes the waker.
+                return;
+            }
+        }
+        waker.wake_by_ref();
+    }
+}
+
+/// Ends [`Stand::run_for`], also when a task panics.
+struct Restore<'a>(&'a Stand);
+
+impl Drop for Restore<'_> {
+    fn drop(&mut self) {
+        self.0.runs_for_another.set(false);
+    }
+}

@@ -1,0 +1,220 @@
+//! How a thread in `block_on` waits: rounds of local tasks, timers and the driver, then a park.
+//!
+//! While the thread has timers or a driver, the watcher counts its rounds (`rescue.rs`).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reveille_driver::TimerSlack;
+use reveille_primitive::stack;
+use reveille_primitive::thread::spin_loop;
+
+use super::super::reasons::{INBOX, MAIN};
+use super::super::rescue::{self, Watched};
+use super::Stand;
+use crate::context;
+use crate::scheduler::multi::{self, Relief};
+use crate::time;
+
+/// Rounds after which driver and timers are looked at although there is work.
+const LOOK_EVERY: u32 = 64;
+
+/// As in the pool: how long the driver may wait while there is work.
+const TURN_EVERY_NS: u64 = 100_000;
+
+/// Looks at the signals between two looks at the clock: a pause of the processor each, so about a
+/// microsecond in all.
+const SPINS_PER_LOOK: u32 = 32;
+
+impl Stand {
+    /// This thread waits for a timer or a socket: it is watched until it leaves `block_on`.
+    #[inline]
+    pub(super) fn watched(&self) -> &Arc<Watched> {
+        match self.watched.get() {
+            Some(watched) if self.has_to_leave.get() => watched,
+            _ => self.begin_watch(),
+        }
+    }
+
+    #[cold]
+    pub(super) fn begin_watch(&self) -> &Arc<Watched> {
+        self.has_to_leave.set(true);
+        let watched = self.watched.get_or_init(|| {
+            rescue::start();
+            Watched::new()
+        });
+        watched.wake();
+        watched
+    }
+
+    /// Counts a round. If the thread was evacuated, it turns its timers and driver again from now
+    /// on.
+    #[inline]
+    pub(super) fn pass(&self) {
+        self.passes.set(self.passes.get().wrapping_add(1));
+        if self.has_to_leave.get() {
+            self.pass_watched();
+        }
+    }
+
+    fn pass_watched(&self) {
+        if !self.runs_for_another.get()
+            && let Some(watched) = self.watched.get()
+            && watched.pass()
+        {
+            watched.take_back(&self.identity.borrow().recipient());
+            watched.wake();
+        }
+    }
+
+    pub(super) fn is_evacuated(&self) -> bool {
+        self.watched.get().is_some_and(|watched| watched.is_evacuated())
+    }
+
+    /// Runs local tasks, timers and the driver until the main future was woken.
+    pub(super) fn wait(&self) {
+        loop {
+            self.begin_round();
+            if self.has_local() {
+                self.run_local(None);
+            }
+            if self.signals.reasons.take_main() {
+                return;
+            }
+            if self.queue.borrow().is_empty() {
+                self.park(MAIN | INBOX, false);
+            }
+        }
+    }
+
+    /// As [`Stand::wait`], inside of a poll. What is polled meanwhile stands on top of that poll
+    /// and may do the same, so its own future comes first, if it has `helped` others the last time,
+    /// and others only while half of the stack is free. Returns whether it has helped them.
+    pub(super) fn wait_nested(&self, relief: Option<&Relief<'_>>, mut has_helped: bool) -> bool {
+        loop {
+            self.begin_round();
+            if has_helped && self.signals.reasons.take_main() {
+                return false;
+            }
+            let has_room = !stack::is_half_used();
+            if has_room && self.has_local() {
+                self.run_local(None);
+            }
+            if has_room && let Some(relief) = relief {
+                relief.help(|| self.signals.reasons.has_main());
+            }
+            has_helped = true;
+            if self.signals.reasons.take_main() {
+                return true;
+            }
+            if !has_room {
+                self.park(MAIN, false);
+            } else if self.queue.borrow().is_empty() {
+                self.park(MAIN | INBOX, relief.is_some_and(Relief::is_needed));
+            }
+        }
+    }
+
+    #[inline]
+    fn begin_round(&self) {
+        let round = self.round.get().wrapping_add(1);
+        self.round.set(round);
+        self.pass();
+        if round.is_multiple_of(LOOK_EVERY) {
+            self.look();
+        }
+    }
+
+    /// Turns the driver and the timers although there is work, if that is due.
+    #[cold]
+    fn look(&self) {
+        let now = context::clock(time::clock::Clock::now_ns);
+        if now.saturating_sub(self.turned_ns.get()) >= TURN_EVERY_NS {
+            self.turn_driver(Some(Duration::ZERO));
+            self.turn_timers();
+        }
+    }
+
+    fn turn_driver(&self, timeout: Option<Duration>) {
+        if let Some(driver) = self.own_driver() {
+            multi::turn(driver, timeout, &mut self.events.borrow_mut());
+        }
+    }
+
+    fn turn_timers(&self) {
+        let now = context::clock(time::clock::Clock::now_ns);
+        self.turned_ns.set(now);
+        if let Some(home) = self.home.get() {
+            let mut wakers = Vec::new();
+            while home.turn(&self.identity, now, &mut wakers).has_more {}
+        }
+    }
+
+    /// Sleeps until there is one of `reasons` not to, or for a moment if it is to be brief.
+    fn park(&self, reasons: u32, is_brief: bool) {
+        let deadline = self.home.get().and_then(|home| home.settle_and_park(&self.identity));
+        let driver = self.own_driver();
+        if driver.is_some() && self.signals.driver.lock().is_none() {
+            *self.signals.driver.lock() = driver.cloned();
+        }
+        let start = context::clock(time::clock::Clock::now_ns);
+        if self.spin_until(reasons, start, deadline) {
+            return;
+        }
+        let watched = self.watched.get().filter(|_| self.has_to_leave.get());
+        if self.signals.reasons.park(reasons) {
+            watched.inspect(|watched| watched.rest());
+            let timeout =
+                deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(start)));
+            let timeout = match is_brief {
+                true => Some(Duration::from_millis(1).min(timeout.unwrap_or(Duration::MAX))),
+                false => timeout,
+            };
+            if timeout.is_some() {
+                self.be_punctual();
+            }
+            match (driver, timeout) {
+                (Some(_), timeout) => self.turn_driver(timeout),
+                (None, Some(timeout)) => _ = self.parker.park_timeout(timeout),
+                (None, None) => self.parker.park(),
+            }
+            watched.inspect(|watched| watched.wake());
+        }
+        let is_signalled = self.signals.reasons.unpark();
+        let now = context::clock(time::clock::Clock::now_ns);
+        self.spin.record_wait(is_signalled.then(|| now.saturating_sub(start)));
+        if self.home.get().is_some() {
+            self.turn_timers();
+        }
+    }
+
+    /// Lets timed waits end on time until the thread leaves `block_on`.
+    fn be_punctual(&self) {
+        self.has_to_leave.set(true);
+        let slack = self.slack.take();
+        self.slack.set(slack.or_else(TimerSlack::least));
+    }
+
+    /// Looks around for a moment. `true` if a signal came meanwhile.
+    fn spin_until(&self, reasons: u32, start_ns: u64, deadline_ns: Option<u64>) -> bool {
+        let budget = self.spin.budget_ns();
+        if budget == 0 || self.driver.get().is_some() {
+            return false;
+        }
+        let end = start_ns.saturating_add(budget).min(deadline_ns.unwrap_or(u64::MAX));
+        loop {
+            for _ in 0..SPINS_PER_LOOK {
+                if self.signals.reasons.has(reasons) {
+                    self.spin.record_spin(true);
+                    self.spin.record_wait(Some(0));
+                    return true;
+                }
+                spin_loop();
+            }
+            if context::clock(time::clock::Clock::now_ns) >= end {
+                self.spin.record_spin(false);
+                return false;
+            }
+        }
+    }
+}

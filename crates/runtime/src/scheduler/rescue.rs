@@ -1,0 +1,274 @@
+//! Rescue of threads in `block_on` whose poll does not end.
+//!
+//! A thread in `block_on` turns its own timers and its own driver, between two polls. It cannot do
+//! so during a poll that blocks, or that runs another executor: a GUI's event loop, `pollster`, a
+//! second runtime. One thread of the process, the *watcher*, detects this, as the monitor of a pool
+//! does for workers. Each thread counts its rounds (`rounds.rs`), and the watcher compares two
+//! counts. If it finds a thread in the same round twice, it *evacuates* the thread: it takes away
+//! the thread's timers and driver and wakes everything that waits there, as if the thread had left
+//! `block_on`. Until the poll ends, operations on that thread register with the host (`host.rs`),
+//! which another thread turns. After the poll, the thread takes its timers and driver back.
+//!
+//! The watcher starts when a thread in `block_on` first waits for a timer or a socket. It sleeps
+//! while all these threads are parked or evacuated. A thread that wakes up sets the watcher's
+//! alarm, as workers do for the monitor ([`Duty`]): at most one system call per [`PERIOD`].
+//!
+//! # Invariants
+//!
+//! 1. A thread is evacuated, and takes its timers and driver back, under the lock `held`. The
+//!    watcher compares the count again under that lock, so it never evacuates a thread that has
+//!    left `block_on`. Timers and drivers made while the thread is evacuated start out evacuated.
+//! 2. Evacuating a thread that is not stuck loses nothing: every waiter was woken, and the host
+//!    serves what registers until the thread notices.
+//!
+//! Rejected: the watcher turns the drivers of stuck threads itself. With several stuck threads it
+//! would poll them in turn, each some milliseconds late. Also rejected: recognising another
+//! executor by its waker. Combinators have their own wakers too, and a stuck thread may have
+//! registered everything earlier.
+
+mod rounds;
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::task::Waker;
+use std::time::Duration;
+
+use reveille_driver::{Alarm, Driver};
+use reveille_primitive::atomic::{AtomicU64, Ordering};
+use reveille_primitive::biased::Recipient;
+use reveille_primitive::lock::Mutex;
+
+use self::rounds::Rounds;
+use super::host;
+use super::multi::Duty;
+use crate::threads::{ThreadSpec, system_spawner};
+use crate::time::{Home, Notify};
+use crate::{context, observe};
+
+/// How often the watcher checks while a thread may be stuck, and the delay of its first check.
+const PERIOD: Duration = Duration::from_millis(4);
+
+/// The longest time between two checks while every thread makes progress.
+const PERIOD_MAX: Duration = Duration::from_millis(16);
+
+/// The name of the watcher's thread.
+const THREAD_NAME: &str = "reveille-watch";
+
+/// One thread, as the watcher sees it.
+pub(crate) struct Watched {
+    rounds: Rounds,
+    held: Mutex<Held>,
+    /// Wakes the futures that await a local task of this thread inside its poll.
+    awaiting: Mutex<Option<Notify>>,
+}
+
+/// What a thread in `block_on` turns.
+#[derive(Debug, Default)]
+struct Held {
+    home: Option<&'static Home>,
+    driver: Option<Arc<Driver>>,
+}
+
+impl Watched {
+    /// Adds a thread to those that the watcher checks. It is not in `block_on` yet.
+    pub(crate) fn new() -> Arc<Watched> {
+        let watched = Arc::new(Watched {
+            rounds: Rounds::new(),
+            held: Mutex::default(),
+            awaiting: Mutex::new(None),
+        });
+        watch().threads.lock().push(Arc::clone(&watched));
+        watched
+    }
+
+    /// Removes a thread that ends.
+    pub(crate) fn forget(self: &Arc<Watched>) {
+        let mut threads = watch().threads.lock();
+        if let Some(index) = threads.iter().position(|other| Arc::ptr_eq(other, self)) {
+            threads.swap_remove(index);
+        }
+    }
+
+    /// Adds the thread's timers. If it is evacuated, it does not own them.
+    pub(crate) fn set_home(&self, home: &'static Home) {
+        let mut held = self.held.lock();
+        held.home = Some(home);
+        if self.is_evacuated() {
+            home.give(None);
+        }
+    }
+
+    /// Adds the thread's driver. If the thread is evacuated, no thread turns it.
+    pub(crate) fn set_driver(&self, driver: &Arc<Driver>) {
+        let mut held = self.held.lock();
+        held.driver = Some(Arc::clone(driver));
+        if self.is_evacuated() {
+            driver.set_driven(false);
+        } else {
+            driver.set_driven_here();
+        }
+    }
+
+    /// The watcher calls `wake` after it has evacuated the thread.
+    pub(crate) fn set_awaiting(&self, wake: impl Fn() + Send + Sync + 'static) {
+        self.awaiting.lock().get_or_insert_with(|| Arc::new(wake));
+    }
+
+    /// Counts a round. Returns whether the thread was evacuated. For the thread itself.
+    #[inline]
+    pub(crate) fn pass(&self) -> bool {
+        self.rounds.pass()
+    }
+
+    /// The thread is awake in `block_on` from now on. For the thread itself.
+    pub(crate) fn wake(&self) {
+        self.rounds.wake(|| watch().arm());
+    }
+
+    /// The thread is about to park, or leaves `block_on`. For the thread itself.
+    pub(crate) fn rest(&self) {
+        self.rounds.rest();
+    }
+
+    #[inline]
+    pub(crate) fn is_evacuated(&self) -> bool {
+        self.rounds.is_evacuated()
+    }
+
+    /// Takes timers and driver back after an evacuation. For the thread itself.
+    #[cold]
+    pub(crate) fn take_back(&self, recipient: &Recipient) {
+        let held = self.held.lock();
+        if !self.is_evacuated() {
+            return;
+        }
+        if let Some(home) = held.home {
+            home.give(Some(recipient.clone()));
+        }
+        if let Some(driver) = &held.driver {
+            driver.set_driven_here();
+        }
+        self.rounds.set_evacuated(false);
+    }
+
+    /// Takes timers and driver away if the thread is still in the round of `count`.
+    fn evacuate(&self, count: u64, woken: &mut Vec<Waker>, dropped: &mut Vec<Waker>) {
+        let held = self.held.lock();
+        if !self.rounds.is_in(count) || self.is_evacuated() {
+            return;
+        }
+        self.rounds.set_evacuated(true);
+        if let Some(driver) = &held.driver {
+            driver.desert(woken);
+        }
+        if let Some(home) = held.home {
+            home.evacuate(woken, dropped);
+        }
+    }
+}
+
+/// The watcher of this process.
+struct Watch {
+    threads: Mutex<Vec<Arc<Watched>>>,
+    duty: Duty<Arc<Alarm>>,
+    /// The process that the watcher's thread runs in. A forked child has no such thread.
+    process: Mutex<Option<u32>>,
+    period_ms: AtomicU64,
+}
+
+fn watch() -> &'static Watch {
+    static WATCH: OnceLock<Watch> = OnceLock::new();
+    WATCH.get_or_init(|| Watch {
+        threads: Mutex::default(),
+        duty: Duty::new(),
+        process: Mutex::new(None),
+        period_ms: AtomicU64::new(PERIOD.as_millis() as u64),
+    })
+}
+
+/// Starts the watcher if it does not run. If the system refuses the thread, stuck threads are not
+/// rescued until a later call succeeds.
+pub(crate) fn start() {
+    let watch = watch();
+    let this = std::process::id();
+    let mut process = watch.process.lock();
+    if *process == Some(this) {
+        return;
+    }
+    let alarm = Arc::new(Alarm::new());
+    watch.duty.begin(Arc::clone(&alarm));
+    let spec = ThreadSpec {
+        name: THREAD_NAME.to_owned(),
+        stack_size: Some(128 * 1024),
+        body: Box::new(move || watch.run(&alarm)),
+    };
+    match system_spawner()(spec) {
+        Ok(_detached) => *process = Some(this),
+        Err(_) => watch.duty.end(),
+    }
+}
+
+/// The host's driver, for a thread that has none of its own.
+///
+/// # Errors
+///
+/// As [`host::host`].
+pub(crate) fn shared_driver() -> io::Result<Arc<Driver>> {
+    host::host().map(|host| Arc::clone(host.driver()))
+}
+
+impl Watch {
+    fn arm(&self) {
+        let period = Duration::from_millis(self.period_ms.load(Ordering::Relaxed));
+        self.duty.set(period);
+    }
+
+    fn are_quiet(&self) -> bool {
+        self.threads.lock().iter().all(|thread| thread.rounds.is_quiet())
+    }
+
+    /// The main loop of the watcher's thread, which runs until the process ends.
+    fn run(&self, alarm: &Alarm) {
+        let mut period = PERIOD;
+        loop {
+            self.period_ms.store(period.as_millis() as u64, Ordering::Relaxed);
+            if self.duty.rest(|| self.are_quiet(), 0) {
+                alarm.wait(None);
+                self.duty.look();
+            } else {
+                alarm.wait(Some(period));
+            }
+            period = if self.check() { PERIOD } else { (period * 2).min(PERIOD_MAX) };
+        }
+    }
+
+    /// Evacuates the threads that are in the same round as at the last check. Returns whether there
+    /// was one.
+    fn check(&self) -> bool {
+        let stuck = |thread: &Arc<Watched>| Some((Arc::clone(thread), thread.rounds.check()?));
+        let stuck: Vec<_> = {
+            let threads = self.threads.lock();
+            let awake = threads.iter().filter(|thread| !thread.rounds.is_quiet());
+            awake.filter_map(stuck).collect()
+        };
+        if stuck.is_empty() {
+            return false;
+        }
+        if let Err(error) = host::host() {
+            // The next check finds the threads again.
+            observe::failed_rescue(&error);
+            return true;
+        }
+        let (mut woken, mut dropped) = (Vec::new(), Vec::new());
+        for (thread, count) in &stuck {
+            thread.evacuate(*count, &mut woken, &mut dropped);
+        }
+        observe::drop_wakers(dropped);
+        context::wake_all(&mut woken);
+        for (thread, _) in stuck {
+            let wake = thread.awaiting.lock().clone();
+            wake.inspect(|wake| wake());
+        }
+        true
+    }
+}

@@ -1,0 +1,78 @@
+//! The rounds of a thread in `block_on`, counted by the thread and compared by the watcher.
+//!
+//! # Invariants
+//!
+//! 1. The count is odd while the thread is in `block_on` and not parked. Only the thread changes
+//!    it.
+//! 2. A thread that becomes awake counts and then reads the watcher's phase. The watcher makes its
+//!    phase resting and then reads the counts. A fence stands between the two steps on both sides,
+//!    so the thread sees that it must set the alarm, or the watcher sees that a thread is awake.
+
+use reveille_primitive::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+
+/// See the module's header.
+#[derive(Debug)]
+pub(crate) struct Rounds {
+    count: AtomicU64,
+    /// The count at the watcher's last check.
+    seen: AtomicU64,
+    is_evacuated: AtomicBool,
+}
+
+impl Rounds {
+    /// A thread that is not in `block_on`.
+    pub(crate) fn new() -> Rounds {
+        Rounds {
+            count: AtomicU64::new(0),
+            seen: AtomicU64::new(0),
+            is_evacuated: AtomicBool::new(false),
+        }
+    }
+
+    /// Counts a round. Returns whether the thread was evacuated. For the thread itself.
+    #[inline]
+    pub(crate) fn pass(&self) -> bool {
+        let count = self.count.load(Ordering::Relaxed);
+        self.count.store(count.wrapping_add(1) | 1, Ordering::Relaxed);
+        self.is_evacuated()
+    }
+
+    /// The thread becomes awake. `arm` reads the watcher's phase. For the thread itself.
+    pub(crate) fn wake(&self, arm: impl FnOnce()) {
+        self.pass();
+        fence(Ordering::SeqCst);
+        arm();
+    }
+
+    /// The thread is about to park, or leaves `block_on`. For the thread itself.
+    pub(crate) fn rest(&self) {
+        let count = self.count.load(Ordering::Relaxed);
+        self.count.store((count | 1).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn is_evacuated(&self) -> bool {
+        self.is_evacuated.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_evacuated(&self, is_evacuated: bool) {
+        self.is_evacuated.store(is_evacuated, Ordering::Relaxed);
+    }
+
+    /// Whether the watcher may sleep: the thread arms it before it must be watched again.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.count.load(Ordering::Relaxed).is_multiple_of(2) || self.is_evacuated()
+    }
+
+    /// The count, if the thread is awake in the round of the watcher's last check.
+    pub(crate) fn check(&self) -> Option<u64> {
+        let count = self.count.load(Ordering::Relaxed);
+        let is_same = self.seen.swap(count, Ordering::Relaxed) == count;
+        (is_same && !count.is_multiple_of(2)).then_some(count)
+    }
+
+    /// Whether the thread is in the round of this count.
+    pub(crate) fn is_in(&self, count: u64) -> bool {
+        self.count.load(Ordering::Relaxed) == count
+    }
+}
