@@ -26,6 +26,9 @@ const SHORT: Duration = Duration::from_millis(5);
 
 type Operation = Pin<Box<dyn Future<Output = ()>>>;
 
+/// Makes the future of an operation.
+type Begin = fn() -> Operation;
+
 /// Runs a future to its end on this thread.
 type Executor = fn(Operation);
 
@@ -43,6 +46,9 @@ const EXECUTORS: [(&str, Executor); 4] = [
 
 /// Code that runs on some thread, in some poll of ours or in none. It is called once.
 type Body = Box<dyn FnOnce() + Send>;
+
+/// Calls the body there.
+type Place = fn(Body);
 
 /// Runs the body when it is dropped.
 struct OnDrop(Option<Body>);
@@ -64,7 +70,7 @@ fn drops(body: Body) -> impl Future<Output = ()> + Send {
     }
 }
 
-const PLACES: [(&str, fn(Body)); 12] = [
+const PLACES: [(&str, Place); 12] = [
     ("a plain thread", |body| body()),
     ("block_on", |body| block_on(async { body() })),
     ("block_on, after it has waited for a timer", |body| {
@@ -234,7 +240,7 @@ async fn awaits_a_local_task() {
     another.await.expect("a receiver");
 }
 
-const OPERATIONS: [(&str, fn() -> Operation); 12] = [
+const OPERATIONS: [(&str, Begin); 12] = [
     ("a sleep", || Box::pin(sleeps())),
     ("a time limit", || Box::pin(gives_up())),
     ("UDP", || Box::pin(receives_a_datagram())),
@@ -265,7 +271,7 @@ fn use_up() {
 
 /// Runs `body` at the place, and fails with the name that it sent last if it does not end.
 fn run_at(
-    place: fn(Body),
+    place: Place,
     what: &str,
     body: impl FnOnce(&mpsc::Sender<&'static str>) + Send + 'static,
 ) {

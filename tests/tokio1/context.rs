@@ -203,3 +203,22 @@ fn a_worker_has_it_after_it_has_lost_its_place() {
         assert!(task::block_on(blocks));
     }
 }
+
+/// The timers of both runtimes, inside a poll of ours that does not end before.
+#[test]
+fn a_runtime_of_tokio_that_blocks_on_inside_a_poll_makes_progress() {
+    const SHORT: Duration = Duration::from_millis(5);
+    let nested = || {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            task::sleep(SHORT).await;
+            tokio::time::sleep(SHORT).await;
+            task::spawn(task::sleep(SHORT)).await;
+            task::spawn_local(task::sleep(SHORT)).await;
+        });
+    };
+    task::block_on(async { nested() });
+    task::block_on(async { task::spawn_local(async { nested() }).await });
+    task::block_on(task::spawn(async move { nested() }));
+    task::block_on(task::spawn_blocking(nested));
+}
