@@ -42,8 +42,8 @@ mod system {
         let mut attributes = MaybeUninit::uninit();
         // SAFETY: the call takes nothing and always succeeds.
         let this = unsafe { libc::pthread_self() };
-        // SAFETY: `this` is the calling thread, which is alive, and the call fills the attributes if
-        // it succeeds.
+        // SAFETY: `this` is the calling thread, which is alive, and the call fills the attributes
+        // if it succeeds.
         let got = unsafe { libc::pthread_getattr_np(this, attributes.as_mut_ptr()) };
         if got != 0 {
             return None;
