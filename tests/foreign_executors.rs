@@ -3,6 +3,8 @@
 //! Every kind of operation, on every kind of thread and poll, inside each of several executors that
 //! park or spin until they are woken, with a budget and without.
 
+use reveille_watchdog as _;
+
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};

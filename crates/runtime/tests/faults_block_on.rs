@@ -3,6 +3,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "threads of the program's own, with their sizes")]
 
+use reveille_watchdog as _;
+
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::mpsc;

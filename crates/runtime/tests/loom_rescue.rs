@@ -3,6 +3,8 @@
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the files are included whole, and a model uses a part of them")]
 
+use reveille_watchdog as _;
+
 #[path = "../src/scheduler/multi/duty.rs"]
 mod duty;
 #[path = "../src/scheduler/rescue/rounds.rs"]
