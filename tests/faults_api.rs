@@ -20,14 +20,17 @@ fn poll<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(waker))
 }
 
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn a_receiver_that_gives_up_passes_its_message_on() {
-    struct Count(AtomicUsize);
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
     let (sender, receiver) = channel::unbounded();
     let (first, second) = (Arc::new(Count(0.into())), Arc::new(Count(0.into())));
     let other = receiver.clone();
@@ -77,6 +80,66 @@ fn a_waker_may_use_the_condition_variable_that_wakes_or_drops_it() {
     drop(dropped);
     // The first was woken and dropped; the second dropped for the third, which it woke thereby.
     assert_eq!(calls.load(Ordering::SeqCst), 5);
+}
+
+struct Boom;
+
+impl Wake for Boom {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker that panics");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_costs_no_other_waiter_of_a_condition_variable_its_notification() {
+    let (condvar, mutex) = (Condvar::new(), Mutex::new(()));
+    let wait = || Box::pin(async { drop(condvar.wait(mutex.lock().await).await) });
+    let boom = Waker::from(Arc::new(Boom));
+    let second = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&second));
+    let (mut first, mut other) = (wait(), wait());
+    assert!(poll(first.as_mut(), &boom).is_pending());
+    assert!(poll(other.as_mut(), &waker).is_pending());
+    condvar.notify_all();
+    assert_eq!(second.0.load(Ordering::SeqCst), 1);
+    assert!(poll(other.as_mut(), &waker).is_ready());
+
+    let mut other = wait();
+    assert!(poll(first.as_mut(), &boom).is_ready(), "it was notified, whatever its waker does");
+    let mut first = wait();
+    assert!(poll(first.as_mut(), &boom).is_pending());
+    assert!(poll(other.as_mut(), &waker).is_pending());
+    condvar.notify_one();
+    // Dropped unpolled, it passes its notification on, also to a waker that panics.
+    drop(first);
+    assert_eq!(second.0.load(Ordering::SeqCst), 2);
+    assert!(poll(other.as_mut(), &waker).is_ready());
+}
+
+#[test]
+fn a_waker_that_panics_costs_no_other_waiter_of_a_file_its_turn() {
+    use std::os::fd::{FromRawFd as _, OwnedFd};
+
+    let mut ends = [0; 2];
+    // SAFETY: the call writes two numbers to where it is told.
+    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+    // SAFETY: both were opened right now, for nobody else.
+    let [reader, writer] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    let mut first = reveille::fs::File::from(std::fs::File::from(reader));
+    let mut second = first.clone();
+    let second_woken = Arc::new(Count::default());
+    let (boom, waker) = (Waker::from(Arc::new(Boom)), Waker::from(Arc::clone(&second_woken)));
+    let (mut a, mut b) = ([0], [0]);
+    let mut first = Box::pin(futures_lite::AsyncReadExt::read(&mut first, &mut a));
+    let mut second = Box::pin(futures_lite::AsyncReadExt::read(&mut second, &mut b));
+    assert!(poll(first.as_mut(), &boom).is_pending());
+    assert!(poll(second.as_mut(), &waker).is_pending());
+    std::io::Write::write_all(&mut std::fs::File::from(writer), b"x").unwrap();
+    let start = reveille_tests::measure::now();
+    while second_woken.0.load(Ordering::SeqCst) == 0 {
+        assert!(start.elapsed() < std::time::Duration::from_secs(20), "the second is not woken");
+        std::thread::yield_now();
+    }
 }
 
 #[test]

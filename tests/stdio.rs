@@ -196,6 +196,36 @@ fn tasks_that_wait_get_a_line_each() {
 }
 
 #[test]
+fn a_waker_that_panics_costs_no_other_reader_its_input() {
+    struct Boom;
+    impl std::task::Wake for Boom {
+        fn wake(self: std::sync::Arc<Self>) {
+            panic!("a waker that panics");
+        }
+    }
+    let half = start("a_waker_that_panics_costs_no_other_reader_its_input", async {
+        std::panic::set_hook(Box::new(|_| {}));
+        let (mut first, mut second) = (io::stdin(), io::stdin());
+        let boom = std::task::Waker::from(std::sync::Arc::new(Boom));
+        let mut cx = std::task::Context::from_waker(&boom);
+        assert!(std::pin::Pin::new(&mut first).poll_read(&mut cx, &mut [0]).is_pending());
+        let mut buf = [0; 8];
+        let mut read = Box::pin(second.read(&mut buf));
+        assert!(future::poll_once(&mut read).await.is_none());
+        say("both wait");
+        let read = reveille::future::timeout(Duration::from_secs(20), read).await;
+        say(read.expect("it is woken").unwrap());
+    });
+    let Some(mut half) = half else { return };
+    half.expect("both wait");
+    half.send(b"x");
+    let reported = half.said.next().unwrap().unwrap();
+    assert!(reported.contains("a waker that panics"), "{reported}");
+    half.expect("1");
+    half.finish();
+}
+
+#[test]
 fn end_and_lines_that_are_no_text_are_told_apart() {
     let Some(mut half) = start("end_and_lines_that_are_no_text_are_told_apart", async {
         let stdin = io::stdin();

@@ -27,6 +27,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use reveille_runtime::spawn_plain;
+use reveille_runtime::task::wake_all;
 
 use super::Read;
 use super::context::Context as _;
@@ -282,9 +283,7 @@ impl Drop for Reading {
         shared.is_reading = false;
         let woken = mem::take(&mut shared.waiting);
         drop(shared);
-        for (_, waker) in woken {
-            waker.wake();
-        }
+        wake_all(&mut woken.into_iter().map(|(_, waker)| waker).collect());
     }
 }
 

@@ -10,7 +10,8 @@
 //!    never used twice: 2^64 of them last longer than the machine.
 //! 3. A waiter that was notified but dropped before it was polled passes its notification on, so
 //!    `notify_one` is never lost on a task that was cancelled.
-//! 4. Wakers are cloned, woken and dropped outside the lock of the map.
+//! 4. Wakers are cloned, woken and dropped outside the lock of the map. A panic of one is reported,
+//!    and the others are woken.
 //!
 //! *Rejected:* a slab, whose order is that of memory and lets a late waiter overtake.
 
@@ -22,6 +23,7 @@ use std::sync::{Mutex as StdMutex, MutexGuard as StdMutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
+use reveille_runtime::task::{wake, wake_all};
 use reveille_runtime::time::Sleep;
 
 use super::MutexGuard;
@@ -311,7 +313,7 @@ impl Condvar {
     pub fn notify_one(&self) {
         let first = self.waiters().wakers.pop_first();
         if let Some((_, waker)) = first {
-            waker.wake();
+            wake(waker);
         }
     }
 
@@ -328,9 +330,7 @@ impl Condvar {
     /// ```
     pub fn notify_all(&self) {
         let all = std::mem::take(&mut self.waiters().wakers);
-        for waker in all.into_values() {
-            waker.wake();
-        }
+        wake_all(&mut all.into_values().collect());
     }
 
     /// Waits for a notification or the end of `sleep`; true if notified.
