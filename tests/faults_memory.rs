@@ -86,6 +86,39 @@ fn a_million_sleeps_give_their_memory_back() {
 }
 
 #[test]
+fn reads_of_a_silent_stream_that_were_given_up_leave_nothing() {
+    if child::has_run("reads_of_a_silent_stream_that_were_given_up_leave_nothing") {
+        return;
+    }
+    let runtime = Builder::new().workers(2).build().unwrap();
+    runtime.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let _peer = listener.accept().await.unwrap();
+        let handle = runtime.handle();
+        // Each in a task of its own, whose waker the stream cannot know to be of no use.
+        let give_up = async |count: usize| {
+            for _ in 0..count {
+                let mut silent = silent.clone();
+                let read = handle.spawn(async move {
+                    let (large, mut buf) = ([1_u8; 1_000], [0; 8]);
+                    let mut read = std::pin::pin!(silent.read(&mut buf));
+                    poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx).is_pending())).await
+                        && large[0] == 1
+                });
+                assert!(read.await);
+            }
+        };
+        give_up(2_000).await;
+        let before = live_bytes();
+        give_up(20_000).await;
+        let after = live_bytes();
+        println!("{before} bytes before 20,000 reads that were given up, {after} after");
+        assert!(after < before + (64 << 10), "{} bytes are left", after - before);
+    });
+}
+
+#[test]
 fn memory_refused_for_a_task_aborts_the_process() {
     let name = "memory_refused_for_a_task_aborts_the_process";
     if child::is_inside(name) {

@@ -14,8 +14,9 @@ use std::time::Duration;
 
 use reveille::fs::{self, OpenOptions};
 use reveille::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+use reveille::os::unix::net::{UnixDatagram, UnixStream};
 use reveille::prelude::*;
-use reveille::process::Command;
+use reveille::process::{Command, Stdio};
 use reveille::runtime::Builder;
 use reveille::task::{self, block_on};
 use reveille_tests::child;
@@ -221,6 +222,81 @@ fn a_storm_of_signals_fails_no_operation() {
     let delivered = DELIVERED.load(Ordering::Relaxed);
     println!("{delivered} signals in {:?}, and every operation succeeded", start.elapsed());
     assert!(delivered > 1_000, "{delivered}");
+}
+
+/// Writes until the system says that nobody reads.
+async fn until_refused(mut write: impl AsyncFnMut() -> std::io::Result<usize>) {
+    let error = loop {
+        match write().await {
+            Ok(_) => task::yield_now().await,
+            Err(error) => break error,
+        }
+    };
+    let is_expected = matches!(
+        error.kind(),
+        std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::ConnectionReset
+    );
+    assert!(is_expected, "{error}");
+}
+
+#[test]
+fn a_write_that_nobody_reads_is_an_error_where_sigpipe_ends_the_process() {
+    if child::has_run("a_write_that_nobody_reads_is_an_error_where_sigpipe_ends_the_process") {
+        return;
+    }
+    // SAFETY: the default action is no handler of ours.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    let parts = [std::io::IoSlice::new(b"ab"), std::io::IoSlice::new(b"cd")];
+    block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let connect = async || {
+            let stream = TcpStream::connect(at).await.unwrap();
+            drop(listener.accept().await.unwrap());
+            stream
+        };
+        let mut stream = connect().await;
+        until_refused(async || stream.write(b"abcd").await).await;
+        until_refused(async || stream.write_vectored(&parts).await).await;
+        let mut stream = connect().await;
+        until_refused(async || stream.write_vectored(&parts).await).await;
+        let unix = || UnixStream::pair().unwrap().0;
+        let mut stream = unix();
+        until_refused(async || stream.write(b"abcd").await).await;
+        let mut stream = unix();
+        until_refused(async || stream.write_vectored(&parts).await).await;
+        let (datagrams, _theirs) = UnixDatagram::pair().unwrap();
+        datagrams.shutdown(std::net::Shutdown::Write).unwrap();
+        until_refused(async || datagrams.send(b"abcd").await).await;
+        let mut ended = Command::new("true").stdin(Stdio::piped()).spawn().unwrap();
+        let mut stdin = ended.stdin.take().unwrap();
+        assert!(ended.status().await.unwrap().success());
+        until_refused(async || stdin.write(b"abcd").await).await;
+        until_refused(async || stdin.write_vectored(&parts).await).await;
+    });
+    // The thread's mask is as it was, and nothing is left pending.
+    let raised = std::process::Command::new("sh")
+        .args(["-c", "grep -E '^(SigPnd|SigBlk)' /proc/$PPID/task/$PPID/status"])
+        .output()
+        .unwrap();
+    let text = String::from_utf8(raised.stdout).unwrap();
+    let is_clear = |line: &str| line.ends_with("0000000000000000");
+    assert!(text.lines().count() == 2 && text.lines().all(is_clear), "{text}");
+}
+
+#[test]
+fn a_message_of_more_parts_than_the_system_takes_is_sent_in_part() {
+    let parts: Vec<_> = (0..5_000).map(|_| std::io::IoSlice::new(b"x")).collect();
+    block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let sent = stream.write_vectored(&parts).await.unwrap();
+        assert!((1..=5_000).contains(&sent), "{sent}");
+        assert_eq!(stream.write_vectored(&[]).await.unwrap(), 0);
+        let (mut ours, _theirs) = UnixStream::pair().unwrap();
+        let sent = ours.write_vectored(&parts).await.unwrap();
+        assert!((1..=5_000).contains(&sent), "{sent}");
+    });
 }
 
 /// Children that are started while sockets are in use have the descriptors and the signal mask of

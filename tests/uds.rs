@@ -9,6 +9,8 @@ use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixS
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+#[cfg(target_os = "linux")]
+use std::time::Duration;
 
 use futures_lite::future;
 use reveille::io::{self, ErrorKind, IoSlice};
@@ -186,6 +188,45 @@ async fn datagram_sender_waits_for_a_receiver_that_is_behind() {
     assert_eq!(more.await, 4);
 }
 
+/// A socket of packets, as one that a program was given may be.
+#[cfg(target_os = "linux")]
+fn packets() -> (std::os::fd::OwnedFd, std::os::fd::OwnedFd) {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    let flags = SocketFlags::CLOEXEC;
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap()
+}
+
+/// Reads three packets that are all there before the thread looks again.
+#[cfg(target_os = "linux")]
+async fn reads_each_packet(
+    mut ours: impl reveille::io::Read + Unpin,
+    theirs: &std::os::fd::OwnedFd,
+) {
+    use rustix::net::{SendFlags, send};
+
+    let mut buf = [0; 64];
+    send(theirs, b"first", SendFlags::empty()).unwrap();
+    assert_eq!(ours.read(&mut buf).await.unwrap(), 5);
+    assert!(futures_lite::future::poll_once(ours.read(&mut buf)).await.is_none());
+    for packet in [&b"one"[..], b"two", b"three"] {
+        send(theirs, packet, SendFlags::empty()).unwrap();
+    }
+    for packet in [&b"one"[..], b"two", b"three"] {
+        let read = reveille::future::timeout(Duration::from_secs(20), ours.read(&mut buf));
+        let len = read.await.expect("it is there").unwrap();
+        assert_eq!(&buf[..len], packet);
+    }
+}
+
+#[cfg(target_os = "linux")]
+async fn packets_of_a_socket_that_was_taken_as_a_stream_all_arrive() {
+    let (ours, theirs) = packets();
+    reads_each_packet(reveille::net::TcpStream::from(ours), &theirs).await;
+    let (ours, theirs) = packets();
+    reads_each_packet(UnixStream::from(ours), &theirs).await;
+}
+
 async fn into_raw_fd_gives_an_open_descriptor() {
     let (a, mut b) = UnixStream::pair().unwrap();
     let (mut clone, number) = (a.clone(), a.as_raw_fd());
@@ -209,6 +250,8 @@ async fn streams_go_to_std_blocking_if_they_are_not_shared() {
 
 // Each of these on every executor.
 reveille_tests::conformance!(
+    #[cfg(target_os = "linux")]
+    packets_of_a_socket_that_was_taken_as_a_stream_all_arrive,
     streams_connect_and_know_their_addresses,
     incoming_gives_one_stream_per_client,
     clones_in_two_tasks_read_and_write_at_once,

@@ -19,7 +19,7 @@
 //! read
 //! would block and need not be tried. It holds where the driver reports the peer's close, and not
 //! after a close, an error or urgent data was reported (`Ready::trusts_short`). It does not hold
-//! for everything that calls itself a stream, see [`Attempt::poll_stream`].
+//! for everything that calls itself a stream, see [`Source::for_stream`].
 
 use std::future::poll_fn;
 use std::io;
@@ -27,6 +27,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::Driver;
+use crate::crowd::WakerOps;
 use crate::fd::Fd;
 use crate::poll::turner::this_thread;
 use crate::readiness::{Direction, Ready};
@@ -40,6 +41,7 @@ pub struct Attempt<'a, H> {
     source: &'a Source,
     fd: Fd<'a>,
     home: H,
+    waker_ops: WakerOps,
 }
 
 /// A future's place among the waiters, given back when dropped.
@@ -60,13 +62,19 @@ where
     H: Fn() -> io::Result<Arc<Driver>>,
 {
     pub(crate) fn new(source: &'a Source, fd: Fd<'a>, home: H) -> Attempt<'a, H> {
-        Attempt { source, fd, home }
+        Attempt { source, fd, home, waker_ops: WakerOps::default() }
+    }
+
+    /// Says what the executor knows of wakers.
+    #[must_use]
+    pub fn with_waker_ops(self, waker_ops: WakerOps) -> Attempt<'a, H> {
+        Attempt { waker_ops, ..self }
     }
 
     /// Calls `op` until it does not answer `WouldBlock`, waiting for `direction` in between.
     ///
     /// For methods without memory: the waker is kept in a list of the source, without duplicates,
-    /// 32 at most; past that the oldest waker is woken.
+    /// until the next event or until its task has ended. Any number of tasks may wait.
     ///
     /// # Errors
     ///
@@ -77,16 +85,16 @@ where
         cx: &Context<'_>,
         op: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        let outcome = ready!(self.poll_seated(direction, &mut Seat::Shared, cx, op));
+        let outcome =
+            ready!(self.poll_seated(direction, &mut Seat::Shared(self.waker_ops), cx, op));
         Poll::Ready(outcome.map(|(result, _)| result))
     }
 
     /// As [`poll_io`](Attempt::poll_io) for a stream operation of `len` bytes at most, with the
     /// short rule: after fewer bytes the next one waits without a system call.
     ///
-    /// Only for streams where a short read means an empty queue: TCP, pipes, and Unix streams on
-    /// which nobody passes descriptors or credentials. A terminal (one line per read), a pipe in
-    /// packet mode and a datagram socket want `poll_io`: they stop at boundaries with more behind.
+    /// The rule applies to a source that was made by [`Source::for_stream`] and is not exposed; for
+    /// others this is `poll_io`.
     ///
     /// Who expects it to be ready calls [`Source::try_stream`] first, so this is off that path.
     ///
@@ -101,7 +109,8 @@ where
         len: usize,
         op: impl FnMut() -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        let (count, seen) = ready!(self.poll_seated(direction, &mut Seat::Shared, cx, op))?;
+        let (count, seen) =
+            ready!(self.poll_seated(direction, &mut Seat::Shared(self.waker_ops), cx, op))?;
         self.source.note_short(direction, seen, count, len);
         Poll::Ready(Ok(count))
     }
@@ -127,7 +136,8 @@ where
             Fetched::Nothing => op(buf).map(|count| (count, false)),
             Fetched::Busy => Err(io::ErrorKind::WouldBlock.into()),
         };
-        let outcome = ready!(self.poll_seated(direction, &mut Seat::Shared, cx, once))?;
+        let outcome =
+            ready!(self.poll_seated(direction, &mut Seat::Shared(self.waker_ops), cx, once))?;
         let ((count, is_from_stock), seen) = outcome;
         if !is_from_stock {
             self.source.note_short(direction, seen, count, len);

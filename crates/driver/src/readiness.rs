@@ -11,8 +11,9 @@
 //! | READABLE | at birth (assumed), every event a read may be waiting for | `clear(Read)`, `exhaust` |
 //! | WRITABLE | at birth (assumed), every event a write may be waiting for | `clear(Write)` |
 //! | READ_CLOSED, WRITE_CLOSED, ERROR, PRIORITY | events | nothing |
-//! | HINTED | registration with a driver that reports closed sides | registration with another |
-//! | BATCHED | registration with a driver that receives for reads | registration with another |
+//! | STREAM | at birth, for a stream that nobody else uses | `expose` |
+//! | HINTED | registration of a STREAM with a driver that reports closed sides | registration with another, `expose` |
+//! | BATCHED | registration of a STREAM with a driver that receives for reads | registration with another, `expose` |
 //! | RECEIVING, STOCKED | a turn that receives, and has received (`stock.rs`) | its end; the reader |
 //!
 //! Invariants:
@@ -88,6 +89,8 @@ impl Flags {
     pub(crate) const RECEIVING: Flags = Flags(1 << 8);
     /// A turn has received, and the reader has not fetched it yet.
     pub(crate) const STOCKED: Flags = Flags(1 << 9);
+    /// The descriptor is a byte stream that nobody else can turn into something else.
+    pub const STREAM: Flags = Flags(1 << 10);
 
     /// Both sets together.
     #[must_use]
@@ -119,7 +122,7 @@ impl Flags {
 
 impl fmt::Debug for Flags {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const NAMES: [(Flags, &str); 10] = [
+        const NAMES: [(Flags, &str); 11] = [
             (Flags::READABLE, "READABLE"),
             (Flags::WRITABLE, "WRITABLE"),
             (Flags::READ_CLOSED, "READ_CLOSED"),
@@ -130,6 +133,7 @@ impl fmt::Debug for Flags {
             (Flags::BATCHED, "BATCHED"),
             (Flags::RECEIVING, "RECEIVING"),
             (Flags::STOCKED, "STOCKED"),
+            (Flags::STREAM, "STREAM"),
         ];
         let set = NAMES.iter().filter(|(flag, _)| self.has(*flag)).map(|(_, name)| *name);
         f.debug_set().entries(set).finish()
@@ -196,10 +200,16 @@ fn unpack(word: u64) -> Ready {
 }
 
 impl Readiness {
-    /// Both directions are assumed ready, so that the first operation is tried at once.
+    /// Both directions are assumed ready, so that the first operation is tried at once. It is a
+    /// [`STREAM`](Flags::STREAM).
     pub fn assumed() -> Readiness {
+        Readiness::assumed_with(Flags::STREAM)
+    }
+
+    /// As [`assumed`](Readiness::assumed), with `flags` about the kind of source.
+    pub(crate) fn assumed_with(flags: Flags) -> Readiness {
         Readiness {
-            word: AtomicU64::new(pack(0, Readiness::ASSUMED.flags)),
+            word: AtomicU64::new(pack(0, Readiness::ASSUMED.flags.with(flags))),
             exhausted: AtomicU64::new(0),
         }
     }
@@ -246,12 +256,22 @@ impl Readiness {
         self.write(under, Ready { tick: now.tick + 1, flags: next });
     }
 
-    /// Says what the driver of the source does, HINTED and BATCHED. `under` is the lock of the
-    /// waiters.
+    /// Says what the driver of the source does, HINTED and BATCHED, which holds for a STREAM only.
+    /// `under` is the lock of the waiters.
     pub(crate) fn set_traits<T>(&self, under: &Guard<'_, T>, traits: Flags) {
         let now = self.written(under);
         let others = now.flags.without(Flags::HINTED.with(Flags::BATCHED));
+        let traits = Flags::when(now.flags.has(Flags::STREAM), traits);
         self.write(under, Ready { flags: others.with(traits), ..now });
+    }
+
+    /// The source is no STREAM from now on. What a short read said before counts no more, as the
+    /// next one may read by other rules. `under` is the lock of the waiters.
+    pub(crate) fn expose<T>(&self, under: &Guard<'_, T>) {
+        let now = self.written(under);
+        let traits = Flags::STREAM.with(Flags::HINTED).with(Flags::BATCHED);
+        self.write(under, Ready { flags: now.flags.without(traits), ..now });
+        self.exhausted.store(0, Ordering::Relaxed);
     }
 
     /// Tells whether a turn may receive: nobody else can be reading (`stock.rs`, invariant 1).
@@ -417,5 +437,17 @@ mod tests {
         assert!(readiness.snapshot().trusts_short(Direction::Write), "half-close keeps writing");
         readiness.set(Flags::ERROR);
         assert!(!readiness.snapshot().trusts_short(Direction::Write));
+    }
+
+    #[test]
+    fn an_exposed_source_trusts_no_short_read_whatever_its_driver() {
+        let readiness = Locked::assumed();
+        readiness.set_traits(Flags::HINTED.with(Flags::BATCHED));
+        readiness.exhaust(readiness.snapshot());
+        assert!(readiness.ready(Direction::Read).is_none());
+        readiness.0.expose(&readiness.1.lock());
+        assert!(readiness.ready(Direction::Read).is_some(), "what a short read said is void");
+        readiness.set_traits(Flags::HINTED.with(Flags::BATCHED));
+        assert_eq!(readiness.snapshot().flags(), Readiness::ASSUMED.flags());
     }
 }

@@ -40,6 +40,8 @@ use crate::waiters::{Seat, Standing, Waited, Waiters};
 #[derive(Debug, Default)]
 pub struct Source {
     core: OnceLock<Arc<SourceCore>>,
+    /// Whether it was born as a stream: see [`Source::for_stream`].
+    is_stream: bool,
 }
 
 /// The part that the shard shares. What an event and a wait need is one cache line (`waiters.rs`).
@@ -65,7 +67,31 @@ impl Source {
     /// Makes a source that is not registered. Both directions are assumed ready.
     #[must_use]
     pub const fn new() -> Source {
-        Source { core: OnceLock::new() }
+        Source { core: OnceLock::new(), is_stream: false }
+    }
+
+    /// As [`new`](Source::new), for a connected TCP socket that this program made and that no one
+    /// else can reach. After a read or write of fewer bytes than asked for, the next one waits
+    /// without a system call. Turns of [`Kind::Batched`](crate::Kind::Batched) receive for its
+    /// reads.
+    ///
+    /// Any other descriptor may keep message boundaries: packet pipes, SEQPACKET and SCTP sockets,
+    /// terminals, Unix streams that pass descriptors, a TCP socket on which kernel TLS is enabled.
+    /// A read ends at such a boundary although more is queued, and no event reports the rest. The
+    /// owner calls [`expose`](Source::expose) before any other code learns the descriptor.
+    #[must_use]
+    pub const fn for_stream() -> Source {
+        Source { core: OnceLock::new(), is_stream: true }
+    }
+
+    /// Takes back what [`for_stream`](Source::for_stream) promised: from now on other code may use
+    /// the descriptor and change how it reads.
+    pub fn expose(&self) {
+        // Without a core nothing is known yet, and the core is made with the flag.
+        if self.is_stream {
+            let core = self.core();
+            core.waiters.expose(&core.readiness);
+        }
     }
 
     /// Pairs the source with its descriptor for a series of operations. `home` names the shard to
@@ -221,6 +247,24 @@ impl Source {
         self.try_once(core, Direction::Read, seen, len, || op(buf))
     }
 
+    /// As [`try_stream`](Source::try_stream) without the short rule, for what need not be a stream.
+    ///
+    /// # Errors
+    ///
+    /// As [`try_stream`](Source::try_stream).
+    #[inline]
+    pub fn try_io<R>(
+        &self,
+        direction: Direction,
+        op: impl FnOnce() -> io::Result<R>,
+    ) -> Option<io::Result<R>> {
+        let seen = match self.core.get() {
+            Some(core) => core.readiness.ready(direction)?,
+            None => Readiness::ASSUMED,
+        };
+        self.settle(direction, seen, op())
+    }
+
     #[inline]
     fn try_once(
         &self,
@@ -342,8 +386,9 @@ impl Source {
 
     fn core(&self) -> &Arc<SourceCore> {
         self.core.get_or_init(|| {
+            let kind = Flags::when(self.is_stream, Flags::STREAM);
             Arc::new(SourceCore {
-                readiness: Readiness::assumed(),
+                readiness: Readiness::assumed_with(kind),
                 waiters: Waiters::default(),
                 registration: Mutex::new(None),
             })

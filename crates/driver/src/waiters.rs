@@ -3,8 +3,8 @@
 //! Two kinds of waiter, since there are two kinds of caller:
 //!
 //! * **shared**: `poll_*` methods, which have no memory between two polls. Their wakers are kept in
-//!   a list without duplicates, so that a second task does not evict the first. The list is
-//!   bounded by [`SHARED_MAX`]: the oldest is woken and dropped, and waits again if it still wants.
+//!   a list without duplicates, so that a second task does not evict the first. `crowd.rs` says how
+//!   the list is kept free of those that gave up.
 //! * **owned**: futures, which hold a slot of their own and give it back when dropped.
 //!
 //! Invariants:
@@ -21,23 +21,26 @@ use std::task::{Context, Waker};
 
 use reveille_primitive::brief::{Brief, Guard};
 use reveille_primitive::lock;
-use slab::Slab;
 
+use crate::crowd::{Crowd, Lane, Swept, WakerOps};
 use crate::poll::turner::this_thread;
 use crate::readiness::{Direction, Flags, Readiness, Ready};
-use crate::stock::Stock;
-
-/// Shared wakers kept per direction. Each stands for a task that polls one direction of one
-/// source without a future of its own; more than two are unheard of outside of accept loops.
-const SHARED_MAX: usize = 32;
 
 /// Where a waiter is entered.
 #[derive(Debug)]
 pub enum Seat {
-    /// In the list of those without memory.
-    Shared,
+    /// In the list of those without memory, with what it takes to sweep that.
+    Shared(WakerOps),
     /// In a slot of its own, once it has one.
     Owned(Option<usize>),
+}
+
+impl Seat {
+    /// In the list, for a caller that cannot tell which tasks still exist.
+    #[must_use]
+    pub fn shared() -> Seat {
+        Seat::Shared(WakerOps::default())
+    }
 }
 
 /// Whether events reach the source, and what that takes.
@@ -85,20 +88,6 @@ pub(crate) struct State {
     pub(crate) crowd: Option<Box<Crowd>>,
 }
 
-/// What most sources never need.
-#[derive(Debug, Default)]
-pub(crate) struct Crowd {
-    lanes: [Lane; 2],
-    pub(crate) stock: Stock,
-}
-
-/// The waiters of one direction beside the first.
-#[derive(Debug, Default)]
-struct Lane {
-    more: Vec<Waker>,
-    owned: Slab<Option<Waker>>,
-}
-
 /// A [`Standing`] in one word: the number of a thread is an address, whose lowest four bits are
 /// zero. The lowest is the lock's.
 #[derive(Clone, Copy, Debug)]
@@ -139,7 +128,7 @@ impl Packed {
 enum Leftover {
     Nothing,
     Drop(Waker),
-    Wake(Waker),
+    Swept(Swept, WakerOps),
 }
 
 impl State {
@@ -150,7 +139,7 @@ impl State {
     fn holds(&self, direction: Direction, seat: &Seat, waker: &Waker) -> bool {
         let lane = self.crowd.as_ref().map(|crowd| &crowd.lanes[direction as usize]);
         match seat {
-            Seat::Shared => {
+            Seat::Shared(_) => {
                 let more = lane.map_or(&[][..], |lane| &lane.more);
                 let mut held = self.first[direction as usize].iter().chain(more);
                 held.any(|held| held.will_wake(waker))
@@ -164,7 +153,7 @@ impl State {
 
     fn enter(&mut self, direction: Direction, seat: &mut Seat, waker: Waker) -> Leftover {
         match seat {
-            Seat::Shared => self.enter_shared(direction, waker),
+            Seat::Shared(ops) => self.enter_shared(direction, waker, *ops),
             Seat::Owned(Some(slot)) => match self.lane(direction).owned[*slot].replace(waker) {
                 Some(old) => Leftover::Drop(old),
                 None => Leftover::Nothing,
@@ -176,19 +165,16 @@ impl State {
         }
     }
 
-    fn enter_shared(&mut self, direction: Direction, waker: Waker) -> Leftover {
+    fn enter_shared(&mut self, direction: Direction, waker: Waker, ops: WakerOps) -> Leftover {
         let first = &mut self.first[direction as usize];
         if first.is_none() {
             *first = Some(waker);
             return Leftover::Nothing;
         }
-        let more = &mut self.crowd.get_or_insert_default().lanes[direction as usize].more;
-        more.push(waker);
-        if more.len() < SHARED_MAX {
-            return Leftover::Nothing;
+        match self.lane(direction).push(waker, ops.is_live) {
+            Some(swept) => Leftover::Swept(swept, ops),
+            None => Leftover::Nothing,
         }
-        let oldest = first.replace(more.remove(0)).expect("looked at above");
-        Leftover::Wake(oldest)
     }
 
     #[inline]
@@ -210,13 +196,6 @@ impl State {
     fn take_both(&mut self, into: &mut Vec<Waker>) {
         self.take(Direction::Read, into);
         self.take(Direction::Write, into);
-    }
-}
-
-impl Lane {
-    fn take(&mut self, into: &mut Vec<Waker>) {
-        into.append(&mut self.more);
-        into.extend(self.owned.iter_mut().filter_map(|(_, slot)| slot.take()));
     }
 }
 
@@ -308,7 +287,10 @@ impl Waiters {
         drop(state);
         lock::assert_none_held("the wake or drop of a replaced waker");
         match leftover {
-            Leftover::Wake(waker) => waker.wake(),
+            Leftover::Swept(Swept { gone, mut asked }, ops) => {
+                drop(gone);
+                (ops.wake_all)(&mut asked);
+            }
             Leftover::Drop(waker) => drop(waker),
             Leftover::Nothing => {}
         }
@@ -355,6 +337,15 @@ impl Waiters {
     /// As [`Readiness::set_traits`], under the lock.
     pub fn set_traits(&self, readiness: &Readiness, traits: Flags) {
         readiness.set_traits(&self.state.lock(), traits);
+    }
+
+    /// The descriptor may serve others from now on: see [`Readiness::expose`].
+    pub(crate) fn expose(&self, readiness: &Readiness) {
+        let mut state = self.state.lock();
+        readiness.expose(&state);
+        if let Some(crowd) = &mut state.crowd {
+            crowd.stock.set_wish(0);
+        }
     }
 
     /// Moves the wakers of both directions to `into`.
@@ -470,13 +461,13 @@ mod tests {
             let waited = waiters.wait(&readiness, direction, seat, &Context::from_waker(waker));
             assert_eq!(waited, Waited::Entered(Standing::Deaf));
         };
-        enter(Direction::Read, &mut Seat::Shared, &wakers[0]);
-        enter(Direction::Write, &mut Seat::Shared, &wakers[0]);
+        enter(Direction::Read, &mut Seat::shared(), &wakers[0]);
+        enter(Direction::Write, &mut Seat::shared(), &wakers[0]);
         // The same task once more is no second waiter.
-        enter(Direction::Read, &mut Seat::Shared, &wakers[0]);
+        enter(Direction::Read, &mut Seat::shared(), &wakers[0]);
         assert!(waiters.state.lock().crowd.is_none());
         let mut owned = Seat::Owned(None);
-        enter(Direction::Read, &mut Seat::Shared, &wakers[1]);
+        enter(Direction::Read, &mut Seat::shared(), &wakers[1]);
         enter(Direction::Read, &mut owned, &wakers[2]);
         assert_eq!(waiters.len(), 4);
         let mut woken = Vec::new();

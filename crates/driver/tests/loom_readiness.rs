@@ -132,7 +132,7 @@ fn a_waiter_sees_the_event_or_is_woken_by_it() {
                 move || event(&shared.0, &shared.1)
             });
             let (count, waker) = counting();
-            let mut seat = if is_shared { Seat::Shared } else { Seat::Owned(None) };
+            let mut seat = if is_shared { Seat::shared() } else { Seat::Owned(None) };
             let cx = Context::from_waker(&waker);
             let waited = waiters.wait(readiness, Direction::Read, &mut seat, &cx);
             driver.join().unwrap();
@@ -156,7 +156,7 @@ fn two_waiters_and_an_event_that_one_of_them_uses_up() {
         let wait = |shared: &(Readiness, Waiters)| {
             let (count, waker) = counting();
             let cx = Context::from_waker(&waker);
-            let waited = shared.1.wait(&shared.0, Direction::Read, &mut Seat::Shared, &cx);
+            let waited = shared.1.wait(&shared.0, Direction::Read, &mut Seat::shared(), &cx);
             if let Waited::Ready(seen) = waited {
                 shared.1.clear(&shared.0, seen, Direction::Read);
                 return (true, count);
@@ -198,7 +198,7 @@ fn a_waiter_of_a_deserted_shard_is_woken_or_sees_it() {
         });
         let (count, waker) = counting();
         let cx = Context::from_waker(&waker);
-        let waited = waiters.wait(readiness, Direction::Read, &mut Seat::Shared, &cx);
+        let waited = waiters.wait(readiness, Direction::Read, &mut Seat::shared(), &cx);
         leaver.join().unwrap();
         let is_told = waited == Waited::Entered(Standing::Deaf);
         assert!(is_told || count.0.load(Ordering::SeqCst) == 1, "it waits for nobody");
@@ -222,7 +222,7 @@ fn a_source_armed_while_its_shard_is_deserted_does_not_stay_armed() {
         }
         let (count, waker) = counting();
         let cx = Context::from_waker(&waker);
-        let waited = waiters.wait(readiness, Direction::Read, &mut Seat::Shared, &cx);
+        let waited = waiters.wait(readiness, Direction::Read, &mut Seat::shared(), &cx);
         leaver.join().unwrap();
         assert_eq!(waiters.standing(), Standing::Deaf);
         let is_told = waited == Waited::Entered(Standing::Deaf);

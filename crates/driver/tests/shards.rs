@@ -17,7 +17,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use reveille_driver::{
-    Direction, Driver, Events, Flags, Kind, Source, Turn, fault_number, raise_fd_limit,
+    Direction, Driver, Events, Flags, Kind, Source, Turn, WakerOps, fault_number, raise_fd_limit,
 };
 use support::{Io, LONG, counting, drain, drive, each_kind, kinds, register, tcp, turn_until};
 
@@ -193,16 +193,38 @@ fn a_million_futures_leave_nothing_behind() {
 }
 
 #[test]
-fn shared_wakers_are_bounded_and_the_oldest_is_woken() {
+fn wakers_of_tasks_that_have_ended_leave_without_an_event() {
     let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
     let (ours, _theirs) = tcp();
-    let all: Vec<_> = (0..40).map(|_| counting()).collect();
-    for (_, waker) in &all {
-        assert!(ours.poll_read(&shard, waker, &mut [0; 4]).is_pending());
+    let is_live = |waker: &Waker| Some(!waker.data().is_null());
+    let ops = WakerOps { is_live, ..WakerOps::default() };
+    let attempt = ours.at(&shard).with_waker_ops(ops);
+    let poll = |waker: &Waker| {
+        let blocks = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+        attempt.poll_io(Direction::Read, &Context::from_waker(waker), blocks).is_pending()
+    };
+    let (count, waits) = counting();
+    assert!(poll(&waits));
+    for _ in 0..10_000 {
+        // Each is a waker of its own.
+        assert!(poll(&ended()));
     }
-    assert_eq!(ours.source.waiting(), 32);
-    let woken: Vec<_> = all.iter().map(|(count, _)| count.get()).collect();
-    assert_eq!(woken, [vec![1; 8], vec![0; 32]].concat());
+    assert!(ours.source.waiting() <= 34, "{} wakers are kept", ours.source.waiting());
+    assert_eq!(count.get(), 0, "who waits is not disturbed");
+    shard.wake_all();
+    assert_eq!(count.get(), 1);
+}
+
+/// A waker without data, equal to no other.
+fn ended() -> Waker {
+    use std::task::{RawWaker, RawWakerVTable};
+
+    fn clone(_: *const ()) -> RawWaker {
+        let vtable = RawWakerVTable::new(clone, |_| {}, |_| {}, |_| {});
+        RawWaker::new(std::ptr::null(), Box::leak(Box::new(vtable)))
+    }
+    // SAFETY: the functions touch nothing.
+    unsafe { Waker::from_raw(clone(std::ptr::null())) }
 }
 
 #[test]

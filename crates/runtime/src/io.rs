@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::task::{Context, Poll};
 
-use reveille_driver::{Attempt, Fd, Source};
+use reveille_driver::{Attempt, Fd, Source, WakerOps};
 pub use reveille_driver::{Direction as Interest, fault_number};
 
 use crate::{budget, context};
@@ -73,6 +73,21 @@ impl<T: Descriptor> Io<T> {
         Io { source: Source::new(), inner: Some(inner) }
     }
 
+    /// As [`Io::new`], for a connected TCP socket that no one else can reach. After a short read or
+    /// write the next one waits without a system call. With
+    /// [batched reads](crate::Builder::batched_reads) the driver reads for those that wait. Call
+    /// [`Io::expose`] before you hand the descriptor to others: it ends both.
+    pub fn for_stream(inner: T) -> Io<T> {
+        Io { source: Source::for_stream(), inner: Some(inner) }
+    }
+
+    /// Returns the object for code that may use its descriptor in any way. That code may enable
+    /// kernel TLS on a TCP socket, for example, and then each read ends at a record.
+    pub fn expose(&self) -> &T {
+        self.source.expose();
+        self.get_ref()
+    }
+
     /// The object.
     pub fn get_ref(&self) -> &T {
         self.inner.as_ref().expect("the object is taken only together with the whole")
@@ -98,10 +113,13 @@ impl<T: Descriptor> Io<T> {
 
     #[allow(unsafe_code, reason = "a driver asks for descriptors that stay open")]
     fn attempt(&self) -> Attempt<'_, fn() -> io::Result<std::sync::Arc<reveille_driver::Driver>>> {
+        let home: fn() -> _ = context::driver;
         // SAFETY: the descriptor stays open until the source is deregistered: the object owns it
         // (`Descriptor`), is lent shared only, and is dropped or given away by `into_inner` and
         // `drop`, which deregister first.
-        unsafe { self.source.attempt(descriptor(self.get_ref()), context::driver) }
+        let attempt = unsafe { self.source.attempt(descriptor(self.get_ref()), home) };
+        let ops = WakerOps { is_live: reveille_task::is_live, wake_all: context::wake_all };
+        attempt.with_waker_ops(ops)
     }
 
     /// Tries `op`; when it would block, waits for readiness and tries again.
@@ -115,25 +133,18 @@ impl<T: Descriptor> Io<T> {
         interest: Interest,
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        budget::poll_budgeted(cx, |cx| self.attempt().poll_io(interest, cx, || op(self.get_ref())))
+        budget::poll_budgeted(cx, |cx| {
+            if let Some(done) = self.source.try_io(interest, || op(self.get_ref())) {
+                return Poll::Ready(done);
+            }
+            if self.source.wait_in_place(interest, cx) {
+                return Poll::Pending;
+            }
+            self.attempt().poll_io(interest, cx, || op(self.get_ref()))
+        })
     }
 
-    /// As [`Io::poll_io`] for a stream read of `len` bytes at most: after fewer bytes the next read
-    /// waits without a system call. Only for TCP, pipes and plain Unix streams.
-    ///
-    /// # Errors
-    ///
-    /// As [`Io::poll_io`].
-    pub fn poll_read_with(
-        &self,
-        cx: &mut Context<'_>,
-        len: usize,
-        op: impl FnMut(&T) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        self.poll_stream(cx, Interest::Read, len, op)
-    }
-
-    /// As [`Io::poll_read_with`] for a socket's read of `len` bytes at most into `buf`. Where the
+    /// As [`Io::poll_io`] for a stream's read of `len` bytes at most into `buf`. Where the
     /// runtime has [batched reads](crate::Builder::batched_reads), a read that waits may be served
     /// by the driver, which hands the bytes to `copy`; that says how many it had room for. An
     /// object that is read like this is read in no other way, but for [`Io::look`] before it.
@@ -172,29 +183,19 @@ impl<T: Descriptor> Io<T> {
         self.source.look(copy)
     }
 
-    /// As [`Io::poll_io`] for a stream write of `len` bytes.
+    /// As [`Io::poll_io`] for a stream's write of `len` bytes.
     ///
     /// # Errors
     ///
     /// As [`Io::poll_io`].
+    #[inline]
     pub fn poll_write_with(
         &self,
         cx: &mut Context<'_>,
         len: usize,
-        op: impl FnMut(&T) -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        self.poll_stream(cx, Interest::Write, len, op)
-    }
-
-    /// Nearly every call ends with the first or the second attempt.
-    #[inline]
-    fn poll_stream(
-        &self,
-        cx: &mut Context<'_>,
-        interest: Interest,
-        len: usize,
         mut op: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
+        let interest = Interest::Write;
         budget::poll_budgeted(cx, |cx| {
             if let Some(done) = self.source.try_stream(interest, len, || op(self.get_ref())) {
                 return Poll::Ready(done);

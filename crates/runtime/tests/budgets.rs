@@ -225,7 +225,7 @@ fn connection(listener: &TcpListener) -> io::Result<[Io<TcpStream>; 2]> {
         stream.set_nonblocking(true)?;
         stream.set_nodelay(true)?;
     }
-    Ok([Io::new(client), Io::new(server)])
+    Ok([Io::for_stream(client), Io::for_stream(server)])
 }
 
 /// What an echo of 64 bytes on 50 connections takes: calls on sockets, waits, and calls of turns

@@ -19,7 +19,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use reveille_runtime::io::Io;
+use reveille_runtime::io::{Interest, Io};
 use reveille_runtime::time::Sleep;
 use reveille_runtime::{Builder, Runtime, spawn, spawn_local, yield_now};
 
@@ -98,7 +98,8 @@ fn the_sockets_of_a_blocked_worker_are_served() {
         drop(spawn(async move {
             let io = Io::new(ours);
             let mut byte = [0];
-            let read = poll_fn(|cx| io.poll_read_with(cx, 1, |mut ours| ours.read(&mut byte)));
+            let read =
+                poll_fn(|cx| io.poll_io(cx, Interest::Read, |mut ours| ours.read(&mut byte)));
             assert_eq!(read.await.unwrap(), 1);
             answers.send(()).unwrap();
         }));
@@ -215,7 +216,8 @@ fn a_block_on_that_blocks_stops_nothing_that_it_gave_away() {
         let other = answers.clone();
         drop(spawn(async move {
             let mut byte = [0];
-            let read = poll_fn(|cx| io.poll_read_with(cx, 1, |mut ours| ours.read(&mut byte)));
+            let read =
+                poll_fn(|cx| io.poll_io(cx, Interest::Read, |mut ours| ours.read(&mut byte)));
             assert_eq!(read.await.unwrap(), 1);
             answers.send(()).unwrap();
         }));
@@ -241,7 +243,7 @@ fn a_block_on_that_blocks_does_not_keep_a_socket_that_it_waited_at() {
         let io = Io::new(ours);
         let read = move |cx: &mut Context<'_>| {
             let mut byte = [0];
-            io.poll_read_with(cx, 1, |mut ours| ours.read(&mut byte))
+            io.poll_io(cx, Interest::Read, |mut ours| ours.read(&mut byte))
         };
         assert!(poll_fn(|cx| Poll::Ready(read(cx).is_pending())).await);
         drop(spawn(async move {

@@ -99,4 +99,4 @@ pub use schedule::{
     Cause, Options, Schedule, spawn, spawn_kept, spawn_kept_unchecked, spawn_unchecked,
 };
 pub use task_ref::{Kept, TaskHandle, TaskRef};
-pub use waker::is_task_waker;
+pub use waker::{is_live, is_task_waker};

@@ -53,6 +53,16 @@ pub fn is_task_waker(waker: &Waker) -> bool {
     task_of(waker).is_some()
 }
 
+/// Whether the task that `waker` wakes still runs or waits. `None` if it is no waker of a task.
+#[must_use]
+pub fn is_live(waker: &Waker) -> Option<bool> {
+    let task = task_of(waker)?;
+    // SAFETY: the waker holds a reference to the cell of this header (invariant 1), and keeps it
+    // for as long as it is borrowed.
+    let raw = unsafe { Raw::from_erased(task) };
+    Some(raw.header().state.outcome().is_none())
+}
+
 /// The cell a waker points to.
 ///
 /// # Safety

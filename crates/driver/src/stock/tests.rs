@@ -153,7 +153,7 @@ impl World {
             Step::Read(len) => drop(self.read(len)),
             Step::Unsettle => {
                 self.waiters.set_standing(Standing::Deaf);
-                let (seat, cx) = (&mut crate::waiters::Seat::Shared, Waker::noop());
+                let (seat, cx) = (&mut crate::waiters::Seat::shared(), Waker::noop());
                 let cx = Context::from_waker(cx);
                 let _ = self.waiters.wait(&self.readiness, Direction::Read, seat, &cx);
                 assert!(

@@ -107,7 +107,13 @@ pub struct Io<T: AsFd> {
 }
 
 impl<T: AsFd> Io<T> {
+    /// For a descriptor that is what it seems to be, and stays so.
     pub fn new(inner: T) -> Io<T> {
+        Io { source: Source::for_stream(), inner }
+    }
+
+    /// For a descriptor of which nothing is known.
+    pub fn of_unknown(inner: T) -> Io<T> {
         Io { source: Source::new(), inner }
     }
 

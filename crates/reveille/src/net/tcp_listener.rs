@@ -13,7 +13,7 @@ use reveille_runtime::io::Io;
 use super::listener::{Listener, outlast};
 use super::{TcpStream, ToSocketAddrs, first_success};
 use crate::io::context::Context as _;
-use crate::os::socket::{accept_tcp, lengthen_queue};
+use crate::os::socket::{accept_tcp, is_tcp, lengthen_queue};
 
 /// A TCP socket that takes connections.
 ///
@@ -67,6 +67,8 @@ use crate::os::socket::{accept_tcp, lengthen_queue};
 #[derive(Debug)]
 pub struct TcpListener {
     listener: Listener<std::net::TcpListener>,
+    /// Whether its connections are TCP's for certain.
+    is_tcp: bool,
 }
 
 impl TcpListener {
@@ -133,7 +135,8 @@ impl TcpListener {
     /// ```
     pub async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, address) = self.listener.accept(accept_tcp).await?;
-        Ok((TcpStream::new(Io::new(stream)), address))
+        let io = if self.is_tcp { Io::for_stream(stream) } else { Io::new(stream) };
+        Ok((TcpStream::new(io), address))
     }
 
     /// Returns the connections as a stream that never ends.
@@ -167,6 +170,8 @@ impl TcpListener {
 
     /// Turns the listener into a stream of its connections that never ends.
     ///
+    /// Like that of [`incoming`](TcpListener::incoming), it outlasts a moment without descriptors.
+    ///
     /// # Errors
     ///
     /// As [`incoming`](TcpListener::incoming).
@@ -193,8 +198,11 @@ impl TcpListener {
     /// ```
     pub fn into_incoming(self) -> impl Stream<Item = io::Result<TcpStream>> + Send {
         futures_lite::stream::unfold(self, |listener| async move {
-            let stream = listener.accept().await.map(|(stream, _)| stream);
-            Some((stream, listener))
+            loop {
+                if let Some(result) = outlast(listener.accept().await) {
+                    return Some((result.map(|(stream, _)| stream), listener));
+                }
+            }
         })
     }
 
@@ -305,7 +313,7 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     let listener = std::net::TcpListener::bind(address)?;
     lengthen_queue(&listener)?;
     listener.set_nonblocking(true)?;
-    Ok(TcpListener { listener: Listener::new(listener) })
+    Ok(TcpListener { listener: Listener::new(listener), is_tcp: true })
 }
 
 /// One wait for a connection.
@@ -377,7 +385,8 @@ impl From<std::net::TcpListener> for TcpListener {
     /// Panics if the system refuses that, which it does only for what is no open socket.
     fn from(listener: std::net::TcpListener) -> TcpListener {
         listener.set_nonblocking(true).expect("a TcpListener is an open socket");
-        TcpListener { listener: Listener::new(listener) }
+        let is_tcp = is_tcp(&listener);
+        TcpListener { listener: Listener::new(listener), is_tcp }
     }
 }
 

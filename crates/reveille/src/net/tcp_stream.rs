@@ -1,6 +1,6 @@
 //! A TCP connection.
 
-use std::io::{self, IoSlice, IoSliceMut, Read as StdRead, Write as StdWrite};
+use std::io::{self, IoSlice, IoSliceMut, Read as StdRead};
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::{ToSocketAddrs, first_success};
 use crate::future;
 use crate::io::context::Context as _;
 use crate::io::{Read, Write};
-use crate::os::socket::{connect_tcp, recv, send};
+use crate::os::socket::{connect_tcp, recv, send, send_vectored};
 
 /// A TCP connection.
 ///
@@ -394,8 +394,9 @@ impl TcpStream {
         self.io.get_ref().shutdown(how)
     }
 
+    /// The socket, for others to use its descriptor.
     pub(crate) fn as_std(&self) -> &std::net::TcpStream {
-        self.io.get_ref()
+        self.io.expose()
     }
 
     /// Gives up the socket, which stays non-blocking. If clones still use it, this is a duplicate.
@@ -407,7 +408,10 @@ impl TcpStream {
     pub(crate) fn into_std_shared(self) -> io::Result<std::net::TcpStream> {
         match Arc::try_unwrap(self.io) {
             Ok(io) => io.into_inner(),
-            Err(shared) => shared.get_ref().try_clone(),
+            Err(shared) => shared
+                .expose()
+                .try_clone()
+                .context(|| "clones share the socket, and it could not be duplicated".to_owned()),
         }
     }
 }
@@ -517,7 +521,7 @@ impl Write for &TcpStream {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let len = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
-        self.io.poll_write_with(cx, len, |mut stream| stream.write_vectored(bufs))
+        self.io.poll_write_with(cx, len, |stream| send_vectored(stream, bufs))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -113,7 +113,8 @@ mod unix {
     use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
     use std::task::{Context, Poll};
 
-    use reveille_runtime::io::Io;
+    use reveille_runtime::io::{Interest, Io};
+    use reveille_runtime::without_sigpipe;
     use rustix::io::ioctl_fionbio;
 
     /// Our end of a pipe to a child. The child's end stays blocking: the two share no flags.
@@ -132,7 +133,7 @@ mod unix {
             cx: &mut Context<'_>,
             buf: &mut [u8],
         ) -> Poll<io::Result<usize>> {
-            self.0.poll_read_with(cx, buf.len(), |mut end| end.read(buf))
+            self.0.poll_io(cx, Interest::Read, |mut end| end.read(buf))
         }
 
         pub(crate) fn poll_write(
@@ -140,7 +141,7 @@ mod unix {
             cx: &mut Context<'_>,
             buf: &[u8],
         ) -> Poll<io::Result<usize>> {
-            self.0.poll_write_with(cx, buf.len(), |mut end| end.write(buf))
+            self.0.poll_io(cx, Interest::Write, |mut end| without_sigpipe(|| end.write(buf)))
         }
 
         /// A pipe has no buffer of its own.

@@ -8,17 +8,18 @@
 
 #[cfg(unix)]
 pub(crate) use unix::{
-    PAUSES, accept_tcp, connect_tcp, connect_unix, is_out_of_resources, is_transient,
-    lengthen_queue, recv, send,
+    PAUSES, accept_tcp, connect_tcp, connect_unix, is_out_of_resources, is_tcp, is_transient,
+    lengthen_queue, recv, send, send_vectored,
 };
 #[cfg(windows)]
 pub(crate) use windows::{
-    accept_tcp, connect_tcp, is_out_of_resources, is_transient, lengthen_queue, recv, send,
+    accept_tcp, connect_tcp, is_out_of_resources, is_tcp, is_transient, lengthen_queue, recv, send,
+    send_vectored,
 };
 
 #[cfg(unix)]
 mod unix {
-    use std::io;
+    use std::io::{self, IoSlice};
     use std::net::{SocketAddr, TcpListener, TcpStream};
     use std::os::fd::{AsFd, OwnedFd};
     use std::os::unix::net::{SocketAddr as UnixAddr, UnixStream};
@@ -27,7 +28,10 @@ mod unix {
     use reveille_runtime::io::{Interest, Io};
     use reveille_runtime::time::Sleep;
     use rustix::io::Errno;
-    use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketType};
+    use rustix::net::{
+        AddressFamily, RecvFlags, SendAncillaryBuffer, SendFlags, SocketType, ipproto, sendmsg,
+        sockopt,
+    };
 
     use crate::os::unix::net::address;
 
@@ -61,6 +65,28 @@ mod unix {
         Ok(rustix::net::send(socket, buf, NO_SIGNAL)?)
     }
 
+    /// As [`send`], from several buffers. std's call is `writev`, which cannot be told to leave the
+    /// signal out.
+    pub(crate) fn send_vectored(socket: impl AsFd, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        // The system refuses more, where it could as well send a part.
+        let bufs = &bufs[..bufs.len().min(BUFFERS_MAX)];
+        Ok(sendmsg(socket, bufs, &mut SendAncillaryBuffer::default(), NO_SIGNAL)?)
+    }
+
+    /// `IOV_MAX` of Linux and the BSDs; the least that POSIX grants is 16.
+    const BUFFERS_MAX: usize =
+        if cfg!(any(target_os = "illumos", target_os = "solaris")) { 16 } else { 1024 };
+
+    /// Whether the connections of `listener` are TCP's. A descriptor that somebody gave us may be
+    /// of another protocol, which keeps the boundaries of messages.
+    pub(crate) fn is_tcp(listener: &TcpListener) -> bool {
+        let family = sockopt::socket_domain(listener);
+        let protocol = sockopt::socket_protocol(listener);
+        matches!(family, Ok(AddressFamily::INET | AddressFamily::INET6))
+            && matches!(sockopt::socket_type(listener), Ok(SocketType::STREAM))
+            && matches!(protocol, Ok(Some(ipproto::TCP)))
+    }
+
     #[cfg(not(target_vendor = "apple"))]
     const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
     /// There std sets an option of the socket instead.
@@ -75,12 +101,12 @@ mod unix {
         };
         let fd = stream_socket(family)?;
         match rustix::net::connect(&fd, &address) {
-            Ok(()) => return Ok(Io::new(TcpStream::from(fd))),
+            Ok(()) => return Ok(Io::for_stream(TcpStream::from(fd))),
             // A signal does not call the attempt off: it goes on like any other (POSIX, connect).
             Err(Errno::INPROGRESS | Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let stream = Io::new(TcpStream::from(fd));
+        let stream = Io::for_stream(TcpStream::from(fd));
         stream.io(Interest::Write, is_connected).await?;
         Ok(stream)
     }
@@ -229,7 +255,7 @@ mod unix {
 
 #[cfg(windows)]
 mod windows {
-    use std::io;
+    use std::io::{self, IoSlice};
     use std::net::{SocketAddr, TcpListener, TcpStream};
 
     use reveille_runtime::io::Io;
@@ -246,6 +272,17 @@ mod windows {
     /// Sends on a connected socket.
     pub(crate) fn send(mut socket: &TcpStream, buf: &[u8]) -> io::Result<usize> {
         io::Write::write(&mut socket, buf)
+    }
+
+    /// As [`send`], from several buffers.
+    pub(crate) fn send_vectored(mut socket: &TcpStream, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        io::Write::write_vectored(&mut socket, bufs)
+    }
+
+    /// Whether the connections of `listener` are TCP's. Nobody asks for it here: no driver of this
+    /// system makes use of it.
+    pub(crate) fn is_tcp(_: &TcpListener) -> bool {
+        false
     }
 
     /// Connects on the blocking pool: std has no call that begins without waiting for the end.

@@ -37,11 +37,15 @@ macro_rules! impl_descriptor {
             ///
             /// # Panics
             ///
-            /// Panics if the socket is shared and no descriptor is left for a duplicate, and if it
-            /// is a `TcpStream` with bytes that [batched
+            /// Panics if clones share the socket and no descriptor is left for a duplicate:
+            /// `socket.as_fd().try_clone_to_owned()` returns that as an error. Panics if it is a
+            /// `TcpStream` with bytes that [batched
             /// reads](crate::runtime::Builder::batched_reads) took for a read that was dropped.
             fn from(socket: $ours) -> OwnedFd {
-                socket.$into().expect("the socket can be given up").into()
+                match socket.$into() {
+                    Ok(socket) => socket.into(),
+                    Err(error) => panic!("could not give up the {}: {error}", stringify!($ours)),
+                }
             }
         }
 

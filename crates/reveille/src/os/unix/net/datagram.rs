@@ -13,7 +13,7 @@ use reveille_runtime::time::Sleep;
 
 use super::{SocketAddr, address};
 use crate::io::context::Context as _;
-use crate::os::socket::PAUSES;
+use crate::os::socket::{PAUSES, send};
 use crate::path::Path;
 
 /// A datagram socket with a path, or with none, or one of a pair.
@@ -474,7 +474,7 @@ impl UnixDatagram {
     /// # }
     /// ```
     pub async fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        self.io.io(Interest::Write, |socket| socket.send(buf)).await
+        self.io.io(Interest::Write, |socket| send(socket, buf)).await
     }
 
     /// Closes the receiving or the sending direction, or both.

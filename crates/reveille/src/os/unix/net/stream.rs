@@ -1,7 +1,7 @@
 //! A connection to a socket with a path.
 
 use std::fmt;
-use std::io::{self, IoSlice, IoSliceMut, Read as StdRead, Write as StdWrite};
+use std::io::{self, IoSlice, IoSliceMut, Read as StdRead};
 use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -14,7 +14,7 @@ use reveille_runtime::io::{Interest, Io};
 use super::{SocketAddr, address};
 use crate::io::context::Context as _;
 use crate::io::{Read, Write};
-use crate::os::socket::{connect_unix, recv, send};
+use crate::os::socket::{connect_unix, recv, send, send_vectored};
 use crate::path::Path;
 
 /// A connection to a socket with a path.
@@ -244,7 +244,10 @@ impl UnixStream {
     pub(crate) fn into_std_shared(self) -> io::Result<StdUnixStream> {
         match Arc::try_unwrap(self.io) {
             Ok(io) => io.into_inner(),
-            Err(shared) => shared.get_ref().try_clone(),
+            Err(shared) => shared
+                .get_ref()
+                .try_clone()
+                .context(|| "clones share the socket, and it could not be duplicated".to_owned()),
         }
     }
 }
@@ -275,8 +278,9 @@ impl Read for &UnixStream {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        // Not `poll_read_with`: a read stops short at a message that carries descriptors, with more
-        // behind it, so a short read does not mean that the queue is empty.
+        // Not `poll_recv_with`: a read stops short at a message that carries descriptors, with more
+        // behind it, so a short read does not mean that the queue is empty. And the socket may be
+        // one of packets that somebody gave us.
         self.io.poll_io(cx, Interest::Read, |stream| recv(stream, buf))
     }
 
@@ -325,7 +329,7 @@ impl Write for &UnixStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.io.poll_write_with(cx, buf.len(), |stream| send(stream, buf))
+        self.io.poll_io(cx, Interest::Write, |stream| send(stream, buf))
     }
 
     fn poll_write_vectored(
@@ -333,8 +337,7 @@ impl Write for &UnixStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let len = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
-        self.io.poll_write_with(cx, len, |mut stream| stream.write_vectored(bufs))
+        self.io.poll_io(cx, Interest::Write, |stream| send_vectored(stream, bufs))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
