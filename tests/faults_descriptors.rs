@@ -16,13 +16,13 @@ use futures_lite::future;
 use reveille::fs::{self, File};
 use reveille::io;
 use reveille::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
-use reveille::os::unix::net::UnixStream;
+use reveille::os::unix::net::{UnixListener, UnixStream};
 use reveille::prelude::*;
 use reveille::process::{Command, Stdio};
 use reveille::runtime::Builder;
 use reveille::task::{self, block_on};
 use reveille_tests::child;
-use reveille_tests::measure::{descriptors, now, threads};
+use reveille_tests::measure::{block_thread, descriptors, now, threads};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
@@ -86,6 +86,120 @@ fn accepting_at_the_limit_keeps_the_number_and_does_not_spin() {
             listener.accept().await.unwrap();
         }
     });
+}
+
+/// Asserts that `connections` gives none while there is no descriptor, and no error, and then gives
+/// the one that waits.
+async fn outlasts_the_limit<T: std::fmt::Debug>(
+    connections: impl Stream<Item = io::Result<T>> + Send,
+) {
+    let mut connections = std::pin::pin!(connections);
+    let hog = take_all();
+    let wait = reveille::future::timeout(Duration::from_millis(200), connections.next());
+    let waited = wait.await;
+    assert!(waited.is_err(), "{waited:?}");
+    drop(hog);
+    connections.next().await.expect("it never ends").expect("there are descriptors again");
+}
+
+#[test]
+fn each_stream_of_connections_outlasts_the_limit() {
+    if child::has_run("each_stream_of_connections_outlasts_the_limit") {
+        return;
+    }
+    block_on(async {
+        // Sets up all that the waits below need descriptors for.
+        task::sleep(Duration::from_millis(1)).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        let _first = StdTcpStream::connect(at).unwrap();
+        listener.accept().await.unwrap();
+        let _clients = [StdTcpStream::connect(at).unwrap(), StdTcpStream::connect(at).unwrap()];
+        outlasts_the_limit(listener.incoming()).await;
+        outlasts_the_limit(listener.into_incoming()).await;
+
+        let path = std::env::temp_dir().join(format!("reveille-outlasts-{}", std::process::id()));
+        let listener = UnixListener::bind(&path).await.unwrap();
+        let _first = StdUnixStream::connect(&path).unwrap();
+        listener.accept().await.unwrap();
+        let _client = StdUnixStream::connect(&path).unwrap();
+        outlasts_the_limit(listener.incoming()).await;
+        std::fs::remove_file(path).unwrap();
+    });
+}
+
+#[test]
+fn dropping_a_child_at_the_limit_starts_no_runtime_and_leaves_no_zombie() {
+    if child::has_run("dropping_a_child_at_the_limit_starts_no_runtime_and_leaves_no_zombie") {
+        return;
+    }
+    // No runtime has been started, and none could be.
+    let mut waits = Command::new("cat");
+    waits.stdin(Stdio::piped());
+    let (child, stdin) = block_on(async {
+        let mut child = waits.spawn().unwrap();
+        let stdin = child.stdin.take();
+        (child, stdin)
+    });
+    let id = child.id();
+    let before = threads();
+    let hog = take_all();
+    drop(child);
+    drop(hog);
+    assert!(threads() <= before + 1, "one thread waits for it, and no runtime");
+    drop(stdin);
+    while fs_exists(id) {
+        block_thread(Duration::from_millis(1));
+    }
+}
+
+/// Whether there is a process `id`, be it as a zombie.
+fn fs_exists(id: u32) -> bool {
+    std::path::Path::new(&format!("/proc/{id}")).exists()
+}
+
+#[test]
+fn children_dropped_when_no_thread_can_be_started_are_reaped_with_the_next_one() {
+    let name = "children_dropped_when_no_thread_can_be_started_are_reaped_with_the_next_one";
+    if child::has_run(name) {
+        return;
+    }
+    let mut waits = Command::new("cat");
+    let mut child = waits.stdin(Stdio::piped()).spawn().unwrap();
+    let (id, stdin) = (child.id(), child.stdin.take());
+    let before = threads();
+    // Without memory for its stack a thread cannot be started.
+    let mut limit = getrlimit(Resource::As);
+    let usual = limit.current;
+    limit.current = Some(1);
+    setrlimit(Resource::As, limit).unwrap();
+    drop(child);
+    limit.current = usual;
+    setrlimit(Resource::As, limit).unwrap();
+    assert_eq!(threads(), before);
+    drop(stdin);
+    let mut next = Command::new("true").spawn().unwrap();
+    while fs_exists(id) {
+        let _ = next.try_status();
+        let _ = Command::new("true").spawn().unwrap();
+        block_thread(Duration::from_millis(1));
+    }
+}
+
+#[test]
+fn giving_up_a_clone_at_the_limit_names_the_reason() {
+    if child::has_run("giving_up_a_clone_at_the_limit_names_the_reason") {
+        return;
+    }
+    let (ours, _theirs) = UnixStream::pair().unwrap();
+    let (clone, whole) = (ours.clone(), UnixStream::pair().unwrap().0);
+    let hog = take_all();
+    let panic = catch_unwind(move || std::os::fd::OwnedFd::from(clone)).unwrap_err();
+    let text = panic.downcast_ref::<String>().unwrap();
+    assert!(text.contains("clones share the socket") && text.contains("os error 24"), "{text}");
+    // One that is not shared needs no descriptor.
+    drop(std::os::fd::OwnedFd::from(whole));
+    drop((hog, ours));
 }
 
 #[test]

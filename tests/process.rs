@@ -166,8 +166,208 @@ async fn std_command_keeps_what_only_std_can_set() {
     assert_eq!(output.stdout, b"std\n");
 }
 
+async fn closing_the_standard_input_is_the_end_of_the_childs_input() {
+    let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = cat.stdin.take().unwrap();
+    stdin.write_all(b"meow").await.unwrap();
+    stdin.close().await.unwrap();
+    let mut echo = Vec::new();
+    cat.stdout.take().unwrap().read_to_end(&mut echo).await.unwrap();
+    assert_eq!(echo, b"meow");
+    assert!(cat.status().await.unwrap().success());
+    // Closed is closed, and may be said again.
+    stdin.close().await.unwrap();
+    stdin.flush().await.unwrap();
+    let error = stdin.write(b"more").await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe, "{error}");
+    assert_eq!(std::os::fd::AsRawFd::as_raw_fd(&stdin), -1);
+    let error = stdin.into_stdio().await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe, "{error}");
+}
+
+/// A file that tells what was written into it.
+struct Written(std::path::PathBuf);
+
+impl Written {
+    fn new() -> Written {
+        use std::sync::atomic::{AtomicU32, Ordering};
+
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!(
+            "reveille-written-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        Written(std::env::temp_dir().join(name))
+    }
+
+    fn open(&self) -> std::fs::File {
+        std::fs::File::create(&self.0).unwrap()
+    }
+
+    fn text(&self) -> String {
+        std::fs::read_to_string(&self.0).unwrap()
+    }
+}
+
+impl Drop for Written {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn std_shell(script: &str) -> std::process::Command {
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", script]);
+    command
+}
+
+async fn std_command_keeps_its_streams_in_each_way_to_start_it() {
+    let script = "cat; echo out; echo err >&2";
+    let (input, out, err) = (Written::new(), Written::new(), Written::new());
+    std::fs::write(&input.0, "in\n").unwrap();
+    let command = || {
+        let mut command = std_shell(script);
+        command.stdin(std::fs::File::open(&input.0).unwrap()).stdout(out.open()).stderr(err.open());
+        Command::from(command)
+    };
+    let check = |way: &str| {
+        assert_eq!((out.text().as_str(), err.text().as_str()), ("in\nout\n", "err\n"), "{way}");
+    };
+    assert!(command().status().await.unwrap().success());
+    check("status");
+    let mut child = command().spawn().unwrap();
+    assert!(child.stdin.is_none() && child.stdout.is_none() && child.stderr.is_none());
+    assert!(child.status().await.unwrap().success());
+    check("spawn");
+    let output = command().output().await.unwrap();
+    assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+    check("output");
+    // Set again here, the later setting counts.
+    let output = command().stdout(Stdio::piped()).output().await.unwrap();
+    assert_eq!((output.stdout.as_slice(), err.text().as_str()), (&b"in\nout\n"[..], "err\n"));
+
+    let mut piped = std_shell("exit 0");
+    piped.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = Command::from(piped).spawn().unwrap();
+    assert!(child.stdin.is_some() && child.stdout.is_some() && child.stderr.is_some());
+    assert!(child.status().await.unwrap().success());
+}
+
+async fn std_command_has_the_defaults_of_each_start_where_it_set_nothing() {
+    // The text of a command may look like the names of its streams.
+    let mut std =
+        std_shell("cat >&2; echo '\n    stdin: Some('; echo err >&2\n    stdout: Some(0)");
+    std.env("X", "\n    stderr: Some(").current_dir("/");
+    let mut command = Command::from(std);
+    let output = command.output().await.unwrap();
+    assert!(!output.stdout.is_empty(), "it is a pipe by default");
+    assert!(!output.stderr.is_empty(), "and so is this");
+    // What `output` set is not kept for the next start.
+    let mut child = command.spawn().unwrap();
+    assert!(child.stdin.is_none() && child.stdout.is_none() && child.stderr.is_none());
+    child.kill().unwrap();
+    child.status().await.unwrap();
+    assert!(!command.output().await.unwrap().stdout.is_empty());
+}
+
+#[cfg(target_os = "linux")]
+async fn messages_of_a_child_that_writes_packets_all_arrive() {
+    use std::os::unix::process::CommandExt as _;
+    use std::time::Duration;
+
+    let mut packets = std_shell("echo hello; read go; echo one; echo two; echo three; read end");
+    packets.stdin(Stdio::piped()).stdout(Stdio::piped());
+    let switch = || {
+        // SAFETY: the call takes two numbers, and works between fork and exec.
+        match unsafe { libc::fcntl(1, libc::F_SETFL, libc::O_WRONLY | libc::O_DIRECT) } {
+            -1 => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    };
+    // SAFETY: it makes one system call and allocates nothing.
+    unsafe { packets.pre_exec(switch) };
+    let mut child = Command::from(packets).spawn().unwrap();
+    let (mut stdin, mut stdout) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut buf = [0; 64];
+    let n = stdout.read(&mut buf).await.unwrap();
+    assert_eq!(&buf[..n], b"hello\n");
+    // Now it waits at the pipe.
+    let is_empty = future::poll_once(stdout.read(&mut buf)).await.is_none();
+    assert!(is_empty);
+    stdin.write_all(b"go\n").await.unwrap();
+    // All three are there before the thread looks again.
+    while held(&stdout) < 14 {
+        std::thread::yield_now();
+    }
+    for message in [&b"one\n"[..], b"two\n", b"three\n"] {
+        let read = reveille::future::timeout(Duration::from_secs(20), stdout.read(&mut buf));
+        let n = read.await.expect("it is there").unwrap();
+        assert_eq!(&buf[..n], message);
+    }
+    drop(stdin);
+    child.status().await.unwrap();
+}
+
+/// Bytes in a pipe.
+#[cfg(target_os = "linux")]
+fn held(pipe: &impl std::os::fd::AsRawFd) -> i32 {
+    let mut count = 0;
+    // SAFETY: the call writes one integer to where it is told.
+    let result = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+    assert_eq!(result, 0);
+    count
+}
+
+/// Waits until the child `id` has left nothing behind.
+#[cfg(target_os = "linux")]
+fn wait_until_gone(id: u32) {
+    while state_of(id).is_some() {
+        std::thread::yield_now();
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_child_whose_runtime_ends_leaves_no_zombie() {
+    use reveille::runtime::Builder;
+
+    let runtime = || Builder::new().workers(1).build().unwrap();
+    let endless = || Command::new("sleep").arg("1000").kill_on_drop(true).spawn().unwrap();
+    // Cancelled by the shutdown, while a task waits for it.
+    let ended = runtime();
+    let (tell, told) = std::sync::mpsc::channel();
+    drop(ended.spawn(async move {
+        let mut child = endless();
+        tell.send(child.id()).unwrap();
+        child.status().await
+    }));
+    let id = told.recv().unwrap();
+    drop(ended);
+    wait_until_gone(id);
+    // Dropped in `block_on`, and the runtime ends at once.
+    let ended = runtime();
+    let id = ended.block_on(async { endless().id() });
+    drop(ended);
+    wait_until_gone(id);
+    // It outlives the runtime.
+    let ended = runtime();
+    let (id, stdin) = ended.block_on(async {
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+        (child.id(), child.stdin.take())
+    });
+    drop(ended);
+    drop(stdin);
+    wait_until_gone(id);
+}
+
 // Each of these on every executor.
 reveille_tests::conformance!(
+    closing_the_standard_input_is_the_end_of_the_childs_input,
+    std_command_keeps_its_streams_in_each_way_to_start_it,
+    std_command_has_the_defaults_of_each_start_where_it_set_nothing,
+    #[cfg(target_os = "linux")]
+    messages_of_a_child_that_writes_packets_all_arrive,
     status_is_that_of_the_child,
     output_reads_both_pipes_beyond_what_they_hold,
     pipes_carry_more_than_they_hold_in_both_directions,

@@ -411,10 +411,13 @@ impl TcpStream {
             Err(shared) => shared
                 .expose()
                 .try_clone()
-                .context(|| "clones share the socket, and it could not be duplicated".to_owned()),
+                .map_err(|error| io::Error::new(error.kind(), format!("{SHARED}: {error}"))),
         }
     }
 }
+
+/// Why a socket could not be given up. Without a descriptor there is no duplicate.
+const SHARED: &str = "clones share the socket, and it could not be duplicated";
 
 /// Copies as much of `bytes` as `buf` has room for; returns how much.
 #[inline]

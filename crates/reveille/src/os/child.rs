@@ -10,9 +10,15 @@
 //! not say whose end it was; and several ends may share one signal.
 
 #[cfg(unix)]
+pub(crate) use super::reaper::{adopt, catch_up};
+#[cfg(target_os = "linux")]
+pub(crate) use linux::Bell;
+#[cfg(all(unix, not(target_os = "linux")))]
+pub(crate) use no_bell::Bell;
+#[cfg(unix)]
 pub(crate) use unix::Pipe;
 #[cfg(not(unix))]
-pub(crate) use windows::Pipe;
+pub(crate) use windows::{Pipe, adopt, catch_up};
 
 use std::io;
 use std::process::ExitStatus;
@@ -38,6 +44,19 @@ impl Exit {
             #[cfg(target_os = "linux")]
             pidfd: linux::pidfd(id),
         }
+    }
+
+    /// Gives up the descriptor that tells of the end, if there is one; else tries to open it.
+    #[cfg(unix)]
+    pub(crate) fn into_pidfd(self) -> Option<std::os::fd::OwnedFd> {
+        #[cfg(target_os = "linux")]
+        {
+            let pidfd = self.pidfd.or_else(|| linux::pidfd(self.id))?;
+            // Refused, the reaper asks for the end from time to time.
+            pidfd.into_inner().ok()
+        }
+        #[cfg(not(target_os = "linux"))]
+        None
     }
 
     /// Waits until `status` has one. `status` must not block; it is called at least once.
@@ -91,12 +110,65 @@ impl Exit {
     }
 }
 
+/// There is no bell where nothing tells of the end of a child: the thread asks again and again.
+#[cfg(all(unix, not(target_os = "linux")))]
+mod no_bell {
+    use std::os::fd::OwnedFd;
+
+    #[derive(Debug)]
+    pub(crate) struct Bell;
+
+    impl Bell {
+        pub(crate) fn new() -> Bell {
+            Bell
+        }
+
+        pub(crate) fn fd(&self) -> Option<&OwnedFd> {
+            None
+        }
+
+        pub(crate) fn ring(&self) {}
+
+        pub(crate) fn hush(&self) {}
+    }
+}
+
 #[cfg(target_os = "linux")]
 mod linux {
     use std::os::fd::OwnedFd;
 
     use reveille_runtime::io::Io;
+    use rustix::event::{EventfdFlags, eventfd};
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
+
+    /// Wakes a thread in `poll`. Without a descriptor for it, it stays silent.
+    #[derive(Debug)]
+    pub(crate) struct Bell(Option<OwnedFd>);
+
+    impl Bell {
+        pub(crate) fn new() -> Bell {
+            Bell(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok())
+        }
+
+        /// Readable from `ring` to `hush`.
+        pub(crate) fn fd(&self) -> Option<&OwnedFd> {
+            self.0.as_ref()
+        }
+
+        pub(crate) fn ring(&self) {
+            if let Some(fd) = &self.0 {
+                // The only failure is a full counter, and then it rings already.
+                let _ = rustix::io::write(fd, &1_u64.to_ne_bytes());
+            }
+        }
+
+        pub(crate) fn hush(&self) {
+            if let Some(fd) = &self.0 {
+                // The only failure is that it does not ring.
+                let _ = rustix::io::read(fd, &mut [0; 8]);
+            }
+        }
+    }
 
     /// A descriptor that becomes readable when the process ends. `None` where the system has no
     /// such thing (before Linux 5.3), forbids it, or has no descriptor left.
@@ -117,7 +189,9 @@ mod unix {
     use reveille_runtime::without_sigpipe;
     use rustix::io::ioctl_fionbio;
 
-    /// Our end of a pipe to a child. The child's end stays blocking: the two share no flags.
+    /// Our end of a pipe to a child. The child's end stays blocking: the two share no flags. But a
+    /// child that puts its end into packet mode puts boundaries into the pipe, so a short read says
+    /// nothing of what is behind it.
     #[derive(Debug)]
     pub(crate) struct Pipe(Io<File>);
 
@@ -173,7 +247,16 @@ mod windows {
 
     use futures_io::{AsyncRead, AsyncWrite};
 
+    use super::Exit;
     use crate::fs::File;
+
+    /// Nothing is left of a process whose last handle is closed.
+    pub(crate) fn adopt(child: std::process::Child, exit: Exit) {
+        drop((child, exit));
+    }
+
+    /// There is nothing to catch up with.
+    pub(crate) fn catch_up() {}
 
     /// Our end of a pipe to a child: a blocking one, so the pool reads and writes it like a file.
     #[derive(Debug)]

@@ -33,4 +33,6 @@ pub mod windows;
 
 pub(crate) mod child;
 pub(crate) mod file;
+#[cfg(unix)]
+mod reaper;
 pub(crate) mod socket;

@@ -4,8 +4,9 @@
 //!
 //! 1. The id of a child is only waited for through the `std::process::Child` inside [`Process`],
 //!    under its lock, and that remembers the status. So an id is never used after it was freed.
-//! 2. A child that is dropped while it runs is waited for by a task, unless asked otherwise: it
-//!    does not stay a zombie. That task owns it, and dropping the task starts no other.
+//! 2. A child that is dropped while it runs goes to the reaper of the process, unless asked
+//!    otherwise: it does not stay a zombie. No runtime has a part in that, so that it holds in the
+//!    drop of a task that a shutdown cancels, and where no runtime can be started.
 
 use std::future::Future;
 use std::process::{ExitStatus, Output};
@@ -17,13 +18,14 @@ use futures_lite::AsyncReadExt as _;
 use futures_lite::future::try_zip;
 
 use super::{ChildStderr, ChildStdin, ChildStdout};
-use crate::os::child::Exit;
+use crate::os::child::{Exit, adopt};
 
 /// A child process.
 ///
 /// Dropping it does not end the process, unless the command was told to
 /// [`kill_on_drop`](super::Command::kill_on_drop): it goes on in the background, and when it ends
-/// the runtime takes its status, so that no zombie stays.
+/// its status is taken, so that no zombie stays. On Unix a thread of its own does that while there
+/// are such children; the drop starts no runtime, and does not panic or wait.
 ///
 /// # Examples
 ///
@@ -264,10 +266,8 @@ impl Drop for Guard {
             let _ = process.with(std::process::Child::kill);
         }
         if self.reap_on_drop && matches!(process.try_status(), Ok(None)) {
-            drop(reveille_runtime::spawn(async move {
-                // Only to take the status; there is nobody to tell.
-                let _ = process.status().await;
-            }));
+            let child = process.child.into_inner().unwrap_or_else(PoisonError::into_inner);
+            adopt(child, process.exit);
         }
     }
 }

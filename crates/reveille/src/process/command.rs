@@ -10,6 +10,7 @@ use reveille_runtime::TimerSlack;
 
 use super::Child;
 use crate::io::context::Context as _;
+use crate::os::child::catch_up;
 
 /// Builds and starts a child process.
 ///
@@ -28,11 +29,29 @@ use crate::io::context::Context as _;
 /// ```
 pub struct Command {
     command: std::process::Command,
-    has_stdin: bool,
-    has_stdout: bool,
-    has_stderr: bool,
+    stdin: Stream,
+    stdout: Stream,
+    stderr: Stream,
     reap_on_drop: bool,
     kill_on_drop: bool,
+}
+
+/// What is known of an input or output of the command of std.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stream {
+    /// The program has not set it: each start does.
+    Unset,
+    /// The program has.
+    Set,
+    /// Whichever, in a command that std made, and did not tell.
+    Unknown,
+}
+
+impl Stream {
+    /// Whether a start sets it. What is not known is left alone where std's default is wanted.
+    fn is_open(self, is_default_of_std: bool) -> bool {
+        self == Stream::Unset || (self == Stream::Unknown && !is_default_of_std)
+    }
 }
 
 impl Command {
@@ -47,7 +66,11 @@ impl Command {
     /// assert_eq!(command.get_program(), "ls");
     /// ```
     pub fn new<S: AsRef<OsStr>>(program: S) -> Command {
-        Command::from(std::process::Command::new(program))
+        Command::with([Stream::Unset; 3], std::process::Command::new(program))
+    }
+
+    fn with([stdin, stdout, stderr]: [Stream; 3], command: std::process::Command) -> Command {
+        Command { command, stdin, stdout, stderr, reap_on_drop: true, kill_on_drop: false }
     }
 
     /// Adds an argument.
@@ -239,7 +262,7 @@ impl Command {
     /// command.stdin(Stdio::null());
     /// ```
     pub fn stdin<T: Into<Stdio>>(&mut self, cfg: T) -> &mut Command {
-        self.has_stdin = true;
+        self.stdin = Stream::Set;
         self.command.stdin(cfg);
         self
     }
@@ -255,7 +278,7 @@ impl Command {
     /// command.stdout(Stdio::piped());
     /// ```
     pub fn stdout<T: Into<Stdio>>(&mut self, cfg: T) -> &mut Command {
-        self.has_stdout = true;
+        self.stdout = Stream::Set;
         self.command.stdout(cfg);
         self
     }
@@ -271,7 +294,7 @@ impl Command {
     /// command.stderr(Stdio::null());
     /// ```
     pub fn stderr<T: Into<Stdio>>(&mut self, cfg: T) -> &mut Command {
-        self.has_stderr = true;
+        self.stderr = Stream::Set;
         self.command.stderr(cfg);
         self
     }
@@ -328,7 +351,7 @@ impl Command {
     /// # Ok(()) }) }
     /// ```
     pub fn spawn(&mut self) -> io::Result<Child> {
-        self.start(Stdio::inherit, Stdio::inherit)
+        self.start(Stdio::inherit, Stdio::inherit, true)
     }
 
     /// Starts the child and waits for its end. What was not set of its input, output and error is
@@ -386,21 +409,31 @@ impl Command {
     /// # Ok(()) }) }
     /// ```
     pub fn output(&mut self) -> impl Future<Output = io::Result<Output>> + use<> {
-        let child = self.start(Stdio::null, Stdio::piped);
+        let child = self.start(Stdio::null, Stdio::piped, false);
         async { child?.output().await }
     }
 
     /// Starts the child, with these defaults for its input and for its output and error.
-    fn start(&mut self, input: fn() -> Stdio, output: fn() -> Stdio) -> io::Result<Child> {
-        if !self.has_stdin {
+    fn start(
+        &mut self,
+        input: fn() -> Stdio,
+        output: fn() -> Stdio,
+        is_default_of_std: bool,
+    ) -> io::Result<Child> {
+        // What is set here is so for this start only: the next one sets it again.
+        if self.stdin.is_open(is_default_of_std) {
             self.command.stdin(input());
+            self.stdin = Stream::Unset;
         }
-        if !self.has_stdout {
+        if self.stdout.is_open(is_default_of_std) {
             self.command.stdout(output());
+            self.stdout = Stream::Unset;
         }
-        if !self.has_stderr {
+        if self.stderr.is_open(is_default_of_std) {
             self.command.stderr(output());
+            self.stderr = Stream::Unset;
         }
+        catch_up();
         // The child's timers are not to be as punctual as this thread's: that is inherited.
         let child = TimerSlack::as_usual(|| self.command.spawn());
         let child = child.named(|| {
@@ -417,18 +450,45 @@ impl Command {
 }
 
 impl From<std::process::Command> for Command {
-    /// Takes over a command of std. Its input, output and error are set anew when it is started,
-    /// since std does not tell whether they were.
+    /// Takes over a command of std with all that was set.
+    ///
+    /// What was not set of its input, output and error gets the defaults of the method that starts
+    /// it. std shows whether they were set on Unix only: on other systems
+    /// [`output`](Command::output) makes pipes of all three unless they are set again here.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::process::{Command, Stdio};
+    ///
+    /// let mut echo = std::process::Command::new("echo");
+    /// echo.arg("hello").stdout(Stdio::null());
+    /// let output = Command::from(echo).output().await?;
+    /// assert_eq!(output.stdout, b"", "it went where it was told to go");
+    /// # Ok(()) }) }
+    /// ```
     fn from(command: std::process::Command) -> Command {
-        Command {
-            command,
-            has_stdin: false,
-            has_stdout: false,
-            has_stderr: false,
-            reap_on_drop: true,
-            kill_on_drop: false,
-        }
+        Command::with(streams(&command), command)
     }
+}
+
+/// Which of its input, output and error are set, by the only account that std gives: a line each in
+/// the alternate form of `Debug`. No text of the program's can look like such a line, since strings
+/// are shown with their line breaks escaped and what is nested is indented further.
+fn streams(command: &std::process::Command) -> [Stream; 3] {
+    let text = format!("{command:#?}");
+    let is_field = |line: &str, name| {
+        line.strip_prefix("    ").is_some_and(|line: &str| line.starts_with(name))
+    };
+    // The account of a std that writes it otherwise is none.
+    if !text.lines().any(|line| is_field(line, "program: ")) {
+        return [Stream::Unknown; 3];
+    }
+    ["stdin: ", "stdout: ", "stderr: "].map(|name| {
+        let is_set = text.lines().any(|line| is_field(line, name));
+        if is_set { Stream::Set } else { Stream::Unset }
+    })
 }
 
 impl fmt::Debug for Command {
@@ -439,9 +499,9 @@ impl fmt::Debug for Command {
         }
         f.debug_struct("Command")
             .field("command", &self.command)
-            .field("has_stdin", &self.has_stdin)
-            .field("has_stdout", &self.has_stdout)
-            .field("has_stderr", &self.has_stderr)
+            .field("stdin", &self.stdin)
+            .field("stdout", &self.stdout)
+            .field("stderr", &self.stderr)
             .field("reap_on_drop", &self.reap_on_drop)
             .field("kill_on_drop", &self.kill_on_drop)
             .finish()

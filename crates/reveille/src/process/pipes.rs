@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::process::Stdio;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures_io::{AsyncRead, AsyncWrite};
 
@@ -11,7 +11,9 @@ use crate::os::child::Pipe;
 
 /// Writes to the standard input of a child.
 ///
-/// Dropping it closes the pipe: the child reads the end of its input.
+/// Dropping it closes the pipe, and so does closing it by `close` of an extension trait of writers
+/// (`poll_close`): the child reads the end of its input. A write after that is `BrokenPipe`, and so
+/// is a write when the child has closed its end: no write raises SIGPIPE.
 ///
 /// # Examples
 ///
@@ -28,18 +30,28 @@ use crate::os::child::Pipe;
 /// # Ok(()) }) }
 /// ```
 #[derive(Debug)]
-pub struct ChildStdin(Pipe);
+pub struct ChildStdin {
+    /// `None` once it is closed.
+    pipe: Option<Pipe>,
+}
+
+/// The error of what needs a pipe that was closed.
+fn closed() -> io::Error {
+    let message = "the standard input of the child was closed here";
+    io::Error::new(io::ErrorKind::BrokenPipe, message)
+}
 
 impl ChildStdin {
     pub(super) fn new(end: std::process::ChildStdin) -> io::Result<ChildStdin> {
-        Pipe::new(end).map(ChildStdin)
+        Ok(ChildStdin { pipe: Some(Pipe::new(end)?) })
     }
 
     /// Turns the pipe into something that another command can be given.
     ///
     /// # Errors
     ///
-    /// Gives the system's error, if the pipe cannot be made blocking again.
+    /// `BrokenPipe` if it was closed. Else the system's error, if the pipe cannot be made blocking
+    /// again.
     ///
     /// # Cancel safety
     ///
@@ -58,17 +70,17 @@ impl ChildStdin {
     /// # Ok(()) }) }
     /// ```
     pub async fn into_stdio(self) -> io::Result<Stdio> {
-        self.0.into_owned().map(Stdio::from)
+        self.into_pipe()?.into_owned().map(Stdio::from)
     }
 
+    /// `None` if it was closed.
     #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has descriptors"))]
-    pub(crate) fn pipe(&self) -> &Pipe {
-        &self.0
+    pub(crate) fn pipe(&self) -> Option<&Pipe> {
+        self.pipe.as_ref()
     }
 
-    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has descriptors"))]
-    pub(crate) fn into_pipe(self) -> Pipe {
-        self.0
+    pub(crate) fn into_pipe(self) -> io::Result<Pipe> {
+        self.pipe.ok_or_else(closed)
     }
 }
 
@@ -78,15 +90,26 @@ impl AsyncWrite for ChildStdin {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.0.poll_write(cx, buf)
+        match &self.pipe {
+            Some(pipe) => pipe.poll_write(cx, buf),
+            None => Poll::Ready(Err(closed())),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_flush(cx)
+        match &self.pipe {
+            Some(pipe) => pipe.poll_flush(cx),
+            None => Poll::Ready(Ok(())),
+        }
     }
 
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.0.poll_flush(cx)
+    /// Closes the pipe.
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if let Some(pipe) = &self.pipe {
+            ready!(pipe.poll_flush(cx))?;
+            self.pipe = None;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -167,14 +167,18 @@ impl CommandExt for Command {
 }
 
 impl AsFd for ChildStdin {
+    /// # Panics
+    ///
+    /// Panics if the pipe was closed (`poll_close`): there is no descriptor to lend.
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pipe().as_fd()
+        self.pipe().expect("the standard input of the child was closed here").as_fd()
     }
 }
 
 impl AsRawFd for ChildStdin {
+    /// -1 if the pipe was closed (`poll_close`), which each system call refuses.
     fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
+        self.pipe().map_or(-1, |pipe| pipe.as_fd().as_raw_fd())
     }
 }
 
@@ -183,7 +187,7 @@ impl TryFrom<ChildStdin> for OwnedFd {
     type Error = io::Error;
 
     fn try_from(stdin: ChildStdin) -> io::Result<OwnedFd> {
-        stdin.into_pipe().into_owned()
+        stdin.into_pipe()?.into_owned()
     }
 }
 

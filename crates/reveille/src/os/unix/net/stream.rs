@@ -247,10 +247,13 @@ impl UnixStream {
             Err(shared) => shared
                 .get_ref()
                 .try_clone()
-                .context(|| "clones share the socket, and it could not be duplicated".to_owned()),
+                .map_err(|error| io::Error::new(error.kind(), format!("{SHARED}: {error}"))),
         }
     }
 }
+
+/// Why a socket could not be given up. Without a descriptor there is no duplicate.
+const SHARED: &str = "clones share the socket, and it could not be duplicated";
 
 impl Read for UnixStream {
     #[inline]

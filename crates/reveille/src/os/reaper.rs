@@ -1,0 +1,166 @@
+//! Takes the status of children that were dropped while they ran, so that no zombie stays.
+//!
+//! The process has one thread for this, as long as there are such children. It waits for their
+//! pidfds and for a bell that announces new ones. If a child has no pidfd (other systems, Linux
+//! before 5.3, no descriptor left), the thread polls its status at intervals that grow to half a
+//! second.
+//!
+//! A child can be dropped anywhere: in a task that a shutdown cancels, outside of any runtime, with
+//! no descriptor or thread left. So `adopt` never fails. If the thread cannot be started, the next
+//! child that is started or dropped tries again.
+//!
+//! Rejected: a task of the current runtime. It is cancelled when the runtime ends, and starts the
+//! global one where there is none.
+
+use std::io;
+use std::process::Child;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use reveille_runtime::TimerSlack;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::OwnedFd;
+
+use super::child::{Bell, Exit};
+
+/// The first and the longest interval at which the end of a child without a pidfd is asked for.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
+
+/// All it does is ask the system.
+const STACK_LEN: usize = 128 * 1024;
+
+static REAPER: Mutex<Reaper> = Mutex::new(Reaper { arrived: Vec::new(), thread: None, process: 0 });
+
+/// Whether children are left for which no thread could be started.
+static IS_SHORT: AtomicBool = AtomicBool::new(false);
+
+/// A child that nobody waits for any more.
+struct Orphan {
+    child: Child,
+    pidfd: Option<OwnedFd>,
+}
+
+struct Reaper {
+    /// Not yet seen by the thread.
+    arrived: Vec<Orphan>,
+    /// How to wake the thread, if there is one.
+    thread: Option<Arc<Bell>>,
+    /// Whose children they are: after a fork the new process has neither them nor the thread.
+    process: u32,
+}
+
+/// Takes over `child`. Does not wait, and does not fail.
+pub(crate) fn adopt(child: Child, exit: Exit) {
+    let pidfd = exit.into_pidfd();
+    let mut reaper = Reaper::lock();
+    reaper.arrived.push(Orphan { child, pidfd });
+    let started = match &reaper.thread {
+        Some(bell) => {
+            bell.ring();
+            Ok(())
+        }
+        None => reaper.start(),
+    };
+    drop(reaper);
+    report(started);
+}
+
+/// Takes care of children for which no thread could be started when they were dropped.
+pub(crate) fn catch_up() {
+    if IS_SHORT.load(Ordering::Relaxed) {
+        let mut reaper = Reaper::lock();
+        reaper.arrived.retain_mut(Orphan::is_running);
+        IS_SHORT.store(false, Ordering::Relaxed);
+        if reaper.thread.is_none() && !reaper.arrived.is_empty() {
+            let started = reaper.start();
+            drop(reaper);
+            report(started);
+        }
+    }
+}
+
+/// Says so if no thread could be started. Outside the lock: a logger is user code.
+fn report(started: io::Result<()>) {
+    if let Err(error) = started {
+        log::warn!("could not start a thread for dropped children, so they stay zombies: {error}");
+    }
+}
+
+impl Reaper {
+    fn lock() -> MutexGuard<'static, Reaper> {
+        // No user code runs under it, and each change is whole.
+        let mut reaper = REAPER.lock().unwrap_or_else(PoisonError::into_inner);
+        let process = std::process::id();
+        if reaper.process != process {
+            *reaper = Reaper { arrived: Vec::new(), thread: None, process };
+        }
+        reaper
+    }
+
+    fn start(&mut self) -> io::Result<()> {
+        let bell = Arc::new(Bell::new());
+        let thread = std::thread::Builder::new()
+            .name("reveille-reaper".into())
+            .stack_size(STACK_LEN)
+            .spawn({
+                let bell = Arc::clone(&bell);
+                move || run(&bell)
+            });
+        IS_SHORT.store(thread.is_err(), Ordering::Relaxed);
+        thread?;
+        self.thread = Some(bell);
+        Ok(())
+    }
+}
+
+impl Orphan {
+    /// Whether it runs; if not, its status is taken now or has been by somebody else.
+    fn is_running(&mut self) -> bool {
+        match self.child.try_wait() {
+            Ok(status) => status.is_none(),
+            Err(error) => error.kind() == io::ErrorKind::Interrupted,
+        }
+    }
+}
+
+/// What the thread does, until no child is left.
+fn run(bell: &Bell) {
+    TimerSlack::usual();
+    let mut orphans = Vec::new();
+    let mut pause = PAUSES.0;
+    loop {
+        let mut reaper = Reaper::lock();
+        if !reaper.arrived.is_empty() {
+            pause = PAUSES.0;
+        }
+        orphans.append(&mut reaper.arrived);
+        drop(reaper);
+        orphans.retain_mut(Orphan::is_running);
+        if orphans.is_empty() {
+            let mut reaper = Reaper::lock();
+            if reaper.arrived.is_empty() {
+                reaper.thread = None;
+                return;
+            }
+            continue;
+        }
+        wait(bell, &orphans, pause);
+        pause = (pause * 2).min(PAUSES.1);
+    }
+}
+
+/// Waits for the end of one of `orphans`, for the bell, or for `pause` where there is no other way.
+fn wait(bell: &Bell, orphans: &[Orphan], pause: Duration) {
+    let pidfds = orphans.iter().filter_map(|orphan| orphan.pidfd.as_ref());
+    let all = bell.fd().into_iter().chain(pidfds);
+    let mut asked: Vec<_> = all.map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
+    let pause = Timespec::try_from(pause).ok();
+    let is_told = asked.len() == orphans.len() + 1;
+    let waited = poll(&mut asked, pause.as_ref().filter(|_| !is_told));
+    if waited.is_err() {
+        // More descriptors than the system lets be asked for at once, or no memory.
+        let _ = poll(&mut [], pause.as_ref());
+    }
+    bell.hush();
+}
