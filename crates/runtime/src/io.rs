@@ -183,7 +183,7 @@ impl<T: Descriptor> Io<T> {
         self.source.look(copy)
     }
 
-    /// As [`Io::poll_io`] for a stream's write of `len` bytes.
+    /// As [`Io::poll_io`] for a write of `len` bytes. One of no bytes does not wait for room.
     ///
     /// # Errors
     ///
@@ -200,7 +200,7 @@ impl<T: Descriptor> Io<T> {
             if let Some(done) = self.source.try_stream(interest, len, || op(self.get_ref())) {
                 return Poll::Ready(done);
             }
-            if len == 0 && interest == Interest::Write {
+            if len == 0 {
                 // Writing nothing needs no room, and std does not wait for it.
                 match op(self.get_ref()) {
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}

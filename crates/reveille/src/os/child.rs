@@ -215,7 +215,7 @@ mod unix {
             cx: &mut Context<'_>,
             buf: &[u8],
         ) -> Poll<io::Result<usize>> {
-            self.0.poll_io(cx, Interest::Write, |mut end| without_sigpipe(|| end.write(buf)))
+            self.0.poll_write_with(cx, buf.len(), |mut end| without_sigpipe(|| end.write(buf)))
         }
 
         /// A pipe has no buffer of its own.

@@ -332,7 +332,7 @@ impl Write for &UnixStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.io.poll_io(cx, Interest::Write, |stream| send(stream, buf))
+        self.io.poll_write_with(cx, buf.len(), |stream| send(stream, buf))
     }
 
     fn poll_write_vectored(
@@ -340,7 +340,8 @@ impl Write for &UnixStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.io.poll_io(cx, Interest::Write, |stream| send_vectored(stream, bufs))
+        let len = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
+        self.io.poll_write_with(cx, len, |stream| send_vectored(stream, bufs))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
