@@ -16,6 +16,7 @@ use reveille::os::unix::net::UnixStream;
 use reveille::prelude::*;
 use reveille::process::{Command, Stdio};
 use reveille::task::{self, JoinHandle};
+use reveille_watchdog as _;
 
 /// How many tasks wait at once.
 const COUNTS: [usize; 3] = [33, 100, 1_000];

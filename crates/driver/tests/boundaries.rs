@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 
 use reveille_driver::{Direction, Driver, Flags};
+use reveille_watchdog as _;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::pipe::{PipeFlags, pipe_with};
 use support::{Io, each_kind, turn_until};
