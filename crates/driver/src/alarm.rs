@@ -6,10 +6,13 @@
 //!
 //! Elsewhere, and where the system has no descriptor left for it, a condition variable stands in:
 //! it works the same, but setting it wakes the thread, which then waits for the rest of the time.
-//! See [`Alarm::is_cheap`].
+//! See [`Alarm::is_cheap`]. So it does from the moment on that a sandbox refuses to set the timer.
 
 use std::time::{Duration, Instant};
 
+use reveille_primitive::atomic::AtomicBool;
+#[cfg(target_os = "linux")]
+use reveille_primitive::atomic::Ordering;
 use reveille_primitive::lock::{Condvar, Mutex};
 
 /// Wakes the thread that waits for it at a time that other threads set.
@@ -17,6 +20,8 @@ use reveille_primitive::lock::{Condvar, Mutex};
 pub struct Alarm {
     #[cfg(target_os = "linux")]
     timer: Option<linux::Timer>,
+    /// The system has stopped to set the timer: what stands in for it is used from then on.
+    is_refused: AtomicBool,
     due: Mutex<Option<Instant>>,
     changed: Condvar,
 }
@@ -28,6 +33,7 @@ impl Alarm {
         Alarm {
             #[cfg(target_os = "linux")]
             timer: linux::Timer::new().ok(),
+            is_refused: AtomicBool::new(false),
             due: Mutex::new(None),
             changed: Condvar::new(),
         }
@@ -47,17 +53,39 @@ impl Alarm {
     #[must_use]
     pub fn is_cheap(&self) -> bool {
         #[cfg(target_os = "linux")]
-        return self.timer.is_some();
+        return self.timer().is_some();
         #[cfg(not(target_os = "linux"))]
+        false
+    }
+
+    /// The system's timer, while it can be set.
+    #[cfg(target_os = "linux")]
+    fn timer(&self) -> Option<&linux::Timer> {
+        self.timer.as_ref().filter(|_| !self.is_refused.load(Ordering::Relaxed))
+    }
+
+    /// Sets the system's timer, zero for never. `false` without one.
+    #[cfg(target_os = "linux")]
+    fn set_timer(&self, after: Duration) -> bool {
+        let Some(timer) = self.timer() else { return false };
+        let is_set = timer.set(after);
+        if !is_set {
+            self.is_refused.store(true, Ordering::Relaxed);
+            timer.ring();
+        }
+        is_set
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn set_timer(&self, _: Duration) -> bool {
         false
     }
 
     /// Lets it ring once, `after` from now, instead of at the time that was set before.
     pub fn set(&self, after: Duration) {
-        #[cfg(target_os = "linux")]
-        if let Some(timer) = &self.timer {
-            // Zero would clear it.
-            return timer.set(after.max(Duration::from_nanos(1)));
+        // Zero would clear it.
+        if self.set_timer(after.max(Duration::from_nanos(1))) {
+            return;
         }
         let now = now();
         // What the clock cannot count is as good as never.
@@ -67,9 +95,8 @@ impl Alarm {
 
     /// Lets it not ring, unless the waiting thread heard it already.
     pub fn clear(&self) {
-        #[cfg(target_os = "linux")]
-        if let Some(timer) = &self.timer {
-            return timer.set(Duration::ZERO);
+        if self.set_timer(Duration::ZERO) {
+            return;
         }
         *self.due.lock() = None;
     }
@@ -79,7 +106,7 @@ impl Alarm {
     /// May return earlier: the caller looks and waits again.
     pub fn wait(&self, timeout: Option<Duration>) {
         #[cfg(target_os = "linux")]
-        if let Some(timer) = &self.timer {
+        if let Some(timer) = self.timer() {
             return timer.wait(timeout);
         }
         let end = timeout.and_then(|timeout| now().checked_add(timeout));
@@ -123,6 +150,7 @@ mod linux {
     use std::time::Duration;
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::ioctl;
 
     #[derive(Debug)]
     pub(super) struct Timer(OwnedFd);
@@ -139,8 +167,10 @@ mod linux {
             Ok(Timer(unsafe { OwnedFd::from_raw_fd(fd) }))
         }
 
-        /// Sets the time from now at which it rings; zero for never.
-        pub(super) fn set(&self, after: Duration) {
+        /// Sets the time from now at which it rings; zero for never. `false` if the system refuses:
+        /// a filter was put on since the timer was made.
+        #[must_use = "nothing may have been set"]
+        pub(super) fn set(&self, after: Duration) -> bool {
             let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
             let value = libc::timespec {
                 tv_sec: after.as_secs().try_into().unwrap_or(libc::time_t::MAX),
@@ -149,8 +179,18 @@ mod linux {
             let when = libc::itimerspec { it_interval: none, it_value: value };
             let fd = self.0.as_raw_fd();
             // SAFETY: `when` is alive during the call, and a null pointer asks for no old value.
-            let set = unsafe { libc::timerfd_settime(fd, 0, &when, std::ptr::null_mut()) };
-            debug_assert_eq!(set, 0, "{}", io::Error::last_os_error());
+            unsafe { libc::timerfd_settime(fd, 0, &when, std::ptr::null_mut()) == 0 }
+        }
+
+        /// Lets it ring at once, without setting it: for the thread that waits for it, and has to
+        /// wait for something else. Kernels without checkpoints cannot; there that thread stays
+        /// until the time that was set last.
+        pub(super) fn ring(&self) {
+            const SET_TICKS: u32 = ioctl::opcode::write::<u64>(b'T', 0);
+            // SAFETY: this is TFD_IOC_SET_TICKS, which reads one number of 64 bits.
+            let ticks = unsafe { ioctl::Setter::<SET_TICKS, u64>::new(1) };
+            // SAFETY: as above, and the descriptor is a timerfd's.
+            let _ = unsafe { ioctl::ioctl(&self.0, ticks) };
         }
 
         pub(super) fn wait(&self, timeout: Option<Duration>) {
@@ -217,6 +257,24 @@ mod tests {
                 waiting.join().expect("no panic");
             });
         }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_timer_that_is_refused_wakes_its_thread_for_what_stands_in_for_it() {
+        let alarm = Alarm::new();
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                while alarm.is_cheap() {
+                    alarm.wait(None);
+                }
+                alarm.wait(None);
+            });
+            alarm.is_refused.store(true, Ordering::Relaxed);
+            alarm.timer.as_ref().expect("a timer").ring();
+            alarm.set(Duration::from_millis(1));
+            waiting.join().expect("no panic");
+        });
     }
 
     #[cfg(target_os = "linux")]

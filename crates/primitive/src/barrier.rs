@@ -27,36 +27,60 @@ mod full {
 
 #[cfg(all(not(reveille_loom), target_os = "linux"))]
 mod system {
+    use std::io;
+    use std::mem::MaybeUninit;
     use std::sync::Once;
-    use std::sync::atomic::{AtomicBool, Ordering, compiler_fence, fence};
+    use std::sync::atomic::{Ordering, compiler_fence};
+    use std::time::Duration;
 
-    /// Whether the kernel runs the barriers for us. False until [`prepare`] has asked it, and for
-    /// good where it refuses (before Linux 4.14, or under a seccomp filter).
-    static EXPEDITED: AtomicBool = AtomicBool::new(false);
+    use crate::asymmetric::{Asymmetric, System};
+
+    static PAIR: Asymmetric<Linux> = Asymmetric::new(Linux);
 
     /// Registers this process with the kernel. Called before the first pair of barriers is used.
     pub(crate) fn prepare() {
         static ONCE: Once = Once::new();
-        ONCE.call_once(|| {
-            let registered = membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED);
-            EXPEDITED.store(registered, Ordering::SeqCst);
-        });
+        ONCE.call_once(|| PAIR.prepare());
     }
 
     #[inline]
     pub(crate) fn light() {
-        if EXPEDITED.load(Ordering::Relaxed) {
-            compiler_fence(Ordering::SeqCst);
-        } else {
-            fence(Ordering::SeqCst);
-        }
+        PAIR.light();
     }
 
     pub(crate) fn heavy() {
-        fence(Ordering::SeqCst);
-        if EXPEDITED.load(Ordering::Relaxed) {
-            let is_done = membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED);
-            assert!(is_done, "a registered process may always ask for its barrier");
+        PAIR.heavy();
+    }
+
+    #[derive(Debug)]
+    struct Linux;
+
+    impl System for Linux {
+        #[inline]
+        fn compiler_fence(&self) {
+            compiler_fence(Ordering::SeqCst);
+        }
+
+        /// Refused before Linux 4.14, and under some seccomp filters.
+        fn register(&self) -> bool {
+            membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
+        }
+
+        /// Refused under a filter that was put on since.
+        fn barrier(&self) -> bool {
+            membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
+        }
+
+        /// Runs this thread on one processor after the other. To run there it displaces whatever
+        /// ran there, and the kernel passes a full barrier when it switches threads; a thread that
+        /// moves between processors meanwhile is switched as well.
+        ///
+        /// Where that is refused too it waits. Processors make a store visible in less than a
+        /// microsecond, though no manual promises a time.
+        fn sweep(&self) {
+            if visit_processors().is_err() {
+                wait(Duration::from_millis(10));
+            }
         }
     }
 
@@ -68,5 +92,56 @@ mod system {
         // the last one is ignored.
         let answer = unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) };
         answer == 0
+    }
+
+    /// Moves the calling thread to each processor that it may use, and lets it go where it was
+    /// allowed before.
+    fn visit_processors() -> io::Result<()> {
+        let before = affinity()?;
+        for processor in 0..libc::CPU_SETSIZE as usize {
+            // SAFETY: all zero is the empty set.
+            let mut one: libc::cpu_set_t = unsafe { MaybeUninit::zeroed().assume_init() };
+            // SAFETY: the number is below the size of the set.
+            unsafe { libc::CPU_SET(processor, &mut one) };
+            match set_affinity(&one) {
+                // There is no such processor, or no thread of this process may use it.
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+                moved => moved?,
+            }
+        }
+        set_affinity(&before)
+    }
+
+    fn affinity() -> io::Result<libc::cpu_set_t> {
+        // SAFETY: all zero is the empty set.
+        let mut set: libc::cpu_set_t = unsafe { MaybeUninit::zeroed().assume_init() };
+        // SAFETY: the kernel writes at most the size that it is told, which is that of `set`.
+        let got = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &mut set) };
+        if got == 0 { Ok(set) } else { Err(io::Error::last_os_error()) }
+    }
+
+    fn set_affinity(set: &libc::cpu_set_t) -> io::Result<()> {
+        // SAFETY: the kernel reads as much as it is told, which is the size of `set`.
+        let done = unsafe { libc::sched_setaffinity(0, size_of_val(set), set) };
+        if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "nothing tells when a store is visible")]
+    fn wait(time: Duration) {
+        std::thread::sleep(time);
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        #[test]
+        fn a_sweep_leaves_the_thread_where_it_may_run() {
+            let before = affinity().expect("the mask of this thread");
+            visit_processors().expect("every processor of this thread's");
+            let after = affinity().expect("the mask of this thread");
+            // SAFETY: both are sets.
+            assert!(unsafe { libc::CPU_EQUAL(&before, &after) });
+        }
     }
 }

@@ -27,8 +27,9 @@
 //! 4. Flag and gate are written with release and read with acquire, so each side sees what the
 //!    other did to the value.
 //!
-//! The heavy barrier is Linux's `membarrier(PRIVATE_EXPEDITED)`. Where the system has none, both
-//! sides use a full fence, which costs the owner about 2 ns more.
+//! The heavy barrier is Linux's `membarrier(PRIVATE_EXPEDITED)`. Where the system has none, or
+//! refuses it after a time (`asymmetric.rs`), both sides use a full fence, which costs the owner
+//! about 2 ns more.
 //!
 //! Rejected: a flag inside the lock. A dispossessed owner that wakes up between its look at the
 //! gate and its store would clear the flag of its successor.

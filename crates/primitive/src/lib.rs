@@ -7,16 +7,24 @@
 #[cfg(test)]
 use reveille_watchdog as _;
 
+mod asymmetric;
 pub mod atomic;
 mod barrier;
 pub mod biased;
 pub mod brief;
 pub mod cell;
+pub mod fork;
 pub mod lock;
 mod padded;
 pub mod stack;
 pub mod thread;
 mod ticks;
+
+/// Protocols by themselves, for the models in `tests/loom_*.rs`.
+#[doc(hidden)]
+pub mod model {
+    pub use crate::asymmetric::{Asymmetric, System};
+}
 
 pub use padded::Padded;
 pub use ticks::ticks;

@@ -1,0 +1,74 @@
+//! Which process this is: the one that began, or a child made by `fork`.
+//!
+//! A child has a copy of the memory and one thread. What it inherits of threads, of locks that they
+//! hold and of descriptors that it shares with its parent has to be told from its own. So whatever
+//! depends on these remembers the generation it was made in.
+//!
+//! Seen is `fork` of the C library, which runs handlers; a bare system call is not.
+
+#[cfg(all(target_os = "linux", not(reveille_loom)))]
+mod system {
+    use std::sync::Once;
+    use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+
+    static GENERATION: AtomicU32 = AtomicU32::new(0);
+
+    /// The hook, a `fn()`; null for none.
+    static HOOK: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+
+    /// How many forks lie between the first process and this one.
+    #[inline]
+    pub fn generation() -> u32 {
+        GENERATION.load(Ordering::Relaxed)
+    }
+
+    /// Counts forks from now on, and calls `hook` in each child, on its one thread. There is one
+    /// hook, and it may neither lock nor allocate: other threads of the parent were anywhere.
+    pub fn watch(hook: fn()) {
+        static ONCE: Once = Once::new();
+        HOOK.store(hook as *mut (), Ordering::Release);
+        ONCE.call_once(|| {
+            // SAFETY: the handler is a function of this program that lasts as long as it does.
+            let refused = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
+            debug_assert_eq!(refused, 0, "there is memory for a handler");
+        });
+    }
+
+    extern "C" fn in_child() {
+        GENERATION.fetch_add(1, Ordering::Relaxed);
+        let hook = HOOK.load(Ordering::Acquire);
+        // SAFETY: null, which is `None`, or a `fn()` that `watch` stored; the two types have one
+        // representation.
+        let hook = unsafe { std::mem::transmute::<*mut (), Option<fn()>>(hook) };
+        if let Some(hook) = hook {
+            hook();
+        }
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(reveille_loom))))]
+mod system {
+    /// How many forks lie between the first process and this one. Not counted on this system.
+    #[inline]
+    pub fn generation() -> u32 {
+        0
+    }
+
+    /// Does nothing: forks are not counted on this system.
+    pub fn watch(_: fn()) {}
+}
+
+pub use system::{generation, watch};
+
+/// Ends a child process that returns into a thread of a runtime of its parent: that thread would go
+/// on with copies of the parent's tasks. Does nothing in the process that `made_in` was read in.
+pub fn refuse_to_go_on(made_in: u32) {
+    if generation() == made_in {
+        return;
+    }
+    eprintln!(
+        "reveille: fork() was called in a task or a blocking closure, which returned in the child \
+         process; call exec or _exit there"
+    );
+    std::process::abort();
+}
