@@ -25,9 +25,8 @@ pub(crate) trait Contract: Send + Sync {
     /// A turn waits for events no longer than `timeout` and, without an event, a notification or a
     /// signal, no shorter. It is exclusive: while one thread turns, another gets `Turn::Busy` at
     /// once. Each event sets the readiness of its source before its waiters are woken. An event
-    /// of a source that is no longer registered is ignored. A panic of one waker does not keep
-    /// another from being woken.
-    fn turn(&self, timeout: Option<Duration>, events: &mut Events) -> io::Result<Turn>;
+    /// of a source that is no longer registered is ignored. The wakers are left in `events`.
+    fn collect(&self, timeout: Option<Duration>, events: &mut Events) -> io::Result<Turn>;
 
     /// A notification ends the turn that is in progress, or else the next one. None is lost, and
     /// those posted while one is pending are one.

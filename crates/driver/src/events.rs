@@ -29,7 +29,7 @@ pub enum Turn {
     Done {
         /// Events that reached a source.
         events: usize,
-        /// Wakers woken.
+        /// Wakers of waiters that were found.
         woken: usize,
         /// Whether a notification was taken.
         is_notified: bool,
@@ -41,6 +41,21 @@ impl Events {
     #[must_use]
     pub fn new() -> Events {
         Events::default()
+    }
+
+    /// The wakers that a turn has found and [`wake`](Events::wake) will wake, for a caller that
+    /// wakes them by itself.
+    pub fn wakers_mut(&mut self) -> &mut Vec<Waker> {
+        &mut self.wakers
+    }
+
+    /// Wakes the waiters that a turn has found.
+    ///
+    /// # Panics
+    ///
+    /// When a waker panicked; all the others have been woken before that.
+    pub fn wake(&mut self) {
+        wake_all(&mut self.wakers);
     }
 }
 

@@ -26,6 +26,7 @@ use reveille_watchdog as _;
 
 mod alarm;
 mod attempt;
+mod children;
 mod contract;
 mod crowd;
 mod events;
@@ -49,6 +50,7 @@ use std::time::Duration;
 
 pub use crate::alarm::Alarm;
 pub use crate::attempt::Attempt;
+pub use crate::children::has_children;
 pub use crate::crowd::WakerOps;
 pub use crate::events::{Events, Turn};
 pub use crate::fault::number as fault_number;
@@ -136,8 +138,21 @@ impl Driver {
     ///
     /// When a waker panicked; all the other wakers of the turn have been woken before that.
     pub fn turn(&self, timeout: Option<Duration>, events: &mut Events) -> io::Result<Turn> {
+        let turn = self.collect(timeout, events)?;
+        events.wake();
+        Ok(turn)
+    }
+
+    /// The first half of [`turn`](Driver::turn): waits and stores readiness. The waiters' wakers
+    /// are in `events` afterwards, and the caller has to call [`Events::wake`] next. In between it
+    /// can get ready for what a waker may do, such as to block this thread.
+    ///
+    /// # Errors
+    ///
+    /// As [`turn`](Driver::turn).
+    pub fn collect(&self, timeout: Option<Duration>, events: &mut Events) -> io::Result<Turn> {
         match &self.engine {
-            Engine::Reactor(shard) => shard.turn(timeout, events),
+            Engine::Reactor(shard) => shard.collect(timeout, events),
         }
     }
 

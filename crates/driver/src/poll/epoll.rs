@@ -14,6 +14,7 @@
 use std::io;
 use std::time::Duration;
 
+use reveille_primitive::fork;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
@@ -32,6 +33,9 @@ pub(crate) struct Epoll {
     set: OwnedFd,
     bell: OwnedFd,
     exact: ExactWait,
+    /// The process that made it. A child made by `fork` has the same set, not a copy: what it
+    /// changed there would change for its parent.
+    made_in: u32,
 }
 
 /// The events of a wait.
@@ -53,22 +57,40 @@ impl Epoll {
         let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
         let key = EventData::new_u64(Key::BELL.number() as u64);
         epoll::add(&set, &bell, key, EventFlags::IN | EventFlags::ET)?;
-        Ok(Epoll { set, bell, exact: ExactWait::new() })
+        Ok(Epoll { set, bell, exact: ExactWait::new(), made_in: fork::generation() })
+    }
+
+    /// Whether it is the parent's of this process.
+    pub(crate) fn is_inherited(&self) -> bool {
+        fork::generation() != self.made_in
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.is_inherited() {
+            return Err(io::Error::other("the event queue was made before a fork"));
+        }
+        Ok(())
     }
 
     pub(crate) fn add(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
+        self.check()?;
         Ok(epoll::add(&self.set, fd, EventData::new_u64(key.number() as u64), INTEREST)?)
     }
 
     pub(crate) fn modify(&self, fd: Fd<'_>, key: Key, _: Interest) -> io::Result<()> {
+        self.check()?;
         Ok(epoll::modify(&self.set, fd, EventData::new_u64(key.number() as u64), INTEREST)?)
     }
 
     pub(crate) fn delete(&self, fd: Fd<'_>) -> io::Result<()> {
+        if self.is_inherited() {
+            return Ok(());
+        }
         Ok(epoll::delete(&self.set, fd)?)
     }
 
     pub(crate) fn wait(&self, timeout: Option<Duration>, buffer: &mut Buffer) -> io::Result<()> {
+        self.check()?;
         let events = &mut buffer.events;
         events.clear();
         events.reserve(EVENTS_MAX);
@@ -108,6 +130,9 @@ impl Epoll {
     }
 
     pub(crate) fn ring(&self) {
+        if self.is_inherited() {
+            return;
+        }
         // The only failure is a full counter, and then the bell has been rung.
         let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }

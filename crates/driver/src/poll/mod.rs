@@ -104,6 +104,16 @@ impl Poller {
         }
     }
 
+    /// Whether it belongs to the parent of this process.
+    pub(crate) fn is_inherited(&self) -> bool {
+        match self {
+            #[cfg(target_os = "linux")]
+            Poller::Epoll(epoll) => epoll.is_inherited(),
+            #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+            Poller::Portable(_) => false,
+        }
+    }
+
     pub(crate) fn add(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
         match self {
             #[cfg(target_os = "linux")]

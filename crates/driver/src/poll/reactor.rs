@@ -196,7 +196,7 @@ impl Shard {
 }
 
 impl Contract for Shard {
-    fn turn(&self, timeout: Option<Duration>, events: &mut Events) -> io::Result<Turn> {
+    fn collect(&self, timeout: Option<Duration>, events: &mut Events) -> io::Result<Turn> {
         let Some(right) = Right::claim(&self.is_turning) else { return Ok(Turn::Busy) };
         self.poller.wait(timeout, &mut events.buffer).map_err(|source| {
             io::Error::new(source.kind(), format!("wait for events: {source}"))
@@ -204,9 +204,9 @@ impl Contract for Shard {
         let (count, is_notified) = self.dispatch(events);
         self.counters.turns.add_alone(1);
         self.counters.events.add_alone(count);
-        self.counters.wakes.add_alone(events.wakers.len());
+        let woken = events.wakers.len();
+        self.counters.wakes.add_alone(woken);
         drop(right);
-        let woken = events::wake_all(&mut events.wakers);
         Ok(Turn::Done { events: count, woken, is_notified })
     }
 
@@ -292,7 +292,7 @@ impl Contract for Shard {
     }
 
     fn is_driven(&self) -> bool {
-        self.turner.is_somebody()
+        self.turner.is_somebody() && !self.poller.is_inherited()
     }
 
     fn standing(&self) -> Standing {

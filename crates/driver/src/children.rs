@@ -1,0 +1,32 @@
+//! Whether a thread has child processes, which some systems tie to it.
+
+/// Whether the calling thread has started processes that nobody has waited for: a read of a file of
+/// some microseconds. `false` where the system does not say (other than Linux, or without
+/// `CONFIG_PROC_CHILDREN`).
+#[must_use]
+pub fn has_children() -> bool {
+    #[cfg(all(target_os = "linux", not(reveille_loom)))]
+    {
+        use std::io::Read as _;
+
+        let children = std::fs::File::open("/proc/thread-self/children");
+        children.and_then(|mut file| file.read(&mut [0])).is_ok_and(|count| count > 0)
+    }
+    #[cfg(not(all(target_os = "linux", not(reveille_loom))))]
+    false
+}
+
+#[cfg(all(test, target_os = "linux", not(reveille_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_knows_of_its_children_until_they_are_waited_for() {
+        assert!(!has_children());
+        let mut child = std::process::Command::new("sleep").arg("100").spawn().expect("a child");
+        let has_one = has_children();
+        child.kill().expect("it is ours");
+        child.wait().expect("it is ours");
+        assert!(has_one && !has_children());
+    }
+}
