@@ -10,7 +10,7 @@ use reveille_driver::{Driver, Kind};
 use crate::blocking::{Pool, PoolConfig};
 use crate::observe::{PanicHook, UnhandledPanic};
 use crate::runtime::{Handle, Runtime};
-use crate::scheduler::multi::{self, Shared};
+use crate::scheduler::multi::{self, Incarnation, Shared};
 use crate::threads::{Spawner, system_spawner};
 use crate::time::clock::Clock;
 use crate::{budget, context};
@@ -106,7 +106,7 @@ impl Config {
         })
     }
 
-    pub(crate) fn blocking_pool(&self, shared: &'static Shared) -> Arc<Pool> {
+    pub(crate) fn blocking_pool(&self, pool: Incarnation) -> Arc<Pool> {
         let name = Arc::clone(&self.thread_name);
         let started = self.on_thread_start.clone();
         let config = PoolConfig {
@@ -115,7 +115,7 @@ impl Config {
             stack_size: self.stack_size,
             thread_name: Arc::new(move |number| format!("{name}-blocking-{number}")),
             on_start: Some(Arc::new(move || {
-                context::belong_to(shared);
+                context::belong_to(pool);
                 started.iter().for_each(|hook| hook());
             })),
             on_stop: self.on_thread_stop.clone(),
@@ -527,7 +527,7 @@ impl Builder {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn build(self) -> io::Result<Runtime> {
-        Shared::start(self.config).map(|(shared, incarnation)| Runtime::new(shared, incarnation))
+        Shared::start(self.config).map(Runtime::new)
     }
 
     /// Starts the runtime as the global one, which [`spawn`](crate::spawn) means outside of any
@@ -554,7 +554,6 @@ impl Builder {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn build_global(self) -> io::Result<Handle> {
-        multi::start_global(self.config)
-            .map(|(shared, incarnation)| Handle::new(shared, incarnation))
+        multi::start_global(self.config).map(Handle::new)
     }
 }

@@ -19,14 +19,15 @@ use std::task::Waker;
 
 use reveille_driver::Driver;
 use reveille_primitive::biased::Identity;
-use reveille_primitive::lock;
+use reveille_primitive::{fork, lock};
 use reveille_task::{Locals, TaskData, TaskRef};
 
 use crate::budget;
+use crate::observe::PanicHook;
 use crate::rng::{Rng, seed_from_system};
 use crate::scheduler::host;
-use crate::scheduler::local::Stand;
-use crate::scheduler::multi::{self, Seat, Shared};
+use crate::scheduler::local::{self, Stand};
+use crate::scheduler::multi::{self, Incarnation, Seat};
 use crate::time::Home;
 use crate::time::clock::Clock;
 
@@ -57,9 +58,10 @@ const REFUSAL: u16 = LEFT + 1;
 struct Context {
     seat: Cell<*const Seat>,
     stand: Cell<*const Stand>,
-    runtime: Cell<Option<&'static Shared>>,
-    /// The pool that this thread is part of.
-    pool: Cell<Option<&'static Shared>>,
+    /// Where `spawn` goes; may have ended.
+    runtime: Cell<Option<Incarnation>>,
+    /// The pool that this thread is part of; may have ended.
+    pool: Cell<Option<Incarnation>>,
     /// The stand of this thread, whether it is in `block_on` or not.
     own_stand: Cell<*const Stand>,
     current: Cell<Current>,
@@ -81,8 +83,8 @@ pub(crate) struct Guard {
 }
 
 enum Restore {
-    Seat(*const Seat),
-    Runtime(Option<&'static Shared>),
+    Seat(*const Seat, Option<Incarnation>),
+    Runtime(Option<Incarnation>),
     Poll(Current, u16),
 }
 
@@ -96,8 +98,9 @@ impl Drop for Guard {
     #[inline]
     fn drop(&mut self) {
         CONTEXT.with(|context| match self.restore {
-            Restore::Seat(seat) => {
+            Restore::Seat(seat, runtime) => {
                 context.seat.set(seat);
+                context.runtime.set(runtime);
             }
             Restore::Runtime(runtime) => context.runtime.set(runtime),
             Restore::Poll(current, budget) => {
@@ -111,8 +114,8 @@ impl Drop for Guard {
 /// Runs `body` with `seat` as the worker's seat of this thread.
 pub(crate) fn with_seat_set<R>(seat: &Seat, body: impl FnOnce() -> R) -> R {
     let _guard = CONTEXT.with(|context| {
-        context.runtime.set(Some(seat.shared()));
-        Guard::new(Restore::Seat(context.seat.replace(seat)))
+        let runtime = context.runtime.replace(Some(seat.incarnation()));
+        Guard::new(Restore::Seat(context.seat.replace(seat), runtime))
     });
     body()
 }
@@ -122,7 +125,8 @@ pub(crate) struct Frame<'a> {
     context: &'a Context,
     seat: *const Seat,
     stand: *const Stand,
-    runtime: Option<&'static Shared>,
+    /// What the runtime was before, if it is another now.
+    runtime: Option<Option<Incarnation>>,
     current: Current,
     budget: u16,
 }
@@ -167,7 +171,9 @@ impl Drop for Frame<'_> {
     fn drop(&mut self) {
         self.context.seat.set(self.seat);
         self.context.stand.set(self.stand);
-        self.context.runtime.set(self.runtime);
+        if let Some(before) = self.runtime {
+            self.context.runtime.set(before);
+        }
     }
 }
 
@@ -176,17 +182,15 @@ impl Drop for Frame<'_> {
 #[inline]
 pub(crate) fn with_frame<R>(
     stand: &Stand,
-    runtime: Option<&'static Shared>,
+    runtime: Option<Incarnation>,
     body: impl FnOnce(&Frame<'_>) -> R,
 ) -> R {
     CONTEXT.with(|context| {
-        let before = context.runtime.get();
-        context.runtime.set(runtime.or(before));
         let frame = Frame {
             context,
             seat: context.seat.replace(std::ptr::null()),
             stand: context.stand.replace(stand),
-            runtime: before,
+            runtime: runtime.map(|runtime| context.runtime.replace(Some(runtime))),
             current: context.current.get(),
             budget: context.budget.get(),
         };
@@ -214,21 +218,35 @@ pub(crate) fn with_own_stand<R>(access: impl FnOnce(Option<&Stand>) -> R) -> R {
     access(stand)
 }
 
-/// Marks this thread as one of `shared`'s own, for good.
-pub(crate) fn belong_to(shared: &'static Shared) {
+/// Sees to it that a child process made by `fork` begins without what its parent's threads do.
+pub(crate) fn watch_forks() {
+    fork::watch(|| {
+        multi::forget_start();
+        CONTEXT.with(|context| {
+            with_seat(|seat| seat.map(|seat| seat.shared().refuse_child()));
+            context.seat.set(std::ptr::null());
+            context.runtime.set(None);
+            context.pool.set(None);
+            local::forget_in_child();
+        });
+    });
+}
+
+/// Marks this thread as one of `pool`'s own, for good.
+pub(crate) fn belong_to(pool: Incarnation) {
     CONTEXT.with(|context| {
-        context.pool.set(Some(shared));
-        context.runtime.set(Some(shared));
+        context.pool.set(Some(pool));
+        context.runtime.set(Some(pool));
     });
 }
 
 /// The pool that this thread is part of, as a worker or a blocking thread.
-pub(crate) fn own_pool() -> Option<&'static Shared> {
+pub(crate) fn own_pool() -> Option<Incarnation> {
     CONTEXT.with(|context| context.pool.get())
 }
 
 /// Makes `runtime` the one that `spawn` goes to, until the guard is dropped.
-pub(crate) fn enter_runtime(runtime: &'static Shared) -> Guard {
+pub(crate) fn enter_runtime(runtime: Incarnation) -> Guard {
     CONTEXT.with(|context| Guard::new(Restore::Runtime(context.runtime.replace(Some(runtime)))))
 }
 
@@ -408,13 +426,31 @@ pub(crate) fn with_stand<R>(access: impl FnOnce(Option<&Stand>) -> R) -> R {
 }
 
 /// The runtime that `spawn` goes to: the current one, else the global one, started if need be.
-pub(crate) fn runtime() -> &'static Shared {
+///
+/// The current one may have ended, if this thread has outlived it: then what is spawned is
+/// cancelled.
+#[inline]
+pub(crate) fn runtime() -> Incarnation {
     CONTEXT.with(|context| context.runtime.get()).unwrap_or_else(multi::global)
 }
 
 /// The runtime this thread works for, if any.
-pub(crate) fn current_runtime() -> Option<&'static Shared> {
+pub(crate) fn current_runtime() -> Option<Incarnation> {
     CONTEXT.with(|context| context.runtime.get())
+}
+
+/// The hook for panics of the runtime this thread works for.
+pub(crate) fn panic_hook() -> Option<PanicHook> {
+    current_runtime().and_then(Incarnation::panic_hook)
+}
+
+/// The runtime whose threads serve what this thread waits for: the current one, or the global one
+/// if there is none. `None` if that has ended, or cannot be had: then the host serves it.
+fn serving_runtime() -> Option<Incarnation> {
+    match current_runtime() {
+        Some(runtime) => Some(runtime).filter(|runtime| runtime.is_up()),
+        None => multi::try_global().ok(),
+    }
 }
 
 /// Lends the timers of this thread with the identity that owns them; `None` for the identity when
@@ -432,18 +468,28 @@ pub(crate) fn with_home<R>(
     })
 }
 
-/// A home that somebody else turns: for threads that have none, or cannot turn it now.
-pub(crate) fn outside_home() -> &'static Home {
-    // A thread in `block_on` that was evacuated; then there is a host.
+/// Adds an entry to a home that another thread turns, for a thread that has none, or cannot turn it
+/// now. `insert` is called again if the runtime ended meanwhile; the entry that it has made by then
+/// is of no use.
+///
+/// # Panics
+///
+/// Panics when no thread can be had that turns timers.
+pub(crate) fn with_outside_home(mut insert: impl FnMut(&'static Home)) {
+    // A thread in `block_on` that was evacuated has the host's.
     let is_evacuated = with_seat(|seat| seat.is_none()) && with_stand(|stand| stand.is_some());
-    let host = if is_evacuated || is_ending() { host::host().ok() } else { None };
-    host.map_or_else(|| runtime().outside_home(), |host| host.home())
-}
-
-/// Whether the current runtime is being shut down: nobody turns its timers and sockets, for a drop
-/// that waits for one.
-fn is_ending() -> bool {
-    current_runtime().is_some_and(Shared::is_stopping)
+    if !is_evacuated && let Some(runtime) = serving_runtime() {
+        insert(runtime.outside_home());
+        // The end of a runtime marks it first and vacates its homes second. So an entry was either
+        // found there, or its maker sees the mark.
+        if runtime.is_up() {
+            return;
+        }
+    }
+    match host::host() {
+        Ok(host) => insert(host.home()),
+        Err(_) => insert(multi::global().outside_home()),
+    }
 }
 
 /// Lends the identity that owns `home`, if `home` is this thread's.
@@ -461,9 +507,9 @@ pub(crate) fn driver() -> std::io::Result<Arc<Driver>> {
         Some(seat) => Some(Ok(Arc::clone(seat.driver()))),
         None => with_stand(|stand| stand.map(Stand::driver)),
     });
-    own.unwrap_or_else(|| match is_ending() {
-        true => host::host().map(|host| Arc::clone(host.driver())),
-        false => runtime().outside_driver(),
+    own.unwrap_or_else(|| match serving_runtime().and_then(Incarnation::outside_driver) {
+        Some(driver) => Ok(driver),
+        None => host::host().map(|host| Arc::clone(host.driver())),
     })
 }
 
@@ -518,6 +564,6 @@ pub(crate) fn wake_waiting(driver: &Driver) {
 /// Tells the hook of this thread's runtime that a waker panicked.
 #[cold]
 pub(crate) fn report_waker(payload: Box<dyn std::any::Any + Send>) {
-    let hook = current_runtime().and_then(Shared::panic_hook);
+    let hook = panic_hook();
     crate::observe::panicked_waker(hook.as_ref(), payload);
 }

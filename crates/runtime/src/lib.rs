@@ -162,14 +162,26 @@ fn in_context<T>(closure: impl FnOnce() -> T) -> T {
     closure()
 }
 
-/// As [`spawn_blocking`], for a call of reveille's own: libraries of others find nothing there.
+/// As [`spawn_blocking`], for a call of reveille's own: libraries of others find nothing there, and
+/// it is carried out also for a thread whose runtime has ended.
 #[track_caller]
 pub fn spawn_plain<F, T>(closure: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    task::blocking(closure, here())
+    task::blocking_anywhere(closure, here())
+}
+
+/// Starts a thread that belongs to no runtime, so that none waits for it.
+///
+/// # Errors
+///
+/// When the system refuses a thread.
+pub fn start_thread(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    let name = name.to_owned();
+    let spec = threads::ThreadSpec { name, stack_size: Some(128 * 1024), body: Box::new(body) };
+    threads::system_spawner()(spec).map(drop)
 }
 
 /// Lets other tasks run: ready at the second poll.

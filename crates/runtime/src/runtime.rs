@@ -11,7 +11,7 @@ use reveille_task::{JoinHandle, Options};
 pub use crate::builder::Builder;
 pub use crate::observe::UnhandledPanic;
 use crate::scheduler::local;
-use crate::scheduler::multi::{self, Shared};
+use crate::scheduler::multi::{self, Incarnation};
 pub use crate::scheduler::multi::{Shutdown, ShutdownReport, TaskInfo};
 use crate::{context, is_large};
 
@@ -61,8 +61,7 @@ pub struct Runtime {
 /// ```
 #[derive(Clone, Copy)]
 pub struct Handle {
-    shared: &'static Shared,
-    incarnation: u64,
+    incarnation: Incarnation,
 }
 
 /// Numbers of a runtime at one moment. They are read one after the other while the workers go on,
@@ -79,7 +78,7 @@ pub struct Handle {
 /// assert!(runtime.metrics().polls > before.polls);
 /// # std::io::Result::Ok(())
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct Metrics {
     /// Worker places.
@@ -117,9 +116,9 @@ pub struct Metrics {
 }
 
 impl Runtime {
-    pub(crate) fn new(shared: &'static Shared, incarnation: u64) -> Runtime {
-        let next_seed = shared.seed().map(AtomicU64::new);
-        Runtime { handle: Handle::new(shared, incarnation), is_stopped: false, next_seed }
+    pub(crate) fn new(incarnation: Incarnation) -> Runtime {
+        let next_seed = incarnation.seed().map(AtomicU64::new);
+        Runtime { handle: Handle::new(incarnation), is_stopped: false, next_seed }
     }
 
     /// A runtime with the defaults of [`Builder`].
@@ -165,11 +164,11 @@ impl Runtime {
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let next = self.next_seed.as_ref().map(|seed| seed.fetch_add(1, Ordering::Relaxed));
         let _seeded = context::seed_random(next);
-        let shared = Some(self.handle.shared);
+        let runtime = Some(self.handle.incarnation);
         if is_large::<F>() {
-            return local::block_on(shared, Options::default(), Box::pin(future));
+            return local::block_on(runtime, Options::default(), Box::pin(future));
         }
-        local::block_on(shared, Options::default(), future)
+        local::block_on(runtime, Options::default(), future)
     }
 
     /// Spawns a task onto this runtime.
@@ -191,9 +190,9 @@ impl Runtime {
         F::Output: Send + 'static,
     {
         if is_large::<F>() {
-            return self.handle.shared.spawn(Box::pin(future), crate::here());
+            return self.handle.incarnation.spawn(Box::pin(future), crate::here());
         }
-        self.handle.shared.spawn(future, crate::here())
+        self.handle.incarnation.spawn(future, crate::here())
     }
 
     /// A handle to spawn with from elsewhere.
@@ -227,7 +226,7 @@ impl Runtime {
     /// ```
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        self.handle.shared.metrics()
+        self.handle.metrics()
     }
 
     /// Ends the runtime: cancels its tasks and waits for polls and blocking closures in progress,
@@ -289,7 +288,7 @@ impl Runtime {
     /// ```
     pub fn shutdown_gracefully(mut self, patience: Duration) -> ShutdownReport {
         self.is_stopped = true;
-        let shared = self.handle.shared;
+        let shared = self.handle.incarnation.shared();
         if self.is_inside() {
             multi::from_inside(shared, move || drop(multi::drain(shared, patience)));
             return ShutdownReport::default();
@@ -299,14 +298,14 @@ impl Runtime {
 
     /// Whether this is a thread of the runtime, which cannot wait for itself.
     fn is_inside(&self) -> bool {
-        context::own_pool().is_some_and(|pool| std::ptr::eq(pool, self.handle.shared))
+        context::own_pool() == Some(self.handle.incarnation)
     }
 
     fn stop(&mut self, timeout: Option<Duration>) -> Shutdown {
         if std::mem::replace(&mut self.is_stopped, true) {
             return Shutdown::default();
         }
-        let shared = self.handle.shared;
+        let shared = self.handle.incarnation.shared();
         if self.is_inside() {
             multi::from_inside(shared, move || {
                 multi::stop(shared, timeout);
@@ -325,8 +324,8 @@ impl Drop for Runtime {
 }
 
 impl Handle {
-    pub(crate) fn new(shared: &'static Shared, incarnation: u64) -> Handle {
-        Handle { shared, incarnation }
+    pub(crate) fn new(incarnation: Incarnation) -> Handle {
+        Handle { incarnation }
     }
 
     /// The runtime that [`spawn`](crate::spawn) means here; the global one is started if need be.
@@ -343,8 +342,7 @@ impl Handle {
     /// ```
     #[must_use]
     pub fn current() -> Handle {
-        let shared = context::runtime();
-        Handle::new(shared, shared.incarnation())
+        Handle::new(context::runtime())
     }
 
     /// Spawns a task onto the runtime, or makes a cancelled one if that has ended.
@@ -371,9 +369,9 @@ impl Handle {
         F::Output: Send + 'static,
     {
         if is_large::<F>() {
-            return self.shared.spawn_if(self.incarnation, Box::pin(future), crate::here());
+            return self.incarnation.spawn(Box::pin(future), crate::here());
         }
-        self.shared.spawn_if(self.incarnation, future, crate::here())
+        self.incarnation.spawn(future, crate::here())
     }
 
     /// Whether the runtime is up.
@@ -392,7 +390,7 @@ impl Handle {
     /// ```
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.shared.is_incarnation(self.incarnation)
+        self.incarnation.is_open()
     }
 
     /// Numbers of this moment.
@@ -407,7 +405,7 @@ impl Handle {
     /// ```
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        self.shared.metrics()
+        self.incarnation.metrics()
     }
 }
 

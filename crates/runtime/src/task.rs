@@ -10,7 +10,7 @@ use reveille_task::{JoinHandle, Options, Task, TaskRef};
 pub use reveille_task::{TaskHandle, task_ref};
 
 use crate::scheduler::local;
-use crate::scheduler::multi::Shared;
+use crate::scheduler::multi::{self, Incarnation};
 use crate::{context, is_large, observe, runtime};
 
 /// The task that is being polled on this thread: one that was spawned, or the future of a
@@ -39,7 +39,7 @@ pub fn report_panic(payload: Box<dyn Any + Send>) {
 
 /// As [`report_panic`]; outside a task, as one of what was started at `place`.
 pub fn report_panic_at(place: Option<&'static Location<'static>>, payload: Box<dyn Any + Send>) {
-    let hook = context::current_runtime().and_then(Shared::panic_hook);
+    let hook = context::panic_hook();
     let mut payload = Some(payload);
     context::with_current(
         |task| {
@@ -56,7 +56,7 @@ pub fn report_panic_at(place: Option<&'static Location<'static>>, payload: Box<d
 
 /// As [`report_panic`], as one of `task`.
 pub fn report_panic_of(task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
-    let hook = context::current_runtime().and_then(Shared::panic_hook);
+    let hook = context::panic_hook();
     observe::unhandled(hook.as_ref(), task, payload);
 }
 
@@ -115,8 +115,29 @@ where
     T: Send + 'static,
 {
     let runtime = context::runtime();
-    match runtime.blocking().filter(|_| !runtime.refuses()) {
+    match runtime.blocking() {
         Some(pool) => pool.spawn(closure, options),
         None => runtime.spawn_cancelled(async move { closure() }, options),
+    }
+}
+
+/// As [`blocking`], for a call of reveille's own. Where the thread's runtime has ended, or is about
+/// to, the global one carries it out: such a call is part of an operation that someone waits for.
+///
+/// # Panics
+///
+/// Panics when the global runtime is needed and cannot be started.
+pub(crate) fn blocking_anywhere<F, T>(closure: F, options: Options) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
+    let own = context::current_runtime().filter(|runtime| runtime.is_up());
+    match own.and_then(Incarnation::blocking) {
+        Some(pool) => pool.spawn(closure, options),
+        None => match multi::global().blocking() {
+            Some(pool) => pool.spawn(closure, options),
+            None => blocking(closure, options),
+        },
     }
 }

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use reveille_driver::TimerSlack;
 
@@ -53,6 +54,19 @@ impl fmt::Debug for Thread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Thread").finish_non_exhaustive()
     }
+}
+
+/// The shortest time between two checks whether a thread still has to stay: the keep-alive may be
+/// zero.
+const STAY: Duration = Duration::from_secs(1);
+
+/// How long the calling thread waits next if it has to stay although its keep-alive has passed;
+/// `None` if it may end. For a thread that holds no lock.
+///
+/// Linux ties a child to the thread that started it: `PR_SET_PDEATHSIG` kills the child when
+/// that thread ends, and tracing ends with the tracer. So a thread stays while it has children.
+pub(crate) fn stays_for(keep_alive: Duration) -> Option<Duration> {
+    reveille_driver::has_children().then(|| keep_alive.max(STAY))
 }
 
 /// The spawner of threads of the operating system.

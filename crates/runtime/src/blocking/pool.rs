@@ -17,11 +17,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reveille_primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
+use reveille_primitive::fork;
 use reveille_primitive::lock::{Condvar, Mutex, MutexGuard, assert_none_held};
 use reveille_primitive::thread::{spin_loop, yield_now};
 
 use super::policy::{Counts, Cover, Failed};
-use crate::threads::{Spawner, Thread, ThreadSpec};
+use crate::threads::{Spawner, Thread, ThreadSpec, stays_for};
 use crate::time::clock::Clock;
 
 /// Looks at the queue between two readings of the clock, which cost as much as a dozen of them.
@@ -351,7 +352,9 @@ impl<J: Job> Shared<J> {
             let chore = state.chore(cover);
             drop(state);
             self.carry_out(chore);
+            let process = fork::generation();
             contain(|| job.run());
+            fork::refuse_to_go_on(process);
             state = self.state.lock();
             state.counts.finish();
         }
@@ -428,7 +431,17 @@ impl<J: Job> Shared<J> {
         state.counts.sleep();
         sleeper.is_woken.store(false, Ordering::Relaxed);
         state.sleepers.push(Arc::clone(sleeper));
-        let (mut state, is_woken) = self.wait(state, sleeper, self.config.keep_alive);
+        let mut keep_alive = self.config.keep_alive;
+        let (mut state, mut is_woken) = self.wait(state, sleeper, keep_alive);
+        while !is_woken {
+            drop(state);
+            let stays_for = stays_for(keep_alive);
+            state = self.state.lock();
+            is_woken = sleeper.is_woken.load(Ordering::Relaxed);
+            let (Some(stays_for), false) = (stays_for, is_woken) else { break };
+            keep_alive = stays_for;
+            (state, is_woken) = self.wait(state, sleeper, keep_alive);
+        }
         if !is_woken {
             let at = state.sleepers.iter().position(|other| Arc::ptr_eq(other, sleeper));
             state.sleepers.remove(at.expect("whoever takes a sleeper out says that it is woken"));

@@ -91,6 +91,6 @@ fn run(driver: &Arc<Driver>, home: &'static Home, identity: Identity) {
         let now = clock.now_ns();
         let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(now)));
         multi::turn(driver, timeout, &mut events);
-        while home.turn_batch(&identity, clock.now_ns(), &mut wakers) {}
+        while home.turn_batch(&identity, clock.now_ns(), &mut wakers, context::wake_all) {}
     }
 }

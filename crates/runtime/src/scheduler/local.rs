@@ -21,38 +21,41 @@
 #![allow(unsafe_code)]
 
 mod awaited;
+mod on_worker;
 mod wait;
 
 use std::any::Any;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::io;
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
-use std::time::Duration;
 
 use parking::{Parker, Unparker};
 use reveille_driver::{Driver, Events, TimerSlack};
 use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::biased::Identity;
+use reveille_primitive::fork;
 use reveille_primitive::lock::Mutex;
 use reveille_task::{
     Cause, JoinHandle, Kept, Options, Ran, Runnable, Schedule, TaskData, TaskHandle, TaskRef,
     is_task_waker,
 };
 
-use super::multi::{self, Pulse, Registry, Seat, Shared};
+use super::multi::{self, Incarnation, Pulse, Registry};
 use super::own_driver::OwnDriver;
 use super::reasons::{INBOX, MAIN, Reasons};
 use super::rescue::{self, Watched};
+pub(crate) use on_worker::{finish_here, park_here, run_here, unpark_here};
+
 use crate::context;
 use crate::foreign;
 use crate::observe;
 use crate::park::Spin;
-use crate::time::{self, Home, Sleep};
+use crate::time::{self, Home};
 
 /// What other threads reach of a stand.
 pub(crate) struct Signals {
@@ -153,7 +156,7 @@ impl Schedule for LocalScheduler {
     }
 
     fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
-        let hook = context::current_runtime().and_then(Shared::panic_hook);
+        let hook = context::panic_hook();
         observe::unhandled(hook.as_ref(), task, payload);
     }
 }
@@ -163,6 +166,9 @@ pub(crate) struct Stand {
     identity: RefCell<Identity>,
     home: OnceCell<&'static Home>,
     driver: OnceCell<OwnDriver>,
+    /// The process that this thread was last seen in, and whether the driver is of one before.
+    process: Cell<u32>,
+    is_driver_inherited: Cell<bool>,
     parker: Parker,
     /// What the watcher sees, once the thread has waited for a timer or a socket.
     watched: OnceCell<Arc<Watched>>,
@@ -173,6 +179,8 @@ pub(crate) struct Stand {
     /// Calls of `block_on` that are in progress on this thread, one inside the other.
     depth: Cell<u32>,
     is_finishing: Cell<bool>,
+    /// Local tasks are being polled.
+    is_running: Cell<bool>,
     /// Something is to be done when the thread leaves `block_on`: see [`Stand::leave`].
     has_to_leave: Cell<bool>,
     round: Cell<u32>,
@@ -188,13 +196,20 @@ pub(crate) struct Stand {
     slack: Cell<Option<TimerSlack>>,
 }
 
-/// Keeps the thread's stand, and takes it down when the thread ends.
+/// Keeps the thread's stand, and takes it down when the thread ends. If the thread ends the
+/// process instead, with the stand in use, the stand stays in memory.
 struct Keeper(Rc<Stand>);
 
-thread_local!(static KEEPER: OnceCell<Keeper> = const { OnceCell::new() });
+thread_local!(static KEEPER: RefCell<Option<Keeper>> = const { RefCell::new(None) });
 
 impl Drop for Keeper {
     fn drop(&mut self) {
+        if self.0.is_in_use() {
+            // `exit` was called in a `block_on` or a local task: it runs the destructors of this
+            // thread's locals on top of the frames that use the stand. The process ends.
+            std::mem::forget(Rc::clone(&self.0));
+            return;
+        }
         self.0.take_down();
         context::set_own_stand(std::ptr::null());
     }
@@ -213,14 +228,26 @@ fn with_stand<R>(access: impl FnOnce(&Stand) -> R) -> R {
 fn set_up() -> Option<Keeper> {
     let stand = Rc::new(Stand::new());
     context::set_own_stand(Rc::as_ptr(&stand));
-    let kept = KEEPER.try_with(|keeper| keeper.set(Keeper(Rc::clone(&stand))).is_ok());
+    context::watch_forks();
+    let kept = KEEPER.try_with(|keeper| {
+        // What is there already is the parent's: its tasks, its driver.
+        std::mem::forget(keeper.replace(Some(Keeper(Rc::clone(&stand)))));
+    });
     kept.is_err().then(|| Keeper(stand))
+}
+
+/// In a child process made by `fork`: a stand that no frame uses is left to the parent. Called by
+/// the handler of `fork`.
+pub(crate) fn forget_in_child() {
+    if !context::with_own_stand(|stand| stand.is_some_and(Stand::is_in_use)) {
+        context::set_own_stand(std::ptr::null());
+    }
 }
 
 /// Runs `future` on this thread until it is ready. See [`crate::block_on`].
 #[inline]
 pub(crate) fn block_on<F: Future>(
-    runtime: Option<&'static Shared>,
+    runtime: Option<Incarnation>,
     options: Options,
     future: F,
 ) -> F::Output {
@@ -271,6 +298,9 @@ impl Stand {
             signals,
             depth: Cell::new(0),
             is_finishing: Cell::new(false),
+            is_running: Cell::new(false),
+            process: Cell::new(fork::generation()),
+            is_driver_inherited: Cell::new(false),
             has_to_leave: Cell::new(false),
             round: Cell::new(0),
             passes: Cell::new(0),
@@ -307,6 +337,7 @@ impl Stand {
     /// The driver of this thread, made by the first call; another one if it was evacuated, or
     /// there is none to be had.
     pub(crate) fn driver(&self) -> io::Result<Arc<Driver>> {
+        self.leave_to_parent();
         let watched = self.watched();
         if self.driver.get().is_none()
             && let Some(driver) = OwnDriver::new()
@@ -322,13 +353,28 @@ impl Stand {
     }
 
     fn own_driver(&self) -> Option<&Arc<Driver>> {
-        self.driver.get().map(OwnDriver::driver)
+        let driver = self.driver.get().filter(|_| !self.is_driver_inherited.get());
+        driver.map(OwnDriver::driver)
+    }
+
+    /// In a child process made by `fork` in this `block_on`: the driver is the parent's. Who waits
+    /// for its events is woken, and finds the host's.
+    #[inline]
+    fn leave_to_parent(&self) {
+        let process = fork::generation();
+        if self.process.replace(process) != process
+            && let Some(driver) = self.own_driver()
+        {
+            self.is_driver_inherited.set(true);
+            *self.signals.driver.lock() = None;
+            context::wake_waiting(driver);
+        }
     }
 
     #[inline]
     fn block_on<F: Future>(
         &self,
-        runtime: Option<&'static Shared>,
+        runtime: Option<Incarnation>,
         options: Options,
         future: F,
     ) -> F::Output {
@@ -381,6 +427,11 @@ impl Stand {
         self.signals.reasons.has(INBOX) || !self.queue.borrow().is_empty()
     }
 
+    /// Whether a frame of this thread uses the stand while a program's code runs on top of it.
+    fn is_in_use(&self) -> bool {
+        self.depth.get() > 0 || self.is_running.get()
+    }
+
     fn has_tasks(&self) -> bool {
         self.registry.borrow().len() > 0
     }
@@ -392,10 +443,11 @@ impl Stand {
             self.queue.borrow_mut().append(&mut inbox);
         }
         let is_nested = self.depth.get() > 1;
+        let was_running = self.is_running.replace(true);
         let count = self.queue.borrow().len();
         for _ in 0..count {
             let Some(task) = self.queue.borrow_mut().pop_front() else {
-                return;
+                break;
             };
             let poll = context::begin_poll(task.as_task());
             pulse.inspect(|pulse| pulse.beat());
@@ -408,9 +460,10 @@ impl Stand {
             }
             if is_nested && self.signals.reasons.has_main() {
                 // One of several futures that wait on this stack, one on top of the other.
-                return;
+                break;
             }
         }
+        self.is_running.set(was_running);
     }
 
     /// As [`Stand::run_local`] on a worker, whose other polls the watcher does not see.
@@ -506,72 +559,3 @@ impl Drop for Entered<'_> {
         }
     }
 }
-
-/// Polls the local tasks of a worker's thread. `false` if it has none. The monitor sees these polls
-/// as it sees those of other tasks: the worker's place changes hands if one blocks. `prepare` is
-/// called first if there are any.
-pub(crate) fn run_here(seat: &Seat, prepare: impl FnOnce()) -> bool {
-    context::with_own_stand(|stand| {
-        let stand = stand.filter(|stand| stand.has_tasks());
-        stand.inspect(|_| prepare());
-        stand.inspect(|stand| stand.run_watched(&seat.pulse));
-        stand.is_some()
-    })
-}
-
-/// A worker is about to sleep in the driver of its place. `false` if a local task is runnable.
-pub(crate) fn park_here(seat: &Seat) -> bool {
-    context::with_own_stand(|stand| {
-        let Some(stand) = stand.filter(|stand| stand.has_tasks()) else {
-            return true;
-        };
-        *stand.signals.driver.lock() = Some(Arc::clone(seat.driver()));
-        stand.signals.reasons.park_but_for_main() && stand.queue.borrow().is_empty()
-    })
-}
-
-/// A worker woke up.
-pub(crate) fn unpark_here(_: &Seat) {
-    context::with_own_stand(|stand| {
-        if let Some(stand) = stand.filter(|stand| stand.has_tasks()) {
-            stand.signals.reasons.unpark();
-            *stand.signals.driver.lock() = stand.own_driver().cloned();
-        }
-    });
-}
-
-/// A worker lost its place: its thread runs the local tasks it has to their end, or to that of the
-/// pool, before it takes another place.
-pub(crate) fn finish_here(shared: &'static Shared) {
-    let has_tasks = || context::with_own_stand(|stand| stand.is_some_and(Stand::has_tasks));
-    let set_finishing = |value| {
-        context::with_own_stand(|stand| {
-            if let Some(stand) = stand {
-                stand.is_finishing.set(value);
-            }
-        });
-    };
-    if !has_tasks() {
-        return;
-    }
-    set_finishing(true);
-    // The end of the pool wakes nobody here, so it is looked for.
-    let mut look = Sleep::after(FINISH_LOOK);
-    block_on(
-        Some(shared),
-        Options::default(),
-        poll_fn(|cx| {
-            if !has_tasks() || shared.is_stopping() {
-                return Poll::Ready(());
-            }
-            while std::pin::Pin::new(&mut look).poll(cx).is_ready() {
-                look.reset_after(FINISH_LOOK);
-            }
-            Poll::Pending
-        }),
-    );
-    set_finishing(false);
-}
-
-/// How often a thread without a place looks whether its pool is being shut down.
-const FINISH_LOOK: Duration = Duration::from_millis(50);

@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use reveille_primitive::atomic::{AtomicBool, AtomicU32, Ordering};
 use reveille_primitive::biased::{Biased, Identity, Recipient};
+use reveille_primitive::fork;
 use reveille_primitive::lock::{Mutex, assert_none_held};
 
 use reveille_task::is_task_waker;
@@ -172,18 +173,23 @@ impl Home {
         self.wheel.enter(identity)?.wheel.next_deadline()
     }
 
-    /// Moves the wheel to `now_ns` and wakes what is due until a batch of 256 is reached, so that a
-    /// million due timers do not hold up the worker. `true` if more is due.
+    /// Moves the wheel to `now_ns` and hands the wakers of what is due to `wake` until a batch of
+    /// 256 is reached, so that a million due timers do not hold up the worker. `true` if more is
+    /// due.
     pub(crate) fn turn_batch(
         &self,
         identity: &std::cell::RefCell<Identity>,
         now_ns: u64,
         wakers: &mut Vec<Waker>,
+        mut wake: impl FnMut(&mut Vec<Waker>),
     ) -> bool {
         let mut fired = 0;
         loop {
             // A step may spend itself on entries that only move to a finer slot.
-            let step = self.turn(identity, now_ns, wakers);
+            let step = self.advance(identity, now_ns, wakers);
+            if !wakers.is_empty() {
+                wake(wakers);
+            }
             fired += step.expired;
             if !step.has_more || fired >= BATCH {
                 return step.has_more;
@@ -193,6 +199,18 @@ impl Home {
 
     /// Moves the wheel to `now_ns` and wakes what is due, a step.
     pub(crate) fn turn(
+        &self,
+        identity: &std::cell::RefCell<Identity>,
+        now_ns: u64,
+        wakers: &mut Vec<Waker>,
+    ) -> Advanced {
+        let advanced = self.advance(identity, now_ns, wakers);
+        context::wake_all(wakers);
+        advanced
+    }
+
+    /// Moves the wheel to `now_ns`, a step. The wakers of what is due are in `wakers` afterwards.
+    fn advance(
         &self,
         identity: &std::cell::RefCell<Identity>,
         now_ns: u64,
@@ -208,7 +226,6 @@ impl Home {
             (state.wheel.advance(now_ns, BATCH, wakers), state.spare.take())
         };
         crate::observe::drop_wakers(spare);
-        context::wake_all(wakers);
         advanced
     }
 
@@ -315,7 +332,9 @@ static UNUSED: Mutex<Vec<&'static Home>> = Mutex::new(Vec::new());
 
 /// A home for a thread. Not freed when the thread ends, but used again.
 pub(crate) fn acquire_home() -> &'static Home {
-    let unused = UNUSED.lock().pop();
+    // In a child process the lock may be held for ever.
+    let unused = if fork::generation() == 0 { Some(UNUSED.lock()) } else { UNUSED.try_lock() };
+    let unused = unused.and_then(|mut unused| unused.pop());
     unused.unwrap_or_else(|| Box::leak(Box::new(Home::new())))
 }
 
@@ -430,10 +449,15 @@ impl Sleep {
     /// Adds an entry at a home that another thread turns.
     #[cold]
     fn enlist_outside(&mut self, waker: Waker) {
-        let home = context::outside_home();
-        let epoch = home.epoch.load(Ordering::Relaxed);
-        let key = home.insert_from_outside(self.deadline_ns, waker);
-        self.entry = Some(Entry { home, epoch, key });
+        let deadline_ns = self.deadline_ns;
+        context::with_outside_home(|home| {
+            self.forget();
+            let epoch = home.epoch.load(Ordering::Relaxed);
+            let key = home.insert_from_outside(deadline_ns, waker.clone());
+            self.entry = Some(Entry { home, epoch, key });
+        });
+        assert_none_held("the drop of a waker");
+        drop(waker);
     }
 
     /// Makes sure that the entry is at the current home and wakes `waker`.

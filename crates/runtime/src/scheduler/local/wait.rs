@@ -136,8 +136,12 @@ impl Stand {
     }
 
     fn turn_driver(&self, timeout: Option<Duration>) {
+        self.leave_to_parent();
         if let Some(driver) = self.own_driver() {
-            multi::turn(driver, timeout, &mut self.events.borrow_mut());
+            // Taken out: a waker may call `block_on`, which turns this driver too.
+            let mut events = self.events.take();
+            multi::turn(driver, timeout, &mut events);
+            self.events.replace(events);
         }
     }
 
@@ -153,6 +157,7 @@ impl Stand {
     /// Sleeps until there is one of `reasons` not to, or for a moment if it is to be brief.
     fn park(&self, reasons: u32, is_brief: bool) {
         let deadline = self.home.get().and_then(|home| home.settle_and_park(&self.identity));
+        self.leave_to_parent();
         let driver = self.own_driver();
         if driver.is_some() && self.signals.driver.lock().is_none() {
             *self.signals.driver.lock() = driver.cloned();

@@ -22,7 +22,7 @@ use crate::time::clock::{Clock, VirtualClock};
 use crate::yield_now;
 
 fn start(config: Config) -> io::Result<Runtime> {
-    Shared::start(config).map(|(shared, incarnation)| Runtime::new(shared, incarnation))
+    Shared::start(config).map(Runtime::new)
 }
 
 /// Threads of one runtime: how many were asked for, and how many are alive.
@@ -177,8 +177,9 @@ fn a_clock_that_jumps_back_ends_no_sleep_early_and_stops_nobody() {
 #[test]
 fn a_queue_whose_indices_wrap_loses_and_doubles_nothing() {
     let config = Config { workers: 1, ..Config::default() };
-    let (shared, incarnation) = Shared::start(config).unwrap();
-    let _runtime = Runtime::new(shared, incarnation);
+    let incarnation = Shared::start(config).unwrap();
+    let shared = incarnation.shared();
+    let _runtime = Runtime::new(incarnation);
     let (queue, mut owner) = Queue::starting_at(usize::MAX - 10);
     for _ in 0..3 {
         let mut taken = Vec::new();
@@ -197,8 +198,9 @@ fn a_queue_whose_indices_wrap_loses_and_doubles_nothing() {
 /// Three workers have four shards, and three threads keep theirs full.
 #[test]
 fn what_comes_from_one_thread_is_not_kept_waiting_by_what_others_send() {
-    let (shared, incarnation) = Shared::start(Config { workers: 3, ..Config::default() }).unwrap();
-    let _runtime = Runtime::new(shared, incarnation);
+    let incarnation = Shared::start(Config { workers: 3, ..Config::default() }).unwrap();
+    let shared = incarnation.shared();
+    let _runtime = Runtime::new(incarnation);
     let injector = Injector::new(3);
     let late = task(shared);
     let address = late.as_task().addr();

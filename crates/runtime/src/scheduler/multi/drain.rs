@@ -11,7 +11,6 @@ use std::panic::Location;
 use std::time::Duration;
 
 use reveille_primitive::atomic::Ordering;
-use reveille_primitive::lock::{Condvar, Mutex};
 use reveille_task::{TaskHandle, TaskId, TaskRef};
 
 use super::Shared;
@@ -112,6 +111,9 @@ impl fmt::Display for ShutdownReport {
 
 /// Lets `shared` finish for `patience` at most, then ends it. The caller is no thread of the pool.
 pub(crate) fn drain(shared: &'static Shared, patience: Duration) -> ShutdownReport {
+    if shared.incarnation().is_inherited() {
+        return ShutdownReport::default();
+    }
     {
         let _outside = shared.outside.lock();
         shared.is_draining.store(true, Ordering::SeqCst);
@@ -120,7 +122,7 @@ pub(crate) fn drain(shared: &'static Shared, patience: Duration) -> ShutdownRepo
     let mut watch = Watch { unfinished: Vec::new(), seen: 0 };
     let mut pause = PAUSES.0;
     while !watch.is_over(shared) && !time.is_up() {
-        wait(time.left().map_or(pause, |left| left.min(pause)));
+        super::turn::pause(time.left().map_or(pause, |left| left.min(pause)));
         pause = (pause * 2).min(PAUSES.1);
     }
     watch.end(shared)
@@ -170,10 +172,4 @@ impl Watch {
         report.running_closures = shutdown.running_closures;
         report
     }
-}
-
-/// Waits in the system's time.
-fn wait(pause: Duration) {
-    let (lock, nobody_notifies) = (Mutex::new(()), Condvar::new());
-    drop(nobody_notifies.wait_timeout(lock.lock(), pause));
 }

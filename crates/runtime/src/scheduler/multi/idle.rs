@@ -41,6 +41,12 @@ impl Idle {
         }
     }
 
+    /// Nobody sleeps and nobody searches: the pool has no thread.
+    pub(crate) fn reset(&self) {
+        self.searching.store(0, Ordering::SeqCst);
+        self.parked.iter().for_each(|word| word.store(0, Ordering::SeqCst));
+    }
+
     /// Whether a wake could be useful: somebody sleeps and nobody searches. A hint, two plain
     /// loads.
     #[inline]

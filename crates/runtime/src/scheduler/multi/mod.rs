@@ -22,6 +22,7 @@ mod diagnosis;
 mod drain;
 mod duty;
 mod idle;
+mod incarnation;
 mod injector;
 mod monitor;
 mod place;
@@ -39,26 +40,27 @@ mod worker;
 
 use std::any::Any;
 use std::cell::Cell;
-use std::future::Future;
 use std::io;
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
-use reveille_driver::Driver;
-use reveille_primitive::atomic::{AtomicBool, Ordering};
+use reveille_primitive::atomic::{AtomicBool, AtomicU64, Ordering};
+use reveille_primitive::fork;
 use reveille_primitive::lock::Mutex;
-use reveille_task::{Cause, JoinHandle, Kept, Options, Runnable, Schedule, TaskRef};
+use reveille_task::{Cause, Kept, Runnable, Schedule, TaskRef};
 
 use crate::blocking::Pool;
 use crate::builder::Config;
 use crate::context;
 use crate::observe::{self, Event};
-use crate::time::{self, Home};
+use crate::time;
 pub(crate) use diagnosis::describe;
 pub(crate) use drain::drain;
 pub use drain::{ShutdownReport, TaskInfo};
 pub(crate) use duty::Duty;
 use idle::Idle;
+pub(crate) use incarnation::Incarnation;
+pub(crate) use incarnation::{forget_start, global, start_global, try_global};
 use injector::Injector;
 use monitor::Monitor;
 pub(crate) use place::{Place, Seat};
@@ -101,6 +103,8 @@ pub(crate) struct Shared {
     /// The anchor and the registry of tasks that were spawned by no worker.
     anchor: Anchor,
     outside: Mutex<Outside>,
+    /// Counts the incarnations. Changed under the lock of `outside`, before `is_stopping` ends.
+    incarnation: AtomicU64,
     is_stopping: AtomicBool,
     /// What runs may finish, and nothing comes from outside.
     is_draining: AtomicBool,
@@ -114,68 +118,31 @@ struct Outside {
     /// What this incarnation was built with; `None` before and after.
     config: Option<Arc<Config>>,
     blocking: Option<Arc<Pool>>,
-    incarnation: u64,
 }
 
 /// Pools that are not in use.
 static UNUSED: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
 
-/// The default pool.
-static GLOBAL: OnceLock<&'static Shared> = OnceLock::new();
-
-/// The global pool, started by the first use.
-///
-/// # Panics
-///
-/// Panics when not even one worker thread can be created.
-pub(crate) fn global() -> &'static Shared {
-    GLOBAL.get_or_init(|| {
-        let config = Config::global();
-        let pool = Shared::start(config).unwrap_or_else(|error| {
-            panic!("reveille: could not start the global runtime: {error}");
-        });
-        pool.0
-    })
-}
-
-/// Makes a pool with this configuration the global one. Returns it with its incarnation.
-///
-/// # Errors
-///
-/// Fails when there is a global pool, and as [`Shared::start`] does.
-pub(crate) fn start_global(config: Config) -> io::Result<(&'static Shared, u64)> {
-    let is_taken = || io::Error::new(io::ErrorKind::AlreadyExists, "the global runtime is up");
-    if GLOBAL.get().is_some() {
-        return Err(is_taken());
-    }
-    let (shared, incarnation) = Shared::start(config)?;
-    if GLOBAL.set(shared).is_err() {
-        // Another thread was faster.
-        stop(shared, None);
-        return Err(is_taken());
-    }
-    Ok((shared, incarnation))
-}
-
 impl Shared {
-    /// Brings a pool up: a new one, or one that served before. Returns it with its incarnation.
+    /// Brings a pool up: a new one, or one that served before.
     ///
     /// # Errors
     ///
     /// Fails when a driver or a thread cannot be made; then nothing is left behind.
-    pub(crate) fn start(config: Config) -> io::Result<(&'static Shared, u64)> {
+    pub(crate) fn start(config: Config) -> io::Result<Incarnation> {
+        context::watch_forks();
         let shared = Shared::unused(config.workers);
         let incarnation = {
             let mut outside = shared.outside.lock();
-            outside.incarnation += 1;
-            outside.blocking = Some(config.blocking_pool(shared));
+            let incarnation = shared.next_incarnation();
+            outside.blocking = Some(config.blocking_pool(incarnation));
             outside.config = Some(Arc::new(config));
-            outside.incarnation
+            incarnation
         };
         shared.is_stopping.store(false, Ordering::SeqCst);
         shared.is_draining.store(false, Ordering::SeqCst);
         match shared.open() {
-            Ok(()) => Ok((shared, incarnation)),
+            Ok(()) => Ok(incarnation),
             Err(error) => {
                 stop(shared, None);
                 Err(error)
@@ -184,18 +151,22 @@ impl Shared {
     }
 
     fn unused(workers: usize) -> &'static Shared {
-        let mut unused = UNUSED.lock();
-        let found = unused.iter().position(|shared| shared.places.len() == workers);
-        if let Some(found) = found {
-            return unused.swap_remove(found);
+        shutdown::retry_in_doubt();
+        // In a child process the lock may be held for ever.
+        let unused = if fork::generation() == 0 { Some(UNUSED.lock()) } else { UNUSED.try_lock() };
+        if let Some(mut unused) = unused {
+            let found = unused.iter().position(|shared| shared.places.len() == workers);
+            if let Some(found) = found {
+                return unused.swap_remove(found);
+            }
         }
-        drop(unused);
         let shared: &'static Shared = Box::leak(Box::new(Shared {
             places: (0..workers).map(Place::new).collect(),
             injector: Injector::new(workers),
             idle: Idle::new(workers),
             anchor: Anchor::new(None),
             outside: Mutex::default(),
+            incarnation: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
             staff: Staff::new(),
@@ -212,6 +183,7 @@ impl Shared {
     fn open(&'static self) -> io::Result<()> {
         let config = self.config();
         time::ask_for_ticks();
+        self.idle.reset();
         for place in &self.places {
             place.counters.reset();
             let driver = config.driver()?;
@@ -236,105 +208,19 @@ impl Shared {
         self.outside.lock().config.clone().expect("asked only while the pool is up")
     }
 
-    /// The hook for panics that nobody awaits.
-    pub(crate) fn panic_hook(&'static self) -> Option<observe::PanicHook> {
-        self.outside.lock().config.as_ref().and_then(|config| config.on_panic.clone())
-    }
-
-    /// What the random numbers of the current incarnation begin with, if that was asked for.
-    pub(crate) fn seed(&'static self) -> Option<u64> {
-        self.outside.lock().config.as_ref().and_then(|config| config.seed)
-    }
-
-    /// The pool of blocking threads, or `None` when the runtime is down.
-    pub(crate) fn blocking(&self) -> Option<Arc<Pool>> {
+    /// The pool of blocking threads, for whoever ends the runtime.
+    fn blocking(&self) -> Option<Arc<Pool>> {
         self.outside.lock().blocking.clone()
     }
 
-    pub(crate) fn is_incarnation(&self, incarnation: u64) -> bool {
-        let outside = self.outside.lock();
-        outside.incarnation == incarnation && outside.config.is_some()
-    }
-
-    pub(crate) fn incarnation(&self) -> u64 {
-        self.outside.lock().incarnation
-    }
-
-    /// Spawns onto this pool if it still is in `incarnation`; else the task is cancelled at once.
-    pub(crate) fn spawn_if<F>(
-        &'static self,
-        incarnation: u64,
-        future: F,
-        options: Options,
-    ) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        if self.is_incarnation(incarnation) {
-            return self.spawn(future, options);
-        }
-        self.spawn_cancelled(future, options)
-    }
-
-    /// Makes a task that is cancelled at once: what a runtime that is shut down spawns.
-    pub(crate) fn spawn_cancelled<F>(
-        &'static self,
-        future: F,
-        options: Options,
-    ) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let scheduler = Scheduler(&self.anchor);
-        let (task, handle) = reveille_task::spawn(future, scheduler, options);
-        drop(task);
-        handle
+    /// Lets the worker whose poll has forked end when the poll returns, in the child process.
+    pub(crate) fn refuse_child(&self) {
+        self.is_stopping.store(true, Ordering::SeqCst);
     }
 
     #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
         self.is_stopping.load(Ordering::Relaxed)
-    }
-
-    /// Whether this thread may start nothing here: the pool drains, and the thread is not its own.
-    pub(crate) fn refuses(&self) -> bool {
-        let is_inside = || context::own_pool().is_some_and(|pool| std::ptr::eq(pool, self));
-        self.is_draining.load(Ordering::Relaxed) && !is_inside()
-    }
-
-    /// A home for the timers of threads that turn none.
-    pub(crate) fn outside_home(&'static self) -> &'static Home {
-        &self.places[0].timers
-    }
-
-    /// A driver for the sources of threads that turn none.
-    pub(crate) fn outside_driver(&'static self) -> io::Result<Arc<Driver>> {
-        let index = lane() % self.places.len();
-        let driver = self.places[index].driver.lock().clone();
-        driver
-            .ok_or_else(|| io::Error::other("the runtime that waits for this socket is shut down"))
-    }
-
-    /// Spawns onto this pool.
-    ///
-    /// On a runtime that is shut down the future is dropped at once and the handle is that of a
-    /// cancelled task.
-    #[inline]
-    pub(crate) fn spawn<F>(&'static self, future: F, options: Options) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        context::with_seat(|seat| {
-            let seat = seat.filter(|seat| std::ptr::eq(seat.shared(), self));
-            let anchor = seat.map_or(&self.anchor, |seat| &seat.place().anchor);
-            let scheduler = Scheduler(anchor);
-            let (task, handle, kept) = reveille_task::spawn_kept(future, scheduler, options);
-            self.admit(seat, task, kept, anchor);
-            handle
-        })
     }
 
     /// Registers a new task and queues it.
@@ -344,28 +230,35 @@ impl Shared {
         task: Runnable,
         kept: Kept,
         anchor: &'static Anchor,
+        incarnation: Incarnation,
     ) {
         let refused = match seat {
             Some(seat) => seat.admit(task, kept).err(),
             None => Some((task, kept)),
         };
         if let Some((task, kept)) = refused {
-            self.admit_from_outside(task, kept, anchor);
+            self.admit_from_outside(task, kept, anchor, incarnation);
         }
     }
 
     /// Registers and queues a new task of a thread that has no place, or lost it during this poll.
     #[cold]
-    fn admit_from_outside(&'static self, task: Runnable, kept: Kept, anchor: &'static Anchor) {
+    fn admit_from_outside(
+        &'static self,
+        task: Runnable,
+        kept: Kept,
+        anchor: &'static Anchor,
+        incarnation: Incarnation,
+    ) {
         let mut kept = Some(kept);
         let mut insert = |registry: &mut Registry| kept.take().map(|kept| registry.insert(kept));
         let registered = match anchor.place {
+            _ if incarnation.is_inherited() => None,
             Some(_) if self.is_stopping() => None,
             Some(index) => self.places[index].core.with(|core, _| insert(&mut core.registry)),
             None => {
                 let mut outside = self.outside.lock();
-                let is_up = outside.config.is_some() && !self.is_stopping() && !self.refuses();
-                if is_up { insert(&mut outside.registry) } else { None }
+                if incarnation.admits(&outside) { insert(&mut outside.registry) } else { None }
             }
         };
         if registered.is_some() {
@@ -463,7 +356,7 @@ impl Schedule for Scheduler {
     }
 
     fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
-        let hook = self.0.shared().panic_hook();
+        let hook = self.0.shared().incarnation().panic_hook();
         observe::unhandled(hook.as_ref(), task, payload);
     }
 }

@@ -11,8 +11,10 @@
 //!    the place, or a stranger with the core, empties `removals`.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
+use std::task::Waker;
 
 use reveille_driver::Driver;
 use reveille_primitive::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -23,7 +25,7 @@ use reveille_task::{Kept, Runnable, TaskHandle};
 use super::queue::{Ownership, Queue};
 use super::registry::Registry;
 use super::vacancy::Pulse;
-use super::{Anchor, Shared};
+use super::{Anchor, Incarnation, Shared};
 use crate::builder::Config;
 use crate::observe::{Counters, Event};
 use crate::time::{Coming, Home};
@@ -63,6 +65,8 @@ pub(crate) struct Place {
     poll_ns: AtomicU64,
     removals: Mutex<Vec<u32>>,
     has_removals: AtomicBool,
+    /// Wakers that are to be woken, and may block the thread that does so.
+    pub(crate) unwoken: Mutex<VecDeque<Waker>>,
     /// The shard of this place, while the runtime is up.
     pub(crate) driver: Mutex<Option<Arc<Driver>>>,
     /// The pulse of the thread that works the place.
@@ -88,6 +92,7 @@ impl Place {
             poll_ns: AtomicU64::new(POLL_NS_AT_FIRST),
             removals: Mutex::new(Vec::new()),
             has_removals: AtomicBool::new(false),
+            unwoken: Mutex::default(),
             driver: Mutex::new(None),
             pulse: Mutex::new(None),
         }
@@ -109,6 +114,10 @@ impl Place {
         let driver = self.driver.lock().clone();
         let metrics = driver.map(|driver| driver.metrics()).unwrap_or_default();
         (metrics.batches, metrics.batched_reads)
+    }
+
+    pub(crate) fn next_unwoken(&self) -> Option<Waker> {
+        self.unwoken.lock().pop_front()
     }
 
     /// Interrupts the worker's park.
@@ -183,6 +192,7 @@ pub(crate) struct Seat {
     place: &'static Place,
     identity: RefCell<Identity>,
     driver: Arc<Driver>,
+    incarnation: Incarnation,
     clock: crate::time::clock::Clock,
     coming: Coming,
     pub(crate) pulse: Arc<Pulse>,
@@ -206,6 +216,7 @@ impl Seat {
             place,
             identity: RefCell::new(identity),
             driver,
+            incarnation: place.shared().incarnation(),
             clock: config.clock.clone(),
             coming: Coming::default(),
             pulse,
@@ -223,6 +234,12 @@ impl Seat {
     #[inline]
     pub(crate) fn shared(&self) -> &'static Shared {
         self.place.shared()
+    }
+
+    /// The use of the pool that the worker works for.
+    #[inline]
+    pub(crate) fn incarnation(&self) -> Incarnation {
+        self.incarnation
     }
 
     pub(crate) fn into_identity(self) -> Identity {

@@ -20,7 +20,7 @@ use std::time::Duration;
 use reveille_primitive::lock::{Condvar, Mutex};
 
 use super::vacancy::Vacancy;
-use crate::threads::Thread;
+use crate::threads::{Thread, stays_for};
 
 /// See the module's header.
 #[derive(Debug)]
@@ -42,6 +42,8 @@ struct State {
     next_number: usize,
     handles: Vec<(usize, Thread)>,
     is_open: bool,
+    /// Closed, and threads were left behind: the last of them has to say so.
+    is_abandoned: bool,
     takeovers: u64,
 }
 
@@ -154,7 +156,7 @@ impl Roster {
     }
 
     /// Waits for a vacancy; `None` when the thread shall end. A new thread finds its own at once.
-    pub(crate) fn next(&self, keep_alive: Duration, is_new: bool) -> Option<Vacancy> {
+    pub(crate) fn next(&self, mut keep_alive: Duration, is_new: bool) -> Option<Vacancy> {
         let mut state = self.state.lock();
         if !is_new && state.orphans > 0 {
             state.orphans -= 1;
@@ -171,14 +173,25 @@ impl Roster {
             let timed_out;
             (state, timed_out) = self.changed.wait_timeout(state, keep_alive);
             if timed_out && state.vacancies.is_empty() {
+                drop(state);
+                let stays_for = stays_for(keep_alive);
+                state = self.state.lock();
+                if let Some(stays_for) = stays_for {
+                    keep_alive = stays_for;
+                    continue;
+                }
+                if !state.is_open || !state.vacancies.is_empty() {
+                    continue;
+                }
                 state.waiting = state.waiting.saturating_sub(1);
                 return None;
             }
         }
     }
 
-    /// The calling thread ends.
-    pub(crate) fn leave(&self, number: usize) {
+    /// The calling thread ends. `true` if it is the last of those that a shutdown left behind.
+    #[must_use = "the last one has to clear up"]
+    pub(crate) fn leave(&self, number: usize) -> bool {
         let mut state = self.state.lock();
         state.threads -= 1;
         if state.is_open {
@@ -186,13 +199,14 @@ impl Roster {
             state.handles.retain(|(other, _)| *other != number);
         }
         self.changed.notify_all();
+        state.threads == 0 && std::mem::take(&mut state.is_abandoned)
     }
 
     pub(crate) fn count_takeover(&self) {
         self.state.lock().takeovers += 1;
     }
 
-    /// Closes: waiting threads end, working ones are waited for until `deadline_passed` says so.
+    /// Closes: waiting threads end, working ones are waited for until `time_left` says so.
     /// Returns how many were left behind.
     pub(crate) fn close(&self, mut time_left: impl FnMut() -> Option<Duration>) -> usize {
         let mut state = self.state.lock();
@@ -207,15 +221,24 @@ impl Roster {
                 Some(left) => (state, _) = self.changed.wait_timeout(state, left),
             }
         }
-        let left = state.threads;
-        if left > 0 {
-            return left;
+        state.threads
+    }
+
+    /// After [`Roster::close`]: waits for the ends of the threads if all have left the pool. What
+    /// remains of them is the destructors of their thread-locals, which are the user's.
+    ///
+    /// Else detaches them. `false` then: the last to leave is told so.
+    #[must_use = "threads may be left that use the pool"]
+    pub(crate) fn join(&self) -> bool {
+        let (handles, has_left) = {
+            let mut state = self.state.lock();
+            state.is_abandoned = state.threads > 0;
+            (std::mem::take(&mut state.handles), !state.is_abandoned)
+        };
+        if has_left {
+            handles.into_iter().for_each(|(_, thread)| thread.join());
         }
-        let handles = std::mem::take(&mut state.handles);
-        drop(state);
-        // They have left the pool: what remains of them is the end of their stacks.
-        handles.into_iter().for_each(|(_, thread)| thread.join());
-        0
+        has_left
     }
 }
 

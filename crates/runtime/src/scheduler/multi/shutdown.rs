@@ -10,7 +10,8 @@
 use std::time::{Duration, Instant};
 
 use reveille_primitive::atomic::Ordering;
-use reveille_primitive::{lock, thread};
+use reveille_primitive::lock::{self, Mutex};
+use reveille_primitive::thread;
 use reveille_task::{Runnable, TaskHandle};
 
 use super::{Shared, UNUSED};
@@ -113,13 +114,17 @@ pub(super) fn stop_and_tell(
     tell: impl FnOnce(&[TaskHandle]),
 ) -> Shutdown {
     lock::assert_none_held("a shutdown");
+    if shared.incarnation().is_inherited() {
+        // Its threads are the parent's.
+        return Shutdown::default();
+    }
     let time = Time::new(timeout);
     {
         let _outside = shared.outside.lock();
         shared.is_stopping.store(true, Ordering::SeqCst);
     }
     shared.places.iter().for_each(super::Place::notify);
-    let _runtime = context::enter_runtime(shared);
+    let _runtime = context::enter_runtime(shared.incarnation());
     let mut tell = Some(tell);
     let mut cancelled_tasks = 0;
     let mut take_stock = || {
@@ -131,12 +136,12 @@ pub(super) fn stop_and_tell(
     let stuck_workers = wait_for_polls(shared, &time, &mut take_stock);
     shared.monitor.stop();
     take_stock();
-    let is_empty = cancel_tasks(shared, &time, stuck_workers > 0);
+    cancel_tasks(shared, &time, stuck_workers > 0);
     let blocking = shared.blocking();
     let running_closures = blocking.map_or(0, |pool| pool.shutdown(time.deadline));
     close(shared);
-    if is_empty && stuck_workers == 0 {
-        UNUSED.lock().push(shared);
+    if shared.staff.join() {
+        give_back(shared);
     }
     Shutdown { cancelled_tasks, stuck_workers, running_closures }
 }
@@ -159,6 +164,28 @@ fn wait_for_polls(shared: &'static Shared, time: &Time, take_stock: &mut impl Fn
         take_stock();
         cancel_tasks(shared, time, true);
     }
+}
+
+/// Pools that were closed while a task was in the hands of a thread that is none of theirs: it is
+/// about to wake or to drop it.
+static IN_DOUBT: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
+
+/// Hands a closed pool that all its threads have left to the next use.
+///
+/// A poll that ended after the shutdown may have left its task, and the tasks that it woke.
+pub(super) fn give_back(shared: &'static Shared) {
+    let is_empty = cancel_tasks(shared, &Time::new(Some(Duration::ZERO)), false);
+    let list = if is_empty { &UNUSED } else { &IN_DOUBT };
+    list.lock().push(shared);
+}
+
+/// Looks again at the pools that could not be given back.
+pub(super) fn retry_in_doubt() {
+    // Of a child process it is the parent's concern.
+    let Some(in_doubt) = IN_DOUBT.try_lock().map(|mut list| std::mem::take(&mut *list)) else {
+        return;
+    };
+    in_doubt.into_iter().for_each(give_back);
 }
 
 /// Calls `end` on another thread, for a thread of the pool, which cannot wait for itself.
@@ -233,6 +260,7 @@ fn close(shared: &'static Shared) {
         }
         place.timers.set_notify(None);
         let mut wakers = place.timers.vacate();
+        wakers.extend(std::iter::from_fn(|| place.next_unwoken()));
         context::wake_all(&mut wakers);
         place.give(None);
         *place.pulse.lock() = None;

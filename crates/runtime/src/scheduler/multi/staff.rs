@@ -11,12 +11,13 @@ use std::time::Duration;
 
 use reveille_driver::TimerSlack;
 use reveille_primitive::biased::Identity;
+use reveille_primitive::fork;
 
-use super::Shared;
 use super::place::{Place, Seat};
 use super::roster::{Offer, Roster};
 use super::vacancy::{Pulse, Vacancy};
 use super::worker::{Exit, Worker};
+use super::{Shared, shutdown};
 use crate::builder::{Config, Hook};
 use crate::scheduler::local;
 use crate::threads::ThreadSpec;
@@ -49,7 +50,7 @@ impl Staff {
 
     /// Starts one thread for each place.
     pub(crate) fn open(&self, shared: &'static Shared, config: &Config) -> io::Result<()> {
-        self.roster.open(config.workers + config.max_spare_threads);
+        self.roster.open(config.workers.saturating_add(config.max_spare_threads));
         for place in 0..config.workers {
             // Also when the place has a faster thread: then another place has none.
             if let Offer::New(number) = self.roster.offer(Vacancy::open(place))? {
@@ -106,12 +107,19 @@ impl Staff {
     pub(crate) fn close(&self, time_left: impl FnMut() -> Option<Duration>) -> usize {
         self.roster.close(time_left)
     }
+
+    /// After [`Staff::close`]. `false` if threads are left; the last of them clears up.
+    #[must_use = "threads may be left that use the pool"]
+    pub(crate) fn join(&self) -> bool {
+        self.roster.join()
+    }
 }
 
 /// The life of a thread of the pool. It brings its configuration along: the pool may be down
 /// before the system lets it begin.
 fn work(shared: &'static Shared, number: usize, config: Arc<Config>) {
-    context::belong_to(shared);
+    let process = fork::generation();
+    context::belong_to(shared.incarnation());
     // For good: the thread is ours, and its park is what ends every timer. Before the hooks, which
     // may want it otherwise.
     let _ = TimerSlack::least();
@@ -136,6 +144,7 @@ fn work(shared: &'static Shared, number: usize, config: Arc<Config>) {
         let seat = Seat::new(place, identity, driver, &config, pulse);
         let seed = config.seed.unwrap_or_else(rng::seed_from_system) ^ number as u64;
         let exit = context::with_seat_set(&seat, || Worker::new(&seat, seed).run());
+        fork::refuse_to_go_on(process);
         identity = seat.into_identity();
         match exit {
             Exit::Stopped => break,
@@ -144,7 +153,9 @@ fn work(shared: &'static Shared, number: usize, config: Arc<Config>) {
     }
     call(config.on_thread_stop.as_ref());
     observe::contain("the drop of a hook", || drop(config));
-    shared.staff.roster.leave(number);
+    if shared.staff.roster.leave(number) {
+        shutdown::give_back(shared);
+    }
 }
 
 /// Calls a hook. A thread that a hook's panic ended would be waited for in vain.

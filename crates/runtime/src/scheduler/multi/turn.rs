@@ -1,51 +1,57 @@
 //! A turn of a driver as a worker takes it: failures are reported, and panics of wakers contained.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 use reveille_driver::{Driver, Events, Turn};
+use reveille_primitive::lock::{Condvar, Mutex};
 
 use crate::context;
 
-/// Turns `driver`; a failure of the wait is reported once and treated as an empty turn.
-pub(crate) fn turn(driver: &Arc<Driver>, timeout: Option<Duration>, events: &mut Events) -> usize {
-    match turn_contained(driver, timeout, events) {
-        Some(Ok(Turn::Done { events, .. })) => events,
-        Some(Ok(Turn::Busy)) => 0,
-        Some(Err(error)) => {
+/// How long a thread waits instead when the system refuses the wait of its driver.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Turns `driver` and wakes the waiters of what happened.
+pub(crate) fn turn(driver: &Driver, timeout: Option<Duration>, events: &mut Events) -> usize {
+    let count = collect(driver, timeout, events);
+    context::wake_all(events.wakers_mut());
+    count
+}
+
+/// Waits for events. The wakers of their waiters are in `events` afterwards, to be woken next. A
+/// failure of the wait is reported once and treated as a wait without events.
+#[inline]
+pub(super) fn collect(driver: &Driver, timeout: Option<Duration>, events: &mut Events) -> usize {
+    match driver.collect(timeout, events) {
+        Ok(Turn::Done { events, .. }) => events,
+        Ok(Turn::Busy) => 0,
+        Err(error) => {
             crate::observe::failed_turn(&error);
+            // The next one fails too, and its caller would ask again at once.
+            pause(timeout.map_or(PAUSE, |timeout| timeout.min(PAUSE)));
             0
         }
-        None => 1,
     }
 }
 
-/// Turns `driver`. `None` if a waker panicked, which is reported; the others were woken.
-fn turn_contained(
-    driver: &Arc<Driver>,
-    timeout: Option<Duration>,
-    events: &mut Events,
-) -> Option<std::io::Result<Turn>> {
-    let turned = catch_unwind(AssertUnwindSafe(|| driver.turn(timeout, events)));
-    turned.map_err(context::report_waker).ok()
-}
-
-/// Turns the driver of another worker without waiting. A notification that was meant for that
-/// worker is posted again: it may be about to park.
-pub(super) fn turn_for_another(driver: &Arc<Driver>, events: &mut Events) -> usize {
-    match turn_contained(driver, Some(Duration::ZERO), events) {
-        Some(Ok(Turn::Done { events, is_notified, .. })) => {
+/// As [`collect`] for the driver of another worker, without waiting. A notification that was meant
+/// for that worker is posted again: it may be about to park.
+pub(super) fn collect_for_another(driver: &Arc<Driver>, events: &mut Events) -> usize {
+    match driver.collect(Some(Duration::ZERO), events) {
+        Ok(Turn::Done { events, is_notified, .. }) => {
             if is_notified {
                 driver.notify();
             }
             events
         }
-        Some(Ok(Turn::Busy) | Err(_)) => 0,
-        None => {
-            // Whether it took a notification is not known.
-            driver.notify();
-            1
-        }
+        Ok(Turn::Busy) | Err(_) => 0,
+    }
+}
+
+/// Waits in the system's time.
+pub(super) fn pause(duration: Duration) {
+    if !duration.is_zero() {
+        let (lock, nobody_notifies) = (Mutex::new(()), Condvar::new());
+        drop(nobody_notifies.wait_timeout(lock.lock(), duration));
     }
 }

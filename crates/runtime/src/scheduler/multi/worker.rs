@@ -16,6 +16,8 @@
 //! A wake costs some microseconds of two cores, so a queue is worth it when the time it stands for
 //! is: its length times the recent average of a poll. See [`Worker::share`].
 
+mod wakes;
+
 use std::mem;
 use std::task::Waker;
 use std::time::Duration;
@@ -27,7 +29,7 @@ use reveille_task::{Ran, Runnable};
 
 use super::monitor::PUT_OFF_NS;
 use super::place::{POLL_NS_AT_FIRST, Place, Seat};
-use super::turn::{turn, turn_for_another};
+use super::turn::{collect, collect_for_another};
 use super::{Shared, queue};
 use crate::context;
 use crate::foreign::AtFirstTask;
@@ -198,6 +200,7 @@ impl<'a> Worker<'a> {
 
     /// Works until the place is lost or the pool stops.
     pub(crate) fn run(&mut self) -> Exit {
+        self.wake_unwoken();
         loop {
             let step = self.step();
             if let Err(exit) = step {
@@ -212,6 +215,7 @@ impl<'a> Worker<'a> {
     /// from inside a poll.
     pub(crate) fn work_briefly(&mut self, polls: usize, is_over: impl Fn() -> bool) {
         self.is_nested = true;
+        self.wake_unwoken();
         self.turn_driver(Some(Duration::ZERO));
         self.turn_timers(self.turned_ns);
         if !self.shared.injector.is_empty() {
@@ -392,9 +396,15 @@ impl<'a> Worker<'a> {
     }
 
     fn take_events(&mut self, timeout: Option<Duration>) -> usize {
+        let events = self.collect_events(timeout);
+        self.wake_collected();
+        events
+    }
+
+    /// Waits for events, and wakes nobody yet.
+    fn collect_events(&mut self, timeout: Option<Duration>) -> usize {
         self.place.counters.count(Event::DriverTurn);
-        let driver = self.seat.driver();
-        super::with_batch(|| turn(driver, timeout, &mut self.events))
+        collect(self.seat.driver(), timeout, &mut self.events)
     }
 
     fn note_turn(&mut self, now: u64) {
@@ -414,17 +424,6 @@ impl<'a> Worker<'a> {
             self.turn_timers(self.seat.now_ns());
         }
         is_brisk
-    }
-
-    /// Fires a batch of what is due. The next comes after a poll: a million due timers keep neither
-    /// the first of them nor a socket waiting.
-    fn turn_timers(&mut self, now: u64) {
-        self.timed_ns = now;
-        let timers = self.seat.timers();
-        self.is_more_due = timers.turn_batch(self.seat.identity(), now, &mut self.wakers);
-        if self.is_more_due {
-            self.look_tick = self.tick.wrapping_add(1);
-        }
     }
 
     /// Moves a share of the injector into the run queue.
@@ -526,7 +525,8 @@ impl<'a> Worker<'a> {
             let driver = place.driver.lock().clone();
             if let Some(driver) = driver {
                 place.turned_ns.store(now, Ordering::Relaxed);
-                events += super::with_batch(|| turn_for_another(&driver, &mut self.events));
+                events += collect_for_another(&driver, &mut self.events);
+                self.wake_collected();
             }
         }
         events > 0
@@ -581,12 +581,18 @@ impl<'a> Worker<'a> {
             worker.shared.monitor.disarm(worker.shared, || worker.seat.now_ns());
             worker.has_work_elsewhere()
         };
-        self.shared.idle.sleep(index, &mut is_searching, self, has_work, Worker::wait);
+        let waited = self.shared.idle.sleep(index, &mut is_searching, self, has_work, Worker::wait);
         self.is_searching = is_searching;
+        if let Some(woken_ns) = waited {
+            self.wake_collected();
+            self.turn_timers(woken_ns);
+        }
     }
 
-    /// The part of [`Worker::park`] in which the worker waits, and others may wake it.
-    fn wait(&mut self) {
+    /// The part of [`Worker::park`] in which the worker waits, and others may wake it. No user code
+    /// runs in it: the bit of this worker is another's once its place is. Returns until when timers
+    /// are due.
+    fn wait(&mut self) -> u64 {
         let deadline = self.seat.timers().park(&mut self.seat.identity().borrow_mut());
         let has_deadline = deadline.is_some();
         let now = self.time_for(has_deadline);
@@ -595,7 +601,7 @@ impl<'a> Worker<'a> {
         // It does not wait if a local task of the thread is runnable; it looks in any case, since
         // a local task that always is would keep the others from their sockets otherwise.
         let may_wait = local::park_here(self.seat);
-        let events = self.take_events(if may_wait { timeout } else { Some(Duration::ZERO) });
+        let events = self.collect_events(if may_wait { timeout } else { Some(Duration::ZERO) });
         let woken = self.time_for(has_deadline).max(now);
         self.note_turn(woken);
         local::unpark_here(self.seat);
@@ -606,8 +612,8 @@ impl<'a> Worker<'a> {
         self.clock_ns = woken;
         self.clock_tick = self.tick;
         self.cold_ns = COLD_NS;
-        // Never ahead of the time: what a stranger has added meanwhile is not to fire early.
-        self.turn_timers(if has_deadline { woken } else { woken.saturating_sub(AHEAD_MAX_NS) });
+        // Never ahead of the time: what another thread has added meanwhile must not fire early.
+        if has_deadline { woken } else { woken.saturating_sub(AHEAD_MAX_NS) }
     }
 
     /// The time, for a worker that parks: the clock's if there is a timer, else an estimate, which

@@ -1,0 +1,83 @@
+//! The local tasks of a worker's thread: polled between its other tasks, and to their end when it
+//! has lost its place.
+
+use std::future::{Future as _, poll_fn};
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use reveille_task::Options;
+
+use super::{Stand, block_on};
+use crate::context;
+use crate::scheduler::multi::{Seat, Shared};
+use crate::time::Sleep;
+
+/// Polls the local tasks of a worker's thread. `false` if it has none. The monitor sees these polls
+/// as it sees those of other tasks: the worker's place changes hands if one blocks. `prepare` is
+/// called first if there are any.
+pub(crate) fn run_here(seat: &Seat, prepare: impl FnOnce()) -> bool {
+    context::with_own_stand(|stand| {
+        let stand = stand.filter(|stand| stand.has_tasks());
+        stand.inspect(|_| prepare());
+        stand.inspect(|stand| stand.run_watched(&seat.pulse));
+        stand.is_some()
+    })
+}
+
+/// A worker is about to sleep in the driver of its place. `false` if a local task is runnable.
+pub(crate) fn park_here(seat: &Seat) -> bool {
+    context::with_own_stand(|stand| {
+        let Some(stand) = stand.filter(|stand| stand.has_tasks()) else {
+            return true;
+        };
+        *stand.signals.driver.lock() = Some(Arc::clone(seat.driver()));
+        stand.signals.reasons.park_but_for_main() && stand.queue.borrow().is_empty()
+    })
+}
+
+/// A worker woke up.
+pub(crate) fn unpark_here(_: &Seat) {
+    context::with_own_stand(|stand| {
+        if let Some(stand) = stand.filter(|stand| stand.has_tasks()) {
+            stand.signals.reasons.unpark();
+            *stand.signals.driver.lock() = stand.own_driver().cloned();
+        }
+    });
+}
+
+/// A worker lost its place: its thread runs the local tasks it has to their end, or to that of the
+/// pool, before it takes another place.
+pub(crate) fn finish_here(shared: &'static Shared) {
+    let has_tasks = || context::with_own_stand(|stand| stand.is_some_and(Stand::has_tasks));
+    let set_finishing = |value| {
+        context::with_own_stand(|stand| {
+            if let Some(stand) = stand {
+                stand.is_finishing.set(value);
+            }
+        });
+    };
+    if !has_tasks() {
+        return;
+    }
+    set_finishing(true);
+    // The end of the pool wakes nobody here, so it is looked for.
+    let mut look = Sleep::after(FINISH_LOOK);
+    block_on(
+        Some(shared.incarnation()),
+        Options::default(),
+        poll_fn(|cx| {
+            if !has_tasks() || shared.is_stopping() {
+                return Poll::Ready(());
+            }
+            while std::pin::Pin::new(&mut look).poll(cx).is_ready() {
+                look.reset_after(FINISH_LOOK);
+            }
+            Poll::Pending
+        }),
+    );
+    set_finishing(false);
+}
+
+/// How often a thread without a place looks whether its pool is being shut down.
+const FINISH_LOOK: Duration = Duration::from_millis(50);

@@ -1,0 +1,284 @@
+//! One use of a pool's memory, and the global one.
+//!
+//! A pool's memory is never freed, only used again, by a runtime of somebody else. So what outlives
+//! a runtime (a [`Handle`](crate::Handle), a blocking closure that runs on, a thread-local's
+//! destructor) names the pool together with the number of its use. An operation on a use that has
+//! ended is refused or goes to the global pool; it never reaches the next use. In a child process
+//! made by `fork` all uses of the parent have ended.
+
+use std::future::Future;
+use std::io;
+use std::sync::{Arc, OnceLock};
+
+use reveille_driver::Driver;
+use reveille_primitive::atomic::{AtomicBool, Ordering};
+use reveille_primitive::fork;
+use reveille_primitive::thread::give_way;
+use reveille_task::{JoinHandle, Options};
+
+use super::{Outside, Scheduler, Shared, lane};
+use crate::blocking::Pool;
+use crate::builder::Config;
+use crate::context;
+use crate::observe::PanicHook;
+use crate::runtime::Metrics;
+use crate::time::Home;
+
+/// The upper bits of a number are the generation of the process, the lower ones count.
+const GENERATION_SHIFT: u32 = 40;
+
+/// See the module's header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Incarnation {
+    shared: &'static Shared,
+    number: u64,
+}
+
+impl PartialEq for Incarnation {
+    fn eq(&self, other: &Incarnation) -> bool {
+        std::ptr::eq(self.shared, other.shared) && self.number == other.number
+    }
+}
+
+impl Shared {
+    /// Begins another use of this pool. Under the lock of `outside`.
+    pub(super) fn next_incarnation(&'static self) -> Incarnation {
+        let before = self.incarnation.load(Ordering::SeqCst);
+        let count = (before + 1) & ((1 << GENERATION_SHIFT) - 1);
+        let number = u64::from(fork::generation()) << GENERATION_SHIFT | count;
+        self.incarnation.store(number, Ordering::SeqCst);
+        Incarnation { shared: self, number }
+    }
+
+    /// The present use of this pool. Asked by its own threads, which it does not end without, and
+    /// by the thread that starts or ends it.
+    pub(crate) fn incarnation(&'static self) -> Incarnation {
+        Incarnation { shared: self, number: self.incarnation.load(Ordering::SeqCst) }
+    }
+}
+
+impl Incarnation {
+    #[inline]
+    pub(crate) fn shared(self) -> &'static Shared {
+        self.shared
+    }
+
+    /// Whether it has not begun to end.
+    pub(crate) fn is_up(self) -> bool {
+        // The flag first: a later use changes the number before it clears the flag, so a flag that
+        // is clear because of that use is followed by a number that is not ours.
+        !self.shared.is_stopping.load(Ordering::SeqCst) && self.is_current()
+    }
+
+    fn is_current(self) -> bool {
+        self.shared.incarnation.load(Ordering::SeqCst) == self.number && !self.is_inherited()
+    }
+
+    /// Whether it belongs to the parent of this process: its threads are not here, and its locks
+    /// may be held by them for ever.
+    pub(crate) fn is_inherited(self) -> bool {
+        self.number >> GENERATION_SHIFT != u64::from(fork::generation())
+    }
+
+    /// Whether it has not ended yet.
+    pub(crate) fn is_open(self) -> bool {
+        !self.is_inherited() && {
+            let outside = self.shared.outside.lock();
+            self.is_current() && outside.config.is_some()
+        }
+    }
+
+    /// Whether the calling thread may register a task that no worker spawns.
+    pub(super) fn admits(self, outside: &Outside) -> bool {
+        outside.config.is_some() && self.is_up() && !self.refuses()
+    }
+
+    /// Whether this thread may start nothing here: the pool drains, and the thread is not its own.
+    fn refuses(self) -> bool {
+        self.shared.is_draining.load(Ordering::Relaxed) && context::own_pool() != Some(self)
+    }
+
+    /// The hook for panics that nobody awaits.
+    pub(crate) fn panic_hook(self) -> Option<PanicHook> {
+        if self.is_inherited() {
+            return None;
+        }
+        let outside = self.shared.outside.lock();
+        let config = outside.config.as_ref().filter(|_| self.is_current());
+        config.and_then(|config| config.on_panic.clone())
+    }
+
+    /// What the random numbers of its `block_on`s begin with, if that was asked for.
+    pub(crate) fn seed(self) -> Option<u64> {
+        self.shared.outside.lock().config.as_ref().and_then(|config| config.seed)
+    }
+
+    /// The pool of blocking threads, if the calling thread may use it.
+    pub(crate) fn blocking(self) -> Option<Arc<Pool>> {
+        if self.is_inherited() {
+            return None;
+        }
+        let outside = self.shared.outside.lock();
+        let may_use = self.is_current() && !self.refuses();
+        outside.blocking.as_ref().filter(|_| may_use).map(Arc::clone)
+    }
+
+    /// A home for the timers of threads that turn none.
+    pub(crate) fn outside_home(self) -> &'static Home {
+        &self.shared.places[0].timers
+    }
+
+    /// A driver for the sources of threads that turn none; `None` when the runtime has ended.
+    pub(crate) fn outside_driver(self) -> Option<Arc<Driver>> {
+        let index = lane() % self.shared.places.len();
+        let driver = self.shared.places[index].driver.lock().clone();
+        driver.filter(|_| self.is_up())
+    }
+
+    /// Numbers of this moment. All zero once the memory serves another use.
+    pub(crate) fn metrics(self) -> Metrics {
+        if self.is_inherited() {
+            return Metrics::default();
+        }
+        let metrics = self.shared.metrics();
+        if self.is_current() { metrics } else { Metrics::default() }
+    }
+
+    /// Spawns onto this pool.
+    ///
+    /// On a runtime that is shut down the future is dropped at once and the handle is that of a
+    /// cancelled task.
+    #[inline]
+    pub(crate) fn spawn<F>(self, future: F, options: Options) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        context::with_seat(|seat| {
+            let seat = seat.filter(|seat| seat.incarnation() == self);
+            let anchor = seat.map_or(&self.shared.anchor, |seat| &seat.place().anchor);
+            let scheduler = Scheduler(anchor);
+            let (task, handle, kept) = reveille_task::spawn_kept(future, scheduler, options);
+            self.shared.admit(seat, task, kept, anchor, self);
+            handle
+        })
+    }
+
+    /// Makes a task that is cancelled at once: what a runtime that is shut down spawns.
+    pub(crate) fn spawn_cancelled<F>(self, future: F, options: Options) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let scheduler = Scheduler(&self.shared.anchor);
+        let (task, handle) = reveille_task::spawn(future, scheduler, options);
+        drop(task);
+        handle
+    }
+}
+
+/// The default pool, and behind it that of the child process that was made by `fork`, and so on.
+static GLOBAL: OnceLock<Box<Global>> = OnceLock::new();
+
+struct Global {
+    incarnation: Incarnation,
+    of_child: OnceLock<Box<Global>>,
+}
+
+/// Somebody starts it.
+static IS_STARTING: AtomicBool = AtomicBool::new(false);
+
+/// The right to start the global pool. A flag, which a child process can take back from a thread
+/// that it has not got.
+struct Starting;
+
+impl Starting {
+    fn begin() -> Starting {
+        let mut times = 0;
+        while IS_STARTING.swap(true, Ordering::Acquire) {
+            give_way(times);
+            times += 1;
+        }
+        Starting
+    }
+}
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        IS_STARTING.store(false, Ordering::Release);
+    }
+}
+
+/// In a child process: the thread that starts the global pool is the parent's. Called by the
+/// handler of `fork`.
+pub(crate) fn forget_start() {
+    IS_STARTING.store(false, Ordering::Release);
+}
+
+#[inline]
+fn get_global() -> Option<Incarnation> {
+    let mut slot = &GLOBAL;
+    while let Some(global) = slot.get() {
+        if !global.incarnation.is_inherited() {
+            return Some(global.incarnation);
+        }
+        slot = &global.of_child;
+    }
+    None
+}
+
+/// The global pool, started by the first use.
+///
+/// # Panics
+///
+/// Panics when not even one worker thread can be created.
+#[inline]
+pub(crate) fn global() -> Incarnation {
+    get_global().unwrap_or_else(|| try_global().unwrap_or_else(|error| refuse_global(&error)))
+}
+
+/// Tells that the global pool is needed and cannot be had.
+#[cold]
+fn refuse_global(error: &io::Error) -> ! {
+    panic!("reveille: could not start the global runtime: {error}")
+}
+
+/// The global pool, started by the first use.
+///
+/// # Errors
+///
+/// As [`Shared::start`].
+pub(crate) fn try_global() -> io::Result<Incarnation> {
+    match get_global() {
+        Some(global) => Ok(global),
+        None => start_unless_up(Config::global).map(|(global, _)| global),
+    }
+}
+
+/// Makes a pool with this configuration the global one.
+///
+/// # Errors
+///
+/// Fails when there is a global pool, and as [`Shared::start`] does.
+pub(crate) fn start_global(config: Config) -> io::Result<Incarnation> {
+    match start_unless_up(|| config)? {
+        (global, true) => Ok(global),
+        (_, false) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "the global runtime is up")),
+    }
+}
+
+/// The global pool, and whether it was started by this call.
+fn start_unless_up(config: impl FnOnce() -> Config) -> io::Result<(Incarnation, bool)> {
+    let _starting = Starting::begin();
+    if let Some(global) = get_global() {
+        return Ok((global, false));
+    }
+    let incarnation = Shared::start(config())?;
+    let mut slot = &GLOBAL;
+    while let Some(global) = slot.get() {
+        slot = &global.of_child;
+    }
+    let is_set = slot.set(Box::new(Global { incarnation, of_child: OnceLock::new() })).is_ok();
+    assert!(is_set, "one thread at a time starts it");
+    Ok((incarnation, true))
+}
