@@ -103,6 +103,102 @@ fn read_that_timed_out_eats_nothing() {
     half.finish();
 }
 
+/// A read that was given up takes nothing from std, and no runtime waits for it.
+#[test]
+fn line_after_a_read_that_was_given_up_is_std_s() {
+    let Some(mut half) = start("line_after_a_read_that_was_given_up_is_std_s", async {
+        let runtime = reveille::runtime::Builder::new().workers(1).build().unwrap();
+        runtime.block_on(async {
+            let mut line = String::new();
+            let reads = async { io::stdin().read_line(&mut line).await };
+            reveille::future::timeout(Duration::from_millis(10), reads).await.unwrap_err();
+            // One that the end of the runtime gives up.
+            drop(task::spawn(async { io::stdin().read_line(&mut String::new()).await }));
+            task::sleep(Duration::from_millis(10)).await;
+        });
+        drop(runtime);
+        say("ended");
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).unwrap();
+        say(line.trim_end());
+    }) else {
+        return;
+    };
+    half.expect("ended");
+    half.send(b"typed\n");
+    half.expect("typed");
+    half.finish();
+}
+
+/// The end of a runtime does not take a read along that another one waits for.
+#[test]
+fn read_outlives_the_runtime_that_began_it() {
+    let Some(mut half) = start("read_outlives_the_runtime_that_began_it", async {
+        let runtime = reveille::runtime::Builder::new().workers(1).build().unwrap();
+        drop(runtime.spawn(async { io::stdin().read_line(&mut String::new()).await }));
+        task::sleep(Duration::from_millis(10)).await;
+        let mut line = String::new();
+        let stdin = io::stdin();
+        let mut reads = Box::pin(stdin.read_line(&mut line));
+        assert!(future::poll_once(&mut reads).await.is_none());
+        drop(runtime);
+        say("ended");
+        reads.as_mut().await.unwrap();
+        drop(reads);
+        say(line.trim_end());
+    }) else {
+        return;
+    };
+    half.expect("ended");
+    half.send(b"typed\n");
+    half.expect("typed");
+    half.finish();
+}
+
+/// At a terminal what is typed after a read was given up is not even read: a child gets it.
+#[cfg(target_os = "linux")]
+#[test]
+fn line_typed_after_a_read_that_was_given_up_is_a_child_s() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+    let name = "line_typed_after_a_read_that_was_given_up_is_a_child_s";
+    if std::env::var_os(CHILD).is_some() {
+        block_on(async {
+            let mut line = String::new();
+            let reads = async { io::stdin().read_line(&mut line).await };
+            reveille::future::timeout(Duration::from_millis(20), reads).await.unwrap_err();
+            say("given up");
+            let mut head = Command::new("head");
+            let head = head.args(["-n", "1"]).stdin(Stdio::inherit()).output().unwrap();
+            say(String::from_utf8_lossy(&head.stdout).trim_end());
+            io::stdin().read_line(&mut line).await.unwrap();
+            say(line.trim_end());
+        });
+        return;
+    }
+    let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&terminal).unwrap();
+    unlockpt(&terminal).unwrap();
+    let path = ptsname(&terminal, Vec::new()).unwrap();
+    let other = std::fs::OpenOptions::new().read(true).write(true).open(path.to_str().unwrap());
+    let mut process = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture", "--test-threads", "1"])
+        .env(CHILD, name)
+        .stdin(other.unwrap())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(process.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut keys = std::fs::File::from(terminal);
+    assert_eq!(said.next().as_deref(), Some("given up"));
+    keys.write_all(b"for the child\n").unwrap();
+    assert_eq!(said.next().as_deref(), Some("for the child"));
+    keys.write_all(b"for the parent\n").unwrap();
+    assert_eq!(said.next().as_deref(), Some("for the parent"));
+    assert!(process.wait().unwrap().success());
+}
+
 /// A text longer than a pipe, or than any buffer of std's, is taken in many parts by the system.
 #[test]
 fn what_one_call_writes_is_not_mixed_with_what_others_write() {

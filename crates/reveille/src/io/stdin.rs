@@ -1,43 +1,67 @@
-//! Standard input, read on the blocking pool.
+//! Standard input, read by a thread of its own.
 //!
 //! A read of a terminal or pipe cannot be called off once a thread is inside it. So the read in
-//! flight belongs to the process, not to the future that asked for it: what arrives lands in
-//! `SHARED` and goes to whoever reads next. A reader that was cancelled, by a timeout say, thereby
-//! eats nothing (the predecessor kept the answer in the handle, and dropped it if the next call was
-//! of another kind).
+//! flight belongs to the process, neither to the future that asked for it nor to a runtime, which
+//! would have to wait for it when it ends. The thread is started by the first read and ends when
+//! nobody has asked for ten seconds.
 //!
-//! The thread asks std's own buffered handle for exactly what the reader asked for, a line or some
-//! bytes, so that code which uses `std::io::stdin` beside it goes on where this left off.
+//! It fills the buffer of std's handle and takes from there what the reader asked for, a line or
+//! some bytes, if somebody still waits: code that uses `std::io::stdin` beside it goes on where
+//! this left off, and finds what arrives after a read was given up. What was taken lands in
+//! `SHARED` and goes to whoever reads next.
+//!
+//! At a terminal it first waits until there is something to read, which can be called off: what is
+//! typed after a read was given up is not even read, and a child process may get it. Elsewhere it
+//! cannot know whether std's buffer, which it cannot look into, holds what arrived already.
 //!
 //! Invariants:
-//! 1. At most one read is in flight, and `is_reading` says whether one is.
+//! 1. `want` is what the thread was asked for, until it has answered; `is_running` says whether
+//!    there is a thread. It is asked under the lock under which it decides to end.
 //! 2. `bytes` precede `end`: the end or error is handed out when no byte is left before it.
 //! 3. A waiter has at most one waker in `waiting`, and takes it away when it is dropped.
-//! 4. No waker is woken, cloned or dropped while the lock is held, and no read is started.
+//! 4. No waker is woken, cloned or dropped while the lock is held, and no thread is started.
+//! 5. The lock of std's handle is taken before that of `SHARED`, never after it.
 //!
 //! Rejected: waiting for the descriptor to become readable in the driver. It may be a regular file,
 //! which epoll refuses, or be shared with other processes, which must not see it non-blocking.
+//! Rejected too: a thread of the runtime's blocking pool.
 
 use std::future::poll_fn;
-use std::io::{self, BufRead, Read as _};
+use std::io::{self, BufRead as _, Read as _};
 use std::mem;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
-use reveille_runtime::spawn_plain;
 use reveille_runtime::task::wake_all;
 
 use super::Read;
 use super::context::Context as _;
 use super::futures::append_text;
+use crate::os::terminal;
 
 /// The most that one read asks for, in bytes: what a pipe holds.
 const READ_LEN: usize = 64 * 1024;
 
-static SHARED: Mutex<Shared> =
-    Mutex::new(Shared { bytes: Vec::new(), end: None, is_reading: false, waiting: Vec::new() });
+/// The least that is asked for beside std's buffer, in bytes: its size.
+const BUFFER_LEN: usize = 8 * 1024;
+
+/// How long the thread waits for the next read before it ends.
+const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+static SHARED: Mutex<Shared> = Mutex::new(Shared {
+    bytes: Vec::new(),
+    end: None,
+    want: None,
+    is_running: false,
+    process: 0,
+    waiting: Vec::new(),
+});
+
+/// Notified when the thread is asked for something.
+static ASKED: Condvar = Condvar::new();
 
 /// The names of the waiters; zero is never given out.
 static NEXT_WAITER: AtomicU64 = AtomicU64::new(1);
@@ -158,7 +182,10 @@ struct Shared {
     bytes: Vec<u8>,
     /// The end of input (`Ok`) or the error behind `bytes`.
     end: Option<io::Result<()>>,
-    is_reading: bool,
+    want: Option<Want>,
+    is_running: bool,
+    /// The process that has the thread.
+    process: u32,
     waiting: Vec<(u64, Waker)>,
 }
 
@@ -223,11 +250,20 @@ impl Waiter {
                 None
             }
         };
-        let is_first = !mem::replace(&mut shared.is_reading, true);
+        let process = std::process::id();
+        if mem::replace(&mut shared.process, process) != process {
+            // The thread, if there is one, is the parent's.
+            (shared.is_running, shared.want) = (false, None);
+        }
+        let is_first = shared.want.is_none();
+        shared.want.get_or_insert(want);
+        let has_thread = mem::replace(&mut shared.is_running, true);
         drop(shared);
         drop(old);
-        if is_first {
-            start(want);
+        if !has_thread {
+            start();
+        } else if is_first {
+            ASKED.notify_one();
         }
         Poll::Pending
     }
@@ -238,65 +274,94 @@ impl Drop for Waiter {
         let mut shared = Shared::lock();
         let position = shared.waiting.iter().position(|(name, _)| *name == self.name);
         let waker = position.map(|index| shared.waiting.swap_remove(index));
+        let is_given_up = waker.is_some() && shared.waiting.is_empty();
+        if is_given_up {
+            shared.want = None;
+        }
         drop(shared);
         drop(waker);
+        if is_given_up {
+            terminal::call_off();
+        }
     }
 }
 
-/// The read in flight. Its drop ends it, also when the pool never got to run it.
-#[derive(Default)]
-struct Reading {
-    bytes: Vec<u8>,
-    end: Option<io::Result<()>>,
-}
-
-impl Reading {
-    fn run(mut self, want: Want) {
-        let mut stdin = io::stdin().lock();
-        let result = match want {
-            Want::Line => stdin.read_until(b'\n', &mut self.bytes).map(|_| self.bytes.last()),
-            Want::Bytes(len) => {
-                self.bytes = vec![0; len];
-                let result = read_retrying(&mut stdin, &mut self.bytes);
-                self.bytes.truncate(*result.as_ref().unwrap_or(&0));
-                result.map(|_| self.bytes.last())
-            }
-        };
-        self.end = match (want, result) {
-            (_, Err(error)) => Some(Err(error)),
-            (_, Ok(None)) => Some(Ok(())),
-            (Want::Line, Ok(Some(last))) if *last != b'\n' => Some(Ok(())),
-            (_, Ok(Some(_))) => None,
-        };
-    }
-}
-
-impl Drop for Reading {
-    fn drop(&mut self) {
+fn start() {
+    if let Err(error) = reveille_runtime::start_thread("stdin", serve) {
         let mut shared = Shared::lock();
-        shared.bytes.append(&mut self.bytes);
-        if self.end.is_some() {
-            // Nobody asks for more while an older end waits behind the bytes, unless for a line:
-            // then it is the newer one that matters.
-            shared.end = self.end.take();
+        shared.is_running = false;
+        let text = format!("could not start the thread that reads stdin: {error}");
+        answer(shared, Some(Err(io::Error::new(error.kind(), text))));
+    }
+}
+
+/// Answers whoever waits: with what is in `bytes`, and with `end` if that is the end.
+fn answer(mut shared: MutexGuard<'_, Shared>, end: Option<io::Result<()>>) {
+    if end.is_some() {
+        // Nobody asks for more while an older end waits behind the bytes, unless for a line: then
+        // it is the newer one that matters.
+        shared.end = end;
+    }
+    shared.want = None;
+    let woken = mem::take(&mut shared.waiting);
+    drop(shared);
+    wake_all(&mut woken.into_iter().map(|(_, waker)| waker).collect());
+}
+
+/// The life of the thread.
+fn serve() {
+    while wait_until_asked() {
+        if terminal::wait_until_readable() {
+            read();
         }
-        shared.is_reading = false;
-        let woken = mem::take(&mut shared.waiting);
+    }
+}
+
+/// Waits until there is something to read. `false` when the thread is to end.
+fn wait_until_asked() -> bool {
+    let shared = Shared::lock();
+    let waited = ASKED.wait_timeout_while(shared, KEEP_ALIVE, |shared| shared.want.is_none());
+    let (mut shared, _) = waited.unwrap_or_else(PoisonError::into_inner);
+    shared.is_running = shared.want.is_some();
+    shared.is_running
+}
+
+/// Waits for input and takes of it what is wanted by then.
+fn read() {
+    let mut stdin = io::stdin().lock();
+    let filled = stdin.fill_buf();
+    let mut shared = Shared::lock();
+    let Some(want) = shared.want else {
+        // It stays in std's buffer. An error comes again, or its cause has gone.
+        return;
+    };
+    let available = match filled {
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => return,
+        Err(error) => return answer(shared, Some(Err(error))),
+        Ok([]) => return answer(shared, Some(Ok(()))),
+        Ok(available) => available,
+    };
+    let newline = available.iter().position(|byte| *byte == b'\n');
+    let (taken, is_whole) = match (want, newline) {
+        (Want::Bytes(len), _) => (available.len().min(len), true),
+        (Want::Line, Some(newline)) => (newline + 1, true),
+        (Want::Line, None) => (available.len(), false),
+    };
+    shared.bytes.extend_from_slice(&available[..taken]);
+    stdin.consume(taken);
+    if !is_whole {
+        return;
+    }
+    if let Want::Bytes(len) = want
+        && len - taken >= BUFFER_LEN
+        && terminal::has_more()
+    {
+        // std's buffer is empty and smaller than what is asked for: the rest in one call.
         drop(shared);
-        wake_all(&mut woken.into_iter().map(|(_, waker)| waker).collect());
+        let mut rest = vec![0; len - taken];
+        let count = stdin.read(&mut rest).unwrap_or(0);
+        shared = Shared::lock();
+        shared.bytes.extend_from_slice(&rest[..count]);
     }
-}
-
-fn start(want: Want) {
-    let reading = Reading::default();
-    drop(spawn_plain(move || reading.run(want)));
-}
-
-fn read_retrying(stdin: &mut io::StdinLock<'_>, buf: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match stdin.read(buf) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            result => return result,
-        }
-    }
+    answer(shared, None);
 }

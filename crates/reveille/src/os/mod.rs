@@ -36,3 +36,4 @@ pub(crate) mod file;
 #[cfg(unix)]
 mod reaper;
 pub(crate) mod socket;
+pub(crate) mod terminal;
