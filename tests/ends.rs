@@ -1,0 +1,16 @@
+//! Ends: of the process, of threads, of runtimes, in any order and in the middle of things.
+
+#![cfg(target_os = "linux")]
+#![expect(clippy::disallowed_methods, reason = "threads that end are what the tests are about")]
+#![expect(
+    clippy::multiple_unsafe_ops_per_block,
+    reason = "system calls that take numbers, for one reason each"
+)]
+
+use reveille_watchdog as _;
+
+mod ends_children;
+mod ends_exit;
+mod ends_forked;
+mod ends_outlived;
+mod ends_sandbox;
