@@ -14,7 +14,7 @@ use crate::fd::Fd;
 use crate::metrics::Metrics;
 use crate::poll::slots::Key;
 use crate::source::SourceCore;
-use crate::waiters::Standing;
+use crate::waiters::Arming;
 
 /// One shard of an event source.
 ///
@@ -54,7 +54,7 @@ pub(crate) trait Contract: Send + Sync {
     fn wake_all(&self) -> usize;
 
     /// Marks the shard as not driven, then moves all waiters of all its sources to `into`.
-    fn desert(&self, into: &mut Vec<Waker>);
+    fn disarm(&self, into: &mut Vec<Waker>);
 
     /// Says whether a thread turns this shard.
     fn set_driven(&self, is_driven: bool);
@@ -69,7 +69,7 @@ pub(crate) trait Contract: Send + Sync {
     fn is_driven_by_any(&self) -> bool;
 
     /// What a waiter of a registered source has to do for its event.
-    fn standing(&self) -> Standing;
+    fn arming(&self) -> Arming;
 
     /// Counts the registered sources.
     fn sources(&self) -> usize;

@@ -1,7 +1,7 @@
 //! The operating system as a source of events: which sockets, pipes and processes are ready.
 //!
 //! ```text
-//!   runtime            turn, notify, wake_all            Attempt: poll_io, poll_read, io, ready
+//!   runtime            turn, notify, wake_all            IoOp: poll_io, poll_read, io, ready
 //!                               │                                    │ only when a call would
 //!                               block
 //!   enum Driver ────────────────┤                              Source (one descriptor)
@@ -10,7 +10,7 @@
 //! ```
 //!
 //! An operation tries its system call first and touches the driver only when the call would block
-//! ([`Attempt`]). A turn of a shard ([`Driver::turn`]) asks the system for events, sets the
+//! ([`IoOp`]). A turn of a shard ([`Driver::turn`]) asks the system for events, sets the
 //! readiness
 //! words of the sources, and wakes who waits once every lock is released.
 //!
@@ -25,22 +25,22 @@
 use reveille_watchdog as _;
 
 mod alarm;
-mod attempt;
 mod children;
 mod contract;
-mod crowd;
 mod events;
+mod extra_waiters;
 mod fault;
 mod fd;
 mod limit;
 mod metrics;
 mod notify;
+mod op;
 mod poll;
+mod prefetch;
 mod readiness;
 mod sigpipe;
 mod slack;
 mod source;
-mod stock;
 mod waiters;
 
 use std::io;
@@ -49,14 +49,14 @@ use std::task::Waker;
 use std::time::Duration;
 
 pub use crate::alarm::Alarm;
-pub use crate::attempt::Attempt;
 pub use crate::children::has_children;
-pub use crate::crowd::WakerOps;
 pub use crate::events::{Events, Turn};
+pub use crate::extra_waiters::WakerOps;
 pub use crate::fault::number as fault_number;
 pub use crate::fd::Fd;
 pub use crate::limit::{FdLimit, raise_fd_limit};
 pub use crate::metrics::Metrics;
+pub use crate::op::IoOp;
 pub use crate::readiness::{Direction, Flags, Ready};
 pub use crate::sigpipe::without_sigpipe;
 pub use crate::slack::TimerSlack;
@@ -66,15 +66,15 @@ use crate::contract::Contract;
 use crate::poll::reactor::Shard;
 use crate::poll::slots::Key;
 use crate::source::SourceCore;
-use crate::waiters::Standing;
+use crate::waiters::Arming;
 
 /// The protocols by themselves, for the models in `tests/loom_*.rs`.
 #[doc(hidden)]
 pub mod model {
     pub use crate::notify::Notify;
+    pub use crate::prefetch::{PrefetchRequest, Prefetched};
     pub use crate::readiness::Readiness;
-    pub use crate::stock::{Claim, Fetched};
-    pub use crate::waiters::{Seat, Standing, Waited, Waiters};
+    pub use crate::waiters::{Arming, WaitSlot, Waited, Waiters};
 }
 
 /// Which interface of the operating system a driver uses.
@@ -183,9 +183,9 @@ impl Driver {
 
     /// As [`wake_all`](Driver::wake_all), from a thread that cannot run wakers now: moves them to
     /// `into`, for the caller to wake.
-    pub fn desert(&self, into: &mut Vec<Waker>) {
+    pub fn disarm(&self, into: &mut Vec<Waker>) {
         match &self.engine {
-            Engine::Reactor(shard) => shard.desert(into),
+            Engine::Reactor(shard) => shard.disarm(into),
         }
     }
 
@@ -254,9 +254,9 @@ impl Driver {
         }
     }
 
-    fn standing(&self) -> Standing {
+    fn arming(&self) -> Arming {
         match &self.engine {
-            Engine::Reactor(shard) => shard.standing(),
+            Engine::Reactor(shard) => shard.arming(),
         }
     }
 

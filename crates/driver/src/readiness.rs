@@ -14,7 +14,7 @@
 //! | STREAM | at birth, for a stream that nobody else uses | `expose` |
 //! | HINTED | registration of a STREAM with a driver that reports closed sides | registration with another, `expose` |
 //! | BATCHED | registration of a STREAM with a driver that receives for reads | registration with another, `expose` |
-//! | RECEIVING, STOCKED | a turn that receives, and has received (`stock.rs`) | its end; the reader |
+//! | RECEIVING, PREFETCHED | a turn that receives, and has received (`prefetch.rs`) | its end; the reader |
 //!
 //! Invariants:
 //! 1. A wait looks at READABLE or WRITABLE alone. Each event that sets READ_CLOSED, WRITE_CLOSED or
@@ -83,12 +83,12 @@ impl Flags {
     pub const PRIORITY: Flags = Flags(1 << 5);
     /// The driver reports closed sides, so that a short read means an empty queue.
     pub const HINTED: Flags = Flags(1 << 6);
-    /// Turns of the driver receive for reads that wait (`stock.rs`).
+    /// Turns of the driver receive for reads that wait (`prefetch.rs`).
     pub const BATCHED: Flags = Flags(1 << 7);
     /// A turn is receiving.
     pub(crate) const RECEIVING: Flags = Flags(1 << 8);
     /// A turn has received, and the reader has not fetched it yet.
-    pub(crate) const STOCKED: Flags = Flags(1 << 9);
+    pub(crate) const PREFETCHED: Flags = Flags(1 << 9);
     /// The descriptor is a byte stream that nobody else can turn into something else.
     pub const STREAM: Flags = Flags(1 << 10);
 
@@ -132,7 +132,7 @@ impl fmt::Debug for Flags {
             (Flags::HINTED, "HINTED"),
             (Flags::BATCHED, "BATCHED"),
             (Flags::RECEIVING, "RECEIVING"),
-            (Flags::STOCKED, "STOCKED"),
+            (Flags::PREFETCHED, "PREFETCHED"),
             (Flags::STREAM, "STREAM"),
         ];
         let set = NAMES.iter().filter(|(flag, _)| self.has(*flag)).map(|(_, name)| *name);
@@ -250,7 +250,7 @@ impl Readiness {
         let now = self.written(under);
         let mut next = now.flags.with(flags);
         if next.has(Flags::RECEIVING) {
-            // `stock.rs`, invariant 2. Another shard's event; the one that receives follows it.
+            // `prefetch.rs`, invariant 2. Another shard's event; the one that receives follows it.
             next = next.without(Flags::READABLE);
         }
         self.write(under, Ready { tick: now.tick + 1, flags: next });
@@ -274,7 +274,7 @@ impl Readiness {
         self.exhausted.store(0, Ordering::Relaxed);
     }
 
-    /// Tells whether a turn may receive: nobody else can be reading (`stock.rs`, invariant 1).
+    /// Tells whether a turn may receive: nobody else can be reading (`prefetch.rs`, invariant 1).
     pub(crate) fn may_receive(&self) -> bool {
         !self.snapshot().flags.has(Flags::READABLE.with(Flags::RECEIVING))
     }
@@ -300,7 +300,7 @@ impl Readiness {
         is_stocked: bool,
     ) -> Ready {
         let now = self.written(under);
-        let flags = flags.with(Flags::READABLE).with(Flags::when(is_stocked, Flags::STOCKED));
+        let flags = flags.with(Flags::READABLE).with(Flags::when(is_stocked, Flags::PREFETCHED));
         let flags = now.flags.without(Flags::RECEIVING).with(flags);
         let next = Ready { tick: now.tick + 1, flags };
         self.write(under, next);
@@ -309,9 +309,9 @@ impl Readiness {
 
     /// What a turn had received is fetched. `emptied_at` is the tick of that turn if it emptied the
     /// queue: then the readiness for reads is taken back, unless an event came after it.
-    pub(crate) fn unstock<T>(&self, under: &Guard<'_, T>, emptied_at: Option<u64>) {
+    pub(crate) fn end_prefetched<T>(&self, under: &Guard<'_, T>, emptied_at: Option<u64>) {
         let now = self.written(under);
-        let mut flags = now.flags.without(Flags::STOCKED);
+        let mut flags = now.flags.without(Flags::PREFETCHED);
         if emptied_at == Some(now.tick) {
             flags = flags.without(Flags::READABLE);
         }

@@ -26,12 +26,12 @@ use std::task::{Context, Waker};
 use reveille_primitive::lock::Mutex;
 
 use crate::Driver;
-use crate::attempt::Attempt;
 use crate::fd::Fd;
+use crate::op::IoOp;
 use crate::poll::slots::Key;
+use crate::prefetch::{self, PrefetchRequest, Prefetched};
 use crate::readiness::{Direction, Flags, Readiness, Ready};
-use crate::stock::{self, Claim, Fetched};
-use crate::waiters::{Seat, Standing, Waited, Waiters};
+use crate::waiters::{Arming, WaitSlot, Waited, Waiters};
 
 /// One descriptor's readiness and waiters.
 ///
@@ -102,11 +102,11 @@ impl Source {
     ///
     /// * As for [`register`](Source::register), which an operation that would block calls.
     #[allow(unsafe_code, reason = "a promise of the caller's, kept for a turn")]
-    pub unsafe fn attempt<'a, H>(&'a self, fd: Fd<'a>, home: H) -> Attempt<'a, H>
+    pub unsafe fn op<'a, H>(&'a self, fd: Fd<'a>, home: H) -> IoOp<'a, H>
     where
         H: Fn() -> io::Result<Arc<Driver>>,
     {
-        Attempt::new(self, fd, home)
+        IoOp::new(self, fd, home)
     }
 
     /// Registers `fd` with `shard`. Nothing happens if it is registered with a driven shard. From
@@ -135,7 +135,7 @@ impl Source {
     pub(crate) fn enter(&self, fd: Fd<'_>, shard: &Arc<Driver>) -> io::Result<()> {
         let core = self.core();
         let mut registration = core.registration.lock();
-        if registration.as_ref().is_none_or(|old| old.yields_to(shard)) {
+        if registration.as_ref().is_none_or(|old| old.should_move_to(shard)) {
             // The new entry first: it reports what is ready, so that no event falls between the
             // two.
             let key = shard.register(fd, core)?;
@@ -146,10 +146,10 @@ impl Source {
             }
         }
         let Some(registration) = &*registration else { return Ok(()) };
-        core.waiters.set_standing(registration.shard.standing());
+        core.waiters.set_arming(registration.shard.arming());
         // Invariant 2: deserted in between, it may have been disarmed before it was armed.
         if !registration.shard.is_driven() {
-            core.waiters.set_standing(Standing::Deaf);
+            core.waiters.set_arming(Arming::Unarmed);
         }
         Ok(())
     }
@@ -164,7 +164,7 @@ impl Source {
         let Some(core) = self.core.get() else { return Ok(()) };
         let registration = {
             let mut registration = core.registration.lock();
-            core.waiters.set_standing(Standing::Deaf);
+            core.waiters.set_arming(Arming::Unarmed);
             registration.take()
         };
         registration.map_or(Ok(()), |old| old.shard.deregister(fd, old.key))
@@ -198,7 +198,7 @@ impl Source {
     }
 
     /// The straight path of a stream operation of `len` bytes at most, with the short rule of
-    /// [`Attempt::poll_stream`]: calls `op` once if the source counts as ready. `None` if nothing
+    /// [`IoOp::poll_stream`]: calls `op` once if the source counts as ready. `None` if nothing
     /// came of it; then it is time to wait.
     ///
     /// # Errors
@@ -238,10 +238,10 @@ impl Source {
             Some(core) => core.readiness.ready(Direction::Read)?,
             None => Readiness::ASSUMED,
         };
-        if seen.flags().has(Flags::STOCKED) {
-            return match self.fetch(|bytes| copy(buf, bytes)) {
-                Fetched::Got(outcome) => Some(outcome),
-                Fetched::Nothing | Fetched::Busy => None,
+        if seen.flags().has(Flags::PREFETCHED) {
+            return match self.take_prefetched(|bytes| copy(buf, bytes)) {
+                Prefetched::Got(outcome) => Some(outcome),
+                Prefetched::Nothing | Prefetched::Busy => None,
             };
         }
         self.try_once(core, Direction::Read, seen, len, || op(buf))
@@ -282,7 +282,7 @@ impl Source {
     }
 
     /// The straight path of waiting for `direction`: `true` if the waker of `cx` is entered, an
-    /// event will find it, and nothing else is to be done. `false` if it takes an [`Attempt`].
+    /// event will find it, and nothing else is to be done. `false` if it takes an [`IoOp`].
     #[inline]
     pub fn wait_in_place(&self, direction: Direction, cx: &Context<'_>) -> bool {
         let Some(core) = self.core.get() else { return false };
@@ -294,14 +294,17 @@ impl Source {
     #[inline]
     pub fn wait_for_message(&self, len: usize, cx: &Context<'_>) -> bool {
         let Some(core) = self.core.get() else { return false };
-        core.waiters.wait_in_place(&core.readiness, Direction::Read, stock::wish(len), cx)
+        core.waiters.wait_in_place(&core.readiness, Direction::Read, prefetch::want(len), cx)
     }
 
-    /// What a turn has received for a reader; see [`Fetched`].
-    pub(crate) fn fetch(&self, copy: impl FnOnce(&[u8]) -> usize) -> Fetched<io::Result<usize>> {
+    /// What a turn has received for a reader; see [`Prefetched`].
+    pub(crate) fn take_prefetched(
+        &self,
+        copy: impl FnOnce(&[u8]) -> usize,
+    ) -> Prefetched<io::Result<usize>> {
         match self.core.get() {
-            Some(core) => core.waiters.fetch(&core.readiness, copy),
-            None => Fetched::Nothing,
+            Some(core) => core.waiters.take_prefetched(&core.readiness, copy),
+            None => Prefetched::Nothing,
         }
     }
 
@@ -312,19 +315,19 @@ impl Source {
     /// # Errors
     ///
     /// That of the read, or `WouldBlock` while a turn is receiving.
-    pub fn look(&self, copy: impl FnOnce(&[u8]) -> usize) -> Option<io::Result<usize>> {
+    pub fn peek(&self, copy: impl FnOnce(&[u8]) -> usize) -> Option<io::Result<usize>> {
         let core = self.core.get()?;
-        match core.waiters.look(&core.readiness, copy) {
-            Fetched::Got(outcome) => Some(outcome),
-            Fetched::Nothing => None,
-            Fetched::Busy => Some(Err(io::ErrorKind::WouldBlock.into())),
+        match core.waiters.peek_prefetched(&core.readiness, copy) {
+            Prefetched::Got(outcome) => Some(outcome),
+            Prefetched::Nothing => None,
+            Prefetched::Busy => Some(Err(io::ErrorKind::WouldBlock.into())),
         }
     }
 
     /// How many bytes a turn has received for a read that was given up.
     #[must_use]
-    pub fn stocked(&self) -> usize {
-        self.core.get().map_or(0, |core| core.waiters.stocked())
+    pub fn prefetched(&self) -> usize {
+        self.core.get().map_or(0, |core| core.waiters.prefetched())
     }
 
     /// The short rule: takes the readiness back if `count` of `len` bytes mean an empty queue, or a
@@ -360,7 +363,7 @@ impl Source {
     pub(crate) fn poll_ready(
         &self,
         direction: Direction,
-        seat: &mut Seat,
+        seat: &mut WaitSlot,
         cx: &Context<'_>,
     ) -> Waited {
         let Some(core) = self.core.get() else { return Waited::Ready(Readiness::ASSUMED) };
@@ -371,7 +374,7 @@ impl Source {
     }
 
     /// Gives back the slot of a future.
-    pub(crate) fn leave(&self, direction: Direction, seat: &mut Seat) {
+    pub(crate) fn leave(&self, direction: Direction, seat: &mut WaitSlot) {
         if let Some(core) = self.core.get() {
             core.waiters.leave(direction, seat);
         }
@@ -398,7 +401,7 @@ impl Source {
 
 impl Registration {
     /// Whether the source is better off with `shard`.
-    fn yields_to(&self, shard: &Driver) -> bool {
+    fn should_move_to(&self, shard: &Driver) -> bool {
         !self.shard.is_driven() || (!self.shard.is_driven_by_any() && shard.is_driven_by_any())
     }
 }
@@ -436,8 +439,8 @@ impl SourceCore {
     }
 
     /// Moves all wakers to `wakers`: their shard is deserted.
-    pub(crate) fn desert(&self, wakers: &mut Vec<Waker>) {
-        self.waiters.desert(wakers);
+    pub(crate) fn disarm(&self, wakers: &mut Vec<Waker>) {
+        self.waiters.disarm(wakers);
     }
 
     /// Moves all wakers to `wakers`.
@@ -451,19 +454,19 @@ impl SourceCore {
     }
 
     /// As [`Waiters::claim`].
-    pub(crate) fn claim(&self) -> Option<Claim> {
-        self.waiters.claim(&self.readiness)
+    pub(crate) fn claim(&self) -> Option<PrefetchRequest> {
+        self.waiters.begin_prefetch(&self.readiness)
     }
 
     /// As [`Waiters::supply`].
     pub(crate) fn supply(
         &self,
         flags: Flags,
-        claim: Claim,
+        claim: PrefetchRequest,
         outcome: io::Result<usize>,
         wakers: &mut Vec<Waker>,
     ) {
-        self.waiters.supply(&self.readiness, flags, claim, outcome, wakers);
+        self.waiters.complete_prefetch(&self.readiness, flags, claim, outcome, wakers);
     }
 
     /// Says what the shard does, HINTED and BATCHED.

@@ -3,8 +3,8 @@
 //! Two kinds of waiter, since there are two kinds of caller:
 //!
 //! * **shared**: `poll_*` methods, which have no memory between two polls. Their wakers are kept in
-//!   a list without duplicates, so that a second task does not evict the first. `crowd.rs` says how
-//!   the list is kept free of those that gave up.
+//!   a list without duplicates, so that a second task does not evict the first.
+//!   `extra_waiters.rs` says how the list is kept free of those that gave up.
 //! * **owned**: futures, which hold a slot of their own and give it back when dropped.
 //!
 //! Invariants:
@@ -22,42 +22,42 @@ use std::task::{Context, Waker};
 use reveille_primitive::brief::{Brief, Guard};
 use reveille_primitive::lock;
 
-use crate::crowd::{Crowd, Lane, Swept, WakerOps};
-use crate::poll::turner::this_thread;
+use crate::extra_waiters::{ExtraWaiters, Swept, WaitList, WakerOps};
+use crate::poll::turn_owner::this_thread;
 use crate::readiness::{Direction, Flags, Readiness, Ready};
 
 /// Where a waiter is entered.
 #[derive(Debug)]
-pub enum Seat {
+pub enum WaitSlot {
     /// In the list of those without memory, with what it takes to sweep that.
     Shared(WakerOps),
     /// In a slot of its own, once it has one.
     Owned(Option<usize>),
 }
 
-impl Seat {
+impl WaitSlot {
     /// In the list, for a caller that cannot tell which tasks still exist.
     #[must_use]
-    pub fn shared() -> Seat {
-        Seat::Shared(WakerOps::default())
+    pub fn shared() -> WaitSlot {
+        WaitSlot::Shared(WakerOps::default())
     }
 }
 
 /// Whether events reach the source, and what that takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Standing {
+pub enum Arming {
     /// No thread turns a shard with which it is registered.
     #[default]
-    Deaf,
+    Unarmed,
     /// Each change is an event.
     Armed,
     /// An event comes only after the driver was armed for the waiter.
     ArmedPerWait,
     /// As one of these, as long as one thread is not busy: a waiter on another one may have better.
-    ArmedAlone {
+    ArmedByThread {
         /// The number of the thread.
         thread: usize,
-        /// Whether it is as [`Standing::ArmedPerWait`].
+        /// Whether it is as [`Arming::ArmedPerWait`].
         is_per_wait: bool,
     },
 }
@@ -69,57 +69,57 @@ pub enum Waited {
     /// There was nothing to wait for.
     Ready(Ready),
     /// The waiter is entered.
-    Entered(Standing),
+    Entered(Arming),
 }
 
-/// The waiters of one source. The word of the lock is the [`Standing`], packed.
+/// The waiters of one source. The word of the lock is the [`Arming`], packed.
 #[derive(Debug, Default)]
 pub struct Waiters {
-    pub(crate) state: Brief<State>,
+    pub(crate) state: Brief<WaitersState>,
 }
 
 /// All that one task per direction needs is in here, so that it shares a cache line with the
 /// readiness word: with a thousand connections each line is fetched anew for each event.
 #[derive(Debug, Default)]
-pub(crate) struct State {
+pub(crate) struct WaitersState {
     /// The oldest shared waker of each direction.
     first: [Option<Waker>; 2],
     /// What else there is, once there was anything.
-    pub(crate) crowd: Option<Box<Crowd>>,
+    pub(crate) extra: Option<Box<ExtraWaiters>>,
 }
 
-/// A [`Standing`] in one word: the number of a thread is an address, whose lowest four bits are
+/// A [`Arming`] in one word: the number of a thread is an address, whose lowest four bits are
 /// zero. The lowest is the lock's.
 #[derive(Clone, Copy, Debug)]
-struct Packed(usize);
+struct PackedArming(usize);
 
 const ARMED: usize = 1 << 1;
 const ARMED_PER_WAIT: usize = 2 << 1;
-const ALONE: usize = 3 << 1;
-const ALONE_PER_WAIT: usize = 4 << 1;
+const BY_THREAD: usize = 3 << 1;
+const BY_THREAD_PER_WAIT: usize = 4 << 1;
 const PACKED_MASK: usize = 15;
 
-impl Packed {
-    fn new(standing: Standing) -> Packed {
-        Packed(match standing {
-            Standing::Deaf => 0,
-            Standing::Armed => ARMED,
-            Standing::ArmedPerWait => ARMED_PER_WAIT,
-            Standing::ArmedAlone { thread, is_per_wait } => {
+impl PackedArming {
+    fn new(standing: Arming) -> PackedArming {
+        PackedArming(match standing {
+            Arming::Unarmed => 0,
+            Arming::Armed => ARMED,
+            Arming::ArmedPerWait => ARMED_PER_WAIT,
+            Arming::ArmedByThread { thread, is_per_wait } => {
                 debug_assert_eq!(thread & PACKED_MASK, 0, "an aligned address");
-                thread | if is_per_wait { ALONE_PER_WAIT } else { ALONE }
+                thread | if is_per_wait { BY_THREAD_PER_WAIT } else { BY_THREAD }
             }
         })
     }
 
     #[inline]
-    fn standing(self) -> Standing {
+    fn standing(self) -> Arming {
         let thread = self.0 & !PACKED_MASK;
         match self.0 & PACKED_MASK {
-            0 => Standing::Deaf,
-            ARMED => Standing::Armed,
-            ARMED_PER_WAIT => Standing::ArmedPerWait,
-            tag => Standing::ArmedAlone { thread, is_per_wait: tag == ALONE_PER_WAIT },
+            0 => Arming::Unarmed,
+            ARMED => Arming::Armed,
+            ARMED_PER_WAIT => Arming::ArmedPerWait,
+            tag => Arming::ArmedByThread { thread, is_per_wait: tag == BY_THREAD_PER_WAIT },
         }
     }
 }
@@ -131,35 +131,35 @@ enum Leftover {
     Swept(Swept, WakerOps),
 }
 
-impl State {
-    fn lane(&mut self, direction: Direction) -> &mut Lane {
-        &mut self.crowd.get_or_insert_default().lanes[direction as usize]
+impl WaitersState {
+    fn list(&mut self, direction: Direction) -> &mut WaitList {
+        &mut self.extra.get_or_insert_default().lists[direction as usize]
     }
 
-    fn holds(&self, direction: Direction, seat: &Seat, waker: &Waker) -> bool {
-        let lane = self.crowd.as_ref().map(|crowd| &crowd.lanes[direction as usize]);
+    fn holds(&self, direction: Direction, seat: &WaitSlot, waker: &Waker) -> bool {
+        let lane = self.extra.as_ref().map(|crowd| &crowd.lists[direction as usize]);
         match seat {
-            Seat::Shared(_) => {
+            WaitSlot::Shared(_) => {
                 let more = lane.map_or(&[][..], |lane| &lane.more);
                 let mut held = self.first[direction as usize].iter().chain(more);
                 held.any(|held| held.will_wake(waker))
             }
-            Seat::Owned(Some(slot)) => lane
+            WaitSlot::Owned(Some(slot)) => lane
                 .and_then(|lane| lane.owned[*slot].as_ref())
                 .is_some_and(|held| held.will_wake(waker)),
-            Seat::Owned(None) => false,
+            WaitSlot::Owned(None) => false,
         }
     }
 
-    fn enter(&mut self, direction: Direction, seat: &mut Seat, waker: Waker) -> Leftover {
+    fn enter(&mut self, direction: Direction, seat: &mut WaitSlot, waker: Waker) -> Leftover {
         match seat {
-            Seat::Shared(ops) => self.enter_shared(direction, waker, *ops),
-            Seat::Owned(Some(slot)) => match self.lane(direction).owned[*slot].replace(waker) {
+            WaitSlot::Shared(ops) => self.enter_shared(direction, waker, *ops),
+            WaitSlot::Owned(Some(slot)) => match self.list(direction).owned[*slot].replace(waker) {
                 Some(old) => Leftover::Drop(old),
                 None => Leftover::Nothing,
             },
-            Seat::Owned(empty) => {
-                *empty = Some(self.lane(direction).owned.insert(Some(waker)));
+            WaitSlot::Owned(empty) => {
+                *empty = Some(self.list(direction).owned.insert(Some(waker)));
                 Leftover::Nothing
             }
         }
@@ -171,7 +171,7 @@ impl State {
             *first = Some(waker);
             return Leftover::Nothing;
         }
-        match self.lane(direction).push(waker, ops.is_live) {
+        match self.list(direction).push(waker, ops.is_live) {
             Some(swept) => Leftover::Swept(swept, ops),
             None => Leftover::Nothing,
         }
@@ -182,14 +182,14 @@ impl State {
         if let Some(first) = self.first[direction as usize].take() {
             into.push(first);
         }
-        if self.crowd.is_some() {
+        if self.extra.is_some() {
             self.take_crowd(direction, into);
         }
     }
 
     #[cold]
     fn take_crowd(&mut self, direction: Direction, into: &mut Vec<Waker>) {
-        self.lane(direction).take(into);
+        self.list(direction).take(into);
     }
 
     #[inline]
@@ -202,11 +202,11 @@ impl State {
 /// Whether events reach a source of this standing, and a waiter on this thread can have no better.
 #[inline]
 fn is_settled(word: usize) -> bool {
-    word == ARMED || word == ALONE | this_thread()
+    word == ARMED || word == BY_THREAD | this_thread()
 }
 
-fn standing(state: &Guard<'_, State>) -> Standing {
-    Packed(state.word()).standing()
+fn standing(state: &Guard<'_, WaitersState>) -> Arming {
+    PackedArming(state.word()).standing()
 }
 
 impl Waiters {
@@ -215,7 +215,7 @@ impl Waiters {
         &self,
         readiness: &Readiness,
         direction: Direction,
-        seat: &mut Seat,
+        seat: &mut WaitSlot,
         cx: &Context<'_>,
     ) -> Waited {
         // A clone costs what a look under the lock would, and the waker is rarely there already.
@@ -226,7 +226,7 @@ impl Waiters {
 
     /// Enters the waker of `cx` as a shared one, if that is all there is to do: nobody else waits,
     /// `direction` is not ready, and each change will be an event. `false` if it takes
-    /// [`wait`](Waiters::wait). A turn may receive as much as `wish` says for it (`stock.rs`).
+    /// [`wait`](Waiters::wait). A turn may receive as much as `wish` says for it (`prefetch.rs`).
     #[inline]
     pub fn wait_in_place(
         &self,
@@ -246,7 +246,7 @@ impl Waiters {
         if is_simple {
             state.first[direction as usize] = Some(waker);
             if flags.has(Flags::BATCHED) && direction == Direction::Read {
-                state.crowd.get_or_insert_default().stock.set_wish(wish);
+                state.extra.get_or_insert_default().prefetch.set_want(wish);
             }
             return true;
         }
@@ -260,7 +260,7 @@ impl Waiters {
         &self,
         readiness: &Readiness,
         direction: Direction,
-        seat: &mut Seat,
+        seat: &mut WaitSlot,
         waker: Waker,
     ) -> Waited {
         let mut state = self.state.lock();
@@ -272,10 +272,10 @@ impl Waiters {
         }
         let entered = Waited::Entered(standing(&state));
         if !is_settled(state.word())
-            && let Some(crowd) = &mut state.crowd
+            && let Some(crowd) = &mut state.extra
         {
-            // `stock.rs`, invariant 4.
-            crowd.stock.set_wish(0);
+            // `prefetch.rs`, invariant 4.
+            crowd.prefetch.set_want(0);
         }
         if state.holds(direction, seat, &waker) {
             drop(state);
@@ -298,20 +298,20 @@ impl Waiters {
     }
 
     /// Says what a waiter has to do from now on.
-    pub fn set_standing(&self, standing: Standing) {
-        self.state.lock().set_word(Packed::new(standing).0);
+    pub fn set_arming(&self, standing: Arming) {
+        self.state.lock().set_word(PackedArming::new(standing).0);
     }
 
     /// What a waiter has to do.
     #[must_use]
-    pub fn standing(&self) -> Standing {
+    pub fn arming(&self) -> Arming {
         standing(&self.state.lock())
     }
 
     /// Moves all wakers to `into`; whoever waits from now on has to register.
-    pub fn desert(&self, into: &mut Vec<Waker>) {
+    pub fn disarm(&self, into: &mut Vec<Waker>) {
         let mut state = self.state.lock();
-        state.set_word(Packed::new(Standing::Deaf).0);
+        state.set_word(PackedArming::new(Arming::Unarmed).0);
         state.take_both(into);
     }
 
@@ -343,8 +343,8 @@ impl Waiters {
     pub(crate) fn expose(&self, readiness: &Readiness) {
         let mut state = self.state.lock();
         readiness.expose(&state);
-        if let Some(crowd) = &mut state.crowd {
-            crowd.stock.set_wish(0);
+        if let Some(crowd) = &mut state.extra {
+            crowd.prefetch.set_want(0);
         }
     }
 
@@ -354,10 +354,10 @@ impl Waiters {
     }
 
     /// Frees the slot of a future that is done or dropped.
-    pub fn leave(&self, direction: Direction, seat: &mut Seat) {
-        let Seat::Owned(slot) = seat else { return };
+    pub fn leave(&self, direction: Direction, seat: &mut WaitSlot) {
+        let WaitSlot::Owned(slot) = seat else { return };
         let Some(slot) = slot.take() else { return };
-        let waker = self.state.lock().lane(direction).owned.remove(slot);
+        let waker = self.state.lock().list(direction).owned.remove(slot);
         lock::assert_none_held("the drop of a waker");
         drop(waker);
     }
@@ -366,7 +366,7 @@ impl Waiters {
     #[must_use]
     pub fn is_awaited(&self, direction: Direction) -> bool {
         let state = self.state.lock();
-        let lane = state.crowd.as_ref().map(|crowd| &crowd.lanes[direction as usize]);
+        let lane = state.extra.as_ref().map(|crowd| &crowd.lists[direction as usize]);
         // The oldest shared waker is always in `first`.
         state.first[direction as usize].is_some()
             || lane.is_some_and(|lane| lane.owned.iter().any(|(_, slot)| slot.is_some()))
@@ -376,7 +376,7 @@ impl Waiters {
     #[must_use]
     pub fn len(&self) -> usize {
         let state = self.state.lock();
-        let lanes = state.crowd.iter().flat_map(|crowd| crowd.lanes.iter());
+        let lanes = state.extra.iter().flat_map(|crowd| crowd.lists.iter());
         let crowd: usize = lanes.map(|lane| lane.more.len() + lane.owned.len()).sum();
         state.first.iter().flatten().count() + crowd
     }
@@ -417,28 +417,28 @@ mod tests {
 
     #[test]
     fn a_standing_is_the_same_after_it_was_a_word() {
-        let alone = |is_per_wait| Standing::ArmedAlone { thread: this_thread(), is_per_wait };
-        let all = [Standing::Deaf, Standing::Armed, Standing::ArmedPerWait];
+        let alone = |is_per_wait| Arming::ArmedByThread { thread: this_thread(), is_per_wait };
+        let all = [Arming::Unarmed, Arming::Armed, Arming::ArmedPerWait];
         for standing in all.into_iter().chain([alone(false), alone(true)]) {
-            assert_eq!(Packed::new(standing).standing(), standing);
+            assert_eq!(PackedArming::new(standing).standing(), standing);
         }
     }
 
     #[test]
     fn a_waker_is_entered_in_place_where_nothing_else_is_to_be_done() {
-        let alone = |thread, is_per_wait| Standing::ArmedAlone { thread, is_per_wait };
+        let alone = |thread, is_per_wait| Arming::ArmedByThread { thread, is_per_wait };
         let here = this_thread();
         let cases = [
-            (Standing::Armed, true),
+            (Arming::Armed, true),
             (alone(here, false), true),
-            (Standing::Deaf, false),
-            (Standing::ArmedPerWait, false),
+            (Arming::Unarmed, false),
+            (Arming::ArmedPerWait, false),
             (alone(here, true), false),
             (alone(here + 16, false), false),
         ];
         for (standing, is_settled) in cases {
             let (waiters, readiness) = nothing();
-            waiters.set_standing(standing);
+            waiters.set_arming(standing);
             let wait = |direction| {
                 let cx = Context::from_waker(Waker::noop());
                 waiters.wait_in_place(&readiness, direction, 0, &cx)
@@ -457,17 +457,17 @@ mod tests {
         let (waiters, readiness) = nothing();
         let counts: Vec<_> = (0..3).map(|_| Arc::new(Count::default())).collect();
         let wakers: Vec<_> = counts.iter().map(|count| Waker::from(Arc::clone(count))).collect();
-        let enter = |direction, seat: &mut Seat, waker: &Waker| {
+        let enter = |direction, seat: &mut WaitSlot, waker: &Waker| {
             let waited = waiters.wait(&readiness, direction, seat, &Context::from_waker(waker));
-            assert_eq!(waited, Waited::Entered(Standing::Deaf));
+            assert_eq!(waited, Waited::Entered(Arming::Unarmed));
         };
-        enter(Direction::Read, &mut Seat::shared(), &wakers[0]);
-        enter(Direction::Write, &mut Seat::shared(), &wakers[0]);
+        enter(Direction::Read, &mut WaitSlot::shared(), &wakers[0]);
+        enter(Direction::Write, &mut WaitSlot::shared(), &wakers[0]);
         // The same task once more is no second waiter.
-        enter(Direction::Read, &mut Seat::shared(), &wakers[0]);
-        assert!(waiters.state.lock().crowd.is_none());
-        let mut owned = Seat::Owned(None);
-        enter(Direction::Read, &mut Seat::shared(), &wakers[1]);
+        enter(Direction::Read, &mut WaitSlot::shared(), &wakers[0]);
+        assert!(waiters.state.lock().extra.is_none());
+        let mut owned = WaitSlot::Owned(None);
+        enter(Direction::Read, &mut WaitSlot::shared(), &wakers[1]);
         enter(Direction::Read, &mut owned, &wakers[2]);
         assert_eq!(waiters.len(), 4);
         let mut woken = Vec::new();

@@ -99,7 +99,7 @@ fn several_messages_are_received_by_one_call() {
     let after = shard.metrics();
     assert_eq!((after.batches - before.batches, after.batched_reads), (1, 8));
     for (ours, theirs) in &pairs {
-        assert_eq!(ours.source.stocked(), 7);
+        assert_eq!(ours.source.prefetched(), 7);
         // It has left the socket, and what follows comes behind it.
         assert_eq!((&ours.inner).read(&mut [0; 16]).expect_err("nothing").kind(), WOULD_BLOCK);
         (&*theirs).write_all(b" more").expect("room");
@@ -183,7 +183,7 @@ fn who_looks_without_taking_sees_what_was_received() {
     for (ours, _) in &pairs {
         for len in [3, 16] {
             let mut seen = vec![0; len];
-            let count = ours.source.look(|bytes| copy(&mut seen, bytes));
+            let count = ours.source.peek(|bytes| copy(&mut seen, bytes));
             let count = count.expect("there are bytes").expect("no error");
             assert_eq!(seen[..count], b"message"[..count]);
             assert_eq!(count, len.min(7));
@@ -192,7 +192,7 @@ fn who_looks_without_taking_sees_what_was_received() {
         let mut ready = pin!(async { ours.at(&shard).ready(Direction::Read).await });
         assert!(ready.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
         assert_eq!(recv(ours, &shard, 16).as_deref(), Some(&b"message"[..]));
-        assert!(ours.source.look(<[u8]>::len).is_none());
+        assert!(ours.source.peek(<[u8]>::len).is_none());
     }
 }
 

@@ -13,7 +13,7 @@ use std::task::{Context, Wake, Waker};
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
-use reveille_driver::model::{Notify, Readiness, Seat, Standing, Waited, Waiters};
+use reveille_driver::model::{Arming, Notify, Readiness, WaitSlot, Waited, Waiters};
 use reveille_driver::{Direction, Flags};
 
 /// Counts its wakes.
@@ -104,7 +104,7 @@ fn a_waiter_in_place_sees_the_event_or_is_woken_by_it() {
     loom::model(|| {
         let shared = Arc::new((Readiness::assumed(), Waiters::default()));
         let (readiness, waiters) = &*shared;
-        waiters.set_standing(Standing::Armed);
+        waiters.set_arming(Arming::Armed);
         readiness.exhaust(readiness.snapshot());
         let driver = thread::spawn({
             let shared = Arc::clone(&shared);
@@ -132,7 +132,7 @@ fn a_waiter_sees_the_event_or_is_woken_by_it() {
                 move || event(&shared.0, &shared.1)
             });
             let (count, waker) = counting();
-            let mut seat = if is_shared { Seat::shared() } else { Seat::Owned(None) };
+            let mut seat = if is_shared { WaitSlot::shared() } else { WaitSlot::Owned(None) };
             let cx = Context::from_waker(&waker);
             let waited = waiters.wait(readiness, Direction::Read, &mut seat, &cx);
             driver.join().unwrap();
@@ -156,7 +156,7 @@ fn two_waiters_and_an_event_that_one_of_them_uses_up() {
         let wait = |shared: &(Readiness, Waiters)| {
             let (count, waker) = counting();
             let cx = Context::from_waker(&waker);
-            let waited = shared.1.wait(&shared.0, Direction::Read, &mut Seat::shared(), &cx);
+            let waited = shared.1.wait(&shared.0, Direction::Read, &mut WaitSlot::shared(), &cx);
             if let Waited::Ready(seen) = waited {
                 shared.1.clear(&shared.0, seen, Direction::Read);
                 return (true, count);
@@ -178,10 +178,10 @@ fn two_waiters_and_an_event_that_one_of_them_uses_up() {
 }
 
 /// Leaves the shard: the mark first, the waiters second, as `Shard::wake_all` does.
-fn desert(is_driven: &AtomicBool, waiters: &Waiters) {
+fn disarm(is_driven: &AtomicBool, waiters: &Waiters) {
     is_driven.store(false, Ordering::Release);
     let mut wakers = Vec::new();
-    waiters.desert(&mut wakers);
+    waiters.disarm(&mut wakers);
     wakers.into_iter().for_each(Waker::wake);
 }
 
@@ -191,16 +191,16 @@ fn a_waiter_of_a_deserted_shard_is_woken_or_sees_it() {
         let shared = Arc::new((Readiness::assumed(), Waiters::default(), AtomicBool::new(true)));
         let (readiness, waiters, _) = &*shared;
         waiters.clear(readiness, readiness.snapshot(), Direction::Read);
-        waiters.set_standing(Standing::Armed);
+        waiters.set_arming(Arming::Armed);
         let leaver = thread::spawn({
             let shared = Arc::clone(&shared);
-            move || desert(&shared.2, &shared.1)
+            move || disarm(&shared.2, &shared.1)
         });
         let (count, waker) = counting();
         let cx = Context::from_waker(&waker);
-        let waited = waiters.wait(readiness, Direction::Read, &mut Seat::shared(), &cx);
+        let waited = waiters.wait(readiness, Direction::Read, &mut WaitSlot::shared(), &cx);
         leaver.join().unwrap();
-        let is_told = waited == Waited::Entered(Standing::Deaf);
+        let is_told = waited == Waited::Entered(Arming::Unarmed);
         assert!(is_told || count.0.load(Ordering::SeqCst) == 1, "it waits for nobody");
     });
 }
@@ -213,19 +213,19 @@ fn a_source_armed_while_its_shard_is_deserted_does_not_stay_armed() {
         waiters.clear(readiness, readiness.snapshot(), Direction::Read);
         let leaver = thread::spawn({
             let shared = Arc::clone(&shared);
-            move || desert(&shared.2, &shared.1)
+            move || disarm(&shared.2, &shared.1)
         });
         // As `Source::register` does, once the slot is taken.
-        waiters.set_standing(Standing::Armed);
+        waiters.set_arming(Arming::Armed);
         if !is_driven.load(Ordering::Acquire) {
-            waiters.set_standing(Standing::Deaf);
+            waiters.set_arming(Arming::Unarmed);
         }
         let (count, waker) = counting();
         let cx = Context::from_waker(&waker);
-        let waited = waiters.wait(readiness, Direction::Read, &mut Seat::shared(), &cx);
+        let waited = waiters.wait(readiness, Direction::Read, &mut WaitSlot::shared(), &cx);
         leaver.join().unwrap();
-        assert_eq!(waiters.standing(), Standing::Deaf);
-        let is_told = waited == Waited::Entered(Standing::Deaf);
+        assert_eq!(waiters.arming(), Arming::Unarmed);
+        let is_told = waited == Waited::Entered(Arming::Unarmed);
         assert!(is_told || count.0.load(Ordering::SeqCst) == 1, "it waits for nobody");
     });
 }

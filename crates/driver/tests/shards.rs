@@ -401,8 +401,7 @@ fn a_fast_operation_never_meets_the_driver() {
         std::thread::yield_now();
     }
     // SAFETY: as for all that `tcp` makes: its drop deregisters first.
-    let attempt =
-        unsafe { ours.source.attempt(ours.inner.as_fd(), || panic!("nothing would block")) };
+    let attempt = unsafe { ours.source.op(ours.inner.as_fd(), || panic!("nothing would block")) };
     let mut buffer = [0; 4];
     let cx = Context::from_waker(Waker::noop());
     let poll = attempt.poll_stream(Direction::Read, &cx, 4, || (&ours.inner).read(&mut buffer));
@@ -493,7 +492,7 @@ fn a_move_that_the_system_refuses_is_no_error_of_the_wait() {
     // A file, which no shard takes, in the socket's place: that is how the system refuses here.
     let file = std::fs::File::open("/proc/self/exe").expect("a file");
     // SAFETY: it is refused, and so never registered.
-    let attempt = unsafe { ours.source.attempt(file.as_fd(), || Ok(Arc::clone(&pool))) };
+    let attempt = unsafe { ours.source.op(file.as_fd(), || Ok(Arc::clone(&pool))) };
     let blocks = || Err(ErrorKind::WouldBlock.into());
     assert!(
         attempt.poll_stream(Direction::Read, &Context::from_waker(&waker), 4, blocks).is_pending()

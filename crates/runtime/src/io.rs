@@ -4,8 +4,8 @@ use std::fmt;
 use std::io;
 use std::task::{Context, Poll};
 
-use reveille_driver::{Attempt, Fd, Source, WakerOps};
 pub use reveille_driver::{Direction as Interest, fault_number};
+use reveille_driver::{Fd, IoOp, Source, WakerOps};
 
 use crate::{budget, context};
 
@@ -101,7 +101,7 @@ impl<T: Descriptor> Io<T> {
     /// given up: the next owner would miss them.
     pub fn into_inner(mut self) -> io::Result<T> {
         self.source.deregister(descriptor(self.get_ref()))?;
-        let stocked = self.source.stocked();
+        let stocked = self.source.prefetched();
         if stocked > 0 {
             return Err(io::Error::other(format!(
                 "give up a descriptor: {stocked} bytes of it were read already, for a read that \
@@ -112,12 +112,12 @@ impl<T: Descriptor> Io<T> {
     }
 
     #[allow(unsafe_code, reason = "a driver asks for descriptors that stay open")]
-    fn attempt(&self) -> Attempt<'_, fn() -> io::Result<std::sync::Arc<reveille_driver::Driver>>> {
+    fn attempt(&self) -> IoOp<'_, fn() -> io::Result<std::sync::Arc<reveille_driver::Driver>>> {
         let home: fn() -> _ = context::driver;
         // SAFETY: the descriptor stays open until the source is deregistered: the object owns it
         // (`Descriptor`), is lent shared only, and is dropped or given away by `into_inner` and
         // `drop`, which deregister first.
-        let attempt = unsafe { self.source.attempt(descriptor(self.get_ref()), home) };
+        let attempt = unsafe { self.source.op(descriptor(self.get_ref()), home) };
         let ops = WakerOps { is_live: reveille_task::is_live, wake_all: context::wake_all };
         attempt.with_waker_ops(ops)
     }
@@ -179,8 +179,8 @@ impl<T: Descriptor> Io<T> {
     /// # Errors
     ///
     /// That of the read; `WouldBlock` while the driver is reading.
-    pub fn look(&self, copy: impl FnOnce(&[u8]) -> usize) -> Option<io::Result<usize>> {
-        self.source.look(copy)
+    pub fn peek(&self, copy: impl FnOnce(&[u8]) -> usize) -> Option<io::Result<usize>> {
+        self.source.peek(copy)
     }
 
     /// As [`Io::poll_io`] for a write of `len` bytes. One of no bytes does not wait for room.

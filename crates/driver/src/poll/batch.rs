@@ -15,8 +15,8 @@
 use std::io;
 
 use crate::poll::slots::Key;
+use crate::prefetch::PrefetchRequest;
 use crate::readiness::Flags;
-use crate::stock::Claim;
 
 /// With fewer messages a call for all saves too little. A turn with so few events does without.
 pub(crate) const BATCH_MIN: usize = 4;
@@ -28,14 +28,14 @@ pub(crate) struct Receive {
     pub(crate) flags: Flags,
     #[allow(dead_code, reason = "for a ring, which not every system has")]
     pub(crate) fd: i32,
-    pub(crate) claim: Claim,
+    pub(crate) claim: PrefetchRequest,
     pub(crate) outcome: io::Result<usize>,
 }
 
 impl Receive {
-    pub(crate) fn new(key: Key, flags: Flags, fd: i32, mut claim: Claim) -> Receive {
-        if claim.bytes.len() < claim.wish {
-            claim.bytes.resize(claim.wish, 0);
+    pub(crate) fn new(key: Key, flags: Flags, fd: i32, mut claim: PrefetchRequest) -> Receive {
+        if claim.bytes.len() < claim.want {
+            claim.bytes.resize(claim.want, 0);
         }
         Receive { key, flags, fd, claim, outcome: Err(io::ErrorKind::WouldBlock.into()) }
     }
@@ -73,7 +73,7 @@ mod ring {
         #[allow(unsafe_code, reason = "the kernel is given addresses")]
         pub(crate) fn receive(&mut self, batch: &mut [Receive]) -> io::Result<()> {
             for (index, one) in batch.iter_mut().enumerate() {
-                let room = &mut one.claim.bytes[..one.claim.wish];
+                let room = &mut one.claim.bytes[..one.claim.want];
                 let entry = opcode::Recv::new(
                     types::Fd(one.fd),
                     room.as_mut_ptr(),

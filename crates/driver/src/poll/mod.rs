@@ -13,7 +13,7 @@ mod exact;
 mod portable;
 pub(crate) mod reactor;
 pub(crate) mod slots;
-pub(crate) mod turner;
+pub(crate) mod turn_owner;
 
 use std::io;
 use std::time::Duration;

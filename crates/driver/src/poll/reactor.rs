@@ -31,11 +31,11 @@ use crate::metrics::{Counters, Metrics};
 use crate::notify::Notify;
 use crate::poll::batch::{BATCH_MIN, Receive, Ring};
 use crate::poll::slots::{Key, Slots};
-use crate::poll::turner::Turner;
+use crate::poll::turn_owner::TurnOwner;
 use crate::poll::{Event, Interest, Poller};
 use crate::readiness::{Direction, Flags};
 use crate::source::SourceCore;
-use crate::waiters::Standing;
+use crate::waiters::Arming;
 
 /// See the module's header.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ pub(crate) struct Shard {
     registry: Mutex<Registry>,
     has_batches: bool,
     is_turning: AtomicBool,
-    turner: Turner,
+    turn_owner: TurnOwner,
     notify: Notify,
     counters: Counters,
 }
@@ -58,18 +58,18 @@ struct Registry {
 }
 
 /// The right to turn a shard.
-struct Right<'a>(&'a AtomicBool);
+struct TurnPermit<'a>(&'a AtomicBool);
 
-impl<'a> Right<'a> {
-    fn claim(is_turning: &'a AtomicBool) -> Option<Right<'a>> {
+impl<'a> TurnPermit<'a> {
+    fn claim(is_turning: &'a AtomicBool) -> Option<TurnPermit<'a>> {
         // Acquire pairs with the release below: turns follow one another. The right is made only
         // when it was won: one made in vain would give the other thread's back when dropped.
         let is_won = !is_turning.swap(true, Ordering::Acquire);
-        is_won.then(|| Right(is_turning))
+        is_won.then(|| TurnPermit(is_turning))
     }
 }
 
-impl Drop for Right<'_> {
+impl Drop for TurnPermit<'_> {
     fn drop(&mut self) {
         self.0.store(false, Ordering::Release);
     }
@@ -100,7 +100,7 @@ impl Shard {
             has_batches: ring.is_some(),
             registry: Mutex::new(Registry { slots: Slots::default(), ring }),
             is_turning: AtomicBool::new(false),
-            turner: Turner::anybody(),
+            turn_owner: TurnOwner::any_thread(),
             notify: Notify::new(),
             counters: Counters::default(),
         })
@@ -197,7 +197,7 @@ impl Shard {
 
 impl Contract for Shard {
     fn collect(&self, timeout: Option<Duration>, events: &mut Events) -> io::Result<Turn> {
-        let Some(right) = Right::claim(&self.is_turning) else { return Ok(Turn::Busy) };
+        let Some(right) = TurnPermit::claim(&self.is_turning) else { return Ok(Turn::Busy) };
         self.poller.wait(timeout, &mut events.buffer).map_err(|source| {
             io::Error::new(source.kind(), format!("wait for events: {source}"))
         })?;
@@ -268,39 +268,39 @@ impl Contract for Shard {
 
     fn wake_all(&self) -> usize {
         let mut wakers = Vec::new();
-        self.desert(&mut wakers);
+        self.disarm(&mut wakers);
         events::wake_all(&mut wakers)
     }
 
-    fn desert(&self, into: &mut Vec<Waker>) {
+    fn disarm(&self, into: &mut Vec<Waker>) {
         self.set_driven(false);
         let before = into.len();
-        self.registry.lock().slots.iter().for_each(|core| core.desert(into));
+        self.registry.lock().slots.iter().for_each(|core| core.disarm(into));
         self.counters.deserted.add(into.len() - before);
     }
 
     fn set_driven(&self, is_driven: bool) {
-        self.turner.set(is_driven);
+        self.turn_owner.set(is_driven);
     }
 
     fn set_driven_here(&self) {
-        self.turner.set_this_thread();
+        self.turn_owner.set_this_thread();
     }
 
     fn is_driven_by_any(&self) -> bool {
-        self.turner.is_anybody()
+        self.turn_owner.is_any_thread()
     }
 
     fn is_driven(&self) -> bool {
-        self.turner.is_somebody() && !self.poller.is_inherited()
+        self.turn_owner.is_owned() && !self.poller.is_inherited()
     }
 
-    fn standing(&self) -> Standing {
+    fn arming(&self) -> Arming {
         let is_per_wait = !self.poller.has_edges();
-        match self.turner.lone() {
-            Some(thread) => Standing::ArmedAlone { thread, is_per_wait },
-            None if is_per_wait => Standing::ArmedPerWait,
-            None => Standing::Armed,
+        match self.turn_owner.single_thread() {
+            Some(thread) => Arming::ArmedByThread { thread, is_per_wait },
+            None if is_per_wait => Arming::ArmedPerWait,
+            None => Arming::Armed,
         }
     }
 

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use reveille_driver::{Attempt, Direction, Driver, Events, Kind, Source, Turn};
+use reveille_driver::{Direction, Driver, Events, IoOp, Kind, Source, Turn};
 
 /// Every kind of driver there is in this build.
 pub fn kinds() -> Vec<Kind> {
@@ -120,9 +120,9 @@ impl<T: AsFd> Io<T> {
     pub fn at<'a>(
         &'a self,
         shard: &'a Arc<Driver>,
-    ) -> Attempt<'a, impl Fn() -> io::Result<Arc<Driver>> + 'a> {
+    ) -> IoOp<'a, impl Fn() -> io::Result<Arc<Driver>> + 'a> {
         // SAFETY: the descriptor is this object's, whose drop deregisters first.
-        unsafe { self.source.attempt(self.inner.as_fd(), move || Ok(Arc::clone(shard))) }
+        unsafe { self.source.op(self.inner.as_fd(), move || Ok(Arc::clone(shard))) }
     }
 
     pub fn register(&self, shard: &Arc<Driver>) -> io::Result<()> {

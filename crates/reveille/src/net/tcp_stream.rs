@@ -283,7 +283,7 @@ impl TcpStream {
     /// ```
     pub async fn peek(&self, buf: &mut [u8]) -> io::Result<usize> {
         let peek = |stream: &std::net::TcpStream| {
-            let looked = self.io.look(|bytes| copy(buf, bytes));
+            let looked = self.io.peek(|bytes| copy(buf, bytes));
             looked.unwrap_or_else(|| stream.peek(buf))
         };
         self.io.io(Interest::Read, peek).await

@@ -159,7 +159,7 @@ impl Watched {
         }
         self.rounds.set_evacuated(true);
         if let Some(driver) = &held.driver {
-            driver.desert(woken);
+            driver.disarm(woken);
         }
         if let Some(home) = held.home {
             home.evacuate(woken, dropped);

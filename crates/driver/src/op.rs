@@ -27,48 +27,48 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::Driver;
-use crate::crowd::WakerOps;
+use crate::extra_waiters::WakerOps;
 use crate::fd::Fd;
-use crate::poll::turner::this_thread;
+use crate::poll::turn_owner::this_thread;
+use crate::prefetch::Prefetched;
 use crate::readiness::{Direction, Ready};
 use crate::source::Source;
-use crate::stock::Fetched;
-use crate::waiters::{Seat, Standing, Waited};
+use crate::waiters::{Arming, WaitSlot, Waited};
 
 /// A source, its descriptor, and where to register it. Made by [`Source::attempt`].
 #[derive(Debug)]
-pub struct Attempt<'a, H> {
+pub struct IoOp<'a, H> {
     source: &'a Source,
     fd: Fd<'a>,
-    home: H,
+    driver: H,
     waker_ops: WakerOps,
 }
 
 /// A future's place among the waiters, given back when dropped.
-struct Place<'a> {
+struct WaitSlotGuard<'a> {
     source: &'a Source,
     direction: Direction,
-    seat: Seat,
+    slot: WaitSlot,
 }
 
-impl Drop for Place<'_> {
+impl Drop for WaitSlotGuard<'_> {
     fn drop(&mut self) {
-        self.source.leave(self.direction, &mut self.seat);
+        self.source.leave(self.direction, &mut self.slot);
     }
 }
 
-impl<'a, H> Attempt<'a, H>
+impl<'a, H> IoOp<'a, H>
 where
     H: Fn() -> io::Result<Arc<Driver>>,
 {
-    pub(crate) fn new(source: &'a Source, fd: Fd<'a>, home: H) -> Attempt<'a, H> {
-        Attempt { source, fd, home, waker_ops: WakerOps::default() }
+    pub(crate) fn new(source: &'a Source, fd: Fd<'a>, driver: H) -> IoOp<'a, H> {
+        IoOp { source, fd, driver, waker_ops: WakerOps::default() }
     }
 
     /// Says what the executor knows of wakers.
     #[must_use]
-    pub fn with_waker_ops(self, waker_ops: WakerOps) -> Attempt<'a, H> {
-        Attempt { waker_ops, ..self }
+    pub fn with_waker_ops(self, waker_ops: WakerOps) -> IoOp<'a, H> {
+        IoOp { waker_ops, ..self }
     }
 
     /// Calls `op` until it does not answer `WouldBlock`, waiting for `direction` in between.
@@ -86,11 +86,11 @@ where
         op: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         let outcome =
-            ready!(self.poll_seated(direction, &mut Seat::Shared(self.waker_ops), cx, op));
+            ready!(self.poll_with_slot(direction, &mut WaitSlot::Shared(self.waker_ops), cx, op));
         Poll::Ready(outcome.map(|(result, _)| result))
     }
 
-    /// As [`poll_io`](Attempt::poll_io) for a stream operation of `len` bytes at most, with the
+    /// As [`poll_io`](IoOp::poll_io) for a stream operation of `len` bytes at most, with the
     /// short rule: after fewer bytes the next one waits without a system call.
     ///
     /// The rule applies to a source that was made by [`Source::for_stream`] and is not exposed; for
@@ -100,7 +100,7 @@ where
     ///
     /// # Errors
     ///
-    /// As [`poll_io`](Attempt::poll_io).
+    /// As [`poll_io`](IoOp::poll_io).
     #[cold]
     pub fn poll_stream(
         &self,
@@ -110,17 +110,17 @@ where
         op: impl FnMut() -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let (count, seen) =
-            ready!(self.poll_seated(direction, &mut Seat::Shared(self.waker_ops), cx, op))?;
+            ready!(self.poll_with_slot(direction, &mut WaitSlot::Shared(self.waker_ops), cx, op))?;
         self.source.note_short(direction, seen, count, len);
         Poll::Ready(Ok(count))
     }
 
-    /// As [`poll_stream`](Attempt::poll_stream) for a socket's read into `buf`: what a turn has
+    /// As [`poll_stream`](IoOp::poll_stream) for a socket's read into `buf`: what a turn has
     /// received already is handed to `copy` instead.
     ///
     /// # Errors
     ///
-    /// As [`poll_io`](Attempt::poll_io).
+    /// As [`poll_io`](IoOp::poll_io).
     #[cold]
     pub fn poll_recv<B: ?Sized>(
         &self,
@@ -131,13 +131,17 @@ where
         mut op: impl FnMut(&mut B) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let direction = Direction::Read;
-        let once = || match self.source.fetch(|bytes| copy(buf, bytes)) {
-            Fetched::Got(outcome) => outcome.map(|count| (count, true)),
-            Fetched::Nothing => op(buf).map(|count| (count, false)),
-            Fetched::Busy => Err(io::ErrorKind::WouldBlock.into()),
+        let once = || match self.source.take_prefetched(|bytes| copy(buf, bytes)) {
+            Prefetched::Got(outcome) => outcome.map(|count| (count, true)),
+            Prefetched::Nothing => op(buf).map(|count| (count, false)),
+            Prefetched::Busy => Err(io::ErrorKind::WouldBlock.into()),
         };
-        let outcome =
-            ready!(self.poll_seated(direction, &mut Seat::Shared(self.waker_ops), cx, once))?;
+        let outcome = ready!(self.poll_with_slot(
+            direction,
+            &mut WaitSlot::Shared(self.waker_ops),
+            cx,
+            once
+        ))?;
         let ((count, is_from_stock), seen) = outcome;
         if !is_from_stock {
             self.source.note_short(direction, seen, count, len);
@@ -150,7 +154,7 @@ where
     ///
     /// # Errors
     ///
-    /// As [`poll_io`](Attempt::poll_io).
+    /// As [`poll_io`](IoOp::poll_io).
     ///
     /// # Cancel safety
     ///
@@ -161,8 +165,9 @@ where
         direction: Direction,
         mut op: impl FnMut() -> io::Result<R>,
     ) -> io::Result<R> {
-        let mut place = Place { source: self.source, direction, seat: Seat::Owned(None) };
-        let outcome = poll_fn(|cx| self.poll_seated(direction, &mut place.seat, cx, &mut op));
+        let mut place =
+            WaitSlotGuard { source: self.source, direction, slot: WaitSlot::Owned(None) };
+        let outcome = poll_fn(|cx| self.poll_with_slot(direction, &mut place.slot, cx, &mut op));
         outcome.await.map(|(result, _)| result)
     }
 
@@ -177,17 +182,17 @@ where
     /// Nothing is lost.
     pub async fn ready(&self, direction: Direction) -> io::Result<()> {
         let mut probe = Probe::new(self.fd, direction);
-        let is_stocked = || direction == Direction::Read && self.source.stocked() > 0;
+        let is_stocked = || direction == Direction::Read && self.source.prefetched() > 0;
         self.io(direction, || if is_stocked() { Ok(()) } else { probe.ask() }).await
     }
 
     /// The loop of all helpers. Ends because each round either returns or has seen a new event, and
     /// the registration succeeds once at most, and is tried again once: when the shard was
     /// deserted since `home` named it.
-    fn poll_seated<R>(
+    fn poll_with_slot<R>(
         &self,
         direction: Direction,
-        seat: &mut Seat,
+        seat: &mut WaitSlot,
         cx: &Context<'_>,
         mut op: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<(R, Ready)>> {
@@ -196,14 +201,14 @@ where
             let seen = match self.source.poll_ready(direction, seat, cx) {
                 Waited::Ready(seen) => seen,
                 Waited::Entered(standing) => {
-                    let home = if has_registered { None } else { self.better_home(standing)? };
+                    let home = if has_registered { None } else { self.better_driver(standing)? };
                     let Some(home) = home else {
                         return self.arm_for_wait(standing);
                     };
                     match (self.source.enter(self.fd, &home), standing) {
                         (Ok(()), _) => has_registered = true,
                         // It stays where another thread serves it.
-                        (Err(_), Standing::ArmedAlone { .. }) => {
+                        (Err(_), Arming::ArmedByThread { .. }) => {
                             return self.arm_for_wait(standing);
                         }
                         // Deserted since it was named. `home` names another now.
@@ -221,26 +226,26 @@ where
 
     /// Where to register, unless the source is as well off where it is.
     #[inline]
-    fn better_home(&self, standing: Standing) -> io::Result<Option<Arc<Driver>>> {
+    fn better_driver(&self, standing: Arming) -> io::Result<Option<Arc<Driver>>> {
         match standing {
-            Standing::Armed | Standing::ArmedPerWait => Ok(None),
-            Standing::ArmedAlone { thread, .. } if thread == this_thread() => Ok(None),
+            Arming::Armed | Arming::ArmedPerWait => Ok(None),
+            Arming::ArmedByThread { thread, .. } if thread == this_thread() => Ok(None),
             // Another thread alone turns the shard. It stays there unless this one has better.
-            Standing::ArmedAlone { .. } => {
-                Ok((self.home)().ok().filter(|home| home.is_driven_by_any()))
+            Arming::ArmedByThread { .. } => {
+                Ok((self.driver)().ok().filter(|home| home.is_driven_by_any()))
             }
-            Standing::Deaf => (self.home)().map(Some),
+            Arming::Unarmed => (self.driver)().map(Some),
         }
     }
 
-    fn arm_for_wait<R>(&self, standing: Standing) -> Poll<io::Result<R>> {
+    fn arm_for_wait<R>(&self, standing: Arming) -> Poll<io::Result<R>> {
         match standing {
-            Standing::ArmedPerWait | Standing::ArmedAlone { is_per_wait: true, .. } => {
+            Arming::ArmedPerWait | Arming::ArmedByThread { is_per_wait: true, .. } => {
                 self.source.rearm(self.fd)?;
             }
-            // Deaf: deserted since it was registered. The waiter was entered before that, and has
-            // been woken.
-            Standing::Deaf | Standing::Armed | Standing::ArmedAlone { .. } => {}
+            // Unarmed: its driver was disarmed since the registration. The waiter was entered
+            // before that, and has been woken.
+            Arming::Unarmed | Arming::Armed | Arming::ArmedByThread { .. } => {}
         }
         Poll::Pending
     }

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use crate::events;
-use crate::stock::Stock;
+use crate::prefetch::Prefetch;
 
 /// What the executor knows of wakers, for the sweep of a list.
 #[derive(Debug, Clone, Copy)]
@@ -52,20 +52,20 @@ const GRACE: Duration = Duration::from_millis(50);
 
 /// What most sources never need.
 #[derive(Debug, Default)]
-pub(crate) struct Crowd {
-    pub(crate) lanes: [Lane; 2],
-    pub(crate) stock: Stock,
+pub(crate) struct ExtraWaiters {
+    pub(crate) lists: [WaitList; 2],
+    pub(crate) prefetch: Prefetch,
 }
 
 /// The waiters of one direction beside the first.
 #[derive(Debug)]
-pub(crate) struct Lane {
+pub(crate) struct WaitList {
     pub(crate) more: Vec<Waker>,
     pub(crate) owned: Slab<Option<Waker>>,
     /// `more` is swept before it grows beyond this length.
     size: usize,
     /// When a sweep last woke wakers.
-    asked: Option<Instant>,
+    last_woken: Option<Instant>,
 }
 
 /// What a sweep took out of the list, for after the lock.
@@ -77,13 +77,13 @@ pub(crate) struct Swept {
     pub(crate) asked: Vec<Waker>,
 }
 
-impl Default for Lane {
-    fn default() -> Lane {
-        Lane { more: Vec::new(), owned: Slab::new(), size: SIZE_MIN, asked: None }
+impl Default for WaitList {
+    fn default() -> WaitList {
+        WaitList { more: Vec::new(), owned: Slab::new(), size: SIZE_MIN, last_woken: None }
     }
 }
 
-impl Lane {
+impl WaitList {
     /// Adds a shared waker. A list that is full is swept before that.
     pub(crate) fn push(
         &mut self,
@@ -103,9 +103,9 @@ impl Lane {
             self.size = SIZE_MIN;
         } else {
             let now = now();
-            let is_soon = self.asked.is_some_and(|before| now.duration_since(before) < GRACE);
+            let is_soon = self.last_woken.is_some_and(|before| now.duration_since(before) < GRACE);
             self.size = if is_soon { self.size * 2 } else { SIZE_MIN.max(self.size / 2) };
-            self.asked = Some(now);
+            self.last_woken = Some(now);
         }
         self.size = self.size.max(2 * self.more.len());
         Swept { gone, asked }
@@ -145,7 +145,7 @@ mod tests {
     }
 
     /// Enters `waiter` and then all that a sweep woke, until nobody is woken any more.
-    fn enter(lane: &mut Lane, all: &[Arc<Waiter>], waiter: &Arc<Waiter>) {
+    fn enter(lane: &mut WaitList, all: &[Arc<Waiter>], waiter: &Arc<Waiter>) {
         let mut push = |waiter: &Arc<Waiter>| {
             if let Some(swept) = lane.push(Waker::from(Arc::clone(waiter)), |_| None) {
                 swept.asked.into_iter().for_each(Waker::wake);
@@ -160,7 +160,7 @@ mod tests {
     #[test]
     fn waiters_of_unknown_tasks_are_asked_a_few_times_and_then_left_in_peace() {
         for count in [31, 32, 33, 34, 100, 1000] {
-            let mut lane = Lane::default();
+            let mut lane = WaitList::default();
             let all: Vec<_> = (0..count).map(|_| Arc::new(Waiter::default())).collect();
             for waiter in &all {
                 enter(&mut lane, &all, waiter);
@@ -173,19 +173,19 @@ mod tests {
 
     #[test]
     fn waiters_that_gave_up_do_not_add_up() {
-        let mut lane = Lane::default();
+        let mut lane = WaitList::default();
         for _ in 0..100_000 {
             let waker = Waker::from(Arc::new(Waiter::default()));
             drop(lane.push(waker, |_| None));
             // As if each came a while after the one before.
-            lane.asked = None;
+            lane.last_woken = None;
         }
         assert!(lane.more.len() <= SIZE_MIN, "{} are left", lane.more.len());
     }
 
     #[test]
     fn wakers_of_ended_tasks_are_dropped_and_those_of_others_stay_unwoken() {
-        let mut lane = Lane::default();
+        let mut lane = WaitList::default();
         let (ended, waits) = (Waker::noop().clone(), Arc::new(Waiter::default()));
         let waits = Waker::from(waits);
         fn is_live(waker: &Waker) -> Option<bool> {

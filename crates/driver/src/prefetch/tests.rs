@@ -3,7 +3,7 @@
 use std::task::Context;
 
 use super::*;
-use crate::waiters::Standing;
+use crate::waiters::Arming;
 
 /// A source with a socket behind it, whose bytes are numbered from 1.
 struct World {
@@ -16,7 +16,7 @@ struct World {
     received: u8,
     got: u8,
     /// The claims under way, of one shard or two, and what came of them.
-    claims: Vec<(Claim, Option<io::Result<usize>>)>,
+    claims: Vec<(PrefetchRequest, Option<io::Result<usize>>)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ enum Step {
     Send(u8),
     /// A turn hears of it and delivers, or claims if it may.
     Deliver,
-    Claim,
+    PrefetchRequest,
     /// The turn that claimed receives, and supplies.
     Receive,
     Supply,
@@ -40,7 +40,7 @@ const STEPS: [Step; 10] = [
     Step::Send(1),
     Step::Send(2),
     Step::Deliver,
-    Step::Claim,
+    Step::PrefetchRequest,
     Step::Receive,
     Step::Supply,
     Step::Read(1),
@@ -52,7 +52,7 @@ const STEPS: [Step; 10] = [
 impl World {
     fn new() -> World {
         let (waiters, readiness) = (Waiters::default(), Readiness::assumed());
-        waiters.set_standing(Standing::Armed);
+        waiters.set_arming(Arming::Armed);
         waiters.set_traits(&readiness, Flags::HINTED.with(Flags::BATCHED));
         World { waiters, readiness, sent: 0, told: 0, received: 0, got: 0, claims: Vec::new() }
     }
@@ -77,10 +77,10 @@ impl World {
         let Some((mut claim, None)) = self.claims.pop_if(|(_, outcome)| outcome.is_none()) else {
             return;
         };
-        claim.bytes.resize(claim.wish, 0);
+        claim.bytes.resize(claim.want, 0);
         let mut room = std::mem::take(&mut claim.bytes);
         let outcome = self.recv(&mut room);
-        self.claims.push((Claim { bytes: room, ..claim }, Some(outcome)));
+        self.claims.push((PrefetchRequest { bytes: room, ..claim }, Some(outcome)));
     }
 
     fn supply(&mut self) {
@@ -89,7 +89,7 @@ impl World {
             return;
         };
         let flags = Flags::READABLE.with(Flags::WRITABLE);
-        self.waiters.supply(&self.readiness, flags, claim, outcome, &mut Vec::new());
+        self.waiters.complete_prefetch(&self.readiness, flags, claim, outcome, &mut Vec::new());
     }
 
     fn accept(&mut self, bytes: &[u8]) {
@@ -105,15 +105,15 @@ impl World {
         let mut room = [0; 2];
         let room = &mut room[..usize::from(len)];
         while let Some(seen) = self.readiness.ready(Direction::Read) {
-            let fetched = self.waiters.fetch(&self.readiness, |bytes| {
+            let fetched = self.waiters.take_prefetched(&self.readiness, |bytes| {
                 let count = bytes.len().min(room.len());
                 room[..count].copy_from_slice(&bytes[..count]);
                 count
             });
             let outcome = match fetched {
-                Fetched::Got(outcome) => outcome,
-                Fetched::Busy => panic!("a source is not readable while a turn receives"),
-                Fetched::Nothing => {
+                Prefetched::Got(outcome) => outcome,
+                Prefetched::Busy => panic!("a source is not readable while a turn receives"),
+                Prefetched::Nothing => {
                     let outcome = self.recv(room);
                     if let Ok(count) = outcome
                         && seen.is_emptied_by(Direction::Read, count, room.len())
@@ -130,7 +130,7 @@ impl World {
             self.waiters.clear(&self.readiness, seen, Direction::Read);
         }
         let len = usize::from(len);
-        self.waiters.wait_in_place(&self.readiness, Direction::Read, wish(len), &cx);
+        self.waiters.wait_in_place(&self.readiness, Direction::Read, want(len), &cx);
         false
     }
 
@@ -138,10 +138,10 @@ impl World {
         match step {
             Step::Send(count) => self.sent += count,
             Step::Deliver => self.deliver(),
-            Step::Claim => {
+            Step::PrefetchRequest => {
                 self.told = self.sent;
                 let is_ready = self.readiness.ready(Direction::Read).is_some();
-                match self.waiters.claim(&self.readiness) {
+                match self.waiters.begin_prefetch(&self.readiness) {
                     Some(_) if is_ready => panic!("the reader may be in a read of his own"),
                     Some(claim) => self.claims.push((claim, None)),
                     None => self.deliver(),
@@ -152,16 +152,16 @@ impl World {
             Step::Supply => self.supply(),
             Step::Read(len) => drop(self.read(len)),
             Step::Unsettle => {
-                self.waiters.set_standing(Standing::Deaf);
-                let (seat, cx) = (&mut crate::waiters::Seat::shared(), Waker::noop());
+                self.waiters.set_arming(Arming::Unarmed);
+                let (seat, cx) = (&mut crate::waiters::WaitSlot::shared(), Waker::noop());
                 let cx = Context::from_waker(cx);
                 let _ = self.waiters.wait(&self.readiness, Direction::Read, seat, &cx);
                 assert!(
                     self.readiness.ready(Direction::Read).is_some()
-                        || self.waiters.claim(&self.readiness).is_none(),
+                        || self.waiters.begin_prefetch(&self.readiness).is_none(),
                     "the reader may try by himself now"
                 );
-                self.waiters.set_standing(Standing::Armed);
+                self.waiters.set_arming(Arming::Armed);
             }
             Step::Look => {
                 let next = self.got + 1;
@@ -169,8 +169,9 @@ impl World {
                     assert_eq!(bytes[0], next);
                     bytes.len()
                 };
-                if let Fetched::Got(count) = self.waiters.look(&self.readiness, look) {
-                    assert_eq!(count.expect("no failure"), self.waiters.stocked());
+                if let Prefetched::Got(count) = self.waiters.peek_prefetched(&self.readiness, look)
+                {
+                    assert_eq!(count.expect("no failure"), self.waiters.prefetched());
                 }
             }
         }
@@ -191,7 +192,7 @@ fn every_path_keeps_the_bytes_in_order_and_none_back() {
         }
         while world.read(2) {}
         assert_eq!(world.got, world.sent, "{path:?}");
-        assert_eq!(world.waiters.stocked(), 0, "{path:?}");
+        assert_eq!(world.waiters.prefetched(), 0, "{path:?}");
         assert!(world.readiness.ready(Direction::Read).is_none(), "{path:?}");
         if depth > 0 {
             for step in STEPS {
@@ -208,11 +209,12 @@ fn every_path_keeps_the_bytes_in_order_and_none_back() {
 fn supplied(outcome: io::Result<usize>) -> World {
     let mut world = World::new();
     assert!(!world.read(2));
-    let mut claim = world.waiters.claim(&world.readiness).expect("a read of two bytes waits");
-    assert_eq!(claim.wish, 2);
+    let mut claim =
+        world.waiters.begin_prefetch(&world.readiness).expect("a read of two bytes waits");
+    assert_eq!(claim.want, 2);
     claim.bytes = vec![1, 2];
     let flags = Flags::READABLE;
-    world.waiters.supply(&world.readiness, flags, claim, outcome, &mut Vec::new());
+    world.waiters.complete_prefetch(&world.readiness, flags, claim, outcome, &mut Vec::new());
     world
 }
 
@@ -220,19 +222,26 @@ fn supplied(outcome: io::Result<usize>) -> World {
 fn an_end_is_left_to_the_reader_and_an_error_is_told_once() {
     let world = supplied(Ok(0));
     assert!(world.readiness.ready(Direction::Read).is_some());
-    assert!(matches!(world.waiters.fetch(&world.readiness, <[u8]>::len), Fetched::Nothing));
+    assert!(matches!(
+        world.waiters.take_prefetched(&world.readiness, <[u8]>::len),
+        Prefetched::Nothing
+    ));
 
     let world = supplied(Err(io::ErrorKind::ConnectionReset.into()));
-    assert_eq!(world.waiters.stocked(), 1);
-    let Fetched::Got(Err(error)) = world.waiters.look(&world.readiness, <[u8]>::len) else {
+    assert_eq!(world.waiters.prefetched(), 1);
+    let Prefetched::Got(Err(error)) = world.waiters.peek_prefetched(&world.readiness, <[u8]>::len)
+    else {
         panic!("the error is missing");
     };
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     assert!(world.readiness.ready(Direction::Read).is_some(), "the end comes behind it");
-    assert!(matches!(world.waiters.fetch(&world.readiness, <[u8]>::len), Fetched::Nothing));
+    assert!(matches!(
+        world.waiters.take_prefetched(&world.readiness, <[u8]>::len),
+        Prefetched::Nothing
+    ));
 }
 
 #[test]
 fn a_read_longer_than_a_turn_receives_has_no_wish() {
-    assert_eq!([wish(0), wish(1), wish(READ_MAX), wish(READ_MAX + 1)], [0, 1, READ_MAX, 0]);
+    assert_eq!([want(0), want(1), want(READ_MAX), want(READ_MAX + 1)], [0, 1, READ_MAX, 0]);
 }

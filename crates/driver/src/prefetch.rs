@@ -20,8 +20,8 @@
 //!    either, while a source moves. `supply` takes the flag away, makes it readable and takes the
 //!    waiters, in one section of the lock. If there was such an event, it stays readable when all
 //!    is fetched.
-//! 3. While the flag STOCKED stands, readers fetch from here, and the source counts as readable, so
-//!    that no claim is made on top of it.
+//! 3. While the flag PREFETCHED stands, readers fetch from here, and the source counts as
+//!    readable, so that no claim is made on top of it.
 //! 4. A wait behind which the source may be registered anew, and the operation tried at once, takes
 //!    the wish back.
 //!
@@ -39,9 +39,9 @@ const READ_MAX: usize = 8 * 1024;
 
 /// What stands in for a reader's system call. See the module's header.
 #[derive(Debug, Default)]
-pub(crate) struct Stock {
+pub(crate) struct Prefetch {
     /// How much the waiting read wants; 0 if no read waits that a turn may receive for.
-    wish: usize,
+    want: usize,
     /// Kept from read to read. Elsewhere while the turn receives.
     bytes: Vec<u8>,
     /// Where what is left begins and ends.
@@ -53,27 +53,27 @@ pub(crate) struct Stock {
 
 /// A read that a turn is going to receive for.
 #[derive(Debug)]
-pub struct Claim {
+pub struct PrefetchRequest {
     /// Where to: at least as long as `wish`.
     pub(crate) bytes: Vec<u8>,
     /// How much at most.
-    pub(crate) wish: usize,
+    pub(crate) want: usize,
     /// The tick before it.
     pub(crate) tick: u64,
 }
 
-impl Claim {
+impl PrefetchRequest {
     /// As if the system had received `bytes`: for models.
     #[doc(hidden)]
     #[must_use]
-    pub fn filled(self, bytes: Vec<u8>) -> Claim {
-        Claim { bytes, ..self }
+    pub fn filled(self, bytes: Vec<u8>) -> PrefetchRequest {
+        PrefetchRequest { bytes, ..self }
     }
 }
 
 /// What there is for a reader.
 #[derive(Debug)]
-pub enum Fetched<R> {
+pub enum Prefetched<R> {
     /// This.
     Got(R),
     /// Nothing: he reads by himself.
@@ -84,13 +84,13 @@ pub enum Fetched<R> {
 
 /// What a read of `len` bytes wishes for.
 #[inline]
-pub(crate) fn wish(len: usize) -> usize {
+pub(crate) fn want(len: usize) -> usize {
     if len <= READ_MAX { len } else { 0 }
 }
 
-impl Stock {
-    pub(crate) fn set_wish(&mut self, wish: usize) {
-        self.wish = wish;
+impl Prefetch {
+    pub(crate) fn set_want(&mut self, wish: usize) {
+        self.want = wish;
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -101,30 +101,30 @@ impl Stock {
 impl Waiters {
     /// Takes the wish of the waiting read, if it is this turn that shall receive for it. Whoever
     /// gets a claim calls [`supply`](Waiters::supply) with it.
-    pub fn claim(&self, readiness: &Readiness) -> Option<Claim> {
+    pub fn begin_prefetch(&self, readiness: &Readiness) -> Option<PrefetchRequest> {
         let mut state = self.state.lock();
-        let stock = &mut state.crowd.as_mut()?.stock;
-        if stock.wish == 0 || !readiness.may_receive() {
+        let stock = &mut state.extra.as_mut()?.prefetch;
+        if stock.want == 0 || !readiness.may_receive() {
             return None;
         }
-        let wish = std::mem::take(&mut stock.wish);
+        let wish = std::mem::take(&mut stock.want);
         let bytes = std::mem::take(&mut stock.bytes);
         let tick = readiness.begin_receiving(&state);
-        Some(Claim { bytes, wish, tick })
+        Some(PrefetchRequest { bytes, want: wish, tick })
     }
 
     /// Leaves what came of a claim, stores the event in `readiness`, and moves the wakers that it
     /// concerns to `into`. An `outcome` that says nothing (no bytes, which may be the end, and
     /// errors that pass) is left to the reader's own system call.
-    pub fn supply(
+    pub fn complete_prefetch(
         &self,
         readiness: &Readiness,
         flags: Flags,
-        claim: Claim,
+        claim: PrefetchRequest,
         outcome: io::Result<usize>,
         into: &mut Vec<Waker>,
     ) {
-        let Claim { bytes, wish, tick } = claim;
+        let PrefetchRequest { bytes, want: wish, tick } = claim;
         let (count, failure) = match outcome {
             Ok(count) => (count, None),
             Err(error) if is_passing(&error) => (0, None),
@@ -133,7 +133,7 @@ impl Waiters {
         let is_stocked = count > 0 || failure.is_some();
         let mut state = self.state.lock();
         let now = readiness.end_receiving(&state, flags, is_stocked);
-        let stock = &mut state.crowd.get_or_insert_default().stock;
+        let stock = &mut state.extra.get_or_insert_default().prefetch;
         // Another shard's event since the claim may be of bytes behind these.
         let is_alone = now.tick() == tick + 1;
         let is_all = is_alone && now.is_emptied_by(Direction::Read, count, wish);
@@ -148,21 +148,21 @@ impl Waiters {
     }
 
     /// Hands what there is to `copy`, which says how much of it it took; all that it had room for.
-    pub fn fetch(
+    pub fn take_prefetched(
         &self,
         readiness: &Readiness,
         copy: impl FnOnce(&[u8]) -> usize,
-    ) -> Fetched<io::Result<usize>> {
+    ) -> Prefetched<io::Result<usize>> {
         let mut state = self.state.lock();
         if readiness.is_receiving() {
-            return Fetched::Busy;
+            return Prefetched::Busy;
         }
-        let Some(crowd) = &mut state.crowd else { return Fetched::Nothing };
-        let stock = &mut crowd.stock;
+        let Some(crowd) = &mut state.extra else { return Prefetched::Nothing };
+        let stock = &mut crowd.prefetch;
         let (result, is_used_up) = if let Some(failure) = stock.failure.take() {
             (Err(failure), true)
         } else if stock.left.is_empty() {
-            return Fetched::Nothing;
+            return Prefetched::Nothing;
         } else {
             let count = copy(&stock.bytes[stock.left.clone()]);
             stock.left.start += count;
@@ -170,36 +170,36 @@ impl Waiters {
         };
         if is_used_up {
             let emptied_at = stock.emptied_at.take();
-            readiness.unstock(&state, emptied_at);
+            readiness.end_prefetched(&state, emptied_at);
         }
-        Fetched::Got(result)
+        Prefetched::Got(result)
     }
 
     /// As [`fetch`](Waiters::fetch), leaving it for the next read. An error is taken.
-    pub fn look(
+    pub fn peek_prefetched(
         &self,
         readiness: &Readiness,
         copy: impl FnOnce(&[u8]) -> usize,
-    ) -> Fetched<io::Result<usize>> {
+    ) -> Prefetched<io::Result<usize>> {
         let state = self.state.lock();
         if readiness.is_receiving() {
-            return Fetched::Busy;
+            return Prefetched::Busy;
         }
-        let Some(crowd) = &state.crowd else { return Fetched::Nothing };
-        if crowd.stock.failure.is_some() {
+        let Some(crowd) = &state.extra else { return Prefetched::Nothing };
+        if crowd.prefetch.failure.is_some() {
             drop(state);
-            return self.fetch(readiness, copy);
+            return self.take_prefetched(readiness, copy);
         }
-        match &crowd.stock.bytes[crowd.stock.left.clone()] {
-            [] => Fetched::Nothing,
-            bytes => Fetched::Got(Ok(copy(bytes))),
+        match &crowd.prefetch.bytes[crowd.prefetch.left.clone()] {
+            [] => Prefetched::Nothing,
+            bytes => Prefetched::Got(Ok(copy(bytes))),
         }
     }
 
     /// How many bytes are here for a reader; an error counts as one.
     #[must_use]
-    pub fn stocked(&self) -> usize {
-        self.state.lock().crowd.as_ref().map_or(0, |crowd| crowd.stock.len())
+    pub fn prefetched(&self) -> usize {
+        self.state.lock().extra.as_ref().map_or(0, |crowd| crowd.prefetch.len())
     }
 }
 

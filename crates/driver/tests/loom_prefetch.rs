@@ -1,6 +1,6 @@
 //! Model: a turn that receives for a waiting read, another shard's event, and the reader.
 //!
-//! `RUSTFLAGS="--cfg reveille_loom" cargo test -p reveille-driver --test loom_stock --release`
+//! `RUSTFLAGS="--cfg reveille_loom" cargo test -p reveille-driver --test loom_prefetch --release`
 
 #![cfg(reveille_loom)]
 
@@ -13,7 +13,7 @@ use std::task::{Context, Wake, Waker};
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
-use reveille_driver::model::{Fetched, Readiness, Standing, Waiters};
+use reveille_driver::model::{Arming, Prefetched, Readiness, Waiters};
 use reveille_driver::{Direction, Flags};
 
 struct Flag(AtomicBool);
@@ -40,7 +40,7 @@ impl Source {
             waiters: Waiters::default(),
             socket: Mutex::new((0, 0)),
         };
-        source.waiters.set_standing(Standing::Armed);
+        source.waiters.set_arming(Arming::Armed);
         source.waiters.set_traits(&source.readiness, Flags::HINTED.with(Flags::BATCHED));
         source.readiness.exhaust(source.readiness.snapshot());
         source
@@ -66,7 +66,9 @@ impl Source {
 
     /// A turn of a shard with batches.
     fn turn(&self) {
-        let Some(claim) = self.waiters.claim(&self.readiness) else { return self.deliver() };
+        let Some(claim) = self.waiters.begin_prefetch(&self.readiness) else {
+            return self.deliver();
+        };
         let mut wakers = Vec::new();
         let (claim, outcome) = match self.recv() {
             Ok(bytes) => {
@@ -75,7 +77,13 @@ impl Source {
             }
             Err(error) => (claim, Err(error)),
         };
-        self.waiters.supply(&self.readiness, Flags::READABLE, claim, outcome, &mut wakers);
+        self.waiters.complete_prefetch(
+            &self.readiness,
+            Flags::READABLE,
+            claim,
+            outcome,
+            &mut wakers,
+        );
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -93,14 +101,14 @@ impl Source {
                 }
                 continue;
             };
-            let fetched = self.waiters.fetch(&self.readiness, |bytes| {
+            let fetched = self.waiters.take_prefetched(&self.readiness, |bytes| {
                 got.extend_from_slice(bytes);
                 bytes.len()
             });
             match fetched {
-                Fetched::Got(outcome) => drop(outcome.unwrap()),
-                Fetched::Busy => self.waiters.clear(&self.readiness, seen, Direction::Read),
-                Fetched::Nothing => match self.recv() {
+                Prefetched::Got(outcome) => drop(outcome.unwrap()),
+                Prefetched::Busy => self.waiters.clear(&self.readiness, seen, Direction::Read),
+                Prefetched::Nothing => match self.recv() {
                     Ok(bytes) => {
                         got.extend(bytes);
                         self.readiness.exhaust(seen);
@@ -135,7 +143,7 @@ fn model(actors: [fn(&Source); 2]) {
         }
         let sent = source.socket.lock().unwrap().0;
         assert_eq!(got, (0..sent).collect::<Vec<_>>(), "lost, late or out of order");
-        assert_eq!(source.waiters.stocked(), 0);
+        assert_eq!(source.waiters.prefetched(), 0);
     });
 }
 

@@ -6,20 +6,20 @@
 
 use reveille_primitive::atomic::{AtomicUsize, Ordering};
 
-const NOBODY: usize = 0;
-const ANYBODY: usize = 1;
+const UNOWNED: usize = 0;
+const ANY_THREAD: usize = 1;
 
 /// See the module's header.
 #[derive(Debug)]
-pub(crate) struct Turner {
+pub(crate) struct TurnOwner {
     /// One of the above, or the number of a thread.
-    who: AtomicUsize,
+    owner: AtomicUsize,
 }
 
 /// A number that no other thread has at the same time.
 pub(crate) fn this_thread() -> usize {
     /// Aligned, so that its address is neither of the constants, and leaves the bits to others
-    /// that a `Standing` needs.
+    /// that a `Arming` needs.
     #[repr(align(16))]
     struct Aligned(
         #[expect(dead_code, reason = "a type of no size has no address of its own")] u64,
@@ -29,32 +29,32 @@ pub(crate) fn this_thread() -> usize {
     HERE.with(|here| std::ptr::from_ref(here).addr())
 }
 
-impl Turner {
-    pub(crate) fn anybody() -> Turner {
-        Turner { who: AtomicUsize::new(ANYBODY) }
+impl TurnOwner {
+    pub(crate) fn any_thread() -> TurnOwner {
+        TurnOwner { owner: AtomicUsize::new(ANY_THREAD) }
     }
 
     pub(crate) fn set(&self, is_driven: bool) {
         // Release, and the locks that follow: see invariant 3 of reactor.rs, and 2 of source.rs.
-        self.who.store(if is_driven { ANYBODY } else { NOBODY }, Ordering::Release);
+        self.owner.store(if is_driven { ANY_THREAD } else { UNOWNED }, Ordering::Release);
     }
 
     pub(crate) fn set_this_thread(&self) {
-        self.who.store(this_thread(), Ordering::Release);
+        self.owner.store(this_thread(), Ordering::Release);
     }
 
     #[inline]
-    pub(crate) fn is_somebody(&self) -> bool {
-        self.who.load(Ordering::Acquire) != NOBODY
+    pub(crate) fn is_owned(&self) -> bool {
+        self.owner.load(Ordering::Acquire) != UNOWNED
     }
 
-    pub(crate) fn is_anybody(&self) -> bool {
-        self.who.load(Ordering::Acquire) == ANYBODY
+    pub(crate) fn is_any_thread(&self) -> bool {
+        self.owner.load(Ordering::Acquire) == ANY_THREAD
     }
 
     /// The number of the thread that alone turns it.
-    pub(crate) fn lone(&self) -> Option<usize> {
-        let who = self.who.load(Ordering::Acquire);
-        (who != NOBODY && who != ANYBODY).then_some(who)
+    pub(crate) fn single_thread(&self) -> Option<usize> {
+        let who = self.owner.load(Ordering::Acquire);
+        (who != UNOWNED && who != ANY_THREAD).then_some(who)
     }
 }
