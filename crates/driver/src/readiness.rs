@@ -42,7 +42,7 @@
 use std::fmt;
 
 use reveille_primitive::atomic::{AtomicU64, Ordering};
-use reveille_primitive::brief::Guard;
+use reveille_primitive::spin_lock::SpinLockGuard;
 
 /// Which half of a source an operation uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -246,7 +246,7 @@ impl Readiness {
 
     /// Adds the flags of an event and counts it. `under` is the lock of the waiters.
     #[inline]
-    pub fn set<T>(&self, under: &Guard<'_, T>, flags: Flags) {
+    pub fn set<T>(&self, under: &SpinLockGuard<'_, T>, flags: Flags) {
         let now = self.written(under);
         let mut next = now.flags.with(flags);
         if next.has(Flags::RECEIVING) {
@@ -258,7 +258,7 @@ impl Readiness {
 
     /// Says what the driver of the source does, HINTED and BATCHED, which holds for a STREAM only.
     /// `under` is the lock of the waiters.
-    pub(crate) fn set_traits<T>(&self, under: &Guard<'_, T>, traits: Flags) {
+    pub(crate) fn set_traits<T>(&self, under: &SpinLockGuard<'_, T>, traits: Flags) {
         let now = self.written(under);
         let others = now.flags.without(Flags::HINTED.with(Flags::BATCHED));
         let traits = Flags::when(now.flags.has(Flags::STREAM), traits);
@@ -267,7 +267,7 @@ impl Readiness {
 
     /// The source is no STREAM from now on. What a short read said before counts no more, as the
     /// next one may read by other rules. `under` is the lock of the waiters.
-    pub(crate) fn expose<T>(&self, under: &Guard<'_, T>) {
+    pub(crate) fn expose<T>(&self, under: &SpinLockGuard<'_, T>) {
         let now = self.written(under);
         let traits = Flags::STREAM.with(Flags::HINTED).with(Flags::BATCHED);
         self.write(under, Ready { flags: now.flags.without(traits), ..now });
@@ -285,7 +285,7 @@ impl Readiness {
     }
 
     /// A turn is going to receive. Gives the tick.
-    pub(crate) fn begin_receiving<T>(&self, under: &Guard<'_, T>) -> u64 {
+    pub(crate) fn begin_receiving<T>(&self, under: &SpinLockGuard<'_, T>) -> u64 {
         let now = self.written(under);
         let flags = now.flags.without(Flags::READABLE).with(Flags::RECEIVING);
         self.write(under, Ready { flags, ..now });
@@ -295,7 +295,7 @@ impl Readiness {
     /// Adds the flags of the event for which a turn received, and counts it.
     pub(crate) fn end_receiving<T>(
         &self,
-        under: &Guard<'_, T>,
+        under: &SpinLockGuard<'_, T>,
         flags: Flags,
         is_stocked: bool,
     ) -> Ready {
@@ -309,7 +309,7 @@ impl Readiness {
 
     /// What a turn had received is fetched. `emptied_at` is the tick of that turn if it emptied the
     /// queue: then the readiness for reads is taken back, unless an event came after it.
-    pub(crate) fn end_prefetched<T>(&self, under: &Guard<'_, T>, emptied_at: Option<u64>) {
+    pub(crate) fn end_prefetched<T>(&self, under: &SpinLockGuard<'_, T>, emptied_at: Option<u64>) {
         let now = self.written(under);
         let mut flags = now.flags.without(Flags::PREFETCHED);
         if emptied_at == Some(now.tick) {
@@ -320,7 +320,7 @@ impl Readiness {
 
     /// Takes back the readiness of `direction`, unless an event came after the snapshot `seen`.
     /// `under` is the lock of the waiters.
-    pub fn clear<T>(&self, under: &Guard<'_, T>, seen: Ready, direction: Direction) {
+    pub fn clear<T>(&self, under: &SpinLockGuard<'_, T>, seen: Ready, direction: Direction) {
         let now = self.written(under);
         if now.tick == seen.tick {
             let flags = now.flags.without(direction.flag());
@@ -329,13 +329,13 @@ impl Readiness {
     }
 
     #[inline]
-    fn written<T>(&self, _under: &Guard<'_, T>) -> Ready {
+    fn written<T>(&self, _under: &SpinLockGuard<'_, T>) -> Ready {
         // Relaxed: the lock brought what others wrote.
         unpack(self.word.load(Ordering::Relaxed))
     }
 
     #[inline]
-    fn write<T>(&self, _under: &Guard<'_, T>, next: Ready) {
+    fn write<T>(&self, _under: &SpinLockGuard<'_, T>, next: Ready) {
         // Release pairs with `snapshot`.
         self.word.store(pack(next.tick, next.flags), Ordering::Release);
     }
@@ -343,16 +343,16 @@ impl Readiness {
 
 #[cfg(all(test, not(reveille_loom)))]
 mod tests {
-    use reveille_primitive::brief::Brief;
+    use reveille_primitive::spin_lock::SpinLock;
 
     use super::*;
 
     /// A word with a lock around its writes, as the waiters' is.
-    struct Locked(Readiness, Brief<()>);
+    struct Locked(Readiness, SpinLock<()>);
 
     impl Locked {
         fn assumed() -> Locked {
-            Locked(Readiness::assumed(), Brief::new(()))
+            Locked(Readiness::assumed(), SpinLock::new(()))
         }
 
         fn set(&self, flags: Flags) {
@@ -420,7 +420,7 @@ mod tests {
         let last = (1 << (64 - FLAG_BITS)) - 1;
         let word = AtomicU64::new(pack(last, Flags::WRITABLE));
         let readiness = Readiness { word, exhausted: AtomicU64::new(0) };
-        let readiness = Locked(readiness, Brief::new(()));
+        let readiness = Locked(readiness, SpinLock::new(()));
         readiness.set(Flags::READABLE);
         let now = readiness.snapshot();
         assert_eq!(now, Ready { tick: 0, flags: Flags::READABLE.with(Flags::WRITABLE) });

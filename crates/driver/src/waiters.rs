@@ -19,8 +19,8 @@
 
 use std::task::{Context, Waker};
 
-use reveille_primitive::brief::{Brief, Guard};
 use reveille_primitive::lock;
+use reveille_primitive::spin_lock::{SpinLock, SpinLockGuard};
 
 use crate::extra_waiters::{ExtraWaiters, Swept, WaitList, WakerOps};
 use crate::poll::turn_owner::this_thread;
@@ -75,7 +75,7 @@ pub enum Waited {
 /// The waiters of one source. The word of the lock is the [`Arming`], packed.
 #[derive(Debug, Default)]
 pub struct Waiters {
-    pub(crate) state: Brief<WaitersState>,
+    pub(crate) state: SpinLock<WaitersState>,
 }
 
 /// All that one task per direction needs is in here, so that it shares a cache line with the
@@ -205,7 +205,7 @@ fn is_settled(word: usize) -> bool {
     word == ARMED || word == BY_THREAD | this_thread()
 }
 
-fn standing(state: &Guard<'_, WaitersState>) -> Arming {
+fn standing(state: &SpinLockGuard<'_, WaitersState>) -> Arming {
     PackedArming(state.word()).standing()
 }
 

@@ -48,34 +48,34 @@ use crate::{barrier, lock, thread};
 
 /// What a thread owns [`Biased`] locks with. Not `Clone`: one thread, one identity.
 #[derive(Debug)]
-pub struct Identity {
+pub struct OwnerToken {
     number: usize,
     inside: Arc<AtomicBool>,
 }
 
-/// Names an [`Identity`] to which a lock can be given.
+/// Names an [`OwnerToken`] to which a lock can be given.
 #[derive(Clone, Debug)]
-pub struct Recipient {
+pub struct OwnerId {
     number: usize,
     inside: Arc<AtomicBool>,
 }
 
-impl Identity {
+impl OwnerToken {
     /// An identity that no lock has seen before.
     ///
     /// # Panics
     ///
     /// Panics when every number was given out, which 2^32 calls do on a 32-bit system.
-    pub fn unique() -> Identity {
+    pub fn unique() -> OwnerToken {
         // Outside loom's world: the numbers only have to differ.
         static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(1);
         let number = next_number(&NEXT).expect("the numbers of threads' identities ran out");
-        Identity { number, inside: Arc::new(AtomicBool::new(false)) }
+        OwnerToken { number, inside: Arc::new(AtomicBool::new(false)) }
     }
 
     /// The name under which others can give a lock to this identity.
-    pub fn recipient(&self) -> Recipient {
-        Recipient { number: self.number, inside: Arc::clone(&self.inside) }
+    pub fn id(&self) -> OwnerId {
+        OwnerId { number: self.number, inside: Arc::clone(&self.inside) }
     }
 }
 
@@ -90,7 +90,7 @@ fn next_number(next: &std::sync::atomic::AtomicUsize) -> Option<usize> {
 pub struct Biased<T> {
     gate: AtomicUsize,
     /// Held by a stranger as long as it is inside; tells whom it has to wait for.
-    owner: Mutex<Option<Recipient>>,
+    owner: Mutex<Option<OwnerId>>,
     value: UnsafeCell<T>,
 }
 
@@ -110,7 +110,7 @@ impl<T> Biased<T> {
     ///
     /// `&mut` keeps a thread from entering two locks, or one twice: there is one flag for all.
     #[inline]
-    pub fn enter<'a>(&'a self, identity: &'a mut Identity) -> Option<Owner<'a, T>> {
+    pub fn enter<'a>(&'a self, identity: &'a mut OwnerToken) -> Option<Owner<'a, T>> {
         identity.inside.store(true, Ordering::Relaxed);
         barrier::light();
         if self.gate.load(Ordering::Acquire) == identity.number {
@@ -121,7 +121,7 @@ impl<T> Biased<T> {
     }
 
     #[cold]
-    fn enter_slow<'a>(&'a self, identity: &'a mut Identity) -> Option<Owner<'a, T>> {
+    fn enter_slow<'a>(&'a self, identity: &'a mut OwnerToken) -> Option<Owner<'a, T>> {
         loop {
             // A stranger may be waiting for the flag with `owner` in its hands.
             identity.inside.store(false, Ordering::Release);
@@ -142,7 +142,7 @@ impl<T> Biased<T> {
     ///
     /// Costs a barrier on every core that runs a thread of this process, some microseconds.
     /// The caller must not be inside itself. `access` may also change the owner.
-    pub fn with<R>(&self, access: impl FnOnce(&mut T, &mut Option<Recipient>) -> R) -> R {
+    pub fn with<R>(&self, access: impl FnOnce(&mut T, &mut Option<OwnerId>) -> R) -> R {
         let mut owner = self.owner.lock();
         if let Some(owner) = owner.as_ref() {
             self.gate.store(0, Ordering::Relaxed);
@@ -164,7 +164,7 @@ impl<T> Biased<T> {
     }
 
     /// Makes `recipient` the owner, or leaves the lock without one.
-    pub fn give(&self, recipient: Option<Recipient>) {
+    pub fn give(&self, recipient: Option<OwnerId>) {
         self.with(|_, owner| *owner = recipient);
     }
 }
@@ -181,13 +181,13 @@ impl<T: fmt::Debug> fmt::Debug for Biased<T> {
 /// of a `Cell` would share the cell.
 pub struct Owner<'a, T> {
     lock: &'a Biased<T>,
-    identity: &'a mut Identity,
+    identity: &'a mut OwnerToken,
     access: PhantomData<&'a mut T>,
 }
 
 impl<'a, T> Owner<'a, T> {
     #[inline]
-    fn new(lock: &'a Biased<T>, identity: &'a mut Identity) -> Owner<'a, T> {
+    fn new(lock: &'a Biased<T>, identity: &'a mut OwnerToken) -> Owner<'a, T> {
         Owner { lock, identity, access: PhantomData }
     }
 }
@@ -233,12 +233,12 @@ mod tests {
     #[test]
     fn only_the_owner_enters() {
         let lock = Biased::new(0);
-        let mut me = Identity::unique();
+        let mut me = OwnerToken::unique();
         assert!(lock.enter(&mut me).is_none());
-        lock.give(Some(me.recipient()));
+        lock.give(Some(me.id()));
         *lock.enter(&mut me).expect("given above") += 1;
-        let successor = Identity::unique();
-        lock.give(Some(successor.recipient()));
+        let successor = OwnerToken::unique();
+        lock.give(Some(successor.id()));
         assert!(lock.enter(&mut me).is_none());
         assert_eq!(lock.with(|value, _| *value), 1);
     }
@@ -256,8 +256,8 @@ mod tests {
         let lock = Biased::new(0_usize);
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                let mut me = Identity::unique();
-                lock.give(Some(me.recipient()));
+                let mut me = OwnerToken::unique();
+                lock.give(Some(me.id()));
                 for _ in 0..EACH {
                     *lock.enter(&mut me).expect("nobody takes it away") += 1;
                 }

@@ -5,14 +5,14 @@ use reveille_watchdog as _;
 
 use loom::sync::Arc;
 use loom::thread;
-use reveille_primitive::biased::{Biased, Identity};
+use reveille_primitive::biased::{Biased, OwnerToken};
 
 #[test]
 fn owner_and_stranger_exclude_each_other() {
     loom::model(|| {
-        let mut me = Identity::unique();
+        let mut me = OwnerToken::unique();
         let lock = Arc::new(Biased::new(0));
-        lock.give(Some(me.recipient()));
+        lock.give(Some(me.id()));
         let shared = Arc::clone(&lock);
         let stranger = thread::spawn(move || shared.with(|value, _| *value += 1));
         *lock.enter(&mut me).expect("nobody takes it away") += 1;
@@ -24,13 +24,13 @@ fn owner_and_stranger_exclude_each_other() {
 #[test]
 fn a_dispossessed_owner_disturbs_nobody() {
     loom::model(|| {
-        let mut me = Identity::unique();
+        let mut me = OwnerToken::unique();
         let lock = Arc::new(Biased::new(0));
-        lock.give(Some(me.recipient()));
+        lock.give(Some(me.id()));
         let shared = Arc::clone(&lock);
         let successor = thread::spawn(move || {
-            let mut me = Identity::unique();
-            shared.give(Some(me.recipient()));
+            let mut me = OwnerToken::unique();
+            shared.give(Some(me.id()));
             *shared.enter(&mut me).expect("it was just given") += 1;
         });
         if let Some(mut value) = lock.enter(&mut me) {

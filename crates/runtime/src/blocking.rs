@@ -39,7 +39,7 @@ use reveille_primitive::atomic::{AtomicUsize, Ordering};
 use reveille_primitive::lock::Mutex;
 use reveille_task::{Cause, JoinHandle, Kept, Options, Runnable, Schedule, TaskRef};
 
-use self::pool::{Job, Shared, contain};
+use self::pool::{BlockingShared, Job, contain};
 pub(crate) use self::pool::{PoolConfig, PoolMetrics};
 use crate::observe::{self, PanicHook};
 use crate::threads::Spawner;
@@ -77,7 +77,7 @@ impl Default for PoolConfig {
 /// Dropping it drops the closures that have not started, waits for the threads that run none, and
 /// leaves the others to end with theirs.
 pub(crate) struct Pool {
-    shared: Arc<Shared<Runnable>>,
+    shared: Arc<BlockingShared<Runnable>>,
 }
 
 impl Pool {
@@ -89,7 +89,7 @@ impl Pool {
     /// Panics when `config` allows no thread.
     pub(crate) fn new(config: PoolConfig, spawner: Spawner, on_panic: Option<PanicHook>) -> Pool {
         let refusals = Refusals { on_panic, ..Refusals::default() };
-        Pool { shared: Shared::new(config, spawner, Clock::system(), refusals) }
+        Pool { shared: BlockingShared::new(config, spawner, Clock::system(), refusals) }
     }
 
     /// Queues `closure`. Closures start in the order in which they were given.
@@ -136,7 +136,7 @@ impl fmt::Debug for Pool {
 }
 
 /// Queues a task, or cancels it if the pool is closed.
-fn queue(shared: &Arc<Shared<Runnable>>, runnable: Runnable) {
+fn queue(shared: &Arc<BlockingShared<Runnable>>, runnable: Runnable) {
     if let Err(runnable) = shared.push(runnable) {
         contain(|| drop(runnable));
     }
@@ -145,7 +145,7 @@ fn queue(shared: &Arc<Shared<Runnable>>, runnable: Runnable) {
 /// What the tasks of a pool know of it.
 #[derive(Clone)]
 struct PoolSchedule {
-    shared: Arc<Shared<Runnable>>,
+    shared: Arc<BlockingShared<Runnable>>,
 }
 
 impl Schedule for PoolSchedule {
@@ -178,7 +178,7 @@ impl Job for Runnable {
 /// The future of a task of the pool.
 struct Call<F> {
     closure: Option<F>,
-    shared: Arc<Shared<Runnable>>,
+    shared: Arc<BlockingShared<Runnable>>,
 }
 
 /// Nothing is pinned: the closure is moved out before it is called.

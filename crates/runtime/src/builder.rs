@@ -10,7 +10,7 @@ use reveille_driver::{Driver, Kind};
 use crate::blocking::{Pool, PoolConfig};
 use crate::observe::{PanicHook, UnhandledPanic};
 use crate::runtime::{Handle, Runtime};
-use crate::scheduler::multi::{self, Incarnation, Shared};
+use crate::scheduler::multi::{self, RuntimeRef, WorkerPool};
 use crate::threads::{Spawner, system_spawner};
 use crate::time::clock::Clock;
 use crate::{budget, context};
@@ -106,7 +106,7 @@ impl Config {
         })
     }
 
-    pub(crate) fn blocking_pool(&self, pool: Incarnation) -> Arc<Pool> {
+    pub(crate) fn blocking_pool(&self, pool: RuntimeRef) -> Arc<Pool> {
         let name = Arc::clone(&self.thread_name);
         let started = self.on_thread_start.clone();
         let config = PoolConfig {
@@ -115,7 +115,7 @@ impl Config {
             stack_size: self.stack_size,
             thread_name: Arc::new(move |number| format!("{name}-blocking-{number}")),
             on_start: Some(Arc::new(move || {
-                context::belong_to(pool);
+                context::set_own_pool(pool);
                 started.iter().for_each(|hook| hook());
             })),
             on_stop: self.on_thread_stop.clone(),
@@ -527,7 +527,7 @@ impl Builder {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn build(self) -> io::Result<Runtime> {
-        Shared::start(self.config).map(Runtime::new)
+        WorkerPool::start(self.config).map(Runtime::new)
     }
 
     /// Starts the runtime as the global one, which [`spawn`](crate::spawn) means outside of any

@@ -18,7 +18,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
 use reveille_driver::Driver;
-use reveille_primitive::biased::Identity;
+use reveille_primitive::biased::OwnerToken;
 use reveille_primitive::{fork, lock};
 use reveille_task::{Locals, TaskData, TaskRef};
 
@@ -26,19 +26,19 @@ use crate::budget;
 use crate::observe::PanicHook;
 use crate::rng::{Rng, seed_from_system};
 use crate::scheduler::host;
-use crate::scheduler::local::{self, Stand};
-use crate::scheduler::multi::{self, Incarnation, Seat};
-use crate::time::Home;
+use crate::scheduler::local::{self, LocalExecutor};
+use crate::scheduler::multi::{self, RuntimeRef, WorkerContext};
+use crate::time::Timers;
 use crate::time::clock::Clock;
 
 thread_local! {
     static CONTEXT: Context = const {
         Context {
-            seat: Cell::new(std::ptr::null()),
-            stand: Cell::new(std::ptr::null()),
+            worker: Cell::new(std::ptr::null()),
+            local: Cell::new(std::ptr::null()),
             runtime: Cell::new(None),
             pool: Cell::new(None),
-            own_stand: Cell::new(std::ptr::null()),
+            thread_executor: Cell::new(std::ptr::null()),
             current: Cell::new(Current::Nothing),
             budget: Cell::new(UNLIMITED),
         }
@@ -56,14 +56,14 @@ const LEFT: u16 = u8::MAX as u16;
 const REFUSAL: u16 = LEFT + 1;
 
 struct Context {
-    seat: Cell<*const Seat>,
-    stand: Cell<*const Stand>,
+    worker: Cell<*const WorkerContext>,
+    local: Cell<*const LocalExecutor>,
     /// Where `spawn` goes; may have ended.
-    runtime: Cell<Option<Incarnation>>,
+    runtime: Cell<Option<RuntimeRef>>,
     /// The pool that this thread is part of; may have ended.
-    pool: Cell<Option<Incarnation>>,
+    pool: Cell<Option<RuntimeRef>>,
     /// The stand of this thread, whether it is in `block_on` or not.
-    own_stand: Cell<*const Stand>,
+    thread_executor: Cell<*const LocalExecutor>,
     current: Cell<Current>,
     budget: Cell<u16>,
 }
@@ -83,8 +83,8 @@ pub(crate) struct Guard {
 }
 
 enum Restore {
-    Seat(*const Seat, Option<Incarnation>),
-    Runtime(Option<Incarnation>),
+    Seat(*const WorkerContext, Option<RuntimeRef>),
+    Runtime(Option<RuntimeRef>),
     Poll(Current, u16),
 }
 
@@ -99,7 +99,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         CONTEXT.with(|context| match self.restore {
             Restore::Seat(seat, runtime) => {
-                context.seat.set(seat);
+                context.worker.set(seat);
                 context.runtime.set(runtime);
             }
             Restore::Runtime(runtime) => context.runtime.set(runtime),
@@ -112,36 +112,36 @@ impl Drop for Guard {
 }
 
 /// Runs `body` with `seat` as the worker's seat of this thread.
-pub(crate) fn with_seat_set<R>(seat: &Seat, body: impl FnOnce() -> R) -> R {
+pub(crate) fn enter_worker<R>(seat: &WorkerContext, body: impl FnOnce() -> R) -> R {
     let _guard = CONTEXT.with(|context| {
         let runtime = context.runtime.replace(Some(seat.incarnation()));
-        Guard::new(Restore::Seat(context.seat.replace(seat), runtime))
+        Guard::new(Restore::Seat(context.worker.replace(seat), runtime))
     });
     body()
 }
 
 /// A `block_on` in progress, as the context sees it; lent by [`with_frame`].
-pub(crate) struct Frame<'a> {
+pub(crate) struct BlockOnFrame<'a> {
     context: &'a Context,
-    seat: *const Seat,
-    stand: *const Stand,
+    worker: *const WorkerContext,
+    local: *const LocalExecutor,
     /// What the runtime was before, if it is another now.
-    runtime: Option<Option<Incarnation>>,
+    runtime: Option<Option<RuntimeRef>>,
     current: Current,
     budget: u16,
 }
 
 /// A poll of the future of a `block_on`, until dropped.
 #[must_use]
-pub(crate) struct FramePoll<'a>(&'a Frame<'a>);
+pub(crate) struct BlockOnPoll<'a>(&'a BlockOnFrame<'a>);
 
-impl Frame<'_> {
+impl BlockOnFrame<'_> {
     /// Begins the poll of what `data` describes, with a full budget.
     #[inline]
-    pub(crate) fn begin_poll<'a>(&'a self, data: &'a TaskData) -> FramePoll<'a> {
+    pub(crate) fn begin_poll<'a>(&'a self, data: &'a TaskData) -> BlockOnPoll<'a> {
         self.context.current.set(Current::Data(data));
         self.context.budget.set(u16::from(budget::PER_POLL));
-        FramePoll(self)
+        BlockOnPoll(self)
     }
 
     /// Whether this is inside of a poll of ours.
@@ -152,13 +152,13 @@ impl Frame<'_> {
 
     /// The seat of the worker whose poll this is inside of.
     #[inline]
-    pub(crate) fn seat(&self) -> Option<&Seat> {
+    pub(crate) fn worker(&self) -> Option<&WorkerContext> {
         // SAFETY: null, or set by a guard in a frame above that owns the seat (invariant 1).
-        unsafe { self.seat.as_ref() }
+        unsafe { self.worker.as_ref() }
     }
 }
 
-impl Drop for FramePoll<'_> {
+impl Drop for BlockOnPoll<'_> {
     #[inline]
     fn drop(&mut self) {
         self.0.context.current.set(self.0.current);
@@ -166,11 +166,11 @@ impl Drop for FramePoll<'_> {
     }
 }
 
-impl Drop for Frame<'_> {
+impl Drop for BlockOnFrame<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.context.seat.set(self.seat);
-        self.context.stand.set(self.stand);
+        self.context.worker.set(self.worker);
+        self.context.local.set(self.local);
         if let Some(before) = self.runtime {
             self.context.runtime.set(before);
         }
@@ -180,16 +180,16 @@ impl Drop for Frame<'_> {
 /// Runs `body` with `stand` as the place of this thread's timers and sockets; `runtime` is where
 /// `spawn` goes, or stays what it was.
 #[inline]
-pub(crate) fn with_frame<R>(
-    stand: &Stand,
-    runtime: Option<Incarnation>,
-    body: impl FnOnce(&Frame<'_>) -> R,
+pub(crate) fn enter_block_on<R>(
+    stand: &LocalExecutor,
+    runtime: Option<RuntimeRef>,
+    body: impl FnOnce(&BlockOnFrame<'_>) -> R,
 ) -> R {
     CONTEXT.with(|context| {
-        let frame = Frame {
+        let frame = BlockOnFrame {
             context,
-            seat: context.seat.replace(std::ptr::null()),
-            stand: context.stand.replace(stand),
+            worker: context.worker.replace(std::ptr::null()),
+            local: context.local.replace(stand),
             runtime: runtime.map(|runtime| context.runtime.replace(Some(runtime))),
             current: context.current.get(),
             budget: context.budget.get(),
@@ -199,20 +199,20 @@ pub(crate) fn with_frame<R>(
 }
 
 /// Makes this thread's own stand known, or forgets it with null.
-pub(crate) fn set_own_stand(stand: *const Stand) {
-    CONTEXT.with(|context| context.own_stand.set(stand));
+pub(crate) fn set_thread_executor(stand: *const LocalExecutor) {
+    CONTEXT.with(|context| context.thread_executor.set(stand));
 }
 
 /// Whether the stand of this thread was set up.
 #[inline]
-pub(crate) fn has_own_stand() -> bool {
-    CONTEXT.with(|context| !context.own_stand.get().is_null())
+pub(crate) fn has_thread_executor() -> bool {
+    CONTEXT.with(|context| !context.thread_executor.get().is_null())
 }
 
 /// Lends the stand of this thread, if it was set up.
 #[inline]
-pub(crate) fn with_own_stand<R>(access: impl FnOnce(Option<&Stand>) -> R) -> R {
-    let stand = CONTEXT.with(|context| context.own_stand.get());
+pub(crate) fn with_thread_executor<R>(access: impl FnOnce(Option<&LocalExecutor>) -> R) -> R {
+    let stand = CONTEXT.with(|context| context.thread_executor.get());
     // SAFETY: null, or a stand that sets this pointer to null before it is freed, on this thread.
     let stand = unsafe { stand.as_ref() };
     access(stand)
@@ -223,8 +223,8 @@ pub(crate) fn watch_forks() {
     fork::watch(|| {
         multi::forget_start();
         CONTEXT.with(|context| {
-            with_seat(|seat| seat.map(|seat| seat.shared().refuse_child()));
-            context.seat.set(std::ptr::null());
+            with_worker(|seat| seat.map(|seat| seat.pool().refuse_child()));
+            context.worker.set(std::ptr::null());
             context.runtime.set(None);
             context.pool.set(None);
             local::forget_in_child();
@@ -233,7 +233,7 @@ pub(crate) fn watch_forks() {
 }
 
 /// Marks this thread as one of `pool`'s own, for good.
-pub(crate) fn belong_to(pool: Incarnation) {
+pub(crate) fn set_own_pool(pool: RuntimeRef) {
     CONTEXT.with(|context| {
         context.pool.set(Some(pool));
         context.runtime.set(Some(pool));
@@ -241,12 +241,12 @@ pub(crate) fn belong_to(pool: Incarnation) {
 }
 
 /// The pool that this thread is part of, as a worker or a blocking thread.
-pub(crate) fn own_pool() -> Option<Incarnation> {
+pub(crate) fn own_pool() -> Option<RuntimeRef> {
     CONTEXT.with(|context| context.pool.get())
 }
 
 /// Makes `runtime` the one that `spawn` goes to, until the guard is dropped.
-pub(crate) fn enter_runtime(runtime: Incarnation) -> Guard {
+pub(crate) fn enter_runtime(runtime: RuntimeRef) -> Guard {
     CONTEXT.with(|context| Guard::new(Restore::Runtime(context.runtime.replace(Some(runtime)))))
 }
 
@@ -389,7 +389,7 @@ fn refuse(context: &Context) -> bool {
         context.budget.set(refusals * REFUSAL);
         return false;
     }
-    let full = with_seat(|seat| seat.map_or(budget::PER_POLL, |seat| seat.event_budget));
+    let full = with_worker(|seat| seat.map_or(budget::PER_POLL, |seat| seat.event_budget));
     // From now on one refusal is enough: it lets the other futures of a foreign executor run.
     context.budget.set((budget::REFUSALS_MAX - 2) * REFUSAL + u16::from(full) - 1);
     true
@@ -408,9 +408,9 @@ pub(crate) fn return_budget() {
 
 /// Lends the worker's seat, if this thread polls for a pool right now.
 #[inline]
-pub(crate) fn with_seat<R>(access: impl FnOnce(Option<&Seat>) -> R) -> R {
+pub(crate) fn with_worker<R>(access: impl FnOnce(Option<&WorkerContext>) -> R) -> R {
     // Only the pointer is fetched inside, so that `access` is inlined here.
-    let seat = CONTEXT.with(|context| context.seat.get());
+    let seat = CONTEXT.with(|context| context.worker.get());
     // SAFETY: null, or set by a guard in a frame above that owns the seat (invariant 1).
     let seat = unsafe { seat.as_ref() };
     access(seat)
@@ -418,8 +418,8 @@ pub(crate) fn with_seat<R>(access: impl FnOnce(Option<&Seat>) -> R) -> R {
 
 /// Lends the thread's stand, if it is in `block_on` right now.
 #[inline]
-pub(crate) fn with_stand<R>(access: impl FnOnce(Option<&Stand>) -> R) -> R {
-    let stand = CONTEXT.with(|context| context.stand.get());
+pub(crate) fn with_local<R>(access: impl FnOnce(Option<&LocalExecutor>) -> R) -> R {
+    let stand = CONTEXT.with(|context| context.local.get());
     // SAFETY: null, or set by a guard in a frame above that owns the stand (invariant 1).
     let stand = unsafe { stand.as_ref() };
     access(stand)
@@ -430,23 +430,23 @@ pub(crate) fn with_stand<R>(access: impl FnOnce(Option<&Stand>) -> R) -> R {
 /// The current one may have ended, if this thread has outlived it: then what is spawned is
 /// cancelled.
 #[inline]
-pub(crate) fn runtime() -> Incarnation {
+pub(crate) fn runtime() -> RuntimeRef {
     CONTEXT.with(|context| context.runtime.get()).unwrap_or_else(multi::global)
 }
 
 /// The runtime this thread works for, if any.
-pub(crate) fn current_runtime() -> Option<Incarnation> {
+pub(crate) fn current_runtime() -> Option<RuntimeRef> {
     CONTEXT.with(|context| context.runtime.get())
 }
 
 /// The hook for panics of the runtime this thread works for.
 pub(crate) fn panic_hook() -> Option<PanicHook> {
-    current_runtime().and_then(Incarnation::panic_hook)
+    current_runtime().and_then(RuntimeRef::panic_hook)
 }
 
 /// The runtime whose threads serve what this thread waits for: the current one, or the global one
 /// if there is none. `None` if that has ended, or cannot be had: then the host serves it.
-fn serving_runtime() -> Option<Incarnation> {
+fn serving_runtime() -> Option<RuntimeRef> {
     match current_runtime() {
         Some(runtime) => Some(runtime).filter(|runtime| runtime.is_up()),
         None => multi::try_global().ok(),
@@ -456,14 +456,14 @@ fn serving_runtime() -> Option<Incarnation> {
 /// Lends the timers of this thread with the identity that owns them; `None` for the identity when
 /// this thread turns no timers, and then the home is of no use.
 #[inline]
-pub(crate) fn with_home<R>(
-    access: impl FnOnce(&'static Home, Option<&RefCell<Identity>>) -> Option<R>,
+pub(crate) fn with_timers<R>(
+    access: impl FnOnce(&'static Timers, Option<&RefCell<OwnerToken>>) -> Option<R>,
 ) -> Option<R> {
-    with_seat(|seat| match seat {
-        Some(seat) => access(seat.timers(), Some(seat.identity())),
-        None => with_stand(|stand| {
+    with_worker(|seat| match seat {
+        Some(seat) => access(seat.timers(), Some(seat.token())),
+        None => with_local(|stand| {
             let stand = stand?;
-            access(stand.timers(), Some(stand.identity()))
+            access(stand.timers(), Some(stand.token()))
         }),
     })
 }
@@ -475,11 +475,11 @@ pub(crate) fn with_home<R>(
 /// # Panics
 ///
 /// Panics when no thread can be had that turns timers.
-pub(crate) fn with_outside_home(mut insert: impl FnMut(&'static Home)) {
+pub(crate) fn with_remote_timers(mut insert: impl FnMut(&'static Timers)) {
     // A thread in `block_on` that was evacuated has the host's.
-    let is_evacuated = with_seat(|seat| seat.is_none()) && with_stand(|stand| stand.is_some());
+    let is_evacuated = with_worker(|seat| seat.is_none()) && with_local(|stand| stand.is_some());
     if !is_evacuated && let Some(runtime) = serving_runtime() {
-        insert(runtime.outside_home());
+        insert(runtime.remote_timers());
         // The end of a runtime marks it first and vacates its homes second. So an entry was either
         // found there, or its maker sees the mark.
         if runtime.is_up() {
@@ -487,27 +487,27 @@ pub(crate) fn with_outside_home(mut insert: impl FnMut(&'static Home)) {
         }
     }
     match host::host() {
-        Ok(host) => insert(host.home()),
-        Err(_) => insert(multi::global().outside_home()),
+        Ok(host) => insert(host.timers()),
+        Err(_) => insert(multi::global().remote_timers()),
     }
 }
 
 /// Lends the identity that owns `home`, if `home` is this thread's.
 #[inline]
-pub(crate) fn with_own_home<R>(
-    home: &'static Home,
-    access: impl FnOnce(&RefCell<Identity>) -> Option<R>,
+pub(crate) fn with_own_timers<R>(
+    home: &'static Timers,
+    access: impl FnOnce(&RefCell<OwnerToken>) -> Option<R>,
 ) -> Option<R> {
-    with_home(|own, identity| if std::ptr::eq(own, home) { access(identity?) } else { None })
+    with_timers(|own, identity| if std::ptr::eq(own, home) { access(identity?) } else { None })
 }
 
 /// The driver with which a source registers that this thread waits for.
 pub(crate) fn driver() -> std::io::Result<Arc<Driver>> {
-    let own = with_seat(|seat| match seat {
+    let own = with_worker(|seat| match seat {
         Some(seat) => Some(Ok(Arc::clone(seat.driver()))),
-        None => with_stand(|stand| stand.map(Stand::driver)),
+        None => with_local(|stand| stand.map(LocalExecutor::driver)),
     });
-    own.unwrap_or_else(|| match serving_runtime().and_then(Incarnation::outside_driver) {
+    own.unwrap_or_else(|| match serving_runtime().and_then(RuntimeRef::remote_driver) {
         Some(driver) => Ok(driver),
         None => host::host().map(|host| Arc::clone(host.driver())),
     })
@@ -515,18 +515,18 @@ pub(crate) fn driver() -> std::io::Result<Arc<Driver>> {
 
 /// Lends the clock of the current runtime.
 pub(crate) fn clock<R>(access: impl FnOnce(&Clock) -> R) -> R {
-    with_seat(|seat| match seat {
+    with_worker(|seat| match seat {
         Some(seat) => access(seat.clock()),
         None => access(system_clock()),
     })
 }
 
 /// A moment not before the present, to reckon a deadline from, in the nanoseconds of the current
-/// runtime's clock. See [`crate::time::Coming`].
+/// runtime's clock. See [`crate::time::ApproxClock`].
 #[inline]
-pub(crate) fn coming_ns() -> u64 {
-    with_seat(|seat| match seat {
-        Some(seat) => seat.coming_ns(),
+pub(crate) fn approx_now_ns() -> u64 {
+    with_worker(|seat| match seat {
+        Some(seat) => seat.approx_now_ns(),
         None => system_clock().now_ns(),
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! Internal to reveille: the public API is the crate `reveille`. The layers here, lowest first:
 //! `rng`, `clock`, `threads` < `wheel` < `blocking` < `scheduler` < `context` < `builder`,
-//! `runtime`. Start reading at `scheduler/multi/worker.rs`.
+//! `runtime`. Start reading at `scheduler/multi/worker_thread.rs`.
 
 #![deny(unsafe_code)]
 // The models of this crate include the files they check; the rest is built on what loom lacks.
@@ -16,16 +16,16 @@ pub(crate) mod blocking;
 pub mod budget;
 mod builder;
 mod context;
-mod foreign;
 pub mod io;
 mod observe;
-mod park;
 mod rng;
 pub mod runtime;
 mod scheduler;
+mod spin_policy;
 pub mod task;
 mod threads;
 pub mod time;
+mod tokio_context;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -158,7 +158,7 @@ where
 
 /// Calls a closure of the program's where libraries of others find their context.
 fn in_context<T>(closure: impl FnOnce() -> T) -> T {
-    let _foreign = foreign::enter();
+    let _foreign = tokio_context::enter();
     closure()
 }
 

@@ -172,7 +172,7 @@ pub(crate) fn unhandled(hook: Option<&PanicHook>, task: TaskRef<'_>, payload: Bo
 }
 
 /// As [`unhandled`], for a panic outside of a spawned task.
-pub(crate) fn unhandled_outside(
+pub(crate) fn unhandled_elsewhere(
     hook: Option<&PanicHook>,
     task: Option<&Task>,
     place: Option<&'static Location<'static>>,

@@ -11,7 +11,7 @@ use reveille_task::{JoinHandle, Options};
 pub use crate::builder::Builder;
 pub use crate::observe::UnhandledPanic;
 use crate::scheduler::local;
-use crate::scheduler::multi::{self, Incarnation};
+use crate::scheduler::multi::{self, RuntimeRef};
 pub use crate::scheduler::multi::{Shutdown, ShutdownReport, TaskInfo};
 use crate::{context, is_large};
 
@@ -61,7 +61,7 @@ pub struct Runtime {
 /// ```
 #[derive(Clone, Copy)]
 pub struct Handle {
-    incarnation: Incarnation,
+    runtime: RuntimeRef,
 }
 
 /// Numbers of a runtime at one moment. They are read one after the other while the workers go on,
@@ -116,7 +116,7 @@ pub struct Metrics {
 }
 
 impl Runtime {
-    pub(crate) fn new(incarnation: Incarnation) -> Runtime {
+    pub(crate) fn new(incarnation: RuntimeRef) -> Runtime {
         let next_seed = incarnation.seed().map(AtomicU64::new);
         Runtime { handle: Handle::new(incarnation), is_stopped: false, next_seed }
     }
@@ -164,7 +164,7 @@ impl Runtime {
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let next = self.next_seed.as_ref().map(|seed| seed.fetch_add(1, Ordering::Relaxed));
         let _seeded = context::seed_random(next);
-        let runtime = Some(self.handle.incarnation);
+        let runtime = Some(self.handle.runtime);
         if is_large::<F>() {
             return local::block_on(runtime, Options::default(), Box::pin(future));
         }
@@ -190,9 +190,9 @@ impl Runtime {
         F::Output: Send + 'static,
     {
         if is_large::<F>() {
-            return self.handle.incarnation.spawn(Box::pin(future), crate::here());
+            return self.handle.runtime.spawn(Box::pin(future), crate::here());
         }
-        self.handle.incarnation.spawn(future, crate::here())
+        self.handle.runtime.spawn(future, crate::here())
     }
 
     /// A handle to spawn with from elsewhere.
@@ -288,7 +288,7 @@ impl Runtime {
     /// ```
     pub fn shutdown_gracefully(mut self, patience: Duration) -> ShutdownReport {
         self.is_stopped = true;
-        let shared = self.handle.incarnation.shared();
+        let shared = self.handle.runtime.pool();
         if self.is_inside() {
             multi::from_inside(shared, move || drop(multi::drain(shared, patience)));
             return ShutdownReport::default();
@@ -298,14 +298,14 @@ impl Runtime {
 
     /// Whether this is a thread of the runtime, which cannot wait for itself.
     fn is_inside(&self) -> bool {
-        context::own_pool() == Some(self.handle.incarnation)
+        context::own_pool() == Some(self.handle.runtime)
     }
 
     fn stop(&mut self, timeout: Option<Duration>) -> Shutdown {
         if std::mem::replace(&mut self.is_stopped, true) {
             return Shutdown::default();
         }
-        let shared = self.handle.incarnation.shared();
+        let shared = self.handle.runtime.pool();
         if self.is_inside() {
             multi::from_inside(shared, move || {
                 multi::stop(shared, timeout);
@@ -324,8 +324,8 @@ impl Drop for Runtime {
 }
 
 impl Handle {
-    pub(crate) fn new(incarnation: Incarnation) -> Handle {
-        Handle { incarnation }
+    pub(crate) fn new(runtime: RuntimeRef) -> Handle {
+        Handle { runtime }
     }
 
     /// The runtime that [`spawn`](crate::spawn) means here; the global one is started if need be.
@@ -369,9 +369,9 @@ impl Handle {
         F::Output: Send + 'static,
     {
         if is_large::<F>() {
-            return self.incarnation.spawn(Box::pin(future), crate::here());
+            return self.runtime.spawn(Box::pin(future), crate::here());
         }
-        self.incarnation.spawn(future, crate::here())
+        self.runtime.spawn(future, crate::here())
     }
 
     /// Whether the runtime is up.
@@ -390,7 +390,7 @@ impl Handle {
     /// ```
     #[must_use]
     pub fn is_running(&self) -> bool {
-        self.incarnation.is_open()
+        self.runtime.is_open()
     }
 
     /// Numbers of this moment.
@@ -405,7 +405,7 @@ impl Handle {
     /// ```
     #[must_use]
     pub fn metrics(&self) -> Metrics {
-        self.incarnation.metrics()
+        self.runtime.metrics()
     }
 }
 

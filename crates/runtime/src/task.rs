@@ -10,7 +10,7 @@ use reveille_task::{JoinHandle, Options, Task, TaskRef};
 pub use reveille_task::{TaskHandle, task_ref};
 
 use crate::scheduler::local;
-use crate::scheduler::multi::{self, Incarnation};
+use crate::scheduler::multi::{self, RuntimeRef};
 use crate::{context, is_large, observe, runtime};
 
 /// The task that is being polled on this thread: one that was spawned, or the future of a
@@ -50,7 +50,7 @@ pub fn report_panic_at(place: Option<&'static Location<'static>>, payload: Box<d
         |_| (),
     );
     if let Some(payload) = payload {
-        observe::unhandled_outside(hook.as_ref(), try_current().as_ref(), place, payload);
+        observe::unhandled_elsewhere(hook.as_ref(), try_current().as_ref(), place, payload);
     }
 }
 
@@ -133,7 +133,7 @@ where
     T: Send + 'static,
 {
     let own = context::current_runtime().filter(|runtime| runtime.is_up());
-    match own.and_then(Incarnation::blocking) {
+    match own.and_then(RuntimeRef::blocking) {
         Some(pool) => pool.spawn(closure, options),
         None => match multi::global().blocking() {
             Some(pool) => pool.spawn(closure, options),

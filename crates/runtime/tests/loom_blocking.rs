@@ -25,7 +25,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use blocking::pool::{Job, PoolConfig, Shared};
+use blocking::pool::{BlockingShared, Job, PoolConfig};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use threads::{Spawner, Thread, ThreadSpec};
 use time::clock::Clock;
@@ -91,13 +91,13 @@ fn config(max_threads: usize, keep_alive: Duration) -> PoolConfig {
 }
 
 struct Model {
-    pool: Arc<Shared<Counted>>,
+    pool: Arc<BlockingShared<Counted>>,
     tally: Arc<Tally>,
 }
 
 impl Model {
     fn new(config: PoolConfig, threads: usize) -> Model {
-        let pool = Shared::new(config, spawner(threads), Clock::system(), ());
+        let pool = BlockingShared::new(config, spawner(threads), Clock::system(), ());
         Model { pool, tally: Arc::new(Tally::default()) }
     }
 

@@ -5,24 +5,24 @@
 
 use reveille_watchdog as _;
 
-#[path = "../src/scheduler/multi/duty.rs"]
-mod duty;
 #[path = "../src/scheduler/rescue/rounds.rs"]
 mod rounds;
+#[path = "../src/scheduler/multi/watchdog.rs"]
+mod watchdog;
 
 use std::time::Duration;
 
-use duty::{Duty, Ring};
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 use rounds::Rounds;
+use watchdog::{Watchdog, WatchdogTimer};
 
 /// Whether the alarm will ring.
 #[derive(Clone)]
 struct Bell(Arc<AtomicBool>);
 
-impl Ring for Bell {
+impl WatchdogTimer for Bell {
     fn set(&self, _: Duration) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -34,7 +34,7 @@ impl Ring for Bell {
 
 /// The watcher and the threads that it checks.
 struct Watch {
-    duty: Duty<Bell>,
+    duty: Watchdog<Bell>,
     bell: Bell,
     threads: [Rounds; 2],
 }
@@ -43,7 +43,7 @@ impl Watch {
     /// No thread is awake, and the watcher does not sleep.
     fn new() -> Arc<Watch> {
         let bell = Bell(Arc::new(AtomicBool::new(false)));
-        let duty = Duty::new();
+        let duty = Watchdog::new();
         duty.begin(bell.clone());
         Arc::new(Watch { duty, bell, threads: [Rounds::new(), Rounds::new()] })
     }
@@ -54,8 +54,8 @@ impl Watch {
     }
 
     /// As `Watch::run`. Returns whether the watcher sleeps until its alarm rings.
-    fn rest(&self) -> bool {
-        self.duty.rest(|| self.threads.iter().all(Rounds::is_quiet), 0)
+    fn sleep(&self) -> bool {
+        self.duty.sleep(|| self.threads.iter().all(Rounds::is_quiet), 0)
     }
 
     fn is_watched(&self, is_asleep: bool) -> bool {
@@ -68,7 +68,7 @@ fn a_thread_that_wakes_while_the_watcher_goes_to_rest_is_watched() {
     loom::model(|| {
         let watch = Watch::new();
         let other = Arc::clone(&watch);
-        let watcher = thread::spawn(move || other.rest());
+        let watcher = thread::spawn(move || other.sleep());
         watch.wake(0);
         let is_asleep = watcher.join().unwrap();
         assert!(watch.is_watched(is_asleep));
@@ -81,9 +81,9 @@ fn a_thread_that_wakes_while_another_parks_is_watched() {
         let watch = Watch::new();
         watch.wake(1);
         let other = Arc::clone(&watch);
-        let parking = thread::spawn(move || other.threads[1].rest());
+        let parking = thread::spawn(move || other.threads[1].sleep());
         let other = Arc::clone(&watch);
-        let watcher = thread::spawn(move || other.rest());
+        let watcher = thread::spawn(move || other.sleep());
         watch.wake(0);
         parking.join().unwrap();
         let is_asleep = watcher.join().unwrap();

@@ -26,7 +26,7 @@ const MODELLED: [&str; 3] = ["crates/task/src", "crates/driver/src", "crates/run
 const LONE_COUNTERS: [&str; 4] = [
     "crates/task/src/id.rs",
     "crates/runtime/src/time/clock.rs",
-    "crates/runtime/src/time/coming.rs",
+    "crates/runtime/src/time/approx_clock.rs",
     "crates/runtime/src/scheduler/multi/mod.rs",
 ];
 

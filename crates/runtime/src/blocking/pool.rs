@@ -26,7 +26,7 @@ use crate::threads::{Spawner, Thread, ThreadSpec, stays_for};
 use crate::time::clock::Clock;
 
 /// Looks at the queue between two readings of the clock, which cost as much as a dozen of them.
-const LOOKS_PER_READING: usize = 16;
+const CHECKS_PER_CLOCK_READ: usize = 16;
 
 /// After so many spins in a row that found nothing, only one chance in as many is taken.
 const MISSES: u32 = 16;
@@ -86,9 +86,9 @@ pub(crate) struct PoolMetrics {
 }
 
 /// The part of a pool that its threads share.
-pub(crate) struct Shared<J: Job> {
+pub(crate) struct BlockingShared<J: Job> {
     pub(super) context: J::Context,
-    state: Mutex<State<J>>,
+    state: Mutex<BlockingState<J>>,
     /// Notified when a thread of a closed pool has left.
     left: Condvar,
     /// The length of the queue, for the thread that spins. 1 when the pool closes.
@@ -98,7 +98,7 @@ pub(crate) struct Shared<J: Job> {
     clock: Clock,
 }
 
-struct State<J> {
+struct BlockingState<J> {
     counts: Counts,
     queue: VecDeque<J>,
     /// Those that sleep, the one that fell idle last at the end. As many as `counts.idle`.
@@ -129,23 +129,23 @@ struct Sleeper {
 
 /// What is left to do for a job's sake after the lock was released.
 #[must_use]
-enum Chore {
+enum Duty {
     Nothing,
     Notify(Arc<Sleeper>),
     Start(u64),
 }
 
-impl<J: Job> Shared<J> {
+impl<J: Job> BlockingShared<J> {
     /// Makes a pool without threads. `clock` is the system's, since threads wait in its time.
     pub(crate) fn new(
         config: PoolConfig,
         spawner: Spawner,
         clock: Clock,
         context: J::Context,
-    ) -> Arc<Shared<J>> {
-        Arc::new(Shared {
+    ) -> Arc<BlockingShared<J>> {
+        Arc::new(BlockingShared {
             context,
-            state: Mutex::new(State::new(config.max_threads)),
+            state: Mutex::new(BlockingState::new(config.max_threads)),
             left: Condvar::new(),
             queued_hint: AtomicUsize::new(0),
             config,
@@ -235,7 +235,7 @@ impl<J: Job> Shared<J> {
     }
 
     /// Joins the thread that left last, which joins those before it.
-    fn join_left(&self, mut state: MutexGuard<'_, State<J>>) -> usize {
+    fn join_left(&self, mut state: MutexGuard<'_, BlockingState<J>>) -> usize {
         let running = state.counts.running();
         let left = state.left.take();
         drop(state);
@@ -245,18 +245,18 @@ impl<J: Job> Shared<J> {
         running
     }
 
-    fn carry_out(self: &Arc<Self>, mut chore: Chore) {
+    fn carry_out(self: &Arc<Self>, mut chore: Duty) {
         loop {
             chore = match chore {
-                Chore::Nothing => return,
-                Chore::Notify(sleeper) => return sleeper.condvar.notify_one(),
-                Chore::Start(number) => self.start(number),
+                Duty::Nothing => return,
+                Duty::Notify(sleeper) => return sleeper.condvar.notify_one(),
+                Duty::Start(number) => self.start(number),
             }
         }
     }
 
     #[cold]
-    fn start(self: &Arc<Self>, number: u64) -> Chore {
+    fn start(self: &Arc<Self>, number: u64) -> Duty {
         let shared = Arc::clone(self);
         let spec = ThreadSpec {
             name: (self.config.thread_name)(number),
@@ -267,7 +267,7 @@ impl<J: Job> Shared<J> {
             Ok(thread) => self.store_handle(number, thread),
             Err(error) => return self.start_failed(&error),
         }
-        Chore::Nothing
+        Duty::Nothing
     }
 
     fn store_handle(&self, number: u64, thread: Thread) {
@@ -282,7 +282,7 @@ impl<J: Job> Shared<J> {
     }
 
     #[cold]
-    fn start_failed(&self, error: &io::Error) -> Chore {
+    fn start_failed(&self, error: &io::Error) -> Duty {
         let mut state = self.state.lock();
         let cover = match state.counts.start_failed() {
             Failed::Wait(cover) => cover,
@@ -294,7 +294,7 @@ impl<J: Job> Shared<J> {
                 for job in jobs {
                     contain(|| job.refuse(&self.context, error));
                 }
-                return Chore::Nothing;
+                return Duty::Nothing;
             }
         };
         let chore = state.chore(cover);
@@ -395,7 +395,7 @@ impl<J: Job> Shared<J> {
         }
         state.is_spinning = true;
         drop(state);
-        self.look_for_work();
+        self.spin_for_work();
         state = self.state.lock();
         state.is_spinning = false;
         state.spin_misses =
@@ -403,14 +403,14 @@ impl<J: Job> Shared<J> {
         state
     }
 
-    fn look_for_work(&self) {
+    fn spin_for_work(&self) {
         if self.config.spin.is_zero() {
             yield_now();
             return;
         }
         let start = self.clock.now();
         loop {
-            for _ in 0..LOOKS_PER_READING {
+            for _ in 0..CHECKS_PER_CLOCK_READ {
                 if self.queued_hint.load(Ordering::Relaxed) > 0 {
                     return;
                 }
@@ -492,11 +492,11 @@ impl<J: Job> Shared<J> {
     }
 }
 
-type Guard<'a, J> = MutexGuard<'a, State<J>>;
+type Guard<'a, J> = MutexGuard<'a, BlockingState<J>>;
 
-impl<J> State<J> {
-    fn new(max_threads: usize) -> State<J> {
-        State {
+impl<J> BlockingState<J> {
+    fn new(max_threads: usize) -> BlockingState<J> {
+        BlockingState {
             counts: Counts::new(max_threads),
             queue: VecDeque::new(),
             sleepers: Vec::new(),
@@ -514,13 +514,13 @@ impl<J> State<J> {
     }
 
     /// The part of a [`Cover`] that belongs under the lock.
-    fn chore(&mut self, cover: Cover) -> Chore {
+    fn chore(&mut self, cover: Cover) -> Duty {
         let sleeper = match cover {
-            Cover::Nothing => return Chore::Nothing,
+            Cover::Nothing => return Duty::Nothing,
             Cover::Start => {
                 self.appointed_at = self.started;
                 self.last_thread += 1;
-                return Chore::Start(self.last_thread);
+                return Duty::Start(self.last_thread);
             }
             Cover::WakeIdle => self.sleepers.pop(),
             Cover::WakeNapper => self.napper.take(),
@@ -528,7 +528,7 @@ impl<J> State<J> {
         self.appointed_at = self.started;
         let sleeper = sleeper.expect("a thread that is counted as waiting is in its place");
         sleeper.is_woken.store(true, Ordering::Relaxed);
-        Chore::Notify(sleeper)
+        Duty::Notify(sleeper)
     }
 }
 
@@ -544,7 +544,7 @@ pub(super) fn contain(user_code: impl FnOnce()) {
     }
 }
 
-impl<J: Job> fmt::Debug for Shared<J> {
+impl<J: Job> fmt::Debug for BlockingShared<J> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("config", &self.config).finish_non_exhaustive()
     }

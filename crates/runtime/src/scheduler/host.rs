@@ -11,13 +11,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reveille_driver::{Driver, Events, Kind, TimerSlack};
-use reveille_primitive::biased::Identity;
+use reveille_primitive::biased::OwnerToken;
 use reveille_primitive::lock::Mutex;
 
 use super::multi;
 use crate::context;
 use crate::threads::{ThreadSpec, system_spawner};
-use crate::time::{self, Home};
+use crate::time::{self, Timers};
 
 /// The name of the host's thread.
 const THREAD_NAME: &str = "reveille-host";
@@ -26,7 +26,7 @@ const THREAD_NAME: &str = "reveille-host";
 #[derive(Debug)]
 pub(crate) struct Host {
     driver: Arc<Driver>,
-    home: &'static Home,
+    home: &'static Timers,
     /// The process that its thread runs in: a fork has none.
     process: u32,
 }
@@ -46,8 +46,8 @@ pub(crate) fn host() -> io::Result<&'static Host> {
         return Ok(host);
     }
     let driver = Arc::new(Driver::new(Kind::Native)?);
-    let (home, identity) = (time::acquire_home(), Identity::unique());
-    home.give(Some(identity.recipient()));
+    let (home, identity) = (time::acquire_timers(), OwnerToken::unique());
+    home.set_owner(Some(identity.id()));
     let notified = Arc::clone(&driver);
     home.set_notify(Some(Arc::new(move || notified.notify())));
     let turned = Arc::clone(&driver);
@@ -62,7 +62,7 @@ pub(crate) fn host() -> io::Result<&'static Host> {
             Ok(host.insert(Box::leak(Box::new(Host { driver, home, process }))))
         }
         Err(error) => {
-            time::release_home(home);
+            time::release_timers(home);
             let text = format!("start the thread {THREAD_NAME}: {error}");
             Err(io::Error::new(error.kind(), text))
         }
@@ -74,20 +74,20 @@ impl Host {
         &self.driver
     }
 
-    pub(crate) fn home(&self) -> &'static Home {
+    pub(crate) fn timers(&self) -> &'static Timers {
         self.home
     }
 }
 
 /// The life of the host's thread, which ends with the process.
-fn run(driver: &Arc<Driver>, home: &'static Home, identity: Identity) {
+fn run(driver: &Arc<Driver>, home: &'static Timers, identity: OwnerToken) {
     // For good: the thread is ours, and its wait is what ends every timer.
     let _ = TimerSlack::least();
     let identity = RefCell::new(identity);
     let (mut events, mut wakers) = (Events::new(), Vec::new());
     let clock = context::system_clock();
     loop {
-        let deadline = home.settle_and_park(&identity);
+        let deadline = home.release_spare_and_park(&identity);
         let now = clock.now_ns();
         let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(now)));
         multi::turn(driver, timeout, &mut events);

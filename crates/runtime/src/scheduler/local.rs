@@ -11,7 +11,8 @@
 //!
 //! 1. The tasks of a stand are polled and dropped by its thread only: other threads put their
 //!    `Runnable`s into the inbox and no further.
-//! 2. The thread sleeps only if there is no reason not to, and is woken by the first: `reasons.rs`.
+//! 2. The thread sleeps only if there is no reason not to, and is woken by the first:
+//!    `wake_flags.rs`.
 //! 3. While a thread is in `block_on` its timers and its driver are turned by it. When it leaves,
 //!    or is stuck in a poll (`rescue.rs`), everybody who waits there is woken and finds another
 //!    home. What a task of a pool waits for moves to the pool before that: a timer because it
@@ -37,7 +38,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use parking::{Parker, Unparker};
 use reveille_driver::{Driver, Events, TimerSlack};
 use reveille_primitive::atomic::{AtomicBool, Ordering};
-use reveille_primitive::biased::Identity;
+use reveille_primitive::biased::OwnerToken;
 use reveille_primitive::fork;
 use reveille_primitive::lock::Mutex;
 use reveille_task::{
@@ -45,21 +46,21 @@ use reveille_task::{
     is_task_waker,
 };
 
-use super::multi::{self, Incarnation, Pulse, Registry};
+use super::multi::{self, PollCounter, Registry, RuntimeRef};
 use super::own_driver::OwnDriver;
-use super::reasons::{INBOX, MAIN, Reasons};
-use super::rescue::{self, Watched};
-pub(crate) use on_worker::{finish_here, park_here, run_here, unpark_here};
+use super::rescue::{self, BlockOnWatch};
+use super::wake_flags::{INBOX, MAIN, WakeFlags};
+pub(crate) use on_worker::{finish_local_tasks, prepare_park, run_local_tasks, unpark};
 
 use crate::context;
-use crate::foreign;
 use crate::observe;
-use crate::park::Spin;
-use crate::time::{self, Home};
+use crate::spin_policy::SpinPolicy;
+use crate::time::{self, Timers};
+use crate::tokio_context;
 
 /// What other threads reach of a stand.
-pub(crate) struct Signals {
-    reasons: Reasons,
+pub(crate) struct LocalHandle {
+    flags: WakeFlags,
     unparker: Unparker,
     /// Tells threads apart without asking the system.
     number: usize,
@@ -72,10 +73,10 @@ pub(crate) struct Signals {
     has_awaiting: AtomicBool,
 }
 
-impl Signals {
+impl LocalHandle {
     /// Gives the thread a reason not to sleep, as another thread.
     fn signal(&self, reason: u32) {
-        if self.reasons.give(reason) {
+        if self.flags.set(reason) {
             if self.has_awaiting.load(Ordering::Relaxed) {
                 self.wake_awaiting();
             }
@@ -90,15 +91,15 @@ impl Signals {
     /// Gives the reason MAIN, on any thread.
     #[inline]
     fn signal_main(&self) {
-        if multi::is_lane(self.number) {
-            self.reasons.give_main_here();
+        if multi::is_this_thread(self.number) {
+            self.flags.set_main_locally();
         } else {
             self.signal(MAIN);
         }
     }
 }
 
-impl Wake for Signals {
+impl Wake for LocalHandle {
     fn wake(self: Arc<Self>) {
         self.signal_main();
     }
@@ -110,13 +111,13 @@ impl Wake for Signals {
 
 /// The scheduler handle of a local task.
 #[derive(Clone)]
-struct LocalScheduler(Arc<Signals>);
+struct LocalScheduler(Arc<LocalHandle>);
 
 impl Schedule for LocalScheduler {
     fn schedule(&self, task: Runnable, _cause: Cause) {
         let mut task = Some(task);
-        if multi::is_lane(self.0.number) {
-            context::with_own_stand(|stand| {
+        if multi::is_this_thread(self.0.number) {
+            context::with_thread_executor(|stand| {
                 if let (Some(stand), Some(task)) = (stand, task.take()) {
                     stand.queue.borrow_mut().push_back(task);
                     if self.0.has_awaiting.load(Ordering::Relaxed) && !stand.runs_for_another.get()
@@ -134,7 +135,7 @@ impl Schedule for LocalScheduler {
 
     fn completed(&self, task: TaskRef<'_>) -> Option<Kept> {
         let slot = task.owned_slot();
-        context::with_own_stand(|stand| {
+        context::with_thread_executor(|stand| {
             let stand = stand.expect("a local task completes on its own thread, while that lives");
             let mut registry = stand.registry.borrow_mut();
             let kept = registry.remove(slot);
@@ -148,8 +149,8 @@ impl Schedule for LocalScheduler {
     fn awaited(&self, waker: &Waker) {
         // An executor of ours polls the handle, and gets to its local tasks after that.
         let is_ours = waker.data() == Arc::as_ptr(&self.0).cast() || is_task_waker(waker);
-        if !is_ours && multi::is_lane(self.0.number) {
-            context::with_own_stand(|stand| {
+        if !is_ours && multi::is_this_thread(self.0.number) {
+            context::with_thread_executor(|stand| {
                 stand.inspect(|stand| stand.awaited(waker));
             });
         }
@@ -162,26 +163,26 @@ impl Schedule for LocalScheduler {
 }
 
 /// What one thread owns of the runtime.
-pub(crate) struct Stand {
-    identity: RefCell<Identity>,
-    home: OnceCell<&'static Home>,
+pub(crate) struct LocalExecutor {
+    token: RefCell<OwnerToken>,
+    timers: OnceCell<&'static Timers>,
     driver: OnceCell<OwnDriver>,
     /// The process that this thread was last seen in, and whether the driver is of one before.
     process: Cell<u32>,
     is_driver_inherited: Cell<bool>,
     parker: Parker,
     /// What the watcher sees, once the thread has waited for a timer or a socket.
-    watched: OnceCell<Arc<Watched>>,
+    watched: OnceCell<Arc<BlockOnWatch>>,
     queue: RefCell<VecDeque<Runnable>>,
     registry: RefCell<Registry>,
-    signals: Arc<Signals>,
+    handle: Arc<LocalHandle>,
     waker: Waker,
     /// Calls of `block_on` that are in progress on this thread, one inside the other.
     depth: Cell<u32>,
     is_finishing: Cell<bool>,
     /// Local tasks are being polled.
     is_running: Cell<bool>,
-    /// Something is to be done when the thread leaves `block_on`: see [`Stand::leave`].
+    /// Something is to be done when the thread leaves `block_on`: see [`LocalExecutor::leave`].
     has_to_leave: Cell<bool>,
     round: Cell<u32>,
     /// Counts polls, and that at which a local task was last awaited by a waker that is not ours.
@@ -191,18 +192,18 @@ pub(crate) struct Stand {
     runs_for_another: Cell<bool>,
     turned_ns: Cell<u64>,
     events: RefCell<Events>,
-    spin: Spin,
+    spin: SpinPolicy,
     /// What is to be restored of a thread that is not ours, once it has waited for a timer.
     slack: Cell<Option<TimerSlack>>,
 }
 
 /// Keeps the thread's stand, and takes it down when the thread ends. If the thread ends the
 /// process instead, with the stand in use, the stand stays in memory.
-struct Keeper(Rc<Stand>);
+struct ThreadExitGuard(Rc<LocalExecutor>);
 
-thread_local!(static KEEPER: RefCell<Option<Keeper>> = const { RefCell::new(None) });
+thread_local!(static KEEPER: RefCell<Option<ThreadExitGuard>> = const { RefCell::new(None) });
 
-impl Drop for Keeper {
+impl Drop for ThreadExitGuard {
     fn drop(&mut self) {
         if self.0.is_in_use() {
             // `exit` was called in a `block_on` or a local task: it runs the destructors of this
@@ -211,47 +212,47 @@ impl Drop for Keeper {
             return;
         }
         self.0.take_down();
-        context::set_own_stand(std::ptr::null());
+        context::set_thread_executor(std::ptr::null());
     }
 }
 
 /// Runs `access` on the stand of this thread, which is set up by the first call.
 #[inline]
-fn with_stand<R>(access: impl FnOnce(&Stand) -> R) -> R {
-    let _keeper = if context::has_own_stand() { None } else { set_up() };
-    context::with_own_stand(|stand| access(stand.expect("it was set up just now")))
+fn with_executor<R>(access: impl FnOnce(&LocalExecutor) -> R) -> R {
+    let _keeper = if context::has_thread_executor() { None } else { set_up() };
+    context::with_thread_executor(|stand| access(stand.expect("it was set up just now")))
 }
 
 /// Sets the stand of this thread up. Returns its keeper if the thread is ending and its
 /// thread-locals are gone: then the stand lives for one call.
 #[cold]
-fn set_up() -> Option<Keeper> {
-    let stand = Rc::new(Stand::new());
-    context::set_own_stand(Rc::as_ptr(&stand));
+fn set_up() -> Option<ThreadExitGuard> {
+    let stand = Rc::new(LocalExecutor::new());
+    context::set_thread_executor(Rc::as_ptr(&stand));
     context::watch_forks();
     let kept = KEEPER.try_with(|keeper| {
         // What is there already is the parent's: its tasks, its driver.
-        std::mem::forget(keeper.replace(Some(Keeper(Rc::clone(&stand)))));
+        std::mem::forget(keeper.replace(Some(ThreadExitGuard(Rc::clone(&stand)))));
     });
-    kept.is_err().then(|| Keeper(stand))
+    kept.is_err().then(|| ThreadExitGuard(stand))
 }
 
 /// In a child process made by `fork`: a stand that no frame uses is left to the parent. Called by
 /// the handler of `fork`.
 pub(crate) fn forget_in_child() {
-    if !context::with_own_stand(|stand| stand.is_some_and(Stand::is_in_use)) {
-        context::set_own_stand(std::ptr::null());
+    if !context::with_thread_executor(|stand| stand.is_some_and(LocalExecutor::is_in_use)) {
+        context::set_thread_executor(std::ptr::null());
     }
 }
 
 /// Runs `future` on this thread until it is ready. See [`crate::block_on`].
 #[inline]
 pub(crate) fn block_on<F: Future>(
-    runtime: Option<Incarnation>,
+    runtime: Option<RuntimeRef>,
     options: Options,
     future: F,
 ) -> F::Output {
-    with_stand(|stand| stand.block_on(runtime, options, future))
+    with_executor(|stand| stand.block_on(runtime, options, future))
 }
 
 /// Spawns onto the executor of this thread. See [`crate::spawn_local`].
@@ -260,8 +261,8 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    with_stand(|stand| {
-        let scheduler = LocalScheduler(Arc::clone(&stand.signals));
+    with_executor(|stand| {
+        let scheduler = LocalScheduler(Arc::clone(&stand.handle));
         // SAFETY: a local task's `Runnable` is only run or dropped by the stand's own thread
         // (invariant 1): `schedule` keeps those of other threads in the inbox, which that thread
         // alone empties, at the latest when it ends.
@@ -274,28 +275,28 @@ where
     })
 }
 
-impl Stand {
-    fn new() -> Stand {
+impl LocalExecutor {
+    fn new() -> LocalExecutor {
         let parker = Parker::new();
-        let signals = Arc::new(Signals {
-            reasons: Reasons::new(),
+        let handle = Arc::new(LocalHandle {
+            flags: WakeFlags::new(),
             unparker: parker.unparker(),
-            number: multi::lane(),
+            number: multi::thread_index(),
             inbox: Mutex::new(VecDeque::new()),
             driver: Mutex::new(None),
             awaiting: Mutex::default(),
             has_awaiting: AtomicBool::new(false),
         });
-        Stand {
-            identity: RefCell::new(Identity::unique()),
-            home: OnceCell::new(),
+        LocalExecutor {
+            token: RefCell::new(OwnerToken::unique()),
+            timers: OnceCell::new(),
             driver: OnceCell::new(),
             parker,
             watched: OnceCell::new(),
             queue: RefCell::default(),
             registry: RefCell::default(),
-            waker: Waker::from(Arc::clone(&signals)),
-            signals,
+            waker: Waker::from(Arc::clone(&handle)),
+            handle,
             depth: Cell::new(0),
             is_finishing: Cell::new(false),
             is_running: Cell::new(false),
@@ -308,22 +309,22 @@ impl Stand {
             runs_for_another: Cell::new(false),
             turned_ns: Cell::new(0),
             events: RefCell::new(Events::new()),
-            spin: Spin::new(),
+            spin: SpinPolicy::new(),
             slack: Cell::new(None),
         }
     }
 
-    pub(crate) fn identity(&self) -> &RefCell<Identity> {
-        &self.identity
+    pub(crate) fn token(&self) -> &RefCell<OwnerToken> {
+        &self.token
     }
 
-    pub(crate) fn timers(&self) -> &'static Home {
+    pub(crate) fn timers(&self) -> &'static Timers {
         let watched = self.watched();
-        self.home.get_or_init(|| {
-            let home = time::acquire_home();
-            home.give(Some(self.identity.borrow().recipient()));
-            watched.set_home(home);
-            let signals = Arc::downgrade(&self.signals);
+        self.timers.get_or_init(|| {
+            let home = time::acquire_timers();
+            home.set_owner(Some(self.token.borrow().id()));
+            watched.set_timers(home);
+            let signals = Arc::downgrade(&self.handle);
             home.set_notify(Some(Arc::new(move || {
                 if let Some(signals) = signals.upgrade() {
                     // A wake of the main future: it looks at the timers before it sleeps again.
@@ -366,7 +367,7 @@ impl Stand {
             && let Some(driver) = self.own_driver()
         {
             self.is_driver_inherited.set(true);
-            *self.signals.driver.lock() = None;
+            *self.handle.driver.lock() = None;
             context::wake_waiting(driver);
         }
     }
@@ -374,13 +375,13 @@ impl Stand {
     #[inline]
     fn block_on<F: Future>(
         &self,
-        runtime: Option<Incarnation>,
+        runtime: Option<RuntimeRef>,
         options: Options,
         future: F,
     ) -> F::Output {
-        let _foreign = foreign::enter();
-        let _entered = Entered::new(self);
-        context::with_frame(self, runtime, |frame| {
+        let _foreign = tokio_context::enter();
+        let _entered = BlockOnGuard::new(self);
+        context::enter_block_on(self, runtime, |frame| {
             let data = TaskData::new(options);
             let mut future = pin!(future);
             let polled = {
@@ -398,12 +399,12 @@ impl Stand {
     #[inline(never)]
     fn block_on_pending<F: Future>(
         &self,
-        frame: &context::Frame<'_>,
+        frame: &context::BlockOnFrame<'_>,
         data: &TaskData,
         mut future: Pin<&mut F>,
     ) -> F::Output {
         // Inside a worker's poll: somebody else has to work the place meanwhile.
-        let relief = frame.seat().map(multi::Relief::of);
+        let relief = frame.worker().map(multi::BlockInPlace::begin);
         let mut has_helped = false;
         loop {
             if frame.is_nested() {
@@ -424,7 +425,7 @@ impl Stand {
     /// Whether a local task may be runnable.
     #[inline]
     fn has_local(&self) -> bool {
-        self.signals.reasons.has(INBOX) || !self.queue.borrow().is_empty()
+        self.handle.flags.has(INBOX) || !self.queue.borrow().is_empty()
     }
 
     /// Whether a frame of this thread uses the stand while a program's code runs on top of it.
@@ -437,9 +438,9 @@ impl Stand {
     }
 
     /// Polls the local tasks that are queued at this moment.
-    fn run_local(&self, pulse: Option<&Pulse>) {
-        if self.signals.reasons.take(INBOX) {
-            let mut inbox = std::mem::take(&mut *self.signals.inbox.lock());
+    fn run_local(&self, pulse: Option<&PollCounter>) {
+        if self.handle.flags.take(INBOX) {
+            let mut inbox = std::mem::take(&mut *self.handle.inbox.lock());
             self.queue.borrow_mut().append(&mut inbox);
         }
         let is_nested = self.depth.get() > 1;
@@ -450,15 +451,15 @@ impl Stand {
                 break;
             };
             let poll = context::begin_poll(task.as_task());
-            pulse.inspect(|pulse| pulse.beat());
+            pulse.inspect(|pulse| pulse.increment());
             let ran = task.run();
-            pulse.inspect(|pulse| pulse.beat());
+            pulse.inspect(|pulse| pulse.increment());
             self.pass();
             drop(poll);
             if let Ran::Requeued(task) = ran {
                 self.queue.borrow_mut().push_back(task);
             }
-            if is_nested && self.signals.reasons.has_main() {
+            if is_nested && self.handle.flags.has_main() {
                 // One of several futures that wait on this stack, one on top of the other.
                 break;
             }
@@ -466,19 +467,19 @@ impl Stand {
         self.is_running.set(was_running);
     }
 
-    /// As [`Stand::run_local`] on a worker, whose other polls the watcher does not see.
-    fn run_watched(&self, pulse: &Pulse) {
+    /// As [`LocalExecutor::run_local`] on a worker, whose other polls the watcher does not see.
+    fn run_watched(&self, pulse: &PollCounter) {
         let watched = || self.watched.get().filter(|_| self.has_to_leave.get());
         watched().inspect(|watched| watched.wake());
         self.run_local(Some(pulse));
-        watched().inspect(|watched| watched.rest());
+        watched().inspect(|watched| watched.sleep());
     }
 
     /// The thread ends: its local tasks are cancelled, and what waits at its timers and sockets is
     /// woken and finds another home.
     fn take_down(&self) {
         loop {
-            let inbox = std::mem::take(&mut *self.signals.inbox.lock());
+            let inbox = std::mem::take(&mut *self.handle.inbox.lock());
             let queued = std::mem::take(&mut *self.queue.borrow_mut());
             drop((inbox, queued));
             let live: Vec<TaskHandle> = self.registry.borrow().tasks();
@@ -487,7 +488,7 @@ impl Stand {
             }
             live.iter().for_each(|task| task.as_task().cancel());
             drop(live);
-            if self.queue.borrow().is_empty() && self.signals.inbox.lock().is_empty() {
+            if self.queue.borrow().is_empty() && self.handle.inbox.lock().is_empty() {
                 // A waker on another thread is about to queue the last ones.
                 reveille_primitive::thread::yield_now();
             }
@@ -496,8 +497,8 @@ impl Stand {
         if let Some(watched) = self.watched.get() {
             watched.forget();
         }
-        if let Some(home) = self.home.get() {
-            time::release_home(home);
+        if let Some(home) = self.timers.get() {
+            time::release_timers(home);
         }
     }
 
@@ -505,33 +506,33 @@ impl Stand {
     #[cold]
     fn leave(&self) {
         self.has_to_leave.set(false);
-        self.signals.forget_awaiting();
+        self.handle.forget_awaiting();
         if let Some(slack) = self.slack.take() {
             slack.restore();
         }
         if let Some(watched) = self.watched.get() {
-            watched.rest();
-            watched.take_back(&self.identity.borrow().recipient());
+            watched.sleep();
+            watched.take_back(&self.token.borrow().id());
         }
         if let Some(driver) = self.own_driver() {
             context::wake_waiting(driver);
         }
-        let Some(home) = self.home.get() else {
+        let Some(home) = self.timers.get() else {
             return;
         };
-        if !home.is_empty(&mut self.identity.borrow_mut()) {
-            let mut wakers = home.vacate();
+        if !home.is_empty(&mut self.token.borrow_mut()) {
+            let mut wakers = home.drain();
             context::wake_all(&mut wakers);
         }
     }
 }
 
 /// A `block_on` in progress.
-struct Entered<'a>(&'a Stand);
+struct BlockOnGuard<'a>(&'a LocalExecutor);
 
-impl<'a> Entered<'a> {
+impl<'a> BlockOnGuard<'a> {
     #[inline]
-    fn new(stand: &'a Stand) -> Entered<'a> {
+    fn new(stand: &'a LocalExecutor) -> BlockOnGuard<'a> {
         let depth = stand.depth.get();
         stand.depth.set(depth + 1);
         if depth == 0
@@ -540,11 +541,11 @@ impl<'a> Entered<'a> {
             driver.set_driven_here();
             stand.begin_watch();
         }
-        Entered(stand)
+        BlockOnGuard(stand)
     }
 }
 
-impl Drop for Entered<'_> {
+impl Drop for BlockOnGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         let depth = self.0.depth.get() - 1;
@@ -555,7 +556,7 @@ impl Drop for Entered<'_> {
             }
         } else {
             // The outer future may have been woken while the inner one took the signals.
-            self.0.signals.signal_main();
+            self.0.handle.signal_main();
         }
     }
 }

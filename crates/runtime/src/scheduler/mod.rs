@@ -4,5 +4,5 @@ pub(crate) mod host;
 pub(crate) mod local;
 pub(crate) mod multi;
 mod own_driver;
-mod reasons;
 mod rescue;
+mod wake_flags;

@@ -11,7 +11,7 @@
 //!
 //! The watcher starts when a thread in `block_on` first waits for a timer or a socket. It sleeps
 //! while all these threads are parked or evacuated. A thread that wakes up sets the watcher's
-//! alarm, as workers do for the monitor ([`Duty`]): at most one system call per [`PERIOD`].
+//! alarm, as workers do for the monitor ([`Watchdog`]): at most one system call per [`PERIOD`].
 //!
 //! # Invariants
 //!
@@ -35,14 +35,14 @@ use std::time::Duration;
 
 use reveille_driver::{Alarm, Driver};
 use reveille_primitive::atomic::{AtomicU64, Ordering};
-use reveille_primitive::biased::Recipient;
+use reveille_primitive::biased::OwnerId;
 use reveille_primitive::lock::Mutex;
 
 use self::rounds::Rounds;
 use super::host;
-use super::multi::Duty;
+use super::multi::Watchdog;
 use crate::threads::{ThreadSpec, system_spawner};
-use crate::time::{Home, Notify};
+use crate::time::{Notify, Timers};
 use crate::{context, observe};
 
 /// How often the watcher checks while a thread may be stuck, and the delay of its first check.
@@ -55,24 +55,24 @@ const PERIOD_MAX: Duration = Duration::from_millis(16);
 const THREAD_NAME: &str = "reveille-watch";
 
 /// One thread, as the watcher sees it.
-pub(crate) struct Watched {
+pub(crate) struct BlockOnWatch {
     rounds: Rounds,
-    held: Mutex<Held>,
+    held: Mutex<Watcher>,
     /// Wakes the futures that await a local task of this thread inside its poll.
     awaiting: Mutex<Option<Notify>>,
 }
 
 /// What a thread in `block_on` turns.
 #[derive(Debug, Default)]
-struct Held {
-    home: Option<&'static Home>,
+struct Watcher {
+    home: Option<&'static Timers>,
     driver: Option<Arc<Driver>>,
 }
 
-impl Watched {
+impl BlockOnWatch {
     /// Adds a thread to those that the watcher checks. It is not in `block_on` yet.
-    pub(crate) fn new() -> Arc<Watched> {
-        let watched = Arc::new(Watched {
+    pub(crate) fn new() -> Arc<BlockOnWatch> {
+        let watched = Arc::new(BlockOnWatch {
             rounds: Rounds::new(),
             held: Mutex::default(),
             awaiting: Mutex::new(None),
@@ -82,7 +82,7 @@ impl Watched {
     }
 
     /// Removes a thread that ends.
-    pub(crate) fn forget(self: &Arc<Watched>) {
+    pub(crate) fn forget(self: &Arc<BlockOnWatch>) {
         let mut threads = watch().threads.lock();
         if let Some(index) = threads.iter().position(|other| Arc::ptr_eq(other, self)) {
             threads.swap_remove(index);
@@ -90,11 +90,11 @@ impl Watched {
     }
 
     /// Adds the thread's timers. If it is evacuated, it does not own them.
-    pub(crate) fn set_home(&self, home: &'static Home) {
+    pub(crate) fn set_timers(&self, home: &'static Timers) {
         let mut held = self.held.lock();
         held.home = Some(home);
         if self.is_evacuated() {
-            home.give(None);
+            home.set_owner(None);
         }
     }
 
@@ -126,8 +126,8 @@ impl Watched {
     }
 
     /// The thread is about to park, or leaves `block_on`. For the thread itself.
-    pub(crate) fn rest(&self) {
-        self.rounds.rest();
+    pub(crate) fn sleep(&self) {
+        self.rounds.sleep();
     }
 
     #[inline]
@@ -137,13 +137,13 @@ impl Watched {
 
     /// Takes timers and driver back after an evacuation. For the thread itself.
     #[cold]
-    pub(crate) fn take_back(&self, recipient: &Recipient) {
+    pub(crate) fn take_back(&self, recipient: &OwnerId) {
         let held = self.held.lock();
         if !self.is_evacuated() {
             return;
         }
         if let Some(home) = held.home {
-            home.give(Some(recipient.clone()));
+            home.set_owner(Some(recipient.clone()));
         }
         if let Some(driver) = &held.driver {
             driver.set_driven_here();
@@ -169,8 +169,8 @@ impl Watched {
 
 /// The watcher of this process.
 struct Watch {
-    threads: Mutex<Vec<Arc<Watched>>>,
-    duty: Duty<Arc<Alarm>>,
+    threads: Mutex<Vec<Arc<BlockOnWatch>>>,
+    duty: Watchdog<Arc<Alarm>>,
     /// The process that the watcher's thread runs in. A forked child has no such thread.
     process: Mutex<Option<u32>>,
     period_ms: AtomicU64,
@@ -180,7 +180,7 @@ fn watch() -> &'static Watch {
     static WATCH: OnceLock<Watch> = OnceLock::new();
     WATCH.get_or_init(|| Watch {
         threads: Mutex::default(),
-        duty: Duty::new(),
+        duty: Watchdog::new(),
         process: Mutex::new(None),
         period_ms: AtomicU64::new(PERIOD.as_millis() as u64),
     })
@@ -232,9 +232,9 @@ impl Watch {
         let mut period = PERIOD;
         loop {
             self.period_ms.store(period.as_millis() as u64, Ordering::Relaxed);
-            if self.duty.rest(|| self.are_quiet(), 0) {
+            if self.duty.sleep(|| self.are_quiet(), 0) {
                 alarm.wait(None);
-                self.duty.look();
+                self.duty.begin_sampling();
             } else {
                 alarm.wait(Some(period));
             }
@@ -245,7 +245,7 @@ impl Watch {
     /// Evacuates the threads that are in the same round as at the last check. Returns whether there
     /// was one.
     fn check(&self) -> bool {
-        let stuck = |thread: &Arc<Watched>| Some((Arc::clone(thread), thread.rounds.check()?));
+        let stuck = |thread: &Arc<BlockOnWatch>| Some((Arc::clone(thread), thread.rounds.check()?));
         let stuck: Vec<_> = {
             let threads = self.threads.lock();
             let awake = threads.iter().filter(|thread| !thread.rounds.is_quiet());

@@ -16,8 +16,8 @@
 //! 3. A sleep is over when the clock says so, never because an entry is missing: a lost or stale
 //!    entry costs a spurious poll at most, and none fires early.
 
+mod approx_clock;
 pub(crate) mod clock;
-mod coming;
 pub(crate) mod wheel;
 
 use std::fmt;
@@ -30,37 +30,37 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use reveille_primitive::atomic::{AtomicBool, AtomicU32, Ordering};
-use reveille_primitive::biased::{Biased, Identity, Recipient};
+use reveille_primitive::biased::{Biased, OwnerId, OwnerToken};
 use reveille_primitive::fork;
 use reveille_primitive::lock::{Mutex, assert_none_held};
 
 use reveille_task::is_task_waker;
 
 use crate::{budget, context};
+pub(crate) use approx_clock::{APPROX_ERROR_MAX_NS, ApproxClock, detect_ticks};
 use clock::Clock;
-pub(crate) use coming::{AHEAD_MAX_NS, Coming, ask_for_ticks};
 use wheel::{Advanced, Key, Wheel};
 
 /// Notes after which the owner of a home is asked to read them: a batch big enough to pay for the
 /// wake-up, small enough that the memory of cancelled sleeps does not matter.
-const NOTES_MAX: usize = 256;
+const CANCELLED_BATCH: usize = 256;
 
 /// Timers from which on a wake may serve several.
-const CROWD: usize = 64;
+const COALESCE_FROM: usize = 64;
 
 /// The time between two wakes, in nanoseconds, when a crowd of timers follow each other so closely
 /// that the kernel's wake, some 10 us of processor time, would be most of what they cost.
-const CROWD_GAP_NS: u64 = 60_000;
+const COALESCE_NS: u64 = 60_000;
 
 /// Entries of a wheel that are looked at in a step, and fired between two polls.
 const BATCH: usize = 256;
 
 /// The wheel of one worker or thread.
 #[derive(Debug)]
-pub(crate) struct Home {
-    wheel: Biased<State>,
-    notes: Mutex<Vec<Key>>,
-    has_notes: AtomicBool,
+pub(crate) struct Timers {
+    wheel: Biased<TimersState>,
+    cancelled: Mutex<Vec<Key>>,
+    has_cancelled: AtomicBool,
     epoch: AtomicU32,
     /// Interrupts the owner's park.
     notify: Mutex<Option<Notify>>,
@@ -70,7 +70,7 @@ pub(crate) struct Home {
 pub(crate) type Notify = Arc<dyn Fn() + Send + Sync>;
 
 #[derive(Debug)]
-struct State {
+struct TimersState {
     wheel: Wheel,
     /// Until when the owner is parked, 0 while it is awake.
     parked_until_ns: u64,
@@ -82,7 +82,7 @@ struct State {
     spare: Option<Waker>,
 }
 
-impl State {
+impl TimersState {
     /// A clone of a task's waker.
     #[inline]
     fn clone_of(&mut self, waker: &Waker) -> Waker {
@@ -108,31 +108,31 @@ impl State {
         let parked_until_ns = mem::take(&mut self.parked_until_ns);
         if parked_until_ns != 0 {
             let has_come = now_ns >= parked_until_ns;
-            self.is_brief = has_come && now_ns.saturating_sub(self.turned_ns) < 2 * CROWD_GAP_NS;
+            self.is_brief = has_come && now_ns.saturating_sub(self.turned_ns) < 2 * COALESCE_NS;
         }
         self.turned_ns = now_ns;
     }
 }
 
-impl Home {
-    pub(crate) fn new() -> Home {
-        Home {
-            wheel: Biased::new(State {
+impl Timers {
+    pub(crate) fn new() -> Timers {
+        Timers {
+            wheel: Biased::new(TimersState {
                 wheel: Wheel::new(0),
                 parked_until_ns: 0,
                 turned_ns: 0,
                 is_brief: false,
                 spare: None,
             }),
-            notes: Mutex::new(Vec::new()),
-            has_notes: AtomicBool::new(false),
+            cancelled: Mutex::new(Vec::new()),
+            has_cancelled: AtomicBool::new(false),
             epoch: AtomicU32::new(0),
             notify: Mutex::new(None),
         }
     }
 
     /// Hands the wheel to another thread, or to none.
-    pub(crate) fn give(&self, recipient: Option<Recipient>) {
+    pub(crate) fn set_owner(&self, recipient: Option<OwnerId>) {
         self.wheel.give(recipient);
     }
 
@@ -146,30 +146,33 @@ impl Home {
     /// late; while there are few, each is served on time.
     ///
     /// From now on a stranger that adds an earlier deadline interrupts the park.
-    pub(crate) fn park(&self, identity: &mut Identity) -> Option<u64> {
-        self.read_notes(identity);
+    pub(crate) fn park(&self, identity: &mut OwnerToken) -> Option<u64> {
+        self.apply_cancelled(identity);
         let mut state = self.wheel.enter(identity)?;
-        let is_crowd = state.is_brief && state.wheel.len() >= CROWD;
-        let not_before = if is_crowd { state.turned_ns + CROWD_GAP_NS } else { 0 };
+        let is_crowd = state.is_brief && state.wheel.len() >= COALESCE_FROM;
+        let not_before = if is_crowd { state.turned_ns + COALESCE_NS } else { 0 };
         let next = state.wheel.next_deadline().map(|next| next.max(not_before));
         state.parked_until_ns = next.unwrap_or(u64::MAX);
         next
     }
 
-    /// [`Home::release_spare`] and [`Home::park`], for an owner that looks for work after it.
-    pub(crate) fn settle_and_park(&self, identity: &std::cell::RefCell<Identity>) -> Option<u64> {
+    /// [`Timers::release_spare`] and [`Timers::park`], for an owner that looks for work after it.
+    pub(crate) fn release_spare_and_park(
+        &self,
+        identity: &std::cell::RefCell<OwnerToken>,
+    ) -> Option<u64> {
         self.release_spare(identity);
         self.park(&mut identity.borrow_mut())
     }
 
     /// Gives the spare waker back: its task may be over.
-    pub(crate) fn release_spare(&self, identity: &std::cell::RefCell<Identity>) {
+    pub(crate) fn release_spare(&self, identity: &std::cell::RefCell<OwnerToken>) {
         let spare = self.wheel.enter(&mut identity.borrow_mut()).and_then(|mut it| it.spare.take());
         crate::observe::drop_wakers(spare);
     }
 
     /// The earliest deadline, without the intention to park.
-    pub(crate) fn next_deadline(&self, identity: &mut Identity) -> Option<u64> {
+    pub(crate) fn next_deadline(&self, identity: &mut OwnerToken) -> Option<u64> {
         self.wheel.enter(identity)?.wheel.next_deadline()
     }
 
@@ -178,7 +181,7 @@ impl Home {
     /// due.
     pub(crate) fn turn_batch(
         &self,
-        identity: &std::cell::RefCell<Identity>,
+        identity: &std::cell::RefCell<OwnerToken>,
         now_ns: u64,
         wakers: &mut Vec<Waker>,
         mut wake: impl FnMut(&mut Vec<Waker>),
@@ -200,7 +203,7 @@ impl Home {
     /// Moves the wheel to `now_ns` and wakes what is due, a step.
     pub(crate) fn turn(
         &self,
-        identity: &std::cell::RefCell<Identity>,
+        identity: &std::cell::RefCell<OwnerToken>,
         now_ns: u64,
         wakers: &mut Vec<Waker>,
     ) -> Advanced {
@@ -212,11 +215,11 @@ impl Home {
     /// Moves the wheel to `now_ns`, a step. The wakers of what is due are in `wakers` afterwards.
     fn advance(
         &self,
-        identity: &std::cell::RefCell<Identity>,
+        identity: &std::cell::RefCell<OwnerToken>,
         now_ns: u64,
         wakers: &mut Vec<Waker>,
     ) -> Advanced {
-        self.read_notes(&mut identity.borrow_mut());
+        self.apply_cancelled(&mut identity.borrow_mut());
         let (advanced, spare) = {
             let mut identity = identity.borrow_mut();
             let Some(mut state) = self.wheel.enter(&mut identity) else {
@@ -229,18 +232,18 @@ impl Home {
         advanced
     }
 
-    fn read_notes(&self, identity: &mut Identity) {
-        if !self.has_notes.load(Ordering::Relaxed) {
+    fn apply_cancelled(&self, identity: &mut OwnerToken) {
+        if !self.has_cancelled.load(Ordering::Relaxed) {
             return;
         }
         let notes = {
-            let mut notes = self.notes.lock();
-            self.has_notes.store(false, Ordering::Relaxed);
+            let mut notes = self.cancelled.lock();
+            self.has_cancelled.store(false, Ordering::Relaxed);
             mem::take(&mut *notes)
         };
         let Some(mut state) = self.wheel.enter(identity) else {
-            self.notes.lock().extend(notes);
-            self.has_notes.store(true, Ordering::Relaxed);
+            self.cancelled.lock().extend(notes);
+            self.has_cancelled.store(true, Ordering::Relaxed);
             return;
         };
         let dropped: Vec<_> = notes.into_iter().filter_map(|key| state.wheel.remove(key)).collect();
@@ -249,12 +252,12 @@ impl Home {
     }
 
     /// A stranger's way to take an entry out: the owner does it when it next looks.
-    fn leave_note(&self, key: Key) {
+    fn cancel_remote(&self, key: Key) {
         let full = {
-            let mut notes = self.notes.lock();
+            let mut notes = self.cancelled.lock();
             notes.push(key);
-            self.has_notes.store(true, Ordering::Relaxed);
-            notes.len().is_multiple_of(NOTES_MAX)
+            self.has_cancelled.store(true, Ordering::Relaxed);
+            notes.len().is_multiple_of(CANCELLED_BATCH)
         };
         if full {
             self.interrupt();
@@ -262,7 +265,7 @@ impl Home {
     }
 
     /// A stranger's way to add an entry.
-    fn insert_from_outside(&self, deadline_ns: u64, waker: Waker) -> Key {
+    fn insert_remote(&self, deadline_ns: u64, waker: Waker) -> Key {
         let (key, is_earlier) = self.wheel.with(|state, _| {
             let is_earlier = deadline_ns < state.parked_until_ns;
             (state.wheel.insert(deadline_ns, waker), is_earlier)
@@ -281,14 +284,14 @@ impl Home {
     }
 
     /// Takes every entry out and gives their wakers: nobody will turn this wheel any more.
-    pub(crate) fn vacate(&self) -> Vec<Waker> {
+    pub(crate) fn drain(&self) -> Vec<Waker> {
         let (mut wakers, mut dropped) = (Vec::new(), Vec::new());
         self.empty(&mut wakers, &mut dropped, |_| ());
         crate::observe::drop_wakers(dropped);
         wakers
     }
 
-    /// As [`Home::vacate`], from another thread: takes the wheel from its owner too, so that what
+    /// As [`Timers::drain`], from another thread: takes the wheel from its owner too, so that what
     /// is polled there goes to another home. Gives the wakers that are to be woken and those that
     /// are to be dropped.
     pub(crate) fn evacuate(&self, woken: &mut Vec<Waker>, dropped: &mut Vec<Waker>) {
@@ -299,11 +302,11 @@ impl Home {
         &self,
         woken: &mut Vec<Waker>,
         dropped: &mut Vec<Waker>,
-        change: impl FnOnce(&mut Option<Recipient>),
+        change: impl FnOnce(&mut Option<OwnerId>),
     ) {
         let notes = {
-            let mut notes = self.notes.lock();
-            self.has_notes.store(false, Ordering::Relaxed);
+            let mut notes = self.cancelled.lock();
+            self.has_cancelled.store(false, Ordering::Relaxed);
             mem::take(&mut *notes)
         };
         self.wheel.with(|state, owner| {
@@ -322,25 +325,25 @@ impl Home {
     }
 
     /// Whether the wheel is empty, for its owner.
-    pub(crate) fn is_empty(&self, identity: &mut Identity) -> bool {
+    pub(crate) fn is_empty(&self, identity: &mut OwnerToken) -> bool {
         self.wheel.enter(identity).is_none_or(|state| state.wheel.is_empty())
     }
 }
 
 /// Homes that belong to no thread at the moment.
-static UNUSED: Mutex<Vec<&'static Home>> = Mutex::new(Vec::new());
+static UNUSED: Mutex<Vec<&'static Timers>> = Mutex::new(Vec::new());
 
 /// A home for a thread. Not freed when the thread ends, but used again.
-pub(crate) fn acquire_home() -> &'static Home {
+pub(crate) fn acquire_timers() -> &'static Timers {
     // In a child process the lock may be held for ever.
     let unused = if fork::generation() == 0 { Some(UNUSED.lock()) } else { UNUSED.try_lock() };
     let unused = unused.and_then(|mut unused| unused.pop());
-    unused.unwrap_or_else(|| Box::leak(Box::new(Home::new())))
+    unused.unwrap_or_else(|| Box::leak(Box::new(Timers::new())))
 }
 
 /// Takes a home back from a thread that ends. It was vacated.
-pub(crate) fn release_home(home: &'static Home) {
-    home.give(None);
+pub(crate) fn release_timers(home: &'static Timers) {
+    home.set_owner(None);
     home.set_notify(None);
     UNUSED.lock().push(home);
 }
@@ -367,12 +370,12 @@ pub struct Sleep {
     deadline_ns: u64,
     /// The deadline had passed when it was set.
     is_due: bool,
-    entry: Option<Entry>,
+    entry: Option<TimerEntry>,
 }
 
 #[derive(Clone, Copy)]
-struct Entry {
-    home: &'static Home,
+struct TimerEntry {
+    timers: &'static Timers,
     epoch: u32,
     key: Key,
 }
@@ -420,7 +423,7 @@ impl Sleep {
     }
 
     /// Adds an entry at the current home.
-    fn enlist(&mut self, waker: &Waker) {
+    fn insert(&mut self, waker: &Waker) {
         let deadline_ns = self.deadline_ns;
         if deadline_ns == u64::MAX {
             return;
@@ -433,37 +436,38 @@ impl Sleep {
         }
         // Each part is written to its place: a copy of what was just written in parts waits until
         // the parts have left the store buffer.
-        context::with_home(|home, identity| {
+        context::with_timers(|home, identity| {
             let mut identity = identity?.borrow_mut();
             let mut state = home.wheel.enter(&mut identity)?;
             let waker = cloned.take().unwrap_or_else(|| state.clone_of(waker));
             let key = state.wheel.insert(deadline_ns, waker);
-            self.entry = Some(Entry { home, epoch: home.epoch.load(Ordering::Relaxed), key });
+            self.entry =
+                Some(TimerEntry { timers: home, epoch: home.epoch.load(Ordering::Relaxed), key });
             Some(())
         });
         if self.entry.is_none() {
-            self.enlist_outside(cloned.unwrap_or_else(|| waker.clone()));
+            self.insert_elsewhere(cloned.unwrap_or_else(|| waker.clone()));
         }
     }
 
     /// Adds an entry at a home that another thread turns.
     #[cold]
-    fn enlist_outside(&mut self, waker: Waker) {
+    fn insert_elsewhere(&mut self, waker: Waker) {
         let deadline_ns = self.deadline_ns;
-        context::with_outside_home(|home| {
+        context::with_remote_timers(|home| {
             self.forget();
             let epoch = home.epoch.load(Ordering::Relaxed);
-            let key = home.insert_from_outside(deadline_ns, waker.clone());
-            self.entry = Some(Entry { home, epoch, key });
+            let key = home.insert_remote(deadline_ns, waker.clone());
+            self.entry = Some(TimerEntry { timers: home, epoch, key });
         });
         assert_none_held("the drop of a waker");
         drop(waker);
     }
 
     /// Makes sure that the entry is at the current home and wakes `waker`.
-    fn refresh(&mut self, entry: Entry, waker: &Waker) {
-        let is_current = context::with_home(|home, identity| {
-            if !std::ptr::eq(home, entry.home) {
+    fn refresh(&mut self, entry: TimerEntry, waker: &Waker) {
+        let is_current = context::with_timers(|home, identity| {
+            if !std::ptr::eq(home, entry.timers) {
                 return None;
             }
             let mut identity = identity?.borrow_mut();
@@ -473,7 +477,7 @@ impl Sleep {
         if is_current != Some(true) {
             // Elsewhere, vacated, or with another waker: all are rare, and one way serves them.
             self.forget();
-            self.enlist(waker);
+            self.insert(waker);
         }
     }
 
@@ -483,10 +487,10 @@ impl Sleep {
         let Some(entry) = &self.entry else {
             return;
         };
-        let home = entry.home;
+        let home = entry.timers;
         let mut waker = None;
         if home.epoch.load(Ordering::Relaxed) == entry.epoch {
-            let is_removed = context::with_own_home(home, |identity| {
+            let is_removed = context::with_own_timers(home, |identity| {
                 let mut identity = identity.borrow_mut();
                 let mut state = home.wheel.enter(&mut identity)?;
                 let removed = state.wheel.remove(entry.key);
@@ -494,7 +498,7 @@ impl Sleep {
                 Some(())
             });
             if is_removed.is_none() {
-                home.leave_note(entry.key);
+                home.cancel_remote(entry.key);
             }
         }
         self.entry = None;
@@ -512,7 +516,7 @@ impl Future for Sleep {
                 // A loop of sleeps that are over at once has to let others run too.
                 return budget::poll_proceed(cx);
             }
-            self.enlist(cx.waker());
+            self.insert(cx.waker());
             return Poll::Pending;
         };
         if now_ns() >= self.deadline_ns {
@@ -547,7 +551,7 @@ fn now_ns() -> u64 {
 
 fn deadline_after(duration: Duration) -> u64 {
     let duration = nanoseconds(duration);
-    context::coming_ns().saturating_add(duration)
+    context::approx_now_ns().saturating_add(duration)
 }
 
 /// The whole of a duration in nanoseconds; `u64::MAX`, which is never, if it does not fit.
@@ -565,13 +569,13 @@ mod tests {
 
     /// A home with `timers` entries, 5 us apart from `first_ns` on, whose owner just slept until
     /// the first of them.
-    fn awoken(timers: u64, slept_ns: u64) -> (Home, RefCell<Identity>, u64) {
-        let (home, identity) = (Home::new(), RefCell::new(Identity::unique()));
-        home.give(Some(identity.borrow().recipient()));
+    fn awoken(timers: u64, slept_ns: u64) -> (Timers, RefCell<OwnerToken>, u64) {
+        let (home, identity) = (Timers::new(), RefCell::new(OwnerToken::unique()));
+        home.set_owner(Some(identity.borrow().id()));
         let _ = home.turn(&identity, 1_000_000, &mut Vec::new());
         let first_ns = 1_000_000 + slept_ns;
         for number in 0..timers {
-            home.insert_from_outside(first_ns + 5_000 * number, Waker::noop().clone());
+            home.insert_remote(first_ns + 5_000 * number, Waker::noop().clone());
         }
         assert_eq!(home.park(&mut identity.borrow_mut()), Some(first_ns));
         let _ = home.turn(&identity, first_ns, &mut Vec::new());
@@ -582,12 +586,12 @@ mod tests {
     fn a_crowd_of_close_timers_shares_a_wake() {
         let (home, identity, now_ns) = awoken(200, 20_000);
         let next = home.park(&mut identity.borrow_mut());
-        assert_eq!(next, Some(now_ns + CROWD_GAP_NS));
+        assert_eq!(next, Some(now_ns + COALESCE_NS));
     }
 
     #[test]
     fn few_timers_are_served_on_time() {
-        let (home, identity, now_ns) = awoken(CROWD as u64 / 2, 20_000);
+        let (home, identity, now_ns) = awoken(COALESCE_FROM as u64 / 2, 20_000);
         assert_eq!(home.park(&mut identity.borrow_mut()), Some(now_ns + 5_000));
     }
 
@@ -599,7 +603,7 @@ mod tests {
 
     /// What is kept at the current home.
     fn spare() -> Option<Waker> {
-        context::with_home(|home, identity| {
+        context::with_timers(|home, identity| {
             home.wheel.enter(&mut identity?.borrow_mut())?.spare.as_ref().cloned()
         })
     }

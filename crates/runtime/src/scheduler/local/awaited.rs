@@ -18,7 +18,7 @@ use reveille_primitive::atomic::Ordering;
 use reveille_primitive::lock::assert_none_held;
 use reveille_primitive::stack;
 
-use super::{Signals, Stand};
+use super::{LocalExecutor, LocalHandle};
 use crate::context;
 
 /// Rounds of local tasks in one poll of a handle.
@@ -27,7 +27,7 @@ const ROUNDS: usize = 64;
 /// Wakers that are kept for one poll of ours. Each is one handle that a combinator polls.
 const WAKERS_MAX: usize = 32;
 
-impl Signals {
+impl LocalHandle {
     /// Wakes who awaits a local task inside of another executor.
     #[cold]
     pub(super) fn wake_awaiting(&self) {
@@ -61,33 +61,34 @@ impl Signals {
     }
 }
 
-impl Stand {
+impl LocalExecutor {
     /// A local task of this thread is awaited on it by `waker`, which is not one of ours, and is
     /// not complete.
     #[cold]
     pub(super) fn awaited(&self, waker: &Waker) {
-        let polls_of_worker = context::with_seat(|seat| seat.map(|seat| seat.pulse.read()));
+        let polls_of_worker =
+            context::with_worker(|seat| seat.map(|seat| seat.poll_counter.read()));
         if polls_of_worker.is_none() && self.depth.get() == 0 {
             return self.run_for(waker);
         }
         let poll = polls_of_worker.unwrap_or_else(|| self.passes.get());
         if self.awaited_at.replace(poll) != poll {
-            self.signals.forget_awaiting();
-            let signals = Arc::downgrade(&self.signals);
+            self.handle.forget_awaiting();
+            let signals = Arc::downgrade(&self.handle);
             let watched = self.watched();
             watched.set_awaiting(move || {
                 signals.upgrade().inspect(|signals| signals.wake_awaiting());
             });
             if polls_of_worker.is_some() {
                 // The watcher does not see these polls but for this.
-                watched.take_back(&self.identity.borrow().recipient());
+                watched.take_back(&self.token.borrow().id());
                 watched.wake();
             }
         }
         if self.is_evacuated() {
             self.run_for(waker);
         } else {
-            self.signals.keep_awaiting(waker);
+            self.handle.keep_awaiting(waker);
         }
     }
 
@@ -98,13 +99,13 @@ impl Stand {
         }
         let _restore = Restore(self);
         self.runs_for_another.set(true);
-        self.signals.reasons.unpark();
-        self.signals.keep_awaiting(waker);
-        self.signals.has_awaiting.store(true, Ordering::Relaxed);
+        self.handle.flags.unpark();
+        self.handle.keep_awaiting(waker);
+        self.handle.has_awaiting.store(true, Ordering::Relaxed);
         for _ in 0..ROUNDS {
             if self.has_local() {
                 self.run_local(None);
-            } else if self.signals.reasons.park_but_for_main() {
+            } else if self.handle.flags.park_despite_main() {
                 // From now on who queues a task wakes the waker.
                 return;
             }
@@ -113,8 +114,8 @@ impl Stand {
     }
 }
 
-/// Ends [`Stand::run_for`], also when a task panics.
-struct Restore<'a>(&'a Stand);
+/// Ends [`LocalExecutor::run_for`], also when a task panics.
+struct Restore<'a>(&'a LocalExecutor);
 
 impl Drop for Restore<'_> {
     fn drop(&mut self) {

@@ -9,27 +9,27 @@ use reveille_driver::TimerSlack;
 use reveille_primitive::stack;
 use reveille_primitive::thread::spin_loop;
 
-use super::super::reasons::{INBOX, MAIN};
-use super::super::rescue::{self, Watched};
-use super::Stand;
+use super::super::rescue::{self, BlockOnWatch};
+use super::super::wake_flags::{INBOX, MAIN};
+use super::LocalExecutor;
 use crate::context;
-use crate::scheduler::multi::{self, Relief};
+use crate::scheduler::multi::{self, BlockInPlace};
 use crate::time;
 
 /// Rounds after which driver and timers are looked at although there is work.
-const LOOK_EVERY: u32 = 64;
+const CHECK_EVERY: u32 = 64;
 
 /// As in the pool: how long the driver may wait while there is work.
 const TURN_EVERY_NS: u64 = 100_000;
 
 /// Looks at the signals between two looks at the clock: a pause of the processor each, so about a
 /// microsecond in all.
-const SPINS_PER_LOOK: u32 = 32;
+const SPINS_PER_CHECK: u32 = 32;
 
-impl Stand {
+impl LocalExecutor {
     /// This thread waits for a timer or a socket: it is watched until it leaves `block_on`.
     #[inline]
-    pub(super) fn watched(&self) -> &Arc<Watched> {
+    pub(super) fn watched(&self) -> &Arc<BlockOnWatch> {
         match self.watched.get() {
             Some(watched) if self.has_to_leave.get() => watched,
             _ => self.begin_watch(),
@@ -37,11 +37,11 @@ impl Stand {
     }
 
     #[cold]
-    pub(super) fn begin_watch(&self) -> &Arc<Watched> {
+    pub(super) fn begin_watch(&self) -> &Arc<BlockOnWatch> {
         self.has_to_leave.set(true);
         let watched = self.watched.get_or_init(|| {
             rescue::start();
-            Watched::new()
+            BlockOnWatch::new()
         });
         watched.wake();
         watched
@@ -62,7 +62,7 @@ impl Stand {
             && let Some(watched) = self.watched.get()
             && watched.pass()
         {
-            watched.take_back(&self.identity.borrow().recipient());
+            watched.take_back(&self.token.borrow().id());
             watched.wake();
         }
     }
@@ -78,7 +78,7 @@ impl Stand {
             if self.has_local() {
                 self.run_local(None);
             }
-            if self.signals.reasons.take_main() {
+            if self.handle.flags.take_main() {
                 return;
             }
             if self.queue.borrow().is_empty() {
@@ -87,13 +87,17 @@ impl Stand {
         }
     }
 
-    /// As [`Stand::wait`], inside of a poll. What is polled meanwhile stands on top of that poll
-    /// and may do the same, so its own future comes first, if it has `helped` others the last time,
-    /// and others only while half of the stack is free. Returns whether it has helped them.
-    pub(super) fn wait_nested(&self, relief: Option<&Relief<'_>>, mut has_helped: bool) -> bool {
+    /// As [`LocalExecutor::wait`], inside of a poll. What is polled meanwhile stands on top of that
+    /// poll and may do the same, so its own future comes first, if it has `helped` others the last
+    /// time, and others only while half of the stack is free. Returns whether it has helped them.
+    pub(super) fn wait_nested(
+        &self,
+        relief: Option<&BlockInPlace<'_>>,
+        mut has_helped: bool,
+    ) -> bool {
         loop {
             self.begin_round();
-            if has_helped && self.signals.reasons.take_main() {
+            if has_helped && self.handle.flags.take_main() {
                 return false;
             }
             let has_room = !stack::is_half_used();
@@ -101,16 +105,16 @@ impl Stand {
                 self.run_local(None);
             }
             if has_room && let Some(relief) = relief {
-                relief.help(|| self.signals.reasons.has_main());
+                relief.run_worker(|| self.handle.flags.has_main());
             }
             has_helped = true;
-            if self.signals.reasons.take_main() {
+            if self.handle.flags.take_main() {
                 return true;
             }
             if !has_room {
                 self.park(MAIN, false);
             } else if self.queue.borrow().is_empty() {
-                self.park(MAIN | INBOX, relief.is_some_and(Relief::is_needed));
+                self.park(MAIN | INBOX, relief.is_some_and(BlockInPlace::must_run_worker));
             }
         }
     }
@@ -120,14 +124,14 @@ impl Stand {
         let round = self.round.get().wrapping_add(1);
         self.round.set(round);
         self.pass();
-        if round.is_multiple_of(LOOK_EVERY) {
-            self.look();
+        if round.is_multiple_of(CHECK_EVERY) {
+            self.check_events();
         }
     }
 
     /// Turns the driver and the timers although there is work, if that is due.
     #[cold]
-    fn look(&self) {
+    fn check_events(&self) {
         let now = context::clock(time::clock::Clock::now_ns);
         if now.saturating_sub(self.turned_ns.get()) >= TURN_EVERY_NS {
             self.turn_driver(Some(Duration::ZERO));
@@ -148,27 +152,27 @@ impl Stand {
     fn turn_timers(&self) {
         let now = context::clock(time::clock::Clock::now_ns);
         self.turned_ns.set(now);
-        if let Some(home) = self.home.get() {
+        if let Some(home) = self.timers.get() {
             let mut wakers = Vec::new();
-            while home.turn(&self.identity, now, &mut wakers).has_more {}
+            while home.turn(&self.token, now, &mut wakers).has_more {}
         }
     }
 
     /// Sleeps until there is one of `reasons` not to, or for a moment if it is to be brief.
     fn park(&self, reasons: u32, is_brief: bool) {
-        let deadline = self.home.get().and_then(|home| home.settle_and_park(&self.identity));
+        let deadline = self.timers.get().and_then(|home| home.release_spare_and_park(&self.token));
         self.leave_to_parent();
         let driver = self.own_driver();
-        if driver.is_some() && self.signals.driver.lock().is_none() {
-            *self.signals.driver.lock() = driver.cloned();
+        if driver.is_some() && self.handle.driver.lock().is_none() {
+            *self.handle.driver.lock() = driver.cloned();
         }
         let start = context::clock(time::clock::Clock::now_ns);
         if self.spin_until(reasons, start, deadline) {
             return;
         }
         let watched = self.watched.get().filter(|_| self.has_to_leave.get());
-        if self.signals.reasons.park(reasons) {
-            watched.inspect(|watched| watched.rest());
+        if self.handle.flags.park(reasons) {
+            watched.inspect(|watched| watched.sleep());
             let timeout =
                 deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(start)));
             let timeout = match is_brief {
@@ -176,7 +180,7 @@ impl Stand {
                 false => timeout,
             };
             if timeout.is_some() {
-                self.be_punctual();
+                self.use_exact_timers();
             }
             match (driver, timeout) {
                 (Some(_), timeout) => self.turn_driver(timeout),
@@ -185,16 +189,16 @@ impl Stand {
             }
             watched.inspect(|watched| watched.wake());
         }
-        let is_signalled = self.signals.reasons.unpark();
+        let is_signalled = self.handle.flags.unpark();
         let now = context::clock(time::clock::Clock::now_ns);
         self.spin.record_wait(is_signalled.then(|| now.saturating_sub(start)));
-        if self.home.get().is_some() {
+        if self.timers.get().is_some() {
             self.turn_timers();
         }
     }
 
     /// Lets timed waits end on time until the thread leaves `block_on`.
-    fn be_punctual(&self) {
+    fn use_exact_timers(&self) {
         self.has_to_leave.set(true);
         let slack = self.slack.take();
         self.slack.set(slack.or_else(TimerSlack::least));
@@ -208,8 +212,8 @@ impl Stand {
         }
         let end = start_ns.saturating_add(budget).min(deadline_ns.unwrap_or(u64::MAX));
         loop {
-            for _ in 0..SPINS_PER_LOOK {
-                if self.signals.reasons.has(reasons) {
+            for _ in 0..SPINS_PER_CHECK {
+                if self.handle.flags.has(reasons) {
                     self.spin.record_spin(true);
                     self.spin.record_wait(Some(0));
                     return true;

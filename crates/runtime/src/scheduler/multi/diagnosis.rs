@@ -10,13 +10,13 @@ use std::fmt::Write as _;
 use reveille_primitive::lock::Mutex;
 
 use super::drain::TaskInfo;
-use super::{Shared, shutdown};
+use super::{WorkerPool, shutdown};
 
 /// Every pool that was ever made. Their memory is never freed.
-static POOLS: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
+static POOLS: Mutex<Vec<&'static WorkerPool>> = Mutex::new(Vec::new());
 
 /// Enters a pool that was made.
-pub(super) fn enter(pool: &'static Shared) {
+pub(super) fn enter(pool: &'static WorkerPool) {
     POOLS.lock().push(pool);
 }
 
@@ -25,7 +25,7 @@ pub(crate) fn describe() -> String {
     let pools = POOLS.lock().clone();
     let mut text = String::new();
     for pool in pools {
-        let config = pool.outside.lock().config.clone();
+        let config = pool.remote.lock().config.clone();
         let Some(config) = config else { continue };
         let _ = writeln!(text, "runtime {:?}: {:#?}", config.thread_name, pool.metrics());
         if let Some(blocking) = pool.blocking() {

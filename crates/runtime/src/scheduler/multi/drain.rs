@@ -13,8 +13,8 @@ use std::time::Duration;
 use reveille_primitive::atomic::Ordering;
 use reveille_task::{TaskHandle, TaskId, TaskRef};
 
-use super::Shared;
-use super::shutdown::{self, Time};
+use super::WorkerPool;
+use super::shutdown::{self, ShutdownTimeout};
 
 /// What workers get to leave their polls in when the patience is over, so that a poll that is about
 /// to end is not called stuck. A blocked one does not end in a hundred times that.
@@ -110,16 +110,16 @@ impl fmt::Display for ShutdownReport {
 }
 
 /// Lets `shared` finish for `patience` at most, then ends it. The caller is no thread of the pool.
-pub(crate) fn drain(shared: &'static Shared, patience: Duration) -> ShutdownReport {
-    if shared.incarnation().is_inherited() {
+pub(crate) fn drain(shared: &'static WorkerPool, patience: Duration) -> ShutdownReport {
+    if shared.runtime_ref().is_inherited() {
         return ShutdownReport::default();
     }
     {
-        let _outside = shared.outside.lock();
+        let _outside = shared.remote.lock();
         shared.is_draining.store(true, Ordering::SeqCst);
     }
-    let time = Time::new(Some(patience));
-    let mut watch = Watch { unfinished: Vec::new(), seen: 0 };
+    let time = ShutdownTimeout::new(Some(patience));
+    let mut watch = DrainProgress { unfinished: Vec::new(), seen: 0 };
     let mut pause = PAUSES.0;
     while !watch.is_over(shared) && !time.is_up() {
         super::turn::pause(time.left().map_or(pause, |left| left.min(pause)));
@@ -129,14 +129,14 @@ pub(crate) fn drain(shared: &'static Shared, patience: Duration) -> ShutdownRepo
 }
 
 /// The tasks that are waited for.
-struct Watch {
+struct DrainProgress {
     unfinished: Vec<TaskHandle>,
     seen: usize,
 }
 
-impl Watch {
+impl DrainProgress {
     /// Whether no task is left, and no closure.
-    fn is_over(&mut self, shared: &'static Shared) -> bool {
+    fn is_over(&mut self, shared: &'static WorkerPool) -> bool {
         self.unfinished.retain(|task| !task.as_task().is_finished());
         if !self.unfinished.is_empty() {
             return false;
@@ -155,7 +155,7 @@ impl Watch {
     }
 
     /// Ends the runtime, and names what is cancelled.
-    fn end(self, shared: &'static Shared) -> ShutdownReport {
+    fn end(self, shared: &'static WorkerPool) -> ShutdownReport {
         let mut report = ShutdownReport::default();
         let mut cancelled = Vec::new();
         report.dropped_closures = shared.blocking().map_or(0, |pool| pool.metrics().queued);

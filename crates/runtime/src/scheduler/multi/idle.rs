@@ -155,7 +155,7 @@ impl Idle {
     pub(crate) fn unpark(&self, worker: usize) -> bool {
         let bit = 1 << (worker % 64);
         let was_set = self.parked[worker / 64].fetch_and(!bit, Ordering::SeqCst) & bit != 0;
-        // Between the bit and the worker's look at what the monitor does, see `Duty`.
+        // Between the bit and the worker's look at what the monitor does, see `Watchdog`.
         fence(Ordering::SeqCst);
         was_set
     }

@@ -16,27 +16,27 @@
 //! Rejected: an `Arc` of the pool in each task. Two contended read-modify-writes per spawn, and the
 //! last reference may die on a worker's own thread, or inside a waker on a foreign one.
 
-#[cfg(all(test, not(reveille_loom)))]
-mod bad_days_tests;
+mod block_in_place;
 mod diagnosis;
 mod drain;
-mod duty;
+#[cfg(all(test, not(reveille_loom)))]
+mod failure_tests;
+mod handoff;
+mod handoff_queue;
 mod idle;
-mod incarnation;
 mod injector;
 mod monitor;
-mod place;
 mod queue;
 mod registry;
-mod relief;
-mod roster;
+mod runtime_ref;
 mod shutdown;
-mod staff;
 #[cfg(all(test, not(reveille_loom)))]
 mod tests;
 mod turn;
-mod vacancy;
+mod watchdog;
 mod worker;
+mod worker_thread;
+mod worker_threads;
 
 use std::any::Any;
 use std::cell::Cell;
@@ -54,66 +54,66 @@ use crate::builder::Config;
 use crate::context;
 use crate::observe::{self, Event};
 use crate::time;
+pub(crate) use block_in_place::BlockInPlace;
 pub(crate) use diagnosis::describe;
 pub(crate) use drain::drain;
 pub use drain::{ShutdownReport, TaskInfo};
-pub(crate) use duty::Duty;
+pub(crate) use handoff::PollCounter;
 use idle::Idle;
-pub(crate) use incarnation::Incarnation;
-pub(crate) use incarnation::{forget_start, global, start_global, try_global};
 use injector::Injector;
 use monitor::Monitor;
-pub(crate) use place::{Place, Seat};
 pub(crate) use registry::Registry;
-pub(crate) use relief::Relief;
+pub(crate) use runtime_ref::RuntimeRef;
+pub(crate) use runtime_ref::{forget_start, global, start_global, try_global};
 pub use shutdown::Shutdown;
 pub(crate) use shutdown::{from_inside, stop};
-use staff::Staff;
 pub(crate) use turn::turn;
-pub(crate) use vacancy::Pulse;
+pub(crate) use watchdog::Watchdog;
+pub(crate) use worker::{Worker, WorkerContext};
+use worker_threads::WorkerThreads;
 
 /// What a task knows of its executor.
 #[derive(Debug)]
-pub(crate) struct Anchor {
-    shared: OnceLock<&'static Shared>,
-    place: Option<usize>,
+pub(crate) struct SchedulerRef {
+    pool: OnceLock<&'static WorkerPool>,
+    worker: Option<usize>,
 }
 
-impl Anchor {
-    fn new(place: Option<usize>) -> Anchor {
-        Anchor { shared: OnceLock::new(), place }
+impl SchedulerRef {
+    fn new(worker: Option<usize>) -> SchedulerRef {
+        SchedulerRef { pool: OnceLock::new(), worker }
     }
 
     #[inline]
-    fn shared(&self) -> &'static Shared {
-        self.shared.get().expect("a pool is tied together before anybody sees it")
+    fn pool(&self) -> &'static WorkerPool {
+        self.pool.get().expect("a pool is tied together before anybody sees it")
     }
 }
 
 /// The scheduler handle of a pool's task: one pointer.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Scheduler(&'static Anchor);
+pub(crate) struct Scheduler(&'static SchedulerRef);
 
 /// One pool.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    places: Box<[Place]>,
+pub(crate) struct WorkerPool {
+    workers: Box<[Worker]>,
     injector: Injector,
     idle: Idle,
     /// The anchor and the registry of tasks that were spawned by no worker.
-    anchor: Anchor,
-    outside: Mutex<Outside>,
+    remote_scheduler: SchedulerRef,
+    remote: Mutex<RemoteState>,
     /// Counts the incarnations. Changed under the lock of `outside`, before `is_stopping` ends.
-    incarnation: AtomicU64,
+    generation: AtomicU64,
     is_stopping: AtomicBool,
     /// What runs may finish, and nothing comes from outside.
     is_draining: AtomicBool,
-    staff: Staff,
+    threads: WorkerThreads,
     pub(super) monitor: Monitor,
 }
 
 #[derive(Debug, Default)]
-struct Outside {
+struct RemoteState {
     registry: Registry,
     /// What this incarnation was built with; `None` before and after.
     config: Option<Arc<Config>>,
@@ -121,20 +121,20 @@ struct Outside {
 }
 
 /// Pools that are not in use.
-static UNUSED: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
+static UNUSED: Mutex<Vec<&'static WorkerPool>> = Mutex::new(Vec::new());
 
-impl Shared {
+impl WorkerPool {
     /// Brings a pool up: a new one, or one that served before.
     ///
     /// # Errors
     ///
     /// Fails when a driver or a thread cannot be made; then nothing is left behind.
-    pub(crate) fn start(config: Config) -> io::Result<Incarnation> {
+    pub(crate) fn start(config: Config) -> io::Result<RuntimeRef> {
         context::watch_forks();
-        let shared = Shared::unused(config.workers);
+        let shared = WorkerPool::unused(config.workers);
         let incarnation = {
-            let mut outside = shared.outside.lock();
-            let incarnation = shared.next_incarnation();
+            let mut outside = shared.remote.lock();
+            let incarnation = shared.next_generation();
             outside.blocking = Some(config.blocking_pool(incarnation));
             outside.config = Some(Arc::new(config));
             incarnation
@@ -150,30 +150,32 @@ impl Shared {
         }
     }
 
-    fn unused(workers: usize) -> &'static Shared {
+    fn unused(workers: usize) -> &'static WorkerPool {
         shutdown::retry_in_doubt();
         // In a child process the lock may be held for ever.
         let unused = if fork::generation() == 0 { Some(UNUSED.lock()) } else { UNUSED.try_lock() };
         if let Some(mut unused) = unused {
-            let found = unused.iter().position(|shared| shared.places.len() == workers);
+            let found = unused.iter().position(|shared| shared.workers.len() == workers);
             if let Some(found) = found {
                 return unused.swap_remove(found);
             }
         }
-        let shared: &'static Shared = Box::leak(Box::new(Shared {
-            places: (0..workers).map(Place::new).collect(),
+        let shared: &'static WorkerPool = Box::leak(Box::new(WorkerPool {
+            workers: (0..workers).map(Worker::new).collect(),
             injector: Injector::new(workers),
             idle: Idle::new(workers),
-            anchor: Anchor::new(None),
-            outside: Mutex::default(),
-            incarnation: AtomicU64::new(0),
+            remote_scheduler: SchedulerRef::new(None),
+            remote: Mutex::default(),
+            generation: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
-            staff: Staff::new(),
+            threads: WorkerThreads::new(),
             monitor: Monitor::new(),
         }));
-        for anchor in shared.places.iter().map(|place| &place.anchor).chain([&shared.anchor]) {
-            anchor.shared.set(shared).expect("set once, here");
+        for anchor in
+            shared.workers.iter().map(|place| &place.scheduler).chain([&shared.remote_scheduler])
+        {
+            anchor.pool.set(shared).expect("set once, here");
         }
         diagnosis::enter(shared);
         shared
@@ -182,21 +184,21 @@ impl Shared {
     /// Makes the drivers and the threads.
     fn open(&'static self) -> io::Result<()> {
         let config = self.config();
-        time::ask_for_ticks();
+        time::detect_ticks();
         self.idle.reset();
-        for place in &self.places {
+        for place in &self.workers {
             place.counters.reset();
             let driver = config.driver()?;
             let notified = Arc::clone(&driver);
             place.timers.set_notify(Some(Arc::new(move || notified.notify())));
             *place.driver.lock() = Some(driver);
         }
-        self.staff.open(self, &config)?;
+        self.threads.open(self, &config)?;
         self.monitor.start(self, &config)
     }
 
-    pub(crate) fn place(&'static self, index: usize) -> &'static Place {
-        &self.places[index]
+    pub(crate) fn worker(&'static self, index: usize) -> &'static Worker {
+        &self.workers[index]
     }
 
     /// What the current incarnation was built with.
@@ -205,12 +207,12 @@ impl Shared {
     ///
     /// Panics when the pool is down: a fault of the runtime.
     fn config(&self) -> Arc<Config> {
-        self.outside.lock().config.clone().expect("asked only while the pool is up")
+        self.remote.lock().config.clone().expect("asked only while the pool is up")
     }
 
     /// The pool of blocking threads, for whoever ends the runtime.
     fn blocking(&self) -> Option<Arc<Pool>> {
-        self.outside.lock().blocking.clone()
+        self.remote.lock().blocking.clone()
     }
 
     /// Lets the worker whose poll has forked end when the poll returns, in the child process.
@@ -224,40 +226,40 @@ impl Shared {
     }
 
     /// Registers a new task and queues it.
-    fn admit(
+    fn bind(
         &'static self,
-        seat: Option<&Seat>,
+        seat: Option<&WorkerContext>,
         task: Runnable,
         kept: Kept,
-        anchor: &'static Anchor,
-        incarnation: Incarnation,
+        anchor: &'static SchedulerRef,
+        incarnation: RuntimeRef,
     ) {
         let refused = match seat {
-            Some(seat) => seat.admit(task, kept).err(),
+            Some(seat) => seat.bind(task, kept).err(),
             None => Some((task, kept)),
         };
         if let Some((task, kept)) = refused {
-            self.admit_from_outside(task, kept, anchor, incarnation);
+            self.bind_remote(task, kept, anchor, incarnation);
         }
     }
 
     /// Registers and queues a new task of a thread that has no place, or lost it during this poll.
     #[cold]
-    fn admit_from_outside(
+    fn bind_remote(
         &'static self,
         task: Runnable,
         kept: Kept,
-        anchor: &'static Anchor,
-        incarnation: Incarnation,
+        anchor: &'static SchedulerRef,
+        incarnation: RuntimeRef,
     ) {
         let mut kept = Some(kept);
         let mut insert = |registry: &mut Registry| kept.take().map(|kept| registry.insert(kept));
-        let registered = match anchor.place {
+        let registered = match anchor.worker {
             _ if incarnation.is_inherited() => None,
             Some(_) if self.is_stopping() => None,
-            Some(index) => self.places[index].core.with(|core, _| insert(&mut core.registry)),
+            Some(index) => self.workers[index].core.with(|core, _| insert(&mut core.registry)),
             None => {
-                let mut outside = self.outside.lock();
+                let mut outside = self.remote.lock();
                 if incarnation.admits(&outside) { insert(&mut outside.registry) } else { None }
             }
         };
@@ -271,29 +273,29 @@ impl Shared {
 
     /// Queues a task from outside and sees to it that somebody runs it.
     fn inject(&'static self, task: Runnable) {
-        self.injector.push(lane(), task);
+        self.injector.push(thread_index(), task);
         self.wake_one();
     }
 
     /// Wakes a sleeping worker to search, unless one searches already.
     pub(crate) fn wake_one(&'static self) {
         if let Some(sleeper) = self.idle.claim_sleeper() {
-            self.places[sleeper].notify();
+            self.workers[sleeper].notify();
         }
     }
 
     /// Numbers for a snapshot.
     pub(crate) fn metrics(&'static self) -> crate::runtime::Metrics {
-        let sum = |event| self.places.iter().map(|place| place.counters.get(event)).sum();
-        let batches = self.places.iter().map(Place::read_batches);
+        let sum = |event| self.workers.iter().map(|place| place.counters.get(event)).sum();
+        let batches = self.workers.iter().map(Worker::read_batches);
         let (read_batches, batched_reads) =
             batches.fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
         crate::runtime::Metrics {
-            workers: self.places.len(),
+            workers: self.workers.len(),
             parked_workers: self.idle.parked_count(),
             searching_workers: self.idle.searching_count(),
             injected_tasks: self.injector.len(),
-            queued_tasks: self.places.iter().map(Place::queued).sum(),
+            queued_tasks: self.workers.iter().map(Worker::queued).sum(),
             polls: sum(Event::Poll),
             steals: sum(Event::Steal),
             parks: sum(Event::Park),
@@ -302,17 +304,17 @@ impl Shared {
             driver_turns: sum(Event::DriverTurn),
             read_batches,
             batched_reads,
-            takeovers: self.staff.takeovers(),
-            threads: self.staff.thread_count(),
+            takeovers: self.threads.handoff_count(),
+            threads: self.threads.thread_count(),
         }
     }
 }
 
 impl Schedule for Scheduler {
     fn schedule(&self, task: Runnable, _cause: Cause) {
-        let shared = self.0.shared();
-        let refused = context::with_seat(|seat| match seat {
-            Some(seat) if std::ptr::eq(seat.shared(), shared) => seat.push(task, true).err(),
+        let shared = self.0.pool();
+        let refused = context::with_worker(|seat| match seat {
+            Some(seat) if std::ptr::eq(seat.pool(), shared) => seat.push(task, true).err(),
             _ => Some(task),
         });
         if let Some(task) = refused {
@@ -331,32 +333,32 @@ impl Schedule for Scheduler {
         if slot == Kept::NO_SLOT {
             return None;
         }
-        let shared = self.0.shared();
-        let Some(index) = self.0.place else {
-            return Some(shared.outside.lock().registry.remove(slot));
+        let shared = self.0.pool();
+        let Some(index) = self.0.worker else {
+            return Some(shared.remote.lock().registry.remove(slot));
         };
-        let home = &shared.places[index];
-        context::with_seat(|seat| match seat {
-            Some(seat) if std::ptr::eq(seat.place(), home) => {
+        let home = &shared.workers[index];
+        context::with_worker(|seat| match seat {
+            Some(seat) if std::ptr::eq(seat.worker(), home) => {
                 let kept = seat.unregister(slot);
                 if kept.is_none() {
-                    home.remove_from_outside(&mut vec![slot]);
+                    home.remove_remote(&mut vec![slot]);
                 }
                 kept
             }
-            Some(seat) if std::ptr::eq(seat.shared(), shared) => {
-                seat.note_foreign(home, slot);
+            Some(seat) if std::ptr::eq(seat.pool(), shared) => {
+                seat.remove_from(home, slot);
                 None
             }
             _ => {
-                home.remove_from_outside(&mut vec![slot]);
+                home.remove_remote(&mut vec![slot]);
                 None
             }
         })
     }
 
     fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
-        let hook = self.0.shared().incarnation().panic_hook();
+        let hook = self.0.pool().runtime_ref().panic_hook();
         observe::unhandled(hook.as_ref(), task, payload);
     }
 }
@@ -371,7 +373,7 @@ pub(crate) fn with_batch<R>(body: impl FnOnce() -> R) -> R {
         }
     }
 
-    context::with_seat(|seat| {
+    context::with_worker(|seat| {
         let Some(seat) = seat else {
             return body();
         };
@@ -382,9 +384,9 @@ pub(crate) fn with_batch<R>(body: impl FnOnce() -> R) -> R {
 }
 
 /// A number that differs between threads, to spread them over shards.
-pub(crate) fn lane() -> usize {
+pub(crate) fn thread_index() -> usize {
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(1);
-    LANE.with(|lane| {
+    THREAD_INDEX.with(|lane| {
         if lane.get() == 0 {
             lane.set(NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
         }
@@ -394,8 +396,8 @@ pub(crate) fn lane() -> usize {
 
 /// Whether `number` is the one this thread was given by [`lane`].
 #[inline]
-pub(crate) fn is_lane(number: usize) -> bool {
-    LANE.with(Cell::get) == number
+pub(crate) fn is_this_thread(number: usize) -> bool {
+    THREAD_INDEX.with(Cell::get) == number
 }
 
-thread_local!(static LANE: Cell<usize> = const { Cell::new(0) });
+thread_local!(static THREAD_INDEX: Cell<usize> = const { Cell::new(0) });

@@ -1,16 +1,16 @@
 //! The thread that notices a blocked worker.
 //!
-//! A worker counts the beginning and the end of each poll ([`Pulse`]); the monitor compares two
-//! readings, [`PERIOD`] apart. A worker seen in the same poll twice has its last-in task moved to
-//! its run queue, where others can steal it; seen three times, its place is given to another
+//! A worker counts the beginning and the end of each poll ([`PollCounter`]); the monitor compares
+//! two readings, [`PERIOD`] apart. A worker seen in the same poll twice has its last-in task moved
+//! to its run queue, where others can steal it; seen three times, its place is given to another
 //! thread, if anybody waits there: a task, a deadline, a socket. So a poll may block for some
 //! milliseconds before anybody else notices, and a long computation that is alone keeps its place.
 //!
 //! While little happens it does not look at all: a worker that begins to poll sets its alarm, and
-//! the last that parks clears it, see [`Duty`]. While workers park and wake all the time that would
-//! cost more than the looks, which then become rare, down to [`PERIOD_MAX`], for as long as they
-//! find all workers parked. A worker that is busy and the only one awake is not looked at either:
-//! it puts the alarm off between its polls, and a poll that blocks lets it ring.
+//! the last that parks clears it, see [`Watchdog`]. While workers park and wake all the time that
+//! would cost more than the looks, which then become rare, down to [`PERIOD_MAX`], for as long as
+//! they find all workers parked. A worker that is busy and the only one awake is not looked at
+//! either: it puts the alarm off between its polls, and a poll that blocks lets it ring.
 //!
 //! Rejected: looks that become rare and end when nobody has polled for a quarter of a second. A
 //! runtime that wakes ten times a second for a moment paid fifteen looks a second, each with cold
@@ -24,10 +24,10 @@ use reveille_driver::Alarm;
 use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::lock::Mutex;
 
-use super::Shared;
-use super::duty::{Duty, Ring, is_light};
-use super::place::Place;
-use super::vacancy::{Pulse, Vacancy};
+use super::WorkerPool;
+use super::handoff::{Handoff, PollCounter};
+use super::watchdog::{Watchdog, WatchdogTimer, is_light};
+use super::worker::Worker;
 use crate::builder::Config;
 use crate::context;
 use crate::observe::Event;
@@ -39,7 +39,7 @@ use crate::threads::{Thread, ThreadSpec};
 const PERIOD: Duration = Duration::from_millis(4);
 
 /// How often a worker that is alone puts the alarm off, in nanoseconds: half of what it has.
-pub(super) const PUT_OFF_NS: u64 = 2_000_000;
+pub(super) const DEFER_NS: u64 = 2_000_000;
 
 /// The longest time between two looks: a poll that blocks is noticed after this and two short
 /// periods, still before a user does.
@@ -47,22 +47,22 @@ const PERIOD_MAX: Duration = Duration::from_millis(64);
 
 /// Looks in a row that saw no poll, a fifth of a second, before the monitor sleeps where setting
 /// its alarm wakes it.
-const QUIET_LOOKS: u32 = 6;
+const QUIET_SAMPLES: u32 = 6;
 
 /// Looks between two attempts to find a thread for the same place.
-const ASK_EVERY: u32 = 16;
+const HANDOFF_RETRY_SAMPLES: u32 = 16;
 
 /// Looks at the same poll after which the place changes hands.
-const LOOKS: u32 = 3;
+const SAMPLES_UNTIL_HANDOFF: u32 = 3;
 
 #[derive(Debug)]
 pub(crate) struct Monitor {
-    duty: Duty<Arc<Alarm>>,
+    watchdog: Watchdog<Arc<Alarm>>,
     is_running: AtomicBool,
     thread: Mutex<Option<Thread>>,
 }
 
-impl Ring for Arc<Alarm> {
+impl WatchdogTimer for Arc<Alarm> {
     fn set(&self, after: Duration) {
         Alarm::set(self, after);
     }
@@ -77,27 +77,35 @@ impl Ring for Arc<Alarm> {
 
 /// What the monitor remembers of one place.
 #[derive(Clone, Default)]
-struct Watch {
-    pulse: Option<Arc<Pulse>>,
+struct WorkerSample {
+    poll_counter: Option<Arc<PollCounter>>,
     reading: u64,
-    looks: u32,
+    samples: u32,
     /// Looks until another thread is asked for again.
-    asked: u32,
+    retry_in: u32,
 }
 
 impl Monitor {
     pub(crate) fn new() -> Monitor {
-        Monitor { duty: Duty::new(), is_running: AtomicBool::new(false), thread: Mutex::new(None) }
+        Monitor {
+            watchdog: Watchdog::new(),
+            is_running: AtomicBool::new(false),
+            thread: Mutex::new(None),
+        }
     }
 
     /// Starts the thread, unless the configuration does without.
-    pub(crate) fn start(&self, shared: &'static Shared, config: &Config) -> std::io::Result<()> {
+    pub(crate) fn start(
+        &self,
+        shared: &'static WorkerPool,
+        config: &Config,
+    ) -> std::io::Result<()> {
         if config.max_spare_threads == 0 {
             return Ok(());
         }
         let alarm = Arc::new(Alarm::new());
         self.is_running.store(true, Ordering::SeqCst);
-        self.duty.begin(Arc::clone(&alarm));
+        self.watchdog.begin(Arc::clone(&alarm));
         // Not under a lock: what starts a thread is handed in.
         let thread = (config.spawner)(ThreadSpec {
             name: format!("{}-monitor", config.thread_name),
@@ -127,40 +135,40 @@ impl Monitor {
 
     fn end(&self) {
         self.is_running.store(false, Ordering::SeqCst);
-        self.duty.end();
+        self.watchdog.end();
     }
 
     /// A worker is about to poll.
     #[inline]
     pub(crate) fn arm(&self) {
-        self.duty.set(PERIOD);
+        self.watchdog.set(PERIOD);
     }
 
-    /// A worker is between two polls, [`PUT_OFF_NS`] after it was here before.
-    pub(crate) fn put_off(&self, shared: &'static Shared) {
-        self.duty.put_off(PERIOD, || is_one_awake(shared));
+    /// A worker is between two polls, [`DEFER_NS`] after it was here before.
+    pub(crate) fn defer(&self, shared: &'static WorkerPool) {
+        self.watchdog.defer(PERIOD, || is_one_awake(shared));
     }
 
     /// A worker has announced that it parks.
     #[inline]
-    pub(crate) fn disarm(&self, shared: &'static Shared, now_ns: impl FnOnce() -> u64) {
-        self.duty.clear(|| all_parked(shared), now_ns);
+    pub(crate) fn disarm(&self, shared: &'static WorkerPool, now_ns: impl FnOnce() -> u64) {
+        self.watchdog.clear(|| all_parked(shared), now_ns);
     }
 
     /// The life of the monitor's thread.
-    fn watch(&self, shared: &'static Shared, alarm: &Alarm) {
-        let mut watches = vec![Watch::default(); shared.places.len()];
+    fn watch(&self, shared: &'static WorkerPool, alarm: &Alarm) {
+        let mut watches = vec![WorkerSample::default(); shared.workers.len()];
         let clock = context::system_clock();
-        let mut pace = Pace::new(alarm.is_cheap(), parks(shared), clock.now_ns());
+        let mut pace = SamplingPeriod::new(alarm.is_cheap(), parks(shared), clock.now_ns());
         while self.is_running.load(Ordering::SeqCst) {
-            if pace.is_quiet() && self.duty.rest(|| all_parked(shared), clock.now_ns()) {
+            if pace.is_quiet() && self.watchdog.sleep(|| all_parked(shared), clock.now_ns()) {
                 // Nobody is awake. Whoever wakes up sets the alarm.
                 alarm.wait(None);
-                self.duty.look();
-                pace = Pace::new(alarm.is_cheap(), parks(shared), clock.now_ns());
-            } else if pace.is_steady && self.duty.leave_to_worker(PERIOD) {
+                self.watchdog.begin_sampling();
+                pace = SamplingPeriod::new(alarm.is_cheap(), parks(shared), clock.now_ns());
+            } else if pace.may_defer && self.watchdog.defer_to_worker(PERIOD) {
                 alarm.wait(None);
-                self.duty.look();
+                self.watchdog.begin_sampling();
             } else {
                 alarm.wait(Some(pace.period));
             }
@@ -168,123 +176,126 @@ impl Monitor {
                 return;
             }
             let mut has_polled = false;
-            for (place, watch) in shared.places.iter().zip(&mut watches) {
+            for (place, watch) in shared.workers.iter().zip(&mut watches) {
                 let before = watch.reading;
-                look(shared, place, watch);
+                sample(shared, place, watch);
                 has_polled |= watch.reading != before;
             }
-            shared.staff.make_good(shared);
+            shared.threads.start_missing_thread(shared);
             pace.record(all_parked(shared), has_polled, parks(shared), clock.now_ns());
-            let is_in_doubt = watches.iter().any(|watch| watch.looks > 0);
-            pace.is_steady = alarm.is_cheap() && has_polled && !is_in_doubt && is_one_awake(shared);
+            let is_in_doubt = watches.iter().any(|watch| watch.samples > 0);
+            pace.may_defer = alarm.is_cheap() && has_polled && !is_in_doubt && is_one_awake(shared);
         }
     }
 }
 
 /// How often workers have parked.
-fn parks(shared: &Shared) -> u64 {
-    shared.places.iter().map(|place| place.counters.get(Event::Park)).sum()
+fn parks(shared: &WorkerPool) -> u64 {
+    shared.workers.iter().map(|place| place.counters.get(Event::Park)).sum()
 }
 
-fn all_parked(shared: &Shared) -> bool {
-    shared.idle.parked_count() == shared.places.len()
+fn all_parked(shared: &WorkerPool) -> bool {
+    shared.idle.parked_count() == shared.workers.len()
 }
 
 /// Whether one worker is awake. Then all others are parked: a place without a thread is not.
-fn is_one_awake(shared: &Shared) -> bool {
-    shared.idle.parked_count() + 1 == shared.places.len()
+fn is_one_awake(shared: &WorkerPool) -> bool {
+    shared.idle.parked_count() + 1 == shared.workers.len()
 }
 
 /// How often the monitor looks.
 #[derive(Debug)]
-struct Pace {
+struct SamplingPeriod {
     period: Duration,
     /// Whether the alarm wakes nobody before it rings.
     is_cheap: bool,
     /// One worker is awake and gets on, so that it can mind the alarm.
-    is_steady: bool,
+    may_defer: bool,
     /// Looks in a row that saw no poll.
-    quiet_looks: u32,
+    quiet_samples: u32,
     /// All are parked, and parked seldom since the look before.
     is_light: bool,
     parks: u64,
-    looked_ns: u64,
+    sampled_ns: u64,
 }
 
-impl Pace {
-    fn new(is_cheap: bool, parks: u64, now_ns: u64) -> Pace {
-        Pace {
+impl SamplingPeriod {
+    fn new(is_cheap: bool, parks: u64, now_ns: u64) -> SamplingPeriod {
+        SamplingPeriod {
             period: PERIOD,
             is_cheap,
-            is_steady: false,
-            quiet_looks: 0,
+            may_defer: false,
+            quiet_samples: 0,
             is_light: false,
             parks,
-            looked_ns: now_ns,
+            sampled_ns: now_ns,
         }
     }
 
     /// Whether so little happens that the monitor may sleep until its alarm rings.
     fn is_quiet(&self) -> bool {
-        if self.is_cheap { self.is_light } else { self.quiet_looks >= QUIET_LOOKS }
+        if self.is_cheap { self.is_light } else { self.quiet_samples >= QUIET_SAMPLES }
     }
 
     /// Notes what a look has seen.
     fn record(&mut self, all_parked: bool, has_polled: bool, parks: u64, now_ns: u64) {
         self.period = if all_parked { (self.period * 2).min(PERIOD_MAX) } else { PERIOD };
         let is_quiet = all_parked && !has_polled;
-        self.quiet_looks = if is_quiet { self.quiet_looks + 1 } else { 0 };
-        let time_ns = now_ns.saturating_sub(self.looked_ns);
+        self.quiet_samples = if is_quiet { self.quiet_samples + 1 } else { 0 };
+        let time_ns = now_ns.saturating_sub(self.sampled_ns);
         self.is_light = all_parked && is_light(parks.saturating_sub(self.parks), time_ns);
-        (self.parks, self.looked_ns) = (parks, now_ns);
+        (self.parks, self.sampled_ns) = (parks, now_ns);
     }
 }
 
 /// Looks at one place and acts if its worker is still in the poll it was in before.
-fn look(shared: &'static Shared, place: &'static Place, watch: &mut Watch) {
-    let pulse = place.pulse.lock().clone();
+fn sample(shared: &'static WorkerPool, place: &'static Worker, watch: &mut WorkerSample) {
+    let pulse = place.poll_counter.lock().clone();
     let reading = pulse.as_ref().map_or(0, |pulse| pulse.read());
-    let is_same_thread = match (&watch.pulse, &pulse) {
+    let is_same_thread = match (&watch.poll_counter, &pulse) {
         (Some(before), Some(now)) => Arc::ptr_eq(before, now),
         _ => false,
     };
     let is_same_poll = is_same_thread && reading == watch.reading && reading % 2 == 1;
-    watch.looks = if is_same_poll { watch.looks.saturating_add(1) } else { 0 };
+    watch.samples = if is_same_poll { watch.samples.saturating_add(1) } else { 0 };
     if !is_same_poll {
-        watch.asked = 0;
+        watch.retry_in = 0;
     }
     watch.reading = reading;
-    watch.pulse.clone_from(&pulse);
-    if watch.looks == 1 {
-        expose_last_in(shared, place);
+    watch.poll_counter.clone_from(&pulse);
+    if watch.samples == 1 {
+        expose_lifo_slot(shared, place);
     }
-    watch.asked = watch.asked.saturating_sub(1);
-    if watch.looks < LOOKS - 1 || watch.asked > 0 || !has_waiting(shared, place) {
+    watch.retry_in = watch.retry_in.saturating_sub(1);
+    if watch.samples < SAMPLES_UNTIL_HANDOFF - 1
+        || watch.retry_in > 0
+        || !has_pending_work(shared, place)
+    {
         return;
     }
     if let Some(pulse) = pulse {
         // Asked again later: the first thread may have come too late, or there was none.
-        watch.asked = ASK_EVERY;
-        shared.staff.fill(shared, Vacancy::stuck(place.index, pulse, reading));
+        watch.retry_in = HANDOFF_RETRY_SAMPLES;
+        shared.threads.hand_off(shared, Handoff::stuck(place.index, pulse, reading));
     }
 }
 
 /// Whether anybody waits for the place of a blocked worker: a task, a deadline, a socket. If not,
 /// a long computation keeps its place.
-fn has_waiting(shared: &'static Shared, place: &'static Place) -> bool {
+fn has_pending_work(shared: &'static WorkerPool, place: &'static Worker) -> bool {
     if place.queued() > 0 || !shared.injector.is_empty() {
         return true;
     }
     let has_sources = place.driver.lock().as_ref().is_some_and(|driver| driver.sources() > 0);
     has_sources
-        || place.core.with(|core, _| core.next.is_some())
+        || place.core.with(|core, _| core.lifo_slot.is_some())
         || place.timers.is_due(context::system_clock().now_ns())
 }
 
 /// Moves the last-in task of a worker in a long poll to where others can steal it.
-fn expose_last_in(shared: &'static Shared, place: &'static Place) {
+fn expose_lifo_slot(shared: &'static WorkerPool, place: &'static Worker) {
     place.core.with(|core, _| {
-        if let Some(task) = core.next.take() {
+        if let Some(task) = core.lifo_slot.take() {
             place.queue.push(&mut core.ownership, task);
         }
     });
@@ -294,15 +305,15 @@ fn expose_last_in(shared: &'static Shared, place: &'static Place) {
 
 #[cfg(all(test, not(reveille_loom)))]
 mod tests {
-    use reveille_primitive::biased::Identity;
+    use reveille_primitive::biased::OwnerToken;
 
-    use super::super::bad_days_tests::task;
-    use super::super::place::Seat;
+    use super::super::failure_tests::task;
+    use super::super::worker::WorkerContext;
     use super::*;
 
     #[test]
     fn looks_become_rare_while_all_are_parked_and_often_when_one_is_awake() {
-        let mut pace = Pace::new(false, 0, 0);
+        let mut pace = SamplingPeriod::new(false, 0, 0);
         let periods: Vec<_> = (0..5)
             .map(|_| {
                 pace.record(true, true, 0, 0);
@@ -317,8 +328,8 @@ mod tests {
 
     #[test]
     fn without_a_cheap_alarm_it_may_sleep_when_nobody_has_polled_for_a_while() {
-        let mut pace = Pace::new(false, 0, 0);
-        (1..QUIET_LOOKS).for_each(|_| pace.record(true, false, 0, 0));
+        let mut pace = SamplingPeriod::new(false, 0, 0);
+        (1..QUIET_SAMPLES).for_each(|_| pace.record(true, false, 0, 0));
         assert!(!pace.is_quiet());
         pace.record(true, false, 0, 0);
         assert!(pace.is_quiet());
@@ -329,7 +340,7 @@ mod tests {
     #[test]
     fn with_a_cheap_alarm_it_may_sleep_as_soon_as_all_are_parked_and_little_happens() {
         const MS: u64 = 1_000_000;
-        let mut pace = Pace::new(true, 100, 0);
+        let mut pace = SamplingPeriod::new(true, 100, 0);
         assert!(!pace.is_quiet(), "it has not looked yet");
         pace.record(true, true, 101, 4 * MS);
         assert!(!pace.is_quiet(), "once in 4 ms is too often");
@@ -345,28 +356,28 @@ mod tests {
 
     #[test]
     fn the_last_in_task_is_out_of_a_thief_s_reach_until_the_poll_was_seen_twice() {
-        let shared = Shared::unused(1);
-        let place = shared.place(0);
-        let (config, identity) = (Config::default(), Identity::unique());
-        place.give(Some(&identity.recipient()));
-        let pulse = Arc::new(Pulse::new());
-        *place.pulse.lock() = Some(Arc::clone(&pulse));
+        let shared = WorkerPool::unused(1);
+        let place = shared.worker(0);
+        let (config, identity) = (Config::default(), OwnerToken::unique());
+        place.set_owner(Some(&identity.id()));
+        let pulse = Arc::new(PollCounter::new());
+        *place.poll_counter.lock() = Some(Arc::clone(&pulse));
         let driver = config.driver().expect("a driver");
-        let seat = Seat::new(place, identity, driver, &config, Arc::clone(&pulse));
-        let (mut watch, mut stolen) = (Watch::default(), Vec::new());
+        let seat = WorkerContext::new(place, identity, driver, &config, Arc::clone(&pulse));
+        let (mut watch, mut stolen) = (WorkerSample::default(), Vec::new());
 
-        pulse.beat();
-        look(shared, place, &mut watch);
+        pulse.increment();
+        sample(shared, place, &mut watch);
         seat.push(task(shared), true).expect("the place is ours");
         assert_eq!(place.queue.steal(&mut stolen), 0, "it was woken a moment ago");
-        pulse.beat();
-        pulse.beat();
-        look(shared, place, &mut watch);
+        pulse.increment();
+        pulse.increment();
+        sample(shared, place, &mut watch);
         assert_eq!(place.queue.steal(&mut stolen), 0, "the poll is another");
-        look(shared, place, &mut watch);
+        sample(shared, place, &mut watch);
         assert_eq!(place.queue.steal(&mut stolen), 1, "the poll is the same");
 
         drop(stolen);
-        place.give(None);
+        place.set_owner(None);
     }
 }

@@ -14,7 +14,7 @@ use reveille_primitive::lock::{self, Mutex};
 use reveille_primitive::thread;
 use reveille_task::{Runnable, TaskHandle};
 
-use super::{Shared, UNUSED};
+use super::{UNUSED, WorkerPool};
 use crate::context;
 use crate::observe;
 use crate::threads::ThreadSpec;
@@ -76,20 +76,20 @@ impl Shutdown {
 }
 
 /// How long polls are waited for before the tasks that they may wait for are cancelled.
-const LOOK: Duration = Duration::from_millis(10);
+const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How much of the time for a shutdown is left.
-pub(super) struct Time {
+pub(super) struct ShutdownTimeout {
     clock: Clock,
     deadline: Option<Instant>,
 }
 
-impl Time {
+impl ShutdownTimeout {
     /// From now on; `None`: as long as it takes.
-    pub(super) fn new(timeout: Option<Duration>) -> Time {
+    pub(super) fn new(timeout: Option<Duration>) -> ShutdownTimeout {
         let clock = context::system_clock().clone();
         let deadline = timeout.and_then(|timeout| clock::deadline_after(clock.now(), timeout));
-        Time { clock, deadline }
+        ShutdownTimeout { clock, deadline }
     }
 
     /// `None`: as long as it takes.
@@ -103,28 +103,28 @@ impl Time {
 }
 
 /// Ends the incarnation of `shared`. The caller is no thread of the pool.
-pub(crate) fn stop(shared: &'static Shared, timeout: Option<Duration>) -> Shutdown {
+pub(crate) fn stop(shared: &'static WorkerPool, timeout: Option<Duration>) -> Shutdown {
     stop_and_tell(shared, timeout, |_| ())
 }
 
 /// As [`stop`]. `tell` is shown the tasks that are left, before they are cancelled.
 pub(super) fn stop_and_tell(
-    shared: &'static Shared,
+    shared: &'static WorkerPool,
     timeout: Option<Duration>,
     tell: impl FnOnce(&[TaskHandle]),
 ) -> Shutdown {
     lock::assert_none_held("a shutdown");
-    if shared.incarnation().is_inherited() {
+    if shared.runtime_ref().is_inherited() {
         // Its threads are the parent's.
         return Shutdown::default();
     }
-    let time = Time::new(timeout);
+    let time = ShutdownTimeout::new(timeout);
     {
-        let _outside = shared.outside.lock();
+        let _outside = shared.remote.lock();
         shared.is_stopping.store(true, Ordering::SeqCst);
     }
-    shared.places.iter().for_each(super::Place::notify);
-    let _runtime = context::enter_runtime(shared.incarnation());
+    shared.workers.iter().for_each(super::Worker::notify);
+    let _runtime = context::enter_runtime(shared.runtime_ref());
     let mut tell = Some(tell);
     let mut cancelled_tasks = 0;
     let mut take_stock = || {
@@ -140,7 +140,7 @@ pub(super) fn stop_and_tell(
     let blocking = shared.blocking();
     let running_closures = blocking.map_or(0, |pool| pool.shutdown(time.deadline));
     close(shared);
-    if shared.staff.join() {
+    if shared.threads.join() {
         give_back(shared);
     }
     Shutdown { cancelled_tasks, stuck_workers, running_closures }
@@ -150,11 +150,15 @@ pub(super) fn stop_and_tell(
 ///
 /// A poll that goes on may wait for a task of the pool, in a `block_on` of its own, and nobody runs
 /// that any more: so tasks are cancelled meanwhile, after `take_stock` was called.
-fn wait_for_polls(shared: &'static Shared, time: &Time, take_stock: &mut impl FnMut()) -> usize {
+fn wait_for_polls(
+    shared: &'static WorkerPool,
+    time: &ShutdownTimeout,
+    take_stock: &mut impl FnMut(),
+) -> usize {
     loop {
-        let look_end = clock::deadline_after(time.clock.now(), LOOK);
-        let look = Time { clock: time.clock.clone(), deadline: look_end };
-        let stuck = shared.staff.close(|| match (look.left(), time.left()) {
+        let look_end = clock::deadline_after(time.clock.now(), CHECK_INTERVAL);
+        let look = ShutdownTimeout { clock: time.clock.clone(), deadline: look_end };
+        let stuck = shared.threads.close(|| match (look.left(), time.left()) {
             (Some(look), Some(left)) => Some(look.min(left)),
             (look, left) => look.or(left),
         });
@@ -168,13 +172,13 @@ fn wait_for_polls(shared: &'static Shared, time: &Time, take_stock: &mut impl Fn
 
 /// Pools that were closed while a task was in the hands of a thread that is none of theirs: it is
 /// about to wake or to drop it.
-static IN_DOUBT: Mutex<Vec<&'static Shared>> = Mutex::new(Vec::new());
+static IN_DOUBT: Mutex<Vec<&'static WorkerPool>> = Mutex::new(Vec::new());
 
 /// Hands a closed pool that all its threads have left to the next use.
 ///
 /// A poll that ended after the shutdown may have left its task, and the tasks that it woke.
-pub(super) fn give_back(shared: &'static Shared) {
-    let is_empty = cancel_tasks(shared, &Time::new(Some(Duration::ZERO)), false);
+pub(super) fn give_back(shared: &'static WorkerPool) {
+    let is_empty = cancel_tasks(shared, &ShutdownTimeout::new(Some(Duration::ZERO)), false);
     let list = if is_empty { &UNUSED } else { &IN_DOUBT };
     list.lock().push(shared);
 }
@@ -189,7 +193,7 @@ pub(super) fn retry_in_doubt() {
 }
 
 /// Calls `end` on another thread, for a thread of the pool, which cannot wait for itself.
-pub(crate) fn from_inside(shared: &'static Shared, end: impl FnOnce() + Send + 'static) {
+pub(crate) fn from_inside(shared: &'static WorkerPool, end: impl FnOnce() + Send + 'static) {
     let config = shared.config();
     let spec = ThreadSpec {
         name: format!("{}-shutdown", config.thread_name),
@@ -199,13 +203,13 @@ pub(crate) fn from_inside(shared: &'static Shared, end: impl FnOnce() + Send + '
     if let Err(error) = (config.spawner)(spec) {
         // Without a thread nobody can wait: the workers end by themselves, the tasks are leaked.
         shared.is_stopping.store(true, Ordering::SeqCst);
-        shared.places.iter().for_each(super::Place::notify);
+        shared.workers.iter().for_each(super::Worker::notify);
         observe::failed_shutdown(&error);
     }
 }
 
 /// Cancels and drops every task. Returns whether none is left.
-fn cancel_tasks(shared: &'static Shared, time: &Time, has_stuck: bool) -> bool {
+fn cancel_tasks(shared: &'static WorkerPool, time: &ShutdownTimeout, has_stuck: bool) -> bool {
     loop {
         drop_queued(shared);
         let live = live_tasks(shared);
@@ -227,18 +231,18 @@ fn cancel_tasks(shared: &'static Shared, time: &Time, has_stuck: bool) -> bool {
 }
 
 /// A reference to each task that is registered; some may be complete.
-pub(super) fn live_tasks(shared: &'static Shared) -> Vec<TaskHandle> {
-    let mut live: Vec<_> = shared.places.iter().flat_map(super::Place::live_tasks).collect();
-    live.extend(shared.outside.lock().registry.tasks());
+pub(super) fn live_tasks(shared: &'static WorkerPool) -> Vec<TaskHandle> {
+    let mut live: Vec<_> = shared.workers.iter().flat_map(super::Worker::live_tasks).collect();
+    live.extend(shared.remote.lock().registry.tasks());
     live
 }
 
 /// Drops what is queued: dropping the permission to poll cancels a task and drops its future.
-fn drop_queued(shared: &'static Shared) -> usize {
+fn drop_queued(shared: &'static WorkerPool) -> usize {
     let mut queued: Vec<Runnable> = Vec::new();
-    for place in &shared.places {
+    for place in &shared.workers {
         place.core.with(|core, _| {
-            queued.extend(core.next.take());
+            queued.extend(core.lifo_slot.take());
             queued.extend(std::iter::from_fn(|| place.queue.pop(&mut core.ownership)));
         });
     }
@@ -252,22 +256,22 @@ fn drop_queued(shared: &'static Shared) -> usize {
 }
 
 /// Gives up what the incarnation holds of the system.
-fn close(shared: &'static Shared) {
-    for place in &shared.places {
+fn close(shared: &'static WorkerPool) {
+    for place in &shared.workers {
         let driver = place.driver.lock().take();
         if let Some(driver) = driver {
             context::wake_waiting(&driver);
         }
         place.timers.set_notify(None);
-        let mut wakers = place.timers.vacate();
+        let mut wakers = place.timers.drain();
         wakers.extend(std::iter::from_fn(|| place.next_unwoken()));
         context::wake_all(&mut wakers);
-        place.give(None);
-        *place.pulse.lock() = None;
+        place.set_owner(None);
+        *place.poll_counter.lock() = None;
         shared.idle.unpark(place.index);
     }
     let ended = {
-        let mut outside = shared.outside.lock();
+        let mut outside = shared.remote.lock();
         (outside.config.take(), outside.blocking.take())
     };
     // Hooks are the user's: dropped outside the lock.

@@ -45,7 +45,7 @@ impl Rounds {
     }
 
     /// The thread is about to park, or leaves `block_on`. For the thread itself.
-    pub(crate) fn rest(&self) {
+    pub(crate) fn sleep(&self) {
         let count = self.count.load(Ordering::Relaxed);
         self.count.store((count | 1).wrapping_add(1), Ordering::Relaxed);
     }

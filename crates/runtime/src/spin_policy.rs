@@ -19,16 +19,16 @@ const MISSES_MAX: u32 = 8;
 
 /// What one thread learned of its waits.
 #[derive(Debug)]
-pub(crate) struct Spin {
+pub(crate) struct SpinPolicy {
     average_ns: Cell<u64>,
     misses: Cell<u32>,
     passed_over: Cell<u32>,
 }
 
-impl Spin {
+impl SpinPolicy {
     /// A thread that has not waited yet does not spin.
-    pub(crate) fn new() -> Spin {
-        Spin {
+    pub(crate) fn new() -> SpinPolicy {
+        SpinPolicy {
             average_ns: Cell::new(u64::MAX / 8),
             misses: Cell::new(0),
             passed_over: Cell::new(0),
@@ -71,7 +71,7 @@ mod tests {
 
     #[test]
     fn only_short_waits_are_worth_a_spin() {
-        let spin = Spin::new();
+        let spin = SpinPolicy::new();
         assert_eq!(spin.budget_ns(), 0);
         (0..20).for_each(|_| spin.record_wait(Some(1_000)));
         assert_eq!(spin.budget_ns(), SPIN_NS);
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn misses_make_spins_rare() {
-        let spin = Spin::new();
+        let spin = SpinPolicy::new();
         (0..20).for_each(|_| spin.record_wait(Some(1_000)));
         (0..20).for_each(|_| spin.record_spin(false));
         let spins = (0..1_024).filter(|_| spin.budget_ns() > 0).count();

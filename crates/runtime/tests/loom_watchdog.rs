@@ -4,24 +4,24 @@
 
 use reveille_watchdog as _;
 
-#[path = "../src/scheduler/multi/duty.rs"]
-mod duty;
 #[path = "../src/scheduler/multi/idle.rs"]
 mod idle;
+#[path = "../src/scheduler/multi/watchdog.rs"]
+mod watchdog;
 
 use std::time::Duration;
 
-use duty::{Duty, Ring};
 use idle::Idle;
 use loom::sync::Arc;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
+use watchdog::{Watchdog, WatchdogTimer};
 
 /// Whether the alarm will ring.
 #[derive(Clone)]
 struct Bell(Arc<AtomicBool>);
 
-impl Ring for Bell {
+impl WatchdogTimer for Bell {
     fn set(&self, _: Duration) {
         self.0.store(true, Ordering::Relaxed);
     }
@@ -33,7 +33,7 @@ impl Ring for Bell {
 
 /// A pool in miniature: its sleepers, and the monitor's duty.
 struct Pool {
-    duty: Duty<Bell>,
+    duty: Watchdog<Bell>,
     bell: Bell,
     idle: Idle,
     workers: usize,
@@ -43,7 +43,7 @@ impl Pool {
     /// All workers are parked, and the monitor looks.
     fn new(workers: usize) -> Arc<Pool> {
         let bell = Bell(Arc::new(AtomicBool::new(false)));
-        let duty = Duty::new();
+        let duty = Watchdog::new();
         duty.begin(bell.clone());
         let idle = Idle::new(workers);
         (0..workers).for_each(|worker| idle.park(worker));
@@ -58,20 +58,20 @@ impl Pool {
         self.idle.parked_count() + 1 == self.workers
     }
 
-    /// As `Worker::park` when it ends, and `Worker::poll`.
+    /// As `WorkerThread::park` when it ends, and `WorkerThread::poll`.
     fn begin_poll(&self, worker: usize) {
         self.idle.unpark(worker);
         self.duty.set(Duration::from_millis(4));
     }
 
-    /// As `Worker::park` when it begins.
+    /// As `WorkerThread::park` when it begins.
     fn park(&self, worker: usize) {
         self.idle.park(worker);
         self.duty.clear(|| self.are_parked(), || 0);
     }
 
-    fn rest(&self) -> bool {
-        self.duty.rest(|| self.are_parked(), 0)
+    fn sleep(&self) -> bool {
+        self.duty.sleep(|| self.are_parked(), 0)
     }
 
     /// What holds once every thread stands still.
@@ -95,7 +95,7 @@ fn a_worker_that_begins_while_the_monitor_goes_to_rest_is_watched() {
     loom::model(|| {
         let pool = Pool::new(1);
         let worker = run(&pool, |pool| pool.begin_poll(0));
-        let is_resting = pool.rest();
+        let is_resting = pool.sleep();
         worker.join().unwrap();
         pool.check(is_resting);
     });
@@ -105,7 +105,7 @@ fn a_worker_that_begins_while_the_monitor_goes_to_rest_is_watched() {
 fn a_worker_that_parks_does_not_clear_the_alarm_of_one_that_begins() {
     loom::model(|| {
         let pool = Pool::new(2);
-        let is_resting = pool.rest();
+        let is_resting = pool.sleep();
         assert!(is_resting);
         pool.begin_poll(0);
         let parks = run(&pool, |pool| pool.park(0));
@@ -119,7 +119,7 @@ fn a_worker_that_parks_does_not_clear_the_alarm_of_one_that_begins() {
 fn when_the_last_has_parked_the_alarm_is_clear() {
     loom::model(|| {
         let pool = Pool::new(2);
-        let is_resting = pool.rest();
+        let is_resting = pool.sleep();
         assert!(is_resting);
         let other = run(&pool, |pool| {
             pool.begin_poll(0);
@@ -137,11 +137,11 @@ fn a_second_worker_is_watched_while_the_first_minds_the_alarm() {
     loom::model(|| {
         let pool = Pool::new(2);
         pool.begin_poll(0);
-        assert!(pool.duty.leave_to_worker(Duration::from_millis(4)));
+        assert!(pool.duty.defer_to_worker(Duration::from_millis(4)));
         let second = run(&pool, |pool| pool.begin_poll(1));
         // The alarm rings and is heard, or is put off, and the second worker ends the putting off.
         let first = run(&pool, |pool| {
-            pool.duty.put_off(Duration::from_millis(4), || pool.is_one_awake());
+            pool.duty.defer(Duration::from_millis(4), || pool.is_one_awake());
             pool.park(0);
         });
         second.join().unwrap();
@@ -149,7 +149,7 @@ fn a_second_worker_is_watched_while_the_first_minds_the_alarm() {
         assert!(pool.bell.0.load(Ordering::Relaxed), "a worker polls and nobody watches it");
         pool.bell.0.store(false, Ordering::Relaxed);
         let is_alone = || pool.is_one_awake() && !pool.idle.is_parked(0);
-        pool.duty.put_off(Duration::from_millis(4), is_alone);
+        pool.duty.defer(Duration::from_millis(4), is_alone);
         assert!(!pool.bell.0.load(Ordering::Relaxed), "the first is no longer alone");
     });
 }
@@ -161,10 +161,10 @@ fn the_end_is_heard_whatever_the_workers_do() {
         pool.begin_poll(0);
         let worker = run(&pool, |pool| pool.park(0));
         let ender = run(&pool, |pool| pool.duty.end());
-        let is_resting = pool.rest();
+        let is_resting = pool.sleep();
         worker.join().unwrap();
         ender.join().unwrap();
         assert!(!is_resting || pool.bell.0.load(Ordering::Relaxed), "it sleeps for ever");
-        assert!(!pool.rest());
+        assert!(!pool.sleep());
     });
 }

@@ -33,60 +33,60 @@ use std::time::Duration;
 use reveille_primitive::atomic::{AtomicU8, Ordering, fence};
 use reveille_primitive::lock::Mutex;
 
-const LOOKING: u8 = 0;
-const RESTING: u8 = 1;
-const SET: u8 = 2;
-const OVER: u8 = 3;
-const MINDED: u8 = 4;
+const SAMPLING: u8 = 0;
+const ASLEEP: u8 = 1;
+const ARMED: u8 = 2;
+const STOPPED: u8 = 3;
+const DEFERRED: u8 = 4;
 
 /// The shortest time between two parks, on average, at which an alarm set and cleared for each is
 /// less than what the monitor's own looks cost.
 const LIGHT_NS: u64 = 5_000_000;
 
 /// Rests after which the rate of rests is looked at.
-const RESTS_PER_LOOK: u32 = 16;
+const SLEEPS_PER_CHECK: u32 = 16;
 
 /// What wakes the monitor. Setting and clearing it wakes nobody.
-pub(crate) trait Ring {
+pub(crate) trait WatchdogTimer {
     fn set(&self, after: Duration);
     fn clear(&self);
 }
 
 /// The monitor's state, as the workers see it.
 #[derive(Debug)]
-pub(crate) struct Duty<A> {
+pub(crate) struct Watchdog<A> {
     phase: AtomicU8,
-    held: Mutex<Held<A>>,
+    state: Mutex<WatchdogState<A>>,
 }
 
 #[derive(Debug)]
-struct Held<A> {
-    alarm: Option<A>,
-    rests: u32,
+struct WatchdogState<A> {
+    timer: Option<A>,
+    sleeps: u32,
     since_ns: u64,
 }
 
-impl<A: Ring> Duty<A> {
+impl<A: WatchdogTimer> Watchdog<A> {
     /// A duty without a monitor.
-    pub(crate) fn new() -> Duty<A> {
-        Duty {
-            phase: AtomicU8::new(OVER),
-            held: Mutex::new(Held { alarm: None, rests: 0, since_ns: 0 }),
+    pub(crate) fn new() -> Watchdog<A> {
+        Watchdog {
+            phase: AtomicU8::new(STOPPED),
+            state: Mutex::new(WatchdogState { timer: None, sleeps: 0, since_ns: 0 }),
         }
     }
 
     /// There is a monitor from now on, and it looks.
     pub(crate) fn begin(&self, alarm: A) {
-        let mut held = self.held.lock();
-        held.alarm = Some(alarm);
-        self.phase.store(LOOKING, Ordering::Relaxed);
+        let mut held = self.state.lock();
+        held.timer = Some(alarm);
+        self.phase.store(SAMPLING, Ordering::Relaxed);
     }
 
     /// There is no monitor any more.
     pub(crate) fn end(&self) {
-        let mut held = self.held.lock();
-        self.phase.store(OVER, Ordering::Relaxed);
-        if let Some(alarm) = held.alarm.take() {
+        let mut held = self.state.lock();
+        self.phase.store(STOPPED, Ordering::Relaxed);
+        if let Some(alarm) = held.timer.take() {
             alarm.set(Duration::ZERO);
         }
     }
@@ -94,18 +94,18 @@ impl<A: Ring> Duty<A> {
     /// A worker is about to poll: the monitor is to look when `after` has passed.
     #[inline]
     pub(crate) fn set(&self, after: Duration) {
-        if self.phase.load(Ordering::Relaxed) == RESTING {
+        if self.phase.load(Ordering::Relaxed) == ASLEEP {
             self.set_slow(after);
         }
     }
 
     #[cold]
     fn set_slow(&self, after: Duration) {
-        let held = self.held.lock();
-        if self.phase.load(Ordering::Relaxed) == RESTING
-            && let Some(alarm) = &held.alarm
+        let held = self.state.lock();
+        if self.phase.load(Ordering::Relaxed) == ASLEEP
+            && let Some(alarm) = &held.timer
         {
-            self.phase.store(SET, Ordering::Relaxed);
+            self.phase.store(ARMED, Ordering::Relaxed);
             alarm.set(after);
         }
     }
@@ -114,95 +114,95 @@ impl<A: Ring> Duty<A> {
     #[inline]
     pub(crate) fn clear(&self, are_parked: impl Fn() -> bool, now_ns: impl FnOnce() -> u64) {
         // Also while it seems to rest: another worker may be about to take the rest back.
-        if matches!(self.phase.load(Ordering::Relaxed), SET | RESTING) && are_parked() {
+        if matches!(self.phase.load(Ordering::Relaxed), ARMED | ASLEEP) && are_parked() {
             self.clear_slow(are_parked, now_ns);
         }
     }
 
     #[cold]
     fn clear_slow(&self, are_parked: impl Fn() -> bool, now_ns: impl FnOnce() -> u64) {
-        let mut held = self.held.lock();
-        if self.phase.load(Ordering::Relaxed) != SET || held.is_too_often(now_ns) {
+        let mut held = self.state.lock();
+        if self.phase.load(Ordering::Relaxed) != ARMED || held.count_sleep(now_ns) {
             // In the second case it rings, and the monitor looks by itself until less happens.
             return;
         }
-        self.make_resting();
+        self.announce_sleep();
         if !are_parked() {
-            self.phase.store(SET, Ordering::Relaxed);
-        } else if let Some(alarm) = &held.alarm {
+            self.phase.store(ARMED, Ordering::Relaxed);
+        } else if let Some(alarm) = &held.timer {
             alarm.clear();
         }
     }
 
     /// The monitor leaves it to the one worker that is awake to put the alarm off. `false` if there
     /// is no monitor any more.
-    pub(crate) fn leave_to_worker(&self, after: Duration) -> bool {
-        let held = self.held.lock();
-        let Some(alarm) = &held.alarm else { return false };
-        self.phase.store(MINDED, Ordering::Relaxed);
+    pub(crate) fn defer_to_worker(&self, after: Duration) -> bool {
+        let held = self.state.lock();
+        let Some(alarm) = &held.timer else { return false };
+        self.phase.store(DEFERRED, Ordering::Relaxed);
         alarm.set(after);
         true
     }
 
     /// A worker is between two polls: if it minds the alarm and is alone, that rings later.
     #[inline]
-    pub(crate) fn put_off(&self, after: Duration, is_alone: impl FnOnce() -> bool) {
-        if self.phase.load(Ordering::Relaxed) == MINDED {
-            self.put_off_slow(after, is_alone);
+    pub(crate) fn defer(&self, after: Duration, is_alone: impl FnOnce() -> bool) {
+        if self.phase.load(Ordering::Relaxed) == DEFERRED {
+            self.defer_slow(after, is_alone);
         }
     }
 
     #[cold]
-    fn put_off_slow(&self, after: Duration, is_alone: impl FnOnce() -> bool) {
-        let held = self.held.lock();
-        if self.phase.load(Ordering::Relaxed) == MINDED
+    fn defer_slow(&self, after: Duration, is_alone: impl FnOnce() -> bool) {
+        let held = self.state.lock();
+        if self.phase.load(Ordering::Relaxed) == DEFERRED
             && is_alone()
-            && let Some(alarm) = &held.alarm
+            && let Some(alarm) = &held.timer
         {
             alarm.set(after);
         }
     }
 
     /// The monitor was woken and looks.
-    pub(crate) fn look(&self) {
-        let _held = self.held.lock();
-        if self.phase.load(Ordering::Relaxed) != OVER {
-            self.phase.store(LOOKING, Ordering::Relaxed);
+    pub(crate) fn begin_sampling(&self) {
+        let _held = self.state.lock();
+        if self.phase.load(Ordering::Relaxed) != STOPPED {
+            self.phase.store(SAMPLING, Ordering::Relaxed);
         }
     }
 
     /// The monitor wants to sleep until it is woken. `false` if it must not.
-    pub(crate) fn rest(&self, are_parked: impl Fn() -> bool, now_ns: u64) -> bool {
-        let mut held = self.held.lock();
-        if self.phase.load(Ordering::Relaxed) == OVER {
+    pub(crate) fn sleep(&self, are_parked: impl Fn() -> bool, now_ns: u64) -> bool {
+        let mut held = self.state.lock();
+        if self.phase.load(Ordering::Relaxed) == STOPPED {
             return false;
         }
-        (held.rests, held.since_ns) = (0, now_ns);
-        self.make_resting();
+        (held.sleeps, held.since_ns) = (0, now_ns);
+        self.announce_sleep();
         let may_rest = are_parked();
         if !may_rest {
-            self.phase.store(LOOKING, Ordering::Relaxed);
+            self.phase.store(SAMPLING, Ordering::Relaxed);
         }
         may_rest
     }
 
     /// The first half of what invariant 2 asks for; the look at the bits comes next.
-    fn make_resting(&self) {
-        self.phase.store(RESTING, Ordering::Relaxed);
+    fn announce_sleep(&self) {
+        self.phase.store(ASLEEP, Ordering::Relaxed);
         fence(Ordering::SeqCst);
     }
 }
 
-impl<A> Held<A> {
+impl<A> WatchdogState<A> {
     /// Counts a rest. `true` if they came too fast lately.
-    fn is_too_often(&mut self, now_ns: impl FnOnce() -> u64) -> bool {
-        self.rests += 1;
-        if self.rests < RESTS_PER_LOOK {
+    fn count_sleep(&mut self, now_ns: impl FnOnce() -> u64) -> bool {
+        self.sleeps += 1;
+        if self.sleeps < SLEEPS_PER_CHECK {
             return false;
         }
         let now_ns = now_ns();
-        let is_light = is_light(u64::from(self.rests), now_ns.saturating_sub(self.since_ns));
-        (self.rests, self.since_ns) = (0, now_ns);
+        let is_light = is_light(u64::from(self.sleeps), now_ns.saturating_sub(self.since_ns));
+        (self.sleeps, self.since_ns) = (0, now_ns);
         !is_light
     }
 }
@@ -223,7 +223,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(4);
 
-    impl Ring for Heard {
+    impl WatchdogTimer for Heard {
         fn set(&self, after: Duration) {
             Cell::set(self, Some(after));
         }
@@ -233,8 +233,8 @@ mod tests {
         }
     }
 
-    fn duty() -> (Duty<Heard>, Heard) {
-        let (duty, heard) = (Duty::new(), Heard::default());
+    fn duty() -> (Watchdog<Heard>, Heard) {
+        let (duty, heard) = (Watchdog::new(), Heard::default());
         duty.begin(heard.clone());
         (duty, heard)
     }
@@ -250,10 +250,10 @@ mod tests {
     #[test]
     fn a_monitor_that_rests_is_woken_if_a_worker_stays_awake() {
         let (duty, heard) = duty();
-        assert!(!duty.rest(|| false, 0), "somebody is awake");
+        assert!(!duty.sleep(|| false, 0), "somebody is awake");
         duty.set(SOON);
         assert_eq!(heard.get(), None, "it looks");
-        assert!(duty.rest(|| true, 0));
+        assert!(duty.sleep(|| true, 0));
         duty.set(SOON);
         assert_eq!(heard.get(), Some(SOON));
         duty.clear(|| false, || 0);
@@ -261,7 +261,7 @@ mod tests {
         duty.clear(|| true, || 0);
         assert_eq!(heard.get(), None);
         duty.set(SOON);
-        duty.look();
+        duty.begin_sampling();
         duty.clear(|| true, || 0);
         assert_eq!(heard.get(), Some(SOON), "it has rung");
     }
@@ -270,7 +270,7 @@ mod tests {
     fn a_worker_that_parks_and_wakes_all_the_time_lets_it_ring() {
         let (duty, heard) = duty();
         let parks_until_it_rings = |gap_ns: u64| {
-            assert!(duty.rest(|| true, 0));
+            assert!(duty.sleep(|| true, 0));
             (1..1_000).find(|park| {
                 duty.set(SOON);
                 duty.clear(|| true, || park * gap_ns);
@@ -278,43 +278,43 @@ mod tests {
             })
         };
         assert_eq!(parks_until_it_rings(LIGHT_NS), None);
-        assert_eq!(parks_until_it_rings(LIGHT_NS - 1), Some(u64::from(RESTS_PER_LOOK)));
+        assert_eq!(parks_until_it_rings(LIGHT_NS - 1), Some(u64::from(SLEEPS_PER_CHECK)));
     }
 
     #[test]
     fn a_worker_puts_the_alarm_off_while_it_minds_it_and_is_alone() {
         const LATER: Duration = Duration::from_millis(5);
         let (duty, heard) = duty();
-        duty.put_off(LATER, || true);
+        duty.defer(LATER, || true);
         assert_eq!(heard.get(), None, "the monitor looks");
-        assert!(duty.leave_to_worker(SOON));
+        assert!(duty.defer_to_worker(SOON));
         assert_eq!(heard.get(), Some(SOON));
-        duty.put_off(LATER, || false);
+        duty.defer(LATER, || false);
         assert_eq!(heard.get(), Some(SOON), "another is awake");
-        duty.put_off(LATER, || true);
+        duty.defer(LATER, || true);
         assert_eq!(heard.get(), Some(LATER));
         duty.clear(|| true, || 0);
         duty.set(SOON);
         assert_eq!(heard.get(), Some(LATER), "it rings, whoever sleeps or wakes");
-        duty.look();
-        duty.put_off(SOON, || true);
+        duty.begin_sampling();
+        duty.defer(SOON, || true);
         assert_eq!(heard.get(), Some(LATER), "it has rung");
-        assert!(duty.leave_to_worker(SOON));
+        assert!(duty.defer_to_worker(SOON));
         duty.end();
-        duty.put_off(SOON, || true);
+        duty.defer(SOON, || true);
         assert_eq!(heard.get(), Some(Duration::ZERO));
-        assert!(!duty.leave_to_worker(SOON));
+        assert!(!duty.defer_to_worker(SOON));
     }
 
     #[test]
     fn the_end_wakes_the_monitor_and_keeps_it_awake() {
         let (duty, heard) = duty();
-        assert!(duty.rest(|| true, 0));
+        assert!(duty.sleep(|| true, 0));
         duty.end();
         assert_eq!(heard.get(), Some(Duration::ZERO));
-        assert!(!duty.rest(|| true, 0));
-        duty.look();
+        assert!(!duty.sleep(|| true, 0));
+        duty.begin_sampling();
         duty.set(SOON);
-        assert!(!duty.rest(|| true, 0));
+        assert!(!duty.sleep(|| true, 0));
     }
 }

@@ -13,7 +13,7 @@ use reveille_task::{Options, Runnable};
 
 use super::injector::Injector;
 use super::queue::{CAPACITY, Queue};
-use super::{Scheduler, Shared};
+use super::{Scheduler, WorkerPool};
 use crate::builder::Config;
 use crate::runtime::Runtime;
 use crate::threads::{Spawner, ThreadSpec, system_spawner};
@@ -22,7 +22,7 @@ use crate::time::clock::{Clock, VirtualClock};
 use crate::yield_now;
 
 fn start(config: Config) -> io::Result<Runtime> {
-    Shared::start(config).map(Runtime::new)
+    WorkerPool::start(config).map(Runtime::new)
 }
 
 /// Threads of one runtime: how many were asked for, and how many are alive.
@@ -103,8 +103,8 @@ fn a_task_spawned_while_every_further_thread_is_refused_runs() {
 }
 
 /// A task that no registry knows.
-pub(super) fn task(shared: &'static Shared) -> Runnable {
-    let scheduler = Scheduler(&shared.anchor);
+pub(super) fn task(shared: &'static WorkerPool) -> Runnable {
+    let scheduler = Scheduler(&shared.remote_scheduler);
     let (task, handle) = reveille_task::spawn(async {}, scheduler, Options::default());
     drop(handle);
     task
@@ -177,8 +177,8 @@ fn a_clock_that_jumps_back_ends_no_sleep_early_and_stops_nobody() {
 #[test]
 fn a_queue_whose_indices_wrap_loses_and_doubles_nothing() {
     let config = Config { workers: 1, ..Config::default() };
-    let incarnation = Shared::start(config).unwrap();
-    let shared = incarnation.shared();
+    let incarnation = WorkerPool::start(config).unwrap();
+    let shared = incarnation.pool();
     let _runtime = Runtime::new(incarnation);
     let (queue, mut owner) = Queue::starting_at(usize::MAX - 10);
     for _ in 0..3 {
@@ -198,8 +198,8 @@ fn a_queue_whose_indices_wrap_loses_and_doubles_nothing() {
 /// Three workers have four shards, and three threads keep theirs full.
 #[test]
 fn what_comes_from_one_thread_is_not_kept_waiting_by_what_others_send() {
-    let incarnation = Shared::start(Config { workers: 3, ..Config::default() }).unwrap();
-    let shared = incarnation.shared();
+    let incarnation = WorkerPool::start(Config { workers: 3, ..Config::default() }).unwrap();
+    let shared = incarnation.pool();
     let _runtime = Runtime::new(incarnation);
     let injector = Injector::new(3);
     let late = task(shared);

@@ -33,7 +33,7 @@ use crate::thread;
 pub const TAKEN: usize = 1;
 
 /// A value behind a lock with a short section, and a word beside it.
-pub struct Brief<T> {
+pub struct SpinLock<T> {
     word: AtomicUsize,
     value: UnsafeCell<T>,
     /// loom does not know that a thread that spins lets others get on, so in a model it sleeps.
@@ -44,16 +44,16 @@ pub struct Brief<T> {
 // SAFETY: by invariant 1 the value is touched by one thread at a time, and by invariant 2 each sees
 // what the one before it did; so sharing the lock does no more than hand the value from thread to
 // thread, which `T: Send` allows.
-unsafe impl<T: Send> Sync for Brief<T> {}
+unsafe impl<T: Send> Sync for SpinLock<T> {}
 
 /// A section that panics leaves the value as std's locks do, and none of the users' sections can.
-impl<T> std::panic::UnwindSafe for Brief<T> {}
-impl<T> std::panic::RefUnwindSafe for Brief<T> {}
+impl<T> std::panic::UnwindSafe for SpinLock<T> {}
+impl<T> std::panic::RefUnwindSafe for SpinLock<T> {}
 
-impl<T> Brief<T> {
+impl<T> SpinLock<T> {
     /// Makes a free lock whose word is 0.
-    pub fn new(value: T) -> Brief<T> {
-        Brief {
+    pub fn new(value: T) -> SpinLock<T> {
+        SpinLock {
             word: AtomicUsize::new(0),
             value: UnsafeCell::new(value),
             #[cfg(reveille_loom)]
@@ -63,14 +63,14 @@ impl<T> Brief<T> {
 
     /// Waits until the lock is this thread's.
     #[inline]
-    pub fn lock(&self) -> Guard<'_, T> {
+    pub fn lock(&self) -> SpinLockGuard<'_, T> {
         let word = self.word.load(Ordering::Relaxed) & !TAKEN;
         let word = match self.try_take(word) {
             Ok(word) => word,
             Err(current) => self.take_slow(current),
         };
         lock::change_held(1);
-        Guard { lock: self, word, access: PhantomData }
+        SpinLockGuard { lock: self, word, access: PhantomData }
     }
 
     /// Turns [`TAKEN`] on if the word is `word`, or gives what it is.
@@ -108,29 +108,29 @@ impl<T> Brief<T> {
     }
 }
 
-impl<T: Default> Default for Brief<T> {
-    fn default() -> Brief<T> {
-        Brief::new(T::default())
+impl<T: Default> Default for SpinLock<T> {
+    fn default() -> SpinLock<T> {
+        SpinLock::new(T::default())
     }
 }
 
-impl<T> fmt::Debug for Brief<T> {
+impl<T> fmt::Debug for SpinLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Brief").finish_non_exhaustive()
     }
 }
 
-/// Access to what a [`Brief`] guards, until dropped.
+/// Access to what a [`SpinLock`] guards, until dropped.
 ///
 /// It is as `Send` and `Sync` as the `&mut T` that it stands for: two threads that share the guard
 /// of a `Cell` would share the cell.
-pub struct Guard<'a, T> {
-    lock: &'a Brief<T>,
+pub struct SpinLockGuard<'a, T> {
+    lock: &'a SpinLock<T>,
     word: usize,
     access: PhantomData<&'a mut T>,
 }
 
-impl<T> Guard<'_, T> {
+impl<T> SpinLockGuard<'_, T> {
     /// The users' bits of the word.
     #[inline]
     pub fn word(&self) -> usize {
@@ -145,7 +145,7 @@ impl<T> Guard<'_, T> {
     }
 }
 
-impl<T> Deref for Guard<'_, T> {
+impl<T> Deref for SpinLockGuard<'_, T> {
     type Target = T;
 
     #[inline]
@@ -155,7 +155,7 @@ impl<T> Deref for Guard<'_, T> {
     }
 }
 
-impl<T> DerefMut for Guard<'_, T> {
+impl<T> DerefMut for SpinLockGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: invariant 1, as above; `&mut self` makes the access unique within the thread.
@@ -163,7 +163,7 @@ impl<T> DerefMut for Guard<'_, T> {
     }
 }
 
-impl<T> Drop for Guard<'_, T> {
+impl<T> Drop for SpinLockGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         lock::change_held(-1);
@@ -177,7 +177,7 @@ impl<T> Drop for Guard<'_, T> {
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for Guard<'_, T> {
+impl<T: fmt::Debug> fmt::Debug for SpinLockGuard<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         (**self).fmt(f)
     }
@@ -190,7 +190,7 @@ mod tests {
     #[test]
     fn threads_exclude_each_other_and_the_word_is_kept() {
         const EACH: usize = 50_000;
-        let lock = Brief::new(0_usize);
+        let lock = SpinLock::new(0_usize);
         std::thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| {
@@ -209,7 +209,7 @@ mod tests {
 
     #[test]
     fn a_holder_that_is_away_is_waited_for() {
-        let lock = Brief::new(0);
+        let lock = SpinLock::new(0);
         let (is_held, is_awaited) = (std::sync::Barrier::new(2), std::sync::mpsc::channel());
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn a_panic_inside_releases_the_lock() {
-        let lock = Brief::new(0);
+        let lock = SpinLock::new(0);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let mut value = lock.lock();
             *value = 1;

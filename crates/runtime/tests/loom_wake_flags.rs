@@ -4,34 +4,34 @@
 
 use reveille_watchdog as _;
 
-#[path = "../src/scheduler/reasons.rs"]
-mod reasons;
+#[path = "../src/scheduler/wake_flags.rs"]
+mod wake_flags;
 
 use loom::sync::atomic::{AtomicU32, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
-use reasons::{INBOX, MAIN, Reasons};
+use wake_flags::{INBOX, MAIN, WakeFlags};
 
 /// A stand in miniature: its reasons, its inbox, and the token that std's parker is.
-struct Stand {
-    reasons: Reasons,
+struct LocalExecutor {
+    reasons: WakeFlags,
     inbox: Mutex<Vec<u32>>,
     token: Mutex<bool>,
     unparked: Condvar,
 }
 
-impl Stand {
-    fn new() -> Arc<Stand> {
-        Arc::new(Stand {
-            reasons: Reasons::new(),
+impl LocalExecutor {
+    fn new() -> Arc<LocalExecutor> {
+        Arc::new(LocalExecutor {
+            reasons: WakeFlags::new(),
             inbox: Mutex::new(Vec::new()),
             token: Mutex::new(false),
             unparked: Condvar::new(),
         })
     }
 
-    fn give(&self, reason: u32) {
-        if self.reasons.give(reason) {
+    fn set(&self, reason: u32) {
+        if self.reasons.set(reason) {
             *self.token.lock().unwrap() = true;
             self.unparked.notify_one();
         }
@@ -39,11 +39,11 @@ impl Stand {
 
     fn queue(&self, task: u32) {
         self.inbox.lock().unwrap().push(task);
-        self.give(INBOX);
+        self.set(INBOX);
     }
 
-    /// As `Stand::park`: the sleep ends with the token and with nothing else, so a reason that was
-    /// slept over is a deadlock, which loom reports.
+    /// As `LocalExecutor::park`: the sleep ends with the token and with nothing else, so a reason
+    /// that was slept over is a deadlock, which loom reports.
     fn park(&self) {
         if self.reasons.park(MAIN | INBOX) {
             let mut token = self.token.lock().unwrap();
@@ -55,7 +55,8 @@ impl Stand {
         self.reasons.unpark();
     }
 
-    /// As `Stand::wait` without timers and driver: until MAIN. Returns the tasks that were run.
+    /// As `LocalExecutor::wait` without timers and driver: until MAIN. Returns the tasks that were
+    /// run.
     fn wait(&self) -> Vec<u32> {
         let mut run = Vec::new();
         loop {
@@ -73,13 +74,13 @@ impl Stand {
 #[test]
 fn a_wake_ends_the_wait_and_publishes_what_was_done_before() {
     loom::model(|| {
-        let stand = Stand::new();
+        let stand = LocalExecutor::new();
         let written = Arc::new(AtomicU32::new(0));
         let waker = {
             let (stand, written) = (Arc::clone(&stand), Arc::clone(&written));
             thread::spawn(move || {
                 written.store(7, Ordering::Relaxed);
-                stand.give(MAIN);
+                stand.set(MAIN);
             })
         };
         stand.wait();
@@ -91,7 +92,7 @@ fn a_wake_ends_the_wait_and_publishes_what_was_done_before() {
 #[test]
 fn a_local_task_that_another_thread_queued_runs_and_wakes_the_future() {
     loom::model(|| {
-        let stand = Stand::new();
+        let stand = LocalExecutor::new();
         let other = {
             let stand = Arc::clone(&stand);
             thread::spawn(move || stand.queue(1))
@@ -101,7 +102,7 @@ fn a_local_task_that_another_thread_queued_runs_and_wakes_the_future() {
         while run.is_empty() {
             if stand.reasons.take(INBOX) {
                 run.append(&mut stand.inbox.lock().unwrap());
-                stand.reasons.give_main_here();
+                stand.reasons.set_main_locally();
             } else {
                 stand.park();
             }
@@ -115,13 +116,13 @@ fn a_local_task_that_another_thread_queued_runs_and_wakes_the_future() {
 #[test]
 fn two_wakers_and_a_task_are_one_wait_or_several_and_none_is_lost() {
     loom::model(|| {
-        let stand = Stand::new();
+        let stand = LocalExecutor::new();
         let threads: Vec<_> = [MAIN, INBOX]
             .into_iter()
             .map(|reason| {
                 let stand = Arc::clone(&stand);
                 thread::spawn(move || match reason {
-                    MAIN => stand.give(MAIN),
+                    MAIN => stand.set(MAIN),
                     _ => stand.queue(reason),
                 })
             })
@@ -131,7 +132,7 @@ fn two_wakers_and_a_task_are_one_wait_or_several_and_none_is_lost() {
             thread.join().unwrap();
         }
         // What came behind the wake is found by the next wait, which has a reason not to sleep.
-        stand.reasons.give_main_here();
+        stand.reasons.set_main_locally();
         run.extend(stand.wait());
         assert_eq!(run, [INBOX]);
     });
@@ -140,8 +141,8 @@ fn two_wakers_and_a_task_are_one_wait_or_several_and_none_is_lost() {
 #[test]
 fn a_wake_of_ones_own_forbids_the_sleep() {
     loom::model(|| {
-        let stand = Stand::new();
-        stand.reasons.give_main_here();
+        let stand = LocalExecutor::new();
+        stand.reasons.set_main_locally();
         // Nobody else is there to end a sleep.
         stand.park();
         assert!(stand.reasons.take_main());

@@ -16,86 +16,86 @@ use reveille_primitive::fork;
 use reveille_primitive::thread::give_way;
 use reveille_task::{JoinHandle, Options};
 
-use super::{Outside, Scheduler, Shared, lane};
+use super::{RemoteState, Scheduler, WorkerPool, thread_index};
 use crate::blocking::Pool;
 use crate::builder::Config;
 use crate::context;
 use crate::observe::PanicHook;
 use crate::runtime::Metrics;
-use crate::time::Home;
+use crate::time::Timers;
 
 /// The upper bits of a number are the generation of the process, the lower ones count.
 const GENERATION_SHIFT: u32 = 40;
 
 /// See the module's header.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Incarnation {
-    shared: &'static Shared,
-    number: u64,
+pub(crate) struct RuntimeRef {
+    pool: &'static WorkerPool,
+    generation: u64,
 }
 
-impl PartialEq for Incarnation {
-    fn eq(&self, other: &Incarnation) -> bool {
-        std::ptr::eq(self.shared, other.shared) && self.number == other.number
+impl PartialEq for RuntimeRef {
+    fn eq(&self, other: &RuntimeRef) -> bool {
+        std::ptr::eq(self.pool, other.pool) && self.generation == other.generation
     }
 }
 
-impl Shared {
+impl WorkerPool {
     /// Begins another use of this pool. Under the lock of `outside`.
-    pub(super) fn next_incarnation(&'static self) -> Incarnation {
-        let before = self.incarnation.load(Ordering::SeqCst);
+    pub(super) fn next_generation(&'static self) -> RuntimeRef {
+        let before = self.generation.load(Ordering::SeqCst);
         let count = (before + 1) & ((1 << GENERATION_SHIFT) - 1);
         let number = u64::from(fork::generation()) << GENERATION_SHIFT | count;
-        self.incarnation.store(number, Ordering::SeqCst);
-        Incarnation { shared: self, number }
+        self.generation.store(number, Ordering::SeqCst);
+        RuntimeRef { pool: self, generation: number }
     }
 
     /// The present use of this pool. Asked by its own threads, which it does not end without, and
     /// by the thread that starts or ends it.
-    pub(crate) fn incarnation(&'static self) -> Incarnation {
-        Incarnation { shared: self, number: self.incarnation.load(Ordering::SeqCst) }
+    pub(crate) fn runtime_ref(&'static self) -> RuntimeRef {
+        RuntimeRef { pool: self, generation: self.generation.load(Ordering::SeqCst) }
     }
 }
 
-impl Incarnation {
+impl RuntimeRef {
     #[inline]
-    pub(crate) fn shared(self) -> &'static Shared {
-        self.shared
+    pub(crate) fn pool(self) -> &'static WorkerPool {
+        self.pool
     }
 
     /// Whether it has not begun to end.
     pub(crate) fn is_up(self) -> bool {
         // The flag first: a later use changes the number before it clears the flag, so a flag that
         // is clear because of that use is followed by a number that is not ours.
-        !self.shared.is_stopping.load(Ordering::SeqCst) && self.is_current()
+        !self.pool.is_stopping.load(Ordering::SeqCst) && self.is_current()
     }
 
     fn is_current(self) -> bool {
-        self.shared.incarnation.load(Ordering::SeqCst) == self.number && !self.is_inherited()
+        self.pool.generation.load(Ordering::SeqCst) == self.generation && !self.is_inherited()
     }
 
     /// Whether it belongs to the parent of this process: its threads are not here, and its locks
     /// may be held by them for ever.
     pub(crate) fn is_inherited(self) -> bool {
-        self.number >> GENERATION_SHIFT != u64::from(fork::generation())
+        self.generation >> GENERATION_SHIFT != u64::from(fork::generation())
     }
 
     /// Whether it has not ended yet.
     pub(crate) fn is_open(self) -> bool {
         !self.is_inherited() && {
-            let outside = self.shared.outside.lock();
+            let outside = self.pool.remote.lock();
             self.is_current() && outside.config.is_some()
         }
     }
 
     /// Whether the calling thread may register a task that no worker spawns.
-    pub(super) fn admits(self, outside: &Outside) -> bool {
+    pub(super) fn admits(self, outside: &RemoteState) -> bool {
         outside.config.is_some() && self.is_up() && !self.refuses()
     }
 
     /// Whether this thread may start nothing here: the pool drains, and the thread is not its own.
     fn refuses(self) -> bool {
-        self.shared.is_draining.load(Ordering::Relaxed) && context::own_pool() != Some(self)
+        self.pool.is_draining.load(Ordering::Relaxed) && context::own_pool() != Some(self)
     }
 
     /// The hook for panics that nobody awaits.
@@ -103,14 +103,14 @@ impl Incarnation {
         if self.is_inherited() {
             return None;
         }
-        let outside = self.shared.outside.lock();
+        let outside = self.pool.remote.lock();
         let config = outside.config.as_ref().filter(|_| self.is_current());
         config.and_then(|config| config.on_panic.clone())
     }
 
     /// What the random numbers of its `block_on`s begin with, if that was asked for.
     pub(crate) fn seed(self) -> Option<u64> {
-        self.shared.outside.lock().config.as_ref().and_then(|config| config.seed)
+        self.pool.remote.lock().config.as_ref().and_then(|config| config.seed)
     }
 
     /// The pool of blocking threads, if the calling thread may use it.
@@ -118,20 +118,20 @@ impl Incarnation {
         if self.is_inherited() {
             return None;
         }
-        let outside = self.shared.outside.lock();
+        let outside = self.pool.remote.lock();
         let may_use = self.is_current() && !self.refuses();
         outside.blocking.as_ref().filter(|_| may_use).map(Arc::clone)
     }
 
     /// A home for the timers of threads that turn none.
-    pub(crate) fn outside_home(self) -> &'static Home {
-        &self.shared.places[0].timers
+    pub(crate) fn remote_timers(self) -> &'static Timers {
+        &self.pool.workers[0].timers
     }
 
     /// A driver for the sources of threads that turn none; `None` when the runtime has ended.
-    pub(crate) fn outside_driver(self) -> Option<Arc<Driver>> {
-        let index = lane() % self.shared.places.len();
-        let driver = self.shared.places[index].driver.lock().clone();
+    pub(crate) fn remote_driver(self) -> Option<Arc<Driver>> {
+        let index = thread_index() % self.pool.workers.len();
+        let driver = self.pool.workers[index].driver.lock().clone();
         driver.filter(|_| self.is_up())
     }
 
@@ -140,7 +140,7 @@ impl Incarnation {
         if self.is_inherited() {
             return Metrics::default();
         }
-        let metrics = self.shared.metrics();
+        let metrics = self.pool.metrics();
         if self.is_current() { metrics } else { Metrics::default() }
     }
 
@@ -154,12 +154,12 @@ impl Incarnation {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        context::with_seat(|seat| {
+        context::with_worker(|seat| {
             let seat = seat.filter(|seat| seat.incarnation() == self);
-            let anchor = seat.map_or(&self.shared.anchor, |seat| &seat.place().anchor);
+            let anchor = seat.map_or(&self.pool.remote_scheduler, |seat| &seat.worker().scheduler);
             let scheduler = Scheduler(anchor);
             let (task, handle, kept) = reveille_task::spawn_kept(future, scheduler, options);
-            self.shared.admit(seat, task, kept, anchor, self);
+            self.pool.bind(seat, task, kept, anchor, self);
             handle
         })
     }
@@ -170,7 +170,7 @@ impl Incarnation {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let scheduler = Scheduler(&self.shared.anchor);
+        let scheduler = Scheduler(&self.pool.remote_scheduler);
         let (task, handle) = reveille_task::spawn(future, scheduler, options);
         drop(task);
         handle
@@ -181,7 +181,7 @@ impl Incarnation {
 static GLOBAL: OnceLock<Box<Global>> = OnceLock::new();
 
 struct Global {
-    incarnation: Incarnation,
+    incarnation: RuntimeRef,
     of_child: OnceLock<Box<Global>>,
 }
 
@@ -190,20 +190,20 @@ static IS_STARTING: AtomicBool = AtomicBool::new(false);
 
 /// The right to start the global pool. A flag, which a child process can take back from a thread
 /// that it has not got.
-struct Starting;
+struct GlobalStart;
 
-impl Starting {
-    fn begin() -> Starting {
+impl GlobalStart {
+    fn begin() -> GlobalStart {
         let mut times = 0;
         while IS_STARTING.swap(true, Ordering::Acquire) {
             give_way(times);
             times += 1;
         }
-        Starting
+        GlobalStart
     }
 }
 
-impl Drop for Starting {
+impl Drop for GlobalStart {
     fn drop(&mut self) {
         IS_STARTING.store(false, Ordering::Release);
     }
@@ -216,7 +216,7 @@ pub(crate) fn forget_start() {
 }
 
 #[inline]
-fn get_global() -> Option<Incarnation> {
+fn get_global() -> Option<RuntimeRef> {
     let mut slot = &GLOBAL;
     while let Some(global) = slot.get() {
         if !global.incarnation.is_inherited() {
@@ -233,7 +233,7 @@ fn get_global() -> Option<Incarnation> {
 ///
 /// Panics when not even one worker thread can be created.
 #[inline]
-pub(crate) fn global() -> Incarnation {
+pub(crate) fn global() -> RuntimeRef {
     get_global().unwrap_or_else(|| try_global().unwrap_or_else(|error| refuse_global(&error)))
 }
 
@@ -247,8 +247,8 @@ fn refuse_global(error: &io::Error) -> ! {
 ///
 /// # Errors
 ///
-/// As [`Shared::start`].
-pub(crate) fn try_global() -> io::Result<Incarnation> {
+/// As [`WorkerPool::start`].
+pub(crate) fn try_global() -> io::Result<RuntimeRef> {
     match get_global() {
         Some(global) => Ok(global),
         None => start_unless_up(Config::global).map(|(global, _)| global),
@@ -259,8 +259,8 @@ pub(crate) fn try_global() -> io::Result<Incarnation> {
 ///
 /// # Errors
 ///
-/// Fails when there is a global pool, and as [`Shared::start`] does.
-pub(crate) fn start_global(config: Config) -> io::Result<Incarnation> {
+/// Fails when there is a global pool, and as [`WorkerPool::start`] does.
+pub(crate) fn start_global(config: Config) -> io::Result<RuntimeRef> {
     match start_unless_up(|| config)? {
         (global, true) => Ok(global),
         (_, false) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "the global runtime is up")),
@@ -268,12 +268,12 @@ pub(crate) fn start_global(config: Config) -> io::Result<Incarnation> {
 }
 
 /// The global pool, and whether it was started by this call.
-fn start_unless_up(config: impl FnOnce() -> Config) -> io::Result<(Incarnation, bool)> {
-    let _starting = Starting::begin();
+fn start_unless_up(config: impl FnOnce() -> Config) -> io::Result<(RuntimeRef, bool)> {
+    let _starting = GlobalStart::begin();
     if let Some(global) = get_global() {
         return Ok((global, false));
     }
-    let incarnation = Shared::start(config())?;
+    let incarnation = WorkerPool::start(config())?;
     let mut slot = &GLOBAL;
     while let Some(global) = slot.get() {
         slot = &global.of_child;

@@ -7,8 +7,8 @@ use reveille_watchdog as _;
 
 #[path = "../src/scheduler/multi"]
 mod multi {
-    pub(crate) mod roster;
-    pub(crate) mod vacancy;
+    pub(crate) mod handoff;
+    pub(crate) mod handoff_queue;
 }
 #[path = "../src/threads.rs"]
 mod threads;
@@ -19,9 +19,9 @@ use std::time::Duration;
 use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
-use multi::roster::{Offer, Roster};
-use multi::vacancy::{Pulse, Vacancy};
-use reveille_primitive::biased::{Biased, Identity};
+use multi::handoff::{Handoff, PollCounter};
+use multi::handoff_queue::{HandoffQueue, Offer};
+use reveille_primitive::biased::{Biased, OwnerToken};
 
 /// What only the worker of a place touches: tasks, by their numbers.
 #[derive(Default)]
@@ -34,21 +34,21 @@ struct Core {
 /// that does not see what the other did, fail the model.
 struct Pool {
     core: Biased<Core>,
-    pulse: Arc<Pulse>,
+    pulse: Arc<PollCounter>,
     injector: Mutex<Vec<usize>>,
     /// How often each task ran.
     runs: [AtomicUsize; 3],
 }
 
 impl Pool {
-    fn new(owner: &Identity, core: Core) -> Arc<Pool> {
+    fn new(owner: &OwnerToken, core: Core) -> Arc<Pool> {
         let pool = Pool {
             core: Biased::new(core),
-            pulse: Arc::new(Pulse::new()),
+            pulse: Arc::new(PollCounter::new()),
             injector: Mutex::new(Vec::new()),
             runs: std::array::from_fn(|_| AtomicUsize::new(0)),
         };
-        pool.core.give(Some(owner.recipient()));
+        pool.core.give(Some(owner.id()));
         Arc::new(pool)
     }
 
@@ -57,8 +57,9 @@ impl Pool {
         assert_eq!(before, 0, "task {task} ran twice");
     }
 
-    /// As `Worker::run` until the place is lost or has no task left. `true` if it is still ours.
-    fn work(&self, identity: &mut Identity) -> bool {
+    /// As `WorkerThread::run` until the place is lost or has no task left. `true` if it is still
+    /// ours.
+    fn work(&self, identity: &mut OwnerToken) -> bool {
         loop {
             let Some(mut core) = self.core.enter(identity) else { return false };
             let oldest = |core: &mut Core| (!core.queue.is_empty()).then(|| core.queue.remove(0));
@@ -68,8 +69,8 @@ impl Pool {
         }
     }
 
-    /// As `Seat::push`, and the injector where the place was lost.
-    fn push(&self, identity: &mut Identity, task: usize) {
+    /// As `WorkerContext::push`, and the injector where the place was lost.
+    fn push(&self, identity: &mut OwnerToken, task: usize) {
         match self.core.enter(identity) {
             Some(mut core) => core.queue.push(task),
             None => self.injector.lock().unwrap().push(task),
@@ -78,9 +79,9 @@ impl Pool {
 
     /// As the monitor that finds the worker in the same poll again, and the thread that it asks.
     fn take_over(&self, reading: u64) -> bool {
-        let mut identity = Identity::unique();
-        let vacancy = Vacancy::stuck(0, Arc::clone(&self.pulse), reading);
-        let is_taken = vacancy.take(&self.core, &identity.recipient());
+        let mut identity = OwnerToken::unique();
+        let vacancy = Handoff::stuck(0, Arc::clone(&self.pulse), reading);
+        let is_taken = vacancy.take(&self.core, &identity.id());
         if is_taken {
             assert!(self.work(&mut identity), "nobody takes it from the new worker");
         }
@@ -105,16 +106,16 @@ impl Pool {
 #[test]
 fn the_worker_that_comes_back_and_the_one_that_takes_over_agree() {
     loom::model(|| {
-        let mut me = Identity::unique();
+        let mut me = OwnerToken::unique();
         let pool = Pool::new(&me, Core { next: Some(1), queue: vec![2] });
-        pool.pulse.beat();
+        pool.pulse.increment();
         let reading = pool.pulse.read();
         let spare = {
             let pool = Arc::clone(&pool);
             thread::spawn(move || pool.take_over(reading))
         };
         // The blocked poll ends: its task was woken meanwhile and is queued again.
-        pool.pulse.beat();
+        pool.pulse.increment();
         pool.push(&mut me, 0);
         let is_ours = pool.work(&mut me);
         let is_taken = spare.join().unwrap();
@@ -126,20 +127,20 @@ fn the_worker_that_comes_back_and_the_one_that_takes_over_agree() {
 #[test]
 fn a_poll_that_ended_before_is_not_taken_for_one_that_blocks() {
     loom::model(|| {
-        let mut me = Identity::unique();
+        let mut me = OwnerToken::unique();
         let pool = Pool::new(&me, Core::default());
-        pool.pulse.beat();
+        pool.pulse.increment();
         let reading = pool.pulse.read();
-        pool.pulse.beat();
+        pool.pulse.increment();
         pool.push(&mut me, 0);
         let spare = {
             let pool = Arc::clone(&pool);
             thread::spawn(move || pool.take_over(reading))
         };
         // In the next poll, whose reading is another.
-        pool.pulse.beat();
+        pool.pulse.increment();
         assert!(!spare.join().unwrap());
-        pool.pulse.beat();
+        pool.pulse.increment();
         assert!(pool.work(&mut me));
         pool.check(1);
     });
@@ -148,9 +149,9 @@ fn a_poll_that_ended_before_is_not_taken_for_one_that_blocks() {
 #[test]
 fn strangers_move_the_last_in_task_and_wake_others_meanwhile() {
     loom::model(|| {
-        let mut me = Identity::unique();
+        let mut me = OwnerToken::unique();
         let pool = Pool::new(&me, Core { next: Some(1), queue: Vec::new() });
-        pool.pulse.beat();
+        pool.pulse.increment();
         let reading = pool.pulse.read();
         let others = {
             let pool = Arc::clone(&pool);
@@ -164,7 +165,7 @@ fn strangers_move_the_last_in_task_and_wake_others_meanwhile() {
                 pool.take_over(reading)
             })
         };
-        pool.pulse.beat();
+        pool.pulse.increment();
         pool.push(&mut me, 0);
         let is_ours = pool.work(&mut me);
         let is_taken = others.join().unwrap();
@@ -175,21 +176,23 @@ fn strangers_move_the_last_in_task_and_wake_others_meanwhile() {
 
 /// Threads that wait on a roster, and what they found.
 struct Office {
-    roster: Roster,
+    roster: HandoffQueue,
     filled: [AtomicUsize; 2],
 }
 
 impl Office {
     fn new(max_threads: usize) -> Arc<Office> {
-        let office =
-            Office { roster: Roster::new(), filled: std::array::from_fn(|_| AtomicUsize::new(0)) };
+        let office = Office {
+            roster: HandoffQueue::new(),
+            filled: std::array::from_fn(|_| AtomicUsize::new(0)),
+        };
         office.roster.open(max_threads);
         Arc::new(office)
     }
 
-    /// As `Staff::try_fill`; gives the thread it started.
+    /// As `WorkerThreads::try_fill`; gives the thread it started.
     fn fill(office: &Arc<Office>, place: usize) -> Option<thread::JoinHandle<()>> {
-        match office.roster.offer(Vacancy::open(place)).expect("there is room for a thread") {
+        match office.roster.offer(Handoff::unowned(place)).expect("there is room for a thread") {
             Offer::Waiting => None,
             Offer::New(number) => {
                 let office = Arc::clone(office);
@@ -203,7 +206,7 @@ impl Office {
         let mut is_new = true;
         while let Some(vacancy) = self.roster.next(Duration::MAX, is_new) {
             is_new = false;
-            self.filled[vacancy.place()].fetch_add(1, Ordering::Relaxed);
+            self.filled[vacancy.worker()].fetch_add(1, Ordering::Relaxed);
         }
         self.roster.leave(number);
     }
@@ -259,7 +262,7 @@ fn closing_beside_an_offer_leaves_no_thread_behind() {
             let office = Arc::clone(&office);
             thread::spawn(move || office.roster.close(|| None))
         };
-        let late = office.roster.offer(Vacancy::open(1));
+        let late = office.roster.offer(Handoff::unowned(1));
         assert!(!matches!(late, Ok(Offer::New(_))), "there is a thread already");
         assert_eq!(closer.join().unwrap(), 0);
         thread.expect("the first offer starts one").join().unwrap();

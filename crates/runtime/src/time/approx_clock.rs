@@ -40,11 +40,11 @@ const AGE_MAX_NS: u64 = 1_000_000;
 
 /// How far an estimate is ahead of the time at most, in nanoseconds: a thousandth of
 /// [`AGE_MAX_NS`], and as much again for a clock that is slewed.
-pub(crate) const AHEAD_MAX_NS: u64 = 2_000;
+pub(crate) const APPROX_ERROR_MAX_NS: u64 = 2_000;
 
 /// How old an anchor is, in nanoseconds, when a reading of the clock makes a new one: the ticks are
 /// as dear as the clock, and an estimate from an anchor of this age is 200 ns late.
-const YOUNG_NS: u64 = 200_000;
+const RESAMPLE_NS: u64 = 200_000;
 
 /// How long a reading of ticks, clock, ticks may take, in ticks: more means that the thread was
 /// interrupted in between.
@@ -52,24 +52,24 @@ const READING_TICKS_MAX: u64 = 2_000;
 
 /// What one worker knows of ticks and time.
 #[derive(Debug, Default)]
-pub(crate) struct Coming {
-    anchor: Cell<Option<Anchor>>,
+pub(crate) struct ApproxClock {
+    sample: Cell<Option<TickSample>>,
     /// The first reading of this worker, until the rate is known.
-    first: Cell<Option<Anchor>>,
+    first: Cell<Option<TickSample>>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Anchor {
+struct TickSample {
     ticks: u64,
     ns: u64,
 }
 
-impl Coming {
+impl ApproxClock {
     /// Reads the clock, and notes the ticks if it is time to.
     pub(crate) fn read(&self, clock: &Clock) -> u64 {
         let ns = clock.now_ns();
-        match self.anchor.get() {
-            Some(anchor) if ns.saturating_sub(anchor.ns) < YOUNG_NS => ns,
+        match self.sample.get() {
+            Some(anchor) if ns.saturating_sub(anchor.ns) < RESAMPLE_NS => ns,
             _ => self.read_with_ticks(clock, ns),
         }
     }
@@ -83,24 +83,24 @@ impl Coming {
         let ns = clock.now_ns();
         let after = ticks().unwrap_or(u64::MAX);
         if after.wrapping_sub(before) <= READING_TICKS_MAX {
-            self.note(Anchor { ticks: before, ns });
+            self.note(TickSample { ticks: before, ns });
         }
         ns
     }
 
-    /// A moment not before the present, and at most [`AHEAD_MAX_NS`] after it.
+    /// A moment not before the present, and at most [`APPROX_ERROR_MAX_NS`] after it.
     #[inline]
     pub(crate) fn now_ns(&self, clock: &Clock) -> u64 {
         let rate = RATE.load(Ordering::Relaxed);
-        let estimate = match (self.anchor.get(), ticks()) {
+        let estimate = match (self.sample.get(), ticks()) {
             (Some(anchor), Some(now)) if rate != 0 => anchor.extended_to(now, rate),
             _ => None,
         };
         estimate.unwrap_or_else(|| self.read(clock))
     }
 
-    fn note(&self, anchor: Anchor) {
-        self.anchor.set(Some(anchor));
+    fn note(&self, anchor: TickSample) {
+        self.sample.set(Some(anchor));
         if RATE.load(Ordering::Relaxed) != 0 {
             return;
         }
@@ -113,7 +113,7 @@ impl Coming {
     }
 }
 
-impl Anchor {
+impl TickSample {
     /// The time at `now`, rounded up; `None` if that is too far away, or before the anchor.
     #[inline]
     fn extended_to(self, now: u64, rate: u64) -> Option<u64> {
@@ -126,7 +126,7 @@ impl Anchor {
 }
 
 /// The rate, rounded up, if the readings are far enough apart.
-fn rate_between(first: Anchor, last: Anchor) -> Option<u64> {
+fn rate_between(first: TickSample, last: TickSample) -> Option<u64> {
     let ns = last.ns.checked_sub(first.ns).filter(|&ns| ns >= BASE_NS)?;
     let ticks = last.ticks.checked_sub(first.ticks).filter(|&ticks| ticks > 0)?;
     let rate = (u128::from(ns + 100) << 32).div_ceil(u128::from(ticks));
@@ -151,7 +151,7 @@ static COUNTS_TICKS: OnceLock<bool> = OnceLock::new();
 ///
 /// Without an answer, such as at the limit of descriptors, the clock is read and the next runtime
 /// asks again.
-pub(crate) fn ask_for_ticks() {
+pub(crate) fn detect_ticks() {
     const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     if cfg!(target_os = "linux")
         && COUNTS_TICKS.get().is_none()
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn the_estimate_is_never_before_the_time_and_a_thousandth_late_at_most() {
-        let anchor = Anchor { ticks: 1_000, ns: 50_000 };
+        let anchor = TickSample { ticks: 1_000, ns: 50_000 };
         for passed in [0, 1, 2, 3, 299, 3_000, 299_999, 3_000_000] {
             let exact_ns = 50_000 + passed / 3;
             let estimate = anchor.extended_to(1_000 + passed, THREE).expect("young enough");
@@ -186,15 +186,15 @@ mod tests {
 
     #[test]
     fn an_old_anchor_and_ticks_that_go_back_are_of_no_use() {
-        let anchor = Anchor { ticks: 1_000, ns: 50_000 };
+        let anchor = TickSample { ticks: 1_000, ns: 50_000 };
         assert_eq!(anchor.extended_to(1_000 + 3 * (AGE_MAX_NS + 10), THREE), None);
         assert_eq!(anchor.extended_to(999, THREE), None);
     }
 
     #[test]
     fn a_rate_needs_readings_far_apart_and_a_plausible_result() {
-        let first = Anchor { ticks: 0, ns: 0 };
-        let rate = |ticks, ns| rate_between(first, Anchor { ticks, ns });
+        let first = TickSample { ticks: 0, ns: 0 };
+        let rate = |ticks, ns| rate_between(first, TickSample { ticks, ns });
         assert_eq!(rate(3 * (BASE_NS - 1), BASE_NS - 1), None);
         let found = rate(3 * BASE_NS, BASE_NS).expect("far enough apart");
         assert!((THREE - 1..THREE + THREE / 100_000).contains(&found), "{found} for {THREE}");
@@ -205,7 +205,7 @@ mod tests {
     #[test]
     fn a_virtual_clock_is_always_read() {
         let (clock, hands) = Clock::virtual_at_origin();
-        let coming = Coming::default();
+        let coming = ApproxClock::default();
         assert_eq!((coming.read(&clock), coming.now_ns(&clock)), (0, 0));
         hands.advance(Duration::from_nanos(77));
         assert_eq!((coming.now_ns(&clock), coming.read(&clock)), (77, 77));
@@ -213,9 +213,9 @@ mod tests {
 
     #[test]
     fn the_estimate_is_between_two_readings_of_the_clock() {
-        ask_for_ticks();
+        detect_ticks();
         let clock = Clock::system();
-        let coming = Coming::default();
+        let coming = ApproxClock::default();
         for round in 0_u64..200_000 {
             if round.is_multiple_of(64) {
                 coming.read(&clock);

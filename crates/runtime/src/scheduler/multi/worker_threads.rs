@@ -2,58 +2,59 @@
 //!
 //! A thread takes a vacant place, works it until it loses it or the pool stops, and then waits for
 //! the next vacancy, for the keep-alive at most. Vacancies arise at the start, when a `block_on`
-//! inside a poll gives its place away, and when the monitor finds a worker stuck. `roster.rs`
-//! brings threads and vacancies together, `vacancy.rs` decides whether a place may be taken.
+//! inside a poll gives its place away, and when the monitor finds a worker stuck.
+//! `handoff_queue.rs` brings threads and vacancies together, `handoff.rs` decides whether a place
+//! may be taken.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reveille_driver::TimerSlack;
-use reveille_primitive::biased::Identity;
+use reveille_primitive::biased::OwnerToken;
 use reveille_primitive::fork;
 
-use super::place::{Place, Seat};
-use super::roster::{Offer, Roster};
-use super::vacancy::{Pulse, Vacancy};
-use super::worker::{Exit, Worker};
-use super::{Shared, shutdown};
+use super::handoff::{Handoff, PollCounter};
+use super::handoff_queue::{HandoffQueue, Offer};
+use super::worker::{Worker, WorkerContext};
+use super::worker_thread::{Exit, WorkerThread};
+use super::{WorkerPool, shutdown};
 use crate::builder::{Config, Hook};
 use crate::scheduler::local;
 use crate::threads::ThreadSpec;
 use crate::{context, observe, rng};
 
 #[derive(Debug)]
-pub(crate) struct Staff {
-    roster: Roster,
+pub(crate) struct WorkerThreads {
+    handoffs: HandoffQueue,
 }
 
 /// A thread that could not be started.
-struct Refused {
+struct SpawnFailed {
     error: io::Error,
     /// A faster thread works the place that it was meant for.
     is_filled: bool,
 }
 
-impl Staff {
-    pub(crate) fn new() -> Staff {
-        Staff { roster: Roster::new() }
+impl WorkerThreads {
+    pub(crate) fn new() -> WorkerThreads {
+        WorkerThreads { handoffs: HandoffQueue::new() }
     }
 
-    pub(crate) fn takeovers(&self) -> u64 {
-        self.roster.takeovers()
+    pub(crate) fn handoff_count(&self) -> u64 {
+        self.handoffs.handoff_count()
     }
 
     pub(crate) fn thread_count(&self) -> usize {
-        self.roster.thread_count()
+        self.handoffs.thread_count()
     }
 
     /// Starts one thread for each place.
-    pub(crate) fn open(&self, shared: &'static Shared, config: &Config) -> io::Result<()> {
-        self.roster.open(config.workers.saturating_add(config.max_spare_threads));
+    pub(crate) fn open(&self, shared: &'static WorkerPool, config: &Config) -> io::Result<()> {
+        self.handoffs.open(config.workers.saturating_add(config.max_spare_threads));
         for place in 0..config.workers {
             // Also when the place has a faster thread: then another place has none.
-            if let Offer::New(number) = self.roster.offer(Vacancy::open(place))? {
+            if let Offer::New(number) = self.handoffs.offer(Handoff::unowned(place))? {
                 self.start_thread(shared, number).map_err(|refused| refused.error)?;
             }
         }
@@ -62,8 +63,8 @@ impl Staff {
 
     /// Offers a vacancy to a waiting thread, or to a new one. Without either the place stays as it
     /// is; the monitor asks again.
-    pub(crate) fn fill(&self, shared: &'static Shared, vacancy: Vacancy) -> bool {
-        match self.roster.offer(vacancy) {
+    pub(crate) fn hand_off(&self, shared: &'static WorkerPool, vacancy: Handoff) -> bool {
+        match self.handoffs.offer(vacancy) {
             Ok(Offer::Waiting) => true,
             Ok(Offer::New(number)) => self
                 .start_thread(shared, number)
@@ -73,14 +74,14 @@ impl Staff {
     }
 
     /// Starts a thread for a place that nobody is on the way for, because the system refused one.
-    pub(crate) fn make_good(&self, shared: &'static Shared) {
-        if let Some(number) = self.roster.hire() {
+    pub(crate) fn start_missing_thread(&self, shared: &'static WorkerPool) {
+        if let Some(number) = self.handoffs.thread_for_unclaimed() {
             // Refused again, it is asked for at the next look.
             let _ = self.start_thread(shared, number);
         }
     }
 
-    fn start_thread(&self, shared: &'static Shared, number: usize) -> Result<(), Refused> {
+    fn start_thread(&self, shared: &'static WorkerPool, number: usize) -> Result<(), SpawnFailed> {
         let config = shared.config();
         let own = Arc::clone(&config);
         let spec = ThreadSpec {
@@ -91,13 +92,13 @@ impl Staff {
         // Not under the lock of the roster: the spawner is the user's.
         match (config.spawner)(spec) {
             Ok(thread) => {
-                self.roster.started(number, thread);
+                self.handoffs.started(number, thread);
                 Ok(())
             }
             Err(error) => {
                 let text = format!("could not create a worker thread: {error}");
                 let error = io::Error::new(error.kind(), text);
-                Err(Refused { error, is_filled: !self.roster.not_started(number) })
+                Err(SpawnFailed { error, is_filled: !self.handoffs.not_started(number) })
             }
         }
     }
@@ -105,55 +106,55 @@ impl Staff {
     /// Closes: waiting threads end, working ones are waited for until `time_left` says so.
     /// Returns how many were left behind.
     pub(crate) fn close(&self, time_left: impl FnMut() -> Option<Duration>) -> usize {
-        self.roster.close(time_left)
+        self.handoffs.close(time_left)
     }
 
-    /// After [`Staff::close`]. `false` if threads are left; the last of them clears up.
+    /// After [`WorkerThreads::close`]. `false` if threads are left; the last of them clears up.
     #[must_use = "threads may be left that use the pool"]
     pub(crate) fn join(&self) -> bool {
-        self.roster.join()
+        self.handoffs.join()
     }
 }
 
 /// The life of a thread of the pool. It brings its configuration along: the pool may be down
 /// before the system lets it begin.
-fn work(shared: &'static Shared, number: usize, config: Arc<Config>) {
+fn work(shared: &'static WorkerPool, number: usize, config: Arc<Config>) {
     let process = fork::generation();
-    context::belong_to(shared.incarnation());
+    context::set_own_pool(shared.runtime_ref());
     // For good: the thread is ours, and its park is what ends every timer. Before the hooks, which
     // may want it otherwise.
     let _ = TimerSlack::least();
     // Other numbers than those by which the worker steals.
     let _seeded = context::seed_random(config.seed.map(|seed| !seed ^ number as u64));
     call(config.on_thread_start.as_ref());
-    let mut identity = Identity::unique();
+    let mut identity = OwnerToken::unique();
     let mut is_new = true;
-    while let Some(vacancy) = shared.staff.roster.next(config.keep_alive, is_new) {
+    while let Some(vacancy) = shared.threads.handoffs.next(config.keep_alive, is_new) {
         is_new = false;
-        let place = shared.place(vacancy.place());
+        let place = shared.worker(vacancy.worker());
         if !take(place, &vacancy, &identity) {
             continue;
         }
-        if vacancy.is_takeover() {
-            shared.staff.roster.count_takeover();
+        if vacancy.is_from_stuck_thread() {
+            shared.threads.handoffs.count_handoff();
             call(config.on_takeover.as_ref());
         }
         let Some(driver) = place.driver.lock().clone() else { break };
-        let pulse = Arc::new(Pulse::new());
-        *place.pulse.lock() = Some(Arc::clone(&pulse));
-        let seat = Seat::new(place, identity, driver, &config, pulse);
+        let pulse = Arc::new(PollCounter::new());
+        *place.poll_counter.lock() = Some(Arc::clone(&pulse));
+        let seat = WorkerContext::new(place, identity, driver, &config, pulse);
         let seed = config.seed.unwrap_or_else(rng::seed_from_system) ^ number as u64;
-        let exit = context::with_seat_set(&seat, || Worker::new(&seat, seed).run());
+        let exit = context::enter_worker(&seat, || WorkerThread::new(&seat, seed).run());
         fork::refuse_to_go_on(process);
-        identity = seat.into_identity();
+        identity = seat.into_token();
         match exit {
             Exit::Stopped => break,
-            Exit::Lost => local::finish_here(shared),
+            Exit::HandedOff => local::finish_local_tasks(shared),
         }
     }
     call(config.on_thread_stop.as_ref());
     observe::contain("the drop of a hook", || drop(config));
-    if shared.staff.roster.leave(number) {
+    if shared.threads.handoffs.leave(number) {
         shutdown::give_back(shared);
     }
 }
@@ -166,11 +167,11 @@ fn call(hook: Option<&Hook>) {
 }
 
 /// Takes a place for `identity` if the vacancy still stands.
-fn take(place: &'static Place, vacancy: &Vacancy, identity: &Identity) -> bool {
-    let recipient = identity.recipient();
+fn take(place: &'static Worker, vacancy: &Handoff, identity: &OwnerToken) -> bool {
+    let recipient = identity.id();
     let is_taken = vacancy.take(&place.core, &recipient);
     if is_taken {
-        place.timers.give(Some(recipient));
+        place.timers.set_owner(Some(recipient));
     }
     is_taken
 }

@@ -5,8 +5,8 @@
 //! 1. Whoever gives the first reason of its kind while PARKED is set wakes the thread; the thread
 //!    sets PARKED and sleeps only if there was no reason. So no reason is slept over.
 //! 2. A reason publishes what was done before it was given to the thread that takes it.
-//! 3. What the thread itself gives ([`Reasons::give_main_here`]) is a flag of its own, touched by
-//!    that thread alone: it is awake then, so nobody has to be woken and no read-modify-write is
+//! 3. What the thread itself gives ([`WakeFlags::set_main_locally`]) is a flag of its own, touched
+//!    by that thread alone: it is awake then, so nobody has to be woken and no read-modify-write is
 //!    needed. That is 10 ns of the 25 that a yield in `block_on` takes.
 
 use reveille_primitive::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -19,27 +19,27 @@ pub(crate) const INBOX: u32 = 1 << 1;
 const PARKED: u32 = 1 << 2;
 
 /// See the module's header.
-pub(crate) struct Reasons {
+pub(crate) struct WakeFlags {
     bits: AtomicU32,
-    is_main_given_here: AtomicBool,
+    is_main_set_locally: AtomicBool,
 }
 
-impl Reasons {
-    pub(crate) fn new() -> Reasons {
-        Reasons { bits: AtomicU32::new(0), is_main_given_here: AtomicBool::new(false) }
+impl WakeFlags {
+    pub(crate) fn new() -> WakeFlags {
+        WakeFlags { bits: AtomicU32::new(0), is_main_set_locally: AtomicBool::new(false) }
     }
 
     /// Gives a reason from any thread. `true` if the caller has to wake the thread.
     #[must_use = "the thread sleeps on"]
-    pub(crate) fn give(&self, reason: u32) -> bool {
+    pub(crate) fn set(&self, reason: u32) -> bool {
         let before = self.bits.fetch_or(reason, Ordering::AcqRel);
         before & PARKED != 0 && before & reason == 0
     }
 
     /// Gives MAIN. For the thread itself.
     #[inline]
-    pub(crate) fn give_main_here(&self) {
-        self.is_main_given_here.store(true, Ordering::Relaxed);
+    pub(crate) fn set_main_locally(&self) {
+        self.is_main_set_locally.store(true, Ordering::Relaxed);
     }
 
     #[inline]
@@ -55,9 +55,9 @@ impl Reasons {
     /// Takes MAIN, whoever gave it. For the thread itself.
     #[inline]
     pub(crate) fn take_main(&self) -> bool {
-        let is_given_here = self.is_main_given_here.load(Ordering::Relaxed);
+        let is_given_here = self.is_main_set_locally.load(Ordering::Relaxed);
         if is_given_here {
-            self.is_main_given_here.store(false, Ordering::Relaxed);
+            self.is_main_set_locally.store(false, Ordering::Relaxed);
         }
         self.take(MAIN) || is_given_here
     }
@@ -65,20 +65,20 @@ impl Reasons {
     /// Whether MAIN was given. For the thread itself.
     #[inline]
     pub(crate) fn has_main(&self) -> bool {
-        self.has(MAIN) || self.is_main_given_here.load(Ordering::Relaxed)
+        self.has(MAIN) || self.is_main_set_locally.load(Ordering::Relaxed)
     }
 
     /// The thread is about to sleep. `false` if it must not, for one of `reasons`, of which MAIN is
-    /// always one. [`Reasons::unpark`] follows either way.
+    /// always one. [`WakeFlags::unpark`] follows either way.
     #[must_use = "a thread with a reason must not sleep"]
     pub(crate) fn park(&self, reasons: u32) -> bool {
         let before = self.bits.fetch_or(PARKED, Ordering::AcqRel);
-        before & reasons == 0 && !self.is_main_given_here.load(Ordering::Relaxed)
+        before & reasons == 0 && !self.is_main_set_locally.load(Ordering::Relaxed)
     }
 
-    /// As [`Reasons::park`] for a thread that sleeps although its future was woken: a worker.
+    /// As [`WakeFlags::park`] for a thread that sleeps although its future was woken: a worker.
     #[must_use = "a thread with a reason must not sleep"]
-    pub(crate) fn park_but_for_main(&self) -> bool {
+    pub(crate) fn park_despite_main(&self) -> bool {
         self.bits.fetch_or(PARKED, Ordering::AcqRel) & INBOX == 0
     }
 

@@ -5,9 +5,9 @@ use reveille_watchdog as _;
 
 use loom::sync::Arc;
 use loom::thread;
-use reveille_primitive::brief::Brief;
+use reveille_primitive::spin_lock::SpinLock;
 
-fn visit(lock: &Brief<usize>) {
+fn visit(lock: &SpinLock<usize>) {
     let mut value = lock.lock();
     *value += 1;
     let word = value.word() + 2;
@@ -17,7 +17,7 @@ fn visit(lock: &Brief<usize>) {
 #[test]
 fn two_threads_exclude_each_other_and_the_word_is_kept() {
     loom::model(|| {
-        let lock = Arc::new(Brief::new(0));
+        let lock = Arc::new(SpinLock::new(0));
         let other = thread::spawn({
             let lock = Arc::clone(&lock);
             move || (0..2).for_each(|_| visit(&lock))
@@ -34,7 +34,7 @@ fn three_threads_exclude_each_other() {
     let mut model = loom::model::Builder::new();
     model.preemption_bound = Some(3);
     model.check(|| {
-        let lock = Arc::new(Brief::new(0));
+        let lock = Arc::new(SpinLock::new(0));
         let others = [(); 2].map(|()| {
             let lock = Arc::clone(&lock);
             thread::spawn(move || visit(&lock))
