@@ -36,6 +36,9 @@ impl WorkerThread<'_> {
 
     /// Wakes those that are left of what this worker, or one that had the place before it, began.
     pub(super) fn wake_unwoken(&mut self) {
+        if self.worker.unwoken.lock().is_empty() {
+            return;
+        }
         self.stop_searching();
         self.pool.monitor.arm();
         let pulse = if self.is_nested { None } else { Some(&self.context.poll_counter) };
