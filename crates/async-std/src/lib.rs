@@ -658,7 +658,8 @@ pub mod prelude {
 #[cfg(feature = "unstable")]
 #[cfg_attr(docsrs, doc(cfg(feature = "unstable")))]
 pub mod process {
-    //! Child processes: the types of async-process, because programs mix the two crates.
+    //! Child processes: the types of the shim async-process, which are reveille's. A program that
+    //! mixes async-std and async-process patches both crates and sees one set of types.
     //!
     //! # Examples
     //!

@@ -55,7 +55,26 @@ fn report_one(packages: &[Package], index: usize, text: &mut String) {
     }
     if !is_replaced {
         advise(&packages[index], !own.is_empty(), !others.is_empty(), text);
+        if version.major == SHIM.0 && uses_processes(packages) {
+            let _ = writeln!(
+                text,
+                "Other packages use async-process, whose types async-std re-exports. To keep them \
+                 the same types, add this line to the patch:\n\n    \
+                 async-process = {{ git = \"{REPOSITORY}\" }}\n"
+            );
+        }
     }
+}
+
+/// Returns whether a package other than async-std depends on async-process 2 of a registry.
+fn uses_processes(packages: &[Package]) -> bool {
+    packages.iter().enumerate().any(|(index, package)| {
+        let is_registry = package.source.as_ref().is_some_and(|source| source.is_registry());
+        package.name == "async-process"
+            && package.version.major == 2
+            && is_registry
+            && dependents(packages, index).iter().any(|other| packages[*other].name != NAME)
+    })
 }
 
 /// Appends the lines that replace a version of async-std.
@@ -179,6 +198,25 @@ mod tests {
         let replaced = lock("1.13.2").replace(REGISTRY, "git+https://example.org/reveille#0");
         let text = report(&parse(&replaced).unwrap());
         assert!(text.contains("it has been replaced") && !text.contains("[patch"), "{text}");
+    }
+
+    #[test]
+    fn a_tree_that_uses_async_process_besides_is_told_to_patch_it_too() {
+        let with = |user: &str| {
+            let process = format!(
+                "[[package]]\nname = \"async-process\"\nversion = \"2.5.0\"\n\
+                 source = \"{REGISTRY}\"\n"
+            );
+            lock("1.13.2").replace(user, &format!("{user}, \"async-process\"")) + &process
+        };
+        let text = report(&parse(&with("\"async-std\", \"cycle\"")).unwrap());
+        assert!(text.contains("    async-process = { git = "), "{text}");
+        let alone = lock("1.13.2")
+            + "dependencies = [\"async-process\"]\n"
+            + "[[package]]\nname = \"async-process\"\nversion = \"2.5.0\"\n"
+            + &format!("source = \"{REGISTRY}\"\n");
+        let text = report(&parse(&alone).unwrap());
+        assert!(!text.contains("async-process"), "only async-std uses it: {text}");
     }
 
     #[test]

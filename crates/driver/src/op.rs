@@ -35,7 +35,7 @@ use crate::readiness::{Direction, Ready};
 use crate::source::Source;
 use crate::waiters::{Arming, WaitSlot, Waited};
 
-/// A source, its descriptor, and where to register it. Made by [`Source::attempt`].
+/// A source, its descriptor, and where to register it. Made by [`Source::op`].
 #[derive(Debug)]
 pub struct IoOp<'a, H> {
     source: &'a Source,

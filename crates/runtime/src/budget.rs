@@ -6,7 +6,7 @@
 //!
 //! An operation that is refused wakes its waker and is pending, so that the poll ends. A poll does
 //! not end if it contains another executor (`pollster`, the loop of a window system, a second
-//! runtime): that one polls again at once. So the budget is filled again after [`REFUSALS_MAX`]
+//! runtime): that one polls again at once. So the budget is filled again after `REFUSALS_MAX`
 //! refusals in one poll.
 
 use std::task::{Context, Poll};

@@ -147,7 +147,7 @@ impl<T: Descriptor> Io<T> {
     /// As [`Io::poll_io`] for a stream's read of `len` bytes at most into `buf`. Where the
     /// runtime has [batched reads](crate::Builder::batched_reads), a read that waits may be served
     /// by the driver, which hands the bytes to `copy`; that says how many it had room for. An
-    /// object that is read like this is read in no other way, but for [`Io::look`] before it.
+    /// object that is read like this is read in no other way, but for [`Io::peek`] before it.
     ///
     /// # Errors
     ///

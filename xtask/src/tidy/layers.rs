@@ -5,7 +5,7 @@ use super::manifests::{Section, dependencies};
 use super::tree::{File, Tree};
 
 /// Which crates of the house each crate may name, tests aside.
-const CRATES: [(&str, &[&str]); 9] = [
+const CRATES: [(&str, &[&str]); 10] = [
     ("primitive", &[]),
     ("task", &["primitive"]),
     ("driver", &["primitive"]),
@@ -14,6 +14,7 @@ const CRATES: [(&str, &[&str]); 9] = [
     ("macros", &[]),
     ("reveille", &["runtime", "macros"]),
     ("async-std", &["macros"]),
+    ("async-process", &["reveille"]),
     ("cli", &[]),
 ];
 

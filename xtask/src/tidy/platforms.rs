@@ -5,12 +5,13 @@ use super::Problem;
 use super::tree::{File, Tree};
 
 /// Where `cfg` may ask for the system.
-const OPEN: [&str; 5] = [
+const OPEN: [&str; 6] = [
     "crates/primitive/src",
     "crates/driver/src",
     "crates/runtime/src/io.rs",
     "crates/reveille/src/os",
     "crates/async-std/src",
+    "crates/async-process/src",
 ];
 
 /// What asks for it.
