@@ -6,7 +6,7 @@
 //! holder may have lost its core and, if its priority is lower, would not get it by yields alone.
 //!
 //! The lock shares its word with its users, who keep a few bits of theirs in it (see
-//! [`Guard::word`]): they are read by the instruction that takes the lock.
+//! [`SpinLockGuard::word`]): they are read by the instruction that takes the lock.
 //!
 //! # Invariants
 //!
