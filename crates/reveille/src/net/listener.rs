@@ -4,8 +4,12 @@
 //! connection stays in the queue and the listener stays ready: a loop that logs the error and goes
 //! on would spin. So the caller gets the error at once, and the call after it waits first.
 
+use std::fmt;
+use std::future::Future;
 use std::io;
+use std::pin::Pin;
 use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use reveille_runtime::io::{Descriptor, Interest, Io};
@@ -69,6 +73,44 @@ pub(crate) fn outlast<R>(result: io::Result<R>) -> Option<io::Result<R>> {
             None
         }
         result => Some(result),
+    }
+}
+
+/// A wait for a connection. Boxed, because the types that hold it have public names.
+type Accepting<'a, R> = Pin<Box<dyn Future<Output = io::Result<R>> + Send + Sync + 'a>>;
+
+/// The implementation of both `Incoming` streams: calls `accept` of the listener `L` repeatedly.
+pub(crate) struct AcceptStream<'a, L, R> {
+    listener: &'a L,
+    accept: fn(&'a L) -> Accepting<'a, R>,
+    /// Kept between polls, so that each stream keeps its position among the waiters.
+    accepting: Option<Accepting<'a, R>>,
+}
+
+impl<'a, L, R> AcceptStream<'a, L, R> {
+    pub(crate) fn new(
+        listener: &'a L,
+        accept: fn(&'a L) -> Accepting<'a, R>,
+    ) -> AcceptStream<'a, L, R> {
+        AcceptStream { listener, accept, accepting: None }
+    }
+
+    /// Polls for the next connection. The stream never ends.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<R>> {
+        loop {
+            let accepting = self.accepting.get_or_insert_with(|| (self.accept)(self.listener));
+            let result = ready!(accepting.as_mut().poll(cx));
+            self.accepting = None;
+            if let Some(result) = outlast(result) {
+                return Poll::Ready(result);
+            }
+        }
+    }
+}
+
+impl<L: fmt::Debug, R> fmt::Debug for AcceptStream<'_, L, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming").field("listener", self.listener).finish_non_exhaustive()
     }
 }
 

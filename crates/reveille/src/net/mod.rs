@@ -56,6 +56,7 @@ pub use tcp_listener::{Incoming, TcpListener};
 pub use tcp_stream::TcpStream;
 pub use udp::UdpSocket;
 
+pub(crate) mod connection;
 pub(crate) mod listener;
 
 mod addr;

@@ -1,7 +1,6 @@
 //! A TCP socket that takes connections.
 
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -10,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use reveille_runtime::io::Io;
 
-use super::listener::{Listener, outlast};
+use super::listener::{AcceptStream, Listener, outlast};
 use super::{TcpStream, ToSocketAddrs, first_success};
 use crate::io::context::Context as _;
 use crate::os::socket::{accept_tcp, is_tcp, lengthen_queue};
@@ -165,7 +164,7 @@ impl TcpListener {
     /// # }
     /// ```
     pub fn incoming(&self) -> Incoming<'_> {
-        Incoming { listener: self, accepting: None }
+        Incoming { accepts: AcceptStream::new(self, |listener| Box::pin(listener.accept())) }
     }
 
     /// Turns the listener into a stream of its connections that never ends.
@@ -316,10 +315,6 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener { listener: Listener::new(listener), is_tcp: true })
 }
 
-/// One wait for a connection.
-type Accepting<'a> =
-    Pin<Box<dyn Future<Output = io::Result<(TcpStream, SocketAddr)>> + Send + Sync + 'a>>;
-
 /// A stream of connections that never ends, made by [`TcpListener::incoming`].
 ///
 /// # Differences
@@ -349,31 +344,21 @@ type Accepting<'a> =
 /// ```
 #[must_use = "streams do nothing unless polled"]
 pub struct Incoming<'a> {
-    listener: &'a TcpListener,
-    /// Kept between polls, so that each stream has its own place among those who wait.
-    accepting: Option<Accepting<'a>>,
+    accepts: AcceptStream<'a, TcpListener, (TcpStream, SocketAddr)>,
 }
 
 impl Stream for Incoming<'_> {
     type Item = io::Result<TcpStream>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        let listener = this.listener;
-        loop {
-            let accepting = this.accepting.get_or_insert_with(|| Box::pin(listener.accept()));
-            let result = ready!(accepting.as_mut().poll(cx));
-            this.accepting = None;
-            if let Some(result) = outlast(result) {
-                return Poll::Ready(Some(result.map(|(stream, _)| stream)));
-            }
-        }
+        let result = ready!(self.get_mut().accepts.poll_next(cx));
+        Poll::Ready(Some(result.map(|(stream, _)| stream)))
     }
 }
 
 impl fmt::Debug for Incoming<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incoming").field("listener", self.listener).finish_non_exhaustive()
+        self.accepts.fmt(f)
     }
 }
 

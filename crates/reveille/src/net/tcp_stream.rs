@@ -3,18 +3,18 @@
 use std::io::{self, IoSlice, IoSliceMut, Read as StdRead};
 use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use reveille_runtime::io::{Interest, Io};
 use reveille_runtime::time::now;
 
+use super::connection::{Connection, StreamSocket};
 use super::{ToSocketAddrs, first_success};
 use crate::future;
 use crate::io::context::Context as _;
 use crate::io::{Read, Write};
-use crate::os::socket::{connect_tcp, recv, send, send_vectored};
+use crate::os::socket::{connect_tcp, recv};
 
 /// A TCP connection.
 ///
@@ -58,7 +58,7 @@ use crate::os::socket::{connect_tcp, recv, send, send_vectored};
 /// ```
 #[derive(Debug, Clone)]
 pub struct TcpStream {
-    io: Arc<Io<std::net::TcpStream>>,
+    io: Connection<std::net::TcpStream>,
 }
 
 impl TcpStream {
@@ -150,7 +150,7 @@ impl TcpStream {
     }
 
     pub(super) fn new(io: Io<std::net::TcpStream>) -> TcpStream {
-        TcpStream { io: Arc::new(io) }
+        TcpStream { io: Connection::new(io) }
     }
 
     /// Returns the address of this end.
@@ -399,25 +399,11 @@ impl TcpStream {
         self.io.expose()
     }
 
-    /// Gives up the socket, which stays non-blocking. If clones still use it, this is a duplicate.
-    ///
-    /// # Errors
-    ///
-    /// If the driver cannot forget the socket, or has read bytes for a read that was dropped, or no
-    /// descriptor is left for the duplicate.
+    /// Returns the socket, still non-blocking. If clones use it, returns a duplicate.
     pub(crate) fn into_std_shared(self) -> io::Result<std::net::TcpStream> {
-        match Arc::try_unwrap(self.io) {
-            Ok(io) => io.into_inner(),
-            Err(shared) => shared
-                .expose()
-                .try_clone()
-                .map_err(|error| io::Error::new(error.kind(), format!("{SHARED}: {error}"))),
-        }
+        self.io.into_std_shared()
     }
 }
-
-/// Why a socket could not be given up. Without a descriptor there is no duplicate.
-const SHARED: &str = "clones share the socket, and it could not be duplicated";
 
 /// Copies as much of `bytes` as `buf` has room for; returns how much.
 #[inline]
@@ -437,37 +423,24 @@ fn scatter(bufs: &mut [IoSliceMut<'_>], mut bytes: &[u8]) -> usize {
     len - bytes.len()
 }
 
-impl Read for TcpStream {
-    #[inline]
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_read(cx, buf)
+impl StreamSocket for std::net::TcpStream {
+    const NAME: &'static str = "TcpStream";
+
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.set_nonblocking(nonblocking)
+    }
+
+    fn duplicate(&self) -> io::Result<std::net::TcpStream> {
+        self.try_clone()
     }
 
     #[inline]
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_read_vectored(cx, bufs)
-    }
-}
-
-impl Read for &TcpStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.io.poll_recv_with(cx, buf.len(), buf, copy, |stream, buf| recv(stream, buf))
+    fn poll_recv(io: &Io<Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        io.poll_recv_with(cx, buf.len(), buf, copy, |stream, buf| recv(stream, buf))
     }
 
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
+    fn poll_recv_vectored(
+        io: &Io<Self>,
         cx: &mut Context<'_>,
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
@@ -475,7 +448,27 @@ impl Read for &TcpStream {
         let read = |mut stream: &std::net::TcpStream, bufs: &mut [IoSliceMut<'_>]| {
             stream.read_vectored(bufs)
         };
-        self.io.poll_recv_with(cx, len, bufs, scatter, read)
+        io.poll_recv_with(cx, len, bufs, scatter, read)
+    }
+}
+
+impl Read for TcpStream {
+    #[inline]
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_read(cx, buf)
+    }
+
+    #[inline]
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_read_vectored(cx, bufs)
     }
 }
 
@@ -486,7 +479,7 @@ impl Write for TcpStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_write(cx, buf)
+        self.io.poll_write(cx, buf)
     }
 
     #[inline]
@@ -495,7 +488,7 @@ impl Write for TcpStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_write_vectored(cx, bufs)
+        self.io.poll_write_vectored(cx, bufs)
     }
 
     #[inline]
@@ -509,28 +502,51 @@ impl Write for TcpStream {
     }
 }
 
+impl Read for &TcpStream {
+    #[inline]
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_read(cx, buf)
+    }
+
+    #[inline]
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_read_vectored(cx, bufs)
+    }
+}
+
 impl Write for &TcpStream {
+    #[inline]
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.io.poll_write_with(cx, buf.len(), |stream| send(stream, buf))
+        self.io.poll_write(cx, buf)
     }
 
+    #[inline]
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let len = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
-        self.io.poll_write_with(cx, len, |stream| send_vectored(stream, bufs))
+        self.io.poll_write_vectored(cx, bufs)
     }
 
+    #[inline]
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
@@ -543,8 +559,7 @@ impl From<std::net::TcpStream> for TcpStream {
     ///
     /// Panics if the system refuses that, which it does only for what is no open socket.
     fn from(stream: std::net::TcpStream) -> TcpStream {
-        stream.set_nonblocking(true).expect("a TcpStream is an open socket");
-        TcpStream::new(Io::new(stream))
+        TcpStream { io: Connection::from_std(stream) }
     }
 }
 
@@ -559,11 +574,6 @@ impl TryFrom<TcpStream> for std::net::TcpStream {
     /// reads](crate::runtime::Builder::batched_reads), if bytes of it were read already for a read
     /// that was dropped.
     fn try_from(stream: TcpStream) -> io::Result<std::net::TcpStream> {
-        let io = Arc::try_unwrap(stream.io).map_err(|_| {
-            io::Error::other("Cannot convert TcpStream to synchronous: multiple references")
-        })?;
-        let stream = io.into_inner()?;
-        stream.set_nonblocking(false)?;
-        Ok(stream)
+        stream.io.into_blocking()
     }
 }

@@ -1,7 +1,6 @@
 //! A socket with a path that takes connections.
 
 use std::fmt;
-use std::future::Future;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
@@ -13,7 +12,7 @@ use reveille_runtime::io::Io;
 
 use super::{SocketAddr, UnixStream, address};
 use crate::io::context::Context as _;
-use crate::net::listener::{Listener, outlast};
+use crate::net::listener::{AcceptStream, Listener};
 use crate::path::Path;
 
 /// A socket with a path that takes connections.
@@ -183,7 +182,7 @@ impl UnixListener {
     /// # }
     /// ```
     pub fn incoming(&self) -> Incoming<'_> {
-        Incoming { listener: self, accepting: None }
+        Incoming { accepts: AcceptStream::new(self, |listener| Box::pin(listener.accept())) }
     }
 
     /// Returns the address on which this listens.
@@ -262,10 +261,6 @@ fn accept(listener: &StdUnixListener) -> io::Result<(StdUnixStream, SocketAddr)>
     Ok((stream, address))
 }
 
-/// One wait for a connection.
-type Accepting<'a> =
-    Pin<Box<dyn Future<Output = io::Result<(UnixStream, SocketAddr)>> + Send + Sync + 'a>>;
-
 /// A stream of connections that never ends, made by [`UnixListener::incoming`].
 ///
 /// # Differences
@@ -295,31 +290,21 @@ type Accepting<'a> =
 /// ```
 #[must_use = "streams do nothing unless polled"]
 pub struct Incoming<'a> {
-    listener: &'a UnixListener,
-    /// Kept between polls, so that each stream has its own place among those who wait.
-    accepting: Option<Accepting<'a>>,
+    accepts: AcceptStream<'a, UnixListener, (UnixStream, SocketAddr)>,
 }
 
 impl Stream for Incoming<'_> {
     type Item = io::Result<UnixStream>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = self.get_mut();
-        let listener = this.listener;
-        loop {
-            let accepting = this.accepting.get_or_insert_with(|| Box::pin(listener.accept()));
-            let result = ready!(accepting.as_mut().poll(cx));
-            this.accepting = None;
-            if let Some(result) = outlast(result) {
-                return Poll::Ready(Some(result.map(|(stream, _)| stream)));
-            }
-        }
+        let result = ready!(self.get_mut().accepts.poll_next(cx));
+        Poll::Ready(Some(result.map(|(stream, _)| stream)))
     }
 }
 
 impl fmt::Debug for Incoming<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Incoming").field("listener", self.listener).finish_non_exhaustive()
+        self.accepts.fmt(f)
     }
 }
 

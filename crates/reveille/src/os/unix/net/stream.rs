@@ -6,7 +6,6 @@ use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream as StdUnixStream;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use reveille_runtime::io::{Interest, Io};
@@ -14,7 +13,8 @@ use reveille_runtime::io::{Interest, Io};
 use super::{SocketAddr, address};
 use crate::io::context::Context as _;
 use crate::io::{Read, Write};
-use crate::os::socket::{connect_unix, recv, send, send_vectored};
+use crate::net::connection::{Connection, StreamSocket};
+use crate::os::socket::{connect_unix, recv};
 use crate::path::Path;
 
 /// A connection to a socket with a path.
@@ -45,7 +45,7 @@ use crate::path::Path;
 /// ```
 #[derive(Clone)]
 pub struct UnixStream {
-    io: Arc<Io<StdUnixStream>>,
+    io: Connection<StdUnixStream>,
 }
 
 impl UnixStream {
@@ -140,7 +140,7 @@ impl UnixStream {
     }
 
     pub(super) fn new(io: Io<StdUnixStream>) -> UnixStream {
-        UnixStream { io: Arc::new(io) }
+        UnixStream { io: Connection::new(io) }
     }
 
     /// Returns the address of this end.
@@ -236,24 +236,39 @@ impl UnixStream {
         self.io.get_ref()
     }
 
-    /// Gives up the socket, which stays non-blocking. If clones still use it, this is a duplicate.
-    ///
-    /// # Errors
-    ///
-    /// If the driver cannot forget the socket, or no descriptor is left for the duplicate.
+    /// Returns the socket, still non-blocking. If clones use it, returns a duplicate.
     pub(crate) fn into_std_shared(self) -> io::Result<StdUnixStream> {
-        match Arc::try_unwrap(self.io) {
-            Ok(io) => io.into_inner(),
-            Err(shared) => shared
-                .get_ref()
-                .try_clone()
-                .map_err(|error| io::Error::new(error.kind(), format!("{SHARED}: {error}"))),
-        }
+        self.io.into_std_shared()
     }
 }
 
-/// Why a socket could not be given up. Without a descriptor there is no duplicate.
-const SHARED: &str = "clones share the socket, and it could not be duplicated";
+// Not `poll_recv_with`: a read ends early at a message that carries descriptors, with more data
+// behind it, so a short read does not prove that the queue is empty. The socket may also be a
+// sequenced-packet socket that the program converted.
+impl StreamSocket for StdUnixStream {
+    const NAME: &'static str = "UnixStream";
+
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+        self.set_nonblocking(nonblocking)
+    }
+
+    fn duplicate(&self) -> io::Result<StdUnixStream> {
+        self.try_clone()
+    }
+
+    #[inline]
+    fn poll_recv(io: &Io<Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        io.poll_io(cx, Interest::Read, |stream| recv(stream, buf))
+    }
+
+    fn poll_recv_vectored(
+        io: &Io<Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        io.poll_io(cx, Interest::Read, |mut stream| stream.read_vectored(bufs))
+    }
+}
 
 impl Read for UnixStream {
     #[inline]
@@ -262,7 +277,7 @@ impl Read for UnixStream {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_read(cx, buf)
+        self.io.poll_read(cx, buf)
     }
 
     #[inline]
@@ -271,28 +286,7 @@ impl Read for UnixStream {
         cx: &mut Context<'_>,
         bufs: &mut [IoSliceMut<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_read_vectored(cx, bufs)
-    }
-}
-
-impl Read for &UnixStream {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        // Not `poll_recv_with`: a read stops short at a message that carries descriptors, with more
-        // behind it, so a short read does not mean that the queue is empty. And the socket may be
-        // one of packets that somebody gave us.
-        self.io.poll_io(cx, Interest::Read, |stream| recv(stream, buf))
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.io.poll_io(cx, Interest::Read, |mut stream| stream.read_vectored(bufs))
+        self.io.poll_read_vectored(cx, bufs)
     }
 }
 
@@ -303,7 +297,7 @@ impl Write for UnixStream {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_write(cx, buf)
+        self.io.poll_write(cx, buf)
     }
 
     #[inline]
@@ -312,7 +306,7 @@ impl Write for UnixStream {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut &*self).poll_write_vectored(cx, bufs)
+        self.io.poll_write_vectored(cx, bufs)
     }
 
     #[inline]
@@ -326,28 +320,51 @@ impl Write for UnixStream {
     }
 }
 
+impl Read for &UnixStream {
+    #[inline]
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_read(cx, buf)
+    }
+
+    #[inline]
+    fn poll_read_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_read_vectored(cx, bufs)
+    }
+}
+
 impl Write for &UnixStream {
+    #[inline]
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        self.io.poll_write_with(cx, buf.len(), |stream| send(stream, buf))
+        self.io.poll_write(cx, buf)
     }
 
+    #[inline]
     fn poll_write_vectored(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let len = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
-        self.io.poll_write_with(cx, len, |stream| send_vectored(stream, bufs))
+        self.io.poll_write_vectored(cx, bufs)
     }
 
+    #[inline]
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }
@@ -367,8 +384,7 @@ impl From<StdUnixStream> for UnixStream {
     ///
     /// Panics if the system refuses that, which it does only for what is no open socket.
     fn from(stream: StdUnixStream) -> UnixStream {
-        stream.set_nonblocking(true).expect("a UnixStream is an open socket");
-        UnixStream::new(Io::new(stream))
+        UnixStream { io: Connection::from_std(stream) }
     }
 }
 
@@ -381,11 +397,6 @@ impl TryFrom<UnixStream> for StdUnixStream {
     ///
     /// If clones still use it: a socket cannot be blocking for one of its users.
     fn try_from(stream: UnixStream) -> io::Result<StdUnixStream> {
-        let io = Arc::try_unwrap(stream.io).map_err(|_| {
-            io::Error::other("Cannot convert UnixStream to synchronous: multiple references")
-        })?;
-        let stream = io.into_inner()?;
-        stream.set_nonblocking(false)?;
-        Ok(stream)
+        stream.io.into_blocking()
     }
 }

@@ -1,0 +1,140 @@
+//! The implementation that `TcpStream` and `UnixStream` share.
+//!
+//! The two differ in how they receive, which [`StreamSocket`] says. Everything else is here: reads,
+//! writes and conversions from and to std's types.
+
+use std::fmt;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::ops::Deref;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use reveille_runtime::io::{Descriptor, Io};
+
+use crate::os::socket::{send, send_vectored};
+
+/// What [`Connection`] needs from a socket of std.
+pub(crate) trait StreamSocket: Descriptor + Sized {
+    /// The name of our type, for error messages.
+    const NAME: &'static str;
+
+    /// Enables or disables non-blocking mode.
+    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()>;
+
+    /// Duplicates the descriptor.
+    fn duplicate(&self) -> io::Result<Self>;
+
+    /// Receives into `buf`.
+    fn poll_recv(io: &Io<Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Receives into several buffers.
+    fn poll_recv_vectored(
+        io: &Io<Self>,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>>;
+}
+
+/// A connected socket. Clones share it; the last one closes it.
+pub(crate) struct Connection<T: StreamSocket> {
+    io: Arc<Io<T>>,
+}
+
+impl<T: StreamSocket> Connection<T> {
+    pub(crate) fn new(io: Io<T>) -> Connection<T> {
+        Connection { io: Arc::new(io) }
+    }
+
+    /// Takes a socket of std and makes it non-blocking.
+    pub(crate) fn from_std(socket: T) -> Connection<T> {
+        if let Err(error) = socket.set_nonblocking(true) {
+            panic!("a {} is an open socket: {error:?}", T::NAME);
+        }
+        Connection::new(Io::new(socket))
+    }
+
+    /// Returns the socket in blocking mode.
+    ///
+    /// # Errors
+    ///
+    /// If clones still use the socket, or if the driver cannot deregister it or has read bytes for
+    /// a read that was dropped.
+    pub(crate) fn into_blocking(self) -> io::Result<T> {
+        let io = Arc::try_unwrap(self.io).map_err(|_| {
+            let name = T::NAME;
+            io::Error::other(format!("Cannot convert {name} to synchronous: multiple references"))
+        })?;
+        let socket = io.into_inner()?;
+        socket.set_nonblocking(false)?;
+        Ok(socket)
+    }
+
+    /// Returns the socket, still non-blocking. If clones use it, returns a duplicate.
+    ///
+    /// # Errors
+    ///
+    /// If the driver cannot deregister the socket or has read bytes for a read that was dropped,
+    /// or if no descriptor is left for the duplicate.
+    pub(crate) fn into_std_shared(self) -> io::Result<T> {
+        match Arc::try_unwrap(self.io) {
+            Ok(io) => io.into_inner(),
+            Err(shared) => shared.expose().duplicate().map_err(|error| {
+                let message = "clones share the socket, and it could not be duplicated";
+                io::Error::new(error.kind(), format!("{message}: {error}"))
+            }),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn poll_read(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        T::poll_recv(&self.io, cx, buf)
+    }
+
+    #[inline]
+    pub(crate) fn poll_read_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &mut [IoSliceMut<'_>],
+    ) -> Poll<io::Result<usize>> {
+        T::poll_recv_vectored(&self.io, cx, bufs)
+    }
+
+    #[inline]
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.io.poll_write_with(cx, buf.len(), |socket| send(socket, buf))
+    }
+
+    #[inline]
+    pub(crate) fn poll_write_vectored(
+        &self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let len = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
+        self.io.poll_write_with(cx, len, |socket| send_vectored(socket, bufs))
+    }
+}
+
+impl<T: StreamSocket> Deref for Connection<T> {
+    type Target = Io<T>;
+
+    fn deref(&self) -> &Io<T> {
+        &self.io
+    }
+}
+
+impl<T: StreamSocket> Clone for Connection<T> {
+    fn clone(&self) -> Connection<T> {
+        Connection { io: Arc::clone(&self.io) }
+    }
+}
+
+impl<T: StreamSocket + fmt::Debug> fmt::Debug for Connection<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.io.fmt(f)
+    }
+}
