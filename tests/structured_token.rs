@@ -118,9 +118,9 @@ fn nothing_is_begun_under_a_cancelled_token() {
 }
 
 #[test]
-fn a_hand_back_returns_at_once_and_the_result_is_dropped_on_the_pool() {
-    struct Told(mpsc::Sender<ThreadId>);
-    impl Drop for Told {
+fn a_blocking_handle_returns_at_once_and_the_result_is_dropped_on_the_pool() {
+    struct SendThreadIdOnDrop(mpsc::Sender<ThreadId>);
+    impl Drop for SendThreadIdOnDrop {
         fn drop(&mut self) {
             self.0.send(thread::current().id()).unwrap();
         }
@@ -133,7 +133,7 @@ fn a_hand_back_returns_at_once_and_the_result_is_dropped_on_the_pool() {
         on_start.send(thread::current().id()).unwrap();
         released.recv().unwrap();
         assert!(token.is_cancelled());
-        Told(on_drop)
+        SendThreadIdOnDrop(on_drop)
     });
     let worker = started.recv().unwrap();
     token.cancel();
@@ -189,7 +189,7 @@ fn a_panic_of_the_closure_arrives_at_the_await() {
 }
 
 #[test]
-fn a_dropped_hand_back_cancels_the_token_of_its_closure() {
+fn a_dropped_blocking_handle_cancels_the_token_of_its_closure() {
     let (on_cancel, cancelled) = mpsc::channel();
     let result = CancellationToken::new().spawn_blocking(move |token| {
         task::block_on(token.cancelled());

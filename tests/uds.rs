@@ -20,17 +20,17 @@ use reveille::prelude::*;
 use reveille::task;
 
 /// A path of its own for each test; its file goes when the test ends.
-struct Place(PathBuf);
+struct SocketPath(PathBuf);
 
-impl Place {
-    fn new(name: &str) -> Place {
+impl SocketPath {
+    fn new(name: &str) -> SocketPath {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         // The same test runs on several executors at once.
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("reveille-uds-{}-{count}-{name}", std::process::id());
         let path = std::env::temp_dir().join(name);
         let _ = std::fs::remove_file(&path);
-        Place(path)
+        SocketPath(path)
     }
 
     fn path(&self) -> reveille::path::PathBuf {
@@ -38,7 +38,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for SocketPath {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
@@ -53,7 +53,7 @@ fn types_are_send_sync_and_unwind_safe() {
 }
 
 async fn streams_connect_and_know_their_addresses() {
-    let place = Place::new("connect");
+    let place = SocketPath::new("connect");
     let listener = UnixListener::bind(place.path()).await.unwrap();
     let mut client = UnixStream::connect(place.path()).await.unwrap();
     let (mut server, peer) = listener.accept().await.unwrap();
@@ -70,7 +70,7 @@ async fn streams_connect_and_know_their_addresses() {
 }
 
 async fn incoming_gives_one_stream_per_client() {
-    let place = Place::new("incoming");
+    let place = SocketPath::new("incoming");
     let listener = UnixListener::bind(place.path()).await.unwrap();
     let path = place.path();
     let clients = task::spawn(async move {
@@ -115,7 +115,7 @@ async fn vectored_write_is_one_call() {
 }
 
 async fn errors_name_the_path_and_keep_the_kind() {
-    let place = Place::new("errors");
+    let place = SocketPath::new("errors");
     let shown = place.0.display().to_string();
     let error = UnixStream::connect(place.path()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -142,7 +142,7 @@ async fn errors_name_the_path_and_keep_the_kind() {
 
 #[cfg(target_os = "linux")]
 async fn connecting_waits_while_the_queue_of_the_listener_is_full() {
-    let place = Place::new("full");
+    let place = SocketPath::new("full");
     let listener = StdUnixListener::bind(&place.0).unwrap();
     rustix::net::listen(&listener, 0).unwrap();
     let listener = UnixListener::from(listener);
@@ -157,7 +157,7 @@ async fn connecting_waits_while_the_queue_of_the_listener_is_full() {
 }
 
 async fn datagrams_arrive_whole_with_their_sender() {
-    let (here, there) = (Place::new("here"), Place::new("there"));
+    let (here, there) = (SocketPath::new("here"), SocketPath::new("there"));
     let a = UnixDatagram::bind(here.path()).await.unwrap();
     let b = UnixDatagram::bind(there.path()).await.unwrap();
     a.send_to(b"one", there.path()).await.unwrap();

@@ -24,14 +24,14 @@ use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg}
 const FAR: Duration = Duration::from_secs(30);
 
 /// The path of a socket of this test's own, removed when it is dropped.
-struct Place(std::path::PathBuf);
+struct SocketPath(std::path::PathBuf);
 
-impl Place {
-    fn new() -> Place {
+impl SocketPath {
+    fn new() -> SocketPath {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("reveille-uds-queues-{}-{count}", std::process::id());
-        Place(std::env::temp_dir().join(name))
+        SocketPath(std::env::temp_dir().join(name))
     }
 
     fn path(&self) -> &reveille::path::Path {
@@ -39,7 +39,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for SocketPath {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.0);
     }
@@ -155,7 +155,7 @@ async fn empty_path_lets_the_system_choose_a_name() {
 async fn accepted_connection_tells_the_path_of_its_client() {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, connect, socket};
 
-    let (place, client) = (Place::new(), Place::new());
+    let (place, client) = (SocketPath::new(), SocketPath::new());
     let listener = UnixListener::bind(place.path()).await.unwrap();
     let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
     bind(&socket, &SocketAddrUnix::new(&client.0).unwrap()).unwrap();
@@ -184,7 +184,7 @@ async fn waits_until_others_are_taken(
 }
 
 async fn datagram_waits_for_room_that_others_have_taken() {
-    let place = Place::new();
+    let place = SocketPath::new();
     let inbox = UnixDatagram::bind(place.path()).await.unwrap();
     let count = fill(&place.0);
     let sender = UnixDatagram::unbound().unwrap();
@@ -192,7 +192,7 @@ async fn datagram_waits_for_room_that_others_have_taken() {
 }
 
 async fn connected_datagram_waits_for_room_that_others_have_taken() {
-    let place = Place::new();
+    let place = SocketPath::new();
     let inbox = UnixDatagram::bind(place.path()).await.unwrap();
     let sender = UnixDatagram::unbound().unwrap();
     sender.connect(place.path()).await.unwrap();
@@ -201,7 +201,7 @@ async fn connected_datagram_waits_for_room_that_others_have_taken() {
 }
 
 async fn datagram_larger_than_the_space_left_waits_for_an_event() {
-    let place = Place::new();
+    let place = SocketPath::new();
     let inbox = UnixDatagram::bind(place.path()).await.unwrap();
     let sender = UnixDatagram::unbound().unwrap();
     // Large ones use up the space of the sender before the queue of the receiver.
@@ -229,7 +229,7 @@ async fn datagram_without_room_waits_idly() {
         }
     }
 
-    let place = Place::new();
+    let place = SocketPath::new();
     let _inbox = UnixDatagram::bind(place.path()).await.unwrap();
     fill(&place.0);
     let sender = UnixDatagram::unbound().unwrap();

@@ -176,7 +176,7 @@ mod of_futures {
     mod group;
 
     mod scope {
-        mod nest;
+        mod scope_future;
 
         use std::future::Future;
         use std::pin::Pin;
@@ -184,7 +184,7 @@ mod of_futures {
 
         use loom::future::block_on;
         use loom::thread;
-        use nest::{Nest, Shared};
+        use scope_future::{ScopeFuture, Shared};
 
         use crate::task::CancellationToken;
 
@@ -195,14 +195,14 @@ mod of_futures {
             loom::model(|| {
                 let done = CancellationToken::new();
                 let mut adder = None;
-                let nest = Nest::new(|shared: &Arc<Shared<Child, ()>>| {
+                let scope = ScopeFuture::new(|shared: &Arc<Shared<Child, ()>>| {
                     let (shared, its) = (Arc::clone(shared), done.clone());
                     adder = Some(thread::spawn(move || {
                         shared.add(Box::pin(async move { its.cancel() }));
                     }));
                     done.cancelled()
                 });
-                assert_eq!(block_on(nest), Ok(()));
+                assert_eq!(block_on(scope), Ok(()));
                 adder.expect("it was started").join().unwrap();
             });
         }
@@ -212,14 +212,14 @@ mod of_futures {
             loom::model(|| {
                 let kept = Arc::new(());
                 let mut adder = None;
-                let nest = Nest::new(|shared: &Arc<Shared<Child, ()>>| {
+                let scope = ScopeFuture::new(|shared: &Arc<Shared<Child, ()>>| {
                     let (shared, its) = (Arc::clone(shared), Arc::clone(&kept));
                     adder = Some(thread::spawn(move || {
                         shared.add(Box::pin(async move { drop(its) }));
                     }));
                     async {}
                 });
-                assert_eq!(block_on(nest), Ok(()));
+                assert_eq!(block_on(scope), Ok(()));
                 adder.expect("it was started").join().unwrap();
                 assert_eq!(Arc::strong_count(&kept), 1);
             });
@@ -229,13 +229,13 @@ mod of_futures {
         fn a_token_cancelled_by_another_thread_ends_the_children() {
             loom::model(|| {
                 let mut canceller = None;
-                let nest = Nest::new(|shared: &Arc<Shared<Child, ()>>| {
+                let scope = ScopeFuture::new(|shared: &Arc<Shared<Child, ()>>| {
                     shared.add(Box::pin(std::future::pending()));
                     let shared = Arc::clone(shared);
                     canceller = Some(thread::spawn(move || shared.token().cancel()));
                     async {}
                 });
-                assert_eq!(block_on(nest), Ok(()));
+                assert_eq!(block_on(scope), Ok(()));
                 canceller.expect("it was started").join().unwrap();
             });
         }

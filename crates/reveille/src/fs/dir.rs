@@ -274,15 +274,15 @@ pub struct ReadDir(
 struct Progress {
     /// Fetched and not yet yielded.
     fetched: Entries,
-    rest: Rest,
+    rest: Remaining,
 }
 
 /// Where the entries that were not fetched yet are.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "an entry of Windows holds its name in place")]
-enum Rest {
-    Here(std::fs::ReadDir),
-    OnTrip(JoinHandle<Progress>),
+enum Remaining {
+    Ready(std::fs::ReadDir),
+    OnPool(JoinHandle<Progress>),
     End,
 }
 
@@ -303,15 +303,15 @@ impl Stream for ReadDir {
             if let Some(entry) = progress.fetched.pop_front() {
                 return Poll::Ready(Some(entry.map(|entry| DirEntry(Arc::new(entry)))));
             }
-            match mem::replace(&mut progress.rest, Rest::End) {
-                Rest::End => return Poll::Ready(None),
-                Rest::Here(entries) => {
-                    progress.rest = Rest::OnTrip(spawn_plain(move || fetch(entries)));
+            match mem::replace(&mut progress.rest, Remaining::End) {
+                Remaining::End => return Poll::Ready(None),
+                Remaining::Ready(entries) => {
+                    progress.rest = Remaining::OnPool(spawn_plain(move || fetch(entries)));
                 }
-                Rest::OnTrip(mut trip) => match Pin::new(&mut trip).poll(cx) {
+                Remaining::OnPool(mut trip) => match Pin::new(&mut trip).poll(cx) {
                     Poll::Ready(next) => *progress = next,
                     Poll::Pending => {
-                        progress.rest = Rest::OnTrip(trip);
+                        progress.rest = Remaining::OnPool(trip);
                         return Poll::Pending;
                     }
                 },
@@ -323,6 +323,7 @@ impl Stream for ReadDir {
 /// Takes up to [`ENTRIES_PER_TRIP`] entries; fewer mean that the end was reached.
 fn fetch(mut entries: std::fs::ReadDir) -> Progress {
     let fetched: Entries = entries.by_ref().take(ENTRIES_PER_TRIP).collect();
-    let rest = if fetched.len() < ENTRIES_PER_TRIP { Rest::End } else { Rest::Here(entries) };
+    let rest =
+        if fetched.len() < ENTRIES_PER_TRIP { Remaining::End } else { Remaining::Ready(entries) };
     Progress { fetched, rest }
 }

@@ -1,7 +1,8 @@
 //! Any number of futures as one: `join_all`, `try_join_all`, `race_all`, `try_race_all`.
 //!
-//! They own their futures, in boxes, poll those that were woken, drop each as soon as it is ready,
-//! and the losers before they give their result. `owned.rs` says how they refuse borrowed ones.
+//! They own their futures in boxes and poll those that were woken. Each future is dropped as soon
+//! as it is ready, and the losers are dropped before the result is returned. `owned.rs` explains
+//! how they refuse borrowed futures.
 
 use std::fmt;
 use std::future::Future;
@@ -13,9 +14,9 @@ use super::group::Group;
 use super::owned::OwnedFuture;
 use super::pair::warn_if_borrowed;
 
-/// Outputs in the order of their futures.
+/// Outputs, in the order of their futures.
 struct Outputs<T> {
-    /// A future's number in the group is its place here.
+    /// A future's number in the group is its index here.
     places: Vec<Option<T>>,
     missing: usize,
 }
@@ -25,7 +26,7 @@ impl<T> Outputs<T> {
         Outputs { places: std::iter::repeat_with(|| None).take(len).collect(), missing: len }
     }
 
-    /// Adds an output; true if that was the last one.
+    /// Adds an output. True if it was the last one.
     fn put(&mut self, place: usize, output: T) -> bool {
         self.places[place] = Some(output);
         self.missing -= 1;
@@ -64,7 +65,7 @@ macro_rules! all {
             outputs: Outputs<$output>,
         }
 
-        /// The futures are pinned by their boxes, and the outputs are not pinned.
+        /// The boxes pin the futures. The outputs are not pinned.
         impl<F: Future> Unpin for $name<F> {}
 
         impl<F: Future> fmt::Debug for $name<F> {
@@ -87,14 +88,14 @@ macro_rules! start {
     }};
 }
 
-/// Awaits all futures at the same time, and gives their outputs in the order of the futures.
+/// Awaits all futures at the same time and returns their outputs in the order of the futures.
 ///
-/// It takes the futures themselves: a borrow, `&mut future`, does not compile, so that none is left
-/// unpolled; [why](crate::future#the-future-that-nobody-polls).
+/// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the future
+/// would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops the futures that are not ready, and the outputs of those that are.
+/// Dropping it drops the futures that are not ready and the outputs of those that are.
 ///
 /// # Examples
 ///
@@ -131,17 +132,16 @@ impl<F: Future> Future for JoinAll<F> {
 
 /// Awaits all futures at the same time, until one fails.
 ///
-/// It takes the futures themselves: a borrow, `&mut future`, does not compile, so that none is left
-/// unpolled; [why](crate::future#the-future-that-nobody-polls).
+/// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the future
+/// would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
 ///
 /// # Errors
 ///
-/// The first failure. The other futures, and the outputs that are there, are dropped before it is
-/// given.
+/// Returns the first error. By then the other futures, and the outputs so far, have been dropped.
 ///
 /// # Cancel safety
 ///
-/// As [`join_all`].
+/// As for [`join_all`].
 ///
 /// # Examples
 ///
@@ -187,17 +187,17 @@ where
     }
 }
 
-/// Awaits whichever future is ready first; `None` if there are no futures.
+/// Awaits the future that is ready first. Returns `None` if there are no futures.
 ///
-/// The others are dropped where they stand, before the output is given. If several are ready, the
-/// one wins that was woken first; at the first poll, the one that stands first.
+/// The others are dropped at their current `.await` before the output is returned. If several are
+/// ready, the one that was woken first wins; at the first poll, the first in order.
 ///
-/// It takes the futures themselves: a borrow, `&mut future`, does not compile, so that none is left
-/// unpolled; [why](crate::future#the-future-that-nobody-polls).
+/// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the future
+/// would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
 ///
 /// # Cancel safety
 ///
-/// What the losers did so far is lost, unless they are cancel safe themselves.
+/// The losers' progress is lost, unless they are cancel safe themselves.
 ///
 /// # Examples
 ///
@@ -257,17 +257,18 @@ impl<F: Future> Future for RaceAll<F> {
     }
 }
 
-/// Awaits whichever future *succeeds* first.
+/// Awaits the future that *succeeds* first.
 ///
-/// A failure is put aside in the hope that another succeeds. The losers are dropped where they
-/// stand, before the output is given.
+/// An error is kept while another future may still succeed. The losers are dropped at their current
+/// `.await` before the output is returned.
 ///
-/// It takes the futures themselves: a borrow, `&mut future`, does not compile, so that none is left
-/// unpolled; [why](crate::future#the-future-that-nobody-polls).
+/// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the future
+/// would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
 ///
 /// # Errors
 ///
-/// If all fail, their errors in the order of the futures. None, if there are no futures.
+/// If all fail, returns their errors in the order of the futures. The list is empty if there are no
+/// futures.
 ///
 /// # Examples
 ///

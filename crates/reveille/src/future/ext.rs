@@ -1,7 +1,7 @@
-//! The catalogue of what can be done with a future.
+//! The extension trait of futures.
 //!
-//! All methods are own: `pair.rs` has `join`, `try_join`, `race` and `try_race`, `timed.rs` has
-//! `timeout` and `delay`, `flatten.rs` has `flatten`.
+//! `pair.rs` implements `join`, `try_join`, `race` and `try_race`; `timed.rs` implements `timeout`
+//! and `delay`; `flatten.rs` implements `flatten`.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use super::owned::OwnedFuture;
 use super::pair::{Join, Race, TryJoin, TryRace};
 use super::timed::{DelayFuture, TimeoutFuture};
 
-/// The methods of futures.
+/// Methods for every future.
 ///
-/// They are implemented for every [`Future`], and do nothing until what they return is awaited. The
-/// futures they combine become part of the combination and are dropped with it, or before.
+/// They do nothing until the returned future is awaited. The combined futures are owned by the
+/// combination: they are dropped with it, or earlier.
 ///
 /// # Examples
 ///
@@ -71,17 +71,17 @@ pub trait FutureExt: Future {
         FlattenFuture::new(self)
     }
 
-    /// Awaits whichever of two futures is ready first.
+    /// Awaits two futures and returns the output of the one that is ready first.
     ///
-    /// The other is dropped where it stood, before this one is ready. If both are ready, the left
-    /// one (`self`) wins, and the right one may never have been polled.
+    /// The other future is dropped at its current `.await` before this one is ready. If both are
+    /// ready, the left one (`self`) wins, and the right one may never have been polled.
     ///
-    /// It takes the futures themselves: a borrow, `&mut future`, does not compile, so that none is
-    /// left unpolled; [why](crate::future#the-future-that-nobody-polls).
+    /// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the
+    /// future would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
     ///
     /// # Cancel safety
     ///
-    /// What the loser did so far is lost, unless it is cancel safe itself.
+    /// The loser's progress is lost, unless it is cancel safe itself.
     ///
     /// # Examples
     ///
@@ -103,17 +103,17 @@ pub trait FutureExt: Future {
         Race::new(self, other)
     }
 
-    /// Awaits whichever of two futures *succeeds* first.
+    /// Awaits two futures and returns the output of the one that *succeeds* first.
     ///
-    /// A failure is put aside in the hope that the other succeeds. The loser is dropped where it
-    /// stood. If both succeed at once, the left one (`self`) wins.
+    /// An error is kept while the other future may still succeed. The loser is dropped at its
+    /// current `.await`. If both succeed at once, the left one (`self`) wins.
     ///
-    /// It takes the futures themselves: a borrow, `&mut future`, does not compile, so that none is
-    /// left unpolled; [why](crate::future#the-future-that-nobody-polls).
+    /// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the
+    /// future would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
     ///
     /// # Errors
     ///
-    /// Fails if both fail, with the error of the right one.
+    /// If both fail, returns the error of the right one.
     ///
     /// # Examples
     ///
@@ -136,13 +136,13 @@ pub trait FutureExt: Future {
         TryRace::new(self, other)
     }
 
-    /// Awaits two futures, at the same time, and gives both outputs.
+    /// Awaits two futures at the same time and returns both outputs.
     ///
-    /// They take turns inside this one, the left one (`self`) first. Each is dropped as soon as it
-    /// is ready.
+    /// They take turns on this task, the left one (`self`) first. Each is dropped as soon as it is
+    /// ready.
     ///
-    /// It takes the futures themselves: a borrow, `&mut future`, does not compile, so that none is
-    /// left unpolled; [why](crate::future#the-future-that-nobody-polls).
+    /// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the
+    /// future would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
     ///
     /// # Examples
     ///
@@ -161,15 +161,15 @@ pub trait FutureExt: Future {
         Join::new(self, other)
     }
 
-    /// Awaits two futures, at the same time, until one fails.
+    /// Awaits two futures at the same time, until one fails.
     ///
-    /// It takes the futures themselves: a borrow, `&mut future`, does not compile, so that none is
-    /// left unpolled; [why](crate::future#the-future-that-nobody-polls).
+    /// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the
+    /// future would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
     ///
     /// # Errors
     ///
-    /// The first failure. The other future is then dropped where it stood; its output, if it has
-    /// one already, too.
+    /// Returns the first error. The other future is dropped at its current `.await`, or its output
+    /// if it has completed.
     ///
     /// # Examples
     ///
@@ -195,15 +195,15 @@ pub trait FutureExt: Future {
 
     /// Awaits the future for at most `dur`, counted from this call.
     ///
-    /// Otherwise like [`future::timeout`](super::timeout): a future that is ready is never late.
+    /// Otherwise like [`future::timeout`](super::timeout): a future that is ready never times out.
     ///
-    /// It takes the future itself: a borrow, `&mut future`, does not compile, so that it is not
-    /// left unpolled; [why](crate::future#the-future-that-nobody-polls).
+    /// This takes the future itself: a borrow, `&mut future`, does not compile, because the future
+    /// would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
     ///
     /// # Errors
     ///
-    /// [`TimeoutError`](super::TimeoutError) if the time ran out. The future is then dropped where
-    /// it stood.
+    /// [`TimeoutError`](super::TimeoutError) if the time ran out. The future is then dropped at its
+    /// current `.await`.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! Futures of futures: `flatten`, and what counts as a future there.
+//! Futures of futures: `flatten`, and the conversion trait that it uses.
 
 use std::fmt;
 use std::future::Future;
@@ -9,13 +9,13 @@ use pin_project_lite::pin_project;
 
 /// A value that can be turned into a future.
 ///
-/// Every future is one, by the identity.
+/// Every future converts into itself.
 ///
 /// # Differences
 ///
-/// std's trait of the same name, which `.await` uses, calls the associated future `IntoFuture`.
-/// This one is the predecessor's; it is what [`FutureExt::flatten`](super::FutureExt::flatten)
-/// asks for.
+/// This is async-std's trait, which [`FutureExt::flatten`](super::FutureExt::flatten) uses. It is
+/// not std's trait of the same name, which `.await` uses and whose associated future is called
+/// `IntoFuture`.
 ///
 /// # Examples
 ///
@@ -37,13 +37,13 @@ use pin_project_lite::pin_project;
 /// assert_eq!(task::block_on(Order(3).into_future()), 3);
 /// ```
 pub trait IntoFuture {
-    /// What the future resolves to.
+    /// The output of the future.
     type Output;
 
-    /// The future this turns into.
+    /// The future that this converts into.
     type Future: Future<Output = Self::Output>;
 
-    /// Makes the future.
+    /// Converts this into a future.
     ///
     /// # Examples
     ///
@@ -121,7 +121,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut stage = self.project().stage;
-        // Two rounds at most: from the outer future to the inner one, and to the end.
+        // At most two rounds: from the outer future to the inner one, and to its end.
         loop {
             match stage.as_mut().project() {
                 StageProjection::Outer { future } => {

@@ -1,20 +1,22 @@
-//! Many futures inside one: each has a waker of its own, and only those that were woken are polled.
+//! Many futures inside one. Each member has a waker of its own, and only members that were woken
+//! are polled.
 //!
-//! A member's waker puts the number of its slot into a queue and wakes the task. Polling everything
-//! on every wake would be simpler, and quadratic.
+//! A member's waker pushes the number of its slot onto a queue and wakes the task. Polling every
+//! member on every wake would be simpler, and quadratic.
 //!
 //! # Invariants
 //!
-//! 1. A number is in the queue at most once per [`Signal`]: whoever sets `is_queued` pushes it.
+//! 1. A number is in the queue at most once per [`Signal`]: the thread that sets `is_queued` pushes
+//!    it.
 //! 2. `is_queued` is cleared before the slot is polled, so a wake during the poll queues it again.
-//! 3. The task's waker is stored before the queue is found empty, so a wake after that reaches it.
-//! 4. The queue's lock is held for a push or a pop only: wakers are woken and dropped outside.
+//! 3. The task's waker is stored before the queue is found empty, so a later wake reaches the task.
+//! 4. The queue's lock is held for one push or pop only. Wakers are woken and dropped outside it.
 //!
-//! When the budget is used up, the turn ends. The queue is in the order of the wakes, so members
-//! use the budgets of successive polls in turn.
+//! When the budget is used up, the turn ends. The queue is in wake order, so members share the
+//! budgets of successive polls fairly.
 //!
-//! A late wake of a member that is gone may name a free slot, or one with a new tenant, which is
-//! then polled once for nothing.
+//! A late wake of a removed member may name a free slot, or a slot that has been reused. The new
+//! member is then polled once without need.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -28,10 +30,10 @@ use slab::Slab;
 
 use crate::protocol::{AtomicBool, Mutex, MutexGuard, Ordering, budget};
 
-/// Polls of members in one poll of the whole. Then other tasks have their turn.
+/// Most member polls in one poll of the group. Then other tasks run.
 pub(crate) const POLLS: usize = 64;
 
-/// The futures in work.
+/// The member futures.
 pub(crate) struct Group<F> {
     members: Slab<Member<F>>,
     woken: Arc<Woken>,
@@ -48,7 +50,7 @@ impl<F> Group<F> {
         Group { members: Slab::new(), woken: Arc::default() }
     }
 
-    /// How many futures are in work.
+    /// Returns the number of members.
     pub(crate) fn len(&self) -> usize {
         self.members.len()
     }
@@ -57,12 +59,12 @@ impl<F> Group<F> {
         self.members.is_empty()
     }
 
-    /// Says whom to wake from now on. To be called first in each poll.
+    /// Stores the waker of the task. Call it first in each poll.
     pub(crate) fn listen(&self, waker: &Waker) {
         self.woken.listen(waker);
     }
 
-    /// Adds a future, as if it had been woken, and returns its number.
+    /// Adds a future as if it had been woken, and returns its number.
     pub(crate) fn insert(&mut self, future: F) -> usize {
         let entry = self.members.vacant_entry();
         let slot = entry.key();
@@ -71,24 +73,24 @@ impl<F> Group<F> {
         slot
     }
 
-    /// A waker for something that is polled together with the members, under a number that no
-    /// member can have. As if it had been woken.
+    /// Returns a waker for something that is polled together with the members, under a number that
+    /// no member can have. It starts as woken.
     pub(crate) fn signal(&self, number: usize) -> Signal {
         self.woken.queue().push_back(number);
         Signal::new(number, &self.woken)
     }
 
-    /// A way to wake the task from elsewhere.
+    /// Returns a handle that wakes the task from elsewhere.
     pub(crate) fn notifier(&self) -> Notifier {
         Notifier(Arc::clone(&self.woken))
     }
 
-    /// The number of somebody who was woken.
+    /// Pops the number of a member that was woken.
     pub(crate) fn pop(&self) -> Option<usize> {
         self.woken.queue().pop_front()
     }
 
-    /// How many were woken.
+    /// Returns how many were woken.
     pub(crate) fn woken_len(&self) -> usize {
         self.woken.queue().len()
     }
@@ -113,7 +115,7 @@ impl<F: Future + Unpin> Group<F> {
 }
 
 impl<F: Future + Unpin> Group<F> {
-    /// Polls who was woken, each once, until `accept` breaks at an output.
+    /// Polls each member that was woken once, until `accept` breaks at an output.
     pub(crate) fn poll_woken<R>(
         &mut self,
         cx: &mut Context<'_>,
@@ -129,7 +131,7 @@ impl<F: Future + Unpin> Group<F> {
                 return Poll::Ready(result);
             }
             if is_budget_left && !budget::is_left() {
-                // The next poll begins with the member behind the one that used it up.
+                // The next poll begins with the member after the one that used up the budget.
                 break;
             }
         }
@@ -155,10 +157,10 @@ impl Notifier {
     }
 }
 
-/// A waker, and whether it was used.
+/// A waker, and whether it has fired.
 pub(crate) struct Signal {
     handle: Arc<Handle>,
-    /// Made of `handle`, once rather than at each poll.
+    /// Made from `handle` once rather than at each poll.
     waker: Waker,
 }
 
@@ -169,16 +171,16 @@ impl Signal {
         Signal { waker: Waker::from(Arc::clone(&handle)), handle }
     }
 
-    /// Begins a poll.
+    /// Clears the flag at the start of a poll and returns a context.
     pub(crate) fn receive(&self) -> Context<'_> {
         // A swap, not a store: it acquires what a waker wrote before it found the flag set and
-        // left, so that this poll sees it.
+        // returned, so this poll sees it.
         self.handle.is_queued.swap(false, Ordering::AcqRel);
         Context::from_waker(&self.waker)
     }
 }
 
-/// The numbers of those to poll, and whom to tell.
+/// The numbers to poll, and the waker of the task.
 #[derive(Default)]
 struct Woken {
     queue: Mutex<VecDeque<usize>>,
@@ -186,7 +188,7 @@ struct Woken {
 }
 
 impl Woken {
-    /// Nothing that can panic runs under the lock, so a poisoned one is as good as any.
+    /// Nothing that can panic runs under the lock, so a poisoned lock is fine.
     fn queue(&self) -> MutexGuard<'_, VecDeque<usize>> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -209,7 +211,7 @@ impl Woken {
     }
 }
 
-/// What the waker of a slot knows.
+/// The state behind the waker of a slot.
 struct Handle {
     slot: usize,
     is_queued: AtomicBool,

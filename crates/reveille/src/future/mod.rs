@@ -1,30 +1,31 @@
 //! Futures: values that arrive later.
 //!
 //! `async` and `.await` do most of the work with futures; this module has the rest. [`FutureExt`]
-//! combines them: waits for two at once ([`join`](FutureExt::join)), takes the first of two
-//! ([`race`](FutureExt::race)), gives up after a while ([`timeout`](FutureExt::timeout)).
+//! combines them: it waits for two at once ([`join`](FutureExt::join)), takes the first of two
+//! ([`race`](FutureExt::race)), or sets a time limit ([`timeout`](FutureExt::timeout)).
 //!
 //! # Tasks or combinators
 //!
-//! Combined futures are part of one task. They take turns on one thread, may borrow from what is
-//! around them, and are dropped together. Spawned tasks run at the same time on many threads, must
-//! own what they use, and live on when nobody awaits them.
+//! Combined futures are part of one task. They take turns on one thread, may borrow from the
+//! surrounding function, and are dropped together. Spawned tasks run in parallel on many threads,
+//! must own what they use, and keep running when nothing awaits them.
 //!
-//! Between the two stand the children of a [`scope`]: they borrow like combined futures, and run on
+//! The children of a [`scope`] are between the two: they borrow like combined futures, and run
 //! beside what their parent awaits like tasks.
 //!
 //! # Cancellation
 //!
-//! A future that loses a race, or runs out of time, is *dropped* where it stood. Whatever it owned
-//! is released, and whatever it had half done stays half done. The combinators here own their
-//! futures and drop the losers before they give their result, not when they are dropped themselves.
+//! A future that loses a race or runs out of time is *dropped* at its current `.await`. What it
+//! owned is released, and what it had half done stays half done. The combinators here own their
+//! futures and drop the losers before they return their result, not when they are dropped
+//! themselves.
 //!
 //! # The future that nobody polls
 //!
-//! A future that is kept, but neither awaited nor dropped, keeps what it holds: a lock, its turn in
-//! the queue for one, a permit, a connection. If its own task waits for that, it waits for ever,
-//! although no two tasks disagree about anything. It has been called
-//! [futurelock](https://rfd.shared.oxide.computer/rfd/0609). The program for it is short:
+//! A future that is kept, but neither awaited nor dropped, keeps what it holds: a lock, its
+//! position in the queue for one, a permit, a connection. If its own task waits for the same thing,
+//! the task waits forever, although no two tasks are in conflict. This is known as
+//! [futurelock](https://rfd.shared.oxide.computer/rfd/0609). A program that shows it is short:
 //!
 //! ```text
 //! let mut work = pin!(async { let _guard = lock.lock().await; slow().await });
@@ -32,26 +33,26 @@
 //! lock.lock().await;                               // nobody polls `work`: never ready
 //! ```
 //!
-//! What comes of it with the means of this crate:
+//! What each construct of this crate does with such a future:
 //!
 //! | written as | what happens |
 //! |---|---|
-//! | `work.race(..)`, `work.timeout(..)`, `token.run(work)`, [`race_all`], [`select!`](crate::select!) with `work` | it is dropped when it loses, and gives the lock back |
-//! | a child of [`scope`], or a task | it goes on, whatever its parent awaits, and gives the lock back when it is done |
-//! | [`race`](FutureExt::race), [`try_race`](FutureExt::try_race), [`join`](FutureExt::join), [`try_join`](FutureExt::try_join), their kin for many such as [`race_all`], [`select!`](crate::select!), each `timeout` of a future, a [token](crate::task::CancellationToken::run)'s `run`, a [`scope`]'s `spawn` or the body of a [`try_scope`], with `&mut work` or a `Pin<&mut _>` | **does not compile** |
-//! | the same behind a type parameter: inside `async fn first<A: Future, B: Future>(a: A, b: B)`, called with `&mut work` | compiles, and hangs; with debug assertions a warning in the log names the type of the future when it loses a race, its time or its token |
-//! | `&mut work` inside another future, an `async` block or a `poll_fn` | compiles and hangs, without a word |
+//! | `work.race(..)`, `work.timeout(..)`, `token.run(work)`, [`race_all`], [`select!`](crate::select!) with `work` | it is dropped when it loses, and releases the lock |
+//! | a child of [`scope`], or a task | it keeps running, whatever its parent awaits, and releases the lock when it is done |
+//! | [`race`](FutureExt::race), [`try_race`](FutureExt::try_race), [`join`](FutureExt::join), [`try_join`](FutureExt::try_join), the variants for many such as [`race_all`], [`select!`](crate::select!), each `timeout` of a future, a [token](crate::task::CancellationToken::run)'s `run`, a [`scope`]'s `spawn` or the body of a [`try_scope`], with `&mut work` or a `Pin<&mut _>` | **does not compile** |
+//! | the same behind a type parameter: inside `async fn first<A: Future, B: Future>(a: A, b: B)`, called with `&mut work` | compiles and hangs; with debug assertions, a logged warning names the type of the future when it loses a race, its time limit or its token |
+//! | `&mut work` inside another future, an `async` block or a `poll_fn` | compiles and hangs, without a warning |
 //!
-//! So a borrow that these functions can see is refused. Code that hides one from them has to go on
-//! polling it: await it to the end before taking what it holds.
+//! So these functions refuse a borrow that they can see. Code that hides a borrow from them must
+//! keep polling it: await it to the end before you wait for anything that it holds.
 //!
-//! `&mut F` is itself a future in std, so a function that takes any future takes the borrow of one,
-//! and no simple bound says "anything but a borrow". (`'static` would, and would refuse all futures
-//! that borrow a buffer.) The macro sees the types where it is written. The functions and methods
-//! have a type parameter more, `NotBorrowed`, which the compiler finds for everything but a borrow.
-//! For a borrow it complains of that, by E0282 or, where it knows more of the type, by E0283. (What
-//! it then proposes, to name the type, does not help: the module is private.) The macro says it in
-//! words.
+//! In std `&mut F` is itself a future, so a function that takes any future also takes the borrow of
+//! one, and no simple bound excludes borrows. (`'static` would, but it also excludes all futures
+//! that borrow a buffer.) The macro sees the types where it is used. The functions and methods have
+//! an additional type parameter, `NotBorrowed`, which the compiler infers for everything but a
+//! borrow. For a borrow it reports that it cannot infer it (E0282, or E0283 where it knows more of
+//! the type). Its suggestion to name the type does not help, because the module is private. The
+//! macro gives a message of its own.
 //!
 //! ```text
 //! error[E0282]: type annotations needed
@@ -60,15 +61,15 @@
 //!    |                    method `race`
 //! ```
 //!
-//! async-std's methods took borrows. The shim of that name still does, for its signatures are
-//! async-std's to the letter; where one loses, builds with debug assertions warn in the log.
+//! async-std's methods take borrows. The shim `async-std` still does, because its signatures are
+//! exactly async-std's. When a borrow loses there, builds with debug assertions log a warning.
 //!
 //! # Waiting for a while, and then further
 //!
-//! A borrow was the way to give up waiting without giving up the work. Without one there are two. A
-//! task runs on by itself, so that [`by_ref`](crate::task::JoinHandle::by_ref) of its handle may
-//! lose: `handle.by_ref().timeout(..)`. And what shall stay in this task, because it borrows, is a
-//! child of a [`scope`], whose handle has [`by_ref`](ScopedFuture::by_ref) as well:
+//! With async-std, a borrow was the way to stop waiting without stopping the work. Here there are
+//! two ways. A task keeps running by itself, so [`by_ref`](crate::task::JoinHandle::by_ref) of its
+//! handle may lose: `handle.by_ref().timeout(..)`. Work that must stay in this task, because it
+//! borrows, becomes a child of a [`scope`], whose handle also has [`by_ref`](ScopedFuture::by_ref):
 //!
 //! ```
 //! use reveille::prelude::*;
@@ -94,7 +95,7 @@
 //! });
 //! ```
 //!
-//! The program above, too, is one with a scope:
+//! The program above, fixed with a scope:
 //!
 //! ```
 //! use reveille::sync::Mutex;
@@ -138,7 +139,7 @@
 //! | kind | items |
 //! |---|---|
 //! | re-export of std | `Future`, `pending`, `poll_fn`, `ready` |
-//! | own | `FutureExt`, `IntoFuture`, `timeout`, `TimeoutError`; `scope` and its kin; `join_all`, `race_all` and theirs; [`select!`](crate::select!) |
+//! | own | `FutureExt`, `IntoFuture`, `timeout`, `TimeoutError`; `scope`, `try_scope` and the `_local` variants; `join_all`, `race_all` and the `try_` variants; [`select!`](crate::select!) |
 
 mod all;
 mod ext;
@@ -166,7 +167,8 @@ pub use timed::{TimeoutError, timeout};
 
 #[doc(hidden)]
 pub mod futures {
-    //! What [`FutureExt`](super::FutureExt)'s methods return: unspecified, and named for the shim.
+    //! The futures that [`FutureExt`](super::FutureExt)'s methods return. They are unspecified, and
+    //! public for the shim only.
 
     pub use super::flatten::FlattenFuture;
     pub use super::pair::{Join, Race, TryJoin, TryRace};

@@ -1,32 +1,32 @@
-//! How a function refuses the borrow of a future.
+//! A bound that refuses the borrow of a future.
 //!
-//! Rust has no bound that says "anything but a borrow". It refuses, however, what it cannot decide:
-//! every future is an [`OwnedFuture`] of the kind [`Given`], and `&mut _` and `Pin<&mut _>` are of
-//! the kind [`LentSoNotPolledWhenItLoses`] too. A function that leaves the kind to the compiler so
-//! takes whatever has one kind; with a borrow the kind is ambiguous. The complaint is that the type
-//! parameter `NotBorrowed` cannot be found, which is why it has that name in these functions.
-//! Futures that borrow data, boxes, and type parameters have one kind. A borrow that hides behind a
-//! type parameter or in another future is not seen, but for boxes and delays, which are looked
-//! into.
+//! Rust has no bound that says "anything but a borrow". It does refuse what it cannot infer. Every
+//! future is an [`OwnedFuture`] of the kind [`Given`], and `&mut _` and `Pin<&mut _>` are also of
+//! the kind [`LentSoNotPolledWhenItLoses`]. A function that leaves the kind to inference accepts
+//! whatever has exactly one kind; for a borrow the kind is ambiguous. The compiler then reports
+//! that it cannot infer the type parameter `NotBorrowed`, which is why it has that name in these
+//! functions. Futures that borrow data, boxes, and type parameters have one kind. A borrow behind a
+//! type parameter or inside another future is not detected, except inside boxes and delays, which
+//! have impls for it.
 //!
-//! A function of two futures has two such parameters. With one for both, a future of one kind would
-//! decide it for the borrow beside it, which is of that kind among others.
+//! A function of two futures has two such parameters. With one parameter for both, an owned future
+//! would fix the kind to [`Given`], which the borrow beside it also has.
 //!
-//! The module is private, so that nobody outside can name a kind, although rustc proposes it, and
-//! decide for it. The names are for its complaints.
+//! The module is private, so that code outside cannot name a kind, although rustc suggests it. The
+//! names are chosen for rustc's messages.
 //!
-//! *Rejected:* letting the borrows of handles pass, whose tasks run on unwatched. An implementation
-//! for every `&mut F` cannot leave one `F` out, so the handles have a method, `by_ref`.
+//! *Rejected:* accepting borrows of join handles, whose tasks keep running. An impl for every `&mut
+//! F` cannot exclude one `F`, so the handles have a method, `by_ref`.
 
 use std::future::Future;
 use std::pin::Pin;
 
 use super::timed::DelayFuture;
 
-/// A future that whoever takes it owns: not `&mut future`, nor `Pin<&mut future>`.
+/// A future that is passed by value: not `&mut future`, nor `Pin<&mut future>`.
 ///
-/// The compiler finds the kind, so nobody names it. For a borrow it finds two, and asks for "type
-/// annotations"; give the future itself, or make it a child of [`scope`](super::scope).
+/// The compiler infers the kind. For a borrow it finds two and asks for "type annotations". Pass
+/// the future itself, or make it a child of a [`scope`](super::scope).
 #[doc(hidden)]
 pub trait OwnedFuture<Kind>: Future {}
 
@@ -35,7 +35,7 @@ pub trait OwnedFuture<Kind>: Future {}
 #[derive(Debug)]
 pub struct Given(());
 
-/// The second kind of the borrow of a future.
+/// The second kind of a borrowed future.
 #[doc(hidden)]
 #[derive(Debug)]
 pub struct LentSoNotPolledWhenItLoses(());

@@ -1,10 +1,10 @@
 //! Two futures as one: `join`, `try_join`, `race`, `try_race`, and the pairs that `select!` nests.
 //!
-//! A [`Side`] is a future until it is done, then its output, then nothing: the future is dropped
-//! the moment it completes, and the loser of a race the moment it has lost, so that neither holds a
-//! lock, a permit or a connection longer than it is needed. Left is polled first, always: a race
-//! that both have won goes to the left. If left uses up the task's budget, right still gets one
-//! unit in each poll, so a left that is always ready does not starve it.
+//! A [`MaybeDone`] is a future, then its output, then nothing. The future is dropped the moment it
+//! completes, and the loser of a race the moment it has lost, so neither holds a lock, a permit or
+//! a connection longer than needed. The left future is always polled first: if both are ready, left
+//! wins. If left uses up the task's budget, right still gets one unit in each poll, so a left
+//! future that is always ready does not starve it.
 //!
 //! *Rejected:* the pairs of futures-lite, which keep both futures until they are dropped
 //! themselves.
@@ -21,36 +21,36 @@ use reveille_runtime::budget;
 
 pin_project! {
     /// One of the two futures.
-    #[project = SideProjection]
-    #[project_replace = SideOwned]
-    enum Side<F: Future> {
-        Running { #[pin] future: F },
+    #[project = MaybeDoneProjection]
+    #[project_replace = MaybeDoneOwned]
+    enum MaybeDone<F: Future> {
+        Pending { #[pin] future: F },
         Done { output: F::Output },
         Gone,
     }
 }
 
-impl<F: Future> Side<F> {
-    fn new(future: F) -> Side<F> {
-        Side::Running { future }
+impl<F: Future> MaybeDone<F> {
+    fn new(future: F) -> MaybeDone<F> {
+        MaybeDone::Pending { future }
     }
 
-    /// Polls the future if it still runs; true if the output is there.
+    /// Polls the future if it has not completed. True if the output is there.
     fn poll_done(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
         let output = match self.as_mut().project() {
-            SideProjection::Done { .. } => return true,
-            SideProjection::Running { future } => match future.poll(cx) {
+            MaybeDoneProjection::Done { .. } => return true,
+            MaybeDoneProjection::Pending { future } => match future.poll(cx) {
                 Poll::Ready(output) => output,
                 Poll::Pending => return false,
             },
-            SideProjection::Gone => panic!("a pair of futures was polled after it was ready"),
+            MaybeDoneProjection::Gone => panic!("a pair of futures was polled after it was ready"),
         };
         // Drops the future before it stores the output.
-        self.set(Side::Done { output });
+        self.set(MaybeDone::Done { output });
         true
     }
 
-    /// As [`poll_done`](Side::poll_done), for the side that is polled second.
+    /// Like [`poll_done`](MaybeDone::poll_done), for the side that is polled second.
     fn poll_done_second(self: Pin<&mut Self>, cx: &mut Context<'_>, was_budget_left: bool) -> bool {
         budget::poll_after(was_budget_left, || self.poll_done(cx))
     }
@@ -58,36 +58,36 @@ impl<F: Future> Side<F> {
     /// The output, if it is there.
     fn output(self: Pin<&mut Self>) -> Option<&F::Output> {
         match self.project() {
-            SideProjection::Done { output } => Some(output),
+            MaybeDoneProjection::Done { output } => Some(output),
             _ => None,
         }
     }
 
     /// Takes the output, or drops the future.
     fn take(self: Pin<&mut Self>) -> Option<F::Output> {
-        match self.project_replace(Side::Gone) {
-            SideOwned::Done { output } => Some(output),
-            SideOwned::Running { .. } => {
+        match self.project_replace(MaybeDone::Gone) {
+            MaybeDoneOwned::Done { output } => Some(output),
+            MaybeDoneOwned::Pending { .. } => {
                 warn_if_borrowed::<F>();
                 None
             }
-            SideOwned::Gone => None,
+            MaybeDoneOwned::Gone => None,
         }
     }
 }
 
-impl<F: Future> fmt::Debug for Side<F> {
+impl<F: Future> fmt::Debug for MaybeDone<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Side::Running { .. } => "Running",
-            Side::Done { .. } => "Done",
-            Side::Gone => "Gone",
+            MaybeDone::Pending { .. } => "Pending",
+            MaybeDone::Done { .. } => "Done",
+            MaybeDone::Gone => "Gone",
         })
     }
 }
 
-/// In builds with debug assertions, warns in the log, once per type, when what was just dropped is
-/// the borrow of a future rather than a future, which goes on to hold what it holds.
+/// Called after a borrowed future was dropped instead of the future itself, which keeps what it
+/// holds. With debug assertions, logs a warning, once per type.
 pub(crate) fn warn_if_borrowed<F>() {
     static WARNED: Mutex<Vec<&str>> = Mutex::new(Vec::new());
     let name = type_name::<F>();
@@ -108,8 +108,8 @@ pub(crate) fn warn_if_borrowed<F>() {
     );
 }
 
-/// Whether a type of this name is an exclusive borrow, pinned or not. Not if it is that of a task's
-/// handle: the task goes on, whoever awaits it.
+/// Whether the type with this name is a `&mut` or `Pin<&mut>` of a future. Borrows of join handles
+/// do not count: their tasks run whether they are awaited or not.
 fn is_borrow(name: &str) -> bool {
     let lent = name.strip_prefix("core::pin::Pin<").unwrap_or(name).strip_prefix("&mut ");
     lent.and_then(|lent| lent.split('<').next()).is_some_and(|path| !path.ends_with("::JoinHandle"))
@@ -126,17 +126,17 @@ macro_rules! pair {
             #[must_use = "futures do nothing unless you `.await` or poll them"]
             pub struct $name<L: Future, R: Future> {
                 #[pin]
-                left: Side<L>,
+                left: MaybeDone<L>,
                 #[pin]
-                right: Side<R>,
+                right: MaybeDone<R>,
             }
         }
 
         impl<L: Future, R: Future> $name<L, R> {
-            /// Takes borrows, too: for the shim, whose methods cannot refuse them.
+            /// Accepts borrows, for the shim, whose methods cannot refuse them.
             #[doc(hidden)]
             pub fn new(left: L, right: R) -> $name<L, R> {
-                $name { left: Side::new(left), right: Side::new(right) }
+                $name { left: MaybeDone::new(left), right: MaybeDone::new(right) }
             }
         }
     };
@@ -164,8 +164,8 @@ impl<L: Future, R: Future> Future for Join<L, R> {
     }
 }
 
-/// Takes the error of a side that is done with one.
-fn take_error<F, T, E>(mut side: Pin<&mut Side<F>>) -> Option<E>
+/// Takes the error of a side that has completed with one.
+fn take_error<F, T, E>(mut side: Pin<&mut MaybeDone<F>>) -> Option<E>
 where
     F: Future<Output = Result<T, E>>,
 {
@@ -224,13 +224,13 @@ where
     }
 }
 
-/// An output of one of two futures.
+/// The output of one of two futures.
 #[doc(hidden)]
 #[derive(Debug)]
 pub enum Either<L, R> {
-    /// The left one was ready first.
+    /// The left future was ready first.
     Left(L),
-    /// The right one was ready first.
+    /// The right future was ready first.
     Right(R),
 }
 
@@ -275,7 +275,7 @@ where
         if !(is_left_done && is_right_done) {
             return Poll::Pending;
         }
-        // Both failed; the second error is the one nobody has seen yet.
+        // Both failed. The second error is the one that has not been returned yet.
         this.left.take();
         Poll::Ready(this.right.take().expect(DONE))
     }

@@ -1,9 +1,9 @@
 //! `select!`, and how it tells a future from the borrow of one.
 //!
-//! The macro looks at the type of each expression with a method that two traits provide. `kind` of
-//! [`OfBorrow`] needs one reference less than that of [`OfFuture`], so the compiler takes it where
-//! it applies, which is for `&mut _` and `Pin<&mut _>`. What it returns wants a bound that no type
-//! meets. A borrow that hides behind a type parameter is not seen.
+//! The macro inspects the type of each expression with a method that two traits provide. `kind` of
+//! [`OfBorrow`] needs one reference less than that of [`OfFuture`], so the compiler prefers it
+//! where it applies: for `&mut _` and `Pin<&mut _>`. Its return value requires a bound that no type
+//! meets. A borrow behind a type parameter is not detected.
 
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -23,7 +23,7 @@ pub fn probe<F>(_: &F) -> Probe<F> {
 
 /// Has a method for borrows.
 pub trait OfBorrow {
-    /// It is a borrow.
+    /// Reports a borrow.
     fn kind(&self) -> Borrowed {
         Borrowed
     }
@@ -32,9 +32,9 @@ pub trait OfBorrow {
 impl<F: ?Sized> OfBorrow for Probe<&mut F> {}
 impl<F: ?Sized> OfBorrow for Probe<Pin<&mut F>> {}
 
-/// Has a method for everything, which is taken when there is no other.
+/// Has a method for everything, which is used when no other applies.
 pub trait OfFuture {
-    /// It is not a borrow.
+    /// Reports a future that is not borrowed.
     fn kind(&self) -> Owned {
         Owned
     }
@@ -42,18 +42,18 @@ pub trait OfFuture {
 
 impl<F> OfFuture for &Probe<F> {}
 
-/// Lets futures pass.
+/// Accepts futures.
 #[derive(Debug)]
 pub struct Owned;
 
 impl Owned {
-    /// Gives the future.
+    /// Returns the future.
     pub fn take<F>(self, future: F) -> F {
         future
     }
 }
 
-/// Lets nothing pass.
+/// Accepts nothing.
 #[derive(Debug)]
 pub struct Borrowed;
 
@@ -82,21 +82,22 @@ where
     Select::new(left, right)
 }
 
-/// Awaits whichever of several futures is ready first, and goes on with what stands behind it.
+/// Awaits several futures and runs the arm of the one that is ready first.
 ///
-/// Each arm is `pattern = future => expression`. The futures may differ in their outputs, the
-/// expressions may not. They are polled in the order in which they stand: on a tie the first wins.
+/// Each arm is `pattern = future => expression`. The futures may have different outputs; the
+/// expressions must have the same type. The futures are polled in the order in which they are
+/// written, so on a tie the first wins.
 ///
-/// It takes the futures themselves. Those that lose are dropped where they stand, before the
-/// winner's expression runs, and so hold nothing that it may want. A borrow of a future,
-/// `&mut future`, does not compile; [why](crate::future#the-future-that-nobody-polls). A future
-/// that shall outlive a loser's fate is a child of [`future::scope`](crate::future::scope).
+/// This takes the futures themselves. The losers are dropped at their current `.await` before the
+/// winner's expression runs, so they hold nothing that it may need. A borrow of a future, `&mut
+/// future`, does not compile. [Why?](crate::future#the-future-that-nobody-polls) To keep a future
+/// running after it loses, make it a child of [`future::scope`](crate::future::scope).
 ///
-/// The pattern has to match every output; to tell outputs apart, match in the expression.
+/// The pattern must match every output. To distinguish outputs, use `match` in the expression.
 ///
 /// # Cancel safety
 ///
-/// What the losers did so far is lost, unless they are cancel safe themselves.
+/// The losers' progress is lost, unless they are cancel safe themselves.
 ///
 /// # Examples
 ///
@@ -136,11 +137,11 @@ macro_rules! select {
     };
 }
 
-/// The parts of [`select!`].
+/// The functions and types that [`select!`] expands to.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __select {
-    // As in a `match`, there need not be a comma behind a block.
+    // As in a `match`, the comma after a block is optional.
     (@parse [$($done:tt)*] $pattern:pat = $future:expr => $block:block, $($rest:tt)*) => {
         $crate::__select!(@parse [$($done)* {($pattern) ($future) ($block)}] $($rest)*)
     };

@@ -17,20 +17,20 @@ use super::pair::warn_if_borrowed;
 
 /// Awaits a future for at most `dur`.
 ///
-/// The future is polled before the clock is looked at, so one that is ready is never late, even
-/// after a pause or with a `dur` of zero. With [`Duration::MAX`] it is simply awaited. The time
+/// The future is polled before the clock is read, so a future that is ready never times out, even
+/// after a pause or with a `dur` of zero. With [`Duration::MAX`] there is no time limit. The time
 /// starts with the first poll of the returned future.
 ///
-/// A timeout cannot interrupt code that blocks its thread: it is noticed when the future next
-/// gives way.
+/// A timeout cannot interrupt code that blocks its thread: it takes effect when the future next
+/// returns `Pending`.
 ///
-/// It takes the future itself: a borrow, `&mut future`, does not compile, so that it is not left
-/// unpolled; [why](crate::future#the-future-that-nobody-polls), and how to wait for a while and
-/// then further.
+/// This takes the future itself: a borrow, `&mut future`, does not compile, because the future
+/// would then stay unpolled. [This page](crate::future#the-future-that-nobody-polls) says why, and
+/// how to wait for a while and then go on waiting.
 ///
 /// # Errors
 ///
-/// [`TimeoutError`] if the time ran out. The future is then dropped where it stood.
+/// [`TimeoutError`] if the time ran out. The future is then dropped at its current `.await`.
 ///
 /// # Cancel safety
 ///
@@ -106,7 +106,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct TimeoutFuture<F> {
-        // `None` once it is done: a future that is late is dropped at once.
+        // `None` once it is done: a future that times out is dropped at once.
         #[pin]
         future: Option<F>,
         sleep: Sleep,
@@ -114,7 +114,7 @@ pin_project! {
 }
 
 impl<F> TimeoutFuture<F> {
-    /// Takes a borrow, too: for the shim, whose functions cannot refuse it.
+    /// Accepts a borrow, for the shim, whose functions cannot refuse it.
     #[doc(hidden)]
     pub fn new(future: F, timeout: Duration) -> TimeoutFuture<F> {
         TimeoutFuture { future: Some(future), sleep: Sleep::after(timeout) }

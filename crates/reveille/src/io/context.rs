@@ -62,16 +62,16 @@ use std::io;
 pub struct OperationError {
     operation: String,
     source: io::Error,
-    told: Told,
+    cause_in: CauseIn,
 }
 
 /// Where the cause of an [`OperationError`] is told.
 #[derive(Clone, Copy)]
-enum Told {
+enum CauseIn {
     /// By the source.
-    Apart,
+    Source,
     /// In the text.
-    Here,
+    Text,
 }
 
 impl OperationError {
@@ -133,19 +133,19 @@ impl fmt::Debug for OperationError {
 impl fmt::Display for OperationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.operation)?;
-        match self.told {
+        match self.cause_in {
             _ if f.alternate() => write!(f, ": {:#}", self.source),
-            Told::Here => write!(f, ": {}", self.source),
-            Told::Apart => Ok(()),
+            CauseIn::Text => write!(f, ": {}", self.source),
+            CauseIn::Source => Ok(()),
         }
     }
 }
 
 impl StdError for OperationError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self.told {
-            Told::Apart => Some(&self.source),
-            Told::Here => self.source.source(),
+        match self.cause_in {
+            CauseIn::Source => Some(&self.source),
+            CauseIn::Text => self.source.source(),
         }
     }
 }
@@ -199,16 +199,16 @@ pub(crate) trait Context {
 
 impl<T> Context for io::Result<T> {
     fn context(self, operation: impl FnOnce() -> String) -> Self {
-        self.map_err(|source| wrap(operation(), source, Told::Apart))
+        self.map_err(|source| wrap(operation(), source, CauseIn::Source))
     }
 
     fn named(self, operation: impl FnOnce() -> String) -> Self {
-        self.map_err(|source| wrap(operation(), source, Told::Here))
+        self.map_err(|source| wrap(operation(), source, CauseIn::Text))
     }
 }
 
-fn wrap(operation: String, source: io::Error, told: Told) -> io::Error {
-    io::Error::new(source.kind(), OperationError { operation, source, told })
+fn wrap(operation: String, source: io::Error, cause_in: CauseIn) -> io::Error {
+    io::Error::new(source.kind(), OperationError { operation, source, cause_in })
 }
 
 #[cfg(test)]

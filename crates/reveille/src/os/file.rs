@@ -47,7 +47,7 @@ impl Kind {
     }
 }
 
-/// How a file was opened; asking costs a system call that never waits.
+/// OpenHow a file was opened; asking costs a system call that never waits.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Flags {
     /// Reads and writes go past the page cache, by whole blocks (`O_DIRECT`). On a pipe the flag
@@ -145,7 +145,7 @@ mod linux {
         (result == 0).then_some(answer.f_type as u32)
     }
 
-    /// How `file` was opened.
+    /// OpenHow `file` was opened.
     #[allow(unsafe_code, reason = "as above")]
     pub(crate) fn flags(file: &File) -> Flags {
         // SAFETY: the descriptor is open while `file` is borrowed, and `F_GETFL` touches no memory.
@@ -236,7 +236,7 @@ mod linux {
     fn open_in_memory(path: &CString, flags: libc::c_int) -> Result<OwnedFd, Errno> {
         // The kernel's `struct open_how`.
         #[repr(C)]
-        struct How {
+        struct OpenHow {
             flags: u64,
             mode: u64,
             resolve: u64,
@@ -245,7 +245,7 @@ mod linux {
         const RESOLVE_CACHED: u64 = 0x20;
 
         let flags = u64::from((libc::O_CLOEXEC | flags).unsigned_abs());
-        let how = How { flags, mode: 0, resolve: RESOLVE_CACHED };
+        let how = OpenHow { flags, mode: 0, resolve: RESOLVE_CACHED };
         // SAFETY: the kernel reads the path up to its zero byte and `how`, of the size it is told,
         // and both outlive the call.
         let fd = unsafe {
@@ -254,7 +254,7 @@ mod linux {
                 libc::AT_FDCWD,
                 path.as_ptr(),
                 &raw const how,
-                size_of::<How>(),
+                size_of::<OpenHow>(),
             )
         };
         let Some(fd) = libc::c_int::try_from(fd).ok().filter(|&fd| fd >= 0) else {

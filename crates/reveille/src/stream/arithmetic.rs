@@ -4,7 +4,7 @@ use std::future::Future;
 use std::num::Wrapping;
 use std::pin::Pin;
 
-use super::unbroken::Unbroken;
+use super::shunt::Shunt;
 use super::{Stream, StreamExt};
 
 /// A type that the items of a stream can be added up to.
@@ -125,7 +125,7 @@ macro_rules! fallible {
             {
                 Box::pin(async move {
                     let mut failure = None;
-                    let value = T::$method(Unbroken::of_options(stream, &mut failure)).await;
+                    let value = T::$method(Shunt::of_options(stream, &mut failure)).await;
                     failure.is_none().then_some(value)
                 })
             }
@@ -141,7 +141,7 @@ macro_rules! fallible {
             {
                 Box::pin(async move {
                     let mut failure = None;
-                    let value = T::$method(Unbroken::of_results(stream, &mut failure)).await;
+                    let value = T::$method(Shunt::of_results(stream, &mut failure)).await;
                     failure.map_or(Ok(value), Err)
                 })
             }

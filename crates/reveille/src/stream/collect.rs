@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::unbroken::Unbroken;
+use super::shunt::Shunt;
 use super::{IntoStream, Stream, StreamExt};
 
 /// A type that can be made from the items of a stream.
@@ -266,7 +266,7 @@ where
         let stream = stream.into_stream();
         Box::pin(async move {
             let mut failure = None;
-            let value = V::from_stream(Unbroken::of_options(stream, &mut failure)).await;
+            let value = V::from_stream(Shunt::of_options(stream, &mut failure)).await;
             failure.is_none().then_some(value)
         })
     }
@@ -287,7 +287,7 @@ where
         let stream = stream.into_stream();
         Box::pin(async move {
             let mut failure = None;
-            let value = V::from_stream(Unbroken::of_results(stream, &mut failure)).await;
+            let value = V::from_stream(Shunt::of_results(stream, &mut failure)).await;
             failure.map_or(Ok(value), Err)
         })
     }

@@ -1,8 +1,8 @@
 //! Two streams side by side: `cmp`, `partial_cmp`, `eq`, `ne`, `lt`, `le`, `gt`, `ge`.
 //!
-//! One future, [`Compare`], takes an item from the left, then one from the right, and asks a
-//! [`Verdict`] about the pair; the first pair that decides ends it. A stream that ends first is the
-//! lesser, like the shorter of two words with a common beginning.
+//! One future, [`Compare`], takes an item from the left, then one from the right, and passes the
+//! pair to a [`Comparator`]. The first pair that decides ends it. A stream that ends first is less,
+//! as in lexicographic order.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -17,26 +17,27 @@ use pin_project_lite::pin_project;
 use super::Stream;
 use super::consume::Pace;
 
-/// How a pair of items decides the comparison of their streams.
-pub trait Verdict<A, B> {
+/// AnyOrder a pair of items decides the comparison of their streams.
+pub trait Comparator<A, B> {
     /// The value the future resolves to.
     type Output;
 
     /// Breaks if this pair decides.
     fn pair(left: &A, right: &B) -> ControlFlow<Self::Output>;
 
-    /// No pair decided: `order` is that of the lengths, `Equal` if both streams ended together.
+    /// Called if no pair decided. `order` is that of the lengths: `Equal` if both streams ended
+    /// together.
     fn ended(order: Ordering) -> Self::Output;
 }
 
 /// What has been taken from the left stream for the current pair.
 #[derive(Clone, Copy, Debug)]
 enum Left<T> {
-    /// Nothing yet.
+    /// Nothing so far.
     Due,
-    /// Its item.
+    /// An item.
     Item(T),
-    /// Its end. It is not polled again.
+    /// Its end. The stream is not polled again.
     Ended,
 }
 
@@ -49,13 +50,13 @@ pin_project! {
         #[pin]
         right: R,
         taken: Left<L::Item>,
-        verdict: PhantomData<fn() -> V>,
+        comparator: PhantomData<fn() -> V>,
     }
 }
 
 impl<L: Stream, R, V> Compare<L, R, V> {
     pub(super) fn new(left: L, right: R) -> Compare<L, R, V> {
-        Compare { left, right, taken: Left::Due, verdict: PhantomData }
+        Compare { left, right, taken: Left::Due, comparator: PhantomData }
     }
 }
 
@@ -69,7 +70,7 @@ impl<L, R, V> Future for Compare<L, R, V>
 where
     L: Stream,
     R: Stream,
-    V: Verdict<L::Item, R::Item>,
+    V: Comparator<L::Item, R::Item>,
 {
     type Output = V::Output;
 
@@ -104,7 +105,7 @@ where
 #[derive(Debug)]
 pub struct ByOrd;
 
-impl<T: Ord> Verdict<T, T> for ByOrd {
+impl<T: Ord> Comparator<T, T> for ByOrd {
     type Output = Ordering;
 
     fn pair(left: &T, right: &T) -> ControlFlow<Ordering> {
@@ -123,7 +124,7 @@ impl<T: Ord> Verdict<T, T> for ByOrd {
 #[derive(Debug)]
 pub struct ByEquality<const EQUAL: bool>;
 
-impl<A: PartialEq<B>, B, const EQUAL: bool> Verdict<A, B> for ByEquality<EQUAL> {
+impl<A: PartialEq<B>, B, const EQUAL: bool> Comparator<A, B> for ByEquality<EQUAL> {
     type Output = bool;
 
     fn pair(left: &A, right: &B) -> ControlFlow<bool> {
@@ -135,13 +136,13 @@ impl<A: PartialEq<B>, B, const EQUAL: bool> Verdict<A, B> for ByEquality<EQUAL> 
     }
 }
 
-/// What a question makes of the order of two streams.
-pub trait Question {
-    /// The answer.
-    type Answer;
+/// Maps the order of two streams to the result.
+pub trait OrderTest {
+    /// The result.
+    type Output;
 
-    /// Answers, given how the streams compare.
-    fn answer(order: Option<Ordering>) -> Self::Answer;
+    /// Returns the result for this order.
+    fn test(order: Option<Ordering>) -> Self::Output;
 }
 
 /// `partial_cmp`, `lt`, `le`, `gt`, `ge`: the first pair that is not equal decides, by
@@ -149,50 +150,50 @@ pub trait Question {
 #[derive(Debug)]
 pub struct ByPartialOrd<Q>(PhantomData<Q>);
 
-impl<A: PartialOrd<B>, B, Q: Question> Verdict<A, B> for ByPartialOrd<Q> {
-    type Output = Q::Answer;
+impl<A: PartialOrd<B>, B, Q: OrderTest> Comparator<A, B> for ByPartialOrd<Q> {
+    type Output = Q::Output;
 
-    fn pair(left: &A, right: &B) -> ControlFlow<Q::Answer> {
+    fn pair(left: &A, right: &B) -> ControlFlow<Q::Output> {
         match left.partial_cmp(right) {
             Some(Ordering::Equal) => ControlFlow::Continue(()),
-            order => ControlFlow::Break(Q::answer(order)),
+            order => ControlFlow::Break(Q::test(order)),
         }
     }
 
-    fn ended(order: Ordering) -> Q::Answer {
-        Q::answer(Some(order))
+    fn ended(order: Ordering) -> Q::Output {
+        Q::test(Some(order))
     }
 }
 
-/// How do they compare?
+/// AnyOrder do they compare?
 #[derive(Debug)]
-pub struct How;
+pub struct AnyOrder;
 
-impl Question for How {
-    type Answer = Option<Ordering>;
+impl OrderTest for AnyOrder {
+    type Output = Option<Ordering>;
 
-    fn answer(order: Option<Ordering>) -> Option<Ordering> {
+    fn test(order: Option<Ordering>) -> Option<Ordering> {
         order
     }
 }
 
-macro_rules! questions {
+macro_rules! order_tests {
     ($($name:ident, $words:literal, $is:ident;)*) => {$(
         #[doc = $words]
         #[derive(Debug)]
         pub struct $name;
 
-        impl Question for $name {
-            type Answer = bool;
+        impl OrderTest for $name {
+            type Output = bool;
 
-            fn answer(order: Option<Ordering>) -> bool {
+            fn test(order: Option<Ordering>) -> bool {
                 order.is_some_and(Ordering::$is)
             }
         }
     )*};
 }
 
-questions! {
+order_tests! {
     IsLess, "Is the left one less?", is_lt;
     IsLessOrEqual, "Is the left one less, or are they equal?", is_le;
     IsGreater, "Is the left one greater?", is_gt;

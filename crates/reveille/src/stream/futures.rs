@@ -5,7 +5,7 @@
 //! that they are `Send` and `Sync` if everything they hold is.
 
 use super::compare::{
-    ByEquality, ByOrd, ByPartialOrd, Compare, How, IsGreater, IsGreaterOrEqual, IsLess,
+    AnyOrder, ByEquality, ByOrd, ByPartialOrd, Compare, IsGreater, IsGreaterOrEqual, IsLess,
     IsLessOrEqual,
 };
 use super::consume::{
@@ -52,7 +52,7 @@ aliases! {
     CmpFuture<L, R> = Compare<L, R, ByOrd>, "cmp";
     EqFuture<L, R> = Compare<L, R, ByEquality<true>>, "eq";
     NeFuture<L, R> = Compare<L, R, ByEquality<false>>, "ne";
-    PartialCmpFuture<L, R> = Compare<L, R, ByPartialOrd<How>>, "partial_cmp";
+    PartialCmpFuture<L, R> = Compare<L, R, ByPartialOrd<AnyOrder>>, "partial_cmp";
     LtFuture<L, R> = Compare<L, R, ByPartialOrd<IsLess>>, "lt";
     LeFuture<L, R> = Compare<L, R, ByPartialOrd<IsLessOrEqual>>, "le";
     GtFuture<L, R> = Compare<L, R, ByPartialOrd<IsGreater>>, "gt";

@@ -66,10 +66,10 @@ mod fused;
 #[doc(hidden)]
 pub mod futures;
 mod join;
+mod shunt;
 mod sources;
 mod timed;
 mod traits;
-mod unbroken;
 
 #[doc(inline)]
 pub use futures_core::stream::Stream;

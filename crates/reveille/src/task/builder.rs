@@ -1,4 +1,4 @@
-//! A task with a name.
+//! A builder of tasks with names.
 
 use std::future::Future;
 use std::io;
@@ -25,7 +25,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder of a task without a name.
+    /// Creates a builder of a task without a name.
     ///
     /// # Examples
     ///
@@ -41,7 +41,7 @@ impl Builder {
         Builder::default()
     }
 
-    /// Names the task. The name is for people: reports and [`current`](super::current) show it.
+    /// Names the task. Reports and [`current`](super::current) show the name.
     ///
     /// # Examples
     ///
@@ -63,11 +63,11 @@ impl Builder {
         self.name.map(Arc::from)
     }
 
-    /// Spawns the task onto the pool, as [`spawn`](super::spawn).
+    /// Spawns the task onto the pool, as [`spawn`](super::spawn) does.
     ///
     /// # Errors
     ///
-    /// None at present; the signature is the predecessor's, and leaves room.
+    /// It does not fail at present. The signature is async-std's.
     ///
     /// # Examples
     ///
@@ -89,11 +89,11 @@ impl Builder {
         Ok(handle)
     }
 
-    /// Spawns the task onto this thread, as [`spawn_local`](super::spawn_local).
+    /// Spawns the task onto this thread, as [`spawn_local`](super::spawn_local) does.
     ///
     /// # Errors
     ///
-    /// None at present.
+    /// It does not fail at present.
     ///
     /// # Examples
     ///
@@ -118,7 +118,7 @@ impl Builder {
         Ok(handle)
     }
 
-    /// Runs the future on this thread until it is ready, as [`block_on`](super::block_on).
+    /// Runs the future on this thread until it is ready, as [`block_on`](super::block_on) does.
     ///
     /// # Examples
     ///

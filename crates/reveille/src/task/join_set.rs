@@ -1,18 +1,18 @@
 //! A set of tasks whose results come in the order of completion.
 //!
-//! Each task carries a [`Notice`], which enters the task's number into a queue when the future is
-//! dropped, whether it had finished, panicked or was cancelled. So a completion costs the same in a
-//! set of any size, and nothing beside the task is allocated for it.
+//! Each task carries a [`FinishGuard`], which pushes the task's number onto a queue when the future
+//! is dropped, whether it finished, panicked or was cancelled. So a completion costs the same in a
+//! set of any size, and no allocation is needed beside the task.
 //!
 //! # Invariants
 //!
-//! 1. A number is in the queue once, from the drop of its notice on, and stays the task's own until
-//!    it was taken out of the queue. `closing` holds the one that was taken out last, while its
-//!    task is not complete: the future is dropped a moment before the output is stored.
-//! 2. Under the queue's lock nothing of the user's runs.
+//! 1. A number is in the queue once, from the drop of its finish guard on. It stays the task's own
+//!    until it is popped. `closing` holds the number popped last while its task is not complete:
+//!    the future is dropped a moment before the output is stored.
+//! 2. No user code runs under the queue's lock.
 //!
-//! *Rejected:* a waker per task, as a group of plain futures has. It costs two allocations each,
-//! and a poll of every new task to hand it in.
+//! *Rejected:* a waker per task, as in a group of plain futures. It costs two allocations each, and
+//! a poll of every new task to register the waker.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -30,10 +30,10 @@ use slab::Slab;
 use super::{Builder, JoinError, JoinHandle, TaskId};
 use crate::stream::Stream;
 
-/// Tasks whose results are awaited in the order in which they complete.
+/// A set of tasks whose results are awaited in the order in which they complete.
 ///
-/// Dropping the set cancels its tasks. As a [`Stream`] it gives the same as
-/// [`join_next`](JoinSet::join_next), and ends when the set is empty.
+/// Dropping the set cancels its tasks. As a [`Stream`] it yields what
+/// [`join_next`](JoinSet::join_next) returns, and ends when the set is empty.
 ///
 /// # Examples
 ///
@@ -58,16 +58,16 @@ use crate::stream::Stream;
 /// ```
 #[must_use = "dropping a JoinSet cancels its tasks"]
 pub struct JoinSet<T> {
-    /// `None` for the moment of a poll only.
+    /// `None` only during a poll.
     handles: Slab<Option<JoinHandle<T>>>,
     finished: Arc<Finished>,
     closing: Option<usize>,
 }
 
-/// A result, with the handle that it came from.
+/// A result, and the handle that it came from.
 type Joined<T> = (Result<T, JoinError>, JoinHandle<T>);
 
-/// The numbers of the tasks whose futures are gone.
+/// The numbers of tasks whose futures have been dropped.
 #[derive(Default)]
 struct Finished {
     state: Mutex<State>,
@@ -76,9 +76,9 @@ struct Finished {
 #[derive(Default)]
 struct State {
     queue: VecDeque<usize>,
-    /// Whoever awaits the next result.
+    /// The waker of the task that awaits the next result.
     waker: Option<Waker>,
-    /// The set has let go of the tasks that still refer to this.
+    /// The set has detached the tasks that still refer to this.
     is_closed: bool,
 }
 
@@ -88,13 +88,13 @@ impl Finished {
     }
 }
 
-/// Tells the set when it is dropped, which is with its task's future, and after it.
-struct Notice {
+/// Reports the end of a task to the set when it is dropped: with the task's future, right after it.
+struct FinishGuard {
     finished: Arc<Finished>,
     number: usize,
 }
 
-impl Drop for Notice {
+impl Drop for FinishGuard {
     fn drop(&mut self) {
         let waker = {
             let mut state = self.finished.lock();
@@ -109,12 +109,12 @@ impl Drop for Notice {
 }
 
 pin_project! {
-    /// A task's future with its notice.
+    /// A task's future with its finish guard.
     struct Tracked<F> {
         #[pin]
         future: F,
-        // After the future, so that it is dropped when that is gone.
-        notice: Notice,
+        // Declared after the future, so it is dropped after it.
+        finish_guard: FinishGuard,
     }
 }
 
@@ -127,7 +127,7 @@ impl<F: Future> Future for Tracked<F> {
 }
 
 impl<T> JoinSet<T> {
-    /// An empty set.
+    /// Creates an empty set.
     ///
     /// # Examples
     ///
@@ -140,7 +140,8 @@ impl<T> JoinSet<T> {
         JoinSet { handles: Slab::new(), finished: Arc::default(), closing: None }
     }
 
-    /// How many tasks are in the set: those that run, and those whose results were not taken yet.
+    /// Returns the number of tasks in the set: those that run, and those whose results have not
+    /// been taken.
     ///
     /// # Examples
     ///
@@ -156,7 +157,7 @@ impl<T> JoinSet<T> {
         self.handles.len()
     }
 
-    /// Whether no task is in the set.
+    /// Returns whether the set has no tasks.
     ///
     /// # Examples
     ///
@@ -170,8 +171,8 @@ impl<T> JoinSet<T> {
         self.handles.is_empty()
     }
 
-    /// Awaits the next result, of the task that completed first among those not taken yet. `None`
-    /// when the set is empty.
+    /// Awaits the next result: that of the task that completed first among those not taken yet.
+    /// Returns `None` when the set is empty.
     ///
     /// # Errors
     ///
@@ -179,7 +180,8 @@ impl<T> JoinSet<T> {
     ///
     /// # Cancel safety
     ///
-    /// A result is taken out of the set only when it is given: dropping the future loses none.
+    /// A result is removed from the set only when it is returned, so dropping the future loses
+    /// nothing.
     ///
     /// # Examples
     ///
@@ -197,7 +199,7 @@ impl<T> JoinSet<T> {
         std::future::poll_fn(|cx| self.poll_join_next(cx)).await
     }
 
-    /// The next result, if there is one now.
+    /// Returns the next result if a task has completed.
     ///
     /// # Errors
     ///
@@ -224,7 +226,7 @@ impl<T> JoinSet<T> {
         }
     }
 
-    /// As [`join_next`](JoinSet::join_next), as a poll.
+    /// Polls for the next result; [`join_next`](JoinSet::join_next) is the future of this.
     ///
     /// # Examples
     ///
@@ -241,8 +243,8 @@ impl<T> JoinSet<T> {
         Poll::Ready(ready!(self.poll_next_handle(cx)).map(|(result, _)| result))
     }
 
-    /// Asks all tasks for cancellation and returns at once. Their results, most of which will be
-    /// that they were cancelled, are still to be taken.
+    /// Requests cancellation of all tasks and returns at once. Their results, most of them
+    /// cancellations, stay in the set until they are taken.
     ///
     /// # Examples
     ///
@@ -262,7 +264,7 @@ impl<T> JoinSet<T> {
         }
     }
 
-    /// Lets go of all tasks, which go on by themselves. The set is empty then.
+    /// Detaches all tasks, which keep running. The set is then empty.
     ///
     /// # Examples
     ///
@@ -283,13 +285,14 @@ impl<T> JoinSet<T> {
         self.let_go(|_| ());
     }
 
-    /// Cancels all tasks and waits until their futures are dropped. The set is empty then, and can
-    /// be used again. Results are dropped; a panic among them is reported by the hook for unhandled
+    /// Cancels all tasks and waits until their futures are dropped. The set is then empty and can
+    /// be used again. Results are dropped; panics among them are reported to the hook for unhandled
     /// panics.
     ///
     /// # Cancel safety
     ///
-    /// Once polled, all tasks will be cancelled. Those that are not waited for stay in the set.
+    /// Once it has been polled, all tasks will be cancelled. Tasks that were not awaited stay in
+    /// the set.
     ///
     /// # Examples
     ///
@@ -312,7 +315,7 @@ impl<T> JoinSet<T> {
         }
     }
 
-    /// Gives up every task, after `ask` was told of it.
+    /// Releases every task, after calling `ask` with it.
     fn let_go(&mut self, ask: impl Fn(&JoinHandle<T>)) {
         let finished = std::mem::take(&mut self.finished);
         let waker = {
@@ -326,7 +329,7 @@ impl<T> JoinSet<T> {
         for handle in std::mem::take(&mut self.handles).into_iter().filter_map(|(_, h)| h) {
             ask(&handle);
             if handle.is_finished() {
-                // Complete, so it is ready: and a panic in it shall not vanish.
+                // The task is complete, so this is ready. A panic in the result must not be lost.
                 let mut result = handle.result();
                 let mut cx = Context::from_waker(Waker::noop());
                 if let Poll::Ready(outcome) = Pin::new(&mut result).poll(&mut cx) {
@@ -336,11 +339,11 @@ impl<T> JoinSet<T> {
         }
     }
 
-    /// The number of a task whose future is gone, if there is one.
+    /// Returns the number of a task whose future has been dropped, if there is one.
     fn next_finished(&mut self) -> Option<usize> {
         if self.closing.is_none() {
             let mut state = self.finished.lock();
-            // Bounded: each number is there once.
+            // Bounded: each number is in the queue once.
             while let Some(number) = state.queue.pop_front() {
                 if self.handles.contains(number) {
                     self.closing = Some(number);
@@ -358,7 +361,8 @@ impl<T> JoinSet<T> {
         let number = match self.next_finished() {
             Some(number) => number,
             None => {
-                // Cloned before the lock is taken, and the old one dropped after: user code.
+                // The waker is cloned before the lock is taken and the old one is dropped after it
+                // is released: both run user code.
                 let mut waker = Some(cx.waker().clone());
                 let mut state = self.finished.lock();
                 std::mem::swap(&mut state.waker, &mut waker);
@@ -368,12 +372,12 @@ impl<T> JoinSet<T> {
                 number
             }
         };
-        // Results that are there one after the other shall not keep the thread from other tasks.
+        // A run of available results must not keep the thread from other tasks.
         ready!(budget::poll_proceed(cx));
         self.poll_closing(number, cx).map(Some)
     }
 
-    /// Takes the result of a task whose future is gone.
+    /// Takes the result of a task whose future has been dropped.
     fn poll_closing(&mut self, number: usize, cx: &mut Context<'_>) -> Poll<Joined<T>> {
         let handle = self.handles[number].take().expect("it is put back after each poll");
         let mut result = handle.result();
@@ -390,9 +394,9 @@ impl<T> JoinSet<T> {
         }
     }
 
-    /// The notice of the task that is adopted next.
-    fn notice(&self) -> Notice {
-        Notice { finished: Arc::clone(&self.finished), number: self.handles.vacant_key() }
+    /// Returns the finish guard of the next task to be added.
+    fn finish_guard(&self) -> FinishGuard {
+        FinishGuard { finished: Arc::clone(&self.finished), number: self.handles.vacant_key() }
     }
 
     fn adopt(&mut self, handle: JoinHandle<T>) -> AbortHandle {
@@ -403,7 +407,7 @@ impl<T> JoinSet<T> {
 }
 
 impl<T: 'static> JoinSet<T> {
-    /// Spawns a task of the set, as [`task::spawn`](super::spawn).
+    /// Spawns a task in the set, as [`task::spawn`](super::spawn) does.
     ///
     /// # Examples
     ///
@@ -420,16 +424,16 @@ impl<T: 'static> JoinSet<T> {
         F: Future<Output = T> + Send + 'static,
         T: Send,
     {
-        let notice = self.notice();
-        let handle = super::spawn(Tracked { future, notice });
+        let finish_guard = self.finish_guard();
+        let handle = super::spawn(Tracked { future, finish_guard });
         self.adopt(handle)
     }
 
-    /// Spawns a task of the set with a name, as [`Builder::spawn`].
+    /// Spawns a named task in the set, as [`Builder::spawn`] does.
     ///
     /// # Errors
     ///
-    /// As [`Builder::spawn`].
+    /// Fails as [`Builder::spawn`] does.
     ///
     /// # Examples
     ///
@@ -447,12 +451,12 @@ impl<T: 'static> JoinSet<T> {
         F: Future<Output = T> + Send + 'static,
         T: Send,
     {
-        let notice = self.notice();
-        let handle = builder.spawn(Tracked { future, notice })?;
+        let finish_guard = self.finish_guard();
+        let handle = builder.spawn(Tracked { future, finish_guard })?;
         Ok(self.adopt(handle))
     }
 
-    /// Spawns a task of the set onto a runtime of your own. When that has ended, the task is
+    /// Spawns a task in the set onto the given runtime. If that runtime has shut down, the task is
     /// cancelled at once.
     ///
     /// # Examples
@@ -473,12 +477,13 @@ impl<T: 'static> JoinSet<T> {
         F: Future<Output = T> + Send + 'static,
         T: Send,
     {
-        let notice = self.notice();
-        let handle = runtime.spawn(Tracked { future, notice });
+        let finish_guard = self.finish_guard();
+        let handle = runtime.spawn(Tracked { future, finish_guard });
         self.adopt(handle)
     }
 
-    /// Spawns a task of the set onto this thread, as [`task::spawn_local`](super::spawn_local).
+    /// Spawns a task in the set onto this thread, as [`task::spawn_local`](super::spawn_local)
+    /// does.
     ///
     /// # Examples
     ///
@@ -497,12 +502,12 @@ impl<T: 'static> JoinSet<T> {
     where
         F: Future<Output = T> + 'static,
     {
-        let notice = self.notice();
-        let handle = super::spawn_local(Tracked { future, notice });
+        let finish_guard = self.finish_guard();
+        let handle = super::spawn_local(Tracked { future, finish_guard });
         self.adopt(handle)
     }
 
-    /// Runs a closure that may block, as a task of the set; see
+    /// Runs a closure that may block as a task in the set; see
     /// [`task::spawn_blocking`](super::spawn_blocking). Cancelling it has an effect only before it
     /// has started.
     ///
@@ -521,16 +526,16 @@ impl<T: 'static> JoinSet<T> {
         F: FnOnce() -> T + Send + 'static,
         T: Send,
     {
-        let notice = self.notice();
+        let finish_guard = self.finish_guard();
         let handle = super::spawn_blocking(move || {
-            let _notice = notice;
+            let _notice = finish_guard;
             f()
         });
         self.adopt(handle)
     }
 }
 
-/// Reports the panic of a task whose result is not given to anybody.
+/// Reports the panic of a task whose result is not returned to anyone.
 fn report_if_panic<T>(result: Result<T, JoinError>, handle: &JoinHandle<T>) {
     if let Err(error) = result
         && let Ok(payload) = error.try_into_panic()
@@ -600,7 +605,7 @@ pub struct AbortHandle {
 }
 
 impl AbortHandle {
-    /// Asks for cancellation and returns at once. A task that completes first stays as it is.
+    /// Requests cancellation and returns at once. A task that completes first is not affected.
     ///
     /// # Examples
     ///
@@ -615,7 +620,7 @@ impl AbortHandle {
         self.task.as_task().cancel();
     }
 
-    /// Whether the task is complete.
+    /// Returns whether the task is complete.
     ///
     /// # Examples
     ///
@@ -630,7 +635,7 @@ impl AbortHandle {
         self.task.as_task().is_finished()
     }
 
-    /// The number of the task.
+    /// Returns the id of the task.
     ///
     /// # Examples
     ///
@@ -645,7 +650,7 @@ impl AbortHandle {
         self.task.as_task().id()
     }
 
-    /// The name of the task, if it was given one.
+    /// Returns the name of the task, if it has one.
     ///
     /// # Examples
     ///

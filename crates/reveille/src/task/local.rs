@@ -1,13 +1,13 @@
-//! Values that belong to a task.
+//! Values that belong to one task each.
 
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
 
-/// Declares values that each task has for itself, as [`thread_local!`] does for threads.
+/// Declares task-local values, as [`thread_local!`] declares thread-local ones.
 ///
-/// A value is made when its task first asks for it, and dropped with the task's future. Tasks that
-/// are spawned do not inherit.
+/// A value is created on first access by its task, and dropped with the task's future. Spawned
+/// tasks do not inherit values.
 ///
 /// # Examples
 ///
@@ -53,8 +53,7 @@ macro_rules! task_local {
     );
 }
 
-/// The key of a value that each task has for itself. Made by
-/// [`task_local!`](crate::task_local).
+/// The key of a task-local value. Created by [`task_local!`](crate::task_local).
 ///
 /// # Examples
 ///
@@ -71,17 +70,17 @@ macro_rules! task_local {
 /// assert!(GREETING.try_with(|_| ()).is_err());
 /// ```
 pub struct LocalKey<T: Send + 'static> {
-    /// Used by the macro only.
+    /// For the macro only.
     #[doc(hidden)]
     pub __init: fn() -> T,
 }
 
 impl<T: Send + 'static> LocalKey<T> {
-    /// Lends the current task's value, which the first call makes.
+    /// Calls `f` with the current task's value. The first call creates the value.
     ///
     /// # Panics
     ///
-    /// Panics outside of a task, and while the task's values are being dropped.
+    /// Panics outside a task, and while the task's values are being dropped.
     ///
     /// # Examples
     ///
@@ -99,11 +98,11 @@ impl<T: Send + 'static> LocalKey<T> {
         self.try_with(f).expect("`LocalKey::with` called outside the context of a task")
     }
 
-    /// Lends the current task's value, if there is one to be had.
+    /// Calls `f` with the current task's value, if there is one.
     ///
     /// # Errors
     ///
-    /// Outside of a task, and while the task's values are being dropped.
+    /// [`AccessError`] outside a task, and while the task's values are being dropped.
     ///
     /// # Examples
     ///
@@ -117,7 +116,7 @@ impl<T: Send + 'static> LocalKey<T> {
     where
         F: FnOnce(&T) -> R,
     {
-        // The key is a static, so its address tells it from every other.
+        // The key is a static, so its address identifies it.
         let key = std::ptr::from_ref(self).addr();
         let init = || -> Box<dyn Any + Send> { Box::new((self.__init)()) };
         let read = |value: &(dyn Any + Send)| {

@@ -1,50 +1,51 @@
-//! Tasks: what [`std::thread`] has for threads, for futures.
+//! Asynchronous tasks: `std::thread` for futures.
 //!
-//! A task is a future that runs by itself: [`spawn`] hands it to a pool of threads, and returns a
-//! [`JoinHandle`] that is a future of its output. Tasks cost about a hundred bytes and some dozen
-//! nanoseconds to start, where a thread costs kilobytes and tens of microseconds, so a program may
-//! have a million of them.
+//! A task is a future that runs by itself. [`spawn`] submits it to a thread pool and returns a
+//! [`JoinHandle`], which is a future of its output. A task costs about a hundred bytes and a few
+//! dozen nanoseconds to start, where a thread costs kilobytes and tens of microseconds. A program
+//! may have a million of them.
 //!
-//! | of std | here | |
+//! | std | here | |
 //! |---|---|---|
 //! | `thread::spawn` | [`spawn`] | on the pool; the future must be `Send` |
-//! | | [`spawn_local`] | on this thread; it need not be |
+//! | | [`spawn_local`] | on this thread; the future need not be `Send` |
 //! | | [`spawn_blocking`] | a closure that may block, on a thread of its own |
-//! | `JoinHandle::join` | `handle.await` | a panic of the task resumes there |
-//! | dropping the handle | the same | the task goes on |
-//! | | [`JoinHandle::cancel`] | the future is dropped where it stands |
+//! | `JoinHandle::join` | `handle.await` | resumes a panic of the task |
+//! | dropping the handle | the same | detaches the task |
+//! | | [`JoinHandle::cancel`] | drops the future at its current `.await` |
 //! | `thread::sleep`, `sleep_until` | [`sleep`], [`sleep_until`] | |
 //! | `thread::yield_now` | [`yield_now`] | |
 //! | `thread::current` | [`current`] | |
 //! | `thread::Builder` | [`Builder`] | |
 //! | `thread_local!` | [`task_local!`](crate::task_local) | |
-//! | | [`block_on`] | from a thread into the asynchronous world |
-//! | `thread::scope` | [`scope`], [`try_scope`] | tasks that end before the function that made them |
+//! | | [`block_on`] | runs a future from synchronous code |
+//! | `thread::scope` | [`scope`], [`try_scope`] | tasks that end before the function that started them |
 //! | | [`JoinSet`] | results in the order of completion; dropping it cancels |
-//! | | [`CancellationToken`] | ends sleeps, operations on sockets, the wait for blocking closures |
+//! | | [`CancellationToken`] | stops sleeps, socket operations and waits for blocking closures |
 //!
-//! Children of [`scope`] are tasks and own what they use. Those of
-//! [`future::scope`](crate::future::scope) borrow, and share the thread of the task they are in.
+//! Children of [`scope`] are tasks and own what they use. Children of
+//! [`future::scope`](crate::future::scope) may borrow, and share the thread of the task that they
+//! are in.
 //!
 //! # Where to run it
 //!
-//! * **[`spawn`]** for whatever mostly waits. The future moves between threads, so it must be
+//! * **[`spawn`]** for work that mostly waits. The future moves between threads, so it must be
 //!   `Send` and own what it uses (`'static`): move an `Arc` into it rather than a reference.
-//! * **[`spawn_local`]** for what must stay on this thread, such as an `Rc` held across an await.
-//!   It runs only while this thread does: in [`block_on`], or between the tasks of a worker.
+//! * **[`spawn_local`]** for work that must stay on this thread, such as an `Rc` held across an
+//!   await. It runs only while this thread does: in [`block_on`], or between the tasks of a worker.
 //! * **[`spawn_blocking`]** for a closure that calls blocking functions or computes for more than
 //!   some tens of microseconds. It cannot be interrupted once it has started.
-//! * **A combinator** of [`FutureExt`](crate::future::FutureExt) for what need not be a task: it
-//!   borrows, costs no allocation, and ends with the function around it.
+//! * **A combinator** of [`FutureExt`](crate::future::FutureExt) for work that need not be a task:
+//!   it borrows, costs no allocation, and ends with the function around it.
 //!
 //! # How a task ends
 //!
-//! It finishes, and its output waits for the handle. Or it panics: the panic resumes where the
-//! handle is awaited; if nobody awaits it, a line on standard error (or
-//! [`on_unhandled_panic`](crate::runtime::Builder::on_unhandled_panic)) says so, and the other
-//! tasks go on. Or it is cancelled, by [`JoinHandle::cancel`], or because its runtime ends: then
-//! its future is dropped at the `.await` where it stands. [`JoinHandle::result`] tells the three
-//! apart.
+//! A task finishes, panics or is cancelled. When it finishes, its output waits for the handle. When
+//! it panics, awaiting the handle resumes the panic; if nothing awaits it, a line on standard error
+//! (or [`on_unhandled_panic`](crate::runtime::Builder::on_unhandled_panic)) reports it, and the
+//! other tasks go on. When it is cancelled, by [`JoinHandle::cancel`] or because its runtime shuts
+//! down, its future is dropped at its current `.await`. [`JoinHandle::result`] distinguishes the
+//! three.
 //!
 //! ```
 //! use reveille::{future, task};
@@ -59,17 +60,16 @@
 //! });
 //! ```
 //!
-//! Dropping a handle detaches its task. At the end of the program nobody waits for such tasks:
+//! Dropping a handle detaches its task. The end of the program does not wait for detached tasks:
 //! await what must be finished before `main` returns.
 //!
 //! # Turns
 //!
-//! A task gives way when it has to wait. Sockets and files that are always ready would let it go on
-//! for ever, so after 32 operations in one poll (see
-//! [`event_budget`](crate::runtime::Builder::event_budget)) they send it to the back of the queue,
-//! and so do [`io::copy`](crate::io::copy()) and the methods that use up a
-//! [`stream`](crate::stream). Channels and locks do not count, and a computation cannot: call
-//! [`yield_now`] there.
+//! A task lets others run when it waits. Sockets and files that are always ready never wait, so
+//! after 32 operations in one poll (see [`event_budget`](crate::runtime::Builder::event_budget))
+//! they send the task to the back of the queue. So do [`io::copy`](crate::io::copy()) and the
+//! methods that consume a [`stream`](crate::stream). Channels, locks and plain computation are not
+//! counted: call [`yield_now`] in such loops. The [guide](crate::guide) has the details.
 //!
 //! # Examples
 //!
@@ -103,21 +103,21 @@ pub use reveille_runtime::{JoinError, JoinHandle, JoinResult, Task, TaskId};
 pub use scope::{Scope, ScopedJoinHandle, scope, try_scope};
 #[doc(no_inline)]
 pub use std::task::{Context, Poll, Waker, ready};
-pub use token::{CancellationToken, Cancelled, CancelledFuture, DropGuard, HandBack, Run};
+pub use token::{BlockingHandle, CancellationToken, Cancelled, CancelledFuture, DropGuard, Run};
 
-/// Spawns a task.
+/// Spawns a task onto the thread pool.
 ///
-/// It runs on the thread pool at once, whether its handle is awaited or not, and goes on when the
-/// handle is dropped. Inside a runtime of your own (see [`runtime`](crate::runtime)) it is that
-/// runtime's task, else one of the global runtime, which the first call starts.
+/// It starts to run on the thread pool at once, whether its handle is awaited or not, and keeps
+/// running if the handle is dropped. Inside a [runtime](crate::runtime) of your own, it is a task
+/// of that runtime. Elsewhere it is a task of the global runtime, which the first call starts.
 ///
 /// # Panics
 ///
-/// Panics when the global runtime cannot start, because the system refuses a thread or a
-/// descriptor. A later call tries again.
+/// Panics if the global runtime cannot start because the system refuses a thread or a descriptor. A
+/// later call tries again.
 ///
-/// When the memory for the task is refused, the process ends as after any other allocation that
-/// fails: [`std::alloc::handle_alloc_error`] aborts it.
+/// If the memory for the task cannot be allocated, the process ends as after any failed allocation:
+/// [`std::alloc::handle_alloc_error`] aborts it.
 ///
 /// # Examples
 ///
@@ -141,12 +141,12 @@ where
 
 /// Spawns a task onto the current thread. Its future need not be `Send`.
 ///
-/// It runs while this thread is in [`block_on`], or, on a thread of the pool, between other tasks.
-/// What is unfinished when `block_on` returns goes on in the next one, and is dropped when the
-/// thread ends.
+/// It runs while this thread is in [`block_on`] or, on a thread of the pool, between other tasks. A
+/// task that is unfinished when `block_on` returns goes on in the next `block_on`, and is dropped
+/// when the thread ends.
 ///
 /// On a thread where only another crate's executor runs, such as `futures::executor::block_on`, the
-/// task runs while its handle is awaited on that thread, and not otherwise.
+/// task runs only while its handle is awaited on that thread.
 ///
 /// # Examples
 ///
@@ -175,12 +175,12 @@ where
     handle
 }
 
-/// Runs a closure that may block on a thread that is there for it.
+/// Runs a closure that may block on a thread of the blocking pool.
 ///
-/// The threads are started as they are needed, up to 500 (or `BLOCKING_MAX_THREADS`), and leave
-/// when there is nothing to do. Closures start in the order in which they were given.
+/// Threads are started on demand, up to 500 (or `BLOCKING_MAX_THREADS`), and exit when they are
+/// idle. Closures start in the order in which they were submitted.
 ///
-/// Awaiting the handle gives what the closure returned, or resumes its panic. Cancelling it has an
+/// Awaiting the handle returns the closure's result or resumes its panic. Cancelling it has an
 /// effect only before the closure has started.
 ///
 /// # Examples
@@ -209,11 +209,11 @@ where
 /// Runs a future on this thread until it is ready, and returns its output.
 ///
 /// While it waits, the thread drives its own sockets and timers and polls the tasks of
-/// [`spawn_local`]; the tasks of [`spawn`] are the pool's. The future need not be `Send`, and may
+/// [`spawn_local`]. The tasks of [`spawn`] run on the pool. The future need not be `Send`, and may
 /// borrow.
 ///
-/// May be called anywhere, also inside a task: then another thread takes over the work of the one
-/// that blocks.
+/// It may be called anywhere, also inside a task: another thread then takes over the work of the
+/// thread that blocks.
 ///
 /// # Other executors
 ///
@@ -224,9 +224,9 @@ where
 /// # Nesting
 ///
 /// While a `block_on` inside a task waits, it polls other tasks of its thread: local ones, and the
-/// pool's if no other thread can be had for them. They are polled on top of its own stack, and only
-/// while half of the stack is free. If the future then waits for one of these tasks, it waits
-/// forever.
+/// pool's if no other thread is available for them. They are polled on top of its own stack, and
+/// only while half of the stack is free. If the future waits for one of these tasks at that moment,
+/// it waits forever.
 ///
 /// # Panics
 ///
@@ -252,7 +252,7 @@ where
     reveille_runtime::block_on(future)
 }
 
-/// Runs the future of a `block_on`, and logs that, as somebody listens at that level.
+/// Runs the future of a `block_on` and logs it, if that log level is enabled.
 #[cold]
 fn block_on_traced<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
     let parent = current_number();
@@ -264,12 +264,12 @@ fn block_on_traced<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
 
 /// Waits for `dur`.
 ///
-/// Never ends early; late by what the system needs to wake a thread, some 30 to 60 µs on an idle
-/// Linux machine. [`Duration::MAX`] never ends.
+/// It never ends early. It ends late by the time that the system takes to wake a thread, some 30 to
+/// 60 µs on an idle Linux machine. [`Duration::MAX`] never ends.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future forgets it.
+/// Dropping the future cancels the timer.
 ///
 /// # Examples
 ///
@@ -290,12 +290,12 @@ pub async fn sleep(dur: Duration) {
 
 /// Waits until `deadline`.
 ///
-/// As punctual as [`sleep`]; a deadline that has passed is over at once. What is to happen every so
-/// often does not drift, whatever the work between costs.
+/// It is as precise as [`sleep`]. A deadline that has passed is ready at once. Sleeping until
+/// successive deadlines does not drift, whatever the work between them costs.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future forgets it.
+/// Dropping the future cancels the timer.
 ///
 /// # Examples
 ///
@@ -317,14 +317,14 @@ pub async fn sleep_until(deadline: Instant) {
     Sleep::until(deadline).await;
 }
 
-/// Lets other tasks run.
+/// Yields to other tasks.
 ///
-/// The task goes to the back of the queue. A computation that takes long calls this now and then,
-/// so that tasks on the same thread get their turn.
+/// The task goes to the back of the queue. Call this now and then in a long computation, so that
+/// other tasks on the same thread can run.
 ///
 /// # Cancel safety
 ///
-/// Nothing is lost but the turn.
+/// Nothing is lost but the yield.
 ///
 /// # Examples
 ///
@@ -347,11 +347,11 @@ pub async fn yield_now() {
     reveille_runtime::yield_now().await;
 }
 
-/// The current task: its id and its name.
+/// Returns the current task: its id and its name.
 ///
 /// # Panics
 ///
-/// Panics outside of a task. [`block_on`] counts as one, the closure of [`spawn_blocking`] does
+/// Panics outside a task. [`block_on`] counts as a task, the closure of [`spawn_blocking`] does
 /// not. See [`try_current`].
 ///
 /// # Examples
@@ -368,7 +368,7 @@ pub fn current() -> Task {
     try_current().expect("`task::current()` called outside the context of a task")
 }
 
-/// The current task, or `None` outside of one.
+/// Returns the current task, or `None` outside a task.
 ///
 /// # Examples
 ///
@@ -383,7 +383,7 @@ pub fn try_current() -> Option<Task> {
     reveille_runtime::task::try_current()
 }
 
-/// Logs that a task was spawned, in the predecessor's words, when somebody listens at that level.
+/// Logs that a task was spawned, in async-std's words, if that log level is enabled.
 #[inline]
 fn trace_spawn<T>(how: &str, handle: &JoinHandle<T>) {
     if log::log_enabled!(log::Level::Trace) {
@@ -392,7 +392,7 @@ fn trace_spawn<T>(how: &str, handle: &JoinHandle<T>) {
     }
 }
 
-/// The number of the current task, or 0 outside of one, where the numbers of tasks begin at 1.
+/// Returns the number of the current task, or 0 outside a task. Task numbers begin at 1.
 fn current_number() -> u64 {
     try_current().map_or(0, |task| task.id().get())
 }

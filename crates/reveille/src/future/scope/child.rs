@@ -10,17 +10,17 @@ use std::task::{Context, Poll, Waker, ready};
 use pin_project_lite::pin_project;
 use reveille_runtime::task;
 
-use super::nest::Shared;
+use super::scope_future::Shared;
 use crate::task::Cancelled;
 
-/// Where a child leaves its output.
+/// The slot for a child's output.
 struct Slot<T> {
     state: Mutex<State<T>>,
 }
 
 struct State<T> {
     output: Option<T>,
-    /// The child is gone; without an output if there is none.
+    /// The child is gone. If `output` is empty, there will be no output.
     is_ended: bool,
     waker: Option<Waker>,
 }
@@ -31,7 +31,8 @@ impl<T> Slot<T> {
     }
 }
 
-/// The child's side of a slot. Dropping it says that there will be no output.
+/// The child's end of a slot. Dropping it without an output tells the handle that there will be
+/// none.
 pub(super) struct Sender<T> {
     slot: Arc<Slot<T>>,
 }
@@ -53,7 +54,7 @@ impl<T> Drop for Sender<T> {
     }
 }
 
-/// What is done with the output of a child's future.
+/// Receives the output of a child's future.
 pub(super) trait Receive<T> {
     fn receive(&self, output: T);
 }
@@ -64,7 +65,7 @@ impl<T> Receive<T> for Sender<T> {
     }
 }
 
-/// For children that may fail: an error goes to the scope.
+/// For children that may fail: passes an error to the scope.
 pub(super) struct TrySender<T, B, E> {
     pub(super) sender: Sender<T>,
     pub(super) scope: Arc<Shared<B, E>>,
@@ -80,9 +81,9 @@ impl<T, B, E> Receive<Result<T, E>> for TrySender<T, B, E> {
 }
 
 pin_project! {
-    /// A child: a future, and who receives its output.
+    /// A child: a future and the receiver of its output.
     pub(super) struct Child<F, R> {
-        // Dropped before the receiver tells that the child has ended.
+        // Declared first, so it is dropped before the receiver reports the end of the child.
         #[pin]
         future: F,
         receiver: R,
@@ -108,18 +109,18 @@ impl<F: Future, R: Receive<F::Output>> Future for Child<F, R> {
 
 /// Awaits the output of a child of a [`scope`](super::scope).
 ///
-/// Dropping it changes nothing: the scope waits for the child all the same, and drops the output.
+/// Dropping it changes nothing: the scope still waits for the child, and drops the output.
 ///
 /// # Panics
 ///
-/// Awaiting it panics when the child has ended without an output: the scope's token was cancelled,
-/// or the scope itself is over, which only a handle that left it can see. Await
-/// [`result`](ScopedFuture::result) if that may be.
+/// Awaiting it panics if the child has ended without an output: the scope's token was cancelled, or
+/// the scope has ended, which only a handle outside the scope can observe. Await
+/// [`result`](ScopedFuture::result) instead if that can happen.
 ///
 /// # Cancel safety
 ///
-/// `&mut ScopedFuture` may be awaited again; the output is not lost. Races and time limits take
-/// [`by_ref`](ScopedFuture::by_ref) for that.
+/// `&mut ScopedFuture` may be awaited again, and the output is not lost. Pass
+/// [`by_ref`](ScopedFuture::by_ref) to races and time limits.
 ///
 /// # Examples
 ///
@@ -136,7 +137,7 @@ pub struct ScopedFuture<T> {
     slot: Arc<Slot<T>>,
 }
 
-/// Makes both sides of a slot.
+/// Makes both ends of a slot.
 pub(super) fn slot<T>() -> (Sender<T>, ScopedFuture<T>) {
     let state = State { output: None, is_ended: false, waker: None };
     let slot = Arc::new(Slot { state: Mutex::new(state) });
@@ -144,7 +145,7 @@ pub(super) fn slot<T>() -> (Sender<T>, ScopedFuture<T>) {
 }
 
 impl<T> ScopedFuture<T> {
-    /// Whether the child has ended.
+    /// Returns whether the child has ended.
     ///
     /// # Examples
     ///
@@ -163,12 +164,12 @@ impl<T> ScopedFuture<T> {
         self.slot.lock().is_ended
     }
 
-    /// Awaits the output without giving the handle away, for races and time limits, which refuse
-    /// `&mut handle`. The child is polled by its scope, whether this is awaited or not.
+    /// Awaits the output without consuming the handle. Races and time limits, which refuse `&mut
+    /// handle`, take this. The scope polls the child whether this is awaited or not.
     ///
     /// # Panics
     ///
-    /// As the await of the handle.
+    /// Panics when awaiting the handle would.
     ///
     /// # Cancel safety
     ///
@@ -192,15 +193,15 @@ impl<T> ScopedFuture<T> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll(cx))
     }
 
-    /// Awaits the output, or that there is none.
+    /// Awaits the output, or an error if there is none.
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] when the child has ended without an output.
+    /// [`Cancelled`] if the child has ended without an output.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the output; the child goes on.
+    /// Dropping it drops the output. The child keeps running.
     ///
     /// # Examples
     ///
@@ -218,7 +219,8 @@ impl<T> ScopedFuture<T> {
     }
 
     fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Cancelled>> {
-        // Cloned before the lock is taken, and the old one dropped after: wakers are the user's.
+        // The waker is cloned before the lock is taken and the old one is dropped after it is
+        // released: both run user code.
         let mut waker = Some(cx.waker().clone());
         let mut state = self.slot.lock();
         if !state.is_ended {
@@ -261,7 +263,7 @@ impl<T> fmt::Debug for ScopedFuture<T> {
     }
 }
 
-/// The output of what cannot fail.
+/// Unwraps the output of a scope that cannot fail.
 pub(super) fn infallible<T>(result: Result<T, Infallible>) -> T {
     let Ok(output) = result;
     output

@@ -1,10 +1,11 @@
 //! Scopes: concurrency inside one future, with borrowed data.
 //!
-//! `nest.rs` has the future that polls a body and its children, `child.rs` the children and the
-//! handles of their outputs. This file has the two handles, which differ in a bound.
+//! `scope_future.rs` has the future that polls the body and the children. `child.rs` has the
+//! children and the handles of their outputs. This file has the two scope handles, which differ in
+//! one bound.
 
 mod child;
-mod nest;
+mod scope_future;
 
 use std::convert::Infallible;
 use std::fmt;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 
 pub use child::ScopedFuture;
 use child::{Child, TrySender, infallible, slot};
-use nest::{Nest, Shared};
+use scope_future::{ScopeFuture, Shared};
 
 use super::owned::OwnedFuture;
 use crate::task::CancellationToken;
@@ -40,12 +41,12 @@ macro_rules! handle {
                 $name { shared: Arc::clone(shared) }
             }
 
-            /// Adds a child. It is polled from now on whenever it was woken, whatever the body
-            /// awaits meanwhile, and ends before the scope does.
+            /// Adds a child. From now on it is polled whenever it is woken, whatever the body
+            /// awaits, and it ends before the scope does.
             ///
-            /// When the scope has ended, or its token was cancelled, the future is dropped at once.
-            /// So it takes the future itself: a borrow, `&mut future`, does not compile, for it
-            /// would be left unpolled; [why](crate::future#the-future-that-nobody-polls).
+            /// If the scope has ended or its token was cancelled, the future is dropped at once.
+            /// This takes the future itself: a borrow, `&mut future`, does not compile, because it
+            /// would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
             ///
             /// # Examples
             ///
@@ -70,7 +71,8 @@ macro_rules! handle {
                 output
             }
 
-            /// Adds a child that may fail, and then ends the scope: the first error is that of the
+            /// Adds a child that may fail. The first error ends the scope and becomes the error of
+            /// the
             #[doc = concat!("[`", $try_function, "`]. The body and the others are dropped.")]
             ///
             /// # Examples
@@ -98,8 +100,8 @@ macro_rules! handle {
                 output
             }
 
-            /// The scope's token. Cancelling it drops the children; the body goes on. It is
-            /// cancelled when the scope ends, for whatever reason.
+            /// Returns the scope's token. Cancelling it drops the children; the body goes on. The
+            /// token is cancelled when the scope ends, for any reason.
             ///
             /// # Examples
             ///
@@ -138,37 +140,37 @@ macro_rules! handle {
 handle! {
     /// Adds children to a [`scope`] or [`try_scope`].
     ///
-    /// Clones are the same scope, so that a child can have one and add siblings. `'env` is the
-    /// lifetime of what children may borrow: everything that was there before the scope.
+    /// Clones refer to the same scope, so a child can hold one and add siblings. `'env` is the
+    /// lifetime of what children may borrow: everything that existed before the scope.
     Scope, SendChild, "scope", "try_scope", [Send]
 }
 
 handle! {
     /// Adds children to a [`scope_local`] or [`try_scope_local`].
     ///
-    /// As [`Scope`], for children that need not be `Send`.
+    /// Like [`Scope`], for children that are not `Send`.
     LocalScope, LocalChild, "scope_local", "try_scope_local", []
 }
 
 /// Runs an asynchronous closure and the children that it starts, all inside one future.
 ///
-/// Children may borrow what the closure may borrow. They need no task of their own: they take turns
-/// with the body on its thread, each polled when it was woken. The scope is ready when the body and
+/// Children may borrow what the closure may borrow. They are not tasks: they take turns with the
+/// body on its thread, and each is polled when it is woken. The scope is ready when the body and
 /// all children are.
 ///
-/// None is left unpolled while the body awaits something else. This is how a future is kept going
-/// beside others; see [the module](super#the-future-that-nobody-polls) for what happens to
-/// one that is kept in a variable instead.
+/// Children are polled while the body awaits something else. Use a scope to keep a future running
+/// beside other work; [the module](super#the-future-that-nobody-polls) explains what happens to a
+/// future that is kept in a variable instead.
 ///
 /// # Panics
 ///
-/// A panic of the body or of a child drops the body and all children, and then goes on. What panics
-/// while it is dropped is reported by the hook for unhandled panics.
+/// A panic of the body or of a child drops the body and all children, then resumes. Panics of these
+/// drops are reported to the hook for unhandled panics.
 ///
 /// # Cancel safety
 ///
-/// Dropping the scope drops the body and the children where they stand. Forgetting it
-/// ([`std::mem::forget`]) forgets them with it.
+/// Dropping the scope drops the body and the children at their current `.await`. Forgetting the
+/// scope ([`std::mem::forget`]) forgets them too.
 ///
 /// # Examples
 ///
@@ -203,23 +205,23 @@ where
     F: FnOnce(Scope<'env>) -> Fut,
     Fut: Future,
 {
-    infallible(Nest::new(|shared| f(Scope::new(shared))).await)
+    infallible(ScopeFuture::new(|shared| f(Scope::new(shared))).await)
 }
 
-/// As [`scope`], until the body or a child fails.
+/// Like [`scope`], but ends when the body or a child fails.
 ///
 /// # Errors
 ///
-/// The first error of the body or of a child started by [`Scope::try_spawn`]. The body and all
-/// children are dropped by then.
+/// Returns the first error of the body or of a child started by [`Scope::try_spawn`]. By then the
+/// body and all children have been dropped.
 ///
 /// # Panics
 ///
-/// As [`scope`].
+/// Panics as [`scope`] does.
 ///
 /// # Cancel safety
 ///
-/// As [`scope`].
+/// Panics as [`scope`] does.
 ///
 /// # Examples
 ///
@@ -238,18 +240,18 @@ where
     F: FnOnce(Scope<'env, E>) -> Fut,
     Fut: Future<Output = Result<T, E>> + OwnedFuture<NotBorrowed>,
 {
-    Nest::new(|shared| succeed(Arc::clone(shared), f(Scope::new(shared)))).await
+    ScopeFuture::new(|shared| succeed(Arc::clone(shared), f(Scope::new(shared)))).await
 }
 
-/// As [`scope`], with children that need not be `Send`. Nor is the future that it returns.
+/// Like [`scope`], with children that need not be `Send`. The returned future is not `Send` either.
 ///
 /// # Panics
 ///
-/// As [`scope`].
+/// Panics as [`scope`] does.
 ///
 /// # Cancel safety
 ///
-/// As [`scope`].
+/// Panics as [`scope`] does.
 ///
 /// # Examples
 ///
@@ -270,22 +272,22 @@ where
     F: FnOnce(LocalScope<'env>) -> Fut,
     Fut: Future,
 {
-    infallible(Nest::new(|shared| f(LocalScope::new(shared))).await)
+    infallible(ScopeFuture::new(|shared| f(LocalScope::new(shared))).await)
 }
 
-/// As [`try_scope`], with children that need not be `Send`.
+/// Like [`try_scope`], with children that need not be `Send`.
 ///
 /// # Errors
 ///
-/// As [`try_scope`].
+/// Fails as [`try_scope`] does.
 ///
 /// # Panics
 ///
-/// As [`scope`].
+/// Panics as [`scope`] does.
 ///
 /// # Cancel safety
 ///
-/// As [`scope`].
+/// Panics as [`scope`] does.
 ///
 /// # Examples
 ///
@@ -308,10 +310,10 @@ where
     F: FnOnce(LocalScope<'env, E>) -> Fut,
     Fut: Future<Output = Result<T, E>> + OwnedFuture<NotBorrowed>,
 {
-    Nest::new(|shared| succeed(Arc::clone(shared), f(LocalScope::new(shared)))).await
+    ScopeFuture::new(|shared| succeed(Arc::clone(shared), f(LocalScope::new(shared)))).await
 }
 
-/// Awaits a body that may fail. If it does, the scope ends, and this future with it.
+/// Awaits a body that may fail. Its error ends the scope.
 async fn succeed<B, E, T>(scope: Arc<Shared<B, E>>, body: impl Future<Output = Result<T, E>>) -> T {
     match body.await {
         Ok(output) => output,

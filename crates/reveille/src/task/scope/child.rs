@@ -1,4 +1,5 @@
-//! A child of a scope: a task that tells the scope how it ends; and the handle of its output.
+//! A child of a scope, which is a task that reports its end to the scope, and the handle of its
+//! output.
 
 use std::fmt;
 use std::future::Future;
@@ -8,22 +9,22 @@ use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
 
-use super::shared::{SCOPE_FAILED, Shared, Ticket};
+use super::shared::{ChildGuard, SCOPE_FAILED, Shared};
 use crate::task::{Cancelled, CancelledFuture, JoinHandle, TaskId};
 
 /// Why a child has no output.
 #[derive(Debug)]
 pub(super) enum NoOutput {
-    /// It was cancelled, by itself or with the scope.
+    /// It was cancelled, alone or with the scope.
     Cancelled,
-    /// The scope has failed: whoever awaits inside of it is about to be dropped.
+    /// The scope has failed. A task inside the scope that awaits this is about to be dropped.
     ScopeFailed,
 }
 
-/// What the task of a child resolves to.
+/// The output of a child's task.
 pub(super) type Output<T> = Result<T, NoOutput>;
 
-/// Why a child of `shared` ends now without an output.
+/// Returns why a child of `shared` that ends now has no output.
 pub(super) fn no_output<E>(shared: &Shared<E>) -> NoOutput {
     match shared.has_failed() {
         true => NoOutput::ScopeFailed,
@@ -32,13 +33,13 @@ pub(super) fn no_output<E>(shared: &Shared<E>) -> NoOutput {
 }
 
 pin_project! {
-    /// The future of a child's task: ends when the scope's token is cancelled.
+    /// The future of a child's task. It ends when the scope's token is cancelled.
     pub(super) struct Child<F, E> {
         #[pin]
         future: Option<F>,
         cancelled: CancelledFuture,
-        // Last: the scope is told when the future is gone.
-        ticket: Ticket<E>,
+        // Last: the scope is notified after the future has been dropped.
+        guard: ChildGuard<E>,
     }
 
     impl<F, E> PinnedDrop for Child<F, E> {
@@ -49,17 +50,17 @@ pin_project! {
 }
 
 impl<F, E> Child<F, E> {
-    pub(super) fn new(future: F, ticket: Ticket<E>) -> Child<F, E> {
-        let cancelled = ticket.shared.token.cancelled();
-        Child { future: Some(future), cancelled, ticket }
+    pub(super) fn new(future: F, guard: ChildGuard<E>) -> Child<F, E> {
+        let cancelled = guard.shared.token.cancelled();
+        Child { future: Some(future), cancelled, guard }
     }
 
-    /// Drops the future. A panic of that is one of the scope.
+    /// Drops the future. A panic in that drop counts as a panic of the scope.
     fn drop_future(self: Pin<&mut Self>) {
         let mut this = self.project();
         let dropped = catch_unwind(AssertUnwindSafe(|| this.future.set(None)));
         if let Err(payload) = dropped {
-            this.ticket.shared.panicked(payload);
+            this.guard.shared.panicked(payload);
         }
     }
 }
@@ -74,15 +75,15 @@ impl<F: Future, E> Future for Child<F, E> {
             let future = this.future.as_pin_mut().expect("a child was polled after it was ready");
             match catch_unwind(AssertUnwindSafe(|| future.poll(cx))) {
                 Ok(output) => result = Ok(ready!(output)),
-                Err(payload) => this.ticket.shared.panicked(payload),
+                Err(payload) => this.guard.shared.panicked(payload),
             }
         }
         self.as_mut().drop_future();
-        Poll::Ready(result.map_err(|_| no_output(&self.ticket.shared)))
+        Poll::Ready(result.map_err(|_| no_output(&self.guard.shared)))
     }
 }
 
-/// A child's body that may fail: gives an error to the scope, and waits to be dropped.
+/// The body of a child that may fail: passes an error to the scope and then waits to be dropped.
 pub(super) async fn succeed<T, E>(
     shared: std::sync::Arc<Shared<E>>,
     future: impl Future<Output = Result<T, E>>,
@@ -98,11 +99,11 @@ pub(super) async fn succeed<T, E>(
 
 /// Calls the closure of a blocking child.
 pub(super) fn call<T, E>(
-    ticket: &Ticket<E>,
+    guard: &ChildGuard<E>,
     place: &'static Location<'static>,
     f: impl FnOnce() -> T,
 ) -> Output<T> {
-    let shared = &ticket.shared;
+    let shared = &guard.shared;
     if shared.token.is_cancelled() {
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(f)));
         if let Err(payload) = dropped {
@@ -118,18 +119,19 @@ pub(super) fn call<T, E>(
 
 /// Awaits the output of a child of a [`scope`](super::scope).
 ///
-/// Dropping it changes nothing: the scope waits for the child all the same.
+/// Dropping it changes nothing: the scope still waits for the child.
 ///
 /// # Panics
 ///
-/// Awaiting it panics when the child was cancelled, alone or with the scope: await
-/// [`result`](ScopedJoinHandle::result) if that may be. When the child has panicked, or the scope
-/// has failed, whoever awaits it in the scope is dropped; elsewhere, the await panics.
+/// Awaiting it panics if the child was cancelled, alone or with the scope; await
+/// [`result`](ScopedJoinHandle::result) if that can happen. If the child has panicked, or the scope
+/// has failed, a task inside the scope that awaits the handle is dropped; elsewhere, the await
+/// panics.
 ///
 /// # Cancel safety
 ///
-/// `&mut ScopedJoinHandle` may be awaited again; the output is not lost. Races and time limits take
-/// [`by_ref`](ScopedJoinHandle::by_ref) for that.
+/// `&mut ScopedJoinHandle` may be awaited again, and the output is not lost. Pass
+/// [`by_ref`](ScopedJoinHandle::by_ref) to races and time limits.
 ///
 /// # Examples
 ///
@@ -142,7 +144,7 @@ pub(super) fn call<T, E>(
 /// }));
 /// ```
 pub struct ScopedJoinHandle<T> {
-    /// `None` for a child that was not admitted, and once the output was taken.
+    /// `None` for a child that was not admitted, and after the output was taken.
     handle: Option<JoinHandle<Output<T>>>,
 }
 
@@ -151,7 +153,7 @@ impl<T> ScopedJoinHandle<T> {
         ScopedJoinHandle { handle }
     }
 
-    /// Asks for cancellation of this child and returns at once.
+    /// Requests cancellation of this child and returns at once.
     ///
     /// # Examples
     ///
@@ -168,7 +170,7 @@ impl<T> ScopedJoinHandle<T> {
         self.handle.iter().for_each(JoinHandle::abort);
     }
 
-    /// Whether the child has ended.
+    /// Returns whether the child has ended.
     ///
     /// # Examples
     ///
@@ -187,7 +189,8 @@ impl<T> ScopedJoinHandle<T> {
         self.handle.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// The number of the child's task; `None` for one that was not begun, since the scope was over.
+    /// Returns the id of the child's task. `None` if the child was not started because the scope
+    /// had ended.
     ///
     /// # Examples
     ///
@@ -203,12 +206,12 @@ impl<T> ScopedJoinHandle<T> {
         self.handle.as_ref().map(JoinHandle::id)
     }
 
-    /// Awaits the output without giving the handle away, for races and time limits, which refuse
-    /// `&mut handle`. The child runs on whether this is awaited or not.
+    /// Awaits the output without consuming the handle. Races and time limits, which refuse `&mut
+    /// handle`, take this. The child runs whether this is awaited or not.
     ///
     /// # Panics
     ///
-    /// As the await of the handle.
+    /// Panics when awaiting the handle would.
     ///
     /// # Cancel safety
     ///
@@ -232,15 +235,15 @@ impl<T> ScopedJoinHandle<T> {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll(cx))
     }
 
-    /// Awaits the output, or that there is none.
+    /// Awaits the output, or an error if there is none.
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] when the child was cancelled, alone or with the scope.
+    /// [`Cancelled`] if the child was cancelled, alone or with the scope.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it drops the output; the child goes on.
+    /// Dropping it drops the output. The child keeps running.
     ///
     /// # Examples
     ///
@@ -269,7 +272,7 @@ impl<T> ScopedJoinHandle<T> {
                 Poll::Pending
             }
             Poll::Ready(Ok(output)) => Poll::Ready(output),
-            // Aborted alone: a panic is caught in the child and given to the scope.
+            // Only this child was aborted: a panic is caught in the child and passed to the scope.
             Poll::Ready(Err(_)) => Poll::Ready(Err(NoOutput::Cancelled)),
         }
     }
@@ -281,7 +284,7 @@ impl<T> Future for ScopedJoinHandle<T> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
         match ready!(self.poll_output(cx)) {
             Ok(output) => Poll::Ready(output),
-            // Without the panic hook: the panic or error that this follows from was told already.
+            // Without the panic hook: the original panic or error has already been reported.
             Err(NoOutput::ScopeFailed) => resume_unwind(Box::new(SCOPE_FAILED)),
             Err(NoOutput::Cancelled) => panic!(
                 "awaited a child of a scope that was cancelled: it has no output; await \

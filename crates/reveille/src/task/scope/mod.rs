@@ -1,6 +1,6 @@
-//! Scopes: groups of tasks that end before the function that made them.
+//! Scopes: groups of tasks that end before the function that started them.
 //!
-//! `shared.rs` has the state that the scope, its handles and its children share, `child.rs` the
+//! `shared.rs` has the state that the scope, its handles and its children share. `child.rs` has the
 //! children. This file has the future that runs the body and waits for the children.
 
 mod child;
@@ -25,8 +25,8 @@ use crate::task::CancellationToken;
 
 /// Adds children to a [`scope`] or a [`try_scope`].
 ///
-/// Clones are the same scope, so that a child can have one and add siblings. A handle that is kept
-/// beyond the scope starts nothing any more.
+/// Clones refer to the same scope, so a child can hold one and add siblings. A handle that is used
+/// after the end of the scope starts nothing.
 ///
 /// # Examples
 ///
@@ -44,9 +44,9 @@ pub struct Scope<E = Infallible> {
 }
 
 impl<E: 'static> Scope<E> {
-    /// Spawns a child onto the pool, as [`task::spawn`](super::spawn).
+    /// Spawns a child onto the pool, as [`task::spawn`](super::spawn) does.
     ///
-    /// When the scope is over, or its token was cancelled, the future is dropped at once.
+    /// If the scope has ended or its token was cancelled, the future is dropped at once.
     ///
     /// # Examples
     ///
@@ -67,14 +67,14 @@ impl<E: 'static> Scope<E> {
         F::Output: Send + 'static,
         E: Send,
     {
-        let Some(ticket) = self.shared.admit() else {
+        let Some(guard) = self.shared.admit() else {
             return ScopedJoinHandle::new(None);
         };
-        ScopedJoinHandle::new(Some(super::spawn(Child::new(future, ticket))))
+        ScopedJoinHandle::new(Some(super::spawn(Child::new(future, guard))))
     }
 
-    /// Spawns a child that may fail, and then ends the scope: the first error is that of the
-    /// [`try_scope`]; the body is dropped and the other children are cancelled.
+    /// Spawns a child that may fail. The first error ends the scope and becomes the error of the
+    /// [`try_scope`]: the body is dropped and the other children are cancelled.
     ///
     /// # Examples
     ///
@@ -98,7 +98,7 @@ impl<E: 'static> Scope<E> {
         self.spawn(succeed(Arc::clone(&self.shared), future))
     }
 
-    /// Spawns a child onto this thread, as [`task::spawn_local`](super::spawn_local).
+    /// Spawns a child onto this thread, as [`task::spawn_local`](super::spawn_local) does.
     ///
     /// # Examples
     ///
@@ -115,13 +115,13 @@ impl<E: 'static> Scope<E> {
         F: Future + 'static,
         F::Output: 'static,
     {
-        let Some(ticket) = self.shared.admit() else {
+        let Some(guard) = self.shared.admit() else {
             return ScopedJoinHandle::new(None);
         };
-        ScopedJoinHandle::new(Some(super::spawn_local(Child::new(future, ticket))))
+        ScopedJoinHandle::new(Some(super::spawn_local(Child::new(future, guard))))
     }
 
-    /// As [`try_spawn`](Scope::try_spawn), onto this thread.
+    /// Like [`try_spawn`](Scope::try_spawn), onto this thread.
     ///
     /// # Examples
     ///
@@ -146,9 +146,9 @@ impl<E: 'static> Scope<E> {
     /// Runs a closure that may block as a child; see
     /// [`task::spawn_blocking`](super::spawn_blocking).
     ///
-    /// A thread cannot be stopped from outside: the scope waits for the closure, which is given the
-    /// scope's token and asks it whether to go on. One that has not started when the token is
-    /// cancelled never does.
+    /// A thread cannot be stopped from outside, so the scope waits for the closure. The closure
+    /// receives the scope's token and should check it. A closure that has not started when the
+    /// token is cancelled never runs.
     ///
     /// # Examples
     ///
@@ -174,19 +174,19 @@ impl<E: 'static> Scope<E> {
         T: Send + 'static,
         E: Send,
     {
-        let Some(ticket) = self.shared.admit() else {
+        let Some(guard) = self.shared.admit() else {
             return ScopedJoinHandle::new(None);
         };
         let token = self.shared.token.clone();
         let place = Location::caller();
-        let handle = super::spawn_blocking(move || call(&ticket, place, move || f(token)));
+        let handle = super::spawn_blocking(move || call(&guard, place, move || f(token)));
         ScopedJoinHandle::new(Some(handle))
     }
 }
 
 impl<E> Scope<E> {
-    /// The scope's token. Cancelling it cancels the children; the body goes on. It is cancelled
-    /// when the scope ends, for whatever reason.
+    /// Returns the scope's token. Cancelling it cancels the children; the body goes on. The token
+    /// is cancelled when the scope ends, for any reason.
     ///
     /// # Examples
     ///
@@ -206,15 +206,16 @@ impl<E> Scope<E> {
         &self.shared.token
     }
 
-    /// Cancels all children and waits until their futures are dropped and their closures have
-    /// returned. May be called from anywhere, also after the scope was dropped. No child is begun
-    /// any more.
+    /// Cancels all children, and waits until their futures are dropped and their closures have
+    /// returned. It may be called from anywhere, also after the scope was dropped. No further child
+    /// is started.
     ///
-    /// Called by a child it cancels that one, too, which is dropped here.
+    /// A child that calls this cancels itself too, and is dropped here.
     ///
     /// # Cancel safety
     ///
-    /// Once polled, the children will be cancelled whether or not this is awaited to the end.
+    /// Once it has been polled, the children will be cancelled whether or not this is awaited to
+    /// the end.
     ///
     /// # Examples
     ///
@@ -255,29 +256,28 @@ impl<E> fmt::Debug for Scope<E> {
 
 /// Runs an asynchronous closure and waits for every task that it starts in its scope.
 ///
-/// Children are tasks: they run at the same time, on the pool, on this thread, or on one for
-/// blocking closures, and own what they use. For children that borrow there is
-/// [`future::scope`](crate::future::scope). The scope is ready when the body and all children are;
-/// a child may start siblings until then.
+/// Children are tasks: they run concurrently on the pool, on this thread, or on a blocking thread,
+/// and own what they use. [`future::scope`](crate::future::scope) has children that borrow. The
+/// scope is ready when the body and all children are. A child may start siblings until then.
 ///
 /// The returned future does nothing until it is awaited.
 ///
 /// # Panics
 ///
-/// A panic of a child is one of the scope, whether somebody awaits that child or not: the body is
-/// dropped, the other children are cancelled, and when all of them have ended the panic goes on
-/// from the await of the scope. So does one of the body. Further panics meanwhile are reported by
-/// the hook for unhandled panics.
+/// A panic of a child is a panic of the scope, whether the child is awaited or not: the body is
+/// dropped, the other children are cancelled, and when all of them have ended, the await of the
+/// scope resumes the panic. A panic of the body is handled in the same way. Further panics are
+/// reported to the hook for unhandled panics.
 ///
 /// # Cancel safety
 ///
-/// Dropping the scope drops the body and *asks* the children to stop, which does not wait: each is
-/// dropped by its executor, at its next turn or at the end of the poll it is in, and a closure that
-/// blocks runs until it asks its token or returns. [`Scope::shutdown`] waits for that. A panic that
-/// comes then is reported by the hook. Children on this thread are dropped when the thread is next
-/// in [`block_on`](super::block_on), or ends.
+/// Dropping the scope drops the body and *requests* cancellation of the children without waiting.
+/// Each child is dropped by its executor, at its next turn or at the end of its current poll; a
+/// blocking closure runs until it checks its token or returns. [`Scope::shutdown`] waits for all of
+/// that. A panic that occurs after the drop is reported to the hook. Children on this thread are
+/// dropped when the thread is next in [`block_on`](super::block_on), or when it ends.
 ///
-/// A scope that is forgotten ([`std::mem::forget`]) lets its children go on.
+/// If a scope is forgotten ([`std::mem::forget`]), its children keep running.
 ///
 /// # Examples
 ///
@@ -309,20 +309,21 @@ where
     output
 }
 
-/// As [`scope`], until the body or a child fails.
+/// Like [`scope`], but ends when the body or a child fails.
 ///
 /// # Errors
 ///
-/// The first error of the body or of a child started by [`Scope::try_spawn`]. The body is dropped
-/// then, the other children are cancelled, and the error is given when all have ended.
+/// Returns the first error of the body or of a child started by [`Scope::try_spawn`]. The body is
+/// then dropped and the other children are cancelled. The error is returned when all of them have
+/// ended.
 ///
 /// # Panics
 ///
-/// As [`scope`]. A panic comes before an error.
+/// Panics as [`scope`] does. A panic takes precedence over an error.
 ///
 /// # Cancel safety
 ///
-/// As [`scope`].
+/// Panics as [`scope`] does.
 ///
 /// # Examples
 ///
@@ -355,15 +356,15 @@ impl<E> Drop for Owner<E> {
 }
 
 pin_project! {
-    /// Runs a body, and waits for the children.
+    /// Runs the body and waits for the children.
     struct Tasks<F, Fut: Future, E> {
-        // What makes the body, until the first poll.
+        // The closure that makes the body. Taken by the first poll.
         start: Option<F>,
         #[pin]
         body: Option<Fut>,
         output: Option<Fut::Output>,
         is_body_done: bool,
-        // Last: the body's drop may still use the scope.
+        // Last: the drop of the body may still use the scope.
         owner: Owner<E>,
     }
 }
@@ -380,7 +381,7 @@ where
     F: FnOnce(Scope<E>) -> Fut,
     Fut: Future,
 {
-    /// Polls the body unless the scope has failed. `judge` tells an output that is an error.
+    /// Polls the body unless the scope has failed. `judge` separates errors from outputs.
     fn poll_body(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -413,7 +414,7 @@ where
         shared.close();
     }
 
-    /// The body's output, or the error; resumes a panic.
+    /// Returns the body's output or the error, or resumes a panic.
     fn poll_end(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -424,7 +425,7 @@ where
             self.as_mut().poll_body(cx, judge);
         }
         if !self.is_body_done {
-            // It may have no children and be closed for new ones: somebody has called `shutdown`.
+            // The scope may have no children and be closed to new ones after a call of `shutdown`.
             return Poll::Pending;
         }
         let this = self.project();

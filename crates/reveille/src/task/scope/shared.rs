@@ -1,4 +1,4 @@
-//! What the future of a scope, its handles and its children share.
+//! The state that the future of a scope, its handles and its children share.
 //!
 //! # States
 //!
@@ -10,10 +10,10 @@
 //!
 //! # Invariants
 //!
-//! 1. `live` counts the tickets. Each child owns one until its future is dropped.
-//! 2. A scope that has ended stays so.
-//! 3. Children wait at the token, so whoever cancels it ends them, and none has to be found.
-//! 4. Under the lock nothing of the user's runs.
+//! 1. `live` counts the child guards. Each child owns one until its future is dropped.
+//! 2. A scope that has ended stays ended.
+//! 3. Children wait on the token, so cancelling it ends all of them; no list of children is needed.
+//! 4. No user code runs under the lock.
 
 use std::any::Any;
 use std::panic::Location;
@@ -23,17 +23,17 @@ use std::task::Waker;
 use crate::protocol::{AtomicBool, Mutex, MutexGuard, Ordering, task};
 use crate::task::CancellationToken;
 
-/// What was panicked with.
+/// The payload of a panic.
 pub(super) type Payload = Box<dyn Any + Send>;
 
-/// What a panic carries that only passes on that the scope has failed.
+/// The payload of a panic that only passes on that the scope has failed.
 pub(super) const SCOPE_FAILED: &str =
     "awaited a child of a scope that has failed: the panic or error is that of the scope";
 
 pub(super) struct Shared<E> {
     /// Cancels the children.
     pub(super) token: CancellationToken,
-    /// Cancelled, so to speak, when the scope has ended.
+    /// A token that is cancelled when the scope has ended.
     pub(super) ended: CancellationToken,
     has_failed: AtomicBool,
     state: Mutex<State<E>>,
@@ -43,7 +43,7 @@ struct State<E> {
     live: usize,
     is_closing: bool,
     is_ended: bool,
-    /// Nobody will ask for the outcome any more.
+    /// The future of the scope is gone: the outcome will not be taken.
     is_abandoned: bool,
     panic: Option<Payload>,
     error: Option<E>,
@@ -52,7 +52,7 @@ struct State<E> {
 }
 
 impl<E> State<E> {
-    /// Ends the scope if it is time, and tells whom to wake for that.
+    /// Ends the scope if nothing is left to wait for, and returns what to wake.
     fn end_if_done(&mut self) -> Option<Option<Waker>> {
         if self.is_ended || self.live > 0 || !self.is_closing {
             return None;
@@ -62,7 +62,7 @@ impl<E> State<E> {
     }
 }
 
-/// How a scope has ended.
+/// The outcome of a scope.
 pub(super) enum Outcome<E> {
     Fine,
     Panicked(Payload),
@@ -89,14 +89,14 @@ impl<E> Shared<E> {
     }
 
     /// Admits a child, unless the scope has ended or is cancelled.
-    pub(super) fn admit(self: &Arc<Self>) -> Option<Ticket<E>> {
+    pub(super) fn admit(self: &Arc<Self>) -> Option<ChildGuard<E>> {
         let is_cancelled = self.token.is_cancelled();
         let mut state = self.lock();
         if is_cancelled || state.is_ended {
             return None;
         }
         state.live += 1;
-        Some(Ticket { shared: Arc::clone(self) })
+        Some(ChildGuard { shared: Arc::clone(self) })
     }
 
     /// Whether a child or the body has failed or panicked.
@@ -104,7 +104,7 @@ impl<E> Shared<E> {
         self.has_failed.load(Ordering::Acquire)
     }
 
-    /// No child comes any more, but from children.
+    /// Closes the scope: from now on, only children can add children.
     pub(super) fn close(&self) {
         let ended = {
             let mut state = self.lock();
@@ -114,12 +114,13 @@ impl<E> Shared<E> {
         self.tell(ended);
     }
 
-    /// A child or the body has panicked. The first panic is the scope's, the others are reported.
+    /// Records a panic of a child or the body. The first panic becomes that of the scope; later
+    /// ones are reported.
     pub(super) fn panicked(&self, payload: Payload) {
         self.panicked_at(None, payload);
     }
 
-    /// As [`panicked`](Shared::panicked), in a closure that was handed over at `place`.
+    /// Like [`panicked`](Shared::panicked), for a closure that was passed in at `place`.
     pub(super) fn panicked_at(&self, place: Option<&'static Location<'static>>, payload: Payload) {
         if payload.downcast_ref() == Some(&SCOPE_FAILED) && self.has_failed() {
             return;
@@ -138,7 +139,8 @@ impl<E> Shared<E> {
         payload.into_iter().for_each(|payload| task::report_panic_at(place, payload));
     }
 
-    /// A child or the body has failed. The first error is the scope's, the others are dropped.
+    /// Records an error of a child or the body. The first error becomes that of the scope; later
+    /// ones are dropped.
     pub(super) fn failed(&self, error: E) {
         let mut error = Some(error);
         let waker = {
@@ -154,7 +156,7 @@ impl<E> Shared<E> {
         drop(error);
     }
 
-    /// Says whom to wake when something fails, and when the scope has ended.
+    /// Stores the waker that is woken when something fails and when the scope has ended.
     pub(super) fn listen(&self, waker: &Waker) {
         let is_known =
             |state: &State<E>| state.waker.as_ref().is_some_and(|known| known.will_wake(waker));
@@ -166,7 +168,7 @@ impl<E> Shared<E> {
         drop(old);
     }
 
-    /// The outcome, once the scope has ended. A panic comes before an error.
+    /// Returns the outcome once the scope has ended. A panic takes precedence over an error.
     pub(super) fn outcome(&self) -> Option<Outcome<E>> {
         let (panic, error) = {
             let mut state = self.lock();
@@ -183,8 +185,8 @@ impl<E> Shared<E> {
         })
     }
 
-    /// The future of the scope is dropped: cancels what is left, and reports a panic that nobody
-    /// will receive.
+    /// Called when the future of the scope is dropped: cancels what is left, and reports a panic
+    /// that can no longer be returned.
     pub(super) fn abandon(&self) {
         let (panic, error, ended, waker) = {
             let mut state = self.lock();
@@ -211,12 +213,12 @@ impl<E> Shared<E> {
     }
 }
 
-/// A child's presence in the scope.
-pub(super) struct Ticket<E> {
+/// Counts a child as live. Dropping it tells the scope that the child has ended.
+pub(super) struct ChildGuard<E> {
     pub(super) shared: Arc<Shared<E>>,
 }
 
-impl<E> Drop for Ticket<E> {
+impl<E> Drop for ChildGuard<E> {
     fn drop(&mut self) {
         let ended = {
             let mut state = self.shared.lock();

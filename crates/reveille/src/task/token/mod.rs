@@ -1,12 +1,13 @@
-//! Cancellation from outside: tokens, their deadlines, and what runs under them.
+//! Cancellation tokens, their deadlines, and the futures that run under them.
 //!
-//! `tree.rs` has the tree of tokens and their waiters, `hand_back.rs` the results of blocking
-//! closures that are waited for no longer than the token allows, and `phase.rs` what they agree by.
+//! `tree.rs` has the tree of tokens and their waiters. `blocking_handle.rs` has the handle of a
+//! blocking closure whose wait can be cancelled, and `phase.rs` the flag that the two sides agree
+//! by.
 //!
 //! *Rejected:* a timer task per deadline, which would have to be found and ended when the token is
-//! dropped. A deadline is a number that every waiter and every question compares with the clock.
+//! dropped. A deadline is a number that each waiter and each check compares with the clock.
 
-mod hand_back;
+mod blocking_handle;
 mod phase;
 mod tree;
 
@@ -24,21 +25,22 @@ use reveille_runtime::time::{self, Sleep};
 
 use crate::future::owned::OwnedFuture;
 use crate::future::warn_if_borrowed;
-pub use hand_back::HandBack;
-use tree::{Node, Waiting, Why};
+pub use blocking_handle::BlockingHandle;
+use tree::{CancelReason, Node, Waiting};
 
-/// Tells any number of futures and threads to stop.
+/// Signals any number of futures and threads to stop.
 ///
 /// Clones are the same token. A [`child`](CancellationToken::child) is cancelled with its parent,
-/// but not the other way round, and may have a deadline. Dropping a token cancels nothing; see
-/// [`drop_guard`](CancellationToken::drop_guard) for that.
+/// but not the other way round, and may have a deadline. Dropping a token cancels nothing;
+/// [`drop_guard`](CancellationToken::drop_guard) does that.
 ///
-/// Whatever is awaited under [`run`](CancellationToken::run) ends when the token is cancelled or
-/// its deadline passes: a sleep, a read from a socket, the result of a blocking closure
-/// ([`spawn_blocking`](CancellationToken::spawn_blocking)). It ends by being dropped, so its
-/// *Cancel safety* is what counts.
+/// A future that is awaited under [`run`](CancellationToken::run) ends when the token is cancelled
+/// or its deadline passes: a sleep, a read from a socket, the result of a blocking closure
+/// ([`spawn_blocking`](CancellationToken::spawn_blocking)). It ends by being dropped, so what it
+/// loses is described under its *Cancel safety*.
 ///
-/// Making a child, dropping one, and waiting cost the same however many there are.
+/// Creating a child, dropping one, and waiting take constant time, however many children and
+/// waiters there are.
 ///
 /// # Examples
 ///
@@ -62,7 +64,7 @@ pub struct CancellationToken {
 }
 
 impl CancellationToken {
-    /// A token of its own: it has no parent and no deadline.
+    /// Creates a token without a parent and without a deadline.
     ///
     /// # Examples
     ///
@@ -76,7 +78,7 @@ impl CancellationToken {
         CancellationToken { node: Arc::new(Node::root()) }
     }
 
-    /// A token that is cancelled with this one.
+    /// Creates a token that is cancelled with this one.
     ///
     /// # Examples
     ///
@@ -95,8 +97,8 @@ impl CancellationToken {
         CancellationToken { node: self.node.child(None) }
     }
 
-    /// A child that is also cancelled when `deadline` has passed, unless this token's own deadline
-    /// is earlier.
+    /// Creates a child that is also cancelled when `deadline` has passed. An earlier deadline of
+    /// this token still applies.
     ///
     /// # Examples
     ///
@@ -114,8 +116,8 @@ impl CancellationToken {
         CancellationToken { node: self.node.child(Some(deadline)) }
     }
 
-    /// A child that is also cancelled when `timeout` is over, counted from this call. One that is
-    /// too long for the clock never is.
+    /// Creates a child that is also cancelled after `timeout`, counted from this call. A timeout
+    /// too long for the clock never ends.
     ///
     /// # Examples
     ///
@@ -132,8 +134,8 @@ impl CancellationToken {
         CancellationToken { node: self.node.child(time::now().checked_add(timeout)) }
     }
 
-    /// When the token will be cancelled at the latest: the earliest deadline of its own and of its
-    /// ancestors.
+    /// Returns the time at which the token is cancelled at the latest: the earliest of its own
+    /// deadline and those of its ancestors.
     ///
     /// # Examples
     ///
@@ -150,10 +152,10 @@ impl CancellationToken {
         self.node.deadline()
     }
 
-    /// Cancels the token and every token below it, and wakes who waits for them.
+    /// Cancels the token and all its descendants, and wakes their waiters.
     ///
-    /// When it returns, all of them are cancelled, except those that another thread is just
-    /// cancelling by a call of its own. Further calls do nothing.
+    /// When it returns, all of them are cancelled, except those that another thread is cancelling
+    /// at this moment. Further calls do nothing.
     ///
     /// # Examples
     ///
@@ -169,8 +171,8 @@ impl CancellationToken {
         self.node.cancel();
     }
 
-    /// Whether the token was cancelled, or its deadline has passed. For computations and blocking
-    /// closures, which ask now and then.
+    /// Returns whether the token was cancelled or its deadline has passed. Computations and
+    /// blocking closures call this from time to time.
     ///
     /// # Examples
     ///
@@ -186,11 +188,11 @@ impl CancellationToken {
         self.node.ended().is_some()
     }
 
-    /// An error if the token is cancelled, to be passed on by `?`.
+    /// Returns an error if the token is cancelled, for use with `?`.
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] when [`is_cancelled`](CancellationToken::is_cancelled).
+    /// [`Cancelled`] if [`is_cancelled`](CancellationToken::is_cancelled).
     ///
     /// # Examples
     ///
@@ -212,14 +214,14 @@ impl CancellationToken {
     /// assert!(sum(&[1, 2, 3], &token).is_err());
     /// ```
     pub fn check(&self) -> Result<(), Cancelled> {
-        self.node.ended().map_or(Ok(()), |why| Err(Cancelled { why }))
+        self.node.ended().map_or(Ok(()), |reason| Err(Cancelled { reason }))
     }
 
-    /// Waits until the token is cancelled or its deadline passes, and says which.
+    /// Waits until the token is cancelled or its deadline passes, and returns which it was.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future forgets it; nothing of it stays with the token.
+    /// Dropping the future removes it from the token.
     ///
     /// # Examples
     ///
@@ -238,17 +240,17 @@ impl CancellationToken {
 
     /// Awaits `future` until the token is cancelled.
     ///
-    /// The token is looked at first, at each poll: under one that is cancelled already nothing is
-    /// begun.
+    /// Each poll checks the token first: if it is already cancelled, the future is not polled at
+    /// all.
     ///
-    /// It takes the future itself: a borrow, `&mut future`, does not compile, so that it is not
-    /// left unpolled; [why](crate::future#the-future-that-nobody-polls).
+    /// This takes the future itself: a borrow, `&mut future`, does not compile, because the future
+    /// would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
     ///
     /// # Errors
     ///
-    /// [`Cancelled`] if the token was cancelled or its deadline passed. The future is dropped then,
-    /// before the error is given. It turns into an [`io::Error`], so that both errors of an
-    /// operation pass through `??`.
+    /// [`Cancelled`] if the token was cancelled or its deadline passed. The future is dropped
+    /// before the error is returned. [`Cancelled`] converts into an [`io::Error`], so `??` passes
+    /// on both errors of an I/O operation.
     ///
     /// # Cancel safety
     ///
@@ -279,15 +281,14 @@ impl CancellationToken {
         Run { future: Some(future), cancelled: self.cancelled() }
     }
 
-    /// As [`run`](CancellationToken::run), with one error for both: the future's, or [`Cancelled`]
-    /// turned into one.
+    /// Like [`run`](CancellationToken::run), with one error type for both: the future's, or
+    /// [`Cancelled`] converted into it.
     ///
     /// # Errors
     ///
-    /// That of the future, or the token's. As an [`io::Error`] that has the kind
-    /// [`TimedOut`](io::ErrorKind::TimedOut) after a deadline and otherwise
-    /// [`Other`](io::ErrorKind::Other), and [`Cancelled`] inside
-    /// ([`get_ref`](io::Error::get_ref)).
+    /// The error of the future or that of the token. As an [`io::Error`], the latter has the kind
+    /// [`TimedOut`](io::ErrorKind::TimedOut) after a deadline and [`Other`](io::ErrorKind::Other)
+    /// otherwise, and contains [`Cancelled`] ([`get_ref`](io::Error::get_ref)).
     ///
     /// # Cancel safety
     ///
@@ -318,7 +319,7 @@ impl CancellationToken {
         self.run(future).await?
     }
 
-    /// As [`run`](CancellationToken::run), for those who do not ask why.
+    /// Like [`run`](CancellationToken::run), but returns `None` instead of a reason.
     ///
     /// # Cancel safety
     ///
@@ -341,17 +342,17 @@ impl CancellationToken {
         self.run(future).await.ok()
     }
 
-    /// Runs a closure that may block, as [`task::spawn_blocking`](super::spawn_blocking), and waits
-    /// for its result until the token is cancelled.
+    /// Returns whether the set has no tasks.
     ///
-    /// A thread cannot be stopped from outside. The closure is given a child of the token and asks
-    /// it whether to go on; who awaits the result is told at once. If the closure has not started
-    /// by then, it never will. If it has, its result is dropped by its own thread when it comes.
+    /// A thread cannot be stopped from outside. The closure receives a child of the token and
+    /// should check it. The await of the result ends as soon as the token is cancelled. A closure
+    /// that has not started by then never runs. The result of a closure that has started is dropped
+    /// on its own thread.
     ///
     /// # Errors
     ///
     /// [`Cancelled`] if the token was cancelled, or its deadline passed, before there was a result.
-    /// One that is there is given out even then.
+    /// A result that is already there is returned even then.
     ///
     /// # Panics
     ///
@@ -359,7 +360,7 @@ impl CancellationToken {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future cancels the closure's token and lets the closure run to its end.
+    /// Dropping the future cancels the closure's token. The closure runs to its end.
     ///
     /// # Examples
     ///
@@ -381,15 +382,15 @@ impl CancellationToken {
     /// }
     /// ```
     #[track_caller]
-    pub fn spawn_blocking<F, T>(&self, f: F) -> HandBack<T>
+    pub fn spawn_blocking<F, T>(&self, f: F) -> BlockingHandle<T>
     where
         F: FnOnce(CancellationToken) -> T + Send + 'static,
         T: Send + 'static,
     {
-        HandBack::spawn(self.child(), f)
+        BlockingHandle::spawn(self.child(), f)
     }
 
-    /// A guard that cancels the token when it is dropped.
+    /// Returns a guard that cancels the token when it is dropped.
     ///
     /// # Examples
     ///
@@ -423,7 +424,7 @@ impl fmt::Debug for CancellationToken {
     }
 }
 
-/// Cancels its token when it is dropped. Made by [`CancellationToken::drop_guard`].
+/// Cancels its token when it is dropped. Created by [`CancellationToken::drop_guard`].
 ///
 /// # Examples
 ///
@@ -438,12 +439,12 @@ impl fmt::Debug for CancellationToken {
 #[derive(Debug)]
 #[must_use = "dropping the guard cancels the token"]
 pub struct DropGuard {
-    /// `None` once it was disarmed.
+    /// `None` once it is disarmed.
     token: Option<CancellationToken>,
 }
 
 impl DropGuard {
-    /// Gives the token back, uncancelled.
+    /// Returns the token without cancelling it.
     ///
     /// # Examples
     ///
@@ -466,7 +467,8 @@ impl Drop for DropGuard {
     }
 }
 
-/// The error of what was cancelled by a token.
+/// The error of an operation that was cancelled by a token. Its text is `cancelled by its token`,
+/// followed by `: the deadline has passed` after a deadline.
 ///
 /// # Examples
 ///
@@ -482,15 +484,15 @@ impl Drop for DropGuard {
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Cancelled {
-    why: Why,
+    reason: CancelReason,
 }
 
 impl Cancelled {
-    /// By a call rather than a deadline.
-    pub(crate) const BY_CALL: Cancelled = Cancelled { why: Why::Cancelled };
+    /// Cancelled by a call, not by a deadline.
+    pub(crate) const BY_CALL: Cancelled = Cancelled { reason: CancelReason::Cancelled };
 
-    /// Whether a deadline has passed, rather than somebody called
-    /// [`cancel`](CancellationToken::cancel).
+    /// Returns whether a deadline has passed. False if [`cancel`](CancellationToken::cancel) was
+    /// called.
     ///
     /// # Examples
     ///
@@ -503,15 +505,15 @@ impl Cancelled {
     /// ```
     #[must_use]
     pub fn is_timeout(&self) -> bool {
-        self.why == Why::Expired
+        self.reason == CancelReason::Expired
     }
 }
 
 impl fmt::Display for Cancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.why {
-            Why::Cancelled => "cancelled by its token",
-            Why::Expired => "cancelled by its token: the deadline has passed",
+        f.write_str(match self.reason {
+            CancelReason::Cancelled => "cancelled by its token",
+            CancelReason::Expired => "cancelled by its token: the deadline has passed",
         })
     }
 }
@@ -520,16 +522,16 @@ impl Error for Cancelled {}
 
 impl From<Cancelled> for io::Error {
     fn from(cancelled: Cancelled) -> io::Error {
-        // Not `Interrupted`, after which loops try again.
-        let kind = match cancelled.why {
-            Why::Cancelled => io::ErrorKind::Other,
-            Why::Expired => io::ErrorKind::TimedOut,
+        // Not `Interrupted`: callers retry after that.
+        let kind = match cancelled.reason {
+            CancelReason::Cancelled => io::ErrorKind::Other,
+            CancelReason::Expired => io::ErrorKind::TimedOut,
         };
         io::Error::new(kind, cancelled)
     }
 }
 
-/// Waits for a token to be cancelled. Made by [`CancellationToken::cancelled`].
+/// Waits for a token to be cancelled. Created by [`CancellationToken::cancelled`].
 ///
 /// # Examples
 ///
@@ -544,7 +546,7 @@ impl From<Cancelled> for io::Error {
 #[must_use = "futures do nothing unless you `.await` or poll them"]
 pub struct CancelledFuture {
     waiting: Waiting,
-    /// Until the deadline, if there is one.
+    /// Sleeps until the deadline, if there is one.
     sleep: Option<Sleep>,
 }
 
@@ -552,12 +554,12 @@ impl Future for CancelledFuture {
     type Output = Cancelled;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Cancelled> {
-        if let Some(why) = self.waiting.poll(cx.waker()) {
-            return Poll::Ready(Cancelled { why });
+        if let Some(reason) = self.waiting.poll(cx.waker()) {
+            return Poll::Ready(Cancelled { reason });
         }
         let Some(sleep) = &mut self.sleep else { return Poll::Pending };
         ready!(Pin::new(sleep).poll(cx));
-        Poll::Ready(Cancelled { why: Why::Expired })
+        Poll::Ready(Cancelled { reason: CancelReason::Expired })
     }
 }
 
@@ -568,7 +570,7 @@ impl fmt::Debug for CancelledFuture {
 }
 
 pin_project! {
-    /// Awaits a future until a token is cancelled. Made by [`CancellationToken::run`].
+    /// Awaits a future until a token is cancelled. Created by [`CancellationToken::run`].
     ///
     /// # Examples
     ///
@@ -581,7 +583,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct Run<F> {
-        // `None` once it is done: what is cancelled is dropped at once.
+        // `None` once it is done: a cancelled future is dropped at once.
         #[pin]
         future: Option<F>,
         cancelled: CancelledFuture,

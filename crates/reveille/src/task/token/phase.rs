@@ -1,8 +1,8 @@
-//! Whose the result of a blocking closure is, when who waits for it may leave.
+//! Which side drops the result of a blocking closure if the waiter may leave.
 //!
-//! The closure says DONE when it has a result, the waiter says LEFT when it goes. Whoever comes
-//! second finds the other's word, so that the result is dropped by one of them and given out by
-//! none, or given out and dropped by none.
+//! The closure sets DONE when it has a result; the waiter sets LEFT when it leaves. The side that
+//! comes second sees the other's value. So the result is either returned to the waiter or dropped,
+//! and exactly one side does it.
 
 use crate::protocol::{AtomicU8, Ordering};
 
@@ -10,7 +10,7 @@ const RUNNING: u8 = 0;
 const DONE: u8 = 1;
 const LEFT: u8 = 2;
 
-/// Which of the two has spoken.
+/// Which side has finished first.
 pub(super) struct Phase(AtomicU8);
 
 impl Phase {
@@ -18,12 +18,13 @@ impl Phase {
         Phase(AtomicU8::new(RUNNING))
     }
 
-    /// The closure has a result. Whether anybody waits for it.
+    /// Called when the closure has a result. Returns whether the waiter is still there.
     pub(super) fn done(&self) -> bool {
         self.0.swap(DONE, Ordering::AcqRel) != LEFT
     }
 
-    /// The waiter goes. Whether there is a result, which it has to stay for, after all.
+    /// Called when the waiter leaves. Returns whether there is a result; if so, the waiter must
+    /// stay for it.
     pub(super) fn leave(&self) -> bool {
         self.0.swap(LEFT, Ordering::AcqRel) == DONE
     }

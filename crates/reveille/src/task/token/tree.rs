@@ -1,19 +1,19 @@
-//! The tree behind the tokens, and who waits for its nodes.
+//! The tree behind the tokens, and the waiters of its nodes.
 //!
-//! Edges point up: a child keeps its parent alive, and the parent knows its children by weak
-//! pointers in numbered slots, so that a child takes itself out in constant time when it is
-//! dropped.
+//! Edges point up: a child keeps its parent alive. The parent lists its children as weak pointers
+//! in numbered slots, so a child that is dropped removes itself in constant time.
 //!
 //! # Invariants
 //!
-//! 1. `state` leaves LIVE once, under the lock of `lists`, by whoever then takes both lists. So
-//!    whoever finds it LIVE under the lock may enter a list, and will be told.
-//! 2. Nothing enters the lists of a node that is not LIVE, so a slot number names its owner or
-//!    nobody, never a successor.
-//! 3. Under the lock nothing of the user's runs: wakers are cloned, woken and dropped outside.
+//! 1. `state` leaves LIVE once, under the lock of `lists`, and the thread that changes it then
+//!    takes both lists. So an entry that is added under the lock while the state is LIVE will be
+//!    notified.
+//! 2. No entry is added to the lists of a node that is not LIVE, so a slot number refers to its
+//!    owner or to no entry, never to a later one.
+//! 3. No user code runs under the lock: wakers are cloned, woken and dropped outside it.
 //!
-//! Cancelling and dropping walk in loops. A chain of tokens may be as long as memory allows, and a
-//! thread's stack is not.
+//! Cancelling and dropping use loops. A chain of tokens may be as long as memory allows, and a
+//! stack is limited.
 
 use std::sync::{Arc, PoisonError, Weak};
 use std::task::Waker;
@@ -23,24 +23,24 @@ use slab::Slab;
 
 use crate::protocol::{AtomicU8, Mutex, MutexGuard, Ordering, task, time};
 
-/// Nobody has cancelled the node. Its deadline may have passed all the same.
+/// The node has not been cancelled. Its deadline may have passed.
 const LIVE: u8 = 0;
 const CANCELLED: u8 = 1;
 const EXPIRED: u8 = 2;
 
-/// Empty lists with more room than this give it back.
+/// An empty list with more capacity than this is shrunk.
 const KEPT: usize = 64;
 
-/// Why a node has ended.
+/// Why a node was cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub(super) enum Why {
+pub(super) enum CancelReason {
     Cancelled,
     Expired,
 }
 
 pub(super) struct Node {
     state: AtomicU8,
-    /// The earliest of this node's and its ancestors'.
+    /// The earliest deadline of this node and its ancestors.
     deadline: Option<Instant>,
     lists: Mutex<Lists>,
     parent: Option<Parent>,
@@ -48,7 +48,7 @@ pub(super) struct Node {
 
 struct Parent {
     node: Arc<Node>,
-    /// Where the parent lists this child.
+    /// The slot of this child in the parent's list.
     slot: usize,
 }
 
@@ -67,7 +67,7 @@ impl Node {
         Node { state: AtomicU8::new(state), deadline, lists: Mutex::default(), parent }
     }
 
-    /// Makes a child, which ends with this node, or at `deadline` if that is earlier.
+    /// Creates a child, which ends with this node, or at `deadline` if that is earlier.
     pub(super) fn child(self: &Arc<Node>, deadline: Option<Instant>) -> Arc<Node> {
         let deadline = match (self.deadline, deadline) {
             (Some(ours), Some(its)) => Some(ours.min(its)),
@@ -91,28 +91,29 @@ impl Node {
     }
 
     /// Why this node has ended, if it has: it was cancelled, or its deadline has passed.
-    pub(super) fn ended(&self) -> Option<Why> {
+    pub(super) fn ended(&self) -> Option<CancelReason> {
         let is_late = || self.deadline.is_some_and(|deadline| deadline <= time::now());
-        self.cancelled().or_else(|| is_late().then_some(Why::Expired))
+        self.cancelled().or_else(|| is_late().then_some(CancelReason::Expired))
     }
 
-    /// As [`ended`](Node::ended), without a look at the clock.
-    fn cancelled(&self) -> Option<Why> {
-        // Pairs with the release in `cancel`: what was done before it is seen.
+    /// Like [`ended`](Node::ended), without reading the clock.
+    fn cancelled(&self) -> Option<CancelReason> {
+        // Pairs with the release store in `cancel`: writes made before the cancellation are
+        // visible.
         match self.state.load(Ordering::Acquire) {
             LIVE => None,
-            EXPIRED => Some(Why::Expired),
-            _ => Some(Why::Cancelled),
+            EXPIRED => Some(CancelReason::Expired),
+            _ => Some(CancelReason::Cancelled),
         }
     }
 
-    /// Ends this node and all below it, and wakes who waits for them.
+    /// Cancels this node and its descendants, and wakes their waiters.
     pub(super) fn cancel(self: &Arc<Node>) {
         let mut nodes = vec![Arc::clone(self)];
         let mut wakers = Vec::new();
         while let Some(node) = nodes.pop() {
             let state = match node.ended() {
-                Some(Why::Expired) => EXPIRED,
+                Some(CancelReason::Expired) => EXPIRED,
                 _ => CANCELLED,
             };
             let lists = {
@@ -127,21 +128,21 @@ impl Node {
             wakers.extend(lists.waiters.into_iter().map(|(_, waker)| waker));
         }
         if wakers.len() == 1 {
-            // By itself it takes the short way, to the front of its worker.
+            // A single waker uses `wake`, which puts the task into the LIFO slot of its worker.
             wakers.drain(..).for_each(task::wake);
         } else {
             task::wake_all(&mut wakers);
         }
     }
 
-    /// A child is gone.
+    /// Removes a child that was dropped.
     fn remove_child(&self, slot: usize) {
         let mut lists = self.lock();
         lists.children.try_remove(slot);
         shrink(&mut lists.children);
     }
 
-    /// Nothing that can panic runs under the lock, so a poisoned one is as good as any.
+    /// Nothing that can panic runs under the lock, so a poisoned lock is fine.
     fn lock(&self) -> MutexGuard<'_, Lists> {
         self.lists.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -150,8 +151,8 @@ impl Node {
 impl Drop for Node {
     fn drop(&mut self) {
         let mut next = self.parent.take();
-        // Each round takes one node out of the chain before that node is dropped itself, so that
-        // drops do not nest.
+        // Each round takes one node out of the chain before that node is dropped, so drops do not
+        // nest.
         while let Some(parent) = next {
             parent.node.remove_child(parent.slot);
             next = Arc::into_inner(parent.node).and_then(|mut node| node.parent.take());
@@ -165,11 +166,11 @@ fn shrink<T>(list: &mut Slab<T>) {
     }
 }
 
-/// Someone who waits for a node to be cancelled.
+/// A waiter for the cancellation of a node.
 pub(super) struct Waiting {
     node: Arc<Node>,
-    /// The slot in the list of waiters, and a clone of the waker there, so that a poll with the
-    /// same one needs no lock.
+    /// The slot in the list of waiters, and a clone of the waker there, so a poll with the same
+    /// waker takes no lock.
     entry: Option<(usize, Waker)>,
 }
 
@@ -178,10 +179,11 @@ impl Waiting {
         Waiting { node, entry: None }
     }
 
-    /// Why the node was cancelled; if it was not, `waker` will be woken when it is.
-    pub(super) fn poll(&mut self, waker: &Waker) -> Option<Why> {
-        if let Some(why) = self.node.cancelled() {
-            return Some(why);
+    /// Returns why the node was cancelled. If it was not, stores `waker` to be woken on
+    /// cancellation.
+    pub(super) fn poll(&mut self, waker: &Waker) -> Option<CancelReason> {
+        if let Some(reason) = self.node.cancelled() {
+            return Some(reason);
         }
         if self.entry.as_ref().is_some_and(|(_, known)| known.will_wake(waker)) {
             return None;
@@ -189,9 +191,9 @@ impl Waiting {
         let mut listed = Some(waker.clone());
         let known = waker.clone();
         let mut lists = self.node.lock();
-        if let Some(why) = self.node.cancelled() {
+        if let Some(reason) = self.node.cancelled() {
             drop(lists);
-            return Some(why);
+            return Some(reason);
         }
         let slot = match &self.entry {
             None => lists.waiters.insert(listed.take()?),
@@ -203,7 +205,7 @@ impl Waiting {
             }
         };
         drop(lists);
-        // The old wakers go here, outside the lock.
+        // The old wakers are dropped here, outside the lock.
         drop((listed, self.entry.replace((slot, known))));
         None
     }
@@ -254,9 +256,9 @@ mod tests {
         let root = Arc::new(Node::root());
         root.cancel();
         let child = root.child(None);
-        assert_eq!(child.ended(), Some(Why::Cancelled));
+        assert_eq!(child.ended(), Some(CancelReason::Cancelled));
         let mut waiting = Waiting::new(Arc::clone(&root));
-        assert_eq!(waiting.poll(Waker::noop()), Some(Why::Cancelled));
+        assert_eq!(waiting.poll(Waker::noop()), Some(CancelReason::Cancelled));
         assert_eq!(sizes(&root), (0, 0));
     }
 
@@ -265,7 +267,7 @@ mod tests {
         let root = Arc::new(Node::root());
         let child = root.child(None);
         root.cancel();
-        assert_eq!(child.ended(), Some(Why::Cancelled));
+        assert_eq!(child.ended(), Some(CancelReason::Cancelled));
         drop(root);
         drop(child);
     }

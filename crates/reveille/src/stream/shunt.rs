@@ -13,7 +13,7 @@ use super::Stream;
 pin_project! {
     /// Yields the items of `stream` until one fails, and leaves that failure in `failure`.
     #[derive(Debug)]
-    pub(super) struct Unbroken<'f, S, E, F> {
+    pub(super) struct Shunt<'f, S, E, F> {
         #[pin]
         stream: S,
         failure: &'f mut Option<E>,
@@ -21,27 +21,27 @@ pin_project! {
     }
 }
 
-impl<'f, S, T> Unbroken<'f, S, (), fn(Option<T>) -> Result<T, ()>>
+impl<'f, S, T> Shunt<'f, S, (), fn(Option<T>) -> Result<T, ()>>
 where
     S: Stream<Item = Option<T>>,
 {
     /// The values up to the first `None`.
     pub(super) fn of_options(stream: S, failure: &'f mut Option<()>) -> Self {
-        Unbroken { stream, failure, split: |item| item.ok_or(()) }
+        Shunt { stream, failure, split: |item| item.ok_or(()) }
     }
 }
 
-impl<'f, S, T, E> Unbroken<'f, S, E, fn(Result<T, E>) -> Result<T, E>>
+impl<'f, S, T, E> Shunt<'f, S, E, fn(Result<T, E>) -> Result<T, E>>
 where
     S: Stream<Item = Result<T, E>>,
 {
     /// The values up to the first `Err`.
     pub(super) fn of_results(stream: S, failure: &'f mut Option<E>) -> Self {
-        Unbroken { stream, failure, split: std::convert::identity }
+        Shunt { stream, failure, split: std::convert::identity }
     }
 }
 
-impl<S, T, E, F> Stream for Unbroken<'_, S, E, F>
+impl<S, T, E, F> Stream for Shunt<'_, S, E, F>
 where
     S: Stream,
     F: FnMut(S::Item) -> Result<T, E>,

@@ -1,18 +1,19 @@
-//! What both kinds of scope are made of: a body and its children, inside one future.
+//! The future of both kinds of scope: it polls a body and the body's children.
 //!
-//! The future owns the children outright, so nothing is locked while one is polled or dropped. The
-//! handles share an intake with it, through which new children arrive, and the token. `B` is the
-//! boxed child, which says whether children may be sent to another thread, and for how long what
-//! they borrow lives. There is no unsafe code: the boxes carry the lifetime, and whoever forgets
-//! the future forgets its children with it.
+//! The future owns the children, so nothing is locked while a child is polled or dropped. It shares
+//! two things with the scope handles: a locked state, in which they put new children, and the
+//! token. `B` is the boxed child. Its type says whether children may move to another thread, and
+//! how long what they borrow lives. There is no unsafe code: the boxes carry the lifetime, and
+//! forgetting the future forgets its children with it.
 //!
 //! # Invariants
 //!
-//! 1. The intake is closed before the future has an outcome, by its drop at the latest, and what is
-//!    in a closed intake is dropped at once. So a handle that escaped keeps no child alive.
-//! 2. Whoever puts a child into the intake wakes the task, unless the future is being polled, which
-//!    then looks into the intake again before it returns.
-//! 3. Under the intake's lock nothing of the user's runs.
+//! 1. The state is closed before the future is ready, and at the latest when it is dropped. A child
+//!    that arrives in a closed state is dropped at once, so a handle that escaped keeps no child
+//!    alive.
+//! 2. A handle that adds a child wakes the task, except while the future is being polled. The
+//!    future checks for new children again before that poll returns.
+//! 3. No user code runs under the lock of the state.
 
 use std::any::Any;
 use std::fmt;
@@ -28,20 +29,20 @@ use super::super::group::{Group, Notifier, POLLS, Signal};
 use crate::protocol::{AtomicBool, Mutex, MutexGuard, Ordering, budget, task};
 use crate::task::{CancellationToken, CancelledFuture};
 
-/// The body's number in the queue of who was woken.
+/// The body's number in the queue of woken members.
 const BODY: usize = usize::MAX;
 
-/// What the future of a scope shares with its handles.
+/// The state that the future of a scope shares with its handles.
 pub(super) struct Shared<B, E> {
-    intake: Mutex<Intake<B, E>>,
-    /// An error waits in the intake.
+    state: Mutex<State<B, E>>,
+    /// Set when `state` holds an error.
     has_failed: AtomicBool,
     token: CancellationToken,
     task: Notifier,
 }
 
-struct Intake<B, E> {
-    arrivals: Vec<B>,
+struct State<B, E> {
+    new_children: Vec<B>,
     error: Option<E>,
     is_open: bool,
     is_polling: bool,
@@ -52,15 +53,15 @@ impl<B, E> Shared<B, E> {
         &self.token
     }
 
-    /// Hands a child over. It is dropped at once when the scope has ended or was cancelled.
+    /// Adds a child. If the scope has ended or was cancelled, drops it at once.
     pub(super) fn add(&self, child: B) {
         let mut child = Some(child);
         let is_polling = {
-            let mut intake = self.lock();
-            if intake.is_open && !self.token.is_cancelled() {
-                intake.arrivals.extend(child.take());
+            let mut state = self.lock();
+            if state.is_open && !self.token.is_cancelled() {
+                state.new_children.extend(child.take());
             }
-            intake.is_polling
+            state.is_polling
         };
         if !is_polling {
             self.task.notify();
@@ -68,51 +69,53 @@ impl<B, E> Shared<B, E> {
         drop(child);
     }
 
-    /// Moves those that have arrived to the others, or drops them when the scope was cancelled.
+    /// Moves new children into the group, or drops them if the scope was cancelled.
     fn admit(&self, children: &mut Group<B>) {
-        let arrivals = std::mem::take(&mut self.lock().arrivals);
+        let new_children = std::mem::take(&mut self.lock().new_children);
         if self.token.is_cancelled() {
-            // The others may be gone already, and nobody would drop these. If it is cancelled from
-            // here on, the next turn drops them with the others.
-            return drop(arrivals);
+            // The group may have been cleared already, and nothing would drop these later. If the
+            // scope is cancelled after this check, the next turn drops them with the others.
+            return drop(new_children);
         }
-        for child in arrivals {
+        for child in new_children {
             children.insert(child);
         }
     }
 
-    /// A child has failed: the first error is that of the scope. Called by a child that is polled.
+    /// Records the error of a child. The first error becomes that of the scope. Called while that
+    /// child is polled.
     pub(super) fn fail(&self, error: E) {
         let mut error = Some(error);
         {
-            let mut intake = self.lock();
-            if intake.is_open && intake.error.is_none() {
-                intake.error = error.take();
+            let mut state = self.lock();
+            if state.is_open && state.error.is_none() {
+                state.error = error.take();
                 self.has_failed.store(true, Ordering::Relaxed);
             }
         }
         drop(error);
     }
 
-    /// Whether a child has failed. Children fail on the thread that asks.
+    /// Whether a child has failed. Relaxed is enough: children fail on the thread that polls the
+    /// scope.
     fn has_failed(&self) -> bool {
         self.has_failed.load(Ordering::Relaxed)
     }
 
-    /// Ends the scope for its handles.
+    /// Ends the scope for its handles, and returns the error of a child.
     fn close(&self) -> Option<E> {
-        let (arrivals, error) = {
-            let mut intake = self.lock();
-            intake.is_open = false;
-            (std::mem::take(&mut intake.arrivals), intake.error.take())
+        let (new_children, error) = {
+            let mut state = self.lock();
+            state.is_open = false;
+            (std::mem::take(&mut state.new_children), state.error.take())
         };
         self.token.cancel();
-        drop(arrivals);
+        drop(new_children);
         error
     }
 
-    fn lock(&self) -> MutexGuard<'_, Intake<B, E>> {
-        self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State<B, E>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -126,32 +129,33 @@ impl<B, E> Drop for Owner<B, E> {
 }
 
 pin_project! {
-    /// The future of a scope: resolves to the body's output, or a child's error.
+    /// The future of a scope: resolves to the body's output or to a child's error.
     #[must_use = "futures do nothing unless you `.await` or poll them"]
-    pub(super) struct Nest<Body: Future, B, E> {
+    pub(super) struct ScopeFuture<Body: Future, B, E> {
         #[pin]
         body: Option<Body>,
         output: Option<Body::Output>,
         body_signal: Signal,
         children: Group<B>,
         cancelled: Option<CancelledFuture>,
-        // Last: what the drop of the others hands over is dropped by this one.
+        // Last: dropping the fields above may still add children, which this drops.
         owner: Owner<B, E>,
     }
 }
 
-impl<Body: Future, B, E> Nest<Body, B, E> {
-    /// A scope whose body `start` makes, given what the handles share.
-    pub(super) fn new(start: impl FnOnce(&Arc<Shared<B, E>>) -> Body) -> Nest<Body, B, E> {
+impl<Body: Future, B, E> ScopeFuture<Body, B, E> {
+    /// Creates a scope. `start` makes the body from the state that the handles share.
+    pub(super) fn new(start: impl FnOnce(&Arc<Shared<B, E>>) -> Body) -> ScopeFuture<Body, B, E> {
         let children = Group::new();
-        let intake = Intake { arrivals: Vec::new(), error: None, is_open: true, is_polling: false };
+        let state =
+            State { new_children: Vec::new(), error: None, is_open: true, is_polling: false };
         let shared = Arc::new(Shared {
-            intake: Mutex::new(intake),
+            state: Mutex::new(state),
             has_failed: AtomicBool::new(false),
             token: CancellationToken::new(),
             task: children.notifier(),
         });
-        Nest {
+        ScopeFuture {
             body: Some(start(&shared)),
             output: None,
             body_signal: children.signal(BODY),
@@ -162,12 +166,12 @@ impl<Body: Future, B, E> Nest<Body, B, E> {
     }
 }
 
-impl<Body, B, E> Nest<Body, B, E>
+impl<Body, B, E> ScopeFuture<Body, B, E>
 where
     Body: Future,
     B: Future<Output = ()> + Unpin,
 {
-    /// Polls who was woken, each once, and gives the outcome if there is one.
+    /// Polls each member that was woken once. Returns the outcome if there is one.
     fn turn(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Body::Output, E>> {
         let mut this = self.project();
         let shared = &this.owner.0;
@@ -180,13 +184,14 @@ where
             this.children.clear();
         }
         shared.admit(this.children);
-        // Who is woken or comes during the turn is polled in the next one: none is passed by.
+        // A member that is woken, or a child that is added, during the turn is polled in the next
+        // turn.
         let is_budget_left = budget::is_left();
         for _ in 0..this.children.woken_len().min(POLLS) {
             let Some(slot) = this.children.pop() else { break };
             if slot != BODY {
-                // One whose scope was cancelled in this turn is not polled again, but dropped in
-                // the next.
+                // If the scope was cancelled in this turn, the child is not polled again. The next
+                // turn drops it.
                 if !shared.token.is_cancelled() {
                     this.children.poll(slot);
                 }
@@ -205,7 +210,7 @@ where
             }
             shared.admit(this.children);
             if is_budget_left && !budget::is_left() {
-                // The next turn begins with the child behind the one that used it up.
+                // The next turn begins with the child after the one that used up the budget.
                 break;
             }
         }
@@ -220,8 +225,8 @@ where
         Poll::Pending
     }
 
-    /// Drops the body and all children after a panic, which goes on afterwards. What panics while
-    /// it is dropped is reported.
+    /// Drops the body and all children after a panic, then resumes the panic. Panics of these drops
+    /// are reported.
     fn abandon(self: Pin<&mut Self>, payload: Box<dyn Any + Send>) -> ! {
         let mut this = self.project();
         for part in [true, false] {
@@ -241,7 +246,7 @@ where
     }
 }
 
-impl<Body, B, E> Future for Nest<Body, B, E>
+impl<Body, B, E> Future for ScopeFuture<Body, B, E>
 where
     Body: Future,
     B: Future<Output = ()> + Unpin,
@@ -257,21 +262,21 @@ where
             Ok(Poll::Pending) => {}
         }
         let has_arrivals = {
-            let mut intake = self.owner.0.lock();
-            intake.is_polling = false;
-            !intake.arrivals.is_empty()
+            let mut state = self.owner.0.lock();
+            state.is_polling = false;
+            !state.new_children.is_empty()
         };
         if has_arrivals {
-            // A handle that went to another thread has added a child since the last look.
+            // A handle on another thread has added a child since the last check.
             cx.waker().wake_by_ref();
         }
         Poll::Pending
     }
 }
 
-impl<Body: Future, B, E> fmt::Debug for Nest<Body, B, E> {
+impl<Body: Future, B, E> fmt::Debug for ScopeFuture<Body, B, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Nest")
+        f.debug_struct("ScopeFuture")
             .field("children", &self.children.len())
             .field("is_body_done", &self.body.is_none())
             .finish_non_exhaustive()

@@ -1,8 +1,8 @@
-//! The result of a blocking closure, for someone who may stop waiting.
+//! The handle of a blocking closure, for a waiter that may stop waiting.
 //!
-//! `phase.rs` decides whose the result is. A closure that finds nobody waiting drops it where it
-//! is, on the pool; a waiter that wants to leave and finds that there is one stays for it, for it
-//! is in the hands of the pool's thread and arrives without delay.
+//! `phase.rs` decides which side owns the result. If the waiter has left, the closure's thread
+//! drops the result on the pool. If the waiter wants to leave but the result exists, the waiter
+//! stays: the pool's thread is about to deliver it.
 
 use std::fmt;
 use std::future::Future;
@@ -16,32 +16,32 @@ use reveille_runtime::JoinResult;
 use super::phase::Phase;
 use super::{CancellationToken, Cancelled, CancelledFuture, DropGuard};
 
-/// Awaits the result of a blocking closure until a token is cancelled. Made by
+/// Awaits the result of a blocking closure until a token is cancelled. Created by
 /// [`CancellationToken::spawn_blocking`].
 ///
 /// # Examples
 ///
 /// ```
-/// use reveille::task::{self, CancellationToken, HandBack};
+/// use reveille::task::{self, CancellationToken, BlockingHandle};
 ///
-/// let sum: HandBack<u32> = CancellationToken::new().spawn_blocking(|_| (1..10).sum());
+/// let sum: BlockingHandle<u32> = CancellationToken::new().spawn_blocking(|_| (1..10).sum());
 /// assert_eq!(task::block_on(sum), Ok(45));
 /// ```
 #[must_use = "dropping it cancels the closure's token"]
-pub struct HandBack<T> {
-    /// `None` once nobody waits any more.
+pub struct BlockingHandle<T> {
+    /// `None` once the wait is over.
     result: Option<JoinResult<Option<T>>>,
     cancelled: CancelledFuture,
     phase: Arc<Phase>,
-    /// The token was cancelled too late: there is a result.
+    /// The token was cancelled after the closure had its result.
     is_late: bool,
-    /// Cancels the closure's token when nobody waits for its result any more.
+    /// Cancels the closure's token when this handle is dropped.
     guard: DropGuard,
 }
 
-impl<T: Send + 'static> HandBack<T> {
+impl<T: Send + 'static> BlockingHandle<T> {
     #[track_caller]
-    pub(super) fn spawn<F>(token: CancellationToken, f: F) -> HandBack<T>
+    pub(super) fn spawn<F>(token: CancellationToken, f: F) -> BlockingHandle<T>
     where
         F: FnOnce(CancellationToken) -> T + Send + 'static,
     {
@@ -53,22 +53,22 @@ impl<T: Send + 'static> HandBack<T> {
             let result = f(token);
             its_phase.done().then_some(result)
         });
-        HandBack { result: Some(handle.result()), cancelled, phase, is_late: false, guard }
+        BlockingHandle { result: Some(handle.result()), cancelled, phase, is_late: false, guard }
     }
 }
 
-impl<T> Future for HandBack<T> {
+impl<T> Future for BlockingHandle<T> {
     type Output = Result<T, Cancelled>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let result = self.result.as_mut().expect("a hand-back was polled after it was ready");
+        let result = self.result.as_mut().expect("a blocking handle was polled after it was ready");
         if let Poll::Ready(result) = Pin::new(result).poll(cx) {
             self.result = None;
             return Poll::Ready(match result {
                 Ok(value) => value.ok_or(Cancelled::BY_CALL),
                 Err(error) => match error.try_into_panic() {
                     Ok(payload) => resume_unwind(payload),
-                    // The runtime was shut down before the closure could start.
+                    // The runtime was shut down before the closure started.
                     Err(_) => Err(Cancelled::BY_CALL),
                 },
             });
@@ -88,15 +88,15 @@ impl<T> Future for HandBack<T> {
     }
 }
 
-impl<T> Drop for HandBack<T> {
+impl<T> Drop for BlockingHandle<T> {
     fn drop(&mut self) {
         self.phase.leave();
     }
 }
 
-impl<T: fmt::Debug> fmt::Debug for HandBack<T> {
+impl<T: fmt::Debug> fmt::Debug for BlockingHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HandBack")
+        f.debug_struct("BlockingHandle")
             .field("result", &self.result)
             .field("token", &self.guard)
             .finish_non_exhaustive()
