@@ -3,8 +3,8 @@
 //! reveille runs asynchronous programs. Its modules are those of the standard library, with the
 //! same names and the same meaning: [`net::TcpStream`](crate::net), [`fs::read`](crate::fs),
 //! [`sync::Mutex`], [`task::spawn`](crate::task) instead of `thread::spawn`. Where std blocks the
-//! thread, reveille gives a future, and the thread goes on with other tasks meanwhile. It is the
-//! successor of async-std, and its API is a superset of that crate's.
+//! thread, reveille returns a future, and the thread runs other tasks meanwhile. reveille is the
+//! successor of async-std, and its API is a superset of async-std's.
 //!
 //! # A first program
 //!
@@ -31,19 +31,20 @@
 //! }
 //! ```
 //!
-//! The attribute [`main`](macro@crate::main) is `task::block_on` in disguise: there is no runtime
-//! to build or to enter. It starts when it is first needed.
+//! The attribute [`main`](macro@crate::main) expands to a call of `task::block_on`. There is no
+//! runtime to build or to enter: it starts at its first use.
 //!
-//! The rest of this page is one sitting: what a future is, how futures become tasks, how they wait,
-//! how they end, and what they must not do. Then comes a [map](#a-map-of-the-modules).
+//! The rest of this page is an introduction: what a future is, how futures become tasks, how they
+//! wait, how they end, and what they must not do. A [map of the modules](#a-map-of-the-modules)
+//! follows.
 //!
 //! # Futures do nothing
 //!
-//! Calling an `async fn` runs none of its body. It makes a [`Future`]: a value
-//! that holds the arguments, and that a runtime *polls*. A poll runs the body up to the first
-//! `.await` that has to wait. Then it returns to the runtime, having seen to it that somebody wakes
-//! the future when there is something to go on with; the local variables stay inside the future. So
-//! a future costs no thread while it waits, and nothing at all before it is polled.
+//! Calling an `async fn` runs none of its body. It returns a [`Future`]: a value that holds the
+//! arguments, and that a runtime *polls*. A poll runs the body up to the first `.await` that has to
+//! wait, and arranges for the future to be woken when it can go on. The local variables stay inside
+//! the future. So a waiting future occupies no thread, and a future that is never polled does
+//! nothing.
 //!
 //! ```
 //! use reveille::task;
@@ -59,10 +60,10 @@
 //!
 //! # From threads to futures: `block_on`
 //!
-//! [`task::block_on`] is the door into the asynchronous world. It polls one future on the thread
-//! that calls it, lets the thread sleep (or serve its sockets and timers) in between, and returns
-//! the output. The future may borrow, and need not be `Send`. Inside, the way to wait for another
-//! future is `.await`.
+//! [`task::block_on`] runs a future from synchronous code. It polls one future on the calling
+//! thread, lets the thread sleep (or serve its sockets and timers) in between, and returns the
+//! output. The future may borrow, and need not be `Send`. Inside a future, use `.await` to wait for
+//! another one.
 //!
 //! ```
 //! use reveille::{fs, io, task};
@@ -81,18 +82,18 @@
 //! # At the same time: tasks and combinators
 //!
 //! Two futures that are awaited one after the other take the time of both. There are two ways to
-//! let them overlap.
+//! run them at the same time.
 //!
 //! **Combine them**, and they share a task: `a.join(b)` waits for both,
-//! [`a.race(b)`](prelude::FutureExt::race) for the first,
+//! [`a.race(b)`](prelude::FutureExt::race) for the first, and
 //! [`for_each_concurrent`](stream::ConcurrentExt::for_each_concurrent) works on many items of a
 //! stream. They take turns on one thread, may borrow from the function around them, and end with
 //! it.
 //!
-//! **Spawn one**, and it is a task of its own, which runs at once, on any thread of a pool, whether
-//! its handle is awaited or not. It has to own what it uses (`'static`) and be able to move between
-//! threads (`Send`). Awaiting the [`JoinHandle`](task::JoinHandle) gives its output. A panic stays
-//! in its task until then, and goes on where the handle is awaited.
+//! **Spawn one**, and it becomes a task of its own. It starts at once, on any thread of a pool,
+//! whether its handle is awaited or not. It must own what it uses (`'static`) and be able to move
+//! between threads (`Send`). Awaiting the [`JoinHandle`](task::JoinHandle) returns its output. A
+//! panic stays in the task, and resumes where the handle is awaited.
 //!
 //! ```
 //! use reveille::prelude::*;
@@ -121,17 +122,17 @@
 //!
 //! | | where it runs | needs | for |
 //! |---|---|---|---|
-//! | [`task::spawn`] | the pool, any thread | `Send + 'static` | what waits: requests, connections |
-//! | [`task::spawn_local`] | this thread, in turns | `'static` | what holds an `Rc`, or belongs to one thread |
-//! | [`task::spawn_blocking`] | a thread for it alone | a closure, `Send + 'static` | what blocks or computes for long |
-//! | a combinator | the task it is part of | nothing | what borrows, what ends together |
+//! | [`task::spawn`] | the pool, any thread | `Send + 'static` | work that waits: requests, connections |
+//! | [`task::spawn_local`] | this thread, in turns | `'static` | work that holds an `Rc`, or belongs to one thread |
+//! | [`task::spawn_blocking`] | a thread of its own | a closure, `Send + 'static` | work that blocks or computes for long |
+//! | a combinator | the task that it is part of | nothing | work that borrows, or ends together |
 //!
 //! # Waiting
 //!
 //! A task waits for time ([`task::sleep`], [`stream::interval`]), for bytes ([`net`], [`fs`],
-//! [`process`]), or for other tasks ([`channel`], [`sync`], a `JoinHandle`), and any of it can be
-//! given a limit. Prefer a [`channel`] with a bound: who produces faster than others consume has to
-//! wait then, instead of filling the memory.
+//! [`process`]), or for other tasks ([`channel`], [`sync`], a `JoinHandle`). Each wait can have a
+//! time limit. Prefer a bounded [`channel`]: a producer that is faster than its consumers then
+//! waits, instead of filling the memory.
 //!
 //! ```
 //! use reveille::{channel, future, task};
@@ -161,13 +162,14 @@
 //!
 //! # Giving up: dropping is cancelling
 //!
-//! A future that is dropped stops at the `.await` where it stood, and its variables are dropped in
-//! order. That is all there is to cancellation, and it is how a time limit, a lost race or a failed
-//! `try_join` end what they no longer need. It can happen at any `.await`, so the question to ask
-//! of one is what gets lost there: each function says so under *Cancel safety*.
+//! A future that is dropped stops at its current `.await`, and its variables are dropped in order.
+//! This is the whole mechanism of cancellation: time limits, races and `try_join` drop the futures
+//! that they no longer need. It can happen at any `.await`, so know what each one loses: every
+//! function says so under *Cancel safety*.
 //!
-//! A *task* is not dropped with its handle: dropping a `JoinHandle` detaches, and the task goes on.
-//! [`cancel`](task::JoinHandle::cancel) ends it, and waits until it has let go of everything.
+//! A *task* is not dropped with its handle: dropping a `JoinHandle` detaches the task, which keeps
+//! running. [`cancel`](task::JoinHandle::cancel) ends it, and waits until its future has been
+//! dropped.
 //!
 //! ```
 //! use reveille::{future, task};
@@ -193,9 +195,9 @@
 //! });
 //! ```
 //!
-//! Whatever is to end together is begun in a scope, which is ready when all of it is.
-//! [`task::scope`] starts tasks; the children of [`future::scope`] live inside
-//! its future, and so may borrow:
+//! Start work that must finish together in a scope, which is ready when all of it is.
+//! [`task::scope`] starts tasks. The children of [`future::scope`] live inside its future, so they
+//! may borrow:
 //!
 //! ```
 //! use reveille::{future, task};
@@ -213,17 +215,17 @@
 //! ```
 //!
 //! One trap remains: a future that is *kept*, but neither awaited nor dropped, still holds its
-//! locks and its place in every line. See [`future`](crate::future#the-future-that-nobody-polls).
+//! locks and its positions in queues. See [`future`](crate::future#the-future-that-nobody-polls).
 //!
 //! # What blocks
 //!
-//! Between two `.await`s a task has its thread for itself. If it computes for long, or calls
-//! something that blocks (`std::fs`, `std::net`, `thread::sleep`, a lock of std that is held for
-//! long, a C library), whoever shares the thread has to wait. On the pool reveille notices a poll
-//! that does not end within some milliseconds and gives the place of that worker to another thread,
-//! so that the others go on; but that is a rescue, not a way to work, and in `block_on` and among
-//! local tasks there is nobody else. Hand such work to [`task::spawn_blocking`]; call
-//! [`task::yield_now`] in a computation that is cut into pieces.
+//! Between two `.await`s a task occupies its thread. If it computes for long, or calls something
+//! that blocks (`std::fs`, `std::net`, `thread::sleep`, a lock of std that is held for long, a C
+//! library), everything else on that thread has to wait. On the pool, reveille detects a poll that
+//! does not end within some milliseconds and moves the other tasks of that worker to another
+//! thread. That is a rescue, and comes late; it does not help local tasks or the future of a
+//! `block_on`. Use [`task::spawn_blocking`] for such work, and call [`task::yield_now`] in a
+//! computation that is cut into pieces. The [guide] describes scheduling and fairness.
 //!
 //! ```
 //! use reveille::task;
@@ -240,55 +242,57 @@
 //! });
 //! ```
 //!
-//! The modules here never block: files and names go to the blocking pool by themselves.
+//! The modules of this crate never block: they run file operations and name lookups on the blocking
+//! pool.
 //!
 //! # A map of the modules
 //!
-//! | module | what std has | what is more |
+//! | module | in std | adds |
 //! |---|---|---|
 //! | [`task`] | `thread` | `block_on`, local and blocking tasks, cancellation, [`task_local!`] |
 //! | [`future`] | `future` | [`FutureExt`](prelude::FutureExt): `join`, `race`, `timeout`, `delay` |
 //! | [`stream`] | `iter` | [`StreamExt`](stream::StreamExt) with the methods of an iterator, `merge`, `interval`, `throttle` |
-//! | [`channel`] | `sync::mpsc` | many receivers, both ends are asynchronous |
-//! | [`sync`] | `sync` | `Semaphore`; the guards may live across an `.await` |
+//! | [`channel`] | `sync::mpsc` | several receivers; both ends are asynchronous |
+//! | [`sync`] | `sync` | `Semaphore`; guards may live across an `.await` |
 //! | [`io`] | `io` | `timeout`; buffered lines as a stream |
 //! | [`net`] | `net` | accepted connections as a stream |
 //! | [`fs`], [`path`] | `fs`, `path` | directories as streams |
-//! | [`process`] | `process` | pipes and ends of children without a thread |
-//! | [`os`] | `os` | sockets that are files |
-//! | [`runtime`] | | runtimes of your own: their size, their hooks, their end |
-//! | [`prelude`] | `prelude` | the traits without which nothing has methods |
+//! | [`process`] | `process` | pipes and exits of children without a thread |
+//! | [`os`] | `os` | Unix domain sockets |
+//! | [`runtime`] | | your own runtimes: their size, hooks and shutdown |
+//! | [`prelude`] | `prelude` | the extension traits; import them all |
 //!
-//! | to | see |
+//! | task | item |
 //! |---|---|
-//! | run something at the same time | [`task::spawn`](crate::task), [`FutureExt::join`](prelude::FutureExt::join) |
-//! | wait, or give up waiting | [`task::sleep`], [`future::timeout`], [`stream::interval`] |
-//! | take what comes first | [`select!`], [`FutureExt::race`](prelude::FutureExt::race), [`StreamExt::merge`](stream::StreamExt::merge) |
+//! | run something concurrently | [`task::spawn`](crate::task), [`FutureExt::join`](prelude::FutureExt::join) |
+//! | wait, or limit a wait | [`task::sleep`], [`future::timeout`], [`stream::interval`] |
+//! | take the first result | [`select!`], [`FutureExt::race`](prelude::FutureExt::race), [`StreamExt::merge`](stream::StreamExt::merge) |
 //! | end what was started together | [`future::scope`], [`task::scope`], [`task::JoinSet`] |
 //! | stop something from outside | [`task::CancellationToken`] |
-//! | handle one thing after the other as it arrives | [`stream`] |
-//! | handle several of them at once | [`for_each_concurrent`](stream::ConcurrentExt::for_each_concurrent) |
+//! | handle items one after the other | [`stream`] |
+//! | handle several items at once | [`for_each_concurrent`](stream::ConcurrentExt::for_each_concurrent) |
 //! | stop a task | [`JoinHandle::cancel`](task::JoinHandle::cancel) |
-//! | learn why a task has no output | [`JoinHandle::result`](task::JoinHandle::result) |
-//! | call code that blocks | [`task::spawn_blocking`] |
-//! | stop everything, within a time | [`Runtime::shutdown`](runtime::Runtime::shutdown), [`shutdown_gracefully`](runtime::Runtime::shutdown_gracefully) |
-//! | move here | [`migrating`](https://github.com/reveille-rs/reveille/tree/main/docs) from async-std, smol or tokio |
+//! | find out why a task has no output | [`JoinHandle::result`](task::JoinHandle::result) |
+//! | call blocking code | [`task::spawn_blocking`] |
+//! | stop everything, with a time limit | [`Runtime::shutdown`](runtime::Runtime::shutdown), [`shutdown_gracefully`](runtime::Runtime::shutdown_gracefully) |
+//! | know in which order tasks run, and what is fair | [guide] |
+//! | migrate from async-std, smol or tokio | [the migration guides](https://github.com/reveille-rs/reveille/tree/main/docs) |
 //!
 //! # Neighbours
 //!
-//! Types of other crates fit. The I/O traits are those of futures-io, [`Stream`](stream::Stream) is
-//! that of futures-core, the locks are async-lock's and the channels async-channel's, so adapters
-//! and libraries that are written to those need no bridge. Every future here can be polled by any
-//! executor, and any future can be awaited here that does not look for a runtime of its own.
+//! reveille works with the types of other crates. The I/O traits are those of futures-io,
+//! [`Stream`](stream::Stream) is that of futures-core, the locks are async-lock's and the channels
+//! async-channel's, so libraries written for those need no adapter. Any executor can poll the
+//! futures of this crate, and reveille can await any future that does not need another runtime.
 //!
 //! # Features
 //!
-//! | feature | default | what |
+//! | feature | default | effect |
 //! |---|---|---|
-//! | `tokio1` | no | every task, blocking closure and `block_on` sees a tokio context, so that libraries made for tokio work inside; the first of them starts tokio's threads |
+//! | `tokio1` | no | every task, blocking closure and `block_on` runs in a tokio context, so libraries made for tokio work inside; tokio's threads start with the first of them |
 //! | `attributes` | yes | the attributes [`main`](macro@crate::main) and [`test`](macro@crate::test) |
 //!
-//! Features choose weight and nothing else: no item changes its meaning by one.
+//! Features only add dependencies; no feature changes the meaning of an item.
 
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -303,6 +307,7 @@ pub use reveille_macros::{main, test};
 pub mod channel;
 pub mod fs;
 pub mod future;
+pub mod guide;
 pub mod io;
 pub mod net;
 pub mod os;
@@ -318,7 +323,7 @@ pub mod task;
 mod macros;
 mod protocol;
 
-// The guides are programs too: their code runs with the examples.
+// The code of the guides runs with the doc tests.
 #[cfg(doctest)]
 mod guides {
     #[doc = include_str!("../../../docs/migrating-from-async-std.md")]

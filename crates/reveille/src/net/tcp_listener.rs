@@ -142,8 +142,8 @@ impl TcpListener {
     ///
     /// # Errors
     ///
-    /// An item may be an error, and the stream goes on; see the
-    /// [loop that survives](TcpListener#accepting-on-a-bad-day).
+    /// An item may be an error, and the stream goes on; see the [loop that
+    /// survives](TcpListener#accepting-on-a-bad-day).
     ///
     /// # Examples
     ///

@@ -526,8 +526,7 @@ pub trait StreamExt: Stream {
     /// Yields the items of two streams as they come, and ends when both have ended.
     ///
     /// Each poll tosses a coin for whom to ask first, so neither stream can keep the other from
-    /// being
-    /// read, however many items it has ready. The order of the items of one stream is kept.
+    /// being read, however many items it has ready. The order of the items of one stream is kept.
     ///
     /// # Examples
     ///
@@ -626,8 +625,7 @@ pub trait StreamExt: Stream {
     ///
     /// The stream goes on after an error, with a new period; whoever gives up drops it. The period
     /// runs from the creation of the stream for the first item, and from the item or error before
-    /// for
-    /// the others. An item that is ready is never late, whatever the clock says, and with
+    /// for the others. An item that is ready is never late, whatever the clock says, and with
     /// [`Duration::MAX`] none ever is.
     ///
     /// # Examples
@@ -1228,8 +1226,7 @@ pub trait StreamExt: Stream {
     /// Compares the items with those of another stream.
     ///
     /// Item by item: the first pair that is not equal decides. If there is none, the stream that
-    /// ends
-    /// first is the lesser.
+    /// ends first is the lesser.
     ///
     /// # Examples
     ///
@@ -1257,9 +1254,8 @@ pub trait StreamExt: Stream {
     /// Compares the items with those of another stream, where that is possible.
     ///
     /// Item by item: the first pair that is not equal decides. If there is none, the stream that
-    /// ends
-    /// first is the lesser.
-    /// The answer is `None` if the first pair that is not equal has no order.
+    /// ends first is the lesser. The answer is `None` if the first pair that is not equal has no
+    /// order.
     ///
     /// # Examples
     ///

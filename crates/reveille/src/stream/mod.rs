@@ -28,8 +28,7 @@
 //!
 //! Adapters such as [`map`](StreamExt::map) do nothing until the stream is read, do nothing between
 //! two reads, and fetch no item ahead. (A source may: [`fs::ReadDir`](crate::fs::ReadDir) reads its
-//! entries in batches.) To work while the reader is busy, spawn a
-//! task and connect it by a channel.
+//! entries in batches.) To work while the reader is busy, spawn a task and connect it by a channel.
 //!
 //! # One after the other, or at once
 //!

@@ -6,8 +6,7 @@
 //! pool costs tens of microseconds, a `write` of a line one: the caches make one trip carry many
 //! calls. Everything stands behind one mutex that is held for copies and for calls that the kernel
 //! answers from memory (`lseek`, a read that is told not to wait), never while a thread waits for a
-//! disk or for somebody else.
-//! `state.rs` has the rules and the invariants.
+//! disk or for somebody else. `state.rs` has the rules and the invariants.
 //!
 //! # Rejected
 //!

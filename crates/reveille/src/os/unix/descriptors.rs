@@ -39,8 +39,8 @@ macro_rules! impl_descriptor {
             ///
             /// Panics if clones share the socket and no descriptor is left for a duplicate:
             /// `socket.as_fd().try_clone_to_owned()` returns that as an error. Panics if it is a
-            /// `TcpStream` with bytes that [batched
-            /// reads](crate::runtime::Builder::batched_reads) took for a read that was dropped.
+            /// `TcpStream` with bytes that [batched reads](crate::runtime::Builder::batched_reads)
+            /// took for a read that was dropped.
             fn from(socket: $ours) -> OwnedFd {
                 match socket.$into() {
                     Ok(socket) => socket.into(),

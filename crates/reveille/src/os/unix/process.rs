@@ -24,8 +24,7 @@ use crate::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 
 mod sealed {
     /// Only [`Command`](crate::process::Command) has this, so that
-    /// [`CommandExt`](super::CommandExt)
-    /// can grow.
+    /// [`CommandExt`](super::CommandExt) can grow.
     pub trait Sealed {}
 }
 

@@ -21,8 +21,7 @@ use crate::process::{Child, Command};
 
 mod sealed {
     /// Only [`Command`](crate::process::Command) has this, so that
-    /// [`CommandExt`](super::CommandExt)
-    /// can grow.
+    /// [`CommandExt`](super::CommandExt) can grow.
     pub trait Sealed {}
 }
 
