@@ -1,35 +1,38 @@
 //! Channels: queues that carry messages from many senders to many receivers.
 //!
-//! A channel is a pair of handles. Every message sent through any clone of the [`Sender`] is
-//! received by exactly one clone of the [`Receiver`]. [`bounded`] channels make a fast sender wait
-//! for a slow receiver, [`unbounded`] ones never do and so can grow until memory ends; prefer the
-//! first: 1 hands over from one to the other, more makes up for a receiver that is slow now and
-//! then. When all handles of one side are gone the channel is closed: sends fail from then on, and
-//! receives fail once the messages still inside are used up.
+//! A channel is a pair of handles. Every message that any clone of the [`Sender`] sends is received
+//! by exactly one clone of the [`Receiver`]. In a [`bounded`] channel a fast sender waits for a
+//! slow receiver. In an [`unbounded`] channel it does not, so the channel can grow until memory is
+//! exhausted. Prefer bounded channels: capacity 1 hands messages over one by one, and a larger one
+//! tolerates a receiver that is slow now and then. When all handles of one side are gone, the
+//! channel is closed: sends fail from then on, and receives fail once the remaining messages have
+//! been received.
 //!
 //! # Cancel safety
 //!
-//! A `recv` that is dropped has taken no message. A `send` that is dropped has not sent, and drops
-//! the message with it: where it must not be lost, send it from a task that nobody cancels.
+//! A `recv` that is dropped has taken no message. A `send` that is dropped has not sent its
+//! message, and drops it. If the message must not be lost, send it from a task that is not
+//! cancelled.
 //!
 //! # Fairness
 //!
-//! A loop over a channel that never waits, since the channel always has a message or always has
-//! room, does not use up the budget of its poll: the channel's types are another crate's. Other
-//! tasks of the worker then run on another thread, but a time limit around the loop does not end
-//! it. Such a loop calls [`yield_now`](crate::task::yield_now) now and then. The methods that use
-//! up a receiver as a stream (`for_each`, `collect` and the like) yield by themselves.
+//! A loop over a channel that always has a message, or always has room, does not use up the budget
+//! of its poll, because the channel's types are another crate's. Other tasks of the worker then run
+//! on another thread, but a time limit around the loop does not take effect. Call
+//! [`yield_now`](crate::task::yield_now) in such a loop from time to time. The methods that consume
+//! a receiver as a stream (`for_each`, `collect` and the like) yield by themselves. See the
+//! [guide](crate::guide#the-budget).
 //!
 //! # Where it comes from
 //!
-//! All of this is the crate [async-channel], re-exported whole: its types are these types, so that
-//! a library that speaks async-channel and a program that speaks reveille can be joined.
+//! This module re-exports the crate [async-channel]. The types are the same, so a library that uses
+//! async-channel and a program that uses reveille can share channels.
 //!
 //! [async-channel]: https://docs.rs/async-channel/1
 //!
 //! # Examples
 //!
-//! A worker that is closed by dropping its sender:
+//! A worker that is stopped by dropping its sender:
 //!
 //! ```
 //! use reveille::channel;

@@ -1,4 +1,4 @@
-//! Whatever names an address.
+//! Conversion of names and addresses to socket addresses.
 
 use std::fmt;
 use std::future::Future;
@@ -13,21 +13,21 @@ use reveille_runtime::{JoinHandle, spawn_plain};
 
 use crate::io::context::Context as _;
 
-/// Something that names one or more socket addresses, perhaps after a look-up.
+/// A value that names one or more socket addresses.
 ///
 /// Addresses, pairs of a host and a port, and text like `"example.org:80"` or `"[::1]:80"`
-/// do. What is an address already, as data or as text, is not looked up and never leaves the
-/// thread. Host names are resolved by the system, on the blocking pool.
+/// implement it. An address, as data or as text, is converted on the spot. Host names are resolved
+/// by the system on the blocking pool.
 ///
 /// # Errors
 ///
 /// A name that does not resolve gives ``could not resolve address `"x"` ``, with the kind of the
-/// system's error, which is the source. An empty list is for the caller to judge: connecting to it
-/// or binding it is `InvalidInput`.
+/// system's error, which is the source. An empty list is not an error here; connecting or binding
+/// to it is `InvalidInput`.
 ///
 /// # Cancel safety
 ///
-/// A look-up whose future is dropped goes on in its thread, and its result is thrown away.
+/// If the future is dropped, the lookup continues on its thread and its result is discarded.
 ///
 /// # Examples
 ///
@@ -47,10 +47,10 @@ use crate::io::context::Context as _;
 /// # }
 /// ```
 pub trait ToSocketAddrs {
-    /// The addresses, once they are known.
+    /// The addresses.
     type Iter: Iterator<Item = SocketAddr>;
 
-    /// Finds the addresses.
+    /// Resolves the addresses.
     ///
     /// # Examples
     ///
@@ -112,8 +112,8 @@ fn spelled_out(address: SocketAddr) -> ToSocketAddrsFuture<vec::IntoIter<SocketA
     ToSocketAddrsFuture::Ready(Ok(vec![address].into_iter()))
 }
 
-/// Asks the system, on the blocking pool. `name` is what the error calls it: the address in
-/// the form of `Debug`, as async-std's does.
+/// Resolves a name on the blocking pool. `name` is what error messages call it: the address in its
+/// `Debug` form, as in async-std.
 fn look_up<A>(address: A, name: String) -> ToSocketAddrsFuture<vec::IntoIter<SocketAddr>>
 where
     A: std::net::ToSocketAddrs<Iter = vec::IntoIter<SocketAddr>> + Send + 'static,

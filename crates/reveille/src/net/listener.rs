@@ -1,8 +1,9 @@
-//! What all listeners share: taking connections, also on bad days.
+//! The implementation that all listeners share, including what they do when resources run out.
 //!
-//! A connection that died in the queue is skipped. When the process has no descriptor left, the
-//! connection stays in the queue and the listener stays ready: a loop that logs the error and goes
-//! on would spin. So the caller gets the error at once, and the call after it waits first.
+//! A connection that was closed in the queue is skipped. If the process has no descriptor left, the
+//! connection stays in the queue and the listener stays ready, so a loop that logs the error and
+//! continues would spin. Therefore the caller gets the error at once, and the next call waits
+//! before it tries.
 
 use std::fmt;
 use std::future::Future;
@@ -17,14 +18,14 @@ use reveille_runtime::time::{Sleep, now};
 
 use crate::os::socket::{is_out_of_resources, is_transient};
 
-/// How long a listener that ran out of descriptors waits before it tries again.
+/// How long a listener waits before it tries again, after descriptors ran out.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How many dead connections one call skips. Each try takes one off the queue, so the bound is only
-/// for a system that makes an error of this kind without taking one.
+/// How many closed connections one call skips. Each attempt removes one from the queue, so the
+/// bound only matters on a system that reports such an error without removing one.
 const MAX_SKIPPED: usize = 1024;
 
-/// A listening socket, and since when it may be asked again.
+/// A listening socket, and the time before which it is not asked again.
 #[derive(Debug)]
 pub(crate) struct Listener<T: Descriptor> {
     io: Io<T>,
@@ -63,9 +64,9 @@ impl<T: Descriptor> Listener<T> {
     }
 }
 
-/// What becomes of a result in a stream of connections: nothing, while there is no descriptor or
-/// memory for one. The listener's next try waits. A loop over the stream that ends at the first
-/// error would else end there, and the server with it.
+/// Filters a result for a stream of connections: drops the error if no descriptor or memory is
+/// left, because the listener's next attempt waits. Otherwise a loop that ends at the first error
+/// would stop the server.
 pub(crate) fn outlast<R>(result: io::Result<R>) -> Option<io::Result<R>> {
     match result {
         Err(error) if is_out_of_resources(&error) => {

@@ -1,21 +1,21 @@
-//! TCP, UDP, and names for addresses, without blocking.
+//! TCP, UDP, and address resolution.
 //!
 //! This is `std::net` with `.await`: [`TcpStream`] and [`TcpListener`] for connections,
-//! [`UdpSocket`] for datagrams, and [`ToSocketAddrs`] for whatever names an address. The plain data
-//! types are std's. Sockets with a path for an address are in [`os::unix::net`](crate::os).
+//! [`UdpSocket`] for datagrams, and [`ToSocketAddrs`] for everything that names an address. The
+//! plain data types are std's. Unix domain sockets are in [`os::unix::net`](crate::os).
 //!
 //! | item | kind |
 //! |---|---|
 //! | [`SocketAddr`], [`IpAddr`], [`Shutdown`] and the other plain types | re-export of std |
 //! | [`TcpStream`], [`TcpListener`], [`Incoming`], [`UdpSocket`], [`ToSocketAddrs`] | own |
 //!
-//! Sockets are shared by reference: reading and writing work on `&TcpStream` too, so that one task
-//! can read while another writes, and [`TcpStream`] is `Clone` (the socket is closed with its last
-//! handle). Every socket converts from std's and back, for options that only std or another crate
-//! can set.
+//! Sockets can be used through shared references: `&TcpStream` also reads and writes, so one task
+//! can read while another writes. [`TcpStream`] is `Clone`; the socket is closed with its last
+//! clone. Every socket converts from std's and back, which gives access to options that only std or
+//! another crate can set.
 //!
-//! Sockets wait in the driver. Names are resolved by the system on the blocking pool; an address
-//! that is spelled out is not a name and never leaves the thread.
+//! Waiting for a socket occupies no thread. Host names are resolved on the blocking pool; a literal
+//! address is not looked up.
 //!
 //! # Examples
 //!
@@ -64,8 +64,7 @@ mod tcp_listener;
 mod tcp_stream;
 mod udp;
 
-/// Makes the attempt with one address after the other, until one succeeds; else the last error
-/// counts.
+/// Tries the addresses one after the other until one succeeds. Otherwise returns the last error.
 async fn first_success<T, F>(
     addresses: impl Iterator<Item = SocketAddr>,
     mut attempt: impl FnMut(SocketAddr) -> F,

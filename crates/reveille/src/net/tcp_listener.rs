@@ -1,4 +1,4 @@
-//! A TCP socket that takes connections.
+//! A TCP listener.
 
 use std::fmt;
 use std::io;
@@ -14,15 +14,15 @@ use super::{TcpStream, ToSocketAddrs, first_success};
 use crate::io::context::Context as _;
 use crate::os::socket::{accept_tcp, is_tcp, lengthen_queue};
 
-/// A TCP socket that takes connections.
+/// A TCP listener.
 ///
-/// It is closed when it is dropped. Any number of tasks may accept at once.
+/// The socket is closed when it is dropped. Any number of tasks may accept at the same time.
 ///
 /// # Accepting on a bad day
 ///
-/// An error of [`accept`](TcpListener::accept) is about that one connection, or about the process,
-/// never about the listener: a loop that ends at the first one (`stream?`) stops serving because a
-/// peer hung up or because for a moment no descriptor was left. Report it and go on:
+/// An error of [`accept`](TcpListener::accept) concerns that one connection, or the process, but
+/// never the listener. A loop that ends at the first error (`stream?`) stops serving because a peer
+/// hung up, or because no descriptor was left for a moment. Report the error and continue:
 ///
 /// ```
 /// use reveille::net::{TcpListener, TcpStream};
@@ -42,9 +42,8 @@ use crate::os::socket::{accept_tcp, is_tcp, lengthen_queue};
 /// }
 /// ```
 ///
-/// This loop does not spin. Connections that died in the queue are skipped in silence. After an
-/// error that means that no descriptor or memory is left, the next call waits 50 ms before it
-/// tries.
+/// This loop does not spin. Connections that were closed in the queue are skipped. After an error
+/// which means that no descriptor or memory is left, the next call waits 50 ms before it tries.
 ///
 /// # Examples
 ///
@@ -66,24 +65,23 @@ use crate::os::socket::{accept_tcp, is_tcp, lengthen_queue};
 #[derive(Debug)]
 pub struct TcpListener {
     listener: Listener<std::net::TcpListener>,
-    /// Whether its connections are TCP's for certain.
+    /// Whether the connections are certainly TCP.
     is_tcp: bool,
 }
 
 impl TcpListener {
-    /// Listens on the first address that is free; they are tried one after the other.
+    /// Binds to the first address that is available. Addresses are tried one after the other.
     ///
-    /// Port 0 asks the system for a free one, see [`local_addr`](TcpListener::local_addr).
+    /// With port 0 the system chooses a free port; see [`local_addr`](TcpListener::local_addr).
     ///
     /// # Errors
     ///
-    /// ``could not bind to `address`: …``, with the kind and the text of the last address's
-    /// error. If there is no address at all, `InvalidInput`. If a name does not resolve, see
-    /// [`ToSocketAddrs`].
+    /// ``could not bind to `address`: …``, with the kind and the text of the last address's error.
+    /// `InvalidInput` if there is no address. If a name does not resolve, see [`ToSocketAddrs`].
     ///
     /// # Cancel safety
     ///
-    /// Nothing is bound if the future is dropped.
+    /// If the future is dropped, no address is bound.
     ///
     /// # Examples
     ///
@@ -106,16 +104,16 @@ impl TcpListener {
         .await
     }
 
-    /// Waits for a connection, and returns it with the address of the other end.
+    /// Waits for a connection and returns it with the address of the peer.
     ///
     /// # Errors
     ///
-    /// Those of the system. The listener is as good as before; see the
-    /// [loop that survives](TcpListener#accepting-on-a-bad-day).
+    /// The system's error. The listener stays usable; see the [loop that survives
+    /// errors](TcpListener#accepting-on-a-bad-day).
     ///
     /// # Cancel safety
     ///
-    /// No connection is lost if the future is dropped.
+    /// If the future is dropped, no connection is lost.
     ///
     /// # Examples
     ///
@@ -138,12 +136,12 @@ impl TcpListener {
         Ok((TcpStream::new(io), address))
     }
 
-    /// Returns the connections as a stream that never ends.
+    /// Returns a stream of the connections. It never ends.
     ///
     /// # Errors
     ///
-    /// An item may be an error, and the stream goes on; see the [loop that
-    /// survives](TcpListener#accepting-on-a-bad-day).
+    /// An item may be an error; the stream continues after it. See the [loop that survives
+    /// errors](TcpListener#accepting-on-a-bad-day).
     ///
     /// # Examples
     ///
@@ -167,13 +165,14 @@ impl TcpListener {
         Incoming { accepts: AcceptStream::new(self, |listener| Box::pin(listener.accept())) }
     }
 
-    /// Turns the listener into a stream of its connections that never ends.
+    /// Converts the listener into a stream of its connections. It never ends.
     ///
-    /// Like that of [`incoming`](TcpListener::incoming), it outlasts a moment without descriptors.
+    /// Like the stream of [`incoming`](TcpListener::incoming), it continues when descriptors run
+    /// out for a moment.
     ///
     /// # Errors
     ///
-    /// As [`incoming`](TcpListener::incoming).
+    /// As for [`incoming`](TcpListener::incoming).
     ///
     /// # Examples
     ///
@@ -205,11 +204,11 @@ impl TcpListener {
         })
     }
 
-    /// Returns the address on which this listens, with the port that the system chose.
+    /// Returns the address that the socket is bound to, with the port that the system chose.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -228,11 +227,11 @@ impl TcpListener {
         self.listener.get_ref().local_addr()
     }
 
-    /// Returns how many routers a packet of an accepted connection may pass (`IP_TTL`).
+    /// Returns the time-to-live of packets of accepted connections, in hops (`IP_TTL`).
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -251,11 +250,11 @@ impl TcpListener {
         self.listener.get_ref().ttl()
     }
 
-    /// Sets how many routers a packet of an accepted connection may pass (`IP_TTL`).
+    /// Sets the time-to-live of packets of accepted connections, in hops (`IP_TTL`).
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -275,11 +274,11 @@ impl TcpListener {
         self.listener.get_ref().set_ttl(ttl)
     }
 
-    /// Takes the error that the socket met since it was last asked (`SO_ERROR`).
+    /// Returns and clears the pending error of the socket (`SO_ERROR`).
     ///
     /// # Errors
     ///
-    /// Those of the asking.
+    /// The system's error, if the option cannot be read.
     ///
     /// # Examples
     ///
@@ -302,7 +301,7 @@ impl TcpListener {
         self.listener.get_ref()
     }
 
-    /// Gives up the socket, which stays non-blocking.
+    /// Returns the socket, still non-blocking.
     pub(crate) fn into_std(self) -> io::Result<std::net::TcpListener> {
         self.listener.into_inner()
     }
@@ -315,12 +314,13 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(TcpListener { listener: Listener::new(listener), is_tcp: true })
 }
 
-/// A stream of connections that never ends, made by [`TcpListener::incoming`].
+/// A stream of connections that never ends. Created by [`TcpListener::incoming`].
 ///
 /// # Differences
 ///
-/// While the process has no descriptor or memory left for a connection, the connection waits, a
-/// warning is logged, and the stream tries again every 50 ms, where async-std's gives the error.
+/// If the process has no descriptor or memory left for a connection, the connection waits in the
+/// queue, a warning is logged, and the stream tries again every 50 ms. async-std's stream yields
+/// the error.
 ///
 /// # Examples
 ///
@@ -363,11 +363,12 @@ impl fmt::Debug for Incoming<'_> {
 }
 
 impl From<std::net::TcpListener> for TcpListener {
-    /// Makes the socket non-blocking, for all who share it.
+    /// Sets the socket to non-blocking mode, for every handle that shares it.
     ///
     /// # Panics
     ///
-    /// Panics if the system refuses that, which it does only for what is no open socket.
+    /// Panics if the system refuses that, which it does only if the descriptor is not an open
+    /// socket.
     fn from(listener: std::net::TcpListener) -> TcpListener {
         listener.set_nonblocking(true).expect("a TcpListener is an open socket");
         let is_tcp = is_tcp(&listener);
@@ -378,7 +379,7 @@ impl From<std::net::TcpListener> for TcpListener {
 impl TryFrom<TcpListener> for std::net::TcpListener {
     type Error = io::Error;
 
-    /// Gives the socket to blocking code.
+    /// Returns the socket in blocking mode.
     fn try_from(listener: TcpListener) -> io::Result<std::net::TcpListener> {
         let listener = listener.into_std()?;
         listener.set_nonblocking(false)?;

@@ -18,20 +18,21 @@ use crate::os::socket::{connect_tcp, recv};
 
 /// A TCP connection.
 ///
-/// Clones share the connection, and so do `&TcpStream`s, which read and write too: one task may
-/// read while another writes. When several read at once, each byte goes to one of them. The
+/// Clones share the connection. `&TcpStream` also reads and writes, so one task may read while
+/// another writes. If several tasks read at the same time, each byte goes to one of them. The
 /// connection is closed when the last clone is dropped; [`shutdown`](TcpStream::shutdown) closes
-/// one direction before that.
+/// one direction earlier.
 ///
 /// # Cancel safety
 ///
-/// A read or write that is dropped before it completes has read or written nothing, or with
-/// [batched reads](crate::runtime::Builder::batched_reads) what was read is kept for the next read.
+/// A read or write that is dropped before it completes has read or written nothing. With [batched
+/// reads](crate::runtime::Builder::batched_reads), bytes that were read already are kept for the
+/// next read.
 ///
 /// # Differences
 ///
-/// As with the predecessor, closing the writer (`poll_close`, which other crates' `close` calls)
-/// does not shut the connection down, since a clone may want to write on.
+/// Closing the writer (`poll_close`, which other crates' `close` calls) does not shut down the
+/// connection, because a clone may still write. async-std does the same.
 ///
 /// # Examples
 ///
@@ -62,17 +63,17 @@ pub struct TcpStream {
 }
 
 impl TcpStream {
-    /// Connects to the first address that answers; they are tried one after the other.
+    /// Connects to the first address that answers. Addresses are tried one after the other.
     ///
     /// # Errors
     ///
     /// ``could not connect to `address`: …``, with the kind and the text of the last address's
-    /// error. If there is no address at all, `InvalidInput`. If a name does not resolve, see
+    /// error. `InvalidInput` if there is no address. If a name does not resolve, see
     /// [`ToSocketAddrs`].
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future calls the attempt off and closes its socket.
+    /// Dropping the future aborts the connection attempt and closes its socket.
     ///
     /// # Examples
     ///
@@ -97,16 +98,15 @@ impl TcpStream {
         .await
     }
 
-    /// [`connect`](TcpStream::connect), but takes no longer than `timeout`, the look-up of a name
-    /// included.
+    /// Like [`connect`](TcpStream::connect), with a time limit that includes the lookup of a name.
     ///
     /// # Errors
     ///
-    /// Those of `connect`, and `TimedOut`, with the address that had not answered by then.
+    /// Those of `connect`, and `TimedOut`, which names the address that had not answered.
     ///
     /// # Cancel safety
     ///
-    /// As [`connect`](TcpStream::connect).
+    /// As for [`connect`](TcpStream::connect).
     ///
     /// # Examples
     ///
@@ -153,11 +153,11 @@ impl TcpStream {
         TcpStream { io: Connection::new(io) }
     }
 
-    /// Returns the address of this end.
+    /// Returns the local address.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -177,11 +177,11 @@ impl TcpStream {
         self.io.get_ref().local_addr()
     }
 
-    /// Returns the address of the other end.
+    /// Returns the address of the peer.
     ///
     /// # Errors
     ///
-    /// Those of the system, such as `NotConnected` after the connection broke.
+    /// The system's error, such as `NotConnected` after the connection was reset.
     ///
     /// # Examples
     ///
@@ -201,11 +201,11 @@ impl TcpStream {
         self.io.get_ref().peer_addr()
     }
 
-    /// Returns how many routers a packet may pass (`IP_TTL`).
+    /// Returns the time-to-live of packets, in hops (`IP_TTL`).
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -225,11 +225,11 @@ impl TcpStream {
         self.io.get_ref().ttl()
     }
 
-    /// Sets how many routers a packet may pass (`IP_TTL`).
+    /// Sets the time-to-live of packets, in hops (`IP_TTL`).
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -250,15 +250,16 @@ impl TcpStream {
         self.io.get_ref().set_ttl(ttl)
     }
 
-    /// Reads some bytes into `buf` and leaves them for the next read; returns how many.
+    /// Reads into `buf` without removing the bytes from the stream, and returns how many there
+    /// were.
     ///
     /// # Errors
     ///
-    /// Those of the connection.
+    /// The system's error.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: nothing is taken.
+    /// Nothing is lost, because nothing is removed.
     ///
     /// # Examples
     ///
@@ -293,7 +294,7 @@ impl TcpStream {
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -313,12 +314,12 @@ impl TcpStream {
         self.io.get_ref().nodelay()
     }
 
-    /// Sets whether small writes are sent at once (`TCP_NODELAY`), or wait for the answer to the
-    /// one before in the hope of company.
+    /// Sets whether small writes are sent at once (`TCP_NODELAY`). Otherwise a small write may wait
+    /// until the previous one is acknowledged (Nagle's algorithm).
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -339,11 +340,11 @@ impl TcpStream {
         self.io.get_ref().set_nodelay(nodelay)
     }
 
-    /// Takes the error that the connection met since it was last asked (`SO_ERROR`).
+    /// Returns and clears the pending error of the connection (`SO_ERROR`).
     ///
     /// # Errors
     ///
-    /// Those of the asking.
+    /// The system's error, if the option cannot be read.
     ///
     /// # Examples
     ///
@@ -363,14 +364,14 @@ impl TcpStream {
         self.io.get_ref().take_error()
     }
 
-    /// Closes the reading or the writing direction, or both, for all clones.
+    /// Shuts down the read half, the write half, or both, for all clones.
     ///
-    /// After the writing direction is closed the peer reads to the end; what it sends still
+    /// After the write half is shut down, the peer reads to the end. What the peer sends still
     /// arrives.
     ///
     /// # Errors
     ///
-    /// Those of the system, such as `NotConnected` if the peer is gone already.
+    /// The system's error, such as `NotConnected` if the peer has closed the connection.
     ///
     /// # Examples
     ///
@@ -394,7 +395,7 @@ impl TcpStream {
         self.io.get_ref().shutdown(how)
     }
 
-    /// The socket, for others to use its descriptor.
+    /// The socket, for code that uses its descriptor.
     pub(crate) fn as_std(&self) -> &std::net::TcpStream {
         self.io.expose()
     }
@@ -405,7 +406,7 @@ impl TcpStream {
     }
 }
 
-/// Copies as much of `bytes` as `buf` has room for; returns how much.
+/// Copies as much of `bytes` as fits into `buf` and returns the number of bytes.
 #[inline]
 fn copy(buf: &mut [u8], bytes: &[u8]) -> usize {
     let count = buf.len().min(bytes.len());
@@ -413,7 +414,7 @@ fn copy(buf: &mut [u8], bytes: &[u8]) -> usize {
     count
 }
 
-/// As [`copy`], into several buffers.
+/// Like [`copy`], into several buffers.
 fn scatter(bufs: &mut [IoSliceMut<'_>], mut bytes: &[u8]) -> usize {
     let len = bytes.len();
     for buf in bufs {
@@ -553,11 +554,12 @@ impl Write for &TcpStream {
 }
 
 impl From<std::net::TcpStream> for TcpStream {
-    /// Makes the socket non-blocking, for all who share it.
+    /// Sets the socket to non-blocking mode, for every handle that shares it.
     ///
     /// # Panics
     ///
-    /// Panics if the system refuses that, which it does only for what is no open socket.
+    /// Panics if the system refuses that, which it does only if the descriptor is not an open
+    /// socket.
     fn from(stream: std::net::TcpStream) -> TcpStream {
         TcpStream { io: Connection::from_std(stream) }
     }
@@ -566,13 +568,13 @@ impl From<std::net::TcpStream> for TcpStream {
 impl TryFrom<TcpStream> for std::net::TcpStream {
     type Error = io::Error;
 
-    /// Gives the socket to blocking code.
+    /// Returns the socket in blocking mode.
     ///
     /// # Errors
     ///
-    /// If clones still use it: a socket cannot be blocking for one of its users. With [batched
-    /// reads](crate::runtime::Builder::batched_reads), if bytes of it were read already for a read
-    /// that was dropped.
+    /// Fails if clones still use the socket: it cannot be blocking for one of them only. With
+    /// [batched reads](crate::runtime::Builder::batched_reads), fails if bytes have been read
+    /// already for a read that was dropped.
     fn try_from(stream: TcpStream) -> io::Result<std::net::TcpStream> {
         stream.io.into_blocking()
     }

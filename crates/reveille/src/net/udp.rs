@@ -10,10 +10,11 @@ use crate::io::context::Context as _;
 
 /// A UDP socket, which sends and receives datagrams.
 ///
-/// After [`bind`](UdpSocket::bind) it talks to anybody, with [`send_to`](UdpSocket::send_to) and
-/// [`recv_from`](UdpSocket::recv_from). After [`connect`](UdpSocket::connect) it can also talk to
-/// one, with [`send`](UdpSocket::send) and [`recv`](UdpSocket::recv). Any number of tasks may use
-/// it at once.
+/// After [`bind`](UdpSocket::bind) it communicates with any address, by
+/// [`send_to`](UdpSocket::send_to) and [`recv_from`](UdpSocket::recv_from). After
+/// [`connect`](UdpSocket::connect) it also communicates with one address, by
+/// [`send`](UdpSocket::send) and [`recv`](UdpSocket::recv). Any number of tasks may use it at the
+/// same time.
 ///
 /// # Examples
 ///
@@ -42,19 +43,18 @@ pub struct UdpSocket {
 }
 
 impl UdpSocket {
-    /// Binds to the first address that is free; they are tried one after the other.
+    /// Binds to the first address that is available. Addresses are tried one after the other.
     ///
-    /// Port 0 asks the system for a free one, see [`local_addr`](UdpSocket::local_addr).
+    /// With port 0 the system chooses a free port; see [`local_addr`](UdpSocket::local_addr).
     ///
     /// # Errors
     ///
-    /// ``could not bind to `address`: …``, with the kind and the text of the last address's
-    /// error. If there is no address at all, `InvalidInput`. If a name does not resolve, see
-    /// [`ToSocketAddrs`].
+    /// ``could not bind to `address`: …``, with the kind and the text of the last address's error.
+    /// `InvalidInput` if there is no address. If a name does not resolve, see [`ToSocketAddrs`].
     ///
     /// # Cancel safety
     ///
-    /// Nothing is bound if the future is dropped.
+    /// If the future is dropped, no address is bound.
     ///
     /// # Examples
     ///
@@ -77,12 +77,12 @@ impl UdpSocket {
         .await
     }
 
-    /// Returns the address to which this is connected.
+    /// Returns the address that the socket is connected to.
     ///
     /// # Errors
     ///
-    /// ``could not get peer address``, with the system's error as the source; the kind is
-    /// `NotConnected` if there is none.
+    /// ``could not get peer address``, with the system's error as the source. The kind is
+    /// `NotConnected` if the socket is not connected.
     ///
     /// # Examples
     ///
@@ -104,7 +104,7 @@ impl UdpSocket {
         self.io.get_ref().peer_addr().context(|| "could not get peer address".to_owned())
     }
 
-    /// Returns the address of this end, with the port that the system chose.
+    /// Returns the local address, with the port that the system chose.
     ///
     /// # Errors
     ///
@@ -127,12 +127,12 @@ impl UdpSocket {
         self.io.get_ref().local_addr().context(|| "could not get local address".to_owned())
     }
 
-    /// Sends a datagram to the first address, and returns how many bytes it had.
+    /// Sends a datagram to the first address and returns its length in bytes.
     ///
     /// # Errors
     ///
-    /// ``could not send packet to address``, with the system's error as the source, for one if it
-    /// is too long for a datagram. If there is no address at all, `InvalidInput`.
+    /// ``could not send packet to address``, with the system's error as the source, for example if
+    /// the datagram is too long. `InvalidInput` if there is no address.
     ///
     /// # Cancel safety
     ///
@@ -163,17 +163,17 @@ impl UdpSocket {
             .context(|| format!("could not send packet to {address}"))
     }
 
-    /// Waits for a datagram, and returns its length and where it came from.
+    /// Waits for a datagram and returns its length and the address of the sender.
     ///
-    /// What does not fit into `buf` is lost.
+    /// Bytes that do not fit into `buf` are discarded.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Cancel safety
     ///
-    /// No datagram is lost if the future is dropped.
+    /// If the future is dropped, no datagram is lost.
     ///
     /// # Examples
     ///
@@ -196,16 +196,16 @@ impl UdpSocket {
         self.io.io(Interest::Read, |socket| socket.recv_from(buf)).await
     }
 
-    /// Waits for a datagram and leaves it for the next call; returns its length and where it came
-    /// from.
+    /// Waits for a datagram without removing it from the queue, and returns its length and the
+    /// address of the sender.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: nothing is taken.
+    /// Nothing is lost, because nothing is removed.
     ///
     /// # Examples
     ///
@@ -227,18 +227,18 @@ impl UdpSocket {
         self.io.io(Interest::Read, |socket| socket.peek_from(buf)).await
     }
 
-    /// Connects to the first address that the system accepts: [`send`](UdpSocket::send) goes there,
-    /// and what comes from elsewhere is dropped. No packet is sent.
+    /// Connects to the first address that the system accepts: [`send`](UdpSocket::send) sends to
+    /// it, and datagrams from other addresses are discarded. No packet is sent.
     ///
     /// # Errors
     ///
     /// ``could not connect to `address`: …``, with the kind and the text of the last address's
-    /// error. If there is no address at all, `InvalidInput`. If a name does not resolve, see
+    /// error. `InvalidInput` if there is no address. If a name does not resolve, see
     /// [`ToSocketAddrs`].
     ///
     /// # Cancel safety
     ///
-    /// The socket is connected or not, nothing in between.
+    /// If the future is dropped, the socket is either connected or not.
     ///
     /// # Examples
     ///
@@ -266,12 +266,11 @@ impl UdpSocket {
         .await
     }
 
-    /// Sends a datagram to the address to which this is connected, and returns how many bytes it
-    /// had.
+    /// Sends a datagram to the connected address and returns its length in bytes.
     ///
     /// # Errors
     ///
-    /// Those of the system, such as `ConnectionRefused` when an earlier datagram found nobody.
+    /// The system's error, such as `ConnectionRefused` if an earlier datagram found no receiver.
     ///
     /// # Cancel safety
     ///
@@ -297,17 +296,17 @@ impl UdpSocket {
         self.io.io(Interest::Write, |socket| socket.send(buf)).await
     }
 
-    /// Waits for a datagram from the address to which this is connected, and returns its length.
+    /// Waits for a datagram from the connected address and returns its length.
     ///
-    /// What does not fit into `buf` is lost.
+    /// Bytes that do not fit into `buf` are discarded.
     ///
     /// # Errors
     ///
-    /// Those of the system, such as `ConnectionRefused` when an earlier datagram found nobody.
+    /// The system's error, such as `ConnectionRefused` if an earlier datagram found no receiver.
     ///
     /// # Cancel safety
     ///
-    /// No datagram is lost if the future is dropped.
+    /// If the future is dropped, no datagram is lost.
     ///
     /// # Examples
     ///
@@ -332,15 +331,15 @@ impl UdpSocket {
         self.io.io(Interest::Read, |socket| socket.recv(buf)).await
     }
 
-    /// Waits for a datagram and leaves it for the next call; returns its length.
+    /// Waits for a datagram without removing it from the queue, and returns its length.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: nothing is taken.
+    /// Nothing is lost, because nothing is removed.
     ///
     /// # Examples
     ///
@@ -363,11 +362,11 @@ impl UdpSocket {
         self.io.io(Interest::Read, |socket| socket.peek(buf)).await
     }
 
-    /// Returns whether datagrams may go to a broadcast address (`SO_BROADCAST`).
+    /// Returns whether sending to broadcast addresses is allowed (`SO_BROADCAST`).
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -386,11 +385,11 @@ impl UdpSocket {
         self.io.get_ref().broadcast()
     }
 
-    /// Sets whether datagrams may go to a broadcast address (`SO_BROADCAST`).
+    /// Sets whether sending to broadcast addresses is allowed (`SO_BROADCAST`).
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -410,11 +409,11 @@ impl UdpSocket {
         self.io.get_ref().set_broadcast(on)
     }
 
-    /// Returns whether multicasts come back to this machine (`IP_MULTICAST_LOOP`).
+    /// Returns whether multicast datagrams are looped back to this machine (`IP_MULTICAST_LOOP`).
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -433,11 +432,11 @@ impl UdpSocket {
         self.io.get_ref().multicast_loop_v4()
     }
 
-    /// Sets whether multicasts come back to this machine (`IP_MULTICAST_LOOP`).
+    /// Sets whether multicast datagrams are looped back to this machine (`IP_MULTICAST_LOOP`).
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -457,11 +456,11 @@ impl UdpSocket {
         self.io.get_ref().set_multicast_loop_v4(on)
     }
 
-    /// Returns how many routers a multicast may pass (`IP_MULTICAST_TTL`).
+    /// Returns the time-to-live of multicast datagrams, in hops (`IP_MULTICAST_TTL`).
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -480,11 +479,11 @@ impl UdpSocket {
         self.io.get_ref().multicast_ttl_v4()
     }
 
-    /// Sets how many routers a multicast may pass (`IP_MULTICAST_TTL`).
+    /// Sets the time-to-live of multicast datagrams, in hops (`IP_MULTICAST_TTL`).
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -504,11 +503,11 @@ impl UdpSocket {
         self.io.get_ref().set_multicast_ttl_v4(ttl)
     }
 
-    /// Returns whether multicasts come back to this machine (`IPV6_MULTICAST_LOOP`).
+    /// Returns whether multicast datagrams are looped back to this machine (`IPV6_MULTICAST_LOOP`).
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -529,11 +528,11 @@ impl UdpSocket {
         self.io.get_ref().multicast_loop_v6()
     }
 
-    /// Sets whether multicasts come back to this machine (`IPV6_MULTICAST_LOOP`).
+    /// Sets whether multicast datagrams are looped back to this machine (`IPV6_MULTICAST_LOOP`).
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -555,11 +554,11 @@ impl UdpSocket {
         self.io.get_ref().set_multicast_loop_v6(on)
     }
 
-    /// Returns how many routers a datagram may pass (`IP_TTL`).
+    /// Returns the time-to-live of datagrams, in hops (`IP_TTL`).
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -578,11 +577,11 @@ impl UdpSocket {
         self.io.get_ref().ttl()
     }
 
-    /// Sets how many routers a datagram may pass (`IP_TTL`).
+    /// Sets the time-to-live of datagrams, in hops (`IP_TTL`).
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -602,12 +601,12 @@ impl UdpSocket {
         self.io.get_ref().set_ttl(ttl)
     }
 
-    /// Joins a multicast group, on the interface that has the address `interface`, or on one that
-    /// the system chooses if that is unspecified.
+    /// Joins a multicast group on the interface with the address `interface`. If that is
+    /// unspecified, the system chooses one.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -629,12 +628,12 @@ impl UdpSocket {
         self.io.get_ref().join_multicast_v4(&multiaddr, &interface)
     }
 
-    /// Joins a multicast group, on the interface with the number `interface`, or on one that the
-    /// system chooses if that is zero.
+    /// Joins a multicast group on the interface with the index `interface`. If that is zero, the
+    /// system chooses one.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -658,12 +657,12 @@ impl UdpSocket {
         self.io.get_ref().join_multicast_v6(multiaddr, interface)
     }
 
-    /// Leaves a multicast group, on the interface that has the address `interface`, or on one that
-    /// the system chooses if that is unspecified.
+    /// Leaves a multicast group on the interface with the address `interface`. If that is
+    /// unspecified, the system chooses one.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -683,12 +682,12 @@ impl UdpSocket {
         self.io.get_ref().leave_multicast_v4(&multiaddr, &interface)
     }
 
-    /// Leaves a multicast group, on the interface with the number `interface`, or on one that the
-    /// system chooses if that is zero.
+    /// Leaves a multicast group on the interface with the index `interface`. If that is zero, the
+    /// system chooses one.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -710,11 +709,11 @@ impl UdpSocket {
         self.io.get_ref().leave_multicast_v6(multiaddr, interface)
     }
 
-    /// Takes the error that the socket met since it was last asked (`SO_ERROR`).
+    /// Returns and clears the pending error of the socket (`SO_ERROR`).
     ///
     /// # Errors
     ///
-    /// Those of the asking.
+    /// The system's error, if the option cannot be read.
     ///
     /// # Examples
     ///
@@ -733,11 +732,11 @@ impl UdpSocket {
         self.io.get_ref().take_error()
     }
 
-    /// Makes a second handle to the same socket, so that two owners can use it.
+    /// Returns a second handle to the same socket.
     ///
     /// # Errors
     ///
-    /// Those of the system, such as that no descriptor is left.
+    /// The system's error, for example if no descriptor is left.
     ///
     /// # Examples
     ///
@@ -763,7 +762,7 @@ impl UdpSocket {
         self.io.get_ref()
     }
 
-    /// Gives up the socket, which stays non-blocking.
+    /// Returns the socket, still non-blocking.
     pub(crate) fn into_std(self) -> io::Result<std::net::UdpSocket> {
         self.io.into_inner()
     }
@@ -776,11 +775,12 @@ fn bind_one(address: SocketAddr) -> io::Result<UdpSocket> {
 }
 
 impl From<std::net::UdpSocket> for UdpSocket {
-    /// Makes the socket non-blocking, for all who share it.
+    /// Sets the socket to non-blocking mode, for every handle that shares it.
     ///
     /// # Panics
     ///
-    /// Panics if the system refuses that, which it does only for what is no open socket.
+    /// Panics if the system refuses that, which it does only if the descriptor is not an open
+    /// socket.
     fn from(socket: std::net::UdpSocket) -> UdpSocket {
         socket.set_nonblocking(true).expect("a UdpSocket is an open socket");
         UdpSocket { io: Io::new(socket) }
@@ -790,7 +790,7 @@ impl From<std::net::UdpSocket> for UdpSocket {
 impl TryFrom<UdpSocket> for std::net::UdpSocket {
     type Error = io::Error;
 
-    /// Gives the socket to blocking code.
+    /// Returns the socket in blocking mode.
     fn try_from(socket: UdpSocket) -> io::Result<std::net::UdpSocket> {
         let socket = socket.into_std()?;
         socket.set_nonblocking(false)?;

@@ -1,13 +1,14 @@
-//! What child processes need of the system: pipes that can be awaited, and how to learn of an end.
+//! The operating system's side of child processes: pipes that can be awaited, and how to wait for
+//! an exit.
 //!
-//! | system | pipes | the end of a child |
+//! | system | pipes | exit of a child |
 //! |---|---|---|
-//! | Linux | non-blocking, through the driver | its pidfd, through the driver; else as other Unix |
+//! | Linux | non-blocking, through the driver | its pidfd, through the driver; else as on other Unix |
 //! | other Unix | non-blocking, through the driver | a thread of the blocking pool in `waitid` |
-//! | OpenBSD, Redox, Windows | Windows: blocking pool | asked again, at growing intervals |
+//! | OpenBSD, Redox, Windows | Windows: blocking pool | polled at growing intervals |
 //!
-//! Rejected: `SIGCHLD`. A process has one handler, which a library may not take; the signal does
-//! not say whose end it was; and several ends may share one signal.
+//! Rejected: `SIGCHLD`. A process has one handler, which a library must not take. The signal does
+//! not say which child ended, and several exits may share one signal.
 
 #[cfg(unix)]
 pub(crate) use super::reaper::{adopt, catch_up};
@@ -23,7 +24,7 @@ pub(crate) use windows::{Pipe, adopt, catch_up};
 use std::io;
 use std::process::ExitStatus;
 
-/// Knows how to wait for the end of one child.
+/// Waits for the exit of one child.
 #[derive(Debug)]
 pub(crate) struct Exit {
     #[cfg_attr(
@@ -36,8 +37,8 @@ pub(crate) struct Exit {
 }
 
 impl Exit {
-    /// For the child with this id, which nobody has waited for yet, so that it cannot mean another
-    /// process.
+    /// Creates the waiter for the child with this id. The child must not have been waited for yet;
+    /// otherwise the id could belong to another process.
     pub(crate) fn of(id: u32) -> Exit {
         Exit {
             id,
@@ -46,20 +47,20 @@ impl Exit {
         }
     }
 
-    /// Gives up the descriptor that tells of the end, if there is one; else tries to open it.
+    /// Returns the pidfd. If there is none, tries to open one.
     #[cfg(unix)]
     pub(crate) fn into_pidfd(self) -> Option<std::os::fd::OwnedFd> {
         #[cfg(target_os = "linux")]
         {
             let pidfd = self.pidfd.or_else(|| linux::pidfd(self.id))?;
-            // Refused, the reaper asks for the end from time to time.
+            // If this fails, the reaper polls the status.
             pidfd.into_inner().ok()
         }
         #[cfg(not(target_os = "linux"))]
         None
     }
 
-    /// Waits until `status` has one. `status` must not block; it is called at least once.
+    /// Waits until `status` returns one. `status` must not block. It is called at least once.
     pub(crate) async fn wait(
         &self,
         mut status: impl FnMut() -> io::Result<Option<ExitStatus>>,
@@ -70,7 +71,7 @@ impl Exit {
             return pidfd.io(reveille_runtime::io::Interest::Read, ended).await;
         }
         let mut round = 0;
-        // Ends with the child, since each round either waits for its end or sleeps.
+        // Ends with the child: each round either waits for its exit or sleeps.
         loop {
             if let Some(status) = status()? {
                 return Ok(status);
@@ -80,8 +81,8 @@ impl Exit {
         }
     }
 
-    /// Blocks a thread of the pool until the child has ended, and leaves its status to be asked
-    /// for.
+    /// Blocks a thread of the pool until the child has exited. The status can still be taken
+    /// afterwards.
     #[cfg(all(unix, not(any(target_os = "openbsd", target_os = "redox"))))]
     async fn wait_without_driver(&self, _round: u32) -> io::Result<()> {
         use rustix::io::Errno;
@@ -91,9 +92,10 @@ impl Exit {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         crate::fs::on_pool(move || {
-            // NOWAIT leaves the zombie, so that the id stays taken and `kill` cannot hit another.
+            // NOWAIT leaves the zombie, so the id stays in use and `kill` cannot hit another
+            // process.
             match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
-                // Somebody else took the status meanwhile: it is there to be asked for.
+                // Other code has taken the status meanwhile. std's `Child` reports that.
                 Ok(_) | Err(Errno::CHILD | Errno::INTR) => Ok(()),
                 Err(error) => Err(error.into()),
             }
@@ -170,8 +172,8 @@ mod linux {
         }
     }
 
-    /// A descriptor that becomes readable when the process ends. `None` where the system has no
-    /// such thing (before Linux 5.3), forbids it, or has no descriptor left.
+    /// Opens a descriptor that becomes readable when the process exits. `None` where the system has
+    /// none (before Linux 5.3), forbids it, or has no descriptor left.
     pub(super) fn pidfd(id: u32) -> Option<Io<OwnedFd>> {
         let pid = Pid::from_raw(i32::try_from(id).ok()?)?;
         pidfd_open(pid, PidfdFlags::empty()).ok().map(Io::new)
@@ -189,9 +191,9 @@ mod unix {
     use reveille_runtime::without_sigpipe;
     use rustix::io::ioctl_fionbio;
 
-    /// Our end of a pipe to a child. The child's end stays blocking: the two share no flags. But a
-    /// child that puts its end into packet mode puts boundaries into the pipe, so a short read says
-    /// nothing of what is behind it.
+    /// Our end of a pipe to a child. The child's end stays blocking, because the two ends share no
+    /// flags. A child that switches its end to packet mode adds message boundaries, so a short read
+    /// does not prove that the pipe is empty.
     #[derive(Debug)]
     pub(crate) struct Pipe(Io<File>);
 
@@ -218,12 +220,12 @@ mod unix {
             self.0.poll_write_with(cx, buf.len(), |mut end| without_sigpipe(|| end.write(buf)))
         }
 
-        /// A pipe has no buffer of its own.
+        /// A pipe has no buffer of its own, so this does nothing.
         pub(crate) fn poll_flush(&self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
             Poll::Ready(Ok(()))
         }
 
-        /// Takes the descriptor out, blocking again.
+        /// Returns the descriptor in blocking mode.
         pub(crate) fn into_owned(self) -> io::Result<OwnedFd> {
             let end = self.0.into_inner()?;
             ioctl_fionbio(&end, false)?;
@@ -250,15 +252,16 @@ mod windows {
     use super::Exit;
     use crate::fs::File;
 
-    /// Nothing is left of a process whose last handle is closed.
+    /// Does nothing: a process whose last handle is closed leaves nothing behind.
     pub(crate) fn adopt(child: std::process::Child, exit: Exit) {
         drop((child, exit));
     }
 
-    /// There is nothing to catch up with.
+    /// Does nothing.
     pub(crate) fn catch_up() {}
 
-    /// Our end of a pipe to a child: a blocking one, so the pool reads and writes it like a file.
+    /// Our end of a pipe to a child. It is a blocking pipe, so the pool reads and writes it like a
+    /// file.
     #[derive(Debug)]
     pub(crate) struct Pipe(File);
 
@@ -287,7 +290,7 @@ mod windows {
             Pin::new(&mut &self.0).poll_flush(cx)
         }
 
-        /// Takes the handle out.
+        /// Returns the handle.
         pub(crate) fn into_owned(self) -> io::Result<OwnedHandle> {
             self.0.into_std().map(Into::into)
         }

@@ -1,4 +1,4 @@
-//! What files need to know of the system: reads that may not wait, and what kind of file it is.
+//! The operating system's side of files: reads that do not wait, and the kinds of files.
 
 use std::fs::File;
 use std::io::Seek as _;
@@ -12,31 +12,31 @@ pub(crate) use unix::{set_mode, takes_bytes_now};
 #[cfg(windows)]
 pub(crate) use windows::{set_mode, takes_bytes_now};
 
-/// Whether the system has reads that may not wait at all.
+/// Whether the system has reads that do not wait.
 pub(crate) const HAS_INLINE_READ: bool = cfg!(target_os = "linux");
 
-/// What a file is. Asking may take a round trip to a server, so that a poll must not.
+/// The kind of a file. Determining it may take a round trip to a server, so polls must not do it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Kind {
-    /// Reads and writes have nothing in common: pipes, terminals, sockets, devices. Either may wait
-    /// for somebody else.
+    /// Reads and writes are independent: pipes, terminals, sockets, devices. Either may wait for
+    /// another process.
     pub(crate) is_stream: bool,
-    /// A regular file of a local file system: bytes without boundaries, and a length that is true.
-    /// A file of `/proc`, `/sys` or a cgroup is not, since there each write is a command.
+    /// A regular file of a local file system: bytes without boundaries, and a correct length. Files
+    /// of `/proc`, `/sys` and cgroups are not ordinary, because each write there is a command.
     pub(crate) is_ordinary: bool,
-    /// Its contents are memory of the kernel's (tmpfs), so a read only copies.
+    /// The contents are in kernel memory (tmpfs), so a read only copies.
     pub(crate) is_in_memory: bool,
 }
 
 impl Kind {
-    /// Asks the system. A file that cannot be asked is nothing special.
+    /// Asks the system. If that fails, the file is treated as not ordinary.
     pub(crate) fn of(file: &File) -> Kind {
         let Ok(metadata) = file.metadata() else {
             return Kind { is_stream: false, is_ordinary: false, is_in_memory: false };
         };
         #[cfg(target_os = "linux")]
         let (is_ordinary, is_in_memory) = linux::file_system(file, &metadata);
-        // Other systems keep such files in file systems that hardly anybody mounts, or not at all.
+        // Other systems have such file systems too, but they are rarely mounted.
         #[cfg(not(target_os = "linux"))]
         let (is_ordinary, is_in_memory) = (metadata.is_file(), false);
         #[cfg(unix)]
@@ -50,14 +50,14 @@ impl Kind {
 /// OpenHow a file was opened; asking costs a system call that never waits.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Flags {
-    /// Reads and writes go past the page cache, by whole blocks (`O_DIRECT`). On a pipe the flag
-    /// means that each write is a message.
+    /// Reads and writes bypass the page cache, in whole blocks (`O_DIRECT`). On a pipe the flag
+    /// makes each write a message.
     pub(crate) is_direct: bool,
     /// Every write goes to the end (`O_APPEND`).
     pub(crate) appends: bool,
 }
 
-/// Whether nothing follows the cursor, as far as the length of a regular file tells.
+/// Whether the cursor is at the end, judged by the length of a regular file.
 pub(crate) fn is_at_end(mut file: &File) -> bool {
     let length = |file: &File| {
         file.metadata().ok().filter(std::fs::Metadata::is_file).map(|metadata| metadata.len())
@@ -65,15 +65,15 @@ pub(crate) fn is_at_end(mut file: &File) -> bool {
     file.stream_position().is_ok_and(|at| length(file).is_some_and(|len| len <= at))
 }
 
-/// What became of a call that was told not to wait.
+/// The outcome of a call that must not wait.
 #[derive(Debug)]
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "Linux alone has such calls"))]
 pub(crate) enum Attempt<T> {
     /// It is done.
     Done(T),
-    /// It would have had to wait, or has to be asked again by a thread that may.
+    /// It would have to wait, or must be repeated by a thread that may wait.
     WouldWait,
-    /// This file (or this system) does not know such calls.
+    /// This file or system does not support such calls.
     Unsupported,
 }
 
@@ -93,15 +93,15 @@ mod linux {
 
     use super::{Attempt, Flags, is_at_end};
 
-    /// Set once `openat2` turns out to be missing (before Linux 5.12) or forbidden: a sandbox that
-    /// answers once answers always the same.
+    /// Set once `openat2` turns out to be missing (before Linux 5.12) or forbidden. A sandbox that
+    /// refuses it once always does.
     static NO_CACHED_OPEN: AtomicBool = AtomicBool::new(false);
 
-    /// The offset that means "at the cursor, and move it".
+    /// The offset that means "at the cursor, and advance it".
     const AT_CURSOR: u64 = u64::MAX;
 
-    /// Magic numbers of file systems that keep regular files on a disk of this machine
-    /// (`man 2 statfs`). One that is missing here is slower, and no less right.
+    /// Magic numbers of file systems that keep regular files on a local disk (`man 2 statfs`). A
+    /// file system that is missing here is slower, but works.
     const DISKS: [u32; 15] = [
         0xef53,      // ext2, ext3, ext4
         0x5846_5342, // XFS
@@ -122,7 +122,7 @@ mod linux {
     /// tmpfs and ramfs.
     const MEMORY: [u32; 2] = [0x0102_1994, 0x8584_58f6];
 
-    /// Whether `file` is ordinary, and whether it is in memory: see `Kind`.
+    /// Whether `file` is ordinary, and whether it is in memory; see `Kind`.
     pub(super) fn file_system(file: &File, metadata: &Metadata) -> (bool, bool) {
         if !metadata.is_file() {
             return (false, false);
@@ -132,56 +132,58 @@ mod linux {
         (is_in_memory || DISKS.contains(&magic), is_in_memory)
     }
 
-    /// The number of the file system that has `file`.
+    /// The magic number of the file system of `file`.
     #[allow(unsafe_code, reason = "rustix has it in a module that costs each build a second")]
     fn magic(file: &File) -> Option<u32> {
         let mut answer = MaybeUninit::<libc::statfs>::zeroed();
-        // SAFETY: the descriptor is open while `file` is borrowed, and the kernel writes at most a
-        // `struct statfs` to `answer`, which is one and outlives the call.
+        // SAFETY: `fstatfs` needs an open descriptor and a writable `struct statfs`. The descriptor
+        // is open while `file` is borrowed, and `answer` is such a struct and outlives the call.
         let result = unsafe { libc::fstatfs(file.as_raw_fd(), answer.as_mut_ptr()) };
-        // SAFETY: `zeroed` has initialized it, and every field is an integer.
+        // SAFETY: the value must be initialized. `zeroed` has done that, and every field is an
+        // integer.
         let answer = unsafe { answer.assume_init() };
-        // Its type differs between systems; the number has 32 bits.
+        // The type of the field differs between systems. The number has 32 bits.
         (result == 0).then_some(answer.f_type as u32)
     }
 
     /// OpenHow `file` was opened.
     #[allow(unsafe_code, reason = "as above")]
     pub(crate) fn flags(file: &File) -> Flags {
-        // SAFETY: the descriptor is open while `file` is borrowed, and `F_GETFL` touches no memory.
+        // SAFETY: the descriptor must be open, which it is while `file` is borrowed. `F_GETFL`
+        // accesses no memory.
         let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
         let has = |flag| flags != -1 && flags & flag != 0;
         Flags { is_direct: has(libc::O_DIRECT), appends: has(libc::O_APPEND) }
     }
 
-    /// Reads at the cursor of `file` from memory, if all it takes is there; at least something if
-    /// `may_be_short`.
+    /// Reads at the cursor of `file` from memory. Fails unless all of it is there, or at least a
+    /// part if `may_be_short`.
     pub(crate) fn read_inline(file: &File, buf: &mut [u8], may_be_short: bool) -> Attempt<usize> {
         let len = buf.len();
         let slices = &mut [IoSliceMut::new(buf)];
         match preadv2(file, slices, AT_CURSOR, ReadWriteFlags::NOWAIT) {
-            // Linux 5.9 and 5.10 answer 0 where they should refuse, so an end is believed only
-            // where the length confirms it.
+            // Linux 5.9 and 5.10 return 0 where they should refuse, so an end of file counts only
+            // if the length confirms it.
             Ok(0) if is_at_end(file) => Attempt::Done(0),
             Ok(0) => Attempt::WouldWait,
             Ok(count) if count == len || may_be_short || is_at_end(file) => Attempt::Done(count),
-            // Only the first part was in memory. Programs count on a file to fill their buffer, so
-            // the read starts over where it may wait.
+            // Only the first part was in memory. Programs rely on a file read to fill the buffer,
+            // so the read starts over where it may wait.
             Ok(count) => match (&mut &*file).seek(SeekFrom::Current(-(count as i64))) {
                 Ok(_) => Attempt::WouldWait,
                 Err(_) => Attempt::Done(count),
             },
             Err(Errno::AGAIN | Errno::INTR) => Attempt::WouldWait,
-            // NOSYS, OPNOTSUPP, INVAL are the refusals; anything else the waiting read will report.
+            // NOSYS, OPNOTSUPP and INVAL are refusals. The read that may wait reports other errors.
             Err(_) => Attempt::Unsupported,
         }
     }
 
-    /// Brings the `len` bytes at the cursor of `file` into the page cache, and leaves the cursor.
-    /// May wait for the disk. An error is met again by the read that follows.
+    /// Brings the `len` bytes at the cursor of `file` into the page cache without moving the
+    /// cursor. May wait for the disk. The read that follows reports an error.
     pub(crate) fn prefetch(file: &File, len: usize) {
         let Ok(start) = (&mut &*file).stream_position() else { return };
-        // Of a size that stays in the processor's cache.
+        // A size that fits into the processor's cache.
         let mut bytes = vec![0; len.min(256 << 10)];
         let mut done = 0;
         while done < len {
@@ -194,11 +196,11 @@ mod linux {
         }
     }
 
-    /// Opens the regular file at `path` to read it, if its directory entries and inode are in
-    /// memory; also gives its length.
+    /// Opens the regular file at `path` for reading if its directory entries and inode are in
+    /// memory. Also returns its length.
     ///
-    /// The first descriptor only looks. Opening a pipe to find out that it is one would let a
-    /// writer through that waits for a reader, and closing it again would break that writer's pipe.
+    /// The first descriptor is opened with O_PATH. Opening a pipe to check its type would release a
+    /// writer that waits for a reader, and closing it would then break that writer's pipe.
     pub(crate) fn open_cached(path: &Path) -> Attempt<(File, u64)> {
         if NO_CACHED_OPEN.load(Ordering::Relaxed) {
             return Attempt::Unsupported;
@@ -218,7 +220,7 @@ mod linux {
             return Attempt::WouldWait;
         }
         drop(looking);
-        // NONBLOCK only matters if a pipe took the file's place meanwhile.
+        // NONBLOCK only matters if a pipe has replaced the file meanwhile.
         let Ok(file) = open_in_memory(&path, libc::O_RDONLY | libc::O_NONBLOCK).map(File::from)
         else {
             return Attempt::WouldWait;
@@ -229,9 +231,9 @@ mod linux {
         }
     }
 
-    /// `openat2` with `RESOLVE_CACHED`, which answers `AGAIN` where it would have to wait.
+    /// `openat2` with `RESOLVE_CACHED`, which returns `AGAIN` where it would have to wait.
     ///
-    /// A system call of our own: rustix has it in a module that costs each build a second.
+    /// Our own system call: rustix has it in a module that adds a second to each build.
     #[allow(unsafe_code, reason = "see above")]
     fn open_in_memory(path: &CString, flags: libc::c_int) -> Result<OwnedFd, Errno> {
         // The kernel's `struct open_how`.
@@ -246,8 +248,8 @@ mod linux {
 
         let flags = u64::from((libc::O_CLOEXEC | flags).unsigned_abs());
         let how = OpenHow { flags, mode: 0, resolve: RESOLVE_CACHED };
-        // SAFETY: the kernel reads the path up to its zero byte and `how`, of the size it is told,
-        // and both outlive the call.
+        // SAFETY: the kernel reads `path` up to its zero byte, and `how` for the size that is
+        // passed. Both outlive the call.
         let fd = unsafe {
             libc::syscall(
                 libc::SYS_openat2,
@@ -261,7 +263,8 @@ mod linux {
             let error = std::io::Error::last_os_error();
             return Err(Errno::from_io_error(&error).unwrap_or(Errno::INVAL));
         };
-        // SAFETY: the kernel has just opened it, for nobody else.
+        // SAFETY: the descriptor must be open and have no other owner. The kernel has just returned
+        // it.
         Ok(unsafe { OwnedFd::from_raw_fd(fd) })
     }
 }
@@ -295,8 +298,8 @@ mod unix {
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-    /// Whether a read or write of such a file may wait for somebody else. What has no type at all
-    /// is one too: an eventfd, a timerfd.
+    /// Whether a read or write of such a file may wait for another process. Files without a type
+    /// count too: eventfds and timerfds.
     pub(super) fn is_stream(metadata: &Metadata) -> bool {
         let kind = metadata.file_type();
         !(kind.is_file() || kind.is_dir() || kind.is_symlink() || kind.is_block_device())
@@ -309,7 +312,7 @@ mod unix {
         poll(asked, Some(&at_once)).is_ok_and(|ready| ready > 0)
     }
 
-    /// Sets the permission bits of the directories to come.
+    /// Sets the permission bits of directories that it creates.
     pub(crate) fn set_mode(builder: &mut DirBuilder, mode: u32) {
         builder.mode(mode);
     }

@@ -1,9 +1,8 @@
-//! What only one family of systems has.
+//! Extensions for particular operating systems.
 //!
-//! As in std, the traits and functions here are extensions of the portable modules. Only the module
-//! of the system that is compiled for exists. The Windows side has the same names. It is
-//! type-checked (`cargo xtask targets`) and has not been run by its authors: expect bugs, and
-//! report them.
+//! As in std, the traits and functions here extend the portable modules. Only the module of the
+//! target system exists. The Windows module has the same names; it is type-checked (`cargo xtask
+//! targets`) but has not been run by its authors: expect bugs, and report them.
 //!
 //! # Examples
 //!

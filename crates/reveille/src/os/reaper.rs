@@ -1,4 +1,4 @@
-//! Takes the status of children that were dropped while they ran, so that no zombie stays.
+//! Reaps children that were dropped while they ran, so that no zombie stays.
 //!
 //! The process has one thread for this, as long as there are such children. It waits for their
 //! pidfds and for a bell that announces new ones. If a child has no pidfd (other systems, Linux
@@ -27,7 +27,7 @@ use super::child::{Bell, Exit};
 /// The first and the longest interval at which the end of a child without a pidfd is asked for.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 
-/// All it does is ask the system.
+/// It only makes a system call.
 const STACK_LEN: usize = 128 * 1024;
 
 static REAPER: Mutex<Reaper> = Mutex::new(Reaper { arrived: Vec::new(), thread: None, process: 0 });
@@ -50,7 +50,7 @@ struct Reaper {
     process: u32,
 }
 
-/// Takes over `child`. Does not wait, and does not fail.
+/// Takes over `child`. Does not wait and does not fail.
 pub(crate) fn adopt(child: Child, exit: Exit) {
     let pidfd = exit.into_pidfd();
     let mut reaper = Reaper::lock();

@@ -1,4 +1,4 @@
-//! What sockets need of the system: connecting and accepting without blocking.
+//! The operating system's side of sockets: connecting and accepting without blocking.
 //!
 //! | system | connect | accept |
 //! |---|---|---|
@@ -35,50 +35,49 @@ mod unix {
 
     use crate::os::unix::net::address;
 
-    /// The first and the longest pause before the full queue of another socket is asked again.
+    /// The first and the longest pause before the full queue of another socket is tried again.
     pub(crate) const PAUSES: (Duration, Duration) =
         (Duration::from_millis(1), Duration::from_millis(64));
 
-    /// How many connections may wait to be accepted. Linux cuts it to its own `somaxconn`, which is
-    /// this since 5.4, and other systems to theirs.
+    /// How many connections may wait to be accepted. Linux limits it to `somaxconn`, which has this
+    /// value since 5.4; other systems have their own limits.
     const QUEUE_LEN: i32 = 4096;
 
     /// Makes room for more waiting connections than std's 128. When the queue is full, Linux drops
     /// the last packet of a handshake: the peer believes that it is connected, and waits for
-    /// seconds or in vain. A thousand connections at once are enough for that.
+    /// seconds or forever. A thousand simultaneous connections are enough for that.
     pub(crate) fn lengthen_queue(listener: &TcpListener) -> io::Result<()> {
         // On a listening socket the call only changes the length.
         Ok(rustix::net::listen(listener, QUEUE_LEN)?)
     }
 
-    /// Receives from a connected socket. Unlike std's, the call is no cancellation point of the C
-    /// library, which costs two function calls and two atomic exchanges around each.
+    /// Receives from a connected socket. std's call is a cancellation point of the C library, which
+    /// costs two function calls and two atomic exchanges; this one is not.
     #[inline]
     pub(crate) fn recv(socket: impl AsFd, buf: &mut [u8]) -> io::Result<usize> {
         let (len, _) = rustix::net::recv(socket, buf, RecvFlags::empty())?;
         Ok(len)
     }
 
-    /// Sends on a connected socket, without a signal if the peer is gone.
+    /// Sends on a connected socket, without SIGPIPE if the peer has closed it.
     #[inline]
     pub(crate) fn send(socket: impl AsFd, buf: &[u8]) -> io::Result<usize> {
         Ok(rustix::net::send(socket, buf, NO_SIGNAL)?)
     }
 
-    /// As [`send`], from several buffers. std's call is `writev`, which cannot be told to leave the
-    /// signal out.
+    /// Like [`send`], from several buffers. std uses `writev`, which cannot suppress SIGPIPE.
     pub(crate) fn send_vectored(socket: impl AsFd, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        // The system refuses more, where it could as well send a part.
+        // The system refuses more buffers instead of sending a part.
         let bufs = &bufs[..bufs.len().min(BUFFERS_MAX)];
         Ok(sendmsg(socket, bufs, &mut SendAncillaryBuffer::default(), NO_SIGNAL)?)
     }
 
-    /// `IOV_MAX` of Linux and the BSDs; the least that POSIX grants is 16.
+    /// `IOV_MAX` of Linux and the BSDs. POSIX guarantees only 16.
     const BUFFERS_MAX: usize =
         if cfg!(any(target_os = "illumos", target_os = "solaris")) { 16 } else { 1024 };
 
-    /// Whether the connections of `listener` are TCP's. A descriptor that somebody gave us may be
-    /// of another protocol, which keeps the boundaries of messages.
+    /// Whether the connections of `listener` are TCP. A descriptor that the program passed in may
+    /// belong to another protocol, which keeps message boundaries.
     pub(crate) fn is_tcp(listener: &TcpListener) -> bool {
         let family = sockopt::socket_domain(listener);
         let protocol = sockopt::socket_protocol(listener);
@@ -89,11 +88,11 @@ mod unix {
 
     #[cfg(not(target_vendor = "apple"))]
     const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
-    /// There std sets an option of the socket instead.
+    /// On Apple systems std sets a socket option instead.
     #[cfg(target_vendor = "apple")]
     const NO_SIGNAL: SendFlags = SendFlags::empty();
 
-    /// Connects, waiting in the driver for the answer.
+    /// Connects, and waits in the driver for the answer.
     pub(crate) async fn connect_tcp(address: SocketAddr) -> io::Result<Io<TcpStream>> {
         let family = match address {
             SocketAddr::V4(_) => AddressFamily::INET,
@@ -102,7 +101,7 @@ mod unix {
         let fd = stream_socket(family)?;
         match rustix::net::connect(&fd, &address) {
             Ok(()) => return Ok(Io::for_stream(TcpStream::from(fd))),
-            // A signal does not call the attempt off: it goes on like any other (POSIX, connect).
+            // A signal does not abort the attempt: it continues in the background (POSIX, connect).
             Err(Errno::INPROGRESS | Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
@@ -111,8 +110,8 @@ mod unix {
         Ok(stream)
     }
 
-    /// Whether the attempt has come to its end. Readiness alone does not say so, since a source
-    /// counts as ready until a call has found it is not.
+    /// Whether the attempt has finished. Readiness alone does not say so, because a source counts
+    /// as ready until a call has shown that it is not.
     fn is_connected(stream: &TcpStream) -> io::Result<()> {
         if let Some(error) = stream.take_error()? {
             return Err(error);
@@ -130,13 +129,13 @@ mod unix {
     pub(crate) async fn connect_unix(address: &UnixAddr) -> io::Result<Io<UnixStream>> {
         let address = address::to_rustix(address)?;
         let (mut pause, longest) = PAUSES;
-        // Without a bound, since the queue may stay full for as long as the listener pleases.
+        // Unbounded: the queue may stay full for as long as the listener does not accept.
         loop {
             let fd = stream_socket(AddressFamily::UNIX)?;
             match rustix::net::connect(&fd, &address) {
                 Ok(()) => return Ok(Io::new(UnixStream::from(fd))),
-                // The listener's queue is full. Linux then forgets about the attempt, and no event
-                // will tell when there is room, so there is nothing to wait for but time.
+                // The listener's queue is full. Linux forgets the attempt, and no event reports
+                // when there is room, so the only way is to sleep and try again.
                 Err(Errno::AGAIN) => {
                     Sleep::after(pause).await;
                     pause = (pause * 2).min(longest);
@@ -148,7 +147,7 @@ mod unix {
         }
     }
 
-    /// Waits for the answer, on the systems where connecting to a path may take a while.
+    /// Waits for the answer, on systems where connecting to a path may take time.
     async fn finish_unix(fd: OwnedFd) -> io::Result<Io<UnixStream>> {
         let stream = Io::new(UnixStream::from(fd));
         let is_connected = |stream: &UnixStream| match (stream.take_error()?, stream.peer_addr()) {
@@ -210,13 +209,13 @@ mod unix {
             let fd = rustix::net::socket(family, SocketType::STREAM, None)?;
             rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC)?;
             rustix::io::ioctl_fionbio(&fd, true)?;
-            // Without it, a write to a closed peer is a signal that ends the process.
+            // Otherwise a write to a closed peer raises a signal that ends the process.
             #[cfg(target_vendor = "apple")]
             rustix::net::sockopt::set_socket_nosigpipe(&fd, true)?;
             Ok(fd)
         }
 
-        /// Accepts a connection, and makes it non-blocking.
+        /// Accepts a connection and makes it non-blocking.
         pub(crate) fn accept_tcp(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
             let (stream, address) = listener.accept()?;
             stream.set_nonblocking(true)?;
@@ -227,8 +226,9 @@ mod unix {
     pub(crate) use flags::accept_tcp;
     use flags::stream_socket;
 
-    /// Whether an accept failed because of the connection it took from the queue, so that the next
-    /// one may do better: the peer was gone already, or the network has news about it (accept(2)).
+    /// Whether an accept failed because of the connection that it took from the queue, so the next
+    /// accept may succeed: the peer has closed it, or the network reported an error for it
+    /// (accept(2)).
     pub(crate) fn is_transient(error: &io::Error) -> bool {
         #[cfg(any(target_os = "linux", target_os = "android"))]
         const NETWORK: &[Errno] = &[
@@ -245,8 +245,8 @@ mod unix {
         matches!(errno, Errno::CONNABORTED | Errno::INTR) || NETWORK.contains(&errno)
     }
 
-    /// Whether the process or the system has no descriptor or memory left, as the error says or the
-    /// one that it wraps to name the listener.
+    /// Whether the error, or the error that it wraps to name the listener, means that the process
+    /// or the system has no descriptor or memory left.
     pub(crate) fn is_out_of_resources(error: &io::Error) -> bool {
         let errno = crate::io::raw_os_error(error).map(Errno::from_raw_os_error);
         matches!(errno, Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
@@ -274,37 +274,38 @@ mod windows {
         io::Write::write(&mut socket, buf)
     }
 
-    /// As [`send`], from several buffers.
+    /// Like [`send`], from several buffers.
     pub(crate) fn send_vectored(mut socket: &TcpStream, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
         io::Write::write_vectored(&mut socket, bufs)
     }
 
-    /// Whether the connections of `listener` are TCP's. Nobody asks for it here: no driver of this
-    /// system makes use of it.
+    /// Whether the connections of `listener` are TCP. Not needed here: no driver of this system
+    /// uses it.
     pub(crate) fn is_tcp(_: &TcpListener) -> bool {
         false
     }
 
-    /// Connects on the blocking pool: std has no call that begins without waiting for the end.
+    /// Connects on the blocking pool, because std has no call that starts a connection without
+    /// waiting.
     pub(crate) async fn connect_tcp(address: SocketAddr) -> io::Result<Io<TcpStream>> {
         let stream = spawn_plain(move || TcpStream::connect(address)).await?;
         stream.set_nonblocking(true)?;
         Ok(Io::new(stream))
     }
 
-    /// Leaves the queue as std made it: no call lengthens it here.
+    /// Does nothing: no call lengthens the queue here.
     pub(crate) fn lengthen_queue(_: &TcpListener) -> io::Result<()> {
         Ok(())
     }
 
-    /// Accepts a connection, and makes it non-blocking.
+    /// Accepts a connection and makes it non-blocking.
     pub(crate) fn accept_tcp(listener: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
         let (stream, address) = listener.accept()?;
         stream.set_nonblocking(true)?;
         Ok((stream, address))
     }
 
-    /// Whether an accept failed because the peer was gone already.
+    /// Whether an accept failed because the peer had closed the connection.
     pub(crate) fn is_transient(error: &io::Error) -> bool {
         matches!(
             error.kind(),
@@ -314,8 +315,8 @@ mod windows {
         )
     }
 
-    /// Whether the process or the system has no socket or memory left, as the error says or the one
-    /// that it wraps to name the listener.
+    /// Whether the error, or the error that it wraps to name the listener, means that the process
+    /// or the system has no socket or memory left.
     pub(crate) fn is_out_of_resources(error: &io::Error) -> bool {
         crate::io::raw_os_error(error).is_some_and(|number| OUT_OF_RESOURCES.contains(&number))
     }

@@ -1,8 +1,9 @@
-//! The descriptors of the portable types: lent, given and taken.
+//! The descriptors of the portable types: borrowed, converted into and from.
 //!
-//! What is given is open, and belongs to who takes it. A shared `TcpStream` or `UnixStream` gives a
-//! duplicate, since its clones go on using theirs. All are non-blocking when given, and made so
-//! when taken.
+//! A converted descriptor is open and owned by the caller. A shared `TcpStream` or `UnixStream`
+//! converts into a duplicate, because its clones keep using the original. All of them are
+//! non-blocking when converted into descriptors, and are made non-blocking when converted from
+//! them.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net as std_unix;
@@ -11,7 +12,7 @@ use super::net::{UnixDatagram, UnixListener, UnixStream};
 use crate::io::{Stderr, Stdin, Stdout};
 use crate::net::{TcpListener, TcpStream, UdpSocket};
 
-/// Implements what every socket has. `$into` gives up the std socket within.
+/// Implements the traits that every socket has. `$into` converts into the std socket.
 macro_rules! impl_descriptor {
     ($($ours:ty: $std:ty, $into:ident;)*) => {$(
         impl AsRawFd for $ours {
@@ -33,7 +34,7 @@ macro_rules! impl_descriptor {
         }
 
         impl From<$ours> for OwnedFd {
-            /// Gives the descriptor, which is open and non-blocking.
+            /// Returns the descriptor, which is open and non-blocking.
             ///
             /// # Panics
             ///
@@ -52,14 +53,15 @@ macro_rules! impl_descriptor {
         #[allow(unsafe_code, reason = "the trait's only function is unsafe")]
         impl FromRawFd for $ours {
             unsafe fn from_raw_fd(fd: RawFd) -> Self {
-                // SAFETY: the caller promises that `fd` is open and owned by nobody else.
+                // SAFETY: the caller guarantees that `fd` is open and has no other owner, which is
+                // what `from_raw_fd` requires.
                 let fd = unsafe { OwnedFd::from_raw_fd(fd) };
                 fd.into()
             }
         }
 
         impl IntoRawFd for $ours {
-            /// Gives the descriptor, which is open and non-blocking.
+            /// Returns the descriptor, which is open and non-blocking.
             ///
             /// # Panics
             ///
@@ -82,7 +84,7 @@ impl_descriptor! {
     UnixDatagram: std_unix::UnixDatagram, into_std;
 }
 
-/// Implements what the standard streams have: they lend, and keep.
+/// Implements the traits of the standard streams: they lend their descriptors only.
 macro_rules! impl_stdio {
     ($($ours:ty, $std:ident;)*) => {$(
         impl AsRawFd for $ours {
@@ -94,8 +96,9 @@ macro_rules! impl_stdio {
         #[allow(unsafe_code, reason = "std lends its descriptors no longer than its handles live")]
         impl AsFd for $ours {
             fn as_fd(&self) -> BorrowedFd<'_> {
-                // SAFETY: the standard descriptors are open as long as the process lives, by std's
-                // own reckoning: its handles lend them in the same way.
+                // SAFETY: `borrow_raw` requires a descriptor that stays open for the lifetime. The
+                // standard descriptors stay open as long as the process lives, as std's own handles
+                // assume.
                 unsafe { BorrowedFd::borrow_raw(self.as_raw_fd()) }
             }
         }

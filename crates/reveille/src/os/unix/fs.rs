@@ -1,4 +1,4 @@
-//! What Unix file systems have beyond the portable: symbolic links, permission bits, descriptors.
+//! Unix extensions of the file system: symbolic links, permission bits, descriptors.
 //!
 //! # Examples
 //!
@@ -28,7 +28,7 @@ use crate::path::Path;
 ///
 /// # Errors
 ///
-/// Gives the system's error, as if something is at `dst`. Nothing has to be at `src`.
+/// Returns the system's error, for example if `dst` exists. `src` need not exist.
 ///
 /// # Cancel safety
 ///
@@ -95,13 +95,13 @@ impl AsFd for File {
 impl FromRawFd for File {
     #[allow(unsafe_code, reason = "the trait's method is unsafe: its caller owns the descriptor")]
     unsafe fn from_raw_fd(fd: RawFd) -> File {
-        // SAFETY: `fd` is open and owned by the caller, who gives it up: the obligation of this
-        // very method, handed on.
+        // SAFETY: the caller of this method guarantees that `fd` is open and owned by nothing else,
+        // which is what `from_raw_fd` requires.
         File::from(unsafe { std::fs::File::from_raw_fd(fd) })
     }
 }
 
-/// Gives up the descriptor, flushed and with its cursor where the last read ended.
+/// Returns the descriptor, flushed, with its cursor where the last read ended.
 ///
 /// # Panics
 ///
@@ -119,7 +119,7 @@ impl From<OwnedFd> for File {
     }
 }
 
-/// Gives up the descriptor, flushed and with its cursor where the last read ended.
+/// Returns the descriptor, flushed, with its cursor where the last read ended.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! Descriptors, and the traits that give and take them: std's, under the name they have there.
+//! Descriptors and the traits that convert them: re-exports of std's module of this name.
 //!
 //! All sockets and standard streams of this crate implement them.
 //!

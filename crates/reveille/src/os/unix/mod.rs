@@ -1,10 +1,10 @@
-//! What only Unix has: descriptors, sockets with a path for an address, and more.
+//! Unix extensions: descriptors, Unix domain sockets, and more.
 //!
-//! | module | what |
+//! | module | contents |
 //! |---|---|
 //! | [`fs`] | symbolic links, permission bits |
-//! | [`io`] | descriptors: borrow, take, give |
-//! | [`net`] | stream and datagram sockets that are files |
+//! | [`io`] | descriptors: borrowing and conversion |
+//! | [`net`] | Unix domain stream and datagram sockets |
 //! | [`process`] | user and group of a child, `exec`, its `argv[0]` |
 //!
 //! # Examples

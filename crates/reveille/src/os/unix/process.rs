@@ -1,4 +1,4 @@
-//! What Unix processes have beyond the portable: user and group, `exec`, descriptors of pipes.
+//! Unix extensions of processes: user and group, `exec`, descriptors of pipes.
 //!
 //! # Examples
 //!
@@ -23,12 +23,12 @@ use reveille_runtime::TimerSlack;
 use crate::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 
 mod sealed {
-    /// Only [`Command`](crate::process::Command) has this, so that
-    /// [`CommandExt`](super::CommandExt) can grow.
+    /// Implemented by [`Command`](crate::process::Command) only, so that methods can be added to
+    /// [`CommandExt`](super::CommandExt).
     pub trait Sealed {}
 }
 
-/// Options of a [`Command`] that only Unix has. It cannot be implemented elsewhere.
+/// Unix-specific options of a [`Command`]. Other crates cannot implement it.
 ///
 /// # Examples
 ///
@@ -68,10 +68,10 @@ pub trait CommandExt: sealed::Sealed {
     /// ```
     fn gid(&mut self, id: u32) -> &mut Command;
 
-    /// Replaces this process by the command: `execvp`, without a fork.
+    /// Replaces this process with the command: `execvp`, without a fork.
     ///
-    /// Returns only if that fails. Nothing is dropped and no other thread is asked: what
-    /// the runtime has not written by then is lost.
+    /// Returns only if that fails. Nothing is dropped and other threads are stopped without notice,
+    /// so unwritten data of the runtime is lost.
     ///
     /// # Examples
     ///
@@ -84,7 +84,7 @@ pub trait CommandExt: sealed::Sealed {
     /// ```
     fn exec(&mut self) -> io::Error;
 
-    /// Sets what the child sees as its own name, `argv[0]`.
+    /// Sets the child's name for itself, `argv[0]`.
     ///
     /// # Examples
     ///
@@ -99,14 +99,14 @@ pub trait CommandExt: sealed::Sealed {
     where
         S: AsRef<OsStr>;
 
-    /// Has `f` called in the child between fork and exec.
+    /// Schedules `f` to run in the child between fork and exec.
     ///
     /// An error of `f` becomes the error of spawning.
     ///
     /// # Safety
     ///
-    /// * `f` runs in a copy of one thread of a program that may have many: it may only do what is
-    ///   safe in a signal handler. It must not allocate, lock, or touch the runtime.
+    /// * `f` runs in a copy of one thread of a program that may have many. It may only do what is
+    ///   safe in a signal handler: it must not allocate, lock, or use the runtime.
     ///
     /// # Examples
     ///
@@ -158,8 +158,8 @@ impl CommandExt for Command {
     where
         F: FnMut() -> io::Result<()> + Send + Sync + 'static,
     {
-        // SAFETY: `f` does only what is safe between fork and exec: the obligation of this very
-        // method, handed on.
+        // SAFETY: the caller of this method guarantees that `f` only does what is safe between fork
+        // and exec, which is what std's `pre_exec` requires.
         unsafe { self.as_std_mut().pre_exec(f) };
         self
     }
@@ -168,20 +168,20 @@ impl CommandExt for Command {
 impl AsFd for ChildStdin {
     /// # Panics
     ///
-    /// Panics if the pipe was closed (`poll_close`): there is no descriptor to lend.
+    /// Panics if the pipe was closed (`poll_close`), because there is no descriptor to lend.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.pipe().expect("the standard input of the child was closed here").as_fd()
     }
 }
 
 impl AsRawFd for ChildStdin {
-    /// -1 if the pipe was closed (`poll_close`), which each system call refuses.
+    /// Returns -1 if the pipe was closed (`poll_close`). Every system call refuses that.
     fn as_raw_fd(&self) -> RawFd {
         self.pipe().map_or(-1, |pipe| pipe.as_fd().as_raw_fd())
     }
 }
 
-/// Gives up the descriptor, blocking again.
+/// Returns the descriptor in blocking mode.
 impl TryFrom<ChildStdin> for OwnedFd {
     type Error = io::Error;
 
@@ -202,7 +202,7 @@ impl AsRawFd for ChildStdout {
     }
 }
 
-/// Gives up the descriptor, blocking again.
+/// Returns the descriptor in blocking mode.
 impl TryFrom<ChildStdout> for OwnedFd {
     type Error = io::Error;
 
@@ -223,7 +223,7 @@ impl AsRawFd for ChildStderr {
     }
 }
 
-/// Gives up the descriptor, blocking again.
+/// Returns the descriptor in blocking mode.
 impl TryFrom<ChildStderr> for OwnedFd {
     type Error = io::Error;
 

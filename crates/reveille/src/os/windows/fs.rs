@@ -1,4 +1,4 @@
-//! What Windows file systems have beyond the portable: two kinds of symbolic links, handles.
+//! Windows extensions of the file system: two kinds of symbolic links, handles.
 //!
 //! # Examples
 //!
@@ -26,7 +26,7 @@ use crate::path::Path;
 ///
 /// # Errors
 ///
-/// Gives the system's error, as if something is at `dst`.
+/// Returns the system's error, for example if `dst` exists.
 ///
 /// # Cancel safety
 ///
@@ -51,7 +51,7 @@ pub async fn symlink_dir<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io::
 ///
 /// # Errors
 ///
-/// Gives the system's error, as if something is at `dst`.
+/// Returns the system's error, for example if `dst` exists.
 ///
 /// # Cancel safety
 ///
@@ -87,17 +87,17 @@ impl AsHandle for File {
 impl FromRawHandle for File {
     #[allow(unsafe_code, reason = "the trait's method is unsafe: its caller owns the handle")]
     unsafe fn from_raw_handle(handle: RawHandle) -> File {
-        // SAFETY: `handle` is open and owned by the caller, who gives it up: the obligation of this
-        // very method, handed on.
+        // SAFETY: the caller of this method guarantees that `handle` is open and owned by nothing
+        // else, which is what `from_raw_handle` requires.
         File::from(unsafe { std::fs::File::from_raw_handle(handle) })
     }
 }
 
-/// Gives up the handle, flushed and with its cursor where the last read ended.
+/// Returns the handle, flushed, with its cursor where the last read ended.
 ///
 /// # Panics
 ///
-/// Panics if other handles of the file exist and the process can make no duplicate.
+/// Panics if other handles of the file exist and the process cannot duplicate the handle.
 impl IntoRawHandle for File {
     fn into_raw_handle(self) -> RawHandle {
         OwnedHandle::from(self).into_raw_handle()
@@ -110,11 +110,11 @@ impl From<OwnedHandle> for File {
     }
 }
 
-/// Gives up the handle, flushed and with its cursor where the last read ended.
+/// Returns the handle, flushed, with its cursor where the last read ended.
 ///
 /// # Panics
 ///
-/// Panics if other handles of the file exist and the process can make no duplicate.
+/// Panics if other handles of the file exist and the process cannot duplicate the handle.
 impl From<File> for OwnedHandle {
     fn from(file: File) -> OwnedHandle {
         file.into_std().expect("a handle is left to duplicate a shared file").into()

@@ -1,7 +1,8 @@
-//! The sockets and handles of the portable types: lent, given and taken.
+//! The sockets and handles of the portable types: borrowed, converted into and from.
 //!
-//! What is given is open, and belongs to who takes it. A shared `TcpStream` gives a duplicate,
-//! since its clones go on using theirs. All are non-blocking when given, and made so when taken.
+//! A converted socket is open and owned by the caller. A shared `TcpStream` converts into a
+//! duplicate, because its clones keep using the original. All of them are non-blocking when
+//! converted into raw sockets, and are made non-blocking when converted from them.
 
 use std::os::windows::io::{
     AsHandle, AsRawHandle, AsRawSocket, AsSocket, BorrowedHandle, BorrowedSocket, FromRawSocket,
@@ -11,7 +12,7 @@ use std::os::windows::io::{
 use crate::io::{Stderr, Stdin, Stdout};
 use crate::net::{TcpListener, TcpStream, UdpSocket};
 
-/// Implements what every socket has. `$into` gives up the std socket within.
+/// Implements the traits that every socket has. `$into` converts into the std socket.
 macro_rules! impl_socket {
     ($($ours:ty: $std:ty, $into:ident;)*) => {$(
         impl AsRawSocket for $ours {
@@ -33,11 +34,11 @@ macro_rules! impl_socket {
         }
 
         impl From<$ours> for OwnedSocket {
-            /// Gives the socket, which is open and non-blocking.
+            /// Returns the socket, which is open and non-blocking.
             ///
             /// # Panics
             ///
-            /// Panics if it is shared and the system has no socket left for a duplicate.
+            /// Panics if the socket is shared and the system has none left for a duplicate.
             fn from(socket: $ours) -> OwnedSocket {
                 socket.$into().expect("a descriptor is left for the socket").into()
             }
@@ -46,18 +47,19 @@ macro_rules! impl_socket {
         #[allow(unsafe_code, reason = "the trait's only function is unsafe")]
         impl FromRawSocket for $ours {
             unsafe fn from_raw_socket(socket: RawSocket) -> Self {
-                // SAFETY: the caller promises that `socket` is open and owned by nobody else.
+                // SAFETY: the caller guarantees that `socket` is open and has no other owner, which
+                // is what `from_raw_socket` requires.
                 let socket = unsafe { OwnedSocket::from_raw_socket(socket) };
                 socket.into()
             }
         }
 
         impl IntoRawSocket for $ours {
-            /// Gives the socket, which is open and non-blocking.
+            /// Returns the socket, which is open and non-blocking.
             ///
             /// # Panics
             ///
-            /// Panics if it is shared and the system has no socket left for a duplicate.
+            /// Panics if the socket is shared and the system has none left for a duplicate.
             fn into_raw_socket(self) -> RawSocket {
                 OwnedSocket::from(self).into_raw_socket()
             }
@@ -71,7 +73,7 @@ impl_socket! {
     UdpSocket: std::net::UdpSocket, into_std;
 }
 
-/// Implements what the standard streams have: they lend, and keep.
+/// Implements the traits of the standard streams: they lend their descriptors only.
 macro_rules! impl_stdio {
     ($($ours:ty, $std:ident;)*) => {$(
         impl AsRawHandle for $ours {
@@ -83,8 +85,9 @@ macro_rules! impl_stdio {
         #[allow(unsafe_code, reason = "std lends its handles no longer than its own types live")]
         impl AsHandle for $ours {
             fn as_handle(&self) -> BorrowedHandle<'_> {
-                // SAFETY: the standard handles are open as long as the process lives, by std's own
-                // reckoning: its types lend them in the same way.
+                // SAFETY: `borrow_raw` requires a handle that stays open for the lifetime. The
+                // standard handles stay open as long as the process lives, as std's own types
+                // assume.
                 unsafe { BorrowedHandle::borrow_raw(self.as_raw_handle()) }
             }
         }

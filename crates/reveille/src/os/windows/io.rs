@@ -1,5 +1,4 @@
-//! Handles and sockets, and the traits that give and take them: std's, under the name they have
-//! there.
+//! Handles and sockets and the traits that convert them: re-exports of std's module of this name.
 //!
 //! # Examples
 //!

@@ -1,5 +1,4 @@
-//! What only Windows has: handles and sockets as the system knows them, two kinds of links, and
-//! more.
+//! Windows extensions: raw handles and sockets, two kinds of symbolic links, and more.
 //!
 //! This module is type-checked (`cargo xtask targets`), but has not been run by its authors: expect
 //! bugs, and report them.

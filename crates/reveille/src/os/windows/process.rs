@@ -1,4 +1,4 @@
-//! What Windows processes have beyond the portable: creation flags, unquoted arguments, handles.
+//! Windows extensions of processes: creation flags, unquoted arguments, handles.
 //!
 //! # Examples
 //!
@@ -20,12 +20,12 @@ use std::os::windows::process::CommandExt as _;
 use crate::process::{Child, Command};
 
 mod sealed {
-    /// Only [`Command`](crate::process::Command) has this, so that
-    /// [`CommandExt`](super::CommandExt) can grow.
+    /// Implemented by [`Command`](crate::process::Command) only, so that methods can be added to
+    /// [`CommandExt`](super::CommandExt).
     pub trait Sealed {}
 }
 
-/// Options of a [`Command`] that only Windows has. It cannot be implemented elsewhere.
+/// Windows-specific options of a [`Command`]. Other crates cannot implement it.
 ///
 /// # Examples
 ///
@@ -38,7 +38,7 @@ mod sealed {
 /// command.creation_flags(CREATE_NO_WINDOW).raw_arg("/c echo %PATH%");
 /// ```
 pub trait CommandExt: sealed::Sealed {
-    /// Sets the flags with which the process is created; `CREATE_UNICODE_ENVIRONMENT` is always
+    /// Sets the flags with which the process is created. `CREATE_UNICODE_ENVIRONMENT` is always
     /// set.
     ///
     /// # Examples
@@ -52,8 +52,8 @@ pub trait CommandExt: sealed::Sealed {
     /// ```
     fn creation_flags(&mut self, flags: u32) -> &mut Command;
 
-    /// Appends text to the command line as it is, without quoting it: for `cmd.exe /c`, which has
-    /// rules of its own.
+    /// Appends text to the command line without quoting it, for example for `cmd.exe /c`, which has
+    /// its own rules.
     ///
     /// # Examples
     ///

@@ -9,8 +9,8 @@ use rustix::net::SocketAddrUnix;
 use crate::io::context::Context as _;
 use crate::path::Path;
 
-/// What `path` stands for: a file, an abstract name if it begins with a zero byte, or no name at
-/// all if it is empty. Linux picks an abstract name for a socket that is bound to the last.
+/// Converts `path` to an address: a file, an abstract name if it begins with a zero byte, or no
+/// name if it is empty. Linux chooses an abstract name for a socket that is bound to the empty one.
 fn from_path(path: &Path) -> io::Result<SocketAddr> {
     match path.as_os_str().as_bytes() {
         #[cfg(any(target_os = "linux", target_os = "android"))]
@@ -19,12 +19,12 @@ fn from_path(path: &Path) -> io::Result<SocketAddr> {
     }
 }
 
-/// As [`from_path`], with an error that says what was to be done with the socket.
+/// Like [`from_path`], with an error that names the operation.
 pub(crate) fn from_path_to(path: &Path, operation: &str) -> io::Result<SocketAddr> {
     from_path(path).named(|| format!("could not {operation} `{}`", path.display()))
 }
 
-/// What an error message calls `address`.
+/// Shows `address` in error messages.
 pub(crate) fn display(address: &SocketAddr) -> String {
     if let Some(path) = address.as_pathname() {
         return path.display().to_string();
@@ -35,7 +35,7 @@ pub(crate) fn display(address: &SocketAddr) -> String {
     }
 }
 
-/// `address` for the system calls that std does not make in time.
+/// Converts `address` for the system calls that std does not make.
 pub(crate) fn to_rustix(address: &SocketAddr) -> io::Result<SocketAddrUnix> {
     if let Some(path) = address.as_pathname() {
         return Ok(SocketAddrUnix::new(path)?);

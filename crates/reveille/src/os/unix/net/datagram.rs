@@ -1,4 +1,4 @@
-//! A datagram socket with a path.
+//! A Unix domain datagram socket.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -16,9 +16,9 @@ use crate::io::context::Context as _;
 use crate::os::socket::{PAUSES, send};
 use crate::path::Path;
 
-/// A datagram socket with a path, or with none, or one of a pair.
+/// A Unix domain datagram socket: bound to a path, unbound, or one of a pair.
 ///
-/// Datagrams arrive whole and in order. Any number of tasks may use it at once.
+/// Datagrams arrive whole and in order. Any number of tasks may use the socket at the same time.
 ///
 /// # Examples
 ///
@@ -40,16 +40,16 @@ pub struct UnixDatagram {
 }
 
 impl UnixDatagram {
-    /// Makes a socket at `path`, where nothing may be yet.
+    /// Creates a socket that is bound to `path`, which must not exist.
     ///
     /// # Errors
     ///
     /// ``could not bind to `path`: …``, with the kind and the text of the system's error;
-    /// `AddrInUse` if something is there.
+    /// `AddrInUse` if the path exists.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is bound if the future is dropped.
+    /// If the future is dropped, no address is bound.
     ///
     /// # Examples
     ///
@@ -76,15 +76,15 @@ impl UnixDatagram {
         UnixDatagram::bind_addr(&address).await
     }
 
-    /// Makes a socket at `address`, as [`bind`](UnixDatagram::bind) does.
+    /// Creates a socket that is bound to `address`, as [`bind`](UnixDatagram::bind) does.
     ///
     /// # Errors
     ///
-    /// As [`bind`](UnixDatagram::bind).
+    /// As for [`bind`](UnixDatagram::bind).
     ///
     /// # Cancel safety
     ///
-    /// Nothing is bound if the future is dropped.
+    /// If the future is dropped, no address is bound.
     ///
     /// # Examples
     ///
@@ -109,11 +109,11 @@ impl UnixDatagram {
             .named(|| format!("could not bind to `{}`", address::display(address)))
     }
 
-    /// Makes a socket without an address, which can send but not be sent to.
+    /// Creates a socket without an address. It can send, but others cannot send to it.
     ///
     /// # Errors
     ///
-    /// Those of the system, such as that no descriptor is left.
+    /// The system's error, for example if no descriptor is left.
     ///
     /// # Examples
     ///
@@ -129,11 +129,11 @@ impl UnixDatagram {
         UnixDatagram::new(StdUnixDatagram::unbound()?)
     }
 
-    /// Makes two sockets that are connected to each other.
+    /// Creates two sockets that are connected to each other.
     ///
     /// # Errors
     ///
-    /// Those of the system, such as that no descriptor is left.
+    /// The system's error, for example if no descriptor is left.
     ///
     /// # Examples
     ///
@@ -157,7 +157,7 @@ impl UnixDatagram {
         Ok(UnixDatagram { io: Io::new(socket) })
     }
 
-    /// Connects to the socket at `path`: [`send`](UnixDatagram::send) goes there.
+    /// Connects to the socket at `path`, to which [`send`](UnixDatagram::send) then sends.
     ///
     /// # Errors
     ///
@@ -165,7 +165,7 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     ///
-    /// The socket is connected or not, nothing in between.
+    /// If the future is dropped, the socket is either connected or not.
     ///
     /// # Examples
     ///
@@ -192,15 +192,15 @@ impl UnixDatagram {
         self.connect_addr(&address).await
     }
 
-    /// Connects to the socket at `address`: [`send`](UnixDatagram::send) goes there.
+    /// Connects to the socket at `address`, to which [`send`](UnixDatagram::send) then sends.
     ///
     /// # Errors
     ///
-    /// As [`connect`](UnixDatagram::connect).
+    /// As for [`connect`](UnixDatagram::connect).
     ///
     /// # Cancel safety
     ///
-    /// The socket is connected or not, nothing in between.
+    /// If the future is dropped, the socket is either connected or not.
     ///
     /// # Examples
     ///
@@ -226,11 +226,11 @@ impl UnixDatagram {
         result.named(|| format!("could not connect to `{}`", address::display(address)))
     }
 
-    /// Returns the address of this end.
+    /// Returns the local address.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -253,11 +253,11 @@ impl UnixDatagram {
         self.as_std().local_addr()
     }
 
-    /// Returns the address to which this is connected.
+    /// Returns the address that the socket is connected to.
     ///
     /// # Errors
     ///
-    /// Those of the system; `NotConnected` if there is none.
+    /// The system's error; `NotConnected` if the socket is not connected.
     ///
     /// # Examples
     ///
@@ -274,17 +274,17 @@ impl UnixDatagram {
         self.as_std().peer_addr()
     }
 
-    /// Waits for a datagram, and returns its length and where it came from.
+    /// Waits for a datagram and returns its length and the address of the sender.
     ///
-    /// What does not fit into `buf` is lost.
+    /// Bytes that do not fit into `buf` are discarded.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Cancel safety
     ///
-    /// No datagram is lost if the future is dropped.
+    /// If the future is dropped, no datagram is lost.
     ///
     /// # Examples
     ///
@@ -316,17 +316,17 @@ impl UnixDatagram {
         self.io.io(Interest::Read, |socket| socket.recv_from(buf)).await
     }
 
-    /// Waits for a datagram, and returns its length.
+    /// Waits for a datagram and returns its length.
     ///
-    /// What does not fit into `buf` is lost.
+    /// Bytes that do not fit into `buf` are discarded.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Cancel safety
     ///
-    /// No datagram is lost if the future is dropped.
+    /// If the future is dropped, no datagram is lost.
     ///
     /// # Examples
     ///
@@ -349,7 +349,7 @@ impl UnixDatagram {
         self.io.io(Interest::Read, |socket| socket.recv(buf)).await
     }
 
-    /// Sends a datagram to the socket at `path`, and returns how many bytes it had.
+    /// Sends a datagram to the socket at `path` and returns its length in bytes.
     ///
     /// # Errors
     ///
@@ -384,11 +384,11 @@ impl UnixDatagram {
         self.send_to_addr(buf, &address).await
     }
 
-    /// Sends a datagram to the socket at `address`, and returns how many bytes it had.
+    /// Sends a datagram to the socket at `address` and returns its length in bytes.
     ///
     /// # Errors
     ///
-    /// As [`send_to`](UnixDatagram::send_to).
+    /// As for [`send_to`](UnixDatagram::send_to).
     ///
     /// # Cancel safety
     ///
@@ -422,23 +422,23 @@ impl UnixDatagram {
             .named(|| format!("could not send packet to `{}`", address::display(address)))
     }
 
-    /// Sends to another socket than the one this is connected to.
+    /// Sends to a socket other than the connected one.
     ///
-    /// When the queue of that one is full, Linux refuses, but calls this socket writable all the
-    /// same, and says so anew after each refusal: who waits for that event is busy. No event tells
-    /// that there is room in a queue that others have filled. So the clock has to.
+    /// When the queue of the receiver is full, Linux refuses, but still reports this socket as
+    /// writable, again after each refusal: waiting for that event is a busy loop. No event reports
+    /// room in a queue that other senders have filled. So this polls with a timer.
     async fn send_with(
         &self,
         mut send: impl FnMut(&StdUnixDatagram) -> Option<io::Result<usize>>,
     ) -> io::Result<usize> {
         let (mut pause, longest) = PAUSES;
         poll_fn(budget::poll_proceed).await;
-        // Without a bound, since the queue may stay full for as long as the other end pleases.
+        // Unbounded: the queue may stay full for as long as the receiver does not read.
         loop {
             if let Some(result) = send(self.as_std()) {
                 return result;
             }
-            // Or is it the space of this socket that is used up? Of that there is an event.
+            // Or the send buffer of this socket is full. An event reports that.
             self.io.ready(Interest::Write).await?;
             if let Some(result) = send(self.as_std()) {
                 return result;
@@ -448,11 +448,11 @@ impl UnixDatagram {
         }
     }
 
-    /// Sends a datagram to where this is connected, and returns how many bytes it had.
+    /// Sends a datagram to the connected address and returns its length in bytes.
     ///
     /// # Errors
     ///
-    /// Those of the system, such as `ConnectionRefused` when the other end is gone.
+    /// The system's error, such as `ConnectionRefused` if the receiver has been closed.
     ///
     /// # Cancel safety
     ///
@@ -477,11 +477,11 @@ impl UnixDatagram {
         self.io.io(Interest::Write, |socket| send(socket, buf)).await
     }
 
-    /// Closes the receiving or the sending direction, or both.
+    /// Shuts down receiving, sending, or both.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -502,11 +502,11 @@ impl UnixDatagram {
         self.as_std().shutdown(how)
     }
 
-    /// Takes the error that the socket met since it was last asked (`SO_ERROR`).
+    /// Returns and clears the pending error of the socket (`SO_ERROR`).
     ///
     /// # Errors
     ///
-    /// Those of the asking.
+    /// The system's error, if the option cannot be read.
     ///
     /// # Examples
     ///
@@ -522,11 +522,11 @@ impl UnixDatagram {
         self.as_std().take_error()
     }
 
-    /// Makes a second handle to the same socket, so that two owners can use it.
+    /// Returns a second handle to the same socket.
     ///
     /// # Errors
     ///
-    /// Those of the system, such as that no descriptor is left.
+    /// The system's error, for example if no descriptor is left.
     ///
     /// # Examples
     ///
@@ -550,13 +550,13 @@ impl UnixDatagram {
         self.io.get_ref()
     }
 
-    /// Gives up the socket, which stays non-blocking.
+    /// Returns the socket, still non-blocking.
     pub(crate) fn into_std(self) -> io::Result<StdUnixDatagram> {
         self.io.into_inner()
     }
 }
 
-/// `None` if the call is to be tried again.
+/// `None` if the call must be repeated.
 fn unless_full<T>(result: io::Result<T>) -> Option<io::Result<T>> {
     match result {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => None,
@@ -573,11 +573,12 @@ impl fmt::Debug for UnixDatagram {
 }
 
 impl From<StdUnixDatagram> for UnixDatagram {
-    /// Makes the socket non-blocking, for all who share it.
+    /// Sets the socket to non-blocking mode, for every handle that shares it.
     ///
     /// # Panics
     ///
-    /// Panics if the system refuses that, which it does only for what is no open socket.
+    /// Panics if the system refuses that, which it does only if the descriptor is not an open
+    /// socket.
     fn from(socket: StdUnixDatagram) -> UnixDatagram {
         UnixDatagram::new(socket).expect("a UnixDatagram is an open socket")
     }
@@ -586,7 +587,7 @@ impl From<StdUnixDatagram> for UnixDatagram {
 impl TryFrom<UnixDatagram> for StdUnixDatagram {
     type Error = io::Error;
 
-    /// Gives the socket to blocking code.
+    /// Returns the socket in blocking mode.
     fn try_from(socket: UnixDatagram) -> io::Result<StdUnixDatagram> {
         let socket = socket.into_std()?;
         socket.set_nonblocking(false)?;

@@ -1,4 +1,4 @@
-//! A socket with a path that takes connections.
+//! A Unix domain socket that accepts connections.
 
 use std::fmt;
 use std::io;
@@ -15,10 +15,10 @@ use crate::io::context::Context as _;
 use crate::net::listener::{AcceptStream, Listener};
 use crate::path::Path;
 
-/// A socket with a path that takes connections.
+/// A Unix domain socket that accepts connections.
 ///
-/// It is closed when it is dropped; the file at its path stays. Errors of
-/// [`accept`](UnixListener::accept) are not its end: see the loop in
+/// The socket is closed when it is dropped; the file at its path stays. An error of
+/// [`accept`](UnixListener::accept) does not end the listener: see the loop in
 /// [`TcpListener`](crate::net::TcpListener#accepting-on-a-bad-day).
 ///
 /// # Examples
@@ -45,16 +45,16 @@ pub struct UnixListener {
 }
 
 impl UnixListener {
-    /// Listens at `path`, where nothing may be yet.
+    /// Binds to `path`, which must not exist, and listens.
     ///
     /// # Errors
     ///
     /// ``could not bind to `path`: …``, with the kind and the text of the system's error;
-    /// `AddrInUse` if something is there.
+    /// `AddrInUse` if the path exists.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is bound if the future is dropped.
+    /// If the future is dropped, no address is bound.
     ///
     /// # Examples
     ///
@@ -82,15 +82,15 @@ impl UnixListener {
         UnixListener::bind_addr(&address).await
     }
 
-    /// Listens at `address`, as [`bind`](UnixListener::bind) does.
+    /// Binds to `address` and listens, as [`bind`](UnixListener::bind) does.
     ///
     /// # Errors
     ///
-    /// As [`bind`](UnixListener::bind).
+    /// As for [`bind`](UnixListener::bind).
     ///
     /// # Cancel safety
     ///
-    /// Nothing is bound if the future is dropped.
+    /// If the future is dropped, no address is bound.
     ///
     /// # Examples
     ///
@@ -114,15 +114,15 @@ impl UnixListener {
         bind(address).named(|| format!("could not bind to `{}`", address::display(address)))
     }
 
-    /// Waits for a connection, and returns it with the address of the other end.
+    /// Waits for a connection and returns it with the address of the peer.
     ///
     /// # Errors
     ///
-    /// Those of the system. The listener is as good as before.
+    /// The system's error. The listener stays usable.
     ///
     /// # Cancel safety
     ///
-    /// No connection is lost if the future is dropped.
+    /// If the future is dropped, no connection is lost.
     ///
     /// # Examples
     ///
@@ -154,11 +154,11 @@ impl UnixListener {
         Ok((UnixStream::new(Io::new(stream)), address))
     }
 
-    /// Returns the connections as a stream that never ends.
+    /// Returns a stream of the connections. It never ends.
     ///
     /// # Errors
     ///
-    /// An item may be an error, and the stream goes on.
+    /// An item may be an error; the stream continues after it.
     ///
     /// # Examples
     ///
@@ -185,11 +185,11 @@ impl UnixListener {
         Incoming { accepts: AcceptStream::new(self, |listener| Box::pin(listener.accept())) }
     }
 
-    /// Returns the address on which this listens.
+    /// Returns the address that the socket is bound to.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -212,11 +212,11 @@ impl UnixListener {
         self.listener.get_ref().local_addr()
     }
 
-    /// Takes the error that the socket met since it was last asked (`SO_ERROR`).
+    /// Returns and clears the pending error of the socket (`SO_ERROR`).
     ///
     /// # Errors
     ///
-    /// Those of the asking.
+    /// The system's error, if the option cannot be read.
     ///
     /// # Examples
     ///
@@ -243,7 +243,7 @@ impl UnixListener {
         self.listener.get_ref()
     }
 
-    /// Gives up the socket, which stays non-blocking.
+    /// Returns the socket, still non-blocking.
     pub(crate) fn into_std(self) -> io::Result<StdUnixListener> {
         self.listener.into_inner()
     }
@@ -261,12 +261,13 @@ fn accept(listener: &StdUnixListener) -> io::Result<(StdUnixStream, SocketAddr)>
     Ok((stream, address))
 }
 
-/// A stream of connections that never ends, made by [`UnixListener::incoming`].
+/// A stream of connections that never ends. Created by [`UnixListener::incoming`].
 ///
 /// # Differences
 ///
-/// While the process has no descriptor or memory left for a connection, the connection waits, a
-/// warning is logged, and the stream tries again every 50 ms, where async-std's gives the error.
+/// If the process has no descriptor or memory left for a connection, the connection waits in the
+/// queue, a warning is logged, and the stream tries again every 50 ms. async-std's stream yields
+/// the error.
 ///
 /// # Examples
 ///
@@ -316,11 +317,12 @@ impl fmt::Debug for UnixListener {
 }
 
 impl From<StdUnixListener> for UnixListener {
-    /// Makes the socket non-blocking, for all who share it.
+    /// Sets the socket to non-blocking mode, for every handle that shares it.
     ///
     /// # Panics
     ///
-    /// Panics if the system refuses that, which it does only for what is no open socket.
+    /// Panics if the system refuses that, which it does only if the descriptor is not an open
+    /// socket.
     fn from(listener: StdUnixListener) -> UnixListener {
         listener.set_nonblocking(true).expect("a UnixListener is an open socket");
         UnixListener { listener: Listener::new(listener) }
@@ -330,7 +332,7 @@ impl From<StdUnixListener> for UnixListener {
 impl TryFrom<UnixListener> for StdUnixListener {
     type Error = io::Error;
 
-    /// Gives the socket to blocking code.
+    /// Returns the socket in blocking mode.
     fn try_from(listener: UnixListener) -> io::Result<StdUnixListener> {
         let listener = listener.into_std()?;
         listener.set_nonblocking(false)?;

@@ -1,14 +1,14 @@
-//! Sockets that have a path for an address, and stay within one machine.
+//! Unix domain sockets: addressed by paths, within one machine.
 //!
 //! | item | kind |
 //! |---|---|
 //! | [`SocketAddr`] | re-export of std |
 //! | [`UnixStream`], [`UnixListener`], [`Incoming`], [`UnixDatagram`] | own |
 //!
-//! Binding makes a file at the path; nothing removes it again but
-//! [`remove_file`](crate::fs::remove_file). On Linux and Android there are *abstract* names too,
-//! which have no file and vanish with the last socket that has them: a path that begins with a zero
-//! byte, as in `"\0name"`, is one. The methods that end in `_addr` take an address as std has it.
+//! Binding creates a file at the path. Only [`remove_file`](crate::fs::remove_file) removes it.
+//! Linux and Android also have *abstract* names, which have no file and disappear with the last
+//! socket that uses them. A path that begins with a zero byte, such as `"\0name"`, is an abstract
+//! name. The methods that end in `_addr` take an address of std.
 //!
 //! # Examples
 //!
@@ -54,7 +54,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
 
-/// Shows a socket as std shows it: descriptor, and the addresses that it has.
+/// Formats a socket as std does: its descriptor, and its addresses if it has them.
 fn debug(
     f: &mut fmt::Formatter<'_>,
     name: &str,

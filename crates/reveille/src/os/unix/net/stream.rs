@@ -1,4 +1,4 @@
-//! A connection to a socket with a path.
+//! A Unix domain stream socket.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read as StdRead};
@@ -17,10 +17,10 @@ use crate::net::connection::{Connection, StreamSocket};
 use crate::os::socket::{connect_unix, recv};
 use crate::path::Path;
 
-/// A connection to a socket with a path.
+/// A Unix domain stream socket.
 ///
-/// Clones share the connection, and so do `&UnixStream`s, which read and write too. It is closed
-/// when the last clone is dropped.
+/// Clones share the connection. `&UnixStream` also reads and writes. The connection is closed when
+/// the last clone is dropped.
 ///
 /// # Cancel safety
 ///
@@ -59,7 +59,7 @@ impl UnixStream {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future calls the attempt off and closes its socket.
+    /// Dropping the future aborts the connection attempt and closes its socket.
     ///
     /// # Examples
     ///
@@ -83,11 +83,11 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// As [`connect`](UnixStream::connect); `InvalidInput` if the address is unnamed.
+    /// As for [`connect`](UnixStream::connect); `InvalidInput` if the address is unnamed.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future calls the attempt off and closes its socket.
+    /// Dropping the future aborts the connection attempt and closes its socket.
     ///
     /// # Examples
     ///
@@ -114,11 +114,11 @@ impl UnixStream {
         Ok(UnixStream::new(io))
     }
 
-    /// Makes two ends that are connected to each other.
+    /// Creates two sockets that are connected to each other.
     ///
     /// # Errors
     ///
-    /// Those of the system, such as that no descriptor is left.
+    /// The system's error, for example if no descriptor is left.
     ///
     /// # Examples
     ///
@@ -143,11 +143,11 @@ impl UnixStream {
         UnixStream { io: Connection::new(io) }
     }
 
-    /// Returns the address of this end.
+    /// Returns the local address.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -164,11 +164,11 @@ impl UnixStream {
         self.as_std().local_addr()
     }
 
-    /// Returns the address of the other end.
+    /// Returns the address of the peer.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -185,11 +185,11 @@ impl UnixStream {
         self.as_std().peer_addr()
     }
 
-    /// Takes the error that the connection met since it was last asked (`SO_ERROR`).
+    /// Returns and clears the pending error of the connection (`SO_ERROR`).
     ///
     /// # Errors
     ///
-    /// Those of the asking.
+    /// The system's error, if the option cannot be read.
     ///
     /// # Examples
     ///
@@ -206,11 +206,11 @@ impl UnixStream {
         self.as_std().take_error()
     }
 
-    /// Closes the reading or the writing direction, or both, for all clones.
+    /// Shuts down the read half, the write half, or both, for all clones.
     ///
     /// # Errors
     ///
-    /// Those of the system.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -378,11 +378,12 @@ impl fmt::Debug for UnixStream {
 }
 
 impl From<StdUnixStream> for UnixStream {
-    /// Makes the socket non-blocking, for all who share it.
+    /// Sets the socket to non-blocking mode, for every handle that shares it.
     ///
     /// # Panics
     ///
-    /// Panics if the system refuses that, which it does only for what is no open socket.
+    /// Panics if the system refuses that, which it does only if the descriptor is not an open
+    /// socket.
     fn from(stream: StdUnixStream) -> UnixStream {
         UnixStream { io: Connection::from_std(stream) }
     }
@@ -391,11 +392,11 @@ impl From<StdUnixStream> for UnixStream {
 impl TryFrom<UnixStream> for StdUnixStream {
     type Error = io::Error;
 
-    /// Gives the socket to blocking code.
+    /// Returns the socket in blocking mode.
     ///
     /// # Errors
     ///
-    /// If clones still use it: a socket cannot be blocking for one of its users.
+    /// Fails if clones still use the socket: it cannot be blocking for one of them only.
     fn try_from(stream: UnixStream) -> io::Result<StdUnixStream> {
         stream.io.into_blocking()
     }
