@@ -1,16 +1,16 @@
-//! `print!` and its kin, which return futures.
+//! `print!` and its variants, which return futures.
 //!
-//! The functions behind them, in `io`, format the text when they are called, so that their futures
-//! own it. `format_args!` makes temporaries, and those of an expression live until its end, across
-//! the `.await` behind a macro; they are not `Send`. So each macro formats in a `let` of its own,
-//! whose temporaries end with it: what it returns can be awaited in a spawned task, whatever the
-//! arguments are. (async-std's macros and std's `write!` keep the arguments across the await.) A
-//! line is written in one piece, so that lines of different tasks do not mix.
+//! The functions behind them, in `io`, format the text when they are called, so their futures own
+//! it. `format_args!` creates temporaries that are not `Send` and that would live to the end of the
+//! expression, across the `.await` of the macro's result. So each macro formats inside a `let`,
+//! whose temporaries end with it. The future can therefore be awaited in a spawned task, whatever
+//! the arguments are. (async-std's macros and std's `write!` keep the arguments across the await.)
+//! A line is written in one piece, so lines of different tasks do not mix.
 
-/// Prints to the standard output, and returns a future to await.
+/// Prints to the standard output. Returns a future.
 ///
-/// It is std's `print!`, except that the task waits where std blocks the thread, and that the text
-/// is flushed.
+/// This is std's `print!`, except that the task waits where std blocks the thread, and that the
+/// text is flushed.
 ///
 /// # Panics
 ///
@@ -32,7 +32,7 @@ macro_rules! print {
     }};
 }
 
-/// Prints a line to the standard output, and returns a future to await.
+/// Prints a line to the standard output. Returns a future.
 ///
 /// # Panics
 ///
@@ -60,7 +60,7 @@ macro_rules! println {
     }};
 }
 
-/// Prints to the standard error, and returns a future to await.
+/// Prints to the standard error. Returns a future.
 ///
 /// # Panics
 ///
@@ -81,7 +81,7 @@ macro_rules! eprint {
     }};
 }
 
-/// Prints a line to the standard error, and returns a future to await.
+/// Prints a line to the standard error. Returns a future.
 ///
 /// # Panics
 ///
@@ -107,15 +107,15 @@ macro_rules! eprintln {
     }};
 }
 
-/// Writes formatted text into an asynchronous writer, and returns a future to await.
+/// Writes formatted text to an asynchronous writer. Returns a future.
 ///
-/// It is std's `write!` for [`io::WriteExt`](crate::io::WriteExt), which has to be imported. That
-/// of std does the same, but its future keeps the arguments, and so cannot be awaited in a spawned
-/// task unless the text has none.
+/// This is std's `write!` for [`io::WriteExt`](crate::io::WriteExt), which must be in scope. std's
+/// macro works too, but its future keeps the arguments, so it cannot be awaited in a spawned task
+/// unless there are none.
 ///
 /// # Errors
 ///
-/// The future gives those of [`write_all`](crate::io::WriteExt::write_all), and `Other` if an
+/// The future fails as [`write_all`](crate::io::WriteExt::write_all) does, and with `Other` if an
 /// argument fails to format itself.
 ///
 /// # Examples
@@ -142,8 +142,8 @@ macro_rules! write {
     };
 }
 
-/// Writes formatted text and the end of a line into an asynchronous writer, and returns a future to
-/// await. See [`write!`](crate::write!).
+/// Writes formatted text and a newline to an asynchronous writer. Returns a future. See
+/// [`write!`](crate::write!).
 ///
 /// # Errors
 ///

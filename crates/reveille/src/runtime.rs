@@ -1,37 +1,36 @@
 //! Runtimes of your own, beside the global one.
 //!
-//! Most programs need none: [`task::spawn`](crate::task::spawn) starts the global runtime, sized by
-//! the machine or by the environment:
+//! Most programs need none. [`task::spawn`](crate::task::spawn) starts the global runtime, which
+//! takes its size from the machine or from the environment:
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
-//! | `REVEILLE_THREADS`, `ASYNC_STD_THREAD_COUNT` | workers, 1 to 512; the first wins | the parallelism the system grants, container quotas included |
+//! | `REVEILLE_THREADS`, `ASYNC_STD_THREAD_COUNT` | number of workers, 1 to 512; the first variable takes precedence | the available parallelism, container quotas included |
 //! | `ASYNC_STD_THREAD_NAME` | name of the threads | `async-std/runtime` |
-//! | `BLOCKING_MAX_THREADS` | threads for [`task::spawn_blocking`](crate::task::spawn_blocking) | 500 |
+//! | `BLOCKING_MAX_THREADS` | most threads for [`task::spawn_blocking`](crate::task::spawn_blocking) | 500 |
 //! | `REVEILLE_BATCHED_READS` | `1`: [`Builder::batched_reads`] | off |
 //!
-//! [`Builder::build_global`] starts it with options of your own instead, at the beginning of
+//! [`Builder::build_global`] starts it with your own options instead. Call it at the beginning of
 //! `main`.
 //!
-//! A [`Runtime`] of your own has its own threads, options and end. Inside its tasks the free
-//! functions mean it. Build one
+//! A [`Runtime`] has its own threads, options and shutdown. Inside its tasks the free functions use
+//! it. Build one
 //!
-//! * to **end** in order: [`shutdown`](Runtime::shutdown) cancels what is left, waits for what
-//!   runs, and says what it found, while the global runtime ends with the process;
-//! * to keep one kind of work from the threads of another, each with a size of its own;
-//! * to be told of threads, of polls that block, or of panics that nobody awaits, by the hooks of
-//!   [`Builder`];
+//! * to **shut down** in order: [`shutdown`](Runtime::shutdown) cancels the remaining tasks, waits
+//!   for running polls, and reports what it found; the global runtime ends with the process;
+//! * to separate kinds of work: each runtime has threads of its own;
+//! * to observe threads, blocking polls and unhandled panics with the hooks of [`Builder`];
 //! * in tests, one for each.
 //!
 //! # The end of a runtime
 //!
-//! In this order: nothing new is spawned; each thread finishes the poll it is in; every task that
-//! is not complete is cancelled, and its future dropped; closures of the blocking pool that have
-//! not started are dropped, and those that run are waited for. Dropping the [`Runtime`] does this
-//! without a limit of time; `shutdown` takes one.
+//! A shutdown does this, in order. New tasks are refused. Each thread finishes its current poll.
+//! Every task that is not complete is cancelled and its future is dropped. Closures of the blocking
+//! pool that have not started are dropped, and running ones are waited for. Dropping the
+//! [`Runtime`] does this without a time limit; `shutdown` takes one.
 //!
-//! A [`Handle`] spawns from anywhere and does not keep the runtime alive. What it spawns after the
-//! end is cancelled at once.
+//! A [`Handle`] spawns from anywhere and does not keep the runtime alive. A task that it spawns
+//! after the shutdown is cancelled at once.
 //!
 //! # Examples
 //!

@@ -1,4 +1,4 @@
-//! Reading lines and other pieces from a reader that has a buffer.
+//! Reading lines and other delimited pieces from a buffered reader.
 
 use super::futures::{ReadLineFuture, ReadUntilFuture};
 use super::{Lines, Split};
@@ -6,7 +6,7 @@ use super::{Lines, Split};
 #[doc(inline)]
 pub use futures_io::AsyncBufRead as BufRead;
 
-/// The methods of everything that implements [`BufRead`].
+/// Methods for every [`BufRead`].
 ///
 /// # Examples
 ///
@@ -28,16 +28,16 @@ pub use futures_io::AsyncBufRead as BufRead;
 /// # }
 /// ```
 pub trait BufReadExt: BufRead {
-    /// Appends to `buf` up to and with the first `byte`, or to the end of the reader, and returns
-    /// how many bytes that were.
+    /// Appends to `buf` up to and including the first `byte`, or up to the end of the reader, and
+    /// returns the number of bytes.
     ///
     /// # Errors
     ///
-    /// Those of the reader. What was read until then is in `buf`.
+    /// The error of the reader. The bytes read before it are in `buf`.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves what was read until then in `buf`; a second call goes on.
+    /// Dropping the future leaves the bytes read so far in `buf`. A second call continues.
     ///
     /// # Examples
     ///
@@ -61,19 +61,24 @@ pub trait BufReadExt: BufRead {
         ReadUntilFuture { reader: self, byte, buf, read: 0 }
     }
 
-    /// Appends a line with its `\n` to `buf`, and returns how many bytes it had.
+    /// Appends a line with its `
     ///
-    /// Zero means that the reader has ended. The last line may lack its `\n`.
+    /// ` to `buf` and returns its length in bytes.
+    ///
+    /// Zero means that the reader has ended. The last line may lack the `
+    ///
+    /// `.
     ///
     /// # Errors
     ///
-    /// Those of the reader; what was read until then is in `buf`, up to the first byte that is not
-    /// text. And `InvalidData` if the line is not UTF-8: the line is then gone and `buf` unchanged.
+    /// The error of the reader; what was read before it is in `buf`, up to the first byte that is
+    /// not text. `InvalidData` if the line is not UTF-8; the line is then lost and `buf` is
+    /// unchanged.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves what was read of the line in `buf`, except the part of a
-    /// character that was cut in two; a second call goes on.
+    /// Dropping the future leaves what was read of the line in `buf`, except for a partial
+    /// character at its end. A second call continues.
     ///
     /// # Examples
     ///
@@ -98,7 +103,7 @@ pub trait BufReadExt: BufRead {
         ReadLineFuture { reader: self, buf, bytes: Vec::new(), read: 0 }
     }
 
-    /// Turns the reader into a stream of its lines, without their ends.
+    /// Converts the reader into a stream of its lines, without line endings.
     ///
     /// # Examples
     ///
@@ -121,7 +126,7 @@ pub trait BufReadExt: BufRead {
         Lines::new(self)
     }
 
-    /// Turns the reader into a stream of the pieces between one `byte` and the next.
+    /// Converts the reader into a stream of the pieces between occurrences of `byte`.
     ///
     /// # Examples
     ///

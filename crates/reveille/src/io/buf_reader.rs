@@ -1,4 +1,4 @@
-//! A reader with a buffer in front.
+//! A buffered reader.
 
 use std::fmt;
 use std::io::{self, IoSliceMut, Read as _, SeekFrom};
@@ -10,10 +10,10 @@ use pin_project_lite::pin_project;
 use super::{BufRead, DEFAULT_BUFFER_LEN, Read, Seek};
 
 pin_project! {
-    /// Adds a buffer to a reader, so that small reads do not each ask the system.
+    /// Adds a buffer to a reader, so that small reads do not each cost a system call.
     ///
-    /// Reads of at least the buffer's size, when it is empty, go past it. What the buffer holds is
-    /// lost when it is dropped or taken apart with [`into_inner`](BufReader::into_inner).
+    /// A read of at least the buffer's size bypasses an empty buffer. The contents of the buffer
+    /// are lost when it is dropped or unwrapped with [`into_inner`](BufReader::into_inner).
     ///
     /// # Examples
     ///
@@ -42,7 +42,7 @@ pin_project! {
 }
 
 impl<R: Read> BufReader<R> {
-    /// Makes a buffered reader with 8 KiB of buffer.
+    /// Creates a buffered reader with a buffer of 8 KiB.
     ///
     /// # Examples
     ///
@@ -56,7 +56,7 @@ impl<R: Read> BufReader<R> {
         BufReader::with_capacity(DEFAULT_BUFFER_LEN, reader)
     }
 
-    /// Makes a buffered reader with `capacity` bytes of buffer.
+    /// Creates a buffered reader with a buffer of `capacity` bytes.
     ///
     /// # Examples
     ///
@@ -72,7 +72,7 @@ impl<R: Read> BufReader<R> {
 }
 
 impl<R> BufReader<R> {
-    /// Returns the reader behind the buffer.
+    /// Returns a reference to the inner reader.
     ///
     /// # Examples
     ///
@@ -86,7 +86,7 @@ impl<R> BufReader<R> {
         &self.reader
     }
 
-    /// Returns the reader behind the buffer, for changes. Reading from it skips what is buffered.
+    /// Returns a mutable reference to the inner reader. Reading from it skips what is buffered.
     ///
     /// # Examples
     ///
@@ -100,7 +100,7 @@ impl<R> BufReader<R> {
         &mut self.reader
     }
 
-    /// Returns what has been read from the reader and not yet from the buffer.
+    /// Returns the bytes that are in the buffer.
     ///
     /// # Examples
     ///
@@ -120,7 +120,7 @@ impl<R> BufReader<R> {
         &self.buf[self.start..self.end]
     }
 
-    /// Takes the buffer off, and returns the reader. What the buffer held is lost.
+    /// Returns the inner reader. The contents of the buffer are lost.
     ///
     /// # Examples
     ///
@@ -188,9 +188,9 @@ impl<R: Read> BufRead for BufReader<R> {
 }
 
 impl<R: Seek> Seek for BufReader<R> {
-    /// Moves the reader, and empties the buffer.
+    /// Seeks in the reader, and empties the buffer.
     ///
-    /// A relative move counts from where the buffer's user is, not from where the reader is.
+    /// A relative seek counts from the position of the buffer's user, not of the inner reader.
     fn poll_seek(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -208,8 +208,8 @@ impl<R: Seek> Seek for BufReader<R> {
             self.discard();
             return Poll::Ready(Ok(place));
         }
-        // The sum does not fit: go back to the user's place first. The buffer is empty from then
-        // on, so that a poll after a wait does not do that step twice.
+        // The sum overflows: seek back to the user's position first. The buffer is then empty, so a
+        // poll after a wait does not repeat that step.
         let back = SeekFrom::Current(-buffered);
         ready!(self.as_mut().project().reader.poll_seek(cx, back))?;
         self.as_mut().discard();

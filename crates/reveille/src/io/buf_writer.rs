@@ -1,4 +1,4 @@
-//! A writer with a buffer in front.
+//! A buffered writer.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -11,12 +11,11 @@ use pin_project_lite::pin_project;
 use super::{DEFAULT_BUFFER_LEN, Seek, Write, WriteExt};
 
 pin_project! {
-    /// Adds a buffer to a writer, so that small writes do not each ask the system.
+    /// Adds a buffer to a writer, so that small writes do not each cost a system call.
     ///
-    /// Writes of at least the buffer's size go past it. **Dropping the writer does not flush it**:
-    /// an async flush has to be awaited, which a drop cannot do. So call
-    /// [`flush`](WriteExt::flush), or take the writer apart with
-    /// [`into_inner`](BufWriter::into_inner).
+    /// A write of at least the buffer's size bypasses the buffer. **Dropping the writer does not
+    /// flush it**: a flush must be awaited, and a drop cannot await. Call
+    /// [`flush`](WriteExt::flush), or unwrap the writer with [`into_inner`](BufWriter::into_inner).
     ///
     /// # Examples
     ///
@@ -45,7 +44,7 @@ pin_project! {
     }
 }
 
-/// What [`BufWriter::into_inner`] returns when the last flush failed: the writer, and why.
+/// The error of [`BufWriter::into_inner`]: the writer, and why the last flush failed.
 ///
 /// # Examples
 ///
@@ -69,7 +68,7 @@ pin_project! {
 pub struct IntoInnerError<W>(W, io::Error);
 
 impl<W> IntoInnerError<W> {
-    /// Returns why the flush failed.
+    /// Returns the error of the flush.
     ///
     /// # Examples
     ///
@@ -130,7 +129,7 @@ impl<W> fmt::Display for IntoInnerError<W> {
 impl<W: Send + fmt::Debug> StdError for IntoInnerError<W> {}
 
 impl<W: Write> BufWriter<W> {
-    /// Makes a buffered writer with 8 KiB of buffer.
+    /// Creates a buffered writer with a buffer of 8 KiB.
     ///
     /// # Examples
     ///
@@ -144,7 +143,7 @@ impl<W: Write> BufWriter<W> {
         BufWriter::with_capacity(DEFAULT_BUFFER_LEN, writer)
     }
 
-    /// Makes a buffered writer with `capacity` bytes of buffer.
+    /// Creates a buffered writer with a buffer of `capacity` bytes.
     ///
     /// # Examples
     ///
@@ -158,7 +157,7 @@ impl<W: Write> BufWriter<W> {
         BufWriter { writer, buf: Vec::with_capacity(capacity), written: 0, capacity }
     }
 
-    /// Returns the writer behind the buffer.
+    /// Returns a reference to the inner writer.
     ///
     /// # Examples
     ///
@@ -171,7 +170,7 @@ impl<W: Write> BufWriter<W> {
         &self.writer
     }
 
-    /// Returns the writer behind the buffer, for changes. Writing to it overtakes what is buffered.
+    /// Returns a mutable reference to the inner writer. Writing to it overtakes what is buffered.
     ///
     /// # Examples
     ///
@@ -186,11 +185,11 @@ impl<W: Write> BufWriter<W> {
         &mut self.writer
     }
 
-    /// Flushes, then takes the buffer off and returns the writer.
+    /// Flushes the buffer and returns the inner writer.
     ///
     /// # Errors
     ///
-    /// If the flush fails, the whole comes back within the error.
+    /// If the flush fails, the error contains the buffered writer.
     ///
     /// # Cancel safety
     ///
@@ -220,7 +219,7 @@ impl<W: Write> BufWriter<W> {
         }
     }
 
-    /// Returns what was written and not yet passed on.
+    /// Returns the bytes that were not passed on yet.
     ///
     /// # Examples
     ///
@@ -240,7 +239,8 @@ impl<W: Write> BufWriter<W> {
         &self.buf[self.written..]
     }
 
-    /// Passes the buffer on; what was taken before an error or a wait is not written twice.
+    /// Writes the buffer to the inner writer. What was accepted before an error or a wait is not
+    /// written twice.
     fn poll_flush_buf(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut this = self.project();
         while *this.written < this.buf.len() {
@@ -309,7 +309,7 @@ impl<W: Write> Write for BufWriter<W> {
 }
 
 impl<W: Write + Seek> Seek for BufWriter<W> {
-    /// Flushes the buffer, then moves the writer.
+    /// Flushes the buffer, then seeks in the writer.
     fn poll_seek(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! A reader seen as a stream of single bytes.
+//! A reader as a stream of single bytes.
 
 use std::io;
 use std::pin::Pin;
@@ -8,9 +8,9 @@ use futures_core::Stream;
 
 use super::Read;
 
-/// A stream of the bytes of a reader, made by [`ReadExt::bytes`](super::ReadExt::bytes).
+/// A stream of the bytes of a reader. Created by [`ReadExt::bytes`](super::ReadExt::bytes).
 ///
-/// Each byte costs a read of the reader underneath, so wrap one that asks the system in a
+/// Each byte costs a read of the inner reader. Wrap a reader that makes system calls in a
 /// [`BufReader`](super::BufReader) first.
 ///
 /// # Examples
@@ -40,8 +40,8 @@ impl<T: Read + Unpin> Stream for Bytes<T> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut byte = [0];
-        // Bounded by the reader: it is asked again only after a signal interrupted it. Waiting
-        // instead, as the predecessor did, would leave nobody to wake the task.
+        // Bounded by the reader: it is polled again only after a signal interrupted it. async-std
+        // returned `Pending` here, after which nothing woke the task.
         loop {
             match ready!(Pin::new(&mut self.reader).poll_read(cx, &mut byte)) {
                 Ok(0) => return Poll::Ready(None),

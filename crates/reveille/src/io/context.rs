@@ -1,42 +1,43 @@
 //! Errors that say what was tried, on what, and why it failed.
 //!
-//! An `io::Error` from the operating system knows only its number. Wherever an operation has an
-//! object worth naming (an address, a path), the error is wrapped here, with the `kind` of the
-//! original.
+//! An `io::Error` from the operating system only contains a number. If an operation has an object
+//! worth naming (an address, a path), the error is wrapped here and keeps its `kind`.
 //!
-//! The cause is told once: either the text contains it, or [`source`](StdError::source) returns it.
-//! A reporter that prints an error and then walks its sources (anyhow, eyre, `std::error::Report`)
-//! would print it twice otherwise. Which of the two follows async-std, since programs print, match
-//! and walk what it gave them:
+//! The cause appears once: either in the text, or as [`source`](StdError::source). Otherwise a
+//! reporter that prints an error and then its sources (anyhow, eyre, `std::error::Report`) would
+//! print it twice. Which of the two is used follows async-std, because programs print, match and
+//! inspect its errors:
 //!
-//! * [`Context::context`], where async-std names the operation too (paths, names of hosts, UDP):
-//!   the text is the operation alone, word for word, and the cause is the source. `{error:#}`
-//!   prints both.
-//! * [`Context::named`], where async-std gives the system's error (connecting, binding, starting a
-//!   process): the text has to contain that of the system, as in "Connection refused", so the cause
-//!   stands in it, behind the operation. The source is that of the cause, which seldom has one.
+//! * [`Context::context`], where async-std names the operation too (paths, host names, UDP): the
+//!   text is the operation alone, word for word, and the cause is the source. `{error:#}` prints
+//!   both.
+//! * [`Context::named`], where async-std returns the system's error (connecting, binding, starting
+//!   a process): the text must contain that of the system, such as "Connection refused", so the
+//!   cause follows the operation in the text. The source is that of the cause, which rarely has
+//!   one.
 //!
-//! Rejected: returning the bare system error, whose text names nothing; the operation alone for
-//! connections as well, after which `println!("{error}")` does not say what is wrong; the cause in
-//! every text and no source, which hides the system's error from programs that look for it.
+//! Rejected: returning the bare system error, whose text names nothing. Rejected: the operation
+//! alone for connections as well, after which `println!("{error}")` does not say what is wrong.
+//! Rejected: the cause in every text and no source, which hides the system's error from programs
+//! that look for it.
 
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
 
-/// An I/O error together with the operation that met it.
+/// An I/O error together with the operation that failed.
 ///
 /// This is the payload of the [`io::Error`]s of this crate that name an operation and an object.
 /// The outer error has the `kind` of the original, which [`cause`](OperationError::cause) returns.
 ///
-/// The cause is told once, so that a reporter that walks the sources does not repeat it. Errors of
+/// The cause appears once, so a reporter that prints the sources does not repeat it. Errors of
 /// connecting, binding and starting a process contain it: ``could not connect to `127.0.0.1:1`:
-/// Connection refused (os error 111)``. Those of paths, names of hosts and UDP packets are the
-/// operation alone, as ``could not open `x` ``, and the cause is their
-/// [`source`](StdError::source). With `{error:#}` both print the operation and the cause.
+/// Connection refused (os error 111)``. Errors of paths, host names and UDP packets are the
+/// operation alone, such as ``could not open `x` ``, and the cause is their
+/// [`source`](StdError::source). `{error:#}` prints the operation and the cause in both cases.
 ///
-/// An `io::Error` that carries a payload answers `None` to `raw_os_error`; ask [`raw_os_error`]
-/// instead, which looks through.
+/// `raw_os_error` of an `io::Error` with a payload returns `None`. Use [`raw_os_error`], which
+/// looks inside.
 ///
 /// # Examples
 ///
@@ -65,10 +66,10 @@ pub struct OperationError {
     cause_in: CauseIn,
 }
 
-/// Where the cause of an [`OperationError`] is told.
+/// Where an [`OperationError`] shows its cause.
 #[derive(Clone, Copy)]
 enum CauseIn {
-    /// By the source.
+    /// As the source.
     Source,
     /// In the text.
     Text,
@@ -90,7 +91,7 @@ impl OperationError {
         &self.operation
     }
 
-    /// Returns the error as the system or the layer below reported it.
+    /// Returns the error that the system or the layer below reported.
     ///
     /// # Examples
     ///
@@ -105,7 +106,7 @@ impl OperationError {
         &self.source
     }
 
-    /// Returns the number of the operating system's error, if it was one.
+    /// Returns the operating system's error number, if there is one.
     ///
     /// # Examples
     ///
@@ -150,10 +151,10 @@ impl StdError for OperationError {
     }
 }
 
-/// Returns the number of the operating system's error behind `error`, however deep it lies.
+/// Returns the operating system's error number inside `error`, at any depth.
 ///
-/// `std`'s method of that name stops at an error that carries a payload, as those of this crate do
-/// when they name an operation. This one follows the chain of causes.
+/// `std`'s method of that name returns `None` for an error with a payload, such as those of this
+/// crate that name an operation. This function follows the chain of causes.
 ///
 /// # Examples
 ///
@@ -187,13 +188,13 @@ pub fn raw_os_error(error: &io::Error) -> Option<i32> {
     None
 }
 
-/// Adds the operation to an error, if there is one.
+/// Adds the operation to an error.
 pub(crate) trait Context {
-    /// Wraps the error with what was tried, as the text, and the cause as its source. The text is
-    /// only made when it is needed.
+    /// Wraps the error: the text is the operation, and the cause is the source. The text is made
+    /// only when it is needed.
     fn context(self, operation: impl FnOnce() -> String) -> Self;
 
-    /// Wraps the error with what was tried, and the cause behind it in the text.
+    /// Wraps the error: the text is the operation followed by the cause.
     fn named(self, operation: impl FnOnce() -> String) -> Self;
 }
 
@@ -215,7 +216,7 @@ fn wrap(operation: String, source: io::Error, cause_in: CauseIn) -> io::Error {
 mod tests {
     use super::*;
 
-    /// Any number will do; this one is "permission denied" or the like everywhere.
+    /// Any number works; this one means "permission denied" or similar on all systems.
     const NUMBER: i32 = 13;
 
     #[test]
@@ -246,7 +247,7 @@ mod tests {
         assert_eq!(named.to_string(), format!("could not start: {}", plain()));
         assert!(named.source().is_none());
 
-        // What the text does not tell of a cause is still told by the source.
+        // The source shows what the text does not.
         let inner = io::Result::<()>::Err(plain()).context(|| "could not open `x`".into());
         let outer = inner.named(|| "could not start".into()).unwrap_err();
         assert_eq!(outer.to_string(), "could not start: could not open `x`");

@@ -1,12 +1,12 @@
-//! Everything from a reader into a writer.
+//! Copies everything from a reader to a writer.
 //!
-//! One buffer, which starts small and doubles when a read fills it: a short message costs 8 KiB, a
-//! bulk transfer moves 64 KiB per system call (one `send` of 64 KiB costs a fraction of sixteen of
-//! 4 KiB). The budget is charged per chunk, so that copying between two ends that are always ready,
-//! such as two vectors, does not keep its worker to itself.
+//! There is one buffer, which starts small and doubles when a read fills it: a short message costs
+//! 8 KiB, and a bulk transfer moves 64 KiB per system call (one `send` of 64 KiB costs a fraction
+//! of sixteen of 4 KiB). Each chunk takes budget, so copying between two ends that are always
+//! ready, such as two vectors, does not monopolize its worker.
 //!
-//! When the reader has to wait, what was written so far is flushed: whoever sits behind a buffered
-//! writer sees an answer before the next question, not after it.
+//! When the reader has to wait, what was written so far is flushed, so a peer behind a buffered
+//! writer sees an answer before it sends the next request.
 
 use std::future::poll_fn;
 use std::io;
@@ -22,15 +22,15 @@ use super::{Read, Write};
 /// The first buffer, in bytes.
 const FIRST_LEN: usize = 8 * 1024;
 
-/// The largest buffer, in bytes: what a pipe holds, and where larger chunks stop paying.
+/// The largest buffer, in bytes: the capacity of a pipe. Larger chunks do not help.
 const LAST_LEN: usize = 64 * 1024;
 
-/// Copies everything from `reader` to `writer`, flushes it, and returns how many bytes that were.
+/// Copies everything from `reader` to `writer`, flushes it, and returns the number of bytes.
 ///
 /// # Errors
 ///
-/// The first error of either side, and `WriteZero` if the writer takes no more. The message begins
-/// with `io::copy failed`, the source is the original error.
+/// The first error of either side, and `WriteZero` if the writer accepts no more. The message
+/// begins with `io::copy failed`; the source is the original error.
 ///
 /// # Cancel safety
 ///
@@ -38,8 +38,8 @@ const LAST_LEN: usize = 64 * 1024;
 ///
 /// # Differences
 ///
-/// The predecessor, with its feature `unstable`, took both ends by value. Here they are borrowed in
-/// every case; `&mut &stream` does for a shared socket.
+/// async-std, with its feature `unstable`, took both ends by value. Here they are always borrowed;
+/// pass `&mut &stream` for a shared socket.
 ///
 /// # Examples
 ///
@@ -64,7 +64,7 @@ where
     copy_by_value(reader, writer).await
 }
 
-/// [`copy`] with the signature that the predecessor's feature `unstable` gave it.
+/// [`copy`] with the signature that it has under async-std's feature `unstable`.
 #[doc(hidden)]
 pub async fn copy_by_value<R, W>(mut reader: R, mut writer: W) -> io::Result<u64>
 where
@@ -118,7 +118,8 @@ impl Copy {
                 Poll::Ready(result) => result?,
                 Poll::Pending if self.is_flushed => return Poll::Pending,
                 Poll::Pending => {
-                    // The reader has our waker: whatever the flush says, the task is polled again.
+                    // The reader has our waker, so the task is polled again whatever the flush
+                    // returns.
                     if let Poll::Ready(result) = writer.as_mut().poll_flush(cx) {
                         result?;
                         self.is_flushed = true;
@@ -147,7 +148,7 @@ impl Copy {
     }
 }
 
-/// Asks again when a signal interrupted the call.
+/// Retries when a signal interrupted the call.
 fn retry(mut op: impl FnMut() -> Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
     loop {
         match op() {

@@ -1,7 +1,7 @@
 //! Readers and writers that are always ready: [`Empty`], [`Repeat`], [`Sink`].
 //!
 //! futures-lite has the same types. These take a unit of the poll's budget for each operation, so a
-//! loop over them yields to other tasks and ends with its time limit.
+//! loop over them yields to other tasks and its time limit takes effect.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use reveille_runtime::budget;
 
 use super::{BufRead, Read, Write};
 
-/// A reader without content, created by [`empty`].
+/// A reader that is always at its end. Created by [`empty`].
 ///
 /// # Examples
 ///
@@ -30,7 +30,7 @@ use super::{BufRead, Read, Write};
 #[non_exhaustive]
 pub struct Empty;
 
-/// Creates a reader that is at its end.
+/// Creates a reader that is always at its end.
 ///
 /// # Examples
 ///
@@ -69,7 +69,7 @@ impl BufRead for Empty {
     fn consume(self: Pin<&mut Self>, _: usize) {}
 }
 
-/// A reader of one byte without end, created by [`repeat`].
+/// A reader that yields one byte endlessly. Created by [`repeat`].
 ///
 /// # Examples
 ///
@@ -91,7 +91,7 @@ pub struct Repeat {
     byte: u8,
 }
 
-/// Creates a reader that yields `byte` without end.
+/// Creates a reader that yields `byte` endlessly.
 ///
 /// # Examples
 ///
@@ -124,7 +124,7 @@ impl Read for Repeat {
     }
 }
 
-/// A writer that discards everything, created by [`sink`].
+/// A writer that discards everything. Created by [`sink`].
 ///
 /// # Examples
 ///

@@ -1,8 +1,8 @@
 //! The futures that the methods of the extension traits return.
 //!
-//! They are named types, not `impl Future`, so that callers generic over the reader or writer see
-//! whether they are `Send`. Those that collect text hand over what they hold when they are
-//! dropped, so that a cancelled line is not a lost one.
+//! They are named types, not `impl Future`, so that generic callers can see whether they are
+//! `Send`. The futures that collect text return what they hold to the caller's buffer when they are
+//! dropped, so a cancelled read does not lose a line.
 
 use std::fmt;
 use std::future::Future;
@@ -14,7 +14,7 @@ use super::lines::poll_read_until;
 use super::read_to_end::ReadToEnd;
 use super::{BufRead, Read, Seek, Write};
 
-/// Declares a future's type: hidden from the docs, since its method says all there is to say.
+/// Declares the type of a future. It is hidden from the docs, because its method describes it.
 macro_rules! future_type {
     ($(#[$doc:meta])* $name:ident<$t:ident> { $($field:ident: $ty:ty,)* }) => {
         $(#[$doc])*
@@ -261,7 +261,7 @@ impl<T: Seek + Unpin + ?Sized> Future for SeekFuture<'_, T> {
     }
 }
 
-/// Writes from the front of `buf`, which shrinks as the writer takes.
+/// Writes from the front of `buf`, which shrinks as the writer accepts bytes.
 #[inline]
 fn poll_write_all<W: Write + ?Sized>(
     mut writer: Pin<&mut W>,
@@ -279,7 +279,7 @@ fn poll_write_all<W: Write + ?Sized>(
     Poll::Ready(Ok(()))
 }
 
-/// Moves `bytes` behind `text`; what is not text is dropped and named.
+/// Appends `bytes` to `text`. Returns an error and drops them if they are not UTF-8.
 pub(super) fn append_text(text: &mut String, bytes: &mut Vec<u8>) -> io::Result<()> {
     let new = String::from_utf8(std::mem::take(bytes)).map_err(|_| not_text())?;
     if text.is_empty() {
@@ -290,14 +290,14 @@ pub(super) fn append_text(text: &mut String, bytes: &mut Vec<u8>) -> io::Result<
     Ok(())
 }
 
-/// Saves what can be saved: the bytes up to the first that is not, or not yet, text.
+/// Saves the bytes up to the first that is not, or not yet, text.
 fn append_valid(text: &mut String, bytes: &[u8]) {
     if let Some(chunk) = bytes.utf8_chunks().next() {
         text.push_str(chunk.valid());
     }
 }
 
-/// The error for bytes that are not UTF-8, in std's words.
+/// The error for bytes that are not UTF-8, with std's text.
 pub(super) fn not_text() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "stream did not contain valid UTF-8")
 }

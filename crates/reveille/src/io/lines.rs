@@ -1,4 +1,4 @@
-//! A buffered reader seen as a stream of lines or of pieces.
+//! A buffered reader as a stream of lines or pieces.
 
 use std::io::{self, BufRead as _};
 use std::mem;
@@ -12,14 +12,19 @@ use super::BufRead;
 use super::futures::not_text;
 
 pin_project! {
-    /// A stream of the lines of a reader, made by [`BufReadExt::lines`](super::BufReadExt::lines).
+    /// A stream of the lines of a reader. Created by
+    /// [`BufReadExt::lines`](super::BufReadExt::lines).
     ///
-    /// Lines end with `\n` or `\r\n`, which is left out. The last one may lack it.
+    /// Lines end with `
+    ///
+    /// ` or `\r
+    ///
+    /// `, which is removed. The last line may lack it.
     ///
     /// # Errors
     ///
-    /// A line that is not UTF-8 is an error of kind `InvalidData`, and the next item is the next
-    /// line. After another error the part of the line that was read is kept for the next item.
+    /// A line that is not UTF-8 gives an error of kind `InvalidData`, and the next item is the next
+    /// line. After any other error, the partial line is kept for the next item.
     ///
     /// # Examples
     ///
@@ -69,14 +74,14 @@ impl<R: BufRead> Stream for Lines<R> {
 }
 
 pin_project! {
-    /// A stream of the pieces of a reader between two delimiters, made by
+    /// A stream of the pieces of a reader between delimiters. Created by
     /// [`BufReadExt::split`](super::BufReadExt::split).
     ///
-    /// The delimiter is left out. The last piece may lack it.
+    /// The delimiter is removed. The last piece may lack it.
     ///
     /// # Errors
     ///
-    /// After an error the part of the piece that was read is kept for the next item.
+    /// After an error, the partial piece is kept for the next item.
     ///
     /// # Examples
     ///
@@ -125,7 +130,7 @@ impl<R: BufRead> Stream for Split<R> {
     }
 }
 
-/// Completes the piece in `bytes`; false when the reader has ended and there is none.
+/// Completes the piece in `bytes`. False if the reader has ended and there is no piece.
 fn poll_piece<R: BufRead + ?Sized>(
     reader: Pin<&mut R>,
     cx: &mut Context<'_>,
@@ -136,7 +141,8 @@ fn poll_piece<R: BufRead + ?Sized>(
     Poll::Ready(Ok(!bytes.is_empty()))
 }
 
-/// Appends to `bytes` up to and with the delimiter, or to the end; `read` counts what was appended.
+/// Appends to `bytes` up to and including the delimiter, or to the end. `read` counts the appended
+/// bytes.
 pub(super) fn poll_read_until<R: BufRead + ?Sized>(
     mut reader: Pin<&mut R>,
     cx: &mut Context<'_>,
@@ -149,7 +155,7 @@ pub(super) fn poll_read_until<R: BufRead + ?Sized>(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             result => result?,
         };
-        // A slice is a reader too, and std's search through it is as fast as it gets.
+        // A slice is a reader too, and std's search through it is the fastest.
         let used = available.read_until(delimiter, bytes)?;
         reader.as_mut().consume(used);
         *read += used;

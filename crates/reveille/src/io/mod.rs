@@ -1,10 +1,10 @@
-//! Reading, writing, buffers, and the standard streams, without blocking.
+//! Reading, writing, buffers, and the standard streams.
 //!
 //! This is `std::io` with `.await`. A source of bytes implements [`Read`], a destination [`Write`],
-//! and both can be wrapped in a buffer or handed to [`copy`]. The traits are those of the
-//! `futures-io` crate, so a type that implements them for another library works here, and the other
-//! way round; the methods one calls come from [`ReadExt`], [`WriteExt`], [`SeekExt`] and
-//! [`BufReadExt`], which the [`prelude`] brings into scope.
+//! and both can be wrapped in a buffer or passed to [`copy`]. The traits are those of the crate
+//! `futures-io`, so a type that implements them for another library works here, and the other way
+//! round. The methods are in [`ReadExt`], [`WriteExt`], [`SeekExt`] and [`BufReadExt`], which the
+//! [`prelude`] imports.
 //!
 //! # What comes from where
 //!
@@ -16,34 +16,34 @@
 //! | `ReadExt::{chain, take}` | delegate to futures-lite |
 //! | everything else | own |
 //!
-//! The own parts are own for a reason: the line readers keep what they have read when they are
-//! dropped or meet an error, `read_to_end` clears no more memory than it fills, [`Bytes`] does not
-//! stall on an interrupted read, and [`copy`], [`timeout`] and the standard streams touch the
-//! budget, the timers and the blocking pool.
+//! The own parts differ from those of futures-lite: the line readers keep what they have read when
+//! they are dropped or fail, `read_to_end` clears no more memory than it fills, [`Bytes`] does not
+//! stall on an interrupted read, and [`copy`], [`timeout`] and the standard streams use the budget,
+//! the timers and the blocking pool.
 //!
 //! # Buffers
 //!
-//! Each `read` and `write` of a socket is a system call, of a file perhaps a trip to another
-//! thread. Wrap what is read in small pieces into a [`BufReader`], what is written in small pieces
-//! into a [`BufWriter`], and **flush** the latter: its drop cannot wait, so what it still holds is
-//! lost.
+//! Each `read` and `write` of a socket is a system call; that of a file may be a trip to another
+//! thread. If you read in small pieces, use a [`BufReader`]. If you write in small pieces, use a
+//! [`BufWriter`], and **flush** it: its drop cannot wait, so what it still holds is lost.
 //!
 //! # Cancel safety
 //!
-//! A `read` that is dropped has taken nothing, nor has a `write` to a socket or a pipe written. One
-//! that hands over to a thread, for a file or standard output, may have. What takes several of them
-//! has done a part: of [`read_exact`](ReadExt::read_exact) and [`write_all`](WriteExt::write_all)
-//! nobody knows how much. [`Lines`] keeps what it has, so a dropped `next` loses nothing.
+//! A `read` that is dropped has taken nothing, and a dropped `write` to a socket or pipe has
+//! written nothing. An operation that runs on another thread, for a file or standard output, may
+//! have completed. An operation that consists of several has done a part: after a dropped
+//! [`read_exact`](ReadExt::read_exact) or [`write_all`](WriteExt::write_all) the number of bytes is
+//! unknown. [`Lines`] keeps what it has, so a dropped `next` loses nothing.
 //!
 //! # Errors
 //!
-//! Errors that name an operation and an object keep the kind of the original and tell their cause
+//! Errors that name an operation and an object keep the kind of the original. The cause appears
 //! once: in the text, or as the source. See [`OperationError`] and, for the number of a system
-//! error, [`raw_os_error`]. `{error:#}` prints the cause in either case.
+//! error, [`raw_os_error`]. `{error:#}` always prints the cause.
 //!
 //! # Examples
 //!
-//! Echo one line back to whoever connects.
+//! Echo one line back to each client.
 //!
 //! ```
 //! use reveille::io::{self, BufReader};
@@ -116,5 +116,5 @@ mod stdin;
 mod timeout;
 mod write;
 
-/// What a buffered reader or writer holds when nothing else is asked, in bytes; std's figure.
+/// The default capacity of buffered readers and writers, in bytes, as in std.
 const DEFAULT_BUFFER_LEN: usize = 8 * 1024;

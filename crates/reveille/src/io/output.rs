@@ -1,13 +1,13 @@
 //! Standard output and standard error, written on the blocking pool.
 //!
-//! A write is done when std's own buffered handle has taken the bytes, so that what a task writes
-//! and what `println!` prints come out in the order in which they were called. Each handle has at
-//! most one operation on the pool.
+//! A write is complete when std's own buffered handle has accepted the bytes. So output of tasks
+//! and of `println!` appears in the order of the calls. Each handle has at most one operation on
+//! the pool.
 //!
-//! An operation whose future was dropped is finished all the same, and the next call waits for it.
-//! That call takes the result for its own only if it would have written the very bytes that were
-//! written; else it starts after it. The predecessor always took it, and silently skipped the text
-//! of the call after a cancelled one.
+//! An operation whose future was dropped is completed anyway, and the next call waits for it. That
+//! call takes its result only if it would write exactly the same bytes; otherwise it starts its own
+//! operation. async-std always took the result, and silently skipped the text of the call after a
+//! cancelled one.
 
 use std::fmt;
 use std::future::Future;
@@ -20,11 +20,11 @@ use reveille_runtime::{JoinHandle, spawn_plain};
 
 use super::Write;
 
-/// The most that one operation writes, in bytes: 32 MiB. The bytes are copied, so there is a limit;
-/// below it what one call writes is not mixed with what others write.
+/// The largest write of one operation, in bytes: 32 MiB. The bytes are copied, so there must be a
+/// limit. Below it, the text of one call is not mixed with that of others.
 const WRITE_LEN: usize = 32 << 20;
 
-/// Makes a handle to the standard output of the process.
+/// Returns a handle to the standard output of the process.
 ///
 /// # Examples
 ///
@@ -41,7 +41,7 @@ pub fn stdout() -> Stdout {
     Stdout(PoolWriter::new(|| io::stdout().lock()))
 }
 
-/// Makes a handle to the standard error of the process.
+/// Returns a handle to the standard error of the process.
 ///
 /// # Examples
 ///
@@ -58,14 +58,15 @@ pub fn stderr() -> Stderr {
     Stderr(PoolWriter::new(|| io::stderr().lock()))
 }
 
-/// A handle to the standard output of the process, made by [`stdout`].
+/// A handle to the standard output of the process. Created by [`stdout`].
 ///
-/// Output goes through std's line buffer: a line without its `\n` stays there until it is flushed,
-/// and is in order with what `print!` puts there.
+/// Output goes through std's line buffer: a line without its `
+///
+/// ` stays there until it is flushed, and keeps its order with the output of `print!`.
 ///
 /// # Cancel safety
 ///
-/// A write that was dropped may or may not come out; those after it do, in order.
+/// A write that was dropped may or may not appear. Later writes appear, in order.
 ///
 /// # Examples
 ///
@@ -84,11 +85,11 @@ pub fn stderr() -> Stderr {
 #[derive(Debug)]
 pub struct Stdout(PoolWriter<io::StdoutLock<'static>>);
 
-/// A handle to the standard error of the process, made by [`stderr`].
+/// A handle to the standard error of the process. Created by [`stderr`].
 ///
 /// # Cancel safety
 ///
-/// A write that was dropped may or may not come out; those after it do, in order.
+/// A write that was dropped may or may not appear. Later writes appear, in order.
 ///
 /// # Examples
 ///
@@ -130,10 +131,10 @@ impl_write!(Stdout, Stderr);
 
 /// A blocking writer whose calls run on the pool, one after the other.
 struct PoolWriter<W> {
-    /// Makes the writer, on the pool: std's handles all share one buffer. It is locked, so that an
-    /// operation is not mixed with others, in how many parts the system may take it.
+    /// Returns the locked writer, on the pool: all handles of std share one buffer. The lock keeps
+    /// an operation from mixing with others, however many system calls it takes.
     writer: fn() -> W,
-    /// Only ever reached through `&mut`; the lock is there to make the handle `Sync`.
+    /// Accessed through `&mut` only. The lock makes the handle `Sync`.
     running: Mutex<Option<Running>>,
 }
 
@@ -143,7 +144,7 @@ struct Running {
     result: JoinHandle<io::Result<usize>>,
 }
 
-/// What the pool was given to do.
+/// An operation for the pool.
 #[derive(PartialEq)]
 enum Operation {
     Flush,
@@ -169,7 +170,7 @@ impl<W: StdWrite + 'static> PoolWriter<W> {
         self.poll(cx, is_ours, || Operation::Flush).map_ok(drop)
     }
 
-    /// Waits for the operation on the pool; starts one if it was not ours, or there was none.
+    /// Waits for the operation on the pool. Starts ours if another was running, or none was.
     fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -177,7 +178,7 @@ impl<W: StdWrite + 'static> PoolWriter<W> {
         make: impl Fn() -> Operation,
     ) -> Poll<io::Result<usize>> {
         let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // Two rounds at most, save that the pool may be done with ours before we look: then three.
+        // At most two rounds, or three if the pool completes our operation before the first check.
         loop {
             let Some(mut current) = running.take() else {
                 *running = Some(start(self.writer, make()));
@@ -190,7 +191,7 @@ impl<W: StdWrite + 'static> PoolWriter<W> {
             if is_ours(&current.operation) {
                 return Poll::Ready(result);
             }
-            // The result of a call that nobody waits for any more, be it good or bad.
+            // Discards the result of a call whose future was dropped.
             drop(result);
         }
     }
@@ -216,8 +217,8 @@ fn run(writer: &mut impl StdWrite, operation: &Operation) -> io::Result<usize> {
     }
 }
 
-/// Writes as much of `bytes` as the writer takes. An error behind the first part is met again by
-/// the call that writes the rest.
+/// Writes as much of `bytes` as the writer accepts. An error after the first part occurs again in
+/// the call that writes the remainder.
 fn write_whole(writer: &mut impl StdWrite, bytes: &[u8]) -> io::Result<usize> {
     let mut written = 0;
     while written < bytes.len() {
@@ -240,7 +241,8 @@ fn retry<T>(mut op: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// What `print!` and `println!` become: one trip to the pool, and the text comes out whole.
+/// The implementation of `print!` and `println!`: one trip to the pool, which writes the text in
+/// one piece.
 ///
 /// # Panics
 ///
@@ -250,7 +252,7 @@ pub fn _print(args: fmt::Arguments<'_>) -> impl Future<Output = ()> + Send + use
     print_whole(args.to_string(), io::stdout, "stdout")
 }
 
-/// What `eprint!` and `eprintln!` become.
+/// The implementation of `eprint!` and `eprintln!`.
 ///
 /// # Panics
 ///
@@ -260,7 +262,7 @@ pub fn _eprint(args: fmt::Arguments<'_>) -> impl Future<Output = ()> + Send + us
     print_whole(args.to_string(), io::stderr, "stderr")
 }
 
-/// The text of `write!` and `writeln!`, or that an argument failed to format itself.
+/// The text of `write!` and `writeln!`, or the error that an argument failed to format itself.
 #[doc(hidden)]
 pub fn _format(args: fmt::Arguments<'_>) -> io::Result<String> {
     let mut text = String::new();

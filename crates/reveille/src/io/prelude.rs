@@ -1,9 +1,10 @@
-//! The traits of this module, for a glob import.
+//! The traits of this module, for glob imports.
 //!
 //! ```
 //! use reveille::io::prelude::*;
 //! ```
 //!
-//! The crate's own prelude holds them too, under no name, which is enough to call their methods.
+//! The crate's prelude also imports them, without their names, which is enough to call their
+//! methods.
 
 pub use super::{BufRead, BufReadExt, Read, ReadExt, Seek, SeekExt, Write, WriteExt};

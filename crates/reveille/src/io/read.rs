@@ -11,7 +11,7 @@ use super::{Bytes, Chain, Take};
 #[doc(inline)]
 pub use futures_io::AsyncRead as Read;
 
-/// The methods of everything that implements [`Read`].
+/// Methods for every [`Read`].
 ///
 /// # Examples
 ///
@@ -29,19 +29,19 @@ pub use futures_io::AsyncRead as Read;
 /// # }
 /// ```
 pub trait ReadExt: Read {
-    /// Reads some bytes into `buf`, and returns how many.
+    /// Reads some bytes into `buf` and returns the number of bytes.
     ///
-    /// Zero means that the reader has ended, or that `buf` is empty. Fewer bytes than `buf` holds
-    /// mean nothing at all: ask again, or use [`read_exact`](ReadExt::read_exact).
+    /// Zero means that the reader has ended, or that `buf` is empty. A short read has no meaning:
+    /// read again, or use [`read_exact`](ReadExt::read_exact).
     ///
     /// # Errors
     ///
-    /// Those of the reader; no byte was read then.
+    /// The error of the reader. No byte was read.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses no byte, as far as the reader itself keeps that promise; all those
-    /// of this crate do.
+    /// Dropping the future loses no byte if the reader guarantees that; all readers of this crate
+    /// do.
     ///
     /// # Examples
     ///
@@ -65,17 +65,17 @@ pub trait ReadExt: Read {
         ReadFuture { reader: self, buf }
     }
 
-    /// Reads some bytes into several buffers, one after the other, and returns how many.
+    /// Reads some bytes into several buffers in order, and returns the number of bytes.
     ///
-    /// Sockets do this with one system call.
+    /// Sockets do this in one system call.
     ///
     /// # Errors
     ///
-    /// As [`read`](ReadExt::read).
+    /// As for [`read`](ReadExt::read).
     ///
     /// # Cancel safety
     ///
-    /// As [`read`](ReadExt::read).
+    /// As for [`read`](ReadExt::read).
     ///
     /// # Examples
     ///
@@ -102,16 +102,15 @@ pub trait ReadExt: Read {
         ReadVectoredFuture { reader: self, bufs }
     }
 
-    /// Appends everything up to the end of the reader to `buf`, and returns how many bytes that
-    /// were.
+    /// Appends everything up to the end of the reader to `buf` and returns the number of bytes.
     ///
     /// # Errors
     ///
-    /// Those of the reader. What was read until then is in `buf`.
+    /// The error of the reader. The bytes read before it are in `buf`.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves what was read until then in `buf`; a second call goes on.
+    /// Dropping the future leaves the bytes read so far in `buf`. A second call continues.
     ///
     /// # Examples
     ///
@@ -135,18 +134,17 @@ pub trait ReadExt: Read {
         ReadToEndFuture { reader: self, buf, progress }
     }
 
-    /// Appends everything up to the end of the reader to `buf`, and returns how many bytes that
-    /// were.
+    /// Appends everything up to the end of the reader to `buf` and returns the number of bytes.
     ///
     /// # Errors
     ///
-    /// Those of the reader; what was read until then is in `buf`, up to the first byte that is not
-    /// text. And `InvalidData` if the whole is not UTF-8; `buf` is unchanged then.
+    /// The error of the reader; what was read before it is in `buf`, up to the first byte that is
+    /// not text. `InvalidData` if the data is not UTF-8; `buf` is then unchanged.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves what was read until then in `buf`, except the part of a character
-    /// that was cut in two.
+    /// Dropping the future leaves what was read so far in `buf`, except for a partial character at
+    /// its end.
     ///
     /// # Examples
     ///
@@ -171,16 +169,16 @@ pub trait ReadExt: Read {
         ReadToStringFuture { reader: self, buf, bytes, progress }
     }
 
-    /// Fills the whole of `buf`.
+    /// Fills `buf` completely.
     ///
     /// # Errors
     ///
-    /// Those of the reader, and `UnexpectedEof` if it ends before; what `buf` then holds is not
-    /// said.
+    /// The error of the reader, and `UnexpectedEof` if it ends early. The contents of `buf` are
+    /// then unspecified.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses count of the bytes that were read into `buf` until then.
+    /// If the future is dropped, the number of bytes that were read into `buf` is unknown.
     ///
     /// # Examples
     ///
@@ -206,7 +204,7 @@ pub trait ReadExt: Read {
         ReadExactFuture { reader: self, buf, filled: 0 }
     }
 
-    /// Makes a reader that ends after `limit` bytes of this one, or when this one ends.
+    /// Returns a reader that ends after `limit` bytes of this one, or when this one ends.
     ///
     /// # Examples
     ///
@@ -229,7 +227,7 @@ pub trait ReadExt: Read {
         futures_lite::AsyncReadExt::take(self, limit)
     }
 
-    /// Borrows the reader, so that an adapter can consume the loan instead of the reader.
+    /// Borrows the reader, so that an adapter can take the borrow by value.
     ///
     /// # Examples
     ///
@@ -254,7 +252,7 @@ pub trait ReadExt: Read {
         self
     }
 
-    /// Turns the reader into a stream of its bytes.
+    /// Converts the reader into a stream of its bytes.
     ///
     /// # Examples
     ///
@@ -277,7 +275,7 @@ pub trait ReadExt: Read {
         Bytes { reader: self }
     }
 
-    /// Makes a reader that goes on with `next` when this one has ended.
+    /// Returns a reader that continues with `next` when this one has ended.
     ///
     /// # Examples
     ///

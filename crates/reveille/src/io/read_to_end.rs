@@ -1,9 +1,9 @@
 //! Filling a vector from a reader until its end.
 //!
-//! A reader lends itself only initialized memory, so the part of the vector it may fill has to be
-//! cleared first, and cut off again before the poll returns. Clearing the whole spare capacity in
-//! each poll makes a large vector cost its size again and again (8 MiB cleared for each 64 KiB that
-//! arrive). So the part that is lent is a window that grows only as fast as the reader fills it.
+//! A reader needs an initialized buffer, so the part of the vector that it may fill is cleared
+//! first and truncated before the poll returns. Clearing the whole spare capacity in each poll
+//! costs a large vector its size again and again (8 MiB cleared for each 64 KiB that arrive). So
+//! the cleared part is a window that grows only as fast as the reader fills it.
 
 use std::io;
 use std::pin::Pin;
@@ -11,17 +11,17 @@ use std::task::{Context, Poll, ready};
 
 use super::Read;
 
-/// The window of a reader that has not shown how much it gives, in bytes.
+/// The first window, in bytes, before the reader has shown how much it returns.
 const FIRST_WINDOW: usize = 8 * 1024;
 
-/// The largest window, in bytes: more than sockets and pipes give at once, and cheap to clear.
+/// The largest window, in bytes: more than sockets and pipes return at once, and cheap to clear.
 const LAST_WINDOW: usize = 256 * 1024;
 
-/// How much is asked of a reader whose data may just have filled the vector, in bytes: if that
-/// was all, the vector need not grow for the zero that says so. The figure is std's.
+/// The size of a read when the data may just have filled the vector, in bytes: if the reader has
+/// ended, the vector need not grow to find out. std uses the same size.
 const PROBE_LEN: usize = 32;
 
-/// How far a read to the end has come.
+/// The progress of a read to the end.
 #[derive(Debug)]
 pub(super) struct ReadToEnd {
     window: usize,
@@ -29,7 +29,7 @@ pub(super) struct ReadToEnd {
     first_capacity: usize,
 }
 
-/// The filled part of a vector that is longer for the moment; what is not filled leaves with it.
+/// A vector that is temporarily longer than its filled part. Dropping this truncates it.
 struct Lent<'a> {
     buf: &'a mut Vec<u8>,
     filled: usize,
@@ -46,7 +46,7 @@ impl ReadToEnd {
         ReadToEnd { window: FIRST_WINDOW, read: 0, first_capacity: buf.capacity() }
     }
 
-    /// Appends to `buf` until the reader ends, and returns how many bytes that were.
+    /// Appends to `buf` until the reader ends, and returns the number of bytes.
     pub(super) fn poll<R: Read + ?Sized>(
         &mut self,
         mut reader: Pin<&mut R>,

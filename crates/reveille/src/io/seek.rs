@@ -1,4 +1,4 @@
-//! Moving within a stream of bytes.
+//! Seeking in a stream of bytes.
 
 use std::io::SeekFrom;
 
@@ -7,7 +7,7 @@ use super::futures::SeekFuture;
 #[doc(inline)]
 pub use futures_io::AsyncSeek as Seek;
 
-/// The methods of everything that implements [`Seek`].
+/// Methods for every [`Seek`].
 ///
 /// # Examples
 ///
@@ -26,13 +26,13 @@ pub use futures_io::AsyncSeek as Seek;
 /// # }
 /// ```
 pub trait SeekExt: Seek {
-    /// Moves to `pos`, and returns the new place in bytes from the start.
+    /// Seeks to `pos` and returns the new position in bytes from the start.
     ///
-    /// Places beyond the end are allowed; what reading or writing there means is up to the stream.
+    /// Positions after the end are allowed; the stream decides what reading or writing there does.
     ///
     /// # Errors
     ///
-    /// Those of the stream; a place before the start is `InvalidInput`.
+    /// The error of the stream; `InvalidInput` for a position before the start.
     ///
     /// # Examples
     ///

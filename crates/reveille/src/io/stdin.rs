@@ -1,30 +1,32 @@
 //! Standard input, read by a thread of its own.
 //!
-//! A read of a terminal or pipe cannot be called off once a thread is inside it. So the read in
-//! flight belongs to the process, neither to the future that asked for it nor to a runtime, which
-//! would have to wait for it when it ends. The thread is started by the first read and ends when
-//! nobody has asked for ten seconds.
+//! A read of a terminal or pipe cannot be cancelled once a thread is in the system call. So the
+//! read in flight belongs to the process. It does not belong to the future that asked for it, nor
+//! to a runtime, whose shutdown would have to wait for it. The first read starts the thread, which
+//! ends after ten seconds without a request.
 //!
-//! It fills the buffer of std's handle and takes from there what the reader asked for, a line or
-//! some bytes, if somebody still waits: code that uses `std::io::stdin` beside it goes on where
-//! this left off, and finds what arrives after a read was given up. What was taken lands in
-//! `SHARED` and goes to whoever reads next.
+//! The thread fills the buffer of std's handle and takes from it what the reader asked for, a line
+//! or some bytes, if a reader still waits. So code that uses `std::io::stdin` as well continues
+//! where this stopped, and receives what arrives after a read was dropped. What the thread took is
+//! stored in `SHARED` and goes to the next reader.
 //!
-//! At a terminal it first waits until there is something to read, which can be called off: what is
-//! typed after a read was given up is not even read, and a child process may get it. Elsewhere it
-//! cannot know whether std's buffer, which it cannot look into, holds what arrived already.
+//! At a terminal the thread first waits until there is something to read, and this wait can be
+//! cancelled: input that is typed after a read was dropped is not read, and a child process may
+//! receive it. For other inputs the thread cannot know whether std's buffer, which it cannot
+//! inspect, already holds data.
 //!
 //! Invariants:
-//! 1. `want` is what the thread was asked for, until it has answered; `is_running` says whether
-//!    there is a thread. It is asked under the lock under which it decides to end.
-//! 2. `bytes` precede `end`: the end or error is handed out when no byte is left before it.
-//! 3. A waiter has at most one waker in `waiting`, and takes it away when it is dropped.
-//! 4. No waker is woken, cloned or dropped while the lock is held, and no thread is started.
+//! 1. `want` is the request for the thread, until the thread has answered it. `is_running` says
+//!    whether there is a thread. The thread decides to end under the same lock under which requests
+//!    are made.
+//! 2. `bytes` precede `end`: the end or error is returned only when no byte is left before it.
+//! 3. A waiter has at most one waker in `waiting`, and removes it when it is dropped.
+//! 4. No waker is woken, cloned or dropped, and no thread is started, while the lock is held.
 //! 5. The lock of std's handle is taken before that of `SHARED`, never after it.
 //!
-//! Rejected: waiting for the descriptor to become readable in the driver. It may be a regular file,
-//! which epoll refuses, or be shared with other processes, which must not see it non-blocking.
-//! Rejected too: a thread of the runtime's blocking pool.
+//! Rejected: waiting for readability in the driver. Standard input may be a regular file, which
+//! epoll refuses, or it may be shared with other processes, for which it must stay blocking.
+//! Rejected: a thread of the runtime's blocking pool, for the reason above.
 
 use std::future::poll_fn;
 use std::io::{self, BufRead as _, Read as _};
@@ -42,13 +44,13 @@ use super::context::Context as _;
 use super::futures::append_text;
 use crate::os::terminal;
 
-/// The most that one read asks for, in bytes: what a pipe holds.
+/// The largest read, in bytes: the capacity of a pipe.
 const READ_LEN: usize = 64 * 1024;
 
-/// The least that is asked for beside std's buffer, in bytes: its size.
+/// The smallest read that bypasses std's buffer, in bytes: the size of that buffer.
 const BUFFER_LEN: usize = 8 * 1024;
 
-/// How long the thread waits for the next read before it ends.
+/// How long the thread waits for a request before it ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
 static SHARED: Mutex<Shared> = Mutex::new(Shared {
@@ -60,19 +62,19 @@ static SHARED: Mutex<Shared> = Mutex::new(Shared {
     waiting: Vec::new(),
 });
 
-/// Notified when the thread is asked for something.
+/// Notified when there is a request for the thread.
 static ASKED: Condvar = Condvar::new();
 
-/// The names of the waiters; zero is never given out.
+/// The source of waiter ids. Zero is not used.
 static NEXT_WAITER: AtomicU64 = AtomicU64::new(1);
 
-/// Makes a handle to the standard input of the process.
+/// Returns a handle to the standard input of the process.
 ///
-/// All handles read from the same place, which is also std's.
+/// All handles read from the same stream, which is also that of std.
 ///
 /// # Examples
 ///
-/// Lines until the end, or until nobody has typed for a minute.
+/// Lines until the end, or until nothing was typed for a minute.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -95,11 +97,11 @@ pub fn stdin() -> Stdin {
     Stdin { waiter: Waiter::new() }
 }
 
-/// A handle to the standard input of the process, made by [`stdin`].
+/// A handle to the standard input of the process. Created by [`stdin`].
 ///
 /// # Cancel safety
 ///
-/// Dropping a read loses no byte: what arrives after that goes to the next read of any handle.
+/// Dropping a read loses no byte: what arrives later goes to the next read of any handle.
 ///
 /// # Examples
 ///
@@ -121,13 +123,17 @@ pub struct Stdin {
 }
 
 impl Stdin {
-    /// Appends a line with its `\n` to `buf`, and returns how many bytes it had.
+    /// Appends a line with its `
     ///
-    /// Zero means the end of input. The last line may lack its `\n`.
+    /// ` to `buf` and returns its length in bytes.
+    ///
+    /// Zero means the end of input. The last line may lack the `
+    ///
+    /// `.
     ///
     /// # Errors
     ///
-    /// Those of the system, and `InvalidData` if the line is not UTF-8: the line is then gone.
+    /// The system's error. `InvalidData` if the line is not UTF-8; the line is then lost.
     ///
     /// # Cancel safety
     ///
@@ -170,28 +176,29 @@ impl Read for Stdin {
     }
 }
 
-/// What a reader asks the thread for.
+/// A request to the thread.
 #[derive(Clone, Copy, Debug)]
 enum Want {
     Bytes(usize),
     Line,
 }
 
-/// What was read and not yet handed out, and who waits for more.
+/// What was read and not yet returned, and the waiting readers.
 struct Shared {
     bytes: Vec<u8>,
-    /// The end of input (`Ok`) or the error behind `bytes`.
+    /// The end of input (`Ok`) or the error after `bytes`.
     end: Option<io::Result<()>>,
     want: Option<Want>,
     is_running: bool,
-    /// The process that has the thread.
+    /// The process that started the thread.
     process: u32,
     waiting: Vec<(u64, Waker)>,
 }
 
 impl Shared {
     fn lock() -> MutexGuard<'static, Shared> {
-        // No code of others runs under the lock (invariant 4), and each change to it is whole.
+        // No user code runs under the lock (invariant 4), and every change to the state is
+        // complete.
         SHARED.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -217,7 +224,7 @@ impl Shared {
     }
 }
 
-/// One place in the queue for input.
+/// A waiting reader.
 #[derive(Debug)]
 struct Waiter {
     name: u64,
@@ -228,7 +235,7 @@ impl Waiter {
         Waiter { name: NEXT_WAITER.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// Takes what is there; else starts a read if none is in flight, and waits.
+    /// Takes what is there. Otherwise makes a request, if there is none, and waits.
     fn poll<T>(
         &self,
         cx: &mut Context<'_>,
@@ -252,7 +259,7 @@ impl Waiter {
         };
         let process = std::process::id();
         if mem::replace(&mut shared.process, process) != process {
-            // The thread, if there is one, is the parent's.
+            // After a fork, the thread exists only in the parent.
             (shared.is_running, shared.want) = (false, None);
         }
         let is_first = shared.want.is_none();
@@ -295,11 +302,11 @@ fn start() {
     }
 }
 
-/// Answers whoever waits: with what is in `bytes`, and with `end` if that is the end.
+/// Answers the waiting readers, with what is in `bytes`, and with `end` if that is the end.
 fn answer(mut shared: MutexGuard<'_, Shared>, end: Option<io::Result<()>>) {
     if end.is_some() {
-        // Nobody asks for more while an older end waits behind the bytes, unless for a line: then
-        // it is the newer one that matters.
+        // No request is made while an earlier end waits after the bytes, except for a line: then
+        // the newer end replaces it.
         shared.end = end;
     }
     shared.want = None;
@@ -308,7 +315,7 @@ fn answer(mut shared: MutexGuard<'_, Shared>, end: Option<io::Result<()>>) {
     wake_all(&mut woken.into_iter().map(|(_, waker)| waker).collect());
 }
 
-/// The life of the thread.
+/// The body of the thread.
 fn serve() {
     while wait_until_asked() {
         if terminal::wait_until_readable() {
@@ -317,7 +324,7 @@ fn serve() {
     }
 }
 
-/// Waits until there is something to read. `false` when the thread is to end.
+/// Waits for a request and then until there is something to read. `false` if the thread must end.
 fn wait_until_asked() -> bool {
     let shared = Shared::lock();
     let waited = ASKED.wait_timeout_while(shared, KEEP_ALIVE, |shared| shared.want.is_none());
@@ -326,13 +333,14 @@ fn wait_until_asked() -> bool {
     shared.is_running
 }
 
-/// Waits for input and takes of it what is wanted by then.
+/// Waits for input and takes as much as is requested by then.
 fn read() {
     let mut stdin = io::stdin().lock();
     let filled = stdin.fill_buf();
     let mut shared = Shared::lock();
     let Some(want) = shared.want else {
-        // It stays in std's buffer. An error comes again, or its cause has gone.
+        // The input stays in std's buffer. An error occurs again at the next read, or its cause is
+        // gone.
         return;
     };
     let available = match filled {
@@ -356,7 +364,7 @@ fn read() {
         && len - taken >= BUFFER_LEN
         && terminal::has_more()
     {
-        // std's buffer is empty and smaller than what is asked for: the rest in one call.
+        // std's buffer is empty and smaller than the request: read the remainder in one call.
         drop(shared);
         let mut rest = vec![0; len - taken];
         let count = stdin.read(&mut rest).unwrap_or(0);

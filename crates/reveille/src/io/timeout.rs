@@ -1,4 +1,4 @@
-//! A bound on how long an I/O operation may take.
+//! Time limits for I/O operations.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -12,14 +12,13 @@ use reveille_runtime::time::Sleep;
 use crate::future::owned::OwnedFuture;
 use crate::future::warn_if_borrowed;
 
-/// Waits for an I/O operation, but no longer than `timeout`.
+/// Awaits an I/O operation for at most `timeout`.
 ///
-/// The operation is polled before the clock is looked at, so that one which is ready at once
-/// succeeds even with a timeout of zero. The time starts at the first poll. `Duration::MAX` never
-/// runs out.
+/// The operation is polled before the clock is read, so an operation that is ready at once succeeds
+/// even with a timeout of zero. The time starts at the first poll. `Duration::MAX` means no limit.
 ///
-/// It takes the operation itself: a borrow, `&mut future`, does not compile, so that it is not left
-/// unpolled; [why](crate::future#the-future-that-nobody-polls).
+/// This takes the operation itself: a borrow, `&mut future`, does not compile, because the future
+/// would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
 ///
 /// # Errors
 ///
@@ -27,7 +26,7 @@ use crate::future::warn_if_borrowed;
 ///
 /// # Cancel safety
 ///
-/// When the time is up the operation is dropped: what that loses is said by the operation.
+/// When the time runs out, the operation is dropped. Its *Cancel safety* says what that loses.
 ///
 /// # Examples
 ///
@@ -60,7 +59,7 @@ where
     timeout_lent(timeout, future)
 }
 
-/// As [`timeout`], and takes a borrow, too: for the shim, whose function cannot refuse it.
+/// Like [`timeout`], and accepts a borrow, for the shim, whose function cannot refuse it.
 #[doc(hidden)]
 pub async fn timeout_lent<F, T>(timeout: Duration, future: F) -> io::Result<T>
 where

@@ -11,7 +11,7 @@ use super::output::_format;
 #[doc(inline)]
 pub use futures_io::AsyncWrite as Write;
 
-/// The methods of everything that implements [`Write`].
+/// Methods for every [`Write`].
 ///
 /// # Examples
 ///
@@ -30,19 +30,19 @@ pub use futures_io::AsyncWrite as Write;
 /// # }
 /// ```
 pub trait WriteExt: Write {
-    /// Writes some bytes from the front of `buf`, and returns how many.
+    /// Writes some bytes from the front of `buf` and returns the number of bytes.
     ///
-    /// Zero means that the writer takes no more, or that `buf` is empty. Most callers want
+    /// Zero means that the writer accepts no more, or that `buf` is empty. Most callers want
     /// [`write_all`](WriteExt::write_all).
     ///
     /// # Errors
     ///
-    /// Those of the writer; no byte was written then.
+    /// The error of the writer. No byte was written.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped before it completes, a socket has taken no byte. A writer that
-    /// hands over to a thread, such as standard output, may have taken some.
+    /// If the future is dropped before it completes, a socket has accepted no byte. A writer that
+    /// works on another thread, such as standard output, may have accepted some.
     ///
     /// # Examples
     ///
@@ -65,15 +65,15 @@ pub trait WriteExt: Write {
         WriteFuture { writer: self, buf }
     }
 
-    /// Passes on what the writer, or a buffer in front of it, still holds.
+    /// Flushes the writer and every buffer in front of it.
     ///
     /// # Errors
     ///
-    /// Those of the writer.
+    /// The error of the writer.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing; a second call goes on.
+    /// Dropping the future loses nothing. A second call continues.
     ///
     /// # Examples
     ///
@@ -98,17 +98,17 @@ pub trait WriteExt: Write {
         FlushFuture { writer: self }
     }
 
-    /// Writes some bytes from several buffers, one after the other, and returns how many.
+    /// Writes some bytes from several buffers in order, and returns the number of bytes.
     ///
-    /// Sockets do this with one system call.
+    /// Sockets do this in one system call.
     ///
     /// # Errors
     ///
-    /// As [`write`](WriteExt::write).
+    /// As for [`write`](WriteExt::write).
     ///
     /// # Cancel safety
     ///
-    /// As [`write`](WriteExt::write).
+    /// As for [`write`](WriteExt::write).
     ///
     /// # Examples
     ///
@@ -132,16 +132,16 @@ pub trait WriteExt: Write {
         WriteVectoredFuture { writer: self, bufs }
     }
 
-    /// Writes the whole of `buf`.
+    /// Writes all of `buf`.
     ///
     /// # Errors
     ///
-    /// Those of the writer, and `WriteZero` if it takes no more; how much was written is then not
-    /// said.
+    /// The error of the writer, and `WriteZero` if it accepts no more. The number of bytes written
+    /// is then unknown.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses count of the bytes that were written until then.
+    /// If the future is dropped, the number of bytes written is unknown.
     ///
     /// # Examples
     ///
@@ -166,18 +166,18 @@ pub trait WriteExt: Write {
 
     /// Writes formatted text, then flushes the writer.
     ///
-    /// This is what std's `write!(writer, "…").await` and `writeln!` call. The text is made at the
-    /// call, before the first poll. The arguments live until the end of the await all the same, as
-    /// the temporaries that they are, and are not `Send`: in a spawned task, use
-    /// [`reveille::write!`](crate::write!).
+    /// std's `write!(writer, "…").await` and `writeln!` call this. The text is formatted by the
+    /// call, before the first poll. The arguments are temporaries that live until the end of the
+    /// await, and are not `Send`: in a spawned task, use [`reveille::write!`](crate::write!).
     ///
     /// # Errors
     ///
-    /// As [`write_all`](WriteExt::write_all), and `Other` if an argument fails to format itself.
+    /// As for [`write_all`](WriteExt::write_all), and `Other` if an argument fails to format
+    /// itself.
     ///
     /// # Cancel safety
     ///
-    /// As [`write_all`](WriteExt::write_all).
+    /// As for [`write_all`](WriteExt::write_all).
     ///
     /// # Examples
     ///
@@ -200,7 +200,7 @@ pub trait WriteExt: Write {
         self.write_text(_format(fmt))
     }
 
-    /// Writes what [`write!`](crate::write!) has formatted, then flushes the writer.
+    /// Writes the text that [`write!`](crate::write!) has formatted, then flushes the writer.
     #[doc(hidden)]
     fn write_text(&mut self, text: io::Result<String>) -> WriteFmtFuture<'_, Self>
     where

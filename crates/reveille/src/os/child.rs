@@ -112,7 +112,7 @@ impl Exit {
     }
 }
 
-/// There is no bell where nothing tells of the end of a child: the thread asks again and again.
+/// The bell of systems without pidfds. It does nothing, because the thread polls.
 #[cfg(all(unix, not(target_os = "linux")))]
 mod no_bell {
     use std::os::fd::OwnedFd;
@@ -143,7 +143,7 @@ mod linux {
     use rustix::event::{EventfdFlags, eventfd};
     use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
-    /// Wakes a thread in `poll`. Without a descriptor for it, it stays silent.
+    /// Wakes a thread in `poll`. If there is no descriptor for it, it does nothing.
     #[derive(Debug)]
     pub(crate) struct Bell(Option<OwnedFd>);
 
@@ -152,21 +152,21 @@ mod linux {
             Bell(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok())
         }
 
-        /// Readable from `ring` to `hush`.
+        /// Readable from `ring` until `hush`.
         pub(crate) fn fd(&self) -> Option<&OwnedFd> {
             self.0.as_ref()
         }
 
         pub(crate) fn ring(&self) {
             if let Some(fd) = &self.0 {
-                // The only failure is a full counter, and then it rings already.
+                // The only failure is a full counter, which is readable already.
                 let _ = rustix::io::write(fd, &1_u64.to_ne_bytes());
             }
         }
 
         pub(crate) fn hush(&self) {
             if let Some(fd) = &self.0 {
-                // The only failure is that it does not ring.
+                // The only failure is that the bell is not readable.
                 let _ = rustix::io::read(fd, &mut [0; 8]);
             }
         }

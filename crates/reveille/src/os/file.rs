@@ -47,7 +47,7 @@ impl Kind {
     }
 }
 
-/// OpenHow a file was opened; asking costs a system call that never waits.
+/// How a file was opened. Asking costs a system call that never waits.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Flags {
     /// Reads and writes bypass the page cache, in whole blocks (`O_DIRECT`). On a pipe the flag
@@ -146,7 +146,7 @@ mod linux {
         (result == 0).then_some(answer.f_type as u32)
     }
 
-    /// OpenHow `file` was opened.
+    /// Returns how `file` was opened.
     #[allow(unsafe_code, reason = "as above")]
     pub(crate) fn flags(file: &File) -> Flags {
         // SAFETY: the descriptor must be open, which it is while `file` is borrowed. `F_GETFL`

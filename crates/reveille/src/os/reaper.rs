@@ -1,16 +1,16 @@
 //! Reaps children that were dropped while they ran, so that no zombie stays.
 //!
-//! The process has one thread for this, as long as there are such children. It waits for their
-//! pidfds and for a bell that announces new ones. If a child has no pidfd (other systems, Linux
+//! The process has one thread for this, while such children exist. It waits for their pidfds and
+//! for an eventfd (the bell) that announces new ones. If a child has no pidfd (other systems, Linux
 //! before 5.3, no descriptor left), the thread polls its status at intervals that grow to half a
 //! second.
 //!
-//! A child can be dropped anywhere: in a task that a shutdown cancels, outside of any runtime, with
-//! no descriptor or thread left. So `adopt` never fails. If the thread cannot be started, the next
-//! child that is started or dropped tries again.
+//! A child can be dropped anywhere: in a task that a shutdown cancels, outside of any runtime, or
+//! when no descriptor or thread is left. So `adopt` never fails. If the thread cannot be started,
+//! the next spawn or drop of a child tries again.
 //!
-//! Rejected: a task of the current runtime. It is cancelled when the runtime ends, and starts the
-//! global one where there is none.
+//! Rejected: a task of the current runtime. It would be cancelled when the runtime shuts down, and
+//! would start the global runtime where there is none.
 
 use std::io;
 use std::process::Child;
@@ -24,7 +24,7 @@ use rustix::fd::OwnedFd;
 
 use super::child::{Bell, Exit};
 
-/// The first and the longest interval at which the end of a child without a pidfd is asked for.
+/// The first and the longest interval at which the status of a child without a pidfd is polled.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
 
 /// It only makes a system call.
@@ -32,21 +32,22 @@ const STACK_LEN: usize = 128 * 1024;
 
 static REAPER: Mutex<Reaper> = Mutex::new(Reaper { arrived: Vec::new(), thread: None, process: 0 });
 
-/// Whether children are left for which no thread could be started.
+/// Set while there are children for which no thread could be started.
 static IS_SHORT: AtomicBool = AtomicBool::new(false);
 
-/// A child that nobody waits for any more.
+/// A dropped child that has not been reaped.
 struct Orphan {
     child: Child,
     pidfd: Option<OwnedFd>,
 }
 
 struct Reaper {
-    /// Not yet seen by the thread.
+    /// New children that the thread has not seen.
     arrived: Vec<Orphan>,
-    /// How to wake the thread, if there is one.
+    /// Wakes the thread, if there is one.
     thread: Option<Arc<Bell>>,
-    /// Whose children they are: after a fork the new process has neither them nor the thread.
+    /// The process that owns the children. After a fork the new process has neither them nor the
+    /// thread.
     process: u32,
 }
 
@@ -66,7 +67,7 @@ pub(crate) fn adopt(child: Child, exit: Exit) {
     report(started);
 }
 
-/// Takes care of children for which no thread could be started when they were dropped.
+/// Starts the thread for children that were dropped when none could be started.
 pub(crate) fn catch_up() {
     if IS_SHORT.load(Ordering::Relaxed) {
         let mut reaper = Reaper::lock();
@@ -80,7 +81,7 @@ pub(crate) fn catch_up() {
     }
 }
 
-/// Says so if no thread could be started. Outside the lock: a logger is user code.
+/// Logs that no thread could be started. Outside the lock, because a logger is user code.
 fn report(started: io::Result<()>) {
     if let Err(error) = started {
         log::warn!("could not start a thread for dropped children, so they stay zombies: {error}");
@@ -89,7 +90,7 @@ fn report(started: io::Result<()>) {
 
 impl Reaper {
     fn lock() -> MutexGuard<'static, Reaper> {
-        // No user code runs under it, and each change is whole.
+        // No user code runs under the lock, and each change is complete.
         let mut reaper = REAPER.lock().unwrap_or_else(PoisonError::into_inner);
         let process = std::process::id();
         if reaper.process != process {
@@ -115,7 +116,7 @@ impl Reaper {
 }
 
 impl Orphan {
-    /// Whether it runs; if not, its status is taken now or has been by somebody else.
+    /// Whether the child still runs. If not, its status is taken now, or other code has taken it.
     fn is_running(&mut self) -> bool {
         match self.child.try_wait() {
             Ok(status) => status.is_none(),
@@ -124,7 +125,7 @@ impl Orphan {
     }
 }
 
-/// What the thread does, until no child is left.
+/// The body of the thread. It ends when no child is left.
 fn run(bell: &Bell) {
     TimerSlack::usual();
     let mut orphans = Vec::new();
@@ -150,7 +151,7 @@ fn run(bell: &Bell) {
     }
 }
 
-/// Waits for the end of one of `orphans`, for the bell, or for `pause` where there is no other way.
+/// Waits for the exit of one of `orphans`, for the bell, or for `pause` if a child has no pidfd.
 fn wait(bell: &Bell, orphans: &[Orphan], pause: Duration) {
     let pidfds = orphans.iter().filter_map(|orphan| orphan.pidfd.as_ref());
     let all = bell.fd().into_iter().chain(pidfds);
@@ -159,7 +160,7 @@ fn wait(bell: &Bell, orphans: &[Orphan], pause: Duration) {
     let is_told = asked.len() == orphans.len() + 1;
     let waited = poll(&mut asked, pause.as_ref().filter(|_| !is_told));
     if waited.is_err() {
-        // More descriptors than the system lets be asked for at once, or no memory.
+        // More descriptors than one call accepts, or no memory.
         let _ = poll(&mut [], pause.as_ref());
     }
     bell.hush();

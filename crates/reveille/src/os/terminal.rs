@@ -1,4 +1,4 @@
-//! The wait for standard input at a terminal, which can be called off.
+//! A cancellable wait for input at a terminal.
 
 pub(crate) use imp::{call_off, has_more, wait_until_readable};
 
@@ -11,7 +11,7 @@ mod imp {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     use rustix::io::Errno;
 
-    /// Ends the wait in progress, or the next one. `None` where there is no descriptor for it.
+    /// Cancels the wait in progress, or the next one. `None` if there is no descriptor for it.
     static BELL: OnceLock<Option<(UnixStream, UnixStream)>> = OnceLock::new();
 
     fn bell() -> io::Result<(UnixStream, UnixStream)> {
@@ -21,16 +21,16 @@ mod imp {
         Ok((ring, hear))
     }
 
-    /// Nobody waits for what is typed any more.
+    /// Cancels the wait: no reader is left.
     pub(crate) fn call_off() {
         if let Some(Some((ring, _))) = BELL.get() {
-            // A full buffer has rung.
+            // A full buffer is a signal already.
             let _ = (&*ring).write(&[1]);
         }
     }
 
-    /// Waits until a read would not block; at once where that is unknown. `false` if it was called
-    /// off.
+    /// Waits until a read would not block. Returns at once where that cannot be determined. `false`
+    /// if the wait was cancelled.
     pub(crate) fn wait_until_readable() -> bool {
         let stdin = io::stdin();
         if !stdin.is_terminal() {
@@ -42,7 +42,8 @@ mod imp {
         let mut set = [PollFd::new(&stdin, PollFlags::IN), PollFd::new(hear, PollFlags::IN)];
         match poll(&mut set, None) {
             Ok(_) => {}
-            // A signal: the thread looks whether somebody still waits, and is here again.
+            // A signal interrupted the call. The thread checks for waiting readers and returns
+            // here.
             Err(Errno::INTR) => return false,
             // The read itself has to wait.
             Err(_) => return true,
@@ -54,7 +55,7 @@ mod imp {
         !is_called_off
     }
 
-    /// Whether a read of something else than a terminal would not block.
+    /// Whether a read would not block, for an input that is not a terminal.
     pub(crate) fn has_more() -> bool {
         let stdin = io::stdin();
         let mut set = [PollFd::new(&stdin, PollFlags::IN)];

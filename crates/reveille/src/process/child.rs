@@ -1,12 +1,13 @@
-//! A running child: its pipes, its end, and what happens to it when nobody cares any more.
+//! A running child: its pipes, its exit, and what happens when it is dropped.
 //!
 //! # Invariants
 //!
-//! 1. The id of a child is only waited for through the `std::process::Child` inside [`Process`],
-//!    under its lock, and that remembers the status. So an id is never used after it was freed.
-//! 2. A child that is dropped while it runs goes to the reaper of the process, unless asked
-//!    otherwise: it does not stay a zombie. No runtime has a part in that, so that it holds in the
-//!    drop of a task that a shutdown cancels, and where no runtime can be started.
+//! 1. The id of a child is waited for only through the `std::process::Child` inside [`Process`],
+//!    under its lock, and that type remembers the status. So an id is never used after the system
+//!    has freed it.
+//! 2. A child that is dropped while it runs goes to the reaper of the process, unless the command
+//!    says otherwise, so no zombie stays. This does not involve a runtime, so it also works in a
+//!    task that a shutdown cancels, and where no runtime can be started.
 
 use std::future::Future;
 use std::process::{ExitStatus, Output};
@@ -22,10 +23,10 @@ use crate::os::child::{Exit, adopt};
 
 /// A child process.
 ///
-/// Dropping it does not end the process, unless the command was told to
-/// [`kill_on_drop`](super::Command::kill_on_drop): it goes on in the background, and when it ends
-/// its status is taken, so that no zombie stays. On Unix a thread of its own does that while there
-/// are such children; the drop starts no runtime, and does not panic or wait.
+/// Dropping it does not end the process, unless the command has
+/// [`kill_on_drop`](super::Command::kill_on_drop). The process runs in the background, and its
+/// status is taken when it ends, so no zombie stays. On Unix a separate thread does that while
+/// there are such children. The drop starts no runtime, and neither panics nor waits.
 ///
 /// # Examples
 ///
@@ -38,20 +39,20 @@ use crate::os::child::{Exit, adopt};
 /// # Ok(()) }) }
 /// ```
 pub struct Child {
-    /// Writes to the standard input of the child, if that was made a pipe.
+    /// The standard input of the child, if it is a pipe.
     pub stdin: Option<ChildStdin>,
 
-    /// Reads from the standard output of the child, if that was made a pipe.
+    /// The standard output of the child, if it is a pipe.
     pub stdout: Option<ChildStdout>,
 
-    /// Reads from the standard error of the child, if that was made a pipe.
+    /// The standard error of the child, if it is a pipe.
     pub stderr: Option<ChildStderr>,
 
     guard: Arc<Guard>,
 }
 
 impl Child {
-    /// Takes over a child that was just spawned.
+    /// Wraps a child that was just spawned.
     pub(super) fn new(
         mut child: std::process::Child,
         kill_on_drop: bool,
@@ -60,7 +61,7 @@ impl Child {
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let process = Process { exit: Exit::of(child.id()), child: Mutex::new(child) };
-        // From here on the guard cares for the child, also if a pipe below cannot be set up.
+        // From here on the guard reaps the child, even if setting up a pipe below fails.
         let guard = Arc::new(Guard { process: Some(process), kill_on_drop, reap_on_drop });
         Ok(Child {
             stdin: stdin.map(ChildStdin::new).transpose()?,
@@ -70,7 +71,7 @@ impl Child {
         })
     }
 
-    /// Returns the id that the operating system gave the child.
+    /// Returns the operating system's id of the child.
     ///
     /// # Examples
     ///
@@ -87,11 +88,11 @@ impl Child {
         self.guard.process().with(|child| child.id())
     }
 
-    /// Ends the child by force: `SIGKILL` on Unix.
+    /// Kills the child: `SIGKILL` on Unix.
     ///
     /// # Errors
     ///
-    /// Gives the system's error. A child that has ended already is none, as in std.
+    /// The system's error. As in std, it is not an error if the child has already exited.
     ///
     /// # Examples
     ///
@@ -108,9 +109,9 @@ impl Child {
         self.guard.process().with(std::process::Child::kill)
     }
 
-    /// Returns the exit status if the child has ended, without waiting.
+    /// Returns the exit status if the child has exited, without waiting.
     ///
-    /// Unlike [`status`](Child::status) this leaves the standard input open.
+    /// Unlike [`status`](Child::status), this does not close the standard input.
     ///
     /// # Errors
     ///
@@ -132,9 +133,9 @@ impl Child {
         self.guard.process().try_status()
     }
 
-    /// Closes the standard input of the child and waits for its end.
+    /// Closes the standard input of the child and waits for it to exit.
     ///
-    /// The input is closed because a child that waits for input would never end while this waits
+    /// The input is closed because a child that waits for input would never exit while this waits
     /// for the child.
     ///
     /// # Errors
@@ -143,8 +144,7 @@ impl Child {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses nothing but the standard input, which is closed by the call
-    /// itself.
+    /// Dropping the future loses nothing, except that the call itself closes the standard input.
     ///
     /// # Examples
     ///
@@ -162,10 +162,10 @@ impl Child {
         async move { guard.process().status().await }
     }
 
-    /// Closes the standard input of the child, reads what it writes, and waits for its end.
+    /// Closes the standard input of the child, collects its output, and waits for it to exit.
     ///
-    /// Standard output and error are read at the same time, as far as they are pipes; what is not
-    /// gives an empty vector.
+    /// Standard output and standard error are read at the same time. One that is not a pipe gives
+    /// an empty vector.
     ///
     /// # Errors
     ///
@@ -173,7 +173,7 @@ impl Child {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future loses what was read by then.
+    /// Dropping the future loses the output that was read.
     ///
     /// # Examples
     ///
@@ -197,7 +197,7 @@ impl Child {
         }
     }
 
-    /// Looks at the child of std, for the traits of the platforms.
+    /// Calls `f` with the child of std, for the platform extensions.
     #[cfg_attr(not(windows), allow(dead_code, reason = "only Windows has such a trait"))]
     pub(crate) fn with_std<T>(&self, look: impl FnOnce(&mut std::process::Child) -> T) -> T {
         self.guard.process().with(look)
@@ -223,7 +223,7 @@ async fn read_all(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A process that was spawned, and how to wait for it.
+/// A spawned process, and how to wait for its exit.
 struct Process {
     child: Mutex<std::process::Child>,
     exit: Exit,
@@ -244,9 +244,9 @@ impl Process {
     }
 }
 
-/// What is done with the child when the handle and all futures of it are gone.
+/// What happens to the child when the handle and all its futures are gone.
 struct Guard {
-    /// `None` only while it is dropped.
+    /// `None` only during the drop.
     process: Option<Process>,
     kill_on_drop: bool,
     reap_on_drop: bool,
@@ -262,7 +262,7 @@ impl Drop for Guard {
     fn drop(&mut self) {
         let Some(process) = self.process.take() else { return };
         if self.kill_on_drop {
-            // It may have ended meanwhile, which is what was wanted.
+            // The child may have exited meanwhile, which is fine.
             let _ = process.with(std::process::Child::kill);
         }
         if self.reap_on_drop && matches!(process.try_status(), Ok(None)) {

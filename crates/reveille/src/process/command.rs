@@ -1,4 +1,4 @@
-//! What to start, and how.
+//! A command builder.
 
 use std::ffi::OsStr;
 use std::future::Future;
@@ -14,8 +14,8 @@ use crate::os::child::catch_up;
 
 /// Builds and starts a child process.
 ///
-/// A command can be started more than once. Starting it blocks for as long as the system takes to
-/// fork and exec, usually less than a millisecond.
+/// A command can be started more than once. Starting it blocks the thread while the system forks
+/// and execs, usually less than a millisecond.
 ///
 /// # Examples
 ///
@@ -36,26 +36,26 @@ pub struct Command {
     kill_on_drop: bool,
 }
 
-/// What is known of an input or output of the command of std.
+/// What is known about an input or output of std's command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stream {
-    /// The program has not set it: each start does.
+    /// Not set by the program: each start sets it.
     Unset,
-    /// The program has.
+    /// Set by the program.
     Set,
-    /// Whichever, in a command that std made, and did not tell.
+    /// Unknown: the command was made by std and does not show it.
     Unknown,
 }
 
 impl Stream {
-    /// Whether a start sets it. What is not known is left alone where std's default is wanted.
+    /// Whether a start sets it. An unknown one is left alone if std's default is wanted.
     fn is_open(self, is_default_of_std: bool) -> bool {
         self == Stream::Unset || (self == Stream::Unknown && !is_default_of_std)
     }
 }
 
 impl Command {
-    /// Makes a command that starts `program`, which is looked for in `PATH` if it is a bare name.
+    /// Creates a command that starts `program`. A bare name is looked up in `PATH`.
     ///
     /// # Examples
     ///
@@ -161,7 +161,7 @@ impl Command {
         self.command.get_args()
     }
 
-    /// Returns the environment variables that were set, or removed (`None`), for the child.
+    /// Returns the environment variables that were set for the child, or removed (`None`).
     ///
     /// # Examples
     ///
@@ -176,7 +176,7 @@ impl Command {
         self.command.get_envs()
     }
 
-    /// Returns the directory that the child starts in, if one was set.
+    /// Returns the working directory of the child, if one was set.
     ///
     /// # Examples
     ///
@@ -193,7 +193,7 @@ impl Command {
         self.command.get_current_dir()
     }
 
-    /// Returns the program that is started.
+    /// Returns the program.
     ///
     /// # Examples
     ///
@@ -206,7 +206,7 @@ impl Command {
         self.command.get_program()
     }
 
-    /// Removes an environment variable, so that the child does not inherit it.
+    /// Removes an environment variable, so the child does not inherit it.
     ///
     /// # Examples
     ///
@@ -221,7 +221,7 @@ impl Command {
         self
     }
 
-    /// Removes all environment variables, set and inherited.
+    /// Removes all environment variables, both set and inherited.
     ///
     /// # Examples
     ///
@@ -236,7 +236,7 @@ impl Command {
         self
     }
 
-    /// Sets the directory that the child starts in.
+    /// Sets the working directory of the child.
     ///
     /// # Examples
     ///
@@ -299,8 +299,8 @@ impl Command {
         self
     }
 
-    /// Sets whether the runtime takes the status of a child that was dropped, when it ends. If not,
-    /// the child stays a zombie until this process ends. `true` by default.
+    /// Sets whether the status of a dropped child is taken when it exits. If not, the child stays a
+    /// zombie until this process ends. `true` by default.
     ///
     /// # Examples
     ///
@@ -315,8 +315,8 @@ impl Command {
         self
     }
 
-    /// Sets whether the child is ended by force when its handle, and every future made by it, is
-    /// dropped. `false` by default.
+    /// Sets whether the child is killed when its handle and all futures made from it are dropped.
+    /// `false` by default.
     ///
     /// # Examples
     ///
@@ -331,11 +331,11 @@ impl Command {
         self
     }
 
-    /// Starts the child. What was not set of its input, output and error is inherited.
+    /// Starts the child. Standard input, output and error are inherited unless they were set.
     ///
     /// # Errors
     ///
-    /// Gives the system's error, as if there is no such program, with the name of the program.
+    /// The system's error, with the name of the program, for example if there is no such program.
     ///
     /// # Examples
     ///
@@ -354,19 +354,19 @@ impl Command {
         self.start(Stdio::inherit, Stdio::inherit, true)
     }
 
-    /// Starts the child and waits for its end. What was not set of its input, output and error is
-    /// inherited.
+    /// Starts the child and waits for it to exit. Standard input, output and error are inherited
+    /// unless they were set.
     ///
-    /// The child is started by the call, before the future is polled.
+    /// The call starts the child, before the future is polled.
     ///
     /// # Errors
     ///
-    /// Gives the system's error, as if there is no such program.
+    /// The system's error, for example if there is no such program.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops the child: it goes on in the background, and its status is lost.
-    /// With [`kill_on_drop`](Command::kill_on_drop) it is killed.
+    /// Dropping the future drops the child: it runs in the background, and its status is lost. With
+    /// [`kill_on_drop`](Command::kill_on_drop) it is killed.
     ///
     /// # Examples
     ///
@@ -383,19 +383,19 @@ impl Command {
         async { child?.status().await }
     }
 
-    /// Starts the child, waits for its end, and returns what it wrote. What was not set is an empty
-    /// input, and a pipe for output and error.
+    /// Starts the child, waits for it to exit, and returns its output. Unless they were set,
+    /// standard input is empty, and standard output and error are pipes.
     ///
-    /// The child is started by the call, before the future is polled.
+    /// The call starts the child, before the future is polled.
     ///
     /// # Errors
     ///
-    /// Gives the system's error, as if there is no such program.
+    /// The system's error, for example if there is no such program.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops the child, its pipes, and what was read by then: it goes on in the
-    /// background until it writes into a pipe that nobody reads. With
+    /// Dropping the future drops the child, its pipes, and the output so far. The child runs in the
+    /// background until it writes to a pipe that has no reader. With
     /// [`kill_on_drop`](Command::kill_on_drop) it is killed.
     ///
     /// # Examples
@@ -420,7 +420,7 @@ impl Command {
         output: fn() -> Stdio,
         is_default_of_std: bool,
     ) -> io::Result<Child> {
-        // What is set here is so for this start only: the next one sets it again.
+        // These settings apply to this start only; the next start sets them again.
         if self.stdin.is_open(is_default_of_std) {
             self.command.stdin(input());
             self.stdin = Stream::Unset;
@@ -434,7 +434,8 @@ impl Command {
             self.stderr = Stream::Unset;
         }
         catch_up();
-        // The child's timers are not to be as punctual as this thread's: that is inherited.
+        // The child inherits the timer slack of this thread, and must not inherit the precise one
+        // of a worker.
         let child = TimerSlack::as_usual(|| self.command.spawn());
         let child = child.named(|| {
             let program = std::path::Path::new(self.command.get_program());
@@ -443,17 +444,17 @@ impl Command {
         Child::new(child, self.kill_on_drop, self.reap_on_drop)
     }
 
-    /// The command of std, for the traits of the platforms.
+    /// The command of std, for the platform extensions.
     pub(crate) fn as_std_mut(&mut self) -> &mut std::process::Command {
         &mut self.command
     }
 }
 
 impl From<std::process::Command> for Command {
-    /// Takes over a command of std with all that was set.
+    /// Wraps a command of std with all its settings.
     ///
-    /// What was not set of its input, output and error gets the defaults of the method that starts
-    /// it. std shows whether they were set on Unix only: on other systems
+    /// Standard input, output and error that were not set get the defaults of the method that
+    /// starts the command. Only on Unix does std show whether they were set. On other systems
     /// [`output`](Command::output) makes pipes of all three unless they are set again here.
     ///
     /// # Examples
@@ -473,15 +474,15 @@ impl From<std::process::Command> for Command {
     }
 }
 
-/// Which of its input, output and error are set, by the only account that std gives: a line each in
-/// the alternate form of `Debug`. No text of the program's can look like such a line, since strings
-/// are shown with their line breaks escaped and what is nested is indented further.
+/// Which of input, output and error are set. std shows it only in the alternate form of `Debug`,
+/// one line each. Text of the program cannot imitate such a line, because strings are shown with
+/// escaped line breaks and nested values are indented further.
 fn streams(command: &std::process::Command) -> [Stream; 3] {
     let text = format!("{command:#?}");
     let is_field = |line: &str, name| {
         line.strip_prefix("    ").is_some_and(|line: &str| line.starts_with(name))
     };
-    // The account of a std that writes it otherwise is none.
+    // If a future std writes it differently, nothing is known.
     if !text.lines().any(|line| is_field(line, "program: ")) {
         return [Stream::Unknown; 3];
     }
@@ -492,7 +493,7 @@ fn streams(command: &std::process::Command) -> [Stream; 3] {
 }
 
 impl fmt::Debug for Command {
-    /// Shows the command line, as std does; with `{:#?}` the options of this type as well.
+    /// Shows the command line, as std does. `{:#?}` also shows the options of this type.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !f.alternate() {
             return self.command.fmt(f);

@@ -1,8 +1,8 @@
-//! Child processes: start them, talk to them, and wait for their end.
+//! Child processes: start them, communicate with them, and wait for them.
 //!
-//! This is `std::process` with `.await`. Pipes to a child go through the driver like sockets. So
-//! does its end on Linux, by its pidfd: no thread and no signal handler. Elsewhere a thread of the
-//! blocking pool waits for it.
+//! This is `std::process` with `.await`. Pipes to a child go through the driver, like sockets. On
+//! Linux so does its exit, by its pidfd: no thread and no signal handler is needed. On other
+//! systems a thread of the blocking pool waits for it.
 //!
 //! # What comes from where
 //!
@@ -14,7 +14,7 @@
 //! # Differences
 //!
 //! async-std re-exported these types from the crate async-process, which starts a thread and a
-//! driver of its own. Their names and methods are the same here, but they are other types.
+//! driver of its own. Here the names and methods are the same, but the types are different.
 //!
 //! # Examples
 //!
@@ -28,7 +28,7 @@
 //! # Ok(()) }) }
 //! ```
 //!
-//! Read what a child writes, line by line:
+//! Read the output of a child line by line:
 //!
 //! ```
 //! # fn main() -> std::io::Result<()> { reveille::task::block_on(async {

@@ -11,9 +11,9 @@ use crate::os::child::Pipe;
 
 /// Writes to the standard input of a child.
 ///
-/// Dropping it closes the pipe, and so does closing it by `close` of an extension trait of writers
-/// (`poll_close`): the child reads the end of its input. A write after that is `BrokenPipe`, and so
-/// is a write when the child has closed its end: no write raises SIGPIPE.
+/// Dropping it closes the pipe, and so does `close` of an extension trait of writers
+/// (`poll_close`): the child then reads the end of its input. A later write fails with
+/// `BrokenPipe`, as does a write after the child has closed its end. No write raises SIGPIPE.
 ///
 /// # Examples
 ///
@@ -31,11 +31,11 @@ use crate::os::child::Pipe;
 /// ```
 #[derive(Debug)]
 pub struct ChildStdin {
-    /// `None` once it is closed.
+    /// `None` after it was closed.
     pipe: Option<Pipe>,
 }
 
-/// The error of what needs a pipe that was closed.
+/// The error of an operation on a pipe that was closed.
 fn closed() -> io::Error {
     let message = "the standard input of the child was closed here";
     io::Error::new(io::ErrorKind::BrokenPipe, message)
@@ -46,16 +46,16 @@ impl ChildStdin {
         Ok(ChildStdin { pipe: Some(Pipe::new(end)?) })
     }
 
-    /// Turns the pipe into something that another command can be given.
+    /// Converts the pipe into a [`Stdio`] for another command.
     ///
     /// # Errors
     ///
-    /// `BrokenPipe` if it was closed. Else the system's error, if the pipe cannot be made blocking
-    /// again.
+    /// `BrokenPipe` if the pipe was closed. Otherwise the system's error if the pipe cannot be made
+    /// blocking.
     ///
     /// # Cancel safety
     ///
-    /// It never waits. A future that is dropped unpolled closes the pipe.
+    /// It never waits. Dropping the future before its first poll closes the pipe.
     ///
     /// # Examples
     ///
@@ -136,15 +136,15 @@ impl ChildStdout {
         Pipe::new(end).map(ChildStdout)
     }
 
-    /// Turns the pipe into something that another command can be given.
+    /// Converts the pipe into a [`Stdio`] for another command.
     ///
     /// # Errors
     ///
-    /// Gives the system's error, if the pipe cannot be made blocking again.
+    /// The system's error if the pipe cannot be made blocking.
     ///
     /// # Cancel safety
     ///
-    /// It never waits. A future that is dropped unpolled closes the pipe.
+    /// It never waits. Dropping the future before its first poll closes the pipe.
     ///
     /// # Examples
     ///
@@ -207,15 +207,15 @@ impl ChildStderr {
         Pipe::new(end).map(ChildStderr)
     }
 
-    /// Turns the pipe into something that another command can be given.
+    /// Converts the pipe into a [`Stdio`] for another command.
     ///
     /// # Errors
     ///
-    /// Gives the system's error, if the pipe cannot be made blocking again.
+    /// The system's error if the pipe cannot be made blocking.
     ///
     /// # Cancel safety
     ///
-    /// It never waits. A future that is dropped unpolled closes the pipe.
+    /// It never waits. Dropping the future before its first poll closes the pipe.
     ///
     /// # Examples
     ///

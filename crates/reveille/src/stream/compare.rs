@@ -17,7 +17,7 @@ use pin_project_lite::pin_project;
 use super::Stream;
 use super::consume::Pace;
 
-/// AnyOrder a pair of items decides the comparison of their streams.
+/// How a pair of items decides the comparison of their streams.
 pub trait Comparator<A, B> {
     /// The value the future resolves to.
     type Output;
@@ -165,7 +165,7 @@ impl<A: PartialOrd<B>, B, Q: OrderTest> Comparator<A, B> for ByPartialOrd<Q> {
     }
 }
 
-/// AnyOrder do they compare?
+/// `partial_cmp`: the order itself.
 #[derive(Debug)]
 pub struct AnyOrder;
 
