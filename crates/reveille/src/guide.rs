@@ -13,7 +13,8 @@
 //! * a **run queue**, from whose front other workers may steal,
 //! * its own timers and its own set of sockets.
 //!
-//! Returns the address that the socket is bound to, with the port that the system chose.
+//! All workers share the **injector**, a queue for tasks that are spawned or woken by threads
+//! outside the pool.
 //!
 //! A worker looks for its next task in this order:
 //!

@@ -1,9 +1,8 @@
-//! Values that do not move: [`Pin`] as the standard library has it, and [`pin!`].
+//! Pinning: [`Pin`] of the standard library, and [`pin!`].
 //!
-//! A future that is awaited needs no thought about pinning. It matters for polling by hand, and for
-//! the methods of a stream that is not `Unpin`. Races, time limits and [`select!`](crate::select!)
-//! take the future itself and refuse a pinned borrow; see
-//! [why](crate::future#the-future-that-nobody-polls).
+//! Awaiting a future does not require pinning it. Pinning matters for polling by hand, and for the
+//! methods of a stream that is not `Unpin`. Races, time limits and [`select!`](crate::select!) take
+//! the future itself and refuse a pinned borrow. [Why?](crate::future#the-future-that-nobody-polls)
 //!
 //! # Examples
 //!

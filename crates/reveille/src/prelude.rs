@@ -1,12 +1,12 @@
-//! The traits without which nothing has methods.
+//! The extension traits; import them all.
 //!
 //! ```
 //! use reveille::prelude::*;
 //! # let _ = reveille::stream::empty::<()>().next();
 //! ```
 //!
-//! Traits whose names std or other crates use too (`Read`, `Write`, ...) come without their names:
-//! their methods are there, and the names are free.
+//! Traits whose names std or other crates also use (`Read`, `Write`, ...) are imported without
+//! their names: the methods are available and the names stay free.
 
 #[doc(no_inline)]
 pub use std::future::Future;

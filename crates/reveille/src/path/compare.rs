@@ -1,4 +1,4 @@
-//! Comparison of paths with paths, and with the strings of the system, in every combination.
+//! Comparisons between paths, and between paths and OS strings, in every combination.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -6,7 +6,7 @@ use std::ffi::{OsStr, OsString};
 
 use super::{Path, PathBuf};
 
-/// Compares two types in both directions, both through their `AsRef<Path>`.
+/// Compares two types in both directions through their `AsRef<Path>`.
 macro_rules! compare {
     ($([$($lifetimes:lifetime),*] $left:ty, $right:ty;)*) => {$(
         compare!(@one [$($lifetimes),*] $left, $right);

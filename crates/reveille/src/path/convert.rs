@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::{Path, PathBuf, cast};
 use crate::stream::{Stream, StreamExt, collection};
 
-/// Whatever is text to the system is a path.
+/// Everything that std views as an `OsStr` is a path.
 macro_rules! as_ref_path {
     ($($text:ty),*) => {$(
         impl AsRef<Path> for $text {
@@ -67,7 +67,7 @@ impl<'a> From<&'a std::path::Path> for &'a Path {
     }
 }
 
-// `Into` and not `From`, as the predecessor has it: a drop-in has the same impls.
+// `Into` and not `From`, as in async-std: the shim has the same impls.
 #[allow(clippy::from_over_into)]
 impl<'a> Into<&'a std::path::Path> for &'a Path {
     fn into(self) -> &'a std::path::Path {

@@ -1,9 +1,9 @@
-//! Paths, with the methods that ask the file system as `async` ones.
+//! Paths, with asynchronous methods for those that access the file system.
 //!
-//! [`Path`] and [`PathBuf`] are those of std under another name: they convert for free in both
-//! directions (`AsRef`, `From`, `Into`), and every function of this crate that takes a path takes
-//! either, strings too. The methods that only look at the text of a path are std's; those that
-//! look at the disk call [`fs`](crate::fs) and have to be awaited.
+//! [`Path`] and [`PathBuf`] wrap those of std: they convert for free in both directions (`AsRef`,
+//! `From`, `Into`), and every function of this crate that takes a path also takes std's paths and
+//! strings. The methods that only inspect the text of a path are std's; those that access the file
+//! system call [`fs`](crate::fs) and must be awaited.
 //!
 //! | kind | items |
 //! |---|---|

@@ -6,7 +6,7 @@ use std::iter::FusedIterator;
 
 use super::{Component, Path, cast};
 
-/// A path and its parents, up to the root: see [`Path::ancestors`].
+/// A path and its parents, up to the root; see [`Path::ancestors`].
 ///
 /// # Examples
 ///
@@ -40,7 +40,7 @@ impl<'a> Iterator for Ancestors<'a> {
 
 impl FusedIterator for Ancestors<'_> {}
 
-/// The components of a path: see [`Path::components`].
+/// The components of a path; see [`Path::components`].
 ///
 /// # Examples
 ///
@@ -65,7 +65,7 @@ impl<'a> Components<'a> {
         Components { components: path.as_std().components() }
     }
 
-    /// Returns the part of the path that is still to come.
+    /// Returns the remaining part of the path.
     ///
     /// # Examples
     ///
@@ -116,7 +116,7 @@ impl AsRef<Path> for Component<'_> {
     }
 }
 
-/// The components of a path as strings: see [`Path::iter`].
+/// The components of a path as strings; see [`Path::iter`].
 ///
 /// # Examples
 ///
@@ -136,7 +136,7 @@ impl<'a> Iter<'a> {
         Iter { components: path.components() }
     }
 
-    /// Returns the part of the path that is still to come.
+    /// Returns the remaining part of the path.
     ///
     /// # Examples
     ///

@@ -1,4 +1,4 @@
-//! `Path`: a slice of a path.
+//! `Path`: a borrowed path.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -6,10 +6,10 @@ use std::ffi::OsStr;
 use super::{Ancestors, Components, Display, Iter, PathBuf, StripPrefixError, cast};
 use crate::{fs, io};
 
-/// A path, borrowed.
+/// A borrowed path.
 ///
-/// It is std's `Path`, with the methods that ask the file system as `async` ones. Like `str` it is
-/// unsized and lives behind a pointer: `&Path`, `Box<Path>`, `Arc<Path>`, [`PathBuf`].
+/// It is std's `Path`, with asynchronous methods for those that access the file system. Like `str`
+/// it is unsized and used behind a pointer: `&Path`, `Box<Path>`, `Arc<Path>`, [`PathBuf`].
 ///
 /// # Examples
 ///
@@ -28,7 +28,7 @@ use crate::{fs, io};
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(transparent)]
 pub struct Path {
-    // Invariant 1 of `cast.rs` rests on `transparent`.
+    // Invariant 1 of `cast.rs` depends on `transparent`.
     std: std::path::Path,
 }
 
@@ -37,7 +37,7 @@ impl Path {
         &self.std
     }
 
-    /// Views a string, or whatever else is text to the system, as a path. Nothing is copied.
+    /// Views a string, or another OS string type, as a path. Nothing is copied.
     ///
     /// # Examples
     ///
@@ -65,7 +65,7 @@ impl Path {
         self.std.as_os_str()
     }
 
-    /// Returns the text, if it is Unicode.
+    /// Returns the text if it is Unicode.
     ///
     /// # Examples
     ///
@@ -78,7 +78,7 @@ impl Path {
         self.std.to_str()
     }
 
-    /// Returns the text, with U+FFFD in place of what is not Unicode.
+    /// Returns the text, with U+FFFD in place of anything that is not Unicode.
     ///
     /// # Examples
     ///
@@ -91,7 +91,7 @@ impl Path {
         self.std.to_string_lossy()
     }
 
-    /// Copies it into a path that owns its text.
+    /// Copies the path into a [`PathBuf`].
     ///
     /// # Examples
     ///
@@ -104,7 +104,7 @@ impl Path {
         PathBuf::from_std(self.std.to_path_buf())
     }
 
-    /// Whether it means the same whatever the current directory is.
+    /// Returns whether the path is independent of the current directory.
     ///
     /// # Examples
     ///
@@ -117,7 +117,7 @@ impl Path {
         self.std.is_absolute()
     }
 
-    /// Whether its meaning depends on the current directory.
+    /// Returns whether the path depends on the current directory.
     ///
     /// # Examples
     ///
@@ -130,7 +130,7 @@ impl Path {
         self.std.is_relative()
     }
 
-    /// Whether it begins with the root directory.
+    /// Returns whether the path begins with the root directory.
     ///
     /// # Examples
     ///
@@ -143,7 +143,7 @@ impl Path {
         self.std.has_root()
     }
 
-    /// Returns it without its last component; `None` for a root and for the empty path.
+    /// Returns the path without its last component. `None` for a root and for the empty path.
     ///
     /// # Examples
     ///
@@ -157,7 +157,7 @@ impl Path {
         self.std.parent().map(cast::from_std)
     }
 
-    /// Returns it, its parent, the parent of that, and so on.
+    /// Returns an iterator over the path, its parent, and so on.
     ///
     /// # Examples
     ///
@@ -174,7 +174,7 @@ impl Path {
         Ancestors::new(self)
     }
 
-    /// Returns the last component; `None` if that is not a name but `..` or a root.
+    /// Returns the last component. `None` if it is not a name but `..` or a root.
     ///
     /// # Examples
     ///
@@ -188,11 +188,11 @@ impl Path {
         self.std.file_name()
     }
 
-    /// Returns what follows `base`.
+    /// Returns the path relative to `base`.
     ///
     /// # Errors
     ///
-    /// Fails if it does not start with `base`.
+    /// Fails if the path does not start with `base`.
     ///
     /// # Examples
     ///
@@ -210,7 +210,7 @@ impl Path {
         self.std.strip_prefix(base.as_ref().as_std()).map(cast::from_std)
     }
 
-    /// Whether it starts with `base`, by whole components.
+    /// Returns whether the path starts with `base`, comparing whole components.
     ///
     /// # Examples
     ///
@@ -224,7 +224,7 @@ impl Path {
         self.std.starts_with(base.as_ref().as_std())
     }
 
-    /// Whether it ends with `child`, by whole components.
+    /// Returns whether the path ends with `child`, comparing whole components.
     ///
     /// # Examples
     ///
@@ -251,7 +251,7 @@ impl Path {
         self.std.file_stem()
     }
 
-    /// Returns what follows the last dot of the file name, unless that is its first character.
+    /// Returns the part of the file name after its last dot, unless the dot is the first character.
     ///
     /// # Examples
     ///
@@ -265,7 +265,7 @@ impl Path {
         self.std.extension()
     }
 
-    /// Returns it with another path at its end. An absolute one replaces it.
+    /// Appends a path and returns the result. An absolute path replaces this one.
     ///
     /// # Examples
     ///
@@ -278,7 +278,7 @@ impl Path {
         PathBuf::from_std(self.std.join(path.as_ref().as_std()))
     }
 
-    /// Returns it with another file name.
+    /// Returns the path with another file name.
     ///
     /// # Examples
     ///
@@ -292,7 +292,7 @@ impl Path {
         PathBuf::from_std(self.std.with_file_name(file_name))
     }
 
-    /// Returns it with another extension.
+    /// Returns the path with another extension.
     ///
     /// # Examples
     ///
@@ -306,7 +306,7 @@ impl Path {
         PathBuf::from_std(self.std.with_extension(extension))
     }
 
-    /// Returns its components: roots, names, `.` and `..`.
+    /// Returns the components: roots, names, `.` and `..`.
     ///
     /// # Examples
     ///
@@ -322,7 +322,7 @@ impl Path {
         Components::new(self)
     }
 
-    /// Returns its components as strings.
+    /// Returns the components as strings.
     ///
     /// # Examples
     ///
@@ -336,7 +336,7 @@ impl Path {
         Iter::new(self)
     }
 
-    /// Returns a value that prints the path, not losslessly if it is not Unicode.
+    /// Returns a value that displays the path. The output is lossy if the path is not Unicode.
     ///
     /// # Examples
     ///
@@ -349,7 +349,7 @@ impl Path {
         self.std.display()
     }
 
-    /// Asks for size, type, permissions and times. Follows symbolic links.
+    /// Reads size, type, permissions and times. Follows symbolic links.
     ///
     /// Calls [`fs::metadata`](crate::fs::metadata).
     ///
@@ -374,7 +374,7 @@ impl Path {
         fs::metadata(self).await
     }
 
-    /// Asks for size, type, permissions and times. Of a symbolic link, asks the link itself.
+    /// Reads size, type, permissions and times. Does not follow a symbolic link.
     ///
     /// Calls [`fs::symlink_metadata`](crate::fs::symlink_metadata).
     ///
@@ -475,9 +475,9 @@ impl Path {
         fs::read_dir(self).await
     }
 
-    /// Whether there is something at this path. Follows symbolic links.
+    /// Returns whether the path exists. Follows symbolic links.
     ///
-    /// False also means that the question could not be answered: see
+    /// Returns false also if the system's answer was an error; see
     /// [`try_exists`](Path::try_exists).
     ///
     /// # Cancel safety
@@ -497,11 +497,11 @@ impl Path {
         fs::metadata(self).await.is_ok()
     }
 
-    /// Whether there is something at this path. Follows symbolic links.
+    /// Returns whether the path exists. Follows symbolic links.
     ///
     /// # Errors
     ///
-    /// Fails if the question could not be answered, for want of permission, say.
+    /// Fails if the system's answer was an error, such as a missing permission.
     ///
     /// # Cancel safety
     ///
@@ -525,9 +525,9 @@ impl Path {
         }
     }
 
-    /// Whether there is a regular file at this path. Follows symbolic links.
+    /// Returns whether the path is a regular file. Follows symbolic links.
     ///
-    /// False also means that the question could not be answered.
+    /// Returns false also if the system's answer was an error.
     ///
     /// # Cancel safety
     ///
@@ -546,9 +546,9 @@ impl Path {
         fs::metadata(self).await.is_ok_and(|metadata| metadata.is_file())
     }
 
-    /// Whether there is a directory at this path. Follows symbolic links.
+    /// Returns whether the path is a directory. Follows symbolic links.
     ///
-    /// False also means that the question could not be answered.
+    /// Returns false also if the system's answer was an error.
     ///
     /// # Cancel safety
     ///
@@ -567,7 +567,7 @@ impl Path {
         fs::metadata(self).await.is_ok_and(|metadata| metadata.is_dir())
     }
 
-    /// Turns a box into a path that can grow, without a copy.
+    /// Converts a box into a `PathBuf` without copying.
     ///
     /// # Examples
     ///

@@ -1,13 +1,13 @@
-//! `PathBuf`: a path that owns its text and can grow.
+//! `PathBuf`: an owned path.
 
 use std::ffi::{OsStr, OsString};
 
 use super::{Path, cast};
 
-/// A path that owns its text and can be changed.
+/// An owned, mutable path.
 ///
-/// It is std's `PathBuf` with this crate's [`Path`] behind it; the two convert for free with
-/// `From` and `Into`.
+/// It is std's `PathBuf` with this crate's [`Path`]; the two convert for free with `From` and
+/// `Into`.
 ///
 /// # Examples
 ///
@@ -63,7 +63,7 @@ impl PathBuf {
         cast::from_std(&self.std)
     }
 
-    /// Adds a path to the end. An absolute one replaces what is there.
+    /// Appends a path. An absolute path replaces this one.
     ///
     /// # Examples
     ///
@@ -125,7 +125,7 @@ impl PathBuf {
         self.std.set_extension(extension)
     }
 
-    /// Gives the text.
+    /// Returns the text.
     ///
     /// # Examples
     ///
@@ -138,7 +138,7 @@ impl PathBuf {
         self.std.into_os_string()
     }
 
-    /// Turns it into a box, which cannot grow and has no spare room.
+    /// Converts the path into a box, which cannot grow and has no spare capacity.
     ///
     /// # Examples
     ///

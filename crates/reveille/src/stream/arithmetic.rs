@@ -7,10 +7,10 @@ use std::pin::Pin;
 use super::shunt::Shunt;
 use super::{Stream, StreamExt};
 
-/// A type that the items of a stream can be added up to.
+/// A type that can be the sum of the items of a stream.
 ///
-/// [`StreamExt::sum`](super::StreamExt::sum) is how it is used. It is implemented for all numbers,
-/// and for `Option` and `Result` of them, which stop at the first `None` or `Err`.
+/// Used by [`StreamExt::sum`](super::StreamExt::sum). It is implemented for all numbers, and for
+/// `Option` and `Result` of them, which stop at the first `None` or `Err`.
 ///
 /// # Examples
 ///
@@ -25,7 +25,7 @@ use super::{Stream, StreamExt};
 /// });
 /// ```
 pub trait Sum<A = Self>: Sized {
-    /// Adds all items of a stream up.
+    /// Sums all items of a stream.
     ///
     /// # Examples
     ///
@@ -42,10 +42,10 @@ pub trait Sum<A = Self>: Sized {
         S: Stream<Item = A> + 'a;
 }
 
-/// A type that the items of a stream can be multiplied to.
+/// A type that can be the product of the items of a stream.
 ///
-/// [`StreamExt::product`](super::StreamExt::product) is how it is used. It is implemented for all
-/// numbers, and for `Option` and `Result` of them, which stop at the first `None` or `Err`.
+/// Used by [`StreamExt::product`](super::StreamExt::product). It is implemented for all numbers,
+/// and for `Option` and `Result` of them, which stop at the first `None` or `Err`.
 ///
 /// # Examples
 ///

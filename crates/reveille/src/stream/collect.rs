@@ -1,11 +1,11 @@
-//! Streams into collections: [`FromStream`] and [`Extend`].
+//! Collecting streams: [`FromStream`] and [`Extend`].
 //!
-//! Both traits return boxed futures that are `Send`, which is what lets `collect` be awaited inside
-//! a spawned task whatever the collection. Each collection is one line of a macro below: how to
-//! make it, how to make room, how to add an item.
+//! Both traits return boxed futures that are `Send`, so `collect` can be awaited in a spawned task
+//! whatever the collection is. Each collection is one line of a macro below: how to create it, how
+//! to reserve space, how to add an item.
 //!
-//! Note the name: [`Extend`] here is the asynchronous one. `partition` and `unzip` need both, since
-//! they add items one by one, which std's does without a box.
+//! [`Extend`] here is the asynchronous trait. `partition` and `unzip` need std's as well, because
+//! they add items one by one, which std's trait does without a box.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, LinkedList, VecDeque};
@@ -18,12 +18,12 @@ use std::sync::Arc;
 use super::shunt::Shunt;
 use super::{IntoStream, Stream, StreamExt};
 
-/// A type that can be made from the items of a stream.
+/// A type that can be collected from the items of a stream.
 ///
-/// [`StreamExt::collect`](super::StreamExt::collect) is how it is used. It is implemented for the
-/// collections of std, `String`, `PathBuf`, `Box<[T]>`, `Rc<[T]>`, `Arc<[T]>` and `Cow<[T]>`; for
-/// `()`, which throws the items away; and for `Option` and `Result` of all those, which stop at the
-/// first `None` or `Err`.
+/// Used by [`StreamExt::collect`](super::StreamExt::collect). It is implemented for the collections
+/// of std, `String`, `PathBuf`, `Box<[T]>`, `Rc<[T]>`, `Arc<[T]>` and `Cow<[T]>`; for `()`, which
+/// discards the items; and for `Option` and `Result` of all those, which stop at the first `None`
+/// or `Err`.
 ///
 /// # Examples
 ///
@@ -38,7 +38,7 @@ use super::{IntoStream, Stream, StreamExt};
 /// });
 /// ```
 pub trait FromStream<T: Send> {
-    /// Makes the value from all items of a stream.
+    /// Creates the value from all items of a stream.
     ///
     /// # Examples
     ///
@@ -60,12 +60,12 @@ pub trait FromStream<T: Send> {
 
 /// A collection that the items of a stream can be added to.
 ///
-/// It is the asynchronous sibling of [`std::iter::Extend`], and implemented for the same types as
-/// [`FromStream`], as far as they can grow.
+/// The asynchronous variant of [`std::iter::Extend`]. It is implemented for the same types as
+/// [`FromStream`], if they can grow.
 ///
 /// # Cancel safety
 ///
-/// The items that were read before the future was dropped are in the collection.
+/// Items that were read before the future was dropped are in the collection.
 ///
 /// # Examples
 ///
@@ -106,7 +106,7 @@ pub trait Extend<A> {
 ///
 /// # Cancel safety
 ///
-/// The items that were read before the future was dropped are in the collection.
+/// Items that were read before the future was dropped are in the collection.
 ///
 /// # Examples
 ///
@@ -130,9 +130,9 @@ where
 
 /// Implements both traits for a collection.
 ///
-/// `[generics] Collection: Item, new, |collection, stream| make room, |collection, item| add`, with
-/// the bounds of either trait in front. The stream is turned `into_stream` before the future is
-/// made, because only the stream, not what it came from, is known to be `Send`.
+/// `[generics] Collection: Item, new, |collection, stream| reserve, |collection, item| add`, with
+/// the bounds of either trait in front. The stream is converted with `into_stream` before the
+/// future is created, because only the stream is known to be `Send`.
 macro_rules! collection {
     (
         [$($generics:tt)*] $collection:ty: $item:ty,
@@ -225,13 +225,13 @@ collection!([] String: String, new String::new(),
 collection!(['s] String: Cow<'s, str>, new String::new(),
     reserve |_out, _hint| (), add |out, part| out.push_str(&part));
 
-/// How many of `hint` items to make room for in a set or map: all in an empty one, half where keys
-/// may already be there. Two growths are then the most that can follow.
+/// How many of `hint` items to reserve space for in a set or map: all in an empty one, half if keys
+/// may already be there. At most two reallocations follow.
 fn new_keys(is_empty: bool, hint: usize) -> usize {
     if is_empty { hint } else { hint.div_ceil(2) }
 }
 
-/// Implements [`FromStream`] for what a `Vec` turns into.
+/// Implements [`FromStream`] for types that a `Vec` converts into.
 macro_rules! from_vec {
     ([$($generics:tt)*] $collection:ty, $convert:expr) => {
         impl<$($generics)*> FromStream<T> for $collection {

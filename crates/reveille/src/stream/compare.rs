@@ -1,4 +1,4 @@
-//! Two streams side by side: `cmp`, `partial_cmp`, `eq`, `ne`, `lt`, `le`, `gt`, `ge`.
+//! Comparisons of two streams: `cmp`, `partial_cmp`, `eq`, `ne`, `lt`, `le`, `gt`, `ge`.
 //!
 //! One future, [`Compare`], takes an item from the left, then one from the right, and passes the
 //! pair to a [`Comparator`]. The first pair that decides ends it. A stream that ends first is less,
@@ -19,7 +19,7 @@ use super::consume::Pace;
 
 /// How a pair of items decides the comparison of their streams.
 pub trait Comparator<A, B> {
-    /// The value the future resolves to.
+    /// The output of the comparison.
     type Output;
 
     /// Breaks if this pair decides.
@@ -77,7 +77,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<V::Output> {
         let mut this = self.project();
         let mut pace = Pace::new();
-        // Bounded by the budget: when it is used up, `pace` is pending.
+        // Bounded by the budget: `pace` is pending when it is used up.
         loop {
             ready!(pace.poll_proceed(cx));
             if matches!(this.taken, Left::Due) {

@@ -1,6 +1,7 @@
-//! Many items of a stream in work at once, inside one task.
+//! Concurrent processing of a stream's items inside one task.
 //!
-//! `for_each_concurrent` owns the futures it made, in a [`Group`], and polls those that were woken.
+//! `for_each_concurrent` owns the futures that it creates, in a [`Group`], and polls those that
+//! were woken.
 
 use std::fmt;
 use std::future::Future;
@@ -14,11 +15,11 @@ use super::Stream;
 use super::consume::Pace;
 use crate::future::Group;
 
-/// Working on many items of a stream at once.
+/// Concurrent processing of a stream's items.
 ///
-/// These methods are not in [`StreamExt`](super::StreamExt), which is the predecessor's trait, item
-/// by item: a program that also imports the trait of another crate with a method of the same name
-/// goes on compiling. The prelude has both.
+/// These methods are not in [`StreamExt`](super::StreamExt), which has exactly the methods of
+/// async-std's trait. So a program that also imports another crate's trait with a method of the
+/// same name still compiles. The prelude has both.
 ///
 /// # Examples
 ///
@@ -36,16 +37,16 @@ use crate::future::Group;
 /// assert_eq!(done.get(), 10);
 /// ```
 pub trait ConcurrentExt: Stream {
-    /// Calls an asynchronous closure with every item, and runs up to `limit` of the futures at
-    /// once.
+    /// Calls an asynchronous closure with every item and runs up to `limit` of the futures at the
+    /// same time.
     ///
-    /// `None` (or 0) means no limit: then the stream is read as fast as it gives items. The futures
-    /// run inside this one, on its task: they take turns, and what they borrow need not be
-    /// `'static`. Spawn tasks to use many threads.
+    /// `None` (or 0) means no limit: the stream is then read as fast as it yields items. The
+    /// futures run on this task: they take turns, and what they borrow need not be `'static`. Spawn
+    /// tasks to use several threads.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future drops those that are not finished; their items are lost.
+    /// Dropping the future drops the unfinished futures; their items are lost.
     ///
     /// # Panics
     ///
@@ -102,7 +103,7 @@ pin_project! {
     /// ```
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct ForEachConcurrent<S, F, Fut> {
-        // `None` once it has ended.
+        // `None` after the stream has ended.
         #[pin]
         stream: Option<S>,
         f: F,
@@ -133,7 +134,7 @@ where
         this.pool.listen(cx.waker());
         let mut pace = Pace::new();
         let is_budget_left = budget::is_left();
-        // Bounded by the budget: when it is used up, `pace` is pending.
+        // Bounded by the budget: `pace` is pending when it is used up.
         loop {
             let mut is_progress = false;
             if this.pool.len() < *this.limit
@@ -154,7 +155,7 @@ where
                 this.pool.poll(slot);
                 is_progress = true;
                 if is_budget_left && !budget::is_left() {
-                    // The next poll begins with the future behind the one that used it up.
+                    // The next poll begins with the future after the one that used up the budget.
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }

@@ -1,17 +1,17 @@
-//! The futures that use a stream up to compute one value.
+//! The futures that consume a stream to compute one value.
 //!
-//! There is one future, [`Consume`], and a [`Consumer`] per method: a state, what to do with an
-//! item, what to answer when the items end. Consumers hold no future and are never pinned, so
-//! `Consume` is `Unpin` whenever its stream is.
+//! There is one future, [`Consume`], and one [`Consumer`] per method: a state, a step for an item,
+//! and the result at the end. Consumers hold no future and are never pinned, so `Consume` is
+//! `Unpin` whenever its stream is.
 //!
-//! **Fairness.** A stream whose items are all at hand (a full channel, `from_iter`) would let a
-//! plain loop keep its worker thread for as long as it lasts. `Consume` charges the task's budget
-//! for the items it takes in one poll ([`Pace`]), and yields to the other tasks when it is used up.
-//! The charge comes before an item is taken, so a cancelled future never loses one.
+//! **Fairness.** A stream whose items are always ready (a full channel, `from_iter`) would let a
+//! plain loop keep its worker thread until the end. `Consume` takes budget for the items of one
+//! poll ([`Pace`]) and yields when it is used up. It takes the budget before it takes an item, so a
+//! cancelled future loses none.
 //!
-//! *Rejected:* futures-lite's futures, which loop without yielding; the predecessor's, which yield
-//! after every single item; `impl Future` as return type, which is neither `Unpin` nor known to be
-//! `Send` in a function generic over `S: StreamExt`.
+//! *Rejected:* futures-lite's futures, which loop without yielding. *Rejected:* async-std's
+//! futures, which yield after every item. *Rejected:* `impl Future` as the return type, which is
+//! neither `Unpin` nor known to be `Send` in a function that is generic over `S: StreamExt`.
 
 use std::future::Future;
 use std::ops::ControlFlow;
@@ -23,23 +23,23 @@ use reveille_runtime::budget;
 
 use super::Stream;
 
-/// Items for one unit of the budget. A unit is meant for an operation of the system, which costs
-/// more than to pass an item on; and a stream that waits for each item should not pay twice.
+/// Items for one unit of budget. A unit is meant for a system call, which costs more than passing
+/// on an item; and a stream that does I/O for each item should not pay twice.
 const ITEMS_PER_UNIT: u32 = 8;
 
-/// Counts the items taken in one poll, and charges the budget for them.
+/// Counts the items taken in one poll, and takes budget for them.
 #[derive(Debug)]
 pub(super) struct Pace {
     left: u32,
 }
 
 impl Pace {
-    /// A poll begins.
+    /// Starts a poll.
     pub(super) fn new() -> Pace {
         Pace { left: ITEMS_PER_UNIT }
     }
 
-    /// Asks leave to take an item. `Pending`, with the task woken, when the budget is used up.
+    /// Call before taking an item. `Pending`, with the task woken, if the budget is used up.
     pub(super) fn poll_proceed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.left == 0 {
             ready!(budget::poll_proceed(cx));
@@ -50,15 +50,15 @@ impl Pace {
     }
 }
 
-/// What becomes of the items of a stream.
+/// Processes the items of a stream.
 pub trait Consumer<T> {
-    /// The value the future resolves to.
+    /// The output of the comparison.
     type Output;
 
-    /// Takes the next item; breaks when the result is known without the items that remain.
+    /// Processes an item. Breaks if the result is known without the remaining items.
     fn accept(&mut self, item: T) -> ControlFlow<Self::Output>;
 
-    /// Gives the result once there are no more items. Called at most once, and last.
+    /// Returns the result after the last item. Called at most once, at the end.
     fn finish(&mut self) -> Self::Output;
 }
 
@@ -89,7 +89,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<C::Output> {
         let mut this = self.project();
         let mut pace = Pace::new();
-        // Bounded by the budget: when it is used up, `pace` is pending.
+        // Bounded by the budget: `pace` is pending when it is used up.
         loop {
             ready!(pace.poll_proceed(cx));
             let Some(item) = ready!(this.stream.as_mut().poll_next(cx)) else {
@@ -153,7 +153,7 @@ impl<T, P: FnMut(&T) -> bool> Consumer<T> for Find<P> {
     }
 }
 
-/// `find_map`: the first `Some` the closure gives.
+/// `find_map`: the first `Some` that the closure returns.
 #[derive(Clone, Debug)]
 pub struct FindMap<F>(pub(super) F);
 
@@ -172,7 +172,7 @@ impl<T, B, F: FnMut(T) -> Option<B>> Consumer<T> for FindMap<F> {
     }
 }
 
-/// `position`: how many items come before the first that passes the test.
+/// `position`: the number of items before the first that passes the test.
 #[derive(Clone, Debug)]
 pub struct Position<P> {
     pub(super) predicate: P,
@@ -195,7 +195,7 @@ impl<T, P: FnMut(T) -> bool> Consumer<T> for Position<P> {
     }
 }
 
-/// `nth`: the item that has `remaining` others before it.
+/// `nth`: the item that `remaining` others precede.
 #[derive(Clone, Debug)]
 pub struct Nth {
     pub(super) remaining: usize,
@@ -217,7 +217,7 @@ impl<T> Consumer<T> for Nth {
     }
 }
 
-/// `last`: the item after which none comes.
+/// `last`: the last item.
 #[derive(Clone, Debug)]
 pub struct Last<T>(pub(super) Option<T>);
 
@@ -307,7 +307,7 @@ impl<T, B, F: FnMut(B, T) -> B> Consumer<T> for Fold<F, B> {
     }
 }
 
-/// `try_fold`: the same, until the closure fails.
+/// `try_fold`: like `fold`, until the closure fails.
 #[derive(Clone, Debug)]
 pub struct TryFold<F, B> {
     pub(super) f: F,

@@ -1,7 +1,7 @@
 //! Streams with two ends.
 //!
 //! The five methods are those of the front with the ends exchanged: [`Back`] is a stream whose
-//! front is the other's back, and the futures are the ones of `next`, `nth`, `find`, `fold`.
+//! front is the other's back, and the futures are those of `next`, `nth`, `find`, `fold`.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,7 +13,7 @@ use super::consume::{Consume, Find, Fold, Nth, TryFold};
 
 /// A stream that can also be read from its end.
 ///
-/// Both ends take from the same items: each comes out once.
+/// Both ends take from the same items: each item is yielded once.
 ///
 /// # Examples
 ///
@@ -31,10 +31,9 @@ use super::consume::{Consume, Find, Fold, Nth, TryFold};
 /// });
 /// ```
 pub trait DoubleEndedStream: Stream {
-    /// Takes the last item, `None` if there is none left.
+    /// Polls for the last item; `None` if no item is left.
     ///
-    /// When there is no item yet but there may be one later, arranges for the task to be woken and
-    /// returns `Pending`.
+    /// If no item is ready, but one may come, registers the task to be woken and returns `Pending`.
     ///
     /// # Examples
     ///
@@ -54,7 +53,7 @@ pub trait DoubleEndedStream: Stream {
     ///
     /// # Cancel safety
     ///
-    /// No item is lost when the future is dropped before it is ready.
+    /// If the future is dropped before it is ready, no item is lost.
     ///
     /// # Examples
     ///
@@ -74,11 +73,11 @@ pub trait DoubleEndedStream: Stream {
         nth_back(self, 0)
     }
 
-    /// Takes the item that has `n` others after it, and drops those.
+    /// Takes the item that precedes the last `n` items, and drops those.
     ///
     /// # Cancel safety
     ///
-    /// The items skipped before the future was dropped are gone.
+    /// Items that were skipped before the future was dropped are lost.
     ///
     /// # Examples
     ///
@@ -99,11 +98,11 @@ pub trait DoubleEndedStream: Stream {
         nth_back(self, n)
     }
 
-    /// Finds, from the end, the first item that passes a test.
+    /// Finds the last item that passes a test, reading from the end.
     ///
     /// # Cancel safety
     ///
-    /// The items that failed the test before the future was dropped are gone.
+    /// Items that failed the test before the future was dropped are lost.
     ///
     /// # Examples
     ///
@@ -151,7 +150,7 @@ pub trait DoubleEndedStream: Stream {
     ///
     /// # Errors
     ///
-    /// The first error of the closure; the items before it are not looked at.
+    /// The first error of the closure. The items before it are not read.
     ///
     /// # Examples
     ///

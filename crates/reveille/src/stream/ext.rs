@@ -1,13 +1,14 @@
-//! The catalogue of what can be done with a stream.
+//! The extension trait of streams.
 //!
-//! One method, its documentation and one line each; the bodies live next door, by theme.
+//! Each method has its documentation and a body of one line. The implementations are in the files
+//! listed here.
 //!
 //! | kind | methods |
 //! |---|---|
 //! | delegate to futures-lite | `next`, and the adapters that pass items on one by one |
-//! | own, `consume.rs` | one value out of all items, searching |
-//! | own, `extremes.rs` | `max`, `min` and their kin |
-//! | own, `compare.rs` | `cmp`, `eq`, `lt` and their kin |
+//! | own, `consume.rs` | one value from all items, searches |
+//! | own, `extremes.rs` | `max`, `min` and their variants |
+//! | own, `compare.rs` | `cmp`, `eq`, `lt` and the other comparisons |
 //! | own, `collect.rs`, `arithmetic.rs` | `collect`; `sum`, `product` |
 //! | own, `join.rs` | `merge`, `zip`, `flatten`, `flat_map` |
 //! | own, `fused.rs` | `fuse`, `chain` |
@@ -30,18 +31,18 @@ use super::{
     Map, Merge, Product, Scan, Skip, SkipWhile, StepBy, Stream, Sum, Take, TakeWhile, Timeout, Zip,
 };
 
-/// The methods of streams.
+/// Methods for every stream.
 ///
-/// They are those of [`Iterator`], with `.await` where a value comes out; implemented for every
-/// [`Stream`]. Methods that give a stream do nothing until it is read, and methods that give a
-/// future do nothing until it is awaited.
+/// They are those of [`Iterator`], asynchronous where they return a value. Methods that return a
+/// stream do nothing until it is read, and methods that return a future do nothing until it is
+/// awaited.
 ///
-/// The methods that borrow the stream (`next`, `nth`, `all`, `any`, `find`, ...) want it to be
-/// `Unpin`. Streams made of `async` blocks are not: pin them first, with
-/// [`pin!`](crate::pin::pin) or `Box::pin`.
+/// The methods that borrow the stream (`next`, `nth`, `all`, `any`, `find`, ...) require it to be
+/// `Unpin`. Streams made of `async` blocks are not: pin them first, with [`pin!`](crate::pin::pin)
+/// or `Box::pin`.
 ///
-/// The futures that use a stream up give way to other tasks now and then, even if the stream always
-/// has another item ready.
+/// The futures that consume the stream yield to other tasks from time to time, even if the stream
+/// always has another item ready.
 ///
 /// # Examples
 ///
@@ -57,14 +58,14 @@ use super::{
 /// });
 /// ```
 pub trait StreamExt: Stream {
-    /// Takes the next item: `Some` item, or `None` at the end.
+    /// Takes the next item; `None` at the end.
     ///
-    /// What happens when a stream is asked again after its end is its own affair;
-    /// [`fuse`](StreamExt::fuse) makes sure.
+    /// What a stream yields after its end depends on the stream. [`fuse`](StreamExt::fuse) makes
+    /// sure that it stays ended.
     ///
     /// # Cancel safety
     ///
-    /// No item is lost when the future is dropped before it is ready, unless the stream itself says
+    /// If the future is dropped before it is ready, no item is lost, unless the stream documents
     /// otherwise.
     ///
     /// # Examples
@@ -86,11 +87,11 @@ pub trait StreamExt: Stream {
         futures_lite::StreamExt::next(self)
     }
 
-    /// Takes the item that has `n` others before it, and drops those: `nth(0)` is the next one.
+    /// Takes the item after the next `n` items, and drops those: `nth(0)` takes the next item.
     ///
     /// # Cancel safety
     ///
-    /// The items skipped before the future was dropped are gone.
+    /// Items that were skipped before the future was dropped are lost.
     ///
     /// # Examples
     ///
@@ -112,7 +113,7 @@ pub trait StreamExt: Stream {
         Consume::new(self, Nth { remaining: n })
     }
 
-    /// Uses the stream up and gives its last item, `None` if there was none.
+    /// Consumes the stream and returns its last item, or `None` if there was none.
     ///
     /// # Examples
     ///
@@ -132,7 +133,7 @@ pub trait StreamExt: Stream {
         Consume::new(self, Last(None))
     }
 
-    /// Keeps the first `n` items. The stream is not asked for another after them.
+    /// Yields the first `n` items. The stream is not polled for another after them.
     ///
     /// # Examples
     ///
@@ -152,9 +153,9 @@ pub trait StreamExt: Stream {
         futures_lite::StreamExt::take(self, n)
     }
 
-    /// Keeps the items up to, and without, the first that fails a test.
+    /// Yields the items before the first that fails a test.
     ///
-    /// The item that failed is gone.
+    /// The item that failed the test is lost.
     ///
     /// # Examples
     ///
@@ -177,7 +178,7 @@ pub trait StreamExt: Stream {
         futures_lite::StreamExt::take_while(self, predicate)
     }
 
-    /// Drops the first `n` items.
+    /// Skips the first `n` items.
     ///
     /// # Examples
     ///
@@ -198,7 +199,7 @@ pub trait StreamExt: Stream {
         futures_lite::StreamExt::skip(self, n)
     }
 
-    /// Drops the items up to the first that fails a test; that one is kept, and all after it.
+    /// Skips the items before the first that fails a test, and yields that item and all later ones.
     ///
     /// # Examples
     ///
@@ -220,7 +221,7 @@ pub trait StreamExt: Stream {
         futures_lite::StreamExt::skip_while(self, predicate)
     }
 
-    /// Keeps the first item and then every `step`-th one.
+    /// Yields the first item and then every `step`-th one.
     ///
     /// # Panics
     ///
@@ -245,7 +246,7 @@ pub trait StreamExt: Stream {
         futures_lite::StreamExt::step_by(self, step)
     }
 
-    /// Keeps the items that pass a test.
+    /// Yields the items that pass a test.
     ///
     /// # Examples
     ///
@@ -267,7 +268,7 @@ pub trait StreamExt: Stream {
         futures_lite::StreamExt::filter(self, predicate)
     }
 
-    /// Turns items into others, or drops them: those for which the closure gives `None`.
+    /// Maps items, and drops those for which the closure returns `None`.
     ///
     /// # Examples
     ///
@@ -289,7 +290,7 @@ pub trait StreamExt: Stream {
         futures_lite::StreamExt::filter_map(self, f)
     }
 
-    /// Turns every item into another.
+    /// Maps every item.
     ///
     /// # Examples
     ///
@@ -311,7 +312,7 @@ pub trait StreamExt: Stream {
         futures_lite::StreamExt::map(self, f)
     }
 
-    /// Turns every item into another with a state at hand, and ends when the closure gives `None`.
+    /// Maps every item with access to a state, and ends when the closure returns `None`.
     ///
     /// # Examples
     ///
@@ -336,7 +337,7 @@ pub trait StreamExt: Stream {
         futures_lite::StreamExt::scan(self, initial_state, f)
     }
 
-    /// Counts the items: yields pairs of an index, from 0, and an item.
+    /// Numbers the items: yields pairs of an index, from 0, and an item.
     ///
     /// # Panics
     ///
@@ -361,7 +362,7 @@ pub trait StreamExt: Stream {
         futures_lite::StreamExt::enumerate(self)
     }
 
-    /// Looks at every item in passing.
+    /// Calls a closure with a reference to every item that passes.
     ///
     /// # Examples
     ///
@@ -428,9 +429,10 @@ pub trait StreamExt: Stream {
         futures_lite::StreamExt::copied(self)
     }
 
-    /// Makes a stream of every item and yields the items of those streams, one after the other.
+    /// Maps every item to a stream and yields the items of those streams, one stream after the
+    /// other.
     ///
-    /// The next inner stream is asked for when the one before has ended and was dropped.
+    /// The next inner stream is requested after the previous one has ended and was dropped.
     ///
     /// # Examples
     ///
@@ -478,7 +480,7 @@ pub trait StreamExt: Stream {
 
     /// Yields the items of this stream, then those of another.
     ///
-    /// This stream is dropped when it has ended, before the other is asked for an item.
+    /// This stream is dropped at its end, before the other is polled.
     ///
     /// # Examples
     ///
@@ -500,7 +502,7 @@ pub trait StreamExt: Stream {
         Chain::new(self, other)
     }
 
-    /// Starts over whenever the stream ends, with a clone of it as it was at the beginning.
+    /// Starts over whenever the stream ends, with a clone of its initial state.
     ///
     /// An empty stream stays empty.
     ///
@@ -523,10 +525,10 @@ pub trait StreamExt: Stream {
         futures_lite::StreamExt::cycle(self)
     }
 
-    /// Yields the items of two streams as they come, and ends when both have ended.
+    /// Yields the items of two streams as they arrive, and ends when both have ended.
     ///
-    /// Each poll tosses a coin for whom to ask first, so neither stream can keep the other from
-    /// being read, however many items it has ready. The order of the items of one stream is kept.
+    /// Each poll chooses at random which stream to poll first, so neither can starve the other,
+    /// however many items it has ready. The order of the items of one stream is kept.
     ///
     /// # Examples
     ///
@@ -549,9 +551,10 @@ pub trait StreamExt: Stream {
         Merge::new(self, other)
     }
 
-    /// Yields pairs of items, one of each stream, and ends with the shorter.
+    /// Yields pairs of items, one from each stream, and ends with the shorter.
     ///
-    /// An item of this stream that waits for its partner when the pair is dropped is lost.
+    /// If an item of this stream waits for its partner when the stream of pairs is dropped, it is
+    /// lost.
     ///
     /// # Examples
     ///
@@ -574,7 +577,7 @@ pub trait StreamExt: Stream {
         Zip::new(self, other)
     }
 
-    /// Makes sure that the stream, once ended, stays so: it is dropped and not polled again.
+    /// Keeps the stream ended once it has ended: it is then dropped and not polled again.
     ///
     /// # Examples
     ///
@@ -601,7 +604,7 @@ pub trait StreamExt: Stream {
         Fuse::new(self)
     }
 
-    /// Borrows the stream, to use a part of it with methods that take it by value.
+    /// Borrows the stream, so that a method that takes it by value can consume a part of it.
     ///
     /// # Examples
     ///
@@ -620,13 +623,13 @@ pub trait StreamExt: Stream {
         self
     }
 
-    /// Fails when the next item is late: yields `Ok` items, and an `Err` each time `dur` passes
+    /// Sets a time limit for each item: yields `Ok` items, and an `Err` each time `dur` passes
     /// without one.
     ///
-    /// The stream goes on after an error, with a new period; whoever gives up drops it. The period
-    /// runs from the creation of the stream for the first item, and from the item or error before
-    /// for the others. An item that is ready is never late, whatever the clock says, and with
-    /// [`Duration::MAX`] none ever is.
+    /// The stream continues after an error, with a new period. To stop, drop it. The first period
+    /// begins at the creation of the stream, each later one at the previous item or error. An item
+    /// that is ready is never late, whatever the clock says, and with [`Duration::MAX`] there is no
+    /// limit.
     ///
     /// # Examples
     ///
@@ -649,9 +652,9 @@ pub trait StreamExt: Stream {
         Timeout::new(self, dur)
     }
 
-    /// Pauses for `d` after every item, during which the stream is not asked for another.
+    /// Pauses for `d` after every item. The stream is not polled during a pause.
     ///
-    /// Nothing is dropped: a source that is faster has to wait, or queue.
+    /// No item is dropped: a faster source has to wait, or queue.
     ///
     /// # Examples
     ///
@@ -675,7 +678,7 @@ pub trait StreamExt: Stream {
         Throttle::new(self, d)
     }
 
-    /// Waits for `dur`, counted from this call, before it asks the stream for anything.
+    /// Waits for `dur`, counted from this call, before it polls the stream for the first time.
     ///
     /// # Examples
     ///
@@ -701,8 +704,8 @@ pub trait StreamExt: Stream {
 
     /// Calls a closure with every item.
     ///
-    /// To await something for every item, use a loop: `while let Some(item) = s.next().await`.
-    /// For many items at once see
+    /// To await something for every item, use a loop: `while let Some(item) = s.next().await`. To
+    /// process many items at the same time, see
     /// [`for_each_concurrent`](super::ConcurrentExt::for_each_concurrent).
     ///
     /// # Examples
@@ -727,7 +730,7 @@ pub trait StreamExt: Stream {
 
     /// Calls a closure with every item, until it fails.
     ///
-    /// The stream is only borrowed, so it can be used on after a failure.
+    /// The stream is only borrowed, so it can be used after a failure.
     ///
     /// # Errors
     ///
@@ -754,8 +757,8 @@ pub trait StreamExt: Stream {
         Consume::new(self, TryForEach(f))
     }
 
-    /// Folds the items into one value: the closure gets the value so far and an item, and gives the
-    /// next value.
+    /// Folds the items into one value: the closure receives the current value and an item, and
+    /// returns the next value.
     ///
     /// # Examples
     ///
@@ -779,7 +782,7 @@ pub trait StreamExt: Stream {
 
     /// Folds the items into one value, until the closure fails.
     ///
-    /// The stream is only borrowed, so it can be used on after a failure.
+    /// The stream is only borrowed, so it can be used after a failure.
     ///
     /// # Errors
     ///
@@ -805,10 +808,10 @@ pub trait StreamExt: Stream {
         Consume::new(self, TryFold { f, state: Some(init) })
     }
 
-    /// Collects the items.
+    /// Collects the items into a collection.
     ///
-    /// The type of the result says how: see [`FromStream`] for all there are. `Result` and `Option`
-    /// collect the good items and stop at the first bad one.
+    /// The type of the result selects the collection; see [`FromStream`] for all types. `Result`
+    /// and `Option` collect the values and stop at the first `Err` or `None`.
     ///
     /// # Examples
     ///
@@ -836,9 +839,9 @@ pub trait StreamExt: Stream {
         FromStream::from_stream(self)
     }
 
-    /// Collects the items that pass a test, and those that do not, into two collections.
+    /// Splits the items into two collections: those that pass a test, and the others.
     ///
-    /// The collection must also implement std's `Extend`, as those of std all do.
+    /// The collection must also implement std's `Extend`, as those of std do.
     ///
     /// # Examples
     ///
@@ -864,7 +867,7 @@ pub trait StreamExt: Stream {
 
     /// Collects the left and the right halves of pairs into two collections.
     ///
-    /// The collections must also implement std's `Extend`, as those of std all do.
+    /// The collections must also implement std's `Extend`, as those of std do.
     ///
     /// # Examples
     ///
@@ -907,9 +910,9 @@ pub trait StreamExt: Stream {
         Consume::new(self, Count(0))
     }
 
-    /// Adds the items up; 0 if there are none.
+    /// Sums the items; 0 if there are none.
     ///
-    /// The future is not `Send`, since [`Sum`] does not ask for it. In a spawned task, use
+    /// The future is not `Send`, because [`Sum`] does not require it. In a spawned task, use
     /// [`fold`](StreamExt::fold).
     ///
     /// # Panics
@@ -937,7 +940,7 @@ pub trait StreamExt: Stream {
 
     /// Multiplies the items; 1 if there are none.
     ///
-    /// The future is not `Send`, since [`Product`] does not ask for it. In a spawned task, use
+    /// The future is not `Send`, because [`Product`] does not require it. In a spawned task, use
     /// [`fold`](StreamExt::fold).
     ///
     /// # Panics
@@ -963,7 +966,8 @@ pub trait StreamExt: Stream {
         Product::product(self)
     }
 
-    /// Whether all items pass a test. Stops at the first that fails; true if there are none.
+    /// Returns whether all items pass a test. Stops at the first that fails. True if there are no
+    /// items.
     ///
     /// # Examples
     ///
@@ -985,7 +989,8 @@ pub trait StreamExt: Stream {
         Consume::new(self, All(f))
     }
 
-    /// Whether some item passes a test. Stops at the first that does; false if there are none.
+    /// Returns whether any item passes a test. Stops at the first that does. False if there are no
+    /// items.
     ///
     /// # Examples
     ///
@@ -1029,7 +1034,7 @@ pub trait StreamExt: Stream {
         Consume::new(self, Find(p))
     }
 
-    /// Finds the first item the closure makes something of, and gives that.
+    /// Returns the first `Some` that the closure returns.
     ///
     /// # Examples
     ///
@@ -1050,7 +1055,7 @@ pub trait StreamExt: Stream {
         Consume::new(self, FindMap(f))
     }
 
-    /// Finds the first item that passes a test, and gives the number of items before it.
+    /// Finds the first item that passes a test, and returns its index.
     ///
     /// # Examples
     ///
@@ -1074,11 +1079,11 @@ pub trait StreamExt: Stream {
 
     /// Finds the greatest item; `None` if there are none.
     ///
-    /// Of items that are equal the first is given.
+    /// Of several equal items, the first is returned.
     ///
     /// # Differences
     ///
-    /// `Iterator::max` and its kin give the last of equal items.
+    /// `Iterator::max` and its variants return the last of several equal items.
     ///
     /// # Examples
     ///
@@ -1101,11 +1106,11 @@ pub trait StreamExt: Stream {
 
     /// Finds the greatest item, as a closure compares.
     ///
-    /// Of items that are equal the first is given.
+    /// Of several equal items, the first is returned.
     ///
     /// # Differences
     ///
-    /// `Iterator::max` and its kin give the last of equal items.
+    /// `Iterator::max` and its variants return the last of several equal items.
     ///
     /// # Examples
     ///
@@ -1128,11 +1133,11 @@ pub trait StreamExt: Stream {
 
     /// Finds the item whose key is greatest. Each key is computed once.
     ///
-    /// Of items that are equal the first is given.
+    /// Of several equal items, the first is returned.
     ///
     /// # Differences
     ///
-    /// `Iterator::max` and its kin give the last of equal items.
+    /// `Iterator::max` and its variants return the last of several equal items.
     ///
     /// # Examples
     ///
@@ -1156,7 +1161,7 @@ pub trait StreamExt: Stream {
 
     /// Finds the least item; `None` if there are none.
     ///
-    /// Of items that are equal the first is given.
+    /// Of several equal items, the first is returned.
     ///
     /// # Examples
     ///
@@ -1178,7 +1183,7 @@ pub trait StreamExt: Stream {
 
     /// Finds the least item, as a closure compares.
     ///
-    /// Of items that are equal the first is given.
+    /// Of several equal items, the first is returned.
     ///
     /// # Examples
     ///
@@ -1201,7 +1206,7 @@ pub trait StreamExt: Stream {
 
     /// Finds the item whose key is least. Each key is computed once.
     ///
-    /// Of items that are equal the first is given.
+    /// Of several equal items, the first is returned.
     ///
     /// # Examples
     ///
@@ -1225,8 +1230,8 @@ pub trait StreamExt: Stream {
 
     /// Compares the items with those of another stream.
     ///
-    /// Item by item: the first pair that is not equal decides. If there is none, the stream that
-    /// ends first is the lesser.
+    /// The comparison is lexicographic: the first pair that is not equal decides. If there is none,
+    /// the stream that ends first is less.
     ///
     /// # Examples
     ///
@@ -1251,11 +1256,11 @@ pub trait StreamExt: Stream {
         Compare::new(self, other)
     }
 
-    /// Compares the items with those of another stream, where that is possible.
+    /// Compares the items with those of another stream by [`PartialOrd`].
     ///
-    /// Item by item: the first pair that is not equal decides. If there is none, the stream that
-    /// ends first is the lesser. The answer is `None` if the first pair that is not equal has no
-    /// order.
+    /// The comparison is lexicographic: the first pair that is not equal decides. If there is none,
+    /// the stream that ends first is less. Returns `None` if the first pair that is not equal has
+    /// no order.
     ///
     /// # Examples
     ///
@@ -1279,7 +1284,8 @@ pub trait StreamExt: Stream {
         Compare::new(self, other)
     }
 
-    /// Whether two streams have equal items, and equally many. Stops at the first difference.
+    /// Returns whether two streams have equal items and the same length. Stops at the first
+    /// difference.
     ///
     /// # Examples
     ///
@@ -1302,7 +1308,7 @@ pub trait StreamExt: Stream {
         Compare::new(self, other)
     }
 
-    /// Whether two streams differ in an item, or in length. Stops at the first difference.
+    /// Returns whether two streams differ in an item or in length. Stops at the first difference.
     ///
     /// # Examples
     ///
@@ -1325,7 +1331,8 @@ pub trait StreamExt: Stream {
         Compare::new(self, other)
     }
 
-    /// Whether this stream is less than another, as [`partial_cmp`](StreamExt::partial_cmp) says.
+    /// Returns whether this stream is less than another, as [`partial_cmp`](StreamExt::partial_cmp)
+    /// compares.
     ///
     /// # Examples
     ///
@@ -1347,8 +1354,8 @@ pub trait StreamExt: Stream {
         Compare::new(self, other)
     }
 
-    /// Whether this stream is less than, or equal to, another, as
-    /// [`partial_cmp`](StreamExt::partial_cmp) says.
+    /// Returns whether this stream is less than or equal to another, as
+    /// [`partial_cmp`](StreamExt::partial_cmp) compares.
     ///
     /// # Examples
     ///
@@ -1370,8 +1377,8 @@ pub trait StreamExt: Stream {
         Compare::new(self, other)
     }
 
-    /// Whether this stream is greater than another, as [`partial_cmp`](StreamExt::partial_cmp)
-    /// says.
+    /// Returns whether this stream is greater than another, as
+    /// [`partial_cmp`](StreamExt::partial_cmp) compares.
     ///
     /// # Examples
     ///
@@ -1393,8 +1400,8 @@ pub trait StreamExt: Stream {
         Compare::new(self, other)
     }
 
-    /// Whether this stream is greater than, or equal to, another, as
-    /// [`partial_cmp`](StreamExt::partial_cmp) says.
+    /// Returns whether this stream is greater than or equal to another, as
+    /// [`partial_cmp`](StreamExt::partial_cmp) compares.
     ///
     /// # Examples
     ///

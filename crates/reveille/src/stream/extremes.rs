@@ -1,7 +1,7 @@
-//! The greatest and the least: `max`, `min` and their `_by` and `_by_key` forms.
+//! The greatest and the least item: `max`, `min` and their `_by` and `_by_key` forms.
 //!
-//! All six keep the best item so far and a [`Rule`] that says whether a newcomer replaces it. Of
-//! equals the first stays, in all six, as in the predecessor; std's `Iterator::max` keeps the last.
+//! All six keep the best item so far and a [`Rule`] that says whether a new item replaces it. Of
+//! equal items the first stays, as in async-std; std's `Iterator::max` keeps the last.
 
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
@@ -13,7 +13,7 @@ pub trait Rule<T> {
     /// How `left` and `right` compare.
     fn compare(&mut self, left: &T, right: &T) -> Ordering;
 
-    /// What the comparison of a newcomer with the best so far must give for it to win.
+    /// The order of a new item relative to the best so far that makes it win.
     const WINS: Ordering;
 }
 

@@ -1,8 +1,8 @@
-//! Streams that drop what has ended: `fuse`, `chain`.
+//! Streams that are dropped at their end: `fuse`, `chain`.
 //!
 //! A stream that has ended is dropped at once, as std's `Fuse` and `Chain` drop an iterator. The
-//! next stream may wait for what it holds: the first half of a chain may own the only sender of
-//! the channel that the second half receives from.
+//! next stream may depend on it: the first half of a chain may own the only sender of the channel
+//! that the second half receives from.
 //!
 //! *Rejected:* the types of futures-lite, which keep an ended stream until they are dropped
 //! themselves, and have no `size_hint`.
@@ -34,7 +34,7 @@ pin_project! {
     #[derive(Clone, Debug)]
     #[must_use = "streams do nothing unless polled"]
     pub struct Fuse<S> {
-        // `None` once it has ended.
+        // `None` after the stream has ended.
         #[pin]
         stream: Option<S>,
     }

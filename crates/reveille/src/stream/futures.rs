@@ -1,8 +1,8 @@
 //! The names of the futures that [`StreamExt`](super::StreamExt)'s methods return.
 //!
-//! They are what the predecessor calls them, and as unspecified as there: what is promised is the
-//! output, that they are `Unpin` if the stream is (always, where the stream is only borrowed), and
-//! that they are `Send` and `Sync` if everything they hold is.
+//! The names are async-std's, and like there the types are unspecified. Guaranteed are the output,
+//! `Unpin` if the stream is `Unpin` (always, if the stream is only borrowed), and `Send` and `Sync`
+//! if everything inside is.
 
 use super::compare::{
     AnyOrder, ByEquality, ByOrd, ByPartialOrd, Compare, IsGreater, IsGreaterOrEqual, IsLess,

@@ -1,6 +1,6 @@
-//! Several streams made into one: `merge`, `zip`, `flatten`, `flat_map`.
+//! Several streams combined into one: `merge`, `zip`, `flatten`, `flat_map`.
 //!
-//! `zip` could be futures-lite's, but for `Debug`, which there asks it of the items too.
+//! `zip` is not futures-lite's, whose `Debug` requires `Debug` of the items.
 
 use std::fmt;
 use std::pin::Pin;
@@ -52,7 +52,8 @@ where
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<T>> {
         let this = self.project();
-        // A coin per poll: neither side can keep the other from being read, however full it is.
+        // A random choice per poll: neither side can starve the other, however many items it has
+        // ready.
         if random::next_u64() & 1 == 0 {
             poll_in_order(this.left, this.right, cx)
         } else {
@@ -292,13 +293,13 @@ where
     S::Item: IntoStream<IntoStream = U, Item = U::Item>,
     U: Stream,
 {
-    // Each round uses up one inner stream, so the loop is as bounded as the outer one.
+    // Each round uses up one inner stream, so the outer stream bounds the loop.
     loop {
         if let Some(inner) = current.as_mut().as_pin_mut() {
             if let Some(item) = ready!(inner.poll_next(cx)) {
                 return Poll::Ready(Some(item));
             }
-            // Dropped before the next one is asked for, which may need what this one holds.
+            // Dropped before the next one is requested, which may depend on what this one holds.
             current.set(None);
         }
         match ready!(stream.as_mut().poll_next(cx)) {

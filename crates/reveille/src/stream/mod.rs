@@ -1,9 +1,9 @@
-//! Streams: sequences of values that arrive over time.
+//! Streams: asynchronous iterators.
 //!
-//! A [`Stream`] is to [`Iterator`] what a future is to a value: `next().await` gives the next item,
-//! when it comes. The lines of a socket, the entries of a directory, the messages of a channel and
-//! the ticks of a clock are streams. [`StreamExt`] has the methods of iterators; a plain loop often
-//! says it best:
+//! A [`Stream`] is an [`Iterator`] whose items arrive over time: `next().await` waits for the next
+//! item. The lines of a socket, the entries of a directory, the messages of a channel and the ticks
+//! of a clock are streams. [`StreamExt`] has the methods of iterators. A plain loop is often the
+//! clearest:
 //!
 //! ```
 //! use reveille::prelude::*;
@@ -21,37 +21,40 @@
 //!
 //! # Making one
 //!
-//! [`from_iter`], [`from_fn`], [`once`], [`repeat`], [`repeat_with`], [`successors`], [`interval`],
-//! [`empty`], [`pending`]; a [channel](crate::channel)'s receiver is one; or implement [`Stream`].
+//! Create a stream with [`from_iter`], [`from_fn`], [`once`], [`repeat`], [`repeat_with`],
+//! [`successors`], [`interval`], [`empty`] or [`pending`]. The receiver of a
+//! [channel](crate::channel) is a stream. Or implement [`Stream`].
 //!
 //! # Laziness
 //!
 //! Adapters such as [`map`](StreamExt::map) do nothing until the stream is read, do nothing between
-//! two reads, and fetch no item ahead. (A source may: [`fs::ReadDir`](crate::fs::ReadDir) reads its
-//! entries in batches.) To work while the reader is busy, spawn a task and connect it by a channel.
+//! two reads, and fetch no item in advance. (A source may: [`fs::ReadDir`](crate::fs::ReadDir)
+//! reads its entries in batches.) To work while the reader is busy, spawn a task and connect it by
+//! a channel.
 //!
 //! # One after the other, or at once
 //!
-//! A loop over a stream, and [`for_each`](StreamExt::for_each), finish one item before they ask for
-//! the next. [`for_each_concurrent`](ConcurrentExt::for_each_concurrent) works on several, inside
-//! one task; [`merge`](StreamExt::merge) takes from two streams what comes first.
+//! A loop over a stream, and [`for_each`](StreamExt::for_each), finish one item before they take
+//! the next. [`for_each_concurrent`](ConcurrentExt::for_each_concurrent) processes several inside
+//! one task; [`merge`](StreamExt::merge) takes the next item of either of two streams.
 //!
 //! # Cancel safety
 //!
-//! A `next` that is dropped has taken no item from the streams of this crate. What uses up a stream
-//! (`fold`, `collect`, `for_each`) has taken the items it was given, and loses what it made of
-//! them; the stream goes on after them if it was only lent ([`by_ref`](StreamExt::by_ref)).
+//! A dropped `next` has taken no item from the streams of this crate. A method that consumes a
+//! stream (`fold`, `collect`, `for_each`) has taken the items that it received, and loses its
+//! partial result. If the stream was only borrowed ([`by_ref`](StreamExt::by_ref)), it continues
+//! after those items.
 //!
 //! # Infinite streams
 //!
-//! [`repeat`] and [`interval`] never end, so `collect`, `count`, `last` and their like never finish
-//! on them. Put a [`take`](StreamExt::take) in between.
+//! [`repeat`] and [`interval`] never end, so `collect`, `count`, `last` and similar methods never
+//! finish on them. Use [`take`](StreamExt::take) first.
 //!
 //! # Kinship
 //!
-//! `Stream` is that of futures-core, so streams of other crates have these methods and the other
-//! way round. The adapter types are those of futures-lite where they are named here and not in the
-//! files of this module.
+//! `Stream` is that of futures-core, so streams of other crates have these methods, and the other
+//! way round. Adapter types that are not defined in the files of this module are those of
+//! futures-lite.
 
 mod arithmetic;
 mod collect;

@@ -1,7 +1,7 @@
-//! The good items of a fallible stream, up to the first bad one.
+//! The values of a fallible stream, up to the first failure.
 //!
-//! This is how `Option` and `Result` collect, add and multiply: the collection inside sees a stream
-//! of plain items that ends early, and the failure is handed over on the side.
+//! `Option` and `Result` collect, sum and multiply with this: the inner collection sees a stream of
+//! plain values that ends early, and the failure is returned separately.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use super::Stream;
 
 pin_project! {
-    /// Yields the items of `stream` until one fails, and leaves that failure in `failure`.
+    /// Yields the values of `stream` until one fails, and stores that failure in `failure`.
     #[derive(Debug)]
     pub(super) struct Shunt<'f, S, E, F> {
         #[pin]

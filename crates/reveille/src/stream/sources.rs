@@ -1,4 +1,4 @@
-//! Streams made from something else: an iterator, a closure, a value.
+//! Streams made from an iterator, a closure or a value.
 //!
 //! | kind | items |
 //! |---|---|
@@ -20,7 +20,7 @@ pub use futures_lite::stream::{
 
 /// Creates a stream that calls a closure for every item, and ends when it returns `None`.
 ///
-/// The closure is a plain one and is called inside `poll_next`, so it should not block. For an
+/// The closure is synchronous and is called inside `poll_next`, so it must not block. For an
 /// asynchronous source, implement [`Stream`], or put a channel between it and the reader.
 ///
 /// # Examples
@@ -48,7 +48,7 @@ where
     FromFn { f }
 }
 
-/// A stream that asks a closure for its items: see [`from_fn`].
+/// A stream that calls a closure for its items; see [`from_fn`].
 ///
 /// # Examples
 ///
@@ -68,7 +68,7 @@ pub struct FromFn<F> {
     f: F,
 }
 
-// The closure is called through `&mut`, never pinned.
+// The closure is called through `&mut`, and never pinned.
 impl<F> Unpin for FromFn<F> {}
 
 impl<T, F> Stream for FromFn<F>
@@ -84,8 +84,8 @@ where
 
 /// Creates a stream of the items of an iterator.
 ///
-/// Every item is ready at once. Iterators that block (over the entries of a directory, say) block
-/// the thread here too.
+/// Every item is ready at once. An iterator that blocks (over the entries of a directory, for
+/// example) blocks the thread here too.
 ///
 /// # Examples
 ///
@@ -105,7 +105,7 @@ pub fn from_iter<I: IntoIterator>(iter: I) -> FromIter<I::IntoIter> {
 }
 
 pin_project! {
-    /// A stream of the items of an iterator: see [`from_iter`].
+    /// A stream of the items of an iterator; see [`from_iter`].
     ///
     /// # Examples
     ///
@@ -149,9 +149,9 @@ impl<T: DoubleEndedIterator> DoubleEndedStream for FromIter<T> {
 impl<I: ExactSizeIterator> ExactSizeStream for FromIter<I> {}
 impl<I: std::iter::FusedIterator> FusedStream for FromIter<I> {}
 
-/// Creates a stream in which every item is computed from the one before.
+/// Creates a stream in which every item is computed from the previous one.
 ///
-/// It starts with `first`, if there is one, and ends when the closure returns `None`.
+/// It starts with `first`, if that is `Some`, and ends when the closure returns `None`.
 ///
 /// # Examples
 ///
@@ -173,7 +173,7 @@ where
 }
 
 pin_project! {
-    /// A stream in which every item is computed from the one before: see [`successors`].
+    /// A stream in which every item is computed from the previous one; see [`successors`].
     ///
     /// # Examples
     ///

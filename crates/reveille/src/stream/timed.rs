@@ -1,8 +1,7 @@
 //! Streams and time: `interval`, `timeout`, `throttle`, `delay`.
 //!
-//! All of them use one [`Sleep`] for their whole life and reset it, so a timer costs no allocation
-//! per item. A duration too long for the clock never ends: nothing here adds to an `Instant`
-//! itself.
+//! Each of them owns one [`Sleep`] and resets it, so a timer costs no allocation per item. A
+//! duration too long for the clock never ends: nothing here adds to an `Instant` itself.
 
 use std::error::Error;
 use std::fmt;
@@ -19,10 +18,10 @@ use super::{FusedStream, Stream};
 
 /// Creates a stream that yields `()` again and again, `dur` apart.
 ///
-/// The first item comes one period from now, and every period begins when the item before it was
-/// *taken*: a reader that is late gets one item at once and then waits a whole period. Missed ticks
-/// are not made up for in a burst; a reader that must keep step with the clock over a long time
-/// should compute its deadlines from it.
+/// The first item comes one period from now, and every period begins when the previous item was
+/// *taken*: a late reader gets one item at once and then waits a whole period. Missed ticks are not
+/// made up for. To keep step with the clock over a long time, compute deadlines and use
+/// [`sleep_until`](crate::task::sleep_until).
 ///
 /// The stream never ends. With a period of zero it is always ready; with [`Duration::MAX`] it never
 /// is.
@@ -98,7 +97,7 @@ impl Stream for Interval {
 impl FusedStream for Interval {}
 
 pin_project! {
-    /// A stream that says when its items are late: see
+    /// A stream with a time limit for each item; see
     /// [`StreamExt::timeout`](super::StreamExt::timeout).
     ///
     /// # Examples
@@ -136,7 +135,7 @@ impl<S: Stream> Stream for Timeout<S> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.project();
-        // The stream first: an item that is there is never late.
+        // The stream first: an item that is ready is never late.
         let is_budget_left = budget::is_left();
         let next = match this.stream.poll_next(cx) {
             Poll::Ready(None) => return Poll::Ready(None),
@@ -152,12 +151,12 @@ impl<S: Stream> Stream for Timeout<S> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        // Every item of the stream comes out, and any number of errors between them.
+        // The stream yields all of its items, and any number of errors between them.
         (self.stream.size_hint().0, None)
     }
 }
 
-/// The next item of a stream did not come in time.
+/// The next item of a stream did not arrive in time.
 ///
 /// # Examples
 ///

@@ -1,11 +1,11 @@
-//! The small traits around [`Stream`]: promises about length and end, and conversion.
+//! The traits around [`Stream`]: exact length, end, and conversion.
 
 use super::Stream;
 
-/// A value that can be turned into a stream.
+/// A value that can be converted into a stream.
 ///
-/// Every stream is one, by the identity. Implement it for a collection of sources, or for a handle
-/// whose stream of events is made on demand.
+/// Every stream converts into itself. Implement this for a collection of sources, or for a handle
+/// that creates its stream of events on demand.
 ///
 /// # Examples
 ///
@@ -31,13 +31,13 @@ use super::Stream;
 /// });
 /// ```
 pub trait IntoStream {
-    /// What the stream yields.
+    /// The items of the stream.
     type Item;
 
-    /// The stream this turns into.
+    /// The stream that this converts into.
     type IntoStream: Stream<Item = Self::Item>;
 
-    /// Makes the stream.
+    /// Converts this into a stream.
     ///
     /// # Examples
     ///
@@ -61,7 +61,7 @@ impl<I: Stream> IntoStream for I {
     }
 }
 
-/// A stream that knows how many items are left.
+/// A stream whose remaining length is known.
 ///
 /// Its [`size_hint`](Stream::size_hint) is exact: both bounds are the same.
 ///
@@ -80,11 +80,11 @@ impl<I: Stream> IntoStream for I {
 /// ```
 #[expect(clippy::len_without_is_empty, reason = "std's ExactSizeIterator has none on stable")]
 pub trait ExactSizeStream: Stream {
-    /// Returns the number of items that are left.
+    /// Returns the number of remaining items.
     ///
     /// # Panics
     ///
-    /// Panics if the bounds of `size_hint` differ, which breaks the promise of this trait.
+    /// Panics if the bounds of `size_hint` differ, which violates the contract of this trait.
     ///
     /// # Examples
     ///
@@ -107,10 +107,10 @@ impl<I: ExactSizeStream + ?Sized + Unpin> ExactSizeStream for &mut I {
     }
 }
 
-/// A stream that, once it has ended, keeps saying so.
+/// A stream that stays ended.
 ///
-/// Others may do anything when they are polled after their end: panic, or start again.
-/// [`StreamExt::fuse`](super::StreamExt::fuse) makes any stream well-behaved.
+/// Other streams may do anything when they are polled after their end: panic, or start again.
+/// [`StreamExt::fuse`](super::StreamExt::fuse) converts any stream.
 ///
 /// # Examples
 ///

@@ -1,19 +1,19 @@
 //! A condition variable for the asynchronous mutex.
 //!
-//! The waiting tasks stand in a map, in the order of their arrival. To notify one is to take it
-//! out of the map and wake it; a waiter that finds itself gone from the map was notified.
+//! The waiters are in a map, in the order of their arrival. Notifying a waiter removes it from the
+//! map and wakes it. A waiter that does not find itself in the map was notified.
 //!
 //! Invariants:
-//! 1. A waiter enters the map while it still holds the mutex, so whoever changes the condition
-//!    (and needs the mutex for that) finds it there.
-//! 2. A key is in the map exactly as long as its waiter is neither notified nor dropped. Keys are
-//!    never used twice: 2^64 of them last longer than the machine.
+//! 1. A waiter enters the map while it still holds the mutex. The thread that changes the condition
+//!    needs the mutex for that, so it finds the waiter.
+//! 2. A key is in the map until its waiter is notified or dropped. Keys are not reused: there are
+//!    2^64.
 //! 3. A waiter that was notified but dropped before it was polled passes its notification on, so
-//!    `notify_one` is never lost on a task that was cancelled.
-//! 4. Wakers are cloned, woken and dropped outside the lock of the map. A panic of one is reported,
-//!    and the others are woken.
+//!    cancelling a task does not lose a `notify_one`.
+//! 4. Wakers are cloned, woken and dropped outside the lock of the map. If one panics, the panic is
+//!    reported, and the others are woken.
 //!
-//! *Rejected:* a slab, whose order is that of memory and lets a late waiter overtake.
+//! *Rejected:* a slab. Its order is that of memory, so a late waiter could overtake.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,17 +28,17 @@ use reveille_runtime::time::Sleep;
 
 use super::MutexGuard;
 
-/// A condition variable: tasks sleep on it until another says that something has changed.
+/// A condition variable: tasks wait for it until another task signals a change.
 ///
-/// It belongs to a condition on data in a [`Mutex`](super::Mutex). A task that finds the condition
-/// false calls [`wait`](Condvar::wait), which gives the mutex back, sleeps, and takes it again; a
-/// task that makes it true calls [`notify_one`](Condvar::notify_one) or
-/// [`notify_all`](Condvar::notify_all). Nobody can change the condition unseen between the look and
-/// the sleep, because both happen under the mutex.
+/// It belongs to a condition on the data of a [`Mutex`](super::Mutex). A task that finds the
+/// condition false calls [`wait`](Condvar::wait), which unlocks the mutex, waits, and locks it
+/// again. A task that makes the condition true calls [`notify_one`](Condvar::notify_one) or
+/// [`notify_all`](Condvar::notify_all). The condition cannot change unseen between the check and
+/// the wait, because both happen under the mutex.
 ///
-/// A waiter may wake without a notification, or find that another task was faster. So look again
-/// after `wait`, in a loop, or let [`wait_until`](Condvar::wait_until) do it. Use one `Condvar`
-/// with one mutex only.
+/// A waiter may wake without a notification, or find that another task was faster. So check the
+/// condition again after `wait`, in a loop, or use [`wait_until`](Condvar::wait_until). Use one
+/// `Condvar` with one mutex only.
 ///
 /// Tasks are woken in the order in which they began to wait.
 ///
@@ -71,14 +71,14 @@ pub struct Condvar {
     waiters: StdMutex<Waiters>,
 }
 
-/// The tasks that wait, by the order of their arrival.
+/// The waiters, in the order of their arrival.
 #[derive(Default)]
 struct Waiters {
     next_key: u64,
     wakers: BTreeMap<u64, Waker>,
 }
 
-/// Whether a wait ended because its time was up.
+/// Whether a wait ended because its time ran out.
 ///
 /// # Examples
 ///
@@ -98,7 +98,7 @@ struct Waiters {
 pub struct WaitTimeoutResult(bool);
 
 impl WaitTimeoutResult {
-    /// Returns true if the time was up.
+    /// Returns whether the time ran out.
     ///
     /// # Examples
     ///
@@ -120,7 +120,7 @@ impl WaitTimeoutResult {
 }
 
 impl Condvar {
-    /// Creates a condition variable that nobody waits for.
+    /// Creates a condition variable without waiters.
     ///
     /// # Examples
     ///
@@ -134,13 +134,13 @@ impl Condvar {
         Condvar { waiters: StdMutex::new(Waiters { next_key: 0, wakers: BTreeMap::new() }) }
     }
 
-    /// Gives the mutex back, sleeps until notified, and takes the mutex again.
+    /// Unlocks the mutex, waits for a notification, and locks the mutex again.
     ///
-    /// It may also wake for no reason: look at the condition again.
+    /// It may also wake without a notification: check the condition again.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future leaves the mutex unlocked. A notification that had reached it goes to
+    /// Dropping the future leaves the mutex unlocked. A notification that it had received goes to
     /// the next waiter.
     ///
     /// # Examples
@@ -172,11 +172,11 @@ impl Condvar {
 
     /// Waits until a condition holds.
     ///
-    /// The closure is called under the mutex, first before any wait, and after each notification.
+    /// The closure is called under the mutex: first before any wait, then after each notification.
     ///
     /// # Cancel safety
     ///
-    /// As [`wait`](Condvar::wait).
+    /// As for [`wait`](Condvar::wait).
     ///
     /// # Examples
     ///
@@ -211,14 +211,14 @@ impl Condvar {
         guard
     }
 
-    /// Waits until notified, or for at most `dur`.
+    /// Waits until notified, for at most `dur`.
     ///
-    /// The result is timed out only if no notification came; a notification that arrives with the
-    /// deadline counts. Taking the mutex again may make the whole take longer than `dur`.
+    /// The result is a timeout only if no notification came; one that arrives together with the
+    /// deadline counts. Locking the mutex again may make the whole wait longer than `dur`.
     ///
     /// # Cancel safety
     ///
-    /// As [`wait`](Condvar::wait).
+    /// As for [`wait`](Condvar::wait).
     ///
     /// # Examples
     ///
@@ -245,15 +245,15 @@ impl Condvar {
         (mutex.lock().await, WaitTimeoutResult(!is_notified))
     }
 
-    /// Waits until a condition holds, or for at most `dur`.
+    /// Waits until a condition holds, for at most `dur`.
     ///
-    /// The closure is called under the mutex: first before any wait, after each notification, and
-    /// once more when the time is up. The result is timed out only if the condition did not hold
-    /// even then.
+    /// The closure is called under the mutex: first before any wait, then after each notification,
+    /// and once more when the time is up. The result is a timeout only if the condition did not
+    /// hold even then.
     ///
     /// # Cancel safety
     ///
-    /// As [`wait`](Condvar::wait).
+    /// As for [`wait`](Condvar::wait).
     ///
     /// # Examples
     ///
@@ -286,8 +286,8 @@ impl Condvar {
         let mutex = MutexGuard::source(&guard);
         let mut sleep = Sleep::after(dur);
         let mut is_notified = true;
-        // The condition is asked after every wait, and for the last time after the one that ran
-        // into the deadline.
+        // The condition is checked after every wait, for the last time after the wait that reached
+        // the deadline.
         while !condition(&mut *guard) {
             if !is_notified {
                 return (guard, WaitTimeoutResult(true));
@@ -298,7 +298,7 @@ impl Condvar {
         (guard, WaitTimeoutResult(false))
     }
 
-    /// Wakes the task that has waited longest, if any.
+    /// Wakes the task that has waited longest, if there is one.
     ///
     /// The mutex need not be held.
     ///
@@ -317,9 +317,9 @@ impl Condvar {
         }
     }
 
-    /// Wakes all tasks that wait.
+    /// Wakes all waiting tasks.
     ///
-    /// The mutex need not be held. The tasks take it one after the other.
+    /// The mutex need not be held. The tasks lock it one after the other.
     ///
     /// # Examples
     ///
@@ -333,7 +333,7 @@ impl Condvar {
         wake_all(&mut all.into_values().collect());
     }
 
-    /// Waits for a notification or the end of `sleep`; true if notified.
+    /// Waits for a notification or the end of `sleep`. True if notified.
     async fn notified_before<T>(&self, guard: MutexGuard<'_, T>, sleep: &mut Sleep) -> bool {
         let mut notified = Notified::new(self, guard);
         std::future::poll_fn(|cx| {
@@ -341,13 +341,13 @@ impl Condvar {
                 return Poll::Ready(true);
             }
             ready!(Pin::new(&mut *sleep).poll(cx));
-            // Leaving the map decides: a notification that came between the two polls counts.
+            // Removal from the map decides: a notification that came between the two polls counts.
             Poll::Ready(notified.leave() == Leave::Notified)
         })
         .await
     }
 
-    /// Nothing under this lock runs user code or panics, so a poisoned one is as good as any.
+    /// No user code and nothing that panics runs under this lock, so a poisoned lock is fine.
     fn waiters(&self) -> StdMutexGuard<'_, Waiters> {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -362,18 +362,18 @@ impl fmt::Debug for Condvar {
 /// How a waiter left the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leave {
-    /// It was still in it, or never entered.
+    /// By itself: it was still there, or had never entered.
     Waiting,
-    /// A notification had taken it out.
+    /// A notification had removed it.
     Notified,
 }
 
-/// Waits for a notification; gives the mutex back when it is first polled.
+/// Waits for a notification. The first poll unlocks the mutex.
 struct Notified<'c, 'm, T> {
     condvar: &'c Condvar,
-    /// The mutex, until the waiter has entered the map.
+    /// The mutex guard, until the waiter has entered the map.
     guard: Option<MutexGuard<'m, T>>,
-    /// The waiter's key, while a notification is due or unseen.
+    /// The waiter's key, until a notification has been seen.
     key: Option<u64>,
 }
 
@@ -385,7 +385,7 @@ impl<'c, 'm, T> Notified<'c, 'm, T> {
         Notified { condvar, guard: Some(guard), key: None }
     }
 
-    /// Enters the map, and only then gives the mutex back (invariant 1).
+    /// Enters the map, and then unlocks the mutex (invariant 1).
     fn enter(&mut self, waker: &Waker) {
         let waker = waker.clone();
         let key = {
@@ -399,12 +399,12 @@ impl<'c, 'm, T> Notified<'c, 'm, T> {
         self.guard = None;
     }
 
-    /// Replaces the waker; false if the key is gone, that is, if a notification has come.
+    /// Replaces the waker. False if the key is gone, which means that a notification has come.
     fn renew(&mut self, key: u64, waker: &Waker) -> bool {
         let new = waker.clone();
         let mut waiters = self.condvar.waiters();
         let Some(waker) = waiters.wakers.get_mut(&key) else {
-            // Both locals are dropped in reverse order: the lock first, then the clone.
+            // Locals are dropped in reverse order: the lock first, then the clone.
             return false;
         };
         let old = std::mem::replace(waker, new);
@@ -413,7 +413,7 @@ impl<'c, 'm, T> Notified<'c, 'm, T> {
         true
     }
 
-    /// Leaves the map.
+    /// Removes the waiter from the map.
     fn leave(&mut self) -> Leave {
         let Some(key) = self.key.take() else {
             return Leave::Waiting;

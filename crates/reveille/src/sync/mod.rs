@@ -1,33 +1,34 @@
-//! Locks and other ways for tasks to wait for each other.
+//! Locks and other synchronization between tasks.
 //!
-//! A task that waits here gives its thread to other tasks; the types of [`std::sync`] block the
-//! thread. Use these where a guard has to live across an `.await`, and std's for short moments
-//! without one: they are faster, and the compiler helps to keep their guards out of futures that
-//! move between threads.
+//! A task that waits here lets other tasks run; the types of [`std::sync`] block the thread. Use
+//! these if a guard must live across an `.await`. Otherwise use std's: they are faster, and the
+//! compiler keeps their guards out of futures that move between threads.
 //!
-//! | the guard | take |
+//! | if the guard | use |
 //! |---|---|
-//! | is dropped before the next `.await` | `std::sync::Mutex`, and keep it short |
+//! | is dropped before the next `.await` | `std::sync::Mutex`, for short sections |
 //! | lives across an `.await` | [`Mutex`] or [`RwLock`] of this module |
-//! | would only pass a value on | a [`channel`](crate::channel) |
-//! | would only count how many may go on | [`Semaphore`] |
+//! | would only pass on a value | a [`channel`](crate::channel) |
+//! | would only limit how many continue | [`Semaphore`] |
 //!
 //! # Cancel safety
 //!
-//! A future that waits for a lock and is dropped leaves the line; a lock that had just been given
-//! to it goes to the next. A guard that is dropped with the future that held it unlocks, whatever
-//! state the value is in: there is no poisoning here, so put the value right before each `.await`.
+//! A future that waits for a lock and is dropped leaves the queue; if the lock had just been
+//! assigned to it, the lock goes to the next waiter. A guard that is dropped with its future
+//! unlocks, whatever state the value is in: there is no poisoning, so restore the value's
+//! invariants before each `.await`.
 //!
 //! # Fairness
 //!
-//! The locks are eventually fair. A task that is running may take a free [`Mutex`] before one that
-//! waits for it. A task that has waited for more than half a millisecond is preferred: from then on
-//! the lock is handed to those that wait, in the order in which they came. A future that waits for
-//! a lock and is kept, but no longer polled, keeps its place in the line and blocks those behind
-//! it; see [`future`](crate::future#the-future-that-nobody-polls).
+//! The locks are eventually fair. A running task may take a free [`Mutex`] before a task that waits
+//! for it. Once a task has waited for more than half a millisecond, the lock is handed to the
+//! waiters in the order in which they came. A future that waits for a lock and is kept, but no
+//! longer polled, keeps its position in the queue and blocks those after it; see
+//! [`future`](crate::future#the-future-that-nobody-polls).
 //!
-//! A loop over a lock that is always free does not use up the budget of its poll: the lock's type
-//! is another crate's. Such a loop calls [`yield_now`](crate::task::yield_now) now and then.
+//! A loop over a lock that is always free does not use up the budget of its poll, because the
+//! lock's type is another crate's. Call [`yield_now`](crate::task::yield_now) in such a loop from
+//! time to time; see the [guide](crate::guide#the-budget).
 //!
 //! | kind | items |
 //! |---|---|
@@ -35,8 +36,8 @@
 //! | re-export of std | `Arc`, `Weak` |
 //! | own | `Condvar`, `WaitTimeoutResult` |
 //!
-//! The re-exported types *are* those of [async-lock], so that a guard can be handed to a library
-//! that uses it.
+//! The re-exported types *are* those of [async-lock], so a guard can be passed to a library that
+//! uses it.
 //!
 //! [async-lock]: https://docs.rs/async-lock/3
 //!

@@ -342,7 +342,8 @@ impl CancellationToken {
         self.run(future).await.ok()
     }
 
-    /// Returns whether the set has no tasks.
+    /// Runs a closure that may block, as [`task::spawn_blocking`](super::spawn_blocking) does, and
+    /// waits for its result until the token is cancelled.
     ///
     /// A thread cannot be stopped from outside. The closure receives a child of the token and
     /// should check it. The await of the result ends as soon as the token is cancelled. A closure
