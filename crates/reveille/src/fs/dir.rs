@@ -1,4 +1,4 @@
-//! Making directories, and reading what is in them.
+//! Creating and reading directories.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -15,11 +15,11 @@ use reveille_runtime::{JoinHandle, spawn_plain};
 use super::{FileType, Metadata, on_pool};
 use crate::path::{Path, PathBuf};
 
-/// How many entries one trip to the pool fetches. The kernel hands out about as many with each
-/// `getdents` for names of usual length.
+/// How many entries one trip to the pool fetches. For names of usual length, the kernel returns
+/// about as many per `getdents`.
 const ENTRIES_PER_TRIP: usize = 128;
 
-/// Creates directories, with options.
+/// A builder that creates directories.
 ///
 /// [`create_dir`](super::create_dir) and [`create_dir_all`](super::create_dir_all) cover the usual
 /// cases.
@@ -39,12 +39,12 @@ const ENTRIES_PER_TRIP: usize = 128;
 #[derive(Debug, Default)]
 pub struct DirBuilder {
     is_recursive: bool,
-    /// The permission bits, where the platform has them.
+    /// The permission bits, on platforms that have them.
     mode: Option<u32>,
 }
 
 impl DirBuilder {
-    /// Makes a blank set of options: one directory, with the permissions that the process gives.
+    /// Creates options for one directory with the default permissions of the process.
     ///
     /// # Examples
     ///
@@ -59,8 +59,7 @@ impl DirBuilder {
         DirBuilder::default()
     }
 
-    /// Sets whether missing parents are created as well. If so, a directory that is already there
-    /// is no error.
+    /// Sets whether missing parents are also created. If so, an existing directory is not an error.
     ///
     /// # Examples
     ///
@@ -79,12 +78,12 @@ impl DirBuilder {
     ///
     /// # Errors
     ///
-    /// Fails, with the system's error, if `path` exists (unless recursive), its parent does not
-    /// (unless recursive), or the process may not create it.
+    /// The system's error if `path` exists (unless recursive), its parent does not exist (unless
+    /// recursive), or the process may not create it.
     ///
     /// # Cancel safety
     ///
-    /// Once polled, it is done, though nobody learns how it went.
+    /// Once it has been polled, the operation completes even if the future is dropped.
     ///
     /// # Examples
     ///
@@ -106,7 +105,7 @@ impl DirBuilder {
         async move { on_pool(move || builder.create(path)).await }
     }
 
-    /// Sets the permission bits, for the traits of the platforms.
+    /// Sets the permission bits, for the platform extensions.
     #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has such bits"))]
     pub(crate) fn set_mode(&mut self, mode: u32) {
         self.mode = Some(mode);
@@ -131,7 +130,8 @@ impl DirBuilder {
 pub struct DirEntry(Arc<std::fs::DirEntry>);
 
 impl DirEntry {
-    /// Returns the path of the entry: the one given to [`read_dir`](super::read_dir), and the name.
+    /// Returns the path of the entry: the path given to [`read_dir`](super::read_dir), joined with
+    /// the name.
     ///
     /// # Examples
     ///
@@ -149,15 +149,15 @@ impl DirEntry {
         self.0.path().into()
     }
 
-    /// Reads the metadata of the entry, of the link itself if it is a symbolic link.
+    /// Reads the metadata of the entry. Does not follow a symbolic link.
     ///
     /// # Errors
     ///
-    /// Gives the system's error, as if the entry was removed meanwhile.
+    /// The system's error, for example if the entry was removed meanwhile.
     ///
     /// # Cancel safety
     ///
-    /// Only the answer is lost.
+    /// Only the result is lost.
     ///
     /// # Examples
     ///
@@ -176,16 +176,16 @@ impl DirEntry {
         on_pool(move || entry.metadata()).await
     }
 
-    /// Returns what kind of file the entry is.
+    /// Returns the type of the entry.
     ///
     /// # Errors
     ///
-    /// Gives the system's error, as if the entry was removed meanwhile. Most file systems tell the
-    /// kind with the name, and then nothing can fail.
+    /// The system's error, for example if the entry was removed meanwhile. Most file systems return
+    /// the type together with the name, and then this cannot fail.
     ///
     /// # Cancel safety
     ///
-    /// Only the answer is lost.
+    /// Only the result is lost.
     ///
     /// # Examples
     ///
@@ -226,7 +226,7 @@ impl DirEntry {
         self.0.file_name()
     }
 
-    /// The entry of std, for the traits of the platforms.
+    /// The entry of std, for the platform extensions.
     #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has such a trait"))]
     pub(crate) fn as_std(&self) -> &std::fs::DirEntry {
         &self.0
@@ -241,9 +241,9 @@ impl fmt::Debug for DirEntry {
 
 type Entries = VecDeque<io::Result<std::fs::DirEntry>>;
 
-/// The entries of a directory, as a stream; made by [`read_dir`](super::read_dir).
+/// A stream of the entries of a directory. Created by [`read_dir`](super::read_dir).
 ///
-/// An entry that cannot be read is an `Err`; the stream goes on after it.
+/// An entry that cannot be read is an `Err`; the stream continues after it.
 ///
 /// # Cancel safety
 ///
@@ -264,20 +264,20 @@ type Entries = VecDeque<io::Result<std::fs::DirEntry>>;
 /// ```
 #[derive(Debug)]
 pub struct ReadDir(
-    /// Only touched through `&mut`, and whole again after every step, so a panic elsewhere cannot
-    /// leave it half changed.
+    /// Accessed through `&mut` only, and complete after every step, so a panic elsewhere cannot
+    /// leave it inconsistent.
     AssertUnwindSafe<Progress>,
 );
 
-/// How far the reading of a directory is.
+/// The progress of reading a directory.
 #[derive(Debug)]
 struct Progress {
-    /// Fetched and not yet yielded.
+    /// Entries that were fetched and not yet yielded.
     fetched: Entries,
     rest: Remaining,
 }
 
-/// Where the entries that were not fetched yet are.
+/// The entries that have not been fetched.
 #[derive(Debug)]
 #[allow(clippy::large_enum_variant, reason = "an entry of Windows holds its name in place")]
 enum Remaining {
@@ -287,7 +287,7 @@ enum Remaining {
 }
 
 impl ReadDir {
-    /// Wraps std's iterator and fetches the first batch, so to be called on the pool.
+    /// Wraps std's iterator and fetches the first batch. Call it on the pool.
     pub(crate) fn new(entries: std::fs::ReadDir) -> ReadDir {
         ReadDir(AssertUnwindSafe(fetch(entries)))
     }
@@ -320,7 +320,7 @@ impl Stream for ReadDir {
     }
 }
 
-/// Takes up to [`ENTRIES_PER_TRIP`] entries; fewer mean that the end was reached.
+/// Takes up to [`ENTRIES_PER_TRIP`] entries. Fewer mean that the end was reached.
 fn fetch(mut entries: std::fs::ReadDir) -> Progress {
     let fetched: Entries = entries.by_ref().take(ENTRIES_PER_TRIP).collect();
     let rest =

@@ -20,92 +20,91 @@ mod shared;
 mod state;
 mod waiters;
 
-/// An open file, to be read, written and sought like std's, with `.await`.
+/// An open file, with std's methods for reading, writing and seeking, made asynchronous.
 ///
 /// `File` and `&File` implement [`Read`](crate::io::Read), [`Write`](crate::io::Write) and
-/// [`Seek`](crate::io::Seek). A clone is another handle of the same open file: the clones share the
-/// cursor and the buffers below.
+/// [`Seek`](crate::io::Seek). A clone is another handle of the same open file: clones share the
+/// cursor and the buffers described below.
 ///
 /// # Writing
 ///
 /// A write copies its bytes to a buffer and returns. The blocking pool writes them to the file, at
-/// once and in the order given; [`flush`](crate::io::WriteExt::flush) and closing wait until it
-/// has.
+/// once and in order. [`flush`](crate::io::WriteExt::flush) and closing wait until it has.
 ///
 /// * **Atomicity.** The bytes of one call of `write`, `write_all`, `write_vectored` or `write!` are
-///   given to the system in one `write(2)`, if they are at most 32 MiB, or the file was opened to
-///   append. So lines that several handles or processes append to a file on a local disk are never
-///   torn, and neither are those that clones write. A longer write takes its first 32 MiB. The
-///   system may take less than it is given, on a pipe for example; the rest follows.
+///   passed to the system in one `write(2)` if they are at most 32 MiB or the file was opened for
+///   appending. So lines that several handles or processes append to a file on a local disk are
+///   never torn, and neither are those that clones write. A longer write is accepted up to its
+///   first 32 MiB. The system may accept less than it is given, on a pipe for example; the
+///   remainder follows.
 /// * **Merging.** Small writes to a regular file of a local file system (ext4, XFS, Btrfs, tmpfs
-///   and others on Linux) may share a `write(2)`. Everything else gets one for each write, since
-///   each may be a message, a command or a record: pipes, terminals, sockets, devices, the files of
+///   and others on Linux) may share a `write(2)`. Everywhere else each write gets its own, because
+///   it may be a message, a command or a record: pipes, terminals, sockets, devices, the files of
 ///   `/proc`, `/sys` and cgroups, and network file systems.
 /// * **Order.** Writes of all clones reach the file in the order in which they returned. A read,
-///   seek or [`set_len`](File::set_len) comes after the writes before it, but for pipes, terminals,
-///   sockets and character devices: there reads and writes are two directions that do not wait for
-///   each other.
-/// * **Visibility.** After a flush other handles and processes see what was written. Before, they
-///   and [`metadata`](File::metadata) may or may not.
-/// * **Durability.** A flush does not wait for the disk: after it the bytes survive the process,
-///   but not a power failure. [`sync_all`](File::sync_all) and [`sync_data`](File::sync_data) flush
-///   and then wait for the disk. If the file is new, its directory has to be synchronized as well,
-///   as with std. With `O_SYNC` a flush waits for the disk.
+///   seek or [`set_len`](File::set_len) comes after the writes before it. Pipes, terminals, sockets
+///   and character devices are different: their reads and writes are two directions that do not
+///   wait for each other.
+/// * **Visibility.** After a flush, other handles and processes see what was written. Before it,
+///   they and [`metadata`](File::metadata) may or may not.
+/// * **Durability.** A flush does not wait for the disk: the bytes then survive the process, but
+///   not a power failure. [`sync_all`](File::sync_all) and [`sync_data`](File::sync_data) flush and
+///   then wait for the disk. If the file is new, its directory must be synchronized too, as with
+///   std. With `O_SYNC` a flush waits for the disk.
 ///
 /// # Errors of writes
 ///
-/// The error of a write that has returned already is reported once, by the next call that writes,
-/// flushes, seeks or synchronizes, or reads a file with one cursor. That call has done nothing
-/// else. The bytes that were refused, and those accepted after them, are dropped, and the file
-/// stays usable: its cursor is where the writing stopped.
+/// If a write fails after its call has returned, the error is reported once, by the next call that
+/// writes, flushes, seeks or synchronizes, or that reads a file with one cursor. That call does
+/// nothing else. The refused bytes, and those accepted after them, are dropped. The file stays
+/// usable: its cursor is where the writing stopped.
 ///
-/// If the reason may pass (no room on the disk or within the quota, a descriptor that would block,
-/// no memory, a time limit) the bytes are kept instead: each flush, sync, write and the drop try
-/// them again, and report the error again. A read, seek or `set_len` after the error was reported
-/// tries them a last time and drops them if they are still refused.
+/// If the cause may be temporary (no space on the disk or within the quota, a descriptor that would
+/// block, no memory, a time limit), the bytes are kept instead. Each flush, sync and write, and the
+/// drop, tries them again and reports the error again. After the error was reported, a read, seek
+/// or `set_len` tries them a last time and drops them if they are refused again.
 ///
-/// Flush after a write whose own error you need, such as a command to a file of the kernel.
+/// If you need the error of a particular write, such as a command to a file of the kernel, flush
+/// after it.
 ///
 /// # Reading
 ///
-/// On Linux, what is in the page cache or on tmpfs is copied by the poll itself, whatever the
-/// length. The pool reads what is not. Sequential reads of ordinary files then go ahead by up to 1
-/// MiB: a file that is changed meanwhile is seen as it was when it was fetched, and any seek but a
-/// small [`SeekFrom::Current`] discards what was read ahead. Everything else is never read ahead.
+/// On Linux, the poll itself copies data that is in the page cache or on tmpfs, whatever the
+/// length. The pool reads other data. Sequential reads of ordinary files read ahead by up to 1 MiB:
+/// a file that is changed meanwhile is seen as it was when it was read, and every seek except a
+/// small [`SeekFrom::Current`] discards what was read ahead. Other files are never read ahead.
 ///
 /// A read of a regular file fills its buffer unless the file ends before. Only where the page cache
 /// cannot be read without waiting (network file systems, FUSE, systems other than Linux) does a
-/// read get at most 2 MiB. The end is not remembered: a read after it sees what was appended.
+/// read return at most 2 MiB. The end is not remembered: a later read sees data that was appended.
 ///
 /// # Memory
 ///
-/// A file has no buffers before it is used. The buffers hold up to 1 MiB for reading and 2 MiB for
-/// writing; 2 MiB during a long read, and 32 MiB during a long write, or all of it if the file was
-/// opened to append. The memory of long buffers is given back at the end of the file, and by a
-/// flush.
+/// A file has no buffers until they are needed. They hold up to 1 MiB for reading and 2 MiB for
+/// writing; 2 MiB during a long read; and 32 MiB during a long write, or all of it if the file was
+/// opened for appending. The memory of long buffers is freed at the end of the file and by a flush.
 ///
 /// # Direct I/O
 ///
-/// Files opened with `O_DIRECT` have their transfers copied through aligned memory, so any buffer
-/// will do. Offset and length have to be multiples of the block size; otherwise the error says
-/// which they were.
+/// Transfers of files opened with `O_DIRECT` are copied through aligned memory, so every buffer
+/// works. Offset and length must be multiples of the block size; otherwise the error shows both.
 ///
 /// # Dropping
 ///
-/// **Dropping a handle flushes.** The drop of a handle with unwritten bytes writes them on the
-/// calling thread, or waits for the pool thread that is writing them at this moment: as long as the
-/// kernel takes to copy at most 2 MiB or one long write. It never waits for the pool or for another
-/// task. Errors are not reported. To have the drop do nothing, `flush` first.
+/// **Dropping a handle flushes.** If there are unwritten bytes, the drop writes them on the calling
+/// thread, or waits for the pool thread that is writing them. That takes as long as the kernel
+/// needs to copy at most 2 MiB or one long write. The drop never waits for the pool or for another
+/// task. Errors are not reported. After a `flush` the drop does nothing.
 ///
-/// Writing to a pipe, socket or terminal may take until somebody reads. There, the drop writes what
-/// is taken without waiting, and leaves the rest to the pool; only `flush` makes sure
-/// that it is out before the process ends.
+/// Writing to a pipe, socket or terminal may wait for its reader. The drop writes what is accepted
+/// without waiting and leaves the remainder to the pool. Only `flush` makes sure that it is written
+/// before the process ends.
 ///
 /// # Cancel safety
 ///
-/// A read that is dropped before it is complete loses no data: the next one gets it. A write that
-/// is dropped before it is complete has written nothing. A flush, sync or seek that is dropped may
-/// or may not have happened.
+/// A read that is dropped before it completes loses no data: the next read returns it. A write that
+/// is dropped before it completes has written nothing. A flush, sync or seek that is dropped may or
+/// may not have happened.
 ///
 /// # Examples
 ///
@@ -145,12 +144,11 @@ pub struct File {
 }
 
 impl File {
-    /// Opens the file at `path` to read it.
+    /// Opens the file at `path` for reading.
     ///
     /// # Errors
     ///
-    /// Fails, with an error that names the path, if there is no such file or the process may not
-    /// read it.
+    /// An error that names the path if there is no such file or the process may not read it.
     ///
     /// # Cancel safety
     ///
@@ -176,15 +174,16 @@ impl File {
         .await
     }
 
-    /// Creates the file at `path`, or empties the one that is there, to write it.
+    /// Opens the file at `path` for writing. Creates it if it does not exist, and truncates it if
+    /// it does.
     ///
     /// # Errors
     ///
-    /// Gives the system's error, as if the directory is missing.
+    /// The system's error, for example if the directory is missing.
     ///
     /// # Cancel safety
     ///
-    /// Once polled, the file is created or emptied, and closed again.
+    /// Once it has been polled, the file is created or truncated, and closed again.
     ///
     /// # Examples
     ///
@@ -204,23 +203,23 @@ impl File {
         on_pool(move || std::fs::File::create(&path).map(File::opened)).await
     }
 
-    /// Makes a handle of a file that was just opened. For the pool, since it asks the file what it
-    /// is.
+    /// Wraps a file that was just opened. Call it on the pool, because it asks for the kind of the
+    /// file.
     pub(super) fn opened(file: std::fs::File) -> File {
         let kind = Kind::of(&file);
         File { shared: Shared::new(file, Some(kind)) }
     }
 
-    /// Waits until the disk has everything that was written, contents and metadata.
+    /// Waits until everything that was written, contents and metadata, is on the disk.
     ///
     /// # Errors
     ///
-    /// Reports the error of an earlier write, or of the synchronization itself.
+    /// The error of an earlier write, or of the synchronization itself.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost. What has begun goes on; whether the disk has the bytes, only another call
-    /// tells.
+    /// Nothing is lost. The operation continues; only another call can tell whether the bytes are
+    /// on the disk.
     ///
     /// # Examples
     ///
@@ -244,17 +243,17 @@ impl File {
         on_pool(move || shared.file().sync_all()).await
     }
 
-    /// Waits until the disk has the contents that were written, and of the metadata only what is
-    /// needed to find them.
+    /// Waits until the contents that were written are on the disk, with the metadata that is needed
+    /// to find them.
     ///
     /// # Errors
     ///
-    /// Reports the error of an earlier write, or of the synchronization itself.
+    /// The error of an earlier write, or of the synchronization itself.
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost. What has begun goes on; whether the disk has the bytes, only another call
-    /// tells.
+    /// Nothing is lost. The operation continues; only another call can tell whether the bytes are
+    /// on the disk.
     ///
     /// # Examples
     ///
@@ -278,14 +277,14 @@ impl File {
         on_pool(move || shared.file().sync_data()).await
     }
 
-    /// Makes the file `size` bytes long: cuts it off, or extends it with zeros.
+    /// Sets the length of the file to `size` bytes: truncates it, or extends it with zeros.
     ///
-    /// What was written before counts, what was read ahead is discarded; the cursor stays where it
-    /// is, even beyond the new end.
+    /// Earlier writes are flushed first and what was read ahead is discarded. The cursor stays
+    /// where it is, even after the new end.
     ///
     /// # Errors
     ///
-    /// Reports the error of an earlier write, or fails if the file was not opened for writing.
+    /// The error of an earlier write, or an error if the file was not opened for writing.
     ///
     /// # Cancel safety
     ///
@@ -314,15 +313,15 @@ impl File {
 
     /// Reads the metadata of the file.
     ///
-    /// Bytes that were written but not flushed may not count yet.
+    /// Bytes that were written but not flushed may not be counted.
     ///
     /// # Errors
     ///
-    /// Gives the system's error.
+    /// The system's error.
     ///
     /// # Cancel safety
     ///
-    /// Only the answer is lost.
+    /// Only the result is lost.
     ///
     /// # Examples
     ///
@@ -343,11 +342,11 @@ impl File {
     ///
     /// # Errors
     ///
-    /// Gives the system's error, as if the process may not change them.
+    /// The system's error, for example if the process may not change them.
     ///
     /// # Cancel safety
     ///
-    /// Once polled, it is done, though nobody learns how it went.
+    /// Once it has been polled, the operation completes even if the future is dropped.
     ///
     /// # Examples
     ///
@@ -370,13 +369,13 @@ impl File {
         on_pool(move || shared.file().set_permissions(perm)).await
     }
 
-    /// The open file, for the traits of the platforms. Its cursor may be ahead of this handle's.
+    /// The open file, for the platform extensions. Its cursor may be ahead of this handle's.
     pub(crate) fn as_std(&self) -> &std::fs::File {
         self.shared.file()
     }
 
-    /// Takes the open file out, flushed and with its cursor where the last read ended. A duplicate
-    /// if other handles exist.
+    /// Flushes and returns the open file with its cursor where the last read ended, or a duplicate
+    /// if there are other handles.
     pub(crate) fn into_std(self) -> io::Result<std::fs::File> {
         let shared = self.shared.clone();
         drop(self);

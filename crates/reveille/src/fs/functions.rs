@@ -1,4 +1,4 @@
-//! The free functions: each is one trip to the blocking pool for the whole operation.
+//! The free functions. Each is one trip to the blocking pool for the whole operation.
 
 use std::io;
 
@@ -10,11 +10,11 @@ use crate::path::{Path, PathBuf};
 ///
 /// # Errors
 ///
-/// Fails if `path` does not exist, or a component that is not its last is not a directory.
+/// Fails if `path` does not exist, or if a component other than the last is not a directory.
 ///
 /// # Cancel safety
 ///
-/// Only the answer is lost.
+/// Only the result is lost.
 ///
 /// # Examples
 ///
@@ -39,7 +39,7 @@ pub async fn canonicalize<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
 /// Copies the contents and the permissions of the file `from` to the file `to`, and returns the
 /// number of bytes.
 ///
-/// A file that is at `to` is overwritten. The kernel does the copying where it can.
+/// An existing file at `to` is overwritten. The kernel copies where it can.
 ///
 /// # Errors
 ///
@@ -47,7 +47,7 @@ pub async fn canonicalize<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
 ///
 /// # Cancel safety
 ///
-/// Once polled, it is done, though nobody learns how it went.
+/// Once it has been polled, the operation completes even if the future is dropped.
 ///
 /// # Examples
 ///
@@ -73,7 +73,7 @@ pub async fn copy<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<
     .await
 }
 
-/// Creates the directory `path`, whose parent exists.
+/// Creates the directory `path`. Its parent must exist.
 ///
 /// # Errors
 ///
@@ -81,7 +81,7 @@ pub async fn copy<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Result<
 ///
 /// # Cancel safety
 ///
-/// Once polled, it is done, though nobody learns how it went.
+/// Once it has been polled, the operation completes even if the future is dropped.
 ///
 /// # Examples
 ///
@@ -105,15 +105,15 @@ pub async fn create_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
     .await
 }
 
-/// Creates the directory `path` and every parent of it that is missing.
+/// Creates the directory `path` and all missing parents.
 ///
 /// # Errors
 ///
-/// Fails if something that is not a directory is in the way, or the process may not create one.
+/// Fails if a component exists and is not a directory, or the process may not create one.
 ///
 /// # Cancel safety
 ///
-/// Once polled, it is done, though nobody learns how it went.
+/// Once it has been polled, the operation completes even if the future is dropped.
 ///
 /// # Examples
 ///
@@ -145,7 +145,7 @@ pub async fn create_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
 ///
 /// # Cancel safety
 ///
-/// Once polled, it is done, though nobody learns how it went.
+/// Once it has been polled, the operation completes even if the future is dropped.
 ///
 /// # Examples
 ///
@@ -178,11 +178,11 @@ pub async fn hard_link<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Re
 ///
 /// # Errors
 ///
-/// Fails if nothing is at `path`, or the process may not look there.
+/// Fails if `path` does not exist, or the process may not access it.
 ///
 /// # Cancel safety
 ///
-/// Only the answer is lost.
+/// Only the result is lost.
 ///
 /// # Examples
 ///
@@ -200,7 +200,7 @@ pub async fn metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
 
 /// Reads the whole file at `path`.
 ///
-/// On Linux a file of up to 64 KiB that is in memory is read at once, without the pool.
+/// On Linux, a file of up to 64 KiB that is in memory is read at once, without the pool.
 ///
 /// # Errors
 ///
@@ -208,7 +208,7 @@ pub async fn metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
 ///
 /// # Cancel safety
 ///
-/// The contents are lost, nothing else.
+/// Only the contents are lost.
 ///
 /// # Examples
 ///
@@ -232,9 +232,9 @@ pub async fn read<P: AsRef<Path>>(path: P) -> io::Result<Vec<u8>> {
     .await
 }
 
-/// Reads the directory at `path`: a stream of its entries.
+/// Reads the directory at `path` and returns a stream of its entries.
 ///
-/// The entries come in no order, without `.` and `..`.
+/// The entries are in no particular order, without `.` and `..`.
 ///
 /// # Errors
 ///
@@ -270,7 +270,7 @@ pub async fn read_dir<P: AsRef<Path>>(path: P) -> io::Result<ReadDir> {
     .await
 }
 
-/// Returns what the symbolic link at `path` points to.
+/// Returns the target of the symbolic link at `path`.
 ///
 /// # Errors
 ///
@@ -278,7 +278,7 @@ pub async fn read_dir<P: AsRef<Path>>(path: P) -> io::Result<ReadDir> {
 ///
 /// # Cancel safety
 ///
-/// Only the answer is lost.
+/// Only the result is lost.
 ///
 /// # Examples
 ///
@@ -302,7 +302,7 @@ pub async fn read_link<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
 
 /// Reads the whole file at `path` as text.
 ///
-/// On Linux a file of up to 64 KiB that is in memory is read at once, without the pool.
+/// On Linux, a file of up to 64 KiB that is in memory is read at once, without the pool.
 ///
 /// # Errors
 ///
@@ -311,7 +311,7 @@ pub async fn read_link<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
 ///
 /// # Cancel safety
 ///
-/// The contents are lost, nothing else.
+/// Only the contents are lost.
 ///
 /// # Examples
 ///
@@ -324,7 +324,7 @@ pub async fn read_link<P: AsRef<Path>>(path: P) -> io::Result<PathBuf> {
 /// ```
 pub async fn read_to_string<P: AsRef<Path>>(path: P) -> io::Result<String> {
     let path = path.as_ref();
-    // Text that is not UTF-8 is left to std as well, for its error.
+    // Text that is not UTF-8 is left to std too, which returns the error.
     if let Some(Ok(text)) = read_cached(path).await.map(String::from_utf8) {
         return Ok(text);
     }
@@ -344,7 +344,7 @@ pub async fn read_to_string<P: AsRef<Path>>(path: P) -> io::Result<String> {
 ///
 /// # Cancel safety
 ///
-/// Once polled, it is done, though nobody learns how it went.
+/// Once it has been polled, the operation completes even if the future is dropped.
 ///
 /// # Examples
 ///
@@ -372,12 +372,12 @@ pub async fn remove_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// Fails if `path` is not a directory, or the process may not remove something in it; what was
-/// removed before that is gone.
+/// Fails if `path` is not a directory, or the process may not remove something in it. What was
+/// removed before that stays removed.
 ///
 /// # Cancel safety
 ///
-/// Once polled, it is done, though nobody learns how it went.
+/// Once it has been polled, the operation completes even if the future is dropped.
 ///
 /// # Examples
 ///
@@ -401,7 +401,7 @@ pub async fn remove_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
     .await
 }
 
-/// Removes the file `path`. Who has it open may go on using it (on Unix).
+/// Removes the file `path`. On Unix, open handles stay usable.
 ///
 /// # Errors
 ///
@@ -409,7 +409,7 @@ pub async fn remove_dir_all<P: AsRef<Path>>(path: P) -> io::Result<()> {
 ///
 /// # Cancel safety
 ///
-/// Once polled, it is done, though nobody learns how it went.
+/// Once it has been polled, the operation completes even if the future is dropped.
 ///
 /// # Examples
 ///
@@ -430,7 +430,7 @@ pub async fn remove_file<P: AsRef<Path>>(path: P) -> io::Result<()> {
     .await
 }
 
-/// Gives the file or directory `from` the name `to`, replacing a file that is there.
+/// Renames the file or directory `from` to `to`. An existing file at `to` is replaced.
 ///
 /// # Errors
 ///
@@ -438,7 +438,7 @@ pub async fn remove_file<P: AsRef<Path>>(path: P) -> io::Result<()> {
 ///
 /// # Cancel safety
 ///
-/// Once polled, it is done, though nobody learns how it went.
+/// Once it has been polled, the operation completes even if the future is dropped.
 ///
 /// # Examples
 ///
@@ -469,11 +469,11 @@ pub async fn rename<P: AsRef<Path>, Q: AsRef<Path>>(from: P, to: Q) -> io::Resul
 ///
 /// # Errors
 ///
-/// Fails if nothing is at `path`, or the process may not change it.
+/// Fails if `path` does not exist, or the process may not change it.
 ///
 /// # Cancel safety
 ///
-/// Once polled, it is done, though nobody learns how it went.
+/// Once it has been polled, the operation completes even if the future is dropped.
 ///
 /// # Examples
 ///
@@ -496,15 +496,15 @@ pub async fn set_permissions<P: AsRef<Path>>(path: P, perm: Permissions) -> io::
     on_pool(move || std::fs::set_permissions(path, perm)).await
 }
 
-/// Reads the metadata of what is at `path`, of the link itself if it is a symbolic link.
+/// Reads the metadata of `path`. Does not follow a symbolic link.
 ///
 /// # Errors
 ///
-/// Fails if nothing is at `path`, or the process may not look there.
+/// Fails if `path` does not exist, or the process may not access it.
 ///
 /// # Cancel safety
 ///
-/// Only the answer is lost.
+/// Only the result is lost.
 ///
 /// # Examples
 ///
@@ -520,7 +520,7 @@ pub async fn symlink_metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
     on_pool(move || std::fs::symlink_metadata(path)).await
 }
 
-/// Writes `contents` as the whole of the file `path`, which is created if it is missing.
+/// Writes `contents` as the entire file `path`. Creates the file if it does not exist.
 ///
 /// # Errors
 ///
@@ -528,7 +528,7 @@ pub async fn symlink_metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
 ///
 /// # Cancel safety
 ///
-/// Once polled, the writing goes on to its end even if the future is dropped.
+/// Once it has been polled, the write completes even if the future is dropped.
 ///
 /// # Examples
 ///
@@ -553,7 +553,7 @@ pub async fn write<P: AsRef<Path>, C: AsRef<[u8]>>(path: P, contents: C) -> io::
     .await
 }
 
-/// Reads a small file on the spot, if the task's budget and the page cache allow it.
+/// Reads a small file within this poll, if the task's budget and the page cache allow it.
 async fn read_cached(path: &Path) -> Option<Vec<u8>> {
     std::future::poll_fn(reveille_runtime::budget::poll_proceed).await;
     cached::read(path.as_ref())

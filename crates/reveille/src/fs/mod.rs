@@ -1,13 +1,13 @@
 //! Files and directories, without blocking the thread that runs the task.
 //!
-//! This is `std::fs` with `.await`. The kernel has no readiness for files, so the work happens on
-//! the blocking pool, in as few trips as the API allows:
+//! This is `std::fs` with `.await`. The kernel has no readiness for files, so the blocking pool
+//! does the work, in as few trips as the API allows:
 //!
-//! * a function such as [`read`] or [`create_dir_all`] is **one** trip for the whole operation, and
-//!   [`read`] and [`read_to_string`] of a small file that is in memory (Linux) none at all;
-//! * a [`File`] copies what is in the page cache without the pool (Linux), reads ahead as soon as
-//!   it is read in sequence, and collects what is written while the pool is writing; its page tells
-//!   what it promises about atomicity, order and durability;
+//! * a function such as [`read`] or [`create_dir_all`] is **one** trip for the whole operation; on
+//!   Linux, [`read`] and [`read_to_string`] of a small file that is in memory need no trip;
+//! * a [`File`] copies data in the page cache without the pool (Linux), reads ahead when it is read
+//!   sequentially, and collects writes while the pool is writing; its page documents atomicity,
+//!   order and durability;
 //! * a [`ReadDir`] fetches entries in batches.
 //!
 //! # What comes from where
@@ -19,17 +19,17 @@
 //!
 //! # Errors
 //!
-//! Where async-std named the operation and the path in an error, so does this module (``could not
-//! read file `a.txt` ``): the kind is that of the original error, which is the source, and
-//! [`io::raw_os_error`](crate::io::raw_os_error) finds its number. [`metadata`],
+//! Errors name the operation and the path where async-std's do (``could not read file `a.txt` ``).
+//! The kind is that of the original error, which is the source;
+//! [`io::raw_os_error`](crate::io::raw_os_error) returns its number. [`metadata`],
 //! [`symlink_metadata`], [`set_permissions`], [`File::create`], [`OpenOptions::open`] and
-//! [`DirBuilder::create`] give the system's error as it is: programs that moved here ask these for
-//! `raw_os_error()`.
+//! [`DirBuilder::create`] return the system's error itself, because existing programs call
+//! `raw_os_error()` on it.
 //!
 //! # Cancel safety
 //!
-//! What was handed to the pool is done to its end: dropping the future of [`write()`] or
-//! [`rename`] after its first poll only means that nobody learns the result.
+//! An operation that was submitted to the pool completes: if you drop the future of [`write()`] or
+//! [`rename`] after its first poll, only the result is lost.
 //!
 //! # Examples
 //!
@@ -70,7 +70,7 @@ mod file;
 mod functions;
 mod open_options;
 
-/// Runs `operation` on the blocking pool and hands back its result, or its panic.
+/// Runs `operation` on the blocking pool and returns its result or resumes its panic.
 pub(crate) async fn on_pool<T: Send + 'static>(
     operation: impl FnOnce() -> T + Send + 'static,
 ) -> T {

@@ -1,4 +1,4 @@
-//! How a file is opened.
+//! Options for opening files.
 
 use std::future::Future;
 use std::io;
@@ -6,7 +6,7 @@ use std::io;
 use super::{File, on_pool};
 use crate::path::Path;
 
-/// The options with which a file is opened; std's, with an async [`open`](OpenOptions::open).
+/// Options for opening a file: std's, with an asynchronous [`open`](OpenOptions::open).
 ///
 /// [`File::open`] and [`File::create`] cover the usual cases.
 ///
@@ -31,7 +31,7 @@ use crate::path::Path;
 pub struct OpenOptions(std::fs::OpenOptions);
 
 impl OpenOptions {
-    /// Makes a blank set of options: everything is `false`.
+    /// Creates options in which everything is `false`.
     ///
     /// # Examples
     ///
@@ -65,8 +65,8 @@ impl OpenOptions {
         self
     }
 
-    /// Sets whether the file can be written. Writing begins at its start and replaces what is
-    /// there.
+    /// Sets whether the file can be written. Writing begins at its start and overwrites the
+    /// contents.
     ///
     /// # Examples
     ///
@@ -84,7 +84,7 @@ impl OpenOptions {
         self
     }
 
-    /// Sets whether every write goes to the end of the file, wherever that is by then.
+    /// Sets whether every write appends to the file, at its end at that time.
     ///
     /// # Examples
     ///
@@ -108,7 +108,7 @@ impl OpenOptions {
         self
     }
 
-    /// Sets whether opening empties the file. Needs [`write`](OpenOptions::write).
+    /// Sets whether opening truncates the file. Requires [`write`](OpenOptions::write).
     ///
     /// # Examples
     ///
@@ -129,7 +129,7 @@ impl OpenOptions {
         self
     }
 
-    /// Sets whether a file that is missing is created. Needs [`write`](OpenOptions::write) or
+    /// Sets whether a missing file is created. Requires [`write`](OpenOptions::write) or
     /// [`append`](OpenOptions::append).
     ///
     /// # Examples
@@ -150,9 +150,9 @@ impl OpenOptions {
         self
     }
 
-    /// Sets whether opening has to create the file, and fails if something is there.
+    /// Sets whether opening must create the file, and fails if the path exists.
     ///
-    /// Finding out and creating are one step of the system: no other process can come between.
+    /// The check and the creation are one atomic operation of the system.
     ///
     /// # Examples
     ///
@@ -173,13 +173,13 @@ impl OpenOptions {
     ///
     /// # Errors
     ///
-    /// Gives the system's error, as std does; with
-    /// [`InvalidInput`](std::io::ErrorKind::InvalidInput) if the options contradict each other.
+    /// The system's error, as in std. [`InvalidInput`](std::io::ErrorKind::InvalidInput) if the
+    /// options contradict each other.
     ///
     /// # Cancel safety
     ///
-    /// A file that is opened although the future was dropped meanwhile is closed again. It may have
-    /// been created or emptied.
+    /// If the future is dropped while the file is being opened, the file is closed again. It may
+    /// have been created or truncated.
     ///
     /// # Examples
     ///
@@ -197,7 +197,7 @@ impl OpenOptions {
         async move { on_pool(move || options.open(path).map(File::opened)).await }
     }
 
-    /// The options of std, for the traits of the platforms.
+    /// The options of std, for the platform extensions.
     #[allow(dead_code, reason = "Windows has no such trait here yet")]
     pub(crate) fn as_std_mut(&mut self) -> &mut std::fs::OpenOptions {
         &mut self.0

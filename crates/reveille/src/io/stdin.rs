@@ -288,7 +288,7 @@ impl Drop for Waiter {
         drop(shared);
         drop(waker);
         if is_given_up {
-            terminal::call_off();
+            terminal::cancel_wait();
         }
     }
 }

@@ -13,9 +13,9 @@
 #[cfg(unix)]
 pub(crate) use super::reaper::{adopt, catch_up};
 #[cfg(target_os = "linux")]
-pub(crate) use linux::Bell;
+pub(crate) use linux::WakeEvent;
 #[cfg(all(unix, not(target_os = "linux")))]
-pub(crate) use no_bell::Bell;
+pub(crate) use no_event::WakeEvent;
 #[cfg(unix)]
 pub(crate) use unix::Pipe;
 #[cfg(not(unix))]
@@ -112,26 +112,26 @@ impl Exit {
     }
 }
 
-/// The bell of systems without pidfds. It does nothing, because the thread polls.
+/// The wake event of systems without pidfds. It does nothing, because the thread polls.
 #[cfg(all(unix, not(target_os = "linux")))]
-mod no_bell {
+mod no_event {
     use std::os::fd::OwnedFd;
 
     #[derive(Debug)]
-    pub(crate) struct Bell;
+    pub(crate) struct WakeEvent;
 
-    impl Bell {
-        pub(crate) fn new() -> Bell {
-            Bell
+    impl WakeEvent {
+        pub(crate) fn new() -> WakeEvent {
+            WakeEvent
         }
 
         pub(crate) fn fd(&self) -> Option<&OwnedFd> {
             None
         }
 
-        pub(crate) fn ring(&self) {}
+        pub(crate) fn signal(&self) {}
 
-        pub(crate) fn hush(&self) {}
+        pub(crate) fn clear(&self) {}
     }
 }
 
@@ -145,28 +145,28 @@ mod linux {
 
     /// Wakes a thread in `poll`. If there is no descriptor for it, it does nothing.
     #[derive(Debug)]
-    pub(crate) struct Bell(Option<OwnedFd>);
+    pub(crate) struct WakeEvent(Option<OwnedFd>);
 
-    impl Bell {
-        pub(crate) fn new() -> Bell {
-            Bell(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok())
+    impl WakeEvent {
+        pub(crate) fn new() -> WakeEvent {
+            WakeEvent(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK).ok())
         }
 
-        /// Readable from `ring` until `hush`.
+        /// Readable from `signal` until `clear`.
         pub(crate) fn fd(&self) -> Option<&OwnedFd> {
             self.0.as_ref()
         }
 
-        pub(crate) fn ring(&self) {
+        pub(crate) fn signal(&self) {
             if let Some(fd) = &self.0 {
                 // The only failure is a full counter, which is readable already.
                 let _ = rustix::io::write(fd, &1_u64.to_ne_bytes());
             }
         }
 
-        pub(crate) fn hush(&self) {
+        pub(crate) fn clear(&self) {
             if let Some(fd) = &self.0 {
-                // The only failure is that the bell is not readable.
+                // The only failure is that the event is not set.
                 let _ = rustix::io::read(fd, &mut [0; 8]);
             }
         }

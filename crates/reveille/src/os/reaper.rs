@@ -1,9 +1,9 @@
 //! Reaps children that were dropped while they ran, so that no zombie stays.
 //!
 //! The process has one thread for this, while such children exist. It waits for their pidfds and
-//! for an eventfd (the bell) that announces new ones. If a child has no pidfd (other systems, Linux
-//! before 5.3, no descriptor left), the thread polls its status at intervals that grow to half a
-//! second.
+//! for an eventfd (the wake event) that announces new ones. If a child has no pidfd (other systems,
+//! Linux before 5.3, no descriptor left), the thread polls its status at intervals that grow to
+//! half a second.
 //!
 //! A child can be dropped anywhere: in a task that a shutdown cancels, outside of any runtime, or
 //! when no descriptor or thread is left. So `adopt` never fails. If the thread cannot be started,
@@ -22,7 +22,7 @@ use reveille_runtime::TimerSlack;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::OwnedFd;
 
-use super::child::{Bell, Exit};
+use super::child::{Exit, WakeEvent};
 
 /// The first and the longest interval at which the status of a child without a pidfd is polled.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(500));
@@ -45,7 +45,7 @@ struct Reaper {
     /// New children that the thread has not seen.
     arrived: Vec<Orphan>,
     /// Wakes the thread, if there is one.
-    thread: Option<Arc<Bell>>,
+    thread: Option<Arc<WakeEvent>>,
     /// The process that owns the children. After a fork the new process has neither them nor the
     /// thread.
     process: u32,
@@ -57,8 +57,8 @@ pub(crate) fn adopt(child: Child, exit: Exit) {
     let mut reaper = Reaper::lock();
     reaper.arrived.push(Orphan { child, pidfd });
     let started = match &reaper.thread {
-        Some(bell) => {
-            bell.ring();
+        Some(event) => {
+            event.signal();
             Ok(())
         }
         None => reaper.start(),
@@ -100,17 +100,17 @@ impl Reaper {
     }
 
     fn start(&mut self) -> io::Result<()> {
-        let bell = Arc::new(Bell::new());
+        let event = Arc::new(WakeEvent::new());
         let thread = std::thread::Builder::new()
             .name("reveille-reaper".into())
             .stack_size(STACK_LEN)
             .spawn({
-                let bell = Arc::clone(&bell);
-                move || run(&bell)
+                let event = Arc::clone(&event);
+                move || run(&event)
             });
         IS_SHORT.store(thread.is_err(), Ordering::Relaxed);
         thread?;
-        self.thread = Some(bell);
+        self.thread = Some(event);
         Ok(())
     }
 }
@@ -126,7 +126,7 @@ impl Orphan {
 }
 
 /// The body of the thread. It ends when no child is left.
-fn run(bell: &Bell) {
+fn run(event: &WakeEvent) {
     TimerSlack::usual();
     let mut orphans = Vec::new();
     let mut pause = PAUSES.0;
@@ -146,15 +146,16 @@ fn run(bell: &Bell) {
             }
             continue;
         }
-        wait(bell, &orphans, pause);
+        wait(event, &orphans, pause);
         pause = (pause * 2).min(PAUSES.1);
     }
 }
 
-/// Waits for the exit of one of `orphans`, for the bell, or for `pause` if a child has no pidfd.
-fn wait(bell: &Bell, orphans: &[Orphan], pause: Duration) {
+/// Waits for the exit of one of `orphans`, for the wake event, or for `pause` if a child has no
+/// pidfd.
+fn wait(event: &WakeEvent, orphans: &[Orphan], pause: Duration) {
     let pidfds = orphans.iter().filter_map(|orphan| orphan.pidfd.as_ref());
-    let all = bell.fd().into_iter().chain(pidfds);
+    let all = event.fd().into_iter().chain(pidfds);
     let mut asked: Vec<_> = all.map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
     let pause = Timespec::try_from(pause).ok();
     let is_told = asked.len() == orphans.len() + 1;
@@ -163,5 +164,5 @@ fn wait(bell: &Bell, orphans: &[Orphan], pause: Duration) {
         // More descriptors than one call accepts, or no memory.
         let _ = poll(&mut [], pause.as_ref());
     }
-    bell.hush();
+    event.clear();
 }

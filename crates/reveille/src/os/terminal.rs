@@ -1,6 +1,6 @@
 //! A cancellable wait for input at a terminal.
 
-pub(crate) use imp::{call_off, has_more, wait_until_readable};
+pub(crate) use imp::{cancel_wait, has_more, wait_until_readable};
 
 #[cfg(unix)]
 mod imp {
@@ -12,20 +12,20 @@ mod imp {
     use rustix::io::Errno;
 
     /// Cancels the wait in progress, or the next one. `None` if there is no descriptor for it.
-    static BELL: OnceLock<Option<(UnixStream, UnixStream)>> = OnceLock::new();
+    static CANCEL_PIPE: OnceLock<Option<(UnixStream, UnixStream)>> = OnceLock::new();
 
-    fn bell() -> io::Result<(UnixStream, UnixStream)> {
-        let (ring, hear) = UnixStream::pair()?;
-        ring.set_nonblocking(true)?;
-        hear.set_nonblocking(true)?;
-        Ok((ring, hear))
+    fn cancel_pipe() -> io::Result<(UnixStream, UnixStream)> {
+        let (sender, receiver) = UnixStream::pair()?;
+        sender.set_nonblocking(true)?;
+        receiver.set_nonblocking(true)?;
+        Ok((sender, receiver))
     }
 
     /// Cancels the wait: no reader is left.
-    pub(crate) fn call_off() {
-        if let Some(Some((ring, _))) = BELL.get() {
+    pub(crate) fn cancel_wait() {
+        if let Some(Some((sender, _))) = CANCEL_PIPE.get() {
             // A full buffer is a signal already.
-            let _ = (&*ring).write(&[1]);
+            let _ = (&*sender).write(&[1]);
         }
     }
 
@@ -36,10 +36,10 @@ mod imp {
         if !stdin.is_terminal() {
             return true;
         }
-        let Some((_, hear)) = BELL.get_or_init(|| bell().ok()) else {
+        let Some((_, receiver)) = CANCEL_PIPE.get_or_init(|| cancel_pipe().ok()) else {
             return true;
         };
-        let mut set = [PollFd::new(&stdin, PollFlags::IN), PollFd::new(hear, PollFlags::IN)];
+        let mut set = [PollFd::new(&stdin, PollFlags::IN), PollFd::new(receiver, PollFlags::IN)];
         match poll(&mut set, None) {
             Ok(_) => {}
             // A signal interrupted the call. The thread checks for waiting readers and returns
@@ -48,11 +48,11 @@ mod imp {
             // The read itself has to wait.
             Err(_) => return true,
         }
-        let is_called_off = !set[1].revents().is_empty();
-        if is_called_off {
-            while (&*hear).read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
+        let is_cancelled = !set[1].revents().is_empty();
+        if is_cancelled {
+            while (&*receiver).read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
         }
-        !is_called_off
+        !is_cancelled
     }
 
     /// Whether a read would not block, for an input that is not a terminal.
@@ -65,7 +65,7 @@ mod imp {
 
 #[cfg(not(unix))]
 mod imp {
-    pub(crate) fn call_off() {}
+    pub(crate) fn cancel_wait() {}
 
     pub(crate) fn wait_until_readable() -> bool {
         true

@@ -359,7 +359,7 @@ impl Path {
     ///
     /// # Cancel safety
     ///
-    /// Only the answer is lost.
+    /// Only the result is lost.
     ///
     /// # Examples
     ///
@@ -384,7 +384,7 @@ impl Path {
     ///
     /// # Cancel safety
     ///
-    /// Only the answer is lost.
+    /// Only the result is lost.
     ///
     /// # Examples
     ///
@@ -409,7 +409,7 @@ impl Path {
     ///
     /// # Cancel safety
     ///
-    /// Only the answer is lost.
+    /// Only the result is lost.
     ///
     /// # Examples
     ///
@@ -435,7 +435,7 @@ impl Path {
     ///
     /// # Cancel safety
     ///
-    /// Only the answer is lost.
+    /// Only the result is lost.
     ///
     /// # Examples
     ///
@@ -482,7 +482,7 @@ impl Path {
     ///
     /// # Cancel safety
     ///
-    /// Only the answer is lost.
+    /// Only the result is lost.
     ///
     /// # Examples
     ///
@@ -505,7 +505,7 @@ impl Path {
     ///
     /// # Cancel safety
     ///
-    /// Only the answer is lost.
+    /// Only the result is lost.
     ///
     /// # Examples
     ///
@@ -531,7 +531,7 @@ impl Path {
     ///
     /// # Cancel safety
     ///
-    /// Only the answer is lost.
+    /// Only the result is lost.
     ///
     /// # Examples
     ///
@@ -552,7 +552,7 @@ impl Path {
     ///
     /// # Cancel safety
     ///
-    /// Only the answer is lost.
+    /// Only the result is lost.
     ///
     /// # Examples
     ///

@@ -115,7 +115,7 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// Gives the system's error.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -140,7 +140,7 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// Gives the system's error.
+    /// The system's error.
     ///
     /// # Cancel safety
     ///
@@ -169,7 +169,7 @@ impl Child {
     ///
     /// # Errors
     ///
-    /// Gives the system's error.
+    /// The system's error.
     ///
     /// # Cancel safety
     ///

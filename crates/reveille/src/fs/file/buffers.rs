@@ -1,19 +1,19 @@
-//! What was read ahead, and what is still to be written.
+//! The buffers of a file: bytes that were read ahead, and bytes that are still to be written.
 //!
-//! Neither waits or takes a lock: `state.rs` decides when, and calls these under its own.
+//! They neither wait nor lock: `state.rs` calls them under its lock.
 
 use std::io::{self, ErrorKind, IoSlice, Seek, SeekFrom};
 use std::{fs, mem};
 
-/// The least that one trip writes or, once reading is sequential, reads: 64 KiB, where the
-/// copy (about 10 µs) begins to outweigh the trip.
+/// The least that one trip writes or, once reading is sequential, reads: 64 KiB. From there on, the
+/// copy (about 10 µs) outweighs the trip.
 const BATCH_MIN: usize = 64 << 10;
-/// The most: 1 MiB, a fifth of a millisecond of copying. More gains nothing measurable and costs
-/// memory per file.
+/// The most that one trip transfers: 1 MiB, a fifth of a millisecond of copying. More gains nothing
+/// measurable and costs memory per file.
 pub(super) const BATCH_MAX: usize = 1 << 20;
-/// The longest write that is copied whole, so that it is one system call: 32 MiB. What is longer is
-/// taken in parts of this length, unless the file appends: there each write is a record. It has the
-/// buffers to itself, so this is the most that they hold.
+/// The longest write that is copied whole, so that it is one system call: 32 MiB. A longer one is
+/// accepted in parts of this length, unless the file was opened for appending: there each write is
+/// a record. A write this long has the buffer to itself, so the buffer never holds more.
 const WHOLE_MAX: usize = 32 << 20;
 
 /// The read side: `bytes[start..end]` was read from the file and not yet by the program.
@@ -22,16 +22,16 @@ pub(super) struct Window {
     pub(super) bytes: Vec<u8>,
     start: usize,
     end: usize,
-    /// The last fill met the end of the file; the next read says so, once.
+    /// The last fill reached the end of the file. The next read reports it, once.
     at_end: bool,
-    /// The last fill got less than it asked for, so the end may follow.
+    /// The last fill was short, so the end may follow.
     pub(super) is_short: bool,
-    /// The pool has just brought into the page cache what the next read asks for.
+    /// The pool has just brought the data of the next read into the page cache.
     pub(super) is_prefetched: bool,
-    /// How far the next fill goes if the program asks for less. 0 until reading is sequential.
+    /// The length of the next fill if the program asks for less. 0 until reading is sequential.
     pub(super) ahead: usize,
     pub(super) error: Option<io::Error>,
-    /// The file system answers reads that may not wait, as far as is known.
+    /// As far as is known, the file system supports reads that do not wait.
     pub(super) has_inline: bool,
 }
 
@@ -40,20 +40,20 @@ pub(super) struct Window {
 pub(super) struct Backlog {
     pub(super) filling: Vec<u8>,
     spare: Vec<u8>,
-    /// How long `filling` may grow, in bytes.
+    /// The limit of `filling`, in bytes.
     limit: usize,
-    /// Bytes taken from the program since the file was opened.
+    /// Bytes accepted from the program since the file was opened.
     pub(super) accepted: u64,
-    /// Bytes that reached the file, or were given up.
+    /// Bytes that were written to the file, or dropped.
     pub(super) landed: u64,
     pub(super) error: Option<io::Error>,
-    /// A flush waits: no more bytes are accepted until it is through, so that no stream of
-    /// writes from other handles can hold it up for good.
+    /// A flush waits. No bytes are accepted until it completes, so writes of other handles cannot
+    /// delay it forever.
     pub(super) is_flushing: bool,
-    /// The bytes were refused for a reason that may pass, and the program was told.
+    /// The bytes were refused for a temporary cause, and the program has received the error.
     is_refused: bool,
-    /// They are tried once more, and given up if they are refused again: the program goes on with
-    /// something else.
+    /// They are tried once more and dropped if they are refused again, because the program
+    /// continues with something else.
     pub(super) is_last_try: bool,
 }
 
@@ -72,7 +72,7 @@ impl Window {
         }
     }
 
-    /// Copies what is there; `None` when a read has to be made.
+    /// Copies available bytes. `None` if a read is needed.
     pub(super) fn take(&mut self, buf: &mut [u8]) -> Option<usize> {
         if buf.is_empty() || mem::take(&mut self.at_end) {
             return Some(0);
@@ -86,7 +86,7 @@ impl Window {
         Some(count)
     }
 
-    /// Takes in what a fill read, of the `len` bytes that it could have read.
+    /// Stores the result of a fill of at most `len` bytes.
     pub(super) fn filled(
         &mut self,
         bytes: Vec<u8>,
@@ -105,8 +105,8 @@ impl Window {
             }
             Ok(count) => {
                 self.end = count;
-                // The next fill comes only if this one was read to its end, so reading is
-                // sequential by then: go twice as far each time.
+                // The next fill happens only if this one is read to its end. Reading is then
+                // sequential, so double the length.
                 let next = self.ahead.max(asked) * 2;
                 self.ahead = next.clamp(BATCH_MIN, BATCH_MAX);
             }
@@ -117,8 +117,8 @@ impl Window {
         }
     }
 
-    /// Undoes reading ahead. A file that cannot seek keeps its window: its reads and writes do not
-    /// share a cursor, and the bytes could not be read again.
+    /// Discards what was read ahead. A file that cannot seek keeps its window: its reads and writes
+    /// do not share a cursor, and the bytes could not be read again.
     pub(super) fn give_back(&mut self, mut file: &fs::File) {
         let unread = (self.end - self.start) as i64;
         if unread == 0 || file.seek(SeekFrom::Current(-unread)).is_ok() {
@@ -152,7 +152,7 @@ impl Window {
         Ok(position)
     }
 
-    /// Empties the window and gives back the memory of a long one.
+    /// Empties the window, and frees its memory if it is long.
     pub(super) fn forget(&mut self) {
         self.start = 0;
         self.end = 0;
@@ -183,7 +183,7 @@ impl Backlog {
         self.accepted != self.landed
     }
 
-    /// Gives back the memory of long buffers; called when both are empty, in `Idle` or not.
+    /// Frees the memory of long buffers. Called when both are empty, in `Idle` or not.
     pub(super) fn forget(&mut self) {
         for buffer in [&mut self.filling, &mut self.spare] {
             if buffer.capacity() > BATCH_MIN {
@@ -192,26 +192,26 @@ impl Backlog {
         }
     }
 
-    /// Before the program goes on with something else: what was refused is tried a last time. The
-    /// program knows of it.
+    /// Called before the program continues with something else: refused bytes, whose error the
+    /// program has received, are tried a last time.
     pub(super) fn leave_behind(&mut self) {
         self.is_last_try = self.is_refused;
     }
 
-    /// Whether a drain has to stop.
+    /// Whether a drain must stop.
     pub(super) fn is_over(&self) -> bool {
         self.error.is_some() || self.filling.is_empty()
     }
 
-    /// What the drain writes next; what is accepted from now on comes after it.
+    /// Takes the bytes that the drain writes next. Bytes that are accepted later come after them.
     pub(super) fn next_batch(&mut self) -> Vec<u8> {
         mem::replace(&mut self.filling, mem::take(&mut self.spare))
     }
 
-    /// How many bytes of a write of `len` bytes can be taken now: all, or none, or the first part
-    /// of one that is longer than any buffer.
+    /// Returns how many bytes of a write of `len` bytes can be accepted now: all, zero, or the
+    /// first part if it is longer than any buffer.
     ///
-    /// `is_one_at_a_time` says that the file must not see two writes as one.
+    /// If `is_one_at_a_time`, two writes must not be merged.
     fn room(&mut self, len: usize, is_one_at_a_time: bool, appends: bool) -> usize {
         let len = if appends { len } else { len.min(WHOLE_MAX) };
         if is_one_at_a_time || len > BATCH_MAX {
@@ -222,7 +222,7 @@ impl Backlog {
         if fits { len } else { 0 }
     }
 
-    /// Takes the bytes of one write, if there is room. See `room`.
+    /// Accepts the bytes of one write if there is room; see `room`.
     pub(super) fn accept(
         &mut self,
         bufs: &[IoSlice<'_>],
@@ -232,7 +232,7 @@ impl Backlog {
         let len = bufs.iter().fold(0, |len: usize, buf| len.saturating_add(buf.len()));
         let room = self.room(len, is_one_at_a_time, appends);
         if room >= BATCH_MIN && self.filling.is_empty() {
-            // At once what it may grow to: growing step by step would copy each time.
+            // Reserves the limit at once: growing in steps would copy each time.
             self.filling.reserve_exact(if is_one_at_a_time { room } else { self.limit.max(room) });
         }
         let mut left = room;
@@ -245,11 +245,11 @@ impl Backlog {
         room
     }
 
-    /// Takes in what became of `batch`.
+    /// Records the result of writing `batch`.
     ///
-    /// What was refused for a reason that may pass stays in front of the rest, so that a later
-    /// flush tries it again. Anything else will be refused again and again: it is given up, with
-    /// what was accepted after it, and the error tells so.
+    /// Bytes that were refused for a temporary cause stay at the front, so a later flush tries them
+    /// again. Any other cause is permanent: the bytes are dropped, together with those accepted
+    /// after them, and the error says so.
     pub(super) fn wrote(&mut self, mut batch: Vec<u8>, written: usize, result: io::Result<()>) {
         self.landed += written as u64;
         let is_last_try = mem::take(&mut self.is_last_try);
@@ -280,7 +280,7 @@ impl Backlog {
             self.is_flushing = false;
             self.limit = BATCH_MIN;
         } else {
-            // The program is as fast as the disk: carry more at a time.
+            // The program is as fast as the disk: transfer more at a time.
             self.limit = (self.limit * 2).min(BATCH_MAX);
         }
         if batch.capacity() <= BATCH_MAX {
@@ -290,7 +290,7 @@ impl Backlog {
     }
 }
 
-/// Whether the same write may succeed later. A full disk may be emptied by somebody else.
+/// Whether the same write may succeed later. Another process may free space on a full disk.
 fn may_pass(error: &io::Error) -> bool {
     matches!(
         error.kind(),

@@ -1,8 +1,8 @@
-//! Reads and writes past the page cache (`O_DIRECT`).
+//! Reads and writes that bypass the page cache (`O_DIRECT`).
 //!
 //! The kernel moves whole blocks between the disk and memory that is aligned to blocks. The memory
-//! is the file's own here, so it always is. Offset and length are the program's: what does not fit
-//! is refused, with an error that says so.
+//! is allocated here, so it is always aligned. Offset and length are the program's: if they do not
+//! fit, the error says so.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek};
@@ -13,15 +13,14 @@ use crate::io::context::Context as _;
 /// A multiple of the block size of all common disks.
 const ALIGNMENT: usize = 4096;
 
-/// Zeroed memory of `len` bytes that are aligned from the index that is returned.
+/// Returns zeroed memory with `len` bytes that are aligned from the returned index on.
 fn aligned(len: usize) -> (Vec<u8>, usize) {
     let bytes = vec![0; len + ALIGNMENT];
     let start = bytes.as_ptr().align_offset(ALIGNMENT);
     (bytes, start)
 }
 
-/// Reads up to `len` bytes at the cursor; returns them at the beginning of a vector, with their
-/// number.
+/// Reads up to `len` bytes at the cursor. Returns a vector that begins with them, and their number.
 pub(super) fn read(mut file: &File, len: usize) -> io::Result<(Vec<u8>, usize)> {
     let (mut bytes, start) = aligned(len);
     let count = retry(|| file.read(&mut bytes[start..start + len]));
@@ -30,7 +29,7 @@ pub(super) fn read(mut file: &File, len: usize) -> io::Result<(Vec<u8>, usize)> 
     Ok((bytes, count))
 }
 
-/// Writes all of `batch` at the cursor; also says how many bytes were written when it fails.
+/// Writes all of `batch` at the cursor. On failure, also returns the number of bytes written.
 pub(super) fn write(file: &File, batch: &[u8]) -> (usize, io::Result<()>) {
     let (mut bytes, start) = aligned(batch.len());
     bytes[start..start + batch.len()].copy_from_slice(batch);
@@ -38,7 +37,8 @@ pub(super) fn write(file: &File, batch: &[u8]) -> (usize, io::Result<()>) {
     (written, explain(file, "write", batch.len() - written, result))
 }
 
-/// Says why the kernel refuses a transfer that is not aligned: it says only "invalid argument".
+/// Explains why the kernel refuses a transfer that is not aligned. The kernel's error is only
+/// "invalid argument".
 fn explain<T>(mut file: &File, name: &str, len: usize, result: io::Result<T>) -> io::Result<T> {
     match result {
         Err(error) if error.kind() == ErrorKind::InvalidInput => {

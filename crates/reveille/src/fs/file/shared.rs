@@ -1,27 +1,28 @@
-//! What the handles of one open file share: the caches, and the jobs that move them.
+//! The state that all handles of one open file share: the buffers, and the jobs that fill and drain
+//! them.
 //!
 //! # Purpose
 //!
 //! The kernel has no readiness for files, so the blocking pool reads and writes them. A trip to the
-//! pool costs tens of microseconds, a `write` of a line one: the caches make one trip carry many
-//! calls. Everything stands behind one mutex that is held for copies and for calls that the kernel
-//! answers from memory (`lseek`, a read that is told not to wait), never while a thread waits for a
-//! disk or for somebody else. `state.rs` has the rules and the invariants.
+//! pool costs tens of microseconds and the `write` of a line one, so the buffers combine many calls
+//! into one trip. One mutex guards everything. It is held for copies and for calls that the kernel
+//! answers from memory (`lseek`, a read that must not wait), and never while a thread waits for a
+//! disk or for another process. `state.rs` has the rules and the invariants.
 //!
 //! # Rejected
 //!
 //! * *Draining only when the buffer is full* (async-std): a log line stayed in memory until the
-//!   next one came. Here the first byte starts the drain, and what arrives while it runs is its
-//!   next batch: under load batches grow by themselves, and a lone line lands at once.
-//! * *Blocking in drop on a future* (async-std): it waited for the pool, and a pool full of
-//!   threads that wait for the dropping one never answers. A dropped handle writes by itself or
-//!   waits for a thread that is inside `write(2)`, so only the kernel can delay it.
-//! * *A queue of jobs per file*: order would be free, but errors would surface calls later.
-//! * *One `write(2)` for each write of any file*: what std does, and simpler, since no file would
-//!   have to be asked for its kind. On ext4 100,000 lines of 100 bytes
-//!   then take 43 ms instead of 8.
-//! * *Many writes under way to a pipe or device, each with its own `write(2)`*: the first may be
-//!   refused when others have been accepted already, and what becomes of these has no good answer.
+//!   next one came. Here the first byte starts the drain, and bytes that arrive while it runs are
+//!   its next batch. Under load batches grow by themselves, and a single line is written at once.
+//! * *Blocking on a future in drop* (async-std): the drop waited for the pool, and if all threads
+//!   of the pool wait for the dropping thread, it never returns. Here a dropped handle writes by
+//!   itself or waits for a thread that is inside `write(2)`, so only the kernel can delay it.
+//! * *A queue of jobs per file*: order would be free, but errors would surface several calls later.
+//! * *One `write(2)` for each write of any file*: this is what std does, and simpler, because the
+//!   kind of a file would not matter. But 100,000 lines of 100 bytes then take 43 ms on ext4
+//!   instead of 8.
+//! * *Many concurrent writes to a pipe or device, each with its own `write(2)`*: the first may be
+//!   refused after others have been accepted, and there is no good way to treat those.
 
 use std::fs;
 use std::io::{self, IoSlice, Read, SeekFrom, Write};
@@ -31,14 +32,14 @@ use std::task::{Context, Poll, Waker};
 use reveille_runtime::{budget, spawn_plain};
 
 use super::direct;
-use super::state::{Facts, Lane, Phase, State, Step, Work};
+use super::state::{Direction, Facts, Phase, State, Step, Work};
 use super::waiters::wake_all;
 use crate::os::file::{self as system, Flags, Kind};
 
-/// A write to a pipe with room takes this many bytes without waiting (POSIX `PIPE_BUF`, its least
-/// value on the systems that matter).
+/// A write of up to this many bytes to a pipe with room does not block (POSIX `PIPE_BUF`, its least
+/// value on the supported systems).
 const PIPE_BUF: usize = 4096;
-/// A poll that copies more than this, in bytes, takes another unit of the budget for each: 128 KiB
+/// A poll that copies more takes another unit of budget for each of these blocks, in bytes: 128 KiB
 /// are some 20 µs.
 const BYTES_PER_UNIT: usize = 128 << 10;
 
@@ -48,7 +49,7 @@ pub(super) struct Shared {
     file: fs::File,
     flags: Flags,
     state: Mutex<State>,
-    /// Signalled with every wake of the waiters, for a handle that is being dropped.
+    /// Notified whenever waiters are woken, for a handle that is being dropped.
     moved: Condvar,
     kind: OnceLock<Kind>,
 }
@@ -56,7 +57,7 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(file: fs::File, kind: Option<Kind>) -> Arc<Shared> {
         let flags = system::flags(&file);
-        // Past the page cache every read waits for the disk, whatever it is told.
+        // With `O_DIRECT` every read waits for the disk, even one that must not wait.
         let has_inline = system::HAS_INLINE_READ && !flags.is_direct;
         Arc::new(Shared {
             file,
@@ -67,12 +68,12 @@ impl Shared {
         })
     }
 
-    /// The open file. Its cursor is where the caches want it: see invariant 3 of `state.rs`.
+    /// The open file. Its cursor is where the buffers need it: see invariant 3 of `state.rs`.
     pub(super) fn file(&self) -> &fs::File {
         &self.file
     }
 
-    /// Takes the open file out, or a duplicate while another handle still holds this.
+    /// Returns the open file, or a duplicate if another handle still holds this.
     pub(super) fn into_file(self: Arc<Self>) -> io::Result<fs::File> {
         match Arc::try_unwrap(self) {
             Ok(shared) => Ok(shared.file),
@@ -86,20 +87,20 @@ impl Shared {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let result = self.poll_with(cx, Lane::Read, |state, facts| state.read(facts, buf));
+        let result = self.poll_with(cx, Direction::Read, |state, facts| state.read(facts, buf));
         if let Poll::Ready(Ok(count)) = result {
             budget::charge(count / BYTES_PER_UNIT);
         }
         result
     }
 
-    /// Takes the bytes of `bufs` into the write buffer, as one write.
+    /// Copies `bufs` into the write buffer as one write.
     pub(super) fn poll_write(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = self.poll_with(cx, Lane::Write, |state, facts| state.write(facts, bufs));
+        let result = self.poll_with(cx, Direction::Write, |state, facts| state.write(facts, bufs));
         if let Poll::Ready(Ok(count)) = result {
             budget::charge(count / BYTES_PER_UNIT);
         }
@@ -108,7 +109,7 @@ impl Shared {
 
     /// Waits until every byte accepted so far is in the file.
     pub(super) fn poll_flush(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_with(cx, Lane::Write, |state, _| state.flush())
+        self.poll_with(cx, Direction::Write, |state, _| state.flush())
     }
 
     /// Moves the cursor.
@@ -117,19 +118,21 @@ impl Shared {
         cx: &mut Context<'_>,
         to: SeekFrom,
     ) -> Poll<io::Result<u64>> {
-        self.poll_with(cx, Lane::Write, |state, facts| state.seek(facts, to))
+        self.poll_with(cx, Direction::Write, |state, facts| state.seek(facts, to))
     }
 
-    /// Makes the cursor of the open file the logical one: everything written, nothing read ahead.
+    /// Moves the cursor of the open file to the logical position: everything is written and nothing
+    /// is read ahead.
     pub(super) fn poll_settle(self: &Arc<Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_with(cx, Lane::Write, State::settle)
+        self.poll_with(cx, Direction::Write, State::settle)
     }
 
-    /// Runs `step` under the lock; when it has to wait, leaves a waker and does what it asks for.
+    /// Runs `step` under the lock. If it has to wait, registers a waker and starts the job that it
+    /// asks for.
     fn poll_with<T>(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
-        list: Lane,
+        list: Direction,
         mut step: impl FnMut(&mut State, &Facts<'_>) -> Step<T>,
     ) -> Poll<T> {
         if budget::poll_proceed(cx).is_pending() {
@@ -144,7 +147,7 @@ impl Shared {
                 Step::DoneAndDrain(value) => {
                     state.writing = Phase::Queued(Work::Drain);
                     drop(state);
-                    self.submit(Lane::Write);
+                    self.submit(Direction::Write);
                     return Poll::Ready(value);
                 }
                 Step::Wait => None,
@@ -159,12 +162,12 @@ impl Shared {
             }
             let asked = state.waiters(list).enter(&mut waker, &mut clone);
             if let Some(work) = work {
-                *state.phase(work.lane()) = Phase::Queued(work);
+                *state.phase(work.direction()) = Phase::Queued(work);
             }
             drop(state);
             wake_all(asked);
             if let Some(work) = work {
-                self.submit(work.lane());
+                self.submit(work.direction());
             }
             return Poll::Pending;
         }
@@ -174,31 +177,31 @@ impl Shared {
         Facts { file: &self.file, flags: self.flags, kind: self.kind.get().copied() }
     }
 
-    /// Asks the system what the file is, once. It may take long, so this is for jobs and drops.
+    /// Determines the kind of the file, once. It may take long, so only jobs and drops call this.
     fn kind(&self) -> Kind {
         *self.kind.get_or_init(|| Kind::of(&self.file))
     }
 
-    /// Gives the pool a job that does whatever is queued in `lane`. Without the lock: a pool that
-    /// is shutting down drops the job at once, and dropping it takes the lock.
-    fn submit(self: &Arc<Self>, lane: Lane) {
-        let job = Job { shared: self.clone(), lane, has_run: false };
+    /// Submits a job that does what is queued in `direction`. Call it without the lock: a pool that
+    /// is shutting down drops the job at once, and that drop takes the lock.
+    fn submit(self: &Arc<Self>, direction: Direction) {
+        let job = Job { shared: self.clone(), direction, has_run: false };
         drop(spawn_plain(move || job.run()));
     }
 
-    /// Does what is queued, if it still is (invariant 4).
-    fn work(&self, lane: Lane) {
+    /// Does what is queued, if it is still queued (invariant 4).
+    fn work(&self, direction: Direction) {
         let kind = self.kind();
         let mut state = self.lock();
         if kind.is_stream && !state.is_kind_told {
-            // The other direction need not wait for this one, as it may do now.
-            let wakers = state.take_waiters(lane, Some(kind));
+            // The other direction is now known to be independent and need not wait.
+            let wakers = state.take_waiters(direction, Some(kind));
             drop(state);
             wake_all(wakers);
             state = self.lock();
         }
-        let Phase::Queued(work) = *state.phase(lane) else { return };
-        *state.phase(lane) = Phase::Running(work);
+        let Phase::Queued(work) = *state.phase(direction) else { return };
+        *state.phase(direction) = Phase::Running(work);
         match work {
             Work::Fill { len } => self.fill(state, len),
             Work::Prefetch { len } => self.prefetch(state, len),
@@ -206,13 +209,13 @@ impl Shared {
         }
     }
 
-    /// Reads up to `asked` bytes into the window. Called in `Running(Fill)`, leaves in `Idle`.
+    /// Reads up to `asked` bytes into the window. Called in `Running(Fill)`; ends in `Idle`.
     fn fill(&self, mut state: MutexGuard<'_, State>, asked: usize) {
         let mut bytes = std::mem::take(&mut state.window.bytes);
         let ahead = state.window.ahead;
         drop(state);
-        let running = Running { shared: self, lane: Lane::Read };
-        // Reading ahead from a pipe or a terminal would take what others may want to read.
+        let running = Running { shared: self, direction: Direction::Read };
+        // Reading ahead from a pipe or a terminal would take data that other readers expect.
         let is_direct = self.flags.is_direct && !self.kind().is_stream;
         let reads_ahead = self.kind().is_ordinary && !is_direct;
         let len = if reads_ahead { asked.max(ahead) } else { asked };
@@ -233,12 +236,12 @@ impl Shared {
         running.finish(state);
     }
 
-    /// Brings `len` bytes into the page cache. Called in `Running(Prefetch)`, leaves in `Idle`.
+    /// Brings `len` bytes into the page cache. Called in `Running(Prefetch)`; ends in `Idle`.
     fn prefetch(&self, state: MutexGuard<'_, State>, len: usize) {
         let has_inline = state.window.has_inline;
         drop(state);
-        let running = Running { shared: self, lane: Lane::Read };
-        // Else the job was only to find out what kind of file this is.
+        let running = Running { shared: self, direction: Direction::Read };
+        // Otherwise the job only had to determine the kind of the file.
         if has_inline && !self.kind().is_stream {
             system::prefetch(&self.file, len);
         }
@@ -247,11 +250,11 @@ impl Shared {
         running.finish(state);
     }
 
-    /// Writes until nothing is left or an error stops it. Called in `Running(Drain)`, leaves in
-    /// `Idle`.
+    /// Writes until nothing is left or an error occurs. Called in `Running(Drain)`; ends in `Idle`.
     fn drain<'a>(&'a self, mut state: MutexGuard<'a, State>) {
-        let running = Running { shared: self, lane: Lane::Write };
-        // Bounded by what programs write meanwhile; each round lands at least one byte or ends it.
+        let running = Running { shared: self, direction: Direction::Write };
+        // Bounded by what programs write meanwhile: each round writes at least one byte or is the
+        // last.
         loop {
             let batch = state.backlog.next_batch();
             drop(state);
@@ -259,11 +262,11 @@ impl Shared {
             state = self.lock();
             state.backlog.wrote(batch, written, result);
             if state.backlog.is_over() {
-                // Under the same lock: a write that came between would find `Running` and leave
-                // its bytes to nobody.
+                // Under the same lock: a write in between would see `Running`, start no job, and
+                // its bytes would stay in the buffer.
                 return running.finish(state);
             }
-            let wakers = state.take_waiters(Lane::Write, Some(self.kind()));
+            let wakers = state.take_waiters(Direction::Write, Some(self.kind()));
             self.moved.notify_all();
             drop(state);
             wake_all(wakers);
@@ -279,11 +282,11 @@ impl Shared {
         }
     }
 
-    /// Brings what this handle wrote into the file, before it goes.
+    /// Writes the bytes of this handle to the file before the handle is dropped.
     ///
-    /// The thread writes by itself; if another is writing, it waits for that one system call. It
-    /// never waits for the pool. Pipes and terminals may take for ever, so beyond what
-    /// they take at once their bytes are left to the pool.
+    /// The thread writes by itself. If another thread is writing, it waits for that one system
+    /// call. It never waits for the pool. Pipes and terminals may block forever, so what they do
+    /// not accept at once is left to the pool.
     pub(super) fn flush_blocking(self: &Arc<Self>) {
         if !self.lock().backlog.is_dirty() {
             return;
@@ -292,7 +295,8 @@ impl Shared {
         let mut state = self.lock();
         let target = state.backlog.accepted;
         let mut may_try = true;
-        // Each round either waits for a batch of another thread or is the one try of this one.
+        // Each round either waits for a batch of another thread or is the one attempt of this
+        // thread.
         while state.backlog.landed < target {
             match state.writing {
                 Phase::Running(_) if is_stream => return,
@@ -306,7 +310,7 @@ impl Shared {
                         state.writing = Phase::Queued(Work::Drain);
                         drop(state);
                         if phase == Phase::Idle {
-                            self.submit(Lane::Write);
+                            self.submit(Direction::Write);
                         }
                         return;
                     }
@@ -318,7 +322,8 @@ impl Shared {
         }
     }
 
-    /// Puts the cursor of the open file back to what the program has read. For the last handle.
+    /// Moves the cursor of the open file back to what the program has read. Called by the last
+    /// handle.
     pub(super) fn give_back(&self) {
         let mut state = self.lock();
         let is_running = |phase| matches!(phase, Phase::Running(_));
@@ -327,65 +332,65 @@ impl Shared {
         }
     }
 
-    /// Whether writing the backlog could wait for somebody else.
+    /// Whether writing the backlog might wait for another process.
     fn may_wait(&self, state: &State) -> bool {
         self.kind().is_stream
             && !(state.backlog.filling.len() <= PIPE_BUF && system::takes_bytes_now(&self.file))
     }
 
-    /// Frees the waiters of a job that never ran, because its runtime is gone.
-    fn abandon(&self, lane: Lane) {
+    /// Releases the waiters of a job that was never run because its runtime has shut down.
+    fn abandon(&self, direction: Direction) {
         let mut state = self.lock();
-        if !matches!(state.phase(lane), Phase::Queued(_)) {
+        if !matches!(state.phase(direction), Phase::Queued(_)) {
             return;
         }
-        *state.phase(lane) = Phase::Idle;
+        *state.phase(direction) = Phase::Idle;
         let error = io::Error::other("the runtime shut down before the file operation ran");
-        match lane {
-            Lane::Read => state.window.error = Some(error),
-            Lane::Write => {
+        match direction {
+            Direction::Read => state.window.error = Some(error),
+            Direction::Write => {
                 state.backlog.error = Some(error);
                 state.backlog.is_flushing = false;
             }
         }
-        let wakers = state.take_waiters(lane, None);
+        let wakers = state.take_waiters(direction, None);
         self.moved.notify_all();
         drop(state);
         wake_all(wakers);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // Nothing that can panic runs under the lock, and no step leaves the state half changed.
+        // Nothing that can panic runs under the lock, and every step leaves the state consistent.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What the pool is given.
+/// A job for the pool.
 struct Job {
     shared: Arc<Shared>,
-    lane: Lane,
+    direction: Direction,
     has_run: bool,
 }
 
 impl Job {
     fn run(mut self) {
         self.has_run = true;
-        self.shared.work(self.lane);
+        self.shared.work(self.direction);
     }
 }
 
 impl Drop for Job {
     fn drop(&mut self) {
         if !self.has_run {
-            self.shared.abandon(self.lane);
+            self.shared.abandon(self.direction);
         }
     }
 }
 
-/// Leaves `Running`, also when a waker panics.
+/// Ends `Running`, also when a waker panics.
 struct Running<'a> {
     shared: &'a Shared,
-    lane: Lane,
+    direction: Direction,
 }
 
 impl Running<'_> {
@@ -397,9 +402,9 @@ impl Running<'_> {
     }
 
     fn leave(&self, state: &mut State) -> Vec<Waker> {
-        *state.phase(self.lane) = Phase::Idle;
+        *state.phase(self.direction) = Phase::Idle;
         self.shared.moved.notify_all();
-        state.take_waiters(self.lane, Some(self.shared.kind()))
+        state.take_waiters(self.direction, Some(self.shared.kind()))
     }
 }
 
@@ -412,9 +417,9 @@ impl Drop for Running<'_> {
     }
 }
 
-/// Calls `op` until no signal interrupts it.
+/// Calls `op` until it is not interrupted by a signal.
 pub(super) fn retry<T>(mut op: impl FnMut() -> io::Result<T>) -> io::Result<T> {
-    // A signal storm is the only thing that could make this long.
+    // Only a storm of signals could make this loop long.
     loop {
         match op() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
@@ -423,7 +428,7 @@ pub(super) fn retry<T>(mut op: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     }
 }
 
-/// Writes all of `bytes`; also says how many were written when it fails.
+/// Writes all of `bytes`. On failure, also returns the number of bytes written.
 pub(super) fn write_fully(mut file: &fs::File, bytes: &[u8]) -> (usize, io::Result<()>) {
     let mut written = 0;
     while written < bytes.len() {

@@ -1,22 +1,24 @@
-//! The rules of an open file: what a read, write, flush or seek may do now, and what it waits for.
+//! The rules of an open file: what a read, write, flush or seek may do now, and what it has to wait
+//! for.
 //!
-//! Nothing here waits or calls a waker. `shared.rs` calls these under its lock and does what they
-//! ask for.
+//! Nothing here waits or calls a waker. `shared.rs` calls these functions under its lock and
+//! carries out what they return.
 //!
 //! # Lanes
 //!
-//! Reads and writes each have a *lane*: at most one job at a time, in one of three phases.
+//! Each *direction*, reads and writes, has at most one job at a time. A job is in one of three
+//! phases.
 //!
 //! | phase | meaning | left by |
 //! |---|---|---|
-//! | `Idle` | nothing under way | the holder of the lock that has work |
+//! | `Idle` | no job | the holder of the lock that has work |
 //! | `Queued(work)` | a job for `work` waits in the pool | the job; a dropped handle, by doing it |
 //! | `Running(work)` | one thread is in the system call, without the lock | that thread |
 //!
-//! The two directions of a *stream* (pipe, terminal, socket, device) have nothing in common, and a
-//! read of it may wait for ever, so its lanes are independent. Any other file has one cursor:
-//! there only one lane at a time is busy. What kind a file is may not be known before its first
-//! job has asked; until then it is treated as a file with a cursor.
+//! The two directions of a *stream* (pipe, terminal, socket, device) are independent, and a read
+//! may wait forever, so both directions may be busy. Any other file has one cursor, and only one of
+//! its directions is busy at a time. The kind of a file may be unknown until its first job has
+//! determined it; until then the file is treated as one with a cursor.
 //!
 //! ```text
 //! poll_write ─► filling ──swap──► batch ──write(2)──► file      two buffers: one fills, one drains
@@ -25,20 +27,22 @@
 //!
 //! # Invariants
 //!
-//! 1. Of a file with a cursor, only the thread that set `Running` touches the cursor until it sets
-//!    `Idle`; while both lanes are `Idle` or `Queued` only the holder of the lock does.
+//! 1. For a file with a cursor, only the thread that set `Running` touches the cursor until it sets
+//!    `Idle`. While both directions are `Idle` or `Queued`, only the holder of the lock does.
 //! 2. `accepted - landed` bytes are in `filling` or in the batch that a `Running(Drain)` holds.
-//! 3. Of a file with a cursor, `filling` is empty or the window is: a write gives the window back
-//!    (`lseek`) first, a read drains first. So the logical cursor is known at any time.
-//! 4. The work is described by the state, not by the job. A job that finds no `Queued` has nothing
-//!    to do, so a thread may take the work of a job that the pool has not started yet.
+//! 3. For a file with a cursor, `filling` or the window is empty: a write first discards the window
+//!    (`lseek`), and a read first drains. So the logical cursor is always known.
+//! 4. The state describes the work, not the job. A job that finds no `Queued` has nothing to do, so
+//!    another thread may do the work of a job that the pool has not started.
 //! 5. Wakers are cloned, called and dropped without the lock.
-//! 6. A call that waits has its waker in the list of its direction. Every change of a lane from
-//!    `Running` to `Idle`, and every batch that landed, wakes the list of that lane; of a file with
-//!    a cursor also the other. The first wake after the kind is known concerns both, and a job
-//!    that finds out that the file is a stream makes it before it blocks.
-//! 7. A batch begins and ends between two writes of the program. Unless the file is ordinary, it is
-//!    one write. So no write is cut, and no two are merged where that can be told apart.
+//! 6. A call that waits has its waker in the list of its direction. Every change of a direction
+//!    from `Running` to `Idle`, and every batch that was written, wakes the list of that direction;
+//!    for a file with a cursor, also the other list. The first wake after the kind is known
+//!    concerns both lists. A job that finds out that the file is a stream makes this wake before it
+//!    blocks.
+//! 7. A batch begins and ends between two writes of the program. Unless the file is ordinary, a
+//!    batch is one write. So no write is split, and no two are merged where the difference is
+//!    visible.
 
 use std::fs;
 use std::io::{self, IoSlice, SeekFrom};
@@ -48,38 +52,38 @@ use super::buffers::{BATCH_MAX, Backlog, Window};
 use super::waiters::Waiters;
 use crate::os::file::{self as system, Attempt, Flags, Kind};
 
-/// The most that is read from a file whose cached pages cannot be read by the poll itself, and at
-/// once. So the window is bounded.
+/// The most that is read at once from a file whose cached pages the poll cannot read itself. It
+/// bounds the window.
 const FILL_MAX: usize = 2 << 20;
 
-/// What a job does.
+/// The work of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work {
-    /// Read up to `len` bytes into the window.
+    /// Reads up to `len` bytes into the window.
     Fill { len: usize },
-    /// Bring `len` bytes into the page cache, from which the poll copies them to the program.
+    /// Brings `len` bytes into the page cache, from which the poll copies them to the program.
     Prefetch { len: usize },
-    /// Write everything that was accepted.
+    /// Writes everything that was accepted.
     Drain,
 }
 
 /// One of the two directions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
+pub(super) enum Direction {
     Read,
     Write,
 }
 
 impl Work {
-    pub(super) fn lane(self) -> Lane {
+    pub(super) fn direction(self) -> Direction {
         match self {
-            Work::Fill { .. } | Work::Prefetch { .. } => Lane::Read,
-            Work::Drain => Lane::Write,
+            Work::Fill { .. } | Work::Prefetch { .. } => Direction::Read,
+            Work::Drain => Direction::Write,
         }
     }
 }
 
-/// Where the one job of a lane stands; see the table above.
+/// The phase of a direction's job; see the table above.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Idle,
@@ -87,24 +91,24 @@ pub(super) enum Phase {
     Running(Work),
 }
 
-/// What a step under the lock found.
+/// The outcome of a step under the lock.
 pub(super) enum Step<T> {
-    /// The call is over.
+    /// The call is complete.
     Done(T),
-    /// The call is over, and there is something to drain.
+    /// The call is complete, and there is something to drain.
     DoneAndDrain(T),
-    /// A job is under way; ask again after it.
+    /// A job is running. Try again after it.
     Wait,
-    /// This has to be done first.
+    /// This work has to be done first.
     Submit(Work),
 }
 
-/// What a step needs to know of the file.
+/// What a step needs to know about the file.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts<'a> {
     pub(super) file: &'a fs::File,
     pub(super) flags: Flags,
-    /// Not known before a job has asked, or the file was opened here.
+    /// Unknown until a job has determined it, or the file was opened here.
     pub(super) kind: Option<Kind>,
 }
 
@@ -130,7 +134,7 @@ pub(super) struct State {
     pub(super) backlog: Backlog,
     readers: Waiters,
     writers: Waiters,
-    /// All that wait do so knowing the kind of the file.
+    /// All waiters know the kind of the file.
     pub(super) is_kind_told: bool,
 }
 
@@ -147,24 +151,24 @@ impl State {
         }
     }
 
-    pub(super) fn phase(&mut self, lane: Lane) -> &mut Phase {
-        match lane {
-            Lane::Read => &mut self.reading,
-            Lane::Write => &mut self.writing,
+    pub(super) fn phase(&mut self, direction: Direction) -> &mut Phase {
+        match direction {
+            Direction::Read => &mut self.reading,
+            Direction::Write => &mut self.writing,
         }
     }
 
-    pub(super) fn waiters(&mut self, lane: Lane) -> &mut Waiters {
-        match lane {
-            Lane::Read => &mut self.readers,
-            Lane::Write => &mut self.writers,
+    pub(super) fn waiters(&mut self, direction: Direction) -> &mut Waiters {
+        match direction {
+            Direction::Read => &mut self.readers,
+            Direction::Write => &mut self.writers,
         }
     }
 
-    /// The calls that a change of `lane` concerns (invariant 6).
-    pub(super) fn take_waiters(&mut self, lane: Lane, kind: Option<Kind>) -> Vec<Waker> {
+    /// The waiters that a change of `direction` concerns (invariant 6).
+    pub(super) fn take_waiters(&mut self, direction: Direction, kind: Option<Kind>) -> Vec<Waker> {
         if self.is_kind_told && kind.is_some_and(|kind| kind.is_stream) {
-            return self.waiters(lane).take();
+            return self.waiters(direction).take();
         }
         self.is_kind_told |= kind.is_some();
         let mut wakers = self.readers.take();
@@ -199,12 +203,12 @@ impl State {
         self.read_idle(facts, buf)
     }
 
-    /// Reads at the cursor, with nothing buffered and nothing under way.
+    /// Reads at the cursor while nothing is buffered and no job is running.
     fn read_idle(&mut self, facts: &Facts<'_>, buf: &mut [u8]) -> Step<io::Result<usize>> {
-        // It stays set until a read has come through, so that no read is prefetched twice.
+        // It stays set until a read has succeeded, so that no read is prefetched twice.
         let is_prefetched = self.window.is_prefetched;
         if facts.is_in_memory() && !facts.flags.is_direct {
-            // A read that is refused is made again by the pool, which reports the error.
+            // If a read is refused, the pool repeats it and reports the error.
             if let Ok(count) = io::Read::read(&mut &*facts.file, buf) {
                 return Step::Done(Ok(count));
             }
@@ -221,8 +225,9 @@ impl State {
             self.window.forget();
             return Step::Done(Ok(0));
         }
-        // As long as the buffer: programs count on a file to fill it. The buffer is lent for this
-        // poll only, so what is fetched has to be kept elsewhere: in the page cache if it is long.
+        // As long as the buffer, because programs rely on a file read to fill it. The buffer is
+        // lent for this poll only, so the data must be kept elsewhere: in the page cache if it is
+        // long.
         let len = buf.len();
         let may_prefetch = self.window.has_inline || facts.kind.is_none();
         if len > BATCH_MAX && may_prefetch && !is_prefetched && !facts.is_stream() {
@@ -277,7 +282,8 @@ impl State {
         }
     }
 
-    /// Makes the cursor of the open file the logical one: everything written, nothing read ahead.
+    /// Moves the cursor of the open file to the logical position: everything is written and nothing
+    /// is read ahead.
     pub(super) fn settle(&mut self, facts: &Facts<'_>) -> Step<io::Result<()>> {
         let step = self.flush_before_moving(facts);
         if matches!(step, Step::Done(Ok(()))) && self.reading == Phase::Idle {
@@ -291,7 +297,7 @@ impl State {
             Step::Done(Ok(())) if self.reading == Phase::Idle => {
                 Step::Done(self.window.seek(facts.file, to))
             }
-            // A stream that is being read. Hardly any has a cursor, so this is the error.
+            // A stream with a read in progress. Streams rarely have a cursor, so this is an error.
             Step::Done(Ok(())) => Step::Done(io::Seek::seek(&mut &*facts.file, to)),
             Step::Done(Err(error)) => Step::Done(Err(error)),
             Step::Submit(work) => Step::Submit(work),
@@ -299,8 +305,8 @@ impl State {
         }
     }
 
-    /// Flushes; what was refused before is left behind. Then waits for the lanes that share the
-    /// cursor.
+    /// Flushes, without the bytes that were refused before. Then waits for the directions that
+    /// share the cursor.
     fn flush_before_moving(&mut self, facts: &Facts<'_>) -> Step<io::Result<()>> {
         if self.backlog.error.is_none() && self.writing == Phase::Idle {
             self.backlog.leave_behind();

@@ -1,19 +1,19 @@
-//! The wakers of the calls that wait for a lane of a file.
+//! The wakers of the calls that wait for a direction of a file.
 //!
-//! The futures of `Read` and `Write` do not say when they are dropped, so a waker may belong to a
-//! call that nobody waits for any more. A read of a terminal can stay in flight for days, and each
-//! task that gives up on it would leave its waker. So every `LIMIT` new waiters all entries are
-//! asked whether they still wait, by waking them. A call that still waits is polled and enters
-//! itself again. An entry that did not is removed the next time.
+//! The futures of `Read` and `Write` do not report their drop, so a waker may belong to a call that
+//! no longer waits. A read of a terminal can be in flight for days, and each task that stops
+//! waiting for it would leave its waker behind. So after every `LIMIT` new waiters, all entries are
+//! probed by waking them. A call that still waits is polled and enters itself again. An entry that
+//! did not is removed in the next round.
 //!
 //! # Invariants
 //!
-//! 1. An entry that was asked holds no waker, only its identity: it keeps no task in memory.
-//! 2. A waiter that enters itself again after it was asked does not count as new, so waiting tasks
-//!    do not keep each other awake. If more tasks wait than are polled between two rounds, an entry
+//! 1. A probed entry holds no waker, only its identity, so it keeps no task in memory.
+//! 2. A waiter that enters itself again after a probe does not count as new, so waiting tasks do
+//!    not keep waking each other. If more tasks wait than are polled between two rounds, an entry
 //!    may be removed before its task was polled. So one waker is kept as a sample. If it enters
-//!    itself again after its entry was removed, the rounds become rarer, until no entry is removed
-//!    too early. While the waker is kept no other task can have its identity.
+//!    itself again after its entry was removed, rounds become rarer, until no entry is removed too
+//!    early. While the waker is kept, no other task can have its identity.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
@@ -21,7 +21,7 @@ use std::{mem, ptr, thread};
 
 /// New waiters between two rounds.
 const LIMIT: usize = 128;
-/// Rounds after which a sample that did not come back is dropped.
+/// Rounds after which a sample that has not entered itself again is dropped.
 const PATIENCE: u32 = 64;
 
 #[derive(Debug)]
@@ -30,7 +30,7 @@ pub(super) struct Waiters {
     /// New waiters since the last round.
     fresh: usize,
     limit: usize,
-    /// A waker that was entered, and the rounds since.
+    /// An entered waker, and its rounds so far.
     sample: Option<(Waker, u32)>,
 }
 
@@ -41,7 +41,7 @@ enum Entry {
     Asked(Identity),
 }
 
-/// What `Waker::will_wake` compares.
+/// The pointers that `Waker::will_wake` compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity {
     data: usize,
@@ -59,13 +59,14 @@ impl Waiters {
         Waiters { entries: Vec::new(), fresh: 0, limit: LIMIT, sample: None }
     }
 
-    /// Whether the next `enter` should have a clone of the waker, too.
+    /// Whether the next `enter` needs a clone of the waker as a sample.
     pub(super) fn wants_sample(&self) -> bool {
         self.sample.is_none() && self.fresh >= LIMIT / 2
     }
 
-    /// Enters `waker`, unless it is there: then the caller drops it, without the lock. Also without
-    /// the lock it wakes those that are returned. `clone` is for `wants_sample`.
+    /// Enters `waker`. If it is there already, the caller gets it back and drops it without the
+    /// lock. The caller also wakes the returned wakers without the lock. `clone` is for
+    /// `wants_sample`.
     pub(super) fn enter(
         &mut self,
         waker: &mut Option<Waker>,
@@ -102,7 +103,7 @@ impl Waiters {
         asked
     }
 
-    /// Removes the entries that were asked and did not come back, and asks the others.
+    /// Removes the probed entries that did not enter themselves again, and probes the others.
     fn ask(&mut self, wakers: &mut Vec<Waker>) {
         self.fresh = 0;
         if let Some((_, rounds)) = &mut self.sample {
@@ -120,7 +121,7 @@ impl Waiters {
         }
     }
 
-    /// Takes all, to be woken without the lock.
+    /// Takes all wakers. The caller wakes them without the lock.
     pub(super) fn take(&mut self) -> Vec<Waker> {
         self.fresh = 0;
         let entries = mem::take(&mut self.entries).into_iter();
@@ -133,12 +134,12 @@ impl Waiters {
     }
 }
 
-/// Wakes all, also if one of them panics. The first panic goes on afterwards.
+/// Wakes all, even if one of them panics, and then resumes the first panic.
 pub(super) fn wake_all(wakers: Vec<Waker>) {
     let mut first = None;
     for waker in wakers {
         if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-            // A payload whose drop panics would end the loop: the later ones are leaked.
+            // A payload whose drop panics would end the loop, so later payloads are leaked.
             match first {
                 None => first = Some(payload),
                 Some(_) => mem::forget(payload),
@@ -177,7 +178,7 @@ mod tests {
         }
     }
 
-    /// Polls a call that waits: it enters itself, and wakes those that are asked.
+    /// Polls a call that waits: it enters itself, and wakes the wakers that are probed.
     fn enter(waiters: &mut Waiters, count: &Arc<Count>) {
         let mut clone = waiters.wants_sample().then(|| Waker::from(count.clone()));
         wake_all(waiters.enter(&mut Some(Waker::from(count.clone())), &mut clone));
@@ -203,7 +204,7 @@ mod tests {
             let mut waiters = Waiters::new();
             let counts = counts(len);
             counts.iter().for_each(|count| enter(&mut waiters, count));
-            // Each that was asked is polled, finds nothing, and enters itself again.
+            // Each probed waiter is polled, finds nothing, and enters itself again.
             let mut polled = vec![0; len];
             let (mut polls, mut at) = (0, 0);
             let is_woken = |index: &usize, polled: &[usize]| {

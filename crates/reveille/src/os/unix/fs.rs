@@ -32,7 +32,7 @@ use crate::path::Path;
 ///
 /// # Cancel safety
 ///
-/// Once polled, it is done, though nobody learns how it went.
+/// Once it has been polled, the operation completes even if the future is dropped.
 ///
 /// # Examples
 ///

@@ -30,7 +30,7 @@ use crate::path::Path;
 ///
 /// # Cancel safety
 ///
-/// Once polled, it is done, though nobody learns how it went.
+/// Once it has been polled, the operation completes even if the future is dropped.
 ///
 /// # Examples
 ///
@@ -55,7 +55,7 @@ pub async fn symlink_dir<P: AsRef<Path>, Q: AsRef<Path>>(src: P, dst: Q) -> io::
 ///
 /// # Cancel safety
 ///
-/// Once polled, it is done, though nobody learns how it went.
+/// Once it has been polled, the operation completes even if the future is dropped.
 ///
 /// # Examples
 ///
