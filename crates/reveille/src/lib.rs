@@ -304,6 +304,7 @@ use reveille_watchdog as _;
 #[doc(inline)]
 pub use reveille_macros::{main, test};
 
+#[doc(alias("mpsc", "oneshot"))]
 pub mod channel;
 pub mod fs;
 pub mod future;
@@ -315,9 +316,11 @@ pub mod path;
 pub mod pin;
 pub mod prelude;
 pub mod process;
+#[doc(alias("Executor", "executor"))]
 pub mod runtime;
 pub mod stream;
 pub mod sync;
+#[doc(alias("thread", "time"))]
 pub mod task;
 
 mod macros;

@@ -106,6 +106,7 @@ macro_rules! start {
 /// let lens = future::join_all(words.iter().map(|word| async { word.len() }));
 /// assert_eq!(task::block_on(lens), [1, 2, 3]);
 /// ```
+#[doc(alias("FuturesOrdered", "JoinAll"))]
 pub fn join_all<I, NotBorrowed>(futures: I) -> JoinAll<I::Item>
 where
     I: IntoIterator<Item: OwnedFuture<NotBorrowed>>,
@@ -220,6 +221,7 @@ where
 /// let mut kept = [Box::pin(task::yield_now()), Box::pin(task::yield_now())];
 /// task::block_on(future::race_all(&mut kept));
 /// ```
+#[doc(alias = "select_all")]
 pub fn race_all<I, NotBorrowed>(futures: I) -> RaceAll<I::Item>
 where
     I: IntoIterator<Item: OwnedFuture<NotBorrowed>>,
@@ -281,6 +283,7 @@ impl<F: Future> Future for RaceAll<F> {
 /// assert_eq!(task::block_on(first(&["one", "2", "3"])), Ok(2));
 /// assert_eq!(task::block_on(first(&["one", "two"])), Err(vec![&"one", &"two"]));
 /// ```
+#[doc(alias = "select_ok")]
 pub fn try_race_all<I, T, E, NotBorrowed>(futures: I) -> TryRaceAll<I::Item>
 where
     I: IntoIterator<Item: Future<Output = Result<T, E>> + OwnedFuture<NotBorrowed>>,

@@ -95,6 +95,7 @@ pub trait FutureExt: Future {
     ///     assert_eq!(never.race(b).race(c).await, 'b');
     /// });
     /// ```
+    #[doc(alias("select", "or"))]
     fn race<F, NotBorrowed, OtherNotBorrowed>(self, other: F) -> Race<Self, F>
     where
         Self: OwnedFuture<NotBorrowed> + Sized,
@@ -128,6 +129,7 @@ pub trait FutureExt: Future {
     ///     assert_eq!(bad.clone().try_race(bad).await, Err::<i32, _>("no"));
     /// });
     /// ```
+    #[doc(alias = "select_ok")]
     fn try_race<F, T, E, NotBorrowed, OtherNotBorrowed>(self, other: F) -> TryRace<Self, F>
     where
         Self: Future<Output = Result<T, E>> + OwnedFuture<NotBorrowed> + Sized,
@@ -153,6 +155,7 @@ pub trait FutureExt: Future {
     /// let both = async { 1 }.join(async { "two" });
     /// assert_eq!(task::block_on(both), (1, "two"));
     /// ```
+    #[doc(alias = "zip")]
     fn join<F, NotBorrowed, OtherNotBorrowed>(self, other: F) -> Join<Self, F>
     where
         Self: OwnedFuture<NotBorrowed> + Sized,
@@ -185,6 +188,7 @@ pub trait FutureExt: Future {
     ///     assert_eq!(future::pending::<Result<i32, _>>().try_join(bad).await, Err("no"));
     /// });
     /// ```
+    #[doc(alias = "try_zip")]
     fn try_join<F, A, B, E, NotBorrowed, OtherNotBorrowed>(self, other: F) -> TryJoin<Self, F>
     where
         Self: Future<Output = Result<A, E>> + OwnedFuture<NotBorrowed> + Sized,

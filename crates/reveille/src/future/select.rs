@@ -131,6 +131,7 @@ where
 /// });
 /// ```
 #[macro_export]
+#[doc(alias("race", "or"))]
 macro_rules! select {
     ($($arms:tt)+) => {
         $crate::__select!(@parse [] $($arms)+)

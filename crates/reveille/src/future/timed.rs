@@ -50,6 +50,7 @@ use super::pair::warn_if_borrowed;
 ///     assert_eq!(future::timeout(Duration::ZERO, now).await, Ok(1));
 /// });
 /// ```
+#[doc(alias("timeout_at", "wait_for"))]
 pub async fn timeout<F, T, NotBorrowed>(dur: Duration, f: F) -> Result<T, TimeoutError>
 where
     F: Future<Output = T> + OwnedFuture<NotBorrowed>,

@@ -27,6 +27,7 @@ pub use futures_io::AsyncBufRead as BufRead;
 /// })
 /// # }
 /// ```
+#[doc(alias = "AsyncBufReadExt")]
 pub trait BufReadExt: BufRead {
     /// Appends to `buf` up to and including the first `byte`, or up to the end of the reader, and
     /// returns the number of bytes.

@@ -56,6 +56,7 @@ const LAST_LEN: usize = 64 * 1024;
 /// })
 /// # }
 /// ```
+#[doc(alias = "copy_buf")]
 pub async fn copy<R, W>(reader: &mut R, writer: &mut W) -> io::Result<u64>
 where
     R: Read + Unpin + ?Sized,

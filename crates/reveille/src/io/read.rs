@@ -28,6 +28,7 @@ pub use futures_io::AsyncRead as Read;
 /// })
 /// # }
 /// ```
+#[doc(alias = "AsyncReadExt")]
 pub trait ReadExt: Read {
     /// Reads some bytes into `buf` and returns the number of bytes.
     ///

@@ -25,6 +25,7 @@ pub use futures_io::AsyncSeek as Seek;
 /// })
 /// # }
 /// ```
+#[doc(alias = "AsyncSeekExt")]
 pub trait SeekExt: Seek {
     /// Seeks to `pos` and returns the new position in bytes from the start.
     ///

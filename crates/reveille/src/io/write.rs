@@ -29,6 +29,7 @@ pub use futures_io::AsyncWrite as Write;
 /// })
 /// # }
 /// ```
+#[doc(alias = "AsyncWriteExt")]
 pub trait WriteExt: Write {
     /// Writes some bytes from the front of `buf` and returns the number of bytes.
     ///

@@ -46,6 +46,7 @@ use crate::io::context::Context as _;
 /// })
 /// # }
 /// ```
+#[doc(alias("lookup_host", "resolve"))]
 pub trait ToSocketAddrs {
     /// The addresses.
     type Iter: Iterator<Item = SocketAddr>;

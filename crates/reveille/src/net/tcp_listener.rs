@@ -161,6 +161,7 @@ impl TcpListener {
     /// })
     /// # }
     /// ```
+    #[doc(alias = "TcpListenerStream")]
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { accepts: AcceptStream::new(self, |listener| Box::pin(listener.accept())) }
     }

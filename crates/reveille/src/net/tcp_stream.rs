@@ -58,6 +58,7 @@ use crate::os::socket::{connect_tcp, recv};
 /// # }
 /// ```
 #[derive(Debug, Clone)]
+#[doc(alias("split", "into_split", "ReadHalf", "WriteHalf", "OwnedReadHalf", "OwnedWriteHalf"))]
 pub struct TcpStream {
     io: Connection<std::net::TcpStream>,
 }

@@ -129,6 +129,7 @@ impl Child {
     /// assert!(child.try_status()?.is_some());
     /// # Ok(()) }) }
     /// ```
+    #[doc(alias = "try_wait")]
     pub fn try_status(&mut self) -> io::Result<Option<ExitStatus>> {
         self.guard.process().try_status()
     }
@@ -156,6 +157,7 @@ impl Child {
     /// assert_eq!(child.status().await?.code(), Some(1));
     /// # Ok(()) }) }
     /// ```
+    #[doc(alias = "wait")]
     pub fn status(&mut self) -> impl Future<Output = io::Result<ExitStatus>> + use<> {
         drop(self.stdin.take());
         let guard = self.guard.clone();
@@ -186,6 +188,7 @@ impl Child {
     /// assert_eq!(output.stdout, b"hello\n");
     /// # Ok(()) }) }
     /// ```
+    #[doc(alias = "wait_with_output")]
     pub fn output(mut self) -> impl Future<Output = io::Result<Output>> {
         let status = self.status();
         let stdout = read_all(self.stdout.take());

@@ -69,6 +69,7 @@ pub trait ConcurrentExt: Stream {
     ///     assert_eq!(finished.len(), 3);
     /// });
     /// ```
+    #[doc(alias("buffer_unordered", "buffered", "FuturesUnordered"))]
     fn for_each_concurrent<F, Fut>(
         self,
         limit: impl Into<Option<usize>>,

@@ -377,6 +377,7 @@ pub trait StreamExt: Stream {
     ///     assert_eq!(seen, [1, 2, 3]);
     /// });
     /// ```
+    #[doc(alias = "tap")]
     fn inspect<F>(self, f: F) -> Inspect<Self, F>
     where
         Self: Sized,
@@ -543,6 +544,7 @@ pub trait StreamExt: Stream {
     ///     assert_eq!(numbers, [1, 2, 30, 40]);
     /// });
     /// ```
+    #[doc(alias("select", "or", "race"))]
     fn merge<U>(self, other: U) -> Merge<Self, U>
     where
         Self: Sized,

@@ -41,6 +41,7 @@ pub use futures_lite::stream::{
 ///     assert_eq!(s.next().await, None);
 /// });
 /// ```
+#[doc(alias("unfold", "poll_fn"))]
 pub fn from_fn<T, F>(f: F) -> FromFn<F>
 where
     F: FnMut() -> Option<T>,
@@ -100,6 +101,7 @@ where
 ///     assert_eq!(s.next().await, None);
 /// });
 /// ```
+#[doc(alias = "iter")]
 pub fn from_iter<I: IntoIterator>(iter: I) -> FromIter<I::IntoIter> {
     FromIter { iter: iter.into_iter() }
 }
@@ -165,6 +167,7 @@ impl<I: std::iter::FusedIterator> FusedStream for FromIter<I> {}
 ///     assert_eq!(powers, [1, 10, 100]);
 /// });
 /// ```
+#[doc(alias = "unfold")]
 pub fn successors<F, T>(first: Option<T>, succ: F) -> Successors<F, T>
 where
     F: FnMut(&T) -> Option<T>,

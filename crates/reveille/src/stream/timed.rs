@@ -46,6 +46,7 @@ use super::{FusedStream, Stream};
 ///     assert_eq!(seen, 3);
 /// });
 /// ```
+#[doc(alias("Interval", "Timer", "tick", "interval_at"))]
 pub fn interval(dur: Duration) -> Interval {
     Interval { sleep: Sleep::after(dur), period: dur }
 }

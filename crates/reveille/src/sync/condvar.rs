@@ -67,6 +67,7 @@ use super::MutexGuard;
 /// });
 /// ```
 #[derive(Default)]
+#[doc(alias("Notify", "Event"))]
 pub struct Condvar {
     waiters: StdMutex<Waiters>,
 }

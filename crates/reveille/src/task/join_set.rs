@@ -57,6 +57,7 @@ use crate::stream::Stream;
 /// });
 /// ```
 #[must_use = "dropping a JoinSet cancels its tasks"]
+#[doc(alias("FuturesUnordered", "TaskGroup", "TaskTracker"))]
 pub struct JoinSet<T> {
     /// `None` only during a poll.
     handles: Slab<Option<JoinHandle<T>>>,

@@ -165,6 +165,7 @@ where
 /// ```
 #[inline]
 #[track_caller]
+#[doc(alias("LocalSet", "LocalExecutor"))]
 pub fn spawn_local<F, T>(future: F) -> JoinHandle<T>
 where
     F: Future<Output = T> + 'static,
@@ -198,6 +199,7 @@ where
 /// ```
 #[inline]
 #[track_caller]
+#[doc(alias("unblock", "block_in_place"))]
 pub fn spawn_blocking<F, T>(f: F) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -242,6 +244,7 @@ where
 /// assert_eq!(greeting, "hello, world");
 /// ```
 #[inline]
+#[doc(alias("run", "enter"))]
 pub fn block_on<F, T>(future: F) -> T
 where
     F: Future<Output = T>,
@@ -284,6 +287,7 @@ fn block_on_traced<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
 /// });
 /// ```
 #[inline]
+#[doc(alias("Timer", "Delay", "delay_for"))]
 pub async fn sleep(dur: Duration) {
     Sleep::after(dur).await;
 }
@@ -313,6 +317,7 @@ pub async fn sleep(dur: Duration) {
 /// });
 /// ```
 #[inline]
+#[doc(alias("Timer", "delay_until"))]
 pub async fn sleep_until(deadline: Instant) {
     Sleep::until(deadline).await;
 }
@@ -343,6 +348,7 @@ pub async fn sleep_until(deadline: Instant) {
 /// });
 /// ```
 #[inline]
+#[doc(alias("consume_budget", "coop"))]
 pub async fn yield_now() {
     reveille_runtime::yield_now().await;
 }
@@ -364,6 +370,7 @@ pub async fn yield_now() {
 /// });
 /// ```
 #[must_use]
+#[doc(alias = "id")]
 pub fn current() -> Task {
     try_current().expect("`task::current()` called outside the context of a task")
 }

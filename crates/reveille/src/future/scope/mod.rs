@@ -200,6 +200,7 @@ handle! {
 /// }
 /// # assert!(reveille::task::block_on(many_requests(&[])).is_empty());
 /// ```
+#[doc(alias("FuturesUnordered", "nursery"))]
 pub async fn scope<'env, F, Fut>(f: F) -> Fut::Output
 where
     F: FnOnce(Scope<'env>) -> Fut,

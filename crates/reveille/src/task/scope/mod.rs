@@ -299,6 +299,7 @@ impl<E> fmt::Debug for Scope<E> {
 ///
 /// assert_eq!(task::block_on(sum_of_squares(vec![1, 2, 3])), 14);
 /// ```
+#[doc(alias("TaskGroup", "TaskTracker", "nursery"))]
 pub async fn scope<F, Fut>(f: F) -> Fut::Output
 where
     F: FnOnce(Scope) -> Fut,

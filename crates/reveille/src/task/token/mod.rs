@@ -59,6 +59,7 @@ use tree::{CancelReason, Node, Waiting};
 /// });
 /// ```
 #[derive(Clone)]
+#[doc(alias("StopSource", "StopToken", "Abortable"))]
 pub struct CancellationToken {
     node: Arc<Node>,
 }
@@ -274,6 +275,7 @@ impl CancellationToken {
     /// })
     /// # }
     /// ```
+    #[doc(alias("run_until_cancelled", "with_cancellation_token"))]
     pub fn run<F, NotBorrowed>(&self, future: F) -> Run<F>
     where
         F: OwnedFuture<NotBorrowed>,
@@ -383,6 +385,7 @@ impl CancellationToken {
     /// }
     /// ```
     #[track_caller]
+    #[doc(alias = "unblock")]
     pub fn spawn_blocking<F, T>(&self, f: F) -> BlockingHandle<T>
     where
         F: FnOnce(CancellationToken) -> T + Send + 'static,

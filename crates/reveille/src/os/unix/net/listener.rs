@@ -181,6 +181,7 @@ impl UnixListener {
     /// })
     /// # }
     /// ```
+    #[doc(alias = "UnixListenerStream")]
     pub fn incoming(&self) -> Incoming<'_> {
         Incoming { accepts: AcceptStream::new(self, |listener| Box::pin(listener.accept())) }
     }

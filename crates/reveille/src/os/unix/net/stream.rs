@@ -44,6 +44,7 @@ use crate::path::Path;
 /// # }
 /// ```
 #[derive(Clone)]
+#[doc(alias("split", "into_split", "ReadHalf", "WriteHalf", "OwnedReadHalf", "OwnedWriteHalf"))]
 pub struct UnixStream {
     io: Connection<StdUnixStream>,
 }
