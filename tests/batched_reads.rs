@@ -1,4 +1,4 @@
-//! `Builder::batched_reads`: what a turn has read for a stream whose read was given up.
+//! `Builder::batched_reads`: data that a turn has read for a stream whose read was dropped.
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 use reveille_watchdog as _;
@@ -20,7 +20,7 @@ const COUNT: usize = 6;
 
 type Pair = (TcpStream, std::net::TcpStream);
 
-/// A read that is given up; tells whether it waited.
+/// A read that is dropped. Returns whether it waited.
 async fn waits(mut stream: &TcpStream) -> bool {
     future::poll_fn(|cx| {
         let poll = Pin::new(&mut stream).poll_read(cx, &mut [0; 16]);
@@ -29,7 +29,7 @@ async fn waits(mut stream: &TcpStream) -> bool {
     .await
 }
 
-/// Streams for each of which `message` was read by the driver, or none if it was not.
+/// Streams for each of which the driver has read `message`, or an empty list if it has not.
 async fn received(runtime: Handle, message: &[u8]) -> Vec<Pair> {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
@@ -38,7 +38,7 @@ async fn received(runtime: Handle, message: &[u8]) -> Vec<Pair> {
         let mut client = std::net::TcpStream::connect(address).expect("it listens");
         client.set_nodelay(true).expect("a socket");
         let (mut stream, _) = listener.accept().await.expect("a connection");
-        // The first read that waits registers; those behind it only wait.
+        // The first read that waits registers; later ones only wait.
         assert!(waits(&stream).await);
         client.write_all(b"!").expect("room");
         assert_eq!(stream.read(&mut [0; 16]).await.expect("a byte"), 1);
@@ -100,7 +100,7 @@ fn a_stream_with_such_bytes_is_not_given_up() {
     with_received(b"message", async |pairs| {
         for (at, (mut stream, _client)) in pairs.into_iter().enumerate() {
             if at == 0 {
-                // Once they are read it is.
+                // Once they have been read, it is.
                 stream.read_exact(&mut [0; 7]).await.expect("bytes");
                 std::net::TcpStream::try_from(stream).expect("nothing is kept back");
             } else if at % 2 == 0 {
@@ -114,7 +114,7 @@ fn a_stream_with_such_bytes_is_not_given_up() {
     });
 }
 
-/// Bytes that tell where they stand.
+/// Bytes that depend on their position.
 fn bytes_from(start: usize, len: usize) -> Vec<u8> {
     (start..start + len).map(|at| (at % 251) as u8).collect()
 }
@@ -125,7 +125,7 @@ fn chance(state: &mut u64, below: u64) -> usize {
     ((*state >> 33) % below) as usize
 }
 
-/// Reads `len` bytes in pieces, gives up one read in four, and blocks the worker now and then.
+/// Reads `len` bytes in pieces, drops one read in four, and blocks the worker now and then.
 async fn reads_all(mut stream: TcpStream, len: usize, mut seed: u64) {
     let mut at = 0;
     let mut buf = vec![0; 9_000];
@@ -136,7 +136,7 @@ async fn reads_all(mut stream: TcpStream, len: usize, mut seed: u64) {
             continue;
         }
         if chance(&mut seed, 200) == 0 {
-            // Long enough for another thread to take the worker's place, and its sources.
+            // Long enough for a handoff of the worker, with its sources.
             #[allow(clippy::disallowed_methods, reason = "a poll that blocks is what is tested")]
             std::thread::sleep(Duration::from_millis(25));
         }
@@ -148,7 +148,7 @@ async fn reads_all(mut stream: TcpStream, len: usize, mut seed: u64) {
     assert_eq!(stream.read(&mut buf).await.expect("the end"), 0);
 }
 
-/// One poll of a read, which is dropped; what it has read counts.
+/// Polls a read once and drops it. What it has read counts.
 async fn waits_or_reads(mut stream: &TcpStream, at: &mut usize) {
     let mut buf = [0; 500];
     let read = future::poll_fn(|cx| Poll::Ready(Pin::new(&mut stream).poll_read(cx, &mut buf)));

@@ -1,4 +1,4 @@
-//! `reveille::channel`: that it is async-channel, and works on this runtime.
+//! `reveille::channel`: it is async-channel, and it works on this runtime.
 
 use reveille_watchdog as _;
 
@@ -64,7 +64,7 @@ async fn a_full_channel_makes_the_sender_wait() {
     assert_eq!(receiver.recv().await, Ok(3));
 }
 
-// Each of these on every executor.
+// Each of these runs on every executor.
 reveille_tests::conformance!(
     every_message_arrives_once,
     a_receiver_ends_when_the_senders_are_gone,

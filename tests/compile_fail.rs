@@ -1,16 +1,16 @@
-//! What the compiler must refuse, and that the cures compile.
+//! Programs that the compiler must refuse, and their corrections, which must compile.
 //!
-//! `ui/fail` holds programs that must not compile; lines that begin with `//~` say what the
-//! compiler has to complain about. `ui/pass` holds the same programs, cured. The compiler's words
-//! change from one version to the next, so they are not compared letter by letter: trybuild writes
-//! them beside a copy of each program, and the phrases are looked for there.
+//! `ui/fail` holds programs that must not compile. Lines that begin with `//~` say what the
+//! compiler must report. `ui/pass` holds the same programs, corrected. The compiler's messages
+//! change between versions, so they are not compared literally: trybuild writes them beside a copy
+//! of each program, and the phrases are searched there.
 
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Set in the process that this test starts; the folder with the copies.
+/// Set in the process that this test starts, to the folder with the copies.
 const COPIES: &str = "REVEILLE_UI_COPIES";
 
 #[test]
@@ -25,8 +25,8 @@ fn the_compiler_refuses_what_it_must_and_takes_the_cures() {
     cases.pass("ui/pass/*.rs");
 }
 
-/// Runs this test again as a process whose trybuild writes instead of comparing, which it is told
-/// by its environment, then reads what was written.
+/// Runs this test again in a process in which an environment variable makes trybuild write instead
+/// of compare, then reads what was written.
 fn start() {
     let copies = Path::new(env!("CARGO_TARGET_TMPDIR")).join("ui");
     let _ = fs::remove_dir_all(&copies);

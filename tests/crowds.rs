@@ -1,5 +1,5 @@
-//! Many tasks that wait for one socket or pipe, in one direction: none disturbs another, all are
-//! woken, and those that give up leave nothing behind.
+//! Many tasks that wait for one socket or pipe in one direction: they do not wake each other, all
+//! are woken, and those that stop waiting leave nothing behind.
 
 #![cfg(unix)]
 
@@ -18,7 +18,7 @@ use reveille::process::{Command, Stdio};
 use reveille::task::{self, JoinHandle};
 use reveille_watchdog as _;
 
-/// How many tasks wait at once.
+/// The number of waiting tasks.
 const COUNTS: [usize; 3] = [33, 100, 1_000];
 
 /// Counts polls.
@@ -40,12 +40,12 @@ fn spawn_counted<T: Send + 'static>(
     })
 }
 
-/// Waits until each of `count` tasks has been polled, and asserts that they are left in peace then.
+/// Waits until each of `count` tasks has been polled, and asserts that they are not polled again.
 async fn come_to_rest(polls: &Polls, count: usize) {
     while polls.load(Ordering::Relaxed) < count {
         task::yield_now().await;
     }
-    // What they may do to each other they do in this time. A loop polls a million times.
+    // The time in which they could wake each other. A loop polls a million times.
     task::sleep(Duration::from_millis(50)).await;
     let polls = polls.load(Ordering::Relaxed);
     assert!(polls <= 5 * count, "{count} tasks that wait were polled {polls} times");
@@ -191,7 +191,7 @@ async fn any_number_of_tasks_read_from_one_pipe() {
     }
 }
 
-// Each of these on every executor.
+// Each of these runs on every executor.
 reveille_tests::conformance!(
     any_number_of_tasks_read_from_one_stream,
     any_number_of_tasks_write_to_one_stream,

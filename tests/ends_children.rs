@@ -26,7 +26,7 @@ fn tied() -> StdCommand {
     command
 }
 
-/// What starts a child and gives its id, on any thread.
+/// Starts a child on any thread and returns its id.
 type Start = fn() -> u32;
 
 /// By reveille, by std, and by the system call that both of them make.
@@ -67,7 +67,7 @@ fn children_of_spare_and_blocking_threads_outlive_the_keep_alive() {
     }
     let builder = Builder::new().workers(1).keep_alive(Duration::from_millis(20));
     let runtime = builder.build().unwrap();
-    // The watcher of threads in `block_on` begins, and stays.
+    // The watcher of threads in `block_on` starts, and stays.
     runtime.block_on(task::sleep(Duration::from_millis(1)));
     let before = threads();
     let (sender, receiver) = mpsc::channel();
@@ -75,7 +75,7 @@ fn children_of_spare_and_blocking_threads_outlive_the_keep_alive() {
         let mut tasks = Vec::new();
         for start in STARTS {
             let (in_task, in_closure) = (sender.clone(), sender.clone());
-            // Each on a thread that has lost its place, or has taken one over.
+            // Each on a thread that has handed off its worker, or has taken one over.
             tasks.push(task::spawn(async move {
                 block_thread(Duration::from_millis(100));
                 in_task.send(start()).unwrap();

@@ -16,11 +16,11 @@ use reveille::task;
 use reveille_tests::{child, programs};
 use reveille_watchdog as _;
 
-/// What `exit` is called with: nothing else ends a test with it.
+/// The exit code of the tests. Nothing else ends a test with it.
 const CODE: i32 = 7;
 
-/// Runs the test `name` in a process of its own, which has to call `exit` with [`CODE`]. In that
-/// process it calls `body`, with the runtime in use by other tasks.
+/// Runs the test `name` in a process of its own, which must call `exit` with [`CODE`]. That process
+/// calls `body` while other tasks use the runtime.
 fn assert_exits(name: &str, body: impl FnOnce()) {
     if child::is_inside(name) {
         drop(task::spawn(async {
@@ -193,7 +193,7 @@ fn exit_beside_a_runtime_that_is_being_ended_ends_the_process() {
     });
 }
 
-/// Uses every part of the API when it is dropped, and says what came of it.
+/// Uses every part of the API when it is dropped, and records the results.
 struct UsesAll(mpsc::Sender<Used>);
 
 #[derive(Debug, PartialEq)]
@@ -235,7 +235,7 @@ thread_local!(static LATE: RefCell<Option<UsesAll>> = const { RefCell::new(None)
 fn destructors_of_thread_locals_use_the_runtime_in_any_order() {
     let (sender, receiver) = mpsc::channel();
     let thread = thread::spawn(move || {
-        // Destroyed after what the runtime keeps in this thread, and before it.
+        // Destroyed after the runtime's own thread-locals, and before them.
         EARLY.with(|slot| *slot.borrow_mut() = Some(UsesAll(sender.clone())));
         task::block_on(async {
             drop(task::spawn_local(pending::<()>()));
@@ -296,7 +296,7 @@ fn a_sleep_polled_by_a_destructor_during_exit_finds_its_thread_in_memory() {
         "ends_exit::a_sleep_polled_by_a_destructor_during_exit_finds_its_thread_in_memory",
         || {
             let sleep = Box::pin(task::sleep(Duration::from_secs(100)));
-            // Before the runtime keeps anything in this thread, so that it is destroyed after that.
+            // Created before the runtime's own thread-locals, so it is destroyed after them.
             POLLS.with(|slot| *slot.borrow_mut() = Some(Polls(sleep)));
             let thread = thread::spawn(|| {
                 let sleep = Box::pin(task::sleep(Duration::from_secs(100)));

@@ -1,4 +1,4 @@
-//! A child process made by `fork`, which has one thread of its parent's and none of its runtimes'.
+//! A child process made by `fork`, which has one thread of its parent and no runtime.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use reveille::{fs, task};
 use reveille_tests::child;
 use reveille_watchdog as _;
 
-/// Runs `body` in a child process. How that ended: its exit code, or minus the signal's number. It
-/// is 0 if `body` returned true.
+/// Runs `body` in a child process. Returns its exit code, or minus the number of the signal that
+/// ended it. The code is 0 if `body` returned true.
 fn in_child(body: impl FnOnce() -> bool) -> i32 {
     // SAFETY: what the child does is what the tests are about; it ends by `_exit`.
     unsafe {
@@ -26,7 +26,7 @@ fn in_child(body: impl FnOnce() -> bool) -> i32 {
     }
 }
 
-/// Uses everything that a runtime is for.
+/// Uses every feature of a runtime.
 async fn use_all() -> bool {
     let spawned = task::spawn(async {
         task::sleep(Duration::from_millis(1)).await;
@@ -49,8 +49,8 @@ async fn use_all() -> bool {
         && task::spawn_blocking(|| true).await
 }
 
-/// Runs the test `name` in a process of its own, with the global runtime and this thread's driver
-/// in use.
+/// Runs the test `name` in a process of its own, where the global runtime and this thread's driver
+/// are in use.
 fn alone(name: &str) -> bool {
     if child::has_run(name) {
         return false;
@@ -123,7 +123,7 @@ fn a_program_may_fork_in_block_on_and_go_on_in_the_child() {
                 status
             });
             assert_eq!(ended.await, 0);
-            // The child has dropped its copy of the socket; the parent is still told of events.
+            // The child has dropped its copy of the socket. The parent still receives events.
             let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
             sender.send_to(b"x", address).unwrap();
             assert_eq!(receives.await.unwrap().0, 1);

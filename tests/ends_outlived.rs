@@ -1,5 +1,5 @@
-//! What outlives its runtime: closures, polls, handles and sockets. They never reach the runtime
-//! that uses the memory next, and the memory is used again.
+//! Closures, polls, handles and sockets that outlive their runtime. They never reach the runtime
+//! that uses the memory next, and the memory is reused.
 
 use std::future::{Future, pending};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -21,7 +21,7 @@ fn named(name: &str) -> Runtime {
     Builder::new().workers(1).thread_name(name).build().unwrap()
 }
 
-/// Runs `closure` on a blocking thread of a runtime that has ended by then, while the next runtime
+/// Runs `closure` on a blocking thread of a runtime that has since ended, while the next runtime
 /// uses the memory.
 fn outlive<T: Send + 'static>(closure: impl FnOnce() -> T + Send + 'static) -> T {
     let (go, wait) = mpsc::channel::<()>();
@@ -44,7 +44,7 @@ fn outlive<T: Send + 'static>(closure: impl FnOnce() -> T + Send + 'static) -> T
     value
 }
 
-/// Runs `future` as an executor of somebody else would: on a thread that turns nothing of ours.
+/// Runs `future` as another crate's executor does: on a thread that does not turn our driver.
 fn block_on_elsewhere<F: Future>(future: F) -> F::Output {
     futures_lite::future::block_on(future)
 }
@@ -108,7 +108,7 @@ fn a_handle_of_an_ended_runtime_knows_nothing_of_the_next() {
     drop(first);
     let second = Builder::new().workers(1).build().unwrap();
     second.block_on(second.spawn(async move {
-        // On the very memory, and by a worker of the next runtime.
+        // In the same memory, by a worker of the next runtime.
         assert!(handle.spawn(async {}).result().await.is_err());
         assert!(!handle.is_running());
         task::yield_now().await;
@@ -120,7 +120,7 @@ fn a_handle_of_an_ended_runtime_knows_nothing_of_the_next() {
 fn a_sleep_that_waits_at_a_runtime_that_ends_goes_on_elsewhere() {
     let runtime = named("first");
     let (sender, receiver) = mpsc::channel();
-    // A thread in whose context the runtime is, but which turns no timers.
+    // A thread in the runtime's context that turns no timers.
     runtime.block_on(async {
         drop(task::spawn_blocking(move || {
             let start = now();

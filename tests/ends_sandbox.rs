@@ -1,5 +1,5 @@
-//! A sandbox that is put on after the runtime has started, and refuses a system call that was
-//! allowed before: the runtime goes on, if slower.
+//! A sandbox that is entered after the runtime has started, and refuses a system call that was
+//! allowed before. The runtime continues, perhaps slower.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -63,7 +63,7 @@ fn survives(name: &str, call: libc::c_long, is_rescued: bool) {
     }
     let runtime = Builder::new().workers(1).build().unwrap();
     assert_works(&runtime, true);
-    // The monitor rests by then, if it does at all.
+    // The monitor is asleep by then, if it sleeps at all.
     block_thread(Duration::from_millis(200));
     refuse(call);
     assert_works(&runtime, is_rescued);

@@ -1,4 +1,4 @@
-//! What errors say: each cause once, to a reporter that prints an error and then its sources.
+//! Error texts: a reporter that prints an error and then its sources prints each cause once.
 
 use reveille_watchdog as _;
 
@@ -27,7 +27,7 @@ fn told(error: &(dyn Error + 'static)) -> Vec<String> {
     texts
 }
 
-/// None of the texts says what another says.
+/// None of the texts repeats another.
 fn assert_told_once(error: &(dyn Error + 'static)) {
     let texts = told(error);
     for (n, text) in texts.iter().enumerate() {
@@ -44,8 +44,8 @@ fn failure<T>(result: io::Result<T>) -> io::Error {
     result.err().expect("the operation fails")
 }
 
-/// Of an operation of async-std's that names itself: the text is the operation, the source its
-/// cause.
+/// For an operation whose error names it in async-std: the text is the operation, and the source is
+/// the cause.
 #[track_caller]
 fn assert_apart<T>(call: impl Future<Output = io::Result<T>>, operation: &str) {
     let error = failure(block_on(call));
@@ -58,7 +58,7 @@ fn assert_apart<T>(call: impl Future<Output = io::Result<T>>, operation: &str) {
     assert!(format!("{error:#}").starts_with(&format!("{operation}: ")), "{error:#}");
 }
 
-/// Of an operation that is the system's error in async-std: the text contains that.
+/// For an operation that returns the system's error in async-std: the text contains that error.
 #[track_caller]
 fn assert_named<T>(call: impl Future<Output = io::Result<T>>, operation: &str, cause: &str) {
     let error = failure(block_on(call));

@@ -1,4 +1,4 @@
-//! Every example runs to its end and prints what its comments promise.
+//! Every example runs to its end and prints what its comments say.
 
 use reveille_watchdog as _;
 
@@ -6,7 +6,8 @@ use std::process::Command;
 
 use reveille_tests::programs;
 
-/// Runs the example and checks that these lines come out, in this order, with others between.
+/// Runs the example and checks that these lines are printed in this order, possibly with others
+/// between them.
 fn prints(name: &str, expected: &[&str]) {
     let finished = programs::finish(&mut Command::new(programs::example(name)));
     assert!(finished.status.success(), "{name} failed: {}", finished.stderr);

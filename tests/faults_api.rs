@@ -1,4 +1,4 @@
-//! Faults of other runtimes' APIs, which this one must not have. `tests/FAULTS.md` lists them.
+//! Faults of other runtimes' APIs that reveille must not have. `tests/FAULTS.md` lists them.
 
 #![cfg(unix)]
 
@@ -75,10 +75,11 @@ fn a_waker_may_use_the_condition_variable_that_wakes_or_drops_it() {
     let guard = block_on(notified);
     let mut dropped = Box::pin(condvar.wait(guard));
     assert!(poll(dropped.as_mut(), &meddler()).is_pending());
-    // Another waker takes its place, and then the whole is dropped.
+    // Another waker replaces it, and then the whole is dropped.
     assert!(poll(dropped.as_mut(), &meddler()).is_pending());
     drop(dropped);
-    // The first was woken and dropped; the second dropped for the third, which it woke thereby.
+    // The first was woken and dropped. The second was dropped when the third replaced it, which
+    // woke the third.
     assert_eq!(calls.load(Ordering::SeqCst), 5);
 }
 
@@ -110,7 +111,7 @@ fn a_waker_that_panics_costs_no_other_waiter_of_a_condition_variable_its_notific
     assert!(poll(first.as_mut(), &boom).is_pending());
     assert!(poll(other.as_mut(), &waker).is_pending());
     condvar.notify_one();
-    // Dropped unpolled, it passes its notification on, also to a waker that panics.
+    // Dropped before its first poll, it passes its notification on, also to a waker that panics.
     drop(first);
     assert_eq!(second.0.load(Ordering::SeqCst), 2);
     assert!(poll(other.as_mut(), &waker).is_ready());
@@ -150,7 +151,7 @@ fn a_childs_end_may_be_asked_for_too_early_and_too_often() {
             waits.args(["-c", "read line; exit 3"]).stdin(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let mut status = pin!(child.status());
-        // Polls that nothing caused.
+        // Polls without a cause.
         for _ in 0..1_000 {
             assert!(poll_fn(|cx| Poll::Ready(status.as_mut().poll(cx).is_pending())).await);
         }
@@ -165,7 +166,7 @@ fn a_child_that_has_ended_may_be_killed_and_nobody_else_is() {
     block_on(async {
         let mut child = Command::new("true").spawn().unwrap();
         assert!(child.status().await.unwrap().success());
-        // Its id may be another process's by now: as std's, this does nothing.
+        // Its id may belong to another process by now. As in std, this does nothing.
         child.kill().unwrap();
         assert!(child.status().await.unwrap().success());
     });

@@ -1,5 +1,5 @@
-//! Bad days: no descriptor is left. The error names the operation and its object, nothing spins,
-//! and all goes on when descriptors come back.
+//! Resource exhaustion: no descriptor is left. The error names the operation and its object,
+//! nothing spins, and everything works again when descriptors are available.
 
 #![cfg(target_os = "linux")]
 
@@ -29,13 +29,13 @@ use rustix::time::{ClockId, clock_gettime};
 /// Too many open files.
 const EMFILE: Option<i32> = Some(24);
 
-/// Descriptors that a test may have.
+/// The number of descriptors that a test may use.
 const LIMIT: u64 = 128;
 
-/// All descriptors that there were.
+/// All descriptors that were available.
 struct Hog(Vec<StdFile>);
 
-/// Leaves none.
+/// Takes all of them.
 fn take_all() -> Hog {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = Some(LIMIT);
@@ -73,7 +73,7 @@ fn accepting_at_the_limit_keeps_the_number_and_does_not_spin() {
         let (start, before) = (now(), cpu());
         let mut errors = 0;
         while start.elapsed() < Duration::from_secs(1) {
-            // Nothing but the number tells this error from others, so it is not wrapped.
+            // Only the number distinguishes this error, so it is not wrapped.
             assert_eq!(listener.accept().await.unwrap_err().raw_os_error(), EMFILE);
             errors += 1;
         }
@@ -88,8 +88,8 @@ fn accepting_at_the_limit_keeps_the_number_and_does_not_spin() {
     });
 }
 
-/// Asserts that `connections` gives none while there is no descriptor, and no error, and then gives
-/// the one that waits.
+/// Asserts that `connections` yields nothing while there is no descriptor, not even an error, and
+/// then yields the waiting connection.
 async fn outlasts_the_limit<T: std::fmt::Debug>(
     connections: impl Stream<Item = io::Result<T>> + Send,
 ) {
@@ -108,7 +108,7 @@ fn each_stream_of_connections_outlasts_the_limit() {
         return;
     }
     block_on(async {
-        // Sets up all that the waits below need descriptors for.
+        // Sets up everything that the waits below need descriptors for.
         task::sleep(Duration::from_millis(1)).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
@@ -153,7 +153,7 @@ fn dropping_a_child_at_the_limit_starts_no_runtime_and_leaves_no_zombie() {
     }
 }
 
-/// Whether there is a process `id`, be it as a zombie.
+/// Whether the process `id` exists, possibly as a zombie.
 fn fs_exists(id: u32) -> bool {
     std::path::Path::new(&format!("/proc/{id}")).exists()
 }
@@ -168,7 +168,7 @@ fn children_dropped_when_no_thread_can_be_started_are_reaped_with_the_next_one()
     let mut child = waits.stdin(Stdio::piped()).spawn().unwrap();
     let (id, stdin) = (child.id(), child.stdin.take());
     let before = threads();
-    // Without memory for its stack a thread cannot be started.
+    // A thread cannot be started without memory for its stack.
     let mut limit = getrlimit(Resource::As);
     let usual = limit.current;
     limit.current = Some(1);
@@ -197,7 +197,7 @@ fn giving_up_a_clone_at_the_limit_names_the_reason() {
     let panic = catch_unwind(move || std::os::fd::OwnedFd::from(clone)).unwrap_err();
     let text = panic.downcast_ref::<String>().unwrap();
     assert!(text.contains("clones share the socket") && text.contains("os error 24"), "{text}");
-    // One that is not shared needs no descriptor.
+    // A socket that is not shared needs no descriptor.
     drop(std::os::fd::OwnedFd::from(whole));
     drop((hog, ours));
 }
@@ -242,7 +242,7 @@ fn resolving_at_the_limit_names_the_host_and_recovers() {
     block_on(async {
         task::spawn_blocking(|| ()).await;
         let hog = take_all();
-        // What the system's resolver says without a descriptor is its own affair.
+        // The behaviour of the system's resolver without a descriptor is unspecified.
         let error = "localhost:80".to_socket_addrs().await.expect_err("it reads a file");
         println!("{error:#}");
         assert_eq!(error.to_string(), "could not resolve address `\"localhost:80\"`");
@@ -269,7 +269,7 @@ fn awaiting_a_child_at_the_limit_is_an_error_and_recovers() {
     if child::has_run("awaiting_a_child_at_the_limit_is_an_error_and_recovers") {
         return;
     }
-    // The child runs, but this thread has no driver yet to await its end with.
+    // The child runs, but this thread has no driver yet to wait for its exit.
     block_on(async {
         let mut waits = Command::new("sh");
         waits.args(["-c", "read line; true"]).stdin(Stdio::piped());
@@ -333,7 +333,7 @@ fn a_global_runtime_without_descriptors_panics_by_name_and_starts_later() {
     assert_eq!(block_on(task::spawn(async { 1 })), 1);
 }
 
-/// To count descriptors takes one.
+/// Counting descriptors takes one.
 fn descriptors_without_one(hog: &mut Hog) -> usize {
     drop(hog.0.pop());
     let count = descriptors();

@@ -1,5 +1,5 @@
-//! Bad days: too much at once. Nothing is lost and nobody waits for what is not his; each test
-//! prints what it measured.
+//! Overload: nothing is lost, and no task waits for an unrelated one. Each test prints its
+//! measurements.
 
 #![cfg(target_os = "linux")]
 
@@ -153,7 +153,7 @@ fn a_million_sleeps_dropped_at_once_delay_nobody_for_long() {
     assert_eq!(runtime.block_on(runtime.spawn(async { 1 })), 1);
 }
 
-/// Counts itself by the references to what it holds.
+/// Counts itself by the references that it holds.
 type Guard = Arc<()>;
 
 async fn echo(stream: TcpStream, _guard: Guard) {
@@ -235,7 +235,7 @@ fn a_runtime_dropped_in_full_use_leaves_nothing() {
             let guard = Arc::clone(&guard);
             async move { be_busy(&guard).await }
         }));
-        // Somebody outside awaits what will not come.
+        // A thread outside awaits something that will not come.
         let orphan = runtime.spawn(pending::<()>());
         block_thread(Duration::from_millis(round));
         let begin = now();
@@ -245,7 +245,7 @@ fn a_runtime_dropped_in_full_use_leaves_nothing() {
         assert!(error.is_cancelled());
         assert_eq!(Arc::strong_count(&guard), 1, "every future and closure is dropped");
     }
-    // The closes of files and sockets are done; threads of others end a moment later.
+    // Files and sockets are closed by then; threads of other tests end a moment later.
     let left = (settle(before.0, threads), descriptors());
     println!("30 runtimes dropped in full use, the slowest in {slowest:?}; left: {left:?}");
     assert_eq!(left, before);
@@ -256,7 +256,8 @@ fn a_blocked_on_future_outlives_the_runtime_it_waits_at() {
     let runtime = start();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let at = listener.local_addr().unwrap();
-    // It registers with a driver of the runtime, which goes; then with that of this thread.
+    // It registers with a driver of the runtime, which shuts down, and then with that of this
+    // thread.
     let (accepted,) = runtime.block_on(runtime.spawn(async move {
         let mut accept = Box::pin(async move { listener.accept().await.map(drop) });
         poll_fn(|cx| Poll::Ready(accept.as_mut().poll(cx).is_pending())).await;

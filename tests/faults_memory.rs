@@ -1,5 +1,4 @@
-//! Bad days: memory. What runtimes leave behind, counted in bytes, and what happens when the system
-//! refuses them.
+//! Memory: what runtimes leave behind, in bytes, and what happens when allocations fail.
 
 #![cfg(target_os = "linux")]
 
@@ -21,7 +20,7 @@ use reveille_tests::{child, programs};
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// A runtime that has done a bit of everything, and has ended.
+/// A runtime that has done some of everything, and has ended.
 fn live_and_end() {
     let runtime = Builder::new().workers(2).build().unwrap();
     runtime.block_on(runtime.spawn(async {
@@ -47,7 +46,7 @@ fn a_thousand_runtimes_leave_no_thread_descriptor_or_byte() {
     if child::has_run("a_thousand_runtimes_leave_no_thread_descriptor_or_byte") {
         return;
     }
-    // The pools' memory is used again and not freed, and the first ones make it.
+    // The pools' memory is reused and not freed, and the first pools create it.
     (0..50).for_each(|_| live_and_end());
     let before = (threads(), descriptors(), live_bytes());
     let start = now();
@@ -96,7 +95,7 @@ fn reads_of_a_silent_stream_that_were_given_up_leave_nothing() {
         let silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let _peer = listener.accept().await.unwrap();
         let handle = runtime.handle();
-        // Each in a task of its own, whose waker the stream cannot know to be of no use.
+        // Each in a task of its own, whose waker the stream cannot know to be useless.
         let give_up = async |count: usize| {
             for _ in 0..count {
                 let mut silent = silent.clone();

@@ -1,5 +1,4 @@
-//! Bad days: signals that interrupt whatever a thread waits in, and children that are started in
-//! the middle of traffic.
+//! Signals that interrupt every kind of wait, and children that are started during traffic.
 
 #![cfg(target_os = "linux")]
 
@@ -75,7 +74,7 @@ fn blow(is_over: &AtomicBool) {
     }
 }
 
-/// Bytes that tell where they are.
+/// Bytes that depend on their position.
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|index| (index % 251) as u8).collect()
 }
@@ -136,7 +135,7 @@ async fn write_and_read_files() {
 async fn wait_at_a_fifo() {
     let path = std::env::temp_dir().join(format!("reveille-fifo-{}", std::process::id()));
     assert!(Command::new("mkfifo").arg(&path).status().await.unwrap().success());
-    // Each open waits for the other, in the system.
+    // Each open blocks in the system until the other one.
     let writer = async {
         task::sleep(Duration::from_millis(50)).await;
         let mut file = OpenOptions::new().write(true).open(&path).await.unwrap();
@@ -211,7 +210,7 @@ fn a_storm_of_signals_fails_no_operation() {
             task.await;
         }
     });
-    // The same waits on a thread that drives itself.
+    // The same waits, on a thread with a driver of its own.
     block_on(async {
         connect_and_accept().await;
         sleep_again_and_again().await;
@@ -224,7 +223,7 @@ fn a_storm_of_signals_fails_no_operation() {
     assert!(delivered > 1_000, "{delivered}");
 }
 
-/// Writes until the system says that nobody reads.
+/// Writes until the system reports that there is no reader.
 async fn until_refused(mut write: impl AsyncFnMut() -> std::io::Result<usize>) {
     let error = loop {
         match write().await {
@@ -274,7 +273,7 @@ fn a_write_that_nobody_reads_is_an_error_where_sigpipe_ends_the_process() {
         until_refused(async || stdin.write(b"abcd").await).await;
         until_refused(async || stdin.write_vectored(&parts).await).await;
     });
-    // The thread's mask is as it was, and nothing is left pending.
+    // The thread's mask is as before, and no signal is pending.
     let raised = std::process::Command::new("sh")
         .args(["-c", "grep -E '^(SigPnd|SigBlk)' /proc/$PPID/task/$PPID/status"])
         .output()
@@ -299,12 +298,12 @@ fn a_message_of_more_parts_than_the_system_takes_is_sent_in_part() {
     });
 }
 
-/// Children that are started while sockets are in use have the descriptors and the signal mask of
-/// one that a process at rest starts.
+/// Children that are started while sockets are in use have the same descriptors and signal mask as
+/// a child of an idle process.
 #[test]
 fn children_started_under_load_inherit_nothing() {
     let script = "ls /proc/self/fd | wc -l; grep SigBlk /proc/self/status";
-    // What this process itself was given goes on to every child.
+    // Descriptors that this process inherited are passed on to every child.
     let at_rest = std::process::Command::new("sh").args(["-c", script]).output().unwrap().stdout;
     block_on(async {
         let sockets: Vec<_> = (0..50).map(|_| std::net::UdpSocket::bind("127.0.0.1:0")).collect();

@@ -1,7 +1,8 @@
-//! Bad days: the system makes no thread. What needs one is an error that says so, the rest goes on,
-//! and all is well again when threads can be had.
+//! Thread exhaustion: the system starts no thread. Operations that need one fail with an error that
+//! says so, everything else continues, and all works again when threads are available.
 //!
-//! A thread is refused by the size of its stack, since limits on their number do not bind root.
+//! The stack size makes a thread fail to start, because limits on the number of threads do not
+//! apply to root.
 
 #![cfg(target_os = "linux")]
 
@@ -16,7 +17,7 @@ use reveille_tests::child;
 use reveille_tests::measure::{block_thread, descriptors, now, threads};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// While it lives the address space has no room for another stack.
+/// While it exists, the address space has no room for another stack.
 struct NoThreads(Rlimit);
 
 impl NoThreads {
@@ -38,8 +39,8 @@ impl Drop for NoThreads {
     }
 }
 
-/// Waits until every other thread sleeps: one that is still beginning needs memory for itself, and
-/// std aborts the process when it gets none.
+/// Waits until every other thread sleeps: a thread that is still starting needs memory, and std
+/// aborts the process if there is none.
 fn wait_for_sleepers() {
     let own = std::fs::read_link("/proc/thread-self").unwrap();
     let all_sleep = || {
@@ -108,7 +109,7 @@ fn a_blocked_worker_is_relieved_once_a_thread_can_be_had() {
         waits.recv().unwrap();
     });
     has_started.recv().unwrap();
-    // Nobody but the blocked worker can run it, and there is no thread for a spare.
+    // Only the blocked worker can run it, and there is no thread for a spare.
     let waiting = runtime.spawn(async { 7 });
     block_thread(Duration::from_millis(100));
     assert!(!waiting.is_finished());

@@ -14,7 +14,7 @@ use futures_lite::{
 use reveille::fs::{File, OpenOptions};
 use reveille::task::{block_on, spawn};
 
-/// The path of a file of this test's own, removed when it is dropped.
+/// The path of a file that belongs to this test. The file is removed when this is dropped.
 struct Scratch(std::path::PathBuf);
 
 impl Scratch {
@@ -54,7 +54,7 @@ impl Drop for Scratch {
     }
 }
 
-/// Bytes that tell where they are.
+/// Bytes that depend on their position.
 fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i.wrapping_mul(2_654_435_761) >> 7) as u8).collect()
 }
@@ -95,8 +95,8 @@ async fn semantics_10_drop_of_one_clone_flushes_what_another_wrote() {
     assert_eq!(scratch.contents(), b"all of it");
 }
 
-/// The predecessor waited in drop for the blocking pool, whose threads may all be waiting
-/// for the dropping thread.
+/// async-std waited in drop for the blocking pool, whose threads may all wait for the dropping
+/// thread.
 async fn fault_900_drop_does_not_wait_for_a_blocking_pool_that_is_full() {
     let scratch = Scratch::new();
     let mut file = scratch.create().await;
@@ -149,7 +149,7 @@ async fn full_disk_is_reported_by_the_next_call() {
     let mut full = OpenOptions::new().write(true).open("/dev/full").await.unwrap();
     full.write_all(b"no room").await.unwrap();
     assert_eq!(full.flush().await.unwrap_err().raw_os_error(), Some(28));
-    // Kept, and tried again.
+    // Kept and tried again.
     assert_eq!(full.flush().await.unwrap_err().raw_os_error(), Some(28));
 }
 
@@ -239,7 +239,7 @@ async fn semantics_10_cancelled_reads_lose_no_data() {
     assert!(seen == bytes);
 }
 
-/// A program that reads records relies on it, though `Read` does not promise it.
+/// Programs that read records rely on this, though `Read` does not guarantee it.
 async fn read_of_a_regular_file_fills_the_buffer_where_only_a_part_is_in_memory() {
     let scratch = Scratch::new();
     let mut bytes = pattern(4096);
@@ -371,7 +371,7 @@ async fn drop_of_a_full_pipe_does_not_wait_for_its_reader() {
     let scratch = Scratch::new();
     let made = std::process::Command::new("mkfifo").arg(&scratch.0).status().unwrap();
     assert!(made.success());
-    // Read and write, so that opening it waits for nobody.
+    // Opened for reading and writing, so that opening it does not wait.
     let mut reader = scratch.update().await;
     let mut writer = scratch.update().await;
     // A pipe holds 64 KiB.
@@ -382,7 +382,7 @@ async fn drop_of_a_full_pipe_does_not_wait_for_its_reader() {
     assert!(seen == pattern(100_000));
 }
 
-/// A task that waits for the file is woken although others wait with it.
+/// A task that waits for the file is woken even if other tasks wait for it too.
 async fn every_waiting_clone_is_woken() {
     let bytes = pattern(4_000_000);
     let scratch = Scratch::with(&bytes);
@@ -419,7 +419,7 @@ async fn shared_reference_reads_and_writes() {
     assert_eq!(scratch.contents(), b"by reference");
 }
 
-// Each of these on every executor.
+// Each of these runs on every executor.
 reveille_tests::conformance!(
     semantics_10_clones_share_the_cursor_and_the_read_buffer,
     semantics_10_drop_flushes_before_it_returns,

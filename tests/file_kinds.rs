@@ -1,4 +1,4 @@
-//! `fs::File` over everything that is a file: whole writes, two directions, errors, many readers.
+//! `fs::File` over all kinds of files: whole writes, two directions, errors, many readers.
 
 #![cfg(target_os = "linux")]
 
@@ -72,7 +72,7 @@ fn line(letter: u8, length: usize) -> Vec<u8> {
     line
 }
 
-/// From a log of several processes: one line in two files, or two halves in one.
+/// Lines of several processes: one line split over two files, or two halves merged into one.
 async fn lines_that_several_handles_append_are_whole() {
     append_by_two(&[(150, 2000), (70_001, 20), (3_000_000, 2)]).await;
 }
@@ -174,7 +174,7 @@ async fn each_write_to_a_socket_of_messages_is_a_message() {
     }
 }
 
-/// A file of `/proc` calls itself regular, but each write is a command. Merged, these are none.
+/// A file of `/proc` claims to be regular, but each write is a command. Merged, they are invalid.
 #[test]
 fn each_write_to_a_file_of_the_kernel_is_a_command() {
     let path = "/proc/self/coredump_filter";
@@ -251,7 +251,7 @@ async fn a_write_that_waits_does_not_hold_up_a_read() {
     const LENGTH: usize = 900_000;
     let (mut far, near) = socket_pair();
     let mut file = File::from(near);
-    // More than the socket takes.
+    // More than the socket accepts.
     file.write_all(&vec![7; LENGTH]).await.unwrap();
     while rustix::io::ioctl_fionread(&far).unwrap() == 0 {
         yield_now().await;
@@ -316,7 +316,7 @@ fn a_write_beyond_the_limit_of_lengths_is_told_once_and_the_file_stays_usable() 
             };
             let error = error.unwrap_or_else(|| panic!("{told_by} told nothing"));
             assert_eq!(error.kind(), ErrorKind::FileTooLarge, "{told_by}");
-            // What may come after the error was dropped with what was refused.
+            // Data after the error was dropped together with the refused bytes.
             let _ = file.flush().await;
             file.seek(SeekFrom::Start(0)).await.unwrap();
             file.read_exact(&mut buf).await.unwrap();
@@ -341,7 +341,7 @@ async fn a_reader_that_left_is_told_once_for_each_write() {
     }
 }
 
-/// Room may come back, so the bytes are kept for the next flush. But nobody has to wait for it.
+/// Room may appear later, so the bytes are kept for the next flush. But nothing waits for it.
 async fn a_full_device_is_told_at_each_flush_and_can_be_left() {
     let mut options = OpenOptions::new();
     let mut full = options.read(true).write(true).open("/dev/full").await.unwrap();
@@ -350,7 +350,7 @@ async fn a_full_device_is_told_at_each_flush_and_can_be_left() {
         assert_eq!(full.flush().await.unwrap_err().kind(), ErrorKind::StorageFull);
     }
     full.seek(SeekFrom::Start(0)).await.unwrap();
-    // Left behind by the seek.
+    // Dropped by the seek.
     full.flush().await.unwrap();
     let mut buf = [1; 8];
     full.read_exact(&mut buf).await.unwrap();
@@ -380,7 +380,7 @@ impl Wake for Idle {
 }
 
 async fn reads_that_were_given_up_leave_no_wakers() {
-    // Nothing ever comes.
+    // Nothing ever arrives.
     let (_far, near) = socket_pair();
     let mut file = File::from(near);
     let wakers: Vec<_> = (0..20_000).map(|_| Arc::new(Idle)).collect();

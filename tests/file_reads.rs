@@ -1,4 +1,5 @@
-//! `fs::File`: reads that need no trip to the pool, long ones, and those past the page cache.
+//! `fs::File`: reads that need no trip to the pool, long reads, and reads that bypass the page
+//! cache.
 
 #![cfg(target_os = "linux")]
 
@@ -25,7 +26,7 @@ fn poll_read(file: &mut File, buf: &mut [u8]) -> Poll<io::Result<usize>> {
     Pin::new(file).poll_read(&mut Context::from_waker(Waker::noop()), buf)
 }
 
-/// Whether the file system of `scratch` answers reads that may not wait, or is in memory.
+/// Whether the file system of `scratch` supports reads that do not wait, or is in memory.
 fn has_inline_reads(scratch: &Scratch) -> bool {
     let file = StdFile::open(&scratch.0).unwrap();
     let buf = &mut [0; 1];
@@ -124,7 +125,7 @@ fn long_reads_and_writes_make_no_copy_as_long() {
         file.write_all(&buf).await.unwrap();
         file.flush().await.unwrap();
         let written = peak_mib() - before;
-        // Cached, in a hole, and what has no pages: three ways to read.
+        // Cached, in a hole, and without pages: three ways to read.
         file.seek(SeekFrom::Start(0)).await.unwrap();
         file.read_exact(&mut buf).await.unwrap();
         file.set_len(0).await.unwrap();
@@ -139,7 +140,7 @@ fn long_reads_and_writes_make_no_copy_as_long() {
     });
 }
 
-/// A file opened past the page cache, if its file system has that.
+/// A file that bypasses the page cache, if its file system supports that.
 async fn direct(scratch: &Scratch) -> Option<File> {
     let mut options = StdFile::options();
     options.read(true).write(true).create(true).custom_flags(libc::O_DIRECT);

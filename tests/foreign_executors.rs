@@ -1,7 +1,7 @@
-//! Another executor inside a poll of ours: what is awaited there makes progress.
+//! Another executor inside one of our polls: what it awaits makes progress.
 //!
 //! Every kind of operation, on every kind of thread and poll, inside each of several executors that
-//! park or spin until they are woken, with a budget and without.
+//! park or spin until they are woken, with and without a budget.
 
 use reveille_watchdog as _;
 
@@ -21,7 +21,7 @@ use reveille::runtime::Runtime;
 use reveille::sync::{Arc, Mutex};
 use reveille::task::{self, block_on, sleep, spawn, spawn_blocking, spawn_local};
 
-/// Nothing here takes a second, on a machine that does other things too.
+/// Nothing here takes a second, even on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 
 const SHORT: Duration = Duration::from_millis(5);
@@ -46,10 +46,11 @@ const EXECUTORS: [(&str, Executor); 4] = [
     }),
 ];
 
-/// Code that runs on some thread, in some poll of ours or in none. It is called once.
+/// A context in which code runs: a kind of thread, inside one of our polls or outside. It is called
+/// once.
 type Body = Box<dyn FnOnce() + Send>;
 
-/// Calls the body there.
+/// Calls the body in that context.
 type Place = fn(Body);
 
 /// Runs the body when it is dropped.
@@ -271,7 +272,7 @@ fn use_up() {
     }
 }
 
-/// Runs `body` at the place, and fails with the name that it sent last if it does not end.
+/// Runs `body` in the context. If it does not end, fails with the last name that it sent.
 fn run_at(
     place: Place,
     what: &str,
@@ -282,7 +283,7 @@ fn run_at(
     #[expect(clippy::disallowed_methods, reason = "a thread of the program's own")]
     std::thread::spawn(move || {
         let body: Body = Box::new(move || {
-            // A panic in a drop is not always seen by the one who drops.
+            // A panic in a drop is not always seen by the dropping code.
             let result = catch_unwind(AssertUnwindSafe(|| body(&steps)));
             let _ = ends.send(result.is_ok());
         });
@@ -390,7 +391,7 @@ fn a_socket_that_a_stuck_block_on_used_is_served_for_another_block_on() {
     );
 }
 
-/// A thread that was stuck once is as quick as before.
+/// A thread that was stuck once is as fast as before.
 #[test]
 fn a_thread_that_was_stuck_turns_its_own_timers_and_sockets_again() {
     run_at(

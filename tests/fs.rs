@@ -1,4 +1,4 @@
-//! `fs`: the free functions, directories, and what their errors say.
+//! `fs`: the free functions, directories, and the texts of their errors.
 
 use reveille_watchdog as _;
 
@@ -88,7 +88,7 @@ async fn semantics_11_errors_name_operation_and_path_and_keep_kind_source_and_nu
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
         assert!(error.source().is_some(), "{error}");
         if cfg!(unix) {
-            // The predecessor lost the number of these errors.
+            // async-std lost the number of these errors.
             assert_eq!(io::raw_os_error(&error), Some(2), "{error}");
         }
     }
@@ -199,14 +199,14 @@ async fn read_does_not_disturb_a_pipe_that_it_only_looks_at() {
     assert!(made.success());
     let writer = reveille::task::spawn_blocking({
         let path = path.clone();
-        // Blocks in open until there is a reader; a reader that left again would break the pipe.
+        // Blocks in `open` until there is a reader. A reader that disappears would break the pipe.
         move || std::fs::write(&path, b"through the pipe")
     });
     assert_eq!(fs::read(&path).await.unwrap(), b"through the pipe");
     writer.await.unwrap();
 }
 
-// Each of these on every executor.
+// Each of these runs on every executor.
 reveille_tests::conformance!(
     write_then_read_gives_the_same_bytes,
     read_of_a_file_without_a_length_reads_to_the_end,

@@ -1,4 +1,4 @@
-//! `reveille::future`: pairs, timeouts, and what becomes of the futures inside.
+//! `reveille::future`: pairs, timeouts, and the drop order of the futures inside.
 
 use reveille_watchdog as _;
 
@@ -94,7 +94,7 @@ async fn the_loser_of_a_race_gives_its_lock_back() {
     };
     let mut race = pin!(holder.race(task::yield_now()));
     race.as_mut().await;
-    // Were the loser kept until `race` is dropped, this would wait for ever.
+    // If the loser were kept until `race` is dropped, this would wait forever.
     *mutex.lock().await += 1;
 }
 
@@ -166,7 +166,7 @@ async fn a_sleep_until_a_deadline_is_never_early_and_one_that_passed_is_over() {
     task::sleep_until(deadline).await;
     assert!(Instant::now() >= deadline);
     task::sleep_until(start).await;
-    // The furthest that the clock can say.
+    // The latest time of the clock.
     let furthest = (0..64).rev().map(|bit| Duration::from_secs(1 << bit));
     let furthest = furthest.fold(start, |sum, step| sum.checked_add(step).unwrap_or(sum));
     let mut never = pin!(task::sleep_until(furthest));
@@ -213,7 +213,7 @@ fn futures_of_futures_keep_their_auto_traits() {
     is_send_sync_unpin(ready().timeout(Duration::MAX));
 }
 
-// Each of these on every executor.
+// Each of these runs on every executor.
 reveille_tests::conformance!(
     the_loser_of_a_race_gives_its_lock_back,
     a_future_that_is_ready_is_never_late,

@@ -1,4 +1,4 @@
-//! A test program in which a test hangs ends by itself, and says which test and where it stands.
+//! A test program with a test that hangs ends by itself, and prints which test and at which stack.
 //!
 //! Each test starts itself as a process that hangs, and reads the report of its watchdog.
 
@@ -61,7 +61,7 @@ fn a_hanging_test_is_named_while_the_harness_runs_several() {
     let finished = run(NAME, |command| {
         let program = command.get_program().to_owned();
         let mut several = Command::new(program);
-        // The other one of these tests is quick: it has no child in a child.
+        // The other test of this file is quick: it starts no child in the child.
         several.args(["--test-threads", "2", "harness_runs_several", "quick"]);
         several.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         *command = several;
@@ -75,7 +75,7 @@ fn quick() {
     assert!(!reveille_watchdog::limit().is_zero());
 }
 
-/// What a test leaves behind may keep the process from its end, when all tests have passed.
+/// A leftover of a test may keep the process from ending after all tests have passed.
 #[test]
 #[cfg(target_os = "linux")]
 fn an_end_of_the_program_that_hangs_is_ended() {

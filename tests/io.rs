@@ -15,7 +15,7 @@ use reveille::io::{
 use reveille::prelude::*;
 use reveille::task::{self, block_on};
 
-/// A reader or writer that does as it is told, one step per call.
+/// A reader or writer with scripted results, one step per call.
 #[derive(Debug, Default)]
 struct Script {
     steps: VecDeque<Step>,
@@ -91,7 +91,7 @@ impl io::Write for Script {
     }
 }
 
-/// Polls once, and drops what is not ready.
+/// Polls once, and drops the future if it is not ready.
 async fn cancel_after_one_poll<F: Future>(future: F) -> Option<F::Output> {
     future::poll_once(future).await
 }
@@ -213,7 +213,7 @@ async fn split_gives_empty_pieces_but_none_after_the_end() {
 
 async fn interrupted_reads_are_repeated() {
     let steps = || [Step::Fail(ErrorKind::Interrupted), Step::Data(b"x")];
-    // The predecessor's stream of bytes stopped here, with nobody to wake it.
+    // async-std's stream of bytes stopped here, because nothing woke the task.
     assert_eq!(script(steps()).bytes().next().await.unwrap().unwrap(), b'x');
     let mut byte = [0];
     script(steps()).read_exact(&mut byte).await.unwrap();
@@ -247,7 +247,7 @@ async fn seek_of_a_buffered_reader_counts_from_its_user() {
     let mut byte = [0];
     reader.read_exact(&mut byte).await.unwrap();
     assert_eq!(&byte, b"3");
-    // Two steps: the sum of the offset and what is buffered does not fit.
+    // Two steps: the sum of the offset and the buffered length overflows.
     assert!(reader.seek(SeekFrom::Current(i64::MIN)).await.is_err());
     reader.read_exact(&mut byte).await.unwrap();
     assert_eq!(&byte, b"4");
@@ -429,7 +429,7 @@ async fn loops_over_what_is_always_ready_end_with_their_time_limit() {
     never(sink.timeout(limit).await);
 }
 
-// Each of these on every executor.
+// Each of these runs on every executor.
 reveille_tests::conformance!(
     dropped_read_line_leaves_what_it_read_in_the_string,
     dropped_read_to_string_leaves_what_it_read_in_the_string,

@@ -1,4 +1,4 @@
-//! `net::ToSocketAddrs`: what is looked up, where, and what is said when nothing is found.
+//! `net::ToSocketAddrs`: what is looked up, where, and the errors if nothing is found.
 
 use reveille_watchdog as _;
 
@@ -12,7 +12,7 @@ use reveille::task::block_on;
 const V4: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 80));
 const V6: SocketAddr = SocketAddr::V6(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 80, 0, 0));
 
-/// The addresses, if they are known without a wait: nothing else ran in between.
+/// The addresses, if they are known without a wait.
 fn at_once(addrs: impl ToSocketAddrs) -> Vec<SocketAddr> {
     let first_poll = block_on(future::poll_once(addrs.to_socket_addrs()));
     first_poll.expect("no thread was asked").unwrap().collect()
@@ -34,7 +34,7 @@ fn spelled_out_addresses_never_leave_the_thread() {
     assert_eq!(at_once(&[V4, V6][..]), [V4, V6]);
 }
 
-/// Runs alone in a process of its own, where no other test makes threads.
+/// Runs alone in a process of its own, where no other test starts threads.
 #[cfg(target_os = "linux")]
 #[test]
 fn spelled_out_addresses_start_no_thread() {
@@ -101,7 +101,7 @@ async fn an_empty_list_is_invalid_input() {
     }
 }
 
-// Each of these on every executor.
+// Each of these runs on every executor.
 reveille_tests::conformance!(
     connecting_to_a_name_that_does_not_resolve_says_so,
     an_empty_list_is_invalid_input,

@@ -1,4 +1,4 @@
-//! `process`: pipes, ends, and that no zombie stays.
+//! `process`: pipes, exits, and that no zombie stays.
 
 #![cfg(unix)]
 
@@ -40,7 +40,7 @@ fn child_is_started_by_the_call_and_not_by_the_poll() {
     std::fs::remove_file(marker).unwrap();
 }
 
-/// Workers have none, and would hand that on.
+/// Workers have no timer slack, which children would inherit.
 #[cfg(target_os = "linux")]
 #[test]
 fn children_and_blocking_threads_have_the_usual_timer_slack() {
@@ -102,7 +102,7 @@ async fn missing_program_is_an_error() {
     assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
 }
 
-/// What the system says of a process: `Z` is a zombie, `None` is gone.
+/// The state of a process as the system reports it: `Z` is a zombie, `None` is gone.
 #[cfg(target_os = "linux")]
 fn state_of(id: u32) -> Option<char> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
@@ -175,7 +175,7 @@ async fn closing_the_standard_input_is_the_end_of_the_childs_input() {
     cat.stdout.take().unwrap().read_to_end(&mut echo).await.unwrap();
     assert_eq!(echo, b"meow");
     assert!(cat.status().await.unwrap().success());
-    // Closed is closed, and may be said again.
+    // Closing twice is allowed.
     stdin.close().await.unwrap();
     stdin.flush().await.unwrap();
     let error = stdin.write(b"more").await.unwrap_err();
@@ -185,7 +185,7 @@ async fn closing_the_standard_input_is_the_end_of_the_childs_input() {
     assert_eq!(error.kind(), std::io::ErrorKind::BrokenPipe, "{error}");
 }
 
-/// A file that tells what was written into it.
+/// A file whose contents can be checked.
 struct Written(std::path::PathBuf);
 
 impl Written {
@@ -243,7 +243,7 @@ async fn std_command_keeps_its_streams_in_each_way_to_start_it() {
     let output = command().output().await.unwrap();
     assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
     check("output");
-    // Set again here, the later setting counts.
+    // The later setting counts.
     let output = command().stdout(Stdio::piped()).output().await.unwrap();
     assert_eq!((output.stdout.as_slice(), err.text().as_str()), (&b"in\nout\n"[..], "err\n"));
 
@@ -296,7 +296,7 @@ async fn messages_of_a_child_that_writes_packets_all_arrive() {
     let is_empty = future::poll_once(stdout.read(&mut buf)).await.is_none();
     assert!(is_empty);
     stdin.write_all(b"go\n").await.unwrap();
-    // All three are there before the thread looks again.
+    // All three are there before the thread checks again.
     while held(&stdout) < 14 {
         std::thread::yield_now();
     }
@@ -319,7 +319,7 @@ fn held(pipe: &impl std::os::fd::AsRawFd) -> i32 {
     count
 }
 
-/// Waits until the child `id` has left nothing behind.
+/// Waits until nothing is left of the child `id`.
 #[cfg(target_os = "linux")]
 fn wait_until_gone(id: u32) {
     while state_of(id).is_some() {
@@ -361,7 +361,7 @@ fn a_child_whose_runtime_ends_leaves_no_zombie() {
     wait_until_gone(id);
 }
 
-// Each of these on every executor.
+// Each of these runs on every executor.
 reveille_tests::conformance!(
     closing_the_standard_input_is_the_end_of_the_childs_input,
     std_command_keeps_its_streams_in_each_way_to_start_it,

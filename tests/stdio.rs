@@ -12,10 +12,10 @@ use reveille::io::{self, ErrorKind};
 use reveille::prelude::*;
 use reveille::task::{self, block_on};
 
-/// Names, in the process that a test started, the test.
+/// In the process that a test started, the name of the test.
 const CHILD: &str = "REVEILLE_TEST_STDIO";
 
-/// A process that runs the other half of a test, and what it says on standard error, line by line.
+/// A process that runs the other half of a test, and its standard error, line by line.
 struct Half {
     process: Child,
     stdin: Option<ChildStdin>,
@@ -43,7 +43,7 @@ impl Half {
     }
 }
 
-/// Runs `child` in the process of its own, and gives the other to the caller.
+/// Runs `child` in the process of its own, and returns that process in the test.
 fn start(name: &str, child: impl Future<Output = ()>) -> Option<Half> {
     if std::env::var_os(CHILD).is_some() {
         block_on(child);
@@ -66,7 +66,7 @@ fn say(text: impl std::fmt::Display) {
     std::eprintln!("{text}");
 }
 
-/// async-std#1055: the read that had timed out took the next key press with it.
+/// async-std#1055: a read that had timed out consumed the next key press.
 #[test]
 fn read_that_timed_out_eats_nothing() {
     let Some(mut half) = start("read_that_timed_out_eats_nothing", async {
@@ -75,14 +75,14 @@ fn read_that_timed_out_eats_nothing() {
         let error = io::timeout(short, io::stdin().read_line(&mut line)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         say("timed out");
-        // Another handle, and another kind of read: the first key press goes to it.
+        // Another handle and another kind of read receive the first key press.
         let mut byte = [0];
         io::stdin().read_exact(&mut byte).await.unwrap();
         say(char::from(byte[0]));
         io::stdin().read_line(&mut line).await.unwrap();
         say(line.trim_end());
 
-        // The same the other way round: the read of bytes is dropped, the line goes on.
+        // The same in the other direction: a read of bytes is dropped, and the line is complete.
         let mut bytes = [0; 2];
         let error = io::timeout(short, io::stdin().read(&mut bytes)).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
@@ -103,7 +103,7 @@ fn read_that_timed_out_eats_nothing() {
     half.finish();
 }
 
-/// A read that was given up takes nothing from std, and no runtime waits for it.
+/// A dropped read takes nothing from std, and no runtime waits for it.
 #[test]
 fn line_after_a_read_that_was_given_up_is_std_s() {
     let Some(mut half) = start("line_after_a_read_that_was_given_up_is_std_s", async {
@@ -112,7 +112,7 @@ fn line_after_a_read_that_was_given_up_is_std_s() {
             let mut line = String::new();
             let reads = async { io::stdin().read_line(&mut line).await };
             reveille::future::timeout(Duration::from_millis(10), reads).await.unwrap_err();
-            // One that the end of the runtime gives up.
+            // A read that is dropped by the end of the runtime.
             drop(task::spawn(async { io::stdin().read_line(&mut String::new()).await }));
             task::sleep(Duration::from_millis(10)).await;
         });
@@ -130,7 +130,7 @@ fn line_after_a_read_that_was_given_up_is_std_s() {
     half.finish();
 }
 
-/// The end of a runtime does not take a read along that another one waits for.
+/// The end of a runtime does not consume the read that another one waits for.
 #[test]
 fn read_outlives_the_runtime_that_began_it() {
     let Some(mut half) = start("read_outlives_the_runtime_that_began_it", async {
@@ -155,7 +155,7 @@ fn read_outlives_the_runtime_that_began_it() {
     half.finish();
 }
 
-/// At a terminal what is typed after a read was given up is not even read: a child gets it.
+/// At a terminal, input typed after a read was dropped is not read: a child process receives it.
 #[cfg(target_os = "linux")]
 #[test]
 fn line_typed_after_a_read_that_was_given_up_is_a_child_s() {
@@ -199,7 +199,7 @@ fn line_typed_after_a_read_that_was_given_up_is_a_child_s() {
     assert!(process.wait().unwrap().success());
 }
 
-/// A text longer than a pipe, or than any buffer of std's, is taken in many parts by the system.
+/// The system accepts a text that is longer than a pipe or than std's buffers in many parts.
 #[test]
 fn what_one_call_writes_is_not_mixed_with_what_others_write() {
     const LENGTH: usize = 300_000;
@@ -227,13 +227,13 @@ fn what_one_call_writes_is_not_mixed_with_what_others_write() {
     let lines: Vec<_> = output.lines().filter(is_long).collect();
     assert_eq!(lines.len(), 40);
     for line in lines {
-        // Behind the first line may stand what the test harness said before.
+        // The first line may follow output of the test harness.
         let line = &line[line.len() - LENGTH..];
         assert!(line.bytes().all(|byte| byte == line.as_bytes()[0]), "a torn line");
     }
 }
 
-/// All handles, and std's, read from one place: what one takes, the others do not miss.
+/// All handles, and std's, read from one stream: what one takes, the others do not see.
 #[test]
 fn handles_share_the_buffer_of_std() {
     let Some(mut half) = start("handles_share_the_buffer_of_std", async {
@@ -362,12 +362,12 @@ fn output_comes_in_the_order_of_the_calls() {
     assert!(output.contains("<1 2 3 4\n5 6 7 8>\n"), "{output}");
 }
 
-/// An argument that is not `Send`, and that its task makes for the text alone.
+/// An argument that is not `Send`, which the task creates only for the text.
 fn local(text: &str) -> std::rc::Rc<std::cell::RefCell<String>> {
     std::rc::Rc::new(std::cell::RefCell::new(text.to_owned()))
 }
 
-/// What `format_args!` makes is not `Send`, and lived across the await behind the macro.
+/// The value of `format_args!` is not `Send`, and used to live across the await of the macro.
 #[test]
 fn macros_with_arguments_are_awaited_in_spawned_tasks() {
     let Some(mut half) = start("macros_with_arguments_are_awaited_in_spawned_tasks", async {
@@ -411,8 +411,7 @@ fn macros_with_arguments_are_awaited_in_spawned_tasks() {
     assert!(output.contains("<1 \"rc\"  3 4\n\n1 old 5>\n"), "{output}");
 }
 
-/// The predecessor took the result of the dropped write for that of the next one, and skipped its
-/// text.
+/// async-std took the result of the dropped write for that of the next one, and skipped its text.
 #[test]
 fn write_after_a_dropped_one_is_not_skipped() {
     let Some(half) = start("write_after_a_dropped_one_is_not_skipped", async {

@@ -17,7 +17,7 @@ use reveille::stream::{self, FusedStream, IntoStream};
 use reveille::task::block_on;
 use reveille::{channel, future, task};
 
-/// A stream that is pending, and wakes itself, before every item whose turn in `pauses` says so.
+/// A stream that is pending, and wakes itself, before the items that `pauses` selects.
 #[derive(Clone, Debug)]
 struct Fitful {
     items: VecDeque<i32>,
@@ -396,7 +396,7 @@ fn concurrent_futures_are_polled_when_woken_and_not_otherwise() {
     let counter = Arc::new(Counter::default());
     let waker = Waker::from(Arc::clone(&counter));
     let mut cx = Context::from_waker(&waker);
-    // The budget may make it yield: poll until it rests.
+    // The budget may make it yield: poll until it does not wake itself.
     loop {
         let before = counter.0.load(Ordering::SeqCst);
         assert!(all.as_mut().poll(&mut cx).is_pending());
@@ -415,7 +415,7 @@ fn futures_of_streams_keep_their_auto_traits() {
     fn is_send_sync_unpin<T: Send + Sync + Unpin>(_: &T) {}
     fn is_send<T: Send>(_: &T) {}
 
-    // In a generic function only what the signatures promise is known.
+    // A generic function knows only what the signatures guarantee.
     fn generic<S>(mut s: S)
     where
         S: Stream<Item = i32> + Clone + Send + Sync + Unpin,
@@ -480,7 +480,7 @@ fn a_step_of_zero_panics() {
     let _ = stream::from_iter([1]).step_by(0);
 }
 
-// Each of these on every executor.
+// Each of these runs on every executor.
 reveille_tests::conformance!(
     a_consumer_of_ready_items_lets_others_run,
     merge_reads_both_sides,

@@ -1,4 +1,4 @@
-//! `future::scope` and its kin: children that borrow, all polled, none outliving the scope.
+//! `future::scope` and its variants: children that borrow, all polled, none outliving the scope.
 
 use reveille_watchdog as _;
 
@@ -299,7 +299,7 @@ fn a_cancelled_token_drops_the_children_and_the_body_goes_on() {
         s.token().cancel();
         assert!(child.result().await.is_err());
         assert_eq!(drops.load(Ordering::SeqCst), 1);
-        // What comes later is not begun.
+        // Children that come later are not started.
         let refused = s.spawn(async { unreachable!() });
         assert!(refused.result().await.is_err());
         s.token().clone()
@@ -307,8 +307,8 @@ fn a_cancelled_token_drops_the_children_and_the_body_goes_on() {
     assert!(token.is_cancelled());
 }
 
-/// Between two polls, as another thread would. The child is still on its way to the others when
-/// they are dropped.
+/// Between two polls, as another thread would. The child has not reached the group when the group
+/// is dropped.
 #[test]
 fn a_child_added_just_before_the_cancellation_is_dropped_and_the_scope_ends() {
     let drops = AtomicUsize::new(0);
@@ -449,7 +449,7 @@ fn a_child_that_always_wakes_itself_lets_other_tasks_run() {
 
 #[test]
 fn a_lock_that_a_child_waits_for_is_no_futurelock() {
-    // RFD 609: the body takes a lock for which a future it started stands in line.
+    // RFD 609: the body takes a lock that a future started by it waits for.
     task::block_on(async {
         let lock = Mutex::new(0);
         future::scope(async |s| {
@@ -459,7 +459,8 @@ fn a_lock_that_a_child_waits_for_is_no_futurelock() {
             });
             task::yield_now().await;
             drop(guard);
-            // `child` has its turn in the queue and is polled, although the body awaits the lock.
+            // `child` reaches the front of the queue and is polled, although the body awaits the
+            // lock.
             *lock.lock().await += 1;
             child.await;
         })

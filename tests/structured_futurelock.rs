@@ -1,5 +1,5 @@
-//! The program of Oxide's RFD 609, a future that holds a lock and is not polled, with what this
-//! crate offers for it; and the ways to write it that are neither refused nor saved.
+//! The program of Oxide's RFD 609, a future that holds a lock and is not polled, with the
+//! constructs of this crate; and the forms that are neither refused nor fixed.
 
 use reveille_watchdog as _;
 
@@ -13,8 +13,8 @@ use reveille::sync::Mutex;
 use reveille::task::{self, CancellationToken, block_on};
 use reveille::{channel, select};
 
-/// Takes the lock and keeps it over more polls than anybody here waits for it. Polls rather than
-/// time, so that it is slow on every machine.
+/// Takes the lock and keeps it for more polls than any other future here waits. It counts polls
+/// instead of time, so it is slow on every machine.
 async fn work(lock: &Mutex<u32>) {
     let mut guard = lock.lock().await;
     for _ in 0..100 {
@@ -107,7 +107,7 @@ fn a_loop_with_ticks_beside_long_work_is_a_scope() {
     });
 }
 
-/// Keeps what is logged.
+/// Keeps the log lines.
 struct Log(StdMutex<Vec<String>>);
 
 static LOG: Log = Log(StdMutex::new(Vec::new()));
@@ -143,9 +143,9 @@ async fn slowest() {
     future::pending().await
 }
 
-/// What we cannot prevent: a function takes any future, in std the borrow of one is one, and inside
-/// of the function nobody sees it; and the methods of the shim, whose signatures are async-std's.
-/// The behaviour is wrong, and this test holds it so that the documentation stays true.
+/// What cannot be prevented: a function takes any future, a borrow is a future in std, and the
+/// function cannot distinguish it; and the shim's methods, whose signatures are async-std's. The
+/// behaviour is wrong. This test pins it, so that the documentation stays true.
 #[test]
 fn a_borrow_that_nobody_sees_hangs_and_the_log_warns() {
     log::set_logger(&LOG).unwrap();
@@ -156,7 +156,7 @@ fn a_borrow_that_nobody_sees_hangs_and_the_log_warns() {
         first(kept.as_mut(), soon()).await;
         let futurelock = lock.lock().timeout(Duration::from_millis(200));
         assert!(futurelock.await.is_err(), "nobody polls the future that has the lock");
-        // The way out by hand: await it to the end.
+        // The manual fix: await it to the end.
         kept.await;
         assert_eq!(*lock.lock().await, 1);
         // The same with a time limit and with a token; a type is named once.
@@ -164,12 +164,12 @@ fn a_borrow_that_nobody_sees_hangs_and_the_log_warns() {
         assert!(late(kept.as_mut()).await);
         let mut kept = pin!(never());
         assert!(cancelled(kept.as_mut()).await);
-        // What moved here by the shim goes on compiling, and is warned.
+        // Programs that moved here by the shim still compile, and are warned.
         let mut kept = pin!(slowest());
         async_std::prelude::FutureExt::race(kept.as_mut(), soon()).await;
         let mut kept = pin!(async { never_with_an_error().await });
         assert!(async_std::io::timeout(Duration::ZERO, kept.as_mut()).await.is_err());
-        // The task of a handle goes on, so there is nothing to warn of.
+        // The task of a handle keeps running, so there is no warning.
         let mut handle = task::spawn(never());
         assert!(async_std::future::timeout(Duration::ZERO, &mut handle).await.is_err());
         assert!(handle.by_ref().timeout(Duration::ZERO).await.is_err());

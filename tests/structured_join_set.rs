@@ -1,4 +1,4 @@
-//! `task::JoinSet`: results in the order of completion, none lost, none left running.
+//! `task::JoinSet`: results in the order of completion, nothing lost, nothing left running.
 
 use reveille_watchdog as _;
 
@@ -186,7 +186,7 @@ fn detached_tasks_go_on_and_the_set_can_be_used_again() {
         for _ in 0..10 {
             receiver.recv().await.unwrap();
         }
-        // The numbers of the detached ones do not come back.
+        // The numbers of detached tasks do not come back.
         assert_eq!(set.join_next().await.unwrap().unwrap(), 99);
         assert!(set.join_next().await.is_none());
     });
@@ -269,7 +269,7 @@ fn a_blocking_closure_that_has_not_started_can_be_cancelled() {
             results.push(result.is_ok());
         }
         results.sort_unstable();
-        // The first one may have been cancelled before it started, too.
+        // The first one may have been cancelled before it started.
         assert!(results == [false, true] || results == [false, false]);
     });
 }
@@ -315,7 +315,7 @@ fn a_waker_may_end_tasks_of_the_set_that_wakes_or_drops_it_and_panic() {
         let woken = Arc::new(AtomicUsize::new(0));
         let mut results = Vec::new();
         for _ in 0..2 {
-            // The second waker takes the place of the first, whose drop ends a task.
+            // The second waker replaces the first, whose drop ends a task.
             let task = set.spawn(pending::<()>());
             let meddler = Meddler { task, woken: Arc::clone(&woken), panics };
             let waker = Waker::from(Arc::new(meddler));

@@ -1,4 +1,4 @@
-//! `Runtime::shutdown_gracefully`: what runs may finish, and what does not is named.
+//! `Runtime::shutdown_gracefully`: running work may finish, and what does not is named.
 
 use reveille_watchdog as _;
 
@@ -11,7 +11,7 @@ use std::time::Duration;
 use reveille::runtime::{Builder, Runtime};
 use reveille::task::{self, CancellationToken};
 
-/// Longer than any test takes: a shutdown that uses it up has failed.
+/// Longer than any test takes: a shutdown that uses all of it has failed.
 const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(30);
 
@@ -109,7 +109,7 @@ fn nothing_comes_from_outside_meanwhile() {
     assert!(started.recv().is_err());
     let outsider = thread::Builder::new()
         .spawn(move || {
-            // Taken until the shutdown has begun, and refused from then on.
+            // Accepted until the shutdown has begun, and refused from then on.
             let refused =
                 std::iter::repeat_with(|| task::block_on(handle.spawn(async {}).result()))
                     .find_map(Result::err)

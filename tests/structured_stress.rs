@@ -1,5 +1,5 @@
-//! Scopes, sets and tokens together, cancelled at any moment from anywhere: every future that was
-//! made is dropped, once, and no scope is ready before the last of its own is.
+//! Scopes, sets and tokens together, cancelled at any moment from anywhere: every future is dropped
+//! exactly once, and no scope is ready before all of its own are.
 
 use reveille_watchdog as _;
 
@@ -42,7 +42,7 @@ impl Drop for Counted {
     }
 }
 
-/// Numbers without structure, the same at each run.
+/// Random numbers, the same in each run.
 struct Random(u64);
 
 impl Random {
@@ -54,7 +54,7 @@ impl Random {
     }
 }
 
-/// One of several ways to live.
+/// One of several kinds of futures.
 async fn live(kind: u64, counted: Counted) -> Result<(), u64> {
     let _counted = counted;
     match kind {

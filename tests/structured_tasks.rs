@@ -143,7 +143,7 @@ fn the_first_error_cancels_the_rest_and_is_given_when_all_have_ended() {
                 drop(s.spawn_local(count.hold()));
             }
             let fails = s.try_spawn(async { Err::<i32, _>("no") });
-            // Nothing comes of it: the body is dropped here.
+            // It has no effect: the body is dropped here.
             let _number = fails.await;
             Ok(())
         })
@@ -347,7 +347,7 @@ fn a_panic_after_the_scope_was_dropped_is_reported() {
                 let _ = released.recv();
                 resume_unwind(Box::new("late"))
             }));
-            // Until the closure runs: one that has not started never would.
+            // Until the closure runs: one that has not started would never run.
             task::sleep(Duration::from_millis(20)).await;
             sender.send(s).await.unwrap();
             pending::<()>().await;
@@ -400,7 +400,7 @@ fn scopes_nest_and_an_outer_failure_ends_the_inner_children() {
         Err::<(), _>("outer")
     }));
     assert_eq!(result, Err("outer"));
-    // The inner scope was dropped, which asks its child to stop and does not wait.
+    // The inner scope was dropped, which requests cancellation of its child and does not wait.
     while count.get() == 0 {
         std::thread::yield_now();
     }
@@ -420,7 +420,7 @@ fn a_handle_that_left_a_failed_scope_says_so() {
 
 #[test]
 fn scopes_that_borrow_may_be_raced_in_spawned_tasks() {
-    // That this compiles is most of the claim: the compiler has to find the races `Send`.
+    // Compiling is most of the claim: the compiler must find the races `Send`.
     let sum = task::spawn(async {
         let text = String::from("borrowed");
         let of_tasks = task::scope(async |s| s.spawn(async { 1 }).await + text.len());

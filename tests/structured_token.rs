@@ -1,4 +1,4 @@
-//! `task::CancellationToken`: what it reaches, and that its tree neither grows nor overflows.
+//! `task::CancellationToken`: what it cancels, and that its tree neither grows nor overflows.
 
 use reveille_watchdog as _;
 
@@ -281,7 +281,7 @@ fn wakers_may_use_the_token_and_panic_and_the_others_are_woken() {
             Busybody { token: token.clone(), woken: Arc::clone(&woken), panics: n % 3 == 0 };
         let waker = Waker::from(Arc::new(busybody));
         assert!(future.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        // Another waker takes the place of the first, which is dropped.
+        // Another waker replaces the first, which is dropped.
         let again =
             Busybody { token: token.clone(), woken: Arc::clone(&woken), panics: n % 3 == 0 };
         let waker = Waker::from(Arc::new(again));

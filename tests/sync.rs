@@ -104,7 +104,7 @@ fn a_wait_times_out_only_without_a_notification() {
     let wait = async |dur| condvar.wait_timeout(mutex.lock().await, dur).await.1.timed_out();
 
     let mut notified = pin!(wait(Duration::ZERO));
-    // Its time is up at the first poll already, which therefore ends it.
+    // Its time is up at the first poll, which ends it.
     assert_eq!(notified.as_mut().poll(&mut cx), Poll::Ready(true));
 
     let mut notified = pin!(wait(Duration::MAX));
@@ -118,7 +118,7 @@ async fn a_timed_out_waiter_leaves_no_trace() {
     let (_, result) = condvar.wait_timeout(mutex.lock().await, Duration::from_millis(2)).await;
     assert!(result.timed_out());
 
-    // A notification goes to the waiter that is there, not to the one that has left.
+    // A notification goes to the present waiter, not to the one that has left.
     let (counter, waker) = counter();
     let mut wait = pin!(async { condvar.wait(mutex.lock().await).await });
     assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
@@ -187,7 +187,7 @@ fn the_condvar_is_send_sync_and_const() {
     block_on(async {}.join(async {}));
 }
 
-// Each of these on every executor.
+// Each of these runs on every executor.
 reveille_tests::conformance!(
     a_timed_out_waiter_leaves_no_trace,
     wait_timeout_until_reports_the_condition,

@@ -1,4 +1,4 @@
-//! `net::{TcpStream, TcpListener}`: connections, their ends, and bad days.
+//! `net::{TcpStream, TcpListener}`: connections, their ends, and errors.
 
 #![cfg(unix)]
 
@@ -32,7 +32,7 @@ async fn pair() -> (TcpStream, TcpStream) {
     (client, server)
 }
 
-/// An address on which nobody listens, and what keeps others from doing so.
+/// An address without a listener, and a socket that keeps others from using it.
 struct Nobody {
     _bound: OwnedFd,
     address: SocketAddr,
@@ -92,8 +92,8 @@ async fn refused_connection_names_its_address_and_keeps_kind_text_and_number() {
 }
 
 async fn connection_that_never_comes_ends_with_the_timeout() {
-    // Nobody accepts: when its queue is full, the listener answers no more. The system's longest
-    // queue is a few thousand; the one of std's listeners is 128.
+    // No connection is accepted. When its queue is full, the listener does not answer. The system's
+    // longest queue is a few thousand; that of std's listeners is 128.
     const LONGEST_QUEUE: usize = 10_000;
     let limit = Duration::from_millis(500);
     let (_listener, address) = listen().await;
@@ -149,7 +149,7 @@ async fn half_close_ends_one_direction_only() {
     let mut text = String::new();
     server.read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "question");
-    // The reading side saw the end; the other direction is as open as before.
+    // The reading side saw the end; the other direction is still open.
     server.write_all(b"a long answer").await.unwrap();
     drop(server);
     text.clear();
@@ -161,7 +161,7 @@ async fn half_close_ends_one_direction_only() {
 async fn more_connections_may_wait_than_std_has_room_for() {
     let (_listener, address) = listen().await;
     let mut waiting = Vec::new();
-    // Nobody accepts, so whoever finds the queue full is not answered at all.
+    // Nothing accepts, so a client that finds the queue full is not answered.
     for _ in 0..300 {
         let stream = StdTcpStream::connect_timeout(&address, Duration::from_secs(10));
         waiting.push(stream.expect("there is room in the queue"));
@@ -447,7 +447,7 @@ mod descriptors {
     }
 }
 
-// Each of these on every executor.
+// Each of these runs on every executor.
 reveille_tests::conformance!(
     futures_and_types_are_send_and_sync,
     connect_tries_every_address,

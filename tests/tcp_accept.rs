@@ -1,4 +1,4 @@
-//! `net::TcpListener`: whoever accepts gets a connection, also on bad days.
+//! `net::TcpListener`: every accept gets a connection, also when resources run out.
 
 #![cfg(unix)]
 
@@ -110,7 +110,7 @@ mod out_of_descriptors {
         assert!(hoard.len() < DESCRIPTORS);
 
         const EMFILE: i32 = 24;
-        // A loop that knows nothing of descriptors: it reports and goes on.
+        // A loop that knows nothing of descriptors: it reports errors and continues.
         let mut errors = 0;
         let naive = async {
             loop {
@@ -147,7 +147,7 @@ mod out_of_descriptors {
     }
 }
 
-// Each of these on every executor.
+// Each of these runs on every executor.
 reveille_tests::conformance!(
     dropped_accept_loses_no_connection,
     every_task_that_accepts_gets_a_connection,

@@ -1,4 +1,4 @@
-//! `net::UdpSocket`: datagrams, whole, for whoever waits.
+//! `net::UdpSocket`: whole datagrams, to every waiting task.
 
 use reveille_watchdog as _;
 
@@ -159,7 +159,7 @@ async fn bind_and_connect_try_every_address() {
     let socket = UdpSocket::bind(&[taken, "127.0.0.1:0".parse().unwrap()][..]).await.unwrap();
     assert_ne!(socket.local_addr().unwrap(), taken);
 
-    // A socket of the one family cannot talk to an address of the other.
+    // A socket of one family cannot send to an address of the other.
     let foreign = "[::1]:1".parse().unwrap();
     socket.connect(&[foreign, b_address][..]).await.unwrap();
     assert_eq!(socket.peer_addr().unwrap(), b_address);
@@ -179,7 +179,7 @@ async fn options_are_those_of_the_socket() {
     a.set_multicast_ttl_v4(7).unwrap();
     assert_eq!((a.ttl().unwrap(), a.multicast_ttl_v4().unwrap()), (42, 7));
 
-    // A machine without IPv6 has nothing to ask.
+    // A machine without IPv6 cannot run this.
     let Ok(socket) = UdpSocket::bind("[::1]:0").await else { return };
     for on in [false, true] {
         socket.set_multicast_loop_v6(on).unwrap();
@@ -188,8 +188,8 @@ async fn options_are_those_of_the_socket() {
 }
 
 async fn groups_are_joined_and_left_as_with_std() {
-    // Whether it can be done is the machine's business; the outcomes must be the same. The second
-    // time it is done already.
+    // Whether it works depends on the machine; the results must be equal. The second time it has
+    // been done already.
     let number = |result: std::io::Result<()>| result.map_err(|error| error.raw_os_error());
     let (group, local) = (Ipv4Addr::new(239, 255, 4, 2), Ipv4Addr::LOCALHOST);
     let ours = UdpSocket::bind("0.0.0.0:0").await.unwrap();
@@ -230,7 +230,7 @@ async fn descriptors_go_both_ways() {
     assert_eq!(b.recv_from(&mut [0; 1]).await.unwrap(), (1, address));
 }
 
-// Each of these on every executor.
+// Each of these runs on every executor.
 reveille_tests::conformance!(
     datagrams_arrive_whole_and_say_where_from,
     peeked_datagrams_stay,

@@ -1,4 +1,4 @@
-//! `os::unix::net`: sockets with a path.
+//! `os::unix::net`: Unix domain sockets.
 
 #![cfg(unix)]
 
@@ -188,7 +188,7 @@ async fn datagram_sender_waits_for_a_receiver_that_is_behind() {
     assert_eq!(more.await, 4);
 }
 
-/// A socket of packets, as one that a program was given may be.
+/// A sequenced-packet socket, which a program may have been given.
 #[cfg(target_os = "linux")]
 fn packets() -> (std::os::fd::OwnedFd, std::os::fd::OwnedFd) {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
@@ -197,7 +197,7 @@ fn packets() -> (std::os::fd::OwnedFd, std::os::fd::OwnedFd) {
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap()
 }
 
-/// Reads three packets that are all there before the thread looks again.
+/// Reads three packets that are all there before the thread checks again.
 #[cfg(target_os = "linux")]
 async fn reads_each_packet(
     mut ours: impl reveille::io::Read + Unpin,
@@ -248,7 +248,7 @@ async fn streams_go_to_std_blocking_if_they_are_not_shared() {
     assert!(future::poll_once((&again).read(&mut [0; 1])).await.is_none(), "non-blocking");
 }
 
-// Each of these on every executor.
+// Each of these runs on every executor.
 reveille_tests::conformance!(
     #[cfg(target_os = "linux")]
     packets_of_a_socket_that_was_taken_as_a_stream_all_arrive,

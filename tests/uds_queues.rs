@@ -1,4 +1,4 @@
-//! `os::unix::net`: names without a file, passed descriptors, and queues that others fill.
+//! `os::unix::net`: names without a file, passed descriptors, and queues that other senders fill.
 
 #![cfg(unix)]
 
@@ -20,10 +20,10 @@ use reveille::io::{self, prelude::*};
 use reveille::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
-/// Only ever reached by a failing test.
+/// Reached only by a failing test.
 const FAR: Duration = Duration::from_secs(30);
 
-/// The path of a socket of this test's own, removed when it is dropped.
+/// The path of a socket that belongs to this test. The socket is removed when this is dropped.
 struct SocketPath(std::path::PathBuf);
 
 impl SocketPath {
@@ -55,7 +55,7 @@ fn pass_descriptor(through: &std_unix::UnixStream, bytes: &[u8]) {
     assert_eq!(sent, Ok(bytes.len()));
 }
 
-/// Fills the queue of the socket at `path` with datagrams of a sender that nobody waits for.
+/// Fills the queue of the socket at `path` with datagrams of a sender that does not wait.
 fn fill(path: &std::path::Path) -> usize {
     let sender = std_unix::UnixDatagram::unbound().unwrap();
     sender.set_nonblocking(true).unwrap();
@@ -73,7 +73,7 @@ async fn poll_once<F: Future>(mut future: Pin<&mut F>) -> Poll<F::Output> {
     poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await
 }
 
-/// Comes back when the driver has delivered what there was.
+/// Returns when the driver has delivered everything.
 async fn turn_driver() {
     for _ in 0..2 {
         let (mut here, mut there) = UnixStream::pair().unwrap();
@@ -101,7 +101,7 @@ async fn bytes_behind_a_passed_descriptor_need_no_further_event() {
     assert_eq!(all, b"abcd");
 }
 
-/// A name that no other test has, nor this one on another executor.
+/// A name that no other test uses, nor this one on another executor.
 #[cfg(target_os = "linux")]
 fn abstract_name() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
@@ -172,7 +172,7 @@ async fn waits_until_others_are_taken(
 ) {
     let mut sending = Box::pin(sending);
     assert!(poll_once(sending.as_mut()).await.is_pending(), "the queue of {count} is full");
-    // The driver's first event says only how things stood when it was asked to watch.
+    // The driver's first event only reports the state at registration.
     turn_driver().await;
     assert!(poll_once(sending.as_mut()).await.is_pending(), "the queue is still full");
     let mut buf = [0; 16];
@@ -270,7 +270,7 @@ async fn datagram_that_does_not_fit_loses_its_rest() {
     assert_eq!(there.recv(&mut buf).await.unwrap(), 1);
 }
 
-// Each of these on every executor.
+// Each of these runs on every executor.
 reveille_tests::conformance!(
     bytes_behind_a_passed_descriptor_need_no_further_event,
     #[cfg(target_os = "linux")]

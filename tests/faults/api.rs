@@ -1,4 +1,4 @@
-//! What the predecessor's API lacked, lost or closed.
+//! Features that async-std's API lacked, lost or closed.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -11,7 +11,7 @@ use reveille::stream;
 use reveille::stream::ConcurrentExt as _;
 use reveille::task::{self, block_on};
 
-/// So what is shown for one holds for the other.
+/// So a test of one covers the other.
 #[test]
 fn the_types_of_the_shim_are_those_of_reveille() {
     fn is_same<A: 'static, B: 'static>() -> bool {
@@ -49,7 +49,7 @@ fn fault_730_into_raw_fd_gives_an_open_descriptor() {
     });
 }
 
-/// An error that names its path or address has kept the system's number.
+/// An error that names its path or address keeps the system's number.
 #[test]
 fn fault_errors_keep_the_number_of_the_system() {
     const ENOENT: i32 = 2;
@@ -62,7 +62,7 @@ fn fault_errors_keep_the_number_of_the_system() {
     });
 }
 
-/// Nothing but the default features of reveille is on here.
+/// Only the default features of reveille are enabled here.
 #[test]
 fn fault_815_spawn_local_needs_no_feature() {
     let count = Rc::new(Cell::new(0));
@@ -84,7 +84,7 @@ fn fault_connect_timeout_is_there() {
     });
 }
 
-/// The error of a datagram that nobody received is the socket's, until it is taken.
+/// The error of a datagram without a receiver stays with the socket until it is taken.
 #[cfg(target_os = "linux")]
 #[test]
 fn fault_507_take_error_takes_the_sockets_error_once() {

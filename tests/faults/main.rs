@@ -1,11 +1,12 @@
-//! The predecessor's faults, each shown mended. The numbers are those of async-std's issues.
+//! async-std's faults, each with a test that it does not occur here. The numbers are those of
+//! async-std's issues.
 //!
-//! | fault | shown by |
+//! | fault | test |
 //! |---|---|
-//! | #730, `into_raw_fd` gives a closed descriptor | here, and in `tcp.rs`, `uds.rs` |
+//! | #730, `into_raw_fd` returns a closed descriptor | here, and in `tcp.rs`, `uds.rs` |
 //! | #900, a task is stuck in `File`'s drop | `file.rs` |
-//! | #1055, a read that timed out eats the next key press | `stdio.rs` |
-//! | #658, the accept loop dies without descriptors | here, and in `tcp_accept.rs` |
+//! | #1055, a read that timed out consumes the next key press | `stdio.rs` |
+//! | #658, the accept loop ends when descriptors run out | here, and in `tcp_accept.rs` |
 //! | `connect_timeout` to an address that does not answer | `tcp.rs` |
 //! | #477, `for_each_concurrent` | here, and in `stream.rs` |
 //! | all others | here |

@@ -1,4 +1,4 @@
-//! Panics that were lost, or took more with them than themselves.
+//! Panics that were lost, or that ended more than their own task.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::process::Stdio;
@@ -67,7 +67,7 @@ fn fault_1052_the_global_runtime_may_have_such_a_hook() {
     });
 }
 
-/// In a global runtime that has no hook, the loss of a task is a line on standard error.
+/// In a global runtime without a hook, a panic of a detached task is a line on standard error.
 #[test]
 fn fault_1052_a_panic_that_nobody_awaits_is_reported() {
     let finished = in_own_process(

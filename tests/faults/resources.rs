@@ -1,4 +1,4 @@
-//! Descriptors, threads and processor time, when there are few.
+//! Shortages of descriptors, threads and processor time.
 
 use std::fs::File;
 use std::process::Stdio;
@@ -16,7 +16,7 @@ fn limit(resource: Resource, to: u64) {
     setrlimit(resource, Rlimit { current: Some(to), maximum }).unwrap();
 }
 
-/// The loop of the predecessor's book, which ends at the first error.
+/// The loop of async-std's book, which ends at the first error.
 #[test]
 fn fault_658_the_accept_loop_outlasts_a_want_of_descriptors() {
     async fn accept_loop(listener: TcpListener) -> std::io::Result<()> {
@@ -30,7 +30,7 @@ fn fault_658_the_accept_loop_outlasts_a_want_of_descriptors() {
         block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            // This connection is in the queue when the loop finds no descriptor for it.
+            // This connection is in the queue when the loop has no descriptor for it.
             let mut client = TcpStream::connect(address).await.unwrap();
             limit(Resource::Nofile, 64);
             let mut hoard = Vec::new();
@@ -49,8 +49,8 @@ fn fault_658_the_accept_loop_outlasts_a_want_of_descriptors() {
     });
 }
 
-/// No thread can be started, since there is no room for its stack: closures wait for the one that
-/// there is.
+/// No thread can be started, because there is no room for its stack. Closures wait for the one that
+/// exists.
 #[cfg(target_os = "linux")]
 #[test]
 fn fault_126_the_blocking_pool_does_without_threads_that_cannot_be_started() {
@@ -64,7 +64,7 @@ fn fault_126_the_blocking_pool_does_without_threads_that_cannot_be_started() {
                 gate.recv().unwrap();
             });
             begin.recv().unwrap();
-            // The first thread runs, and all others of the runtime.
+            // The first thread runs, and so do all other threads of the runtime.
             block_on(task::spawn(async {}));
             let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
             let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
@@ -88,8 +88,7 @@ fn fault_126_the_blocking_pool_does_without_threads_that_cannot_be_started() {
     }
 }
 
-/// A thousand sleeps of a millisecond, ten at a time, leave the processor to others for most of
-/// the time.
+/// A thousand sleeps of a millisecond, ten at a time, leave the processor idle most of the time.
 #[test]
 fn fault_604_short_sleeps_do_not_burn_the_processor() {
     use rustix::time::{ClockId, clock_gettime};

@@ -1,4 +1,4 @@
-//! Control of the runtime's threads: how many, which, what they are told, and their end.
+//! Control of the runtime's threads: their number, names, hooks and end.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -8,7 +8,7 @@ use async_std::task;
 use reveille::runtime::{Builder, Handle};
 use reveille_tests::again::passes_in_own_process;
 
-/// The predecessor's documentation promised this; its code took the default instead.
+/// async-std's documentation promised this; its code used the default instead.
 #[test]
 fn fault_a_number_of_threads_that_is_none_is_refused() {
     for (name, value) in [
@@ -29,7 +29,7 @@ fn fault_a_number_of_threads_that_is_none_is_refused() {
     }
 }
 
-/// Between the predecessor's variable and our own, ours decides, and for one runtime alone.
+/// If both async-std's variable and ours are set, ours decides, and for one runtime only.
 #[test]
 fn fault_593_our_own_variable_wins() {
     let environment = [("ASYNC_STD_THREAD_COUNT", "3"), ("REVEILLE_THREADS", "4")];
@@ -41,7 +41,7 @@ fn fault_593_our_own_variable_wins() {
     });
 }
 
-/// What a thread-local leaves behind when its thread has ended.
+/// A thread-local that records the end of its thread.
 struct Ends(Arc<AtomicUsize>);
 
 impl Drop for Ends {
@@ -52,8 +52,8 @@ impl Drop for Ends {
 
 thread_local!(static END: std::cell::OnceCell<Ends> = const { std::cell::OnceCell::new() });
 
-/// Thread-locals are dropped at the very end of a thread, so they have all been only if the threads
-/// were joined.
+/// Thread-locals are dropped at the very end of a thread, so all of them have been dropped only if
+/// the threads were joined.
 #[test]
 fn fault_759_a_runtime_joins_its_threads() {
     let (started, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -124,7 +124,7 @@ fn fault_593_threads_are_named_counted_and_told_when_they_begin_and_end() {
     assert_eq!(told, expected);
 }
 
-/// The global runtime, which serves a whole tree of crates, is the program's to configure as well.
+/// The program can configure the global runtime, which serves all crates in it.
 #[test]
 fn fault_593_the_program_decides_about_the_global_runtime() {
     passes_in_own_process(&[("ASYNC_STD_THREAD_NAME", "not these")], || {
@@ -143,7 +143,7 @@ fn fault_593_the_program_decides_about_the_global_runtime() {
     });
 }
 
-/// On Linux a thread has a priority of its own, which its hook may lower.
+/// On Linux each thread has its own priority, which the hook may lower.
 #[cfg(target_os = "linux")]
 #[test]
 fn fault_593_threads_have_the_priority_that_their_hook_gives_them() {
@@ -161,8 +161,8 @@ fn fault_593_threads_have_the_priority_that_their_hook_gives_them() {
     assert_eq!(niceness(), before, "this thread is as it was");
 }
 
-/// A container with a quota of one processor, or, where the test may not make one, a process that
-/// may use only one processor: the runtime asks for the parallelism that is left.
+/// A container with a quota of one processor or, where the test cannot create one, a process that
+/// may use only one processor: the runtime uses the parallelism that is left.
 #[cfg(target_os = "linux")]
 #[test]
 fn fault_813_the_quota_of_the_container_decides_how_many_workers_there_are() {
@@ -181,14 +181,14 @@ fn fault_813_the_quota_of_the_container_decides_how_many_workers_there_are() {
 mod quota {
     use std::path::PathBuf;
 
-    /// Names the group that the process of the test enters.
+    /// Names the group that the test's process enters.
     pub(crate) const GROUP: &str = "REVEILLE_TEST_GROUP";
 
     /// A control group that grants one processor's time, removed when it is dropped.
     pub(crate) struct Group(PathBuf);
 
     impl Group {
-        /// `None` where the system has no such groups, or lets only others make them.
+        /// `None` if the system has no such groups, or does not let the test create one.
         pub(crate) fn of_one_processor() -> Option<Group> {
             let name = format!("reveille-test-{}", std::process::id());
             // The second version of control groups, then the first.

@@ -3,9 +3,9 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What the expansion must not mean.
+/// A name that the expansion must not refer to.
 mod task {}
-/// And neither this.
+/// Another one.
 mod reveille {}
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
@@ -29,7 +29,7 @@ async fn point_15_test_runs_in_a_task() {
     assert_eq!(async_std::task::spawn(async { 1 }).await, 1);
 }
 
-/// With a result, of which an error is a failure.
+/// Returns a result, and an error is a failure.
 #[async_std::test]
 async fn point_15_test_may_return_a_result() -> std::io::Result<()> {
     async_std::task::sleep(std::time::Duration::from_millis(1)).await;

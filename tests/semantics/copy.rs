@@ -1,5 +1,5 @@
-//! Point 2: `io::copy` as it is with `unstable`, which this package asks for. The signature without
-//! it has its tests in `crates/async-std/tests/default.rs`.
+//! Point 2: `io::copy` with the signature that it has under `unstable`, which this package enables.
+//! The tests of the signature without it are in `crates/async-std/tests/default.rs`.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use async_std::io::{self, ErrorKind, Write};
 use async_std::task::block_on;
 
-/// Counts what it is asked for, and takes `limit` bytes in all.
+/// Counts requests, and accepts `limit` bytes in total.
 #[derive(Default)]
 struct Sink {
     limit: usize,

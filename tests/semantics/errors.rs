@@ -1,4 +1,4 @@
-//! Point 11: what errors say.
+//! Point 11: the texts of errors.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,7 +12,8 @@ use async_std::task::block_on;
 
 use crate::scratch::Scratch;
 
-/// The error names the operation and the object, keeps the kind, and has the system's as source.
+/// The error names the operation and the object, keeps the kind, and has the system's error as its
+/// source.
 fn check<T>(call: impl Future<Output = io::Result<T>>, operation: &str, object: &str) {
     let error = match block_on(call) {
         Ok(_) => panic!("{operation} `{object}` worked"),
@@ -21,7 +22,7 @@ fn check<T>(call: impl Future<Output = io::Result<T>>, operation: &str, object: 
     let text = error.to_string();
     assert!(text.starts_with(&format!("could not {operation}")), "{text}");
     assert!(text.contains(&format!("`{object}`")), "{text}");
-    // As async-std's, the text is the operation alone: the cause is the source's to tell.
+    // As in async-std, the text is the operation alone, and the source is the cause.
     assert!(text.ends_with('`') && !text.contains("os error"), "{text}");
     assert_eq!(error.kind(), ErrorKind::NotFound, "{text}");
     let payload = error.get_ref().expect("the error has a payload");
@@ -59,7 +60,7 @@ fn point_11_errors_of_names_say_which() {
         block_on(TcpStream::connect(name)).map(drop).unwrap_err(),
     ] {
         let text = error.to_string();
-        // As async-std: the text is the operation, with the name in quotation marks as well.
+        // As in async-std: the text is the operation, with the name in quotation marks.
         assert_eq!(text, format!("could not resolve address `{name:?}`"));
         assert!(error.get_ref().is_some_and(|payload| payload.source().is_some()), "{error:?}");
     }
@@ -84,7 +85,7 @@ fn point_11_texts_are_those_of_async_std() {
     assert_eq!(outside.to_string(), "already destroyed or called outside the context of a task");
     assert_eq!(format!("{outside:?}"), "AccessError");
 
-    // Where async-std gives the system's error, its text is found in ours.
+    // Where async-std returns the system's error, our text contains that of the system.
     let refused = block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

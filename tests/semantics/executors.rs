@@ -1,4 +1,4 @@
-//! Point 7: what needs no executor of ours.
+//! Point 7: operations that need none of our executors.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -78,7 +78,7 @@ fn point_07_tasks_run_without_any_block_on() {
     assert_eq!(receiver.recv(), Ok(5));
 }
 
-/// Threads are counted where the system shows them.
+/// Threads are counted on systems that list them.
 #[cfg(target_os = "linux")]
 #[test]
 fn point_07_the_runtime_starts_with_the_first_task() {

@@ -1,4 +1,4 @@
-//! Point 10: `fs::File`. What is reveille's own about it has its tests in `tests/file.rs`.
+//! Point 10: `fs::File`. The tests of reveille's own additions are in `tests/file.rs`.
 
 use std::io::SeekFrom;
 use std::pin::pin;
@@ -53,7 +53,7 @@ fn point_10_flush_writes_what_is_cached() {
     });
 }
 
-/// The write is taken into the cache, and fails later: the file was opened for reading.
+/// The write is accepted into the buffer and fails later, because the file was opened for reading.
 #[test]
 fn point_10_late_write_errors_surface_on_a_later_call() {
     let scratch = Scratch::new();
@@ -122,7 +122,7 @@ fn point_10_a_cancelled_read_loses_no_data() {
         let mut buffer = [0; 1_000];
         loop {
             {
-                // Given up at its first poll, unless it is ready.
+                // Dropped after its first poll, unless it is ready.
                 let attempt = pin!(file.read(&mut buffer));
                 if let Some(count) = futures_lite::future::poll_once(attempt).await {
                     let count = count.unwrap();

@@ -1,5 +1,4 @@
-//! Point 1: the types are those of the crates that async-std took them from, since programs mix
-//! them.
+//! Point 1: the types are those of the crates that async-std uses, because programs mix them.
 
 use std::any::TypeId;
 

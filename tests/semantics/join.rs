@@ -1,4 +1,4 @@
-//! Point 3: what becomes of a task when its handle is dropped or cancelled.
+//! Point 3: what happens to a task when its handle is dropped or cancelled.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use std::sync::mpsc;
 use async_std::future;
 use async_std::task::{self, block_on};
 
-/// Says when it is dropped.
+/// Records its drop.
 struct Marked(Arc<AtomicBool>);
 
 impl Drop for Marked {

@@ -57,7 +57,7 @@ fn point_06_unfinished_tasks_resume_at_the_next_block_on_of_the_thread() {
         }));
         assert_eq!(seen.recv().await, Ok(1));
     });
-    // Nobody runs it now.
+    // Nothing runs it now.
     go.try_send(()).unwrap();
     assert!(seen.try_recv().is_err());
     block_on(async { assert_eq!(seen.recv().await, Ok(2)) });

@@ -36,7 +36,7 @@ fn point_08_values_are_made_at_their_first_use_and_once() {
     });
 }
 
-/// A `Cell` is `Send` and not `Sync`; the value goes where the task goes.
+/// A `Cell` is `Send` and not `Sync`; the value moves with the task.
 #[test]
 fn point_08_values_move_between_threads_with_their_task() {
     async_std::task_local! {

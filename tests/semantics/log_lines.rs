@@ -1,4 +1,5 @@
-//! Point 16: what is logged. A logger is for the whole process, so each test has one of its own.
+//! Point 16: log lines. A logger belongs to the whole process, so each test has a process of its
+//! own.
 
 use std::sync::Mutex;
 
@@ -7,7 +8,7 @@ use log::kv::Key;
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use reveille_tests::again::passes_in_own_process;
 
-/// What was said at the level of traces, with the numbers of the task and its parent.
+/// The trace lines, with the ids of the task and its parent.
 static LINES: Mutex<Vec<(String, u64, u64)>> = Mutex::new(Vec::new());
 
 struct Listener;

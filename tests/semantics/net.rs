@@ -1,4 +1,4 @@
-//! Point 12: sockets, who can be cloned, and how addresses are tried.
+//! Point 12: sockets, which of them can be cloned, and how addresses are tried.
 
 use std::marker::PhantomData;
 use std::sync::mpsc;
@@ -10,8 +10,8 @@ use async_std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocke
 use async_std::task::{self, block_on};
 use reveille_tests::again::passes_in_own_process;
 
-/// Tells whether a type can be cloned: a method of its own comes before one of a trait, and it has
-/// that method only if it can.
+/// Tells whether a type is `Clone`: inherent methods take precedence over those of a trait, and the
+/// inherent one exists only if it is.
 struct Probe<T>(PhantomData<T>);
 
 impl<T: Clone> Probe<T> {
@@ -85,7 +85,7 @@ fn point_12_shared_references_read_and_write() {
     });
 }
 
-/// An address where nobody listens.
+/// An address without a listener.
 async fn closed() -> SocketAddr {
     TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
 }
@@ -116,7 +116,7 @@ fn point_12_an_empty_list_is_invalid_input() {
     });
 }
 
-/// The only blocking thread is taken: a name waits for it, an address that is spelled out does not.
+/// The only blocking thread is busy: a name waits for it, a literal address does not.
 #[test]
 fn point_12_names_are_resolved_on_the_blocking_pool() {
     passes_in_own_process(&[("BLOCKING_MAX_THREADS", "1")], || {

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use async_std::task::{self, block_on};
 use reveille_tests::again::{in_own_process, passes_in_own_process};
 
-/// A payload that is no text.
+/// A payload that is not text.
 #[derive(Debug, PartialEq)]
 struct Payload(u32);
 

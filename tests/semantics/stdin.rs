@@ -1,4 +1,4 @@
-//! Point 13: the handles of the standard input. More of it is in `tests/stdio.rs`.
+//! Point 13: handles of standard input. More tests are in `tests/stdio.rs`.
 
 use std::fs::File;
 
@@ -8,7 +8,7 @@ use reveille_tests::again::in_own_process;
 
 use crate::scratch::Scratch;
 
-/// What one handle reads ahead, the others find.
+/// What one handle reads ahead, the other handles find.
 #[test]
 fn point_13_handles_share_the_buffer_of_std() {
     let scratch = Scratch::new();

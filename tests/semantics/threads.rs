@@ -1,5 +1,5 @@
-//! Point 9: the environment variables that decide about threads. Each is read once, so each test
-//! is a process of its own.
+//! Point 9: the environment variables for threads. Each is read once, so each test is a process of
+//! its own.
 
 use std::sync::{Arc, Barrier, Condvar, Mutex};
 
@@ -24,8 +24,8 @@ fn point_09_the_environment_names_the_threads() {
     });
 }
 
-/// How many threads have exactly this name, which is how workers are named. Waits until there are
-/// `expected`, which are started one after the other.
+/// The number of threads with exactly this name, which is that of workers. Waits until there are
+/// `expected`, which start one after the other.
 #[cfg(target_os = "linux")]
 fn workers(name: &str, expected: usize) -> usize {
     let count = || {
@@ -37,7 +37,7 @@ fn workers(name: &str, expected: usize) -> usize {
     while count() < expected {
         std::thread::yield_now();
     }
-    // Those that are one too many would be here by now, or during a thousand more tasks.
+    // Excess threads would be here by now, or during a thousand more tasks.
     for _ in 0..1_000 {
         block_on(task::spawn(async {}));
     }
@@ -64,8 +64,8 @@ fn point_09_there_are_as_many_workers_as_processors() {
     });
 }
 
-/// Starts `closures` that wait until `together` of them run at once; returns how many ran at once
-/// at most.
+/// Starts `closures` that wait until `together` of them run at the same time. Returns the largest
+/// number that ran at the same time.
 fn at_once(closures: usize, together: usize) -> usize {
     let state = Arc::new((Mutex::new((0_usize, 0_usize)), Condvar::new()));
     let tasks: Vec<_> = (0..closures)
@@ -93,7 +93,7 @@ fn point_09_the_environment_limits_the_blocking_threads() {
     });
 }
 
-/// As many closures as there may be threads block at once, and the limit is reached.
+/// As many closures block as there may be threads, so the limit is reached.
 #[test]
 fn point_09_there_may_be_five_hundred_blocking_threads() {
     passes_in_own_process(&[], || {

@@ -1,4 +1,4 @@
-//! Point 14: timeouts, intervals, and what comes first when two are ready.
+//! Point 14: timeouts, intervals, and which of two ready futures wins.
 
 use std::future::{Future, pending, ready};
 use std::pin::{Pin, pin};
@@ -67,7 +67,7 @@ fn point_14_an_interval_waits_one_period_first() {
     });
 }
 
-/// Ticks that nobody waited for are not made up for: after a late one comes a whole period.
+/// Missed ticks are not made up for: a late tick is followed by a whole period.
 #[test]
 fn point_14_an_interval_resets_after_each_tick() {
     let period = Duration::from_millis(20);
@@ -82,7 +82,7 @@ fn point_14_an_interval_resets_after_each_tick() {
     });
 }
 
-/// Two hundred tosses that all fall alike would be once in 2^199 runs.
+/// Two hundred equal choices occur once in 2^199 runs.
 #[test]
 fn point_14_merge_is_randomly_fair() {
     block_on(async {

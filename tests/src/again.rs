@@ -1,4 +1,4 @@
-//! Tests that need a process of their own: since they end it, or change what it reads only once.
+//! Tests that need a process of their own, because they end it or change what it reads only once.
 
 use std::any::type_name_of_val;
 use std::env;
@@ -6,14 +6,14 @@ use std::process::{Command, Stdio};
 
 use crate::programs::{Finished, finish_reading};
 
-/// Names, in the process that a test started, the test.
+/// In the process that a test started, the name of the test.
 const NAME: &str = "REVEILLE_TEST_AGAIN";
 
 /// Runs `child` in a process of its own: this test program again, for the one test that calls this.
 ///
-/// In that process this runs `child` and returns `None`, in the test itself how the process ended.
-/// `prepare` may give the process an environment, or something to read from. `child` must be
-/// written down in the test function: that is how the test's name is known.
+/// In that process this runs `child` and returns `None`. In the test itself it returns how the
+/// process ended. `prepare` may set the environment or the input of the process. `child` must be
+/// written in the test function, because its type contains the test's name.
 ///
 /// # Panics
 ///

@@ -1,4 +1,4 @@
-//! An allocator that counts, and that refuses when it is told to.
+//! An allocator that counts, and that fails on request.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -33,7 +33,7 @@ pub fn live_bytes() -> usize {
     LIVE_BYTES.load(Ordering::Relaxed)
 }
 
-/// Refuses every allocation of this many bytes or more from now on.
+/// Makes every allocation of this many bytes or more fail from now on.
 pub fn refuse_from(bytes: usize) {
     REFUSED_FROM.store(bytes, Ordering::Relaxed);
 }

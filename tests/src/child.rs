@@ -1,16 +1,16 @@
-//! Tests that change what belongs to the whole process, such as a limit or a signal handler: each
-//! runs itself again as a process of its own.
+//! Tests that change something of the whole process, such as a limit or a signal handler. Each runs
+//! itself again in a process of its own.
 
 use std::env;
 use std::process::Command;
 
 use crate::programs;
 
-/// Names, in the process that a test started, the test.
+/// In the process that a test started, the name of the test.
 const CHILD: &str = "REVEILLE_TEST_CHILD";
 
-/// Runs the test `name` of this binary in a process of its own, prints what it said, and returns
-/// `true`. Inside of that process it returns `false`.
+/// Runs the test `name` of this binary in a process of its own, prints its output, and returns
+/// `true`. In that process it returns `false`.
 ///
 /// # Panics
 ///
@@ -21,7 +21,7 @@ pub fn has_run(name: &str) -> bool {
         return false;
     }
     let finished = programs::finish(&mut command(name));
-    // What the test measured.
+    // The measurements of the test.
     println!("{}", finished.stdout);
     assert!(finished.status.success(), "{}: {}", finished.status, finished.stderr);
     assert!(finished.stdout.contains("1 passed"), "there is no test {name}");
@@ -33,7 +33,7 @@ pub fn is_inside(name: &str) -> bool {
     env::var_os(CHILD).is_some_and(|child| child == name)
 }
 
-/// How to start the test `name` of this binary in a process of its own.
+/// Returns the command that starts the test `name` of this binary in a process of its own.
 ///
 /// # Panics
 ///

@@ -1,9 +1,9 @@
-//! The same test on each executor there is.
+//! The same test on each executor.
 //!
-//! A test is an `async fn` without arguments. [`conformance!`](crate::conformance) makes one test
-//! of it for each executor, so that `cargo test a_name` runs all, and a failure says where it was.
-//! A future that is not `Send` is a test of the thread's own executor only: call
-//! [`on_this_thread`] from it.
+//! A test is an `async fn` without arguments. [`conformance!`](crate::conformance) makes a test of
+//! it for each executor, so `cargo test a_name` runs all of them, and a failure names the executor.
+//! A future that is not `Send` can only be tested on the thread's own executor: call
+//! [`on_this_thread`].
 
 use std::future::Future;
 
@@ -25,7 +25,7 @@ pub fn on_the_global_pool(test: impl Future<Output = ()> + Send + 'static) {
     task::block_on(task::spawn(test));
 }
 
-/// Runs `test` as a task of a runtime of its own with so many workers, which ends with it.
+/// Runs `test` as a task of a runtime with this many workers, which ends afterwards.
 ///
 /// # Panics
 ///
@@ -35,8 +35,8 @@ pub fn on_a_runtime(workers: usize, test: impl Future<Output = ()> + Send + 'sta
     runtime.block_on(runtime.spawn(test));
 }
 
-/// Makes a test of each `async fn` named, for each executor. Attributes, such as `cfg`, are those
-/// of all of them.
+/// Makes a test for each executor of each `async fn` that is named. Attributes, such as `cfg`,
+/// apply to all of them.
 ///
 /// ```
 /// async fn two_and_two_are_four() {

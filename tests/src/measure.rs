@@ -1,9 +1,9 @@
-//! What the tests of bad days measure, and the clock they may look at.
+//! Measurements for the tests of overload and exhaustion, and the clock that they may read.
 
 use std::fs;
 use std::time::{Duration, Instant};
 
-/// The system's clock: the figures of these tests are about the time on the wall.
+/// The system's clock: these tests measure wall time.
 #[expect(clippy::disallowed_methods, reason = "what a figure says was measured from outside")]
 pub fn now() -> Instant {
     Instant::now()
@@ -34,7 +34,7 @@ pub fn descriptors() -> usize {
     fs::read_dir("/proc/self/fd").expect("there is a /proc").count() - 1
 }
 
-/// Waits until `count` says `wanted`, or half a minute has passed. Returns what it said last.
+/// Waits until `count` returns `wanted`, or half a minute has passed. Returns the last count.
 pub fn settle(wanted: usize, count: impl Fn() -> usize) -> usize {
     let start = now();
     loop {

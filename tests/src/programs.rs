@@ -1,4 +1,4 @@
-//! Running the examples as a user would: built by cargo, started as processes of their own.
+//! Runs the examples as a user does: built by cargo, started as processes of their own.
 //!
 //! cargo knows where the programs of a package are only for binaries, not for examples. So the
 //! first test that needs one asks cargo to build them all and reads where it put them. That also
@@ -15,11 +15,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// How long a program may run. None takes a tenth of it; a test must end all the same.
+/// The time limit of a program. None takes a tenth of it, but a test must end in any case.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The variable that limits a test, and the seconds for one in a process that a test has started:
-/// its watchdog ends it, and says where it stands, before [`LIMIT`] does.
+/// The variable that limits a test, and the seconds for a process that a test has started. Its
+/// watchdog ends it and reports before [`LIMIT`] does.
 const CHILD_LIMIT: (&str, &str) = ("REVEILLE_TEST_LIMIT", "90");
 
 /// What a program printed and how it ended.
@@ -44,7 +44,7 @@ pub fn example(name: &str) -> PathBuf {
     examples.get(name).unwrap_or_else(|| panic!("there is no example {name}")).clone()
 }
 
-/// Runs `command` to its end, without anything to read from.
+/// Runs `command` to its end, with empty input.
 ///
 /// # Panics
 ///
@@ -53,11 +53,11 @@ pub fn finish(command: &mut Command) -> Finished {
     finish_reading(command, Stdio::null())
 }
 
-/// As [`finish`], with something to read from.
+/// Like [`finish`], with input.
 ///
 /// # Panics
 ///
-/// As [`finish`].
+/// Panics as [`finish`] does.
 pub fn finish_reading(command: &mut Command, stdin: Stdio) -> Finished {
     command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
     if !command.get_envs().any(|(name, _)| name == CHILD_LIMIT.0) {

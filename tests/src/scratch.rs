@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use reveille::fs::{File, OpenOptions};
 
-/// A path of the test's own in the temporary directory; the file there is removed with this.
+/// A path in the temporary directory that belongs to this test. The file is removed when this is
+/// dropped.
 #[derive(Debug)]
 pub struct Scratch(pub PathBuf);
 
 impl Scratch {
-    /// A path where nothing is yet.
+    /// A path that does not exist yet.
     pub fn new() -> Scratch {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -29,7 +30,7 @@ impl Scratch {
         scratch
     }
 
-    /// Opens the file to read and write it, and makes it if it is not there.
+    /// Opens the file for reading and writing, and creates it if it does not exist.
     ///
     /// # Panics
     ///

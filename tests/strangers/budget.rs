@@ -19,7 +19,7 @@ use super::soon;
 /// Rounds after which the other future has been starved. Each uses two units of the budget.
 const ROUNDS_MAX: u32 = 20_000;
 
-/// Uses up every budget of its task until `is_over`. Gives the rounds that took.
+/// Uses up every budget of its task until `is_over`. Returns the number of rounds.
 async fn greedy(is_over: Arc<AtomicBool>) -> u32 {
     let (mut left, mut right) = UnixStream::pair().unwrap();
     for round in 0..ROUNDS_MAX {
@@ -100,7 +100,7 @@ async fn the_children_of_a_scope_are_not_starved() {
 
 async fn the_items_of_a_concurrent_loop_are_not_starved() {
     let is_over = Arc::new(AtomicBool::new(false));
-    // Eight, since the loop charges its budget once per eight items.
+    // Eight, because the loop takes one unit of budget per eight items.
     stream::from_iter(0..8)
         .for_each_concurrent(None, |number| {
             let is_over = Arc::clone(&is_over);

@@ -65,7 +65,7 @@ impl reveille::io::Write for Moody {
     }
 }
 
-// tokio#8400 and async-std's own: what an error interrupts is neither lost nor written twice.
+// tokio#8400 and async-std's own: data that an error interrupts is neither lost nor written twice.
 async fn a_buffer_whose_writer_failed_writes_the_rest_once() {
     let taken = Arc::new(Mutex::new(Vec::new()));
     let moody = Moody { taken: Arc::clone(&taken), calls: 0 };

@@ -1,5 +1,5 @@
-//! Public reports about other runtimes, each tried here. `tests/STRANGERS.md` is the table: the
-//! source, the right value, and what async-std, tokio and reveille gave.
+//! Public reports about other runtimes, tried here. `tests/STRANGERS.md` is the table: the source,
+//! the right result, and the results of async-std, tokio and reveille.
 
 #![cfg(unix)]
 
@@ -15,7 +15,7 @@ mod unix;
 
 use std::time::Duration;
 
-/// How long something may take that must not hang. Nothing that passes takes a tenth of it.
+/// The time limit for something that must not hang. Nothing that passes takes a tenth of it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Fails instead of hanging.

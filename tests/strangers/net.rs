@@ -1,4 +1,4 @@
-//! Sockets: nothing to write, many buffers, ends and resets, datagrams without bytes.
+//! Sockets: empty writes, many buffers, ends and resets, empty datagrams.
 
 use std::io::{ErrorKind, IoSlice, IoSliceMut};
 use std::net::{Shutdown, SocketAddr};
@@ -75,7 +75,7 @@ async fn exchange(
     assert_eq!(received, sent);
 }
 
-// rust-lang/rust#68042 and libuv#770: more buffers than a system call takes are a short call.
+// rust-lang/rust#68042 and libuv#770: more buffers than a system call accepts give a short write.
 async fn any_number_of_buffers_is_taken() {
     let (client, server) = pair().await;
     exchange(client, server).await;
@@ -120,7 +120,7 @@ async fn a_half_that_is_closed_leaves_the_other_open() {
     assert_eq!(answer, "answer".repeat(3));
 }
 
-// netty#4449: a peer that resets is an error once, and neither a hang nor a loop.
+// netty#4449: a peer that resets gives one error, and neither a hang nor a loop.
 async fn a_reset_is_an_error_of_the_waiting_read_and_then_the_stream_has_ended() {
     let (mut stream, peer) = pair().await;
     let mut clone = stream.clone();
@@ -145,8 +145,8 @@ async fn urgent_data_is_not_taken_for_the_stream() {
     assert_eq!(&bytes[..3], b"xyz");
 }
 
-// ponyc#5289, golang/go#23849, tokio#3543: a datagram without bytes is one, and a small buffer cuts
-// off this datagram and no other.
+// ponyc#5289, golang/go#23849, tokio#3543: an empty datagram is a datagram, and a small buffer
+// truncates this datagram only.
 async fn datagrams_keep_their_bounds() {
     let receiver = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -168,7 +168,7 @@ async fn datagrams_keep_their_bounds() {
     assert_eq!(soon(right.recv(&mut two)).await.unwrap(), 2);
 }
 
-// mio#1915, compio#784: a burst of clients is not refused because of 128 places.
+// mio#1915, compio#784: a burst of clients is not refused by a queue of 128.
 #[cfg(target_os = "linux")]
 async fn the_system_decides_how_many_connections_wait_to_be_accepted() {
     let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
@@ -189,7 +189,7 @@ fn a_connection_that_is_given_up_leaves_no_descriptor() {
 
     reveille_tests::again::passes_in_own_process(&[], || {
         task::block_on(async {
-            // A backlog of none, which is filled by the first connections.
+            // A backlog of zero, which the first connections fill.
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             rustix::net::listen(&listener, 0).unwrap();

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 use super::soon;
 
-// libuv#5080: a child that gets our end of a pipe gets one that blocks.
+// libuv#5080: a child that receives our end of a pipe receives a blocking one.
 #[cfg(target_os = "linux")]
 async fn a_pipe_that_is_passed_on_to_a_child_blocks() {
     let reader = || {

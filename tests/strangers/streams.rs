@@ -1,4 +1,4 @@
-//! Streams that have ended, and readers that fail halfway.
+//! Streams that have ended, and readers that fail in the middle.
 
 use std::io::{self, ErrorKind};
 use std::pin::Pin;
@@ -37,7 +37,7 @@ impl Stream for Holder {
     }
 }
 
-// rust-lang/rust#70366 and #71375, futures-rs#2510: the next part may wait for what an ended one
+// rust-lang/rust#70366 and #71375, futures-rs#2510: the next part may depend on what an ended one
 // holds.
 async fn an_ended_part_of_a_stream_is_dropped_at_once() {
     let (sender, receiver) = channel::unbounded();
@@ -105,7 +105,7 @@ async fn a_stream_is_not_polled_after_its_end_and_the_others_go_on() {
     assert_eq!(soon(flat.count()).await, 4);
 }
 
-// futures-lite#106 (issue 105): a future that is done holds nothing until the others are.
+// futures-lite#106 (issue 105): a completed future holds nothing while the others run.
 async fn a_future_that_is_done_is_dropped_before_its_partner() {
     let (sender, receiver) = channel::unbounded::<u8>();
     let first = async move { drop(sender) };
@@ -120,7 +120,7 @@ async fn a_future_that_is_done_is_dropped_before_its_partner() {
     assert!(received.is_err());
 }
 
-/// Gives a byte, is interrupted, gives another, and fails from then on.
+/// Yields a byte, is interrupted, yields another, and fails from then on.
 struct Failing(usize);
 
 impl reveille::io::Read for Failing {
@@ -150,7 +150,7 @@ async fn lines_outlast_an_error_behind_data() {
     }
 }
 
-// futures-rs#2784: bytes that are no text ended in an endless loop.
+// futures-rs#2784: bytes that are not text caused an endless loop.
 async fn a_line_that_is_no_text_is_one_error_and_the_next_line_follows() {
     let mut lines = BufReader::new(&b"pierre\naur\xe9lie\nolivier"[..]).lines();
     assert_eq!(lines.next().await.unwrap().unwrap(), "pierre");

@@ -1,4 +1,4 @@
-//! Large futures, short sleeps, and runtimes that end inside of themselves.
+//! Large futures, short sleeps, and runtimes that end inside themselves.
 
 use std::hint::black_box;
 use std::pin::pin;
@@ -75,7 +75,7 @@ conformance!(
     a_sleep_that_is_given_up_does_not_delay_the_short_one_behind_it,
 );
 
-/// Ends a runtime of two workers by `end`, which runs inside of it. Fails instead of hanging.
+/// Ends a runtime of two workers by calling `end` inside it. Fails instead of hanging.
 fn ends_inside(end: impl FnOnce(Runtime, mpsc::Sender<()>) + Send + 'static) {
     let (sender, receiver) = mpsc::channel();
     let runtime = Builder::new().workers(2).build().unwrap();

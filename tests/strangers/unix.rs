@@ -1,4 +1,4 @@
-//! Unix sockets: names without a file, and listeners that go on.
+//! Unix sockets: names without a file, and listeners that continue.
 
 use std::io::ErrorKind;
 use std::pin::pin;
@@ -11,14 +11,14 @@ use reveille_tests::conformance;
 
 use super::{is_pending, soon};
 
-/// A name that no other test and no other process has.
+/// A name that no other test and no other process uses.
 fn unique(prefix: &str) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::SeqCst);
     format!("{prefix}reveille-strangers-{}-{number}", std::process::id())
 }
 
-// tokio#6837, async-io#176, async-std#623: the byte of zero in front is not a part of the name.
+// tokio#6837, async-io#176, async-std#623: the zero byte in front is not part of the name.
 #[cfg(target_os = "linux")]
 async fn an_abstract_name_is_the_one_that_others_know() {
     use std::os::linux::net::SocketAddrExt as _;
@@ -31,7 +31,8 @@ async fn an_abstract_name_is_the_one_that_others_know() {
     let (_client, _server) = (UnixStream::connect(&name).await.unwrap(), listener.accept().await);
 }
 
-// async-std#248: the listener stopped after the first connection, or after one it did not wait for.
+// async-std#248: the listener stopped after the first connection, or after one that it did not wait
+// for.
 async fn a_listener_goes_on_after_connections_and_after_giving_up() {
     let path = std::env::temp_dir().join(unique(""));
     let listener = UnixListener::bind(&path).await.unwrap();

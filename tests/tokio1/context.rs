@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_std::task;
 use tokio::runtime::{Builder, Handle};
 
-/// Names, in the process that a test started, the test.
+/// In the process that a test started, the name of the test.
 const CHILD: &str = "REVEILLE_TEST_TOKIO1";
 
 fn has_context() -> bool {
@@ -69,7 +69,7 @@ fn blocking_closures_have_it_and_so_has_a_block_on_inside_of_them() {
     assert!(task::block_on(task::spawn_blocking(inside)));
 }
 
-/// The thread that takes over from a worker whose poll blocks is as good as the one before.
+/// The thread that takes over from a worker whose poll blocks has the context too.
 #[test]
 fn threads_that_take_over_have_it() {
     let runtime = reveille::runtime::Builder::new().workers(1).build().unwrap();
@@ -78,7 +78,7 @@ fn threads_that_take_over_have_it() {
     let blocking = runtime.spawn(async move {
         let has = reveille::task::spawn(async { has_context() });
         blocked.send(()).unwrap();
-        // Blocks the only worker until a task has run, which only a stand-in can do.
+        // Blocks the only worker until a task has run, which only a thread that takes over can do.
         receiver.recv().unwrap();
         has.await
     });
@@ -107,7 +107,7 @@ fn all_threads_are_in_the_context_of_one_runtime() {
     assert_eq!(here, task::block_on(task::spawn_blocking(id)));
 }
 
-/// What the program had entered itself is not lost.
+/// A context that the program entered itself is kept.
 #[test]
 fn the_programs_own_context_comes_back() {
     let own = Builder::new_current_thread().enable_all().build().unwrap();
@@ -164,7 +164,7 @@ fn tokio_starts_with_the_first_poll() {
     });
 }
 
-/// No code of the program's runs on a thread of reveille, so nobody could ask there.
+/// None of the program's code runs on a thread of reveille, so nothing could use the context there.
 #[cfg(target_os = "linux")]
 #[test]
 fn files_timers_and_a_runtime_without_tasks_start_no_tokio() {
@@ -189,13 +189,13 @@ fn tokio_starts_with_the_first_blocking_closure() {
     });
 }
 
-/// A worker of one place loses it to another thread and gets it back, again and again.
+/// One worker is handed to another thread and back, repeatedly.
 #[test]
 fn a_worker_has_it_after_it_has_lost_its_place() {
     let runtime = reveille::runtime::Builder::new().workers(1).build().unwrap();
     for _ in 0..3 {
         let blocks = runtime.spawn(async {
-            // Gives the place away, and waits for a vacancy afterwards.
+            // Hands the worker off, and waits for a worker afterwards.
             let nested = task::block_on(reveille::task::spawn(async { has_context() }));
             task::yield_now().await;
             nested && has_context()

@@ -1,4 +1,4 @@
-//! What is made for tokio, inside each kind of poll of reveille.
+//! Code written for tokio, inside each kind of poll of reveille.
 
 use reveille_watchdog as _;
 
@@ -14,7 +14,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-/// A job that is made anew for each place where it shall run.
+/// A job that is created for each context in which it runs.
 type Job = fn() -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Runs `job` in each kind of poll.
@@ -122,7 +122,7 @@ fn sockets_carry_bytes() {
     });
 }
 
-/// The two ends of a connection are of different runtimes.
+/// The two ends of a connection belong to different runtimes.
 #[test]
 fn sockets_of_both_talk_to_each_other() {
     everywhere(|| {

@@ -1,4 +1,4 @@
-//! Programs with a data race, for the test of the tool that has to find it: `cargo xtask race`.
+//! Programs with a data race, to test the tool that must find it: `cargo xtask race`.
 //!
 //! ```text
 //! planted_race plain     two threads write a number, and nothing orders them
@@ -6,8 +6,8 @@
 //! planted_race acquire   the same with the right orders, behind an `Arc`: no race
 //! ```
 //!
-//! The last one finds a tool that reports too much: the drop of an `Arc` is ordered by a fence,
-//! which ThreadSanitizer sees only if the standard library was compiled with it.
+//! The last program detects false reports: a fence orders the drop of an `Arc`, which
+//! ThreadSanitizer sees only if the standard library was compiled with it.
 
 use std::cell::UnsafeCell;
 use std::hint;
@@ -21,7 +21,7 @@ struct Published {
     is_there: AtomicBool,
 }
 
-// SAFETY: not kept, on purpose, except by `acquire`: two of the programs race for the number.
+// SAFETY: violated on purpose, except by `acquire`: two of the programs race for the number.
 unsafe impl Sync for Published {}
 
 impl Published {

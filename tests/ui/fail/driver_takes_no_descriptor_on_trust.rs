@@ -1,5 +1,5 @@
-//! A descriptor that is closed while the driver knows its number would be another file's: to
-//! register one is a promise, which takes `unsafe`.
+//! If the driver kept the number of a closed descriptor, the number could belong to another file.
+//! So registering one requires `unsafe`.
 //~ error[E0133]: call to unsafe function
 //~ source.register(
 //~ source.attempt(

@@ -1,4 +1,4 @@
-//! An operation that runs out of time would be kept and not polled.
+//! An operation that times out would be kept and not polled.
 //~ type annotations needed
 //~ the type parameter `NotBorrowed` declared on the
 

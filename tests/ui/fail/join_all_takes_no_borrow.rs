@@ -1,4 +1,4 @@
-//! What is dropped halfway, or fails, would keep its futures, and nobody would poll them.
+//! If this is dropped halfway, or fails, it would keep its futures without polling them.
 //~ type annotations needed
 //~ NotBorrowed
 

@@ -1,4 +1,4 @@
-//! The cell of a task, with the slot of its registry, is not the users' to see or to change.
+//! Users can neither see nor change the cell of a task or its slot in the registry.
 //~ error[E0599]: no method named `as_task` found for struct `reveille::task::JoinHandle<T>`
 
 use reveille::task;

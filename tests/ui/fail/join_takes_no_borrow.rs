@@ -1,4 +1,4 @@
-//! If the pair is given up, the borrowed future would be kept and not polled.
+//! If the pair is dropped, the borrowed future would be kept and not polled.
 //~ type annotations needed
 //~ the type parameter `NotBorrowed` declared on the
 

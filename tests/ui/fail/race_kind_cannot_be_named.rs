@@ -1,4 +1,4 @@
-//! What the compiler proposes for a borrow, to specify the parameter, is not to be had.
+//! The compiler's suggestion for a borrow, to specify the parameter, cannot be followed.
 //~ module `owned` is private
 
 use std::pin::pin;

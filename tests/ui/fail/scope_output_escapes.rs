@@ -1,4 +1,4 @@
-//! So does the output of a child, when it is a borrow.
+//! Nor can the output of a child escape if it is a borrow.
 //~ error[E0597]: `name` does not live long enough
 
 use reveille::{future, task};

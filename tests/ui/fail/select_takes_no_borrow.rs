@@ -1,4 +1,4 @@
-//! A future that is lent to a race and loses it is kept, not polled, and holds what it holds.
+//! A borrowed future that loses a race is kept, not polled, and keeps what it holds.
 //~ `select!` takes futures, not borrows of them
 //~ this future would be kept and not polled when it loses
 //~ OwnedFuture` is not implemented for `&mut

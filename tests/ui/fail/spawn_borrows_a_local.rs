@@ -1,4 +1,5 @@
-//! A spawned task may outlive the function that made it, so it cannot borrow that one's locals.
+//! A spawned task may outlive the function that started it, so it cannot borrow the function's
+//! locals.
 //~ error[E0373]: async block may outlive the current function, but it borrows `name`
 
 fn greet() {

@@ -1,4 +1,4 @@
-//! The same for a reference that came from outside.
+//! The same for a reference that was passed in.
 //~ error[E0521]: borrowed data escapes outside of function
 //~ argument requires that `'1` must outlive `'static`
 

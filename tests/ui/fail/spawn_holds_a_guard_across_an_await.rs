@@ -1,5 +1,5 @@
-//! The guard of a blocking mutex across an await would keep the lock while the task waits; it is
-//! bound to its thread, and so the compiler says no.
+//! The guard of a blocking mutex across an await would keep the lock while the task waits. It is
+//! bound to its thread, so the compiler refuses it.
 //~ error: future cannot be sent between threads safely
 //~ `std::sync::MutexGuard<'_, i32>` which is not `Send`
 

@@ -1,4 +1,4 @@
-//! A spawned task goes on after an await on any thread, so what it holds there must be `Send`.
+//! A spawned task may continue on any thread after an await, so what it holds there must be `Send`.
 //~ error: future cannot be sent between threads safely
 //~ `Rc<i32>` which is not `Send`
 

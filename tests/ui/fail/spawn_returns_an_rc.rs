@@ -1,4 +1,4 @@
-//! A result crosses threads on its way to whoever awaits it.
+//! A result crosses threads on its way to the awaiting task.
 //~ error[E0277]: `Rc<i32>` cannot be sent between threads safely
 
 fn main() {

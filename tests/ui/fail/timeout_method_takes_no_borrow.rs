@@ -1,4 +1,4 @@
-//! What runs out of time would be kept and not polled.
+//! A future that times out would be kept and not polled.
 //~ type annotations needed
 //~ the type parameter `NotBorrowed` declared on the
 

@@ -1,4 +1,4 @@
-//! A handle is no exception to the compiler; it has `by_ref`.
+//! Handles are no exception for the compiler; use `by_ref`.
 //~ type annotations needed
 //~ the type parameter `NotBorrowed` declared on the
 

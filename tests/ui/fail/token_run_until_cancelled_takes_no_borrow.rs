@@ -1,4 +1,4 @@
-//! What a token cancels would be kept and not polled.
+//! A cancelled future would be kept and not polled.
 //~ type annotations needed
 //~ the type parameter `NotBorrowed` declared on the
 

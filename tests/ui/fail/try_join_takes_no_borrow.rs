@@ -1,4 +1,4 @@
-//! When the other fails, the borrowed future would be kept and not polled.
+//! If the other one fails, the borrowed future would be kept and not polled.
 //~ type annotations needed
 //~ the type parameter `OtherNotBorrowed` declared on the
 

@@ -1,4 +1,4 @@
-//! What races, pairs, time limits and tokens go on taking: everything but a borrow of a future.
+//! Races, pairs, time limits and tokens accept everything but a borrow of a future.
 
 use std::future::Future;
 use std::pin::Pin;

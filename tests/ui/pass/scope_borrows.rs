@@ -1,4 +1,4 @@
-//! What children of a scope may borrow: everything that was there before the scope.
+//! What children of a scope may borrow: everything that existed before the scope.
 
 use std::rc::Rc;
 

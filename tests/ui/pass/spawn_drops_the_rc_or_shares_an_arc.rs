@@ -1,5 +1,5 @@
-//! The cures for an `Rc` across an await: give it up before, share an `Arc` instead, or stay on
-//! one thread.
+//! The fixes for an `Rc` across an await: drop it before, share an `Arc` instead, or stay on one
+//! thread.
 
 use std::rc::Rc;
 use std::sync::Arc;

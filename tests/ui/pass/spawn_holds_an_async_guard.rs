@@ -1,4 +1,4 @@
-//! The cures for a guard across an await: let go of it before, or take a mutex made for it.
+//! The fixes for a guard across an await: drop it before, or use an asynchronous mutex.
 
 use reveille::sync::{Arc, Mutex};
 use reveille::task;

@@ -1,4 +1,4 @@
-//! The cure for a borrowed local: the task takes it along.
+//! The fix for a borrowed local: move it into the task.
 
 fn main() {
     let name = String::from("reveille");

@@ -1,4 +1,4 @@
-//! A system whose threads we cannot list: any but Linux.
+//! Systems whose threads cannot be listed: all but Linux.
 
 use std::time::Duration;
 

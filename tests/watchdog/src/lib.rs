@@ -1,4 +1,4 @@
-//! Ends a test program in which a test hangs, and says which test that is and where it stands.
+//! Ends a test program in which a test hangs, and prints the name of the test and its stack.
 //!
 //! A test program needs one line, `use reveille_watchdog as _;`, and tidy checks that each has it.
 //! Nothing else changes: the harness is the stock one, in all its modes. The line links a function
@@ -47,16 +47,16 @@ use threads::youngest;
 /// The variable with the limit in seconds.
 pub const LIMIT: &str = "REVEILLE_TEST_LIMIT";
 
-/// The limit in seconds where nobody says another.
+/// The default limit in seconds.
 const LIMIT_DEFAULT: u64 = 180;
 
-/// After so many times the limit the program ends in any case.
+/// The program ends after this many times the limit in any case.
 const PROGRAM_FACTOR: u32 = 5;
 
 /// How often one looks within a limit, from its half on.
 const LOOKS: u32 = 12;
 
-/// What a test has asked for, in seconds.
+/// The limit that a test has requested, in seconds.
 static AT_LEAST: AtomicU64 = AtomicU64::new(0);
 
 /// Returns how long a test may run.
@@ -66,7 +66,8 @@ pub fn limit() -> Duration {
     Duration::from_secs(from_environment().max(asked))
 }
 
-/// Gives the tests of this program at least so many seconds, where one runs the compiler.
+/// Raises the limit of the tests of this program to at least this many seconds, for tests that run
+/// the compiler.
 pub fn allow(seconds: u64) {
     AT_LEAST.fetch_max(seconds, Ordering::Relaxed);
 }
@@ -77,8 +78,8 @@ fn from_environment() -> u64 {
     seconds.filter(|seconds| *seconds > 0).unwrap_or(LIMIT_DEFAULT)
 }
 
-// Runs before `main`, where std does not promise to work. Threads do, on each system that the tests
-// run on, and this needs nothing else.
+// Runs before `main`, where std does not guarantee to work. Threads do work, on each system that
+// the tests run on, and this needs nothing else.
 #[cfg(not(miri))]
 #[ctor::ctor(unsafe)]
 fn start() {

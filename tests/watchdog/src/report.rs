@@ -1,4 +1,4 @@
-//! What is printed of a program that hangs, and its end.
+//! The report about a program that hangs, and its end.
 //!
 //! The stack of a thread, and its whole name, are known to the thread itself alone. So each gets a
 //! signal, and its handler prints them. A handler may do little, and this one allocates and takes
@@ -21,13 +21,14 @@ use rustix::stdio::stderr;
 
 use crate::threads;
 
-/// All of the report takes so long at most.
+/// The time limit of the whole report.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A thread may take so long to print its stack: reading the debug information takes a while.
+/// The time limit of one thread to print its stack: reading the debug information takes a while.
 const STACK_LIMIT: Duration = Duration::from_secs(15);
 
-/// So long the thread after one that did not answer: the same lock may be in its way.
+/// The time limit of the next thread after one that did not answer, because the same lock may block
+/// it.
 const STACK_LIMIT_LATER: Duration = Duration::from_secs(1);
 
 /// The frame between the handler of a signal and what it interrupted, with its name and without.
@@ -39,7 +40,7 @@ const HANDLER_LINES: usize = 8;
 /// The frame of the harness under each test.
 const HARNESS: &str = "test::run_test";
 
-/// What is below these frames is the same in each thread.
+/// The frames below these are the same in each thread.
 const BELOW: [&str; 2] = ["__rust_begin_short_backtrace", "test::test_main"];
 
 /// How many threads have printed their stack.
@@ -48,9 +49,9 @@ static ANSWERS: AtomicUsize = AtomicUsize::new(0);
 /// The names of the tests that have done so.
 static TESTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Prints what there is to know and aborts the process.
+/// Prints the report and aborts the process.
 pub(crate) fn end(limit: Duration) {
-    // Whatever hangs below, such as standard error: the end comes.
+    // Even if something below hangs, such as standard error, the process ends.
     let _ = thread::Builder::new().spawn(|| {
         pause(LIMIT);
         std::process::abort();

@@ -11,10 +11,11 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{CWD, Mode, OFlags, RawDir, openat};
 use rustix::io::read;
 
-/// Threads whose names begin so belong to runtimes, which start them whether tests go on or not.
+/// Threads with this prefix belong to runtimes, which start them whether tests make progress or
+/// not.
 const RUNTIME: [&str; 3] = ["async-std/", "reveille", "tokio"];
 
-/// What the kernel says of a thread.
+/// What the kernel reports about a thread.
 #[derive(Debug)]
 pub(crate) struct Stat<'a> {
     /// Its name, of which the kernel keeps 15 bytes.
@@ -78,7 +79,7 @@ pub(crate) fn file<'a>(
     Ok(std::str::from_utf8(&text[..len]).unwrap_or_default())
 }
 
-/// Takes a line of `/proc/…/stat` apart. The name stands between brackets and may have some.
+/// Parses a line of `/proc/…/stat`. The name is in parentheses and may contain some.
 fn parse(line: &str) -> Option<Stat<'_>> {
     let (before, after) = line.rsplit_once(')')?;
     let (_, name) = before.split_once('(')?;

@@ -10,12 +10,11 @@ use reveille_tests::measure::{block_thread, descriptors, now, settle, threads};
 
 use crate::churn::{self, Chance};
 
-/// Rounds after which the memory that is kept for later is all there: each number of workers has a
-/// pool of its own by then.
+/// Rounds after which all reusable memory exists: each number of workers has had a pool by then.
 const WARM_UP: u64 = 16;
 
-/// How much more than after the warm-up may be in use at the end: tables that grew once keep their
-/// room. A task leaked per round would be more.
+/// How much more memory than after the warm-up may be in use at the end: tables that grew once keep
+/// their capacity. A task leaked per round would be more.
 const SLACK_BYTES: usize = 512 * 1024;
 
 /// A round that takes this many half seconds of this process's own time hangs.
@@ -56,7 +55,7 @@ impl Options {
 /// What all rounds together did.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
-    /// Tasks and closures that were made, and those of them that are gone.
+    /// Tasks and closures that were created, and those that have been dropped.
     pub(crate) made: AtomicU64,
     pub(crate) gone: AtomicU64,
     pub(crate) cancelled: AtomicU64,
@@ -65,7 +64,7 @@ pub(crate) struct Account {
     pub(crate) messages: AtomicU64,
     pub(crate) closures: AtomicU64,
     pub(crate) blocked: AtomicU64,
-    /// Panics of detached tasks, and those the hook was told of.
+    /// Panics of detached tasks, and those that the hook received.
     pub(crate) panics: AtomicU64,
     pub(crate) told: AtomicU64,
     polls: AtomicU64,
@@ -135,15 +134,15 @@ pub(crate) fn run(options: &Options) {
     println!("stress: no fault");
 }
 
-/// Panics that belong to the test are told by the runtime's hook, which counts them.
+/// The runtime's hook counts the panics that belong to the test.
 fn print_unexpected(panic: &std::panic::PanicHookInfo<'_>) {
     if !panic.payload().is::<churn::Expected>() {
         eprintln!("{panic}\n{}", std::backtrace::Backtrace::force_capture());
     }
 }
 
-/// Ends the process when a round hangs. Counts ticks of its own, so that a process that was stopped
-/// for a while is not taken for one that hangs.
+/// Ends the process if a round hangs. Counts its own ticks, so a process that was stopped for a
+/// while is not taken for one that hangs.
 fn watch(options: &Options, rounds: &Arc<AtomicU64>) {
     let (rounds, Options { seed, first_round, .. }) = (Arc::clone(rounds), *options);
     let watch = move || {
@@ -215,7 +214,7 @@ fn build(chance: &mut Chance, round: u64, account: &'static Account) -> Runtime 
 /// What must hold when a runtime has ended.
 fn check(account: &Account, before: (usize, usize)) {
     let get = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
-    // A waker that was on its way may hold the last reference to a cell, but no future.
+    // A waker in another thread may hold the last reference to a cell, but no future.
     assert_eq!(get(&account.gone), get(&account.made), "every task ends once");
     assert_eq!(get(&account.told), get(&account.panics), "every panic is told once");
     let left = (settle(before.0, threads), settle(before.1, descriptors));

@@ -1,4 +1,4 @@
-//! What goes on in a round: actors that do one thing after the other, as chance has it.
+//! The work of a round: actors that perform random operations.
 
 use std::cell::Cell;
 use std::future::{Future, poll_fn};
@@ -21,10 +21,10 @@ use reveille_tests::measure::{block_thread, now};
 
 use crate::account::Account;
 
-/// What the panics of this program carry.
+/// The payload of this program's panics.
 pub(crate) struct Expected;
 
-/// Numbers without structure, the same for the same seed.
+/// Random numbers, the same for the same seed.
 #[derive(Debug)]
 pub(crate) struct Chance(u64);
 
@@ -58,7 +58,7 @@ impl Chance {
     }
 }
 
-/// Stands for a task or closure from its making to its end.
+/// Counts a task or closure from its creation to its end.
 struct Life(&'static Account);
 
 impl Life {
@@ -76,7 +76,7 @@ impl Drop for Life {
 
 type Acting = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Does one thing after the other until `end`. Boxed, since an actor may make others.
+/// Performs operations until `end`. Boxed, because an actor may create others.
 pub(crate) fn act(mut chance: Chance, account: &'static Account, end: Instant) -> Acting {
     let life = Life::new(account);
     Box::pin(async move {
@@ -103,7 +103,7 @@ async fn step(chance: &mut Chance, account: &'static Account) {
             block_thread(Duration::from_millis(chance.below(15)));
         }
         97..98 => {
-            // Another thread takes the place meanwhile.
+            // Another thread takes over the worker meanwhile.
             Account::count(&account.blocked);
             let life = Life::new(account);
             let inner = task::spawn(async move { drop(life) });
@@ -182,7 +182,7 @@ async fn sleep(chance: &mut Chance, account: &'static Account) {
     account.sleeps.fetch_add(sleeps.len() as u64, Ordering::Relaxed);
     let kept = sleeps.split_off(sleeps.len() / 2);
     if chance.one_in(3) {
-        // Dropped, or awaited, by whoever runs this.
+        // Dropped or awaited by the caller.
         let life = Life::new(account);
         let moved = task::spawn(async move {
             let _life = life;
@@ -235,7 +235,7 @@ async fn talk(chance: &mut Chance, account: &'static Account) {
     for _ in 0..chance.below(20) {
         let mut bytes = [0; 16];
         if chance.one_in(5) {
-            // A read that is given up.
+            // A read that is dropped.
             let mut read = reader.read(&mut bytes);
             let _ = poll_fn(|cx| Poll::Ready(Pin::new(&mut read).poll(cx))).await;
         }
@@ -344,7 +344,7 @@ pub(crate) fn outsiders(
                 }
             }
         }
-        // Whoever has the other end already may still send, and is to be woken.
+        // The owner of the other end may still send, and must be woken.
         *OUTSIDE.lock().expect("nobody panics under it") = None;
         wakers.iter().for_each(Waker::wake);
     };

@@ -1,4 +1,4 @@
-//! Stress: everything at once, chosen by chance, and an account of it at the end of each round.
+//! Stress: everything at once, chosen at random, with a check at the end of each round.
 //!
 //! ```text
 //! stress [--seconds N] [--seed S] [--from ROUND] [--light]
@@ -11,8 +11,8 @@
 //! of the time that things take, so that it runs under valgrind and the sanitizers (`--light`
 //! makes the rounds smaller for them).
 //!
-//! The seed of a failed round is printed. With it the choices are the same; the order in which the
-//! system runs the threads is not.
+//! The seed of a failed round is printed. It reproduces the choices, but not the order in which the
+//! system runs the threads.
 
 #[cfg(target_os = "linux")]
 mod account;
