@@ -162,7 +162,7 @@ fn a_childs_end_may_be_asked_for_too_early_and_too_often() {
 }
 
 #[test]
-fn a_child_that_has_ended_may_be_killed_and_nobody_else_is() {
+fn killing_a_child_that_has_exited_kills_nothing_else() {
     block_on(async {
         let mut child = Command::new("true").spawn().unwrap();
         assert!(child.status().await.unwrap().success());

@@ -239,8 +239,8 @@ async fn until_refused(mut write: impl AsyncFnMut() -> std::io::Result<usize>) {
 }
 
 #[test]
-fn a_write_that_nobody_reads_is_an_error_where_sigpipe_ends_the_process() {
-    if child::has_run("a_write_that_nobody_reads_is_an_error_where_sigpipe_ends_the_process") {
+fn a_write_without_a_reader_is_an_error_where_sigpipe_ends_the_process() {
+    if child::has_run("a_write_without_a_reader_is_an_error_where_sigpipe_ends_the_process") {
         return;
     }
     // SAFETY: the default action is no handler of ours.

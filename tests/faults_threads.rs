@@ -124,8 +124,10 @@ fn a_blocked_worker_is_relieved_once_a_thread_can_be_had() {
 }
 
 #[test]
-fn a_block_on_inside_a_poll_without_a_spare_thread_works_its_place_itself() {
-    if child::has_run("a_block_on_inside_a_poll_without_a_spare_thread_works_its_place_itself") {
+fn a_block_on_inside_a_poll_without_a_spare_thread_polls_its_workers_tasks_itself() {
+    if child::has_run(
+        "a_block_on_inside_a_poll_without_a_spare_thread_polls_its_workers_tasks_itself",
+    ) {
         return;
     }
     let runtime = Builder::new().workers(1).build().unwrap();

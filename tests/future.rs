@@ -46,7 +46,7 @@ fn logged<'l, T>(log: &'l Log, name: &'static str, polls_left: usize, output: T)
     Logged { name, log, polls_left, output: Some(output) }
 }
 
-async fn join_gives_both_outputs_whoever_is_first() {
+async fn join_returns_both_outputs_whichever_is_first() {
     for (left, right) in [(0, 0), (3, 0), (0, 3), (2, 5)] {
         let log = Log::default();
         let both = logged(&log, "left", left, 1).join(logged(&log, "right", right, "two"));
@@ -221,7 +221,7 @@ reveille_tests::conformance!(
     a_sleep_until_a_deadline_is_never_early_and_one_that_passed_is_over,
     a_late_future_is_dropped_before_the_error_is_given,
     delay_polls_the_future_only_after_the_pause,
-    join_gives_both_outputs_whoever_is_first,
+    join_returns_both_outputs_whichever_is_first,
     race_goes_to_the_first_and_on_a_tie_to_the_left,
     try_race_prefers_success,
     try_join_gives_both_or_the_first_error,

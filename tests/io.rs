@@ -325,7 +325,7 @@ async fn copy_flushes_the_writer_and_counts() {
 }
 
 #[test]
-fn copy_has_both_signatures_of_the_predecessor() {
+fn copy_has_both_signatures_of_async_std() {
     block_on(async {
         let mut writer = Vec::new();
         let reader: &mut (dyn io::Read + Unpin) = &mut Cursor::new("unsized");

@@ -93,7 +93,7 @@ fn children_make_progress_while_the_body_awaits_something_else() {
 }
 
 #[test]
-fn the_scope_waits_for_children_nobody_awaits() {
+fn the_scope_waits_for_children_that_are_not_awaited() {
     let done = Cell::new(0);
     task::block_on(future::scope_local(async |s| {
         for _ in 0..10 {
@@ -107,7 +107,7 @@ fn the_scope_waits_for_children_nobody_awaits() {
 }
 
 #[test]
-fn only_who_was_woken_is_polled() {
+fn only_woken_futures_are_polled() {
     let polls = Cell::new(0);
     let body_polls = Cell::new(0);
     task::block_on(future::scope_local(async |s| {

@@ -147,7 +147,7 @@ async fn slowest() {
 /// function cannot distinguish it; and the shim's methods, whose signatures are async-std's. The
 /// behaviour is wrong. This test pins it, so that the documentation stays true.
 #[test]
-fn a_borrow_that_nobody_sees_hangs_and_the_log_warns() {
+fn a_hidden_borrow_hangs_and_the_log_warns() {
     log::set_logger(&LOG).unwrap();
     log::set_max_level(log::LevelFilter::Warn);
     block_on(async {

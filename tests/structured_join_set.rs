@@ -193,7 +193,7 @@ fn detached_tasks_go_on_and_the_set_can_be_used_again() {
 }
 
 #[test]
-fn a_panic_whose_result_nobody_takes_is_reported() {
+fn a_panic_whose_result_is_not_taken_is_reported() {
     let reported = Arc::new(Mutex::new(Vec::new()));
     let hook = {
         let reported = Arc::clone(&reported);

@@ -74,7 +74,7 @@ fn a_detached_closure_is_waited_for() {
 }
 
 #[test]
-fn what_does_not_finish_is_named_with_its_place() {
+fn what_does_not_finish_is_named_with_its_location() {
     let runtime = runtime(2);
     named(&runtime, "the reader", pending());
     let line = line!() + 1;

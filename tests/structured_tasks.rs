@@ -75,7 +75,7 @@ fn listening() -> (Runtime, Arc<Mutex<Vec<String>>>) {
 }
 
 #[test]
-fn the_scope_waits_for_children_that_nobody_awaits() {
+fn the_scope_waits_for_children_that_are_not_awaited() {
     everywhere(|| async {
         let count = Count::default();
         task::scope(async |s| {
@@ -249,7 +249,7 @@ fn further_panics_are_reported_by_the_hook() {
 }
 
 #[test]
-fn an_error_beside_a_panic_gives_way() {
+fn a_panic_takes_precedence_over_an_error() {
     let message = panic_of(task::try_scope(async |s| {
         struct PanicsOnDrop;
         impl Drop for PanicsOnDrop {

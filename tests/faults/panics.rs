@@ -30,7 +30,7 @@ fn fault_local_tasks_run_again_after_a_block_on_that_panicked() {
 }
 
 #[test]
-fn fault_1052_a_hook_is_told_of_panics_that_nobody_awaits() {
+fn fault_1052_a_hook_receives_panics_that_are_not_awaited() {
     let (sender, told) = mpsc::channel();
     let runtime = Builder::new()
         .workers(1)
@@ -69,7 +69,7 @@ fn fault_1052_the_global_runtime_may_have_such_a_hook() {
 
 /// In a global runtime without a hook, a panic of a detached task is a line on standard error.
 #[test]
-fn fault_1052_a_panic_that_nobody_awaits_is_reported() {
+fn fault_1052_a_panic_that_is_not_awaited_is_reported() {
     let finished = in_own_process(
         |command| {
             command.env("ASYNC_STD_THREAD_COUNT", "1");

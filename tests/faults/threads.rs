@@ -10,7 +10,7 @@ use reveille_tests::again::passes_in_own_process;
 
 /// async-std's documentation promised this; its code used the default instead.
 #[test]
-fn fault_a_number_of_threads_that_is_none_is_refused() {
+fn fault_an_invalid_number_of_threads_is_refused() {
     for (name, value) in [
         ("ASYNC_STD_THREAD_COUNT", "many"),
         ("ASYNC_STD_THREAD_COUNT", "0"),

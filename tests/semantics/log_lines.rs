@@ -63,7 +63,7 @@ fn point_16_spawn_and_block_on_are_logged_with_task_and_parent() {
 }
 
 #[test]
-fn point_16_nothing_is_logged_where_nobody_listens_at_that_level() {
+fn point_16_nothing_is_logged_at_a_disabled_level() {
     passes_in_own_process(&[], || {
         let lines = logged(|| {
             log::set_max_level(LevelFilter::Debug);

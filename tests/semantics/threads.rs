@@ -11,7 +11,7 @@ fn thread_name() -> String {
 }
 
 #[test]
-fn point_09_threads_are_named_as_the_predecessors() {
+fn point_09_threads_have_the_name_of_async_stds() {
     passes_in_own_process(&[], || {
         assert_eq!(block_on(task::spawn(async { thread_name() })), "async-std/runtime");
     });

@@ -191,7 +191,7 @@ fn tokio_starts_with_the_first_blocking_closure() {
 
 /// One worker is handed to another thread and back, repeatedly.
 #[test]
-fn a_worker_has_it_after_it_has_lost_its_place() {
+fn a_worker_has_it_after_a_handoff() {
     let runtime = reveille::runtime::Builder::new().workers(1).build().unwrap();
     for _ in 0..3 {
         let blocks = runtime.spawn(async {

@@ -67,7 +67,7 @@ impl<T: Descriptor> Listener<T> {
 /// Filters a result for a stream of connections: drops the error if no descriptor or memory is
 /// left, because the listener's next attempt waits. Otherwise a loop that ends at the first error
 /// would stop the server.
-pub(crate) fn outlast<R>(result: io::Result<R>) -> Option<io::Result<R>> {
+pub(crate) fn skip_resource_error<R>(result: io::Result<R>) -> Option<io::Result<R>> {
     match result {
         Err(error) if is_out_of_resources(&error) => {
             log::warn!("a connection has to wait, since it cannot be accepted: {error}");
@@ -102,7 +102,7 @@ impl<'a, L, R> AcceptStream<'a, L, R> {
             let accepting = self.accepting.get_or_insert_with(|| (self.accept)(self.listener));
             let result = ready!(accepting.as_mut().poll(cx));
             self.accepting = None;
-            if let Some(result) = outlast(result) {
+            if let Some(result) = skip_resource_error(result) {
                 return Poll::Ready(result);
             }
         }
@@ -143,12 +143,12 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_of_connections_outlasts_errors_that_name_the_listener() {
+    fn a_stream_of_connections_continues_after_errors_that_name_the_listener() {
         let named = |errno: Errno| io::Result::<()>::Err(errno.into()).context(|| "named".into());
-        assert!(outlast(named(Errno::MFILE)).is_none());
-        assert!(outlast(io::Result::<()>::Err(Errno::MFILE.into())).is_none());
-        assert!(outlast(named(Errno::BADF)).is_some());
-        assert!(outlast(Ok(())).is_some());
+        assert!(skip_resource_error(named(Errno::MFILE)).is_none());
+        assert!(skip_resource_error(io::Result::<()>::Err(Errno::MFILE.into())).is_none());
+        assert!(skip_resource_error(named(Errno::BADF)).is_some());
+        assert!(skip_resource_error(Ok(())).is_some());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use futures_core::Stream;
 use reveille_runtime::io::Io;
 
-use super::listener::{AcceptStream, Listener, outlast};
+use super::listener::{AcceptStream, Listener, skip_resource_error};
 use super::{TcpStream, ToSocketAddrs, first_success};
 use crate::io::context::Context as _;
 use crate::os::socket::{accept_tcp, is_tcp, lengthen_queue};
@@ -198,7 +198,7 @@ impl TcpListener {
     pub fn into_incoming(self) -> impl Stream<Item = io::Result<TcpStream>> + Send {
         futures_lite::stream::unfold(self, |listener| async move {
             loop {
-                if let Some(result) = outlast(listener.accept().await) {
+                if let Some(result) = skip_resource_error(listener.accept().await) {
                     return Some((result.map(|(stream, _)| stream), listener));
                 }
             }

@@ -34,7 +34,7 @@ pub trait Comparator<A, B> {
 #[derive(Clone, Copy, Debug)]
 enum Left<T> {
     /// Nothing so far.
-    Due,
+    Empty,
     /// An item.
     Item(T),
     /// Its end. The stream is not polled again.
@@ -56,7 +56,7 @@ pin_project! {
 
 impl<L: Stream, R, V> Compare<L, R, V> {
     pub(super) fn new(left: L, right: R) -> Compare<L, R, V> {
-        Compare { left, right, taken: Left::Due, comparator: PhantomData }
+        Compare { left, right, taken: Left::Empty, comparator: PhantomData }
     }
 }
 
@@ -80,14 +80,14 @@ where
         // Bounded by the budget: `pace` is pending when it is used up.
         loop {
             ready!(pace.poll_proceed(cx));
-            if matches!(this.taken, Left::Due) {
+            if matches!(this.taken, Left::Empty) {
                 *this.taken = match ready!(this.left.as_mut().poll_next(cx)) {
                     Some(item) => Left::Item(item),
                     None => Left::Ended,
                 };
             }
             let right = ready!(this.right.as_mut().poll_next(cx));
-            let order = match (std::mem::replace(this.taken, Left::Due), right) {
+            let order = match (std::mem::replace(this.taken, Left::Empty), right) {
                 (Left::Item(left), Some(right)) => match V::pair(&left, &right) {
                     ControlFlow::Continue(()) => continue,
                     ControlFlow::Break(output) => return Poll::Ready(output),

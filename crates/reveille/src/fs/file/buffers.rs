@@ -45,7 +45,7 @@ pub(super) struct Backlog {
     /// Bytes accepted from the program since the file was opened.
     pub(super) accepted: u64,
     /// Bytes that were written to the file, or dropped.
-    pub(super) landed: u64,
+    pub(super) written: u64,
     pub(super) error: Option<io::Error>,
     /// A flush waits. No bytes are accepted until it completes, so writes of other handles cannot
     /// delay it forever.
@@ -171,7 +171,7 @@ impl Backlog {
             spare: Vec::new(),
             limit: BATCH_MIN,
             accepted: 0,
-            landed: 0,
+            written: 0,
             error: None,
             is_flushing: false,
             is_refused: false,
@@ -180,7 +180,7 @@ impl Backlog {
     }
 
     pub(super) fn is_dirty(&self) -> bool {
-        self.accepted != self.landed
+        self.accepted != self.written
     }
 
     /// Frees the memory of long buffers. Called when both are empty, in `Idle` or not.
@@ -251,17 +251,17 @@ impl Backlog {
     /// again. Any other cause is permanent: the bytes are dropped, together with those accepted
     /// after them, and the error says so.
     pub(super) fn wrote(&mut self, mut batch: Vec<u8>, written: usize, result: io::Result<()>) {
-        self.landed += written as u64;
+        self.written += written as u64;
         let is_last_try = mem::take(&mut self.is_last_try);
         self.is_refused = false;
         let Err(error) = result else {
-            self.landed_all(batch);
+            self.wrote_all(batch);
             return;
         };
         self.is_flushing = false;
         if is_last_try || !may_pass(&error) {
             self.filling.clear();
-            self.landed = self.accepted;
+            self.written = self.accepted;
             self.limit = BATCH_MIN;
             self.forget();
         } else {
@@ -275,7 +275,7 @@ impl Backlog {
         }
     }
 
-    fn landed_all(&mut self, mut batch: Vec<u8>) {
+    fn wrote_all(&mut self, mut batch: Vec<u8>) {
         if self.filling.is_empty() {
             self.is_flushing = false;
             self.limit = BATCH_MIN;

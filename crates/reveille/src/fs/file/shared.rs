@@ -32,7 +32,7 @@ use std::task::{Context, Poll, Waker};
 use reveille_runtime::{budget, spawn_plain};
 
 use super::direct;
-use super::state::{Direction, Facts, Phase, State, Step, Work};
+use super::state::{Direction, FileInfo, Phase, State, Step, Work};
 use super::waiters::wake_all;
 use crate::os::file::{self as system, Flags, Kind};
 
@@ -87,7 +87,7 @@ impl Shared {
         cx: &mut Context<'_>,
         buf: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let result = self.poll_with(cx, Direction::Read, |state, facts| state.read(facts, buf));
+        let result = self.poll_with(cx, Direction::Read, |state, info| state.read(info, buf));
         if let Poll::Ready(Ok(count)) = result {
             budget::charge(count / BYTES_PER_UNIT);
         }
@@ -100,7 +100,7 @@ impl Shared {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let result = self.poll_with(cx, Direction::Write, |state, facts| state.write(facts, bufs));
+        let result = self.poll_with(cx, Direction::Write, |state, info| state.write(info, bufs));
         if let Poll::Ready(Ok(count)) = result {
             budget::charge(count / BYTES_PER_UNIT);
         }
@@ -118,7 +118,7 @@ impl Shared {
         cx: &mut Context<'_>,
         to: SeekFrom,
     ) -> Poll<io::Result<u64>> {
-        self.poll_with(cx, Direction::Write, |state, facts| state.seek(facts, to))
+        self.poll_with(cx, Direction::Write, |state, info| state.seek(info, to))
     }
 
     /// Moves the cursor of the open file to the logical position: everything is written and nothing
@@ -133,7 +133,7 @@ impl Shared {
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         list: Direction,
-        mut step: impl FnMut(&mut State, &Facts<'_>) -> Step<T>,
+        mut step: impl FnMut(&mut State, &FileInfo<'_>) -> Step<T>,
     ) -> Poll<T> {
         if budget::poll_proceed(cx).is_pending() {
             return Poll::Pending;
@@ -142,7 +142,7 @@ impl Shared {
         // At most two rounds: the second has a waker, cloned without the lock (invariant 5).
         loop {
             let mut state = self.lock();
-            let work = match step(&mut state, &self.facts()) {
+            let work = match step(&mut state, &self.info()) {
                 Step::Done(value) => return Poll::Ready(value),
                 Step::DoneAndDrain(value) => {
                     state.writing = Phase::Queued(Work::Drain);
@@ -173,8 +173,8 @@ impl Shared {
         }
     }
 
-    fn facts(&self) -> Facts<'_> {
-        Facts { file: &self.file, flags: self.flags, kind: self.kind.get().copied() }
+    fn info(&self) -> FileInfo<'_> {
+        FileInfo { file: &self.file, flags: self.flags, kind: self.kind.get().copied() }
     }
 
     /// Determines the kind of the file, once. It may take long, so only jobs and drops call this.
@@ -297,7 +297,7 @@ impl Shared {
         let mut may_try = true;
         // Each round either waits for a batch of another thread or is the one attempt of this
         // thread.
-        while state.backlog.landed < target {
+        while state.backlog.written < target {
             match state.writing {
                 Phase::Running(_) if is_stream => return,
                 Phase::Running(_) => {

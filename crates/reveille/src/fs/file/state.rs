@@ -29,7 +29,7 @@
 //!
 //! 1. For a file with a cursor, only the thread that set `Running` touches the cursor until it sets
 //!    `Idle`. While both directions are `Idle` or `Queued`, only the holder of the lock does.
-//! 2. `accepted - landed` bytes are in `filling` or in the batch that a `Running(Drain)` holds.
+//! 2. `accepted - written` bytes are in `filling` or in the batch that a `Running(Drain)` holds.
 //! 3. For a file with a cursor, `filling` or the window is empty: a write first discards the window
 //!    (`lseek`), and a read first drains. So the logical cursor is always known.
 //! 4. The state describes the work, not the job. A job that finds no `Queued` has nothing to do, so
@@ -105,14 +105,14 @@ pub(super) enum Step<T> {
 
 /// What a step needs to know about the file.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Facts<'a> {
+pub(super) struct FileInfo<'a> {
     pub(super) file: &'a fs::File,
     pub(super) flags: Flags,
     /// Unknown until a job has determined it, or the file was opened here.
     pub(super) kind: Option<Kind>,
 }
 
-impl Facts<'_> {
+impl FileInfo<'_> {
     pub(super) fn is_stream(&self) -> bool {
         self.kind.is_some_and(|kind| kind.is_stream)
     }
@@ -176,11 +176,11 @@ impl State {
         wakers
     }
 
-    pub(super) fn read(&mut self, facts: &Facts<'_>, buf: &mut [u8]) -> Step<io::Result<usize>> {
+    pub(super) fn read(&mut self, info: &FileInfo<'_>, buf: &mut [u8]) -> Step<io::Result<usize>> {
         if let Some(error) = self.window.error.take() {
             return Step::Done(Err(error));
         }
-        if !facts.is_stream()
+        if !info.is_stream()
             && let Some(error) = self.backlog.error.take()
         {
             return Step::Done(Err(error));
@@ -191,7 +191,7 @@ impl State {
         if self.reading != Phase::Idle {
             return Step::Wait;
         }
-        if !facts.is_stream() {
+        if !info.is_stream() {
             if self.writing != Phase::Idle {
                 return Step::Wait;
             }
@@ -200,20 +200,20 @@ impl State {
                 return Step::Submit(Work::Drain);
             }
         }
-        self.read_idle(facts, buf)
+        self.read_idle(info, buf)
     }
 
     /// Reads at the cursor while nothing is buffered and no job is running.
-    fn read_idle(&mut self, facts: &Facts<'_>, buf: &mut [u8]) -> Step<io::Result<usize>> {
+    fn read_idle(&mut self, info: &FileInfo<'_>, buf: &mut [u8]) -> Step<io::Result<usize>> {
         // It stays set until a read has succeeded, so that no read is prefetched twice.
         let is_prefetched = self.window.is_prefetched;
-        if facts.is_in_memory() && !facts.flags.is_direct {
+        if info.is_in_memory() && !info.flags.is_direct {
             // If a read is refused, the pool repeats it and reports the error.
-            if let Ok(count) = io::Read::read(&mut &*facts.file, buf) {
+            if let Ok(count) = io::Read::read(&mut &*info.file, buf) {
                 return Step::Done(Ok(count));
             }
         } else if self.window.has_inline {
-            match system::read_inline(facts.file, buf, is_prefetched) {
+            match system::read_inline(info.file, buf, is_prefetched) {
                 Attempt::Done(count) => {
                     self.window.is_prefetched = false;
                     return Step::Done(Ok(count));
@@ -221,7 +221,7 @@ impl State {
                 Attempt::WouldWait => {}
                 Attempt::Unsupported => self.window.has_inline = false,
             }
-        } else if self.window.is_short && facts.is_ordinary() && system::is_at_end(facts.file) {
+        } else if self.window.is_short && info.is_ordinary() && system::is_at_end(info.file) {
             self.window.forget();
             return Step::Done(Ok(0));
         }
@@ -229,8 +229,8 @@ impl State {
         // lent for this poll only, so the data must be kept elsewhere: in the page cache if it is
         // long.
         let len = buf.len();
-        let may_prefetch = self.window.has_inline || facts.kind.is_none();
-        if len > BATCH_MAX && may_prefetch && !is_prefetched && !facts.is_stream() {
+        let may_prefetch = self.window.has_inline || info.kind.is_none();
+        if len > BATCH_MAX && may_prefetch && !is_prefetched && !info.is_stream() {
             return Step::Submit(Work::Prefetch { len });
         }
         Step::Submit(Work::Fill { len: len.min(FILL_MAX) })
@@ -238,7 +238,7 @@ impl State {
 
     pub(super) fn write(
         &mut self,
-        facts: &Facts<'_>,
+        info: &FileInfo<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Step<io::Result<usize>> {
         if let Some(error) = self.backlog.error.take() {
@@ -248,17 +248,17 @@ impl State {
             return Step::Done(Ok(0));
         }
         if self.reading != Phase::Idle {
-            if !facts.is_stream() {
+            if !info.is_stream() {
                 return Step::Wait;
             }
         } else if self.writing == Phase::Idle {
-            self.window.give_back(facts.file);
+            self.window.give_back(info.file);
         }
         if self.writing != Phase::Idle && self.backlog.is_flushing {
             return Step::Wait;
         }
-        let is_one_at_a_time = !facts.is_ordinary() || facts.flags.is_direct;
-        let count = self.backlog.accept(bufs, is_one_at_a_time, facts.flags.appends);
+        let is_one_at_a_time = !info.is_ordinary() || info.flags.is_direct;
+        let count = self.backlog.accept(bufs, is_one_at_a_time, info.flags.appends);
         match (count, self.writing) {
             (0, Phase::Idle) => Step::Submit(Work::Drain),
             (0, _) => Step::Wait,
@@ -284,21 +284,21 @@ impl State {
 
     /// Moves the cursor of the open file to the logical position: everything is written and nothing
     /// is read ahead.
-    pub(super) fn settle(&mut self, facts: &Facts<'_>) -> Step<io::Result<()>> {
-        let step = self.flush_before_moving(facts);
+    pub(super) fn settle(&mut self, info: &FileInfo<'_>) -> Step<io::Result<()>> {
+        let step = self.flush_before_moving(info);
         if matches!(step, Step::Done(Ok(()))) && self.reading == Phase::Idle {
-            self.window.give_back(facts.file);
+            self.window.give_back(info.file);
         }
         step
     }
 
-    pub(super) fn seek(&mut self, facts: &Facts<'_>, to: SeekFrom) -> Step<io::Result<u64>> {
-        match self.flush_before_moving(facts) {
+    pub(super) fn seek(&mut self, info: &FileInfo<'_>, to: SeekFrom) -> Step<io::Result<u64>> {
+        match self.flush_before_moving(info) {
             Step::Done(Ok(())) if self.reading == Phase::Idle => {
-                Step::Done(self.window.seek(facts.file, to))
+                Step::Done(self.window.seek(info.file, to))
             }
             // A stream with a read in progress. Streams rarely have a cursor, so this is an error.
-            Step::Done(Ok(())) => Step::Done(io::Seek::seek(&mut &*facts.file, to)),
+            Step::Done(Ok(())) => Step::Done(io::Seek::seek(&mut &*info.file, to)),
             Step::Done(Err(error)) => Step::Done(Err(error)),
             Step::Submit(work) => Step::Submit(work),
             Step::DoneAndDrain(_) | Step::Wait => Step::Wait,
@@ -307,14 +307,14 @@ impl State {
 
     /// Flushes, without the bytes that were refused before. Then waits for the directions that
     /// share the cursor.
-    fn flush_before_moving(&mut self, facts: &Facts<'_>) -> Step<io::Result<()>> {
+    fn flush_before_moving(&mut self, info: &FileInfo<'_>) -> Step<io::Result<()>> {
         if self.backlog.error.is_none() && self.writing == Phase::Idle {
             self.backlog.leave_behind();
         }
         let step = self.flush();
         let is_busy = self.writing != Phase::Idle || self.reading != Phase::Idle;
         match step {
-            Step::Done(Ok(())) if is_busy && !facts.is_stream() => Step::Wait,
+            Step::Done(Ok(())) if is_busy && !info.is_stream() => Step::Wait,
             step => step,
         }
     }

@@ -22,7 +22,7 @@ use std::{mem, ptr, thread};
 /// New waiters between two rounds.
 const LIMIT: usize = 128;
 /// Rounds after which a sample that has not entered itself again is dropped.
-const PATIENCE: u32 = 64;
+const SAMPLE_ROUNDS: u32 = 64;
 
 #[derive(Debug)]
 pub(super) struct Waiters {
@@ -109,7 +109,7 @@ impl Waiters {
         if let Some((_, rounds)) = &mut self.sample {
             *rounds += 1;
         }
-        if let Some((sample, _)) = self.sample.take_if(|(_, rounds)| *rounds > PATIENCE) {
+        if let Some((sample, _)) = self.sample.take_if(|(_, rounds)| *rounds > SAMPLE_ROUNDS) {
             self.limit = (self.limit / 2).max(LIMIT);
             wakers.push(sample);
         }

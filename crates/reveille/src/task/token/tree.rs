@@ -29,7 +29,7 @@ const CANCELLED: u8 = 1;
 const EXPIRED: u8 = 2;
 
 /// An empty list with more capacity than this is shrunk.
-const KEPT: usize = 64;
+const KEPT_CAPACITY: usize = 64;
 
 /// Why a node was cancelled.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -161,7 +161,7 @@ impl Drop for Node {
 }
 
 fn shrink<T>(list: &mut Slab<T>) {
-    if list.is_empty() && list.capacity() > KEPT {
+    if list.is_empty() && list.capacity() > KEPT_CAPACITY {
         list.shrink_to_fit();
     }
 }
@@ -246,7 +246,9 @@ mod tests {
         drop((children, waiters));
         assert_eq!(sizes(&root), (0, 0));
         let lists = root.lock();
-        assert!(lists.children.capacity() <= KEPT && lists.waiters.capacity() <= KEPT);
+        assert!(
+            lists.children.capacity() <= KEPT_CAPACITY && lists.waiters.capacity() <= KEPT_CAPACITY
+        );
         drop(lists);
         assert_eq!(Arc::strong_count(&root), 1);
     }
@@ -263,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_child_that_outlives_its_own_list_entry_is_dropped_in_peace() {
+    fn a_child_that_outlives_its_list_entry_is_dropped_cleanly() {
         let root = Arc::new(Node::root());
         let child = root.child(None);
         root.cancel();
