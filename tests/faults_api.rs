@@ -124,7 +124,7 @@ fn a_waker_that_panics_costs_no_other_waiter_of_a_file_its_turn() {
     let mut ends = [0; 2];
     // SAFETY: the call writes two numbers to where it is told.
     assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
-    // SAFETY: both were opened right now, for nobody else.
+    // SAFETY: the call has just opened both, and they have no other owner.
     let [reader, writer] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
     let mut first = reveille::fs::File::from(std::fs::File::from(reader));
     let mut second = first.clone();

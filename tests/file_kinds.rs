@@ -27,7 +27,7 @@ fn packet_pipe() -> (StdFile, File) {
     // SAFETY: the array has room for the two descriptors that the call writes.
     let result = unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_DIRECT | libc::O_CLOEXEC) };
     assert_eq!(result, 0);
-    // SAFETY: the kernel has just opened it, for nobody else.
+    // SAFETY: the kernel has just opened it, so it has no other owner.
     let reader = unsafe { StdFile::from_raw_fd(ends[0]) };
     // SAFETY: as above.
     let writer = unsafe { StdFile::from_raw_fd(ends[1]) };
@@ -270,7 +270,7 @@ async fn an_event_counter_is_written_while_a_read_waits() {
     // SAFETY: the call touches no memory of this process.
     let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
     assert!(fd >= 0);
-    // SAFETY: the kernel has just opened it, for nobody else.
+    // SAFETY: the kernel has just opened it, so it has no other owner.
     let mut file = File::from(unsafe { StdFile::from_raw_fd(fd) });
     let mut buf = [0; 8];
     assert!(poll_read(&mut file, &mut buf).is_pending());

@@ -176,10 +176,13 @@ fn a_hidden_borrow_hangs_and_the_log_warns() {
     });
     if cfg!(debug_assertions) {
         let log = LOG.0.lock().unwrap();
-        let lent = ["work", "soon", "never", "slowest", "a_borrow_that_nobody_sees"];
+        let lent = ["work", "soon", "never", "slowest", "a_hidden_borrow_hangs"];
         for (line, future) in log.iter().zip(lent) {
             println!("{line}");
-            assert!(line.contains("was lent to a race or a time limit has lost it"), "{log:?}");
+            assert!(
+                line.contains("a borrowed future has lost a race or its time limit"),
+                "{log:?}"
+            );
             assert!(line.contains(future), "{log:?}");
         }
         assert_eq!(log.len(), lent.len(), "{log:?}");

@@ -368,7 +368,7 @@ mod descriptors {
     use super::*;
 
     fn take(fd: RawFd) -> StdTcpStream {
-        // SAFETY: `into_raw_fd` gave it to us, and to nobody else.
+        // SAFETY: `into_raw_fd` gave it to us, so it is open and has no other owner.
         unsafe { StdTcpStream::from_raw_fd(fd) }
     }
 

@@ -40,7 +40,7 @@ fn fault_730_into_raw_fd_gives_an_open_descriptor() {
         let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let (mut peer, _) = listener.accept().await.unwrap();
         let number = stream.into_raw_fd();
-        // SAFETY: `into_raw_fd` has given the descriptor away, so it is open and nobody else's.
+        // SAFETY: `into_raw_fd` has released the descriptor: it is open and has no owner.
         let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
         std::net::TcpStream::from(descriptor).write_all(b"open").unwrap();
         let mut text = String::new();

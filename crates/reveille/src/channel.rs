@@ -23,7 +23,7 @@
 //! a receiver as a stream (`for_each`, `collect` and the like) yield by themselves. See the
 //! [guide](crate::guide#the-budget).
 //!
-//! # Where it comes from
+//! # Origin
 //!
 //! This module re-exports the crate [async-channel]. The types are the same, so a library that uses
 //! async-channel and a program that uses reveille can share channels.

@@ -25,7 +25,7 @@
 //!     let (a, b) = greet("a").join(greet("b")).await;
 //!     assert_ne!(a, b);
 //!
-//!     // ... or by itself, as a task, on whichever thread has time.
+//!     // ... or by itself, as a task, on any thread of the pool.
 //!     let task = task::spawn(async { greet("task").await });
 //!     assert_eq!(task.await, "hello, task");
 //! }
@@ -35,7 +35,7 @@
 //! runtime to build or to enter: it starts at its first use.
 //!
 //! The rest of this page is an introduction: what a future is, how futures become tasks, how they
-//! wait, how they end, and what they must not do. A [map of the modules](#a-map-of-the-modules)
+//! wait, how they end, and what they must not do. A [map of the modules](#modules)
 //! follows.
 //!
 //! # Futures do nothing
@@ -58,7 +58,7 @@
 //! assert!(has_begun.get());
 //! ```
 //!
-//! # From threads to futures: `block_on`
+//! # Entry point: `block_on`
 //!
 //! [`task::block_on`] runs a future from synchronous code. It polls one future on the calling
 //! thread, lets the thread sleep (or serve its sockets and timers) in between, and returns the
@@ -79,7 +79,7 @@
 //! # io::Result::Ok(())
 //! ```
 //!
-//! # At the same time: tasks and combinators
+//! # Concurrency: tasks and combinators
 //!
 //! Two futures that are awaited one after the other take the time of both. There are two ways to
 //! run them at the same time.
@@ -143,7 +143,7 @@
 //!     let producer = task::spawn(async move {
 //!         for n in 0..100 {
 //!             if sender.send(n).await.is_err() {
-//!                 break; // nobody listens any more
+//!                 break; // all receivers are gone
 //!             }
 //!         }
 //!     });
@@ -160,7 +160,7 @@
 //! });
 //! ```
 //!
-//! # Giving up: dropping is cancelling
+//! # Cancellation: dropping a future
 //!
 //! A future that is dropped stops at its current `.await`, and its variables are dropped in order.
 //! This is the whole mechanism of cancellation: time limits, races and `try_join` drop the futures
@@ -215,9 +215,9 @@
 //! ```
 //!
 //! One trap remains: a future that is *kept*, but neither awaited nor dropped, still holds its
-//! locks and its positions in queues. See [`future`](crate::future#the-future-that-nobody-polls).
+//! locks and its positions in queues. See [`future`](crate::future#futures-that-are-not-polled).
 //!
-//! # What blocks
+//! # Blocking code
 //!
 //! Between two `.await`s a task occupies its thread. If it computes for long, or calls something
 //! that blocks (`std::fs`, `std::net`, `thread::sleep`, a lock of std that is held for long, a C
@@ -245,7 +245,7 @@
 //! The modules of this crate never block: they run file operations and name lookups on the blocking
 //! pool.
 //!
-//! # A map of the modules
+//! # Modules
 //!
 //! | module | in std | adds |
 //! |---|---|---|
@@ -278,7 +278,7 @@
 //! | know in which order tasks run, and what is fair | [guide] |
 //! | migrate from async-std, smol or tokio | [the migration guides](https://github.com/reveille-rs/reveille/tree/main/docs) |
 //!
-//! # Neighbours
+//! # Interoperability
 //!
 //! reveille works with the types of other crates. The I/O traits are those of futures-io,
 //! [`Stream`](stream::Stream) is that of futures-core, the locks are async-lock's and the channels

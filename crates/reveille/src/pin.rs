@@ -2,7 +2,7 @@
 //!
 //! Awaiting a future does not require pinning it. Pinning matters for polling by hand, and for the
 //! methods of a stream that is not `Unpin`. Races, time limits and [`select!`](crate::select!) take
-//! the future itself and refuse a pinned borrow. [Why?](crate::future#the-future-that-nobody-polls)
+//! the future itself and refuse a pinned borrow. [Why?](crate::future#futures-that-are-not-polled)
 //!
 //! # Examples
 //!

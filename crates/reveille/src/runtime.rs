@@ -22,7 +22,7 @@
 //! * to observe threads, blocking polls and unhandled panics with the hooks of [`Builder`];
 //! * in tests, one for each.
 //!
-//! # The end of a runtime
+//! # Shutdown
 //!
 //! A shutdown does this, in order. New tasks are refused. Each thread finishes its current poll.
 //! Every task that is not complete is cancelled and its future is dropped. Closures of the blocking

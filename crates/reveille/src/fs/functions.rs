@@ -124,7 +124,7 @@ pub async fn create_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
 /// # let dir = std::env::temp_dir().join(format!("reveille-doc-mkdirs-{}", std::process::id()));
 /// # let dir = reveille::path::PathBuf::from(dir);
 /// fs::create_dir_all(dir.join("some").join("dir")).await?;
-/// fs::create_dir_all(dir.join("some").join("dir")).await?; // it being there is no error
+/// fs::create_dir_all(dir.join("some").join("dir")).await?; // an existing directory is no error
 /// # fs::remove_dir_all(&dir).await?;
 /// # Ok(()) }) }
 /// ```

@@ -10,7 +10,7 @@
 //!   order and durability;
 //! * a [`ReadDir`] fetches entries in batches.
 //!
-//! # What comes from where
+//! # Origin of the items
 //!
 //! | item | kind |
 //! |---|---|

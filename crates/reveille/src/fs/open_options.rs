@@ -74,7 +74,7 @@ impl OpenOptions {
     /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
     /// use reveille::fs::OpenOptions;
     ///
-    /// // Without `create`, the file has to be there.
+    /// // Without `create`, the file must exist.
     /// let error = OpenOptions::new().write(true).open("no-such-file").await.unwrap_err();
     /// assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
     /// # Ok(()) }) }

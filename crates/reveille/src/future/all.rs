@@ -91,7 +91,7 @@ macro_rules! start {
 /// Awaits all futures at the same time and returns their outputs in the order of the futures.
 ///
 /// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the future
-/// would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
+/// would then stay unpolled. [Why?](crate::future#futures-that-are-not-polled)
 ///
 /// # Cancel safety
 ///
@@ -134,7 +134,7 @@ impl<F: Future> Future for JoinAll<F> {
 /// Awaits all futures at the same time, until one fails.
 ///
 /// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the future
-/// would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
+/// would then stay unpolled. [Why?](crate::future#futures-that-are-not-polled)
 ///
 /// # Errors
 ///
@@ -194,7 +194,7 @@ where
 /// ready, the one that was woken first wins; at the first poll, the first in order.
 ///
 /// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the future
-/// would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
+/// would then stay unpolled. [Why?](crate::future#futures-that-are-not-polled)
 ///
 /// # Cancel safety
 ///
@@ -206,7 +206,7 @@ where
 /// use reveille::{future, task};
 /// use std::time::Duration;
 ///
-/// let sleeps = [50, 1, 70].map(|ms| async move {
+/// let sleeps = [5_000, 1, 7_000].map(|ms| async move {
 ///     task::sleep(Duration::from_millis(ms)).await;
 ///     ms
 /// });
@@ -265,7 +265,7 @@ impl<F: Future> Future for RaceAll<F> {
 /// `.await` before the output is returned.
 ///
 /// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the future
-/// would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
+/// would then stay unpolled. [Why?](crate::future#futures-that-are-not-polled)
 ///
 /// # Errors
 ///

@@ -77,7 +77,7 @@ pub trait FutureExt: Future {
     /// ready, the left one (`self`) wins, and the right one may never have been polled.
     ///
     /// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the
-    /// future would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
+    /// future would then stay unpolled. [Why?](crate::future#futures-that-are-not-polled)
     ///
     /// # Cancel safety
     ///
@@ -110,7 +110,7 @@ pub trait FutureExt: Future {
     /// current `.await`. If both succeed at once, the left one (`self`) wins.
     ///
     /// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the
-    /// future would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
+    /// future would then stay unpolled. [Why?](crate::future#futures-that-are-not-polled)
     ///
     /// # Errors
     ///
@@ -144,7 +144,7 @@ pub trait FutureExt: Future {
     /// ready.
     ///
     /// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the
-    /// future would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
+    /// future would then stay unpolled. [Why?](crate::future#futures-that-are-not-polled)
     ///
     /// # Examples
     ///
@@ -167,7 +167,7 @@ pub trait FutureExt: Future {
     /// Awaits two futures at the same time, until one fails.
     ///
     /// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the
-    /// future would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
+    /// future would then stay unpolled. [Why?](crate::future#futures-that-are-not-polled)
     ///
     /// # Errors
     ///
@@ -202,7 +202,7 @@ pub trait FutureExt: Future {
     /// Otherwise like [`future::timeout`](super::timeout): a future that is ready never times out.
     ///
     /// This takes the future itself: a borrow, `&mut future`, does not compile, because the future
-    /// would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
+    /// would then stay unpolled. [Why?](crate::future#futures-that-are-not-polled)
     ///
     /// # Errors
     ///

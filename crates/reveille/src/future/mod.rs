@@ -20,7 +20,7 @@
 //! futures and drop the losers before they return their result, not when they are dropped
 //! themselves.
 //!
-//! # The future that nobody polls
+//! # Futures that are not polled
 //!
 //! A future that is kept, but neither awaited nor dropped, keeps what it holds: a lock, its
 //! position in the queue for one, a permit, a connection. If its own task waits for the same thing,
@@ -30,7 +30,7 @@
 //! ```text
 //! let mut work = pin!(async { let _guard = lock.lock().await; slow().await });
 //! work.as_mut().race(task::sleep(short)).await;    // `work` has the lock, and loses
-//! lock.lock().await;                               // nobody polls `work`: never ready
+//! lock.lock().await;                               // `work` is not polled: never ready
 //! ```
 //!
 //! What each construct of this crate does with such a future:
@@ -64,7 +64,7 @@
 //! async-std's methods take borrows. The shim `async-std` still does, because its signatures are
 //! exactly async-std's. When a borrow loses there, builds with debug assertions log a warning.
 //!
-//! # Waiting for a while, and then further
+//! # Waiting with a limit, and then further
 //!
 //! With async-std, a borrow was the way to stop waiting without stopping the work. Here there are
 //! two ways. A task keeps running by itself, so [`by_ref`](crate::task::JoinHandle::by_ref) of its
@@ -88,7 +88,7 @@
 //!         if let Ok(copied) = work.by_ref().timeout(Duration::from_millis(1)).await {
 //!             return copied;
 //!         }
-//!         println!("it takes a while"); // and goes on meanwhile
+//!         println!("it takes a while"); // and keeps running
 //!         work.await
 //!     });
 //!     assert_eq!(copied.await, "borrowed");
@@ -111,7 +111,7 @@
 //!             *guard += 1;
 //!         });
 //!         task::sleep(Duration::from_millis(1)).await;
-//!         // Waits for the lock, while `work` goes on.
+//!         // Waits for the lock while `work` keeps running.
 //!         *lock.lock().await += 1;
 //!         work.await;
 //!     })

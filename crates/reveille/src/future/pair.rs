@@ -102,8 +102,8 @@ pub(crate) fn warn_if_borrowed<F>() {
         warned.push(name);
     }
     log::warn!(
-        "a future that was lent to a race or a time limit has lost it, and is not polled until it \
-         is awaited: if it holds a lock, whoever waits for that in the same task waits for ever; \
+        "a borrowed future has lost a race or its time limit, and is not polled until it is \
+         awaited: if it holds a lock, code of the same task that waits for the lock waits forever; \
          its type: {name}"
     );
 }
@@ -116,7 +116,7 @@ fn is_borrow(name: &str) -> bool {
 }
 
 /// The invariant behind the outputs that are taken below.
-const DONE: &str = "both sides were just found done, and nobody took their outputs";
+const DONE: &str = "both sides have just been found done, and their outputs have not been taken";
 
 macro_rules! pair {
     ($name:ident, $doc:expr) => {

@@ -90,7 +90,7 @@ where
 ///
 /// This takes the futures themselves. The losers are dropped at their current `.await` before the
 /// winner's expression runs, so they hold nothing that it may need. A borrow of a future, `&mut
-/// future`, does not compile. [Why?](crate::future#the-future-that-nobody-polls) To keep a future
+/// future`, does not compile. [Why?](crate::future#futures-that-are-not-polled) To keep a future
 /// running after it loses, make it a child of [`future::scope`](crate::future::scope).
 ///
 /// The pattern must match every output. To distinguish outputs, use `match` in the expression.

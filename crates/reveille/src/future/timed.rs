@@ -25,7 +25,7 @@ use super::pair::warn_if_borrowed;
 /// returns `Pending`.
 ///
 /// This takes the future itself: a borrow, `&mut future`, does not compile, because the future
-/// would then stay unpolled. [This page](crate::future#the-future-that-nobody-polls) says why, and
+/// would then stay unpolled. [This page](crate::future#futures-that-are-not-polled) says why, and
 /// how to wait for a while and then go on waiting.
 ///
 /// # Errors
@@ -67,7 +67,7 @@ where
 /// use reveille::io;
 /// use std::time::Duration;
 ///
-/// // Turned into an I/O error, so that one `?` serves both.
+/// // Converted into an I/O error, so one `?` handles both.
 /// async fn answer() -> io::Result<u32> {
 ///     let late = |error: TimeoutError| io::Error::new(io::ErrorKind::TimedOut, error);
 ///     future::timeout(Duration::from_millis(1), future::pending()).await.map_err(late)

@@ -103,7 +103,7 @@ impl<W> IntoInnerError<W> {
     ///     let mut writer = BufWriter::new(Cursor::new(&mut one_byte[..]));
     ///     writer.write_all(b"ab").await?;
     ///     let failed = writer.into_inner().await.unwrap_err();
-    ///     // What was written is gone from the buffer, what was not is still there.
+    ///     // The buffer holds only what was not written.
     ///     assert_eq!(failed.into_inner().buffer(), b"b");
     ///     Ok(())
     /// })

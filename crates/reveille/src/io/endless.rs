@@ -152,7 +152,7 @@ pub struct Sink;
 /// use reveille::task;
 ///
 /// # fn main() -> io::Result<()> {
-/// let copied = task::block_on(io::copy(&b"unseen"[..], io::sink()))?;
+/// let copied = task::block_on(io::copy(&mut &b"unseen"[..], &mut io::sink()))?;
 /// assert_eq!(copied, 6);
 /// # Ok(())
 /// # }

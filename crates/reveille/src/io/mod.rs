@@ -6,7 +6,7 @@
 //! round. The methods are in [`ReadExt`], [`WriteExt`], [`SeekExt`] and [`BufReadExt`], which the
 //! [`prelude`] imports.
 //!
-//! # What comes from where
+//! # Origin of the items
 //!
 //! | item | kind |
 //! |---|---|

@@ -18,7 +18,7 @@ use crate::future::warn_if_borrowed;
 /// even with a timeout of zero. The time starts at the first poll. `Duration::MAX` means no limit.
 ///
 /// This takes the operation itself: a borrow, `&mut future`, does not compile, because the future
-/// would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
+/// would then stay unpolled. [Why?](crate::future#futures-that-are-not-polled)
 ///
 /// # Errors
 ///

@@ -18,7 +18,7 @@ use crate::os::socket::{accept_tcp, is_tcp, lengthen_queue};
 ///
 /// The socket is closed when it is dropped. Any number of tasks may accept at the same time.
 ///
-/// # Accepting on a bad day
+/// # Accepting when resources run out
 ///
 /// An error of [`accept`](TcpListener::accept) concerns that one connection, or the process, but
 /// never the listener. A loop that ends at the first error (`stream?`) stops serving because a peer
@@ -109,7 +109,7 @@ impl TcpListener {
     /// # Errors
     ///
     /// The system's error. The listener stays usable; see the [loop that survives
-    /// errors](TcpListener#accepting-on-a-bad-day).
+    /// errors](TcpListener#accepting-when-resources-run-out).
     ///
     /// # Cancel safety
     ///
@@ -141,7 +141,7 @@ impl TcpListener {
     /// # Errors
     ///
     /// An item may be an error; the stream continues after it. See the [loop that survives
-    /// errors](TcpListener#accepting-on-a-bad-day).
+    /// errors](TcpListener#accepting-when-resources-run-out).
     ///
     /// # Examples
     ///

@@ -306,7 +306,7 @@ impl TcpStream {
     /// reveille::task::block_on(async {
     ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
     ///     let stream = TcpStream::connect(listener.local_addr()?).await?;
-    ///     assert!(!stream.nodelay()?); // as the system makes it
+    ///     assert!(!stream.nodelay()?); // the default of the system
     ///     Ok(())
     /// })
     /// # }

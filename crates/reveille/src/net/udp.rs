@@ -423,7 +423,7 @@ impl UdpSocket {
     /// # fn main() -> std::io::Result<()> {
     /// reveille::task::block_on(async {
     ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
-    ///     assert!(socket.multicast_loop_v4()?); // as the system makes it
+    ///     assert!(socket.multicast_loop_v4()?); // the default of the system
     ///     Ok(())
     /// })
     /// # }
@@ -519,7 +519,7 @@ impl UdpSocket {
     ///     let Ok(socket) = UdpSocket::bind("[::1]:0").await else {
     ///         return Ok(()); // A machine without IPv6.
     ///     };
-    ///     assert!(socket.multicast_loop_v6()?); // as the system makes it
+    ///     assert!(socket.multicast_loop_v6()?); // the default of the system
     ///     Ok(())
     /// })
     /// # }
@@ -673,7 +673,7 @@ impl UdpSocket {
     /// reveille::task::block_on(async {
     ///     let socket = UdpSocket::bind("0.0.0.0:0").await?;
     ///     let (group, any) = (Ipv4Addr::new(239, 255, 0, 2), Ipv4Addr::UNSPECIFIED);
-    ///     assert!(socket.leave_multicast_v4(group, any).is_err()); // it is no member
+    ///     assert!(socket.leave_multicast_v4(group, any).is_err()); // it is not a member
     ///     Ok(())
     /// })
     /// # }
@@ -700,7 +700,7 @@ impl UdpSocket {
     ///         return Ok(()); // A machine without IPv6.
     ///     };
     ///     let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x124);
-    ///     assert!(socket.leave_multicast_v6(&group, 0).is_err()); // it is no member
+    ///     assert!(socket.leave_multicast_v6(&group, 0).is_err()); // it is not a member
     ///     Ok(())
     /// })
     /// # }

@@ -47,7 +47,7 @@ impl FusedIterator for Ancestors<'_> {}
 /// ```
 /// use reveille::path::{Component, Path};
 ///
-/// // Nothing that was asked for may lead out of the folder that is served.
+/// // A request must not lead out of the served folder.
 /// let is_harmless = |path: &str| {
 ///     Path::new(path).components().all(|part| matches!(part, Component::Normal(_)))
 /// };

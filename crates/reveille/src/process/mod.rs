@@ -4,7 +4,7 @@
 //! Linux so does its exit, by its pidfd: no thread and no signal handler is needed. On other
 //! systems a thread of the blocking pool waits for it.
 //!
-//! # What comes from where
+//! # Origin of the items
 //!
 //! | item | kind |
 //! |---|---|

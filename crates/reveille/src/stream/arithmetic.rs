@@ -33,7 +33,7 @@ pub trait Sum<A = Self>: Sized {
     /// use reveille::stream::{self, Sum};
     /// use reveille::task;
     ///
-    /// // Of numbers that may be missing, the sum may be missing too.
+    /// // The sum of optional numbers is optional.
     /// let sum: Option<u32> = task::block_on(Sum::sum(stream::from_iter([Some(1), None])));
     /// assert_eq!(sum, None);
     /// ```
@@ -68,7 +68,7 @@ pub trait Product<A = Self>: Sized {
     /// use reveille::stream::{self, Product};
     /// use reveille::task;
     ///
-    /// // Of nothing at all, the product is one.
+    /// // The product of an empty stream is one.
     /// let product: u32 = task::block_on(Product::product(stream::empty::<u32>()));
     /// assert_eq!(product, 1);
     /// ```

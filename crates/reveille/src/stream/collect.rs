@@ -46,7 +46,7 @@ pub trait FromStream<T: Send> {
     /// use reveille::stream::{self, FromStream};
     /// use reveille::task;
     ///
-    /// // A result of a collection is the collection, or the first error.
+    /// // A `Result` of a collection: the collection or the first error.
     /// let lines = stream::from_iter([Ok("a"), Err("torn"), Ok("c")]);
     /// let all = task::block_on(Result::<Vec<_>, _>::from_stream(lines));
     /// assert_eq!(all, Err("torn"));
@@ -88,7 +88,7 @@ pub trait Extend<A> {
     /// use reveille::stream::{self, Extend};
     /// use std::collections::HashMap;
     ///
-    /// // A key that is there gets the new value.
+    /// // An existing key gets the new value.
     /// let mut ports = HashMap::from([("http", 8080)]);
     /// let news = stream::from_iter([("http", 80), ("https", 443)]);
     /// reveille::task::block_on(Extend::extend(&mut ports, news));

@@ -21,7 +21,7 @@ pin_project! {
     /// use reveille::prelude::*;
     /// use reveille::stream;
     ///
-    /// // Whatever comes first; it ends when both have ended.
+    /// // Items as they arrive; ends when both have ended.
     /// let both = stream::from_iter([1, 2]).merge(stream::from_iter([30]));
     /// let mut all: Vec<_> = reveille::task::block_on(both.collect());
     /// all.sort();
@@ -166,7 +166,7 @@ pin_project! {
     /// use reveille::prelude::*;
     /// use reveille::stream;
     ///
-    /// // One inner stream after the other, none of them at the same time.
+    /// // One inner stream after the other.
     /// let pages = stream::from_iter([stream::from_iter(vec![1, 2]), stream::from_iter(vec![3])]);
     /// let all: Vec<_> = reveille::task::block_on(pages.flatten().collect());
     /// assert_eq!(all, [1, 2, 3]);

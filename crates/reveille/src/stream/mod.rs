@@ -19,7 +19,7 @@
 //! });
 //! ```
 //!
-//! # Making one
+//! # Creating streams
 //!
 //! Create a stream with [`from_iter`], [`from_fn`], [`once`], [`repeat`], [`repeat_with`],
 //! [`successors`], [`interval`], [`empty`] or [`pending`]. The receiver of a
@@ -32,7 +32,7 @@
 //! reads its entries in batches.) To work while the reader is busy, spawn a task and connect it by
 //! a channel.
 //!
-//! # One after the other, or at once
+//! # Sequential or concurrent
 //!
 //! A loop over a stream, and [`for_each`](StreamExt::for_each), finish one item before they take
 //! the next. [`for_each_concurrent`](ConcurrentExt::for_each_concurrent) processes several inside
@@ -50,7 +50,7 @@
 //! [`repeat`] and [`interval`] never end, so `collect`, `count`, `last` and similar methods never
 //! finish on them. Use [`take`](StreamExt::take) first.
 //!
-//! # Kinship
+//! # Other crates
 //!
 //! `Stream` is that of futures-core, so streams of other crates have these methods, and the other
 //! way round. Adapter types that are not defined in the files of this module are those of

@@ -59,7 +59,7 @@ where
 ///
 /// let (sender, receiver) = std::sync::mpsc::channel();
 /// sender.send(1).unwrap();
-/// // Ends when the queue is empty, since the closure gives `None` then.
+/// // Ends when the queue is empty, because the closure then returns `None`.
 /// let queued = stream::from_fn(|| receiver.try_recv().ok());
 /// assert_eq!(reveille::task::block_on(queued.count()), 1);
 /// ```
@@ -115,7 +115,7 @@ pin_project! {
     /// use reveille::prelude::*;
     /// use reveille::stream::{self, FromIter};
     ///
-    /// // Named, it can be a field.
+    /// // A named type can be a field.
     /// struct Playlist {
     ///     songs: FromIter<std::vec::IntoIter<&'static str>>,
     /// }

@@ -108,7 +108,7 @@ pin_project! {
     /// use reveille::stream;
     /// use std::time::Duration;
     ///
-    /// // Being late does not end it: the stream goes on after the error.
+    /// // The stream continues after the error.
     /// let mut silent = stream::pending::<u8>().timeout(Duration::from_millis(1));
     /// reveille::task::block_on(async {
     ///     assert!(silent.next().await.unwrap().is_err());
@@ -166,7 +166,7 @@ impl<S: Stream> Stream for Timeout<S> {
 /// use reveille::stream::{self, TimeoutError};
 /// use std::time::Duration;
 ///
-/// // Collected into a result, the first item that is late ends the whole.
+/// // Collecting into a result ends at the first late item.
 /// let slow = stream::once(1).chain(stream::pending()).timeout(Duration::from_millis(1));
 /// let all: Result<Vec<u8>, TimeoutError> = reveille::task::block_on(slow.collect());
 /// assert!(all.is_err());

@@ -45,7 +45,7 @@ pub trait IntoStream {
     /// use reveille::prelude::*;
     /// use reveille::stream::{self, IntoStream};
     ///
-    /// // A stream turns into itself.
+    /// // A stream converts into itself.
     /// let mut numbers = stream::once(1).into_stream();
     /// assert_eq!(reveille::task::block_on(numbers.next()), Some(1));
     /// ```

@@ -308,7 +308,7 @@ impl Condvar {
     /// ```
     /// use reveille::sync::Condvar;
     ///
-    /// // A notification that nobody waits for is gone.
+    /// // A notification without a waiter is lost.
     /// Condvar::new().notify_one();
     /// ```
     pub fn notify_one(&self) {

@@ -24,7 +24,7 @@
 //! for it. Once a task has waited for more than half a millisecond, the lock is handed to the
 //! waiters in the order in which they came. A future that waits for a lock and is kept, but no
 //! longer polled, keeps its position in the queue and blocks those after it; see
-//! [`future`](crate::future#the-future-that-nobody-polls).
+//! [`future`](crate::future#futures-that-are-not-polled).
 //!
 //! A loop over a lock that is always free does not use up the budget of its poll, because the
 //! lock's type is another crate's. Call [`yield_now`](crate::task::yield_now) in such a loop from

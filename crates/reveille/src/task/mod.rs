@@ -63,7 +63,7 @@
 //! Dropping a handle detaches its task. The end of the program does not wait for detached tasks:
 //! await what must be finished before `main` returns.
 //!
-//! # Turns
+//! # Fairness
 //!
 //! A task lets others run when it waits. Sockets and files that are always ready never wait, so
 //! after 32 operations in one poll (see [`event_budget`](crate::runtime::Builder::event_budget))

@@ -33,7 +33,7 @@ impl Chance {
         Chance(seed)
     }
 
-    /// A seed that nobody chose.
+    /// A random seed.
     pub(crate) fn seed() -> u64 {
         let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
         since.as_nanos() as u64
@@ -113,7 +113,7 @@ async fn step(chance: &mut Chance, account: &'static Account) {
     }
 }
 
-/// A task that waits for ever, and ends with the runtime or its handle.
+/// A task that waits forever, and ends with the runtime or its handle.
 fn idle(account: &'static Account) -> JoinHandle<()> {
     let life = Life::new(account);
     let handle = task::spawn(async move {

@@ -4,7 +4,7 @@
 //! Nothing here waits or calls a waker. `shared.rs` calls these functions under its lock and
 //! carries out what they return.
 //!
-//! # Lanes
+//! # Directions
 //!
 //! Each *direction*, reads and writes, has at most one job at a time. A job is in one of three
 //! phases.

@@ -46,7 +46,7 @@ macro_rules! handle {
             ///
             /// If the scope has ended or its token was cancelled, the future is dropped at once.
             /// This takes the future itself: a borrow, `&mut future`, does not compile, because it
-            /// would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
+            /// would then stay unpolled. [Why?](crate::future#futures-that-are-not-polled)
             ///
             /// # Examples
             ///
@@ -159,7 +159,7 @@ handle! {
 /// all children are.
 ///
 /// Children are polled while the body awaits something else. Use a scope to keep a future running
-/// beside other work; [the module](super#the-future-that-nobody-polls) explains what happens to a
+/// beside other work; [the module](super#futures-that-are-not-polled) explains what happens to a
 /// future that is kept in a variable instead.
 ///
 /// # Panics

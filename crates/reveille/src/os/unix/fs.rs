@@ -9,7 +9,7 @@
 //! # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
 //! # let dir = std::env::temp_dir().join(format!("reveille-doc-mode-{}", std::process::id()));
 //! # let dir = reveille::path::PathBuf::from(dir);
-//! // A folder that is nobody else's business.
+//! // A private folder.
 //! DirBuilder::new().mode(0o700).create(&dir).await?;
 //! # fs::remove_dir(&dir).await?;
 //! # Ok(()) }) }

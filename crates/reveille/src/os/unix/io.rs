@@ -15,7 +15,7 @@
 //!     let listener = TcpListener::bind("127.0.0.1:0").await?;
 //!     let stream = TcpStream::connect(listener.local_addr()?).await?;
 //!
-//!     // The descriptor is open and ours: whoever takes it closes it.
+//!     // The descriptor is open and ours; its owner closes it.
 //!     let fd = stream.into_raw_fd();
 //!     // SAFETY: `into_raw_fd` made us its only owner.
 //!     let stream = unsafe { std::net::TcpStream::from_raw_fd(fd) };

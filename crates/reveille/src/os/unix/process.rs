@@ -7,7 +7,7 @@
 //! use reveille::process::Command;
 //!
 //! # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
-//! // Started as a log-in shell is, with a dash before its name.
+//! // Started like a login shell, with a dash before its name.
 //! let status = Command::new("sh").arg0("-sh").args(["-c", "exit 0"]).status().await?;
 //! assert!(status.success());
 //! # Ok(()) }) }

@@ -245,7 +245,7 @@ impl CancellationToken {
     /// all.
     ///
     /// This takes the future itself: a borrow, `&mut future`, does not compile, because the future
-    /// would then stay unpolled. [Why?](crate::future#the-future-that-nobody-polls)
+    /// would then stay unpolled. [Why?](crate::future#futures-that-are-not-polled)
     ///
     /// # Errors
     ///
@@ -381,7 +381,7 @@ impl CancellationToken {
     /// });
     /// match task::block_on(search) {
     ///     Ok(steps) => println!("it took notice after {steps} steps"),
-    ///     Err(cancelled) => println!("{cancelled}; nobody waited for it"),
+    ///     Err(cancelled) => println!("{cancelled}; the wait was over"),
     /// }
     /// ```
     #[track_caller]

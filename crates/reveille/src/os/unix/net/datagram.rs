@@ -142,7 +142,7 @@ impl UnixDatagram {
     ///
     /// # fn main() -> std::io::Result<()> {
     /// let (here, there) = UnixDatagram::pair()?;
-    /// // Two ends of one conversation that nobody else can find: neither has a name.
+    /// // Two connected sockets without addresses.
     /// assert!(here.local_addr()?.is_unnamed() && there.local_addr()?.is_unnamed());
     /// # Ok(())
     /// # }
@@ -306,7 +306,7 @@ impl UnixDatagram {
     ///     let mut buf = [0; 16];
     ///     let (len, from) = here.recv_from(&mut buf).await?;
     ///     assert_eq!(&buf[..len], b"note");
-    ///     assert!(from.is_unnamed()); // nobody can answer it: `bind` the sender for that
+    ///     assert!(from.is_unnamed()); // it cannot be answered: `bind` the sender for that
     /// #   std::fs::remove_file(path)?;
     ///     Ok(())
     /// })
@@ -339,7 +339,7 @@ impl UnixDatagram {
     ///     here.send(b"one").await?;
     ///     here.send(b"two").await?;
     ///     let mut buf = [0; 16];
-    ///     assert_eq!(there.recv(&mut buf).await?, 3); // one at a time, and not both together
+    ///     assert_eq!(there.recv(&mut buf).await?, 3); // one datagram at a time
     ///     assert_eq!(&buf[..3], b"one");
     ///     Ok(())
     /// })

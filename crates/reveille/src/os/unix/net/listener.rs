@@ -19,7 +19,7 @@ use crate::path::Path;
 ///
 /// The socket is closed when it is dropped; the file at its path stays. An error of
 /// [`accept`](UnixListener::accept) does not end the listener: see the loop in
-/// [`TcpListener`](crate::net::TcpListener#accepting-on-a-bad-day).
+/// [`TcpListener`](crate::net::TcpListener#accepting-when-resources-run-out).
 ///
 /// # Examples
 ///
@@ -70,7 +70,7 @@ impl UnixListener {
     ///     let error = UnixListener::bind(path).await.unwrap_err();
     ///     assert_eq!(error.kind(), std::io::ErrorKind::AddrInUse);
     ///     drop(listener);
-    ///     // The file stays, and is in the way of the next one until it is removed.
+    ///     // The file stays, and must be removed before the next bind.
     ///     assert!(UnixListener::bind(path).await.is_err());
     /// #   std::fs::remove_file(path)?;
     ///     Ok(())
