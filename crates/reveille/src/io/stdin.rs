@@ -16,7 +16,7 @@
 //! inspect, already holds data.
 //!
 //! Invariants:
-//! 1. `want` is the request for the thread, until the thread has answered it. `is_running` says
+//! 1. `request` is the request for the thread, until the thread has answered it. `is_running` says
 //!    whether there is a thread. The thread decides to end under the same lock under which requests
 //!    are made.
 //! 2. `bytes` precede `end`: the end or error is returned only when no byte is left before it.
@@ -56,14 +56,14 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 static SHARED: Mutex<Shared> = Mutex::new(Shared {
     bytes: Vec::new(),
     end: None,
-    want: None,
+    request: None,
     is_running: false,
     process: 0,
     waiting: Vec::new(),
 });
 
 /// Notified when there is a request for the thread.
-static ASKED: Condvar = Condvar::new();
+static REQUESTED: Condvar = Condvar::new();
 
 /// The source of waiter ids. Zero is not used.
 static NEXT_WAITER: AtomicU64 = AtomicU64::new(1);
@@ -153,7 +153,7 @@ impl Stdin {
     /// ```
     pub async fn read_line(&self, buf: &mut String) -> io::Result<usize> {
         let waiter = Waiter::new();
-        let mut line = poll_fn(|cx| waiter.poll(cx, Want::Line, Shared::take_line))
+        let mut line = poll_fn(|cx| waiter.poll(cx, Request::Line, Shared::take_line))
             .await
             .context(|| "could not read line on stdin".to_owned())?;
         let len = line.len();
@@ -171,14 +171,14 @@ impl Read for Stdin {
         if buf.is_empty() {
             return Poll::Ready(Ok(0));
         }
-        let want = Want::Bytes(buf.len().min(READ_LEN));
-        self.waiter.poll(cx, want, |shared| shared.take_bytes(buf))
+        let request = Request::Bytes(buf.len().min(READ_LEN));
+        self.waiter.poll(cx, request, |shared| shared.take_bytes(buf))
     }
 }
 
 /// A request to the thread.
 #[derive(Clone, Copy, Debug)]
-enum Want {
+enum Request {
     Bytes(usize),
     Line,
 }
@@ -188,7 +188,7 @@ struct Shared {
     bytes: Vec<u8>,
     /// The end of input (`Ok`) or the error after `bytes`.
     end: Option<io::Result<()>>,
-    want: Option<Want>,
+    request: Option<Request>,
     is_running: bool,
     /// The process that started the thread.
     process: u32,
@@ -239,7 +239,7 @@ impl Waiter {
     fn poll<T>(
         &self,
         cx: &mut Context<'_>,
-        want: Want,
+        request: Request,
         mut take: impl FnMut(&mut Shared) -> Option<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         let waker = cx.waker().clone();
@@ -260,17 +260,17 @@ impl Waiter {
         let process = std::process::id();
         if mem::replace(&mut shared.process, process) != process {
             // After a fork, the thread exists only in the parent.
-            (shared.is_running, shared.want) = (false, None);
+            (shared.is_running, shared.request) = (false, None);
         }
-        let is_first = shared.want.is_none();
-        shared.want.get_or_insert(want);
+        let is_first = shared.request.is_none();
+        shared.request.get_or_insert(request);
         let has_thread = mem::replace(&mut shared.is_running, true);
         drop(shared);
         drop(old);
         if !has_thread {
             start();
         } else if is_first {
-            ASKED.notify_one();
+            REQUESTED.notify_one();
         }
         Poll::Pending
     }
@@ -283,7 +283,7 @@ impl Drop for Waiter {
         let waker = position.map(|index| shared.waiting.swap_remove(index));
         let is_given_up = waker.is_some() && shared.waiting.is_empty();
         if is_given_up {
-            shared.want = None;
+            shared.request = None;
         }
         drop(shared);
         drop(waker);
@@ -309,7 +309,7 @@ fn answer(mut shared: MutexGuard<'_, Shared>, end: Option<io::Result<()>>) {
         // the newer end replaces it.
         shared.end = end;
     }
-    shared.want = None;
+    shared.request = None;
     let woken = mem::take(&mut shared.waiting);
     drop(shared);
     wake_all(&mut woken.into_iter().map(|(_, waker)| waker).collect());
@@ -327,9 +327,10 @@ fn serve() {
 /// Waits for a request and then until there is something to read. `false` if the thread must end.
 fn wait_until_asked() -> bool {
     let shared = Shared::lock();
-    let waited = ASKED.wait_timeout_while(shared, KEEP_ALIVE, |shared| shared.want.is_none());
+    let waited =
+        REQUESTED.wait_timeout_while(shared, KEEP_ALIVE, |shared| shared.request.is_none());
     let (mut shared, _) = waited.unwrap_or_else(PoisonError::into_inner);
-    shared.is_running = shared.want.is_some();
+    shared.is_running = shared.request.is_some();
     shared.is_running
 }
 
@@ -338,7 +339,7 @@ fn read() {
     let mut stdin = io::stdin().lock();
     let filled = stdin.fill_buf();
     let mut shared = Shared::lock();
-    let Some(want) = shared.want else {
+    let Some(request) = shared.request else {
         // The input stays in std's buffer. An error occurs again at the next read, or its cause is
         // gone.
         return;
@@ -350,17 +351,17 @@ fn read() {
         Ok(available) => available,
     };
     let newline = available.iter().position(|byte| *byte == b'\n');
-    let (taken, is_whole) = match (want, newline) {
-        (Want::Bytes(len), _) => (available.len().min(len), true),
-        (Want::Line, Some(newline)) => (newline + 1, true),
-        (Want::Line, None) => (available.len(), false),
+    let (taken, is_whole) = match (request, newline) {
+        (Request::Bytes(len), _) => (available.len().min(len), true),
+        (Request::Line, Some(newline)) => (newline + 1, true),
+        (Request::Line, None) => (available.len(), false),
     };
     shared.bytes.extend_from_slice(&available[..taken]);
     stdin.consume(taken);
     if !is_whole {
         return;
     }
-    if let Want::Bytes(len) = want
+    if let Request::Bytes(len) = request
         && len - taken >= BUFFER_LEN
         && terminal::has_more()
     {

@@ -11,8 +11,6 @@ use std::task::{Context, Poll};
 
 use reveille_runtime::io::{Descriptor, Io};
 
-use crate::os::socket::{send, send_vectored};
-
 /// What [`Connection`] needs from a socket of std.
 pub(crate) trait StreamSocket: Descriptor + Sized {
     /// The name of our type, for error messages.
@@ -23,6 +21,12 @@ pub(crate) trait StreamSocket: Descriptor + Sized {
 
     /// Duplicates the descriptor.
     fn duplicate(&self) -> io::Result<Self>;
+
+    /// Sends without raising SIGPIPE.
+    fn send(&self, buf: &[u8]) -> io::Result<usize>;
+
+    /// Like [`send`](StreamSocket::send), from several buffers.
+    fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize>;
 
     /// Receives into `buf`.
     fn poll_recv(io: &Io<Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
@@ -105,7 +109,7 @@ impl<T: StreamSocket> Connection<T> {
 
     #[inline]
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.io.poll_write_with(cx, buf.len(), |socket| send(socket, buf))
+        self.io.poll_write_with(cx, buf.len(), |socket| socket.send(buf))
     }
 
     #[inline]
@@ -115,7 +119,7 @@ impl<T: StreamSocket> Connection<T> {
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let len = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
-        self.io.poll_write_with(cx, len, |socket| send_vectored(socket, bufs))
+        self.io.poll_write_with(cx, len, |socket| socket.send_vectored(bufs))
     }
 }
 

@@ -14,7 +14,7 @@ use super::{ToSocketAddrs, first_success};
 use crate::future;
 use crate::io::context::Context as _;
 use crate::io::{Read, Write};
-use crate::os::socket::{connect_tcp, recv};
+use crate::os::socket::{connect_tcp, recv, send, send_vectored};
 
 /// A TCP connection.
 ///
@@ -434,6 +434,15 @@ impl StreamSocket for std::net::TcpStream {
 
     fn duplicate(&self) -> io::Result<std::net::TcpStream> {
         self.try_clone()
+    }
+
+    #[inline]
+    fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        send(self, buf)
+    }
+
+    fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        send_vectored(self, bufs)
     }
 
     #[inline]

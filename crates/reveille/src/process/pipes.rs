@@ -1,4 +1,4 @@
-//! Our ends of the pipes to a child.
+//! Our ends of the pipes to a child. [`Pipe`] is the implementation of all three.
 
 use std::io;
 use std::pin::Pin;
@@ -129,7 +129,7 @@ impl AsyncWrite for ChildStdin {
 /// # Ok(()) }) }
 /// ```
 #[derive(Debug)]
-pub struct ChildStdout(Pipe);
+pub struct ChildStdout(pub(crate) Pipe);
 
 impl ChildStdout {
     pub(super) fn new(end: std::process::ChildStdout) -> io::Result<ChildStdout> {
@@ -161,16 +161,6 @@ impl ChildStdout {
     pub async fn into_stdio(self) -> io::Result<Stdio> {
         self.0.into_owned().map(Stdio::from)
     }
-
-    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has descriptors"))]
-    pub(crate) fn pipe(&self) -> &Pipe {
-        &self.0
-    }
-
-    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has descriptors"))]
-    pub(crate) fn into_pipe(self) -> Pipe {
-        self.0
-    }
 }
 
 impl AsyncRead for ChildStdout {
@@ -200,7 +190,7 @@ impl AsyncRead for ChildStdout {
 /// # Ok(()) }) }
 /// ```
 #[derive(Debug)]
-pub struct ChildStderr(Pipe);
+pub struct ChildStderr(pub(crate) Pipe);
 
 impl ChildStderr {
     pub(super) fn new(end: std::process::ChildStderr) -> io::Result<ChildStderr> {
@@ -232,16 +222,6 @@ impl ChildStderr {
     /// ```
     pub async fn into_stdio(self) -> io::Result<Stdio> {
         self.0.into_owned().map(Stdio::from)
-    }
-
-    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has descriptors"))]
-    pub(crate) fn pipe(&self) -> &Pipe {
-        &self.0
-    }
-
-    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has descriptors"))]
-    pub(crate) fn into_pipe(self) -> Pipe {
-        self.0
     }
 }
 

@@ -192,7 +192,7 @@ impl TryFrom<ChildStdin> for OwnedFd {
 
 impl AsFd for ChildStdout {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pipe().as_fd()
+        self.0.as_fd()
     }
 }
 
@@ -207,13 +207,13 @@ impl TryFrom<ChildStdout> for OwnedFd {
     type Error = io::Error;
 
     fn try_from(stdout: ChildStdout) -> io::Result<OwnedFd> {
-        stdout.into_pipe().into_owned()
+        stdout.0.into_owned()
     }
 }
 
 impl AsFd for ChildStderr {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pipe().as_fd()
+        self.0.as_fd()
     }
 }
 
@@ -228,6 +228,6 @@ impl TryFrom<ChildStderr> for OwnedFd {
     type Error = io::Error;
 
     fn try_from(stderr: ChildStderr) -> io::Result<OwnedFd> {
-        stderr.into_pipe().into_owned()
+        stderr.0.into_owned()
     }
 }

@@ -14,7 +14,7 @@ use super::{SocketAddr, address};
 use crate::io::context::Context as _;
 use crate::io::{Read, Write};
 use crate::net::connection::{Connection, StreamSocket};
-use crate::os::socket::{connect_unix, recv};
+use crate::os::socket::{connect_unix, recv, send, send_vectored};
 use crate::path::Path;
 
 /// A Unix domain stream socket.
@@ -255,6 +255,15 @@ impl StreamSocket for StdUnixStream {
 
     fn duplicate(&self) -> io::Result<StdUnixStream> {
         self.try_clone()
+    }
+
+    #[inline]
+    fn send(&self, buf: &[u8]) -> io::Result<usize> {
+        send(self, buf)
+    }
+
+    fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        send_vectored(self, bufs)
     }
 
     #[inline]
