@@ -1,8 +1,7 @@
 //! What a driver provides, in full sentences.
 //!
 //! The trait checks the shape of each driver at compile time. It is never a trait object and never
-//! a
-//! bound: callers go through the `match` in `lib.rs`.
+//! a bound: callers go through the `match` in `lib.rs`.
 
 use std::io;
 use std::sync::Arc;
@@ -13,19 +12,17 @@ use crate::events::{Events, Turn};
 use crate::fd::Fd;
 use crate::metrics::Metrics;
 use crate::poll::slots::Key;
-use crate::source::SourceCore;
-use crate::waiters::Arming;
+use crate::source::{Arming, SourceCore};
 
 /// One shard of an event source.
 ///
 /// Each method may be called from any thread at any time, and none runs user code (a wake, a drop
-/// of
-/// a waker) while it holds a lock or the right to turn.
+/// of a waker) while it holds a lock or the right to turn.
 pub(crate) trait Contract: Send + Sync {
     /// A turn waits for events no longer than `timeout` and, without an event, a notification or a
     /// signal, no shorter. It is exclusive: while one thread turns, another gets `Turn::Busy` at
-    /// once. Each event sets the readiness of its source before its waiters are woken. An event
-    /// of a source that is no longer registered is ignored. The wakers are left in `events`.
+    /// once. Each event sets the readiness of its source before its waiters are woken. An event of
+    /// a source that is no longer registered is ignored. The wakers are left in `events`.
     fn collect(&self, timeout: Option<Duration>, events: &mut Events) -> io::Result<Turn>;
 
     /// A notification ends the turn that is in progress, or else the next one. None is lost, and

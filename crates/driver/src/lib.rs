@@ -10,8 +10,7 @@
 //! ```
 //!
 //! An operation tries its system call first and touches the driver only when the call would block
-//! ([`IoOp`]). A turn of a shard ([`Driver::turn`]) asks the system for events, sets the
-//! readiness
+//! ([`IoOp`]). A turn of a shard ([`Driver::turn`]) asks the system for events, sets the readiness
 //! words of the sources, and wakes who waits once every lock is released.
 //!
 //! There is no task, no timer and no thread in here. The choice of driver is made at construction
@@ -28,7 +27,6 @@ mod alarm;
 mod children;
 mod contract;
 mod events;
-mod extra_waiters;
 mod fault;
 mod fd;
 mod limit;
@@ -36,12 +34,9 @@ mod metrics;
 mod notify;
 mod op;
 mod poll;
-mod prefetch;
-mod readiness;
 mod sigpipe;
 mod slack;
 mod source;
-mod waiters;
 
 use std::io;
 use std::sync::Arc;
@@ -51,30 +46,25 @@ use std::time::Duration;
 pub use crate::alarm::Alarm;
 pub use crate::children::has_children;
 pub use crate::events::{Events, Turn};
-pub use crate::extra_waiters::WakerOps;
 pub use crate::fault::number as fault_number;
 pub use crate::fd::Fd;
 pub use crate::limit::{FdLimit, raise_fd_limit};
 pub use crate::metrics::Metrics;
 pub use crate::op::IoOp;
-pub use crate::readiness::{Direction, Flags, Ready};
 pub use crate::sigpipe::without_sigpipe;
 pub use crate::slack::TimerSlack;
-pub use crate::source::Source;
+pub use crate::source::{Direction, Flags, Ready, Source, WakerOps};
 
 use crate::contract::Contract;
 use crate::poll::reactor::Shard;
 use crate::poll::slots::Key;
-use crate::source::SourceCore;
-use crate::waiters::Arming;
+use crate::source::{Arming, SourceCore};
 
 /// The protocols by themselves, for the models in `tests/loom_*.rs`.
 #[doc(hidden)]
 pub mod model {
     pub use crate::notify::Notify;
-    pub use crate::prefetch::{PrefetchRequest, Prefetched};
-    pub use crate::readiness::Readiness;
-    pub use crate::waiters::{Arming, WaitSlot, Waited, Waiters};
+    pub use crate::source::{Arming, PrefetchRequest, Prefetched, SourceCore, WaitSlot, Waited};
 }
 
 /// Which interface of the operating system a driver uses.
@@ -123,12 +113,11 @@ impl Driver {
     }
 
     /// Waits for events for `timeout` at most (`None`: without end; zero: only looks), stores
-    /// readiness and wakes the waiters. Never returns early without an event, a notification
-    /// or a signal.
+    /// readiness and wakes the waiters. Never returns early without an event, a notification or a
+    /// signal.
     ///
     /// Returns [`Turn::Busy`] at once if another thread turns this shard. A signal that interrupts
-    /// the
-    /// wait ends the turn without events: the caller computes the remaining time anyway.
+    /// the wait ends the turn without events: the caller computes the remaining time anyway.
     ///
     /// # Errors
     ///

@@ -1,25 +1,23 @@
-//! Try first, wait after: operations on one source.
+//! Operations on one source: try first, wait afterwards.
 //!
 //! Each helper calls the operation as long as the source counts as ready. When it would block, the
-//! readiness is cleared, the waiter entered, and only then, if it has not been done, the source
-//! registered. Why no event is lost:
+//! readiness is cleared and the waiter entered in one section, and only then, if it has not been
+//! done, the source is registered. Why no event is lost:
 //!
-//! 1. An event between the operation and the clear changes the tick, and the clear does nothing.
-//! 2. An event between the clear and the entry of the waiter is seen by the second look that
-//!    entering takes (`waiters.rs`, invariant 2).
-//! 3. A change before the registration makes no event, but registering reports what is ready at
-//!    that
-//!    moment as an event of its own (epoll and kqueue alike), and the waiter is in its place by
-//!    then. So the registration could be the end of it. The operation is tried once more all the
+//! 1. An event between the operation and the section changes the tick. The section then clears
+//!    nothing, finds the source ready, and the operation is tried again.
+//! 2. An event after the section finds the waiter.
+//! 3. A change before the registration makes no event, but the registration reports what is ready
+//!    at that moment as an event of its own (epoll and kqueue alike), and the waiter is entered by
+//!    then. So the registration could be the last step. The operation is tried once more all the
 //!    same: what arrived in between is used now instead of after a turn.
 //!
 //! An interrupted operation (EINTR) is repeated at once.
 //!
 //! The short rule: a stream read of fewer bytes than asked for has emptied the queue, so the next
-//! read
-//! would block and need not be tried. It holds where the driver reports the peer's close, and not
-//! after a close, an error or urgent data was reported (`Ready::trusts_short`). It does not hold
-//! for everything that calls itself a stream, see [`Source::for_stream`].
+//! read would block and need not be tried. The rule holds where the driver reports the peer's
+//! close, and until a close, an error or urgent data was reported (`Ready::trusts_short`). It does
+//! not hold for every descriptor that is called a stream, see [`Source::for_stream`].
 
 use std::future::poll_fn;
 use std::io;
@@ -27,15 +25,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use crate::Driver;
-use crate::extra_waiters::WakerOps;
 use crate::fd::Fd;
-use crate::poll::turn_owner::this_thread;
-use crate::prefetch::Prefetched;
-use crate::readiness::{Direction, Ready};
-use crate::source::Source;
-use crate::waiters::{Arming, WaitSlot, Waited};
+use crate::source::{
+    Arming, Direction, Prefetched, Ready, Source, WaitSlot, Waited, WakerOps, this_thread,
+};
 
-/// A source, its descriptor, and where to register it. Made by [`Source::op`].
+/// A source, its descriptor, and the driver to register it with. Made by [`Source::op`].
 #[derive(Debug)]
 pub struct IoOp<'a, H> {
     source: &'a Source,
@@ -44,7 +39,7 @@ pub struct IoOp<'a, H> {
     waker_ops: WakerOps,
 }
 
-/// A future's place among the waiters, given back when dropped.
+/// A future's slot among the waiters, freed when dropped.
 struct WaitSlotGuard<'a> {
     source: &'a Source,
     direction: Direction,
@@ -65,7 +60,7 @@ where
         IoOp { source, fd, driver, waker_ops: WakerOps::default() }
     }
 
-    /// Says what the executor knows of wakers.
+    /// Sets what the executor knows about wakers.
     #[must_use]
     pub fn with_waker_ops(self, waker_ops: WakerOps) -> IoOp<'a, H> {
         IoOp { waker_ops, ..self }
@@ -73,12 +68,12 @@ where
 
     /// Calls `op` until it does not answer `WouldBlock`, waiting for `direction` in between.
     ///
-    /// For methods without memory: the waker is kept in a list of the source, without duplicates,
-    /// until the next event or until its task has ended. Any number of tasks may wait.
+    /// For methods without memory between polls: the waker is kept in a list of the source, without
+    /// duplicates, until the next event or until its task has ended. Any number of tasks may wait.
     ///
     /// # Errors
     ///
-    /// Those of `op`, of `home`, and of [`Source::register`].
+    /// Those of `op`, of the function that returns the driver, and of [`Source::register`].
     pub fn poll_io<R>(
         &self,
         direction: Direction,
@@ -90,13 +85,13 @@ where
         Poll::Ready(outcome.map(|(result, _)| result))
     }
 
-    /// As [`poll_io`](IoOp::poll_io) for a stream operation of `len` bytes at most, with the
-    /// short rule: after fewer bytes the next one waits without a system call.
+    /// As [`poll_io`](IoOp::poll_io) for a stream operation of `len` bytes at most, with the short
+    /// rule: after fewer bytes the next one waits without a system call.
     ///
     /// The rule applies to a source that was made by [`Source::for_stream`] and is not exposed; for
     /// others this is `poll_io`.
     ///
-    /// Who expects it to be ready calls [`Source::try_stream`] first, so this is off that path.
+    /// The fast path is [`Source::poll_stream_fast`]; this is what remains.
     ///
     /// # Errors
     ///
@@ -115,8 +110,8 @@ where
         Poll::Ready(Ok(count))
     }
 
-    /// As [`poll_stream`](IoOp::poll_stream) for a socket's read into `buf`: what a turn has
-    /// received already is handed to `copy` instead.
+    /// As [`poll_stream`](IoOp::poll_stream) for a socket's read into `buf`: if a turn has received
+    /// bytes already, they are passed to `copy` instead.
     ///
     /// # Errors
     ///
@@ -142,15 +137,15 @@ where
             cx,
             once
         ))?;
-        let ((count, is_from_stock), seen) = outcome;
-        if !is_from_stock {
+        let ((count, is_prefetched), seen) = outcome;
+        if !is_prefetched {
             self.source.note_short(direction, seen, count, len);
         }
         Poll::Ready(Ok(count))
     }
 
     /// Calls `op` until it does not answer `WouldBlock`, waiting for `direction` in between. Any
-    /// number of tasks may do so on one source: each future has a place of its own.
+    /// number of tasks may do so on one source: each future has a slot of its own.
     ///
     /// # Errors
     ///
@@ -159,87 +154,95 @@ where
     /// # Cancel safety
     ///
     /// Nothing is lost: `op` is called only while the future is polled, and its success is returned
-    /// by that poll. The place is given back by the drop.
+    /// by that poll. The drop frees the slot.
     pub async fn io<R>(
         &self,
         direction: Direction,
         mut op: impl FnMut() -> io::Result<R>,
     ) -> io::Result<R> {
-        let mut place =
+        let mut guard =
             WaitSlotGuard { source: self.source, direction, slot: WaitSlot::Owned(None) };
-        let outcome = poll_fn(|cx| self.poll_with_slot(direction, &mut place.slot, cx, &mut op));
+        let outcome = poll_fn(|cx| self.poll_with_slot(direction, &mut guard.slot, cx, &mut op));
         outcome.await.map(|(result, _)| result)
     }
 
-    /// Waits until `direction` is ready in truth: asks the system instead of assuming it.
+    /// Waits until `direction` is ready. Asks the system instead of assuming it.
     ///
     /// # Errors
     ///
-    /// Those of `home` and of [`Source::register`].
+    /// Those of the function that returns the driver, and of [`Source::register`].
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost.
     pub async fn ready(&self, direction: Direction) -> io::Result<()> {
         let mut probe = Probe::new(self.fd, direction);
-        let is_stocked = || direction == Direction::Read && self.source.prefetched() > 0;
-        self.io(direction, || if is_stocked() { Ok(()) } else { probe.ask() }).await
+        let has_prefetched = || direction == Direction::Read && self.source.prefetched() > 0;
+        self.io(direction, || if has_prefetched() { Ok(()) } else { probe.ask() }).await
     }
 
-    /// The loop of all helpers. Ends because each round either returns or has seen a new event, and
-    /// the registration succeeds once at most, and is tried again once: when the shard was
-    /// deserted since `home` named it.
+    /// The loop of all helpers. It ends, because each round either returns or has seen a new event,
+    /// and the registration succeeds once at most. It is tried once more when the shard was left
+    /// between the call of `driver` and the registration.
     fn poll_with_slot<R>(
         &self,
         direction: Direction,
-        seat: &mut WaitSlot,
+        slot: &mut WaitSlot,
         cx: &Context<'_>,
         mut op: impl FnMut() -> io::Result<R>,
     ) -> Poll<io::Result<(R, Ready)>> {
         let (mut has_registered, mut has_failed) = (false, false);
+        let mut waited = self.source.wait_ready(direction, slot, cx);
         loop {
-            let seen = match self.source.poll_ready(direction, seat, cx) {
+            let seen = match waited {
                 Waited::Ready(seen) => seen,
-                Waited::Entered(standing) => {
-                    let home = if has_registered { None } else { self.better_driver(standing)? };
-                    let Some(home) = home else {
-                        return self.arm_for_wait(standing);
+                Waited::Entered(arming) => {
+                    let driver = if has_registered { None } else { self.better_driver(arming)? };
+                    let Some(driver) = driver else {
+                        return self.arm_for_wait(arming);
                     };
-                    match (self.source.enter(self.fd, &home), standing) {
+                    match (self.source.enter(self.fd, &driver), arming) {
                         (Ok(()), _) => has_registered = true,
                         // It stays where another thread serves it.
                         (Err(_), Arming::ArmedByThread { .. }) => {
-                            return self.arm_for_wait(standing);
+                            return self.arm_for_wait(arming);
                         }
-                        // Deserted since it was named. `home` names another now.
-                        (Err(_), _) if !home.is_driven() && !has_failed => has_failed = true,
+                        // The shard was left. `self.driver` returns another one now.
+                        (Err(_), _) if !driver.is_driven() && !has_failed => has_failed = true,
                         (Err(error), _) => return Poll::Ready(Err(error)),
                     }
                     self.source.readiness()
                 }
             };
-            if let Some(outcome) = self.source.settle(direction, seen, op()) {
-                return Poll::Ready(outcome.map(|result| (result, seen)));
-            }
+            waited = match op() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.source.clear_and_wait(seen, direction, slot, cx)
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    self.source.wait_ready(direction, slot, cx)
+                }
+                outcome => return Poll::Ready(outcome.map(|result| (result, seen))),
+            };
         }
     }
 
-    /// Where to register, unless the source is as well off where it is.
+    /// The shard to register with, if the source is not served as well already.
     #[inline]
-    fn better_driver(&self, standing: Arming) -> io::Result<Option<Arc<Driver>>> {
-        match standing {
+    fn better_driver(&self, arming: Arming) -> io::Result<Option<Arc<Driver>>> {
+        match arming {
             Arming::Armed | Arming::ArmedPerWait => Ok(None),
             Arming::ArmedByThread { thread, .. } if thread == this_thread() => Ok(None),
-            // Another thread alone turns the shard. It stays there unless this one has better.
+            // Another thread alone turns the shard. The source stays there, unless this thread has
+            // a shard that any of several threads turns.
             Arming::ArmedByThread { .. } => {
-                Ok((self.driver)().ok().filter(|home| home.is_driven_by_any()))
+                Ok((self.driver)().ok().filter(|driver| driver.is_driven_by_any()))
             }
             Arming::Unarmed => (self.driver)().map(Some),
         }
     }
 
-    fn arm_for_wait<R>(&self, standing: Arming) -> Poll<io::Result<R>> {
-        match standing {
+    fn arm_for_wait<R>(&self, arming: Arming) -> Poll<io::Result<R>> {
+        match arming {
             Arming::ArmedPerWait | Arming::ArmedByThread { is_per_wait: true, .. } => {
                 self.source.rearm(self.fd)?;
             }
@@ -297,7 +300,8 @@ impl<'a> Probe<'a> {
         Probe { has_asked: false, fd: std::marker::PhantomData }
     }
 
-    /// Without a cheap question: takes back the assumption once, so that arming reports the truth.
+    /// The system has no cheap call that tells. "Would block" once clears the assumed readiness, so
+    /// that arming reports the true one.
     fn ask(&mut self) -> io::Result<()> {
         if std::mem::replace(&mut self.has_asked, true) {
             return Ok(());

@@ -31,11 +31,8 @@ fn poll_recv(
 ) -> Poll<io::Result<usize>> {
     let (len, cx) = (buf.len(), Context::from_waker(waker));
     let op = |buf: &mut [u8]| (&io.inner).read(buf);
-    if let Some(done) = io.source.try_recv(len, buf, copy, op) {
-        return Poll::Ready(done);
-    }
-    if io.source.wait_for_message(len, &cx) {
-        return Poll::Pending;
+    if let Some(poll) = io.source.poll_recv_fast(&cx, len, buf, copy, op) {
+        return poll;
     }
     io.at(shard).poll_recv(&cx, len, buf, copy, op)
 }

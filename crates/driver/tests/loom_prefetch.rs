@@ -13,7 +13,7 @@ use std::task::{Context, Wake, Waker};
 use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::sync::{Arc, Mutex};
 use loom::thread;
-use reveille_driver::model::{Arming, Prefetched, Readiness, Waiters};
+use reveille_driver::model::{Arming, Prefetched, SourceCore};
 use reveille_driver::{Direction, Flags};
 
 struct Flag(AtomicBool);
@@ -27,22 +27,17 @@ impl Wake for Flag {
 
 /// A source and its socket: how many bytes were sent, and how many have left it.
 struct Source {
-    readiness: Readiness,
-    waiters: Waiters,
+    core: SourceCore,
     socket: Mutex<(u8, u8)>,
 }
 
 impl Source {
     /// One whose reader has found nothing.
     fn new() -> Source {
-        let source = Source {
-            readiness: Readiness::assumed(),
-            waiters: Waiters::default(),
-            socket: Mutex::new((0, 0)),
-        };
-        source.waiters.set_arming(Arming::Armed);
-        source.waiters.set_traits(&source.readiness, Flags::HINTED.with(Flags::BATCHED));
-        source.readiness.exhaust(source.readiness.snapshot());
+        let source = Source { core: SourceCore::new(Flags::STREAM), socket: Mutex::new((0, 0)) };
+        source.core.set_arming(Arming::Armed);
+        source.core.set_traits(Flags::HINTED.with(Flags::BATCHED));
+        source.core.exhaust(source.core.snapshot());
         source
     }
 
@@ -60,30 +55,24 @@ impl Source {
 
     fn deliver(&self) {
         let mut wakers = Vec::new();
-        self.waiters.deliver(&self.readiness, Flags::READABLE, &mut wakers);
+        self.core.deliver(Flags::READABLE, &mut wakers);
         wakers.into_iter().for_each(Waker::wake);
     }
 
     /// A turn of a shard with batches.
     fn turn(&self) {
-        let Some(claim) = self.waiters.begin_prefetch(&self.readiness) else {
+        let Some(request) = self.core.begin_prefetch() else {
             return self.deliver();
         };
         let mut wakers = Vec::new();
-        let (claim, outcome) = match self.recv() {
+        let (request, outcome) = match self.recv() {
             Ok(bytes) => {
                 let count = bytes.len();
-                (claim.filled(bytes), Ok(count))
+                (request.filled(bytes), Ok(count))
             }
-            Err(error) => (claim, Err(error)),
+            Err(error) => (request, Err(error)),
         };
-        self.waiters.complete_prefetch(
-            &self.readiness,
-            Flags::READABLE,
-            claim,
-            outcome,
-            &mut wakers,
-        );
+        self.core.complete_prefetch(Flags::READABLE, request, outcome, &mut wakers);
         wakers.into_iter().for_each(Waker::wake);
     }
 
@@ -91,30 +80,31 @@ impl Source {
     fn read(&self, waker: &Waker, got: &mut Vec<u8>) {
         let cx = Context::from_waker(waker);
         loop {
-            let Some(seen) = self.readiness.ready(Direction::Read) else {
-                if self.waiters.wait_in_place(&self.readiness, Direction::Read, 8, &cx) {
+            let Some(seen) = self.core.ready(Direction::Read) else {
+                if self.core.wait_in_place(None, Direction::Read, 8, &cx) {
                     return;
                 }
-                if self.readiness.ready(Direction::Read).is_none() {
+                if self.core.ready(Direction::Read).is_none() {
                     // The waker is there already.
                     return;
                 }
                 continue;
             };
-            let fetched = self.waiters.take_prefetched(&self.readiness, |bytes| {
+            let fetched = self.core.take_prefetched(|bytes| {
                 got.extend_from_slice(bytes);
                 bytes.len()
             });
-            match fetched {
-                Prefetched::Got(outcome) => drop(outcome.unwrap()),
-                Prefetched::Busy => self.waiters.clear(&self.readiness, seen, Direction::Read),
-                Prefetched::Nothing => match self.recv() {
-                    Ok(bytes) => {
-                        got.extend(bytes);
-                        self.readiness.exhaust(seen);
-                    }
-                    Err(_) => self.waiters.clear(&self.readiness, seen, Direction::Read),
-                },
+            let would_block = match fetched {
+                Prefetched::Got(outcome) => outcome.map(drop),
+                Prefetched::Busy => Err(io::ErrorKind::WouldBlock.into()),
+                Prefetched::Nothing => self.recv().map(|bytes| {
+                    got.extend(bytes);
+                    self.core.exhaust(seen);
+                }),
+            };
+            if would_block.is_err() && self.core.wait_in_place(Some(seen), Direction::Read, 8, &cx)
+            {
+                return;
             }
         }
     }
@@ -143,7 +133,7 @@ fn model(actors: [fn(&Source); 2]) {
         }
         let sent = source.socket.lock().unwrap().0;
         assert_eq!(got, (0..sent).collect::<Vec<_>>(), "lost, late or out of order");
-        assert_eq!(source.waiters.prefetched(), 0);
+        assert_eq!(source.core.prefetched(), 0);
     });
 }
 

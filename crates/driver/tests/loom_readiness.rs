@@ -13,7 +13,7 @@ use std::task::{Context, Wake, Waker};
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
-use reveille_driver::model::{Arming, Notify, Readiness, WaitSlot, Waited, Waiters};
+use reveille_driver::model::{Arming, Notify, SourceCore, WaitSlot, Waited};
 use reveille_driver::{Direction, Flags};
 
 /// Counts its wakes.
@@ -30,49 +30,55 @@ fn counting() -> (StdArc<Count>, Waker) {
     (StdArc::clone(&count), Waker::from(count))
 }
 
-fn event(readiness: &Readiness, waiters: &Waiters) {
+/// A source for reads of which nothing is ready.
+fn blocked() -> SourceCore {
+    let core = SourceCore::new(Flags::STREAM);
+    core.clear(core.snapshot(), Direction::Read);
+    core
+}
+
+fn event(core: &SourceCore) {
     let mut wakers = Vec::new();
-    waiters.deliver(readiness, Flags::READABLE, &mut wakers);
+    core.deliver(Flags::READABLE, &mut wakers);
     wakers.into_iter().for_each(Waker::wake);
 }
 
 #[test]
 fn a_clear_never_takes_back_data_it_has_not_seen() {
     loom::model(|| {
-        let shared = Arc::new((Readiness::assumed(), Waiters::default()));
+        let core = Arc::new(SourceCore::new(Flags::STREAM));
         let data = Arc::new(AtomicBool::new(false));
         let kernel = thread::spawn({
-            let (shared, data) = (Arc::clone(&shared), Arc::clone(&data));
+            let (core, data) = (Arc::clone(&core), Arc::clone(&data));
             move || {
                 data.store(true, Ordering::Release);
-                event(&shared.0, &shared.1);
+                event(&core);
             }
         });
         let writer = thread::spawn({
-            let shared = Arc::clone(&shared);
-            move || shared.1.clear(&shared.0, shared.0.snapshot(), Direction::Write)
+            let core = Arc::clone(&core);
+            move || core.clear(core.snapshot(), Direction::Write)
         });
-        let (readiness, waiters) = &*shared;
-        let seen = readiness.snapshot();
+        let seen = core.snapshot();
         let has_read = data.load(Ordering::Acquire);
         if !has_read {
-            waiters.clear(readiness, seen, Direction::Read);
+            core.clear(seen, Direction::Read);
         }
         kernel.join().unwrap();
         writer.join().unwrap();
-        assert!(readiness.ready(Direction::Read).is_some(), "the event is lost");
+        assert!(core.ready(Direction::Read).is_some(), "the event is lost");
     });
 }
 
 #[test]
 fn a_short_read_never_takes_back_an_event_after_it() {
     loom::model(|| {
-        let shared = Arc::new((Readiness::assumed(), AtomicBool::new(false), Waiters::default()));
+        let shared = Arc::new((SourceCore::new(Flags::STREAM), AtomicBool::new(false)));
         let kernel = thread::spawn({
             let shared = Arc::clone(&shared);
             move || {
                 shared.1.store(true, Ordering::Release);
-                event(&shared.0, &shared.2);
+                event(&shared.0);
             }
         });
         // Another reader, whose note may be late or hide a newer one.
@@ -100,23 +106,56 @@ fn a_short_read_never_takes_back_an_event_after_it() {
 }
 
 #[test]
+fn a_wait_after_would_block_sees_the_event_or_is_woken_by_it() {
+    for is_in_place in [true, false] {
+        loom::model(move || {
+            let core = Arc::new(SourceCore::new(Flags::STREAM));
+            core.set_arming(Arming::Armed);
+            let data = Arc::new(AtomicBool::new(false));
+            let kernel = thread::spawn({
+                let (core, data) = (Arc::clone(&core), Arc::clone(&data));
+                move || {
+                    data.store(true, Ordering::Release);
+                    event(&core);
+                }
+            });
+            let (count, waker) = counting();
+            let cx = Context::from_waker(&waker);
+            let seen = core.snapshot();
+            let would_block = !data.load(Ordering::Acquire);
+            let has_entered = would_block
+                && if is_in_place {
+                    core.wait_in_place(Some(seen), Direction::Read, 0, &cx)
+                } else {
+                    let mut slot = WaitSlot::shared();
+                    let waited = core.wait(Some(seen), Direction::Read, &mut slot, &cx);
+                    matches!(waited, Waited::Entered(_))
+                };
+            kernel.join().unwrap();
+            assert!(core.ready(Direction::Read).is_some(), "the event is lost");
+            assert_eq!(count.0.load(Ordering::SeqCst), usize::from(has_entered));
+            assert_eq!(core.waiting(), 0);
+        });
+    }
+}
+
+#[test]
 fn a_waiter_in_place_sees_the_event_or_is_woken_by_it() {
     loom::model(|| {
-        let shared = Arc::new((Readiness::assumed(), Waiters::default()));
-        let (readiness, waiters) = &*shared;
-        waiters.set_arming(Arming::Armed);
-        readiness.exhaust(readiness.snapshot());
+        let core = Arc::new(SourceCore::new(Flags::STREAM));
+        core.set_arming(Arming::Armed);
+        core.exhaust(core.snapshot());
         let driver = thread::spawn({
-            let shared = Arc::clone(&shared);
-            move || event(&shared.0, &shared.1)
+            let core = Arc::clone(&core);
+            move || event(&core)
         });
         let (count, waker) = counting();
         let cx = Context::from_waker(&waker);
-        let has_entered = waiters.wait_in_place(readiness, Direction::Read, 0, &cx);
+        let has_entered = core.wait_in_place(None, Direction::Read, 0, &cx);
         driver.join().unwrap();
-        let is_ready = readiness.ready(Direction::Read).is_some();
+        let is_ready = core.ready(Direction::Read).is_some();
         assert!(is_ready && has_entered == (count.0.load(Ordering::SeqCst) == 1));
-        assert!(waiters.is_empty());
+        assert_eq!(core.waiting(), 0);
     });
 }
 
@@ -124,22 +163,20 @@ fn a_waiter_in_place_sees_the_event_or_is_woken_by_it() {
 fn a_waiter_sees_the_event_or_is_woken_by_it() {
     for is_shared in [true, false] {
         loom::model(move || {
-            let shared = Arc::new((Readiness::assumed(), Waiters::default()));
-            let (readiness, waiters) = &*shared;
-            waiters.clear(readiness, readiness.snapshot(), Direction::Read);
+            let core = Arc::new(blocked());
             let driver = thread::spawn({
-                let shared = Arc::clone(&shared);
-                move || event(&shared.0, &shared.1)
+                let core = Arc::clone(&core);
+                move || event(&core)
             });
             let (count, waker) = counting();
-            let mut seat = if is_shared { WaitSlot::shared() } else { WaitSlot::Owned(None) };
+            let mut slot = if is_shared { WaitSlot::shared() } else { WaitSlot::Owned(None) };
             let cx = Context::from_waker(&waker);
-            let waited = waiters.wait(readiness, Direction::Read, &mut seat, &cx);
+            let waited = core.wait(None, Direction::Read, &mut slot, &cx);
             driver.join().unwrap();
             let is_ready = matches!(waited, Waited::Ready(_));
             assert!(is_ready || count.0.load(Ordering::SeqCst) == 1, "the wake is lost");
-            waiters.leave(Direction::Read, &mut seat);
-            assert!(waiters.is_empty());
+            core.leave(Direction::Read, &mut slot);
+            assert_eq!(core.waiting(), 0);
         });
     }
 }
@@ -147,86 +184,86 @@ fn a_waiter_sees_the_event_or_is_woken_by_it() {
 #[test]
 fn two_waiters_and_an_event_that_one_of_them_uses_up() {
     loom::model(|| {
-        let shared = Arc::new((Readiness::assumed(), Waiters::default()));
-        shared.1.clear(&shared.0, shared.0.snapshot(), Direction::Read);
+        let core = Arc::new(blocked());
         let driver = thread::spawn({
-            let shared = Arc::clone(&shared);
-            move || event(&shared.0, &shared.1)
+            let core = Arc::clone(&core);
+            move || event(&core)
         });
-        let wait = |shared: &(Readiness, Waiters)| {
+        let wait = |core: &SourceCore| {
             let (count, waker) = counting();
             let cx = Context::from_waker(&waker);
-            let waited = shared.1.wait(&shared.0, Direction::Read, &mut WaitSlot::shared(), &cx);
+            let waited = core.wait(None, Direction::Read, &mut WaitSlot::shared(), &cx);
             if let Waited::Ready(seen) = waited {
-                shared.1.clear(&shared.0, seen, Direction::Read);
+                core.clear(seen, Direction::Read);
                 return (true, count);
             }
             (false, count)
         };
         let other = thread::spawn({
-            let shared = Arc::clone(&shared);
-            move || wait(&shared)
+            let core = Arc::clone(&core);
+            move || wait(&core)
         });
-        let mine = wait(&shared);
+        let mine = wait(&core);
         let theirs = other.join().unwrap();
         driver.join().unwrap();
-        let is_told = |(is_ready, count): &(bool, StdArc<Count>)| {
+        let knows = |(is_ready, count): &(bool, StdArc<Count>)| {
             *is_ready || count.0.load(Ordering::SeqCst) == 1
         };
-        assert!(is_told(&mine) || is_told(&theirs), "nobody learns of the event");
+        assert!(knows(&mine) || knows(&theirs), "no waiter learns of the event");
     });
 }
 
-/// Leaves the shard: the mark first, the waiters second, as `Shard::wake_all` does.
-fn disarm(is_driven: &AtomicBool, waiters: &Waiters) {
+/// Leaves the shard: the mark first, the waiters second, as `Driver::wake_all` does.
+fn disarm(is_driven: &AtomicBool, core: &SourceCore) {
     is_driven.store(false, Ordering::Release);
     let mut wakers = Vec::new();
-    waiters.disarm(&mut wakers);
+    core.disarm(&mut wakers);
     wakers.into_iter().for_each(Waker::wake);
 }
 
 #[test]
-fn a_waiter_of_a_deserted_shard_is_woken_or_sees_it() {
-    loom::model(|| {
-        let shared = Arc::new((Readiness::assumed(), Waiters::default(), AtomicBool::new(true)));
-        let (readiness, waiters, _) = &*shared;
-        waiters.clear(readiness, readiness.snapshot(), Direction::Read);
-        waiters.set_arming(Arming::Armed);
-        let leaver = thread::spawn({
-            let shared = Arc::clone(&shared);
-            move || disarm(&shared.2, &shared.1)
+fn a_waiter_is_woken_when_its_shard_is_left_or_sees_that() {
+    for is_shared in [true, false] {
+        loom::model(move || {
+            let shared = Arc::new((blocked(), AtomicBool::new(true)));
+            let (core, _) = &*shared;
+            core.set_arming(Arming::Armed);
+            let leaver = thread::spawn({
+                let shared = Arc::clone(&shared);
+                move || disarm(&shared.1, &shared.0)
+            });
+            let (count, waker) = counting();
+            let cx = Context::from_waker(&waker);
+            let mut slot = if is_shared { WaitSlot::shared() } else { WaitSlot::Owned(None) };
+            let waited = core.wait(None, Direction::Read, &mut slot, &cx);
+            leaver.join().unwrap();
+            let knows = waited == Waited::Entered(Arming::Unarmed);
+            assert!(knows || count.0.load(Ordering::SeqCst) == 1, "no event can wake it");
         });
-        let (count, waker) = counting();
-        let cx = Context::from_waker(&waker);
-        let waited = waiters.wait(readiness, Direction::Read, &mut WaitSlot::shared(), &cx);
-        leaver.join().unwrap();
-        let is_told = waited == Waited::Entered(Arming::Unarmed);
-        assert!(is_told || count.0.load(Ordering::SeqCst) == 1, "it waits for nobody");
-    });
+    }
 }
 
 #[test]
-fn a_source_armed_while_its_shard_is_deserted_does_not_stay_armed() {
+fn a_source_armed_while_its_shard_is_left_does_not_stay_armed() {
     loom::model(|| {
-        let shared = Arc::new((Readiness::assumed(), Waiters::default(), AtomicBool::new(true)));
-        let (readiness, waiters, is_driven) = &*shared;
-        waiters.clear(readiness, readiness.snapshot(), Direction::Read);
+        let shared = Arc::new((blocked(), AtomicBool::new(true)));
+        let (core, is_driven) = &*shared;
         let leaver = thread::spawn({
             let shared = Arc::clone(&shared);
-            move || disarm(&shared.2, &shared.1)
+            move || disarm(&shared.1, &shared.0)
         });
         // As `Source::register` does, once the slot is taken.
-        waiters.set_arming(Arming::Armed);
+        core.set_arming(Arming::Armed);
         if !is_driven.load(Ordering::Acquire) {
-            waiters.set_arming(Arming::Unarmed);
+            core.set_arming(Arming::Unarmed);
         }
         let (count, waker) = counting();
         let cx = Context::from_waker(&waker);
-        let waited = waiters.wait(readiness, Direction::Read, &mut WaitSlot::shared(), &cx);
+        let waited = core.wait(None, Direction::Read, &mut WaitSlot::shared(), &cx);
         leaver.join().unwrap();
-        assert_eq!(waiters.arming(), Arming::Unarmed);
-        let is_told = waited == Waited::Entered(Arming::Unarmed);
-        assert!(is_told || count.0.load(Ordering::SeqCst) == 1, "it waits for nobody");
+        assert_eq!(core.arming(), Arming::Unarmed);
+        let knows = waited == Waited::Entered(Arming::Unarmed);
+        assert!(knows || count.0.load(Ordering::SeqCst) == 1, "no event can wake it");
     });
 }
 

@@ -45,39 +45,44 @@ fn a_waiting_read_is_woken_by_what_arrives() {
 }
 
 #[test]
-fn the_straight_path_tries_once_and_waits_where_an_event_will_come() {
+fn the_fast_path_tries_once_and_waits_where_an_event_will_come() {
     let shard = Arc::new(Driver::new(Kind::default()).expect("a shard"));
     let (ours, mut theirs) = tcp();
     let (count, waker) = counting();
-    let cx = Context::from_waker(&waker);
-    let try_read =
-        || ours.source.try_stream(Direction::Read, 4, || (&ours.inner).read(&mut [0; 4]));
-    let wait = || ours.source.wait_in_place(Direction::Read, &cx);
-    let got = |outcome: Option<io::Result<usize>>| outcome.map(|read| read.expect("read"));
+    let poll = |direction, op: &dyn Fn() -> io::Result<usize>| {
+        let cx = Context::from_waker(&waker);
+        let poll = ours.source.poll_stream_fast(direction, &cx, 4, op);
+        poll.map(|poll| poll.map(|outcome| outcome.map_err(|error| error.kind())))
+    };
+    let read = || poll(Direction::Read, &|| (&ours.inner).read(&mut [0; 4]));
+    let is_readable = || ours.source.readiness().flags().has(Flags::READABLE);
 
-    assert_eq!(got(try_read()), None, "nothing is there");
-    assert!(!wait(), "no event can come: it is not registered");
+    assert_eq!(read(), None, "no event can come: it is not registered");
+    assert!(!is_readable(), "the read would have blocked");
     assert!(ours.poll_read(&shard, Waker::noop(), &mut [0; 4]).is_pending());
     drain(&shard);
-    assert!(!wait(), "registered, and another waits in place");
+    assert_eq!(read(), None, "registered, and another task waits in place");
     theirs.write_all(b"hello").expect("sent");
-    turn_until(&shard, || ours.source.readiness().flags().has(Flags::READABLE));
-    assert!(!wait(), "it is ready");
-    assert_eq!(got(try_read()), Some(4), "a full read says nothing of the rest");
-    assert_eq!(got(try_read()), Some(1));
-    assert!(!ours.source.readiness().flags().has(Flags::READABLE), "a short read emptied it");
-    assert_eq!(got(ours.source.try_stream(Direction::Read, 4, || panic!("not ready"))), None);
-    assert!(wait());
+    turn_until(&shard, is_readable);
+    assert_eq!(read(), Some(Poll::Ready(Ok(4))), "a full read says nothing about the rest");
+    assert_eq!(read(), Some(Poll::Ready(Ok(1))));
+    assert!(!is_readable(), "a short read emptied it");
+    assert_eq!(poll(Direction::Read, &|| panic!("not ready")), Some(Poll::Pending));
     assert_eq!((ours.source.waiting(), count.get()), (1, 0));
-    theirs.write_all(b"again").expect("sent");
+    theirs.write_all(b"next").expect("sent");
     turn_until(&shard, || count.get() == 1);
-    assert_eq!(got(try_read()), Some(4));
+    assert_eq!(read(), Some(Poll::Ready(Ok(4))));
+    assert_eq!(read(), Some(Poll::Pending), "it waits after a read that would have blocked");
+    assert_eq!((ours.source.waiting(), is_readable()), (1, false));
+    theirs.write_all(b"again").expect("sent");
+    turn_until(&shard, || count.get() == 2);
+    assert_eq!(read(), Some(Poll::Ready(Ok(4))));
     let interrupted = || Err(io::ErrorKind::Interrupted.into());
-    assert_eq!(got(ours.source.try_stream(Direction::Read, 4, interrupted)), None);
-    assert_eq!(got(try_read()), Some(1), "a signal says nothing of the source");
+    assert_eq!(poll(Direction::Read, &interrupted), None);
+    assert_eq!(read(), Some(Poll::Ready(Ok(1))), "a signal says nothing about the source");
     let refused = || Err(io::ErrorKind::ConnectionReset.into());
-    let outcome = ours.source.try_stream(Direction::Write, 4, refused).expect("an outcome");
-    assert_eq!(outcome.expect_err("an error").kind(), io::ErrorKind::ConnectionReset);
+    let outcome = poll(Direction::Write, &refused);
+    assert_eq!(outcome, Some(Poll::Ready(Err(io::ErrorKind::ConnectionReset))));
 }
 
 #[test]

@@ -134,11 +134,8 @@ impl<T: Descriptor> Io<T> {
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
         budget::poll_budgeted(cx, |cx| {
-            if let Some(done) = self.source.try_io(interest, || op(self.get_ref())) {
-                return Poll::Ready(done);
-            }
-            if self.source.wait_in_place(interest, cx) {
-                return Poll::Pending;
+            if let Some(poll) = self.source.poll_io_fast(interest, cx, || op(self.get_ref())) {
+                return poll;
             }
             self.attempt().poll_io(interest, cx, || op(self.get_ref()))
         })
@@ -163,11 +160,8 @@ impl<T: Descriptor> Io<T> {
     ) -> Poll<io::Result<usize>> {
         budget::poll_budgeted(cx, |cx| {
             let recv = |buf: &mut B| op(self.get_ref(), buf);
-            if let Some(done) = self.source.try_recv(len, buf, &copy, recv) {
-                return Poll::Ready(done);
-            }
-            if self.source.wait_for_message(len, cx) {
-                return Poll::Pending;
+            if let Some(poll) = self.source.poll_recv_fast(cx, len, buf, &copy, recv) {
+                return poll;
             }
             self.attempt().poll_recv(cx, len, buf, &copy, recv)
         })
@@ -197,18 +191,16 @@ impl<T: Descriptor> Io<T> {
     ) -> Poll<io::Result<usize>> {
         let interest = Interest::Write;
         budget::poll_budgeted(cx, |cx| {
-            if let Some(done) = self.source.try_stream(interest, len, || op(self.get_ref())) {
-                return Poll::Ready(done);
-            }
             if len == 0 {
                 // Writing nothing needs no room, and std does not wait for it.
                 match op(self.get_ref()) {
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) if is_retried(&error) => {}
                     done => return Poll::Ready(done),
                 }
             }
-            if self.source.wait_in_place(interest, cx) {
-                return Poll::Pending;
+            let write = || op(self.get_ref());
+            if let Some(poll) = self.source.poll_stream_fast(interest, cx, len, write) {
+                return poll;
             }
             self.attempt().poll_stream(interest, cx, len, || op(self.get_ref()))
         })
@@ -244,6 +236,10 @@ impl<T: Descriptor> Io<T> {
     pub async fn ready(&self, interest: Interest) -> io::Result<()> {
         self.attempt().ready(interest).await.map(drop)
     }
+}
+
+fn is_retried(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 impl<T: Descriptor> Drop for Io<T> {

@@ -15,8 +15,7 @@
 use std::io;
 
 use crate::poll::slots::Key;
-use crate::prefetch::PrefetchRequest;
-use crate::readiness::Flags;
+use crate::source::{Flags, PrefetchRequest};
 
 /// With fewer messages a call for all saves too little. A turn with so few events does without.
 pub(crate) const BATCH_MIN: usize = 4;
@@ -28,16 +27,16 @@ pub(crate) struct Receive {
     pub(crate) flags: Flags,
     #[allow(dead_code, reason = "for a ring, which not every system has")]
     pub(crate) fd: i32,
-    pub(crate) claim: PrefetchRequest,
+    pub(crate) request: PrefetchRequest,
     pub(crate) outcome: io::Result<usize>,
 }
 
 impl Receive {
-    pub(crate) fn new(key: Key, flags: Flags, fd: i32, mut claim: PrefetchRequest) -> Receive {
-        if claim.bytes.len() < claim.want {
-            claim.bytes.resize(claim.want, 0);
+    pub(crate) fn new(key: Key, flags: Flags, fd: i32, mut request: PrefetchRequest) -> Receive {
+        if request.bytes.len() < request.want {
+            request.bytes.resize(request.want, 0);
         }
-        Receive { key, flags, fd, claim, outcome: Err(io::ErrorKind::WouldBlock.into()) }
+        Receive { key, flags, fd, request, outcome: Err(io::ErrorKind::WouldBlock.into()) }
     }
 }
 
@@ -73,7 +72,7 @@ mod ring {
         #[allow(unsafe_code, reason = "the kernel is given addresses")]
         pub(crate) fn receive(&mut self, batch: &mut [Receive]) -> io::Result<()> {
             for (index, one) in batch.iter_mut().enumerate() {
-                let room = &mut one.claim.bytes[..one.claim.want];
+                let room = &mut one.request.bytes[..one.request.want];
                 let entry = opcode::Recv::new(
                     types::Fd(one.fd),
                     room.as_mut_ptr(),

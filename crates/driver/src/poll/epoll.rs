@@ -25,7 +25,7 @@ use crate::fd::Fd;
 use crate::poll::exact::ExactWait;
 use crate::poll::slots::Key;
 use crate::poll::{EVENTS_MAX, Event, Interest};
-use crate::readiness::Flags;
+use crate::source::Flags;
 
 /// See the module's header.
 #[derive(Debug)]
@@ -159,8 +159,7 @@ impl Buffer {
 /// What the bits of epoll mean to us.
 ///
 /// HUP (both sides closed, or a process that ended) and ERR concern both directions. ERR alone
-/// wakes
-/// both: the operation returns the error. RDHUP is the peer's half-close, after which writing
+/// wakes both: the operation returns the error. RDHUP is the peer's half-close, after which writing
 /// goes on. Pipes report HUP without RDHUP, and sockets may report RDHUP without IN.
 #[inline]
 fn flags(bits: EventFlags) -> Flags {

@@ -21,7 +21,7 @@ use std::time::Duration;
 use crate::Kind;
 use crate::fd::Fd;
 use crate::poll::slots::Key;
-use crate::readiness::Flags;
+use crate::source::Flags;
 
 /// Events taken from the system per wait. A socket's data waits in the kernel at no cost. What the
 /// wait has looked at, there and here, is still in the cache when the last of so few is served;

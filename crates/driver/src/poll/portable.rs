@@ -1,13 +1,11 @@
 //! Other systems: kqueue, IOCP, event ports and poll, through the crate `polling`.
 //!
 //! Where the system has edges they are used, and the difference from `epoll` is one: the peer's
-//! close
-//! is not reported everywhere, so a short read proves nothing (`Poller::reports_close`).
+//! close is not reported everywhere, so a short read proves nothing (`Poller::reports_close`).
 //!
 //! Where it has none, a source is armed for each wait, for the directions that are awaited, and any
-//! event
-//! disarms it altogether. An event therefore wakes the waiters of both directions: those whose
-//! direction is not ready find that out and arm it again.
+//! event disarms it altogether. An event therefore wakes the waiters of both directions: those
+//! whose direction is not ready find that out and arm it again.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -18,7 +16,7 @@ use polling::{Event as PollingEvent, PollMode};
 use crate::fd::Fd;
 use crate::poll::slots::Key;
 use crate::poll::{EVENTS_MAX, Event, Interest};
-use crate::readiness::Flags;
+use crate::source::Flags;
 
 /// See the module's header.
 #[derive(Debug)]

@@ -7,8 +7,7 @@
 //!
 //! Invariants:
 //! 1. At most one thread turns. Its events and wakers are in its own buffers, so nothing of a turn
-//!    is
-//!    in the shard.
+//!    is in the shard.
 //! 2. Wakers run after the slots are unlocked and the right is given back: a waker may register,
 //!    deregister, notify, or turn this very shard.
 //! 3. The driven mark is looked at under the lock of the slots when a source is entered, and taken
@@ -33,9 +32,7 @@ use crate::poll::batch::{BATCH_MIN, Receive, Ring};
 use crate::poll::slots::{Key, Slots};
 use crate::poll::turn_owner::TurnOwner;
 use crate::poll::{Event, Interest, Poller};
-use crate::readiness::{Direction, Flags};
-use crate::source::SourceCore;
-use crate::waiters::Arming;
+use crate::source::{Arming, Direction, Flags, SourceCore};
 
 /// See the module's header.
 #[derive(Debug)]
@@ -125,15 +122,15 @@ impl Shard {
             core.deliver(event.flags, wakers);
             if !has_edges {
                 // Disarmed altogether: the other direction has to arm itself again.
-                core.release(wakers);
+                core.take_all(wakers);
             }
         });
         if !batch.is_empty() {
             self.receive(ring, batch);
-            for Receive { key, flags, claim, outcome, .. } in batch.drain(..) {
+            for Receive { key, flags, request, outcome, .. } in batch.drain(..) {
                 // Nobody has left: that takes the lock.
                 let Some(core) = slots.get(key) else { continue };
-                core.supply(flags, claim, outcome, wakers);
+                core.complete_prefetch(flags, request, outcome, wakers);
             }
         }
         drop(registry);
@@ -152,8 +149,8 @@ impl Shard {
             return false;
         }
         let fd = slots.fd(event.key).and_then(|fd| i32::try_from(fd).ok());
-        let (Some(fd), Some(claim)) = (fd, core.claim()) else { return false };
-        batch.push(Receive::new(event.key, event.flags, fd, claim));
+        let (Some(fd), Some(request)) = (fd, core.begin_prefetch()) else { return false };
+        batch.push(Receive::new(event.key, event.flags, fd, request));
         true
     }
 
@@ -170,7 +167,7 @@ impl Shard {
         *ring = None;
         for one in batch {
             if one.outcome.is_err() {
-                std::mem::forget(std::mem::take(&mut one.claim.bytes));
+                std::mem::forget(std::mem::take(&mut one.request.bytes));
             }
         }
     }
@@ -183,8 +180,8 @@ impl Shard {
         registry.slots.insert(number, Arc::clone(core))
     }
 
-    /// Takes over the system's entry of a source that left without deregistering while a
-    /// duplicate kept its file open. An entry of a source that is still here is not touched.
+    /// Takes over the system's entry of a source that left without deregistering while a duplicate
+    /// kept its file open. An entry of a source that is still here is not touched.
     fn add(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
         let result = self.poller.add(fd, key);
         let is_taken = matches!(&result, Err(e) if e.kind() == io::ErrorKind::AlreadyExists);

@@ -1,10 +1,13 @@
-//! Who turns a shard: nobody, whichever worker of a pool, or one thread and no other.
+//! Which threads turn a shard: no thread, any worker of a pool, or one thread only.
 //!
-//! A pool turns each of its shards always: a worker that is stuck in a poll is stood in for. The
-//! shard of a thread in `block_on` is turned by that thread alone, and by nobody while it is stuck.
-//! So a source that is registered there moves as soon as a worker waits for it.
+//! A pool turns each of its shards at all times: when a worker is stuck in a poll, another one
+//! turns its shard. The shard of a thread in `block_on` is turned by that thread alone, and by no
+//! thread while it is stuck. So a source that is registered there moves as soon as a worker waits
+//! for it.
 
 use reveille_primitive::atomic::{AtomicUsize, Ordering};
+
+use crate::source::this_thread;
 
 const UNOWNED: usize = 0;
 const ANY_THREAD: usize = 1;
@@ -12,21 +15,8 @@ const ANY_THREAD: usize = 1;
 /// See the module's header.
 #[derive(Debug)]
 pub(crate) struct TurnOwner {
-    /// One of the above, or the number of a thread.
+    /// One of the constants above, or the number of a thread.
     owner: AtomicUsize,
-}
-
-/// A number that no other thread has at the same time.
-pub(crate) fn this_thread() -> usize {
-    /// Aligned, so that its address is neither of the constants, and leaves the bits to others
-    /// that a `Arming` needs.
-    #[repr(align(16))]
-    struct Aligned(
-        #[expect(dead_code, reason = "a type of no size has no address of its own")] u64,
-    );
-
-    thread_local!(static HERE: Aligned = const { Aligned(0) });
-    HERE.with(|here| std::ptr::from_ref(here).addr())
 }
 
 impl TurnOwner {
@@ -35,7 +25,8 @@ impl TurnOwner {
     }
 
     pub(crate) fn set(&self, is_driven: bool) {
-        // Release, and the locks that follow: see invariant 3 of reactor.rs, and 2 of source.rs.
+        // Release, and the locks that follow: see invariant 3 of reactor.rs, and 6 of
+        // source/core.rs.
         self.owner.store(if is_driven { ANY_THREAD } else { UNOWNED }, Ordering::Release);
     }
 
@@ -52,9 +43,9 @@ impl TurnOwner {
         self.owner.load(Ordering::Acquire) == ANY_THREAD
     }
 
-    /// The number of the thread that alone turns it.
+    /// The number of the thread that alone turns it, if there is one.
     pub(crate) fn single_thread(&self) -> Option<usize> {
-        let who = self.owner.load(Ordering::Acquire);
-        (who != UNOWNED && who != ANY_THREAD).then_some(who)
+        let owner = self.owner.load(Ordering::Acquire);
+        (owner != UNOWNED && owner != ANY_THREAD).then_some(owner)
     }
 }

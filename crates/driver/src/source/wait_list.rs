@@ -1,10 +1,10 @@
-//! The waiters of a source beyond the first of each direction.
+//! The waiters of one direction beyond the first. Plain data: `core.rs` locks it.
 //!
-//! A future of this project has a slot and gives it back when it is dropped. A `poll_*` method has
-//! no memory, so its waker stays in a list until the next event. The list never evicts a waiter:
-//! any number of tasks may wait for one source, and they must not wake each other. A task may also
-//! give up and end while the source stays silent, and its waker must not stay for ever. So the list
-//! is *swept* when it reaches a certain size:
+//! A future of this project has a slot and frees it when it is dropped. A `poll_*` method has no
+//! memory, so its waker stays in a list until the next event. The list never evicts a waiter: any
+//! number of tasks may wait for one source, and they must not wake each other. A task may also give
+//! up and end while the source stays silent, and its waker must not stay for ever. So the list is
+//! *swept* when it reaches a certain size:
 //!
 //! 1. Wakers whose task has ended are dropped.
 //! 2. Wakers whose task still exists stay.
@@ -25,20 +25,19 @@ use std::time::{Duration, Instant};
 use slab::Slab;
 
 use crate::events;
-use crate::prefetch::Prefetch;
 
-/// What the executor knows of wakers, for the sweep of a list.
+/// What the executor knows about wakers, for the sweep of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct WakerOps {
-    /// Tells whether the task behind a waker still exists; `None` if that cannot be told. It must
-    /// not run user code: it is called under a lock.
+    /// Tells whether the task behind a waker still exists; `None` if it cannot tell. It must not
+    /// run user code: it is called under a lock.
     pub is_live: fn(&Waker) -> Option<bool>,
-    /// Wakes and removes all, also when one of them panics.
+    /// Wakes and removes all wakers, also when one of them panics.
     pub wake_all: fn(&mut Vec<Waker>),
 }
 
 impl Default for WakerOps {
-    /// Nothing is known, and the last panic is resumed once all are woken.
+    /// Knows nothing about tasks. Resumes the last panic once all wakers were called.
     fn default() -> WakerOps {
         WakerOps { is_live: |_| None, wake_all: |wakers| _ = events::wake_all(wakers) }
     }
@@ -50,31 +49,24 @@ const SIZE_MIN: usize = 32;
 /// How long a waiter may take to come back after it was woken by a sweep.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// What most sources never need.
-#[derive(Debug, Default)]
-pub(crate) struct ExtraWaiters {
-    pub(crate) lists: [WaitList; 2],
-    pub(crate) prefetch: Prefetch,
-}
-
-/// The waiters of one direction beside the first.
+/// The waiters of one direction beyond the first.
 #[derive(Debug)]
-pub(crate) struct WaitList {
-    pub(crate) more: Vec<Waker>,
-    pub(crate) owned: Slab<Option<Waker>>,
+pub(super) struct WaitList {
+    pub(super) more: Vec<Waker>,
+    pub(super) owned: Slab<Option<Waker>>,
     /// `more` is swept before it grows beyond this length.
     size: usize,
     /// When a sweep last woke wakers.
     last_woken: Option<Instant>,
 }
 
-/// What a sweep took out of the list, for after the lock.
+/// What a sweep took out of the list. The caller handles it after it has released the lock.
 #[derive(Debug, Default)]
-pub(crate) struct Swept {
+pub(super) struct Swept {
     /// Their tasks have ended.
-    pub(crate) gone: Vec<Waker>,
-    /// To be woken.
-    pub(crate) asked: Vec<Waker>,
+    pub(super) gone: Vec<Waker>,
+    /// Nothing is known about their tasks. The caller wakes them.
+    pub(super) unknown: Vec<Waker>,
 }
 
 impl Default for WaitList {
@@ -85,7 +77,7 @@ impl Default for WaitList {
 
 impl WaitList {
     /// Adds a shared waker. A list that is full is swept before that.
-    pub(crate) fn push(
+    pub(super) fn push(
         &mut self,
         waker: Waker,
         is_live: fn(&Waker) -> Option<bool>,
@@ -98,8 +90,8 @@ impl WaitList {
     #[cold]
     fn sweep(&mut self, is_live: fn(&Waker) -> Option<bool>) -> Swept {
         let gone = self.more.extract_if(.., |waker| is_live(waker) == Some(false)).collect();
-        let asked: Vec<_> = self.more.extract_if(.., |waker| is_live(waker).is_none()).collect();
-        if asked.is_empty() {
+        let unknown: Vec<_> = self.more.extract_if(.., |waker| is_live(waker).is_none()).collect();
+        if unknown.is_empty() {
             self.size = SIZE_MIN;
         } else {
             let now = now();
@@ -108,10 +100,10 @@ impl WaitList {
             self.last_woken = Some(now);
         }
         self.size = self.size.max(2 * self.more.len());
-        Swept { gone, asked }
+        Swept { gone, unknown }
     }
 
-    pub(crate) fn take(&mut self, into: &mut Vec<Waker>) {
+    pub(super) fn take(&mut self, into: &mut Vec<Waker>) {
         into.append(&mut self.more);
         into.extend(self.owned.iter_mut().filter_map(|(_, slot)| slot.take()));
     }
@@ -130,7 +122,7 @@ mod tests {
 
     use super::*;
 
-    /// A task that enters again when it is woken, if it still waits.
+    /// A task that enters its waker again when it is woken.
     #[derive(Default)]
     struct Waiter {
         wakes: AtomicUsize,
@@ -144,11 +136,11 @@ mod tests {
         }
     }
 
-    /// Enters `waiter` and then all that a sweep woke, until nobody is woken any more.
-    fn enter(lane: &mut WaitList, all: &[Arc<Waiter>], waiter: &Arc<Waiter>) {
+    /// Enters `waiter` and then all waiters that a sweep woke, until no sweep wakes one.
+    fn enter(list: &mut WaitList, all: &[Arc<Waiter>], waiter: &Arc<Waiter>) {
         let mut push = |waiter: &Arc<Waiter>| {
-            if let Some(swept) = lane.push(Waker::from(Arc::clone(waiter)), |_| None) {
-                swept.asked.into_iter().for_each(Waker::wake);
+            if let Some(swept) = list.push(Waker::from(Arc::clone(waiter)), |_| None) {
+                swept.unknown.into_iter().for_each(Waker::wake);
             }
         };
         push(waiter);
@@ -158,48 +150,48 @@ mod tests {
     }
 
     #[test]
-    fn waiters_of_unknown_tasks_are_asked_a_few_times_and_then_left_in_peace() {
+    fn waiters_of_unknown_tasks_are_woken_a_few_times_at_most() {
         for count in [31, 32, 33, 34, 100, 1000] {
-            let mut lane = WaitList::default();
+            let mut list = WaitList::default();
             let all: Vec<_> = (0..count).map(|_| Arc::new(Waiter::default())).collect();
             for waiter in &all {
-                enter(&mut lane, &all, waiter);
+                enter(&mut list, &all, waiter);
             }
             let wakes: usize = all.iter().map(|it| it.wakes.load(Ordering::Relaxed)).sum();
             assert!(wakes <= 3 * count, "{count} waiters were woken {wakes} times");
-            assert_eq!(lane.more.len(), count, "each of them is there");
+            assert_eq!(list.more.len(), count, "each of them is there");
         }
     }
 
     #[test]
     fn waiters_that_gave_up_do_not_add_up() {
-        let mut lane = WaitList::default();
+        let mut list = WaitList::default();
         for _ in 0..100_000 {
             let waker = Waker::from(Arc::new(Waiter::default()));
-            drop(lane.push(waker, |_| None));
+            drop(list.push(waker, |_| None));
             // As if each came a while after the one before.
-            lane.last_woken = None;
+            list.last_woken = None;
         }
-        assert!(lane.more.len() <= SIZE_MIN, "{} are left", lane.more.len());
+        assert!(list.more.len() <= SIZE_MIN, "{} are left", list.more.len());
     }
 
     #[test]
     fn wakers_of_ended_tasks_are_dropped_and_those_of_others_stay_unwoken() {
-        let mut lane = WaitList::default();
+        let mut list = WaitList::default();
         let (ended, waits) = (Waker::noop().clone(), Arc::new(Waiter::default()));
         let waits = Waker::from(waits);
         fn is_live(waker: &Waker) -> Option<bool> {
             Some(!waker.data().is_null())
         }
         for _ in 0..200 {
-            lane.more.push(waits.clone());
+            list.more.push(waits.clone());
         }
         for _ in 0..10_000 {
-            let swept = lane.push(ended.clone(), is_live);
-            assert!(swept.is_none_or(|swept| swept.asked.is_empty()));
+            let swept = list.push(ended.clone(), is_live);
+            assert!(swept.is_none_or(|swept| swept.unknown.is_empty()));
         }
-        assert!(lane.more.len() <= 2 * 200 + 1, "{} are left", lane.more.len());
-        let waiting = lane.more.iter().filter(|waker| waker.will_wake(&waits));
+        assert!(list.more.len() <= 2 * 200 + 1, "{} are left", list.more.len());
+        let waiting = list.more.iter().filter(|waker| waker.will_wake(&waits));
         assert_eq!(waiting.count(), 200);
     }
 }

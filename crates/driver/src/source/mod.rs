@@ -1,0 +1,354 @@
+//! One descriptor: its readiness, its waiters, and the shard with which it is registered.
+//!
+//! A new source is empty: it makes no system call and no allocation. The core is made when an
+//! operation would block for the first time, and shared with the shard. `core.rs` says how it is
+//! locked, and has the invariants.
+//!
+//! The owner keeps the descriptor: the source never keeps its number beyond a call. Dropping a
+//! source without `deregister` frees its slot, so that no event reaches it, and leaves the system's
+//! entry to the close of the descriptor. Rejected: keeping the number and deregistering on drop. By
+//! then it may have been closed and given to another source of the same shard, whose events would
+//! end without a sign.
+
+mod arming;
+mod core;
+mod prefetch;
+mod readiness;
+#[cfg(all(test, not(reveille_loom)))]
+mod tests;
+mod wait_list;
+mod waiters;
+
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+
+pub use self::arming::Arming;
+pub(crate) use self::arming::this_thread;
+pub use self::core::{SourceCore, Waited};
+pub use self::prefetch::{PrefetchRequest, Prefetched};
+pub use self::readiness::{Direction, Flags, Ready};
+pub use self::wait_list::WakerOps;
+pub use self::waiters::WaitSlot;
+use crate::Driver;
+use crate::fd::Fd;
+use crate::op::IoOp;
+
+/// One descriptor's readiness and waiters.
+///
+/// The owner of the descriptor calls [`deregister`](Source::deregister), or drops the source,
+/// before it closes the descriptor or gives it away.
+#[derive(Debug, Default)]
+pub struct Source {
+    core: OnceLock<Arc<SourceCore>>,
+    /// Whether it was made for a stream: see [`Source::for_stream`].
+    is_stream: bool,
+}
+
+impl Source {
+    /// Makes a source that is not registered. Both directions are assumed ready.
+    #[must_use]
+    pub const fn new() -> Source {
+        Source { core: OnceLock::new(), is_stream: false }
+    }
+
+    /// As [`new`](Source::new), for a connected TCP socket that this program made and that no other
+    /// code can reach. After a read or write of fewer bytes than asked for, the next one waits
+    /// without a system call. Turns of [`Kind::Batched`](crate::Kind::Batched) receive for its
+    /// reads.
+    ///
+    /// Any other descriptor may keep message boundaries: packet pipes, SEQPACKET and SCTP sockets,
+    /// terminals, Unix streams that pass descriptors, a TCP socket on which kernel TLS is enabled.
+    /// A read ends at such a boundary although more is queued, and no event reports the rest. The
+    /// owner calls [`expose`](Source::expose) before any other code learns the descriptor.
+    #[must_use]
+    pub const fn for_stream() -> Source {
+        Source { core: OnceLock::new(), is_stream: true }
+    }
+
+    /// Withdraws the promise of [`for_stream`](Source::for_stream): from now on other code may use
+    /// the descriptor and change how it reads.
+    pub fn expose(&self) {
+        // Without a core nothing is known yet, and the core is made with the flag.
+        if self.is_stream {
+            self.core().expose();
+        }
+    }
+
+    /// Pairs the source with its descriptor for a series of operations. `driver` returns the shard
+    /// to register with. It is called when an operation would block and the source is not
+    /// registered with a driven shard.
+    ///
+    /// # Safety
+    ///
+    /// * As for [`register`](Source::register), which an operation that would block calls.
+    #[allow(unsafe_code, reason = "the caller promises that the descriptor stays open")]
+    pub unsafe fn op<'a, H>(&'a self, fd: Fd<'a>, driver: H) -> IoOp<'a, H>
+    where
+        H: Fn() -> io::Result<Arc<Driver>>,
+    {
+        IoOp::new(self, fd, driver)
+    }
+
+    /// Registers `fd` with `shard`. Nothing happens if it is registered with a driven shard. A
+    /// source moves, with its waiters, from a shard that is no longer driven, and from one that a
+    /// single thread turns to one that any of several threads turns.
+    ///
+    /// # Errors
+    ///
+    /// When `shard` is not driven, or the system refuses: a kind of file without readiness, such as
+    /// a regular file (`PermissionDenied`), a descriptor that another source has registered
+    /// (`AlreadyExists`), one that is closed, or a limit. The error names the descriptor. The
+    /// source then stays as it was.
+    ///
+    /// # Safety
+    ///
+    /// * `fd` stays open until the source is [deregistered](Source::deregister) or dropped: until
+    ///   then a turn may read from it, and must reach the file that `fd` was. A source that is
+    ///   leaked needs its descriptor leaked as well.
+    #[allow(unsafe_code, reason = "the caller promises that the descriptor stays open")]
+    pub unsafe fn register(&self, fd: Fd<'_>, shard: &Arc<Driver>) -> io::Result<()> {
+        self.core().register(fd, shard)
+    }
+
+    /// As [`register`](Source::register), for a caller that has given its promise already.
+    pub(crate) fn enter(&self, fd: Fd<'_>, shard: &Arc<Driver>) -> io::Result<()> {
+        self.core().register(fd, shard)
+    }
+
+    /// Ends the registration of `fd`, if there is one. Waiters stay, and no event wakes them.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses for another reason than that it does not know the descriptor. The
+    /// source is not registered afterwards in any case.
+    pub fn deregister(&self, fd: Fd<'_>) -> io::Result<()> {
+        self.core.get().map_or(Ok(()), |core| core.deregister(fd))
+    }
+
+    /// Tells whether the source is registered with a shard that a thread turns.
+    #[must_use]
+    pub fn is_armed(&self) -> bool {
+        self.core.get().is_some_and(|core| core.is_armed())
+    }
+
+    /// The present readiness. Before the first operation both directions are assumed ready.
+    pub fn readiness(&self) -> Ready {
+        self.core.get().map_or(Ready::ASSUMED, |core| core.snapshot())
+    }
+
+    /// Clears the readiness of `direction` after an operation would have blocked, unless an event
+    /// came after the snapshot `seen`.
+    pub fn clear(&self, seen: Ready, direction: Direction) {
+        self.core().clear(seen, direction);
+    }
+
+    /// Wakers and waiting futures, for tests of leaks.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.core.get().map_or(0, |core| core.waiting())
+    }
+
+    /// The fast path of [`IoOp::poll_io`]: calls `op` once if the source counts as ready, and
+    /// otherwise, or if it would block, waits. `None` if that takes `poll_io`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `op`, but for `WouldBlock` and `Interrupted`.
+    #[inline]
+    pub fn poll_io_fast<R>(
+        &self,
+        direction: Direction,
+        cx: &Context<'_>,
+        op: impl FnOnce() -> io::Result<R>,
+    ) -> Option<Poll<io::Result<R>>> {
+        let Some(seen) = self.ready(direction) else { return self.wait_fast(direction, 0, cx) };
+        self.settle_fast(direction, seen, 0, cx, op())
+    }
+
+    /// The fast path of [`IoOp::poll_stream`], as [`poll_io_fast`](Source::poll_io_fast), for a
+    /// stream operation of `len` bytes at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_io_fast`](Source::poll_io_fast).
+    #[inline]
+    pub fn poll_stream_fast(
+        &self,
+        direction: Direction,
+        cx: &Context<'_>,
+        len: usize,
+        op: impl FnOnce() -> io::Result<usize>,
+    ) -> Option<Poll<io::Result<usize>>> {
+        let Some(seen) = self.ready(direction) else { return self.wait_fast(direction, 0, cx) };
+        let outcome = op();
+        if let Ok(count) = outcome {
+            self.note_short(direction, seen, count, len);
+        }
+        self.settle_fast(direction, seen, 0, cx, outcome)
+    }
+
+    /// The fast path of [`IoOp::poll_recv`], as [`poll_io_fast`](Source::poll_io_fast), for a
+    /// socket's read into `buf` of `len` bytes at most. If a turn has received bytes already, they
+    /// are passed to `copy` instead.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_io_fast`](Source::poll_io_fast).
+    #[inline]
+    pub fn poll_recv_fast<B: ?Sized>(
+        &self,
+        cx: &Context<'_>,
+        len: usize,
+        buf: &mut B,
+        copy: impl FnOnce(&mut B, &[u8]) -> usize,
+        op: impl FnOnce(&mut B) -> io::Result<usize>,
+    ) -> Option<Poll<io::Result<usize>>> {
+        let (direction, want) = (Direction::Read, prefetch::want(len));
+        let Some(seen) = self.ready(direction) else { return self.wait_fast(direction, want, cx) };
+        if seen.flags().has(Flags::PREFETCHED) {
+            return match self.take_prefetched(|bytes| copy(buf, bytes)) {
+                Prefetched::Got(outcome) => Some(Poll::Ready(outcome)),
+                Prefetched::Nothing | Prefetched::Busy => None,
+            };
+        }
+        let outcome = op(buf);
+        if let Ok(count) = outcome {
+            self.note_short(direction, seen, count, len);
+        }
+        self.settle_fast(direction, seen, want, cx, outcome)
+    }
+
+    #[inline]
+    fn ready(&self, direction: Direction) -> Option<Ready> {
+        match self.core.get() {
+            Some(core) => core.ready(direction),
+            None => Some(Ready::ASSUMED),
+        }
+    }
+
+    #[inline]
+    fn wait_fast<R>(
+        &self,
+        direction: Direction,
+        want: u16,
+        cx: &Context<'_>,
+    ) -> Option<Poll<io::Result<R>>> {
+        let core = self.core.get()?;
+        core.wait_in_place(None, direction, want, cx).then_some(Poll::Pending)
+    }
+
+    /// Returns the outcome of an operation; if it would block, clears the readiness and waits, in
+    /// one section. An interrupted operation is left to the slow path, which repeats it.
+    #[inline]
+    fn settle_fast<R>(
+        &self,
+        direction: Direction,
+        seen: Ready,
+        want: u16,
+        cx: &Context<'_>,
+        outcome: io::Result<R>,
+    ) -> Option<Poll<io::Result<R>>> {
+        match outcome {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let has_entered = self.core().wait_in_place(Some(seen), direction, want, cx);
+                has_entered.then_some(Poll::Pending)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
+            outcome => Some(Poll::Ready(outcome)),
+        }
+    }
+
+    /// Takes what a turn has received for a reader.
+    pub(crate) fn take_prefetched(
+        &self,
+        copy: impl FnOnce(&[u8]) -> usize,
+    ) -> Prefetched<io::Result<usize>> {
+        match self.core.get() {
+            Some(core) => core.take_prefetched(copy),
+            None => Prefetched::Nothing,
+        }
+    }
+
+    /// For an operation that reads the next bytes without consuming them: passes the bytes that a
+    /// turn has received to `copy`, which returns how many it copied. `None` if there are no such
+    /// bytes; then the caller asks the system.
+    ///
+    /// # Errors
+    ///
+    /// That of the read, or `WouldBlock` while a turn is receiving.
+    pub fn peek(&self, copy: impl FnOnce(&[u8]) -> usize) -> Option<io::Result<usize>> {
+        match self.core.get()?.peek_prefetched(copy) {
+            Prefetched::Got(outcome) => Some(outcome),
+            Prefetched::Nothing => None,
+            Prefetched::Busy => Some(Err(io::ErrorKind::WouldBlock.into())),
+        }
+    }
+
+    /// How many bytes a turn has received for a read that was given up.
+    #[must_use]
+    pub fn prefetched(&self) -> usize {
+        self.core.get().map_or(0, |core| core.prefetched())
+    }
+
+    /// The short rule of [`IoOp::poll_stream`]: clears the readiness if `count` of `len` bytes
+    /// prove an empty queue, or a full one.
+    #[inline]
+    pub(crate) fn note_short(&self, direction: Direction, seen: Ready, count: usize, len: usize) {
+        if let Some(core) = self.core.get() {
+            core.note_short(direction, seen, count, len);
+        }
+    }
+
+    /// Waits for `direction` before an operation. If it is ready, this is one load.
+    #[inline]
+    pub(crate) fn wait_ready(
+        &self,
+        direction: Direction,
+        slot: &mut WaitSlot,
+        cx: &Context<'_>,
+    ) -> Waited {
+        let Some(core) = self.core.get() else { return Waited::Ready(Ready::ASSUMED) };
+        match core.ready(direction) {
+            Some(ready) => Waited::Ready(ready),
+            None => core.wait(None, direction, slot, cx),
+        }
+    }
+
+    /// Clears the readiness and waits, in one section, after an operation would have blocked.
+    pub(crate) fn clear_and_wait(
+        &self,
+        seen: Ready,
+        direction: Direction,
+        slot: &mut WaitSlot,
+        cx: &Context<'_>,
+    ) -> Waited {
+        self.core().wait(Some(seen), direction, slot, cx)
+    }
+
+    /// Frees the slot of a future.
+    pub(crate) fn leave(&self, direction: Direction, slot: &mut WaitSlot) {
+        if let Some(core) = self.core.get() {
+            core.leave(direction, slot);
+        }
+    }
+
+    /// Arms a driver without edges for the present waiters.
+    pub(crate) fn rearm(&self, fd: Fd<'_>) -> io::Result<()> {
+        self.core.get().map_or(Ok(()), |core| core.rearm(fd))
+    }
+
+    fn core(&self) -> &Arc<SourceCore> {
+        let kind = Flags::when(self.is_stream, Flags::STREAM);
+        self.core.get_or_init(|| Arc::new(SourceCore::new(kind)))
+    }
+}
+
+impl Drop for Source {
+    fn drop(&mut self) {
+        if let Some(core) = self.core.get() {
+            core.forget();
+        }
+    }
+}
