@@ -1,8 +1,7 @@
 //! The process's limit of open file descriptors.
 //!
 //! The soft limit is 1024 on many systems for the sake of programs that call `select(2)`, and the
-//! hard
-//! one half a million. A server that holds ten thousand connections asks for more once, at
+//! hard one half a million. A server that holds ten thousand connections asks for more once, at
 //! start.
 
 use std::io;

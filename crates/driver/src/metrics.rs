@@ -1,7 +1,8 @@
-//! Counters of one shard, for whoever observes it.
+//! Counters of one shard, for observers.
 //!
-//! Each counter is exact, but two of them read at one time need not fit together. The turns' are
-//! added to by whoever has the right to turn, so that they take no read-modify-write.
+//! Each counter is exact, but two of them read one after the other need not fit together. The
+//! counters of turns are written only by the thread that has the right to turn, so they take no
+//! read-modify-write.
 
 use reveille_primitive::atomic::{AtomicU64, Ordering};
 
@@ -15,7 +16,7 @@ pub struct Metrics {
     pub events: u64,
     /// System calls that received for several reads at once.
     pub batches: u64,
-    /// Reads that they received for.
+    /// Reads for which they received.
     pub batched_reads: u64,
     /// Wakers woken for events.
     pub wakes: u64,
@@ -27,19 +28,19 @@ pub struct Metrics {
 
 /// The counters behind [`Metrics`].
 #[derive(Debug, Default)]
-pub(crate) struct Counters {
+pub(crate) struct DriverCounters {
     pub(crate) turns: Counter,
     pub(crate) events: Counter,
     pub(crate) batches: Counter,
     pub(crate) batched_reads: Counter,
     pub(crate) wakes: Counter,
-    /// Wakers woken because the shard was deserted, which counts beside a turn.
+    /// Wakers woken because no thread turns the shard any more. Not counted by a turn.
     pub(crate) deserted: Counter,
     pub(crate) notifies: Counter,
     pub(crate) registrations: Counter,
 }
 
-impl Counters {
+impl DriverCounters {
     pub(crate) fn read(&self) -> Metrics {
         Metrics {
             turns: self.turns.get(),
@@ -58,7 +59,8 @@ impl Counters {
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    /// For a thread that alone adds at this moment, such as the one that turns.
+    /// Adds without a read-modify-write. Only one thread at a time may call it, such as the one
+    /// that turns.
     #[inline]
     pub(crate) fn add_alone(&self, by: usize) {
         self.0.store(self.get() + by as u64, Ordering::Relaxed);

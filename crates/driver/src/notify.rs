@@ -1,8 +1,7 @@
 //! Interrupting a parked driver, without a system call for each notification.
 //!
 //! `pending` is set by the first notifier, who rings the operating system's bell (an eventfd, a
-//! user
-//! event); those who come while it is set rely on that ring. The thread that turns the driver
+//! user event); those who come while it is set rely on that ring. The thread that turns the driver
 //! hears the bell, takes `pending` back, and only then looks for what it was notified of.
 //!
 //! Invariants:
@@ -12,9 +11,8 @@
 //!    found `pending` set published its work before; the taker sees that work.
 //!
 //! Where the system does not tell whether the bell was heard (`portable.rs`), `pending` is taken
-//! after
-//! each wait. A poster between its flag and its ring then rings once for nothing; still none is
-//! lost, since the flag is taken after the wait and before the caller looks for work.
+//! after each wait. A poster between its flag and its ring then rings once for nothing; still none
+//! is lost, since the flag is taken after the wait and before the caller looks for work.
 
 use reveille_primitive::atomic::{AtomicBool, Ordering};
 

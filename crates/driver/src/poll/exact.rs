@@ -1,8 +1,8 @@
 //! Linux 5.11 and later: a wait on an epoll set that counts nanoseconds, in one system call.
 //!
-//! rustix offers `epoll_pwait2` only by a feature that, once unified over a user's dependency
-//! tree, takes plain `epoll_wait` away from everybody and so breaks older kernels. Hence the bare
-//! call here, the only one in this project. An older kernel, and some sandboxes, refuse it: that is
+//! rustix offers `epoll_pwait2` only by a feature that, once unified over a user's dependency tree,
+//! takes plain `epoll_wait` away from everybody and so breaks older kernels. Hence the bare call
+//! here, the only one in this project. An older kernel, and some sandboxes, refuse it: that is
 //! found out by a shard's first call and remembered.
 
 use std::io;

@@ -1,8 +1,8 @@
-//! Readiness: shards over what the operating system offers.
+//! What the operating system offers, below the driver.
 //!
-//! `reactor` is the shard, the same everywhere; `batch` receives for many sources at once. `epoll`
-//! (Linux) and `portable` (elsewhere) are the two faces of the system behind it, `exact` is a wait
-//! of newer kernels; `slots` maps the keys of events to sources.
+//! `epoll` (Linux) and `portable` (elsewhere) are the two event queues, `exact` is a wait of newer
+//! kernels, `batch` receives for many sources at once. `slots` maps the keys of events to sources,
+//! and `turn_owner` says which threads turn a driver.
 
 pub(crate) mod batch;
 #[cfg(target_os = "linux")]
@@ -11,7 +11,6 @@ mod epoll;
 mod exact;
 #[cfg(any(not(target_os = "linux"), feature = "portable"))]
 mod portable;
-pub(crate) mod reactor;
 pub(crate) mod slots;
 pub(crate) mod turn_owner;
 
@@ -23,12 +22,12 @@ use crate::fd::Fd;
 use crate::poll::slots::Key;
 use crate::source::Flags;
 
-/// Events taken from the system per wait. A socket's data waits in the kernel at no cost. What the
-/// wait has looked at, there and here, is still in the cache when the last of so few is served;
-/// with 1024 of them it was fetched twice (docs/performance.md).
+/// Events taken from the system per wait. Events that are left cost nothing in the kernel. With so
+/// few, what the wait touched is still in the cache when the last one is served; with 1024 it was
+/// fetched twice (docs/performance.md).
 const EVENTS_MAX: usize = 64;
 
-/// Which directions to arm. Only a poller without edges looks at it.
+/// Which directions to arm. Only a poller without edges uses it.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(
     all(target_os = "linux", not(feature = "portable")),
@@ -54,7 +53,7 @@ pub(crate) enum Poller {
     Portable(portable::Portable),
 }
 
-/// The room for a wait's events.
+/// The buffer for a wait's events.
 #[derive(Default)]
 pub(crate) struct Buffer {
     #[cfg(target_os = "linux")]
@@ -63,7 +62,7 @@ pub(crate) struct Buffer {
     portable: portable::Buffer,
 }
 
-/// One event, with the face of the system taken off.
+/// One event, independent of the system.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Event {
     pub(crate) key: Key,
@@ -84,7 +83,7 @@ impl Poller {
         }
     }
 
-    /// Tells whether each change is an event by itself, so that nothing is ever armed again.
+    /// Tells whether events are edge-triggered, so that no source is armed again.
     pub(crate) fn has_edges(&self) -> bool {
         match self {
             #[cfg(target_os = "linux")]
@@ -104,7 +103,7 @@ impl Poller {
         }
     }
 
-    /// Whether it belongs to the parent of this process.
+    /// Tells whether it belongs to the parent of this process.
     pub(crate) fn is_inherited(&self) -> bool {
         match self {
             #[cfg(target_os = "linux")]
@@ -152,7 +151,7 @@ impl Poller {
         }
     }
 
-    /// How many events the last wait brought, the bell's included.
+    /// How many events the last wait brought, including the one of a notification.
     pub(crate) fn event_count(&self, buffer: &Buffer) -> usize {
         match self {
             #[cfg(target_os = "linux")]
@@ -162,7 +161,7 @@ impl Poller {
         }
     }
 
-    /// Hands each event of the last wait to `each`. Tells whether the bell was heard.
+    /// Passes each event of the last wait to `each`. Tells whether it brought a notification.
     pub(crate) fn drain(&self, buffer: &mut Buffer, each: impl FnMut(Event)) -> bool {
         match self {
             #[cfg(target_os = "linux")]
@@ -172,7 +171,7 @@ impl Poller {
         }
     }
 
-    /// Rings the bell: ends the wait in progress or else the next one.
+    /// Ends the wait in progress, or else the next one.
     pub(crate) fn ring(&self) {
         match self {
             #[cfg(target_os = "linux")]

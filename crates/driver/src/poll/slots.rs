@@ -1,9 +1,8 @@
 //! From the key of an event to its source.
 //!
 //! A key is a slot's index and the generation of what is in it. An event of a source that has left,
-//! or
-//! of one whose slot was reused, carries a generation that no longer fits and finds nothing: keys
-//! are numbers and never pointers, so a late event is harmless.
+//! or of one whose slot was reused, carries a generation that no longer fits and finds nothing:
+//! keys are numbers and never pointers, so a late event is harmless.
 
 use std::io;
 use std::sync::Arc;
@@ -97,8 +96,8 @@ impl Slots {
         self.slots.get(key.index()).map(|slot| slot.fd)
     }
 
-    /// Tells whether a source other than that of `key` is registered with this number. Looks at
-    /// all of them: for errors only.
+    /// Tells whether a source other than that of `key` is registered with this number. Looks at all
+    /// of them: for errors only.
     pub(crate) fn has_other(&self, fd: i64, key: Key) -> bool {
         self.slots.iter().any(|(index, slot)| slot.fd == fd && index != key.index())
     }

@@ -25,7 +25,7 @@ impl TurnOwner {
     }
 
     pub(crate) fn set(&self, is_driven: bool) {
-        // Release, and the locks that follow: see invariant 3 of reactor.rs, and 6 of
+        // Release, and the locks that follow: see invariant 3 of driver.rs, and 6 of
         // source/core.rs.
         self.owner.store(if is_driven { ANY_THREAD } else { UNOWNED }, Ordering::Release);
     }
