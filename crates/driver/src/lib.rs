@@ -25,32 +25,22 @@
 #[cfg(test)]
 use reveille_watchdog as _;
 
-mod alarm;
-mod children;
 mod driver;
 mod events;
 mod fault;
 mod fd;
-mod limit;
 mod metrics;
 mod notify;
 mod op;
 mod poll;
-mod sigpipe;
-mod slack;
 mod source;
 
-pub use crate::alarm::Alarm;
-pub use crate::children::has_children;
 pub use crate::driver::Driver;
 pub use crate::events::{Events, Turn};
 pub use crate::fault::number as fault_number;
 pub use crate::fd::Fd;
-pub use crate::limit::{FdLimit, raise_fd_limit};
 pub use crate::metrics::Metrics;
 pub use crate::op::IoOp;
-pub use crate::sigpipe::without_sigpipe;
-pub use crate::slack::TimerSlack;
 pub use crate::source::{Direction, Flags, Ready, Source, WakerOps};
 
 /// The protocols by themselves, for the models in `tests/loom_*.rs`.

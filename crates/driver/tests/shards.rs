@@ -17,8 +17,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use reveille_driver::{
-    Direction, Driver, Events, Flags, Kind, Source, Turn, WakerOps, fault_number, raise_fd_limit,
+    Direction, Driver, Events, Flags, Kind, Source, Turn, WakerOps, fault_number,
 };
+use reveille_primitive::sys::raise_fd_limit;
 use support::{Io, LONG, counting, drain, drive, each_kind, kinds, register, tcp, turn_until};
 
 #[test]

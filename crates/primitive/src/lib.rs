@@ -1,8 +1,9 @@
 //! std or loom under one name, and the few building blocks that every layer needs.
 //!
-//! Code of the layers above names [`atomic`], [`cell`], [`lock`] and [`thread`] of this crate and
-//! never std's, so that one `--cfg reveille_loom` turns each of their protocols into a model.
-//! There is no policy here: nothing in this crate knows a task, a driver or a timer.
+//! The layers above use [`atomic`], [`cell`], [`lock`] and [`thread`] of this crate and never those
+//! of std, so that `--cfg reveille_loom` turns each of their protocols into a model. This crate
+//! contains no policy and knows no task, no driver and no timer wheel. [`sys`] has the calls to the
+//! operating system that concern threads and the process.
 
 #[cfg(test)]
 use reveille_watchdog as _;
@@ -17,6 +18,7 @@ pub mod lock;
 mod padded;
 pub mod spin_lock;
 pub mod stack;
+pub mod sys;
 pub mod thread;
 mod ticks;
 

@@ -34,7 +34,7 @@ use std::task::{Context, Poll};
 use reveille_task::Options;
 
 pub use builder::Builder;
-pub use reveille_driver::{FdLimit, TimerSlack, raise_fd_limit, without_sigpipe};
+pub use reveille_primitive::sys::{FdLimit, TimerSlack, raise_fd_limit, without_sigpipe};
 pub use reveille_task::{JoinError, JoinHandle, JoinResult, Task, TaskId};
 pub use runtime::{Handle, Metrics, Runtime, Shutdown, ShutdownReport, TaskInfo, UnhandledPanic};
 

@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reveille_driver::TimerSlack;
+use reveille_primitive::sys::TimerSlack;
 
 /// A thread that is wanted.
 pub(crate) struct ThreadSpec {
@@ -66,7 +66,7 @@ const STAY: Duration = Duration::from_secs(1);
 /// Linux ties a child to the thread that started it: `PR_SET_PDEATHSIG` kills the child when
 /// that thread ends, and tracing ends with the tracer. So a thread stays while it has children.
 pub(crate) fn stays_for(keep_alive: Duration) -> Option<Duration> {
-    reveille_driver::has_children().then(|| keep_alive.max(STAY))
+    reveille_primitive::sys::has_children().then(|| keep_alive.max(STAY))
 }
 
 /// The spawner of threads of the operating system.

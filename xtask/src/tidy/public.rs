@@ -27,7 +27,7 @@ const SHOWN: [&str; 11] = [
     "crates/task/src/join.rs",
     "crates/task/src/error.rs",
     "crates/task/src/id.rs",
-    "crates/driver/src/limit.rs",
+    "crates/primitive/src/sys/limit.rs",
 ];
 
 /// What needs no example: the file, the item or `*`, and why.

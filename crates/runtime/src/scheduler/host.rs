@@ -10,9 +10,10 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reveille_driver::{Driver, Events, Kind, TimerSlack};
+use reveille_driver::{Driver, Events, Kind};
 use reveille_primitive::biased::OwnerToken;
 use reveille_primitive::lock::Mutex;
+use reveille_primitive::sys::TimerSlack;
 
 use super::multi;
 use crate::context;

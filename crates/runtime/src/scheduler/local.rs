@@ -36,11 +36,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use parking::{Parker, Unparker};
-use reveille_driver::{Driver, Events, TimerSlack};
+use reveille_driver::{Driver, Events};
 use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::biased::OwnerToken;
 use reveille_primitive::fork;
 use reveille_primitive::lock::Mutex;
+use reveille_primitive::sys::TimerSlack;
 use reveille_task::{
     Cause, JoinHandle, Kept, Options, Ran, Runnable, Schedule, TaskData, TaskHandle, TaskRef,
     is_task_waker,

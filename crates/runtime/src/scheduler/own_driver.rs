@@ -7,8 +7,9 @@
 
 use std::sync::Arc;
 
-use reveille_driver::{Driver, Kind, raise_fd_limit};
+use reveille_driver::{Driver, Kind};
 use reveille_primitive::atomic::{AtomicU64, Ordering};
+use reveille_primitive::sys::raise_fd_limit;
 
 /// One driver for so many descriptors that the process may have: two of 64.
 const DESCRIPTORS_PER_DRIVER: u64 = 64;

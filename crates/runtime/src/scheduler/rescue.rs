@@ -33,10 +33,11 @@ use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
-use reveille_driver::{Alarm, Driver};
+use reveille_driver::Driver;
 use reveille_primitive::atomic::{AtomicU64, Ordering};
 use reveille_primitive::biased::OwnerId;
 use reveille_primitive::lock::Mutex;
+use reveille_primitive::sys::Alarm;
 
 use self::rounds::Rounds;
 use super::host;

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reveille_driver::TimerSlack;
 use reveille_primitive::stack;
+use reveille_primitive::sys::TimerSlack;
 use reveille_primitive::thread::spin_loop;
 
 use super::super::rescue::{self, BlockOnWatch};

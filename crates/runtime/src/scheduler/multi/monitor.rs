@@ -20,9 +20,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reveille_driver::Alarm;
 use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::lock::Mutex;
+use reveille_primitive::sys::Alarm;
 
 use super::WorkerPool;
 use super::handoff::{Handoff, PollCounter};

@@ -10,9 +10,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reveille_driver::TimerSlack;
 use reveille_primitive::biased::OwnerToken;
 use reveille_primitive::fork;
+use reveille_primitive::sys::TimerSlack;
 
 use super::handoff::{Handoff, PollCounter};
 use super::handoff_queue::{HandoffQueue, Offer};

@@ -1,8 +1,8 @@
-//! Whether a thread has child processes, which some systems tie to it.
+//! The child processes of a thread, which the system may tie to that thread.
 
-/// Whether the calling thread has started processes that nobody has waited for: a read of a file of
-/// some microseconds. `false` where the system does not say (other than Linux, or without
-/// `CONFIG_PROC_CHILDREN`).
+/// Tells whether the calling thread has started processes that were not waited for. Reads a file,
+/// which takes some microseconds. Returns `false` where the system does not tell (systems other
+/// than Linux, and kernels without `CONFIG_PROC_CHILDREN`).
 #[must_use]
 pub fn has_children() -> bool {
     #[cfg(all(target_os = "linux", not(reveille_loom)))]

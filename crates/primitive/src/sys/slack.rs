@@ -1,36 +1,36 @@
-//! How punctually the system ends a thread's timed waits.
+//! The timer slack of a thread: how late the system may end its timed waits.
 //!
 //! Linux lets them end up to 50 µs late, so that it can wake several threads at once. That is a
-//! third to a half of the lateness of a timer on a machine that is idle.
+//! third to a half of the lateness of a timer on an idle machine.
 //!
-//! A thread hands its slack to the threads and processes that it starts, as their default even, so
-//! that they cannot ask for another. What this project starts gets the usual one back; what a user
-//! starts by std's means in a task is as punctual as the task's thread, which costs it nothing but
-//! wake-ups that would otherwise have been shared.
+//! Threads and processes inherit the slack of the thread that starts them, and inherit it as their
+//! default, so that they cannot ask for the former one. Threads and processes that this project
+//! starts get the usual slack back. Those that a user starts in a task through std are as punctual
+//! as the task's thread, which costs only wake-ups that would otherwise have been shared.
 
 #[cfg(target_os = "linux")]
 use std::num::NonZeroU64;
 
-/// What the timer slack of a thread was before [`TimerSlack::least`] took it away.
+/// The timer slack that a thread had before [`TimerSlack::least`] reduced it.
 #[derive(Debug)]
 pub struct TimerSlack {
     #[cfg(target_os = "linux")]
     before_ns: NonZeroU64,
 }
 
-/// What the first thread had that gave its slack up, in nanoseconds.
+/// The slack of the first thread that reduced it, in nanoseconds.
 #[cfg(target_os = "linux")]
 static USUAL_NS: std::sync::OnceLock<NonZeroU64> = std::sync::OnceLock::new();
 
 #[cfg(target_os = "linux")]
 impl TimerSlack {
     /// Makes the timed waits of the calling thread end as punctually as the system can: one or two
-    /// system calls of 0.1 µs. `None` when nothing was changed, because they do already or the
-    /// system refuses.
+    /// system calls of 0.1 µs. Returns `None` if nothing was changed, because the slack is least
+    /// already or the system refuses.
     ///
-    /// Threads and processes that this thread starts from now on are as punctual, unless
-    /// [`usual`](TimerSlack::usual) is said to them.
-    #[must_use = "the slack of a thread that is not ours is to be restored"]
+    /// Threads and processes that this thread starts from now on inherit the least slack, unless
+    /// they call [`usual`](TimerSlack::usual).
+    #[must_use = "restore the slack of a thread that the caller does not own"]
     pub fn least() -> Option<TimerSlack> {
         let before_ns = slack_ns()?;
         if before_ns == NonZeroU64::MIN || !set_slack_ns(NonZeroU64::MIN) {
@@ -40,23 +40,23 @@ impl TimerSlack {
         Some(TimerSlack { before_ns })
     }
 
-    /// Gives the calling thread the slack it had.
+    /// Gives the calling thread its former slack.
     pub fn restore(self) {
-        // It was in force before, so the system takes it; refused, the thread stays punctual.
+        // The value was in force before, so the system accepts it. If not, the thread stays
+        // punctual.
         let _ = set_slack_ns(self.before_ns);
     }
 
-    /// Gives the calling thread the slack that threads of this process have, if it has the least:
-    /// from the thread that started it.
+    /// Gives the calling thread the usual slack of this process, if it inherited the least one.
     pub fn usual() {
         let _ = TimerSlack::before_usual();
     }
 
-    /// Runs `start` with the usual slack, which processes inherit that it starts.
+    /// Runs `start` with the usual slack, which the processes that it starts inherit.
     pub fn as_usual<R>(start: impl FnOnce() -> R) -> R {
-        struct Restore(Option<TimerSlack>);
+        struct RestoreSlack(Option<TimerSlack>);
 
-        impl Drop for Restore {
+        impl Drop for RestoreSlack {
             fn drop(&mut self) {
                 if let Some(least) = self.0.take() {
                     least.restore();
@@ -64,11 +64,11 @@ impl TimerSlack {
             }
         }
 
-        let _restore = Restore(TimerSlack::before_usual());
+        let _restore = RestoreSlack(TimerSlack::before_usual());
         start()
     }
 
-    /// Sets the usual slack. Returns the least if that was in force.
+    /// Sets the usual slack if the least was in force, and returns the least.
     fn before_usual() -> Option<TimerSlack> {
         let usual_ns = *USUAL_NS.get()?;
         let before_ns = slack_ns()?;
@@ -78,27 +78,27 @@ impl TimerSlack {
 
 /// The slack of the calling thread. `None` for a thread with a real-time policy, which has none.
 ///
-/// By a system call of our own: rustix has it in a module that costs each build half a second.
+/// Makes its own system call: rustix has it in a module that costs each build half a second.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "see above")]
 fn slack_ns() -> Option<NonZeroU64> {
-    // SAFETY: the call takes numbers only, and no more than the first of them.
+    // SAFETY: this operation of the call uses no pointer: it ignores all arguments.
     let ns = unsafe { libc::syscall(libc::SYS_prctl, libc::PR_GET_TIMERSLACK, 0, 0, 0, 0) };
     u64::try_from(ns).ok().and_then(NonZeroU64::new)
 }
 
-/// Sets the slack of the calling thread. `false` if the system refuses.
+/// Sets the slack of the calling thread. Returns `false` if the system refuses.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "as slack_ns")]
 fn set_slack_ns(ns: NonZeroU64) -> bool {
-    // SAFETY: the call takes numbers only, and changes nothing but when timed waits end.
+    // SAFETY: this operation of the call takes numbers only, and only changes when timed waits end.
     unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_TIMERSLACK, ns.get(), 0, 0, 0) == 0 }
 }
 
 #[cfg(not(target_os = "linux"))]
 impl TimerSlack {
     /// Changes nothing: this system has no such setting per thread.
-    #[must_use = "the slack of a thread that is not ours is to be restored"]
+    #[must_use = "restore the slack of a thread that the caller does not own"]
     pub fn least() -> Option<TimerSlack> {
         None
     }
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_slack_is_taken_from_one_thread_and_given_back() {
+    fn the_slack_of_one_thread_is_reduced_and_restored() {
         let before = slack();
         let taken = TimerSlack::least().expect("test threads have the default of 50 us");
         assert_eq!(slack(), 1);
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a thread as users start it")]
-    fn a_thread_that_inherited_the_least_gets_the_usual() {
+    fn a_thread_that_inherited_the_least_slack_gets_the_usual_one() {
         let before = slack();
         let taken = TimerSlack::least().expect("test threads have the default of 50 us");
         let child = std::thread::spawn(|| {

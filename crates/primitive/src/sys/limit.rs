@@ -1,8 +1,8 @@
 //! The process's limit of open file descriptors.
 //!
-//! The soft limit is 1024 on many systems for the sake of programs that call `select(2)`, and the
-//! hard one half a million. A server that holds ten thousand connections asks for more once, at
-//! start.
+//! On many systems the soft limit is 1024, for the sake of programs that call `select(2)`, and the
+//! hard limit half a million. A server with ten thousand connections raises the soft limit once,
+//! when it starts.
 
 use std::io;
 
@@ -11,8 +11,8 @@ use std::io;
 /// # Examples
 ///
 /// ```
-/// # use reveille_driver as runtime;
-/// // Asks for nothing, and so only reads the limits.
+/// # use reveille_primitive::sys as runtime;
+/// // A request for no descriptor only reads the limits.
 /// let limit = runtime::raise_fd_limit(0)?;
 /// assert!(limit.soft <= limit.hard);
 /// # std::io::Result::Ok(())
@@ -25,18 +25,18 @@ pub struct FdLimit {
     pub hard: u64,
 }
 
-/// Raises the soft limit to `needed` descriptors, or as near to it as the hard limit lets it.
+/// Raises the soft limit to `needed` descriptors, or to the hard limit if that is lower.
 ///
 /// Never lowers a limit. Returns the limits that hold afterwards; compare `soft` with `needed`.
 ///
 /// # Errors
 ///
-/// When the system refuses the new limit, though it is not above the hard one.
+/// When the system refuses the new limit although it is not above the hard one.
 ///
 /// # Examples
 ///
 /// ```
-/// # use reveille_driver as runtime;
+/// # use reveille_primitive::sys as runtime;
 /// // A thousand connections, and some for the rest of the program.
 /// let limit = runtime::raise_fd_limit(1_100)?;
 /// if limit.soft < 1_100 {
@@ -73,7 +73,7 @@ pub fn raise_fd_limit(needed: u64) -> io::Result<FdLimit> {
 /// # Examples
 ///
 /// ```
-/// # use reveille_driver as runtime;
+/// # use reveille_primitive::sys as runtime;
 /// let limit = runtime::raise_fd_limit(1_100)?;
 /// assert!(limit.soft >= 1_100);
 /// # std::io::Result::Ok(())

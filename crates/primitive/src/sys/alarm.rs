@@ -1,26 +1,27 @@
-//! A clock that wakes one thread later, unless another thread stops it in time.
+//! A timer that wakes one thread, unless another thread clears it in time.
 //!
-//! It is for a thread that has to look only if something lasts. Who begins sets the alarm, who ends
-//! clears it, and the thread sleeps over all that was short: on Linux each of the two is a system
-//! call of half a microsecond on a timerfd and wakes nobody.
+//! It is for a thread that has to check something only if it takes long. Another thread sets the
+//! alarm when it begins and clears it when it ends, and the waiting thread sleeps through
+//! everything that is short. On Linux, set and clear are a system call of half a microsecond each
+//! on a timerfd, and wake no thread.
 //!
-//! Elsewhere, and where the system has no descriptor left for it, a condition variable stands in:
-//! it works the same, but setting it wakes the thread, which then waits for the rest of the time.
-//! See [`Alarm::is_cheap`]. So it does from the moment on that a sandbox refuses to set the timer.
+//! On other systems, and where the system has no descriptor left, a condition variable replaces the
+//! timerfd. It works the same, but setting it wakes the thread, which then waits for the rest of
+//! the time. See [`Alarm::is_cheap`]. The same happens once a sandbox refuses to set the timer.
 
 use std::time::{Duration, Instant};
 
-use reveille_primitive::atomic::AtomicBool;
+use crate::atomic::AtomicBool;
 #[cfg(target_os = "linux")]
-use reveille_primitive::atomic::Ordering;
-use reveille_primitive::lock::{Condvar, Mutex};
+use crate::atomic::Ordering;
+use crate::lock::{Condvar, Mutex};
 
 /// Wakes the thread that waits for it at a time that other threads set.
 #[derive(Debug)]
 pub struct Alarm {
     #[cfg(target_os = "linux")]
     timer: Option<linux::Timer>,
-    /// The system has stopped to set the timer: what stands in for it is used from then on.
+    /// The system refused to set the timer: the condition variable is used from then on.
     is_refused: AtomicBool,
     due: Mutex<Option<Instant>>,
     changed: Condvar,
@@ -39,7 +40,7 @@ impl Alarm {
         }
     }
 
-    /// An alarm without a timer of the system's.
+    /// An alarm that does not use the system's timer.
     #[cfg(test)]
     fn portable() -> Alarm {
         Alarm {
@@ -49,7 +50,7 @@ impl Alarm {
         }
     }
 
-    /// Whether setting and clearing it leaves the waiting thread asleep.
+    /// Tells whether setting and clearing it leaves the waiting thread asleep.
     #[must_use]
     pub fn is_cheap(&self) -> bool {
         #[cfg(target_os = "linux")]
@@ -64,7 +65,7 @@ impl Alarm {
         self.timer.as_ref().filter(|_| !self.is_refused.load(Ordering::Relaxed))
     }
 
-    /// Sets the system's timer, zero for never. `false` without one.
+    /// Sets the system's timer; zero clears it. Returns `false` if there is none.
     #[cfg(target_os = "linux")]
     fn set_timer(&self, after: Duration) -> bool {
         let Some(timer) = self.timer() else { return false };
@@ -81,19 +82,19 @@ impl Alarm {
         false
     }
 
-    /// Lets it ring once, `after` from now, instead of at the time that was set before.
+    /// Sets it to ring once, `after` from now, instead of at the time that was set before.
     pub fn set(&self, after: Duration) {
         // Zero would clear it.
         if self.set_timer(after.max(Duration::from_nanos(1))) {
             return;
         }
         let now = now();
-        // What the clock cannot count is as good as never.
+        // A time that the clock cannot represent never comes.
         *self.due.lock() = now.checked_add(after);
         self.changed.notify_one();
     }
 
-    /// Lets it not ring, unless the waiting thread heard it already.
+    /// Clears it. It does not ring, unless the waiting thread was woken already.
     pub fn clear(&self) {
         if self.set_timer(Duration::ZERO) {
             return;
@@ -103,7 +104,7 @@ impl Alarm {
 
     /// Blocks the thread until it rings or `timeout` has passed. One thread at a time may wait.
     ///
-    /// May return earlier: the caller looks and waits again.
+    /// May return earlier: the caller checks its condition and waits again.
     pub fn wait(&self, timeout: Option<Duration>) {
         #[cfg(target_os = "linux")]
         if let Some(timer) = self.timer() {
@@ -140,7 +141,7 @@ impl Default for Alarm {
     }
 }
 
-/// The kernel's timer. By calls of our own: rustix has them in a module that costs each build half
+/// The kernel's timer, by calls of our own: rustix has them in a module that costs each build half
 /// a second.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "see above")]
@@ -163,12 +164,12 @@ mod linux {
             if fd < 0 {
                 return Err(io::Error::last_os_error());
             }
-            // SAFETY: the kernel has just made the descriptor, and nobody else knows it.
+            // SAFETY: the kernel has just made the descriptor, and no other code knows its number.
             Ok(Timer(unsafe { OwnedFd::from_raw_fd(fd) }))
         }
 
-        /// Sets the time from now at which it rings; zero for never. `false` if the system refuses:
-        /// a filter was put on since the timer was made.
+        /// Sets the time from now at which it rings; zero clears it. Returns `false` if the system
+        /// refuses, because a filter was installed after the timer was made.
         #[must_use = "nothing may have been set"]
         pub(super) fn set(&self, after: Duration) -> bool {
             let none = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -182,9 +183,9 @@ mod linux {
             unsafe { libc::timerfd_settime(fd, 0, &when, std::ptr::null_mut()) == 0 }
         }
 
-        /// Lets it ring at once, without setting it: for the thread that waits for it, and has to
-        /// wait for something else. Kernels without checkpoints cannot; there that thread stays
-        /// until the time that was set last.
+        /// Makes it ring at once without setting it, so that the waiting thread changes to the
+        /// condition variable. Kernels without checkpoint support cannot do that; there the thread
+        /// waits until the time that was set last.
         pub(super) fn ring(&self) {
             const SET_TICKS: u32 = ioctl::opcode::write::<u64>(b'T', 0);
             // SAFETY: this is TFD_IOC_SET_TICKS, which reads one number of 64 bits.
@@ -197,7 +198,8 @@ mod linux {
             let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
             let mut set = [PollFd::new(&self.0, PollFlags::IN)];
             if poll(&mut set, timeout.as_ref()).is_ok_and(|ready| ready > 0) {
-                // Empty when it was cleared or set anew since; then whoever did so wants no look.
+                // There is nothing to read if it was cleared or set again since. Then the caller
+                // has nothing to check yet.
                 let _ = rustix::io::read(&self.0, &mut [0; 8]);
             }
         }
@@ -240,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_rang_before_anybody_waits_is_heard() {
+    fn an_alarm_that_rang_before_the_wait_ends_it() {
         for alarm in both() {
             alarm.set(Duration::ZERO);
             alarm.wait(None);
@@ -261,7 +263,7 @@ mod tests {
 
     #[cfg(target_os = "linux")]
     #[test]
-    fn a_timer_that_is_refused_wakes_its_thread_for_what_stands_in_for_it() {
+    fn a_timer_that_is_refused_moves_its_thread_to_the_condition_variable() {
         let alarm = Alarm::new();
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| {

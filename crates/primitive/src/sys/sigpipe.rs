@@ -1,77 +1,77 @@
 //! Writes to pipes without SIGPIPE.
 //!
-//! A write to a pipe that has no reader raises the signal on the writing thread, and its default
-//! action ends the process. Sockets have a flag against it (`MSG_NOSIGNAL`); pipes have none before
-//! Linux 6.18. Rust programs ignore the signal from the start, so for most of them this costs one
-//! system call that finds that out. Command line tools that restore the default, and libraries in
-//! programs of other languages, pay for more.
+//! A write to a pipe that has no reader raises the signal on the writing thread. The signal's
+//! default action ends the process. Sockets have a flag against it (`MSG_NOSIGNAL`); pipes have
+//! none before Linux 6.18. Rust programs ignore the signal from the start, so for most of them this
+//! costs one system call, which asks whether it is ignored. Command line tools that restore the
+//! default, and libraries in programs of other languages, pay for the rest.
 //!
 //! If the signal is not ignored, the thread blocks it during the write and then removes the signal
 //! that the write raised. A signal that was pending before stays pending.
 //!
-//! On systems other than Linux the write is made without any of this.
+//! On other systems than Linux nothing is done around the write.
 
 use std::io;
 
-/// Calls `write`, which may write to a pipe, such that it raises no SIGPIPE. The error is
-/// `BrokenPipe` all the same.
+/// Calls `write`, which may write to a pipe, without SIGPIPE. The error is `BrokenPipe` all the
+/// same.
 ///
 /// # Errors
 ///
 /// Those of `write`.
 pub fn without_sigpipe<R>(write: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
     #[cfg(target_os = "linux")]
-    let _held = if linux::is_ignored() { None } else { linux::Held::new() };
+    let _held = if linux::is_ignored() { None } else { linux::BlockedSignal::new() };
     write()
 }
 
 #[cfg(target_os = "linux")]
-#[allow(unsafe_code, reason = "signals are asked for and blocked by the C library")]
+#[allow(unsafe_code, reason = "the C library queries and blocks signals")]
 mod linux {
     use std::mem::MaybeUninit;
     use std::ptr;
 
     use libc::{SIGPIPE, sigset_t};
 
-    /// Whether the process ignores the signal.
+    /// Tells whether the process ignores the signal.
     pub(super) fn is_ignored() -> bool {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: the call only reads, since it is given no new action, and writes what `action`
-        // has room for.
+        // SAFETY: the new action is null, so the call changes nothing and writes the present one to
+        // `action`, which has room for it.
         let result = unsafe { libc::sigaction(SIGPIPE, ptr::null(), action.as_mut_ptr()) };
         // SAFETY: all bytes are initialised: zero, or what the call wrote.
         let action = unsafe { action.assume_init() };
         result == 0 && action.sa_sigaction == libc::SIG_IGN
     }
 
-    /// The signal is blocked on this thread. Dropping it takes away what came meanwhile, and gives
-    /// the thread its mask back.
-    pub(super) struct Held {
+    /// The signal is blocked on this thread. The drop consumes a signal that came meanwhile and
+    /// restores the thread's mask.
+    pub(super) struct BlockedSignal {
         only: sigset_t,
         before: sigset_t,
         was_pending: bool,
     }
 
-    impl Held {
+    impl BlockedSignal {
         /// `None` if the system refuses.
-        pub(super) fn new() -> Option<Held> {
+        pub(super) fn new() -> Option<BlockedSignal> {
             let only = only_sigpipe();
             let mut before = empty();
             let was_pending = is_pending();
             // SAFETY: both sets are initialised and live during the call.
             let result = unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &only, &mut before) };
-            (result == 0).then_some(Held { only, before, was_pending })
+            (result == 0).then_some(BlockedSignal { only, before, was_pending })
         }
     }
 
-    impl Drop for Held {
+    impl Drop for BlockedSignal {
         fn drop(&mut self) {
             if !self.was_pending && is_pending() {
                 let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-                // The thread has blocked it, so that nothing else takes it. An interruption by
-                // another signal is the only reason to try again.
-                // SAFETY: the set and the time are initialised and live during the call, which
-                // writes no information where it is given no place for it.
+                // The thread has blocked the signal, so no handler takes it. Only an interruption
+                // by another signal is a reason to try again.
+                // SAFETY: the set and the time are initialised and live during the call; the null
+                // pointer asks for no information.
                 while unsafe { libc::sigtimedwait(&self.only, ptr::null_mut(), &at_once) } == -1
                     && std::io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
                 {
@@ -84,7 +84,7 @@ mod linux {
 
     fn empty() -> sigset_t {
         let mut set = MaybeUninit::<sigset_t>::zeroed();
-        // SAFETY: the call writes the set it is given room for.
+        // SAFETY: the call writes one set, for which `set` has room.
         unsafe { libc::sigemptyset(set.as_mut_ptr()) };
         // SAFETY: all bytes are initialised: zero, or what the call wrote.
         unsafe { set.assume_init() }
@@ -99,7 +99,7 @@ mod linux {
 
     fn is_pending() -> bool {
         let mut set = empty();
-        // SAFETY: the call writes the set it is given room for.
+        // SAFETY: the call writes one set, for which `set` has room.
         unsafe { libc::sigpending(&mut set) };
         // SAFETY: the set is initialised, and the number is that of a signal.
         unsafe { libc::sigismember(&set, SIGPIPE) == 1 }

@@ -1,0 +1,18 @@
+//! Calls to the operating system about threads and the process: timers that wake one thread, the
+//! timer slack, the limit of open files, SIGPIPE, child processes.
+//!
+//! They are here and not in the driver, because they have nothing to do with readiness: only the
+//! runtime and its callers use them. They are not in the runtime, because they know no task and no
+//! executor, and the driver's tests need one of them.
+
+mod alarm;
+mod children;
+mod limit;
+mod sigpipe;
+mod slack;
+
+pub use self::alarm::Alarm;
+pub use self::children::has_children;
+pub use self::limit::{FdLimit, raise_fd_limit};
+pub use self::sigpipe::without_sigpipe;
+pub use self::slack::TimerSlack;
