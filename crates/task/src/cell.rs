@@ -54,41 +54,45 @@ pub(crate) enum Polled {
     Panicked(Payload),
 }
 
-/// The functions that know the types of a cell. Each has the obligation that the pointer is to the
-/// header of a live cell of those types (invariant 6); further ones are named here.
+/// The functions that know the types of a cell.
+///
+/// # Safety
+///
+/// * The caller of each function passes a pointer to the header of a live cell whose vtable this is
+///   (invariant 6). Further obligations are named at the functions.
 pub(crate) struct VTable {
-    /// Polls; on `Ready` the output replaces the future. The stage is the caller's (invariant 2).
+    /// Polls. On `Ready` the output replaces the future. The stage is the caller's (invariant 2).
     pub(crate) poll: unsafe fn(Raw, &mut Context<'_>) -> Polled,
-    /// Drops the future, and returns what that panics with. The stage is the caller's
-    /// (invariant 2) and is never used again.
+    /// Drops the future, and returns what that panics with. The stage is the caller's (invariant 2)
+    /// and is never used again.
     pub(crate) drop_future: unsafe fn(Raw) -> Option<Payload>,
-    /// Drops the output, and returns what that panics with. The stage is the caller's
-    /// (invariant 3), holds the output, and is never used again.
+    /// Drops the output, and returns what that panics with. The stage is the caller's (invariant
+    /// 3), holds the output, and is never used again.
     pub(crate) drop_output: unsafe fn(Raw) -> Option<Payload>,
     /// Moves the output to the pointer, which is valid for that. The stage is as for
     /// `drop_output`.
     pub(crate) take_output: unsafe fn(Raw, NonNull<()>),
-    /// Hands the `Runnable` to the executor.
+    /// Passes the `Runnable` to the executor.
     pub(crate) schedule: unsafe fn(Raw, Runnable, Cause),
     /// Wakes the joiner, in the way the executor wants.
     pub(crate) wake_joiner: unsafe fn(Raw, Waker),
-    /// Tells the executor that the task is complete; once. Returns the reference it kept.
+    /// Tells the executor, once, that the task is complete. Returns the reference it kept.
     pub(crate) completed: unsafe fn(Raw) -> Option<Kept>,
-    /// Tells the executor that the task is awaited by this waker, if the handle is to tell.
+    /// Tells the executor that this waker awaits the task.
     pub(crate) awaited: unsafe fn(Raw, &Waker),
     /// Reports a panic before `completed`.
     pub(crate) unhandled_panic: unsafe fn(Raw, Payload),
-    /// Reports a panic that the join handle took with it.
+    /// Reports a panic that the join handle was dropped with.
     pub(crate) unread_panic: unsafe fn(Raw, Payload),
     /// Drops the scheduler handle and the header, and frees the cell. The stage is empty.
     pub(crate) free: unsafe fn(Raw),
     pub(crate) type_name: fn() -> &'static str,
     pub(crate) future_size_bytes: usize,
-    /// Whether `drop_output` does anything: most detached tasks return `()`.
+    /// Whether the output has a destructor: most detached tasks return `()`.
     pub(crate) output_needs_drop: bool,
 }
 
-/// The future, then its output: the state word tells. `repr(C)` puts both at the front, so a
+/// The future, then its output: the state word tells which. `repr(C)` puts both at the front, so a
 /// pointer to the stage is a pointer to either.
 #[repr(C)]
 union Stage<F: Future> {
@@ -122,7 +126,7 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         output_needs_drop: needs_drop::<F::Output>(),
     };
 
-    /// Makes the cell of a task that is born queued: the references of `state` are the caller's.
+    /// Makes the cell of a task that starts queued. The references of `state` are the caller's.
     #[inline]
     pub(crate) fn allocate(future: F, scheduler: S, options: Options, state: State) -> Raw {
         let header = Header {
@@ -153,8 +157,13 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         unsafe { raw.erased().cast::<Self>().as_ref() }
     }
 
+    /// See [`VTable::poll`].
+    ///
+    /// # Safety
+    ///
+    /// * As for [`of`](Cell::of); the stage is the caller's and holds the future (invariant 2).
     unsafe fn poll(raw: Raw, cx: &mut Context<'_>) -> Polled {
-        // SAFETY: the obligation of the vtable.
+        // SAFETY: the caller passes a live cell of these types (invariant 6).
         let cell = unsafe { Self::of(raw) };
         let polled = cell.stage.with_mut(|stage| {
             // SAFETY: the stage is ours and holds the future (invariant 2).
@@ -168,7 +177,8 @@ impl<F: Future, S: Schedule> Cell<F, S> {
             Ok(Poll::Ready(output)) => Ok(output),
             Err(payload) => Err(payload),
         };
-        // SAFETY: the obligation of the vtable; the future is not used again.
+        // SAFETY: the caller passes a live cell of these types and owns its stage (invariants 6 and
+        // 2), and the future is not used again.
         if let Some(payload) = unsafe { Self::drop_future(raw) } {
             cell.scheduler.unhandled_panic(raw.as_task(), payload);
         }
@@ -183,8 +193,14 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         }
     }
 
+    /// See [`VTable::drop_future`].
+    ///
+    /// # Safety
+    ///
+    /// * As for [`of`](Cell::of); the stage is the caller's, holds the future (invariant 2), and is
+    ///   not used again.
     unsafe fn drop_future(raw: Raw) -> Option<Payload> {
-        // SAFETY: the obligation of the vtable.
+        // SAFETY: the caller passes a live cell of these types (invariant 6).
         let cell = unsafe { Self::of(raw) };
         cell.stage.with_mut(|stage| {
             // SAFETY: the stage is ours and holds the future (invariant 2), which the caller never
@@ -193,8 +209,14 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         })
     }
 
+    /// See [`VTable::drop_output`].
+    ///
+    /// # Safety
+    ///
+    /// * As for [`of`](Cell::of); the stage is the caller's, holds the output (invariant 3), and is
+    ///   not used again.
     unsafe fn drop_output(raw: Raw) -> Option<Payload> {
-        // SAFETY: the obligation of the vtable.
+        // SAFETY: the caller passes a live cell of these types (invariant 6).
         let cell = unsafe { Self::of(raw) };
         cell.stage.with_mut(|stage| {
             // SAFETY: the stage is ours and holds the output (invariant 3), which the caller never
@@ -203,8 +225,13 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         })
     }
 
+    /// See [`VTable::take_output`].
+    ///
+    /// # Safety
+    ///
+    /// * As for [`drop_output`](Cell::drop_output); `to` is valid for a write of the output.
     unsafe fn take_output(raw: Raw, to: NonNull<()>) {
-        // SAFETY: the obligation of the vtable.
+        // SAFETY: the caller passes a live cell of these types (invariant 6).
         let cell = unsafe { Self::of(raw) };
         cell.stage.with_mut(|stage| {
             // SAFETY: the stage is ours and holds the output (invariant 3), which the caller never
@@ -215,40 +242,80 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         });
     }
 
+    /// See [`VTable::schedule`].
+    ///
+    /// # Safety
+    ///
+    /// * As for [`of`](Cell::of). `task` is the task of `raw`.
     unsafe fn schedule(raw: Raw, task: Runnable, cause: Cause) {
-        // The task may run, complete and be freed elsewhere as soon as it is queued, so the cell's
-        // own scheduler handle is not to be used: a clone is.
-        // SAFETY: the obligation of the vtable.
+        // The task may run, complete and be freed elsewhere as soon as it is queued. So this calls
+        // a clone of the scheduler handle and not the one in the cell.
+        // SAFETY: `task` is a reference to the cell and is not queued yet, so the cell is alive. It
+        // is of these types (invariant 6).
         let scheduler = unsafe { Self::of(raw) }.scheduler.clone();
         scheduler.schedule(task, cause);
     }
 
+    /// See [`VTable::wake_joiner`].
+    ///
+    /// # Safety
+    ///
+    /// * As for [`of`](Cell::of).
     unsafe fn wake_joiner(raw: Raw, waker: Waker) {
-        // SAFETY: the obligation of the vtable.
+        // SAFETY: the caller completes the task and keeps its reference during the call, so the
+        // cell is alive. It is of these types (invariant 6).
         unsafe { Self::of(raw) }.scheduler.wake_joiner(waker);
     }
 
+    /// See [`VTable::completed`].
+    ///
+    /// # Safety
+    ///
+    /// * As for [`of`](Cell::of).
     unsafe fn completed(raw: Raw) -> Option<Kept> {
-        // SAFETY: the obligation of the vtable.
+        // SAFETY: the caller completes the task and gives its reference up after the call, so the
+        // cell is alive. It is of these types (invariant 6).
         unsafe { Self::of(raw) }.scheduler.completed(raw.as_task())
     }
 
+    /// See [`VTable::awaited`].
+    ///
+    /// # Safety
+    ///
+    /// * As for [`of`](Cell::of).
     unsafe fn awaited(raw: Raw, waker: &Waker) {
-        // The task may run in the call and end. The handle keeps the cell.
-        // SAFETY: the obligation of the vtable, for as long as the join handle's reference lasts.
+        // SAFETY: the task may run and complete during the call, but the join handle that makes the
+        // call has a reference, so the cell is alive. It is of these types (invariant 6).
         unsafe { Self::of(raw) }.scheduler.awaited(waker);
     }
 
+    /// See [`VTable::unhandled_panic`].
+    ///
+    /// # Safety
+    ///
+    /// * As for [`of`](Cell::of).
     unsafe fn unhandled_panic(raw: Raw, payload: Payload) {
-        // SAFETY: the obligation of the vtable.
+        // SAFETY: the caller completes the task and keeps its reference during the call, so the
+        // cell is alive. It is of these types (invariant 6).
         unsafe { Self::of(raw) }.scheduler.unhandled_panic(raw.as_task(), payload);
     }
 
+    /// See [`VTable::unread_panic`].
+    ///
+    /// # Safety
+    ///
+    /// * As for [`of`](Cell::of).
     unsafe fn unread_panic(raw: Raw, payload: Payload) {
-        // SAFETY: the obligation of the vtable.
+        // SAFETY: the join handle gives its reference up after the call, so the cell is alive. It
+        // is of these types (invariant 6).
         unsafe { Self::of(raw) }.scheduler.unread_panic(raw.as_task(), payload);
     }
 
+    /// See [`VTable::free`].
+    ///
+    /// # Safety
+    ///
+    /// * As for [`of`](Cell::of); the last reference is gone, and the stage is empty (invariant 1).
     unsafe fn free(raw: Raw) {
         let cell = raw.erased().cast::<Self>();
         // SAFETY: the last reference is gone (invariant 1); the stage is a union, so that only the

@@ -159,8 +159,8 @@ impl<T> JoinHandle<T> {
         task_ref(self).is_finished()
     }
 
-    /// Asks for cancellation and returns at once. The executor drops the future, at the end of
-    /// the current poll if there is one. A task that completes first stays as it is.
+    /// Asks for cancellation and returns at once. The executor drops the future, at the end of the
+    /// current poll if there is one. A task that completes first stays as it is.
     ///
     /// # Examples
     ///
@@ -386,8 +386,8 @@ impl<T> JoinHandle<T> {
         }
         let outcome = state.outcome().expect("the rule says that the task is complete");
         if mem::replace(&mut self.stage, Stage::Taken) != Stage::Taken {
-            // SAFETY: the task is complete, so the outcome is ours (invariant 3), and `stage`
-            // says that it is still there.
+            // SAFETY: the task is complete, so the outcome is ours (invariant 3), and `stage` says
+            // that it is still there.
             if let Some(payload) = unsafe { dispose(self.claim.raw, outcome) } {
                 // SAFETY: the vtable is of this cell (invariant 6).
                 unsafe { (self.claim.raw.header().vtable.unread_panic)(self.claim.raw, payload) };

@@ -1,8 +1,8 @@
 //! Task-locals: a small map of values that live and die with the future.
 //!
 //! Values are boxed, so a reference to one survives the insertion of others: initialisers and
-//! readers may use further task-locals. No borrow of the map is alive while user code runs.
-//! A sorted vector, because a task has a handful of them at most.
+//! readers may use further task-locals. No borrow of the map is alive while user code runs. A
+//! sorted vector, because a task has a handful of them at most.
 
 use std::any::Any;
 use std::fmt;
@@ -57,8 +57,8 @@ impl Locals {
     /// Where the value of `key` is. The outer `None`: destroyed.
     fn find(&self, key: usize) -> Option<Option<*const (dyn Any + Send)>> {
         self.map.with(|map| {
-            // SAFETY: this type is not Sync and no borrow of the map outlives its closure, none
-            // of which calls user code: this is the only borrow.
+            // SAFETY: this type is not Sync and no borrow of the map outlives its closure, none of
+            // which calls user code: this is the only borrow.
             let Map::Alive(entries) = (unsafe { &*map }) else { return None };
             let found = entries.binary_search_by_key(&key, |entry| entry.key);
             Some(found.ok().map(|index| &raw const *entries[index].value))

@@ -246,8 +246,8 @@ pub(crate) unsafe fn dispose(raw: Raw, outcome: Outcome) -> Option<Payload> {
     }
 }
 
-/// Wakes whoever awaits the join handle. A waker that panics is reported and forgotten: the task
-/// it should have woken may hang, but neither this task nor its worker suffers.
+/// Wakes whoever awaits the join handle. A waker that panics is reported and forgotten: the task it
+/// should have woken may hang, but neither this task nor its worker suffers.
 fn wake_joiner(raw: Raw, waker: Waker) {
     assert_none_held("a wake");
     // SAFETY: the vtable is of this cell (invariant 6).

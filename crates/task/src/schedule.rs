@@ -23,24 +23,24 @@ pub enum Cause {
     Orphan,
 }
 
-/// What a task asks of the executor that owns it. The cell holds one value of this type, and
-/// shares it with every thread that wakes the task.
+/// What a task asks of the executor that owns it. The cell holds one value of this type, and shares
+/// it with every thread that wakes the task.
 ///
 /// `Clone` is what [`schedule`](Schedule::schedule) is called on: as soon as the task is queued it
 /// may run elsewhere, complete, and free the cell together with the handle in it. For a pointer the
 /// clone is a copy, and the executor itself must see to it that what `schedule` still touches after
 /// queueing is alive; for an `Arc` it keeps the executor alive for the length of the call.
 ///
-/// After [`completed`](Schedule::completed) has returned, the task does nothing with the handle
-/// but call [`unread_panic`](Schedule::unread_panic) and drop it, on any thread and at any later
-/// time. Both must be cheap and must not need the executor to be running.
+/// After [`completed`](Schedule::completed) has returned, the task does nothing with the handle but
+/// call [`unread_panic`](Schedule::unread_panic) and drop it, on any thread and at any later time.
+/// Both must be cheap and must not need the executor to be running.
 ///
 /// No method is called under a lock of this crate: it has none. None may panic.
 ///
 /// Memory does not depend on an implementation: one that breaks these rules loses tasks or wakes.
 pub trait Schedule: Clone + Send + Sync + 'static {
-    /// Queues `task`. Called from any thread, once per submission; the first `Runnable` and
-    /// those of [`Ran::Requeued`](crate::Ran::Requeued) do not come this way. Must not block.
+    /// Queues `task`. Called from any thread, once per submission; the first `Runnable` and those
+    /// of [`Ran::Requeued`](crate::Ran::Requeued) do not come this way. Must not block.
     fn schedule(&self, task: Runnable, cause: Cause);
 
     /// Wakes whoever awaits the task, which is complete. The executor may queue the joiner in
@@ -50,9 +50,9 @@ pub trait Schedule: Clone + Send + Sync + 'static {
     }
 
     /// The task is complete: its future is dropped, its output too if nobody joins, and its joiner
-    /// is woken. Called once per task, on the thread that completed it, while the cell is
-    /// alive. The executor removes the task from its registry
-    /// ([`TaskRef::owned_slot`]); it must not use uncounted pointers to it afterwards.
+    /// is woken. Called once per task, on the thread that completed it, while the cell is alive.
+    /// The executor removes the task from its registry ([`TaskRef::owned_slot`]); it must not use
+    /// uncounted pointers to it afterwards.
     ///
     /// Returns the reference to `task` that the executor kept (see [`spawn_kept`]), if it has one
     /// to give back now: it is then given up together with the caller's own, in one step. One to
@@ -66,9 +66,9 @@ pub trait Schedule: Clone + Send + Sync + 'static {
         let _ = waker;
     }
 
-    /// A panic nobody will receive: of a task without a join handle, of the drop of a future
-    /// or an output, or of the joiner's waker. Called before [`completed`](Schedule::completed),
-    /// unless it comes through [`unread_panic`](Schedule::unread_panic).
+    /// A panic nobody will receive: of a task without a join handle, of the drop of a future or an
+    /// output, or of the joiner's waker. Called before [`completed`](Schedule::completed), unless
+    /// it comes through [`unread_panic`](Schedule::unread_panic).
     fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>);
 
     /// A panic that was kept for the join handle, which was dropped without reading it; or of the
@@ -136,9 +136,9 @@ where
 ///
 /// If the future or its output is not `Send`:
 ///
-/// * Every `Runnable` of the task, this one and those handed to [`Schedule::schedule`] or
-///   returned by [`Runnable::run`], is run or dropped on the thread that calls this function. It
-///   may travel through other threads in between.
+/// * Every `Runnable` of the task, this one and those handed to [`Schedule::schedule`] or returned
+///   by [`Runnable::run`], is run or dropped on the thread that calls this function. It may travel
+///   through other threads in between.
 pub unsafe fn spawn_unchecked<F, S>(
     future: F,
     scheduler: S,
@@ -151,8 +151,8 @@ where
     let raw = Cell::<F, S>::allocate(future, scheduler, options, State::new());
     // SAFETY: the task is born with a reference for the `Runnable`, and ACTIVE.
     let runnable = unsafe { Runnable::new(raw) };
-    // SAFETY: the task is born with a reference for the join handle, and `F::Output` is the
-    // output of the future in this cell.
+    // SAFETY: the task is born with a reference for the join handle, and `F::Output` is the output
+    // of the future in this cell.
     let handle = unsafe { JoinHandle::new(raw) };
     (runnable, handle)
 }
@@ -192,8 +192,8 @@ where
     let raw = Cell::<F, S>::allocate(future, scheduler, options, State::new_kept());
     // SAFETY: the task is born with a reference for the `Runnable`, and ACTIVE.
     let runnable = unsafe { Runnable::new(raw) };
-    // SAFETY: the task is born with a reference for the join handle, and `F::Output` is the
-    // output of the future in this cell.
+    // SAFETY: the task is born with a reference for the join handle, and `F::Output` is the output
+    // of the future in this cell.
     let handle = unsafe { JoinHandle::new(raw) };
     // SAFETY: the third reference is the kept one's.
     let kept = unsafe { Kept::new(raw) };

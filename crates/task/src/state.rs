@@ -18,8 +18,8 @@
 //! NOTIFIED back only if it is there, and the end of a poll that was woken is one too. So a wake,
 //! its poll and the sleep after it are two read-modify-writes, as are a poll and its requeue.
 //!
-//! Invariants, checked for every reachable state in `state/tests.rs`; the numbers of `lib.rs`
-//! that rest on them stand in brackets:
+//! Invariants, checked for every reachable state in `state/tests.rs`; the numbers of `lib.rs` that
+//! rest on them stand in brackets:
 //!
 //! * Each reference has exactly one owner; the cell is freed with the last, after completion [1].
 //! * There is at most one `Runnable`, and none while the task is polled or done [2].
@@ -34,9 +34,9 @@
 //! reference up is a rule, since the last has to become the orphan in the same step: whoever found
 //! the task in its executor's registry may cancel it without a reference.
 //!
-//! Orderings: rules use AcqRel, which pairs each with all before it: a wake happens before the
-//! poll it causes, a poll before the next, all of them before the free. Taking a reference is
-//! Relaxed, as its taker has one already.
+//! Orderings: rules use AcqRel, which pairs each with all before it: a wake happens before the poll
+//! it causes, a poll before the next, all of them before the free. Taking a reference is Relaxed,
+//! as its taker has one already.
 
 use reveille_primitive::atomic::AtomicUsize;
 use reveille_primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -59,8 +59,8 @@ const OUTPUT: usize = 1 << 6;
 const PANICKED: usize = 1 << 7;
 /// One reference.
 const REF: usize = 1 << 8;
-/// Beyond this many references the process aborts: a leak of wakers in a loop must not wrap.
-/// Half of the range, so that no number of threads can step over it before one of them aborts.
+/// Beyond this many references the process aborts: a leak of wakers in a loop must not wrap. Half
+/// of the range, so that no number of threads can step over it before one of them aborts.
 const WORD_MAX: usize = usize::MAX / 2;
 
 /// A task is born queued: one reference for the `Runnable`, one for the join handle.
@@ -405,8 +405,8 @@ impl State {
         self.step(Unchanged::Skip, Word::detach)
     }
 
-    /// How the future ended; `None` before completion. Pairs with the write of completion, so
-    /// that whoever sees an outcome sees the stage it left.
+    /// How the future ended; `None` before completion. Pairs with the write of completion, so that
+    /// whoever sees an outcome sees the stage it left.
     #[inline]
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         Word(self.0.load(Acquire)).outcome()
@@ -444,8 +444,8 @@ impl State {
         if !now.has(COMPLETE) {
             return self.step(Unchanged::Publish, Word::release_or_orphan);
         }
-        // Every other former owner wrote the word with Release, and this load has read the last
-        // of those writes: what they did to the cell happened before the free.
+        // Every other former owner wrote the word with Release, and this load has read the last of
+        // those writes: what they did to the cell happened before the free.
         if now.refs() == 1 || Word(self.0.fetch_sub(REF, AcqRel)).refs() == 1 {
             return Release::Free;
         }

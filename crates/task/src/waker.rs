@@ -1,8 +1,8 @@
 //! The waker of a task: a counted pointer to its header.
 //!
 //! A wake is one call through std's vtable, one read-modify-write, and, if the task was idle, one
-//! call through the cell's vtable. Waking by value hands the waker's own reference to the
-//! `Runnable`; nothing is counted up or down.
+//! call through the cell's vtable. Waking by value passes the waker's own reference to the
+//! `Runnable`; no reference is counted up or down.
 
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -32,8 +32,8 @@ pub(crate) unsafe fn from_counted(task: NonNull<()>) -> Waker {
 /// * `task` points to the header of a cell that stays alive while the waker is used.
 #[inline]
 pub(crate) unsafe fn lend(task: NonNull<()>) -> ManuallyDrop<Waker> {
-    // SAFETY: as the waker is never dropped, it gives away no reference, and its clones count
-    // their own.
+    // SAFETY: as the waker is never dropped, it gives away no reference, and its clones count their
+    // own.
     ManuallyDrop::new(unsafe { from_counted(task) })
 }
 
@@ -46,14 +46,15 @@ pub(crate) fn task_of(waker: &Waker) -> Option<NonNull<()>> {
     NonNull::new(waker.data().cast_mut())
 }
 
-/// Whether `waker` is a task's: then its clone runs no user's code.
+/// Tells whether `waker` is that of a task: then its clone runs no user code.
 #[inline]
 #[must_use]
 pub fn is_task_waker(waker: &Waker) -> bool {
     task_of(waker).is_some()
 }
 
-/// Whether the task that `waker` wakes still runs or waits. `None` if it is no waker of a task.
+/// Tells whether the task that `waker` wakes is not complete. `None` if it is not a waker of a
+/// task.
 #[must_use]
 pub fn is_live(waker: &Waker) -> Option<bool> {
     let task = task_of(waker)?;
@@ -76,26 +77,38 @@ unsafe fn raw(data: *const ()) -> Raw {
     unsafe { Raw::from_erased(task) }
 }
 
+/// # Safety
+///
+/// * As for [`raw`]; the caller borrows the waker.
 unsafe fn clone(data: *const ()) -> RawWaker {
-    // SAFETY: std calls this with the data of a waker of this vtable.
+    // SAFETY: std calls this with the data of a waker of this vtable, which `from_counted` made.
     unsafe { raw(data) }.header().state.retain();
     RawWaker::new(data, &VTABLE)
 }
 
+/// # Safety
+///
+/// * As for [`raw`]; the caller consumes the waker.
 unsafe fn wake(data: *const ()) {
-    // SAFETY: std calls this with the data of a waker of this vtable.
+    // SAFETY: std calls this with the data of a waker of this vtable, which `from_counted` made.
     let raw = unsafe { raw(data) };
     // SAFETY: std consumes the waker, so its reference is ours to give.
     unsafe { raw.wake_consuming() };
 }
 
+/// # Safety
+///
+/// * As for [`raw`]; the caller borrows the waker.
 unsafe fn wake_by_ref(data: *const ()) {
-    // SAFETY: std calls this with the data of a waker of this vtable.
+    // SAFETY: std calls this with the data of a waker of this vtable, which `from_counted` made.
     unsafe { raw(data) }.wake();
 }
 
+/// # Safety
+///
+/// * As for [`raw`]; the caller consumes the waker.
 unsafe fn drop_waker(data: *const ()) {
-    // SAFETY: std calls this with the data of a waker of this vtable.
+    // SAFETY: std calls this with the data of a waker of this vtable, which `from_counted` made.
     let raw = unsafe { raw(data) };
     // SAFETY: std consumes the waker, so its reference is ours to give.
     unsafe { raw.release() };
