@@ -1,4 +1,4 @@
-//! What one turn needs and returns: the reusable buffers, and the waking after it.
+//! The buffers and the outcome of a turn, and the waking after it.
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
@@ -10,7 +10,7 @@ use crate::poll::Buffer;
 use crate::poll::batch::Receive;
 
 /// Buffers of a turn: events as the system reports them, and wakers. One per thread that turns,
-/// reused from turn to turn; the room is allocated by the first turn.
+/// reused from turn to turn. The first turn allocates them.
 #[derive(Default)]
 pub struct Events {
     pub(crate) buffer: Buffer,
@@ -43,17 +43,17 @@ impl Events {
         Events::default()
     }
 
-    /// The wakers that a turn has found and [`wake`](Events::wake) will wake, for a caller that
-    /// wakes them by itself.
+    /// The wakers that a turn has collected, for a caller that wakes them itself instead of calling
+    /// [`wake`](Events::wake).
     pub fn wakers_mut(&mut self) -> &mut Vec<Waker> {
         &mut self.wakers
     }
 
-    /// Wakes the waiters that a turn has found.
+    /// Wakes the waiters that a turn has collected.
     ///
     /// # Panics
     ///
-    /// When a waker panicked; all the others have been woken before that.
+    /// When a waker panicked. All the others have been called before that.
     pub fn wake(&mut self) {
         wake_all(&mut self.wakers);
     }
@@ -69,14 +69,14 @@ impl std::fmt::Debug for Events {
 ///
 /// # Panics
 ///
-/// Resumes the last panic of a waker after all were woken: swallowing it would hide a fault, and
-/// stopping at it would hang the tasks of the wakers behind it. Others are dropped.
+/// Resumes the last panic of a waker after all were called: to ignore it would hide a fault, and to
+/// stop at it would hang the tasks of the wakers after it. Payloads of other panics are dropped.
 pub(crate) fn wake_all(wakers: &mut Vec<Waker>) -> usize {
     lock::assert_none_held("a wake");
     let count = wakers.len();
     let mut last: Option<Box<dyn Any + Send>> = None;
     for waker in wakers.drain(..) {
-        // Unwind safe: the waker is consumed, and nothing here is half-done when it panics.
+        // Unwind safe: the waker is consumed, and no state here is inconsistent when it panics.
         if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()))
             && let Some(further) = last.replace(panic)
         {
@@ -89,7 +89,7 @@ pub(crate) fn wake_all(wakers: &mut Vec<Waker>) -> usize {
     count
 }
 
-/// Drops the payload of a panic, whose own drop may panic: what that leaves is leaked.
+/// Drops the payload of a panic. If that drop panics, the second payload is leaked.
 fn discard(payload: Box<dyn Any + Send>) {
     if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
         std::mem::forget(second);

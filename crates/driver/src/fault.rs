@@ -1,7 +1,7 @@
-//! Errors of the driver: which operation failed on which descriptor, and why where that is known.
+//! Errors of the driver: which operation failed on which descriptor, and the reason if it is known.
 //!
-//! The text contains the system's error, so it is not the source as well: who walks the sources
-//! would print it twice. [`number`] finds it.
+//! The text contains the system's error, so it is not the source as well: code that prints all
+//! sources would print it twice. [`number`] returns its number.
 
 use std::{error, fmt, io};
 
@@ -30,18 +30,18 @@ impl error::Error for Fault {
     }
 }
 
-/// The number of the system's error behind `error`, if that is one of the driver's.
+/// The number of the system's error behind `error`, if that is an error of the driver.
 pub fn number(error: &(dyn error::Error + 'static)) -> Option<i32> {
     error.downcast_ref::<Fault>()?.source.raw_os_error()
 }
 
-/// Names the operation and the descriptor of `source`, whose kind is kept.
+/// Adds the operation and the descriptor to `source`. Keeps its kind.
 pub(crate) fn name(operation: &'static str, fd: i64, source: io::Error) -> io::Error {
     let reason = reason(&source);
     io::Error::new(source.kind(), Fault { operation, fd, reason, source })
 }
 
-/// What the numbers of `epoll_ctl(2)` mean here, where the system's own text misleads.
+/// What the error numbers of `epoll_ctl(2)` mean here, if the system's own text misleads.
 #[cfg(unix)]
 fn reason(source: &io::Error) -> Option<&'static str> {
     use rustix::io::Errno;

@@ -1,7 +1,8 @@
-//! The state of the asymmetric barriers: which of the two sides pays, and how that changes.
+//! The state of the asymmetric barriers: which of the two sides executes a fence, and how that
+//! changes.
 //!
-//! The kernel's heavy barrier may be refused after it was in use: a program shuts itself into a
-//! sandbox once it has started, and the filter lacks the call. Then both sides pay from there on.
+//! The kernel may refuse its heavy barrier after it was in use: a program enters a sandbox once it
+//! has started, and the filter forbids the call. From then on both sides execute a full fence.
 //!
 //! | state | light | heavy |
 //! |---|---|---|
@@ -13,10 +14,10 @@
 //!
 //! 1. EXPEDITED is entered from FULL, before the pair is used, and left once, for LOSING and then
 //!    FULL.
-//! 2. The sweep passes a full barrier on every core after LOSING was stored, and FULL follows it.
-//!    So of a light side that read EXPEDITED, what it stored before that is visible after the
-//!    sweep: its read came before the barrier on its core, and its store before its read. A light
-//!    side whose store came after that barrier reads LOSING, and fences by itself.
+//! 2. The sweep executes a full barrier on every core after LOSING was stored, and FULL follows it.
+//!    If a light side read EXPEDITED, then its earlier stores are visible after the sweep: its read
+//!    came before the barrier on its core, and its stores before its read. A light side whose store
+//!    came after that barrier reads LOSING, and executes a fence itself.
 //! 3. No heavy side returns while the state is LOSING.
 
 use crate::atomic::{AtomicU8, Ordering, fence};
@@ -26,7 +27,7 @@ const FULL: u8 = 0;
 const EXPEDITED: u8 = 1;
 const LOSING: u8 = 2;
 
-/// What the barriers ask of the system.
+/// The calls of the system that the barriers need.
 pub trait System {
     /// Keeps the compiler from moving accesses across it.
     fn compiler_fence(&self);
@@ -34,15 +35,15 @@ pub trait System {
     /// Asks for the right to use [`barrier`](System::barrier).
     fn register(&self) -> bool;
 
-    /// Passes a full barrier on every core that runs a thread of this process. `false` if the
-    /// system refuses.
+    /// Executes a full barrier on every core that runs a thread of this process. Returns `false` if
+    /// the system refuses.
     fn barrier(&self) -> bool;
 
-    /// As [`barrier`](System::barrier), by other means, however slow.
+    /// As [`barrier`](System::barrier), by other and possibly slow means.
     fn sweep(&self);
 }
 
-/// See the module's header.
+/// A pair of barriers: light on the side that executes it often, heavy on the other.
 #[derive(Debug)]
 pub struct Asymmetric<S> {
     state: AtomicU8,
@@ -70,7 +71,7 @@ impl<S: System> Asymmetric<S> {
         }
     }
 
-    /// The barrier of the side that passes often.
+    /// The barrier of the side that executes it often.
     #[inline]
     pub fn light(&self) {
         if self.state.load(Ordering::Relaxed) == EXPEDITED {

@@ -11,8 +11,8 @@ pub use loom::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 
-/// loom has no compiler fences. A full fence keeps what it stands for: the order of the two
-/// accesses around it, as a foreign thread sees them after its own heavy barrier.
+/// loom has no compiler fences. A full fence gives the same order of the two accesses around it, as
+/// another thread sees them after its own heavy barrier.
 #[cfg(reveille_loom)]
 pub fn compiler_fence(_: Ordering) {
     fence(Ordering::SeqCst);

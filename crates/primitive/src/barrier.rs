@@ -1,9 +1,9 @@
-//! An asymmetric pair of barriers: light on the side that passes often, heavy on the other.
+//! An asymmetric pair of barriers: light on the side that executes it often, heavy on the other.
 //!
 //! [`light`] is a compiler fence when [`heavy`] can run a barrier on every core that runs a thread
-//! of this process (Linux's `membarrier`), and a full fence otherwise. Either way, of two threads
-//! where one stores A, passes `light`, loads B and the other stores B, passes `heavy`, loads A, at
-//! least one sees the other's store.
+//! of this process (Linux's `membarrier`), and a full fence otherwise. In both cases: if one thread
+//! stores A, executes `light` and loads B, and another stores B, executes `heavy` and loads A, then
+//! at least one of them sees the other's store.
 
 #[cfg(any(reveille_loom, not(target_os = "linux")))]
 pub(crate) use full::{heavy, light, prepare};
@@ -66,17 +66,17 @@ mod system {
             membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
         }
 
-        /// Refused under a filter that was put on since.
+        /// Refused under a filter that was installed since.
         fn barrier(&self) -> bool {
             membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
         }
 
-        /// Runs this thread on one processor after the other. To run there it displaces whatever
-        /// ran there, and the kernel passes a full barrier when it switches threads; a thread that
-        /// moves between processors meanwhile is switched as well.
+        /// Runs this thread on one processor after the other. Each time it displaces the thread
+        /// that runs there, and the kernel executes a full barrier when it switches threads. A
+        /// thread that moves between processors meanwhile is switched as well.
         ///
-        /// Where that is refused too it waits. Processors make a store visible in less than a
-        /// microsecond, though no manual promises a time.
+        /// If the system refuses that too, it waits. Processors make a store visible in less than a
+        /// microsecond, although no manual promises a time.
         fn sweep(&self) {
             if visit_processors().is_err() {
                 wait(Duration::from_millis(10));
@@ -84,22 +84,21 @@ mod system {
         }
     }
 
-    /// Asks the kernel, and returns whether it agrees. By libc, so that this crate and those above
-    /// it need not wait for all of rustix to be compiled.
+    /// Makes the system call, and tells whether it succeeded. rustix has it in a module that this
+    /// crate does not need otherwise.
     fn membarrier(command: impl Into<i64>) -> bool {
         let command: i64 = command.into();
-        // SAFETY: the call takes three numbers and reads no memory of ours; no flags are set, so
-        // the last one is ignored.
+        // SAFETY: the call takes three numbers and accesses no memory of this process; no flags are
+        // set, so it ignores the last one.
         let answer = unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) };
         answer == 0
     }
 
-    /// Moves the calling thread to each processor that it may use, and lets it go where it was
-    /// allowed before.
+    /// Moves the calling thread to each processor that it may use, and then restores its affinity.
     fn visit_processors() -> io::Result<()> {
         let before = affinity()?;
         for processor in 0..libc::CPU_SETSIZE as usize {
-            // SAFETY: all zero is the empty set.
+            // SAFETY: a set is an array of integers, for which all zero is valid: the empty set.
             let mut one: libc::cpu_set_t = unsafe { MaybeUninit::zeroed().assume_init() };
             // SAFETY: the number is below the size of the set.
             unsafe { libc::CPU_SET(processor, &mut one) };
@@ -113,7 +112,7 @@ mod system {
     }
 
     fn affinity() -> io::Result<libc::cpu_set_t> {
-        // SAFETY: all zero is the empty set.
+        // SAFETY: a set is an array of integers, for which all zero is valid: the empty set.
         let mut set: libc::cpu_set_t = unsafe { MaybeUninit::zeroed().assume_init() };
         // SAFETY: the kernel writes at most the size that it is told, which is that of `set`.
         let got = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &mut set) };
@@ -136,11 +135,11 @@ mod system {
         use super::*;
 
         #[test]
-        fn a_sweep_leaves_the_thread_where_it_may_run() {
+        fn a_sweep_restores_the_affinity_of_the_thread() {
             let before = affinity().expect("the mask of this thread");
             visit_processors().expect("every processor of this thread's");
             let after = affinity().expect("the mask of this thread");
-            // SAFETY: both are sets.
+            // SAFETY: both sets are initialised.
             assert!(unsafe { libc::CPU_EQUAL(&before, &after) });
         }
     }

@@ -1,38 +1,40 @@
-//! A lock that costs its owner two plain stores and one load, and a stranger a memory barrier on
-//! every core.
+//! A lock that is cheap for its owner: two plain stores and one load. For any other thread it costs
+//! a memory barrier on every core.
 //!
-//! A worker touches its own queue slot, timers and registry at every poll; others touch them a few
-//! times a second, when they rescue a blocked worker or shut the runtime down. So the lock is
-//! biased: the *owner* announces that it is inside with a plain store and looks at the gate; a
-//! *stranger* closes the gate, makes every core pass a barrier, and waits until the owner is out.
+//! A worker accesses its own queue slot, timers and registry at every poll. Other threads access
+//! them a few times a second, when they rescue a blocked worker or shut the runtime down. So the
+//! lock is biased. The *owner* sets a flag with a plain store and checks the gate. A *remote*
+//! thread closes the gate, makes every core execute a barrier, and waits until the owner's flag is
+//! clear.
 //!
 //! # Vocabulary
 //!
-//! * **identity**: what a thread owns locks with: a number that is never used twice, and the flag
-//!   *inside*, which the thread sets from before it looks at a gate until it is done.
-//! * **gate**: the number of the owner while it may enter, 0 while a stranger is inside or nobody
-//!   owns the lock.
+//! * **token**: a thread owns locks with its token. The token has a number that is never used
+//!   twice, and the flag *inside*, which the thread sets before it checks a gate and clears when it
+//!   has finished.
+//! * **gate**: the number of the owner while the owner may enter; 0 while a remote thread is inside
+//!   or the lock has no owner.
 //!
 //! # Invariants
 //!
-//! 1. The value is touched only by the thread that saw its own number in the gate after setting
-//!    its flag, until it clears the flag; or by the one stranger that holds `owner`, closed the
-//!    gate, passed the heavy barrier and saw the owner's flag clear, until it opens the gate.
-//! 2. Both at once is impossible: the owner stores its flag, then loads the gate; the stranger
+//! 1. The value is accessed only by the thread that saw its own number in the gate after setting
+//!    its flag, until it clears the flag; or by the one remote thread that holds `owner`, closed
+//!    the gate, executed the heavy barrier and saw the owner's flag clear, until it opens the gate.
+//! 2. Both at once is impossible: the owner stores its flag, then loads the gate; the remote thread
 //!    stores the gate, then loads the flag. With a barrier between each pair at least one of the
 //!    two sees the other's store (Dekker's argument). The owner's barrier is a compiler fence; the
-//!    stranger's heavy barrier makes a full one of it on the owner's core.
-//! 3. The flag belongs to the thread, not to the lock: a thread that lost the lock while it was
-//!    away announces itself in vain, and disturbs no flag of the new owner.
+//!    heavy barrier of the remote thread makes it a full one on the owner's core.
+//! 3. The flag belongs to the thread, not to the lock: a thread that has lost the lock and sets its
+//!    flag changes no flag of the new owner.
 //! 4. Flag and gate are written with release and read with acquire, so each side sees what the
 //!    other did to the value.
 //!
-//! The heavy barrier is Linux's `membarrier(PRIVATE_EXPEDITED)`. Where the system has none, or
-//! refuses it after a time (`asymmetric.rs`), both sides use a full fence, which costs the owner
-//! about 2 ns more.
+//! The heavy barrier is Linux's `membarrier(PRIVATE_EXPEDITED)`. If the system has no such call, or
+//! refuses it later (`asymmetric.rs`), both sides use a full fence, which costs the owner about 2
+//! ns more.
 //!
-//! Rejected: a flag inside the lock. A dispossessed owner that wakes up between its look at the
-//! gate and its store would clear the flag of its successor.
+//! Rejected: a flag inside the lock. A former owner that is preempted between its check of the gate
+//! and its store would clear the flag of the new owner.
 //!
 //! Source: D. Dice, M. Moir, W. Scherer, "Quickly Reacquirable Locks"; `membarrier(2)`.
 
@@ -46,7 +48,7 @@ use crate::cell::UnsafeCell;
 use crate::lock::Mutex;
 use crate::{barrier, lock, thread};
 
-/// What a thread owns [`Biased`] locks with. Not `Clone`: one thread, one identity.
+/// A thread owns [`Biased`] locks with its token. Not `Clone`: each thread has one token.
 #[derive(Debug)]
 pub struct OwnerToken {
     number: usize,
@@ -61,7 +63,7 @@ pub struct OwnerId {
 }
 
 impl OwnerToken {
-    /// An identity that no lock has seen before.
+    /// A token that no lock has seen before.
     ///
     /// # Panics
     ///
@@ -69,27 +71,27 @@ impl OwnerToken {
     pub fn unique() -> OwnerToken {
         // Outside loom's world: the numbers only have to differ.
         static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(1);
-        let number = next_number(&NEXT).expect("the numbers of threads' identities ran out");
+        let number = next_number(&NEXT).expect("the numbers of owner tokens ran out");
         OwnerToken { number, inside: Arc::new(AtomicBool::new(false)) }
     }
 
-    /// The name under which others can give a lock to this identity.
+    /// The name by which other threads can give a lock to this token.
     pub fn id(&self) -> OwnerId {
         OwnerId { number: self.number, inside: Arc::clone(&self.inside) }
     }
 }
 
-/// Draws a number. It never wraps: 0 is what the gate of a closed lock holds, and two identities
-/// with one number would both enter (invariant 1).
+/// Draws a number. It never wraps: 0 is the gate of a closed lock, and two tokens with the same
+/// number would both enter (invariant 1).
 fn next_number(next: &std::sync::atomic::AtomicUsize) -> Option<usize> {
     use std::sync::atomic::Ordering::Relaxed;
     next.fetch_update(Relaxed, Relaxed, |number| number.checked_add(1)).ok()
 }
 
-/// A value with one owning thread at a time, which enters almost for free.
+/// A value with one owning thread at a time, for which the lock is cheap.
 pub struct Biased<T> {
     gate: AtomicUsize,
-    /// Held by a stranger as long as it is inside; tells whom it has to wait for.
+    /// Held by a remote thread while it is inside. It says for which owner that thread has to wait.
     owner: Mutex<Option<OwnerId>>,
     value: UnsafeCell<T>,
 }
@@ -99,62 +101,64 @@ pub struct Biased<T> {
 unsafe impl<T: Send> Sync for Biased<T> {}
 
 impl<T> Biased<T> {
-    /// Wraps `value`. Nobody owns it yet.
+    /// Wraps `value`. The lock has no owner yet.
     pub fn new(value: T) -> Biased<T> {
         barrier::prepare();
         Biased { gate: AtomicUsize::new(0), owner: Mutex::new(None), value: UnsafeCell::new(value) }
     }
 
-    /// Enters as the owner; `None` if the lock belongs to somebody else, or nobody. Waits while a
-    /// stranger is inside.
+    /// Enters as the owner. `None` if the lock has another owner or no owner. Waits while a remote
+    /// thread is inside.
     ///
-    /// `&mut` keeps a thread from entering two locks, or one twice: there is one flag for all.
+    /// `&mut` prevents a thread from entering two locks, or one lock twice: it has one flag for
+    /// all.
     #[inline]
-    pub fn enter<'a>(&'a self, identity: &'a mut OwnerToken) -> Option<Owner<'a, T>> {
-        identity.inside.store(true, Ordering::Relaxed);
+    pub fn enter<'a>(&'a self, token: &'a mut OwnerToken) -> Option<Owner<'a, T>> {
+        token.inside.store(true, Ordering::Relaxed);
         barrier::light();
-        if self.gate.load(Ordering::Acquire) == identity.number {
+        if self.gate.load(Ordering::Acquire) == token.number {
             lock::change_held(1);
-            return Some(Owner::new(self, identity));
+            return Some(Owner::new(self, token));
         }
-        self.enter_slow(identity)
+        self.enter_slow(token)
     }
 
     #[cold]
-    fn enter_slow<'a>(&'a self, identity: &'a mut OwnerToken) -> Option<Owner<'a, T>> {
+    fn enter_slow<'a>(&'a self, token: &'a mut OwnerToken) -> Option<Owner<'a, T>> {
         loop {
-            // A stranger may be waiting for the flag with `owner` in its hands.
-            identity.inside.store(false, Ordering::Release);
+            // A remote thread may hold `owner` and wait for the flag.
+            token.inside.store(false, Ordering::Release);
             let number = self.owner.lock().as_ref().map(|owner| owner.number);
-            if number != Some(identity.number) {
+            if number != Some(token.number) {
                 return None;
             }
-            identity.inside.store(true, Ordering::Relaxed);
+            token.inside.store(true, Ordering::Relaxed);
             barrier::light();
-            if self.gate.load(Ordering::Acquire) == identity.number {
+            if self.gate.load(Ordering::Acquire) == token.number {
                 lock::change_held(1);
-                return Some(Owner::new(self, identity));
+                return Some(Owner::new(self, token));
             }
         }
     }
 
-    /// Enters as a stranger: waits for the owner to be outside and keeps it there during `access`.
+    /// Enters as a remote thread: waits until the owner is outside, and keeps it outside during
+    /// `access`.
     ///
-    /// Costs a barrier on every core that runs a thread of this process, some microseconds.
-    /// The caller must not be inside itself. `access` may also change the owner.
+    /// Costs a barrier on every core that runs a thread of this process, some microseconds. The
+    /// caller must not be inside the lock already. `access` may also change the owner.
     pub fn with<R>(&self, access: impl FnOnce(&mut T, &mut Option<OwnerId>) -> R) -> R {
         let mut owner = self.owner.lock();
         if let Some(owner) = owner.as_ref() {
             self.gate.store(0, Ordering::Relaxed);
             barrier::heavy();
             while owner.inside.load(Ordering::Acquire) {
-                // The owner is inside for some nanoseconds, unless its core was taken away.
+                // The owner is inside for some nanoseconds, unless it was preempted.
                 thread::yield_now();
             }
         }
         let result = self.value.with_mut(|value| {
-            // SAFETY: the stranger's half of invariant 1: `owner` is locked, the gate is closed
-            // and the owner's flag was seen clear after the heavy barrier.
+            // SAFETY: the remote thread's half of invariant 1: `owner` is locked, the gate is
+            // closed and the owner's flag was seen clear after the heavy barrier.
             let value = unsafe { &mut *value };
             access(value, &mut owner)
         });
@@ -181,14 +185,14 @@ impl<T: fmt::Debug> fmt::Debug for Biased<T> {
 /// of a `Cell` would share the cell.
 pub struct Owner<'a, T> {
     lock: &'a Biased<T>,
-    identity: &'a mut OwnerToken,
+    token: &'a mut OwnerToken,
     access: PhantomData<&'a mut T>,
 }
 
 impl<'a, T> Owner<'a, T> {
     #[inline]
-    fn new(lock: &'a Biased<T>, identity: &'a mut OwnerToken) -> Owner<'a, T> {
-        Owner { lock, identity, access: PhantomData }
+    fn new(lock: &'a Biased<T>, token: &'a mut OwnerToken) -> Owner<'a, T> {
+        Owner { lock, token, access: PhantomData }
     }
 }
 
@@ -216,7 +220,7 @@ impl<T> Drop for Owner<'_, T> {
     #[inline]
     fn drop(&mut self) {
         lock::change_held(-1);
-        self.identity.inside.store(false, Ordering::Release);
+        self.token.inside.store(false, Ordering::Release);
     }
 }
 
@@ -251,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn owner_and_strangers_never_meet() {
+    fn owner_and_remote_threads_exclude_each_other() {
         const EACH: usize = 20_000;
         let lock = Biased::new(0_usize);
         std::thread::scope(|scope| {
@@ -259,7 +263,7 @@ mod tests {
                 let mut me = OwnerToken::unique();
                 lock.give(Some(me.id()));
                 for _ in 0..EACH {
-                    *lock.enter(&mut me).expect("nobody takes it away") += 1;
+                    *lock.enter(&mut me).expect("no thread takes it away") += 1;
                 }
             });
             for _ in 0..2 {

@@ -29,7 +29,7 @@ impl<T> UnsafeCell<T> {
 }
 
 impl<T: ?Sized> UnsafeCell<T> {
-    /// Hands `access` a pointer for reading. Dereferencing it is the caller's obligation.
+    /// Passes `access` a pointer for reading. Dereferencing it is the caller's obligation.
     #[inline(always)]
     pub fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R {
         #[cfg(not(reveille_loom))]
@@ -38,7 +38,7 @@ impl<T: ?Sized> UnsafeCell<T> {
         return self.cell.with(access);
     }
 
-    /// Hands `access` a pointer for writing. Dereferencing it is the caller's obligation.
+    /// Passes `access` a pointer for writing. Dereferencing it is the caller's obligation.
     #[inline(always)]
     pub fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
         #[cfg(not(reveille_loom))]

@@ -1,10 +1,10 @@
-//! Which process this is: the one that began, or a child made by `fork`.
+//! Detects `fork`: whether this process is the first one, or a child of it.
 //!
-//! A child has a copy of the memory and one thread. What it inherits of threads, of locks that they
-//! hold and of descriptors that it shares with its parent has to be told from its own. So whatever
-//! depends on these remembers the generation it was made in.
+//! A child has a copy of the memory and one thread. It has to distinguish its own threads, locks
+//! and descriptors from those of its parent, which exist in its memory too. So each object that
+//! depends on them remembers the generation in which it was made.
 //!
-//! Seen is `fork` of the C library, which runs handlers; a bare system call is not.
+//! Only `fork` of the C library is counted, because it runs handlers. A raw system call is not.
 
 #[cfg(all(target_os = "linux", not(reveille_loom)))]
 mod system {
@@ -13,7 +13,7 @@ mod system {
 
     static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-    /// The hook, a `fn()`; null for none.
+    /// The hook, a `fn()`; null if there is no hook.
     static HOOK: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
 
     /// How many forks lie between the first process and this one.
@@ -23,7 +23,8 @@ mod system {
     }
 
     /// Counts forks from now on, and calls `hook` in each child, on its one thread. There is one
-    /// hook, and it may neither lock nor allocate: other threads of the parent were anywhere.
+    /// hook. It may neither lock nor allocate, because the fork may have interrupted another thread
+    /// of the parent in a lock or in the allocator.
     pub fn watch(hook: fn()) {
         static ONCE: Once = Once::new();
         HOOK.store(hook as *mut (), Ordering::Release);
@@ -37,8 +38,8 @@ mod system {
     extern "C" fn in_child() {
         GENERATION.fetch_add(1, Ordering::Relaxed);
         let hook = HOOK.load(Ordering::Acquire);
-        // SAFETY: null, which is `None`, or a `fn()` that `watch` stored; the two types have one
-        // representation.
+        // SAFETY: the pointer is null, which is `None`, or a `fn()` that `watch` stored; the two
+        // types have the same representation.
         let hook = unsafe { std::mem::transmute::<*mut (), Option<fn()>>(hook) };
         if let Some(hook) = hook {
             hook();
@@ -60,8 +61,9 @@ mod system {
 
 pub use system::{generation, watch};
 
-/// Ends a child process that returns into a thread of a runtime of its parent: that thread would go
-/// on with copies of the parent's tasks. Does nothing in the process that `made_in` was read in.
+/// Aborts a child process that returns into a runtime thread of its parent, because that thread
+/// would continue with copies of the parent's tasks. Does nothing in the process that read
+/// `made_in`.
 pub fn refuse_to_go_on(made_in: u32) {
     if generation() == made_in {
         return;

@@ -1,9 +1,9 @@
 //! Mutex and condition variable without poisoning, and the check that no user code runs under one.
 //!
 //! The runtime's rule is that a wake, a drop, a poll or a closure of the user never runs while the
-//! thread holds one of the runtime's locks: user code may call back into the runtime and would
-//! meet the lock again. Builds with debug assertions count the locks a thread holds;
-//! [`assert_none_held`] stands before each call of user code.
+//! thread holds one of the runtime's locks: user code may call back into the runtime and would take
+//! the lock again. Builds with debug assertions count the locks that a thread holds, and
+//! [`assert_none_held`] comes before each call of user code.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -59,15 +59,15 @@ pub fn assert_none_held(what: &str) {
     let _ = what;
 }
 
-/// A mutual exclusion lock that ignores poisoning: what it guards is kept sound by its users, and
-/// no user code, the only code that panics, runs under it.
+/// A mutual exclusion lock that ignores poisoning: no user code runs under it, and only user code
+/// panics.
 pub struct Mutex<T: ?Sized> {
     lock: imp::Mutex<T>,
 }
 
 /// Access to what a [`Mutex`] guards, until dropped.
 pub struct MutexGuard<'a, T: ?Sized> {
-    /// Taken only by [`Condvar`], which gives it back.
+    /// Taken only by [`Condvar`], which puts it back.
     guard: Option<imp::MutexGuard<'a, T>>,
 }
 
@@ -91,7 +91,7 @@ impl<T> Mutex<T> {
 }
 
 impl<T: ?Sized> Mutex<T> {
-    /// Blocks the thread until the lock is its own.
+    /// Blocks the thread until it has the lock.
     #[inline]
     pub fn lock(&self) -> MutexGuard<'_, T> {
         let guard = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
@@ -99,7 +99,7 @@ impl<T: ?Sized> Mutex<T> {
         MutexGuard { guard: Some(guard) }
     }
 
-    /// Takes the lock if nobody holds it.
+    /// Takes the lock if no thread holds it.
     #[inline]
     pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         let guard = match self.lock.try_lock() {

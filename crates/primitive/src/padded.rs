@@ -1,9 +1,9 @@
-//! A value that shares its cache lines with nobody.
+//! A value on cache lines of its own.
 
 use std::ops::{Deref, DerefMut};
 
-/// Keeps a value on cache lines of its own. 128 bytes, because x86 fetches lines in pairs and
-/// some 64-bit ARM cores have lines of that size.
+/// Keeps a value on cache lines of its own. 128 bytes, because x86 fetches lines in pairs and some
+/// 64-bit ARM cores have lines of that size.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Padded<T>(T);

@@ -1,23 +1,23 @@
 //! A lock for sections of a few instructions, which is released by a plain store.
 //!
-//! A lock whose waiters sleep has to ask, on its release, whether one does: a read-modify-write,
-//! and as many nanoseconds as the section itself. Here whoever finds the lock taken looks again:
-//! at once at first, then after giving its core away, then after a moment of sleep, since the
-//! holder may have lost its core and, if its priority is lower, would not get it by yields alone.
+//! A lock whose waiters sleep has to check on release whether one does. That is a
+//! read-modify-write, which takes as long as the section itself. Here a contender spins, then
+//! yields, then sleeps for 50 µs. It sleeps because the holder may have been preempted, and a
+//! holder of lower priority does not get its core back by yields alone.
 //!
-//! The lock shares its word with its users, who keep a few bits of theirs in it (see
-//! [`SpinLockGuard::word`]): they are read by the instruction that takes the lock.
+//! The lock shares its word with its users, which store a few bits in it (see
+//! [`SpinLockGuard::word`]): the instruction that takes the lock reads them.
 //!
 //! # Invariants
 //!
 //! 1. The value is touched only by the thread that turned [`TAKEN`] on, until it turns it off.
 //! 2. `TAKEN` is turned on by an exchange that saw it off, with acquire, and off by a store with
 //!    release: each section happens after the one before it.
-//! 3. While `TAKEN` is on nobody else writes the word, as every exchange expects it to be off. So
-//!    the store of the release overwrites nothing.
+//! 3. While `TAKEN` is on, no other thread writes the word, because every exchange expects it to be
+//!    off. So the store of the release overwrites no change.
 //!
-//! Not for sections that call anything slow. Contention is one thread that takes events while
-//! another begins to wait for one of the same source; it was not seen in the benchmarks.
+//! Not for sections that call anything slow. There is contention when one thread delivers an event
+//! while another begins to wait for the same source; the benchmarks did not show it.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -29,14 +29,14 @@ use crate::lock;
 #[cfg(not(reveille_loom))]
 use crate::thread;
 
-/// The bit of the word that is not the users'.
+/// The bit of the word that belongs to the lock.
 pub const TAKEN: usize = 1;
 
-/// A value behind a lock with a short section, and a word beside it.
+/// A value behind a lock for short sections, and a word beside it.
 pub struct SpinLock<T> {
     word: AtomicUsize,
     value: UnsafeCell<T>,
-    /// loom does not know that a thread that spins lets others get on, so in a model it sleeps.
+    /// loom does not know that a spinning thread waits for others, so in a model it sleeps.
     #[cfg(reveille_loom)]
     waiting: (lock::Mutex<()>, lock::Condvar),
 }
@@ -46,7 +46,7 @@ pub struct SpinLock<T> {
 // thread, which `T: Send` allows.
 unsafe impl<T: Send> Sync for SpinLock<T> {}
 
-/// A section that panics leaves the value as std's locks do, and none of the users' sections can.
+/// A section that panics leaves the value as std's locks do. No section of the users can panic.
 impl<T> std::panic::UnwindSafe for SpinLock<T> {}
 impl<T> std::panic::RefUnwindSafe for SpinLock<T> {}
 
@@ -61,7 +61,7 @@ impl<T> SpinLock<T> {
         }
     }
 
-    /// Waits until the lock is this thread's.
+    /// Takes the lock. Waits while another thread holds it.
     #[inline]
     pub fn lock(&self) -> SpinLockGuard<'_, T> {
         let word = self.word.load(Ordering::Relaxed) & !TAKEN;
@@ -73,7 +73,7 @@ impl<T> SpinLock<T> {
         SpinLockGuard { lock: self, word, access: PhantomData }
     }
 
-    /// Turns [`TAKEN`] on if the word is `word`, or gives what it is.
+    /// Turns [`TAKEN`] on if the word is `word`. Returns the actual word otherwise.
     #[inline]
     fn try_take(&self, word: usize) -> Result<usize, usize> {
         self.word.compare_exchange(word, word | TAKEN, Ordering::Acquire, Ordering::Relaxed)
@@ -82,11 +82,11 @@ impl<T> SpinLock<T> {
     #[cfg(not(reveille_loom))]
     #[cold]
     fn take_slow(&self, mut current: usize) -> usize {
-        let mut looks = 0;
+        let mut times = 0;
         loop {
             if current & TAKEN != 0 {
-                thread::give_way(looks);
-                looks += 1;
+                thread::backoff(times);
+                times += 1;
             }
             match self.try_take(current & !TAKEN) {
                 Ok(word) => return word,
@@ -116,7 +116,7 @@ impl<T: Default> Default for SpinLock<T> {
 
 impl<T> fmt::Debug for SpinLock<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Brief").finish_non_exhaustive()
+        f.debug_struct("SpinLock").finish_non_exhaustive()
     }
 }
 
@@ -150,7 +150,7 @@ impl<T> Deref for SpinLockGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: invariant 1; the guard is the time between on and off.
+        // SAFETY: invariant 1: the guard exists only while this thread has `TAKEN` on.
         self.lock.value.with(|value| unsafe { &*value })
     }
 }
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_holder_that_is_away_is_waited_for() {
+    fn a_contender_waits_for_a_holder_that_does_not_run() {
         let lock = SpinLock::new(0);
         let (is_held, is_awaited) = (std::sync::Barrier::new(2), std::sync::mpsc::channel());
         std::thread::scope(|scope| {
@@ -216,8 +216,8 @@ mod tests {
                 let mut value = lock.lock();
                 is_held.wait();
                 let awaited = is_awaited.1;
-                awaited.recv().expect("the other says that it begins");
-                // Time for it to get from spinning to sleeping; nothing fails if it does not.
+                awaited.recv().expect("the other thread sends when it begins");
+                // Time for it to go from spinning to sleeping. The test passes also if it does not.
                 (0..10_000).for_each(|_| std::thread::yield_now());
                 *value = 1;
             });

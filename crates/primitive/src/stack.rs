@@ -1,17 +1,18 @@
 //! How much of its stack a thread has used.
 //!
-//! Asked by code that polls tasks from inside a poll, as deep as tasks nest. Stacks grow downwards
-//! on every system that Rust's std runs on.
+//! For code that polls tasks from inside a poll, which can nest to any depth. Stacks grow downwards
+//! on every system that Rust's std supports.
 
 use std::cell::Cell;
 use std::hint::black_box;
 
-/// What is taken for half of a stack whose size the system does not tell, in bytes, counted from
-/// where the thread asks first: a quarter of what std gives its threads.
+/// Assumed half of a stack whose size the system does not tell, in bytes, counted from the first
+/// call of the thread: a quarter of std's default stack size.
 const ASSUMED_HALF: usize = 512 * 1024;
 
-/// Whether the calling thread has used half of its stack or more. The first call of each thread
-/// asks the system for the bounds, which takes some microseconds; others take a nanosecond.
+/// Tells whether the calling thread has used half of its stack or more. The first call of each
+/// thread asks the system for the bounds, which takes some microseconds. Later calls take a
+/// nanosecond.
 #[must_use]
 pub fn is_half_used() -> bool {
     thread_local!(static MIDDLE: Cell<usize> = const { Cell::new(0) });
@@ -25,7 +26,7 @@ pub fn is_half_used() -> bool {
     })
 }
 
-/// An address in the frame of the caller, or nearly.
+/// An address close to the frame of the caller.
 #[inline(never)]
 fn here() -> usize {
     let local = 0_u8;
@@ -53,7 +54,7 @@ mod system {
         let got = unsafe {
             libc::pthread_attr_getstack(attributes.as_ptr(), &raw mut lowest, &raw mut size)
         };
-        // SAFETY: the attributes were filled above, and nobody uses them after this.
+        // SAFETY: the attributes were filled above, and are not used after this.
         unsafe { libc::pthread_attr_destroy(attributes.as_mut_ptr()) };
         (got == 0 && size > 0).then(|| lowest.addr() + size / 2)
     }
@@ -61,7 +62,7 @@ mod system {
 
 #[cfg(not(all(target_os = "linux", not(miri))))]
 mod system {
-    /// Not asked here.
+    /// This system has no such call.
     pub(super) fn middle() -> Option<usize> {
         None
     }

@@ -10,11 +10,11 @@ pub use loom::hint::spin_loop;
 #[cfg(reveille_loom)]
 pub use loom::thread::yield_now;
 
-/// Waits a little for another thread to get on, longer the more often in a row it was called for
-/// that: spins, then gives the core away, then sleeps.
+/// Waits a short time for another thread. `times` is how often it was called in a row for the same
+/// reason: it first spins, then yields, then sleeps.
 #[cfg(not(reveille_loom))]
-#[expect(clippy::disallowed_methods, reason = "nobody can wake who waits for a plain store")]
-pub fn give_way(times: usize) {
+#[expect(clippy::disallowed_methods, reason = "a plain store wakes no thread that waits for it")]
+pub fn backoff(times: usize) {
     /// Some microseconds of spinning.
     const SPINS: usize = 100;
     const YIELDS: usize = 10;

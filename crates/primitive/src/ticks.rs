@@ -1,9 +1,9 @@
-//! The processor's counter of ticks, where there is one that a thread reads without the system.
+//! The processor's counter of ticks, if a thread can read it without a system call.
 
-/// Ticks of the processor since some moment; `None` where it has no such counter.
+/// Ticks of the processor since an unspecified moment. `None` if it has no such counter.
 ///
-/// Costs 10 to 20 ns on x86-64, half of what the system's clock does. What a tick is, and whether
-/// the counters of all cores agree, the caller has to find out.
+/// Costs 10 to 20 ns on x86-64, half of the system's clock. The caller has to find out how long a
+/// tick is, and whether the counters of all cores agree.
 #[inline(always)]
 #[must_use]
 pub fn ticks() -> Option<u64> {

@@ -1,4 +1,4 @@
-//! Models of the biased lock: owner against stranger, and a takeover between two owners.
+//! Models of the biased lock: owner against remote thread, and a handoff between two owners.
 #![cfg(reveille_loom)]
 
 use reveille_watchdog as _;
@@ -8,21 +8,21 @@ use loom::thread;
 use reveille_primitive::biased::{Biased, OwnerToken};
 
 #[test]
-fn owner_and_stranger_exclude_each_other() {
+fn owner_and_remote_thread_exclude_each_other() {
     loom::model(|| {
         let mut me = OwnerToken::unique();
         let lock = Arc::new(Biased::new(0));
         lock.give(Some(me.id()));
         let shared = Arc::clone(&lock);
-        let stranger = thread::spawn(move || shared.with(|value, _| *value += 1));
-        *lock.enter(&mut me).expect("nobody takes it away") += 1;
-        stranger.join().unwrap();
-        assert_eq!(*lock.enter(&mut me).expect("nobody takes it away"), 2);
+        let remote = thread::spawn(move || shared.with(|value, _| *value += 1));
+        *lock.enter(&mut me).expect("no thread takes it away") += 1;
+        remote.join().unwrap();
+        assert_eq!(*lock.enter(&mut me).expect("no thread takes it away"), 2);
     });
 }
 
 #[test]
-fn a_dispossessed_owner_disturbs_nobody() {
+fn a_former_owner_does_not_disturb_the_new_one() {
     loom::model(|| {
         let mut me = OwnerToken::unique();
         let lock = Arc::new(Biased::new(0));

@@ -1,14 +1,14 @@
 //! Linux: many receives in one system call, by io_uring.
 //!
-//! Each request says MSG_DONTWAIT, so the kernel carries it out inside the call that submits it,
-//! and answers "would block" where there is nothing: no request outlives the call. Nothing is ever
-//! cancelled therefore, nothing is tied to a thread, and any thread may do it that has the right to
-//! turn. (Requests that wait for their message belong to the thread that submitted them; a worker
-//! whose poll blocks could not be relieved of them. docs/performance.md has what they cost.)
+//! Each request has MSG_DONTWAIT, so the kernel carries it out inside the call that submits it and
+//! answers "would block" if there is no message: no request outlives the call. So no request is
+//! ever cancelled or tied to a thread, and any thread that has the right to turn may submit.
+//! (Requests that wait for their message belong to the thread that submitted them, and could not be
+//! handed off when that worker's poll blocks. docs/performance.md has their cost.)
 //!
 //! Invariant:
 //! 1. A request's memory and descriptor outlive the call. The memory belongs to the batch, and is
-//!    leaked should the kernel owe an answer after a failure. The descriptor stays open until its
+//!    leaked if the kernel has not answered after a failure. The descriptor stays open until its
 //!    slot is freed, as the caller of `Source::register` promised, and no slot is freed while the
 //!    turn holds the lock of the slots.
 
@@ -17,7 +17,7 @@ use std::io;
 use crate::poll::slots::Key;
 use crate::source::{Flags, PrefetchRequest};
 
-/// With fewer messages a call for all saves too little. A turn with so few events does without.
+/// The least number of events for a batch. With fewer, one call for all saves too little.
 pub(crate) const BATCH_MIN: usize = 4;
 
 /// One receive of a batch.
@@ -56,20 +56,21 @@ mod ring {
     pub(crate) struct Ring(IoUring);
 
     impl Ring {
-        /// `None` where the kernel has no such thing, or somebody forbids it.
+        /// `None` if the kernel has no io_uring, or a filter forbids it.
         pub(crate) fn new() -> Option<Ring> {
-            // SUBMIT_ALL: one request that the kernel refuses does not keep back those behind it.
-            // It is of Linux 5.18, when receives had long learnt to answer instead of waiting.
+            // SUBMIT_ALL: a request that the kernel refuses does not stop those after it. It needs
+            // Linux 5.18, whose receives answer at once instead of waiting.
             let ring = IoUring::builder().setup_submit_all().build(EVENTS_MAX as u32);
             ring.ok().map(Ring)
         }
 
-        /// Carries all of them out and stores their outcomes.
+        /// Carries out all receives and stores their outcomes.
         ///
         /// # Errors
         ///
-        /// Those of the system call. The ring is of no use then, nor is what is left in `batch`.
-        #[allow(unsafe_code, reason = "the kernel is given addresses")]
+        /// Those of the system call. The ring and the receives without an outcome are unusable
+        /// then.
+        #[allow(unsafe_code, reason = "the kernel receives addresses")]
         pub(crate) fn receive(&mut self, batch: &mut [Receive]) -> io::Result<()> {
             for (index, one) in batch.iter_mut().enumerate() {
                 let room = &mut one.request.bytes[..one.request.want];
@@ -86,7 +87,7 @@ mod ring {
             let mut missing = batch.len();
             while missing > 0 {
                 let submitted = self.0.submit_and_wait(missing);
-                // What was answered before a failure counts as well: those bytes have left the
+                // Answers that came before a failure count as well: those bytes have left the
                 // sockets.
                 for answer in self.0.completion() {
                     missing = missing.saturating_sub(1);
@@ -114,7 +115,7 @@ mod ring {
 
     use super::Receive;
 
-    /// There is none on this system.
+    /// This system has no io_uring.
     pub(crate) enum Ring {}
 
     impl Ring {

@@ -1,15 +1,15 @@
-//! Linux: one epoll set, edge-triggered, and an eventfd as its bell.
+//! Linux: one edge-triggered epoll set, and an eventfd that ends a wait.
 //!
-//! * **The bell is never read.** Each write to an eventfd is an edge of its own, so the event is
-//!   heard without a second system call. The counter would overflow after 2^64 notifications.
-//! * **Time.** `epoll_wait` counts whole milliseconds, and a timer must not be woken early, nor be
-//!   rounded to one. So it is given what is exact in milliseconds, and `epoll_pwait2` (`exact.rs`)
-//!   the rest. Where the kernel has no such call (before 5.11), `ppoll` waits on the epoll set
-//!   itself, to the nanosecond, and `epoll_wait` only collects: a second system call of 0.15 µs,
-//!   made by a thread that has nothing to do. Waiting on the set takes no edge from it. Rejected: a
-//!   timerfd in the set, which costs a call to set it before each wait.
-//! * **Entries end with the last duplicate** of a descriptor, not with its close; hence the
-//!   explicit delete, and keys with generations for those who did not.
+//! * **The eventfd is never read.** Each write to an eventfd is an edge of its own, so it ends the
+//!   next wait without a second system call. The counter would overflow after 2^64 notifications.
+//! * **Time.** `epoll_wait` counts whole milliseconds, and a wait must neither end early nor be
+//!   rounded up. So `epoll_wait` serves timeouts of whole milliseconds, and `epoll_pwait2`
+//!   (`exact.rs`) all others. Where the kernel has no such call (before 5.11), `ppoll` waits on the
+//!   epoll set itself, to the nanosecond, and `epoll_wait` only collects the events: a second
+//!   system call of 0.15 µs, made by a thread that has nothing to do. Waiting on the set consumes
+//!   no edge. Rejected: a timerfd in the set, which costs a call to set it before each wait.
+//! * **Entries end with the last duplicate** of a descriptor, not with its close. Hence the
+//!   explicit delete, and keys with generations for sources that were dropped without it.
 
 use std::io;
 use std::time::Duration;
@@ -31,10 +31,10 @@ use crate::source::Flags;
 #[derive(Debug)]
 pub(crate) struct Epoll {
     set: OwnedFd,
-    bell: OwnedFd,
+    notifier: OwnedFd,
     exact: ExactWait,
-    /// The process that made it. A child made by `fork` has the same set, not a copy: what it
-    /// changed there would change for its parent.
+    /// The generation of the process that made it. A child made by `fork` shares the set with its
+    /// parent: a change by the child would be a change for the parent.
     made_in: u32,
 }
 
@@ -44,7 +44,8 @@ pub(crate) struct Buffer {
     events: Vec<epoll::Event>,
 }
 
-/// Everything, once and for all: registering per wait costs a system call each time.
+/// All events, for as long as the source is registered: arming per wait costs a system call each
+/// time.
 const INTEREST: EventFlags = EventFlags::IN
     .union(EventFlags::OUT)
     .union(EventFlags::RDHUP)
@@ -54,13 +55,13 @@ const INTEREST: EventFlags = EventFlags::IN
 impl Epoll {
     pub(crate) fn new() -> io::Result<Epoll> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let bell = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let key = EventData::new_u64(Key::BELL.number() as u64);
-        epoll::add(&set, &bell, key, EventFlags::IN | EventFlags::ET)?;
-        Ok(Epoll { set, bell, exact: ExactWait::new(), made_in: fork::generation() })
+        let notifier = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        let key = EventData::new_u64(Key::NOTIFY.number() as u64);
+        epoll::add(&set, &notifier, key, EventFlags::IN | EventFlags::ET)?;
+        Ok(Epoll { set, notifier, exact: ExactWait::new(), made_in: fork::generation() })
     }
 
-    /// Whether it is the parent's of this process.
+    /// Tells whether the parent of this process made it.
     pub(crate) fn is_inherited(&self) -> bool {
         fork::generation() != self.made_in
     }
@@ -117,13 +118,13 @@ impl Epoll {
         }
     }
 
-    /// For a timeout of whole milliseconds, or none.
+    /// For a timeout of whole milliseconds, or no timeout.
     fn wait_coarsely(
         &self,
         timeout: Option<Duration>,
         events: &mut Vec<epoll::Event>,
     ) -> Result<(), Errno> {
-        // A timeout beyond what the kernel can count is as good as none.
+        // A timeout that the kernel cannot represent never ends.
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         epoll::wait(&self.set, spare_capacity(events), timeout.as_ref())?;
         Ok(())
@@ -133,8 +134,8 @@ impl Epoll {
         if self.is_inherited() {
             return;
         }
-        // The only failure is a full counter, and then the bell has been rung.
-        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
+        // The only failure is a full counter, and then a notification is pending.
+        let _ = rustix::io::write(&self.notifier, &1_u64.to_ne_bytes());
     }
 }
 
@@ -144,19 +145,19 @@ impl Buffer {
     }
 
     pub(crate) fn drain(&mut self, mut each: impl FnMut(Event)) -> bool {
-        let mut is_rung = false;
+        let mut is_notified = false;
         for event in self.events.drain(..) {
             let data = event.data;
             match Key::from_number(data.u64() as usize) {
-                Key::BELL => is_rung = true,
+                Key::NOTIFY => is_notified = true,
                 key => each(Event { key, flags: flags(event.flags) }),
             }
         }
-        is_rung
+        is_notified
     }
 }
 
-/// What the bits of epoll mean to us.
+/// The flags for the bits of epoll.
 ///
 /// HUP (both sides closed, or a process that ended) and ERR concern both directions. ERR alone
 /// wakes both: the operation returns the error. RDHUP is the peer's half-close, after which writing

@@ -1,9 +1,9 @@
 //! Linux 5.11 and later: a wait on an epoll set that counts nanoseconds, in one system call.
 //!
-//! rustix offers `epoll_pwait2` only by a feature that, once unified over a user's dependency tree,
-//! takes plain `epoll_wait` away from everybody and so breaks older kernels. Hence the bare call
-//! here, the only one in this project. An older kernel, and some sandboxes, refuse it: that is
-//! found out by a shard's first call and remembered.
+//! rustix offers `epoll_pwait2` only by a feature. Cargo unifies features over a user's dependency
+//! tree, and this one replaces plain `epoll_wait` for all crates, which breaks older kernels. Hence
+//! the raw system call here. An older kernel, and some sandboxes, refuse it: a shard's first call
+//! finds that out, and the shard remembers it.
 
 use std::io;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use rustix::event::epoll;
 use rustix::fd::{AsRawFd, BorrowedFd};
 use rustix::io::Errno;
 
-/// The wait, and what one shard knows of it.
+/// The wait, and whether the kernel has refused it.
 #[derive(Debug)]
 pub(crate) struct ExactWait {
     /// The kernel has refused the call.
@@ -27,7 +27,7 @@ struct Timespec {
     nanoseconds: i64,
 }
 
-// rustix hands its own events to the kernel as they are; this is about a size that we rely on.
+// rustix passes its own events to the kernel as they are; this asserts the size on which we rely.
 const _: () = assert!(size_of::<epoll::Event>() == size_of::<libc::epoll_event>());
 
 impl ExactWait {
@@ -35,12 +35,12 @@ impl ExactWait {
         ExactWait { is_refused: AtomicBool::new(false) }
     }
 
-    /// Waits for `timeout` at most and appends what happened to `events`, as far as there is room.
-    /// `None` where this kernel does not know the call: then nothing was waited for.
+    /// Waits for `timeout` at most and appends events to `events`, up to its spare capacity.
+    /// Returns `None` if this kernel does not know the call; then it did not wait.
     ///
     /// # Errors
     ///
-    /// What the kernel says, an interruption among it.
+    /// The error of the kernel, which may be an interruption.
     pub(crate) fn wait(
         &self,
         set: BorrowedFd<'_>,
@@ -53,7 +53,7 @@ impl ExactWait {
         }
         match call(set, timeout, events) {
             Ok(count) => Ok(Some(count)),
-            // PERM: system call filters older than the call answer so to what they do not know.
+            // PERM: system call filters that are older than the call answer with it.
             Err(Errno::NOSYS | Errno::PERM) => {
                 self.is_refused.store(true, Ordering::Relaxed);
                 Ok(None)
@@ -93,8 +93,8 @@ fn call(
         let error = io::Error::last_os_error();
         return Err(Errno::from_io_error(&error).unwrap_or(Errno::INVAL));
     };
-    // SAFETY: the kernel has filled the first `count` events behind the old end, and `count` is no
-    // more than the room it was told of.
+    // SAFETY: the kernel has initialised `count` events after the old end, and `count` is at most
+    // the room that it was told of.
     unsafe { events.set_len(events.len() + count) };
     Ok(count)
 }

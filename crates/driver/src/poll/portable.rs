@@ -1,11 +1,12 @@
 //! Other systems: kqueue, IOCP, event ports and poll, through the crate `polling`.
 //!
-//! Where the system has edges they are used, and the difference from `epoll` is one: the peer's
-//! close is not reported everywhere, so a short read proves nothing (`Poller::reports_close`).
+//! Where the system has edge-triggered events, they are used. There is one difference from `epoll`:
+//! not every system reports the peer's close, so a short read proves nothing
+//! (`Poller::reports_close`).
 //!
-//! Where it has none, a source is armed for each wait, for the directions that are awaited, and any
-//! event disarms it altogether. An event therefore wakes the waiters of both directions: those
-//! whose direction is not ready find that out and arm it again.
+//! Where it has none, a source is armed for each wait, for the directions that have waiters, and
+//! any event disarms both directions. An event therefore wakes the waiters of both directions:
+//! those whose direction is not ready find that out and arm it again.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -48,11 +49,12 @@ impl Portable {
     pub(crate) fn add(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
         use crate::fd::raw;
 
-        // Without edges nothing is armed yet: the waiter, who is in its place, arms what it needs.
+        // Without edges nothing is armed yet: the waiter, which is entered already, arms its
+        // direction.
         let interest = if self.has_edges() { Interest::BOTH } else { Interest::NONE };
         // SAFETY: the descriptor has to be deleted before it is closed, which the caller of
-        // `Source::register` or `attempt` has promised. Of a source that was dropped instead an
-        // entry may stay, whose key finds no slot (slots.rs, header).
+        // `Source::register` or `Source::op` has promised. The entry of a source that was dropped
+        // may stay; its key finds no slot (slots.rs, header).
         unsafe { self.poller.add_with_mode(raw(fd), event(key, interest), self.mode) }
     }
 
@@ -68,12 +70,12 @@ impl Portable {
         let room = NonZeroUsize::new(EVENTS_MAX).expect("the constant is not zero");
         let events = buffer.events.get_or_insert_with(|| polling::Events::with_capacity(room));
         events.clear();
-        // Waits again by itself after a signal.
+        // `polling` itself repeats a wait that a signal interrupted.
         self.poller.wait(events, timeout).map(drop)
     }
 
     pub(crate) fn ring(&self) {
-        // It fails only when the system has lost the poller, and then each wait fails too.
+        // It fails only when the poller is broken, and then each wait fails too.
         let _ = self.poller.notify();
     }
 }
@@ -83,9 +85,9 @@ impl Buffer {
         self.events.as_ref().map_or(0, |events| events.iter().count())
     }
 
-    /// `polling` takes its own bell back in each wait and keeps that to itself, so each drain
-    /// counts as having heard it. Nothing is lost by that: the flag is taken back after the wait
-    /// and before the caller looks for work. At worst a turn returns once for nothing.
+    /// `polling` consumes a notification in each wait and does not report it, so each drain counts
+    /// as one. No notification is lost by that: the flag is cleared after the wait and before the
+    /// caller searches for work. At worst a turn returns once without a reason.
     pub(crate) fn drain(&mut self, mut each: impl FnMut(Event)) -> bool {
         for event in self.events.iter().flat_map(polling::Events::iter) {
             each(Event { key: Key::from_number(event.key), flags: flags(&event) });

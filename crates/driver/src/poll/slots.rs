@@ -1,6 +1,6 @@
 //! From the key of an event to its source.
 //!
-//! A key is a slot's index and the generation of what is in it. An event of a source that has left,
+//! A key is a slot's index and the generation of its content. An event of a source that has left,
 //! or of one whose slot was reused, carries a generation that no longer fits and finds nothing:
 //! keys are numbers and never pointers, so a late event is harmless.
 
@@ -11,11 +11,11 @@ use slab::Slab;
 
 use crate::source::SourceCore;
 
-/// Bits of the index. A key must fit into a `usize`, the largest key portable systems take: half of
-/// it on 64 bits; on 32 bits room for a million sources.
+/// Bits of the index. A key must fit into a `usize`, the largest key that portable systems accept:
+/// half of it on 64 bits; on 32 bits room for a million sources.
 const INDEX_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
 
-/// The highest index is never used, so that no key equals [`Key::BELL`] or the key that the
+/// The highest index is never used, so that no key equals [`Key::NOTIFY`] or the key that the
 /// portable poller keeps for itself (all ones).
 const INDEX_MAX: usize = (1 << INDEX_BITS) - 2;
 
@@ -27,9 +27,9 @@ const GENERATION_MASK: usize = usize::MAX >> INDEX_BITS;
 pub(crate) struct Key(usize);
 
 impl Key {
-    /// The key of the shard's own bell: the highest index with generation 0.
+    /// The key of the shard's own notifications: the highest index with generation 0.
     #[cfg(target_os = "linux")]
-    pub(crate) const BELL: Key = Key(INDEX_MAX + 1);
+    pub(crate) const NOTIFY: Key = Key(INDEX_MAX + 1);
 
     pub(crate) fn number(self) -> usize {
         self.0
@@ -55,12 +55,12 @@ impl Key {
 /// The registered sources of one shard.
 #[derive(Debug, Default)]
 pub(crate) struct Slots {
-    slots: Slab<Slot>,
+    slots: Slab<SourceSlot>,
     next_generation: usize,
 }
 
 #[derive(Debug)]
-struct Slot {
+struct SourceSlot {
     generation: usize,
     fd: i64,
     core: Arc<SourceCore>,
@@ -76,7 +76,7 @@ impl Slots {
         }
         let generation = self.next_generation;
         self.next_generation = (generation + 1) & GENERATION_MASK;
-        entry.insert(Slot { generation, fd, core });
+        entry.insert(SourceSlot { generation, fd, core });
         Ok(Key::new(index, generation))
     }
 
@@ -91,13 +91,13 @@ impl Slots {
         (slot.generation == key.generation()).then_some(&slot.core)
     }
 
-    /// The number of the descriptor of a source that is here.
+    /// The number of the descriptor of a registered source.
     pub(crate) fn fd(&self, key: Key) -> Option<i64> {
         self.slots.get(key.index()).map(|slot| slot.fd)
     }
 
-    /// Tells whether a source other than that of `key` is registered with this number. Looks at all
-    /// of them: for errors only.
+    /// Tells whether a source other than that of `key` is registered with this number. Checks all
+    /// slots, so it is for errors only.
     pub(crate) fn has_other(&self, fd: i64, key: Key) -> bool {
         self.slots.iter().any(|(index, slot)| slot.fd == fd && index != key.index())
     }

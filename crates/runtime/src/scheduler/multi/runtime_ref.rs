@@ -13,7 +13,7 @@ use std::sync::{Arc, OnceLock};
 use reveille_driver::Driver;
 use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::fork;
-use reveille_primitive::thread::give_way;
+use reveille_primitive::thread::backoff;
 use reveille_task::{JoinHandle, Options};
 
 use super::{RemoteState, Scheduler, WorkerPool, thread_index};
@@ -196,7 +196,7 @@ impl GlobalStart {
     fn begin() -> GlobalStart {
         let mut times = 0;
         while IS_STARTING.swap(true, Ordering::Acquire) {
-            give_way(times);
+            backoff(times);
             times += 1;
         }
         GlobalStart
