@@ -1,23 +1,30 @@
-//! How long to look around before going to sleep.
+//! How long a thread spins before it sleeps.
 //!
-//! To wake a sleeping thread costs 6 us, and 50 us for a round trip of two sleepers; to be seen by
-//! one that spins, half a microsecond. But a thread that spins in vain burns its core. So a thread
-//! spins only when its recent waits were short, and the less often the more often it was in vain.
+//! The wake of a sleeping thread costs 6 us, and a round trip of two sleepers 50 us; a thread that
+//! spins notices within half a microsecond. But a spin that finds nothing burns a core. So a thread
+//! spins only while its recent waits were short, and the more spins in a row found nothing, the
+//! rarer they become.
 
 use std::cell::Cell;
 
-/// How long a thread looks around, in nanoseconds: about two waits of a thread that is awake, and
-/// half of what a sleep and a wake cost.
+use reveille_primitive::thread::spin_loop;
+
+/// How long a thread spins, in nanoseconds: about two waits of a thread that is awake, and half of
+/// the cost of a sleep and a wake.
 const SPIN_NS: u64 = 20_000;
 
-/// A wait shorter than this, in nanoseconds, might have been met by spinning: it includes the time
-/// that falling asleep and waking up took.
+/// Checks between two reads of the clock. Each is followed by a pause of the processor, so 32 of
+/// them take about a microsecond.
+const SPINS_PER_CHECK: u32 = 32;
+
+/// A wait shorter than this, in nanoseconds, might have ended during a spin. It includes the time
+/// to fall asleep and to wake up.
 const SHORT_NS: u64 = 80_000;
 
-/// After this many misses in a row a thread passes over 2^MISSES_MAX chances.
+/// After this many misses in a row a thread spins only at every 2^MISSES_MAX-th chance.
 const MISSES_MAX: u32 = 8;
 
-/// What one thread learned of its waits.
+/// The recent waits of one thread.
 #[derive(Debug)]
 pub(crate) struct SpinPolicy {
     average_ns: Cell<u64>,
@@ -35,8 +42,38 @@ impl SpinPolicy {
         }
     }
 
-    /// How long the thread shall look around now, in nanoseconds; 0 for not at all.
-    pub(crate) fn budget_ns(&self) -> u64 {
+    /// Spins until `is_done`, for a moment and not beyond the deadline. Does not spin at all if the
+    /// recent waits were long. Returns whether `is_done` returned `true`.
+    #[inline]
+    pub(crate) fn spin(
+        &self,
+        now_ns: impl Fn() -> u64,
+        next_deadline: impl FnOnce() -> Option<u64>,
+        is_done: impl Fn() -> bool,
+    ) -> bool {
+        let budget = self.budget_ns();
+        if budget == 0 {
+            return false;
+        }
+        let end = now_ns().saturating_add(budget).min(next_deadline().unwrap_or(u64::MAX));
+        loop {
+            for _ in 0..SPINS_PER_CHECK {
+                if is_done() {
+                    self.record_spin(true);
+                    self.record_wait(Some(0));
+                    return true;
+                }
+                spin_loop();
+            }
+            if now_ns() >= end {
+                self.record_spin(false);
+                return false;
+            }
+        }
+    }
+
+    /// How long the thread may spin now, in nanoseconds; 0 for not at all.
+    fn budget_ns(&self) -> u64 {
         if self.average_ns.get() > SHORT_NS {
             return 0;
         }
@@ -50,8 +87,8 @@ impl SpinPolicy {
         SPIN_NS
     }
 
-    /// The thread looked around, and found what it waited for, or did not.
-    pub(crate) fn record_spin(&self, has_hit: bool) {
+    /// The thread has spun, and what it waited for came meanwhile, or did not.
+    fn record_spin(&self, has_hit: bool) {
         let misses = if has_hit { 0 } else { (self.misses.get() + 1).min(MISSES_MAX) };
         self.misses.set(misses);
     }

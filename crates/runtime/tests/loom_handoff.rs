@@ -208,7 +208,8 @@ impl Office {
             is_new = false;
             self.filled[vacancy.worker()].fetch_add(1, Ordering::Relaxed);
         }
-        self.roster.leave(number);
+        let is_last = self.roster.leave(number);
+        assert!(!is_last, "no shutdown has left a thread behind");
     }
 
     /// Waits for the vacancies, then closes: a thread that is not told hangs the model.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use reveille_primitive::stack;
 use reveille_primitive::sys::TimerSlack;
-use reveille_primitive::thread::spin_loop;
 
 use super::super::rescue::{self, BlockOnWatch};
 use super::super::wake_flags::{INBOX, MAIN};
@@ -21,10 +20,6 @@ const CHECK_EVERY: u32 = 64;
 
 /// As in the pool: how long the driver may wait while there is work.
 const TURN_EVERY_NS: u64 = 100_000;
-
-/// Looks at the signals between two looks at the clock: a pause of the processor each, so about a
-/// microsecond in all.
-const SPINS_PER_CHECK: u32 = 32;
 
 impl LocalExecutor {
     /// This thread waits for a timer or a socket: it is watched until it leaves `block_on`.
@@ -167,7 +162,7 @@ impl LocalExecutor {
             *self.handle.driver.lock() = driver.cloned();
         }
         let start = context::clock(time::clock::Clock::now_ns);
-        if self.spin_until(reasons, start, deadline) {
+        if self.spin_until(reasons, deadline) {
             return;
         }
         let watched = self.watched.get().filter(|_| self.has_to_leave.get());
@@ -204,26 +199,10 @@ impl LocalExecutor {
         self.slack.set(slack.or_else(TimerSlack::least));
     }
 
-    /// Looks around for a moment. `true` if a signal came meanwhile.
-    fn spin_until(&self, reasons: u32, start_ns: u64, deadline_ns: Option<u64>) -> bool {
-        let budget = self.spin.budget_ns();
-        if budget == 0 || self.driver.get().is_some() {
-            return false;
-        }
-        let end = start_ns.saturating_add(budget).min(deadline_ns.unwrap_or(u64::MAX));
-        loop {
-            for _ in 0..SPINS_PER_CHECK {
-                if self.handle.flags.has(reasons) {
-                    self.spin.record_spin(true);
-                    self.spin.record_wait(Some(0));
-                    return true;
-                }
-                spin_loop();
-            }
-            if context::clock(time::clock::Clock::now_ns) >= end {
-                self.spin.record_spin(false);
-                return false;
-            }
-        }
+    /// Spins for a moment. `true` if one of `reasons` was signalled meanwhile.
+    fn spin_until(&self, reasons: u32, deadline_ns: Option<u64>) -> bool {
+        let now_ns = || context::clock(time::clock::Clock::now_ns);
+        self.driver.get().is_none()
+            && self.spin.spin(now_ns, || deadline_ns, || self.handle.flags.has(reasons))
     }
 }

@@ -26,6 +26,7 @@ mod handoff_queue;
 mod idle;
 mod injector;
 mod monitor;
+mod pace;
 mod queue;
 mod registry;
 mod runtime_ref;

@@ -23,6 +23,7 @@ use reveille_primitive::lock::Mutex;
 use reveille_task::{Kept, Runnable, TaskHandle};
 
 use super::handoff::PollCounter;
+use super::pace::INITIAL_POLL_NS;
 use super::queue::{Ownership, Queue};
 use super::registry::Registry;
 use super::{RuntimeRef, SchedulerRef, WorkerPool};
@@ -35,9 +36,6 @@ const REMOTE_REMOVALS_BATCH: usize = 32;
 
 /// Finished tasks that wait for the owner of their place, at most, while it sleeps.
 const PENDING_REMOVALS_MAX: usize = 4096;
-
-/// What a poll is taken to last until it was measured, in nanoseconds.
-pub(crate) const INITIAL_POLL_NS: u64 = 1_000;
 
 /// What only the owner of a place touches.
 #[derive(Debug)]

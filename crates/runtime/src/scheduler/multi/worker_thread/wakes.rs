@@ -1,5 +1,5 @@
-//! What a worker does around the wakes of its sockets and timers: a waker that is no task's may do
-//! anything, as a poll may.
+//! How a worker thread wakes the waiters of its sockets and timers. A waker that does not belong to
+//! a task may do anything that a poll may.
 
 use std::mem;
 use std::task::Waker;
@@ -22,10 +22,10 @@ impl WorkerThread<'_> {
         }
     }
 
-    /// Wakes `wakers`, some of which are no task's and may do anything, as a poll may: block this
-    /// thread, or give its place away by a `block_on`. So nobody relies on this worker meanwhile:
-    /// it does not search, the monitor watches it, and whoever gets its place finds the wakers that
-    /// are left.
+    /// Wakes `wakers`, some of which do not belong to tasks and may do anything that a poll may:
+    /// block this thread, or hand the worker off by a `block_on`. So nothing relies on this thread
+    /// meanwhile: it does not search, the monitor watches it, and a thread that takes the worker
+    /// over finds the wakers that are left.
     #[cold]
     pub(super) fn wake_others(&mut self, wakers: &mut Vec<Waker>) {
         let (mut of_tasks, others): (Vec<_>, Vec<_>) = wakers.drain(..).partition(is_task_waker);
@@ -34,25 +34,25 @@ impl WorkerThread<'_> {
         self.wake_unwoken();
     }
 
-    /// Wakes those that are left of what this worker, or one that had the place before it, began.
+    /// Wakes the wakers that this thread, or one that ran the worker before it, has left.
     pub(super) fn wake_unwoken(&mut self) {
         if self.worker.unwoken.lock().is_empty() {
             return;
         }
         self.stop_searching();
         self.pool.monitor.arm();
-        let pulse = if self.is_nested { None } else { Some(&self.context.poll_counter) };
-        pulse.inspect(|pulse| pulse.increment());
+        let counter = if self.is_nested { None } else { Some(&self.context.poll_counter) };
+        counter.inspect(|counter| counter.increment());
         while let Some(waker) = self.worker.next_unwoken() {
             with_batch(|| crate::task::wake(waker));
         }
-        pulse.inspect(|pulse| pulse.increment());
+        counter.inspect(|counter| counter.increment());
     }
 
-    /// Fires a batch of what is due. The next comes after a poll: a million due timers keep neither
-    /// the first of them nor a socket waiting.
+    /// Fires a batch of due timers. The next batch follows after one poll, so that a million due
+    /// timers delay neither the tasks of the first ones nor a socket.
     pub(super) fn turn_timers(&mut self, now: u64) {
-        self.timed_ns = now;
+        self.pace.timed(now);
         let timers = self.context.timers();
         let mut wakers = mem::take(&mut self.wakers);
         self.is_more_due = timers.turn_batch(self.context.token(), now, &mut wakers, |wakers| {
@@ -64,7 +64,7 @@ impl WorkerThread<'_> {
         });
         self.wakers = wakers;
         if self.is_more_due {
-            self.maintenance_tick = self.tick.wrapping_add(1);
+            self.pace.hasten_maintenance();
         }
     }
 }
