@@ -1,29 +1,17 @@
 //! How much a task may do in one poll before it has to let others run.
 //!
 //! Each poll begins with a number of units; operations of the runtime that are ready take one. A
-//! task whose operations are always ready so gives way after a bounded number of them. The budget
+//! task whose operations are always ready so yields after a bounded number of them. The budget
 //! counts operations, not time: what blocks inside a poll is the monitor's business.
 //!
 //! An operation that is refused wakes its waker and is pending, so that the poll ends. A poll does
 //! not end if it contains another executor (`pollster`, the loop of a window system, a second
-//! runtime): that one polls again at once. So the budget is filled again after `REFUSALS_MAX`
+//! runtime): that one polls again at once. So the budget is filled again after 64
 //! refusals in one poll.
 
 use std::task::{Context, Poll};
 
 use crate::context;
-
-/// Ready operations a poll may do. With 16-deep pipelines on 50 connections the slowest of a
-/// thousand requests took 10 ms with 8, 17 ms with 32 and 67 ms with 128, at the same CPU.
-pub(crate) const PER_POLL: u8 = 32;
-
-/// Refusals after which a poll gets another budget. More than the futures that most tasks poll side
-/// by side, each of which may be refused once before the poll ends; and few enough that a loop
-/// inside a poll loses some microseconds and no more.
-///
-/// Rejected: to tell another executor by its waker. Every combinator that polls only what was woken
-/// has wakers of its own too.
-pub(crate) const REFUSALS_MAX: u16 = 64;
 
 /// Takes one unit of the current poll's budget.
 ///
@@ -66,7 +54,7 @@ pub fn poll_after<R>(was_left: bool, poll: impl FnOnce() -> R) -> R {
 
 /// Takes up to so many units more, for an operation that was long. What is missing is forgiven.
 pub fn charge(units: usize) {
-    for _ in 0..units.min(usize::from(PER_POLL)) {
+    for _ in 0..units.min(usize::from(context::EVENTS_PER_POLL)) {
         context::take_budget();
     }
 }

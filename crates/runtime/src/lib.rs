@@ -15,6 +15,7 @@ use reveille_watchdog as _;
 pub(crate) mod blocking;
 pub mod budget;
 mod builder;
+mod config;
 mod context;
 pub mod io;
 mod observe;

@@ -18,6 +18,7 @@ use reveille_primitive::sys::TimerSlack;
 use super::multi;
 use crate::context;
 use crate::threads::{ThreadSpec, system_spawner};
+use crate::time::clock::system_clock;
 use crate::time::{self, Timers};
 
 /// The name of the host's thread.
@@ -86,7 +87,7 @@ fn run(driver: &Arc<Driver>, home: &'static Timers, identity: OwnerToken) {
     let _ = TimerSlack::least();
     let identity = RefCell::new(identity);
     let (mut events, mut wakers) = (Events::new(), Vec::new());
-    let clock = context::system_clock();
+    let clock = system_clock();
     loop {
         let deadline = home.release_spare_and_park(&identity);
         let now = clock.now_ns();

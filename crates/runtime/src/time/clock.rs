@@ -8,12 +8,18 @@
 //! 64 bits of nanoseconds are 584 years. An instant before the origin counts as 0; one beyond the
 //! range counts as [`NEVER_NS`], which no time reached by a clock equals.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 /// A deadline that does not come.
 pub(crate) const NEVER_NS: u64 = u64::MAX;
+
+/// The system's clock. One for the process, so that all count from the same origin.
+pub(crate) fn system_clock() -> &'static Clock {
+    static CLOCK: OnceLock<Clock> = OnceLock::new();
+    CLOCK.get_or_init(Clock::system)
+}
 
 /// Tells the time. Clones of a clock tell the same time.
 #[derive(Clone, Debug)]

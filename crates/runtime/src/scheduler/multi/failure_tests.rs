@@ -14,7 +14,7 @@ use reveille_task::{Options, Runnable};
 use super::injector::Injector;
 use super::queue::{CAPACITY, Queue};
 use super::{Scheduler, WorkerPool};
-use crate::builder::Config;
+use crate::config::Config;
 use crate::runtime::Runtime;
 use crate::threads::{Spawner, ThreadSpec, system_spawner};
 use crate::time::Sleep;

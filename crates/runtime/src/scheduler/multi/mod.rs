@@ -19,6 +19,7 @@
 mod block_in_place;
 mod diagnosis;
 mod drain;
+mod environment;
 #[cfg(all(test, not(reveille_loom)))]
 mod failure_tests;
 mod handoff;
@@ -51,7 +52,7 @@ use reveille_primitive::lock::Mutex;
 use reveille_task::{Cause, Kept, Runnable, Schedule, TaskRef};
 
 use crate::blocking::Pool;
-use crate::builder::Config;
+use crate::config::Config;
 use crate::context;
 use crate::observe::{self, Event};
 use crate::time;
@@ -136,7 +137,7 @@ impl WorkerPool {
         let incarnation = {
             let mut outside = shared.remote.lock();
             let incarnation = shared.next_generation();
-            outside.blocking = Some(config.blocking_pool(incarnation));
+            outside.blocking = Some(environment::blocking_pool(&config, incarnation));
             outside.config = Some(Arc::new(config));
             incarnation
         };
@@ -189,7 +190,7 @@ impl WorkerPool {
         self.idle.reset();
         for place in &self.workers {
             place.counters.reset();
-            let driver = config.driver()?;
+            let driver = environment::driver(&config)?;
             let notified = Arc::clone(&driver);
             place.timers.set_notify(Some(Arc::new(move || notified.notify())));
             *place.driver.lock() = Some(driver);

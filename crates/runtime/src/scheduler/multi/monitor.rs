@@ -28,10 +28,10 @@ use super::WorkerPool;
 use super::handoff::{Handoff, PollCounter};
 use super::watchdog::{Watchdog, WatchdogTimer, is_light};
 use super::worker::Worker;
-use crate::builder::Config;
-use crate::context;
+use crate::config::Config;
 use crate::observe::Event;
 use crate::threads::{Thread, ThreadSpec};
+use crate::time::clock::system_clock;
 
 /// How often the monitor looks while several workers are awake, and after what time the first time:
 /// 14 us with cold caches each are three thousandths of a core, and three looks are half of what a
@@ -158,7 +158,7 @@ impl Monitor {
     /// The life of the monitor's thread.
     fn watch(&self, shared: &'static WorkerPool, alarm: &Alarm) {
         let mut watches = vec![WorkerSample::default(); shared.workers.len()];
-        let clock = context::system_clock();
+        let clock = system_clock();
         let mut pace = SamplingPeriod::new(alarm.is_cheap(), parks(shared), clock.now_ns());
         while self.is_running.load(Ordering::SeqCst) {
             if pace.is_quiet() && self.watchdog.sleep(|| all_parked(shared), clock.now_ns()) {
@@ -289,7 +289,7 @@ fn has_pending_work(shared: &'static WorkerPool, place: &'static Worker) -> bool
     let has_sources = place.driver.lock().as_ref().is_some_and(|driver| driver.sources() > 0);
     has_sources
         || place.core.with(|core, _| core.lifo_slot.is_some())
-        || place.timers.is_due(context::system_clock().now_ns())
+        || place.timers.is_due(system_clock().now_ns())
 }
 
 /// Moves the last-in task of a worker in a long poll to where others can steal it.
@@ -362,7 +362,7 @@ mod tests {
         place.set_owner(Some(&identity.id()));
         let pulse = Arc::new(PollCounter::new());
         *place.poll_counter.lock() = Some(Arc::clone(&pulse));
-        let driver = config.driver().expect("a driver");
+        let driver = crate::scheduler::multi::environment::driver(&config).expect("a driver");
         let seat = WorkerContext::new(place, identity, driver, &config, Arc::clone(&pulse));
         let (mut watch, mut stolen) = (WorkerSample::default(), Vec::new());
 

@@ -2,7 +2,7 @@
 //!
 //! A worker that has tasks still has to read the clock, turn its driver, fire its timers and wake
 //! siblings. Each costs more than a short poll, so each is done as rarely as its purpose permits.
-//! How rarely depends on how long the polls of this worker take, which [`Pace`] measures.
+//! How rarely depends on how long the polls of this worker take, which [`WorkerPace`] measures.
 //!
 //! Nothing here reads a clock, a queue or an atomic: the times and lengths are passed in, so that
 //! the tests below need no threads.
@@ -115,7 +115,7 @@ fn next_interval(poll_ns: u64, interval: u32) -> u32 {
 
 /// What one worker thread knows of the length of its polls and the time of its last actions.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(super) struct WorkerPace {
     /// Polls since the thread began; wraps.
     tick: u32,
     /// The tick of the next read of the clock, and the polls between two of them.
@@ -142,9 +142,9 @@ pub(super) struct Pace {
     busy_poll_until_ns: u64,
 }
 
-impl Pace {
-    pub(super) fn new(now_ns: u64) -> Pace {
-        Pace {
+impl WorkerPace {
+    pub(super) fn new(now_ns: u64) -> WorkerPace {
+        WorkerPace {
             tick: 0,
             maintenance_tick: 0,
             maintenance_interval: 1,

@@ -18,7 +18,7 @@ use reveille_task::{JoinHandle, Options};
 
 use super::{RemoteState, Scheduler, WorkerPool, thread_index};
 use crate::blocking::Pool;
-use crate::builder::Config;
+use crate::config::Config;
 use crate::context;
 use crate::observe::PanicHook;
 use crate::runtime::Metrics;

@@ -18,7 +18,7 @@ use super::{UNUSED, WorkerPool};
 use crate::context;
 use crate::observe;
 use crate::threads::ThreadSpec;
-use crate::time::clock::{self, Clock};
+use crate::time::clock::{self, Clock, system_clock};
 
 /// What a shutdown found.
 ///
@@ -87,7 +87,7 @@ pub(super) struct ShutdownTimeout {
 impl ShutdownTimeout {
     /// From now on; `None`: as long as it takes.
     pub(super) fn new(timeout: Option<Duration>) -> ShutdownTimeout {
-        let clock = context::system_clock().clone();
+        let clock = system_clock().clone();
         let deadline = timeout.and_then(|timeout| clock::deadline_after(clock.now(), timeout));
         ShutdownTimeout { clock, deadline }
     }

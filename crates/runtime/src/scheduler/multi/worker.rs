@@ -27,7 +27,7 @@ use super::pace::INITIAL_POLL_NS;
 use super::queue::{Ownership, Queue};
 use super::registry::Registry;
 use super::{RuntimeRef, SchedulerRef, WorkerPool};
-use crate::builder::Config;
+use crate::config::Config;
 use crate::observe::{Counters, Event};
 use crate::time::{ApproxClock, Timers};
 

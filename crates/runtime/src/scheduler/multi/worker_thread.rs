@@ -25,7 +25,7 @@ use reveille_primitive::atomic::Ordering;
 use reveille_task::{Ran, Runnable};
 
 use super::monitor::DEFER_NS;
-use super::pace::{self, Pace};
+use super::pace::{self, WorkerPace};
 use super::turn::{collect, collect_for_another};
 use super::worker::{Worker, WorkerContext};
 use super::{WorkerPool, queue};
@@ -62,7 +62,7 @@ pub(crate) struct WorkerThread<'a> {
     is_more_due: bool,
     /// When the monitor's timer was last put off.
     deferred_ns: u64,
-    pace: Pace,
+    pace: WorkerPace,
     spin: SpinPolicy,
     random: crate::rng::Rng,
     foreign: AtFirstTask,
@@ -83,7 +83,7 @@ impl<'a> WorkerThread<'a> {
             is_nested: false,
             is_more_due: false,
             deferred_ns: now,
-            pace: Pace::new(now),
+            pace: WorkerPace::new(now),
             spin: SpinPolicy::new(),
             random: crate::rng::Rng::seeded(seed),
             foreign: AtFirstTask::default(),

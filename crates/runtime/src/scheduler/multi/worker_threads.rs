@@ -19,7 +19,7 @@ use super::handoff_queue::{HandoffQueue, Offer};
 use super::worker::{Worker, WorkerContext};
 use super::worker_thread::{Exit, WorkerThread};
 use super::{WorkerPool, shutdown};
-use crate::builder::{Config, Hook};
+use crate::config::{Config, Hook};
 use crate::scheduler::local;
 use crate::threads::ThreadSpec;
 use crate::{context, observe, rng};

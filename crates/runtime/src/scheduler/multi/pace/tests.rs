@@ -5,8 +5,8 @@ use super::*;
 const START_NS: u64 = 1_000_000_000;
 
 /// A worker that has run for a while, with polls of `poll_ns`. The time of its last clock read.
-fn running(poll_ns: u64) -> (Pace, u64) {
-    let (mut pace, mut now_ns) = (Pace::new(START_NS), START_NS);
+fn running(poll_ns: u64) -> (WorkerPace, u64) {
+    let (mut pace, mut now_ns) = (WorkerPace::new(START_NS), START_NS);
     for _ in 0..10_000 {
         poll(&mut pace, &mut now_ns, poll_ns);
     }
@@ -17,7 +17,7 @@ fn running(poll_ns: u64) -> (Pace, u64) {
     (pace, now_ns)
 }
 
-fn poll(pace: &mut Pace, now_ns: &mut u64, poll_ns: u64) {
+fn poll(pace: &mut WorkerPace, now_ns: &mut u64, poll_ns: u64) {
     if pace.is_maintenance_due() {
         pace.read_clock(*now_ns);
     }
@@ -26,7 +26,7 @@ fn poll(pace: &mut Pace, now_ns: &mut u64, poll_ns: u64) {
 }
 
 /// Polls until the next read of the clock.
-fn polls_until_maintenance(pace: &mut Pace) -> u32 {
+fn polls_until_maintenance(pace: &mut WorkerPace) -> u32 {
     let first = pace.tick;
     while !pace.is_maintenance_due() {
         pace.count_poll();
@@ -133,7 +133,7 @@ fn a_read_of_the_clock_without_polls_changes_no_mean() {
 #[test]
 fn events_that_were_there_already_start_a_busy_poll() {
     let (mut pace, now_ns) = running(1_000);
-    let after_wait = |pace: &mut Pace, length_ns, events| {
+    let after_wait = |pace: &mut WorkerPace, length_ns, events| {
         pace.waited(now_ns, now_ns + length_ns, events);
         pace.turned(now_ns + length_ns);
         pace.is_busy_polling()
