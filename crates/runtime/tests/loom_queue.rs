@@ -116,3 +116,28 @@ fn two_thieves_share_without_doubles() {
         assert_eq!(seen, [0, 1, 2]);
     });
 }
+
+#[test]
+fn a_batch_that_is_pushed_beside_a_thief_comes_out_once_and_in_order() {
+    loom::model(|| {
+        let (queue, mut owner) = Queue::new();
+        let queue = Arc::new(queue);
+        push(&queue, &mut owner, 0, 2);
+        let victim = Arc::clone(&queue);
+        let thief = thread::spawn(move || {
+            let mut stolen = Vec::new();
+            victim.steal(&mut stolen);
+            stolen.into_iter().map(number).collect::<Vec<_>>()
+        });
+        let last = CAPACITY as u32 + 2;
+        let overflow =
+            queue.push_batch(&mut owner, (2..last).collect::<Vec<_>>().into_iter().map(task));
+        assert!(overflow <= 2, "what a thief has made room for is used");
+        let own: Vec<_> = std::iter::from_fn(|| queue.pop(&mut owner)).map(number).collect();
+        assert!(own.is_sorted(), "the backlog keeps the order: {own:?}");
+        let mut seen = own;
+        seen.extend(thief.join().unwrap());
+        seen.sort_unstable();
+        assert_eq!(seen, (0..last).collect::<Vec<_>>());
+    });
+}

@@ -133,6 +133,30 @@ impl Queue {
         false
     }
 
+    /// Adds `tasks` at the back, in their order. Thieves see those that fit into the ring all at
+    /// once. Returns how many went to the backlog.
+    pub(crate) fn push_batch(
+        &self,
+        owner: &mut Ownership,
+        mut tasks: impl ExactSizeIterator<Item = Runnable>,
+    ) -> usize {
+        let mut tail = self.tail.load(Ordering::Relaxed);
+        let head = self.head.load(Ordering::Acquire);
+        let has_backlog = !owner.backlog.is_empty();
+        let room = if has_backlog { 0 } else { CAPACITY - tail.wrapping_sub(head) };
+        for task in tasks.by_ref().take(room) {
+            self.store(tail, task);
+            tail = tail.wrapping_add(1);
+        }
+        self.tail.store(tail, Ordering::Release);
+        let overflow = tasks.len();
+        if overflow > 0 {
+            owner.backlog.extend(tasks);
+            self.backlog_len.store(owner.backlog.len(), Ordering::Relaxed);
+        }
+        overflow
+    }
+
     #[cold]
     fn push_backlog(&self, owner: &mut Ownership, task: Runnable) {
         owner.backlog.push_back(task);

@@ -288,16 +288,30 @@ impl WorkerContext {
             return Err(task);
         };
         let is_first = last_in && !self.is_batch.get();
-        // The back of an empty queue is its front, and the slot is cheaper.
-        let is_only = core.lifo_slot.is_none()
-            && self.worker.queue.is_empty()
-            && !core.ownership.has_backlog();
-        if !is_first && !is_only {
+        if !is_first && !self.is_idle(&core) {
             self.queue_at_back(&mut core, task);
         } else if let Some(displaced) = core.lifo_slot.replace(task) {
             self.queue_at_back(&mut core, displaced);
         }
         Ok(())
+    }
+
+    /// Queues tasks that this worker took from elsewhere. Leaves them if the worker was handed off.
+    pub(crate) fn push_batch(&self, tasks: &mut Vec<Runnable>) {
+        self.with_core(|core| {
+            let mut tasks = tasks.drain(..);
+            if self.is_idle(core) {
+                core.lifo_slot = tasks.next();
+            }
+            let overflow = self.worker.queue.push_batch(&mut core.ownership, tasks);
+            self.worker.counters.add(Event::Overflow, overflow as u64);
+        });
+    }
+
+    /// Whether no task is queued. Then the LIFO slot, which is cheaper, keeps the order too.
+    #[inline]
+    fn is_idle(&self, core: &Core) -> bool {
+        core.lifo_slot.is_none() && self.worker.queue.is_empty() && !core.ownership.has_backlog()
     }
 
     #[inline]

@@ -299,10 +299,9 @@ impl<'a> WorkerThread<'a> {
     }
 
     fn push_stolen(&mut self) {
+        self.context.push_batch(&mut self.stolen);
         for task in self.stolen.drain(..) {
-            if let Err(task) = self.context.push(task, false) {
-                self.pool.inject(task);
-            }
+            self.pool.inject(task);
         }
     }
 
