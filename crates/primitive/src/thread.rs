@@ -25,3 +25,14 @@ pub fn backoff(times: usize) {
         _ => std::thread::sleep(SLEEP),
     }
 }
+
+/// Blocks the calling thread for `duration`. For a thread of the runtime that has to repeat a check
+/// or a system call later, and that no other thread can wake.
+#[cfg(not(reveille_loom))]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the runtime's own threads, where no event will come"
+)]
+pub fn sleep(duration: std::time::Duration) {
+    std::thread::sleep(duration);
+}

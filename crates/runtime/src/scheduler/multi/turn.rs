@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reveille_driver::{Driver, Events, Turn};
-use reveille_primitive::lock::{Condvar, Mutex};
+use reveille_primitive::thread::sleep;
 
 use crate::context;
 
@@ -48,10 +48,9 @@ pub(super) fn collect_for_another(driver: &Arc<Driver>, events: &mut Events) -> 
     }
 }
 
-/// Waits in the system's time.
+/// Blocks the calling thread for so long.
 pub(super) fn pause(duration: Duration) {
     if !duration.is_zero() {
-        let (lock, nobody_notifies) = (Mutex::new(()), Condvar::new());
-        drop(nobody_notifies.wait_timeout(lock.lock(), duration));
+        sleep(duration);
     }
 }
