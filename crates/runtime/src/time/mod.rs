@@ -29,7 +29,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use reveille_primitive::atomic::{AtomicBool, AtomicU32, Ordering};
+use reveille_primitive::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use reveille_primitive::biased::{Biased, OwnerId, OwnerToken};
 use reveille_primitive::fork;
 use reveille_primitive::lock::{Mutex, assert_none_held};
@@ -62,6 +62,9 @@ pub(crate) struct Timers {
     cancelled: Mutex<Vec<Key>>,
     has_cancelled: AtomicBool,
     epoch: AtomicU32,
+    /// Entries with this deadline or an earlier one have fired, but for those that another thread
+    /// has added since. A hint that a sleep need not be removed.
+    fired_until_ns: AtomicU64,
     /// Interrupts the owner's park.
     notify: Mutex<Option<Notify>>,
 }
@@ -127,6 +130,7 @@ impl Timers {
             cancelled: Mutex::new(Vec::new()),
             has_cancelled: AtomicBool::new(false),
             epoch: AtomicU32::new(0),
+            fired_until_ns: AtomicU64::new(0),
             notify: Mutex::new(None),
         }
     }
@@ -228,6 +232,9 @@ impl Timers {
             state.turned(now_ns);
             (state.wheel.advance(now_ns, BATCH, wakers), state.spare.take())
         };
+        if !advanced.has_more {
+            self.fired_until_ns.store(now_ns, Ordering::Relaxed);
+        }
         crate::observe::drop_wakers(spare);
         advanced
     }
@@ -315,6 +322,7 @@ impl Timers {
             dropped.extend(state.spare.take());
             state.wheel.drain_all(woken);
             state.parked_until_ns = 0;
+            self.fired_until_ns.store(0, Ordering::Relaxed);
             change(owner);
         });
     }
@@ -322,6 +330,12 @@ impl Timers {
     /// Whether a deadline has passed that the owner has not seen yet, for a stranger.
     pub(crate) fn is_due(&self, now_ns: u64) -> bool {
         self.wheel.with(|state, _| state.wheel.next_deadline().is_some_and(|next| next <= now_ns))
+    }
+
+    /// Whether an entry with this deadline has fired. `true` also for one that another thread has
+    /// added too late: it fires at the next turn.
+    fn has_fired(&self, deadline_ns: u64) -> bool {
+        self.fired_until_ns.load(Ordering::Relaxed) >= deadline_ns
     }
 
     /// Whether the wheel is empty, for its owner.
@@ -521,7 +535,11 @@ impl Future for Sleep {
         };
         if now_ns() >= self.deadline_ns {
             self.is_due = true;
-            self.forget();
+            if entry.timers.has_fired(self.deadline_ns) {
+                self.entry = None;
+            } else {
+                self.forget();
+            }
             return Poll::Ready(());
         }
         self.refresh(entry, cx.waker());
@@ -599,6 +617,25 @@ mod tests {
     fn many_timers_that_are_far_apart_are_served_on_time() {
         let (home, identity, now_ns) = awoken(200, 10_000_000);
         assert_eq!(home.park(&mut identity.borrow_mut()), Some(now_ns + 5_000));
+    }
+
+    #[test]
+    fn an_entry_has_fired_once_the_wheel_was_turned_past_its_deadline() {
+        let (home, identity) = (Timers::new(), RefCell::new(OwnerToken::unique()));
+        home.set_owner(Some(identity.borrow().id()));
+        for number in 0..2 * BATCH as u64 {
+            home.insert_remote(1_000 + number, Waker::noop().clone());
+        }
+        assert!(!home.has_fired(1_000));
+        let turn = |now_ns| home.turn(&identity, now_ns, &mut Vec::new()).has_more;
+        assert!(!turn(999));
+        assert!(!home.has_fired(1_000));
+        assert!(turn(5_000), "more is due than a batch");
+        assert!(!home.has_fired(1_000), "some have not fired");
+        while turn(5_000) {}
+        assert!(home.has_fired(1_000) && home.has_fired(5_000) && !home.has_fired(5_001));
+        home.drain();
+        assert!(!home.has_fired(1_000), "the wheel serves another thread");
     }
 
     /// What is kept at the current home.
