@@ -7,7 +7,9 @@ use std::task::{Context, Poll};
 pub use reveille_driver::{Direction as Interest, fault_number};
 use reveille_driver::{Fd, IoOp, Source, WakerOps};
 
-use crate::{budget, context};
+use crate::budget;
+use crate::scheduler::current;
+use crate::scheduler::wake;
 
 #[cfg(unix)]
 use std::os::fd::AsFd;
@@ -113,12 +115,12 @@ impl<T: Descriptor> Io<T> {
 
     #[allow(unsafe_code, reason = "a driver asks for descriptors that stay open")]
     fn attempt(&self) -> IoOp<'_, fn() -> io::Result<std::sync::Arc<reveille_driver::Driver>>> {
-        let home: fn() -> _ = context::driver;
+        let home: fn() -> _ = current::driver;
         // SAFETY: the descriptor stays open until the source is deregistered: the object owns it
         // (`Descriptor`), is lent shared only, and is dropped or given away by `into_inner` and
         // `drop`, which deregister first.
         let attempt = unsafe { self.source.op(descriptor(self.get_ref()), home) };
-        let ops = WakerOps { is_live: reveille_task::is_live, wake_all: context::wake_all };
+        let ops = WakerOps { is_live: reveille_task::is_live, wake_all: wake::wake_all };
         attempt.with_waker_ops(ops)
     }
 

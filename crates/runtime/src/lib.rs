@@ -17,6 +17,7 @@ pub mod budget;
 mod builder;
 mod config;
 mod context;
+mod event_loop;
 pub mod io;
 mod observe;
 mod rng;
@@ -119,9 +120,9 @@ where
     F::Output: Send + 'static,
 {
     if is_large::<F>() {
-        return context::runtime().spawn(Box::pin(future), here());
+        return scheduler::current::runtime().spawn(Box::pin(future), here());
     }
-    context::runtime().spawn(future, here())
+    scheduler::current::runtime().spawn(future, here())
 }
 
 /// Spawns a task onto the executor of this thread, which runs while the thread is in [`block_on`]

@@ -10,6 +10,7 @@ use reveille_task::{JoinHandle, Options};
 
 pub use crate::builder::Builder;
 pub use crate::observe::UnhandledPanic;
+use crate::scheduler::current;
 use crate::scheduler::local;
 use crate::scheduler::multi::{self, RuntimeRef};
 pub use crate::scheduler::multi::{Shutdown, ShutdownReport, TaskInfo};
@@ -298,7 +299,7 @@ impl Runtime {
 
     /// Whether this is a thread of the runtime, which cannot wait for itself.
     fn is_inside(&self) -> bool {
-        context::own_pool() == Some(self.handle.runtime)
+        current::own_pool() == Some(self.handle.runtime)
     }
 
     fn stop(&mut self, timeout: Option<Duration>) -> Shutdown {
@@ -342,7 +343,7 @@ impl Handle {
     /// ```
     #[must_use]
     pub fn current() -> Handle {
-        Handle::new(context::runtime())
+        Handle::new(current::runtime())
     }
 
     /// Spawns a task onto the runtime, or makes a cancelled one if that has ended.

@@ -2,15 +2,17 @@
 
 use std::any::Any;
 use std::future::Future;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::Location;
 use std::sync::Arc;
 use std::task::Waker;
 
 use reveille_task::{JoinHandle, Options, Task, TaskRef};
 pub use reveille_task::{TaskHandle, task_ref};
 
+use crate::scheduler::current;
 use crate::scheduler::local;
 use crate::scheduler::multi::{self, RuntimeRef};
+use crate::scheduler::wake;
 use crate::{context, is_large, observe, runtime};
 
 /// The task that is being polled on this thread: one that was spawned, or the future of a
@@ -39,7 +41,7 @@ pub fn report_panic(payload: Box<dyn Any + Send>) {
 
 /// As [`report_panic`]; outside a task, as one of what was started at `place`.
 pub fn report_panic_at(place: Option<&'static Location<'static>>, payload: Box<dyn Any + Send>) {
-    let hook = context::panic_hook();
+    let hook = current::panic_hook();
     let mut payload = Some(payload);
     context::with_current(
         |task| {
@@ -56,21 +58,19 @@ pub fn report_panic_at(place: Option<&'static Location<'static>>, payload: Box<d
 
 /// As [`report_panic`], as one of `task`.
 pub fn report_panic_of(task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
-    let hook = context::panic_hook();
+    let hook = current::panic_hook();
     observe::unhandled(hook.as_ref(), task, payload);
 }
 
 /// Wakes `waker`. A panic of the waker is reported and goes no further.
 pub fn wake(waker: Waker) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
-        context::report_waker(payload);
-    }
+    wake::wake(waker);
 }
 
 /// Wakes every waker as one batch: what they make runnable keeps its order. A waker that panics
 /// is reported, and does not keep the others from their turn.
 pub fn wake_all(wakers: &mut Vec<Waker>) {
-    context::wake_all(wakers);
+    wake::wake_all(wakers);
 }
 
 /// As [`spawn`](crate::spawn), with a name for the task.
@@ -81,9 +81,9 @@ where
     F::Output: Send + 'static,
 {
     if is_large::<F>() {
-        return context::runtime().spawn(Box::pin(future), runtime::options(name));
+        return current::runtime().spawn(Box::pin(future), runtime::options(name));
     }
-    context::runtime().spawn(future, runtime::options(name))
+    current::runtime().spawn(future, runtime::options(name))
 }
 
 /// As [`spawn_local`](crate::spawn_local), with a name for the task.
@@ -114,7 +114,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let runtime = context::runtime();
+    let runtime = current::runtime();
     match runtime.blocking() {
         Some(pool) => pool.spawn(closure, options),
         None => runtime.spawn_cancelled(async move { closure() }, options),
@@ -132,7 +132,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let own = context::current_runtime().filter(|runtime| runtime.is_up());
+    let own = current::current_runtime().filter(|runtime| runtime.is_up());
     match own.and_then(RuntimeRef::blocking) {
         Some(pool) => pool.spawn(closure, options),
         None => match multi::global().blocking() {

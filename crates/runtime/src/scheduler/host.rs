@@ -15,8 +15,7 @@ use reveille_primitive::biased::OwnerToken;
 use reveille_primitive::lock::Mutex;
 use reveille_primitive::sys::TimerSlack;
 
-use super::multi;
-use crate::context;
+use super::wake;
 use crate::threads::{ThreadSpec, system_spawner};
 use crate::time::clock::system_clock;
 use crate::time::{self, Timers};
@@ -92,7 +91,7 @@ fn run(driver: &Arc<Driver>, home: &'static Timers, identity: OwnerToken) {
         let deadline = home.release_spare_and_park(&identity);
         let now = clock.now_ns();
         let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(now)));
-        multi::turn(driver, timeout, &mut events);
-        while home.turn_batch(&identity, clock.now_ns(), &mut wakers, context::wake_all) {}
+        wake::turn(driver, timeout, &mut events);
+        while home.turn_batch(&identity, clock.now_ns(), &mut wakers, wake::wake_all) {}
     }
 }

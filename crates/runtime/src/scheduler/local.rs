@@ -53,9 +53,12 @@ use super::rescue::{self, BlockOnWatch};
 use super::wake_flags::{INBOX, MAIN, WakeFlags};
 pub(crate) use on_worker::{finish_local_tasks, prepare_park, run_local_tasks, unpark};
 
-use crate::context;
+use crate::context::{self, EVENTS_PER_POLL};
+use crate::event_loop::EventLoop;
 use crate::observe;
-use crate::spin_policy::SpinPolicy;
+use crate::scheduler::current;
+use crate::scheduler::wake;
+use crate::time::clock::system_clock;
 use crate::time::{self, Timers};
 use crate::tokio_context;
 
@@ -118,7 +121,7 @@ impl Schedule for LocalScheduler {
     fn schedule(&self, task: Runnable, _cause: Cause) {
         let mut task = Some(task);
         if multi::is_this_thread(self.0.number) {
-            context::with_thread_executor(|stand| {
+            current::with_thread_executor(|stand| {
                 if let (Some(stand), Some(task)) = (stand, task.take()) {
                     stand.queue.borrow_mut().push_back(task);
                     if self.0.has_awaiting.load(Ordering::Relaxed) && !stand.runs_for_another.get()
@@ -136,7 +139,7 @@ impl Schedule for LocalScheduler {
 
     fn completed(&self, task: TaskRef<'_>) -> Option<Kept> {
         let slot = task.owned_slot();
-        context::with_thread_executor(|stand| {
+        current::with_thread_executor(|stand| {
             let stand = stand.expect("a local task completes on its own thread, while that lives");
             let mut registry = stand.registry.borrow_mut();
             let kept = registry.remove(slot);
@@ -151,23 +154,24 @@ impl Schedule for LocalScheduler {
         // An executor of ours polls the handle, and gets to its local tasks after that.
         let is_ours = waker.data() == Arc::as_ptr(&self.0).cast() || is_task_waker(waker);
         if !is_ours && multi::is_this_thread(self.0.number) {
-            context::with_thread_executor(|stand| {
+            current::with_thread_executor(|stand| {
                 stand.inspect(|stand| stand.awaited(waker));
             });
         }
     }
 
     fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
-        let hook = context::panic_hook();
+        let hook = current::panic_hook();
         observe::unhandled(hook.as_ref(), task, payload);
     }
 }
 
 /// What one thread owns of the runtime.
 pub(crate) struct LocalExecutor {
-    token: RefCell<OwnerToken>,
+    event_loop: EventLoop,
     timers: OnceCell<&'static Timers>,
-    driver: OnceCell<OwnDriver>,
+    /// Counts the driver of the event loop.
+    driver_count: OnceCell<OwnDriver>,
     /// The process that this thread was last seen in, and whether the driver is of one before.
     process: Cell<u32>,
     is_driver_inherited: Cell<bool>,
@@ -193,7 +197,6 @@ pub(crate) struct LocalExecutor {
     runs_for_another: Cell<bool>,
     turned_ns: Cell<u64>,
     events: RefCell<Events>,
-    spin: SpinPolicy,
     /// What is to be restored of a thread that is not ours, once it has waited for a timer.
     slack: Cell<Option<TimerSlack>>,
 }
@@ -213,15 +216,20 @@ impl Drop for ThreadExitGuard {
             return;
         }
         self.0.take_down();
-        context::set_thread_executor(std::ptr::null());
+        current::set_thread_executor(std::ptr::null());
     }
 }
 
 /// Runs `access` on the stand of this thread, which is set up by the first call.
 #[inline]
 fn with_executor<R>(access: impl FnOnce(&LocalExecutor) -> R) -> R {
-    let _keeper = if context::has_thread_executor() { None } else { set_up() };
-    context::with_thread_executor(|stand| access(stand.expect("it was set up just now")))
+    let _keeper = if current::has_thread_executor() { None } else { set_up() };
+    current::with_thread_executor(|stand| access(stand.expect("it was set up just now")))
+}
+
+/// Has the executor of this thread turn timers; for its event loop.
+fn set_up_timers() {
+    current::with_thread_executor(|executor| executor.map(LocalExecutor::set_up_timers));
 }
 
 /// Sets the stand of this thread up. Returns its keeper if the thread is ending and its
@@ -229,8 +237,8 @@ fn with_executor<R>(access: impl FnOnce(&LocalExecutor) -> R) -> R {
 #[cold]
 fn set_up() -> Option<ThreadExitGuard> {
     let stand = Rc::new(LocalExecutor::new());
-    context::set_thread_executor(Rc::as_ptr(&stand));
-    context::watch_forks();
+    current::set_thread_executor(Rc::as_ptr(&stand));
+    current::watch_forks();
     let kept = KEEPER.try_with(|keeper| {
         // What is there already is the parent's: its tasks, its driver.
         std::mem::forget(keeper.replace(Some(ThreadExitGuard(Rc::clone(&stand)))));
@@ -241,8 +249,8 @@ fn set_up() -> Option<ThreadExitGuard> {
 /// In a child process made by `fork`: a stand that no frame uses is left to the parent. Called by
 /// the handler of `fork`.
 pub(crate) fn forget_in_child() {
-    if !context::with_thread_executor(|stand| stand.is_some_and(LocalExecutor::is_in_use)) {
-        context::set_thread_executor(std::ptr::null());
+    if !current::with_thread_executor(|stand| stand.is_some_and(LocalExecutor::is_in_use)) {
+        current::set_thread_executor(std::ptr::null());
     }
 }
 
@@ -289,9 +297,14 @@ impl LocalExecutor {
             has_awaiting: AtomicBool::new(false),
         });
         LocalExecutor {
-            token: RefCell::new(OwnerToken::unique()),
+            event_loop: EventLoop::on_demand(
+                OwnerToken::unique(),
+                system_clock().clone(),
+                EVENTS_PER_POLL,
+                set_up_timers,
+            ),
             timers: OnceCell::new(),
-            driver: OnceCell::new(),
+            driver_count: OnceCell::new(),
             parker,
             watched: OnceCell::new(),
             queue: RefCell::default(),
@@ -310,30 +323,33 @@ impl LocalExecutor {
             runs_for_another: Cell::new(false),
             turned_ns: Cell::new(0),
             events: RefCell::new(Events::new()),
-            spin: SpinPolicy::new(),
             slack: Cell::new(None),
         }
     }
 
-    pub(crate) fn token(&self) -> &RefCell<OwnerToken> {
-        &self.token
+    #[inline]
+    pub(crate) fn event_loop(&self) -> &EventLoop {
+        &self.event_loop
     }
 
-    pub(crate) fn timers(&self) -> &'static Timers {
+    /// Has this thread turn timers, and the watcher watch it, until it leaves `block_on`.
+    fn set_up_timers(&self) {
         let watched = self.watched();
-        self.timers.get_or_init(|| {
-            let home = time::acquire_timers();
-            home.set_owner(Some(self.token.borrow().id()));
-            watched.set_timers(home);
-            let signals = Arc::downgrade(&self.handle);
-            home.set_notify(Some(Arc::new(move || {
-                if let Some(signals) = signals.upgrade() {
-                    // A wake of the main future: it looks at the timers before it sleeps again.
-                    signals.signal_main();
+        let timers = *self.timers.get_or_init(|| {
+            let timers = time::acquire_timers();
+            timers.set_owner(Some(self.event_loop.token().borrow().id()));
+            watched.set_timers(timers);
+            let handle = Arc::downgrade(&self.handle);
+            timers.set_notify(Some(Arc::new(move || {
+                if let Some(handle) = handle.upgrade() {
+                    // As a wake of the main future: the thread checks the timers before it sleeps
+                    // again.
+                    handle.signal_main();
                 }
             })));
-            home
-        })
+            timers
+        });
+        self.event_loop.set_timers(Some(timers));
     }
 
     /// The driver of this thread, made by the first call; another one if it was evacuated, or
@@ -341,12 +357,12 @@ impl LocalExecutor {
     pub(crate) fn driver(&self) -> io::Result<Arc<Driver>> {
         self.leave_to_parent();
         let watched = self.watched();
-        if self.driver.get().is_none()
+        if self.event_loop.driver().is_none()
             && let Some(driver) = OwnDriver::new()
         {
             watched.set_driver(driver.driver());
-            // It was looked at above.
-            let _ = self.driver.set(driver);
+            self.event_loop.set_driver(Arc::clone(driver.driver()));
+            let _ = self.driver_count.set(driver);
         }
         match self.own_driver().filter(|driver| driver.is_driven()) {
             Some(driver) => Ok(Arc::clone(driver)),
@@ -355,8 +371,7 @@ impl LocalExecutor {
     }
 
     fn own_driver(&self) -> Option<&Arc<Driver>> {
-        let driver = self.driver.get().filter(|_| !self.is_driver_inherited.get());
-        driver.map(OwnDriver::driver)
+        self.event_loop.driver().filter(|_| !self.is_driver_inherited.get())
     }
 
     /// In a child process made by `fork` in this `block_on`: the driver is the parent's. Who waits
@@ -369,7 +384,7 @@ impl LocalExecutor {
         {
             self.is_driver_inherited.set(true);
             *self.handle.driver.lock() = None;
-            context::wake_waiting(driver);
+            wake::wake_waiting(driver);
         }
     }
 
@@ -382,7 +397,7 @@ impl LocalExecutor {
     ) -> F::Output {
         let _foreign = tokio_context::enter();
         let _entered = BlockOnGuard::new(self);
-        context::enter_block_on(self, runtime, |frame| {
+        current::enter_block_on(self, runtime, |frame| {
             let data = TaskData::new(options);
             let mut future = pin!(future);
             let polled = {
@@ -400,7 +415,7 @@ impl LocalExecutor {
     #[inline(never)]
     fn block_on_pending<F: Future>(
         &self,
-        frame: &context::BlockOnFrame<'_>,
+        frame: &current::BlockOnFrame<'_>,
         data: &TaskData,
         mut future: Pin<&mut F>,
     ) -> F::Output {
@@ -507,23 +522,25 @@ impl LocalExecutor {
     #[cold]
     fn leave(&self) {
         self.has_to_leave.set(false);
+        self.event_loop.release_spare();
+        self.event_loop.set_timers(None);
         self.handle.forget_awaiting();
         if let Some(slack) = self.slack.take() {
             slack.restore();
         }
         if let Some(watched) = self.watched.get() {
             watched.sleep();
-            watched.take_back(&self.token.borrow().id());
+            watched.take_back(&self.event_loop.token().borrow().id());
         }
         if let Some(driver) = self.own_driver() {
-            context::wake_waiting(driver);
+            wake::wake_waiting(driver);
         }
         let Some(home) = self.timers.get() else {
             return;
         };
-        if !home.is_empty(&mut self.token.borrow_mut()) {
+        if !home.is_empty(&mut self.event_loop.token().borrow_mut()) {
             let mut wakers = home.drain();
-            context::wake_all(&mut wakers);
+            wake::wake_all(&mut wakers);
         }
     }
 }

@@ -42,9 +42,10 @@ use reveille_primitive::sys::Alarm;
 use self::rounds::Rounds;
 use super::host;
 use super::multi::Watchdog;
+use crate::observe;
+use crate::scheduler::wake;
 use crate::threads::{ThreadSpec, system_spawner};
 use crate::time::{Notify, Timers};
-use crate::{context, observe};
 
 /// How often the watcher checks while a thread may be stuck, and the delay of its first check.
 const PERIOD: Duration = Duration::from_millis(4);
@@ -265,7 +266,7 @@ impl Watch {
             thread.evacuate(*count, &mut woken, &mut dropped);
         }
         observe::drop_wakers(dropped);
-        context::wake_all(&mut woken);
+        wake::wake_all(&mut woken);
         for (thread, _) in stuck {
             let wake = thread.awaiting.lock().clone();
             wake.inspect(|wake| wake());

@@ -36,6 +36,7 @@ use reveille_primitive::lock::{Mutex, assert_none_held};
 
 use reveille_task::is_task_waker;
 
+use crate::scheduler::current;
 use crate::{budget, context};
 pub(crate) use approx_clock::{APPROX_ERROR_MAX_NS, ApproxClock, detect_ticks};
 use clock::Clock;
@@ -202,18 +203,6 @@ impl Timers {
                 return step.has_more;
             }
         }
-    }
-
-    /// Moves the wheel to `now_ns` and wakes what is due, a step.
-    pub(crate) fn turn(
-        &self,
-        identity: &std::cell::RefCell<OwnerToken>,
-        now_ns: u64,
-        wakers: &mut Vec<Waker>,
-    ) -> Advanced {
-        let advanced = self.advance(identity, now_ns, wakers);
-        context::wake_all(wakers);
-        advanced
     }
 
     /// Moves the wheel to `now_ns`, a step. The wakers of what is due are in `wakers` afterwards.
@@ -451,7 +440,7 @@ impl Sleep {
         // Each part is written to its place: a copy of what was just written in parts waits until
         // the parts have left the store buffer.
         context::with_timers(|home, identity| {
-            let mut identity = identity?.borrow_mut();
+            let mut identity = identity.borrow_mut();
             let mut state = home.wheel.enter(&mut identity)?;
             let waker = cloned.take().unwrap_or_else(|| state.clone_of(waker));
             let key = state.wheel.insert(deadline_ns, waker);
@@ -468,7 +457,7 @@ impl Sleep {
     #[cold]
     fn insert_elsewhere(&mut self, waker: Waker) {
         let deadline_ns = self.deadline_ns;
-        context::with_remote_timers(|home| {
+        current::with_remote_timers(|home| {
             self.forget();
             let epoch = home.epoch.load(Ordering::Relaxed);
             let key = home.insert_remote(deadline_ns, waker.clone());
@@ -484,7 +473,7 @@ impl Sleep {
             if !std::ptr::eq(home, entry.timers) {
                 return None;
             }
-            let mut identity = identity?.borrow_mut();
+            let mut identity = identity.borrow_mut();
             let state = home.wheel.enter(&mut identity)?;
             state.wheel.waker(entry.key).map(|present| present.will_wake(waker))
         });
@@ -590,13 +579,13 @@ mod tests {
     fn awoken(timers: u64, slept_ns: u64) -> (Timers, RefCell<OwnerToken>, u64) {
         let (home, identity) = (Timers::new(), RefCell::new(OwnerToken::unique()));
         home.set_owner(Some(identity.borrow().id()));
-        let _ = home.turn(&identity, 1_000_000, &mut Vec::new());
+        let _ = home.advance(&identity, 1_000_000, &mut Vec::new());
         let first_ns = 1_000_000 + slept_ns;
         for number in 0..timers {
             home.insert_remote(first_ns + 5_000 * number, Waker::noop().clone());
         }
         assert_eq!(home.park(&mut identity.borrow_mut()), Some(first_ns));
-        let _ = home.turn(&identity, first_ns, &mut Vec::new());
+        let _ = home.advance(&identity, first_ns, &mut Vec::new());
         (home, identity, first_ns)
     }
 
@@ -627,7 +616,7 @@ mod tests {
             home.insert_remote(1_000 + number, Waker::noop().clone());
         }
         assert!(!home.has_fired(1_000));
-        let turn = |now_ns| home.turn(&identity, now_ns, &mut Vec::new()).has_more;
+        let turn = |now_ns| home.advance(&identity, now_ns, &mut Vec::new()).has_more;
         assert!(!turn(999));
         assert!(!home.has_fired(1_000));
         assert!(turn(5_000), "more is due than a batch");
@@ -641,7 +630,7 @@ mod tests {
     /// What is kept at the current home.
     fn spare() -> Option<Waker> {
         context::with_timers(|home, identity| {
-            home.wheel.enter(&mut identity?.borrow_mut())?.spare.as_ref().cloned()
+            home.wheel.enter(&mut identity.borrow_mut())?.spare.as_ref().cloned()
         })
     }
 

@@ -19,7 +19,8 @@ use reveille_primitive::lock::assert_none_held;
 use reveille_primitive::stack;
 
 use super::{LocalExecutor, LocalHandle};
-use crate::context;
+use crate::scheduler::current;
+use crate::scheduler::wake;
 
 /// Rounds of local tasks in one poll of a handle.
 const ROUNDS: usize = 64;
@@ -33,7 +34,7 @@ impl LocalHandle {
     pub(super) fn wake_awaiting(&self) {
         self.has_awaiting.store(false, Ordering::Relaxed);
         let mut wakers = std::mem::take(&mut *self.awaiting.lock());
-        context::wake_all(&mut wakers);
+        wake::wake_all(&mut wakers);
     }
 
     /// Keeps a clone of `waker`.
@@ -67,7 +68,7 @@ impl LocalExecutor {
     #[cold]
     pub(super) fn awaited(&self, waker: &Waker) {
         let polls_of_worker =
-            context::with_worker(|seat| seat.map(|seat| seat.poll_counter.read()));
+            current::with_worker(|seat| seat.map(|seat| seat.poll_counter.read()));
         if polls_of_worker.is_none() && self.depth.get() == 0 {
             return self.run_for(waker);
         }
@@ -81,7 +82,7 @@ impl LocalExecutor {
             });
             if polls_of_worker.is_some() {
                 // The watcher does not see these polls but for this.
-                watched.take_back(&self.token.borrow().id());
+                watched.take_back(&self.event_loop.token().borrow().id());
                 watched.wake();
             }
         }

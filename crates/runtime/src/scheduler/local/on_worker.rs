@@ -9,7 +9,7 @@ use std::time::Duration;
 use reveille_task::Options;
 
 use super::{LocalExecutor, block_on};
-use crate::context;
+use crate::scheduler::current;
 use crate::scheduler::multi::{WorkerContext, WorkerPool};
 use crate::time::Sleep;
 
@@ -17,7 +17,7 @@ use crate::time::Sleep;
 /// as it sees those of other tasks: the worker's place changes hands if one blocks. `prepare` is
 /// called first if there are any.
 pub(crate) fn run_local_tasks(seat: &WorkerContext, prepare: impl FnOnce()) -> bool {
-    context::with_thread_executor(|stand| {
+    current::with_thread_executor(|stand| {
         let stand = stand.filter(|stand| stand.has_tasks());
         stand.inspect(|_| prepare());
         stand.inspect(|stand| stand.run_watched(&seat.poll_counter));
@@ -27,7 +27,7 @@ pub(crate) fn run_local_tasks(seat: &WorkerContext, prepare: impl FnOnce()) -> b
 
 /// A worker is about to sleep in the driver of its place. `false` if a local task is runnable.
 pub(crate) fn prepare_park(seat: &WorkerContext) -> bool {
-    context::with_thread_executor(|stand| {
+    current::with_thread_executor(|stand| {
         let Some(stand) = stand.filter(|stand| stand.has_tasks()) else {
             return true;
         };
@@ -38,7 +38,7 @@ pub(crate) fn prepare_park(seat: &WorkerContext) -> bool {
 
 /// A worker woke up.
 pub(crate) fn unpark(_: &WorkerContext) {
-    context::with_thread_executor(|stand| {
+    current::with_thread_executor(|stand| {
         if let Some(stand) = stand.filter(|stand| stand.has_tasks()) {
             stand.handle.flags.unpark();
             *stand.handle.driver.lock() = stand.own_driver().cloned();
@@ -50,9 +50,9 @@ pub(crate) fn unpark(_: &WorkerContext) {
 /// pool, before it takes another place.
 pub(crate) fn finish_local_tasks(shared: &'static WorkerPool) {
     let has_tasks =
-        || context::with_thread_executor(|stand| stand.is_some_and(LocalExecutor::has_tasks));
+        || current::with_thread_executor(|stand| stand.is_some_and(LocalExecutor::has_tasks));
     let set_finishing = |value| {
-        context::with_thread_executor(|stand| {
+        current::with_thread_executor(|stand| {
             if let Some(stand) = stand {
                 stand.is_finishing.set(value);
             }

@@ -11,9 +11,8 @@ use reveille_primitive::sys::TimerSlack;
 use super::super::rescue::{self, BlockOnWatch};
 use super::super::wake_flags::{INBOX, MAIN};
 use super::LocalExecutor;
-use crate::context;
-use crate::scheduler::multi::{self, BlockInPlace};
-use crate::time;
+use crate::scheduler::multi::BlockInPlace;
+use crate::scheduler::wake;
 
 /// Rounds after which driver and timers are looked at although there is work.
 const CHECK_EVERY: u32 = 64;
@@ -57,7 +56,7 @@ impl LocalExecutor {
             && let Some(watched) = self.watched.get()
             && watched.pass()
         {
-            watched.take_back(&self.token.borrow().id());
+            watched.take_back(&self.event_loop.token().borrow().id());
             watched.wake();
         }
     }
@@ -127,7 +126,7 @@ impl LocalExecutor {
     /// Turns the driver and the timers although there is work, if that is due.
     #[cold]
     fn check_events(&self) {
-        let now = context::clock(time::clock::Clock::now_ns);
+        let now = self.event_loop.now_ns();
         if now.saturating_sub(self.turned_ns.get()) >= TURN_EVERY_NS {
             self.turn_driver(Some(Duration::ZERO));
             self.turn_timers();
@@ -139,30 +138,31 @@ impl LocalExecutor {
         if let Some(driver) = self.own_driver() {
             // Taken out: a waker may call `block_on`, which turns this driver too.
             let mut events = self.events.take();
-            multi::turn(driver, timeout, &mut events);
+            wake::turn(driver, timeout, &mut events);
             self.events.replace(events);
         }
     }
 
     fn turn_timers(&self) {
-        let now = context::clock(time::clock::Clock::now_ns);
+        let now = self.event_loop.now_ns();
         self.turned_ns.set(now);
         if let Some(home) = self.timers.get() {
             let mut wakers = Vec::new();
-            while home.turn(&self.token, now, &mut wakers).has_more {}
+            while home.turn_batch(self.event_loop.token(), now, &mut wakers, wake::wake_all) {}
         }
     }
 
     /// Sleeps until there is one of `reasons` not to, or for a moment if it is to be brief.
     fn park(&self, reasons: u32, is_brief: bool) {
-        let deadline = self.timers.get().and_then(|home| home.release_spare_and_park(&self.token));
+        self.event_loop.release_spare();
+        let deadline = self.event_loop.park_timers();
         self.leave_to_parent();
         let driver = self.own_driver();
         if driver.is_some() && self.handle.driver.lock().is_none() {
             *self.handle.driver.lock() = driver.cloned();
         }
-        let start = context::clock(time::clock::Clock::now_ns);
-        if self.spin_until(reasons, deadline) {
+        let start = self.event_loop.now_ns();
+        if self.spin_until(reasons) {
             return;
         }
         let watched = self.watched.get().filter(|_| self.has_to_leave.get());
@@ -185,8 +185,8 @@ impl LocalExecutor {
             watched.inspect(|watched| watched.wake());
         }
         let is_signalled = self.handle.flags.unpark();
-        let now = context::clock(time::clock::Clock::now_ns);
-        self.spin.record_wait(is_signalled.then(|| now.saturating_sub(start)));
+        let now = self.event_loop.now_ns();
+        self.event_loop.spin.record_wait(is_signalled.then(|| now.saturating_sub(start)));
         if self.timers.get().is_some() {
             self.turn_timers();
         }
@@ -200,9 +200,8 @@ impl LocalExecutor {
     }
 
     /// Spins for a moment. `true` if one of `reasons` was signalled meanwhile.
-    fn spin_until(&self, reasons: u32, deadline_ns: Option<u64>) -> bool {
-        let now_ns = || context::clock(time::clock::Clock::now_ns);
-        self.driver.get().is_none()
-            && self.spin.spin(now_ns, || deadline_ns, || self.handle.flags.has(reasons))
+    fn spin_until(&self, reasons: u32) -> bool {
+        self.event_loop.driver().is_none()
+            && self.event_loop.spin(|| self.handle.flags.has(reasons))
     }
 }

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use super::handoff::Handoff;
 use super::worker::WorkerContext;
 use super::worker_thread::WorkerThread;
+use crate::scheduler::current;
 
 /// Tasks polled in one go when no other thread could be had.
 const AT_ONCE: usize = 64;
@@ -50,7 +51,7 @@ impl<'a> BlockInPlace<'a> {
         if let Some(worker) = &self.nested
             && let Ok(mut worker) = worker.try_borrow_mut()
         {
-            crate::context::enter_worker(self.context, || worker.work_briefly(AT_ONCE, is_over));
+            current::enter_worker(self.context, || worker.work_briefly(AT_ONCE, is_over));
         }
     }
 }

@@ -11,6 +11,7 @@ use std::panic::Location;
 use std::time::Duration;
 
 use reveille_primitive::atomic::Ordering;
+use reveille_primitive::thread::sleep;
 use reveille_task::{TaskHandle, TaskId, TaskRef};
 
 use super::WorkerPool;
@@ -122,7 +123,7 @@ pub(crate) fn drain(shared: &'static WorkerPool, patience: Duration) -> Shutdown
     let mut watch = DrainProgress { unfinished: Vec::new(), seen: 0 };
     let mut pause = PAUSES.0;
     while !watch.is_over(shared) && !time.is_up() {
-        super::turn::pause(time.left().map_or(pause, |left| left.min(pause)));
+        sleep(time.left().map_or(pause, |left| left.min(pause)));
         pause = (pause * 2).min(PAUSES.1);
     }
     watch.end(shared)

@@ -34,7 +34,6 @@ mod runtime_ref;
 mod shutdown;
 #[cfg(all(test, not(reveille_loom)))]
 mod tests;
-mod turn;
 mod watchdog;
 mod worker;
 mod worker_thread;
@@ -55,6 +54,7 @@ use crate::blocking::Pool;
 use crate::config::Config;
 use crate::context;
 use crate::observe::{self, Event};
+use crate::scheduler::current;
 use crate::time;
 pub(crate) use block_in_place::BlockInPlace;
 pub(crate) use diagnosis::describe;
@@ -69,7 +69,6 @@ pub(crate) use runtime_ref::RuntimeRef;
 pub(crate) use runtime_ref::{forget_start, global, start_global, try_global};
 pub use shutdown::Shutdown;
 pub(crate) use shutdown::{from_inside, stop};
-pub(crate) use turn::turn;
 pub(crate) use watchdog::Watchdog;
 pub(crate) use worker::{Worker, WorkerContext};
 use worker_threads::WorkerThreads;
@@ -132,7 +131,7 @@ impl WorkerPool {
     ///
     /// Fails when a driver or a thread cannot be made; then nothing is left behind.
     pub(crate) fn start(config: Config) -> io::Result<RuntimeRef> {
-        context::watch_forks();
+        current::watch_forks();
         let shared = WorkerPool::unused(config.workers);
         let incarnation = {
             let mut outside = shared.remote.lock();
@@ -315,7 +314,7 @@ impl WorkerPool {
 impl Schedule for Scheduler {
     fn schedule(&self, task: Runnable, _cause: Cause) {
         let shared = self.0.pool();
-        let refused = context::with_worker(|seat| match seat {
+        let refused = current::with_worker(|seat| match seat {
             Some(seat) if std::ptr::eq(seat.pool(), shared) => seat.push(task, true).err(),
             _ => Some(task),
         });
@@ -327,7 +326,7 @@ impl Schedule for Scheduler {
     fn wake_joiner(&self, waker: Waker) {
         // Behind what is queued: who spawned many tasks and awaits each would else be polled after
         // each, for nothing.
-        with_batch(|| waker.wake());
+        context::with_batch(|| waker.wake());
     }
 
     fn completed(&self, task: TaskRef<'_>) -> Option<Kept> {
@@ -340,7 +339,7 @@ impl Schedule for Scheduler {
             return Some(shared.remote.lock().registry.remove(slot));
         };
         let home = &shared.workers[index];
-        context::with_worker(|seat| match seat {
+        current::with_worker(|seat| match seat {
             Some(seat) if std::ptr::eq(seat.worker(), home) => {
                 let kept = seat.unregister(slot);
                 if kept.is_none() {
@@ -363,26 +362,6 @@ impl Schedule for Scheduler {
         let hook = self.0.pool().runtime_ref().panic_hook();
         observe::unhandled(hook.as_ref(), task, payload);
     }
-}
-
-/// Runs `body`, whose wakes are a batch: they queue in their order and wake no sibling each.
-pub(crate) fn with_batch<R>(body: impl FnOnce() -> R) -> R {
-    struct Restore<'a>(&'a Cell<bool>, bool);
-
-    impl Drop for Restore<'_> {
-        fn drop(&mut self) {
-            self.0.set(self.1);
-        }
-    }
-
-    context::with_worker(|seat| {
-        let Some(seat) = seat else {
-            return body();
-        };
-        // Also when a waker panics.
-        let _restore = Restore(&seat.is_batch, seat.is_batch.replace(true));
-        body()
-    })
 }
 
 /// A number that differs between threads, to spread them over shards.

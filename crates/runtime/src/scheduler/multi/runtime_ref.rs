@@ -19,9 +19,9 @@ use reveille_task::{JoinHandle, Options};
 use super::{RemoteState, Scheduler, WorkerPool, thread_index};
 use crate::blocking::Pool;
 use crate::config::Config;
-use crate::context;
 use crate::observe::PanicHook;
 use crate::runtime::Metrics;
+use crate::scheduler::current;
 use crate::time::Timers;
 
 /// The upper bits of a number are the generation of the process, the lower ones count.
@@ -95,7 +95,7 @@ impl RuntimeRef {
 
     /// Whether this thread may start nothing here: the pool drains, and the thread is not its own.
     fn refuses(self) -> bool {
-        self.pool.is_draining.load(Ordering::Relaxed) && context::own_pool() != Some(self)
+        self.pool.is_draining.load(Ordering::Relaxed) && current::own_pool() != Some(self)
     }
 
     /// The hook for panics that nobody awaits.
@@ -154,7 +154,7 @@ impl RuntimeRef {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        context::with_worker(|seat| {
+        current::with_worker(|seat| {
             let seat = seat.filter(|seat| seat.incarnation() == self);
             let anchor = seat.map_or(&self.pool.remote_scheduler, |seat| &seat.worker().scheduler);
             let scheduler = Scheduler(anchor);

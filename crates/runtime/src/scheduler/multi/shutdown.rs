@@ -15,8 +15,9 @@ use reveille_primitive::thread;
 use reveille_task::{Runnable, TaskHandle};
 
 use super::{UNUSED, WorkerPool};
-use crate::context;
 use crate::observe;
+use crate::scheduler::current;
+use crate::scheduler::wake;
 use crate::threads::ThreadSpec;
 use crate::time::clock::{self, Clock, system_clock};
 
@@ -124,7 +125,7 @@ pub(super) fn stop_and_tell(
         shared.is_stopping.store(true, Ordering::SeqCst);
     }
     shared.workers.iter().for_each(super::Worker::notify);
-    let _runtime = context::enter_runtime(shared.runtime_ref());
+    let _runtime = current::enter_runtime(shared.runtime_ref());
     let mut tell = Some(tell);
     let mut cancelled_tasks = 0;
     let mut take_stock = || {
@@ -260,12 +261,12 @@ fn close(shared: &'static WorkerPool) {
     for place in &shared.workers {
         let driver = place.driver.lock().take();
         if let Some(driver) = driver {
-            context::wake_waiting(&driver);
+            wake::wake_waiting(&driver);
         }
         place.timers.set_notify(None);
         let mut wakers = place.timers.drain();
         wakers.extend(std::iter::from_fn(|| place.next_unwoken()));
-        context::wake_all(&mut wakers);
+        wake::wake_all(&mut wakers);
         place.set_owner(None);
         *place.poll_counter.lock() = None;
         shared.idle.unpark(place.index);

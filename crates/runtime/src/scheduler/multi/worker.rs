@@ -10,7 +10,7 @@
 //! 2. A task that ended elsewhere keeps its slot, and the slot its reference, until the owner of
 //!    the place, or a stranger with the core, empties `removals`.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::mem;
 use std::sync::Arc;
@@ -28,8 +28,9 @@ use super::queue::{Ownership, Queue};
 use super::registry::Registry;
 use super::{RuntimeRef, SchedulerRef, WorkerPool};
 use crate::config::Config;
+use crate::event_loop::EventLoop;
 use crate::observe::{Counters, Event};
-use crate::time::{ApproxClock, Timers};
+use crate::time::Timers;
 
 /// Tasks of another place that a worker finishes before it tells: a lock for every so many.
 const REMOTE_REMOVALS_BATCH: usize = 32;
@@ -188,16 +189,10 @@ impl Worker {
 #[derive(Debug)]
 pub(crate) struct WorkerContext {
     worker: &'static Worker,
-    token: RefCell<OwnerToken>,
+    event_loop: EventLoop,
     driver: Arc<Driver>,
     incarnation: RuntimeRef,
-    clock: crate::time::clock::Clock,
-    approx_clock: ApproxClock,
     pub(crate) poll_counter: Arc<PollCounter>,
-    /// What each poll begins with.
-    pub(crate) event_budget: u8,
-    /// Wakes are part of a batch: they queue at the back and wake no sibling.
-    pub(crate) is_batch: Cell<bool>,
     /// Slots of tasks that ended here and are registered elsewhere, by place.
     remote_removals: RefCell<Box<[Vec<u32>]>>,
 }
@@ -212,14 +207,16 @@ impl WorkerContext {
     ) -> WorkerContext {
         WorkerContext {
             worker,
-            token: RefCell::new(identity),
+            event_loop: EventLoop::new(
+                identity,
+                &worker.timers,
+                Arc::clone(&driver),
+                config.clock.clone(),
+                config.event_budget,
+            ),
             driver,
             incarnation: worker.pool().runtime_ref(),
-            clock: config.clock.clone(),
-            approx_clock: ApproxClock::default(),
             poll_counter,
-            event_budget: config.event_budget,
-            is_batch: Cell::new(false),
             remote_removals: RefCell::new(vec![Vec::new(); worker.pool().workers.len()].into()),
         }
     }
@@ -241,41 +238,27 @@ impl WorkerContext {
     }
 
     pub(crate) fn into_token(self) -> OwnerToken {
-        self.token.replace(OwnerToken::unique())
+        self.token().replace(OwnerToken::unique())
     }
 
-    pub(crate) fn timers(&self) -> &'static Timers {
-        &self.worker.timers
+    #[inline]
+    pub(crate) fn event_loop(&self) -> &EventLoop {
+        &self.event_loop
     }
 
+    #[inline]
     pub(crate) fn token(&self) -> &RefCell<OwnerToken> {
-        &self.token
+        self.event_loop.token()
     }
 
     pub(crate) fn driver(&self) -> &Arc<Driver> {
         &self.driver
     }
 
-    pub(crate) fn clock(&self) -> &crate::time::clock::Clock {
-        &self.clock
-    }
-
-    /// Reads the clock, in nanoseconds.
-    #[inline]
-    pub(crate) fn now_ns(&self) -> u64 {
-        self.approx_clock.read(&self.clock)
-    }
-
-    /// A moment not before the present, to reckon a deadline from.
-    #[inline]
-    pub(crate) fn approx_now_ns(&self) -> u64 {
-        self.approx_clock.now_ns(&self.clock)
-    }
-
     /// Runs `access` on the core, or tells that the place was given to somebody else.
     #[inline]
     pub(crate) fn with_core<R>(&self, access: impl FnOnce(&mut Core) -> R) -> Option<R> {
-        let mut identity = self.token.borrow_mut();
+        let mut identity = self.token().borrow_mut();
         let mut core = self.worker.core.enter(&mut identity)?;
         Some(access(&mut core))
     }
@@ -283,11 +266,11 @@ impl WorkerContext {
     /// Queues a task that was woken. Gives it back if the place was lost.
     #[inline]
     pub(crate) fn push(&self, task: Runnable, last_in: bool) -> Result<(), Runnable> {
-        let mut identity = self.token.borrow_mut();
+        let mut identity = self.token().borrow_mut();
         let Some(mut core) = self.worker.core.enter(&mut identity) else {
             return Err(task);
         };
-        let is_first = last_in && !self.is_batch.get();
+        let is_first = last_in && !self.event_loop.is_batch();
         if !is_first && !self.is_idle(&core) {
             self.queue_at_back(&mut core, task);
         } else if let Some(displaced) = core.lifo_slot.replace(task) {

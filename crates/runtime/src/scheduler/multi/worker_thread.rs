@@ -26,13 +26,12 @@ use reveille_task::{Ran, Runnable};
 
 use super::monitor::DEFER_NS;
 use super::pace::{self, WorkerPace};
-use super::turn::{collect, collect_for_another};
 use super::worker::{Worker, WorkerContext};
 use super::{WorkerPool, queue};
 use crate::context;
+use crate::event_loop::{EventLoop, collect_remote};
 use crate::observe::Event;
 use crate::scheduler::local;
-use crate::spin_policy::SpinPolicy;
 use crate::time::APPROX_ERROR_MAX_NS;
 use crate::tokio_context::AtFirstTask;
 
@@ -48,6 +47,7 @@ pub(crate) enum Exit {
 /// A thread that runs a worker.
 pub(crate) struct WorkerThread<'a> {
     context: &'a WorkerContext,
+    event_loop: &'a EventLoop,
     worker: &'static Worker,
     pool: &'static WorkerPool,
     events: Events,
@@ -63,16 +63,16 @@ pub(crate) struct WorkerThread<'a> {
     /// When the monitor's timer was last put off.
     deferred_ns: u64,
     pace: WorkerPace,
-    spin: SpinPolicy,
     random: crate::rng::Rng,
     foreign: AtFirstTask,
 }
 
 impl<'a> WorkerThread<'a> {
     pub(crate) fn new(context: &'a WorkerContext, seed: u64) -> WorkerThread<'a> {
-        let now = context.clock().now_ns();
+        let now = context.event_loop().clock().now_ns();
         WorkerThread {
             context,
+            event_loop: context.event_loop(),
             worker: context.worker(),
             pool: context.pool(),
             events: Events::new(),
@@ -84,7 +84,6 @@ impl<'a> WorkerThread<'a> {
             is_more_due: false,
             deferred_ns: now,
             pace: WorkerPace::new(now),
-            spin: SpinPolicy::new(),
             random: crate::rng::Rng::seeded(seed),
             foreign: AtFirstTask::default(),
         }
@@ -202,7 +201,7 @@ impl<'a> WorkerThread<'a> {
             let _poll = context::begin_poll(task.as_task());
             return task.run();
         }
-        context::begin_bare_poll(task.as_task(), self.context.event_budget);
+        context::begin_bare_poll(task.as_task(), self.event_loop.event_budget);
         self.context.poll_counter.increment();
         let ran = task.run();
         self.context.poll_counter.increment();
@@ -230,7 +229,7 @@ impl<'a> WorkerThread<'a> {
     /// Reads the clock, and does what is due by it.
     #[cold]
     fn run_maintenance(&mut self) {
-        let now = self.context.now_ns();
+        let now = self.event_loop.now_ns();
         if let Some(mean_poll_ns) = self.pace.read_clock(now) {
             self.worker.set_poll_ns(mean_poll_ns);
         }
@@ -255,7 +254,7 @@ impl<'a> WorkerThread<'a> {
 
     fn turn_driver(&mut self, timeout: Option<Duration>) -> usize {
         let events = self.take_events(timeout);
-        self.note_turn(self.context.now_ns());
+        self.note_turn(self.event_loop.now_ns());
         events
     }
 
@@ -268,7 +267,7 @@ impl<'a> WorkerThread<'a> {
     /// Waits for events, and keeps the wakers of their waiters in `events`.
     fn collect_events(&mut self, timeout: Option<Duration>) -> usize {
         self.worker.counters.count(Event::DriverTurn);
-        collect(self.context.driver(), timeout, &mut self.events)
+        self.event_loop.collect(timeout, &mut self.events)
     }
 
     fn note_turn(&mut self, now: u64) {
@@ -281,12 +280,12 @@ impl<'a> WorkerThread<'a> {
         let has_events = self.take_events(Some(Duration::ZERO)) > 0;
         // Behind by a microsecond at most, so that no timer fires early, and half the cost of the
         // clock.
-        let now = self.context.approx_now_ns();
+        let now = self.event_loop.approx_now_ns();
         self.note_turn(now);
         if !has_events {
             self.pace.end_busy_poll();
         } else if self.pace.are_timers_due(now) {
-            self.turn_timers(self.context.now_ns());
+            self.turn_timers(self.event_loop.now_ns());
         }
         has_events
     }
@@ -368,7 +367,7 @@ impl<'a> WorkerThread<'a> {
             return false;
         }
         let since_turn_ns =
-            || self.context.now_ns().saturating_sub(victim.turned_ns.load(Ordering::Relaxed));
+            || self.event_loop.now_ns().saturating_sub(victim.turned_ns.load(Ordering::Relaxed));
         pace::is_worth_stealing(victim.queued_ns()) || pace::is_long_poll(since_turn_ns())
     }
 
@@ -377,7 +376,7 @@ impl<'a> WorkerThread<'a> {
         if self.pool.workers.len() == 1 {
             return false;
         }
-        let now = self.context.now_ns();
+        let now = self.event_loop.now_ns();
         let mut events = 0;
         for worker in &self.pool.workers {
             let is_own = worker.index == self.worker.index;
@@ -389,7 +388,7 @@ impl<'a> WorkerThread<'a> {
             let driver = worker.driver.lock().clone();
             if let Some(driver) = driver {
                 worker.turned_ns.store(now, Ordering::Relaxed);
-                events += collect_for_another(&driver, &mut self.events);
+                events += collect_remote(&driver, &mut self.events);
                 self.wake_collected();
             }
         }
@@ -402,10 +401,7 @@ impl<'a> WorkerThread<'a> {
         if !self.is_searching {
             return false;
         }
-        let context = self.context;
-        let next_deadline = || context.timers().next_deadline(&mut context.token().borrow_mut());
-        self.spin.spin(|| context.now_ns(), next_deadline, || self.has_work_elsewhere())
-            && self.search()
+        self.event_loop.spin(|| self.has_work_elsewhere()) && self.search()
     }
 
     /// Stops searching, if this worker searches. Wakes another searcher if work is left.
@@ -421,13 +417,13 @@ impl<'a> WorkerThread<'a> {
     fn park(&mut self) {
         let index = self.worker.index;
         self.context.flush_removals();
-        self.context.timers().release_spare(self.context.token());
+        self.event_loop.release_spare();
         if self.worker.has_pending_removals() {
             self.context.with_core(|core| self.worker.apply_removals(core));
         }
         let mut is_searching = self.is_searching;
         let has_work = |worker: &mut WorkerThread<'a>| {
-            worker.pool.monitor.disarm(worker.pool, || worker.context.now_ns());
+            worker.pool.monitor.disarm(worker.pool, || worker.event_loop.now_ns());
             worker.has_work_elsewhere()
         };
         let waited =
@@ -443,7 +439,7 @@ impl<'a> WorkerThread<'a> {
     /// may wake it. Runs no user code: if that blocked and the worker were handed off, its bit in
     /// the idle set would belong to another thread. Returns the time up to which timers may fire.
     fn wait(&mut self) -> u64 {
-        let deadline = self.context.timers().park(&mut self.context.token().borrow_mut());
+        let deadline = self.event_loop.park_timers();
         let has_deadline = deadline.is_some();
         let now = self.time_for(has_deadline);
         let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(now)));
@@ -457,7 +453,7 @@ impl<'a> WorkerThread<'a> {
         local::unpark(self.context);
         self.pace.waited(now, woken, events);
         let is_notified = events == 0 && !self.pool.idle.is_parked(self.worker.index);
-        self.spin.record_wait(is_notified.then_some(woken - now));
+        self.event_loop.spin.record_wait(is_notified.then_some(woken - now));
         // Never ahead of the clock: a timer that another thread has added must not fire early.
         if has_deadline { woken } else { woken.saturating_sub(APPROX_ERROR_MAX_NS) }
     }
@@ -465,7 +461,7 @@ impl<'a> WorkerThread<'a> {
     /// The time, for a worker that parks: exact if there is a timer, else an estimate, which is
     /// enough to tell a short wait from a long one.
     fn time_for(&self, has_deadline: bool) -> u64 {
-        if has_deadline { self.context.now_ns() } else { self.context.approx_now_ns() }
+        if has_deadline { self.event_loop.now_ns() } else { self.event_loop.approx_now_ns() }
     }
 
     /// The last check before the park. It sees what was published by threads that did not yet see

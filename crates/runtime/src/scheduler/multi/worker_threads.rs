@@ -20,6 +20,7 @@ use super::worker::{Worker, WorkerContext};
 use super::worker_thread::{Exit, WorkerThread};
 use super::{WorkerPool, shutdown};
 use crate::config::{Config, Hook};
+use crate::scheduler::current;
 use crate::scheduler::local;
 use crate::threads::ThreadSpec;
 use crate::{context, observe, rng};
@@ -120,7 +121,7 @@ impl WorkerThreads {
 /// before the system lets it begin.
 fn work(shared: &'static WorkerPool, number: usize, config: Arc<Config>) {
     let process = fork::generation();
-    context::set_own_pool(shared.runtime_ref());
+    current::set_own_pool(shared.runtime_ref());
     // For good: the thread is ours, and its park is what ends every timer. Before the hooks, which
     // may want it otherwise.
     let _ = TimerSlack::least();
@@ -144,7 +145,7 @@ fn work(shared: &'static WorkerPool, number: usize, config: Arc<Config>) {
         *place.poll_counter.lock() = Some(Arc::clone(&pulse));
         let seat = WorkerContext::new(place, identity, driver, &config, pulse);
         let seed = config.seed.unwrap_or_else(rng::seed_from_system) ^ number as u64;
-        let exit = context::enter_worker(&seat, || WorkerThread::new(&seat, seed).run());
+        let exit = current::enter_worker(&seat, || WorkerThread::new(&seat, seed).run());
         fork::refuse_to_go_on(process);
         identity = seat.into_token();
         match exit {

@@ -8,14 +8,14 @@ use reveille_task::is_task_waker;
 
 use super::WorkerThread;
 use crate::context;
-use crate::scheduler::multi::with_batch;
+use crate::scheduler::wake::{wake, wake_all};
 
 impl WorkerThread<'_> {
     /// Wakes the waiters of the events that were collected.
     pub(super) fn wake_collected(&mut self) {
         let wakers = self.events.wakers_mut();
         if wakers.iter().all(is_task_waker) {
-            context::wake_all(wakers);
+            wake_all(wakers);
         } else {
             let mut wakers = mem::take(wakers);
             self.wake_others(&mut wakers);
@@ -29,7 +29,7 @@ impl WorkerThread<'_> {
     #[cold]
     pub(super) fn wake_others(&mut self, wakers: &mut Vec<Waker>) {
         let (mut of_tasks, others): (Vec<_>, Vec<_>) = wakers.drain(..).partition(is_task_waker);
-        context::wake_all(&mut of_tasks);
+        wake_all(&mut of_tasks);
         self.worker.unwoken.lock().extend(others);
         self.wake_unwoken();
     }
@@ -44,7 +44,7 @@ impl WorkerThread<'_> {
         let counter = if self.is_nested { None } else { Some(&self.context.poll_counter) };
         counter.inspect(|counter| counter.increment());
         while let Some(waker) = self.worker.next_unwoken() {
-            with_batch(|| crate::task::wake(waker));
+            context::with_batch(|| wake(waker));
         }
         counter.inspect(|counter| counter.increment());
     }
@@ -53,11 +53,11 @@ impl WorkerThread<'_> {
     /// timers delay neither the tasks of the first ones nor a socket.
     pub(super) fn turn_timers(&mut self, now: u64) {
         self.pace.timed(now);
-        let timers = self.context.timers();
+        let timers = self.event_loop.timers();
         let mut wakers = mem::take(&mut self.wakers);
-        self.is_more_due = timers.turn_batch(self.context.token(), now, &mut wakers, |wakers| {
+        self.is_more_due = timers.turn_batch(self.event_loop.token(), now, &mut wakers, |wakers| {
             if wakers.iter().all(is_task_waker) {
-                context::wake_all(wakers);
+                wake_all(wakers);
             } else {
                 self.wake_others(wakers);
             }
