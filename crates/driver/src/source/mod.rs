@@ -164,7 +164,10 @@ impl Source {
         op: impl FnOnce() -> io::Result<R>,
     ) -> Option<Poll<io::Result<R>>> {
         let Some(seen) = self.ready(direction) else { return self.wait_fast(direction, 0, cx) };
-        self.settle_fast(direction, seen, 0, cx, op())
+        match op() {
+            Ok(result) => Some(Poll::Ready(Ok(result))),
+            Err(error) => self.settle_error(direction, seen, 0, cx, error),
+        }
     }
 
     /// The fast path of [`IoOp::poll_stream`], as [`poll_io_fast`](Source::poll_io_fast), for a
@@ -182,11 +185,13 @@ impl Source {
         op: impl FnOnce() -> io::Result<usize>,
     ) -> Option<Poll<io::Result<usize>>> {
         let Some(seen) = self.ready(direction) else { return self.wait_fast(direction, 0, cx) };
-        let outcome = op();
-        if let Ok(count) = outcome {
-            self.note_short(direction, seen, count, len);
+        match op() {
+            Ok(count) => {
+                self.note_short(direction, seen, count, len);
+                Some(Poll::Ready(Ok(count)))
+            }
+            Err(error) => self.settle_error(direction, seen, 0, cx, error),
         }
-        self.settle_fast(direction, seen, 0, cx, outcome)
     }
 
     /// The fast path of [`IoOp::poll_recv`], as [`poll_io_fast`](Source::poll_io_fast), for a
@@ -205,19 +210,23 @@ impl Source {
         copy: impl FnOnce(&mut B, &[u8]) -> usize,
         op: impl FnOnce(&mut B) -> io::Result<usize>,
     ) -> Option<Poll<io::Result<usize>>> {
-        let (direction, want) = (Direction::Read, prefetch::want(len));
-        let Some(seen) = self.ready(direction) else { return self.wait_fast(direction, want, cx) };
+        let direction = Direction::Read;
+        let Some(seen) = self.ready(direction) else {
+            return self.wait_fast(direction, prefetch::want(len), cx);
+        };
         if seen.flags().has(Flags::PREFETCHED) {
             return match self.take_prefetched(|bytes| copy(buf, bytes)) {
                 Prefetched::Got(outcome) => Some(Poll::Ready(outcome)),
                 Prefetched::Nothing | Prefetched::Busy => None,
             };
         }
-        let outcome = op(buf);
-        if let Ok(count) = outcome {
-            self.note_short(direction, seen, count, len);
+        match op(buf) {
+            Ok(count) => {
+                self.note_short(direction, seen, count, len);
+                Some(Poll::Ready(Ok(count)))
+            }
+            Err(error) => self.settle_error(direction, seen, prefetch::want(len), cx, error),
         }
-        self.settle_fast(direction, seen, want, cx, outcome)
     }
 
     #[inline]
@@ -239,24 +248,23 @@ impl Source {
         core.wait_in_place(None, direction, want, cx).then_some(Poll::Pending)
     }
 
-    /// Returns the outcome of an operation; if it would block, clears the readiness and waits, in
-    /// one section. An interrupted operation is left to the slow path, which repeats it.
-    #[inline]
-    fn settle_fast<R>(
+    /// If the operation would block, clears the readiness and waits, in one section. An interrupted
+    /// operation is left to the slow path, which repeats it. Other errors are returned.
+    fn settle_error<R>(
         &self,
         direction: Direction,
         seen: Ready,
         want: u16,
         cx: &Context<'_>,
-        outcome: io::Result<R>,
+        error: io::Error,
     ) -> Option<Poll<io::Result<R>>> {
-        match outcome {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => {
                 let has_entered = self.core().wait_in_place(Some(seen), direction, want, cx);
                 has_entered.then_some(Poll::Pending)
             }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
-            outcome => Some(Poll::Ready(outcome)),
+            io::ErrorKind::Interrupted => None,
+            _ => Some(Poll::Ready(Err(error))),
         }
     }
 
