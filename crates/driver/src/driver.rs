@@ -29,12 +29,12 @@ use crate::Kind;
 use crate::events::{self, Events, Turn};
 use crate::fault;
 use crate::fd::{self, Fd};
-use crate::metrics::{DriverCounters, Metrics};
-use crate::notify::Notify;
+use crate::metrics::{DriverCounters, DriverMetrics};
+use crate::notify::NotifyFlag;
 use crate::poll::batch::{BATCH_MIN, Receive, Ring};
-use crate::poll::slots::{Key, Slots};
+use crate::poll::slots::{Slots, SourceKey};
 use crate::poll::turn_owner::TurnOwner;
-use crate::poll::{Event, Interest, Poller};
+use crate::poll::{Interest, PollEvent, Poller};
 use crate::source::{Arming, Direction, Flags, SourceCore};
 
 /// One shard of the event source: an event queue of the operating system, which one thread at a
@@ -48,7 +48,7 @@ pub struct Driver {
     has_batches: bool,
     is_turning: AtomicBool,
     turn_owner: TurnOwner,
-    notify: Notify,
+    notify: NotifyFlag,
     counters: DriverCounters,
 }
 
@@ -109,7 +109,7 @@ impl Driver {
             registry: Mutex::new(DriverRegistry { slots: Slots::default(), ring }),
             is_turning: AtomicBool::new(false),
             turn_owner: TurnOwner::any_thread(),
-            notify: Notify::new(),
+            notify: NotifyFlag::new(),
             counters: DriverCounters::default(),
         })
     }
@@ -218,7 +218,7 @@ impl Driver {
 
     /// What the shard has done so far.
     #[must_use]
-    pub fn metrics(&self) -> Metrics {
+    pub fn metrics(&self) -> DriverMetrics {
         self.counters.read()
     }
 }
@@ -229,7 +229,7 @@ impl Driver {
     /// and one event is delivered at once for each direction that is ready already, so that nothing
     /// is lost between a system call that would have blocked and the registration. If the system
     /// refuses, nothing of the source stays registered. A shard that is not driven refuses.
-    pub(crate) fn register(&self, fd: Fd<'_>, core: &Arc<SourceCore>) -> io::Result<Key> {
+    pub(crate) fn register(&self, fd: Fd<'_>, core: &Arc<SourceCore>) -> io::Result<SourceKey> {
         let number = fd::number(fd);
         let named = |source| fault::name("register", number, source);
         // Entered before the system knows it: the first event may come before `add` returns.
@@ -250,7 +250,7 @@ impl Driver {
 
     /// Ends the events of `key`, even if the descriptor has duplicates. A descriptor that the
     /// system does not know is no error.
-    pub(crate) fn deregister(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
+    pub(crate) fn deregister(&self, fd: Fd<'_>, key: SourceKey) -> io::Result<()> {
         // The slot first: events of the old entry find no source from here on.
         self.forget(key);
         match self.poller.delete(fd) {
@@ -263,14 +263,14 @@ impl Driver {
 
     /// Ends the events of `key` when the descriptor is out of reach. The system's own registration
     /// ends with the last duplicate of the descriptor.
-    pub(crate) fn forget(&self, key: Key) {
+    pub(crate) fn forget(&self, key: SourceKey) {
         let core = self.registry.lock().slots.remove(key);
         // Dropped after the lock: the last reference drops wakers, which is user code.
         drop(core);
     }
 
     /// Arms a driver without edges for the directions that have waiters. Others need nothing.
-    pub(crate) fn rearm(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
+    pub(crate) fn rearm(&self, fd: Fd<'_>, key: SourceKey) -> io::Result<()> {
         if self.poller.has_edges() {
             return Ok(());
         }
@@ -338,7 +338,7 @@ impl Driver {
     /// Adds the event to `batch` if a turn may receive for it. Tells whether it did.
     fn begin_receive(
         &self,
-        event: Event,
+        event: PollEvent,
         core: &SourceCore,
         slots: &Slots,
         batch: &mut Vec<Receive>,
@@ -370,7 +370,7 @@ impl Driver {
         }
     }
 
-    fn enter(&self, number: i64, core: &Arc<SourceCore>) -> io::Result<Key> {
+    fn enter(&self, number: i64, core: &Arc<SourceCore>) -> io::Result<SourceKey> {
         let mut registry = self.registry.lock();
         if !self.is_driven() {
             // Invariant 3.
@@ -381,7 +381,7 @@ impl Driver {
 
     /// Takes over the system's entry of a source that left without deregistering while a duplicate
     /// kept its file open. An entry of a source that is still here is not touched.
-    fn add(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
+    fn add(&self, fd: Fd<'_>, key: SourceKey) -> io::Result<()> {
         let result = self.poller.add(fd, key);
         let is_taken = matches!(&result, Err(e) if e.kind() == io::ErrorKind::AlreadyExists);
         if is_taken && !self.registry.lock().slots.has_other(fd::number(fd), key) {

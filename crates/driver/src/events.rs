@@ -6,14 +6,14 @@ use std::task::Waker;
 
 use reveille_primitive::lock;
 
-use crate::poll::Buffer;
+use crate::poll::EventBuffer;
 use crate::poll::batch::Receive;
 
 /// Buffers of a turn: events as the system reports them, and wakers. One per thread that turns,
 /// reused from turn to turn. The first turn allocates them.
 #[derive(Default)]
 pub struct Events {
-    pub(crate) buffer: Buffer,
+    pub(crate) buffer: EventBuffer,
     pub(crate) wakers: Vec<Waker>,
     /// Empty between two turns.
     pub(crate) batch: Vec<Receive>,

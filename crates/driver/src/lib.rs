@@ -39,14 +39,14 @@ pub use crate::driver::Driver;
 pub use crate::events::{Events, Turn};
 pub use crate::fault::number as fault_number;
 pub use crate::fd::Fd;
-pub use crate::metrics::Metrics;
+pub use crate::metrics::DriverMetrics;
 pub use crate::op::IoOp;
 pub use crate::source::{Direction, Flags, Ready, Source, WakerOps};
 
 /// The protocols by themselves, for the models in `tests/loom_*.rs`.
 #[doc(hidden)]
 pub mod model {
-    pub use crate::notify::Notify;
+    pub use crate::notify::NotifyFlag;
     pub use crate::source::{Arming, PrefetchRequest, Prefetched, SourceCore, WaitSlot, Waited};
 }
 

@@ -9,7 +9,7 @@ use reveille_primitive::atomic::{AtomicU64, Ordering};
 /// What a shard has done since it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
-pub struct Metrics {
+pub struct DriverMetrics {
     /// Turns that asked the operating system for events.
     pub turns: u64,
     /// Events that reached a source.
@@ -26,7 +26,7 @@ pub struct Metrics {
     pub registrations: u64,
 }
 
-/// The counters behind [`Metrics`].
+/// The counters behind [`DriverMetrics`].
 #[derive(Debug, Default)]
 pub(crate) struct DriverCounters {
     pub(crate) turns: Counter,
@@ -41,8 +41,8 @@ pub(crate) struct DriverCounters {
 }
 
 impl DriverCounters {
-    pub(crate) fn read(&self) -> Metrics {
-        Metrics {
+    pub(crate) fn read(&self) -> DriverMetrics {
+        DriverMetrics {
             turns: self.turns.get(),
             events: self.events.get(),
             batches: self.batches.get(),

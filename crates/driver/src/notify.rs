@@ -20,16 +20,16 @@ use reveille_primitive::atomic::{AtomicBool, Ordering};
 
 /// Whether a notification of a driver is pending. See the module's header.
 #[derive(Debug)]
-pub struct Notify {
+pub struct NotifyFlag {
     pending: AtomicBool,
 }
 
-impl Notify {
+impl NotifyFlag {
     /// Makes a flag that is not set.
     #[must_use]
     #[allow(clippy::new_without_default, reason = "loom's atomics have no constant start")]
-    pub fn new() -> Notify {
-        Notify { pending: AtomicBool::new(false) }
+    pub fn new() -> NotifyFlag {
+        NotifyFlag { pending: AtomicBool::new(false) }
     }
 
     /// Posts a notification: calls `ring`, which signals the system, unless one is pending. Tells

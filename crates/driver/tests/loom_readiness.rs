@@ -13,7 +13,7 @@ use std::task::{Context, Wake, Waker};
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
-use reveille_driver::model::{Arming, Notify, SourceCore, WaitSlot, Waited};
+use reveille_driver::model::{Arming, NotifyFlag, SourceCore, WaitSlot, Waited};
 use reveille_driver::{Direction, Flags};
 
 /// Counts its wakes.
@@ -292,7 +292,7 @@ impl Bell {
 fn no_notification_is_lost() {
     loom::model(|| {
         let bell = Bell { rung: Mutex::new(false), condvar: Condvar::new() };
-        let shared = Arc::new((Notify::new(), bell, AtomicUsize::new(0)));
+        let shared = Arc::new((NotifyFlag::new(), bell, AtomicUsize::new(0)));
         let posters: Vec<_> = (0..2)
             .map(|_| {
                 let shared = Arc::clone(&shared);

@@ -21,10 +21,10 @@ use crate::unwind::Payload;
 /// });
 /// ```
 pub struct JoinError {
-    cause: Cause,
+    cause: JoinErrorKind,
 }
 
-enum Cause {
+enum JoinErrorKind {
     Cancelled,
     Panicked(Payload),
 }
@@ -39,11 +39,11 @@ impl std::panic::RefUnwindSafe for JoinError {}
 
 impl JoinError {
     pub(crate) fn cancelled() -> JoinError {
-        JoinError { cause: Cause::Cancelled }
+        JoinError { cause: JoinErrorKind::Cancelled }
     }
 
     pub(crate) fn panicked(payload: Payload) -> JoinError {
-        JoinError { cause: Cause::Panicked(payload) }
+        JoinError { cause: JoinErrorKind::Panicked(payload) }
     }
 
     /// Whether the task was cancelled before it finished.
@@ -58,7 +58,7 @@ impl JoinError {
     /// assert!(task::block_on(task.result()).unwrap_err().is_cancelled());
     /// ```
     pub fn is_cancelled(&self) -> bool {
-        matches!(self.cause, Cause::Cancelled)
+        matches!(self.cause, JoinErrorKind::Cancelled)
     }
 
     /// Whether the task panicked.
@@ -75,7 +75,7 @@ impl JoinError {
     /// # std::panic::set_hook(hook);
     /// ```
     pub fn is_panic(&self) -> bool {
-        matches!(self.cause, Cause::Panicked(_))
+        matches!(self.cause, JoinErrorKind::Panicked(_))
     }
 
     /// Returns what the task panicked with, for [`std::panic::resume_unwind`].
@@ -99,8 +99,8 @@ impl JoinError {
     /// ```
     pub fn try_into_panic(self) -> Result<Box<dyn Any + Send>, JoinError> {
         match self.cause {
-            Cause::Panicked(payload) => Ok(payload),
-            Cause::Cancelled => Err(self),
+            JoinErrorKind::Panicked(payload) => Ok(payload),
+            JoinErrorKind::Cancelled => Err(self),
         }
     }
 
@@ -132,7 +132,7 @@ impl JoinError {
 
     /// The text of the panic, if it has one.
     fn message(&self) -> Option<&str> {
-        let Cause::Panicked(payload) = &self.cause else { return None };
+        let JoinErrorKind::Panicked(payload) = &self.cause else { return None };
         if let Some(text) = payload.downcast_ref::<&'static str>() {
             return Some(text);
         }
@@ -143,8 +143,8 @@ impl JoinError {
 impl fmt::Debug for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
-            Cause::Cancelled => f.write_str("JoinError::Cancelled"),
-            Cause::Panicked(_) => write!(f, "JoinError::Panicked({:?})", self.message()),
+            JoinErrorKind::Cancelled => f.write_str("JoinError::Cancelled"),
+            JoinErrorKind::Panicked(_) => write!(f, "JoinError::Panicked({:?})", self.message()),
         }
     }
 }
@@ -152,9 +152,9 @@ impl fmt::Debug for JoinError {
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (&self.cause, self.message()) {
-            (Cause::Cancelled, _) => f.write_str("the task was cancelled"),
-            (Cause::Panicked(_), Some(text)) => write!(f, "the task panicked: {text}"),
-            (Cause::Panicked(_), None) => f.write_str("the task panicked"),
+            (JoinErrorKind::Cancelled, _) => f.write_str("the task was cancelled"),
+            (JoinErrorKind::Panicked(_), Some(text)) => write!(f, "the task panicked: {text}"),
+            (JoinErrorKind::Panicked(_), None) => f.write_str("the task panicked"),
         }
     }
 }

@@ -48,12 +48,12 @@ use crate::task_ref::TaskRef;
 /// ```
 pub struct JoinHandle<T> {
     claim: Claim<T>,
-    stage: Stage,
+    stage: JoinStage,
 }
 
 /// What is special about a handle.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum JoinStage {
     Usual,
     /// The executor wants to know of awaits.
     TellsAwaits,
@@ -88,14 +88,14 @@ impl<T> JoinHandle<T> {
     /// * `T` is the output of the future in the cell.
     pub(crate) unsafe fn new(raw: Raw) -> JoinHandle<T> {
         let claim = Claim { raw, output: PhantomData };
-        JoinHandle { claim, stage: Stage::Usual }
+        JoinHandle { claim, stage: JoinStage::Usual }
     }
 
     /// For the executor that made the task: each await that finds it incomplete calls
     /// [`Schedule::awaited`](crate::Schedule::awaited) from now on.
     #[doc(hidden)]
     pub fn tell_awaits(&mut self) {
-        self.stage = Stage::TellsAwaits;
+        self.stage = JoinStage::TellsAwaits;
     }
 
     /// The id and name of the task.
@@ -290,7 +290,7 @@ impl<T> JoinHandle<T> {
     fn poll_result(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, JoinError>> {
         let state = &self.claim.raw.header().state;
         if state.outcome().is_none() && self.register(cx.waker()) {
-            if self.stage == Stage::Usual {
+            if self.stage == JoinStage::Usual {
                 return Poll::Pending;
             }
             self.tell(cx.waker());
@@ -298,7 +298,7 @@ impl<T> JoinHandle<T> {
                 return Poll::Pending;
             }
         }
-        let is_taken = self.stage == Stage::Taken;
+        let is_taken = self.stage == JoinStage::Taken;
         assert!(!is_taken, "a JoinHandle was polled after it had returned its output");
         let outcome = state.outcome().expect("only a complete task keeps its joiner from waiting");
         Poll::Ready(self.take(outcome))
@@ -345,7 +345,7 @@ impl<T> JoinHandle<T> {
 
     /// Takes the outcome of the completed task.
     fn take(&mut self, outcome: Outcome) -> Result<T, JoinError> {
-        self.stage = Stage::Taken;
+        self.stage = JoinStage::Taken;
         match outcome {
             Outcome::Cancelled => Err(JoinError::cancelled()),
             Outcome::Panicked => {
@@ -385,7 +385,7 @@ impl<T> JoinHandle<T> {
             Detach::Completed => {}
         }
         let outcome = state.outcome().expect("the rule says that the task is complete");
-        if mem::replace(&mut self.stage, Stage::Taken) != Stage::Taken {
+        if mem::replace(&mut self.stage, JoinStage::Taken) != JoinStage::Taken {
             // SAFETY: the task is complete, so the outcome is ours (invariant 3), and `stage` says
             // that it is still there.
             if let Some(payload) = unsafe { dispose(self.claim.raw, outcome) } {

@@ -13,13 +13,13 @@ use reveille_primitive::cell::UnsafeCell;
 use crate::unwind::aborting;
 
 /// A value, under the key of the static that declares it.
-struct Entry {
+struct LocalEntry {
     key: usize,
     value: Box<dyn Any + Send>,
 }
 
 enum Map {
-    Alive(Vec<Entry>),
+    Alive(Vec<LocalEntry>),
     /// The future is gone; destructors that still ask find nothing.
     Destroyed,
 }
@@ -74,7 +74,7 @@ impl Locals {
             let index = match entries.binary_search_by_key(&key, |entry| entry.key) {
                 Ok(index) => index,
                 Err(index) => {
-                    entries.extend(unwanted.take().map(|value| Entry { key, value }));
+                    entries.extend(unwanted.take().map(|value| LocalEntry { key, value }));
                     entries[index..].rotate_right(1);
                     index
                 }

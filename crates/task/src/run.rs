@@ -9,7 +9,7 @@ use reveille_primitive::lock::assert_none_held;
 
 use crate::cell::Polled;
 use crate::raw::Raw;
-use crate::state::{Idle, Outcome, Run};
+use crate::state::{AfterPending, Outcome, Run};
 use crate::task_ref::{Kept, TaskRef};
 use crate::unwind::{Payload, aborting, caught};
 use crate::waker;
@@ -75,10 +75,10 @@ impl Runnable {
             return Ran::Complete;
         }
         match header.state.idle() {
-            Idle::Parked => Ran::Pending,
+            AfterPending::Parked => Ran::Pending,
             // SAFETY: the rule left ACTIVE set, and our reference is the new `Runnable`'s.
-            Idle::Requeue => Ran::Requeued(unsafe { Runnable::new(raw) }),
-            Idle::Cancel => {
+            AfterPending::Requeue => Ran::Requeued(unsafe { Runnable::new(raw) }),
+            AfterPending::Cancel => {
                 // SAFETY: the rule left the stage with us.
                 unsafe { cancel_slow(raw) };
                 Ran::Complete

@@ -92,7 +92,7 @@ pub(crate) enum Run {
 /// What the worker does after the future returned `Pending`.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Idle {
+pub(crate) enum AfterPending {
     /// Forget the task; the worker's reference is gone.
     Parked,
     /// Queue it again; the worker's reference became the new `Runnable`.
@@ -243,19 +243,19 @@ impl Word {
 
     /// The future returned `Pending`.
     #[inline(always)]
-    fn idle(self) -> (Word, Idle) {
+    fn idle(self) -> (Word, AfterPending) {
         debug_assert!(self.has(ACTIVE), "a poll ends that did not begin");
         if self.has(CANCELLED) {
-            return (self, Idle::Cancel);
+            return (self, AfterPending::Cancel);
         }
         if self.has(NOTIFIED) {
-            return (self, Idle::Requeue);
+            return (self, AfterPending::Requeue);
         }
         if self.refs() == 1 {
             // The worker's is the only reference, so nobody can ever wake the task.
-            return (self, Idle::Cancel);
+            return (self, AfterPending::Cancel);
         }
-        (self.without(ACTIVE).release(), Idle::Parked)
+        (self.without(ACTIVE).release(), AfterPending::Parked)
     }
 
     /// The future is gone.
@@ -384,7 +384,7 @@ impl State {
     }
 
     #[inline]
-    pub(crate) fn idle(&self) -> Idle {
+    pub(crate) fn idle(&self) -> AfterPending {
         // Unchanged means that the stage stays with the caller: nothing to publish.
         self.step(Unchanged::Skip, Word::idle)
     }

@@ -10,6 +10,7 @@ mod faults;
 mod files;
 mod layers;
 mod manifests;
+mod names;
 mod platforms;
 mod public;
 mod sizes;
@@ -56,12 +57,13 @@ impl fmt::Display for Problem {
 /// A rule of the house.
 type Rule = fn(&Tree) -> Vec<Problem>;
 
-const RULES: [Rule; 11] = [
+const RULES: [Rule; 12] = [
     sizes::check,
     layers::check,
     words::check,
     files::check,
     manifests::check,
+    names::check,
     unsafety::check,
     platforms::check,
     changelog::check,

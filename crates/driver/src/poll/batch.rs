@@ -14,7 +14,7 @@
 
 use std::io;
 
-use crate::poll::slots::Key;
+use crate::poll::slots::SourceKey;
 use crate::source::{Flags, PrefetchRequest};
 
 /// The least number of events for a batch. With fewer, one call for all saves too little.
@@ -23,7 +23,7 @@ pub(crate) const BATCH_MIN: usize = 4;
 /// One receive of a batch.
 #[derive(Debug)]
 pub(crate) struct Receive {
-    pub(crate) key: Key,
+    pub(crate) key: SourceKey,
     pub(crate) flags: Flags,
     #[allow(dead_code, reason = "for a ring, which not every system has")]
     pub(crate) fd: i32,
@@ -32,7 +32,12 @@ pub(crate) struct Receive {
 }
 
 impl Receive {
-    pub(crate) fn new(key: Key, flags: Flags, fd: i32, mut request: PrefetchRequest) -> Receive {
+    pub(crate) fn new(
+        key: SourceKey,
+        flags: Flags,
+        fd: i32,
+        mut request: PrefetchRequest,
+    ) -> Receive {
         if request.bytes.len() < request.want {
             request.bytes.resize(request.want, 0);
         }

@@ -23,8 +23,8 @@ use rustix::io::Errno;
 
 use crate::fd::Fd;
 use crate::poll::exact::ExactWait;
-use crate::poll::slots::Key;
-use crate::poll::{EVENTS_MAX, Event, Interest};
+use crate::poll::slots::SourceKey;
+use crate::poll::{EVENTS_MAX, Interest, PollEvent};
 use crate::source::Flags;
 
 /// See the module's header.
@@ -40,7 +40,7 @@ pub(crate) struct Epoll {
 
 /// The events of a wait.
 #[derive(Default)]
-pub(crate) struct Buffer {
+pub(crate) struct EpollEvents {
     events: Vec<epoll::Event>,
 }
 
@@ -56,7 +56,7 @@ impl Epoll {
     pub(crate) fn new() -> io::Result<Epoll> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let notifier = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        let key = EventData::new_u64(Key::NOTIFY.number() as u64);
+        let key = EventData::new_u64(SourceKey::NOTIFY.number() as u64);
         epoll::add(&set, &notifier, key, EventFlags::IN | EventFlags::ET)?;
         Ok(Epoll { set, notifier, exact: ExactWait::new(), made_in: fork::generation() })
     }
@@ -73,12 +73,12 @@ impl Epoll {
         Ok(())
     }
 
-    pub(crate) fn add(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
+    pub(crate) fn add(&self, fd: Fd<'_>, key: SourceKey) -> io::Result<()> {
         self.check()?;
         Ok(epoll::add(&self.set, fd, EventData::new_u64(key.number() as u64), INTEREST)?)
     }
 
-    pub(crate) fn modify(&self, fd: Fd<'_>, key: Key, _: Interest) -> io::Result<()> {
+    pub(crate) fn modify(&self, fd: Fd<'_>, key: SourceKey, _: Interest) -> io::Result<()> {
         self.check()?;
         Ok(epoll::modify(&self.set, fd, EventData::new_u64(key.number() as u64), INTEREST)?)
     }
@@ -90,7 +90,11 @@ impl Epoll {
         Ok(epoll::delete(&self.set, fd)?)
     }
 
-    pub(crate) fn wait(&self, timeout: Option<Duration>, buffer: &mut Buffer) -> io::Result<()> {
+    pub(crate) fn wait(
+        &self,
+        timeout: Option<Duration>,
+        buffer: &mut EpollEvents,
+    ) -> io::Result<()> {
         self.check()?;
         let events = &mut buffer.events;
         events.clear();
@@ -139,18 +143,18 @@ impl Epoll {
     }
 }
 
-impl Buffer {
+impl EpollEvents {
     pub(crate) fn len(&self) -> usize {
         self.events.len()
     }
 
-    pub(crate) fn drain(&mut self, mut each: impl FnMut(Event)) -> bool {
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(PollEvent)) -> bool {
         let mut is_notified = false;
         for event in self.events.drain(..) {
             let data = event.data;
-            match Key::from_number(data.u64() as usize) {
-                Key::NOTIFY => is_notified = true,
-                key => each(Event { key, flags: flags(event.flags) }),
+            match SourceKey::from_number(data.u64() as usize) {
+                SourceKey::NOTIFY => is_notified = true,
+                key => each(PollEvent { key, flags: flags(event.flags) }),
             }
         }
         is_notified

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use crate::Kind;
 use crate::fd::Fd;
-use crate::poll::slots::Key;
+use crate::poll::slots::SourceKey;
 use crate::source::Flags;
 
 /// Events taken from the system per wait. Events that are left cost nothing in the kernel. With so
@@ -55,17 +55,17 @@ pub(crate) enum Poller {
 
 /// The buffer for a wait's events.
 #[derive(Default)]
-pub(crate) struct Buffer {
+pub(crate) struct EventBuffer {
     #[cfg(target_os = "linux")]
-    epoll: epoll::Buffer,
+    epoll: epoll::EpollEvents,
     #[cfg(any(not(target_os = "linux"), feature = "portable"))]
-    portable: portable::Buffer,
+    portable: portable::PortableEvents,
 }
 
 /// One event, independent of the system.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Event {
-    pub(crate) key: Key,
+pub(crate) struct PollEvent {
+    pub(crate) key: SourceKey,
     pub(crate) flags: Flags,
 }
 
@@ -113,7 +113,7 @@ impl Poller {
         }
     }
 
-    pub(crate) fn add(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
+    pub(crate) fn add(&self, fd: Fd<'_>, key: SourceKey) -> io::Result<()> {
         match self {
             #[cfg(target_os = "linux")]
             Poller::Epoll(epoll) => epoll.add(fd, key),
@@ -123,7 +123,7 @@ impl Poller {
     }
 
     /// Gives the entry of `fd` a new key or interest.
-    pub(crate) fn modify(&self, fd: Fd<'_>, key: Key, interest: Interest) -> io::Result<()> {
+    pub(crate) fn modify(&self, fd: Fd<'_>, key: SourceKey, interest: Interest) -> io::Result<()> {
         match self {
             #[cfg(target_os = "linux")]
             Poller::Epoll(epoll) => epoll.modify(fd, key, interest),
@@ -142,7 +142,11 @@ impl Poller {
     }
 
     /// Fills `buffer`. An interrupted wait fills it with nothing.
-    pub(crate) fn wait(&self, timeout: Option<Duration>, buffer: &mut Buffer) -> io::Result<()> {
+    pub(crate) fn wait(
+        &self,
+        timeout: Option<Duration>,
+        buffer: &mut EventBuffer,
+    ) -> io::Result<()> {
         match self {
             #[cfg(target_os = "linux")]
             Poller::Epoll(epoll) => epoll.wait(timeout, &mut buffer.epoll),
@@ -152,7 +156,7 @@ impl Poller {
     }
 
     /// How many events the last wait brought, including the one of a notification.
-    pub(crate) fn event_count(&self, buffer: &Buffer) -> usize {
+    pub(crate) fn event_count(&self, buffer: &EventBuffer) -> usize {
         match self {
             #[cfg(target_os = "linux")]
             Poller::Epoll(_) => buffer.epoll.len(),
@@ -162,7 +166,7 @@ impl Poller {
     }
 
     /// Passes each event of the last wait to `each`. Tells whether it brought a notification.
-    pub(crate) fn drain(&self, buffer: &mut Buffer, each: impl FnMut(Event)) -> bool {
+    pub(crate) fn drain(&self, buffer: &mut EventBuffer, each: impl FnMut(PollEvent)) -> bool {
         match self {
             #[cfg(target_os = "linux")]
             Poller::Epoll(_) => buffer.epoll.drain(each),

@@ -15,8 +15,8 @@ use std::time::Duration;
 use polling::{Event as PollingEvent, PollMode};
 
 use crate::fd::Fd;
-use crate::poll::slots::Key;
-use crate::poll::{EVENTS_MAX, Event, Interest};
+use crate::poll::slots::SourceKey;
+use crate::poll::{EVENTS_MAX, Interest, PollEvent};
 use crate::source::Flags;
 
 /// See the module's header.
@@ -28,7 +28,7 @@ pub(crate) struct Portable {
 
 /// The events of a wait.
 #[derive(Default)]
-pub(crate) struct Buffer {
+pub(crate) struct PortableEvents {
     events: Option<polling::Events>,
 }
 
@@ -46,7 +46,7 @@ impl Portable {
     }
 
     #[allow(unsafe_code, reason = "polling asks its callers to deregister before they close")]
-    pub(crate) fn add(&self, fd: Fd<'_>, key: Key) -> io::Result<()> {
+    pub(crate) fn add(&self, fd: Fd<'_>, key: SourceKey) -> io::Result<()> {
         use crate::fd::raw;
 
         // Without edges nothing is armed yet: the waiter, which is entered already, arms its
@@ -58,7 +58,7 @@ impl Portable {
         unsafe { self.poller.add_with_mode(raw(fd), event(key, interest), self.mode) }
     }
 
-    pub(crate) fn modify(&self, fd: Fd<'_>, key: Key, interest: Interest) -> io::Result<()> {
+    pub(crate) fn modify(&self, fd: Fd<'_>, key: SourceKey, interest: Interest) -> io::Result<()> {
         self.poller.modify_with_mode(fd, event(key, interest), self.mode)
     }
 
@@ -66,7 +66,11 @@ impl Portable {
         self.poller.delete(fd)
     }
 
-    pub(crate) fn wait(&self, timeout: Option<Duration>, buffer: &mut Buffer) -> io::Result<()> {
+    pub(crate) fn wait(
+        &self,
+        timeout: Option<Duration>,
+        buffer: &mut PortableEvents,
+    ) -> io::Result<()> {
         let room = NonZeroUsize::new(EVENTS_MAX).expect("the constant is not zero");
         let events = buffer.events.get_or_insert_with(|| polling::Events::with_capacity(room));
         events.clear();
@@ -80,7 +84,7 @@ impl Portable {
     }
 }
 
-impl Buffer {
+impl PortableEvents {
     pub(crate) fn len(&self) -> usize {
         self.events.as_ref().map_or(0, |events| events.iter().count())
     }
@@ -88,15 +92,15 @@ impl Buffer {
     /// `polling` consumes a notification in each wait and does not report it, so each drain counts
     /// as one. No notification is lost by that: the flag is cleared after the wait and before the
     /// caller searches for work. At worst a turn returns once without a reason.
-    pub(crate) fn drain(&mut self, mut each: impl FnMut(Event)) -> bool {
+    pub(crate) fn drain(&mut self, mut each: impl FnMut(PollEvent)) -> bool {
         for event in self.events.iter().flat_map(polling::Events::iter) {
-            each(Event { key: Key::from_number(event.key), flags: flags(&event) });
+            each(PollEvent { key: SourceKey::from_number(event.key), flags: flags(&event) });
         }
         true
     }
 }
 
-fn event(key: Key, interest: Interest) -> PollingEvent {
+fn event(key: SourceKey, interest: Interest) -> PollingEvent {
     let event = PollingEvent::new(key.number(), interest.is_read, interest.is_write);
     if interest.is_read { event.with_priority() } else { event }
 }

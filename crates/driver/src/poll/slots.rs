@@ -15,7 +15,7 @@ use crate::source::SourceCore;
 /// half of it on 64 bits; on 32 bits room for a million sources.
 const INDEX_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
 
-/// The highest index is never used, so that no key equals [`Key::NOTIFY`] or the key that the
+/// The highest index is never used, so that no key equals [`SourceKey::NOTIFY`] or the key that the
 /// portable poller keeps for itself (all ones).
 const INDEX_MAX: usize = (1 << INDEX_BITS) - 2;
 
@@ -24,23 +24,23 @@ const GENERATION_MASK: usize = usize::MAX >> INDEX_BITS;
 
 /// Names a registration within one shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Key(usize);
+pub(crate) struct SourceKey(usize);
 
-impl Key {
+impl SourceKey {
     /// The key of the shard's own notifications: the highest index with generation 0.
     #[cfg(target_os = "linux")]
-    pub(crate) const NOTIFY: Key = Key(INDEX_MAX + 1);
+    pub(crate) const NOTIFY: SourceKey = SourceKey(INDEX_MAX + 1);
 
     pub(crate) fn number(self) -> usize {
         self.0
     }
 
-    pub(crate) fn from_number(number: usize) -> Key {
-        Key(number)
+    pub(crate) fn from_number(number: usize) -> SourceKey {
+        SourceKey(number)
     }
 
-    fn new(index: usize, generation: usize) -> Key {
-        Key((generation << INDEX_BITS) | index)
+    fn new(index: usize, generation: usize) -> SourceKey {
+        SourceKey((generation << INDEX_BITS) | index)
     }
 
     fn index(self) -> usize {
@@ -68,7 +68,7 @@ struct SourceSlot {
 
 impl Slots {
     /// Enters a source with the number of its descriptor.
-    pub(crate) fn insert(&mut self, fd: i64, core: Arc<SourceCore>) -> io::Result<Key> {
+    pub(crate) fn insert(&mut self, fd: i64, core: Arc<SourceCore>) -> io::Result<SourceKey> {
         let entry = self.slots.vacant_entry();
         let index = entry.key();
         if index > INDEX_MAX {
@@ -77,28 +77,28 @@ impl Slots {
         let generation = self.next_generation;
         self.next_generation = (generation + 1) & GENERATION_MASK;
         entry.insert(SourceSlot { generation, fd, core });
-        Ok(Key::new(index, generation))
+        Ok(SourceKey::new(index, generation))
     }
 
     /// Removes a source. The caller drops it when its lock is released.
-    pub(crate) fn remove(&mut self, key: Key) -> Option<Arc<SourceCore>> {
+    pub(crate) fn remove(&mut self, key: SourceKey) -> Option<Arc<SourceCore>> {
         self.get(key)?;
         Some(self.slots.remove(key.index()).core)
     }
 
-    pub(crate) fn get(&self, key: Key) -> Option<&Arc<SourceCore>> {
+    pub(crate) fn get(&self, key: SourceKey) -> Option<&Arc<SourceCore>> {
         let slot = self.slots.get(key.index())?;
         (slot.generation == key.generation()).then_some(&slot.core)
     }
 
     /// The number of the descriptor of a registered source.
-    pub(crate) fn fd(&self, key: Key) -> Option<i64> {
+    pub(crate) fn fd(&self, key: SourceKey) -> Option<i64> {
         self.slots.get(key.index()).map(|slot| slot.fd)
     }
 
     /// Tells whether a source other than that of `key` is registered with this number. Checks all
     /// slots, so it is for errors only.
-    pub(crate) fn has_other(&self, fd: i64, key: Key) -> bool {
+    pub(crate) fn has_other(&self, fd: i64, key: SourceKey) -> bool {
         self.slots.iter().any(|(index, slot)| slot.fd == fd && index != key.index())
     }
 

@@ -47,12 +47,12 @@ use reveille_primitive::lock::{self, Mutex};
 use reveille_primitive::spin_lock::{SpinLock, SpinLockGuard};
 
 use super::arming::{self, Arming};
-use super::prefetch::{Outcome, PrefetchBuffer, PrefetchRequest, Prefetched};
+use super::prefetch::{PrefetchBuffer, PrefetchRequest, Prefetched, Received};
 use super::readiness::{Direction, Flags, Ready};
 use super::waiters::{ExtraWaiters, Leftover, Taken, WaitSlot, Waiters};
 use crate::Driver;
 use crate::fd::Fd;
-use crate::poll::slots::Key;
+use crate::poll::slots::SourceKey;
 
 /// The result of an attempt to wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,7 +87,7 @@ const _: () = assert!(std::mem::offset_of!(SourceCore, registration) <= 64, "one
 #[derive(Debug)]
 struct Registration {
     shard: Arc<Driver>,
-    key: Key,
+    key: SourceKey,
 }
 
 impl Registration {
@@ -460,7 +460,7 @@ impl SourceCore {
         outcome: io::Result<usize>,
         into: &mut Vec<Waker>,
     ) {
-        let outcome = Outcome::new(outcome);
+        let outcome = Received::new(outcome);
         let mut extra = self.extra.lock();
         let mut section = self.section();
         let now = section.updated(|now| now.end_receiving(flags, outcome.is_some()));

@@ -98,7 +98,7 @@ impl PrefetchBuffer {
     }
 
     /// Stores the outcome of a receive. `now` is the readiness after its event.
-    pub(super) fn fill(&mut self, request: PrefetchRequest, outcome: Outcome, now: Ready) {
+    pub(super) fn fill(&mut self, request: PrefetchRequest, outcome: Received, now: Ready) {
         let PrefetchRequest { bytes, want, tick } = request;
         // Another shard's event since the beginning may be about bytes after these.
         let is_only_event = now.tick() == tick + 1;
@@ -141,17 +141,17 @@ impl PrefetchBuffer {
 /// What a receive brought. An outcome that says nothing (no bytes, which may be the end of the
 /// stream, and temporary errors) is left to the reader's own system call.
 #[derive(Debug)]
-pub(super) struct Outcome {
+pub(super) struct Received {
     count: usize,
     failure: Option<io::Error>,
 }
 
-impl Outcome {
-    pub(super) fn new(outcome: io::Result<usize>) -> Outcome {
+impl Received {
+    pub(super) fn new(outcome: io::Result<usize>) -> Received {
         match outcome {
-            Ok(count) => Outcome { count, failure: None },
-            Err(error) if is_temporary(&error) => Outcome { count: 0, failure: None },
-            Err(error) => Outcome { count: 0, failure: Some(error) },
+            Ok(count) => Received { count, failure: None },
+            Err(error) if is_temporary(&error) => Received { count: 0, failure: None },
+            Err(error) => Received { count: 0, failure: Some(error) },
         }
     }
 

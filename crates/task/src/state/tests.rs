@@ -227,9 +227,9 @@ impl World {
             let (word, action) = self.word.idle();
             let left = World { word, polling: false, ..self };
             next.push(match action {
-                Idle::Parked => left,
-                Idle::Requeue => World { runnables: 1, ..left },
-                Idle::Cancel => World { word, ..self }.step_complete(Outcome::Cancelled),
+                AfterPending::Parked => left,
+                AfterPending::Requeue => World { runnables: 1, ..left },
+                AfterPending::Cancel => World { word, ..self }.step_complete(Outcome::Cancelled),
             });
             next.push(self.step_complete(Outcome::Output));
             next.push(self.step_complete(Outcome::Panicked));
