@@ -6,9 +6,9 @@
 //! | pointer, bit 0  | the join waker, which is a waker of this crate: its header pointer |
 //! | pointer         | [`Extras`], which have a slot for any join waker                   |
 //!
-//! So a task without a name, that another task joins and whose id nobody asked for, needs nothing
-//! beside its cell. Invariants 4 and 5 of the crate rule this file: the slot (whether it is the
-//! word or lies in the extras) is put to and taken from by its owner only, while anybody may
+//! So a task without a name, whose id was never asked for and that another task joins, needs no
+//! memory beside its cell. Invariants 4 and 5 of the crate govern this file: only the owner of the
+//! slot (the word itself, or a field of the extras) stores to it or takes from it. Any thread may
 //! install extras, which moves a compact waker into them.
 
 use std::mem::ManuallyDrop;
@@ -28,7 +28,7 @@ use crate::waker;
 /// Marks a compact waker. Headers and extras are aligned to more than this.
 const COMPACT: usize = 1;
 
-/// What few tasks need. Frees nothing of the user's but the values below, which are gone by then.
+/// What few tasks need. When it is freed, the values of the user in it are gone already.
 pub(crate) struct Extras {
     pub(crate) task: Task,
     /// Touched by the thread that runs the task only (invariant 2).
@@ -74,7 +74,7 @@ impl Extras {
     }
 }
 
-/// What the word says.
+/// The content of the word.
 #[derive(Clone, Copy)]
 enum Content {
     Nothing,
@@ -90,7 +90,7 @@ impl Content {
         if pointer.addr().get() & COMPACT == 0 {
             return Content::Extras(pointer.cast());
         }
-        // The tag is taken off by subtraction, since that keeps the pointer's provenance.
+        // Subtraction removes the tag and keeps the pointer's provenance.
         let untagged = word.map_addr(|address| address - COMPACT);
         NonNull::new(untagged).map_or(Content::Nothing, Content::Compact)
     }
@@ -105,7 +105,7 @@ impl Content {
     }
 }
 
-/// The word. Dropping it frees the extras; a compact waker is gone by then (invariant 4).
+/// The tagged word. The drop frees the extras; a compact waker is gone by then (invariant 4).
 pub(crate) struct Attachments(AtomicPtr<()>);
 
 impl Attachments {
@@ -121,12 +121,13 @@ impl Attachments {
 
     #[inline]
     fn load(&self) -> Content {
-        // Pairs with the release of `try_replace`: the extras are seen as they were published.
+        // Pairs with the release of `try_replace`: this thread sees the extras as they were
+        // published.
         Content::of(self.0.load(Acquire))
     }
 
     fn try_replace(&self, from: Content, to: Content) -> Result<(), Content> {
-        // Release publishes new extras; Acquire takes a compact waker over from whoever put it.
+        // Release publishes new extras; Acquire pairs with the thread that stored a compact waker.
         match self.0.compare_exchange(from.word(), to.word(), AcqRel, Acquire) {
             Ok(_) => Ok(()),
             Err(word) => Err(Content::of(word)),
@@ -156,8 +157,8 @@ impl Attachments {
     fn install_slow(&self) -> &Extras {
         let mut fresh = Box::new(Extras::new(None));
         let mut content = self.load();
-        // Ends: a failure means that the join handle or the completing thread has moved on, which
-        // they do a few times at most, or that the extras are there.
+        // The loop ends: after a failure either the join handle or the completing thread has
+        // changed the slot, which happens a few times at most, or the extras are installed.
         loop {
             let moved = match content {
                 Content::Nothing => None,
@@ -169,7 +170,7 @@ impl Attachments {
                     return unsafe { extras.as_ref() };
                 }
             };
-            // SAFETY: nobody else knows of these extras yet.
+            // SAFETY: no other thread has a pointer to these extras yet.
             let _ = unsafe { fresh.replace_waker(moved) };
             let published = into_raw(fresh);
             match self.try_replace(content, Content::Extras(published)) {
@@ -179,12 +180,12 @@ impl Attachments {
             }
             // SAFETY: the exchange failed, so this is the only pointer to what `into_raw` gave.
             fresh = unsafe { Box::from_raw(published.as_ptr()) };
-            // SAFETY: nobody else knows of these extras yet.
+            // SAFETY: no other thread has a pointer to these extras yet.
             std::mem::forget(unsafe { fresh.replace_waker(None) });
         }
     }
 
-    /// Whether the published join waker is `waker`. `false` if that takes more than a look.
+    /// Tells whether the published join waker is `waker`. `false` if one load cannot tell.
     #[inline]
     pub(crate) fn is_compact(&self, waker: &Waker) -> bool {
         match self.load() {
@@ -193,7 +194,7 @@ impl Attachments {
         }
     }
 
-    /// Puts `waker` in the slot.
+    /// Stores `waker` in the slot.
     ///
     /// # Safety
     ///
@@ -204,16 +205,16 @@ impl Attachments {
             if self.try_replace(Content::Nothing, Content::Compact(task)).is_ok() {
                 return;
             }
-            // Extras were installed meanwhile: nobody but the slot's owner puts anything else.
+            // Extras were installed meanwhile: only the slot's owner stores anything else.
             // SAFETY: the slot is the caller's.
             let old =
                 unsafe { self.extras_or_new().replace_waker(Some(ManuallyDrop::into_inner(kept))) };
-            debug_assert!(old.is_none(), "the slot was to be empty");
+            debug_assert!(old.is_none(), "the slot is empty before");
             return;
         }
         // SAFETY: the slot is the caller's.
         let old = unsafe { self.extras_or_new().replace_waker(Some(waker)) };
-        debug_assert!(old.is_none(), "the slot was to be empty");
+        debug_assert!(old.is_none(), "the slot is empty before");
     }
 
     /// Takes the waker out of the slot.
@@ -245,7 +246,8 @@ impl Drop for Attachments {
         match self.load() {
             Content::Nothing => {}
             Content::Compact(_) => debug_assert!(false, "the slot is empty at the end"),
-            // SAFETY: `into_raw` gave this pointer, and nobody uses the extras any more.
+            // SAFETY: `into_raw` returned this pointer, and `&mut self` proves that no borrow of
+            // the extras is left.
             Content::Extras(extras) => drop(unsafe { Box::from_raw(extras.as_ptr()) }),
         }
     }

@@ -1,4 +1,4 @@
-//! [`TaskData`]: what a task has beside its future, for something that is not a task.
+//! [`TaskData`]: id, name and task-locals for a future that is not a task.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -12,8 +12,8 @@ use crate::schedule::Options;
 /// Id, name and locals of something that is polled like a task but is none: the future of a
 /// `block_on`. Nothing is allocated before one of them is asked for.
 ///
-/// It stays on the thread that polls. Dropping it drops the task-locals, so it is to be dropped
-/// after the future, which may use them to the end.
+/// It stays on the thread that polls. Its drop drops the task-locals, so the owner drops it after
+/// the future, which may use them until then.
 pub struct TaskData {
     attachments: Attachments,
     location: Option<&'static Location<'static>>,

@@ -20,11 +20,11 @@ struct LocalEntry {
 
 enum Map {
     Alive(Vec<LocalEntry>),
-    /// The future is gone; destructors that still ask find nothing.
+    /// The future is gone. Destructors that still access a value find no value.
     Destroyed,
 }
 
-/// The task-locals of one task. Not `Sync`: only the thread that polls may look.
+/// The task-locals of one task. Not `Sync`: only the thread that polls may access them.
 pub struct Locals {
     map: UnsafeCell<Map>,
 }
@@ -37,8 +37,8 @@ impl Locals {
     /// Calls `read` with the value of `key`, which `init` makes if there is none yet.
     ///
     /// Returns `None`, having called neither, once the values are being destroyed. Both closures
-    /// may use other task-locals. If `init` itself brings the value of `key` to life, that one
-    /// stays and what `init` returns is dropped.
+    /// may use other task-locals. If `init` itself creates the value of `key`, that value stays and
+    /// the one that `init` returns is dropped.
     pub fn with<R>(
         &self,
         key: usize,
@@ -54,7 +54,7 @@ impl Locals {
         Some(read(unsafe { &*value }))
     }
 
-    /// Where the value of `key` is. The outer `None`: destroyed.
+    /// A pointer to the value of `key`. The outer `None` means that the values are destroyed.
     fn find(&self, key: usize) -> Option<Option<*const (dyn Any + Send)>> {
         self.map.with(|map| {
             // SAFETY: this type is not Sync and no borrow of the map outlives its closure, none of

@@ -1,35 +1,35 @@
 //! Where a task was spawned, in four bytes.
 //!
 //! A `Location` is a static of some crate that is linked into the same image as this one, so it
-//! lies near any static of this crate. Kept is the distance to one of them in units of their
-//! alignment: 8 bytes reach 16 GiB to either side. A location of a library that was loaded farther
-//! away is not kept. Rejected: a table of numbered locations, which is a lock and a lookup per
-//! spawn.
+//! lies near any static of this crate. This stores the distance to one of them in units of their
+//! alignment: with 8 bytes it reaches 16 GiB to either side. A location in a library that was
+//! loaded farther away is not stored. Rejected: a table of numbered locations, which is a lock and
+//! a lookup per spawn.
 
 use std::panic::Location;
 
-/// Distances are multiples of this: the alignment of `Location` and of the anchor.
+/// Distances are multiples of this: the alignment of `Location` and of the base.
 const UNIT_BYTES: isize = align_of::<Location<'static>>() as isize;
 
-/// What locations are measured from.
-static ANCHOR: Anchor = Anchor(0);
+/// The address from which distances are measured.
+static BASE: Base = Base(0);
 
 #[repr(align(16))]
-struct Anchor(#[allow(dead_code, reason = "only its address is used")] u128);
+struct Base(#[allow(dead_code, reason = "only its address is used")] u128);
 
 /// A `Option<&'static Location<'static>>`.
 #[derive(Clone, Copy)]
 pub(crate) struct CompactLocation(i32);
 
 impl CompactLocation {
-    /// No location lies here: it is the anchor itself.
+    /// No location lies here: it is the base itself.
     const NONE: CompactLocation = CompactLocation(0);
 
     #[inline]
     pub(crate) fn new(location: Option<&'static Location<'static>>) -> CompactLocation {
         let Some(location) = location else { return CompactLocation::NONE };
         let address = (&raw const *location).expose_provenance() as isize;
-        let distance = address.wrapping_sub(anchor()) / UNIT_BYTES;
+        let distance = address.wrapping_sub(base()) / UNIT_BYTES;
         i32::try_from(distance).map_or(CompactLocation::NONE, CompactLocation)
     }
 
@@ -37,7 +37,7 @@ impl CompactLocation {
         if self.0 == CompactLocation::NONE.0 {
             return None;
         }
-        let address = anchor().wrapping_add(self.0 as isize * UNIT_BYTES) as usize;
+        let address = base().wrapping_add(self.0 as isize * UNIT_BYTES) as usize;
         // SAFETY: `new` measured this distance from a `&'static Location<'static>`, whose
         // provenance it exposed, and no static moves.
         Some(unsafe { &*std::ptr::with_exposed_provenance(address) })
@@ -45,8 +45,8 @@ impl CompactLocation {
 }
 
 #[inline]
-fn anchor() -> isize {
-    (&raw const ANCHOR).addr() as isize
+fn base() -> isize {
+    (&raw const BASE).addr() as isize
 }
 
 #[cfg(test)]

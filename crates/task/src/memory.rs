@@ -1,38 +1,38 @@
 //! Where the memory of cells comes from: a free list on each thread, in front of the allocator.
 //!
-//! A task that is spawned, runs and ends within microseconds would spend a quarter of its life in
-//! the allocator, whose own per-thread caches hold a handful of blocks of a size. A list here holds
-//! all of a burst. Its entries are blocks of one exact size: cells are not rounded up.
+//! A task that is spawned, runs and ends within microseconds would spend a quarter of that time in
+//! the allocator, whose own per-thread caches hold a few blocks of each size. A list here holds all
+//! blocks of a burst. The blocks of a list have one exact size: cells are not rounded up.
 //!
-//! Blocks that end on a foreign thread go to that thread's list. The work-stealing executor brings
-//! finished tasks home in batches, so that this is rare.
+//! A block that is freed on another thread goes to that thread's list. The work-stealing executor
+//! returns finished tasks to the thread that spawned them in batches, so this is rare.
 //!
 //! # Invariants
 //!
 //! 1. A block in list `n` came from the global allocator with [`layout_of`]`(n)`, is owned by the
-//!    list and by nobody else, and its first word points to the next block or is null.
+//!    list alone, and its first word points to the next block or is null.
 //! 2. The lists are touched by their own thread only, and by no user code: a call here returns
 //!    before another begins.
 //!
-//! Debug builds do without, so that memory checkers see each cell's own allocation and free.
+//! Debug builds do not use the lists, so that memory checkers see each cell's allocation and free.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-/// Alignment of the blocks that are kept: that of a header. Cells of futures that want more go to
-/// the allocator each time.
+/// Alignment of the blocks that are kept: that of a header. Cells of futures with a larger
+/// alignment always go to the allocator.
 const ALIGN: usize = 8;
 
-/// Largest block that is kept, in bytes: a future so large is not spawned by the thousand.
+/// Largest block that is kept, in bytes: larger futures are not spawned by the thousand.
 const KEPT_SIZE_MAX: usize = 512;
 
 const LISTS: usize = KEPT_SIZE_MAX / ALIGN + 1;
 
-/// What one thread keeps at most, in bytes: a burst of ten thousand small tasks.
+/// The most that one thread keeps, in bytes: a burst of ten thousand small tasks.
 const KEPT_MAX: usize = 1 << 20;
 
-/// Whether the lists are in use.
+/// Whether the lists are used.
 const IS_USED: bool = !cfg!(any(debug_assertions, reveille_loom, miri));
 
 /// A block in a list.
@@ -65,7 +65,7 @@ fn layout_of(list: usize) -> Layout {
 #[inline(always)]
 pub(crate) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
     if IS_USED && let Some(list) = list_of(layout) {
-        // A thread that is ending has no lists any more.
+        // A thread that is ending has dropped its lists.
         let block = OWN.try_with(|lists| lists.take(list)).unwrap_or(None);
         if block.is_some() {
             return block;
@@ -75,7 +75,7 @@ pub(crate) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
     NonNull::new(unsafe { alloc(layout) })
 }
 
-/// Gives memory back.
+/// Frees memory.
 ///
 /// # Safety
 ///
@@ -89,8 +89,8 @@ pub(crate) unsafe fn free(block: NonNull<u8>, layout: Layout) {
             return;
         }
     }
-    // SAFETY: `allocate` got the block from the allocator, now or in a former life, with this
-    // layout (invariant 1).
+    // SAFETY: the block came from the allocator with this layout, either for this cell or for an
+    // earlier one (invariant 1).
     unsafe { dealloc(block.as_ptr(), layout) };
 }
 

@@ -1,4 +1,4 @@
-//! The erased pointer to a cell, and what every kind of reference does with it.
+//! The type-erased pointer to a cell, and the operations that all kinds of reference share.
 
 use std::ptr::NonNull;
 use std::task::Waker;
@@ -11,7 +11,7 @@ use crate::task_ref::TaskRef;
 use crate::unwind::Payload;
 use crate::waker;
 
-/// A pointer to the header of a live cell. Copies count nothing: the kinds of reference do.
+/// A pointer to the header of a live cell. Copies are not counted: the kinds of reference are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Raw(NonNull<Header>);
@@ -53,7 +53,7 @@ impl Raw {
         unsafe { waker::from_counted(self.erased()) }
     }
 
-    /// Wakes the task. The caller's reference or loan stays.
+    /// Wakes the task. The caller keeps its reference.
     #[inline]
     pub(crate) fn wake(self) {
         let action = self.header().state.wake();
@@ -97,7 +97,7 @@ impl Raw {
     pub(crate) unsafe fn release(self) {
         match self.header().state.release() {
             Release::Nothing => {}
-            // SAFETY: the rule made the `Runnable`'s reference of the last one.
+            // SAFETY: the rule turned the last reference into that of the `Runnable`.
             Release::Orphan => unsafe { self.schedule(Cause::Orphan) },
             // SAFETY: the rule gave up the last reference.
             Release::Free => unsafe { self.free() },
@@ -117,7 +117,7 @@ impl Raw {
         }
     }
 
-    /// Makes the `Runnable` and hands it to the executor.
+    /// Makes the `Runnable` and passes it to the executor.
     ///
     /// # Safety
     ///
@@ -137,7 +137,7 @@ impl Raw {
     /// * The payload is the caller's (invariant 3).
     pub(crate) unsafe fn take_payload(self) -> Option<Payload> {
         let extras = self.header().attachments.extras()?;
-        // SAFETY: the caller's obligation.
+        // SAFETY: the payload is the caller's (invariant 3).
         unsafe { extras.replace_payload(None) }
     }
 
@@ -145,7 +145,7 @@ impl Raw {
     ///
     /// # Safety
     ///
-    /// * A rule said so: the last reference is gone and the task is complete (invariant 1).
+    /// * A rule returned `Free`: the last reference is gone and the task is complete (invariant 1).
     #[inline]
     unsafe fn free(self) {
         // SAFETY: the vtable is that of this cell (invariant 6), and the cell is the caller's.

@@ -16,7 +16,7 @@ use crate::waker;
 
 /// The permission to poll a task once.
 ///
-/// Dropping it cancels the task: the future is dropped here and now.
+/// Dropping it cancels the task: the future is dropped at once, on this thread.
 #[must_use = "dropping a Runnable cancels its task"]
 pub struct Runnable {
     raw: Raw,
@@ -29,19 +29,21 @@ unsafe impl Send for Runnable {}
 // SAFETY: `&Runnable` only gives `TaskRef`s and wakers, which are for any thread.
 unsafe impl Sync for Runnable {}
 
-/// What became of a task that was run.
-#[must_use = "a requeued Runnable is to be queued again"]
+/// The outcome of running a task.
+#[must_use = "a requeued Runnable has to be queued again"]
 #[derive(Debug)]
 pub enum Ran {
     /// The future is gone: finished, panicked or cancelled.
     Complete,
     /// The task waits for a wake.
     Pending,
-    /// The task was woken while it was polled: it wants to run again, behind the others.
+    /// The task was woken while it was polled. It wants to run again, after the others.
     Requeued(Runnable),
 }
 
 impl Runnable {
+    /// Makes the one `Runnable` of a task.
+    ///
     /// # Safety
     ///
     /// * The caller gives one reference away.
@@ -194,7 +196,7 @@ unsafe fn complete(raw: Raw, outcome: Outcome) {
         }
         let action = header.state.complete(outcome);
         if action.drop_outcome {
-            // SAFETY: nobody joins, so the outcome is ours (invariant 3).
+            // SAFETY: the task has no join handle, so the outcome is ours (invariant 3).
             if let Some(payload) = unsafe { dispose(raw, outcome) } {
                 report(raw, payload);
             }
@@ -208,7 +210,7 @@ unsafe fn complete(raw: Raw, outcome: Outcome) {
         unsafe { (header.vtable.completed)(raw) }
     });
     let mut references = 1;
-    // Nothing but this comparison vouches for the executor, which is safe code.
+    // The executor is safe code and may return a reference to another task, so this compares them.
     if let Some(kept) = kept {
         if kept.is_of(raw) {
             mem::forget(kept);
@@ -232,8 +234,8 @@ fn drop_slow(kept: Kept) {
 ///
 /// # Safety
 ///
-/// * `outcome` is that of the completed task, it is the caller's (invariant 3), and nobody has
-///   taken it or will.
+/// * `outcome` is that of the completed task, it is the caller's (invariant 3), and no other code
+///   has taken it or will.
 pub(crate) unsafe fn dispose(raw: Raw, outcome: Outcome) -> Option<Payload> {
     assert_none_held("the drop of an output");
     match outcome {
@@ -246,8 +248,8 @@ pub(crate) unsafe fn dispose(raw: Raw, outcome: Outcome) -> Option<Payload> {
     }
 }
 
-/// Wakes whoever awaits the join handle. A waker that panics is reported and forgotten: the task it
-/// should have woken may hang, but neither this task nor its worker suffers.
+/// Wakes the joiner. A waker that panics is reported: the task that it should have woken may hang,
+/// but this task and its worker go on.
 fn wake_joiner(raw: Raw, waker: Waker) {
     assert_none_held("a wake");
     // SAFETY: the vtable is of this cell (invariant 6).

@@ -35,7 +35,7 @@ pub enum Cause {
 /// call [`unread_panic`](Schedule::unread_panic) and drop it, on any thread and at any later time.
 /// Both must be cheap and must not need the executor to be running.
 ///
-/// No method is called under a lock of this crate: it has none. None may panic.
+/// No method is called under a lock of this crate, because it has no locks. No method may panic.
 ///
 /// Memory does not depend on an implementation: one that breaks these rules loses tasks or wakes.
 pub trait Schedule: Clone + Send + Sync + 'static {
@@ -43,16 +43,16 @@ pub trait Schedule: Clone + Send + Sync + 'static {
     /// of [`Ran::Requeued`](crate::Ran::Requeued) do not come this way. Must not block.
     fn schedule(&self, task: Runnable, cause: Cause);
 
-    /// Wakes whoever awaits the task, which is complete. The executor may queue the joiner in
-    /// another way than what a running task wakes: by default there is no difference.
+    /// Wakes the joiner of the task, which is complete. The executor may queue the joiner in
+    /// another way than a task that a running task wakes. By default there is no difference.
     fn wake_joiner(&self, waker: Waker) {
         waker.wake();
     }
 
-    /// The task is complete: its future is dropped, its output too if nobody joins, and its joiner
-    /// is woken. Called once per task, on the thread that completed it, while the cell is alive.
-    /// The executor removes the task from its registry ([`TaskRef::owned_slot`]); it must not use
-    /// uncounted pointers to it afterwards.
+    /// The task is complete: its future is dropped, its output too if it has no join handle, and
+    /// its joiner is woken. Called once per task, on the thread that completed it, while the cell
+    /// is alive. The executor removes the task from its registry ([`TaskRef::owned_slot`]); it must
+    /// not use uncounted pointers to it afterwards.
     ///
     /// Returns the reference to `task` that the executor kept (see [`spawn_kept`]), if it has one
     /// to give back now: it is then given up together with the caller's own, in one step. One to
@@ -66,9 +66,9 @@ pub trait Schedule: Clone + Send + Sync + 'static {
         let _ = waker;
     }
 
-    /// A panic nobody will receive: of a task without a join handle, of the drop of a future or an
-    /// output, or of the joiner's waker. Called before [`completed`](Schedule::completed), unless
-    /// it comes through [`unread_panic`](Schedule::unread_panic).
+    /// A panic that no code will receive: of a task without a join handle, of the drop of a future
+    /// or an output, or of the joiner's waker. Called before [`completed`](Schedule::completed),
+    /// unless it comes through [`unread_panic`](Schedule::unread_panic).
     fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>);
 
     /// A panic that was kept for the join handle, which was dropped without reading it; or of the
@@ -82,7 +82,7 @@ pub trait Schedule: Clone + Send + Sync + 'static {
     }
 }
 
-/// What may be said about a task when it is made.
+/// Optional properties of a task that is spawned.
 #[derive(Clone, Default, Debug)]
 pub struct Options {
     /// The name that [`Task::name`](crate::Task::name) returns. Costs a second allocation.

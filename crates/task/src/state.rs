@@ -5,15 +5,15 @@
 //!
 //! | ACTIVE | NOTIFIED | COMPLETE | name   | who owns the stage, with a reference      |
 //! |--------|----------|----------|--------|-------------------------------------------|
-//! | 0      | 0        | 0        | idle   | nobody                                    |
+//! | 0      | 0        | 0        | idle   | no reference                              |
 //! | 1      | 0        | 0        | active | the one `Runnable`, then the worker       |
 //! | 1      | 1        | 0        | again  | the same; a wake came that no poll saw    |
 //! | 0      | 0        | 1        | done   | the join handle, else the worker          |
 //!
-//! Wakers and handles hold the other references; a worker that has completed the task keeps its own
-//! until it has told everybody.
+//! Wakers and handles hold the other references. A worker that has completed the task keeps its own
+//! until it has woken the joiner and called the executor.
 //!
-//! That a poll begins is not written: queued or polled, the task has one owner, and a wake that
+//! The beginning of a poll is not stored: queued or polled, the task has one owner, and a wake that
 //! comes in the meantime leaves NOTIFIED. The beginning of a poll is then a plain load, which takes
 //! NOTIFIED back only if it is there, and the end of a poll that was woken is one too. So a wake,
 //! its poll and the sleep after it are two read-modify-writes, as are a poll and its requeue.
@@ -47,11 +47,11 @@ const ACTIVE: usize = 1 << 0;
 const NOTIFIED: usize = 1 << 1;
 /// The future is gone. Never unset.
 const COMPLETE: usize = 1 << 2;
-/// The future shall be dropped instead of polled. Never unset.
+/// The future will be dropped instead of polled. Never unset.
 const CANCELLED: usize = 1 << 3;
 /// The join handle exists. Never set again.
 const JOIN_HANDLE: usize = 1 << 4;
-/// The join waker is published: whoever completes the task takes it.
+/// The join waker is published: the thread that completes the task takes it.
 const JOIN_WAKER: usize = 1 << 5;
 /// The future returned a value, and the stage holds it. Set with COMPLETE, never unset.
 const OUTPUT: usize = 1 << 6;
@@ -106,7 +106,7 @@ pub(crate) enum AfterPending {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Release {
     Nothing,
-    /// Nobody can wake the task any more: its reference became a `Runnable` that cancels it.
+    /// No waker is left that can wake the task: its reference became a `Runnable` that cancels it.
     Orphan,
     /// Free the cell.
     Free,
@@ -129,7 +129,7 @@ pub(crate) enum Outcome {
 pub(crate) struct Complete {
     /// Take the join waker and wake it.
     pub(crate) wake_join: bool,
-    /// Nobody joins: drop the output, report the panic.
+    /// There is no join handle: drop the output, report the panic.
     pub(crate) drop_outcome: bool,
 }
 
@@ -213,7 +213,7 @@ impl Word {
         (next, if next.refs() == 0 { Wake::Free } else { Wake::Nothing })
     }
 
-    /// Cancellation was asked for. Whoever runs the task next drops the future.
+    /// Cancellation was asked for. The next thread that runs the task drops the future.
     #[inline]
     fn cancel(self) -> (Word, Wake) {
         if self.has(COMPLETE | CANCELLED) {
@@ -252,7 +252,7 @@ impl Word {
             return (self, AfterPending::Requeue);
         }
         if self.refs() == 1 {
-            // The worker's is the only reference, so nobody can ever wake the task.
+            // The worker's is the only reference, so no waker can ever wake the task.
             return (self, AfterPending::Cancel);
         }
         (self.without(ACTIVE).release(), AfterPending::Parked)
@@ -295,7 +295,7 @@ impl Word {
         (self.with(JOIN_WAKER), true)
     }
 
-    /// The join handle wants the slot back. `false`: whoever completed the task has it.
+    /// The join handle wants the slot back. `false`: the thread that completed the task has it.
     #[inline]
     fn reclaim_join_waker(self) -> (Word, bool) {
         debug_assert!(self.has(JOIN_HANDLE), "only the join handle joins");

@@ -47,11 +47,11 @@ impl<'a> TaskRef<'a> {
     ///   [`Schedule::completed`](crate::Schedule::completed) has not returned for it.
     #[inline]
     pub unsafe fn from_raw(task: NonNull<()>) -> TaskRef<'a> {
-        // SAFETY: the caller's obligation.
+        // SAFETY: the caller promises that the cell is alive for all of `'a`.
         TaskRef::new(unsafe { Raw::from_erased(task) })
     }
 
-    /// Takes a counted reference. It keeps a pending task from being cancelled for want of wakers.
+    /// Takes a counted reference. While it exists, a pending task without wakers is not cancelled.
     pub fn to_handle(self) -> TaskHandle {
         self.raw.header().state.retain();
         TaskHandle { raw: self.raw }
@@ -72,7 +72,7 @@ impl<'a> TaskRef<'a> {
         self.task().id()
     }
 
-    /// The number of this task, if anybody has asked for it.
+    /// The number of this task, if it was asked for before.
     pub fn known_id(self) -> Option<TaskId> {
         Some(self.raw.header().attachments.extras()?.task.id())
     }
@@ -82,16 +82,16 @@ impl<'a> TaskRef<'a> {
         self.raw.header().attachments.extras()?.task.name()
     }
 
-    /// Where the task was spawned, if that was said and lies in this program's image.
+    /// Where the task was spawned, if that is known and lies in this program's image.
     pub fn location(self) -> Option<&'static Location<'static>> {
         self.raw.header().location.get()
     }
 
-    /// Where the executor's registry keeps this task, as [`Kept::set_slot`] noted last;
+    /// The slot of this task in the executor's registry, as [`Kept::set_slot`] stored it last;
     /// [`Kept::NO_SLOT`] before.
     #[inline]
     pub fn owned_slot(self) -> u32 {
-        // A note of the executor to itself: its own lock orders the accesses.
+        // Only the executor uses it, and its own lock orders the accesses.
         self.raw.header().owned_slot.load(Relaxed)
     }
 
@@ -111,7 +111,7 @@ impl<'a> TaskRef<'a> {
         self.raw.header().vtable.future_size_bytes
     }
 
-    /// Whether the task is complete.
+    /// Tells whether the task is complete.
     pub fn is_finished(self) -> bool {
         self.raw.header().state.outcome().is_some()
     }
@@ -142,9 +142,9 @@ impl fmt::Debug for TaskRef<'_> {
     }
 }
 
-/// A counted reference that can neither poll nor join: it can cancel, wake and look.
+/// A counted reference that can neither poll nor join: it can cancel, wake and inspect.
 ///
-/// While it exists a detached task that nothing can wake is not dropped for that.
+/// While it exists, a detached task that no waker can wake is not dropped.
 pub struct TaskHandle {
     raw: Raw,
 }
@@ -183,10 +183,10 @@ impl fmt::Debug for TaskHandle {
 }
 
 /// The executor's own reference to a task, for its registry. [`spawn_kept`](crate::spawn_kept)
-/// makes one for each task, and there is no other: so only the executor that spawned a task can
-/// note where it keeps it.
+/// makes one for each task, and there is no other. So only the executor that spawned a task can
+/// store its slot.
 ///
-/// While it exists a detached task that nothing can wake is not dropped for that.
+/// While it exists, a detached task that no waker can wake is not dropped.
 pub struct Kept {
     handle: TaskHandle,
 }
@@ -195,6 +195,8 @@ impl Kept {
     /// The slot of a task that no registry has taken.
     pub const NO_SLOT: u32 = u32::MAX;
 
+    /// Makes the executor's reference.
+    ///
     /// # Safety
     ///
     /// * The caller gives one reference away.
@@ -203,7 +205,7 @@ impl Kept {
         Kept { handle: TaskHandle { raw } }
     }
 
-    /// Notes where the executor's registry keeps the task, for [`TaskRef::owned_slot`].
+    /// Stores the slot of the task in the executor's registry, for [`TaskRef::owned_slot`].
     #[inline]
     pub fn set_slot(&mut self, slot: u32) {
         self.handle.raw.header().owned_slot.store(slot, Relaxed);

@@ -1,4 +1,4 @@
-//! What to do when user code unwinds through this crate.
+//! Catching panics of user code, and aborting where a panic cannot be handled.
 
 use std::any::Any;
 use std::mem;
@@ -9,7 +9,7 @@ pub(crate) type Payload = Box<dyn Any + Send>;
 
 /// Runs `user_code` and returns the payload if it panics.
 ///
-/// The state it may leave half-changed is the user's own, and is not looked at again.
+/// The state that it may leave inconsistent is the user's own, and is not used again.
 #[inline]
 pub(crate) fn caught(user_code: impl FnOnce()) -> Option<Payload> {
     catch_unwind(AssertUnwindSafe(user_code)).err()
