@@ -264,7 +264,7 @@ fn a_deserted_shard_refuses() {
     each_kind(|shard| {
         shard.wake_all();
         let (ours, _theirs) = tcp();
-        let error = ours.register(&shard).expect_err("nobody turns it");
+        let error = ours.register(&shard).expect_err("no thread turns it");
         assert!(error.to_string().contains("no thread turns this shard"), "{error}");
         assert_eq!(shard.sources(), 0);
         shard.set_driven(true);
@@ -365,7 +365,7 @@ fn a_reused_number_gets_no_stale_event() {
         let before = count.get();
         theirs.write_all(b"x").expect("sent");
         drain(&shard);
-        assert_eq!(count.get(), before, "descriptor {number} is somebody else's now");
+        assert_eq!(count.get(), before, "descriptor {number} belongs to another source now");
         drop(twin);
     });
 }
@@ -460,7 +460,7 @@ fn a_source_leaves_the_shard_of_another_thread_for_one_that_any_turns() {
     }
 }
 
-/// A descriptor that was closed and opened anew behind the source's back.
+/// A descriptor that was closed and opened again while the source was registered.
 #[test]
 fn a_move_that_fails_leaves_the_source_as_it_was() {
     let [old, new] = [(); 2].map(|()| Arc::new(Driver::new(Kind::Native).expect("a shard")));

@@ -207,7 +207,7 @@ fn half_close_keeps_writing() {
 #[test]
 fn a_refused_connection_is_an_error() {
     each_kind(|shard| {
-        // A port that was just given back: nobody listens there.
+        // A port that was just released: no socket listens there.
         let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("port");
         let socket = rustix::net::socket_with(
             rustix::net::AddressFamily::INET,
@@ -277,9 +277,9 @@ fn two_readers_of_one_source_are_both_woken() {
 #[test]
 fn an_error_that_was_taken_does_not_spin() {
     each_kind(|shard| {
-        let nobody = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("port");
+        let unused = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("port");
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
-        socket.connect(nobody).expect("connected");
+        socket.connect(unused).expect("connected");
         socket.set_nonblocking(true).expect("non-blocking");
         let ours = Io::new(socket);
         let calls = Cell::new(0);

@@ -161,13 +161,13 @@ pub struct Condvar {
 }
 
 impl Condvar {
-    /// Makes a condition variable nobody waits for.
+    /// Makes a condition variable without waiters.
     #[cfg(not(reveille_loom))]
     pub const fn new() -> Condvar {
         Condvar { condvar: imp::Condvar::new() }
     }
 
-    /// Makes a condition variable nobody waits for.
+    /// Makes a condition variable without waiters.
     #[cfg(reveille_loom)]
     pub fn new() -> Condvar {
         Condvar { condvar: imp::Condvar::new() }

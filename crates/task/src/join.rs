@@ -1,7 +1,7 @@
 //! The join handle: await, cancel, detach on drop.
 //!
 //! Life of the slot (invariant 4), as seen from here: it is empty and ours; `register` fills it and
-//! publishes it; it is reclaimed to be filled anew, or to be emptied by the drop; or the task
+//! publishes it; it is reclaimed to be filled again, or to be emptied by the drop; or the task
 //! completes and takes it.
 
 use std::fmt;
@@ -488,7 +488,7 @@ impl<T> JoinResult<T> {
     /// use reveille::task;
     ///
     /// let outcome = task::spawn(async { 1 }).result();
-    /// // On second thoughts, a panic shall go on here.
+    /// // On second thoughts, a panic should go on here.
     /// assert_eq!(task::block_on(outcome.into_handle()), 1);
     /// ```
     pub fn into_handle(self) -> JoinHandle<T> {

@@ -134,8 +134,8 @@ impl Drop for Lists {
     fn drop(&mut self) {
         for list in 0..LISTS {
             while let Some(block) = self.take(list) {
-                // SAFETY: the block came from the allocator with this layout (invariant 1), and
-                // nobody else knows it.
+                // SAFETY: the block came from the allocator with this layout (invariant 1), and no
+                // other thread knows it.
                 unsafe { dealloc(block.as_ptr(), layout_of(list)) };
             }
         }

@@ -31,8 +31,8 @@
 //! Single read-modify-writes instead of rules, since one cannot fail and takes 2.4 ns where the
 //! loop takes 3.2 ns (uncontended, x86-64): taking a reference (`fetch_add`), and giving one up
 //! after completion (`fetch_sub`, or a plain load if it is the last). Before completion giving a
-//! reference up is a rule, since the last has to become the orphan in the same step: whoever found
-//! the task in its executor's registry may cancel it without a reference.
+//! reference up is a rule, since the last has to become the orphan in the same step: a thread that
+//! found the task in its executor's registry may cancel it without a reference.
 //!
 //! Orderings: rules use AcqRel, which pairs each with all before it: a wake happens before the poll
 //! it causes, a poll before the next, all of them before the free. Taking a reference is Relaxed,
@@ -337,7 +337,7 @@ impl Word {
     /// The last reference to an idle task becomes the `Runnable` that cancels it.
     #[inline]
     fn orphan(self) -> Word {
-        debug_assert!(self.refs() == 0, "somebody may wake the task yet");
+        debug_assert!(self.refs() == 0, "a waker may still wake the task");
         debug_assert!(!self.has(ACTIVE | NOTIFIED | COMPLETE), "only an idle task is orphaned");
         self.with(ACTIVE | CANCELLED).retain()
     }
@@ -406,7 +406,7 @@ impl State {
     }
 
     /// How the future ended; `None` before completion. Pairs with the write of completion, so that
-    /// whoever sees an outcome sees the stage it left.
+    /// a thread that sees an outcome sees the stage that it left.
     #[inline]
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         Word(self.0.load(Acquire)).outcome()

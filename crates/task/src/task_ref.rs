@@ -239,7 +239,7 @@ impl Kept {
         unsafe { Kept::new(raw) }
     }
 
-    /// Whether the reference is to the task `raw`.
+    /// Tells whether the reference is to the task `raw`.
     #[inline]
     pub(crate) fn is_of(&self, raw: Raw) -> bool {
         self.handle.raw == raw

@@ -90,7 +90,7 @@ impl Drops {
     }
 }
 
-/// Pending until the flag is set; whoever sets it wakes. Owns a guard.
+/// Pending until the flag is set; the thread that sets it wakes. Owns a guard.
 fn until(flag: Arc<AtomicBool>, guard: OnDrop) -> impl Future<Output = ()> + Send {
     poll_fn(move |_| {
         let _kept = &guard;

@@ -84,7 +84,7 @@ impl World {
             !word.has(ACTIVE) || self.polling || self.runnables == 1,
             "active without owner: {self:?}"
         );
-        // After completion the flag is history: nobody reads it any more.
+        // After completion the flag is not read any more.
         assert!(done || word.has(JOIN_HANDLE) == self.has_handle(), "a ghost joins: {self:?}");
         assert_eq!(self.future, !done, "the future outlives the task or dies early: {self:?}");
         assert!(!self.freed || (!self.outcome && !self.slot), "leaked: {self:?}");
@@ -120,7 +120,7 @@ impl World {
         self
     }
 
-    /// Every state one step away, whoever takes the step.
+    /// Every state that is one step of any thread away.
     fn successors(self) -> Vec<World> {
         let mut next = Vec::new();
         self.steps_of_wakers(&mut next);
