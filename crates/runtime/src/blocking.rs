@@ -43,7 +43,7 @@ use self::pool::{BlockingShared, Job, contain};
 pub(crate) use self::pool::{PoolConfig, PoolMetrics};
 use crate::observe::{self, PanicHook};
 use crate::threads::Spawner;
-use crate::time::clock::Clock;
+use crate::timer::clock::Clock;
 
 /// As many threads as the predecessor's pool had at most.
 const MAX_THREADS: usize = 500;

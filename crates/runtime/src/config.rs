@@ -11,7 +11,7 @@ use reveille_driver::Kind;
 use crate::context::EVENTS_PER_POLL;
 use crate::observe::PanicHook;
 use crate::threads::{Spawner, system_spawner};
-use crate::time::clock::{Clock, system_clock};
+use crate::timer::clock::{Clock, system_clock};
 
 /// A function of the user that a thread calls when it starts or stops.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;

@@ -20,8 +20,8 @@ use reveille_task::{Locals, TaskData, TaskRef};
 
 use crate::event_loop::EventLoop;
 use crate::rng::{Rng, seed_from_system};
-use crate::time::Timers;
-use crate::time::clock::{Clock, system_clock};
+use crate::timer::Timers;
+use crate::timer::clock::{Clock, system_clock};
 
 thread_local! {
     static CONTEXT: Context = const {
@@ -347,7 +347,7 @@ pub(crate) fn clock<R>(access: impl FnOnce(&Clock) -> R) -> R {
 }
 
 /// A moment not before the present, from which deadlines are counted, in the nanoseconds of the
-/// current runtime's clock. See [`crate::time::ApproxClock`].
+/// current runtime's clock. See [`crate::timer::ApproxClock`].
 #[inline]
 pub(crate) fn approx_now_ns() -> u64 {
     with_event_loop(|event_loop| match event_loop {

@@ -20,8 +20,8 @@ use reveille_primitive::thread::sleep;
 
 use crate::observe;
 use crate::spin_policy::SpinPolicy;
-use crate::time::clock::Clock;
-use crate::time::{ApproxClock, Timers};
+use crate::timer::clock::Clock;
+use crate::timer::{ApproxClock, Timers};
 
 /// How long a thread sleeps instead when the system refuses the wait of its driver.
 const PAUSE: Duration = Duration::from_millis(5);

@@ -1,8 +1,9 @@
 //! Executors, timers, the blocking pool, and what ties them to tasks and drivers.
 //!
-//! Internal to reveille: the public API is the crate `reveille`. The layers here, lowest first:
-//! `rng`, `clock`, `threads` < `wheel` < `blocking` < `scheduler` < `context` < `builder`,
-//! `runtime`. Start reading at `scheduler/multi/worker_thread.rs`.
+//! Internal to reveille: the public API is the crate `reveille`. The modules, lowest first:
+//! `rng`, `threads`, `observe`, `metrics` < `timer` < `event_loop` < `blocking`, `context` <
+//! `config` < `scheduler` < `runtime` < `task`, `io`. `cargo xtask tidy` checks the order. Start
+//! reading at `scheduler/multi/worker_thread.rs`.
 
 #![deny(unsafe_code)]
 // The models of this crate include the files they check; the rest is built on what loom lacks.
@@ -14,11 +15,11 @@ use reveille_watchdog as _;
 #[cfg_attr(reveille_loom, allow(dead_code))]
 pub(crate) mod blocking;
 pub mod budget;
-mod builder;
 mod config;
 mod context;
 mod event_loop;
 pub mod io;
+mod metrics;
 mod observe;
 mod rng;
 pub mod runtime;
@@ -26,7 +27,7 @@ mod scheduler;
 mod spin_policy;
 pub mod task;
 mod threads;
-pub mod time;
+mod timer;
 mod tokio_context;
 
 use std::future::Future;
@@ -35,10 +36,12 @@ use std::task::{Context, Poll};
 
 use reveille_task::Options;
 
-pub use builder::Builder;
 pub use reveille_primitive::sys::{FdLimit, TimerSlack, raise_fd_limit, without_sigpipe};
 pub use reveille_task::{JoinError, JoinHandle, JoinResult, Task, TaskId};
-pub use runtime::{Handle, Metrics, Runtime, Shutdown, ShutdownReport, TaskInfo, UnhandledPanic};
+pub use runtime::{
+    Builder, Handle, Metrics, Runtime, Shutdown, ShutdownReport, TaskInfo, UnhandledPanic,
+};
+pub use scheduler::sleep as time;
 
 /// Random numbers of the current thread, for choices that shall be fair.
 pub mod random {

@@ -1,5 +1,7 @@
 //! A runtime as a value, beside the global one.
 
+mod builder;
+
 use std::fmt;
 use std::future::Future;
 use std::panic::Location;
@@ -8,7 +10,8 @@ use std::time::Duration;
 use reveille_primitive::atomic::{AtomicU64, Ordering};
 use reveille_task::{JoinHandle, Options};
 
-pub use crate::builder::Builder;
+pub use self::builder::Builder;
+pub use crate::metrics::Metrics;
 pub use crate::observe::UnhandledPanic;
 use crate::scheduler::current;
 use crate::scheduler::local;
@@ -63,57 +66,6 @@ pub struct Runtime {
 #[derive(Clone, Copy)]
 pub struct Handle {
     runtime: RuntimeRef,
-}
-
-/// Numbers of a runtime at one moment. They are read one after the other while the workers go on,
-/// so that together they may be some polls apart.
-///
-/// # Examples
-///
-/// ```
-/// use reveille::runtime::Runtime;
-///
-/// let runtime = Runtime::start()?;
-/// let before = runtime.metrics();
-/// runtime.block_on(runtime.spawn(reveille::task::yield_now()));
-/// assert!(runtime.metrics().polls > before.polls);
-/// # std::io::Result::Ok(())
-/// ```
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-#[non_exhaustive]
-pub struct Metrics {
-    /// Worker places.
-    pub workers: usize,
-    /// Workers that sleep.
-    pub parked_workers: usize,
-    /// Workers that look for work.
-    pub searching_workers: usize,
-    /// Tasks in the queue that all workers share.
-    pub injected_tasks: usize,
-    /// Tasks in the workers' own queues.
-    pub queued_tasks: usize,
-    /// Polls of tasks.
-    pub polls: u64,
-    /// Tasks that a worker took from another's queue.
-    pub steals: u64,
-    /// Times a worker went to sleep.
-    pub parks: u64,
-    /// Times a worker woke another because its queue was long.
-    pub sibling_wakes: u64,
-    /// Tasks that a worker queued in its backlog, which is behind its queue, because the queue was
-    /// full or the backlog not yet empty. The backlog is not stolen from; it refills the queue.
-    pub overflows: u64,
-    /// Turns of drivers.
-    pub driver_turns: u64,
-    /// System calls of turns that read for several tasks at once; see
-    /// [`batched_reads`](Builder::batched_reads).
-    pub read_batches: u64,
-    /// Reads of tasks that were carried out by them.
-    pub batched_reads: u64,
-    /// Times a thread took over the place of a worker whose poll blocked.
-    pub takeovers: u64,
-    /// Threads of the pool: workers, stuck ones and spare ones.
-    pub threads: usize,
 }
 
 impl Runtime {

@@ -16,8 +16,8 @@ mod blocking {
 }
 #[path = "../src/threads.rs"]
 mod threads;
-#[path = "../src/time"]
-mod time {
+#[path = "../src/timer"]
+mod timer {
     pub(crate) mod clock;
 }
 
@@ -28,7 +28,7 @@ use std::time::Duration;
 use blocking::pool::{BlockingShared, Job, PoolConfig};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use threads::{Spawner, Thread, ThreadSpec};
-use time::clock::Clock;
+use timer::clock::Clock;
 
 /// Counts that it was run, refused or dropped, of which it must be one, once.
 struct Counted {

@@ -1,7 +1,8 @@
-//! Layers are crates, and inside of `runtime` modules: lower ones never name higher ones.
+//! Layers are crates, and inside a crate modules: lower ones never name higher ones.
 
 use super::Problem;
 use super::manifests::{Section, dependencies};
+use super::source::Line;
 use super::tree::{File, Tree};
 
 /// Which crates of the house each crate may name, tests aside.
@@ -18,6 +19,49 @@ const CRATES: [(&str, &[&str]); 10] = [
     ("cli", &[]),
 ];
 
+/// The order of modules inside a crate, lowest first: a module names only those before it.
+const MODULES: [(&str, &[&str]); 2] = [
+    (
+        "crates/primitive/src",
+        &[
+            "atomic",
+            "cell",
+            "fork",
+            "lock",
+            "padded",
+            "stack",
+            "thread",
+            "ticks",
+            "asymmetric",
+            "spin_lock",
+            "barrier",
+            "biased",
+            "sys",
+        ],
+    ),
+    (
+        "crates/runtime/src",
+        &[
+            "rng",
+            "threads",
+            "observe",
+            "metrics",
+            "spin_policy",
+            "tokio_context",
+            "timer",
+            "event_loop",
+            "blocking",
+            "context",
+            "budget",
+            "config",
+            "scheduler",
+            "runtime",
+            "task",
+            "io",
+        ],
+    ),
+];
+
 /// Crates below the public one that name the standard library's atomics directly would escape
 /// their own models.
 const MODELLED: [&str; 3] = ["crates/task/src", "crates/driver/src", "crates/runtime/src"];
@@ -26,8 +70,8 @@ const MODELLED: [&str; 3] = ["crates/task/src", "crates/driver/src", "crates/run
 /// protocol for a model to see, and it may stand in a `static`, which loom's may not.
 const LONE_COUNTERS: [&str; 4] = [
     "crates/task/src/id.rs",
-    "crates/runtime/src/time/clock.rs",
-    "crates/runtime/src/time/approx_clock.rs",
+    "crates/runtime/src/timer/clock.rs",
+    "crates/runtime/src/timer/approx_clock.rs",
     "crates/runtime/src/scheduler/multi/mod.rs",
 ];
 
@@ -47,11 +91,82 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
             }
         }
     }
+    for (folder, order) in MODULES {
+        let files = tree.files.iter().filter(|file| file.is_under(folder) && !file.is_test());
+        files.for_each(|file| module_order(file, folder, order, &mut problems));
+    }
     for file in &tree.files {
         loom_by_name(file, &mut problems);
         std_by_name(file, &mut problems);
     }
     problems
+}
+
+/// Each module of `folder` names only modules before it in `order`. `lib.rs` may name all.
+fn module_order(file: &File, folder: &str, order: &[&str], problems: &mut Vec<Problem>) {
+    let path = file.path.strip_prefix(folder).unwrap_or(&file.path).with_extension("");
+    let module = path.iter().next().unwrap_or_default().to_string_lossy();
+    if module == "lib" {
+        return;
+    }
+    let rank = |name: &str| order.iter().position(|module| *module == name);
+    let Some(own) = rank(&module) else {
+        let message = format!("`{module}` has no place in the order of modules of {folder}");
+        problems.push(Problem::at(&file.path, 1, message));
+        return;
+    };
+    let tests = file.test_modules();
+    for (index, line) in file.lines.iter().enumerate() {
+        if tests.iter().any(|(first, last)| (*first..=*last).contains(&index)) {
+            continue;
+        }
+        for name in named_modules(&file.lines, index, &line.code) {
+            if rank(&name).is_some_and(|other| other > own) {
+                let message = format!("`{name}` is not below `{module}`");
+                problems.push(Problem::at(&file.path, index + 1, message));
+            }
+        }
+    }
+}
+
+/// The names after each `crate::` on a line, also those of a group that goes on below.
+fn named_modules(lines: &[Line], index: usize, code: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for after in code.split("crate::").skip(1) {
+        let Some(group) = after.strip_prefix('{') else {
+            names.push(first_word(after));
+            continue;
+        };
+        let mut group = group.to_owned();
+        for line in lines[index + 1..].iter().take_while(|_| !code.contains(';')) {
+            group.push_str(&line.code);
+            if line.code.contains(';') {
+                break;
+            }
+        }
+        names.extend(top_level(&group).iter().map(|item| first_word(item.trim())));
+    }
+    names
+}
+
+/// The items of a group of `use`, of which the opening bracket is missing.
+fn top_level(group: &str) -> Vec<String> {
+    let (mut items, mut depth) = (vec![String::new()], 0);
+    for letter in group.chars() {
+        match letter {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => items.push(String::new()),
+            _ if depth == 0 => items.last_mut().expect("there is one from the start").push(letter),
+            _ => {}
+        }
+    }
+    items
+}
+
+fn first_word(text: &str) -> String {
+    text.chars().take_while(|letter| letter.is_alphanumeric() || *letter == '_').collect()
 }
 
 /// Only `primitive` chooses between the standard library and loom.
@@ -80,5 +195,45 @@ fn std_by_name(file: &File, problems: &mut Vec<Problem>) {
             let message = "take it from reveille_primitive, or no model sees it";
             problems.push(Problem::at(&file.path, index + 1, message));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+    use crate::tidy::source;
+
+    fn problems(path: &str, text: &str) -> usize {
+        let file = File { path: PathBuf::from(path), lines: source::parse(text) };
+        let mut problems = Vec::new();
+        module_order(&file, "src", &["low", "middle", "high"], &mut problems);
+        problems.len()
+    }
+
+    #[test]
+    fn a_module_names_only_those_below_it() {
+        assert_eq!(problems("src/middle.rs", "use crate::low::A;\n"), 0);
+        assert_eq!(problems("src/middle/part.rs", "use crate::high::A;\n"), 1);
+        assert_eq!(problems("src/middle.rs", "fn f() { crate::high::g() }\n"), 1);
+        assert_eq!(problems("src/lib.rs", "use crate::high;\n"), 0);
+        assert_eq!(problems("src/unknown.rs", ""), 1);
+    }
+
+    #[test]
+    fn groups_are_read_to_their_end() {
+        assert_eq!(problems("src/middle.rs", "use crate::{low, high};\n"), 1);
+        assert_eq!(
+            problems("src/low.rs", "use crate::{\n    middle::{high, B},\n    high,\n};\n"),
+            2
+        );
+        assert_eq!(problems("src/high.rs", "use crate::{low::{C, D}, middle};\n"), 0);
+    }
+
+    #[test]
+    fn comments_and_tests_may_name_any_module() {
+        assert_eq!(problems("src/low.rs", "/// See [`crate::high`].\nfn f() {}\n"), 0);
+        assert_eq!(problems("src/low.rs", "mod tests {\n    use crate::high;\n}\n"), 0);
     }
 }

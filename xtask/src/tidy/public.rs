@@ -20,7 +20,7 @@ const SHOWN: [&str; 11] = [
     "crates/reveille/src",
     "crates/async-std/src",
     "crates/macros/src/lib.rs",
-    "crates/runtime/src/builder.rs",
+    "crates/runtime/src/runtime/builder.rs",
     "crates/runtime/src/runtime.rs",
     "crates/runtime/src/observe.rs",
     "crates/runtime/src/scheduler/multi/shutdown.rs",

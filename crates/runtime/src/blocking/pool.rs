@@ -23,7 +23,7 @@ use reveille_primitive::thread::{spin_loop, yield_now};
 
 use super::policy::{Counts, Cover, Failed};
 use crate::threads::{Spawner, Thread, ThreadSpec, stays_for};
-use crate::time::clock::Clock;
+use crate::timer::clock::Clock;
 
 /// Looks at the queue between two readings of the clock, which cost as much as a dozen of them.
 const CHECKS_PER_CLOCK_READ: usize = 16;

@@ -24,7 +24,7 @@ use super::local::{self, LocalExecutor};
 use super::multi::{self, RuntimeRef, WorkerContext};
 use crate::context::{self, BlockOnPoll, Entered};
 use crate::observe::PanicHook;
-use crate::time::Timers;
+use crate::timer::Timers;
 
 thread_local! {
     static CURRENT: Current = const {
@@ -73,7 +73,7 @@ impl Drop for Guard {
 pub(crate) fn enter_worker<R>(worker: &WorkerContext, body: impl FnOnce() -> R) -> R {
     let _guard = CURRENT.with(|current| Guard {
         worker: Some(current.worker.replace(worker)),
-        runtime: current.runtime.replace(Some(worker.incarnation())),
+        runtime: current.runtime.replace(Some(worker.runtime())),
         _thread: PhantomData,
     });
     context::enter(worker.event_loop(), |_| body())

@@ -17,8 +17,8 @@ use reveille_primitive::sys::TimerSlack;
 
 use super::wake;
 use crate::threads::{ThreadSpec, system_spawner};
-use crate::time::clock::system_clock;
-use crate::time::{self, Timers};
+use crate::timer::clock::system_clock;
+use crate::timer::{self, Timers};
 
 /// The name of the host's thread.
 const THREAD_NAME: &str = "reveille-host";
@@ -47,7 +47,7 @@ pub(crate) fn host() -> io::Result<&'static Host> {
         return Ok(host);
     }
     let driver = Arc::new(Driver::new(Kind::Native)?);
-    let (home, identity) = (time::acquire_timers(), OwnerToken::unique());
+    let (home, identity) = (timer::acquire_timers(), OwnerToken::unique());
     home.set_owner(Some(identity.id()));
     let notified = Arc::clone(&driver);
     home.set_notify(Some(Arc::new(move || notified.notify())));
@@ -63,7 +63,7 @@ pub(crate) fn host() -> io::Result<&'static Host> {
             Ok(host.insert(Box::leak(Box::new(Host { driver, home, process }))))
         }
         Err(error) => {
-            time::release_timers(home);
+            timer::release_timers(home);
             let text = format!("start the thread {THREAD_NAME}: {error}");
             Err(io::Error::new(error.kind(), text))
         }

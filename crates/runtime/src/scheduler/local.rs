@@ -58,8 +58,8 @@ use crate::event_loop::EventLoop;
 use crate::observe;
 use crate::scheduler::current;
 use crate::scheduler::wake;
-use crate::time::clock::system_clock;
-use crate::time::{self, Timers};
+use crate::timer::clock::system_clock;
+use crate::timer::{self, Timers};
 use crate::tokio_context;
 
 /// What other threads reach of a stand.
@@ -336,7 +336,7 @@ impl LocalExecutor {
     fn set_up_timers(&self) {
         let watched = self.watched();
         let timers = *self.timers.get_or_init(|| {
-            let timers = time::acquire_timers();
+            let timers = timer::acquire_timers();
             timers.set_owner(Some(self.event_loop.token().borrow().id()));
             watched.set_timers(timers);
             let handle = Arc::downgrade(&self.handle);
@@ -514,7 +514,7 @@ impl LocalExecutor {
             watched.forget();
         }
         if let Some(home) = self.timers.get() {
-            time::release_timers(home);
+            timer::release_timers(home);
         }
     }
 

@@ -6,5 +6,6 @@ pub(crate) mod local;
 pub(crate) mod multi;
 mod own_driver;
 mod rescue;
+pub mod sleep;
 pub(crate) mod wake;
 mod wake_flags;

@@ -45,7 +45,7 @@ use super::multi::Watchdog;
 use crate::observe;
 use crate::scheduler::wake;
 use crate::threads::{ThreadSpec, system_spawner};
-use crate::time::{Notify, Timers};
+use crate::timer::{Notify, Timers};
 
 /// How often the watcher checks while a thread may be stuck, and the delay of its first check.
 const PERIOD: Duration = Duration::from_millis(4);

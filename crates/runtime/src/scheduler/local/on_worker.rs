@@ -11,7 +11,7 @@ use reveille_task::Options;
 use super::{LocalExecutor, block_on};
 use crate::scheduler::current;
 use crate::scheduler::multi::{WorkerContext, WorkerPool};
-use crate::time::Sleep;
+use crate::scheduler::sleep::Sleep;
 
 /// Polls the local tasks of a worker's thread. `false` if it has none. The monitor sees these polls
 /// as it sees those of other tasks: the worker's place changes hands if one blocks. `prepare` is

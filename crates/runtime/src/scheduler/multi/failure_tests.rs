@@ -16,9 +16,9 @@ use super::queue::{CAPACITY, Queue};
 use super::{Scheduler, WorkerPool};
 use crate::config::Config;
 use crate::runtime::Runtime;
+use crate::scheduler::sleep::Sleep;
 use crate::threads::{Spawner, ThreadSpec, system_spawner};
-use crate::time::Sleep;
-use crate::time::clock::{Clock, VirtualClock};
+use crate::timer::clock::{Clock, VirtualClock};
 use crate::yield_now;
 
 fn start(config: Config) -> io::Result<Runtime> {

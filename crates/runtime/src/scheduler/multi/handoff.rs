@@ -1,28 +1,29 @@
-//! A place without a thread, or with one that is stuck; how a thread is seen to be stuck, and how
-//! its place is taken.
+//! The transfer of a worker to another thread, from a thread that is stuck in a poll or has left.
 //!
 //! # Invariants
 //!
-//! 1. A place is taken inside its core's lock, after the vacancy was checked there, so it never has
-//!    two workers.
-//! 2. A thread that ended its poll before it entered the core keeps its place: the one that wants
-//!    to take it sees the beat, since it was in the core later. A thread that beats while its core
-//!    is being taken finds it refused. Either way one of the two works the place.
-//! 3. What was found of a stuck thread holds until somebody has its place, and not beyond: the one
-//!    who takes or gives the place, inside the core's lock, makes the pulse void. So a second
-//!    vacancy for the same thread does not dispossess the first one's taker, who is not stuck.
+//! 1. A worker is taken inside the lock of its core, after the handoff was checked there, so two
+//!    threads never run the same worker.
+//! 2. A thread that ended its poll before it entered the core keeps its worker: the thread that
+//!    wants to take it enters the core later and sees that the counter has moved. A thread whose
+//!    counter moves while its core is being taken is refused by the core. Either way one of the two
+//!    runs the worker.
+//! 3. What was found out about a stuck thread holds only until its worker has another owner. The
+//!    thread that takes or gives the worker marks the counter inside the lock of the core. So a
+//!    second handoff from the same thread does not take the worker from the thread that took it
+//!    first, which is not stuck.
 
 use std::sync::Arc;
 
 use reveille_primitive::atomic::{AtomicBool, AtomicU64, Ordering};
 use reveille_primitive::biased::{Biased, OwnerId};
 
-/// How often a thread began and ended a poll: odd while it is in one. The monitor compares two
-/// readings, so a poll that blocks is noticed without a clock in the worker's loop.
+/// Counts the begins and ends of polls of one thread: odd during a poll. The monitor compares two
+/// readings, so it notices a poll that blocks although the worker reads no clock.
 #[derive(Debug)]
 pub(crate) struct PollCounter {
     count: AtomicU64,
-    /// The thread has lost its place, or gave it away. Changed inside the core's lock.
+    /// The thread has lost its worker, or gave it away. Changed inside the lock of the core.
     has_lost_worker: AtomicBool,
 }
 
@@ -31,7 +32,7 @@ impl PollCounter {
         PollCounter { count: AtomicU64::new(0), has_lost_worker: AtomicBool::new(false) }
     }
 
-    /// Counts the beginning or the end of a poll. For the one thread whose pulse it is.
+    /// Counts the begin or the end of a poll. For the thread that the counter belongs to.
     #[inline]
     pub(crate) fn increment(&self) {
         self.count.store(self.count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
@@ -41,13 +42,13 @@ impl PollCounter {
         self.count.load(Ordering::Acquire)
     }
 
-    /// Says whether the thread's place is another's from now on. For whoever is in the core.
-    pub(crate) fn set_lost_worker(&self, is_void: bool) {
-        self.has_lost_worker.store(is_void, Ordering::Relaxed);
+    /// Sets whether another thread runs the worker from now on. For a thread in the core.
+    pub(crate) fn set_lost_worker(&self, has_lost: bool) {
+        self.has_lost_worker.store(has_lost, Ordering::Relaxed);
     }
 }
 
-/// See the module's header.
+/// A worker that a thread may take. See the header of the module.
 #[derive(Debug)]
 pub(crate) struct Handoff {
     worker: usize,
@@ -55,14 +56,14 @@ pub(crate) struct Handoff {
 }
 
 impl Handoff {
-    /// Nobody works the place.
+    /// No thread runs the worker.
     pub(crate) fn unowned(worker: usize) -> Handoff {
         Handoff { worker, stuck: None }
     }
 
-    /// The thread with this pulse was in the poll of this reading.
-    pub(crate) fn stuck(worker: usize, pulse: Arc<PollCounter>, reading: u64) -> Handoff {
-        Handoff { worker, stuck: Some((pulse, reading)) }
+    /// The thread of this counter was in the poll of this reading.
+    pub(crate) fn stuck(worker: usize, counter: Arc<PollCounter>, reading: u64) -> Handoff {
+        Handoff { worker, stuck: Some((counter, reading)) }
     }
 
     pub(crate) fn worker(&self) -> usize {
@@ -73,23 +74,23 @@ impl Handoff {
         self.stuck.is_some()
     }
 
-    /// Gives the core of the place to `recipient` if the vacancy still stands.
+    /// Gives the core of the worker to `recipient`, if the handoff is still valid.
     pub(crate) fn take<T>(&self, core: &Biased<T>, recipient: &OwnerId) -> bool {
         core.with(|_, owner| {
-            let is_vacant = match &self.stuck {
+            let is_valid = match &self.stuck {
                 None => owner.is_none(),
-                Some((pulse, reading)) => {
-                    let is_void = pulse.has_lost_worker.load(Ordering::Relaxed);
-                    pulse.read() == *reading && owner.is_some() && !is_void
+                Some((counter, reading)) => {
+                    let has_lost = counter.has_lost_worker.load(Ordering::Relaxed);
+                    counter.read() == *reading && owner.is_some() && !has_lost
                 }
             };
-            if is_vacant {
-                if let Some((pulse, _)) = &self.stuck {
-                    pulse.set_lost_worker(true);
+            if is_valid {
+                if let Some((counter, _)) = &self.stuck {
+                    counter.set_lost_worker(true);
                 }
                 *owner = Some(recipient.clone());
             }
-            is_vacant
+            is_valid
         })
     }
 }
@@ -101,27 +102,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_vacancies_for_one_stuck_thread_are_filled_once() {
+    fn of_two_handoffs_from_one_stuck_thread_one_is_taken() {
         let core = Biased::new(());
         let [stuck, second, third] = [(); 3].map(|()| OwnerToken::unique().id());
         core.give(Some(stuck));
-        let pulse = Arc::new(PollCounter::new());
-        pulse.increment();
-        let vacancy = || Handoff::stuck(0, Arc::clone(&pulse), pulse.read());
-        let late = vacancy();
-        assert!(vacancy().take(&core, &second));
+        let counter = Arc::new(PollCounter::new());
+        counter.increment();
+        let handoff = || Handoff::stuck(0, Arc::clone(&counter), counter.read());
+        let late = handoff();
+        assert!(handoff().take(&core, &second));
         assert!(!late.take(&core, &third), "the second is not stuck");
     }
 
     #[test]
-    fn a_place_that_was_given_away_is_not_taken_from_the_next_one() {
+    fn a_worker_that_was_given_away_is_not_taken_from_its_next_owner() {
         let core = Biased::new(());
         let [stuck, second, third] = [(); 3].map(|()| OwnerToken::unique().id());
         core.give(Some(stuck));
-        let pulse = Arc::new(PollCounter::new());
-        pulse.increment();
-        let late = Handoff::stuck(0, Arc::clone(&pulse), pulse.read());
-        core.with(|(), _| pulse.set_lost_worker(true));
+        let counter = Arc::new(PollCounter::new());
+        counter.increment();
+        let late = Handoff::stuck(0, Arc::clone(&counter), counter.read());
+        core.with(|(), _| counter.set_lost_worker(true));
         core.give(None);
         assert!(Handoff::unowned(0).take(&core, &second));
         assert!(!late.take(&core, &third));

@@ -1,16 +1,18 @@
-//! The threads of a pool that wait for a vacancy, and the vacancies that wait for a thread.
+//! The threads of a pool that wait for a worker, and the handoffs that wait for a thread.
 //!
 //! # Invariants
 //!
-//! 1. `waiting` counts the threads in [`HandoffQueue::next`] that no vacancy was promised to: it is
-//!    lowered by whoever adds a vacancy for one of them, or by the thread that gives up waiting. A
-//!    thread that takes what was promised to another leaves its own place in the count to that one.
-//! 2. Each vacancy in the list but `orphans` of them was promised to one thread, which looks for it
-//!    before it waits again. So a vacancy that was taken in is found, by that thread or by a faster
-//!    one.
-//! 3. An orphan is left when a thread could not be started whose vacancy was taken by a faster one.
-//!    It is for the next thread that comes back, or for one that the monitor has started for it
-//!    ([`HandoffQueue::hire`]). While there are orphans nobody waits.
+//! 1. `waiting` counts the threads in [`HandoffQueue::next`] that no handoff was promised to. It
+//!    is lowered by a thread that adds a handoff for one of them, or by a thread that gives up
+//!    waiting. A thread that takes a handoff that was promised to another thread leaves its own
+//!    share of the count to that thread.
+//! 2. Each handoff in the list, except `unclaimed` of them, was promised to one thread, which
+//!    checks the list before it waits again. So every handoff is taken, by that thread or by a
+//!    faster one.
+//! 3. A handoff becomes unclaimed when a thread could not be started and a faster thread has taken
+//!    the handoff of that thread. It goes to the next thread that comes back, or to one that the
+//!    monitor starts for it ([`HandoffQueue::thread_for_unclaimed`]). While a handoff is unclaimed
+//!    no thread waits.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -22,7 +24,7 @@ use reveille_primitive::lock::{Condvar, Mutex};
 use super::handoff::Handoff;
 use crate::threads::{Thread, stays_for};
 
-/// See the module's header.
+/// See the header of the module.
 #[derive(Debug)]
 pub(crate) struct HandoffQueue {
     state: Mutex<HandoffQueueState>,
@@ -31,10 +33,10 @@ pub(crate) struct HandoffQueue {
 
 #[derive(Default)]
 struct HandoffQueueState {
-    /// Each with the number of the thread that is started for it; 0 for one that waited.
+    /// Each with the number of the thread that is started for it; 0 for a thread that waited.
     handoffs: VecDeque<(usize, Handoff)>,
     waiting: usize,
-    /// Vacancies in the list that nobody is on the way for.
+    /// Handoffs in the list that were promised to no thread.
     unclaimed: usize,
     threads: usize,
     max_threads: usize,
@@ -42,7 +44,7 @@ struct HandoffQueueState {
     next_number: usize,
     handles: Vec<(usize, Thread)>,
     is_open: bool,
-    /// Closed, and threads were left behind: the last of them has to say so.
+    /// Closed, and threads were left behind: the last of them has to report it.
     is_abandoned: bool,
     handoff_count: u64,
 }
@@ -57,18 +59,18 @@ impl fmt::Debug for HandoffQueueState {
     }
 }
 
-/// Who will look for a vacancy that was taken in.
+/// Which thread a handoff was promised to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[must_use = "a thread may have to be started"]
 pub(crate) enum Offer {
     /// A thread that waited.
     Waiting,
-    /// A thread of this number, which the caller has to start.
+    /// A thread with this number, which the caller has to start.
     New(usize),
 }
 
 impl HandoffQueueState {
-    /// Counts a thread that is to be started.
+    /// Counts a thread that the caller starts.
     fn new_thread(&mut self) -> usize {
         self.threads += 1;
         self.next_number += 1;
@@ -94,19 +96,19 @@ impl HandoffQueue {
             HandoffQueueState { is_open: true, max_threads, ..HandoffQueueState::default() };
     }
 
-    /// Takes a vacancy in.
+    /// Adds a handoff.
     ///
     /// # Errors
     ///
-    /// When no thread waits and none may be made.
-    pub(crate) fn offer(&self, vacancy: Handoff) -> io::Result<Offer> {
+    /// When no thread waits and no further thread may be started.
+    pub(crate) fn offer(&self, handoff: Handoff) -> io::Result<Offer> {
         let mut state = self.state.lock();
         if !state.is_open {
             return Err(io::Error::other("the runtime is being shut down"));
         }
         if state.waiting > 0 {
             state.waiting -= 1;
-            state.handoffs.push_back((0, vacancy));
+            state.handoffs.push_back((0, handoff));
             self.changed.notify_one();
             return Ok(Offer::Waiting);
         }
@@ -114,12 +116,12 @@ impl HandoffQueue {
             return Err(io::Error::other("all spare threads of the runtime are in use"));
         }
         let number = state.new_thread();
-        state.handoffs.push_back((number, vacancy));
+        state.handoffs.push_back((number, handoff));
         Ok(Offer::New(number))
     }
 
-    /// The number of a thread that the caller has to start for an orphan, if there is one and a
-    /// thread may be made.
+    /// The number of a thread that the caller has to start for an unclaimed handoff, if there is
+    /// one and a further thread may be started.
     pub(crate) fn thread_for_unclaimed(&self) -> Option<usize> {
         let mut state = self.state.lock();
         if !state.is_open || state.unclaimed == 0 || state.threads >= state.max_threads {
@@ -134,20 +136,20 @@ impl HandoffQueue {
         self.state.lock().handles.push((number, thread));
     }
 
-    /// The thread of an [`Offer::New`] could not be started. `true` if its vacancy was withdrawn,
-    /// `false` if a faster thread works the place already.
-    #[must_use = "a vacancy that was withdrawn has to be offered again"]
+    /// The thread of an [`Offer::New`] could not be started. `true` if its handoff was removed,
+    /// `false` if a faster thread runs the worker already.
+    #[must_use = "a handoff that was removed has to be offered again"]
     pub(crate) fn not_started(&self, number: usize) -> bool {
         let mut state = self.state.lock();
         state.threads -= 1;
         // A shutdown waits for the number of threads.
         self.changed.notify_all();
-        let own = state.handoffs.iter().position(|(for_whom, _)| *for_whom == number);
+        let own = state.handoffs.iter().position(|(thread, _)| *thread == number);
         if let Some(own) = own {
             state.handoffs.remove(own);
             return true;
         }
-        // The faster thread left the vacancy that it was promised.
+        // The faster thread left the handoff that it was promised.
         if state.waiting > 0 {
             state.waiting -= 1;
         } else if state.is_open {
@@ -156,7 +158,7 @@ impl HandoffQueue {
         false
     }
 
-    /// Waits for a vacancy; `None` when the thread shall end. A new thread finds its own at once.
+    /// Waits for a handoff; `None` when the thread has to end. A new thread finds its own at once.
     pub(crate) fn next(&self, mut keep_alive: Duration, is_new: bool) -> Option<Handoff> {
         let mut state = self.state.lock();
         if !is_new && state.unclaimed > 0 {
@@ -168,8 +170,8 @@ impl HandoffQueue {
             if !state.is_open {
                 return None;
             }
-            if let Some((_, vacancy)) = state.handoffs.pop_front() {
-                return Some(vacancy);
+            if let Some((_, handoff)) = state.handoffs.pop_front() {
+                return Some(handoff);
             }
             let timed_out;
             (state, timed_out) = self.changed.wait_timeout(state, keep_alive);
@@ -191,12 +193,12 @@ impl HandoffQueue {
     }
 
     /// The calling thread ends. `true` if it is the last of those that a shutdown left behind.
-    #[must_use = "the last one has to clear up"]
+    #[must_use = "the last one has to clean up"]
     pub(crate) fn leave(&self, number: usize) -> bool {
         let mut state = self.state.lock();
         state.threads -= 1;
         if state.is_open {
-            // It retires: nobody will join it, and its handle would be kept for ever.
+            // It ends early: no thread joins it, and its handle would be kept forever.
             state.handles.retain(|(other, _)| *other != number);
         }
         self.changed.notify_all();
@@ -207,8 +209,8 @@ impl HandoffQueue {
         self.state.lock().handoff_count += 1;
     }
 
-    /// Closes: waiting threads end, working ones are waited for until `time_left` says so.
-    /// Returns how many were left behind.
+    /// Closes: threads that wait end, and this call waits for the others, for `time_left` at most.
+    /// Returns how many are left.
     pub(crate) fn close(&self, mut time_left: impl FnMut() -> Option<Duration>) -> usize {
         let mut state = self.state.lock();
         state.is_open = false;
@@ -250,68 +252,67 @@ mod tests {
     const SOON: Duration = Duration::from_millis(1);
 
     #[test]
-    fn a_thread_that_cannot_be_started_takes_its_own_vacancy_along() {
-        let roster = HandoffQueue::new();
-        roster.open(3);
-        for place in 0..3 {
-            let offer = roster.offer(Handoff::unowned(place)).expect("there is room for a thread");
-            assert_eq!(offer, Offer::New(place + 1));
+    fn a_thread_that_cannot_be_started_removes_its_own_handoff() {
+        let queue = HandoffQueue::new();
+        queue.open(3);
+        for worker in 0..3 {
+            let offer = queue.offer(Handoff::unowned(worker)).expect("there is room for a thread");
+            assert_eq!(offer, Offer::New(worker + 1));
         }
-        assert!(roster.not_started(2));
-        let places: Vec<_> = (0..2)
-            .filter_map(|_| roster.next(SOON, true).map(|vacancy| vacancy.worker()))
-            .collect();
-        assert_eq!(places, [0, 2]);
+        assert!(queue.not_started(2));
+        let workers: Vec<_> =
+            (0..2).filter_map(|_| queue.next(SOON, true).map(|handoff| handoff.worker())).collect();
+        assert_eq!(workers, [0, 2]);
     }
 
     #[test]
-    fn a_vacancy_that_was_taken_by_a_faster_thread_leaves_that_one_s_to_the_next() {
-        let roster = HandoffQueue::new();
-        roster.open(2);
-        let _ = roster.offer(Handoff::unowned(0)).expect("there is room");
-        let _ = roster.offer(Handoff::unowned(1)).expect("there is room");
+    fn a_faster_thread_leaves_its_own_handoff_to_the_next_thread() {
+        let queue = HandoffQueue::new();
+        queue.open(2);
+        let _ = queue.offer(Handoff::unowned(0)).expect("there is room");
+        let _ = queue.offer(Handoff::unowned(1)).expect("there is room");
         // Thread 2 is there first.
-        assert_eq!(roster.next(SOON, true).map(|vacancy| vacancy.worker()), Some(0));
-        assert!(!roster.not_started(1));
-        assert_eq!(roster.next(SOON, false).map(|vacancy| vacancy.worker()), Some(1));
-        // Nobody waits: for the next vacancy a thread has to be made.
-        let next = roster.offer(Handoff::unowned(0)).expect("there is room again");
+        assert_eq!(queue.next(SOON, true).map(|handoff| handoff.worker()), Some(0));
+        assert!(!queue.not_started(1));
+        assert_eq!(queue.next(SOON, false).map(|handoff| handoff.worker()), Some(1));
+        // No thread waits: the next handoff needs a new thread.
+        let next = queue.offer(Handoff::unowned(0)).expect("there is room again");
         assert_eq!(next, Offer::New(3));
     }
 
     #[test]
-    fn a_thread_is_hired_for_a_vacancy_that_nobody_is_on_the_way_for() {
-        let roster = HandoffQueue::new();
-        roster.open(2);
-        let _ = roster.offer(Handoff::unowned(0)).expect("there is room");
-        let _ = roster.offer(Handoff::unowned(1)).expect("there is room");
-        assert_eq!(roster.thread_for_unclaimed(), None, "two are on the way");
-        assert_eq!(roster.next(SOON, true).map(|vacancy| vacancy.worker()), Some(0));
-        assert!(!roster.not_started(1));
-        assert_eq!(roster.thread_for_unclaimed(), Some(3));
-        assert!(!roster.not_started(3), "the system still has no thread");
-        assert_eq!((roster.thread_for_unclaimed(), roster.thread_for_unclaimed()), (Some(4), None));
-        assert_eq!(roster.next(SOON, true).map(|vacancy| vacancy.worker()), Some(1));
-        assert_eq!((roster.thread_for_unclaimed(), roster.state.lock().waiting), (None, 0));
+    fn a_thread_is_started_for_an_unclaimed_handoff() {
+        let queue = HandoffQueue::new();
+        queue.open(2);
+        let _ = queue.offer(Handoff::unowned(0)).expect("there is room");
+        let _ = queue.offer(Handoff::unowned(1)).expect("there is room");
+        assert_eq!(queue.thread_for_unclaimed(), None, "two are on the way");
+        assert_eq!(queue.next(SOON, true).map(|handoff| handoff.worker()), Some(0));
+        assert!(!queue.not_started(1));
+        assert_eq!(queue.thread_for_unclaimed(), Some(3));
+        assert!(!queue.not_started(3), "the system still has no thread");
+        assert_eq!((queue.thread_for_unclaimed(), queue.thread_for_unclaimed()), (Some(4), None));
+        assert_eq!(queue.next(SOON, true).map(|handoff| handoff.worker()), Some(1));
+        assert_eq!((queue.thread_for_unclaimed(), queue.state.lock().waiting), (None, 0));
     }
 
     #[test]
     fn a_waiting_thread_is_counted_once() {
-        let roster = HandoffQueue::new();
-        roster.open(2);
-        let _ = roster.offer(Handoff::unowned(0)).expect("there is room");
-        assert!(roster.next(SOON, false).is_some(), "a thread that came back is faster");
-        assert!(roster.next(SOON, true).is_none(), "the new one finds nothing");
-        assert_eq!(roster.state.lock().waiting, 0);
+        let queue = HandoffQueue::new();
+        queue.open(2);
+        let _ = queue.offer(Handoff::unowned(0)).expect("there is room");
+        assert!(queue.next(SOON, false).is_some(), "a thread that came back is faster");
+        assert!(queue.next(SOON, true).is_none(), "the new one finds nothing");
+        assert_eq!(queue.state.lock().waiting, 0);
     }
 
     #[test]
     fn the_bound_on_threads_holds() {
-        let roster = HandoffQueue::new();
-        roster.open(1);
-        assert!(roster.offer(Handoff::unowned(0)).is_ok());
-        assert!(roster.offer(Handoff::unowned(1)).is_err());
-        assert_eq!(roster.close(|| Some(Duration::ZERO)), 1);
-        assert!(roster.offer(Handoff::unowned(0)).is_err());
+        let queue = HandoffQueue::new();
+        queue.open(1);
+        assert!(queue.offer(Handoff::unowned(0)).is_ok());
+        assert!(queue.offer(Handoff::unowned(1)).is_err());
+        assert_eq!(queue.close(|| Some(Duration::ZERO)), 1);
+        assert!(queue.offer(Handoff::unowned(0)).is_err());
     }
 }

@@ -1,24 +1,24 @@
-//! Who sleeps, who searches, and whether a new task needs somebody woken.
+//! Which workers are parked and which search, and whether a new task needs a wake.
 //!
-//! One searcher at a time: a worker that is woken searches, and wakes the next only when it found
-//! work and more is left. A wake costs 6 us of latency and 10 to 30 us of processor time on a
-//! virtual machine, so a single runnable task wakes nobody.
+//! One worker searches at a time. A worker that is woken searches, and wakes the next one only when
+//! it has found work and more is left. A wake costs 6 us of latency and 10 to 30 us of processor
+//! time on a virtual machine. `README.md` describes the whole.
 //!
 //! # Vocabulary
 //!
-//! * **parked**: the worker's bit is set; whoever clears it has to unpark the worker.
-//! * **searching**: a worker without work looks at every queue before it parks.
+//! * **parked**: the bit of the worker is set. The thread that clears it has to unpark the worker.
+//! * **searching**: a worker without a task checks every queue before it parks.
 //!
 //! # Invariants
 //!
 //! 1. A bit of `parked` is set by its worker and cleared once, by the worker or by a notifier.
 //! 2. `searching` counts the workers between [`Idle::start_search`] (or the claim of a notifier on
 //!    their behalf) and [`Idle::end_search`].
-//! 3. No task is overlooked: a producer publishes the task, then reads `searching` and `parked`; a
-//!    worker sets its bit and gives up searching, then reads every queue. All four are sequentially
-//!    consistent, so the producer sees the sleeper or the sleeper sees the task. What it may leave
-//!    is a short run queue whose owner is awake: the owner comes to it, or is found blocked by the
-//!    monitor, which wakes somebody for it.
+//! 3. No task is missed. A producer publishes the task, then reads `searching` and `parked`. A
+//!    worker sets its bit and stops searching, then checks every queue. All four are sequentially
+//!    consistent, so the producer sees the parked worker or the worker sees the task. The worker
+//!    may leave a short run queue whose owner is awake: the owner comes to it, or the monitor finds
+//!    the owner blocked and wakes a sibling.
 
 use std::mem;
 
@@ -41,13 +41,13 @@ impl Idle {
         }
     }
 
-    /// Nobody sleeps and nobody searches: the pool has no thread.
+    /// No worker is parked and none searches: the pool has no threads.
     pub(crate) fn reset(&self) {
         self.searching.store(0, Ordering::SeqCst);
         self.parked.iter().for_each(|word| word.store(0, Ordering::SeqCst));
     }
 
-    /// Whether a wake could be useful: somebody sleeps and nobody searches. A hint, two plain
+    /// Whether a wake could be useful: a worker is parked and no worker searches. A hint, two plain
     /// loads.
     #[inline]
     pub(crate) fn is_wake_useful(&self) -> bool {
@@ -67,9 +67,10 @@ impl Idle {
         self.searching.load(Ordering::SeqCst)
     }
 
-    /// Chooses a sleeper to wake for a task that was just published, unless somebody searches.
+    /// Chooses a parked worker to wake for a task that was just published, unless a worker
+    /// searches.
     ///
-    /// The chosen worker counts as searching from now on; the caller must unpark it.
+    /// The chosen worker counts as searching from now on. The caller must unpark it.
     pub(crate) fn claim_sleeper(&self) -> Option<usize> {
         loop {
             fence(Ordering::SeqCst);
@@ -81,13 +82,13 @@ impl Idle {
             if claim.is_err() {
                 return None;
             }
-            let sleeper = self.clear_any();
-            if sleeper.is_some() {
-                return sleeper;
+            let worker = self.clear_any();
+            if worker.is_some() {
+                return worker;
             }
-            // The sleeper woke up by itself between the two looks, and looks at every queue. But
-            // another producer may have relied on our claim, and another worker may have gone to
-            // sleep since: look again on its behalf.
+            // The worker woke up by itself between the two reads, and checks every queue. But
+            // another producer may have relied on this claim, and another worker may have parked
+            // since: try again on its behalf.
             self.searching.fetch_sub(1, Ordering::SeqCst);
         }
     }
@@ -107,10 +108,10 @@ impl Idle {
         None
     }
 
-    /// Sleeps, unless there is something to do: announces the sleep, gives up searching, looks at
-    /// every queue for the last time by `has_work`, and calls `wait` if that found nothing. Returns
-    /// what `wait` does. Afterwards `is_searching` says whether a notifier has made this worker a
-    /// searcher. Both closures are given `state`.
+    /// Sleeps, unless there is work: sets the bit, stops searching, checks every queue for the last
+    /// time by `has_work`, and calls `wait` if that found nothing. Returns what `wait` returns.
+    /// Afterwards `is_searching` tells whether a notifier has made this worker a searcher. Both
+    /// closures get `state`.
     pub(crate) fn sleep<S, R>(
         &self,
         worker: usize,
@@ -128,9 +129,9 @@ impl Idle {
         waited
     }
 
-    /// Gives up searching, if this worker does, since it has found something. `true` if the caller
-    /// must wake another: this was the last searcher, on whom producers may have relied, and there
-    /// is more to do.
+    /// Stops searching, if this worker searches: it has found something. `true` if the caller must
+    /// wake another worker: this was the last searcher, producers may have relied on it, and there
+    /// is more work.
     #[inline]
     pub(crate) fn stop_search(
         &self,
@@ -144,7 +145,7 @@ impl Idle {
         self.end_search() && has_more()
     }
 
-    /// The worker announces that it sleeps. It must look at every queue once more before it does.
+    /// The worker announces that it sleeps. It must check every queue once more before it does.
     pub(crate) fn park(&self, worker: usize) {
         self.parked[worker / 64].fetch_or(1 << (worker % 64), Ordering::SeqCst);
         fence(Ordering::SeqCst);
@@ -155,7 +156,7 @@ impl Idle {
     pub(crate) fn unpark(&self, worker: usize) -> bool {
         let bit = 1 << (worker % 64);
         let was_set = self.parked[worker / 64].fetch_and(!bit, Ordering::SeqCst) & bit != 0;
-        // Between the bit and the worker's look at what the monitor does, see `Watchdog`.
+        // Between the bit and the read of the monitor's phase, see `Watchdog`.
         fence(Ordering::SeqCst);
         was_set
     }
@@ -169,10 +170,10 @@ impl Idle {
         allowed
     }
 
-    /// Gives up searching. `true` for the last searcher: producers may have relied on it.
+    /// Stops searching. `true` for the last searcher: producers may have relied on it.
     fn end_search(&self) -> bool {
         let is_last = self.searching.fetch_sub(1, Ordering::SeqCst) == 1;
-        // Between the end of the search and the look at the queues that follows it.
+        // Between the end of the search and the check of the queues that follows it.
         fence(Ordering::SeqCst);
         is_last
     }

@@ -1,20 +1,26 @@
-//! The work-stealing pool: places with run queues, threads that work them, and what they share.
+//! The work-stealing pool: workers with run queues, the threads that run them, and what they share.
+//!
+//! `README.md` describes how workers sleep and how tasks wake them.
 //!
 //! # Vocabulary
 //!
-//! * **shared**: one pool. Pools are never freed, only used again: a waker that is in the middle of
-//!   queueing a task may touch its pool at any later time, and finds memory. Each use of a pool is
-//!   an *incarnation*.
-//! * **anchor**: what a task knows of its executor: the pool, and the place where it is registered.
+//! * **pool**: the workers, the injector and their threads. Pools are never freed, only used
+//!   again: a waker that is about to queue a task may touch its pool at any later time, and finds
+//!   memory.
+//! * **generation**: counts the runtimes that a pool has served. A [`RuntimeRef`] is a pool and a
+//!   generation.
+//! * **scheduler**: what a task knows of its executor ([`SchedulerRef`]): the pool, and the worker
+//!   where the task is registered.
 //!
 //! # Invariants
 //!
-//! 1. A pool's incarnation ends only when every task of it is complete, so a task that is queued
-//!    always finds its pool up, or being shut down by somebody who waits for it.
+//! 1. A generation ends only when every task of it is complete. So a task that is queued always
+//!    finds its pool up, or being shut down by a thread that waits for the task.
 //! 2. A task is registered before its first `Runnable` can run, and removed by `completed`.
 //!
-//! Rejected: an `Arc` of the pool in each task. Two contended read-modify-writes per spawn, and the
-//! last reference may die on a worker's own thread, or inside a waker on a foreign one.
+//! Rejected: an `Arc` of the pool in each task. It costs two contended read-modify-writes per
+//! spawn, and the last reference may be dropped on a thread of the pool, or inside a foreign
+//! waker.
 
 mod block_in_place;
 mod diagnosis;
@@ -53,9 +59,10 @@ use reveille_task::{Cause, Kept, Runnable, Schedule, TaskRef};
 use crate::blocking::Pool;
 use crate::config::Config;
 use crate::context;
+use crate::metrics::Metrics;
 use crate::observe::{self, Event};
 use crate::scheduler::current;
-use crate::time;
+use crate::timer;
 pub(crate) use block_in_place::BlockInPlace;
 pub(crate) use diagnosis::describe;
 pub(crate) use drain::drain;
@@ -87,7 +94,7 @@ impl SchedulerRef {
 
     #[inline]
     fn pool(&self) -> &'static WorkerPool {
-        self.pool.get().expect("a pool is tied together before anybody sees it")
+        self.pool.get().expect("a pool is tied together before it is used")
     }
 }
 
@@ -101,13 +108,14 @@ pub(crate) struct WorkerPool {
     workers: Box<[Worker]>,
     injector: Injector,
     idle: Idle,
-    /// The anchor and the registry of tasks that were spawned by no worker.
+    /// The scheduler of tasks that no worker has spawned.
     remote_scheduler: SchedulerRef,
     remote: Mutex<RemoteState>,
-    /// Counts the incarnations. Changed under the lock of `outside`, before `is_stopping` ends.
+    /// Counts the runtimes of this pool. Changed under the lock `remote`, before `is_stopping` is
+    /// cleared.
     generation: AtomicU64,
     is_stopping: AtomicBool,
-    /// What runs may finish, and nothing comes from outside.
+    /// Tasks may finish, and no task is accepted from outside.
     is_draining: AtomicBool,
     threads: WorkerThreads,
     pub(super) monitor: Monitor,
@@ -116,7 +124,7 @@ pub(crate) struct WorkerPool {
 #[derive(Debug, Default)]
 struct RemoteState {
     registry: Registry,
-    /// What this incarnation was built with; `None` before and after.
+    /// What this generation was built with; `None` before and after.
     config: Option<Arc<Config>>,
     blocking: Option<Arc<Pool>>,
 }
@@ -129,23 +137,23 @@ impl WorkerPool {
     ///
     /// # Errors
     ///
-    /// Fails when a driver or a thread cannot be made; then nothing is left behind.
+    /// Fails when a driver or a thread cannot be created; then nothing is left behind.
     pub(crate) fn start(config: Config) -> io::Result<RuntimeRef> {
         current::watch_forks();
-        let shared = WorkerPool::unused(config.workers);
-        let incarnation = {
-            let mut outside = shared.remote.lock();
-            let incarnation = shared.next_generation();
-            outside.blocking = Some(environment::blocking_pool(&config, incarnation));
-            outside.config = Some(Arc::new(config));
-            incarnation
+        let pool = WorkerPool::unused(config.workers);
+        let runtime = {
+            let mut remote = pool.remote.lock();
+            let runtime = pool.next_generation();
+            remote.blocking = Some(environment::blocking_pool(&config, runtime));
+            remote.config = Some(Arc::new(config));
+            runtime
         };
-        shared.is_stopping.store(false, Ordering::SeqCst);
-        shared.is_draining.store(false, Ordering::SeqCst);
-        match shared.open() {
-            Ok(()) => Ok(incarnation),
+        pool.is_stopping.store(false, Ordering::SeqCst);
+        pool.is_draining.store(false, Ordering::SeqCst);
+        match pool.open() {
+            Ok(()) => Ok(runtime),
             Err(error) => {
-                stop(shared, None);
+                stop(pool, None);
                 Err(error)
             }
         }
@@ -153,15 +161,15 @@ impl WorkerPool {
 
     fn unused(workers: usize) -> &'static WorkerPool {
         shutdown::retry_in_doubt();
-        // In a child process the lock may be held for ever.
+        // In a child process the lock may be held forever.
         let unused = if fork::generation() == 0 { Some(UNUSED.lock()) } else { UNUSED.try_lock() };
         if let Some(mut unused) = unused {
-            let found = unused.iter().position(|shared| shared.workers.len() == workers);
+            let found = unused.iter().position(|pool| pool.workers.len() == workers);
             if let Some(found) = found {
                 return unused.swap_remove(found);
             }
         }
-        let shared: &'static WorkerPool = Box::leak(Box::new(WorkerPool {
+        let pool: &'static WorkerPool = Box::leak(Box::new(WorkerPool {
             workers: (0..workers).map(Worker::new).collect(),
             injector: Injector::new(workers),
             idle: Idle::new(workers),
@@ -173,26 +181,26 @@ impl WorkerPool {
             threads: WorkerThreads::new(),
             monitor: Monitor::new(),
         }));
-        for anchor in
-            shared.workers.iter().map(|place| &place.scheduler).chain([&shared.remote_scheduler])
+        for scheduler in
+            pool.workers.iter().map(|worker| &worker.scheduler).chain([&pool.remote_scheduler])
         {
-            anchor.pool.set(shared).expect("set once, here");
+            scheduler.pool.set(pool).expect("set once, here");
         }
-        diagnosis::enter(shared);
-        shared
+        diagnosis::enter(pool);
+        pool
     }
 
-    /// Makes the drivers and the threads.
+    /// Creates the drivers and the threads.
     fn open(&'static self) -> io::Result<()> {
         let config = self.config();
-        time::detect_ticks();
+        timer::detect_ticks();
         self.idle.reset();
-        for place in &self.workers {
-            place.counters.reset();
+        for worker in &self.workers {
+            worker.counters.reset();
             let driver = environment::driver(&config)?;
             let notified = Arc::clone(&driver);
-            place.timers.set_notify(Some(Arc::new(move || notified.notify())));
-            *place.driver.lock() = Some(driver);
+            worker.timers.set_notify(Some(Arc::new(move || notified.notify())));
+            *worker.driver.lock() = Some(driver);
         }
         self.threads.open(self, &config)?;
         self.monitor.start(self, &config)
@@ -202,21 +210,21 @@ impl WorkerPool {
         &self.workers[index]
     }
 
-    /// What the current incarnation was built with.
+    /// What the current generation was built with.
     ///
     /// # Panics
     ///
     /// Panics when the pool is down: a fault of the runtime.
     fn config(&self) -> Arc<Config> {
-        self.remote.lock().config.clone().expect("asked only while the pool is up")
+        self.remote.lock().config.clone().expect("called only while the pool is up")
     }
 
-    /// The pool of blocking threads, for whoever ends the runtime.
+    /// The pool of blocking threads, for the thread that ends the runtime.
     fn blocking(&self) -> Option<Arc<Pool>> {
         self.remote.lock().blocking.clone()
     }
 
-    /// Lets the worker whose poll has forked end when the poll returns, in the child process.
+    /// In a child process: ends the worker whose poll has forked when that poll returns.
     pub(crate) fn refuse_child(&self) {
         self.is_stopping.store(true, Ordering::SeqCst);
     }
@@ -229,39 +237,40 @@ impl WorkerPool {
     /// Registers a new task and queues it.
     fn bind(
         &'static self,
-        seat: Option<&WorkerContext>,
+        worker: Option<&WorkerContext>,
         task: Runnable,
         kept: Kept,
-        anchor: &'static SchedulerRef,
-        incarnation: RuntimeRef,
+        scheduler: &'static SchedulerRef,
+        runtime: RuntimeRef,
     ) {
-        let refused = match seat {
-            Some(seat) => seat.bind(task, kept).err(),
+        let refused = match worker {
+            Some(worker) => worker.bind(task, kept).err(),
             None => Some((task, kept)),
         };
         if let Some((task, kept)) = refused {
-            self.bind_remote(task, kept, anchor, incarnation);
+            self.bind_remote(task, kept, scheduler, runtime);
         }
     }
 
-    /// Registers and queues a new task of a thread that has no place, or lost it during this poll.
+    /// Registers and queues a new task of a thread that runs no worker, or lost it during this
+    /// poll.
     #[cold]
     fn bind_remote(
         &'static self,
         task: Runnable,
         kept: Kept,
-        anchor: &'static SchedulerRef,
-        incarnation: RuntimeRef,
+        scheduler: &'static SchedulerRef,
+        runtime: RuntimeRef,
     ) {
         let mut kept = Some(kept);
         let mut insert = |registry: &mut Registry| kept.take().map(|kept| registry.insert(kept));
-        let registered = match anchor.worker {
-            _ if incarnation.is_inherited() => None,
+        let registered = match scheduler.worker {
+            _ if runtime.is_inherited() => None,
             Some(_) if self.is_stopping() => None,
             Some(index) => self.workers[index].core.with(|core, _| insert(&mut core.registry)),
             None => {
-                let mut outside = self.remote.lock();
-                if incarnation.admits(&outside) { insert(&mut outside.registry) } else { None }
+                let mut remote = self.remote.lock();
+                if runtime.admits(&remote) { insert(&mut remote.registry) } else { None }
             }
         };
         if registered.is_some() {
@@ -272,7 +281,7 @@ impl WorkerPool {
         }
     }
 
-    /// Queues a task from outside and sees to it that somebody runs it.
+    /// Queues a task from outside and wakes a worker for it.
     fn inject(&'static self, task: Runnable) {
         self.injector.push(thread_index(), task);
         self.wake_one();
@@ -280,18 +289,18 @@ impl WorkerPool {
 
     /// Wakes a sleeping worker to search, unless one searches already.
     pub(crate) fn wake_one(&'static self) {
-        if let Some(sleeper) = self.idle.claim_sleeper() {
-            self.workers[sleeper].notify();
+        if let Some(parked) = self.idle.claim_sleeper() {
+            self.workers[parked].notify();
         }
     }
 
     /// Numbers for a snapshot.
-    pub(crate) fn metrics(&'static self) -> crate::runtime::Metrics {
-        let sum = |event| self.workers.iter().map(|place| place.counters.get(event)).sum();
+    pub(crate) fn metrics(&'static self) -> Metrics {
+        let sum = |event| self.workers.iter().map(|worker| worker.counters.get(event)).sum();
         let batches = self.workers.iter().map(Worker::read_batches);
         let (read_batches, batched_reads) =
             batches.fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
-        crate::runtime::Metrics {
+        Metrics {
             workers: self.workers.len(),
             parked_workers: self.idle.parked_count(),
             searching_workers: self.idle.searching_count(),
@@ -313,19 +322,19 @@ impl WorkerPool {
 
 impl Schedule for Scheduler {
     fn schedule(&self, task: Runnable, _cause: Cause) {
-        let shared = self.0.pool();
-        let refused = current::with_worker(|seat| match seat {
-            Some(seat) if std::ptr::eq(seat.pool(), shared) => seat.push(task, true).err(),
+        let pool = self.0.pool();
+        let refused = current::with_worker(|worker| match worker {
+            Some(worker) if std::ptr::eq(worker.pool(), pool) => worker.push(task, true).err(),
             _ => Some(task),
         });
         if let Some(task) = refused {
-            shared.inject(task);
+            pool.inject(task);
         }
     }
 
     fn wake_joiner(&self, waker: Waker) {
-        // Behind what is queued: who spawned many tasks and awaits each would else be polled after
-        // each, for nothing.
+        // Behind the queued tasks. Otherwise a task that spawned many others and awaits each would
+        // be polled after each of them.
         context::with_batch(|| waker.wake());
     }
 
@@ -334,25 +343,25 @@ impl Schedule for Scheduler {
         if slot == Kept::NO_SLOT {
             return None;
         }
-        let shared = self.0.pool();
+        let pool = self.0.pool();
         let Some(index) = self.0.worker else {
-            return Some(shared.remote.lock().registry.remove(slot));
+            return Some(pool.remote.lock().registry.remove(slot));
         };
-        let home = &shared.workers[index];
-        current::with_worker(|seat| match seat {
-            Some(seat) if std::ptr::eq(seat.worker(), home) => {
-                let kept = seat.unregister(slot);
+        let origin = &pool.workers[index];
+        current::with_worker(|worker| match worker {
+            Some(worker) if std::ptr::eq(worker.worker(), origin) => {
+                let kept = worker.unregister(slot);
                 if kept.is_none() {
-                    home.remove_remote(&mut vec![slot]);
+                    origin.remove_remote(&mut vec![slot]);
                 }
                 kept
             }
-            Some(seat) if std::ptr::eq(seat.pool(), shared) => {
-                seat.remove_from(home, slot);
+            Some(worker) if std::ptr::eq(worker.pool(), pool) => {
+                worker.remove_from(origin, slot);
                 None
             }
             _ => {
-                home.remove_remote(&mut vec![slot]);
+                origin.remove_remote(&mut vec![slot]);
                 None
             }
         })
@@ -367,15 +376,15 @@ impl Schedule for Scheduler {
 /// A number that differs between threads, to spread them over shards.
 pub(crate) fn thread_index() -> usize {
     static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(1);
-    THREAD_INDEX.with(|lane| {
-        if lane.get() == 0 {
-            lane.set(NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
+    THREAD_INDEX.with(|index| {
+        if index.get() == 0 {
+            index.set(NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed));
         }
-        lane.get()
+        index.get()
     })
 }
 
-/// Whether `number` is the one this thread was given by [`lane`].
+/// Whether `number` is the [`thread_index`] of this thread.
 #[inline]
 pub(crate) fn is_this_thread(number: usize) -> bool {
     THREAD_INDEX.with(Cell::get) == number

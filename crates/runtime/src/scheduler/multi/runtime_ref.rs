@@ -19,10 +19,10 @@ use reveille_task::{JoinHandle, Options};
 use super::{RemoteState, Scheduler, WorkerPool, thread_index};
 use crate::blocking::Pool;
 use crate::config::Config;
+use crate::metrics::Metrics;
 use crate::observe::PanicHook;
-use crate::runtime::Metrics;
 use crate::scheduler::current;
-use crate::time::Timers;
+use crate::timer::Timers;
 
 /// The upper bits of a number are the generation of the process, the lower ones count.
 const GENERATION_SHIFT: u32 = 40;
@@ -155,7 +155,7 @@ impl RuntimeRef {
         F::Output: Send + 'static,
     {
         current::with_worker(|seat| {
-            let seat = seat.filter(|seat| seat.incarnation() == self);
+            let seat = seat.filter(|seat| seat.runtime() == self);
             let anchor = seat.map_or(&self.pool.remote_scheduler, |seat| &seat.worker().scheduler);
             let scheduler = Scheduler(anchor);
             let (task, handle, kept) = reveille_task::spawn_kept(future, scheduler, options);

@@ -19,7 +19,7 @@ use crate::observe;
 use crate::scheduler::current;
 use crate::scheduler::wake;
 use crate::threads::ThreadSpec;
-use crate::time::clock::{self, Clock, system_clock};
+use crate::timer::clock::{self, Clock, system_clock};
 
 /// What a shutdown found.
 ///

@@ -1,32 +1,47 @@
-//! Whether the monitor looks, sleeps, or will be woken.
+//! When the monitor samples the workers, and when it sleeps until a timer wakes it.
 //!
-//! A monitor that looks at an idle runtime costs more than the runtime: each look begins with cold
-//! caches. So while little happens it sleeps, and a worker that begins to poll sets its alarm; the
-//! worker that is the last to park clears it. What is done within some milliseconds never wakes it.
+//! # Problem
 //!
-//! Nor does it look at a worker that is the only one awake and busy: preempted for each look, that
-//! one loses more than a look's time. It puts off the alarm between its polls instead, as an engine
-//! driver does with the dead man's switch.
+//! A sample of an idle runtime costs more than the runtime itself: the monitor begins each one with
+//! cold caches. So while little happens the monitor sleeps. A worker that begins to poll arms a
+//! timer that wakes the monitor, and the last worker that parks clears it. Polls that end within
+//! some milliseconds never wake the monitor.
 //!
-//! # Vocabulary
+//! A worker that is busy and the only one awake is not sampled either: each sample would preempt
+//! it, and it would lose more time than the sample takes. It defers the timer between its polls
+//! instead. If a poll blocks, the timer fires.
 //!
-//! * **looking**: the monitor wakes up by itself. The workers do nothing.
-//! * **resting**: every worker is parked, the monitor sleeps, the alarm is not set.
-//! * **set**: the monitor sleeps, a worker polls, and the alarm rings unless all park before.
-//! * **minded**: the monitor sleeps, and the alarm rings unless a worker that is the only one awake
-//!   puts it off.
-//! * **over**: there is no monitor.
+//! # States
+//!
+//! * **sampling**: the monitor wakes up by itself. The workers do nothing.
+//! * **asleep**: all workers are parked, the monitor sleeps, and the timer is not set.
+//! * **armed**: the monitor sleeps, a worker polls, and the timer fires unless all workers park
+//!   before.
+//! * **deferred**: the monitor sleeps, and the timer fires unless the only worker that is awake
+//!   defers it.
+//! * **stopped**: there is no monitor.
+//!
+//! ```text
+//!              all parked            a worker polls
+//!   sampling ─────────────► asleep ─────────────────► armed
+//!      ▲  │                   ▲                         │ │
+//!      │  │ one awake         └─────────────────────────┘ │
+//!      │  ▼                       all parked              │
+//!      │ deferred                                         │
+//!      └────┴─────────── the timer fires ─────────────────┘
+//! ```
 //!
 //! # Invariants
 //!
-//! 1. The phase changes under the lock of `held`, and the alarm is set and cleared under it, so the
-//!    last phase and what the alarm does agree.
-//! 2. A worker that polls is watched: it clears its bit of parked workers and then reads the phase;
-//!    who makes the phase resting stores it and then reads the bits. With a fence between each pair
-//!    the worker sees that it has to set the alarm, or the other sees a worker awake and takes the
-//!    rest back. The worker's fence is that of `Idle::unpark`, once for all the polls that follow.
-//! 3. While minded the alarm is set, whoever sleeps or wakes. A worker puts it off once at most
-//!    after another has woken: then it sees that it is not alone.
+//! 1. The phase changes under the lock `state`, and the timer is set and cleared under it, so the
+//!    last phase and the timer agree.
+//! 2. A worker that polls is watched. It clears its bit in the idle set and then reads the phase. A
+//!    thread that changes the phase to asleep stores the phase and then reads the bits. With a
+//!    fence between each pair, either the worker sees that it has to arm the timer, or the other
+//!    thread sees a worker awake and takes the phase back. The fence of the worker is the one in
+//!    `Idle::unpark`, once for all the polls that follow.
+//! 3. While the phase is deferred the timer is set, whichever workers sleep or wake. A worker
+//!    defers it once at most after another worker has woken: then it sees that it is not alone.
 
 use std::time::Duration;
 
@@ -39,20 +54,20 @@ const ARMED: u8 = 2;
 const STOPPED: u8 = 3;
 const DEFERRED: u8 = 4;
 
-/// The shortest time between two parks, on average, at which an alarm set and cleared for each is
-/// less than what the monitor's own looks cost.
+/// The mean time between two parks from which on arming and clearing the timer for each of them
+/// costs less than sampling.
 const LIGHT_NS: u64 = 5_000_000;
 
-/// Rests after which the rate of rests is looked at.
+/// Changes to asleep after which their rate is checked.
 const SLEEPS_PER_CHECK: u32 = 16;
 
-/// What wakes the monitor. Setting and clearing it wakes nobody.
+/// The timer that wakes the monitor. Setting and clearing it wakes no thread.
 pub(crate) trait WatchdogTimer {
     fn set(&self, after: Duration);
     fn clear(&self);
 }
 
-/// The monitor's state, as the workers see it.
+/// See the header of the module.
 #[derive(Debug)]
 pub(crate) struct Watchdog<A> {
     phase: AtomicU8,
@@ -67,7 +82,7 @@ struct WatchdogState<A> {
 }
 
 impl<A: WatchdogTimer> Watchdog<A> {
-    /// A duty without a monitor.
+    /// A watchdog without a monitor.
     pub(crate) fn new() -> Watchdog<A> {
         Watchdog {
             phase: AtomicU8::new(STOPPED),
@@ -75,23 +90,23 @@ impl<A: WatchdogTimer> Watchdog<A> {
         }
     }
 
-    /// There is a monitor from now on, and it looks.
-    pub(crate) fn begin(&self, alarm: A) {
-        let mut held = self.state.lock();
-        held.timer = Some(alarm);
+    /// There is a monitor from now on, and it samples.
+    pub(crate) fn begin(&self, timer: A) {
+        let mut state = self.state.lock();
+        state.timer = Some(timer);
         self.phase.store(SAMPLING, Ordering::Relaxed);
     }
 
     /// There is no monitor any more.
     pub(crate) fn end(&self) {
-        let mut held = self.state.lock();
+        let mut state = self.state.lock();
         self.phase.store(STOPPED, Ordering::Relaxed);
-        if let Some(alarm) = held.timer.take() {
-            alarm.set(Duration::ZERO);
+        if let Some(timer) = state.timer.take() {
+            timer.set(Duration::ZERO);
         }
     }
 
-    /// A worker is about to poll: the monitor is to look when `after` has passed.
+    /// A worker is about to poll: the monitor samples when `after` has passed.
     #[inline]
     pub(crate) fn set(&self, after: Duration) {
         if self.phase.load(Ordering::Relaxed) == ASLEEP {
@@ -101,19 +116,19 @@ impl<A: WatchdogTimer> Watchdog<A> {
 
     #[cold]
     fn set_slow(&self, after: Duration) {
-        let held = self.state.lock();
+        let state = self.state.lock();
         if self.phase.load(Ordering::Relaxed) == ASLEEP
-            && let Some(alarm) = &held.timer
+            && let Some(timer) = &state.timer
         {
             self.phase.store(ARMED, Ordering::Relaxed);
-            alarm.set(after);
+            timer.set(after);
         }
     }
 
-    /// A worker has announced that it parks: the monitor need not look if that was the last.
+    /// A worker has announced that it parks. If it was the last, the monitor need not sample.
     #[inline]
     pub(crate) fn clear(&self, are_parked: impl Fn() -> bool, now_ns: impl FnOnce() -> u64) {
-        // Also while it seems to rest: another worker may be about to take the rest back.
+        // Also in the phase asleep: another worker may be about to take that back.
         if matches!(self.phase.load(Ordering::Relaxed), ARMED | ASLEEP) && are_parked() {
             self.clear_slow(are_parked, now_ns);
         }
@@ -121,30 +136,31 @@ impl<A: WatchdogTimer> Watchdog<A> {
 
     #[cold]
     fn clear_slow(&self, are_parked: impl Fn() -> bool, now_ns: impl FnOnce() -> u64) {
-        let mut held = self.state.lock();
-        if self.phase.load(Ordering::Relaxed) != ARMED || held.count_sleep(now_ns) {
-            // In the second case it rings, and the monitor looks by itself until less happens.
+        let mut state = self.state.lock();
+        if self.phase.load(Ordering::Relaxed) != ARMED || state.count_sleep(now_ns) {
+            // In the second case the timer fires, and the monitor samples until less happens.
             return;
         }
         self.announce_sleep();
         if !are_parked() {
             self.phase.store(ARMED, Ordering::Relaxed);
-        } else if let Some(alarm) = &held.timer {
-            alarm.clear();
+        } else if let Some(timer) = &state.timer {
+            timer.clear();
         }
     }
 
-    /// The monitor leaves it to the one worker that is awake to put the alarm off. `false` if there
-    /// is no monitor any more.
+    /// The monitor sleeps, and the only worker that is awake defers the timer. `false` if there is
+    /// no monitor any more.
     pub(crate) fn defer_to_worker(&self, after: Duration) -> bool {
-        let held = self.state.lock();
-        let Some(alarm) = &held.timer else { return false };
+        let state = self.state.lock();
+        let Some(timer) = &state.timer else { return false };
         self.phase.store(DEFERRED, Ordering::Relaxed);
-        alarm.set(after);
+        timer.set(after);
         true
     }
 
-    /// A worker is between two polls: if it minds the alarm and is alone, that rings later.
+    /// A worker is between two polls. If the phase is deferred and it is alone, the timer fires
+    /// later.
     #[inline]
     pub(crate) fn defer(&self, after: Duration, is_alone: impl FnOnce() -> bool) {
         if self.phase.load(Ordering::Relaxed) == DEFERRED {
@@ -154,16 +170,16 @@ impl<A: WatchdogTimer> Watchdog<A> {
 
     #[cold]
     fn defer_slow(&self, after: Duration, is_alone: impl FnOnce() -> bool) {
-        let held = self.state.lock();
+        let state = self.state.lock();
         if self.phase.load(Ordering::Relaxed) == DEFERRED
             && is_alone()
-            && let Some(alarm) = &held.timer
+            && let Some(timer) = &state.timer
         {
-            alarm.set(after);
+            timer.set(after);
         }
     }
 
-    /// The monitor was woken and looks.
+    /// The monitor was woken and samples.
     pub(crate) fn begin_sampling(&self) {
         let _held = self.state.lock();
         if self.phase.load(Ordering::Relaxed) != STOPPED {
@@ -171,22 +187,22 @@ impl<A: WatchdogTimer> Watchdog<A> {
         }
     }
 
-    /// The monitor wants to sleep until it is woken. `false` if it must not.
+    /// The monitor is about to sleep until the timer wakes it. `false` if it must not sleep.
     pub(crate) fn sleep(&self, are_parked: impl Fn() -> bool, now_ns: u64) -> bool {
-        let mut held = self.state.lock();
+        let mut state = self.state.lock();
         if self.phase.load(Ordering::Relaxed) == STOPPED {
             return false;
         }
-        (held.sleeps, held.since_ns) = (0, now_ns);
+        (state.sleeps, state.since_ns) = (0, now_ns);
         self.announce_sleep();
-        let may_rest = are_parked();
-        if !may_rest {
+        let may_sleep = are_parked();
+        if !may_sleep {
             self.phase.store(SAMPLING, Ordering::Relaxed);
         }
-        may_rest
+        may_sleep
     }
 
-    /// The first half of what invariant 2 asks for; the look at the bits comes next.
+    /// The first half of invariant 2. The caller checks the bits next.
     fn announce_sleep(&self) {
         self.phase.store(ASLEEP, Ordering::Relaxed);
         fence(Ordering::SeqCst);
@@ -194,7 +210,7 @@ impl<A: WatchdogTimer> Watchdog<A> {
 }
 
 impl<A> WatchdogState<A> {
-    /// Counts a rest. `true` if they came too fast lately.
+    /// Counts a change to asleep. `true` if they came too fast lately.
     fn count_sleep(&mut self, now_ns: impl FnOnce() -> u64) -> bool {
         self.sleeps += 1;
         if self.sleeps < SLEEPS_PER_CHECK {

@@ -1,14 +1,14 @@
-//! A worker's place: everything that belongs to one of the pool's workers, apart from its thread.
+//! A worker: everything that belongs to one worker of the pool, apart from its thread.
 //!
-//! A place outlives the thread that works it: when a poll blocks, the place is given to another
-//! thread, and the first one finds itself dispossessed when it comes back. Go calls a place P and
-//! a thread M.
+//! A worker outlives the thread that runs it. When a poll blocks, the worker is handed to another
+//! thread, and the first thread finds out when its poll returns. Go calls a worker P and a thread
+//! M.
 //!
 //! # Invariants
 //!
-//! 1. The core is entered by the owning thread only, or by a stranger through the biased lock.
+//! 1. The core is entered by the owning thread only, or by another thread through the biased lock.
 //! 2. A task that ended elsewhere keeps its slot, and the slot its reference, until the owner of
-//!    the place, or a stranger with the core, empties `removals`.
+//!    the worker, or another thread in the core, applies the pending removals.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -30,26 +30,26 @@ use super::{RuntimeRef, SchedulerRef, WorkerPool};
 use crate::config::Config;
 use crate::event_loop::EventLoop;
 use crate::observe::{Counters, Event};
-use crate::time::Timers;
+use crate::timer::Timers;
 
-/// Tasks of another place that a worker finishes before it tells: a lock for every so many.
+/// Tasks of another worker that a worker completes before it reports them: one lock for so many.
 const REMOTE_REMOVALS_BATCH: usize = 32;
 
-/// Finished tasks that wait for the owner of their place, at most, while it sleeps.
+/// Completed tasks that wait for the owner of their worker while it is parked, at most.
 const PENDING_REMOVALS_MAX: usize = 4096;
 
-/// What only the owner of a place touches.
+/// What only the owner of a worker touches.
 #[derive(Debug)]
 pub(crate) struct Core {
     /// The task that was woken last: it runs next, while its data are in the cache.
     pub(crate) lifo_slot: Option<Runnable>,
     pub(crate) ownership: Ownership,
     pub(crate) registry: Registry,
-    /// Room for the slots that are being emptied.
+    /// Memory for the slots that are being emptied.
     removing: Vec<u32>,
 }
 
-/// One of a pool's places.
+/// One worker of a pool.
 #[derive(Debug)]
 pub(crate) struct Worker {
     pub(crate) index: usize,
@@ -60,15 +60,15 @@ pub(crate) struct Worker {
     pub(crate) counters: Counters,
     /// When the driver was last turned, in the clock's nanoseconds.
     pub(crate) turned_ns: AtomicU64,
-    /// What a poll of the owner took on average, lately, in nanoseconds. A hint for thieves.
+    /// The recent mean length of a poll, in nanoseconds. A hint for thieves.
     poll_ns: AtomicU64,
     pending_removals: Mutex<Vec<u32>>,
     has_pending_removals: AtomicBool,
-    /// Wakers that are to be woken, and may block the thread that does so.
+    /// Wakers that have to be woken, and may block the thread that wakes them.
     pub(crate) unwoken: Mutex<VecDeque<Waker>>,
-    /// The shard of this place, while the runtime is up.
+    /// The driver of this worker, while the runtime is up.
     pub(crate) driver: Mutex<Option<Arc<Driver>>>,
-    /// The pulse of the thread that works the place.
+    /// The counter of the thread that runs the worker.
     pub(crate) poll_counter: Mutex<Option<Arc<PollCounter>>>,
 }
 
@@ -108,7 +108,7 @@ impl Worker {
         self.timers.set_owner(recipient.cloned());
     }
 
-    /// What the driver of this place has read for tasks: system calls, and reads.
+    /// What the driver of this worker has read for tasks: system calls, and reads.
     pub(crate) fn read_batches(&self) -> (u64, u64) {
         let driver = self.driver.lock().clone();
         let metrics = driver.map(|driver| driver.metrics()).unwrap_or_default();
@@ -127,8 +127,8 @@ impl Worker {
         }
     }
 
-    /// Notes that tasks registered here ended, on behalf of whatever thread ran them. Their slots
-    /// and their memory are the owner's to empty and to free.
+    /// Records that tasks registered here ended on another thread. The owner empties their slots
+    /// and frees their memory.
     pub(crate) fn remove_remote(&'static self, slots: &mut Vec<u32>) {
         let waiting = {
             let mut removals = self.pending_removals.lock();
@@ -137,7 +137,7 @@ impl Worker {
             removals.len()
         };
         if waiting >= PENDING_REMOVALS_MAX && self.pool().idle.is_parked(self.index) {
-            // The owner sleeps over what others finish for it: some megabytes at most.
+            // The owner is parked while others complete its tasks: some megabytes at most.
             self.core.with(|core, _| self.apply_removals(core));
         }
     }
@@ -147,7 +147,7 @@ impl Worker {
         self.queue.len() + self.queue.backlog_len()
     }
 
-    /// The time that the run queue stands for, in nanoseconds. A hint.
+    /// The work in the run queue, in nanoseconds. A hint.
     #[inline]
     pub(crate) fn queued_ns(&self) -> u64 {
         self.queue.len() as u64 * self.poll_ns.load(Ordering::Relaxed)
@@ -172,11 +172,11 @@ impl Worker {
             mem::swap(&mut *removals, &mut core.removing);
         }
         let Core { registry, removing, .. } = core;
-        // Frees cells of completed tasks, which hold nothing of the user's any more.
+        // Frees the cells of completed tasks, which hold no user values any more.
         removing.drain(..).for_each(|slot| drop(registry.remove(slot)));
     }
 
-    /// A reference to each live task that is registered here, as a stranger.
+    /// A reference to each live task that is registered here. For another thread.
     pub(crate) fn live_tasks(&self) -> Vec<TaskHandle> {
         self.core.with(|core, _| {
             self.apply_removals(core);
@@ -185,22 +185,22 @@ impl Worker {
     }
 }
 
-/// A thread's claim to a place, in the frame of the worker that works it.
+/// What a thread needs to run a worker. Lives in a frame of that thread.
 #[derive(Debug)]
 pub(crate) struct WorkerContext {
     worker: &'static Worker,
     event_loop: EventLoop,
     driver: Arc<Driver>,
-    incarnation: RuntimeRef,
+    runtime: RuntimeRef,
     pub(crate) poll_counter: Arc<PollCounter>,
-    /// Slots of tasks that ended here and are registered elsewhere, by place.
+    /// Slots of tasks that ended here and are registered elsewhere, by worker.
     remote_removals: RefCell<Box<[Vec<u32>]>>,
 }
 
 impl WorkerContext {
     pub(crate) fn new(
         worker: &'static Worker,
-        identity: OwnerToken,
+        token: OwnerToken,
         driver: Arc<Driver>,
         config: &Config,
         poll_counter: Arc<PollCounter>,
@@ -208,14 +208,14 @@ impl WorkerContext {
         WorkerContext {
             worker,
             event_loop: EventLoop::new(
-                identity,
+                token,
                 &worker.timers,
                 Arc::clone(&driver),
                 config.clock.clone(),
                 config.event_budget,
             ),
             driver,
-            incarnation: worker.pool().runtime_ref(),
+            runtime: worker.pool().runtime_ref(),
             poll_counter,
             remote_removals: RefCell::new(vec![Vec::new(); worker.pool().workers.len()].into()),
         }
@@ -231,10 +231,10 @@ impl WorkerContext {
         self.worker.pool()
     }
 
-    /// The use of the pool that the worker works for.
+    /// The runtime that this thread works for.
     #[inline]
-    pub(crate) fn incarnation(&self) -> RuntimeRef {
-        self.incarnation
+    pub(crate) fn runtime(&self) -> RuntimeRef {
+        self.runtime
     }
 
     pub(crate) fn into_token(self) -> OwnerToken {
@@ -255,22 +255,22 @@ impl WorkerContext {
         &self.driver
     }
 
-    /// Runs `access` on the core, or tells that the place was given to somebody else.
+    /// Runs `access` on the core. `None` if the worker was handed to another thread.
     #[inline]
     pub(crate) fn with_core<R>(&self, access: impl FnOnce(&mut Core) -> R) -> Option<R> {
-        let mut identity = self.token().borrow_mut();
-        let mut core = self.worker.core.enter(&mut identity)?;
+        let mut token = self.token().borrow_mut();
+        let mut core = self.worker.core.enter(&mut token)?;
         Some(access(&mut core))
     }
 
-    /// Queues a task that was woken. Gives it back if the place was lost.
+    /// Queues a task that was woken. Returns it if the worker was handed off.
     #[inline]
-    pub(crate) fn push(&self, task: Runnable, last_in: bool) -> Result<(), Runnable> {
-        let mut identity = self.token().borrow_mut();
-        let Some(mut core) = self.worker.core.enter(&mut identity) else {
+    pub(crate) fn push(&self, task: Runnable, to_lifo: bool) -> Result<(), Runnable> {
+        let mut token = self.token().borrow_mut();
+        let Some(mut core) = self.worker.core.enter(&mut token) else {
             return Err(task);
         };
-        let is_first = last_in && !self.event_loop.is_batch();
+        let is_first = to_lifo && !self.event_loop.is_batch();
         if !is_first && !self.is_idle(&core) {
             self.queue_at_back(&mut core, task);
         } else if let Some(displaced) = core.lifo_slot.replace(task) {
@@ -304,7 +304,7 @@ impl WorkerContext {
         }
     }
 
-    /// Registers a new task and queues it. Gives it back if the place was lost.
+    /// Registers a new task and queues it. Returns it if the worker was handed off.
     #[inline]
     pub(crate) fn bind(&self, task: Runnable, kept: Kept) -> Result<(), (Runnable, Kept)> {
         let mut new = Some((task, kept));
@@ -326,28 +326,30 @@ impl WorkerContext {
         }
     }
 
-    /// Removes a completed task of this place's registry; `None` if the place was lost.
+    /// Removes a completed task from the registry. `None` if the worker was handed off.
     #[inline]
     pub(crate) fn unregister(&self, slot: u32) -> Option<Kept> {
         self.with_core(|core| core.registry.remove(slot))
     }
 
-    /// Notes that a task ended here that is registered at the place `home`.
+    /// Records that a task ended here that is registered with the worker `origin`.
     #[inline]
-    pub(crate) fn remove_from(&self, home: &'static Worker, slot: u32) {
-        let mut foreign = self.remote_removals.borrow_mut();
-        let slots = &mut foreign[home.index];
+    pub(crate) fn remove_from(&self, origin: &'static Worker, slot: u32) {
+        let mut removals = self.remote_removals.borrow_mut();
+        let slots = &mut removals[origin.index];
         slots.push(slot);
         if slots.len() >= REMOTE_REMOVALS_BATCH {
-            home.remove_remote(slots);
+            origin.remove_remote(slots);
         }
     }
 
-    /// Tells every place what has ended here. Before the worker sleeps or leaves.
+    /// Tells every worker which of its tasks ended here. Before this one parks or is left.
     pub(crate) fn flush_removals(&self) {
-        let mut foreign = self.remote_removals.borrow_mut();
-        for (home, slots) in foreign.iter_mut().enumerate().filter(|(_, slots)| !slots.is_empty()) {
-            self.pool().worker(home).remove_remote(slots);
+        let mut removals = self.remote_removals.borrow_mut();
+        for (origin, slots) in
+            removals.iter_mut().enumerate().filter(|(_, slots)| !slots.is_empty())
+        {
+            self.pool().worker(origin).remove_remote(slots);
         }
     }
 }

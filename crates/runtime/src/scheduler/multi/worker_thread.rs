@@ -32,7 +32,7 @@ use crate::context;
 use crate::event_loop::{EventLoop, collect_remote};
 use crate::observe::Event;
 use crate::scheduler::local;
-use crate::time::APPROX_ERROR_MAX_NS;
+use crate::timer::APPROX_ERROR_MAX_NS;
 use crate::tokio_context::AtFirstTask;
 
 /// Why a thread stopped running its worker.

@@ -1,9 +1,9 @@
-//! The threads that work the places, and those that wait for a vacancy.
+//! The threads that run the workers, and those that wait for one.
 //!
-//! A thread takes a vacant place, works it until it loses it or the pool stops, and then waits for
-//! the next vacancy, for the keep-alive at most. Vacancies arise at the start, when a `block_on`
-//! inside a poll gives its place away, and when the monitor finds a worker stuck.
-//! `handoff_queue.rs` brings threads and vacancies together, `handoff.rs` decides whether a place
+//! A thread takes a worker, runs it until it loses it or the pool stops, and then waits for the
+//! next one, for the keep-alive at most. Workers become free at the start, when a `block_on`
+//! inside a poll hands its worker off, and when the monitor finds a worker stuck.
+//! `handoff_queue.rs` brings threads and workers together, `handoff.rs` decides whether a worker
 //! may be taken.
 
 use std::io;
@@ -33,7 +33,7 @@ pub(crate) struct WorkerThreads {
 /// A thread that could not be started.
 struct SpawnFailed {
     error: io::Error,
-    /// A faster thread works the place that it was meant for.
+    /// A faster thread runs the worker that it was meant for.
     is_filled: bool,
 }
 
@@ -50,47 +50,47 @@ impl WorkerThreads {
         self.handoffs.thread_count()
     }
 
-    /// Starts one thread for each place.
-    pub(crate) fn open(&self, shared: &'static WorkerPool, config: &Config) -> io::Result<()> {
+    /// Starts one thread for each worker.
+    pub(crate) fn open(&self, pool: &'static WorkerPool, config: &Config) -> io::Result<()> {
         self.handoffs.open(config.workers.saturating_add(config.max_spare_threads));
-        for place in 0..config.workers {
-            // Also when the place has a faster thread: then another place has none.
-            if let Offer::New(number) = self.handoffs.offer(Handoff::unowned(place))? {
-                self.start_thread(shared, number).map_err(|refused| refused.error)?;
+        for worker in 0..config.workers {
+            // Also when the worker has a faster thread: then another worker has no thread.
+            if let Offer::New(number) = self.handoffs.offer(Handoff::unowned(worker))? {
+                self.start_thread(pool, number).map_err(|refused| refused.error)?;
             }
         }
         Ok(())
     }
 
-    /// Offers a vacancy to a waiting thread, or to a new one. Without either the place stays as it
-    /// is; the monitor asks again.
-    pub(crate) fn hand_off(&self, shared: &'static WorkerPool, vacancy: Handoff) -> bool {
-        match self.handoffs.offer(vacancy) {
+    /// Offers a worker to a waiting thread, or to a new one. `false` if there is neither; the
+    /// monitor tries again.
+    pub(crate) fn hand_off(&self, pool: &'static WorkerPool, handoff: Handoff) -> bool {
+        match self.handoffs.offer(handoff) {
             Ok(Offer::Waiting) => true,
-            Ok(Offer::New(number)) => self
-                .start_thread(shared, number)
-                .map_or_else(|refused| refused.is_filled, |()| true),
+            Ok(Offer::New(number)) => {
+                self.start_thread(pool, number).map_or_else(|refused| refused.is_filled, |()| true)
+            }
             Err(_) => false,
         }
     }
 
-    /// Starts a thread for a place that nobody is on the way for, because the system refused one.
-    pub(crate) fn start_missing_thread(&self, shared: &'static WorkerPool) {
+    /// Starts a thread for a worker that has none because the system refused one.
+    pub(crate) fn start_missing_thread(&self, pool: &'static WorkerPool) {
         if let Some(number) = self.handoffs.thread_for_unclaimed() {
-            // Refused again, it is asked for at the next look.
-            let _ = self.start_thread(shared, number);
+            // If the system refuses again, the next sample of the monitor tries again.
+            let _ = self.start_thread(pool, number);
         }
     }
 
-    fn start_thread(&self, shared: &'static WorkerPool, number: usize) -> Result<(), SpawnFailed> {
-        let config = shared.config();
+    fn start_thread(&self, pool: &'static WorkerPool, number: usize) -> Result<(), SpawnFailed> {
+        let config = pool.config();
         let own = Arc::clone(&config);
         let spec = ThreadSpec {
             name: config.thread_name.to_string(),
             stack_size: config.stack_size,
-            body: Box::new(move || work(shared, number, own)),
+            body: Box::new(move || work(pool, number, own)),
         };
-        // Not under the lock of the roster: the spawner is the user's.
+        // Not under the lock of the queue: the spawner is user code.
         match (config.spawner)(spec) {
             Ok(thread) => {
                 self.handoffs.started(number, thread);
@@ -104,59 +104,59 @@ impl WorkerThreads {
         }
     }
 
-    /// Closes: waiting threads end, working ones are waited for until `time_left` says so.
-    /// Returns how many were left behind.
+    /// Closes: threads that wait end, and this call waits for the others, for `time_left` at most.
+    /// Returns how many are left.
     pub(crate) fn close(&self, time_left: impl FnMut() -> Option<Duration>) -> usize {
         self.handoffs.close(time_left)
     }
 
-    /// After [`WorkerThreads::close`]. `false` if threads are left; the last of them clears up.
+    /// After [`WorkerThreads::close`]. `false` if threads are left; the last of them cleans up.
     #[must_use = "threads may be left that use the pool"]
     pub(crate) fn join(&self) -> bool {
         self.handoffs.join()
     }
 }
 
-/// The life of a thread of the pool. It brings its configuration along: the pool may be down
-/// before the system lets it begin.
-fn work(shared: &'static WorkerPool, number: usize, config: Arc<Config>) {
+/// The main function of a thread of the pool. It holds the configuration itself: the pool may have
+/// ended before the system starts the thread.
+fn work(pool: &'static WorkerPool, number: usize, config: Arc<Config>) {
     let process = fork::generation();
-    current::set_own_pool(shared.runtime_ref());
-    // For good: the thread is ours, and its park is what ends every timer. Before the hooks, which
-    // may want it otherwise.
+    current::set_own_pool(pool.runtime_ref());
+    // For good: the thread belongs to the runtime, and its park ends every timer. Before the hooks,
+    // which may set it otherwise.
     let _ = TimerSlack::least();
-    // Other numbers than those by which the worker steals.
+    // Other numbers than those that choose a victim.
     let _seeded = context::seed_random(config.seed.map(|seed| !seed ^ number as u64));
     call(config.on_thread_start.as_ref());
-    let mut identity = OwnerToken::unique();
+    let mut token = OwnerToken::unique();
     let mut is_new = true;
-    while let Some(vacancy) = shared.threads.handoffs.next(config.keep_alive, is_new) {
+    while let Some(handoff) = pool.threads.handoffs.next(config.keep_alive, is_new) {
         is_new = false;
-        let place = shared.worker(vacancy.worker());
-        if !take(place, &vacancy, &identity) {
+        let worker = pool.worker(handoff.worker());
+        if !take(worker, &handoff, &token) {
             continue;
         }
-        if vacancy.is_from_stuck_thread() {
-            shared.threads.handoffs.count_handoff();
+        if handoff.is_from_stuck_thread() {
+            pool.threads.handoffs.count_handoff();
             call(config.on_takeover.as_ref());
         }
-        let Some(driver) = place.driver.lock().clone() else { break };
-        let pulse = Arc::new(PollCounter::new());
-        *place.poll_counter.lock() = Some(Arc::clone(&pulse));
-        let seat = WorkerContext::new(place, identity, driver, &config, pulse);
+        let Some(driver) = worker.driver.lock().clone() else { break };
+        let counter = Arc::new(PollCounter::new());
+        *worker.poll_counter.lock() = Some(Arc::clone(&counter));
+        let context = WorkerContext::new(worker, token, driver, &config, counter);
         let seed = config.seed.unwrap_or_else(rng::seed_from_system) ^ number as u64;
-        let exit = current::enter_worker(&seat, || WorkerThread::new(&seat, seed).run());
+        let exit = current::enter_worker(&context, || WorkerThread::new(&context, seed).run());
         fork::refuse_to_go_on(process);
-        identity = seat.into_token();
+        token = context.into_token();
         match exit {
             Exit::Stopped => break,
-            Exit::HandedOff => local::finish_local_tasks(shared),
+            Exit::HandedOff => local::finish_local_tasks(pool),
         }
     }
     call(config.on_thread_stop.as_ref());
     observe::contain("the drop of a hook", || drop(config));
-    if shared.threads.handoffs.leave(number) {
-        shutdown::give_back(shared);
+    if pool.threads.handoffs.leave(number) {
+        shutdown::give_back(pool);
     }
 }
 
@@ -167,12 +167,12 @@ fn call(hook: Option<&Hook>) {
     }
 }
 
-/// Takes a place for `identity` if the vacancy still stands.
-fn take(place: &'static Worker, vacancy: &Handoff, identity: &OwnerToken) -> bool {
-    let recipient = identity.id();
-    let is_taken = vacancy.take(&place.core, &recipient);
+/// Takes a worker for `token` if the handoff still stands.
+fn take(worker: &'static Worker, handoff: &Handoff, token: &OwnerToken) -> bool {
+    let recipient = token.id();
+    let is_taken = handoff.take(&worker.core, &recipient);
     if is_taken {
-        place.timers.set_owner(Some(recipient));
+        worker.timers.set_owner(Some(recipient));
     }
     is_taken
 }

@@ -1,0 +1,282 @@
+//! The future that sleeps.
+//!
+//! A [`Sleep`] adds an entry to the timers of the thread that polls it. If that thread turns no
+//! timers, the entry goes to those of the current runtime, of the global one, or of the host.
+//! `timer/timers.rs` has the invariants.
+
+use std::fmt;
+use std::future::Future;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use reveille_primitive::atomic::Ordering;
+use reveille_primitive::lock::assert_none_held;
+use reveille_task::is_task_waker;
+
+use super::current;
+use crate::timer::Timers;
+use crate::timer::clock::Clock;
+use crate::timer::wheel::Key;
+use crate::{budget, context};
+
+/// The time of the current runtime's clock.
+///
+/// Inside a simulated runtime this is its virtual time.
+#[must_use]
+pub fn now() -> Instant {
+    context::clock(Clock::now)
+}
+
+/// A future that is ready once a deadline has passed; made by [`Sleep::until`] and
+/// [`Sleep::after`].
+///
+/// It never ends early. How late it ends depends on the system: about 30 to 60 µs on an idle
+/// Linux machine. Costs no allocation and, while its thread has other deadlines or work, no system
+/// call.
+///
+/// # Cancel safety
+///
+/// Dropping it forgets the deadline, and nothing else.
+pub struct Sleep {
+    deadline_ns: u64,
+    /// The deadline had passed when it was set.
+    is_due: bool,
+    entry: Option<TimerEntry>,
+}
+
+#[derive(Clone, Copy)]
+struct TimerEntry {
+    timers: &'static Timers,
+    epoch: u32,
+    key: Key,
+}
+
+impl Sleep {
+    /// Sleeps until `deadline`.
+    #[must_use]
+    pub fn until(deadline: Instant) -> Sleep {
+        let deadline_ns = context::clock(|clock| clock.to_ns(deadline));
+        Sleep { deadline_ns, is_due: deadline_ns <= now_ns(), entry: None }
+    }
+
+    /// Sleeps for `duration` from now. A duration too long for the clock never ends.
+    #[must_use]
+    #[inline]
+    pub fn after(duration: Duration) -> Sleep {
+        let deadline_ns = deadline_after(duration);
+        Sleep { deadline_ns, is_due: duration.is_zero(), entry: None }
+    }
+
+    /// A sleep that never ends.
+    #[must_use]
+    pub fn never() -> Sleep {
+        Sleep { deadline_ns: u64::MAX, is_due: false, entry: None }
+    }
+
+    /// When it ends; `None` for never.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        (self.deadline_ns != u64::MAX)
+            .then(|| context::clock(|clock| clock.to_instant(self.deadline_ns)))
+            .flatten()
+    }
+
+    /// Sets another deadline. The future must be polled again to be woken then.
+    pub fn reset(&mut self, deadline: Instant) {
+        self.forget();
+        *self = Sleep::until(deadline);
+    }
+
+    /// Sets the deadline to `duration` from now. The future must be polled again.
+    pub fn reset_after(&mut self, duration: Duration) {
+        self.forget();
+        *self = Sleep::after(duration);
+    }
+
+    /// Adds an entry to the timers of this thread.
+    fn insert(&mut self, waker: &Waker) {
+        let deadline_ns = self.deadline_ns;
+        if deadline_ns == u64::MAX {
+            return;
+        }
+        // Cloned before the wheel is entered, unless it is a task's: a waker is user code.
+        let mut cloned = None;
+        if !is_task_waker(waker) {
+            assert_none_held("the clone of a waker");
+            cloned = Some(waker.clone());
+        }
+        // Each part is written where it stays. A copy of a value that was just written in parts
+        // waits until the parts have left the store buffer.
+        context::with_timers(|timers, token| {
+            let mut token = token.borrow_mut();
+            let mut state = timers.wheel.enter(&mut token)?;
+            let waker = cloned.take().unwrap_or_else(|| state.clone_of(waker));
+            let key = state.wheel.insert(deadline_ns, waker);
+            self.entry =
+                Some(TimerEntry { timers, epoch: timers.epoch.load(Ordering::Relaxed), key });
+            Some(())
+        });
+        if self.entry.is_none() {
+            self.insert_elsewhere(cloned.unwrap_or_else(|| waker.clone()));
+        }
+    }
+
+    /// Adds an entry to timers that another thread turns.
+    #[cold]
+    fn insert_elsewhere(&mut self, waker: Waker) {
+        let deadline_ns = self.deadline_ns;
+        current::with_remote_timers(|timers| {
+            self.forget();
+            let epoch = timers.epoch.load(Ordering::Relaxed);
+            let key = timers.insert_remote(deadline_ns, waker.clone());
+            self.entry = Some(TimerEntry { timers, epoch, key });
+        });
+        assert_none_held("the drop of a waker");
+        drop(waker);
+    }
+
+    /// Makes sure that the entry is in the timers of this thread and wakes `waker`.
+    fn refresh(&mut self, entry: TimerEntry, waker: &Waker) {
+        let is_current = context::with_timers(|timers, token| {
+            if !std::ptr::eq(timers, entry.timers) {
+                return None;
+            }
+            let mut token = token.borrow_mut();
+            let state = timers.wheel.enter(&mut token)?;
+            state.wheel.waker(entry.key).map(|present| present.will_wake(waker))
+        });
+        if is_current != Some(true) {
+            // In other timers, drained, or with another waker: all three are rare.
+            self.forget();
+            self.insert(waker);
+        }
+    }
+
+    /// Removes the entry from its wheel.
+    fn forget(&mut self) {
+        // Read part by part, without a copy: see `insert`.
+        let Some(entry) = &self.entry else {
+            return;
+        };
+        let timers = entry.timers;
+        let mut waker = None;
+        if timers.epoch.load(Ordering::Relaxed) == entry.epoch {
+            let is_removed = context::with_own_timers(timers, |token| {
+                let mut token = token.borrow_mut();
+                let mut state = timers.wheel.enter(&mut token)?;
+                let removed = state.wheel.remove(entry.key);
+                waker = state.keep(removed);
+                Some(())
+            });
+            if is_removed.is_none() {
+                timers.cancel_remote(entry.key);
+            }
+        }
+        self.entry = None;
+        assert_none_held("the drop of a waker");
+        drop(waker);
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(entry) = self.entry else {
+            if self.is_due {
+                // A loop of sleeps that are over at once has to let others run too.
+                return budget::poll_proceed(cx);
+            }
+            self.insert(cx.waker());
+            return Poll::Pending;
+        };
+        if now_ns() >= self.deadline_ns {
+            self.is_due = true;
+            if entry.timers.has_fired(self.deadline_ns) {
+                self.entry = None;
+            } else {
+                self.forget();
+            }
+            return Poll::Ready(());
+        }
+        self.refresh(entry, cx.waker());
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
+// A panic leaves at most an entry behind whose wake has no effect.
+impl UnwindSafe for Sleep {}
+impl RefUnwindSafe for Sleep {}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sleep").field("deadline", &self.deadline()).finish_non_exhaustive()
+    }
+}
+
+fn now_ns() -> u64 {
+    context::clock(Clock::now_ns)
+}
+
+fn deadline_after(duration: Duration) -> u64 {
+    let duration = nanoseconds(duration);
+    context::approx_now_ns().saturating_add(duration)
+}
+
+/// The whole of a duration in nanoseconds; `u64::MAX`, which is never, if it does not fit.
+#[inline]
+fn nanoseconds(duration: Duration) -> u64 {
+    let seconds = duration.as_secs().checked_mul(1_000_000_000);
+    let ns = seconds.and_then(|ns| ns.checked_add(u64::from(duration.subsec_nanos())));
+    ns.unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The waker that the timers of this thread keep.
+    fn spare() -> Option<Waker> {
+        context::with_timers(|timers, token| {
+            timers.wheel.enter(&mut token.borrow_mut())?.spare.as_ref().cloned()
+        })
+    }
+
+    /// Polls a sleep once and drops it.
+    async fn touch() {
+        let mut sleep = std::pin::pin!(Sleep::after(Duration::from_secs(100)));
+        let first = std::future::poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx))).await;
+        assert!(first.is_pending());
+    }
+
+    #[test]
+    fn a_tasks_waker_is_kept_for_its_next_deadline_until_the_worker_parks() {
+        let runtime = crate::Builder::new().workers(1).build().expect("a runtime");
+        let (first, second) = runtime.block_on(async {
+            let first = crate::spawn(async {
+                touch().await;
+                let kept = spare().expect("the waker is kept");
+                touch().await;
+                assert!(spare().expect("kept again").will_wake(&kept));
+                kept
+            });
+            let first = first.await;
+            // By now the worker has parked or turned, whichever came first.
+            let second = crate::spawn(async {
+                Sleep::after(Duration::from_millis(1)).await;
+                spare()
+            });
+            (first, second.await)
+        });
+        assert!(is_task_waker(&first));
+        assert!(second.is_none_or(|second| !second.will_wake(&first)), "kept across a park");
+    }
+}

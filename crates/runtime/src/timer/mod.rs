@@ -1,0 +1,11 @@
+//! Time: the clocks, the timer wheel, and the timers of one thread.
+//!
+//! Nothing here wakes a waker. What is due is handed to the caller.
+
+mod approx_clock;
+pub(crate) mod clock;
+pub(crate) mod timers;
+pub(crate) mod wheel;
+
+pub(crate) use approx_clock::{APPROX_ERROR_MAX_NS, ApproxClock, detect_ticks};
+pub(crate) use timers::{Notify, Timers, acquire_timers, release_timers};
