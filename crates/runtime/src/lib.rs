@@ -43,7 +43,7 @@ pub use runtime::{
 };
 pub use scheduler::sleep as time;
 
-/// Random numbers of the current thread, for choices that shall be fair.
+/// Random numbers of the current thread, for choices that have to be fair.
 pub mod random {
     /// A number without structure. Not for secrets.
     #[must_use]
@@ -81,7 +81,7 @@ pub(crate) fn here() -> Options {
 /// The thread drives its own sockets and timers and polls the tasks of [`spawn_local`] while it
 /// waits, and sleeps when there is nothing to do. The future need not be `Send` or `'static`.
 ///
-/// May be called anywhere, also inside a task: then another thread takes the worker's place until
+/// May be called anywhere, also inside a task: then another thread takes the worker over until
 /// the call returns, so that nothing else waits for it.
 ///
 /// # Other executors
@@ -93,7 +93,7 @@ pub(crate) fn here() -> Options {
 /// # Nesting
 ///
 /// While a `block_on` inside a poll waits, it polls other tasks of its thread: local ones, and the
-/// worker's if there is no spare thread for them. These polls stand on top of its own stack. It
+/// worker's if there is no spare thread for them. These polls run on top of its own stack. It
 /// polls none once half of the stack is used. The program hangs if it then waits for one of them.
 ///
 /// # Panics

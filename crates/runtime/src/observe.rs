@@ -1,4 +1,4 @@
-//! Where the runtime tells what it does: the only place that counts, reports and, later, records.
+//! Counts and reports of the runtime. No other module counts or reports.
 //!
 //! Each event of a task's life passes one function here, so that a recorder has one seam. The
 //! functions are inlined and touch one counter of the worker's own.
@@ -28,7 +28,7 @@ use reveille_primitive::atomic::{AtomicU64, Ordering};
 use reveille_primitive::lock::assert_none_held;
 use reveille_task::{Task, TaskRef};
 
-/// Counts of one worker. Written by its owner with plain stores, read by anybody.
+/// Counts of one worker. Written by its owner with plain stores, read by any thread.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     counts: Padded<[AtomicU64; EVENTS]>,
@@ -62,7 +62,7 @@ impl Counters {
         count.store(count.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }
 
-    /// Begins anew, for another runtime. Nobody counts meanwhile.
+    /// Resets the counts for another runtime. No thread counts meanwhile.
     pub(crate) fn reset(&self) {
         self.counts.iter().for_each(|count| count.store(0, Ordering::Relaxed));
     }

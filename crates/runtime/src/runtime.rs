@@ -69,9 +69,9 @@ pub struct Handle {
 }
 
 impl Runtime {
-    pub(crate) fn new(incarnation: RuntimeRef) -> Runtime {
-        let next_seed = incarnation.seed().map(AtomicU64::new);
-        Runtime { handle: Handle::new(incarnation), is_stopped: false, next_seed }
+    pub(crate) fn new(runtime: RuntimeRef) -> Runtime {
+        let next_seed = runtime.seed().map(AtomicU64::new);
+        Runtime { handle: Handle::new(runtime), is_stopped: false, next_seed }
     }
 
     /// A runtime with the defaults of [`Builder`].

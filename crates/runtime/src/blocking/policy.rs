@@ -107,16 +107,16 @@ impl Counts {
     }
 
     /// Whether an appointed thread watches instead of taking a job. `progress` is the number of
-    /// jobs that started since its last look; the time since the appointment is not known, so that
-    /// a first look is content with any.
-    pub(super) fn may_nap(&self, progress: u64, is_first_look: bool) -> bool {
+    /// jobs that started since its last check. The time since the appointment is not known, so the
+    /// first check accepts any progress.
+    pub(super) fn may_nap(&self, progress: u64, is_first_check: bool) -> bool {
         let lasts_long = self.queued as u64 > progress.saturating_mul(PATIENCE);
         !self.is_closed
             && self.queued > 0
             && self.napping == 0
             && self.running() > 0
             && progress > 0
-            && (is_first_look || !lasts_long)
+            && (is_first_check || !lasts_long)
     }
 
     /// A searching thread naps.
@@ -140,7 +140,7 @@ impl Counts {
         self.idle += 1;
     }
 
-    /// An idle thread's keep-alive is over and nobody has woken it.
+    /// The keep-alive of an idle thread is over and no thread has woken it.
     pub(super) fn leave_idle(&mut self) {
         assert!(self.idle > 0);
         self.idle -= 1;
@@ -168,7 +168,8 @@ impl Counts {
         Failed::Wait(self.cover(false))
     }
 
-    /// The pool closes: nothing is queued any more, and whoever sleeps or naps is to be woken.
+    /// The pool closes: nothing is queued any more, and the caller wakes the threads that sleep or
+    /// nap.
     pub(super) fn close(&mut self) {
         self.is_closed = true;
         self.queued = 0;

@@ -365,10 +365,10 @@ impl<J: Job> BlockingShared<J> {
     /// the queue for as long as they are quick about it.
     fn watch<'a>(&'a self, mut state: Guard<'a, J>, sleeper: &Arc<Sleeper>) -> Guard<'a, J> {
         let mut seen = state.appointed_at;
-        let mut is_first_look = true;
-        while state.counts.may_nap(state.started - seen, is_first_look) {
+        let mut is_first_check = true;
+        while state.counts.may_nap(state.started - seen, is_first_check) {
             seen = state.started;
-            is_first_look = false;
+            is_first_check = false;
             state.counts.nap();
             sleeper.is_woken.store(false, Ordering::Relaxed);
             state.napper = Some(Arc::clone(sleeper));

@@ -307,8 +307,8 @@ impl Builder {
         self
     }
 
-    /// Called by a thread that takes over the place of a worker whose poll blocks. A hook that
-    /// panics changes nothing: the place is taken over.
+    /// Called by a thread that takes a worker over whose poll blocks. A hook that panics changes
+    /// nothing: the worker is taken over.
     ///
     /// # Examples
     ///

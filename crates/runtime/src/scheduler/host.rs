@@ -23,11 +23,11 @@ use crate::timer::{self, Timers};
 /// The name of the host's thread.
 const THREAD_NAME: &str = "reveille-host";
 
-/// See the module's header. Never freed: entries of timers name its home.
+/// See the module's header. Never freed: entries of timers name its timers.
 #[derive(Debug)]
 pub(crate) struct Host {
     driver: Arc<Driver>,
-    home: &'static Timers,
+    timers: &'static Timers,
     /// The process that its thread runs in: a fork has none.
     process: u32,
 }
@@ -47,23 +47,23 @@ pub(crate) fn host() -> io::Result<&'static Host> {
         return Ok(host);
     }
     let driver = Arc::new(Driver::new(Kind::Native)?);
-    let (home, identity) = (timer::acquire_timers(), OwnerToken::unique());
-    home.set_owner(Some(identity.id()));
+    let (timers, token) = (timer::acquire_timers(), OwnerToken::unique());
+    timers.set_owner(Some(token.id()));
     let notified = Arc::clone(&driver);
-    home.set_notify(Some(Arc::new(move || notified.notify())));
+    timers.set_notify(Some(Arc::new(move || notified.notify())));
     let turned = Arc::clone(&driver);
     let spec = ThreadSpec {
         name: THREAD_NAME.to_owned(),
         stack_size: None,
-        body: Box::new(move || run(&turned, home, identity)),
+        body: Box::new(move || run(&turned, timers, token)),
     };
     match system_spawner()(spec) {
         Ok(_detached) => {
             let process = std::process::id();
-            Ok(host.insert(Box::leak(Box::new(Host { driver, home, process }))))
+            Ok(host.insert(Box::leak(Box::new(Host { driver, timers, process }))))
         }
         Err(error) => {
-            timer::release_timers(home);
+            timer::release_timers(timers);
             let text = format!("start the thread {THREAD_NAME}: {error}");
             Err(io::Error::new(error.kind(), text))
         }
@@ -76,22 +76,22 @@ impl Host {
     }
 
     pub(crate) fn timers(&self) -> &'static Timers {
-        self.home
+        self.timers
     }
 }
 
 /// The life of the host's thread, which ends with the process.
-fn run(driver: &Arc<Driver>, home: &'static Timers, identity: OwnerToken) {
+fn run(driver: &Arc<Driver>, timers: &'static Timers, token: OwnerToken) {
     // For good: the thread is ours, and its wait is what ends every timer.
     let _ = TimerSlack::least();
-    let identity = RefCell::new(identity);
+    let token = RefCell::new(token);
     let (mut events, mut wakers) = (Events::new(), Vec::new());
     let clock = system_clock();
     loop {
-        let deadline = home.release_spare_and_park(&identity);
+        let deadline = timers.release_spare_and_park(&token);
         let now = clock.now_ns();
         let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(now)));
         wake::turn(driver, timeout, &mut events);
-        while home.turn_batch(&identity, clock.now_ns(), &mut wakers, wake::wake_all) {}
+        while timers.turn_batch(&token, clock.now_ns(), &mut wakers, wake::wake_all) {}
     }
 }

@@ -2,23 +2,23 @@
 //!
 //! # Vocabulary
 //!
-//! * **stand**: what a thread owns of the runtime: its local tasks, its timers, its driver (made
-//!   when
-//!   the first socket asks for one). It lives until the thread ends.
-//! * **signals**: the part of a stand that other threads reach.
+//! * **executor**: [`LocalExecutor`], what a thread owns of the runtime: its local tasks, its
+//!   timers, its driver. It lives until the thread ends.
+//! * **handle**: [`LocalHandle`], the part of an executor that other threads reach.
 //!
 //! # Invariants
 //!
-//! 1. The tasks of a stand are polled and dropped by its thread only: other threads put their
-//!    `Runnable`s into the inbox and no further.
-//! 2. The thread sleeps only if there is no reason not to, and is woken by the first:
+//! 1. The tasks of an executor are polled and dropped by its thread only. Other threads put
+//!    `Runnable`s into the inbox and do nothing else with them.
+//! 2. The thread sleeps only while no wake flag is set, and the first flag wakes it:
 //!    `wake_flags.rs`.
-//! 3. While a thread is in `block_on` its timers and its driver are turned by it. When it leaves,
-//!    or is stuck in a poll (`rescue.rs`), everybody who waits there is woken and finds another
-//!    home. What a task of a pool waits for moves to the pool before that: a timer because it
-//!    always goes with its poller, a socket because the driver says who turns it.
+//! 3. While a thread is in `block_on` it turns its timers and its driver. When it leaves, or is
+//!    stuck in a poll (`rescue.rs`), everything that waits there is woken and registers elsewhere.
+//!    What a task of a pool waits for moves to the pool before that: a timer because it always
+//!    follows the thread that polls it, a socket because the driver knows whether a `block_on`
+//!    turns it.
 //! 4. The thread waits with a parker of its own, or in its driver: the token of
-//!    `std::thread::park` is the program's.
+//!    `std::thread::park` belongs to the program.
 #![allow(unsafe_code)]
 
 mod awaited;
@@ -62,25 +62,25 @@ use crate::timer::clock::system_clock;
 use crate::timer::{self, Timers};
 use crate::tokio_context;
 
-/// What other threads reach of a stand.
+/// The part of an executor that other threads reach.
 pub(crate) struct LocalHandle {
     flags: WakeFlags,
     unparker: Unparker,
     /// Tells threads apart without asking the system.
     number: usize,
     inbox: Mutex<VecDeque<Runnable>>,
-    /// What the thread sleeps in, if not in its own parker. Set before it parks.
+    /// The driver that the thread sleeps in, if not in its own parker. Set before it parks.
     driver: Mutex<Option<Arc<Driver>>>,
-    /// Who awaits a local task inside of another executor (`awaited.rs`), and whether a task that
-    /// becomes runnable has to wake them.
+    /// The wakers of futures that await a local task inside another executor (`awaited.rs`), and
+    /// whether a task that becomes runnable has to wake them.
     awaiting: Mutex<Vec<Waker>>,
     has_awaiting: AtomicBool,
 }
 
 impl LocalHandle {
-    /// Gives the thread a reason not to sleep, as another thread.
-    fn signal(&self, reason: u32) {
-        if self.flags.set(reason) {
+    /// Sets a flag and wakes the thread. For another thread.
+    fn signal(&self, flag: u32) {
+        if self.flags.set(flag) {
             if self.has_awaiting.load(Ordering::Relaxed) {
                 self.wake_awaiting();
             }
@@ -92,7 +92,7 @@ impl LocalHandle {
         }
     }
 
-    /// Gives the reason MAIN, on any thread.
+    /// Sets MAIN, on any thread.
     #[inline]
     fn signal_main(&self) {
         if multi::is_this_thread(self.number) {
@@ -121,10 +121,11 @@ impl Schedule for LocalScheduler {
     fn schedule(&self, task: Runnable, _cause: Cause) {
         let mut task = Some(task);
         if multi::is_this_thread(self.0.number) {
-            current::with_thread_executor(|stand| {
-                if let (Some(stand), Some(task)) = (stand, task.take()) {
-                    stand.queue.borrow_mut().push_back(task);
-                    if self.0.has_awaiting.load(Ordering::Relaxed) && !stand.runs_for_another.get()
+            current::with_thread_executor(|executor| {
+                if let (Some(executor), Some(task)) = (executor, task.take()) {
+                    executor.queue.borrow_mut().push_back(task);
+                    if self.0.has_awaiting.load(Ordering::Relaxed)
+                        && !executor.runs_for_another.get()
                     {
                         self.0.wake_awaiting();
                     }
@@ -139,11 +140,12 @@ impl Schedule for LocalScheduler {
 
     fn completed(&self, task: TaskRef<'_>) -> Option<Kept> {
         let slot = task.owned_slot();
-        current::with_thread_executor(|stand| {
-            let stand = stand.expect("a local task completes on its own thread, while that lives");
-            let mut registry = stand.registry.borrow_mut();
+        current::with_thread_executor(|executor| {
+            let executor =
+                executor.expect("a local task completes on its own thread, while that lives");
+            let mut registry = executor.registry.borrow_mut();
             let kept = registry.remove(slot);
-            if registry.len() == 0 && stand.is_finishing.get() {
+            if registry.len() == 0 && executor.is_finishing.get() {
                 self.0.signal_main();
             }
             Some(kept)
@@ -151,11 +153,11 @@ impl Schedule for LocalScheduler {
     }
 
     fn awaited(&self, waker: &Waker) {
-        // An executor of ours polls the handle, and gets to its local tasks after that.
+        // An executor of this runtime polls the handle. It polls its local tasks afterwards.
         let is_ours = waker.data() == Arc::as_ptr(&self.0).cast() || is_task_waker(waker);
         if !is_ours && multi::is_this_thread(self.0.number) {
-            current::with_thread_executor(|stand| {
-                stand.inspect(|stand| stand.awaited(waker));
+            current::with_thread_executor(|executor| {
+                executor.inspect(|executor| executor.awaited(waker));
             });
         }
     }
@@ -166,17 +168,17 @@ impl Schedule for LocalScheduler {
     }
 }
 
-/// What one thread owns of the runtime.
+/// See the header of the module.
 pub(crate) struct LocalExecutor {
     event_loop: EventLoop,
     timers: OnceCell<&'static Timers>,
     /// Counts the driver of the event loop.
     driver_count: OnceCell<OwnDriver>,
-    /// The process that this thread was last seen in, and whether the driver is of one before.
+    /// The process that this thread last ran in, and whether the driver belongs to its parent.
     process: Cell<u32>,
     is_driver_inherited: Cell<bool>,
     parker: Parker,
-    /// What the watcher sees, once the thread has waited for a timer or a socket.
+    /// How the watcher sees this thread, once it has waited for a timer or a socket.
     watched: OnceCell<Arc<BlockOnWatch>>,
     queue: RefCell<VecDeque<Runnable>>,
     registry: RefCell<Registry>,
@@ -187,22 +189,23 @@ pub(crate) struct LocalExecutor {
     is_finishing: Cell<bool>,
     /// Local tasks are being polled.
     is_running: Cell<bool>,
-    /// Something is to be done when the thread leaves `block_on`: see [`LocalExecutor::leave`].
+    /// The thread has to call [`LocalExecutor::leave`] when it leaves `block_on`.
     has_to_leave: Cell<bool>,
     round: Cell<u32>,
-    /// Counts polls, and that at which a local task was last awaited by a waker that is not ours.
+    /// Counts polls, and the poll in which a foreign waker last awaited a local task.
     passes: Cell<u64>,
     awaited_at: Cell<u64>,
-    /// Local tasks run inside of an executor that is not ours.
+    /// Local tasks run inside a foreign executor.
     runs_for_another: Cell<bool>,
     turned_ns: Cell<u64>,
     events: RefCell<Events>,
-    /// What is to be restored of a thread that is not ours, once it has waited for a timer.
+    /// The timer slack to restore when the thread leaves `block_on`, once it has waited for a
+    /// timer.
     slack: Cell<Option<TimerSlack>>,
 }
 
-/// Keeps the thread's stand, and takes it down when the thread ends. If the thread ends the
-/// process instead, with the stand in use, the stand stays in memory.
+/// Keeps the executor of a thread, and takes it down when the thread ends. If the thread ends the
+/// process instead while the executor is in use, the executor stays in memory.
 struct ThreadExitGuard(Rc<LocalExecutor>);
 
 thread_local!(static KEEPER: RefCell<Option<ThreadExitGuard>> = const { RefCell::new(None) });
@@ -210,8 +213,8 @@ thread_local!(static KEEPER: RefCell<Option<ThreadExitGuard>> = const { RefCell:
 impl Drop for ThreadExitGuard {
     fn drop(&mut self) {
         if self.0.is_in_use() {
-            // `exit` was called in a `block_on` or a local task: it runs the destructors of this
-            // thread's locals on top of the frames that use the stand. The process ends.
+            // `exit` was called in a `block_on` or a local task. It runs the destructors of this
+            // thread's locals on top of the frames that use the executor. The process ends.
             std::mem::forget(Rc::clone(&self.0));
             return;
         }
@@ -220,11 +223,11 @@ impl Drop for ThreadExitGuard {
     }
 }
 
-/// Runs `access` on the stand of this thread, which is set up by the first call.
+/// Runs `access` on the executor of this thread, which the first call sets up.
 #[inline]
 fn with_executor<R>(access: impl FnOnce(&LocalExecutor) -> R) -> R {
     let _keeper = if current::has_thread_executor() { None } else { set_up() };
-    current::with_thread_executor(|stand| access(stand.expect("it was set up just now")))
+    current::with_thread_executor(|executor| access(executor.expect("it was set up just now")))
 }
 
 /// Has the executor of this thread turn timers; for its event loop.
@@ -232,24 +235,24 @@ fn set_up_timers() {
     current::with_thread_executor(|executor| executor.map(LocalExecutor::set_up_timers));
 }
 
-/// Sets the stand of this thread up. Returns its keeper if the thread is ending and its
-/// thread-locals are gone: then the stand lives for one call.
+/// Sets the executor of this thread up. Returns its guard if the thread is ending and its
+/// thread-locals are gone: then the executor lives for one call.
 #[cold]
 fn set_up() -> Option<ThreadExitGuard> {
-    let stand = Rc::new(LocalExecutor::new());
-    current::set_thread_executor(Rc::as_ptr(&stand));
+    let executor = Rc::new(LocalExecutor::new());
+    current::set_thread_executor(Rc::as_ptr(&executor));
     current::watch_forks();
-    let kept = KEEPER.try_with(|keeper| {
-        // What is there already is the parent's: its tasks, its driver.
-        std::mem::forget(keeper.replace(Some(ThreadExitGuard(Rc::clone(&stand)))));
+    let kept = KEEPER.try_with(|guard| {
+        // An earlier executor belongs to the parent process: its tasks, its driver.
+        std::mem::forget(guard.replace(Some(ThreadExitGuard(Rc::clone(&executor)))));
     });
-    kept.is_err().then(|| ThreadExitGuard(stand))
+    kept.is_err().then(|| ThreadExitGuard(executor))
 }
 
-/// In a child process made by `fork`: a stand that no frame uses is left to the parent. Called by
-/// the handler of `fork`.
+/// In a child process made by `fork`: an executor that no frame uses is left to the parent. Called
+/// by the handler of `fork`.
 pub(crate) fn forget_in_child() {
-    if !current::with_thread_executor(|stand| stand.is_some_and(LocalExecutor::is_in_use)) {
+    if !current::with_thread_executor(|executor| executor.is_some_and(LocalExecutor::is_in_use)) {
         current::set_thread_executor(std::ptr::null());
     }
 }
@@ -261,7 +264,7 @@ pub(crate) fn block_on<F: Future>(
     options: Options,
     future: F,
 ) -> F::Output {
-    with_executor(|stand| stand.block_on(runtime, options, future))
+    with_executor(|executor| executor.block_on(runtime, options, future))
 }
 
 /// Spawns onto the executor of this thread. See [`crate::spawn_local`].
@@ -270,15 +273,15 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    with_executor(|stand| {
-        let scheduler = LocalScheduler(Arc::clone(&stand.handle));
-        // SAFETY: a local task's `Runnable` is only run or dropped by the stand's own thread
-        // (invariant 1): `schedule` keeps those of other threads in the inbox, which that thread
+    with_executor(|executor| {
+        let scheduler = LocalScheduler(Arc::clone(&executor.handle));
+        // SAFETY: only the executor's own thread runs or drops the `Runnable` of a local task
+        // (invariant 1): `schedule` puts it into the inbox on other threads, which that thread
         // alone empties, at the latest when it ends.
         let (task, mut handle, kept) =
             unsafe { reveille_task::spawn_kept_unchecked(future, scheduler, options) };
-        stand.registry.borrow_mut().insert(kept);
-        stand.queue.borrow_mut().push_back(task);
+        executor.registry.borrow_mut().insert(kept);
+        executor.queue.borrow_mut().push_back(task);
         handle.tell_awaits();
         handle
     })
@@ -352,8 +355,8 @@ impl LocalExecutor {
         self.event_loop.set_timers(Some(timers));
     }
 
-    /// The driver of this thread, made by the first call; another one if it was evacuated, or
-    /// there is none to be had.
+    /// The driver of this thread, made by the first call. That of the host if this thread was
+    /// evacuated or can have no driver.
     pub(crate) fn driver(&self) -> io::Result<Arc<Driver>> {
         self.leave_to_parent();
         let watched = self.watched();
@@ -374,8 +377,8 @@ impl LocalExecutor {
         self.event_loop.driver().filter(|_| !self.is_driver_inherited.get())
     }
 
-    /// In a child process made by `fork` in this `block_on`: the driver is the parent's. Who waits
-    /// for its events is woken, and finds the host's.
+    /// In a child process made by `fork` in this `block_on`: the driver belongs to the parent. What
+    /// waits for its events is woken, and registers with the host.
     #[inline]
     fn leave_to_parent(&self) {
         let process = fork::generation();
@@ -411,7 +414,7 @@ impl LocalExecutor {
         })
     }
 
-    /// Goes on with a future that was not ready at once.
+    /// Continues with a future that was not ready at once.
     #[inline(never)]
     fn block_on_pending<F: Future>(
         &self,
@@ -419,12 +422,12 @@ impl LocalExecutor {
         data: &TaskData,
         mut future: Pin<&mut F>,
     ) -> F::Output {
-        // Inside a worker's poll: somebody else has to work the place meanwhile.
-        let relief = frame.worker().map(multi::BlockInPlace::begin);
+        // Inside a poll of a worker: another thread has to run the worker meanwhile.
+        let blocked = frame.worker().map(multi::BlockInPlace::begin);
         let mut has_helped = false;
         loop {
             if frame.is_nested() {
-                has_helped = self.wait_nested(relief.as_ref(), has_helped);
+                has_helped = self.wait_nested(blocked.as_ref(), has_helped);
             } else {
                 self.wait();
             }
@@ -444,7 +447,7 @@ impl LocalExecutor {
         self.handle.flags.has(INBOX) || !self.queue.borrow().is_empty()
     }
 
-    /// Whether a frame of this thread uses the stand while a program's code runs on top of it.
+    /// Whether a frame of this thread uses the executor while user code runs on top of it.
     fn is_in_use(&self) -> bool {
         self.depth.get() > 0 || self.is_running.get()
     }
@@ -454,7 +457,7 @@ impl LocalExecutor {
     }
 
     /// Polls the local tasks that are queued at this moment.
-    fn run_local(&self, pulse: Option<&PollCounter>) {
+    fn run_local(&self, counter: Option<&PollCounter>) {
         if self.handle.flags.take(INBOX) {
             let mut inbox = std::mem::take(&mut *self.handle.inbox.lock());
             self.queue.borrow_mut().append(&mut inbox);
@@ -467,32 +470,32 @@ impl LocalExecutor {
                 break;
             };
             let poll = context::begin_poll(task.as_task());
-            pulse.inspect(|pulse| pulse.increment());
+            counter.inspect(|counter| counter.increment());
             let ran = task.run();
-            pulse.inspect(|pulse| pulse.increment());
+            counter.inspect(|counter| counter.increment());
             self.pass();
             drop(poll);
             if let Ran::Requeued(task) = ran {
                 self.queue.borrow_mut().push_back(task);
             }
             if is_nested && self.handle.flags.has_main() {
-                // One of several futures that wait on this stack, one on top of the other.
+                // One of several `block_on` futures that wait on this stack.
                 break;
             }
         }
         self.is_running.set(was_running);
     }
 
-    /// As [`LocalExecutor::run_local`] on a worker, whose other polls the watcher does not see.
-    fn run_watched(&self, pulse: &PollCounter) {
+    /// As [`LocalExecutor::run_local`] on a worker, whose other polls the watcher does not count.
+    fn run_watched(&self, counter: &PollCounter) {
         let watched = || self.watched.get().filter(|_| self.has_to_leave.get());
         watched().inspect(|watched| watched.wake());
-        self.run_local(Some(pulse));
+        self.run_local(Some(counter));
         watched().inspect(|watched| watched.sleep());
     }
 
-    /// The thread ends: its local tasks are cancelled, and what waits at its timers and sockets is
-    /// woken and finds another home.
+    /// The thread ends: its local tasks are cancelled, and what waits for its timers and sockets is
+    /// woken and registers elsewhere.
     fn take_down(&self) {
         loop {
             let inbox = std::mem::take(&mut *self.handle.inbox.lock());
@@ -513,12 +516,12 @@ impl LocalExecutor {
         if let Some(watched) = self.watched.get() {
             watched.forget();
         }
-        if let Some(home) = self.timers.get() {
-            timer::release_timers(home);
+        if let Some(timers) = self.timers.get() {
+            timer::release_timers(timers);
         }
     }
 
-    /// Nobody turns the timers and the driver of this thread from now on.
+    /// The thread stops turning its timers and its driver.
     #[cold]
     fn leave(&self) {
         self.has_to_leave.set(false);
@@ -535,11 +538,11 @@ impl LocalExecutor {
         if let Some(driver) = self.own_driver() {
             wake::wake_waiting(driver);
         }
-        let Some(home) = self.timers.get() else {
+        let Some(timers) = self.timers.get() else {
             return;
         };
-        if !home.is_empty(&mut self.event_loop.token().borrow_mut()) {
-            let mut wakers = home.drain();
+        if !timers.is_empty(&mut self.event_loop.token().borrow_mut()) {
+            let mut wakers = timers.drain();
             wake::wake_all(&mut wakers);
         }
     }
@@ -550,16 +553,16 @@ struct BlockOnGuard<'a>(&'a LocalExecutor);
 
 impl<'a> BlockOnGuard<'a> {
     #[inline]
-    fn new(stand: &'a LocalExecutor) -> BlockOnGuard<'a> {
-        let depth = stand.depth.get();
-        stand.depth.set(depth + 1);
+    fn new(executor: &'a LocalExecutor) -> BlockOnGuard<'a> {
+        let depth = executor.depth.get();
+        executor.depth.set(depth + 1);
         if depth == 0
-            && let Some(driver) = stand.own_driver()
+            && let Some(driver) = executor.own_driver()
         {
             driver.set_driven_here();
-            stand.begin_watch();
+            executor.begin_watch();
         }
-        BlockOnGuard(stand)
+        BlockOnGuard(executor)
     }
 }
 
@@ -573,7 +576,7 @@ impl Drop for BlockOnGuard<'_> {
                 self.0.leave();
             }
         } else {
-            // The outer future may have been woken while the inner one took the signals.
+            // The outer future may have been woken while the inner one took the flag.
             self.0.handle.signal_main();
         }
     }

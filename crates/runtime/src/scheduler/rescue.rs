@@ -67,7 +67,7 @@ pub(crate) struct BlockOnWatch {
 /// What a thread in `block_on` turns.
 #[derive(Debug, Default)]
 struct Watcher {
-    home: Option<&'static Timers>,
+    timers: Option<&'static Timers>,
     driver: Option<Arc<Driver>>,
 }
 
@@ -92,11 +92,11 @@ impl BlockOnWatch {
     }
 
     /// Adds the thread's timers. If it is evacuated, it does not own them.
-    pub(crate) fn set_timers(&self, home: &'static Timers) {
+    pub(crate) fn set_timers(&self, timers: &'static Timers) {
         let mut held = self.held.lock();
-        held.home = Some(home);
+        held.timers = Some(timers);
         if self.is_evacuated() {
-            home.set_owner(None);
+            timers.set_owner(None);
         }
     }
 
@@ -144,8 +144,8 @@ impl BlockOnWatch {
         if !self.is_evacuated() {
             return;
         }
-        if let Some(home) = held.home {
-            home.set_owner(Some(recipient.clone()));
+        if let Some(timers) = held.timers {
+            timers.set_owner(Some(recipient.clone()));
         }
         if let Some(driver) = &held.driver {
             driver.set_driven_here();
@@ -163,8 +163,8 @@ impl BlockOnWatch {
         if let Some(driver) = &held.driver {
             driver.disarm(woken);
         }
-        if let Some(home) = held.home {
-            home.evacuate(woken, dropped);
+        if let Some(timers) = held.timers {
+            timers.evacuate(woken, dropped);
         }
     }
 }
@@ -172,7 +172,7 @@ impl BlockOnWatch {
 /// The watcher of this process.
 struct Watch {
     threads: Mutex<Vec<Arc<BlockOnWatch>>>,
-    duty: Watchdog<Arc<Alarm>>,
+    watchdog: Watchdog<Arc<Alarm>>,
     /// The process that the watcher's thread runs in. A forked child has no such thread.
     process: Mutex<Option<u32>>,
     period_ms: AtomicU64,
@@ -182,7 +182,7 @@ fn watch() -> &'static Watch {
     static WATCH: OnceLock<Watch> = OnceLock::new();
     WATCH.get_or_init(|| Watch {
         threads: Mutex::default(),
-        duty: Watchdog::new(),
+        watchdog: Watchdog::new(),
         process: Mutex::new(None),
         period_ms: AtomicU64::new(PERIOD.as_millis() as u64),
     })
@@ -198,7 +198,7 @@ pub(crate) fn start() {
         return;
     }
     let alarm = Arc::new(Alarm::new());
-    watch.duty.begin(Arc::clone(&alarm));
+    watch.watchdog.begin(Arc::clone(&alarm));
     let spec = ThreadSpec {
         name: THREAD_NAME.to_owned(),
         stack_size: Some(128 * 1024),
@@ -206,7 +206,7 @@ pub(crate) fn start() {
     };
     match system_spawner()(spec) {
         Ok(_detached) => *process = Some(this),
-        Err(_) => watch.duty.end(),
+        Err(_) => watch.watchdog.end(),
     }
 }
 
@@ -222,7 +222,7 @@ pub(crate) fn shared_driver() -> io::Result<Arc<Driver>> {
 impl Watch {
     fn arm(&self) {
         let period = Duration::from_millis(self.period_ms.load(Ordering::Relaxed));
-        self.duty.set(period);
+        self.watchdog.set(period);
     }
 
     fn are_quiet(&self) -> bool {
@@ -234,9 +234,9 @@ impl Watch {
         let mut period = PERIOD;
         loop {
             self.period_ms.store(period.as_millis() as u64, Ordering::Relaxed);
-            if self.duty.sleep(|| self.are_quiet(), 0) {
+            if self.watchdog.sleep(|| self.are_quiet(), 0) {
                 alarm.wait(None);
-                self.duty.begin_sampling();
+                self.watchdog.begin_sampling();
             } else {
                 alarm.wait(Some(period));
             }

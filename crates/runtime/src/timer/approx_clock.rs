@@ -1,15 +1,15 @@
-//! A moment not before the present, for half the price of the clock.
+//! A moment not before the present, at half the cost of the clock.
 //!
 //! A new deadline needs the time, and reading the clock was a third of what a timer costs. A worker
-//! reads it anyway, every few microseconds. So it notes the processor's ticks beside that reading,
-//! its *anchor*, and for a while adds the ticks since.
+//! reads it anyway, every few microseconds. So it records the processor's ticks together with that
+//! time, as a *sample*, and for a while adds the ticks since then to the time of the sample.
 //!
-//! The estimate errs to the late side by a thousandth of the anchor's age, which is a millisecond
-//! at most: a deadline reckoned from it is late by a microsecond, and never early.
+//! The estimate is too late by a thousandth of the age of the sample, which is a millisecond at
+//! most. So a deadline that is counted from it is late by a microsecond, and never early.
 //!
 //! # Invariants
 //!
-//! 1. The anchor's time is not before its ticks: they are read first.
+//! 1. The time of a sample is not before its ticks: the ticks are read first.
 //! 2. `RATE` is not below the true rate, by more than the clock itself is slewed (500 ppm).
 //!
 //! Used only where the system's own clock counts ticks, on x86-64 Linux: then the kernel has made
@@ -35,22 +35,22 @@ const BASE_NS: u64 = 20_000_000;
 /// How far apart they may be: the clock is slewed, and what counts is its rate now.
 const BASE_MAX_NS: u64 = 20_000_000_000;
 
-/// How old an anchor may be, in nanoseconds.
+/// How old a sample may be, in nanoseconds.
 const AGE_MAX_NS: u64 = 1_000_000;
 
 /// How far an estimate is ahead of the time at most, in nanoseconds: a thousandth of
 /// [`AGE_MAX_NS`], and as much again for a clock that is slewed.
 pub(crate) const APPROX_ERROR_MAX_NS: u64 = 2_000;
 
-/// How old an anchor is, in nanoseconds, when a reading of the clock makes a new one: the ticks are
-/// as dear as the clock, and an estimate from an anchor of this age is 200 ns late.
+/// How old a sample is, in nanoseconds, when a read of the clock makes a new one. Reading the ticks
+/// costs as much as the clock, and an estimate from a sample of this age is 200 ns late.
 const RESAMPLE_NS: u64 = 200_000;
 
 /// How long a reading of ticks, clock, ticks may take, in ticks: more means that the thread was
 /// interrupted in between.
 const READING_TICKS_MAX: u64 = 2_000;
 
-/// What one worker knows of ticks and time.
+/// The samples of one worker thread.
 #[derive(Debug, Default)]
 pub(crate) struct ApproxClock {
     sample: Cell<Option<TickSample>>,
@@ -65,11 +65,11 @@ struct TickSample {
 }
 
 impl ApproxClock {
-    /// Reads the clock, and notes the ticks if it is time to.
+    /// Reads the clock, and the ticks if the sample is old.
     pub(crate) fn read(&self, clock: &Clock) -> u64 {
         let ns = clock.now_ns();
         match self.sample.get() {
-            Some(anchor) if ns.saturating_sub(anchor.ns) < RESAMPLE_NS => ns,
+            Some(sample) if ns.saturating_sub(sample.ns) < RESAMPLE_NS => ns,
             _ => self.read_with_ticks(clock, ns),
         }
     }
@@ -93,28 +93,28 @@ impl ApproxClock {
     pub(crate) fn now_ns(&self, clock: &Clock) -> u64 {
         let rate = RATE.load(Ordering::Relaxed);
         let estimate = match (self.sample.get(), ticks()) {
-            (Some(anchor), Some(now)) if rate != 0 => anchor.extended_to(now, rate),
+            (Some(sample), Some(now)) if rate != 0 => sample.extended_to(now, rate),
             _ => None,
         };
         estimate.unwrap_or_else(|| self.read(clock))
     }
 
-    fn note(&self, anchor: TickSample) {
-        self.sample.set(Some(anchor));
+    fn note(&self, sample: TickSample) {
+        self.sample.set(Some(sample));
         if RATE.load(Ordering::Relaxed) != 0 {
             return;
         }
         let first =
-            self.first.get().filter(|first| anchor.ns.wrapping_sub(first.ns) <= BASE_MAX_NS);
-        self.first.set(first.or(Some(anchor)));
-        if let Some(rate) = first.and_then(|first| rate_between(first, anchor)) {
+            self.first.get().filter(|first| sample.ns.wrapping_sub(first.ns) <= BASE_MAX_NS);
+        self.first.set(first.or(Some(sample)));
+        if let Some(rate) = first.and_then(|first| rate_between(first, sample)) {
             RATE.store(rate, Ordering::Relaxed);
         }
     }
 }
 
 impl TickSample {
-    /// The time at `now`, rounded up; `None` if that is too far away, or before the anchor.
+    /// The time at `now`, rounded up; `None` if that is too far away, or before the sample.
     #[inline]
     fn extended_to(self, now: u64, rate: u64) -> Option<u64> {
         let passed = now.wrapping_sub(self.ticks);
@@ -146,8 +146,8 @@ fn usable_ticks(clock: &Clock) -> Option<u64> {
 /// Whether the system's clock is the processor's counter, once the system said so.
 static COUNTS_TICKS: OnceLock<bool> = OnceLock::new();
 
-/// Asks the system whether its clock is the processor's counter. For whoever starts a runtime, and
-/// before its threads: a worker that asks would open a file beside the program's own.
+/// Asks the system whether its clock is the processor's counter. Called by the thread that
+/// starts a runtime, before its threads start: a worker that asks would open a file.
 ///
 /// Without an answer, such as at the limit of descriptors, the clock is read and the next runtime
 /// asks again.
@@ -175,10 +175,10 @@ mod tests {
 
     #[test]
     fn the_estimate_is_never_before_the_time_and_a_thousandth_late_at_most() {
-        let anchor = TickSample { ticks: 1_000, ns: 50_000 };
+        let sample = TickSample { ticks: 1_000, ns: 50_000 };
         for passed in [0, 1, 2, 3, 299, 3_000, 299_999, 3_000_000] {
             let exact_ns = 50_000 + passed / 3;
-            let estimate = anchor.extended_to(1_000 + passed, THREE).expect("young enough");
+            let estimate = sample.extended_to(1_000 + passed, THREE).expect("young enough");
             assert!(estimate >= exact_ns && estimate > 50_000 + (passed - passed % 3) / 3);
             assert!(estimate <= exact_ns + passed / 3_000 + 3, "{estimate} for {exact_ns}");
         }
@@ -186,9 +186,9 @@ mod tests {
 
     #[test]
     fn an_old_anchor_and_ticks_that_go_back_are_of_no_use() {
-        let anchor = TickSample { ticks: 1_000, ns: 50_000 };
-        assert_eq!(anchor.extended_to(1_000 + 3 * (AGE_MAX_NS + 10), THREE), None);
-        assert_eq!(anchor.extended_to(999, THREE), None);
+        let sample = TickSample { ticks: 1_000, ns: 50_000 };
+        assert_eq!(sample.extended_to(1_000 + 3 * (AGE_MAX_NS + 10), THREE), None);
+        assert_eq!(sample.extended_to(999, THREE), None);
     }
 
     #[test]

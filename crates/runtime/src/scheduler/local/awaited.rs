@@ -29,7 +29,7 @@ const ROUNDS: usize = 64;
 const WAKERS_MAX: usize = 32;
 
 impl LocalHandle {
-    /// Wakes who awaits a local task inside of another executor.
+    /// Wakes the futures that await a local task inside another executor.
     #[cold]
     pub(super) fn wake_awaiting(&self) {
         self.has_awaiting.store(false, Ordering::Relaxed);
@@ -68,17 +68,17 @@ impl LocalExecutor {
     #[cold]
     pub(super) fn awaited(&self, waker: &Waker) {
         let polls_of_worker =
-            current::with_worker(|seat| seat.map(|seat| seat.poll_counter.read()));
+            current::with_worker(|worker| worker.map(|worker| worker.poll_counter.read()));
         if polls_of_worker.is_none() && self.depth.get() == 0 {
             return self.run_for(waker);
         }
         let poll = polls_of_worker.unwrap_or_else(|| self.passes.get());
         if self.awaited_at.replace(poll) != poll {
             self.handle.forget_awaiting();
-            let signals = Arc::downgrade(&self.handle);
+            let handle = Arc::downgrade(&self.handle);
             let watched = self.watched();
             watched.set_awaiting(move || {
-                signals.upgrade().inspect(|signals| signals.wake_awaiting());
+                handle.upgrade().inspect(|handle| handle.wake_awaiting());
             });
             if polls_of_worker.is_some() {
                 // The watcher does not see these polls but for this.
@@ -107,7 +107,7 @@ impl LocalExecutor {
             if self.has_local() {
                 self.run_local(None);
             } else if self.handle.flags.park_despite_main() {
-                // From now on who queues a task wakes the waker.
+                // From now on a thread that queues a task wakes the waker.
                 return;
             }
         }

@@ -14,10 +14,10 @@ use super::LocalExecutor;
 use crate::scheduler::multi::BlockInPlace;
 use crate::scheduler::wake;
 
-/// Rounds after which driver and timers are looked at although there is work.
+/// Rounds after which driver and timers are checked although there is work.
 const CHECK_EVERY: u32 = 64;
 
-/// As in the pool: how long the driver may wait while there is work.
+/// As in the pool: how long the driver is left alone while there is work.
 const TURN_EVERY_NS: u64 = 100_000;
 
 impl LocalExecutor {
@@ -81,34 +81,35 @@ impl LocalExecutor {
         }
     }
 
-    /// As [`LocalExecutor::wait`], inside of a poll. What is polled meanwhile stands on top of that
-    /// poll and may do the same, so its own future comes first, if it has `helped` others the last
-    /// time, and others only while half of the stack is free. Returns whether it has helped them.
+    /// As [`LocalExecutor::wait`], inside a poll. Tasks that are polled meanwhile run on top of
+    /// that poll and may do the same. So the own future comes first if this call polled others the
+    /// last time, and others are polled only while half of the stack is free. Returns whether
+    /// others were polled.
     pub(super) fn wait_nested(
         &self,
-        relief: Option<&BlockInPlace<'_>>,
-        mut has_helped: bool,
+        blocked: Option<&BlockInPlace<'_>>,
+        mut has_polled_others: bool,
     ) -> bool {
         loop {
             self.begin_round();
-            if has_helped && self.handle.flags.take_main() {
+            if has_polled_others && self.handle.flags.take_main() {
                 return false;
             }
             let has_room = !stack::is_half_used();
             if has_room && self.has_local() {
                 self.run_local(None);
             }
-            if has_room && let Some(relief) = relief {
-                relief.run_worker(|| self.handle.flags.has_main());
+            if has_room && let Some(blocked) = blocked {
+                blocked.run_worker(|| self.handle.flags.has_main());
             }
-            has_helped = true;
+            has_polled_others = true;
             if self.handle.flags.take_main() {
                 return true;
             }
             if !has_room {
                 self.park(MAIN, false);
             } else if self.queue.borrow().is_empty() {
-                self.park(MAIN | INBOX, relief.is_some_and(BlockInPlace::must_run_worker));
+                self.park(MAIN | INBOX, blocked.is_some_and(BlockInPlace::must_run_worker));
             }
         }
     }
@@ -123,7 +124,7 @@ impl LocalExecutor {
         }
     }
 
-    /// Turns the driver and the timers although there is work, if that is due.
+    /// Turns the driver and the timers if they are due, although there is work.
     #[cold]
     fn check_events(&self) {
         let now = self.event_loop.now_ns();
@@ -146,14 +147,14 @@ impl LocalExecutor {
     fn turn_timers(&self) {
         let now = self.event_loop.now_ns();
         self.turned_ns.set(now);
-        if let Some(home) = self.timers.get() {
+        if let Some(timers) = self.timers.get() {
             let mut wakers = Vec::new();
-            while home.turn_batch(self.event_loop.token(), now, &mut wakers, wake::wake_all) {}
+            while timers.turn_batch(self.event_loop.token(), now, &mut wakers, wake::wake_all) {}
         }
     }
 
-    /// Sleeps until there is one of `reasons` not to, or for a moment if it is to be brief.
-    fn park(&self, reasons: u32, is_brief: bool) {
+    /// Sleeps until one of `flags` is set, or for a moment if `is_brief`.
+    fn park(&self, flags: u32, is_brief: bool) {
         self.event_loop.release_spare();
         let deadline = self.event_loop.park_timers();
         self.leave_to_parent();
@@ -162,11 +163,11 @@ impl LocalExecutor {
             *self.handle.driver.lock() = driver.cloned();
         }
         let start = self.event_loop.now_ns();
-        if self.spin_until(reasons) {
+        if self.spin_until(flags) {
             return;
         }
         let watched = self.watched.get().filter(|_| self.has_to_leave.get());
-        if self.handle.flags.park(reasons) {
+        if self.handle.flags.park(flags) {
             watched.inspect(|watched| watched.sleep());
             let timeout =
                 deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(start)));
@@ -184,24 +185,23 @@ impl LocalExecutor {
             }
             watched.inspect(|watched| watched.wake());
         }
-        let is_signalled = self.handle.flags.unpark();
+        let is_flag_set = self.handle.flags.unpark();
         let now = self.event_loop.now_ns();
-        self.event_loop.spin.record_wait(is_signalled.then(|| now.saturating_sub(start)));
+        self.event_loop.spin.record_wait(is_flag_set.then(|| now.saturating_sub(start)));
         if self.timers.get().is_some() {
             self.turn_timers();
         }
     }
 
-    /// Lets timed waits end on time until the thread leaves `block_on`.
+    /// Has timed waits end on time until the thread leaves `block_on`.
     fn use_exact_timers(&self) {
         self.has_to_leave.set(true);
         let slack = self.slack.take();
         self.slack.set(slack.or_else(TimerSlack::least));
     }
 
-    /// Spins for a moment. `true` if one of `reasons` was signalled meanwhile.
-    fn spin_until(&self, reasons: u32) -> bool {
-        self.event_loop.driver().is_none()
-            && self.event_loop.spin(|| self.handle.flags.has(reasons))
+    /// Spins for a moment. `true` if one of `flags` was set meanwhile.
+    fn spin_until(&self, flags: u32) -> bool {
+        self.event_loop.driver().is_none() && self.event_loop.spin(|| self.handle.flags.has(flags))
     }
 }

@@ -1,8 +1,8 @@
-//! A shutdown with patience: what runs may finish, and what does not is named.
+//! A graceful shutdown: tasks may finish, and those that do not are named.
 //!
 //! Nothing on the hot paths knows of it. The thread that shuts down keeps a reference to each live
-//! task and looks at them with growing pauses; when all it knows are complete it looks for new
-//! ones, which tasks that run may still spawn.
+//! task and checks them with growing pauses. When all that it knows are complete it collects the
+//! new ones, which running tasks may still spawn.
 //!
 //! *Rejected:* counting at each completion, a shared counter for a program's last second.
 
@@ -17,12 +17,12 @@ use reveille_task::{TaskHandle, TaskId, TaskRef};
 use super::WorkerPool;
 use super::shutdown::{self, ShutdownTimeout};
 
-/// What workers get to leave their polls in when the patience is over, so that a poll that is about
-/// to end is not called stuck. A blocked one does not end in a hundred times that.
+/// The time for workers to leave their polls after the patience is over, so that a poll that is
+/// about to end is not reported as stuck. A blocked poll does not end in a hundred times that.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// Pauses between two looks, from the first to the longest: a program that has nothing to wait for
-/// ends at once, and one that waits for seconds does not spend them looking.
+/// The first and the longest pause between two checks. A program that has nothing to wait for ends
+/// at once, and one that waits for seconds does not spend them checking.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(5));
 
 /// A task that did not finish in time.
@@ -59,8 +59,8 @@ impl fmt::Display for TaskInfo {
         if let Some(name) = &self.name {
             write!(f, " '{name}'")?;
         }
-        if let Some(place) = self.spawned_at {
-            write!(f, ", spawned at {place}")?;
+        if let Some(location) = self.spawned_at {
+            write!(f, ", spawned at {location}")?;
         }
         if self.is_stuck {
             write!(f, ", stuck in a poll")?;
@@ -69,7 +69,7 @@ impl fmt::Display for TaskInfo {
     }
 }
 
-/// What became of a runtime's tasks when it was shut down with patience.
+/// What happened to the tasks of a runtime that was shut down gracefully.
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {
@@ -86,7 +86,7 @@ pub struct ShutdownReport {
 }
 
 impl ShutdownReport {
-    /// Whether everything ended by itself.
+    /// Whether all tasks and closures ended by themselves.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.cancelled.is_empty()
@@ -111,25 +111,25 @@ impl fmt::Display for ShutdownReport {
 }
 
 /// Lets `shared` finish for `patience` at most, then ends it. The caller is no thread of the pool.
-pub(crate) fn drain(shared: &'static WorkerPool, patience: Duration) -> ShutdownReport {
-    if shared.runtime_ref().is_inherited() {
+pub(crate) fn drain(pool: &'static WorkerPool, patience: Duration) -> ShutdownReport {
+    if pool.runtime_ref().is_inherited() {
         return ShutdownReport::default();
     }
     {
-        let _outside = shared.remote.lock();
-        shared.is_draining.store(true, Ordering::SeqCst);
+        let _remote = pool.remote.lock();
+        pool.is_draining.store(true, Ordering::SeqCst);
     }
     let time = ShutdownTimeout::new(Some(patience));
     let mut watch = DrainProgress { unfinished: Vec::new(), seen: 0 };
     let mut pause = PAUSES.0;
-    while !watch.is_over(shared) && !time.is_up() {
+    while !watch.is_over(pool) && !time.is_up() {
         sleep(time.left().map_or(pause, |left| left.min(pause)));
         pause = (pause * 2).min(PAUSES.1);
     }
-    watch.end(shared)
+    watch.end(pool)
 }
 
-/// The tasks that are waited for.
+/// The tasks that the shutdown waits for.
 struct DrainProgress {
     unfinished: Vec<TaskHandle>,
     seen: usize,
@@ -137,18 +137,18 @@ struct DrainProgress {
 
 impl DrainProgress {
     /// Whether no task is left, and no closure.
-    fn is_over(&mut self, shared: &'static WorkerPool) -> bool {
+    fn is_over(&mut self, pool: &'static WorkerPool) -> bool {
         self.unfinished.retain(|task| !task.as_task().is_finished());
         if !self.unfinished.is_empty() {
             return false;
         }
         // Closures first: a task that ends may leave one, and a closure a task, but a closure that
         // is there now is seen, and a task that it spawned before it ended is seen after it.
-        let closures = shared.blocking().map_or(0, |pool| {
-            let metrics = pool.metrics();
+        let closures = pool.blocking().map_or(0, |blocking| {
+            let metrics = blocking.metrics();
             metrics.queued + metrics.running
         });
-        self.unfinished = shutdown::live_tasks(shared);
+        self.unfinished = shutdown::live_tasks(pool);
         // Workers take the tasks that they complete out of their tables in batches.
         self.unfinished.retain(|task| !task.as_task().is_finished());
         self.seen += self.unfinished.len();
@@ -156,11 +156,11 @@ impl DrainProgress {
     }
 
     /// Ends the runtime, and names what is cancelled.
-    fn end(self, shared: &'static WorkerPool) -> ShutdownReport {
+    fn end(self, pool: &'static WorkerPool) -> ShutdownReport {
         let mut report = ShutdownReport::default();
         let mut cancelled = Vec::new();
-        report.dropped_closures = shared.blocking().map_or(0, |pool| pool.metrics().queued);
-        let shutdown = shutdown::stop_and_tell(shared, Some(GRACE), |live| {
+        report.dropped_closures = pool.blocking().map_or(0, |blocking| blocking.metrics().queued);
+        let shutdown = shutdown::stop_and_tell(pool, Some(GRACE), |live| {
             let is_late = |task: &&TaskHandle| !task.as_task().is_finished();
             cancelled.extend(live.iter().filter(is_late).cloned());
             report.cancelled = cancelled.iter().map(|task| TaskInfo::of(task.as_task())).collect();

@@ -1,9 +1,9 @@
-//! The queue that all workers share: tasks from outside.
+//! The queue that all workers share, for tasks from outside.
 //!
-//! Sharded, so that threads that spawn at the same time rarely meet; each shard is a mutex around a
-//! list with its length beside it, so that a worker sees an empty injector without a lock. A worker
-//! takes a batch at a time. Order is first in, first out within a shard; shards are visited in
-//! turn.
+//! Sharded, so that threads that spawn at the same time rarely contend; each shard is a mutex
+//! around a list with its length beside it, so that a worker sees an empty injector without a
+//! lock. A worker takes a batch at a time. Order is first in, first out within a shard; shards are
+//! visited in turn.
 
 use std::collections::VecDeque;
 
@@ -33,9 +33,9 @@ impl Injector {
         Injector { shards: (0..count).map(|_| Padded::default()).collect() }
     }
 
-    /// Adds one task. `lane` chooses the shard: callers that differ in it do not meet.
-    pub(crate) fn push(&self, lane: usize, task: Runnable) {
-        let shard = &self.shards[lane & (self.shards.len() - 1)];
+    /// Adds one task. `shard_index` chooses the shard: callers with different ones do not contend.
+    pub(crate) fn push(&self, shard_index: usize, task: Runnable) {
+        let shard = &self.shards[shard_index & (self.shards.len() - 1)];
         let mut tasks = shard.tasks.lock();
         tasks.push_back(task);
         shard.len.store(tasks.len(), Ordering::SeqCst);
@@ -51,12 +51,12 @@ impl Injector {
     }
 
     /// Takes a fair share for one of `workers` workers: the first shard that has tasks, from
-    /// `lane` on, which becomes the one behind it. So a shard that is never empty keeps nobody from
-    /// the others.
-    pub(crate) fn take(&self, lane: &mut usize, workers: usize, into: &mut Vec<Runnable>) {
+    /// `shard_index` on, which becomes the one behind it. So a shard that is never empty keeps
+    /// nobody from the others.
+    pub(crate) fn take(&self, shard_index: &mut usize, workers: usize, into: &mut Vec<Runnable>) {
         for _ in 0..self.shards.len() {
-            let shard = &self.shards[*lane & (self.shards.len() - 1)];
-            *lane = lane.wrapping_add(1);
+            let shard = &self.shards[*shard_index & (self.shards.len() - 1)];
+            *shard_index = shard_index.wrapping_add(1);
             if shard.len.load(Ordering::Relaxed) == 0 {
                 continue;
             }

@@ -322,7 +322,7 @@ mod tests {
             })
             .collect();
         assert_eq!(periods, [8, 16, 32, 64, 64]);
-        assert!(!period.is_quiet(), "somebody polls between the looks");
+        assert!(!period.is_quiet(), "a worker polls between the samples");
         period.record(false, true, 0, 0);
         assert_eq!(period.period, PERIOD);
     }
@@ -342,7 +342,7 @@ mod tests {
     fn with_a_cheap_alarm_it_may_sleep_as_soon_as_all_are_parked_and_little_happens() {
         const MS: u64 = 1_000_000;
         let mut period = SamplingPeriod::new(true, 100, 0);
-        assert!(!period.is_quiet(), "it has not looked yet");
+        assert!(!period.is_quiet(), "it has not sampled yet");
         period.record(true, true, 101, 4 * MS);
         assert!(!period.is_quiet(), "once in 4 ms is too often");
         period.record(true, true, 102, 12 * MS);

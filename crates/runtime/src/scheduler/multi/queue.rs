@@ -1,12 +1,12 @@
-//! The run queue of a worker: a bounded ring that its owner pushes to and anybody takes from.
+//! The run queue of a worker: a bounded ring that its owner pushes to and any thread takes from.
 //!
 //! Purpose: the owner pushes at the back and pops at the front; a thief copies up to half of the
-//! front and then claims it with one compare-exchange. First in, first out for everybody, which is
-//! what keeps a crowd of tasks fair.
+//! front and then claims it with one compare-exchange. First in, first out for all, which keeps
+//! many tasks fair.
 //!
 //! # Vocabulary
 //!
-//! * **head**: position of the oldest element; moved forward by whoever takes.
+//! * **head**: position of the oldest element; moved forward by the thread that takes it.
 //! * **tail**: position behind the newest element; moved forward by the owner.
 //! * Positions count up for ever; a position's slot is its value modulo the capacity.
 //! * **backlog**: what the ring had no room for, the owner's alone. It is behind the ring: as long
@@ -17,7 +17,7 @@
 //! 1. Only the owner writes `tail` and slots, and it writes only slots outside `head..tail`.
 //! 2. The positions `head..tail` hold one element each, and `tail - head <= CAPACITY`.
 //! 3. Elements belong to the ring until a compare-exchange moves `head` past them; then they belong
-//!    to the thread that moved it. A copy made before a failed exchange is worth nothing.
+//!    to the thread that moved it. A copy made before a failed exchange must not be used.
 //! 4. `tail` is written with release after the slot, and read with acquire before it. `head` moves
 //!    with release after the copy, and the owner reads it with acquire before it reuses a slot.
 //! 5. Positions are as wide as a pointer and never masked, so the ABA of a wrapped index needs
@@ -29,7 +29,7 @@
 //! once some waited ten times as long as others. A ring that grows: thieves hold its address.
 //!
 //! Rejected: the two-headed ring of other runtimes, which lets the thief copy after its claim. It
-//! makes every push look at two heads, to save copies that a failed claim wastes; claims rarely
+//! makes every push read two heads, to save copies that a failed claim wastes; claims rarely
 //! fail here, since one thread searches at a time.
 //!
 //! Source: the run queue of Go's scheduler, and D. Chase, Y. Lev, "Dynamic Circular Work-Stealing
@@ -62,12 +62,12 @@ pub(crate) struct Queue {
     head: Padded<AtomicUsize>,
     tail: Padded<AtomicUsize>,
     slots: Box<[AtomicPtr<()>; CAPACITY]>,
-    /// Length of the backlog, for those who do not own it.
+    /// Length of the backlog, for threads that do not own it.
     backlog_len: AtomicUsize,
 }
 
 /// The permission to push, and with it the role of the owner and the backlog. Kept in the worker's
-/// core, so that whoever owns the core owns the queue.
+/// core, so that the owner of the core owns the queue.
 #[derive(Debug)]
 pub(crate) struct Ownership {
     backlog: VecDeque<Runnable>,
@@ -106,7 +106,7 @@ impl Queue {
         self.backlog_len.load(Ordering::Relaxed)
     }
 
-    /// Tasks in the ring. Exact for the owner while nobody steals, a hint otherwise.
+    /// Tasks in the ring. Exact for the owner while no thread steals, a hint otherwise.
     pub(crate) fn len(&self) -> usize {
         let head = self.head.load(Ordering::Acquire);
         let tail = self.tail.load(Ordering::Acquire);
@@ -237,7 +237,8 @@ impl Queue {
         }
     }
 
-    /// Copies `count` elements from `head` on and claims them; none if somebody else was faster.
+    /// Copies `count` elements from `head` on and claims them. Returns 0 if another thread was
+    /// faster.
     fn take(&self, head: usize, count: usize, into: &mut Vec<Runnable>) -> usize {
         let mut copies = [std::ptr::null_mut(); CAPACITY / 2 + 1];
         for (offset, copy) in copies.iter_mut().enumerate().take(count) {

@@ -6,11 +6,11 @@
 //! # Invariants
 //!
 //! 1. A slot in use holds the address of a task and owns a reference to it, from [`insert`] to
-//!    [`remove`]: so a task that nobody can wake stays, with what it owns, until its runtime ends,
-//!    and whoever walks the table finds no task that is freed.
+//!    [`remove`]: so a task that nothing can wake stays, with what it owns, until its runtime ends,
+//!    and a walk through the table finds no task that is freed.
 //!
-//! Rejected: an intrusive list, two words per task and two cache lines of strangers touched at each
-//! spawn and each completion.
+//! Rejected: an intrusive list, two words per task and two cache lines of other tasks touched at
+//! each spawn and each completion.
 //!
 //! [`insert`]: Registry::insert
 //! [`remove`]: Registry::remove

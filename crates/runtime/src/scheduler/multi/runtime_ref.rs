@@ -1,6 +1,6 @@
 //! One use of a pool's memory, and the global one.
 //!
-//! A pool's memory is never freed, only used again, by a runtime of somebody else. So what outlives
+//! A pool's memory is never freed, only used again, by another runtime. So what outlives
 //! a runtime (a [`Handle`](crate::Handle), a blocking closure that runs on, a thread-local's
 //! destructor) names the pool together with the number of its use. An operation on a use that has
 //! ended is refused or goes to the global pool; it never reaches the next use. In a child process
@@ -27,7 +27,7 @@ use crate::timer::Timers;
 /// The upper bits of a number are the generation of the process, the lower ones count.
 const GENERATION_SHIFT: u32 = 40;
 
-/// See the module's header.
+/// See the header of the module.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RuntimeRef {
     pool: &'static WorkerPool,
@@ -41,7 +41,7 @@ impl PartialEq for RuntimeRef {
 }
 
 impl WorkerPool {
-    /// Begins another use of this pool. Under the lock of `outside`.
+    /// Begins another use of this pool. Under the lock of `remote`.
     pub(super) fn next_generation(&'static self) -> RuntimeRef {
         let before = self.generation.load(Ordering::SeqCst);
         let count = (before + 1) & ((1 << GENERATION_SHIFT) - 1);
@@ -75,7 +75,7 @@ impl RuntimeRef {
     }
 
     /// Whether it belongs to the parent of this process: its threads are not here, and its locks
-    /// may be held by them for ever.
+    /// may be held by them forever.
     pub(crate) fn is_inherited(self) -> bool {
         self.generation >> GENERATION_SHIFT != u64::from(fork::generation())
     }
@@ -83,14 +83,14 @@ impl RuntimeRef {
     /// Whether it has not ended yet.
     pub(crate) fn is_open(self) -> bool {
         !self.is_inherited() && {
-            let outside = self.pool.remote.lock();
-            self.is_current() && outside.config.is_some()
+            let remote = self.pool.remote.lock();
+            self.is_current() && remote.config.is_some()
         }
     }
 
     /// Whether the calling thread may register a task that no worker spawns.
-    pub(super) fn admits(self, outside: &RemoteState) -> bool {
-        outside.config.is_some() && self.is_up() && !self.refuses()
+    pub(super) fn admits(self, remote: &RemoteState) -> bool {
+        remote.config.is_some() && self.is_up() && !self.refuses()
     }
 
     /// Whether this thread may start nothing here: the pool drains, and the thread is not its own.
@@ -98,13 +98,13 @@ impl RuntimeRef {
         self.pool.is_draining.load(Ordering::Relaxed) && current::own_pool() != Some(self)
     }
 
-    /// The hook for panics that nobody awaits.
+    /// The hook for panics of tasks that are not awaited.
     pub(crate) fn panic_hook(self) -> Option<PanicHook> {
         if self.is_inherited() {
             return None;
         }
-        let outside = self.pool.remote.lock();
-        let config = outside.config.as_ref().filter(|_| self.is_current());
+        let remote = self.pool.remote.lock();
+        let config = remote.config.as_ref().filter(|_| self.is_current());
         config.and_then(|config| config.on_panic.clone())
     }
 
@@ -118,12 +118,12 @@ impl RuntimeRef {
         if self.is_inherited() {
             return None;
         }
-        let outside = self.pool.remote.lock();
+        let remote = self.pool.remote.lock();
         let may_use = self.is_current() && !self.refuses();
-        outside.blocking.as_ref().filter(|_| may_use).map(Arc::clone)
+        remote.blocking.as_ref().filter(|_| may_use).map(Arc::clone)
     }
 
-    /// A home for the timers of threads that turn none.
+    /// The timers for sleeps of threads that turn none.
     pub(crate) fn remote_timers(self) -> &'static Timers {
         &self.pool.workers[0].timers
     }
@@ -154,12 +154,13 @@ impl RuntimeRef {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        current::with_worker(|seat| {
-            let seat = seat.filter(|seat| seat.runtime() == self);
-            let anchor = seat.map_or(&self.pool.remote_scheduler, |seat| &seat.worker().scheduler);
-            let scheduler = Scheduler(anchor);
+        current::with_worker(|worker| {
+            let worker = worker.filter(|worker| worker.runtime() == self);
+            let scheduler_ref =
+                worker.map_or(&self.pool.remote_scheduler, |worker| &worker.worker().scheduler);
+            let scheduler = Scheduler(scheduler_ref);
             let (task, handle, kept) = reveille_task::spawn_kept(future, scheduler, options);
-            self.pool.bind(seat, task, kept, anchor, self);
+            self.pool.bind(worker, task, kept, scheduler_ref, self);
             handle
         })
     }
@@ -181,11 +182,11 @@ impl RuntimeRef {
 static GLOBAL: OnceLock<Box<Global>> = OnceLock::new();
 
 struct Global {
-    incarnation: RuntimeRef,
+    runtime: RuntimeRef,
     of_child: OnceLock<Box<Global>>,
 }
 
-/// Somebody starts it.
+/// A thread starts it.
 static IS_STARTING: AtomicBool = AtomicBool::new(false);
 
 /// The right to start the global pool. A flag, which a child process can take back from a thread
@@ -219,8 +220,8 @@ pub(crate) fn forget_start() {
 fn get_global() -> Option<RuntimeRef> {
     let mut slot = &GLOBAL;
     while let Some(global) = slot.get() {
-        if !global.incarnation.is_inherited() {
-            return Some(global.incarnation);
+        if !global.runtime.is_inherited() {
+            return Some(global.runtime);
         }
         slot = &global.of_child;
     }
@@ -273,12 +274,12 @@ fn start_unless_up(config: impl FnOnce() -> Config) -> io::Result<(RuntimeRef, b
     if let Some(global) = get_global() {
         return Ok((global, false));
     }
-    let incarnation = WorkerPool::start(config())?;
+    let runtime = WorkerPool::start(config())?;
     let mut slot = &GLOBAL;
     while let Some(global) = slot.get() {
         slot = &global.of_child;
     }
-    let is_set = slot.set(Box::new(Global { incarnation, of_child: OnceLock::new() })).is_ok();
+    let is_set = slot.set(Box::new(Global { runtime, of_child: OnceLock::new() })).is_ok();
     assert!(is_set, "one thread at a time starts it");
-    Ok((incarnation, true))
+    Ok((runtime, true))
 }

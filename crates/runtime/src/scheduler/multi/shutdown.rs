@@ -1,11 +1,11 @@
-//! The end of a pool's incarnation.
+//! The end of a runtime.
 //!
 //! In order: no new tasks; the workers finish the poll they are in and leave (a poll that waits
 //! for a task of the pool is helped by cancelling that); every task that is not complete is
 //! cancelled, its future dropped by the thread that shuts down; the blocking pool
 //! drops what has not started and waits for what runs; sockets and timers that others hold are
 //! woken, so that their owners find another runtime or an error; the drivers are closed. If
-//! everything ended, the pool is ready for its next incarnation.
+//! everything ended, the pool is ready for the next runtime.
 
 use std::time::{Duration, Instant};
 
@@ -76,7 +76,7 @@ impl Shutdown {
     }
 }
 
-/// How long polls are waited for before the tasks that they may wait for are cancelled.
+/// How long a shutdown waits for polls before it cancels the tasks that they may wait for.
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
 /// How much of the time for a shutdown is left.
@@ -86,7 +86,7 @@ pub(super) struct ShutdownTimeout {
 }
 
 impl ShutdownTimeout {
-    /// From now on; `None`: as long as it takes.
+    /// From now on. `None` for as long as it takes.
     pub(super) fn new(timeout: Option<Duration>) -> ShutdownTimeout {
         let clock = system_clock().clone();
         let deadline = timeout.and_then(|timeout| clock::deadline_after(clock.now(), timeout));
@@ -103,71 +103,71 @@ impl ShutdownTimeout {
     }
 }
 
-/// Ends the incarnation of `shared`. The caller is no thread of the pool.
-pub(crate) fn stop(shared: &'static WorkerPool, timeout: Option<Duration>) -> Shutdown {
-    stop_and_tell(shared, timeout, |_| ())
+/// Ends the runtime of `pool`. The caller is no thread of the pool.
+pub(crate) fn stop(pool: &'static WorkerPool, timeout: Option<Duration>) -> Shutdown {
+    stop_and_tell(pool, timeout, |_| ())
 }
 
-/// As [`stop`]. `tell` is shown the tasks that are left, before they are cancelled.
+/// As [`stop`]. Calls `tell` with the tasks that are left, before they are cancelled.
 pub(super) fn stop_and_tell(
-    shared: &'static WorkerPool,
+    pool: &'static WorkerPool,
     timeout: Option<Duration>,
     tell: impl FnOnce(&[TaskHandle]),
 ) -> Shutdown {
     lock::assert_none_held("a shutdown");
-    if shared.runtime_ref().is_inherited() {
-        // Its threads are the parent's.
+    if pool.runtime_ref().is_inherited() {
+        // Its threads belong to the parent.
         return Shutdown::default();
     }
     let time = ShutdownTimeout::new(timeout);
     {
-        let _outside = shared.remote.lock();
-        shared.is_stopping.store(true, Ordering::SeqCst);
+        let _outside = pool.remote.lock();
+        pool.is_stopping.store(true, Ordering::SeqCst);
     }
-    shared.workers.iter().for_each(super::Worker::notify);
-    let _runtime = current::enter_runtime(shared.runtime_ref());
+    pool.workers.iter().for_each(super::Worker::notify);
+    let _runtime = current::enter_runtime(pool.runtime_ref());
     let mut tell = Some(tell);
     let mut cancelled_tasks = 0;
     let mut take_stock = || {
         let Some(tell) = tell.take() else { return };
-        let left = live_tasks(shared);
+        let left = live_tasks(pool);
         cancelled_tasks = left.iter().filter(|task| !task.as_task().is_finished()).count();
         tell(&left);
     };
-    let stuck_workers = wait_for_polls(shared, &time, &mut take_stock);
-    shared.monitor.stop();
+    let stuck_workers = wait_for_polls(pool, &time, &mut take_stock);
+    pool.monitor.stop();
     take_stock();
-    cancel_tasks(shared, &time, stuck_workers > 0);
-    let blocking = shared.blocking();
+    cancel_tasks(pool, &time, stuck_workers > 0);
+    let blocking = pool.blocking();
     let running_closures = blocking.map_or(0, |pool| pool.shutdown(time.deadline));
-    close(shared);
-    if shared.threads.join() {
-        give_back(shared);
+    close(pool);
+    if pool.threads.join() {
+        give_back(pool);
     }
     Shutdown { cancelled_tasks, stuck_workers, running_closures }
 }
 
 /// Waits until every worker has left, for as long as there is time. Returns how many have not.
 ///
-/// A poll that goes on may wait for a task of the pool, in a `block_on` of its own, and nobody runs
-/// that any more: so tasks are cancelled meanwhile, after `take_stock` was called.
+/// A poll that goes on may wait for a task of the pool, in a `block_on` of its own, and no worker
+/// runs that task any more. So tasks are cancelled meanwhile, after `take_stock` was called.
 fn wait_for_polls(
-    shared: &'static WorkerPool,
+    pool: &'static WorkerPool,
     time: &ShutdownTimeout,
     take_stock: &mut impl FnMut(),
 ) -> usize {
     loop {
-        let look_end = clock::deadline_after(time.clock.now(), CHECK_INTERVAL);
-        let look = ShutdownTimeout { clock: time.clock.clone(), deadline: look_end };
-        let stuck = shared.threads.close(|| match (look.left(), time.left()) {
-            (Some(look), Some(left)) => Some(look.min(left)),
-            (look, left) => look.or(left),
+        let check_end = clock::deadline_after(time.clock.now(), CHECK_INTERVAL);
+        let check = ShutdownTimeout { clock: time.clock.clone(), deadline: check_end };
+        let stuck = pool.threads.close(|| match (check.left(), time.left()) {
+            (Some(check), Some(left)) => Some(check.min(left)),
+            (check, left) => check.or(left),
         });
         if stuck == 0 || time.is_up() {
             return stuck;
         }
         take_stock();
-        cancel_tasks(shared, time, true);
+        cancel_tasks(pool, time, true);
     }
 }
 
@@ -178,15 +178,15 @@ static IN_DOUBT: Mutex<Vec<&'static WorkerPool>> = Mutex::new(Vec::new());
 /// Hands a closed pool that all its threads have left to the next use.
 ///
 /// A poll that ended after the shutdown may have left its task, and the tasks that it woke.
-pub(super) fn give_back(shared: &'static WorkerPool) {
-    let is_empty = cancel_tasks(shared, &ShutdownTimeout::new(Some(Duration::ZERO)), false);
+pub(super) fn give_back(pool: &'static WorkerPool) {
+    let is_empty = cancel_tasks(pool, &ShutdownTimeout::new(Some(Duration::ZERO)), false);
     let list = if is_empty { &UNUSED } else { &IN_DOUBT };
-    list.lock().push(shared);
+    list.lock().push(pool);
 }
 
-/// Looks again at the pools that could not be given back.
+/// Retries the pools that could not be given back.
 pub(super) fn retry_in_doubt() {
-    // Of a child process it is the parent's concern.
+    // In a child process these pools belong to the parent.
     let Some(in_doubt) = IN_DOUBT.try_lock().map(|mut list| std::mem::take(&mut *list)) else {
         return;
     };
@@ -194,26 +194,26 @@ pub(super) fn retry_in_doubt() {
 }
 
 /// Calls `end` on another thread, for a thread of the pool, which cannot wait for itself.
-pub(crate) fn from_inside(shared: &'static WorkerPool, end: impl FnOnce() + Send + 'static) {
-    let config = shared.config();
+pub(crate) fn from_inside(pool: &'static WorkerPool, end: impl FnOnce() + Send + 'static) {
+    let config = pool.config();
     let spec = ThreadSpec {
         name: format!("{}-shutdown", config.thread_name),
         stack_size: None,
         body: Box::new(end),
     };
     if let Err(error) = (config.spawner)(spec) {
-        // Without a thread nobody can wait: the workers end by themselves, the tasks are leaked.
-        shared.is_stopping.store(true, Ordering::SeqCst);
-        shared.workers.iter().for_each(super::Worker::notify);
+        // Without a thread nothing can wait: the workers end by themselves, the tasks are leaked.
+        pool.is_stopping.store(true, Ordering::SeqCst);
+        pool.workers.iter().for_each(super::Worker::notify);
         observe::failed_shutdown(&error);
     }
 }
 
-/// Cancels and drops every task. Returns whether none is left.
-fn cancel_tasks(shared: &'static WorkerPool, time: &ShutdownTimeout, has_stuck: bool) -> bool {
+/// Cancels and drops every task. Returns whether no task is left.
+fn cancel_tasks(pool: &'static WorkerPool, time: &ShutdownTimeout, has_stuck: bool) -> bool {
     loop {
-        drop_queued(shared);
-        let live = live_tasks(shared);
+        drop_queued(pool);
+        let live = live_tasks(pool);
         if live.is_empty() {
             return true;
         }
@@ -221,7 +221,7 @@ fn cancel_tasks(shared: &'static WorkerPool, time: &ShutdownTimeout, has_stuck: 
         // queue it, or a stuck thread polls it: those are waited for.
         live.iter().for_each(|task| task.as_task().cancel());
         drop(live);
-        let dropped = drop_queued(shared);
+        let dropped = drop_queued(pool);
         if dropped == 0 {
             if time.is_up() || has_stuck {
                 return false;
@@ -232,49 +232,49 @@ fn cancel_tasks(shared: &'static WorkerPool, time: &ShutdownTimeout, has_stuck: 
 }
 
 /// A reference to each task that is registered; some may be complete.
-pub(super) fn live_tasks(shared: &'static WorkerPool) -> Vec<TaskHandle> {
-    let mut live: Vec<_> = shared.workers.iter().flat_map(super::Worker::live_tasks).collect();
-    live.extend(shared.remote.lock().registry.tasks());
+pub(super) fn live_tasks(pool: &'static WorkerPool) -> Vec<TaskHandle> {
+    let mut live: Vec<_> = pool.workers.iter().flat_map(super::Worker::live_tasks).collect();
+    live.extend(pool.remote.lock().registry.tasks());
     live
 }
 
 /// Drops what is queued: dropping the permission to poll cancels a task and drops its future.
-fn drop_queued(shared: &'static WorkerPool) -> usize {
+fn drop_queued(pool: &'static WorkerPool) -> usize {
     let mut queued: Vec<Runnable> = Vec::new();
-    for place in &shared.workers {
-        place.core.with(|core, _| {
+    for worker in &pool.workers {
+        worker.core.with(|core, _| {
             queued.extend(core.lifo_slot.take());
-            queued.extend(std::iter::from_fn(|| place.queue.pop(&mut core.ownership)));
+            queued.extend(std::iter::from_fn(|| worker.queue.pop(&mut core.ownership)));
         });
     }
-    let mut lane = 0;
-    while !shared.injector.is_empty() {
-        shared.injector.take(&mut lane, 1, &mut queued);
+    let mut shard = 0;
+    while !pool.injector.is_empty() {
+        pool.injector.take(&mut shard, 1, &mut queued);
     }
     let count = queued.len();
     drop(queued);
     count
 }
 
-/// Gives up what the incarnation holds of the system.
-fn close(shared: &'static WorkerPool) {
-    for place in &shared.workers {
-        let driver = place.driver.lock().take();
+/// Releases the system's resources that the runtime holds.
+fn close(pool: &'static WorkerPool) {
+    for worker in &pool.workers {
+        let driver = worker.driver.lock().take();
         if let Some(driver) = driver {
             wake::wake_waiting(&driver);
         }
-        place.timers.set_notify(None);
-        let mut wakers = place.timers.drain();
-        wakers.extend(std::iter::from_fn(|| place.next_unwoken()));
+        worker.timers.set_notify(None);
+        let mut wakers = worker.timers.drain();
+        wakers.extend(std::iter::from_fn(|| worker.next_unwoken()));
         wake::wake_all(&mut wakers);
-        place.set_owner(None);
-        *place.poll_counter.lock() = None;
-        shared.idle.unpark(place.index);
+        worker.set_owner(None);
+        *worker.poll_counter.lock() = None;
+        pool.idle.unpark(worker.index);
     }
     let ended = {
-        let mut outside = shared.remote.lock();
+        let mut outside = pool.remote.lock();
         (outside.config.take(), outside.blocking.take())
     };
-    // Hooks are the user's: dropped outside the lock.
+    // Hooks are user code: dropped outside the lock.
     observe::contain("the drop of a hook", || drop(ended));
 }

@@ -249,47 +249,47 @@ mod tests {
         }
     }
 
-    fn duty() -> (Watchdog<Heard>, Heard) {
-        let (duty, heard) = (Watchdog::new(), Heard::default());
-        duty.begin(heard.clone());
-        (duty, heard)
+    fn begun() -> (Watchdog<Heard>, Heard) {
+        let (watchdog, heard) = (Watchdog::new(), Heard::default());
+        watchdog.begin(heard.clone());
+        (watchdog, heard)
     }
 
     #[test]
     fn a_monitor_that_looks_needs_no_alarm() {
-        let (duty, heard) = duty();
-        duty.set(SOON);
-        duty.clear(|| true, || 0);
+        let (watchdog, heard) = begun();
+        watchdog.set(SOON);
+        watchdog.clear(|| true, || 0);
         assert_eq!(heard.get(), None);
     }
 
     #[test]
     fn a_monitor_that_rests_is_woken_if_a_worker_stays_awake() {
-        let (duty, heard) = duty();
-        assert!(!duty.sleep(|| false, 0), "somebody is awake");
-        duty.set(SOON);
-        assert_eq!(heard.get(), None, "it looks");
-        assert!(duty.sleep(|| true, 0));
-        duty.set(SOON);
+        let (watchdog, heard) = begun();
+        assert!(!watchdog.sleep(|| false, 0), "a worker is awake");
+        watchdog.set(SOON);
+        assert_eq!(heard.get(), None, "the monitor samples");
+        assert!(watchdog.sleep(|| true, 0));
+        watchdog.set(SOON);
         assert_eq!(heard.get(), Some(SOON));
-        duty.clear(|| false, || 0);
+        watchdog.clear(|| false, || 0);
         assert_eq!(heard.get(), Some(SOON), "another worker is awake");
-        duty.clear(|| true, || 0);
+        watchdog.clear(|| true, || 0);
         assert_eq!(heard.get(), None);
-        duty.set(SOON);
-        duty.begin_sampling();
-        duty.clear(|| true, || 0);
+        watchdog.set(SOON);
+        watchdog.begin_sampling();
+        watchdog.clear(|| true, || 0);
         assert_eq!(heard.get(), Some(SOON), "it has rung");
     }
 
     #[test]
     fn a_worker_that_parks_and_wakes_all_the_time_lets_it_ring() {
-        let (duty, heard) = duty();
+        let (watchdog, heard) = begun();
         let parks_until_it_rings = |gap_ns: u64| {
-            assert!(duty.sleep(|| true, 0));
+            assert!(watchdog.sleep(|| true, 0));
             (1..1_000).find(|park| {
-                duty.set(SOON);
-                duty.clear(|| true, || park * gap_ns);
+                watchdog.set(SOON);
+                watchdog.clear(|| true, || park * gap_ns);
                 heard.get().is_some()
             })
         };
@@ -300,37 +300,37 @@ mod tests {
     #[test]
     fn a_worker_puts_the_alarm_off_while_it_minds_it_and_is_alone() {
         const LATER: Duration = Duration::from_millis(5);
-        let (duty, heard) = duty();
-        duty.defer(LATER, || true);
-        assert_eq!(heard.get(), None, "the monitor looks");
-        assert!(duty.defer_to_worker(SOON));
+        let (watchdog, heard) = begun();
+        watchdog.defer(LATER, || true);
+        assert_eq!(heard.get(), None, "the monitor samples");
+        assert!(watchdog.defer_to_worker(SOON));
         assert_eq!(heard.get(), Some(SOON));
-        duty.defer(LATER, || false);
+        watchdog.defer(LATER, || false);
         assert_eq!(heard.get(), Some(SOON), "another is awake");
-        duty.defer(LATER, || true);
+        watchdog.defer(LATER, || true);
         assert_eq!(heard.get(), Some(LATER));
-        duty.clear(|| true, || 0);
-        duty.set(SOON);
-        assert_eq!(heard.get(), Some(LATER), "it rings, whoever sleeps or wakes");
-        duty.begin_sampling();
-        duty.defer(SOON, || true);
+        watchdog.clear(|| true, || 0);
+        watchdog.set(SOON);
+        assert_eq!(heard.get(), Some(LATER), "it fires, whichever worker sleeps or wakes");
+        watchdog.begin_sampling();
+        watchdog.defer(SOON, || true);
         assert_eq!(heard.get(), Some(LATER), "it has rung");
-        assert!(duty.defer_to_worker(SOON));
-        duty.end();
-        duty.defer(SOON, || true);
+        assert!(watchdog.defer_to_worker(SOON));
+        watchdog.end();
+        watchdog.defer(SOON, || true);
         assert_eq!(heard.get(), Some(Duration::ZERO));
-        assert!(!duty.defer_to_worker(SOON));
+        assert!(!watchdog.defer_to_worker(SOON));
     }
 
     #[test]
     fn the_end_wakes_the_monitor_and_keeps_it_awake() {
-        let (duty, heard) = duty();
-        assert!(duty.sleep(|| true, 0));
-        duty.end();
+        let (watchdog, heard) = begun();
+        assert!(watchdog.sleep(|| true, 0));
+        watchdog.end();
         assert_eq!(heard.get(), Some(Duration::ZERO));
-        assert!(!duty.sleep(|| true, 0));
-        duty.begin_sampling();
-        duty.set(SOON);
-        assert!(!duty.sleep(|| true, 0));
+        assert!(!watchdog.sleep(|| true, 0));
+        watchdog.begin_sampling();
+        watchdog.set(SOON);
+        assert!(!watchdog.sleep(|| true, 0));
     }
 }
