@@ -149,6 +149,11 @@ pub(crate) fn forget_event_loop() {
     CONTEXT.with(|context| context.event_loop.set(std::ptr::null()));
 }
 
+/// Whether this thread waits with an event loop.
+pub(crate) fn has_event_loop() -> bool {
+    CONTEXT.with(|context| !context.event_loop.get().is_null())
+}
+
 /// Lends the event loop of this thread, if it waits with one.
 #[inline]
 pub(crate) fn with_event_loop<R>(access: impl FnOnce(Option<&EventLoop>) -> R) -> R {

@@ -1,9 +1,9 @@
 //! Which executor this thread works for.
 //!
-//! A worker thread sets the pointer to its [`WorkerContext`] while it runs its worker, and a thread
-//! in `block_on` the one to its [`LocalExecutor`]. A guard in the frame that owns the value sets
-//! the pointer and restores what was there before, so that a `block_on` inside a poll nests.
-//! `context.rs` knows the event loop that belongs to it.
+//! A worker thread sets the pointer to its [`WorkerContext`] while it runs its worker. A guard in
+//! the frame that owns the value sets the pointer and restores what was there before, so that a
+//! `block_on` inside a poll nests. A thread is in `block_on` if it has an event loop, which
+//! `context.rs` knows, and no worker: then the event loop is that of its [`LocalExecutor`].
 //!
 //! # Invariants
 //!
@@ -30,7 +30,6 @@ thread_local! {
     static CURRENT: Current = const {
         Current {
             worker: Cell::new(std::ptr::null()),
-            local: Cell::new(std::ptr::null()),
             thread_executor: Cell::new(std::ptr::null()),
             runtime: Cell::new(None),
             pool: Cell::new(None),
@@ -40,7 +39,6 @@ thread_local! {
 
 struct Current {
     worker: Cell<*const WorkerContext>,
-    local: Cell<*const LocalExecutor>,
     /// The executor of this thread, whether it is in `block_on` or not.
     thread_executor: Cell<*const LocalExecutor>,
     /// The runtime that `spawn` goes to. It may have ended.
@@ -84,7 +82,6 @@ pub(crate) struct BlockOnFrame<'a> {
     current: &'a Current,
     entered: &'a Entered<'a>,
     worker: *const WorkerContext,
-    local: *const LocalExecutor,
     /// The former runtime, if it is another now.
     runtime: Option<Option<RuntimeRef>>,
 }
@@ -114,7 +111,6 @@ impl Drop for BlockOnFrame<'_> {
     #[inline]
     fn drop(&mut self) {
         self.current.worker.set(self.worker);
-        self.current.local.set(self.local);
         if let Some(before) = self.runtime {
             self.current.runtime.set(before);
         }
@@ -135,7 +131,6 @@ pub(crate) fn enter_block_on<R>(
                 current,
                 entered,
                 worker: current.worker.replace(std::ptr::null()),
-                local: current.local.replace(local),
                 runtime: runtime.map(|runtime| current.runtime.replace(Some(runtime))),
             };
             body(&frame)
@@ -174,13 +169,10 @@ pub(crate) fn with_worker<R>(access: impl FnOnce(Option<&WorkerContext>) -> R) -
     access(worker)
 }
 
-/// Lends the executor of this thread, if it is in `block_on` right now.
-#[inline]
+/// Lends the executor of this thread, if it is in `block_on` right now and polls for no pool.
 fn with_local<R>(access: impl FnOnce(Option<&LocalExecutor>) -> R) -> R {
-    let local = CURRENT.with(|current| current.local.get());
-    // SAFETY: null, or set by a guard in a frame above that owns the executor (invariant 1).
-    let local = unsafe { local.as_ref() };
-    access(local)
+    let is_in_block_on = with_worker(|worker| worker.is_none()) && context::has_event_loop();
+    with_thread_executor(|executor| access(executor.filter(|_| is_in_block_on)))
 }
 
 /// Has a child process made by `fork` begin without the state of its parent's threads.
@@ -259,8 +251,7 @@ fn serving_runtime() -> Option<RuntimeRef> {
 /// Panics when no thread that turns timers can be started.
 pub(crate) fn with_remote_timers(mut insert: impl FnMut(&'static Timers)) {
     // A thread in `block_on` that was evacuated uses those of the host.
-    let is_evacuated =
-        with_worker(|worker| worker.is_none()) && with_local(|local| local.is_some());
+    let is_evacuated = with_local(|local| local.is_some());
     if !is_evacuated && let Some(runtime) = serving_runtime() {
         insert(runtime.remote_timers());
         // The end of a runtime marks it first and drains its timers second. So either the entry was
