@@ -2,7 +2,7 @@
 //! So registering one requires `unsafe`.
 //~ error[E0133]: call to unsafe function
 //~ source.register(
-//~ source.attempt(
+//~ source.op(
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ fn main() -> std::io::Result<()> {
     let source = Source::new();
     let stream = std::net::TcpListener::bind("127.0.0.1:0")?;
     source.register(stream.as_fd(), &shard)?;
-    source.attempt(stream.as_fd(), || Ok(Arc::clone(&shard)));
+    source.op(stream.as_fd(), || Ok(Arc::clone(&shard)));
     drop(stream);
     Ok(())
 }
