@@ -232,6 +232,23 @@ async fn a_read_that_waits_does_not_hold_up_a_write() {
     }
 }
 
+async fn what_a_given_up_read_took_is_there_for_the_next_reads() {
+    let (mut far, near) = socket_pair();
+    let mut file = File::from(near);
+    let mut buf = [0; 64];
+    {
+        let mut read = pin!(file.read(&mut buf));
+        assert!(read.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    }
+    far.write_all(b"answer").unwrap();
+    // Shorter than the first, so that it takes what is there in parts.
+    let mut part = [0; 4];
+    assert_eq!(file.read(&mut part).await.unwrap(), 4);
+    assert_eq!(&part, b"answ");
+    assert_eq!(file.read(&mut part).await.unwrap(), 2);
+    assert_eq!(&part[..2], b"er");
+}
+
 async fn a_read_that_was_given_up_does_not_hold_up_a_write() {
     for (mut far, near) in [terminal(), socket_pair()] {
         let mut file = File::from(near);
@@ -422,6 +439,7 @@ reveille_tests::conformance!(
     each_write_to_a_socket_of_messages_is_a_message,
     a_command_that_is_refused_is_told_once_and_the_next_is_done,
     a_read_that_waits_does_not_hold_up_a_write,
+    what_a_given_up_read_took_is_there_for_the_next_reads,
     a_read_that_was_given_up_does_not_hold_up_a_write,
     a_write_that_waits_does_not_hold_up_a_read,
     an_event_counter_is_written_while_a_read_waits,

@@ -7,6 +7,7 @@ use reveille_watchdog as _;
 mod support;
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
@@ -97,7 +98,8 @@ fn bytes_and_close_at_once_are_both_seen() {
         let mut total = 0;
         let mut buffer = [0; 64];
         loop {
-            match drive(&shard, ours.read(&shard, &mut buffer)).expect("read") {
+            let read = poll_fn(|cx| ours.poll_read(&shard, cx.waker(), &mut buffer));
+            match drive(&shard, read).expect("read") {
                 0 => break,
                 count => total += count,
             }

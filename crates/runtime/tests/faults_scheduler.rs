@@ -162,10 +162,14 @@ fn a_future_that_is_dropped_by_the_shutdown_may_spawn() {
     let runtime = Builder::new().workers(2).build().unwrap();
     let dropped = Arc::new(AtomicUsize::new(0));
     let hydra = Hydra { heads: 10, dropped: Arc::clone(&dropped) };
+    let (starts, has_started) = mpsc::channel();
     drop(runtime.spawn(async move {
         let _hydra = hydra;
+        starts.send(()).unwrap();
         pending::<()>().await;
     }));
+    // Polled, it waits in the registry and not in a queue.
+    has_started.recv().unwrap();
     assert!(runtime.shutdown(Duration::from_secs(60)).is_complete());
     assert_eq!(dropped.load(Ordering::Relaxed), 11, "each future is dropped, by whoever");
 }

@@ -99,7 +99,8 @@ fn a_task_woken_by_a_poll_that_then_blocks_runs_meanwhile() {
 
 #[test]
 fn a_wake_under_a_mutex_that_the_polls_want_does_not_wait_for_them() {
-    let runtime = Builder::new().workers(1).build().unwrap();
+    // No other thread empties a queue while the worker waits for the mutex.
+    let runtime = Builder::new().workers(1).max_spare_threads(0).build().unwrap();
     let wakers = Arc::new(Mutex::new(Vec::new()));
     // Far more than any queue has room for.
     let tasks: Vec<_> = (0..10_000)

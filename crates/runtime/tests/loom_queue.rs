@@ -141,3 +141,29 @@ fn a_batch_that_is_pushed_beside_a_thief_comes_out_once_and_in_order() {
         assert_eq!(seen, (0..last).collect::<Vec<_>>());
     });
 }
+
+/// The head is then at the same slot of the ring as when the thief read it, a round later.
+#[test]
+fn a_thief_that_sleeps_while_the_ring_goes_round_takes_nothing_twice() {
+    loom::model(|| {
+        let (queue, mut owner) = Queue::new();
+        let queue = Arc::new(queue);
+        push(&queue, &mut owner, 0, 1);
+        let mut seen = Vec::new();
+        let victim = Arc::clone(&queue);
+        let thief = thread::spawn(move || {
+            let mut stolen = Vec::new();
+            victim.steal(&mut stolen);
+            stolen.into_iter().map(number).collect::<Vec<_>>()
+        });
+        let last = CAPACITY as u32;
+        for next in 1..=last {
+            seen.extend(queue.pop(&mut owner).map(number));
+            push(&queue, &mut owner, next, 1);
+        }
+        seen.extend(std::iter::from_fn(|| queue.pop(&mut owner)).map(number));
+        seen.extend(thief.join().unwrap());
+        seen.sort_unstable();
+        assert!(seen.into_iter().eq(0..=last));
+    });
+}

@@ -253,7 +253,12 @@ fn the_last_waker_orphans_a_task_and_any_other_does_not() {
     loom::model(|| {
         let (queue, drops) = (Queue::new(), Drops::new());
         let flag = Arc::new(AtomicBool::new(false));
-        let (runnable, handle) = queue.spawn(until(flag.clone(), drops.guard()));
+        let is_polled_to_its_end = Arc::new(AtomicBool::new(false));
+        let (polled, is_woken) = (until(flag.clone(), drops.guard()), is_polled_to_its_end.clone());
+        let (runnable, handle) = queue.spawn(async move {
+            polled.await;
+            is_woken.store(true, Ordering::Relaxed);
+        });
         let (dropped, woken) = (runnable.waker(), runnable.waker());
         drop(handle);
         let dropper = thread::spawn(move || drop(dropped));
@@ -266,6 +271,7 @@ fn the_last_waker_orphans_a_task_and_any_other_does_not() {
         waker.join().unwrap();
         queue.drain();
         assert_eq!(drops.get(), 1);
+        assert!(is_polled_to_its_end.load(Ordering::Relaxed), "the wake was lost");
     });
 }
 

@@ -317,6 +317,8 @@ mod tests {
 
     #[test]
     fn the_tick_is_not_truncated() {
+        let late = Ready { tick: 1 << 47, flags: Flags::READABLE };
+        assert_eq!(stored(late), late);
         let seen = Ready::ASSUMED;
         // 2^16 events would bring a tick of 16 bits or fewer back to where it was.
         let now = (0..1 << 16).fold(seen, |now, _| stored(now.after_event(Flags::READABLE)));

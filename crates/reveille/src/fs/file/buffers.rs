@@ -301,3 +301,57 @@ fn may_pass(error: &io::Error) -> bool {
             | ErrorKind::TimedOut
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    /// A window over the first 60 of 100 different bytes, of which a read has taken 10. Where reads
+    /// need no pool, as for what Linux has in memory, a file has no window.
+    fn window() -> (fs::File, Window) {
+        let path = std::env::temp_dir().join(format!("reveille-window-{}", std::process::id()));
+        let mut options = fs::File::options();
+        let mut file = options.read(true).write(true).create(true).open(&path).unwrap();
+        // The two tests may share it: both write the same.
+        let _ = fs::remove_file(&path);
+        let bytes: Vec<u8> = (0..100).collect();
+        file.write_all(&bytes).unwrap();
+        file.seek(SeekFrom::Start(0)).unwrap();
+        let mut ahead = vec![0; 60];
+        file.read_exact(&mut ahead).unwrap();
+        let mut window = Window::new(false);
+        window.filled(ahead, (10, 60), Ok(60));
+        assert_eq!(taken::<10>(&mut window), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
+        (file, window)
+    }
+
+    fn taken<const COUNT: usize>(window: &mut Window) -> [u8; COUNT] {
+        let mut bytes = [0; COUNT];
+        assert_eq!(window.take(&mut bytes), Some(COUNT));
+        bytes
+    }
+
+    #[test]
+    fn what_was_read_ahead_is_taken_in_order() {
+        let (_file, mut window) = window();
+        let rest: [u8; 50] = taken(&mut window);
+        assert!(rest.into_iter().eq(10..60));
+        assert_eq!(window.take(&mut [0]), None);
+    }
+
+    #[test]
+    fn a_seek_accounts_for_what_was_read_ahead() {
+        let (mut file, mut window) = window();
+        assert_eq!(window.seek(&file, SeekFrom::Current(0)).unwrap(), 10);
+        assert_eq!(window.seek(&file, SeekFrom::Current(-5)).unwrap(), 5);
+        assert_eq!(taken::<2>(&mut window), [5, 6]);
+        assert_eq!(window.seek(&file, SeekFrom::Current(60)).unwrap(), 67, "behind the window");
+        assert_eq!((window.take(&mut [0]), file.stream_position().unwrap()), (None, 67));
+
+        let (mut file, mut window) = self::window();
+        window.give_back(&file);
+        assert_eq!((window.take(&mut [0]), file.stream_position().unwrap()), (None, 10));
+    }
+}
