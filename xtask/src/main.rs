@@ -11,6 +11,7 @@
 //! cargo xtask parity           what async-std has and the shim has not; writes PARITY.md
 //! cargo xtask parity --record  lists the items of async-std anew, from the crate itself
 //! cargo xtask dependents       the tests of crates that stand on async-std, on the shim
+//! cargo xtask mutants [--list] [NAME...]   puts each fault of FAULTS.md back: its test must fail
 //! cargo xtask targets          type-checks the ports to other systems, those at hand
 //! ```
 //!
@@ -23,6 +24,7 @@ mod check;
 mod dependents;
 mod loom;
 mod memory;
+mod mutants;
 mod parity;
 mod race;
 mod shell;
@@ -34,7 +36,8 @@ use std::process::ExitCode;
 
 const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short] | memory | \
                      stress [--short | --minutes N] | race [--short | --planted] [--require] | \
-                     parity [--record] | dependents [--record] [NAME...] | targets";
+                     parity [--record] | dependents [--record] [NAME...] | \
+                     mutants [--list] [NAME...] | targets";
 
 /// Reads the options of `race`.
 fn race(options: &[&str]) -> shell::Outcome {
@@ -71,6 +74,8 @@ fn main() -> ExitCode {
             dependents::run(dependents::Mode::Record, names)
         }
         ["dependents", ref names @ ..] => dependents::run(dependents::Mode::Compare, names),
+        ["mutants", "--list", ref names @ ..] => mutants::run(names, true),
+        ["mutants", ref names @ ..] => mutants::run(names, false),
         ["targets"] => targets::run(),
         _ => Err(USAGE.to_owned()),
     };

@@ -45,7 +45,7 @@ fn check_list(tree: &Tree, name: &str) -> Vec<Problem> {
 }
 
 /// Returns what the line names as `file.rs::test`.
-fn tests(line: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(super) fn tests(line: &str) -> impl Iterator<Item = (&str, &str)> {
     // Every second piece stands between two marks.
     let quoted = line.split('`').skip(1).step_by(2);
     quoted.filter_map(|text| text.split_once("::")).filter(|(file, _)| file.ends_with(".rs"))

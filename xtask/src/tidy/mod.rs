@@ -10,6 +10,7 @@ mod faults;
 mod files;
 mod layers;
 mod manifests;
+mod mutations;
 mod names;
 mod platforms;
 mod public;
@@ -57,7 +58,7 @@ impl fmt::Display for Problem {
 /// A rule of the house.
 type Rule = fn(&Tree) -> Vec<Problem>;
 
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     sizes::check,
     layers::check,
     words::check,
@@ -69,6 +70,7 @@ const RULES: [Rule; 12] = [
     changelog::check,
     public::check,
     faults::check,
+    mutations::check,
     watchdog::check,
 ];
 

@@ -1,0 +1,258 @@
+//! Puts the faults of `tests/FAULTS.md` back, one at a time, and runs the test that must notice.
+//!
+//! `tests/mutations.txt` lists the changes. Each is made in a copy of the tree with a target folder
+//! of its own, `target/mutants`; the test is built and run there, and the file is put back. A test
+//! that fails, crashes or hangs has caught the fault. All of them take an hour or two, so it is no
+//! part of `check`; tidy checks that the list fits the sources.
+//!
+//! Rejected: cargo-mutants, which changes operators and results wherever it finds some. Most faults
+//! of this kind are an order of two steps, and it has no models of loom.
+
+pub(crate) mod list;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use self::list::{Change, LIST, Mutation};
+use crate::shell::{self, Outcome};
+
+/// After so many seconds the watchdog of the test program ends it.
+const TEST_LIMIT: &str = "40";
+
+/// How a mutation ended.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Ended {
+    Caught,
+    /// No thread of the test made progress any more.
+    Hung,
+    /// The crate compiles and its test does not.
+    Refused,
+    Survived,
+    NotBuilt,
+    /// The old lines are not there, or no test has the name.
+    Stale,
+}
+
+impl Ended {
+    fn word(self) -> &'static str {
+        match self {
+            Ended::Caught => "caught",
+            Ended::Hung => "caught, hung",
+            Ended::Refused => "caught, E0xxx",
+            Ended::Survived => "SURVIVED",
+            Ended::NotBuilt => "NOT BUILT",
+            Ended::Stale => "STALE",
+        }
+    }
+}
+
+/// Prints the list, or runs what is chosen of it: all, or what has one of `names` in its texts.
+pub(crate) fn run(names: &[&str], lists_only: bool) -> Outcome {
+    let path = shell::root().join(LIST);
+    let text = fs::read_to_string(path).map_err(|error| format!("cannot read {LIST}: {error}"))?;
+    let all = list::parse(&text)?;
+    let is_chosen =
+        |mutation: &&Mutation| names.is_empty() || names.iter().any(|name| mutation.is_named(name));
+    let mut chosen: Vec<&Mutation> = all.iter().filter(is_chosen).collect();
+    // Those of one program after each other: they rebuild the least.
+    chosen.sort_by_key(|mutation| {
+        let change = mutation.change.as_ref();
+        change.map(|change| (program(&change.test), change.file.clone()))
+    });
+    if chosen.is_empty() {
+        return Err(format!("no entry of {LIST} has {} in it", names.join(" or ")));
+    }
+    let copy = shell::target_dir().join("mutants/tree");
+    if !lists_only {
+        copy_tree(&copy)?;
+    }
+    let mut sums: BTreeMap<Ended, usize> = BTreeMap::new();
+    for mutation in chosen {
+        let faults = mutation.faults.join("; ");
+        match &mutation.change {
+            Err(reason) => println!("{:15} {faults}: {reason}", "no mutation"),
+            Ok(change) if lists_only => println!("{faults}\n    {} {}", change.file, change.test),
+            Ok(change) => {
+                let begin = now();
+                let ended = try_one(&copy, change)?;
+                *sums.entry(ended).or_default() += 1;
+                let seconds = begin.elapsed().as_secs();
+                println!("{:15} {seconds:3} s  {faults}\n    {}", ended.word(), change.test);
+            }
+        }
+    }
+    let sum: Vec<String> =
+        sums.iter().map(|(ended, count)| format!("{count} {}", ended.word())).collect();
+    println!("mutants: {}", sum.join(", "));
+    let is_bad = sums.keys().any(|ended| *ended > Ended::Refused);
+    if is_bad { Err("mutants: not every fault was caught".to_owned()) } else { Ok(()) }
+}
+
+#[expect(clippy::disallowed_methods, reason = "only to print how long it took")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+/// Brings the copy up to date. What is as it was keeps its time, so that cargo builds little.
+fn copy_tree(copy: &Path) -> Outcome {
+    let mut git = shell::program("git");
+    git.args(shell::words("ls-files --cached --others --exclude-standard"));
+    let listed = shell::output(&mut git)?;
+    let files: Vec<&str> =
+        listed.lines().filter(|file| shell::root().join(file).exists()).collect();
+    remove_others(copy, copy, &files)?;
+    for file in files {
+        let (from, to) = (shell::root().join(file), copy.join(file));
+        let fail = |error| format!("cannot copy {file}: {error}");
+        let bytes = fs::read(from).map_err(fail)?;
+        if fs::read(&to).is_ok_and(|old| old == bytes) {
+            continue;
+        }
+        fs::create_dir_all(to.parent().unwrap_or(copy)).map_err(fail)?;
+        fs::write(to, bytes).map_err(fail)?;
+    }
+    Ok(())
+}
+
+/// Removes from `folder`, a part of the copy, what is not one of `files`: cargo would build it.
+fn remove_others(copy: &Path, folder: &Path, files: &[&str]) -> Outcome {
+    // The first time there is no copy.
+    let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
+    for entry in entries.filter_map(Result::ok) {
+        let path = entry.path();
+        let own = path.strip_prefix(copy).unwrap_or(&path);
+        if path.is_dir() {
+            remove_others(copy, &path, files)?;
+        } else if !files.iter().any(|file| Path::new(file) == own) {
+            fs::remove_file(&path).map_err(|error| format!("cannot remove {own:?}: {error}"))?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes the change in the copy, runs its test, and takes the change back.
+fn try_one(copy: &Path, change: &Change) -> Result<Ended, String> {
+    let path = copy.join(&change.file);
+    let Ok(mutated) = change.apply_below(copy) else { return Ok(Ended::Stale) };
+    let original = fs::read(&path).map_err(|error| error.to_string())?;
+    let write = |bytes: &[u8]| {
+        fs::write(&path, bytes).map_err(|error| format!("cannot write {}: {error}", path.display()))
+    };
+    write(mutated.as_bytes())?;
+    let ended = test(copy, change);
+    write(&original)?;
+    ended
+}
+
+/// Builds and runs the test of `change` in the copy.
+fn test(copy: &Path, change: &Change) -> Result<Ended, String> {
+    let log = copy.with_file_name("log");
+    let mut build = cargo(copy, &change.test);
+    build.arg("--no-run");
+    if !run_logged(&mut build, &log)? {
+        let mut alone = shell::cargo();
+        let package = package_of(&change.file).unwrap_or_default();
+        alone.current_dir(copy).args(["build", "--quiet", "-p", &package]);
+        alone.env("CARGO_TARGET_DIR", copy.with_file_name("target"));
+        let compiles = run_logged(&mut alone, &copy.with_file_name("log-alone"))?;
+        return Ok(if compiles { Ended::Refused } else { Ended::NotBuilt });
+    }
+    let (_, name) = change.test.split_once("::").ok_or("a test without a name")?;
+    let mut run = cargo(copy, &change.test);
+    run.args(["--", name]);
+    let succeeded = run_logged(&mut run, &log)?;
+    let said = fs::read(&log).map_err(|error| error.to_string())?;
+    let said = String::from_utf8_lossy(&said);
+    let has_run =
+        said.lines().any(|line| line.starts_with("running ") && !line.starts_with("running 0 "));
+    Ok(match succeeded {
+        _ if !has_run => Ended::Stale,
+        true => Ended::Survived,
+        false if said.contains("watchdog: ") => Ended::Hung,
+        false => Ended::Caught,
+    })
+}
+
+/// Returns the package and the options that choose the program of `test`.
+fn program(test: &str) -> (String, String) {
+    let (file, _) = test.split_once("::").unwrap_or((test, ""));
+    let path = Path::new(file);
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+    match &parts[..] {
+        [_] => ("reveille-tests".to_owned(), format!("--test {}", own_or_first_word(&stem))),
+        [folder, _] => ("reveille-tests".to_owned(), format!("--test {folder}")),
+        [name, rest @ ..] => {
+            let package = package_of(&format!("crates/{name}")).unwrap_or_default();
+            let is_integration = rest[0] == "tests";
+            (package, if is_integration { format!("--test {stem}") } else { "--lib".to_owned() })
+        }
+        [] => (String::new(), String::new()),
+    }
+}
+
+/// Returns the name, or its first word: a file of `tests/` that is no program is a module of one.
+fn own_or_first_word(stem: &str) -> &str {
+    let manifest = fs::read_to_string(shell::root().join("tests/Cargo.toml")).unwrap_or_default();
+    let is_program = manifest.contains(&format!("name = \"{stem}\""));
+    if is_program { stem } else { stem.split('_').next().unwrap_or(stem) }
+}
+
+/// Returns the package to which a file of `crates/` belongs.
+fn package_of(file: &str) -> Option<String> {
+    let name = Path::new(file).strip_prefix("crates").ok()?.iter().next()?.to_string_lossy();
+    match &*name {
+        "reveille" | "async-std" => Some(name.into_owned()),
+        name => Some(format!("reveille-{name}")),
+    }
+}
+
+/// Returns the cargo that tests the program of `test` in the copy.
+fn cargo(copy: &Path, test: &str) -> Command {
+    let (package, options) = program(test);
+    let is_model = options.contains("loom_");
+    let target: PathBuf = copy.with_file_name(if is_model { "loom" } else { "target" });
+    let mut cargo = shell::cargo();
+    cargo.current_dir(copy).args(["test", "--quiet", "-p", &package]).args(shell::words(&options));
+    cargo.env("CARGO_TARGET_DIR", target).env("REVEILLE_TEST_LIMIT", TEST_LIMIT);
+    // Nobody looks at the stacks, and it links faster.
+    cargo.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_RELEASE_INCREMENTAL", "true");
+    if is_model {
+        cargo.arg("--release").env("RUSTFLAGS", "--cfg reveille_loom");
+        cargo.env("LOOM_MAX_PREEMPTIONS", "2").env("REVEILLE_TEST_LIMIT", "400");
+        cargo.env("LOOM_MAX_DURATION", "60").env("LOOM_CHECKPOINT_INTERVAL", "100");
+        if package == "reveille-primitive" {
+            cargo.args(["--features", "loom"]);
+        }
+    }
+    cargo
+}
+
+/// Runs the command with its output in `log`, and returns whether it succeeded. It ends by itself:
+/// each test program has a watchdog.
+fn run_logged(command: &mut Command, log: &Path) -> Result<bool, String> {
+    let fail = |error| format!("cannot run cargo: {error}");
+    let file = fs::File::create(log).map_err(fail)?;
+    command.stdout(file.try_clone().map_err(fail)?).stderr(file).stdin(Stdio::null());
+    command.status().map(|status| status.success()).map_err(fail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_is_in_the_program_of_its_file() {
+        let of = |test| program(test);
+        let pair = |package: &str, options: &str| (package.to_owned(), options.to_owned());
+        assert_eq!(of("tcp.rs::a"), pair("reveille-tests", "--test tcp"));
+        assert_eq!(of("ends_exit.rs::a"), pair("reveille-tests", "--test ends"));
+        assert_eq!(of("strangers/net.rs::a"), pair("reveille-tests", "--test strangers"));
+        assert_eq!(of("task/tests/loom_task.rs::a"), pair("reveille-task", "--test loom_task"));
+        assert_eq!(of("driver/src/stock/tests.rs::a"), pair("reveille-driver", "--lib"));
+        assert_eq!(of("reveille/src/fs/file/waiters.rs::a"), pair("reveille", "--lib"));
+    }
+}
