@@ -26,9 +26,11 @@
 
 use std::fs;
 use std::io::{self, IoSlice, Read, SeekFrom, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use reveille_runtime::task::report_panic;
 use reveille_runtime::{budget, spawn_plain};
 
 use super::direct;
@@ -197,7 +199,10 @@ impl Shared {
             // The other direction is now known to be independent and need not wait.
             let wakers = state.take_waiters(direction, Some(kind));
             drop(state);
-            wake_all(wakers);
+            // A waker that panics must not end this job: its work is still to be done.
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| wake_all(wakers))) {
+                report_panic(payload);
+            }
             state = self.lock();
         }
         let Phase::Queued(work) = *state.phase(direction) else { return };
