@@ -218,7 +218,7 @@ fn a_runtime_of_tokio_that_blocks_on_inside_a_poll_makes_progress() {
         });
     };
     task::block_on(async { nested() });
-    task::block_on(async { task::spawn_local(async { nested() }).await });
+    task::block_on(async { task::spawn_local(async move { nested() }).await });
     task::block_on(task::spawn(async move { nested() }));
     task::block_on(task::spawn_blocking(nested));
 }
