@@ -239,6 +239,7 @@ fn a_block_on_that_blocks_does_not_keep_a_socket_that_it_waited_at() {
     ours.set_nonblocking(true).unwrap();
     let (waits, waiting) = mpsc::channel();
     let (answers, answer) = mpsc::channel();
+    let (wants, wanted) = mpsc::channel();
     let took = runtime.block_on(async {
         let io = Io::new(ours);
         let read = move |cx: &mut Context<'_>| {
@@ -249,11 +250,18 @@ fn a_block_on_that_blocks_does_not_keep_a_socket_that_it_waited_at() {
         drop(spawn(async move {
             assert!(poll_fn(|cx| Poll::Ready(read(cx).is_pending())).await);
             waits.send(()).unwrap();
-            assert_eq!(poll_fn(read).await.unwrap(), 1);
+            assert_eq!(poll_fn(&read).await.unwrap(), 1);
+            // The next byte comes when what was there is read, so that it takes another event.
+            wants.send(()).unwrap();
+            assert_eq!(poll_fn(&read).await.unwrap(), 1);
             answers.send(()).unwrap();
         }));
         waiting.recv().unwrap();
         theirs.write_all(b"x").unwrap();
+        drop(reveille_runtime::spawn_blocking(move || {
+            wanted.recv().unwrap();
+            theirs.write_all(b"y").unwrap();
+        }));
         block(&answer, 1)
     });
     assert_soon("a block_on that blocks, with a socket of its own", took);

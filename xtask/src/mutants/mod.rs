@@ -169,7 +169,7 @@ fn test(copy: &Path, change: &Change) -> Result<Ended, String> {
     let has_run =
         said.lines().any(|line| line.starts_with("running ") && !line.starts_with("running 0 "));
     Ok(match succeeded {
-        _ if !has_run => Ended::Stale,
+        true if !has_run => Ended::Stale,
         true => Ended::Survived,
         false if said.contains("watchdog: ") => Ended::Hung,
         false => Ended::Caught,
