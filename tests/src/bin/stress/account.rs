@@ -217,6 +217,11 @@ fn check(account: &Account, before: (usize, usize)) {
     // A waker in another thread may hold the last reference to a cell, but no future.
     assert_eq!(get(&account.gone), get(&account.made), "every task ends once");
     assert_eq!(get(&account.told), get(&account.panics), "every panic is told once");
-    let left = (settle(before.0, threads), settle(before.1, descriptors));
-    assert_eq!(left, before, "threads and descriptors");
+    // The watcher of `block_on` threads and their host start when they are needed, once for the
+    // process, and stay: two threads and four descriptors at most.
+    let most = (before.0 + 2, before.1 + 4);
+    if threads() > most.0 || descriptors() > most.1 {
+        let left = (settle(most.0, threads), settle(most.1, descriptors));
+        assert!(left.0 <= most.0 && left.1 <= most.1, "threads and descriptors: {left:?}");
+    }
 }
