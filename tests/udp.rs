@@ -3,6 +3,7 @@
 use reveille_watchdog as _;
 
 use std::net::{Ipv4Addr, Ipv6Addr, UdpSocket as StdUdpSocket};
+use std::pin::pin;
 use std::sync::Arc;
 
 use futures_lite::future;
@@ -101,13 +102,23 @@ async fn peer_that_is_not_there_is_reported_once_and_the_socket_goes_on() {
     let address = b.local_addr().unwrap();
     a.connect(address).await.unwrap();
     drop(b);
-    a.send(b"anybody?").await.unwrap();
-    let error = a.recv(&mut [0; 8]).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
+    let mut buf = [0; 8];
+    {
+        // It waits, so that the error comes as an event.
+        let mut receives = pin!(a.recv(&mut buf));
+        assert!(future::poll_once(&mut receives).await.is_none());
+        a.send(b"anybody?").await.unwrap();
+        assert_eq!(receives.await.unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    }
 
     let b = UdpSocket::bind(address).await.unwrap();
     a.send(b"again").await.unwrap();
     assert_eq!(b.recv(&mut [0; 8]).await.unwrap(), 5);
+    // The error was taken, so the next receive waits and does not spin.
+    let mut receives = pin!(a.recv(&mut buf));
+    assert!(future::poll_once(&mut receives).await.is_none());
+    b.send_to(b"yes", a.local_addr().unwrap()).await.unwrap();
+    assert_eq!(receives.await.unwrap(), 3);
 }
 
 #[test]
