@@ -14,7 +14,7 @@ use std::time::Duration;
 use reveille::fs::File;
 use reveille::net::{TcpListener, TcpStream, UdpSocket};
 use reveille::prelude::*;
-use reveille::runtime::{Builder, Runtime};
+use reveille::runtime::{Builder, Handle, Runtime};
 use reveille::task;
 use reveille_tests::child;
 use reveille_tests::measure::{block_thread, descriptors, now, settle, threads};
@@ -249,6 +249,51 @@ fn a_runtime_dropped_in_full_use_leaves_nothing() {
     let left = (settle(before.0, threads), descriptors());
     println!("30 runtimes dropped in full use, the slowest in {slowest:?}; left: {left:?}");
     assert_eq!(left, before);
+}
+
+/// Whether the runtime of `handle` has begun to end: it drops at once what a thread outside spawns.
+fn is_ending(handle: &Handle) -> bool {
+    let held = Guard::default();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let held = Arc::clone(&held);
+            let task = handle.spawn(async move {
+                pending::<()>().await;
+                drop(held);
+            });
+            task.abort();
+        });
+    });
+    // Its worker is in the poll that asks, so that only the runtime's end drops the task.
+    Arc::strong_count(&held) == 1
+}
+
+#[test]
+fn a_file_opened_while_the_runtime_ends_is_opened_and_starts_no_other_runtime() {
+    if child::has_run("a_file_opened_while_the_runtime_ends_is_opened_and_starts_no_other_runtime")
+    {
+        return;
+    }
+    drop(start());
+    let before = (threads(), descriptors());
+    let runtime = Builder::new().workers(1).build().unwrap();
+    let handle = runtime.handle();
+    let (begin, begun) = mpsc::channel();
+    let (send, opened) = mpsc::channel();
+    let task = runtime.spawn(async move {
+        begin.send(()).unwrap();
+        while !is_ending(&handle) {
+            block_thread(Duration::from_millis(1));
+        }
+        // In the last poll of this task; the runtime does not poll it again.
+        let file = pollster::block_on(File::open("/dev/zero"));
+        send.send(file.map(drop)).unwrap();
+    });
+    begun.recv().unwrap();
+    drop(runtime);
+    opened.recv().unwrap().unwrap();
+    drop(task);
+    assert_eq!((settle(before.0, threads), descriptors()), before);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use reveille_task::{JoinHandle, Options, Task, TaskRef};
 pub use reveille_task::{TaskHandle, task_ref};
 
 use crate::scheduler::current;
+use crate::scheduler::host;
 use crate::scheduler::local;
 use crate::scheduler::multi::{self, RuntimeRef};
 use crate::scheduler::wake;
@@ -121,8 +122,10 @@ where
     }
 }
 
-/// As [`blocking`], for a call of reveille's own. Where the thread's runtime has ended, or is about
-/// to, the global one carries it out: such a call is part of an operation that someone waits for.
+/// As [`blocking`], for a call of reveille's own. Such a call is part of an operation that is
+/// awaited, perhaps in a `block_on` inside the last poll of a runtime that ends. So on a thread
+/// whose runtime has ended, or is about to, the global runtime carries it out if it has started,
+/// and the [`host`](crate::scheduler::host) if not.
 ///
 /// # Panics
 ///
@@ -132,12 +135,13 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let own = current::current_runtime().filter(|runtime| runtime.is_up());
-    match own.and_then(RuntimeRef::blocking) {
+    let serving = match current::current_runtime() {
+        None => Some(multi::global()),
+        Some(own) if own.is_up() => Some(own),
+        Some(_) => multi::started_global(),
+    };
+    match serving.and_then(RuntimeRef::blocking) {
         Some(pool) => pool.spawn(closure, options),
-        None => match multi::global().blocking() {
-            Some(pool) => pool.spawn(closure, options),
-            None => blocking(closure, options),
-        },
+        None => host::blocking().spawn(closure, options),
     }
 }

@@ -4,6 +4,10 @@
 //! there are no descriptors left for a driver of their own (`own_driver.rs`), and one that shuts a
 //! runtime down and drops what waits for a timer or a socket in its drop. It starts with the first
 //! of them, and sleeps in its driver while nothing happens.
+//!
+//! Its blocking pool carries out calls of reveille's own (a file's, a name's) for threads whose
+//! runtime ends. Starting the global runtime for them was rejected: a program that ends its last
+//! runtime would be left with a new one.
 
 use std::cell::RefCell;
 use std::io;
@@ -16,6 +20,7 @@ use reveille_primitive::lock::Mutex;
 use reveille_primitive::sys::TimerSlack;
 
 use super::wake;
+use crate::blocking::{Pool, PoolConfig};
 use crate::threads::{ThreadSpec, system_spawner};
 use crate::timer::clock::system_clock;
 use crate::timer::{self, Timers};
@@ -33,6 +38,12 @@ pub(crate) struct Host {
 }
 
 static HOST: Mutex<Option<&'static Host>> = Mutex::new(None);
+
+/// The blocking pool, and the process that its threads run in.
+static BLOCKING: Mutex<Option<(u32, Arc<Pool>)>> = Mutex::new(None);
+
+/// How long a thread of the blocking pool waits for another call.
+const BLOCKING_KEEP_ALIVE: Duration = Duration::from_millis(500);
 
 /// The host of this process, started by the first call.
 ///
@@ -68,6 +79,25 @@ pub(crate) fn host() -> io::Result<&'static Host> {
             Err(io::Error::new(error.kind(), text))
         }
     }
+}
+
+/// The blocking pool for calls of reveille's own on threads whose runtime ends. It has threads only
+/// while there are calls, and a little longer.
+pub(crate) fn blocking() -> Arc<Pool> {
+    let mut blocking = BLOCKING.lock();
+    let this = std::process::id();
+    if let Some((_, pool)) = blocking.as_ref().filter(|(process, _)| *process == this) {
+        return Arc::clone(pool);
+    }
+    let config = PoolConfig {
+        keep_alive: BLOCKING_KEEP_ALIVE,
+        thread_name: Arc::new(|number| format!("reveille-host-{number}")),
+        ..PoolConfig::default()
+    };
+    let pool = Arc::new(Pool::new(config, system_spawner(), None));
+    // The threads of the parent's pool are not here: it is not waited for.
+    std::mem::forget(blocking.replace((this, Arc::clone(&pool))));
+    pool
 }
 
 impl Host {

@@ -73,7 +73,7 @@ use injector::Injector;
 use monitor::Monitor;
 pub(crate) use registry::Registry;
 pub(crate) use runtime_ref::RuntimeRef;
-pub(crate) use runtime_ref::{forget_start, global, start_global, try_global};
+pub(crate) use runtime_ref::{forget_start, global, start_global, started_global, try_global};
 pub use shutdown::Shutdown;
 pub(crate) use shutdown::{from_inside, stop};
 pub(crate) use watchdog::Watchdog;

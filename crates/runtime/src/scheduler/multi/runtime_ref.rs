@@ -216,8 +216,9 @@ pub(crate) fn forget_start() {
     IS_STARTING.store(false, Ordering::Release);
 }
 
+/// The global pool, if it has started.
 #[inline]
-fn get_global() -> Option<RuntimeRef> {
+pub(crate) fn started_global() -> Option<RuntimeRef> {
     let mut slot = &GLOBAL;
     while let Some(global) = slot.get() {
         if !global.runtime.is_inherited() {
@@ -235,7 +236,7 @@ fn get_global() -> Option<RuntimeRef> {
 /// Panics when not even one worker thread can be created.
 #[inline]
 pub(crate) fn global() -> RuntimeRef {
-    get_global().unwrap_or_else(|| try_global().unwrap_or_else(|error| refuse_global(&error)))
+    started_global().unwrap_or_else(|| try_global().unwrap_or_else(|error| refuse_global(&error)))
 }
 
 /// Tells that the global pool is needed and cannot be had.
@@ -250,7 +251,7 @@ fn refuse_global(error: &io::Error) -> ! {
 ///
 /// As [`WorkerPool::start`].
 pub(crate) fn try_global() -> io::Result<RuntimeRef> {
-    match get_global() {
+    match started_global() {
         Some(global) => Ok(global),
         None => start_unless_up(Config::global).map(|(global, _)| global),
     }
@@ -271,7 +272,7 @@ pub(crate) fn start_global(config: Config) -> io::Result<RuntimeRef> {
 /// The global pool, and whether it was started by this call.
 fn start_unless_up(config: impl FnOnce() -> Config) -> io::Result<(RuntimeRef, bool)> {
     let _starting = GlobalStart::begin();
-    if let Some(global) = get_global() {
+    if let Some(global) = started_global() {
         return Ok((global, false));
     }
     let runtime = WorkerPool::start(config())?;
