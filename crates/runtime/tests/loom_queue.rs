@@ -1,4 +1,4 @@
-//! The run queue under loom: each task comes out once, whoever takes it.
+//! The run queue under loom: each task comes out once, by the owner or by a thief.
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the file is included whole, and a model uses a part of it")]
 
@@ -45,6 +45,16 @@ fn push(queue: &Queue, owner: &mut queue::Ownership, first: u32, count: u32) {
     });
 }
 
+/// Starts a thread that steals once and returns the numbers of what it took.
+fn start_thief(queue: &Arc<Queue>) -> thread::JoinHandle<Vec<u32>> {
+    let queue = Arc::clone(queue);
+    thread::spawn(move || {
+        let mut stolen = Vec::new();
+        queue.steal(&mut stolen);
+        stolen.into_iter().map(number).collect()
+    })
+}
+
 #[test]
 fn a_task_is_popped_or_stolen_once() {
     loom::model(|| {
@@ -52,12 +62,7 @@ fn a_task_is_popped_or_stolen_once() {
         let queue = Arc::new(queue);
         push(&queue, &mut owner, 0, 2);
         let mut seen = Vec::new();
-        let victim = Arc::clone(&queue);
-        let thief = thread::spawn(move || {
-            let mut stolen = Vec::new();
-            victim.steal(&mut stolen);
-            stolen.into_iter().map(number).collect::<Vec<_>>()
-        });
+        let thief = start_thief(&queue);
         seen.extend(queue.pop(&mut owner).map(number));
         push(&queue, &mut owner, 2, 1);
         seen.extend(std::iter::from_fn(|| queue.pop(&mut owner)).map(number));
@@ -75,12 +80,7 @@ fn a_full_ring_overflows_without_loss_while_it_is_robbed() {
         let capacity = CAPACITY as u32;
         push(&queue, &mut owner, 0, capacity);
         let mut seen = Vec::new();
-        let victim = Arc::clone(&queue);
-        let thief = thread::spawn(move || {
-            let mut stolen = Vec::new();
-            victim.steal(&mut stolen);
-            stolen.into_iter().map(number).collect::<Vec<_>>()
-        });
+        let thief = start_thief(&queue);
         push(&queue, &mut owner, capacity, 2);
         let own: Vec<_> = std::iter::from_fn(|| queue.pop(&mut owner)).map(number).collect();
         assert!(own.is_sorted(), "the backlog keeps the order: {own:?}");
@@ -98,16 +98,7 @@ fn two_thieves_share_without_doubles() {
         let queue = Arc::new(queue);
         push(&queue, &mut owner, 0, 3);
         let mut seen = Vec::new();
-        let thieves: Vec<_> = (0..2)
-            .map(|_| {
-                let victim = Arc::clone(&queue);
-                thread::spawn(move || {
-                    let mut stolen = Vec::new();
-                    victim.steal(&mut stolen);
-                    stolen.into_iter().map(number).collect::<Vec<_>>()
-                })
-            })
-            .collect();
+        let thieves = [(); 2].map(|()| start_thief(&queue));
         for thief in thieves {
             seen.extend(thief.join().unwrap());
         }
@@ -123,12 +114,7 @@ fn a_batch_that_is_pushed_beside_a_thief_comes_out_once_and_in_order() {
         let (queue, mut owner) = Queue::new();
         let queue = Arc::new(queue);
         push(&queue, &mut owner, 0, 2);
-        let victim = Arc::clone(&queue);
-        let thief = thread::spawn(move || {
-            let mut stolen = Vec::new();
-            victim.steal(&mut stolen);
-            stolen.into_iter().map(number).collect::<Vec<_>>()
-        });
+        let thief = start_thief(&queue);
         let last = CAPACITY as u32 + 2;
         let overflow =
             queue.push_batch(&mut owner, (2..last).collect::<Vec<_>>().into_iter().map(task));
@@ -150,12 +136,7 @@ fn a_thief_that_sleeps_while_the_ring_goes_round_takes_nothing_twice() {
         let queue = Arc::new(queue);
         push(&queue, &mut owner, 0, 1);
         let mut seen = Vec::new();
-        let victim = Arc::clone(&queue);
-        let thief = thread::spawn(move || {
-            let mut stolen = Vec::new();
-            victim.steal(&mut stolen);
-            stolen.into_iter().map(number).collect::<Vec<_>>()
-        });
+        let thief = start_thief(&queue);
         let last = CAPACITY as u32;
         for next in 1..=last {
             seen.extend(queue.pop(&mut owner).map(number));

@@ -1,4 +1,4 @@
-//! The watcher's rest against a thread in `block_on` that wakes up, under loom: an awake thread is
+//! The watcher goes to sleep while a thread in `block_on` wakes up, under loom: an awake thread is
 //! watched.
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the files are included whole, and a model uses a part of them")]
@@ -7,59 +7,47 @@ use reveille_watchdog as _;
 
 #[path = "../src/scheduler/rescue/rounds.rs"]
 mod rounds;
+#[path = "modelled/timer.rs"]
+mod timer;
 #[path = "../src/scheduler/multi/watchdog.rs"]
 mod watchdog;
 
 use std::time::Duration;
 
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
 use rounds::Rounds;
-use watchdog::{Watchdog, WatchdogTimer};
-
-/// Whether the alarm will ring.
-#[derive(Clone)]
-struct Bell(Arc<AtomicBool>);
-
-impl WatchdogTimer for Bell {
-    fn set(&self, _: Duration) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn clear(&self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-}
+use timer::Timer;
+use watchdog::Watchdog;
 
 /// The watcher and the threads that it checks.
 struct Watch {
-    duty: Watchdog<Bell>,
-    bell: Bell,
+    watchdog: Watchdog<Timer>,
+    timer: Timer,
     threads: [Rounds; 2],
 }
 
 impl Watch {
     /// No thread is awake, and the watcher does not sleep.
     fn new() -> Arc<Watch> {
-        let bell = Bell(Arc::new(AtomicBool::new(false)));
-        let duty = Watchdog::new();
-        duty.begin(bell.clone());
-        Arc::new(Watch { duty, bell, threads: [Rounds::new(), Rounds::new()] })
+        let timer = Timer::new();
+        let watchdog = Watchdog::new();
+        watchdog.begin(timer.clone());
+        Arc::new(Watch { watchdog, timer, threads: [Rounds::new(), Rounds::new()] })
     }
 
-    /// As `Watched::wake`.
+    /// As `BlockOnWatch::wake`.
     fn wake(&self, thread: usize) {
-        self.threads[thread].wake(|| self.duty.set(Duration::from_millis(4)));
+        self.threads[thread].wake(|| self.watchdog.set(Duration::from_millis(4)));
     }
 
-    /// As `Watch::run`. Returns whether the watcher sleeps until its alarm rings.
+    /// As `Watcher::run`. Returns whether the watcher sleeps until its alarm rings.
     fn sleep(&self) -> bool {
-        self.duty.sleep(|| self.threads.iter().all(Rounds::is_quiet), 0)
+        self.watchdog.sleep(|| self.threads.iter().all(Rounds::is_quiet), 0)
     }
 
     fn is_watched(&self, is_asleep: bool) -> bool {
-        !is_asleep || self.bell.0.load(Ordering::Relaxed)
+        !is_asleep || self.timer.is_set()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The monitor's rest against the workers' polls, under loom: who polls is watched.
+//! The monitor goes to sleep while workers poll, under loom: every polling worker is watched.
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the file is included whole, and a model uses a part of it")]
 
@@ -6,6 +6,8 @@ use reveille_watchdog as _;
 
 #[path = "../src/scheduler/multi/idle.rs"]
 mod idle;
+#[path = "modelled/timer.rs"]
+mod timer;
 #[path = "../src/scheduler/multi/watchdog.rs"]
 mod watchdog;
 
@@ -13,28 +15,14 @@ use std::time::Duration;
 
 use idle::Idle;
 use loom::sync::Arc;
-use loom::sync::atomic::{AtomicBool, Ordering};
 use loom::thread;
-use watchdog::{Watchdog, WatchdogTimer};
+use timer::Timer;
+use watchdog::Watchdog;
 
-/// Whether the alarm will ring.
-#[derive(Clone)]
-struct Bell(Arc<AtomicBool>);
-
-impl WatchdogTimer for Bell {
-    fn set(&self, _: Duration) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn clear(&self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-}
-
-/// A pool in miniature: its sleepers, and the monitor's duty.
+/// A pool in miniature: its sleepers, and the monitor's watchdog.
 struct Pool {
-    duty: Watchdog<Bell>,
-    bell: Bell,
+    watchdog: Watchdog<Timer>,
+    timer: Timer,
     idle: Idle,
     workers: usize,
 }
@@ -42,12 +30,12 @@ struct Pool {
 impl Pool {
     /// All workers are parked, and the monitor looks.
     fn new(workers: usize) -> Arc<Pool> {
-        let bell = Bell(Arc::new(AtomicBool::new(false)));
-        let duty = Watchdog::new();
-        duty.begin(bell.clone());
+        let timer = Timer::new();
+        let watchdog = Watchdog::new();
+        watchdog.begin(timer.clone());
         let idle = Idle::new(workers);
         (0..workers).for_each(|worker| idle.park(worker));
-        Arc::new(Pool { duty, bell, idle, workers })
+        Arc::new(Pool { watchdog, timer, idle, workers })
     }
 
     fn are_parked(&self) -> bool {
@@ -61,22 +49,22 @@ impl Pool {
     /// As `WorkerThread::park` when it ends, and `WorkerThread::poll`.
     fn begin_poll(&self, worker: usize) {
         self.idle.unpark(worker);
-        self.duty.set(Duration::from_millis(4));
+        self.watchdog.set(Duration::from_millis(4));
     }
 
     /// As `WorkerThread::park` when it begins.
     fn park(&self, worker: usize) {
         self.idle.park(worker);
-        self.duty.clear(|| self.are_parked(), || 0);
+        self.watchdog.clear(|| self.are_parked(), || 0);
     }
 
     fn sleep(&self) -> bool {
-        self.duty.sleep(|| self.are_parked(), 0)
+        self.watchdog.sleep(|| self.are_parked(), 0)
     }
 
     /// What holds once every thread stands still.
     fn check(&self, is_resting: bool) {
-        let will_ring = self.bell.0.load(Ordering::Relaxed);
+        let will_ring = self.timer.is_set();
         if self.are_parked() {
             assert!(!(is_resting && will_ring), "the monitor is woken for nothing");
         } else {
@@ -133,38 +121,37 @@ fn when_the_last_has_parked_the_alarm_is_clear() {
 }
 
 #[test]
-fn a_second_worker_is_watched_while_the_first_minds_the_alarm() {
+fn a_second_worker_is_watched_while_the_first_defers_the_alarm() {
     loom::model(|| {
         let pool = Pool::new(2);
         pool.begin_poll(0);
-        assert!(pool.duty.defer_to_worker(Duration::from_millis(4)));
+        assert!(pool.watchdog.defer_to_worker(Duration::from_millis(4)));
         let second = run(&pool, |pool| pool.begin_poll(1));
-        // The alarm rings and is heard, or is put off, and the second worker ends the putting off.
+        // Either the timer fires, or the first worker defers it until the second one is awake.
         let first = run(&pool, |pool| {
-            pool.duty.defer(Duration::from_millis(4), || pool.is_one_awake());
+            pool.watchdog.defer(Duration::from_millis(4), || pool.is_one_awake());
             pool.park(0);
         });
         second.join().unwrap();
         first.join().unwrap();
-        assert!(pool.bell.0.load(Ordering::Relaxed), "a worker polls and nobody watches it");
-        pool.bell.0.store(false, Ordering::Relaxed);
+        assert!(pool.timer.ring(), "a worker polls and no thread watches it");
         let is_alone = || pool.is_one_awake() && !pool.idle.is_parked(0);
-        pool.duty.defer(Duration::from_millis(4), is_alone);
-        assert!(!pool.bell.0.load(Ordering::Relaxed), "the first is no longer alone");
+        pool.watchdog.defer(Duration::from_millis(4), is_alone);
+        assert!(!pool.timer.is_set(), "the first is no longer alone");
     });
 }
 
 #[test]
-fn the_end_is_heard_whatever_the_workers_do() {
+fn the_end_wakes_the_monitor_whatever_the_workers_do() {
     loom::model(|| {
         let pool = Pool::new(1);
         pool.begin_poll(0);
         let worker = run(&pool, |pool| pool.park(0));
-        let ender = run(&pool, |pool| pool.duty.end());
+        let ender = run(&pool, |pool| pool.watchdog.end());
         let is_resting = pool.sleep();
         worker.join().unwrap();
         ender.join().unwrap();
-        assert!(!is_resting || pool.bell.0.load(Ordering::Relaxed), "it sleeps for ever");
+        assert!(!is_resting || pool.timer.is_set(), "it sleeps for ever");
         assert!(!pool.sleep());
     });
 }

@@ -59,14 +59,14 @@ const THREAD_NAME: &str = "reveille-watch";
 /// One thread, as the watcher sees it.
 pub(crate) struct BlockOnWatch {
     rounds: Rounds,
-    held: Mutex<Watcher>,
+    held: Mutex<TurnedByThread>,
     /// Wakes the futures that await a local task of this thread inside its poll.
     awaiting: Mutex<Option<Notify>>,
 }
 
 /// What a thread in `block_on` turns.
 #[derive(Debug, Default)]
-struct Watcher {
+struct TurnedByThread {
     timers: Option<&'static Timers>,
     driver: Option<Arc<Driver>>,
 }
@@ -170,7 +170,7 @@ impl BlockOnWatch {
 }
 
 /// The watcher of this process.
-struct Watch {
+struct Watcher {
     threads: Mutex<Vec<Arc<BlockOnWatch>>>,
     watchdog: Watchdog<Arc<Alarm>>,
     /// The process that the watcher's thread runs in. A forked child has no such thread.
@@ -178,9 +178,9 @@ struct Watch {
     period_ms: AtomicU64,
 }
 
-fn watch() -> &'static Watch {
-    static WATCH: OnceLock<Watch> = OnceLock::new();
-    WATCH.get_or_init(|| Watch {
+fn watch() -> &'static Watcher {
+    static WATCH: OnceLock<Watcher> = OnceLock::new();
+    WATCH.get_or_init(|| Watcher {
         threads: Mutex::default(),
         watchdog: Watchdog::new(),
         process: Mutex::new(None),
@@ -219,7 +219,7 @@ pub(crate) fn shared_driver() -> io::Result<Arc<Driver>> {
     host::host().map(|host| Arc::clone(host.driver()))
 }
 
-impl Watch {
+impl Watcher {
     fn arm(&self) {
         let period = Duration::from_millis(self.period_ms.load(Ordering::Relaxed));
         self.watchdog.set(period);
