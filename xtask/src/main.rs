@@ -9,7 +9,7 @@
 //! cargo xtask race [--short | --planted] [--require]   tests and stress under ThreadSanitizer
 //! cargo xtask memory           the unsafe crates under valgrind, miri, AddressSanitizer
 //! cargo xtask parity           what async-std has and the shim has not; writes PARITY.md
-//! cargo xtask parity --record  lists the items of async-std anew, from the crate itself
+//! cargo xtask parity --record  records the items of async-std again, from the crate itself
 //! cargo xtask dependents       the tests of crates that stand on async-std, on the shim
 //! cargo xtask mutants [--list] [NAME...]   puts each fault of FAULTS.md back: its test must fail
 //! cargo xtask targets          type-checks the ports to other systems, those at hand

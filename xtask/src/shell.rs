@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Why a check failed, in a sentence for whoever started it.
+/// `Err` says in a sentence why a check failed.
 pub(crate) type Outcome = Result<(), String>;
 
 /// Returns the root of the repository.

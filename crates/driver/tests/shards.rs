@@ -211,7 +211,7 @@ fn wakers_of_tasks_that_have_ended_leave_without_an_event() {
         assert!(poll(&ended()));
     }
     assert!(ours.source.waiting() <= 34, "{} wakers are kept", ours.source.waiting());
-    assert_eq!(count.get(), 0, "who waits is not disturbed");
+    assert_eq!(count.get(), 0, "the task that waits is not woken");
     shard.wake_all();
     assert_eq!(count.get(), 1);
 }

@@ -1,8 +1,8 @@
 //! How the runtime gets its threads: through a [`Spawner`] that it is handed.
 //!
-//! The scheduler and the blocking pool describe the thread they want and leave its making to
-//! whoever built the runtime, so that a model or a simulation can supply threads of its own, and
-//! so that one place names them.
+//! The scheduler and the blocking pool describe the thread they want, and the spawner of the
+//! runtime's configuration starts it. So a model or a simulation can supply its own threads, and
+//! threads are named in one place.
 
 use std::fmt;
 use std::io;

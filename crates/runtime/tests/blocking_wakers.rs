@@ -1,5 +1,5 @@
-//! A waker is user code: it may block its thread, or call `block_on`, whoever wakes it. The pool
-//! goes on meanwhile, and its counts are right afterwards.
+//! A waker is user code. It may block the thread that wakes it, or call `block_on` there. The pool
+//! keeps running meanwhile, and its counts are right afterwards.
 
 #![cfg(unix)]
 #![expect(clippy::disallowed_methods, reason = "blocks threads on purpose, and sends from others")]

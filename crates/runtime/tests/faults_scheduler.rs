@@ -171,7 +171,7 @@ fn a_future_that_is_dropped_by_the_shutdown_may_spawn() {
     // Polled, it waits in the registry and not in a queue.
     has_started.recv().unwrap();
     assert!(runtime.shutdown(Duration::from_secs(60)).is_complete());
-    assert_eq!(dropped.load(Ordering::Relaxed), 11, "each future is dropped, by whoever");
+    assert_eq!(dropped.load(Ordering::Relaxed), 11, "each future is dropped");
 }
 
 #[test]

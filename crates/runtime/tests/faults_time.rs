@@ -184,7 +184,7 @@ fn a_sleep_whose_runtime_ends_is_neither_early_nor_lost() {
     let (count, waker) = counting();
     let mut sleep = poll_outside(&runtime, Box::pin(Sleep::after(time)), waker);
     drop(runtime);
-    assert_eq!(count.get(), 1, "whoever waits there has to wait elsewhere");
+    assert_eq!(count.get(), 1, "the waiter is woken, to wait elsewhere");
     let is_pending = poll(&mut sleep, Waker::noop()).is_pending();
     assert!(is_pending || now().saturating_duration_since(start) >= time);
     block_on(sleep);

@@ -1,6 +1,6 @@
-//! Both kinds of scope under loom: of tasks, which count their children in and out and wake
-//! whoever awaits the last; and inside a future, whose children are woken one by one and come from
-//! anywhere.
+//! Both kinds of scope under loom. The scope of tasks counts its children in and out and wakes the
+//! waiter when the last one ends. The children of a scope inside a future are woken one by one, and
+//! any thread may add one.
 //!
 //! The files are reveille's. Their models lie here so that they build without the rest of it.
 //! `block_on` is loom's: a wake that is lost is a deadlock that it finds.
@@ -45,7 +45,7 @@ mod of_tasks {
         shared.outcome()
     }
 
-    /// Whoever finds no outcome is woken when there is one. The end may also come between.
+    /// A poll that finds no outcome is woken once there is one. The end may also come in between.
     fn is_woken_once_or_told(counter: &Counter, outcome: &Option<Outcome<u8>>) {
         assert!(counter.wakes() <= 1);
         assert!(outcome.is_some() || counter.wakes() == 1);
@@ -101,11 +101,11 @@ mod of_tasks {
     }
 
     #[test]
-    fn a_child_that_a_stranger_starts_at_the_end_is_waited_for_or_refused() {
+    fn a_child_that_another_thread_starts_at_the_end_is_waited_for_or_refused() {
         loom::model(|| {
             let shared = open();
             let inside = Arc::new(AtomicUsize::new(0));
-            let stranger = thread::spawn({
+            let other = thread::spawn({
                 let (shared, inside) = (Arc::clone(&shared), Arc::clone(&inside));
                 move || {
                     let Some(ticket) = shared.admit() else { return false };
@@ -120,8 +120,8 @@ mod of_tasks {
             if outcome.is_some() {
                 assert_eq!(inside.load(Ordering::Relaxed), 0);
             }
-            let is_admitted = stranger.join().unwrap();
-            assert!(outcome.is_some() || is_admitted, "nobody was there to wait for");
+            let is_admitted = other.join().unwrap();
+            assert!(outcome.is_some() || is_admitted, "there was no child to wait for");
             is_woken_once_or_told(&counter, &outcome);
             assert!(shared.ended.is_cancelled());
         });

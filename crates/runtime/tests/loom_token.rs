@@ -1,5 +1,5 @@
-//! The tree of cancellation tokens under loom: whoever waits is told, whoever comes late is
-//! cancelled at once, and nothing is left behind.
+//! The tree of cancellation tokens under loom: every waiter is woken, a late waiter is cancelled at
+//! once, and nothing is left behind.
 //!
 //! The file is one of reveille's. Its models lie here so that they build without the rest of it.
 
@@ -121,7 +121,7 @@ fn two_cancellations_that_meet_in_the_tree_cancel_all_and_wake_once() {
     });
 }
 
-/// Whoever gives the result out, or drops it, sees all of it.
+/// The thread that returns or drops the result sees all writes of the closure.
 #[test]
 fn the_result_of_a_closure_is_given_out_or_dropped_by_one() {
     loom::model(|| {

@@ -1,4 +1,4 @@
-//! The parker of `block_on` under loom: no reason is slept over, whoever gives it.
+//! The parker of `block_on` under loom: the thread never sleeps while a wake-up flag is set.
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the file is included whole, and a model uses a part of it")]
 

@@ -314,8 +314,8 @@ impl Wake for Gate {
     }
 }
 
-/// The worker was woken to search, and finds a local task that blocks: whoever has its place then,
-/// and sleeps, has to be woken for what comes from outside.
+/// A worker that was woken to search finds a local task that blocks. The next thread of that worker
+/// sleeps, and tasks from outside must wake it.
 #[test]
 fn a_local_task_that_blocks_a_searcher_leaves_nobody_asleep() {
     let runtime = runtime(1);

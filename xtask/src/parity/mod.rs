@@ -64,7 +64,7 @@ pub(crate) fn run() -> Outcome {
     }
 }
 
-/// Lists the items of the real async-std anew; what was excused stays so.
+/// Records the items of the real async-std again. Recorded differences stay.
 pub(crate) fn record() -> Outcome {
     let path = "tests/parity/async_std.txt";
     let old: Vec<Item> = read(path)?.lines().filter_map(parse).collect();

@@ -92,7 +92,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
     problems
 }
 
-/// Counts, for whoever wants to know how much there is.
+/// Counts public items, and those with docs and an example.
 pub(super) fn coverage(tree: &Tree) -> Coverage {
     let mut coverage = Coverage::default();
     for file in shown_files(tree) {

@@ -42,7 +42,7 @@ pub(crate) trait Job: Send + 'static {
     /// Does the work.
     fn run(self);
 
-    /// Tells whoever waits that the work will not be done, for want of threads.
+    /// Reports to the waiter that no thread could be started, so the job will not run.
     fn refuse(self, context: &Self::Context, error: &io::Error);
 }
 
@@ -123,7 +123,7 @@ struct BlockingState<J> {
 /// Where a thread of the pool waits.
 struct Sleeper {
     condvar: Condvar,
-    /// Set by whoever woke it. Written and read under the pool's lock.
+    /// Set by the thread that wakes it. Written and read under the pool's lock.
     is_woken: AtomicBool,
 }
 
@@ -444,7 +444,7 @@ impl<J: Job> BlockingShared<J> {
         }
         if !is_woken {
             let at = state.sleepers.iter().position(|other| Arc::ptr_eq(other, sleeper));
-            state.sleepers.remove(at.expect("whoever takes a sleeper out says that it is woken"));
+            state.sleepers.remove(at.expect("the thread that removes a sleeper marks it as woken"));
             state.counts.leave_idle();
             state.leaving += 1;
         }

@@ -191,7 +191,7 @@ impl Builder {
     /// ```
     /// use reveille::runtime::Builder;
     ///
-    /// // Fair to the last: a busy connection gives way after eight reads.
+    /// // A busy connection yields after eight reads.
     /// let runtime = Builder::new().event_budget(8).build()?;
     /// # drop(runtime);
     /// # std::io::Result::Ok(())

@@ -1,7 +1,7 @@
 //! A hierarchical timing wheel: deadlines in nanoseconds, and the wakers that wait for them.
 //!
-//! A plain data structure: no lock, no clock, no unsafe. Whoever owns it tells it the time, and
-//! wakes or drops the wakers it gives back after releasing whatever lock it stands under.
+//! A plain data structure: no lock, no clock, no unsafe. Its owner passes the time in. The wheel
+//! returns wakers, and the owner wakes or drops them after it has released its own lock.
 //!
 //! # Vocabulary
 //!

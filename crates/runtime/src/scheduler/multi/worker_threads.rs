@@ -160,7 +160,8 @@ fn work(pool: &'static WorkerPool, number: usize, config: Arc<Config>) {
     }
 }
 
-/// Calls a hook. A thread that a hook's panic ended would be waited for in vain.
+/// Calls a hook and contains its panic. A panic here would end the thread, and a shutdown would
+/// wait for that thread for ever.
 fn call(hook: Option<&Hook>) {
     if let Some(hook) = hook {
         observe::contain("a hook", || hook());
