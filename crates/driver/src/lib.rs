@@ -1,7 +1,7 @@
 //! The operating system as a source of events: which sockets and pipes are ready.
 //!
 //! ```text
-//!   runtime: turn, notify, wake_all        runtime: Io::poll_read, poll_write, ready
+//!   runtime: collect, notify, wake_all     runtime: Io::poll_io, poll_recv_with, ready
 //!        │                                      │
 //!        ▼                                      ▼
 //!   Driver (driver.rs)                     Source, IoOp (source/, op.rs)

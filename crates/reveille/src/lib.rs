@@ -2,9 +2,9 @@
 //!
 //! reveille runs asynchronous programs. Its modules are those of the standard library, with the
 //! same names and the same meaning: [`net::TcpStream`](crate::net), [`fs::read`](crate::fs),
-//! [`sync::Mutex`], [`task::spawn`](crate::task) instead of `thread::spawn`. Where std blocks the
-//! thread, reveille returns a future, and the thread runs other tasks meanwhile. reveille is the
-//! successor of async-std, and its API is a superset of async-std's.
+//! [`sync::Mutex`], [`task::spawn`](crate::task) instead of `std::thread::spawn`. Where std blocks
+//! the thread, reveille returns a future, and the thread runs other tasks meanwhile. reveille is
+//! the successor of async-std, and its API is a superset of async-std's.
 //!
 //! # A first program
 //!
