@@ -1,12 +1,12 @@
-//! Every dependency has a reason, and every package says of itself what a registry asks.
+//! Every dependency has a reason, and every package has the metadata that a registry needs.
 //!
-//! The reasons stand in deny.toml, one line each: `# name: why`. A reason for something that
-//! nobody depends on any more is a problem too.
+//! The reasons are in deny.toml, one line each: `# name: why`. A reason for a crate that no package
+//! depends on is a problem too.
 
 use super::Problem;
 use super::tree::{Manifest, Tree};
 
-/// Where a dependency is written down.
+/// The section of a manifest that names a dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Section {
     Normal,
@@ -23,7 +23,7 @@ pub(super) struct Dependency {
     pub(super) line: usize,
 }
 
-/// What each package writes, or inherits from the workspace.
+/// The keys that each package sets, or inherits from the workspace.
 const METADATA: [&str; 8] = [
     "name",
     "description",
@@ -35,13 +35,13 @@ const METADATA: [&str; 8] = [
     "keywords",
 ];
 
-/// What a package that is published writes besides.
+/// The further keys of a package that is published.
 const PUBLISHED: [&str; 2] = ["documentation", "readme"];
 
-/// What lies beside the manifest of a package that is published, since it is packed alone.
+/// The files beside the manifest of a package that is published, because it is packed alone.
 const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
-/// Folders whose packages are workspaces of their own, with peers and tools of their own.
+/// Folders of packages that are separate workspaces with dependencies of their own.
 const APART: [&str; 3] = ["benches", "fuzz", "tests/tokio1"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
@@ -70,7 +70,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
     for (index, line) in reasons.lines().enumerate() {
         let Some((name, _)) = parse_reason(line) else { continue };
         if !used.iter().any(|used| used == name) {
-            let message = format!("nobody depends on `{name}`");
+            let message = format!("no package depends on `{name}`");
             problems.push(Problem::at("deny.toml", index + 1, message));
         }
         if said.contains(&name) {
@@ -155,7 +155,7 @@ fn reason<'a>(reasons: &'a str, name: &str) -> Option<&'a str> {
     lines.find(|(known, _)| *known == name).map(|(_, why)| why)
 }
 
-/// Takes `# name: why` apart.
+/// Splits `# name: why`.
 fn parse_reason(line: &str) -> Option<(&str, &str)> {
     let (name, why) = line.strip_prefix("# ")?.split_once(": ")?;
     let is_name = name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
@@ -179,10 +179,10 @@ mod tests {
     }
 
     #[test]
-    fn a_package_that_is_published_says_more_of_itself() {
+    fn a_package_that_is_published_needs_more_keys_and_the_licences() {
         let problems = |text: &str| {
             let manifest = Manifest { path: "x/Cargo.toml".into(), text: text.to_owned() };
-            let tree = Tree { root: "/nowhere".into(), files: Vec::new(), manifests: Vec::new() };
+            let tree = Tree { root: "/nowhere".into(), ..Tree::default() };
             let mut problems = Vec::new();
             metadata(&manifest, &mut problems);
             licences(&tree, &manifest, &mut problems);

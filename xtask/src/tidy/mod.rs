@@ -1,19 +1,20 @@
-//! What no other tool checks: sizes, layers, words, files, reasons, examples.
+//! The checks that no other tool has: sizes, layers, names, files, references, examples.
 //!
-//! Every rule is a function from the [`Tree`] to a list of [`Problem`]s, and every problem says
-//! what to do about it. The rules are the house's (CONTRIBUTING.md lists them); a rule without a
-//! check is a wish. The same run is a test of this package, so nothing fails elsewhere that
-//! passes here.
+//! Each rule is a function from the [`Tree`] to a list of [`Problem`]s, and each problem says what
+//! to change. CONTRIBUTING.md lists the rules. The same run is a test of this package, so
+//! `cargo test` finds what CI finds.
 
 mod changelog;
 mod faults;
 mod files;
 mod layers;
 mod manifests;
+mod members;
 mod mutations;
 mod names;
 mod platforms;
 mod public;
+mod references;
 mod sizes;
 mod source;
 mod tree;
@@ -27,11 +28,11 @@ use std::path::PathBuf;
 use self::tree::Tree;
 use crate::shell::{self, Outcome};
 
-/// A place that breaks a rule.
+/// A line or a file that breaks a rule.
 #[derive(Debug)]
 struct Problem {
     path: PathBuf,
-    /// Counted from one; none where the whole file is meant.
+    /// Counted from one. `None` if the problem concerns the whole file.
     line: Option<usize>,
     message: String,
 }
@@ -55,16 +56,17 @@ impl fmt::Display for Problem {
     }
 }
 
-/// A rule of the house.
+/// One check.
 type Rule = fn(&Tree) -> Vec<Problem>;
 
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     sizes::check,
     layers::check,
     words::check,
     files::check,
     manifests::check,
     names::check,
+    references::check,
     unsafety::check,
     platforms::check,
     changelog::check,
@@ -86,11 +88,11 @@ pub(crate) fn run() -> Outcome {
             println!("tidy: {} files, nothing to say", tree.files.len());
             Ok(())
         }
-        count => Err(format!("tidy: {count} places break a rule of the house")),
+        count => Err(format!("tidy: {count} problems")),
     }
 }
 
-/// Prints how much of what users see is documented.
+/// Prints how many public items are documented.
 pub(crate) fn coverage() -> Outcome {
     let tree = Tree::load(&shell::root())?;
     println!("{}", public::coverage(&tree));

@@ -1,13 +1,13 @@
-//! What users see is documented, and shown by an example that runs.
+//! Public items are documented, with an example that runs.
 //!
-//! rustdoc can count this too, but only a nightly one, and it leaves out what is re-exported from a
-//! private module. So the sources are read: rustfmt has laid them out, and `unreachable_pub` sees
-//! to it that what is called `pub` in the public crates can be reached.
+//! rustdoc can count this too, but only on nightly, and it omits what is re-exported from a private
+//! module. So this rule reads the sources. rustfmt has formatted them, and the lint
+//! `unreachable_pub` ensures that users can reach what is `pub` in the public crates.
 //!
-//! Asked of each public item, modules included: a doc comment with a code block that rustdoc
-//! compiles; of a function that returns a `Result`, `# Errors`; of one that is asynchronous,
-//! `# Cancel safety`. Fields, variants, associated types and the methods of trait impls are left to
-//! the lint `missing_docs`.
+//! Each public item, modules included, needs a doc comment with a code block that rustdoc compiles.
+//! A function that returns a `Result` also needs `# Errors`, and an asynchronous one
+//! `# Cancel safety`. The lint `missing_docs` covers fields, variants, associated types and the
+//! methods of trait impls.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use super::Problem;
 use super::source::Line;
 use super::tree::{File, Tree};
 
-/// Where the public crates are, and the files below them from which they re-export.
+/// The public crates, and the files of lower crates from which they re-export.
 const SHOWN: [&str; 11] = [
     "crates/reveille/src",
     "crates/async-std/src",
@@ -30,7 +30,7 @@ const SHOWN: [&str; 11] = [
     "crates/primitive/src/sys/limit.rs",
 ];
 
-/// What needs no example: the file, the item or `*`, and why.
+/// Items without an example: the file, the item or `*`, and the reason.
 const EXCUSED: [(&str, &str, &str); 7] = [
     ("crates/reveille/src/stream/compare.rs", "*", HIDDEN_PART),
     ("crates/reveille/src/stream/consume.rs", "*", HIDDEN_PART),
@@ -38,17 +38,17 @@ const EXCUSED: [(&str, &str, &str); 7] = [
     ("crates/reveille/src/stream/double_ended.rs", "Back", HIDDEN_PART),
     ("crates/reveille/src/future/select.rs", "*", "a part of a macro, in a module that is hidden"),
     ("crates/async-std/src/names.rs", "*", HIDDEN_PART),
-    ("*", "Sealed", "keeps others from implementing a trait, and can be named by nobody"),
+    ("*", "Sealed", "prevents other implementations of a trait; users cannot name it"),
 ];
 const HIDDEN_PART: &str = "a part of what a method returns, in a module that is hidden";
 
-/// Words that may stand between `pub` and what an item is.
+/// Words between `pub` and the keyword of an item.
 const MODIFIERS: [&str; 4] = ["async", "unsafe", "extern", "default"];
 
-/// What an item can be, and that its name follows.
+/// Keywords that the name of an item follows.
 const KINDS: [&str; 8] = ["fn", "mod", "struct", "enum", "union", "trait", "type", "static"];
 
-/// A public item and what is said of it.
+/// A public item and its documentation.
 #[derive(Debug, PartialEq, Eq)]
 struct Item {
     /// Counted from zero.
@@ -56,11 +56,11 @@ struct Item {
     kind: String,
     name: String,
     docs: Vec<String>,
-    /// Up to its body, on one line.
+    /// Up to the body, on one line.
     signature: String,
 }
 
-/// How much is documented.
+/// How many items are documented.
 #[derive(Debug, Default)]
 pub(super) struct Coverage {
     items: usize,
@@ -85,7 +85,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
             shown_files(tree).filter(|file| path == "*" || file.path == Path::new(path));
         if !files.any(|file| items(tree, file).iter().any(|item| name == "*" || item.name == name))
         {
-            let message = format!("`{name}` needs no excuse: it is not there");
+            let message = format!("`{name}` is excused and does not exist");
             problems.push(Problem::new(path, message));
         }
     }
@@ -145,15 +145,15 @@ fn complaint(item: &Item, is_excused: bool) -> Option<&'static str> {
         return Some("has no example that runs under `# Examples`");
     }
     if is_function && gives_result && !says("# Errors") {
-        return Some("returns a result and does not say when it fails, under `# Errors`");
+        return Some("returns a result and has no `# Errors`");
     }
     if is_function && is_future && !says("# Cancel safety") {
-        return Some("is asynchronous and does not say what is lost, under `# Cancel safety`");
+        return Some("is asynchronous and has no `# Cancel safety`");
     }
     None
 }
 
-/// Whether a function with this output can fail, at once or when its future is ready.
+/// Whether a function with this output can fail, in the call or when its future is ready.
 fn is_result(output: &str) -> bool {
     let output = output.trim().trim_start_matches("Poll<");
     let output = output.trim_start_matches("impl Future<Output = ");
@@ -175,11 +175,11 @@ fn has_example(docs: &[String]) -> bool {
     false
 }
 
-/// Returns the public items of a file, without its tests and what is hidden.
+/// Returns the public items of a file, without tests and hidden items.
 fn items(tree: &Tree, file: &File) -> Vec<Item> {
     let tests = file.test_modules();
     let mut items = Vec::new();
-    // Where the public trait began that this line is in: its indentation.
+    // The indentation of the public trait around this line.
     let mut in_trait = None;
     for (index, line) in file.lines.iter().enumerate() {
         if tests.iter().any(|(first, last)| (*first..=*last).contains(&index)) {
@@ -233,7 +233,7 @@ fn declared(code: &str, is_in_trait: bool) -> Option<(&str, &str)> {
     }
     let is_item = KINDS.contains(&kind) || kind == "const";
     let is_method = kind == "fn" || !is_in_trait || code.starts_with("pub ");
-    // What a macro of ours declares is documented by the macro.
+    // The macros of these crates document what they declare.
     let name = words.next().and_then(first_name)?;
     (is_item && is_method).then_some((kind, name))
 }
@@ -247,7 +247,7 @@ fn first_name(text: &str) -> Option<&str> {
 /// Returns the comments and attributes right above a line.
 fn above(lines: &[Line], index: usize) -> &[Line] {
     let mut first = index;
-    // Upwards, an attribute of several lines begins with its last one.
+    // Read upwards, an attribute of several lines begins with its last line.
     let mut is_inside = false;
     while let Some(line) = first.checked_sub(1).map(|before| lines[before].text.trim()) {
         let begins = line.starts_with("#[");
@@ -265,25 +265,25 @@ fn comments(lines: &[Line], mark: &str) -> Vec<String> {
     lines.iter().filter_map(|line| line.comment.strip_prefix(mark)).map(str::to_owned).collect()
 }
 
-/// Returns what the first lines of a module say of it.
+/// Returns the `//!` at the top of a module.
 fn header(lines: &[Line]) -> Vec<String> {
     let count = lines.iter().take_while(|line| line.comment.starts_with("//!")).count();
     comments(&lines[..count], "//!")
 }
 
-/// Returns the lines of the file that `mod name;` in `file` means.
+/// Returns the lines of the file of `mod name;` in `file`.
 fn module_file<'a>(tree: &'a Tree, file: &File, name: &str) -> Option<&'a [Line]> {
     let folder = match file.path.file_stem().and_then(|stem| stem.to_str()) {
         Some("lib" | "mod") => file.path.parent()?.to_owned(),
         _ => file.path.with_extension(""),
     };
-    let places = [folder.join(format!("{name}.rs")), folder.join(name).join("mod.rs")];
-    tree.files.iter().find(|file| places.contains(&file.path)).map(|file| &file.lines[..])
+    let candidates = [folder.join(format!("{name}.rs")), folder.join(name).join("mod.rs")];
+    tree.files.iter().find(|file| candidates.contains(&file.path)).map(|file| &file.lines[..])
 }
 
 fn signature(lines: &[Line]) -> String {
     let mut signature = String::new();
-    // A signature of more lines than this would not pass review.
+    // No signature has more lines than this.
     for line in lines.iter().take(30) {
         let code = line.code.trim();
         signature.push_str(code);
@@ -305,7 +305,7 @@ mod tests {
     fn found(text: &str) -> Vec<Item> {
         let file = |path, text| File { path: PathBuf::from(path), lines: source::parse(text) };
         let below = file("a/m.rs", "//! M.\n//!\n//! ```\n//! m();\n//! ```\nuse a;\n");
-        let tree = Tree { root: PathBuf::new(), files: vec![below], manifests: Vec::new() };
+        let tree = Tree { files: vec![below], ..Tree::default() };
         items(&tree, &file("a.rs", text))
     }
 
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn items_are_what_users_can_name() {
+    fn items_are_the_public_ones() {
         let text = "pub(crate) fn a() {}\npub const fn b() {}\nfn c() {}\n#[doc(hidden)]\n\
             pub fn d() {}\npub trait T {\n    fn e(&self);\n    type F;\n}\nimpl T for () {\n    \
             fn e(&self) {}\n}\nmacro_rules! g { () => {} }\n#[macro_export]\n\
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_module_is_shown_at_its_own_top() {
+    fn the_example_of_a_module_is_at_its_top() {
         assert_eq!(complaints("pub mod m;\npub mod n {\n    //! ```\n    //! ```\n}\n"), [None; 2]);
         for text in ["pub mod elsewhere;", "/// ```\n/// ```\npub mod n {\n}"] {
             assert!(complaints(text)[0].is_some(), "{text}");
@@ -347,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_and_what_a_drop_loses_are_said() {
+    fn errors_and_cancel_safety_are_required() {
         let example = "/// ```\n/// a();\n/// ```\n";
         let cases = [
             ("pub async fn a() {}", "/// # Cancel safety\n"),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::source::{self, Line};
 
-/// Folders that are not the house's own sources.
+/// Folders that hold no sources of this repository.
 const SKIPPED: [&str; 3] = ["target", ".git", ".work"];
 
 /// A Rust file.
@@ -71,18 +71,20 @@ pub(crate) struct Manifest {
     pub(crate) text: String,
 }
 
-/// Everything the rules look at.
-#[derive(Debug)]
+/// Everything that the rules read.
+#[derive(Debug, Default)]
 pub(crate) struct Tree {
     pub(crate) root: PathBuf,
     pub(crate) files: Vec<File>,
     pub(crate) manifests: Vec<Manifest>,
+    /// The path of each README.md, from the root.
+    pub(crate) readmes: Vec<PathBuf>,
 }
 
 impl Tree {
     /// Reads the repository at `root`.
     pub(crate) fn load(root: &Path) -> Result<Tree, String> {
-        let mut tree = Tree { root: root.to_owned(), files: Vec::new(), manifests: Vec::new() };
+        let mut tree = Tree { root: root.to_owned(), ..Tree::default() };
         tree.load_folder(root)?;
         tree.files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(tree)
@@ -110,6 +112,8 @@ impl Tree {
                 self.manifests.push(Manifest { path: own, text: read()? });
             } else if name.ends_with(".rs") {
                 self.files.push(File { path: own, lines: source::parse(&read()?) });
+            } else if name == "README.md" {
+                self.readmes.push(own);
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Every test program has the watchdog in it, which ends it when a test hangs.
+//! Every test program links the watchdog, which ends it when a test hangs.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -6,18 +6,18 @@ use std::path::{Path, PathBuf};
 use super::Problem;
 use super::tree::Tree;
 
-/// What links it, in any file of the program.
+/// The line that links it, in any file of the program.
 const LINE: &str = "use reveille_watchdog as _;";
 
-/// So does a use of it.
+/// A call of it links it too.
 const USE: &str = "reveille_watchdog::";
 
-/// What makes a test.
+/// The marks of a test.
 const TESTS: [&str; 3] = ["#[test]", "::test]", "conformance!("];
 
-/// Where no program needs it: what the compiler refuses is not run, the benchmarks' unit tests
-/// wait for nothing, the tests' own library is in the program `stress`, which takes its time, and
-/// the watchdog has itself.
+/// Folders whose programs need no watchdog. `tests/ui` does not compile, the unit tests of the
+/// benchmarks wait for nothing, `tests/src` is the library of the program `stress`, which runs for
+/// minutes, and `tests/watchdog` is the watchdog.
 const EXCUSED: [&str; 4] = ["tests/ui", "benches", "tests/src", "tests/watchdog"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
@@ -31,7 +31,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
         *has_watchdog |= has(LINE) || has(USE);
     }
     let bare = programs.into_iter().filter(|(_, (tests, watchdog))| *tests && !watchdog);
-    bare.map(|(program, _)| Problem::new(program, format!("has tests and not `{LINE}`"))).collect()
+    bare.map(|(program, _)| Problem::new(program, format!("has tests and no line `{LINE}`")))
+        .collect()
 }
 
 /// Returns the file or the folder that a file's tests are compiled from; `None` if that is another
@@ -66,7 +67,8 @@ mod tests {
             let (path, lines) = (PathBuf::from(path), source::parse(text));
             File { path, lines }
         });
-        let tree = Tree { root: "/nowhere".into(), files: files.collect(), manifests };
+        let tree =
+            Tree { root: "/nowhere".into(), files: files.collect(), manifests, readmes: vec![] };
         check(&tree).into_iter().map(|problem| problem.path).collect()
     }
 
