@@ -1,10 +1,10 @@
-//! The changelog has a section for what is to come, and something in it once the API has changed.
+//! The changelog has the section `[Unreleased]`, which has entries once the API has changed.
 
 use super::Problem;
 use super::tree::Tree;
 use crate::shell;
 
-/// What users see.
+/// The public crate.
 const API: &str = "crates/reveille/src/";
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
@@ -12,7 +12,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
     let message = match unreleased(&changelog) {
         None => "has no section [Unreleased]",
         Some(entries) if entries.is_empty() && is_api_changed() => {
-            "says nothing, although the public crate has changed since the last release"
+            "has no entry under [Unreleased], although the public crate has changed"
         }
         Some(_) => return Vec::new(),
     };

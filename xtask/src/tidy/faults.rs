@@ -1,5 +1,6 @@
-//! The lists of faults that others shipped name the tests that show this house free of them. Each
-//! test that they name is there, and each fault has one, or a word why it needs none.
+//! `tests/FAULTS.md` and `tests/STRANGERS.md` list faults of other runtimes, each with the tests
+//! that show that reveille does not have it. Each test that they name exists. Each fault has a
+//! test, or a reason why it needs no test.
 
 use std::path::PathBuf;
 
@@ -12,7 +13,7 @@ const LISTS: [&str; 2] = ["tests/FAULTS.md", "tests/STRANGERS.md"];
 /// The folders of `tests/` whose files the lists name.
 const FOLDERS: [&str; 1] = ["strangers/"];
 
-/// How far above its function an attribute stands at most.
+/// How many lines above its function an attribute can be.
 const ATTRIBUTES_MAX: usize = 4;
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
@@ -22,7 +23,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
 fn check_list(tree: &Tree, name: &str) -> Vec<Problem> {
     let list = tree.read(name);
     if list.is_empty() {
-        return vec![Problem::new(name, "is missing: it lists the faults others shipped")];
+        return vec![Problem::new(name, "is missing: it lists faults of other runtimes")];
     }
     let mut problems = Vec::new();
     for (index, line) in list.lines().enumerate() {
@@ -46,7 +47,7 @@ fn check_list(tree: &Tree, name: &str) -> Vec<Problem> {
 
 /// Returns what the line names as `file.rs::test`.
 pub(super) fn tests(line: &str) -> impl Iterator<Item = (&str, &str)> {
-    // Every second piece stands between two marks.
+    // Every second piece is between two backticks.
     let quoted = line.split('`').skip(1).step_by(2);
     quoted.filter_map(|text| text.split_once("::")).filter(|(file, _)| file.ends_with(".rs"))
 }
@@ -62,7 +63,7 @@ fn has_test(file: &File, name: &str) -> bool {
     has_marked_test(file, name) || has_conformance_test(file, name)
 }
 
-/// Whether the list of the file's `conformance!`, which stands at its end, has the name.
+/// Whether the list of the `conformance!` at the end of the file has the name.
 fn has_conformance_test(file: &File, name: &str) -> bool {
     let entry = format!("{name},");
     let lines = file.lines.iter().map(|line| line.code.trim());
@@ -78,7 +79,7 @@ fn has_marked_test(file: &File, name: &str) -> bool {
     })
 }
 
-/// Whether the line is the row of a fault that has no test and does not say why.
+/// Whether the line is the row of a fault without a test and without a reason for that.
 fn is_bare(line: &str) -> bool {
     let cells: Vec<&str> = line.split('|').map(str::trim).collect();
     match cells[..] {

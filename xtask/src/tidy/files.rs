@@ -1,4 +1,4 @@
-//! Every file says at its top what it is for, and every file belongs to a crate.
+//! Every file begins with a `//!` that says what it is for, and is a module of a crate.
 
 use std::path::{Path, PathBuf};
 
@@ -16,18 +16,19 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
             problems.push(Problem::new(&file.path, message));
         }
         if is_dead(tree, file) {
-            problems.push(Problem::new(&file.path, "no other file has it as a module"));
+            problems.push(Problem::new(&file.path, "no other file declares it as a module"));
         }
     }
     problems
 }
 
 fn has_header(file: &File) -> bool {
-    // What the compiler must refuse is named after why, and a line on top would move its complaint.
+    // The name of such a file says what the compiler refuses. A header would move the line that the
+    // expected error names.
     if file.is_under("tests/ui") {
         return true;
     }
-    // An attribute such as `#![cfg(reveille_loom)]` may stand before it.
+    // An attribute such as `#![cfg(reveille_loom)]` may come before it.
     let first = file.lines.iter().find(|line| {
         let text = line.text.trim();
         !text.is_empty() && !text.starts_with("#![")

@@ -1,11 +1,11 @@
-//! Layers are crates, and inside a crate modules: lower ones never name higher ones.
+//! A lower layer never names a higher one. The layers are crates, and modules inside a crate.
 
 use super::Problem;
 use super::manifests::{Section, dependencies};
 use super::source::Line;
 use super::tree::{File, Tree};
 
-/// Which crates of the house each crate may name, tests aside.
+/// Which crates of this workspace each crate may depend on, tests aside.
 const CRATES: [(&str, &[&str]); 10] = [
     ("primitive", &[]),
     ("task", &["primitive"]),
@@ -62,12 +62,11 @@ const MODULES: [(&str, &[&str]); 2] = [
     ),
 ];
 
-/// Crates below the public one that name the standard library's atomics directly would escape
-/// their own models.
+/// Crates with loom models. A model does not see an atomic that is named from std directly.
 const MODELLED: [&str; 3] = ["crates/task/src", "crates/driver/src", "crates/runtime/src"];
 
-/// Files with a counter that stands alone: nothing else is published by it, so there is no
-/// protocol for a model to see, and it may stand in a `static`, which loom's may not.
+/// Files with a counter that publishes nothing else. It has no protocol for a model, and it can be
+/// a `static`, which loom's atomics cannot.
 const LONE_COUNTERS: [&str; 4] = [
     "crates/task/src/id.rs",
     "crates/runtime/src/timer/clock.rs",
@@ -83,8 +82,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
             continue;
         };
         for dependency in dependencies(&manifest.text) {
-            let house = dependency.name.strip_prefix("reveille-");
-            let is_allowed = house.is_none_or(|house| allowed.contains(&house));
+            let own = dependency.name.strip_prefix("reveille-");
+            let is_allowed = own.is_none_or(|own| allowed.contains(&own));
             if dependency.section == Section::Normal && !is_allowed {
                 let message = format!("`{}` is not below `{name}`", dependency.name);
                 problems.push(Problem::at(&path, dependency.line, message));
@@ -111,7 +110,7 @@ fn module_order(file: &File, folder: &str, order: &[&str], problems: &mut Vec<Pr
     }
     let rank = |name: &str| order.iter().position(|module| *module == name);
     let Some(own) = rank(&module) else {
-        let message = format!("`{module}` has no place in the order of modules of {folder}");
+        let message = format!("`{module}` is missing in the order of modules of {folder}");
         problems.push(Problem::at(&file.path, 1, message));
         return;
     };
@@ -192,7 +191,7 @@ fn std_by_name(file: &File, problems: &mut Vec<Problem>) {
     for (index, line) in file.lines.iter().enumerate() {
         let is_test = tests.iter().any(|(first, last)| (*first..=*last).contains(&index));
         if !is_test && line.code.contains("std::sync::atomic") {
-            let message = "take it from reveille_primitive, or no model sees it";
+            let message = "take it from reveille_primitive, so that models see it";
             problems.push(Problem::at(&file.path, index + 1, message));
         }
     }

@@ -1,10 +1,10 @@
-//! Code that differs between systems stands where the systems are: in the driver, in the files
-//! that wrap descriptors, in the shim's copy of their names, and nowhere else.
+//! Code that differs between systems is only in the driver, in the files that wrap descriptors and
+//! in the shims, which repeat their names.
 
 use super::Problem;
 use super::tree::{File, Tree};
 
-/// Where `cfg` may ask for the system.
+/// Files whose `cfg` may depend on the system.
 const OPEN: [&str; 6] = [
     "crates/primitive/src",
     "crates/driver/src",
@@ -14,8 +14,8 @@ const OPEN: [&str; 6] = [
     "crates/async-process/src",
 ];
 
-/// What asks for it.
-const QUESTIONS: [&str; 4] = ["target_os", "target_family", "unix", "windows"];
+/// Conditions that depend on it.
+const CONDITIONS: [&str; 4] = ["target_os", "target_family", "unix", "windows"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
     let mut problems = Vec::new();
@@ -24,8 +24,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
     };
     for file in tree.files.iter().filter(is_closed) {
         for (index, line) in file.lines.iter().enumerate() {
-            if asks(&line.code) {
-                let message = "asks which system this is: that belongs into the driver or into os/";
+            if depends_on_system(&line.code) {
+                let message = "depends on the system: move it to the driver or to os/";
                 problems.push(Problem::at(&file.path, index + 1, message));
             }
         }
@@ -33,13 +33,13 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
     problems
 }
 
-fn asks(code: &str) -> bool {
+fn depends_on_system(code: &str) -> bool {
     let Some((_, condition)) = code.split_once("cfg(") else { return false };
     if condition.starts_with("all(test") {
         return false;
     }
     let mut words = condition.split(|c: char| !(c.is_alphanumeric() || c == '_'));
-    words.any(|word| QUESTIONS.contains(&word))
+    words.any(|word| CONDITIONS.contains(&word))
 }
 
 #[cfg(test)]
@@ -47,11 +47,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn questions_about_the_system_are_told_from_others() {
-        assert!(asks("#[cfg(unix)]") && asks("#[cfg(not(target_os = \"\"))]"));
-        assert!(!asks("#[cfg(all(test, windows))]"));
+    fn conditions_on_the_system_are_told_from_others() {
         assert!(
-            !asks("#[cfg(test)]") && !asks("use std::os::unix;") && !asks("cfg(reveille_loom)")
+            depends_on_system("#[cfg(unix)]") && depends_on_system("#[cfg(not(target_os = \"\"))]")
+        );
+        assert!(!depends_on_system("#[cfg(all(test, windows))]"));
+        assert!(
+            !depends_on_system("#[cfg(test)]")
+                && !depends_on_system("use std::os::unix;")
+                && !depends_on_system("cfg(reveille_loom)")
         );
     }
 }

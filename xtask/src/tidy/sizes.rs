@@ -1,17 +1,17 @@
-//! Lines, files and inline tests have a greatest size. Functions have too: clippy counts those.
+//! Limits on lines, files and inline tests. clippy has the limit on functions.
 
 use super::Problem;
 use super::tree::{File, Tree};
 
 const COLUMNS_MAX: usize = 100;
 
-/// Lines with code in a file, its inline tests not counted.
+/// Lines of code in a file, without its inline tests.
 const FILE_MAX: usize = 500;
 
 /// The same in a file of `driver/src/op`, which holds one operation.
 const OP_MAX: usize = 150;
 
-/// Lines of a `mod tests` that stands in the file it tests.
+/// Lines of a `mod tests` inside the file that it tests.
 const INLINE_TESTS_MAX: usize = 120;
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
@@ -26,7 +26,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
 fn columns(file: &File, problems: &mut Vec<Problem>) {
     for (index, line) in file.lines.iter().enumerate() {
         let len = line.text.chars().count();
-        // An address cannot be broken, nor can the row of a table.
+        // An address and the row of a table cannot be wrapped.
         let is_whole = line.text.contains("https://") || line.comment.contains(" | ");
         if len > COLUMNS_MAX && !is_whole {
             let message = format!("{len} columns, at most {COLUMNS_MAX}");

@@ -1,17 +1,17 @@
-//! A Rust file, line by line, its code told apart from its comments.
+//! A Rust file, line by line, with its code and its comments apart.
 //!
-//! The rules look for words, and a word in a comment or a string is not the word in the code. So
-//! the file is read by a scanner that knows strings, characters, lifetimes and nested comments,
-//! and nothing else of the language.
+//! The rules search for words, and a word in a comment or a string is not code. So a scanner reads
+//! the file that recognises strings, characters, lifetimes and nested comments, and nothing else of
+//! the language.
 
 /// One line of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
     /// The line as it is.
     pub(crate) text: String,
-    /// Its code; strings and characters are left empty.
+    /// Its code. Strings and characters are empty.
     pub(crate) code: String,
-    /// What its comments say, with their slashes.
+    /// Its comments, with their slashes.
     pub(crate) comment: String,
 }
 
@@ -37,7 +37,7 @@ enum State {
     },
 }
 
-/// Takes a file apart.
+/// Scans a file.
 pub(crate) fn parse(text: &str) -> Vec<Line> {
     let letters: Vec<char> = text.chars().collect();
     let mut scanner = Scanner { letters: &letters, at: 0, state: State::Code, lines: Vec::new() };
@@ -74,7 +74,7 @@ impl Scanner<'_> {
             State::LineComment => self.take_comment(1),
             State::BlockComment { depth } => self.step_block(depth),
             State::String => match self.letters[self.at] {
-                // Not over a line's end, which is a line of its own all the same.
+                // Not past the end of the line: `step` counts lines there.
                 '\\' if self.peek(1) != Some('\n') => self.at += 2,
                 '"' => self.leave_string(1),
                 _ => self.at += 1,
@@ -132,7 +132,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// At a quote that begins either a character or a lifetime.
+    /// At a quote, which begins a character or a lifetime.
     fn skip_character(&mut self) {
         let len = match (self.peek(1), self.peek(2)) {
             (Some('\\'), _) => {

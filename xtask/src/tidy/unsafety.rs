@@ -1,5 +1,5 @@
-//! As many SAFETY comments as blocks. clippy sees that each block has one; that no comment has
-//! lost its block, and that none stands for two, is counted here.
+//! A file has as many SAFETY comments as unsafe blocks. clippy checks that each block has one. The
+//! count also finds a comment whose block is gone, and one that serves two blocks.
 
 use super::Problem;
 use super::tree::{File, Tree};
@@ -17,8 +17,8 @@ fn count(file: &File) -> Option<Problem> {
     })
 }
 
-/// Whether a comment begins so; one that speaks of SAFETY comments does not count, nor does one
-/// in an example of the documentation, whose block is a comment too.
+/// Whether a comment begins with SAFETY. One that only mentions the word does not count, and
+/// neither does one in an example of the documentation, whose block is a comment too.
 fn is_safety_comment(comment: &str) -> bool {
     if comment.starts_with("///") || comment.starts_with("//!") {
         return false;

@@ -1,13 +1,13 @@
-//! Words that do not belong: names that say nothing, and promises of later work.
+//! Names that say nothing, names for which this repository has another word, and unfinished work.
 
 use super::Problem;
 use super::source::Line;
 use super::tree::{File, Tree};
 
-/// Names under which things pile up that have nothing to do with each other.
+/// Names of modules that collect unrelated items.
 const DRAWERS: [&str; 6] = ["utils", "util", "helpers", "common", "misc", "inner"];
 
-/// Names for which the house has another word (house words are in ARCHITECTURE.md).
+/// Names for which this repository has another word; see the glossary of ARCHITECTURE.md.
 const OTHER_WORDS: [(&str, &str); 5] = [
     ("Manager", "scheduler"),
     ("Ticker", "worker"),
@@ -16,10 +16,10 @@ const OTHER_WORDS: [(&str, &str); 5] = [
     ("Backend", "driver"),
 ];
 
-/// What a comment says when work was left undone. In two parts, so that this file may hold them.
+/// Marks of unfinished work in a comment. In two parts, so that this file may contain them.
 const PROMISES: [(&str, &str); 3] = [("TO", "DO"), ("FIX", "ME"), ("XX", "X")];
 
-/// Code that stands for code to come, or for a test that is not run.
+/// Code without a body, and tests that do not run.
 const STUBS: [&str; 3] = ["todo!(", "unimplemented!(", "#[ignore"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
@@ -49,18 +49,18 @@ fn file_name(file: &File, problems: &mut Vec<Problem>) {
 fn complaint(line: &Line) -> Option<String> {
     let code = line.code.trim_start();
     if let Some(stub) = STUBS.iter().find(|stub| code.contains(**stub)) {
-        return Some(format!("`{stub}` stands for what is not there: write it, or leave it out"));
+        return Some(format!("`{stub}`: write the code, or remove it"));
     }
     let promise = PROMISES.iter().map(|(a, b)| format!("{a}{b}"));
     if let Some(word) = promise.into_iter().find(|word| line.comment.contains(word.as_str())) {
-        return Some(format!("`{word}`: do it, or say why it is as it is"));
+        return Some(format!("`{word}`: do it, or open an issue"));
     }
     let name = defined_name(code)?;
     if DRAWERS.contains(&name) && code.contains("mod ") {
         return Some(format!("`{name}` says nothing: name the module after what it holds"));
     }
-    let (word, house) = OTHER_WORDS.iter().find(|(word, _)| *word == name)?;
-    Some(format!("`{word}` is called {house} in this house"))
+    let (word, own) = OTHER_WORDS.iter().find(|(word, _)| *word == name)?;
+    Some(format!("`{word}` is called {own} here"))
 }
 
 /// Returns the name of the module or type that this line defines.
