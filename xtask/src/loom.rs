@@ -58,7 +58,7 @@ fn run_model(name: &str, model: &str, depth: Depth) -> Outcome {
         Depth::Full => cargo.env("LOOM_MAX_PREEMPTIONS", "3"),
         Depth::Short => {
             cargo.env("LOOM_MAX_PREEMPTIONS", "2").env("LOOM_MAX_DURATION", "10");
-            // loom looks at the time once in so many runs of the body, 20,000 if nobody says.
+            // loom looks at the time once in so many runs of the body, 20,000 by default.
             cargo.env("LOOM_CHECKPOINT_INTERVAL", "100")
         }
     };

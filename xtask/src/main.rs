@@ -1,21 +1,21 @@
-//! The checks of the house, in Rust and by no other tool.
+//! The checks of this repository, as Rust programs.
 //!
 //! ```text
 //! cargo xtask check            format, clippy, docs, tests, tidy
-//! cargo xtask tidy             only what no other tool knows: sizes, layers, words, files
-//! cargo xtask coverage         how much of what users see is documented
+//! cargo xtask tidy             only what no other tool checks: sizes, layers, names, files
+//! cargo xtask coverage         how many public items are documented
 //! cargo xtask loom [--short]   the models of the atomic protocols, each in a process of its own
 //! cargo xtask stress [--short | --minutes N]   everything at once, for a while
 //! cargo xtask race [--short | --planted] [--require]   tests and stress under ThreadSanitizer
 //! cargo xtask memory           the unsafe crates under valgrind, miri, AddressSanitizer
-//! cargo xtask parity           what async-std has and the shim has not; writes PARITY.md
+//! cargo xtask parity           what async-std has and the shim lacks; writes PARITY.md
 //! cargo xtask parity --record  records the items of async-std again, from the crate itself
-//! cargo xtask dependents       the tests of crates that stand on async-std, on the shim
+//! cargo xtask dependents       the tests of crates that depend on async-std, on the shim
 //! cargo xtask mutants [--list] [NAME...]   puts each fault of FAULTS.md back: its test must fail
-//! cargo xtask targets          type-checks the ports to other systems, those at hand
+//! cargo xtask targets          type-checks the ports whose standard library is installed
 //! ```
 //!
-//! Each command is a module. What a command runs it prints first, as one would type it.
+//! Each command is a module. It prints each program that it runs, with its arguments.
 
 #[cfg(test)]
 use reveille_watchdog as _;

@@ -1,4 +1,4 @@
-//! Crates that stand on async-std, and their own tests, run on the shim.
+//! Runs the tests of crates that depend on async-std on the shim.
 //!
 //! `tests/dependents/list.txt` names them. `--record` runs the tests on the real async-std and
 //! writes how each ended to `tests/dependents/NAME.txt`; without it they run on the shim, and each

@@ -12,7 +12,7 @@ use super::outcomes::{self, Outcomes};
 /// Seconds for the tests of one dependent and what has to be built for them, on two cores.
 const TIME_LIMIT: &str = "2400";
 
-/// What the dependent stands on.
+/// What the dependent is built on.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ground {
     Original,

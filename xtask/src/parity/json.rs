@@ -175,7 +175,7 @@ impl Reader<'_> {
                 let digits = self.bytes.get(self.at..self.at + 4)?;
                 self.at += 4;
                 let code = u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
-                // Halves of a pair stand in docs alone, which nobody reads here.
+                // Half of a surrogate pair occurs only in docs, which are not read here.
                 Some(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER))
             }
             _ => plain(char::from(byte)),

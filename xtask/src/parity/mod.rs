@@ -26,7 +26,7 @@ use crate::shell::{self, Outcome};
 /// a thing without using it. Any other error at an item's line says that the shim has not got it.
 const INFERENCE: [&str; 4] = ["E0282", "E0283", "E0284", "E0790"];
 
-/// What stands above the list.
+/// The head of the list.
 const HEADER: &str = "\
 # The public items of async-std 1.13.2: names only, as `cargo xtask parity --record` lists them.
 # First column: the features that show it. A third column excuses an item, and says why.

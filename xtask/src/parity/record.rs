@@ -16,7 +16,7 @@ use super::quoted;
 /// Crates that are not looked into: their items are reexports, and facts.
 const STD: [&str; 3] = ["std", "core", "alloc"];
 
-/// Traits of std's own that nobody else may name.
+/// Traits that only std may name.
 const SEALED: [&str; 3] = ["Freeze", "StructuralPartialEq", "UnsafeUnpin"];
 
 /// An item: the crate that defines it, and its number there.

@@ -135,7 +135,7 @@ fn package(folder: &Path) -> Result<(), String> {
     let unpack = "dpkg-deb --fsys-tarfile rust-src_*.deb \
                   | tar -x --wildcards './usr/src/rustc-*/library'";
     quietly(shell::program("sh").current_dir(folder).args(["-c", unpack]))?;
-    // 80 MB that nobody reads again.
+    // 80 MB that are not read again.
     quietly(shell::program("sh").current_dir(folder).args(["-c", "rm -r lists cache *.deb"]))
 }
 
