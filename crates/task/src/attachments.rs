@@ -1,15 +1,16 @@
-//! The tagged word for what few tasks need: null, a compact join waker, or a box of extras.
+//! The tagged word for data that few tasks need: null, a compact join waker, or a box of extras.
 //!
 //! | word            | meaning                                                            |
 //! |-----------------|--------------------------------------------------------------------|
 //! | null            | nothing                                                            |
-//! | pointer, bit 0  | the join waker, which is a waker of this crate: its header pointer |
-//! | pointer         | [`Extras`], which have a slot for any join waker                   |
+//! | pointer, bit 0  | the join waker, a waker of this crate: the pointer to its header   |
+//! | pointer         | [`Extras`], which have a slot for a join waker of any kind         |
 //!
-//! So a task without a name, whose id was never asked for and that another task joins, needs no
-//! memory beside its cell. Invariants 4 and 5 of the crate govern this file: only the owner of the
-//! slot (the word itself, or a field of the extras) stores to it or takes from it. Any thread may
-//! install extras, which moves a compact waker into them.
+//! A task that has no name, whose id was never requested and that is joined by another task
+//! therefore needs no memory besides its cell. Invariants 4 and 5 of the crate apply here. The slot
+//! of the join waker is the word itself or a field of the extras, and only the owner of the slot
+//! stores to it or takes from it. Any thread may install extras; that moves a compact waker into
+//! them.
 
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -25,17 +26,17 @@ use crate::locals::Locals;
 use crate::unwind::Payload;
 use crate::waker;
 
-/// Marks a compact waker. Headers and extras are aligned to more than this.
+/// The tag of a compact waker. Headers and extras have a larger alignment.
 const COMPACT: usize = 1;
 
-/// What few tasks need. When it is freed, the values of the user in it are gone already.
+/// Data that few tasks need. By the time it is freed, the user's values in it have been dropped.
 pub(crate) struct Extras {
     pub(crate) task: Task,
-    /// Touched by the thread that runs the task only (invariant 2).
+    /// Accessed only by the thread that runs the task (invariant 2).
     pub(crate) locals: Locals,
-    /// The slot (invariant 4).
+    /// The slot of the join waker (invariant 4).
     join_waker: UnsafeCell<Option<Waker>>,
-    /// What the future panicked with (invariants 2 and 3).
+    /// The payload of the panic that ended the future (invariants 2 and 3).
     payload: UnsafeCell<Option<Payload>>,
 }
 
@@ -56,7 +57,8 @@ impl Extras {
     /// * The slot is the caller's (invariant 4).
     unsafe fn replace_waker(&self, waker: Option<Waker>) -> Option<Waker> {
         self.join_waker.with_mut(|slot| {
-            // SAFETY: the slot is the caller's, who is here and calls nothing in between.
+            // SAFETY: the slot is the caller's, and nothing else accesses it during the
+            // replacement.
             std::mem::replace(unsafe { &mut *slot }, waker)
         })
     }
@@ -68,7 +70,8 @@ impl Extras {
     /// * The payload is the caller's (invariants 2 and 3).
     pub(crate) unsafe fn replace_payload(&self, payload: Option<Payload>) -> Option<Payload> {
         self.payload.with_mut(|place| {
-            // SAFETY: the payload is the caller's, who is here and calls nothing in between.
+            // SAFETY: the payload is the caller's, and nothing else accesses it during the
+            // replacement.
             std::mem::replace(unsafe { &mut *place }, payload)
         })
     }
@@ -78,7 +81,7 @@ impl Extras {
 #[derive(Clone, Copy)]
 enum Content {
     Nothing,
-    /// Owns one reference to the task the pointer names.
+    /// Owns one reference to the task that it points to.
     Compact(NonNull<()>),
     Extras(NonNull<Extras>),
 }
@@ -105,11 +108,12 @@ impl Content {
     }
 }
 
-/// The tagged word. The drop frees the extras; a compact waker is gone by then (invariant 4).
+/// The tagged word. Its drop frees the extras; a compact waker has been taken by then (invariant
+/// 4).
 pub(crate) struct Attachments(AtomicPtr<()>);
 
 impl Attachments {
-    /// Extras are made at once for a task that has a name.
+    /// Allocates extras if the task has a name.
     #[inline]
     pub(crate) fn new(name: Option<Arc<str>>) -> Attachments {
         let content = match name {
@@ -121,7 +125,7 @@ impl Attachments {
 
     #[inline]
     fn load(&self) -> Content {
-        // Pairs with the release of `try_replace`: this thread sees the extras as they were
+        // Pairs with the Release of `try_replace`: this thread sees the extras as they were
         // published.
         Content::of(self.0.load(Acquire))
     }
@@ -134,7 +138,7 @@ impl Attachments {
         }
     }
 
-    /// The extras, if there are any yet.
+    /// The extras, if they exist.
     #[inline]
     pub(crate) fn extras(&self) -> Option<&Extras> {
         match self.load() {
@@ -144,7 +148,8 @@ impl Attachments {
         }
     }
 
-    /// The extras, which are made if there are none yet. Any number of threads may ask at once.
+    /// The extras, which this allocates on first use. Any number of threads may call it
+    /// concurrently.
     pub(crate) fn extras_or_new(&self) -> &Extras {
         match self.extras() {
             Some(extras) => extras,
@@ -152,18 +157,18 @@ impl Attachments {
         }
     }
 
-    /// Installs extras, with the compact waker in them if there is one.
+    /// Installs extras and moves the compact waker, if there is one, into them.
     #[cold]
     fn install_slow(&self) -> &Extras {
         let mut fresh = Box::new(Extras::new(None));
         let mut content = self.load();
-        // The loop ends: after a failure either the join handle or the completing thread has
-        // changed the slot, which happens a few times at most, or the extras are installed.
+        // The loop ends. After a failure either extras are installed, or the join handle or the
+        // completing thread has changed the slot, which happens a few times at most.
         loop {
             let moved = match content {
                 Content::Nothing => None,
-                // SAFETY: the reference is the word's until the exchange below moves it; a waker
-                // whose exchange failed is forgotten, not dropped.
+                // SAFETY: the word owns the reference until the exchange below moves it. If the
+                // exchange fails, the waker is forgotten and not dropped.
                 Content::Compact(task) => Some(unsafe { waker::from_counted(task) }),
                 Content::Extras(extras) => {
                     // SAFETY: extras stay until this word is dropped (invariant 5).
@@ -178,14 +183,15 @@ impl Attachments {
                 Ok(()) => return unsafe { published.as_ref() },
                 Err(actual) => content = actual,
             }
-            // SAFETY: the exchange failed, so this is the only pointer to what `into_raw` gave.
+            // SAFETY: `into_raw` returned this pointer, and the exchange failed, so it is the only
+            // one.
             fresh = unsafe { Box::from_raw(published.as_ptr()) };
             // SAFETY: no other thread has a pointer to these extras yet.
             std::mem::forget(unsafe { fresh.replace_waker(None) });
         }
     }
 
-    /// Tells whether the published join waker is `waker`. `false` if one load cannot tell.
+    /// Tells whether the published join waker is `waker`. `false` if one load cannot decide that.
     #[inline]
     pub(crate) fn is_compact(&self, waker: &Waker) -> bool {
         match self.load() {
@@ -198,23 +204,23 @@ impl Attachments {
     ///
     /// # Safety
     ///
-    /// * The slot is the caller's (invariant 4), and empty.
+    /// * The slot is the caller's (invariant 4) and is empty.
     pub(crate) unsafe fn put_waker(&self, waker: Waker) {
         if let (Content::Nothing, Some(task)) = (self.load(), waker::task_of(&waker)) {
             let kept = ManuallyDrop::new(waker);
             if self.try_replace(Content::Nothing, Content::Compact(task)).is_ok() {
                 return;
             }
-            // Extras were installed meanwhile: only the slot's owner stores anything else.
+            // Another thread has installed extras: only the slot's owner stores anything else.
             // SAFETY: the slot is the caller's.
             let old =
                 unsafe { self.extras_or_new().replace_waker(Some(ManuallyDrop::into_inner(kept))) };
-            debug_assert!(old.is_none(), "the slot is empty before");
+            debug_assert!(old.is_none(), "the slot was empty");
             return;
         }
         // SAFETY: the slot is the caller's.
         let old = unsafe { self.extras_or_new().replace_waker(Some(waker)) };
-        debug_assert!(old.is_none(), "the slot is empty before");
+        debug_assert!(old.is_none(), "the slot was empty");
     }
 
     /// Takes the waker out of the slot.
@@ -232,7 +238,8 @@ impl Attachments {
                 Content::Compact(task) => match self.try_replace(content, Content::Nothing) {
                     // SAFETY: the exchange moved the word's reference to the caller.
                     Ok(()) => return Some(unsafe { waker::from_counted(task) }),
-                    // Extras were installed, which happens once: the next round is the last.
+                    // Another thread has installed extras, which happens once: the next round is
+                    // the last.
                     Err(actual) => content = actual,
                 },
             }
@@ -246,8 +253,8 @@ impl Drop for Attachments {
         match self.load() {
             Content::Nothing => {}
             Content::Compact(_) => debug_assert!(false, "the slot is empty at the end"),
-            // SAFETY: `into_raw` returned this pointer, and `&mut self` proves that no borrow of
-            // the extras is left.
+            // SAFETY: `into_raw` returned this pointer, and `&mut self` proves that nothing borrows
+            // the extras any more.
             Content::Extras(extras) => drop(unsafe { Box::from_raw(extras.as_ptr()) }),
         }
     }

@@ -1,4 +1,5 @@
-//! The allocation of a task, and the functions that know its future and scheduler types.
+//! The allocation of a task, and the functions that are generic over its future and scheduler
+//! types.
 //!
 //! ```text
 //! Header                                                        S          Stage
@@ -7,7 +8,7 @@
 //! └─────────┴──────────┴───────────────┴───────────┴──────────┘└──────────┘└─────────────────┘
 //! ```
 //!
-//! Everything but the functions of the vtable works on [`Header`] and is compiled once.
+//! All other code of the crate works on [`Header`] and is compiled once.
 
 use std::alloc::{Layout, handle_alloc_error};
 use std::any::type_name;
@@ -38,7 +39,7 @@ pub(crate) struct Header {
     pub(crate) vtable: &'static VTable,
     pub(crate) attachments: Attachments,
     pub(crate) location: CompactLocation,
-    /// The executor's, to find the task in its registry.
+    /// The task's slot in the executor's registry.
     pub(crate) owned_slot: AtomicU32,
 }
 
@@ -54,45 +55,46 @@ pub(crate) enum Polled {
     Panicked(Payload),
 }
 
-/// The functions that know the types of a cell.
+/// The functions that depend on the types of a cell.
 ///
 /// # Safety
 ///
-/// * The caller of each function passes a pointer to the header of a live cell whose vtable this is
-///   (invariant 6). Further obligations are named at the functions.
+/// * The caller of each function passes a pointer to the header of a live cell with this vtable
+///   (invariant 6). Further obligations are stated at the functions.
 pub(crate) struct VTable {
     /// Polls. On `Ready` the output replaces the future. The stage is the caller's (invariant 2).
     pub(crate) poll: unsafe fn(Raw, &mut Context<'_>) -> Polled,
-    /// Drops the future, and returns what that panics with. The stage is the caller's (invariant 2)
-    /// and is never used again.
+    /// Drops the future, and returns the payload if the drop panics. The stage is the caller's
+    /// (invariant 2) and is never used again.
     pub(crate) drop_future: unsafe fn(Raw) -> Option<Payload>,
-    /// Drops the output, and returns what that panics with. The stage is the caller's (invariant
-    /// 3), holds the output, and is never used again.
+    /// Drops the output, and returns the payload if the drop panics. The stage is the caller's
+    /// (invariant 3), holds the output, and is never used again.
     pub(crate) drop_output: unsafe fn(Raw) -> Option<Payload>,
-    /// Moves the output to the pointer, which is valid for that. The stage is as for
+    /// Moves the output to the pointer, which is valid for the write. The stage is as for
     /// `drop_output`.
     pub(crate) take_output: unsafe fn(Raw, NonNull<()>),
     /// Passes the `Runnable` to the executor.
     pub(crate) schedule: unsafe fn(Raw, Runnable, Cause),
-    /// Wakes the joiner, in the way the executor wants.
+    /// Wakes the joiner through [`Schedule::wake_joiner`].
     pub(crate) wake_joiner: unsafe fn(Raw, Waker),
-    /// Tells the executor, once, that the task is complete. Returns the reference it kept.
+    /// Notifies the executor, once, that the task is complete. Returns the reference that the
+    /// executor kept.
     pub(crate) completed: unsafe fn(Raw) -> Option<Kept>,
-    /// Tells the executor that this waker awaits the task.
+    /// Notifies the executor that the task is awaited with this waker.
     pub(crate) awaited: unsafe fn(Raw, &Waker),
-    /// Reports a panic before `completed`.
+    /// Reports a panic, before `completed` is called.
     pub(crate) unhandled_panic: unsafe fn(Raw, Payload),
-    /// Reports a panic that the join handle was dropped with.
+    /// Reports a panic whose join handle was dropped without reading it.
     pub(crate) unread_panic: unsafe fn(Raw, Payload),
     /// Drops the scheduler handle and the header, and frees the cell. The stage is empty.
     pub(crate) free: unsafe fn(Raw),
     pub(crate) type_name: fn() -> &'static str,
     pub(crate) future_size_bytes: usize,
-    /// Whether the output has a destructor: most detached tasks return `()`.
+    /// Whether the output has a destructor. Most detached tasks return `()` and skip `drop_output`.
     pub(crate) output_needs_drop: bool,
 }
 
-/// The future, then its output: the state word tells which. `repr(C)` puts both at the front, so a
+/// The future, then its output; the state word says which. `repr(C)` puts both at offset 0, so a
 /// pointer to the stage is a pointer to either.
 #[repr(C)]
 union Stage<F: Future> {
@@ -126,7 +128,7 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         output_needs_drop: needs_drop::<F::Output>(),
     };
 
-    /// Makes the cell of a task that starts queued. The references of `state` are the caller's.
+    /// Allocates the cell of a new task. The references that `state` counts are the caller's.
     #[inline]
     pub(crate) fn allocate(future: F, scheduler: S, options: Options, state: State) -> Raw {
         let header = Header {
@@ -142,15 +144,16 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         let stage = Stage { future: ManuallyDrop::new(future) };
         // SAFETY: the allocator returned memory of the layout of `Self`, and it is ours.
         unsafe { cell.write(Cell { header, scheduler, stage: UnsafeCell::new(stage) }) };
-        // SAFETY: the header stands first in a `repr(C)` cell, and the cell is alive.
+        // SAFETY: the header is the first field of the `repr(C)` cell, and the cell is alive.
         unsafe { Raw::from_erased(cell.cast()) }
     }
 
-    /// The cell of these types.
+    /// The cell behind `raw`.
     ///
     /// # Safety
     ///
-    /// * `raw` was made by `allocate` of these types (invariant 6), and lives as long as `'a`.
+    /// * `raw` was made by `allocate` with these types (invariant 6), and the cell lives for all of
+    ///   `'a`.
     #[inline(always)]
     unsafe fn of<'a>(raw: Raw) -> &'a Self {
         // SAFETY: the pointer is the one `allocate` cast, with the provenance of the whole cell.
@@ -248,8 +251,8 @@ impl<F: Future, S: Schedule> Cell<F, S> {
     ///
     /// * As for [`of`](Cell::of). `task` is the task of `raw`.
     unsafe fn schedule(raw: Raw, task: Runnable, cause: Cause) {
-        // The task may run, complete and be freed elsewhere as soon as it is queued. So this calls
-        // a clone of the scheduler handle and not the one in the cell.
+        // As soon as the task is queued, another thread may run, complete and free it. So this
+        // calls a clone of the scheduler handle and not the one in the cell.
         // SAFETY: `task` is a reference to the cell and is not queued yet, so the cell is alive. It
         // is of these types (invariant 6).
         let scheduler = unsafe { Self::of(raw) }.scheduler.clone();
@@ -318,8 +321,8 @@ impl<F: Future, S: Schedule> Cell<F, S> {
     /// * As for [`of`](Cell::of); the last reference is gone, and the stage is empty (invariant 1).
     unsafe fn free(raw: Raw) {
         let cell = raw.erased().cast::<Self>();
-        // SAFETY: the last reference is gone (invariant 1); the stage is a union, so that only the
-        // header and the scheduler handle are dropped.
+        // SAFETY: the last reference is gone, so no other code uses the cell (invariant 1). The
+        // stage is a union, which drops nothing, and it is empty.
         unsafe { cell.drop_in_place() };
         // SAFETY: `allocate` got the memory with this layout.
         unsafe { memory::free(cell.cast(), Layout::new::<Self>()) };

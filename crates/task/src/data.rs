@@ -9,20 +9,20 @@ use crate::id::{Task, TaskId};
 use crate::locals::Locals;
 use crate::schedule::Options;
 
-/// Id, name and locals of something that is polled like a task but is none: the future of a
-/// `block_on`. Nothing is allocated before one of them is asked for.
+/// The id, name and locals of a future that is polled like a task but is not a task: the future of
+/// a `block_on`. Allocates on the first use of the id or the locals.
 ///
-/// It stays on the thread that polls. Its drop drops the task-locals, so the owner drops it after
-/// the future, which may use them until then.
+/// It stays on the thread that polls the future. Its drop drops the task-locals, which the future
+/// may use, so the owner drops the future first.
 pub struct TaskData {
     attachments: Attachments,
     location: Option<&'static Location<'static>>,
-    /// Locals are for one thread only.
+    /// Only one thread may use the locals.
     not_send: PhantomData<*const ()>,
 }
 
 impl TaskData {
-    /// Keeps `options` for later questions.
+    /// Stores `options`.
     #[inline]
     pub fn new(options: Options) -> TaskData {
         TaskData {
@@ -51,7 +51,7 @@ impl TaskData {
         self.attachments.extras()?.task.name()
     }
 
-    /// Where it was started.
+    /// Where the future was started.
     pub fn location(&self) -> Option<&'static Location<'static>> {
         self.location
     }

@@ -29,11 +29,12 @@ enum JoinErrorKind {
     Panicked(Payload),
 }
 
-// SAFETY: the payload need not be Sync. Through `&JoinError` only its type is asked for, which
-// reads its vtable, and it is read only as `&str` or `String`, which are Sync.
+// SAFETY: the payload need not be `Sync`. Code with a `&JoinError` only asks for the payload's
+// type, which reads its vtable, and reads it only if it is a `&str` or a `String`, which are
+// `Sync`.
 unsafe impl Sync for JoinError {}
 
-// The payload is given out by value only, to code that knows that it stems from a panic.
+// The payload is returned by value only, to code that expects the payload of a panic.
 impl std::panic::UnwindSafe for JoinError {}
 impl std::panic::RefUnwindSafe for JoinError {}
 
@@ -78,7 +79,7 @@ impl JoinError {
         matches!(self.cause, JoinErrorKind::Panicked(_))
     }
 
-    /// Returns what the task panicked with, for [`std::panic::resume_unwind`].
+    /// Returns the payload of the task's panic, for [`std::panic::resume_unwind`].
     ///
     /// # Errors
     ///
@@ -104,11 +105,11 @@ impl JoinError {
         }
     }
 
-    /// Returns what the task panicked with, for [`std::panic::resume_unwind`].
+    /// Returns the payload of the task's panic, for [`std::panic::resume_unwind`].
     ///
     /// # Panics
     ///
-    /// Panics if the task did not.
+    /// Panics if the task did not panic.
     ///
     /// # Examples
     ///

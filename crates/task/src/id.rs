@@ -1,14 +1,14 @@
-//! Identity of a task as its users see it: [`TaskId`] and [`Task`].
+//! The public identity of a task: [`TaskId`] and [`Task`].
 
 use std::fmt;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A number that no other task of this process has, had or will have.
+/// A number that is unique among all tasks of this process, including those that have ended.
 ///
-/// Numbers start at 1 and are drawn when they are first asked for, so they say nothing about the
-/// order in which tasks were spawned.
+/// Numbers start at 1. A task gets its number on first use, so the numbers do not reflect the order
+/// in which tasks were spawned.
 ///
 /// # Examples
 ///
@@ -24,8 +24,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct TaskId(NonZeroU64);
 
 impl TaskId {
-    /// Draws the next number. It is unique but orders nothing: a counter, not a protocol, and
-    /// therefore std's even under a model checker. 2^64 draws take centuries.
+    /// Takes the next number. The counter orders no other memory accesses, so it is std's atomic
+    /// even under loom. 2^64 numbers last for centuries.
     pub(crate) fn draw() -> TaskId {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);

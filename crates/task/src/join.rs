@@ -1,8 +1,8 @@
-//! The join handle: await, cancel, detach on drop.
+//! The join handle: awaits or cancels the task, and detaches it on drop.
 //!
-//! Life of the slot (invariant 4), as seen from here: it is empty and ours; `register` fills it and
-//! publishes it; it is reclaimed to be filled again, or to be emptied by the drop; or the task
-//! completes and takes it.
+//! The slot of the join waker (invariant 4) starts empty and belongs to the handle. `register`
+//! fills and publishes it. The handle reclaims it to store another waker, or to empty it on drop.
+//! If the task completes first, the completing thread takes the slot.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -25,18 +25,18 @@ use crate::task_ref::TaskRef;
 
 /// Awaits the output of a task.
 ///
-/// Dropping it detaches the task, which goes on without anybody to receive its output.
+/// Dropping it detaches the task: the task keeps running, and its output is dropped.
 ///
 /// # Panics
 ///
-/// Awaiting it resumes a panic of the task. It panics if the task was cancelled, for which there is
-/// no output; await [`result`](JoinHandle::result) or [`cancel`](JoinHandle::cancel) instead if
-/// that may be.
+/// Awaiting it resumes a panic of the task. It also panics if the task was cancelled, because there
+/// is no output. If the task may be cancelled, await [`result`](JoinHandle::result) or
+/// [`cancel`](JoinHandle::cancel) instead.
 ///
 /// # Cancel safety
 ///
-/// `&mut JoinHandle` may be awaited again after an await that was given up; the output is not lost.
-/// Races and time limits take [`by_ref`](JoinHandle::by_ref) for that.
+/// If an await of `&mut JoinHandle` is dropped, you can await the handle again: the output is not
+/// lost. In a race or under a time limit, use [`by_ref`](JoinHandle::by_ref).
 ///
 /// # Examples
 ///
@@ -51,48 +51,49 @@ pub struct JoinHandle<T> {
     stage: JoinStage,
 }
 
-/// What is special about a handle.
+/// What an await of the handle must do besides waiting.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum JoinStage {
     Usual,
-    /// The executor wants to know of awaits.
+    /// Each await that finds the task incomplete calls
+    /// [`Schedule::awaited`](crate::Schedule::awaited).
     TellsAwaits,
-    /// The outcome was given out.
+    /// The outcome has been returned.
     Taken,
 }
 
-/// The right to the output, from which the handle has its auto traits: derived, as the
-/// predecessor's are.
+/// Owns the output. It determines the auto traits of the handle, which are the same as in
+/// async-std.
 struct Claim<T> {
     raw: Raw,
     output: PhantomData<T>,
 }
 
-// SAFETY: the handle owns the output after completion (invariant 3) and reads or drops it wherever
-// it is; everything else it reaches is for any thread.
+// SAFETY: after completion the handle owns the output (invariant 3), and reads or drops it on its
+// own thread, so the output must be `Send`. Any thread may use the rest of the cell.
 unsafe impl<T: Send> Send for Claim<T> {}
 
-// SAFETY: `&JoinHandle` gives a `TaskRef` and never the output.
+// SAFETY: `&JoinHandle` gives access to a `TaskRef` and never to the output.
 unsafe impl<T> Sync for Claim<T> {}
 
 impl<T> Unpin for Claim<T> {}
 
-// A panic of the task is passed on, and no output outlives it half made.
+// A panic of the task leaves no half-made output: the payload takes its place.
 impl<T> UnwindSafe for Claim<T> {}
 impl<T> RefUnwindSafe for Claim<T> {}
 
 impl<T> JoinHandle<T> {
     /// # Safety
     ///
-    /// * The caller gives one reference and the flag JOIN_HANDLE away.
+    /// * The caller passes on one reference and the flag JOIN_HANDLE.
     /// * `T` is the output of the future in the cell.
     pub(crate) unsafe fn new(raw: Raw) -> JoinHandle<T> {
         let claim = Claim { raw, output: PhantomData };
         JoinHandle { claim, stage: JoinStage::Usual }
     }
 
-    /// For the executor that made the task: each await that finds it incomplete calls
-    /// [`Schedule::awaited`](crate::Schedule::awaited) from now on.
+    /// Makes each later await that finds the task incomplete call
+    /// [`Schedule::awaited`](crate::Schedule::awaited). For the executor that spawned the task.
     #[doc(hidden)]
     pub fn tell_awaits(&mut self) {
         self.stage = JoinStage::TellsAwaits;
@@ -159,8 +160,9 @@ impl<T> JoinHandle<T> {
         task_ref(self).is_finished()
     }
 
-    /// Asks for cancellation and returns at once. The executor drops the future, at the end of the
-    /// current poll if there is one. A task that completes first stays as it is.
+    /// Requests cancellation and returns immediately. The executor drops the future, after the
+    /// current poll if the task is being polled. If the task completes first, the request has no
+    /// effect.
     ///
     /// # Examples
     ///
@@ -170,7 +172,7 @@ impl<T> JoinHandle<T> {
     /// task::block_on(async {
     ///     let task = task::spawn(future::pending::<()>());
     ///     task.abort();
-    ///     // Asked for; `result` says when it has happened.
+    ///     // The request returns at once; `result` waits until the future is dropped.
     ///     assert!(task.result().await.unwrap_err().is_cancelled());
     /// });
     /// ```
@@ -178,8 +180,8 @@ impl<T> JoinHandle<T> {
         self.claim.raw.cancel();
     }
 
-    /// Cancels the task and waits until its future is dropped. Returns the output if the task had
-    /// finished before.
+    /// Cancels the task and waits until its future is dropped. Returns the output if the task
+    /// finished first.
     ///
     /// # Panics
     ///
@@ -187,8 +189,8 @@ impl<T> JoinHandle<T> {
     ///
     /// # Cancel safety
     ///
-    /// Once polled, the task will be cancelled whether or not this is awaited to the end. An output
-    /// that was ready is lost.
+    /// Once this has been polled, the task is cancelled even if this is dropped. An output that was
+    /// ready is lost.
     ///
     /// # Examples
     ///
@@ -202,7 +204,7 @@ impl<T> JoinHandle<T> {
     ///         reveille::future::pending::<()>().await;
     ///     });
     ///     assert_eq!(task.cancel().await, None);
-    ///     // What the future held is dropped by now.
+    ///     // The future and all that it owned have been dropped.
     ///     assert!(receiver.is_closed());
     /// });
     /// ```
@@ -219,19 +221,20 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Awaits the output without giving the handle away, for races and time limits. The task runs
-    /// on whether this is awaited or not.
+    /// Awaits the output without consuming the handle, for races and time limits. Dropping this
+    /// does not stop the task.
     ///
-    /// They refuse `&mut handle`, as they refuse the borrow of any future: one that is not polled
-    /// keeps its locks. What a task holds is not held by its handle.
+    /// Races and time limits do not accept `&mut handle`, because they accept no borrowed future:
+    /// after it loses, a borrowed future keeps its locks and is not polled. A task keeps being
+    /// polled, so borrowing its handle is safe.
     ///
     /// # Panics
     ///
-    /// As the await of the handle.
+    /// Panics in the same cases as awaiting the handle.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it changes nothing: the handle may be awaited again, and the output is not lost.
+    /// Dropping it has no effect: you can await the handle again, and the output is not lost.
     ///
     /// # Examples
     ///
@@ -256,11 +259,11 @@ impl<T> JoinHandle<T> {
         poll_fn(|cx| Pin::new(&mut *self).poll(cx))
     }
 
-    /// Awaits the output, or why there is none.
+    /// Awaits the output, or the reason why there is no output.
     ///
     /// # Errors
     ///
-    /// The future gives a [`JoinError`] if the task was cancelled or panicked.
+    /// The future returns a [`JoinError`] if the task was cancelled or panicked.
     ///
     /// # Cancel safety
     ///
@@ -293,7 +296,7 @@ impl<T> JoinHandle<T> {
             if self.stage == JoinStage::Usual {
                 return Poll::Pending;
             }
-            self.tell(cx.waker());
+            self.notify_awaited(cx.waker());
             if state.outcome().is_none() {
                 return Poll::Pending;
             }
@@ -304,14 +307,14 @@ impl<T> JoinHandle<T> {
         Poll::Ready(self.take(outcome))
     }
 
-    /// Tells the executor that `waker` awaits the task.
+    /// Notifies the executor that the task is awaited with `waker`.
     #[cold]
-    fn tell(&self, waker: &Waker) {
+    fn notify_awaited(&self, waker: &Waker) {
         // SAFETY: the vtable is of this cell (invariant 6), which this handle keeps.
         unsafe { (self.claim.raw.header().vtable.awaited)(self.claim.raw, waker) };
     }
 
-    /// Sees to it that completion wakes `waker`. `false` if the task is complete.
+    /// Registers `waker` to be woken at completion. `false` if the task is complete.
     fn register(&mut self, waker: &Waker) -> bool {
         let header = self.claim.raw.header();
         let mut old = None;
@@ -324,7 +327,8 @@ impl<T> JoinHandle<T> {
                 return false;
             }
         }
-        // User code: the waker may be a foreign one. If it panics, the slot is empty and ours.
+        // User code: the waker may belong to another executor. If it panics, the slot is empty and
+        // ours.
         assert_none_held("the clone of a waker");
         let (new, old) = match old {
             Some(old) if old.will_wake(waker) => (old, None),
@@ -333,7 +337,7 @@ impl<T> JoinHandle<T> {
         // SAFETY: the slot is unpublished, so it is ours, and it is empty (invariant 4).
         unsafe { header.attachments.put_waker(new) };
         if header.state.publish_join_waker() {
-            // User code again; the slot is as it should be.
+            // User code again. The slot is published, so a panic does no harm.
             drop(old);
             return true;
         }
@@ -356,8 +360,9 @@ impl<T> JoinHandle<T> {
             Outcome::Output => {
                 let mut output = MaybeUninit::<T>::uninit();
                 let to = NonNull::from(&mut output).cast();
-                // SAFETY: the task is complete, so the output is ours (invariant 3), and `stage`
-                // kept it in place until now; `to` has room for it (`new`).
+                // SAFETY: the task is complete, so the output is ours (invariant 3). `stage` was
+                // not `Taken`, so the output is still in the cell. `to` has room for a `T`, the
+                // output of the future (`new`).
                 unsafe { (self.claim.raw.header().vtable.take_output)(self.claim.raw, to) };
                 // SAFETY: `take_output` has written it.
                 Ok(unsafe { output.assume_init() })
@@ -365,7 +370,7 @@ impl<T> JoinHandle<T> {
         }
     }
 
-    /// Takes the waker that completion would wake, unless it is too late for that.
+    /// Takes back the waker that completion would wake, unless the task is already complete.
     fn reclaim_waker(&mut self) -> Option<Waker> {
         let header = self.claim.raw.header();
         if !header.state.has_join_waker() || !header.state.reclaim_join_waker() {
@@ -375,25 +380,26 @@ impl<T> JoinHandle<T> {
         unsafe { header.attachments.take_waker() }
     }
 
-    /// Gives the task up. The slot is empty, or no longer ours.
-    fn let_go(&mut self) {
+    /// Detaches the task. The slot is empty, or no longer ours.
+    fn detach(&mut self) {
         let state = &self.claim.raw.header().state;
         match state.detach() {
             Detach::Left => return,
-            // SAFETY: the rule turned our reference into the `Runnable`'s.
+            // SAFETY: the rule set ACTIVE and turned our reference into the reference of the
+            // `Runnable`.
             Detach::Orphan => return unsafe { self.claim.raw.schedule(Cause::Orphan) },
             Detach::Completed => {}
         }
         let outcome = state.outcome().expect("the rule says that the task is complete");
         if mem::replace(&mut self.stage, JoinStage::Taken) != JoinStage::Taken {
-            // SAFETY: the task is complete, so the outcome is ours (invariant 3), and `stage` says
-            // that it is still there.
+            // SAFETY: the task is complete, so the outcome is ours (invariant 3). `stage` was not
+            // `Taken`, so the outcome is still in the cell.
             if let Some(payload) = unsafe { dispose(self.claim.raw, outcome) } {
                 // SAFETY: the vtable is of this cell (invariant 6).
                 unsafe { (self.claim.raw.header().vtable.unread_panic)(self.claim.raw, payload) };
             }
         }
-        // SAFETY: the reference is this handle's.
+        // SAFETY: the reference is this handle's, and `detach` left it in the count.
         unsafe { self.claim.raw.release() };
     }
 }
@@ -419,8 +425,8 @@ impl<T> Future for JoinHandle<T> {
 impl<T> Drop for JoinHandle<T> {
     fn drop(&mut self) {
         let waker = self.reclaim_waker();
-        self.let_go();
-        // User code comes last: it may panic, and nothing is left to be done then.
+        self.detach();
+        // User code comes last: it may panic, and nothing else is left to do.
         assert_none_held("the drop of a waker");
         drop(waker);
     }
@@ -432,9 +438,10 @@ impl<T: fmt::Debug> fmt::Debug for JoinHandle<T> {
     }
 }
 
-/// The task that `handle` awaits, for as long as this borrow.
+/// The task that `handle` awaits, for the lifetime of this borrow.
 ///
-/// A function, since users of reveille have the methods of a handle and need not see this.
+/// A function and not a method, so that it does not appear on the handle that users of reveille
+/// see.
 ///
 /// # Examples
 ///
@@ -447,7 +454,7 @@ impl<T: fmt::Debug> fmt::Debug for JoinHandle<T> {
 ///     task::yield_now().await;
 ///     buffer.len()
 /// });
-/// // What a task weighs is what lives across its awaits.
+/// // The size of a future is determined by what lives across its awaits.
 /// assert!(task_ref(&task).future_size() > 1024);
 /// # task::block_on(task);
 /// ```
@@ -455,7 +462,8 @@ pub fn task_ref<T>(handle: &JoinHandle<T>) -> TaskRef<'_> {
     handle.claim.raw.as_task()
 }
 
-/// Awaits the output of a task, or why there is none. Made by [`JoinHandle::result`].
+/// Awaits the output of a task, or the reason why there is no output. Made by
+/// [`JoinHandle::result`].
 ///
 /// Dropping it detaches the task.
 ///
@@ -469,7 +477,7 @@ pub fn task_ref<T>(handle: &JoinHandle<T>) -> TaskRef<'_> {
 ///     task.abort();
 ///     match task.result().await {
 ///         Ok(()) => println!("done"),
-///         Err(error) if error.is_cancelled() => println!("was told to stop"),
+///         Err(error) if error.is_cancelled() => println!("was cancelled"),
 ///         Err(error) => std::panic::resume_unwind(error.into_panic()),
 ///     }
 /// });
@@ -488,23 +496,23 @@ impl<T> JoinResult<T> {
     /// use reveille::task;
     ///
     /// let outcome = task::spawn(async { 1 }).result();
-    /// // On second thoughts, a panic should go on here.
+    /// // Unlike the result, the handle resumes a panic of the task.
     /// assert_eq!(task::block_on(outcome.into_handle()), 1);
     /// ```
     pub fn into_handle(self) -> JoinHandle<T> {
         self.handle
     }
 
-    /// As [`JoinHandle::by_ref`]: awaits the outcome without giving this away, for races and time
-    /// limits.
+    /// Awaits the outcome without consuming this, for races and time limits, like
+    /// [`JoinHandle::by_ref`].
     ///
     /// # Errors
     ///
-    /// The future gives a [`JoinError`] if the task was cancelled or panicked.
+    /// The future returns a [`JoinError`] if the task was cancelled or panicked.
     ///
     /// # Cancel safety
     ///
-    /// Dropping it changes nothing: this may be awaited again, and the outcome is not lost.
+    /// Dropping it has no effect: you can await this again, and the outcome is not lost.
     ///
     /// # Examples
     ///

@@ -4,9 +4,10 @@
 //! receives a [`Runnable`]. [`Schedule`] tells it when the task wants to run again.
 //!
 //! The modules `raw`, `cell`, `run`, `schedule`, `join`, `task_ref`, `waker` and `attachments` use
-//! each other. They are one idea: a reference to the cell calls its vtable, and the vtable's
-//! functions make and consume references. A cut would need a trait between them, with one
-//! implementor. `state`, `memory`, `location`, `locals`, `id` and `unwind` stand below them.
+//! each other. They belong together: a reference to the cell calls its vtable, and the vtable's
+//! functions make and consume references. Separating them would need a trait with one implementor.
+//! They depend on `state`, `memory`, `location`, `locals`, `id` and `unwind`, which do not depend
+//! on them.
 //!
 //! # Vocabulary
 //!
@@ -14,8 +15,8 @@
 //! |-----------|---------------------------------------------------------------------------------|
 //! | cell      | the allocation: header, scheduler handle, stage                                 |
 //! | header    | its type-erased front, 32 bytes: state word, vtable, attachments, small fields  |
-//! | stage     | the future, then its output; a union, since the state word tells which          |
-//! | extras    | what few tasks need: id, name, task-locals, panic payload, other join wakers    |
+//! | stage     | the future, then its output; a union, because the state word says which it is    |
+//! | extras    | rarely needed data: id, name, task-locals, panic payload, other join wakers     |
 //! | slot      | where the join waker is kept: in the attachments word or in the extras          |
 //! | joiner    | the task or thread that awaits the [`JoinHandle`]                               |
 //!
@@ -26,7 +27,7 @@
 //! | [`Runnable`]   | 0 or 1   | yes     | to poll once; dropping it cancels the task          |
 //! | [`JoinHandle`] | 0 or 1   | yes     | the output; dropping it detaches the task           |
 //! | `Waker`        | any      | yes     | to make the `Runnable`                              |
-//! | [`TaskHandle`] | any      | yes     | to ask for cancellation, to read the small fields   |
+//! | [`TaskHandle`] | any      | yes     | to request cancellation, to read the small fields   |
 //! | [`Kept`]       | 0 or 1   | yes     | the same, and to store the registry's slot          |
 //! | [`TaskRef`]    | any      | no      | the same, while something else keeps the cell alive |
 //!
@@ -34,25 +35,26 @@
 //!
 //! The SAFETY comments of this crate refer to these numbers.
 //!
-//! 1. Every counted reference has one owner. The owner that gives up the last one frees the cell,
-//!    and only after completion: until then the count cannot reach zero, because the last owner's
-//!    reference turns into a `Runnable` that cancels (an *orphan*).
+//! 1. Every counted reference has one owner. The owner that releases the last one frees the cell,
+//!    and only after completion. Until then the count cannot reach zero: the last reference turns
+//!    into a `Runnable` that cancels the task (an *orphan*).
 //! 2. Before completion the stage, the panic payload and the task-locals belong to the one
-//!    `Runnable`, and while it runs to the thread that runs it. So a future is polled and dropped
-//!    only where its executor runs or drops the `Runnable`, even when it is not `Send`.
-//! 3. From completion on the stage and the panic payload belong to the join handle if it existed at
-//!    that moment, and otherwise to the thread that completed the task.
+//!    `Runnable` or, while it runs, to the thread that runs it. A future, `Send` or not, is
+//!    therefore polled and dropped only where its executor runs or drops the `Runnable`.
+//! 3. After completion the stage and the panic payload belong to the join handle if it existed at
+//!    completion, and otherwise to the thread that completed the task.
 //! 4. The slot of the join waker belongs to the join handle while `JOIN_WAKER` is unset. While it
-//!    is set, no thread owns the slot; if it was set at completion, the completing thread does. The
-//!    slot is empty whenever `JOIN_WAKER` is unset and the join handle is not changing it.
+//!    is set, nothing owns the slot; if it was set at completion, the completing thread owns the
+//!    slot from then on. The slot is empty whenever `JOIN_WAKER` is unset and the join handle is
+//!    not changing the slot.
 //! 5. The attachments word is null, a compact waker, or extras. Only the owner of the slot stores
-//!    or takes a compact waker. Any holder of a reference may replace null or a compact waker by
+//!    or takes a compact waker. Any holder of a reference may replace null or a compact waker with
 //!    extras (and move the waker into them). Extras stay until the cell is freed.
 //! 6. The vtable of a header was made for the future and scheduler types of its cell.
 //!
 //! # Panics
 //!
-//! | where it panics                     | what happens                                          |
+//! | what panics                         | what happens                                          |
 //! | ----------------------------------- | ----------------------------------------------------- |
 //! | poll of the future                  | caught; the joiner receives the payload               |
 //! | drop of the future, cancelled       | caught; the joiner receives the payload               |
@@ -66,11 +68,12 @@
 //!
 //! # Rejected
 //!
-//! * An output tagged in the stage (`enum { Future, Output }`). The tag is a byte that alignment
-//!   makes a word, and the state word has the information anyway.
-//! * A counted reference per poll for the context's waker. The waker borrows the `Runnable`'s.
+//! * An enum as the stage (`enum { Future, Output }`). Its tag is a byte that alignment pads to a
+//!   word, and the state word already holds the information.
+//! * A counted reference per poll for the context's waker. The waker borrows the reference of the
+//!   `Runnable`.
 //! * Passing a requeued `Runnable` through [`Schedule::schedule`]. [`Runnable::run`] returns it,
-//!   and the worker, which has access to its queue already, stores it without an indirect call.
+//!   and the worker, which has its queue at hand, pushes it without an indirect call.
 
 #![deny(unsafe_op_in_unsafe_fn)]
 

@@ -1,8 +1,8 @@
-//! Task-locals: a small map of values that live and die with the future.
+//! Task-locals: a small map of values that are dropped right after the future.
 //!
-//! Values are boxed, so a reference to one survives the insertion of others: initialisers and
-//! readers may use further task-locals. No borrow of the map is alive while user code runs. A
-//! sorted vector, because a task has a handful of them at most.
+//! Values are boxed, so a reference to one stays valid when others are inserted: initialisers and
+//! readers may use other task-locals. The map is never borrowed while user code runs. It is a
+//! sorted vector, because a task has a handful of locals at most.
 
 use std::any::Any;
 use std::fmt;
@@ -12,7 +12,7 @@ use reveille_primitive::cell::UnsafeCell;
 
 use crate::unwind::aborting;
 
-/// A value, under the key of the static that declares it.
+/// A value and its key, which stands for the static that declares it.
 struct LocalEntry {
     key: usize,
     value: Box<dyn Any + Send>,
@@ -20,7 +20,7 @@ struct LocalEntry {
 
 enum Map {
     Alive(Vec<LocalEntry>),
-    /// The future is gone. Destructors that still access a value find no value.
+    /// The future has been dropped. Destructors that access a value find no value.
     Destroyed,
 }
 
@@ -34,11 +34,11 @@ impl Locals {
         Locals { map: UnsafeCell::new(Map::Alive(Vec::new())) }
     }
 
-    /// Calls `read` with the value of `key`, which `init` makes if there is none yet.
+    /// Calls `read` with the value of `key`. If there is no value yet, `init` makes it.
     ///
-    /// Returns `None`, having called neither, once the values are being destroyed. Both closures
-    /// may use other task-locals. If `init` itself creates the value of `key`, that value stays and
-    /// the one that `init` returns is dropped.
+    /// Returns `None` without calling either closure if the values have been or are being
+    /// destroyed. Both closures may use other task-locals. If `init` itself creates the value of
+    /// `key`, that value stays, and the value that `init` returns is dropped.
     pub fn with<R>(
         &self,
         key: usize,
@@ -49,27 +49,28 @@ impl Locals {
             Some(value) => value,
             None => self.insert(key, init())?,
         };
-        // SAFETY: the value is boxed, entries are never replaced, and they are removed only by
-        // `clear`, which the thread that runs `read` calls after the poll it is part of.
+        // SAFETY: the value is boxed and its entry is never replaced. Only `clear` removes entries,
+        // and this thread calls it after the poll in which `read` runs.
         Some(read(unsafe { &*value }))
     }
 
-    /// A pointer to the value of `key`. The outer `None` means that the values are destroyed.
+    /// A pointer to the value of `key`. The outer `None` means that the values have been destroyed.
     fn find(&self, key: usize) -> Option<Option<*const (dyn Any + Send)>> {
         self.map.with(|map| {
-            // SAFETY: this type is not Sync and no borrow of the map outlives its closure, none of
-            // which calls user code: this is the only borrow.
+            // SAFETY: this type is not `Sync`, no borrow of the map outlives its closure, and the
+            // closures call no user code. So this is the only borrow.
             let Map::Alive(entries) = (unsafe { &*map }) else { return None };
             let found = entries.binary_search_by_key(&key, |entry| entry.key);
             Some(found.ok().map(|index| &raw const *entries[index].value))
         })
     }
 
-    /// Adds `value` unless `key` has one by now, and returns the one that stays.
+    /// Inserts `value` unless `key` already has a value, and returns a pointer to the value of
+    /// `key`.
     fn insert(&self, key: usize, value: Box<dyn Any + Send>) -> Option<*const (dyn Any + Send)> {
         let mut unwanted = Some(value);
         let stays = self.map.with_mut(|map| {
-            // SAFETY: as in `find`.
+            // SAFETY: this is the only borrow, as in `find`.
             let Map::Alive(entries) = (unsafe { &mut *map }) else { return None };
             let index = match entries.binary_search_by_key(&key, |entry| entry.key) {
                 Ok(index) => index,
@@ -86,10 +87,10 @@ impl Locals {
         stays
     }
 
-    /// Drops every value, in the order of their keys. Aborts the process if one panics.
+    /// Drops all values in the order of their keys. Aborts the process if a drop panics.
     pub(crate) fn clear(&self) {
         let map = self.map.with_mut(|map| {
-            // SAFETY: as in `find`.
+            // SAFETY: this is the only borrow, as in `find`.
             mem::replace(unsafe { &mut *map }, Map::Destroyed)
         });
         if let Map::Alive(entries) = map {
@@ -147,9 +148,9 @@ mod tests {
     }
 
     #[test]
-    fn destructors_find_nothing() {
-        struct AsksAgain(usize);
-        impl Drop for AsksAgain {
+    fn a_destructor_finds_no_task_locals() {
+        struct ReadsOnDrop(usize);
+        impl Drop for ReadsOnDrop {
             fn drop(&mut self) {
                 // SAFETY: the test keeps the map alive until its values are dropped.
                 let locals = unsafe { &*std::ptr::with_exposed_provenance::<Locals>(self.0) };
@@ -158,7 +159,7 @@ mod tests {
         }
         let locals = Rc::new(Locals::new());
         let address = Rc::as_ptr(&locals).expose_provenance();
-        locals.with(1, || Box::new(AsksAgain(address)), |_| ());
+        locals.with(1, || Box::new(ReadsOnDrop(address)), |_| ());
         locals.clear();
         assert_eq!(number(&locals, 1, 1), None);
     }

@@ -1,14 +1,14 @@
-//! Where a task was spawned, in four bytes.
+//! The source location of a spawn in four bytes.
 //!
-//! A `Location` is a static of some crate that is linked into the same image as this one, so it
-//! lies near any static of this crate. This stores the distance to one of them in units of their
-//! alignment: with 8 bytes it reaches 16 GiB to either side. A location in a library that was
-//! loaded farther away is not stored. Rejected: a table of numbered locations, which is a lock and
-//! a lookup per spawn.
+//! A `Location` is usually a static in the same image as this crate, and therefore close to any
+//! static of this crate. [`CompactLocation`] stores the distance to one of them in units of their
+//! alignment: in units of 8 bytes it reaches 16 GiB to either side. A location in a library that is
+//! loaded farther away is not stored. Rejected: a table of numbered locations, which costs a lock
+//! and a lookup per spawn.
 
 use std::panic::Location;
 
-/// Distances are multiples of this: the alignment of `Location` and of the base.
+/// The unit of distances: the alignment of `Location`, which divides that of the base.
 const UNIT_BYTES: isize = align_of::<Location<'static>>() as isize;
 
 /// The address from which distances are measured.
@@ -17,12 +17,12 @@ static BASE: Base = Base(0);
 #[repr(align(16))]
 struct Base(#[allow(dead_code, reason = "only its address is used")] u128);
 
-/// A `Option<&'static Location<'static>>`.
+/// An `Option<&'static Location<'static>>` in four bytes.
 #[derive(Clone, Copy)]
 pub(crate) struct CompactLocation(i32);
 
 impl CompactLocation {
-    /// No location lies here: it is the base itself.
+    /// Distance 0 means no location: the base itself is at that address.
     const NONE: CompactLocation = CompactLocation(0);
 
     #[inline]

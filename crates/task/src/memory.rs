@@ -1,8 +1,9 @@
-//! Where the memory of cells comes from: a free list on each thread, in front of the allocator.
+//! Per-thread free lists for cells, in front of the global allocator.
 //!
-//! A task that is spawned, runs and ends within microseconds would spend a quarter of that time in
-//! the allocator, whose own per-thread caches hold a few blocks of each size. A list here holds all
-//! blocks of a burst. The blocks of a list have one exact size: cells are not rounded up.
+//! Without the lists, a task that ends within microseconds would spend a quarter of its time in the
+//! allocator, whose own per-thread caches hold only a few blocks of each size. A list here holds
+//! all the blocks of a burst. All blocks of a list have exactly the same size: cells are not
+//! rounded up to size classes.
 //!
 //! A block that is freed on another thread goes to that thread's list. The work-stealing executor
 //! returns finished tasks to the thread that spawned them in batches, so this is rare.
@@ -11,25 +12,27 @@
 //!
 //! 1. A block in list `n` came from the global allocator with [`layout_of`]`(n)`, is owned by the
 //!    list alone, and its first word points to the next block or is null.
-//! 2. The lists are touched by their own thread only, and by no user code: a call here returns
-//!    before another begins.
+//! 2. Only the thread that owns the lists accesses them. No user code runs during a call, so calls
+//!    do not nest.
 //!
-//! Debug builds do not use the lists, so that memory checkers see each cell's allocation and free.
+//! Debug builds do not use the lists, so that memory checkers see every allocation and every free
+//! of a cell.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::cell::Cell;
 use std::ptr::NonNull;
 
-/// Alignment of the blocks that are kept: that of a header. Cells of futures with a larger
-/// alignment always go to the allocator.
+/// Alignment of the blocks in the lists, in bytes: the alignment of a header. Cells with a larger
+/// alignment always come from the allocator.
 const ALIGN: usize = 8;
 
-/// Largest block that is kept, in bytes: larger futures are not spawned by the thousand.
+/// Size of the largest block that is kept, in bytes: larger futures are rarely spawned by the
+/// thousand.
 const KEPT_SIZE_MAX: usize = 512;
 
 const LISTS: usize = KEPT_SIZE_MAX / ALIGN + 1;
 
-/// The most that one thread keeps, in bytes: a burst of ten thousand small tasks.
+/// Maximum that one thread keeps, in bytes: enough for a burst of ten thousand small tasks.
 const KEPT_MAX: usize = 1 << 20;
 
 /// Whether the lists are used.
@@ -50,7 +53,7 @@ thread_local! {
     static OWN: Lists = const { Lists::new() };
 }
 
-/// The list for blocks of `layout`, or `None` if they are not kept.
+/// The list for blocks of `layout`, or `None` if such blocks are not kept.
 #[inline(always)]
 fn list_of(layout: Layout) -> Option<usize> {
     let is_kept = layout.align() == ALIGN && layout.size() <= KEPT_SIZE_MAX;
@@ -61,11 +64,11 @@ fn layout_of(list: usize) -> Layout {
     Layout::from_size_align(list * ALIGN, ALIGN).expect("a kept size is small")
 }
 
-/// Memory of `layout`, whose size is not zero; `None` if the allocator has none.
+/// Allocates a block of `layout`, whose size is not zero. `None` if the allocator is out of memory.
 #[inline(always)]
 pub(crate) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
     if IS_USED && let Some(list) = list_of(layout) {
-        // A thread that is ending has dropped its lists.
+        // `try_with` fails on a thread that is exiting and has dropped its lists.
         let block = OWN.try_with(|lists| lists.take(list)).unwrap_or(None);
         if block.is_some() {
             return block;
@@ -83,7 +86,7 @@ pub(crate) fn allocate(layout: Layout) -> Option<NonNull<u8>> {
 #[inline(always)]
 pub(crate) unsafe fn free(block: NonNull<u8>, layout: Layout) {
     if IS_USED && let Some(list) = list_of(layout) {
-        // SAFETY: the layout is that of the list, and the block is ours to give (invariant 1).
+        // SAFETY: the layout is that of the list, and the caller passes the block on (invariant 1).
         let is_kept = OWN.try_with(|lists| unsafe { lists.put(list, block) }).unwrap_or(false);
         if is_kept {
             return;
@@ -109,11 +112,12 @@ impl Lists {
         Some(block.cast())
     }
 
-    /// Keeps a block; `false` if there are enough.
+    /// Adds a block to its list. Returns `false` if the thread already keeps enough.
     ///
     /// # Safety
     ///
-    /// * `block` came from the allocator with `layout_of(list)`, and the caller gives it away.
+    /// * `block` came from the allocator with `layout_of(list)`, and the caller does not use it
+    ///   afterwards.
     #[inline(always)]
     unsafe fn put(&self, list: usize, block: NonNull<u8>) -> bool {
         let kept = self.kept_bytes.get() + list * ALIGN;
@@ -123,7 +127,8 @@ impl Lists {
         self.kept_bytes.set(kept);
         let head = &self.heads[list];
         let block = block.cast::<Free>();
-        // SAFETY: the block is the caller's gift, aligned to 8 bytes and at least a header long.
+        // SAFETY: the caller passed the block on; it is aligned to 8 bytes and at least as long as
+        // a header.
         unsafe { block.write(Free { next: head.get() }) };
         head.set(Some(block));
         true
@@ -134,8 +139,8 @@ impl Drop for Lists {
     fn drop(&mut self) {
         for list in 0..LISTS {
             while let Some(block) = self.take(list) {
-                // SAFETY: the block came from the allocator with this layout (invariant 1), and no
-                // other thread knows it.
+                // SAFETY: the block came from the allocator with this layout, and the list alone
+                // owns it (invariant 1).
                 unsafe { dealloc(block.as_ptr(), layout_of(list)) };
             }
         }
@@ -146,18 +151,18 @@ impl Drop for Lists {
 mod tests {
     use super::*;
 
-    /// A block of the allocator's own.
+    /// A block from the allocator.
     fn block(list: usize) -> NonNull<u8> {
         // SAFETY: the size is not zero.
-        NonNull::new(unsafe { alloc(layout_of(list)) }).expect("some bytes are there")
+        NonNull::new(unsafe { alloc(layout_of(list)) }).expect("memory is left")
     }
 
     #[test]
-    fn blocks_come_back_by_size_and_newest_first() {
+    fn a_list_returns_its_newest_block_of_exactly_that_size() {
         let lists = Lists::new();
         let (small, other, large) = (block(4), block(4), block(9));
         for (list, block) in [(4, small), (9, large), (4, other)] {
-            // SAFETY: made above with this layout, and not used any more.
+            // SAFETY: the block was allocated above with this layout, and is not used afterwards.
             assert!(unsafe { lists.put(list, block) });
         }
         assert_eq!(lists.kept_bytes.get(), (4 + 4 + 9) * ALIGN);
@@ -165,21 +170,21 @@ mod tests {
         assert_eq!(lists.take(9), Some(large));
         assert_eq!((lists.take(9), lists.take(5)), (None, None));
         for (list, block) in [(4, other), (9, large)] {
-            // SAFETY: as above; the drop of the lists frees them.
+            // SAFETY: as above: the block has this layout. The drop of the lists frees it.
             assert!(unsafe { lists.put(list, block) });
         }
     }
 
     #[test]
-    fn a_thread_keeps_no_more_than_its_bound() {
+    fn a_thread_keeps_at_most_kept_max_bytes() {
         let lists = Lists::new();
         let list = LISTS - 1;
         let mut kept = 0;
         loop {
             let block = block(list);
-            // SAFETY: made just now with this layout.
+            // SAFETY: the block was just allocated with this layout.
             if !unsafe { lists.put(list, block) } {
-                // SAFETY: it was refused, so it is still ours.
+                // SAFETY: `put` refused the block, so it is still ours.
                 unsafe { dealloc(block.as_ptr(), layout_of(list)) };
                 break;
             }

@@ -11,13 +11,14 @@ use crate::task_ref::TaskRef;
 use crate::unwind::Payload;
 use crate::waker;
 
-/// A pointer to the header of a live cell. Copies are not counted: the kinds of reference are.
+/// A pointer to the header of a live cell. It is not counted; the types of references built on it
+/// are.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub(crate) struct Raw(NonNull<Header>);
 
 impl Raw {
-    /// Restores the type.
+    /// The inverse of [`erased`](Raw::erased).
     ///
     /// # Safety
     ///
@@ -36,8 +37,8 @@ impl Raw {
     /// The header.
     #[inline(always)]
     pub(crate) fn header<'a>(self) -> &'a Header {
-        // SAFETY: a `Raw` points to a live cell, and is not used beyond that (`from_erased`).
-        // Headers are only ever borrowed shared.
+        // SAFETY: a `Raw` points to a live cell and is not used after the cell is freed (contract
+        // of `from_erased`). Headers are never borrowed mutably.
         unsafe { self.0.as_ref() }
     }
 
@@ -49,7 +50,7 @@ impl Raw {
     /// A waker with a reference of its own.
     pub(crate) fn waker(self) -> Waker {
         self.header().state.retain();
-        // SAFETY: the cell is alive, and the reference just taken is the waker's.
+        // SAFETY: the cell is alive, and the waker gets the reference that was just taken.
         unsafe { waker::from_counted(self.erased()) }
     }
 
@@ -60,18 +61,18 @@ impl Raw {
         self.submit(action, Cause::Wake);
     }
 
-    /// Wakes the task with a reference.
+    /// Wakes the task and consumes a reference.
     ///
     /// # Safety
     ///
-    /// * The caller gives one reference away.
+    /// * The caller passes on one reference.
     #[inline]
     pub(crate) unsafe fn wake_consuming(self) {
         let action = self.header().state.wake_consuming();
         self.submit(action, Cause::Wake);
     }
 
-    /// Asks for cancellation.
+    /// Requests cancellation.
     pub(crate) fn cancel(self) {
         let action = self.header().state.cancel();
         self.submit(action, Cause::Cancel);
@@ -81,14 +82,14 @@ impl Raw {
     fn submit(self, action: Wake, cause: Cause) {
         match action {
             Wake::Nothing => {}
-            // SAFETY: the rule made the `Runnable`'s reference.
+            // SAFETY: the rule set ACTIVE and counted a reference for the `Runnable`.
             Wake::Submit => unsafe { self.schedule(cause) },
             // SAFETY: the rule gave up the last reference.
             Wake::Free => unsafe { self.free() },
         }
     }
 
-    /// Gives a reference up.
+    /// Releases a reference.
     ///
     /// # Safety
     ///
@@ -104,7 +105,7 @@ impl Raw {
         }
     }
 
-    /// Gives references up, after completion.
+    /// Releases references after completion.
     ///
     /// # Safety
     ///
@@ -112,7 +113,7 @@ impl Raw {
     #[inline]
     pub(crate) unsafe fn release_completed(self, count: usize) {
         if self.header().state.release_completed(count) {
-            // SAFETY: the last reference was given up after completion.
+            // SAFETY: the last reference was released after completion.
             unsafe { self.free() };
         }
     }
@@ -121,7 +122,8 @@ impl Raw {
     ///
     /// # Safety
     ///
-    /// * The caller gives away the `Runnable`'s reference, as a rule told it to.
+    /// * A rule returned `Submit` or `Orphan`, and the caller passes on the reference that the rule
+    ///   counted for the `Runnable`.
     #[inline]
     pub(crate) unsafe fn schedule(self, cause: Cause) {
         // SAFETY: a rule has just set ACTIVE, so this is the one `Runnable` (invariant 2).
@@ -130,7 +132,7 @@ impl Raw {
         unsafe { (self.header().vtable.schedule)(self, task, cause) };
     }
 
-    /// Takes the payload of the panic the future ended with.
+    /// Takes the payload of the panic that ended the future.
     ///
     /// # Safety
     ///
@@ -148,7 +150,8 @@ impl Raw {
     /// * A rule returned `Free`: the last reference is gone and the task is complete (invariant 1).
     #[inline]
     unsafe fn free(self) {
-        // SAFETY: the vtable is that of this cell (invariant 6), and the cell is the caller's.
+        // SAFETY: the vtable is that of this cell (invariant 6). The last reference is gone, and
+        // the task is complete, so its stage is empty (invariant 1).
         unsafe { (self.header().vtable.free)(self) };
     }
 }

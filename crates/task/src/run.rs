@@ -16,17 +16,17 @@ use crate::waker;
 
 /// The permission to poll a task once.
 ///
-/// Dropping it cancels the task: the future is dropped at once, on this thread.
+/// Dropping it cancels the task: the drop of the `Runnable` drops the future on this thread.
 #[must_use = "dropping a Runnable cancels its task"]
 pub struct Runnable {
     raw: Raw,
 }
 
-// SAFETY: for a `Send` future nothing ties the cell to a thread. For others, `spawn_unchecked`
-// makes its caller promise to run and drop the `Runnable` on one thread.
+// SAFETY: a cell with a `Send` future may be used on any thread. For other futures, the caller of
+// `spawn_unchecked` promises to run and drop the `Runnable` on one thread.
 unsafe impl Send for Runnable {}
 
-// SAFETY: `&Runnable` only gives `TaskRef`s and wakers, which are for any thread.
+// SAFETY: `&Runnable` only gives access to `TaskRef`s and wakers, which any thread may use.
 unsafe impl Sync for Runnable {}
 
 /// The outcome of running a task.
@@ -37,16 +37,17 @@ pub enum Ran {
     Complete,
     /// The task waits for a wake.
     Pending,
-    /// The task was woken while it was polled. It wants to run again, after the others.
+    /// The task was woken during the poll. The executor must queue it again, behind the other
+    /// tasks.
     Requeued(Runnable),
 }
 
 impl Runnable {
-    /// Makes the one `Runnable` of a task.
+    /// Makes the `Runnable` of a task.
     ///
     /// # Safety
     ///
-    /// * The caller gives one reference away.
+    /// * The caller passes on one reference to the task.
     /// * ACTIVE is set and no other `Runnable` of the task exists (invariant 2).
     #[inline]
     pub(crate) unsafe fn new(raw: Raw) -> Runnable {
@@ -55,7 +56,7 @@ impl Runnable {
 
     /// Polls the task once, or drops its future if it was cancelled.
     ///
-    /// Panics of the future are caught. The thread must hold no lock of the runtime.
+    /// Panics of the future are caught. The thread must not hold a lock of the runtime.
     #[inline(always)]
     pub fn run(self) -> Ran {
         assert_none_held("a poll");
@@ -78,7 +79,7 @@ impl Runnable {
         }
         match header.state.idle() {
             AfterPending::Parked => Ran::Pending,
-            // SAFETY: the rule left ACTIVE set, and our reference is the new `Runnable`'s.
+            // SAFETY: the rule left ACTIVE set, and our reference passes to the new `Runnable`.
             AfterPending::Requeue => Ran::Requeued(unsafe { Runnable::new(raw) }),
             AfterPending::Cancel => {
                 // SAFETY: the rule left the stage with us.
@@ -88,7 +89,7 @@ impl Runnable {
         }
     }
 
-    /// The task, for as long as this borrow.
+    /// The task, for the lifetime of this borrow.
     #[inline]
     pub fn as_task(&self) -> TaskRef<'_> {
         self.raw.as_task()
@@ -99,23 +100,25 @@ impl Runnable {
         self.raw.waker()
     }
 
-    /// Turns this into one pointer, for queues that keep words. It is aligned to 8 bytes, and its
-    /// address is [`TaskRef::addr`].
+    /// Converts this into a pointer, for queues of words. The pointer is aligned to 8 bytes, and
+    /// its address is [`TaskRef::addr`].
     #[inline]
     pub fn into_raw(self) -> NonNull<()> {
         self.into_parts().erased()
     }
 
-    /// Undoes [`into_raw`](Runnable::into_raw).
+    /// The inverse of [`into_raw`](Runnable::into_raw).
     ///
     /// # Safety
     ///
-    /// * `task` came from `into_raw`, and is restored once.
+    /// * `task` came from `into_raw` and is passed to this function only once.
     #[inline]
     pub unsafe fn from_raw(task: NonNull<()>) -> Runnable {
-        // SAFETY: the reference that `into_raw` gave away keeps the cell alive.
+        // SAFETY: the pointer carries the reference of the `Runnable` that `into_raw` consumed,
+        // which keeps the cell alive (invariant 1).
         let raw = unsafe { Raw::from_erased(task) };
-        // SAFETY: the pointer stands for the `Runnable` that `into_raw` consumed.
+        // SAFETY: the pointer stands for the one `Runnable`, which `into_raw` consumed, and carries
+        // its reference (invariant 2).
         unsafe { Runnable::new(raw) }
     }
 
@@ -151,12 +154,14 @@ impl fmt::Debug for Runnable {
 #[cold]
 unsafe fn cancel_slow(raw: Raw) {
     assert_none_held("the drop of a future");
-    // SAFETY: the caller's obligations, and the vtable is of this cell (invariant 6).
+    // SAFETY: the caller owns the stage with the future in it (invariant 2) and does not use it
+    // again. The vtable is of this cell (invariant 6).
     let panicked = unsafe { (raw.header().vtable.drop_future)(raw) };
     match panicked {
-        // SAFETY: the caller's obligations; the future is dropped.
+        // SAFETY: the caller owns the stage and passes on its reference; the future is dropped.
         None => unsafe { complete(raw, Outcome::Cancelled) },
-        // SAFETY: the caller's obligations; the future is dropped as far as it can be.
+        // SAFETY: the caller owns the stage and passes on its reference; the future is dropped as
+        // far as its panicking drop allows.
         Some(payload) => unsafe { finish_slow(raw, Polled::Panicked(payload)) },
     }
 }
@@ -178,11 +183,11 @@ unsafe fn finish_slow(raw: Raw, polled: Polled) {
         }
         Polled::Pending | Polled::Ready => Outcome::Output,
     };
-    // SAFETY: the caller's obligations.
+    // SAFETY: the caller keeps the contract of `complete`, which is the contract of this function.
     unsafe { complete(raw, outcome) };
 }
 
-/// Publishes the outcome, wakes the joiner, tells the executor, and gives the reference up.
+/// Publishes the outcome, wakes the joiner, notifies the executor and releases the reference.
 ///
 /// # Safety
 ///
@@ -210,7 +215,8 @@ unsafe fn complete(raw: Raw, outcome: Outcome) {
         unsafe { (header.vtable.completed)(raw) }
     });
     let mut references = 1;
-    // The executor is safe code and may return a reference to another task, so this compares them.
+    // The executor is safe code and may return a reference to another task, so this checks which
+    // task it is.
     if let Some(kept) = kept {
         if kept.is_of(raw) {
             mem::forget(kept);
@@ -219,37 +225,40 @@ unsafe fn complete(raw: Raw, outcome: Outcome) {
             drop_slow(kept);
         }
     }
-    // SAFETY: the caller gives its reference away, and `completed` gave the kept one of this task.
+    // SAFETY: the task is complete. The caller passes on its reference, and the kept one, if it is
+    // counted here, is one of this task.
     unsafe { raw.release_completed(references) };
 }
 
-/// Releases a reference that an executor gave back for another task than its own.
+/// Releases a reference to the wrong task, returned by an executor with a bug.
 #[cold]
 #[inline(never)]
 fn drop_slow(kept: Kept) {
     drop(kept);
 }
 
-/// Drops an output, or returns the payload of a panic: its own or that of the drop.
+/// Disposes of the outcome. Returns the payload if the task panicked or if the drop of its output
+/// does.
 ///
 /// # Safety
 ///
-/// * `outcome` is that of the completed task, it is the caller's (invariant 3), and no other code
-///   has taken it or will.
+/// * `outcome` is the outcome of the completed task and belongs to the caller (invariant 3). No
+///   other code has taken it or will take it.
 pub(crate) unsafe fn dispose(raw: Raw, outcome: Outcome) -> Option<Payload> {
     assert_none_held("the drop of an output");
     match outcome {
         Outcome::Cancelled => None,
         Outcome::Output if !raw.header().vtable.output_needs_drop => None,
-        // SAFETY: the caller's obligation, and the vtable is of this cell (invariant 6).
+        // SAFETY: the output belongs to the caller and nothing else takes it (invariant 3). The
+        // vtable is of this cell (invariant 6).
         Outcome::Output => unsafe { (raw.header().vtable.drop_output)(raw) },
-        // SAFETY: the caller's obligation.
+        // SAFETY: the payload belongs to the caller (invariant 3).
         Outcome::Panicked => unsafe { raw.take_payload() },
     }
 }
 
-/// Wakes the joiner. A waker that panics is reported: the task that it should have woken may hang,
-/// but this task and its worker go on.
+/// Wakes the joiner. If the waker panics, the panic is reported: the task that it should have woken
+/// may hang, but this task completes and its worker continues.
 fn wake_joiner(raw: Raw, waker: Waker) {
     assert_none_held("a wake");
     // SAFETY: the vtable is of this cell (invariant 6).

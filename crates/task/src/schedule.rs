@@ -1,4 +1,4 @@
-//! What a task asks of its executor, and how tasks are made.
+//! The interface between a task and its executor, and the functions that spawn tasks.
 
 use std::any::Any;
 use std::future::Future;
@@ -17,66 +17,70 @@ use crate::task_ref::{Kept, TaskRef};
 pub enum Cause {
     /// A waker fired.
     Wake,
-    /// Cancellation was asked for: running it drops the future.
+    /// Cancellation was requested: running the `Runnable` drops the future.
     Cancel,
-    /// The last waker of a detached task was dropped: running it drops the future.
+    /// The last waker of a detached task was dropped: running the `Runnable` drops the future.
     Orphan,
 }
 
-/// What a task asks of the executor that owns it. The cell holds one value of this type, and shares
-/// it with every thread that wakes the task.
+/// A task's handle to the executor that owns it. The cell holds one value of this type, which every
+/// thread that wakes the task uses.
 ///
-/// `Clone` is what [`schedule`](Schedule::schedule) is called on: as soon as the task is queued it
-/// may run elsewhere, complete, and free the cell together with the handle in it. For a pointer the
-/// clone is a copy, and the executor itself must see to it that what `schedule` still touches after
-/// queueing is alive; for an `Arc` it keeps the executor alive for the length of the call.
+/// [`schedule`](Schedule::schedule) is called on a clone of the handle. As soon as the task is
+/// queued, another thread may run it to completion and free the cell together with the handle in
+/// it. If the handle is an `Arc`, the clone keeps the executor alive during the call. If it is a
+/// plain pointer, the executor itself must keep alive whatever `schedule` touches after it has
+/// queued the task.
 ///
-/// After [`completed`](Schedule::completed) has returned, the task does nothing with the handle but
-/// call [`unread_panic`](Schedule::unread_panic) and drop it, on any thread and at any later time.
-/// Both must be cheap and must not need the executor to be running.
+/// After [`completed`](Schedule::completed) has returned, the task only calls
+/// [`unread_panic`](Schedule::unread_panic) on the handle and drops it, on any thread and at any
+/// later time. Both must be cheap and must work after the executor has stopped.
 ///
-/// No method is called under a lock of this crate, because it has no locks. No method may panic.
+/// No method is called under a lock of this crate; the crate has no locks. No method may panic.
 ///
-/// Memory does not depend on an implementation: one that breaks these rules loses tasks or wakes.
+/// Memory safety does not depend on these rules: an implementation that breaks them loses tasks or
+/// wakes.
 pub trait Schedule: Clone + Send + Sync + 'static {
-    /// Queues `task`. Called from any thread, once per submission; the first `Runnable` and those
-    /// of [`Ran::Requeued`](crate::Ran::Requeued) do not come this way. Must not block.
+    /// Queues `task`. Called from any thread, once per submission. The first `Runnable` and those
+    /// of [`Ran::Requeued`](crate::Ran::Requeued) are not passed to this method. Must not block.
     fn schedule(&self, task: Runnable, cause: Cause);
 
-    /// Wakes the joiner of the task, which is complete. The executor may queue the joiner in
-    /// another way than a task that a running task wakes. By default there is no difference.
+    /// Wakes the joiner of the task, which is complete. The executor may queue a joiner differently
+    /// from a task that a running task wakes. The default implementation makes no difference.
     fn wake_joiner(&self, waker: Waker) {
         waker.wake();
     }
 
-    /// The task is complete: its future is dropped, its output too if it has no join handle, and
-    /// its joiner is woken. Called once per task, on the thread that completed it, while the cell
-    /// is alive. The executor removes the task from its registry ([`TaskRef::owned_slot`]); it must
+    /// Called once per task when it is complete, on the thread that completed it, while the cell is
+    /// alive. The future is dropped, and so is the output if there is no join handle; the joiner is
+    /// woken. The executor removes the task from its registry ([`TaskRef::owned_slot`]) and must
     /// not use uncounted pointers to it afterwards.
     ///
-    /// Returns the reference to `task` that the executor kept (see [`spawn_kept`]), if it has one
-    /// to give back now: it is then given up together with the caller's own, in one step. One to
-    /// another task is dropped.
+    /// Returns the reference to `task` that the executor kept (see [`spawn_kept`]), if it has one.
+    /// The caller then releases it together with its own in one step. A reference to another task
+    /// is dropped.
     fn completed(&self, task: TaskRef<'_>) -> Option<Kept>;
 
-    /// The join handle was polled with `waker` and the task was not complete, if the executor asked
-    /// for it by [`JoinHandle::tell_awaits`]. For an executor that shares its thread with others:
-    /// this is where it may run the task, on the thread that awaits it. Otherwise nothing.
+    /// Called when the join handle was polled with `waker` and the task was not complete, if the
+    /// executor requested it with [`JoinHandle::tell_awaits`]. An executor that shares its thread
+    /// with others may run the task here, on the thread that awaits it. The default implementation
+    /// does nothing.
     fn awaited(&self, waker: &Waker) {
         let _ = waker;
     }
 
-    /// A panic that no code will receive: of a task without a join handle, of the drop of a future
-    /// or an output, or of the joiner's waker. Called before [`completed`](Schedule::completed),
-    /// unless it comes through [`unread_panic`](Schedule::unread_panic).
+    /// Reports a panic that no code will receive: of a task without a join handle, of the drop of a
+    /// future or an output, or of the joiner's waker. Called before
+    /// [`completed`](Schedule::completed), except when [`unread_panic`](Schedule::unread_panic)
+    /// calls it.
     fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>);
 
-    /// A panic that was kept for the join handle, which was dropped without reading it; or of the
-    /// drop of the output with that handle.
+    /// Reports a panic whose join handle was dropped before it read the payload, or a panic in the
+    /// drop of an output that was dropped with its handle.
     ///
-    /// Called on the thread that drops the handle, at any time after the task has completed, also
-    /// when its executor has ended. By default it is one more [unhandled
-    /// panic](Schedule::unhandled_panic).
+    /// Called on the thread that drops the handle, at any time after the task has completed, even
+    /// after its executor has ended. By default it calls
+    /// [`unhandled_panic`](Schedule::unhandled_panic).
     fn unread_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
         self.unhandled_panic(task, payload);
     }
@@ -91,7 +95,8 @@ pub struct Options {
     pub location: Option<&'static Location<'static>>,
 }
 
-/// Makes a task of `future`, with its first `Runnable`, which the caller queues.
+/// Makes a task of `future`. Returns its join handle and its first `Runnable`, which the caller
+/// queues.
 ///
 /// # Examples
 ///
@@ -136,8 +141,8 @@ where
 ///
 /// If the future or its output is not `Send`:
 ///
-/// * Every `Runnable` of the task, this one and those handed to [`Schedule::schedule`] or returned
-///   by [`Runnable::run`], is run or dropped on the thread that calls this function. It may travel
+/// * Every `Runnable` of the task, this one and those passed to [`Schedule::schedule`] or returned
+///   by [`Runnable::run`], is run or dropped on the thread that calls this function. It may pass
 ///   through other threads in between.
 pub unsafe fn spawn_unchecked<F, S>(
     future: F,
@@ -157,8 +162,8 @@ where
     (runnable, handle)
 }
 
-/// As [`spawn`], with a reference for the executor to keep in its registry. It costs nothing beyond
-/// the two that each task is born with.
+/// As [`spawn`], with a reference for the executor to keep in its registry. Its count is part of
+/// the initial value of the state word, so it costs nothing extra.
 #[inline]
 pub fn spawn_kept<F, S>(
     future: F,
@@ -195,7 +200,7 @@ where
     // SAFETY: the task is born with a reference for the join handle, and `F::Output` is the output
     // of the future in this cell.
     let handle = unsafe { JoinHandle::new(raw) };
-    // SAFETY: the third reference is the kept one's.
+    // SAFETY: the third reference of the new task is for the executor.
     let kept = unsafe { Kept::new(raw) };
     (runnable, handle, kept)
 }

@@ -1,42 +1,49 @@
 //! The task state word: eight flags and a reference count in one `usize`.
 //!
 //! Every transition is a pure rule `Word -> (Word, Action)`; [`State::step`] is the only
-//! compare-exchange loop. The word alone says who may touch the other fields of the cell:
+//! compare-exchange loop. The word alone decides which thread may access the other fields of the
+//! cell:
 //!
-//! | ACTIVE | NOTIFIED | COMPLETE | name   | who owns the stage, with a reference      |
+//! | ACTIVE | NOTIFIED | COMPLETE | name   | owner of the stage and of a reference     |
 //! |--------|----------|----------|--------|-------------------------------------------|
-//! | 0      | 0        | 0        | idle   | no reference                              |
+//! | 0      | 0        | 0        | idle   | nothing                                   |
 //! | 1      | 0        | 0        | active | the one `Runnable`, then the worker       |
-//! | 1      | 1        | 0        | again  | the same; a wake came that no poll saw    |
-//! | 0      | 0        | 1        | done   | the join handle, else the worker          |
+//! | 1      | 1        | 0        | again  | the same; woken since its last poll began |
+//! | 0      | 0        | 1        | done   | the join handle, or else the worker       |
 //!
-//! Wakers and handles hold the other references. A worker that has completed the task keeps its own
-//! until it has woken the joiner and called the executor.
+//! Wakers and handles hold the other references. A worker that has completed the task keeps its
+//! reference until it has woken the joiner and notified the executor.
 //!
-//! The beginning of a poll is not stored: queued or polled, the task has one owner, and a wake that
-//! comes in the meantime leaves NOTIFIED. The beginning of a poll is then a plain load, which takes
-//! NOTIFIED back only if it is there, and the end of a poll that was woken is one too. So a wake,
-//! its poll and the sleep after it are two read-modify-writes, as are a poll and its requeue.
+//! The word does not tell a queued task from one that is being polled: in both cases the task has
+//! one owner, and a wake sets NOTIFIED. The start of a poll is therefore a plain load, and a write
+//! only if NOTIFIED is set and must be cleared. The end of a poll that was woken is a plain load
+//! too. A wake, its poll and the return to idle are two read-modify-writes, and so are a poll and
+//! its requeue.
 //!
-//! Invariants, checked for every reachable state in `state/tests.rs`; the numbers of `lib.rs` that
-//! rest on them stand in brackets:
+//! Invariants, checked for every reachable state in `state/tests.rs`. The numbers in brackets are
+//! the invariants of `lib.rs` that depend on them:
 //!
-//! * Each reference has exactly one owner; the cell is freed with the last, after completion [1].
-//! * There is at most one `Runnable`, and none while the task is polled or done [2].
-//! * A wake before completion is followed by a poll, a cancellation by a drop of the future.
-//! * The output is dropped by the join handle if one exists at completion, else by the worker [3].
+//! * Each reference has exactly one owner. The cell is freed with the last one, after completion
+//!   [1].
+//! * There is at most one `Runnable`, and there is no `Runnable` while the task is polled or done
+//!   [2].
+//! * A wake before completion is followed by a poll; a cancellation is followed by the drop of the
+//!   future.
+//! * The output is dropped by the join handle if it exists at completion, otherwise by the worker
+//!   [3].
 //! * The join waker is taken exactly once: by the join handle before completion or by the worker
 //!   after it [4].
 //!
-//! Single read-modify-writes instead of rules, since one cannot fail and takes 2.4 ns where the
-//! loop takes 3.2 ns (uncontended, x86-64): taking a reference (`fetch_add`), and giving one up
-//! after completion (`fetch_sub`, or a plain load if it is the last). Before completion giving a
-//! reference up is a rule, since the last has to become the orphan in the same step: a thread that
-//! found the task in its executor's registry may cancel it without a reference.
+//! Two transitions are single read-modify-writes and not rules: taking a reference (`fetch_add`),
+//! and releasing one after completion (`fetch_sub`, or a plain load if it is the last). A single
+//! read-modify-write cannot fail, and takes 2.4 ns where the loop takes 3.2 ns (uncontended,
+//! x86-64). Before completion the release is a rule, because the last reference must become the
+//! orphan in the same step: a thread that finds the task in its executor's registry may cancel it
+//! without a reference.
 //!
-//! Orderings: rules use AcqRel, which pairs each with all before it: a wake happens before the poll
-//! it causes, a poll before the next, all of them before the free. Taking a reference is Relaxed,
-//! as its taker has one already.
+//! Orderings: rules use AcqRel, so each transition synchronises with all earlier ones: a wake
+//! happens before the poll it causes, a poll before the next, and all of them before the free.
+//! Taking a reference is Relaxed, because the caller already has one.
 
 use reveille_primitive::atomic::AtomicUsize;
 use reveille_primitive::atomic::Ordering::{AcqRel, Acquire, Relaxed};
@@ -59,25 +66,26 @@ const OUTPUT: usize = 1 << 6;
 const PANICKED: usize = 1 << 7;
 /// One reference.
 const REF: usize = 1 << 8;
-/// Beyond this many references the process aborts: a leak of wakers in a loop must not wrap. Half
-/// of the range, so that no number of threads can step over it before one of them aborts.
+/// The process aborts when the word exceeds this value: leaked wakers must not overflow the count.
+/// Half of the range, so that concurrent increments cannot overflow before one of their threads
+/// aborts.
 const WORD_MAX: usize = usize::MAX / 2;
 
-/// A task is born queued: one reference for the `Runnable`, one for the join handle.
+/// A new task is queued: one reference for the `Runnable`, one for the join handle.
 const INITIAL: Word = Word(ACTIVE | JOIN_HANDLE | (2 * REF));
 
 /// A value of the state word.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct Word(usize);
 
-/// What a wake or cancellation obliges the caller to do.
+/// What the caller must do after a wake or a cancellation.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Wake {
     Nothing,
     /// Schedule the `Runnable` whose reference the rule has just made.
     Submit,
-    /// Free the cell: the reference that was given up was the last.
+    /// Free the cell: the released reference was the last.
     Free,
 }
 
@@ -93,7 +101,7 @@ pub(crate) enum Run {
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum AfterPending {
-    /// Forget the task; the worker's reference is gone.
+    /// Nothing: the rule released the worker's reference.
     Parked,
     /// Queue it again; the worker's reference became the new `Runnable`.
     Requeue,
@@ -106,7 +114,8 @@ pub(crate) enum AfterPending {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Release {
     Nothing,
-    /// No waker is left that can wake the task: its reference became a `Runnable` that cancels it.
+    /// No waker is left, so nothing can wake the task: the reference became a `Runnable` that
+    /// cancels it.
     Orphan,
     /// Free the cell.
     Free,
@@ -133,25 +142,25 @@ pub(crate) struct Complete {
     pub(crate) drop_outcome: bool,
 }
 
-/// What the join handle does as it goes away.
+/// What the join handle does when it is dropped.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Detach {
-    /// Its reference is gone.
+    /// Nothing: the rule released its reference.
     Left,
-    /// Its reference was the last: it became a `Runnable` that cancels the task.
+    /// Schedule the `Runnable` that cancels the task: its reference was the last and became one.
     Orphan,
     /// The task is complete: dispose of the outcome, then release.
     Completed,
 }
 
-/// Whether a rule that leaves the word as it is still writes it.
+/// Whether a rule that does not change the word still writes it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Unchanged {
-    /// Yes, before completion: the write publishes what the caller did before it, as a wake must
-    /// happen before the poll that it joins.
+    /// It does, before completion: the write publishes what the caller did before it. A wake must
+    /// happen before the poll that it is merged into.
     Publish,
-    /// No: the caller has nothing to publish.
+    /// It does not: the caller has nothing to publish.
     Skip,
 }
 
@@ -187,7 +196,7 @@ impl Word {
         Word(self.0 - REF)
     }
 
-    /// A waker fired and stays.
+    /// A waker fired by reference.
     #[inline(always)]
     fn wake(self) -> (Word, Wake) {
         if self.has(COMPLETE | NOTIFIED) {
@@ -199,7 +208,7 @@ impl Word {
         (self.with(ACTIVE).retain(), Wake::Submit)
     }
 
-    /// A waker fired and goes away: its reference becomes the `Runnable`'s, if one is needed.
+    /// A waker fired by value. If a `Runnable` is needed, it gets the waker's reference.
     #[inline(always)]
     fn wake_consuming(self) -> (Word, Wake) {
         if !self.has(COMPLETE | ACTIVE) {
@@ -213,7 +222,7 @@ impl Word {
         (next, if next.refs() == 0 { Wake::Free } else { Wake::Nothing })
     }
 
-    /// Cancellation was asked for. The next thread that runs the task drops the future.
+    /// Cancellation was requested. The next thread that runs the task drops the future.
     #[inline]
     fn cancel(self) -> (Word, Wake) {
         if self.has(COMPLETE | CANCELLED) {
@@ -226,7 +235,7 @@ impl Word {
         (next.with(ACTIVE).retain(), Wake::Submit)
     }
 
-    /// A worker consumes the `Runnable`, and with it owns the stage.
+    /// A worker consumes the `Runnable` and thereby owns the stage.
     #[inline(always)]
     fn run(self) -> (Word, Run) {
         debug_assert!(self.has(ACTIVE), "a Runnable without its flag");
@@ -235,7 +244,7 @@ impl Word {
         (next, if self.has(CANCELLED) { Run::Cancel } else { Run::Poll })
     }
 
-    /// The `Runnable` is dropped: what runs is the cancellation.
+    /// The `Runnable` is dropped, which cancels the task.
     #[inline]
     fn abandon(self) -> (Word, Run) {
         self.with(CANCELLED).run()
@@ -252,7 +261,7 @@ impl Word {
             return (self, AfterPending::Requeue);
         }
         if self.refs() == 1 {
-            // The worker's is the only reference, so no waker can ever wake the task.
+            // The worker has the only reference, so no waker can ever wake the task.
             return (self, AfterPending::Cancel);
         }
         (self.without(ACTIVE).release(), AfterPending::Parked)
@@ -284,7 +293,8 @@ impl Word {
         }
     }
 
-    /// The join handle has filled the slot. `false`: the task is complete, so the slot stays its.
+    /// The join handle has filled the slot. `false`: the task is complete, so the slot stays with
+    /// the handle.
     #[inline]
     fn publish_join_waker(self) -> (Word, bool) {
         debug_assert!(self.has(JOIN_HANDLE), "only the join handle joins");
@@ -295,7 +305,7 @@ impl Word {
         (self.with(JOIN_WAKER), true)
     }
 
-    /// The join handle wants the slot back. `false`: the thread that completed the task has it.
+    /// The join handle takes the slot back. `false`: the thread that completed the task has it.
     #[inline]
     fn reclaim_join_waker(self) -> (Word, bool) {
         debug_assert!(self.has(JOIN_HANDLE), "only the join handle joins");
@@ -306,7 +316,7 @@ impl Word {
         (self.without(JOIN_WAKER), true)
     }
 
-    /// The join handle goes away, with the slot in its hands or the task complete.
+    /// The join handle is dropped. It owns the slot, or the task is complete.
     #[inline]
     fn detach(self) -> (Word, Detach) {
         debug_assert!(self.has(JOIN_HANDLE), "a task is detached twice");
@@ -321,7 +331,7 @@ impl Word {
         (next.orphan(), Detach::Orphan)
     }
 
-    /// A waker or handle goes away.
+    /// A waker or handle is dropped.
     #[inline(always)]
     fn release_or_orphan(self) -> (Word, Release) {
         let next = self.release();
@@ -347,7 +357,7 @@ impl Word {
 pub(crate) struct State(AtomicUsize);
 
 impl State {
-    /// The word of a task that is born queued, with a `Runnable` and a join handle.
+    /// The word of a new task: queued, with a `Runnable` and a join handle.
     #[inline(always)]
     pub(crate) fn new() -> State {
         State(AtomicUsize::new(INITIAL.0))
@@ -375,7 +385,8 @@ impl State {
 
     #[inline]
     pub(crate) fn run(&self) -> Run {
-        // The poll has nothing to publish yet; what the wake did before it comes with the load.
+        // The poll has nothing to publish yet, and the load acquires what the waking thread
+        // published.
         self.step(Unchanged::Skip, Word::run)
     }
 
@@ -385,7 +396,8 @@ impl State {
 
     #[inline]
     pub(crate) fn idle(&self) -> AfterPending {
-        // Unchanged means that the stage stays with the caller: nothing to publish.
+        // If the word is unchanged, the stage stays with the caller, so there is nothing to
+        // publish.
         self.step(Unchanged::Skip, Word::idle)
     }
 
@@ -405,20 +417,21 @@ impl State {
         self.step(Unchanged::Skip, Word::detach)
     }
 
-    /// How the future ended; `None` before completion. Pairs with the write of completion, so that
-    /// a thread that sees an outcome sees the stage that it left.
+    /// How the future ended; `None` before completion. Pairs with the write of `complete`: a thread
+    /// that sees the outcome also sees the final content of the stage.
     #[inline]
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         Word(self.0.load(Acquire)).outcome()
     }
 
-    /// Whether the join waker is published. Exact for the join handle, who alone changes it.
+    /// Whether the join waker is published. Exact for the join handle, because only the handle
+    /// changes the flag.
     #[inline]
     pub(crate) fn has_join_waker(&self) -> bool {
         Word(self.0.load(Relaxed)).has(JOIN_WAKER)
     }
 
-    /// Takes a reference beside one that the caller has or was lent.
+    /// Takes a reference. The caller owns or borrows another.
     #[inline]
     pub(crate) fn retain(&self) {
         if self.0.fetch_add(REF, Relaxed) > WORD_MAX {
@@ -426,7 +439,7 @@ impl State {
         }
     }
 
-    /// Gives `count` references up, after completion. `true` if they were the last.
+    /// Releases `count` references after completion. `true` if they were the last.
     #[inline]
     pub(crate) fn release_completed(&self, count: usize) -> bool {
         let now = Word(self.0.load(Acquire));
@@ -436,7 +449,7 @@ impl State {
         now.refs() == count || Word(self.0.fetch_sub(count * REF, AcqRel)).refs() == count
     }
 
-    /// Gives a reference up.
+    /// Releases a reference.
     #[inline]
     pub(crate) fn release(&self) -> Release {
         let now = Word(self.0.load(Acquire));
@@ -444,8 +457,9 @@ impl State {
         if !now.has(COMPLETE) {
             return self.step(Unchanged::Publish, Word::release_or_orphan);
         }
-        // Every other former owner wrote the word with Release, and this load has read the last of
-        // those writes: what they did to the cell happened before the free.
+        // Every other former owner wrote the word with Release when it released its reference, and
+        // the load or the subtraction reads the last of those writes. So what they did to the cell
+        // happens before the free.
         if now.refs() == 1 || Word(self.0.fetch_sub(REF, AcqRel)).refs() == 1 {
             return Release::Free;
         }

@@ -1,5 +1,5 @@
-//! References that can neither poll nor join: [`TaskRef`], uncounted, [`TaskHandle`], and the
-//! executor's own, [`Kept`].
+//! References that can neither poll nor join: the uncounted [`TaskRef`], the counted
+//! [`TaskHandle`], and [`Kept`], the executor's own.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -20,7 +20,8 @@ pub struct TaskRef<'a> {
     alive: PhantomData<&'a ()>,
 }
 
-// SAFETY: what this gives access to is atomic, immutable, or behind an unsafe function.
+// SAFETY: a `TaskRef` gives access only to fields that are atomic or immutable, and to the locals
+// through an unsafe function whose caller is on the right thread.
 unsafe impl Send for TaskRef<'_> {}
 
 // SAFETY: as above.
@@ -38,12 +39,12 @@ impl<'a> TaskRef<'a> {
         self.raw.erased()
     }
 
-    /// Undoes [`into_raw`](TaskRef::into_raw). The pointer of a [`Runnable`](crate::Runnable) will
-    /// do as well.
+    /// The inverse of [`into_raw`](TaskRef::into_raw). Also accepts the pointer of
+    /// [`Runnable::into_raw`](crate::Runnable::into_raw).
     ///
     /// # Safety
     ///
-    /// * The cell is alive for all of `'a`: something that owns a reference to it is alive, or
+    /// * The cell is alive for all of `'a`: a counted reference to it exists, or
     ///   [`Schedule::completed`](crate::Schedule::completed) has not returned for it.
     #[inline]
     pub unsafe fn from_raw(task: NonNull<()>) -> TaskRef<'a> {
@@ -62,17 +63,17 @@ impl<'a> TaskRef<'a> {
         self.raw.waker()
     }
 
-    /// The public handle: id and name. Allocates when it is first asked for.
+    /// The public handle: id and name. Allocates on first use.
     pub fn task(self) -> &'a Task {
         &self.raw.header().attachments.extras_or_new().task
     }
 
-    /// The number of this task. Allocates when it is first asked for.
+    /// The number of this task. Allocates on first use.
     pub fn id(self) -> TaskId {
         self.task().id()
     }
 
-    /// The number of this task, if it was asked for before.
+    /// The number of this task, if it already has one.
     pub fn known_id(self) -> Option<TaskId> {
         Some(self.raw.header().attachments.extras()?.task.id())
     }
@@ -82,7 +83,7 @@ impl<'a> TaskRef<'a> {
         self.raw.header().attachments.extras()?.task.name()
     }
 
-    /// Where the task was spawned, if that is known and lies in this program's image.
+    /// Where the task was spawned, if that is known and close enough to be stored (`location.rs`).
     pub fn location(self) -> Option<&'static Location<'static>> {
         self.raw.header().location.get()
     }
@@ -91,7 +92,7 @@ impl<'a> TaskRef<'a> {
     /// [`Kept::NO_SLOT`] before.
     #[inline]
     pub fn owned_slot(self) -> u32 {
-        // Only the executor uses it, and its own lock orders the accesses.
+        // Relaxed: only the executor uses the slot, and its own lock orders the accesses.
         self.raw.header().owned_slot.load(Relaxed)
     }
 
@@ -116,17 +117,17 @@ impl<'a> TaskRef<'a> {
         self.raw.header().state.outcome().is_some()
     }
 
-    /// Asks for cancellation: the executor will drop the future. Does nothing to a complete task.
+    /// Requests cancellation: the executor will drop the future. Does nothing to a complete task.
     pub fn cancel(self) {
         self.raw.cancel();
     }
 
-    /// The task-locals. Allocates when they are first asked for.
+    /// The task-locals. Allocates on first use.
     ///
     /// # Safety
     ///
-    /// * The calling thread is within [`Runnable::run`](crate::Runnable::run) or the drop of the
-    ///   `Runnable` of this task, and does not let the reference out of it.
+    /// * The calling thread is inside [`Runnable::run`](crate::Runnable::run) or the drop of the
+    ///   `Runnable` of this task, and the returned reference is not used after that call.
     pub unsafe fn locals(self) -> &'a Locals {
         &self.raw.header().attachments.extras_or_new().locals
     }
@@ -142,15 +143,15 @@ impl fmt::Debug for TaskRef<'_> {
     }
 }
 
-/// A counted reference that can neither poll nor join: it can cancel, wake and inspect.
+/// A counted reference that can cancel, wake and inspect a task, but neither poll nor join it.
 ///
 /// While it exists, a detached task that no waker can wake is not dropped.
 pub struct TaskHandle {
     raw: Raw,
 }
 
-// SAFETY: it gives a `TaskRef`, which may be used from any thread; freeing the cell is for any
-// thread too, since the stage is empty by then (invariant 1).
+// SAFETY: it gives access to a `TaskRef`, which any thread may use. Any thread may also free the
+// cell, because its stage is empty by then (invariant 1).
 unsafe impl Send for TaskHandle {}
 
 // SAFETY: as above.
@@ -199,7 +200,7 @@ impl Kept {
     ///
     /// # Safety
     ///
-    /// * The caller gives one reference away.
+    /// * The caller passes on one reference to the task.
     #[inline]
     pub(crate) unsafe fn new(raw: Raw) -> Kept {
         Kept { handle: TaskHandle { raw } }
@@ -217,7 +218,7 @@ impl Kept {
         self.handle.as_task()
     }
 
-    /// Turns this into one pointer, for registries that keep words.
+    /// Converts this into a pointer, for registries of words.
     #[inline]
     #[must_use = "the reference is lost otherwise"]
     pub fn into_raw(self) -> NonNull<()> {
@@ -226,20 +227,21 @@ impl Kept {
         raw.erased()
     }
 
-    /// Undoes [`into_raw`](Kept::into_raw).
+    /// The inverse of [`into_raw`](Kept::into_raw).
     ///
     /// # Safety
     ///
-    /// * `task` came from [`into_raw`](Kept::into_raw), and is restored once.
+    /// * `task` came from [`into_raw`](Kept::into_raw) and is passed to this function only once.
     #[inline]
     pub unsafe fn from_raw(task: NonNull<()>) -> Kept {
-        // SAFETY: the reference that `into_raw` gave away keeps the cell alive (invariant 1).
+        // SAFETY: the pointer carries the reference of the `Kept` that `into_raw` consumed, which
+        // keeps the cell alive (invariant 1).
         let raw = unsafe { Raw::from_erased(task) };
-        // SAFETY: the reference of `into_raw` is this one's.
+        // SAFETY: the pointer carries that reference, and it passes to the new `Kept`.
         unsafe { Kept::new(raw) }
     }
 
-    /// Tells whether the reference is to the task `raw`.
+    /// Tells whether this is a reference to the task `raw`.
     #[inline]
     pub(crate) fn is_of(&self, raw: Raw) -> bool {
         self.handle.raw == raw

@@ -2,7 +2,7 @@
 //!
 //! A wake is one call through std's vtable, one read-modify-write, and, if the task was idle, one
 //! call through the cell's vtable. Waking by value passes the waker's own reference to the
-//! `Runnable`; no reference is counted up or down.
+//! `Runnable`, so the count does not change.
 
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
@@ -10,14 +10,14 @@ use std::task::{RawWaker, RawWakerVTable, Waker};
 
 use crate::raw::Raw;
 
-/// One static for every task: its address tells the wakers of this crate from others.
+/// One static for all tasks: its address distinguishes the wakers of this crate from others.
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake, wake_by_ref, drop_waker);
 
-/// Makes a waker of a reference.
+/// Makes a waker from a counted reference.
 ///
 /// # Safety
 ///
-/// * `task` points to the header of a live cell, and the caller gives one reference to it away.
+/// * `task` points to the header of a live cell, and the caller passes on one reference to it.
 #[inline]
 pub(crate) unsafe fn from_counted(task: NonNull<()>) -> Waker {
     // SAFETY: the functions of `VTABLE` keep the contract of `RawWaker`: each waker is one
@@ -32,8 +32,8 @@ pub(crate) unsafe fn from_counted(task: NonNull<()>) -> Waker {
 /// * `task` points to the header of a cell that stays alive while the waker is used.
 #[inline]
 pub(crate) unsafe fn lend(task: NonNull<()>) -> ManuallyDrop<Waker> {
-    // SAFETY: as the waker is never dropped, it gives away no reference, and its clones count their
-    // own.
+    // SAFETY: the waker is never dropped, so it releases no reference, and its clones count their
+    // own. The caller keeps the cell alive while it is used.
     ManuallyDrop::new(unsafe { from_counted(task) })
 }
 
@@ -46,15 +46,15 @@ pub(crate) fn task_of(waker: &Waker) -> Option<NonNull<()>> {
     NonNull::new(waker.data().cast_mut())
 }
 
-/// Tells whether `waker` is that of a task: then its clone runs no user code.
+/// Tells whether `waker` is the waker of a task. If it is, cloning it runs no user code.
 #[inline]
 #[must_use]
 pub fn is_task_waker(waker: &Waker) -> bool {
     task_of(waker).is_some()
 }
 
-/// Tells whether the task that `waker` wakes is not complete. `None` if it is not a waker of a
-/// task.
+/// Returns `Some(true)` if `waker` wakes a task that is not complete, `Some(false)` if that task is
+/// complete, and `None` if it is not the waker of a task.
 #[must_use]
 pub fn is_live(waker: &Waker) -> Option<bool> {
     let task = task_of(waker)?;
@@ -68,10 +68,10 @@ pub fn is_live(waker: &Waker) -> Option<bool> {
 ///
 /// # Safety
 ///
-/// * `data` is that of a waker made by `from_counted`.
+/// * `data` is the data pointer of a waker made by `from_counted`.
 #[inline(always)]
 unsafe fn raw(data: *const ()) -> Raw {
-    // SAFETY: `from_counted` was given the non-null pointer to a header.
+    // SAFETY: `from_counted` takes a `NonNull`.
     let task = unsafe { NonNull::new_unchecked(data.cast_mut()) };
     // SAFETY: the waker owns a reference, so the cell is alive (invariant 1).
     unsafe { Raw::from_erased(task) }

@@ -1,4 +1,4 @@
-//! What a task costs the allocator.
+//! The number and size of a task's allocations.
 #![cfg(not(reveille_loom))]
 #![allow(clippy::waker_clone_wake, reason = "waking by value is what is tested")]
 
@@ -21,7 +21,7 @@ thread_local! {
     static BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: passes everything on to the system's allocator.
+// SAFETY: every call is forwarded to the system's allocator, which keeps the contract.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = COUNT.try_with(|count| count.set(count.get() + 1));
@@ -39,14 +39,14 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How often and how many bytes `code` allocates.
+/// The number of allocations and of bytes that `code` allocates.
 fn allocations<R>(code: impl FnOnce() -> R) -> (usize, usize, R) {
     let before = (COUNT.get(), BYTES.get());
     let result = code();
     (COUNT.get() - before.0, BYTES.get() - before.1, result)
 }
 
-/// A scheduler handle of one pointer that queues nowhere.
+/// A scheduler handle of the size of a pointer, which drops the tasks that it receives.
 #[derive(Clone, Copy)]
 struct Pointer(#[allow(dead_code, reason = "only its size is used")] usize);
 
@@ -88,7 +88,7 @@ fn polls_wakes_clones_and_joins_allocate_nothing() {
         if left == 0 { Poll::Ready(()) } else { Poll::Pending }
     }));
     let (second, second_handle) = toy.spawn(first_handle);
-    // The toy's queue grows here, not below.
+    // The toy's queue allocates here and not below.
     let waker = second.waker();
     assert!(matches!(second.run(), Ran::Pending));
     waker.wake_by_ref();

@@ -1,4 +1,4 @@
-//! Faults of other task cells, which this one must not have. `tests/FAULTS.md` lists them.
+//! Tests for faults of other task implementations. `tests/FAULTS.md` lists them.
 #![cfg(not(reveille_loom))]
 
 use reveille_watchdog as _;
@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use reveille_task::{Cause, Kept, Options, Ran, Runnable, Schedule, TaskRef, spawn};
 
-/// Runs a task at once where it is scheduled, so that it may be complete and freed inside the call.
-/// Knows how many of its kind are alive.
+/// Runs a task inside `schedule`, so that the task may be complete and freed before the call
+/// returns. Counts the clones that are alive.
 struct Inline(Arc<AtomicUsize>);
 
 impl Clone for Inline {
@@ -30,7 +30,7 @@ impl Drop for Inline {
 impl Schedule for Inline {
     fn schedule(&self, task: Runnable, _: Cause) {
         assert!(matches!(task.run(), Ran::Complete));
-        // The cell is freed, and its handle with it; this one is not.
+        // The cell is freed together with its handle; this clone is still alive.
         assert_eq!(self.0.load(Ordering::SeqCst), 1);
     }
 
@@ -42,13 +42,13 @@ impl Schedule for Inline {
 }
 
 #[test]
-fn a_scheduler_outlives_the_call_in_which_its_task_ends() {
+fn a_scheduler_handle_outlives_the_call_in_which_its_task_is_freed() {
     let alive = Arc::new(AtomicUsize::new(1));
     let scheduler = Inline(Arc::clone(&alive));
     let (runnable, handle) = spawn(pending::<()>(), scheduler, Options::default());
     let waker = runnable.waker();
     assert!(matches!(runnable.run(), Ran::Pending));
-    // The last waker of a detached task: dropping it hands the task over to be dropped.
+    // Dropping the last waker of a detached task schedules the task for its drop.
     drop(handle);
     drop(waker);
     assert_eq!(alive.load(Ordering::SeqCst), 0);

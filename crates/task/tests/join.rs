@@ -1,4 +1,4 @@
-//! The join handle: awaiting, being woken, giving up, auto traits.
+//! The join handle: awaiting, waking, dropping, auto traits.
 #![cfg(not(reveille_loom))]
 
 use reveille_watchdog as _;
@@ -48,7 +48,7 @@ fn the_last_of_several_foreign_wakers_is_woken_once() {
 }
 
 #[test]
-fn a_joiner_that_gives_up_takes_its_waker_with_it() {
+fn a_dropped_join_handle_drops_its_waker() {
     for name in [None, Some(Arc::from("named"))] {
         let toy = Toy::default();
         let wakes = Arc::new(Wakes::default());
@@ -77,7 +77,7 @@ fn a_task_joins_another() {
 }
 
 #[test]
-fn a_compact_join_waker_moves_when_somebody_asks_for_the_id() {
+fn a_compact_join_waker_moves_into_the_extras_that_an_id_allocates() {
     let toy = Toy::default();
     let (first, first_handle) = toy.spawn(async { 20 });
     let (second, second_handle) = toy.spawn(first_handle);
@@ -91,7 +91,7 @@ fn a_compact_join_waker_moves_when_somebody_asks_for_the_id() {
 }
 
 #[test]
-fn a_cancelled_joiner_detaches_what_it_joins() {
+fn a_cancelled_joiner_detaches_the_task_it_joins() {
     let toy = Toy::default();
     let (first, first_handle) = toy.spawn(async {});
     let (second, second_handle) = toy.spawn(first_handle);
@@ -104,7 +104,7 @@ fn a_cancelled_joiner_detaches_what_it_joins() {
 }
 
 #[test]
-fn a_joiner_repolled_for_another_reason_stays_registered() {
+fn a_joiner_polled_again_stays_registered() {
     let toy = Toy::default();
     let (first, first_handle) = toy.spawn(async { 1 });
     let (second, second_handle) = toy.spawn(first_handle);
@@ -135,7 +135,7 @@ fn cancel_returns_only_after_the_future_is_dropped() {
 }
 
 #[test]
-fn a_cancel_that_is_given_up_still_cancels() {
+fn a_dropped_cancel_future_still_cancels() {
     let toy = Toy::default();
     let (future, _, drops) = probe(|_| Poll::<()>::Pending);
     let (runnable, handle) = toy.spawn(future);
@@ -148,7 +148,7 @@ fn a_cancel_that_is_given_up_still_cancels() {
 }
 
 #[test]
-fn a_result_gives_its_handle_back() {
+fn into_handle_returns_a_handle_that_can_be_awaited() {
     let toy = Toy::default();
     let (runnable, handle) = toy.spawn(async { 2 });
     let mut result = handle.result();
@@ -168,7 +168,7 @@ fn awaiting_a_cancelled_task_panics() {
 
 #[test]
 #[should_panic(expected = "polled after it had returned its output")]
-fn a_join_handle_gives_its_output_once() {
+fn a_join_handle_returns_its_output_once() {
     let toy = Toy::default();
     let (runnable, mut handle) = toy.spawn(async {});
     run(runnable);
@@ -177,7 +177,7 @@ fn a_join_handle_gives_its_output_once() {
 }
 
 #[test]
-fn a_handle_knows_its_task_after_the_output_is_taken() {
+fn a_handle_still_has_the_id_after_its_output_is_taken() {
     let toy = Toy::default();
     let outputs = Count::default();
     let output = outputs.on_drop();
@@ -208,7 +208,7 @@ fn a_future_that_is_not_send_stays_on_its_thread() {
 }
 
 #[test]
-fn aligned_and_large_outputs_come_back_whole() {
+fn large_outputs_with_large_alignment_are_returned_intact() {
     #[derive(Debug, PartialEq, Clone, Copy)]
     #[repr(align(64))]
     struct Aligned([u64; 40]);
@@ -219,7 +219,7 @@ fn aligned_and_large_outputs_come_back_whole() {
 }
 
 #[test]
-fn auto_traits_are_those_of_the_predecessor() {
+fn auto_traits_are_those_of_async_std() {
     fn send<T: Send>(_: &T) {}
     fn is_send<T: Send>() {}
     fn is_sync<T: Sync>() {}

@@ -1,4 +1,4 @@
-//! From spawn to completion, through every order of run, cancel, detach and drop.
+//! The life of a task from spawn to completion, with run, cancel, detach and drop in every order.
 #![cfg(not(reveille_loom))]
 
 use reveille_watchdog as _;
@@ -17,7 +17,7 @@ use reveille_task::{
 use toy::{Count, Toy, poll, probe, ready, run};
 
 #[test]
-fn a_finished_task_gives_its_output_and_frees_its_cell() {
+fn a_finished_task_returns_its_output_and_frees_its_cell() {
     let toy = Toy::default();
     let (runnable, handle) = toy.spawn(async { String::from("done") });
     assert!(!handle.is_finished());
@@ -113,7 +113,7 @@ fn an_abort_after_completion_leaves_the_output() {
     assert_eq!((ready(handle.cancel()), toy.queued()), (Some(7), 0));
 }
 
-/// Lets a future reach its own join handle, as another thread would during a poll.
+/// Lets a future use its own join handle during a poll, as another thread could.
 type Shared<T> = Arc<Mutex<Option<JoinHandle<T>>>>;
 
 #[test]
@@ -178,7 +178,7 @@ fn a_detached_task_that_nothing_can_wake_is_dropped_when_its_poll_ends() {
 }
 
 #[test]
-fn the_handle_of_an_idle_task_without_wakers_orphans_it() {
+fn dropping_the_handle_of_an_idle_task_without_wakers_orphans_it() {
     let toy = Toy::default();
     let (future, polls, drops) = probe(|_| Poll::<()>::Pending);
     let (runnable, handle) = toy.spawn(future);
@@ -192,7 +192,7 @@ fn the_handle_of_an_idle_task_without_wakers_orphans_it() {
 }
 
 #[test]
-fn a_runnable_survives_a_trip_through_a_pointer() {
+fn a_runnable_converted_to_a_pointer_and_back_runs() {
     let toy = Toy::default();
     let (runnable, handle) = toy.spawn(async { 1 });
     let address = runnable.as_task().addr();
@@ -222,7 +222,7 @@ fn a_task_handle_cancels_and_keeps_a_task_from_being_orphaned() {
 }
 
 #[test]
-fn the_small_fields_say_what_they_were_told() {
+fn a_task_has_the_name_location_and_slot_of_its_options() {
     let toy = Toy::default();
     let here = Location::caller();
     let options = Options { name: Some("smith".into()), location: Some(here) };
@@ -243,13 +243,13 @@ fn the_small_fields_say_what_they_were_told() {
 }
 
 #[test]
-fn only_the_kept_reference_notes_a_slot() {
+fn every_reference_reads_the_slot_that_the_kept_one_stored() {
     let (runnable, handle, mut kept) = spawn_kept(async {}, Toy::default(), Options::default());
     kept.set_slot(9);
     assert_eq!((runnable.as_task().owned_slot(), task_ref(&handle).owned_slot()), (9, 9));
 }
 
-/// Gives back what it is told to, whichever task has completed.
+/// Returns kept references in its own order, regardless of which task has completed.
 #[derive(Clone)]
 struct Confused(Arc<Mutex<Vec<Kept>>>);
 
@@ -272,14 +272,14 @@ fn a_kept_reference_of_another_task_frees_no_cell() {
     let (first, mut first_handle, first_kept) = spawn_kept(String::from("first"));
     let (second, mut second_handle, second_kept) = spawn_kept(String::from("second"));
     confused.0.lock().unwrap().extend([first_kept, second_kept]);
-    // The first is told of the second, and the other way round: each still has its handle.
+    // Each completion returns the other task's reference; each task still has its handle.
     run(first);
     assert_eq!(poll(&mut first_handle), Poll::Ready("first".into()));
     drop(first_handle);
     assert_eq!(Arc::strong_count(&confused.0), 3, "the first is still kept");
     run(second);
     assert_eq!(poll(&mut second_handle), Poll::Ready("second".into()));
-    // The reference of each was given up once: with the handles the cells go.
+    // Each kept reference was released once, so the cells are freed with the handles.
     assert_eq!(Arc::strong_count(&confused.0), 2);
     drop(second_handle);
     assert_eq!(Arc::strong_count(&confused.0), 1);
@@ -304,7 +304,7 @@ fn ids_start_at_one_and_are_unique_across_threads() {
 }
 
 #[test]
-fn locals_live_until_the_future_is_dropped_and_die_with_it() {
+fn locals_are_dropped_when_the_task_completes() {
     let toy = Toy::default();
     let (values, futures) = (Count::default(), Count::default());
     let (value, seen, future_dropped) = (values.clone(), values.clone(), futures.on_drop());
@@ -313,7 +313,7 @@ fn locals_live_until_the_future_is_dropped_and_die_with_it() {
         let _dropped_first = future_dropped;
         let _ = (&value, &order);
     });
-    // SAFETY: the thread is about to run the task, and no other does.
+    // SAFETY: this thread runs the task below, and no other thread does.
     let locals = unsafe { runnable.as_task().locals() };
     locals.with(1, || Box::new(values.on_drop()), |_| ());
     assert_eq!(seen.get(), 0);
@@ -323,7 +323,7 @@ fn locals_live_until_the_future_is_dropped_and_die_with_it() {
 }
 
 #[test]
-fn task_data_has_the_same_to_offer() {
+fn task_data_has_a_name_an_id_and_locals() {
     let values = Count::default();
     let data = TaskData::new(Options { name: Some("main".into()), location: None });
     assert_eq!((data.name(), data.id()), (Some("main"), data.task().id()));

@@ -1,5 +1,5 @@
 //! Models of the task cell: every order in which a few threads can wake, poll, join, cancel, detach
-//! and ask a task, with every value their reads may see.
+//! and inspect a task, with every value that their reads may see.
 //!
 //! Run with `RUSTFLAGS="--cfg reveille_loom" LOOM_MAX_PREEMPTIONS=2` and
 //! `cargo test -p reveille-task --release --test 'loom_*'`.
@@ -18,7 +18,7 @@ use loom::sync::{Arc, Mutex};
 use loom::thread;
 use reveille_task::{Cause, JoinHandle, Kept, Options, Ran, Runnable, Schedule, TaskRef, spawn};
 
-/// A queue under a lock of loom's, which also tells whether something was leaked.
+/// A queue in loom's own types, so that loom also reports leaks.
 #[derive(Clone)]
 struct Queue(Arc<Mutex<Vec<Runnable>>>);
 
@@ -64,7 +64,7 @@ fn run(mut task: Runnable) {
     }
 }
 
-/// Counts drops, so that each model can say how many there are to be.
+/// Counts drops, so that each model can assert their number.
 #[derive(Clone)]
 struct Drops(Arc<AtomicUsize>);
 
@@ -90,7 +90,7 @@ impl Drops {
     }
 }
 
-/// Pending until the flag is set; the thread that sets it wakes. Owns a guard.
+/// Pending until the flag is set; the thread that sets the flag wakes the task. Owns a guard.
 fn until(flag: Arc<AtomicBool>, guard: OnDrop) -> impl Future<Output = ()> + Send {
     poll_fn(move |_| {
         let _kept = &guard;
@@ -99,14 +99,14 @@ fn until(flag: Arc<AtomicBool>, guard: OnDrop) -> impl Future<Output = ()> + Sen
 }
 
 #[test]
-fn a_wake_is_seen_by_the_poll_it_causes_or_joins() {
+fn the_poll_after_a_wake_sees_what_the_waker_wrote() {
     loom::model(|| {
         let (queue, drops) = (Queue::new(), Drops::new());
         let flag = Arc::new(AtomicBool::new(false));
         let (runnable, handle) = queue.spawn(until(flag.clone(), drops.guard()));
         let waker = runnable.waker();
         let thread = thread::spawn(move || {
-            // Relaxed: the wake itself has to publish this.
+            // Relaxed: the wake must publish this.
             flag.store(true, Ordering::Relaxed);
             waker.wake();
         });
@@ -150,7 +150,7 @@ fn wakes_of_two_threads_make_one_runnable() {
 }
 
 #[test]
-fn a_foreign_joiner_receives_the_output() {
+fn a_joiner_on_another_executor_receives_the_output() {
     loom::model(|| {
         let queue = Queue::new();
         let value = Arc::new(5);
@@ -178,7 +178,7 @@ fn a_joining_task_is_woken() {
 }
 
 #[test]
-fn a_join_waker_is_replaced_or_given_up_while_the_task_completes() {
+fn a_join_waker_is_replaced_or_dropped_while_the_task_completes() {
     loom::model(|| {
         let queue = Queue::new();
         let (first, mut handle) = queue.spawn(async { Arc::new(5) });
@@ -202,7 +202,7 @@ fn a_join_waker_is_replaced_or_given_up_while_the_task_completes() {
 }
 
 #[test]
-fn a_cancelled_task_is_dropped_before_the_joiner_hears_of_it() {
+fn a_cancelled_future_is_dropped_before_its_joiner_is_woken() {
     loom::model(|| {
         let (queue, drops) = (Queue::new(), Drops::new());
         let guard = drops.guard();
@@ -223,7 +223,7 @@ fn a_cancelled_task_is_dropped_before_the_joiner_hears_of_it() {
 }
 
 #[test]
-fn a_cancel_that_waits_sees_the_drop() {
+fn an_awaited_cancel_returns_after_the_drop() {
     loom::model(|| {
         let (queue, drops) = (Queue::new(), Drops::new());
         let guard = drops.guard();
@@ -236,7 +236,7 @@ fn a_cancel_that_waits_sees_the_drop() {
 }
 
 #[test]
-fn the_output_is_dropped_once_when_the_handle_goes_during_completion() {
+fn the_output_is_dropped_once_if_the_handle_is_dropped_during_completion() {
     loom::model(|| {
         let (queue, drops) = (Queue::new(), Drops::new());
         let output = drops.guard();
@@ -249,7 +249,7 @@ fn the_output_is_dropped_once_when_the_handle_goes_during_completion() {
 }
 
 #[test]
-fn the_last_waker_orphans_a_task_and_any_other_does_not() {
+fn only_the_last_waker_orphans_a_task() {
     loom::model(|| {
         let (queue, drops) = (Queue::new(), Drops::new());
         let flag = Arc::new(AtomicBool::new(false));
@@ -276,7 +276,7 @@ fn the_last_waker_orphans_a_task_and_any_other_does_not() {
 }
 
 #[test]
-fn the_last_two_wakers_and_a_registry_agree_who_orphans() {
+fn the_last_two_wakers_and_a_registry_cancel_a_task_once() {
     loom::model(|| {
         let (queue, drops) = (Queue::new(), Drops::new());
         let flag = Arc::new(AtomicBool::new(false));
@@ -299,7 +299,7 @@ fn the_last_two_wakers_and_a_registry_agree_who_orphans() {
 }
 
 #[test]
-fn an_id_asked_for_by_two_threads_is_one() {
+fn two_threads_that_request_the_id_get_the_same_one() {
     loom::model(|| {
         let queue = Queue::new();
         let (runnable, handle) = queue.spawn(async {});
@@ -314,7 +314,7 @@ fn an_id_asked_for_by_two_threads_is_one() {
 }
 
 #[test]
-fn a_compact_waker_survives_its_replacement_by_extras() {
+fn a_compact_waker_is_moved_into_extras_that_another_thread_installs() {
     loom::model(|| {
         let queue = Queue::new();
         let (first, first_handle) = queue.spawn(async { Arc::new(5) });

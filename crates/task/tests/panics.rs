@@ -1,4 +1,4 @@
-//! Every place where user code may panic, and who hears of it.
+//! Every place where user code may panic, and where the panic is reported.
 #![cfg(not(reveille_loom))]
 
 use reveille_watchdog as _;
@@ -37,7 +37,7 @@ fn a_panic_is_an_error_of_the_result() {
 }
 
 #[test]
-fn a_payload_without_text_is_kept_whole() {
+fn a_payload_without_text_is_returned_intact() {
     let toy = Toy::default();
     let (runnable, handle) = toy.spawn(async { panic_any(17u64) });
     run(runnable);
@@ -56,7 +56,7 @@ fn cancel_resumes_a_panic() {
 }
 
 #[test]
-fn a_panic_nobody_joins_is_reported() {
+fn a_panic_of_a_detached_task_is_reported() {
     let toy = Toy::default();
     let (runnable, handle) = toy.spawn(async { panic!("alone") });
     drop(handle);
@@ -114,7 +114,7 @@ fn a_second_panic_in_the_drop_of_a_panicked_future_is_reported() {
 }
 
 #[test]
-fn a_panic_in_the_drop_of_an_output_nobody_joins_is_reported() {
+fn a_panic_in_the_drop_of_a_detached_output_is_reported() {
     let toy = Toy::default();
     let (runnable, handle) = toy.spawn(async { PanicOnDrop("output") });
     drop(handle);
@@ -193,7 +193,7 @@ fn a_join_waker_whose_clone_panics_leaves_the_handle_usable() {
     let toy = Toy::default();
     let (runnable, mut handle) = toy.spawn(async { 9 });
     assert!(poll(&mut handle).is_pending());
-    // SAFETY: the functions of the vtable do not look at the data.
+    // SAFETY: the functions of the vtable ignore the data pointer.
     let waker = unsafe { Waker::from_raw(RawWaker::new(std::ptr::null(), &PANIC_ON_CLONE)) };
     let mut cx = Context::from_waker(&waker);
     let polled = catch_unwind(AssertUnwindSafe(|| Pin::new(&mut handle).poll(&mut cx)));
@@ -205,7 +205,7 @@ fn a_join_waker_whose_clone_panics_leaves_the_handle_usable() {
 }
 
 #[test]
-fn a_wake_from_a_poll_that_panics_is_forgotten() {
+fn a_wake_during_a_poll_that_panics_does_nothing() {
     let toy = Toy::default();
     let (future, polls, drops) = probe(|cx| -> Poll<()> {
         cx.waker().wake_by_ref();
@@ -224,11 +224,11 @@ fn a_panic_in_the_drop_of_a_local_aborts_the_process() {
     const CHILD: &str = "REVEILLE_TASK_TEST_CHILD";
     const NAME: &str = "a_panic_in_the_drop_of_a_local_aborts_the_process";
     if std::env::var_os(CHILD).is_none() {
-        let exe = std::env::current_exe().expect("the test knows its binary");
+        let exe = std::env::current_exe().expect("the path of the test binary");
         let mut child = std::process::Command::new(exe);
         let output = child.args(["--exact", NAME, "--nocapture"]).env(CHILD, "1").output();
-        let output = output.expect("the test can run itself");
-        assert!(!output.status.success(), "the child went on");
+        let output = output.expect("the test starts itself");
+        assert!(!output.status.success(), "the child did not abort");
         assert!(String::from_utf8_lossy(&output.stderr).contains("in the drop of a local"));
         return;
     }

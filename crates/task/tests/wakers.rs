@@ -1,4 +1,4 @@
-//! Wakers: before, during and after polls, cloned, dropped, and last of all.
+//! Wakers: used before, during and after polls, cloned, dropped, and as the last reference.
 #![cfg(not(reveille_loom))]
 #![allow(clippy::waker_clone_wake, reason = "waking by value is what is tested")]
 
@@ -86,7 +86,7 @@ fn a_wake_while_requeued_does_nothing() {
 }
 
 #[test]
-fn clones_are_the_same_waker_and_the_context_lends_it() {
+fn all_wakers_of_a_task_wake_the_same_task() {
     let toy = Toy::default();
     let lent: Arc<Mutex<Option<Waker>>> = Arc::default();
     let kept = lent.clone();
@@ -139,7 +139,7 @@ fn the_last_waker_of_a_detached_task_orphans_it() {
 }
 
 #[test]
-fn the_last_waker_may_wake_by_value() {
+fn a_wake_by_value_of_the_last_waker_polls_the_task() {
     let toy = Toy::default();
     let (future, polls, drops) = {
         let mut first = true;
@@ -155,7 +155,7 @@ fn the_last_waker_may_wake_by_value() {
 }
 
 #[test]
-fn a_future_that_owns_its_own_waker_is_cancelled_through_its_handle() {
+fn a_future_that_owns_its_waker_is_cancelled_through_its_handle() {
     let toy = Toy::default();
     let own = Mutex::new(None);
     let (future, _, drops) = probe(move |cx| {
@@ -172,7 +172,7 @@ fn a_future_that_owns_its_own_waker_is_cancelled_through_its_handle() {
 }
 
 #[test]
-fn threads_that_wake_join_and_cancel_at_once_lose_nothing() {
+fn concurrent_wakes_joins_and_cancels_drop_the_future_once() {
     let toy = Toy::default();
     for round in 0..300 {
         let (future, _, drops) = {

@@ -4,7 +4,7 @@
 //! ```text
 //! fault: the first cell of the row
 //! file: crates/task/src/state.rs
-//! test: task/tests/loom_task.rs::a_wake_is_seen_by_the_poll_it_causes_or_joins
+//! test: task/tests/loom_task.rs::the_poll_after_a_wake_sees_what_the_waker_wrote
 //!  a line that stays
 //! -a line that goes
 //! +a line that comes

@@ -1,4 +1,5 @@
-//! Walks every reachable state of the word beside a plain model of who holds what.
+//! Walks every reachable state of the word, next to a plain model of the references and their
+//! owners.
 
 use std::collections::HashSet;
 
@@ -7,19 +8,19 @@ use super::*;
 /// Where the join handle and the slot of its waker are.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Join {
-    /// The slot is empty and the handle's.
+    /// The slot is empty and belongs to the handle.
     Empty,
     /// The handle has filled the slot but not published it.
     Filled,
     Published,
     /// The handle has received the outcome.
     Received,
-    /// The handle is going away and has seen that the task is complete.
+    /// The handle is being dropped and has seen that the task is complete.
     Leaving,
     Gone,
 }
 
-/// The word together with the holders it is supposed to describe.
+/// The word, and the references and values that it must describe.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 struct World {
     word: Word,
@@ -37,13 +38,13 @@ struct World {
     /// The stage or the extras hold the outcome.
     outcome: bool,
     freed: bool,
-    /// A wake asks for a poll that has not begun.
+    /// The task was woken, and no poll has begun since.
     woken: bool,
     cancelled: bool,
     polls: usize,
 }
 
-/// Enough for one waker to fire, one to go away, and one to be cloned.
+/// Enough for one waker to fire while the other is dropped or cloned.
 const WAKERS_MAX: usize = 2;
 /// One poll, and one after it.
 const POLLS_MAX: usize = 2;
@@ -84,17 +85,20 @@ impl World {
             !word.has(ACTIVE) || self.polling || self.runnables == 1,
             "active without owner: {self:?}"
         );
-        // After completion the flag is not read any more.
-        assert!(done || word.has(JOIN_HANDLE) == self.has_handle(), "a ghost joins: {self:?}");
+        // The flag is not read after completion.
+        assert!(
+            done || word.has(JOIN_HANDLE) == self.has_handle(),
+            "JOIN_HANDLE without a handle: {self:?}"
+        );
         assert_eq!(self.future, !done, "the future outlives the task or dies early: {self:?}");
         assert!(!self.freed || (!self.outcome && !self.slot), "leaked: {self:?}");
         assert!(!done || !word.has(ACTIVE | NOTIFIED), "a complete task is queued: {self:?}");
 
         let queued = self.runnables == 1;
-        let asked = self.polling && word.has(NOTIFIED);
-        assert!(!self.woken || queued || asked || done, "lost wakeup: {self:?}");
+        let renotified = self.polling && word.has(NOTIFIED);
+        assert!(!self.woken || queued || renotified || done, "lost wakeup: {self:?}");
         assert!(!self.cancelled || queued || self.polling || done, "lost cancel: {self:?}");
-        assert!(!asked || self.woken, "requeued for nothing: {self:?}");
+        assert!(!renotified || self.woken, "requeued for nothing: {self:?}");
         let waits = self.join == Join::Published;
         assert!(!waits || self.slot || done, "a joiner waits without waker: {self:?}");
         assert!(!waits || !done || self.completing || !self.slot, "joiner not woken: {self:?}");
@@ -120,13 +124,13 @@ impl World {
         self
     }
 
-    /// Every state that is one step of any thread away.
+    /// Every state that one step of any thread can reach.
     fn successors(self) -> Vec<World> {
         let mut next = Vec::new();
         self.steps_of_wakers(&mut next);
         self.steps_of_join_handle(&mut next);
         self.steps_of_worker(&mut next);
-        // The registry may cancel without a reference until it is told of the completion.
+        // The registry may cancel without a reference until it is notified of the completion.
         if !self.word.has(COMPLETE) {
             let (word, action) = self.word.cancel();
             next.push(World { word, cancelled: true, ..self }.after_wake(action));
@@ -159,7 +163,7 @@ impl World {
         match self.join {
             Join::Gone => return,
             Join::Leaving => {
-                // The outcome and then the reference are given up.
+                // The handle drops the outcome, then releases the reference.
                 let left = World { outcome: false, join: Join::Gone, ..self };
                 next.push(left.after_release());
                 return;
@@ -168,7 +172,8 @@ impl World {
                 if done {
                     next.push(World { outcome: false, join: Join::Received, ..self });
                 }
-                // The handle looks before it fills, so the task may complete in between.
+                // The handle checks for completion before it fills the slot. The task may complete
+                // in between.
                 next.push(World { slot: true, join: Join::Filled, ..self });
                 next.push(self.step_detach());
             }
@@ -220,7 +225,7 @@ impl World {
         }
         if self.polling {
             self.step_clone_waker(next);
-            // The future wakes itself through the waker it was lent.
+            // The future wakes itself through the borrowed waker of its context.
             let (word, action) = self.word.wake();
             assert_eq!(action, Wake::Nothing);
             next.push(World { word, woken: true, ..self });
@@ -239,13 +244,21 @@ impl World {
         }
     }
 
-    /// Completion, and what the worker then does alone.
+    /// Completes the task, and does what the worker does next without other threads.
     fn step_complete(self, outcome: Outcome) -> World {
         assert!(self.polling && self.future, "only a worker completes: {self:?}");
         let (word, action) = self.word.complete(outcome);
         assert_eq!(word.outcome(), Some(outcome));
-        assert_eq!(action.drop_outcome, !self.has_handle(), "who drops the outcome: {self:?}");
-        assert_eq!(action.wake_join, self.join == Join::Published, "whose slot: {self:?}");
+        assert_eq!(
+            action.drop_outcome,
+            !self.has_handle(),
+            "wrong owner drops the outcome: {self:?}"
+        );
+        assert_eq!(
+            action.wake_join,
+            self.join == Join::Published,
+            "wrong owner of the slot: {self:?}"
+        );
         World {
             word,
             polling: false,
@@ -260,7 +273,7 @@ impl World {
 }
 
 #[test]
-fn every_reachable_state_is_sound() {
+fn every_reachable_state_keeps_the_invariants() {
     let mut seen = HashSet::new();
     let mut todo = vec![World::START];
     while let Some(world) = todo.pop() {
@@ -273,7 +286,7 @@ fn every_reachable_state_is_sound() {
         }
     }
     let freed = seen.iter().filter(|world| world.freed).count();
-    assert!(freed > 0, "no life of a task comes to its end");
+    assert!(freed > 0, "no walk reaches the free of the cell");
     assert_eq!(seen.len(), 2186, "the walk has changed: check that it still covers what it should");
 }
 
@@ -299,10 +312,10 @@ fn too_many_references_abort_the_process() {
     const CHILD: &str = "REVEILLE_TASK_TEST_CHILD";
     const NAME: &str = "state::tests::too_many_references_abort_the_process";
     if std::env::var_os(CHILD).is_none() {
-        let exe = std::env::current_exe().expect("the test knows its binary");
+        let exe = std::env::current_exe().expect("the path of the test binary");
         let status =
             std::process::Command::new(exe).args(["--exact", NAME]).env(CHILD, "1").status();
-        assert!(!status.expect("the test can run itself").success(), "the child went on");
+        assert!(!status.expect("the test starts itself").success(), "the child did not abort");
         return;
     }
     State(AtomicUsize::new(WORD_MAX)).retain();

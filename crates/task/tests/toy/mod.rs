@@ -1,4 +1,4 @@
-//! A toy executor: a queue that the test empties by hand, and a log of what it was told.
+//! A toy executor: a queue that the test drains by hand, and a log of the calls.
 
 #![allow(dead_code, reason = "each test binary uses a part of this")]
 
@@ -70,7 +70,7 @@ impl Toy {
         self.0.queue.lock().unwrap().len()
     }
 
-    /// Runs what is queued until nothing is.
+    /// Runs tasks until the queue is empty.
     pub(crate) fn drain(&self) {
         while let Some(task) = self.try_pop() {
             run(task);
@@ -85,7 +85,7 @@ impl Toy {
         self.0.unhandled.lock().unwrap().clone()
     }
 
-    /// How many handles to this executor there are: one per cell beside the test's own.
+    /// The number of handles to this executor: one per cell, and the test's own.
     pub(crate) fn handles(&self) -> usize {
         Arc::strong_count(&self.0)
     }
@@ -98,7 +98,7 @@ pub(crate) fn run(mut task: Runnable) {
     }
 }
 
-/// How many panics were reported as unread on this thread.
+/// The number of panics that were reported as unread on this thread.
 pub(crate) fn unread() -> usize {
     UNREAD.get()
 }
@@ -123,7 +123,7 @@ pub(crate) fn ready<F: Future>(future: F) -> F::Output {
     }
 }
 
-/// Counts how often it is dropped.
+/// A shared counter.
 #[derive(Clone, Default)]
 pub(crate) struct Count(Arc<AtomicUsize>);
 
@@ -158,7 +158,7 @@ impl Drop for PanicOnDrop {
     }
 }
 
-/// A future that counts its polls and drops, and calls a closure to poll.
+/// A future that is polled by a closure and counts its polls and drops.
 pub(crate) struct Probe<P> {
     poll: P,
     pub(crate) polls: Count,
