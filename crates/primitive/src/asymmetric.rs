@@ -1,8 +1,7 @@
-//! The state of the asymmetric barriers: which of the two sides executes a fence, and how that
-//! changes.
+//! The state of the asymmetric barriers: which side executes a fence, and how that changes.
 //!
-//! The kernel may refuse its heavy barrier after it was in use: a program enters a sandbox once it
-//! has started, and the filter forbids the call. From then on both sides execute a full fence.
+//! The kernel may refuse its heavy barrier after it was in use: a program may enter a sandbox after
+//! its start, and the filter may forbid the call. From then on both sides execute a full fence.
 //!
 //! | state | light | heavy |
 //! |---|---|---|
@@ -12,12 +11,12 @@
 //!
 //! # Invariants
 //!
-//! 1. EXPEDITED is entered from FULL, before the pair is used, and left once, for LOSING and then
-//!    FULL.
-//! 2. The sweep executes a full barrier on every core after LOSING was stored, and FULL follows it.
-//!    If a light side read EXPEDITED, then its earlier stores are visible after the sweep: its read
-//!    came before the barrier on its core, and its stores before its read. A light side whose store
-//!    came after that barrier reads LOSING, and executes a fence itself.
+//! 1. The state changes from FULL to EXPEDITED only before the pair is used. It leaves EXPEDITED at
+//!    most once, for LOSING and then FULL.
+//! 2. The sweep executes a full barrier on every core after LOSING was stored and before FULL is
+//!    stored. If a light side read EXPEDITED, its earlier stores are visible after the sweep: they
+//!    precede its read, and its read precedes the barrier on its core. A light side that stores
+//!    after that barrier reads LOSING and executes a fence itself.
 //! 3. No heavy side returns while the state is LOSING.
 
 use crate::atomic::{AtomicU8, Ordering, fence};
@@ -27,19 +26,20 @@ const FULL: u8 = 0;
 const EXPEDITED: u8 = 1;
 const LOSING: u8 = 2;
 
-/// The calls of the system that the barriers need.
+/// The system calls that the barriers need.
 pub trait System {
-    /// Keeps the compiler from moving accesses across it.
+    /// Prevents the compiler from moving memory accesses across it.
     fn compiler_fence(&self);
 
-    /// Asks for the right to use [`barrier`](System::barrier).
+    /// Registers the process for [`barrier`](System::barrier). Returns `false` if the system
+    /// refuses.
     fn register(&self) -> bool;
 
     /// Executes a full barrier on every core that runs a thread of this process. Returns `false` if
     /// the system refuses.
     fn barrier(&self) -> bool;
 
-    /// As [`barrier`](System::barrier), by other and possibly slow means.
+    /// Does the same as [`barrier`](System::barrier) by other, possibly slow means.
     fn sweep(&self);
 }
 
@@ -64,14 +64,15 @@ impl<S: System> Asymmetric<S> {
         Asymmetric { state: AtomicU8::new(FULL), sweeping: Mutex::new(()), system }
     }
 
-    /// Makes the light side light, if the system agrees. Called once, before either is used.
+    /// Makes the light barrier a compiler fence, if the system supports the heavy one. Called once,
+    /// before the pair is used.
     pub fn prepare(&self) {
         if self.system.register() {
             self.state.store(EXPEDITED, Ordering::SeqCst);
         }
     }
 
-    /// The barrier of the side that executes it often.
+    /// The light barrier, for the side that executes it often.
     #[inline]
     pub fn light(&self) {
         if self.state.load(Ordering::Relaxed) == EXPEDITED {
@@ -81,7 +82,7 @@ impl<S: System> Asymmetric<S> {
         }
     }
 
-    /// The barrier of the other side.
+    /// The heavy barrier, for the other side.
     pub fn heavy(&self) {
         fence(Ordering::SeqCst);
         match self.state.load(Ordering::Acquire) {
@@ -91,7 +92,7 @@ impl<S: System> Asymmetric<S> {
         }
     }
 
-    /// Makes both sides full. Returns when they are.
+    /// Makes both barriers full fences. Returns when they are.
     #[cold]
     fn lose(&self) {
         let _sweeping = self.sweeping.lock();

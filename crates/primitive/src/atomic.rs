@@ -1,4 +1,4 @@
-//! Atomic types and fences: std's, or loom's when a protocol is being modelled.
+//! Atomic types and fences: std's, or loom's in models.
 
 #[cfg(not(reveille_loom))]
 pub use std::sync::atomic::{
@@ -11,8 +11,8 @@ pub use loom::sync::atomic::{
     AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence,
 };
 
-/// loom has no compiler fences. A full fence gives the same order of the two accesses around it, as
-/// another thread sees them after its own heavy barrier.
+/// loom has no compiler fences. A full fence orders the two accesses around it at least as strongly
+/// as a compiler fence together with the heavy barrier of another thread.
 #[cfg(reveille_loom)]
 pub fn compiler_fence(_: Ordering) {
     fence(Ordering::SeqCst);

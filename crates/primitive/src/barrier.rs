@@ -1,9 +1,10 @@
-//! An asymmetric pair of barriers: light on the side that executes it often, heavy on the other.
+//! A pair of asymmetric barriers: a light one for the side that executes it often, and a heavy one
+//! for the other.
 //!
-//! [`light`] is a compiler fence when [`heavy`] can run a barrier on every core that runs a thread
-//! of this process (Linux's `membarrier`), and a full fence otherwise. In both cases: if one thread
-//! stores A, executes `light` and loads B, and another stores B, executes `heavy` and loads A, then
-//! at least one of them sees the other's store.
+//! [`light`] is a compiler fence if [`heavy`] can run a barrier on every core that runs a thread of
+//! this process (Linux's `membarrier`), and a full fence otherwise. Both guarantee this: if one
+//! thread stores A, executes `light` and loads B, and another stores B, executes `heavy` and loads
+//! A, then at least one of them sees the other's store.
 
 #[cfg(any(reveille_loom, not(target_os = "linux")))]
 pub(crate) use full::{heavy, light, prepare};
@@ -61,22 +62,22 @@ mod system {
             compiler_fence(Ordering::SeqCst);
         }
 
-        /// Refused before Linux 4.14, and under some seccomp filters.
+        /// Fails before Linux 4.14, and under some seccomp filters.
         fn register(&self) -> bool {
             membarrier(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED)
         }
 
-        /// Refused under a filter that was installed since.
+        /// Fails under a seccomp filter that was installed after `register`.
         fn barrier(&self) -> bool {
             membarrier(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
         }
 
-        /// Runs this thread on one processor after the other. Each time it displaces the thread
-        /// that runs there, and the kernel executes a full barrier when it switches threads. A
-        /// thread that moves between processors meanwhile is switched as well.
+        /// Moves this thread to one processor after the other. Each move displaces the thread that
+        /// runs there, and the kernel executes a full barrier when it switches threads. A thread
+        /// that migrates between processors in the meantime is switched as well.
         ///
-        /// If the system refuses that too, it waits. Processors make a store visible in less than a
-        /// microsecond, although no manual promises a time.
+        /// If the system refuses that too, this waits instead. Processors make a store visible
+        /// within a microsecond, although no manual guarantees a time.
         fn sweep(&self) {
             if visit_processors().is_err() {
                 wait(Duration::from_millis(10));
@@ -84,7 +85,7 @@ mod system {
         }
     }
 
-    /// Makes the system call, and tells whether it succeeded. rustix has it in a module that this
+    /// Makes the system call, and returns whether it succeeded. rustix has it in a module that this
     /// crate does not need otherwise.
     fn membarrier(command: impl Into<i64>) -> bool {
         let command: i64 = command.into();
@@ -114,18 +115,19 @@ mod system {
     fn affinity() -> io::Result<libc::cpu_set_t> {
         // SAFETY: a set is an array of integers, for which all zero is valid: the empty set.
         let mut set: libc::cpu_set_t = unsafe { MaybeUninit::zeroed().assume_init() };
-        // SAFETY: the kernel writes at most the size that it is told, which is that of `set`.
+        // SAFETY: the kernel writes at most as many bytes as the second argument says, the size of
+        // `set`.
         let got = unsafe { libc::sched_getaffinity(0, size_of_val(&set), &mut set) };
         if got == 0 { Ok(set) } else { Err(io::Error::last_os_error()) }
     }
 
     fn set_affinity(set: &libc::cpu_set_t) -> io::Result<()> {
-        // SAFETY: the kernel reads as much as it is told, which is the size of `set`.
+        // SAFETY: the kernel reads as many bytes as the second argument says, the size of `set`.
         let done = unsafe { libc::sched_setaffinity(0, size_of_val(set), set) };
         if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    #[expect(clippy::disallowed_methods, reason = "nothing tells when a store is visible")]
+    #[expect(clippy::disallowed_methods, reason = "no event says when a store is visible")]
     fn wait(time: Duration) {
         std::thread::sleep(time);
     }

@@ -1,5 +1,5 @@
-//! A lock that is cheap for its owner: two plain stores and one load. For any other thread it costs
-//! a memory barrier on every core.
+//! A lock that is cheap for its owner (two plain stores and one load). Any other thread pays for a
+//! memory barrier on every core.
 //!
 //! A worker accesses its own queue slot, timers and registry at every poll. Other threads access
 //! them a few times a second, when they rescue a blocked worker or shut the runtime down. So the
@@ -9,32 +9,33 @@
 //!
 //! # Vocabulary
 //!
-//! * **token**: a thread owns locks with its token. The token has a number that is never used
-//!   twice, and the flag *inside*, which the thread sets before it checks a gate and clears when it
-//!   has finished.
+//! * **token**: the identity with which a thread owns locks. A token has a number that is never
+//!   used twice and the flag *inside*, which the thread sets before it checks a gate and clears
+//!   when it has finished.
 //! * **gate**: the number of the owner while the owner may enter; 0 while a remote thread is inside
 //!   or the lock has no owner.
 //!
 //! # Invariants
 //!
-//! 1. The value is accessed only by the thread that saw its own number in the gate after setting
-//!    its flag, until it clears the flag; or by the one remote thread that holds `owner`, closed
+//! 1. Two threads may access the value: the owner, if it saw its own number in the gate after it
+//!    set its flag, until it clears the flag; and the one remote thread that holds `owner`, closed
 //!    the gate, executed the heavy barrier and saw the owner's flag clear, until it opens the gate.
-//! 2. Both at once is impossible: the owner stores its flag, then loads the gate; the remote thread
-//!    stores the gate, then loads the flag. With a barrier between each pair at least one of the
-//!    two sees the other's store (Dekker's argument). The owner's barrier is a compiler fence; the
-//!    heavy barrier of the remote thread makes it a full one on the owner's core.
-//! 3. The flag belongs to the thread, not to the lock: a thread that has lost the lock and sets its
-//!    flag changes no flag of the new owner.
-//! 4. Flag and gate are written with release and read with acquire, so each side sees what the
-//!    other did to the value.
+//! 2. They never access it at the same time. The owner stores its flag, then loads the gate; the
+//!    remote thread stores the gate, then loads the flag. With a barrier between store and load on
+//!    both sides, at least one of the two sees the other's store (Dekker's algorithm). The owner's
+//!    barrier is a compiler fence; the heavy barrier of the remote thread makes it a full barrier
+//!    on the owner's core.
+//! 3. The flag belongs to the token, not to the lock: a thread that sets its flag after it lost the
+//!    lock does not change the flag of the new owner.
+//! 4. Flag and gate are written with release when a side leaves, and read with acquire, so each
+//!    side sees what the other wrote to the value.
 //!
 //! The heavy barrier is Linux's `membarrier(PRIVATE_EXPEDITED)`. If the system has no such call, or
-//! refuses it later (`asymmetric.rs`), both sides use a full fence, which costs the owner about 2
-//! ns more.
+//! refuses it later (`asymmetric.rs`), both sides use a full fence. That costs the owner about 2 ns
+//! more.
 //!
-//! Rejected: a flag inside the lock. A former owner that is preempted between its check of the gate
-//! and its store would clear the flag of the new owner.
+//! Rejected: a flag inside the lock. A former owner that is preempted after its check of the gate
+//! would later clear the flag of the new owner.
 //!
 //! Source: D. Dice, M. Moir, W. Scherer, "Quickly Reacquirable Locks"; `membarrier(2)`.
 
@@ -48,14 +49,15 @@ use crate::cell::UnsafeCell;
 use crate::lock::Mutex;
 use crate::{barrier, lock, thread};
 
-/// A thread owns [`Biased`] locks with its token. Not `Clone`: each thread has one token.
+/// The identity with which a thread owns [`Biased`] locks. Not `Clone`: each thread has its own
+/// token.
 #[derive(Debug)]
 pub struct OwnerToken {
     number: usize,
     inside: Arc<AtomicBool>,
 }
 
-/// Names an [`OwnerToken`] to which a lock can be given.
+/// Identifies an [`OwnerToken`], so that a lock can be given to it.
 #[derive(Clone, Debug)]
 pub struct OwnerId {
     number: usize,
@@ -63,26 +65,26 @@ pub struct OwnerId {
 }
 
 impl OwnerToken {
-    /// A token that no lock has seen before.
+    /// Makes a token with a new number.
     ///
     /// # Panics
     ///
-    /// Panics when every number was given out, which 2^32 calls do on a 32-bit system.
+    /// Panics if all numbers are used up, which takes 2^32 calls on a 32-bit system.
     pub fn unique() -> OwnerToken {
-        // Outside loom's world: the numbers only have to differ.
+        // std's atomic even under loom: the numbers only need to differ.
         static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(1);
         let number = next_number(&NEXT).expect("the numbers of owner tokens ran out");
         OwnerToken { number, inside: Arc::new(AtomicBool::new(false)) }
     }
 
-    /// The name by which other threads can give a lock to this token.
+    /// The identifier with which other threads can give a lock to this token.
     pub fn id(&self) -> OwnerId {
         OwnerId { number: self.number, inside: Arc::clone(&self.inside) }
     }
 }
 
-/// Draws a number. It never wraps: 0 is the gate of a closed lock, and two tokens with the same
-/// number would both enter (invariant 1).
+/// Takes the next number. The counter never wraps: 0 is the gate of a closed lock, and two tokens
+/// with the same number would both enter (invariant 1).
 fn next_number(next: &std::sync::atomic::AtomicUsize) -> Option<usize> {
     use std::sync::atomic::Ordering::Relaxed;
     next.fetch_update(Relaxed, Relaxed, |number| number.checked_add(1)).ok()
@@ -91,13 +93,14 @@ fn next_number(next: &std::sync::atomic::AtomicUsize) -> Option<usize> {
 /// A value with one owning thread at a time, for which the lock is cheap.
 pub struct Biased<T> {
     gate: AtomicUsize,
-    /// Held by a remote thread while it is inside. It says for which owner that thread has to wait.
+    /// Locked by a remote thread while it is inside. The value is the owner for which that thread
+    /// must wait.
     owner: Mutex<Option<OwnerId>>,
     value: UnsafeCell<T>,
 }
 
-// SAFETY: by invariants 1 and 2 the value is touched by one thread at a time, so sharing the lock
-// does no more than hand the value from thread to thread, which `T: Send` allows.
+// SAFETY: by invariants 1 and 2 one thread at a time accesses the value, so sharing the lock only
+// moves the value from thread to thread, which `T: Send` allows.
 unsafe impl<T: Send> Sync for Biased<T> {}
 
 impl<T> Biased<T> {
@@ -110,8 +113,8 @@ impl<T> Biased<T> {
     /// Enters as the owner. `None` if the lock has another owner or no owner. Waits while a remote
     /// thread is inside.
     ///
-    /// `&mut` prevents a thread from entering two locks, or one lock twice: it has one flag for
-    /// all.
+    /// `&mut` prevents a thread from entering two locks, or one lock twice: all its locks use the
+    /// same flag.
     #[inline]
     pub fn enter<'a>(&'a self, token: &'a mut OwnerToken) -> Option<Owner<'a, T>> {
         token.inside.store(true, Ordering::Relaxed);
@@ -126,7 +129,7 @@ impl<T> Biased<T> {
     #[cold]
     fn enter_slow<'a>(&'a self, token: &'a mut OwnerToken) -> Option<Owner<'a, T>> {
         loop {
-            // A remote thread may hold `owner` and wait for the flag.
+            // Clear the flag first: a remote thread may hold `owner` and wait for the flag.
             token.inside.store(false, Ordering::Release);
             let number = self.owner.lock().as_ref().map(|owner| owner.number);
             if number != Some(token.number) {
@@ -144,21 +147,23 @@ impl<T> Biased<T> {
     /// Enters as a remote thread: waits until the owner is outside, and keeps it outside during
     /// `access`.
     ///
-    /// Costs a barrier on every core that runs a thread of this process, some microseconds. The
-    /// caller must not be inside the lock already. `access` may also change the owner.
+    /// Costs a barrier on every core that runs a thread of this process, which takes some
+    /// microseconds. The caller must not be inside the lock already. `access` may also change the
+    /// owner.
     pub fn with<R>(&self, access: impl FnOnce(&mut T, &mut Option<OwnerId>) -> R) -> R {
         let mut owner = self.owner.lock();
         if let Some(owner) = owner.as_ref() {
             self.gate.store(0, Ordering::Relaxed);
             barrier::heavy();
             while owner.inside.load(Ordering::Acquire) {
-                // The owner is inside for some nanoseconds, unless it was preempted.
+                // The owner leaves within some nanoseconds, unless it was preempted.
                 thread::yield_now();
             }
         }
         let result = self.value.with_mut(|value| {
-            // SAFETY: the remote thread's half of invariant 1: `owner` is locked, the gate is
-            // closed and the owner's flag was seen clear after the heavy barrier.
+            // SAFETY: this is the remote thread of invariant 1: it holds `owner`, has closed the
+            // gate, and saw the owner's flag clear after the heavy barrier. So no other access
+            // exists (invariant 2).
             let value = unsafe { &mut *value };
             access(value, &mut owner)
         });
@@ -167,7 +172,7 @@ impl<T> Biased<T> {
         result
     }
 
-    /// Makes `recipient` the owner, or leaves the lock without one.
+    /// Makes `recipient` the owner, or leaves the lock without an owner.
     pub fn give(&self, recipient: Option<OwnerId>) {
         self.with(|_, owner| *owner = recipient);
     }
@@ -179,10 +184,10 @@ impl<T: fmt::Debug> fmt::Debug for Biased<T> {
     }
 }
 
-/// The owner's access to what a [`Biased`] lock guards, until dropped.
+/// The owner's access to the value that a [`Biased`] lock guards. The drop leaves the lock.
 ///
-/// It is as `Send` and `Sync` as the `&mut T` that it stands for: two threads that share the guard
-/// of a `Cell` would share the cell.
+/// It is `Send` and `Sync` exactly if `&mut T` is: two threads that share the guard of a `Cell`
+/// would share the cell.
 pub struct Owner<'a, T> {
     lock: &'a Biased<T>,
     token: &'a mut OwnerToken,
@@ -201,8 +206,9 @@ impl<T> Deref for Owner<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: the owner's half of invariant 1: the flag is set until this guard is dropped, and
-        // the gate showed the owner's number after it was set.
+        // SAFETY: this is the owner of invariant 1: it saw its own number in the gate after it set
+        // its flag, and the flag stays set until this guard is dropped. So no other thread accesses
+        // the value (invariant 2).
         self.lock.value.with(|value| unsafe { &*value })
     }
 }
@@ -210,8 +216,8 @@ impl<T> Deref for Owner<'_, T> {
 impl<T> DerefMut for Owner<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: the owner's half of invariant 1, as above; `&mut self` makes the access unique
-        // within the owner's thread.
+        // SAFETY: as in `deref`, no other thread accesses the value (invariants 1 and 2). `&mut
+        // self` makes the access unique within the owner's thread.
         self.lock.value.with_mut(|value| unsafe { &mut *value })
     }
 }
@@ -248,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_numbers_of_identities_never_wrap() {
+    fn the_numbers_of_tokens_never_wrap() {
         let next = std::sync::atomic::AtomicUsize::new(usize::MAX - 1);
         assert_eq!(next_number(&next), Some(usize::MAX - 1));
         assert_eq!((next_number(&next), next_number(&next)), (None, None));

@@ -1,4 +1,4 @@
-//! An `UnsafeCell` whose accesses loom can watch.
+//! An `UnsafeCell` whose accesses loom can track.
 
 /// A cell that is accessed through closures, so that loom sees where an access begins and ends.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ impl<T> UnsafeCell<T> {
 }
 
 impl<T: ?Sized> UnsafeCell<T> {
-    /// Passes `access` a pointer for reading. Dereferencing it is the caller's obligation.
+    /// Passes `access` a pointer for reading. The caller must ensure that it may be dereferenced.
     #[inline(always)]
     pub fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R {
         #[cfg(not(reveille_loom))]
@@ -38,7 +38,7 @@ impl<T: ?Sized> UnsafeCell<T> {
         return self.cell.with(access);
     }
 
-    /// Passes `access` a pointer for writing. Dereferencing it is the caller's obligation.
+    /// Passes `access` a pointer for writing. The caller must ensure that it may be dereferenced.
     #[inline(always)]
     pub fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
         #[cfg(not(reveille_loom))]

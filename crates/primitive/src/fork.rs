@@ -1,10 +1,11 @@
-//! Detects `fork`: whether this process is the first one, or a child of it.
+//! Detects `fork`: whether this process is the one that started, or a forked child of it.
 //!
-//! A child has a copy of the memory and one thread. It has to distinguish its own threads, locks
-//! and descriptors from those of its parent, which exist in its memory too. So each object that
-//! depends on them remembers the generation in which it was made.
+//! A child has a copy of the memory and one thread. It must distinguish its own threads, locks and
+//! descriptors from those of its parent, which its memory still describes. So each object that
+//! depends on them stores the generation in which it was made.
 //!
-//! Only `fork` of the C library is counted, because it runs handlers. A raw system call is not.
+//! Only the C library's `fork` is counted, because it runs handlers. A raw system call is not
+//! counted.
 
 #[cfg(all(target_os = "linux", not(reveille_loom)))]
 mod system {
@@ -16,22 +17,23 @@ mod system {
     /// The hook, a `fn()`; null if there is no hook.
     static HOOK: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
 
-    /// How many forks lie between the first process and this one.
+    /// The number of forks between the first process and this one.
     #[inline]
     pub fn generation() -> u32 {
         GENERATION.load(Ordering::Relaxed)
     }
 
-    /// Counts forks from now on, and calls `hook` in each child, on its one thread. There is one
-    /// hook. It may neither lock nor allocate, because the fork may have interrupted another thread
-    /// of the parent in a lock or in the allocator.
+    /// Starts to count forks, and calls `hook` in each child, on its one thread. A second call
+    /// replaces the hook. The hook must neither lock nor allocate, because the fork may have
+    /// happened while another thread of the parent was in a lock or in the allocator.
     pub fn watch(hook: fn()) {
         static ONCE: Once = Once::new();
         HOOK.store(hook as *mut (), Ordering::Release);
         ONCE.call_once(|| {
-            // SAFETY: the handler is a function of this program that lasts as long as it does.
+            // SAFETY: the handler is a function of this program and valid as long as the program
+            // runs.
             let refused = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-            debug_assert_eq!(refused, 0, "there is memory for a handler");
+            debug_assert_eq!(refused, 0, "no memory for the fork handler");
         });
     }
 
@@ -49,7 +51,7 @@ mod system {
 
 #[cfg(not(all(target_os = "linux", not(reveille_loom))))]
 mod system {
-    /// How many forks lie between the first process and this one. Not counted on this system.
+    /// Always 0: forks are not counted on this system.
     #[inline]
     pub fn generation() -> u32 {
         0
@@ -61,9 +63,9 @@ mod system {
 
 pub use system::{generation, watch};
 
-/// Aborts a child process that returns into a runtime thread of its parent, because that thread
-/// would continue with copies of the parent's tasks. Does nothing in the process that read
-/// `made_in`.
+/// Aborts a child process that returns into the code of a runtime thread of its parent, because
+/// that thread would continue with copies of the parent's tasks. Does nothing in the process that
+/// read `made_in`.
 pub fn refuse_to_go_on(made_in: u32) {
     if generation() == made_in {
         return;

@@ -1,8 +1,8 @@
-//! std or loom under one name, and the few building blocks that every layer needs.
+//! std's or loom's types under one name, and the building blocks that every layer needs.
 //!
-//! The layers above use [`atomic`], [`cell`], [`lock`] and [`thread`] of this crate and never those
-//! of std, so that `--cfg reveille_loom` turns each of their protocols into a model. This crate
-//! contains no policy and knows no task, no driver and no timer wheel. [`sys`] has the calls to the
+//! The layers above use [`atomic`], [`cell`], [`lock`] and [`thread`] of this crate instead of
+//! std's, so that `--cfg reveille_loom` turns each of their protocols into a model. This crate
+//! contains no policy, and no tasks, drivers or timer wheels. [`sys`] has the calls to the
 //! operating system that concern threads and the process.
 
 #[cfg(test)]
@@ -22,7 +22,7 @@ pub mod sys;
 pub mod thread;
 mod ticks;
 
-/// Protocols by themselves, for the models in `tests/loom_*.rs`.
+/// Private protocols, for the models in `tests/loom_*.rs`.
 #[doc(hidden)]
 pub mod model {
     pub use crate::asymmetric::{Asymmetric, System};

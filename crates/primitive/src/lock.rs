@@ -3,7 +3,7 @@
 //! The runtime's rule is that a wake, a drop, a poll or a closure of the user never runs while the
 //! thread holds one of the runtime's locks: user code may call back into the runtime and would take
 //! the lock again. Builds with debug assertions count the locks that a thread holds, and
-//! [`assert_none_held`] comes before each call of user code.
+//! [`assert_none_held`] checks the count before each call of user code.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -39,7 +39,7 @@ mod held {
     }
 }
 
-/// Counts a lock of another kind as held, or released.
+/// Adds `by` to the count of held locks, for the other kinds of lock in this crate.
 #[inline]
 pub(crate) fn change_held(by: isize) {
     held::change(by);
@@ -65,9 +65,9 @@ pub struct Mutex<T: ?Sized> {
     lock: imp::Mutex<T>,
 }
 
-/// Access to what a [`Mutex`] guards, until dropped.
+/// Access to the value that a [`Mutex`] guards. The drop releases the lock.
 pub struct MutexGuard<'a, T: ?Sized> {
-    /// Taken only by [`Condvar`], which puts it back.
+    /// `None` only while [`Condvar`] waits.
     guard: Option<imp::MutexGuard<'a, T>>,
 }
 
@@ -191,9 +191,10 @@ impl Condvar {
         guard
     }
 
-    /// As [`wait`](Condvar::wait), for `timeout` at most. The flag tells whether the time passed.
+    /// Like [`wait`](Condvar::wait), for at most `timeout`. The flag is `true` if the time has
+    /// passed.
     ///
-    /// Under loom time does not pass: it waits for a notification.
+    /// Under loom time does not pass, so it waits for a notification.
     pub fn wait_timeout<'a, T>(
         &self,
         mut guard: MutexGuard<'a, T>,
@@ -213,14 +214,14 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "would run under a lock of the runtime")]
-    fn user_code_under_a_lock_is_noticed() {
+    fn user_code_under_a_lock_is_detected() {
         let lock = Mutex::new(());
         let _guard = lock.lock();
         assert_none_held("a wake");
     }
 
     #[test]
-    fn a_released_lock_is_forgotten() {
+    fn a_released_lock_is_not_counted() {
         let lock = Mutex::new(7);
         assert_eq!(*lock.lock(), 7);
         assert!(lock.try_lock().is_some());

@@ -2,8 +2,8 @@
 
 use std::ops::{Deref, DerefMut};
 
-/// Keeps a value on cache lines of its own. 128 bytes, because x86 fetches lines in pairs and some
-/// 64-bit ARM cores have lines of that size.
+/// Keeps a value on cache lines of its own. The alignment is 128 bytes, because x86 fetches lines
+/// in pairs and some 64-bit ARM cores have lines of that size.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub struct Padded<T>(T);

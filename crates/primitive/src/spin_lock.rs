@@ -1,23 +1,23 @@
-//! A lock for sections of a few instructions, which is released by a plain store.
+//! A lock for critical sections of a few instructions, which is released by a plain store.
 //!
-//! A lock whose waiters sleep has to check on release whether one does. That is a
+//! A lock with a queue of sleeping waiters must check on release whether it has waiters. That is a
 //! read-modify-write, which takes as long as the section itself. Here a contender spins, then
-//! yields, then sleeps for 50 µs. It sleeps because the holder may have been preempted, and a
-//! holder of lower priority does not get its core back by yields alone.
+//! yields, then sleeps for 50 µs. It sleeps because the holder may have been preempted, and yields
+//! alone do not give a core to a holder of lower priority.
 //!
-//! The lock shares its word with its users, which store a few bits in it (see
-//! [`SpinLockGuard::word`]): the instruction that takes the lock reads them.
+//! The lock shares its word with its user, which stores a few bits in it (see
+//! [`SpinLockGuard::word`]): the instruction that takes the lock also reads those bits.
 //!
 //! # Invariants
 //!
-//! 1. The value is touched only by the thread that turned [`TAKEN`] on, until it turns it off.
-//! 2. `TAKEN` is turned on by an exchange that saw it off, with acquire, and off by a store with
-//!    release: each section happens after the one before it.
-//! 3. While `TAKEN` is on, no other thread writes the word, because every exchange expects it to be
-//!    off. So the store of the release overwrites no change.
+//! 1. Only the thread that set [`TAKEN`] accesses the value, until it clears the bit.
+//! 2. `TAKEN` is set by an acquire exchange that saw it clear, and cleared by a release store: each
+//!    section happens after the previous one.
+//! 3. While `TAKEN` is set, no other thread writes the word, because every exchange expects the bit
+//!    to be clear. So the store that releases the lock overwrites no change.
 //!
-//! Not for sections that call anything slow. There is contention when one thread delivers an event
-//! while another begins to wait for the same source; the benchmarks did not show it.
+//! Do not use it for sections that call anything slow. Threads contend when one delivers an event
+//! while another begins to wait for the same source; that was not visible in the benchmarks.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -32,26 +32,27 @@ use crate::thread;
 /// The bit of the word that belongs to the lock.
 pub const TAKEN: usize = 1;
 
-/// A value behind a lock for short sections, and a word beside it.
+/// A value behind a lock for short sections, and a word that the lock shares with its user.
 pub struct SpinLock<T> {
     word: AtomicUsize,
     value: UnsafeCell<T>,
-    /// loom does not know that a spinning thread waits for others, so in a model it sleeps.
+    /// loom cannot tell that a spinning thread waits for another, so in a model it sleeps.
     #[cfg(reveille_loom)]
     waiting: (lock::Mutex<()>, lock::Condvar),
 }
 
-// SAFETY: by invariant 1 the value is touched by one thread at a time, and by invariant 2 each sees
-// what the one before it did; so sharing the lock does no more than hand the value from thread to
-// thread, which `T: Send` allows.
+// SAFETY: by invariant 1 one thread at a time accesses the value, and by invariant 2 each sees what
+// the previous one wrote. So sharing the lock only moves the value from thread to thread, which `T:
+// Send` allows.
 unsafe impl<T: Send> Sync for SpinLock<T> {}
 
-/// A section that panics leaves the value as std's locks do. No section of the users can panic.
+/// As with std's locks, a section that panics may leave the value inconsistent. No section of this
+/// lock's users can panic.
 impl<T> std::panic::UnwindSafe for SpinLock<T> {}
 impl<T> std::panic::RefUnwindSafe for SpinLock<T> {}
 
 impl<T> SpinLock<T> {
-    /// Makes a free lock whose word is 0.
+    /// Makes an unlocked lock with the word 0.
     pub fn new(value: T) -> SpinLock<T> {
         SpinLock {
             word: AtomicUsize::new(0),
@@ -73,7 +74,7 @@ impl<T> SpinLock<T> {
         SpinLockGuard { lock: self, word, access: PhantomData }
     }
 
-    /// Turns [`TAKEN`] on if the word is `word`. Returns the actual word otherwise.
+    /// Sets [`TAKEN`] if the word is `word`. Otherwise returns the actual word.
     #[inline]
     fn try_take(&self, word: usize) -> Result<usize, usize> {
         self.word.compare_exchange(word, word | TAKEN, Ordering::Acquire, Ordering::Relaxed)
@@ -120,10 +121,10 @@ impl<T> fmt::Debug for SpinLock<T> {
     }
 }
 
-/// Access to what a [`SpinLock`] guards, until dropped.
+/// Access to the value that a [`SpinLock`] guards. The drop releases the lock.
 ///
-/// It is as `Send` and `Sync` as the `&mut T` that it stands for: two threads that share the guard
-/// of a `Cell` would share the cell.
+/// It is `Send` and `Sync` exactly if `&mut T` is: two threads that share the guard of a `Cell`
+/// would share the cell.
 pub struct SpinLockGuard<'a, T> {
     lock: &'a SpinLock<T>,
     word: usize,
@@ -131,16 +132,16 @@ pub struct SpinLockGuard<'a, T> {
 }
 
 impl<T> SpinLockGuard<'_, T> {
-    /// The users' bits of the word.
+    /// The user's bits of the word.
     #[inline]
     pub fn word(&self) -> usize {
         self.word
     }
 
-    /// Changes the users' bits, all but [`TAKEN`].
+    /// Sets the user's bits: all bits except [`TAKEN`].
     #[inline]
     pub fn set_word(&mut self, word: usize) {
-        debug_assert_eq!(word & TAKEN, 0, "the lowest bit is the lock's");
+        debug_assert_eq!(word & TAKEN, 0, "the lowest bit belongs to the lock");
         self.word = word;
     }
 }
@@ -150,7 +151,8 @@ impl<T> Deref for SpinLockGuard<'_, T> {
 
     #[inline]
     fn deref(&self) -> &T {
-        // SAFETY: invariant 1: the guard exists only while this thread has `TAKEN` on.
+        // SAFETY: the guard exists only while this thread has set `TAKEN`, so no other thread
+        // accesses the value (invariant 1).
         self.lock.value.with(|value| unsafe { &*value })
     }
 }
@@ -158,7 +160,8 @@ impl<T> Deref for SpinLockGuard<'_, T> {
 impl<T> DerefMut for SpinLockGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: invariant 1, as above; `&mut self` makes the access unique within the thread.
+        // SAFETY: as in `deref`, no other thread accesses the value (invariant 1). `&mut self`
+        // makes the access unique within the thread.
         self.lock.value.with_mut(|value| unsafe { &mut *value })
     }
 }
@@ -167,7 +170,7 @@ impl<T> Drop for SpinLockGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         lock::change_held(-1);
-        // Invariant 3.
+        // A plain store overwrites no change of another thread (invariant 3).
         self.lock.word.store(self.word, Ordering::Release);
         #[cfg(reveille_loom)]
         {
@@ -188,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn threads_exclude_each_other_and_the_word_is_kept() {
+    fn threads_exclude_each_other_and_keep_the_word() {
         const EACH: usize = 50_000;
         let lock = SpinLock::new(0_usize);
         std::thread::scope(|scope| {
@@ -217,12 +220,13 @@ mod tests {
                 is_held.wait();
                 let awaited = is_awaited.1;
                 awaited.recv().expect("the other thread sends when it begins");
-                // Time for it to go from spinning to sleeping. The test passes also if it does not.
+                // Time for the contender to go from spinning to sleeping. The test passes even if
+                // it does not.
                 (0..10_000).for_each(|_| std::thread::yield_now());
                 *value = 1;
             });
             is_held.wait();
-            is_awaited.0.send(()).expect("the holder listens");
+            is_awaited.0.send(()).expect("the holder receives");
             assert_eq!(*lock.lock(), 1);
         });
     }

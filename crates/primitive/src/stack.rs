@@ -1,17 +1,17 @@
-//! How much of its stack a thread has used.
+//! Checks how much of its stack a thread has used.
 //!
-//! For code that polls tasks from inside a poll, which can nest to any depth. Stacks grow downwards
-//! on every system that Rust's std supports.
+//! For code that polls tasks inside a poll, which can nest to any depth. Stacks grow downwards on
+//! every system that Rust's std supports.
 
 use std::cell::Cell;
 use std::hint::black_box;
 
-/// Assumed half of a stack whose size the system does not tell, in bytes, counted from the first
-/// call of the thread: a quarter of std's default stack size.
+/// If the size of a stack is unknown, half of it is assumed to be used this many bytes below the
+/// frame of the thread's first call. A quarter of std's default stack size.
 const ASSUMED_HALF: usize = 512 * 1024;
 
-/// Tells whether the calling thread has used half of its stack or more. The first call of each
-/// thread asks the system for the bounds, which takes some microseconds. Later calls take a
+/// Tells whether the calling thread has used half of its stack or more. The first call on each
+/// thread queries the bounds from the system, which takes some microseconds. Later calls take a
 /// nanosecond.
 #[must_use]
 pub fn is_half_used() -> bool {
@@ -41,7 +41,7 @@ mod system {
     /// The address in the middle of the thread's stack.
     pub(super) fn middle() -> Option<usize> {
         let mut attributes = MaybeUninit::uninit();
-        // SAFETY: the call takes nothing and always succeeds.
+        // SAFETY: the call has no arguments and no preconditions.
         let this = unsafe { libc::pthread_self() };
         // SAFETY: `this` is the calling thread, which is alive, and the call fills the attributes
         // if it succeeds.
@@ -62,7 +62,7 @@ mod system {
 
 #[cfg(not(all(target_os = "linux", not(miri))))]
 mod system {
-    /// This system has no such call.
+    /// Unknown on this system.
     pub(super) fn middle() -> Option<usize> {
         None
     }
@@ -92,8 +92,11 @@ mod tests {
         for stack_size in [256 * 1024, 2 << 20, 16 << 20] {
             let used = used_of(stack_size);
             let quarter = stack_size / 4;
-            let is_known = cfg!(all(target_os = "linux", not(miri)));
-            assert!(!is_known || (quarter..3 * quarter).contains(&used), "{used} of {stack_size}");
+            let is_size_known = cfg!(all(target_os = "linux", not(miri)));
+            assert!(
+                !is_size_known || (quarter..3 * quarter).contains(&used),
+                "{used} of {stack_size}"
+            );
         }
     }
 }

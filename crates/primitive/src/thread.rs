@@ -1,4 +1,4 @@
-//! Thread functions that loom replaces: yielding and spinning.
+//! Thread functions that loom replaces (yielding and spinning), and the sleeps of the runtime.
 
 #[cfg(not(reveille_loom))]
 pub use std::hint::spin_loop;
@@ -10,12 +10,12 @@ pub use loom::hint::spin_loop;
 #[cfg(reveille_loom)]
 pub use loom::thread::yield_now;
 
-/// Waits a short time for another thread. `times` is how often it was called in a row for the same
-/// reason: it first spins, then yields, then sleeps.
+/// Waits a short time for another thread. `times` is the number of calls in a row for the same
+/// reason: the first calls spin, later ones yield, the rest sleep.
 #[cfg(not(reveille_loom))]
 #[expect(clippy::disallowed_methods, reason = "a plain store wakes no thread that waits for it")]
 pub fn backoff(times: usize) {
-    /// Some microseconds of spinning.
+    /// Calls that spin: some microseconds in all.
     const SPINS: usize = 100;
     const YIELDS: usize = 10;
     const SLEEP: std::time::Duration = std::time::Duration::from_micros(50);

@@ -1,16 +1,17 @@
-//! The processor's counter of ticks, if a thread can read it without a system call.
+//! The processor's timestamp counter, if a thread can read it without a system call.
 
-/// Ticks of the processor since an unspecified moment. `None` if it has no such counter.
+/// Reads the timestamp counter: ticks since an unspecified moment. `None` if the processor has no
+/// such counter.
 ///
-/// Costs 10 to 20 ns on x86-64, half of the system's clock. The caller has to find out how long a
-/// tick is, and whether the counters of all cores agree.
+/// Costs 10 to 20 ns on x86-64, half of a read of the system's clock. The caller must find out how
+/// long a tick is, and whether the counters of all cores agree.
 #[inline(always)]
 #[must_use]
 pub fn ticks() -> Option<u64> {
     #[cfg(all(target_arch = "x86_64", not(reveille_loom), not(miri)))]
     {
-        // SAFETY: the instruction reads a register, and every x86-64 processor has it; an operating
-        // system that forbids it to programs (prctl PR_SET_TSC) has been asked to by this one.
+        // SAFETY: the instruction reads a register, and every x86-64 processor has it. The system
+        // forbids it only to a program that requested that (prctl PR_SET_TSC).
         Some(unsafe { core::arch::x86_64::_rdtsc() })
     }
     #[cfg(not(all(target_arch = "x86_64", not(reveille_loom), not(miri))))]

@@ -1,5 +1,5 @@
-//! A model of the barriers whose heavy side the system refuses after a time: store and load of the
-//! two sides, as the biased lock has them.
+//! A model of the asymmetric barriers when the system begins to refuse the heavy one. Each side
+//! stores, executes its barrier and loads, as in the biased lock.
 #![cfg(reveille_loom)]
 
 use reveille_watchdog as _;
@@ -10,7 +10,7 @@ use loom::thread;
 use reveille_primitive::model::{Asymmetric, System};
 
 /// A system that refuses its barrier. Its sweep waits until the core of the light side has switched
-/// threads since the sweep began, which passes a full barrier there.
+/// threads, which executes a full barrier there.
 #[derive(Clone)]
 struct Sandbox {
     is_sweeping: Arc<AtomicBool>,
@@ -36,8 +36,8 @@ impl System for Sandbox {
     }
 }
 
-/// The light side stores, passes its barrier and loads; its core switches threads at one of three
-/// points, if it is swept by then, else at the end.
+/// The light side stores, executes its barrier and loads. Its core switches threads at one of three
+/// points if the sweep has begun by then, and otherwise at the end.
 fn at_least_one_sees_the_other(switches_at: usize, closes_at: usize) {
     loom::model(move || {
         let unset = || Arc::new(AtomicBool::new(false));
@@ -48,7 +48,7 @@ fn at_least_one_sees_the_other(switches_at: usize, closes_at: usize) {
         let heavy = {
             let (pair, inside, closed) = (pair.clone(), inside.clone(), closed.clone());
             thread::spawn(move || {
-                // The one that is refused, and one after it.
+                // The barrier that the system refuses, and one after it.
                 for round in 0..2 {
                     if round == closes_at {
                         closed.store(true, Ordering::Relaxed);
@@ -80,7 +80,7 @@ fn at_least_one_sees_the_other(switches_at: usize, closes_at: usize) {
 }
 
 #[test]
-fn a_light_side_is_seen_whenever_its_core_is_swept() {
+fn one_side_sees_the_other_whenever_the_light_core_is_swept() {
     for closes_at in 0..2 {
         (0..3).for_each(|switches_at| at_least_one_sees_the_other(switches_at, closes_at));
     }

@@ -22,7 +22,7 @@ fn owner_and_remote_thread_exclude_each_other() {
 }
 
 #[test]
-fn a_former_owner_does_not_disturb_the_new_one() {
+fn a_former_owner_and_the_new_owner_exclude_each_other() {
     loom::model(|| {
         let mut me = OwnerToken::unique();
         let lock = Arc::new(Biased::new(0));

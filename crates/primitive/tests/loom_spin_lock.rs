@@ -1,4 +1,4 @@
-//! Models of the brief lock: what is inside and the word beside it, with two threads and three.
+//! Models of the spin lock and its word, with two and with three threads.
 #![cfg(reveille_loom)]
 
 use reveille_watchdog as _;
@@ -7,7 +7,7 @@ use loom::sync::Arc;
 use loom::thread;
 use reveille_primitive::spin_lock::SpinLock;
 
-fn visit(lock: &SpinLock<usize>) {
+fn increment(lock: &SpinLock<usize>) {
     let mut value = lock.lock();
     *value += 1;
     let word = value.word() + 2;
@@ -15,14 +15,14 @@ fn visit(lock: &SpinLock<usize>) {
 }
 
 #[test]
-fn two_threads_exclude_each_other_and_the_word_is_kept() {
+fn two_threads_exclude_each_other_and_keep_the_word() {
     loom::model(|| {
         let lock = Arc::new(SpinLock::new(0));
         let other = thread::spawn({
             let lock = Arc::clone(&lock);
-            move || (0..2).for_each(|_| visit(&lock))
+            move || (0..2).for_each(|_| increment(&lock))
         });
-        visit(&lock);
+        increment(&lock);
         other.join().unwrap();
         let value = lock.lock();
         assert_eq!((*value, value.word()), (3, 6));
@@ -37,9 +37,9 @@ fn three_threads_exclude_each_other() {
         let lock = Arc::new(SpinLock::new(0));
         let others = [(); 2].map(|()| {
             let lock = Arc::clone(&lock);
-            thread::spawn(move || visit(&lock))
+            thread::spawn(move || increment(&lock))
         });
-        visit(&lock);
+        increment(&lock);
         for other in others {
             other.join().unwrap();
         }

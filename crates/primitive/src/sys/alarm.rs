@@ -1,13 +1,14 @@
-//! A timer that wakes one thread, unless another thread clears it in time.
+//! A timer that wakes a waiting thread, unless another thread clears it in time.
 //!
-//! It is for a thread that has to check something only if it takes long. Another thread sets the
-//! alarm when it begins and clears it when it ends, and the waiting thread sleeps through
-//! everything that is short. On Linux, set and clear are a system call of half a microsecond each
-//! on a timerfd, and wake no thread.
+//! It is for a thread that must check another thread's work only if the work takes long. The other
+//! thread sets the alarm when its work begins and clears it when the work ends, so the waiting
+//! thread stays asleep during short work. On Linux, setting and clearing are each one system call
+//! on a timerfd, take half a microsecond, and wake no thread.
 //!
-//! On other systems, and where the system has no descriptor left, a condition variable replaces the
-//! timerfd. It works the same, but setting it wakes the thread, which then waits for the rest of
-//! the time. See [`Alarm::is_cheap`]. The same happens once a sandbox refuses to set the timer.
+//! A condition variable replaces the timerfd on other systems, when the process has no descriptor
+//! left, and as soon as a sandbox refuses to set the timer. The behaviour is the same, but setting
+//! the alarm wakes the waiting thread, which then waits for the rest of the time. See
+//! [`Alarm::is_cheap`].
 
 use std::time::{Duration, Instant};
 
@@ -16,12 +17,12 @@ use crate::atomic::AtomicBool;
 use crate::atomic::Ordering;
 use crate::lock::{Condvar, Mutex};
 
-/// Wakes the thread that waits for it at a time that other threads set.
+/// Wakes the thread that waits for it, at a time that other threads set.
 #[derive(Debug)]
 pub struct Alarm {
     #[cfg(target_os = "linux")]
     timer: Option<linux::Timer>,
-    /// The system refused to set the timer: the condition variable is used from then on.
+    /// The system has refused to set the timer, so the condition variable is used instead.
     is_refused: AtomicBool,
     due: Mutex<Option<Instant>>,
     changed: Condvar,
@@ -50,7 +51,7 @@ impl Alarm {
         }
     }
 
-    /// Tells whether setting and clearing it leaves the waiting thread asleep.
+    /// Tells whether the waiting thread stays asleep when the alarm is set or cleared.
     #[must_use]
     pub fn is_cheap(&self) -> bool {
         #[cfg(target_os = "linux")]
@@ -59,13 +60,14 @@ impl Alarm {
         false
     }
 
-    /// The system's timer, while it can be set.
+    /// The system's timer, unless the system has refused to set it.
     #[cfg(target_os = "linux")]
     fn timer(&self) -> Option<&linux::Timer> {
         self.timer.as_ref().filter(|_| !self.is_refused.load(Ordering::Relaxed))
     }
 
-    /// Sets the system's timer; zero clears it. Returns `false` if there is none.
+    /// Sets the system's timer; zero clears it. Returns `false` if there is no timer or the system
+    /// refuses.
     #[cfg(target_os = "linux")]
     fn set_timer(&self, after: Duration) -> bool {
         let Some(timer) = self.timer() else { return false };
@@ -82,19 +84,19 @@ impl Alarm {
         false
     }
 
-    /// Sets it to ring once, `after` from now, instead of at the time that was set before.
+    /// Sets the alarm to ring once, `after` from now. Replaces the time that was set before.
     pub fn set(&self, after: Duration) {
         // Zero would clear it.
         if self.set_timer(after.max(Duration::from_nanos(1))) {
             return;
         }
         let now = now();
-        // A time that the clock cannot represent never comes.
+        // The alarm never rings at a time that the clock cannot represent.
         *self.due.lock() = now.checked_add(after);
         self.changed.notify_one();
     }
 
-    /// Clears it. It does not ring, unless the waiting thread was woken already.
+    /// Clears the alarm. It does not ring, unless the waiting thread has been woken already.
     pub fn clear(&self) {
         if self.set_timer(Duration::ZERO) {
             return;
@@ -102,9 +104,10 @@ impl Alarm {
         *self.due.lock() = None;
     }
 
-    /// Blocks the thread until it rings or `timeout` has passed. One thread at a time may wait.
+    /// Blocks the thread until the alarm rings or `timeout` has passed. Only one thread at a time
+    /// may wait.
     ///
-    /// May return earlier: the caller checks its condition and waits again.
+    /// May return early: the caller checks its condition and waits again.
     pub fn wait(&self, timeout: Option<Duration>) {
         #[cfg(target_os = "linux")]
         if let Some(timer) = self.timer() {
@@ -141,8 +144,8 @@ impl Default for Alarm {
     }
 }
 
-/// The kernel's timer, by calls of our own: rustix has them in a module that costs each build half
-/// a second.
+/// The kernel's timer, through direct calls, because rustix has them in a module that adds half a
+/// second to each build.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "see above")]
 mod linux {
@@ -168,7 +171,7 @@ mod linux {
             Ok(Timer(unsafe { OwnedFd::from_raw_fd(fd) }))
         }
 
-        /// Sets the time from now at which it rings; zero clears it. Returns `false` if the system
+        /// Sets the timer to ring `after` from now; zero clears it. Returns `false` if the system
         /// refuses, because a filter was installed after the timer was made.
         #[must_use = "nothing may have been set"]
         pub(super) fn set(&self, after: Duration) -> bool {
@@ -179,18 +182,19 @@ mod linux {
             };
             let when = libc::itimerspec { it_interval: none, it_value: value };
             let fd = self.0.as_raw_fd();
-            // SAFETY: `when` is alive during the call, and a null pointer asks for no old value.
+            // SAFETY: `when` is alive during the call. The pointer for the old value may be null.
             unsafe { libc::timerfd_settime(fd, 0, &when, std::ptr::null_mut()) == 0 }
         }
 
-        /// Makes it ring at once without setting it, so that the waiting thread changes to the
-        /// condition variable. Kernels without checkpoint support cannot do that; there the thread
-        /// waits until the time that was set last.
+        /// Makes the timer ring immediately without setting it, so that the waiting thread switches
+        /// to the condition variable. Kernels without checkpoint support cannot do that; there the
+        /// thread waits until the time that was set last.
         pub(super) fn ring(&self) {
             const SET_TICKS: u32 = ioctl::opcode::write::<u64>(b'T', 0);
             // SAFETY: this is TFD_IOC_SET_TICKS, which reads one number of 64 bits.
             let ticks = unsafe { ioctl::Setter::<SET_TICKS, u64>::new(1) };
-            // SAFETY: as above, and the descriptor is a timerfd's.
+            // SAFETY: the descriptor is a timerfd, for which the operation is defined, and `ticks`
+            // is alive during the call.
             let _ = unsafe { ioctl::ioctl(&self.0, ticks) };
         }
 
@@ -198,8 +202,8 @@ mod linux {
             let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
             let mut set = [PollFd::new(&self.0, PollFlags::IN)];
             if poll(&mut set, timeout.as_ref()).is_ok_and(|ready| ready > 0) {
-                // There is nothing to read if it was cleared or set again since. Then the caller
-                // has nothing to check yet.
+                // If the timer was cleared or set again since, there is nothing to read, and
+                // nothing for the caller to check.
                 let _ = rustix::io::read(&self.0, &mut [0; 8]);
             }
         }
@@ -217,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_alarm_that_is_set_rings_once() {
+    fn an_alarm_rings_once() {
         for alarm in both() {
             let start = now();
             alarm.set(LONG);
@@ -250,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn another_thread_sets_it_for_one_that_waits_without_end() {
+    fn another_thread_can_set_the_alarm_during_a_wait_without_timeout() {
         for alarm in both() {
             std::thread::scope(|scope| {
                 let waiting = scope.spawn(|| alarm.wait(None));

@@ -1,8 +1,8 @@
-//! The child processes of a thread, which the system may tie to that thread.
+//! The child processes of a thread. The system may tie a child to the thread that started it.
 
-/// Tells whether the calling thread has started processes that were not waited for. Reads a file,
-/// which takes some microseconds. Returns `false` where the system does not tell (systems other
-/// than Linux, and kernels without `CONFIG_PROC_CHILDREN`).
+/// Tells whether the calling thread has started processes that have not been waited for. Reads a
+/// file, which takes some microseconds. Returns `false` where the system has no such file (systems
+/// other than Linux, and kernels without `CONFIG_PROC_CHILDREN`).
 #[must_use]
 pub fn has_children() -> bool {
     #[cfg(all(target_os = "linux", not(reveille_loom)))]
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_knows_of_its_children_until_they_are_waited_for() {
+    fn a_thread_has_a_child_until_it_is_waited_for() {
         assert!(!has_children());
         let mut child = std::process::Command::new("sleep").arg("100").spawn().expect("a child");
         let has_one = has_children();

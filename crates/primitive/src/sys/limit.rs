@@ -1,8 +1,8 @@
-//! The process's limit of open file descriptors.
+//! The limit of open file descriptors of the process.
 //!
-//! On many systems the soft limit is 1024, for the sake of programs that call `select(2)`, and the
-//! hard limit half a million. A server with ten thousand connections raises the soft limit once,
-//! when it starts.
+//! On many systems the soft limit is 1024, because `select(2)` cannot handle larger descriptors,
+//! and the hard limit is half a million. A server with ten thousand connections raises the soft
+//! limit once, when it starts.
 
 use std::io;
 
@@ -12,7 +12,7 @@ use std::io;
 ///
 /// ```
 /// # use reveille_primitive::sys as runtime;
-/// // A request for no descriptor only reads the limits.
+/// // With 0 it only reads the limits.
 /// let limit = runtime::raise_fd_limit(0)?;
 /// assert!(limit.soft <= limit.hard);
 /// # std::io::Result::Ok(())
@@ -21,17 +21,17 @@ use std::io;
 pub struct FdLimit {
     /// Descriptors the process may have open. `u64::MAX` where there is no limit.
     pub soft: u64,
-    /// What the process may raise `soft` to. `u64::MAX` where there is no limit.
+    /// The value up to which the process may raise `soft`. `u64::MAX` where there is no limit.
     pub hard: u64,
 }
 
 /// Raises the soft limit to `needed` descriptors, or to the hard limit if that is lower.
 ///
-/// Never lowers a limit. Returns the limits that hold afterwards; compare `soft` with `needed`.
+/// Never lowers a limit. Returns the limits that apply afterwards; compare `soft` with `needed`.
 ///
 /// # Errors
 ///
-/// When the system refuses the new limit although it is not above the hard one.
+/// Returns an error if the system refuses a new limit that is not above the hard one.
 ///
 /// # Examples
 ///
@@ -64,11 +64,11 @@ pub fn raise_fd_limit(needed: u64) -> io::Result<FdLimit> {
     Ok(FdLimit { soft: wanted, hard })
 }
 
-/// Returns no limit: this system has none per process.
+/// Returns `u64::MAX` for both limits: this system does not limit open files per process.
 ///
 /// # Errors
 ///
-/// None.
+/// Never returns an error.
 ///
 /// # Examples
 ///

@@ -1,9 +1,9 @@
-//! Calls to the operating system about threads and the process: timers that wake one thread, the
-//! timer slack, the limit of open files, SIGPIPE, child processes.
+//! Calls to the operating system that concern threads and the process: alarms, timer slack, the
+//! limit of open files, SIGPIPE, child processes.
 //!
-//! They are here and not in the driver, because they have nothing to do with readiness: only the
-//! runtime and its callers use them. They are not in the runtime, because they know no task and no
-//! executor, and the driver's tests need one of them.
+//! They are not in the driver, because they have nothing to do with readiness: only the runtime and
+//! its callers use them. They are not in the runtime, because they involve no task and no executor,
+//! and the driver's tests need one of them.
 
 mod alarm;
 mod children;

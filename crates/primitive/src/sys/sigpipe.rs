@@ -1,24 +1,24 @@
 //! Writes to pipes without SIGPIPE.
 //!
-//! A write to a pipe that has no reader raises the signal on the writing thread. The signal's
-//! default action ends the process. Sockets have a flag against it (`MSG_NOSIGNAL`); pipes have
-//! none before Linux 6.18. Rust programs ignore the signal from the start, so for most of them this
-//! costs one system call, which asks whether it is ignored. Command line tools that restore the
-//! default, and libraries in programs of other languages, pay for the rest.
+//! A write to a pipe without a reader raises SIGPIPE on the writing thread, and the default action
+//! of SIGPIPE ends the process. Sockets have a flag that prevents it (`MSG_NOSIGNAL`); pipes have
+//! no such flag before Linux 6.18. Rust programs ignore the signal from the start, so for most of
+//! them this costs one system call, which checks that. Command-line tools that restore the default,
+//! and libraries in programs of other languages, pay for the rest.
 //!
 //! If the signal is not ignored, the thread blocks it during the write and then removes the signal
 //! that the write raised. A signal that was pending before stays pending.
 //!
-//! On other systems than Linux nothing is done around the write.
+//! On systems other than Linux it only calls the function that writes.
 
 use std::io;
 
-/// Calls `write`, which may write to a pipe, without SIGPIPE. The error is `BrokenPipe` all the
-/// same.
+/// Calls `write`, which may write to a pipe, without raising SIGPIPE. The error of a pipe without a
+/// reader is still `BrokenPipe`.
 ///
 /// # Errors
 ///
-/// Those of `write`.
+/// Returns the error of `write`.
 pub fn without_sigpipe<R>(write: impl FnOnce() -> io::Result<R>) -> io::Result<R> {
     #[cfg(target_os = "linux")]
     let _held = if linux::is_ignored() { None } else { linux::BlockedSignal::new() };
@@ -36,16 +36,16 @@ mod linux {
     /// Tells whether the process ignores the signal.
     pub(super) fn is_ignored() -> bool {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: the new action is null, so the call changes nothing and writes the present one to
-        // `action`, which has room for it.
+        // SAFETY: the new action is null, so the call changes nothing. It writes the current action
+        // to `action`, which has room for it.
         let result = unsafe { libc::sigaction(SIGPIPE, ptr::null(), action.as_mut_ptr()) };
         // SAFETY: all bytes are initialised: zero, or what the call wrote.
         let action = unsafe { action.assume_init() };
         result == 0 && action.sa_sigaction == libc::SIG_IGN
     }
 
-    /// The signal is blocked on this thread. The drop consumes a signal that came meanwhile and
-    /// restores the thread's mask.
+    /// Blocks the signal on this thread. The drop consumes a signal that was raised in the meantime
+    /// and restores the thread's mask.
     pub(super) struct BlockedSignal {
         only: sigset_t,
         before: sigset_t,
@@ -67,17 +67,18 @@ mod linux {
     impl Drop for BlockedSignal {
         fn drop(&mut self) {
             if !self.was_pending && is_pending() {
-                let at_once = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-                // The thread has blocked the signal, so no handler takes it. Only an interruption
-                // by another signal is a reason to try again.
-                // SAFETY: the set and the time are initialised and live during the call; the null
-                // pointer asks for no information.
-                while unsafe { libc::sigtimedwait(&self.only, ptr::null_mut(), &at_once) } == -1
+                let no_wait = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+                // The thread blocks the signal, so no handler takes it. Retry only if another
+                // signal interrupts the call.
+                // SAFETY: the set and the time are initialised and live during the call. The
+                // pointer for the information may be null.
+                while unsafe { libc::sigtimedwait(&self.only, ptr::null_mut(), &no_wait) } == -1
                     && std::io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
                 {
                 }
             }
-            // SAFETY: the set is what the system wrote in `new`.
+            // SAFETY: the set is initialised (the system wrote it in `new`) and lives during the
+            // call. The pointer for the old mask may be null.
             unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &self.before, ptr::null_mut()) };
         }
     }

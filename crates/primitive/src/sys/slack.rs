@@ -1,34 +1,34 @@
 //! The timer slack of a thread: how late the system may end its timed waits.
 //!
-//! Linux lets them end up to 50 µs late, so that it can wake several threads at once. That is a
-//! third to a half of the lateness of a timer on an idle machine.
+//! By default Linux lets them end up to 50 µs late, so that it can wake several threads together.
+//! That is a third to a half of the lateness of a timer on an idle machine.
 //!
-//! Threads and processes inherit the slack of the thread that starts them, and inherit it as their
-//! default, so that they cannot ask for the former one. Threads and processes that this project
-//! starts get the usual slack back. Those that a user starts in a task through std are as punctual
-//! as the task's thread, which costs only wake-ups that would otherwise have been shared.
+//! Threads and processes inherit the slack of the thread that starts them. They inherit it as their
+//! default too, so they cannot restore the original default. Threads and processes that reveille
+//! starts get the usual slack back. Those that a user starts through std in a task keep the slack
+//! of the task's thread. That costs only wake-ups that the system would otherwise have combined.
 
 #[cfg(target_os = "linux")]
 use std::num::NonZeroU64;
 
-/// The timer slack that a thread had before [`TimerSlack::least`] reduced it.
+/// The timer slack that a thread had before it was changed.
 #[derive(Debug)]
 pub struct TimerSlack {
     #[cfg(target_os = "linux")]
     before_ns: NonZeroU64,
 }
 
-/// The slack of the first thread that reduced it, in nanoseconds.
+/// The slack, in nanoseconds, that the first thread had before it reduced its slack: the usual one.
 #[cfg(target_os = "linux")]
 static USUAL_NS: std::sync::OnceLock<NonZeroU64> = std::sync::OnceLock::new();
 
 #[cfg(target_os = "linux")]
 impl TimerSlack {
-    /// Makes the timed waits of the calling thread end as punctually as the system can: one or two
-    /// system calls of 0.1 µs. Returns `None` if nothing was changed, because the slack is least
-    /// already or the system refuses.
+    /// Sets the timer slack of the calling thread to 1 ns, the least. Takes one or two system calls
+    /// of 0.1 µs. Returns `None` if nothing was changed, because the slack was least already or the
+    /// system refused.
     ///
-    /// Threads and processes that this thread starts from now on inherit the least slack, unless
+    /// Threads and processes that this thread starts afterwards inherit the least slack, unless
     /// they call [`usual`](TimerSlack::usual).
     #[must_use = "restore the slack of a thread that the caller does not own"]
     pub fn least() -> Option<TimerSlack> {
@@ -40,19 +40,19 @@ impl TimerSlack {
         Some(TimerSlack { before_ns })
     }
 
-    /// Gives the calling thread its former slack.
+    /// Restores the former slack of the calling thread.
     pub fn restore(self) {
-        // The value was in force before, so the system accepts it. If not, the thread stays
-        // punctual.
+        // The system accepted this value before. If it refuses it now, the thread keeps the least
+        // slack.
         let _ = set_slack_ns(self.before_ns);
     }
 
-    /// Gives the calling thread the usual slack of this process, if it inherited the least one.
+    /// Gives the calling thread the usual slack of this process, if it has the least.
     pub fn usual() {
         let _ = TimerSlack::before_usual();
     }
 
-    /// Runs `start` with the usual slack, which the processes that it starts inherit.
+    /// Runs `start` with the usual slack, so that the processes that it starts inherit that slack.
     pub fn as_usual<R>(start: impl FnOnce() -> R) -> R {
         struct RestoreSlack(Option<TimerSlack>);
 
@@ -68,7 +68,7 @@ impl TimerSlack {
         start()
     }
 
-    /// Sets the usual slack if the least was in force, and returns the least.
+    /// Sets the usual slack if the thread has the least, and returns the least.
     fn before_usual() -> Option<TimerSlack> {
         let usual_ns = *USUAL_NS.get()?;
         let before_ns = slack_ns()?;
@@ -76,13 +76,14 @@ impl TimerSlack {
     }
 }
 
-/// The slack of the calling thread. `None` for a thread with a real-time policy, which has none.
+/// The slack of the calling thread in nanoseconds. `None` for a thread with a real-time policy:
+/// those have no slack.
 ///
-/// Makes its own system call: rustix has it in a module that costs each build half a second.
+/// A direct system call, because rustix has it in a module that adds half a second to each build.
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "see above")]
 fn slack_ns() -> Option<NonZeroU64> {
-    // SAFETY: this operation of the call uses no pointer: it ignores all arguments.
+    // SAFETY: PR_GET_TIMERSLACK ignores the other arguments and accesses no memory of this process.
     let ns = unsafe { libc::syscall(libc::SYS_prctl, libc::PR_GET_TIMERSLACK, 0, 0, 0, 0) };
     u64::try_from(ns).ok().and_then(NonZeroU64::new)
 }
@@ -91,7 +92,8 @@ fn slack_ns() -> Option<NonZeroU64> {
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "as slack_ns")]
 fn set_slack_ns(ns: NonZeroU64) -> bool {
-    // SAFETY: this operation of the call takes numbers only, and only changes when timed waits end.
+    // SAFETY: PR_SET_TIMERSLACK takes a number, accesses no memory of this process, and only
+    // changes when timed waits end.
     unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_TIMERSLACK, ns.get(), 0, 0, 0) == 0 }
 }
 
@@ -140,10 +142,10 @@ mod tests {
         let taken = TimerSlack::least().expect("test threads have the default of 50 us");
         let child = std::thread::spawn(|| {
             let inherited = slack();
-            let lent = TimerSlack::as_usual(slack);
+            let during = TimerSlack::as_usual(slack);
             let restored = slack();
             TimerSlack::usual();
-            [inherited, lent, restored, slack()]
+            [inherited, during, restored, slack()]
         });
         assert_eq!(child.join().expect("no panic"), [1, before, 1, before]);
         taken.restore();
