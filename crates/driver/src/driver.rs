@@ -1,21 +1,21 @@
-//! A driver: one event queue of the system, its sources, and the right to turn it.
+//! A driver: one event queue of the system, its registered sources, and the right to turn it.
 //!
 //! ```text
 //! turn:  take the right ─► wait ─► lock the slots ─► set readiness, collect wakers
 //!        (receive for waiting reads) ─► unlock ─► release the right ─► wake
 //! ```
 //!
-//! Each method may be called from any thread at any time, and none runs user code (a wake, a drop
-//! of a waker) while it holds a lock or the right to turn.
+//! Each method may be called from any thread at any time. No method runs user code (the wake or the
+//! drop of a waker) while it holds a lock or the right to turn.
 //!
 //! Invariants:
-//! 1. At most one thread turns. Its events and wakers are in its own buffers, so the driver keeps
-//!    nothing of a turn.
+//! 1. At most one thread turns the driver. The events and wakers of a turn are in buffers of that
+//!    thread, so the driver keeps no state of a turn.
 //! 2. Wakers run after the slots are unlocked and the right is released: a waker may register,
 //!    deregister, notify, or turn this very driver.
-//! 3. The driven mark is checked under the lock of the slots when a source is registered, and
-//!    cleared before `disarm` takes that lock: a source that is registered is seen by `disarm`, or
-//!    is refused.
+//! 3. The mark that the driver is driven is checked under the lock of the slots when a source is
+//!    registered, and cleared before `disarm` takes that lock. So a source is either refused or
+//!    seen by `disarm`.
 
 use std::io;
 use std::sync::Arc;
@@ -40,7 +40,7 @@ use crate::source::{Arming, Direction, Flags, SourceCore};
 /// One shard of the event source: an event queue of the operating system, which one thread at a
 /// time may turn.
 ///
-/// It is not dropped while sources are registered, because they hold a reference to it.
+/// It is not dropped while sources are registered, because each of them holds a reference to it.
 #[derive(Debug)]
 pub struct Driver {
     poller: Poller,
@@ -52,11 +52,11 @@ pub struct Driver {
     counters: DriverCounters,
 }
 
-/// What the lock of the slots guards.
+/// The data under the lock of the slots.
 #[derive(Debug, Default)]
 struct DriverRegistry {
     slots: Slots,
-    /// For a shard of [`Kind::Batched`], while that works.
+    /// `Some` for a shard of [`Kind::Batched`], until io_uring fails.
     ring: Option<Ring>,
 }
 
@@ -65,8 +65,9 @@ struct TurnPermit<'a>(&'a AtomicBool);
 
 impl<'a> TurnPermit<'a> {
     fn claim(is_turning: &'a AtomicBool) -> Option<TurnPermit<'a>> {
-        // Acquire pairs with the release below: turns follow one another. The permit is made only
-        // after the swap succeeded: the drop of another one would release the other thread's right.
+        // Acquire pairs with the release below, so each turn happens after the previous one. The
+        // permit is made only if the swap succeeded, because its drop would release the right of
+        // the other thread.
         let is_won = !is_turning.swap(true, Ordering::Acquire);
         is_won.then(|| TurnPermit(is_turning))
     }
@@ -78,7 +79,8 @@ impl Drop for TurnPermit<'_> {
     }
 }
 
-/// Tells whether the system does not know the descriptor: it is closed, or was never registered.
+/// Tells whether the error means that the system has no such entry: the descriptor is closed, or
+/// was never registered.
 fn is_forgotten(error: &io::Error) -> bool {
     #[cfg(unix)]
     {
@@ -97,7 +99,7 @@ impl Driver {
     ///
     /// # Errors
     ///
-    /// When the system refuses the descriptors it needs (two on Linux).
+    /// Returns an error if the system refuses the descriptors that a shard needs (two on Linux).
     pub fn new(kind: Kind) -> io::Result<Driver> {
         let poller = Poller::new(kind).map_err(|source| {
             io::Error::new(source.kind(), format!("make an event queue: {source}"))
@@ -114,35 +116,37 @@ impl Driver {
         })
     }
 
-    /// Waits for events for `timeout` at most (`None`: without a limit; zero: does not wait),
-    /// stores readiness and wakes the waiters. Never returns early without an event, a notification
-    /// or a signal.
+    /// Waits for events for at most `timeout` (`None`: without a limit; zero: does not wait),
+    /// stores readiness and wakes the waiters. Returns early only for an event, a notification or a
+    /// signal.
     ///
-    /// Returns [`Turn::Busy`] at once if another thread turns this shard. A signal that interrupts
-    /// the wait ends the turn without events: the caller computes the remaining time anyway.
+    /// Returns [`Turn::Busy`] immediately if another thread turns this shard. A signal that
+    /// interrupts the wait ends the turn without events: the caller computes the remaining time
+    /// anyway.
     ///
     /// # Errors
     ///
-    /// When the system refuses the wait, which means a fault of this crate or a closed descriptor.
+    /// Returns an error if the system refuses the wait, which means a bug in this crate or a closed
+    /// descriptor.
     ///
     /// # Panics
     ///
-    /// When a waker panicked. All the other wakers of the turn have been called before that.
+    /// Resumes the panic of a waker, after all other wakers of the turn have been called.
     pub fn turn(&self, timeout: Option<Duration>, events: &mut Events) -> io::Result<Turn> {
         let turn = self.collect(timeout, events)?;
         events.wake();
         Ok(turn)
     }
 
-    /// The first half of [`turn`](Driver::turn): waits and stores readiness. The waiters' wakers
-    /// are in `events` afterwards, and the caller has to call [`Events::wake`] next. In between it
-    /// can prepare for what a waker may do, such as to block this thread.
+    /// The first half of [`turn`](Driver::turn): waits, stores readiness, and puts the wakers of
+    /// the waiters into `events`. The caller must call [`Events::wake`] next. Before that, it can
+    /// prepare for what a waker may do, such as block this thread.
     ///
     /// An event of a source that is no longer registered is ignored.
     ///
     /// # Errors
     ///
-    /// As [`turn`](Driver::turn).
+    /// The same as [`turn`](Driver::turn).
     pub fn collect(&self, timeout: Option<Duration>, events: &mut Events) -> io::Result<Turn> {
         let Some(permit) = TurnPermit::claim(&self.is_turning) else { return Ok(Turn::Busy) };
         self.poller.wait(timeout, &mut events.buffer).map_err(|source| {
@@ -157,10 +161,11 @@ impl Driver {
         Ok(Turn::Done { events: count, woken, is_notified })
     }
 
-    /// Makes the turn in progress, or else the next one, return at once. Never blocks.
+    /// Makes the turn in progress, or otherwise the next one, return immediately. Never blocks.
     ///
-    /// What the caller wrote before is visible to the thread whose turn returns. While a
-    /// notification is pending, further ones cost one atomic operation and no system call.
+    /// Everything that the caller wrote before the call is visible to the thread whose turn
+    /// returns. While a notification is pending, further ones cost one atomic operation and no
+    /// system call.
     pub fn notify(&self) {
         if self.notify.post(|| self.poller.ring()) {
             self.counters.notifies.add(1);
@@ -170,20 +175,20 @@ impl Driver {
     /// Marks the shard as not driven and wakes each waiter of each source registered here, so that
     /// their tasks register elsewhere when they are polled. Returns how many were woken.
     ///
-    /// For a thread that leaves `block_on`. No waiter is missed: one that comes later sees the
-    /// mark.
+    /// For a thread that leaves `block_on`. No waiter is missed: a later one sees that the shard is
+    /// not driven.
     ///
     /// # Panics
     ///
-    /// As [`turn`](Driver::turn), when a waker panicked.
+    /// Resumes the panic of a waker, as [`turn`](Driver::turn) does.
     pub fn wake_all(&self) -> usize {
         let mut wakers = Vec::new();
         self.disarm(&mut wakers);
         events::wake_all(&mut wakers)
     }
 
-    /// As [`wake_all`](Driver::wake_all), from a thread that cannot run wakers now: moves them to
-    /// `into`, for the caller to wake.
+    /// Like [`wake_all`](Driver::wake_all), for a caller that cannot run wakers yet: moves them to
+    /// `into`, and the caller wakes them later.
     pub fn disarm(&self, into: &mut Vec<Waker>) {
         self.set_driven(false);
         let before = into.len();
@@ -191,48 +196,48 @@ impl Driver {
         self.counters.deserted.add(into.len() - before);
     }
 
-    /// Sets whether some thread is going to turn this shard. A shard that is driven again delivers
-    /// the events that came in between.
+    /// Sets whether some thread will turn this shard. A shard that is driven again delivers the
+    /// events that arrived in between.
     pub fn set_driven(&self, is_driven: bool) {
         self.turn_owner.set(is_driven);
     }
 
-    /// Declares that the calling thread is going to turn this shard, and that no other thread will
-    /// while it is busy. A source that is registered here moves to a shard without this restriction
-    /// as soon as a thread that has one waits for it.
+    /// Declares that only the calling thread will turn this shard, so that no thread turns it while
+    /// the caller is busy. A source that is registered here moves to a shard without this
+    /// restriction as soon as a thread with such a shard waits for the source.
     pub fn set_driven_here(&self) {
         self.turn_owner.set_this_thread();
     }
 
-    /// Tells whether some thread is going to turn this shard.
+    /// Tells whether some thread will turn this shard.
     #[must_use]
     pub fn is_driven(&self) -> bool {
         self.turn_owner.is_owned() && !self.poller.is_inherited()
     }
 
-    /// Sources registered at the moment.
+    /// The number of registered sources.
     #[must_use]
     pub fn sources(&self) -> usize {
         self.registry.lock().slots.len()
     }
 
-    /// What the shard has done so far.
+    /// What the shard has done since it was made.
     #[must_use]
     pub fn metrics(&self) -> DriverMetrics {
         self.counters.read()
     }
 }
 
-/// What a source needs.
+/// Registration of sources.
 impl Driver {
-    /// Registers a source. From now on every change of `fd` from not ready to ready is an event,
-    /// and one event is delivered at once for each direction that is ready already, so that nothing
-    /// is lost between a system call that would have blocked and the registration. If the system
-    /// refuses, nothing of the source stays registered. A shard that is not driven refuses.
+    /// Registers a source. Afterwards every change of `fd` from not ready to ready is an event. For
+    /// each direction that is ready already, the registration itself causes an event, so that
+    /// nothing is lost between a system call that would have blocked and the registration. If the
+    /// system refuses, the source is not registered. A shard that is not driven refuses.
     pub(crate) fn register(&self, fd: Fd<'_>, core: &Arc<SourceCore>) -> io::Result<SourceKey> {
         let number = fd::number(fd);
         let named = |source| fault::name("register", number, source);
-        // Entered before the system knows it: the first event may come before `add` returns.
+        // The slot comes first, because the first event may arrive before `add` returns.
         let key = self.enter(number, core).map_err(named)?;
         let hinted = Flags::when(self.poller.reports_close(), Flags::HINTED);
         core.set_traits(hinted.with(Flags::when(self.has_batches, Flags::BATCHED)));
@@ -248,10 +253,10 @@ impl Driver {
         }
     }
 
-    /// Ends the events of `key`, even if the descriptor has duplicates. A descriptor that the
-    /// system does not know is no error.
+    /// Ends the events of `key`, even if the descriptor has duplicates. It is no error if the
+    /// descriptor is closed or not registered.
     pub(crate) fn deregister(&self, fd: Fd<'_>, key: SourceKey) -> io::Result<()> {
-        // The slot first: events of the old entry find no source from here on.
+        // The slot goes first: after that, events of the old entry find no source.
         self.forget(key);
         match self.poller.delete(fd) {
             Err(error) if !is_forgotten(&error) => {
@@ -261,15 +266,16 @@ impl Driver {
         }
     }
 
-    /// Ends the events of `key` when the descriptor is out of reach. The system's own registration
-    /// ends with the last duplicate of the descriptor.
+    /// Ends the events of `key` when the descriptor is no longer available. The system's own entry
+    /// is removed when the last duplicate of the descriptor is closed.
     pub(crate) fn forget(&self, key: SourceKey) {
         let core = self.registry.lock().slots.remove(key);
-        // Dropped after the lock: the last reference drops wakers, which is user code.
+        // Dropped after the lock is released: the last reference drops wakers, which is user code.
         drop(core);
     }
 
-    /// Arms a driver without edges for the directions that have waiters. Others need nothing.
+    /// Arms a driver without edge-triggered events for the directions that have waiters. Does
+    /// nothing for other drivers.
     pub(crate) fn rearm(&self, fd: Fd<'_>, key: SourceKey) -> io::Result<()> {
         if self.poller.has_edges() {
             return Ok(());
@@ -284,12 +290,12 @@ impl Driver {
         result.map_err(|source| fault::name("arm", fd::number(fd), source))
     }
 
-    /// Tells whether any of several threads turns this shard, as those of a pool.
+    /// Tells whether any of several threads may turn this shard, such as the workers of a pool.
     pub(crate) fn is_driven_by_any(&self) -> bool {
         self.turn_owner.is_any_thread()
     }
 
-    /// What a waiter of a registered source has to do for its event.
+    /// What a waiter of a registered source must do to get its event.
     pub(crate) fn arming(&self) -> Arming {
         let is_per_wait = !self.poller.has_edges();
         match self.turn_owner.single_thread() {
@@ -311,7 +317,7 @@ impl Driver {
         let DriverRegistry { slots, ring } = &mut *registry;
         let may_receive = ring.is_some() && self.poller.event_count(buffer) >= BATCH_MIN;
         let is_notified = self.poller.drain(buffer, |event| {
-            // The source may have left since, and its slot may belong to another one.
+            // The source may have been removed since, and its slot reused.
             let Some(core) = slots.get(event.key) else { return };
             count += 1;
             if may_receive && self.begin_receive(event, core, slots, batch) {
@@ -319,14 +325,14 @@ impl Driver {
             }
             core.deliver(event.flags, wakers);
             if !has_edges {
-                // The event disarmed both directions, so the other one has to be armed again too.
+                // The event disarmed both directions, so the waiters of both must arm them again.
                 core.take_all(wakers);
             }
         });
         if !batch.is_empty() {
             self.receive(ring, batch);
             for Receive { key, flags, request, outcome, .. } in batch.drain(..) {
-                // No source has left meanwhile: that takes the lock of the slots.
+                // No source was removed in the meantime: that takes the lock of the slots.
                 let Some(core) = slots.get(key) else { continue };
                 core.complete_prefetch(flags, request, outcome, wakers);
             }
@@ -335,7 +341,7 @@ impl Driver {
         (count, is_notified && self.notify.take())
     }
 
-    /// Adds the event to `batch` if a turn may receive for it. Tells whether it did.
+    /// Adds the event to `batch` if a turn may receive for it. Returns whether it did.
     fn begin_receive(
         &self,
         event: PollEvent,
@@ -360,8 +366,9 @@ impl Driver {
         if working.receive(batch).is_ok() {
             return;
         }
-        // Readers make their own system calls from now on. The kernel may still write to the memory
-        // of requests that it has not answered, so that is leaked (`batch.rs`, invariant 1).
+        // From now on readers make their own system calls. The kernel may still write to the memory
+        // of requests that it has not completed, so that memory is leaked (`batch.rs`, invariant
+        // 1).
         *ring = None;
         for one in batch {
             if one.outcome.is_err() {
@@ -373,14 +380,15 @@ impl Driver {
     fn enter(&self, number: i64, core: &Arc<SourceCore>) -> io::Result<SourceKey> {
         let mut registry = self.registry.lock();
         if !self.is_driven() {
-            // Invariant 3.
+            // Checked under the lock (invariant 3).
             return Err(io::Error::other("no thread turns this shard any more"));
         }
         registry.slots.insert(number, Arc::clone(core))
     }
 
-    /// Takes over the system's entry of a source that left without deregistering while a duplicate
-    /// kept its file open. An entry of a source that is still here is not touched.
+    /// Adds `fd` to the event queue. If an entry is left over from a source that was dropped
+    /// without deregistering while a duplicate kept its file open, replaces that entry. The entry
+    /// of a source that still exists is not changed.
     fn add(&self, fd: Fd<'_>, key: SourceKey) -> io::Result<()> {
         let result = self.poller.add(fd, key);
         let is_taken = matches!(&result, Err(e) if e.kind() == io::ErrorKind::AlreadyExists);

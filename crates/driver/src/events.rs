@@ -1,4 +1,4 @@
-//! The buffers and the outcome of a turn, and the waking after it.
+//! The buffers and the outcome of a turn, and the wake-ups after it.
 
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
@@ -9,13 +9,13 @@ use reveille_primitive::lock;
 use crate::poll::EventBuffer;
 use crate::poll::batch::Receive;
 
-/// Buffers of a turn: events as the system reports them, and wakers. One per thread that turns,
-/// reused from turn to turn. The first turn allocates them.
+/// The buffers of a turn: events as the system reports them, and wakers. Each thread that turns has
+/// its own and reuses it. The first turn allocates the memory.
 #[derive(Default)]
 pub struct Events {
     pub(crate) buffer: EventBuffer,
     pub(crate) wakers: Vec<Waker>,
-    /// Empty between two turns.
+    /// Receives of a batch. Empty between turns.
     pub(crate) batch: Vec<Receive>,
 }
 
@@ -27,9 +27,9 @@ pub enum Turn {
     Busy,
     /// The shard was turned.
     Done {
-        /// Events that reached a source.
+        /// Number of events that reached a source.
         events: usize,
-        /// Wakers of waiters that were found.
+        /// Number of wakers that the turn collected.
         woken: usize,
         /// Whether a notification was taken.
         is_notified: bool,
@@ -53,7 +53,7 @@ impl Events {
     ///
     /// # Panics
     ///
-    /// When a waker panicked. All the others have been called before that.
+    /// Resumes the panic of a waker, after all others have been called.
     pub fn wake(&mut self) {
         wake_all(&mut self.wakers);
     }
@@ -65,18 +65,19 @@ impl std::fmt::Debug for Events {
     }
 }
 
-/// Wakes and removes all `wakers`. Returns how many there were.
+/// Wakes and removes all `wakers`. Returns their number.
 ///
 /// # Panics
 ///
-/// Resumes the last panic of a waker after all were called: to ignore it would hide a fault, and to
-/// stop at it would hang the tasks of the wakers after it. Payloads of other panics are dropped.
+/// Resumes the last panic of a waker after all wakers have been called. Ignoring the panic would
+/// hide a bug, and stopping at it would hang the tasks of the remaining wakers. The payloads of
+/// other panics are dropped.
 pub(crate) fn wake_all(wakers: &mut Vec<Waker>) -> usize {
     lock::assert_none_held("a wake");
     let count = wakers.len();
     let mut last: Option<Box<dyn Any + Send>> = None;
     for waker in wakers.drain(..) {
-        // Unwind safe: the waker is consumed, and no state here is inconsistent when it panics.
+        // Unwind safe: the waker is consumed, and no state here is inconsistent after a panic.
         if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()))
             && let Some(further) = last.replace(panic)
         {

@@ -1,11 +1,12 @@
 //! Errors of the driver: which operation failed on which descriptor, and the reason if it is known.
 //!
-//! The text contains the system's error, so it is not the source as well: code that prints all
-//! sources would print it twice. [`number`] returns its number.
+//! The text contains the system's error, so [`Error::source`](error::Error::source) does not return
+//! that error: code that prints all sources would print it twice. [`number`] returns the system's
+//! error number.
 
 use std::{error, fmt, io};
 
-/// An operation of the driver on a descriptor that the system refused.
+/// A failed operation of the driver on a descriptor.
 #[derive(Debug)]
 struct Fault {
     operation: &'static str,
@@ -30,7 +31,7 @@ impl error::Error for Fault {
     }
 }
 
-/// The number of the system's error behind `error`, if that is an error of the driver.
+/// The system's error number behind `error`, if `error` comes from the driver.
 pub fn number(error: &(dyn error::Error + 'static)) -> Option<i32> {
     error.downcast_ref::<Fault>()?.source.raw_os_error()
 }
@@ -41,7 +42,7 @@ pub(crate) fn name(operation: &'static str, fd: i64, source: io::Error) -> io::E
     io::Error::new(source.kind(), Fault { operation, fd, reason, source })
 }
 
-/// What the error numbers of `epoll_ctl(2)` mean here, if the system's own text misleads.
+/// What the error numbers of `epoll_ctl(2)` mean here, where the system's own text is misleading.
 #[cfg(unix)]
 fn reason(source: &io::Error) -> Option<&'static str> {
     use rustix::io::Errno;

@@ -1,4 +1,4 @@
-//! The operating system as a source of events: which sockets and pipes are ready.
+//! The readiness events of the operating system: which sockets and pipes are ready.
 //!
 //! ```text
 //!   runtime: collect, notify, wake_all     runtime: Io::poll_io, poll_recv_with, ready
@@ -12,10 +12,10 @@
 //! ```
 //!
 //! An operation tries its system call first, and uses the driver only when the call would block
-//! ([`IoOp`]). A turn of a driver ([`Driver::turn`]) asks the system for events, stores the
+//! ([`IoOp`]). A turn of a driver ([`Driver::turn`]) waits for events of the system, stores the
 //! readiness of the sources, and wakes their waiters after all locks are released.
 //!
-//! This crate has no task, no timer and no thread. The kind of driver is chosen at construction
+//! This crate has no tasks, timers or threads. The kind of driver is chosen at construction
 //! ([`Kind`]); no call is dispatched dynamically.
 //!
 //! Start reading at `source/readiness.rs`, then `source/core.rs`, then `driver.rs`.
@@ -43,7 +43,7 @@ pub use crate::metrics::DriverMetrics;
 pub use crate::op::IoOp;
 pub use crate::source::{Direction, Flags, Ready, Source, WakerOps};
 
-/// The protocols by themselves, for the models in `tests/loom_*.rs`.
+/// Private protocols, for the models in `tests/loom_*.rs`.
 #[doc(hidden)]
 pub mod model {
     pub use crate::notify::NotifyFlag;
@@ -54,18 +54,19 @@ pub mod model {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Kind {
-    /// The best of this system: epoll on Linux, elsewhere as `Portable`.
+    /// The best interface of this system: epoll on Linux, and elsewhere the same as `Portable`.
     #[default]
     Native,
-    /// As `Native`. In addition, when several sockets are readable, one io_uring call receives for
-    /// all reads that wait in [`Source::poll_recv_fast`]. Where io_uring is missing or forbidden
-    /// (Linux before 5.18, a container's filter, other systems) it is `Native`.
+    /// Like `Native`, but when several sockets are readable, one io_uring call receives for all
+    /// reads that wait in [`Source::poll_recv_fast`]. The same as `Native` where io_uring is
+    /// missing or forbidden (Linux before 5.18, a container's filter, other systems).
     Batched,
-    /// kqueue, IOCP, event ports, or epoll through the same library. On Linux it exists with the
-    /// feature `portable`, for tests.
+    /// kqueue, IOCP, event ports or epoll, through the crate `polling`. On Linux it exists only
+    /// with the feature `portable`, for tests.
     #[cfg(any(not(target_os = "linux"), feature = "portable"))]
     Portable,
-    /// As `Portable`, armed again for each wait, as systems without edge-triggered events need it.
+    /// Like `Portable`, but armed again for each wait, as is necessary on systems without
+    /// edge-triggered events.
     #[cfg(any(not(target_os = "linux"), feature = "portable"))]
     PortableOneshot,
 }

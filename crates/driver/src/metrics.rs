@@ -1,8 +1,8 @@
 //! Counters of one shard, for observers.
 //!
-//! Each counter is exact, but two of them read one after the other need not fit together. The
-//! counters of turns are written only by the thread that has the right to turn, so they take no
-//! read-modify-write.
+//! Each counter is exact, but the counters are not read at the same instant, so they need not be
+//! consistent with each other. Only the thread with the right to turn writes the counters of turns,
+//! so they take no read-modify-write.
 
 use reveille_primitive::atomic::{AtomicU64, Ordering};
 
@@ -10,13 +10,13 @@ use reveille_primitive::atomic::{AtomicU64, Ordering};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct DriverMetrics {
-    /// Turns that asked the operating system for events.
+    /// Turns: waits for events of the operating system.
     pub turns: u64,
     /// Events that reached a source.
     pub events: u64,
-    /// System calls that received for several reads at once.
+    /// System calls that received for several reads.
     pub batches: u64,
-    /// Reads for which they received.
+    /// Reads for which those system calls received.
     pub batched_reads: u64,
     /// Wakers woken for events.
     pub wakes: u64,
@@ -34,7 +34,8 @@ pub(crate) struct DriverCounters {
     pub(crate) batches: Counter,
     pub(crate) batched_reads: Counter,
     pub(crate) wakes: Counter,
-    /// Wakers woken because no thread turns the shard any more. Not counted by a turn.
+    /// Wakers woken because no thread turns the shard any more. Separate from `wakes`, because
+    /// other threads add to it.
     pub(crate) deserted: Counter,
     pub(crate) notifies: Counter,
     pub(crate) registrations: Counter,
@@ -59,7 +60,7 @@ impl DriverCounters {
 pub(crate) struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds without a read-modify-write. Only one thread at a time may call it, such as the one
+    /// Adds without a read-modify-write. Only one thread at a time may call it, such as the thread
     /// that turns.
     #[inline]
     pub(crate) fn add_alone(&self, by: usize) {
@@ -67,7 +68,7 @@ impl Counter {
     }
 
     pub(crate) fn add(&self, by: usize) {
-        // Relaxed: a count orders nothing.
+        // Relaxed: the count orders no other access.
         self.0.fetch_add(by as u64, Ordering::Relaxed);
     }
 

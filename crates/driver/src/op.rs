@@ -1,23 +1,23 @@
-//! Operations on one source: try first, wait afterwards.
+//! Operations on one source: they try first and wait if they would block.
 //!
-//! Each helper calls the operation as long as the source counts as ready. When it would block, the
-//! readiness is cleared and the waiter entered in one section, and only then, if it has not been
-//! done, the source is registered. Why no event is lost:
+//! Each helper calls the operation while the source counts as ready. If the operation would block,
+//! the helper clears the readiness and enters the waiter in one section, and registers the source
+//! afterwards if that has not been done. No event is lost:
 //!
 //! 1. An event between the operation and the section changes the tick. The section then clears
-//!    nothing, finds the source ready, and the operation is tried again.
+//!    nothing and finds the source ready, so the operation is tried again.
 //! 2. An event after the section finds the waiter.
-//! 3. A change before the registration makes no event, but the registration reports what is ready
-//!    at that moment as an event of its own (epoll and kqueue alike), and the waiter is entered by
-//!    then. So the registration could be the last step. The operation is tried once more all the
-//!    same: what arrived in between is used now instead of after a turn.
+//! 3. A change before the registration causes no event. But the registration itself causes an event
+//!    for each direction that is ready at that moment (on epoll and kqueue), and the waiter has
+//!    been entered by then. So the registration could be the last step. The operation is tried once
+//!    more nevertheless, so that data that arrived in between is used now and not after a turn.
 //!
-//! An interrupted operation (EINTR) is repeated at once.
+//! An interrupted operation (EINTR) is repeated.
 //!
-//! The short rule: a stream read of fewer bytes than asked for has emptied the queue, so the next
-//! read would block and need not be tried. The rule holds where the driver reports the peer's
-//! close, and until a close, an error or urgent data was reported (`Ready::trusts_short`). It does
-//! not hold for every descriptor that is called a stream, see [`Source::for_stream`].
+//! The short rule: a stream read that returns fewer bytes than requested has emptied the queue, so
+//! the next read would block and need not be tried. The rule holds if the driver reports the peer's
+//! close, until a close, an error or urgent data has been reported (`Ready::trusts_short`). It does
+//! not hold for all descriptors that are called streams; see [`Source::for_stream`].
 
 use std::future::poll_fn;
 use std::io;
@@ -60,20 +60,22 @@ where
         IoOp { source, fd, driver, waker_ops: WakerOps::default() }
     }
 
-    /// Sets what the executor knows about wakers.
+    /// Sets the executor's functions for wakers.
     #[must_use]
     pub fn with_waker_ops(self, waker_ops: WakerOps) -> IoOp<'a, H> {
         IoOp { waker_ops, ..self }
     }
 
-    /// Calls `op` until it does not answer `WouldBlock`, waiting for `direction` in between.
+    /// Calls `op` until it returns something other than `WouldBlock`, waiting for `direction` in
+    /// between.
     ///
-    /// For methods without memory between polls: the waker is kept in a list of the source, without
+    /// For methods without state between polls: the waker stays in a list of the source, without
     /// duplicates, until the next event or until its task has ended. Any number of tasks may wait.
     ///
     /// # Errors
     ///
-    /// Those of `op`, of the function that returns the driver, and of [`Source::register`].
+    /// Returns the errors of `op`, of the function that returns the driver, and of
+    /// [`Source::register`].
     pub fn poll_io<R>(
         &self,
         direction: Direction,
@@ -85,17 +87,17 @@ where
         Poll::Ready(outcome.map(|(result, _)| result))
     }
 
-    /// As [`poll_io`](IoOp::poll_io) for a stream operation of `len` bytes at most, with the short
-    /// rule: after fewer bytes the next one waits without a system call.
+    /// Like [`poll_io`](IoOp::poll_io), for a stream operation of at most `len` bytes, with the
+    /// short rule: after an operation on fewer bytes the next one waits without a system call.
     ///
     /// The rule applies to a source that was made by [`Source::for_stream`] and is not exposed; for
     /// others this is `poll_io`.
     ///
-    /// The fast path is [`Source::poll_stream_fast`]; this is what remains.
+    /// This is the slow path of [`Source::poll_stream_fast`].
     ///
     /// # Errors
     ///
-    /// As [`poll_io`](IoOp::poll_io).
+    /// The same as [`poll_io`](IoOp::poll_io).
     #[cold]
     pub fn poll_stream(
         &self,
@@ -110,12 +112,12 @@ where
         Poll::Ready(Ok(count))
     }
 
-    /// As [`poll_stream`](IoOp::poll_stream) for a socket's read into `buf`: if a turn has received
-    /// bytes already, they are passed to `copy` instead.
+    /// Like [`poll_stream`](IoOp::poll_stream), for a read from a socket into `buf`. If a turn has
+    /// received bytes already, they are passed to `copy` instead.
     ///
     /// # Errors
     ///
-    /// As [`poll_io`](IoOp::poll_io).
+    /// The same as [`poll_io`](IoOp::poll_io).
     #[cold]
     pub fn poll_recv<B: ?Sized>(
         &self,
@@ -144,17 +146,17 @@ where
         Poll::Ready(Ok(count))
     }
 
-    /// Calls `op` until it does not answer `WouldBlock`, waiting for `direction` in between. Any
-    /// number of tasks may do so on one source: each future has a slot of its own.
+    /// Calls `op` until it returns something other than `WouldBlock`, waiting for `direction` in
+    /// between. Any number of tasks may wait for one source: each future has its own slot.
     ///
     /// # Errors
     ///
-    /// As [`poll_io`](IoOp::poll_io).
+    /// The same as [`poll_io`](IoOp::poll_io).
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: `op` is called only while the future is polled, and its success is returned
-    /// by that poll. The drop frees the slot.
+    /// Nothing is lost: `op` is called only inside a poll of the future, and that poll returns its
+    /// success. The drop frees the slot.
     pub async fn io<R>(
         &self,
         direction: Direction,
@@ -166,11 +168,11 @@ where
         outcome.await.map(|(result, _)| result)
     }
 
-    /// Waits until `direction` is ready. Asks the system instead of assuming it.
+    /// Waits until `direction` is ready. Queries the system first and does not assume readiness.
     ///
     /// # Errors
     ///
-    /// Those of the function that returns the driver, and of [`Source::register`].
+    /// Returns the errors of the function that returns the driver, and of [`Source::register`].
     ///
     /// # Cancel safety
     ///
@@ -178,12 +180,12 @@ where
     pub async fn ready(&self, direction: Direction) -> io::Result<()> {
         let mut probe = Probe::new(self.fd, direction);
         let has_prefetched = || direction == Direction::Read && self.source.prefetched() > 0;
-        self.io(direction, || if has_prefetched() { Ok(()) } else { probe.ask() }).await
+        self.io(direction, || if has_prefetched() { Ok(()) } else { probe.check() }).await
     }
 
-    /// The loop of all helpers. It ends, because each round either returns or has seen a new event,
-    /// and the registration succeeds once at most. It is tried once more when the shard was left
-    /// between the call of `driver` and the registration.
+    /// The loop behind all helpers. It ends, because each round either returns or has seen a new
+    /// event, and the registration succeeds at most once. The registration is tried a second time
+    /// if the shard stopped being driven between the call of `driver` and the registration.
     fn poll_with_slot<R>(
         &self,
         direction: Direction,
@@ -203,11 +205,11 @@ where
                     };
                     match (self.source.enter(self.fd, &driver), arming) {
                         (Ok(()), _) => has_registered = true,
-                        // It stays where another thread serves it.
+                        // The source stays with the shard that another thread turns.
                         (Err(_), Arming::ArmedByThread { .. }) => {
                             return self.arm_for_wait(arming);
                         }
-                        // The shard was left. `self.driver` returns another one now.
+                        // The shard stopped being driven. `self.driver` now returns another one.
                         (Err(_), _) if !driver.is_driven() && !has_failed => has_failed = true,
                         (Err(error), _) => return Poll::Ready(Err(error)),
                     }
@@ -226,14 +228,14 @@ where
         }
     }
 
-    /// The shard to register with, if the source is not served as well already.
+    /// The shard to register with, if it is better than the current one.
     #[inline]
     fn better_driver(&self, arming: Arming) -> io::Result<Option<Arc<Driver>>> {
         match arming {
             Arming::Armed | Arming::ArmedPerWait => Ok(None),
             Arming::ArmedByThread { thread, .. } if thread == this_thread() => Ok(None),
-            // Another thread alone turns the shard. The source stays there, unless this thread has
-            // a shard that any of several threads turns.
+            // Only one other thread turns the shard. The source stays there, unless this thread has
+            // a shard that any of several threads may turn.
             Arming::ArmedByThread { .. } => {
                 Ok((self.driver)().ok().filter(|driver| driver.is_driven_by_any()))
             }
@@ -246,15 +248,15 @@ where
             Arming::ArmedPerWait | Arming::ArmedByThread { is_per_wait: true, .. } => {
                 self.source.rearm(self.fd)?;
             }
-            // Unarmed: its driver was disarmed since the registration. The waiter was entered
-            // before that, and has been woken.
+            // Unarmed: the driver was disarmed after the registration. The waiter was entered
+            // before that and has been woken.
             Arming::Unarmed | Arming::Armed | Arming::ArmedByThread { .. } => {}
         }
         Poll::Pending
     }
 }
 
-/// Asks the system whether a direction is ready.
+/// Queries the system whether a direction is ready.
 #[derive(Debug)]
 struct Probe<'a> {
     #[cfg(unix)]
@@ -273,10 +275,10 @@ impl<'a> Probe<'a> {
         Probe { fd, direction }
     }
 
-    fn ask(&mut self) -> io::Result<()> {
+    fn check(&mut self) -> io::Result<()> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-        // Elsewhere the peer's close is IN or HUP, which needs no asking for.
+        // On other systems the peer's close is reported as IN or HUP, and HUP is always reported.
         #[cfg(target_os = "linux")]
         const READ: PollFlags = PollFlags::IN.union(PollFlags::PRI).union(PollFlags::RDHUP);
         #[cfg(not(target_os = "linux"))]
@@ -300,9 +302,9 @@ impl<'a> Probe<'a> {
         Probe { has_asked: false, fd: std::marker::PhantomData }
     }
 
-    /// The system has no cheap call that tells. "Would block" once clears the assumed readiness, so
-    /// that arming reports the true one.
-    fn ask(&mut self) -> io::Result<()> {
+    /// The system has no cheap call for this. Returning "would block" once clears the assumed
+    /// readiness, and arming the source then reports the actual one.
+    fn check(&mut self) -> io::Result<()> {
         if std::mem::replace(&mut self.has_asked, true) {
             return Ok(());
         }

@@ -1,23 +1,23 @@
-//! Linux: many receives in one system call, by io_uring.
+//! Linux: many receives in one system call, through io_uring.
 //!
-//! Each request has MSG_DONTWAIT, so the kernel carries it out inside the call that submits it and
-//! answers "would block" if there is no message: no request outlives the call. So no request is
-//! ever cancelled or tied to a thread, and any thread that has the right to turn may submit.
-//! (Requests that wait for their message belong to the thread that submitted them, and could not be
-//! handed off when that worker's poll blocks. docs/performance.md has their cost.)
+//! Each request has MSG_DONTWAIT, so the kernel executes it inside the call that submits it, and
+//! completes it with "would block" if there is no message: no request outlives the call. So no
+//! request is ever cancelled or tied to a thread, and any thread with the right to turn may submit.
+//! (A request that waits for its message belongs to the thread that submitted it, so another thread
+//! could not take it over when that worker's poll blocks. docs/performance.md has the cost.)
 //!
 //! Invariant:
-//! 1. A request's memory and descriptor outlive the call. The memory belongs to the batch, and is
-//!    leaked if the kernel has not answered after a failure. The descriptor stays open until its
-//!    slot is freed, as the caller of `Source::register` promised, and no slot is freed while the
-//!    turn holds the lock of the slots.
+//! 1. The memory and the descriptor of a request outlive the call. The memory belongs to the batch,
+//!    and is leaked if the call fails before the kernel has completed the request. The descriptor
+//!    stays open until its slot is freed (contract of `Source::register`), and no slot is freed
+//!    while the turn holds the lock of the slots.
 
 use std::io;
 
 use crate::poll::slots::SourceKey;
 use crate::source::{Flags, PrefetchRequest};
 
-/// The least number of events for a batch. With fewer, one call for all saves too little.
+/// The minimum number of events for a batch. With fewer events, one call for all saves too little.
 pub(crate) const BATCH_MIN: usize = 4;
 
 /// One receive of a batch.
@@ -25,7 +25,7 @@ pub(crate) const BATCH_MIN: usize = 4;
 pub(crate) struct Receive {
     pub(crate) key: SourceKey,
     pub(crate) flags: Flags,
-    #[allow(dead_code, reason = "for a ring, which not every system has")]
+    #[allow(dead_code, reason = "only io_uring uses it, which not every system has")]
     pub(crate) fd: i32,
     pub(crate) request: PrefetchRequest,
     pub(crate) outcome: io::Result<usize>,
@@ -63,19 +63,19 @@ mod ring {
     impl Ring {
         /// `None` if the kernel has no io_uring, or a filter forbids it.
         pub(crate) fn new() -> Option<Ring> {
-            // SUBMIT_ALL: a request that the kernel refuses does not stop those after it. It needs
-            // Linux 5.18, whose receives answer at once instead of waiting.
+            // SUBMIT_ALL: if the kernel refuses a request, it still submits the following ones. The
+            // flag needs Linux 5.18, where a receive with MSG_DONTWAIT never waits.
             let ring = IoUring::builder().setup_submit_all().build(EVENTS_MAX as u32);
             ring.ok().map(Ring)
         }
 
-        /// Carries out all receives and stores their outcomes.
+        /// Executes all receives and stores their outcomes.
         ///
         /// # Errors
         ///
-        /// Those of the system call. The ring and the receives without an outcome are unusable
-        /// then.
-        #[allow(unsafe_code, reason = "the kernel receives addresses")]
+        /// Returns the error of the system call. The ring and the receives without an outcome must
+        /// not be used afterwards.
+        #[allow(unsafe_code, reason = "the kernel writes through pointers")]
         pub(crate) fn receive(&mut self, batch: &mut [Receive]) -> io::Result<()> {
             for (index, one) in batch.iter_mut().enumerate() {
                 let room = &mut one.request.bytes[..one.request.want];
@@ -85,15 +85,15 @@ mod ring {
                     u32::try_from(room.len()).unwrap_or(u32::MAX),
                 );
                 let entry = entry.flags(libc::MSG_DONTWAIT).build().user_data(index as u64);
-                // SAFETY: the memory and the descriptor stay valid until the kernel has answered
-                // (invariant 1).
+                // SAFETY: the memory and the descriptor stay valid until the kernel has completed
+                // the request (invariant 1).
                 unsafe { self.0.submission().push(&entry) }.map_err(io::Error::other)?;
             }
             let mut missing = batch.len();
             while missing > 0 {
                 let submitted = self.0.submit_and_wait(missing);
-                // Answers that came before a failure count as well: those bytes have left the
-                // sockets.
+                // Completions from before a failure count as well: those bytes have been taken from
+                // the sockets.
                 for answer in self.0.completion() {
                     missing = missing.saturating_sub(1);
                     if let Some(one) = batch.get_mut(answer.user_data() as usize) {
@@ -120,7 +120,7 @@ mod ring {
 
     use super::Receive;
 
-    /// This system has no io_uring.
+    /// Has no values: this system has no io_uring.
     pub(crate) enum Ring {}
 
     impl Ring {

@@ -1,15 +1,15 @@
 //! Linux: one edge-triggered epoll set, and an eventfd that ends a wait.
 //!
-//! * **The eventfd is never read.** Each write to an eventfd is an edge of its own, so it ends the
-//!   next wait without a second system call. The counter would overflow after 2^64 notifications.
+//! * **The eventfd is never read.** Each write to an eventfd is a new edge and ends a wait, so the
+//!   read would be a needless system call. The counter would overflow after 2^64 notifications.
 //! * **Time.** `epoll_wait` counts whole milliseconds, and a wait must neither end early nor be
 //!   rounded up. So `epoll_wait` serves timeouts of whole milliseconds, and `epoll_pwait2`
 //!   (`exact.rs`) all others. Where the kernel has no such call (before 5.11), `ppoll` waits on the
 //!   epoll set itself, to the nanosecond, and `epoll_wait` only collects the events: a second
 //!   system call of 0.15 µs, made by a thread that has nothing to do. Waiting on the set consumes
 //!   no edge. Rejected: a timerfd in the set, which costs a call to set it before each wait.
-//! * **Entries end with the last duplicate** of a descriptor, not with its close. Hence the
-//!   explicit delete, and keys with generations for sources that were dropped without it.
+//! * **An entry stays until the last duplicate of its descriptor is closed.** Hence the explicit
+//!   delete, and keys with generations for sources that were dropped without it.
 
 use std::io;
 use std::time::Duration;
@@ -33,8 +33,8 @@ pub(crate) struct Epoll {
     set: OwnedFd,
     notifier: OwnedFd,
     exact: ExactWait,
-    /// The generation of the process that made it. A child made by `fork` shares the set with its
-    /// parent: a change by the child would be a change for the parent.
+    /// The fork generation in which it was made. A forked child shares the set with its parent, so
+    /// a change by the child would affect the parent.
     made_in: u32,
 }
 
@@ -44,8 +44,8 @@ pub(crate) struct EpollEvents {
     events: Vec<epoll::Event>,
 }
 
-/// All events, for as long as the source is registered: arming per wait costs a system call each
-/// time.
+/// All events, while the source is registered: arming for each wait would cost a system call per
+/// wait.
 const INTEREST: EventFlags = EventFlags::IN
     .union(EventFlags::OUT)
     .union(EventFlags::RDHUP)
@@ -61,7 +61,7 @@ impl Epoll {
         Ok(Epoll { set, notifier, exact: ExactWait::new(), made_in: fork::generation() })
     }
 
-    /// Tells whether the parent of this process made it.
+    /// Tells whether the set was made by a parent of this process, before a fork.
     pub(crate) fn is_inherited(&self) -> bool {
         fork::generation() != self.made_in
     }
@@ -128,7 +128,7 @@ impl Epoll {
         timeout: Option<Duration>,
         events: &mut Vec<epoll::Event>,
     ) -> Result<(), Errno> {
-        // A timeout that the kernel cannot represent never ends.
+        // A timeout that the kernel cannot represent counts as no timeout.
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         epoll::wait(&self.set, spare_capacity(events), timeout.as_ref())?;
         Ok(())
@@ -138,7 +138,7 @@ impl Epoll {
         if self.is_inherited() {
             return;
         }
-        // The only failure is a full counter, and then a notification is pending.
+        // The write fails only if the counter is full, and then a notification is pending.
         let _ = rustix::io::write(&self.notifier, &1_u64.to_ne_bytes());
     }
 }
@@ -161,14 +161,14 @@ impl EpollEvents {
     }
 }
 
-/// The flags for the bits of epoll.
+/// Converts the bits of epoll to flags.
 ///
-/// HUP (both sides closed, or a process that ended) and ERR concern both directions. ERR alone
-/// wakes both: the operation returns the error. RDHUP is the peer's half-close, after which writing
-/// goes on. Pipes report HUP without RDHUP, and sockets may report RDHUP without IN.
+/// HUP (both sides are closed, or a process has ended) and ERR concern both directions. ERR alone
+/// wakes both, because the operation returns the error. RDHUP is the peer's half-close, after which
+/// writes still work. Pipes report HUP without RDHUP, and sockets may report RDHUP without IN.
 #[inline]
 fn flags(bits: EventFlags) -> Flags {
-    // What a connection reports with every message.
+    // A connection reports these bits with every message.
     if bits == EventFlags::IN.union(EventFlags::OUT) {
         return Flags::READABLE.with(Flags::WRITABLE);
     }

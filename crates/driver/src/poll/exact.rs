@@ -1,9 +1,9 @@
-//! Linux 5.11 and later: a wait on an epoll set that counts nanoseconds, in one system call.
+//! Linux 5.11 and later: a wait on an epoll set with a timeout in nanoseconds, in one system call.
 //!
-//! rustix offers `epoll_pwait2` only by a feature. Cargo unifies features over a user's dependency
-//! tree, and this one replaces plain `epoll_wait` for all crates, which breaks older kernels. Hence
-//! the raw system call here. An older kernel, and some sandboxes, refuse it: a shard's first call
-//! finds that out, and the shard remembers it.
+//! rustix offers `epoll_pwait2` only with a feature. Cargo unifies features over a user's
+//! dependency tree, and this feature replaces `epoll_wait` for all crates, which breaks older
+//! kernels. Hence the raw system call here. Older kernels and some sandboxes refuse it. The first
+//! call of a shard detects that, and the shard does not try again.
 
 use std::io;
 use std::time::Duration;
@@ -27,7 +27,7 @@ struct Timespec {
     nanoseconds: i64,
 }
 
-// rustix passes its own events to the kernel as they are; this asserts the size on which we rely.
+// The kernel writes `epoll_event`s into rustix's type, as rustix itself lets it do.
 const _: () = assert!(size_of::<epoll::Event>() == size_of::<libc::epoll_event>());
 
 impl ExactWait {
@@ -35,25 +35,25 @@ impl ExactWait {
         ExactWait { is_refused: AtomicBool::new(false) }
     }
 
-    /// Waits for `timeout` at most and appends events to `events`, up to its spare capacity.
-    /// Returns `None` if this kernel does not know the call; then it did not wait.
+    /// Waits for at most `timeout` and appends events to `events`, up to its spare capacity.
+    /// Returns `None` without waiting if the kernel refuses the call.
     ///
     /// # Errors
     ///
-    /// The error of the kernel, which may be an interruption.
+    /// Returns the error of the kernel, which may be an interruption.
     pub(crate) fn wait(
         &self,
         set: BorrowedFd<'_>,
         timeout: Duration,
         events: &mut Vec<epoll::Event>,
     ) -> Result<Option<usize>, Errno> {
-        // Relaxed: the flag publishes nothing but itself.
+        // Relaxed: the flag publishes no other data.
         if self.is_refused.load(Ordering::Relaxed) {
             return Ok(None);
         }
         match call(set, timeout, events) {
             Ok(count) => Ok(Some(count)),
-            // PERM: system call filters that are older than the call answer with it.
+            // PERM: the error of system call filters that are older than this call.
             Err(Errno::NOSYS | Errno::PERM) => {
                 self.is_refused.store(true, Ordering::Relaxed);
                 Ok(None)
@@ -63,7 +63,7 @@ impl ExactWait {
     }
 }
 
-#[allow(unsafe_code, reason = "a system call that rustix does not offer beside epoll_wait")]
+#[allow(unsafe_code, reason = "rustix offers this system call only in place of epoll_wait")]
 fn call(
     set: BorrowedFd<'_>,
     timeout: Duration,
@@ -76,8 +76,9 @@ fn call(
     let room = events.spare_capacity_mut();
     let room_len = libc::c_int::try_from(room.len()).unwrap_or(libc::c_int::MAX);
     let no_mask = std::ptr::null::<libc::sigset_t>();
-    // SAFETY: the kernel reads `timeout` and writes at most `room_len` events, both of which
-    // outlive the call; without a mask it reads no more, and `set` is open while it is borrowed.
+    // SAFETY: the kernel reads `timeout` and writes at most `room_len` events into `room`; both
+    // outlive the call. The mask is null, so it reads nothing else. `set` is open while it is
+    // borrowed.
     let count = unsafe {
         libc::syscall(
             libc::SYS_epoll_pwait2,
@@ -94,7 +95,7 @@ fn call(
         return Err(Errno::from_io_error(&error).unwrap_or(Errno::INVAL));
     };
     // SAFETY: the kernel has initialised `count` events after the old end, and `count` is at most
-    // the room that it was told of.
+    // `room_len`.
     unsafe { events.set_len(events.len() + count) };
     Ok(count)
 }

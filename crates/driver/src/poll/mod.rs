@@ -1,8 +1,8 @@
-//! What the operating system offers, below the driver.
+//! The event queues of the operating system, below the driver.
 //!
-//! `epoll` (Linux) and `portable` (elsewhere) are the two event queues, `exact` is a wait of newer
-//! kernels, `batch` receives for many sources at once. `slots` maps the keys of events to sources,
-//! and `turn_owner` says which threads turn a driver.
+//! `epoll` (Linux) and `portable` (elsewhere) are the two event queues. `exact` is a wait that
+//! newer kernels offer, and `batch` receives for many sources in one call. `slots` maps the keys of
+//! events to sources, and `turn_owner` records which threads turn a driver.
 
 pub(crate) mod batch;
 #[cfg(target_os = "linux")]
@@ -22,12 +22,12 @@ use crate::fd::Fd;
 use crate::poll::slots::SourceKey;
 use crate::source::Flags;
 
-/// Events taken from the system per wait. Events that are left cost nothing in the kernel. With so
-/// few, what the wait touched is still in the cache when the last one is served; with 1024 it was
-/// fetched twice (docs/performance.md).
+/// Maximum number of events per wait. The remaining events stay in the kernel at no cost. With 64
+/// events, the sources that the wait touched are still in the cache when the last one is handled;
+/// with 1024 they were fetched twice (docs/performance.md).
 const EVENTS_MAX: usize = 64;
 
-/// Which directions to arm. Only a poller without edges uses it.
+/// Which directions to arm. Only a poller without edge-triggered events uses it.
 #[derive(Debug, Clone, Copy)]
 #[cfg_attr(
     all(target_os = "linux", not(feature = "portable")),
@@ -53,7 +53,7 @@ pub(crate) enum Poller {
     Portable(portable::Portable),
 }
 
-/// The buffer for a wait's events.
+/// The buffer for the events of a wait.
 #[derive(Default)]
 pub(crate) struct EventBuffer {
     #[cfg(target_os = "linux")]
@@ -83,7 +83,7 @@ impl Poller {
         }
     }
 
-    /// Tells whether events are edge-triggered, so that no source is armed again.
+    /// Tells whether events are edge-triggered, so that no source needs to be armed again.
     pub(crate) fn has_edges(&self) -> bool {
         match self {
             #[cfg(target_os = "linux")]
@@ -93,7 +93,8 @@ impl Poller {
         }
     }
 
-    /// Tells whether the peer's close is always reported, so that a short read means empty.
+    /// Tells whether the peer's close is always reported, so that a short read means an empty
+    /// queue.
     pub(crate) fn reports_close(&self) -> bool {
         match self {
             #[cfg(target_os = "linux")]
@@ -103,7 +104,7 @@ impl Poller {
         }
     }
 
-    /// Tells whether it belongs to the parent of this process.
+    /// Tells whether the queue belongs to a parent of this process.
     pub(crate) fn is_inherited(&self) -> bool {
         match self {
             #[cfg(target_os = "linux")]
@@ -122,7 +123,7 @@ impl Poller {
         }
     }
 
-    /// Gives the entry of `fd` a new key or interest.
+    /// Changes the key and the interest of the entry of `fd`.
     pub(crate) fn modify(&self, fd: Fd<'_>, key: SourceKey, interest: Interest) -> io::Result<()> {
         match self {
             #[cfg(target_os = "linux")]
@@ -141,7 +142,7 @@ impl Poller {
         }
     }
 
-    /// Fills `buffer`. An interrupted wait fills it with nothing.
+    /// Waits and fills `buffer`. After an interruption the buffer is empty.
     pub(crate) fn wait(
         &self,
         timeout: Option<Duration>,
@@ -155,7 +156,7 @@ impl Poller {
         }
     }
 
-    /// How many events the last wait brought, including the one of a notification.
+    /// The number of events of the last wait, including the event of a notification.
     pub(crate) fn event_count(&self, buffer: &EventBuffer) -> usize {
         match self {
             #[cfg(target_os = "linux")]
@@ -165,7 +166,7 @@ impl Poller {
         }
     }
 
-    /// Passes each event of the last wait to `each`. Tells whether it brought a notification.
+    /// Passes each event of the last wait to `each`. Returns whether there was a notification.
     pub(crate) fn drain(&self, buffer: &mut EventBuffer, each: impl FnMut(PollEvent)) -> bool {
         match self {
             #[cfg(target_os = "linux")]
@@ -175,7 +176,7 @@ impl Poller {
         }
     }
 
-    /// Ends the wait in progress, or else the next one.
+    /// Ends the wait in progress, or otherwise the next one.
     pub(crate) fn ring(&self) {
         match self {
             #[cfg(target_os = "linux")]

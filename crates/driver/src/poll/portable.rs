@@ -4,9 +4,10 @@
 //! not every system reports the peer's close, so a short read proves nothing
 //! (`Poller::reports_close`).
 //!
-//! Where it has none, a source is armed for each wait, for the directions that have waiters, and
-//! any event disarms both directions. An event therefore wakes the waiters of both directions:
-//! those whose direction is not ready find that out and arm it again.
+//! Where the system has no edge-triggered events, a source is armed for each wait, for the
+//! directions that have waiters, and any event disarms both directions. An event therefore wakes
+//! the waiters of both directions. Waiters whose direction is not ready try their operation, which
+//! would block, and arm the direction again.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -33,7 +34,7 @@ pub(crate) struct PortableEvents {
 }
 
 impl Portable {
-    /// Makes a poller, with edges if the system has them and `wants_edges`.
+    /// Makes a poller. It is edge-triggered if `wants_edges` is set and the system supports that.
     pub(crate) fn new(wants_edges: bool) -> io::Result<Portable> {
         let poller = polling::Poller::new()?;
         let has_edges = wants_edges && poller.supports_edge();
@@ -45,16 +46,16 @@ impl Portable {
         self.mode == PollMode::Edge
     }
 
-    #[allow(unsafe_code, reason = "polling asks its callers to deregister before they close")]
+    #[allow(unsafe_code, reason = "polling requires its callers to deregister before they close")]
     pub(crate) fn add(&self, fd: Fd<'_>, key: SourceKey) -> io::Result<()> {
         use crate::fd::raw;
 
-        // Without edges nothing is armed yet: the waiter, which is entered already, arms its
-        // direction.
+        // Without edge-triggered events nothing is armed yet: the waiter, which has been entered
+        // already, arms its direction.
         let interest = if self.has_edges() { Interest::BOTH } else { Interest::NONE };
-        // SAFETY: the descriptor has to be deleted before it is closed, which the caller of
-        // `Source::register` or `Source::op` has promised. The entry of a source that was dropped
-        // may stay; its key finds no slot (slots.rs, header).
+        // SAFETY: the descriptor must be deleted from the poller before it is closed, which is part
+        // of the contract of `Source::register` and `Source::op`. The entry of a source that was
+        // dropped may stay; its key finds no slot (header of slots.rs).
         unsafe { self.poller.add_with_mode(raw(fd), event(key, interest), self.mode) }
     }
 
@@ -79,7 +80,7 @@ impl Portable {
     }
 
     pub(crate) fn ring(&self) {
-        // It fails only when the poller is broken, and then each wait fails too.
+        // It fails only if the poller is broken, and then each wait fails too.
         let _ = self.poller.notify();
     }
 }
@@ -90,8 +91,8 @@ impl PortableEvents {
     }
 
     /// `polling` consumes a notification in each wait and does not report it, so each drain counts
-    /// as one. No notification is lost by that: the flag is cleared after the wait and before the
-    /// caller searches for work. At worst a turn returns once without a reason.
+    /// as one. No notification is lost: the flag is cleared after the wait and before the caller
+    /// searches for work. At worst there is one spurious wake-up.
     pub(crate) fn drain(&mut self, mut each: impl FnMut(PollEvent)) -> bool {
         for event in self.events.iter().flat_map(polling::Events::iter) {
             each(PollEvent { key: SourceKey::from_number(event.key), flags: flags(&event) });

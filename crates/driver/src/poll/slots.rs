@@ -1,8 +1,8 @@
-//! From the key of an event to its source.
+//! Maps the key of an event to its source.
 //!
-//! A key is a slot's index and the generation of its content. An event of a source that has left,
-//! or of one whose slot was reused, carries a generation that no longer fits and finds nothing:
-//! keys are numbers and never pointers, so a late event is harmless.
+//! A key is the index of a slot and the generation of its content. A late event of a source that
+//! was removed finds an empty slot, or one with another generation, and is ignored. Keys are
+//! numbers and never pointers, so a late event is harmless.
 
 use std::io;
 use std::sync::Arc;
@@ -11,23 +11,24 @@ use slab::Slab;
 
 use crate::source::SourceCore;
 
-/// Bits of the index. A key must fit into a `usize`, the largest key that portable systems accept:
-/// half of it on 64 bits; on 32 bits room for a million sources.
+/// Bits of the index. A key must fit into a `usize`, which is what the portable poller accepts. On
+/// 64-bit systems the index has half of the bits; on 32-bit systems it has 20, enough for a million
+/// sources.
 const INDEX_BITS: u32 = if usize::BITS >= 64 { 32 } else { 20 };
 
-/// The highest index is never used, so that no key equals [`SourceKey::NOTIFY`] or the key that the
-/// portable poller keeps for itself (all ones).
+/// The highest index that is used. One more would be possible, but is reserved:
+/// [`SourceKey::NOTIFY`] has it, and so does the key that the portable poller reserves (all ones).
 const INDEX_MAX: usize = (1 << INDEX_BITS) - 2;
 
-/// The generations: the rest of the key.
+/// The bits of a generation, which is the rest of the key.
 const GENERATION_MASK: usize = usize::MAX >> INDEX_BITS;
 
-/// Names a registration within one shard.
+/// Identifies a registration within one shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SourceKey(usize);
 
 impl SourceKey {
-    /// The key of the shard's own notifications: the highest index with generation 0.
+    /// The key of the shard's own notifications: the reserved index with generation 0.
     #[cfg(target_os = "linux")]
     pub(crate) const NOTIFY: SourceKey = SourceKey(INDEX_MAX + 1);
 
@@ -67,7 +68,7 @@ struct SourceSlot {
 }
 
 impl Slots {
-    /// Enters a source with the number of its descriptor.
+    /// Inserts a source with the number of its descriptor.
     pub(crate) fn insert(&mut self, fd: i64, core: Arc<SourceCore>) -> io::Result<SourceKey> {
         let entry = self.slots.vacant_entry();
         let index = entry.key();
@@ -80,7 +81,7 @@ impl Slots {
         Ok(SourceKey::new(index, generation))
     }
 
-    /// Removes a source. The caller drops it when its lock is released.
+    /// Removes a source. The caller drops the returned reference after it has released the lock.
     pub(crate) fn remove(&mut self, key: SourceKey) -> Option<Arc<SourceCore>> {
         self.get(key)?;
         Some(self.slots.remove(key.index()).core)
@@ -96,8 +97,8 @@ impl Slots {
         self.slots.get(key.index()).map(|slot| slot.fd)
     }
 
-    /// Tells whether a source other than that of `key` is registered with this number. Checks all
-    /// slots, so it is for errors only.
+    /// Tells whether another source than that of `key` is registered with this descriptor number.
+    /// Checks all slots, so it is used only after an error.
     pub(crate) fn has_other(&self, fd: i64, key: SourceKey) -> bool {
         self.slots.iter().any(|(index, slot)| slot.fd == fd && index != key.index())
     }

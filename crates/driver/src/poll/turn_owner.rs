@@ -1,9 +1,9 @@
-//! Which threads turn a shard: no thread, any worker of a pool, or one thread only.
+//! Which threads turn a shard: no thread, any worker of a pool, or only one thread.
 //!
-//! A pool turns each of its shards at all times: when a worker is stuck in a poll, another one
-//! turns its shard. The shard of a thread in `block_on` is turned by that thread alone, and by no
-//! thread while it is stuck. So a source that is registered there moves as soon as a worker waits
-//! for it.
+//! A pool always turns all of its shards: while a worker is stuck in a poll, another one turns its
+//! shard. Only the thread in `block_on` turns its own shard, so no thread turns that shard while
+//! the thread is stuck. So a source that is registered there moves as soon as a worker waits for
+//! it.
 
 use reveille_primitive::atomic::{AtomicUsize, Ordering};
 
@@ -25,8 +25,8 @@ impl TurnOwner {
     }
 
     pub(crate) fn set(&self, is_driven: bool) {
-        // Release, and the locks that follow: see invariant 3 of driver.rs, and 6 of
-        // source/core.rs.
+        // Release, together with the locks that the caller takes next: invariant 3 of driver.rs,
+        // and invariant 6 of source/core.rs.
         self.owner.store(if is_driven { ANY_THREAD } else { UNOWNED }, Ordering::Release);
     }
 
@@ -43,7 +43,7 @@ impl TurnOwner {
         self.owner.load(Ordering::Acquire) == ANY_THREAD
     }
 
-    /// The number of the thread that alone turns it, if there is one.
+    /// The number of the only thread that turns the shard, if there is one.
     pub(crate) fn single_thread(&self) -> Option<usize> {
         let owner = self.owner.load(Ordering::Acquire);
         (owner != UNOWNED && owner != ANY_THREAD).then_some(owner)

@@ -1,21 +1,21 @@
-//! Whether events reach a source, and what a waiter has to do for that.
+//! Whether events reach a source, and what a waiter must do so that they do.
 
-/// Whether events reach the source, and what that takes.
+/// Whether events reach the source, and under which condition.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Arming {
-    /// The source is registered with no shard that a thread turns.
+    /// The source is not registered with a driven shard.
     #[default]
     Unarmed,
     /// Each change is an event.
     Armed,
-    /// An event comes only after the driver was armed for the waiter.
+    /// There is an event only after the driver was armed for the waiter.
     ArmedPerWait,
-    /// As one of these, while one thread is not busy. A waiter on another thread may know a better
-    /// shard.
+    /// Like `Armed` or `ArmedPerWait`, but only one thread turns the shard, and it does not while
+    /// it is busy. A waiter on another thread may have a better shard.
     ArmedByThread {
-        /// The number of the thread.
+        /// The number of that thread.
         thread: usize,
-        /// Whether it is as [`Arming::ArmedPerWait`].
+        /// Whether the driver must be armed for each wait, as with [`Arming::ArmedPerWait`].
         is_per_wait: bool,
     },
 }
@@ -27,8 +27,9 @@ const BY_THREAD_PER_WAIT: usize = 4 << 1;
 const TAG_MASK: usize = 15;
 
 impl Arming {
-    /// In one word. The number of a thread is an address whose lowest four bits are zero; the tag
-    /// is in three of them. The lowest bit stays zero: it is the lock's.
+    /// Packs the arming into a word. The number of a thread is an address whose lowest four bits
+    /// are zero; the tag uses the upper three of them. The lowest bit stays zero, because it
+    /// belongs to the lock.
     pub(super) fn pack(self) -> usize {
         match self {
             Arming::Unarmed => 0,
@@ -53,8 +54,8 @@ impl Arming {
     }
 }
 
-/// Tells whether a waiter on this thread has nothing to do but to enter its waker: events reach the
-/// source, and no other shard would serve this thread better.
+/// Tells whether a waiter on this thread only needs to enter its waker: events reach the source,
+/// and this thread has no better shard.
 #[inline]
 pub(super) fn is_settled(word: usize) -> bool {
     word == ARMED || word == BY_THREAD | this_thread()
@@ -62,12 +63,10 @@ pub(super) fn is_settled(word: usize) -> bool {
 
 /// A number that no other thread has at the same time.
 pub(crate) fn this_thread() -> usize {
-    /// Aligned, so that its address leaves the bits of the tag free, and is neither of the
-    /// constants in `turn_owner.rs`.
+    /// Aligned, so that the low bits of its address are free for the tag, and the address differs
+    /// from the constants in `turn_owner.rs`.
     #[repr(align(16))]
-    struct Aligned(
-        #[expect(dead_code, reason = "a type of no size has no address of its own")] u64,
-    );
+    struct Aligned(#[expect(dead_code, reason = "a zero-sized type has no unique address")] u64);
 
     thread_local!(static HERE: Aligned = const { Aligned(0) });
     HERE.with(|here| std::ptr::from_ref(here).addr())

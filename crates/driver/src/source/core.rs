@@ -1,10 +1,10 @@
 //! The shared part of a source: its readiness word, its waiters, its registration, and their locks.
 //!
-//! A source needs a lock, because an event has to set the readiness and take the waiters in one
-//! step. The lock is taken once or twice per message, so it is a spin lock, which is released by a
-//! plain store. A spin lock needs short sections, so it guards data of fixed size only. Everything
-//! that grows or is copied (waiters beyond the first, bytes that a turn received) is behind a mutex
-//! that sleeps, which an ordinary socket never takes.
+//! A source needs a lock, because an event must set the readiness and take the waiters in one step.
+//! The lock is taken once or twice per message, so it is a spin lock, which is released by a plain
+//! store. A spin lock needs short sections, so it guards only data of fixed size. Everything that
+//! grows or is copied (waiters beyond the first, bytes that a turn received) is behind a mutex,
+//! which an ordinary socket never takes.
 //!
 //! ```text
 //!   registration: Mutex            which shard, which key
@@ -14,29 +14,30 @@
 //!                    word, exhausted: atomics, read without a lock
 //! ```
 //!
-//! No other file of a source locks; the data types are in `readiness.rs`, `waiters.rs`,
-//! `wait_list.rs`, `prefetch.rs` and `arming.rs`.
+//! The other files of `source/` take no locks: `readiness.rs`, `waiters.rs`, `wait_list.rs`,
+//! `prefetch.rs` and `arming.rs` define the data.
 //!
 //! Invariants:
-//! 1. The locks guard data only. No waker is cloned, dropped or woken under one.
+//! 1. No waker is cloned, dropped or woken under a lock.
 //! 2. A waiter is entered in a section of the spin lock that checks the readiness; an event sets
 //!    the readiness and takes the waiters in one section. So either the event sees the waiter, or
 //!    the waiter sees the event. A waiter that goes to `extra` sets `has_extra` in that section and
 //!    holds `extra` until it is in the list; an event that finds `has_extra` locks `extra`
 //!    afterwards, and so finds the waiter.
 //! 3. After "would block" the section that enters the waiter also clears the direction, unless an
-//!    event came after the snapshot.
-//! 4. The arming is in the word of the spin lock. A shard that no thread turns any more changes it
-//!    and takes the waiters in one section, so a waiter is woken or learns that it must register.
-//! 5. An event empties slots and never frees them. Only the future that owns a slot frees it.
-//! 6. A source is armed first and checks second whether its shard is still driven. A thread that
-//!    leaves its shard clears the shard's mark first and disarms its sources second. So a waiter of
-//!    a shard that was left is woken or learns that it must move.
-//! 7. A shard's slot and the registration name each other: a registration that failed or ended has
-//!    no slot.
+//!    event arrived after the snapshot.
+//! 4. The arming is in the word of the spin lock. When a shard is no longer turned, one section
+//!    changes the arming and takes the waiters. So a waiter is woken, or sees that it must
+//!    register.
+//! 5. An event empties slots but does not free them. Only the future that owns a slot frees it.
+//! 6. Registration first arms the source and then checks whether its shard is still driven. A
+//!    thread that leaves its shard first marks it as not driven and then disarms its sources. So a
+//!    waiter of a shard that is no longer driven is woken, or sees that it must move.
+//! 7. A slot of the shard and the registration refer to each other: a registration that failed or
+//!    ended has no slot.
 //!
 //! Orderings: the word is written under the spin lock with release and read with acquire, so a
-//! reader that sees an event sees what the driver did before it.
+//! reader that sees an event also sees what the driver wrote before it.
 
 use std::io;
 use std::sync::Arc;
@@ -64,15 +65,15 @@ pub enum Waited {
     Entered(Arming),
 }
 
-/// The part of a source that its shard shares. An event and a wait of one task need the first cache
-/// line only.
+/// The part of a source that is shared with its shard. An event and a wait of one task need only
+/// the first cache line.
 #[derive(Debug)]
 #[repr(C, align(64))]
 pub struct SourceCore {
     /// A packed [`Ready`]. Written under the lock of the waiters, so that a write takes no
     /// read-modify-write.
     word: AtomicU64,
-    /// The note of the last read that emptied the queue; 0 if there was none.
+    /// The note of the last read that emptied the queue; 0 if there is no note.
     exhausted: AtomicU64,
     /// The word of the lock is a packed [`Arming`].
     waiters: SpinLock<Waiters>,
@@ -91,7 +92,7 @@ struct Registration {
 }
 
 impl Registration {
-    /// Tells whether `shard` serves the source better.
+    /// Tells whether the source must move to `shard`.
     fn should_move_to(&self, shard: &Driver) -> bool {
         !self.shard.is_driven() || (!self.shard.is_driven_by_any() && shard.is_driven_by_any())
     }
@@ -109,10 +110,10 @@ impl Section<'_> {
         let _ = self.updated(change);
     }
 
-    /// As [`update`](Section::update), and returns the new readiness.
+    /// Like [`update`](Section::update), and returns the new readiness.
     #[inline]
     fn updated(&mut self, change: impl FnOnce(Ready) -> Ready) -> Ready {
-        // Relaxed: the lock brought what other writers stored.
+        // Relaxed: the lock synchronises with the other writers.
         let next = change(Ready::unpack(self.core.word.load(Ordering::Relaxed)));
         // Release pairs with `snapshot`.
         self.core.word.store(next.pack(), Ordering::Release);
@@ -138,10 +139,9 @@ impl Section<'_> {
     }
 }
 
-/// What is known without an event.
+/// Readiness.
 impl SourceCore {
-    /// The core of a source about which nothing is known but `flags`: both directions are assumed
-    /// ready.
+    /// Makes the core of a source with the traits `flags`. Both directions are assumed ready.
     #[must_use]
     pub fn new(flags: Flags) -> SourceCore {
         SourceCore {
@@ -158,36 +158,37 @@ impl SourceCore {
         Section { core: self, waiters: self.waiters.lock() }
     }
 
-    /// The present readiness.
+    /// The current readiness.
     #[inline]
     pub fn snapshot(&self) -> Ready {
         // Acquire pairs with `Section::update`.
         let now = Ready::unpack(self.word.load(Ordering::Acquire));
-        // Relaxed: a note that is not seen yet costs a read that would block (`readiness.rs`,
+        // Relaxed: missing a recent note only costs a read that would block (`readiness.rs`,
         // invariant 3).
         now.considering(self.exhausted.load(Ordering::Relaxed))
     }
 
-    /// The present readiness, if `direction` is ready.
+    /// The current readiness, if `direction` is ready.
     #[inline]
     pub fn ready(&self, direction: Direction) -> Option<Ready> {
         Some(self.snapshot()).filter(|now| now.is_ready(direction))
     }
 
-    /// Clears the readiness for reads after a read of fewer bytes than asked for, unless an event
-    /// came after the snapshot `seen`.
+    /// Clears the readiness for reads after a read of fewer bytes than requested, unless an event
+    /// arrived after the snapshot `seen`.
     #[inline]
     pub fn exhaust(&self, seen: Ready) {
         self.exhausted.store(seen.exhaustion_note(), Ordering::Relaxed);
     }
 
     /// Clears the readiness of `direction` after an operation would have blocked, unless an event
-    /// came after the snapshot `seen`.
+    /// arrived after the snapshot `seen`.
     pub fn clear(&self, seen: Ready, direction: Direction) {
         self.section().update(|now| now.cleared(seen, direction));
     }
 
-    /// Clears the readiness if `count` of `len` bytes prove an empty queue, or a full one.
+    /// Clears the readiness if `count` of `len` bytes prove that the queue is empty (or full, for a
+    /// write).
     #[inline]
     pub(crate) fn note_short(&self, direction: Direction, seen: Ready, count: usize, len: usize) {
         if !seen.is_emptied_by(direction, count, len) {
@@ -204,8 +205,8 @@ impl SourceCore {
         self.section().update(|now| now.with_traits(traits));
     }
 
-    /// Other code may read from the descriptor from now on. Clears the note of the last short read,
-    /// because the next read may follow other rules.
+    /// Called before other code may use the descriptor. Clears the note of the last short read,
+    /// because the short rule may no longer hold.
     pub(crate) fn expose(&self) {
         let mut section = self.section();
         section.update(Ready::exposed);
@@ -216,8 +217,8 @@ impl SourceCore {
 
 /// Waiting.
 impl SourceCore {
-    /// Enters the waker of `cx` for `direction`, unless that is ready. `would_block` is the
-    /// snapshot taken before an operation that would have blocked, if there was one.
+    /// Enters the waker of `cx` for `direction`, unless the direction is ready. `would_block` is
+    /// the snapshot from before an operation that would have blocked, if there was one.
     pub fn wait(
         &self,
         would_block: Option<Ready>,
@@ -235,8 +236,8 @@ impl SourceCore {
 
     /// The fast path of [`wait`](SourceCore::wait): enters the waker of `cx` if it is the first of
     /// its direction, the direction is not ready, and nothing else needs to be done for the event.
-    /// Otherwise returns `false`, and the caller calls `wait`. A turn may receive `want` bytes for
-    /// it (`prefetch.rs`).
+    /// Otherwise returns `false`, and the caller calls `wait`. A turn may receive up to `want`
+    /// bytes for the waiter (`prefetch.rs`).
     #[inline]
     pub fn wait_in_place(
         &self,
@@ -277,7 +278,7 @@ impl SourceCore {
             return Waited::Ready(now);
         }
         if !arming::is_settled(section.waiters.word()) {
-            // `prefetch.rs`, invariant 4.
+            // The operation may be tried again elsewhere (`prefetch.rs`, invariant 4).
             section.waiters.want = 0;
         }
         Waited::Entered(section.arming())
@@ -307,7 +308,7 @@ impl SourceCore {
         }
     }
 
-    /// Enters a waiter beyond the first.
+    /// Enters a waiter beyond the first of its direction.
     #[cold]
     fn enter_extra(
         &self,
@@ -320,7 +321,7 @@ impl SourceCore {
         let waited = {
             let mut section = self.section();
             let waited = SourceCore::begin_wait(&mut section, would_block, direction);
-            // Invariant 2: in the section of the check, and before `extra` is released.
+            // Set in the section of the check, and before `extra` is released (invariant 2).
             section.waiters.has_extra[direction as usize] |= matches!(waited, Waited::Entered(_));
             waited
         };
@@ -365,7 +366,7 @@ impl SourceCore {
         self.extra.lock().is_some()
     }
 
-    /// Wakers and slots held for both directions: for tests of leaks.
+    /// The number of wakers and slots of both directions, for leak tests.
     #[must_use]
     pub fn waiting(&self) -> usize {
         let extra = self.extra.lock().as_ref().map_or(0, |extra| extra.len());
@@ -375,7 +376,7 @@ impl SourceCore {
 
 /// Events.
 impl SourceCore {
-    /// Stores an event and moves the wakers that it concerns to `into`, for the caller to wake.
+    /// Stores an event and moves the wakers of its directions to `into`, for the caller to wake.
     #[inline]
     pub fn deliver(&self, flags: Flags, into: &mut Vec<Waker>) {
         let mut section = self.section();
@@ -394,7 +395,7 @@ impl SourceCore {
         self.move_to(taken, into);
     }
 
-    /// Moves all wakers to `into`. A waiter that comes later has to register.
+    /// Moves all wakers to `into`. A later waiter must register.
     pub fn disarm(&self, into: &mut Vec<Waker>) {
         let mut section = self.section();
         section.set_arming(Arming::Unarmed);
@@ -403,7 +404,8 @@ impl SourceCore {
         self.move_to(taken, into);
     }
 
-    /// Moves the wakers that a section took to `into`, outside of it: `into` may have to grow.
+    /// Moves the wakers that a section took to `into`. Called outside the section, because `into`
+    /// may grow.
     #[inline]
     fn move_to(&self, taken: [Option<Taken>; 2], into: &mut Vec<Waker>) {
         for (direction, taken) in [Direction::Read, Direction::Write].into_iter().zip(taken) {
@@ -422,12 +424,12 @@ impl SourceCore {
         }
     }
 
-    /// Sets what a waiter has to do from now on.
+    /// Sets what a waiter must do from now on.
     pub fn set_arming(&self, arming: Arming) {
         self.section().set_arming(arming);
     }
 
-    /// What a waiter has to do.
+    /// What a waiter must do.
     #[must_use]
     pub fn arming(&self) -> Arming {
         self.section().arming()
@@ -446,13 +448,13 @@ impl SourceCore {
         let want = usize::from(std::mem::take(&mut section.waiters.want));
         let tick = section.updated(Ready::begin_receiving).tick();
         drop(section);
-        // No reader takes bytes now: there are none (`prefetch.rs`, invariants 1 and 3).
+        // No reader uses the buffer now, because it is empty (`prefetch.rs`, invariants 1 and 3).
         let bytes = self.extra.lock().get_or_insert_default().prefetch.lend();
         Some(PrefetchRequest { bytes, want, tick })
     }
 
-    /// Stores the outcome of a receive and its event, and moves the wakers that it concerns to
-    /// `into`.
+    /// Stores the outcome of a receive and its event, and moves the wakers of the event's
+    /// directions to `into`.
     pub fn complete_prefetch(
         &self,
         flags: Flags,
@@ -467,14 +469,13 @@ impl SourceCore {
         let read = Some(section.waiters.take(Direction::Read));
         let write = flags.has(Flags::WRITABLE).then(|| section.waiters.take(Direction::Write));
         drop(section);
-        // A reader that sees the flag waits for `extra`.
+        // A reader that already sees the flag waits for the lock of `extra`.
         extra.get_or_insert_default().prefetch.fill(request, outcome, now);
         drop(extra);
         self.move_to([read, write], into);
     }
 
-    /// Passes the bytes that a turn received to `copy`, which returns how many of them it took: as
-    /// many as it had room for.
+    /// Passes the bytes that a turn received to `copy`, which returns how many of them it copied.
     pub fn take_prefetched(
         &self,
         copy: impl FnOnce(&[u8]) -> usize,
@@ -482,8 +483,8 @@ impl SourceCore {
         self.with_prefetched(|buffer| buffer.take(copy))
     }
 
-    /// As [`take_prefetched`](SourceCore::take_prefetched), and leaves the bytes for the next read.
-    /// An error is taken.
+    /// Like [`take_prefetched`](SourceCore::take_prefetched), but leaves the bytes for the next
+    /// read. An error is consumed.
     pub fn peek_prefetched(
         &self,
         copy: impl FnOnce(&[u8]) -> usize,
@@ -508,7 +509,7 @@ impl SourceCore {
         Prefetched::Got(outcome)
     }
 
-    /// How many received bytes no reader has taken; an error counts as one.
+    /// The number of received bytes that no reader has taken; an error counts as one byte.
     #[must_use]
     pub fn prefetched(&self) -> usize {
         self.extra.lock().as_ref().map_or(0, |extra| extra.prefetch.len())
@@ -517,21 +518,21 @@ impl SourceCore {
 
 /// Registration.
 impl SourceCore {
-    /// See [`Source::register`](super::Source::register), whose promise the caller has given.
+    /// See [`Source::register`](super::Source::register). The caller is bound by its contract.
     pub(super) fn register(self: &Arc<Self>, fd: Fd<'_>, shard: &Arc<Driver>) -> io::Result<()> {
         let mut registration = self.registration.lock();
         if registration.as_ref().is_none_or(|old| old.should_move_to(shard)) {
-            // The new entry first. It reports what is ready, so no event is lost between the two.
+            // The new entry comes first. It reports what is ready, so no event is lost in between.
             let key = shard.register(fd, self)?;
             let old = registration.replace(Registration { shard: Arc::clone(shard), key });
             if let Some(old) = old {
-                // From here on its events find no source, whatever the system answers.
+                // Even if the system refuses, the events of the old entry find no source any more.
                 let _ = old.shard.deregister(fd, old.key);
             }
         }
         let Some(registration) = &*registration else { return Ok(()) };
         self.set_arming(registration.shard.arming());
-        // Invariant 6: the shard may have been left, and the source disarmed, before it was armed.
+        // The shard may have been disarmed just before the source was armed (invariant 6).
         if !registration.shard.is_driven() {
             self.set_arming(Arming::Unarmed);
         }
@@ -548,7 +549,7 @@ impl SourceCore {
         registration.map_or(Ok(()), |old| old.shard.deregister(fd, old.key))
     }
 
-    /// Frees the slot of the shard when the descriptor is out of reach.
+    /// Frees the slot of the shard when the descriptor is no longer available.
     pub(super) fn forget(&self) {
         let registration = self.registration.lock().take();
         if let Some(Registration { shard, key }) = registration {
@@ -561,7 +562,7 @@ impl SourceCore {
         self.registration.lock().as_ref().is_some_and(|now| now.shard.is_driven())
     }
 
-    /// Arms a driver without edges for the present waiters.
+    /// Arms a driver without edge-triggered events for the current waiters.
     pub(super) fn rearm(&self, fd: Fd<'_>) -> io::Result<()> {
         let registration = self.registration.lock();
         registration.as_ref().map_or(Ok(()), |now| now.shard.rearm(fd, now.key))

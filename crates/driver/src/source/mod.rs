@@ -1,14 +1,14 @@
 //! One descriptor: its readiness, its waiters, and the shard with which it is registered.
 //!
-//! A new source is empty: it makes no system call and no allocation. The core is made when an
-//! operation would block for the first time, and shared with the shard. `core.rs` says how it is
-//! locked, and has the invariants.
+//! A new source is empty: it has made no system call and no allocation. The core is allocated when
+//! an operation would block for the first time, and is shared with the shard. `core.rs` describes
+//! its locks and invariants.
 //!
-//! The owner keeps the descriptor: the source never keeps its number beyond a call. Dropping a
-//! source without `deregister` frees its slot, so that no event reaches it, and leaves the system's
-//! entry to the close of the descriptor. Rejected: keeping the number and deregistering on drop. By
-//! then it may have been closed and given to another source of the same shard, whose events would
-//! end without a sign.
+//! The descriptor belongs to the owner: the source does not store its number. Dropping a source
+//! without `deregister` frees its slot, so that no event reaches it; the system removes its entry
+//! when the descriptor is closed. Rejected: storing the number and deregistering on drop. By then
+//! the descriptor may have been closed and its number reused by another source of the same shard,
+//! whose events would silently stop.
 
 mod arming;
 mod core;
@@ -41,7 +41,7 @@ use crate::op::IoOp;
 #[derive(Debug, Default)]
 pub struct Source {
     core: OnceLock<Arc<SourceCore>>,
-    /// Whether it was made for a stream: see [`Source::for_stream`].
+    /// Whether [`Source::for_stream`] made this source.
     is_stream: bool,
 }
 
@@ -52,32 +52,32 @@ impl Source {
         Source { core: OnceLock::new(), is_stream: false }
     }
 
-    /// As [`new`](Source::new), for a connected TCP socket that this program made and that no other
-    /// code can reach. After a read or write of fewer bytes than asked for, the next one waits
-    /// without a system call. Turns of [`Kind::Batched`](crate::Kind::Batched) receive for its
-    /// reads.
+    /// Like [`new`](Source::new), for a connected TCP socket that this program made and that no
+    /// other code can access. After a read or write of fewer bytes than requested, the next one
+    /// waits without a system call. Turns of [`Kind::Batched`](crate::Kind::Batched) receive for
+    /// its reads.
     ///
     /// Any other descriptor may keep message boundaries: packet pipes, SEQPACKET and SCTP sockets,
     /// terminals, Unix streams that pass descriptors, a TCP socket on which kernel TLS is enabled.
     /// A read ends at such a boundary although more is queued, and no event reports the rest. The
-    /// owner calls [`expose`](Source::expose) before any other code learns the descriptor.
+    /// owner calls [`expose`](Source::expose) before it gives the descriptor to any other code.
     #[must_use]
     pub const fn for_stream() -> Source {
         Source { core: OnceLock::new(), is_stream: true }
     }
 
     /// Withdraws the promise of [`for_stream`](Source::for_stream): from now on other code may use
-    /// the descriptor and change how it reads.
+    /// the descriptor and change how reads behave.
     pub fn expose(&self) {
-        // Without a core nothing is known yet, and the core is made with the flag.
+        // Creates the core if there is none, so that the source stays exposed.
         if self.is_stream {
             self.core().expose();
         }
     }
 
     /// Pairs the source with its descriptor for a series of operations. `driver` returns the shard
-    /// to register with. It is called when an operation would block and the source is not
-    /// registered with a driven shard.
+    /// to register with. It is called if an operation would block and the source is not registered
+    /// with a driven shard.
     ///
     /// # Safety
     ///
@@ -90,28 +90,30 @@ impl Source {
         IoOp::new(self, fd, driver)
     }
 
-    /// Registers `fd` with `shard`. Nothing happens if it is registered with a driven shard. A
-    /// source moves, with its waiters, from a shard that is no longer driven, and from one that a
-    /// single thread turns to one that any of several threads turns.
+    /// Registers `fd` with `shard`. Does nothing if it is already registered with a driven shard,
+    /// with one exception: a source moves from a shard that a single thread turns to one that any
+    /// of several threads may turn. A source also moves away from a shard that is no longer driven.
+    /// Its waiters move with it.
     ///
     /// # Errors
     ///
-    /// When `shard` is not driven, or the system refuses: a kind of file without readiness, such as
-    /// a regular file (`PermissionDenied`), a descriptor that another source has registered
-    /// (`AlreadyExists`), one that is closed, or a limit. The error names the descriptor. The
-    /// source then stays as it was.
+    /// Returns an error if `shard` is not driven, or if the system refuses: for a kind of file
+    /// without readiness, such as a regular file (`PermissionDenied`), for a descriptor that
+    /// another source has registered (`AlreadyExists`), for a closed descriptor, or because of a
+    /// limit. The error names the descriptor. The source does not change.
     ///
     /// # Safety
     ///
     /// * `fd` stays open until the source is [deregistered](Source::deregister) or dropped: until
-    ///   then a turn may read from it, and must reach the file that `fd` was. A source that is
-    ///   leaked needs its descriptor leaked as well.
+    ///   then a turn may read from the descriptor, and it must still be the same file. If the
+    ///   source is leaked, its descriptor must be leaked as well.
     #[allow(unsafe_code, reason = "the caller promises that the descriptor stays open")]
     pub unsafe fn register(&self, fd: Fd<'_>, shard: &Arc<Driver>) -> io::Result<()> {
         self.core().register(fd, shard)
     }
 
-    /// As [`register`](Source::register), for a caller that has given its promise already.
+    /// Like [`register`](Source::register), for a caller that is already bound by its contract
+    /// through [`op`](Source::op).
     pub(crate) fn enter(&self, fd: Fd<'_>, shard: &Arc<Driver>) -> io::Result<()> {
         self.core().register(fd, shard)
     }
@@ -120,8 +122,8 @@ impl Source {
     ///
     /// # Errors
     ///
-    /// When the system refuses for another reason than that it does not know the descriptor. The
-    /// source is not registered afterwards in any case.
+    /// Returns an error if the system refuses for a reason other than that the descriptor is closed
+    /// or not registered. The source is deregistered in any case.
     pub fn deregister(&self, fd: Fd<'_>) -> io::Result<()> {
         self.core.get().map_or(Ok(()), |core| core.deregister(fd))
     }
@@ -132,30 +134,30 @@ impl Source {
         self.core.get().is_some_and(|core| core.is_armed())
     }
 
-    /// The present readiness. Before the first operation both directions are assumed ready.
+    /// The current readiness. Before the first operation both directions are assumed ready.
     pub fn readiness(&self) -> Ready {
         self.core.get().map_or(Ready::ASSUMED, |core| core.snapshot())
     }
 
     /// Clears the readiness of `direction` after an operation would have blocked, unless an event
-    /// came after the snapshot `seen`.
+    /// arrived after the snapshot `seen`.
     pub fn clear(&self, seen: Ready, direction: Direction) {
         self.core().clear(seen, direction);
     }
 
-    /// Wakers and waiting futures, for tests of leaks.
+    /// The number of wakers and waiting futures, for leak tests.
     #[doc(hidden)]
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.core.get().map_or(0, |core| core.waiting())
     }
 
-    /// The fast path of [`IoOp::poll_io`]: calls `op` once if the source counts as ready, and
-    /// otherwise, or if it would block, waits. `None` if that takes `poll_io`.
+    /// The fast path of [`IoOp::poll_io`]: calls `op` once if the source counts as ready; waits if
+    /// it does not, or if `op` would block. Returns `None` if only `poll_io` can do that.
     ///
     /// # Errors
     ///
-    /// Those of `op`, but for `WouldBlock` and `Interrupted`.
+    /// Returns the errors of `op`, except `WouldBlock` and `Interrupted`.
     #[inline]
     pub fn poll_io_fast<R>(
         &self,
@@ -170,12 +172,12 @@ impl Source {
         }
     }
 
-    /// The fast path of [`IoOp::poll_stream`], as [`poll_io_fast`](Source::poll_io_fast), for a
-    /// stream operation of `len` bytes at most.
+    /// The fast path of [`IoOp::poll_stream`]. Like [`poll_io_fast`](Source::poll_io_fast), for a
+    /// stream operation of at most `len` bytes.
     ///
     /// # Errors
     ///
-    /// As [`poll_io_fast`](Source::poll_io_fast).
+    /// The same as [`poll_io_fast`](Source::poll_io_fast).
     #[inline]
     pub fn poll_stream_fast(
         &self,
@@ -194,13 +196,13 @@ impl Source {
         }
     }
 
-    /// The fast path of [`IoOp::poll_recv`], as [`poll_io_fast`](Source::poll_io_fast), for a
-    /// socket's read into `buf` of `len` bytes at most. If a turn has received bytes already, they
-    /// are passed to `copy` instead.
+    /// The fast path of [`IoOp::poll_recv`]. Like [`poll_io_fast`](Source::poll_io_fast), for a
+    /// read from a socket of at most `len` bytes into `buf`. If a turn has received bytes already,
+    /// they are passed to `copy` instead.
     ///
     /// # Errors
     ///
-    /// As [`poll_io_fast`](Source::poll_io_fast).
+    /// The same as [`poll_io_fast`](Source::poll_io_fast).
     #[inline]
     pub fn poll_recv_fast<B: ?Sized>(
         &self,
@@ -268,7 +270,7 @@ impl Source {
         }
     }
 
-    /// Takes what a turn has received for a reader.
+    /// Takes the bytes or the error that a turn has received for a reader.
     pub(crate) fn take_prefetched(
         &self,
         copy: impl FnOnce(&[u8]) -> usize,
@@ -280,12 +282,12 @@ impl Source {
     }
 
     /// For an operation that reads the next bytes without consuming them: passes the bytes that a
-    /// turn has received to `copy`, which returns how many it copied. `None` if there are no such
-    /// bytes; then the caller asks the system.
+    /// turn has received to `copy`, which returns how many it copied. Returns `None` if there are
+    /// no such bytes; the caller then makes the system call.
     ///
     /// # Errors
     ///
-    /// That of the read, or `WouldBlock` while a turn is receiving.
+    /// Returns the error of the receive, or `WouldBlock` while a turn is receiving.
     pub fn peek(&self, copy: impl FnOnce(&[u8]) -> usize) -> Option<io::Result<usize>> {
         match self.core.get()?.peek_prefetched(copy) {
             Prefetched::Got(outcome) => Some(outcome),
@@ -294,14 +296,14 @@ impl Source {
         }
     }
 
-    /// How many bytes a turn has received for a read that was given up.
+    /// The number of bytes that a turn has received and no read has taken.
     #[must_use]
     pub fn prefetched(&self) -> usize {
         self.core.get().map_or(0, |core| core.prefetched())
     }
 
     /// The short rule of [`IoOp::poll_stream`]: clears the readiness if `count` of `len` bytes
-    /// prove an empty queue, or a full one.
+    /// prove that the queue is empty (or full, for a write).
     #[inline]
     pub(crate) fn note_short(&self, direction: Direction, seen: Ready, count: usize, len: usize) {
         if let Some(core) = self.core.get() {
@@ -309,7 +311,7 @@ impl Source {
         }
     }
 
-    /// Waits for `direction` before an operation. If it is ready, this is one load.
+    /// Waits for `direction` before an operation. If it is ready, this takes one load.
     #[inline]
     pub(crate) fn wait_ready(
         &self,
@@ -342,7 +344,7 @@ impl Source {
         }
     }
 
-    /// Arms a driver without edges for the present waiters.
+    /// Arms a driver without edge-triggered events for the current waiters.
     pub(crate) fn rearm(&self, fd: Fd<'_>) -> io::Result<()> {
         self.core.get().map_or(Ok(()), |core| core.rearm(fd))
     }

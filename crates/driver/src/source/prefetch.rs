@@ -1,9 +1,9 @@
-//! Bytes that a turn received for a read that was waiting: the batched reads of
-//! [`Kind::Batched`](crate::Kind::Batched). Plain data: `core.rs` locks it.
+//! Bytes that a turn received for a waiting read: the batched reads of
+//! [`Kind::Batched`](crate::Kind::Batched). Plain data: `core.rs` has the lock.
 //!
-//! A read of a socket that finds nothing says how many bytes it wants and waits. The turn that
-//! learns of the message receives it together with those of other sources in one system call
-//! (`batch.rs`), stores it here, and wakes the reader, which takes it without a system call.
+//! A socket read that would block records how many bytes it wants, and waits. When an event reports
+//! the message, the turn receives it together with the messages of other sources in one system call
+//! (`batch.rs`), stores it here and wakes the reader. The reader takes it without a system call.
 //!
 //! ```text
 //!           wait            begin               complete              take all
@@ -12,56 +12,56 @@
 //!     └──────────────┴───────────────────┘
 //! ```
 //!
-//! Wanted is `Waiters::want`, Receiving and Prefetched are flags of the readiness word. Bytes stay
-//! in order, because at most one receive is under way:
+//! Wanted means that `Waiters::want` is not 0; Receiving and Prefetched are flags of the readiness
+//! word. Bytes stay in order, because at most one receive is in progress:
 //!
 //! 1. A receive begins only while the source does not count as readable and a read wants bytes. A
-//!    reader that makes its own system call saw READABLE, and clears it only after the call
-//!    returned, so no reader is inside one.
-//! 2. While RECEIVING is set, no event makes the source readable. That includes events of another
-//!    shard, while a source moves. The end of the receive clears the flag, makes the source
-//!    readable and takes the waiters, in one section of the lock. If there was such an event, the
-//!    source stays readable when all bytes are taken.
-//! 3. While PREFETCHED is set, readers take bytes from here, and the source counts as readable, so
-//!    that no second receive begins.
-//! 4. A wait after which the source may be registered with another shard, and the operation tried
-//!    at once, withdraws the request.
+//!    reader that makes its own system call has seen READABLE and clears it only after the call has
+//!    returned. So no reader is inside its own system call.
+//! 2. While RECEIVING is set, no event makes the source readable, not even an event of another
+//!    shard while the source moves. The end of the receive clears the flag, makes the source
+//!    readable and takes the waiters in one section of the lock. If another event arrived in the
+//!    meantime, the source stays readable after all bytes are taken.
+//! 3. While PREFETCHED is set, readers take bytes from the buffer, and the source counts as
+//!    readable, so that no second receive begins.
+//! 4. A wait withdraws the request if the source may next be registered with another shard, because
+//!    the operation is then tried again.
 //!
-//! Bytes that were received for a read that was given up meanwhile go to the next read.
+//! If the read is dropped in the meantime, its bytes go to the next read.
 
 use std::io;
 
 use super::readiness::{Direction, Ready};
 
-/// The longest read that a turn receives. For more, copying what was received costs as much as the
+/// The longest read for which a turn receives, in bytes. Copying more bytes costs as much as the
 /// system call that it saves.
 const READ_MAX: u16 = 8 * 1024;
 
-/// What replaces a reader's system call. See the module's header.
+/// The bytes or the error that a turn has received. See the module's header.
 #[derive(Debug, Default)]
 pub(super) struct PrefetchBuffer {
-    /// Kept from read to read. Moved into the [`PrefetchRequest`] while the turn receives.
+    /// Reused from read to read. Moved into the [`PrefetchRequest`] while the turn receives.
     bytes: Vec<u8>,
-    /// The range of the bytes that no reader has taken.
+    /// The range of `bytes` that no reader has taken.
     left: std::ops::Range<usize>,
     failure: Option<io::Error>,
-    /// The tick of the event, if these bytes were all there was.
+    /// The tick of the event, if the receive emptied the queue.
     emptied_at: Option<u64>,
 }
 
-/// A read for which a turn is going to receive.
+/// A read for which a turn receives.
 #[derive(Debug)]
 pub struct PrefetchRequest {
-    /// The memory to receive into: at least `want` bytes.
+    /// The memory to receive into. `Receive::new` extends it to `want` bytes.
     pub(crate) bytes: Vec<u8>,
-    /// How many bytes to receive at most.
+    /// The maximum number of bytes to receive.
     pub(crate) want: usize,
-    /// The tick before it.
+    /// The tick when the receive began.
     pub(crate) tick: u64,
 }
 
 impl PrefetchRequest {
-    /// As if the system had received `bytes`: for models.
+    /// Replaces the memory with `bytes`, as if the system had received them. For models.
     #[doc(hidden)]
     #[must_use]
     pub fn filled(self, bytes: Vec<u8>) -> PrefetchRequest {
@@ -69,30 +69,31 @@ impl PrefetchRequest {
     }
 }
 
-/// What a turn has received for a reader.
+/// The result of an attempt to take received bytes.
 #[derive(Debug)]
 pub enum Prefetched<R> {
     /// These bytes, or this error.
     Got(R),
-    /// Nothing: the reader makes its own system call.
+    /// There is nothing: the reader makes its own system call.
     Nothing,
     /// A turn is receiving: the reader waits.
     Busy,
 }
 
-/// How many bytes a read of `len` bytes wants from a turn; 0 if it wants to receive by itself.
+/// The number of bytes that a read of `len` bytes wants from a turn; 0 if the read makes its own
+/// system call.
 #[inline]
 pub(super) fn want(len: usize) -> u16 {
     u16::try_from(len).ok().filter(|&len| len <= READ_MAX).unwrap_or(0)
 }
 
 impl PrefetchBuffer {
-    /// Bytes for a reader; an error counts as one.
+    /// The number of bytes for readers; an error counts as one byte.
     pub(super) fn len(&self) -> usize {
         self.left.len() + usize::from(self.failure.is_some())
     }
 
-    /// Moves the memory out, for a turn to receive into.
+    /// Moves the memory out of the buffer, for a turn to receive into.
     pub(super) fn lend(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.bytes)
     }
@@ -100,7 +101,7 @@ impl PrefetchBuffer {
     /// Stores the outcome of a receive. `now` is the readiness after its event.
     pub(super) fn fill(&mut self, request: PrefetchRequest, outcome: Received, now: Ready) {
         let PrefetchRequest { bytes, want, tick } = request;
-        // Another shard's event since the beginning may be about bytes after these.
+        // If another shard delivered an event in the meantime, more bytes may be queued.
         let is_only_event = now.tick() == tick + 1;
         let is_all = is_only_event && now.is_emptied_by(Direction::Read, outcome.count, want);
         self.emptied_at = is_all.then(|| now.tick());
@@ -109,7 +110,7 @@ impl PrefetchBuffer {
         self.bytes = bytes;
     }
 
-    /// Passes the bytes to `copy`, which returns how many of them it took. `None` if there is
+    /// Passes the bytes to `copy`, which returns how many of them it copied. `None` if there is
     /// nothing.
     pub(super) fn take(&mut self, copy: impl FnOnce(&[u8]) -> usize) -> Option<io::Result<usize>> {
         if let Some(failure) = self.failure.take() {
@@ -123,8 +124,8 @@ impl PrefetchBuffer {
         Some(Ok(count))
     }
 
-    /// As [`take`](PrefetchBuffer::take), and leaves the bytes for the next read. An error is
-    /// taken.
+    /// Like [`take`](PrefetchBuffer::take), but leaves the bytes for the next read. An error is
+    /// consumed.
     pub(super) fn peek(&mut self, copy: impl FnOnce(&[u8]) -> usize) -> Option<io::Result<usize>> {
         let left = self.left.clone();
         let outcome = self.take(copy);
@@ -132,14 +133,15 @@ impl PrefetchBuffer {
         outcome
     }
 
-    /// The tick at which the turn emptied the queue, if it did. Called when all is taken.
+    /// The tick at which the turn emptied the queue, if it did. Called when all bytes have been
+    /// taken.
     pub(super) fn take_emptied_at(&mut self) -> Option<u64> {
         self.emptied_at.take()
     }
 }
 
-/// What a receive brought. An outcome that says nothing (no bytes, which may be the end of the
-/// stream, and temporary errors) is left to the reader's own system call.
+/// The outcome of a receive. If it is inconclusive (no bytes, which may be the end of the stream,
+/// or a temporary error), the reader makes its own system call.
 #[derive(Debug)]
 pub(super) struct Received {
     count: usize,
@@ -155,13 +157,13 @@ impl Received {
         }
     }
 
-    /// Tells whether there is something for a reader.
+    /// Tells whether there are bytes or an error for a reader.
     pub(super) fn is_some(&self) -> bool {
         self.count > 0 || self.failure.is_some()
     }
 }
 
-/// Tells whether a read is tried again after `error`.
+/// Tells whether a read is retried after `error`.
 fn is_temporary(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
@@ -171,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_read_longer_than_a_turn_receives_wants_nothing() {
+    fn a_read_longer_than_the_maximum_wants_nothing() {
         let max = usize::from(READ_MAX);
         assert_eq!([want(0), want(1), want(max), want(max + 1)], [0, 1, READ_MAX, 0]);
     }

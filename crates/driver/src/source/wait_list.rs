@@ -1,23 +1,25 @@
-//! The waiters of one direction beyond the first. Plain data: `core.rs` locks it.
+//! The waiters of one direction beyond the first. Plain data: `core.rs` has the lock.
 //!
 //! A future of this project has a slot and frees it when it is dropped. A `poll_*` method has no
-//! memory, so its waker stays in a list until the next event. The list never evicts a waiter: any
-//! number of tasks may wait for one source, and they must not wake each other. A task may also give
-//! up and end while the source stays silent, and its waker must not stay for ever. So the list is
-//! *swept* when it reaches a certain size:
+//! state, so its waker stays in a list until the next event. The list never evicts a waiter: any
+//! number of tasks may wait for one source, and they must not wake each other. But a task may stop
+//! waiting or end without an event, and its waker must not stay forever. So the list is *swept*
+//! when it reaches a certain size:
 //!
 //! 1. Wakers whose task has ended are dropped.
 //! 2. Wakers whose task still exists stay.
-//! 3. For other wakers (of executors inside a task, or of other runtimes) the sweep cannot tell. It
-//!    wakes them and removes them: a task that still waits enters again.
-//! 4. The next size is at least twice the number that stayed. If wakers were last woken less than
-//!    [`GRACE`] ago, the size doubles, because those tasks have entered again; otherwise it halves.
+//! 3. For other wakers (of executors inside a task, or of other runtimes) the sweep cannot
+//!    determine that. It wakes and removes them: a task that still waits enters its waker again.
+//! 4. The size for the next sweep is at least twice the number of wakers that stayed. After a sweep
+//!    that woke wakers, the size doubles if the sweep before it was less than [`GRACE`] ago,
+//!    because the woken tasks have entered again; otherwise it halves.
 //!
 //! So a sweep never wakes a task of this runtime. N waiters of other executors are woken about 2 N
-//! times in all. Of those that gave up, at most what arrives within twice the grace is kept.
+//! times in total. Of the waiters that have stopped waiting, the list keeps at most those that
+//! entered within twice the grace period.
 //!
-//! Rejected: a bound at which the oldest waiter is woken and dropped. With one waiter more than the
-//! bound, the waiters evict each other in a loop that never sleeps.
+//! Rejected: a bound at which the oldest waiter is woken and removed. With one waiter more than the
+//! bound, the waiters evict each other in a busy loop.
 
 use std::task::Waker;
 use std::time::{Duration, Instant};
@@ -26,27 +28,27 @@ use slab::Slab;
 
 use crate::events;
 
-/// What the executor knows about wakers, for the sweep of a list.
+/// The executor's functions for wakers, for the sweep of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct WakerOps {
-    /// Tells whether the task behind a waker still exists; `None` if it cannot tell. It must not
-    /// run user code: it is called under a lock.
+    /// Tells whether the task behind a waker still exists; `None` if that is unknown. It must not
+    /// run user code, because it is called under a lock.
     pub is_live: fn(&Waker) -> Option<bool>,
-    /// Wakes and removes all wakers, also when one of them panics.
+    /// Wakes and removes all wakers, even if one of them panics.
     pub wake_all: fn(&mut Vec<Waker>),
 }
 
 impl Default for WakerOps {
-    /// Knows nothing about tasks. Resumes the last panic once all wakers were called.
+    /// For wakers of unknown tasks. Resumes the last panic after all wakers have been called.
     fn default() -> WakerOps {
         WakerOps { is_live: |_| None, wake_all: |wakers| _ = events::wake_all(wakers) }
     }
 }
 
-/// The size below which a list is not swept.
+/// The smallest size at which a list is swept.
 const SIZE_MIN: usize = 32;
 
-/// How long a waiter may take to come back after it was woken by a sweep.
+/// The time within which waiters are expected to enter again after a sweep woke them.
 const GRACE: Duration = Duration::from_millis(50);
 
 /// The waiters of one direction beyond the first.
@@ -60,12 +62,13 @@ pub(super) struct WaitList {
     last_woken: Option<Instant>,
 }
 
-/// What a sweep took out of the list. The caller handles it after it has released the lock.
+/// The wakers that a sweep removed from the list. The caller handles them after it has released the
+/// lock.
 #[derive(Debug, Default)]
 pub(super) struct Swept {
-    /// Their tasks have ended.
+    /// The caller drops these: their tasks have ended.
     pub(super) gone: Vec<Waker>,
-    /// Nothing is known about their tasks. The caller wakes them.
+    /// The caller wakes these: nothing is known about their tasks.
     pub(super) unknown: Vec<Waker>,
 }
 
@@ -76,7 +79,7 @@ impl Default for WaitList {
 }
 
 impl WaitList {
-    /// Adds a shared waker. A list that is full is swept before that.
+    /// Adds a shared waker. Sweeps the list first if it has reached the size for that.
     pub(super) fn push(
         &mut self,
         waker: Waker,
@@ -109,7 +112,10 @@ impl WaitList {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "a guess of how long ago; nothing waits for it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "only an estimate of elapsed time; nothing waits for it"
+)]
 fn now() -> Instant {
     Instant::now()
 }
@@ -136,7 +142,7 @@ mod tests {
         }
     }
 
-    /// Enters `waiter` and then all waiters that a sweep woke, until no sweep wakes one.
+    /// Enters `waiter` and then each waiter that a sweep woke, until no sweep wakes a waiter.
     fn enter(list: &mut WaitList, all: &[Arc<Waiter>], waiter: &Arc<Waiter>) {
         let mut push = |waiter: &Arc<Waiter>| {
             if let Some(swept) = list.push(Waker::from(Arc::clone(waiter)), |_| None) {
@@ -150,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn waiters_of_unknown_tasks_are_woken_a_few_times_at_most() {
+    fn waiters_of_unknown_tasks_are_woken_at_most_three_times_on_average() {
         for count in [31, 32, 33, 34, 100, 1000] {
             let mut list = WaitList::default();
             let all: Vec<_> = (0..count).map(|_| Arc::new(Waiter::default())).collect();
@@ -159,24 +165,24 @@ mod tests {
             }
             let wakes: usize = all.iter().map(|it| it.wakes.load(Ordering::Relaxed)).sum();
             assert!(wakes <= 3 * count, "{count} waiters were woken {wakes} times");
-            assert_eq!(list.more.len(), count, "each of them is there");
+            assert_eq!(list.more.len(), count, "each waiter is in the list");
         }
     }
 
     #[test]
-    fn waiters_that_gave_up_do_not_add_up() {
+    fn wakers_of_tasks_that_stopped_waiting_do_not_accumulate() {
         let mut list = WaitList::default();
         for _ in 0..100_000 {
             let waker = Waker::from(Arc::new(Waiter::default()));
             drop(list.push(waker, |_| None));
-            // As if each came a while after the one before.
+            // As if each waiter entered a while after the previous one.
             list.last_woken = None;
         }
         assert!(list.more.len() <= SIZE_MIN, "{} are left", list.more.len());
     }
 
     #[test]
-    fn wakers_of_ended_tasks_are_dropped_and_those_of_others_stay_unwoken() {
+    fn a_sweep_drops_wakers_of_ended_tasks_and_keeps_the_others() {
         let mut list = WaitList::default();
         let (ended, waits) = (Waker::noop().clone(), Arc::new(Waiter::default()));
         let waits = Waker::from(waits);

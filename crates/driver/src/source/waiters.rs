@@ -1,11 +1,11 @@
-//! The wakers of a source, by direction. Plain data: `core.rs` locks it.
+//! The wakers of a source, by direction. Plain data: `core.rs` has the lock.
 //!
 //! There are two kinds of waiter, because there are two kinds of caller:
 //!
-//! * **shared**: `poll_*` methods, which keep no memory between two polls. Their wakers are stored
-//!   without duplicates, so that a second task does not evict the first. `wait_list.rs` says how
-//!   the list is kept free of tasks that gave up.
-//! * **owned**: futures, which hold a slot of their own and free it when dropped.
+//! * **shared**: `poll_*` methods, which keep no state between two polls. Their wakers are stored
+//!   without duplicates, and a second task does not evict the first. `wait_list.rs` describes how
+//!   wakers of tasks that no longer wait are removed.
+//! * **owned**: futures, which have a slot of their own and free it when dropped.
 //!
 //! The first shared waker of each direction is stored inline ([`Waiters`]). All others are in
 //! [`ExtraWaiters`], which most sources never allocate.
@@ -19,9 +19,9 @@ use super::wait_list::{Swept, WaitList, WakerOps};
 /// Where a waiter is entered.
 #[derive(Debug)]
 pub enum WaitSlot {
-    /// In the list of callers without memory. The functions are for the sweep of the list.
+    /// In the list of callers without state. The functions are for the sweep of the list.
     Shared(WakerOps),
-    /// In a slot of its own, once it has one.
+    /// In a slot of its own; `None` before the first wait.
     Owned(Option<usize>),
 }
 
@@ -33,16 +33,17 @@ impl WaitSlot {
     }
 }
 
-/// What one task per direction needs. Its size is fixed, so that each section of the spin lock
-/// around it takes constant time, and it shares a cache line with the readiness word: with a
-/// thousand connections each line is a cache miss at each event.
+/// The waiters of a source with one waiting task per direction. The size is fixed, so that each
+/// section of the spin lock takes constant time. It shares a cache line with the readiness word:
+/// with a thousand connections each line is a cache miss at each event.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     /// The first shared waker of each direction.
     pub(super) first: [Option<Waker>; 2],
     /// Whether [`ExtraWaiters`] may hold a waker of the direction.
     pub(super) has_extra: [bool; 2],
-    /// How many bytes the waiting read wants; 0 if no read waits that a turn may receive for.
+    /// The number of bytes that the waiting read wants; 0 if there is no read for which a turn may
+    /// receive.
     pub(super) want: u16,
 }
 
@@ -54,11 +55,11 @@ pub(super) struct Taken {
 }
 
 impl Waiters {
-    /// Stores `waker` as the first of its direction. Returns it if it is stored already.
+    /// Stores `waker` as the first of its direction. Returns it if an equal one is stored already.
     ///
     /// # Errors
     ///
-    /// Returns the waker if another task is the first.
+    /// Returns the waker if another task's waker is the first.
     pub(super) fn enter_first(
         &mut self,
         direction: Direction,
@@ -83,7 +84,7 @@ impl Waiters {
     }
 }
 
-/// What most sources never need.
+/// State that most sources never need.
 #[derive(Debug, Default)]
 pub(super) struct ExtraWaiters {
     pub(super) lists: [WaitList; 2],
@@ -125,7 +126,7 @@ impl ExtraWaiters {
         }
     }
 
-    /// Moves all wakers of `direction` to `into`. Slots of futures are emptied and stay theirs.
+    /// Moves all wakers of `direction` to `into`. The slots of futures are emptied but not freed.
     pub(super) fn take(&mut self, direction: Direction, into: &mut Vec<Waker>) {
         self.lists[direction as usize].take(into);
     }
@@ -135,7 +136,7 @@ impl ExtraWaiters {
         !list.more.is_empty() || list.owned.iter().any(|(_, slot)| slot.is_some())
     }
 
-    /// Wakers and slots of both directions.
+    /// The number of wakers and slots of both directions.
     pub(super) fn len(&self) -> usize {
         self.lists.iter().map(|list| list.more.len() + list.owned.len()).sum()
     }
