@@ -1,4 +1,4 @@
-//! Turns that receive for reads that wait: [`Kind::Batched`].
+//! Turns that receive for waiting reads: [`Kind::Batched`].
 #![cfg(all(target_os = "linux", target_arch = "x86_64", not(reveille_loom)))]
 
 use reveille_watchdog as _;
@@ -22,7 +22,7 @@ fn copy(buf: &mut [u8], bytes: &[u8]) -> usize {
     count
 }
 
-/// As the runtime does it.
+/// Tries the fast path first, as the runtime does.
 fn poll_recv(
     io: &Io<TcpStream>,
     shard: &Arc<Driver>,
@@ -37,7 +37,7 @@ fn poll_recv(
     io.at(shard).poll_recv(&cx, len, buf, copy, op)
 }
 
-/// What is read now, or `None` if the read waits.
+/// Returns the bytes that a read gets, or `None` if it waits.
 fn recv(io: &Io<TcpStream>, shard: &Arc<Driver>, len: usize) -> Option<Vec<u8>> {
     let mut buf = vec![0; len];
     match poll_recv(io, shard, Waker::noop(), &mut buf) {
@@ -46,12 +46,12 @@ fn recv(io: &Io<TcpStream>, shard: &Arc<Driver>, len: usize) -> Option<Vec<u8>> 
     }
 }
 
-/// A shard, and connections on which a read of `len` bytes waits.
+/// A shard, and `count` connections, each with a waiting read of `len` bytes.
 fn waiting(count: usize, len: usize) -> (Arc<Driver>, Vec<(Io<TcpStream>, TcpStream)>) {
     let shard = Arc::new(Driver::new(Kind::Batched).expect("a shard"));
     let pairs: Vec<_> = (0..count).map(|_| tcp()).collect();
     for (ours, theirs) in &pairs {
-        // The first read registers, the next ones only wait.
+        // The first read registers the source; the later ones only wait.
         assert_eq!(recv(ours, &shard, len), None);
         (&*theirs).write_all(b"!").expect("room");
         let mut first = None;
@@ -66,7 +66,7 @@ fn waiting(count: usize, len: usize) -> (Arc<Driver>, Vec<(Io<TcpStream>, TcpStr
     (shard, pairs)
 }
 
-/// One turn that hears of `count` sources.
+/// Makes one turn, which must report events of `count` sources.
 fn turn(shard: &Driver, count: usize) {
     let turn = shard.turn(Some(support::LONG), &mut Events::new()).expect("a turn");
     assert!(matches!(turn, Turn::Done { events, .. } if events == count), "{turn:?}");
@@ -77,12 +77,12 @@ fn send(pairs: &[(Io<TcpStream>, TcpStream)], bytes: &[u8]) {
         (&*theirs).write_all(bytes).expect("room");
     }
     for (ours, _) in pairs {
-        arrived(ours);
+        wait_until_readable(ours);
     }
 }
 
-/// Waits until the socket has something, however busy the machine is.
-fn arrived(io: &Io<TcpStream>) {
+/// Waits until the socket has bytes to read.
+fn wait_until_readable(io: &Io<TcpStream>) {
     let mut asked = [PollFd::new(&io.inner, PollFlags::IN)];
     assert_eq!(poll(&mut asked, None).expect("a wait"), 1);
 }
@@ -97,7 +97,7 @@ fn several_messages_are_received_by_one_call() {
     assert_eq!((after.batches - before.batches, after.batched_reads), (1, 8));
     for (ours, theirs) in &pairs {
         assert_eq!(ours.source.prefetched(), 7);
-        // It has left the socket, and what follows comes behind it.
+        // The message has been taken from the socket, and later bytes are read after it.
         assert_eq!((&ours.inner).read(&mut [0; 16]).expect_err("nothing").kind(), WOULD_BLOCK);
         (&*theirs).write_all(b" more").expect("room");
         assert_eq!(recv(ours, &shard, 3).as_deref(), Some(&b"mes"[..]));
@@ -117,7 +117,7 @@ const WOULD_BLOCK: io::ErrorKind = io::ErrorKind::WouldBlock;
 #[test]
 fn readers_are_woken_once_each() {
     let (shard, pairs) = waiting(4, 16);
-    // One event each takes the wakers of `waiting`; these are entered in their place.
+    // An event for each source takes the wakers that `waiting` entered; these replace them.
     send(&pairs, b"x");
     turn(&shard, 4);
     let counts: Vec<_> = pairs
@@ -136,7 +136,7 @@ fn readers_are_woken_once_each() {
 }
 
 #[test]
-fn a_few_messages_and_long_reads_are_left_to_the_readers() {
+fn small_batches_and_long_reads_are_left_to_the_readers() {
     for (count, len) in [(3, 16), (8, 8 * 1024 + 1)] {
         let (shard, pairs) = waiting(count, len);
         send(&pairs, b"message");
@@ -149,11 +149,11 @@ fn a_few_messages_and_long_reads_are_left_to_the_readers() {
 }
 
 #[test]
-fn a_read_that_was_filled_is_followed_by_another() {
+fn a_filled_read_is_followed_by_another_read() {
     let (shard, pairs) = waiting(4, 4);
     send(&pairs, b"message and end");
     for (_, theirs) in &pairs {
-        // The turn hears of the message alone if it is quick, of both otherwise.
+        // The event reports only the message if the turn is quick, and otherwise the close too.
         theirs.shutdown(std::net::Shutdown::Write).expect("open");
     }
     turn(&shard, 4);
@@ -173,7 +173,7 @@ fn a_read_that_was_filled_is_followed_by_another() {
 }
 
 #[test]
-fn who_looks_without_taking_sees_what_was_received() {
+fn a_peek_sees_the_bytes_that_a_turn_received() {
     let (shard, pairs) = waiting(4, 16);
     send(&pairs, b"message");
     turn(&shard, 4);
@@ -185,7 +185,7 @@ fn who_looks_without_taking_sees_what_was_received() {
             assert_eq!(seen[..count], b"message"[..count]);
             assert_eq!(count, len.min(7));
         }
-        // The socket is empty, and yet there is something to read.
+        // The socket is empty, but the source has bytes to read.
         let mut ready = pin!(async { ours.at(&shard).ready(Direction::Read).await });
         assert!(ready.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready());
         assert_eq!(recv(ours, &shard, 16).as_deref(), Some(&b"message"[..]));
@@ -194,11 +194,11 @@ fn who_looks_without_taking_sees_what_was_received() {
 }
 
 #[test]
-fn what_was_received_moves_with_its_source() {
+fn received_bytes_move_with_their_source() {
     let (shard, pairs) = waiting(4, 16);
     send(&pairs, b"message");
     turn(&shard, 4);
-    assert_eq!(shard.wake_all(), 0, "the event has woken them");
+    assert_eq!(shard.wake_all(), 0, "the event has woken the readers");
     let other = Arc::new(Driver::new(Kind::Native).expect("a shard"));
     send(&pairs, b", and more");
     for (ours, _) in &pairs {
@@ -216,7 +216,7 @@ fn what_was_received_moves_with_its_source() {
 }
 
 #[test]
-fn a_source_that_has_left_keeps_its_message() {
+fn the_message_of_a_deregistered_source_stays_in_its_socket() {
     use std::os::fd::AsFd;
 
     let (shard, pairs) = waiting(5, 16);
@@ -229,9 +229,10 @@ fn a_source_that_has_left_keeps_its_message() {
     assert_eq!((&left.inner).read(&mut bytes).expect("it is in the socket"), 7);
 }
 
-/// Where io_uring is forbidden, before the shard is made or later, readers read by themselves.
+/// If io_uring is forbidden, before the shard is made or later, readers make their own system
+/// calls.
 #[test]
-fn without_io_uring_nothing_is_received_and_nothing_lost() {
+fn without_io_uring_readers_read_from_the_socket() {
     let check = |shard: &Arc<Driver>, pairs: &[(Io<TcpStream>, TcpStream)]| {
         send(pairs, b"message");
         turn(shard, pairs.len());
@@ -240,7 +241,7 @@ fn without_io_uring_nothing_is_received_and_nothing_lost() {
             assert_eq!(recv(ours, shard, 16), None);
         }
     };
-    // A filter is that of a thread.
+    // A filter applies to one thread.
     std::thread::scope(|scope| {
         for errno in [libc::ENOSYS, libc::EPERM] {
             scope.spawn(move || {

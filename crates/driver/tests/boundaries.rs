@@ -1,4 +1,5 @@
-//! Descriptors of which nothing is known: a short read or write says nothing of the queue.
+//! Descriptors of unknown kind: a short read or write does not prove that the queue is empty or
+//! full.
 
 #![cfg(all(target_os = "linux", not(reveille_loom)))]
 
@@ -16,7 +17,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use rustix::pipe::{PipeFlags, pipe_with};
 use support::{Io, each_kind, turn_until};
 
-/// Three messages that each end a read, with more behind: all are read after one event.
+/// Sends three messages, each of which ends a read although more is queued: all are read after one
+/// event.
 fn reads_all_messages(shard: &Arc<Driver>, ours: &Io<File>, mut theirs: File) {
     let mut buffer = [0; 64];
     let read = |buffer: &mut [u8]| ours.poll_read(shard, Waker::noop(), buffer);
@@ -28,14 +30,16 @@ fn reads_all_messages(shard: &Arc<Driver>, ours: &Io<File>, mut theirs: File) {
     for message in [&b"one"[..], b"two", b"three"] {
         match read(&mut buffer) {
             Poll::Ready(count) => assert_eq!(&buffer[..count.expect("read")], message),
-            Poll::Pending => panic!("{} is there, and no event will tell", message.escape_ascii()),
+            Poll::Pending => {
+                panic!("{} is queued, and no event will report it", message.escape_ascii())
+            }
         }
     }
     assert!(read(&mut buffer).is_pending());
 }
 
 #[test]
-fn a_pipe_in_packet_mode_is_read_to_its_end() {
+fn all_packets_of_a_pipe_in_packet_mode_are_read() {
     each_kind(|shard| {
         let flags = PipeFlags::CLOEXEC | PipeFlags::NONBLOCK | PipeFlags::DIRECT;
         let (ours, theirs) = pipe_with(flags).expect("a pipe");
@@ -44,7 +48,7 @@ fn a_pipe_in_packet_mode_is_read_to_its_end() {
 }
 
 #[test]
-fn a_socket_of_packets_is_read_to_its_end() {
+fn all_packets_of_a_seqpacket_socket_are_read() {
     each_kind(|shard| {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let pair = rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None);
@@ -54,7 +58,7 @@ fn a_socket_of_packets_is_read_to_its_end() {
 }
 
 #[test]
-fn a_stream_whose_descriptor_was_lent_is_read_by_the_cautious_rule_from_then_on() {
+fn an_exposed_stream_no_longer_trusts_short_reads() {
     each_kind(|shard| {
         let (ours, mut theirs) = support::tcp();
         let mut buffer = [0; 64];
@@ -66,14 +70,14 @@ fn a_stream_whose_descriptor_was_lent_is_read_by_the_cautious_rule_from_then_on(
             let read = ours.poll_read(&shard, Waker::noop(), &mut buffer);
             assert!(matches!(read, Poll::Ready(Ok(5))), "{read:?}");
             let now = ours.source.readiness().flags();
-            assert!(now.has(Flags::READABLE), "five of 64 bytes may not be all there is");
+            assert!(now.has(Flags::READABLE), "more than five bytes may be queued");
             assert!(ours.poll_read(&shard, Waker::noop(), &mut buffer).is_pending());
         }
     });
 }
 
 #[test]
-fn a_short_write_to_an_unknown_descriptor_is_followed_by_another_try() {
+fn a_short_write_to_an_unknown_descriptor_is_followed_by_another_write() {
     each_kind(|shard| {
         let (ours, _theirs) = std::os::unix::net::UnixStream::pair().expect("a pair");
         ours.set_nonblocking(true).expect("a socket");
@@ -82,7 +86,7 @@ fn a_short_write_to_an_unknown_descriptor_is_followed_by_another_try() {
         let write = || ours.at(&shard).poll_stream(Direction::Write, &cx, 4, || Ok(1));
         assert!(matches!(write(), Poll::Ready(Ok(1))));
         assert!(ours.source.readiness().flags().has(Flags::WRITABLE));
-        assert!(matches!(write(), Poll::Ready(Ok(1))), "one of four bytes says nothing");
+        assert!(matches!(write(), Poll::Ready(Ok(1))), "one of four bytes proves nothing");
     });
 }
 
@@ -92,7 +96,7 @@ fn any_number_of_tasks_wait_for_one_source_and_all_are_woken() {
         each_kind(|shard| {
             let (ours, mut theirs) = support::tcp();
             let waiters: Vec<_> = (0..count).map(|_| support::counting()).collect();
-            // Twice, as what a poll may cause comes to rest after one round.
+            // Twice, because a poll may wake others in the first round only.
             for _ in 0..2 {
                 for (_, waker) in &waiters {
                     assert!(ours.poll_read(&shard, waker, &mut [0; 8]).is_pending());

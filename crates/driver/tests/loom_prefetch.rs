@@ -1,4 +1,4 @@
-//! Model: a turn that receives for a waiting read, another shard's event, and the reader.
+//! Models: a turn that receives for a waiting read, an event of another shard, and the reader.
 //!
 //! `RUSTFLAGS="--cfg reveille_loom" cargo test -p reveille-driver --test loom_prefetch --release`
 
@@ -20,19 +20,20 @@ struct Flag(AtomicBool);
 
 impl Wake for Flag {
     fn wake(self: StdArc<Flag>) {
-        // An exchange: the model may put a plain store before the exchange that follows it.
+        // An exchange, because loom may reorder a plain store after the exchange that follows it.
         self.0.swap(true, Ordering::SeqCst);
     }
 }
 
-/// A source and its socket: how many bytes were sent, and how many have left it.
+/// A source and its socket: the number of bytes that were sent, and that were taken from the
+/// socket.
 struct Source {
     core: SourceCore,
     socket: Mutex<(u8, u8)>,
 }
 
 impl Source {
-    /// One whose reader has found nothing.
+    /// A source whose reader found nothing.
     fn new() -> Source {
         let source = Source { core: SourceCore::new(Flags::STREAM), socket: Mutex::new((0, 0)) };
         source.core.set_arming(Arming::Armed);
@@ -45,7 +46,7 @@ impl Source {
         self.socket.lock().unwrap().0 += 1;
     }
 
-    /// The system call: all there is, as a range of numbers.
+    /// The system call: returns all bytes in the socket, which are numbered.
     fn recv(&self) -> io::Result<Vec<u8>> {
         let mut socket = self.socket.lock().unwrap();
         let bytes: Vec<u8> = (socket.1..socket.0).collect();
@@ -59,7 +60,7 @@ impl Source {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// A turn of a shard with batches.
+    /// A turn of a shard that batches reads.
     fn turn(&self) {
         let Some(request) = self.core.begin_prefetch() else {
             return self.deliver();
@@ -76,7 +77,7 @@ impl Source {
         wakers.into_iter().for_each(Waker::wake);
     }
 
-    /// Reads until it waits, as `Io::poll_recv_with`.
+    /// Reads until the read waits, like `Io::poll_recv_with`.
     fn read(&self, waker: &Waker, got: &mut Vec<u8>) {
         let cx = Context::from_waker(waker);
         loop {
@@ -85,7 +86,7 @@ impl Source {
                     return;
                 }
                 if self.core.ready(Direction::Read).is_none() {
-                    // The waker is there already.
+                    // The waker is entered already.
                     return;
                 }
                 continue;
@@ -110,7 +111,7 @@ impl Source {
     }
 }
 
-/// The reader waits first, and reads on as often as it is woken while events come from `actors`.
+/// The reader waits first. It reads again each time it is woken, while `actors` deliver events.
 fn model(actors: [fn(&Source); 2]) {
     loom::model(move || {
         let source = Arc::new(Source::new());
@@ -138,7 +139,7 @@ fn model(actors: [fn(&Source); 2]) {
 }
 
 #[test]
-fn a_turn_that_receives_beside_another_shards_event() {
+fn a_turn_receives_during_an_event_of_another_shard() {
     model([
         |source| {
             source.send();
@@ -152,7 +153,7 @@ fn a_turn_that_receives_beside_another_shards_event() {
 }
 
 #[test]
-fn two_shards_that_receive_while_a_source_moves() {
+fn two_shards_receive_while_a_source_moves() {
     model([
         |source| {
             source.send();
@@ -168,7 +169,7 @@ fn two_shards_that_receive_while_a_source_moves() {
 }
 
 #[test]
-fn two_events_of_one_shard() {
+fn one_shard_delivers_two_events() {
     model([
         |source| {
             source.send();

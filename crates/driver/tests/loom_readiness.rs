@@ -1,5 +1,4 @@
-//! Models: the tick of the readiness word, a waiter against an event, a notification against a
-//! park.
+//! Models: the tick of the readiness word, a waiter and an event, a notification and a park.
 //!
 //! `RUSTFLAGS="--cfg reveille_loom" cargo test -p reveille-driver --test loom_readiness --release`
 
@@ -30,7 +29,7 @@ fn counting() -> (StdArc<Count>, Waker) {
     (StdArc::clone(&count), Waker::from(count))
 }
 
-/// A source for reads of which nothing is ready.
+/// A source that is not ready for reads.
 fn blocked() -> SourceCore {
     let core = SourceCore::new(Flags::STREAM);
     core.clear(core.snapshot(), Direction::Read);
@@ -44,7 +43,7 @@ fn event(core: &SourceCore) {
 }
 
 #[test]
-fn a_clear_never_takes_back_data_it_has_not_seen() {
+fn a_clear_keeps_an_event_after_its_snapshot() {
     loom::model(|| {
         let core = Arc::new(SourceCore::new(Flags::STREAM));
         let data = Arc::new(AtomicBool::new(false));
@@ -71,7 +70,7 @@ fn a_clear_never_takes_back_data_it_has_not_seen() {
 }
 
 #[test]
-fn a_short_read_never_takes_back_an_event_after_it() {
+fn a_short_read_keeps_an_event_after_it() {
     loom::model(|| {
         let shared = Arc::new((SourceCore::new(Flags::STREAM), AtomicBool::new(false)));
         let kernel = thread::spawn({
@@ -81,7 +80,7 @@ fn a_short_read_never_takes_back_an_event_after_it() {
                 event(&shared.0);
             }
         });
-        // Another reader, whose note may be late or hide a newer one.
+        // Another reader, whose note may be late or overwrite a newer one.
         let late = thread::spawn({
             let shared = Arc::clone(&shared);
             move || {
@@ -182,7 +181,7 @@ fn a_waiter_sees_the_event_or_is_woken_by_it() {
 }
 
 #[test]
-fn two_waiters_and_an_event_that_one_of_them_uses_up() {
+fn of_two_waiters_at_least_one_sees_an_event_that_the_other_consumes() {
     loom::model(|| {
         let core = Arc::new(blocked());
         let driver = thread::spawn({
@@ -209,11 +208,11 @@ fn two_waiters_and_an_event_that_one_of_them_uses_up() {
         let knows = |(is_ready, count): &(bool, StdArc<Count>)| {
             *is_ready || count.0.load(Ordering::SeqCst) == 1
         };
-        assert!(knows(&mine) || knows(&theirs), "no waiter learns of the event");
+        assert!(knows(&mine) || knows(&theirs), "no waiter sees the event");
     });
 }
 
-/// Leaves the shard: the mark first, the waiters second, as `Driver::wake_all` does.
+/// Clears the mark that the shard is driven, then takes the waiters, as `Driver::wake_all` does.
 fn disarm(is_driven: &AtomicBool, core: &SourceCore) {
     is_driven.store(false, Ordering::Release);
     let mut wakers = Vec::new();
@@ -222,7 +221,7 @@ fn disarm(is_driven: &AtomicBool, core: &SourceCore) {
 }
 
 #[test]
-fn a_waiter_is_woken_when_its_shard_is_left_or_sees_that() {
+fn a_waiter_is_woken_or_sees_that_its_shard_is_not_driven() {
     for is_shared in [true, false] {
         loom::model(move || {
             let shared = Arc::new((blocked(), AtomicBool::new(true)));
@@ -244,7 +243,7 @@ fn a_waiter_is_woken_when_its_shard_is_left_or_sees_that() {
 }
 
 #[test]
-fn a_source_armed_while_its_shard_is_left_does_not_stay_armed() {
+fn a_source_armed_while_its_shard_is_disarmed_does_not_stay_armed() {
     loom::model(|| {
         let shared = Arc::new((blocked(), AtomicBool::new(true)));
         let (core, is_driven) = &*shared;
@@ -252,7 +251,7 @@ fn a_source_armed_while_its_shard_is_left_does_not_stay_armed() {
             let shared = Arc::clone(&shared);
             move || disarm(&shared.1, &shared.0)
         });
-        // As `Source::register` does, once the slot is taken.
+        // As `Source::register` does after it has a slot.
         core.set_arming(Arming::Armed);
         if !is_driven.load(Ordering::Acquire) {
             core.set_arming(Arming::Unarmed);
@@ -267,7 +266,7 @@ fn a_source_armed_while_its_shard_is_left_does_not_stay_armed() {
     });
 }
 
-/// An eventfd in an epoll set, edge-triggered: a ring is heard once.
+/// An eventfd in an edge-triggered epoll set: each write ends one wait.
 struct Bell {
     rung: Mutex<bool>,
     condvar: Condvar,
@@ -297,13 +296,13 @@ fn no_notification_is_lost() {
             .map(|_| {
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || {
-                    // Relaxed: the notification itself publishes the work.
+                    // Relaxed: the notification publishes the work.
                     shared.2.fetch_add(1, Ordering::Relaxed);
                     shared.0.post(|| shared.1.ring());
                 })
             })
             .collect();
-        // A lost notification is a park without end, which loom reports as a deadlock.
+        // After a lost notification the park never ends, which loom reports as a deadlock.
         while shared.2.load(Ordering::Relaxed) < 2 {
             shared.1.wait();
             shared.0.take();

@@ -1,4 +1,4 @@
-//! A kernel before Linux 5.11, played by a filter of system calls: waits are exact all the same.
+//! A kernel before Linux 5.11, simulated by a filter of system calls: waits are still exact.
 #![cfg(all(target_os = "linux", not(reveille_loom)))]
 
 use reveille_watchdog as _;
@@ -21,7 +21,8 @@ fn turn_exactly(shard: &Driver, timeout: Duration) -> (Turn, Duration) {
     (turn, now() - start)
 }
 
-/// Waits of a fraction of a millisecond end with the time, with an event, with a notification.
+/// Checks that a wait of a fraction of a millisecond ends on time, for an event and for a
+/// notification.
 fn exact_waits_work() {
     let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
     let nothing = Turn::Done { events: 0, woken: 0, is_notified: false };
@@ -53,9 +54,9 @@ fn exact_waits_work() {
 }
 
 #[test]
-fn waits_are_exact_with_the_call_and_without_it() {
+fn waits_are_exact_with_and_without_epoll_pwait2() {
     exact_waits_work();
-    // The filter is that of a thread. The second is what older filters say of unknown calls.
+    // A filter applies to one thread. EPERM is the error of older filters for unknown calls.
     std::thread::scope(|scope| {
         for errno in [libc::ENOSYS, libc::EPERM] {
             scope.spawn(move || {

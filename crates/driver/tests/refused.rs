@@ -1,5 +1,5 @@
-//! What happens when the process has no descriptors left. Alone in its process, since the limit is
-//! the process's.
+//! A shard in a process that has no descriptors left. The only test of its process, because the
+//! limit applies to the process.
 
 #![cfg(all(target_os = "linux", not(reveille_loom)))]
 
@@ -9,11 +9,11 @@ use reveille_driver::{Driver, Kind};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 #[test]
-fn a_shard_without_descriptors_is_an_error() {
+fn making_a_shard_without_descriptors_is_an_error() {
     let limit = getrlimit(Resource::Nofile);
     setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..limit }).expect("lowered");
     let error = Driver::new(Kind::Native).expect_err("no descriptors are left");
     setrlimit(Resource::Nofile, limit).expect("restored");
     assert!(error.to_string().starts_with("make an event queue: "), "{error}");
-    Driver::new(Kind::Native).expect("nothing was lost");
+    Driver::new(Kind::Native).expect("descriptors are available again");
 }

@@ -1,4 +1,4 @@
-//! Shards: turning, notifying, moving, leaving, and what the system refuses.
+//! Shards: turns, notifications, moves, deregistration, and refusals of the system.
 
 #![cfg(all(target_os = "linux", not(reveille_loom)))]
 
@@ -23,13 +23,13 @@ use reveille_primitive::sys::raise_fd_limit;
 use support::{Io, LONG, counting, drain, drive, each_kind, kinds, register, tcp, turn_until};
 
 #[test]
-fn a_notification_before_the_turn_ends_it_at_once() {
+fn a_notification_before_the_turn_ends_it_immediately() {
     each_kind(|shard| {
         shard.notify();
         shard.notify();
         let turn = shard.turn(None, &mut Events::new()).expect("a turn");
         assert_eq!(turn, Turn::Done { events: 0, woken: 0, is_notified: true });
-        assert_eq!(shard.metrics().notifies, 1, "the second was one with the first");
+        assert_eq!(shard.metrics().notifies, 1, "the second notification made a system call");
     });
 }
 
@@ -45,7 +45,7 @@ fn each_notification_ends_a_turn_of_another_thread() {
                         Turn::Done { is_notified: true, .. } => taken += 1,
                         turn => assert_ne!(turn, Turn::Busy),
                     }
-                    // The answer lets the other side ring the next time.
+                    // The reply lets the other thread notify again.
                     shard.set_driven(taken % 2 == 0);
                 }
             });
@@ -65,17 +65,17 @@ fn a_shard_is_turned_by_one_thread_at_a_time() {
         std::thread::scope(|scope| {
             let parked = scope.spawn(|| {
                 let mut events = Events::new();
-                // Busy while the other thread has a look.
+                // Busy while the other thread makes a turn of zero duration.
                 while shard.turn(None, &mut events).expect("a turn") == Turn::Busy {
                     std::thread::yield_now();
                 }
             });
             let mut events = Events::new();
-            // Until this thread is told that the other one turns.
+            // Until the other thread turns.
             while shard.turn(Some(Duration::ZERO), &mut events).expect("a turn") != Turn::Busy {
                 std::thread::yield_now();
             }
-            // Being told so takes nothing from the thread that turns.
+            // Busy turns take no notification from the thread that turns.
             for _ in 0..10 {
                 let turn = shard.turn(Some(Duration::ZERO), &mut events).expect("a turn");
                 assert_eq!(turn, Turn::Busy);
@@ -104,19 +104,19 @@ fn a_turn_never_ends_early() {
 
 #[test]
 fn a_waker_may_use_the_shard_that_woke_it() {
-    struct Meddler(Arc<Driver>);
-    impl Wake for Meddler {
-        fn wake(self: Arc<Meddler>) {
+    struct TurnsOnWake(Arc<Driver>);
+    impl Wake for TurnsOnWake {
+        fn wake(self: Arc<TurnsOnWake>) {
             let mut events = Events::new();
             let turn = self.0.turn(Some(Duration::ZERO), &mut events).expect("a turn");
-            assert_ne!(turn, Turn::Busy, "the right to turn was given back");
+            assert_ne!(turn, Turn::Busy, "the right to turn was not released");
             self.0.notify();
             assert!(self.0.sources() > 0);
         }
     }
     each_kind(|shard| {
         let (ours, mut theirs) = tcp();
-        let meddler = Arc::new(Meddler(Arc::clone(&shard)));
+        let meddler = Arc::new(TurnsOnWake(Arc::clone(&shard)));
         assert!(ours.poll_read(&shard, &Waker::from(meddler), &mut [0; 4]).is_pending());
         theirs.write_all(b"x").expect("sent");
         turn_until(&shard, || shard.metrics().wakes > 0);
@@ -125,17 +125,19 @@ fn a_waker_may_use_the_shard_that_woke_it() {
 
 #[test]
 fn a_waker_that_panics_does_not_lose_the_others() {
-    struct Bomb;
-    impl Wake for Bomb {
-        fn wake(self: Arc<Bomb>) {
-            // Without the hook's noise.
+    struct PanicsOnWake;
+    impl Wake for PanicsOnWake {
+        fn wake(self: Arc<PanicsOnWake>) {
+            // `resume_unwind` does not call the panic hook.
             std::panic::resume_unwind(Box::new("boom"));
         }
     }
     each_kind(|shard| {
         let (ours, mut theirs) = tcp();
         let (count, waker) = counting();
-        assert!(ours.poll_read(&shard, &Waker::from(Arc::new(Bomb)), &mut [0; 4]).is_pending());
+        assert!(
+            ours.poll_read(&shard, &Waker::from(Arc::new(PanicsOnWake)), &mut [0; 4]).is_pending()
+        );
         assert!(ours.poll_read(&shard, &waker, &mut [0; 4]).is_pending());
         theirs.write_all(b"x").expect("sent");
         let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
@@ -144,7 +146,7 @@ fn a_waker_that_panics_does_not_lose_the_others() {
         assert_eq!(count.get(), 1);
         let panic = result.expect_err("the panic is resumed after all wakes");
         assert_eq!(panic.downcast_ref::<&str>(), Some(&"boom"));
-        // The shard goes on.
+        // The shard still works.
         assert_eq!(drive(&shard, ours.read(&shard, &mut [0; 4])).expect("read"), 1);
     });
 }
@@ -194,7 +196,7 @@ fn a_million_futures_leave_nothing_behind() {
 }
 
 #[test]
-fn wakers_of_tasks_that_have_ended_leave_without_an_event() {
+fn wakers_of_ended_tasks_are_removed_without_an_event() {
     let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
     let (ours, _theirs) = tcp();
     let is_live = |waker: &Waker| Some(!waker.data().is_null());
@@ -207,7 +209,7 @@ fn wakers_of_tasks_that_have_ended_leave_without_an_event() {
     let (count, waits) = counting();
     assert!(poll(&waits));
     for _ in 0..10_000 {
-        // Each is a waker of its own.
+        // Each of these wakers differs from all others.
         assert!(poll(&ended()));
     }
     assert!(ours.source.waiting() <= 34, "{} wakers are kept", ours.source.waiting());
@@ -224,12 +226,12 @@ fn ended() -> Waker {
         let vtable = RawWakerVTable::new(clone, |_| {}, |_| {}, |_| {});
         RawWaker::new(std::ptr::null(), Box::leak(Box::new(vtable)))
     }
-    // SAFETY: the functions touch nothing.
+    // SAFETY: the functions of the vtable ignore the data pointer.
     unsafe { Waker::from_raw(clone(std::ptr::null())) }
 }
 
 #[test]
-fn polling_again_with_the_same_waker_adds_nothing() {
+fn a_second_poll_with_the_same_waker_adds_no_waiter() {
     let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
     let (ours, _theirs) = tcp();
     let (count, waker) = counting();
@@ -241,7 +243,7 @@ fn polling_again_with_the_same_waker_adds_nothing() {
 }
 
 #[test]
-fn a_source_of_a_deserted_shard_moves() {
+fn a_source_of_a_shard_that_is_not_driven_moves() {
     for kind in kinds() {
         let old = Arc::new(Driver::new(kind).expect("a shard"));
         let new = Arc::new(Driver::new(kind).expect("a shard"));
@@ -255,12 +257,12 @@ fn a_source_of_a_deserted_shard_moves() {
         assert_eq!((old.sources(), new.sources()), (0, 1));
         theirs.write_all(b"x").expect("sent");
         turn_until(&new, || count.get() > 1);
-        assert_eq!(drain(&old), 0, "nothing is left with the old one");
+        assert_eq!(drain(&old), 0, "the old shard got an event");
     }
 }
 
 #[test]
-fn a_deserted_shard_refuses() {
+fn a_shard_that_is_not_driven_refuses_sources() {
     each_kind(|shard| {
         shard.wake_all();
         let (ours, _theirs) = tcp();
@@ -273,7 +275,7 @@ fn a_deserted_shard_refuses() {
 }
 
 #[test]
-fn registering_twice_is_once() {
+fn a_second_registration_does_nothing() {
     each_kind(|shard| {
         let (ours, _theirs) = tcp();
         for _ in 0..2 {
@@ -284,7 +286,7 @@ fn registering_twice_is_once() {
 }
 
 #[test]
-fn a_regular_file_is_refused_and_leaves_nothing() {
+fn a_regular_file_is_refused_and_not_registered() {
     let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
     let file = std::fs::File::open("/proc/self/exe").expect("a file");
     let source = Source::new();
@@ -293,7 +295,7 @@ fn a_regular_file_is_refused_and_leaves_nothing() {
     let text = error.to_string();
     assert!(text.contains("reports no readiness"), "{text}");
     assert!(text.contains(&format!("register descriptor {}", file.as_raw_fd())), "{text}");
-    // The system's error is told once, by the text.
+    // Only the text contains the system's error; `source` does not return it again.
     assert!(text.contains("Operation not permitted"), "{text}");
     assert!(error.source().is_none());
     let payload = error.get_ref().expect("the error names the descriptor");
@@ -314,7 +316,7 @@ fn one_descriptor_has_one_source() {
 }
 
 #[test]
-fn a_source_dropped_without_deregistering_gets_no_event_and_blocks_nobody() {
+fn the_entry_of_a_dropped_source_delivers_no_event_and_is_replaced() {
     each_kind(|shard| {
         let (ours, mut theirs) = tcp();
         let first = Source::new();
@@ -323,7 +325,7 @@ fn a_source_dropped_without_deregistering_gets_no_event_and_blocks_nobody() {
         assert_eq!(shard.sources(), 0);
         theirs.write_all(b"x").expect("sent");
         assert_eq!(drain(&shard), 0);
-        // The system's entry is still there: the next source takes it over.
+        // The system's entry still exists: the next source replaces it.
         let (count, waker) = counting();
         assert_eq!(drive(&shard, ours.read(&shard, &mut [0; 4])).expect("read"), 1);
         assert!(ours.poll_read(&shard, &waker, &mut [0; 4]).is_pending());
@@ -333,7 +335,7 @@ fn a_source_dropped_without_deregistering_gets_no_event_and_blocks_nobody() {
 }
 
 #[test]
-fn a_descriptor_closed_behind_our_back_is_an_error_and_not_a_loop() {
+fn a_descriptor_closed_by_other_code_is_an_error_and_not_a_loop() {
     let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
     let (ours, _theirs) = tcp();
     let cx = Context::from_waker(Waker::noop());
@@ -351,8 +353,8 @@ fn a_descriptor_closed_behind_our_back_is_an_error_and_not_a_loop() {
 fn a_reused_number_gets_no_stale_event() {
     each_kind(|shard| {
         let (ours, mut theirs) = tcp();
-        // A duplicate keeps the file open, and so the system's entry alive, beyond our close.
-        let twin = ours.inner.try_clone().expect("a duplicate");
+        // A duplicate keeps the file open after our close, and with it the system's entry.
+        let duplicate = ours.inner.try_clone().expect("a duplicate");
         let stale = Source::new();
         register(&stale, &ours.inner, &shard).expect("registered");
         drop(stale);
@@ -366,12 +368,12 @@ fn a_reused_number_gets_no_stale_event() {
         theirs.write_all(b"x").expect("sent");
         drain(&shard);
         assert_eq!(count.get(), before, "descriptor {number} belongs to another source now");
-        drop(twin);
+        drop(duplicate);
     });
 }
 
 #[test]
-fn sources_come_and_go_while_another_thread_turns() {
+fn sources_are_registered_and_dropped_while_another_thread_turns() {
     each_kind(|shard| {
         let done = std::sync::atomic::AtomicBool::new(false);
         std::thread::scope(|scope| {
@@ -395,13 +397,13 @@ fn sources_come_and_go_while_another_thread_turns() {
 }
 
 #[test]
-fn a_fast_operation_never_meets_the_driver() {
+fn an_operation_that_does_not_block_uses_no_driver() {
     let (ours, mut theirs) = tcp();
     theirs.write_all(b"x").expect("sent");
     while ours.inner.peek(&mut [0; 4]).is_err() {
         std::thread::yield_now();
     }
-    // SAFETY: as for all that `tcp` makes: its drop deregisters first.
+    // SAFETY: the drop of `ours` deregisters the source before it closes the descriptor.
     let attempt = unsafe { ours.source.op(ours.inner.as_fd(), || panic!("nothing would block")) };
     let mut buffer = [0; 4];
     let cx = Context::from_waker(Waker::noop());
@@ -425,14 +427,14 @@ fn an_interrupted_operation_is_repeated() {
 
 #[test]
 fn the_limit_of_descriptors_is_raised_and_never_lowered() {
-    let before = raise_fd_limit(0).expect("a look");
+    let before = raise_fd_limit(0).expect("the limits");
     let after = raise_fd_limit(before.soft + 1).expect("raised");
     assert!(after.soft >= before.soft && after.soft <= after.hard);
-    assert_eq!(raise_fd_limit(1).expect("a look"), after);
+    assert_eq!(raise_fd_limit(1).expect("the limits"), after);
 }
 
 #[test]
-fn a_source_leaves_the_shard_of_another_thread_for_one_that_any_turns() {
+fn a_source_moves_from_the_shard_of_one_thread_to_one_that_any_thread_turns() {
     for kind in kinds() {
         let [theirs, own, pool] = [(); 3].map(|()| Arc::new(Driver::new(kind).expect("a shard")));
         let (count, waker) = counting();
@@ -441,28 +443,28 @@ fn a_source_leaves_the_shard_of_another_thread_for_one_that_any_turns() {
             scope.spawn(|| {
                 theirs.set_driven_here();
                 assert!(io.poll_read(&theirs, &waker, &mut [0; 4]).is_pending());
-                // Where it is, it is fine for that thread.
+                // For the thread that turns its shard, the source is in the right place.
                 assert!(io.poll_read(&theirs, &waker, &mut [0; 4]).is_pending());
                 assert_eq!(theirs.sources(), 1);
             });
         });
-        // A second thread like the first has nothing better to offer.
+        // A second thread with a shard of its own has no better shard.
         own.set_driven_here();
         assert!(io.poll_read(&own, &waker, &mut [0; 4]).is_pending());
         assert_eq!((theirs.sources(), own.sources(), pool.sources()), (1, 0, 0));
         assert!(io.poll_read(&pool, &waker, &mut [0; 4]).is_pending());
         assert_eq!((theirs.sources(), own.sources(), pool.sources()), (0, 0, 1));
-        // And it does not go back.
+        // The source does not move back.
         assert!(io.poll_read(&own, &waker, &mut [0; 4]).is_pending());
         peer.write_all(b"x").expect("sent");
         turn_until(&pool, || count.get() > 0);
-        assert_eq!(drain(&theirs), 0, "nothing is left with the old one");
+        assert_eq!(drain(&theirs), 0, "the old shard got an event");
     }
 }
 
-/// A descriptor that was closed and opened again while the source was registered.
+/// A regular file takes the place of the socket, as if the descriptor's number had been reused.
 #[test]
-fn a_move_that_fails_leaves_the_source_as_it_was() {
+fn a_move_that_fails_leaves_the_source_registered() {
     let [old, new] = [(); 2].map(|()| Arc::new(Driver::new(Kind::Native).expect("a shard")));
     let (ours, mut theirs) = tcp();
     let (count, waker) = counting();
@@ -471,7 +473,7 @@ fn a_move_that_fails_leaves_the_source_as_it_was() {
     let file = std::fs::File::open("/proc/self/exe").expect("a file");
     register(&ours.source, &file, &new).expect_err("files have no readiness");
     old.set_driven(true);
-    assert_eq!((old.sources(), new.sources()), (1, 0), "it says that it is armed");
+    assert_eq!((old.sources(), new.sources()), (1, 0), "the source has moved");
     let before = count.get();
     assert!(ours.source.is_armed());
     assert!(ours.poll_read(&old, &waker, &mut [0; 4]).is_pending());
@@ -480,7 +482,7 @@ fn a_move_that_fails_leaves_the_source_as_it_was() {
 }
 
 #[test]
-fn a_move_that_the_system_refuses_is_no_error_of_the_wait() {
+fn a_refused_move_is_no_error_of_the_wait() {
     let [theirs, pool] = [(); 2].map(|()| Arc::new(Driver::new(Kind::Native).expect("a shard")));
     let (ours, mut peer) = tcp();
     let (count, waker) = counting();
@@ -490,15 +492,15 @@ fn a_move_that_the_system_refuses_is_no_error_of_the_wait() {
             assert!(ours.poll_read(&theirs, &waker, &mut [0; 4]).is_pending());
         });
     });
-    // A file, which no shard takes, in the socket's place: that is how the system refuses here.
+    // A regular file replaces the socket, so the system refuses the registration.
     let file = std::fs::File::open("/proc/self/exe").expect("a file");
-    // SAFETY: it is refused, and so never registered.
+    // SAFETY: the registration is refused, so no turn uses the descriptor.
     let attempt = unsafe { ours.source.op(file.as_fd(), || Ok(Arc::clone(&pool))) };
     let blocks = || Err(ErrorKind::WouldBlock.into());
     assert!(
         attempt.poll_stream(Direction::Read, &Context::from_waker(&waker), 4, blocks).is_pending()
     );
-    assert_eq!((theirs.sources(), pool.sources()), (1, 0), "it is served where it is");
+    assert_eq!((theirs.sources(), pool.sources()), (1, 0), "the source has moved");
     let before = count.get();
     peer.write_all(b"x").expect("sent");
     turn_until(&theirs, || count.get() > before);
@@ -509,7 +511,7 @@ fn a_timeout_of_years_is_no_error() {
     for kind in kinds() {
         let shard = Driver::new(kind).expect("a shard");
         for days in [24, 25, 400, 1_000_000] {
-            // Whole milliseconds, which the kernel is told in 32 bits, and others.
+            // Whole milliseconds, which the kernel takes as 32 bits, and others.
             for rest in [Duration::ZERO, Duration::from_nanos(1)] {
                 shard.notify();
                 let timeout = Duration::from_secs(days * 86_400) + rest;

@@ -32,7 +32,7 @@ fn read_all(shard: &Arc<Driver>, ours: &Io<TcpStream>) -> (usize, bool) {
 }
 
 #[test]
-fn a_waiting_read_is_woken_by_what_arrives() {
+fn a_waiting_read_is_woken_when_bytes_arrive() {
     each_kind(|shard| {
         let (ours, mut theirs) = tcp();
         let (count, waker) = counting();
@@ -46,7 +46,7 @@ fn a_waiting_read_is_woken_by_what_arrives() {
 }
 
 #[test]
-fn the_fast_path_tries_once_and_waits_where_an_event_will_come() {
+fn the_fast_path_tries_once_and_waits_if_an_event_is_certain() {
     let shard = Arc::new(Driver::new(Kind::default()).expect("a shard"));
     let (ours, mut theirs) = tcp();
     let (count, waker) = counting();
@@ -58,14 +58,14 @@ fn the_fast_path_tries_once_and_waits_where_an_event_will_come() {
     let read = || poll(Direction::Read, &|| (&ours.inner).read(&mut [0; 4]));
     let is_readable = || ours.source.readiness().flags().has(Flags::READABLE);
 
-    assert_eq!(read(), None, "no event can come: it is not registered");
+    assert_eq!(read(), None, "not registered, so there is no event");
     assert!(!is_readable(), "the read would have blocked");
     assert!(ours.poll_read(&shard, Waker::noop(), &mut [0; 4]).is_pending());
     drain(&shard);
     assert_eq!(read(), None, "registered, and another task waits in place");
     theirs.write_all(b"hello").expect("sent");
     turn_until(&shard, is_readable);
-    assert_eq!(read(), Some(Poll::Ready(Ok(4))), "a full read says nothing about the rest");
+    assert_eq!(read(), Some(Poll::Ready(Ok(4))), "a full read does not empty the queue");
     assert_eq!(read(), Some(Poll::Ready(Ok(1))));
     assert!(!is_readable(), "a short read emptied it");
     assert_eq!(poll(Direction::Read, &|| panic!("not ready")), Some(Poll::Pending));
@@ -73,21 +73,21 @@ fn the_fast_path_tries_once_and_waits_where_an_event_will_come() {
     theirs.write_all(b"next").expect("sent");
     turn_until(&shard, || count.get() == 1);
     assert_eq!(read(), Some(Poll::Ready(Ok(4))));
-    assert_eq!(read(), Some(Poll::Pending), "it waits after a read that would have blocked");
+    assert_eq!(read(), Some(Poll::Pending), "waits after a read that would have blocked");
     assert_eq!((ours.source.waiting(), is_readable()), (1, false));
     theirs.write_all(b"again").expect("sent");
     turn_until(&shard, || count.get() == 2);
     assert_eq!(read(), Some(Poll::Ready(Ok(4))));
     let interrupted = || Err(io::ErrorKind::Interrupted.into());
     assert_eq!(poll(Direction::Read, &interrupted), None);
-    assert_eq!(read(), Some(Poll::Ready(Ok(1))), "a signal says nothing about the source");
+    assert_eq!(read(), Some(Poll::Ready(Ok(1))), "an interruption does not change the readiness");
     let refused = || Err(io::ErrorKind::ConnectionReset.into());
     let outcome = poll(Direction::Write, &refused);
     assert_eq!(outcome, Some(Poll::Ready(Err(io::ErrorKind::ConnectionReset))));
 }
 
 #[test]
-fn bytes_and_close_at_once_are_both_seen() {
+fn bytes_and_close_that_arrive_together_are_both_seen() {
     each_kind(|shard| {
         let (ours, mut theirs) = tcp();
         let (count, waker) = counting();
@@ -116,7 +116,7 @@ fn a_close_reported_before_the_short_read_keeps_the_source_readable() {
         theirs.write_all(b"last words").expect("sent");
         theirs.shutdown(Shutdown::Write).expect("half-closed");
         turn_until(&shard, || ours.source.readiness().flags().has(Flags::READABLE));
-        // Whatever the driver told so far, the end is found without another event.
+        // Whatever the driver has reported so far, the end is found without another event.
         let mut seen = (0, false);
         while !seen.1 {
             let (more, is_end) = read_all(&shard, &ours);
@@ -130,7 +130,7 @@ fn a_close_reported_before_the_short_read_keeps_the_source_readable() {
 }
 
 #[test]
-fn a_short_read_saves_the_next_call() {
+fn a_short_read_saves_the_next_system_call() {
     let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
     let (ours, mut theirs) = tcp();
     let calls = Cell::new(0);
@@ -153,7 +153,7 @@ fn a_short_read_saves_the_next_call() {
     calls.set(0);
     assert!(poll().is_ready());
     assert!(poll().is_pending());
-    assert_eq!(calls.get(), 1, "the short read told that the queue is empty");
+    assert_eq!(calls.get(), 1, "the short read has emptied the queue");
     theirs.write_all(b"again").expect("sent");
     turn_until(&shard, || ours.source.readiness().flags().has(Flags::READABLE));
     assert!(poll().is_ready());
@@ -169,14 +169,14 @@ fn a_full_read_keeps_the_source_readable() {
         let mut buffer = [0; 4];
         for _ in 0..2 {
             let Poll::Ready(Ok(4)) = ours.poll_read(&shard, Waker::noop(), &mut buffer) else {
-                panic!("four bytes are there");
+                panic!("four bytes are queued");
             };
         }
     });
 }
 
 #[test]
-fn half_close_keeps_writing() {
+fn writes_work_after_a_half_close() {
     each_kind(|shard| {
         let (ours, mut theirs) = tcp();
         assert_eq!(read_all(&shard, &ours), (0, false));
@@ -209,7 +209,7 @@ fn half_close_keeps_writing() {
 #[test]
 fn a_refused_connection_is_an_error() {
     each_kind(|shard| {
-        // A port that was just released: no socket listens there.
+        // A port that was just released, so no socket listens on it.
         let address = TcpListener::bind("127.0.0.1:0").and_then(|l| l.local_addr()).expect("port");
         let socket = rustix::net::socket_with(
             rustix::net::AddressFamily::INET,
@@ -221,7 +221,7 @@ fn a_refused_connection_is_an_error() {
         let connect = async {
             match rustix::net::connect(&ours.inner, &address) {
                 Err(Errno::INPROGRESS) => {}
-                // Loopback answers at once on some kernels.
+                // On some kernels a loopback connection fails immediately.
                 other => return Ok::<_, io::Error>(other),
             }
             ours.at(&shard).ready(Direction::Write).await?;
@@ -237,7 +237,7 @@ fn an_event_between_the_read_and_the_clear_is_kept() {
     each_kind(|shard| {
         let (ours, theirs) = tcp();
         assert_eq!(read_all(&shard, &ours), (0, false));
-        // Make it readable for nothing, so that the next operation would block.
+        // Read the byte directly, so that the source counts as readable but a read would block.
         (&theirs).write_all(b"x").expect("sent");
         turn_until(&shard, || ours.source.readiness().flags().has(Flags::READABLE));
         (&ours.inner).read_exact(&mut [0]).expect("read");
@@ -249,13 +249,13 @@ fn an_event_between_the_read_and_the_clear_is_kept() {
                 if !std::mem::replace(&mut has_raced, true) {
                     assert_eq!(result.as_ref().unwrap_err().kind(), io::ErrorKind::WouldBlock);
                     (&theirs).write_all(b"y").expect("sent");
-                    // The edge is there as soon as the write returned, on loopback.
+                    // On loopback the edge arrives before the write returns.
                     drain(&shard);
                 }
                 result
             });
         if poll.is_pending() {
-            // A driver without edges reports it when it is armed, which this poll has done.
+            // Without edge-triggered events it is reported when armed, which this poll has done.
             turn_until(&shard, || ours.source.readiness().flags().has(Flags::READABLE));
             assert_eq!(drive(&shard, ours.read(&shard, &mut buffer)).expect("read"), 1);
         }
@@ -277,7 +277,7 @@ fn two_readers_of_one_source_are_both_woken() {
 }
 
 #[test]
-fn an_error_that_was_taken_does_not_spin() {
+fn a_wait_after_an_error_was_taken_does_not_spin() {
     each_kind(|shard| {
         let unused = UdpSocket::bind("127.0.0.1:0").and_then(|s| s.local_addr()).expect("port");
         let socket = UdpSocket::bind("127.0.0.1:0").expect("a socket");
@@ -296,11 +296,11 @@ fn an_error_that_was_taken_does_not_spin() {
         ours.inner.send(b"?").expect("sent");
         turn_until(&shard, || count.get() > 0);
         let poll = ours.at(&shard).poll_io(Direction::Read, &cx, receive);
-        let Poll::Ready(Err(error)) = poll else { panic!("the refusal comes back: {poll:?}") };
+        let Poll::Ready(Err(error)) = poll else { panic!("no error: {poll:?}") };
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         calls.set(0);
         assert!(ours.at(&shard).poll_io(Direction::Read, &cx, receive).is_pending());
-        assert!(calls.get() <= 2, "the flag of the error alone is no readiness");
+        assert!(calls.get() <= 2, "the error flag counts as readiness");
     });
 }
 
@@ -319,7 +319,7 @@ fn a_pipe_without_writers_ends_and_a_pipe_without_readers_fails() {
         drop(write);
         turn_until(&shard, || count.get() > 0);
         let poll = ours.at(&shard).poll_stream(Direction::Read, &cx, 8, || take(&ours.inner));
-        assert!(matches!(poll, Poll::Ready(Ok(0))), "HUP alone is the end");
+        assert!(matches!(poll, Poll::Ready(Ok(0))), "HUP alone must wake the reader");
 
         let (read, write) =
             rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).expect("pipe");
@@ -334,7 +334,9 @@ fn a_pipe_without_writers_ends_and_a_pipe_without_readers_fails() {
         drop(read);
         turn_until(&shard, || count.get() > before);
         let poll = ours.at(&shard).poll_stream(Direction::Write, &cx, block.len(), fill);
-        let Poll::Ready(Err(error)) = poll else { panic!("ERR alone wakes: {poll:?}") };
+        let Poll::Ready(Err(error)) = poll else {
+            panic!("ERR alone must wake the writer: {poll:?}")
+        };
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
     });
 }
@@ -390,9 +392,9 @@ fn unix_sockets_and_datagrams_wake_their_reader() {
 }
 
 #[test]
-fn the_short_rule_is_not_for_unix_streams_that_pass_descriptors() {
-    // What the documentation of `poll_read` warns of, and `poll_io` is free of: a read stops behind
-    // a message that carries descriptors, with more in the queue.
+fn a_read_from_a_unix_stream_stops_at_passed_descriptors() {
+    // A read stops after a message that carries descriptors although more is queued. So the short
+    // rule would lose the rest; `poll_io` does not use it.
     use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
     each_kind(|shard| {
@@ -413,7 +415,10 @@ fn the_short_rule_is_not_for_unix_streams_that_pass_descriptors() {
         let read = |buffer: &mut [u8]| {
             a.at(&shard).poll_io(Direction::Read, &cx, || (&a.inner).read(buffer))
         };
-        assert!(matches!(read(&mut buffer), Poll::Ready(Ok(5))), "it stops at the descriptor");
-        assert!(matches!(read(&mut buffer), Poll::Ready(Ok(6))), "and more is there");
+        assert!(
+            matches!(read(&mut buffer), Poll::Ready(Ok(5))),
+            "the read stops at the descriptor"
+        );
+        assert!(matches!(read(&mut buffer), Poll::Ready(Ok(6))), "more is queued");
     });
 }

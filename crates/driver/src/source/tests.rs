@@ -1,36 +1,36 @@
-//! The core of a source: entering waiters, and every path of a read for which a turn may receive.
+//! The core of a source: how waiters are entered, and every sequence of steps of a batched read.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Wake, Waker};
 
 use super::*;
 
-/// A source with a socket behind it, whose bytes are numbered from 1.
+/// A source and a model of its socket. The bytes are numbered from 1.
 struct World {
     core: SourceCore,
-    /// How many bytes the peer has sent, how many of those an event reported, how many have left
-    /// the socket, and how many the reader has.
+    /// The number of bytes that the peer has sent, that events have reported, that were taken from
+    /// the socket, and that the reader has got.
     sent: u8,
     known: u8,
     received: u8,
     got: u8,
-    /// The receives under way, of one shard or two, and their outcomes.
+    /// The receives in progress, of one shard or two, and their outcomes.
     requests: Vec<(PrefetchRequest, Option<io::Result<usize>>)>,
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// The peer sends a byte, or two.
+    /// The peer sends one byte or two.
     Send(u8),
-    /// A turn learns of it and delivers an event, or begins to receive if it may.
+    /// A turn gets the event. It begins to receive if it may, and otherwise delivers the event.
     Deliver,
     Begin,
-    /// The turn that requested receives, and supplies.
+    /// The turn that began receives, and then completes.
     Receive,
     Complete,
-    /// The reader reads one byte at most, or two, and waits if there is nothing.
+    /// The reader reads at most one byte or two, and waits if there is nothing.
     Read(u8),
-    /// The same reader waits when its source is not armed, so that it may move.
+    /// The reader waits while its source is not armed, so the source may move.
     Disarm,
     Peek,
 }
@@ -99,7 +99,7 @@ impl World {
         }
     }
 
-    /// As `Io::poll_recv_with`. Tells whether the reader got something.
+    /// Like `Io::poll_recv_with`. Returns whether the reader got bytes.
     fn read(&mut self, len: u8) -> bool {
         let cx = Context::from_waker(Waker::noop());
         let mut room = [0; 2];
@@ -179,10 +179,10 @@ impl World {
     }
 }
 
-/// Every path of five steps, followed by an event if bytes were sent since the last one: no byte is
-/// lost, duplicated, or out of order, and the reader is not left waiting.
+/// Walks every sequence of five steps, followed by an event if bytes were sent since the last one.
+/// No byte is lost, duplicated or out of order, and the reader does not wait forever.
 #[test]
-fn every_path_delivers_all_bytes_in_order() {
+fn every_sequence_of_steps_delivers_all_bytes_in_order() {
     fn walk(path: &mut Vec<Step>, depth: usize) {
         let mut world = World::new();
         path.iter().for_each(|&step| world.step(step));
@@ -203,7 +203,7 @@ fn every_path_delivers_all_bytes_in_order() {
             }
         }
     }
-    // A read that found nothing comes before a request.
+    // A read that finds nothing must come before a request.
     walk(&mut vec![Step::Read(2)], 5);
 }
 
@@ -219,7 +219,7 @@ fn completed(outcome: io::Result<usize>) -> World {
 }
 
 #[test]
-fn an_end_is_left_to_the_reader_and_an_error_is_returned_once() {
+fn the_reader_reads_the_end_itself_and_gets_an_error_once() {
     let world = completed(Ok(0));
     assert!(world.core.ready(Direction::Read).is_some());
     assert!(matches!(world.core.take_prefetched(<[u8]>::len), Prefetched::Nothing));
@@ -230,7 +230,7 @@ fn an_end_is_left_to_the_reader_and_an_error_is_returned_once() {
         panic!("the error is missing");
     };
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
-    assert!(world.core.ready(Direction::Read).is_some(), "the end comes after it");
+    assert!(world.core.ready(Direction::Read).is_some(), "the end of the stream follows the error");
     assert!(matches!(world.core.take_prefetched(<[u8]>::len), Prefetched::Nothing));
 }
 
@@ -244,7 +244,7 @@ impl Wake for Count {
     }
 }
 
-/// A source of which no direction is ready.
+/// A source with neither direction ready.
 fn blocked() -> SourceCore {
     let core = SourceCore::new(Flags::STREAM);
     for direction in [Direction::Read, Direction::Write] {
@@ -254,7 +254,7 @@ fn blocked() -> SourceCore {
 }
 
 #[test]
-fn a_waker_is_entered_in_place_where_nothing_else_needs_to_be_done() {
+fn a_waker_is_entered_in_place_if_the_source_is_settled() {
     let by_thread = |thread, is_per_wait| Arming::ArmedByThread { thread, is_per_wait };
     let here = this_thread();
     let cases = [
@@ -275,14 +275,14 @@ fn a_waker_is_entered_in_place_where_nothing_else_needs_to_be_done() {
         assert_eq!(wait(Direction::Read), is_settled, "{arming:?}");
         assert_eq!(core.waiting(), usize::from(is_settled), "{arming:?}");
         assert_eq!(wait(Direction::Write), is_settled, "{arming:?}");
-        assert!(!wait(Direction::Read), "{arming:?}: another may wait already");
+        assert!(!wait(Direction::Read), "{arming:?}: a waiter is there already");
         core.deliver(Flags::READABLE, &mut Vec::new());
-        assert!(!wait(Direction::Read), "{arming:?}: it is ready");
+        assert!(!wait(Direction::Read), "{arming:?}: the direction is ready");
     }
 }
 
 #[test]
-fn a_wait_after_would_block_clears_unless_an_event_came() {
+fn a_wait_after_would_block_clears_unless_an_event_arrived() {
     for is_in_place in [true, false] {
         let cx = Context::from_waker(Waker::noop());
         let core = SourceCore::new(Flags::STREAM);
@@ -316,7 +316,7 @@ fn one_task_per_direction_needs_no_list_and_all_waiters_are_woken() {
     };
     enter(Direction::Read, &mut WaitSlot::shared(), &wakers[0]);
     enter(Direction::Write, &mut WaitSlot::shared(), &wakers[0]);
-    // The same task once more is no second waiter.
+    // The same task counts as one waiter.
     enter(Direction::Read, &mut WaitSlot::shared(), &wakers[0]);
     assert!(!core.has_extra());
     let mut owned = WaitSlot::Owned(None);
@@ -335,7 +335,7 @@ fn one_task_per_direction_needs_no_list_and_all_waiters_are_woken() {
 }
 
 #[test]
-fn an_exposed_source_forgets_that_a_short_read_emptied_it() {
+fn exposing_a_source_discards_the_note_of_a_short_read() {
     let core = SourceCore::new(Flags::STREAM);
     core.exhaust(core.snapshot());
     assert!(core.ready(Direction::Read).is_none());

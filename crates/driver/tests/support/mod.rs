@@ -1,4 +1,5 @@
-//! A task without a runtime, pairs of descriptors, and a turn that waits for something.
+//! Polls futures without a runtime, makes pairs of descriptors, and turns a shard until a condition
+//! holds.
 
 #![allow(dead_code, reason = "each test file uses its part of it")]
 #![allow(unreachable_pub, reason = "a module of test files")]
@@ -18,7 +19,7 @@ use std::time::Duration;
 
 use reveille_driver::{Direction, Driver, Events, IoOp, Kind, Source, Turn};
 
-/// Every kind of driver there is in this build.
+/// All kinds of driver in this build.
 pub fn kinds() -> Vec<Kind> {
     vec![
         Kind::Native,
@@ -53,16 +54,16 @@ impl Count {
     }
 }
 
-/// A waker that counts, and its count.
+/// A waker that counts its wakes, and its count.
 pub fn counting() -> (Arc<Count>, Waker) {
     let count = Arc::new(Count::default());
     (Arc::clone(&count), Waker::from(count))
 }
 
-/// Long enough for a noisy machine; only a lost event waits for it.
+/// Long enough for a busy machine; only a lost event waits that long.
 pub const LONG: Duration = Duration::from_secs(20);
 
-/// Turns `shard` until `is_done`. Fails when nothing happens for [`LONG`].
+/// Turns `shard` until `is_done` returns `true`. Panics if there is no event for [`LONG`].
 pub fn turn_until(shard: &Driver, mut is_done: impl FnMut() -> bool) {
     let mut events = Events::new();
     while !is_done() {
@@ -72,7 +73,7 @@ pub fn turn_until(shard: &Driver, mut is_done: impl FnMut() -> bool) {
     }
 }
 
-/// Takes all events that are there, without waiting.
+/// Makes one turn without waiting. Returns the number of events.
 pub fn drain(shard: &Driver) -> usize {
     let mut events = Events::new();
     match shard.turn(Some(Duration::ZERO), &mut events).expect("a turn") {
@@ -94,9 +95,9 @@ pub fn drive<F: Future>(shard: &Driver, future: F) -> F::Output {
     }
 }
 
-/// Registers what the test keeps open for longer than its source.
+/// Registers a descriptor that the test keeps open longer than its source.
 pub fn register(source: &Source, fd: &impl AsFd, shard: &Arc<Driver>) -> io::Result<()> {
-    // SAFETY: the descriptor is closed after the source is deregistered or dropped.
+    // SAFETY: the tests close the descriptor only after the source is deregistered or dropped.
     unsafe { source.register(fd.as_fd(), shard) }
 }
 
@@ -107,12 +108,12 @@ pub struct Io<T: AsFd> {
 }
 
 impl<T: AsFd> Io<T> {
-    /// For a descriptor that is what it seems to be, and stays so.
+    /// For a stream that no other code uses.
     pub fn new(inner: T) -> Io<T> {
         Io { source: Source::for_stream(), inner }
     }
 
-    /// For a descriptor of which nothing is known.
+    /// For a descriptor of unknown kind.
     pub fn of_unknown(inner: T) -> Io<T> {
         Io { source: Source::new(), inner }
     }
@@ -121,7 +122,7 @@ impl<T: AsFd> Io<T> {
         &'a self,
         shard: &'a Arc<Driver>,
     ) -> IoOp<'a, impl Fn() -> io::Result<Arc<Driver>> + 'a> {
-        // SAFETY: the descriptor is this object's, whose drop deregisters first.
+        // SAFETY: this object owns the descriptor, and its drop deregisters the source first.
         unsafe { self.source.op(self.inner.as_fd(), move || Ok(Arc::clone(shard))) }
     }
 
@@ -165,7 +166,7 @@ impl<T: AsFd> Drop for Io<T> {
     }
 }
 
-/// Two connected TCP sockets; the first does not block.
+/// Two connected TCP sockets; the first is non-blocking.
 pub fn tcp() -> (Io<TcpStream>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let address = listener.local_addr().expect("an address");
