@@ -1,24 +1,23 @@
 //! The blocking pool: threads for closures that block.
 //!
-//! A closure becomes a task whose future calls it, once, when polled; the pool is that task's
-//! scheduler. So there is one kind of join handle, a closure can be cancelled until it starts, and
-//! a panic arrives at the await. The threads do not know tasks: [`pool`] runs any [`Job`] in the
-//! order given, and [`policy`] decides when it wakes, starts and lets go of threads.
+//! A closure becomes a task whose future calls it once, when polled; the pool is the scheduler of
+//! that task. So there is one kind of join handle, a closure can be cancelled until it starts, and
+//! a panic is resumed at the await. The threads themselves do not depend on tasks: [`pool`] runs
+//! jobs of any type [`Job`] in order, and [`policy`] decides when to wake, start and end threads.
 //!
 //! # When there is no thread
 //!
-//! | situation                               | a queued closure                                 |
+//! | situation                               | effect on a queued closure                       |
 //! |-----------------------------------------|--------------------------------------------------|
-//! | all threads run, the maximum is reached | waits for one of them, however many are queued   |
-//! | a thread cannot be started, others exist| waits for one; each push and each start of a job |
-//! |                                         | tries again                                      |
-//! | a thread cannot be started, none exists | is dropped; awaiting its handle panics with the  |
+//! | maximum reached, all threads busy       | waits for a thread; the queue has no bound       |
+//! | a thread cannot be started, others exist| waits; each push and start of a job tries again  |
+//! | no thread exists or can be started      | is dropped; awaiting its handle panics with the  |
 //! |                                         | system's error in the message                    |
 //! | the pool is shut down                   | is dropped; the task counts as cancelled         |
 //!
-//! Running the closure on the caller's thread instead was rejected: the caller is a worker, and
-//! blocking it is what the pool is there to prevent. So was keeping it queued without a thread: the
-//! await would hang for a reason nobody can see.
+//! Rejected: running the closure on the caller's thread. The caller is a worker, and the pool
+//! exists so that workers do not block. Rejected: keeping it queued without a thread, because the
+//! await would hang without an error.
 
 mod policy;
 pub(crate) mod pool;
@@ -45,16 +44,16 @@ use crate::observe::{self, PanicHook};
 use crate::threads::Spawner;
 use crate::timer::clock::Clock;
 
-/// As many threads as the predecessor's pool had at most.
+/// The same maximum as in async-std.
 const MAX_THREADS: usize = 500;
 
-/// Starting a thread costs 70 µs, keeping one asleep a few pages of its stack.
+/// Starting a thread costs 70 µs; keeping one asleep costs a few pages of its stack.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// Three times what it costs to wake a thread that sleeps.
+/// Three times the cost of waking a sleeping thread.
 const SPIN: Duration = Duration::from_micros(20);
 
-/// About what it costs to start a thread, and what a timed wait can be trusted to measure.
+/// About the cost of starting a thread, and the shortest time that a timed wait measures reliably.
 const NAP: Duration = Duration::from_micros(50);
 
 impl Default for PoolConfig {
@@ -72,30 +71,30 @@ impl Default for PoolConfig {
     }
 }
 
-/// Runs closures on threads of its own.
+/// Runs closures on its own threads.
 ///
-/// Dropping it drops the closures that have not started, waits for the threads that run none, and
-/// leaves the others to end with theirs.
+/// Dropping it drops the closures that have not started and waits for the threads without a
+/// closure. A thread that runs a closure ends after it.
 pub(crate) struct Pool {
     shared: Arc<BlockingShared<Runnable>>,
 }
 
 impl Pool {
-    /// Makes a pool without threads, which `spawner` starts when there is work. `on_panic` is told
-    /// of panics that nobody awaits.
+    /// Makes a pool without threads; `spawner` starts them when there is work. `on_panic` is called
+    /// for panics that no code awaits.
     ///
     /// # Panics
     ///
-    /// Panics when `config` allows no thread.
+    /// Panics if `config` allows no thread.
     pub(crate) fn new(config: PoolConfig, spawner: Spawner, on_panic: Option<PanicHook>) -> Pool {
         let refusals = Refusals { on_panic, ..Refusals::default() };
         Pool { shared: BlockingShared::new(config, spawner, Clock::system(), refusals) }
     }
 
-    /// Queues `closure`. Closures start in the order in which they were given.
+    /// Queues `closure`. Closures start in the order in which they were queued.
     ///
-    /// Cancelling the handle before the closure has started drops it; afterwards it runs to its
-    /// end. See the [module](self) for what happens without threads.
+    /// Cancelling the handle before the closure has started drops the closure; afterwards the
+    /// closure runs to its end. The [module](self) documents what happens if there is no thread.
     pub(crate) fn spawn<F, T>(&self, closure: F, options: Options) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,
@@ -108,16 +107,16 @@ impl Pool {
         handle
     }
 
-    /// Closes the pool: closures that have not started are dropped and their tasks cancelled, those
-    /// that run are waited for until `deadline`, an instant of the system's clock, or for as
-    /// long as it takes if that is `None`.
+    /// Closes the pool: drops the closures that have not started, which cancels their tasks, and
+    /// waits for running ones until `deadline`, an instant of the system's clock, or without a
+    /// limit if it is `None`.
     ///
-    /// Returns how many were still running.
+    /// Returns the number of closures that were still running.
     pub(crate) fn shutdown(&self, deadline: Option<Instant>) -> usize {
         self.shared.shutdown(deadline)
     }
 
-    /// The pool's numbers.
+    /// The current metrics of the pool.
     pub(crate) fn metrics(&self) -> PoolMetrics {
         self.shared.metrics()
     }
@@ -142,7 +141,7 @@ fn queue(shared: &Arc<BlockingShared<Runnable>>, runnable: Runnable) {
     }
 }
 
-/// What the tasks of a pool know of it.
+/// The scheduler handle of the pool's tasks.
 #[derive(Clone)]
 struct PoolSchedule {
     shared: Arc<BlockingShared<Runnable>>,
@@ -166,7 +165,7 @@ impl Job for Runnable {
     type Context = Refusals;
 
     fn run(self) {
-        // A call is complete after one poll.
+        // The future of a closure is complete after one poll.
         let _ = Runnable::run(self);
     }
 
@@ -175,13 +174,13 @@ impl Job for Runnable {
     }
 }
 
-/// The future of a task of the pool.
+/// The future of a task of the pool: calls the closure.
 struct Call<F> {
     closure: Option<F>,
     shared: Arc<BlockingShared<Runnable>>,
 }
 
-/// Nothing is pinned: the closure is moved out before it is called.
+/// The closure is never pinned: it is moved out before it is called.
 impl<F> Unpin for Call<F> {}
 
 impl<F: FnOnce() -> T, T> Future for Call<F> {
@@ -197,25 +196,25 @@ impl<F: FnOnce() -> T, T> Future for Call<F> {
     }
 }
 
-/// Which threads are polling tasks only to tell them that they will not be run.
+/// Records the threads that poll a task only to fail it with an error.
 ///
-/// A future sees nothing of the `Runnable` that polls it, so the reason takes this way. Costs one
-/// load as long as nothing is refused.
+/// A future has no access to the `Runnable` that is polled, so it reads the error from here. Costs
+/// one load if no task is being refused.
 #[derive(Default)]
 pub(crate) struct Refusals {
-    /// Not about refusals, but needed in the same places: who is told of panics nobody awaits.
+    /// The hook for panics that no code awaits. It is here because the same code needs it.
     on_panic: Option<PanicHook>,
     count: AtomicUsize,
     threads: Mutex<Vec<(ThreadId, String)>>,
 }
 
 impl Refusals {
-    /// Calls `poll` with its thread marked.
+    /// Calls `poll` while `error` is recorded for this thread.
     fn during(&self, error: &io::Error, poll: impl FnOnce()) {
         let id = thread::current().id();
         self.threads.lock().push((id, error.to_string()));
         self.count.fetch_add(1, Ordering::Relaxed);
-        // `Runnable::run` catches the panic, so the mark is always taken back.
+        // `Runnable::run` catches the panic, so the record is always removed.
         poll();
         self.count.fetch_sub(1, Ordering::Relaxed);
         let mut threads = self.threads.lock();
@@ -224,8 +223,8 @@ impl Refusals {
         }
     }
 
-    /// Why this thread refuses tasks, if it does. A thread sees its own mark in any case, so no
-    /// ordering is needed.
+    /// The error with which this thread refuses tasks, if it does. A thread always sees its own
+    /// record, so no ordering is needed.
     fn of_this_thread(&self) -> Option<String> {
         if self.count.load(Ordering::Relaxed) == 0 {
             return None;

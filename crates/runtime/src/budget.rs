@@ -1,13 +1,13 @@
-//! How much a task may do in one poll before it has to let others run.
+//! The budget: how many operations a task may do in one poll before it must yield.
 //!
-//! Each poll begins with a number of units; operations of the runtime that are ready take one. A
-//! task whose operations are always ready so yields after a bounded number of them. The budget
-//! counts operations, not time: what blocks inside a poll is the monitor's business.
+//! Each poll begins with a number of units, and each operation of the runtime that is ready takes
+//! one. So a task whose operations are always ready yields after a bounded number of them. The
+//! budget counts operations, not time: the monitor detects polls that block.
 //!
-//! An operation that is refused wakes its waker and is pending, so that the poll ends. A poll does
-//! not end if it contains another executor (`pollster`, the loop of a window system, a second
-//! runtime): that one polls again at once. So the budget is filled again after 64
-//! refusals in one poll.
+//! An operation without budget wakes its waker and returns `Pending`, so that the poll ends. But if
+//! the poll contains another executor (`pollster`, a GUI's event loop, a second runtime), that
+//! executor polls the operation again immediately. So the budget is filled again after 64 refusals
+//! in one poll.
 
 use std::task::{Context, Poll};
 
@@ -15,8 +15,8 @@ use crate::context;
 
 /// Takes one unit of the current poll's budget.
 ///
-/// `Pending` when the budget is used up: then the task has been woken already and goes to the back
-/// of the queue. Outside a task there is no limit.
+/// Returns `Pending` if the budget is used up. The task has then been woken already and goes to the
+/// back of the queue. Outside a task there is no limit.
 #[inline]
 pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
     match context::take_budget() {
@@ -28,19 +28,19 @@ pub fn poll_proceed(cx: &mut Context<'_>) -> Poll<()> {
     }
 }
 
-/// Whether the current poll has budget left. Outside a task it always has.
+/// Whether the current poll has budget left. Always `true` outside a task.
 #[inline]
 #[must_use]
 pub fn is_left() -> bool {
     context::has_budget()
 }
 
-/// Runs `poll` of a future that shares its task with others, which were polled before it.
+/// Polls a future that shares its task with others that were polled before it, by calling `poll`.
 ///
-/// If they used up the budget, `poll` gets one unit of its own. Otherwise a future that is always
-/// ready would starve those polled after it, and a time limit would never see that it is over.
-/// `was_left` is what [`is_left`] said before the first of them: a combinator that began without
-/// budget lends none, so that a loop over such combinators ends.
+/// If the others used up the budget, `poll` gets one unit of its own. Otherwise a future that is
+/// always ready would starve those that are polled after it, and a time limit would never expire.
+/// `was_left` is the result of [`is_left`] before the first future was polled. A combinator that
+/// began without budget does not lend a unit, so a loop over such combinators ends.
 #[inline]
 pub fn poll_after<R>(was_left: bool, poll: impl FnOnce() -> R) -> R {
     if !was_left || context::has_budget() {
@@ -52,14 +52,14 @@ pub fn poll_after<R>(was_left: bool, poll: impl FnOnce() -> R) -> R {
     result
 }
 
-/// Takes up to so many units more, for an operation that was long. What is missing is forgiven.
+/// Takes up to `units` more units for a long operation. If fewer are left, takes those.
 pub fn charge(units: usize) {
     for _ in 0..units.min(usize::from(context::EVENTS_PER_POLL)) {
         context::take_budget();
     }
 }
 
-/// Runs `poll` and gives the unit back if nothing came of it.
+/// Takes a unit and runs `poll`. Returns the unit if the result is `Pending`.
 #[inline]
 pub(crate) fn poll_budgeted<R>(
     cx: &mut Context<'_>,

@@ -1,6 +1,7 @@
-//! The values that a runtime is built with, and their defaults.
+//! The configuration of a runtime, with the defaults.
 //!
-//! Time, chance, threads and the kernel's interface are values too, so that a test can pass others.
+//! The clock, the random seed, the spawner of threads and the kind of driver are values too, so
+//! that a test can replace them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,22 +17,22 @@ use crate::timer::clock::{Clock, system_clock};
 /// A function of the user that a thread calls when it starts or stops.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
 
-/// The name that async-std gave its threads.
+/// The same name as in async-std.
 const THREAD_NAME: &str = "async-std/runtime";
 
-/// As many blocking threads as async-std allowed.
+/// The same maximum number of blocking threads as in async-std.
 const MAX_BLOCKING_THREADS: usize = 500;
 
-/// Threads beyond the workers that may take workers over from blocked ones.
+/// Maximum number of threads beyond the workers, which may take over workers from blocked threads.
 const MAX_SPARE_THREADS: usize = 256;
 
-/// How long a thread without work lives on.
+/// How long a thread without work stays.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 
-/// The most workers: a bit set of eight words holds them, and machines have fewer cores.
+/// Maximum number of workers: a bit set of eight words holds them, and machines have fewer cores.
 pub(crate) const MAX_WORKERS: usize = 512;
 
-/// The values that a runtime is built with.
+/// The configuration of a runtime.
 pub(crate) struct Config {
     pub(crate) workers: usize,
     pub(crate) thread_name: Arc<str>,
@@ -73,11 +74,12 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The configuration of the global runtime: the defaults, and what the environment says.
+    /// The configuration of the global runtime: the defaults, changed by environment variables.
     ///
     /// # Panics
     ///
-    /// Panics if a number of threads is not a number, as the documentation of async-std promises.
+    /// Panics if a variable for a thread count is not a positive number, as the documentation of
+    /// async-std promises.
     pub(crate) fn global() -> Config {
         let mut config = Config::default();
         for name in ["ASYNC_STD_THREAD_COUNT", "REVEILLE_THREADS"] {
@@ -111,7 +113,8 @@ impl fmt::Debug for Config {
     }
 }
 
-/// The parallelism that the system grants this process, by its affinity and its container's quota.
+/// The parallelism available to this process, which its affinity and the quota of its container
+/// limit.
 fn available_workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS)
 }

@@ -1,14 +1,14 @@
-//! What a thread waits with: its timers, its driver and its clock.
+//! The event loop of a thread: its timers, its driver and its clock.
 //!
-//! A worker thread and a thread in `block_on` each own an [`EventLoop`]. It knows no executor: it
-//! polls no task and wakes no waker. What is due comes back as wakers, and the executor wakes them.
+//! A worker thread and a thread in `block_on` each own an [`EventLoop`]. It does not depend on an
+//! executor: it polls no task and wakes no waker. It returns the wakers that are due, and the
+//! executor wakes them.
 //!
 //! # Invariants
 //!
-//! 1. `token` is the identity that owns the timers and, on a worker, its core. It never leaves the
-//!    thread.
-//! 2. `timers` is set only while this thread turns them. Before it is reset, every entry is drained
-//!    and its waker woken.
+//! 1. `token` owns the timers and, on a worker, its core. It never leaves the thread.
+//! 2. `timers` is set only while this thread turns them. Before it is reset, all entries are
+//!    drained and their wakers are woken.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::spin_policy::SpinPolicy;
 use crate::timer::clock::Clock;
 use crate::timer::{ApproxClock, Timers};
 
-/// How long a thread sleeps instead when the system refuses the wait of its driver.
+/// How long a thread sleeps if the wait of its driver fails.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// See the header of the module.
@@ -31,16 +31,16 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(crate) struct EventLoop {
     token: RefCell<OwnerToken>,
     timers: Cell<Option<&'static Timers>>,
-    /// Sets the timers of this thread's event loop, when they are first needed.
+    /// Sets the timers of this thread's event loop. Called when they are first needed.
     set_up_timers: fn(),
     driver: OnceCell<Arc<Driver>>,
     clock: Clock,
-    /// Estimates the time between two reads of the clock, on a thread that reads it often.
+    /// Estimates the time between reads of the clock, on a thread that reads it often.
     approx_clock: Option<ApproxClock>,
     pub(crate) spin: SpinPolicy,
-    /// The budget that each poll begins with.
+    /// The budget with which each poll begins.
     pub(crate) event_budget: u8,
-    /// Wakes are part of a batch: they queue at the back and wake no sibling.
+    /// Whether wakes are part of a batch: they queue tasks at the back and wake no sibling.
     is_batch: Cell<bool>,
 }
 
@@ -58,7 +58,7 @@ impl EventLoop {
             ..EventLoop::on_demand(token, clock, event_budget, || ())
         };
         event_loop.timers.set(Some(timers));
-        // It was made just now.
+        // Cannot fail: the cell was just made.
         let _ = event_loop.driver.set(driver);
         event_loop
     }
@@ -93,7 +93,7 @@ impl EventLoop {
     ///
     /// # Panics
     ///
-    /// Panics if `set_up_timers` set none: a fault of the executor.
+    /// Panics if `set_up_timers` does not set them, which is a bug in the executor.
     #[inline]
     pub(crate) fn timers(&self) -> &'static Timers {
         match self.timers.get() {
@@ -108,12 +108,12 @@ impl EventLoop {
         self.timers.get().expect("the executor has set the timers up")
     }
 
-    /// Has this thread turn `timers`, or none from now on.
+    /// Sets the timers that this thread turns from now on; `None` if it turns no timers.
     pub(crate) fn set_timers(&self, timers: Option<&'static Timers>) {
         self.timers.set(timers);
     }
 
-    /// The driver of this thread, if it was made.
+    /// The driver of this thread, if it has been made.
     #[inline]
     pub(crate) fn driver(&self) -> Option<&Arc<Driver>> {
         self.driver.get()
@@ -138,7 +138,8 @@ impl EventLoop {
         }
     }
 
-    /// A moment not before the present, from which deadlines are counted. See [`ApproxClock`].
+    /// A cheap upper bound on the current time, from which deadlines are computed. See
+    /// [`ApproxClock`].
     #[inline]
     pub(crate) fn approx_now_ns(&self) -> u64 {
         match &self.approx_clock {
@@ -158,8 +159,8 @@ impl EventLoop {
         self.is_batch.replace(is_batch)
     }
 
-    /// Waits for events of the driver. The wakers of their waiters are in `events` afterwards. A
-    /// thread without a driver has no events.
+    /// Waits for events of the driver and puts the wakers of their waiters into `events`. Returns
+    /// the number of events. Without a driver it returns 0 immediately.
     #[inline]
     pub(crate) fn collect(&self, timeout: Option<Duration>, events: &mut Events) -> usize {
         match self.driver.get() {
@@ -168,15 +169,15 @@ impl EventLoop {
         }
     }
 
-    /// Spins until `is_done`, for a moment and not beyond the next deadline. Returns whether
-    /// `is_done` returned `true`. Does not spin if recent waits were long.
+    /// Spins until `is_done` returns `true`, for a short time and not beyond the next deadline.
+    /// Returns whether `is_done` returned `true`. Does not spin if recent waits were long.
     #[inline]
     pub(crate) fn spin(&self, is_done: impl Fn() -> bool) -> bool {
         let next_deadline = || self.timers.get()?.next_deadline(&mut self.token.borrow_mut());
         self.spin.spin(|| self.now_ns(), next_deadline, is_done)
     }
 
-    /// Drops the waker that the timers keep for their next entry: its task may be over.
+    /// Drops the waker that the timers keep for their next entry, because its task may have ended.
     #[inline]
     pub(crate) fn release_spare(&self) {
         if let Some(timers) = self.timers.get() {
@@ -184,16 +185,17 @@ impl EventLoop {
         }
     }
 
-    /// Prepares for the wait of this thread. Returns when it has to end: `None` if no timer is due
-    /// ever. From now on another thread that adds an earlier deadline interrupts the wait.
+    /// Prepares this thread for its wait. Returns the time at which the wait must end; `None` if
+    /// there is no timer. From now on another thread that adds an earlier deadline interrupts the
+    /// wait.
     #[inline]
     pub(crate) fn park_timers(&self) -> Option<u64> {
         self.timers.get()?.park(&mut self.token.borrow_mut())
     }
 }
 
-/// Waits for events. The wakers of their waiters are in `events` afterwards. A failure of the wait
-/// is reported once and treated as a wait without events.
+/// Waits for events and puts the wakers of their waiters into `events`. Returns the number of
+/// events. A failed wait is reported once and treated as a wait without events.
 #[inline]
 pub(crate) fn collect(driver: &Driver, timeout: Option<Duration>, events: &mut Events) -> usize {
     match driver.collect(timeout, events) {
@@ -201,15 +203,15 @@ pub(crate) fn collect(driver: &Driver, timeout: Option<Duration>, events: &mut E
         Ok(Turn::Busy) => 0,
         Err(error) => {
             observe::failed_turn(&error);
-            // The next wait fails too, and its caller would repeat it at once.
+            // The next wait would fail too, so the caller must not repeat it immediately.
             sleep(timeout.map_or(PAUSE, |timeout| timeout.min(PAUSE)));
             0
         }
     }
 }
 
-/// As [`collect`] for the driver of another thread, without waiting. A notification for that thread
-/// is posted again: it may be about to park.
+/// Like [`collect`], for the driver of another thread and without waiting. A notification for that
+/// thread is posted again, because the thread may be about to park.
 pub(crate) fn collect_remote(driver: &Driver, events: &mut Events) -> usize {
     match driver.collect(Some(Duration::ZERO), events) {
         Ok(Turn::Done { events, is_notified, .. }) => {

@@ -1,4 +1,4 @@
-//! Sockets and pipes as the API sees them: an object with a descriptor, and its readiness.
+//! [`Io`]: a socket or pipe together with its readiness.
 
 use std::fmt;
 use std::io;
@@ -16,10 +16,11 @@ use std::os::fd::AsFd;
 #[cfg(windows)]
 use std::os::windows::io::AsSocket as AsFd;
 
-/// What can be waited for: an object of std's that owns a descriptor, on Windows a socket.
+/// An object of std's that owns a descriptor (on Windows a socket) and can be waited for.
 ///
-/// Sealed: the descriptor has to stay the same, and open, for as long as the object is there. A
-/// borrowed one may be closed while the driver knows it, and one of a user's type may change.
+/// Sealed, because the descriptor must stay open and the same while the object exists. A borrowed
+/// descriptor may be closed while it is registered with the driver, and that of a user's type may
+/// change.
 ///
 /// ```compile_fail,E0277
 /// let stream = std::net::TcpListener::bind("127.0.0.1:0")?;
@@ -31,7 +32,7 @@ pub trait Descriptor: AsFd + sealed::Sealed {}
 impl<T: AsFd + sealed::Sealed> Descriptor for T {}
 
 mod sealed {
-    /// Implemented here only.
+    /// Implemented only in this module.
     pub trait Sealed {}
 
     macro_rules! owning {
@@ -51,11 +52,11 @@ mod sealed {
 
 /// A non-blocking object and its readiness.
 ///
-/// Operations are tried at once. When the first would block, the object registers with the driver
+/// Operations are tried first. When an operation would block, the object registers with the driver
 /// of the thread that polls it.
 pub struct Io<T: Descriptor> {
     source: Source,
-    /// Taken only by [`Io::into_inner`], which consumes the whole.
+    /// `None` only after [`Io::into_inner`] has taken it.
     inner: Option<T>,
 }
 
@@ -75,10 +76,10 @@ impl<T: Descriptor> Io<T> {
         Io { source: Source::new(), inner: Some(inner) }
     }
 
-    /// As [`Io::new`], for a connected TCP socket that no one else can reach. After a short read or
-    /// write the next one waits without a system call. With
-    /// [batched reads](crate::Builder::batched_reads) the driver reads for those that wait. Call
-    /// [`Io::expose`] before you hand the descriptor to others: it ends both.
+    /// Like [`Io::new`], for a connected TCP socket that no other code can access. After a short
+    /// read or write the next one waits without a system call. With [batched
+    /// reads](crate::Builder::batched_reads) the driver reads for waiting tasks. Call
+    /// [`Io::expose`] before you give the descriptor to other code; it turns both off.
     pub fn for_stream(inner: T) -> Io<T> {
         Io { source: Source::for_stream(), inner: Some(inner) }
     }
@@ -95,40 +96,40 @@ impl<T: Descriptor> Io<T> {
         self.inner.as_ref().expect("the object is taken only together with the whole")
     }
 
-    /// Leaves the driver and gives the object back.
+    /// Deregisters from the driver and returns the object.
     ///
     /// # Errors
     ///
-    /// When the driver cannot forget the descriptor, and when it has read bytes for a read that was
-    /// given up: the next owner would miss them.
+    /// Returns an error if the driver cannot deregister the descriptor, or if the driver has
+    /// received bytes that no read has taken: they would be lost for the next owner.
     pub fn into_inner(mut self) -> io::Result<T> {
         self.source.deregister(descriptor(self.get_ref()))?;
-        let stocked = self.source.prefetched();
-        if stocked > 0 {
+        let unread = self.source.prefetched();
+        if unread > 0 {
             return Err(io::Error::other(format!(
-                "give up a descriptor: {stocked} bytes of it were read already, for a read that \
+                "give up a descriptor: {unread} bytes of it were read already, for a read that \
                  was dropped (batched reads)"
             )));
         }
         Ok(self.inner.take().expect("the object is taken once"))
     }
 
-    #[allow(unsafe_code, reason = "a driver asks for descriptors that stay open")]
-    fn attempt(&self) -> IoOp<'_, fn() -> io::Result<std::sync::Arc<reveille_driver::Driver>>> {
-        let home: fn() -> _ = current::driver;
-        // SAFETY: the descriptor stays open until the source is deregistered: the object owns it
-        // (`Descriptor`), is lent shared only, and is dropped or given away by `into_inner` and
-        // `drop`, which deregister first.
-        let attempt = unsafe { self.source.op(descriptor(self.get_ref()), home) };
+    #[allow(unsafe_code, reason = "a driver requires that descriptors stay open")]
+    fn io_op(&self) -> IoOp<'_, fn() -> io::Result<std::sync::Arc<reveille_driver::Driver>>> {
+        let driver: fn() -> _ = current::driver;
+        // SAFETY: the descriptor stays open until the source is deregistered. The object owns it
+        // (`Descriptor`) and is only borrowed as shared. Only `into_inner` and `drop` give it away
+        // or drop it, and both deregister first.
+        let op = unsafe { self.source.op(descriptor(self.get_ref()), driver) };
         let ops = WakerOps { is_live: reveille_task::is_live, wake_all: wake::wake_all };
-        attempt.with_waker_ops(ops)
+        op.with_waker_ops(ops)
     }
 
-    /// Tries `op`; when it would block, waits for readiness and tries again.
+    /// Tries `op`. If it would block, waits for readiness and tries again.
     ///
     /// # Errors
     ///
-    /// Those of `op`, and of the registration.
+    /// Returns the errors of `op` and of the registration.
     pub fn poll_io<R>(
         &self,
         cx: &mut Context<'_>,
@@ -139,18 +140,18 @@ impl<T: Descriptor> Io<T> {
             if let Some(poll) = self.source.poll_io_fast(interest, cx, || op(self.get_ref())) {
                 return poll;
             }
-            self.attempt().poll_io(interest, cx, || op(self.get_ref()))
+            self.io_op().poll_io(interest, cx, || op(self.get_ref()))
         })
     }
 
-    /// As [`Io::poll_io`] for a stream's read of `len` bytes at most into `buf`. Where the
-    /// runtime has [batched reads](crate::Builder::batched_reads), a read that waits may be served
-    /// by the driver, which hands the bytes to `copy`; that says how many it had room for. An
-    /// object that is read like this is read in no other way, but for [`Io::peek`] before it.
+    /// Like [`Io::poll_io`], for a read of at most `len` bytes from a stream into `buf`. If the
+    /// runtime has [batched reads](crate::Builder::batched_reads), the driver may receive for a
+    /// waiting read. The bytes are then passed to `copy`, which returns how many of them it copied.
+    /// Read the object in no other way, except for [`Io::peek`].
     ///
     /// # Errors
     ///
-    /// As [`Io::poll_io`].
+    /// The same as [`Io::poll_io`].
     #[inline]
     pub fn poll_recv_with<B: ?Sized>(
         &self,
@@ -165,25 +166,26 @@ impl<T: Descriptor> Io<T> {
             if let Some(poll) = self.source.poll_recv_fast(cx, len, buf, &copy, recv) {
                 return poll;
             }
-            self.attempt().poll_recv(cx, len, buf, &copy, recv)
+            self.io_op().poll_recv(cx, len, buf, &copy, recv)
         })
     }
 
-    /// For an operation that looks at the next bytes without taking them: hands those that the
-    /// driver has read already to `copy`. `None` if there are none, so that it asks the system.
+    /// For an operation that reads the next bytes without consuming them: passes the bytes that the
+    /// driver has already received to `copy`. Returns `None` if there are no such bytes; the caller
+    /// then makes the system call.
     ///
     /// # Errors
     ///
-    /// That of the read; `WouldBlock` while the driver is reading.
+    /// Returns the error of the receive, or `WouldBlock` while the driver is receiving.
     pub fn peek(&self, copy: impl FnOnce(&[u8]) -> usize) -> Option<io::Result<usize>> {
         self.source.peek(copy)
     }
 
-    /// As [`Io::poll_io`] for a write of `len` bytes. One of no bytes does not wait for room.
+    /// Like [`Io::poll_io`], for a write of `len` bytes. A write of zero bytes does not wait.
     ///
     /// # Errors
     ///
-    /// As [`Io::poll_io`].
+    /// The same as [`Io::poll_io`].
     #[inline]
     pub fn poll_write_with(
         &self,
@@ -194,7 +196,7 @@ impl<T: Descriptor> Io<T> {
         let interest = Interest::Write;
         budget::poll_budgeted(cx, |cx| {
             if len == 0 {
-                // Writing nothing needs no room, and std does not wait for it.
+                // A write of zero bytes needs no room, and does not wait in std either.
                 match op(self.get_ref()) {
                     Err(error) if is_retried(&error) => {}
                     done => return Poll::Ready(done),
@@ -204,39 +206,41 @@ impl<T: Descriptor> Io<T> {
             if let Some(poll) = self.source.poll_stream_fast(interest, cx, len, write) {
                 return poll;
             }
-            self.attempt().poll_stream(interest, cx, len, || op(self.get_ref()))
+            self.io_op().poll_stream(interest, cx, len, || op(self.get_ref()))
         })
     }
 
-    /// Tries `op`, waiting while it would block. Any number of tasks may do so at once.
+    /// Tries `op` until it does not block, waiting in between. Any number of tasks may wait
+    /// concurrently.
     ///
     /// # Errors
     ///
-    /// As [`Io::poll_io`].
+    /// The same as [`Io::poll_io`].
     ///
     /// # Cancel safety
     ///
-    /// `op` runs only while the future is polled; its success is returned by that poll.
+    /// Nothing is lost: `op` runs only inside a poll of the future, and that poll returns its
+    /// success.
     pub async fn io<R>(
         &self,
         interest: Interest,
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
         std::future::poll_fn(budget::poll_proceed).await;
-        self.attempt().io(interest, || op(self.get_ref())).await
+        self.io_op().io(interest, || op(self.get_ref())).await
     }
 
-    /// Waits until the object counts as ready.
+    /// Waits until the object is ready.
     ///
     /// # Errors
     ///
-    /// When the object cannot be registered.
+    /// Returns an error if the object cannot be registered.
     ///
     /// # Cancel safety
     ///
     /// Nothing is lost.
     pub async fn ready(&self, interest: Interest) -> io::Result<()> {
-        self.attempt().ready(interest).await.map(drop)
+        self.io_op().ready(interest).await.map(drop)
     }
 }
 
@@ -247,8 +251,8 @@ fn is_retried(error: &io::Error) -> bool {
 impl<T: Descriptor> Drop for Io<T> {
     fn drop(&mut self) {
         if let Some(inner) = &self.inner {
-            // While the descriptor is open: it may have duplicates, which would keep its events.
-            // An error means that the system has forgotten it already.
+            // Deregister while the descriptor is open: its duplicates, if any, would keep its
+            // events alive. An error means that the system has no such entry any more.
             let _ = self.source.deregister(descriptor(inner));
         }
     }

@@ -1,4 +1,4 @@
-//! Executors, timers, the blocking pool, and what ties them to tasks and drivers.
+//! Executors, timers and the blocking pool, on top of tasks and drivers.
 //!
 //! Internal to reveille: the public API is the crate `reveille`. The modules, lowest first:
 //! `rng`, `threads`, `observe`, `metrics` < `timer` < `event_loop` < `blocking`, `context` <
@@ -6,7 +6,7 @@
 //! reading at `scheduler/multi/worker_thread.rs`.
 
 #![deny(unsafe_code)]
-// The models of this crate include the files they check; the rest is built on what loom lacks.
+// The models include the files that they check. The rest of the crate needs what loom lacks.
 #![cfg(not(reveille_loom))]
 
 #[cfg(test)]
@@ -43,9 +43,9 @@ pub use runtime::{
 };
 pub use scheduler::sleep as time;
 
-/// Random numbers of the current thread, for choices that have to be fair.
+/// Random numbers of the current thread, for choices that must be fair.
 pub mod random {
-    /// A number without structure. Not for secrets.
+    /// Returns a pseudorandom number. Not for cryptography.
     #[must_use]
     pub fn next_u64() -> u64 {
         crate::context::next_random()
@@ -54,9 +54,9 @@ pub mod random {
 
 /// Futures and closures above this size, in bytes, are boxed before they are passed on.
 ///
-/// Without optimisation each function that a future is passed through keeps a copy of it on the
-/// stack, so that the spawn of a future of 150 KiB overflowed a stack of 2 MiB. A box costs
-/// one more allocation, which is nothing beside the copy of so many bytes.
+/// Without optimisation, each function that passes a future on keeps a copy of it on the stack: the
+/// spawn of a future of 150 KiB overflowed a stack of 2 MiB. A box costs one more allocation, which
+/// is negligible compared with the copy of so many bytes.
 const LARGE_BYTES: usize = 16 * 1024;
 
 /// Whether a value of this type is boxed before it is passed on.
@@ -70,7 +70,7 @@ pub fn diagnosis() -> String {
     scheduler::multi::describe()
 }
 
-/// Options of a task that is spawned right here.
+/// Options of a task that the caller spawns, with the caller's location.
 #[track_caller]
 pub(crate) fn here() -> Options {
     runtime::options(None)
@@ -78,11 +78,12 @@ pub(crate) fn here() -> Options {
 
 /// Runs `future` on the calling thread until it is ready, and returns its output.
 ///
-/// The thread drives its own sockets and timers and polls the tasks of [`spawn_local`] while it
-/// waits, and sleeps when there is nothing to do. The future need not be `Send` or `'static`.
+/// While the thread waits, it drives its own sockets and timers and polls the tasks of
+/// [`spawn_local`]; it sleeps when there is nothing to do. The future need not be `Send` or
+/// `'static`.
 ///
-/// May be called anywhere, also inside a task: then another thread takes the worker over until
-/// the call returns, so that nothing else waits for it.
+/// May be called anywhere, even inside a task. In that case another thread takes over the worker
+/// until the call returns, so that other tasks do not wait.
 ///
 /// # Other executors
 ///
@@ -92,9 +93,10 @@ pub(crate) fn here() -> Options {
 ///
 /// # Nesting
 ///
-/// While a `block_on` inside a poll waits, it polls other tasks of its thread: local ones, and the
-/// worker's if there is no spare thread for them. These polls run on top of its own stack. It
-/// polls none once half of the stack is used. The program hangs if it then waits for one of them.
+/// While a `block_on` inside a poll waits, it polls other tasks of its thread: the local ones, and
+/// the worker's if no spare thread is available for them. These polls run on top of its own stack,
+/// and stop once half of the stack is used. If the future then waits for one of those tasks, the
+/// program hangs.
 ///
 /// # Panics
 ///
@@ -114,7 +116,7 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
     scheduler::local::block_on(None, Options::default(), future)
 }
 
-/// Spawns a task onto the current runtime: that of the calling task, else the global one.
+/// Spawns a task onto the current runtime: that of the calling task, or otherwise the global one.
 #[inline]
 #[track_caller]
 pub fn spawn<F>(future: F) -> JoinHandle<F::Output>
@@ -129,10 +131,10 @@ where
 }
 
 /// Spawns a task onto the executor of this thread, which runs while the thread is in [`block_on`]
-/// (or, on a worker, between its other tasks).
+/// or, on a worker, between its other tasks.
 ///
-/// On a thread that only runs another crate's executor, the task runs while its handle is awaited
-/// on that thread, and not otherwise.
+/// On a thread that only runs another crate's executor, the task runs only while its handle is
+/// awaited on that thread.
 #[track_caller]
 pub fn spawn_local<F>(future: F) -> JoinHandle<F::Output>
 where
@@ -147,7 +149,8 @@ where
 
 /// Runs `closure` on a thread where blocking is allowed.
 ///
-/// Dropping the handle lets it run. Cancelling prevents it if it has not started.
+/// If the handle is dropped, the closure still runs. Cancelling prevents it from running if it has
+/// not started.
 #[track_caller]
 pub fn spawn_blocking<F, T>(closure: F) -> JoinHandle<T>
 where
@@ -161,14 +164,14 @@ where
     task::blocking(move || in_context(closure), here())
 }
 
-/// Calls a closure of the program's where libraries of others find their context.
+/// Calls a closure of the program inside the tokio context, if there is one.
 fn in_context<T>(closure: impl FnOnce() -> T) -> T {
     let _foreign = tokio_context::enter();
     closure()
 }
 
-/// As [`spawn_blocking`], for a call of reveille's own: libraries of others find nothing there, and
-/// it is carried out also for a thread whose runtime has ended.
+/// Like [`spawn_blocking`], for a call of reveille's own. The closure gets no tokio context, and it
+/// runs even if the runtime of the calling thread has ended.
 #[track_caller]
 pub fn spawn_plain<F, T>(closure: F) -> JoinHandle<T>
 where
@@ -178,18 +181,18 @@ where
     task::blocking_anywhere(closure, here())
 }
 
-/// Starts a thread that belongs to no runtime, so that none waits for it.
+/// Starts a thread that belongs to no runtime, so that no runtime waits for it.
 ///
 /// # Errors
 ///
-/// When the system refuses a thread.
+/// Returns an error if the system refuses a thread.
 pub fn start_thread(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     let name = name.to_owned();
     let spec = threads::ThreadSpec { name, stack_size: Some(128 * 1024), body: Box::new(body) };
     threads::system_spawner()(spec).map(drop)
 }
 
-/// Lets other tasks run: ready at the second poll.
+/// Lets other tasks run. The future is ready at the second poll.
 #[must_use = "futures do nothing until awaited"]
 pub fn yield_now() -> YieldNow {
     YieldNow { has_yielded: false }

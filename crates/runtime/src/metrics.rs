@@ -1,7 +1,7 @@
-//! The numbers of a runtime.
+//! The metrics of a runtime.
 
-/// Numbers of a runtime at one moment. They are read one after the other while the workers go on,
-/// so that together they may be some polls apart.
+/// Metrics of a runtime. They are read one after the other while the workers run, so they may be
+/// some polls apart.
 ///
 /// # Examples
 ///
@@ -17,13 +17,13 @@
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// Workers.
+    /// Number of workers.
     pub workers: usize,
     /// Workers that are parked.
     pub parked_workers: usize,
     /// Workers that search for tasks.
     pub searching_workers: usize,
-    /// Tasks in the queue that all workers share.
+    /// Tasks in the injector, the queue that all workers share.
     pub injected_tasks: usize,
     /// Tasks in the queues of the workers.
     pub queued_tasks: usize,
@@ -33,20 +33,20 @@ pub struct Metrics {
     pub steals: u64,
     /// Times that a worker parked.
     pub parks: u64,
-    /// Times a worker woke another because its queue was long.
+    /// Times that a worker woke another because its queue was long.
     pub sibling_wakes: u64,
-    /// Tasks that a worker queued in its backlog, which is behind its queue, because the queue was
-    /// full or the backlog not yet empty. The backlog is not stolen from; it refills the queue.
+    /// Tasks that a worker put into its backlog because its queue was full or the backlog was not
+    /// empty. The backlog refills the queue; other workers do not steal from it.
     pub overflows: u64,
     /// Turns of drivers.
     pub driver_turns: u64,
-    /// System calls of turns that read for several tasks at once; see
+    /// System calls in which turns read for several tasks; see
     /// [`batched_reads`](crate::Builder::batched_reads).
     pub read_batches: u64,
-    /// Reads of tasks that those calls carried out.
+    /// Reads that those system calls served.
     pub batched_reads: u64,
-    /// Times that a thread took over a worker from a thread whose poll blocked.
+    /// Times that a thread took over a worker because the poll of its thread blocked.
     pub takeovers: u64,
-    /// Threads of the pool: those that run workers, stuck ones and spare ones.
+    /// Threads of the worker pool: those that run workers, those that are stuck, and spare ones.
     pub threads: usize,
 }

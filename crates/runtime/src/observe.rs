@@ -1,17 +1,17 @@
-//! Counts and reports of the runtime. No other module counts or reports.
+//! Counters and reports of the runtime. No other module counts or reports.
 //!
-//! Each event of a task's life passes one function here, so that a recorder has one seam. The
-//! functions are inlined and touch one counter of the worker's own.
+//! Each event in the life of a task calls one function of this module, so a recorder needs only
+//! this place. The functions are inlined and write one counter that belongs to the worker.
 //!
 //! # Panics of user code
 //!
-//! The table of the task crate says what becomes of a task's own. Of the rest:
+//! The crate `reveille-task` has a table for panics of a task. This table has the others:
 //!
-//! | where it panics                            | what happens                                   |
+//! | what panics                                | what happens                                   |
 //! | ------------------------------------------ | ---------------------------------------------- |
-//! | a waker, in a turn of timers or sockets    | reported; the other wakers are woken           |
+//! | a waker, in a turn of timers or sockets    | reported; the other wakers are called          |
 //! | the drop of a waker the runtime kept       | caught; std has printed the message            |
-//! | a waker's clone, wake or drop inside a poll| it is the poll's panic                         |
+//! | a waker's clone, wake or drop inside a poll| counts as a panic of the poll                  |
 //! | a hook of the builder, or its drop         | caught; std has printed the message            |
 //! | the hook for panics                        | caught; std has printed both messages          |
 //! | the drop of a payload                      | caught; the second payload is leaked           |
@@ -28,7 +28,7 @@ use reveille_primitive::atomic::{AtomicU64, Ordering};
 use reveille_primitive::lock::assert_none_held;
 use reveille_task::{Task, TaskRef};
 
-/// Counts of one worker. Written by its owner with plain stores, read by any thread.
+/// The counters of one worker. The owner writes them with plain stores, and any thread reads them.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     counts: Padded<[AtomicU64; EVENTS]>,
@@ -36,7 +36,7 @@ pub(crate) struct Counters {
 
 const EVENTS: usize = 7;
 
-/// What is counted.
+/// The events that are counted.
 #[derive(Clone, Copy, Debug)]
 #[repr(usize)]
 pub(crate) enum Event {
@@ -50,7 +50,7 @@ pub(crate) enum Event {
 }
 
 impl Counters {
-    /// Counts one `event`. For the owner: two threads that count at once may lose one.
+    /// Counts one `event`. Only the owner calls it: concurrent calls may lose a count.
     #[inline]
     pub(crate) fn count(&self, event: Event) {
         self.add(event, 1);
@@ -62,7 +62,7 @@ impl Counters {
         count.store(count.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
     }
 
-    /// Resets the counts for another runtime. No thread counts meanwhile.
+    /// Resets the counts for another runtime. No thread counts at the same time.
     pub(crate) fn reset(&self) {
         self.counts.iter().for_each(|count| count.store(0, Ordering::Relaxed));
     }
@@ -72,8 +72,8 @@ impl Counters {
     }
 }
 
-/// What is known of a panic that nobody awaits. A waker that panics while the runtime wakes it is
-/// one too: its `task_name` is `<waker>`, and the other fields are empty.
+/// Describes a panic that no code awaits. A waker that panics while the runtime wakes it is
+/// reported in the same way: its `task_name` is `<waker>`, and the id and location are `None`.
 ///
 /// # Examples
 ///
@@ -97,11 +97,11 @@ impl Counters {
 pub struct UnhandledPanic<'a> {
     /// Name of the task, if it was given one.
     pub task_name: Option<&'a str>,
-    /// Number of the task, as `task::current().id()` shows it.
+    /// Number of the task, as returned by `task::current().id()`.
     pub task_id: Option<u64>,
     /// Where the task was spawned.
     pub spawned_at: Option<&'static Location<'static>>,
-    /// What was panicked with.
+    /// The payload of the panic.
     pub payload: &'a (dyn Any + Send),
 }
 
@@ -128,13 +128,13 @@ impl UnhandledPanic<'_> {
     }
 }
 
-/// A hook that is told of panics that nobody awaits.
+/// A hook that is called for panics that no code awaits.
 pub(crate) type PanicHook = Arc<dyn Fn(&UnhandledPanic<'_>) + Send + Sync>;
 
-/// What happens without a hook: one line on standard error.
+/// Writes one line to standard error. Used if there is no hook.
 pub(crate) fn report(panic: &UnhandledPanic<'_>) {
     use std::io::Write;
-    // Standard error may be closed; there is no better place to say so.
+    // Standard error may be closed, and there is no better place to report that.
     let _ = std::io::stderr().write_all(line_about(panic).as_bytes());
 }
 
@@ -146,7 +146,7 @@ fn line_about(panic: &UnhandledPanic<'_>) -> String {
     format!("task{id} '{name}'{place} panicked and nobody awaits it: {message}\n")
 }
 
-/// A waker panicked while the runtime woke it: the panic is reported, the others are woken.
+/// Reports the panic of a waker that the runtime woke. The caller then wakes the others.
 #[cold]
 pub(crate) fn panicked_waker(hook: Option<&PanicHook>, payload: Box<dyn Any + Send>) {
     let panic = UnhandledPanic {
@@ -155,11 +155,11 @@ pub(crate) fn panicked_waker(hook: Option<&PanicHook>, payload: Box<dyn Any + Se
         spawned_at: None,
         payload: &*payload,
     };
-    tell(hook, &panic);
+    deliver(hook, &panic);
     discard(payload);
 }
 
-/// A task panicked and nobody awaits it: tells the hook, or standard error.
+/// Reports a panic of a task that no code awaits, to the hook or on standard error.
 pub(crate) fn unhandled(hook: Option<&PanicHook>, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
     let panic = UnhandledPanic {
         task_name: task.name(),
@@ -167,18 +167,18 @@ pub(crate) fn unhandled(hook: Option<&PanicHook>, task: TaskRef<'_>, payload: Bo
         spawned_at: task.location(),
         payload: &*payload,
     };
-    tell(hook, &panic);
+    deliver(hook, &panic);
     discard(payload);
 }
 
-/// As [`unhandled`], for a panic outside of a spawned task.
+/// Like [`unhandled`], for a panic outside a spawned task.
 pub(crate) fn unhandled_elsewhere(
     hook: Option<&PanicHook>,
     task: Option<&Task>,
     place: Option<&'static Location<'static>>,
     payload: Box<dyn Any + Send>,
 ) {
-    tell(
+    deliver(
         hook,
         &UnhandledPanic {
             task_name: task.and_then(Task::name),
@@ -190,15 +190,15 @@ pub(crate) fn unhandled_elsewhere(
     discard(payload);
 }
 
-fn tell(hook: Option<&PanicHook>, panic: &UnhandledPanic<'_>) {
+fn deliver(hook: Option<&PanicHook>, panic: &UnhandledPanic<'_>) {
     contain("the hook for panics", || match hook {
         Some(hook) => hook(panic),
         None => report(panic),
     });
 }
 
-/// Runs user code that has nobody to panic to, such as a hook or a destructor. Its panic ends here:
-/// std's panic hook has printed the message.
+/// Runs user code, such as a hook or a destructor, whose panic no caller can receive. The panic is
+/// caught; std's panic hook has printed the message.
 pub(crate) fn contain(what: &str, user_code: impl FnOnce()) {
     assert_none_held(what);
     if let Err(payload) = catch_unwind(AssertUnwindSafe(user_code)) {
@@ -206,7 +206,7 @@ pub(crate) fn contain(what: &str, user_code: impl FnOnce()) {
     }
 }
 
-/// Drops wakers whose owners are not here to hear of a panic.
+/// Drops wakers that belong to other code. A panic of the drop is caught.
 pub(crate) fn drop_wakers(wakers: impl IntoIterator<Item = Waker>) {
     for waker in wakers {
         contain("the drop of a waker", || drop(waker));
@@ -220,33 +220,34 @@ fn discard(payload: Box<dyn Any + Send>) {
     }
 }
 
-/// The driver's wait failed: says so once, since it will fail again.
+/// Reports a failed wait of the driver, but only once, because it will fail again.
 pub(crate) fn failed_turn(error: &std::io::Error) {
     use std::io::Write;
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         let line = format!("reveille: the wait for events failed: {error}\n");
-        // Standard error may be closed; there is no better place to say so.
+        // Standard error may be closed, and there is no better place to report that.
         let _ = std::io::stderr().write_all(line.as_bytes());
     });
 }
 
-/// Nobody can stand in for a thread that is stuck in a poll: says so once.
+/// Reports once that no thread can be started to serve a `block_on` that is stuck in a poll.
 pub(crate) fn failed_rescue(error: &std::io::Error) {
     use std::io::Write;
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         let line = format!("reveille: no help for a block_on that is stuck in a poll: {error}\n");
-        // Standard error may be closed; there is no better place to say so.
+        // Standard error may be closed, and there is no better place to report that.
         let _ = std::io::stderr().write_all(line.as_bytes());
     });
 }
 
-/// A runtime that was dropped on its own thread found none to wait for it.
+/// Reports that no thread could be started to shut down a runtime that was dropped on one of its
+/// own threads.
 pub(crate) fn failed_shutdown(error: &std::io::Error) {
     use std::io::Write;
     let line = format!("reveille: no thread to shut the runtime down: {error}\n");
-    // Standard error may be closed; there is no better place to say so.
+    // Standard error may be closed, and there is no better place to report that.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
@@ -255,7 +256,7 @@ mod tests {
     use super::{UnhandledPanic, line_about};
 
     #[test]
-    fn the_line_names_the_task_and_says_the_message() {
+    fn the_line_has_the_name_of_the_task_and_the_message() {
         let full = UnhandledPanic {
             task_name: Some("lost"),
             task_id: Some(7),

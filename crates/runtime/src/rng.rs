@@ -1,9 +1,9 @@
-//! Small, fast random numbers for scheduling decisions; not for secrets.
+//! A small, fast random number generator for scheduling decisions; not for cryptography.
 //!
-//! The generator is wyrand of Wang Yi's wyhash (version 4, public domain): a Weyl sequence, each
-//! term of which is multiplied with itself under a mask and folded. One word of state, one
-//! multiplication, a period of 2⁶⁴. xoroshiro128++ was the other candidate: twice the state for
-//! statistical qualities that picking a victim does not need.
+//! The generator is wyrand from Wang Yi's wyhash (version 4, public domain): a Weyl sequence whose
+//! terms are multiplied by themselves under a mask and folded. It has one word of state, one
+//! multiplication and a period of 2⁶⁴. Rejected: xoroshiro128++, which has twice the state for
+//! statistical quality that picking a victim does not need.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
@@ -19,12 +19,12 @@ pub(crate) struct Rng {
 }
 
 impl Rng {
-    /// Makes a generator of the numbers that belong to `seed`.
+    /// Makes a generator with `seed`.
     pub(crate) const fn seeded(seed: u64) -> Rng {
         Rng { state: seed }
     }
 
-    /// The next number, each of 64 bits equally likely.
+    /// Returns the next number, uniformly distributed over 64 bits.
     #[inline]
     pub(crate) fn next_u64(&mut self) -> u64 {
         self.state = self.state.wrapping_add(STEP);
@@ -32,15 +32,15 @@ impl Rng {
         (product >> 64) as u64 ^ product as u64
     }
 
-    /// A number from 0 to `bound - 1`.
+    /// Returns a number from 0 to `bound - 1`.
     ///
-    /// The upper half of a product instead of a remainder (Lemire 2019, "Fast random integer
-    /// generation in an interval"), without the rejection: no number is more likely than another by
-    /// more than `bound` in 2⁶⁴.
+    /// Uses the upper half of a product instead of a remainder (Lemire 2019, "Fast random integer
+    /// generation in an interval"), without the rejection step: the probabilities differ by at most
+    /// `bound` in 2⁶⁴.
     ///
     /// # Panics
     ///
-    /// Panics when `bound` is 0.
+    /// Panics if `bound` is 0.
     #[inline]
     pub(crate) fn below(&mut self, bound: usize) -> usize {
         assert!(bound > 0, "there is no number below 0");
@@ -48,8 +48,8 @@ impl Rng {
     }
 }
 
-/// A seed from the system's randomness, by way of the keys of std's hash tables: they are drawn
-/// once per thread and then counted up, so that each call gives another seed.
+/// Returns a seed from the system's randomness, through the keys of std's hash tables. The keys are
+/// random once per thread and then incremented, so each call returns another seed.
 pub(crate) fn seed_from_system() -> u64 {
     RandomState::new().hash_one(STEP)
 }
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_seed_decides_all_numbers() {
+    fn a_seed_determines_all_numbers() {
         let numbers = |seed| {
             let mut rng = Rng::seeded(seed);
             std::array::from_fn::<u64, 8, _>(|_| rng.next_u64())
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_those_of_the_published_generator() {
+    fn numbers_match_the_published_generator() {
         // The first three for seed 42, computed from the definition with big integers.
         let mut rng = Rng::seeded(42);
         let numbers = [rng.next_u64(), rng.next_u64(), rng.next_u64()];
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_below_a_bound_cover_it_evenly() {
+    fn numbers_below_a_bound_are_evenly_distributed() {
         let mut rng = Rng::seeded(1);
         let mut counts = [0u32; 7];
         for _ in 0..70_000 {

@@ -1,4 +1,4 @@
-//! A runtime as a value, beside the global one.
+//! The types [`Runtime`] and [`Handle`].
 
 mod builder;
 
@@ -21,11 +21,11 @@ use crate::{context, is_large};
 
 /// A runtime: worker threads, their drivers and timers, and a pool for blocking closures.
 ///
-/// Most programs use the global one through [`spawn`](crate::spawn) and its siblings. One of your
-/// own has its own threads and ends when you say so: dropping it cancels its tasks, waits for the
-/// polls and blocking closures in progress, and joins its threads.
+/// Most programs use the global runtime through [`spawn`](crate::spawn) and similar functions. A
+/// runtime of your own has its own threads, and you decide when it ends: dropping it cancels its
+/// tasks, waits for the polls and blocking closures in progress, and joins its threads.
 ///
-/// Inside its tasks and inside [`Runtime::block_on`] the free functions mean this runtime.
+/// Inside its tasks and inside [`Runtime::block_on`] the free functions use this runtime.
 ///
 /// # Examples
 ///
@@ -41,11 +41,11 @@ use crate::{context, is_large};
 pub struct Runtime {
     handle: Handle,
     is_stopped: bool,
-    /// What the next `block_on` seeds its random numbers with, in a runtime with a seed.
+    /// The seed for the random numbers of the next `block_on`, in a runtime with a seed.
     next_seed: Option<AtomicU64>,
 }
 
-/// A way to spawn onto a [`Runtime`] from anywhere. Does not keep it alive.
+/// A handle to spawn onto a [`Runtime`] from anywhere. It does not keep the runtime alive.
 ///
 /// # Examples
 ///
@@ -55,7 +55,7 @@ pub struct Runtime {
 ///
 /// let runtime = Runtime::start()?;
 /// let handle = runtime.handle();
-/// // From a thread that knows nothing of the runtime.
+/// // From a thread that is not part of the runtime.
 /// let thread = std::thread::spawn(move || handle.spawn(async { 7 }));
 /// assert_eq!(runtime.block_on(thread.join().unwrap()), 7);
 ///
@@ -74,11 +74,11 @@ impl Runtime {
         Runtime { handle: Handle::new(runtime), is_stopped: false, next_seed }
     }
 
-    /// A runtime with the defaults of [`Builder`].
+    /// Starts a runtime with the defaults of [`Builder`].
     ///
     /// # Errors
     ///
-    /// When the system refuses a thread or a descriptor.
+    /// Returns an error if the system refuses a thread or a descriptor.
     ///
     /// # Examples
     ///
@@ -106,7 +106,7 @@ impl Runtime {
     /// use reveille::task;
     ///
     /// let runtime = Runtime::start()?;
-    /// // The future stays on this thread and may borrow; what it spawns is the runtime's.
+    /// // The future stays on this thread and may borrow; the tasks it spawns go to the runtime.
     /// let name = String::from("report");
     /// let length = runtime.block_on(async {
     ///     task::spawn(async { 2 }).await + name.len()
@@ -148,7 +148,7 @@ impl Runtime {
         self.handle.runtime.spawn(future, crate::here())
     }
 
-    /// A handle to spawn with from elsewhere.
+    /// A handle to spawn onto this runtime from elsewhere.
     ///
     /// # Examples
     ///
@@ -166,7 +166,7 @@ impl Runtime {
         self.handle
     }
 
-    /// Numbers of this moment.
+    /// The current metrics of the runtime.
     ///
     /// # Examples
     ///
@@ -182,11 +182,11 @@ impl Runtime {
         self.handle.metrics()
     }
 
-    /// Ends the runtime: cancels its tasks and waits for polls and blocking closures in progress,
-    /// for `timeout` at most. Says what was cancelled and what still ran.
+    /// Ends the runtime: cancels its tasks and waits, for at most `timeout`, for polls and blocking
+    /// closures in progress. Reports what was cancelled and what was still running.
     ///
-    /// Called on a thread of the runtime itself it cannot wait: then another thread does, and the
-    /// answer is that nothing is known yet (the default).
+    /// A thread of the runtime itself cannot wait. If it makes this call, another thread waits, and
+    /// the call returns the default report.
     ///
     /// # Examples
     ///
@@ -207,21 +207,21 @@ impl Runtime {
         self.stop(Some(timeout))
     }
 
-    /// Lets what runs finish, for `patience` at most, and then ends the runtime; reports what it
-    /// cancelled.
+    /// Lets running tasks finish, for at most `patience`, and then ends the runtime. Reports what
+    /// it cancelled.
     ///
-    /// From this call on nothing new is taken from outside: a task spawned by a thread that is no
-    /// part of the runtime is cancelled at once. Tasks and blocking closures that run may still
-    /// start others, which they may need to finish. Returns as soon as none is left. A task that is
-    /// to end earlier than it would by itself has to be told so, by a cancellation token or a
-    /// channel.
+    /// From this call on the runtime accepts no new tasks from outside: a task spawned by a thread
+    /// that is not part of the runtime is cancelled immediately. Running tasks and blocking
+    /// closures may still start others, because they may need them to finish. The call returns as
+    /// soon as all tasks have ended. To make a long-running task end early, signal it through a
+    /// cancellation token or a channel.
     ///
-    /// When the patience is over, the tasks that are left are cancelled and their futures dropped,
-    /// by this thread. A poll or a closure that blocks is not waited for beyond another 100 ms: it
-    /// is reported, and ends when it does.
+    /// When `patience` has passed, this thread cancels the remaining tasks and drops their futures.
+    /// It waits at most another 100 ms for a poll or closure that blocks. After that it reports the
+    /// blocked code, which ends in its own time.
     ///
-    /// Called on a thread of the runtime itself it cannot wait: then another thread does, and the
-    /// report is empty (the default).
+    /// A thread of the runtime itself cannot wait. If it makes this call, another thread waits, and
+    /// the call returns the default report, which is empty.
     ///
     /// # Examples
     ///
@@ -249,7 +249,8 @@ impl Runtime {
         multi::drain(shared, patience)
     }
 
-    /// Whether this is a thread of the runtime, which cannot wait for itself.
+    /// Whether the calling thread belongs to the runtime, so that it cannot wait for the runtime's
+    /// end.
     fn is_inside(&self) -> bool {
         current::own_pool() == Some(self.handle.runtime)
     }
@@ -270,7 +271,7 @@ impl Runtime {
 }
 
 impl Drop for Runtime {
-    /// As [`Runtime::shutdown`] without an end to the patience.
+    /// The same as [`Runtime::shutdown`] with no timeout.
     fn drop(&mut self) {
         self.stop(None);
     }
@@ -281,7 +282,7 @@ impl Handle {
         Handle { runtime }
     }
 
-    /// The runtime that [`spawn`](crate::spawn) means here; the global one is started if need be.
+    /// The runtime that [`spawn`](crate::spawn) uses here. Starts the global runtime if necessary.
     ///
     /// # Examples
     ///
@@ -290,7 +291,7 @@ impl Handle {
     ///
     /// let runtime = Builder::new().workers(1).build()?;
     /// let workers = runtime.block_on(async { Handle::current().metrics().workers });
-    /// assert_eq!(workers, 1); // the one whose task this is, not the global one
+    /// assert_eq!(workers, 1); // the runtime of this task, not the global one
     /// # std::io::Result::Ok(())
     /// ```
     #[must_use]
@@ -298,7 +299,7 @@ impl Handle {
         Handle::new(current::runtime())
     }
 
-    /// Spawns a task onto the runtime, or makes a cancelled one if that has ended.
+    /// Spawns a task onto the runtime. If the runtime has ended, the task is cancelled.
     ///
     /// # Examples
     ///
@@ -327,7 +328,7 @@ impl Handle {
         self.runtime.spawn(future, crate::here())
     }
 
-    /// Whether the runtime is up.
+    /// Whether the runtime is running.
     ///
     /// # Examples
     ///
@@ -346,14 +347,14 @@ impl Handle {
         self.runtime.is_open()
     }
 
-    /// Numbers of this moment.
+    /// The current metrics of the runtime.
     ///
     /// # Examples
     ///
     /// ```
     /// use reveille::runtime::Handle;
     ///
-    /// // Of the global runtime, since no other is near.
+    /// // The metrics of the global runtime, because this code runs outside any other.
     /// println!("{:#?}", Handle::current().metrics());
     /// ```
     #[must_use]

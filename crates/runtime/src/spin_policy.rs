@@ -1,27 +1,27 @@
 //! How long a thread spins before it sleeps.
 //!
-//! The wake of a sleeping thread costs 6 us, and a round trip of two sleepers 50 us; a thread that
-//! spins notices within half a microsecond. But a spin that finds nothing burns a core. So a thread
-//! spins only while its recent waits were short, and the more spins in a row found nothing, the
-//! rarer they become.
+//! Waking a sleeping thread costs 6 µs, and a round trip between two sleeping threads 50 µs; a
+//! spinning thread reacts within half a microsecond. But a spin that finds nothing wastes a core.
+//! So a thread spins only if its recent waits were short, and the more spins in a row have found
+//! nothing, the less often it spins.
 
 use std::cell::Cell;
 
 use reveille_primitive::thread::spin_loop;
 
-/// How long a thread spins, in nanoseconds: about two waits of a thread that is awake, and half of
-/// the cost of a sleep and a wake.
+/// How long a thread spins, in nanoseconds: about twice the time in which a running thread replies,
+/// and half of the cost of a sleep and a wake.
 const SPIN_NS: u64 = 20_000;
 
-/// Checks between two reads of the clock. Each is followed by a pause of the processor, so 32 of
-/// them take about a microsecond.
+/// Number of checks between two reads of the clock. Each check is followed by a pause instruction,
+/// so 32 of them take about a microsecond.
 const SPINS_PER_CHECK: u32 = 32;
 
-/// A wait shorter than this, in nanoseconds, might have ended during a spin. It includes the time
+/// A wait shorter than this, in nanoseconds, could have ended during a spin. It includes the time
 /// to fall asleep and to wake up.
 const SHORT_NS: u64 = 80_000;
 
-/// After this many misses in a row a thread spins only at every 2^MISSES_MAX-th chance.
+/// After this many misses in a row a thread spins only at every 2^MISSES_MAX-th opportunity.
 const MISSES_MAX: u32 = 8;
 
 /// The recent waits of one thread.
@@ -72,7 +72,7 @@ impl SpinPolicy {
         }
     }
 
-    /// How long the thread may spin now, in nanoseconds; 0 for not at all.
+    /// How long the thread may spin now, in nanoseconds; 0 if it must not spin.
     fn budget_ns(&self) -> u64 {
         if self.average_ns.get() > SHORT_NS {
             return 0;
@@ -87,14 +87,14 @@ impl SpinPolicy {
         SPIN_NS
     }
 
-    /// The thread has spun, and what it waited for came meanwhile, or did not.
+    /// Records whether a spin ended successfully.
     fn record_spin(&self, has_hit: bool) {
         let misses = if has_hit { 0 } else { (self.misses.get() + 1).min(MISSES_MAX) };
         self.misses.set(misses);
     }
 
-    /// The thread waited this long for another thread; `None` for an event or a deadline, which
-    /// spinning would not have seen.
+    /// Records how long the thread waited for another thread; `None` if it waited for an event or a
+    /// deadline, which a spin does not detect.
     pub(crate) fn record_wait(&self, waited_ns: Option<u64>) {
         let waited_ns = waited_ns.unwrap_or(SHORT_NS * 2).min(SHORT_NS * 4);
         let average_ns = self.average_ns.get().min(SHORT_NS * 4);

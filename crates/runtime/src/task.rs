@@ -1,4 +1,4 @@
-//! The current task, its locals, and the ways to spawn with a name.
+//! The current task, its locals, and functions that spawn with a name.
 
 use std::any::Any;
 use std::future::Future;
@@ -16,16 +16,17 @@ use crate::scheduler::multi::{self, RuntimeRef};
 use crate::scheduler::wake;
 use crate::{context, is_large, observe, runtime};
 
-/// The task that is being polled on this thread: one that was spawned, or the future of a
-/// `block_on`. `None` elsewhere, such as in a blocking closure.
+/// The task that is being polled on this thread: a spawned task, or the future of a `block_on`.
+/// `None` outside a poll, for example in a blocking closure.
 #[must_use]
 pub fn try_current() -> Option<Task> {
     context::with_current(|task| task.task().clone(), |data| data.task().clone())
 }
 
-/// Lends the value of the task-local `key` of the current task; `init` makes it at its first use.
+/// Calls `read` with the value of the task-local `key` of the current task. `init` makes the value
+/// on first use.
 ///
-/// `None` outside a task, and while the task's locals are being dropped.
+/// Returns `None` outside a task, and while the task's locals are being dropped.
 pub fn with_local<R>(
     key: usize,
     init: impl FnOnce() -> Box<dyn Any + Send>,
@@ -34,13 +35,14 @@ pub fn with_local<R>(
     context::with_locals(|locals| locals.with(key, init, read))?
 }
 
-/// Reports a panic that nobody will receive, as one of the task that is polled here: to the hook of
-/// the current runtime, or on standard error.
+/// Reports a panic that no code will receive, as a panic of the current task: to the hook of the
+/// current runtime, or on standard error.
 pub fn report_panic(payload: Box<dyn Any + Send>) {
     report_panic_at(None, payload);
 }
 
-/// As [`report_panic`]; outside a task, as one of what was started at `place`.
+/// Like [`report_panic`]. Outside a task it names `place` as the location where the code was
+/// started.
 pub fn report_panic_at(place: Option<&'static Location<'static>>, payload: Box<dyn Any + Send>) {
     let hook = current::panic_hook();
     let mut payload = Some(payload);
@@ -57,24 +59,24 @@ pub fn report_panic_at(place: Option<&'static Location<'static>>, payload: Box<d
     }
 }
 
-/// As [`report_panic`], as one of `task`.
+/// Like [`report_panic`], as a panic of `task`.
 pub fn report_panic_of(task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
     let hook = current::panic_hook();
     observe::unhandled(hook.as_ref(), task, payload);
 }
 
-/// Wakes `waker`. A panic of the waker is reported and goes no further.
+/// Wakes `waker`. A panic of the waker is caught and reported.
 pub fn wake(waker: Waker) {
     wake::wake(waker);
 }
 
-/// Wakes every waker as one batch: what they make runnable keeps its order. A waker that panics
-/// is reported, and does not keep the others from their turn.
+/// Wakes all wakers as one batch, so that the tasks they wake keep their order. A panic of a waker
+/// is reported, and the other wakers are still called.
 pub fn wake_all(wakers: &mut Vec<Waker>) {
     wake::wake_all(wakers);
 }
 
-/// As [`spawn`](crate::spawn), with a name for the task.
+/// Like [`spawn`](crate::spawn), with a name for the task.
 #[track_caller]
 pub fn spawn_named<F>(name: Option<Arc<str>>, future: F) -> JoinHandle<F::Output>
 where
@@ -87,7 +89,7 @@ where
     current::runtime().spawn(future, runtime::options(name))
 }
 
-/// As [`spawn_local`](crate::spawn_local), with a name for the task.
+/// Like [`spawn_local`](crate::spawn_local), with a name for the task.
 #[track_caller]
 pub fn spawn_local_named<F>(name: Option<Arc<str>>, future: F) -> JoinHandle<F::Output>
 where
@@ -100,7 +102,7 @@ where
     local::spawn(future, runtime::options(name))
 }
 
-/// As [`block_on`](crate::block_on), with a name for what is polled.
+/// Like [`block_on`](crate::block_on), with a name for the future.
 pub fn block_on_named<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
     let options = Options { name, ..Options::default() };
     if is_large::<F>() {
@@ -109,7 +111,7 @@ pub fn block_on_named<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output
     local::block_on(None, options, future)
 }
 
-/// As [`spawn_blocking`](crate::spawn_blocking), with the options given.
+/// Like [`spawn_blocking`](crate::spawn_blocking), with `options`.
 pub(crate) fn blocking<F, T>(closure: F, options: Options) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
@@ -122,14 +124,14 @@ where
     }
 }
 
-/// As [`blocking`], for a call of reveille's own. Such a call is part of an operation that is
+/// Like [`blocking`], for a call of reveille's own. Such a call is part of an operation that is
 /// awaited, perhaps in a `block_on` inside the last poll of a runtime that ends. So on a thread
-/// whose runtime has ended, or is about to, the global runtime carries it out if it has started,
-/// and the [`host`](crate::scheduler::host) if not.
+/// whose runtime has ended or is ending, the global runtime executes the call if it has started,
+/// and otherwise the [`host`](crate::scheduler::host) does.
 ///
 /// # Panics
 ///
-/// Panics when the global runtime is needed and cannot be started.
+/// Panics if the global runtime is needed and cannot be started.
 pub(crate) fn blocking_anywhere<F, T>(closure: F, options: Options) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,

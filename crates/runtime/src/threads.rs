@@ -1,8 +1,7 @@
-//! How the runtime gets its threads: through a [`Spawner`] that it is handed.
+//! How the runtime starts threads: through the [`Spawner`] of its configuration.
 //!
-//! The scheduler and the blocking pool describe the thread they want, and the spawner of the
-//! runtime's configuration starts it. So a model or a simulation can supply its own threads, and
-//! threads are named in one place.
+//! The scheduler and the blocking pool describe the thread that they need, and the spawner starts
+//! it. So a model or a simulation can supply its own threads.
 
 use std::fmt;
 use std::io;
@@ -11,17 +10,17 @@ use std::time::Duration;
 
 use reveille_primitive::sys::TimerSlack;
 
-/// A thread that is wanted.
+/// Describes a thread to start.
 pub(crate) struct ThreadSpec {
     /// Its name, as debuggers show it.
     pub(crate) name: String,
     /// The size of its stack in bytes, or the platform's default.
     pub(crate) stack_size: Option<usize>,
-    /// What it runs. Does not panic.
+    /// The function that the thread runs. It must not panic.
     pub(crate) body: Box<dyn FnOnce() + Send>,
 }
 
-/// Starts threads. An error says that the system has no more of them, or no memory.
+/// Starts a thread. An error means that the system has no more threads or no memory.
 pub(crate) type Spawner = Arc<dyn Fn(ThreadSpec) -> io::Result<Thread> + Send + Sync>;
 
 /// A thread that was started. Dropping it detaches the thread.
@@ -30,7 +29,7 @@ pub(crate) struct Thread {
 }
 
 impl Thread {
-    /// Wraps what waits for the thread's end.
+    /// Wraps the function that waits until the thread has ended.
     pub(crate) fn new(join: impl FnOnce() + Send + 'static) -> Thread {
         Thread { join: Box::new(join) }
     }
@@ -56,24 +55,24 @@ impl fmt::Debug for Thread {
     }
 }
 
-/// The shortest time between two checks whether a thread still has to stay: the keep-alive may be
-/// zero.
+/// The minimum time between two checks whether a thread must still stay, because the keep-alive may
+/// be zero.
 const STAY: Duration = Duration::from_secs(1);
 
-/// How long the calling thread waits next if it has to stay although its keep-alive has passed;
-/// `None` if it may end. For a thread that holds no lock.
+/// How long the calling thread must wait before it checks again whether it may end; `None` if it
+/// may end now. Called when its keep-alive has passed, without a lock held.
 ///
-/// Linux ties a child to the thread that started it: `PR_SET_PDEATHSIG` kills the child when
-/// that thread ends, and tracing ends with the tracer. So a thread stays while it has children.
+/// Linux ties a child to the thread that started it: `PR_SET_PDEATHSIG` kills the child when that
+/// thread ends, and tracing ends with the tracer. So a thread does not end while it has children.
 pub(crate) fn stays_for(keep_alive: Duration) -> Option<Duration> {
     reveille_primitive::sys::has_children().then(|| keep_alive.max(STAY))
 }
 
-/// The spawner of threads of the operating system.
+/// The spawner that starts threads of the operating system.
 pub(crate) fn system_spawner() -> Spawner {
     Arc::new(|spec: ThreadSpec| {
         if spec.name.contains('\0') {
-            // The system's names end there; std panics.
+            // Names of the system end at a zero byte, so std would panic.
             let text = format!("a zero byte in the name of a thread: {:?}", spec.name);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
@@ -83,12 +82,12 @@ pub(crate) fn system_spawner() -> Spawner {
         }
         let body = spec.body;
         let handle = builder.spawn(move || {
-            // A worker may have started it, who has none.
+            // If a worker started this thread, it has inherited the worker's least slack.
             TimerSlack::usual();
             body();
         })?;
         Ok(Thread::new(move || {
-            // The body does not panic; were it to, the thread has ended all the same.
+            // The body does not panic. Even if it did, the thread would have ended.
             let _ = handle.join();
         }))
     })
@@ -99,7 +98,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thread_has_the_name_asked_for_and_can_be_joined() {
+    fn a_thread_has_its_name_and_can_be_joined() {
         let (sender, receiver) = std::sync::mpsc::channel();
         let body = Box::new(move || {
             let name = std::thread::current().name().map(str::to_owned);
@@ -112,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_the_system_cannot_take_is_an_error() {
+    fn a_name_with_a_zero_byte_is_an_error() {
         let spec = ThreadSpec { name: "a\0b".to_owned(), stack_size: None, body: Box::new(|| ()) };
         let error = system_spawner()(spec).expect_err("no such thread");
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);

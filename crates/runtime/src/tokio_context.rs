@@ -1,8 +1,8 @@
-//! What a thread enters besides our own context, so that libraries of others work in our tasks.
+//! The tokio context that a thread enters, so that libraries made for tokio work in our tasks.
 //!
-//! With the feature `tokio1` that is a tokio context; without it nothing, and the calls vanish.
-//! The callers are those who begin to run a program's own code: a worker with its first task, for
-//! good, a `block_on`, and a blocking closure that is not one of ours.
+//! Without the feature `tokio1` the functions do nothing and are optimised out. A worker enters the
+//! context with its first task and stays in it. A `block_on` and a blocking closure of the program
+//! enter it while they run. Blocking closures of reveille's own do not.
 
 #[cfg(feature = "tokio1")]
 pub(crate) use reveille_tokio1::{AtFirstTask, enter};

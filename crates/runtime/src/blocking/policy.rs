@@ -1,36 +1,36 @@
-//! When the blocking pool wakes, starts and lets go of threads: counts and pure rules.
+//! When the blocking pool wakes, starts and ends threads: counts and pure rules.
 //!
-//! # A thread's life
 //!
-//! | state | it | leaves it by |
+//!
+//! | state | the thread | leaves the state by |
 //! | --- | --- | --- |
-//! | searching | was started or woken, or looks at the queue | `take`, `nap`, `sleep`, `leave` |
-//! | napping | watches others drain the queue, for a while | `end_nap` |
+//! | searching | was started or woken, or checks the queue | `take`, `nap`, `sleep`, `leave` |
+//! | napping | waits a short time while others drain the queue | `end_nap` |
 //! | running | runs user code | `finish` |
 //! | idle | sleeps until woken or the keep-alive ends | `cover` of another, `leave_idle` |
 //!
 //! # Invariants
 //!
 //! 1. Unless the pool is closed: while a job is queued, some thread is searching, or one naps while
-//!    another runs, or all threads that may exist are running. So whatever the running jobs do, and
-//!    however long, a queued one is seen within a nap, and no thread is idle meanwhile.
-//! 2. At most one thread naps, and none is appointed while one searches or naps: a backlog of short
-//!    jobs costs one wake-up, not one for each job.
-//! 3. An idle thread is in the pool's stack of sleepers, and the one who takes it out of there
-//!    (waker or the sleeper itself, when its time is over) is the one who counts it, so that it is
-//!    neither counted twice nor notified when it has left.
+//!    another runs, or the maximum number of threads is running. So a queued job is seen within the
+//!    time of a nap, however long the running jobs take, and no thread is idle in the meantime.
+//! 2. At most one thread naps, and no thread is appointed while another searches or naps: a backlog
+//!    of short jobs costs one wake-up and not one per job.
+//! 3. An idle thread is in the pool's stack of sleepers. The thread that removes it from the stack
+//!    (the waking thread, or the sleeper itself when its keep-alive has passed) also updates the
+//!    counts. So a sleeper is not counted twice, and not notified after it has left.
 //!
 //! # Growth
 //!
-//! The thread that takes a job appoints another to look after those behind it. If jobs have started
-//! since its appointment, the appointed one naps instead of taking part: they are short, and taking
-//! turns with their thread would only cost both. It takes part when a nap goes by in which no job
-//! started, or when more are left than [`PATIENCE`] naps would see off.
+//! The thread that takes a job appoints another for the jobs behind it. If jobs have started since
+//! the appointment, the appointed thread naps instead of helping: the jobs are short, and competing
+//! for them would slow both threads down. It helps if no job started during a nap, or if the
+//! remaining jobs would take more than [`PATIENCE`] naps.
 
-/// Naps that a backlog may last before a watching thread helps with it.
+/// If a backlog would last longer than this number of naps, the appointed thread helps.
 const PATIENCE: u64 = 4;
 
-/// How many threads are in which state, and how many jobs wait for them.
+/// The number of threads in each state, and of queued jobs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(super) struct Counts {
     pub(super) queued: usize,
@@ -42,33 +42,33 @@ pub(super) struct Counts {
     pub(super) is_closed: bool,
 }
 
-/// How the queue gets the attention of a thread.
+/// How it is ensured that a thread takes the queued jobs.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Cover {
-    /// It has it already, or all threads are running.
+    /// Nothing to do: a thread sees the queue already, or all threads are running.
     Nothing,
-    /// Wake the thread that naps; it is searching now.
+    /// Wake the thread that naps; it is already counted as searching.
     WakeNapper,
-    /// Wake the thread that fell idle last; it is searching now.
+    /// Wake the thread that became idle last; it is already counted as searching.
     WakeIdle,
-    /// Start a thread; it is counted and searching now.
+    /// Start a thread; it is already counted as searching.
     Start,
 }
 
-/// What becomes of the queue when a thread cannot be started.
+/// What happens to the queue if a thread cannot be started.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Failed {
-    /// Threads that exist take care of it.
+    /// Existing threads take the jobs.
     Wait(Cover),
-    /// There is no thread: every queued job is to be refused. The count is 0 already.
+    /// There is no thread: the caller refuses all queued jobs. `queued` is 0 already.
     Refuse,
 }
 
 impl Counts {
     pub(super) fn new(max_threads: usize) -> Counts {
-        assert!(max_threads > 0, "a pool of no threads runs nothing");
+        assert!(max_threads > 0, "a pool needs a thread");
         Counts {
             queued: 0,
             threads: 0,
@@ -100,15 +100,15 @@ impl Counts {
         self.cover(true)
     }
 
-    /// A running thread is done with its job.
+    /// A running thread has finished its job.
     pub(super) fn finish(&mut self) {
         assert!(self.running() > 0);
         self.searching += 1;
     }
 
-    /// Whether an appointed thread watches instead of taking a job. `progress` is the number of
-    /// jobs that started since its last check. The time since the appointment is not known, so the
-    /// first check accepts any progress.
+    /// Whether an appointed thread naps instead of taking a job. `progress` is the number of jobs
+    /// that started since its last check. The time since the appointment is unknown, so the first
+    /// check accepts any progress.
     pub(super) fn may_nap(&self, progress: u64, is_first_check: bool) -> bool {
         let lasts_long = self.queued as u64 > progress.saturating_mul(PATIENCE);
         !self.is_closed
@@ -119,28 +119,28 @@ impl Counts {
             && (is_first_check || !lasts_long)
     }
 
-    /// A searching thread naps.
+    /// A searching thread begins to nap.
     pub(super) fn nap(&mut self) {
         assert!(self.searching > 0 && self.running() > 0);
         self.searching -= 1;
         self.napping += 1;
     }
 
-    /// The thread that napped searches again.
+    /// The napping thread searches again.
     pub(super) fn end_nap(&mut self) {
         assert!(self.napping > 0);
         self.napping -= 1;
         self.searching += 1;
     }
 
-    /// A searching thread that found nothing goes to sleep.
+    /// A searching thread that found no job goes to sleep.
     pub(super) fn sleep(&mut self) {
         assert!(self.queued == 0 && self.searching > 0 && !self.is_closed);
         self.searching -= 1;
         self.idle += 1;
     }
 
-    /// The keep-alive of an idle thread is over and no thread has woken it.
+    /// The keep-alive of an idle thread has passed, and no thread has woken it.
     pub(super) fn leave_idle(&mut self) {
         assert!(self.idle > 0);
         self.idle -= 1;
@@ -163,13 +163,12 @@ impl Counts {
             self.queued = 0;
             return Failed::Refuse;
         }
-        // Jobs that came meanwhile counted on the thread. No other is tried here: the next push
-        // and the next job that starts will.
+        // Jobs that were queued in the meantime rely on this thread. This does not try to start
+        // another one; the next push and the next start of a job do.
         Failed::Wait(self.cover(false))
     }
 
-    /// The pool closes: nothing is queued any more, and the caller wakes the threads that sleep or
-    /// nap.
+    /// The pool closes: the queue is emptied, and the caller wakes the threads that sleep or nap.
     pub(super) fn close(&mut self) {
         self.is_closed = true;
         self.queued = 0;
@@ -178,7 +177,7 @@ impl Counts {
         self.napping = 0;
     }
 
-    /// Restores invariant 1 after a change that may have broken it.
+    /// Restores invariant 1 after a change that may have violated it.
     fn cover(&mut self, may_start: bool) -> Cover {
         if self.queued == 0 || self.searching > 0 {
             return Cover::Nothing;
@@ -212,7 +211,7 @@ mod tests {
 
     const MOST_QUEUED: usize = 4;
 
-    /// A state, and whether invariant 1 is suspended because a thread could not be started.
+    /// A state, and whether invariant 1 does not apply because a thread could not be started.
     type Node = (Counts, bool);
 
     fn successors(&(counts, was_refused): &Node) -> Vec<Node> {
@@ -292,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn a_watcher_helps_when_nothing_moves_or_much_is_left() {
+    fn an_appointed_thread_helps_without_progress_or_with_a_long_backlog() {
         let mut counts = Counts::new(8);
         let _ = counts.push();
         let _ = counts.push();
@@ -307,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_of_jobs_costs_one_thread_until_a_job_has_started() {
+    fn a_burst_of_jobs_starts_one_thread_until_a_job_has_started() {
         let mut counts = Counts::new(500);
         assert_eq!(counts.push(), Cover::Start);
         for _ in 0..63 {

@@ -1,13 +1,13 @@
-//! The queue and the threads of the blocking pool, for any kind of [`Job`].
+//! The queue and the threads of the blocking pool, for any type of [`Job`].
 //!
-//! Everything is guarded by one lock, under which no user code runs: jobs are run, refused and
-//! dropped, threads are started and notified, hooks are called after it was released. What happens
-//! is decided by the counts in [`policy`](super::policy); this file carries it out.
+//! One lock guards everything, and no user code runs under it: jobs are run, refused and dropped,
+//! threads are started and notified, and hooks are called only after it is released. The counts in
+//! [`policy`](super::policy) decide what happens; this file does it.
 //!
-//! One queue and one lock, and not a queue for each thread, because jobs shall start in the order
-//! given; what a push and a take do under the lock is a few stores. Each sleeping thread has a
-//! condition variable of its own, so that the one that fell idle last is woken first, and the
-//! others can run out of their keep-alive even under a steady light load.
+//! There is one queue and not one for each thread, because jobs must start in the order in which
+//! they were queued, and a push or a take makes only a few stores under the lock. Each sleeping
+//! thread has its own condition variable. So the thread that became idle last is woken first, and
+//! the keep-alive of the others can end even under a steady light load.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -25,44 +25,46 @@ use super::policy::{Counts, Cover, Failed};
 use crate::threads::{Spawner, Thread, ThreadSpec, stays_for};
 use crate::timer::clock::Clock;
 
-/// Looks at the queue between two readings of the clock, which cost as much as a dozen of them.
+/// Number of checks of the queue between two reads of the clock. A read costs as much as a dozen
+/// checks.
 const CHECKS_PER_CLOCK_READ: usize = 16;
 
-/// After so many spins in a row that found nothing, only one chance in as many is taken.
+/// After this many spins in a row without a job, a thread spins only at every `MISSES`-th
+/// opportunity.
 const MISSES: u32 = 16;
 
-/// Room for jobs that an empty queue keeps; what a longer backlog needed is given back.
+/// Capacity, in jobs, that an empty queue keeps; the memory of a longer backlog is freed.
 const KEPT_CAPACITY: usize = 1_024;
 
 /// Work for a pool.
 pub(crate) trait Job: Send + 'static {
-    /// What the pool keeps for [`refuse`](Job::refuse).
+    /// State of the pool that [`refuse`](Job::refuse) gets.
     type Context: Send + Sync;
 
     /// Does the work.
     fn run(self);
 
-    /// Reports to the waiter that no thread could be started, so the job will not run.
+    /// Reports to the waiter that the job will not run, because no thread could be started.
     fn refuse(self, context: &Self::Context, error: &io::Error);
 }
 
-/// A function a thread of the pool calls as it starts or ends.
+/// A function that each thread of the pool calls when it starts or ends.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
 
-/// What a pool may do.
+/// The configuration of a pool.
 #[derive(Clone)]
 pub(crate) struct PoolConfig {
-    /// The most threads there are at a time; at least 1.
+    /// Maximum number of threads; at least 1.
     pub(crate) max_threads: usize,
     /// How long a thread without work stays.
     pub(crate) keep_alive: Duration,
-    /// How long a thread that has just worked looks for more before it sleeps.
+    /// How long a thread that has just run a job spins for the next one before it sleeps.
     pub(crate) spin: Duration,
-    /// How long a thread watches others drain a backlog before it looks at their progress.
+    /// How long a thread naps, while others drain a backlog, before it checks their progress.
     pub(crate) nap: Duration,
-    /// Bytes of a thread's stack; the platform's default if `None`.
+    /// The stack size of a thread in bytes; the platform's default if `None`.
     pub(crate) stack_size: Option<usize>,
-    /// Names the thread of this number.
+    /// Returns the name of the thread with this number.
     pub(crate) thread_name: Arc<dyn Fn(u64) -> String + Send + Sync>,
     /// Called by each thread before its first job. Must not drop or shut down the pool.
     pub(crate) on_start: Option<Hook>,
@@ -70,12 +72,12 @@ pub(crate) struct PoolConfig {
     pub(crate) on_stop: Option<Hook>,
 }
 
-/// A pool's numbers at one moment.
+/// The metrics of a pool at one moment.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub(crate) struct PoolMetrics {
     /// Threads that exist or are being started.
     pub(crate) threads: usize,
-    /// Those of them that sleep.
+    /// Threads that sleep.
     pub(crate) idle: usize,
     /// Jobs that have not started.
     pub(crate) queued: usize,
@@ -89,9 +91,9 @@ pub(crate) struct PoolMetrics {
 pub(crate) struct BlockingShared<J: Job> {
     pub(super) context: J::Context,
     state: Mutex<BlockingState<J>>,
-    /// Notified when a thread of a closed pool has left.
+    /// Notified when a thread leaves the pool, or could not be started.
     left: Condvar,
-    /// The length of the queue, for the thread that spins. 1 when the pool closes.
+    /// The length of the queue, for the thread that spins. 1 after the pool has closed.
     queued_hint: AtomicUsize,
     config: PoolConfig,
     spawner: Spawner,
@@ -101,42 +103,44 @@ pub(crate) struct BlockingShared<J: Job> {
 struct BlockingState<J> {
     counts: Counts,
     queue: VecDeque<J>,
-    /// Those that sleep, the one that fell idle last at the end. As many as `counts.idle`.
+    /// The sleeping threads; the one that became idle last is at the end. There are `counts.idle`
+    /// of them.
     sleepers: Vec<Arc<Sleeper>>,
     napper: Option<Arc<Sleeper>>,
     is_spinning: bool,
-    /// Spins in a row that found nothing, and chances to spin that were passed over.
+    /// Spins in a row that found no job, plus the opportunities to spin that were skipped since.
     spin_misses: u32,
     started: u64,
-    /// `started` when a thread was appointed last.
+    /// The value of `started` when a thread was last appointed.
     appointed_at: u64,
     last_thread: u64,
     handles: HashMap<u64, Thread>,
-    /// Threads that left before their handle was stored.
+    /// Numbers of the threads that left before their handle was stored.
     left_early: Vec<u64>,
-    /// Threads that will take no more jobs and are not counted any more, but have not ended.
+    /// Number of threads that take no more jobs and are no longer in `counts`, but have not ended.
     leaving: usize,
-    /// The thread that left last, to be joined by the next.
+    /// The thread that left last; the next thread that leaves joins it.
     left: Option<Thread>,
 }
 
-/// Where a thread of the pool waits.
+/// The place where a thread of the pool waits.
 struct Sleeper {
     condvar: Condvar,
-    /// Set by the thread that wakes it. Written and read under the pool's lock.
+    /// Set by the thread that wakes this one. Accessed under the pool's lock.
     is_woken: AtomicBool,
 }
 
-/// What is left to do for a job's sake after the lock was released.
+/// What the caller must do after it has released the lock, so that a queued job gets a thread.
 #[must_use]
-enum Duty {
+enum ThreadAction {
     Nothing,
     Notify(Arc<Sleeper>),
     Start(u64),
 }
 
 impl<J: Job> BlockingShared<J> {
-    /// Makes a pool without threads. `clock` is the system's, since threads wait in its time.
+    /// Makes a pool without threads. `clock` must be the system's, because threads wait in its
+    /// time.
     pub(crate) fn new(
         config: PoolConfig,
         spawner: Spawner,
@@ -158,7 +162,7 @@ impl<J: Job> BlockingShared<J> {
     ///
     /// # Errors
     ///
-    /// Gives `job` back if the pool is closed.
+    /// Returns `job` if the pool is closed.
     pub(crate) fn push(self: &Arc<Self>, job: J) -> Result<(), J> {
         let mut state = self.state.lock();
         if state.counts.is_closed {
@@ -167,16 +171,16 @@ impl<J: Job> BlockingShared<J> {
         state.queue.push_back(job);
         let cover = state.counts.push();
         self.queued_hint.store(state.queue.len(), Ordering::Relaxed);
-        let chore = state.chore(cover);
+        let action = state.action(cover);
         drop(state);
-        self.carry_out(chore);
+        self.perform(action);
         Ok(())
     }
 
-    /// Closes the pool: jobs that have not started are dropped, those that run are waited for until
-    /// `deadline`, an instant of the system's clock, or for as long as it takes if that is `None`.
+    /// Closes the pool: drops the jobs that have not started, and waits for running ones until
+    /// `deadline`, an instant of the system's clock, or without a limit if it is `None`.
     ///
-    /// Returns how many jobs were still running. Their threads end with them.
+    /// Returns the number of jobs that were still running. Their threads end after them.
     pub(crate) fn shutdown(&self, deadline: Option<Instant>) -> usize {
         self.close();
         let mut state = self.state.lock();
@@ -194,7 +198,7 @@ impl<J: Job> BlockingShared<J> {
         self.join_left(state)
     }
 
-    /// Closes the pool and waits for the threads that run no job.
+    /// Closes the pool, and waits for the threads that do not run a job.
     pub(crate) fn abandon(&self) {
         self.close();
         let mut state = self.state.lock();
@@ -234,7 +238,8 @@ impl<J: Job> BlockingShared<J> {
         }
     }
 
-    /// Joins the thread that left last, which joins those before it.
+    /// Joins the thread that left last, which has joined the earlier ones. Returns the number of
+    /// running jobs.
     fn join_left(&self, mut state: MutexGuard<'_, BlockingState<J>>) -> usize {
         let running = state.counts.running();
         let left = state.left.take();
@@ -245,18 +250,18 @@ impl<J: Job> BlockingShared<J> {
         running
     }
 
-    fn carry_out(self: &Arc<Self>, mut chore: Duty) {
+    fn perform(self: &Arc<Self>, mut action: ThreadAction) {
         loop {
-            chore = match chore {
-                Duty::Nothing => return,
-                Duty::Notify(sleeper) => return sleeper.condvar.notify_one(),
-                Duty::Start(number) => self.start(number),
+            action = match action {
+                ThreadAction::Nothing => return,
+                ThreadAction::Notify(sleeper) => return sleeper.condvar.notify_one(),
+                ThreadAction::Start(number) => self.start(number),
             }
         }
     }
 
     #[cold]
-    fn start(self: &Arc<Self>, number: u64) -> Duty {
+    fn start(self: &Arc<Self>, number: u64) -> ThreadAction {
         let shared = Arc::clone(self);
         let spec = ThreadSpec {
             name: (self.config.thread_name)(number),
@@ -267,7 +272,7 @@ impl<J: Job> BlockingShared<J> {
             Ok(thread) => self.store_handle(number, thread),
             Err(error) => return self.start_failed(&error),
         }
-        Duty::Nothing
+        ThreadAction::Nothing
     }
 
     fn store_handle(&self, number: u64, thread: Thread) {
@@ -282,7 +287,7 @@ impl<J: Job> BlockingShared<J> {
     }
 
     #[cold]
-    fn start_failed(&self, error: &io::Error) -> Duty {
+    fn start_failed(&self, error: &io::Error) -> ThreadAction {
         let mut state = self.state.lock();
         let cover = match state.counts.start_failed() {
             Failed::Wait(cover) => cover,
@@ -294,16 +299,16 @@ impl<J: Job> BlockingShared<J> {
                 for job in jobs {
                     contain(|| job.refuse(&self.context, error));
                 }
-                return Duty::Nothing;
+                return ThreadAction::Nothing;
             }
         };
-        let chore = state.chore(cover);
+        let action = state.action(cover);
         drop(state);
         self.left.notify_all();
-        chore
+        action
     }
 
-    /// The body of a thread, which was counted as searching when it was asked for.
+    /// The body of a thread. The thread was counted as searching when its start was requested.
     fn run_thread(self: &Arc<Self>, number: u64) {
         if let Some(on_start) = &self.config.on_start {
             contain(|| on_start());
@@ -315,7 +320,7 @@ impl<J: Job> BlockingShared<J> {
         self.leave(number);
     }
 
-    /// Runs jobs until the thread shall end, which is counted as leaving then.
+    /// Runs jobs until the thread must end. It is then counted in `leaving`.
     fn work(self: &Arc<Self>) {
         let sleeper =
             Arc::new(Sleeper { condvar: Condvar::new(), is_woken: AtomicBool::new(false) });
@@ -340,7 +345,7 @@ impl<J: Job> BlockingShared<J> {
         }
     }
 
-    /// Runs jobs until none is queued.
+    /// Runs jobs until the queue is empty.
     fn drain<'a>(self: &'a Arc<Self>, mut state: Guard<'a, J>) -> Guard<'a, J> {
         while let Some(job) = state.queue.pop_front() {
             let cover = state.counts.take();
@@ -349,9 +354,9 @@ impl<J: Job> BlockingShared<J> {
             if state.queue.is_empty() && state.queue.capacity() > KEPT_CAPACITY {
                 state.queue.shrink_to(KEPT_CAPACITY);
             }
-            let chore = state.chore(cover);
+            let action = state.action(cover);
             drop(state);
-            self.carry_out(chore);
+            self.perform(action);
             let process = fork::generation();
             contain(|| job.run());
             fork::refuse_to_go_on(process);
@@ -361,8 +366,8 @@ impl<J: Job> BlockingShared<J> {
         state
     }
 
-    /// What a thread does first that was appointed to look after a backlog: it lets others drain
-    /// the queue for as long as they are quick about it.
+    /// The first step of a thread that was appointed for a backlog: it naps while other threads
+    /// drain the queue fast enough.
     fn watch<'a>(&'a self, mut state: Guard<'a, J>, sleeper: &Arc<Sleeper>) -> Guard<'a, J> {
         let mut seen = state.appointed_at;
         let mut is_first_check = true;
@@ -382,8 +387,8 @@ impl<J: Job> BlockingShared<J> {
         state
     }
 
-    /// Looks for work without the lock for a short time. One thread at a time does so, and only
-    /// while it pays.
+    /// Spins for a job without the lock for a short time. Only one thread spins at a time, and only
+    /// if recent spins found jobs.
     fn spin<'a>(&'a self, mut state: Guard<'a, J>) -> Guard<'a, J> {
         let is_closed = state.counts.is_closed;
         if state.is_spinning || is_closed || !state.queue.is_empty() {
@@ -422,7 +427,8 @@ impl<J: Job> BlockingShared<J> {
         }
     }
 
-    /// Sleeps until woken (true) or until the keep-alive has passed and nobody will wake it.
+    /// Sleeps until another thread wakes this one (`true`), or until the keep-alive has passed and
+    /// this thread has left the stack of sleepers (`false`).
     fn sleep<'a>(
         &'a self,
         mut state: Guard<'a, J>,
@@ -451,7 +457,7 @@ impl<J: Job> BlockingShared<J> {
         (state, is_woken)
     }
 
-    /// Waits until `sleeper` is woken or `timeout` has passed; tells which.
+    /// Waits until `sleeper` is woken or `timeout` has passed. Returns whether it was woken.
     fn wait<'a>(
         &'a self,
         mut state: Guard<'a, J>,
@@ -473,7 +479,7 @@ impl<J: Job> BlockingShared<J> {
         (state, is_woken)
     }
 
-    /// The last the pool knows of a thread. Joins the one that left before.
+    /// The last step of a thread. Joins the thread that left before it.
     fn leave(&self, number: u64) {
         let mut state = self.state.lock();
         state.leaving -= 1;
@@ -513,32 +519,32 @@ impl<J> BlockingState<J> {
         }
     }
 
-    /// The part of a [`Cover`] that belongs under the lock.
-    fn chore(&mut self, cover: Cover) -> Duty {
+    /// The part of a [`Cover`] that must be done under the lock. Returns the rest.
+    fn action(&mut self, cover: Cover) -> ThreadAction {
         let sleeper = match cover {
-            Cover::Nothing => return Duty::Nothing,
+            Cover::Nothing => return ThreadAction::Nothing,
             Cover::Start => {
                 self.appointed_at = self.started;
                 self.last_thread += 1;
-                return Duty::Start(self.last_thread);
+                return ThreadAction::Start(self.last_thread);
             }
             Cover::WakeIdle => self.sleepers.pop(),
             Cover::WakeNapper => self.napper.take(),
         };
         self.appointed_at = self.started;
-        let sleeper = sleeper.expect("a thread that is counted as waiting is in its place");
+        let sleeper = sleeper.expect("a thread that is counted as waiting is stored");
         sleeper.is_woken.store(true, Ordering::Relaxed);
-        Duty::Notify(sleeper)
+        ThreadAction::Notify(sleeper)
     }
 }
 
-/// Runs user code: under no lock, and with its panic contained. A job that has somebody to report
-/// its panic to has done so before; the message was printed in any case.
+/// Runs user code without a lock held and catches its panic. A job reports its panic itself, if
+/// something waits for it. The panic hook of std has printed the message in any case.
 pub(super) fn contain(user_code: impl FnOnce()) {
     assert_none_held("a job of the blocking pool");
     if let Err(payload) = catch_unwind(AssertUnwindSafe(user_code)) {
-        // The drop of a payload is user code too. What that panics with is leaked: the chain must
-        // end, and a thread that unwinds here would stay counted.
+        // The drop of a payload is user code too. If it panics, that payload is leaked: the chain
+        // must end, and a thread that unwound here would stay in the counts.
         let dropped = catch_unwind(AssertUnwindSafe(|| drop(payload)));
         dropped.unwrap_or_else(std::mem::forget);
     }

@@ -1,4 +1,4 @@
-//! The pool with threads of the operating system.
+//! Tests of the pool with threads of the operating system.
 
 use std::sync::atomic::AtomicBool;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -30,13 +30,13 @@ fn pool(config: PoolConfig) -> Pool {
     Pool::new(config, system_spawner(), None)
 }
 
-/// A closure that says when it has started and then waits for the word to go on.
+/// A closure that signals that it has started and then waits for a signal to continue.
 fn blocker() -> (impl FnOnce() + Send, Receiver<()>, Sender<()>) {
     let (started, has_started) = channel();
     let (go_on, may_go_on) = channel();
     let closure = move || {
         started.send(()).expect("the test waits");
-        may_go_on.recv().expect("the test tells when to go on");
+        may_go_on.recv().expect("the test sends the signal");
     };
     (closure, has_started, go_on)
 }
@@ -47,7 +47,7 @@ fn panic_text(handle: JoinHandle<()>) -> String {
 }
 
 #[test]
-fn closures_start_in_the_order_given() {
+fn closures_start_in_the_order_in_which_they_were_queued() {
     let pool = pool(PoolConfig { max_threads: 1, ..PoolConfig::default() });
     let (sender, receiver) = channel();
     for index in 0..1_000 {
@@ -71,7 +71,7 @@ fn every_output_reaches_its_handle() {
 }
 
 #[test]
-fn closures_that_wait_for_later_ones_make_the_pool_grow() {
+fn the_pool_grows_if_closures_wait_for_later_ones() {
     const COUNT: usize = 40;
     let pool = pool(PoolConfig { max_threads: COUNT, ..PoolConfig::default() });
     let barrier = Arc::new(std::sync::Barrier::new(COUNT));
@@ -86,7 +86,7 @@ fn closures_that_wait_for_later_ones_make_the_pool_grow() {
 }
 
 #[test]
-fn a_full_pool_queues_and_loses_nothing() {
+fn a_full_pool_queues_closures_and_runs_them_later() {
     let pool = pool(PoolConfig { max_threads: 2, ..PoolConfig::default() });
     let (first, first_started, first_go) = blocker();
     let (second, second_started, second_go) = blocker();
@@ -102,7 +102,7 @@ fn a_full_pool_queues_and_loses_nothing() {
 }
 
 #[test]
-fn a_panic_arrives_at_the_await_and_the_thread_goes_on() {
+fn a_panic_resumes_at_the_await_and_the_thread_continues() {
     let pool = pool(PoolConfig { max_threads: 1, ..PoolConfig::default() });
     let handle = pool.spawn(|| panic!("as expected"), Options::default());
     assert_eq!(panic_text(handle), "the task panicked: as expected");
@@ -127,7 +127,7 @@ fn a_closure_cancelled_before_it_starts_never_runs() {
 }
 
 #[test]
-fn idle_threads_leave_after_the_keep_alive() {
+fn idle_threads_end_after_the_keep_alive() {
     let (stopped, has_stopped) = channel();
     let on_stop: pool::Hook = Arc::new(move || stopped.send(()).expect("the test waits"));
     let config = PoolConfig {
@@ -147,7 +147,7 @@ fn idle_threads_leave_after_the_keep_alive() {
 }
 
 #[test]
-fn shutdown_drops_what_has_not_started_and_waits_for_the_rest() {
+fn shutdown_drops_queued_closures_and_waits_for_running_ones() {
     let pool = pool(PoolConfig { max_threads: 1, ..PoolConfig::default() });
     let (blocking, started, go_on) = blocker();
     let blocked = pool.spawn(blocking, Options::default());
@@ -164,14 +164,14 @@ fn shutdown_drops_what_has_not_started_and_waits_for_the_rest() {
 }
 
 #[test]
-fn a_pool_may_be_dropped_by_one_of_its_closures() {
+fn one_of_its_closures_may_drop_a_pool() {
     let pool = Arc::new(pool(PoolConfig::default()));
     let (dropped, has_dropped) = channel();
     let (go_on, may_go_on) = channel::<()>();
     let held = Arc::clone(&pool);
     let handle = pool.spawn(
         move || {
-            may_go_on.recv().expect("the test tells when to go on");
+            may_go_on.recv().expect("the test sends the signal");
             drop(held);
             dropped.send(()).expect("the test waits");
         },
@@ -179,12 +179,12 @@ fn a_pool_may_be_dropped_by_one_of_its_closures() {
     );
     drop(pool);
     go_on.send(()).expect("it waits");
-    has_dropped.recv().expect("the drop comes to an end");
+    has_dropped.recv().expect("the drop returns");
     block_on(handle);
 }
 
 #[test]
-fn without_any_thread_the_error_arrives_at_the_await() {
+fn if_no_thread_can_be_started_the_await_panics_with_the_error() {
     let spawner: Spawner = Arc::new(|_: ThreadSpec| Err(io::Error::other("no more threads")));
     let pool = Pool::new(PoolConfig::default(), spawner, None);
     let dropped = Arc::new(());
@@ -197,7 +197,7 @@ fn without_any_thread_the_error_arrives_at_the_await() {
 }
 
 #[test]
-fn with_one_thread_a_failure_to_start_more_only_delays() {
+fn if_only_one_thread_can_be_started_it_runs_all_closures() {
     let system = system_spawner();
     let has_one = AtomicBool::new(false);
     let spawner: Spawner = Arc::new(move |spec: ThreadSpec| {

@@ -11,7 +11,7 @@ use crate::observe::UnhandledPanic;
 use crate::runtime::{Handle, Runtime};
 use crate::scheduler::multi::{self, WorkerPool};
 
-/// Builds a [`Runtime`] of its own, beside the global one.
+/// Builds a [`Runtime`], or configures the global one.
 ///
 /// # Examples
 ///
@@ -29,7 +29,7 @@ pub struct Builder {
 }
 
 impl Builder {
-    /// A builder with the defaults, whatever the environment says.
+    /// Makes a builder with the defaults. Environment variables have no effect on it.
     ///
     /// # Examples
     ///
@@ -44,7 +44,7 @@ impl Builder {
         Builder::default()
     }
 
-    /// Number of worker threads, 1 to 512. Default: the parallelism the system grants.
+    /// Sets the number of worker threads, 1 to 512. Default: the available parallelism.
     ///
     /// # Panics
     ///
@@ -55,7 +55,7 @@ impl Builder {
     /// ```
     /// use reveille::runtime::Builder;
     ///
-    /// // One worker: tasks take turns on it, and need no core more.
+    /// // With one worker the tasks take turns and use one core.
     /// let runtime = Builder::new().workers(1).build()?;
     /// assert_eq!(runtime.metrics().workers, 1);
     /// # std::io::Result::Ok(())
@@ -66,11 +66,11 @@ impl Builder {
         self
     }
 
-    /// Name of the worker threads. Default: `async-std/runtime`, as the predecessor's.
+    /// Sets the name of the worker threads. Default: `async-std/runtime`, as in async-std.
     ///
     /// # Panics
     ///
-    /// Panics if `name` contains a NUL, which no thread's name can.
+    /// Panics if `name` contains a NUL.
     ///
     /// # Examples
     ///
@@ -88,7 +88,7 @@ impl Builder {
         self
     }
 
-    /// Stack of each thread, in bytes. Default: std's, 2 MiB.
+    /// Sets the stack size of each thread, in bytes. Default: std's, 2 MiB.
     ///
     /// # Examples
     ///
@@ -100,7 +100,7 @@ impl Builder {
     ///     if levels == 0 { 0 } else { 1 + depth(frame[7] - 1) }
     /// }
     ///
-    /// // About 8 MiB of frames, for which 2 MiB would not do.
+    /// // About 8 MiB of frames: too much for the default of 2 MiB.
     /// let runtime = Builder::new().stack_size(64 << 20).build()?;
     /// assert_eq!(runtime.block_on(runtime.spawn(async { depth(2_000) })), 2_000);
     /// # std::io::Result::Ok(())
@@ -110,7 +110,8 @@ impl Builder {
         self
     }
 
-    /// How long a thread without work stays. Default: 10 seconds. The workers stay for ever.
+    /// Sets how long a spare or blocking thread without work stays. Default: 10 seconds. There are
+    /// always enough threads for the workers.
     ///
     /// # Examples
     ///
@@ -118,7 +119,7 @@ impl Builder {
     /// use reveille::runtime::Builder;
     /// use std::time::Duration;
     ///
-    /// // Much work at once, then none for long: do not keep the threads.
+    /// // Bursts of work with long pauses: do not keep the threads.
     /// let runtime = Builder::new().keep_alive(Duration::from_millis(100)).build()?;
     /// # drop(runtime);
     /// # std::io::Result::Ok(())
@@ -128,7 +129,7 @@ impl Builder {
         self
     }
 
-    /// Threads of the pool for blocking closures, at least 1. Default: 500.
+    /// Sets the maximum number of threads for blocking closures, at least 1. Default: 500.
     ///
     /// # Panics
     ///
@@ -140,7 +141,7 @@ impl Builder {
     /// use reveille::runtime::Builder;
     /// use reveille::task;
     ///
-    /// // A disk that two readers at once already keep busy. The others wait in a queue.
+    /// // Two concurrent readers keep the disk busy. The other closures wait in the queue.
     /// let runtime = Builder::new().max_blocking_threads(2).build()?;
     /// let sum = runtime.block_on(async {
     ///     let reads: Vec<_> = (0..10).map(|n| task::spawn_blocking(move || n)).collect();
@@ -159,9 +160,10 @@ impl Builder {
         self
     }
 
-    /// Threads beyond the workers that may take over from a worker whose poll blocks. Default: 256.
+    /// Sets the maximum number of threads beyond the workers that may take over a worker whose poll
+    /// blocks. Default: 256.
     ///
-    /// With 0 nothing is taken over: a poll that blocks stops the tasks queued behind it, as in
+    /// With 0 no worker is taken over: a poll that blocks delays the tasks queued behind it, as in
     /// other runtimes, and there is no monitor thread.
     ///
     /// # Examples
@@ -169,7 +171,7 @@ impl Builder {
     /// ```
     /// use reveille::runtime::Builder;
     ///
-    /// // Exactly these threads: for a program that counts them, and whose polls never block.
+    /// // For a program that needs an exact number of threads and whose polls never block.
     /// let runtime = Builder::new().workers(2).max_spare_threads(0).build()?;
     /// assert_eq!(runtime.block_on(runtime.spawn(async { 1 })), 1);
     /// # std::io::Result::Ok(())
@@ -179,8 +181,9 @@ impl Builder {
         self
     }
 
-    /// Operations that were ready which a task may do in one poll, 1 to 254, before it goes to the
-    /// back of the queue. Default: 32. Fewer make the slowest request faster, more save some polls.
+    /// Sets the number of ready operations, 1 to 254, that a task may do in one poll before it goes
+    /// to the back of the queue. Default: 32. A lower number reduces tail latency, a higher one
+    /// saves some polls.
     ///
     /// # Panics
     ///
@@ -202,23 +205,23 @@ impl Builder {
         self
     }
 
-    /// Lets a turn of the driver that hears of several messages read them all in one system call
-    /// (Linux, io_uring), for the tasks that wait in reads of [`TcpStream`]s, of 8 KiB at most. A
-    /// server of many small requests so makes little more than one system call for each instead of
-    /// two. Default: off.
+    /// Turns on batched reads: when several [`TcpStream`]s are readable, the driver reads them all
+    /// in one io_uring call (Linux), for tasks that wait in reads of at most 8 KiB. A server of
+    /// many small requests then makes little more than one system call per request instead of two.
+    /// Default: off.
     ///
-    /// Where io_uring is missing (before Linux 5.18) or forbidden, tasks go on reading by
-    /// themselves; [`Metrics::batched_reads`] tells.
+    /// Where io_uring is missing (before Linux 5.18) or forbidden, tasks make their own system
+    /// calls; [`Metrics::batched_reads`] then stays at 0.
     ///
-    /// The environment variable `REVEILLE_BATCHED_READS=1` does it for the global runtime.
+    /// The environment variable `REVEILLE_BATCHED_READS=1` turns it on for the global runtime.
     ///
     /// # Cancel safety
     ///
-    /// What was read for a read that was dropped meanwhile is kept for the next read of that
-    /// stream. Nobody who reads from the bare descriptor sees it, which is why this is off unless
-    /// asked for. Giving up a stream with such bytes in it fails (`try_into`, or a panic of
-    /// `into_raw_fd`) rather than lose them. As much memory as such a read's buffer is kept per
-    /// stream.
+    /// If a read is dropped after the driver has received its bytes, they are kept for the next
+    /// read of that stream. Code that reads from the raw descriptor does not see them, which is why
+    /// this is off by default. Converting a stream with such bytes into a std stream or a
+    /// descriptor fails (`try_into` returns an error, `into_raw_fd` panics), because the bytes
+    /// would be lost. Each stream keeps a buffer of the size of its largest such read.
     ///
     /// [`TcpStream`]: https://docs.rs/reveille/latest/reveille/net/struct.TcpStream.html
     /// [`Metrics::batched_reads`]: crate::runtime::Metrics::batched_reads
@@ -229,7 +232,7 @@ impl Builder {
     /// use reveille::runtime::Builder;
     ///
     /// let runtime = Builder::new().batched_reads(true).build()?;
-    /// assert_eq!(runtime.metrics().batched_reads, 0); // nobody has read anything yet
+    /// assert_eq!(runtime.metrics().batched_reads, 0); // nothing has been read yet
     /// # std::io::Result::Ok(())
     /// ```
     pub fn batched_reads(mut self, is_on: bool) -> Builder {
@@ -237,9 +240,9 @@ impl Builder {
         self
     }
 
-    /// Seeds the runtime's own choices: where a worker begins to steal, and which of several
-    /// futures or streams a combinator asks first, in tasks and in [`Runtime::block_on`]. Default:
-    /// chance.
+    /// Sets the seed for the runtime's random choices: where a worker begins to steal, and which of
+    /// several futures or streams a combinator polls first, in tasks and in [`Runtime::block_on`].
+    /// Default: a random seed.
     ///
     /// [`Runtime::block_on`]: crate::runtime::Runtime::block_on
     ///
@@ -248,7 +251,7 @@ impl Builder {
     /// ```
     /// use reveille::runtime::Builder;
     ///
-    /// // The same choices in every run. What threads and sockets do remains chance.
+    /// // The same choices in every run. Threads and sockets are still not deterministic.
     /// let runtime = Builder::new().workers(1).seed(42).build()?;
     /// # drop(runtime);
     /// # std::io::Result::Ok(())
@@ -258,8 +261,8 @@ impl Builder {
         self
     }
 
-    /// Called by each thread of the runtime before its first task. A hook that panics changes
-    /// nothing: the thread goes on.
+    /// Sets a hook that each thread of the runtime calls before its first task. If the hook panics,
+    /// the thread continues.
     ///
     /// # Examples
     ///
@@ -282,8 +285,8 @@ impl Builder {
         self
     }
 
-    /// Called by each thread of the runtime after its last task. A hook that panics changes
-    /// nothing: the thread ends as it would have.
+    /// Sets a hook that each thread of the runtime calls after its last task. If the hook panics,
+    /// the thread still ends normally.
     ///
     /// # Examples
     ///
@@ -307,15 +310,15 @@ impl Builder {
         self
     }
 
-    /// Called by a thread that takes a worker over whose poll blocks. A hook that panics changes
-    /// nothing: the worker is taken over.
+    /// Sets a hook that a thread calls when it takes over a worker whose poll blocks. If the hook
+    /// panics, the worker is still taken over.
     ///
     /// # Examples
     ///
     /// ```
     /// use reveille::runtime::Builder;
     ///
-    /// // A poll has blocked for some milliseconds: a hint to look for a missing `spawn_blocking`.
+    /// // A poll has blocked for some milliseconds: perhaps a `spawn_blocking` is missing.
     /// let note = || eprintln!("a task blocks its thread");
     /// let runtime = Builder::new().on_takeover(note).build()?;
     /// # drop(runtime);
@@ -326,16 +329,17 @@ impl Builder {
         self
     }
 
-    /// Called when a task panicked and nobody awaits it, instead of a line on standard error.
+    /// Sets a hook that is called when a task panics and no code awaits it. Without a hook, a line
+    /// is written to standard error.
     ///
-    /// That is once for each panic: of a task, local task or blocking closure that was detached
-    /// before it panicked, or whose handle was dropped after it; of the drop of a future that
-    /// is cancelled, or of an output nobody takes; and of a waker that the runtime wakes. It is
-    /// called where the panic was caught or the handle dropped, under no lock. Everything else goes
-    /// on; also when this hook panics in turn, which is forgotten.
+    /// It is called once for each panic of a task, local task or blocking closure whose handle is
+    /// dropped before or after the panic; of the drop of a cancelled future or of an output that no
+    /// code takes; and of a waker that the runtime wakes. It is called where the panic was caught
+    /// or the handle dropped, without a lock held. The runtime continues, even if the hook itself
+    /// panics; that panic is ignored.
     ///
-    /// The process aborts in two cases, as std has it: when a destructor panics while another panic
-    /// unwinds, and when the drop of a task-local panics.
+    /// The process aborts in two cases, as it does in std: if a destructor panics while another
+    /// panic unwinds, and if the drop of a task-local panics.
     ///
     /// # Examples
     ///
@@ -343,18 +347,18 @@ impl Builder {
     /// use reveille::runtime::Builder;
     /// use std::sync::mpsc;
     ///
-    /// let (tell, told) = mpsc::sync_channel(1);
+    /// let (sender, receiver) = mpsc::sync_channel(1);
     /// let runtime = Builder::new()
     ///     .on_unhandled_panic(move |panic| {
-    ///         let _ = tell.try_send(panic.message().unwrap_or("?").to_owned());
+    ///         let _ = sender.try_send(panic.message().unwrap_or("?").to_owned());
     ///     })
     ///     .build()?;
     ///
     /// # let hook = std::panic::take_hook();
     /// # std::panic::set_hook(Box::new(|_| {}));
-    /// // Dropping the handle detaches the task: nobody will await it.
+    /// // Dropping the handle detaches the task, so no code awaits it.
     /// drop(runtime.spawn(async { panic!("out of paper") }));
-    /// assert_eq!(told.recv().unwrap(), "out of paper");
+    /// assert_eq!(receiver.recv().unwrap(), "out of paper");
     /// # std::panic::set_hook(hook);
     /// # std::io::Result::Ok(())
     /// ```
@@ -370,7 +374,8 @@ impl Builder {
     ///
     /// # Errors
     ///
-    /// When the system refuses a thread or a descriptor; nothing is left behind then.
+    /// Returns an error if the system refuses a thread or a descriptor. Everything that was started
+    /// is then ended.
     ///
     /// # Examples
     ///
@@ -385,15 +390,15 @@ impl Builder {
         WorkerPool::start(self.config).map(Runtime::new)
     }
 
-    /// Starts the runtime as the global one, which [`spawn`](crate::spawn) means outside of any
-    /// other, and which else starts by itself with the defaults and what the environment says.
-    /// That is for the beginning of `main`.
+    /// Starts the runtime as the global one, which [`spawn`](crate::spawn) uses outside of any
+    /// other runtime. Otherwise the global runtime starts on first use, configured by the defaults
+    /// and by environment variables. Call this at the beginning of `main`.
     ///
     /// # Errors
     ///
-    /// When the global runtime is up already
-    /// ([`AlreadyExists`](io::ErrorKind::AlreadyExists)), and when the system refuses a thread or a
-    /// descriptor; nothing is left behind then.
+    /// Returns an error if the global runtime is running already
+    /// ([`AlreadyExists`](io::ErrorKind::AlreadyExists)), or if the system refuses a thread or a
+    /// descriptor. Everything that was started is then ended.
     ///
     /// # Examples
     ///

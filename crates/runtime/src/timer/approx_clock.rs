@@ -1,20 +1,22 @@
-//! A moment not before the present, at half the cost of the clock.
+//! A cheap upper bound on the current time, at half the cost of a read of the clock.
 //!
-//! A new deadline needs the time, and reading the clock was a third of what a timer costs. A worker
-//! reads it anyway, every few microseconds. So it records the processor's ticks together with that
-//! time, as a *sample*, and for a while adds the ticks since then to the time of the sample.
+//! A new deadline needs the current time, and reading the clock was a third of the cost of a timer.
+//! A worker reads the clock anyway, every few microseconds. So it records the time together with
+//! the processor's timestamp counter, as a *sample*. For a while it then computes the time as that
+//! of the sample plus the ticks since.
 //!
-//! The estimate is too late by a thousandth of the age of the sample, which is a millisecond at
-//! most. So a deadline that is counted from it is late by a microsecond, and never early.
+//! The estimate is too late by a thousandth of the age of the sample, and the age is at most a
+//! millisecond. So a deadline that is computed from it is at most a few microseconds late, and
+//! never early.
 //!
 //! # Invariants
 //!
-//! 1. The time of a sample is not before its ticks: the ticks are read first.
-//! 2. `RATE` is not below the true rate, by more than the clock itself is slewed (500 ppm).
+//! 1. The time of a sample is never before its ticks: the ticks are read first.
+//! 2. `RATE` is below the true rate by at most the slew of the clock (500 ppm).
 //!
-//! Used only where the system's own clock counts ticks, on x86-64 Linux: then the kernel has made
-//! sure that the counters of all cores agree and that their rate is constant. Elsewhere, and until
-//! the rate is known, it is the clock that is read. A virtual clock is always read.
+//! It is used only where the system's own clock is the timestamp counter (x86-64 Linux): the kernel
+//! has then verified that the counters of all cores agree and have a constant rate. On other
+//! systems, and until the rate is known, the clock is read instead. A virtual clock is always read.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
@@ -24,37 +26,39 @@ use reveille_primitive::ticks;
 
 use super::clock::Clock;
 
-/// Nanoseconds per tick in units of 2^-32; 0 as long as it is not known. Not a protocol: a number
-/// that is written once, or again with as good a value.
+/// Nanoseconds per tick in units of 2^-32; 0 until it is known. It needs no synchronisation: it is
+/// written once, or several times with equally good values.
 static RATE: AtomicU64 = AtomicU64::new(0);
 
-/// How far apart two readings are from which the rate is told: their uncertainty of some tens of
-/// nanoseconds is then some millionths.
+/// The minimum time, in nanoseconds, between two readings from which the rate is computed: their
+/// uncertainty of some tens of nanoseconds is then a few millionths.
 const BASE_NS: u64 = 20_000_000;
 
-/// How far apart they may be: the clock is slewed, and what counts is its rate now.
+/// The maximum time between them, in nanoseconds: the clock may be slewed, and its current rate
+/// counts.
 const BASE_MAX_NS: u64 = 20_000_000_000;
 
-/// How old a sample may be, in nanoseconds.
+/// The maximum age of a sample, in nanoseconds.
 const AGE_MAX_NS: u64 = 1_000_000;
 
-/// How far an estimate is ahead of the time at most, in nanoseconds: a thousandth of
-/// [`AGE_MAX_NS`], and as much again for a clock that is slewed.
+/// The maximum error of an estimate, in nanoseconds: a thousandth of [`AGE_MAX_NS`], and the same
+/// again for a slewed clock.
 pub(crate) const APPROX_ERROR_MAX_NS: u64 = 2_000;
 
-/// How old a sample is, in nanoseconds, when a read of the clock makes a new one. Reading the ticks
-/// costs as much as the clock, and an estimate from a sample of this age is 200 ns late.
+/// The age of a sample, in nanoseconds, from which a read of the clock replaces it. Reading the
+/// ticks costs as much as reading the clock, and an estimate from a sample of this age is 200 ns
+/// late.
 const RESAMPLE_NS: u64 = 200_000;
 
-/// How long a reading of ticks, clock, ticks may take, in ticks: more means that the thread was
-/// interrupted in between.
+/// The maximum duration, in ticks, of reading the ticks, the clock and the ticks again. If it takes
+/// longer, the thread was interrupted.
 const READING_TICKS_MAX: u64 = 2_000;
 
 /// The samples of one worker thread.
 #[derive(Debug, Default)]
 pub(crate) struct ApproxClock {
     sample: Cell<Option<TickSample>>,
-    /// The first reading of this worker, until the rate is known.
+    /// The first sample of this worker, kept until the rate is known.
     first: Cell<Option<TickSample>>,
 }
 
@@ -79,7 +83,7 @@ impl ApproxClock {
         let Some(before) = usable_ticks(clock) else {
             return ns;
         };
-        // Read again, for invariant 1.
+        // Read the clock again, after the ticks (invariant 1).
         let ns = clock.now_ns();
         let after = ticks().unwrap_or(u64::MAX);
         if after.wrapping_sub(before) <= READING_TICKS_MAX {
@@ -88,7 +92,7 @@ impl ApproxClock {
         ns
     }
 
-    /// A moment not before the present, and at most [`APPROX_ERROR_MAX_NS`] after it.
+    /// An upper bound on the current time, at most [`APPROX_ERROR_MAX_NS`] too late.
     #[inline]
     pub(crate) fn now_ns(&self, clock: &Clock) -> u64 {
         let rate = RATE.load(Ordering::Relaxed);
@@ -114,27 +118,27 @@ impl ApproxClock {
 }
 
 impl TickSample {
-    /// The time at `now`, rounded up; `None` if that is too far away, or before the sample.
+    /// The time at `now` ticks, rounded up; `None` if the sample is too old, or newer than `now`.
     #[inline]
     fn extended_to(self, now: u64, rate: u64) -> Option<u64> {
         let passed = now.wrapping_sub(self.ticks);
-        // A product beyond 64 bits is far beyond the age.
+        // A product that overflows is far beyond the maximum age.
         let passed_ns = passed.checked_mul(rate)? >> 32;
         let is_young = passed_ns <= AGE_MAX_NS;
         is_young.then(|| self.ns + passed_ns + (passed_ns >> 10) + 1)
     }
 }
 
-/// The rate, rounded up, if the readings are far enough apart.
+/// The rate, rounded up, if the samples are far enough apart.
 fn rate_between(first: TickSample, last: TickSample) -> Option<u64> {
     let ns = last.ns.checked_sub(first.ns).filter(|&ns| ns >= BASE_NS)?;
     let ticks = last.ticks.checked_sub(first.ticks).filter(|&ticks| ticks > 0)?;
     let rate = (u128::from(ns + 100) << 32).div_ceil(u128::from(ticks));
-    // Between 0.1 and 100 GHz; anything else is no clock.
+    // Between 0.1 and 100 GHz; any other rate is implausible.
     u64::try_from(rate).ok().filter(|rate| (1 << 25..10 << 32).contains(rate))
 }
 
-/// The ticks, if `clock` counts them.
+/// The ticks, if `clock` is based on them.
 #[inline]
 fn usable_ticks(clock: &Clock) -> Option<u64> {
     match clock {
@@ -143,14 +147,14 @@ fn usable_ticks(clock: &Clock) -> Option<u64> {
     }
 }
 
-/// Whether the system's clock is the processor's counter, once the system said so.
+/// Whether the system's clock is the timestamp counter. Empty until that is known.
 static COUNTS_TICKS: OnceLock<bool> = OnceLock::new();
 
-/// Asks the system whether its clock is the processor's counter. Called by the thread that
-/// starts a runtime, before its threads start: a worker that asks would open a file.
+/// Detects whether the system's clock is the timestamp counter. Called by the thread that starts a
+/// runtime, before it starts workers, because it opens a file.
 ///
-/// Without an answer, such as at the limit of descriptors, the clock is read and the next runtime
-/// asks again.
+/// If that fails, for example at the limit of open files, estimates are not used, and the next
+/// runtime tries again.
 pub(crate) fn detect_ticks() {
     const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     if cfg!(target_os = "linux")
@@ -174,7 +178,7 @@ mod tests {
     const THREE: u64 = (1 << 32) / 3 + 1;
 
     #[test]
-    fn the_estimate_is_never_before_the_time_and_a_thousandth_late_at_most() {
+    fn the_estimate_is_never_early_and_at_most_a_thousandth_late() {
         let sample = TickSample { ticks: 1_000, ns: 50_000 };
         for passed in [0, 1, 2, 3, 299, 3_000, 299_999, 3_000_000] {
             let exact_ns = 50_000 + passed / 3;
@@ -185,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_anchor_and_ticks_that_go_back_are_of_no_use() {
+    fn an_old_sample_or_a_sample_from_the_future_gives_no_estimate() {
         let sample = TickSample { ticks: 1_000, ns: 50_000 };
         assert_eq!(sample.extended_to(1_000 + 3 * (AGE_MAX_NS + 10), THREE), None);
         assert_eq!(sample.extended_to(999, THREE), None);
@@ -204,27 +208,27 @@ mod tests {
 
     #[test]
     fn a_virtual_clock_is_always_read() {
-        let (clock, hands) = Clock::virtual_at_origin();
-        let coming = ApproxClock::default();
-        assert_eq!((coming.read(&clock), coming.now_ns(&clock)), (0, 0));
-        hands.advance(Duration::from_nanos(77));
-        assert_eq!((coming.now_ns(&clock), coming.read(&clock)), (77, 77));
+        let (clock, time) = Clock::virtual_at_origin();
+        let approx = ApproxClock::default();
+        assert_eq!((approx.read(&clock), approx.now_ns(&clock)), (0, 0));
+        time.advance(Duration::from_nanos(77));
+        assert_eq!((approx.now_ns(&clock), approx.read(&clock)), (77, 77));
     }
 
     #[test]
     fn the_estimate_is_between_two_readings_of_the_clock() {
         detect_ticks();
         let clock = Clock::system();
-        let coming = ApproxClock::default();
+        let approx = ApproxClock::default();
         for round in 0_u64..200_000 {
             if round.is_multiple_of(64) {
-                coming.read(&clock);
+                approx.read(&clock);
             }
             let before = clock.now_ns();
-            let estimate = coming.now_ns(&clock);
+            let estimate = approx.now_ns(&clock);
             let after = clock.now_ns();
             assert!(estimate >= before, "{} ns early", before - estimate);
-            // Late only while nobody interrupts, so this is not about how fast the machine is.
+            // An interruption delays `after` too, so this does not depend on the machine.
             assert!(estimate <= after + 3_000, "{} ns late", estimate - after);
         }
     }

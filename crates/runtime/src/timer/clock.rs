@@ -1,88 +1,89 @@
-//! The runtime's clock: the system's monotonic one, or one that a test sets.
+//! The runtime's clock: the system's monotonic clock, or a virtual one that a test sets.
 //!
-//! This file alone asks the system for the time. Everybody else is handed an [`Instant`] or a
-//! number of nanoseconds since the clock's origin, which is what the wheel counts in.
+//! Only this file reads the system's time. All other code gets an [`Instant`], or a number of
+//! nanoseconds since the clock's origin, which is the unit of the wheel.
 //!
 //! # Saturation
 //!
-//! 64 bits of nanoseconds are 584 years. An instant before the origin counts as 0; one beyond the
-//! range counts as [`NEVER_NS`], which no time reached by a clock equals.
+//! 64 bits of nanoseconds are 584 years. An instant before the origin counts as 0. One beyond the
+//! range counts as [`NEVER_NS`], which a clock never reaches.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-/// A deadline that does not come.
+/// A deadline that is never reached.
 pub(crate) const NEVER_NS: u64 = u64::MAX;
 
-/// The system's clock. One for the process, so that all count from the same origin.
+/// The system's clock. There is one for the process, so that all times have the same origin.
 pub(crate) fn system_clock() -> &'static Clock {
     static CLOCK: OnceLock<Clock> = OnceLock::new();
     CLOCK.get_or_init(Clock::system)
 }
 
-/// Tells the time. Clones of a clock tell the same time.
+/// A clock. All clones of a clock show the same time.
 #[derive(Clone, Debug)]
 pub(crate) enum Clock {
     /// The system's monotonic clock.
     System {
-        /// The moment that counts as 0.
+        /// The instant that counts as 0.
         origin: Instant,
     },
-    /// A clock that stands still until it is set.
+    /// A clock that moves only when it is set.
     Virtual(Arc<VirtualClock>),
 }
 
-/// The hands of a [`Clock::Virtual`].
+/// The time of a [`Clock::Virtual`].
 #[derive(Debug)]
 pub(crate) struct VirtualClock {
     origin: Instant,
-    /// Nanoseconds since the origin. A std atomic, since it publishes nothing but itself.
+    /// Nanoseconds since the origin. A std atomic even under loom, because it publishes no other
+    /// data.
     now_ns: AtomicU64,
 }
 
 impl Clock {
-    /// The system's clock, with the present as its origin.
+    /// The system's clock, with the current time as its origin.
     pub(crate) fn system() -> Clock {
         Clock::System { origin: system_now() }
     }
 
-    /// A clock that shows its origin until [`VirtualClock::advance`] moves it.
+    /// Makes a clock that shows its origin until [`VirtualClock::advance`] moves it.
     ///
-    /// The origin itself is the present, since std makes an [`Instant`] in no other way; two runs
-    /// differ in it and in nothing that is relative to it.
+    /// The origin is the current time, because std has no other way to make an [`Instant`]. Two
+    /// runs differ only in the origin, and in nothing that is relative to it.
     #[cfg_attr(
         not(test),
         expect(dead_code, reason = "tests set the time; the simulated mode will")
     )]
     pub(crate) fn virtual_at_origin() -> (Clock, Arc<VirtualClock>) {
-        let hands = Arc::new(VirtualClock { origin: system_now(), now_ns: AtomicU64::new(0) });
-        (Clock::Virtual(Arc::clone(&hands)), hands)
+        let time = Arc::new(VirtualClock { origin: system_now(), now_ns: AtomicU64::new(0) });
+        (Clock::Virtual(Arc::clone(&time)), time)
     }
 
-    /// The moment that counts as 0.
+    /// The instant that counts as 0.
     pub(crate) fn origin(&self) -> Instant {
         match self {
             Clock::System { origin } => *origin,
-            Clock::Virtual(hands) => hands.origin,
+            Clock::Virtual(time) => time.origin,
         }
     }
 
-    /// The present.
+    /// The current time.
     #[inline]
     pub(crate) fn now(&self) -> Instant {
         match self {
             Clock::System { .. } => system_now(),
-            Clock::Virtual(hands) => hands.now(),
+            Clock::Virtual(time) => time.now(),
         }
     }
 
-    /// The present in nanoseconds since the origin; less than [`NEVER_NS`].
+    /// The current time in nanoseconds since the origin; less than [`NEVER_NS`].
     #[inline]
     pub(crate) fn now_ns(&self) -> u64 {
         match self {
             Clock::System { .. } => self.to_ns(system_now()).min(NEVER_NS - 1),
-            Clock::Virtual(hands) => hands.now_ns.load(Ordering::Relaxed),
+            Clock::Virtual(time) => time.now_ns.load(Ordering::Relaxed),
         }
     }
 
@@ -93,8 +94,8 @@ impl Clock {
         saturating_ns(instant.saturating_duration_since(self.origin()))
     }
 
-    /// The instant `ns` nanoseconds after the origin, or `None` for [`NEVER_NS`] and for what this
-    /// platform's [`Instant`] cannot hold.
+    /// The instant `ns` nanoseconds after the origin. `None` for [`NEVER_NS`], and if this
+    /// platform's [`Instant`] cannot represent it.
     pub(crate) fn to_instant(&self, ns: u64) -> Option<Instant> {
         if ns == NEVER_NS {
             return None;
@@ -117,8 +118,8 @@ impl VirtualClock {
             .expect("every time has a successor");
     }
 
-    /// Sets the clock to `now_ns` nanoseconds after its origin. It never goes back: an earlier time
-    /// changes nothing.
+    /// Sets the clock to `now_ns` nanoseconds after its origin. The clock never goes back: an
+    /// earlier time has no effect.
     #[cfg_attr(
         not(test),
         expect(dead_code, reason = "tests set the time; the simulated mode will")
@@ -127,7 +128,7 @@ impl VirtualClock {
         self.now_ns.fetch_max(now_ns.min(NEVER_NS - 1), Ordering::Relaxed);
     }
 
-    /// Sets the clock back, which the system's does not do.
+    /// Sets the clock back, which the system's clock never does.
     #[cfg(test)]
     pub(crate) fn jump_back_to_ns(&self, now_ns: u64) {
         self.now_ns.fetch_min(now_ns, Ordering::Relaxed);
@@ -135,13 +136,13 @@ impl VirtualClock {
 
     fn now(&self) -> Instant {
         let since = Duration::from_nanos(self.now_ns.load(Ordering::Relaxed));
-        // Where an Instant holds less than 584 years, the clock stops at its end.
+        // If an `Instant` cannot represent the time, the clock shows its origin.
         self.origin.checked_add(since).unwrap_or(self.origin)
     }
 }
 
-/// The deadline of a timeout that starts `now`, or `None` if it is beyond what an [`Instant`]
-/// holds: such a timeout never passes.
+/// The deadline of a timeout that starts `now`. `None` if an [`Instant`] cannot represent it: such
+/// a timeout never passes.
 pub(crate) fn deadline_after(now: Instant, timeout: Duration) -> Option<Instant> {
     now.checked_add(timeout)
 }
@@ -151,7 +152,7 @@ fn saturating_ns(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(NEVER_NS)
 }
 
-#[expect(clippy::disallowed_methods, reason = "the clock is where the system's time comes in")]
+#[expect(clippy::disallowed_methods, reason = "only the clock reads the system's time")]
 #[inline]
 fn system_now() -> Instant {
     Instant::now()
@@ -162,10 +163,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn time_is_counted_from_the_origin() {
-        let (clock, hands) = Clock::virtual_at_origin();
+    fn time_is_measured_from_the_origin() {
+        let (clock, time) = Clock::virtual_at_origin();
         assert_eq!((clock.now(), clock.now_ns()), (clock.origin(), 0));
-        hands.advance(Duration::from_nanos(1_500));
+        time.advance(Duration::from_nanos(1_500));
         assert_eq!(clock.now_ns(), 1_500);
         assert_eq!(clock.to_ns(clock.now()), 1_500);
         assert_eq!(clock.to_instant(1_500), Some(clock.now()));
@@ -187,13 +188,13 @@ mod tests {
 
     #[test]
     fn a_virtual_clock_never_goes_back_and_never_reaches_never() {
-        let (clock, hands) = Clock::virtual_at_origin();
-        hands.set_ns(9);
-        hands.set_ns(3);
+        let (clock, time) = Clock::virtual_at_origin();
+        time.set_ns(9);
+        time.set_ns(3);
         assert_eq!(clock.now_ns(), 9);
-        hands.advance(Duration::MAX);
+        time.advance(Duration::MAX);
         assert_eq!(clock.now_ns(), NEVER_NS - 1);
-        hands.set_ns(NEVER_NS);
+        time.set_ns(NEVER_NS);
         assert_eq!(clock.now_ns(), NEVER_NS - 1);
     }
 

@@ -1,6 +1,6 @@
 //! Time: the clocks, the timer wheel, and the timers of one thread.
 //!
-//! Nothing here wakes a waker. What is due is handed to the caller.
+//! No code here wakes a waker: the wakers that are due are returned to the caller.
 
 mod approx_clock;
 pub(crate) mod clock;

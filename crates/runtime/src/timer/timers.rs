@@ -1,24 +1,25 @@
-//! The timers of one thread: its wheel, and what other threads may do to it.
+//! The timers of one thread: its wheel, and the operations of other threads on it.
 //!
-//! A worker thread, a thread in `block_on` and the host each turn one [`Timers`]. Timers are never
-//! freed, only used again, so a sleep refers to those that hold its entry by a plain reference.
+//! A worker thread, a thread in `block_on` and the host each turn one [`Timers`]. A [`Timers`] is
+//! never freed, only reused, so a sleep has a plain reference to the one that holds its entry.
 //!
 //! # Vocabulary
 //!
-//! * **entry**: a deadline and a waker in the wheel. A sleep has one at most.
+//! * **entry**: a deadline and a waker in the wheel. A sleep has at most one.
 //! * **cancelled**: entries that other threads want removed. The owner removes them when it next
 //!   turns or parks.
-//! * **epoch**: how often the timers were drained. An entry of an earlier epoch is gone.
+//! * **epoch**: the number of times that the timers were drained. An entry of an earlier epoch no
+//!   longer exists.
 //!
 //! # Invariants
 //!
-//! 1. The owner enters its wheel without a lock ([`Biased`]). Another thread enters it through the
-//!    slow path of the biased lock, or, to remove an entry, only adds its key to `cancelled`.
-//! 2. A sleep that is polled where its timers are not current moves: it cancels its entry there and
-//!    adds a new one here. So an entry is always with a thread that will turn it, or its waker has
-//!    been woken because the timers were drained.
-//! 3. A sleep is over when the clock says so, never because an entry is missing. A lost or stale
-//!    entry costs a spurious poll at most, and no sleep ends early.
+//! 1. The owner enters its wheel through the fast path of a biased lock ([`Biased`]). Another
+//!    thread uses the slow path or, to remove an entry, only adds its key to `cancelled`.
+//! 2. A sleep that is polled on a thread with other timers moves: it cancels its old entry and adds
+//!    a new one to the timers of that thread. So each entry is either in a wheel that a thread will
+//!    turn, or its waker has been woken because the timers were drained.
+//! 3. A sleep ends when the clock has reached its deadline, never because its entry is missing. A
+//!    stale wake-up costs at most a spurious poll, and no sleep ends early.
 
 use std::cell::RefCell;
 use std::mem;
@@ -33,18 +34,19 @@ use reveille_task::is_task_waker;
 
 use super::wheel::{Advanced, Key, Wheel};
 
-/// Cancelled entries after which the owner is interrupted to remove them: enough to pay for the
-/// wake-up, and few enough that the memory of cancelled sleeps does not matter.
+/// Number of cancelled entries after which the owner is interrupted to remove them. Large enough to
+/// justify the wake-up, and small enough that the memory of cancelled sleeps does not matter.
 const CANCELLED_BATCH: usize = 256;
 
-/// From so many timers on, one wake may serve several.
+/// With at least this many timers, one wake-up may serve several.
 const COALESCE_FROM: usize = 64;
 
-/// The time between two wakes, in nanoseconds, when many timers follow each other so closely that
-/// the wakes by the kernel, some 10 us of processor time each, would be most of their cost.
+/// The time between two wake-ups, in nanoseconds, when the deadlines of many timers are close
+/// together. A wake-up by the kernel takes some 10 µs of processor time, which would be most of the
+/// cost of such timers.
 const COALESCE_NS: u64 = 60_000;
 
-/// Entries of a wheel that one step visits, and that fire between two polls, at most.
+/// Maximum number of entries that one step visits, and that fire between two polls.
 const BATCH: usize = 256;
 
 /// The timers of one thread. See the header of the module.
@@ -55,7 +57,7 @@ pub(crate) struct Timers {
     has_cancelled: AtomicBool,
     pub(crate) epoch: AtomicU32,
     /// Entries with this deadline or an earlier one have fired, except those that another thread
-    /// has added since. A hint for sleeps that are over.
+    /// has added since. A hint for sleeps whose deadline has passed.
     fired_until_ns: AtomicU64,
     /// Interrupts the owner's park.
     notify: Mutex<Option<Notify>>,
@@ -67,19 +69,20 @@ pub(crate) type Notify = Arc<dyn Fn() + Send + Sync>;
 #[derive(Debug)]
 pub(crate) struct TimersState {
     pub(crate) wheel: Wheel,
-    /// Until when the owner is parked, 0 while it is awake.
+    /// The time until which the owner is parked; 0 while it is awake.
     parked_until_ns: u64,
-    /// When the wheel was last turned, and whether that ended a park between two close deadlines.
+    /// The time of the last turn of the wheel.
     turned_ns: u64,
-    is_brief: bool,
-    /// The waker of an entry that was removed, if it is a task's. Kept for the next entry of that
-    /// task until the next turn or park, so that a task that sets a deadline at each step clones
-    /// and drops no waker.
+    /// Whether that turn ended a park between two close deadlines.
+    was_park_short: bool,
+    /// The waker of a removed entry, if it is a task's waker. Kept until the next turn or park for
+    /// the next entry of that task, so that a task that sets one deadline after another clones and
+    /// drops no waker.
     pub(crate) spare: Option<Waker>,
 }
 
 impl TimersState {
-    /// A clone of a task's waker.
+    /// Returns a clone of `waker`, or the spare if it wakes the same task.
     #[inline]
     pub(crate) fn clone_of(&mut self, waker: &Waker) -> Waker {
         if self.spare.as_ref().is_some_and(|spare| spare.will_wake(waker))
@@ -90,7 +93,8 @@ impl TimersState {
         waker.clone()
     }
 
-    /// Keeps the waker if there is room for it, and returns it if not.
+    /// Keeps `waker` as the spare if it is a task's waker and there is no spare. Otherwise returns
+    /// it.
     #[inline]
     pub(crate) fn keep(&mut self, waker: Option<Waker>) -> Option<Waker> {
         if self.spare.is_none() && waker.as_ref().is_some_and(is_task_waker) {
@@ -104,7 +108,8 @@ impl TimersState {
         let parked_until_ns = mem::take(&mut self.parked_until_ns);
         if parked_until_ns != 0 {
             let has_come = now_ns >= parked_until_ns;
-            self.is_brief = has_come && now_ns.saturating_sub(self.turned_ns) < 2 * COALESCE_NS;
+            self.was_park_short =
+                has_come && now_ns.saturating_sub(self.turned_ns) < 2 * COALESCE_NS;
         }
         self.turned_ns = now_ns;
     }
@@ -117,7 +122,7 @@ impl Timers {
                 wheel: Wheel::new(0),
                 parked_until_ns: 0,
                 turned_ns: 0,
-                is_brief: false,
+                was_park_short: false,
                 spare: None,
             }),
             cancelled: Mutex::new(Vec::new()),
@@ -128,7 +133,7 @@ impl Timers {
         }
     }
 
-    /// Hands the wheel to another thread, or takes it from its owner.
+    /// Gives the wheel to another thread, or takes it away from its owner.
     pub(crate) fn set_owner(&self, recipient: Option<OwnerId>) {
         self.wheel.give(recipient);
     }
@@ -137,28 +142,29 @@ impl Timers {
         *self.notify.lock() = notify;
     }
 
-    /// Prepares for the park of the owner. Returns when it has to end; `None` if there are no
-    /// timers. From now on another thread that adds an earlier deadline interrupts the park.
+    /// Prepares the park of the owner. Returns the time at which the park must end; `None` if there
+    /// are no timers. From now on another thread that adds an earlier deadline interrupts the park.
     ///
-    /// If there are many timers and they follow each other closely, one wake serves several, some
-    /// microseconds late. If there are few, each fires on time.
+    /// If there are many timers with deadlines close together, one wake-up serves several of them,
+    /// some microseconds late. If there are few, each fires on time.
     pub(crate) fn park(&self, token: &mut OwnerToken) -> Option<u64> {
         self.apply_cancelled(token);
         let mut state = self.wheel.enter(token)?;
-        let is_dense = state.is_brief && state.wheel.len() >= COALESCE_FROM;
+        let is_dense = state.was_park_short && state.wheel.len() >= COALESCE_FROM;
         let not_before = if is_dense { state.turned_ns + COALESCE_NS } else { 0 };
         let next = state.wheel.next_deadline().map(|next| next.max(not_before));
         state.parked_until_ns = next.unwrap_or(u64::MAX);
         next
     }
 
-    /// [`Timers::release_spare`] and [`Timers::park`], for an owner that looks for work after it.
+    /// Calls [`Timers::release_spare`] and [`Timers::park`], for an owner that checks for work
+    /// before it sleeps.
     pub(crate) fn release_spare_and_park(&self, token: &RefCell<OwnerToken>) -> Option<u64> {
         self.release_spare(token);
         self.park(&mut token.borrow_mut())
     }
 
-    /// Drops the spare waker: its task may be over.
+    /// Drops the spare waker, because its task may have ended.
     pub(crate) fn release_spare(&self, token: &RefCell<OwnerToken>) {
         let spare = self.wheel.enter(&mut token.borrow_mut()).and_then(|mut it| it.spare.take());
         crate::observe::drop_wakers(spare);
@@ -169,9 +175,9 @@ impl Timers {
         self.wheel.enter(token)?.wheel.next_deadline()
     }
 
-    /// Moves the wheel to `now_ns` and hands the wakers of due timers to `wake`, until a batch of
-    /// 256 is reached, so that a million due timers do not hold up the worker. Returns whether more
-    /// are due.
+    /// Moves the wheel to `now_ns` and passes the wakers of due timers to `wake`. Stops after a
+    /// batch of 256, so that a million due timers do not block the worker. Returns whether more are
+    /// due.
     pub(crate) fn turn_batch(
         &self,
         token: &RefCell<OwnerToken>,
@@ -181,7 +187,7 @@ impl Timers {
     ) -> bool {
         let mut fired = 0;
         loop {
-            // A step may visit only entries that move to a finer slot.
+            // A step may visit only entries that cascade and expire none.
             let step = self.advance(token, now_ns, wakers);
             if !wakers.is_empty() {
                 wake(wakers);
@@ -193,7 +199,7 @@ impl Timers {
         }
     }
 
-    /// Moves the wheel to `now_ns` by one step. The wakers of due timers are in `wakers` then.
+    /// Moves the wheel towards `now_ns` by one step, and adds the wakers of due timers to `wakers`.
     fn advance(
         &self,
         token: &RefCell<OwnerToken>,
@@ -236,7 +242,7 @@ impl Timers {
         crate::observe::drop_wakers(dropped);
     }
 
-    /// Has the owner remove an entry when it next turns or parks. For another thread.
+    /// Requests that the owner remove an entry when it next turns or parks. For other threads.
     pub(crate) fn cancel_remote(&self, key: Key) {
         let full = {
             let mut cancelled = self.cancelled.lock();
@@ -249,7 +255,7 @@ impl Timers {
         }
     }
 
-    /// Adds an entry. For another thread.
+    /// Adds an entry. For other threads.
     pub(crate) fn insert_remote(&self, deadline_ns: u64, waker: Waker) -> Key {
         let (key, is_earlier) = self.wheel.with(|state, _| {
             let is_earlier = deadline_ns < state.parked_until_ns;
@@ -268,7 +274,7 @@ impl Timers {
         }
     }
 
-    /// Removes every entry and returns their wakers: no thread turns this wheel from now on.
+    /// Removes all entries and returns their wakers, because no thread will turn this wheel.
     pub(crate) fn drain(&self) -> Vec<Waker> {
         let (mut wakers, mut dropped) = (Vec::new(), Vec::new());
         self.empty(&mut wakers, &mut dropped, |_| ());
@@ -276,9 +282,9 @@ impl Timers {
         wakers
     }
 
-    /// As [`Timers::drain`], from another thread: takes the wheel from its owner too, so that
-    /// sleeps that are polled there add their entries elsewhere. Adds the wakers to wake and those
-    /// to drop to the two lists.
+    /// Like [`Timers::drain`], for another thread. Also takes the wheel away from its owner, so
+    /// that sleeps that are polled on that thread add their entries elsewhere. Adds the wakers to
+    /// wake to `woken` and those to drop to `dropped`.
     pub(crate) fn evacuate(&self, woken: &mut Vec<Waker>, dropped: &mut Vec<Waker>) {
         self.empty(woken, dropped, |owner| *owner = None);
     }
@@ -305,13 +311,13 @@ impl Timers {
         });
     }
 
-    /// Whether a deadline has passed that the owner has not seen yet. For another thread.
+    /// Whether a deadline has passed whose entry is still in the wheel. For other threads.
     pub(crate) fn is_due(&self, now_ns: u64) -> bool {
         self.wheel.with(|state, _| state.wheel.next_deadline().is_some_and(|next| next <= now_ns))
     }
 
-    /// Whether an entry with this deadline has fired. `true` also for one that another thread has
-    /// added too late: it fires at the next turn.
+    /// Whether an entry with this deadline has fired. Also `true` for an entry that another thread
+    /// has added too late, which fires at the next turn.
     pub(crate) fn has_fired(&self, deadline_ns: u64) -> bool {
         self.fired_until_ns.load(Ordering::Relaxed) >= deadline_ns
     }
@@ -322,18 +328,18 @@ impl Timers {
     }
 }
 
-/// Timers that belong to no thread at the moment.
+/// Timers that no thread uses.
 static UNUSED: Mutex<Vec<&'static Timers>> = Mutex::new(Vec::new());
 
-/// Timers for a thread. Not freed when the thread ends, but used again.
+/// Returns timers for a thread. They are not freed when the thread ends, but reused.
 pub(crate) fn acquire_timers() -> &'static Timers {
-    // In a child process the lock may be held forever.
+    // In a forked child, a thread of the parent may hold the lock forever.
     let unused = if fork::generation() == 0 { Some(UNUSED.lock()) } else { UNUSED.try_lock() };
     let unused = unused.and_then(|mut unused| unused.pop());
     unused.unwrap_or_else(|| Box::leak(Box::new(Timers::new())))
 }
 
-/// Takes timers back from a thread that ends. They were drained.
+/// Returns the timers of a thread that ends. They must be drained.
 pub(crate) fn release_timers(timers: &'static Timers) {
     timers.set_owner(None);
     timers.set_notify(None);
@@ -344,8 +350,8 @@ pub(crate) fn release_timers(timers: &'static Timers) {
 mod tests {
     use super::*;
 
-    /// Timers with `count` entries, 5 us apart from `first_ns` on, whose owner has just slept until
-    /// the first of them.
+    /// Timers with `count` entries, 5 µs apart, whose owner has just slept for `slept_ns` until the
+    /// deadline of the first entry.
     fn awoken(count: u64, slept_ns: u64) -> (Timers, RefCell<OwnerToken>, u64) {
         let (timers, token) = (Timers::new(), RefCell::new(OwnerToken::unique()));
         timers.set_owner(Some(token.borrow().id()));
@@ -360,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn many_close_timers_share_a_wake() {
+    fn many_close_timers_share_a_wake_up() {
         let (timers, token, now_ns) = awoken(200, 20_000);
         let next = timers.park(&mut token.borrow_mut());
         assert_eq!(next, Some(now_ns + COALESCE_NS));
@@ -379,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_has_fired_once_the_wheel_was_turned_past_its_deadline() {
+    fn has_fired_is_true_after_the_wheel_passed_the_deadline() {
         let (timers, token) = (Timers::new(), RefCell::new(OwnerToken::unique()));
         timers.set_owner(Some(token.borrow().id()));
         for number in 0..2 * BATCH as u64 {
@@ -394,6 +400,6 @@ mod tests {
         while turn(5_000) {}
         assert!(timers.has_fired(1_000) && timers.has_fired(5_000) && !timers.has_fired(5_001));
         timers.drain();
-        assert!(!timers.has_fired(1_000), "the wheel serves another thread");
+        assert!(!timers.has_fired(1_000), "a drained wheel starts again");
     }
 }

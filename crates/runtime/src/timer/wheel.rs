@@ -1,55 +1,63 @@
 //! A hierarchical timing wheel: deadlines in nanoseconds, and the wakers that wait for them.
 //!
-//! A plain data structure: no lock, no clock, no unsafe. Its owner passes the time in. The wheel
-//! returns wakers, and the owner wakes or drops them after it has released its own lock.
+//! A plain data structure: it has no lock, no clock and no unsafe code. The caller passes the time.
+//! The wheel returns wakers, and the caller wakes or drops them after it has released its own lock.
 //!
 //! # Vocabulary
 //!
 //! * The *cursor* is the time up to which the wheel has been advanced.
-//! * A *level* has 64 *slots*, so that one `u64` tells which are occupied. A slot of level 0 covers
-//!   2¹⁶ ns (65.5 µs), one of level n 64 times as much as one of level n − 1. Eight levels cover
-//!   16 + 8 · 6 = 64 bits: every deadline has a slot, and no overflow list is needed.
-//! * An entry's level is that of the highest bit in which its deadline differs from the cursor, its
-//!   slot the six bits of the deadline there. An entry due before the cursor goes with the cursor.
-//! * To *cascade* a slot is to spread its entries over the levels below, when the cursor enters it.
+//! * A *level* has 64 *slots*, so that one `u64` is the bit set of the occupied ones. A slot of
+//!   level 0 covers 2¹⁶ ns (65.5 µs), and a slot of level n covers 64 times as much as one of level
+//!   n − 1. Eight levels cover 16 + 8 · 6 = 64 bits: every deadline has a slot, and no overflow
+//!   list is needed.
+//! * The level of an entry is that of the highest bit in which its deadline differs from the
+//!   cursor; its slot is the six bits of the deadline at that level. An entry that is due before
+//!   the cursor goes into the cursor's slot.
+//! * To *cascade* a slot means to move its entries to lower levels, when the cursor enters the
+//!   slot.
 //!
 //! # Invariants
 //!
-//! 1. Apart from the slot being cascaded, occupied slots of level n > 0 lie strictly after the
-//!    cursor's own slot there, those of level 0 not before it, all within the cursor's slot of
-//!    level n + 1. So the first occupied slot of the first occupied level is the earliest, slots
-//!    never wrap, and an order of magnitude in time costs one look, not a walk over empty slots.
-//! 2. While a slot is being cascaded, insertions that fall into it join its tail. So entries with
-//!    the same deadline stay in the order of insertion at every moment.
+//! 1. Except for the slot that is being cascaded, occupied slots of level n > 0 lie strictly after
+//!    the cursor's slot of that level, occupied slots of level 0 lie at or after it, and all of
+//!    them lie within the cursor's slot of level n + 1. So the first occupied slot of the first
+//!    occupied level is the earliest, slots never wrap, and finding it takes two bit scans instead
+//!    of a walk over empty slots.
+//! 2. While a slot is being cascaded, new entries with a deadline in it are appended to it. So
+//!    entries with the same deadline always stay in the order of insertion.
 //! 3. `bound_ns` is never later than the earliest deadline.
-//! 4. `u64::MAX` means never: such entries are linked nowhere and only removal takes them out.
-//! 5. The entry inserted last may still be *fresh*: it has its number, but is in no slot and counts
-//!    for no bound. Whatever else is asked of the wheel settles it first.
+//! 4. `u64::MAX` means never: such entries are in no slot and leave the wheel only by removal.
+//! 5. The last inserted entry may still be *fresh*: it has a number, but it is in no slot and is
+//!    not part of any bound. Every other operation on the wheel first settles it, that is, puts it
+//!    into its slot.
 //!
-//! # Promises
+//! # Guarantees
 //!
 //! * No entry expires before its deadline, to the nanosecond.
-//! * Entries expire in the order of their level 0 slots; within one slot in the order of insertion,
-//!   as far as they are due. Entries with the same deadline expire in the order of insertion.
+//! * Entries expire in the order of their level 0 slots. Within a slot, those that are due expire
+//!   in the order of insertion. Entries with the same deadline expire in the order of insertion.
 //! * Insertion, removal and [`next_deadline`](Wheel::next_deadline) are O(1). A jump of the clock
-//!   costs O(levels) and what it expires, each entry having moved once per level at most.
-//! * The part of [`advance`](Wheel::advance) that is not O(1) is bounded by its limit, except for
-//!   one look at each entry of the level 0 slot that the current time falls into.
+//!   costs O(levels), plus the entries that it expires; each entry moves at most once per level.
+//! * The part of [`advance`](Wheel::advance) that is not O(1) is bounded by its limit, except that
+//!   it checks each entry of the current level 0 slot once.
 //!
 //! # The width of a slot
 //!
-//! Deadlines are exact whatever the width, which only trades moves for looks: a narrow slot makes
-//! an entry move once more before it expires, a wide one makes entries that are not due be looked
-//! at. 2¹⁴, 2¹⁵ and 2¹⁶ ns measured alike on a busy virtual machine (insert and remove 28 to 32 ns,
-//! 4.4 of them the waker's clone and drop; insert and expire, 20 thousand entries over 100 ms,
-//! 77 to 96 ns); 2¹⁶ is the one that makes eight levels cover 64 bits.
+//! Deadlines are exact with any width. With narrow slots an entry moves once more before it
+//! expires; with wide slots more entries that are not yet due are checked. 2¹⁴, 2¹⁵ and 2¹⁶ ns
+//! performed equally on a busy virtual machine (insert and remove: 28 to 32 ns, 4.4 of them for the
+//! clone and drop of the waker; insert and expire, 20 thousand entries over 100 ms: 77 to 96 ns).
+//! With 2¹⁶ ns eight levels cover exactly 64 bits.
 //!
-//! Rejected: a binary heap or a B-tree (insert and remove of deadlines in ascending order, the
-//! case that is kindest to a B-tree: 54 to 60 ns among 100 thousand entries, where the wheel needs
-//! 28 to 32 whatever the number; 240 ns with random ones); ticks of a millisecond (a
-//! sleep would last up to 1 ms longer than asked); entries inside the futures, linked by
-//! pointers (unsafe, pinned, and a lock or a handshake on every drop); one vector of entries (see
-//! `slab`).
+//! # Rejected
+//!
+//! * A binary heap or a B-tree. Insert and remove take 54 to 60 ns among 100 thousand entries in
+//!   ascending order, the best case of a B-tree, and 240 ns in random order. The wheel takes 28 to
+//!   32 ns with any number of entries.
+//! * Ticks of a millisecond. A sleep would last up to 1 ms longer than requested.
+//! * Entries inside the futures, linked by pointers. They need unsafe code, pinning, and a lock or
+//!   a handshake at each drop.
+//! * One vector of entries (see `slab`).
 
 mod slab;
 #[cfg(test)]
@@ -59,25 +67,26 @@ use std::task::Waker;
 
 use slab::{Links, NONE, Slab};
 
-/// Nanoseconds of a level 0 slot, as a power of two.
+/// The width of a level 0 slot in nanoseconds, as a power of two.
 const SLOT_BITS: u32 = 16;
 
 /// Slots of a level, as a power of two: 64, so that a level's occupancy is one `u64`.
 const LEVEL_BITS: u32 = 6;
 const SLOTS: usize = 1 << LEVEL_BITS;
 
-/// As many as it takes for the levels to cover all deadlines.
+/// The number of levels that is needed to cover all deadlines.
 const LEVELS: usize = (u64::BITS - SLOT_BITS).div_ceil(LEVEL_BITS) as usize;
 
-/// The place of an entry that is due never.
+/// The place of an entry that never expires.
 const NEVER: u16 = (LEVELS * SLOTS) as u16;
 
-/// How many entries of a slot are looked at to find its earliest deadline. Beyond that the bound
-/// stays a bound: the cost is a wake-up without work, once, against a walk over cold memory.
-const LOOKS: usize = 32;
+/// The maximum number of entries of a slot that are scanned for the earliest deadline. If there are
+/// more, the bound stays inexact. That costs one wake-up without work, which is cheaper than a walk
+/// over cold memory.
+const SCAN_MAX: usize = 32;
 
-/// Names an entry for as long as it is in the wheel, and nothing afterwards: the numbers are never
-/// used again. 12 bytes.
+/// Identifies an entry while it is in the wheel. Afterwards the key matches nothing, because stamps
+/// are never reused. 12 bytes.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Key {
     index: u32,
@@ -95,24 +104,25 @@ impl Key {
     }
 }
 
-/// An entry that may be gone before anybody looks: most time limits are not needed in the end, and
-/// many are withdrawn within the poll that set them.
+/// An entry that has not been put into its slot, because it may be removed soon: most time limits
+/// do not expire, and many are removed within the poll that set them.
 #[derive(Debug)]
 struct Fresh {
     index: u32,
     stamp: u64,
     deadline_ns: u64,
-    /// `None` when there is no fresh entry.
+    /// `None` if there is no fresh entry.
     waker: Option<Waker>,
 }
 
-/// What [`Wheel::advance`] has done.
+/// The result of [`Wheel::advance`].
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Advanced {
-    /// Wakers handed out.
+    /// Number of wakers returned.
     pub(crate) expired: usize,
-    /// The limit was reached and more may be due: the caller shall come again before it parks.
+    /// The limit was reached and more entries may be due: the caller must advance again before it
+    /// parks.
     pub(crate) has_more: bool,
 }
 
@@ -122,7 +132,7 @@ pub(crate) struct Wheel {
     slab: Slab,
     /// See invariant 5.
     fresh: Fresh,
-    /// First entry of each slot, by place; its `prev` is the last one.
+    /// The first entry of each slot, by place; its `prev` is the last entry.
     heads: Box<[u32; LEVELS * SLOTS]>,
     /// One bit for each occupied slot.
     occupied: [u64; LEVELS],
@@ -131,7 +141,7 @@ pub(crate) struct Wheel {
     cursor_ns: u64,
     /// See invariant 3. `u64::MAX` if nothing will expire.
     bound_ns: u64,
-    /// Looking again would not find a better bound.
+    /// Whether the bound is as exact as a scan can make it.
     is_bound_fresh: bool,
     /// The level whose slot at the cursor is being cascaded, or 0.
     cascading: usize,
@@ -153,7 +163,7 @@ impl Wheel {
         }
     }
 
-    /// Entries in the wheel, those that never expire included.
+    /// The number of entries in the wheel, including those that never expire.
     pub(crate) fn len(&self) -> usize {
         self.slab.len() + usize::from(self.fresh.waker.is_some())
     }
@@ -163,12 +173,12 @@ impl Wheel {
         self.slab.len() == 0 && self.fresh.waker.is_none()
     }
 
-    /// Adds an entry that expires at `deadline_ns`, or never if that is `u64::MAX`. A deadline that
-    /// has passed is due at once.
+    /// Adds an entry that expires at `deadline_ns`, or never if that is `u64::MAX`. An entry with a
+    /// deadline in the past is due immediately.
     ///
     /// # Panics
     ///
-    /// Panics when there are 2³² entries already.
+    /// Panics if there are 2³² entries already.
     #[inline]
     pub(crate) fn insert(&mut self, deadline_ns: u64, waker: Waker) -> Key {
         self.settle();
@@ -180,7 +190,7 @@ impl Wheel {
         Key::new(index, stamp)
     }
 
-    /// Puts the fresh entry where it belongs.
+    /// Puts the fresh entry into its slot.
     #[inline]
     fn settle(&mut self) {
         if self.fresh.waker.is_some() {
@@ -200,9 +210,9 @@ impl Wheel {
         }
     }
 
-    /// Takes an entry out. `None` if it has expired or was removed before.
+    /// Removes an entry. `None` if it has expired or has been removed.
     ///
-    /// The waker is the caller's, to be dropped outside of its lock.
+    /// The caller must drop the waker outside its lock.
     #[inline]
     pub(crate) fn remove(&mut self, key: Key) -> Option<Waker> {
         if self.fresh.stamp == key.stamp() && self.fresh.waker.is_some() {
@@ -229,13 +239,16 @@ impl Wheel {
     /// Whether the entry is still in the wheel.
     #[cfg_attr(
         not(test),
-        expect(dead_code, reason = "completes the structure; tests hold it to the model")
+        expect(
+            dead_code,
+            reason = "completes the data structure; the tests compare it with the model"
+        )
     )]
     pub(crate) fn contains(&self, key: Key) -> bool {
         self.waker(key).is_some()
     }
 
-    /// The waker of an entry, to ask it whether [it wakes](Waker::will_wake) the right task.
+    /// The waker of an entry, for a check whether it [wakes the right task](Waker::will_wake).
     pub(crate) fn waker(&self, key: Key) -> Option<&Waker> {
         match &self.fresh.waker {
             Some(waker) if self.fresh.stamp == key.stamp() => Some(waker),
@@ -243,16 +256,20 @@ impl Wheel {
         }
     }
 
-    /// Gives an entry another waker and returns the former one.
+    /// Replaces the waker of an entry and returns the former one.
     ///
-    /// Takes the waker by value, since cloning one is user code and belongs outside of the lock.
+    /// Takes the waker by value, because cloning it is user code, which must not run under the
+    /// caller's lock.
     ///
     /// # Errors
     ///
-    /// Gives `waker` back if the entry has left the wheel.
+    /// Returns `waker` if the entry is no longer in the wheel.
     #[cfg_attr(
         not(test),
-        expect(dead_code, reason = "completes the structure; tests hold it to the model")
+        expect(
+            dead_code,
+            reason = "completes the data structure; the tests compare it with the model"
+        )
     )]
     pub(crate) fn replace_waker(&mut self, key: Key, waker: Waker) -> Result<Waker, Waker> {
         self.settle();
@@ -263,16 +280,16 @@ impl Wheel {
         Ok(former.expect("an occupied entry has a waker"))
     }
 
-    /// When to advance the wheel next, or `None` if nothing will ever expire.
+    /// The time at which to advance the wheel next, or `None` if no entry will expire.
     ///
-    /// The earliest deadline, or at times a bound that is earlier, never one that is later. A bound
-    /// that turns out too early costs its caller one advance that expires nothing; it is later than
-    /// the time of the last [`advance`](Wheel::advance) that had no more to do.
+    /// This is the earliest deadline or a lower bound of it. A bound that is too early costs the
+    /// caller one advance that expires nothing. It is always later than the time of the last
+    /// [`advance`](Wheel::advance) that left nothing to do.
     #[inline]
     pub(crate) fn next_deadline(&mut self) -> Option<u64> {
         self.settle();
         if !self.is_bound_fresh {
-            self.look_for_bound();
+            self.improve_bound();
         }
         (self.bound_ns != u64::MAX).then_some(self.bound_ns)
     }
@@ -295,8 +312,8 @@ impl Wheel {
         self.advance_slow(now_ns.max(self.cursor_ns), limit, wakers)
     }
 
-    /// Takes every waker out, in no particular order, those that never expire included, and gives
-    /// all memory back.
+    /// Removes all entries, including those that never expire, appends their wakers to `wakers` in
+    /// no particular order, and frees all memory.
     pub(crate) fn drain_all(&mut self, wakers: &mut Vec<Waker>) {
         self.settle();
         self.slab.drain(wakers);
@@ -306,7 +323,7 @@ impl Wheel {
         self.forget_bound();
     }
 
-    /// Nothing is linked any more.
+    /// Resets the bound when no entry is in a slot.
     fn forget_bound(&mut self) {
         self.cascading = 0;
         self.bound_ns = u64::MAX;
@@ -337,14 +354,15 @@ impl Wheel {
         };
         if is_done {
             self.cursor_ns = now_ns;
-            // All that is left is later, so a bound that has passed can be improved.
+            // All remaining entries are later, so a bound that has passed can be improved.
             self.is_bound_fresh &= self.bound_ns > now_ns;
         }
         let has_more = !is_done && self.bound_ns <= now_ns;
         Advanced { expired: wakers.len() - before, has_more }
     }
 
-    /// Moves entries of the slot being cascaded to where they belong now. False if some are left.
+    /// Moves entries of the slot that is being cascaded to their new slots. `false` if some are
+    /// left.
     fn cascade(&mut self, left: &mut usize) -> bool {
         let level = self.cascading;
         let place = place_of(level, self.cursor_ns);
@@ -365,7 +383,7 @@ impl Wheel {
         true
     }
 
-    /// Expires the entries of a level 0 slot that are due. False if the limit left some of them.
+    /// Expires the due entries of a level 0 slot. `false` if some are left because of the limit.
     fn expire(
         &mut self,
         slot: usize,
@@ -401,10 +419,10 @@ impl Wheel {
         true
     }
 
-    /// Improves the bound, which invariant 3 keeps valid without.
+    /// Improves the bound, which is valid but may be too early (invariant 3).
     #[cold]
-    fn look_for_bound(&mut self) {
-        // Where the earliest entry is, is not known then; the bound is that of before.
+    fn improve_bound(&mut self) {
+        // During a cascade the earliest slot is unknown, so the old bound is kept.
         if self.cascading != 0 {
             return;
         }
@@ -416,7 +434,7 @@ impl Wheel {
         let head = self.heads[level * SLOTS + slot];
         let mut earliest_ns = u64::MAX;
         let mut index = head;
-        for _ in 0..LOOKS {
+        for _ in 0..SCAN_MAX {
             let entry = self.slab.get(index);
             earliest_ns = earliest_ns.min(entry.deadline_ns);
             index = entry.next;
@@ -425,13 +443,13 @@ impl Wheel {
                 return;
             }
         }
-        // Only the cursor's own slot may hold deadlines before its start.
+        // Only the cursor's slot may have entries with a deadline before its start.
         if start_ns > self.cursor_ns {
             self.bound_ns = self.bound_ns.max(start_ns);
         }
     }
 
-    /// Level, slot and start of the earliest occupied slot (invariant 1).
+    /// The level, the slot and the start of the earliest occupied slot (invariant 1).
     fn earliest(&self) -> Option<(usize, usize, u64)> {
         if self.levels == 0 {
             return None;
@@ -439,13 +457,13 @@ impl Wheel {
         let level = self.levels.trailing_zeros() as usize;
         let slot = self.occupied[level].trailing_zeros() as usize;
         let shift = shift_of(level);
-        // The bits above the level are the cursor's; the shift is taken in two steps because that
-        // of the top level's end may be the whole width.
+        // The bits above the level are those of the cursor. There are two shifts, because for the
+        // top level their sum may be the width of the word.
         let above = self.cursor_ns >> shift >> LEVEL_BITS << LEVEL_BITS;
         Some((level, slot, (above | slot as u64) << shift))
     }
 
-    /// Where an entry is inserted.
+    /// The place for a new entry.
     #[inline]
     fn place(&self, deadline_ns: u64) -> u16 {
         if deadline_ns == u64::MAX {
@@ -458,7 +476,7 @@ impl Wheel {
         natural_place(self.cursor_ns, deadline_ns)
     }
 
-    /// Appends an entry, whose links say that it is alone, to a slot.
+    /// Appends an entry to a slot. The links of the entry point to itself.
     #[inline]
     fn link(&mut self, index: u32, place: u16) {
         if place == NEVER {
@@ -478,7 +496,7 @@ impl Wheel {
         (entry.prev, entry.next) = (tail, head);
     }
 
-    /// Takes an entry out of its slot; `links` are its own, which stay as they are.
+    /// Removes an entry from its slot. `links` are the entry's links, which are not changed.
     #[inline]
     fn unlink(&mut self, index: u32, links: Links) {
         let Links { place, prev, next } = links;
@@ -502,24 +520,24 @@ impl Wheel {
     }
 }
 
-/// Nanoseconds of a slot of `level`, as a power of two.
+/// The width of a slot of `level` in nanoseconds, as a power of two.
 #[inline]
 fn shift_of(level: usize) -> u32 {
     SLOT_BITS + level as u32 * LEVEL_BITS
 }
 
-/// The slot of `level` that `time_ns` falls into.
+/// The place of the slot of `level` that contains `time_ns`.
 #[inline]
 fn place_of(level: usize, time_ns: u64) -> u16 {
     let slot = (time_ns >> shift_of(level)) as usize % SLOTS;
     (level * SLOTS + slot) as u16
 }
 
-/// Where an entry belongs that is due at `deadline_ns`, as seen from `cursor_ns`.
+/// The place of an entry that is due at `deadline_ns`, relative to `cursor_ns`.
 #[inline]
 fn natural_place(cursor_ns: u64, deadline_ns: u64) -> u16 {
     let at_ns = deadline_ns.max(cursor_ns);
-    // Setting the bits of level 0 makes differences below it count as level 0.
+    // Setting the low bits makes a difference below level 1 count as level 0.
     let differs = (at_ns ^ cursor_ns) | ((1 << shift_of(1)) - 1);
     let level = (differs.ilog2() - SLOT_BITS) / LEVEL_BITS;
     place_of(level as usize, at_ns)

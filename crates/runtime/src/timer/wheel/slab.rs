@@ -1,37 +1,36 @@
-//! Where the entries of a wheel live: chunks of a fixed size, addressed by a number.
+//! Storage for the entries of a wheel: chunks of a fixed size; entries are addressed by number.
 //!
-//! An entry never moves, so its number is a link other entries may hold. Vacant entries of a chunk
-//! form a list through [`Entry::next`]; chunks with a vacant entry form a list of their own, and
-//! the first of them serves the next insertion, which keeps a small population on few cache lines.
+//! An entry never moves, so other entries can link to its number. The vacant entries of a chunk
+//! form a list through [`Entry::next`]. The chunks with a vacant entry form a list too, and the
+//! next insertion uses the first of them, which keeps few entries on few cache lines.
 //!
-//! # Giving memory back
+//! # Freeing memory
 //!
-//! A chunk whose last entry leaves is freed, except that [`SPARE_CHUNKS`] empty ones are kept, so
-//! that a population that swings around a chunk's size does not allocate on each swing. A
-//! long-lived
-//! entry therefore holds on to one chunk (10 KiB), never to the peak. One growing vector was
-//! rejected for that reason: an entry near its end would pin all of it.
+//! A chunk is freed when its last entry is removed, except that [`SPARE_CHUNKS`] empty chunks are
+//! kept, so that a number of entries that varies around the size of a chunk does not allocate each
+//! time. A long-lived entry therefore keeps one chunk (10 KiB) allocated. Rejected for that reason:
+//! one growing vector, because an entry near its end would keep all of it allocated.
 //!
 //! # Invariants
 //!
 //! 1. A chunk is on the list of chunks with room if and only if it exists and `live < CHUNK`.
-//! 2. A vacant entry has stamp 0 and no waker; an occupied one has a waker and a stamp that no
+//! 2. A vacant entry has stamp 0 and no waker. An occupied entry has a waker and a stamp that no
 //!    other entry of this slab ever had.
 
 use std::task::Waker;
 
-/// Entries in a chunk: 10 KiB of them, allocated once per 256 insertions at worst.
+/// Number of entries in a chunk, 10 KiB in all: at worst one allocation per 256 insertions.
 const CHUNK: usize = 256;
 const CHUNK_BITS: u32 = CHUNK.trailing_zeros();
 
-/// Empty chunks that are kept: 1,024 entries, 40 KiB.
+/// Number of empty chunks that are kept: 1,024 entries, 40 KiB.
 const SPARE_CHUNKS: usize = 4;
 
 /// The number that stands for no entry and for no chunk.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// Bits of [`Entry::tag`] that hold the place; the stamp has the other 54. At one insertion in
-/// 10 ns they last for more than five years of nothing else.
+/// Bits of [`Entry::tag`] that hold the place; the stamp has the other 54. At one insertion per 10
+/// ns they last for more than five years.
 const PLACE_BITS: u32 = 10;
 
 /// One entry: 40 bytes on 64-bit machines.
@@ -68,9 +67,10 @@ impl Entry {
 /// Where an entry is linked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Links {
-    /// The slot, as the wheel counts slots.
+    /// The place of the slot, as in the wheel.
     pub(super) place: u16,
-    /// The neighbours in its list, which is a ring: an entry alone is its own neighbour.
+    /// The previous and the next entry of the slot's circular list. A single entry is linked to
+    /// itself.
     pub(super) prev: u32,
     pub(super) next: u32,
 }
@@ -79,7 +79,7 @@ pub(super) struct Links {
 struct Chunk {
     entries: Box<[Entry; CHUNK]>,
     live: u32,
-    /// First vacant entry, as a number of the whole slab.
+    /// The first vacant entry; its number counts from the start of the slab.
     vacant: u32,
     prev: u32,
     next: u32,
@@ -91,7 +91,7 @@ impl Chunk {
         let entries: Vec<Entry> =
             (first + 1..).take(CHUNK).map(|next| Entry { next, ..Entry::VACANT }).collect();
         let mut entries: Box<[Entry; CHUNK]> =
-            entries.into_boxed_slice().try_into().expect("a chunk's worth was collected");
+            entries.into_boxed_slice().try_into().expect("`CHUNK` entries were collected");
         entries[CHUNK - 1].next = NONE;
         Chunk { entries, live: 0, vacant: first, prev: NONE, next: NONE }
     }
@@ -103,7 +103,7 @@ pub(super) struct Slab {
     chunks: Vec<Option<Chunk>>,
     /// Numbers of chunks that were freed.
     absent: Vec<u32>,
-    /// First chunk with room.
+    /// The first chunk with a vacant entry.
     roomy: u32,
     empty_chunks: usize,
     len: usize,
@@ -126,14 +126,14 @@ impl Slab {
         self.len
     }
 
-    /// How many entries fit without allocating.
+    /// The number of entries that fit without an allocation.
     #[cfg(test)]
     pub(super) fn capacity(&self) -> usize {
         self.chunks.iter().flatten().count() * CHUNK
     }
 
-    /// The number and the stamp of the entry that [`insert`](Slab::insert) will use next. They stay
-    /// the same until then, as long as nothing is removed.
+    /// Reserves the number and the stamp for the next [`insert`](Slab::insert). They are valid only
+    /// if no entry is removed before that call.
     #[inline]
     pub(super) fn reserve(&mut self) -> (u32, u64) {
         if self.roomy == NONE {
@@ -143,7 +143,8 @@ impl Slab {
         (chunk_mut(&mut self.chunks, self.roomy).vacant, self.last_stamp)
     }
 
-    /// Stores a waker under the number and stamp that were just reserved, in no slot's list yet.
+    /// Stores a waker under the number and the stamp that were just reserved. The entry is not yet
+    /// linked into a slot.
     #[inline]
     pub(super) fn insert(
         &mut self,
@@ -154,7 +155,7 @@ impl Slab {
     ) {
         self.len += 1;
         let chunk = chunk_mut(&mut self.chunks, self.roomy);
-        debug_assert_eq!(chunk.vacant, index, "the reservation was overtaken");
+        debug_assert_eq!(chunk.vacant, index, "the reservation is no longer valid");
         let entry = &mut chunk.entries[index as usize % CHUNK];
         chunk.vacant = entry.next;
         debug_assert!(entry.waker.is_none());
@@ -169,7 +170,7 @@ impl Slab {
         }
     }
 
-    /// Vacates an entry; returns its waker. The caller has unlinked it from its slot.
+    /// Vacates an entry and returns its waker. The caller has unlinked the entry from its slot.
     #[inline]
     pub(super) fn remove(&mut self, index: u32) -> Waker {
         let number = index >> CHUNK_BITS;
@@ -192,7 +193,7 @@ impl Slab {
         waker
     }
 
-    /// The entry behind a key, unless it left.
+    /// The entry of a key, if it is still there.
     #[inline]
     pub(super) fn find(&self, index: u32, stamp: u64) -> Option<&Entry> {
         let chunk = self.chunks.get((index >> CHUNK_BITS) as usize)?.as_ref()?;
@@ -211,7 +212,7 @@ impl Slab {
         &mut chunk_mut(&mut self.chunks, index >> CHUNK_BITS).entries[index as usize % CHUNK]
     }
 
-    /// Takes every waker, in no order, and frees every chunk.
+    /// Moves all wakers to `wakers`, in no particular order, and frees all chunks.
     pub(super) fn drain(&mut self, wakers: &mut Vec<Waker>) {
         wakers.reserve(self.len);
         for chunk in self.chunks.iter_mut().flatten() {
@@ -232,7 +233,7 @@ impl Slab {
         self.link(number);
     }
 
-    /// Frees an empty chunk, unless it is wanted as a spare.
+    /// Frees an empty chunk, unless it is kept as a spare.
     #[cold]
     fn release(&mut self, number: u32) {
         self.empty_chunks += 1;
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_of_a_burst_is_given_back() {
+    fn the_memory_of_a_burst_is_freed() {
         let mut slab = Slab::new();
         let burst: Vec<_> = (0..100_000).map(|ns| insert(&mut slab, ns)).collect();
         assert!(slab.capacity() < 100_000 + CHUNK);
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn freed_chunks_are_used_again() {
+    fn the_numbers_of_freed_chunks_are_reused() {
         let mut slab = Slab::new();
         for _ in 0..10 {
             let burst: Vec<_> = (0..10 * CHUNK as u64).map(|ns| insert(&mut slab, ns)).collect();

@@ -1,4 +1,4 @@
-//! The wheel against a sorted list, and the corners of its arithmetic.
+//! Tests of the wheel: comparison with a sorted list, and edge cases of its arithmetic.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ impl Wake for Tag {
     fn wake(self: Arc<Self>) {}
 }
 
-/// A waker that can be told from others.
+/// A waker that differs from all others.
 fn tagged() -> Waker {
     struct Unique(#[expect(dead_code, reason = "gives each allocation a size")] u8);
     impl Wake for Unique {
@@ -39,7 +39,7 @@ fn boundaries() -> Vec<u64> {
     edges
 }
 
-/// Advances without a limit; returns how many expired.
+/// Advances without a limit. Returns the number of expired entries.
 fn expire_all(wheel: &mut Wheel, now_ns: u64) -> usize {
     let done = wheel.advance(now_ns, usize::MAX, &mut Vec::new());
     assert!(!done.has_more);
@@ -63,7 +63,7 @@ fn an_entry_expires_at_its_nanosecond_from_any_start() {
 }
 
 #[test]
-fn each_boundary_stops_a_walk_over_all_of_them() {
+fn entries_at_all_boundaries_expire_one_by_one() {
     let mut wheel = Wheel::new(0);
     let mut edges = boundaries();
     edges.sort_unstable();
@@ -90,7 +90,7 @@ fn the_largest_value_means_never() {
 }
 
 #[test]
-fn a_deadline_in_the_past_is_due_at_once() {
+fn a_deadline_in_the_past_is_due_immediately() {
     let mut wheel = Wheel::new(0);
     assert_eq!(expire_all(&mut wheel, 1 << 40), 0);
     wheel.insert(5, noop());
@@ -111,7 +111,7 @@ fn time_that_goes_back_is_ignored() {
 }
 
 #[test]
-fn a_key_outlives_nothing() {
+fn a_stale_key_matches_no_later_entry() {
     let mut wheel = Wheel::new(0);
     let removed = wheel.insert(10, noop());
     assert!(wheel.remove(removed).is_some());
@@ -133,7 +133,7 @@ fn a_key_outlives_nothing() {
 }
 
 #[test]
-fn a_replaced_waker_is_the_one_that_expires() {
+fn the_replacement_waker_is_returned_at_expiry() {
     let mut wheel = Wheel::new(0);
     let (first, second) = (tagged(), tagged());
     let key = wheel.insert(10, first.clone());
@@ -146,7 +146,7 @@ fn a_replaced_waker_is_the_one_that_expires() {
 }
 
 #[test]
-fn wakers_are_dropped_by_whoever_took_them() {
+fn the_wheel_neither_drops_nor_leaks_wakers() {
     let tag = Arc::new(Tag);
     let waker = Waker::from(Arc::clone(&tag));
     let mut wheel = Wheel::new(0);
@@ -161,7 +161,7 @@ fn wakers_are_dropped_by_whoever_took_them() {
 }
 
 #[test]
-fn many_due_entries_come_in_batches() {
+fn many_due_entries_expire_in_batches() {
     const COUNT: usize = 100_000;
     let mut wheel = Wheel::new(0);
     for _ in 0..COUNT {
@@ -180,13 +180,13 @@ fn many_due_entries_come_in_batches() {
         assert!(wheel.next_deadline().is_some_and(|bound| bound <= 40_000_000_000));
     }
     assert_eq!(expired, COUNT);
-    // Each entry moves down at most once per level before it expires.
+    // Each entry cascades at most once per level before it expires.
     assert!(calls <= LEVELS * COUNT / 1_000);
     assert_eq!(wheel.next_deadline(), None);
 }
 
 #[test]
-fn entries_that_join_a_slot_while_it_cascades_keep_their_order() {
+fn entries_inserted_into_a_cascading_slot_keep_their_order() {
     let mut wheel = Wheel::new(0);
     let deadline = 3 << shift_of(2);
     let early: Vec<_> = (0..10).map(|_| tagged()).collect();
@@ -203,7 +203,7 @@ fn entries_that_join_a_slot_while_it_cascades_keep_their_order() {
 }
 
 #[test]
-fn a_slot_emptied_while_it_cascades_is_forgotten() {
+fn a_cascading_slot_that_becomes_empty_expires_nothing() {
     let mut wheel = Wheel::new(0);
     let deadline = 3 << shift_of(2);
     let keys: Vec<_> = (0..10).map(|_| wheel.insert(deadline, noop())).collect();
@@ -217,11 +217,11 @@ fn a_slot_emptied_while_it_cascades_is_forgotten() {
 }
 
 #[test]
-fn a_crowded_slot_wakes_early_but_never_spins() {
+fn a_crowded_slot_causes_early_wake_ups_but_no_busy_loop() {
     let mut wheel = Wheel::new(0);
     let deadline = (5 << shift_of(3)) + 77_777;
     let keys: Vec<_> =
-        (0..10 * LOOKS as u64).map(|more| wheel.insert(deadline + more, noop())).collect();
+        (0..10 * SCAN_MAX as u64).map(|more| wheel.insert(deadline + more, noop())).collect();
     wheel.remove(keys[0]);
     let (mut now, mut advances) = (0, 0);
     while let Some(bound) = wheel.next_deadline() {
@@ -233,10 +233,10 @@ fn a_crowded_slot_wakes_early_but_never_spins() {
     assert!(advances <= keys.len() + LEVELS);
 }
 
-/// The wheel's promises, kept the slow way.
+/// A slow implementation of the wheel's guarantees.
 #[derive(Default)]
 struct Model {
-    /// Level 0 slot and sequence number; then the deadline.
+    /// From the level 0 slot and the sequence number to the deadline.
     entries: BTreeMap<(u64, usize), u64>,
     now: u64,
 }
@@ -289,11 +289,11 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// A wheel and its model, driven by the same steps.
+/// A wheel and its model, to which the same steps are applied.
 struct Pair {
     wheel: Wheel,
     model: Model,
-    /// Of each sequence number: the wheel's key, the model's, and the waker.
+    /// By sequence number: the key in the wheel, the key in the model, and the waker.
     inserted: Vec<(Key, (u64, usize), Waker)>,
 }
 
@@ -304,7 +304,7 @@ impl Pair {
         self.inserted.push((key, self.model.insert(deadline, self.inserted.len()), waker));
     }
 
-    /// Keys that left the wheel are tried as well.
+    /// Removes an entry. Stale keys are tried as well.
     fn remove(&mut self, pick: usize) {
         if self.inserted.is_empty() {
             return;
@@ -356,8 +356,8 @@ impl Pair {
             Some(earliest) => assert!(bound.is_some_and(|bound| bound <= earliest)),
             None => assert_eq!(bound, None),
         }
-        // Few entries fit into one look, so the bound is exact.
-        if self.wheel.len() <= LOOKS && self.wheel.cascading == 0 {
+        // One scan covers few entries completely, so the bound is exact.
+        if self.wheel.len() <= SCAN_MAX && self.wheel.cascading == 0 {
             assert_eq!(bound, self.model.earliest());
         }
     }
@@ -367,7 +367,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_wheel_does_what_a_sorted_list_would(
+    fn the_wheel_behaves_like_a_sorted_list(
         start in prop_oneof![Just(0), 0..1u64 << 40, any::<u64>()],
         steps in prop::collection::vec(step(), 1..120),
     ) {
