@@ -1,5 +1,5 @@
-//! A waker is user code. It may block the thread that wakes it, or call `block_on` there. The pool
-//! keeps running meanwhile, and its counts are right afterwards.
+//! A waker is user code. It may block the thread that wakes it, or call `block_on` on it. The pool
+//! keeps running in the meantime, and its counts are correct afterwards.
 
 #![cfg(unix)]
 #![expect(clippy::disallowed_methods, reason = "blocks threads on purpose, and sends from others")]
@@ -19,10 +19,10 @@ use reveille_runtime::time::Sleep;
 use reveille_runtime::{Builder, Runtime, block_on, spawn, spawn_local};
 use reveille_watchdog as _;
 
-/// Longer than anything here takes; a test that fails must end all the same.
+/// Longer than any step of these tests takes. A test that fails must end too.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A pair of sockets: one of ours, and the other end.
+/// A pair of connected sockets: ours, and the peer's.
 fn pair() -> (Io<UnixStream>, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
@@ -33,7 +33,7 @@ async fn read(socket: &Io<UnixStream>) -> usize {
     socket.io(Interest::Read, |mut stream| stream.read(&mut [0; 8])).await.unwrap()
 }
 
-/// A whole program in a waker: a socket, a timer, a local task, a task.
+/// Runs a whole program in a waker: a socket, a timer, a local task and a task.
 struct CallsBlockOn(AtomicUsize);
 
 impl Wake for CallsBlockOn {
@@ -54,13 +54,14 @@ impl Wake for CallsBlockOn {
     }
 }
 
-/// Waits for a message when woken: that is what a worker which is not rescued never gets.
+/// Waits for a message when woken. The message is only sent if another thread takes over the
+/// worker.
 struct Blocks(Mutex<mpsc::Receiver<()>>, AtomicUsize);
 
 impl Wake for Blocks {
     fn wake(self: Arc<Self>) {
         let answer = self.0.lock().unwrap();
-        // One that is sent while this thread waits.
+        // A message that is sent while this thread waits.
         while answer.try_recv().is_ok() {}
         if answer.recv_timeout(LIMIT).is_ok() {
             self.1.fetch_add(1, Ordering::SeqCst);
@@ -68,7 +69,7 @@ impl Wake for Blocks {
     }
 }
 
-/// Polls `future` once with a waker of its own.
+/// Polls `future` once with `waker`.
 async fn poll_once(future: &mut Pin<Box<impl Future + ?Sized>>, waker: &Waker) {
     poll_fn(|_| {
         assert!(future.as_mut().poll(&mut Context::from_waker(waker)).is_pending());
@@ -77,7 +78,8 @@ async fn poll_once(future: &mut Pin<Box<impl Future + ?Sized>>, waker: &Waker) {
     .await;
 }
 
-/// Lets a socket and a timer wake `waker`, which counts in `woken`; the task itself awaits neither.
+/// Makes a socket and a timer wake `waker`, and waits until `woken` has counted both. The task
+/// awaits neither of them.
 async fn let_both_wake(waker: Waker, woken: impl Fn() -> usize) {
     let before = woken();
     let (ours, mut theirs) = pair();
@@ -96,7 +98,8 @@ async fn let_both_wake(waker: Waker, woken: impl Fn() -> usize) {
     drop(writes.join().unwrap());
 }
 
-/// Waits until `counter` says `wanted`: a waker may run on while its place is another thread's.
+/// Waits until `counter` has reached `wanted`: a waker may still run after another thread has taken
+/// over its worker.
 #[track_caller]
 fn settle(counter: &AtomicUsize, wanted: usize) {
     let start = Instant::now();
@@ -110,9 +113,10 @@ fn settle(counter: &AtomicUsize, wanted: usize) {
     }
 }
 
-/// Nobody searches and everybody sleeps, once there is nothing to do; and a task from outside runs.
+/// Asserts that all workers park and none searches when there is nothing to do, and that a task
+/// from outside runs.
 #[track_caller]
-fn assert_sound(runtime: &Runtime, workers: usize) {
+fn assert_idle_and_working(runtime: &Runtime, workers: usize) {
     let start = Instant::now();
     loop {
         let metrics = runtime.metrics();
@@ -126,7 +130,7 @@ fn assert_sound(runtime: &Runtime, workers: usize) {
 }
 
 #[test]
-fn a_waker_that_calls_block_on_leaves_the_pool_s_counts_right() {
+fn a_waker_that_calls_block_on_leaves_the_counts_of_the_pool_correct() {
     for (workers, spare) in [(1, 4), (2, 4), (2, 0)] {
         let builder = Builder::new().workers(workers).max_spare_threads(spare);
         let runtime = builder.build().unwrap();
@@ -139,7 +143,7 @@ fn a_waker_that_calls_block_on_leaves_the_pool_s_counts_right() {
             let both = runtime.spawn(both);
             settle(&waker.0, 2);
             runtime.block_on(both);
-            assert_sound(&runtime, workers);
+            assert_idle_and_working(&runtime, workers);
         }
     }
 }
@@ -155,7 +159,7 @@ fn a_waker_may_call_block_on_on_a_thread_in_block_on() {
 }
 
 #[test]
-fn a_worker_that_a_waker_blocks_is_relieved() {
+fn a_worker_that_is_blocked_by_a_waker_is_taken_over() {
     let runtime = Builder::new().workers(1).build().unwrap();
     let (answers, answer) = mpsc::channel();
     let waker = Arc::new(Blocks(Mutex::new(answer), AtomicUsize::new(0)));
@@ -165,7 +169,7 @@ fn a_worker_that_a_waker_blocks_is_relieved() {
     }));
     let answering = runtime.spawn(async move {
         loop {
-            // By the one worker, which a waker blocks meanwhile.
+            // Sent by a task on the only worker, which a waker is blocking.
             Sleep::after(Duration::from_millis(1)).await;
             answers.send(()).unwrap();
         }
@@ -174,5 +178,5 @@ fn a_worker_that_a_waker_blocks_is_relieved() {
     runtime.block_on(done);
     runtime.block_on(answering.cancel());
     assert!(runtime.metrics().takeovers >= 1);
-    assert_sound(&runtime, 1);
+    assert_idle_and_working(&runtime, 1);
 }

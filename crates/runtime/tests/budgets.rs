@@ -1,5 +1,5 @@
-//! What an operation may cost, in units that do not depend on the machine: allocations, system
-//! calls, wakes of other threads.
+//! The cost of operations in units that do not depend on the machine: allocations, system calls,
+//! and wake-ups of other threads.
 #![cfg(not(reveille_loom))]
 #![allow(clippy::waker_clone_wake, reason = "waking by value is what is counted")]
 
@@ -26,16 +26,16 @@ struct Counting;
 
 thread_local!(static ALLOCATIONS: Cell<usize> = const { Cell::new(0) });
 
-// SAFETY: passes everything on to the system's allocator.
+// SAFETY: every call is forwarded to the system's allocator, which keeps the contract.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's obligation.
+        // SAFETY: the caller keeps the contract, which is that of the system's allocator.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        // SAFETY: the caller's obligation.
+        // SAFETY: the caller keeps the contract, which is that of the system's allocator.
         unsafe { System.dealloc(memory, layout) };
     }
 }
@@ -45,9 +45,9 @@ static ALLOCATOR: Counting = Counting;
 
 const TIMES: usize = 1_000;
 
-/// Runs `code` on the only worker of a runtime twice, the first time so that tables grow, and gives
-/// the allocations of the second. Again if another thread took the worker's place meanwhile, as it
-/// may on a busy machine: each thread counts its own.
+/// Runs `code` twice on the only worker of a runtime, and returns the number of allocations of the
+/// second run; tables grow in the first. Repeats that if another thread took over the worker in the
+/// meantime, as may happen on a busy machine, because each thread counts its own allocations.
 fn allocations_on_a_worker<F, O>(code: F) -> usize
 where
     F: Fn() -> O + Send + 'static,
@@ -82,7 +82,7 @@ fn a_spawn_is_one_allocation() {
 }
 
 #[test]
-fn a_wake_and_a_hop_are_no_allocation() {
+fn a_wake_and_a_switch_between_tasks_do_not_allocate() {
     let count = allocations_on_a_worker(|| async {
         for _ in 0..TIMES {
             reveille::yield_now().await;
@@ -97,7 +97,7 @@ fn a_wake_and_a_hop_are_no_allocation() {
 }
 
 #[test]
-fn a_sleep_that_is_polled_and_dropped_is_no_allocation() {
+fn a_sleep_that_is_polled_and_dropped_does_not_allocate() {
     let count = allocations_on_a_worker(|| async {
         for _ in 0..TIMES {
             let mut sleep = Sleep::after(Duration::from_secs(3_600));
@@ -112,7 +112,7 @@ fn a_sleep_that_is_polled_and_dropped_is_no_allocation() {
 }
 
 #[test]
-fn block_on_is_no_allocation() {
+fn block_on_does_not_allocate() {
     let run = || {
         reveille::block_on(async {});
         reveille::block_on(reveille::yield_now());
@@ -124,16 +124,16 @@ fn block_on_is_no_allocation() {
 }
 
 #[test]
-fn hops_of_a_single_task_wake_no_sibling() {
+fn a_single_runnable_task_wakes_no_sibling() {
     let runtime = runtime(4);
     let (first, second) = (Arc::new(Baton::default()), Arc::new(Baton::default()));
-    // Two tasks of which one is runnable at a time, and one that only yields.
+    // Two tasks, only one of which is runnable at a time, and one task that only yields.
     let partner = runtime.spawn({
         let (first, second) = (Arc::clone(&first), Arc::clone(&second));
         async move {
             for _ in 0..TIMES {
                 first.take().await;
-                second.hand_over();
+                second.pass();
             }
         }
     });
@@ -142,7 +142,7 @@ fn hops_of_a_single_task_wake_no_sibling() {
         async move {
             let before = handle.metrics().sibling_wakes;
             for _ in 0..TIMES {
-                first.hand_over();
+                first.pass();
                 second.take().await;
             }
             for _ in 0..TIMES {
@@ -152,19 +152,19 @@ fn hops_of_a_single_task_wake_no_sibling() {
         }
     }));
     runtime.block_on(partner);
-    assert!(wakes <= 5 * 3, "{wakes} siblings woken in 3,000 hops");
+    assert!(wakes <= 5 * 3, "{wakes} siblings woken in 3,000 switches");
 }
 
-/// One value, handed from task to task.
+/// One value that tasks pass to each other.
 #[derive(Default)]
 struct Baton {
     state: std::sync::Mutex<(bool, Option<Waker>)>,
 }
 
 impl Baton {
-    fn hand_over(&self) {
+    fn pass(&self) {
         let waker = {
-            let mut state = self.state.lock().expect("nobody panics");
+            let mut state = self.state.lock().expect("no panic under the lock");
             state.0 = true;
             state.1.take()
         };
@@ -175,7 +175,7 @@ impl Baton {
 
     async fn take(&self) {
         poll_fn(|cx| {
-            let mut state = self.state.lock().expect("nobody panics");
+            let mut state = self.state.lock().expect("no panic under the lock");
             if std::mem::take(&mut state.0) {
                 return Poll::Ready(());
             }
@@ -186,10 +186,10 @@ impl Baton {
     }
 }
 
-/// Counts the system calls on sockets; waits are counted by the runtime.
+/// Counts the system calls on sockets; the runtime counts the waits.
 static OPERATIONS: AtomicUsize = AtomicUsize::new(0);
 
-/// As `TcpStream` reads.
+/// Reads like `TcpStream`.
 fn poll_read(io: &Io<TcpStream>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<usize> {
     let copy = |buffer: &mut [u8], bytes: &[u8]| {
         buffer[..bytes.len()].copy_from_slice(bytes);
@@ -199,7 +199,7 @@ fn poll_read(io: &Io<TcpStream>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Pol
         OPERATIONS.fetch_add(1, Ordering::Relaxed);
         stream.read(buffer)
     });
-    read.map(|read| read.expect("nobody resets a connection"))
+    read.map(|read| read.expect("the connection is open"))
 }
 
 async fn read(io: &Io<TcpStream>) -> usize {
@@ -228,13 +228,13 @@ fn connection(listener: &TcpListener) -> io::Result<[Io<TcpStream>; 2]> {
     Ok([Io::for_stream(client), Io::for_stream(server)])
 }
 
-/// What an echo of 64 bytes on 50 connections takes: calls on sockets, waits, and calls of turns
-/// that read, for how many times receive and send.
+/// Echoes 64 bytes on 50 connections. Returns the number of calls on sockets, of waits, of batched
+/// reads, and of pairs of receive and send.
 fn echo(builder: Builder) -> (usize, usize, usize, usize) {
     const CONNECTIONS: usize = 50;
     const REQUESTS: usize = 200;
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
-    // One thread for both sides, so that it is not chance how many requests one wait brings.
+    // One thread for both sides, so that the number of requests per wait does not vary.
     let runtime = builder.workers(1).build().expect("a runtime");
     let handle = runtime.handle();
     let connections: Vec<_> =
@@ -260,8 +260,8 @@ fn echo(builder: Builder) -> (usize, usize, usize, usize) {
     let (after, sides) = (handle.metrics(), 2 * CONNECTIONS * REQUESTS);
     let waits = (after.driver_turns - before.driver_turns) as usize;
     let batches = (after.read_batches - before.read_batches) as usize;
-    // Beside the two, some when a connection begins and ends: reads before there is anything, and
-    // once more behind the registration, and that of the end.
+    // Besides a receive and a send per request, there are some calls when a connection begins and
+    // ends: reads before the first message, a read after the registration, and the read of the end.
     let ends = 6 * CONNECTIONS;
     let operations = OPERATIONS.load(Ordering::Relaxed) - operations;
     println!(
@@ -272,8 +272,9 @@ fn echo(builder: Builder) -> (usize, usize, usize, usize) {
     (operations.saturating_sub(ends), waits, batches, sides)
 }
 
-/// 2.0 for a request at 50 connections: a receive, a send, and of a wait what one of twenty
-/// requests or more has of it. With batched reads it is little more than the send.
+/// With 50 connections a request takes 2.0 system calls: a receive, a send, and a small part of a
+/// wait, which serves twenty requests or more. With batched reads it takes little more than the
+/// send.
 #[test]
 fn an_echo_request_is_two_system_calls_and_with_batched_reads_one() {
     let (operations, waits, batches, sides) = echo(Builder::new());
@@ -290,13 +291,14 @@ fn an_echo_request_is_two_system_calls_and_with_batched_reads_one() {
     assert!(calls <= sides * 3 / 2, "{calls} calls for {sides} times receive and send");
 }
 
-/// Sleeps of each thread of this process whose name begins with `name`.
+/// The number of voluntary context switches of each thread of this process whose name begins with
+/// `name`.
 #[cfg(target_os = "linux")]
 fn context_switches(name: &str) -> Vec<(String, String)> {
     let mut threads = Vec::new();
     for thread in std::fs::read_dir("/proc/self/task").expect("a list of threads").flatten() {
         let read = |file: &str| std::fs::read_to_string(thread.path().join(file));
-        // A thread of another test may end between the two looks.
+        // A thread of another test may end between the two reads.
         let (Ok(comm), Ok(status)) = (read("comm"), read("status")) else { continue };
         if comm.starts_with(name) {
             let switches = status.lines().find(|line| line.starts_with("voluntary_ctxt"));
@@ -314,7 +316,7 @@ fn an_idle_runtime_sleeps_in_one_system_call() {
     let runtime = Builder::new().workers(3).thread_name(NAME).build().expect("a runtime");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let [ours, _theirs] = connection(&listener).expect("a connection");
-    // A task that waits for a socket, one for a timer, one for another, and some work before.
+    // Tasks that wait for a socket, for a timer and for another task, after some work.
     drop(runtime.spawn(async move { read(&ours).await }));
     drop(runtime.spawn(Sleep::after(Duration::from_secs(3_600))));
     drop(runtime.spawn(std::future::pending::<()>()));
@@ -323,8 +325,8 @@ fn an_idle_runtime_sleeps_in_one_system_call() {
     }
     #[allow(clippy::disallowed_methods, reason = "the claim is about what happens in a second")]
     let pause = |ms| std::thread::sleep(Duration::from_millis(ms));
-    // The monitor looks around for some milliseconds before it sleeps too, and a busy machine may
-    // not let it for longer. What wakes up once a second or more often fails each time.
+    // The monitor runs for some milliseconds before it sleeps too, or longer on a busy machine. A
+    // thread that wakes up once a second or more often fails in every round.
     let mut threads = Vec::new();
     let is_still = (0..6).any(|_| {
         threads = context_switches(NAME);
@@ -332,21 +334,21 @@ fn an_idle_runtime_sleeps_in_one_system_call() {
         context_switches(NAME) == threads
     });
     assert!(threads.len() >= 4, "three workers and the monitor: {threads:?}");
-    assert!(is_still, "a thread wakes up for nothing: {threads:?}, {:?}", context_switches(NAME));
+    assert!(is_still, "a thread wakes up without work: {threads:?}, {:?}", context_switches(NAME));
 }
 
-/// By how much the system may delay the timed waits of this thread, in nanoseconds.
+/// The timer slack of this thread, in nanoseconds.
 #[cfg(target_os = "linux")]
 fn timer_slack() -> String {
-    let thread = std::fs::read_link("/proc/thread-self").expect("Linux shows a thread itself");
+    let thread = std::fs::read_link("/proc/thread-self").expect("Linux has this link");
     let number = thread.file_name().expect("a number").to_string_lossy().into_owned();
     let slack = std::fs::read_to_string(format!("/proc/{number}/timerslack_ns"));
-    slack.expect("a thread may read its own").trim().to_owned()
+    slack.expect("a thread may read its own slack").trim().to_owned()
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn timed_waits_are_punctual_and_a_thread_of_others_gets_its_slack_back() {
+fn a_worker_has_no_timer_slack_and_block_on_restores_that_of_its_thread() {
     let pool = runtime(1);
     assert_eq!(reveille::block_on(pool.spawn(async { timer_slack() })), "1");
     let before = timer_slack();
@@ -355,6 +357,6 @@ fn timed_waits_are_punctual_and_a_thread_of_others_gets_its_slack_back() {
         timer_slack()
     });
     assert_eq!(inside, "1");
-    assert_ne!(before, "1", "threads begin with the default of 50 us");
+    assert_ne!(before, "1", "threads start with the default of 50 us");
     assert_eq!(timer_slack(), before);
 }

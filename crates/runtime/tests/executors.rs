@@ -1,4 +1,4 @@
-//! The executors, from outside: what is spawned runs, everywhere, and ends.
+//! The executors through the public API: spawned tasks run on every executor, and end.
 
 use reveille_watchdog as _;
 
@@ -110,7 +110,7 @@ fn local_tasks_work_on_workers() {
     assert_eq!(sum, 42);
 }
 
-/// The worker must not go to sleep over the task that its local task has just woken.
+/// The worker must not park while its local task has just woken another task.
 #[test]
 fn a_task_awaits_a_local_task_of_its_worker() {
     let runtime = Builder::new().workers(1).build().unwrap();
@@ -178,7 +178,7 @@ fn a_million_sleeps_pend_and_are_dropped() {
 }
 
 #[test]
-fn the_event_budget_lets_others_run() {
+fn the_event_budget_lets_other_tasks_run() {
     use reveille_runtime::budget::poll_proceed;
     let runtime = Builder::new().workers(1).event_budget(3).build().unwrap();
     let ready = runtime.block_on(runtime.spawn(async {
@@ -234,11 +234,11 @@ fn block_on_works_inside_spawn_blocking() {
 
 #[test]
 #[expect(clippy::disallowed_methods, reason = "blocks a worker on purpose")]
-fn a_blocked_poll_stops_nobody() {
+fn a_blocked_poll_stops_no_other_task() {
     let runtime = Builder::new().workers(1).build().unwrap();
     let (release, blocked) = mpsc::channel::<()>();
     let stuck = runtime.spawn(async move { blocked.recv().is_ok() });
-    // The only worker is, or will be, inside `recv`. Others still run: tasks, timers, wakes.
+    // The only worker is, or will be, inside `recv`. Other tasks, timers and wakes still work.
     runtime.block_on(async {
         for n in 0..10 {
             assert_eq!(spawn(async move { n }).await, n);
@@ -308,13 +308,13 @@ fn a_thousand_runtimes_leave_nothing_behind() {
     for _ in 0..1_000 {
         assert_eq!(build(), 1);
     }
-    // Other tests of this process have threads of their own: the bound is far below a leak.
+    // Other tests of this process have threads too, but a leak would exceed this bound by far.
     assert!(threads() < 300, "{} threads", threads());
     assert!(fds() < 300, "{} descriptors", fds());
 }
 
 #[test]
-fn the_numbers_of_a_runtime_are_not_those_of_one_before() {
+fn the_metrics_of_a_runtime_start_at_zero() {
     for _ in 0..10 {
         let runtime = Builder::new().workers(3).build().unwrap();
         assert_eq!(runtime.metrics().polls, 0);
@@ -324,7 +324,7 @@ fn the_numbers_of_a_runtime_are_not_those_of_one_before() {
 }
 
 #[test]
-fn a_detached_task_that_nobody_can_wake_keeps_what_it_owns() {
+fn a_detached_task_without_wakers_is_not_dropped() {
     struct OnDrop(Arc<AtomicUsize>);
     impl Drop for OnDrop {
         fn drop(&mut self) {
@@ -341,7 +341,7 @@ fn a_detached_task_that_nobody_can_wake_keeps_what_it_owns() {
         std::future::pending::<()>().await;
     }));
     receiver.recv().unwrap();
-    // The worker is past that poll when it has run another task.
+    // The worker has finished that poll when it has run another task.
     runtime.block_on(runtime.spawn(yield_now()));
     assert_eq!(drops.load(Ordering::SeqCst), 0);
     drop(runtime);

@@ -1,5 +1,5 @@
-//! `block_on` and what it shares with the program: the thread's token and stack, and the polls that
-//! it is inside of.
+//! `block_on` and the state that it shares with the program: the park token and the stack of the
+//! thread, and the polls around it.
 
 #![expect(clippy::disallowed_methods, reason = "threads of the program's own, with their sizes")]
 
@@ -19,10 +19,10 @@ use reveille_runtime::{Builder, block_on, random, spawn, spawn_blocking, spawn_l
 
 const SHORT: Duration = Duration::from_millis(5);
 
-/// A thread that has its token does not park this long.
+/// A thread with a park token does not park this long.
 const LONG: Duration = Duration::from_secs(30);
 
-/// Whether the calling thread had its token; then it is used up.
+/// Whether the calling thread had a park token. Consumes it.
 fn had_token() -> bool {
     let start = Instant::now();
     thread::park_timeout(LONG);
@@ -41,7 +41,7 @@ fn a_token_from_before_block_on_is_kept() {
 }
 
 #[test]
-fn a_token_that_is_given_during_block_on_is_kept() {
+fn an_unpark_during_block_on_is_kept() {
     let this = thread::current();
     block_on(async {
         spawn(async move { this.unpark() }).await;
@@ -52,21 +52,21 @@ fn a_token_that_is_given_during_block_on_is_kept() {
 }
 
 #[test]
-fn block_on_gives_no_token() {
+fn block_on_leaves_no_park_token() {
     block_on(async {
         for _ in 0..10 {
             spawn(Sleep::after(SHORT)).await;
         }
     });
     let start = Instant::now();
-    // It may end early for no reason, but hardly ten times.
+    // A park may end spuriously, but hardly ten times.
     for _ in 0..10 {
         thread::park_timeout(SHORT);
     }
     assert!(start.elapsed() >= SHORT);
 }
 
-/// Polls `tasks` nested waits at most `rounds` times as long as one takes.
+/// Spawns `tasks` nested waits and awaits them all.
 async fn nested_waits(tasks: usize, spawn: impl Fn(usize) -> Joins) -> usize {
     let handles: Vec<_> = (0..tasks).map(spawn).collect();
     let mut sum = 0;
@@ -78,7 +78,7 @@ async fn nested_waits(tasks: usize, spawn: impl Fn(usize) -> Joins) -> usize {
 
 type Joins = Pin<Box<dyn Future<Output = usize>>>;
 
-/// A `block_on` in a poll, which waits for a timer.
+/// A `block_on` inside a poll, which waits for a timer.
 fn nested_wait(number: usize) -> usize {
     block_on(async move {
         Sleep::after(SHORT).await;
@@ -112,7 +112,7 @@ fn tasks_that_block_on_without_a_spare_thread_do_not_overflow_the_stack() {
     }
 }
 
-/// A future inside a poll that always has work does not keep the other tasks of its thread waiting.
+/// A future inside a poll that is always runnable does not starve the other tasks of its thread.
 #[test]
 fn a_nested_block_on_that_never_waits_lets_local_tasks_run() {
     let (sender, receiver) = mpsc::channel();
@@ -130,7 +130,8 @@ fn a_nested_block_on_that_never_waits_lets_local_tasks_run() {
     });
 }
 
-/// Refusals and ready operations of a loop inside a poll, until 1,000 were ready.
+/// Runs operations in a loop inside a poll until 1,000 were ready. Returns the number of refused
+/// and of ready ones.
 fn operate_in_a_loop() -> (usize, usize) {
     let mut cx = Context::from_waker(Waker::noop());
     let (mut refused, mut ready) = (0, 0);
@@ -153,11 +154,11 @@ fn a_loop_inside_a_poll_gets_another_budget() {
     expected(block_on(spawn_local(async { operate_in_a_loop() })));
     expected(block_on(spawn(async { operate_in_a_loop() })));
     expected(block_on(spawn(async { spawn_local(async { operate_in_a_loop() }).await })));
-    assert_eq!(operate_in_a_loop(), (0, 1_000), "there is no poll");
+    assert_eq!(operate_in_a_loop(), (0, 1_000), "there is no budget outside a poll");
 }
 
 #[test]
-fn a_poll_that_ends_begins_the_next_with_one_budget() {
+fn each_poll_begins_with_one_budget() {
     let runtime = Builder::new().workers(1).event_budget(3).build().unwrap();
     let ready = runtime.block_on(runtime.spawn(async {
         let _ = operate_in_a_loop();
@@ -174,7 +175,7 @@ fn a_poll_that_ends_begins_the_next_with_one_budget() {
         }
         ready
     }));
-    assert_eq!(ready, 2, "one of three was taken before");
+    assert_eq!(ready, 2, "one of three units was taken before");
 }
 
 #[test]
@@ -191,11 +192,11 @@ fn a_seed_reaches_the_random_numbers_of_tasks_and_of_block_on() {
     let first = numbers(7);
     assert_eq!(first, numbers(7));
     assert_ne!(first, numbers(8));
-    assert_ne!(first.0, first.1, "the numbers do not repeat themselves");
+    assert_ne!(first.0, first.1, "the numbers repeat");
 }
 
 #[test]
-fn a_seed_ends_with_the_block_on() {
+fn a_seed_applies_only_inside_its_block_on() {
     let outside = || {
         let runtime = Builder::new().workers(1).seed(7).build().unwrap();
         runtime.block_on(async { random::next_u64() });

@@ -1,5 +1,4 @@
-//! Faults of other runtimes' schedulers and shutdowns, which this one must not have.
-//! `tests/FAULTS.md` lists them.
+//! Tests for faults of other runtimes in scheduling and shutdown. `tests/FAULTS.md` lists them.
 
 use reveille_watchdog as _;
 
@@ -12,12 +11,12 @@ use std::time::Duration;
 use reveille_runtime::time::Sleep;
 use reveille_runtime::{Builder, Runtime, block_on, spawn, spawn_blocking, yield_now};
 
-/// One worker, and nobody who would take over from it.
+/// A runtime with one worker and no spare threads.
 fn alone() -> Runtime {
     Builder::new().workers(1).max_spare_threads(0).build().unwrap()
 }
 
-/// Two tasks that wake each other until told to stop.
+/// Spawns two tasks that wake each other until `is_over` is set.
 fn ping_pong(is_over: &Arc<AtomicBool>) {
     let slots = Arc::new([const { Mutex::new(None::<Waker>) }; 2]);
     for own in 0..2 {
@@ -41,7 +40,7 @@ fn two_tasks_that_wake_each_other_starve_neither_the_queue_nor_the_injector() {
     let shared = Arc::clone(&is_over);
     let queued = runtime.block_on(runtime.spawn(async move {
         ping_pong(&shared);
-        // Behind the two, in the run queue.
+        // In the run queue, behind the two tasks.
         let queued = spawn(async { 7 });
         yield_now().await;
         queued.await
@@ -52,10 +51,10 @@ fn two_tasks_that_wake_each_other_starve_neither_the_queue_nor_the_injector() {
     assert_eq!((queued, injected), (7, 8));
 }
 
-/// Timers and sockets are looked after every so many polls, and these are long.
+/// Timers and sockets are checked after a certain number of polls, and these polls are long.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "polls of a known length")]
-fn long_polls_that_give_way_keep_no_timer_waiting() {
+fn long_polls_that_yield_do_not_delay_timers() {
     let runtime = alone();
     let polls = Arc::new(AtomicUsize::new(0));
     let is_over = Arc::new(AtomicBool::new(false));
@@ -84,11 +83,11 @@ fn long_polls_that_give_way_keep_no_timer_waiting() {
 }
 
 #[test]
-fn the_task_in_the_last_in_slot_of_a_blocked_worker_runs() {
+fn the_task_in_the_lifo_slot_of_a_blocked_worker_runs() {
     let runtime = Builder::new().workers(2).build().unwrap();
     let (answers, answer) = mpsc::channel();
     runtime.block_on(runtime.spawn(async move {
-        // The only task that is woken here: it stands in the slot, where no thief looks.
+        // The only task that is woken here. It is in the LIFO slot, from which no thief steals.
         drop(spawn(async move { answers.send(7).unwrap() }));
         assert_eq!(answer.recv(), Ok(7));
     }));
@@ -100,7 +99,7 @@ fn an_overflow_keeps_every_task_and_the_order() {
     let order = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&order);
     runtime.block_on(runtime.spawn(async move {
-        // All queued before any of them runs.
+        // All are queued before the first one runs.
         let tasks: Vec<_> = (0..1_000)
             .map(|number| {
                 let seen = Arc::clone(&seen);
@@ -115,7 +114,7 @@ fn an_overflow_keeps_every_task_and_the_order() {
     let mut sorted = order.clone();
     sorted.sort_unstable();
     assert!(sorted.into_iter().eq(0..1_000), "each once");
-    // After the one in the last-in slot they run as they were spawned.
+    // After the task in the LIFO slot, the others run in the order in which they were spawned.
     assert!(order[1..].is_sorted(), "{order:?}");
 }
 
@@ -124,7 +123,7 @@ fn block_ons_inside_polls_use_no_thread_of_the_blocking_pool() {
     let runtime = Builder::new().workers(2).max_blocking_threads(1).build().unwrap();
     let (go_on, waits) = mpsc::channel::<()>();
     runtime.block_on(async {
-        // The pool's one thread is taken.
+        // The only thread of the pool is busy.
         let taken = spawn_blocking(move || waits.recv().ok());
         let nested: Vec<_> = (0..20)
             .map(|number| spawn(async move { block_on(spawn(async move { number })) }))
@@ -137,17 +136,17 @@ fn block_ons_inside_polls_use_no_thread_of_the_blocking_pool() {
     });
 }
 
-/// Spawns another of its kind when dropped, some times.
-struct Hydra {
+/// Spawns another task like itself when dropped, a limited number of times.
+struct SpawnsOnDrop {
     heads: usize,
     dropped: Arc<AtomicUsize>,
 }
 
-impl Drop for Hydra {
+impl Drop for SpawnsOnDrop {
     fn drop(&mut self) {
         self.dropped.fetch_add(1, Ordering::Relaxed);
         if self.heads > 0 {
-            let head = Hydra { heads: self.heads - 1, dropped: Arc::clone(&self.dropped) };
+            let head = SpawnsOnDrop { heads: self.heads - 1, dropped: Arc::clone(&self.dropped) };
             drop(spawn(async move {
                 let _head = head;
                 pending::<()>().await;
@@ -161,14 +160,14 @@ impl Drop for Hydra {
 fn a_future_that_is_dropped_by_the_shutdown_may_spawn() {
     let runtime = Builder::new().workers(2).build().unwrap();
     let dropped = Arc::new(AtomicUsize::new(0));
-    let hydra = Hydra { heads: 10, dropped: Arc::clone(&dropped) };
+    let hydra = SpawnsOnDrop { heads: 10, dropped: Arc::clone(&dropped) };
     let (starts, has_started) = mpsc::channel();
     drop(runtime.spawn(async move {
         let _hydra = hydra;
         starts.send(()).unwrap();
         pending::<()>().await;
     }));
-    // Polled, it waits in the registry and not in a queue.
+    // After its first poll it waits in the registry and not in a queue.
     has_started.recv().unwrap();
     assert!(runtime.shutdown(Duration::from_secs(60)).is_complete());
     assert_eq!(dropped.load(Ordering::Relaxed), 11, "each future is dropped");
@@ -186,11 +185,11 @@ fn a_closure_that_is_dropped_by_the_shutdown_may_use_the_pool() {
             let _ = waits.recv();
         }));
         has_started.recv().unwrap();
-        let hydra = Hydra { heads: 1, dropped: Arc::clone(&dropped) };
+        let hydra = SpawnsOnDrop { heads: 1, dropped: Arc::clone(&dropped) };
         drop(spawn_blocking(move || drop(hydra)));
     });
     let ended = runtime.shutdown(Duration::from_millis(100));
-    assert_eq!(ended.running_closures, 1, "that which waits");
+    assert_eq!(ended.running_closures, 1, "the closure that waits");
     assert_eq!(dropped.load(Ordering::Relaxed), 2);
     drop(go_on);
 }
@@ -205,7 +204,7 @@ fn a_shutdown_timeout_of_the_longest_duration_does_not_overflow() {
 }
 
 #[test]
-fn a_shutdown_ends_although_a_poll_waits_for_a_task_that_nobody_runs() {
+fn a_shutdown_ends_although_a_poll_waits_for_a_task_that_never_runs() {
     for spares in [0, 8] {
         let runtime = Builder::new().workers(1).max_spare_threads(spares).build().unwrap();
         let (starts, has_started) = mpsc::channel();
@@ -246,7 +245,7 @@ impl Wake for Count {
     }
 }
 
-/// Thousands of timers are due at once, after a poll that was long.
+/// Thousands of timers are due together after a long poll.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a poll of a known length")]
 fn the_first_of_many_due_timers_does_not_wait_for_the_last_one() {

@@ -1,4 +1,4 @@
-//! Faults of other runtimes' timers, which this one must not have. `tests/FAULTS.md` lists them.
+//! Tests for faults of other runtimes in timers. `tests/FAULTS.md` lists them.
 
 use reveille_watchdog as _;
 
@@ -44,13 +44,13 @@ fn poll(sleep: &mut Pin<Box<Sleep>>, waker: &Waker) -> Poll<()> {
     sleep.as_mut().poll(&mut Context::from_waker(waker))
 }
 
-/// One worker, and nobody who would take over from it.
+/// A runtime with one worker and no spare threads.
 fn alone() -> Runtime {
     Builder::new().workers(1).max_spare_threads(0).build().unwrap()
 }
 
 #[test]
-fn a_loop_of_sleeps_that_are_over_at_once_lets_others_run() {
+fn a_loop_of_sleeps_that_are_already_over_lets_other_tasks_run() {
     let runtime = alone();
     let is_over = Arc::new(AtomicBool::new(false));
     let watched = Arc::clone(&is_over);
@@ -64,7 +64,7 @@ fn a_loop_of_sleeps_that_are_over_at_once_lets_others_run() {
 }
 
 #[test]
-fn the_last_waker_of_a_sleep_is_the_one_that_is_woken() {
+fn a_sleep_wakes_the_waker_of_its_last_poll() {
     let runtime = alone();
     let ((first, _first_waker), (last, last_waker)) = (counting(), counting());
     let first_waker = Waker::from(Arc::clone(&first));
@@ -82,7 +82,7 @@ fn the_last_waker_of_a_sleep_is_the_one_that_is_woken() {
 }
 
 #[test]
-fn a_sleep_dropped_by_one_thread_while_others_come_and_go_leaves_nothing() {
+fn sleeps_dropped_by_another_thread_leave_no_waker() {
     let runtime = Builder::new().workers(2).build().unwrap();
     let (count, waker) = counting();
     let (sender, sleeps) = mpsc::channel::<Pin<Box<Sleep>>>();
@@ -104,25 +104,25 @@ fn a_sleep_dropped_by_one_thread_while_others_come_and_go_leaves_nothing() {
         })
         .collect();
     drop((sender, waker));
-    // Here, while the workers insert and remove: each drop leaves a note for the owner.
+    // Dropped here while the workers insert and remove: each drop is a remote cancellation.
     assert_eq!(sleeps.iter().map(drop).count(), 8_000);
     making.into_iter().for_each(|task| runtime.block_on(task));
     drop(runtime);
-    assert_eq!(count.get(), 0, "nobody's time had come");
-    assert_eq!(Arc::strong_count(&count), 1, "no waker is left behind");
+    assert_eq!(count.get(), 0, "no deadline has passed");
+    assert_eq!(Arc::strong_count(&count), 1, "a waker is left");
 }
 
 #[test]
 fn a_sleep_that_moves_to_another_runtime_ends_there() {
     let (first, second) = (alone(), alone());
     let sleep = first.block_on(first.spawn(async {
-        // Not over yet when it has moved, on a busy machine too.
+        // Long enough that the sleep is not over when it moves, even on a busy machine.
         let mut sleep = Box::pin(Sleep::after(Duration::from_millis(500)));
         assert!(poll_fn(|cx| Poll::Ready(sleep.as_mut().poll(cx))).await.is_pending());
         Some(sleep)
     }));
     let mut sleep = sleep.unwrap();
-    // The wheel of the first is turned no more: its only worker is stuck.
+    // No thread turns the wheel of the first runtime: its only worker is stuck.
     let ((began, has_begun), (release, held)) = (mpsc::channel(), mpsc::channel::<()>());
     let stuck = first.spawn(async move {
         began.send(()).unwrap();
@@ -139,11 +139,11 @@ fn a_sleep_that_moves_to_another_runtime_ends_there() {
     }));
     drop(release);
     first.block_on(stuck);
-    assert!(has_ended, "it waits for the wheel where it was polled first");
+    assert!(has_ended, "it still waits in the wheel of the first runtime");
 }
 
-/// Polls `sleep` on a thread of `runtime` that turns no timers: its entry goes to the wheel of a
-/// worker.
+/// Polls `sleep` on a thread of `runtime` that turns no timers, so its entry goes into the wheel of
+/// a worker.
 fn poll_outside(runtime: &Runtime, mut sleep: Pin<Box<Sleep>>, waker: Waker) -> Pin<Box<Sleep>> {
     let (sleep,) = runtime.block_on(async {
         spawn_blocking(move || {
@@ -158,9 +158,9 @@ fn poll_outside(runtime: &Runtime, mut sleep: Pin<Box<Sleep>>, waker: Waker) -> 
 #[test]
 fn an_earlier_deadline_from_outside_interrupts_the_park() {
     let runtime = alone();
-    // The worker sleeps until the end of this one.
+    // The worker parks until this sleep ends.
     let long = runtime.spawn(Sleep::after(LONG));
-    // A worker counts as parked a moment before it is: then it sees the deadline by itself.
+    // A worker counts as parked just before it parks. In that case it sees the deadline itself.
     for _ in 0..10 {
         while runtime.metrics().parked_workers == 0 {
             std::thread::yield_now();
@@ -184,18 +184,18 @@ fn a_sleep_whose_runtime_ends_is_neither_early_nor_lost() {
     let (count, waker) = counting();
     let mut sleep = poll_outside(&runtime, Box::pin(Sleep::after(time)), waker);
     drop(runtime);
-    assert_eq!(count.get(), 1, "the waiter is woken, to wait elsewhere");
+    assert_eq!(count.get(), 1, "the waiter is woken, so that it waits elsewhere");
     let is_pending = poll(&mut sleep, Waker::noop()).is_pending();
     assert!(is_pending || now().saturating_duration_since(start) >= time);
     block_on(sleep);
     assert!(now().saturating_duration_since(start) >= time);
 }
 
-/// The queue is empty after each poll and the driver has an event each time, so the worker never
-/// has to sleep.
+/// The queue is empty after each poll, but the driver always has an event, so the worker never
+/// parks.
 #[cfg(unix)]
 #[test]
-fn a_timer_is_not_forgotten_beside_sockets_that_are_ready_each_time() {
+fn a_timer_fires_although_sockets_are_always_ready() {
     use std::io::{Read, Write};
     use std::os::unix::net::UnixStream;
 

@@ -1,5 +1,5 @@
-//! Faults of other runtimes in waking and parking, and in the contract of wakers, which this one
-//! must not have. `tests/FAULTS.md` lists them.
+//! Tests for faults of other runtimes in waking, parking and the contract of wakers.
+//! `tests/FAULTS.md` lists them.
 
 #![cfg(unix)]
 
@@ -21,7 +21,7 @@ use reveille_runtime::io::{Interest, Io};
 use reveille_runtime::time::Sleep;
 use reveille_runtime::{Builder, block_on, spawn, spawn_local, yield_now};
 
-/// Ready once it was woken by somebody else; hands its waker to `give` at the first poll.
+/// Passes its waker to `give` at the first poll. Ready once it is woken.
 async fn woken_by(give: impl FnOnce(Waker)) {
     let mut give = Some(give);
     poll_fn(|cx| match give.take() {
@@ -50,7 +50,7 @@ fn the_driver_and_the_timers_are_turned_although_a_local_task_is_always_runnable
     let runtime = Builder::new().workers(1).max_spare_threads(0).build().unwrap();
     let is_over = Arc::new(AtomicBool::new(false));
     let watched = Arc::clone(&is_over);
-    // On the worker's own thread, to the end of the test.
+    // Runs on the worker's thread until the test ends.
     let restless = runtime.spawn(async move {
         drop(spawn_local(async move {
             while !watched.load(Ordering::Relaxed) {
@@ -64,7 +64,7 @@ fn the_driver_and_the_timers_are_turned_although_a_local_task_is_always_runnable
     let (tries, has_tried) = mpsc::channel();
     let reader = runtime.spawn(async move {
         let ours = Io::new(ours);
-        // Tried again after the registration, so that what comes then is an event.
+        // The read is tried again after the registration, so later bytes arrive as an event.
         let read = |mut socket: &UnixStream| {
             let result = socket.read(&mut [0; 8]);
             tries.send(()).unwrap();
@@ -81,7 +81,7 @@ fn the_driver_and_the_timers_are_turned_although_a_local_task_is_always_runnable
 }
 
 #[test]
-fn a_task_woken_by_a_poll_that_then_blocks_runs_meanwhile() {
+fn a_task_woken_by_a_poll_that_then_blocks_runs_during_that_poll() {
     let runtime = Builder::new().workers(1).build().unwrap();
     let (gives, wakers) = mpsc::channel();
     let (answers, answer) = mpsc::channel();
@@ -98,11 +98,11 @@ fn a_task_woken_by_a_poll_that_then_blocks_runs_meanwhile() {
 }
 
 #[test]
-fn a_wake_under_a_mutex_that_the_polls_want_does_not_wait_for_them() {
-    // No other thread empties a queue while the worker waits for the mutex.
+fn wakes_under_a_mutex_that_the_polls_lock_do_not_deadlock() {
+    // No other thread runs tasks while the worker waits for the mutex.
     let runtime = Builder::new().workers(1).max_spare_threads(0).build().unwrap();
     let wakers = Arc::new(Mutex::new(Vec::new()));
-    // Far more than any queue has room for.
+    // Far more than fit into a queue.
     let tasks: Vec<_> = (0..10_000)
         .map(|_| {
             let wakers = Arc::clone(&wakers);
@@ -124,7 +124,7 @@ fn a_wake_under_a_mutex_that_the_polls_want_does_not_wait_for_them() {
 }
 
 #[test]
-fn a_local_task_is_woken_by_other_threads_and_polled_and_dropped_on_its_own() {
+fn a_local_task_woken_by_other_threads_is_polled_and_dropped_on_its_own() {
     struct OnOwnThread(thread::ThreadId);
     impl Drop for OnOwnThread {
         fn drop(&mut self) {
@@ -147,7 +147,7 @@ fn a_local_task_is_woken_by_other_threads_and_polled_and_dropped_on_its_own() {
         while polls.borrow().len() < 100 {
             yield_now().await;
         }
-        // Cancelled elsewhere, it is dropped here all the same.
+        // The task was cancelled on another thread, but is dropped on this one.
         let cancelled = reveille_runtime::spawn_blocking(move || {
             task.abort();
             task
@@ -160,7 +160,7 @@ fn a_local_task_is_woken_by_other_threads_and_polled_and_dropped_on_its_own() {
 }
 
 #[test]
-fn wakes_during_the_end_of_a_runtime_find_it_in_memory() {
+fn wakes_during_the_end_of_a_runtime_find_valid_memory() {
     for _ in 0..50 {
         let runtime = Builder::new().workers(2).build().unwrap();
         let (gives, wakers) = mpsc::channel::<Waker>();
@@ -181,14 +181,15 @@ fn wakes_during_the_end_of_a_runtime_find_it_in_memory() {
     }
 }
 
-/// A waker that uses the timers, the executor and the socket it waits at, when woken and dropped.
-struct Meddler {
+/// A waker that uses timers, the executor and the socket at which it waits, both when it is woken
+/// and when it is dropped.
+struct UsesTheRuntime {
     calls: Arc<AtomicUsize>,
     socket: Option<Arc<Io<UnixStream>>>,
 }
 
-impl Meddler {
-    fn meddle(&self) {
+impl UsesTheRuntime {
+    fn use_it(&self) {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let mut sleep = Box::pin(Sleep::after(Duration::from_secs(60)));
         let mut cx = Context::from_waker(Waker::noop());
@@ -202,15 +203,15 @@ impl Meddler {
     }
 }
 
-impl Wake for Meddler {
+impl Wake for UsesTheRuntime {
     fn wake(self: Arc<Self>) {
-        self.meddle();
+        self.use_it();
     }
 }
 
-impl Drop for Meddler {
+impl Drop for UsesTheRuntime {
     fn drop(&mut self) {
-        self.meddle();
+        self.use_it();
     }
 }
 
@@ -220,22 +221,23 @@ fn a_waker_may_use_timers_sockets_and_tasks_while_it_is_woken_or_dropped() {
     let calls = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&calls);
     let dropped_outside = runtime.block_on(runtime.spawn(async move {
-        let meddler = |socket| Waker::from(Arc::new(Meddler { calls: Arc::clone(&seen), socket }));
+        let new_waker =
+            |socket| Waker::from(Arc::new(UsesTheRuntime { calls: Arc::clone(&seen), socket }));
         // Woken by the wheel.
         let mut sleep = Box::pin(Sleep::after(Duration::from_millis(1)));
-        let _ = poll(sleep.as_mut(), &meddler(None));
+        let _ = poll(sleep.as_mut(), &new_waker(None));
         Sleep::after(Duration::from_millis(5)).await;
-        // Dropped with its entry, here; and, through a note, by the worker later.
+        // Dropped with its entry on this thread, and by the worker after a remote cancellation.
         let mut here = Box::pin(Sleep::after(Duration::from_secs(60)));
-        let _ = poll(here.as_mut(), &meddler(None));
+        let _ = poll(here.as_mut(), &new_waker(None));
         drop(here);
         let mut outside = Box::pin(Sleep::after(Duration::from_secs(60)));
-        let _ = poll(outside.as_mut(), &meddler(None));
+        let _ = poll(outside.as_mut(), &new_waker(None));
         // Woken by the driver.
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         let ours = Arc::new(Io::new(ours));
-        let waker = meddler(Some(Arc::clone(&ours)));
+        let waker = new_waker(Some(Arc::clone(&ours)));
         wait_for_bytes(&ours, &waker);
         theirs.write_all(b"x").unwrap();
         drop(waker);
@@ -247,8 +249,8 @@ fn a_waker_may_use_timers_sockets_and_tasks_while_it_is_woken_or_dropped() {
         runtime.block_on(runtime.spawn(Sleep::after(Duration::from_millis(1))));
     }
     drop(runtime);
-    // Woken and dropped by the wheel, dropped here, dropped by the worker, woken and dropped by the
-    // driver.
+    // Woken and dropped by the wheel, dropped on this thread, dropped by the worker, woken and
+    // dropped by the driver.
     assert_eq!(calls.load(Ordering::Relaxed), 6);
 }
 

@@ -1,8 +1,8 @@
-//! The blocking pool's idle, notify and start decisions under loom: no job is lost, whatever a
-//! thread decides to do while another pushes.
+//! Models of the decisions of the blocking pool (sleep, notify, start a thread): no job is lost,
+//! whatever a thread does while another pushes a job.
 //!
-//! Waits of length zero stand for waits that time out at any moment: the thread lets go of the lock
-//! and takes it again, and whatever the others do in between has happened.
+//! A wait of zero duration stands for a wait that times out at any moment: the thread releases the
+//! lock and takes it again, and other threads may do anything in between.
 
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the files are included whole, and a model uses a part of them")]
@@ -30,7 +30,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use threads::{Spawner, Thread, ThreadSpec};
 use timer::clock::Clock;
 
-/// Counts that it was run, refused or dropped, of which it must be one, once.
+/// A job that counts whether it was run, refused or dropped. Exactly one of them must happen, once.
 struct Counted {
     tally: Arc<Tally>,
     is_settled: bool,
@@ -65,7 +65,7 @@ impl Drop for Counted {
     }
 }
 
-/// Starts loom's threads, and fails from number `until` on.
+/// Starts threads of loom. Fails from thread number `until` on.
 fn spawner(until: usize) -> Spawner {
     let started = AtomicUsize::new(0);
     Arc::new(move |spec: ThreadSpec| {
@@ -106,7 +106,7 @@ impl Model {
         drop(self.pool.push(job));
     }
 
-    /// Run, refused, dropped.
+    /// The number of jobs that were run, refused and dropped.
     fn settled(&self) -> (usize, usize, usize) {
         let tally = &self.tally;
         (
@@ -116,7 +116,7 @@ impl Model {
         )
     }
 
-    /// Waits until no job is left; a lost one is a model that never ends, which loom reports.
+    /// Waits until no job is left. If a job is lost, the model never ends, which loom reports.
     fn wait_for(&self, jobs: usize) {
         loop {
             let (run, refused, dropped) = self.settled();
@@ -135,7 +135,7 @@ fn check(model: impl Fn() + Sync + Send + 'static) {
 }
 
 const FOREVER: Duration = Duration::MAX;
-const AT_ONCE: Duration = Duration::ZERO;
+const IMMEDIATELY: Duration = Duration::ZERO;
 
 #[test]
 fn a_push_is_seen_by_a_thread_that_goes_to_sleep() {
@@ -151,9 +151,9 @@ fn a_push_is_seen_by_a_thread_that_goes_to_sleep() {
 }
 
 #[test]
-fn a_push_is_seen_while_a_thread_decides_to_leave() {
+fn a_push_is_seen_by_a_thread_whose_keep_alive_ends() {
     check(|| {
-        let model = Model::new(config(1, AT_ONCE), 3);
+        let model = Model::new(config(1, IMMEDIATELY), 3);
         model.push();
         model.push();
         model.wait_for(2);
@@ -163,7 +163,7 @@ fn a_push_is_seen_while_a_thread_decides_to_leave() {
 }
 
 #[test]
-fn two_threads_share_a_backlog_and_watch_each_other() {
+fn two_threads_run_all_jobs_of_a_backlog() {
     check(|| {
         let model = Model::new(config(2, FOREVER), 2);
         model.push();
@@ -174,10 +174,10 @@ fn two_threads_share_a_backlog_and_watch_each_other() {
     });
 }
 
-/// Three jobs: one runs, one more has started since the second thread was appointed, and one is
-/// left for that thread to nap over.
+/// Three jobs: one runs, another has started since the second thread was appointed, and one is
+/// queued while that thread naps.
 #[test]
-fn a_watcher_naps_and_no_job_waits_for_it() {
+fn no_job_is_lost_while_the_appointed_thread_naps() {
     check(|| {
         let model = Model::new(config(2, FOREVER), 2);
         model.push();
@@ -203,7 +203,7 @@ fn a_shutdown_settles_every_job_once() {
 }
 
 #[test]
-fn a_failed_start_leaves_no_job_behind() {
+fn no_job_is_lost_if_a_thread_cannot_be_started() {
     check(|| {
         let model = Arc::new(Model::new(config(2, FOREVER), 1));
         let other = Arc::clone(&model);

@@ -1,5 +1,5 @@
-//! The take-over of a blocked worker's place under loom: the place has one worker at a time, each
-//! task runs once, no vacancy is lost.
+//! Models of the handoff of a blocked worker's place: the place has one worker at a time, each task
+//! runs once, and no handoff is lost.
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the files are included whole, and a model uses a part of them")]
 
@@ -23,20 +23,20 @@ use multi::handoff::{Handoff, PollCounter};
 use multi::handoff_queue::{HandoffQueue, Offer};
 use reveille_primitive::biased::{Biased, OwnerToken};
 
-/// What only the worker of a place touches: tasks, by their numbers.
+/// The state that only the worker of a place accesses: numbers of tasks.
 #[derive(Default)]
 struct Core {
     next: Option<usize>,
     queue: Vec<usize>,
 }
 
-/// A pool of one place in miniature. The core is loom's cell: two workers in it at a time, or one
-/// that does not see what the other did, fail the model.
+/// A minimal pool with one place. The core is in a cell that loom checks: the model fails if two
+/// workers access it at the same time, or if one does not see what the other wrote.
 struct Pool {
     core: Biased<Core>,
     pulse: Arc<PollCounter>,
     injector: Mutex<Vec<usize>>,
-    /// How often each task ran.
+    /// The number of runs of each task.
     runs: [AtomicUsize; 3],
 }
 
@@ -57,8 +57,8 @@ impl Pool {
         assert_eq!(before, 0, "task {task} ran twice");
     }
 
-    /// As `WorkerThread::run` until the place is lost or has no task left. `true` if it is still
-    /// ours.
+    /// Like `WorkerThread::run`, until another thread takes the place or no task is left. `true` if
+    /// the place is still ours.
     fn work(&self, identity: &mut OwnerToken) -> bool {
         loop {
             let Some(mut core) = self.core.enter(identity) else { return false };
@@ -69,7 +69,7 @@ impl Pool {
         }
     }
 
-    /// As `WorkerContext::push`, and the injector where the place was lost.
+    /// Like `WorkerContext::push`. Pushes to the injector if the place is lost.
     fn push(&self, identity: &mut OwnerToken, task: usize) {
         match self.core.enter(identity) {
             Some(mut core) => core.queue.push(task),
@@ -77,18 +77,19 @@ impl Pool {
         }
     }
 
-    /// As the monitor that finds the worker in the same poll again, and the thread that it asks.
+    /// Like the monitor that finds the worker in the same poll again, and the thread that then
+    /// takes over.
     fn take_over(&self, reading: u64) -> bool {
         let mut identity = OwnerToken::unique();
         let vacancy = Handoff::stuck(0, Arc::clone(&self.pulse), reading);
         let is_taken = vacancy.take(&self.core, &identity.id());
         if is_taken {
-            assert!(self.work(&mut identity), "nobody takes it from the new worker");
+            assert!(self.work(&mut identity), "no thread takes the place from the new worker");
         }
         is_taken
     }
 
-    /// Every task ran once, or waits where somebody finds it.
+    /// Asserts that every task ran once, or is in a queue.
     fn check(&self, tasks: usize) {
         let mut found: Vec<usize> = self.injector.lock().unwrap().clone();
         self.core.with(|core, _| {
@@ -98,13 +99,13 @@ impl Pool {
         for task in 0..tasks {
             let runs = self.runs[task].load(Ordering::Relaxed);
             let waits = found.iter().filter(|found| **found == task).count();
-            assert_eq!(runs + waits, 1, "task {task} is lost, or there twice");
+            assert_eq!(runs + waits, 1, "task {task} is lost or duplicated");
         }
     }
 }
 
 #[test]
-fn the_worker_that_comes_back_and_the_one_that_takes_over_agree() {
+fn a_place_has_one_worker_when_the_blocked_one_returns_during_a_handoff() {
     loom::model(|| {
         let mut me = OwnerToken::unique();
         let pool = Pool::new(&me, Core { next: Some(1), queue: vec![2] });
@@ -114,7 +115,7 @@ fn the_worker_that_comes_back_and_the_one_that_takes_over_agree() {
             let pool = Arc::clone(&pool);
             thread::spawn(move || pool.take_over(reading))
         };
-        // The blocked poll ends: its task was woken meanwhile and is queued again.
+        // The blocked poll ends. Its task was woken in the meantime and is queued again.
         pool.pulse.increment();
         pool.push(&mut me, 0);
         let is_ours = pool.work(&mut me);
@@ -125,7 +126,7 @@ fn the_worker_that_comes_back_and_the_one_that_takes_over_agree() {
 }
 
 #[test]
-fn a_poll_that_ended_before_is_not_taken_for_one_that_blocks() {
+fn a_worker_in_its_next_poll_is_not_taken_over() {
     loom::model(|| {
         let mut me = OwnerToken::unique();
         let pool = Pool::new(&me, Core::default());
@@ -137,7 +138,7 @@ fn a_poll_that_ended_before_is_not_taken_for_one_that_blocks() {
             let pool = Arc::clone(&pool);
             thread::spawn(move || pool.take_over(reading))
         };
-        // In the next poll, whose reading is another.
+        // In the next poll the counter has another value.
         pool.pulse.increment();
         assert!(!spare.join().unwrap());
         pool.pulse.increment();
@@ -147,7 +148,7 @@ fn a_poll_that_ended_before_is_not_taken_for_one_that_blocks() {
 }
 
 #[test]
-fn strangers_move_the_last_in_task_and_wake_others_meanwhile() {
+fn remote_threads_move_the_lifo_task_and_inject_during_a_handoff() {
     loom::model(|| {
         let mut me = OwnerToken::unique();
         let pool = Pool::new(&me, Core { next: Some(1), queue: Vec::new() });
@@ -156,7 +157,7 @@ fn strangers_move_the_last_in_task_and_wake_others_meanwhile() {
         let others = {
             let pool = Arc::clone(&pool);
             thread::spawn(move || {
-                // The monitor exposes the last-in task, a waker on a foreign thread injects one.
+                // The monitor moves the task out of the LIFO slot, a waker elsewhere injects one.
                 pool.core.with(|core, _| {
                     let last_in = core.next.take();
                     core.queue.extend(last_in);
@@ -174,50 +175,52 @@ fn strangers_move_the_last_in_task_and_wake_others_meanwhile() {
     });
 }
 
-/// Threads that wait on a roster, and what they found.
-struct Office {
-    roster: HandoffQueue,
+/// Threads that wait in a handoff queue, and the places that they got.
+struct Threads {
+    handoffs: HandoffQueue,
     filled: [AtomicUsize; 2],
 }
 
-impl Office {
-    fn new(max_threads: usize) -> Arc<Office> {
-        let office = Office {
-            roster: HandoffQueue::new(),
+impl Threads {
+    fn new(max_threads: usize) -> Arc<Threads> {
+        let pool = Threads {
+            handoffs: HandoffQueue::new(),
             filled: std::array::from_fn(|_| AtomicUsize::new(0)),
         };
-        office.roster.open(max_threads);
-        Arc::new(office)
+        pool.handoffs.open(max_threads);
+        Arc::new(pool)
     }
 
-    /// As `WorkerThreads::try_fill`; gives the thread it started.
-    fn fill(office: &Arc<Office>, place: usize) -> Option<thread::JoinHandle<()>> {
-        match office.roster.offer(Handoff::unowned(place)).expect("there is room for a thread") {
+    /// Like `WorkerThreads::try_fill`. Returns the thread if it started one.
+    fn fill(pool: &Arc<Threads>, place: usize) -> Option<thread::JoinHandle<()>> {
+        match pool.handoffs.offer(Handoff::unowned(place)).expect("there is room for a thread") {
             Offer::Waiting => None,
             Offer::New(number) => {
-                let office = Arc::clone(office);
-                Some(thread::spawn(move || office.work(number)))
+                let pool = Arc::clone(pool);
+                Some(thread::spawn(move || pool.work(number)))
             }
         }
     }
 
-    /// As the life of a thread whose places take no time. Under loom it waits until the end.
+    /// Like the life of a thread that leaves each place immediately. Under loom it waits until the
+    /// queue is closed.
     fn work(&self, number: usize) {
         let mut is_new = true;
-        while let Some(vacancy) = self.roster.next(Duration::MAX, is_new) {
+        while let Some(handoff) = self.handoffs.next(Duration::MAX, is_new) {
             is_new = false;
-            self.filled[vacancy.worker()].fetch_add(1, Ordering::Relaxed);
+            self.filled[handoff.worker()].fetch_add(1, Ordering::Relaxed);
         }
-        let is_last = self.roster.leave(number);
-        assert!(!is_last, "no shutdown has left a thread behind");
+        let is_last = self.handoffs.leave(number);
+        assert!(!is_last, "this is not the last thread of a runtime that ends");
     }
 
-    /// Waits for the vacancies, then closes: a thread that is not told hangs the model.
+    /// Waits until all handoffs are taken, then closes the queue. A thread that is not notified
+    /// hangs the model.
     fn close(&self, places: usize) {
         while self.filled[..places].iter().any(|filled| filled.load(Ordering::Relaxed) == 0) {
             thread::yield_now();
         }
-        assert_eq!(self.roster.close(|| None), 0);
+        assert_eq!(self.handoffs.close(|| None), 0);
         for filled in &self.filled[..places] {
             assert_eq!(filled.load(Ordering::Relaxed), 1, "filled twice");
         }
@@ -225,29 +228,29 @@ impl Office {
 }
 
 #[test]
-fn a_vacancy_reaches_the_thread_that_waits_or_a_new_one() {
+fn a_handoff_reaches_a_waiting_thread_or_a_new_one() {
     loom::model(|| {
-        let office = Office::new(2);
-        let threads = [Office::fill(&office, 0), Office::fill(&office, 1)];
-        office.close(2);
+        let pool = Threads::new(2);
+        let threads = [Threads::fill(&pool, 0), Threads::fill(&pool, 1)];
+        pool.close(2);
         for thread in threads.into_iter().flatten() {
             thread.join().unwrap();
         }
-        assert_eq!(office.roster.thread_count(), 0);
+        assert_eq!(pool.handoffs.thread_count(), 0);
     });
 }
 
 #[test]
-fn two_that_offer_at_once_lose_no_vacancy() {
+fn concurrent_offers_lose_no_handoff() {
     loom::model(|| {
-        let office = Office::new(2);
+        let pool = Threads::new(2);
         let other = {
-            let office = Arc::clone(&office);
-            thread::spawn(move || Office::fill(&office, 0))
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || Threads::fill(&pool, 0))
         };
-        let mine = Office::fill(&office, 1);
+        let mine = Threads::fill(&pool, 1);
         let theirs = other.join().unwrap();
-        office.close(2);
+        pool.close(2);
         for thread in [mine, theirs].into_iter().flatten() {
             thread.join().unwrap();
         }
@@ -255,15 +258,15 @@ fn two_that_offer_at_once_lose_no_vacancy() {
 }
 
 #[test]
-fn closing_beside_an_offer_leaves_no_thread_behind() {
+fn closing_during_an_offer_leaves_no_thread() {
     loom::model(|| {
-        let office = Office::new(1);
-        let thread = Office::fill(&office, 0);
+        let pool = Threads::new(1);
+        let thread = Threads::fill(&pool, 0);
         let closer = {
-            let office = Arc::clone(&office);
-            thread::spawn(move || office.roster.close(|| None))
+            let pool = Arc::clone(&pool);
+            thread::spawn(move || pool.handoffs.close(|| None))
         };
-        let late = office.roster.offer(Handoff::unowned(1));
+        let late = pool.handoffs.offer(Handoff::unowned(1));
         assert!(!matches!(late, Ok(Offer::New(_))), "there is a thread already");
         assert_eq!(closer.join().unwrap(), 0);
         thread.expect("the first offer starts one").join().unwrap();

@@ -1,4 +1,5 @@
-//! The decision to sleep against the decision to wake, under loom: no task is overlooked.
+//! Models of a worker that goes to sleep while another thread queues a task: no task is left
+//! without an awake worker.
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the file is included whole, and a model uses a part of it")]
 
@@ -12,7 +13,7 @@ use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-/// A pool in miniature: a count of queued tasks, and the parker of each worker.
+/// A minimal pool: a count of queued tasks, and the parker of each worker.
 struct Pool {
     idle: Idle,
     queued: AtomicUsize,
@@ -25,7 +26,7 @@ impl Pool {
         Arc::new(Pool { idle: Idle::new(workers), queued: AtomicUsize::new(0), notified })
     }
 
-    /// What `inject` does: publish, then wake somebody if that is needed.
+    /// Like `inject`: publishes a task, then wakes a worker if necessary.
     fn produce(&self) {
         self.queued.fetch_add(1, Ordering::SeqCst);
         self.wake_one();
@@ -55,7 +56,7 @@ impl Pool {
         false
     }
 
-    /// What a worker does until it has taken one task: search, sleep, search.
+    /// Like a worker until it has taken one task: searches, parks, and searches again.
     fn work_once(&self, worker: usize) {
         let mut is_searching = false;
         loop {
@@ -87,7 +88,7 @@ impl Pool {
 }
 
 #[test]
-fn a_task_from_outside_finds_the_worker_that_goes_to_sleep() {
+fn a_task_from_outside_wakes_a_worker_that_goes_to_sleep() {
     loom::model(|| {
         let pool = Pool::new(1);
         let worker = {

@@ -1,4 +1,4 @@
-//! The run queue under loom: each task comes out once, by the owner or by a thief.
+//! Models of the run queue: each task is taken once, by the owner or by a thief.
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the file is included whole, and a model uses a part of it")]
 
@@ -14,11 +14,11 @@ use loom::thread;
 use queue::{CAPACITY, Queue};
 use reveille_task::{Cause, Kept, Options, Runnable, Schedule, TaskRef};
 
-/// An executor that nobody wakes.
+/// An executor for tasks that are never woken.
 #[derive(Clone)]
-struct Nobody;
+struct NeverWoken;
 
-impl Schedule for Nobody {
+impl Schedule for NeverWoken {
     fn schedule(&self, _: Runnable, _: Cause) {}
     fn completed(&self, _: TaskRef<'_>) -> Option<Kept> {
         None
@@ -27,7 +27,7 @@ impl Schedule for Nobody {
 }
 
 fn task(number: u32) -> Runnable {
-    let (task, _, mut kept) = reveille_task::spawn_kept(async {}, Nobody, Options::default());
+    let (task, _, mut kept) = reveille_task::spawn_kept(async {}, NeverWoken, Options::default());
     kept.set_slot(number);
     task
 }
@@ -38,14 +38,14 @@ fn number(task: Runnable) -> u32 {
     number
 }
 
-/// Pushes `count` tasks with the numbers from `first` on.
+/// Pushes `count` tasks, numbered from `first`.
 fn push(queue: &Queue, owner: &mut queue::Ownership, first: u32, count: u32) {
     (first..first + count).for_each(|n| {
         queue.push(owner, task(n));
     });
 }
 
-/// Starts a thread that steals once and returns the numbers of what it took.
+/// Starts a thread that steals once and returns the numbers of the stolen tasks.
 fn start_thief(queue: &Arc<Queue>) -> thread::JoinHandle<Vec<u32>> {
     let queue = Arc::clone(queue);
     thread::spawn(move || {
@@ -73,7 +73,7 @@ fn a_task_is_popped_or_stolen_once() {
 }
 
 #[test]
-fn a_full_ring_overflows_without_loss_while_it_is_robbed() {
+fn a_full_ring_overflows_without_loss_during_a_steal() {
     loom::model(|| {
         let (queue, mut owner) = Queue::new();
         let queue = Arc::new(queue);
@@ -92,7 +92,7 @@ fn a_full_ring_overflows_without_loss_while_it_is_robbed() {
 }
 
 #[test]
-fn two_thieves_share_without_doubles() {
+fn two_thieves_take_no_task_twice() {
     loom::model(|| {
         let (queue, mut owner) = Queue::new();
         let queue = Arc::new(queue);
@@ -109,7 +109,7 @@ fn two_thieves_share_without_doubles() {
 }
 
 #[test]
-fn a_batch_that_is_pushed_beside_a_thief_comes_out_once_and_in_order() {
+fn a_batch_pushed_during_a_steal_is_taken_once_and_in_order() {
     loom::model(|| {
         let (queue, mut owner) = Queue::new();
         let queue = Arc::new(queue);
@@ -118,7 +118,7 @@ fn a_batch_that_is_pushed_beside_a_thief_comes_out_once_and_in_order() {
         let last = CAPACITY as u32 + 2;
         let overflow =
             queue.push_batch(&mut owner, (2..last).collect::<Vec<_>>().into_iter().map(task));
-        assert!(overflow <= 2, "what a thief has made room for is used");
+        assert!(overflow <= 2, "room that a thief has made is used");
         let own: Vec<_> = std::iter::from_fn(|| queue.pop(&mut owner)).map(number).collect();
         assert!(own.is_sorted(), "the backlog keeps the order: {own:?}");
         let mut seen = own;
@@ -128,9 +128,9 @@ fn a_batch_that_is_pushed_beside_a_thief_comes_out_once_and_in_order() {
     });
 }
 
-/// The head is then at the same slot of the ring as when the thief read it, a round later.
+/// The head is then at the same slot of the ring as when the thief read it, one round later.
 #[test]
-fn a_thief_that_sleeps_while_the_ring_goes_round_takes_nothing_twice() {
+fn a_thief_that_is_preempted_for_a_round_of_the_ring_takes_no_task_twice() {
     loom::model(|| {
         let (queue, mut owner) = Queue::new();
         let queue = Arc::new(queue);

@@ -1,5 +1,5 @@
-//! The watcher goes to sleep while a thread in `block_on` wakes up, under loom: an awake thread is
-//! watched.
+//! Models of the watcher that goes to sleep while a thread in `block_on` wakes up: an awake thread
+//! is always watched.
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the files are included whole, and a model uses a part of them")]
 
@@ -28,7 +28,7 @@ struct Watch {
 }
 
 impl Watch {
-    /// No thread is awake, and the watcher does not sleep.
+    /// All threads are parked, and the watcher is awake.
     fn new() -> Arc<Watch> {
         let timer = Timer::new();
         let watchdog = Watchdog::new();
@@ -36,12 +36,12 @@ impl Watch {
         Arc::new(Watch { watchdog, timer, threads: [Rounds::new(), Rounds::new()] })
     }
 
-    /// As `BlockOnWatch::wake`.
+    /// Like `BlockOnWatch::wake`.
     fn wake(&self, thread: usize) {
         self.threads[thread].wake(|| self.watchdog.set(Duration::from_millis(4)));
     }
 
-    /// As `Watcher::run`. Returns whether the watcher sleeps until its alarm rings.
+    /// Like `Watcher::run`. Returns whether the watcher sleeps until its alarm rings.
     fn sleep(&self) -> bool {
         self.watchdog.sleep(|| self.threads.iter().all(Rounds::is_quiet), 0)
     }
@@ -52,7 +52,7 @@ impl Watch {
 }
 
 #[test]
-fn a_thread_that_wakes_while_the_watcher_goes_to_rest_is_watched() {
+fn a_thread_that_wakes_while_the_watcher_goes_to_sleep_is_watched() {
     loom::model(|| {
         let watch = Watch::new();
         let other = Arc::clone(&watch);

@@ -1,9 +1,10 @@
-//! Both kinds of scope under loom. The scope of tasks counts its children in and out and wakes the
-//! waiter when the last one ends. The children of a scope inside a future are woken one by one, and
-//! any thread may add one.
+//! Models of both kinds of scope. A scope of tasks counts its children and wakes the waiter when
+//! the last one ends. The children of a scope inside a future are woken one by one, and any thread
+//! may add a child.
 //!
-//! The files are reveille's. Their models lie here so that they build without the rest of it.
-//! `block_on` is loom's: a wake that is lost is a deadlock that it finds.
+//! The modelled files belong to the crate `reveille`. The models are here so that they build
+//! without the rest of that crate. `block_on` is loom's: a lost wake is a deadlock, which loom
+//! reports.
 
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the files are included whole, and a model uses a part of them")]
@@ -37,22 +38,23 @@ mod of_tasks {
         Arc::new(Shared::new())
     }
 
-    /// As the poll of a scope whose body is done. The outcome, if there is one; if not, `counter`
-    /// will be woken.
+    /// Like the poll of a scope whose body has ended. Returns the outcome if there is one;
+    /// otherwise `counter` will be woken.
     fn end(shared: &Shared<u8>, counter: &Arc<Counter>) -> Option<Outcome<u8>> {
         shared.listen(&Waker::from(Arc::clone(counter)));
         shared.close();
         shared.outcome()
     }
 
-    /// A poll that finds no outcome is woken once there is one. The end may also come in between.
-    fn is_woken_once_or_told(counter: &Counter, outcome: &Option<Outcome<u8>>) {
+    /// Asserts that a poll without an outcome is woken once the scope has ended. The end may also
+    /// come in between.
+    fn assert_woken_or_ended(counter: &Counter, outcome: &Option<Outcome<u8>>) {
         assert!(counter.wakes() <= 1);
         assert!(outcome.is_some() || counter.wakes() == 1);
     }
 
     #[test]
-    fn the_last_child_to_go_wakes_who_awaits_the_scope_and_its_end() {
+    fn the_last_child_to_end_wakes_the_task_that_awaits_the_scope() {
         loom::model(|| {
             let shared = open();
             let children = [(); 2].map(|()| {
@@ -66,11 +68,11 @@ mod of_tasks {
             for child in children {
                 child.join().unwrap();
             }
-            is_woken_once_or_told(&counter, &outcome);
+            assert_woken_or_ended(&counter, &outcome);
             assert_eq!(at_end.wakes(), usize::from(!is_told));
             let outcome = outcome.or_else(|| shared.outcome());
             assert!(matches!(outcome, Some(Outcome::Fine)));
-            assert!(shared.admit().is_none(), "what has ended stays so");
+            assert!(shared.admit().is_none(), "an ended scope stays ended");
         });
     }
 
@@ -83,7 +85,7 @@ mod of_tasks {
             let child = thread::spawn({
                 let gone = Arc::clone(&gone);
                 move || {
-                    let sibling = ticket.shared.admit().expect("a child is there");
+                    let sibling = ticket.shared.admit().expect("the scope has a child");
                     gone.store(1, Ordering::Relaxed);
                     drop(ticket);
                     gone.store(2, Ordering::Relaxed);
@@ -96,12 +98,12 @@ mod of_tasks {
                 assert_eq!(gone.load(Ordering::Relaxed), 2);
             }
             child.join().unwrap();
-            is_woken_once_or_told(&counter, &outcome);
+            assert_woken_or_ended(&counter, &outcome);
         });
     }
 
     #[test]
-    fn a_child_that_another_thread_starts_at_the_end_is_waited_for_or_refused() {
+    fn a_child_started_by_another_thread_at_the_end_is_awaited_or_refused() {
         loom::model(|| {
             let shared = open();
             let inside = Arc::new(AtomicUsize::new(0));
@@ -121,8 +123,8 @@ mod of_tasks {
                 assert_eq!(inside.load(Ordering::Relaxed), 0);
             }
             let is_admitted = other.join().unwrap();
-            assert!(outcome.is_some() || is_admitted, "there was no child to wait for");
-            is_woken_once_or_told(&counter, &outcome);
+            assert!(outcome.is_some() || is_admitted, "the scope waits without a child");
+            assert_woken_or_ended(&counter, &outcome);
             assert!(shared.ended.is_cancelled());
         });
     }
@@ -142,7 +144,7 @@ mod of_tasks {
             let is_told = sibling.poll_with(&sibling_counter);
             let outcome = end(&shared, &counter);
             child.join().unwrap();
-            // The failure wakes the scope, and if it listens again by then, the end does.
+            // The failure wakes the scope. If it waits again before the end, the end wakes it.
             assert!(outcome.is_some() || counter.wakes() >= 1);
             let outcome = outcome.or_else(|| shared.outcome());
             assert!(matches!(outcome, Some(Outcome::Failed(7))));
@@ -151,7 +153,7 @@ mod of_tasks {
     }
 
     #[test]
-    fn a_panic_while_the_scope_is_dropped_is_told_once() {
+    fn a_panic_while_the_scope_is_dropped_is_reported_once() {
         loom::model(|| {
             let shared = open();
             let ticket = shared.admit().expect("it is open");
@@ -253,7 +255,7 @@ mod of_futures {
     use loom::thread;
 
     #[test]
-    fn a_wake_during_the_poll_is_kept_and_brings_what_was_written_before() {
+    fn a_wake_during_the_poll_is_kept_and_publishes_earlier_writes() {
         loom::model(|| {
             let is_open = Arc::new(AtomicBool::new(false));
             let known = Arc::new(Mutex::new(None::<Waker>));
@@ -273,8 +275,8 @@ mod of_futures {
             assert!(group.poll(slot).is_none());
             let waker = known.lock().unwrap().take().expect("it was polled");
             let opener = thread::spawn(move || {
-                // The first wake queues the member. The second may find it queued and leave, and
-                // then the poll to come has to see what was written between them.
+                // The first wake queues the member. If the second wake finds it queued, it does
+                // nothing, and the next poll must see what was written between the two.
                 waker.wake_by_ref();
                 is_open.store(true, Ordering::Relaxed);
                 waker.wake();

@@ -1,7 +1,8 @@
-//! The tree of cancellation tokens under loom: every waiter is woken, a late waiter is cancelled at
-//! once, and nothing is left behind.
+//! Models of the tree of cancellation tokens: every waiter is woken, a late waiter is cancelled
+//! immediately, and nothing is leaked.
 //!
-//! The file is one of reveille's. Its models lie here so that they build without the rest of it.
+//! The modelled file belongs to the crate `reveille`. The models are here so that they build
+//! without the rest of that crate.
 
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the files are included whole, and a model uses a part of them")]
@@ -20,7 +21,7 @@ use loom::thread;
 use token::{CancellationToken, Counter, Phase};
 
 #[test]
-fn a_waiter_that_comes_during_the_cancellation_is_told_and_sees_what_was_before() {
+fn a_waiter_that_enters_during_the_cancellation_sees_it_and_earlier_writes() {
     loom::model(|| {
         let token = CancellationToken::new();
         let written = Arc::new(AtomicUsize::new(0));
@@ -38,13 +39,13 @@ fn a_waiter_that_comes_during_the_cancellation_is_told_and_sees_what_was_before(
             assert_eq!(written.load(Ordering::Relaxed), 1);
         }
         canceller.join().unwrap();
-        assert_eq!(counter.wakes(), usize::from(!is_told), "told once");
+        assert_eq!(counter.wakes(), usize::from(!is_told), "notified once");
         assert!(waiting.poll_with(&counter));
     });
 }
 
 #[test]
-fn a_waiter_that_changes_its_waker_is_told_by_the_new_one() {
+fn a_waiter_that_replaces_its_waker_is_woken_once() {
     loom::model(|| {
         let token = CancellationToken::new();
         let (old, new) = (Counter::new(), Counter::new());
@@ -57,12 +58,12 @@ fn a_waiter_that_changes_its_waker_is_told_by_the_new_one() {
         let is_told = waiting.poll_with(&new);
         canceller.join().unwrap();
         assert_eq!(new.wakes(), usize::from(!is_told));
-        assert_eq!(old.wakes() + new.wakes(), 1, "one waker was listed");
+        assert_eq!(old.wakes() + new.wakes(), 1, "one waker was registered");
     });
 }
 
 #[test]
-fn a_waiter_that_goes_during_the_cancellation_leaves_nothing() {
+fn a_waiter_dropped_during_the_cancellation_leaves_nothing() {
     loom::model(|| {
         let token = CancellationToken::new();
         let child = token.child();
@@ -77,13 +78,13 @@ fn a_waiter_that_goes_during_the_cancellation_leaves_nothing() {
         drop(child);
         canceller.join().unwrap();
         assert!(counter.wakes() <= 1);
-        assert_eq!(Arc::strong_count(&counter), 1, "its waker is dropped");
-        assert_eq!(token.holders(), 1, "no child holds it");
+        assert_eq!(Arc::strong_count(&counter), 1, "the waker is leaked");
+        assert_eq!(token.holders(), 1, "a child still refers to the token");
     });
 }
 
 #[test]
-fn a_child_made_during_the_cancellation_is_cancelled_and_tells_its_waiters() {
+fn a_child_made_during_the_cancellation_is_cancelled_and_wakes_its_waiters() {
     loom::model(|| {
         let token = CancellationToken::new();
         let canceller = thread::spawn({
@@ -101,7 +102,7 @@ fn a_child_made_during_the_cancellation_is_cancelled_and_tells_its_waiters() {
 }
 
 #[test]
-fn two_cancellations_that_meet_in_the_tree_cancel_all_and_wake_once() {
+fn concurrent_cancellations_in_a_tree_cancel_all_and_wake_once() {
     loom::model(|| {
         let token = CancellationToken::new();
         let child = token.child();
@@ -123,7 +124,7 @@ fn two_cancellations_that_meet_in_the_tree_cancel_all_and_wake_once() {
 
 /// The thread that returns or drops the result sees all writes of the closure.
 #[test]
-fn the_result_of_a_closure_is_given_out_or_dropped_by_one() {
+fn the_result_of_a_closure_is_returned_or_dropped_by_one_thread() {
     loom::model(|| {
         let shared = Arc::new((Phase::new(), AtomicUsize::new(0)));
         let closure = thread::spawn({
@@ -139,7 +140,7 @@ fn the_result_of_a_closure_is_given_out_or_dropped_by_one() {
         }
         let is_given = closure.join().unwrap();
         assert_eq!(stays, is_given);
-        // The waiter's drop says it once more.
+        // The drop of the waiter calls `leave` once more.
         shared.0.leave();
     });
 }

@@ -1,4 +1,4 @@
-//! The parker of `block_on` under loom: the thread never sleeps while a wake-up flag is set.
+//! Models of the parker of `block_on`: the thread never sleeps while a wake flag is set.
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the file is included whole, and a model uses a part of it")]
 
@@ -12,7 +12,7 @@ use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 use wake_flags::{INBOX, MAIN, WakeFlags};
 
-/// A stand in miniature: its reasons, its inbox, and the token that std's parker is.
+/// A minimal local executor: its wake flags, its inbox, and the token of std's parker.
 struct LocalExecutor {
     reasons: WakeFlags,
     inbox: Mutex<Vec<u32>>,
@@ -42,8 +42,8 @@ impl LocalExecutor {
         self.set(INBOX);
     }
 
-    /// As `LocalExecutor::park`: the sleep ends with the token and with nothing else, so a reason
-    /// that was slept over is a deadlock, which loom reports.
+    /// Like `LocalExecutor::park`. Only the token ends the sleep, so a missed flag is a deadlock,
+    /// which loom reports.
     fn park(&self) {
         if self.reasons.park(MAIN | INBOX) {
             let mut token = self.token.lock().unwrap();
@@ -55,8 +55,8 @@ impl LocalExecutor {
         self.reasons.unpark();
     }
 
-    /// As `LocalExecutor::wait` without timers and driver: until MAIN. Returns the tasks that were
-    /// run.
+    /// Like `LocalExecutor::wait` without timers and driver, until MAIN is set. Returns the tasks
+    /// that were run.
     fn wait(&self) -> Vec<u32> {
         let mut run = Vec::new();
         loop {
@@ -72,7 +72,7 @@ impl LocalExecutor {
 }
 
 #[test]
-fn a_wake_ends_the_wait_and_publishes_what_was_done_before() {
+fn a_wake_ends_the_wait_and_publishes_earlier_writes() {
     loom::model(|| {
         let stand = LocalExecutor::new();
         let written = Arc::new(AtomicU32::new(0));
@@ -90,14 +90,14 @@ fn a_wake_ends_the_wait_and_publishes_what_was_done_before() {
 }
 
 #[test]
-fn a_local_task_that_another_thread_queued_runs_and_wakes_the_future() {
+fn a_local_task_queued_by_another_thread_runs_and_wakes_the_future() {
     loom::model(|| {
         let stand = LocalExecutor::new();
         let other = {
             let stand = Arc::clone(&stand);
             thread::spawn(move || stand.queue(1))
         };
-        // The future waits for the task, which wakes it from this very thread.
+        // The future waits for the task, which wakes it on the same thread.
         let mut run = Vec::new();
         while run.is_empty() {
             if stand.reasons.take(INBOX) {
@@ -114,7 +114,7 @@ fn a_local_task_that_another_thread_queued_runs_and_wakes_the_future() {
 }
 
 #[test]
-fn two_wakers_and_a_task_are_one_wait_or_several_and_none_is_lost() {
+fn concurrent_wakes_and_a_queued_task_are_never_lost() {
     loom::model(|| {
         let stand = LocalExecutor::new();
         let threads: Vec<_> = [MAIN, INBOX]
@@ -131,7 +131,7 @@ fn two_wakers_and_a_task_are_one_wait_or_several_and_none_is_lost() {
         for thread in threads {
             thread.join().unwrap();
         }
-        // What came behind the wake is found by the next wait, which has a reason not to sleep.
+        // The next wait finds a task queued after the wake: a flag is set, so it does not sleep.
         stand.reasons.set_main_locally();
         run.extend(stand.wait());
         assert_eq!(run, [INBOX]);
@@ -139,11 +139,11 @@ fn two_wakers_and_a_task_are_one_wait_or_several_and_none_is_lost() {
 }
 
 #[test]
-fn a_wake_of_ones_own_forbids_the_sleep() {
+fn a_wake_by_the_thread_itself_prevents_the_sleep() {
     loom::model(|| {
         let stand = LocalExecutor::new();
         stand.reasons.set_main_locally();
-        // Nobody else is there to end a sleep.
+        // No other thread could end a sleep.
         stand.park();
         assert!(stand.reasons.take_main());
         assert!(!stand.reasons.take_main());

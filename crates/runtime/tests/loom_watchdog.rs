@@ -1,4 +1,4 @@
-//! The monitor goes to sleep while workers poll, under loom: every polling worker is watched.
+//! Models of the monitor that goes to sleep while workers poll: every polling worker is watched.
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the file is included whole, and a model uses a part of it")]
 
@@ -19,7 +19,7 @@ use loom::thread;
 use timer::Timer;
 use watchdog::Watchdog;
 
-/// A pool in miniature: its sleepers, and the monitor's watchdog.
+/// A minimal pool: its idle workers, and the monitor's watchdog.
 struct Pool {
     watchdog: Watchdog<Timer>,
     timer: Timer,
@@ -28,7 +28,7 @@ struct Pool {
 }
 
 impl Pool {
-    /// All workers are parked, and the monitor looks.
+    /// All workers are parked, and the monitor is awake.
     fn new(workers: usize) -> Arc<Pool> {
         let timer = Timer::new();
         let watchdog = Watchdog::new();
@@ -46,13 +46,13 @@ impl Pool {
         self.idle.parked_count() + 1 == self.workers
     }
 
-    /// As `WorkerThread::park` when it ends, and `WorkerThread::poll`.
+    /// Like the end of `WorkerThread::park`, and `WorkerThread::poll`.
     fn begin_poll(&self, worker: usize) {
         self.idle.unpark(worker);
         self.watchdog.set(Duration::from_millis(4));
     }
 
-    /// As `WorkerThread::park` when it begins.
+    /// Like the start of `WorkerThread::park`.
     fn park(&self, worker: usize) {
         self.idle.park(worker);
         self.watchdog.clear(|| self.are_parked(), || 0);
@@ -62,13 +62,13 @@ impl Pool {
         self.watchdog.sleep(|| self.are_parked(), 0)
     }
 
-    /// What holds once every thread stands still.
+    /// Checks the state after all threads have stopped.
     fn check(&self, is_resting: bool) {
         let will_ring = self.timer.is_set();
         if self.are_parked() {
-            assert!(!(is_resting && will_ring), "the monitor is woken for nothing");
+            assert!(!(is_resting && will_ring), "the monitor will be woken without a reason");
         } else {
-            assert!(!is_resting || will_ring, "a worker polls and nobody watches it");
+            assert!(!is_resting || will_ring, "a worker polls and no thread watches it");
         }
     }
 }
@@ -79,7 +79,7 @@ fn run(pool: &Arc<Pool>, body: impl FnOnce(&Pool) + Send + 'static) -> thread::J
 }
 
 #[test]
-fn a_worker_that_begins_while_the_monitor_goes_to_rest_is_watched() {
+fn a_worker_that_starts_to_poll_while_the_monitor_goes_to_sleep_is_watched() {
     loom::model(|| {
         let pool = Pool::new(1);
         let worker = run(&pool, |pool| pool.begin_poll(0));
@@ -90,7 +90,7 @@ fn a_worker_that_begins_while_the_monitor_goes_to_rest_is_watched() {
 }
 
 #[test]
-fn a_worker_that_parks_does_not_clear_the_alarm_of_one_that_begins() {
+fn a_worker_that_parks_does_not_clear_the_alarm_of_one_that_starts_to_poll() {
     loom::model(|| {
         let pool = Pool::new(2);
         let is_resting = pool.sleep();
@@ -104,7 +104,7 @@ fn a_worker_that_parks_does_not_clear_the_alarm_of_one_that_begins() {
 }
 
 #[test]
-fn when_the_last_has_parked_the_alarm_is_clear() {
+fn the_alarm_is_clear_when_all_workers_are_parked() {
     loom::model(|| {
         let pool = Pool::new(2);
         let is_resting = pool.sleep();
@@ -137,12 +137,12 @@ fn a_second_worker_is_watched_while_the_first_defers_the_alarm() {
         assert!(pool.timer.ring(), "a worker polls and no thread watches it");
         let is_alone = || pool.is_one_awake() && !pool.idle.is_parked(0);
         pool.watchdog.defer(Duration::from_millis(4), is_alone);
-        assert!(!pool.timer.is_set(), "the first is no longer alone");
+        assert!(!pool.timer.is_set(), "the first worker is no longer the only one awake");
     });
 }
 
 #[test]
-fn the_end_wakes_the_monitor_whatever_the_workers_do() {
+fn a_shutdown_wakes_the_monitor_whatever_the_workers_do() {
     loom::model(|| {
         let pool = Pool::new(1);
         pool.begin_poll(0);
@@ -151,7 +151,7 @@ fn the_end_wakes_the_monitor_whatever_the_workers_do() {
         let is_resting = pool.sleep();
         worker.join().unwrap();
         ender.join().unwrap();
-        assert!(!is_resting || pool.timer.is_set(), "it sleeps for ever");
+        assert!(!is_resting || pool.timer.is_set(), "the monitor never wakes up");
         assert!(!pool.sleep());
     });
 }

@@ -1,7 +1,7 @@
-//! Every place of the runtime where user code may panic: who hears of it, and that tasks, timers,
-//! sockets and blocking closures go on as if nothing had happened.
+//! Every place in the runtime where user code may panic: where the panic is reported, and that
+//! tasks, timers, sockets and blocking closures still work afterwards.
 //!
-//! What concerns one task alone is tested in the crate `task`.
+//! The crate `reveille-task` tests panics that concern only one task.
 
 #![cfg(unix)]
 
@@ -24,10 +24,10 @@ use reveille_runtime::runtime::UnhandledPanic;
 use reveille_runtime::time::Sleep;
 use reveille_runtime::{Builder, Runtime, spawn, spawn_blocking, spawn_local, task, yield_now};
 
-/// Longer than anything here takes; a test that fails must end all the same.
+/// Longer than any step of these tests takes. A test that fails must end too.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// What a hook was told.
+/// The fields of a report that a hook has received.
 #[derive(Debug, PartialEq)]
 struct Told {
     name: Option<String>,
@@ -45,7 +45,7 @@ fn told(panic: &UnhandledPanic<'_>) -> Told {
     }
 }
 
-/// A runtime, and what its hook is told.
+/// A runtime, and the reports that its hook receives.
 fn start(builder: Builder) -> (Runtime, Receiver<Told>) {
     let (sender, receiver) = mpsc::channel();
     let builder = builder.workers(2).max_blocking_threads(1);
@@ -55,7 +55,7 @@ fn start(builder: Builder) -> (Runtime, Receiver<Told>) {
     (builder.build().unwrap(), receiver)
 }
 
-/// Tasks, timers, sockets and blocking closures do their work, and the runtime ends when told to.
+/// Asserts that tasks, timers, sockets and blocking closures work, and that the runtime shuts down.
 fn assert_works(runtime: Runtime) {
     runtime.block_on(async {
         let tasks: Vec<_> = (0..100)
@@ -84,10 +84,10 @@ fn assert_works(runtime: Runtime) {
     assert!(shutdown.is_complete(), "{shutdown:?}");
 }
 
-/// The one report there is, when all is over.
+/// The only report.
 fn only(reports: &Receiver<Told>) -> Told {
     let report = reports.recv().expect("it was reported");
-    assert_eq!(reports.try_recv().ok(), None, "once");
+    assert_eq!(reports.try_recv().ok(), None, "there is a second report");
     report
 }
 
@@ -110,7 +110,7 @@ impl Drop for PanicsOnDrop {
     }
 }
 
-/// A payload whose drop panics with another such, a few times.
+/// A payload whose drop panics with another payload of this type, a limited number of times.
 struct Chain(u32);
 
 impl Drop for Chain {
@@ -156,7 +156,7 @@ fn poll_with<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
 }
 
 #[test]
-fn a_detached_task_is_reported_once_with_name_id_and_place() {
+fn a_panic_of_a_detached_task_is_reported_once_with_name_id_and_location() {
     let (runtime, reports) = start(Builder::new());
     let line = line!() + 2;
     runtime.block_on(async {
@@ -173,7 +173,7 @@ fn a_detached_task_is_reported_once_with_name_id_and_place() {
 }
 
 #[test]
-fn a_panic_that_somebody_awaits_is_not_reported() {
+fn a_panic_that_is_awaited_is_not_reported() {
     let (runtime, reports) = start(Builder::new());
     let task = runtime.spawn(async { panic!("awaited") });
     assert!(runtime.block_on(task.result()).is_err());
@@ -197,7 +197,7 @@ fn a_panic_whose_handle_is_dropped_unread_is_reported_once() {
 }
 
 #[test]
-fn a_detached_closure_and_a_detached_local_task_are_reported_once() {
+fn panics_of_a_detached_closure_and_a_detached_local_task_are_reported_once() {
     let (runtime, reports) = start(Builder::new());
     runtime.block_on(async {
         drop(spawn_blocking(|| panic!("in a closure")));
@@ -211,7 +211,7 @@ fn a_detached_closure_and_a_detached_local_task_are_reported_once() {
 }
 
 #[test]
-fn a_hook_that_panics_stops_nothing() {
+fn a_hook_that_panics_does_not_stop_the_runtime() {
     let (sender, called) = mpsc::channel();
     let hook = move |_: &UnhandledPanic<'_>| {
         let _ = sender.send(());
@@ -226,7 +226,7 @@ fn a_hook_that_panics_stops_nothing() {
 }
 
 #[test]
-fn a_payload_whose_drop_panics_stops_nothing() {
+fn a_payload_whose_drop_panics_does_not_stop_the_runtime() {
     let (runtime, reports) = start(Builder::new());
     drop(runtime.spawn(async { panic_any(Chain(3)) }));
     runtime.block_on(async { drop(spawn_blocking(|| panic_any(Chain(3)))) });
@@ -235,7 +235,7 @@ fn a_payload_whose_drop_panics_stops_nothing() {
 }
 
 #[test]
-fn drops_that_panic_at_the_shutdown_are_reported_and_it_ends() {
+fn drops_that_panic_during_the_shutdown_are_reported_and_it_ends() {
     let (runtime, reports) = start(Builder::new());
     let (sender, has_begun) = mpsc::channel();
     for _ in 0..3 {
@@ -266,7 +266,7 @@ fn an_output_whose_drop_panics_is_reported() {
 }
 
 #[test]
-fn a_closure_whose_drop_panics_before_it_started_is_reported() {
+fn a_panic_in_the_drop_of_a_closure_that_never_ran_is_reported() {
     let (runtime, reports) = start(Builder::new());
     let (go_on, waits) = mpsc::channel::<()>();
     let (starts, has_started) = mpsc::channel();
@@ -336,12 +336,12 @@ fn a_waker_that_panics_at_a_socket_is_reported_and_the_others_are_woken() {
         let count = ours.io(Interest::Read, |mut socket| socket.read(&mut byte)).await.unwrap();
         assert_eq!(count, 1);
     });
-    // Whether the event came before the second reader is up to the system.
+    // The system decides whether the event arrives before the second reader.
     assert!(reports.is_empty() || reports == bomb_in_a_wake(), "{reports:?}");
 }
 
 #[test]
-fn a_socket_nobody_but_a_panicking_waker_waits_for_stops_no_worker() {
+fn a_panicking_waker_that_is_alone_at_a_socket_stops_no_worker() {
     let reports = reported_by(async {
         let (ours, mut theirs) = pair();
         let waker = Waker::from(Arc::new(Bomb::Wake));
@@ -352,7 +352,7 @@ fn a_socket_nobody_but_a_panicking_waker_waits_for_stops_no_worker() {
         assert!(polled.is_pending());
         drop(waker);
         theirs.write_all(b"x").unwrap();
-        // Both workers sleep several times, and so turn the driver of this one.
+        // Both workers park several times, and so turn the driver of this one.
         for _ in 0..20 {
             Sleep::after(Duration::from_millis(1)).await;
         }
@@ -367,18 +367,18 @@ fn a_timers_waker_whose_drop_panics_stops_no_worker() {
         let mut sleep = Box::pin(Sleep::after(LIMIT));
         let waker = Waker::from(Arc::new(Bomb::Drop));
         assert!(poll_with(sleep.as_mut(), &waker).is_pending());
-        // The wheel keeps the last reference.
+        // The wheel has the last reference.
         drop(waker);
         (sleep,)
     }));
-    // On a thread that does not own the wheel: a note, which the worker reads.
+    // On a thread that does not own the wheel: a remote cancellation, which the worker applies.
     drop(sleep);
     assert_works(runtime);
     assert_eq!(reports.try_recv().ok(), None);
 }
 
 #[test]
-fn wakers_that_panic_when_the_runtime_ends_do_not_keep_it() {
+fn wakers_that_panic_when_the_runtime_ends_do_not_prevent_its_end() {
     for bomb in [Bomb::Wake, Bomb::Drop] {
         let (runtime, _reports) = start(Builder::new());
         let kept = runtime.block_on(runtime.spawn(async {
@@ -400,7 +400,7 @@ fn wakers_that_panic_when_the_runtime_ends_do_not_keep_it() {
     }
 }
 
-/// Tells that it was woken.
+/// Sends a message when woken.
 struct Tell(mpsc::Sender<()>);
 
 impl Wake for Tell {
@@ -410,7 +410,7 @@ impl Wake for Tell {
 }
 
 #[test]
-fn a_waker_that_panics_when_a_thread_leaves_block_on_does_not_keep_the_timers_asleep() {
+fn a_waker_that_panics_when_a_thread_leaves_block_on_stops_no_other_waker() {
     let (say_woken, woken) = mpsc::channel();
     let kept = reveille_runtime::block_on(async move {
         let bomb = Waker::from(Arc::new(Bomb::Wake));
@@ -423,12 +423,12 @@ fn a_waker_that_panics_when_a_thread_leaves_block_on_does_not_keep_the_timers_as
         assert!(poll_with(sleep.as_mut(), &Waker::from(Arc::new(Tell(say_woken)))).is_pending());
         (ours, theirs, sleep)
     });
-    woken.recv().expect("who sleeps where nobody turns the timers any more is told");
+    woken.recv().expect("the other waker is woken when its timers are no longer turned");
     drop(kept);
 }
 
 #[test]
-fn a_waker_whose_clone_panics_is_the_polls_panic() {
+fn a_panic_in_the_clone_of_a_waker_is_a_panic_of_the_poll() {
     let (runtime, reports) = start(Builder::new());
     let sleeps = runtime.spawn(async {
         let mut sleep = Box::pin(Sleep::after(LIMIT));
@@ -449,7 +449,7 @@ fn a_waker_whose_clone_panics_is_the_polls_panic() {
 }
 
 #[test]
-fn thread_hooks_that_panic_stop_nothing() {
+fn thread_hooks_that_panic_do_not_stop_the_runtime() {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let hook = |name: &'static str| {
         let calls = Arc::clone(&calls);
@@ -460,7 +460,7 @@ fn thread_hooks_that_panic_stop_nothing() {
     };
     let builder = Builder::new().on_thread_start(hook("start")).on_thread_stop(hook("stop"));
     let (runtime, reports) = start(builder.on_takeover(hook("takeover")));
-    // Both workers are blocked, so that only a thread that takes over can help them.
+    // Both workers are blocked, so only a thread that takes over can unblock them.
     let (go_on, waits) = mpsc::channel();
     let waits = Arc::new(Mutex::new(waits));
     let (starts, has_started) = mpsc::channel();
@@ -489,7 +489,7 @@ fn thread_hooks_that_panic_stop_nothing() {
 }
 
 #[test]
-fn hooks_whose_drop_panics_do_not_keep_the_runtime() {
+fn hooks_whose_drop_panics_do_not_prevent_the_end_of_the_runtime() {
     let bomb = PanicsOnDrop("in the drop of a hook");
     let (runtime, _reports) = start(Builder::new().on_thread_start(move || {
         let _ = &bomb;
@@ -509,7 +509,7 @@ fn an_initialiser_of_a_task_local_that_panics_leaves_it_unset() {
     assert_works(runtime);
 }
 
-/// Asserts that `body` aborts the process, in one of its own.
+/// Asserts that `body` aborts the process. Runs it in a child process.
 fn assert_aborts(name: &str, message: &str, body: impl FnOnce()) {
     let Some(output) = child::run(name) else {
         body();

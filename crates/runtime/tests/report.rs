@@ -1,4 +1,4 @@
-//! Without a hook, a panic that nobody awaits is one line on standard error.
+//! Without a hook, a panic that no code awaits is reported in one line on standard error.
 
 #![cfg(unix)]
 
@@ -18,7 +18,7 @@ fn without_a_hook_a_panic_is_one_line_on_standard_error() {
             drop(task::spawn_named(Some("fragile".into()), async { panic!("alone") }));
             drop(task::spawn_named(Some("awaited".into()), async {}));
         });
-        // The shutdown waits for the poll, and the rest goes on.
+        // The shutdown waits for the poll.
         assert_eq!(runtime.block_on(runtime.spawn(async { 5 })), 5);
         drop(runtime);
         std::process::exit(0);

@@ -1,7 +1,7 @@
-//! A poll that blocks its thread: who takes over, how soon, and how many.
+//! A poll that blocks its thread: what is taken over, how soon, and by how many threads.
 //!
-//! The figures are printed. What is asserted is far above them: a poll that nobody rescues blocks
-//! for [`LONG`].
+//! The tests print their figures. The asserted limits are far above them: a poll that is not
+//! rescued blocks for [`LONG`].
 
 #![cfg(unix)]
 #![expect(clippy::disallowed_methods, reason = "blocks workers on purpose, and waits in threads")]
@@ -23,21 +23,21 @@ use reveille_runtime::io::{Interest, Io};
 use reveille_runtime::time::Sleep;
 use reveille_runtime::{Builder, Runtime, spawn, spawn_local, yield_now};
 
-/// How long a poll blocks if nobody ends it.
+/// How long a poll blocks if it is not rescued.
 const LONG: Duration = Duration::from_secs(10);
 
-/// Within this somebody must have taken over, on a machine that does other things too.
+/// The time within which another thread must have taken over, even on a busy machine.
 const SOON: Duration = Duration::from_secs(3);
 
 fn runtime(workers: usize) -> Runtime {
     Builder::new().workers(workers).build().unwrap()
 }
 
-/// Blocks a worker until `answers` of them have come.
+/// Blocks a worker until `answers` messages have arrived. Returns how long that took.
 fn block(answer: &mpsc::Receiver<()>, answers: usize) -> Duration {
     let start = Instant::now();
     for _ in 0..answers {
-        answer.recv_timeout(LONG).expect("nobody took over");
+        answer.recv_timeout(LONG).expect("no thread took over");
     }
     start.elapsed()
 }
@@ -49,13 +49,13 @@ fn assert_soon(what: &str, took: Duration) {
 }
 
 #[test]
-fn the_queue_the_last_in_task_and_what_comes_from_outside_are_taken_over() {
+fn the_queue_the_lifo_slot_and_injected_tasks_are_taken_over() {
     let runtime = runtime(1);
     let (answers, answer) = mpsc::channel();
     let from_outside = answers.clone();
     let (blocks, blocked) = mpsc::channel();
     let stuck = runtime.spawn(async move {
-        // All but the last in the queue, the last in its slot.
+        // The last task is in the LIFO slot, the others are in the queue.
         for _ in 0..100 {
             let answers = answers.clone();
             drop(spawn(async move { answers.send(()) }));
@@ -65,7 +65,7 @@ fn the_queue_the_last_in_task_and_what_comes_from_outside_are_taken_over() {
     });
     blocked.recv().unwrap();
     drop(runtime.spawn(async move { from_outside.send(()) }));
-    assert_soon("queue, last-in slot, injector", runtime.block_on(stuck));
+    assert_soon("queue, LIFO slot, injector", runtime.block_on(stuck));
     assert!(runtime.metrics().takeovers >= 1);
 }
 
@@ -80,7 +80,7 @@ fn the_timers_of_a_blocked_worker_end() {
                 answers.send(()).unwrap();
             }
         }));
-        // The other's sleep is in this worker's wheel before it blocks.
+        // The sleep of the other task is in the wheel of this worker before it blocks.
         yield_now().await;
         block(&answer, 5)
     });
@@ -134,7 +134,7 @@ fn all_workers_may_block_at_once() {
         Sleep::after(Duration::from_millis(1)).await;
         answers.send(()).unwrap();
     });
-    answer.recv_timeout(LONG).expect("nobody took over");
+    answer.recv_timeout(LONG).expect("no thread took over");
     assert_soon("all three workers blocked", start.elapsed());
     releases.iter().for_each(|release| release.send(()).unwrap());
     runtime.block_on(next);
@@ -144,10 +144,10 @@ fn all_workers_may_block_at_once() {
     assert_eq!(runtime.block_on(runtime.spawn(async { 5 })), 5);
 }
 
-/// The monitor looks less often while all are parked, and sleeps after a while: each of these
-/// pauses finds it in another state.
+/// The monitor checks less often while all workers are parked, and sleeps after a while. After each
+/// of these pauses it is in another state.
 #[test]
-fn a_poll_that_blocks_after_an_idle_time_is_noticed() {
+fn a_poll_that_blocks_after_an_idle_time_is_detected() {
     let runtime = runtime(2);
     for idle in [0, 10, 40, 100, 200, 350, 700] {
         thread::sleep(Duration::from_millis(idle));
@@ -165,9 +165,9 @@ fn a_poll_that_blocks_after_an_idle_time_is_noticed() {
     }
 }
 
-/// With one worker nobody else is there who could take the place before the monitor has looked.
+/// With one worker no other worker could take the place before the monitor has checked it.
 #[test]
-fn a_single_worker_that_blocks_after_an_idle_time_is_noticed() {
+fn a_single_worker_that_blocks_after_an_idle_time_is_detected() {
     let runtime = runtime(1);
     for idle in [0, 10, 40, 100, 200, 350, 700] {
         thread::sleep(Duration::from_millis(idle));
@@ -180,9 +180,9 @@ fn a_single_worker_that_blocks_after_an_idle_time_is_noticed() {
     }
 }
 
-/// A busy worker that is alone puts the monitor's alarm off, as long as it gets on.
+/// A busy worker that is the only one awake defers the monitor's alarm while it makes progress.
 #[test]
-fn a_worker_that_blocks_after_a_busy_time_is_noticed() {
+fn a_worker_that_blocks_after_a_busy_time_is_detected() {
     for workers in [1, 2] {
         let runtime = runtime(workers);
         for busy in [1, 6, 20, 50] {
@@ -201,9 +201,10 @@ fn a_worker_that_blocks_after_a_busy_time_is_noticed() {
     }
 }
 
-/// The main thread opened the socket and blocks; a task of the pool waits at it, and sleeps.
+/// The main thread opened the socket and blocks. A task of the pool waits for the socket, and then
+/// sleeps.
 #[test]
-fn a_block_on_that_blocks_stops_nothing_that_it_gave_away() {
+fn a_stuck_block_on_does_not_stop_tasks_that_use_its_socket() {
     let runtime = runtime(1);
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
@@ -231,9 +232,9 @@ fn a_block_on_that_blocks_stops_nothing_that_it_gave_away() {
     assert_soon("a block_on that blocks, with a timer of 20 ms", took);
 }
 
-/// As above, with a socket that the main thread waited at before it gave it away.
+/// As above, with a socket for which the main thread waited before it passed it to the task.
 #[test]
-fn a_block_on_that_blocks_does_not_keep_a_socket_that_it_waited_at() {
+fn a_socket_that_a_stuck_block_on_waited_for_works_in_a_task() {
     let runtime = runtime(1);
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
@@ -251,7 +252,7 @@ fn a_block_on_that_blocks_does_not_keep_a_socket_that_it_waited_at() {
             assert!(poll_fn(|cx| Poll::Ready(read(cx).is_pending())).await);
             waits.send(()).unwrap();
             assert_eq!(poll_fn(&read).await.unwrap(), 1);
-            // The next byte comes when what was there is read, so that it takes another event.
+            // The next byte is sent after the previous one was read, so it causes another event.
             wants.send(()).unwrap();
             assert_eq!(poll_fn(&read).await.unwrap(), 1);
             answers.send(()).unwrap();
@@ -282,7 +283,7 @@ fn a_local_task_that_blocks_stops_only_the_local_tasks_of_its_thread() {
             }));
             yield_now().await;
             let took = block(&answer, 1);
-            // Its neighbours go on once it returns, although the place is another's.
+            // The other local tasks continue when it returns, although the place is taken.
             while count.get() < 10 {
                 yield_now().await;
             }
@@ -301,7 +302,7 @@ fn a_local_task_that_blocks_stops_only_the_local_tasks_of_its_thread() {
     assert!(runtime.metrics().takeovers >= 1);
 }
 
-/// A timer's waker that holds the worker up before it has left its park.
+/// A waker of a timer that blocks the worker before it has left its park.
 struct Gate {
     reached: mpsc::Sender<()>,
     opens: Mutex<mpsc::Receiver<()>>,
@@ -315,9 +316,9 @@ impl Wake for Gate {
 }
 
 /// A worker that was woken to search finds a local task that blocks. The next thread of that worker
-/// sleeps, and tasks from outside must wake it.
+/// parks, and tasks from outside must wake it.
 #[test]
-fn a_local_task_that_blocks_a_searcher_leaves_nobody_asleep() {
+fn injected_tasks_run_although_a_local_task_blocks_the_searching_worker() {
     let runtime = runtime(1);
     let (reaches, reached) = mpsc::channel();
     let (open, opens) = mpsc::channel();
@@ -343,7 +344,7 @@ fn a_local_task_that_blocks_a_searcher_leaves_nobody_asleep() {
         });
     }));
     reached.recv_timeout(LONG).unwrap();
-    // The first chooses the worker as the searcher, the second is for its local task.
+    // The first wake makes the worker the searching one, the second is for its local task.
     let first = runtime.spawn(async {});
     local.lock().unwrap().take().unwrap().wake();
     open.send(()).unwrap();
@@ -353,11 +354,11 @@ fn a_local_task_that_blocks_a_searcher_leaves_nobody_asleep() {
         thread::yield_now();
     }
     drop(runtime.spawn(async move { answers.send(()) }));
-    assert_eq!(end.recv_timeout(2 * LONG).unwrap(), Ok(()), "nobody was woken");
+    assert_eq!(end.recv_timeout(2 * LONG).unwrap(), Ok(()), "no worker was woken");
 }
 
 #[test]
-fn the_hook_and_the_counter_tell_of_every_takeover_and_the_spares_are_bounded() {
+fn every_takeover_is_reported_and_spare_threads_are_bounded() {
     let calls = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&calls);
     let runtime = Builder::new()
@@ -380,7 +381,7 @@ fn the_hook_and_the_counter_tell_of_every_takeover_and_the_spares_are_bounded() 
             (release, stuck)
         })
         .unzip();
-    // One worker and two spares block; the fourth poll has no thread to begin on.
+    // One worker and two spare threads block. There is no thread for the fourth poll.
     (0..3).for_each(|_| started.recv_timeout(LONG).unwrap());
     assert!(started.recv_timeout(Duration::from_millis(200)).is_err(), "a fourth thread");
     let metrics = runtime.metrics();
@@ -398,7 +399,7 @@ fn the_hook_and_the_counter_tell_of_every_takeover_and_the_spares_are_bounded() 
 }
 
 #[test]
-fn with_the_switch_off_nothing_is_taken_over() {
+fn without_spare_threads_no_worker_is_taken_over() {
     let runtime = Builder::new().workers(1).max_spare_threads(0).build().unwrap();
     let (answers, answer) = mpsc::channel();
     let stuck = runtime.spawn(async move {
@@ -407,7 +408,7 @@ fn with_the_switch_off_nothing_is_taken_over() {
         (waited, answer)
     });
     let (waited, answer) = runtime.block_on(stuck);
-    assert_eq!(waited, Err(mpsc::RecvTimeoutError::Timeout), "somebody took over");
+    assert_eq!(waited, Err(mpsc::RecvTimeoutError::Timeout), "a thread took over");
     answer.recv_timeout(LONG).expect("the poll has ended");
     let metrics = runtime.metrics();
     assert_eq!((metrics.takeovers, metrics.threads), (0, 1));

@@ -1,12 +1,11 @@
-//! Stands in the models for `reveille::protocol`: loom's locks and atomics, and wakes that only
-//! wake.
+//! Replaces `reveille::protocol` in the models: loom's locks and atomics, and plain wakes.
 
 #[allow(unused_imports, reason = "a model uses a part of them")]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 pub(crate) use loom::sync::{Mutex, MutexGuard};
 
 pub(crate) mod budget {
-    /// A poll of a model takes nothing of a budget.
+    /// A poll in a model has no budget.
     pub(crate) fn is_left() -> bool {
         true
     }
@@ -20,7 +19,7 @@ pub(crate) mod task {
 
     use loom::sync::atomic::{AtomicUsize, Ordering};
 
-    /// What a model panics with, to count how often that is reported.
+    /// The payload of panics in a model, which counts the reports.
     pub(crate) struct Counted(pub(crate) Arc<AtomicUsize>);
 
     pub(crate) fn wake(waker: Waker) {

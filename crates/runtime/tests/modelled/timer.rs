@@ -1,4 +1,4 @@
-//! The watchdog's timer in the models: it only remembers whether it is set.
+//! The watchdog's timer in the models: it only stores whether it is set.
 
 use std::time::Duration;
 

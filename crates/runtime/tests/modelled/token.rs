@@ -1,4 +1,4 @@
-//! Stands in the models for `reveille::task::CancellationToken`: the real tree of tokens and its
+//! Replaces `reveille::task::CancellationToken` in the models: the real tree of tokens and its
 //! waiters, without deadlines.
 
 use std::future::Future;
@@ -41,7 +41,7 @@ impl CancellationToken {
         CancelledFuture { waiting: Waiting::new(Arc::clone(&self.node)) }
     }
 
-    /// How many hold the node, children that are listed among them.
+    /// The number of references to the node, including those of its registered children.
     pub(crate) fn holders(&self) -> usize {
         Arc::strong_count(&self.node)
     }
@@ -52,7 +52,7 @@ pub(crate) struct CancelledFuture {
 }
 
 impl CancelledFuture {
-    /// Whether it is ready. If not, the counter will be woken.
+    /// Returns whether it is ready. If not, the counter will be woken.
     pub(crate) fn poll_with(&mut self, counter: &Arc<Counter>) -> bool {
         self.waiting.poll(&Waker::from(Arc::clone(counter))).is_some()
     }
@@ -66,7 +66,7 @@ impl Future for CancelledFuture {
     }
 }
 
-/// The words that a blocking closure and its waiter exchange.
+/// The state that a blocking closure and its waiter share.
 pub(crate) struct Phase(phase::Phase);
 
 impl Phase {
@@ -83,7 +83,7 @@ impl Phase {
     }
 }
 
-/// Counts how often it is woken.
+/// Counts its wakes.
 pub(crate) struct Counter(AtomicUsize);
 
 impl Counter {
