@@ -29,15 +29,15 @@ const LIMIT: Duration = Duration::from_secs(60);
 
 /// The fields of a report that a hook has received.
 #[derive(Debug, PartialEq)]
-struct Told {
+struct PanicReport {
     name: Option<String>,
     has_id: bool,
     line: Option<u32>,
     message: Option<String>,
 }
 
-fn told(panic: &UnhandledPanic<'_>) -> Told {
-    Told {
+fn report_of(panic: &UnhandledPanic<'_>) -> PanicReport {
+    PanicReport {
         name: panic.task_name.map(str::to_owned),
         has_id: panic.task_id.is_some(),
         line: panic.spawned_at.map(std::panic::Location::line),
@@ -46,11 +46,11 @@ fn told(panic: &UnhandledPanic<'_>) -> Told {
 }
 
 /// A runtime, and the reports that its hook receives.
-fn start(builder: Builder) -> (Runtime, Receiver<Told>) {
+fn start(builder: Builder) -> (Runtime, Receiver<PanicReport>) {
     let (sender, receiver) = mpsc::channel();
     let builder = builder.workers(2).max_blocking_threads(1);
     let builder = builder.on_unhandled_panic(move |panic| {
-        let _ = sender.send(told(panic));
+        let _ = sender.send(report_of(panic));
     });
     (builder.build().unwrap(), receiver)
 }
@@ -85,7 +85,7 @@ fn assert_works(runtime: Runtime) {
 }
 
 /// The only report.
-fn only(reports: &Receiver<Told>) -> Told {
+fn only(reports: &Receiver<PanicReport>) -> PanicReport {
     let report = reports.recv().expect("it was reported");
     assert_eq!(reports.try_recv().ok(), None, "there is a second report");
     report
@@ -162,7 +162,7 @@ fn a_panic_of_a_detached_task_is_reported_once_with_name_id_and_location() {
     runtime.block_on(async {
         drop(task::spawn_named(Some("fragile".into()), async { panic!("alone") }));
     });
-    let expected = Told {
+    let expected = PanicReport {
         name: Some("fragile".to_owned()),
         has_id: true,
         line: Some(line),
@@ -205,7 +205,7 @@ fn panics_of_a_detached_closure_and_a_detached_local_task_are_reported_once() {
         yield_now().await;
     });
     assert_works(runtime);
-    let mut messages: Vec<_> = reports.try_iter().map(|told| told.message.unwrap()).collect();
+    let mut messages: Vec<_> = reports.try_iter().map(|report| report.message.unwrap()).collect();
     messages.sort();
     assert_eq!(messages, ["in a closure", "in a local task"]);
 }
@@ -231,7 +231,7 @@ fn a_payload_whose_drop_panics_does_not_stop_the_runtime() {
     drop(runtime.spawn(async { panic_any(Chain(3)) }));
     runtime.block_on(async { drop(spawn_blocking(|| panic_any(Chain(3)))) });
     assert_works(runtime);
-    assert_eq!(reports.try_iter().map(|told| told.message).collect::<Vec<_>>(), [None, None]);
+    assert_eq!(reports.try_iter().map(|report| report.message).collect::<Vec<_>>(), [None, None]);
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn drops_that_panic_during_the_shutdown_are_reported_and_it_ends() {
     let shutdown = runtime.shutdown(LIMIT);
     assert!(shutdown.is_complete(), "{shutdown:?}");
     assert_eq!(shutdown.cancelled_tasks, 3);
-    let messages: Vec<_> = reports.try_iter().map(|told| told.message).collect();
+    let messages: Vec<_> = reports.try_iter().map(|report| report.message).collect();
     assert_eq!(messages, vec![message("in the drop of a future"); 3]);
 }
 
@@ -260,7 +260,7 @@ fn an_output_whose_drop_panics_is_reported() {
     drop(runtime.spawn(async { PanicsOnDrop("in the drop of an output") }));
     runtime.block_on(async { drop(spawn_blocking(|| PanicsOnDrop("in that of a closure's"))) });
     assert_works(runtime);
-    let mut messages: Vec<_> = reports.try_iter().map(|told| told.message.unwrap()).collect();
+    let mut messages: Vec<_> = reports.try_iter().map(|report| report.message.unwrap()).collect();
     messages.sort();
     assert_eq!(messages, ["in that of a closure's", "in the drop of an output"]);
 }
@@ -287,7 +287,7 @@ fn a_panic_in_the_drop_of_a_closure_that_never_ran_is_reported() {
 }
 
 /// Runs `body` as a task of a runtime whose wakers panic, and returns what was reported.
-fn reported_by<F>(body: F) -> Vec<Told>
+fn reported_by<F>(body: F) -> Vec<PanicReport>
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -297,9 +297,9 @@ where
     reports.try_iter().collect()
 }
 
-fn bomb_in_a_wake() -> Vec<Told> {
+fn bomb_in_a_wake() -> Vec<PanicReport> {
     let name = Some("<waker>".to_owned());
-    vec![Told { name, has_id: false, line: None, message: message("in a wake") }]
+    vec![PanicReport { name, has_id: false, line: None, message: message("in a wake") }]
 }
 
 #[test]
@@ -401,9 +401,9 @@ fn wakers_that_panic_when_the_runtime_ends_do_not_prevent_its_end() {
 }
 
 /// Sends a message when woken.
-struct Tell(mpsc::Sender<()>);
+struct SendsOnWake(mpsc::Sender<()>);
 
-impl Wake for Tell {
+impl Wake for SendsOnWake {
     fn wake(self: Arc<Self>) {
         let _ = self.0.send(());
     }
@@ -420,7 +420,9 @@ fn a_waker_that_panics_when_a_thread_leaves_block_on_stops_no_other_waker() {
         });
         assert!(polled.is_pending());
         let mut sleep = Box::pin(Sleep::after(LIMIT));
-        assert!(poll_with(sleep.as_mut(), &Waker::from(Arc::new(Tell(say_woken)))).is_pending());
+        assert!(
+            poll_with(sleep.as_mut(), &Waker::from(Arc::new(SendsOnWake(say_woken)))).is_pending()
+        );
         (ours, theirs, sleep)
     });
     woken.recv().expect("the other waker is woken when its timers are no longer turned");

@@ -121,7 +121,7 @@ impl JoinError {
     ///
     /// let task = task::spawn(async { panic!("out of paper") });
     /// let error = task::block_on(task.result()).unwrap_err();
-    /// // As awaiting the handle itself would have done:
+    /// // Awaiting the handle itself would do the same:
     /// let caught = panic::catch_unwind(|| panic::resume_unwind(error.into_panic()));
     /// assert!(caught.is_err());
     /// # std::panic::set_hook(hook);

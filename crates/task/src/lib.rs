@@ -1,7 +1,7 @@
 //! The task cell: one future, its output and everything that refers to it, in one allocation.
 //!
 //! This crate has no threads, no queues and no clock. An executor passes a future to [`spawn`] and
-//! receives a [`Runnable`]. [`Schedule`] tells it when the task wants to run again.
+//! receives a [`Runnable`]. When the task must run again, it calls [`Schedule::schedule`].
 //!
 //! The modules `raw`, `cell`, `run`, `schedule`, `join`, `task_ref`, `waker` and `attachments` use
 //! each other. They belong together: a reference to the cell calls its vtable, and the vtable's

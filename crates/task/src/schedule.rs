@@ -12,7 +12,7 @@ use crate::run::Runnable;
 use crate::state::State;
 use crate::task_ref::{Kept, TaskRef};
 
-/// Why a [`Runnable`] is handed to [`Schedule::schedule`].
+/// Why a [`Runnable`] is passed to [`Schedule::schedule`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cause {
     /// A waker fired.
@@ -135,7 +135,7 @@ where
     unsafe { spawn_unchecked(future, scheduler, options) }
 }
 
-/// As [`spawn`], for a future or output that is not `Send`.
+/// Like [`spawn`], for a future or output that is not `Send`.
 ///
 /// # Safety
 ///
@@ -162,7 +162,7 @@ where
     (runnable, handle)
 }
 
-/// As [`spawn`], with a reference for the executor to keep in its registry. Its count is part of
+/// Like [`spawn`], with a reference for the executor to keep in its registry. Its count is part of
 /// the initial value of the state word, so it costs nothing extra.
 #[inline]
 pub fn spawn_kept<F, S>(
@@ -179,7 +179,7 @@ where
     unsafe { spawn_kept_unchecked(future, scheduler, options) }
 }
 
-/// As [`spawn_kept`], for a future or output that is not `Send`.
+/// Like [`spawn_kept`], for a future or output that is not `Send`.
 ///
 /// # Safety
 ///

@@ -26,7 +26,7 @@ pub enum WaitSlot {
 }
 
 impl WaitSlot {
-    /// A shared slot, for a caller that cannot tell which tasks still exist.
+    /// A shared slot, for wakers of unknown tasks.
     #[must_use]
     pub fn shared() -> WaitSlot {
         WaitSlot::Shared(WakerOps::default())

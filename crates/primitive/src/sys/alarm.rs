@@ -167,7 +167,7 @@ mod linux {
             if fd < 0 {
                 return Err(io::Error::last_os_error());
             }
-            // SAFETY: the kernel has just made the descriptor, and no other code knows its number.
+            // SAFETY: the kernel has just made the descriptor, and no other code has its number.
             Ok(Timer(unsafe { OwnedFd::from_raw_fd(fd) }))
         }
 

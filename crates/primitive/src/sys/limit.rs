@@ -40,7 +40,7 @@ pub struct FdLimit {
 /// // A thousand connections, and some for the rest of the program.
 /// let limit = runtime::raise_fd_limit(1_100)?;
 /// if limit.soft < 1_100 {
-///     eprintln!("only {} connections at once", limit.soft);
+///     eprintln!("only {} connections", limit.soft);
 /// }
 /// # std::io::Result::Ok(())
 /// ```

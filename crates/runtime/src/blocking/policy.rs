@@ -1,6 +1,6 @@
 //! When the blocking pool wakes, starts and ends threads: counts and pure rules.
 //!
-//!
+//! # States of a thread
 //!
 //! | state | the thread | leaves the state by |
 //! | --- | --- | --- |
