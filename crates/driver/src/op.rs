@@ -9,8 +9,8 @@
 //! 2. An event after the section finds the waiter.
 //! 3. A change before the registration causes no event. But the registration itself causes an event
 //!    for each direction that is ready at that moment (on epoll and kqueue), and the waiter has
-//!    been entered by then. So the registration could be the last step. The operation is tried once
-//!    more nevertheless, so that data that arrived in between is used now and not after a turn.
+//!    been entered by then. So the registration could be the last step. The operation is still
+//!    tried once more, so that data that arrived in between is used now and not after a turn.
 //!
 //! An interrupted operation (EINTR) is repeated.
 //!
@@ -168,7 +168,8 @@ where
         outcome.await.map(|(result, _)| result)
     }
 
-    /// Waits until `direction` is ready. Queries the system first and does not assume readiness.
+    /// Waits until `direction` is ready. Checks with a system call first and does not assume
+    /// readiness.
     ///
     /// # Errors
     ///
@@ -256,7 +257,7 @@ where
     }
 }
 
-/// Queries the system whether a direction is ready.
+/// Checks with a system call whether a direction is ready.
 #[derive(Debug)]
 struct Probe<'a> {
     #[cfg(unix)]

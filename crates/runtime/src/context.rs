@@ -162,8 +162,8 @@ pub(crate) fn has_event_loop() -> bool {
 pub(crate) fn with_event_loop<R>(access: impl FnOnce(Option<&EventLoop>) -> R) -> R {
     // Only the pointer is read inside the closure, so that `access` can be inlined here.
     let event_loop = CONTEXT.with(|context| context.event_loop.get());
-    // SAFETY: the pointer is null, or a caller of this function has entered an event loop that
-    // outlives its guard (invariant 1).
+    // SAFETY: the pointer is null, or a function further up the stack set it, and its event loop
+    // outlives that call (invariant 1).
     let event_loop = unsafe { event_loop.as_ref() };
     access(event_loop)
 }
@@ -204,8 +204,8 @@ fn begin(current: Current) -> Guard {
     })
 }
 
-/// Calls the closure that fits with the task or the data that this thread polls now. `None` outside
-/// a poll.
+/// Calls `on_task` with the task that this thread polls now, or `on_data` if it polls the future of
+/// a `block_on`. `None` outside a poll.
 pub(crate) fn with_current<R>(
     on_task: impl FnOnce(TaskRef<'_>) -> R,
     on_data: impl FnOnce(&TaskData) -> R,

@@ -16,7 +16,7 @@ use std::os::fd::AsFd;
 #[cfg(windows)]
 use std::os::windows::io::AsSocket as AsFd;
 
-/// An object of std's that owns a descriptor (on Windows a socket) and can be waited for.
+/// An object of std that owns a descriptor (on Windows a socket) and can be waited for.
 ///
 /// Sealed, because the descriptor must stay open and the same while the object exists. A borrowed
 /// descriptor may be closed while it is registered with the driver, and that of a user's type may

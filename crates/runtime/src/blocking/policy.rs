@@ -42,7 +42,7 @@ pub(super) struct Counts {
     pub(super) is_closed: bool,
 }
 
-/// How it is ensured that a thread takes the queued jobs.
+/// What ensures that a thread takes the queued jobs.
 #[must_use]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Cover {

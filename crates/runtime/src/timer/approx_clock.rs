@@ -6,8 +6,8 @@
 //! of the sample plus the ticks since.
 //!
 //! The estimate is too late by a thousandth of the age of the sample, and the age is at most a
-//! millisecond. So a deadline that is computed from it is at most a few microseconds late, and
-//! never early.
+//! millisecond. So a deadline that is computed from it is at most two microseconds late, and never
+//! early.
 //!
 //! # Invariants
 //!
