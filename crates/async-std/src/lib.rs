@@ -781,7 +781,28 @@ pub mod task {
     #[cfg(feature = "default")]
     #[doc(inline)]
     pub use reveille::task::{
-        AccessError, JoinHandle, LocalKey, Task, TaskId, block_on, current, sleep, spawn,
-        spawn_blocking, try_current,
+        AccessError, JoinHandle, LocalKey, Task, TaskId, block_on, current, spawn, spawn_blocking,
+        try_current,
     };
+
+    /// Waits for `dur`, counted from the first poll of the returned future.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future cancels the timer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # async_std::task::block_on(async {
+    /// use async_std::task;
+    /// use std::time::Duration;
+    ///
+    /// task::sleep(Duration::from_millis(1)).await;
+    /// # });
+    /// ```
+    #[cfg(feature = "default")]
+    pub async fn sleep(dur: std::time::Duration) {
+        reveille::task::sleep(dur).await;
+    }
 }

@@ -254,6 +254,7 @@
 //! | [`stream`] | `iter` | [`StreamExt`](stream::StreamExt) with the methods of an iterator, `merge`, `interval`, `throttle` |
 //! | [`channel`] | `sync::mpsc` | several receivers; both ends are asynchronous |
 //! | [`sync`] | `sync` | `Semaphore`; guards may live across an `.await` |
+//! | [`time`] | `time` | `sleep`, `timeout`, `interval` |
 //! | [`io`] | `io` | `timeout`; buffered lines as a stream |
 //! | [`net`] | `net` | accepted connections as a stream |
 //! | [`fs`], [`path`] | `fs`, `path` | directories as streams |
@@ -265,7 +266,7 @@
 //! | task | item |
 //! |---|---|
 //! | run something concurrently | [`task::spawn`](crate::task), [`FutureExt::join`](prelude::FutureExt::join) |
-//! | wait, or limit a wait | [`task::sleep`], [`future::timeout`], [`stream::interval`] |
+//! | wait, or limit a wait | [`time::sleep`], [`time::timeout`], [`time::interval`] |
 //! | take the first result | [`select!`], [`FutureExt::race`](prelude::FutureExt::race), [`StreamExt::merge`](stream::StreamExt::merge) |
 //! | end what was started together | [`future::scope`], [`task::scope`], [`task::JoinSet`] |
 //! | stop something from outside | [`task::CancellationToken`] |
@@ -320,8 +321,9 @@ pub mod process;
 pub mod runtime;
 pub mod stream;
 pub mod sync;
-#[doc(alias("thread", "time"))]
+#[doc(alias = "thread")]
 pub mod task;
+pub mod time;
 
 mod macros;
 mod protocol;

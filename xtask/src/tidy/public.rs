@@ -16,7 +16,7 @@ use super::source::Line;
 use super::tree::{File, Tree};
 
 /// The public crates, and the files of lower crates from which they re-export.
-const SHOWN: [&str; 11] = [
+const SHOWN: [&str; 12] = [
     "crates/reveille/src",
     "crates/async-std/src",
     "crates/macros/src/lib.rs",
@@ -24,6 +24,7 @@ const SHOWN: [&str; 11] = [
     "crates/runtime/src/runtime.rs",
     "crates/runtime/src/observe.rs",
     "crates/runtime/src/scheduler/multi/shutdown.rs",
+    "crates/runtime/src/scheduler/sleep.rs",
     "crates/task/src/join.rs",
     "crates/task/src/error.rs",
     "crates/task/src/id.rs",

@@ -139,7 +139,7 @@
 //! | kind | items |
 //! |---|---|
 //! | re-export of std | `Future`, `pending`, `poll_fn`, `ready` |
-//! | own | `FutureExt`, `IntoFuture`, `timeout`, `TimeoutError`; `scope`, `try_scope` and the `_local` variants; `join_all`, `race_all` and the `try_` variants; [`select!`](crate::select!) |
+//! | own | `FutureExt`, `IntoFuture`, `timeout`, `timeout_at`, `TimeoutError`; `scope`, `try_scope` and the `_local` variants; `join_all`, `race_all` and the `try_` variants; [`select!`](crate::select!) |
 
 mod all;
 mod ext;
@@ -163,7 +163,7 @@ pub use flatten::IntoFuture;
 pub(crate) use group::Group;
 pub(crate) use pair::warn_if_borrowed;
 pub use scope::{LocalScope, Scope, ScopedFuture, scope, scope_local, try_scope, try_scope_local};
-pub use timed::{TimeoutError, timeout};
+pub use timed::{TimeoutError, timeout, timeout_at};
 
 #[doc(hidden)]
 pub mod futures {

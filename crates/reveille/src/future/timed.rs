@@ -1,11 +1,11 @@
-//! Futures and time: `timeout`, `delay`.
+//! Futures and time: `timeout`, `timeout_at`, `delay`.
 
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 
@@ -17,9 +17,9 @@ use super::pair::warn_if_borrowed;
 
 /// Awaits a future for at most `dur`.
 ///
-/// The future is polled before the clock is read, so a future that is ready never times out, even
-/// after a pause or with a `dur` of zero. With [`Duration::MAX`] there is no time limit. The time
-/// starts with the first poll of the returned future.
+/// A future that is ready never times out, even after a pause or with a `dur` of zero, and costs no
+/// reading of the clock: the time starts after the first poll, if the future is not ready then.
+/// With [`Duration::MAX`] there is no time limit.
 ///
 /// A timeout cannot interrupt code that blocks its thread: it takes effect when the future next
 /// returns `Pending`.
@@ -50,12 +50,70 @@ use super::pair::warn_if_borrowed;
 ///     assert_eq!(future::timeout(Duration::ZERO, now).await, Ok(1));
 /// });
 /// ```
-#[doc(alias("timeout_at", "wait_for"))]
+#[doc(alias = "wait_for")]
 pub async fn timeout<F, T, NotBorrowed>(dur: Duration, f: F) -> Result<T, TimeoutError>
 where
     F: Future<Output = T> + OwnedFuture<NotBorrowed>,
 {
-    TimeoutFuture::new(f, dur).await
+    TimeoutFuture::limited(f, Limit::After(dur)).await
+}
+
+/// Awaits a future until `deadline`, at most.
+///
+/// Like [`timeout`](crate::future::timeout): a future that is ready never times out, even after the
+/// deadline, and a borrow does not compile.
+///
+/// # Errors
+///
+/// [`TimeoutError`] if the deadline has passed. The future is then dropped at its current `.await`.
+///
+/// # Cancel safety
+///
+/// Dropping this future drops the one inside.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::{future, time};
+/// use std::time::{Duration, Instant};
+///
+/// reveille::task::block_on(async {
+///     // One deadline for two steps.
+///     let deadline = Instant::now() + Duration::from_millis(5);
+///     assert_eq!(time::timeout_at(deadline, future::ready(1)).await, Ok(1));
+///     assert!(time::timeout_at(deadline, future::pending::<()>()).await.is_err());
+/// });
+/// ```
+pub async fn timeout_at<F, T, NotBorrowed>(deadline: Instant, f: F) -> Result<T, TimeoutError>
+where
+    F: Future<Output = T> + OwnedFuture<NotBorrowed>,
+{
+    TimeoutFuture::limited(f, Limit::At(deadline)).await
+}
+
+/// When a time limit ends.
+#[derive(Debug)]
+enum Limit {
+    /// So long after the first poll. The clock has not been read.
+    After(Duration),
+    At(Instant),
+    /// With the end of a timer.
+    Set(Sleep),
+}
+
+impl Limit {
+    /// The timer, which is made when it is first needed.
+    fn sleep(&mut self) -> &mut Sleep {
+        match *self {
+            Limit::After(duration) => *self = Limit::Set(Sleep::after(duration)),
+            Limit::At(deadline) => *self = Limit::Set(Sleep::until(deadline)),
+            Limit::Set(_) => {}
+        }
+        match self {
+            Limit::Set(sleep) => sleep,
+            _ => unreachable!("it was just set"),
+        }
+    }
 }
 
 /// A future did not complete in time.
@@ -110,15 +168,19 @@ pin_project! {
         // `None` once it is done: a future that times out is dropped at once.
         #[pin]
         future: Option<F>,
-        sleep: Sleep,
+        limit: Limit,
     }
 }
 
 impl<F> TimeoutFuture<F> {
+    fn limited(future: F, limit: Limit) -> TimeoutFuture<F> {
+        TimeoutFuture { future: Some(future), limit }
+    }
+
     /// Accepts a borrow, for the shim, whose functions cannot refuse it.
     #[doc(hidden)]
     pub fn new(future: F, timeout: Duration) -> TimeoutFuture<F> {
-        TimeoutFuture { future: Some(future), sleep: Sleep::after(timeout) }
+        TimeoutFuture::limited(future, Limit::Set(Sleep::after(timeout)))
     }
 }
 
@@ -133,7 +195,7 @@ impl<F: Future> Future for TimeoutFuture<F> {
         let result = match future.poll(cx) {
             Poll::Ready(output) => Ok(output),
             Poll::Pending => {
-                let sleep = Pin::new(&mut *this.sleep);
+                let sleep = Pin::new(this.limit.sleep());
                 ready!(budget::poll_after(is_budget_left, || sleep.poll(cx)));
                 warn_if_borrowed::<F>();
                 Err(TimeoutError { _private: () })

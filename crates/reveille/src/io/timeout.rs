@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ use crate::future::warn_if_borrowed;
 
 /// Awaits an I/O operation for at most `timeout`.
 ///
-/// The operation is polled before the clock is read, so an operation that is ready at once succeeds
-/// even with a timeout of zero. The time starts at the first poll. `Duration::MAX` means no limit.
+/// An operation that is ready at once succeeds even with a timeout of zero, and costs no reading of
+/// the clock: the time starts after the first poll, if the operation is not ready then.
+/// `Duration::MAX` means no limit.
 ///
 /// This takes the operation itself: a borrow, `&mut future`, does not compile, because the future
 /// would then stay unpolled. [Why?](crate::future#futures-that-are-not-polled)
@@ -66,13 +67,14 @@ where
     F: Future<Output = io::Result<T>>,
 {
     let mut future = pin!(future);
-    let mut sleep = pin!(Sleep::after(timeout));
+    let mut sleep = None;
     poll_fn(|cx| {
         let is_budget_left = budget::is_left();
         if let Poll::Ready(result) = future.as_mut().poll(cx) {
             return Poll::Ready(result);
         }
-        budget::poll_after(is_budget_left, || sleep.as_mut().poll(cx)).map(|()| {
+        let sleep = Pin::new(sleep.get_or_insert_with(|| Sleep::after(timeout)));
+        budget::poll_after(is_budget_left, || sleep.poll(cx)).map(|()| {
             warn_if_borrowed::<F>();
             Err(io::Error::new(io::ErrorKind::TimedOut, "future timed out"))
         })

@@ -265,10 +265,11 @@ fn block_on_traced<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
     })
 }
 
-/// Waits for `dur`.
+/// Waits for `dur`, counted from this call.
 ///
-/// It never ends early. It ends late by the time that the system takes to wake a thread, some 30 to
-/// 60 µs on an idle Linux machine. [`Duration::MAX`] never ends.
+/// The returned [`Sleep`] is a future that can be named and reset. It never ends early. It ends
+/// late by the time that the system takes to wake a thread, some 30 to 60 µs on an idle Linux
+/// machine. [`Duration::MAX`] never ends.
 ///
 /// # Cancel safety
 ///
@@ -288,8 +289,8 @@ fn block_on_traced<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
 /// ```
 #[inline]
 #[doc(alias("Timer", "Delay", "delay_for"))]
-pub async fn sleep(dur: Duration) {
-    Sleep::after(dur).await;
+pub fn sleep(dur: Duration) -> Sleep {
+    Sleep::after(dur)
 }
 
 /// Waits until `deadline`.
@@ -318,8 +319,8 @@ pub async fn sleep(dur: Duration) {
 /// ```
 #[inline]
 #[doc(alias("Timer", "delay_until"))]
-pub async fn sleep_until(deadline: Instant) {
-    Sleep::until(deadline).await;
+pub fn sleep_until(deadline: Instant) -> Sleep {
+    Sleep::until(deadline)
 }
 
 /// Yields to other tasks.

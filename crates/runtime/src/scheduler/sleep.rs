@@ -24,21 +24,70 @@ use crate::{budget, context};
 /// The time of the current runtime's clock.
 ///
 /// Inside a simulated runtime this is its virtual time.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Instant;
+///
+/// let now = reveille_runtime::time::now();
+/// assert!(now <= Instant::now());
+/// ```
 #[must_use]
 pub fn now() -> Instant {
     context::clock(Clock::now)
 }
 
-/// A future that is ready once a deadline has passed; made by [`Sleep::until`] and
-/// [`Sleep::after`].
+/// A future that is ready once a deadline has passed.
+///
+/// `time::sleep` and `time::sleep_until` make one, as do [`Sleep::after`] and [`Sleep::until`].
 ///
 /// It never ends early. How late it ends depends on the system: about 30 to 60 µs on an idle
-/// Linux machine. Costs no allocation and, while its thread has other deadlines or work, no system
-/// call.
+/// Linux machine. It needs no allocation and, while its thread has other deadlines or work, no
+/// system call. It is `Unpin`, so one `Sleep` can be a field and be [reset](Sleep::reset) again and
+/// again.
 ///
 /// # Cancel safety
 ///
 /// Dropping it forgets the deadline, and nothing else.
+///
+/// # Examples
+///
+/// A time limit that starts again with each sign of life:
+///
+/// ```
+/// use reveille::time::Sleep;
+/// use std::future::Future;
+/// use std::pin::Pin;
+/// use std::task::{Context, Poll};
+/// use std::time::Duration;
+///
+/// struct Idle {
+///     limit: Duration,
+///     sleep: Sleep,
+/// }
+///
+/// impl Idle {
+///     fn sign_of_life(&mut self) {
+///         self.sleep.reset_after(self.limit);
+///     }
+/// }
+///
+/// impl Future for Idle {
+///     type Output = ();
+///
+///     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+///         Pin::new(&mut self.sleep).poll(cx)
+///     }
+/// }
+///
+/// let limit = Duration::from_millis(2);
+/// let mut idle = Idle { limit, sleep: Sleep::never() };
+/// idle.sign_of_life();
+/// reveille::task::block_on(idle);
+/// ```
+#[must_use = "futures do nothing unless you `.await` or poll them"]
+#[doc(alias("Timer", "Delay"))]
 pub struct Sleep {
     deadline_ns: u64,
     /// The deadline had passed when it was set.
@@ -54,28 +103,69 @@ struct TimerEntry {
 }
 
 impl Sleep {
-    /// Sleeps until `deadline`.
-    #[must_use]
+    /// Sleeps until `deadline`. A deadline that has passed is ready at once.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::time::Sleep;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let deadline = Instant::now() + Duration::from_millis(2);
+    /// reveille::task::block_on(Sleep::until(deadline));
+    /// assert!(Instant::now() >= deadline);
+    /// ```
+    #[doc(alias = "at")]
     pub fn until(deadline: Instant) -> Sleep {
         let deadline_ns = context::clock(|clock| clock.to_ns(deadline));
         Sleep { deadline_ns, is_due: deadline_ns <= now_ns(), entry: None }
     }
 
     /// Sleeps for `duration` from now. A duration too long for the clock never ends.
-    #[must_use]
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::time::Sleep;
+    /// use std::time::Duration;
+    ///
+    /// reveille::task::block_on(Sleep::after(Duration::from_millis(2)));
+    /// ```
     #[inline]
     pub fn after(duration: Duration) -> Sleep {
         let deadline_ns = deadline_after(duration);
         Sleep { deadline_ns, is_due: duration.is_zero(), entry: None }
     }
 
-    /// A sleep that never ends.
-    #[must_use]
+    /// A sleep that never ends, until it is [reset](Sleep::reset).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::time::Sleep;
+    /// use std::time::Duration;
+    ///
+    /// let mut sleep = Sleep::never();
+    /// assert_eq!(sleep.deadline(), None);
+    /// sleep.reset_after(Duration::from_millis(2));
+    /// reveille::task::block_on(sleep);
+    /// ```
     pub fn never() -> Sleep {
         Sleep { deadline_ns: u64::MAX, is_due: false, entry: None }
     }
 
     /// When it ends; `None` for never.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::time::Sleep;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let deadline = Instant::now() + Duration::from_secs(1);
+    /// assert_eq!(Sleep::until(deadline).deadline(), Some(deadline));
+    /// assert_eq!(Sleep::after(Duration::MAX).deadline(), None);
+    /// ```
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         (self.deadline_ns != u64::MAX)
@@ -83,13 +173,52 @@ impl Sleep {
             .flatten()
     }
 
-    /// Sets another deadline. The future must be polled again to be woken then.
+    /// Whether the deadline has passed, by the clock and without a poll.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::time::Sleep;
+    /// use std::time::Duration;
+    ///
+    /// assert!(Sleep::after(Duration::ZERO).is_elapsed());
+    /// assert!(!Sleep::after(Duration::from_secs(60)).is_elapsed());
+    /// ```
+    #[must_use]
+    pub fn is_elapsed(&self) -> bool {
+        self.is_due || now_ns() >= self.deadline_ns
+    }
+
+    /// Sets another deadline, whether it has ended or not. The future must be polled again to be
+    /// woken then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::time::Sleep;
+    /// use std::time::{Duration, Instant};
+    ///
+    /// let mut sleep = Sleep::after(Duration::from_secs(60));
+    /// sleep.reset(Instant::now());
+    /// reveille::task::block_on(sleep);
+    /// ```
     pub fn reset(&mut self, deadline: Instant) {
         self.forget();
         *self = Sleep::until(deadline);
     }
 
     /// Sets the deadline to `duration` from now. The future must be polled again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::time::Sleep;
+    /// use std::time::Duration;
+    ///
+    /// let mut sleep = Sleep::after(Duration::from_secs(60));
+    /// sleep.reset_after(Duration::from_millis(2));
+    /// reveille::task::block_on(sleep);
+    /// ```
     pub fn reset_after(&mut self, duration: Duration) {
         self.forget();
         *self = Sleep::after(duration);

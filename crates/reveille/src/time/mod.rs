@@ -1,0 +1,43 @@
+//! Time: sleeps, limits and ticks.
+//!
+//! The functions of this module are where users of tokio look for them. Some are also where
+//! async-std has them: `sleep` in [`task`](crate::task), `timeout` in [`future`](crate::future). A
+//! duration that is too long for the clock, such as [`Duration::MAX`], never ends.
+//!
+//! # Ticks
+//!
+//! | | first tick | after a tick that was taken late |
+//! |---|---|---|
+//! | [`interval`] | at once | as its [`MissedTickBehavior`] says |
+//! | [`interval_at`] | at a time that you choose | the same |
+//! | [`stream::interval`](crate::stream::interval), as in async-std | after one period | one period after that tick was taken |
+//!
+//! # Examples
+//!
+//! ```
+//! use reveille::time::{self, Duration, Instant};
+//!
+//! reveille::task::block_on(async {
+//!     let start = Instant::now();
+//!     let mut ticks = time::interval(Duration::from_millis(2));
+//!     for _ in 0..3 {
+//!         ticks.tick().await;
+//!     }
+//!     // The first tick is at the start.
+//!     assert!(start.elapsed() >= Duration::from_millis(4));
+//! });
+//! ```
+
+mod interval;
+
+#[doc(no_inline)]
+pub use std::time::{Duration, Instant, SystemTime};
+
+#[doc(inline)]
+pub use reveille_runtime::time::Sleep;
+
+#[doc(inline)]
+pub use crate::future::{TimeoutError, timeout, timeout_at};
+#[doc(inline)]
+pub use crate::task::{sleep, sleep_until};
+pub use interval::{Interval, MissedTickBehavior, interval, interval_at};
