@@ -8,3 +8,4 @@ pub mod executors;
 pub mod measure;
 pub mod programs;
 pub mod scratch;
+pub mod wakers;

@@ -67,7 +67,8 @@
 //!
 //! | takes budget | takes none |
 //! |---|---|
-//! | reads and writes of sockets, pipes and files, [`accept`], datagrams | locks, semaphores and channels (types of other crates) |
+//! | reads and writes of sockets, pipes and files, [`accept`], datagrams | `Mutex`, `RwLock` and [`channel`](crate::channel)s (types of other crates) |
+//! | what [`sync`](crate::sync) defines itself, such as `Semaphore` and `broadcast` | `Condvar` |
 //! | [`io::copy`], [`io::empty`], [`io::repeat`], [`io::sink`] | futures that you write yourself |
 //! | methods that consume a [`stream`], eight items for one unit | computation |
 //!

@@ -253,7 +253,7 @@
 //! | [`future`] | `future` | [`FutureExt`](prelude::FutureExt): `join`, `race`, `timeout`, `delay` |
 //! | [`stream`] | `iter` | [`StreamExt`](stream::StreamExt) with the methods of an iterator, `merge`, `interval`, `throttle` |
 //! | [`channel`] | `sync::mpsc` | several receivers; both ends are asynchronous |
-//! | [`sync`] | `sync` | `Semaphore`; guards may live across an `.await` |
+//! | [`sync`] | `sync` | `broadcast`, `watch`, `oneshot`, `Notify`, `Semaphore`; guards may live across an `.await` |
 //! | [`time`] | `time` | `sleep`, `timeout`, `interval` |
 //! | [`io`] | `io` | `timeout`; buffered lines as a stream |
 //! | [`net`] | `net` | accepted connections as a stream |
@@ -267,6 +267,7 @@
 //! |---|---|
 //! | run something concurrently | [`task::spawn`](crate::task), [`FutureExt::join`](prelude::FutureExt::join) |
 //! | wait, or limit a wait | [`time::sleep`], [`time::timeout`], [`time::interval`] |
+//! | tell other tasks something | [`sync::oneshot`], [`sync::watch`], [`sync::broadcast`], [`channel`], [`sync::Notify`] |
 //! | take the first result | [`select!`], [`FutureExt::race`](prelude::FutureExt::race), [`StreamExt::merge`](stream::StreamExt::merge) |
 //! | end what was started together | [`future::scope`], [`task::scope`], [`task::JoinSet`] |
 //! | stop something from outside | [`task::CancellationToken`] |
@@ -305,7 +306,7 @@ use reveille_watchdog as _;
 #[doc(inline)]
 pub use reveille_macros::{main, test};
 
-#[doc(alias("mpsc", "oneshot"))]
+#[doc(alias = "mpsc")]
 pub mod channel;
 pub mod fs;
 pub mod future;

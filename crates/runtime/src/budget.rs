@@ -61,7 +61,7 @@ pub fn charge(units: usize) {
 
 /// Takes a unit and runs `poll`. Returns the unit if the result is `Pending`.
 #[inline]
-pub(crate) fn poll_budgeted<R>(
+pub fn poll_budgeted<R>(
     cx: &mut Context<'_>,
     poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
 ) -> Poll<R> {

@@ -36,6 +36,7 @@ use std::task::{Context, Poll};
 
 use reveille_task::Options;
 
+pub use reveille_primitive::spin_lock;
 pub use reveille_primitive::sys::{FdLimit, TimerSlack, raise_fd_limit, without_sigpipe};
 pub use reveille_task::{JoinError, JoinHandle, JoinResult, Task, TaskId};
 pub use runtime::{

@@ -11,6 +11,15 @@
 //! | would only pass on a value | a [`channel`](crate::channel) |
 //! | would only limit how many continue | [`Semaphore`] |
 //!
+//! | to tell other tasks | use |
+//! |---|---|
+//! | one value, once | [`oneshot`] |
+//! | the latest value, to any number of tasks | [`watch`] |
+//! | every value, to every task | [`broadcast`] |
+//! | every value, to one of the tasks | a [`channel`](crate::channel) |
+//! | that something has happened | [`Notify`] |
+//! | that a condition on data behind a [`Mutex`] has changed | [`Condvar`] |
+//!
 //! # Cancel safety
 //!
 //! A future that waits for a lock and is dropped leaves the queue; if the lock had just been
@@ -26,15 +35,26 @@
 //! longer polled, keeps its position in the queue and blocks those after it; see
 //! [`future`](crate::future#futures-that-are-not-polled).
 //!
-//! A loop over a lock that is always free does not use up the budget of its poll, because the
-//! lock's type is another crate's. Call [`yield_now`](crate::task::yield_now) in such a loop from
-//! time to time; see the [guide](crate::guide#the-budget).
+//! [`Semaphore`] and [`Notify`] serve the tasks in the order in which they came, and what this
+//! module defines itself uses up the budget of a poll.
+//!
+//! A loop over a [`Mutex`] or [`RwLock`] that is always free does not use up the budget of its
+//! poll, because the lock's type is another crate's. Call [`yield_now`](crate::task::yield_now) in
+//! such a loop from time to time; see the [guide](crate::guide#the-budget).
 //!
 //! | kind | items |
 //! |---|---|
-//! | re-export of async-lock | `Mutex`, `RwLock`, `Barrier`, `Semaphore`, `OnceCell`, and their guards |
+//! | re-export of async-lock | `Mutex`, `RwLock`, `Barrier`, `OnceCell`, and their guards |
 //! | re-export of std | `Arc`, `Weak` |
-//! | own | `Condvar`, `WaitTimeoutResult` |
+//! | own | `Condvar`, `Notify`, `Semaphore`, `broadcast`, `oneshot`, `watch` |
+//!
+//! # Wakers that panic or block
+//!
+//! The types that this module defines itself wake tasks outside their locks. If a waker of another
+//! executor panics, the panic is reported and the other tasks are woken; while one blocks, the
+//! other tasks of that notification wait, and everything else goes on. The types of async-lock wake
+//! one task after the other under a lock: there, a waker that panics leaves those after it waiting,
+//! and one that blocks stops all users of the lock. Wakers of reveille's tasks do neither.
 //!
 //! The re-exported types *are* those of [async-lock], so a guard can be passed to a library that
 //! uses it.
@@ -62,7 +82,14 @@
 //! });
 //! ```
 
+pub mod broadcast;
 mod condvar;
+mod notify;
+pub mod oneshot;
+mod permit;
+mod semaphore;
+mod wait_queue;
+pub mod watch;
 
 #[doc(inline)]
 pub use std::sync::{Arc, Weak};
@@ -71,7 +98,10 @@ pub use std::sync::{Arc, Weak};
 pub use async_lock::{
     Barrier, BarrierWaitResult, Mutex, MutexGuard, MutexGuardArc, OnceCell, RwLock,
     RwLockReadGuard, RwLockReadGuardArc, RwLockUpgradableReadGuard, RwLockUpgradableReadGuardArc,
-    RwLockWriteGuard, RwLockWriteGuardArc, Semaphore, SemaphoreGuard, SemaphoreGuardArc,
+    RwLockWriteGuard, RwLockWriteGuardArc,
 };
 
 pub use condvar::{Condvar, WaitTimeoutResult};
+pub use notify::{Notified, Notify, OwnedNotified};
+pub use permit::{OwnedSemaphorePermit, SemaphorePermit};
+pub use semaphore::{AcquireError, Semaphore, TryAcquireError};

@@ -1,10 +1,26 @@
 //! Replaces `reveille::protocol` in the models: loom's locks and atomics, and plain wakes.
 
 #[allow(unused_imports, reason = "a model uses a part of them")]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-pub(crate) use loom::sync::{Mutex, MutexGuard};
+pub(crate) use loom::future::block_on;
+#[allow(unused_imports, reason = "a model uses a part of them")]
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+#[allow(unused_imports, reason = "a model uses a part of them")]
+pub(crate) use loom::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+
+#[allow(unused_imports, reason = "a model uses a part of them")]
+pub(crate) use reveille_primitive::spin_lock::{SpinLock, SpinLockGuard};
 
 pub(crate) mod budget {
+    use std::task::{Context, Poll};
+
+    /// Polls; an operation in a model has no budget.
+    pub(crate) fn poll_budgeted<R>(
+        cx: &mut Context<'_>,
+        poll: impl FnOnce(&mut Context<'_>) -> Poll<R>,
+    ) -> Poll<R> {
+        poll(cx)
+    }
+
     /// A poll in a model has no budget.
     pub(crate) fn is_left() -> bool {
         true
