@@ -1,21 +1,25 @@
-//! Concurrent processing of a stream's items inside one task.
+//! What a stream has beside the methods of async-std: asynchronous and concurrent processing of its
+//! items inside one task, and batches.
 //!
-//! `for_each_concurrent` owns the futures that it creates, in a [`Group`], and polls those that
-//! were woken.
+//! `buffered.rs` and `chunks.rs` have their types. `for_each_concurrent` owns the futures that it
+//! creates, in a [`Group`], and polls those that were woken.
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use pin_project_lite::pin_project;
 use reveille_runtime::budget;
 
-use super::Stream;
+use super::buffered::{BufferUnordered, Buffered, assert_limit};
+use super::chunks::ChunksTimeout;
 use super::consume::Pace;
+use super::{Stream, Then};
 use crate::future::Group;
 
-/// Concurrent processing of a stream's items.
+/// Asynchronous and concurrent processing of a stream's items, and batches.
 ///
 /// These methods are not in [`StreamExt`](super::StreamExt), which has exactly the methods of
 /// async-std's trait. So a program that also imports another crate's trait with a method of the
@@ -69,7 +73,7 @@ pub trait ConcurrentExt: Stream {
     ///     assert_eq!(finished.len(), 3);
     /// });
     /// ```
-    #[doc(alias("buffer_unordered", "buffered", "FuturesUnordered"))]
+    #[doc(alias = "FuturesUnordered")]
     fn for_each_concurrent<F, Fut>(
         self,
         limit: impl Into<Option<usize>>,
@@ -82,6 +86,147 @@ pub trait ConcurrentExt: Stream {
     {
         let limit = limit.into().filter(|limit| *limit > 0).unwrap_or(usize::MAX);
         ForEachConcurrent { stream: Some(self), f, limit, pool: Group::new() }
+    }
+
+    /// Calls an asynchronous closure with every item, and yields what its futures return.
+    ///
+    /// One future runs at a time. See [`buffered`](ConcurrentExt::buffered) for several.
+    ///
+    /// # Cancel safety
+    ///
+    /// The future of the present item stays in the stream, so a dropped `next` loses nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::{stream, task};
+    ///
+    /// let doubled = stream::from_iter(1..=3).then(async |n| {
+    ///     task::yield_now().await;
+    ///     2 * n
+    /// });
+    /// assert_eq!(task::block_on(doubled.collect::<Vec<i32>>()), [2, 4, 6]);
+    /// ```
+    fn then<F, Fut>(self, f: F) -> Then<Self, F, Fut>
+    where
+        Self: Sized,
+        F: FnMut(Self::Item) -> Fut,
+        Fut: Future,
+    {
+        futures_lite::StreamExt::then(self, f)
+    }
+
+    /// Runs up to `limit` futures of this stream at the same time, and yields their outputs in the
+    /// order of the futures.
+    ///
+    /// The futures run on this task: they take turns, and only while the stream is read. Outputs
+    /// that are ready before their turn are kept, and count for the limit.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `limit` is 0. A panic in one of the futures is passed on.
+    ///
+    /// # Cancel safety
+    ///
+    /// The futures stay in the stream, so a dropped `next` loses nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::{stream, task};
+    /// use std::time::Duration;
+    ///
+    /// let slow_first = stream::from_iter([20, 1, 1]).map(async |ms| {
+    ///     task::sleep(Duration::from_millis(ms)).await;
+    ///     ms
+    /// });
+    /// assert_eq!(task::block_on(slow_first.buffered(3).collect::<Vec<u64>>()), [20, 1, 1]);
+    /// ```
+    #[track_caller]
+    fn buffered(self, limit: usize) -> Buffered<Self>
+    where
+        Self: Sized,
+        Self::Item: Future,
+    {
+        assert_limit(limit, "buffered");
+        Buffered::new(self, limit)
+    }
+
+    /// Runs up to `limit` futures of this stream at the same time, and yields their outputs as they
+    /// complete.
+    ///
+    /// The futures run on this task: they take turns, and only while the stream is read.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `limit` is 0. A panic in one of the futures is passed on.
+    ///
+    /// # Cancel safety
+    ///
+    /// The futures stay in the stream, so a dropped `next` loses nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::{future, stream, task};
+    ///
+    /// // The first never completes, and does not hold the second up.
+    /// let mut outputs = stream::from_iter([true, false])
+    ///     .map(async |is_stuck| {
+    ///         if is_stuck {
+    ///             future::pending::<()>().await;
+    ///         }
+    ///     })
+    ///     .buffer_unordered(2);
+    /// assert_eq!(task::block_on(outputs.next()), Some(()));
+    /// ```
+    #[doc(alias = "FuturesUnordered")]
+    #[track_caller]
+    fn buffer_unordered(self, limit: usize) -> BufferUnordered<Self>
+    where
+        Self: Sized,
+        Self::Item: Future,
+    {
+        assert_limit(limit, "buffer_unordered");
+        BufferUnordered::new(self, limit)
+    }
+
+    /// Collects the items into batches of up to `max` items, and waits for no longer than `dur`
+    /// after the first item of a batch.
+    ///
+    /// A batch is never empty. At the end of the stream the last one may be short.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `max` is 0.
+    ///
+    /// # Cancel safety
+    ///
+    /// The items of the present batch stay in the stream, so a dropped `next` loses nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::prelude::*;
+    /// use reveille::{stream, task};
+    /// use std::time::Duration;
+    ///
+    /// let source = stream::from_iter(1..=5).chain(stream::pending());
+    /// let batches = source.chunks_timeout(2, Duration::from_millis(5)).take(3);
+    /// let batches: Vec<Vec<i32>> = task::block_on(batches.collect());
+    /// assert_eq!(batches, [vec![1, 2], vec![3, 4], vec![5]]);
+    /// ```
+    #[doc(alias("chunks", "ready_chunks", "batch"))]
+    #[track_caller]
+    fn chunks_timeout(self, max: usize, dur: Duration) -> ChunksTimeout<Self>
+    where
+        Self: Sized,
+    {
+        assert_limit(max, "chunks_timeout");
+        ChunksTimeout::new(self, max, dur)
     }
 }
 

@@ -21,8 +21,8 @@
 //!
 //! # Creating streams
 //!
-//! Create a stream with [`from_iter`], [`from_fn`], [`once`], [`repeat`], [`repeat_with`],
-//! [`successors`], [`interval`], [`empty`] or [`pending`]. The receiver of a
+//! Create a stream with [`from_iter`], [`from_fn`], [`unfold`], [`once`], [`repeat`],
+//! [`repeat_with`], [`successors`], [`interval`], [`empty`] or [`pending`]. The receiver of a
 //! [channel](crate::channel) is a stream. Or implement [`Stream`].
 //!
 //! # Laziness
@@ -36,7 +36,8 @@
 //!
 //! A loop over a stream, and [`for_each`](StreamExt::for_each), finish one item before they take
 //! the next. [`for_each_concurrent`](ConcurrentExt::for_each_concurrent) processes several inside
-//! one task; [`merge`](StreamExt::merge) takes the next item of either of two streams.
+//! one task, and [`buffered`](ConcurrentExt::buffered) yields their results;
+//! [`merge`](StreamExt::merge) takes the next item of either of two streams.
 //!
 //! # Cancel safety
 //!
@@ -57,6 +58,8 @@
 //! futures-lite.
 
 mod arithmetic;
+mod buffered;
+mod chunks;
 mod collect;
 mod compare;
 mod concurrent;
@@ -77,10 +80,12 @@ mod traits;
 pub use futures_core::stream::Stream;
 #[doc(inline)]
 pub use futures_lite::stream::{
-    Cloned, Copied, Filter, Inspect, Map, Scan, Skip, SkipWhile, StepBy, Take, TakeWhile,
+    Cloned, Copied, Filter, Inspect, Map, Scan, Skip, SkipWhile, StepBy, Take, TakeWhile, Then,
 };
 
 pub use arithmetic::{Product, Sum};
+pub use buffered::{BufferUnordered, Buffered};
+pub use chunks::ChunksTimeout;
 pub(crate) use collect::collection;
 pub use collect::{Extend, FromStream, extend};
 pub use concurrent::{ConcurrentExt, ForEachConcurrent};
@@ -89,8 +94,8 @@ pub use ext::StreamExt;
 pub use fused::{Chain, Fuse};
 pub use join::{FlatMap, Flatten, Merge, Zip};
 pub use sources::{
-    Empty, FromFn, FromIter, Once, Pending, Repeat, RepeatWith, Successors, empty, from_fn,
-    from_iter, once, pending, repeat, repeat_with, successors,
+    Empty, FromFn, FromIter, Once, Pending, Repeat, RepeatWith, Successors, Unfold, empty, from_fn,
+    from_iter, once, pending, repeat, repeat_with, successors, unfold,
 };
 pub use timed::{Interval, Timeout, TimeoutError, interval};
 pub use traits::{ExactSizeStream, FusedStream, IntoStream};

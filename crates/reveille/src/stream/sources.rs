@@ -3,15 +3,16 @@
 //! | kind | items |
 //! |---|---|
 //! | re-export of futures-lite | `empty`, `once`, `pending`, `repeat`, `repeat_with` |
-//! | own | `from_fn`, `from_iter`, `successors` |
+//! | own | `from_fn`, `from_iter`, `successors`; `unfold`, which is futures-lite's and stays ended |
 
 use std::fmt;
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::{DoubleEndedStream, ExactSizeStream, FusedStream, Stream};
+use super::{DoubleEndedStream, ExactSizeStream, Fuse, FusedStream, Stream};
 
 #[doc(inline)]
 pub use futures_lite::stream::{
@@ -21,7 +22,7 @@ pub use futures_lite::stream::{
 /// Creates a stream that calls a closure for every item, and ends when it returns `None`.
 ///
 /// The closure is synchronous and is called inside `poll_next`, so it must not block. For an
-/// asynchronous source, implement [`Stream`], or put a channel between it and the reader.
+/// asynchronous source, use [`unfold`].
 ///
 /// # Examples
 ///
@@ -41,7 +42,7 @@ pub use futures_lite::stream::{
 ///     assert_eq!(s.next().await, None);
 /// });
 /// ```
-#[doc(alias("unfold", "poll_fn"))]
+#[doc(alias = "poll_fn")]
 pub fn from_fn<T, F>(f: F) -> FromFn<F>
 where
     F: FnMut() -> Option<T>,
@@ -82,6 +83,59 @@ where
         Poll::Ready((self.f)())
     }
 }
+
+/// Creates a stream from an asynchronous closure and a state.
+///
+/// The closure gets the state and returns the next item and the next state, or `None` at the end.
+/// After its end the stream stays ended.
+///
+/// # Cancel safety
+///
+/// The future of the closure stays in the stream, so a dropped `next` loses nothing.
+///
+/// # Examples
+///
+/// The messages of a connection, one after the other:
+///
+/// ```
+/// use reveille::io::{BufReader, Cursor, prelude::*};
+/// use reveille::prelude::*;
+/// use reveille::{stream, task};
+///
+/// let connection = BufReader::new(Cursor::new("one\ntwo\n"));
+/// let messages = stream::unfold(connection, async |mut connection| {
+///     let mut line = String::new();
+///     match connection.read_line(&mut line).await {
+///         Ok(0) | Err(_) => None,
+///         Ok(_) => Some((line.trim().to_owned(), connection)),
+///     }
+/// });
+/// assert_eq!(task::block_on(messages.collect::<Vec<_>>()), ["one", "two"]);
+/// ```
+#[doc(alias("try_unfold", "generate"))]
+pub fn unfold<T, F, Fut, Item>(state: T, f: F) -> Unfold<T, F, Fut>
+where
+    F: FnMut(T) -> Fut,
+    Fut: Future<Output = Option<(Item, T)>>,
+{
+    Fuse::new(futures_lite::stream::unfold(state, f))
+}
+
+/// A stream from an asynchronous closure and a state; see [`unfold`].
+///
+/// # Examples
+///
+/// ```
+/// use reveille::prelude::*;
+/// use reveille::stream::{self, Unfold};
+/// use std::future::{Ready, ready};
+///
+/// type Step = fn(u32) -> Ready<Option<(u32, u32)>>;
+///
+/// let count: Unfold<u32, Step, _> = stream::unfold(0, |n| ready((n < 3).then_some((n, n + 1))));
+/// assert_eq!(reveille::task::block_on(count.count()), 3);
+/// ```
+pub type Unfold<T, F, Fut> = Fuse<futures_lite::stream::Unfold<T, F, Fut>>;
 
 /// Creates a stream of the items of an iterator.
 ///
