@@ -1,4 +1,4 @@
-//! Two futures as one: `join`, `try_join`, `race`, `try_race`, and the pairs that `select!` nests.
+//! Two futures as one: `join`, `try_join`, `race`, `try_race`.
 //!
 //! A [`MaybeDone`] is a future, then its output, then nothing. The future is dropped the moment it
 //! completes, and the loser of a race the moment it has lost, so neither holds a lock, a permit or
@@ -146,7 +146,6 @@ pair!(Join, "The future of [`super::FutureExt::join`].");
 pair!(TryJoin, "The future of [`super::FutureExt::try_join`].");
 pair!(Race, "The future of [`super::FutureExt::race`].");
 pair!(TryRace, "The future of [`super::FutureExt::try_race`].");
-pair!(Select, "Resolves to the output that is there first, and says which.");
 
 impl<L: Future, R: Future> Future for Join<L, R> {
     type Output = (L::Output, R::Output);
@@ -221,34 +220,6 @@ where
         // Taking both sides drops the one that lost.
         let (left, right) = (this.left.take(), this.right.take());
         Poll::Ready(left.or(right).expect(DONE))
-    }
-}
-
-/// The output of one of two futures.
-#[doc(hidden)]
-#[derive(Debug)]
-pub enum Either<L, R> {
-    /// The left future was ready first.
-    Left(L),
-    /// The right future was ready first.
-    Right(R),
-}
-
-impl<L: Future, R: Future> Future for Select<L, R> {
-    type Output = Either<L::Output, R::Output>;
-
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let is_budget_left = budget::is_left();
-        if !(this.left.as_mut().poll_done(cx)
-            || this.right.as_mut().poll_done_second(cx, is_budget_left))
-        {
-            return Poll::Pending;
-        }
-        // Taking both sides drops the one that lost.
-        let (left, right) = (this.left.take(), this.right.take());
-        let output = left.map(Either::Left).or(right.map(Either::Right));
-        Poll::Ready(output.expect(DONE))
     }
 }
 

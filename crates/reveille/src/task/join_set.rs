@@ -357,6 +357,8 @@ impl<T> JoinSet<T> {
 
     fn poll_next_handle(&mut self, cx: &mut Context<'_>) -> Poll<Option<Joined<T>>> {
         if self.is_empty() {
+            // A loop that asks an empty set again and again has to let others run, too.
+            ready!(budget::poll_proceed(cx));
             return Poll::Ready(None);
         }
         let number = match self.next_finished() {
