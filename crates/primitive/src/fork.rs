@@ -7,15 +7,40 @@
 //! Only the C library's `fork` is counted, because it runs handlers. A raw system call is not
 //! counted.
 
+/// What a module of the runtime does in each child process. A static: its address tells it from
+/// other hooks.
+///
+/// The function may neither lock nor allocate, because the fork may have interrupted another thread
+/// of the parent in a lock or in the allocator.
+#[derive(Debug)]
+pub struct ForkHook(
+    #[cfg_attr(any(not(target_os = "linux"), reveille_loom), allow(dead_code))] fn(),
+);
+
+impl ForkHook {
+    /// A hook that calls `run` in a child, on its one thread.
+    #[must_use]
+    pub const fn new(run: fn()) -> ForkHook {
+        ForkHook(run)
+    }
+}
+
 #[cfg(all(target_os = "linux", not(reveille_loom)))]
 mod system {
+    use std::ptr::null_mut;
     use std::sync::Once;
     use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
+    use super::ForkHook;
+
     static GENERATION: AtomicU32 = AtomicU32::new(0);
 
-    /// The hook, a `fn()`; null if there is no hook.
-    static HOOK: AtomicPtr<()> = AtomicPtr::new(std::ptr::null_mut());
+    /// Modules of the runtime that may have a hook.
+    const HOOKS_MAX: usize = 4;
+
+    /// The hooks; null in the places behind the last one.
+    static HOOKS: [AtomicPtr<ForkHook>; HOOKS_MAX] =
+        [const { AtomicPtr::new(null_mut()) }; HOOKS_MAX];
 
     /// The number of forks between the first process and this one.
     #[inline]
@@ -23,12 +48,21 @@ mod system {
         GENERATION.load(Ordering::Relaxed)
     }
 
-    /// Starts to count forks, and calls `hook` in each child, on its one thread. A second call
-    /// replaces the hook. The hook must neither lock nor allocate, because the fork may have
-    /// happened while another thread of the parent was in a lock or in the allocator.
-    pub fn watch(hook: fn()) {
+    /// Starts to count forks, and calls `hook` in each child. A second call with the same hook does
+    /// nothing.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there are more than four hooks: a bug of the runtime.
+    pub fn watch(hook: &'static ForkHook) {
         static ONCE: Once = Once::new();
-        HOOK.store(hook as *mut (), Ordering::Release);
+        let hook = std::ptr::from_ref(hook).cast_mut();
+        let is_added = HOOKS.iter().any(|place| {
+            let added =
+                place.compare_exchange(null_mut(), hook, Ordering::Release, Ordering::Relaxed);
+            added.is_ok() || added == Err(hook)
+        });
+        assert!(is_added, "each module adds one hook");
         ONCE.call_once(|| {
             // SAFETY: the handler is a function of this program and valid as long as the program
             // runs.
@@ -39,12 +73,12 @@ mod system {
 
     extern "C" fn in_child() {
         GENERATION.fetch_add(1, Ordering::Relaxed);
-        let hook = HOOK.load(Ordering::Acquire);
-        // SAFETY: the pointer is null, which is `None`, or a `fn()` that `watch` stored; the two
-        // types have the same representation.
-        let hook = unsafe { std::mem::transmute::<*mut (), Option<fn()>>(hook) };
-        if let Some(hook) = hook {
-            hook();
+        for place in &HOOKS {
+            // SAFETY: null, or a reference to a static that `watch` was given.
+            let hook = unsafe { place.load(Ordering::Acquire).as_ref() };
+            if let Some(ForkHook(run)) = hook {
+                run();
+            }
         }
     }
 }
@@ -58,7 +92,7 @@ mod system {
     }
 
     /// Does nothing: forks are not counted on this system.
-    pub fn watch(_: fn()) {}
+    pub fn watch(_: &'static super::ForkHook) {}
 }
 
 pub use system::{generation, watch};

@@ -2,7 +2,7 @@
 //! the thread.
 //!
 //! The context names no executor: an operation needs timers, a clock and a budget, whether a worker
-//! or a `block_on` provides them. `scheduler/current.rs` stores the executor.
+//! or a `block_on` provides them. `scheduler/serving.rs` knows the executors.
 //!
 //! # Invariants
 //!
@@ -91,7 +91,7 @@ impl Drop for Guard {
 }
 
 /// The scope in which a thread uses an event loop; [`enter`] passes it to its closure.
-pub(crate) struct Entered<'a> {
+pub(crate) struct EventLoopScope<'a> {
     context: &'a Context,
     event_loop: *const EventLoop,
     current: Current,
@@ -100,9 +100,9 @@ pub(crate) struct Entered<'a> {
 
 /// The poll of the future of a `block_on`. Its drop ends the poll.
 #[must_use]
-pub(crate) struct BlockOnPoll<'a>(&'a Entered<'a>);
+pub(crate) struct BlockOnPoll<'a>(&'a EventLoopScope<'a>);
 
-impl Entered<'_> {
+impl EventLoopScope<'_> {
     /// Begins the poll of the future that `data` describes, with a full budget.
     #[inline]
     pub(crate) fn begin_poll<'a>(&'a self, data: &'a TaskData) -> BlockOnPoll<'a> {
@@ -126,7 +126,7 @@ impl Drop for BlockOnPoll<'_> {
     }
 }
 
-impl Drop for Entered<'_> {
+impl Drop for EventLoopScope<'_> {
     #[inline]
     fn drop(&mut self) {
         self.context.event_loop.set(self.event_loop);
@@ -135,9 +135,9 @@ impl Drop for Entered<'_> {
 
 /// Runs `body` with `event_loop` as the event loop of this thread.
 #[inline]
-pub(crate) fn enter<R>(event_loop: &EventLoop, body: impl FnOnce(&Entered<'_>) -> R) -> R {
+pub(crate) fn enter<R>(event_loop: &EventLoop, body: impl FnOnce(&EventLoopScope<'_>) -> R) -> R {
     CONTEXT.with(|context| {
-        let entered = Entered {
+        let entered = EventLoopScope {
             context,
             event_loop: context.event_loop.replace(event_loop),
             current: context.current.get(),

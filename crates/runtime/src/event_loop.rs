@@ -19,6 +19,7 @@ use reveille_primitive::biased::OwnerToken;
 use reveille_primitive::thread::sleep;
 
 use crate::observe;
+use crate::poll_counter::PollCounter;
 use crate::spin_policy::SpinPolicy;
 use crate::timer::clock::Clock;
 use crate::timer::{ApproxClock, Timers};
@@ -40,6 +41,8 @@ pub(crate) struct EventLoop {
     pub(crate) spin: SpinPolicy,
     /// The budget with which each poll begins.
     pub(crate) event_budget: u8,
+    /// Counts the polls of a worker thread; a thread in `block_on` has none.
+    poll_counter: Option<Arc<PollCounter>>,
     /// Whether wakes are part of a batch: they queue tasks at the back and wake no sibling.
     is_batch: Cell<bool>,
 }
@@ -80,8 +83,19 @@ impl EventLoop {
             approx_clock: None,
             spin: SpinPolicy::new(),
             event_budget,
+            poll_counter: None,
             is_batch: Cell::new(false),
         }
+    }
+
+    /// Makes this the event loop of a worker thread, which counts its polls.
+    pub(crate) fn with_poll_counter(self, counter: Arc<PollCounter>) -> EventLoop {
+        EventLoop { poll_counter: Some(counter), ..self }
+    }
+
+    /// Counts the polls of this thread, if it is a worker thread.
+    pub(crate) fn poll_counter(&self) -> Option<&PollCounter> {
+        self.poll_counter.as_deref()
     }
 
     #[inline]

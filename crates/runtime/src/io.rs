@@ -8,7 +8,7 @@ pub use reveille_driver::{Direction as Interest, fault_number};
 use reveille_driver::{Fd, IoOp, Source, WakerOps};
 
 use crate::budget;
-use crate::scheduler::current;
+use crate::scheduler::serving;
 use crate::scheduler::wake;
 
 #[cfg(unix)]
@@ -116,7 +116,7 @@ impl<T: Descriptor> Io<T> {
 
     #[allow(unsafe_code, reason = "a driver requires that descriptors stay open")]
     fn io_op(&self) -> IoOp<'_, fn() -> io::Result<std::sync::Arc<reveille_driver::Driver>>> {
-        let driver: fn() -> _ = current::driver;
+        let driver: fn() -> _ = serving::driver;
         // SAFETY: the descriptor stays open until the source is deregistered. The object owns it
         // (`Descriptor`) and is only borrowed as shared. Only `into_inner` and `drop` give it away
         // or drop it, and both deregister first.

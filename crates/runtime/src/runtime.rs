@@ -4,20 +4,20 @@ mod builder;
 
 use std::fmt;
 use std::future::Future;
-use std::panic::Location;
 use std::time::Duration;
 
 use reveille_primitive::atomic::{AtomicU64, Ordering};
 use reveille_task::{JoinHandle, Options};
 
 pub use self::builder::Builder;
+use crate::context;
 pub use crate::metrics::Metrics;
 pub use crate::observe::UnhandledPanic;
-use crate::scheduler::current;
-use crate::scheduler::local;
+use crate::scheduler::block_on::block_on;
 use crate::scheduler::multi::{self, RuntimeRef};
 pub use crate::scheduler::multi::{Shutdown, ShutdownReport, TaskInfo};
-use crate::{context, is_large};
+use crate::scheduler::serving;
+use crate::task_options::{here, is_large};
 
 /// A runtime: worker threads, their drivers and timers, and a pool for blocking closures.
 ///
@@ -119,9 +119,9 @@ impl Runtime {
         let _seeded = context::seed_random(next);
         let runtime = Some(self.handle.runtime);
         if is_large::<F>() {
-            return local::block_on(runtime, Options::default(), Box::pin(future));
+            return block_on(runtime, Options::default(), Box::pin(future));
         }
-        local::block_on(runtime, Options::default(), future)
+        block_on(runtime, Options::default(), future)
     }
 
     /// Spawns a task onto this runtime.
@@ -143,9 +143,9 @@ impl Runtime {
         F::Output: Send + 'static,
     {
         if is_large::<F>() {
-            return self.handle.runtime.spawn(Box::pin(future), crate::here());
+            return self.handle.runtime.spawn(Box::pin(future), here());
         }
-        self.handle.runtime.spawn(future, crate::here())
+        self.handle.runtime.spawn(future, here())
     }
 
     /// A handle to spawn onto this runtime from elsewhere.
@@ -252,7 +252,7 @@ impl Runtime {
     /// Whether the calling thread belongs to the runtime, so that it cannot wait for the runtime's
     /// end.
     fn is_inside(&self) -> bool {
-        current::own_pool() == Some(self.handle.runtime)
+        multi::own_pool() == Some(self.handle.runtime)
     }
 
     fn stop(&mut self, timeout: Option<Duration>) -> Shutdown {
@@ -296,7 +296,7 @@ impl Handle {
     /// ```
     #[must_use]
     pub fn current() -> Handle {
-        Handle::new(current::runtime())
+        Handle::new(serving::runtime())
     }
 
     /// Spawns a task onto the runtime. If the runtime has ended, the task is cancelled.
@@ -323,9 +323,9 @@ impl Handle {
         F::Output: Send + 'static,
     {
         if is_large::<F>() {
-            return self.runtime.spawn(Box::pin(future), crate::here());
+            return self.runtime.spawn(Box::pin(future), here());
         }
-        self.runtime.spawn(future, crate::here())
+        self.runtime.spawn(future, here())
     }
 
     /// Whether the runtime is running.
@@ -373,9 +373,4 @@ impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Handle").field("is_running", &self.is_running()).finish_non_exhaustive()
     }
-}
-
-#[track_caller]
-pub(crate) fn options(name: Option<std::sync::Arc<str>>) -> Options {
-    Options { name, location: Some(Location::caller()) }
 }

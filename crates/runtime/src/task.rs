@@ -9,12 +9,11 @@ use std::task::Waker;
 use reveille_task::{JoinHandle, Options, Task, TaskRef};
 pub use reveille_task::{TaskHandle, task_ref};
 
-use crate::scheduler::current;
-use crate::scheduler::host;
-use crate::scheduler::local;
+use crate::scheduler::block_on::block_on;
 use crate::scheduler::multi::{self, RuntimeRef};
-use crate::scheduler::wake;
-use crate::{context, is_large, observe, runtime};
+use crate::scheduler::{host, local, panic_hook, serving, wake};
+use crate::task_options::{is_large, named};
+use crate::{context, observe};
 
 /// The task that is being polled on this thread: a spawned task, or the future of a `block_on`.
 /// `None` outside a poll, for example in a blocking closure.
@@ -44,7 +43,7 @@ pub fn report_panic(payload: Box<dyn Any + Send>) {
 /// Like [`report_panic`]. Outside a task it names `place` as the location where the code was
 /// started.
 pub fn report_panic_at(place: Option<&'static Location<'static>>, payload: Box<dyn Any + Send>) {
-    let hook = current::panic_hook();
+    let hook = panic_hook::current();
     let mut payload = Some(payload);
     context::with_current(
         |task| {
@@ -61,7 +60,7 @@ pub fn report_panic_at(place: Option<&'static Location<'static>>, payload: Box<d
 
 /// Like [`report_panic`], as a panic of `task`.
 pub fn report_panic_of(task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
-    let hook = current::panic_hook();
+    let hook = panic_hook::current();
     observe::unhandled(hook.as_ref(), task, payload);
 }
 
@@ -84,9 +83,9 @@ where
     F::Output: Send + 'static,
 {
     if is_large::<F>() {
-        return current::runtime().spawn(Box::pin(future), runtime::options(name));
+        return serving::runtime().spawn(Box::pin(future), named(name));
     }
-    current::runtime().spawn(future, runtime::options(name))
+    serving::runtime().spawn(future, named(name))
 }
 
 /// Like [`spawn_local`](crate::spawn_local), with a name for the task.
@@ -97,18 +96,18 @@ where
     F::Output: 'static,
 {
     if is_large::<F>() {
-        return local::spawn(Box::pin(future), runtime::options(name));
+        return local::spawn(Box::pin(future), named(name));
     }
-    local::spawn(future, runtime::options(name))
+    local::spawn(future, named(name))
 }
 
 /// Like [`block_on`](crate::block_on), with a name for the future.
 pub fn block_on_named<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
     let options = Options { name, ..Options::default() };
     if is_large::<F>() {
-        return local::block_on(None, options, Box::pin(future));
+        return block_on(None, options, Box::pin(future));
     }
-    local::block_on(None, options, future)
+    block_on(None, options, future)
 }
 
 /// Like [`spawn_blocking`](crate::spawn_blocking), with `options`.
@@ -117,7 +116,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let runtime = current::runtime();
+    let runtime = serving::runtime();
     match runtime.blocking() {
         Some(pool) => pool.spawn(closure, options),
         None => runtime.spawn_cancelled(async move { closure() }, options),
@@ -127,7 +126,7 @@ where
 /// Like [`blocking`], for a call of reveille's own. Such a call is part of an operation that is
 /// awaited, perhaps in a `block_on` inside the last poll of a runtime that ends. So on a thread
 /// whose runtime has ended or is ending, the global runtime executes the call if it has started,
-/// and otherwise the [`host`](crate::scheduler::host) does.
+/// and otherwise the [`host`] does.
 ///
 /// # Panics
 ///
@@ -137,7 +136,7 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let serving = match current::current_runtime() {
+    let serving = match multi::current_runtime() {
         None => Some(multi::global()),
         Some(own) if own.is_up() => Some(own),
         Some(_) => multi::started_global(),

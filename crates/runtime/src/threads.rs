@@ -1,11 +1,14 @@
-//! How the runtime starts threads: through the [`Spawner`] of its configuration.
+//! How the runtime starts threads, through the [`Spawner`] of its configuration, and tells them
+//! apart.
 //!
 //! The scheduler and the blocking pool describe the thread that they need, and the spawner starts
 //! it. So a model or a simulation can supply its own threads.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use reveille_primitive::sys::TimerSlack;
@@ -91,6 +94,26 @@ pub(crate) fn system_spawner() -> Spawner {
             let _ = handle.join();
         }))
     })
+}
+
+thread_local!(static THREAD_INDEX: Cell<usize> = const { Cell::new(0) });
+
+/// A number that differs between threads, to spread them over shards.
+pub(crate) fn thread_index() -> usize {
+    // A std atomic: it publishes nothing but itself, and a static cannot hold loom's.
+    static NEXT: AtomicUsize = AtomicUsize::new(1);
+    THREAD_INDEX.with(|index| {
+        if index.get() == 0 {
+            index.set(NEXT.fetch_add(1, Ordering::Relaxed));
+        }
+        index.get()
+    })
+}
+
+/// Whether `number` is the [`thread_index`] of this thread.
+#[inline]
+pub(crate) fn is_this_thread(number: usize) -> bool {
+    THREAD_INDEX.with(Cell::get) == number
 }
 
 #[cfg(all(test, not(reveille_loom)))]

@@ -13,11 +13,11 @@ pub(crate) use nothing::{AtFirstTask, enter};
 #[cfg(not(feature = "tokio1"))]
 mod nothing {
     #[must_use]
-    pub(crate) struct Entered;
+    pub(crate) struct NoContext;
 
     #[inline]
-    pub(crate) fn enter() -> Entered {
-        Entered
+    pub(crate) fn enter() -> NoContext {
+        NoContext
     }
 
     #[derive(Debug, Default)]

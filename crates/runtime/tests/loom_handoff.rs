@@ -10,6 +10,8 @@ mod multi {
     pub(crate) mod handoff;
     pub(crate) mod handoff_queue;
 }
+#[path = "../src/poll_counter.rs"]
+mod poll_counter;
 #[path = "../src/threads.rs"]
 mod threads;
 
@@ -19,8 +21,9 @@ use std::time::Duration;
 use loom::sync::Mutex;
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
-use multi::handoff::{Handoff, PollCounter};
+use multi::handoff::Handoff;
 use multi::handoff_queue::{HandoffQueue, Offer};
+use poll_counter::PollCounter;
 use reveille_primitive::biased::{Biased, OwnerToken};
 
 /// The state that only the worker of a place accesses: numbers of tasks.
@@ -191,7 +194,7 @@ impl Threads {
         Arc::new(pool)
     }
 
-    /// Like `WorkerThreads::try_fill`. Returns the thread if it started one.
+    /// Like `worker_threads::hand_off`. Returns the thread if it started one.
     fn fill(pool: &Arc<Threads>, place: usize) -> Option<thread::JoinHandle<()>> {
         match pool.handoffs.offer(Handoff::unowned(place)).expect("there is room for a thread") {
             Offer::Waiting => None,

@@ -9,7 +9,7 @@ use reveille_watchdog as _;
 mod rounds;
 #[path = "modelled/timer.rs"]
 mod timer;
-#[path = "../src/scheduler/multi/watchdog.rs"]
+#[path = "../src/scheduler/watchdog.rs"]
 mod watchdog;
 
 use std::time::Duration;

@@ -8,7 +8,7 @@ use reveille_watchdog as _;
 mod idle;
 #[path = "modelled/timer.rs"]
 mod timer;
-#[path = "../src/scheduler/multi/watchdog.rs"]
+#[path = "../src/scheduler/watchdog.rs"]
 mod watchdog;
 
 use std::time::Duration;

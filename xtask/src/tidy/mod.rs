@@ -5,8 +5,10 @@
 //! `cargo test` finds what CI finds.
 
 mod changelog;
+mod circles;
 mod faults;
 mod files;
+mod imports;
 mod layers;
 mod manifests;
 mod members;
@@ -59,9 +61,10 @@ impl fmt::Display for Problem {
 /// One check.
 type Rule = fn(&Tree) -> Vec<Problem>;
 
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 15] = [
     sizes::check,
     layers::check,
+    circles::check,
     words::check,
     files::check,
     manifests::check,

@@ -12,9 +12,6 @@ use super::tree::{File, Tree};
 const CORE: [&str; 4] =
     ["crates/primitive/src", "crates/task/src", "crates/driver/src", "crates/runtime/src"];
 
-/// Names that still have two definitions. The list only gets shorter.
-const EXCUSED: [&str; 4] = ["Current", "Entered", "Guard", "Restore"];
-
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
     let mut first: BTreeMap<&str, &File> = BTreeMap::new();
     let mut problems = Vec::new();
@@ -22,7 +19,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
         for (line, name) in types(file) {
             // Two definitions in one file are the same type for two systems.
             let before = *first.entry(name).or_insert(file);
-            if before.path != file.path && !EXCUSED.contains(&name) {
+            if before.path != file.path {
                 let message = format!("`{name}` is also a type in {}", before.path.display());
                 problems.push(Problem::at(&file.path, line, message));
             }

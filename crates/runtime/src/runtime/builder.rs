@@ -9,7 +9,7 @@ use reveille_driver::Kind;
 use crate::config::{Config, MAX_WORKERS};
 use crate::observe::UnhandledPanic;
 use crate::runtime::{Handle, Runtime};
-use crate::scheduler::multi::{self, WorkerPool};
+use crate::scheduler::multi;
 
 /// Builds a [`Runtime`], or configures the global one.
 ///
@@ -387,7 +387,7 @@ impl Builder {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn build(self) -> io::Result<Runtime> {
-        WorkerPool::start(self.config).map(Runtime::new)
+        multi::start(self.config).map(Runtime::new)
     }
 
     /// Starts the runtime as the global one, which [`spawn`](crate::spawn) uses outside of any

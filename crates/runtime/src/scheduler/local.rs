@@ -1,4 +1,8 @@
-//! The executor of one thread: `block_on` and `spawn_local`.
+//! The executor of one thread, for `spawn_local` and for a thread that waits in `block_on`.
+//!
+//! It knows no pool of workers. `scheduler/block_on.rs` polls the future of a `block_on` and calls
+//! this executor to wait. A worker thread calls it between its other tasks
+//! (`local/on_worker.rs`).
 //!
 //! # Vocabulary
 //!
@@ -19,6 +23,9 @@
 //!    turns it.
 //! 4. The thread waits with a parker of its own, or in its driver: the token of
 //!    `std::thread::park` belongs to the program.
+//! 5. The pointer [`EXECUTOR`] is null or points to an executor that sets it to null before it is
+//!    freed. Only its own thread reads it, and no reference outlives the closure that it is lent
+//!    to.
 #![allow(unsafe_code)]
 
 mod awaited;
@@ -30,37 +37,36 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Wake, Waker};
 
 use parking::{Parker, Unparker};
 use reveille_driver::{Driver, Events};
 use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::biased::OwnerToken;
-use reveille_primitive::fork;
+use reveille_primitive::fork::{self, ForkHook};
 use reveille_primitive::lock::Mutex;
 use reveille_primitive::sys::TimerSlack;
 use reveille_task::{
-    Cause, JoinHandle, Kept, Options, Ran, Runnable, Schedule, TaskData, TaskHandle, TaskRef,
-    is_task_waker,
+    Cause, JoinHandle, Kept, Options, Ran, Runnable, Schedule, TaskHandle, TaskRef, is_task_waker,
 };
 
-use super::multi::{self, PollCounter, Registry, RuntimeRef};
 use super::own_driver::OwnDriver;
+use super::panic_hook;
+use super::registry::Registry;
 use super::rescue::{self, BlockOnWatch};
+use super::wake;
 use super::wake_flags::{INBOX, MAIN, WakeFlags};
 pub(crate) use on_worker::{finish_local_tasks, prepare_park, run_local_tasks, unpark};
 
 use crate::context::{self, EVENTS_PER_POLL};
 use crate::event_loop::EventLoop;
 use crate::observe;
-use crate::scheduler::current;
-use crate::scheduler::wake;
+use crate::poll_counter::PollCounter;
+use crate::threads::{is_this_thread, thread_index};
 use crate::timer::clock::system_clock;
 use crate::timer::{self, Timers};
-use crate::tokio_context;
 
 /// The part of an executor that other threads reach.
 pub(crate) struct LocalHandle {
@@ -95,7 +101,7 @@ impl LocalHandle {
     /// Sets MAIN, on any thread.
     #[inline]
     fn signal_main(&self) {
-        if multi::is_this_thread(self.number) {
+        if is_this_thread(self.number) {
             self.flags.set_main_locally();
         } else {
             self.signal(MAIN);
@@ -120,8 +126,8 @@ struct LocalScheduler(Arc<LocalHandle>);
 impl Schedule for LocalScheduler {
     fn schedule(&self, task: Runnable, _cause: Cause) {
         let mut task = Some(task);
-        if multi::is_this_thread(self.0.number) {
-            current::with_thread_executor(|executor| {
+        if is_this_thread(self.0.number) {
+            with_thread_executor(|executor| {
                 if let (Some(executor), Some(task)) = (executor, task.take()) {
                     executor.queue.borrow_mut().push_back(task);
                     if self.0.has_awaiting.load(Ordering::Relaxed)
@@ -140,7 +146,7 @@ impl Schedule for LocalScheduler {
 
     fn completed(&self, task: TaskRef<'_>) -> Option<Kept> {
         let slot = task.owned_slot();
-        current::with_thread_executor(|executor| {
+        with_thread_executor(|executor| {
             let executor =
                 executor.expect("a local task completes on its own thread, while that lives");
             let mut registry = executor.registry.borrow_mut();
@@ -155,15 +161,15 @@ impl Schedule for LocalScheduler {
     fn awaited(&self, waker: &Waker) {
         // An executor of this runtime polls the handle. It polls its local tasks afterwards.
         let is_ours = waker.data() == Arc::as_ptr(&self.0).cast() || is_task_waker(waker);
-        if !is_ours && multi::is_this_thread(self.0.number) {
-            current::with_thread_executor(|executor| {
+        if !is_ours && is_this_thread(self.0.number) {
+            with_thread_executor(|executor| {
                 executor.inspect(|executor| executor.awaited(waker));
             });
         }
     }
 
     fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
-        let hook = current::panic_hook();
+        let hook = panic_hook::current();
         observe::unhandled(hook.as_ref(), task, payload);
     }
 }
@@ -204,6 +210,27 @@ pub(crate) struct LocalExecutor {
     slack: Cell<Option<TimerSlack>>,
 }
 
+thread_local! {
+    /// The executor of this thread, whether it is in `block_on` or not.
+    static EXECUTOR: Cell<*const LocalExecutor> = const { Cell::new(std::ptr::null()) };
+}
+
+/// Sets the executor of this thread, or forgets it with null.
+fn set_thread_executor(executor: *const LocalExecutor) {
+    EXECUTOR.with(|current| current.set(executor));
+}
+
+/// Lends the executor of this thread, if it has one.
+#[inline]
+pub(crate) fn with_thread_executor<R>(access: impl FnOnce(Option<&LocalExecutor>) -> R) -> R {
+    // Only the pointer is fetched inside, so that `access` is inlined here.
+    let executor = EXECUTOR.with(Cell::get);
+    // SAFETY: null, or an executor that sets this pointer to null before it is freed, on this
+    // thread (invariant 5).
+    let executor = unsafe { executor.as_ref() };
+    access(executor)
+}
+
 /// Keeps the executor of a thread, and takes it down when the thread ends. If the thread ends the
 /// process instead while the executor is in use, the executor stays in memory.
 struct ThreadExitGuard(Rc<LocalExecutor>);
@@ -219,20 +246,21 @@ impl Drop for ThreadExitGuard {
             return;
         }
         self.0.take_down();
-        current::set_thread_executor(std::ptr::null());
+        set_thread_executor(std::ptr::null());
     }
 }
 
 /// Runs `access` on the executor of this thread, which the first call sets up.
 #[inline]
-fn with_executor<R>(access: impl FnOnce(&LocalExecutor) -> R) -> R {
-    let _keeper = if current::has_thread_executor() { None } else { set_up() };
-    current::with_thread_executor(|executor| access(executor.expect("it was set up just now")))
+pub(crate) fn with_executor<R>(access: impl FnOnce(&LocalExecutor) -> R) -> R {
+    let is_set_up = EXECUTOR.with(|executor| !executor.get().is_null());
+    let _keeper = if is_set_up { None } else { set_up() };
+    with_thread_executor(|executor| access(executor.expect("it was set up just now")))
 }
 
 /// Has the executor of this thread turn timers; for its event loop.
 fn set_up_timers() {
-    current::with_thread_executor(|executor| executor.map(LocalExecutor::set_up_timers));
+    with_thread_executor(|executor| executor.map(LocalExecutor::set_up_timers));
 }
 
 /// Sets the executor of this thread up. Returns its guard if the thread is ending and its
@@ -240,8 +268,8 @@ fn set_up_timers() {
 #[cold]
 fn set_up() -> Option<ThreadExitGuard> {
     let executor = Rc::new(LocalExecutor::new());
-    current::set_thread_executor(Rc::as_ptr(&executor));
-    current::watch_forks();
+    set_thread_executor(Rc::as_ptr(&executor));
+    fork::watch(&FORK_HOOK);
     let kept = KEEPER.try_with(|guard| {
         // An earlier executor belongs to the parent process: its tasks, its driver.
         std::mem::forget(guard.replace(Some(ThreadExitGuard(Rc::clone(&executor)))));
@@ -249,22 +277,13 @@ fn set_up() -> Option<ThreadExitGuard> {
     kept.is_err().then(|| ThreadExitGuard(executor))
 }
 
-/// In a child process made by `fork`: an executor that no frame uses is left to the parent. Called
-/// by the handler of `fork`.
-pub(crate) fn forget_in_child() {
-    if !current::with_thread_executor(|executor| executor.is_some_and(LocalExecutor::is_in_use)) {
-        current::set_thread_executor(std::ptr::null());
-    }
-}
+static FORK_HOOK: ForkHook = ForkHook::new(forget_in_child);
 
-/// Runs `future` on this thread until it is ready. See [`crate::block_on`].
-#[inline]
-pub(crate) fn block_on<F: Future>(
-    runtime: Option<RuntimeRef>,
-    options: Options,
-    future: F,
-) -> F::Output {
-    with_executor(|executor| executor.block_on(runtime, options, future))
+/// In a child process made by `fork`: an executor that no frame uses is left to the parent.
+fn forget_in_child() {
+    if !with_thread_executor(|executor| executor.is_some_and(LocalExecutor::is_in_use)) {
+        set_thread_executor(std::ptr::null());
+    }
 }
 
 /// Spawns onto the executor of this thread. See [`crate::spawn_local`].
@@ -293,7 +312,7 @@ impl LocalExecutor {
         let handle = Arc::new(LocalHandle {
             flags: WakeFlags::new(),
             unparker: parker.unparker(),
-            number: multi::thread_index(),
+            number: thread_index(),
             inbox: Mutex::new(VecDeque::new()),
             driver: Mutex::new(None),
             awaiting: Mutex::default(),
@@ -391,60 +410,39 @@ impl LocalExecutor {
         }
     }
 
+    /// The waker of the future that this thread polls in `block_on`.
     #[inline]
-    fn block_on<F: Future>(
-        &self,
-        runtime: Option<RuntimeRef>,
-        options: Options,
-        future: F,
-    ) -> F::Output {
-        let _foreign = tokio_context::enter();
-        let _entered = BlockOnGuard::new(self);
-        current::enter_block_on(self, runtime, |frame| {
-            let data = TaskData::new(options);
-            let mut future = pin!(future);
-            let polled = {
-                let _poll = frame.begin_poll(&data);
-                future.as_mut().poll(&mut Context::from_waker(&self.waker))
-            };
-            match polled {
-                Poll::Ready(output) => output,
-                Poll::Pending => self.block_on_pending(frame, &data, future.as_mut()),
-            }
-        })
+    pub(crate) fn waker(&self) -> &Waker {
+        &self.waker
     }
 
-    /// Continues with a future that was not ready at once.
-    #[inline(never)]
-    fn block_on_pending<F: Future>(
-        &self,
-        frame: &current::BlockOnFrame<'_>,
-        data: &TaskData,
-        mut future: Pin<&mut F>,
-    ) -> F::Output {
-        // Inside a poll of a worker: another thread has to run the worker meanwhile.
-        let blocked = frame.worker().map(multi::BlockInPlace::begin);
-        let mut has_helped = false;
-        loop {
-            if frame.is_nested() {
-                has_helped = self.wait_nested(blocked.as_ref(), has_helped);
-            } else {
-                self.wait();
-            }
-            let polled = {
-                let _poll = frame.begin_poll(data);
-                future.as_mut().poll(&mut Context::from_waker(&self.waker))
-            };
-            if let Poll::Ready(output) = polled {
-                return output;
-            }
-        }
+    /// Begins a `block_on`, which lasts until the guard is dropped.
+    #[inline]
+    pub(crate) fn begin_block_on(&self) -> BlockOnGuard<'_> {
+        BlockOnGuard::new(self)
+    }
+
+    /// Takes the wake of the future that this thread polls in `block_on`, if there was one.
+    #[inline]
+    pub(crate) fn take_main(&self) -> bool {
+        self.handle.flags.take_main()
+    }
+
+    /// Whether that future was woken.
+    #[inline]
+    pub(crate) fn has_main(&self) -> bool {
+        self.handle.flags.has_main()
+    }
+
+    /// Whether no local task is queued. Other threads add tasks to the inbox only.
+    pub(crate) fn is_queue_empty(&self) -> bool {
+        self.queue.borrow().is_empty()
     }
 
     /// Whether a local task may be runnable.
     #[inline]
     fn has_local(&self) -> bool {
-        self.handle.flags.has(INBOX) || !self.queue.borrow().is_empty()
+        self.handle.flags.has(INBOX) || !self.is_queue_empty()
     }
 
     /// Whether a frame of this thread uses the executor while user code runs on top of it.
@@ -457,6 +455,14 @@ impl LocalExecutor {
     }
 
     /// Polls the local tasks that are queued at this moment.
+    #[inline]
+    pub(crate) fn run_queued(&self) {
+        if self.has_local() {
+            self.run_local(None);
+        }
+    }
+
+    /// As [`LocalExecutor::run_queued`]; `counter` counts the begin and the end of each poll.
     fn run_local(&self, counter: Option<&PollCounter>) {
         if self.handle.flags.take(INBOX) {
             let mut inbox = std::mem::take(&mut *self.handle.inbox.lock());
@@ -548,8 +554,9 @@ impl LocalExecutor {
     }
 }
 
-/// A `block_on` in progress.
-struct BlockOnGuard<'a>(&'a LocalExecutor);
+/// A `block_on` in progress; see [`LocalExecutor::begin_block_on`].
+#[must_use]
+pub(crate) struct BlockOnGuard<'a>(&'a LocalExecutor);
 
 impl<'a> BlockOnGuard<'a> {
     #[inline]

@@ -1,11 +1,21 @@
 //! The executors: the work-stealing pool, and the one of a single thread.
+//!
+//! The files, lowest first; each imports only those before it:
+//! `generation`, `own_driver`, `registry`, `wake_flags`, `watchdog` < `panic_hook` < `wake` <
+//! `host` < `rescue` < `local` < `multi` < `serving` < `block_on`, `sleep`. `cargo xtask tidy`
+//! checks the order.
 
-pub(crate) mod current;
+pub(crate) mod block_on;
+mod generation;
 pub(crate) mod host;
 pub(crate) mod local;
 pub(crate) mod multi;
 mod own_driver;
+pub(crate) mod panic_hook;
+mod registry;
 mod rescue;
+pub(crate) mod serving;
 pub mod sleep;
 pub(crate) mod wake;
 mod wake_flags;
+mod watchdog;

@@ -41,9 +41,9 @@ use reveille_primitive::sys::Alarm;
 
 use self::rounds::Rounds;
 use super::host;
-use super::multi::Watchdog;
+use super::wake;
+use super::watchdog::Watchdog;
 use crate::observe;
-use crate::scheduler::wake;
 use crate::threads::{ThreadSpec, system_spawner};
 use crate::timer::{Notify, Timers};
 

@@ -15,7 +15,7 @@ use reveille_primitive::atomic::Ordering;
 use reveille_primitive::lock::assert_none_held;
 use reveille_task::is_task_waker;
 
-use super::current;
+use super::serving;
 use crate::timer::Timers;
 use crate::timer::clock::Clock;
 use crate::timer::wheel::Key;
@@ -256,7 +256,7 @@ impl Sleep {
     #[cold]
     fn insert_elsewhere(&mut self, waker: Waker) {
         let deadline_ns = self.deadline_ns;
-        current::with_remote_timers(|timers| {
+        serving::with_remote_timers(|timers| {
             self.forget();
             let epoch = timers.epoch.load(Ordering::Relaxed);
             let key = timers.insert_remote(deadline_ns, waker.clone());

@@ -8,7 +8,7 @@ use std::time::Duration;
 use reveille_driver::{Driver, Events};
 use reveille_primitive::lock;
 
-use super::current;
+use super::panic_hook;
 use crate::context;
 use crate::event_loop;
 use crate::observe;
@@ -51,6 +51,6 @@ pub(crate) fn turn(driver: &Driver, timeout: Option<Duration>, events: &mut Even
 /// Passes the panic of a waker to the hook of this thread's runtime.
 #[cold]
 fn report_waker(payload: Box<dyn Any + Send>) {
-    let hook = current::panic_hook();
+    let hook = panic_hook::current();
     observe::panicked_waker(hook.as_ref(), payload);
 }

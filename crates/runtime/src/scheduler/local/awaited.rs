@@ -19,7 +19,10 @@ use reveille_primitive::lock::assert_none_held;
 use reveille_primitive::stack;
 
 use super::{LocalExecutor, LocalHandle};
-use crate::scheduler::current;
+use crate::context;
+use crate::event_loop::EventLoop;
+use crate::observe;
+use crate::poll_counter::PollCounter;
 use crate::scheduler::wake;
 
 /// Rounds of local tasks in one poll of a handle.
@@ -52,13 +55,13 @@ impl LocalHandle {
                 None
             }
         };
-        crate::observe::drop_wakers(surplus);
+        observe::drop_wakers(surplus);
     }
 
     /// Forgets the wakers of a poll that is over.
     pub(super) fn forget_awaiting(&self) {
         let wakers = std::mem::take(&mut *self.awaiting.lock());
-        crate::observe::drop_wakers(wakers);
+        observe::drop_wakers(wakers);
     }
 }
 
@@ -67,8 +70,9 @@ impl LocalExecutor {
     /// not complete.
     #[cold]
     pub(super) fn awaited(&self, waker: &Waker) {
-        let polls_of_worker =
-            current::with_worker(|worker| worker.map(|worker| worker.poll_counter.read()));
+        let polls_of_worker = context::with_event_loop(|event_loop| {
+            event_loop.and_then(EventLoop::poll_counter).map(PollCounter::read)
+        });
         if polls_of_worker.is_none() && self.depth.get() == 0 {
             return self.run_for(waker);
         }
@@ -98,7 +102,7 @@ impl LocalExecutor {
         if self.runs_for_another.get() || stack::is_half_used() {
             return;
         }
-        let _restore = Restore(self);
+        let _restore = ForeignRun(self);
         self.runs_for_another.set(true);
         self.handle.flags.unpark();
         self.handle.keep_awaiting(waker);
@@ -116,9 +120,9 @@ impl LocalExecutor {
 }
 
 /// Ends [`LocalExecutor::run_for`], also when a task panics.
-struct Restore<'a>(&'a LocalExecutor);
+struct ForeignRun<'a>(&'a LocalExecutor);
 
-impl Drop for Restore<'_> {
+impl Drop for ForeignRun<'_> {
     fn drop(&mut self) {
         self.0.runs_for_another.set(false);
     }

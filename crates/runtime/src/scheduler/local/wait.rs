@@ -5,14 +5,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reveille_primitive::stack;
 use reveille_primitive::sys::TimerSlack;
 
-use super::super::rescue::{self, BlockOnWatch};
-use super::super::wake_flags::{INBOX, MAIN};
 use super::LocalExecutor;
-use crate::scheduler::multi::BlockInPlace;
+use crate::scheduler::rescue::{self, BlockOnWatch};
 use crate::scheduler::wake;
+use crate::scheduler::wake_flags::{INBOX, MAIN};
 
 /// Rounds after which driver and timers are checked although there is work.
 const CHECK_EVERY: u32 = 64;
@@ -65,63 +63,40 @@ impl LocalExecutor {
         self.watched.get().is_some_and(|watched| watched.is_evacuated())
     }
 
-    /// Runs local tasks, timers and the driver until the main future was woken.
-    pub(super) fn wait(&self) {
+    /// Runs local tasks, timers and the driver until the future of the `block_on` was woken.
+    pub(crate) fn wait(&self) {
         loop {
             self.begin_round();
-            if self.has_local() {
-                self.run_local(None);
-            }
-            if self.handle.flags.take_main() {
+            self.run_queued();
+            if self.take_main() {
                 return;
             }
-            if self.queue.borrow().is_empty() {
-                self.park(MAIN | INBOX, false);
+            if self.is_queue_empty() {
+                self.park_for_any(None);
             }
         }
     }
 
-    /// As [`LocalExecutor::wait`], inside a poll. Tasks that are polled meanwhile run on top of
-    /// that poll and may do the same. So the own future comes first if this call polled others the
-    /// last time, and others are polled only while half of the stack is free. Returns whether
-    /// others were polled.
-    pub(super) fn wait_nested(
-        &self,
-        blocked: Option<&BlockInPlace<'_>>,
-        mut has_polled_others: bool,
-    ) -> bool {
-        loop {
-            self.begin_round();
-            if has_polled_others && self.handle.flags.take_main() {
-                return false;
-            }
-            let has_room = !stack::is_half_used();
-            if has_room && self.has_local() {
-                self.run_local(None);
-            }
-            if has_room && let Some(blocked) = blocked {
-                blocked.run_worker(|| self.handle.flags.has_main());
-            }
-            has_polled_others = true;
-            if self.handle.flags.take_main() {
-                return true;
-            }
-            if !has_room {
-                self.park(MAIN, false);
-            } else if self.queue.borrow().is_empty() {
-                self.park(MAIN | INBOX, blocked.is_some_and(BlockInPlace::must_run_worker));
-            }
-        }
-    }
-
+    /// Begins a round: counts it, and now and then turns the driver and the timers.
     #[inline]
-    fn begin_round(&self) {
+    pub(crate) fn begin_round(&self) {
         let round = self.round.get().wrapping_add(1);
         self.round.set(round);
         self.pass();
         if round.is_multiple_of(CHECK_EVERY) {
             self.check_events();
         }
+    }
+
+    /// Sleeps until the future of the `block_on` was woken, for `limit` at most. Local tasks stay
+    /// queued.
+    pub(crate) fn park_for_main(&self, limit: Option<Duration>) {
+        self.park(MAIN, limit);
+    }
+
+    /// Sleeps until that future was woken or a local task is queued, for `limit` at most.
+    pub(crate) fn park_for_any(&self, limit: Option<Duration>) {
+        self.park(MAIN | INBOX, limit);
     }
 
     /// Turns the driver and the timers if they are due, although there is work.
@@ -153,8 +128,8 @@ impl LocalExecutor {
         }
     }
 
-    /// Sleeps until one of `flags` is set, or for a moment if `is_brief`.
-    fn park(&self, flags: u32, is_brief: bool) {
+    /// Sleeps until one of `flags` is set, an event comes or a timer is due, for `limit` at most.
+    fn park(&self, flags: u32, limit: Option<Duration>) {
         self.event_loop.release_spare();
         let deadline = self.event_loop.park_timers();
         self.leave_to_parent();
@@ -171,9 +146,9 @@ impl LocalExecutor {
             watched.inspect(|watched| watched.sleep());
             let timeout =
                 deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(start)));
-            let timeout = match is_brief {
-                true => Some(Duration::from_millis(1).min(timeout.unwrap_or(Duration::MAX))),
-                false => timeout,
+            let timeout = match limit {
+                Some(limit) => Some(limit.min(timeout.unwrap_or(Duration::MAX))),
+                None => timeout,
             };
             if timeout.is_some() {
                 self.use_exact_timers();

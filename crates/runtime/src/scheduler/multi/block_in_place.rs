@@ -2,10 +2,11 @@
 
 use std::cell::RefCell;
 
+use super::current::enter_worker;
 use super::handoff::Handoff;
-use super::worker::WorkerContext;
+use super::worker_context::WorkerContext;
 use super::worker_thread::WorkerThread;
-use crate::scheduler::current;
+use super::worker_threads::hand_off;
 
 /// Tasks polled in one go when no other thread could be had.
 const AT_ONCE: usize = 64;
@@ -32,7 +33,7 @@ impl<'a> BlockInPlace<'a> {
             return BlockInPlace { nested: None, context };
         }
         own_worker.set_owner(None);
-        if context.pool().threads.hand_off(context.pool(), Handoff::unowned(own_worker.index)) {
+        if hand_off(context.pool(), Handoff::unowned(own_worker.index)) {
             return BlockInPlace { nested: None, context };
         }
         own_worker.set_owner(Some(&context.token().borrow().id()));
@@ -51,7 +52,7 @@ impl<'a> BlockInPlace<'a> {
         if let Some(worker) = &self.nested
             && let Ok(mut worker) = worker.try_borrow_mut()
         {
-            current::enter_worker(self.context, || worker.work_briefly(AT_ONCE, is_over));
+            enter_worker(self.context, || worker.work_briefly(AT_ONCE, is_over));
         }
     }
 }

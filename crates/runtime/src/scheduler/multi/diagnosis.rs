@@ -10,7 +10,8 @@ use std::fmt::Write as _;
 use reveille_primitive::lock::Mutex;
 
 use super::drain::TaskInfo;
-use super::{WorkerPool, shutdown};
+use super::pool::WorkerPool;
+use super::shutdown;
 
 /// Every pool that was ever made. Their memory is never freed.
 static POOLS: Mutex<Vec<&'static WorkerPool>> = Mutex::new(Vec::new());

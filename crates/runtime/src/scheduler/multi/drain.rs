@@ -14,7 +14,7 @@ use reveille_primitive::atomic::Ordering;
 use reveille_primitive::thread::sleep;
 use reveille_task::{TaskHandle, TaskId, TaskRef};
 
-use super::WorkerPool;
+use super::pool::WorkerPool;
 use super::shutdown::{self, ShutdownTimeout};
 
 /// The time for workers to leave their polls after the patience is over, so that a poll that is

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use reveille_driver::Driver;
 
-use super::RuntimeRef;
+use super::runtime_ref::{RuntimeRef, set_own_pool};
 use crate::blocking::{Pool, PoolConfig};
 use crate::config::Config;
-use crate::scheduler::current;
 
 /// Makes the driver of a worker.
 pub(super) fn driver(config: &Config) -> io::Result<Arc<Driver>> {
@@ -28,7 +27,7 @@ pub(super) fn blocking_pool(config: &Config, pool: RuntimeRef) -> Arc<Pool> {
         stack_size: config.stack_size,
         thread_name: Arc::new(move |number| format!("{name}-blocking-{number}")),
         on_start: Some(Arc::new(move || {
-            current::set_own_pool(pool);
+            set_own_pool(pool);
             started.iter().for_each(|hook| hook());
         })),
         on_stop: config.on_thread_stop.clone(),

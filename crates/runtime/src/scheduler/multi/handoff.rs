@@ -15,38 +15,9 @@
 
 use std::sync::Arc;
 
-use reveille_primitive::atomic::{AtomicBool, AtomicU64, Ordering};
 use reveille_primitive::biased::{Biased, OwnerId};
 
-/// Counts the begins and ends of polls of one thread: odd during a poll. The monitor compares two
-/// readings, so it notices a poll that blocks although the worker reads no clock.
-#[derive(Debug)]
-pub(crate) struct PollCounter {
-    count: AtomicU64,
-    /// The thread has lost its worker, or gave it away. Changed inside the lock of the core.
-    has_lost_worker: AtomicBool,
-}
-
-impl PollCounter {
-    pub(crate) fn new() -> PollCounter {
-        PollCounter { count: AtomicU64::new(0), has_lost_worker: AtomicBool::new(false) }
-    }
-
-    /// Counts the begin or the end of a poll. For the thread that the counter belongs to.
-    #[inline]
-    pub(crate) fn increment(&self) {
-        self.count.store(self.count.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
-    }
-
-    pub(crate) fn read(&self) -> u64 {
-        self.count.load(Ordering::Acquire)
-    }
-
-    /// Sets whether another thread runs the worker from now on. For a thread in the core.
-    pub(crate) fn set_lost_worker(&self, has_lost: bool) {
-        self.has_lost_worker.store(has_lost, Ordering::Relaxed);
-    }
-}
+use crate::poll_counter::PollCounter;
 
 /// A worker that a thread may take. See the header of the module.
 #[derive(Debug)]
@@ -80,8 +51,8 @@ impl Handoff {
             let is_valid = match &self.stuck {
                 None => owner.is_none(),
                 Some((counter, reading)) => {
-                    let has_lost = counter.has_lost_worker.load(Ordering::Relaxed);
-                    counter.read() == *reading && owner.is_some() && !has_lost
+                    let is_stuck = counter.read() == *reading && !counter.has_lost_worker();
+                    is_stuck && owner.is_some()
                 }
             };
             if is_valid {

@@ -1,25 +1,8 @@
-//! The thread that notices a blocked worker.
+//! The monitor of a pool, as its workers see it: they arm, defer and clear its timer.
 //!
-//! A worker thread counts the begins and ends of its polls ([`PollCounter`]). The monitor compares
-//! two readings, [`PERIOD`] apart. If it finds a worker in the same poll twice, it moves the task
-//! in the LIFO slot to the run queue, where siblings can steal it. If it finds it three times and
-//! something waits for the worker (a task, a deadline, a socket), another thread takes the worker
-//! over. So a poll may block for some milliseconds before other tasks are served, and a long
-//! computation that nothing waits for keeps its worker.
-//!
-//! While little happens the monitor does not sample: a worker that begins to poll arms its timer,
-//! and the last worker that parks clears it, see [`Watchdog`]. If workers park and wake all the
-//! time, that would cost more than samples. Then the monitor samples, and as long as it finds all
-//! workers parked it does so less and less often, down to once in [`PERIOD_MAX`]. A worker that is
-//! busy and the only one awake is not sampled either: it defers the timer between its polls, and if
-//! a poll blocks, the timer fires.
-//!
-//! Rejected: sampling less often, and stopping when no worker has polled for a quarter of a
-//! second. A runtime that wakes ten times a second for a moment paid for fifteen samples a second,
-//! each with cold caches on another core: two thirds of all the time it used. Rejected: sleeping
-//! as soon as all workers are parked, and being woken by the next poll. That is two context
-//! switches each time.
+//! `sampling.rs` has what the monitor's thread does.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,65 +10,23 @@ use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::lock::Mutex;
 use reveille_primitive::sys::Alarm;
 
-use super::WorkerPool;
-use super::handoff::{Handoff, PollCounter};
-use super::watchdog::{Watchdog, WatchdogTimer, is_light};
-use super::worker::Worker;
 use crate::config::Config;
-use crate::observe::Event;
+use crate::scheduler::watchdog::Watchdog;
 use crate::threads::{Thread, ThreadSpec};
-use crate::timer::clock::system_clock;
 
 /// The time between two samples while several workers are awake, and the delay of the first one. A
 /// sample takes 14 us with cold caches, which is three thousandths of a core. Three samples take
 /// half of the time that a user notices.
-const PERIOD: Duration = Duration::from_millis(4);
+pub(super) const PERIOD: Duration = Duration::from_millis(4);
 
 /// How often a worker that is alone defers the timer, in nanoseconds: half of [`PERIOD`].
 pub(super) const DEFER_NS: u64 = 2_000_000;
-
-/// The longest time between two samples. A poll that blocks is noticed after this and two short
-/// periods, still before a user notices it.
-const PERIOD_MAX: Duration = Duration::from_millis(64);
-
-/// Samples in a row without a poll, a fifth of a second, before the monitor sleeps on systems where
-/// setting the timer wakes it.
-const QUIET_SAMPLES: u32 = 6;
-
-/// Samples between two attempts to find a thread for the same worker.
-const HANDOFF_RETRY_SAMPLES: u32 = 16;
-
-/// Samples of the same poll after which the worker is handed off.
-const SAMPLES_UNTIL_HANDOFF: u32 = 3;
 
 #[derive(Debug)]
 pub(crate) struct Monitor {
     watchdog: Watchdog<Arc<Alarm>>,
     is_running: AtomicBool,
     thread: Mutex<Option<Thread>>,
-}
-
-impl WatchdogTimer for Arc<Alarm> {
-    fn set(&self, after: Duration) {
-        Alarm::set(self, after);
-    }
-
-    fn clear(&self) {
-        // Where the next setting would wake the monitor again, the timer may as well fire.
-        if self.is_cheap() {
-            Alarm::clear(self);
-        }
-    }
-}
-
-/// The last sample of one worker.
-#[derive(Clone, Default)]
-struct WorkerSample {
-    poll_counter: Option<Arc<PollCounter>>,
-    reading: u64,
-    samples: u32,
-    /// Samples until the next attempt to hand the worker off.
-    retry_in: u32,
 }
 
 impl Monitor {
@@ -97,8 +38,16 @@ impl Monitor {
         }
     }
 
-    /// Starts the thread, unless the configuration allows no spare threads.
-    pub(crate) fn start(&self, pool: &'static WorkerPool, config: &Config) -> std::io::Result<()> {
+    /// Starts the thread, which runs `body`, unless the configuration allows no spare threads.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses a thread.
+    pub(super) fn start(
+        &self,
+        config: &Config,
+        body: impl FnOnce(&Alarm) + Send + 'static,
+    ) -> io::Result<()> {
         if config.max_spare_threads == 0 {
             return Ok(());
         }
@@ -109,7 +58,7 @@ impl Monitor {
         let thread = (config.spawner)(ThreadSpec {
             name: format!("{}-monitor", config.thread_name),
             stack_size: Some(128 * 1024),
-            body: Box::new(move || pool.monitor.watch(pool, &alarm)),
+            body: Box::new(move || body(&alarm)),
         });
         match thread {
             Ok(thread) => {
@@ -121,6 +70,16 @@ impl Monitor {
                 Err(error)
             }
         }
+    }
+
+    /// Whether the thread has to go on.
+    pub(super) fn is_running(&self) -> bool {
+        self.is_running.load(Ordering::SeqCst)
+    }
+
+    /// When the thread samples, and when it sleeps.
+    pub(super) fn watchdog(&self) -> &Watchdog<Arc<Alarm>> {
+        &self.watchdog
     }
 
     /// Ends the thread and waits for it.
@@ -144,241 +103,13 @@ impl Monitor {
     }
 
     /// A worker is between two polls, [`DEFER_NS`] after it was here before.
-    pub(crate) fn defer(&self, pool: &'static WorkerPool) {
-        self.watchdog.defer(PERIOD, || is_one_awake(pool));
+    pub(super) fn defer(&self, is_one_awake: impl FnOnce() -> bool) {
+        self.watchdog.defer(PERIOD, is_one_awake);
     }
 
     /// A worker has announced that it parks.
     #[inline]
-    pub(crate) fn disarm(&self, pool: &'static WorkerPool, now_ns: impl FnOnce() -> u64) {
-        self.watchdog.clear(|| all_parked(pool), now_ns);
-    }
-
-    /// The main loop of the monitor's thread.
-    fn watch(&self, pool: &'static WorkerPool, alarm: &Alarm) {
-        let mut samples = vec![WorkerSample::default(); pool.workers.len()];
-        let clock = system_clock();
-        let mut period = SamplingPeriod::new(alarm.is_cheap(), parks(pool), clock.now_ns());
-        while self.is_running.load(Ordering::SeqCst) {
-            if period.is_quiet() && self.watchdog.sleep(|| all_parked(pool), clock.now_ns()) {
-                // No worker is awake. The first that wakes up arms the timer.
-                alarm.wait(None);
-                self.watchdog.begin_sampling();
-                period = SamplingPeriod::new(alarm.is_cheap(), parks(pool), clock.now_ns());
-            } else if period.may_defer && self.watchdog.defer_to_worker(PERIOD) {
-                alarm.wait(None);
-                self.watchdog.begin_sampling();
-            } else {
-                alarm.wait(Some(period.period));
-            }
-            if !self.is_running.load(Ordering::SeqCst) {
-                return;
-            }
-            let mut has_polled = false;
-            for (worker, last) in pool.workers.iter().zip(&mut samples) {
-                let before = last.reading;
-                sample(pool, worker, last);
-                has_polled |= last.reading != before;
-            }
-            pool.threads.start_missing_thread(pool);
-            period.record(all_parked(pool), has_polled, parks(pool), clock.now_ns());
-            let is_any_stuck = samples.iter().any(|last| last.samples > 0);
-            period.may_defer =
-                alarm.is_cheap() && has_polled && !is_any_stuck && is_one_awake(pool);
-        }
-    }
-}
-
-/// How often the workers have parked.
-fn parks(pool: &WorkerPool) -> u64 {
-    pool.workers.iter().map(|worker| worker.counters.get(Event::Park)).sum()
-}
-
-fn all_parked(pool: &WorkerPool) -> bool {
-    pool.idle.parked_count() == pool.workers.len()
-}
-
-/// Whether one worker is awake and all others are parked. A worker without a thread is not parked.
-fn is_one_awake(pool: &WorkerPool) -> bool {
-    pool.idle.parked_count() + 1 == pool.workers.len()
-}
-
-/// The time between two samples.
-#[derive(Debug)]
-struct SamplingPeriod {
-    period: Duration,
-    /// Whether the timer wakes no thread before it fires.
-    is_cheap: bool,
-    /// One worker is awake and makes progress, so that it can defer the timer.
-    may_defer: bool,
-    /// Samples in a row without a poll.
-    quiet_samples: u32,
-    /// All workers are parked, and they have parked rarely since the sample before.
-    is_light: bool,
-    parks: u64,
-    sampled_ns: u64,
-}
-
-impl SamplingPeriod {
-    fn new(is_cheap: bool, parks: u64, now_ns: u64) -> SamplingPeriod {
-        SamplingPeriod {
-            period: PERIOD,
-            is_cheap,
-            may_defer: false,
-            quiet_samples: 0,
-            is_light: false,
-            parks,
-            sampled_ns: now_ns,
-        }
-    }
-
-    /// Whether so little happens that the monitor may sleep until its timer fires.
-    fn is_quiet(&self) -> bool {
-        if self.is_cheap { self.is_light } else { self.quiet_samples >= QUIET_SAMPLES }
-    }
-
-    /// Records a sample.
-    fn record(&mut self, all_parked: bool, has_polled: bool, parks: u64, now_ns: u64) {
-        self.period = if all_parked { (self.period * 2).min(PERIOD_MAX) } else { PERIOD };
-        let is_quiet = all_parked && !has_polled;
-        self.quiet_samples = if is_quiet { self.quiet_samples + 1 } else { 0 };
-        let time_ns = now_ns.saturating_sub(self.sampled_ns);
-        self.is_light = all_parked && is_light(parks.saturating_sub(self.parks), time_ns);
-        (self.parks, self.sampled_ns) = (parks, now_ns);
-    }
-}
-
-/// Samples one worker, and acts if it is still in the poll of the last sample.
-fn sample(pool: &'static WorkerPool, worker: &'static Worker, last: &mut WorkerSample) {
-    let counter = worker.poll_counter.lock().clone();
-    let reading = counter.as_ref().map_or(0, |counter| counter.read());
-    let is_same_thread = match (&last.poll_counter, &counter) {
-        (Some(before), Some(now)) => Arc::ptr_eq(before, now),
-        _ => false,
-    };
-    let is_same_poll = is_same_thread && reading == last.reading && reading % 2 == 1;
-    last.samples = if is_same_poll { last.samples.saturating_add(1) } else { 0 };
-    if !is_same_poll {
-        last.retry_in = 0;
-    }
-    last.reading = reading;
-    last.poll_counter.clone_from(&counter);
-    if last.samples == 1 {
-        expose_lifo_slot(pool, worker);
-    }
-    last.retry_in = last.retry_in.saturating_sub(1);
-    if last.samples < SAMPLES_UNTIL_HANDOFF - 1
-        || last.retry_in > 0
-        || !has_pending_work(pool, worker)
-    {
-        return;
-    }
-    if let Some(counter) = counter {
-        // Tried again later: the thread may have come too late, or no thread could be started.
-        last.retry_in = HANDOFF_RETRY_SAMPLES;
-        pool.threads.hand_off(pool, Handoff::stuck(worker.index, counter, reading));
-    }
-}
-
-/// Whether a task, a deadline or a socket waits for a worker that is in a long poll. If nothing
-/// does, a long computation keeps its worker.
-fn has_pending_work(pool: &'static WorkerPool, worker: &'static Worker) -> bool {
-    if worker.queued() > 0 || !pool.injector.is_empty() {
-        return true;
-    }
-    let has_sources = worker.driver.lock().as_ref().is_some_and(|driver| driver.sources() > 0);
-    has_sources
-        || worker.core.with(|core, _| core.lifo_slot.is_some())
-        || worker.timers.is_due(system_clock().now_ns())
-}
-
-/// Moves the task in the LIFO slot of a worker in a long poll to its run queue, where siblings can
-/// steal it.
-fn expose_lifo_slot(pool: &'static WorkerPool, worker: &'static Worker) {
-    worker.core.with(|core, _| {
-        if let Some(task) = core.lifo_slot.take() {
-            worker.queue.push(&mut core.ownership, task);
-        }
-    });
-    // Also with an empty queue: the searcher turns the driver of the blocked worker.
-    pool.wake_one();
-}
-
-#[cfg(all(test, not(reveille_loom)))]
-mod tests {
-    use reveille_primitive::biased::OwnerToken;
-
-    use super::super::failure_tests::task;
-    use super::super::worker::WorkerContext;
-    use super::*;
-
-    #[test]
-    fn looks_become_rare_while_all_are_parked_and_often_when_one_is_awake() {
-        let mut period = SamplingPeriod::new(false, 0, 0);
-        let periods: Vec<_> = (0..5)
-            .map(|_| {
-                period.record(true, true, 0, 0);
-                period.period.as_millis()
-            })
-            .collect();
-        assert_eq!(periods, [8, 16, 32, 64, 64]);
-        assert!(!period.is_quiet(), "a worker polls between the samples");
-        period.record(false, true, 0, 0);
-        assert_eq!(period.period, PERIOD);
-    }
-
-    #[test]
-    fn without_a_cheap_alarm_it_may_sleep_when_nobody_has_polled_for_a_while() {
-        let mut period = SamplingPeriod::new(false, 0, 0);
-        (1..QUIET_SAMPLES).for_each(|_| period.record(true, false, 0, 0));
-        assert!(!period.is_quiet());
-        period.record(true, false, 0, 0);
-        assert!(period.is_quiet());
-        period.record(true, true, 0, 0);
-        assert!(!period.is_quiet());
-    }
-
-    #[test]
-    fn with_a_cheap_alarm_it_may_sleep_as_soon_as_all_are_parked_and_little_happens() {
-        const MS: u64 = 1_000_000;
-        let mut period = SamplingPeriod::new(true, 100, 0);
-        assert!(!period.is_quiet(), "it has not sampled yet");
-        period.record(true, true, 101, 4 * MS);
-        assert!(!period.is_quiet(), "once in 4 ms is too often");
-        period.record(true, true, 102, 12 * MS);
-        assert!(period.is_quiet());
-        period.record(false, true, 102, 16 * MS);
-        assert!(!period.is_quiet(), "one is awake");
-        period.record(true, true, 120, 80 * MS);
-        assert!(!period.is_quiet(), "18 times in 64 ms is too often");
-        period.record(true, true, 132, 144 * MS);
-        assert!(period.is_quiet());
-    }
-
-    #[test]
-    fn the_lifo_task_is_out_of_reach_of_thieves_until_the_poll_was_sampled_twice() {
-        let pool = WorkerPool::unused(1);
-        let worker = pool.worker(0);
-        let (config, token) = (Config::default(), OwnerToken::unique());
-        worker.set_owner(Some(&token.id()));
-        let counter = Arc::new(PollCounter::new());
-        *worker.poll_counter.lock() = Some(Arc::clone(&counter));
-        let driver = crate::scheduler::multi::environment::driver(&config).expect("a driver");
-        let context = WorkerContext::new(worker, token, driver, &config, Arc::clone(&counter));
-        let (mut last, mut stolen) = (WorkerSample::default(), Vec::new());
-
-        counter.increment();
-        sample(pool, worker, &mut last);
-        context.push(task(pool), true).expect("the worker is ours");
-        assert_eq!(worker.queue.steal(&mut stolen), 0, "it was woken a moment ago");
-        counter.increment();
-        counter.increment();
-        sample(pool, worker, &mut last);
-        assert_eq!(worker.queue.steal(&mut stolen), 0, "the poll is another");
-        sample(pool, worker, &mut last);
-        assert_eq!(worker.queue.steal(&mut stolen), 1, "the poll is the same");
-
-        drop(stolen);
-        worker.set_owner(None);
+    pub(super) fn disarm(&self, all_parked: impl Fn() -> bool, now_ns: impl FnOnce() -> u64) {
+        self.watchdog.clear(all_parked, now_ns);
     }
 }

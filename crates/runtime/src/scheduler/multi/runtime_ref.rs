@@ -1,37 +1,43 @@
-//! One use of a pool's memory, and the global one.
+//! One use of a pool's memory, and the one that this thread works for.
 //!
-//! A pool's memory is never freed, only used again, by another runtime. So what outlives
-//! a runtime (a [`Handle`](crate::Handle), a blocking closure that runs on, a thread-local's
-//! destructor) names the pool together with the number of its use. An operation on a use that has
-//! ended is refused or goes to the global pool; it never reaches the next use. In a child process
-//! made by `fork` all uses of the parent have ended.
+//! What outlives a runtime names it by a [`RuntimeRef`]: the pool and the number of its use
+//! (`generation.rs`). An operation on a use that has ended is refused, or another runtime serves
+//! it. It never reaches the next use.
 
-use std::future::Future;
-use std::io;
-use std::sync::{Arc, OnceLock};
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::sync::Arc;
 
 use reveille_driver::Driver;
-use reveille_primitive::atomic::{AtomicBool, Ordering};
-use reveille_primitive::fork;
-use reveille_primitive::thread::backoff;
-use reveille_task::{JoinHandle, Options};
+use reveille_primitive::atomic::Ordering;
 
-use super::{RemoteState, Scheduler, WorkerPool, thread_index};
+use super::pool::{RemoteState, WorkerPool};
 use crate::blocking::Pool;
-use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::observe::PanicHook;
-use crate::scheduler::current;
+use crate::scheduler::generation::Generation;
+use crate::scheduler::panic_hook::{self, HookRef};
+use crate::threads::thread_index;
 use crate::timer::Timers;
 
-/// The upper bits of a number are the generation of the process, the lower ones count.
-const GENERATION_SHIFT: u32 = 40;
+thread_local! {
+    static THREAD: ThreadRuntimes =
+        const { ThreadRuntimes { spawns_to: Cell::new(None), own: Cell::new(None) } };
+}
+
+/// The runtimes that a thread knows. They may have ended.
+struct ThreadRuntimes {
+    /// The runtime that `spawn` goes to. Only [`replace_runtime`] changes it.
+    spawns_to: Cell<Option<RuntimeRef>>,
+    /// The runtime that the thread is part of, as a worker thread or a blocking thread.
+    own: Cell<Option<RuntimeRef>>,
+}
 
 /// See the header of the module.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RuntimeRef {
     pool: &'static WorkerPool,
-    generation: u64,
+    generation: Generation,
 }
 
 impl PartialEq for RuntimeRef {
@@ -41,19 +47,21 @@ impl PartialEq for RuntimeRef {
 }
 
 impl WorkerPool {
-    /// Begins another use of this pool. Under the lock of `remote`.
+    /// Begins another use of this pool. Under the lock `remote`.
     pub(super) fn next_generation(&'static self) -> RuntimeRef {
-        let before = self.generation.load(Ordering::SeqCst);
-        let count = (before + 1) & ((1 << GENERATION_SHIFT) - 1);
-        let number = u64::from(fork::generation()) << GENERATION_SHIFT | count;
-        self.generation.store(number, Ordering::SeqCst);
-        RuntimeRef { pool: self, generation: number }
+        let generation = self.present_generation().next();
+        self.generation.store(generation.number(), Ordering::SeqCst);
+        RuntimeRef { pool: self, generation }
+    }
+
+    fn present_generation(&self) -> Generation {
+        Generation::from_number(self.generation.load(Ordering::SeqCst))
     }
 
     /// The present use of this pool. Asked by its own threads, which it does not end without, and
     /// by the thread that starts or ends it.
     pub(crate) fn runtime_ref(&'static self) -> RuntimeRef {
-        RuntimeRef { pool: self, generation: self.generation.load(Ordering::SeqCst) }
+        RuntimeRef { pool: self, generation: self.present_generation() }
     }
 }
 
@@ -71,13 +79,13 @@ impl RuntimeRef {
     }
 
     fn is_current(self) -> bool {
-        self.pool.generation.load(Ordering::SeqCst) == self.generation && !self.is_inherited()
+        self.pool.present_generation() == self.generation && !self.is_inherited()
     }
 
     /// Whether it belongs to the parent of this process: its threads are not here, and its locks
     /// may be held by them forever.
     pub(crate) fn is_inherited(self) -> bool {
-        self.generation >> GENERATION_SHIFT != u64::from(fork::generation())
+        self.generation.is_inherited()
     }
 
     /// Whether it has not ended yet.
@@ -95,17 +103,22 @@ impl RuntimeRef {
 
     /// Whether this thread may start nothing here: the pool drains, and the thread is not its own.
     fn refuses(self) -> bool {
-        self.pool.is_draining.load(Ordering::Relaxed) && current::own_pool() != Some(self)
+        self.pool.is_draining.load(Ordering::Relaxed) && own_pool() != Some(self)
+    }
+
+    #[inline]
+    pub(super) fn generation(self) -> Generation {
+        self.generation
     }
 
     /// The hook for panics of tasks that are not awaited.
     pub(crate) fn panic_hook(self) -> Option<PanicHook> {
-        if self.is_inherited() {
-            return None;
-        }
-        let remote = self.pool.remote.lock();
-        let config = remote.config.as_ref().filter(|_| self.is_current());
-        config.and_then(|config| config.on_panic.clone())
+        self.hook_ref().get()
+    }
+
+    #[inline]
+    fn hook_ref(self) -> HookRef {
+        HookRef::new(&self.pool.hook, self.generation)
     }
 
     /// What the random numbers of its `block_on`s begin with, if that was asked for.
@@ -143,144 +156,55 @@ impl RuntimeRef {
         let metrics = self.pool.metrics();
         if self.is_current() { metrics } else { Metrics::default() }
     }
+}
 
-    /// Spawns onto this pool.
-    ///
-    /// On a runtime that is shut down the future is dropped at once and the handle is that of a
-    /// cancelled task.
+/// Restores the runtime that `spawn` went to before, when dropped. Not `Send`: that is this
+/// thread's.
+#[must_use]
+pub(crate) struct RuntimeGuard {
+    before: Option<RuntimeRef>,
+    _thread: PhantomData<*const ()>,
+}
+
+impl Drop for RuntimeGuard {
     #[inline]
-    pub(crate) fn spawn<F>(self, future: F, options: Options) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        current::with_worker(|worker| {
-            let worker = worker.filter(|worker| worker.runtime() == self);
-            let scheduler_ref =
-                worker.map_or(&self.pool.remote_scheduler, |worker| &worker.worker().scheduler);
-            let scheduler = Scheduler(scheduler_ref);
-            let (task, handle, kept) = reveille_task::spawn_kept(future, scheduler, options);
-            self.pool.bind(worker, task, kept, scheduler_ref, self);
-            handle
-        })
-    }
-
-    /// Makes a task that is cancelled at once: what a runtime that is shut down spawns.
-    pub(crate) fn spawn_cancelled<F>(self, future: F, options: Options) -> JoinHandle<F::Output>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let scheduler = Scheduler(&self.pool.remote_scheduler);
-        let (task, handle) = reveille_task::spawn(future, scheduler, options);
-        drop(task);
-        handle
-    }
-}
-
-/// The default pool, and behind it that of the child process that was made by `fork`, and so on.
-static GLOBAL: OnceLock<Box<Global>> = OnceLock::new();
-
-struct Global {
-    runtime: RuntimeRef,
-    of_child: OnceLock<Box<Global>>,
-}
-
-/// A thread starts it.
-static IS_STARTING: AtomicBool = AtomicBool::new(false);
-
-/// The right to start the global pool. A flag, which a child process can take back from a thread
-/// that it has not got.
-struct GlobalStart;
-
-impl GlobalStart {
-    fn begin() -> GlobalStart {
-        let mut times = 0;
-        while IS_STARTING.swap(true, Ordering::Acquire) {
-            backoff(times);
-            times += 1;
-        }
-        GlobalStart
-    }
-}
-
-impl Drop for GlobalStart {
     fn drop(&mut self) {
-        IS_STARTING.store(false, Ordering::Release);
+        replace_runtime(self.before);
     }
 }
 
-/// In a child process: the thread that starts the global pool is the parent's. Called by the
-/// handler of `fork`.
-pub(crate) fn forget_start() {
-    IS_STARTING.store(false, Ordering::Release);
-}
-
-/// The global pool, if it has started.
+/// Changes the runtime that `spawn` goes to, and that hears of panics. Returns the former one.
 #[inline]
-pub(crate) fn started_global() -> Option<RuntimeRef> {
-    let mut slot = &GLOBAL;
-    while let Some(global) = slot.get() {
-        if !global.runtime.is_inherited() {
-            return Some(global.runtime);
-        }
-        slot = &global.of_child;
-    }
-    None
+fn replace_runtime(runtime: Option<RuntimeRef>) -> Option<RuntimeRef> {
+    panic_hook::replace(runtime.map(RuntimeRef::hook_ref));
+    THREAD.with(|thread| thread.spawns_to.replace(runtime))
 }
 
-/// The global pool, started by the first use.
-///
-/// # Panics
-///
-/// Panics when not even one worker thread can be created.
+/// Makes `runtime` the one that `spawn` goes to, until the guard is dropped.
 #[inline]
-pub(crate) fn global() -> RuntimeRef {
-    started_global().unwrap_or_else(|| try_global().unwrap_or_else(|error| refuse_global(&error)))
+pub(super) fn enter_runtime(runtime: RuntimeRef) -> RuntimeGuard {
+    RuntimeGuard { before: replace_runtime(Some(runtime)), _thread: PhantomData }
 }
 
-/// Tells that the global pool is needed and cannot be had.
-#[cold]
-fn refuse_global(error: &io::Error) -> ! {
-    panic!("reveille: could not start the global runtime: {error}")
+/// Marks this thread as one of `pool`, for good.
+pub(super) fn set_own_pool(pool: RuntimeRef) {
+    THREAD.with(|thread| thread.own.set(Some(pool)));
+    replace_runtime(Some(pool));
 }
 
-/// The global pool, started by the first use.
-///
-/// # Errors
-///
-/// As [`WorkerPool::start`].
-pub(crate) fn try_global() -> io::Result<RuntimeRef> {
-    match started_global() {
-        Some(global) => Ok(global),
-        None => start_unless_up(Config::global).map(|(global, _)| global),
-    }
+/// The pool that this thread is part of, as a worker thread or a blocking thread.
+pub(crate) fn own_pool() -> Option<RuntimeRef> {
+    THREAD.with(|thread| thread.own.get())
 }
 
-/// Makes a pool with this configuration the global one.
-///
-/// # Errors
-///
-/// Fails when there is a global pool, and as [`WorkerPool::start`] does.
-pub(crate) fn start_global(config: Config) -> io::Result<RuntimeRef> {
-    match start_unless_up(|| config)? {
-        (global, true) => Ok(global),
-        (_, false) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "the global runtime is up")),
-    }
+/// The runtime that this thread works for, if any.
+#[inline]
+pub(crate) fn current_runtime() -> Option<RuntimeRef> {
+    THREAD.with(|thread| thread.spawns_to.get())
 }
 
-/// The global pool, and whether it was started by this call.
-fn start_unless_up(config: impl FnOnce() -> Config) -> io::Result<(RuntimeRef, bool)> {
-    let _starting = GlobalStart::begin();
-    if let Some(global) = started_global() {
-        return Ok((global, false));
-    }
-    let runtime = WorkerPool::start(config())?;
-    let mut slot = &GLOBAL;
-    while let Some(global) = slot.get() {
-        slot = &global.of_child;
-    }
-    let is_set = slot.set(Box::new(Global { runtime, of_child: OnceLock::new() })).is_ok();
-    assert!(is_set, "one thread at a time starts it");
-    Ok((runtime, true))
+/// In a child process made by `fork`: this thread works for no runtime.
+pub(super) fn forget_in_child() {
+    THREAD.with(|thread| thread.own.set(None));
+    replace_runtime(None);
 }

@@ -14,9 +14,10 @@ use reveille_primitive::lock::{self, Mutex};
 use reveille_primitive::thread;
 use reveille_task::{Runnable, TaskHandle};
 
-use super::{UNUSED, WorkerPool};
+use super::pool::{UNUSED, WorkerPool};
+use super::runtime_ref::enter_runtime;
+use super::worker::Worker;
 use crate::observe;
-use crate::scheduler::current;
 use crate::scheduler::wake;
 use crate::threads::ThreadSpec;
 use crate::timer::clock::{self, Clock, system_clock};
@@ -124,8 +125,8 @@ pub(super) fn stop_and_tell(
         let _outside = pool.remote.lock();
         pool.is_stopping.store(true, Ordering::SeqCst);
     }
-    pool.workers.iter().for_each(super::Worker::notify);
-    let _runtime = current::enter_runtime(pool.runtime_ref());
+    pool.workers.iter().for_each(Worker::notify);
+    let _runtime = enter_runtime(pool.runtime_ref());
     let mut tell = Some(tell);
     let mut cancelled_tasks = 0;
     let mut take_stock = || {
@@ -141,7 +142,7 @@ pub(super) fn stop_and_tell(
     let blocking = pool.blocking();
     let running_closures = blocking.map_or(0, |pool| pool.shutdown(time.deadline));
     close(pool);
-    if pool.threads.join() {
+    if pool.handoffs.join() {
         give_back(pool);
     }
     Shutdown { cancelled_tasks, stuck_workers, running_closures }
@@ -159,7 +160,7 @@ fn wait_for_polls(
     loop {
         let check_end = clock::deadline_after(time.clock.now(), CHECK_INTERVAL);
         let check = ShutdownTimeout { clock: time.clock.clone(), deadline: check_end };
-        let stuck = pool.threads.close(|| match (check.left(), time.left()) {
+        let stuck = pool.handoffs.close(|| match (check.left(), time.left()) {
             (Some(check), Some(left)) => Some(check.min(left)),
             (check, left) => check.or(left),
         });
@@ -204,7 +205,7 @@ pub(crate) fn from_inside(pool: &'static WorkerPool, end: impl FnOnce() + Send +
     if let Err(error) = (config.spawner)(spec) {
         // Without a thread nothing can wait: the workers end by themselves, the tasks are leaked.
         pool.is_stopping.store(true, Ordering::SeqCst);
-        pool.workers.iter().for_each(super::Worker::notify);
+        pool.workers.iter().for_each(Worker::notify);
         observe::failed_shutdown(&error);
     }
 }
@@ -233,7 +234,7 @@ fn cancel_tasks(pool: &'static WorkerPool, time: &ShutdownTimeout, has_stuck: bo
 
 /// A reference to each task that is registered; some may be complete.
 pub(super) fn live_tasks(pool: &'static WorkerPool) -> Vec<TaskHandle> {
-    let mut live: Vec<_> = pool.workers.iter().flat_map(super::Worker::live_tasks).collect();
+    let mut live: Vec<_> = pool.workers.iter().flat_map(Worker::live_tasks).collect();
     live.extend(pool.remote.lock().registry.tasks());
     live
 }
@@ -273,7 +274,7 @@ fn close(pool: &'static WorkerPool) {
     }
     let ended = {
         let mut outside = pool.remote.lock();
-        (outside.config.take(), outside.blocking.take())
+        (outside.config.take(), outside.blocking.take(), pool.hook.take())
     };
     // Hooks are user code: dropped outside the lock.
     observe::contain("the drop of a hook", || drop(ended));

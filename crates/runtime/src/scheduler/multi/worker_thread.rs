@@ -26,8 +26,10 @@ use reveille_task::{Ran, Runnable};
 
 use super::monitor::DEFER_NS;
 use super::pace::{self, WorkerPace};
-use super::worker::{Worker, WorkerContext};
-use super::{WorkerPool, queue};
+use super::pool::WorkerPool;
+use super::queue;
+use super::worker::Worker;
+use super::worker_context::WorkerContext;
 use crate::context;
 use crate::event_loop::{EventLoop, collect_remote};
 use crate::observe::Event;
@@ -241,7 +243,7 @@ impl<'a> WorkerThread<'a> {
         }
         if now.saturating_sub(self.deferred_ns) >= DEFER_NS && !self.is_nested {
             self.deferred_ns = now;
-            self.pool.monitor.defer(self.pool);
+            self.pool.monitor.defer(|| self.pool.is_one_awake());
         }
         if self.pace.is_turn_due(now) {
             self.turn_driver(Some(Duration::ZERO));
@@ -307,7 +309,7 @@ impl<'a> WorkerThread<'a> {
     /// Polls the local tasks of this thread. `false` if it has no local tasks.
     fn run_local(&mut self) -> bool {
         // One of them may block this thread, and siblings rely on a searcher.
-        local::run_local_tasks(self.context, || {
+        local::run_local_tasks(&self.context.poll_counter, || {
             self.stop_searching();
             self.pool.monitor.arm();
         })
@@ -423,7 +425,8 @@ impl<'a> WorkerThread<'a> {
         }
         let mut is_searching = self.is_searching;
         let has_work = |worker: &mut WorkerThread<'a>| {
-            worker.pool.monitor.disarm(worker.pool, || worker.event_loop.now_ns());
+            let pool = worker.pool;
+            pool.monitor.disarm(|| pool.all_parked(), || worker.event_loop.now_ns());
             worker.has_work_elsewhere()
         };
         let waited =
@@ -446,11 +449,11 @@ impl<'a> WorkerThread<'a> {
         self.worker.counters.count(Event::Park);
         // It does not wait if a local task of the thread is runnable. It collects events all the
         // same, or a local task that is always runnable would keep others from their sockets.
-        let may_wait = local::prepare_park(self.context);
+        let may_wait = local::prepare_park(self.context.driver());
         let events = self.collect_events(if may_wait { timeout } else { Some(Duration::ZERO) });
         let woken = self.time_for(has_deadline).max(now);
         self.note_turn(woken);
-        local::unpark(self.context);
+        local::unpark();
         self.pace.waited(now, woken, events);
         let is_notified = events == 0 && !self.pool.idle.is_parked(self.worker.index);
         self.event_loop.spin.record_wait(is_notified.then_some(woken - now));

@@ -8,27 +8,25 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use reveille_primitive::biased::OwnerToken;
 use reveille_primitive::fork;
 use reveille_primitive::sys::TimerSlack;
 
-use super::handoff::{Handoff, PollCounter};
-use super::handoff_queue::{HandoffQueue, Offer};
-use super::worker::{Worker, WorkerContext};
+use super::current::enter_worker;
+use super::handoff::Handoff;
+use super::handoff_queue::Offer;
+use super::pool::WorkerPool;
+use super::runtime_ref::set_own_pool;
+use super::shutdown;
+use super::worker::Worker;
+use super::worker_context::WorkerContext;
 use super::worker_thread::{Exit, WorkerThread};
-use super::{WorkerPool, shutdown};
 use crate::config::{Config, Hook};
-use crate::scheduler::current;
+use crate::poll_counter::PollCounter;
 use crate::scheduler::local;
 use crate::threads::ThreadSpec;
 use crate::{context, observe, rng};
-
-#[derive(Debug)]
-pub(crate) struct WorkerThreads {
-    handoffs: HandoffQueue,
-}
 
 /// A thread that could not be started.
 struct SpawnFailed {
@@ -37,83 +35,57 @@ struct SpawnFailed {
     is_filled: bool,
 }
 
-impl WorkerThreads {
-    pub(crate) fn new() -> WorkerThreads {
-        WorkerThreads { handoffs: HandoffQueue::new() }
-    }
-
-    pub(crate) fn handoff_count(&self) -> u64 {
-        self.handoffs.handoff_count()
-    }
-
-    pub(crate) fn thread_count(&self) -> usize {
-        self.handoffs.thread_count()
-    }
-
-    /// Starts one thread for each worker.
-    pub(crate) fn open(&self, pool: &'static WorkerPool, config: &Config) -> io::Result<()> {
-        self.handoffs.open(config.workers.saturating_add(config.max_spare_threads));
-        for worker in 0..config.workers {
-            // Also when the worker has a faster thread: then another worker has no thread.
-            if let Offer::New(number) = self.handoffs.offer(Handoff::unowned(worker))? {
-                self.start_thread(pool, number).map_err(|refused| refused.error)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Offers a worker to a waiting thread, or to a new one. `false` if there is neither; the
-    /// monitor tries again.
-    pub(crate) fn hand_off(&self, pool: &'static WorkerPool, handoff: Handoff) -> bool {
-        match self.handoffs.offer(handoff) {
-            Ok(Offer::Waiting) => true,
-            Ok(Offer::New(number)) => {
-                self.start_thread(pool, number).map_or_else(|refused| refused.is_filled, |()| true)
-            }
-            Err(_) => false,
+/// Starts one thread for each worker.
+pub(super) fn start_workers(pool: &'static WorkerPool, config: &Config) -> io::Result<()> {
+    pool.handoffs.open(config.workers.saturating_add(config.max_spare_threads));
+    for worker in 0..config.workers {
+        // Also when the worker has a faster thread: then another worker has no thread.
+        if let Offer::New(number) = pool.handoffs.offer(Handoff::unowned(worker))? {
+            start_thread(pool, number).map_err(|refused| refused.error)?;
         }
     }
+    Ok(())
+}
 
-    /// Starts a thread for a worker that has none because the system refused one.
-    pub(crate) fn start_missing_thread(&self, pool: &'static WorkerPool) {
-        if let Some(number) = self.handoffs.thread_for_unclaimed() {
-            // If the system refuses again, the next sample of the monitor tries again.
-            let _ = self.start_thread(pool, number);
+/// Offers a worker to a waiting thread, or to a new one. `false` if there is neither; the monitor
+/// tries again.
+pub(super) fn hand_off(pool: &'static WorkerPool, handoff: Handoff) -> bool {
+    match pool.handoffs.offer(handoff) {
+        Ok(Offer::Waiting) => true,
+        Ok(Offer::New(number)) => {
+            start_thread(pool, number).map_or_else(|refused| refused.is_filled, |()| true)
         }
+        Err(_) => false,
     }
+}
 
-    fn start_thread(&self, pool: &'static WorkerPool, number: usize) -> Result<(), SpawnFailed> {
-        let config = pool.config();
-        let own = Arc::clone(&config);
-        let spec = ThreadSpec {
-            name: config.thread_name.to_string(),
-            stack_size: config.stack_size,
-            body: Box::new(move || work(pool, number, own)),
-        };
-        // Not under the lock of the queue: the spawner is user code.
-        match (config.spawner)(spec) {
-            Ok(thread) => {
-                self.handoffs.started(number, thread);
-                Ok(())
-            }
-            Err(error) => {
-                let text = format!("could not create a worker thread: {error}");
-                let error = io::Error::new(error.kind(), text);
-                Err(SpawnFailed { error, is_filled: !self.handoffs.not_started(number) })
-            }
+/// Starts a thread for a worker that has none because the system refused one.
+pub(super) fn start_missing_thread(pool: &'static WorkerPool) {
+    if let Some(number) = pool.handoffs.thread_for_unclaimed() {
+        // If the system refuses again, the next sample of the monitor tries again.
+        let _ = start_thread(pool, number);
+    }
+}
+
+fn start_thread(pool: &'static WorkerPool, number: usize) -> Result<(), SpawnFailed> {
+    let config = pool.config();
+    let own = Arc::clone(&config);
+    let spec = ThreadSpec {
+        name: config.thread_name.to_string(),
+        stack_size: config.stack_size,
+        body: Box::new(move || work(pool, number, own)),
+    };
+    // Not under the lock of the queue: the spawner is user code.
+    match (config.spawner)(spec) {
+        Ok(thread) => {
+            pool.handoffs.started(number, thread);
+            Ok(())
         }
-    }
-
-    /// Closes: threads that wait end, and this call waits for the others, for `time_left` at most.
-    /// Returns how many are left.
-    pub(crate) fn close(&self, time_left: impl FnMut() -> Option<Duration>) -> usize {
-        self.handoffs.close(time_left)
-    }
-
-    /// After [`WorkerThreads::close`]. `false` if threads are left; the last of them cleans up.
-    #[must_use = "threads may be left that use the pool"]
-    pub(crate) fn join(&self) -> bool {
-        self.handoffs.join()
+        Err(error) => {
+            let text = format!("could not create a worker thread: {error}");
+            let error = io::Error::new(error.kind(), text);
+            Err(SpawnFailed { error, is_filled: !pool.handoffs.not_started(number) })
+        }
     }
 }
 
@@ -121,7 +93,7 @@ impl WorkerThreads {
 /// ended before the system starts the thread.
 fn work(pool: &'static WorkerPool, number: usize, config: Arc<Config>) {
     let process = fork::generation();
-    current::set_own_pool(pool.runtime_ref());
+    set_own_pool(pool.runtime_ref());
     // For good: the thread belongs to the runtime, and its park ends every timer. Before the hooks,
     // which may set it otherwise.
     let _ = TimerSlack::least();
@@ -130,14 +102,14 @@ fn work(pool: &'static WorkerPool, number: usize, config: Arc<Config>) {
     call(config.on_thread_start.as_ref());
     let mut token = OwnerToken::unique();
     let mut is_new = true;
-    while let Some(handoff) = pool.threads.handoffs.next(config.keep_alive, is_new) {
+    while let Some(handoff) = pool.handoffs.next(config.keep_alive, is_new) {
         is_new = false;
         let worker = pool.worker(handoff.worker());
         if !take(worker, &handoff, &token) {
             continue;
         }
         if handoff.is_from_stuck_thread() {
-            pool.threads.handoffs.count_handoff();
+            pool.handoffs.count_handoff();
             call(config.on_takeover.as_ref());
         }
         let Some(driver) = worker.driver.lock().clone() else { break };
@@ -145,17 +117,17 @@ fn work(pool: &'static WorkerPool, number: usize, config: Arc<Config>) {
         *worker.poll_counter.lock() = Some(Arc::clone(&counter));
         let context = WorkerContext::new(worker, token, driver, &config, counter);
         let seed = config.seed.unwrap_or_else(rng::seed_from_system) ^ number as u64;
-        let exit = current::enter_worker(&context, || WorkerThread::new(&context, seed).run());
+        let exit = enter_worker(&context, || WorkerThread::new(&context, seed).run());
         fork::refuse_to_go_on(process);
         token = context.into_token();
         match exit {
             Exit::Stopped => break,
-            Exit::HandedOff => local::finish_local_tasks(pool),
+            Exit::HandedOff => local::finish_local_tasks(|| pool.is_stopping()),
         }
     }
     call(config.on_thread_stop.as_ref());
     observe::contain("the drop of a hook", || drop(config));
-    if pool.threads.handoffs.leave(number) {
+    if pool.handoffs.leave(number) {
         shutdown::give_back(pool);
     }
 }

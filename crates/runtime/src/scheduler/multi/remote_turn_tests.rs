@@ -1,4 +1,4 @@
-//! What the parts of the pool owe each other, where it takes no pool to see it.
+//! A searcher that turns the driver of a sibling.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::event_loop::collect_remote;
 const LONG: Duration = Duration::from_secs(20);
 
 #[test]
-fn a_stranger_that_turns_a_driver_leaves_the_worker_s_notification_there() {
+fn a_searcher_that_turns_a_driver_leaves_the_notification_of_its_owner() {
     let driver = Arc::new(Driver::new(Kind::Native).expect("a shard"));
     // The worker was chosen to be woken. Before it waits, a searcher turns its driver.
     driver.notify();
@@ -21,7 +21,7 @@ fn a_stranger_that_turns_a_driver_leaves_the_worker_s_notification_there() {
 }
 
 #[test]
-fn a_stranger_that_turns_a_driver_posts_no_notification_of_its_own() {
+fn a_searcher_that_turns_a_driver_posts_no_notification_of_its_own() {
     let driver = Arc::new(Driver::new(Kind::Native).expect("a shard"));
     assert_eq!(collect_remote(&driver, &mut Events::new()), 0);
     let turn = driver.turn(Some(Duration::ZERO), &mut Events::new()).expect("a turn");

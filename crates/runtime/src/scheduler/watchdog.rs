@@ -43,10 +43,12 @@
 //! 3. While the phase is deferred the timer is set, whichever workers sleep or wake. A worker
 //!    defers it once at most after another worker has woken: then it sees that it is not alone.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use reveille_primitive::atomic::{AtomicU8, Ordering, fence};
 use reveille_primitive::lock::Mutex;
+use reveille_primitive::sys::Alarm;
 
 const SAMPLING: u8 = 0;
 const ASLEEP: u8 = 1;
@@ -65,6 +67,19 @@ const SLEEPS_PER_CHECK: u32 = 16;
 pub(crate) trait WatchdogTimer {
     fn set(&self, after: Duration);
     fn clear(&self);
+}
+
+impl WatchdogTimer for Arc<Alarm> {
+    fn set(&self, after: Duration) {
+        Alarm::set(self, after);
+    }
+
+    fn clear(&self) {
+        // Where the next setting would wake the monitor again, the timer may as well fire.
+        if self.is_cheap() {
+            Alarm::clear(self);
+        }
+    }
 }
 
 /// See the header of the module.

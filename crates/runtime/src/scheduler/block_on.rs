@@ -1,0 +1,117 @@
+//! `block_on`: polls a future on the thread that calls it.
+//!
+//! The thread waits in its local executor (`local.rs`), which runs local tasks, timers and sockets
+//! meanwhile. Inside a poll of a worker, another thread takes the worker over until the call
+//! returns (`multi/block_in_place.rs`).
+
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use reveille_primitive::stack;
+use reveille_task::{Options, TaskData};
+
+use super::local::{self, LocalExecutor};
+use super::multi::{self, BlockInPlace, RuntimeRef, WorkerContext};
+use crate::context::{self, EventLoopScope};
+use crate::tokio_context;
+
+/// How long a thread sleeps at most that also has to run the tasks of its worker: nothing wakes it
+/// for them.
+const NESTED_WORKER_PARK: Duration = Duration::from_millis(1);
+
+/// Runs `future` on this thread until it is ready. `spawn` goes to `runtime` meanwhile, if that is
+/// given. See [`crate::block_on`].
+#[inline]
+pub(crate) fn block_on<F: Future>(
+    runtime: Option<RuntimeRef>,
+    options: Options,
+    future: F,
+) -> F::Output {
+    local::with_executor(|executor| {
+        let _foreign = tokio_context::enter();
+        let _entered = executor.begin_block_on();
+        multi::leave_worker(runtime, |worker| {
+            context::enter(executor.event_loop(), |scope| {
+                let data = TaskData::new(options);
+                let mut future = pin!(future);
+                match poll(executor, scope, &data, future.as_mut()) {
+                    Poll::Ready(output) => output,
+                    Poll::Pending => poll_to_end(executor, scope, worker, &data, future.as_mut()),
+                }
+            })
+        })
+    })
+}
+
+/// Polls the future of a `block_on` once.
+#[inline]
+fn poll<F: Future>(
+    executor: &LocalExecutor,
+    scope: &EventLoopScope<'_>,
+    data: &TaskData,
+    future: Pin<&mut F>,
+) -> Poll<F::Output> {
+    let _poll = scope.begin_poll(data);
+    future.poll(&mut Context::from_waker(executor.waker()))
+}
+
+/// Continues with a future that was not ready at once. `worker` is the one whose poll this is
+/// inside of.
+#[inline(never)]
+fn poll_to_end<F: Future>(
+    executor: &LocalExecutor,
+    scope: &EventLoopScope<'_>,
+    worker: Option<&WorkerContext>,
+    data: &TaskData,
+    mut future: Pin<&mut F>,
+) -> F::Output {
+    // Inside a poll of a worker: another thread has to run the worker meanwhile.
+    let blocked = worker.map(BlockInPlace::begin);
+    let mut has_polled_others = false;
+    loop {
+        if scope.is_nested() {
+            has_polled_others = wait_nested(executor, blocked.as_ref(), has_polled_others);
+        } else {
+            executor.wait();
+        }
+        if let Poll::Ready(output) = poll(executor, scope, data, future.as_mut()) {
+            return output;
+        }
+    }
+}
+
+/// As [`LocalExecutor::wait`], inside a poll. Tasks that are polled meanwhile run on top of that
+/// poll and may do the same. So the own future comes first if this call polled others the last
+/// time, and others are polled only while half of the stack is free. Returns whether others were
+/// polled.
+fn wait_nested(
+    executor: &LocalExecutor,
+    blocked: Option<&BlockInPlace<'_>>,
+    mut has_polled_others: bool,
+) -> bool {
+    loop {
+        executor.begin_round();
+        if has_polled_others && executor.take_main() {
+            return false;
+        }
+        let has_room = !stack::is_half_used();
+        if has_room {
+            executor.run_queued();
+            if let Some(blocked) = blocked {
+                blocked.run_worker(|| executor.has_main());
+            }
+        }
+        has_polled_others = true;
+        if executor.take_main() {
+            return true;
+        }
+        if !has_room {
+            executor.park_for_main(None);
+        } else if executor.is_queue_empty() {
+            let must_run_worker = blocked.is_some_and(BlockInPlace::must_run_worker);
+            executor.park_for_any(must_run_worker.then_some(NESTED_WORKER_PARK));
+        }
+    }
+}

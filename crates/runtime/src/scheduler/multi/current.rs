@@ -1,0 +1,84 @@
+//! Which worker this thread runs.
+//!
+//! A worker thread sets the pointer to its [`WorkerContext`] while it runs its worker. A guard in
+//! the frame that owns the value sets the pointer and restores what was there before, so that a
+//! `block_on` inside a poll nests. A thread is in `block_on` if it has an event loop, which
+//! `context.rs` knows, and no worker: then the event loop is that of its local executor.
+//!
+//! # Invariants
+//!
+//! 1. The pointer is null or points to a value that outlives the guard that set it. Only this
+//!    thread reads it, and no reference outlives the closure that it is lent to.
+#![allow(unsafe_code)]
+
+use std::cell::Cell;
+
+use super::runtime_ref::{RuntimeRef, enter_runtime};
+use super::worker_context::WorkerContext;
+use crate::context;
+
+thread_local! {
+    static WORKER: Cell<*const WorkerContext> = const { Cell::new(std::ptr::null()) };
+}
+
+/// Restores the worker that this thread ran before, when dropped.
+#[must_use]
+struct WorkerGuard<'a> {
+    current: &'a Cell<*const WorkerContext>,
+    before: *const WorkerContext,
+}
+
+impl Drop for WorkerGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.current.set(self.before);
+    }
+}
+
+/// Runs `body` with `worker` as the worker of this thread.
+#[inline]
+fn replace_worker<R>(worker: *const WorkerContext, body: impl FnOnce(&WorkerGuard<'_>) -> R) -> R {
+    WORKER.with(|current| body(&WorkerGuard { current, before: current.replace(worker) }))
+}
+
+/// Runs `body` with `worker` as the worker that this thread runs.
+pub(super) fn enter_worker<R>(worker: &WorkerContext, body: impl FnOnce() -> R) -> R {
+    replace_worker(worker, |_| {
+        let _runtime = enter_runtime(worker.runtime());
+        context::enter(worker.event_loop(), |_| body())
+    })
+}
+
+/// Runs `body` as a thread that runs no worker, for a `block_on`. `spawn` goes to `runtime`, if
+/// that is given. Lends the worker whose poll this is inside of.
+#[inline]
+pub(crate) fn leave_worker<R>(
+    runtime: Option<RuntimeRef>,
+    body: impl FnOnce(Option<&WorkerContext>) -> R,
+) -> R {
+    replace_worker(std::ptr::null(), |outer| {
+        let _runtime = runtime.map(enter_runtime);
+        // SAFETY: null, or set by a guard in a frame above that owns the context (invariant 1).
+        let worker = unsafe { outer.before.as_ref() };
+        body(worker)
+    })
+}
+
+/// Lends the worker, if this thread polls for a pool right now.
+#[inline]
+pub(crate) fn with_worker<R>(access: impl FnOnce(Option<&WorkerContext>) -> R) -> R {
+    // Only the pointer is fetched inside, so that `access` is inlined here.
+    let worker = WORKER.with(Cell::get);
+    // SAFETY: null, or set by a guard in a frame above that owns the context (invariant 1).
+    let worker = unsafe { worker.as_ref() };
+    access(worker)
+}
+
+/// In a child process made by `fork`: this thread runs no worker. The worker is the parent's, and
+/// the poll that forked must not return into its loop.
+pub(super) fn forget_in_child() {
+    with_worker(|worker| worker.map(|worker| worker.pool().refuse_child()));
+    if !WORKER.with(|current| current.replace(std::ptr::null())).is_null() {
+        context::forget_event_loop();
+    }
+}

@@ -1,0 +1,190 @@
+//! A pool: what its workers share, and what its threads and tasks reach.
+//!
+//! # Invariants
+//!
+//! 1. A generation ends only when every task of it is complete. So a task that is queued always
+//!    finds its pool up, or being shut down by a thread that waits for the task.
+//! 2. A task is registered before its first `Runnable` can run, and removed by `completed`.
+//!
+//! Rejected: an `Arc` of the pool in each task. It costs two contended read-modify-writes per
+//! spawn, and the last reference may be dropped on a thread of the pool, or inside the waker of
+//! another library.
+
+use std::sync::{Arc, OnceLock};
+
+use reveille_primitive::atomic::{AtomicBool, AtomicU64, Ordering};
+use reveille_primitive::lock::Mutex;
+use reveille_task::Runnable;
+
+use super::handoff_queue::HandoffQueue;
+use super::idle::Idle;
+use super::injector::Injector;
+use super::monitor::Monitor;
+use super::worker::Worker;
+use crate::blocking::Pool;
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::observe::Event;
+use crate::scheduler::panic_hook::HookSlot;
+use crate::scheduler::registry::Registry;
+use crate::threads::thread_index;
+
+/// What a task knows of its executor.
+#[derive(Debug)]
+pub(crate) struct SchedulerRef {
+    pool: OnceLock<&'static WorkerPool>,
+    worker: Option<usize>,
+}
+
+impl SchedulerRef {
+    pub(super) fn new(worker: Option<usize>) -> SchedulerRef {
+        SchedulerRef { pool: OnceLock::new(), worker }
+    }
+
+    #[inline]
+    pub(super) fn pool(&self) -> &'static WorkerPool {
+        self.pool.get().expect("a pool is tied together before it is used")
+    }
+
+    /// The worker where the task is registered; `None` for a task that no worker has spawned.
+    #[inline]
+    pub(super) fn worker(&self) -> Option<usize> {
+        self.worker
+    }
+}
+
+/// One pool. See the header of the module.
+#[derive(Debug)]
+pub(crate) struct WorkerPool {
+    pub(super) workers: Box<[Worker]>,
+    pub(super) injector: Injector,
+    pub(super) idle: Idle,
+    /// The scheduler of tasks that no worker has spawned.
+    pub(super) remote_scheduler: SchedulerRef,
+    pub(super) remote: Mutex<RemoteState>,
+    /// The number of the current [`Generation`](crate::scheduler::generation::Generation). Changed
+    /// under the lock `remote`, before `is_stopping` is cleared.
+    pub(super) generation: AtomicU64,
+    pub(super) is_stopping: AtomicBool,
+    /// Tasks may finish, and no task is accepted from outside.
+    pub(super) is_draining: AtomicBool,
+    /// The threads that wait for a worker, and the workers that wait for a thread.
+    pub(super) handoffs: HandoffQueue,
+    pub(super) monitor: Monitor,
+    /// Where panics of this generation are reported to.
+    pub(super) hook: HookSlot,
+}
+
+/// What a thread without a worker reaches: under one lock.
+#[derive(Debug, Default)]
+pub(super) struct RemoteState {
+    /// The tasks that no worker has spawned.
+    pub(super) registry: Registry,
+    /// What this generation was built with; `None` before and after.
+    pub(super) config: Option<Arc<Config>>,
+    pub(super) blocking: Option<Arc<Pool>>,
+}
+
+/// Pools that are not in use.
+pub(super) static UNUSED: Mutex<Vec<&'static WorkerPool>> = Mutex::new(Vec::new());
+
+impl WorkerPool {
+    /// Makes a pool of `workers` workers, whose memory is never freed.
+    pub(super) fn allocate(workers: usize) -> &'static WorkerPool {
+        let pool: &'static WorkerPool = Box::leak(Box::new(WorkerPool {
+            workers: (0..workers).map(Worker::new).collect(),
+            injector: Injector::new(workers),
+            idle: Idle::new(workers),
+            remote_scheduler: SchedulerRef::new(None),
+            remote: Mutex::default(),
+            generation: AtomicU64::new(0),
+            is_stopping: AtomicBool::new(false),
+            is_draining: AtomicBool::new(false),
+            handoffs: HandoffQueue::new(),
+            monitor: Monitor::new(),
+            hook: HookSlot::default(),
+        }));
+        let schedulers = pool.workers.iter().map(|worker| &worker.scheduler);
+        for scheduler in schedulers.chain([&pool.remote_scheduler]) {
+            scheduler.pool.set(pool).expect("set once, here");
+        }
+        pool
+    }
+
+    pub(crate) fn worker(&'static self, index: usize) -> &'static Worker {
+        &self.workers[index]
+    }
+
+    /// What the current generation was built with.
+    ///
+    /// # Panics
+    ///
+    /// Panics when the pool is down: a fault of the runtime.
+    pub(super) fn config(&self) -> Arc<Config> {
+        self.remote.lock().config.clone().expect("called only while the pool is up")
+    }
+
+    /// The pool of blocking threads, for the thread that ends the runtime.
+    pub(super) fn blocking(&self) -> Option<Arc<Pool>> {
+        self.remote.lock().blocking.clone()
+    }
+
+    /// In a child process: the thread that forked stops running its worker when its poll returns.
+    pub(super) fn refuse_child(&self) {
+        self.is_stopping.store(true, Ordering::SeqCst);
+    }
+
+    #[inline]
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    /// Queues a task from outside and wakes a worker for it.
+    pub(super) fn inject(&'static self, task: Runnable) {
+        self.injector.push(thread_index(), task);
+        self.wake_one();
+    }
+
+    /// Wakes a sleeping worker to search, unless one searches already.
+    pub(crate) fn wake_one(&'static self) {
+        if let Some(parked) = self.idle.claim_sleeper() {
+            self.workers[parked].notify();
+        }
+    }
+
+    /// Whether no worker is awake.
+    pub(super) fn all_parked(&self) -> bool {
+        self.idle.parked_count() == self.workers.len()
+    }
+
+    /// Whether one worker is awake and all others are parked. A worker without a thread is not
+    /// parked.
+    pub(super) fn is_one_awake(&self) -> bool {
+        self.idle.parked_count() + 1 == self.workers.len()
+    }
+
+    /// Numbers for a snapshot.
+    pub(crate) fn metrics(&'static self) -> Metrics {
+        let sum = |event| self.workers.iter().map(|worker| worker.counters.get(event)).sum();
+        let batches = self.workers.iter().map(Worker::read_batches);
+        let (read_batches, batched_reads) =
+            batches.fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+        Metrics {
+            workers: self.workers.len(),
+            parked_workers: self.idle.parked_count(),
+            searching_workers: self.idle.searching_count(),
+            injected_tasks: self.injector.len(),
+            queued_tasks: self.workers.iter().map(Worker::queued).sum(),
+            polls: sum(Event::Poll),
+            steals: sum(Event::Steal),
+            parks: sum(Event::Park),
+            sibling_wakes: sum(Event::WakeSibling),
+            overflows: sum(Event::Overflow),
+            driver_turns: sum(Event::DriverTurn),
+            read_batches,
+            batched_reads,
+            takeovers: self.handoffs.handoff_count(),
+            threads: self.handoffs.thread_count(),
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! The tasks of a pool: how they are spawned, queued when they are woken, and unregistered.
+//!
+//! A task that a worker spawns or wakes stays with that worker: its registry, its LIFO slot or its
+//! run queue, without a lock. Everything else goes through the pool: the injector, the registry for
+//! tasks that no worker has spawned, the pending removals of the worker that knows the task.
+
+use std::any::Any;
+use std::future::Future;
+use std::task::Waker;
+
+use reveille_task::{Cause, JoinHandle, Kept, Options, Runnable, Schedule, TaskRef};
+
+use super::current::with_worker;
+use super::pool::{SchedulerRef, WorkerPool};
+use super::runtime_ref::RuntimeRef;
+use super::worker_context::WorkerContext;
+use crate::context;
+use crate::observe;
+use crate::scheduler::registry::Registry;
+
+/// The scheduler handle of a pool's task: one pointer.
+#[derive(Clone, Copy, Debug)]
+struct Scheduler(&'static SchedulerRef);
+
+impl Schedule for Scheduler {
+    fn schedule(&self, task: Runnable, _cause: Cause) {
+        let pool = self.0.pool();
+        let refused = with_worker(|worker| match worker {
+            Some(worker) if std::ptr::eq(worker.pool(), pool) => worker.push(task, true).err(),
+            _ => Some(task),
+        });
+        if let Some(task) = refused {
+            pool.inject(task);
+        }
+    }
+
+    fn wake_joiner(&self, waker: Waker) {
+        // Behind the queued tasks. Otherwise a task that spawned many others and awaits each would
+        // be polled after each of them.
+        context::with_batch(|| waker.wake());
+    }
+
+    fn completed(&self, task: TaskRef<'_>) -> Option<Kept> {
+        let slot = task.owned_slot();
+        if slot == Kept::NO_SLOT {
+            return None;
+        }
+        let pool = self.0.pool();
+        let Some(index) = self.0.worker() else {
+            return Some(pool.remote.lock().registry.remove(slot));
+        };
+        let origin = &pool.workers[index];
+        with_worker(|worker| match worker {
+            Some(worker) if std::ptr::eq(worker.worker(), origin) => {
+                let kept = worker.unregister(slot);
+                if kept.is_none() {
+                    origin.remove_remote(&mut vec![slot]);
+                }
+                kept
+            }
+            Some(worker) if std::ptr::eq(worker.pool(), pool) => {
+                worker.remove_from(origin, slot);
+                None
+            }
+            _ => {
+                origin.remove_remote(&mut vec![slot]);
+                None
+            }
+        })
+    }
+
+    fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
+        let hook = self.0.pool().runtime_ref().panic_hook();
+        observe::unhandled(hook.as_ref(), task, payload);
+    }
+}
+
+impl WorkerPool {
+    /// Registers a new task and queues it.
+    fn bind(
+        &'static self,
+        worker: Option<&WorkerContext>,
+        task: Runnable,
+        kept: Kept,
+        scheduler: &'static SchedulerRef,
+        runtime: RuntimeRef,
+    ) {
+        let refused = match worker {
+            Some(worker) => worker.bind(task, kept).err(),
+            None => Some((task, kept)),
+        };
+        if let Some((task, kept)) = refused {
+            self.bind_remote(task, kept, scheduler, runtime);
+        }
+    }
+
+    /// Registers and queues a new task of a thread that runs no worker, or lost it during this
+    /// poll.
+    #[cold]
+    fn bind_remote(
+        &'static self,
+        task: Runnable,
+        kept: Kept,
+        scheduler: &'static SchedulerRef,
+        runtime: RuntimeRef,
+    ) {
+        let mut kept = Some(kept);
+        let mut insert = |registry: &mut Registry| kept.take().map(|kept| registry.insert(kept));
+        let registered = match scheduler.worker() {
+            _ if runtime.is_inherited() => None,
+            Some(_) if self.is_stopping() => None,
+            Some(index) => self.workers[index].core.with(|core, _| insert(&mut core.registry)),
+            None => {
+                let mut remote = self.remote.lock();
+                if runtime.admits(&remote) { insert(&mut remote.registry) } else { None }
+            }
+        };
+        if registered.is_some() {
+            self.inject(task);
+        } else {
+            // The runtime is shut down. Dropping the permission to poll cancels the task.
+            drop((task, kept));
+        }
+    }
+}
+
+impl RuntimeRef {
+    /// Spawns onto this pool.
+    ///
+    /// On a runtime that is shut down the future is dropped at once and the handle is that of a
+    /// cancelled task.
+    #[inline]
+    pub(crate) fn spawn<F>(self, future: F, options: Options) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        with_worker(|worker| {
+            let worker = worker.filter(|worker| worker.runtime() == self);
+            let scheduler_ref =
+                worker.map_or(&self.pool().remote_scheduler, |worker| &worker.worker().scheduler);
+            let scheduler = Scheduler(scheduler_ref);
+            let (task, handle, kept) = reveille_task::spawn_kept(future, scheduler, options);
+            self.pool().bind(worker, task, kept, scheduler_ref, self);
+            handle
+        })
+    }
+
+    /// Makes a task that is cancelled at once: what a runtime that is shut down spawns.
+    pub(crate) fn spawn_cancelled<F>(self, future: F, options: Options) -> JoinHandle<F::Output>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let scheduler = Scheduler(&self.pool().remote_scheduler);
+        let (task, handle) = reveille_task::spawn(future, scheduler, options);
+        drop(task);
+        handle
+    }
+}
+
+/// A task that no registry knows.
+#[cfg(test)]
+pub(super) fn unregistered_task(pool: &'static WorkerPool) -> Runnable {
+    let scheduler = Scheduler(&pool.remote_scheduler);
+    let (task, handle) = reveille_task::spawn(async {}, scheduler, Options::default());
+    drop(handle);
+    task
+}

@@ -1,0 +1,77 @@
+//! Which runtime and which driver serve the operations of this thread.
+//!
+//! A thread that spawns a task, sleeps or waits for a socket need not have timers or a driver of
+//! its own. In this order it uses those of its worker, of its `block_on`, of its runtime, of the
+//! global runtime, and of the host (`host.rs`).
+
+use std::io;
+use std::sync::Arc;
+
+use reveille_driver::Driver;
+
+use super::host;
+use super::local::{LocalExecutor, with_thread_executor};
+use super::multi::{self, RuntimeRef, current_runtime, with_worker};
+use crate::context;
+use crate::timer::Timers;
+
+/// Lends the executor of this thread, if it is in `block_on` right now and polls for no pool.
+fn with_local<R>(access: impl FnOnce(Option<&LocalExecutor>) -> R) -> R {
+    let is_in_block_on = with_worker(|worker| worker.is_none()) && context::has_event_loop();
+    with_thread_executor(|executor| access(executor.filter(|_| is_in_block_on)))
+}
+
+/// The runtime that `spawn` goes to: the current one, else the global one, started if need be.
+///
+/// The current one may have ended, if this thread has outlived it: then what is spawned is
+/// cancelled.
+#[inline]
+pub(crate) fn runtime() -> RuntimeRef {
+    current_runtime().unwrap_or_else(multi::global)
+}
+
+/// The runtime whose threads serve the timers and sources of this thread: the current one, or the
+/// global one if there is no current one. `None` if it has ended or cannot be started: then the
+/// host serves them.
+fn serving_runtime() -> Option<RuntimeRef> {
+    match current_runtime() {
+        Some(runtime) => Some(runtime).filter(|runtime| runtime.is_up()),
+        None => multi::try_global().ok(),
+    }
+}
+
+/// Adds an entry to timers that another thread turns, for a thread that has no timers or cannot
+/// turn its own now. `insert` is called again if the runtime ended meanwhile; the entry that it has
+/// made by then is of no use.
+///
+/// # Panics
+///
+/// Panics when no thread that turns timers can be started.
+pub(crate) fn with_remote_timers(mut insert: impl FnMut(&'static Timers)) {
+    // A thread in `block_on` that was evacuated uses those of the host.
+    let is_evacuated = with_local(|local| local.is_some());
+    if !is_evacuated && let Some(runtime) = serving_runtime() {
+        insert(runtime.remote_timers());
+        // The end of a runtime marks it first and drains its timers second. So either the entry was
+        // drained, or this thread sees the mark.
+        if runtime.is_up() {
+            return;
+        }
+    }
+    match host::host() {
+        Ok(host) => insert(host.timers()),
+        Err(_) => insert(multi::global().remote_timers()),
+    }
+}
+
+/// The driver that a source of this thread registers with.
+pub(crate) fn driver() -> io::Result<Arc<Driver>> {
+    let own = with_worker(|worker| match worker {
+        Some(worker) => Some(Ok(Arc::clone(worker.driver()))),
+        None => with_local(|local| local.map(LocalExecutor::driver)),
+    });
+    own.unwrap_or_else(|| match serving_runtime().and_then(RuntimeRef::remote_driver) {
+        Some(driver) => Ok(driver),
+        None => host::host().map(|host| Arc::clone(host.driver())),
+    })
+}
