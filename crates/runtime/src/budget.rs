@@ -55,6 +55,11 @@ pub fn poll_after<R>(was_left: bool, poll: impl FnOnce() -> R) -> R {
 /// Takes up to `units` more units for a long operation. If fewer are left, takes those.
 pub fn charge(units: usize) {
     for _ in 0..units.min(usize::from(context::EVENTS_PER_POLL)) {
+        // Without the check the units that are missing would count as refusals, and many refusals
+        // fill the budget again.
+        if !context::has_budget() {
+            return;
+        }
         context::take_budget();
     }
 }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use reveille_runtime::budget::poll_proceed;
+use reveille_runtime::budget::{charge, is_left, poll_proceed};
 use reveille_runtime::runtime::Runtime;
 use reveille_runtime::time::Sleep;
 use reveille_runtime::{Builder, block_on, random, spawn, spawn_blocking, spawn_local, yield_now};
@@ -176,6 +176,17 @@ fn each_poll_begins_with_one_budget() {
         ready
     }));
     assert_eq!(ready, 2, "one of three units was taken before");
+}
+
+#[test]
+fn a_long_operation_counts_as_no_refusal() {
+    let has_more = block_on(async {
+        (0..100).any(|_| {
+            charge(usize::MAX);
+            is_left()
+        })
+    });
+    assert!(!has_more, "the budget was filled again");
 }
 
 #[test]
