@@ -1,7 +1,7 @@
 //! The configuration of a runtime, with the defaults.
 //!
 //! The clock, the random seed, the spawner of threads and the kind of driver are values too, so
-//! that a test can replace them.
+//! that a test or a simulated runtime can replace them.
 
 use std::fmt;
 use std::sync::Arc;

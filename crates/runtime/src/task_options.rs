@@ -8,9 +8,9 @@ use reveille_task::Options;
 
 /// Futures and closures above this size, in bytes, are boxed before they are passed on.
 ///
-/// Without optimisation each function that a future is passed through keeps a copy of it on the
-/// stack, so that the spawn of a future of 150 KiB overflowed a stack of 2 MiB. A box costs
-/// one more allocation, which is nothing beside the copy of so many bytes.
+/// Without optimisation, each function that passes a future on keeps a copy of it on the stack: the
+/// spawn of a future of 150 KiB overflowed a stack of 2 MiB. A box costs one more allocation, which
+/// is negligible compared with the copy of so many bytes.
 const LARGE_BYTES: usize = 16 * 1024;
 
 /// Whether a value of this type is boxed before it is passed on.
@@ -18,13 +18,13 @@ pub(crate) const fn is_large<T>() -> bool {
     size_of::<T>() > LARGE_BYTES
 }
 
-/// Options of a task that is spawned right here.
+/// Options of a task that the caller spawns, with the caller's location.
 #[track_caller]
 pub(crate) fn here() -> Options {
     named(None)
 }
 
-/// Options of a task that is spawned right here, with a name.
+/// Like [`here`], with a name.
 #[track_caller]
 pub(crate) fn named(name: Option<Arc<str>>) -> Options {
     Options { name, location: Some(Location::caller()) }

@@ -1,13 +1,17 @@
-//! Timers and sockets of threads in `block_on` that cannot turn them: one thread turns them all.
+//! One thread that turns timers and sockets for the threads in `block_on` that cannot turn them.
 //!
-//! Three kinds of threads need it: those that are stuck in a poll (`rescue.rs`), those for which
-//! there are no descriptors left for a driver of their own (`own_driver.rs`), and one that shuts a
-//! runtime down and drops what waits for a timer or a socket in its drop. It starts with the first
-//! of them, and sleeps in its driver while nothing happens.
+//! Three kinds of threads need it:
 //!
-//! Its blocking pool carries out calls of reveille's own (a file's, a name's) for threads whose
-//! runtime ends. Starting the global runtime for them was rejected: a program that ends its last
-//! runtime would be left with a new one.
+//! * threads that are stuck in a poll (`rescue.rs`);
+//! * threads for which no descriptors are left for a driver of their own (`own_driver.rs`);
+//! * a thread that shuts a runtime down, and drops a future whose destructor waits for a timer or a
+//!   socket.
+//!
+//! The host starts with the first of them, and sleeps in its driver while nothing happens.
+//!
+//! It also has a blocking pool, which opens files and looks up names for threads whose runtime
+//! ends. Rejected: the global runtime for these calls, because a program that ends its last runtime
+//! would be left with a new one.
 
 use std::cell::RefCell;
 use std::io;
@@ -81,8 +85,8 @@ pub(crate) fn host() -> io::Result<&'static Host> {
     }
 }
 
-/// The blocking pool for calls of reveille's own on threads whose runtime ends. It has threads only
-/// while there are calls, and a little longer.
+/// The blocking pool for file operations and name lookups of threads whose runtime ends. It has
+/// threads only while there are calls, and for [`BLOCKING_KEEP_ALIVE`] after that.
 pub(crate) fn blocking() -> Arc<Pool> {
     let mut blocking = BLOCKING.lock();
     let this = std::process::id();

@@ -1,9 +1,10 @@
-//! Drivers of threads in `block_on`: how many there may be.
+//! How many threads in `block_on` have a driver of their own.
 //!
-//! Each takes two descriptors, for as long as its thread lives. A program with many such threads
-//! and a low limit of descriptors would have none left for its sockets. So there are few beside
-//! the limit; a thread beyond that, or one that the system refuses a driver, uses the host's
-//! (`host.rs`), which costs its wakes a hop between threads and nothing else.
+//! Each driver takes two descriptors for as long as its thread lives. In a program with many such
+//! threads and a low limit of descriptors none would be left for sockets. So only a share of the
+//! limit goes to these drivers. Further threads use the driver of the host (`host.rs`), and so do
+//! those that the system refuses a driver. Their wakes take a hop between threads; nothing else
+//! changes.
 
 use std::sync::Arc;
 
@@ -11,20 +12,20 @@ use reveille_driver::{Driver, Kind};
 use reveille_primitive::atomic::{AtomicU64, Ordering};
 use reveille_primitive::sys::raise_fd_limit;
 
-/// One driver for so many descriptors that the process may have: two of 64.
+/// There may be one driver, which takes two descriptors, for each 64 that the process may have.
 const DESCRIPTORS_PER_DRIVER: u64 = 64;
 
 /// The drivers of threads in `block_on`.
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// A driver that counts, until it is dropped.
+/// A driver that [`COUNT`] counts until it is dropped.
 #[derive(Debug)]
 pub(crate) struct OwnDriver(Arc<Driver>);
 
 impl OwnDriver {
     /// Makes a driver. `None` if there are enough, or the system refuses.
     pub(crate) fn new() -> Option<OwnDriver> {
-        // Asks for nothing, and so only reads the limit.
+        // Raises the limit to 0 at least, which only reads it.
         let limit = raise_fd_limit(0).map_or(u64::MAX, |limit| limit.soft);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let has_room = count < (limit / DESCRIPTORS_PER_DRIVER).max(1);

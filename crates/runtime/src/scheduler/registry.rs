@@ -1,7 +1,8 @@
-//! The live tasks of one worker, so that a shutdown finds each of them.
+//! The live tasks of one worker or one thread, so that a shutdown finds each of them.
 //!
-//! A table of references with a free list through its empty slots: six bytes per task, no lock for
-//! the worker that owns it. A task remembers its slot. The table grows in chunks that never move.
+//! A registry is a table of references with a free list through its empty slots. It takes six bytes
+//! per task, and its owner needs no lock. A task remembers its slot. The table grows in chunks that
+//! never move.
 //!
 //! # Invariants
 //!
@@ -25,12 +26,12 @@ use reveille_task::{Kept, TaskHandle, TaskRef};
 /// Slots of a chunk: 3 or 4 KiB of addresses.
 const CHUNK: usize = 512;
 
-/// Bytes of a slot. Addresses of programs have 47 bits on x86-64, more only for those who ask the
-/// system for them, and up to 64 elsewhere.
+/// Bytes of a slot. Addresses have 47 bits on x86-64, unless the program asks the system for more,
+/// and up to 64 bits elsewhere.
 const SLOT_BYTES: usize = if cfg!(target_arch = "x86_64") { 6 } else { size_of::<usize>() };
 
-/// A slot that holds a task is a quarter of its address, even since tasks are aligned to 8 bytes;
-/// an empty one is the next free slot times two plus one.
+/// A slot that holds a task has a quarter of its address, which is even because tasks are aligned
+/// to 8 bytes. An empty one has twice the number of the next free slot, plus one.
 type Slot = [u8; SLOT_BYTES];
 
 /// Chunks kept when the table becomes empty.

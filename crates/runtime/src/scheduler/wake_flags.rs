@@ -1,14 +1,35 @@
 //! Whether a thread in `block_on` may sleep, and whether it sleeps.
 //!
+//! # Problem
+//!
+//! Any thread may wake the future of a `block_on` or one of its local tasks. It has to wake the
+//! thread if that sleeps, and only then, because the wake is a system call.
+//!
+//! # Protocol
+//!
+//! One word has a flag for each kind of work, and PARKED. Each step is one read-modify-write of the
+//! word, so all of them are in one order:
+//!
+//! ```text
+//!  a thread that wakes                       the thread in `block_on`
+//!  sets the flag, reads PARKED               sets PARKED, reads the flags
+//!  PARKED was set and the flag was not:      no flag was set: sleeps
+//!    wakes the thread                        clears PARKED, takes the flags
+//! ```
+//!
+//! If the flag comes first, the thread sees it and does not sleep. If PARKED comes first, the other
+//! thread sees it and wakes the thread.
+//!
 //! # Invariants
 //!
 //! 1. A thread that sets the first flag of its kind while PARKED is set wakes the thread in
 //!    `block_on`. That thread sets PARKED and sleeps only if no flag was set. So it never sleeps
 //!    while a flag is set.
-//! 2. A flag publishes what its setter did before to the thread that takes the flag.
+//! 2. A flag publishes what its setter did before to the thread that takes the flag: the steps are
+//!    `AcqRel`.
 //! 3. The thread itself sets a flag of its own ([`WakeFlags::set_main_locally`]), which no other
-//!    thread touches. It is awake then, so it needs no wake and no read-modify-write. That is 10 ns
-//!    of the 25 ns that a yield in `block_on` takes.
+//!    thread touches. It is awake then, so it needs no wake and no read-modify-write. That saves
+//!    10 ns of the 25 ns that a yield in `block_on` takes.
 
 use reveille_primitive::atomic::{AtomicBool, AtomicU32, Ordering};
 

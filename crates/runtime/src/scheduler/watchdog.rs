@@ -250,11 +250,11 @@ mod tests {
     use super::*;
 
     /// What the alarm is set to.
-    type Heard = std::rc::Rc<Cell<Option<Duration>>>;
+    type SetAlarm = std::rc::Rc<Cell<Option<Duration>>>;
 
     const SOON: Duration = Duration::from_millis(4);
 
-    impl WatchdogTimer for Heard {
+    impl WatchdogTimer for SetAlarm {
         fn set(&self, after: Duration) {
             Cell::set(self, Some(after));
         }
@@ -264,85 +264,85 @@ mod tests {
         }
     }
 
-    fn begun() -> (Watchdog<Heard>, Heard) {
-        let (watchdog, heard) = (Watchdog::new(), Heard::default());
-        watchdog.begin(heard.clone());
-        (watchdog, heard)
+    fn begun() -> (Watchdog<SetAlarm>, SetAlarm) {
+        let (watchdog, alarm) = (Watchdog::new(), SetAlarm::default());
+        watchdog.begin(alarm.clone());
+        (watchdog, alarm)
     }
 
     #[test]
-    fn a_monitor_that_looks_needs_no_alarm() {
-        let (watchdog, heard) = begun();
+    fn a_monitor_that_samples_needs_no_alarm() {
+        let (watchdog, alarm) = begun();
         watchdog.set(SOON);
         watchdog.clear(|| true, || 0);
-        assert_eq!(heard.get(), None);
+        assert_eq!(alarm.get(), None);
     }
 
     #[test]
-    fn a_monitor_that_rests_is_woken_if_a_worker_stays_awake() {
-        let (watchdog, heard) = begun();
+    fn a_monitor_that_sleeps_is_woken_if_a_worker_stays_awake() {
+        let (watchdog, alarm) = begun();
         assert!(!watchdog.sleep(|| false, 0), "a worker is awake");
         watchdog.set(SOON);
-        assert_eq!(heard.get(), None, "the monitor samples");
+        assert_eq!(alarm.get(), None, "the monitor samples");
         assert!(watchdog.sleep(|| true, 0));
         watchdog.set(SOON);
-        assert_eq!(heard.get(), Some(SOON));
+        assert_eq!(alarm.get(), Some(SOON));
         watchdog.clear(|| false, || 0);
-        assert_eq!(heard.get(), Some(SOON), "another worker is awake");
+        assert_eq!(alarm.get(), Some(SOON), "another worker is awake");
         watchdog.clear(|| true, || 0);
-        assert_eq!(heard.get(), None);
+        assert_eq!(alarm.get(), None);
         watchdog.set(SOON);
         watchdog.begin_sampling();
         watchdog.clear(|| true, || 0);
-        assert_eq!(heard.get(), Some(SOON), "it has rung");
+        assert_eq!(alarm.get(), Some(SOON), "it has fired");
     }
 
     #[test]
-    fn a_worker_that_parks_and_wakes_all_the_time_lets_it_ring() {
-        let (watchdog, heard) = begun();
-        let parks_until_it_rings = |gap_ns: u64| {
+    fn the_alarm_of_a_worker_that_parks_and_wakes_all_the_time_fires() {
+        let (watchdog, alarm) = begun();
+        let parks_until_it_fires = |gap_ns: u64| {
             assert!(watchdog.sleep(|| true, 0));
             (1..1_000).find(|park| {
                 watchdog.set(SOON);
                 watchdog.clear(|| true, || park * gap_ns);
-                heard.get().is_some()
+                alarm.get().is_some()
             })
         };
-        assert_eq!(parks_until_it_rings(LIGHT_NS), None);
-        assert_eq!(parks_until_it_rings(LIGHT_NS - 1), Some(u64::from(SLEEPS_PER_CHECK)));
+        assert_eq!(parks_until_it_fires(LIGHT_NS), None);
+        assert_eq!(parks_until_it_fires(LIGHT_NS - 1), Some(u64::from(SLEEPS_PER_CHECK)));
     }
 
     #[test]
-    fn a_worker_puts_the_alarm_off_while_it_minds_it_and_is_alone() {
+    fn a_worker_that_is_alone_defers_the_alarm() {
         const LATER: Duration = Duration::from_millis(5);
-        let (watchdog, heard) = begun();
+        let (watchdog, alarm) = begun();
         watchdog.defer(LATER, || true);
-        assert_eq!(heard.get(), None, "the monitor samples");
+        assert_eq!(alarm.get(), None, "the monitor samples");
         assert!(watchdog.defer_to_worker(SOON));
-        assert_eq!(heard.get(), Some(SOON));
+        assert_eq!(alarm.get(), Some(SOON));
         watchdog.defer(LATER, || false);
-        assert_eq!(heard.get(), Some(SOON), "another is awake");
+        assert_eq!(alarm.get(), Some(SOON), "another is awake");
         watchdog.defer(LATER, || true);
-        assert_eq!(heard.get(), Some(LATER));
+        assert_eq!(alarm.get(), Some(LATER));
         watchdog.clear(|| true, || 0);
         watchdog.set(SOON);
-        assert_eq!(heard.get(), Some(LATER), "it fires, whichever worker sleeps or wakes");
+        assert_eq!(alarm.get(), Some(LATER), "it fires, whichever worker sleeps or wakes");
         watchdog.begin_sampling();
         watchdog.defer(SOON, || true);
-        assert_eq!(heard.get(), Some(LATER), "it has rung");
+        assert_eq!(alarm.get(), Some(LATER), "it has fired");
         assert!(watchdog.defer_to_worker(SOON));
         watchdog.end();
         watchdog.defer(SOON, || true);
-        assert_eq!(heard.get(), Some(Duration::ZERO));
+        assert_eq!(alarm.get(), Some(Duration::ZERO));
         assert!(!watchdog.defer_to_worker(SOON));
     }
 
     #[test]
     fn the_end_wakes_the_monitor_and_keeps_it_awake() {
-        let (watchdog, heard) = begun();
+        let (watchdog, alarm) = begun();
         assert!(watchdog.sleep(|| true, 0));
         watchdog.end();
-        assert_eq!(heard.get(), Some(Duration::ZERO));
+        assert_eq!(alarm.get(), Some(Duration::ZERO));
         assert!(!watchdog.sleep(|| true, 0));
         watchdog.begin_sampling();
         watchdog.set(SOON);

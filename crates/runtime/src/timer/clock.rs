@@ -33,7 +33,8 @@ pub(crate) enum Clock {
     Virtual(Arc<VirtualClock>),
 }
 
-/// The time of a [`Clock::Virtual`].
+/// The time of a [`Clock::Virtual`]. Tests set it; a simulated runtime will advance it when no task
+/// can run.
 #[derive(Debug)]
 pub(crate) struct VirtualClock {
     origin: Instant,

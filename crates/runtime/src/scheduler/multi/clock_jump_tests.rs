@@ -10,7 +10,7 @@ use crate::scheduler::sleep::Sleep;
 use crate::timer::clock::{Clock, VirtualClock};
 use crate::yield_now;
 
-/// A runtime of one worker whose clock stands until it is set.
+/// A runtime of one worker, with a clock that moves only when it is set.
 fn with_virtual_clock() -> (Runtime, Arc<VirtualClock>) {
     let (clock, hands) = Clock::virtual_at_origin();
     let config = Config { workers: 1, max_spare_threads: 0, clock, ..Config::default() };
@@ -50,7 +50,7 @@ fn a_clock_that_jumps_forward_ends_the_sleeps_it_passed_and_no_other() {
 }
 
 #[test]
-fn a_clock_that_jumps_back_ends_no_sleep_early_and_stops_nobody() {
+fn a_clock_that_jumps_back_ends_no_sleep_early_and_stops_no_task() {
     let (runtime, hands) = with_virtual_clock();
     hands.set_ns(10_000_000_000);
     let before = runtime.spawn(async { Sleep::after(Duration::from_millis(100)).await });

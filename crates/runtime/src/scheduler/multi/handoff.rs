@@ -1,5 +1,26 @@
 //! The transfer of a worker to another thread, from a thread that is stuck in a poll or has left.
 //!
+//! # Problem
+//!
+//! The monitor finds a thread in the same poll for some milliseconds and wants to give its worker
+//! away. The poll may end at that very moment. Then the thread goes on, and two threads must not
+//! run the same worker.
+//!
+//! # Protocol
+//!
+//! ```text
+//!  monitor                               thread in the poll
+//!  reads its counter twice: the same     …
+//!  makes a `Handoff` of that reading     …
+//!                                        the poll ends: increments the counter
+//!  another thread enters the core        enters the core
+//!  and compares the counter again:
+//!  moved: leaves the worker              still its owner: goes on
+//!  the same: becomes the owner           no longer its owner: has lost the worker
+//! ```
+//!
+//! Both enter the core, which is a biased lock with one owner, so one of them comes first.
+//!
 //! # Invariants
 //!
 //! 1. A worker is taken inside the lock of its core, after the handoff was checked there, so two

@@ -1,5 +1,29 @@
 //! The threads of a pool that wait for a worker, and the handoffs that wait for a thread.
 //!
+//! # Problem
+//!
+//! A handoff needs a thread at once: one that waits, or a new one. Threads end after a while
+//! without work, and the system may refuse a new one after it was promised a handoff. No handoff
+//! may be left without a thread that will come for it.
+//!
+//! # States of a handoff in the list
+//!
+//! * **promised to a thread that waits**: that thread was notified.
+//! * **promised to a new thread**: the caller of [`HandoffQueue::offer`] starts it.
+//! * **unclaimed**: promised to no thread, see invariant 3.
+//!
+//! ```text
+//!           a thread waits
+//!  offer ─────────────────────────► promised ──────────────► taken
+//!    │                                 ▲                       ▲
+//!    │ no thread waits                 │ it was started        │ by the next thread
+//!    └─────────────────► new thread ───┘                       │ that comes
+//!                            │                                 │
+//!                            │ it was refused                  │
+//!                            ├── its handoff is there: removed │
+//!                            └── it was taken: another is left, unclaimed
+//! ```
+//!
 //! # Invariants
 //!
 //! 1. `waiting` counts the threads in [`HandoffQueue::next`] that no handoff was promised to. It

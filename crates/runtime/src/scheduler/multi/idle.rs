@@ -1,24 +1,41 @@
 //! Which workers are parked and which search, and whether a new task needs a wake.
 //!
-//! One worker searches at a time. A worker that is woken searches, and wakes the next one only when
-//! it has found work and more is left. A wake costs 6 us of latency and 10 to 30 us of processor
-//! time on a virtual machine. `README.md` describes the whole.
+//! # Problem
 //!
-//! # Vocabulary
+//! A wake costs 6 µs of latency and 10 to 30 µs of processor time on a virtual machine. A producer
+//! must wake a worker if no other one will find the task, and should not wake one otherwise.
 //!
-//! * **parked**: the bit of the worker is set. The thread that clears it has to unpark the worker.
-//! * **searching**: a worker without a task checks every queue before it parks.
+//! # Protocol
+//!
+//! One worker searches at a time. A worker that is woken counts as searching, and wakes the next
+//! one only if it has found work and more is left. `README.md` has the steps of producers and
+//! workers, and the proof that no task is missed.
+//!
+//! # States of a worker
+//!
+//! | bit of `parked` | counted in `searching` | the worker |
+//! |---|---|---|
+//! | clear | no | polls tasks |
+//! | clear | yes | has no task and checks every queue |
+//! | set | no | parks, or is about to |
+//! | clear, cleared by a notifier | yes, by the notifier | is being woken |
 //!
 //! # Invariants
 //!
-//! 1. A bit of `parked` is set by its worker and cleared once, by the worker or by a notifier.
+//! 1. A bit of `parked` is set by its worker and cleared once, by the worker or by a notifier. The
+//!    notifier then has to unpark the worker.
 //! 2. `searching` counts the workers between [`Idle::start_search`] (or the claim of a notifier on
 //!    their behalf) and [`Idle::end_search`].
-//! 3. No task is missed. A producer publishes the task, then reads `searching` and `parked`. A
-//!    worker sets its bit and stops searching, then checks every queue. All four are sequentially
-//!    consistent, so the producer sees the parked worker or the worker sees the task. The worker
-//!    may leave a short run queue whose owner is awake: the owner comes to it, or the monitor finds
-//!    the owner blocked and wakes a sibling.
+//! 3. A producer publishes the task, then reads `searching` and `parked`. A worker sets its bit and
+//!    stops searching, then checks every queue. All four are sequentially consistent, so the
+//!    producer sees the parked worker or the worker sees the task. The worker may leave a short run
+//!    queue whose owner is awake: the owner comes to it, or the monitor finds the owner blocked and
+//!    wakes a sibling.
+//!
+//! # Orderings
+//!
+//! The read-modify-writes are `SeqCst`, and a `SeqCst` fence stands between each of them and the
+//! loads of the queues that follow, which belong to other types and may be weaker.
 
 use std::mem;
 

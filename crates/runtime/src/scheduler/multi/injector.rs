@@ -1,9 +1,9 @@
 //! The queue that all workers share, for tasks from outside.
 //!
-//! Sharded, so that threads that spawn at the same time rarely contend; each shard is a mutex
-//! around a list with its length beside it, so that a worker sees an empty injector without a
-//! lock. A worker takes a batch at a time. Order is first in, first out within a shard; shards are
-//! visited in turn.
+//! It has several shards, so that threads that spawn at the same time rarely contend. Each shard is
+//! a mutex around a list, with its length beside it, so that a worker sees an empty injector
+//! without a lock. A worker takes a batch at a time. The order within a shard is first in, first
+//! out, and shards are visited in turn.
 
 use std::collections::VecDeque;
 
@@ -50,9 +50,9 @@ impl Injector {
         self.shards.iter().map(|shard| shard.len.load(Ordering::Relaxed)).sum()
     }
 
-    /// Takes a fair share for one of `workers` workers: the first shard that has tasks, from
-    /// `shard_index` on, which becomes the one behind it. So a shard that is never empty keeps
-    /// nobody from the others.
+    /// Takes a fair share for one of `workers` workers, from the first shard that has tasks.
+    /// Begins at `shard_index`, which becomes the index of the shard behind it. So a shard that is
+    /// never empty does not delay the others.
     pub(crate) fn take(&self, shard_index: &mut usize, workers: usize, into: &mut Vec<Runnable>) {
         for _ in 0..self.shards.len() {
             let shard = &self.shards[*shard_index & (self.shards.len() - 1)];

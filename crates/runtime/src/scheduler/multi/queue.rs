@@ -1,16 +1,35 @@
 //! The run queue of a worker: a bounded ring that its owner pushes to and any thread takes from.
 //!
-//! Purpose: the owner pushes at the back and pops at the front; a thief copies up to half of the
-//! front and then claims it with one compare-exchange. First in, first out for all, which keeps
-//! many tasks fair.
+//! # Problem
 //!
-//! # Vocabulary
+//! The owner pushes and pops for each poll, and thieves come rarely. So the owner needs a queue
+//! that costs it a few instructions, and a thief has to take half of it without a lock. The order
+//! is first in, first out for all, which keeps many tasks fair.
 //!
-//! * **head**: position of the oldest element; moved forward by the thread that takes it.
-//! * **tail**: position behind the newest element; moved forward by the owner.
-//! * Positions count up for ever; a position's slot is its value modulo the capacity.
-//! * **backlog**: what the ring had no room for, the owner's alone. It is behind the ring: as long
-//!   as there is one, what is pushed goes to its back, and the ring is refilled from its front.
+//! # Words
+//!
+//! * **head**: position of the oldest element. The thread that takes the element moves it forward.
+//! * **tail**: position behind the newest element. The owner moves it forward.
+//! * Positions only grow; the slot of a position is its value modulo the capacity.
+//! * **backlog**: the tasks for which the ring has no room. Only the owner reaches them. They are
+//!   behind those of the ring: while there is a backlog, a push goes to its back, and the ring is
+//!   refilled from its front.
+//!
+//! ```text
+//!     ┌───┬───┬───┬───┬───┬───┬───┬───┐      ┌───┬───┬──
+//!     │   │   │ a │ b │ c │ d │ e │   │      │ f │ g │ …    backlog: only if the ring is full
+//!     └───┴───┴───┴───┴───┴───┴───┴───┘      └───┴───┴──
+//!               ▲                   ▲
+//!              head                tail
+//!
+//!     a pop takes a; a steal takes a to c; a push writes the slot at the tail and then moves it
+//! ```
+//!
+//! # Protocol
+//!
+//! A pop and a steal are the same step with different counts: read `head`, copy the elements, and
+//! move `head` by a compare-exchange. If another thread was faster, the exchange fails and the
+//! copies are forgotten.
 //!
 //! # Invariants
 //!
@@ -24,13 +43,15 @@
 //!    2^64 pushes during one steal (2^32 on 32-bit machines: a thief asleep for minutes between two
 //!    instructions while exactly that many tasks ran).
 //!
-//! Rejected: moving half of a full ring to the injector, as others do. The ring is then refilled
-//! with newer tasks before the injector gets its turn, so of a thousand sockets that are ready at
-//! once some waited ten times as long as others. A ring that grows: thieves hold its address.
+//! # Rejected
 //!
-//! Rejected: the two-headed ring of other runtimes, which lets the thief copy after its claim. It
-//! makes every push read two heads, to save copies that a failed claim wastes; claims rarely
-//! fail here, since one thread searches at a time.
+//! * Moving half of a full ring to the injector. The ring is then refilled with newer tasks before
+//!   the injector gets its turn, so of a thousand sockets that are ready at once some waited ten
+//!   times as long as others.
+//! * A ring that grows: thieves hold its address.
+//! * A ring with two heads, which lets the thief copy after its claim. It makes every push read two
+//!   heads, to save copies that a failed claim wastes. Claims rarely fail here, since one thread
+//!   searches at a time.
 //!
 //! Source: the run queue of Go's scheduler, and D. Chase, Y. Lev, "Dynamic Circular Work-Stealing
 //! Deque", for the order of the accesses.
@@ -44,8 +65,8 @@ use reveille_primitive::Padded;
 use reveille_primitive::atomic::{AtomicPtr, AtomicUsize, Ordering};
 use reveille_task::Runnable;
 
-/// Tasks that thieves can reach. 256 pointers are 2 KiB, which
-/// stay in the first-level cache; a queue this long is 25 us of work at 100 ns a poll.
+/// Tasks that thieves can reach. 256 pointers are 2 KiB, which stay in the first-level cache. A
+/// queue this long is 25 µs of work at 100 ns a poll.
 #[cfg(not(reveille_loom))]
 pub(crate) const CAPACITY: usize = 256;
 /// Small, so that a model meets the full ring and the wrap-around.
@@ -119,7 +140,7 @@ impl Queue {
         head == self.tail.load(Ordering::Acquire)
     }
 
-    /// Adds `task` at the back. `true` if the ring was full: then that is the backlog's.
+    /// Adds `task` at the back. `true` if it went to the backlog, because the ring was full.
     #[inline]
     pub(crate) fn push(&self, owner: &mut Ownership, task: Runnable) -> bool {
         let tail = self.tail.load(Ordering::Relaxed);

@@ -30,7 +30,7 @@ fn a_queue_whose_indices_wrap_loses_and_doubles_nothing() {
 
 /// Three workers have four shards, and three threads keep theirs full.
 #[test]
-fn what_comes_from_one_thread_is_not_kept_waiting_by_what_others_send() {
+fn a_shard_of_the_injector_is_not_starved_by_full_ones() {
     let runtime = start(Config { workers: 3, ..Config::default() }).unwrap();
     let pool = runtime.pool();
     let _runtime = Runtime::new(runtime);

@@ -173,7 +173,8 @@ impl Drop for RuntimeGuard {
     }
 }
 
-/// Changes the runtime that `spawn` goes to, and that hears of panics. Returns the former one.
+/// Changes the runtime that `spawn` goes to, and that panics are reported to. Returns the former
+/// one.
 #[inline]
 fn replace_runtime(runtime: Option<RuntimeRef>) -> Option<RuntimeRef> {
     panic_hook::replace(runtime.map(RuntimeRef::hook_ref));

@@ -220,7 +220,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn looks_become_rare_while_all_are_parked_and_often_when_one_is_awake() {
+    fn samples_become_rare_while_all_are_parked_and_frequent_when_one_is_awake() {
         let mut period = SamplingPeriod::new(false, 0, 0);
         let periods: Vec<_> = (0..5)
             .map(|_| {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_cheap_alarm_it_may_sleep_when_nobody_has_polled_for_a_while() {
+    fn without_a_cheap_alarm_it_may_sleep_when_no_worker_has_polled_for_a_while() {
         let mut period = SamplingPeriod::new(false, 0, 0);
         (1..QUIET_SAMPLES).for_each(|_| period.record(true, false, 0, 0));
         assert!(!period.is_quiet());

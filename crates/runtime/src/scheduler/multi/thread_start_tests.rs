@@ -47,7 +47,7 @@ fn spawner(
 }
 
 #[test]
-fn whichever_thread_is_refused_the_start_fails_and_leaves_none() {
+fn a_start_fails_and_leaves_no_thread_whichever_is_refused() {
     // Three workers and the monitor.
     for refused in 0..4 {
         let threads = Arc::default();

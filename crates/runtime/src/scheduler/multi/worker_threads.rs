@@ -1,7 +1,7 @@
 //! The threads that run the workers, and those that wait for one.
 //!
-//! A thread takes a worker, runs it until it loses it or the pool stops, and then waits for the
-//! next one, for the keep-alive at most. Workers become free at the start, when a `block_on`
+//! A thread takes a worker and runs it until it loses it or the pool stops. Then it waits for the
+//! next worker, for the keep-alive at most. Workers become free at the start, when a `block_on`
 //! inside a poll hands its worker off, and when the monitor finds a worker stuck.
 //! `handoff_queue.rs` brings threads and workers together, `handoff.rs` decides whether a worker
 //! may be taken.
@@ -133,7 +133,7 @@ fn work(pool: &'static WorkerPool, number: usize, config: Arc<Config>) {
 }
 
 /// Calls a hook and contains its panic. A panic here would end the thread, and a shutdown would
-/// wait for that thread for ever.
+/// wait for that thread forever.
 fn call(hook: Option<&Hook>) {
     if let Some(hook) = hook {
         observe::contain("a hook", || hook());
