@@ -1,5 +1,5 @@
-//! No files import each other in a circle, but for those that are named here; and inside a folder,
-//! files import only files that come before them in its order.
+//! No files import each other in a circle, except for the pairs that are listed here. Inside a
+//! folder with an order, a file imports only files that come before it.
 
 use super::Problem;
 use super::imports::{self, Imports};
