@@ -2,6 +2,7 @@
 
 use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
 
+use crate::options::Options;
 use crate::parse::{Function, SyntaxError};
 
 /// The kind of function to generate.
@@ -9,8 +10,16 @@ use crate::parse::{Function, SyntaxError};
 pub(crate) enum Role {
     /// The entry point of a program.
     Main,
+    /// The entry point of a program of async-std, whose attribute has no options.
+    PlainMain,
     /// A test.
     Test,
+}
+
+impl Role {
+    fn is_main(self) -> bool {
+        self != Role::Test
+    }
 }
 
 /// Expands `item`, or generates a compile error that says what is wrong with it.
@@ -22,8 +31,9 @@ pub(crate) fn attribute(
 ) -> TokenStream {
     let expanded = Function::parse(item.clone()).and_then(|function| {
         check(role, &function)?;
-        let path = crate_path(attribute, default_path)?;
-        Ok(generate(role, path, function))
+        let options = Options::parse(attribute, role)?;
+        let path = options.path.clone().unwrap_or_else(|| source(default_path));
+        Ok(generate(role, &options, path, function))
     });
     expanded.unwrap_or_else(|error| compile_error(role, &error))
 }
@@ -37,7 +47,7 @@ fn check(role: Role, function: &Function) -> Result<(), SyntaxError> {
             function.keyword.span(),
         );
     }
-    if role == Role::Main && function.name.to_string() != "main" {
+    if role.is_main() && function.name.to_string() != "main" {
         return refuse(
             "only the function called `main` can be the entry point",
             function.name.span(),
@@ -46,7 +56,9 @@ fn check(role: Role, function: &Function) -> Result<(), SyntaxError> {
     if let Some(span) = function.generics {
         return refuse(
             match role {
-                Role::Main => "`main` cannot be generic: it is called without type arguments",
+                Role::Main | Role::PlainMain => {
+                    "`main` cannot be generic: it is called without type arguments"
+                }
                 Role::Test => "a test cannot be generic: it is called without type arguments",
             },
             span,
@@ -55,7 +67,9 @@ fn check(role: Role, function: &Function) -> Result<(), SyntaxError> {
     if !function.parameters.stream().is_empty() {
         return refuse(
             match role {
-                Role::Main => "`main` takes no arguments: read them from `std::env::args`",
+                Role::Main | Role::PlainMain => {
+                    "`main` takes no arguments: read them from `std::env::args`"
+                }
                 Role::Test => "a test takes no arguments: the test harness passes none",
             },
             function.parameters.span(),
@@ -64,27 +78,11 @@ fn check(role: Role, function: &Function) -> Result<(), SyntaxError> {
     Ok(())
 }
 
-/// Returns the path of the crate whose `task::block_on` is called: `crate = path`, or the default.
-fn crate_path(attribute: TokenStream, default: &str) -> Result<TokenStream, SyntaxError> {
-    let mut tokens = attribute.into_iter();
-    let Some(first) = tokens.next() else {
-        return Ok(source(default));
-    };
-    let is_crate = matches!(&first, TokenTree::Ident(word) if word.to_string() == "crate");
-    let equals = tokens.next();
-    let is_equals = matches!(&equals, Some(TokenTree::Punct(sign)) if sign.as_char() == '=');
-    let path: TokenStream = tokens.collect();
-    if !is_crate || !is_equals || path.is_empty() {
-        return Err(SyntaxError {
-            message: "the only option of this attribute is `crate = path`",
-            span: first.span(),
-        });
-    }
-    Ok(path)
-}
-
 /// Generates the plain function around the asynchronous one.
-fn generate(role: Role, path: TokenStream, function: Function) -> TokenStream {
+///
+/// Without options the future goes to `task::block_on`. With options it goes to the hidden
+/// `runtime::run_main`.
+fn generate(role: Role, options: &Options, path: TokenStream, function: Function) -> TokenStream {
     let Function {
         attributes, visibility, qualifiers, keyword, name, parameters, rest, body, ..
     } = function;
@@ -111,9 +109,15 @@ fn generate(role: Role, path: TokenStream, function: Function) -> TokenStream {
     ]);
     block.extend(rest);
     block.extend([TokenTree::Group(body)]);
-    block.extend(path);
-    block.extend(source("::task::block_on"));
     let mut call = TokenStream::new();
+    block.extend(path.clone());
+    match options.arguments(path) {
+        None => block.extend(source("::task::block_on")),
+        Some(arguments) => {
+            block.extend(source("::runtime::run_main"));
+            call.extend(arguments);
+        }
+    }
     call.extend([
         TokenTree::Ident(name),
         TokenTree::Group(Group::new(Delimiter::Parenthesis, TokenStream::new())),
@@ -138,13 +142,13 @@ fn compile_error(role: Role, error: &SyntaxError) -> TokenStream {
         })
         .collect();
     tokens.extend([TokenTree::Group(text)]);
-    if role == Role::Main {
+    if role.is_main() {
         tokens.extend(source("fn main() {}"));
     }
     tokens
 }
 
-/// Lexes tokens that are written in this file.
-fn source(text: &str) -> TokenStream {
-    text.parse().expect("the text is a literal of this file, and it lexes")
+/// Lexes tokens that are written in this crate.
+pub(crate) fn source(text: &str) -> TokenStream {
+    text.parse().expect("the text is one of this crate's, and it lexes")
 }

@@ -33,6 +33,7 @@ use proc_macro::TokenStream;
 
 mod expand;
 mod manifest;
+mod options;
 mod parse;
 
 use expand::Role;
@@ -42,13 +43,33 @@ use expand::Role;
 /// The future of `main` runs on the main thread, through `task::block_on`. The other threads of the
 /// runtime start when there is work for them.
 ///
+/// # Options
+///
+/// | option | meaning |
+/// |---|---|
+/// | `workers = 4` | number of workers of the global runtime, 1 to 512 |
+/// | `max_blocking_threads = 64` | most threads for blocking closures |
+/// | `thread_name = "bees"` | name of the workers |
+/// | `shutdown_grace = "10s"` | time for tasks to finish when `main` returns; ms, s, m or h |
+/// | `crate = path` | the path of reveille |
+///
+/// Options take precedence over the environment variables of the global runtime. With
+/// `shutdown_grace`, `runtime::shutdown_global` runs after `main`: tasks and blocking closures may
+/// finish, and what did not finish in time is logged as a warning. Without it the process ends when
+/// `main` returns, whatever still runs. A panic of `main` ends the process without the grace time.
+///
 /// The attribute finds the crate under the name that the package's manifest gives it, as in
-/// `async-std = { package = "reveille" }`. `#[main(crate = path)]` sets another path.
+/// `async-std = { package = "reveille" }`. `crate = path` sets another path.
 ///
 /// # Errors
 ///
 /// Refuses, at compile time, a function that is not `async`, is not called `main`, or has
-/// parameters or generics.
+/// parameters or generics, and options that do not exist or have a wrong value.
+///
+/// # Panics
+///
+/// With options of the runtime, `main` panics if the global runtime has already started or the
+/// system refuses a thread.
 ///
 /// # Examples
 ///
@@ -56,6 +77,19 @@ use expand::Role;
 /// #[reveille::main]
 /// async fn main() -> std::io::Result<()> {
 ///     Ok(())
+/// }
+/// ```
+///
+/// ```
+/// use std::time::Duration;
+///
+/// #[reveille::main(workers = 2, shutdown_grace = "10s")]
+/// async fn main() {
+///     // It still runs when `main` returns, and is waited for.
+///     reveille::task::spawn(async {
+///         reveille::task::sleep(Duration::from_millis(10)).await;
+///         println!("finished");
+///     });
 /// }
 /// ```
 #[proc_macro_attribute]
@@ -106,7 +140,7 @@ pub fn test(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// ```
 #[proc_macro_attribute]
 pub fn async_std_main(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    expand::attribute(Role::Main, "async_std", attribute, item)
+    expand::attribute(Role::PlainMain, "async_std", attribute, item)
 }
 
 /// [`macro@test`] for the shim, which exports it as async-std's.

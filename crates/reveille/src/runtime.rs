@@ -6,7 +6,7 @@
 //! | variable | meaning | default |
 //! |---|---|---|
 //! | `REVEILLE_THREADS`, `ASYNC_STD_THREAD_COUNT` | number of workers, 1 to 512; the first variable takes precedence | the available parallelism, container quotas included |
-//! | `ASYNC_STD_THREAD_NAME` | name of the threads | `async-std/runtime` |
+//! | `ASYNC_STD_THREAD_NAME` | name of the workers | `reveille-0`, `reveille-1`, …; with the shim of async-std `async-std/runtime` |
 //! | `BLOCKING_MAX_THREADS` | most threads for [`task::spawn_blocking`](crate::task::spawn_blocking) | 500 |
 //! | `REVEILLE_BATCHED_READS` | `1`: [`Builder::batched_reads`] | off |
 //!
@@ -17,7 +17,8 @@
 //! it. Build one
 //!
 //! * to **shut down** in order: [`shutdown`](Runtime::shutdown) cancels the remaining tasks, waits
-//!   for running polls, and reports what it found; the global runtime ends with the process;
+//!   for running polls, and reports what it found; the global runtime ends with the
+//!   process, or by [`shutdown_global`];
 //! * to separate kinds of work: each runtime has threads of its own;
 //! * to observe threads, blocking polls and unhandled panics with the hooks of [`Builder`];
 //! * in tests, one for each.
@@ -48,7 +49,36 @@
 //! # std::io::Result::Ok(())
 //! ```
 
+use std::future::Future;
+use std::time::Duration;
+
 pub use reveille_runtime::{
-    Builder, FdLimit, Handle, Metrics, Runtime, Shutdown, ShutdownReport, TaskInfo, UnhandledPanic,
-    raise_fd_limit,
+    Builder, FdLimit, Handle, Metrics, Runtime, Shutdown, ShutdownReport, TaskInfo, TaskMeta,
+    UnhandledPanic, raise_fd_limit, shutdown_global,
 };
+
+/// Runs the future of `main` with the options of [`reveille::main`](macro@crate::main).
+///
+/// # Panics
+///
+/// Panics if the global runtime cannot be started with these options.
+#[doc(hidden)]
+pub fn run_main<F: Future>(
+    builder: Option<Builder>,
+    shutdown_grace: Option<Duration>,
+    main: F,
+) -> F::Output {
+    if let Some(Err(error)) = builder.map(Builder::build_global) {
+        panic!("could not start the global runtime with the options of `main`: {error}");
+    }
+    crate::task::block_on(async move {
+        let output = main.await;
+        if let Some(grace) = shutdown_grace {
+            let report = shutdown_global(grace).await;
+            if !report.is_complete() {
+                log::warn!("the program ends before its tasks: {report}");
+            }
+        }
+        output
+    })
+}

@@ -10,15 +10,21 @@ use std::time::Duration;
 use reveille_driver::Kind;
 
 use crate::context::EVENTS_PER_POLL;
-use crate::observe::PanicHook;
+use crate::observe::{PanicHook, TaskHooks};
 use crate::threads::{Spawner, system_spawner};
 use crate::timer::clock::{Clock, system_clock};
 
 /// A function of the user that a thread calls when it starts or stops.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
 
-/// The same name as in async-std.
-const THREAD_NAME: &str = "async-std/runtime";
+/// The name of threads without one of the program's own. With a number it fits into the 15
+/// characters that Linux shows.
+const PREFIX: &str = "reveille";
+
+/// The same name as in async-std. The shim asks for it by a feature of this crate,
+/// because the global runtime may start before any function of the shim is called.
+const GLOBAL_NAME: Option<&str> =
+    if cfg!(feature = "async-std-names") { Some("async-std/runtime") } else { None };
 
 /// The same maximum number of blocking threads as in async-std.
 const MAX_BLOCKING_THREADS: usize = 500;
@@ -35,7 +41,7 @@ pub(crate) const MAX_WORKERS: usize = 512;
 /// The configuration of a runtime.
 pub(crate) struct Config {
     pub(crate) workers: usize,
-    pub(crate) thread_name: Arc<str>,
+    pub(crate) thread_names: ThreadNames,
     pub(crate) stack_size: Option<usize>,
     pub(crate) keep_alive: Duration,
     pub(crate) max_spare_threads: usize,
@@ -49,13 +55,62 @@ pub(crate) struct Config {
     pub(crate) on_thread_stop: Option<Hook>,
     pub(crate) on_takeover: Option<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
+    pub(crate) task_hooks: TaskHooks,
+}
+
+/// How the threads of a runtime are called.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ThreadNames {
+    /// The program's choice. All workers have this name, as async-std's had.
+    chosen: Option<Arc<str>>,
+}
+
+impl ThreadNames {
+    pub(crate) fn new(name: &str) -> ThreadNames {
+        ThreadNames { chosen: Some(Arc::from(name)) }
+    }
+
+    /// The name of the worker thread with this number. Numbers begin with 1.
+    pub(crate) fn worker(&self, number: usize) -> String {
+        match &self.chosen {
+            Some(name) => name.to_string(),
+            None => format!("{PREFIX}-{}", number.saturating_sub(1)),
+        }
+    }
+
+    /// The name of the blocking thread with this number. Numbers begin with 1.
+    pub(crate) fn blocking(&self, number: u64) -> String {
+        match &self.chosen {
+            Some(name) => format!("{name}-blocking-{number}"),
+            None => format!("{PREFIX}-blk-{}", number.saturating_sub(1)),
+        }
+    }
+
+    pub(crate) fn monitor(&self) -> String {
+        match &self.chosen {
+            Some(name) => format!("{name}-monitor"),
+            None => format!("{PREFIX}-mon"),
+        }
+    }
+
+    pub(crate) fn shutdown(&self) -> String {
+        match &self.chosen {
+            Some(name) => format!("{name}-shutdown"),
+            None => format!("{PREFIX}-end"),
+        }
+    }
+
+    /// The name without a number, for reports.
+    pub(crate) fn prefix(&self) -> &str {
+        self.chosen.as_deref().unwrap_or(PREFIX)
+    }
 }
 
 impl Default for Config {
     fn default() -> Config {
         Config {
             workers: available_workers(),
-            thread_name: Arc::from(THREAD_NAME),
+            thread_names: ThreadNames::default(),
             stack_size: None,
             keep_alive: KEEP_ALIVE,
             max_spare_threads: MAX_SPARE_THREADS,
@@ -69,6 +124,7 @@ impl Default for Config {
             on_thread_stop: None,
             on_takeover: None,
             on_panic: None,
+            task_hooks: TaskHooks::default(),
         }
     }
 }
@@ -82,13 +138,14 @@ impl Config {
     /// async-std promises.
     pub(crate) fn global() -> Config {
         let mut config = Config::default();
+        config.thread_names.chosen = GLOBAL_NAME.map(Arc::from);
         for name in ["ASYNC_STD_THREAD_COUNT", "REVEILLE_THREADS"] {
             if let Some(count) = number_from(name) {
                 config.workers = count.min(MAX_WORKERS);
             }
         }
         if let Some(name) = text_from("ASYNC_STD_THREAD_NAME") {
-            config.thread_name = Arc::from(name);
+            config.thread_names = ThreadNames::new(&name);
         }
         if let Some(count) = number_from("BLOCKING_MAX_THREADS") {
             config.max_blocking_threads = count;
@@ -104,7 +161,7 @@ impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Config")
             .field("workers", &self.workers)
-            .field("thread_name", &self.thread_name)
+            .field("thread_names", &self.thread_names)
             .field("stack_size", &self.stack_size)
             .field("keep_alive", &self.keep_alive)
             .field("max_spare_threads", &self.max_spare_threads)
@@ -129,5 +186,32 @@ fn number_from(name: &str) -> Option<usize> {
     match text.trim().parse() {
         Ok(number) if number > 0 => Some(number),
         _ => panic!("the environment variable {name} must be a positive number, but is {text:?}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ThreadNames;
+
+    /// What Linux shows of a name.
+    const SHOWN_LEN: usize = 15;
+
+    #[test]
+    fn names_without_a_choice_are_numbered_and_fit_into_what_linux_shows() {
+        let names = ThreadNames::default();
+        assert_eq!(
+            (names.worker(1), names.blocking(4)),
+            ("reveille-0".into(), "reveille-blk-3".into())
+        );
+        let all = [names.worker(512), names.blocking(100), names.monitor(), names.shutdown()];
+        assert!(all.iter().all(|name| name.len() <= SHOWN_LEN), "{all:?}");
+    }
+
+    #[test]
+    fn a_chosen_name_is_that_of_every_worker() {
+        let names = ThreadNames::new("bees");
+        assert_eq!((names.worker(1), names.worker(2)), ("bees".into(), "bees".into()));
+        assert_eq!(names.blocking(1), "bees-blocking-1");
+        assert_eq!((names.monitor(), names.prefix()), ("bees-monitor".into(), "bees"));
     }
 }

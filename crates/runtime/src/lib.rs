@@ -45,7 +45,8 @@ pub use reveille_primitive::spin_lock;
 pub use reveille_primitive::sys::{FdLimit, TimerSlack, raise_fd_limit, without_sigpipe};
 pub use reveille_task::{JoinError, JoinHandle, JoinResult, Task, TaskId};
 pub use runtime::{
-    Builder, Handle, Metrics, Runtime, Shutdown, ShutdownReport, TaskInfo, UnhandledPanic,
+    Builder, Handle, Metrics, Runtime, Shutdown, ShutdownReport, TaskInfo, TaskMeta,
+    UnhandledPanic, shutdown_global,
 };
 pub use scheduler::sleep as time;
 
@@ -147,11 +148,24 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
+    spawn_blocking_on(scheduler::serving::runtime(), closure, here())
+}
+
+/// As [`spawn_blocking`], on this runtime.
+pub(crate) fn spawn_blocking_on<F, T>(
+    runtime: scheduler::multi::RuntimeRef,
+    closure: F,
+    options: Options,
+) -> JoinHandle<T>
+where
+    F: FnOnce() -> T + Send + 'static,
+    T: Send + 'static,
+{
     if is_large::<F>() {
         let closure = Box::new(closure);
-        return task::blocking(move || in_context(closure), here());
+        return task::blocking(runtime, move || in_context(closure), options);
     }
-    task::blocking(move || in_context(closure), here())
+    task::blocking(runtime, move || in_context(closure), options)
 }
 
 /// Calls a closure of the program inside the tokio context, if there is one.

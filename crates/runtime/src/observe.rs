@@ -26,7 +26,7 @@ use std::task::Waker;
 use reveille_primitive::Padded;
 use reveille_primitive::atomic::{AtomicU64, Ordering};
 use reveille_primitive::lock::assert_none_held;
-use reveille_task::{Task, TaskRef};
+use reveille_task::{Task, TaskId, TaskRef};
 
 /// The counters of one worker. The owner writes them with plain stores, and any thread reads them.
 #[derive(Debug, Default)]
@@ -130,6 +130,144 @@ impl UnhandledPanic<'_> {
 
 /// A hook that is called for panics that no code awaits.
 pub(crate) type PanicHook = Arc<dyn Fn(&UnhandledPanic<'_>) + Send + Sync>;
+
+/// A task, as the hooks of [`Builder`](crate::Builder) see it.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::runtime::{Builder, TaskMeta};
+///
+/// fn log(task: &TaskMeta<'_>) {
+///     println!("{} {:?} {:?}", task.id(), task.name(), task.spawned_at());
+/// }
+///
+/// let runtime = Builder::new().on_task_spawn(log).build()?;
+/// runtime.block_on(runtime.spawn(async {}));
+/// # std::io::Result::Ok(())
+/// ```
+pub struct TaskMeta<'a> {
+    task: TaskRef<'a>,
+}
+
+impl<'a> TaskMeta<'a> {
+    /// Returns the number of the task, which no other task of the process has. A task gets its
+    /// number, and a small allocation for it, when it is first asked for.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// let runtime = Builder::new().on_task_end(|task| println!("{} ended", task.id())).build()?;
+    /// # drop(runtime);
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[must_use]
+    pub fn id(&self) -> TaskId {
+        self.task.id()
+    }
+
+    /// Returns the name that the task was given.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// let watch = |task: &reveille::runtime::TaskMeta<'_>| assert_eq!(task.name(), None);
+    /// let runtime = Builder::new().on_task_spawn(watch).build()?;
+    /// runtime.block_on(runtime.spawn(async {}));
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[must_use]
+    pub fn name(&self) -> Option<&'a str> {
+        self.task.name()
+    }
+
+    /// Returns the place in the source that spawned the task, if that is known.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// let runtime = Builder::new()
+    ///     .on_task_spawn(|task| assert!(task.spawned_at().is_some()))
+    ///     .build()?;
+    /// runtime.block_on(runtime.spawn(async {}));
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[must_use]
+    pub fn spawned_at(&self) -> Option<&'static Location<'static>> {
+        self.task.location()
+    }
+
+    /// Returns the name of the type of the task's future. Its form may change between compilers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// let runtime = Builder::new()
+    ///     .on_task_spawn(|task| assert!(!task.future_type().is_empty()))
+    ///     .build()?;
+    /// runtime.block_on(runtime.spawn(async {}));
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[must_use]
+    pub fn future_type(&self) -> &'static str {
+        self.task.future_type_name()
+    }
+}
+
+impl std::fmt::Debug for TaskMeta<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TaskMeta")
+            .field("id", &self.id())
+            .field("name", &self.name())
+            .field("spawned_at", &self.spawned_at())
+            .field("future_type", &self.future_type())
+            .finish()
+    }
+}
+
+/// A hook that is told of tasks.
+pub(crate) type TaskHook = Arc<dyn Fn(&TaskMeta<'_>) + Send + Sync>;
+
+/// The hooks for the life of a task.
+#[derive(Clone, Default)]
+pub(crate) struct TaskHooks {
+    pub(crate) on_spawn: Option<TaskHook>,
+    pub(crate) on_end: Option<TaskHook>,
+}
+
+impl TaskHooks {
+    pub(crate) fn is_set(&self) -> bool {
+        self.on_spawn.is_some() || self.on_end.is_some()
+    }
+
+    /// A task was spawned and has not been polled.
+    pub(crate) fn spawned(&self, task: TaskRef<'_>) {
+        if let Some(hook) = &self.on_spawn {
+            contain("a hook", || hook(&TaskMeta { task }));
+        }
+    }
+
+    /// A task has completed, and its future is dropped.
+    pub(crate) fn ended(&self, task: TaskRef<'_>) {
+        if let Some(hook) = &self.on_end {
+            contain("a hook", || hook(&TaskMeta { task }));
+        }
+    }
+}
+
+impl std::fmt::Debug for TaskHooks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TaskHooks").field("is_set", &self.is_set()).finish_non_exhaustive()
+    }
+}
 
 /// Writes one line to standard error. Used if there is no hook.
 pub(crate) fn report(panic: &UnhandledPanic<'_>) {

@@ -1,6 +1,7 @@
 //! The types [`Runtime`] and [`Handle`].
 
 mod builder;
+mod global;
 
 use std::fmt;
 use std::future::Future;
@@ -10,9 +11,10 @@ use reveille_primitive::atomic::{AtomicU64, Ordering};
 use reveille_task::{JoinHandle, Options};
 
 pub use self::builder::Builder;
+pub use self::global::shutdown_global;
 use crate::context;
 pub use crate::metrics::Metrics;
-pub use crate::observe::UnhandledPanic;
+pub use crate::observe::{TaskMeta, UnhandledPanic};
 use crate::scheduler::block_on::block_on;
 use crate::scheduler::multi::{self, RuntimeRef};
 pub use crate::scheduler::multi::{Shutdown, ShutdownReport, TaskInfo};
@@ -297,6 +299,79 @@ impl Handle {
     #[must_use]
     pub fn current() -> Handle {
         Handle::new(serving::runtime())
+    }
+
+    /// Returns the runtime that [`spawn`](crate::spawn) uses here, and starts nothing: `None` where
+    /// the thread works for no runtime and the global one has not started.
+    ///
+    /// # Examples
+    ///
+    /// ```standalone_crate
+    /// use reveille::runtime::Handle;
+    /// use reveille::task;
+    ///
+    /// assert!(Handle::try_current().is_none());
+    /// task::block_on(task::spawn(async {}));
+    /// assert!(Handle::try_current().is_some(), "the spawn started the global runtime");
+    /// ```
+    #[must_use]
+    pub fn try_current() -> Option<Handle> {
+        multi::current_runtime().or_else(multi::started_global).map(Handle::new)
+    }
+
+    /// Runs `future` on the calling thread until it is ready, as [`Runtime::block_on`] does. Tasks
+    /// that it spawns go to this runtime. If the runtime has ended, they are cancelled; the future
+    /// itself runs to its end.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `future` does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    /// use reveille::task;
+    ///
+    /// let runtime = Builder::new().workers(1).build()?;
+    /// let handle = runtime.handle();
+    /// // A thread that only has a handle.
+    /// let thread = std::thread::spawn(move || {
+    ///     handle.block_on(async { task::spawn(async { 7 }).await })
+    /// });
+    /// assert_eq!(thread.join().unwrap(), 7);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
+        if is_large::<F>() {
+            return block_on(Some(self.runtime), Options::default(), Box::pin(future));
+        }
+        block_on(Some(self.runtime), Options::default(), future)
+    }
+
+    /// Runs `closure` on a thread of this runtime where blocking is allowed. If the runtime has
+    /// ended, the closure is dropped and the task is cancelled.
+    ///
+    /// Dropping the handle lets it run. Cancelling prevents it if it has not started.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Runtime;
+    ///
+    /// let runtime = Runtime::start()?;
+    /// let handle = runtime.handle();
+    /// let sum = handle.spawn_blocking(|| (1..=10).sum::<u32>());
+    /// assert_eq!(runtime.block_on(sum), 55);
+    /// # std::io::Result::Ok(())
+    /// ```
+    #[track_caller]
+    pub fn spawn_blocking<F, T>(&self, closure: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        crate::spawn_blocking_on(self.runtime, closure, here())
     }
 
     /// Spawns a task onto the runtime. If the runtime has ended, the task is cancelled.

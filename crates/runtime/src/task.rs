@@ -110,13 +110,12 @@ pub fn block_on_named<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output
     block_on(None, options, future)
 }
 
-/// Like [`spawn_blocking`](crate::spawn_blocking), with `options`.
-pub(crate) fn blocking<F, T>(closure: F, options: Options) -> JoinHandle<T>
+/// Runs a closure on the blocking pool of `runtime`.
+pub(crate) fn blocking<F, T>(runtime: RuntimeRef, closure: F, options: Options) -> JoinHandle<T>
 where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let runtime = serving::runtime();
     match runtime.blocking() {
         Some(pool) => pool.spawn(closure, options),
         None => runtime.spawn_cancelled(async move { closure() }, options),

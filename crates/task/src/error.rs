@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use crate::unwind::Payload;
 
@@ -161,3 +162,27 @@ impl fmt::Display for JoinError {
 }
 
 impl Error for JoinError {}
+
+impl From<JoinError> for io::Error {
+    /// Wraps the error, with the kind `Other`. It is not `Interrupted`, which would make reads and
+    /// writes try again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::{future, io, task};
+    ///
+    /// async fn size() -> io::Result<u64> {
+    ///     let task = task::spawn(future::pending::<u64>());
+    ///     task.abort();
+    ///     Ok(task.result().await?)
+    /// }
+    ///
+    /// let error = task::block_on(size()).unwrap_err();
+    /// assert_eq!(error.kind(), io::ErrorKind::Other);
+    /// assert_eq!(error.to_string(), "the task was cancelled");
+    /// ```
+    fn from(error: JoinError) -> io::Error {
+        io::Error::other(error)
+    }
+}

@@ -1,4 +1,4 @@
-//~ the only option of this attribute is `crate = path`
+//~ the options of this attribute are `workers = 4`
 
 #[reveille::main(threads = 4)]
 async fn main() {}

@@ -16,12 +16,13 @@ use super::source::Line;
 use super::tree::{File, Tree};
 
 /// The public crates, and the files of lower crates from which they re-export.
-const SHOWN: [&str; 12] = [
+const SHOWN: [&str; 13] = [
     "crates/reveille/src",
     "crates/async-std/src",
     "crates/macros/src/lib.rs",
     "crates/runtime/src/runtime/builder.rs",
     "crates/runtime/src/runtime.rs",
+    "crates/runtime/src/runtime/global.rs",
     "crates/runtime/src/observe.rs",
     "crates/runtime/src/scheduler/multi/shutdown.rs",
     "crates/runtime/src/scheduler/sleep.rs",

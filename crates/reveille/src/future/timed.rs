@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -121,14 +122,12 @@ impl Limit {
 /// # Examples
 ///
 /// ```
-/// use reveille::future::{self, TimeoutError};
-/// use reveille::io;
+/// use reveille::{future, io};
 /// use std::time::Duration;
 ///
 /// // Converted into an I/O error, so one `?` handles both.
 /// async fn answer() -> io::Result<u32> {
-///     let late = |error: TimeoutError| io::Error::new(io::ErrorKind::TimedOut, error);
-///     future::timeout(Duration::from_millis(1), future::pending()).await.map_err(late)
+///     Ok(future::timeout(Duration::from_millis(1), future::pending()).await?)
 /// }
 ///
 /// let error = reveille::task::block_on(answer()).unwrap_err();
@@ -141,6 +140,24 @@ pub struct TimeoutError {
 }
 
 impl Error for TimeoutError {}
+
+impl From<TimeoutError> for io::Error {
+    /// Wraps the error, with the kind `TimedOut`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::{future, io, task};
+    /// use std::time::Duration;
+    ///
+    /// let never = future::timeout(Duration::from_millis(1), future::pending::<()>());
+    /// let error = io::Error::from(task::block_on(never).unwrap_err());
+    /// assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    /// ```
+    fn from(error: TimeoutError) -> io::Error {
+        io::Error::new(io::ErrorKind::TimedOut, error)
+    }
+}
 
 impl fmt::Display for TimeoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

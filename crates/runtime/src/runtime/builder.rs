@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use reveille_driver::Kind;
 
-use crate::config::{Config, MAX_WORKERS};
-use crate::observe::UnhandledPanic;
+use crate::config::{Config, MAX_WORKERS, ThreadNames};
+use crate::observe::{TaskMeta, UnhandledPanic};
 use crate::runtime::{Handle, Runtime};
 use crate::scheduler::multi;
 
@@ -44,6 +44,27 @@ impl Builder {
         Builder::default()
     }
 
+    /// Creates a builder with the defaults of the global runtime, including what the environment
+    /// variables say.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a variable for a number of threads is no positive number.
+    ///
+    /// # Examples
+    ///
+    /// ```standalone_crate
+    /// use reveille::runtime::Builder;
+    ///
+    /// // As the global runtime would start by itself, with a hook.
+    /// let handle = Builder::from_env().on_takeover(|| eprintln!("a poll blocks")).build_global()?;
+    /// assert!(handle.is_running());
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn from_env() -> Builder {
+        Builder { config: Config::global() }
+    }
+
     /// Sets the number of worker threads, 1 to 512. Default: the available parallelism.
     ///
     /// # Panics
@@ -66,7 +87,9 @@ impl Builder {
         self
     }
 
-    /// Sets the name of the worker threads. Default: `async-std/runtime`, as in async-std.
+    /// Sets the name of the worker threads. Default: `reveille-0`, `reveille-1`, … for workers and
+    /// `reveille-blk-0`, … for blocking threads. With a name of your own all workers have it, and
+    /// blocking threads are called `NAME-blocking-1`, …
     ///
     /// # Panics
     ///
@@ -84,7 +107,7 @@ impl Builder {
     /// ```
     pub fn thread_name(mut self, name: &str) -> Builder {
         assert!(!name.contains('\0'), "the name of a thread cannot contain a NUL");
-        self.config.thread_name = Arc::from(name);
+        self.config.thread_names = ThreadNames::new(name);
         self
     }
 
@@ -367,6 +390,69 @@ impl Builder {
         hook: impl Fn(&UnhandledPanic<'_>) + Send + Sync + 'static,
     ) -> Builder {
         self.config.on_panic = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` for each task that is spawned onto the runtime, on the thread that spawns it,
+    /// before the task is first polled. Default: no hook, which costs nothing.
+    ///
+    /// Tasks of `spawn` and its relatives count; local tasks, blocking closures and the future of a
+    /// `block_on` do not. The hook may do anything, spawn included: no lock of the runtime is held.
+    /// A hook that panics changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    /// use std::sync::Arc;
+    /// use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    ///
+    /// let live = Arc::new(AtomicUsize::new(0));
+    /// let (more, less) = (Arc::clone(&live), Arc::clone(&live));
+    /// let runtime = Builder::new()
+    ///     .on_task_spawn(move |_| { more.fetch_add(1, Relaxed); })
+    ///     .on_task_end(move |_| { less.fetch_sub(1, Relaxed); })
+    ///     .build()?;
+    /// let task = runtime.spawn(std::future::pending::<()>());
+    /// assert_eq!(live.load(Relaxed), 1);
+    /// drop(runtime);
+    /// assert!(task.is_finished());
+    /// assert_eq!(live.load(Relaxed), 0);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn on_task_spawn(
+        mut self,
+        hook: impl Fn(&TaskMeta<'_>) + Send + Sync + 'static,
+    ) -> Builder {
+        self.config.task_hooks.on_spawn = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` for each task that ends: with an output, a panic, or by cancellation. Default:
+    /// no hook, which costs nothing.
+    ///
+    /// It is called once for each task that [`on_task_spawn`](Builder::on_task_spawn) is called
+    /// for, on the thread that completes the task, when the future is dropped. Code that awaits the
+    /// task may go on before the hook is called. A task whose poll is still running when a shutdown
+    /// gives up waiting ends without a call: the hooks are dropped with the runtime. A hook that
+    /// panics changes nothing.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    /// use std::sync::mpsc;
+    ///
+    /// let (tell, told) = mpsc::channel();
+    /// let runtime = Builder::new()
+    ///     .on_task_end(move |task| { let _ = tell.send(task.name().map(str::to_owned)); })
+    ///     .build()?;
+    /// runtime.block_on(runtime.spawn(async {}));
+    /// assert_eq!(told.recv().unwrap(), None);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn on_task_end(mut self, hook: impl Fn(&TaskMeta<'_>) + Send + Sync + 'static) -> Builder {
+        self.config.task_hooks.on_end = Some(Arc::new(hook));
         self
     }
 

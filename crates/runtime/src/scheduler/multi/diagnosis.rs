@@ -28,7 +28,7 @@ pub(crate) fn describe() -> String {
     for pool in pools {
         let config = pool.remote.lock().config.clone();
         let Some(config) = config else { continue };
-        let _ = writeln!(text, "runtime {:?}: {:#?}", config.thread_name, pool.metrics());
+        let _ = writeln!(text, "runtime {:?}: {:#?}", config.thread_names.prefix(), pool.metrics());
         if let Some(blocking) = pool.blocking() {
             let _ = writeln!(text, "its blocking pool: {:#?}", blocking.metrics());
         }

@@ -19,13 +19,13 @@ pub(super) fn driver(config: &Config) -> io::Result<Arc<Driver>> {
 
 /// Makes the pool of blocking threads that belongs to `pool`.
 pub(super) fn blocking_pool(config: &Config, pool: RuntimeRef) -> Arc<Pool> {
-    let name = Arc::clone(&config.thread_name);
+    let names = config.thread_names.clone();
     let started = config.on_thread_start.clone();
     let pool_config = PoolConfig {
         max_threads: config.max_blocking_threads,
         keep_alive: config.keep_alive,
         stack_size: config.stack_size,
-        thread_name: Arc::new(move |number| format!("{name}-blocking-{number}")),
+        thread_name: Arc::new(move |number| names.blocking(number)),
         on_start: Some(Arc::new(move || {
             set_own_pool(pool);
             started.iter().for_each(|hook| hook());

@@ -1,15 +1,18 @@
 //! The global runtime, started by its first use.
 //!
-//! It is never shut down. A child process made by `fork` has none of its threads, and starts a
-//! global runtime of its own when it needs one.
+//! It ends when the program asks for it, and does not start again. A child process made by `fork`
+//! has none of its threads, and starts a global runtime of its own when it needs one.
 
 use std::io;
 use std::sync::OnceLock;
+use std::task::Waker;
 
 use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::fork::{self, ForkHook};
+use reveille_primitive::lock::Mutex;
 use reveille_primitive::thread::backoff;
 
+use super::drain::ShutdownReport;
 use super::runtime_ref::RuntimeRef;
 use super::start::start;
 use crate::config::Config;
@@ -19,7 +22,61 @@ static GLOBAL: OnceLock<Box<Global>> = OnceLock::new();
 
 struct Global {
     runtime: RuntimeRef,
+    end: GlobalEnd,
     of_child: OnceLock<Box<Global>>,
+}
+
+/// The shutdown of a global runtime, which the program may ask for once.
+#[derive(Debug, Default)]
+pub(crate) struct GlobalEnd {
+    has_begun: AtomicBool,
+    outcome: Mutex<EndOutcome>,
+}
+
+#[derive(Debug, Default)]
+struct EndOutcome {
+    report: Option<ShutdownReport>,
+    waiting: Vec<Waker>,
+}
+
+impl GlobalEnd {
+    /// Whether the caller is the first, which ends the runtime.
+    pub(crate) fn begin(&self) -> bool {
+        !self.has_begun.swap(true, Ordering::AcqRel)
+    }
+
+    /// Publishes the report. Returns the wakers of those that wait for it.
+    #[must_use = "tasks wait for the report"]
+    pub(crate) fn finish(&self, report: ShutdownReport) -> Vec<Waker> {
+        let mut outcome = self.outcome.lock();
+        outcome.report = Some(report);
+        std::mem::take(&mut outcome.waiting)
+    }
+
+    /// The report. If there is none yet, `waker` is woken when there is.
+    pub(crate) fn report(&self, waker: &Waker) -> Option<ShutdownReport> {
+        // User code, as is its drop, so neither is under the lock.
+        let own = waker.clone();
+        let (report, unused) = {
+            let mut outcome = self.outcome.lock();
+            let is_known = outcome.waiting.iter().any(|other| other.will_wake(&own));
+            match &outcome.report {
+                Some(report) => (Some(report.clone()), Some(own)),
+                None if is_known => (None, Some(own)),
+                None => {
+                    outcome.waiting.push(own);
+                    (None, None)
+                }
+            }
+        };
+        drop(unused);
+        report
+    }
+}
+
+/// The end of the global pool, if that has started.
+pub(crate) fn global_end() -> Option<&'static GlobalEnd> {
+    started().map(|global| &global.end)
 }
 
 /// Whether a thread is starting it.
@@ -57,10 +114,15 @@ fn forget_start() {
 /// The global pool, if it has started.
 #[inline]
 pub(crate) fn started_global() -> Option<RuntimeRef> {
+    started().map(|global| global.runtime)
+}
+
+#[inline]
+fn started() -> Option<&'static Global> {
     let mut slot = &GLOBAL;
     while let Some(global) = slot.get() {
         if !global.runtime.is_inherited() {
-            return Some(global.runtime);
+            return Some(&**global);
         }
         slot = &global.of_child;
     }
@@ -118,7 +180,9 @@ fn start_unless_up(config: impl FnOnce() -> Config) -> io::Result<(RuntimeRef, b
     while let Some(global) = slot.get() {
         slot = &global.of_child;
     }
-    let is_set = slot.set(Box::new(Global { runtime, of_child: OnceLock::new() })).is_ok();
+    let is_set = slot
+        .set(Box::new(Global { runtime, end: GlobalEnd::default(), of_child: OnceLock::new() }))
+        .is_ok();
     assert!(is_set, "one thread at a time starts it");
     Ok((runtime, true))
 }

@@ -66,7 +66,7 @@ pub(crate) use current::{leave_worker, with_worker};
 pub(crate) use diagnosis::describe;
 pub(crate) use drain::drain;
 pub use drain::{ShutdownReport, TaskInfo};
-pub(crate) use global::{global, start_global, started_global, try_global};
+pub(crate) use global::{global, global_end, start_global, started_global, try_global};
 pub(crate) use runtime_ref::{RuntimeRef, current_runtime, own_pool};
 pub use shutdown::Shutdown;
 pub(crate) use shutdown::{from_inside, stop};

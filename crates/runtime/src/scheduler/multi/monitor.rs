@@ -56,7 +56,7 @@ impl Monitor {
         self.watchdog.begin(Arc::clone(&alarm));
         // Not under a lock: the spawner is user code.
         let thread = (config.spawner)(ThreadSpec {
-            name: format!("{}-monitor", config.thread_name),
+            name: config.thread_names.monitor(),
             stack_size: Some(128 * 1024),
             body: Box::new(move || body(&alarm)),
         });

@@ -68,6 +68,8 @@ pub(crate) struct WorkerPool {
     pub(super) is_stopping: AtomicBool,
     /// Tasks may finish, and no task is accepted from outside.
     pub(super) is_draining: AtomicBool,
+    /// Whether the present runtime has hooks for its tasks. Set before it opens.
+    pub(super) has_task_hooks: AtomicBool,
     /// The threads that wait for a worker, and the workers that wait for a thread.
     pub(super) handoffs: HandoffQueue,
     pub(super) monitor: Monitor,
@@ -100,6 +102,7 @@ impl WorkerPool {
             generation: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
             is_draining: AtomicBool::new(false),
+            has_task_hooks: AtomicBool::new(false),
             handoffs: HandoffQueue::new(),
             monitor: Monitor::new(),
             hook: HookSlot::default(),

@@ -8,6 +8,7 @@ use std::any::Any;
 use std::future::Future;
 use std::task::Waker;
 
+use reveille_primitive::atomic::Ordering;
 use reveille_task::{Cause, JoinHandle, Kept, Options, Runnable, Schedule, TaskRef};
 
 use super::current::with_worker;
@@ -15,12 +16,24 @@ use super::pool::{SchedulerRef, WorkerPool};
 use super::runtime_ref::RuntimeRef;
 use super::worker_context::WorkerContext;
 use crate::context;
-use crate::observe;
+use crate::observe::{self, TaskHooks};
 use crate::scheduler::registry::Registry;
 
 /// The scheduler handle of a pool's task: one pointer.
 #[derive(Clone, Copy, Debug)]
 struct Scheduler(&'static SchedulerRef);
+
+impl Scheduler {
+    /// Calls the hook for the end of a task. No lock is held here.
+    #[cold]
+    fn tell_hooks(self, task: TaskRef<'_>) {
+        let pool = self.0.pool();
+        let hooks = with_worker(|worker| {
+            pool.task_hooks(worker.filter(|worker| std::ptr::eq(worker.pool(), pool)))
+        });
+        hooks.ended(task);
+    }
+}
 
 impl Schedule for Scheduler {
     fn schedule(&self, task: Runnable, _cause: Cause) {
@@ -46,6 +59,9 @@ impl Schedule for Scheduler {
             return None;
         }
         let pool = self.0.pool();
+        if pool.has_task_hooks() {
+            self.tell_hooks(task);
+        }
         let Some(index) = self.0.worker() else {
             return Some(pool.remote.lock().registry.remove(slot));
         };
@@ -76,8 +92,28 @@ impl Schedule for Scheduler {
 }
 
 impl WorkerPool {
-    /// Registers a new task and queues it.
-    fn bind(
+    /// Whether hooks have to be called for tasks.
+    #[inline]
+    fn has_task_hooks(&self) -> bool {
+        self.has_task_hooks.load(Ordering::Relaxed)
+    }
+
+    /// The hooks for tasks, for a thread of this runtime without a lock.
+    #[cold]
+    fn task_hooks(&self, worker: Option<&WorkerContext>) -> TaskHooks {
+        match worker {
+            Some(worker) => worker.task_hooks().clone(),
+            None => {
+                let remote = self.remote.lock();
+                remote.config.as_ref().map(|config| config.task_hooks.clone()).unwrap_or_default()
+            }
+        }
+    }
+
+    /// As [`bind`](WorkerPool::bind), and calls the hooks. The one for the spawn comes first, so it
+    /// never follows the end of the task. A task that is refused has ended.
+    #[cold]
+    fn bind_observed(
         &'static self,
         worker: Option<&WorkerContext>,
         task: Runnable,
@@ -85,12 +121,31 @@ impl WorkerPool {
         scheduler: &'static SchedulerRef,
         runtime: RuntimeRef,
     ) {
+        let hooks = self.task_hooks(worker);
+        let watched = task.as_task().to_handle();
+        hooks.spawned(watched.as_task());
+        if !self.bind(worker, task, kept, scheduler, runtime) {
+            hooks.ended(watched.as_task());
+        }
+    }
+
+    /// Registers a new task and queues it. If it is refused, it is cancelled and this returns
+    /// `false`.
+    fn bind(
+        &'static self,
+        worker: Option<&WorkerContext>,
+        task: Runnable,
+        kept: Kept,
+        scheduler: &'static SchedulerRef,
+        runtime: RuntimeRef,
+    ) -> bool {
         let refused = match worker {
             Some(worker) => worker.bind(task, kept).err(),
             None => Some((task, kept)),
         };
-        if let Some((task, kept)) = refused {
-            self.bind_remote(task, kept, scheduler, runtime);
+        match refused {
+            Some((task, kept)) => self.bind_remote(task, kept, scheduler, runtime),
+            None => true,
         }
     }
 
@@ -103,7 +158,7 @@ impl WorkerPool {
         kept: Kept,
         scheduler: &'static SchedulerRef,
         runtime: RuntimeRef,
-    ) {
+    ) -> bool {
         let mut kept = Some(kept);
         let mut insert = |registry: &mut Registry| kept.take().map(|kept| registry.insert(kept));
         let registered = match scheduler.worker() {
@@ -121,6 +176,7 @@ impl WorkerPool {
             // The runtime is shut down. Dropping the permission to poll cancels the task.
             drop((task, kept));
         }
+        registered.is_some()
     }
 }
 
@@ -141,7 +197,11 @@ impl RuntimeRef {
                 worker.map_or(&self.pool().remote_scheduler, |worker| &worker.worker().scheduler);
             let scheduler = Scheduler(scheduler_ref);
             let (task, handle, kept) = reveille_task::spawn_kept(future, scheduler, options);
-            self.pool().bind(worker, task, kept, scheduler_ref, self);
+            if self.pool().has_task_hooks() {
+                self.pool().bind_observed(worker, task, kept, scheduler_ref, self);
+            } else {
+                self.pool().bind(worker, task, kept, scheduler_ref, self);
+            }
             handle
         })
     }

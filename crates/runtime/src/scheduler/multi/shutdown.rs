@@ -197,11 +197,8 @@ pub(super) fn retry_in_doubt() {
 /// Calls `end` on another thread, for a thread of the pool, which cannot wait for itself.
 pub(crate) fn from_inside(pool: &'static WorkerPool, end: impl FnOnce() + Send + 'static) {
     let config = pool.config();
-    let spec = ThreadSpec {
-        name: format!("{}-shutdown", config.thread_name),
-        stack_size: None,
-        body: Box::new(end),
-    };
+    let spec =
+        ThreadSpec { name: config.thread_names.shutdown(), stack_size: None, body: Box::new(end) };
     if let Err(error) = (config.spawner)(spec) {
         // Without a thread nothing can wait: the workers end by themselves, the tasks are leaked.
         pool.is_stopping.store(true, Ordering::SeqCst);

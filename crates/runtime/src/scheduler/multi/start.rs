@@ -20,6 +20,7 @@ use crate::timer;
 pub(crate) fn start(config: Config) -> io::Result<RuntimeRef> {
     fork::watch(&FORK_HOOK);
     let pool = unused(config.workers);
+    pool.has_task_hooks.store(config.task_hooks.is_set(), Ordering::Relaxed);
     let runtime = {
         let mut remote = pool.remote.lock();
         let runtime = pool.next_generation();

@@ -15,7 +15,7 @@ use super::runtime_ref::RuntimeRef;
 use super::worker::{Core, Worker};
 use crate::config::Config;
 use crate::event_loop::EventLoop;
-use crate::observe::Event;
+use crate::observe::{Event, TaskHooks};
 use crate::poll_counter::PollCounter;
 
 /// Tasks of another worker that a worker completes before it reports them: one lock for so many.
@@ -29,6 +29,7 @@ pub(crate) struct WorkerContext {
     driver: Arc<Driver>,
     runtime: RuntimeRef,
     pub(crate) poll_counter: Arc<PollCounter>,
+    task_hooks: TaskHooks,
     /// Slots of tasks that ended here and are registered elsewhere, by worker.
     remote_removals: RefCell<Box<[Vec<u32>]>>,
 }
@@ -54,6 +55,7 @@ impl WorkerContext {
             driver,
             runtime: worker.pool().runtime_ref(),
             poll_counter,
+            task_hooks: config.task_hooks.clone(),
             remote_removals: RefCell::new(vec![Vec::new(); worker.pool().workers.len()].into()),
         }
     }
@@ -72,6 +74,11 @@ impl WorkerContext {
     #[inline]
     pub(crate) fn runtime(&self) -> RuntimeRef {
         self.runtime
+    }
+
+    /// The hooks for tasks of the runtime.
+    pub(super) fn task_hooks(&self) -> &TaskHooks {
+        &self.task_hooks
     }
 
     pub(crate) fn into_token(self) -> OwnerToken {

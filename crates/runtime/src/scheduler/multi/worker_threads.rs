@@ -71,7 +71,7 @@ fn start_thread(pool: &'static WorkerPool, number: usize) -> Result<(), SpawnFai
     let config = pool.config();
     let own = Arc::clone(&config);
     let spec = ThreadSpec {
-        name: config.thread_name.to_string(),
+        name: config.thread_names.worker(number),
         stack_size: config.stack_size,
         body: Box::new(move || work(pool, number, own)),
     };

@@ -1,0 +1,4 @@
+//~ `workers` is a number of threads from 1 to 512
+
+#[reveille::main(workers = 0)]
+async fn main() {}
