@@ -259,6 +259,7 @@
 //! | [`net`] | `net` | accepted connections as a stream |
 //! | [`fs`], [`path`] | `fs`, `path` | directories as streams |
 //! | [`process`] | `process` | pipes and exits of children without a thread |
+//! | [`signal`] | | Ctrl-C and the signals of Unix |
 //! | [`os`] | `os` | Unix domain sockets |
 //! | [`runtime`] | | your own runtimes: their size, hooks and shutdown |
 //! | [`prelude`] | `prelude` | the extension traits; import them all |
@@ -277,6 +278,7 @@
 //! | find out why a task has no output | [`JoinHandle::result`](task::JoinHandle::result) |
 //! | call blocking code | [`task::spawn_blocking`] |
 //! | stop everything, with a time limit | [`Runtime::shutdown`](runtime::Runtime::shutdown), [`shutdown_gracefully`](runtime::Runtime::shutdown_gracefully) |
+//! | finish requests after Ctrl-C or SIGTERM, then end | [`signal`], [`shutdown_global`](runtime::shutdown_global) |
 //! | know in which order tasks run, and what is fair | [guide] |
 //! | migrate from async-std, smol or tokio | [the migration guides](https://github.com/reveille-rs/reveille/tree/main/docs) |
 //!
@@ -294,7 +296,8 @@
 //! | `tokio1` | no | every task, blocking closure and `block_on` runs in a tokio context, so libraries made for tokio work inside; tokio's threads start with the first of them |
 //! | `attributes` | yes | the attributes [`main`](macro@crate::main) and [`test`](macro@crate::test) |
 //!
-//! Features only add dependencies; no feature changes the meaning of an item.
+//! Features only add dependencies; no feature changes the meaning of an item. (The shim of
+//! async-std uses one more, which gives the threads of the global runtime async-std's names.)
 
 #![deny(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -320,6 +323,7 @@ pub mod prelude;
 pub mod process;
 #[doc(alias("Executor", "executor"))]
 pub mod runtime;
+pub mod signal;
 pub mod stream;
 pub mod sync;
 #[doc(alias = "thread")]

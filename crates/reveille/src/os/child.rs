@@ -17,9 +17,9 @@ pub(crate) use linux::WakeEvent;
 #[cfg(all(unix, not(target_os = "linux")))]
 pub(crate) use no_event::WakeEvent;
 #[cfg(unix)]
-pub(crate) use unix::Pipe;
+pub(crate) use unix::{Pipe, terminate};
 #[cfg(not(unix))]
-pub(crate) use windows::{Pipe, adopt, catch_up};
+pub(crate) use windows::{Pipe, adopt, catch_up, terminate};
 
 use std::io;
 use std::process::ExitStatus;
@@ -45,6 +45,30 @@ impl Exit {
             #[cfg(target_os = "linux")]
             pidfd: linux::pidfd(id),
         }
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn id(&self) -> u32 {
+        self.id
+    }
+
+    /// The pidfd, if there is one.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn pidfd(&self) -> Option<&std::os::fd::OwnedFd> {
+        self.pidfd.as_ref().map(reveille_runtime::io::Io::get_ref)
+    }
+
+    /// Waits until the child has exited, and leaves its status. On systems that cannot do that
+    /// (OpenBSD, Redox) it waits for ever.
+    #[cfg(unix)]
+    pub(crate) async fn exited(&self) -> io::Result<()> {
+        #[cfg(target_os = "linux")]
+        if let Some(pidfd) = &self.pidfd {
+            return pidfd.ready(reveille_runtime::io::Interest::Read).await;
+        }
+        #[cfg(any(target_os = "openbsd", target_os = "redox"))]
+        std::future::pending::<()>().await;
+        self.wait_without_driver(0).await
     }
 
     /// Returns the pidfd. If there is none, tries to open one.
@@ -190,6 +214,15 @@ mod unix {
     use reveille_runtime::io::{Interest, Io};
     use reveille_runtime::without_sigpipe;
     use rustix::io::ioctl_fionbio;
+    use rustix::process::Signal;
+
+    use super::Exit;
+    use crate::os::group;
+
+    /// Asks the child to end. Its status must not have been taken.
+    pub(crate) fn terminate(_: &mut std::process::Child, exit: &Exit) -> io::Result<()> {
+        group::send(exit, Signal::TERM)
+    }
 
     /// Our end of a pipe to a child. The child's end stays blocking, because the two ends share no
     /// flags. A child that switches its end to packet mode adds message boundaries, so a short read
@@ -251,6 +284,11 @@ mod windows {
 
     use super::Exit;
     use crate::fs::File;
+
+    /// Ends the child. There is no way to ask it that each program understands.
+    pub(crate) fn terminate(child: &mut std::process::Child, _: &Exit) -> io::Result<()> {
+        child.kill()
+    }
 
     /// Does nothing: a process whose last handle is closed leaves nothing behind.
     pub(crate) fn adopt(child: std::process::Child, exit: Exit) {

@@ -33,6 +33,9 @@ pub mod windows;
 pub(crate) mod child;
 pub(crate) mod file;
 #[cfg(unix)]
+pub(crate) mod group;
+#[cfg(unix)]
 mod reaper;
+pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod terminal;

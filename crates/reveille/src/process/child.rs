@@ -12,6 +12,7 @@
 use std::future::Future;
 use std::process::{ExitStatus, Output};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use std::{fmt, io};
 
 use futures_io::AsyncRead;
@@ -19,7 +20,9 @@ use futures_lite::AsyncReadExt as _;
 use futures_lite::future::try_zip;
 
 use super::{ChildStderr, ChildStdin, ChildStdout};
-use crate::os::child::{Exit, adopt};
+use crate::future::futures::TimeoutFuture;
+use crate::io::context::Context as _;
+use crate::os::child::{Exit, adopt, terminate};
 
 /// A child process.
 ///
@@ -60,7 +63,10 @@ impl Child {
     ) -> io::Result<Child> {
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let process = Process { exit: Exit::of(child.id()), child: Mutex::new(child) };
+        let process = Process {
+            exit: Exit::of(child.id()),
+            child: Mutex::new(Tracked { child, is_reaped: false }),
+        };
         // From here on the guard reaps the child, even if setting up a pipe below fails.
         let guard = Arc::new(Guard { process: Some(process), kill_on_drop, reap_on_drop });
         Ok(Child {
@@ -129,7 +135,6 @@ impl Child {
     /// assert!(child.try_status()?.is_some());
     /// # Ok(()) }) }
     /// ```
-    #[doc(alias = "try_wait")]
     pub fn try_status(&mut self) -> io::Result<Option<ExitStatus>> {
         self.guard.process().try_status()
     }
@@ -157,7 +162,6 @@ impl Child {
     /// assert_eq!(child.status().await?.code(), Some(1));
     /// # Ok(()) }) }
     /// ```
-    #[doc(alias = "wait")]
     pub fn status(&mut self) -> impl Future<Output = io::Result<ExitStatus>> + use<> {
         drop(self.stdin.take());
         let guard = self.guard.clone();
@@ -188,7 +192,6 @@ impl Child {
     /// assert_eq!(output.stdout, b"hello\n");
     /// # Ok(()) }) }
     /// ```
-    #[doc(alias = "wait_with_output")]
     pub fn output(mut self) -> impl Future<Output = io::Result<Output>> {
         let status = self.status();
         let stdout = read_all(self.stdout.take());
@@ -198,6 +201,142 @@ impl Child {
             let status = status.await?;
             Ok(Output { status, stdout, stderr })
         }
+    }
+
+    /// Waits for the child to exit, as std's method of this name: [`status`](Child::status).
+    ///
+    /// # Errors
+    ///
+    /// The system's error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses nothing, except that the call itself closes the standard input.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::process::Command;
+    ///
+    /// let mut child = Command::new("true").spawn()?;
+    /// assert!(child.wait().await?.success());
+    /// # Ok(()) }) }
+    /// ```
+    pub fn wait(&mut self) -> impl Future<Output = io::Result<ExitStatus>> + use<> {
+        self.status()
+    }
+
+    /// Returns the exit status if the child has exited, without waiting, as std's method of this
+    /// name: [`try_status`](Child::try_status).
+    ///
+    /// # Errors
+    ///
+    /// The system's error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::process::Command;
+    ///
+    /// let mut child = Command::new("true").spawn()?;
+    /// child.wait().await?;
+    /// assert!(child.try_wait()?.is_some());
+    /// # Ok(()) }) }
+    /// ```
+    pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.try_status()
+    }
+
+    /// Closes the standard input of the child, collects its output, and waits for it to exit, as
+    /// std's method of this name: [`output`](Child::output).
+    ///
+    /// # Errors
+    ///
+    /// The system's error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future loses the output that was read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::process::{Command, Stdio};
+    ///
+    /// let child = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
+    /// assert_eq!(child.wait_with_output().await?.stdout, b"hello\n");
+    /// # Ok(()) }) }
+    /// ```
+    pub fn wait_with_output(self) -> impl Future<Output = io::Result<Output>> {
+        self.output()
+    }
+
+    /// Asks the child to end, and kills it if it has not ended after `grace`. Returns its status.
+    ///
+    /// On Unix this sends SIGTERM, and SIGKILL after the grace time. A child that is stopped
+    /// receives SIGTERM only when it continues, so it is killed. On Windows, which has no such
+    /// request, the child is ended at once. The standard input of the child is closed first. The
+    /// processes that the child has started are not affected, see `terminate_group` of the Unix
+    /// extensions. A child that has ended already is not an error.
+    ///
+    /// # Errors
+    ///
+    /// The system's error, with the id of the child: for example no permission, if the child runs
+    /// as another user.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the child is not killed. It may have been asked to end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::process::Command;
+    /// use std::time::Duration;
+    ///
+    /// let mut server = Command::new("sleep").arg("1000").spawn()?;
+    /// let status = server.terminate(Duration::from_secs(10)).await?;
+    /// assert!(!status.success());
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn terminate(&mut self, grace: Duration) -> io::Result<ExitStatus> {
+        drop(self.stdin.take());
+        let process = self.guard.process();
+        if let Some(status) = process.try_status()? {
+            return Ok(status);
+        }
+        if let Err(error) = process.unreaped("terminate", terminate) {
+            // It may have ended just now.
+            return process.try_status()?.ok_or(error);
+        }
+        if let Ok(status) = TimeoutFuture::new(process.status(), grace).await {
+            return status;
+        }
+        process
+            .with(std::process::Child::kill)
+            .named(|| format!("could not kill child {}", self.id()))?;
+        process.status().await
+    }
+
+    /// Calls `send` if the status of the child has not been taken, for the platform extensions. An
+    /// error says that `what` failed for this child.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has signals"))]
+    pub(crate) fn unreaped(
+        &self,
+        what: &str,
+        send: impl FnOnce(&mut std::process::Child, &Exit) -> io::Result<()>,
+    ) -> io::Result<()> {
+        self.guard.process().unreaped(what, send)
+    }
+
+    /// How to wait for the exit, for the platform extensions.
+    #[cfg_attr(not(unix), allow(dead_code, reason = "only Unix has groups"))]
+    pub(crate) fn exit(&self) -> &Exit {
+        &self.guard.process().exit
     }
 
     /// Calls `f` with the child of std, for the platform extensions.
@@ -228,18 +367,45 @@ async fn read_all(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
 
 /// A spawned process, and how to wait for its exit.
 struct Process {
-    child: Mutex<std::process::Child>,
+    child: Mutex<Tracked>,
     exit: Exit,
+}
+
+struct Tracked {
+    child: std::process::Child,
+    /// The status was taken, so the id may belong to another process.
+    is_reaped: bool,
 }
 
 impl Process {
     fn with<T>(&self, act: impl FnOnce(&mut std::process::Child) -> T) -> T {
         // Nothing that can panic runs under the lock.
-        act(&mut self.child.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.child.lock().unwrap_or_else(PoisonError::into_inner).child)
     }
 
     fn try_status(&self) -> io::Result<Option<ExitStatus>> {
-        self.with(std::process::Child::try_wait)
+        let mut tracked = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let status = tracked.child.try_wait()?;
+        tracked.is_reaped |= status.is_some();
+        Ok(status)
+    }
+
+    /// Calls `send` under the lock, so that no other thread takes the status meanwhile.
+    fn unreaped(
+        &self,
+        what: &str,
+        send: impl FnOnce(&mut std::process::Child, &Exit) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let mut tracked = self.child.lock().unwrap_or_else(PoisonError::into_inner);
+        let sent = if tracked.is_reaped {
+            let message = "it has ended, and its status was taken";
+            Err(io::Error::new(io::ErrorKind::NotFound, message))
+        } else {
+            send(&mut tracked.child, &self.exit)
+        };
+        let id = tracked.child.id();
+        drop(tracked);
+        sent.named(|| format!("could not {what} child {id}"))
     }
 
     async fn status(&self) -> io::Result<ExitStatus> {
@@ -269,8 +435,8 @@ impl Drop for Guard {
             let _ = process.with(std::process::Child::kill);
         }
         if self.reap_on_drop && matches!(process.try_status(), Ok(None)) {
-            let child = process.child.into_inner().unwrap_or_else(PoisonError::into_inner);
-            adopt(child, process.exit);
+            let tracked = process.child.into_inner().unwrap_or_else(PoisonError::into_inner);
+            adopt(tracked.child, process.exit);
         }
     }
 }
