@@ -73,3 +73,29 @@ fn a_clock_that_jumps_back_ends_no_sleep_early_and_stops_no_task() {
     }
     println!("a jump back of 5 s: 2 sleeps of 100 ms, none early by the clock of their deadline");
 }
+
+#[test]
+fn a_clock_that_jumps_back_between_a_wake_and_its_poll_ends_no_sleep_early() {
+    let (runtime, hands) = with_virtual_clock();
+    hands.set_ns(10_000_000_000);
+    // One turn wakes both tasks. The one that is polled first sets the clock back.
+    let sleeps = [(); 2].map(|()| {
+        let hands = Arc::clone(&hands);
+        runtime.spawn(async move {
+            Sleep::after(Duration::from_millis(100)).await;
+            hands.jump_back_to_ns(5_000_000_000);
+        })
+    });
+    let ended = || sleeps.iter().filter(|sleep| sleep.is_finished()).count();
+    read_clock(&runtime);
+    hands.set_ns(10_100_000_000);
+    while ended() == 0 {
+        read_clock(&runtime);
+    }
+    read_clock(&runtime);
+    assert_eq!(ended(), 1);
+    hands.set_ns(10_100_000_000);
+    while ended() == 1 {
+        read_clock(&runtime);
+    }
+}
