@@ -184,6 +184,70 @@ where
         self.io(direction, || if has_prefetched() { Ok(()) } else { probe.check() }).await
     }
 
+    /// As [`ready`](IoOp::ready), for methods without memory between polls: see
+    /// [`poll_io`](IoOp::poll_io).
+    ///
+    /// # Errors
+    ///
+    /// As [`ready`](IoOp::ready).
+    #[cfg(unix)]
+    pub fn poll_ready(&self, direction: Direction, cx: &Context<'_>) -> Poll<io::Result<()>> {
+        let mut probe = Probe::new(self.fd, direction);
+        let has_prefetched = || direction == Direction::Read && self.source.prefetched() > 0;
+        self.poll_io(direction, cx, || if has_prefetched() { Ok(()) } else { probe.check() })
+    }
+
+    /// Calls `op` at once and after each event of `direction`, until it does not answer
+    /// `WouldBlock`. The readiness stays as it is: `op` consumes nothing, so that it would block
+    /// says nothing about the operations of others.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll_io`](IoOp::poll_io).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`io`](IoOp::io).
+    pub async fn watch<R>(
+        &self,
+        direction: Direction,
+        mut op: impl FnMut() -> io::Result<R>,
+    ) -> io::Result<R> {
+        let mut guard =
+            WaitSlotGuard { source: self.source, direction, slot: WaitSlot::Owned(None) };
+        poll_fn(|cx| self.poll_watch(direction, &mut guard.slot, cx, &mut op)).await
+    }
+
+    /// The snapshot comes before `op`, so an event after `op` either changes the tick, and `op` is
+    /// called again, or finds the waiter.
+    fn poll_watch<R>(
+        &self,
+        direction: Direction,
+        slot: &mut WaitSlot,
+        cx: &Context<'_>,
+        mut op: impl FnMut() -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        let (mut has_registered, mut has_failed) = (false, false);
+        loop {
+            let seen = self.source.readiness();
+            match op() {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                outcome => return Poll::Ready(outcome),
+            }
+            let Waited::Entered(arming) = self.source.wait_event(seen, direction, slot, cx) else {
+                continue;
+            };
+            let step = self.register_for_wait(arming, &mut has_registered, &mut has_failed);
+            if let Poll::Ready(outcome) = step {
+                // Registered: `op` is called once more, as in `poll_with_slot`.
+                outcome?;
+            } else {
+                return Poll::Pending;
+            }
+        }
+    }
+
     /// The loop behind all helpers. It ends, because each round either returns or has seen a new
     /// event, and the registration succeeds at most once. The registration is tried a second time
     /// if the shard stopped being driven between the call of `driver` and the registration.
@@ -200,20 +264,7 @@ where
             let seen = match waited {
                 Waited::Ready(seen) => seen,
                 Waited::Entered(arming) => {
-                    let driver = if has_registered { None } else { self.better_driver(arming)? };
-                    let Some(driver) = driver else {
-                        return self.arm_for_wait(arming);
-                    };
-                    match (self.source.enter(self.fd, &driver), arming) {
-                        (Ok(()), _) => has_registered = true,
-                        // The source stays with the shard that another thread turns.
-                        (Err(_), Arming::ArmedByThread { .. }) => {
-                            return self.arm_for_wait(arming);
-                        }
-                        // The shard stopped being driven. `self.driver` now returns another one.
-                        (Err(_), _) if !driver.is_driven() && !has_failed => has_failed = true,
-                        (Err(error), _) => return Poll::Ready(Err(error)),
-                    }
+                    ready!(self.register_for_wait(arming, &mut has_registered, &mut has_failed))?;
                     self.source.readiness()
                 }
             };
@@ -227,6 +278,30 @@ where
                 outcome => return Poll::Ready(outcome.map(|result| (result, seen))),
             };
         }
+    }
+
+    /// Registers the source after a waiter was entered. `Ready` if it has just been registered (or
+    /// the shard stopped being driven meanwhile): the operation is tried again. `Pending` if nothing was left
+    /// to do but to wait.
+    fn register_for_wait(
+        &self,
+        arming: Arming,
+        has_registered: &mut bool,
+        has_failed: &mut bool,
+    ) -> Poll<io::Result<()>> {
+        let driver = if *has_registered { None } else { self.better_driver(arming)? };
+        let Some(driver) = driver else {
+            return self.arm_for_wait(arming);
+        };
+        match (self.source.enter(self.fd, &driver), arming) {
+            (Ok(()), _) => *has_registered = true,
+            // The source stays with the shard that another thread turns.
+            (Err(_), Arming::ArmedByThread { .. }) => return self.arm_for_wait(arming),
+            // The shard stopped being driven. `self.driver` now returns another one.
+            (Err(_), _) if !driver.is_driven() && !*has_failed => *has_failed = true,
+            (Err(error), _) => return Poll::Ready(Err(error)),
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// The shard to register with, if it is better than the current one.

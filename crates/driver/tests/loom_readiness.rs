@@ -310,3 +310,38 @@ fn no_notification_is_lost() {
         posters.into_iter().for_each(|poster| poster.join().unwrap());
     });
 }
+
+#[test]
+fn a_watcher_of_events_sees_the_event_or_is_woken_and_takes_nothing_from_a_reader() {
+    loom::model(|| {
+        let core = Arc::new(SourceCore::new(Flags::STREAM));
+        core.set_arming(Arming::Armed);
+        let is_closed = Arc::new(AtomicBool::new(false));
+        let kernel = thread::spawn({
+            let (core, is_closed) = (Arc::clone(&core), Arc::clone(&is_closed));
+            move || {
+                is_closed.store(true, Ordering::Release);
+                event(&core);
+            }
+        });
+        let (count, waker) = counting();
+        let cx = Context::from_waker(&waker);
+        let mut slot = WaitSlot::Owned(None);
+        // The rounds of `IoOp::poll_watch`.
+        let has_seen = loop {
+            let seen = core.snapshot();
+            if is_closed.load(Ordering::Acquire) {
+                break true;
+            }
+            match core.wait_event(seen, Direction::Read, &mut slot, &cx) {
+                Waited::Ready(_) => {}
+                Waited::Entered(_) => break false,
+            }
+        };
+        kernel.join().unwrap();
+        assert_eq!(count.0.load(Ordering::SeqCst), usize::from(!has_seen));
+        assert!(core.ready(Direction::Read).is_some(), "the readers' readiness is lost");
+        core.leave(Direction::Read, &mut slot);
+        assert_eq!(core.waiting(), 0);
+    });
+}

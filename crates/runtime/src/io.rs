@@ -242,6 +242,39 @@ impl<T: Descriptor> Io<T> {
     pub async fn ready(&self, interest: Interest) -> io::Result<()> {
         self.io_op().ready(interest).await.map(drop)
     }
+
+    /// As [`Io::ready`], for methods without memory between polls. Each task that polls is woken.
+    ///
+    /// # Errors
+    ///
+    /// When the object cannot be registered.
+    #[cfg(unix)]
+    pub fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
+        budget::poll_budgeted(cx, |cx| self.io_op().poll_ready(interest, cx))
+    }
+
+    /// Calls `op` at once and after each event, until it does not answer `WouldBlock`. `op` must
+    /// consume nothing: the readiness that others wait for stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Io::poll_io`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    pub async fn watch<R>(
+        &self,
+        interest: Interest,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        self.io_op().watch(interest, || op(self.get_ref())).await
+    }
+
+    /// How many bytes the driver has read for a read that was dropped (batched reads).
+    pub fn prefetched(&self) -> usize {
+        self.source.prefetched()
+    }
 }
 
 fn is_retried(error: &io::Error) -> bool {

@@ -65,6 +65,16 @@ pub enum Waited {
     Entered(Arming),
 }
 
+/// What a waiter waits for.
+#[derive(Clone, Copy)]
+enum Until {
+    /// The direction is ready. The snapshot was taken before an operation that would have blocked,
+    /// if there was one.
+    Ready(Option<Ready>),
+    /// An event came after the snapshot, whatever is ready.
+    Event(Ready),
+}
+
 /// The part of a source that is shared with its shard. An event and a wait of one task need only
 /// the first cache line.
 #[derive(Debug)]
@@ -230,8 +240,25 @@ impl SourceCore {
         let waker = cx.waker().clone();
         match slot {
             WaitSlot::Shared(_) => self.enter_shared(would_block, direction, slot, waker),
-            WaitSlot::Owned(_) => self.enter_extra(would_block, direction, slot, waker),
+            WaitSlot::Owned(_) => {
+                self.enter_extra(Until::Ready(would_block), direction, slot, waker)
+            }
         }
+    }
+
+    /// Enters the waker of `cx` for the next event of `direction`, unless one came after the
+    /// snapshot `seen`. The readiness neither matters nor changes: this is for a waiter that
+    /// consumes nothing, beside readers that do.
+    pub fn wait_event(
+        &self,
+        seen: Ready,
+        direction: Direction,
+        slot: &mut WaitSlot,
+        cx: &Context<'_>,
+    ) -> Waited {
+        lock::assert_none_held("the clone of a waker");
+        let waker = cx.waker().clone();
+        self.enter_extra(Until::Event(seen), direction, slot, waker)
     }
 
     /// The fast path of [`wait`](SourceCore::wait): enters the waker of `cx` if it is the first of
@@ -268,13 +295,18 @@ impl SourceCore {
 
     /// Begins to enter a waiter. Returns the readiness if there is nothing to wait for, and the
     /// arming otherwise.
-    fn begin_wait(
-        section: &mut Section<'_>,
-        would_block: Option<Ready>,
-        direction: Direction,
-    ) -> Waited {
-        let now = section.clear_and_check(would_block, direction);
-        if now.is_ready(direction) {
+    fn begin_wait(section: &mut Section<'_>, until: Until, direction: Direction) -> Waited {
+        let (now, is_over) = match until {
+            Until::Ready(would_block) => {
+                let now = section.clear_and_check(would_block, direction);
+                (now, now.is_ready(direction))
+            }
+            Until::Event(seen) => {
+                let now = section.core.snapshot();
+                (now, now.tick() != seen.tick())
+            }
+        };
+        if is_over {
             return Waited::Ready(now);
         }
         if !arming::is_settled(section.waiters.word()) {
@@ -292,7 +324,7 @@ impl SourceCore {
         waker: Waker,
     ) -> Waited {
         let mut section = self.section();
-        let waited = SourceCore::begin_wait(&mut section, would_block, direction);
+        let waited = SourceCore::begin_wait(&mut section, Until::Ready(would_block), direction);
         let outcome = match waited {
             Waited::Ready(_) => Ok(Some(waker)),
             Waited::Entered(_) => section.waiters.enter_first(direction, waker),
@@ -304,7 +336,7 @@ impl SourceCore {
                 drop(unused);
                 waited
             }
-            Err(waker) => self.enter_extra(would_block, direction, slot, waker),
+            Err(waker) => self.enter_extra(Until::Ready(would_block), direction, slot, waker),
         }
     }
 
@@ -312,7 +344,7 @@ impl SourceCore {
     #[cold]
     fn enter_extra(
         &self,
-        would_block: Option<Ready>,
+        until: Until,
         direction: Direction,
         slot: &mut WaitSlot,
         waker: Waker,
@@ -320,7 +352,7 @@ impl SourceCore {
         let mut extra = self.extra.lock();
         let waited = {
             let mut section = self.section();
-            let waited = SourceCore::begin_wait(&mut section, would_block, direction);
+            let waited = SourceCore::begin_wait(&mut section, until, direction);
             // Set in the section of the check, and before `extra` is released (invariant 2).
             section.waiters.has_extra[direction as usize] |= matches!(waited, Waited::Entered(_));
             waited

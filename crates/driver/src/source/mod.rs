@@ -337,6 +337,17 @@ impl Source {
         self.core().wait(Some(seen), direction, slot, cx)
     }
 
+    /// Waits for the next event of `direction`, unless one came after the snapshot `seen`.
+    pub(crate) fn wait_event(
+        &self,
+        seen: Ready,
+        direction: Direction,
+        slot: &mut WaitSlot,
+        cx: &Context<'_>,
+    ) -> Waited {
+        self.core().wait_event(seen, direction, slot, cx)
+    }
+
     /// Frees the slot of a future.
     pub(crate) fn leave(&self, direction: Direction, slot: &mut WaitSlot) {
         if let Some(core) = self.core.get() {
