@@ -60,6 +60,10 @@ mod builder;
 mod condvar;
 #[cfg(feature = "alloc")]
 mod ext;
+#[cfg(feature = "default")]
+mod tcp;
+#[cfg(all(feature = "default", unix))]
+mod uds;
 
 #[cfg(feature = "std")]
 pub mod channel {
@@ -381,7 +385,9 @@ pub mod net {
     //! ```
 
     #[doc(inline)]
-    pub use reveille::net::{Incoming, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
+    pub use crate::tcp::{Incoming, TcpListener, TcpStream};
+    #[doc(inline)]
+    pub use reveille::net::{ToSocketAddrs, UdpSocket};
     #[doc(inline)]
     pub use std::net::{
         AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4,
@@ -506,9 +512,9 @@ pub mod os {
             //! ```
 
             #[doc(inline)]
-            pub use reveille::os::unix::net::{
-                Incoming, SocketAddr, UnixDatagram, UnixListener, UnixStream,
-            };
+            pub use crate::uds::{Incoming, UnixListener, UnixStream};
+            #[doc(inline)]
+            pub use reveille::os::unix::net::{SocketAddr, UnixDatagram};
         }
     }
 

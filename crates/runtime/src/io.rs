@@ -271,6 +271,15 @@ impl<T: Descriptor> Io<T> {
         self.io_op().watch(interest, || op(self.get_ref())).await
     }
 
+    /// As [`Io::peek`], and takes the bytes: for a read that does not wait.
+    ///
+    /// # Errors
+    ///
+    /// As [`Io::peek`].
+    pub fn take_prefetched(&self, copy: impl FnOnce(&[u8]) -> usize) -> Option<io::Result<usize>> {
+        self.source.take(copy)
+    }
+
     /// How many bytes the driver has read for a read that was dropped (batched reads).
     pub fn prefetched(&self) -> usize {
         self.source.prefetched()

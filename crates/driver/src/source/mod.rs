@@ -296,6 +296,19 @@ impl Source {
         }
     }
 
+    /// As [`peek`](Source::peek), and takes the bytes.
+    ///
+    /// # Errors
+    ///
+    /// As for [`peek`](Source::peek).
+    pub fn take(&self, copy: impl FnOnce(&[u8]) -> usize) -> Option<io::Result<usize>> {
+        match self.take_prefetched(copy) {
+            Prefetched::Got(outcome) => Some(outcome),
+            Prefetched::Nothing => None,
+            Prefetched::Busy => Some(Err(io::ErrorKind::WouldBlock.into())),
+        }
+    }
+
     /// The number of bytes that a turn has received and no read has taken.
     #[must_use]
     pub fn prefetched(&self) -> usize {

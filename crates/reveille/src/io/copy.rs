@@ -5,6 +5,11 @@
 //! of sixteen of 4 KiB). Each chunk takes budget, so copying between two ends that are always
 //! ready, such as two vectors, does not monopolize its worker.
 //!
+//! A long transfer between two sockets of ours moves through a pipe inside the kernel
+//! (`os/splice.rs`), on Linux. It begins after some reads in a row have filled the largest buffer: a
+//! pipe costs two descriptors and system calls of its own, which messages would not earn back. When
+//! only small pieces arrive, the buffer takes over again.
+//!
 //! When the reader has to wait, what was written so far is flushed, so a peer behind a buffered
 //! writer sees an answer before it sends the next request.
 
@@ -18,6 +23,8 @@ use reveille_runtime::budget;
 use super::context::Context as _;
 use super::read_to_end::lengthen;
 use super::{Read, Write};
+use crate::os::known::Known;
+use crate::os::splice::{Filled, Splice};
 
 /// The first buffer, in bytes.
 const FIRST_LEN: usize = 8 * 1024;
@@ -34,7 +41,8 @@ const LAST_LEN: usize = 64 * 1024;
 ///
 /// # Cancel safety
 ///
-/// Dropping the future loses what was read and not yet written, up to 64 KiB.
+/// Dropping the future loses what was read and not yet written, up to 64 KiB, or 1 MiB
+/// between two sockets.
 ///
 /// # Differences
 ///
@@ -62,7 +70,10 @@ where
     R: Read + Unpin + ?Sized,
     W: Write + Unpin + ?Sized,
 {
-    copy_by_value(reader, writer).await
+    let mut copy = Copy::new();
+    poll_fn(|cx| copy.poll(cx, Pin::new(&mut *reader), Pin::new(&mut *writer)))
+        .await
+        .context(|| "io::copy failed".to_owned())
 }
 
 /// [`copy`] with the signature that it has under async-std's feature `unstable`.
@@ -78,22 +89,53 @@ where
         .context(|| "io::copy failed".to_owned())
 }
 
+/// How many reads in a row must fill the largest buffer before the bytes go through the kernel.
+const FULL_READS_MIN: u32 = 4;
+
+/// A piece of fewer bytes counts as small, and after this many small ones in a row the buffer takes
+/// over again.
+const SMALL_LEN: usize = 16 * 1024;
+const SMALL_PIECES_MAX: u32 = 8;
+
 /// The state of a copy. `start..end` of the buffer waits for the writer.
-struct Copy {
+pub(super) struct Copy {
     buf: Vec<u8>,
     start: usize,
     end: usize,
     copied: u64,
     is_ended: bool,
     is_flushed: bool,
+    /// How many reads in a row have filled the largest buffer.
+    full_reads: u32,
+    /// While the bytes go through the kernel.
+    splice: Option<Splice>,
+    small_pieces: u32,
+    can_splice: bool,
 }
 
 impl Copy {
-    fn new() -> Copy {
-        Copy { buf: Vec::new(), start: 0, end: 0, copied: 0, is_ended: false, is_flushed: true }
+    pub(super) fn new() -> Copy {
+        Copy {
+            buf: Vec::new(),
+            start: 0,
+            end: 0,
+            copied: 0,
+            is_ended: false,
+            is_flushed: true,
+            full_reads: 0,
+            splice: None,
+            small_pieces: 0,
+            can_splice: true,
+        }
     }
 
-    fn poll<R: Read, W: Write>(
+    /// How many bytes have been written.
+    pub(super) fn copied(&self) -> u64 {
+        self.copied
+    }
+
+    /// Copies until the reader ends, flushes, and returns the number of bytes.
+    pub(super) fn poll<R: Read + ?Sized, W: Write + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
         mut reader: Pin<&mut R>,
@@ -114,6 +156,12 @@ impl Copy {
                 ready!(writer.as_mut().poll_flush(cx))?;
                 return Poll::Ready(Ok(self.copied));
             }
+            if self.full_reads >= FULL_READS_MIN {
+                let ends = (reader.as_ref(), writer.as_ref());
+                if ready!(self.poll_splice(cx, ends.0.get_ref(), ends.1.get_ref()))? {
+                    continue;
+                }
+            }
             ready!(budget::poll_proceed(cx));
             match self.poll_fill(cx, reader.as_mut()) {
                 Poll::Ready(result) => result?,
@@ -131,7 +179,7 @@ impl Copy {
         }
     }
 
-    fn poll_fill<R: Read>(
+    fn poll_fill<R: Read + ?Sized>(
         &mut self,
         cx: &mut Context<'_>,
         mut reader: Pin<&mut R>,
@@ -145,7 +193,56 @@ impl Copy {
         self.start = 0;
         self.end = n;
         self.is_ended = n == 0;
+        self.full_reads = if n >= LAST_LEN && self.can_splice { self.full_reads + 1 } else { 0 };
         Poll::Ready(Ok(()))
+    }
+
+    /// Moves a piece through the kernel. `false` if the bytes have to be copied from now on, until
+    /// enough of them arrive again.
+    fn poll_splice<R: ?Sized, W: ?Sized>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &R,
+        writer: &W,
+    ) -> Poll<io::Result<bool>> {
+        let (Some(from), Some(to)) = (Known::of(reader), Known::of(writer)) else {
+            return self.stop_splicing(false);
+        };
+        if self.splice.is_none() {
+            self.small_pieces = 0;
+            self.splice = Splice::new();
+        }
+        let Some(splice) = &mut self.splice else { return self.stop_splicing(false) };
+        if splice.len() == 0 {
+            if self.small_pieces > SMALL_PIECES_MAX {
+                return self.stop_splicing(true);
+            }
+            match ready!(splice.poll_fill(cx, from))? {
+                Filled::Bytes(n) if n < SMALL_LEN => self.small_pieces += 1,
+                Filled::Bytes(_) => self.small_pieces = 0,
+                Filled::End => self.is_ended = true,
+                Filled::MustCopy => return self.stop_splicing(false),
+            }
+        }
+        while splice.len() > 0 {
+            if let Some(n) = ready!(splice.poll_drain(cx, to))? {
+                self.copied += n as u64;
+                continue;
+            }
+            self.buf = splice.read_rest()?;
+            (self.start, self.end) = (0, self.buf.len());
+            // The rest goes first.
+            let _ = self.stop_splicing(false);
+            return Poll::Ready(Ok(true));
+        }
+        Poll::Ready(Ok(true))
+    }
+
+    fn stop_splicing(&mut self, can_splice_later: bool) -> Poll<io::Result<bool>> {
+        self.splice = None;
+        self.full_reads = 0;
+        self.can_splice = can_splice_later;
+        Poll::Ready(Ok(false))
     }
 }
 

@@ -85,8 +85,22 @@ impl<T: Read + Unpin + ?Sized> Future for ReadExactFuture<'_, T> {
 }
 
 future_type!(
+    /// The future of `ReadExt::read_buf`.
+    ReadBufFuture<T> { reader: &'a mut T, reading: ReadToEnd<'a>, }
+);
+
+impl<T: Read + Unpin + ?Sized> Future for ReadBufFuture<'_, T> {
+    type Output = io::Result<usize>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        this.reading.poll_once(Pin::new(&mut *this.reader), cx)
+    }
+}
+
+future_type!(
     /// The future of `ReadExt::read_to_end`.
-    ReadToEndFuture<T> { reader: &'a mut T, buf: &'a mut Vec<u8>, progress: ReadToEnd, }
+    ReadToEndFuture<T> { reader: &'a mut T, reading: ReadToEnd<'a>, }
 );
 
 impl<T: Read + Unpin + ?Sized> Future for ReadToEndFuture<'_, T> {
@@ -94,7 +108,7 @@ impl<T: Read + Unpin + ?Sized> Future for ReadToEndFuture<'_, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        this.progress.poll(Pin::new(&mut *this.reader), cx, this.buf)
+        this.reading.poll(Pin::new(&mut *this.reader), cx)
     }
 }
 
@@ -103,8 +117,7 @@ future_type!(
     ReadToStringFuture<T> {
         reader: &'a mut T,
         buf: &'a mut String,
-        bytes: Vec<u8>,
-        progress: ReadToEnd,
+        reading: ReadToEnd<'static>,
     }
 );
 
@@ -113,15 +126,15 @@ impl<T: Read + Unpin + ?Sized> Future for ReadToStringFuture<'_, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        let n = ready!(this.progress.poll(Pin::new(&mut *this.reader), cx, &mut this.bytes))?;
-        append_text(this.buf, &mut this.bytes)?;
+        let n = ready!(this.reading.poll(Pin::new(&mut *this.reader), cx))?;
+        append_text(this.buf, &mut this.reading.take())?;
         Poll::Ready(Ok(n))
     }
 }
 
 impl<T: Unpin + ?Sized> Drop for ReadToStringFuture<'_, T> {
     fn drop(&mut self) {
-        append_valid(self.buf, &self.bytes);
+        append_valid(self.buf, self.reading.bytes());
     }
 }
 
@@ -203,6 +216,19 @@ impl<T: Write + Unpin + ?Sized> Future for FlushFuture<'_, T> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         Pin::new(&mut *self.get_mut().writer).poll_flush(cx)
+    }
+}
+
+future_type!(
+    /// The future of `WriteExt::close`.
+    CloseFuture<T> { writer: &'a mut T, }
+);
+
+impl<T: Write + Unpin + ?Sized> Future for CloseFuture<'_, T> {
+    type Output = io::Result<()>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut *self.get_mut().writer).poll_close(cx)
     }
 }
 

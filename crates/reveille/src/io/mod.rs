@@ -17,7 +17,8 @@
 //! | everything else | own |
 //!
 //! The own parts differ from those of futures-lite: the line readers keep what they have read when
-//! they are dropped or fail, `read_to_end` clears no more memory than it fills, [`Bytes`] does not
+//! they are dropped or fail, `read_to_end` clears no memory for
+//! sockets, and little for others, [`Bytes`] does not
 //! stall on an interrupted read, and [`copy`], [`timeout`] and the standard streams use the budget,
 //! the timers and the blocking pool.
 //!
@@ -83,6 +84,8 @@ pub use buf_writer::{BufWriter, IntoInnerError};
 pub use bytes::Bytes;
 pub use context::{OperationError, raw_os_error};
 pub use copy::{copy, copy_by_value};
+pub use copy_bidirectional::copy_bidirectional;
+pub use duplex::{DuplexStream, duplex};
 pub use endless::{Empty, Repeat, Sink, empty, repeat, sink};
 pub use lines::{Lines, Split};
 #[doc(hidden)]
@@ -90,6 +93,7 @@ pub use output::{_eprint, _format, _print};
 pub use output::{Stderr, Stdout, stderr, stdout};
 pub use read::{Read, ReadExt};
 pub use seek::{Seek, SeekExt};
+pub use split::{ReadHalf, SplitError, WriteHalf, split};
 pub use stdin::{Stdin, stdin};
 pub use timeout::timeout;
 #[doc(hidden)]
@@ -105,13 +109,17 @@ mod buf_reader;
 mod buf_writer;
 mod bytes;
 mod copy;
+mod copy_bidirectional;
+mod duplex;
 mod endless;
-mod futures;
+#[doc(hidden)]
+pub mod futures;
 mod lines;
 mod output;
 mod read;
 mod read_to_end;
 mod seek;
+mod split;
 mod stdin;
 mod timeout;
 mod write;

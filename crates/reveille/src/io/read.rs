@@ -3,9 +3,10 @@
 use std::io::IoSliceMut;
 
 use super::futures::{
-    ReadExactFuture, ReadFuture, ReadToEndFuture, ReadToStringFuture, ReadVectoredFuture,
+    ReadBufFuture, ReadExactFuture, ReadFuture, ReadToEndFuture, ReadToStringFuture,
+    ReadVectoredFuture,
 };
-use super::read_to_end::ReadToEnd;
+use super::read_to_end::{ReadToEnd, Target};
 use super::{Bytes, Chain, Take};
 
 #[doc(inline)]
@@ -103,6 +104,43 @@ pub trait ReadExt: Read {
         ReadVectoredFuture { reader: self, bufs }
     }
 
+    /// Appends some bytes to `buf` and returns the number of bytes: at most as many as its spare
+    /// capacity holds. If it has none, it grows first, by 8 KiB or more.
+    ///
+    /// Zero means that the reader has ended. Reading from a socket of this crate does not clear the
+    /// spare capacity first.
+    ///
+    /// # Errors
+    ///
+    /// The error of the reader. No byte was read.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`read`](ReadExt::read).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::{Cursor, prelude::*};
+    ///
+    /// # fn main() -> reveille::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let mut buf = Vec::with_capacity(16);
+    ///     let mut source = Cursor::new(b"abc");
+    ///     assert_eq!(source.read_buf(&mut buf).await?, 3);
+    ///     assert_eq!(buf, b"abc");
+    ///     assert_eq!(source.read_buf(&mut buf).await?, 0);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    fn read_buf<'a>(&'a mut self, buf: &'a mut Vec<u8>) -> ReadBufFuture<'a, Self>
+    where
+        Self: Unpin,
+    {
+        ReadBufFuture { reader: self, reading: ReadToEnd::once(Target::Borrowed(buf)) }
+    }
+
     /// Appends everything up to the end of the reader to `buf` and returns the number of bytes.
     ///
     /// # Errors
@@ -131,8 +169,7 @@ pub trait ReadExt: Read {
     where
         Self: Unpin,
     {
-        let progress = ReadToEnd::new(buf);
-        ReadToEndFuture { reader: self, buf, progress }
+        ReadToEndFuture { reader: self, reading: ReadToEnd::new(Target::Borrowed(buf)) }
     }
 
     /// Appends everything up to the end of the reader to `buf` and returns the number of bytes.
@@ -166,8 +203,8 @@ pub trait ReadExt: Read {
         Self: Unpin,
     {
         let bytes = Vec::with_capacity(if buf.is_empty() { buf.capacity() } else { 0 });
-        let progress = ReadToEnd::new(&bytes);
-        ReadToStringFuture { reader: self, buf, bytes, progress }
+        let reading = ReadToEnd::new(Target::Owned(bytes));
+        ReadToStringFuture { reader: self, buf, reading }
     }
 
     /// Fills `buf` completely.

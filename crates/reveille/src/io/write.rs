@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::{self, IoSlice};
 
 use super::futures::{
-    FlushFuture, WriteAllFuture, WriteFmtFuture, WriteFuture, WriteVectoredFuture,
+    CloseFuture, FlushFuture, WriteAllFuture, WriteFmtFuture, WriteFuture, WriteVectoredFuture,
 };
 use super::output::_format;
 
@@ -97,6 +97,54 @@ pub trait WriteExt: Write {
         Self: Unpin,
     {
         FlushFuture { writer: self }
+    }
+
+    /// Writes what is buffered and closes the writer: nothing can be written afterwards.
+    ///
+    /// A socket shuts its write side down, so that the peer reads to the end, and can still be read
+    /// from. The standard input of a child is closed. A [`BufWriter`](super::BufWriter) is flushed,
+    /// and closes its writer. A file is flushed.
+    ///
+    /// # Errors
+    ///
+    /// The error of the writer.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the writer may or may not be closed. A second call continues.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::prelude::*;
+    /// use reveille::net::{TcpListener, TcpStream};
+    ///
+    /// # fn main() -> reveille::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+    ///     let mut client = TcpStream::connect(listener.local_addr()?).await?;
+    ///     let (mut server, _) = listener.accept().await?;
+    ///
+    ///     client.write_all(b"a question").await?;
+    ///     client.close().await?;
+    ///     let mut question = String::new();
+    ///     server.read_to_string(&mut question).await?; // to the end
+    ///     server.write_all(b"an answer").await?;
+    ///     server.close().await?;
+    ///
+    ///     let mut answer = String::new();
+    ///     client.read_to_string(&mut answer).await?;
+    ///     assert_eq!(answer, "an answer");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    #[doc(alias = "shutdown")]
+    fn close(&mut self) -> CloseFuture<'_, Self>
+    where
+        Self: Unpin,
+    {
+        CloseFuture { writer: self }
     }
 
     /// Writes some bytes from several buffers in order, and returns the number of bytes.

@@ -5,11 +5,12 @@
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
+use std::net::Shutdown;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use reveille_runtime::io::{Descriptor, Io};
+use reveille_runtime::io::{Descriptor, Interest, Io};
 
 /// What [`Connection`] needs from a socket of std.
 pub(crate) trait StreamSocket: Descriptor + Sized {
@@ -19,8 +20,17 @@ pub(crate) trait StreamSocket: Descriptor + Sized {
     /// Enables or disables non-blocking mode.
     fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()>;
 
+    /// Shuts down one direction or both.
+    fn shutdown(&self, how: Shutdown) -> io::Result<()>;
+
     /// Duplicates the descriptor.
     fn duplicate(&self) -> io::Result<Self>;
+
+    /// Whether the peer has closed its side; `WouldBlock` if it has not. Takes nothing.
+    fn is_closed(&self) -> io::Result<()>;
+
+    /// Receives into `buf` without waiting.
+    fn recv(&self, buf: &mut [u8]) -> io::Result<usize>;
 
     /// Sends without raising SIGPIPE.
     fn send(&self, buf: &[u8]) -> io::Result<usize>;
@@ -30,6 +40,14 @@ pub(crate) trait StreamSocket: Descriptor + Sized {
 
     /// Receives into `buf`.
     fn poll_recv(io: &Io<Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Receives into the spare capacity of `buf`, which is not empty, and returns how many bytes
+    /// were appended.
+    fn poll_recv_spare(
+        io: &Io<Self>,
+        cx: &mut Context<'_>,
+        buf: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>>;
 
     /// Receives into several buffers.
     fn poll_recv_vectored(
@@ -108,6 +126,52 @@ impl<T: StreamSocket> Connection<T> {
     }
 
     #[inline]
+    pub(crate) fn poll_read_spare(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
+        T::poll_recv_spare(&self.io, cx, buf)
+    }
+
+    /// Reads without waiting.
+    pub(crate) fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let copy = |buf: &mut [u8], bytes: &[u8]| {
+            let count = buf.len().min(bytes.len());
+            buf[..count].copy_from_slice(&bytes[..count]);
+            count
+        };
+        match self.io.take_prefetched(|bytes| copy(buf, bytes)) {
+            Some(taken) => taken,
+            None => retry(|| self.io.get_ref().recv(buf)),
+        }
+    }
+
+    /// Writes without waiting.
+    pub(crate) fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+        retry(|| self.io.get_ref().send(buf))
+    }
+
+    /// Shuts the write side down. A connection that has ended already counts as success, as in
+    /// tokio: closing twice, or after the peer, is no fault of the program.
+    pub(crate) fn close(&self) -> io::Result<()> {
+        match self.io.get_ref().shutdown(Shutdown::Write) {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
+            result => result,
+        }
+    }
+
+    /// Waits until the peer has closed its side, or the connection has ended.
+    pub(crate) async fn closed(&self) -> io::Result<()> {
+        self.io.watch(Interest::Read, |socket| socket.is_closed()).await
+    }
+
+    /// Tells whether both are handles of one connection.
+    pub(crate) fn is_same(&self, other: &Connection<T>) -> bool {
+        Arc::ptr_eq(&self.io, &other.io)
+    }
+
+    #[inline]
     pub(crate) fn poll_write(&self, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         self.io.poll_write_with(cx, buf.len(), |socket| socket.send(buf))
     }
@@ -120,6 +184,16 @@ impl<T: StreamSocket> Connection<T> {
     ) -> Poll<io::Result<usize>> {
         let len = bufs.iter().map(|buf| buf.len()).fold(0, usize::saturating_add);
         self.io.poll_write_with(cx, len, |socket| socket.send_vectored(bufs))
+    }
+}
+
+/// Calls `op` again while a signal interrupts it.
+fn retry(mut op: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match op() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return result,
+        }
     }
 }
 
@@ -144,7 +218,7 @@ impl<T: StreamSocket + fmt::Debug> fmt::Debug for Connection<T> {
 }
 
 /// Implements [`Read`](crate::io::Read) and [`Write`](crate::io::Write) for types whose field `io`
-/// is a [`Connection`]. Flushing and closing do nothing.
+/// is a [`Connection`]. Flushing does nothing. Closing shuts the write side down.
 macro_rules! impl_stream_io {
     ($($stream:ty),*) => {$(
         impl crate::io::Read for $stream {
@@ -193,7 +267,7 @@ macro_rules! impl_stream_io {
 
             #[inline]
             fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-                Poll::Ready(Ok(()))
+                Poll::Ready(self.io.close())
             }
         }
     )*};

@@ -7,7 +7,7 @@
 //! | item | kind |
 //! |---|---|
 //! | [`SocketAddr`], [`IpAddr`], [`Shutdown`] and the other plain types | re-export of std |
-//! | [`TcpStream`], [`TcpListener`], [`Incoming`], [`UdpSocket`], [`ToSocketAddrs`] | own |
+//! | [`TcpStream`] and its halves, [`TcpListener`], [`Incoming`], [`TcpSocket`], [`KeepAlive`], [`UdpSocket`], [`Datagram`], [`DatagramMeta`], [`ToSocketAddrs`] | own |
 //!
 //! Sockets can be used through shared references: `&TcpStream` also reads and writes, so one task
 //! can read while another writes. [`TcpStream`] is `Clone`; the socket is closed with its last
@@ -53,14 +53,16 @@ pub use std::net::{
 
 pub use addr::ToSocketAddrs;
 pub use tcp_listener::{Incoming, TcpListener};
-pub use tcp_stream::TcpStream;
-pub use udp::UdpSocket;
+pub use tcp_socket::{KeepAlive, TcpSocket};
+pub use tcp_stream::{OwnedReadHalf, OwnedWriteHalf, ReuniteError, TcpStream};
+pub use udp::{Datagram, DatagramMeta, UdpSocket};
 
 pub(crate) mod connection;
 pub(crate) mod listener;
 
 mod addr;
 mod tcp_listener;
+mod tcp_socket;
 mod tcp_stream;
 mod udp;
 

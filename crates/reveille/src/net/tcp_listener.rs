@@ -298,6 +298,11 @@ impl TcpListener {
         self.listener.get_ref().take_error()
     }
 
+    /// Takes a listening TCP socket that this crate made, in non-blocking mode.
+    pub(super) fn of_socket(listener: std::net::TcpListener) -> TcpListener {
+        TcpListener { listener: Listener::new(listener), is_tcp: true }
+    }
+
     pub(crate) fn as_std(&self) -> &std::net::TcpListener {
         self.listener.get_ref()
     }

@@ -13,7 +13,12 @@ use super::connection::{Connection, StreamSocket, impl_stream_io};
 use super::{ToSocketAddrs, first_success};
 use crate::future;
 use crate::io::context::Context as _;
-use crate::os::socket::{connect_tcp, recv, send, send_vectored};
+use crate::os::socket::{connect_tcp, is_closed, recv, recv_spare, send, send_vectored};
+
+pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
+
+mod halves;
+mod ready;
 
 /// A TCP connection.
 ///
@@ -28,10 +33,15 @@ use crate::os::socket::{connect_tcp, recv, send, send_vectored};
 /// reads](crate::runtime::Builder::batched_reads), bytes that were read already are kept for the
 /// next read.
 ///
+/// # Closing
+///
+/// [`close`](crate::io::WriteExt::close) (and `poll_close`, which other crates' `close` and
+/// `shutdown` call) shuts the write side down for all clones: the peer reads to the end. Reading
+/// goes on. A later write fails with `BrokenPipe`; closing again does nothing.
+///
 /// # Differences
 ///
-/// Closing the writer (`poll_close`, which other crates' `close` calls) does not shut down the
-/// connection, because a clone may still write. async-std does the same.
+/// In async-std, and in the shim that replaces it, closing the writer does nothing.
 ///
 /// # Examples
 ///
@@ -57,7 +67,7 @@ use crate::os::socket::{connect_tcp, recv, send, send_vectored};
 /// # }
 /// ```
 #[derive(Debug, Clone)]
-#[doc(alias("split", "into_split", "ReadHalf", "WriteHalf", "OwnedReadHalf", "OwnedWriteHalf"))]
+#[doc(alias("split", "ReadHalf", "WriteHalf"))]
 pub struct TcpStream {
     io: Connection<std::net::TcpStream>,
 }
@@ -400,6 +410,21 @@ impl TcpStream {
         self.io.expose()
     }
 
+    /// The socket and its readiness, for calls of the system that move bytes in other ways.
+    pub(crate) fn io(&self) -> &Io<std::net::TcpStream> {
+        &self.io
+    }
+
+    /// Reads into the spare capacity of `buf`, which is not empty. Nothing is cleared first.
+    #[inline]
+    pub(crate) fn poll_read_spare(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_read_spare(cx, buf)
+    }
+
     /// Returns the socket, still non-blocking. If clones use it, returns a duplicate.
     pub(crate) fn into_std_shared(self) -> io::Result<std::net::TcpStream> {
         self.io.into_std_shared()
@@ -411,6 +436,13 @@ impl TcpStream {
 fn copy(buf: &mut [u8], bytes: &[u8]) -> usize {
     let count = buf.len().min(bytes.len());
     buf[..count].copy_from_slice(&bytes[..count]);
+    count
+}
+
+/// Like [`copy`], into the spare capacity of a vector.
+fn append(buf: &mut Vec<u8>, bytes: &[u8]) -> usize {
+    let count = (buf.capacity() - buf.len()).min(bytes.len());
+    buf.extend_from_slice(&bytes[..count]);
     count
 }
 
@@ -431,8 +463,20 @@ impl StreamSocket for std::net::TcpStream {
         self.set_nonblocking(nonblocking)
     }
 
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.shutdown(how)
+    }
+
     fn duplicate(&self) -> io::Result<std::net::TcpStream> {
         self.try_clone()
+    }
+
+    fn is_closed(&self) -> io::Result<()> {
+        is_closed(self)
+    }
+
+    fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        recv(self, buf)
     }
 
     #[inline]
@@ -447,6 +491,15 @@ impl StreamSocket for std::net::TcpStream {
     #[inline]
     fn poll_recv(io: &Io<Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         io.poll_recv_with(cx, buf.len(), buf, copy, |stream, buf| recv(stream, buf))
+    }
+
+    fn poll_recv_spare(
+        io: &Io<Self>,
+        cx: &mut Context<'_>,
+        buf: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
+        let len = buf.capacity() - buf.len();
+        io.poll_recv_with(cx, len, buf, append, |stream, buf| recv_spare(stream, buf))
     }
 
     fn poll_recv_vectored(

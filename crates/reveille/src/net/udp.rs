@@ -8,6 +8,11 @@ use reveille_runtime::io::{Interest, Io};
 use super::{ToSocketAddrs, first_success};
 use crate::io::context::Context as _;
 
+pub use many::{Datagram, DatagramMeta};
+
+mod many;
+mod ready;
+
 /// A UDP socket, which sends and receives datagrams.
 ///
 /// After [`bind`](UdpSocket::bind) it communicates with any address, by

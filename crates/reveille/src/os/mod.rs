@@ -31,11 +31,14 @@ pub mod unix;
 pub mod windows;
 
 pub(crate) mod child;
+pub(crate) mod datagrams;
 pub(crate) mod file;
+pub(crate) mod known;
 #[cfg(unix)]
 pub(crate) mod group;
 #[cfg(unix)]
 mod reaper;
 pub(crate) mod signal;
 pub(crate) mod socket;
+pub(crate) mod splice;
 pub(crate) mod terminal;

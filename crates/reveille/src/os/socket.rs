@@ -6,16 +6,59 @@
 //! | other Unix | non-blocking | non-blocking after a second call |
 //! | Windows | a thread of the blocking pool | non-blocking after a second call |
 
+use std::io;
+
+use socket2::TcpKeepalive;
+
+use crate::net::KeepAlive;
+
 #[cfg(unix)]
 pub(crate) use unix::{
-    PAUSES, accept_tcp, connect_tcp, connect_unix, is_out_of_resources, is_tcp, is_transient,
-    lengthen_queue, recv, send, send_vectored,
+    HAS_FAST_OPEN, PAUSES, accept_tcp, begin_connect, connect_tcp, connect_unix, finish_connect,
+    is_closed, is_out_of_resources, is_tcp, is_transient, lengthen_queue, recv, recv_spare, send,
+    send_vectored, set_fast_open, set_reuse_port,
 };
 #[cfg(windows)]
 pub(crate) use windows::{
-    accept_tcp, connect_tcp, is_out_of_resources, is_tcp, is_transient, lengthen_queue, recv, send,
-    send_vectored,
+    HAS_FAST_OPEN, accept_tcp, begin_connect, connect_tcp, finish_connect, is_closed,
+    is_out_of_resources, is_tcp, is_transient, lengthen_queue, recv, recv_spare, send,
+    send_vectored, set_fast_open, set_reuse_port,
 };
+
+/// What has become of an attempt to connect that does not wait.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum BeginConnect {
+    /// The socket is connected, or will connect with the first write (Fast Open).
+    Connected,
+    /// The answer of the peer has to be waited for.
+    Waits,
+}
+
+/// The options of probes in the form that sets them.
+#[cfg(not(target_os = "openbsd"))]
+pub(crate) fn keep_alive(probes: &KeepAlive) -> io::Result<TcpKeepalive> {
+    let mut params = TcpKeepalive::new();
+    if let Some(idle) = probes.idle {
+        params = params.with_time(idle);
+    }
+    if let Some(interval) = probes.interval {
+        params = params.with_interval(interval);
+    }
+    if let Some(retries) = probes.retries {
+        params = params.with_retries(retries);
+    }
+    Ok(params)
+}
+
+/// OpenBSD has these options for the whole system only.
+#[cfg(target_os = "openbsd")]
+pub(crate) fn keep_alive(probes: &KeepAlive) -> io::Result<TcpKeepalive> {
+    if *probes == KeepAlive::default() {
+        return Ok(TcpKeepalive::new());
+    }
+    let message = "this system has no keep-alive times for a single socket";
+    Err(io::Error::new(io::ErrorKind::Unsupported, message))
+}
 
 #[cfg(unix)]
 mod unix {
@@ -33,6 +76,7 @@ mod unix {
         sockopt,
     };
 
+    use super::BeginConnect;
     use crate::os::unix::net::address;
 
     /// The first and the longest pause before the full queue of another socket is tried again.
@@ -57,6 +101,39 @@ mod unix {
     pub(crate) fn recv(socket: impl AsFd, buf: &mut [u8]) -> io::Result<usize> {
         let (len, _) = rustix::net::recv(socket, buf, RecvFlags::empty())?;
         Ok(len)
+    }
+
+    /// Like [`recv`], into the spare capacity of `buf`, which must have some. Nothing is cleared
+    /// first: the kernel writes the bytes, and the vector grows by those that it wrote.
+    #[inline]
+    pub(crate) fn recv_spare(socket: impl AsFd, buf: &mut Vec<u8>) -> io::Result<usize> {
+        let (_, len) =
+            rustix::net::recv(socket, rustix::buffer::spare_capacity(buf), RecvFlags::empty())?;
+        Ok(len)
+    }
+
+    /// Whether the peer of a stream socket has closed its side; `WouldBlock` if it has not. Takes
+    /// neither bytes nor errors.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(crate) fn is_closed(socket: impl AsFd) -> io::Result<()> {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+        let mut asked = [PollFd::new(&socket, PollFlags::RDHUP)];
+        match poll(&mut asked, Some(&Timespec::default()))? {
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the peer of a stream socket has closed its side and everything before the end was
+    /// read; `WouldBlock` otherwise. An error of the connection is returned.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(crate) fn is_closed(socket: impl AsFd) -> io::Result<()> {
+        let flags = RecvFlags::PEEK.union(RecvFlags::DONTWAIT);
+        match rustix::net::recv(socket, &mut [0; 1][..], flags)? {
+            (_, 0) => Ok(()),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        }
     }
 
     /// Sends on a connected socket, without SIGPIPE if the peer has closed it.
@@ -105,9 +182,72 @@ mod unix {
             Err(Errno::INPROGRESS | Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let stream = Io::for_stream(TcpStream::from(fd));
-        stream.io(Interest::Write, is_connected).await?;
+        finish_connect(TcpStream::from(fd), BeginConnect::Waits).await
+    }
+
+    /// Starts to connect a non-blocking socket.
+    pub(crate) fn begin_connect(
+        socket: impl AsFd,
+        address: &SocketAddr,
+    ) -> io::Result<BeginConnect> {
+        match rustix::net::connect(socket, address) {
+            Ok(()) => Ok(BeginConnect::Connected),
+            // A signal does not abort the attempt: it continues in the background (POSIX, connect).
+            Err(Errno::INPROGRESS | Errno::INTR) => Ok(BeginConnect::Waits),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Waits until a connection that was begun is there.
+    pub(crate) async fn finish_connect(
+        stream: TcpStream,
+        begun: BeginConnect,
+    ) -> io::Result<Io<TcpStream>> {
+        let stream = Io::for_stream(stream);
+        if begun == BeginConnect::Waits {
+            stream.io(Interest::Write, is_connected).await?;
+        }
         Ok(stream)
+    }
+
+    /// Lets several sockets share a port.
+    #[cfg(not(any(target_os = "illumos", target_os = "solaris")))]
+    pub(crate) fn set_reuse_port(socket: impl AsFd, on: bool) -> io::Result<()> {
+        Ok(sockopt::set_socket_reuseport(socket, on)?)
+    }
+
+    /// Lets several sockets share a port.
+    #[cfg(any(target_os = "illumos", target_os = "solaris"))]
+    pub(crate) fn set_reuse_port(_: impl AsFd, _: bool) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "SO_REUSEPORT is not available here"))
+    }
+
+    /// Whether the system has TCP Fast Open in the form that needs no call of its own to connect.
+    pub(crate) const HAS_FAST_OPEN: bool = cfg!(target_os = "linux");
+
+    /// Enables TCP Fast Open: for a listener with the length of its queue, else for a connection.
+    #[cfg(target_os = "linux")]
+    #[allow(unsafe_code, reason = "rustix has no call for these options")]
+    pub(crate) fn set_fast_open(socket: impl AsFd, queue: Option<i32>) -> io::Result<()> {
+        use std::os::fd::AsRawFd;
+
+        let (option, value) = match queue {
+            Some(queue) => (libc::TCP_FASTOPEN, queue),
+            None => (libc::TCP_FASTOPEN_CONNECT, 1),
+        };
+        let fd = socket.as_fd().as_raw_fd();
+        let len = size_of::<i32>() as libc::socklen_t;
+        // SAFETY: the kernel reads `len` bytes at the address of `value`, which is an `i32`.
+        let result = unsafe {
+            libc::setsockopt(fd, libc::IPPROTO_TCP, option, (&raw const value).cast(), len)
+        };
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Never called: see [`HAS_FAST_OPEN`].
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn set_fast_open(_: impl AsFd, _: Option<i32>) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Whether the attempt has finished. Readiness alone does not say so, because a source counts
@@ -258,8 +398,10 @@ mod windows {
     use std::io::{self, IoSlice};
     use std::net::{SocketAddr, TcpListener, TcpStream};
 
-    use reveille_runtime::io::Io;
+    use reveille_runtime::io::{Interest, Io};
     use reveille_runtime::spawn_plain;
+
+    use super::BeginConnect;
 
     /// `WSAEMFILE` and `WSAENOBUFS`.
     const OUT_OF_RESOURCES: [i32; 2] = [10024, 10055];
@@ -267,6 +409,71 @@ mod windows {
     /// Receives from a connected socket.
     pub(crate) fn recv(mut socket: &TcpStream, buf: &mut [u8]) -> io::Result<usize> {
         io::Read::read(&mut socket, buf)
+    }
+
+    /// Like [`recv`], into the spare capacity of `buf`. std has no such call for sockets, so the
+    /// bytes take a detour over the stack.
+    pub(crate) fn recv_spare(socket: &TcpStream, buf: &mut Vec<u8>) -> io::Result<usize> {
+        let mut bytes = [0; 16 * 1024];
+        let room = bytes.len().min(buf.capacity() - buf.len());
+        let len = recv(socket, &mut bytes[..room])?;
+        buf.extend_from_slice(&bytes[..len]);
+        Ok(len)
+    }
+
+    /// Whether the peer has closed its side and everything before the end was read; `WouldBlock`
+    /// otherwise. An error of the connection is returned.
+    pub(crate) fn is_closed(socket: &TcpStream) -> io::Result<()> {
+        match socket.peek(&mut [0; 1])? {
+            0 => Ok(()),
+            _ => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Starts to connect a non-blocking socket.
+    pub(crate) fn begin_connect(
+        socket: &socket2::Socket,
+        address: &SocketAddr,
+    ) -> io::Result<BeginConnect> {
+        match socket.connect(&(*address).into()) {
+            Ok(()) => Ok(BeginConnect::Connected),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(BeginConnect::Waits),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets several sockets share a port.
+    pub(crate) fn set_reuse_port(_: &socket2::Socket, _: bool) -> io::Result<()> {
+        Err(io::Error::new(io::ErrorKind::Unsupported, "Windows has no SO_REUSEPORT"))
+    }
+
+    /// Whether the system has TCP Fast Open in the form that needs no call of its own to connect.
+    pub(crate) const HAS_FAST_OPEN: bool = false;
+
+    /// Never called: see [`HAS_FAST_OPEN`].
+    pub(crate) fn set_fast_open(_: &socket2::Socket, _: Option<i32>) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Waits until a connection that was begun is there.
+    pub(crate) async fn finish_connect(
+        stream: TcpStream,
+        begun: BeginConnect,
+    ) -> io::Result<Io<TcpStream>> {
+        let stream = Io::new(stream);
+        if begun == BeginConnect::Connected {
+            return Ok(stream);
+        }
+        let is_connected = |stream: &TcpStream| match (stream.take_error()?, stream.peer_addr()) {
+            (Some(error), _) => Err(error),
+            (None, Ok(_)) => Ok(()),
+            (None, Err(error)) if error.kind() == io::ErrorKind::NotConnected => {
+                Err(io::ErrorKind::WouldBlock.into())
+            }
+            (None, Err(error)) => Err(error),
+        };
+        stream.io(Interest::Write, is_connected).await?;
+        Ok(stream)
     }
 
     /// Sends on a connected socket.

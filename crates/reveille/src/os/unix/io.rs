@@ -1,4 +1,5 @@
-//! Descriptors and the traits that convert them: re-exports of std's module of this name.
+//! Descriptors: the traits that convert them, re-exported from std's module of this name, and
+//! [`AsyncFd`], which waits for the descriptor of any object.
 //!
 //! All sockets and standard streams of this crate implement them.
 //!
@@ -24,6 +25,8 @@
 //! })
 //! # }
 //! ```
+
+pub use super::async_fd::AsyncFd;
 
 #[doc(inline)]
 pub use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};

@@ -3,7 +3,7 @@
 //! | module | contents |
 //! |---|---|
 //! | [`fs`] | symbolic links, permission bits |
-//! | [`io`] | descriptors: borrowing and conversion |
+//! | [`io`] | descriptors: borrowing, conversion, and waiting for any of them |
 //! | [`net`] | Unix domain stream and datagram sockets |
 //! | [`process`] | user and group of a child, `exec`, its `argv[0]` |
 //!
@@ -30,4 +30,5 @@ pub mod io;
 pub mod net;
 pub mod process;
 
+mod async_fd;
 mod descriptors;

@@ -477,6 +477,63 @@ impl UnixDatagram {
         self.io.io(Interest::Write, |socket| send(socket, buf)).await
     }
 
+    /// Waits until a receive would not wait: a datagram, the end or an error is there.
+    ///
+    /// # Errors
+    ///
+    /// The system's error, if the socket cannot be registered.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::unix::net::UnixDatagram;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (here, there) = UnixDatagram::pair()?;
+    ///     there.send(b"ping").await?;
+    ///     here.readable().await?;
+    ///     assert_eq!(here.recv(&mut [0; 8]).await?, 4);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn readable(&self) -> io::Result<()> {
+        self.io.ready(Interest::Read).await
+    }
+
+    /// Waits until there is room in the send buffer of this socket, or an error. The queue of the
+    /// receiver may still be full.
+    ///
+    /// # Errors
+    ///
+    /// The system's error, if the socket cannot be registered.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::unix::net::UnixDatagram;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (here, _there) = UnixDatagram::pair()?;
+    ///     here.writable().await?;
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn writable(&self) -> io::Result<()> {
+        self.io.ready(Interest::Write).await
+    }
+
     /// Shuts down receiving, sending, or both.
     ///
     /// # Errors

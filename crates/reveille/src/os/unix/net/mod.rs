@@ -3,7 +3,7 @@
 //! | item | kind |
 //! |---|---|
 //! | [`SocketAddr`] | re-export of std |
-//! | [`UnixStream`], [`UnixListener`], [`Incoming`], [`UnixDatagram`] | own |
+//! | [`UnixStream`] and its halves, [`PeerCredentials`], [`UnixListener`], [`Incoming`], [`UnixDatagram`] | own |
 //!
 //! Binding creates a file at the path. Only [`remove_file`](crate::fs::remove_file) removes it.
 //! Linux and Android also have *abstract* names, which have no file and disappear with the last
@@ -40,12 +40,14 @@
 #[doc(inline)]
 pub use std::os::unix::net::SocketAddr;
 
+pub use credentials::PeerCredentials;
 pub use datagram::UnixDatagram;
 pub use listener::{Incoming, UnixListener};
-pub use stream::UnixStream;
+pub use stream::{OwnedReadHalf, OwnedWriteHalf, ReuniteError, UnixStream};
 
 pub(crate) mod address;
 
+mod credentials;
 mod datagram;
 mod listener;
 mod stream;

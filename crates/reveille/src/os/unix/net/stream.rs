@@ -13,13 +13,21 @@ use reveille_runtime::io::{Interest, Io};
 use super::{SocketAddr, address};
 use crate::io::context::Context as _;
 use crate::net::connection::{Connection, StreamSocket, impl_stream_io};
-use crate::os::socket::{connect_unix, recv, send, send_vectored};
+use crate::os::socket::{connect_unix, is_closed, recv, recv_spare, send, send_vectored};
 use crate::path::Path;
+
+pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
+
+mod halves;
+mod ready;
 
 /// A Unix domain stream socket.
 ///
 /// Clones share the connection. `&UnixStream` also reads and writes. The connection is closed when
 /// the last clone is dropped.
+///
+/// [`close`](crate::io::WriteExt::close) shuts the write side down for all clones, so the peer reads
+/// to the end. In async-std, and in the shim that replaces it, it does nothing.
 ///
 /// # Cancel safety
 ///
@@ -43,7 +51,7 @@ use crate::path::Path;
 /// # }
 /// ```
 #[derive(Clone)]
-#[doc(alias("split", "into_split", "ReadHalf", "WriteHalf", "OwnedReadHalf", "OwnedWriteHalf"))]
+#[doc(alias("split", "ReadHalf", "WriteHalf"))]
 pub struct UnixStream {
     io: Connection<StdUnixStream>,
 }
@@ -236,6 +244,21 @@ impl UnixStream {
         self.io.get_ref()
     }
 
+    /// The socket and its readiness, for calls of the system that move bytes in other ways.
+    pub(crate) fn io(&self) -> &Io<StdUnixStream> {
+        &self.io
+    }
+
+    /// Reads into the spare capacity of `buf`, which is not empty. Nothing is cleared first.
+    #[inline]
+    pub(crate) fn poll_read_spare(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_read_spare(cx, buf)
+    }
+
     /// Returns the socket, still non-blocking. If clones use it, returns a duplicate.
     pub(crate) fn into_std_shared(self) -> io::Result<StdUnixStream> {
         self.io.into_std_shared()
@@ -252,8 +275,20 @@ impl StreamSocket for StdUnixStream {
         self.set_nonblocking(nonblocking)
     }
 
+    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.shutdown(how)
+    }
+
     fn duplicate(&self) -> io::Result<StdUnixStream> {
         self.try_clone()
+    }
+
+    fn is_closed(&self) -> io::Result<()> {
+        is_closed(self)
+    }
+
+    fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+        recv(self, buf)
     }
 
     #[inline]
@@ -268,6 +303,14 @@ impl StreamSocket for StdUnixStream {
     #[inline]
     fn poll_recv(io: &Io<Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         io.poll_io(cx, Interest::Read, |stream| recv(stream, buf))
+    }
+
+    fn poll_recv_spare(
+        io: &Io<Self>,
+        cx: &mut Context<'_>,
+        buf: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>> {
+        io.poll_io(cx, Interest::Read, |stream| recv_spare(stream, buf))
     }
 
     fn poll_recv_vectored(

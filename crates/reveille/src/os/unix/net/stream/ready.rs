@@ -1,0 +1,170 @@
+//! Waiting for a Unix domain connection without reading or writing, and attempts that do not wait.
+
+use std::io;
+
+use reveille_runtime::io::Interest;
+
+use super::UnixStream;
+
+impl UnixStream {
+    /// Waits until a read would not wait: bytes, the end or an error are there.
+    ///
+    /// A task that waits like this needs no buffer yet. If other tasks read from the
+    /// connection, the bytes may be gone when this returns: a [`read`](crate::io::ReadExt::read)
+    /// waits again, and [`try_read`](UnixStream::try_read) fails with `WouldBlock`.
+    ///
+    /// # Errors
+    ///
+    /// The system's error, if the socket cannot be registered.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::prelude::*;
+    /// use reveille::os::unix::net::UnixStream;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (mut client, stream) = UnixStream::pair()?;
+    ///     client.write_all(b"ping").await?;
+    ///
+    ///     stream.readable().await?;
+    ///     let mut buf = [0; 4];
+    ///     assert_eq!(stream.try_read(&mut buf)?, 4);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn readable(&self) -> io::Result<()> {
+        self.io.ready(Interest::Read).await
+    }
+
+    /// Waits until a write would not wait: there is room in the send buffer, or an error.
+    ///
+    /// # Errors
+    ///
+    /// The system's error, if the socket cannot be registered.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::unix::net::UnixStream;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (mut client, stream) = UnixStream::pair()?;
+    ///     stream.writable().await?;
+    ///     assert_eq!(stream.try_write(b"pong")?, 4);
+    ///     # drop(client);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub async fn writable(&self) -> io::Result<()> {
+        self.io.ready(Interest::Write).await
+    }
+
+    /// Waits until the peer has closed its side of the connection, or the connection has failed.
+    ///
+    /// Use it to stop work for a client that has left. On Linux and Android this returns although
+    /// unread bytes precede the end, and takes neither them nor the error. Elsewhere it returns
+    /// after they were read. The peer may still read: closing one's write side is the usual end of
+    /// a request in some protocols. Shutting down the read side of this end counts as well.
+    ///
+    /// # Errors
+    ///
+    /// The system's error, if the socket cannot be registered. Elsewhere than on Linux and Android
+    /// also the error of the connection.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::prelude::*;
+    /// use reveille::os::unix::net::UnixStream;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (mut client, mut stream) = UnixStream::pair()?;
+    ///     client.write_all(b"and good bye").await?;
+    ///     drop(client);
+    ///
+    ///     # #[cfg(target_os = "linux")]
+    ///     stream.closed().await?;
+    ///     let mut text = String::new();
+    ///     stream.read_to_string(&mut text).await?;
+    ///     assert_eq!(text, "and good bye");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    #[doc(alias = "EPOLLRDHUP")]
+    pub async fn closed(&self) -> io::Result<()> {
+        self.io.closed().await
+    }
+
+    /// Reads into `buf` without waiting, and returns the number of bytes. Zero means that the peer
+    /// has closed its side, or that `buf` is empty.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is nothing to read, and the system's error.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::os::unix::net::UnixStream;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (mut client, stream) = UnixStream::pair()?;
+    ///     let mut buf = [0; 8];
+    ///     let error = stream.try_read(&mut buf).unwrap_err();
+    ///     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+    ///     # drop(client);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn try_read(&self, buf: &mut [u8]) -> io::Result<usize> {
+        self.io.try_read(buf)
+    }
+
+    /// Writes what fits into the send buffer without waiting, and returns the number of bytes.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock` if there is no room, and the system's error, such as `BrokenPipe`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::io::prelude::*;
+    /// use reveille::os::unix::net::UnixStream;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let (mut client, stream) = UnixStream::pair()?;
+    ///     assert_eq!(stream.try_write(b"pong")?, 4);
+    ///     let mut buf = [0; 4];
+    ///     client.read(&mut buf).await?;
+    ///     assert_eq!(&buf, b"pong");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    pub fn try_write(&self, buf: &[u8]) -> io::Result<usize> {
+        self.io.try_write(buf)
+    }
+}
