@@ -16,6 +16,7 @@ use shared::Shared;
 
 mod buffers;
 mod direct;
+mod locks;
 mod shared;
 mod state;
 mod waiters;
@@ -367,6 +368,25 @@ impl File {
     pub async fn set_permissions(&self, perm: Permissions) -> io::Result<()> {
         let shared = self.shared.clone();
         on_pool(move || shared.file().set_permissions(perm)).await
+    }
+
+    /// Waits until everything that was written is in the file.
+    pub(crate) async fn flushed(&self) -> io::Result<()> {
+        future::poll_fn(|cx| self.shared.poll_flush(cx)).await
+    }
+
+    /// As [`flushed`](File::flushed), and discards what was read ahead.
+    pub(crate) async fn settled(&self) -> io::Result<()> {
+        future::poll_fn(|cx| self.shared.poll_settle(cx)).await
+    }
+
+    /// Runs `operation` on the pool, with the open file.
+    pub(crate) async fn on_file<T: Send + 'static>(
+        &self,
+        operation: impl FnOnce(&std::fs::File) -> T + Send + 'static,
+    ) -> T {
+        let shared = self.shared.clone();
+        on_pool(move || operation(shared.file())).await
     }
 
     /// The open file, for the platform extensions. Its cursor may be ahead of this handle's.

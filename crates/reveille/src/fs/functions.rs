@@ -520,6 +520,47 @@ pub async fn symlink_metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
     on_pool(move || std::fs::symlink_metadata(path)).await
 }
 
+/// Waits until the entries of the directory `path` are on the disk: what was created, renamed and
+/// removed in it.
+///
+/// The contents of a file are on the disk after [`File::sync_all`](super::File::sync_all). That a
+/// new file exists at all after a power failure takes this function, too. On Windows it only checks
+/// that `path` is a directory: the system has no such operation.
+///
+/// # Errors
+///
+/// An error that names the path: `NotADirectory` if it is something else, and the system's error.
+///
+/// # Cancel safety
+///
+/// Nothing is lost. The operation continues; only another call can tell whether the entries are on
+/// the disk.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs;
+///
+/// # let dir = std::env::temp_dir().join(format!("reveille-doc-syncd-{}", std::process::id()));
+/// # let dir = reveille::path::PathBuf::from(dir);
+/// # fs::create_dir(&dir).await?;
+/// fs::write(dir.join("new"), b"contents").await?;
+/// fs::rename(dir.join("new"), dir.join("current")).await?;
+/// fs::sync_dir(&dir).await?;
+/// # fs::remove_dir_all(&dir).await?;
+/// # Ok(()) }) }
+/// ```
+#[doc(alias = "fsync")]
+pub async fn sync_dir<P: AsRef<Path>>(path: P) -> io::Result<()> {
+    let path = path.as_ref().to_owned();
+    on_pool(move || {
+        crate::os::file::sync_dir(path.as_ref())
+            .context(|| format!("could not synchronize directory `{}`", path.display()))
+    })
+    .await
+}
+
 /// Writes `contents` as the entire file `path`. Creates the file if it does not exist.
 ///
 /// # Errors

@@ -14,7 +14,7 @@
 //!
 //! | item | kind |
 //! |---|---|
-//! | [`FileType`], [`Metadata`], [`Permissions`] | re-export of std |
+//! | [`FileType`], [`Metadata`], [`Permissions`], [`TryLockError`] | re-export of std |
 //! | everything else | own |
 //!
 //! # Errors
@@ -53,14 +53,14 @@
 //! ```
 
 #[doc(inline)]
-pub use std::fs::{FileType, Metadata, Permissions};
+pub use std::fs::{FileType, Metadata, Permissions, TryLockError};
 
 pub use dir::{DirBuilder, DirEntry, ReadDir};
 pub use file::File;
 pub use functions::{
     canonicalize, copy, create_dir, create_dir_all, hard_link, metadata, read, read_dir, read_link,
     read_to_string, remove_dir, remove_dir_all, remove_file, rename, set_permissions,
-    symlink_metadata, write,
+    symlink_metadata, sync_dir, write,
 };
 pub use open_options::OpenOptions;
 

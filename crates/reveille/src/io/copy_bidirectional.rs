@@ -76,14 +76,18 @@ where
     let (mut to_b, mut to_a) = (Direction::new(), Direction::new());
     let mut is_a_first = true;
     let result = poll_fn(|cx| {
-        // They share the budget of the task, so each is first in turn: a direction that is always
-        // ready would use all of it.
-        is_a_first = !is_a_first;
+        // They share the budget of the task. The one that has moved bytes is polled last the next
+        // time: always ready, it would use all of the budget. (Taking turns at each poll is not
+        // enough. Whoever polls this may poll twice for each budget.)
         for is_from_a in [is_a_first, !is_a_first] {
+            let before = (to_b.copy.copied(), to_a.copy.copied());
             let poll = match is_from_a {
                 true => to_b.poll(cx, Pin::new(&mut *a), Pin::new(&mut *b)),
                 false => to_a.poll(cx, Pin::new(&mut *b), Pin::new(&mut *a)),
             };
+            if before != (to_b.copy.copied(), to_a.copy.copied()) {
+                is_a_first = !is_from_a;
+            }
             if let Poll::Ready(Err(error)) = poll {
                 return Poll::Ready(Err(error));
             }

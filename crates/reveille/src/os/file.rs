@@ -4,13 +4,14 @@ use std::fs::File;
 use std::io::Seek as _;
 
 #[cfg(target_os = "linux")]
-pub(crate) use linux::{flags, open_cached, prefetch, read_inline};
+pub(crate) use linux::{flags, open_cached, prefetch, read_inline, read_inline_at};
 #[cfg(not(target_os = "linux"))]
-pub(crate) use portable::{flags, open_cached, prefetch, read_inline};
+#[cfg_attr(not(unix), expect(unused_imports, reason = "only Unix reads at offsets"))]
+pub(crate) use portable::{flags, open_cached, prefetch, read_inline, read_inline_at};
 #[cfg(unix)]
-pub(crate) use unix::{set_mode, takes_bytes_now};
+pub(crate) use unix::{set_mode, sync_dir, takes_bytes_now};
 #[cfg(windows)]
-pub(crate) use windows::{set_mode, takes_bytes_now};
+pub(crate) use windows::{set_mode, sync_dir, takes_bytes_now};
 
 /// Whether the system has reads that do not wait.
 pub(crate) const HAS_INLINE_READ: bool = cfg!(target_os = "linux");
@@ -55,6 +56,16 @@ pub(crate) struct Flags {
     pub(crate) is_direct: bool,
     /// Every write goes to the end (`O_APPEND`).
     pub(crate) appends: bool,
+}
+
+/// A multiple of the block size of all common disks.
+const ALIGNMENT: usize = 4096;
+
+/// Returns zeroed memory with `len` bytes that are aligned from the returned index on.
+pub(crate) fn aligned(len: usize) -> (Vec<u8>, usize) {
+    let bytes = vec![0; len + ALIGNMENT];
+    let start = bytes.as_ptr().align_offset(ALIGNMENT);
+    (bytes, start)
 }
 
 /// Whether the cursor is at the end, judged by the length of a regular file.
@@ -179,6 +190,21 @@ mod linux {
         }
     }
 
+    /// As [`read_inline`], at `offset`, without the cursor. A file without a page cache that may be
+    /// read like this (O_DIRECT) answers `Unsupported` or waits as long as its disk.
+    pub(crate) fn read_inline_at(file: &File, buf: &mut [u8], offset: u64) -> Attempt<usize> {
+        let len = buf.len();
+        if offset == AT_CURSOR || flags(file).is_direct {
+            return Attempt::Unsupported;
+        }
+        match preadv2(file, &mut [IoSliceMut::new(buf)], offset, ReadWriteFlags::NOWAIT) {
+            Ok(count) if count == len => Attempt::Done(count),
+            // The end, or the rest is not in memory. The read that may wait tells.
+            Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Attempt::WouldWait,
+            Err(_) => Attempt::Unsupported,
+        }
+    }
+
     /// Brings the `len` bytes at the cursor of `file` into the page cache without moving the
     /// cursor. May wait for the disk. The read that follows reports an error.
     pub(crate) fn prefetch(file: &File, len: usize) {
@@ -284,6 +310,10 @@ mod portable {
         Attempt::Unsupported
     }
 
+    pub(crate) fn read_inline_at(_: &File, _: &mut [u8], _: u64) -> Attempt<usize> {
+        Attempt::Unsupported
+    }
+
     pub(crate) fn prefetch(_: &File, _: usize) {}
 
     pub(crate) fn open_cached(_: &Path) -> Attempt<(File, u64)> {
@@ -294,7 +324,10 @@ mod portable {
 #[cfg(unix)]
 mod unix {
     use std::fs::{DirBuilder, File, Metadata};
+    use std::io;
     use std::os::unix::fs::{DirBuilderExt, FileTypeExt};
+
+    use std::path::Path;
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -312,6 +345,15 @@ mod unix {
         poll(asked, Some(&at_once)).is_ok_and(|ready| ready > 0)
     }
 
+    /// Waits until the entries of a directory are on the disk.
+    pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
+        let directory = File::open(path)?;
+        if !directory.metadata()?.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        directory.sync_all()
+    }
+
     /// Sets the permission bits of directories that it creates.
     pub(crate) fn set_mode(builder: &mut DirBuilder, mode: u32) {
         builder.mode(mode);
@@ -321,6 +363,16 @@ mod unix {
 #[cfg(windows)]
 mod windows {
     use std::fs::{DirBuilder, File};
+    use std::io;
+    use std::path::Path;
+
+    /// Checks that it is a directory. The system has no call that waits for its entries.
+    pub(crate) fn sync_dir(path: &Path) -> io::Result<()> {
+        if std::fs::metadata(path)?.is_dir() {
+            return Ok(());
+        }
+        Err(io::ErrorKind::NotADirectory.into())
+    }
 
     /// Whether a pipe or console has room for a small write.
     pub(crate) fn takes_bytes_now(_: &File) -> bool {

@@ -9,16 +9,7 @@ use std::io::{self, ErrorKind, Read, Seek};
 
 use super::shared::{retry, write_fully};
 use crate::io::context::Context as _;
-
-/// A multiple of the block size of all common disks.
-const ALIGNMENT: usize = 4096;
-
-/// Returns zeroed memory with `len` bytes that are aligned from the returned index on.
-fn aligned(len: usize) -> (Vec<u8>, usize) {
-    let bytes = vec![0; len + ALIGNMENT];
-    let start = bytes.as_ptr().align_offset(ALIGNMENT);
-    (bytes, start)
-}
+use crate::os::file::aligned;
 
 /// Reads up to `len` bytes at the cursor. Returns a vector that begins with them, and their number.
 pub(super) fn read(mut file: &File, len: usize) -> io::Result<(Vec<u8>, usize)> {

@@ -110,9 +110,11 @@ impl<T: AsFd> AsyncFd<T> {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn new(inner: T) -> io::Result<AsyncFd<T>> {
-        let fd = inner.as_fd().as_raw_fd();
-        let registered = duplicate(inner.as_fd())
-            .named(|| format!("could not make descriptor {fd} asynchronous"))?;
+        // Asked once: another call may return another descriptor.
+        let fd = inner.as_fd();
+        let number = fd.as_raw_fd();
+        let registered =
+            duplicate(fd).named(|| format!("could not make descriptor {number} asynchronous"))?;
         Ok(AsyncFd { io: Io::new(registered), inner })
     }
 

@@ -32,3 +32,4 @@ pub mod process;
 
 mod async_fd;
 mod descriptors;
+mod file_at;

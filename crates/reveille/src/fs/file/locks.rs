@@ -1,0 +1,251 @@
+//! Locks of a file, between handles and between processes.
+//!
+//! Waiting for a lock in the system would occupy a thread of the pool. Some hundreds of tasks that
+//! wait would leave no thread for the one that holds the lock, whose writes need the pool, and a
+//! runtime that shuts down would wait for all of them. So a waiter tries, sleeps and tries again.
+//!
+//! An attempt runs on the pool, because a file may be on another machine. Its outcome owns the lock
+//! until the future takes it over: if the future has been dropped meanwhile, the lock is released.
+
+use std::fs::TryLockError;
+use std::future::poll_fn;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reveille_runtime::time::Sleep;
+
+use super::File;
+use super::shared::Shared;
+use crate::fs::on_pool;
+use crate::io::context::Context as _;
+
+/// The first and the longest pause between two attempts.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
+
+/// What is asked for.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Exclusive,
+    Shared,
+}
+
+impl Wanted {
+    fn attempt(self, file: &std::fs::File) -> Result<(), TryLockError> {
+        match self {
+            Wanted::Exclusive => file.try_lock(),
+            Wanted::Shared => file.try_lock_shared(),
+        }
+    }
+}
+
+/// A lock that no future has taken over yet.
+struct Unclaimed(Option<Arc<Shared>>);
+
+impl Unclaimed {
+    fn claim(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unclaimed {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.0 {
+            // The file was just locked, so an error means that the lock went with its server.
+            let _ = shared.file().unlock();
+        }
+    }
+}
+
+/// Locks between the handles of a file, in this process and others.
+///
+/// They are advisory: they exclude other locks, and neither reads nor writes. They belong to the open
+/// file, which the clones of a `File` share, and are released when the last of these is dropped. On
+/// systems other than Windows they are those of `flock`.
+impl File {
+    /// Waits until no other open file has a lock, and takes the exclusive lock.
+    ///
+    /// A shared lock of this file becomes exclusive; it may be released in between. Waiting is
+    /// neither fair nor immediate: a waiter tries again after 1 ms, and then at growing intervals of
+    /// up to 50 ms.
+    ///
+    /// What was read ahead is discarded, so a read sees what the last owner has written.
+    ///
+    /// # Errors
+    ///
+    /// `could not lock the file: …`, with the system's error; the error of an earlier write, and then
+    /// there is no lock.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, it takes no lock. A lock that the file had before may be lost.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::fs::File;
+    /// use reveille::prelude::*;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("reveille-doc-lock-{}", std::process::id()));
+    /// # let path = reveille::path::PathBuf::from(path);
+    /// let mut file = File::create(&path).await?;
+    /// file.lock().await?;
+    /// file.write_all(b"one at a time").await?;
+    /// file.unlock().await?;
+    /// # drop(file);
+    /// # reveille::fs::remove_file(&path).await?;
+    /// # Ok(()) }) }
+    /// ```
+    #[doc(alias = "flock")]
+    pub async fn lock(&self) -> io::Result<()> {
+        self.wait_for(Wanted::Exclusive).await
+    }
+
+    /// Waits until no other open file has an exclusive lock, and takes a shared lock. See
+    /// [`lock`](File::lock).
+    ///
+    /// # Errors
+    ///
+    /// As for [`lock`](File::lock).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`lock`](File::lock).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::fs::File;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("reveille-doc-lsh-{}", std::process::id()));
+    /// # let path = reveille::path::PathBuf::from(path);
+    /// # File::create(&path).await?;
+    /// let (one, two) = (File::open(&path).await?, File::open(&path).await?);
+    /// one.lock_shared().await?;
+    /// two.lock_shared().await?;
+    /// # reveille::fs::remove_file(&path).await?;
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn lock_shared(&self) -> io::Result<()> {
+        self.wait_for(Wanted::Shared).await
+    }
+
+    /// Takes the exclusive lock if no other open file has a lock.
+    ///
+    /// # Errors
+    ///
+    /// [`TryLockError::WouldBlock`] if another one has a lock; else as for [`lock`](File::lock).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`lock`](File::lock).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::fs::{File, TryLockError};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("reveille-doc-tl-{}", std::process::id()));
+    /// # let path = reveille::path::PathBuf::from(path);
+    /// # File::create(&path).await?;
+    /// let (one, two) = (File::open(&path).await?, File::open(&path).await?);
+    /// one.try_lock().await?;
+    /// assert!(matches!(two.try_lock().await, Err(TryLockError::WouldBlock)));
+    /// # reveille::fs::remove_file(&path).await?;
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn try_lock(&self) -> Result<(), TryLockError> {
+        self.attempt(Wanted::Exclusive).await
+    }
+
+    /// Takes a shared lock if no other open file has an exclusive lock.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_lock`](File::try_lock).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`lock`](File::lock).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::fs::File;
+    ///
+    /// # let path = std::env::temp_dir().join(format!("reveille-doc-tls-{}", std::process::id()));
+    /// # let path = reveille::path::PathBuf::from(path);
+    /// # File::create(&path).await?;
+    /// let file = File::open(&path).await?;
+    /// file.try_lock_shared().await?;
+    /// # reveille::fs::remove_file(&path).await?;
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn try_lock_shared(&self) -> Result<(), TryLockError> {
+        self.attempt(Wanted::Shared).await
+    }
+
+    /// Flushes what was written, and then releases the lock. If there is no lock, this only flushes.
+    ///
+    /// # Errors
+    ///
+    /// The error of an earlier write, and then the lock is kept; the system's error.
+    ///
+    /// # Cancel safety
+    ///
+    /// The lock may or may not be released.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::fs::File;
+    ///
+    /// let file = File::open("Cargo.toml").await?;
+    /// file.lock_shared().await?;
+    /// file.unlock().await?;
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn unlock(&self) -> io::Result<()> {
+        self.flushed().await?;
+        self.on_file(std::fs::File::unlock).await.named(|| "could not unlock the file".to_owned())
+    }
+
+    async fn wait_for(&self, wanted: Wanted) -> io::Result<()> {
+        let (mut pause, longest) = PAUSES;
+        // Unbounded: the owner may keep the lock for as long as it likes.
+        loop {
+            match self.attempt(wanted).await {
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(error),
+                Ok(()) => return Ok(()),
+            }
+            Sleep::after(pause).await;
+            pause = (pause * 2).min(longest);
+        }
+    }
+
+    async fn attempt(&self, wanted: Wanted) -> Result<(), TryLockError> {
+        let shared = Arc::clone(&self.shared);
+        let attempt = move || match wanted.attempt(shared.file()) {
+            Ok(()) => Ok(Unclaimed(Some(shared))),
+            Err(error) => Err(error),
+        };
+        let named = |error| match error {
+            TryLockError::WouldBlock => TryLockError::WouldBlock,
+            TryLockError::Error(error) => {
+                let named = Err(error).named(|| "could not lock the file".to_owned());
+                named.map_or_else(TryLockError::Error, |()| TryLockError::WouldBlock)
+            }
+        };
+        let lock = on_pool(attempt).await.map_err(named)?;
+        // After the lock was taken: what was read ahead may be older.
+        poll_fn(|cx| self.shared.poll_settle(cx)).await.map_err(TryLockError::Error)?;
+        lock.claim();
+        Ok(())
+    }
+}

@@ -1,0 +1,182 @@
+//! Reading and writing files at a position of one's own.
+
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt as _;
+
+use crate::fs::File;
+use crate::os::file::{Attempt, aligned, read_inline_at};
+
+/// The most bytes that one trip to the pool reads or writes.
+const LEN_MAX: usize = 2 << 20;
+
+/// Reading and writing at an offset (`pread`, `pwrite`). The cursor neither matters nor moves, so
+/// any number of tasks can use one file at the same time.
+impl File {
+    /// Reads bytes at `offset`, counted from the start of the file, and returns their number. Zero
+    /// means that the file ends there, or that `buf` is empty. At most 2 MiB are read at once.
+    ///
+    /// What was written through this file before is read. On Linux, data in the page cache is read
+    /// without a trip to the pool.
+    ///
+    /// # Errors
+    ///
+    /// The error of an earlier write, and the system's error: a pipe or a terminal has no offsets
+    /// (`ESPIPE`).
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: nothing is removed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::fs::File;
+    ///
+    /// let file = File::open("Cargo.toml").await?;
+    /// let mut buf = [0; 9];
+    /// assert_eq!(file.read_at(&mut buf, 0).await?, 9);
+    /// assert_eq!(&buf, b"[package]");
+    /// # Ok(()) }) }
+    /// ```
+    #[doc(alias = "pread")]
+    pub async fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.flushed().await?;
+        let len = buf.len().min(LEN_MAX);
+        if let Attempt::Done(count) = read_inline_at(self.as_std(), &mut buf[..len], offset) {
+            return Ok(count);
+        }
+        let read = move |file: &std::fs::File| {
+            // A file that was opened with O_DIRECT needs aligned memory; it does no harm to others.
+            let (mut bytes, start) = aligned(len);
+            let count = retry(|| file.read_at(&mut bytes[start..start + len], offset))?;
+            io::Result::Ok((bytes, start..start + count))
+        };
+        let (bytes, filled) = self.on_file(read).await?;
+        buf[..filled.len()].copy_from_slice(&bytes[filled.clone()]);
+        Ok(filled.len())
+    }
+
+    /// Fills `buf` with the bytes at `offset`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`read_at`](File::read_at), and `UnexpectedEof` if the file ends early; the contents
+    /// of `buf` are then unspecified.
+    ///
+    /// # Cancel safety
+    ///
+    /// Nothing is lost: nothing is removed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::fs::File;
+    ///
+    /// let file = File::open("Cargo.toml").await?;
+    /// let mut name = [0; 7];
+    /// file.read_exact_at(&mut name, 1).await?;
+    /// assert_eq!(&name, b"package");
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn read_exact_at(&self, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buf.is_empty() {
+            let count = self.read_at(buf, offset).await?;
+            if count == 0 {
+                let message = format!("the file ends at byte {offset}");
+                return Err(io::Error::new(ErrorKind::UnexpectedEof, message));
+            }
+            buf = &mut buf[count..];
+            offset += count as u64;
+        }
+        Ok(())
+    }
+
+    /// Writes bytes at `offset`, counted from the start of the file, and returns their number. At
+    /// most 2 MiB are written at once. A gap between the end of the file and `offset` reads as
+    /// zeros.
+    ///
+    /// Unlike `write`, this waits until the system has the bytes: there is nothing to flush. It comes
+    /// after what was written through this file before. A file that was opened for appending appends
+    /// the bytes on Linux, whatever the offset.
+    ///
+    /// # Errors
+    ///
+    /// The error of an earlier write, and the system's error.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once it has been polled, the write may complete even if the future is dropped.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::fs::{self, File};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("reveille-doc-at-{}", std::process::id()));
+    /// # let path = reveille::path::PathBuf::from(path);
+    /// let file = File::create(&path).await?;
+    /// file.write_at(b"world", 6).await?;
+    /// file.write_at(b"hello ", 0).await?;
+    /// assert_eq!(fs::read(&path).await?, b"hello world");
+    /// # fs::remove_file(&path).await?;
+    /// # Ok(()) }) }
+    /// ```
+    #[doc(alias = "pwrite")]
+    pub async fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        // Also discards what was read ahead, which may be what is written now.
+        self.settled().await?;
+        let len = buf.len().min(LEN_MAX);
+        let (mut bytes, start) = aligned(len);
+        bytes[start..start + len].copy_from_slice(&buf[..len]);
+        self.on_file(move |file| retry(|| file.write_at(&bytes[start..start + len], offset))).await
+    }
+
+    /// Writes all of `buf` at `offset`, in pieces of at most 2 MiB.
+    ///
+    /// # Errors
+    ///
+    /// As for [`write_at`](File::write_at), and `WriteZero`. Some bytes may have been written.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the number of bytes that are written is unknown.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+    /// use reveille::fs::{self, File};
+    ///
+    /// # let path = std::env::temp_dir().join(format!("reveille-doc-all-at-{}", std::process::id()));
+    /// # let path = reveille::path::PathBuf::from(path);
+    /// let file = File::create(&path).await?;
+    /// file.write_all_at(b"hello", 0).await?;
+    /// assert_eq!(fs::read(&path).await?, b"hello");
+    /// # fs::remove_file(&path).await?;
+    /// # Ok(()) }) }
+    /// ```
+    pub async fn write_all_at(&self, mut buf: &[u8], mut offset: u64) -> io::Result<()> {
+        while !buf.is_empty() {
+            let count = self.write_at(buf, offset).await?;
+            if count == 0 {
+                return Err(ErrorKind::WriteZero.into());
+            }
+            buf = &buf[count..];
+            offset += count as u64;
+        }
+        Ok(())
+    }
+}
+
+/// Calls `op` again while a signal interrupts it.
+fn retry(mut op: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
+    loop {
+        match op() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
+}
