@@ -60,6 +60,8 @@ mod builder;
 mod condvar;
 #[cfg(feature = "alloc")]
 mod ext;
+#[cfg(feature = "std")]
+mod io_ext;
 #[cfg(feature = "default")]
 mod tcp;
 #[cfg(all(feature = "default", unix))]
@@ -263,9 +265,12 @@ pub mod io {
     #[doc(inline)]
     pub use reveille::io::{
         BufRead, BufReadExt, BufReader, BufWriter, Bytes, Chain, Cursor, Empty, Error, ErrorKind,
-        IntoInnerError, IoSlice, IoSliceMut, Lines, Read, ReadExt, Repeat, Result, Seek, SeekExt,
-        SeekFrom, Sink, Split, Take, Write, WriteExt, empty, repeat, sink,
+        IntoInnerError, IoSlice, IoSliceMut, Lines, Read, Repeat, Result, Seek, SeekExt, SeekFrom,
+        Sink, Split, Take, Write, empty, repeat, sink,
     };
+
+    #[doc(inline)]
+    pub use crate::io_ext::{ReadExt, WriteExt};
     #[cfg(feature = "default")]
     #[doc(inline)]
     pub use reveille::io::{Stderr, Stdin, Stdout, stderr, stdin, stdout};

@@ -1,7 +1,7 @@
 //! async-std's TCP types, and what they share with its Unix sockets.
 //!
-//! They wrap reveille's. The one difference is what closing a writer does: nothing in async-std, and
-//! so here; in reveille it shuts the write side down. Both convert into each other.
+//! They wrap reveille's. The one difference is what closing a writer does: nothing in async-std,
+//! and so here; in reveille it shuts the write side down. Both convert into each other.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};

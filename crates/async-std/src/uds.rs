@@ -53,7 +53,8 @@ impl UnixStream {
     /// ```
     /// use async_std::os::unix::net::{UnixListener, UnixStream};
     ///
-    /// # let path = std::env::temp_dir().join(format!("shim-uds-{}-{}", std::process::id(), line!()));
+    /// # let name = format!("shim-uds-{}-{}", std::process::id(), line!());
+    /// # let path = std::env::temp_dir().join(name);
     /// # let path = async_std::path::PathBuf::from(path);
     /// # async_std::task::block_on(async {
     /// let listener = UnixListener::bind(&path).await?;
@@ -189,7 +190,8 @@ impl UnixListener {
     /// ```
     /// use async_std::os::unix::net::UnixListener;
     ///
-    /// # let path = std::env::temp_dir().join(format!("shim-uds-{}-{}", std::process::id(), line!()));
+    /// # let name = format!("shim-uds-{}-{}", std::process::id(), line!());
+    /// # let path = std::env::temp_dir().join(name);
     /// # let path = async_std::path::PathBuf::from(path);
     /// # async_std::task::block_on(async {
     /// let listener = UnixListener::bind(&path).await?;
@@ -217,7 +219,8 @@ impl UnixListener {
     /// ```
     /// use async_std::os::unix::net::{UnixListener, UnixStream};
     ///
-    /// # let path = std::env::temp_dir().join(format!("shim-uds-{}-{}", std::process::id(), line!()));
+    /// # let name = format!("shim-uds-{}-{}", std::process::id(), line!());
+    /// # let path = std::env::temp_dir().join(name);
     /// # let path = async_std::path::PathBuf::from(path);
     /// # async_std::task::block_on(async {
     /// let listener = UnixListener::bind(&path).await?;
@@ -241,7 +244,8 @@ impl UnixListener {
     /// use async_std::os::unix::net::{UnixListener, UnixStream};
     /// use async_std::prelude::*;
     ///
-    /// # let path = std::env::temp_dir().join(format!("shim-uds-{}-{}", std::process::id(), line!()));
+    /// # let name = format!("shim-uds-{}-{}", std::process::id(), line!());
+    /// # let path = std::env::temp_dir().join(name);
     /// # let path = async_std::path::PathBuf::from(path);
     /// # async_std::task::block_on(async {
     /// let listener = UnixListener::bind(&path).await?;
@@ -266,7 +270,8 @@ impl UnixListener {
     /// ```
     /// use async_std::os::unix::net::UnixListener;
     ///
-    /// # let path = std::env::temp_dir().join(format!("shim-uds-{}-{}", std::process::id(), line!()));
+    /// # let name = format!("shim-uds-{}-{}", std::process::id(), line!());
+    /// # let path = std::env::temp_dir().join(name);
     /// # let path = async_std::path::PathBuf::from(path);
     /// # async_std::task::block_on(async {
     /// let listener = UnixListener::bind(&path).await?;

@@ -6,9 +6,9 @@
 //! ready, such as two vectors, does not monopolize its worker.
 //!
 //! A long transfer between two sockets of ours moves through a pipe inside the kernel
-//! (`os/splice.rs`), on Linux. It begins after some reads in a row have filled the largest buffer: a
-//! pipe costs two descriptors and system calls of its own, which messages would not earn back. When
-//! only small pieces arrive, the buffer takes over again.
+//! (`os/splice.rs`), on Linux. It begins after some reads in a row have filled the largest buffer:
+//! a pipe costs two descriptors and system calls of its own, which messages would not earn back.
+//! When only small pieces arrive, the buffer takes over again.
 //!
 //! When the reader has to wait, what was written so far is flushed, so a peer behind a buffered
 //! writer sees an answer before it sends the next request.

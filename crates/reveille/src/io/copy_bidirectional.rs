@@ -9,12 +9,12 @@ use super::context::Context as _;
 use super::copy::Copy;
 use super::{Read, Write};
 
-/// Copies from `a` to `b` and from `b` to `a` until both have ended, and returns the number of bytes
-/// of each direction, in this order.
+/// Copies from `a` to `b` and from `b` to `a` until both have ended, and returns the number of
+/// bytes of each direction, in this order.
 ///
 /// When one stream ends, what was read from it is written and flushed, and the other is closed for
-/// writing ([`close`](super::WriteExt::close)). Sockets pass the end on to the peer like this, while
-/// the other direction goes on (half-close).
+/// writing ([`close`](super::WriteExt::close)). Sockets pass the end on to the peer like this,
+/// while the other direction goes on (half-close).
 ///
 /// A long transfer between two sockets of this crate moves through the kernel, as with
 /// [`copy`](super::copy()).

@@ -1,8 +1,8 @@
 //! A pair of connected streams in memory.
 //!
-//! Each direction is a queue of bytes with a bound, one waker for its reader and one for its writer,
-//! behind a lock of std that is held for copies only. A waker is cloned before the lock is taken
-//! again, and woken or dropped after it is released.
+//! Each direction is a queue of bytes with a bound, one waker for its reader and one for its
+//! writer, behind a lock of std that is held for copies only. A waker is cloned before the lock is
+//! taken again, and woken or dropped after it is released.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -3,8 +3,8 @@
 //! A socket of ours reads into the spare capacity of the vector: the kernel writes the bytes, and
 //! nothing is cleared. Any other reader needs an initialized buffer, so the part of the vector that
 //! it may fill is cleared first. What was cleared and not filled stays cleared: later reads use it
-//! without clearing it again. The part grows only as fast as the reader fills it, so a small message
-//! in a large vector clears little.
+//! without clearing it again. The part grows only as fast as the reader fills it, so a small
+//! message in a large vector clears little.
 //!
 //! Invariants:
 //! 1. The `cleared` bytes after the end of the vector are initialized. A [`ReadToEnd`] owns its
@@ -137,7 +137,8 @@ impl<'a> ReadToEnd<'a> {
         buf.capacity() - buf.len()
     }
 
-    /// Whether the vector had room from the start and is just full: the program may know the length.
+    /// Whether the vector had room from the start and is just full: the program may know the
+    /// length.
     fn may_be_complete(&mut self) -> bool {
         self.first_capacity > 0 && self.target.vec().capacity() == self.first_capacity
     }
@@ -185,8 +186,8 @@ impl<'a> ReadToEnd<'a> {
         self.cleared = self.cleared.max(window);
         let buf = self.target.vec();
         let filled = buf.len();
-        // SAFETY: the new length must be within the capacity, and its bytes initialized. Invariant 1
-        // says so of the `cleared` bytes after the end, of which these are the first.
+        // SAFETY: the new length must be within the capacity, and its bytes initialized. Invariant
+        // 1 says so of the `cleared` bytes after the end, of which these are the first.
         unsafe { buf.set_len(filled + known) };
         lengthen(buf, window - known);
         Lent { buf, filled }

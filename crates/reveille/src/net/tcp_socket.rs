@@ -14,8 +14,8 @@ use crate::os::socket::{HAS_FAST_OPEN, begin_connect, finish_connect, keep_alive
 /// A TCP socket before it connects or listens: the place for options that must be set first.
 ///
 /// [`TcpStream::connect`] and [`TcpListener::bind`] make sockets with the options of the system (a
-/// listener: those of std). Use a `TcpSocket` to choose the source address of a connection, the size
-/// of buffers, which the handshake announces, or the queue of a listener.
+/// listener: those of std). Use a `TcpSocket` to choose the source address of a connection, the
+/// size of buffers, which the handshake announces, or the queue of a listener.
 ///
 /// A method that the system has no option for fails with `Unsupported`.
 ///
@@ -349,7 +349,8 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// The system's error, such as `InvalidInput` for a time below a second. `Unsupported` on OpenBSD.
+    /// The system's error, such as `InvalidInput` for a time below a second. `Unsupported` on
+    /// OpenBSD.
     ///
     /// # Examples
     ///

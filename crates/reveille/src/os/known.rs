@@ -1,8 +1,9 @@
 //! Finds out whether a reader or writer of any type is a socket of ours.
 //!
-//! The traits are those of futures-io, which every type implements for itself, and stable Rust has no
-//! specialization. So generic functions compare type ids. `typeid` returns one for types that borrow,
-//! too: lifetimes do not count, so the id of `&'a TcpStream` is that of `&'static TcpStream`.
+//! The traits are those of futures-io, which every type implements for itself, and stable Rust has
+//! no specialization. So generic functions compare type ids. `typeid` returns one for types that
+//! borrow, too: lifetimes do not count, so the id of `&'a TcpStream` is that of `&'static
+//! TcpStream`.
 
 use std::io;
 use std::task::{Context, Poll};
@@ -68,8 +69,8 @@ fn find<'a, T: ?Sized, S: 'static>(it: &'a T) -> Option<&'a S> {
     }
     if id == typeid::of::<&mut S>() {
         // SAFETY: the address must be that of a reference. The ids are equal, so `T` is `&'x mut S`
-        // for some `'x`, and `'x` outlives `'a` because `it` is a `&'a T`. It is borrowed shared for
-        // `'a`, so what it points to may be, too.
+        // for some `'x`, and `'x` outlives `'a` because `it` is a `&'a T`. It is borrowed shared
+        // for `'a`, so what it points to may be, too.
         return Some(unsafe { &**address.cast::<&'a mut S>() });
     }
     None

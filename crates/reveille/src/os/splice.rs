@@ -4,8 +4,8 @@
 //! It takes a pipe and two system calls for each piece, so it pays for long transfers only.
 //!
 //! Invariants:
-//! 1. A pipe is drained before it is filled again. So "would block" when it is filled means that the
-//!    socket has no bytes, and not that the pipe is full.
+//! 1. A pipe is drained before it is filled again. So "would block" when it is filled means that
+//!    the socket has no bytes, and not that the pipe is full.
 //! 2. `len` is the number of bytes in the pipe. No one else has its ends.
 
 #[cfg(target_os = "linux")]
@@ -39,8 +39,8 @@ mod linux {
     use super::Filled;
     use crate::os::known::Known;
 
-    /// The size of the pipe, in bytes: the most that an ordinary user may ask for. If it is refused,
-    /// the pipe has the 64 KiB of every pipe.
+    /// The size of the pipe, in bytes: the most that an ordinary user may ask for. If it is
+    /// refused, the pipe has the 64 KiB of every pipe.
     const PIPE_LEN: usize = 1 << 20;
 
     /// A pipe between two sockets.

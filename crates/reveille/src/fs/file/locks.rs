@@ -59,22 +59,22 @@ impl Drop for Unclaimed {
 
 /// Locks between the handles of a file, in this process and others.
 ///
-/// They are advisory: they exclude other locks, and neither reads nor writes. They belong to the open
-/// file, which the clones of a `File` share, and are released when the last of these is dropped. On
-/// systems other than Windows they are those of `flock`.
+/// They are advisory: they exclude other locks, and neither reads nor writes. They belong to the
+/// open file, which the clones of a `File` share, and are released when the last of these is
+/// dropped. On systems other than Windows they are those of `flock`.
 impl File {
     /// Waits until no other open file has a lock, and takes the exclusive lock.
     ///
     /// A shared lock of this file becomes exclusive; it may be released in between. Waiting is
-    /// neither fair nor immediate: a waiter tries again after 1 ms, and then at growing intervals of
-    /// up to 50 ms.
+    /// neither fair nor immediate: a waiter tries again after 1 ms, and then at growing intervals
+    /// of up to 50 ms.
     ///
     /// What was read ahead is discarded, so a read sees what the last owner has written.
     ///
     /// # Errors
     ///
-    /// `could not lock the file: …`, with the system's error; the error of an earlier write, and then
-    /// there is no lock.
+    /// `could not lock the file: …`, with the system's error; the error of an earlier write, and
+    /// then there is no lock.
     ///
     /// # Cancel safety
     ///
@@ -189,7 +189,8 @@ impl File {
         self.attempt(Wanted::Shared).await
     }
 
-    /// Flushes what was written, and then releases the lock. If there is no lock, this only flushes.
+    /// Flushes what was written, and then releases the lock. If there is no lock, this only
+    /// flushes.
     ///
     /// # Errors
     ///

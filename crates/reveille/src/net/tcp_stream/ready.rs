@@ -9,10 +9,11 @@ use super::TcpStream;
 impl TcpStream {
     /// Waits until a read would not wait: bytes, the end or an error are there.
     ///
-    /// A task that waits like this needs no buffer yet. With [batched reads](crate::runtime::Builder::batched_reads), bytes that
-    /// were received already count. If other tasks read from the
-    /// connection, the bytes may be gone when this returns: a [`read`](crate::io::ReadExt::read)
-    /// waits again, and [`try_read`](TcpStream::try_read) fails with `WouldBlock`.
+    /// A task that waits like this needs no buffer yet. With [batched
+    /// reads](crate::runtime::Builder::batched_reads), bytes that were received already count. If
+    /// other tasks read from the connection, the bytes may be gone when this returns: a
+    /// [`read`](crate::io::ReadExt::read) waits again, and [`try_read`](TcpStream::try_read) fails
+    /// with `WouldBlock`.
     ///
     /// # Errors
     ///

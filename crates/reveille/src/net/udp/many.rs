@@ -1,7 +1,7 @@
 //! Many datagrams with one system call.
 //!
-//! On Linux these are `recvmmsg` and `sendmmsg`, with segmentation by the kernel or the network card
-//! (GSO, GRO). Elsewhere they are loops: see `os/datagrams.rs`.
+//! On Linux these are `recvmmsg` and `sendmmsg`, with segmentation by the kernel or the network
+//! card (GSO, GRO). Elsewhere they are loops: see `os/datagrams.rs`.
 
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
@@ -140,7 +140,8 @@ impl UdpSocket {
     ///     let receiver = UdpSocket::bind("127.0.0.1:0").await?;
     ///     let sender = UdpSocket::bind("127.0.0.1:0").await?;
     ///     sender.connect(receiver.local_addr()?).await?;
-    ///     assert_eq!(sender.send_many(&[Datagram::new(b"one"), Datagram::new(b"three")]).await?, 2);
+    ///     let two = [Datagram::new(b"one"), Datagram::new(b"three")];
+    ///     assert_eq!(sender.send_many(&two).await?, 2);
     ///
     ///     let (mut first, mut second) = ([0; 16], [0; 16]);
     ///     let mut bufs = [IoSliceMut::new(&mut first), IoSliceMut::new(&mut second)];
@@ -206,14 +207,14 @@ impl UdpSocket {
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if there is no datagram. The system's error if the first cannot be sent: it is
-    /// too long (`EMSGSIZE`), or an earlier one was refused (`ConnectionRefused`). If another
+    /// `InvalidInput` if there is no datagram. The system's error if the first cannot be sent: it
+    /// is too long (`EMSGSIZE`), or an earlier one was refused (`ConnectionRefused`). If another
     /// cannot, those before it count, and the next call returns the error.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, no datagram was sent. Elsewhere than on Linux, some segments of the
-    /// first one may have been, and are sent again after a wait.
+    /// If the future is dropped, no datagram was sent. Elsewhere than on Linux, some segments of
+    /// the first one may have been, and are sent again after a wait.
     ///
     /// # Examples
     ///

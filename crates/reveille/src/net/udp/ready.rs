@@ -187,7 +187,8 @@ impl UdpSocket {
 /// Poll functions, for futures and transports of your own. Every task that polls is woken, not only
 /// the last.
 impl UdpSocket {
-    /// Receives a datagram from the connected peer: [`recv`](UdpSocket::recv) for the poll function of a future of your own.
+    /// Receives a datagram from the connected peer: [`recv`](UdpSocket::recv) for the poll function
+    /// of a future of your own.
     ///
     /// # Errors
     ///
@@ -217,7 +218,8 @@ impl UdpSocket {
         self.io.poll_io(cx, Interest::Read, |socket| socket.recv(buf))
     }
 
-    /// Receives a datagram: [`recv_from`](UdpSocket::recv_from) for the poll function of a future of your own.
+    /// Receives a datagram: [`recv_from`](UdpSocket::recv_from) for the poll function of a future
+    /// of your own.
     ///
     /// # Errors
     ///
@@ -252,7 +254,8 @@ impl UdpSocket {
         self.io.poll_io(cx, Interest::Read, |socket| socket.recv_from(buf))
     }
 
-    /// Receives a datagram and leaves it in the queue: [`peek_from`](UdpSocket::peek_from) for the poll function of a future of your own.
+    /// Receives a datagram and leaves it in the queue: [`peek_from`](UdpSocket::peek_from) for the
+    /// poll function of a future of your own.
     ///
     /// # Errors
     ///
@@ -287,7 +290,8 @@ impl UdpSocket {
         self.io.poll_io(cx, Interest::Read, |socket| socket.peek_from(buf))
     }
 
-    /// Sends a datagram to the connected peer: [`send`](UdpSocket::send) for the poll function of a future of your own.
+    /// Sends a datagram to the connected peer: [`send`](UdpSocket::send) for the poll function of a
+    /// future of your own.
     ///
     /// # Errors
     ///
@@ -315,7 +319,8 @@ impl UdpSocket {
         self.io.poll_io(cx, Interest::Write, |socket| socket.send(buf))
     }
 
-    /// Sends a datagram to `address`: [`send_to`](UdpSocket::send_to) for the poll function of a future of your own.
+    /// Sends a datagram to `address`: [`send_to`](UdpSocket::send_to) for the poll function of a
+    /// future of your own.
     ///
     /// # Errors
     ///

@@ -9,10 +9,11 @@
 //! file. An object that changes its descriptor later gets the readiness of the old one, and nothing
 //! else goes wrong.
 //!
-//! Rejected: an `unsafe` trait that promises a descriptor that stays (async-io's `IoSafe`). It saves
-//! one descriptor for each object, but a type of another crate that does not implement it cannot be
-//! used without a wrapper. Rejected: the object's own descriptor with the number kept (tokio). After
-//! the object has closed it, the number may belong to another file, whose entry is then removed.
+//! Rejected: an `unsafe` trait that promises a descriptor that stays (async-io's `IoSafe`). It
+//! saves one descriptor for each object, but a type of another crate that does not implement it
+//! cannot be used without a wrapper. Rejected: the object's own descriptor with the number kept
+//! (tokio). After the object has closed it, the number may belong to another file, whose entry is
+//! then removed.
 
 use std::fmt;
 use std::fs::File;
@@ -51,8 +52,8 @@ use crate::io::context::Context as _;
 ///
 /// # Cancel safety
 ///
-/// Waiting takes nothing. A closure runs only while its future is polled, and its result is returned
-/// by that poll.
+/// Waiting takes nothing. A closure runs only while its future is polled, and its result is
+/// returned by that poll.
 ///
 /// # Examples
 ///
@@ -92,9 +93,9 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// The object is dropped.
     ///
-    /// * `InvalidInput` if the descriptor is of a kind that is always ready and that the system does
-    ///   not wait for: a regular file, a directory, a disk, `/dev/null`. Use [`File`](crate::fs::File)
-    ///   for files.
+    /// * `InvalidInput` if the descriptor is of a kind that is always ready and that the system
+    ///   does not wait for: a regular file, a directory, a disk, `/dev/null`. Use
+    ///   [`File`](crate::fs::File) for files.
     /// * The system's error, such as `EMFILE` if no descriptor is left for the duplicate.
     ///
     /// Each names the descriptor.
@@ -445,8 +446,8 @@ fn duplicate(fd: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     Ok(file.into())
 }
 
-/// Whether the system can wait for a device or a descriptor without a type: only epoll itself knows,
-/// and refuses `/dev/null` and others.
+/// Whether the system can wait for a device or a descriptor without a type: only epoll itself
+/// knows, and refuses `/dev/null` and others.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 fn can_wait(file: &File) -> io::Result<bool> {
     use rustix::event::epoll;

@@ -97,9 +97,9 @@ impl File {
     /// most 2 MiB are written at once. A gap between the end of the file and `offset` reads as
     /// zeros.
     ///
-    /// Unlike `write`, this waits until the system has the bytes: there is nothing to flush. It comes
-    /// after what was written through this file before. A file that was opened for appending appends
-    /// the bytes on Linux, whatever the offset.
+    /// Unlike `write`, this waits until the system has the bytes: there is nothing to flush. It
+    /// comes after what was written through this file before. A file that was opened for appending
+    /// appends the bytes on Linux, whatever the offset.
     ///
     /// # Errors
     ///
@@ -150,7 +150,7 @@ impl File {
     /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
     /// use reveille::fs::{self, File};
     ///
-    /// # let path = std::env::temp_dir().join(format!("reveille-doc-all-at-{}", std::process::id()));
+    /// # let path = std::env::temp_dir().join(format!("rv-doc-all-at-{}", std::process::id()));
     /// # let path = reveille::path::PathBuf::from(path);
     /// let file = File::create(&path).await?;
     /// file.write_all_at(b"hello", 0).await?;

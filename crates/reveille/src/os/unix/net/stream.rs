@@ -26,8 +26,8 @@ mod ready;
 /// Clones share the connection. `&UnixStream` also reads and writes. The connection is closed when
 /// the last clone is dropped.
 ///
-/// [`close`](crate::io::WriteExt::close) shuts the write side down for all clones, so the peer reads
-/// to the end. In async-std, and in the shim that replaces it, it does nothing.
+/// [`close`](crate::io::WriteExt::close) shuts the write side down for all clones, so the peer
+/// reads to the end. In async-std, and in the shim that replaces it, it does nothing.
 ///
 /// # Cancel safety
 ///

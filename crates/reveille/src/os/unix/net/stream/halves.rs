@@ -1,5 +1,5 @@
-//! The owned halves of a Unix domain connection. They share it as clones do; only the drop of the write half
-//! differs.
+//! The owned halves of a Unix domain connection. They share it as clones do; only the drop of the
+//! write half differs.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -11,9 +11,9 @@ use super::UnixStream;
 impl UnixStream {
     /// Splits the connection into a half that reads and a half that writes, each owned.
     ///
-    /// A clone, or `&UnixStream`, can do the same. The halves say in their types which task does what,
-    /// and **dropping the write half shuts the write side down**, so the peer reads to the end, as
-    /// in tokio. The connection is closed when both halves, and all clones, are dropped.
+    /// A clone, or `&UnixStream`, can do the same. The halves say in their types which task does
+    /// what, and **dropping the write half shuts the write side down**, so the peer reads to the
+    /// end, as in tokio. The connection is closed when both halves, and all clones, are dropped.
     ///
     /// # Examples
     ///
