@@ -281,8 +281,8 @@ where
     }
 
     /// Registers the source after a waiter was entered. `Ready` if it has just been registered (or
-    /// the shard stopped being driven meanwhile): the operation is tried again. `Pending` if nothing was left
-    /// to do but to wait.
+    /// the shard stopped being driven meanwhile): the operation is tried again. `Pending` if
+    /// nothing was left to do but to wait.
     fn register_for_wait(
         &self,
         arming: Arming,

@@ -255,12 +255,12 @@
 //! | [`channel`] | `sync::mpsc` | several receivers; both ends are asynchronous |
 //! | [`sync`] | `sync` | `broadcast`, `watch`, `oneshot`, `Notify`, `Semaphore`; guards may live across an `.await` |
 //! | [`time`] | `time` | `sleep`, `timeout`, `interval` |
-//! | [`io`] | `io` | `timeout`; buffered lines as a stream |
-//! | [`net`] | `net` | accepted connections as a stream |
+//! | [`io`] | `io` | `timeout`; buffered lines as a stream; copies in both directions |
+//! | [`net`] | `net` | accepted connections as a stream, a socket builder, readiness, many datagrams |
 //! | [`fs`], [`path`] | `fs`, `path` | directories as streams |
 //! | [`process`] | `process` | pipes and exits of children without a thread |
 //! | [`signal`] | | Ctrl-C and the signals of Unix |
-//! | [`os`] | `os` | Unix domain sockets |
+//! | [`os`] | `os` | Unix domain sockets, readiness of any descriptor |
 //! | [`runtime`] | | your own runtimes: their size, hooks and shutdown |
 //! | [`prelude`] | `prelude` | the extension traits; import them all |
 //!
