@@ -1,133 +1,169 @@
-//! Features that async-std's API lacked, lost or closed.
+//! Faults of other runtimes' APIs that reveille must not have. `tests/FAULTS.md` lists them.
 
-use std::cell::Cell;
-use std::rc::Rc;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::task::{Context, Poll, Wake, Waker};
 
-use async_std::net::TcpStream;
-use reveille::net::{TcpListener, UdpSocket};
-use reveille::stream;
-use reveille::stream::ConcurrentExt as _;
-use reveille::task::{self, block_on};
+use futures_lite::AsyncWriteExt as _;
+use reveille::channel;
+use reveille::process::{Command, Stdio};
+use reveille::sync::{Condvar, Mutex};
+use reveille::task::block_on;
 
-/// So a test of one covers the other.
-#[test]
-fn the_types_of_the_shim_are_those_of_reveille() {
-    fn is_same<A: 'static, B: 'static>() -> bool {
-        std::any::TypeId::of::<A>() == std::any::TypeId::of::<B>()
+fn poll<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(waker))
+}
+
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
     }
-    assert!(is_same::<async_std::fs::File, reveille::fs::File>());
-    assert!(is_same::<async_std::io::Stdin, reveille::io::Stdin>());
-    assert!(is_same::<async_std::net::TcpListener, TcpListener>());
-    assert!(is_same::<TcpStream, reveille::net::TcpStream>());
-    assert!(is_same::<async_std::net::UdpSocket, UdpSocket>());
-    assert!(is_same::<async_std::path::PathBuf, reveille::path::PathBuf>());
-    assert!(is_same::<async_std::sync::Barrier, reveille::sync::Barrier>());
-    assert!(is_same::<async_std::task::JoinHandle<()>, task::JoinHandle<()>>());
 }
 
-#[cfg(unix)]
 #[test]
-fn fault_730_into_raw_fd_gives_an_open_descriptor() {
-    use std::io::Write as _;
-    use std::os::fd::{FromRawFd as _, IntoRawFd as _, OwnedFd};
+fn a_receiver_that_gives_up_passes_its_message_on() {
+    let (sender, receiver) = channel::unbounded();
+    let (first, second) = (Arc::new(Count(0.into())), Arc::new(Count(0.into())));
+    let other = receiver.clone();
+    let mut giving_up = Box::pin(receiver.recv());
+    let mut waiting = pin!(other.recv());
+    assert!(poll(giving_up.as_mut(), &Waker::from(Arc::clone(&first))).is_pending());
+    assert!(poll(waiting.as_mut(), &Waker::from(Arc::clone(&second))).is_pending());
+    sender.try_send(7).unwrap();
+    assert_eq!((first.0.load(Ordering::SeqCst), second.0.load(Ordering::SeqCst)), (1, 0));
+    drop(giving_up);
+    assert_eq!(second.0.load(Ordering::SeqCst), 1);
+    assert_eq!(poll(waiting, Waker::noop()), Poll::Ready(Ok(7)));
+}
 
-    use async_std::io::ReadExt as _;
+#[test]
+fn a_waker_may_use_the_condition_variable_that_wakes_or_drops_it() {
+    struct Meddler(Arc<Condvar>, Arc<AtomicUsize>);
+    impl Meddler {
+        fn meddle(&self) {
+            self.1.fetch_add(1, Ordering::SeqCst);
+            self.0.notify_one();
+            self.0.notify_all();
+        }
+    }
+    impl Wake for Meddler {
+        fn wake(self: Arc<Self>) {
+            self.meddle();
+        }
+    }
+    impl Drop for Meddler {
+        fn drop(&mut self) {
+            self.meddle();
+        }
+    }
+    let (condvar, calls) = (Arc::new(Condvar::new()), Arc::new(AtomicUsize::new(0)));
+    let meddler = || Waker::from(Arc::new(Meddler(Arc::clone(&condvar), Arc::clone(&calls))));
+    let mutex = Mutex::new(());
+    let guard = block_on(mutex.lock());
+    let mut notified = Box::pin(condvar.wait(guard));
+    assert!(poll(notified.as_mut(), &meddler()).is_pending());
+    condvar.notify_one();
+    let guard = block_on(notified);
+    let mut dropped = Box::pin(condvar.wait(guard));
+    assert!(poll(dropped.as_mut(), &meddler()).is_pending());
+    // Another waker replaces it, and then the whole is dropped.
+    assert!(poll(dropped.as_mut(), &meddler()).is_pending());
+    drop(dropped);
+    // The first was woken and dropped. The second was dropped when the third replaced it, which
+    // woke the third.
+    assert_eq!(calls.load(Ordering::SeqCst), 5);
+}
 
+struct Boom;
+
+impl Wake for Boom {
+    fn wake(self: Arc<Self>) {
+        panic!("a waker that panics");
+    }
+}
+
+#[test]
+fn a_waker_that_panics_costs_no_other_waiter_of_a_condition_variable_its_notification() {
+    let (condvar, mutex) = (Condvar::new(), Mutex::new(()));
+    let wait = || Box::pin(async { drop(condvar.wait(mutex.lock().await).await) });
+    let boom = Waker::from(Arc::new(Boom));
+    let second = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&second));
+    let (mut first, mut other) = (wait(), wait());
+    assert!(poll(first.as_mut(), &boom).is_pending());
+    assert!(poll(other.as_mut(), &waker).is_pending());
+    condvar.notify_all();
+    assert_eq!(second.0.load(Ordering::SeqCst), 1);
+    assert!(poll(other.as_mut(), &waker).is_ready());
+
+    let mut other = wait();
+    assert!(poll(first.as_mut(), &boom).is_ready(), "it was notified, whatever its waker does");
+    let mut first = wait();
+    assert!(poll(first.as_mut(), &boom).is_pending());
+    assert!(poll(other.as_mut(), &waker).is_pending());
+    condvar.notify_one();
+    // Dropped before its first poll, it passes its notification on, also to a waker that panics.
+    drop(first);
+    assert_eq!(second.0.load(Ordering::SeqCst), 2);
+    assert!(poll(other.as_mut(), &waker).is_ready());
+}
+
+#[test]
+fn a_waker_that_panics_costs_no_other_waiter_of_a_file_its_turn() {
+    use std::os::fd::{FromRawFd as _, OwnedFd};
+
+    let mut ends = [0; 2];
+    // SAFETY: the call writes two numbers to where it is told.
+    assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
+    // SAFETY: the call has just opened both, and they have no other owner.
+    let [reader, writer] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+    let mut first = reveille::fs::File::from(std::fs::File::from(reader));
+    let mut second = first.clone();
+    let second_woken = Arc::new(Count::default());
+    let (boom, waker) = (Waker::from(Arc::new(Boom)), Waker::from(Arc::clone(&second_woken)));
+    let (mut a, mut b) = ([0], [0]);
+    let mut first = Box::pin(futures_lite::AsyncReadExt::read(&mut first, &mut a));
+    let mut second = Box::pin(futures_lite::AsyncReadExt::read(&mut second, &mut b));
+    assert!(poll(first.as_mut(), &boom).is_pending());
+    assert!(poll(second.as_mut(), &waker).is_pending());
+    std::io::Write::write_all(&mut std::fs::File::from(writer), b"x").unwrap();
+    let start = reveille_tests::measure::now();
+    while second_woken.0.load(Ordering::SeqCst) == 0 {
+        assert!(start.elapsed() < std::time::Duration::from_secs(20), "the second is not woken");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_childs_end_may_be_asked_for_too_early_and_too_often() {
     block_on(async {
-        let listener = async_std::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-        let (mut peer, _) = listener.accept().await.unwrap();
-        let number = stream.into_raw_fd();
-        // SAFETY: `into_raw_fd` has released the descriptor: it is open and has no owner.
-        let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
-        std::net::TcpStream::from(descriptor).write_all(b"open").unwrap();
-        let mut text = String::new();
-        peer.read_to_string(&mut text).await.unwrap();
-        assert_eq!(text, "open");
+        let mut waits = Command::new("sh");
+        let mut child =
+            waits.args(["-c", "read line; exit 3"]).stdin(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut status = pin!(child.status());
+        // Polls without a cause.
+        for _ in 0..1_000 {
+            assert!(poll_fn(|cx| Poll::Ready(status.as_mut().poll(cx).is_pending())).await);
+        }
+        stdin.write_all(b"line\n").await.unwrap();
+        assert_eq!(status.await.unwrap().code(), Some(3));
+        assert_eq!(child.status().await.unwrap().code(), Some(3));
     });
 }
 
-/// An error that names its path or address keeps the system's number.
 #[test]
-fn fault_errors_keep_the_number_of_the_system() {
-    const ENOENT: i32 = 2;
+fn killing_a_child_that_has_exited_kills_nothing_else() {
     block_on(async {
-        let error = async_std::fs::read("/there/is/no/such/file").await.unwrap_err();
-        assert!(error.to_string().contains("/there/is/no/such/file"));
-        assert_eq!(reveille::io::raw_os_error(&error), Some(ENOENT));
-        let error = async_std::fs::File::open("/there/is/no/such/file").await.unwrap_err();
-        assert_eq!(reveille::io::raw_os_error(&error), Some(ENOENT));
+        let mut child = Command::new("true").spawn().unwrap();
+        assert!(child.status().await.unwrap().success());
+        // Its id may belong to another process by now. As in std, this does nothing.
+        child.kill().unwrap();
+        assert!(child.status().await.unwrap().success());
     });
-}
-
-/// Only the default features of reveille are enabled here.
-#[test]
-fn fault_815_spawn_local_needs_no_feature() {
-    let count = Rc::new(Cell::new(0));
-    block_on(async {
-        let count = Rc::clone(&count);
-        task::spawn_local(async move { count.set(1) }).await;
-    });
-    assert_eq!(count.get(), 1);
-}
-
-#[test]
-fn fault_connect_timeout_is_there() {
-    block_on(async {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let limit = Duration::from_secs(60);
-        let stream = reveille::net::TcpStream::connect_timeout(address, limit).await.unwrap();
-        assert_eq!(stream.peer_addr().unwrap(), address);
-    });
-}
-
-/// The error of a datagram without a receiver stays with the socket until it is taken.
-#[cfg(target_os = "linux")]
-#[test]
-fn fault_507_take_error_takes_the_sockets_error_once() {
-    block_on(async {
-        let nobody = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        socket.connect(nobody).await.unwrap();
-        assert!(socket.take_error().unwrap().is_none());
-        socket.send(b"to nobody").await.unwrap();
-        // The loopback interface answers before `send` returns.
-        let error = socket.take_error().unwrap().expect("the answer was that nobody is there");
-        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
-        assert!(socket.take_error().unwrap().is_none());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        assert!(listener.take_error().unwrap().is_none());
-    });
-}
-
-#[test]
-fn fault_1095_udp_sockets_can_be_cloned() {
-    block_on(async {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let clone = socket.try_clone().unwrap();
-        let address = socket.local_addr().unwrap();
-        assert_eq!(clone.local_addr().unwrap(), address);
-        drop(socket);
-        clone.send_to(b"still open", address).await.unwrap();
-        let mut buffer = [0; 16];
-        assert_eq!(clone.recv(&mut buffer).await.unwrap(), 10);
-    });
-}
-
-#[test]
-fn fault_477_streams_have_for_each_concurrent() {
-    let (running, most, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
-    block_on(stream::from_iter(0..40).for_each_concurrent(4, async |_| {
-        let now = running.fetch_add(1, Ordering::Relaxed) + 1;
-        most.fetch_max(now, Ordering::Relaxed);
-        task::yield_now().await;
-        running.fetch_sub(1, Ordering::Relaxed);
-        done.fetch_add(1, Ordering::Relaxed);
-    }));
-    assert_eq!(done.into_inner(), 40);
-    let most = most.into_inner();
-    assert!((2..=4).contains(&most), "{most} at once");
 }

@@ -1,22 +1,24 @@
-//! async-std's faults, each with a test that it does not occur here. The numbers are those of
-//! async-std's issues.
+//! Regressions: faults that async-std, tokio and others shipped, each with tests that reveille does
+//! not have it. `tests/FAULTS.md` and `tests/STRANGERS.md` are the lists.
 //!
-//! | fault | test |
-//! |---|---|
-//! | #730, `into_raw_fd` returns a closed descriptor | here, and in `tcp.rs`, `uds.rs` |
-//! | #900, a task is stuck in `File`'s drop | `file.rs` |
-//! | #1055, a read that timed out consumes the next key press | `stdio.rs` |
-//! | #658, the accept loop ends when descriptors run out | here, and in `tcp_accept.rs` |
-//! | `connect_timeout` to an address that does not answer | `tcp.rs` |
-//! | #477, `for_each_concurrent` | here, and in `stream.rs` |
-//! | all others | here |
-//!
-//! Where the shim has the API, the tests run against the shim.
+//! A test that changes a limit, a signal handler or another property of the whole process runs in a
+//! process of its own (`reveille_tests::child`), as does one that counts threads, descriptors or
+//! bytes.
 
 use reveille_watchdog as _;
 
-mod api;
-mod panics;
 #[cfg(unix)]
-mod resources;
+mod api;
+#[cfg(target_os = "linux")]
+mod descriptors;
+#[cfg(target_os = "linux")]
+mod load;
+#[cfg(target_os = "linux")]
+mod memory;
+mod shim;
+#[cfg(target_os = "linux")]
+mod signals;
+#[cfg(unix)]
+mod strangers;
+#[cfg(target_os = "linux")]
 mod threads;

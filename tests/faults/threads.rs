@@ -1,236 +1,139 @@
-//! Control of the runtime's threads: their number, names, hooks and end.
+//! Thread exhaustion: the system starts no thread. Operations that need one fail with an error that
+//! says so, everything else continues, and all works again when threads are available.
+//!
+//! The stack size makes a thread fail to start, because limits on the number of threads do not
+//! apply to root.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc;
 use std::time::Duration;
 
-use async_std::task;
-use reveille::runtime::{Builder, Handle};
-use reveille_tests::again::passes_in_own_process;
+use reveille::runtime::Builder;
+use reveille::task;
+use reveille_tests::measure::{block_thread, descriptors, now, threads};
+use reveille_tests::{child, test_name};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// async-std's documentation promised this; its code used the default instead.
-#[test]
-fn fault_an_invalid_number_of_threads_is_refused() {
-    for (name, value) in [
-        ("ASYNC_STD_THREAD_COUNT", "many"),
-        ("ASYNC_STD_THREAD_COUNT", "0"),
-        ("ASYNC_STD_THREAD_COUNT", "-3"),
-        ("BLOCKING_MAX_THREADS", "1e3"),
-        ("REVEILLE_THREADS", "four"),
-    ] {
-        passes_in_own_process(&[(name, value)], || {
-            let refused = std::panic::catch_unwind(|| drop(task::spawn(async {})));
-            let message = *refused.unwrap_err().downcast::<String>().unwrap();
-            let names = ["ASYNC_STD_THREAD_COUNT", "BLOCKING_MAX_THREADS", "REVEILLE_THREADS"];
-            let set = names.into_iter().find(|name| std::env::var_os(name).is_some()).unwrap();
-            let value = std::env::var_os(set).unwrap().into_string().unwrap();
-            assert!(message.contains(set) && message.contains(&value), "{message}");
-        });
+/// While it exists, the address space has no room for another stack.
+struct NoThreads(Rlimit);
+
+impl NoThreads {
+    fn begin() -> NoThreads {
+        wait_for_sleepers();
+        let before = getrlimit(Resource::As);
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+        let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();
+        // A stack is 2 MiB; half of one is left for everything else.
+        let current = pages * rustix::param::page_size() as u64 + (1 << 20);
+        setrlimit(Resource::As, Rlimit { current: Some(current), ..before }).unwrap();
+        NoThreads(before)
     }
 }
 
-/// If both async-std's variable and ours are set, ours decides, and for one runtime only.
-#[test]
-fn fault_593_our_own_variable_wins() {
-    let environment = [("ASYNC_STD_THREAD_COUNT", "3"), ("REVEILLE_THREADS", "4")];
-    passes_in_own_process(&environment, || {
-        let workers = task::block_on(task::spawn(async { Handle::current().metrics().workers }));
-        assert_eq!(workers, 4);
-        let own = Builder::new().workers(2).build().unwrap();
-        assert_eq!(own.metrics().workers, 2);
-    });
-}
-
-/// A thread-local that records the end of its thread.
-struct Ends(Arc<AtomicUsize>);
-
-impl Drop for Ends {
+impl Drop for NoThreads {
     fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        setrlimit(Resource::As, self.0).unwrap();
     }
 }
 
-thread_local!(static END: std::cell::OnceCell<Ends> = const { std::cell::OnceCell::new() });
-
-/// Thread-locals are dropped at the very end of a thread, so all of them have been dropped only if
-/// the threads were joined.
-#[test]
-fn fault_759_a_runtime_joins_its_threads() {
-    let (started, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let count = (Arc::clone(&started), Arc::clone(&ended));
-    let builder = Builder::new().workers(3).on_thread_start(move || {
-        count.0.fetch_add(1, Ordering::SeqCst);
-        END.with(|end| drop(end.set(Ends(Arc::clone(&count.1)))));
-    });
-    let runtime = builder.build().unwrap();
-    runtime.block_on(async {
-        reveille::task::spawn_blocking(|| ()).await;
-        reveille::task::spawn(async {}).await;
-    });
-    drop(runtime);
-    let started = started.load(Ordering::SeqCst);
-    assert!(started >= 4, "three workers and a blocking thread, not {started}");
-    assert_eq!(ended.load(Ordering::SeqCst), started);
-}
-
-#[test]
-fn fault_79_a_runtime_is_shut_down_and_says_what_it_left() {
-    let runtime = Builder::new().workers(2).build().unwrap();
-    let ended = Arc::new(AtomicUsize::new(0));
-    let tasks: Vec<_> = (0..10)
-        .map(|_| {
-            let ends = Ends(Arc::clone(&ended));
-            runtime.spawn(async move {
-                let _ends = ends;
-                std::future::pending::<()>().await;
-            })
+/// Waits until every other thread sleeps: a thread that is still starting needs memory, and std
+/// aborts the process if there is none.
+fn wait_for_sleepers() {
+    let own = std::fs::read_link("/proc/thread-self").unwrap();
+    let all_sleep = || {
+        let mut others = std::fs::read_dir("/proc/self/task").unwrap();
+        others.all(|task| {
+            let task = task.unwrap();
+            let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+            own.file_name() == Some(&task.file_name())
+                || stat.rsplit_once(") ").is_none_or(|(_, rest)| rest.starts_with('S'))
         })
-        .collect();
-    let handle = runtime.handle();
-    assert!(handle.is_running());
-    let report = runtime.shutdown(Duration::from_secs(60));
-    assert!(report.is_complete(), "{report:?}");
-    assert_eq!(report.cancelled_tasks, 10);
-    assert_eq!(ended.load(Ordering::SeqCst), 10, "their futures are dropped");
-    assert!(!handle.is_running());
-    for task in tasks {
-        assert!(task::block_on(task.result()).unwrap_err().is_cancelled());
-    }
-}
-
-#[test]
-fn fault_593_threads_are_named_counted_and_told_when_they_begin_and_end() {
-    let (sender, told) = mpsc::channel();
-    let (begin, end) = (sender.clone(), sender);
-    let report = |what| {
-        let name = std::thread::current().name().unwrap_or_default().to_owned();
-        (what, name)
     };
-    let runtime = Builder::new()
-        .workers(2)
-        .thread_name("bees")
-        .stack_size(512 * 1024)
-        .max_blocking_threads(1)
-        .keep_alive(Duration::from_millis(1))
-        .on_thread_start(move || begin.send(report("begins")).unwrap())
-        .on_thread_stop(move || end.send(report("ends")).unwrap())
-        .build()
-        .unwrap();
-    assert_eq!(runtime.metrics().workers, 2);
-    drop(runtime);
-    let mut told: Vec<_> = told.into_iter().collect();
-    told.sort();
-    let expected = ["begins", "begins", "ends", "ends"].map(|what| (what, "bees".to_owned()));
-    assert_eq!(told, expected);
+    let start = now();
+    let mut in_a_row = 0;
+    while in_a_row < 5 {
+        assert!(start.elapsed() < Duration::from_secs(60), "a thread never sleeps");
+        in_a_row = if all_sleep() { in_a_row + 1 } else { 0 };
+        block_thread(Duration::from_millis(2));
+    }
 }
 
-/// The program can configure the global runtime, which serves all crates in it.
 #[test]
-fn fault_593_the_program_decides_about_the_global_runtime() {
-    passes_in_own_process(&[("ASYNC_STD_THREAD_NAME", "not these")], || {
-        let builder = || Builder::new().workers(1).thread_name("bees");
-        let handle = builder().build_global().unwrap();
-        assert_eq!(handle.metrics().workers, 1);
-        let name = task::spawn(async { std::thread::current().name().map(str::to_owned) });
-        assert_eq!(task::block_on(name).as_deref(), Some("bees"));
-        let error = builder().build_global().unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists);
-    });
-    passes_in_own_process(&[], || {
-        task::block_on(task::spawn(async {}));
-        let error = Builder::new().build_global().unwrap_err();
-        assert_eq!(error.kind(), std::io::ErrorKind::AlreadyExists, "it has started by itself");
-    });
+fn a_runtime_without_threads_is_an_error_and_leaves_nothing() {
+    if child::has_run(test_name!()) {
+        return;
+    }
+    let before = (threads(), descriptors());
+    let error = Builder::new().workers(2).stack_size(1 << 46).build().expect_err("no such room");
+    println!("{error}");
+    assert!(error.to_string().starts_with("could not create a worker thread: "), "{error}");
+    assert_eq!((threads(), descriptors()), before);
 }
 
-/// On Linux each thread has its own priority, which the hook may lower.
-#[cfg(target_os = "linux")]
 #[test]
-fn fault_593_threads_have_the_priority_that_their_hook_gives_them() {
-    let niceness = || rustix::process::getpriority_process(None).unwrap();
-    let before = niceness();
-    let builder = Builder::new().workers(2).on_thread_start(|| {
-        // Of the calling thread, on Linux.
-        rustix::process::nice(3).unwrap();
-    });
-    let runtime = builder.build().unwrap();
-    let expected = (before + 3).min(19);
-    for _ in 0..20 {
-        assert_eq!(runtime.block_on(runtime.spawn(async move { niceness() })), expected);
+fn closures_without_a_thread_are_refused_and_the_rest_goes_on() {
+    if child::has_run(test_name!()) {
+        return;
     }
-    assert_eq!(niceness(), before, "this thread is as it was");
+    let runtime = Builder::new().workers(2).build().unwrap();
+    runtime.block_on(runtime.spawn(async {
+        task::sleep(Duration::from_millis(1)).await;
+        let refused = {
+            let _no_threads = NoThreads::begin();
+            let closure = task::spawn_blocking(|| 1);
+            task::spawn(task::sleep(Duration::from_millis(5))).await;
+            closure.result().await
+        };
+        let error = refused.expect_err("there was no thread");
+        println!("{error}");
+        let text = "the task panicked: the blocking pool could not start a thread for a closure: ";
+        assert!(error.to_string().starts_with(text), "{error}");
+        assert_eq!(task::spawn_blocking(|| 1).await, 1);
+    }));
 }
 
-/// A container with a quota of one processor or, where the test cannot create one, a process that
-/// may use only one processor: the runtime uses the parallelism that is left.
-#[cfg(target_os = "linux")]
 #[test]
-fn fault_813_the_quota_of_the_container_decides_how_many_workers_there_are() {
-    let group = quota::Group::of_one_processor();
-    let path = group.as_ref().map_or(String::new(), quota::Group::path);
-    passes_in_own_process(&[(quota::GROUP, &path)], || {
-        quota::enter();
-        task::block_on(task::spawn(async {
-            assert_eq!(Handle::current().metrics().workers, 1);
-        }));
-        assert_eq!(Builder::new().build().unwrap().metrics().workers, 1);
+fn a_blocked_worker_is_relieved_once_a_thread_can_be_had() {
+    if child::has_run(test_name!()) {
+        return;
+    }
+    let runtime = Builder::new().workers(1).build().unwrap();
+    let (starts, has_started) = mpsc::channel();
+    let (go_on, waits) = mpsc::channel::<()>();
+    let no_threads = NoThreads::begin();
+    let blocked = runtime.spawn(async move {
+        starts.send(()).unwrap();
+        waits.recv().unwrap();
     });
+    has_started.recv().unwrap();
+    // Only the blocked worker can run it, and there is no thread for a spare.
+    let waiting = runtime.spawn(async { 7 });
+    block_thread(Duration::from_millis(100));
+    assert!(!waiting.is_finished());
+    assert_eq!(runtime.metrics().takeovers, 0);
+    let start = now();
+    drop(no_threads);
+    assert_eq!(runtime.block_on(waiting), 7);
+    println!("relieved {:?} after threads came back", start.elapsed());
+    go_on.send(()).unwrap();
+    runtime.block_on(blocked);
+    assert!(runtime.shutdown(Duration::from_secs(60)).is_complete());
 }
 
-#[cfg(target_os = "linux")]
-mod quota {
-    use std::path::PathBuf;
-
-    /// Names the group that the test's process enters.
-    pub(crate) const GROUP: &str = "REVEILLE_TEST_GROUP";
-
-    /// A control group that grants one processor's time, removed when it is dropped.
-    pub(crate) struct Group(PathBuf);
-
-    impl Group {
-        /// `None` if the system has no such groups, or does not let the test create one.
-        pub(crate) fn of_one_processor() -> Option<Group> {
-            let name = format!("reveille-test-{}", std::process::id());
-            // The second version of control groups, then the first.
-            for (parent, file, quota) in [
-                ("/sys/fs/cgroup", "cpu.max", "100000 100000"),
-                ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "100000"),
-            ] {
-                let group = Group(PathBuf::from(parent).join(&name));
-                if std::fs::create_dir(&group.0).is_err() {
-                    continue;
-                }
-                let file = group.0.join(file);
-                if file.exists() && std::fs::write(file, quota).is_ok() {
-                    return Some(group);
-                }
-            }
-            None
-        }
-
-        pub(crate) fn path(&self) -> String {
-            self.0.to_string_lossy().into_owned()
-        }
+#[test]
+fn a_block_on_inside_a_poll_without_a_spare_thread_polls_its_workers_tasks_itself() {
+    if child::has_run(test_name!()) {
+        return;
     }
-
-    impl Drop for Group {
-        fn drop(&mut self) {
-            let _ = std::fs::remove_dir(&self.0);
-        }
-    }
-
-    /// Puts this process into the group, or on one processor.
-    pub(crate) fn enter() {
-        let group = std::env::var_os(GROUP).filter(|path| !path.is_empty());
-        let procs = group.map(|path| PathBuf::from(path).join("cgroup.procs"));
-        if procs.is_some_and(|procs| std::fs::write(procs, std::process::id().to_string()).is_ok())
-        {
-            return;
-        }
-        let mut processors = rustix::thread::sched_getaffinity(None).unwrap();
-        let first = (0..).find(|&processor| processors.is_set(processor)).unwrap();
-        processors.clear();
-        processors.set(first);
-        rustix::thread::sched_setaffinity(None, &processors).unwrap();
-    }
+    let runtime = Builder::new().workers(1).build().unwrap();
+    let no_threads = NoThreads::begin();
+    let sum = runtime.block_on(runtime.spawn(async {
+        let other = task::spawn(async {
+            task::sleep(Duration::from_millis(1)).await;
+            40
+        });
+        task::block_on(other) + 2
+    }));
+    assert_eq!(sum, 42);
+    drop(no_threads);
+    assert!(runtime.shutdown(Duration::from_secs(60)).is_complete());
 }

@@ -7,7 +7,6 @@ use async_std::io::{ReadExt as _, WriteExt as _};
 use async_std::net::{TcpListener, TcpStream, UdpSocket};
 use async_std::task;
 use futures_lite::future::block_on;
-use reveille_tests::again::passes_in_own_process;
 
 /// futures-lite's `block_on`, which knows no runtime: it parks the thread until it is woken.
 #[test]
@@ -83,7 +82,7 @@ fn point_07_tasks_run_without_any_block_on() {
 #[test]
 fn point_07_the_runtime_starts_with_the_first_task() {
     let threads = || std::fs::read_dir("/proc/self/task").unwrap().count();
-    passes_in_own_process(&[], || {
+    reveille_tests::child::passes_in_own_process(&[], || {
         let before = threads();
         let (sender, _receiver) = async_std::channel::bounded(1);
         sender.try_send(1).unwrap();

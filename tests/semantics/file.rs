@@ -1,4 +1,4 @@
-//! Point 10: `fs::File`. The tests of reveille's own additions are in `tests/file.rs`.
+//! Point 10: `fs::File`. The tests of reveille's own additions are in `tests/files/file.rs`.
 
 use std::io::SeekFrom;
 use std::pin::pin;

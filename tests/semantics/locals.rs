@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_std::task::{self, block_on};
-use reveille_tests::again::passes_in_own_process;
+use reveille_tests::child::passes_in_own_process;
 
 #[test]
 fn point_08_each_task_has_its_own() {

@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use async_std::task::{self, block_on};
 use log::kv::Key;
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use reveille_tests::again::passes_in_own_process;
+use reveille_tests::child::passes_in_own_process;
 
 /// The trace lines, with the ids of the task and its parent.
 static LINES: Mutex<Vec<(String, u64, u64)>> = Mutex::new(Vec::new());

@@ -8,7 +8,7 @@ use async_std::future::timeout;
 use async_std::io::{ErrorKind, ReadExt as _, WriteExt as _};
 use async_std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 use async_std::task::{self, block_on};
-use reveille_tests::again::passes_in_own_process;
+use reveille_tests::child::passes_in_own_process;
 
 /// Tells whether a type is `Clone`: inherent methods take precedence over those of a trait, and the
 /// inherent one exists only if it is.

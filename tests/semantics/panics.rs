@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::mpsc;
 
 use async_std::task::{self, block_on};
-use reveille_tests::again::{in_own_process, passes_in_own_process};
+use reveille_tests::child::passes_in_own_process;
 
 /// A payload that is not text.
 #[derive(Debug, PartialEq)]
@@ -88,6 +88,8 @@ fn point_04_detached_panics_are_swallowed_and_workers_survive() {
 mod destructors {
     use std::os::unix::process::ExitStatusExt as _;
     use std::process::Stdio;
+
+    use reveille_tests::child::in_own_process;
 
     use super::*;
 

@@ -1,10 +1,10 @@
-//! Point 13: handles of standard input. More tests are in `tests/stdio.rs`.
+//! Point 13: handles of standard input. More tests are in `tests/io/stdio.rs`.
 
 use std::fs::File;
 
 use async_std::io::ReadExt as _;
 use async_std::task::block_on;
-use reveille_tests::again::in_own_process;
+use reveille_tests::child::in_own_process;
 
 use crate::scratch::Scratch;
 

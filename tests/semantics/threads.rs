@@ -4,7 +4,7 @@
 use std::sync::{Arc, Barrier, Condvar, Mutex};
 
 use async_std::task::{self, block_on};
-use reveille_tests::again::passes_in_own_process;
+use reveille_tests::child::passes_in_own_process;
 
 fn thread_name() -> String {
     std::thread::current().name().unwrap_or_default().to_owned()

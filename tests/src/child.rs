@@ -1,16 +1,46 @@
-//! Tests that change something of the whole process, such as a limit or a signal handler. Each runs
-//! itself again in a process of its own.
+//! Tests that need a process of their own: they end it, or they change or count something of the
+//! whole process, such as a limit, a signal handler, the environment or the number of threads.
+//!
+//! The harness runs a test by its name, which begins with the modules that the test is in. No test
+//! writes that name: the compiler does, as part of the name of an item inside the test.
 
+use std::any;
 use std::env;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::programs;
+use crate::programs::{self, Finished};
 
 /// In the process that a test started, the name of the test.
 const CHILD: &str = "REVEILLE_TEST_CHILD";
 
+/// Returns the name of the test that this is called in, as the harness knows it.
+///
+/// ```
+/// assert!(reveille_tests::test_name!().ends_with("main"));
+/// ```
+#[macro_export]
+macro_rules! test_name {
+    () => {{
+        fn here() {}
+        $crate::child::name_around(&here)
+    }};
+}
+
+/// Returns the name of the test in which `item` is written: a function, a closure, or a future.
+///
+/// # Panics
+///
+/// Panics if `item` has a type with a name outside of a test.
+pub fn name_around<T>(item: &T) -> &'static str {
+    // `program::module::test::{{closure}}::here`
+    let name = any::type_name_of_val(item).trim_end_matches("::here");
+    let name = name.trim_end_matches("::{{closure}}");
+    let (_, name) = name.split_once("::").expect("a test is a function of its program");
+    name
+}
+
 /// Runs the test `name` of this binary in a process of its own, prints its output, and returns
-/// `true`. In that process it returns `false`.
+/// `true`. In that process it returns `false`. [`test_name!`](crate::test_name) has the name.
 ///
 /// # Panics
 ///
@@ -20,11 +50,7 @@ pub fn has_run(name: &str) -> bool {
     if is_inside(name) {
         return false;
     }
-    let finished = programs::finish(&mut command(name));
-    // The measurements of the test.
-    println!("{}", finished.stdout);
-    assert!(finished.status.success(), "{}: {}", finished.status, finished.stderr);
-    assert!(finished.stdout.contains("1 passed"), "there is no test {name}");
+    check(name, &programs::finish(&mut command(name)));
     true
 }
 
@@ -42,4 +68,52 @@ pub fn command(name: &str) -> Command {
     let mut command = Command::new(env::current_exe().expect("a test knows its binary"));
     command.args(["--exact", name, "--nocapture", "--test-threads", "1"]).env(CHILD, name);
     command
+}
+
+/// Runs `body` in a process of its own: this binary again, for the one test that calls this.
+///
+/// In that process this runs `body` and returns `None`. In the test itself it returns how the
+/// process ended. `prepare` may set the environment or the input of the process. `body` must be
+/// written in the test function, because its type contains the test's name.
+///
+/// # Panics
+///
+/// Panics if the process cannot be started or does not end within two minutes.
+pub fn in_own_process<P, B>(prepare: P, body: B) -> Option<Finished>
+where
+    P: FnOnce(&mut Command) -> Stdio,
+    B: FnOnce(),
+{
+    let name = name_around(&body);
+    if is_inside(name) {
+        body();
+        return None;
+    }
+    let mut command = command(name);
+    let stdin = prepare(&mut command);
+    Some(programs::finish_reading(&mut command, stdin))
+}
+
+/// As [`in_own_process`], where `body` must pass.
+///
+/// # Panics
+///
+/// Panics as [`in_own_process`], and if `body` does.
+pub fn passes_in_own_process(environment: &[(&str, &str)], body: impl FnOnce()) {
+    let name = name_around(&body);
+    let prepare = |command: &mut Command| {
+        command.envs(environment.iter().copied());
+        Stdio::null()
+    };
+    if let Some(finished) = in_own_process(prepare, body) {
+        check(name, &finished);
+    }
+}
+
+/// Prints what the test said, and fails unless it ran and passed.
+fn check(name: &str, finished: &Finished) {
+    // The measurements of the test.
+    println!("{}", finished.stdout);
+    assert!(finished.status.success(), "{}: {}", finished.status, finished.stderr);
+    assert!(finished.stdout.contains("1 passed"), "there is no test {name}");
 }

@@ -1,6 +1,5 @@
 //! Shared parts of the integration tests.
 
-pub mod again;
 pub mod allocator;
 pub mod child;
 pub mod executors;

@@ -4,6 +4,7 @@
 
 use reveille_watchdog as _;
 
+#[path = "cell/toy/mod.rs"]
 mod toy;
 
 use std::alloc::{GlobalAlloc, Layout, System};

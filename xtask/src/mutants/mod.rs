@@ -160,45 +160,54 @@ fn test(copy: &Path, change: &Change) -> Result<Ended, String> {
         let compiles = run_logged(&mut alone, &copy.with_file_name("log-alone"))?;
         return Ok(if compiles { Ended::Refused } else { Ended::NotBuilt });
     }
-    let (_, name) = change.test.split_once("::").ok_or("a test without a name")?;
+    let mut list = cargo(copy, &change.test);
+    let listed = shell::output(list.args(["--", "--list", "--format", "terse"]))?;
+    let names: Vec<&str> = names_of(&change.test, &listed).collect();
+    if names.is_empty() {
+        return Ok(Ended::Stale);
+    }
     let mut run = cargo(copy, &change.test);
-    run.args(["--", name]);
+    run.args(["--", "--exact"]).args(names);
     let succeeded = run_logged(&mut run, &log)?;
     let said = fs::read(&log).map_err(|error| error.to_string())?;
     let said = String::from_utf8_lossy(&said);
-    let has_run =
-        said.lines().any(|line| line.starts_with("running ") && !line.starts_with("running 0 "));
     Ok(match succeeded {
-        true if !has_run => Ended::Stale,
         true => Ended::Survived,
         false if said.contains("watchdog: ") => Ended::Hung,
         false => Ended::Caught,
     })
 }
 
+/// Returns the names that the harness has for `test`, out of those that its program lists. A test
+/// of `conformance!` has one for each executor.
+fn names_of<'a>(test: &'a str, listed: &'a str) -> impl Iterator<Item = &'a str> {
+    let (file, claim) = test.split_once("::").unwrap_or((test, ""));
+    let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
+    let names = listed.lines().filter_map(|line| line.strip_suffix(": test"));
+    let claims = names.filter(move |name| name.split("::").any(|part| part == claim));
+    // In a program of one file no name has a module of this name.
+    let (own, others): (Vec<_>, Vec<_>) =
+        claims.partition(|name| name.split("::").any(|part| part == stem));
+    if own.is_empty() { others.into_iter() } else { own.into_iter() }
+}
+
 /// Returns the package and the options that choose the program of `test`.
 fn program(test: &str) -> (String, String) {
     let (file, _) = test.split_once("::").unwrap_or((test, ""));
     let path = Path::new(file);
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy()).collect();
+    // The file of a program, or its folder.
+    let option = |program: &str| format!("--test {}", program.trim_end_matches(".rs"));
     match &parts[..] {
-        [_] => ("reveille-tests".to_owned(), format!("--test {}", own_or_first_word(&stem))),
-        [folder, _] => ("reveille-tests".to_owned(), format!("--test {folder}")),
-        [name, rest @ ..] => {
+        [name, folder, rest @ ..] if ["src", "tests"].contains(&&**folder) => {
             let package = package_of(&format!("crates/{name}")).unwrap_or_default();
-            let is_integration = rest[0] == "tests";
-            (package, if is_integration { format!("--test {stem}") } else { "--lib".to_owned() })
+            let is_integration = folder == "tests";
+            let options = rest.first().filter(|_| is_integration).map(|program| option(program));
+            (package, options.unwrap_or_else(|| "--lib".to_owned()))
         }
+        [program, ..] => ("reveille-tests".to_owned(), option(program)),
         [] => (String::new(), String::new()),
     }
-}
-
-/// Returns the name, or its first word: a file of `tests/` that is no program is a module of one.
-fn own_or_first_word(stem: &str) -> &str {
-    let manifest = fs::read_to_string(shell::root().join("tests/Cargo.toml")).unwrap_or_default();
-    let is_program = manifest.contains(&format!("name = \"{stem}\""));
-    if is_program { stem } else { stem.split('_').next().unwrap_or(stem) }
 }
 
 /// Returns the package to which a file of `crates/` belongs.
@@ -248,11 +257,23 @@ mod tests {
     fn a_test_is_in_the_program_of_its_file() {
         let of = |test| program(test);
         let pair = |package: &str, options: &str| (package.to_owned(), options.to_owned());
-        assert_eq!(of("tcp.rs::a"), pair("reveille-tests", "--test tcp"));
-        assert_eq!(of("ends_exit.rs::a"), pair("reveille-tests", "--test ends"));
-        assert_eq!(of("strangers/net.rs::a"), pair("reveille-tests", "--test strangers"));
+        assert_eq!(of("net/tcp.rs::a"), pair("reveille-tests", "--test net"));
+        assert_eq!(of("faults/shim/api.rs::a"), pair("reveille-tests", "--test faults"));
+        assert_eq!(of("task/tests/cell/join.rs::a"), pair("reveille-task", "--test cell"));
         assert_eq!(of("task/tests/loom_task.rs::a"), pair("reveille-task", "--test loom_task"));
         assert_eq!(of("driver/src/stock/tests.rs::a"), pair("reveille-driver", "--lib"));
         assert_eq!(of("reveille/src/fs/file/waiters.rs::a"), pair("reveille", "--lib"));
+    }
+
+    #[test]
+    fn a_test_is_found_by_its_claim_and_its_module() {
+        let listed = "tcp::a: test\ntcp::ab: test\nudp::a: test\nudp::b::on_this_thread: test\n\
+                      tcp::x::c: test\n";
+        let names = |test| names_of(test, listed).collect::<Vec<_>>();
+        assert_eq!(names("net/tcp.rs::a"), ["tcp::a"]);
+        assert_eq!(names("net/udp.rs::b"), ["udp::b::on_this_thread"]);
+        assert_eq!(names("net/tcp.rs::c"), ["tcp::x::c"]);
+        assert_eq!(names("task/tests/loom_task.rs::b"), ["udp::b::on_this_thread"]);
+        assert!(names("net/tcp.rs::d").is_empty());
     }
 }

@@ -44,12 +44,7 @@ const MODELLED: [&str; 4] = ["primitive", "task", "driver", "runtime"];
 const NOT_ABOUT_RACES: &str = "budgets";
 
 /// The tests of the protocols that the public crate adds.
-const ABOVE: [&str; 2] = [
-    "-p reveille --lib",
-    "-p reveille-tests --test channel --test sync --test structured_join_set \
-     --test structured_shutdown --test structured_stress --test structured_tasks \
-     --test structured_token",
-];
+const ABOVE: [&str; 2] = ["-p reveille --lib", "-p reveille-tests --test structured --test sync"];
 
 /// The programs of `planted_race`: the argument, and whether it has a race.
 const PLANTED: [(&str, bool); 3] = [("plain", true), ("relaxed", true), ("acquire", false)];
@@ -170,7 +165,10 @@ fn modelled() -> Result<Vec<String>, String> {
         let entries = entries.map_err(|error| format!("{}: {error}", folder.display()))?;
         for entry in entries.filter_map(Result::ok) {
             let file = entry.file_name().to_string_lossy().into_owned();
-            let Some(test) = file.strip_suffix(".rs") else { continue };
+            // A file, or a folder with the modules of one program.
+            let is_program = entry.path().join("main.rs").exists();
+            let test = if is_program { Some(&*file) } else { file.strip_suffix(".rs") };
+            let Some(test) = test else { continue };
             if !test.starts_with("loom_") && test != NOT_ABOUT_RACES {
                 arguments.extend(["--test".to_owned(), test.to_owned()]);
             }

@@ -10,9 +10,6 @@ use super::tree::{File, Tree};
 /// Faults by kind, and public reports one by one.
 const LISTS: [&str; 2] = ["tests/FAULTS.md", "tests/STRANGERS.md"];
 
-/// The folders of `tests/` whose files the lists name.
-const FOLDERS: [&str; 1] = ["strangers/"];
-
 /// How many lines above its function an attribute can be.
 const ATTRIBUTES_MAX: usize = 4;
 
@@ -29,7 +26,7 @@ fn check_list(tree: &Tree, name: &str) -> Vec<Problem> {
     for (index, line) in list.lines().enumerate() {
         let mut say = |message| problems.push(Problem::at(name, index + 1, message));
         for (file, test) in tests(line) {
-            let path = path_of(file);
+            let path = path_of(tree, file);
             match tree.files.iter().find(|file| file.path == path) {
                 None => say(format!("there is no file {}", path.display())),
                 Some(file) if !has_test(file, test) => {
@@ -52,10 +49,13 @@ pub(super) fn tests(line: &str) -> impl Iterator<Item = (&str, &str)> {
     quoted.filter_map(|text| text.split_once("::")).filter(|(file, _)| file.ends_with(".rs"))
 }
 
-fn path_of(file: &str) -> PathBuf {
-    let is_test = !file.contains('/') || FOLDERS.iter().any(|folder| file.starts_with(folder));
-    let folder = if is_test { "tests" } else { "crates" };
-    PathBuf::from(folder).join(file)
+/// Returns the path of a file that a list names: below `crates/` if it begins with the name of a
+/// crate, else below `tests/`.
+fn path_of(tree: &Tree, file: &str) -> PathBuf {
+    let (first, _) = file.split_once('/').unwrap_or((file, ""));
+    let in_crate = PathBuf::from("crates").join(first);
+    let is_crate = tree.files.iter().any(|file| file.path.starts_with(&in_crate));
+    PathBuf::from(if is_crate { "crates" } else { "tests" }).join(file)
 }
 
 /// Whether a function of this name is marked as a test, or one that `conformance!` makes tests of.
@@ -98,9 +98,17 @@ mod tests {
     fn names_are_found_between_marks() {
         let line = "| `a::b` | x | `c/d.rs::e`, `f.rs::g` |";
         assert!(tests(line).eq([("c/d.rs", "e"), ("f.rs", "g")]));
-        assert_eq!(path_of("c/d.rs"), PathBuf::from("crates/c/d.rs"));
-        assert_eq!(path_of("f.rs"), PathBuf::from("tests/f.rs"));
-        assert_eq!(path_of("strangers/f.rs"), PathBuf::from("tests/strangers/f.rs"));
+    }
+
+    #[test]
+    fn a_file_is_below_crates_if_its_path_begins_with_a_crate() {
+        let file = File { path: "crates/task/src/lib.rs".into(), lines: Vec::new() };
+        let (manifests, readmes) = (Vec::new(), Vec::new());
+        let tree = Tree { root: "/nowhere".into(), files: vec![file], manifests, readmes };
+        let path = |file| path_of(&tree, file);
+        assert_eq!(path("task/tests/a.rs"), PathBuf::from("crates/task/tests/a.rs"));
+        assert_eq!(path("tasks/a.rs"), PathBuf::from("tests/tasks/a.rs"));
+        assert_eq!(path("a.rs"), PathBuf::from("tests/a.rs"));
     }
 
     #[test]

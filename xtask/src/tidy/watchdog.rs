@@ -45,13 +45,13 @@ fn program(tree: &Tree, path: &Path) -> Option<PathBuf> {
     let is_package = |folder: &Path| {
         tree.manifests.iter().any(|manifest| manifest.path.parent() == Some(folder))
     };
-    let is_root = is_package(folder) || folder.ends_with("tests");
-    match is_root {
-        true => Some(path.to_owned()),
-        // `tests/semantics/` is a program of its own, `crates/task/tests/toy/` a module of several.
-        false if folder.parent().is_some_and(is_package) => Some(folder.to_owned()),
-        false => None,
+    if is_package(folder) || folder.ends_with("tests") {
+        return Some(path.to_owned());
     }
+    // `tests/net/` is a program of its own, `crates/runtime/tests/modelled/` a module of several.
+    let has_main =
+        |folder: &&Path| tree.files.iter().any(|file| file.path == folder.join("main.rs"));
+    folder.ancestors().find(has_main).map(Path::to_owned)
 }
 
 #[cfg(test)]
@@ -75,18 +75,19 @@ mod tests {
     #[test]
     fn a_program_with_tests_needs_the_watchdog_in_one_of_its_files() {
         let test = "#[test]\nfn a() {}\n";
+        let main = ("tests/net/main.rs", "");
         let bare = [
+            main,
             ("tests/a.rs", "conformance!(\n"),
-            ("tests/semantics/b.rs", test),
+            ("tests/net/unix/b.rs", test),
             ("crates/task/src/c/d.rs", test),
             ("crates/task/tests/e.rs", test),
         ];
-        let programs =
-            ["crates/task/src", "crates/task/tests/e.rs", "tests/a.rs", "tests/semantics"];
+        let programs = ["crates/task/src", "crates/task/tests/e.rs", "tests/a.rs", "tests/net"];
         assert_eq!(problems(&bare), programs.map(PathBuf::from));
         let with = bare.map(|(path, text)| (path, format!("{LINE}\n{text}")));
         assert!(problems(&with.each_ref().map(|(path, text)| (*path, text.as_str()))).is_empty());
-        let elsewhere = [bare[1], ("tests/semantics/main.rs", LINE), ("tests/none.rs", "")];
+        let elsewhere = [bare[2], ("tests/net/main.rs", LINE), ("tests/none.rs", "")];
         assert!(problems(&elsewhere).is_empty());
         assert!(problems(&[("crates/task/tests/toy/mod.rs", test)]).is_empty());
     }

@@ -33,9 +33,9 @@ pub mod windows;
 pub(crate) mod child;
 pub(crate) mod datagrams;
 pub(crate) mod file;
-pub(crate) mod known;
 #[cfg(unix)]
 pub(crate) mod group;
+pub(crate) mod known;
 #[cfg(unix)]
 mod reaper;
 pub(crate) mod signal;

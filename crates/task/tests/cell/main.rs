@@ -1,0 +1,12 @@
+//! The task cell, from outside, on a toy executor.
+
+#![cfg(not(reveille_loom))]
+
+use reveille_watchdog as _;
+
+mod faults;
+mod join;
+mod life;
+mod panics;
+mod toy;
+mod wakers;

@@ -1,0 +1,211 @@
+//! A child process made by `fork`, which has one thread of its parent and no runtime.
+
+use std::time::Duration;
+
+use reveille::net::{TcpListener, TcpStream, UdpSocket};
+use reveille::prelude::*;
+use reveille::runtime::{Builder, Handle};
+use reveille::{fs, task};
+use reveille_tests::{child, test_name};
+
+/// Runs `body` in a child process. Returns its exit code, or minus the number of the signal that
+/// ended it. The code is 0 if `body` returned true.
+fn in_child(body: impl FnOnce() -> bool) -> i32 {
+    // SAFETY: what the child does is what the tests are about; it ends by `_exit`.
+    unsafe {
+        let id = libc::fork();
+        if id == 0 {
+            libc::alarm(60);
+            let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+            libc::_exit(if ran.unwrap_or(false) { 0 } else { 1 });
+        }
+        let mut status = 0;
+        assert_eq!(libc::waitpid(id, &mut status, 0), id);
+        if libc::WIFSIGNALED(status) { -libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
+    }
+}
+
+/// Uses every feature of a runtime.
+async fn use_all() -> bool {
+    let spawned = task::spawn(async {
+        task::sleep(Duration::from_millis(1)).await;
+        fs::read("/proc/self/maps").await.is_ok()
+    });
+    let local = task::spawn_local(async {
+        task::yield_now().await;
+        true
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap());
+    let (mut client, (mut server, _)) = client.try_join(listener.accept()).await.unwrap();
+    let writes = task::spawn(async move { server.write_all(b"hello").await.is_ok() });
+    let mut text = String::new();
+    client.read_to_string(&mut text).await.unwrap();
+    text == "hello"
+        && writes.await
+        && spawned.await
+        && local.await
+        && task::spawn_blocking(|| true).await
+}
+
+/// Runs the test `name` in a process of its own, where the global runtime and this thread's driver
+/// are in use.
+fn alone(name: &str) -> bool {
+    if child::has_run(name) {
+        return false;
+    }
+    assert!(task::block_on(use_all()));
+    assert!(task::block_on(task::spawn(async { true })));
+    true
+}
+
+/// The parent goes on.
+fn assert_unharmed() {
+    assert!(task::block_on(use_all()));
+}
+
+#[test]
+fn a_child_has_a_runtime_of_its_own() {
+    if alone(test_name!()) {
+        assert_eq!(in_child(|| task::block_on(use_all())), 0);
+        assert_eq!(in_child(|| task::block_on(task::spawn(async { true }))), 0);
+        assert_eq!(in_child(|| task::block_on(task::spawn_blocking(|| true))), 0);
+        let on_thread = || std::thread::spawn(|| task::block_on(use_all())).join().unwrap();
+        assert_eq!(in_child(on_thread), 0);
+        let with_builder = || {
+            let runtime = Builder::new().workers(2).build().unwrap();
+            runtime.block_on(use_all()) && runtime.shutdown(Duration::MAX).is_complete()
+        };
+        assert_eq!(in_child(with_builder), 0);
+        assert_unharmed();
+    }
+}
+
+#[test]
+fn a_child_of_a_child_has_one_as_well() {
+    if alone(test_name!()) {
+        let twice = || task::block_on(use_all()) && in_child(|| task::block_on(use_all())) == 0;
+        assert_eq!(in_child(twice), 0);
+        assert_unharmed();
+    }
+}
+
+#[test]
+fn a_program_may_fork_in_block_on_and_go_on_in_the_child() {
+    if alone(test_name!()) {
+        task::block_on(async {
+            let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let address = socket.local_addr().unwrap();
+            let mut buf = [0; 8];
+            // The socket is registered with the driver of this thread, which is the parent's.
+            let mut receives = Box::pin(socket.recv_from(&mut buf));
+            assert!(futures_lite::future::poll_once(&mut receives).await.is_none());
+            // SAFETY: as in `in_child`.
+            let id = unsafe { libc::fork() };
+            if id == 0 {
+                // SAFETY: the call takes a number.
+                unsafe { libc::alarm(60) };
+                let sends = task::spawn(async move {
+                    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+                    socket.send_to(b"child", address).await.unwrap();
+                });
+                let (count, _) = receives.await.unwrap();
+                sends.await;
+                let is_good = count == 5 && use_all().await;
+                // SAFETY: the call takes a number.
+                unsafe { libc::_exit(if is_good { 0 } else { 1 }) };
+            }
+            let ended = task::spawn_blocking(move || {
+                let mut status = 0;
+                // SAFETY: the status outlives the call.
+                unsafe { libc::waitpid(id, &mut status, 0) };
+                status
+            });
+            assert_eq!(ended.await, 0);
+            // The child has dropped its copy of the socket. The parent still receives events.
+            let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            sender.send_to(b"x", address).unwrap();
+            assert_eq!(receives.await.unwrap().0, 1);
+        });
+        assert_unharmed();
+    }
+}
+
+#[test]
+fn a_child_that_drops_sockets_takes_no_events_from_its_parent() {
+    if alone(test_name!()) {
+        task::block_on(async {
+            let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+            let address = socket.local_addr().unwrap();
+            let mut buf = [0; 8];
+            {
+                let mut receives = Box::pin(socket.recv_from(&mut buf));
+                assert!(futures_lite::future::poll_once(&mut receives).await.is_none());
+            }
+            let mut socket = Some(socket);
+            let dropped = in_child(|| {
+                drop(socket.take());
+                true
+            });
+            assert_eq!(dropped, 0);
+            let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            let socket = socket.take().unwrap();
+            let mut receives = Box::pin(socket.recv_from(&mut buf));
+            assert!(futures_lite::future::poll_once(&mut receives).await.is_none());
+            sender.send_to(b"x", address).unwrap();
+            assert_eq!(receives.await.unwrap().0, 1);
+        });
+    }
+}
+
+#[test]
+fn runtimes_of_the_parent_have_ended_in_the_child() {
+    if alone(test_name!()) {
+        let mut runtime = Some(Builder::new().workers(1).build().unwrap());
+        let handle = runtime.as_ref().unwrap().handle();
+        let global = Handle::current();
+        let ended = in_child(|| {
+            let is_cancelled = |handle: &Handle| {
+                task::block_on(handle.spawn(async {}).result()).is_err() && !handle.is_running()
+            };
+            let are_cancelled = is_cancelled(&handle) && is_cancelled(&global);
+            drop(runtime.take());
+            are_cancelled && Handle::current().is_running()
+        });
+        assert_eq!(ended, 0);
+        let runtime = runtime.take().unwrap();
+        assert!(runtime.block_on(runtime.spawn(async { true })));
+        assert!(runtime.shutdown(Duration::MAX).is_complete());
+        assert_unharmed();
+    }
+}
+
+#[test]
+fn a_child_of_a_task_or_a_closure_works_until_it_returns_there() {
+    if alone(test_name!()) {
+        let in_task = async { in_child(|| task::block_on(use_all())) };
+        assert_eq!(task::block_on(task::spawn(in_task)), 0);
+        let in_closure = || in_child(|| task::block_on(use_all()));
+        assert_eq!(task::block_on(task::spawn_blocking(in_closure)), 0);
+
+        // It returns, and would go on with copies of the parent's tasks.
+        let returns = || {
+            // SAFETY: the child is ended by the runtime.
+            let id = unsafe { libc::fork() };
+            if id == 0 {
+                // SAFETY: the call takes a number.
+                unsafe { libc::alarm(60) };
+                return 0;
+            }
+            let mut status = 0;
+            // SAFETY: the status outlives the call.
+            unsafe { libc::waitpid(id, &mut status, 0) };
+            status
+        };
+        let status = task::block_on(task::spawn(async move { returns() }));
+        assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGABRT);
+        let status = task::block_on(task::spawn_blocking(returns));
+        assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGABRT);
+        assert_unharmed();
+    }
+}

@@ -1,0 +1,26 @@
+//! Public reports about other runtimes, tried here. `tests/STRANGERS.md` is the table: the source,
+//! the right result, and the results of async-std, tokio and reveille.
+
+mod budget;
+mod io;
+mod net;
+mod processes;
+mod streams;
+mod tasks;
+mod unix;
+
+use std::time::Duration;
+
+/// The time limit for something that must not hang. Nothing that passes takes a tenth of it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Fails instead of hanging.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    reveille::future::timeout(PATIENCE, what).await.expect("it is ready in time")
+}
+
+/// Polls a future once and says whether it is still pending.
+async fn is_pending<F: Future>(future: std::pin::Pin<&mut F>) -> bool {
+    let mut future = future;
+    std::future::poll_fn(|cx| std::task::Poll::Ready(future.as_mut().poll(cx).is_pending())).await
+}

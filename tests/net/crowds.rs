@@ -1,0 +1,197 @@
+//! Many tasks that wait for one socket or pipe in one direction: they do not wake each other, all
+//! are woken, and those that stop waiting leave nothing behind.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use reveille::future::poll_fn;
+use reveille::io::{Read, Write};
+use reveille::net::{TcpListener, TcpStream, UdpSocket};
+use reveille::os::unix::net::UnixStream;
+use reveille::prelude::*;
+use reveille::process::{Command, Stdio};
+use reveille::task::{self, JoinHandle};
+
+/// The number of waiting tasks.
+const COUNTS: [usize; 3] = [33, 100, 1_000];
+
+/// Counts polls.
+type Polls = Arc<AtomicUsize>;
+
+/// Spawns `future`, whose polls are counted.
+fn spawn_counted<T: Send + 'static>(
+    polls: &Polls,
+    future: impl Future<Output = T> + Send + 'static,
+) -> JoinHandle<T> {
+    let polls = Arc::clone(polls);
+    task::spawn(async move {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            polls.fetch_add(1, Ordering::Relaxed);
+            future.as_mut().poll(cx)
+        })
+        .await
+    })
+}
+
+/// Waits until each of `count` tasks has been polled, and asserts that they are not polled again.
+async fn come_to_rest(polls: &Polls, count: usize) {
+    while polls.load(Ordering::Relaxed) < count {
+        task::yield_now().await;
+    }
+    // The time in which they could wake each other. A loop polls a million times.
+    task::sleep(Duration::from_millis(50)).await;
+    let polls = polls.load(Ordering::Relaxed);
+    assert!(polls <= 5 * count, "{count} tasks that wait were polled {polls} times");
+}
+
+async fn tcp() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    (client, listener.accept().await.unwrap().0)
+}
+
+/// `count` clones of `ours` read, and each gets a byte of `theirs`.
+async fn read_at_once<S>(ours: S, mut theirs: S, count: usize)
+where
+    S: Read + Write + Clone + Unpin + Send + 'static,
+{
+    let polls = Polls::default();
+    let tasks: Vec<_> = (0..count)
+        .map(|_| {
+            let mut ours = ours.clone();
+            spawn_counted(&polls, async move { ours.read(&mut [0]).await.unwrap() })
+        })
+        .collect();
+    come_to_rest(&polls, count).await;
+    theirs.write_all(&vec![7; count]).await.unwrap();
+    for task in tasks {
+        assert_eq!(task.await, 1);
+    }
+}
+
+/// `count` clones of `ours` write more than there is room for, and all of it arrives.
+async fn write_at_once<S>(ours: S, mut theirs: S, count: usize)
+where
+    S: Read + Write + Clone + Unpin + Send + 'static,
+{
+    // Fills the queue first, so that each task waits.
+    let mut fill = ours.clone();
+    let mut total = 0;
+    while let Some(sent) = futures_lite::future::poll_once(fill.write(&[0; 4096])).await {
+        total += sent.unwrap();
+    }
+    let polls = Polls::default();
+    let tasks: Vec<_> = (0..count)
+        .map(|_| {
+            let mut ours = ours.clone();
+            spawn_counted(&polls, async move { ours.write_all(&[7; 100]).await.unwrap() })
+        })
+        .collect();
+    come_to_rest(&polls, count).await;
+    let mut received = vec![0; 64 * 1024];
+    let mut left = total + 100 * count;
+    while left > 0 {
+        left -= theirs.read(&mut received).await.unwrap();
+    }
+    for task in tasks {
+        task.await;
+    }
+}
+
+async fn any_number_of_tasks_read_from_one_stream() {
+    for count in COUNTS {
+        let (ours, theirs) = tcp().await;
+        read_at_once(ours, theirs, count).await;
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        read_at_once(ours, theirs, count).await;
+    }
+}
+
+async fn any_number_of_tasks_write_to_one_stream() {
+    for count in COUNTS {
+        let (ours, theirs) = tcp().await;
+        write_at_once(ours, theirs, count).await;
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        write_at_once(ours, theirs, count).await;
+    }
+}
+
+async fn any_number_of_tasks_accept_and_receive_at_one_socket() {
+    for count in COUNTS {
+        let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
+        let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+        let polls = Polls::default();
+        let done = Arc::new(AtomicUsize::new(0));
+        let tasks: Vec<_> = (0..count)
+            .map(|at| {
+                let (listener, socket) = (Arc::clone(&listener), Arc::clone(&socket));
+                let done = Arc::clone(&done);
+                spawn_counted(&polls, async move {
+                    if at % 2 == 0 {
+                        listener.accept().await.unwrap();
+                    } else {
+                        socket.recv_from(&mut [0; 8]).await.unwrap();
+                    }
+                    done.fetch_add(1, Ordering::Relaxed);
+                })
+            })
+            .collect();
+        come_to_rest(&polls, count).await;
+        let (at, to) = (listener.local_addr().unwrap(), socket.local_addr().unwrap());
+        let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        for served in 0..count {
+            if served % 2 == 0 {
+                TcpStream::connect(at).await.unwrap();
+            } else {
+                sender.send_to(b"x", to).await.unwrap();
+            }
+            // One at a time, as the queue of a socket for datagrams is short.
+            while done.load(Ordering::Relaxed) <= served {
+                task::yield_now().await;
+            }
+        }
+        for task in tasks {
+            task.await;
+        }
+    }
+}
+
+/// A pipe has one handle, so the waiters share it under a lock that is held for a poll only.
+async fn any_number_of_tasks_read_from_one_pipe() {
+    for count in COUNTS {
+        let mut cat =
+            Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdin = cat.stdin.take().unwrap();
+        let stdout = Arc::new(std::sync::Mutex::new(cat.stdout.take().unwrap()));
+        let polls = Polls::default();
+        let tasks: Vec<_> = (0..count)
+            .map(|_| {
+                let stdout = Arc::clone(&stdout);
+                let read = poll_fn(move |cx| {
+                    let mut stdout = stdout.lock().unwrap();
+                    std::pin::Pin::new(&mut *stdout).poll_read(cx, &mut [0])
+                });
+                spawn_counted(&polls, async { read.await.unwrap() })
+            })
+            .collect();
+        come_to_rest(&polls, count).await;
+        stdin.write_all(&vec![7; count]).await.unwrap();
+        for task in tasks {
+            assert_eq!(task.await, 1);
+        }
+        drop(stdin);
+        cat.status().await.unwrap();
+    }
+}
+
+// Each of these runs on every executor.
+reveille_tests::conformance!(
+    any_number_of_tasks_read_from_one_stream,
+    any_number_of_tasks_write_to_one_stream,
+    any_number_of_tasks_accept_and_receive_at_one_socket,
+    any_number_of_tasks_read_from_one_pipe,
+);

@@ -1,0 +1,374 @@
+//! Readiness of sockets and of any descriptor: `readable`, `writable`, `closed`, `AsyncFd`.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::future::poll_fn;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+
+use futures_lite::future;
+use reveille::io;
+use reveille::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
+use reveille::os::unix::io::AsyncFd;
+use reveille::os::unix::net::{UnixDatagram, UnixStream};
+use reveille::prelude::*;
+use reveille::task;
+use reveille_tests::conformance;
+
+async fn tcp_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    (client, listener.accept().await.unwrap().0)
+}
+
+/// Polls once, with a waker that does nothing.
+fn is_ready<T>(future: impl Future<Output = T>) -> bool {
+    let mut cx = Context::from_waker(Waker::noop());
+    pin!(future).poll(&mut cx).is_ready()
+}
+
+async fn readable_waits_for_bytes_and_takes_none() {
+    let (mut client, mut server) = tcp_pair().await;
+    assert!(!is_ready(server.readable()));
+    assert_eq!(server.try_read(&mut [0; 4]).unwrap_err().kind(), ErrorKind::WouldBlock);
+
+    let writing = task::spawn(async move {
+        client.write_all(b"ping").await.unwrap();
+        client
+    });
+    server.readable().await.unwrap();
+    server.readable().await.unwrap();
+    let mut buf = [0; 4];
+    server.read_exact(&mut buf).await.unwrap();
+    assert_eq!(&buf, b"ping");
+    drop(writing.await);
+    server.readable().await.unwrap();
+    assert_eq!(server.try_read(&mut buf).unwrap(), 0);
+}
+
+async fn writable_waits_for_room() {
+    let (client, mut server) = tcp_pair().await;
+    client.writable().await.unwrap();
+    let bytes = vec![1; 1 << 20];
+    let mut sent = 0;
+    while let Ok(count) = client.try_write(&bytes) {
+        sent += count;
+    }
+    assert!(!is_ready(client.writable()));
+    let reading = task::spawn(async move {
+        let mut all = vec![0; sent];
+        server.read_exact(&mut all).await.unwrap();
+        server
+    });
+    client.writable().await.unwrap();
+    assert!(client.try_write(b"more").is_ok());
+    drop(reading.await);
+}
+
+#[cfg(target_os = "linux")]
+async fn closed_sees_the_end_behind_unread_bytes_and_leaves_them_to_readers() {
+    let (mut client, mut server) = tcp_pair().await;
+    client.write_all(b"unread").await.unwrap();
+    server.readable().await.unwrap();
+    {
+        let mut closed = pin!(server.closed());
+        assert!(future::poll_once(closed.as_mut()).await.is_none());
+        client.write_all(b" and more").await.unwrap();
+        assert!(future::poll_once(closed.as_mut()).await.is_none());
+        let closing = task::spawn(async move { client.close().await.map(|()| client) });
+        closed.await.unwrap();
+        drop(closing.await.unwrap());
+    }
+    let mut text = String::new();
+    server.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "unread and more");
+    server.closed().await.unwrap();
+}
+
+/// A waiter for the close must not take the edge that a reader waits for.
+async fn closed_and_a_reader_wait_side_by_side() {
+    let (mut client, server) = tcp_pair().await;
+    let watching = task::spawn({
+        let server = server.clone();
+        async move { server.closed().await }
+    });
+    let echo = task::spawn(async move {
+        let (mut reader, mut writer) = (&server, &server);
+        io::copy(&mut reader, &mut writer).await
+    });
+    for round in 0..100_u32 {
+        client.write_all(&round.to_ne_bytes()).await.unwrap();
+        let mut buf = [0; 4];
+        client.read_exact(&mut buf).await.unwrap();
+        assert_eq!(u32::from_ne_bytes(buf), round);
+    }
+    client.close().await.unwrap();
+    assert_eq!(echo.await.unwrap(), 400);
+    watching.await.unwrap();
+}
+
+async fn closed_of_a_unix_stream_sees_the_drop_of_the_peer() {
+    let (here, there) = UnixStream::pair().unwrap();
+    assert!(!is_ready(here.closed()));
+    let dropping = task::spawn(async move { drop(there) });
+    here.closed().await.unwrap();
+    dropping.await;
+}
+
+async fn datagram_sockets_have_readiness() {
+    let (here, there) = UnixDatagram::pair().unwrap();
+    here.writable().await.unwrap();
+    assert!(!is_ready(here.readable()));
+    there.send(b"x").await.unwrap();
+    here.readable().await.unwrap();
+
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = socket.local_addr().unwrap();
+    socket.writable().await.unwrap();
+    assert_eq!(socket.try_recv_from(&mut [0]).unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!(socket.try_send_to(b"ping", address).unwrap(), 4);
+    socket.readable().await.unwrap();
+    assert_eq!(socket.try_recv_from(&mut [0; 8]).unwrap(), (4, address));
+}
+
+async fn any_descriptor_is_waited_for() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let reader = AsyncFd::new(reader).unwrap();
+    assert!(!is_ready(reader.readable()));
+    let writing = task::spawn(async move {
+        task::yield_now().await;
+        writer.write_all(b"ping").unwrap();
+        writer
+    });
+    reader.readable().await.unwrap();
+    poll_fn(|cx| reader.poll_readable(cx)).await.unwrap();
+    let mut buf = [0; 8];
+    assert_eq!(reader.read_with(|mut pipe| pipe.read(&mut buf)).await.unwrap(), 4);
+    assert!(!is_ready(reader.readable()));
+    drop(writing.await);
+    assert_eq!(reader.read_with(|mut pipe| pipe.read(&mut buf)).await.unwrap(), 0);
+}
+
+async fn an_object_that_reads_and_writes_is_a_stream() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    let (mut reader, mut writer) = (AsyncFd::new(reader).unwrap(), AsyncFd::new(writer).unwrap());
+    let bytes: Vec<u8> = (0..300_000_u32).map(|i| i as u8).collect();
+    let writing = task::spawn({
+        let bytes = bytes.clone();
+        async move { writer.write_all(&bytes).await.unwrap() }
+    });
+    let mut all = Vec::new();
+    reader.read_to_end(&mut all).await.unwrap();
+    assert!(all == bytes);
+    writing.await;
+}
+
+async fn the_error_of_a_closure_is_returned_and_wakes_no_one() {
+    let (reader, _writer) = std::io::pipe().unwrap();
+    let reader = AsyncFd::new(reader).unwrap();
+    let error = reader.read_with(|_| Err::<(), _>(ErrorKind::InvalidData.into())).await;
+    assert_eq!(error.unwrap_err().kind(), ErrorKind::InvalidData);
+}
+
+#[test]
+fn descriptors_without_readiness_are_refused() {
+    for path in ["/dev/null", "Cargo.toml", "/"] {
+        let file = File::open(path).unwrap();
+        let fd = file.as_raw_fd();
+        let error = AsyncFd::new(file).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{path}");
+        let start = format!("could not make descriptor {fd} asynchronous: a ");
+        assert!(error.to_string().starts_with(&start), "{error}");
+    }
+}
+
+/// Lends another descriptor each time, and closes the one that it lent first.
+struct Shifty {
+    pipes: Vec<std::io::PipeReader>,
+    at: Cell<usize>,
+}
+
+impl AsFd for Shifty {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        let at = self.at.replace((self.at.get() + 1) % self.pipes.len());
+        self.pipes[at].as_fd()
+    }
+}
+
+#[test]
+fn an_object_that_closes_what_it_lent_disturbs_no_one() {
+    future::block_on(async {
+        let (first, mut first_writer) = std::io::pipe().unwrap();
+        let (second, _second_writer) = std::io::pipe().unwrap();
+        let mut shifty =
+            AsyncFd::new(Shifty { pipes: vec![first, second], at: Cell::new(0) }).unwrap();
+        assert!(!is_ready(shifty.readable()));
+        // The number of the first may belong to the next pipe now.
+        drop(shifty.get_mut().pipes.remove(0));
+        let (third, mut third_writer) = std::io::pipe().unwrap();
+        let third = AsyncFd::new(third).unwrap();
+        assert!(!is_ready(third.readable()));
+
+        // The duplicate still is the first pipe.
+        first_writer.write_all(b"x").unwrap();
+        shifty.readable().await.unwrap();
+        drop(shifty);
+        third_writer.write_all(b"x").unwrap();
+        third.readable().await.unwrap();
+    });
+}
+
+#[allow(unsafe_code, reason = "rustix has this call in a module that the tests do not build")]
+fn is_nonblocking(fd: &impl AsRawFd) -> bool {
+    // SAFETY: the call takes a number and touches no memory.
+    let flags = unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_GETFL) };
+    flags & libc::O_NONBLOCK != 0
+}
+
+#[test]
+fn a_descriptor_is_given_back_and_its_duplicate_is_closed() {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let reader = AsyncFd::new(reader).unwrap().into_inner();
+    assert!(is_nonblocking(&reader));
+    drop(reader);
+    assert_eq!(writer.write(b"x").unwrap_err().kind(), ErrorKind::BrokenPipe);
+}
+
+/// Counts its wakes.
+#[derive(Default)]
+struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Count>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn each_task_that_polls_for_readiness_is_woken() {
+    future::block_on(async {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        let reader = AsyncFd::new(reader).unwrap();
+        let counts = [Arc::new(Count::default()), Arc::new(Count::default())];
+        for count in &counts {
+            let waker = Waker::from(Arc::clone(count));
+            assert!(reader.poll_readable(&mut Context::from_waker(&waker)).is_pending());
+        }
+        writer.write_all(b"x").unwrap();
+        reader.readable().await.unwrap();
+        // The turn that sees the event wakes all of them.
+        assert!(counts.iter().all(|count| count.0.load(Ordering::SeqCst) > 0));
+    });
+}
+
+async fn closing_a_writer_reaches_the_peer() {
+    let (mut client, mut server) = tcp_pair().await;
+    client.write_all(b"question").await.unwrap();
+    client.close().await.unwrap();
+    client.close().await.unwrap();
+    assert_eq!(client.write(b"x").await.unwrap_err().kind(), ErrorKind::BrokenPipe);
+    let mut text = String::new();
+    server.read_to_string(&mut text).await.unwrap();
+    server.write_all(text.to_uppercase().as_bytes()).await.unwrap();
+    // Other crates' `close` is the same function.
+    futures_lite::AsyncWriteExt::close(&mut server).await.unwrap();
+    text.clear();
+    client.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "QUESTION");
+    drop(server);
+    client.close().await.unwrap();
+}
+
+async fn closing_a_buffer_flushes_it_and_closes_its_writer() {
+    let (here, mut there) = UnixStream::pair().unwrap();
+    let mut here = io::BufWriter::new(here);
+    here.write_all(b"buffered").await.unwrap();
+    here.close().await.unwrap();
+    let mut text = String::new();
+    there.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "buffered");
+}
+
+async fn dropping_the_write_half_shuts_down_and_forgetting_it_does_not() {
+    let (client, mut server) = tcp_pair().await;
+    let (reader, mut writer) = client.into_split();
+    writer.write_all(b"x").await.unwrap();
+    let client = reader.reunite(writer).unwrap();
+    let (reader, writer) = client.into_split();
+    writer.forget();
+    let mut client: &TcpStream = reader.as_ref();
+    client.write_all(b"y").await.unwrap();
+
+    let (mut reader, writer) = client.clone().into_split();
+    drop(writer);
+    let mut text = String::new();
+    server.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "xy");
+    server.write_all(b"z").await.unwrap();
+    server.shutdown(Shutdown::Write).unwrap();
+    text.clear();
+    reader.read_to_string(&mut text).await.unwrap();
+    assert_eq!(text, "z");
+}
+
+async fn halves_of_different_connections_do_not_join() {
+    let (client, server) = tcp_pair().await;
+    let ((reader, writer), (other_reader, other_writer)) =
+        (client.into_split(), server.into_split());
+    let error = reader.reunite(other_writer).unwrap_err();
+    assert_eq!(error.to_string(), "the halves belong to different connections");
+    // Nothing was shut down by the attempt.
+    let mut client = error.0.reunite(writer).unwrap();
+    let mut server = error.1.reunite(other_reader).unwrap();
+    client.write_all(b"x").await.unwrap();
+    assert_eq!(server.read(&mut [0; 4]).await.unwrap(), 1);
+}
+
+/// async-std's `close` does nothing, and so does that of its shim.
+async fn the_shim_closes_nothing() {
+    use async_std::net::{TcpListener, TcpStream};
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (mut server, _) = listener.accept().await.unwrap();
+    futures_lite::AsyncWriteExt::close(&mut client).await.unwrap();
+    client.write_all(b"still open").await.unwrap();
+    let mut buf = [0; 10];
+    server.read_exact(&mut buf).await.unwrap();
+    assert_eq!(&buf, b"still open");
+
+    let (mut here, mut there) = async_std::os::unix::net::UnixStream::pair().unwrap();
+    futures_lite::AsyncWriteExt::close(&mut here).await.unwrap();
+    here.write_all(b"still open").await.unwrap();
+    there.read_exact(&mut buf).await.unwrap();
+}
+
+conformance! {
+    readable_waits_for_bytes_and_takes_none,
+    writable_waits_for_room,
+    #[cfg(target_os = "linux")]
+    closed_sees_the_end_behind_unread_bytes_and_leaves_them_to_readers,
+    closed_and_a_reader_wait_side_by_side,
+    closed_of_a_unix_stream_sees_the_drop_of_the_peer,
+    datagram_sockets_have_readiness,
+    any_descriptor_is_waited_for,
+    an_object_that_reads_and_writes_is_a_stream,
+    the_error_of_a_closure_is_returned_and_wakes_no_one,
+    closing_a_writer_reaches_the_peer,
+    closing_a_buffer_flushes_it_and_closes_its_writer,
+    dropping_the_write_half_shuts_down_and_forgetting_it_does_not,
+    halves_of_different_connections_do_not_join,
+    the_shim_closes_nothing,
+}
+
+#[allow(dead_code, reason = "a type check")]
+fn waits_are_send(fd: &AsyncFd<File>, stream: &TcpStream) {
+    fn is_send<T: Send>(_: T) {}
+    is_send((fd.readable(), fd.writable(), stream.readable(), stream.closed()));
+    let poll: Poll<()> = Poll::Pending;
+    is_send(poll);
+}

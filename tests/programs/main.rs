@@ -1,0 +1,8 @@
+//! Whole programs: the examples, a program that hangs, and programs that the compiler must refuse.
+
+use reveille_watchdog as _;
+
+mod compile_fail;
+mod examples;
+mod hangs;
+mod many_requests;
