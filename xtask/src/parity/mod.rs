@@ -11,7 +11,6 @@
 //! compiler is the judge that matters, but it does not compare signatures: the examples and the
 //! dependents do.
 
-mod json;
 mod record;
 
 use std::collections::BTreeMap;

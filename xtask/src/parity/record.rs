@@ -3,14 +3,18 @@
 //! A module is walked by what it exports; what comes from another crate is looked up there, as if
 //! async-std had defined it. Of impls only those without type parameters can be asked for later,
 //! and only they are listed.
+//!
+//! Rejected: the crate `rustdoc-types`. Each version of it describes the format of a few compilers,
+//! so the list could be recorded with those alone. The fields that are used here seldom change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 
+use serde_json::Value;
+
 use crate::shell;
 
-use super::json::{self, Json};
 use super::quoted;
 
 /// Crates that are not looked into: their items are reexports, and facts.
@@ -25,7 +29,7 @@ type Id = (String, String);
 /// What one set of features shows.
 struct Lister {
     project: PathBuf,
-    crates: BTreeMap<String, Json>,
+    crates: BTreeMap<String, Value>,
     /// The public paths of what has impls or members.
     paths: BTreeMap<Id, BTreeSet<String>>,
     keys: BTreeSet<String>,
@@ -48,14 +52,38 @@ pub(super) fn list(features: &str) -> Result<BTreeSet<String>, String> {
     let (crates, paths, keys) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     let mut lister = Lister { project, crates, paths, keys };
     lister.load("async_std")?;
-    let root = text(lister.crates["async_std"].get("root"));
+    let root = text(&lister.crates["async_std"]["root"]);
     lister.module(&("async_std".to_owned(), root), "crate")?;
     lister.members()?;
     Ok(lister.keys)
 }
 
-fn text(json: &Json) -> String {
-    json.text().unwrap_or_default().to_owned()
+/// The text of a string, the digits of a number: here both are names.
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+fn values(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
+}
+
+/// The texts of a list.
+fn texts(value: &Value) -> Vec<String> {
+    values(value).iter().map(text).collect()
+}
+
+/// The name and the content of an object with one member.
+fn variant(value: &Value) -> Option<(&str, &Value)> {
+    let (name, content) = value.as_object()?.iter().next()?;
+    Some((name, content))
+}
+
+fn is_true(value: &Value) -> bool {
+    value == true
 }
 
 /// The public path of an item of std, of which rustdoc knows where it is defined. What matters
@@ -93,7 +121,8 @@ impl Lister {
         let path = self.project.join(format!("target/doc/{name}.json"));
         let text = fs::read_to_string(&path);
         let text = text.map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-        let json = json::parse(&text).ok_or_else(|| format!("{} is no JSON", path.display()))?;
+        let json = serde_json::from_str(&text);
+        let json = json.map_err(|error| format!("cannot parse {}: {error}", path.display()))?;
         self.crates.insert(name.to_owned(), json);
         Ok(())
     }
@@ -111,9 +140,9 @@ impl Lister {
         packages.next().ok_or_else(|| format!("async-std does not depend on {name}"))
     }
 
-    fn item(&self, id: &Id) -> Option<&Json> {
-        let item = self.crates.get(&id.0)?.get("index").get(&id.1);
-        (*item != Json::Null).then_some(item)
+    fn item(&self, id: &Id) -> Option<&Value> {
+        let item = &self.crates.get(&id.0)?["index"][&id.1];
+        (!item.is_null()).then_some(item)
     }
 
     /// Finds where an item is defined that `from` mentions; an item of std is only a path.
@@ -122,9 +151,9 @@ impl Lister {
         if self.item(&here).is_some() {
             return Ok(Ok(here));
         }
-        let known = self.crates[from].get("paths").get(number);
-        let path: Vec<String> = known.get("path").list().iter().map(text).collect();
-        let kind = text(known.get("kind"));
+        let known = &self.crates[from]["paths"][number];
+        let path: Vec<String> = texts(&known["path"]);
+        let kind = text(&known["kind"]);
         let (Some(name), Some(last)) = (path.first().cloned(), path.last().cloned()) else {
             return Ok(Err(String::new()));
         };
@@ -133,12 +162,13 @@ impl Lister {
         }
         self.load(&name)?;
         let there = &self.crates[&name];
-        let is_it = |(number, entry): &(&str, &Json)| {
-            text(entry.get("kind")) == kind
-                && entry.get("path").list().last().and_then(Json::text) == Some(&last)
-                && *there.get("index").get(number) != Json::Null
+        let is_it = |(number, entry): &(&String, &Value)| {
+            text(&entry["kind"]) == kind
+                && values(&entry["path"]).last().map(text).as_ref() == Some(&last)
+                && !there["index"][*number].is_null()
         };
-        let found = there.get("paths").members().find(is_it).map(|(number, _)| number.to_owned());
+        let found = there["paths"].as_object().and_then(|paths| paths.iter().find(is_it));
+        let found = found.map(|(number, _)| number.clone());
         Ok(found.map(|number| (name, number)).ok_or_else(|| std_path(&path)))
     }
 
@@ -146,19 +176,19 @@ impl Lister {
     fn module(&mut self, id: &Id, path: &str) -> Result<(), String> {
         self.keys.insert(format!("mod {path}"));
         let item = self.item(id).ok_or("rustdoc leaves a module out")?;
-        let module = item.get("inner").get("module");
-        let children: Vec<String> = module.get("items").list().iter().map(text).collect();
+        let module = &item["inner"]["module"];
+        let children: Vec<String> = texts(&module["items"]);
         for number in children {
             let child = (id.0.clone(), number);
             let Some(item) = self.item(&child) else { continue };
-            let reexport = item.get("inner").get("use");
-            if *reexport == Json::Null {
-                let path = format!("{path}::{}", text(item.get("name")));
+            let reexport = &item["inner"]["use"];
+            if reexport.is_null() {
+                let path = format!("{path}::{}", text(&item["name"]));
                 self.export(&child, &path)?;
                 continue;
             }
-            let (name, number) = (text(reexport.get("name")), text(reexport.get("id")));
-            let is_glob = reexport.get("is_glob").is_true();
+            let (name, number) = (text(&reexport["name"]), text(&reexport["id"]));
+            let is_glob = is_true(&reexport["is_glob"]);
             match (self.resolve(&id.0, &number)?, is_glob) {
                 (Ok(target), true) => self.module(&target, path)?,
                 (Ok(target), false) if name != "_" => {
@@ -176,7 +206,7 @@ impl Lister {
     /// Lists one item under `path`.
     fn export(&mut self, id: &Id, path: &str) -> Result<(), String> {
         let Some(item) = self.item(id) else { return Ok(()) };
-        let Some((kind, _)) = item.get("inner").variant() else { return Ok(()) };
+        let Some((kind, _)) = variant(&item["inner"]) else { return Ok(()) };
         let kind = kind.to_owned();
         let kind = match kind.as_str() {
             "module" => return self.module(&id.clone(), path),
@@ -204,22 +234,22 @@ impl Lister {
         let ids: Vec<Id> = self.paths.keys().cloned().collect();
         for id in ids {
             let path = self.path(&id).unwrap_or_default().to_owned();
-            let inner = self.item(&id).map(|item| item.get("inner"));
-            let Some((kind, content)) = inner.and_then(Json::variant) else { continue };
+            let inner = self.item(&id).map(|item| &item["inner"]);
+            let Some((kind, content)) = inner.and_then(variant) else { continue };
             let kind = kind.to_owned();
-            let field = |name: &str| content.get(name).list().iter().map(text).collect::<Vec<_>>();
+            let field = |name: &str| texts(&content[name]);
             let (items, variants) = (field("items"), field("variants"));
             let impls = [field("impls"), field("implementations")].concat();
             for number in items.iter().chain(&variants) {
                 let member = (id.0.clone(), number.clone());
                 let Some(item) = self.item(&member) else { continue };
-                let word = match (kind.as_str(), item.get("inner").variant()) {
+                let word = match (kind.as_str(), variant(&item["inner"])) {
                     ("enum", _) => "variant",
                     (_, Some(("function", _))) => "trait-fn",
                     (_, Some(("assoc_type", _))) => "assoc-type",
                     _ => continue,
                 };
-                let name = text(item.get("name"));
+                let name = text(&item["name"]);
                 self.keys.insert(format!("{word} {path}::{name}"));
             }
             for number in impls {
@@ -231,30 +261,29 @@ impl Lister {
 
     fn an_impl(&mut self, id: &Id, path: &str) -> Result<(), String> {
         let Some(item) = self.item(id) else { return Ok(()) };
-        let content = item.get("inner").get("impl");
-        let is_plain = content.get("generics").get("params").list().iter().all(|parameter| {
-            *parameter.get("kind").get("type") == Json::Null
-                && *parameter.get("kind").get("const") == Json::Null
+        let content = &item["inner"]["impl"];
+        let is_plain = values(&content["generics"]["params"]).iter().all(|parameter| {
+            parameter["kind"]["type"].is_null() && parameter["kind"]["const"].is_null()
         });
-        if *content.get("trait") == Json::Null {
-            let methods: Vec<String> = content.get("items").list().iter().map(text).collect();
+        if content["trait"].is_null() {
+            let methods: Vec<String> = texts(&content["items"]);
             for number in methods {
                 let Some(item) = self.item(&(id.0.clone(), number)) else { continue };
-                let is_public = item.get("visibility").text() == Some("public");
-                if is_public && *item.get("inner").get("function") != Json::Null {
-                    let name = text(item.get("name"));
+                let is_public = item["visibility"] == "public";
+                if is_public && !item["inner"]["function"].is_null() {
+                    let name = text(&item["name"]);
                     self.keys.insert(format!("method {path}::{name}"));
                 }
             }
             return Ok(());
         }
-        let of = content.get("trait").get("path").text().unwrap_or_default();
+        let of = content["trait"]["path"].as_str().unwrap_or_default();
         let is_sealed = SEALED.iter().any(|name| of.ends_with(name));
-        if content.get("is_negative").is_true() || !is_plain || is_sealed {
+        if is_true(&content["is_negative"]) || !is_plain || is_sealed {
             return Ok(());
         }
-        let word = if content.get("is_synthetic").is_true() { "auto-impl" } else { "impl" };
-        let (of, on) = (content.get("trait").clone(), content.get("for").clone());
+        let word = if is_true(&content["is_synthetic"]) { "auto-impl" } else { "impl" };
+        let (of, on) = (content["trait"].clone(), content["for"].clone());
         let (of, on) = (self.named(&id.0, &of)?, self.render(&id.0, &on)?);
         if let (Some(of), Some(on)) = (of, on) {
             self.keys.insert(format!("{word} {of} for {on}"));
@@ -263,19 +292,19 @@ impl Lister {
     }
 
     /// Writes a type as a program can, with `'static` for every lifetime. `None` if none can.
-    fn render(&mut self, from: &str, json: &Json) -> Result<Option<String>, String> {
-        let Some((kind, content)) = json.variant() else { return Ok(None) };
-        let each = |lister: &mut Lister, list: &[Json]| {
+    fn render(&mut self, from: &str, json: &Value) -> Result<Option<String>, String> {
+        let Some((kind, content)) = variant(json) else { return Ok(None) };
+        let each = |lister: &mut Lister, list: &[Value]| {
             list.iter().map(|json| lister.render(from, json)).collect::<Result<Option<Vec<_>>, _>>()
         };
         Ok(match kind {
             "primitive" => Some(text(content)),
             "resolved_path" => self.named(from, content)?,
-            "tuple" => each(self, content.list())?.map(|types| format!("({})", types.join(", "))),
+            "tuple" => each(self, values(content))?.map(|types| format!("({})", types.join(", "))),
             "slice" => self.render(from, content)?.map(|of| format!("[{of}]")),
             "borrowed_ref" => {
-                let of = self.render(from, content.get("type"))?;
-                let mutable = if content.get("is_mutable").is_true() { "mut " } else { "" };
+                let of = self.render(from, &content["type"])?;
+                let mutable = if is_true(&content["is_mutable"]) { "mut " } else { "" };
                 of.map(|of| format!("&'static {mutable}{of}"))
             }
             _ => None,
@@ -283,17 +312,17 @@ impl Lister {
     }
 
     /// Writes the path of a type or trait with its arguments.
-    fn named(&mut self, from: &str, json: &Json) -> Result<Option<String>, String> {
-        let name = match self.resolve(from, &text(json.get("id")))? {
+    fn named(&mut self, from: &str, json: &Value) -> Result<Option<String>, String> {
+        let name = match self.resolve(from, &text(&json["id"]))? {
             Ok(id) => self.path(&id).map(str::to_owned),
             Err(path) => Some(path),
         };
         let Some(name) = name.filter(|name| !name.is_empty()) else { return Ok(None) };
-        let arguments = json.get("args").get("angle_bracketed").get("args").list();
+        let arguments = values(&json["args"]["angle_bracketed"]["args"]);
         let mut words = Vec::new();
         for argument in arguments {
-            let word = match *argument.get("type") {
-                Json::Null => Some("'static".to_owned()),
+            let word = match argument["type"] {
+                Value::Null => Some("'static".to_owned()),
                 ref json => self.render(from, json)?,
             };
             let Some(word) = word else { return Ok(None) };
