@@ -11,18 +11,38 @@ use reveille_tests::{child, test_name};
 /// Runs `body` in a child process. Returns its exit code, or minus the number of the signal that
 /// ended it. The code is 0 if `body` returned true.
 fn in_child(body: impl FnOnce() -> bool) -> i32 {
-    // SAFETY: what the child does is what the tests are about; it ends by `_exit`.
-    unsafe {
-        let id = libc::fork();
-        if id == 0 {
-            libc::alarm(60);
-            let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
-            libc::_exit(if ran.unwrap_or(false) { 0 } else { 1 });
-        }
-        let mut status = 0;
-        assert_eq!(libc::waitpid(id, &mut status, 0), id);
-        if libc::WIFSIGNALED(status) { -libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
+    let id = fork();
+    if id == 0 {
+        let ran = std::panic::catch_unwind(std::panic::AssertUnwindSafe(body));
+        end_child(ran.unwrap_or(false));
     }
+    wait_for(id)
+}
+
+/// Returns 0 in the child, which ends after a minute at the latest, and its number in the parent.
+fn fork() -> libc::pid_t {
+    // SAFETY: what the child does is what the tests are about.
+    let id = unsafe { libc::fork() };
+    assert!(id >= 0, "{}", std::io::Error::last_os_error());
+    if id == 0 {
+        // SAFETY: the call takes a number.
+        unsafe { libc::alarm(60) };
+    }
+    id
+}
+
+/// Ends the child that calls this, without the parent's destructors.
+fn end_child(is_good: bool) -> ! {
+    // SAFETY: the call takes a number.
+    unsafe { libc::_exit(if is_good { 0 } else { 1 }) }
+}
+
+/// Returns the exit code of a child, or minus the number of the signal that ended it.
+fn wait_for(id: libc::pid_t) -> i32 {
+    let mut status = 0;
+    // SAFETY: the status outlives the call.
+    assert_eq!(unsafe { libc::waitpid(id, &mut status, 0) }, id);
+    if libc::WIFSIGNALED(status) { -libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) }
 }
 
 /// Uses every feature of a runtime.
@@ -100,28 +120,17 @@ fn a_program_may_fork_in_block_on_and_go_on_in_the_child() {
             // The socket is registered with the driver of this thread, which is the parent's.
             let mut receives = Box::pin(socket.recv_from(&mut buf));
             assert!(futures_lite::future::poll_once(&mut receives).await.is_none());
-            // SAFETY: as in `in_child`.
-            let id = unsafe { libc::fork() };
+            let id = fork();
             if id == 0 {
-                // SAFETY: the call takes a number.
-                unsafe { libc::alarm(60) };
                 let sends = task::spawn(async move {
                     let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
                     socket.send_to(b"child", address).await.unwrap();
                 });
                 let (count, _) = receives.await.unwrap();
                 sends.await;
-                let is_good = count == 5 && use_all().await;
-                // SAFETY: the call takes a number.
-                unsafe { libc::_exit(if is_good { 0 } else { 1 }) };
+                end_child(count == 5 && use_all().await);
             }
-            let ended = task::spawn_blocking(move || {
-                let mut status = 0;
-                // SAFETY: the status outlives the call.
-                unsafe { libc::waitpid(id, &mut status, 0) };
-                status
-            });
-            assert_eq!(ended.await, 0);
+            assert_eq!(task::spawn_blocking(move || wait_for(id)).await, 0);
             // The child has dropped its copy of the socket. The parent still receives events.
             let sender = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
             sender.send_to(b"x", address).unwrap();
@@ -190,22 +199,13 @@ fn a_child_of_a_task_or_a_closure_works_until_it_returns_there() {
 
         // It returns, and would go on with copies of the parent's tasks.
         let returns = || {
-            // SAFETY: the child is ended by the runtime.
-            let id = unsafe { libc::fork() };
-            if id == 0 {
-                // SAFETY: the call takes a number.
-                unsafe { libc::alarm(60) };
-                return 0;
-            }
-            let mut status = 0;
-            // SAFETY: the status outlives the call.
-            unsafe { libc::waitpid(id, &mut status, 0) };
-            status
+            let id = fork();
+            // The runtime ends the child.
+            if id == 0 { 0 } else { wait_for(id) }
         };
-        let status = task::block_on(task::spawn(async move { returns() }));
-        assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGABRT);
-        let status = task::block_on(task::spawn_blocking(returns));
-        assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGABRT);
+        let ended = task::block_on(task::spawn(async move { returns() }));
+        assert_eq!(ended, -libc::SIGABRT);
+        assert_eq!(task::block_on(task::spawn_blocking(returns)), -libc::SIGABRT);
         assert_unharmed();
     }
 }

@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, SeekFrom};
 use std::pin::{Pin, pin};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
 
 use futures_lite::{
@@ -11,46 +11,7 @@ use futures_lite::{
 };
 use reveille::fs::OpenOptions;
 use reveille::task::{block_on, spawn};
-
-/// The path of a file that belongs to this test. The file is removed when this is dropped.
-struct Scratch(std::path::PathBuf);
-
-impl Scratch {
-    fn new() -> Scratch {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        Scratch(std::env::temp_dir().join(format!("reveille-file-{}-{count}", std::process::id())))
-    }
-
-    fn with(contents: &[u8]) -> Scratch {
-        let scratch = Scratch::new();
-        std::fs::write(&scratch.0, contents).expect("the temporary directory is writable");
-        scratch
-    }
-
-    fn contents(&self) -> Vec<u8> {
-        std::fs::read(&self.0).expect("the file is there")
-    }
-
-    async fn open(&self) -> File {
-        File::open(self.0.as_path()).await.unwrap()
-    }
-
-    async fn create(&self) -> File {
-        File::create(self.0.as_path()).await.unwrap()
-    }
-
-    async fn update(&self) -> File {
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).open(self.0.as_path()).await.unwrap()
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
+use reveille_tests::scratch::Scratch;
 
 /// Bytes that depend on their position.
 fn pattern(len: usize) -> Vec<u8> {

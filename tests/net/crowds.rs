@@ -15,30 +15,30 @@ use reveille::prelude::*;
 use reveille::process::{Command, Stdio};
 use reveille::task::{self, JoinHandle};
 
+use crate::connections::pair;
+
 /// The number of waiting tasks.
 const COUNTS: [usize; 3] = [33, 100, 1_000];
 
-/// Counts polls.
-type Polls = Arc<AtomicUsize>;
-
-/// Spawns `future`, whose polls are counted.
-fn spawn_counted<T: Send + 'static>(
-    polls: &Polls,
-    future: impl Future<Output = T> + Send + 'static,
-) -> JoinHandle<T> {
-    let polls = Arc::clone(polls);
-    task::spawn(async move {
-        let mut future = pin!(future);
-        poll_fn(|cx| {
-            polls.fetch_add(1, Ordering::Relaxed);
-            future.as_mut().poll(cx)
+/// Spawns `count` futures, waits until each has been polled, and asserts that none is polled again.
+async fn spawn_waiting<T, F>(count: usize, mut future: impl FnMut(usize) -> F) -> Vec<JoinHandle<T>>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let polls = Arc::new(AtomicUsize::new(0));
+    let counted = |at| {
+        let (polls, future) = (Arc::clone(&polls), future(at));
+        task::spawn(async move {
+            let mut future = pin!(future);
+            poll_fn(|cx| {
+                polls.fetch_add(1, Ordering::Relaxed);
+                future.as_mut().poll(cx)
+            })
+            .await
         })
-        .await
-    })
-}
-
-/// Waits until each of `count` tasks has been polled, and asserts that they are not polled again.
-async fn come_to_rest(polls: &Polls, count: usize) {
+    };
+    let tasks = (0..count).map(counted).collect();
     while polls.load(Ordering::Relaxed) < count {
         task::yield_now().await;
     }
@@ -46,12 +46,7 @@ async fn come_to_rest(polls: &Polls, count: usize) {
     task::sleep(Duration::from_millis(50)).await;
     let polls = polls.load(Ordering::Relaxed);
     assert!(polls <= 5 * count, "{count} tasks that wait were polled {polls} times");
-}
-
-async fn tcp() -> (TcpStream, TcpStream) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    (client, listener.accept().await.unwrap().0)
+    tasks
 }
 
 /// `count` clones of `ours` read, and each gets a byte of `theirs`.
@@ -59,14 +54,11 @@ async fn read_at_once<S>(ours: S, mut theirs: S, count: usize)
 where
     S: Read + Write + Clone + Unpin + Send + 'static,
 {
-    let polls = Polls::default();
-    let tasks: Vec<_> = (0..count)
-        .map(|_| {
-            let mut ours = ours.clone();
-            spawn_counted(&polls, async move { ours.read(&mut [0]).await.unwrap() })
-        })
-        .collect();
-    come_to_rest(&polls, count).await;
+    let read = |_| {
+        let mut ours = ours.clone();
+        async move { ours.read(&mut [0]).await.unwrap() }
+    };
+    let tasks = spawn_waiting(count, read).await;
     theirs.write_all(&vec![7; count]).await.unwrap();
     for task in tasks {
         assert_eq!(task.await, 1);
@@ -84,14 +76,11 @@ where
     while let Some(sent) = futures_lite::future::poll_once(fill.write(&[0; 4096])).await {
         total += sent.unwrap();
     }
-    let polls = Polls::default();
-    let tasks: Vec<_> = (0..count)
-        .map(|_| {
-            let mut ours = ours.clone();
-            spawn_counted(&polls, async move { ours.write_all(&[7; 100]).await.unwrap() })
-        })
-        .collect();
-    come_to_rest(&polls, count).await;
+    let write = |_| {
+        let mut ours = ours.clone();
+        async move { ours.write_all(&[7; 100]).await.unwrap() }
+    };
+    let tasks = spawn_waiting(count, write).await;
     let mut received = vec![0; 64 * 1024];
     let mut left = total + 100 * count;
     while left > 0 {
@@ -104,7 +93,7 @@ where
 
 async fn any_number_of_tasks_read_from_one_stream() {
     for count in COUNTS {
-        let (ours, theirs) = tcp().await;
+        let (ours, theirs) = pair().await;
         read_at_once(ours, theirs, count).await;
         let (ours, theirs) = UnixStream::pair().unwrap();
         read_at_once(ours, theirs, count).await;
@@ -113,7 +102,7 @@ async fn any_number_of_tasks_read_from_one_stream() {
 
 async fn any_number_of_tasks_write_to_one_stream() {
     for count in COUNTS {
-        let (ours, theirs) = tcp().await;
+        let (ours, theirs) = pair().await;
         write_at_once(ours, theirs, count).await;
         let (ours, theirs) = UnixStream::pair().unwrap();
         write_at_once(ours, theirs, count).await;
@@ -124,23 +113,20 @@ async fn any_number_of_tasks_accept_and_receive_at_one_socket() {
     for count in COUNTS {
         let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
         let socket = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
-        let polls = Polls::default();
         let done = Arc::new(AtomicUsize::new(0));
-        let tasks: Vec<_> = (0..count)
-            .map(|at| {
-                let (listener, socket) = (Arc::clone(&listener), Arc::clone(&socket));
-                let done = Arc::clone(&done);
-                spawn_counted(&polls, async move {
-                    if at % 2 == 0 {
-                        listener.accept().await.unwrap();
-                    } else {
-                        socket.recv_from(&mut [0; 8]).await.unwrap();
-                    }
-                    done.fetch_add(1, Ordering::Relaxed);
-                })
-            })
-            .collect();
-        come_to_rest(&polls, count).await;
+        let serve = |at| {
+            let (listener, socket) = (Arc::clone(&listener), Arc::clone(&socket));
+            let done = Arc::clone(&done);
+            async move {
+                if at % 2 == 0 {
+                    listener.accept().await.unwrap();
+                } else {
+                    socket.recv_from(&mut [0; 8]).await.unwrap();
+                }
+                done.fetch_add(1, Ordering::Relaxed);
+            }
+        };
+        let tasks = spawn_waiting(count, serve).await;
         let (at, to) = (listener.local_addr().unwrap(), socket.local_addr().unwrap());
         let sender = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         for served in 0..count {
@@ -167,18 +153,15 @@ async fn any_number_of_tasks_read_from_one_pipe() {
             Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut stdin = cat.stdin.take().unwrap();
         let stdout = Arc::new(std::sync::Mutex::new(cat.stdout.take().unwrap()));
-        let polls = Polls::default();
-        let tasks: Vec<_> = (0..count)
-            .map(|_| {
-                let stdout = Arc::clone(&stdout);
-                let read = poll_fn(move |cx| {
-                    let mut stdout = stdout.lock().unwrap();
-                    std::pin::Pin::new(&mut *stdout).poll_read(cx, &mut [0])
-                });
-                spawn_counted(&polls, async { read.await.unwrap() })
-            })
-            .collect();
-        come_to_rest(&polls, count).await;
+        let read = |_| {
+            let stdout = Arc::clone(&stdout);
+            let read = poll_fn(move |cx| {
+                let mut stdout = stdout.lock().unwrap();
+                std::pin::Pin::new(&mut *stdout).poll_read(cx, &mut [0])
+            });
+            async { read.await.unwrap() }
+        };
+        let tasks = spawn_waiting(count, read).await;
         stdin.write_all(&vec![7; count]).await.unwrap();
         for task in tasks {
             assert_eq!(task.await, 1);

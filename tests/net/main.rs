@@ -6,6 +6,8 @@ mod addresses;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod batched_reads;
 #[cfg(unix)]
+mod connections;
+#[cfg(unix)]
 mod crowds;
 #[cfg(unix)]
 mod readiness;

@@ -11,22 +11,10 @@ use reveille::prelude::*;
 use reveille::task::{self, block_on};
 use rustix::net::{AddressFamily, SocketType};
 
+use crate::connections::{listen, pair};
+
 /// How long a test waits for what must happen at some time.
 const LONG: Duration = Duration::from_secs(60);
-
-async fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
-}
-
-async fn pair() -> (TcpStream, TcpStream) {
-    let (listener, address) = listen().await;
-    let client = TcpStream::connect(address).await.unwrap();
-    let (server, peer) = listener.accept().await.unwrap();
-    assert_eq!(peer, client.local_addr().unwrap());
-    (client, server)
-}
 
 /// An address without a listener, and a socket that keeps others from using it.
 struct Nobody {

@@ -1,6 +1,5 @@
 //! `net::TcpListener`: every accept gets a connection, also when resources run out.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use futures_lite::future;
@@ -8,11 +7,7 @@ use reveille::net::{TcpListener, TcpStream};
 use reveille::prelude::*;
 use reveille::task::{self, block_on};
 
-async fn listen() -> (TcpListener, SocketAddr) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    (listener, address)
-}
+use crate::connections::listen;
 
 async fn dropped_accept_loses_no_connection() {
     let (listener, address) = listen().await;

@@ -2,9 +2,7 @@
 
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 #[cfg(target_os = "linux")]
 use std::time::Duration;
 
@@ -14,31 +12,7 @@ use reveille::net::Shutdown;
 use reveille::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use reveille::prelude::*;
 use reveille::task;
-
-/// A path of its own for each test; its file goes when the test ends.
-struct SocketPath(PathBuf);
-
-impl SocketPath {
-    fn new(name: &str) -> SocketPath {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        // The same test runs on several executors at once.
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("reveille-uds-{}-{count}-{name}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        let _ = std::fs::remove_file(&path);
-        SocketPath(path)
-    }
-
-    fn path(&self) -> reveille::path::PathBuf {
-        self.0.clone().into()
-    }
-}
-
-impl Drop for SocketPath {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
+use reveille_tests::scratch::Scratch;
 
 #[test]
 fn types_are_send_sync_and_unwind_safe() {
@@ -49,7 +23,7 @@ fn types_are_send_sync_and_unwind_safe() {
 }
 
 async fn streams_connect_and_know_their_addresses() {
-    let place = SocketPath::new("connect");
+    let place = Scratch::new();
     let listener = UnixListener::bind(place.path()).await.unwrap();
     let mut client = UnixStream::connect(place.path()).await.unwrap();
     let (mut server, peer) = listener.accept().await.unwrap();
@@ -66,9 +40,9 @@ async fn streams_connect_and_know_their_addresses() {
 }
 
 async fn incoming_gives_one_stream_per_client() {
-    let place = SocketPath::new("incoming");
+    let place = Scratch::new();
     let listener = UnixListener::bind(place.path()).await.unwrap();
-    let path = place.path();
+    let path = place.path().to_path_buf();
     let clients = task::spawn(async move {
         for _ in 0..20 {
             let mut text = String::new();
@@ -111,7 +85,7 @@ async fn vectored_write_is_one_call() {
 }
 
 async fn errors_name_the_path_and_keep_the_kind() {
-    let place = SocketPath::new("errors");
+    let place = Scratch::new();
     let shown = place.0.display().to_string();
     let error = UnixStream::connect(place.path()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -138,13 +112,13 @@ async fn errors_name_the_path_and_keep_the_kind() {
 
 #[cfg(target_os = "linux")]
 async fn connecting_waits_while_the_queue_of_the_listener_is_full() {
-    let place = SocketPath::new("full");
+    let place = Scratch::new();
     let listener = StdUnixListener::bind(&place.0).unwrap();
     rustix::net::listen(&listener, 0).unwrap();
     let listener = UnixListener::from(listener);
     // A queue of zero holds one.
     let _first = UnixStream::connect(place.path()).await.unwrap();
-    let path = place.path();
+    let path = place.path().to_path_buf();
     let mut second = Box::pin(UnixStream::connect(path));
     assert!(future::poll_once(second.as_mut()).await.is_none(), "it waits");
     listener.accept().await.unwrap();
@@ -153,7 +127,7 @@ async fn connecting_waits_while_the_queue_of_the_listener_is_full() {
 }
 
 async fn datagrams_arrive_whole_with_their_sender() {
-    let (here, there) = (SocketPath::new("here"), SocketPath::new("there"));
+    let (here, there) = (Scratch::new(), Scratch::new());
     let a = UnixDatagram::bind(here.path()).await.unwrap();
     let b = UnixDatagram::bind(there.path()).await.unwrap();
     a.send_to(b"one", there.path()).await.unwrap();

@@ -14,32 +14,11 @@ use std::time::Duration;
 use futures_lite::future::zip;
 use reveille::io::{self, prelude::*};
 use reveille::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
+use reveille_tests::scratch::Scratch;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
 /// Reached only by a failing test.
 const FAR: Duration = Duration::from_secs(30);
-
-/// The path of a socket that belongs to this test. The socket is removed when this is dropped.
-struct SocketPath(std::path::PathBuf);
-
-impl SocketPath {
-    fn new() -> SocketPath {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("reveille-uds-queues-{}-{count}", std::process::id());
-        SocketPath(std::env::temp_dir().join(name))
-    }
-
-    fn path(&self) -> &reveille::path::Path {
-        self.0.as_path().into()
-    }
-}
-
-impl Drop for SocketPath {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
-    }
-}
 
 /// Sends `bytes` together with a descriptor.
 fn pass_descriptor(through: &std_unix::UnixStream, bytes: &[u8]) {
@@ -151,7 +130,7 @@ async fn empty_path_lets_the_system_choose_a_name() {
 async fn accepted_connection_tells_the_path_of_its_client() {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, connect, socket};
 
-    let (place, client) = (SocketPath::new(), SocketPath::new());
+    let (place, client) = (Scratch::new(), Scratch::new());
     let listener = UnixListener::bind(place.path()).await.unwrap();
     let socket = socket(AddressFamily::UNIX, SocketType::STREAM, None).unwrap();
     bind(&socket, &SocketAddrUnix::new(&client.0).unwrap()).unwrap();
@@ -180,7 +159,7 @@ async fn waits_until_others_are_taken(
 }
 
 async fn datagram_waits_for_room_that_others_have_taken() {
-    let place = SocketPath::new();
+    let place = Scratch::new();
     let inbox = UnixDatagram::bind(place.path()).await.unwrap();
     let count = fill(&place.0);
     let sender = UnixDatagram::unbound().unwrap();
@@ -188,7 +167,7 @@ async fn datagram_waits_for_room_that_others_have_taken() {
 }
 
 async fn connected_datagram_waits_for_room_that_others_have_taken() {
-    let place = SocketPath::new();
+    let place = Scratch::new();
     let inbox = UnixDatagram::bind(place.path()).await.unwrap();
     let sender = UnixDatagram::unbound().unwrap();
     sender.connect(place.path()).await.unwrap();
@@ -197,7 +176,7 @@ async fn connected_datagram_waits_for_room_that_others_have_taken() {
 }
 
 async fn datagram_larger_than_the_space_left_waits_for_an_event() {
-    let place = SocketPath::new();
+    let place = Scratch::new();
     let inbox = UnixDatagram::bind(place.path()).await.unwrap();
     let sender = UnixDatagram::unbound().unwrap();
     // Large ones use up the space of the sender before the queue of the receiver.
@@ -225,7 +204,7 @@ async fn datagram_without_room_waits_idly() {
         }
     }
 
-    let place = SocketPath::new();
+    let place = Scratch::new();
     let _inbox = UnixDatagram::bind(place.path()).await.unwrap();
     fill(&place.0);
     let sender = UnixDatagram::unbound().unwrap();

@@ -30,7 +30,6 @@ fn assert_says(finished: &Finished, texts: &[&str]) {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn a_hanging_test_is_named_with_its_stack_and_its_tasks() {
     let name = test_name!();
     if child::is_inside(name) {
@@ -50,7 +49,6 @@ fn a_hanging_test_is_named_with_its_stack_and_its_tasks() {
 }
 
 #[test]
-#[cfg(target_os = "linux")]
 fn a_hanging_test_is_named_while_the_harness_runs_several() {
     let name = test_name!();
     if child::is_inside(name) {
@@ -78,7 +76,6 @@ fn quick() {
 
 /// A leftover of a test may keep the process from ending after all tests have passed.
 #[test]
-#[cfg(target_os = "linux")]
 fn an_end_of_the_program_that_hangs_is_ended() {
     let name = test_name!();
     extern "C" fn never_returns() {

@@ -4,5 +4,6 @@ use reveille_watchdog as _;
 
 mod compile_fail;
 mod examples;
+#[cfg(target_os = "linux")]
 mod hangs;
 mod many_requests;

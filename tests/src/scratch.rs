@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use reveille::fs::{File, OpenOptions};
+use reveille::path::Path;
 
 /// A path in the temporary directory that belongs to this test. The file is removed when this is
 /// dropped.
@@ -30,6 +31,38 @@ impl Scratch {
         scratch
     }
 
+    /// The path, as a type of reveille's.
+    pub fn path(&self) -> &Path {
+        self.0.as_path().into()
+    }
+
+    /// What is in the file.
+    ///
+    /// # Panics
+    ///
+    /// Panics if it cannot be read.
+    pub fn contents(&self) -> Vec<u8> {
+        std::fs::read(&self.0).expect("the file is there")
+    }
+
+    /// Opens the file for reading.
+    ///
+    /// # Panics
+    ///
+    /// Panics if that fails.
+    pub async fn open(&self) -> File {
+        File::open(self.path()).await.expect("the file can be opened")
+    }
+
+    /// Opens the file for writing, and creates it or makes it empty.
+    ///
+    /// # Panics
+    ///
+    /// Panics if that fails.
+    pub async fn create(&self) -> File {
+        File::create(self.path()).await.expect("the file can be created")
+    }
+
     /// Opens the file for reading and writing, and creates it if it does not exist.
     ///
     /// # Panics
@@ -38,7 +71,7 @@ impl Scratch {
     pub async fn update(&self) -> File {
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true);
-        options.open(self.0.as_path()).await.expect("the file can be opened")
+        options.open(self.path()).await.expect("the file can be opened")
     }
 }
 
