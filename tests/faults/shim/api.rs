@@ -11,7 +11,8 @@ use reveille::stream;
 use reveille::stream::ConcurrentExt as _;
 use reveille::task::{self, block_on};
 
-/// So a test of one covers the other.
+/// So a test of one covers the other. TCP and Unix streams are the shim's own, because closing them
+/// does nothing there; so are the listeners that accept them.
 #[test]
 fn the_types_of_the_shim_are_those_of_reveille() {
     fn is_same<A: 'static, B: 'static>() -> bool {
@@ -19,8 +20,6 @@ fn the_types_of_the_shim_are_those_of_reveille() {
     }
     assert!(is_same::<async_std::fs::File, reveille::fs::File>());
     assert!(is_same::<async_std::io::Stdin, reveille::io::Stdin>());
-    assert!(is_same::<async_std::net::TcpListener, TcpListener>());
-    assert!(is_same::<TcpStream, reveille::net::TcpStream>());
     assert!(is_same::<async_std::net::UdpSocket, UdpSocket>());
     assert!(is_same::<async_std::path::PathBuf, reveille::path::PathBuf>());
     assert!(is_same::<async_std::sync::Barrier, reveille::sync::Barrier>());
