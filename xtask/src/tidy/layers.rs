@@ -6,8 +6,9 @@ use super::source::Line;
 use super::tree::{File, Tree};
 
 /// Which crates of this workspace each crate may depend on, tests aside.
-const CRATES: [(&str, &[&str]); 10] = [
+const CRATES: [(&str, &[&str]); 11] = [
     ("primitive", &[]),
+    ("trace", &[]),
     ("task", &["primitive"]),
     ("driver", &["primitive"]),
     ("tokio1", &[]),
@@ -16,7 +17,7 @@ const CRATES: [(&str, &[&str]); 10] = [
     ("reveille", &["runtime", "macros"]),
     ("async-std", &["macros"]),
     ("async-process", &["reveille"]),
-    ("cli", &[]),
+    ("cli", &["trace"]),
 ];
 
 /// The order of modules inside a crate, lowest first: a module names only those before it.

@@ -1,0 +1,244 @@
+//! A chunk: 32 KiB that one thread fills. Its head says which thread, in what order and when.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::event::Event;
+use crate::operand::TaskKey;
+use crate::word::{Encoder, Words};
+
+/// The size of a chunk in words.
+pub const CHUNK_WORDS: usize = 32 * 1024 / 8;
+
+/// How many words of a chunk are its head. Events follow.
+pub const HEAD_WORDS: usize = 16;
+
+/// How many bytes of a thread's name the head holds.
+pub const THREAD_NAME_LEN: usize = 32;
+
+/// The index of the word that holds the number of event words, which a reader must load first.
+pub const LEN_SLOT: usize = 5;
+
+/// One moment, on three clocks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Moment {
+    /// Ticks of the clock that stamps events.
+    pub tick: u64,
+    /// Nanoseconds of the system's monotonic clock.
+    pub monotonic_ns: u64,
+    /// Nanoseconds since 1970.
+    pub wall_ns: u64,
+}
+
+/// What the head of a chunk says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ChunkHead {
+    /// Counts the chunks of the process, from 1, in the order in which threads took them.
+    pub sequence: u64,
+    /// Which thread. The writer numbers threads as they record their first event.
+    pub thread: u32,
+    /// Counts the chunks of the thread, from 1. A number that is missing is a chunk that was
+    /// overwritten.
+    pub thread_sequence: u32,
+    /// When the chunk was taken. Its first event's time counts from here.
+    pub moment: Moment,
+    /// The task that the thread polled at this time, or [`TaskKey::NONE`].
+    pub polled: TaskKey,
+    /// The value of the thread's [`WorkerId`](crate::operand::WorkerId) at this time.
+    pub worker: u64,
+    /// How many events the thread had dropped by this time.
+    pub dropped: u64,
+    /// The thread's name in UTF-8, cut off, with zeros at its end.
+    pub thread_name: [u8; THREAD_NAME_LEN],
+}
+
+impl ChunkHead {
+    /// Returns a thread's name as the head holds it: cut off at a letter.
+    #[must_use]
+    pub fn short_name(name: &str) -> [u8; THREAD_NAME_LEN] {
+        let mut len = name.len().min(THREAD_NAME_LEN);
+        while !name.is_char_boundary(len) {
+            len -= 1;
+        }
+        let mut bytes = [0; THREAD_NAME_LEN];
+        bytes[..len].copy_from_slice(&name.as_bytes()[..len]);
+        bytes
+    }
+
+    /// Returns the words of the head. `len` is the number of event words.
+    #[must_use]
+    pub fn words(&self, len: u64) -> [u64; HEAD_WORDS] {
+        let mut words = [0; HEAD_WORDS];
+        words[0] = self.sequence;
+        words[1] = u64::from(self.thread) | u64::from(self.thread_sequence) << 32;
+        words[2] = self.moment.tick;
+        words[3] = self.moment.monotonic_ns;
+        words[4] = self.moment.wall_ns;
+        words[LEN_SLOT] = len;
+        words[6] = self.polled.value();
+        words[7] = self.worker;
+        words[8] = self.dropped;
+        let name = self.thread_name.chunks_exact(8);
+        for (word, bytes) in words[9..13].iter_mut().zip(name) {
+            *word = u64::from_le_bytes(bytes.try_into().expect("a chunk of 8 has 8 bytes"));
+        }
+        words
+    }
+
+    /// Reads a head and the number of event words after it. `None` if there are too few words.
+    #[must_use]
+    pub fn parse(words: &[u64]) -> Option<(ChunkHead, u64)> {
+        let words = words.first_chunk::<HEAD_WORDS>()?;
+        let mut thread_name = [0; THREAD_NAME_LEN];
+        for (bytes, word) in thread_name.chunks_exact_mut(8).zip(&words[9..13]) {
+            bytes.copy_from_slice(&word.to_le_bytes());
+        }
+        let head = ChunkHead {
+            sequence: words[0],
+            thread: words[1] as u32,
+            thread_sequence: (words[1] >> 32) as u32,
+            moment: Moment { tick: words[2], monotonic_ns: words[3], wall_ns: words[4] },
+            polled: TaskKey::from_value(words[6]),
+            worker: words[7],
+            dropped: words[8],
+            thread_name,
+        };
+        Some((head, words[LEN_SLOT]))
+    }
+
+    /// Returns the thread's name. Bytes that are not UTF-8 become `�`.
+    #[must_use]
+    pub fn thread_name(&self) -> String {
+        let end = self.thread_name.iter().position(|byte| *byte == 0);
+        let name = &self.thread_name[..end.unwrap_or(THREAD_NAME_LEN)];
+        String::from_utf8_lossy(name).into_owned()
+    }
+}
+
+/// A word of memory that one thread writes and others may read. A model checker has its own.
+pub trait Slot {
+    /// Writes the word; no order with other words.
+    fn store(&self, word: u64);
+
+    /// Writes the word after all words that were stored before it (release).
+    fn publish(&self, word: u64);
+}
+
+impl Slot for AtomicU64 {
+    #[inline]
+    fn store(&self, word: u64) {
+        AtomicU64::store(self, word, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn publish(&self, word: u64) {
+        AtomicU64::store(self, word, Ordering::Release);
+    }
+}
+
+/// A chunk has no room for another event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// Writes the events of one thread into one chunk. It is the only writer of that chunk.
+///
+/// The memory is an argument of each call, so the writer borrows nothing and can be stored beside a
+/// pointer of any kind to the chunk.
+#[derive(Debug)]
+pub struct ChunkWriter {
+    encoder: Encoder,
+    len: usize,
+}
+
+impl ChunkWriter {
+    /// Writes the head of an empty chunk. The caller sees to it that no reader takes the chunk's
+    /// old words for new ones.
+    ///
+    /// # Panics
+    ///
+    /// Panics if there are fewer slots than words in a head.
+    #[must_use]
+    pub fn start<S: Slot>(slots: &[S], head: &ChunkHead) -> ChunkWriter {
+        assert!(slots.len() >= HEAD_WORDS, "a chunk has room for its head");
+        slots[LEN_SLOT].publish(0);
+        for (index, word) in head.words(0).into_iter().enumerate() {
+            if index != LEN_SLOT {
+                slots[index].store(word);
+            }
+        }
+        slots[LEN_SLOT].publish(0);
+        ChunkWriter { encoder: Encoder::new(head.moment.tick), len: HEAD_WORDS }
+    }
+
+    /// Appends an event at `tick`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the chunk is full. The event is not written: push it to another chunk.
+    #[inline]
+    pub fn push<S: Slot>(&mut self, slots: &[S], tick: u64, event: Event) -> Result<(), Full> {
+        let encoder = self.encoder;
+        let words = self.encoder.stamped(tick, event);
+        self.append(slots, &words).inspect_err(|_| self.encoder = encoder)
+    }
+
+    /// Appends an event that happened between the stamps before and after it.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the chunk is full. The event is not written: push it to another chunk.
+    #[inline]
+    pub fn push_unstamped<S: Slot>(&mut self, slots: &[S], event: Event) -> Result<(), Full> {
+        let words = self.encoder.unstamped(event);
+        self.append(slots, &words)
+    }
+
+    #[inline]
+    fn append<S: Slot>(&mut self, slots: &[S], words: &Words) -> Result<(), Full> {
+        let words = words.as_slice();
+        let Some(slots_free) = slots.get(self.len..self.len + words.len()) else {
+            return Err(Full);
+        };
+        for (slot, word) in slots_free.iter().zip(words) {
+            slot.store(*word);
+        }
+        self.len += words.len();
+        slots[LEN_SLOT].publish((self.len - HEAD_WORDS) as u64);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_comes_back() {
+        let head = ChunkHead {
+            sequence: 77,
+            thread: 3,
+            thread_sequence: 9,
+            moment: Moment { tick: 1, monotonic_ns: 2, wall_ns: 3 },
+            polled: TaskKey::from_address(0x1230),
+            worker: 5,
+            dropped: 4,
+            thread_name: ChunkHead::short_name("a name that is a little too löng for it"),
+        };
+        assert_eq!(ChunkHead::parse(&head.words(12)), Some((head, 12)));
+        assert_eq!(head.thread_name(), "a name that is a little too lön");
+        assert_eq!(ChunkHead::parse(&head.words(12)[1..]), None);
+    }
+
+    #[test]
+    fn a_full_chunk_refuses_an_event_whole() {
+        let slots: Vec<AtomicU64> = (0..HEAD_WORDS + 3).map(|_| AtomicU64::new(0)).collect();
+        let mut writer = ChunkWriter::start(&slots, &ChunkHead::default());
+        assert_eq!(writer.push(&slots, 64, Event::mark(1, 2)), Ok(()));
+        assert_eq!(writer.push(&slots, 128, Event::mark(1, 3)), Err(Full));
+        assert_eq!(slots[LEN_SLOT].load(Ordering::Relaxed), 2);
+        // The refused event has not moved the time.
+        assert_eq!(writer.push(&slots, 192, Event::park()), Ok(()));
+        let word = crate::word::EventWord::from_bits(slots[HEAD_WORDS + 2].load(Ordering::Relaxed));
+        assert_eq!((word.delta(), word.code()), (2, crate::word::Kind::Park as u8));
+        assert_eq!(slots[LEN_SLOT].load(Ordering::Relaxed), 3);
+    }
+}

@@ -1,0 +1,70 @@
+//! From the words of a chunk to events with ticks.
+
+use crate::chunk::{ChunkHead, HEAD_WORDS};
+use crate::word::{EventWord, Kind, UNIT_TICKS};
+
+/// An event of a chunk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Decoded {
+    pub(crate) kind: Kind,
+    /// The tick of the stamp before it, or of its own.
+    pub(crate) tick: u64,
+    /// Whether the tick is its own.
+    pub(crate) is_stamped: bool,
+    pub(crate) value: u64,
+    pub(crate) operand: u64,
+}
+
+/// How the words of a chunk were read.
+#[derive(Debug, Default)]
+pub(crate) struct Reading {
+    /// Events of kinds that this version does not know.
+    pub(crate) unknown: u64,
+    /// Whether the words stopped to make sense before the end.
+    pub(crate) is_bad: bool,
+}
+
+/// Gives the events of a chunk to `each`.
+pub(crate) fn events(
+    head: &ChunkHead,
+    words: &[u64],
+    kinds: &[u8; 32],
+    mut each: impl FnMut(Decoded),
+) -> Reading {
+    let mut reading = Reading::default();
+    let mut words = words.iter().skip(HEAD_WORDS).copied();
+    let mut units = head.moment.tick / UNIT_TICKS;
+    let mut is_after_gap = false;
+    while let Some(word) = words.next().map(EventWord::from_bits) {
+        let len = kinds[usize::from(word.code())];
+        if len == 0 {
+            reading.is_bad = true;
+            break;
+        }
+        units = units.saturating_add(word.delta());
+        let mut operand = 0;
+        let mut has_operand = true;
+        for _ in 1..len {
+            match words.next() {
+                Some(word) => operand = word,
+                None => has_operand = false,
+            }
+        }
+        match Kind::from_code(word.code()) {
+            Some(Kind::Gap) => is_after_gap = true,
+            // The last event of a file that was cut off.
+            _ if !has_operand => reading.is_bad = true,
+            Some(kind) => {
+                let is_stamped = is_after_gap || word.delta() > 0;
+                let tick = units.saturating_mul(UNIT_TICKS);
+                each(Decoded { kind, tick, is_stamped, value: word.value(), operand });
+                is_after_gap = false;
+            }
+            None => {
+                reading.unknown += 1;
+                is_after_gap = false;
+            }
+        }
+    }
+    reading
+}

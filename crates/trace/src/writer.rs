@@ -1,0 +1,383 @@
+//! Writes a trace file, section by section.
+
+use std::io::{self, Write};
+
+use crate::checksum::crc32;
+use crate::chunk::Moment;
+use crate::operand::{Flavour, TaskKey, WaitFor};
+use crate::word::words_per_kind;
+
+/// The first bytes of a file.
+pub(crate) const MAGIC: [u8; 8] = *b"\x89RVTRC\r\n";
+
+/// The major version. A reader refuses a newer one.
+pub const MAJOR: u16 = 1;
+
+/// The minor version. A reader reads what it knows of a newer one.
+pub const MINOR: u16 = 0;
+
+pub(crate) const FILE_HEAD_LEN: usize = 16;
+pub(crate) const SECTION_HEAD_LEN: usize = 24;
+/// Sections begin at multiples of this, so that a reader can find the next one after damage.
+pub(crate) const ALIGNMENT: usize = 8;
+pub(crate) const MARKER: [u8; 4] = *b"RVS\x1a";
+
+/// The sections that this version knows.
+pub(crate) mod tag {
+    pub(crate) const META: [u8; 4] = *b"META";
+    pub(crate) const KINDS: [u8; 4] = *b"KIND";
+    pub(crate) const STRINGS: [u8; 4] = *b"STRS";
+    pub(crate) const PLACES: [u8; 4] = *b"PLAC";
+    pub(crate) const TYPES: [u8; 4] = *b"TYPE";
+    pub(crate) const MODULES: [u8; 4] = *b"MODS";
+    pub(crate) const STACKS: [u8; 4] = *b"STAK";
+    pub(crate) const LIVE: [u8; 4] = *b"LIVE";
+    pub(crate) const CHUNK: [u8; 4] = *b"CHNK";
+    pub(crate) const DROPS: [u8; 4] = *b"DROP";
+    pub(crate) const END: [u8; 4] = *b"DONE";
+}
+
+/// What the file says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Meta {
+    /// Ticks of the clock in a second, or 0 if not known. The moments of the chunks are more exact.
+    pub ticks_per_second: u64,
+    /// When the recording or the snapshot began.
+    pub start: Moment,
+    /// The identifier of the process.
+    pub process: u32,
+    /// What wrote the file, such as `reveille 0.1.0, x86_64-linux`.
+    pub producer: String,
+    /// The name of the program.
+    pub program: String,
+}
+
+/// A place in the source code, with the identifier that events use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourcePlace {
+    /// At most [`ORIGIN_ID_MAX`](crate::operand::ORIGIN_ID_MAX).
+    pub id: u32,
+    /// The identifier of the file's name.
+    pub file: u32,
+    /// Counted from 1.
+    pub line: u32,
+    /// Counted from 1.
+    pub column: u32,
+}
+
+/// The type of a future, with the identifier that events use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FutureType {
+    /// At most [`ORIGIN_ID_MAX`](crate::operand::ORIGIN_ID_MAX).
+    pub id: u32,
+    /// The identifier of the type's name.
+    pub name: u32,
+    /// The size of the future in bytes, or 0 if not known.
+    pub size: u32,
+}
+
+/// A program or library in memory, for the names of addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Module {
+    /// Its first address.
+    pub base: u64,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Identifies the build, at most 64 bytes; empty if not known.
+    pub build_id: Vec<u8>,
+    /// Its file.
+    pub path: String,
+}
+
+/// One frame of an await stack.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Frame {
+    /// The address of the instruction.
+    pub address: u64,
+    /// The identifier of the function's name, or 0.
+    pub function: u32,
+    /// The identifier of the source file's name, or 0.
+    pub file: u32,
+    /// The line, or 0.
+    pub line: u32,
+    /// The column, or 0.
+    pub column: u32,
+}
+
+/// What a live task is doing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum LiveState {
+    /// It waits for a wake.
+    #[default]
+    Waiting = 0,
+    /// It is queued.
+    Queued = 1,
+    /// It is being polled.
+    Running = 2,
+}
+
+impl LiveState {
+    /// Returns the state of a code; an unknown one is `Waiting`.
+    #[must_use]
+    pub const fn from_code(code: u8) -> LiveState {
+        match code {
+            1 => LiveState::Queued,
+            2 => LiveState::Running,
+            _ => LiveState::Waiting,
+        }
+    }
+}
+
+/// A task that lives at the moment of a snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LiveRecord {
+    /// The task.
+    pub task: TaskKey,
+    /// The task that spawned it, if that still lives and is known.
+    pub parent: TaskKey,
+    /// Where it was spawned, or 0.
+    pub place: u32,
+    /// The type of its future, or 0.
+    pub type_id: u32,
+    /// The identifier of its name, or 0.
+    pub name: u32,
+    /// The identifier of its await stack, or 0.
+    pub stack: u32,
+    /// What it is.
+    pub flavour: Flavour,
+    /// What it is doing.
+    pub state: LiveState,
+    /// Since which tick, or 0 if not known.
+    pub since_tick: u64,
+    /// What it waits for.
+    pub on: WaitFor,
+}
+
+pub(crate) const PLACE_LEN: u32 = 16;
+pub(crate) const TYPE_LEN: u32 = 16;
+pub(crate) const FRAME_LEN: u32 = 24;
+pub(crate) const LIVE_LEN: u32 = 56;
+pub(crate) const DROP_LEN: u32 = 16;
+
+/// Writes a file. Sections may come in any order and several times, so a recorder can append names
+/// as they occur. An identifier that is written twice means what it meant last.
+///
+/// Nothing is buffered: give it a `BufWriter` if the sections are small.
+#[derive(Debug)]
+pub struct FileWriter<W> {
+    output: W,
+    payload: Vec<u8>,
+}
+
+impl<W: Write> FileWriter<W> {
+    /// Begins a file.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the output does.
+    pub fn new(output: W, meta: &Meta) -> io::Result<FileWriter<W>> {
+        let mut writer = FileWriter { output, payload: Vec::new() };
+        let mut head = MAGIC.to_vec();
+        head.extend(MAJOR.to_le_bytes());
+        head.extend(MINOR.to_le_bytes());
+        head.extend([0; 4]);
+        writer.output.write_all(&head)?;
+        writer.u64(meta.ticks_per_second);
+        writer.moment(meta.start);
+        writer.u32(meta.process);
+        writer.text(&meta.producer);
+        writer.text(&meta.program);
+        writer.section(tag::META)?;
+        writer.payload.extend(words_per_kind());
+        writer.section(tag::KINDS)?;
+        Ok(writer)
+    }
+
+    /// Writes strings with their identifiers.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the output does.
+    pub fn strings(&mut self, strings: &[(u32, &str)]) -> io::Result<()> {
+        self.count(strings.len());
+        for (id, text) in strings {
+            self.u32(*id);
+            self.text(text);
+        }
+        self.section(tag::STRINGS)
+    }
+
+    /// Writes places of the source code.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the output does.
+    pub fn places(&mut self, places: &[SourcePlace]) -> io::Result<()> {
+        self.table(PLACE_LEN, places.len());
+        for place in places {
+            self.u32s(&[place.id, place.file, place.line, place.column]);
+        }
+        self.section(tag::PLACES)
+    }
+
+    /// Writes types of futures.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the output does.
+    pub fn types(&mut self, types: &[FutureType]) -> io::Result<()> {
+        self.table(TYPE_LEN, types.len());
+        for future in types {
+            self.u32s(&[future.id, future.name, future.size, 0]);
+        }
+        self.section(tag::TYPES)
+    }
+
+    /// Writes the modules of the process.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the output does.
+    pub fn modules(&mut self, modules: &[Module]) -> io::Result<()> {
+        self.count(modules.len());
+        for module in modules {
+            self.u64(module.base);
+            self.u64(module.size);
+            self.bytes(&module.build_id);
+            self.text(&module.path);
+        }
+        self.section(tag::MODULES)
+    }
+
+    /// Writes await stacks with their identifiers. The first frame is the innermost.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the output does.
+    pub fn stacks(&mut self, stacks: &[(u32, &[Frame])]) -> io::Result<()> {
+        self.table(FRAME_LEN, stacks.len());
+        for (id, frames) in stacks {
+            self.u32(*id);
+            self.count(frames.len());
+            for frame in *frames {
+                self.u64(frame.address);
+                self.u32s(&[frame.function, frame.file, frame.line, frame.column]);
+            }
+        }
+        self.section(tag::STACKS)
+    }
+
+    /// Writes a snapshot: the tasks that live at `tick`.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the output does.
+    pub fn live(&mut self, tick: u64, tasks: &[LiveRecord]) -> io::Result<()> {
+        self.u64(tick);
+        self.table(LIVE_LEN, tasks.len());
+        for task in tasks {
+            self.u64(task.task.value());
+            self.u32s(&[task.place, task.type_id, task.name, task.stack]);
+            self.payload.extend([task.flavour as u8, task.state as u8, 0, 0, 0, 0, 0, 0]);
+            self.u64(task.since_tick);
+            self.u64(task.on.operand());
+            self.u64(task.parent.value());
+        }
+        self.section(tag::LIVE)
+    }
+
+    /// Writes a chunk: the words of its head and as many event words as the head says. What is
+    /// behind those is left out.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the output does.
+    pub fn chunk(&mut self, words: &[u64]) -> io::Result<()> {
+        let len = crate::chunk::ChunkHead::parse(words).map_or(0, |(_, len)| len);
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let len = len.saturating_add(crate::chunk::HEAD_WORDS).min(words.len());
+        words[..len].iter().for_each(|word| self.payload.extend(word.to_le_bytes()));
+        self.section(tag::CHUNK)
+    }
+
+    /// Writes how many events each thread has dropped: its number and the count.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the output does.
+    pub fn drops(&mut self, drops: &[(u32, u64)]) -> io::Result<()> {
+        self.table(DROP_LEN, drops.len());
+        for (thread, count) in drops {
+            self.u32(*thread);
+            self.u32(0);
+            self.u64(*count);
+        }
+        self.section(tag::DROPS)
+    }
+
+    /// Ends the file and returns the output, flushed. A file without this end counts as cut off.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the output does.
+    pub fn finish(mut self, end: Moment) -> io::Result<W> {
+        self.moment(end);
+        self.section(tag::END)?;
+        self.output.flush()?;
+        Ok(self.output)
+    }
+
+    /// Writes what `payload` holds as a section.
+    fn section(&mut self, tag: [u8; 4]) -> io::Result<()> {
+        let mut head = [0; SECTION_HEAD_LEN];
+        head[..4].copy_from_slice(&MARKER);
+        head[4..8].copy_from_slice(&tag);
+        head[8..16].copy_from_slice(&(self.payload.len() as u64).to_le_bytes());
+        head[16..20].copy_from_slice(&crc32(&self.payload).to_le_bytes());
+        let checksum = crc32(&head[..20]);
+        head[20..].copy_from_slice(&checksum.to_le_bytes());
+        self.payload.resize(self.payload.len().next_multiple_of(ALIGNMENT), 0);
+        let result =
+            self.output.write_all(&head).and_then(|()| self.output.write_all(&self.payload));
+        self.payload.clear();
+        result
+    }
+
+    fn u32(&mut self, word: u32) {
+        self.payload.extend(word.to_le_bytes());
+    }
+
+    fn u32s(&mut self, words: &[u32]) {
+        words.iter().for_each(|word| self.u32(*word));
+    }
+
+    fn u64(&mut self, word: u64) {
+        self.payload.extend(word.to_le_bytes());
+    }
+
+    fn count(&mut self, count: usize) {
+        self.u32(u32::try_from(count).expect("a table of a file has fewer than 2^32 entries"));
+    }
+
+    /// Begins a table of records. A newer version may have longer ones; a reader skips the rest.
+    fn table(&mut self, record_len: u32, count: usize) {
+        self.u32(record_len);
+        self.count(count);
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.count(bytes.len());
+        self.payload.extend(bytes);
+    }
+
+    fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    fn moment(&mut self, moment: Moment) {
+        for word in [moment.tick, moment.monotonic_ns, moment.wall_ns] {
+            self.u64(word);
+        }
+    }
+}
