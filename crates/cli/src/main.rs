@@ -1,48 +1,63 @@
 //! The command `reveille`.
 //!
 //! ```text
-//! reveille migrate [PATH]    lists what depends on async-std, and the lines that replace it
+//! reveille view FILE           shows what a program did, from the trace that it recorded
+//! reveille migrate [PATH]      lists what depends on async-std, and the lines that replace it
+//! reveille completions SHELL   prints completions for a shell
+//! reveille man [FOLDER]        prints the manual page, or writes all pages
 //! ```
 //!
-//! PATH is a `Cargo.lock`, a folder, or the `Cargo.toml` in a folder. Without PATH it is the
-//! current folder. For a folder, the command reads the nearest lock file there or above, as cargo
-//! does. It changes nothing, downloads nothing and does not run cargo.
+//! Errors go to the standard error as one sentence that begins with `reveille:`.
 
 #![forbid(unsafe_code)]
 
 #[cfg(test)]
 use reveille_watchdog as _;
 
+mod arguments;
 mod lock;
 mod migrate;
+mod output;
+mod view;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: reveille migrate [PATH of a Cargo.lock, a folder or a Cargo.toml]
+use clap::{CommandFactory, Parser};
 
-Lists the packages that depend on async-std, and prints the lines that replace it with reveille.
-Changes nothing.";
+use self::arguments::{Arguments, Command};
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let result = match arguments[..] {
-        ["migrate"] => migrate(Path::new(".")),
-        ["migrate", path] if !path.starts_with('-') => migrate(Path::new(path)),
-        ["--help" | "-h" | "help"] => Ok(USAGE.to_owned() + "\n"),
-        _ => Err(USAGE.to_owned()),
+    let result = match Arguments::parse().command {
+        Command::Migrate { path } => migrate(&path).and_then(|text| output::print(text.as_bytes())),
+        Command::View(options) => view::run(&options),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "reveille", &mut text);
+            output::print(&text)
+        }
+        Command::Man { folder: None } => man_page().and_then(|text| output::print(&text)),
+        Command::Man { folder: Some(folder) } => {
+            clap_mangen::generate_to(Arguments::command(), &folder)
+                .map_err(|error| format!("cannot write to {}: {error}", folder.display()))
+        }
     };
     match result {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("reveille: {message}");
             ExitCode::FAILURE
         }
     }
+}
+
+/// Returns the manual page of the command.
+fn man_page() -> Result<Vec<u8>, String> {
+    let mut text = Vec::new();
+    let page = clap_mangen::Man::new(Arguments::command());
+    page.render(&mut text).map_err(|error: io::Error| error.to_string())?;
+    Ok(text)
 }
 
 /// Reads the lock file and returns the report about it.

@@ -1,0 +1,40 @@
+//! Folded stacks: a line for each, its frames with `;` between, and its microseconds.
+//!
+//! This is the input of `flamegraph.pl` and `inferno-flamegraph`.
+
+use std::fmt::Write as _;
+
+use reveille_trace::Trace;
+
+use super::waited;
+
+/// Returns the text. Stacks in which less than a microsecond was waited are left out.
+pub(crate) fn text(trace: &Trace) -> String {
+    let mut text = String::new();
+    for stack in waited::stacks(trace) {
+        let us = stack.ns / 1_000;
+        if us > 0 {
+            let frames: Vec<String> = stack.frames.iter().map(|frame| clean(frame)).collect();
+            let _ = writeln!(text, "{} {us}", frames.join(";"));
+        }
+    }
+    text
+}
+
+/// Replaces what has a meaning in the format.
+fn clean(frame: &str) -> String {
+    let replaced = |letter: char| match letter {
+        ';' => ':',
+        letter if letter.is_control() => ' ',
+        letter => letter,
+    };
+    frame.chars().map(replaced).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_frame_is_one_frame_whatever_its_name() {
+        assert_eq!(super::clean("[u8; 4]\nx"), "[u8: 4] x");
+    }
+}

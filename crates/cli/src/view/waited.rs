@@ -1,0 +1,57 @@
+//! Where time was waited: await stacks and the time in each, for flame graphs.
+//!
+//! Stacks are captured by sampling, so most waits have none. Those are counted under a frame of
+//! their own, so that the whole is right; the parts with stacks show the proportions.
+
+use std::collections::BTreeMap;
+
+use reveille_trace::{NO_INDEX, Trace, short_type};
+
+use super::reason::Reason;
+
+/// The frame of waits without a stack.
+const NO_STACK: &str = "(no stack captured)";
+
+/// A stack and how long tasks waited in it.
+#[derive(Debug)]
+pub(crate) struct WaitedStack {
+    /// Outermost first: the group of tasks, the frames, what is waited for.
+    pub(crate) frames: Vec<String>,
+    pub(crate) ns: u64,
+}
+
+/// Returns the stacks in the order of their names.
+pub(crate) fn stacks(trace: &Trace) -> Vec<WaitedStack> {
+    let mut found: BTreeMap<(u32, u32, Reason), u64> = BTreeMap::new();
+    for wait in &trace.waits {
+        let group = trace.tasks[wait.task as usize].group;
+        let ns = found.entry((group, wait.stack, Reason::of(trace, wait))).or_default();
+        *ns = ns.saturating_add(wait.woken - wait.from);
+    }
+    let mut stacks: Vec<WaitedStack> = found
+        .into_iter()
+        .filter(|(_, ns)| *ns > 0)
+        .map(|((group, stack, reason), ns)| {
+            let mut frames = vec![trace.group_label(group)];
+            match stack {
+                NO_INDEX => frames.push(NO_STACK.to_owned()),
+                stack => frames.extend(frames_of(trace, stack)),
+            }
+            frames.push(format!("[{}]", reason.label(trace)));
+            WaitedStack { frames, ns }
+        })
+        .collect();
+    stacks.sort_by(|one, other| one.frames.cmp(&other.frames));
+    stacks
+}
+
+/// Returns the frames of a stack, outermost first.
+fn frames_of(trace: &Trace, stack: u32) -> impl Iterator<Item = String> + '_ {
+    trace.stacks[stack as usize].frames.iter().rev().map(|frame| {
+        let function = short_type(trace.text(frame.function));
+        match frame.file {
+            0 => function.to_owned(),
+            file => format!("{function} ({}:{})", trace.text(file), frame.line),
+        }
+    })
+}
