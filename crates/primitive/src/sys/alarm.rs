@@ -12,6 +12,7 @@
 
 use std::time::{Duration, Instant};
 
+#[cfg(target_os = "linux")]
 use crate::atomic::AtomicBool;
 #[cfg(target_os = "linux")]
 use crate::atomic::Ordering;
@@ -23,6 +24,7 @@ pub struct Alarm {
     #[cfg(target_os = "linux")]
     timer: Option<linux::Timer>,
     /// The system has refused to set the timer, so the condition variable is used instead.
+    #[cfg(target_os = "linux")]
     is_refused: AtomicBool,
     due: Mutex<Option<Instant>>,
     changed: Condvar,
@@ -35,6 +37,7 @@ impl Alarm {
         Alarm {
             #[cfg(target_os = "linux")]
             timer: linux::Timer::new().ok(),
+            #[cfg(target_os = "linux")]
             is_refused: AtomicBool::new(false),
             due: Mutex::new(None),
             changed: Condvar::new(),

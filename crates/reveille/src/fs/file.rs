@@ -376,6 +376,7 @@ impl File {
     }
 
     /// As [`flushed`](File::flushed), and discards what was read ahead.
+    #[cfg(unix)]
     pub(crate) async fn settled(&self) -> io::Result<()> {
         future::poll_fn(|cx| self.shared.poll_settle(cx)).await
     }

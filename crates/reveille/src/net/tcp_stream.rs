@@ -411,6 +411,7 @@ impl TcpStream {
     }
 
     /// The socket and its readiness, for calls of the system that move bytes in other ways.
+    #[cfg(target_os = "linux")]
     pub(crate) fn io(&self) -> &Io<std::net::TcpStream> {
         &self.io
     }
@@ -489,10 +490,12 @@ impl StreamSocket for std::net::TcpStream {
     }
 
     #[inline]
+    #[cfg_attr(not(unix), expect(clippy::redundant_closure, reason = "generic on Unix"))]
     fn poll_recv(io: &Io<Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         io.poll_recv_with(cx, buf.len(), buf, copy, |stream, buf| recv(stream, buf))
     }
 
+    #[cfg_attr(not(unix), expect(clippy::redundant_closure, reason = "generic on Unix"))]
     fn poll_recv_spare(
         io: &Io<Self>,
         cx: &mut Context<'_>,

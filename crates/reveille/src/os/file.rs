@@ -5,9 +5,10 @@ use std::io::Seek as _;
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{flags, open_cached, prefetch, read_inline, read_inline_at};
+#[cfg(all(unix, not(target_os = "linux")))]
+pub(crate) use portable::read_inline_at;
 #[cfg(not(target_os = "linux"))]
-#[cfg_attr(not(unix), expect(unused_imports, reason = "only Unix reads at offsets"))]
-pub(crate) use portable::{flags, open_cached, prefetch, read_inline, read_inline_at};
+pub(crate) use portable::{flags, open_cached, prefetch, read_inline};
 #[cfg(unix)]
 pub(crate) use unix::{set_mode, sync_dir, takes_bytes_now};
 #[cfg(windows)]
@@ -310,6 +311,7 @@ mod portable {
         Attempt::Unsupported
     }
 
+    #[cfg(unix)]
     pub(crate) fn read_inline_at(_: &File, _: &mut [u8], _: u64) -> Attempt<usize> {
         Attempt::Unsupported
     }

@@ -15,6 +15,7 @@ pub(crate) use portable::Splice;
 
 /// What came out of an attempt to fill a pipe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no pipe is filled there"))]
 pub(crate) enum Filled {
     /// This many bytes.
     Bytes(usize),
