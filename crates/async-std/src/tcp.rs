@@ -106,6 +106,7 @@ macro_rules! impl_descriptor {
         }
     )*};
 }
+#[cfg(unix)]
 pub(crate) use impl_descriptor;
 
 /// Implements the I/O traits of a connection, as async-std has them: closing does nothing, because
@@ -157,6 +158,7 @@ macro_rules! impl_stream {
         }
     )*};
 }
+#[cfg(unix)]
 pub(crate) use impl_stream;
 
 /// Implements what wraps and unwraps reveille's types and std's. `$ours` wraps `$theirs`.
@@ -195,6 +197,7 @@ macro_rules! impl_wrapper {
         }
     )*};
 }
+#[cfg(unix)]
 pub(crate) use impl_wrapper;
 
 /// A TCP connection. Clones share it.
