@@ -2,7 +2,7 @@
 
 use std::os::unix::process::CommandExt as _;
 use std::process::Command as StdCommand;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 use std::time::Duration;
 
 use reveille::process::Command;
@@ -52,6 +52,14 @@ const STARTS: [Start; 3] = [
     },
 ];
 
+/// Starts a child while no other one is being started. A child of a bare `fork` inherits what std
+/// keeps open until its own child has executed its program, and std waits for that.
+fn start_alone(start: Start) -> u32 {
+    static STARTING: Mutex<()> = Mutex::new(());
+    let _alone = STARTING.lock().unwrap();
+    start()
+}
+
 fn is_alive(id: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat"));
     stat.is_ok_and(|stat| !stat.rsplit(')').next().unwrap().trim_start().starts_with('Z'))
@@ -75,9 +83,9 @@ fn children_of_spare_and_blocking_threads_outlive_the_keep_alive() {
             // Each on a thread that has handed off its worker, or has taken one over.
             tasks.push(task::spawn(async move {
                 block_thread(Duration::from_millis(100));
-                in_task.send(start()).unwrap();
+                in_task.send(start_alone(start)).unwrap();
             }));
-            let closure = move || in_closure.send(start()).unwrap();
+            let closure = move || in_closure.send(start_alone(start)).unwrap();
             tasks.push(task::spawn_blocking(closure));
         }
         for task in tasks {
