@@ -17,8 +17,8 @@
 //! # Fairness
 //!
 //! A loop over a channel that always has a message, or always has room, does not use up the budget
-//! of its poll, because the channel's types are another crate's. Other tasks of the worker then run
-//! on another thread, but a time limit around the loop does not take effect. Call
+//! of its poll, because the types are those of another crate. Other tasks of the worker then run on
+//! another thread, but a time limit around the loop does not take effect. Call
 //! [`yield_now`](crate::task::yield_now) in such a loop from time to time. The methods that consume
 //! a receiver as a stream (`for_each`, `collect` and the like) yield by themselves. See the
 //! [guide](crate::guide#the-budget).

@@ -54,9 +54,10 @@
 //!
 //! # When other workers help
 //!
-//! Waking a parked worker costs both threads some microseconds. So another worker is woken when the
-//! queued tasks are worth it: when they stand for 50 µs of work, judged by recent polls, or for 4
-//! µs over 256 polls in a row. Ten tasks of 100 ns each therefore run on one thread.
+//! Waking a parked worker costs both threads some microseconds. So another worker is woken only
+//! when the queued tasks are worth it. Their work is estimated from the mean time of recent polls.
+//! It must reach 50 µs, or 4 µs for 256 polls in a row. Ten tasks of 100 ns each therefore run on
+//! one thread.
 //!
 //! # The budget
 //!
@@ -65,7 +66,7 @@
 //! operations ([`Builder::event_budget`]). When it is used up, the next operation returns `Pending`
 //! and wakes its task at once, which puts the task at the back of the queue.
 //!
-//! | takes budget | takes none |
+//! | takes budget | takes no budget |
 //! |---|---|
 //! | reads and writes of sockets, pipes and files, [`accept`], datagrams | `Mutex`, `RwLock` and [`channel`](crate::channel)s (types of other crates) |
 //! | what [`sync`](crate::sync) defines itself, such as `Semaphore` and `broadcast` | `Condvar` |
@@ -111,9 +112,9 @@
 //! 2. After about 15 ms, if work is waiting, another thread takes over everything that the worker
 //!    had: queue, sockets and timers. When the blocked poll returns, its task is queued elsewhere.
 //!
-//! After an idle time, add up to 65 ms to both. At most 256 threads take over at a time
-//! ([`Builder::max_spare_threads`]; with 0 there is no rescue). [`Builder::on_takeover`] tells you
-//! when it happens.
+//! If the pool was idle before, both times can be up to 65 ms longer. At most 256 workers can be
+//! taken over at a time ([`Builder::max_spare_threads`]; with 0 there is no rescue). The hook
+//! [`Builder::on_takeover`] reports each takeover.
 //!
 //! A call of [`task::block_on`] inside a task does not wait for the monitor: another thread takes
 //! over at once. If no thread is available, the call itself polls tasks of its worker while it

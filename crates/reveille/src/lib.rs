@@ -129,10 +129,10 @@
 //!
 //! # Waiting
 //!
-//! A task waits for time ([`task::sleep`], [`stream::interval`]), for bytes ([`net`], [`fs`],
-//! [`process`]), or for other tasks ([`channel`], [`sync`], a `JoinHandle`). Each wait can have a
-//! time limit. Prefer a bounded [`channel`]: a producer that is faster than its consumers then
-//! waits, instead of filling the memory.
+//! A task waits for time ([`time`]), for bytes ([`net`], [`fs`], [`process`]), or for other tasks
+//! ([`channel`], [`sync`], a `JoinHandle`). Each wait can have a time limit. Prefer a bounded
+//! [`channel`]: a producer that is faster than its consumers then waits, instead of filling the
+//! memory.
 //!
 //! ```
 //! use reveille::{channel, future, task};
@@ -195,9 +195,9 @@
 //! });
 //! ```
 //!
-//! Start work that must finish together in a scope, which is ready when all of it is.
-//! [`task::scope`] starts tasks. The children of [`future::scope`] live inside its future, so they
-//! may borrow:
+//! Start work that must finish together in a scope. The scope is ready when everything that was
+//! started in it has ended. [`task::scope`] starts tasks. The children of [`future::scope`] live
+//! inside its future, so they may borrow:
 //!
 //! ```
 //! use reveille::{future, task};
@@ -223,9 +223,9 @@
 //! that blocks (`std::fs`, `std::net`, `thread::sleep`, a lock of std that is held for long, a C
 //! library), everything else on that thread has to wait. On the pool, reveille detects a poll that
 //! does not end within some milliseconds and moves the other tasks of that worker to another
-//! thread. That is a rescue, and comes late; it does not help local tasks or the future of a
-//! `block_on`. Use [`task::spawn_blocking`] for such work, and call [`task::yield_now`] in a
-//! computation that is cut into pieces. The [guide] describes scheduling and fairness.
+//! thread. This rescue comes late, and it does not help local tasks or the future of a `block_on`.
+//! Use [`task::spawn_blocking`] for such work, and call [`task::yield_now`] in a computation that
+//! is cut into pieces. The [guide] describes scheduling and fairness.
 //!
 //! ```
 //! use reveille::task;
@@ -264,13 +264,13 @@
 //! | [`runtime`] | | your own runtimes: their size, hooks and shutdown |
 //! | [`prelude`] | `prelude` | the extension traits; import them all |
 //!
-//! | task | item |
+//! | to | use |
 //! |---|---|
 //! | run something concurrently | [`task::spawn`](crate::task), [`FutureExt::join`](prelude::FutureExt::join) |
 //! | wait, or limit a wait | [`time::sleep`], [`time::timeout`], [`time::interval`] |
-//! | tell other tasks something | [`sync::oneshot`], [`sync::watch`], [`sync::broadcast`], [`channel`], [`sync::Notify`] |
+//! | send values or notifications to other tasks | [`sync::oneshot`], [`sync::watch`], [`sync::broadcast`], [`channel`], [`sync::Notify`] |
 //! | take the first result | [`select!`], [`FutureExt::race`](prelude::FutureExt::race), [`StreamExt::merge`](stream::StreamExt::merge) |
-//! | end what was started together | [`future::scope`], [`task::scope`], [`task::JoinSet`] |
+//! | start several things and wait for all of them | [`future::scope`], [`task::scope`], [`task::JoinSet`] |
 //! | stop something from outside | [`task::CancellationToken`] |
 //! | handle items one after the other | [`stream`] |
 //! | handle several items at once | [`for_each_concurrent`](stream::ConcurrentExt::for_each_concurrent) |
@@ -279,7 +279,7 @@
 //! | call blocking code | [`task::spawn_blocking`] |
 //! | stop everything, with a time limit | [`Runtime::shutdown`](runtime::Runtime::shutdown), [`shutdown_gracefully`](runtime::Runtime::shutdown_gracefully) |
 //! | finish requests after Ctrl-C or SIGTERM, then end | [`signal`], [`shutdown_global`](runtime::shutdown_global) |
-//! | know in which order tasks run, and what is fair | [guide] |
+//! | learn in which order tasks run, and what is fair | [guide] |
 //! | migrate from async-std, smol or tokio | [the migration guides](https://github.com/reveille-rs/reveille/tree/main/docs) |
 //!
 //! # Interoperability

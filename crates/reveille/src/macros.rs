@@ -111,7 +111,7 @@ macro_rules! eprintln {
 ///
 /// This is std's `write!` for [`io::WriteExt`](crate::io::WriteExt), which must be in scope. std's
 /// macro works too, but its future keeps the arguments, so it cannot be awaited in a spawned task
-/// unless there are none.
+/// if there are any.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
 //! Runtimes of your own, beside the global one.
 //!
-//! Most programs need none. [`task::spawn`](crate::task::spawn) starts the global runtime, which
-//! takes its size from the machine or from the environment:
+//! Most programs do not need a runtime of their own. [`task::spawn`](crate::task::spawn) starts the
+//! global runtime, which takes its size from the machine or from the environment:
 //!
 //! | variable | meaning | default |
 //! |---|---|---|
@@ -10,8 +10,8 @@
 //! | `BLOCKING_MAX_THREADS` | most threads for [`task::spawn_blocking`](crate::task::spawn_blocking) | 500 |
 //! | `REVEILLE_BATCHED_READS` | `1`: [`Builder::batched_reads`] | off |
 //!
-//! [`Builder::build_global`] starts it with your own options instead. Call it at the beginning of
-//! `main`.
+//! [`Builder::build_global`] starts the global runtime with your own options instead. Call it at
+//! the beginning of `main`.
 //!
 //! A [`Runtime`] has its own threads, options and shutdown. Inside its tasks the free functions use
 //! it. Build one
@@ -19,16 +19,22 @@
 //! * to **shut down** in order: [`shutdown`](Runtime::shutdown) cancels the remaining tasks, waits
 //!   for running polls, and reports what it found; the global runtime ends with the
 //!   process, or by [`shutdown_global`];
-//! * to separate kinds of work: each runtime has threads of its own;
-//! * to observe threads, blocking polls and unhandled panics with the hooks of [`Builder`];
-//! * in tests, one for each.
+//! * to **separate** kinds of work: each runtime has threads of its own;
+//! * to **observe** tasks, threads, blocking polls and unhandled panics with the hooks of
+//!   [`Builder`];
+//! * to **isolate tests**: give each test a runtime of its own.
 //!
 //! # Shutdown
 //!
+//! | to | call |
+//! |---|---|
+//! | let tasks finish up to a time limit, then cancel the rest | [`Runtime::shutdown_gracefully`]; for the global runtime [`shutdown_global`] |
+//! | cancel all tasks, and wait for polls and closures up to a time limit | [`Runtime::shutdown`] |
+//! | the same without a time limit | drop the [`Runtime`] |
+//!
 //! A shutdown does this, in order. New tasks are refused. Each thread finishes its current poll.
 //! Every task that is not complete is cancelled and its future is dropped. Closures of the blocking
-//! pool that have not started are dropped, and running ones are waited for. Dropping the
-//! [`Runtime`] does this without a time limit; `shutdown` takes one.
+//! pool that have not started are dropped, and running ones are waited for.
 //!
 //! A [`Handle`] spawns from anywhere and does not keep the runtime alive. A task that it spawns
 //! after the shutdown is cancelled at once.

@@ -7,9 +7,9 @@
 //!
 //! * A listener receives what is delivered to the process after it was created. A signal that
 //!   arrives between two polls is not lost: the next poll returns it.
-//! * Several deliveries between two polls count as one, as the system itself merges them. To react
-//!   to each one, look at what the signal announces (a child, a changed file) and not at their
-//!   number.
+//! * Several deliveries between two polls count as one, as the system itself merges them. So do not
+//!   count signals: check what a signal announces, such as a child that has ended or a changed
+//!   file.
 //! * Each listener receives each signal, and there may be any number of them, on any executor and
 //!   on several runtimes. A listener outlives the runtime on which it was polled.
 //! * The first listener of a signal replaces its default action **for the rest of the process**.
@@ -18,10 +18,10 @@
 //!   stay installed. A handler that is installed later without chaining (plain `sigaction`)
 //!   replaces this one.
 //!
-//! On Unix the handler adds one to a counter and writes to an eventfd (a socket pair where there is
-//! none). The driver of a thread that runs a listener waits for that descriptor like for any
-//! socket, so no thread is started. Each signal that is listened to takes one descriptor, whatever
-//! the number of listeners, and keeps it.
+//! On Unix the handler adds one to a counter and writes to an eventfd (a socket pair on systems
+//! without eventfds). The driver of a thread that runs a listener waits for that descriptor like
+//! for any socket, so no thread is started. Each signal takes one descriptor, whatever the number
+//! of its listeners, and keeps it until the process ends.
 //!
 //! # Shutdown
 //!
@@ -54,8 +54,8 @@
 //!
 //! # Differences
 //!
-//! The names and meanings are tokio's. [`ctrl_c`] listens from the call on, not from the first poll
-//! on.
+//! The names and meanings are tokio's. [`ctrl_c`] listens from the call on, and not from the first
+//! poll on.
 
 use std::future::Future;
 use std::io;
@@ -76,8 +76,9 @@ pub use crate::os::signal::platform::*;
 ///
 /// # Cancel safety
 ///
-/// Dropping the future drops its listener, and with it a Ctrl-C that it has not returned. Keep one
-/// future and poll it by reference (`&mut`), or use a stream, to lose none.
+/// Dropping the future drops its listener, and with it a Ctrl-C that it has not returned. In a
+/// loop, use a listener of the module `unix` or `windows` instead: it keeps a signal until the next
+/// call of `recv`.
 ///
 /// # Examples
 ///

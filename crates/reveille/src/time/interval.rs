@@ -1,4 +1,4 @@
-//! Ticks at equal distances, and what becomes of those that were missed.
+//! Ticks at a fixed period, and what happens to ticks that are missed.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -9,15 +9,15 @@ use reveille_runtime::time::{Sleep, now};
 
 use crate::stream::{FusedStream, Stream};
 
-/// How late a tick may be taken without being a missed one. It is more than timers are late, and
-/// tokio's value.
+/// A tick that is taken at most this late is not missed. It is longer than timers are usually late,
+/// and the same as in tokio.
 const TOLERANCE: Duration = Duration::from_millis(5);
 
-/// Creates ticks that are `period` apart, the first of them at once.
+/// Creates ticks that are `period` apart. The first tick is ready at once.
 ///
-/// The ticks do not drift: whatever the work between them takes, the times at which they are due
-/// are multiples of the period after the first. [`MissedTickBehavior`] says what happens if the
-/// work takes longer than the period.
+/// The ticks do not drift: each is due a whole number of periods after the first, however long the
+/// work between them takes. If the work takes longer than the period, ticks are missed.
+/// [`MissedTickBehavior`] says what happens then.
 ///
 /// # Panics
 ///
@@ -41,7 +41,8 @@ pub fn interval(period: Duration) -> Interval {
     interval_at(now(), period)
 }
 
-/// Creates ticks that are `period` apart, the first of them at `start`.
+/// Creates ticks that are `period` apart. The first tick is due at `start`. If that has passed, it
+/// is ready at once.
 ///
 /// # Panics
 ///
@@ -67,7 +68,8 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
 
 /// What an [`Interval`] does when a tick is taken more than 5 ms after it was due.
 ///
-/// With a period of 10 and a pause from 12 to 44, ticks are taken at these times:
+/// With a period of 10 ms and a pause from 12 ms to 44 ms, ticks are taken at these times, in
+/// milliseconds:
 ///
 /// | | |
 /// |---|---|
@@ -86,17 +88,20 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissedTickBehavior {
-    /// Makes up for the missed ticks at once, so that their number is right. The default.
+    /// Returns the missed ticks at once, one after the other, so that the number of ticks stays
+    /// right. The default.
     #[default]
     Burst,
-    /// Waits a whole period from the late tick on, so that the distance is never too short.
+    /// Waits a whole period after the late tick, so that two ticks are never closer than a period.
     Delay,
-    /// Leaves the missed ticks out and goes on with the next one that is not past.
+    /// Leaves the missed ticks out. The next tick is the first on the original schedule that is not
+    /// past.
     Skip,
 }
 
 impl MissedTickBehavior {
-    /// When the tick after one that was due at `due` and is taken at `now` is due. `None` is never.
+    /// Returns when the next tick is due, after one that was due at `due` and is taken at `now`.
+    /// `None` means never.
     fn next(self, due: Instant, now: Instant, period: Duration) -> Option<Instant> {
         let lateness = now.saturating_duration_since(due);
         if lateness <= TOLERANCE {
@@ -118,7 +123,7 @@ fn remainder(duration: Duration, period: Duration) -> Duration {
     Duration::new((ns / SECOND) as u64, (ns % SECOND) as u32)
 }
 
-/// Ticks at equal distances; made by [`interval`] and [`interval_at`].
+/// Ticks at a fixed period; made by [`interval`] and [`interval_at`].
 ///
 /// It is also a [`Stream`] of ticks, which never ends.
 ///
@@ -136,14 +141,14 @@ fn remainder(duration: Duration, period: Duration) -> Duration {
 pub struct Interval {
     /// Ends at `due`.
     sleep: Sleep,
-    /// When the next tick is due. `None` is never.
+    /// When the next tick is due. `None` means never.
     due: Option<Instant>,
     period: Duration,
     behavior: MissedTickBehavior,
 }
 
 impl Interval {
-    /// Waits for the next tick, and returns when it was due.
+    /// Waits for the next tick, and returns the time at which it was due.
     ///
     /// # Cancel safety
     ///

@@ -4,6 +4,16 @@
 //! async-std has them: `sleep` in [`task`](crate::task), `timeout` in [`future`](crate::future). A
 //! duration that is too long for the clock, such as [`Duration::MAX`], never ends.
 //!
+//! | to | use |
+//! |---|---|
+//! | pause for a time | [`sleep`] |
+//! | pause until a time, for example until successive deadlines | [`sleep_until`] |
+//! | limit how long an operation takes | [`timeout`] |
+//! | give several operations one deadline | [`timeout_at`], or a [token with a deadline](crate::task::CancellationToken::with_deadline) |
+//! | postpone a timer again and again | one [`Sleep`], which you reset |
+//! | do something regularly | [`interval`] |
+//! | limit the time between the items of a stream | [`StreamExt::timeout`](crate::stream::StreamExt::timeout) |
+//!
 //! # Ticks
 //!
 //! | | first tick | after a tick that was taken late |
