@@ -13,9 +13,9 @@
 //!
 //! # Differences
 //!
-//! From tokio: the capacity is what you ask for, and is not rounded up to a power of two. A message
-//! is `Sync`, because receivers on several threads clone it at the same time. No code of the
-//! message (`clone`, `drop`) runs under a lock, so it may use the channel.
+//! tokio rounds the capacity up to a power of two; here it is what you ask for. A message must be
+//! `Sync`, because receivers on several threads clone it at the same time. No code of the message
+//! (`clone`, `drop`) runs under a lock, so it may use the channel.
 //!
 //! It works on every executor. A waker that panics is reported, and the other receivers are woken.
 //!
@@ -63,9 +63,9 @@
 //
 // `tests/loom_sync.rs` of the runtime models this file.
 //
-// Rejected: async-broadcast. Its senders wait when the channel is full, unless it overflows, which
-// is a mode of the whole channel; it clones messages and wakes receivers under its locks. Rejected:
-// a lock for each slot, as in tokio, which runs `clone` under it.
+// Rejected: async-broadcast. Its senders wait when the channel is full, unless the whole channel is
+// in overflow mode. It clones messages and wakes receivers under its locks. Rejected: a lock for
+// each slot, as in tokio, which runs `clone` under it.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -80,7 +80,8 @@ use crate::protocol::{Mutex, MutexGuard, block_on, budget};
 /// How many slots are allocated at once. A larger channel grows as it fills.
 const FIRST_SLOTS: usize = 64;
 
-/// Creates a channel that keeps up to `capacity` messages.
+/// Creates a channel that keeps up to `capacity` messages. A receiver that falls further behind
+/// misses the oldest ones.
 ///
 /// # Panics
 ///
@@ -129,7 +130,8 @@ impl<T> State<T> {
         self.first + self.ring.len() as u64
     }
 
-    /// Adds a message. Returns the one that had to go, to drop it outside the lock.
+    /// Adds a message. Returns the one that it has replaced, which the caller drops outside the
+    /// lock.
     fn push(&mut self, message: Arc<T>) -> Option<Slot<T>> {
         let is_full = self.ring.len() == self.capacity;
         let evicted = if is_full { self.pop() } else { None };
@@ -166,8 +168,8 @@ impl<T> State<T> {
         Ok(slot.message)
     }
 
-    /// Receives everything from `next` on for a receiver that ends, and returns what is left to
-    /// drop.
+    /// Marks everything from `next` on as received, for a receiver that is dropped. Returns what
+    /// the caller has to drop.
     fn take_rest(&mut self, next: u64) -> Vec<Slot<T>> {
         let skipped = usize::try_from(next.saturating_sub(self.first)).unwrap_or(usize::MAX);
         for slot in self.ring.iter_mut().skip(skipped) {
@@ -214,7 +216,7 @@ pub struct Sender<T> {
 }
 
 impl<T> Sender<T> {
-    /// Creates a channel that has no receiver yet.
+    /// Creates a channel of `capacity` messages that has no receiver yet.
     ///
     /// # Panics
     ///
@@ -297,7 +299,7 @@ impl<T> Sender<T> {
         self.shared.subscribe()
     }
 
-    /// Returns the number of messages that a receiver has yet to receive.
+    /// Returns the number of messages that at least one receiver has not received.
     ///
     /// # Examples
     ///
@@ -314,7 +316,7 @@ impl<T> Sender<T> {
         self.shared.lock().ring.len()
     }
 
-    /// Returns whether every message has been received by all.
+    /// Returns whether all receivers have received every message.
     ///
     /// # Examples
     ///
@@ -386,7 +388,7 @@ impl<T> Sender<T> {
         }
     }
 
-    /// Returns whether both send to the same channel.
+    /// Returns whether two senders belong to the same channel.
     ///
     /// # Examples
     ///
@@ -538,8 +540,8 @@ pub struct Receiver<T> {
 }
 
 impl<T> Receiver<T> {
-    /// Returns how many messages were sent that this receiver has not received, those that it has
-    /// missed among them.
+    /// Returns the number of messages that this receiver has not received, including those that it
+    /// has missed.
     ///
     /// # Examples
     ///
@@ -573,7 +575,7 @@ impl<T> Receiver<T> {
         self.len() == 0
     }
 
-    /// Returns whether all senders are gone. Messages may be left to receive.
+    /// Returns whether all senders are gone. There may still be messages to receive.
     ///
     /// # Examples
     ///
@@ -605,7 +607,7 @@ impl<T> Receiver<T> {
         self.shared.lock().senders
     }
 
-    /// Returns whether both receive from the same channel.
+    /// Returns whether two receivers belong to the same channel.
     ///
     /// # Examples
     ///
@@ -692,10 +694,10 @@ impl<T: Clone> Receiver<T> {
         Ok(Arc::unwrap_or_clone(message))
     }
 
-    /// Blocks the thread until the next message is there.
+    /// Blocks the thread until the next message arrives.
     ///
-    /// For code that is not asynchronous. It is a [`block_on`](crate::task::block_on), which
-    /// explains what a call inside a task does.
+    /// For synchronous code. It calls [`block_on`](crate::task::block_on), whose page says what
+    /// happens inside a task.
     ///
     /// # Errors
     ///
@@ -796,7 +798,7 @@ impl<T> Drop for Recv<'_, T> {
     }
 }
 
-/// There was no receiver, so the message was not sent. It is inside.
+/// The error of [`Sender::send`]: there was no receiver. It contains the message.
 ///
 /// # Examples
 ///

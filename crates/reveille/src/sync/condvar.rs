@@ -28,7 +28,7 @@ use reveille_runtime::time::Sleep;
 
 use super::MutexGuard;
 
-/// A condition variable: tasks wait for it until another task signals a change.
+/// A condition variable: tasks wait until another task notifies them of a change.
 ///
 /// It belongs to a condition on the data of a [`Mutex`](super::Mutex). A task that finds the
 /// condition false calls [`wait`](Condvar::wait), which unlocks the mutex, waits, and locks it
@@ -301,7 +301,7 @@ impl Condvar {
 
     /// Wakes the task that has waited longest, if there is one.
     ///
-    /// The mutex need not be held.
+    /// The caller need not hold the mutex.
     ///
     /// # Examples
     ///
@@ -320,7 +320,7 @@ impl Condvar {
 
     /// Wakes all waiting tasks.
     ///
-    /// The mutex need not be held. The tasks lock it one after the other.
+    /// The caller need not hold the mutex. The woken tasks lock it one after the other.
     ///
     /// # Examples
     ///

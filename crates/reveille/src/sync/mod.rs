@@ -4,12 +4,13 @@
 //! these if a guard must live across an `.await`. Otherwise use std's: they are faster, and the
 //! compiler keeps their guards out of futures that move between threads.
 //!
-//! | if the guard | use |
+//! | to | use |
 //! |---|---|
-//! | is dropped before the next `.await` | `std::sync::Mutex`, for short sections |
-//! | lives across an `.await` | [`Mutex`] or [`RwLock`] of this module |
-//! | would only pass on a value | a [`channel`](crate::channel) |
-//! | would only limit how many continue | [`Semaphore`] |
+//! | protect data for a short section without an `.await` | `std::sync::Mutex` |
+//! | protect data across an `.await` | [`Mutex`]; [`RwLock`] if most tasks only read |
+//! | initialize a value once | [`OnceCell`] |
+//! | limit how many tasks do something at the same time | [`Semaphore`] |
+//! | wait until a number of tasks have arrived | [`Barrier`] |
 //!
 //! | to tell other tasks | use |
 //! |---|---|
@@ -24,7 +25,7 @@
 //!
 //! A future that waits for a lock and is dropped leaves the queue; if the lock had just been
 //! assigned to it, the lock goes to the next waiter. A guard that is dropped with its future
-//! unlocks, whatever state the value is in: there is no poisoning, so restore the value's
+//! unlocks, even if the value is half changed: there is no poisoning. So restore the value's
 //! invariants before each `.await`.
 //!
 //! # Fairness
@@ -35,8 +36,8 @@
 //! longer polled, keeps its position in the queue and blocks those after it; see
 //! [`future`](crate::future#futures-that-are-not-polled).
 //!
-//! [`Semaphore`] and [`Notify`] serve the tasks in the order in which they came, and what this
-//! module defines itself uses up the budget of a poll.
+//! [`Semaphore`] and [`Notify`] serve tasks in the order in which they came. Operations of the
+//! types that this module defines itself use up the budget of a poll, except those of [`Condvar`].
 //!
 //! A loop over a [`Mutex`] or [`RwLock`] that is always free does not use up the budget of its
 //! poll, because the lock's type is another crate's. Call [`yield_now`](crate::task::yield_now) in

@@ -11,8 +11,8 @@
 //!    queue, in the same compare-exchange loop that sets `WAITING`.
 //! 3. A waiter enters the queue only if no round has begun since it was made; the check and the
 //!    entry are one compare-exchange. So a round reaches every waiter that was made before it.
-//! 4. A waiter that was taken from the queue by `notify_one` and is dropped before it has seen that
-//!    notifies the next one.
+//! 4. If `notify_one` has taken a waiter from the queue, and the waiter is dropped before it has
+//!    seen that, it notifies the next waiter.
 //! 5. Wakers are cloned, woken and dropped outside the lock.
 //!
 //! `tests/loom_sync.rs` of the runtime models this file.
@@ -39,7 +39,7 @@ const ROUND: usize = 4;
 
 /// Wakes tasks that wait for an event.
 ///
-/// A `Notify` carries no value: the state that has changed is elsewhere. It is at most one
+/// A `Notify` carries no value: the state that has changed is elsewhere. It stores at most one
 /// *permit*: [`notify_one`](Notify::notify_one) wakes one waiting task or, if no task waits, stores
 /// the permit, which the next [`notified`](Notify::notified) takes at once.
 /// [`notify_waiters`](Notify::notify_waiters) wakes the tasks that wait at that moment, and stores
@@ -204,7 +204,7 @@ impl Notify {
 
     /// As [`notify_one`](Notify::notify_one), but wakes the task that came last.
     ///
-    /// Good for a pool of workers: the one that was busy last has the warmest cache.
+    /// This suits a pool of workers: the worker that was busy last has the warmest cache.
     ///
     /// # Examples
     ///
@@ -380,7 +380,7 @@ impl Waiter {
                 && notify.change(|word| (word & PERMIT != 0).then_some(word & !PERMIT)).is_ok())
     }
 
-    /// Whether it has been taken from the queue. If not, sees to its waker.
+    /// Whether it has been taken from the queue. If not, stores the waker.
     fn check(&mut self, notify: &Notify, key: usize, waker: &Waker) -> bool {
         let mut waiters = notify.waiters();
         match waiters.is_waker(key, waker) {
@@ -457,7 +457,7 @@ macro_rules! notified {
             /// Starts to wait without a poll: a later notification counts for this future.
             ///
             /// Returns true if it has been notified already; awaiting it is then ready at once.
-            /// Await it at last; until then a notification wakes no task.
+            /// Otherwise await it later: before that, a notification wakes no task.
             ///
             /// # Examples
             ///

@@ -1,10 +1,10 @@
 //! A channel for one value: the answer to a request, or the end of something.
 //!
-//! [`channel`] returns a [`Sender`], which sends once and is consumed by it, and a [`Receiver`],
-//! which is a future of the value. If the sender is dropped without a value, the receiver gets an
-//! error, so a request whose worker ends is not waited for forever. The sender can wait until the
-//! receiver has gone ([`Sender::closed`]), and stop work that nothing needs any more. Names and
-//! semantics are those of tokio's module.
+//! [`channel`] returns a [`Sender`], which is consumed when it sends, and a [`Receiver`], which is
+//! a future of the value. If the sender is dropped without a value, the receiver gets an error. So
+//! you do not wait forever for the answer of a task that has ended. The sender can wait until the
+//! receiver has gone ([`Sender::closed`]), and stop work whose result is no longer needed. Names
+//! and semantics are those of tokio's module.
 //!
 //! It works on every executor.
 //!
@@ -39,16 +39,15 @@
 //! });
 //! ```
 
-// One lock guards everything, and is held for a few moves. So it is the one that is released by a
-// store: std's made a channel cost half as much again. No user code runs under it: wakers are
-// cloned before and woken or dropped after, and so is the value.
+// One lock guards everything, and is held for a few moves. So it is the spin lock, which is
+// released by a store: with std's lock a channel cost half as much again. No user code runs under
+// it: wakers are cloned before and woken or dropped after, and so is the value.
 //
 // `tests/loom_sync.rs` of the runtime models this file.
 //
-// Rejected: the channel of futures-channel, whose sender gives no error with the value when it is
-// waited for and which would be one more crate; `async_channel::bounded(1)`, whose sender can be
-// cloned, so that "the sender has gone" is not known at once; and an atomic state with the value in
-// a cell, which needs unsafe code.
+// Rejected: the channel of futures-channel, which would be one more crate;
+// `async_channel::bounded(1)`, whose sender can be cloned, so that "the sender has gone" is not
+// known at once; and an atomic state with the value in a cell, which needs unsafe code.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -300,11 +299,11 @@ impl<T> fmt::Debug for Sender<T> {
 ///
 /// # Cancel safety
 ///
-/// Dropping it drops a value that was sent, and lets the sender know.
+/// Dropping it drops a value that was sent, and closes the channel for the sender.
 ///
 /// # Panics
 ///
-/// Polling it panics after it has returned its result.
+/// Panics if it is polled after it has returned its result.
 ///
 /// # Examples
 ///
@@ -376,11 +375,11 @@ impl<T> Receiver<T> {
         value.ok_or(TryRecvError::Closed)
     }
 
-    /// Blocks the thread until the value is there.
+    /// Blocks the thread until the value arrives.
     ///
-    /// For code that is not asynchronous, such as the closure of a
-    /// [`spawn_blocking`](crate::task::spawn_blocking). It is a
-    /// [`block_on`](crate::task::block_on), which explains what a call inside a task does.
+    /// For synchronous code, such as the closure of a
+    /// [`spawn_blocking`](crate::task::spawn_blocking). It calls
+    /// [`block_on`](crate::task::block_on), whose page says what happens inside a task.
     ///
     /// # Errors
     ///
@@ -401,9 +400,10 @@ impl<T> Receiver<T> {
         block_on(self)
     }
 
-    /// Returns a future of the value that leaves the receiver here if it is dropped.
+    /// Returns a future of the value. Dropping that future leaves the receiver as it is.
     ///
-    /// A race and a time limit own their futures, and dropping the receiver would drop the value.
+    /// Races and time limits own their futures and drop them. If they owned the receiver, its drop
+    /// would also drop the value.
     ///
     /// # Errors
     ///
@@ -447,7 +447,7 @@ impl<T> Receiver<T> {
         self.channel.as_ref().is_none_or(|channel| channel.lock().value.is_none())
     }
 
-    /// Returns whether the result has been received. Then the receiver must not be polled.
+    /// Returns whether the result has been received. If so, do not poll the receiver again.
     ///
     /// # Examples
     ///

@@ -11,16 +11,16 @@
 //! 2. While `WAITING` is set, no permit is free: a waiter takes what there is in the
 //!    compare-exchange that sets it. So a task that comes later finds no permit and goes behind the
 //!    waiters.
-//! 3. The permits that a waiter has received are what it asked for less what its node still misses.
-//!    They are given back if the waiter is dropped, or if the semaphore is closed before it has
-//!    all.
+//! 3. A waiter has received what it asked for, less what its node still misses. These permits are
+//!    given back if the waiter is dropped, or if the semaphore is closed before it has all.
 //! 4. `CLOSED` is set under the lock, and never cleared. No waiter enters afterwards.
 //! 5. Wakers are cloned, woken and dropped outside the lock.
 //!
 //! `tests/loom_sync.rs` of the runtime models this file.
 //!
-//! *Rejected:* the semaphore of async-lock. It has neither several permits at once nor an end, a
-//! task that comes later may overtake those that wait, and its event wakes under a lock.
+//! *Rejected:* the semaphore of async-lock. It cannot hand out several permits at once or be
+//! closed. A task that comes later may overtake those that wait. Its event wakes tasks under a
+//! lock.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -31,7 +31,7 @@ use super::permit::{OwnedSemaphorePermit, SemaphorePermit};
 use super::wait_queue::{WaitQueue, Wakes};
 use crate::protocol::{AtomicUsize, Mutex, MutexGuard, Ordering, budget};
 
-/// It is closed.
+/// The semaphore is closed.
 const CLOSED: usize = 1;
 /// The queue is not empty.
 const WAITING: usize = 2;
@@ -47,8 +47,8 @@ const PERMIT: usize = 4;
 /// # Closing
 ///
 /// After [`close`](Semaphore::close) no permit is handed out, and every waiting task gets an error.
-/// A pool that shuts down tells the tasks in its queue in this way. Permits that are out stay
-/// valid.
+/// Use it to end the wait of queued tasks when a service shuts down. Permits that have been handed
+/// out stay valid.
 ///
 /// It works on every executor. A waker that panics is reported, and the other waiters are woken.
 ///
@@ -88,7 +88,7 @@ pub struct Semaphore {
 /// How many permits a waiter still has to receive.
 type Missing = usize;
 
-/// Waiting for a permit of a closed semaphore, or of one that was closed meanwhile.
+/// The semaphore was closed, before or during the wait for a permit.
 ///
 /// # Examples
 ///
@@ -125,7 +125,7 @@ impl std::error::Error for AcquireError {}
 pub enum TryAcquireError {
     /// The semaphore is closed.
     Closed,
-    /// There are not as many free permits, or other tasks wait for permits.
+    /// Too few permits are free, or other tasks wait for permits.
     NoPermits,
 }
 
@@ -220,7 +220,7 @@ impl Semaphore {
         assert!(is_possible, "a semaphore cannot have that many permits");
     }
 
-    /// Takes up to `n` free permits away for good, and returns how many it took.
+    /// Removes up to `n` free permits for good, and returns the number removed.
     ///
     /// # Examples
     ///
@@ -437,7 +437,7 @@ impl Semaphore {
 
     /// Closes the semaphore: no permit is handed out from now on.
     ///
-    /// Tasks that wait get an error. Permits that are out stay valid.
+    /// Tasks that wait get an error. Permits that have been handed out stay valid.
     ///
     /// # Examples
     ///
@@ -477,7 +477,7 @@ impl Semaphore {
         self.word.load(Ordering::Acquire) & CLOSED != 0
     }
 
-    /// Waits for `n` permits, which are the caller's afterwards.
+    /// Waits for `n` permits, which the caller then owns.
     async fn wait(&self, n: u32) -> Result<(), AcquireError> {
         let mut acquire = Acquire { semaphore: self, permits: n as usize, key: None };
         poll_fn(|cx| acquire.poll(cx)).await

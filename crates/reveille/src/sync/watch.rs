@@ -1,7 +1,7 @@
 //! A channel that holds one value, whose receivers are told when it changes.
 //!
-//! For configuration, progress and shutdown: a receiver that is slow sees the latest value and not
-//! those between. Each receiver remembers the *version* that it has seen.
+//! Use it for configuration, progress and shutdown. A slow receiver sees the latest value, and not
+//! the values between. Each receiver remembers the *version* that it has seen.
 //! [`changed`](Receiver::changed) waits for a newer one, [`borrow`](Receiver::borrow) reads the
 //! value without marking it as seen, [`borrow_and_update`](Receiver::borrow_and_update) marks it.
 //! Names and semantics are those of tokio's module.
@@ -11,8 +11,8 @@
 //! The value is behind a lock that blocks the thread. A [`Ref`] holds it for reading, and
 //! [`send_modify`](Sender::send_modify) for writing while it calls your closure. So drop a `Ref`
 //! before you send on the same thread, keep it for a short time, and do not use the channel inside
-//! such a closure: each of them waits forever for itself. A `Ref` is not `Send`, so the compiler
-//! keeps it out of the `.await`s of a spawned task.
+//! such a closure. Each of these mistakes blocks the thread forever. A `Ref` is not `Send`, so the
+//! compiler keeps it out of the `.await`s of a spawned task.
 //!
 //! It works on every executor.
 //!
@@ -48,8 +48,8 @@
 //
 // `tests/loom_sync.rs` of the runtime models this file.
 //
-// Rejected: the crates async-watch and postage: they are not maintained. `RwLock` of async-lock:
-// its `borrow` would have to be awaited.
+// Rejected: the crates async-watch and postage, which are not maintained. Rejected: `RwLock` of
+// async-lock, with which `borrow` would have to be awaited.
 
 use std::fmt;
 use std::ops::Deref;
@@ -101,7 +101,8 @@ impl<T> Shared<T> {
         (word & !CLOSED, word & CLOSED != 0)
     }
 
-    /// A closure that panics under this lock is the program's, and so is the value that it leaves.
+    /// A closure of the program may panic under this lock. The value stays as the closure left it,
+    /// so a poisoned lock is fine.
     fn read(&self) -> RwLockReadGuard<'_, T> {
         self.value.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -386,7 +387,7 @@ impl<T> Sender<T> {
         self.shared.senders.load(Ordering::Acquire)
     }
 
-    /// Returns whether both send to the same channel.
+    /// Returns whether two senders belong to the same channel.
     ///
     /// # Examples
     ///
@@ -593,8 +594,8 @@ impl<T> Receiver<T> {
     /// Waits until the value meets a condition, marks it as seen and returns it.
     ///
     /// The closure sees the present value first, whether it has been seen or not, and then each
-    /// later one, except those that were replaced too quickly. It runs under the value's lock: see
-    /// the [module](self#the-lock).
+    /// later one, except those that are replaced before this task is polled. It runs under the
+    /// value's lock: see the [module](self#the-lock).
     ///
     /// # Errors
     ///
@@ -647,7 +648,7 @@ impl<T> Receiver<T> {
         }
     }
 
-    /// Returns whether both receive from the same channel.
+    /// Returns whether two receivers belong to the same channel.
     ///
     /// # Examples
     ///
@@ -739,7 +740,7 @@ impl<T: fmt::Debug> fmt::Debug for Ref<'_, T> {
     }
 }
 
-/// There was no receiver, so the value was not sent. It is inside.
+/// The error of [`Sender::send`]: there was no receiver. It contains the value.
 ///
 /// # Examples
 ///
