@@ -30,8 +30,8 @@ use reveille::io::{Bytes, Chain, IoSlice, IoSliceMut, Read, Take, Write};
 pub trait ReadExt: Read {
     /// Reads some bytes into `buf` and returns the number of bytes.
     ///
-    /// Zero means that the reader has ended, or that `buf` is empty. A short read has no meaning:
-    /// read again, or use [`read_exact`](ReadExt::read_exact).
+    /// Zero means that the reader has ended, or that `buf` is empty. A short read is not the end of
+    /// the reader: read again, or use [`read_exact`](ReadExt::read_exact).
     ///
     /// # Errors
     ///

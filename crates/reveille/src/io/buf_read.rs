@@ -62,13 +62,9 @@ pub trait BufReadExt: BufRead {
         ReadUntilFuture { reader: self, byte, buf, read: 0 }
     }
 
-    /// Appends a line with its `
+    /// Appends a line with its `\n` to `buf` and returns its length in bytes.
     ///
-    /// ` to `buf` and returns its length in bytes.
-    ///
-    /// Zero means that the reader has ended. The last line may lack the `
-    ///
-    /// `.
+    /// Zero means that the reader has ended. The last line may lack the `\n`.
     ///
     /// # Errors
     ///

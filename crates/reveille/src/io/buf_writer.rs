@@ -170,7 +170,8 @@ impl<W: Write> BufWriter<W> {
         &self.writer
     }
 
-    /// Returns a mutable reference to the inner writer. Writing to it overtakes what is buffered.
+    /// Returns a mutable reference to the inner writer. What you write to it directly is written
+    /// before what is in the buffer.
     ///
     /// # Examples
     ///

@@ -7,8 +7,8 @@
 //!
 //! A long transfer between two sockets of ours moves through a pipe inside the kernel
 //! (`os/splice.rs`), on Linux. It begins after some reads in a row have filled the largest buffer:
-//! a pipe costs two descriptors and system calls of its own, which messages would not earn back.
-//! When only small pieces arrive, the buffer takes over again.
+//! a pipe costs two descriptors and extra system calls, which do not pay for short messages. When
+//! only small pieces arrive, the buffer takes over again.
 //!
 //! When the reader has to wait, what was written so far is flushed, so a peer behind a buffered
 //! writer sees an answer before it sends the next request.
@@ -41,7 +41,7 @@ const LAST_LEN: usize = 64 * 1024;
 ///
 /// # Cancel safety
 ///
-/// Dropping the future loses what was read and not yet written, up to 64 KiB, or 1 MiB
+/// Dropping the future loses what was read and not yet written: up to 64 KiB, or up to 1 MiB
 /// between two sockets.
 ///
 /// # Differences

@@ -12,9 +12,9 @@ use super::{Read, Write};
 /// Copies from `a` to `b` and from `b` to `a` until both have ended, and returns the number of
 /// bytes of each direction, in this order.
 ///
-/// When one stream ends, what was read from it is written and flushed, and the other is closed for
-/// writing ([`close`](super::WriteExt::close)). Sockets pass the end on to the peer like this,
-/// while the other direction goes on (half-close).
+/// When one stream ends, the bytes that were read from it are written and flushed, and the other
+/// stream is closed for writing ([`close`](super::WriteExt::close)). In this way a socket passes
+/// the end on to its peer, and the other direction continues (half-close).
 ///
 /// A long transfer between two sockets of this crate moves through the kernel, as with
 /// [`copy`](super::copy()).
@@ -22,8 +22,8 @@ use super::{Read, Write};
 /// # Errors
 ///
 /// Fails as soon as a read, write, flush or close fails, without closing the other direction. The
-/// error is named `io::copy_bidirectional failed after … and … bytes`; the source is the original
-/// error.
+/// text of the error is `io::copy_bidirectional failed after … and … bytes`, with the number of
+/// bytes from `a` to `b` first. The source is the original error.
 ///
 /// # Cancel safety
 ///
@@ -77,8 +77,8 @@ where
     let mut is_a_first = true;
     let result = poll_fn(|cx| {
         // They share the budget of the task. The one that has moved bytes is polled last the next
-        // time: always ready, it would use all of the budget. (Taking turns at each poll is not
-        // enough. Whoever polls this may poll twice for each budget.)
+        // time: if it is always ready, it would otherwise use all of the budget. (Taking turns at
+        // each poll is not enough, because a caller may poll this twice for each budget.)
         for is_from_a in [is_a_first, !is_a_first] {
             let before = (to_b.copy.copied(), to_a.copy.copied());
             let poll = match is_from_a {

@@ -1,8 +1,8 @@
 //! A pair of connected streams in memory.
 //!
 //! Each direction is a queue of bytes with a bound, one waker for its reader and one for its
-//! writer, behind a lock of std that is held for copies only. A waker is cloned before the lock is
-//! taken again, and woken or dropped after it is released.
+//! writer, behind a lock of std that is held only while bytes are copied. A waker is cloned before
+//! the lock is taken again, and woken or dropped after it is released.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -53,10 +53,12 @@ pub fn duplex(capacity: usize) -> (DuplexStream, DuplexStream) {
 
 /// One of two streams that are connected in memory. Made by [`duplex`].
 ///
-/// When it is dropped, the other reads what is still there and then to the end, and cannot write
-/// any more (`BrokenPipe`). [`close`](super::WriteExt::close) ends the own direction only.
+/// When it is dropped, the other stream reads the bytes that are left and then the end, and its
+/// writes fail with `BrokenPipe`. [`close`](super::WriteExt::close) ends only the direction in
+/// which this stream writes.
 ///
-/// One task at a time may read, and one may write: the last one that waits is woken.
+/// Let one task at a time read, and one write: in each direction only the task that has polled last
+/// is woken.
 ///
 /// # Cancel safety
 ///
@@ -111,8 +113,8 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `step` under the lock until it has a result, and enters the waker in the place that
-    /// `waiter` names otherwise. A result wakes the other side, at `other`.
+    /// Runs `step` under the lock. If it has no result, stores the waker in the place that `waiter`
+    /// names. A result wakes the other side, at `other`.
     fn poll<R>(
         &self,
         cx: &mut Context<'_>,
@@ -212,7 +214,7 @@ impl Write for DuplexStream {
 impl Drop for DuplexStream {
     fn drop(&mut self) {
         self.outgoing.end(|state| state.is_ended = true);
-        // What no one will read is freed; the drop of bytes is no code of the program.
+        // The reader is gone, so the bytes are freed. Dropping bytes runs no user code.
         self.incoming.end(|state| {
             state.is_abandoned = true;
             state.bytes = VecDeque::new();

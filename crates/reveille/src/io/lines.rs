@@ -15,11 +15,7 @@ pin_project! {
     /// A stream of the lines of a reader. Created by
     /// [`BufReadExt::lines`](super::BufReadExt::lines).
     ///
-    /// Lines end with `
-    ///
-    /// ` or `\r
-    ///
-    /// `, which is removed. The last line may lack it.
+    /// Lines end with `\n` or `\r\n`, which is removed. The last line may lack it.
     ///
     /// # Errors
     ///

@@ -16,11 +16,10 @@
 //! | `ReadExt::{chain, take}` | delegate to futures-lite |
 //! | everything else | own |
 //!
-//! The own parts differ from those of futures-lite: the line readers keep what they have read when
-//! they are dropped or fail, `read_to_end` clears no memory for
-//! sockets, and little for others, [`Bytes`] does not
-//! stall on an interrupted read, and [`copy`], [`timeout`] and the standard streams use the budget,
-//! the timers and the blocking pool.
+//! The parts of this crate's own differ from those of futures-lite. The line readers keep what they
+//! have read when they are dropped or fail. `read_to_end` clears no memory for sockets, and little
+//! for other readers. [`Bytes`] does not stall on an interrupted read. [`copy`], [`timeout`] and
+//! the standard streams use the budget, the timers and the blocking pool.
 //!
 //! # Buffers
 //!
@@ -28,13 +27,23 @@
 //! thread. If you read in small pieces, use a [`BufReader`]. If you write in small pieces, use a
 //! [`BufWriter`], and **flush** it: its drop cannot wait, so what it still holds is lost.
 //!
+//! # Copies, halves and pairs
+//!
+//! | to | use |
+//! |---|---|
+//! | send everything from a reader to a writer | [`copy`](copy()) |
+//! | connect two streams in both directions, as a proxy does | [`copy_bidirectional`] |
+//! | read a socket in one task and write it in another | a clone, or `into_split` of [`TcpStream`](crate::net::TcpStream::into_split) and `UnixStream` |
+//! | the same for a stream of another crate, such as TLS | [`split`] |
+//! | replace a socket in a test, or connect two tasks | [`duplex`] |
+//!
 //! # Cancel safety
 //!
 //! A `read` that is dropped has taken nothing, and a dropped `write` to a socket or pipe has
 //! written nothing. An operation that runs on another thread, for a file or standard output, may
-//! have completed. An operation that consists of several has done a part: after a dropped
-//! [`read_exact`](ReadExt::read_exact) or [`write_all`](WriteExt::write_all) the number of bytes is
-//! unknown. [`Lines`] keeps what it has, so a dropped `next` loses nothing.
+//! have completed. An operation that makes several calls may have done a part: after a dropped
+//! [`read_exact`](ReadExt::read_exact) or [`write_all`](WriteExt::write_all), the number of
+//! transferred bytes is unknown. [`Lines`] keeps what it has, so a dropped `next` loses nothing.
 //!
 //! # Errors
 //!

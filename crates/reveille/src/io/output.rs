@@ -60,9 +60,8 @@ pub fn stderr() -> Stderr {
 
 /// A handle to the standard output of the process. Created by [`stdout`].
 ///
-/// Output goes through std's line buffer: a line without its `
-///
-/// ` stays there until it is flushed, and keeps its order with the output of `print!`.
+/// Output goes through std's line buffer. A line without its `\n` stays there until it is flushed,
+/// and keeps its order with the output of `print!`.
 ///
 /// # Cancel safety
 ///

@@ -8,8 +8,8 @@
 //!
 //! Invariants:
 //! 1. The `cleared` bytes after the end of the vector are initialized. A [`ReadToEnd`] owns its
-//!    vector or borrows it exclusively, so no one else can write uninitialized bytes there or move
-//!    the vector's memory; and it lets go of the count where it grows the vector or gives it away.
+//!    vector or borrows it exclusively, so no other code can write uninitialized bytes there or
+//!    move the vector's memory; and it resets the count when it grows the vector or gives it away.
 
 use std::io;
 use std::pin::Pin;

@@ -35,6 +35,10 @@ pub trait SeekExt: Seek {
     ///
     /// The error of the stream; `InvalidInput` for a position before the start.
     ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped, the position may or may not have changed.
+    ///
     /// # Examples
     ///
     /// ```

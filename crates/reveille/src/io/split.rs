@@ -1,8 +1,8 @@
 //! Owned halves of any stream.
 //!
 //! Both share the stream behind an asynchronous lock, which each poll of a half holds for its
-//! duration. A half that finds it taken waits as a task, so no thread is blocked while another one
-//! polls the stream, and the stream's own code runs under no lock of the runtime.
+//! duration. A half that finds the lock taken waits as a task, so no thread blocks while another
+//! thread polls the stream. The stream's own code runs under no lock of the runtime.
 //!
 //! Rejected: a lock of std, as in futures-lite. A thread then waits for the poll of another.
 
@@ -107,7 +107,7 @@ pub struct WriteHalf<T> {
     half: Half<T>,
 }
 
-/// What both halves are.
+/// The type of both halves.
 struct Half<T> {
     shared: Arc<Mutex<T>>,
     /// The wait for the lock, kept between polls so that the half keeps its position in the queue.

@@ -123,13 +123,9 @@ pub struct Stdin {
 }
 
 impl Stdin {
-    /// Appends a line with its `
+    /// Appends a line with its `\n` to `buf` and returns its length in bytes.
     ///
-    /// ` to `buf` and returns its length in bytes.
-    ///
-    /// Zero means the end of input. The last line may lack the `
-    ///
-    /// `.
+    /// Zero means the end of input. The last line may lack the `\n`.
     ///
     /// # Errors
     ///
