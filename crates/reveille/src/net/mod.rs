@@ -9,6 +9,17 @@
 //! | [`SocketAddr`], [`IpAddr`], [`Shutdown`] and the other plain types | re-export of std |
 //! | [`TcpStream`] and its halves, [`TcpListener`], [`Incoming`], [`TcpSocket`], [`KeepAlive`], [`UdpSocket`], [`Datagram`], [`DatagramMeta`], [`ToSocketAddrs`] | own |
 //!
+//! | to | use |
+//! |---|---|
+//! | connect to a server, or accept connections | [`TcpStream::connect`], [`TcpListener`] |
+//! | set options before that | [`TcpSocket`] |
+//! | read in one task and write in another | a clone, `&TcpStream`, or [`TcpStream::into_split`] |
+//! | close the write side, so that the peer reads to the end | [`close`](crate::io::WriteExt::close) |
+//! | wait without a buffer, or for a peer that leaves | [`TcpStream::readable`], [`TcpStream::closed`] |
+//! | relay between two connections | [`io::copy_bidirectional`](crate::io::copy_bidirectional) |
+//! | send or receive many datagrams with few system calls | [`UdpSocket::send_many`], [`UdpSocket::recv_many`] |
+//! | wait for a descriptor that has no type here | [`os::unix::io::AsyncFd`](crate::os) |
+//!
 //! Sockets can be used through shared references: `&TcpStream` also reads and writes, so one task
 //! can read while another writes. [`TcpStream`] is `Clone`; the socket is closed with its last
 //! clone. Every socket converts from std's and back, which gives access to options that only std or

@@ -11,13 +11,15 @@ use super::{TcpListener, TcpStream};
 use crate::io::context::Context as _;
 use crate::os::socket::{HAS_FAST_OPEN, begin_connect, finish_connect, keep_alive, set_fast_open};
 
-/// A TCP socket before it connects or listens: the place for options that must be set first.
+/// A TCP socket that neither connects nor listens yet. Use it for options that must be set before
+/// that.
 ///
-/// [`TcpStream::connect`] and [`TcpListener::bind`] make sockets with the options of the system (a
-/// listener: those of std). Use a `TcpSocket` to choose the source address of a connection, the
-/// size of buffers, which the handshake announces, or the queue of a listener.
+/// [`TcpStream::connect`] makes sockets with the system's default options, and
+/// [`TcpListener::bind`] with those of std. With a `TcpSocket` you choose, for example, the source
+/// address of a connection, the size of its buffers (which the handshake announces) or the length
+/// of a listener's queue.
 ///
-/// A method that the system has no option for fails with `Unsupported`.
+/// A method fails with `Unsupported` if the system does not have its option.
 ///
 /// # Examples
 ///
@@ -52,7 +54,7 @@ pub struct TcpSocket {
 
 /// How a connection is probed while it is idle: see [`TcpSocket::set_keep_alive_with`].
 ///
-/// A field that is `None` leaves the value of the system.
+/// A field that is `None` keeps the system's value.
 ///
 /// # Examples
 ///
@@ -67,11 +69,11 @@ pub struct TcpSocket {
 /// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct KeepAlive {
-    /// How long nothing is received before the first probe. Whole seconds on most systems.
+    /// The time without received data before the first probe. Most systems take whole seconds.
     pub idle: Option<Duration>,
-    /// The time between two probes. Whole seconds on most systems.
+    /// The time between two probes. Most systems take whole seconds.
     pub interval: Option<Duration>,
-    /// How many probes stay unanswered before the connection fails.
+    /// The number of unanswered probes after which the connection fails.
     pub retries: Option<u32>,
 }
 
@@ -141,8 +143,8 @@ impl TcpSocket {
         Ok(TcpSocket { socket, is_fast_open: false })
     }
 
-    /// Binds to a local address: that of a listener, or the source of a connection. Port 0 lets the
-    /// system choose.
+    /// Binds to a local address: the address of a listener, or the source address of a connection.
+    /// With port 0 the system chooses a free port.
     ///
     /// # Errors
     ///
@@ -219,13 +221,13 @@ impl TcpSocket {
         Ok(TcpStream::new(io))
     }
 
-    /// Starts to listen. `backlog` is how many connections may wait to be accepted; the system
-    /// limits it (`somaxconn` on Linux). A number above `i32::MAX` counts as that.
+    /// Starts to listen. At most `backlog` connections wait to be accepted. The system limits this
+    /// number (`somaxconn` on Linux), and numbers above `i32::MAX` count as `i32::MAX`. A socket
+    /// that is not bound listens on all addresses, at a port that the system chooses.
     ///
     /// # Errors
     ///
-    /// The system's error. A socket that is not bound listens at a port that the system chooses, on
-    /// all addresses.
+    /// The system's error.
     ///
     /// # Examples
     ///
@@ -257,8 +259,8 @@ impl TcpSocket {
 /// Options.
 impl TcpSocket {
     /// Sets whether the socket may bind to an address that a closed connection still holds
-    /// (`SO_REUSEADDR`). Every server that restarts at a fixed port wants it, and
-    /// [`TcpListener::bind`] sets it on Unix.
+    /// (`SO_REUSEADDR`). A server that restarts at a fixed port needs it. On Unix,
+    /// [`TcpListener::bind`] sets it.
     ///
     /// # Errors
     ///
@@ -344,8 +346,8 @@ impl TcpSocket {
         self.socket.set_keepalive(on)
     }
 
-    /// Probes an idle connection at the given times. This includes
-    /// [`set_keep_alive(true)`](TcpSocket::set_keep_alive).
+    /// Enables probes of an idle connection, as [`set_keep_alive(true)`](TcpSocket::set_keep_alive)
+    /// does, and sets their times and number.
     ///
     /// # Errors
     ///
@@ -390,7 +392,7 @@ impl TcpSocket {
     /// use std::time::Duration;
     ///
     /// let socket = reveille::net::TcpSocket::new_v4()?;
-    /// socket.set_linger(Some(Duration::ZERO))?; // reset instead of a farewell
+    /// socket.set_linger(Some(Duration::ZERO))?; // reset instead of an orderly close
     /// # std::io::Result::Ok(())
     /// ```
     pub fn set_linger(&self, time: Option<Duration>) -> io::Result<()> {
@@ -487,15 +489,15 @@ impl TcpSocket {
 
     /// Uses TCP Fast Open: the first bytes of a connection travel with the handshake.
     ///
-    /// A socket that connects then returns before the handshake if it knows the peer from before,
-    /// and the first write sends it; an error of the connection appears there. A listener accepts
-    /// such connections. The bytes may arrive twice if the network duplicates the handshake, so
-    /// they should be a request that may be repeated.
+    /// If the system has connected to the peer before, `connect` then returns before the handshake.
+    /// The first write sends the handshake, and returns an error if the connection fails. A
+    /// listener with this option accepts such connections. If the network duplicates the handshake,
+    /// the peer may receive the bytes twice. So use it only for requests that may be repeated.
     ///
     /// # Errors
     ///
-    /// `Unsupported` elsewhere than on Linux. A system setting may switch it off
-    /// (`tcp_fastopen`); the handshake then is the usual one.
+    /// `Unsupported` on systems other than Linux. If a system setting (`tcp_fastopen`) switches it
+    /// off, there is no error, and the handshake is the usual one.
     ///
     /// # Examples
     ///

@@ -243,7 +243,7 @@ impl UdpSocket {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the socket is either connected or not.
+    /// If the future is dropped, the socket may or may not be connected.
     ///
     /// # Examples
     ///

@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
 use super::child::Exit;
 
-/// The first and the longest pause between two looks at a group.
+/// The first and the longest pause between two checks of a group.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
 
 /// Sends a signal to the child.

@@ -6,7 +6,7 @@
 //! Invariants:
 //! 1. A pipe is drained before it is filled again. So "would block" when it is filled means that
 //!    the socket has no bytes, and not that the pipe is full.
-//! 2. `len` is the number of bytes in the pipe. No one else has its ends.
+//! 2. `len` is the number of bytes in the pipe. No other code has its ends.
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::Splice;

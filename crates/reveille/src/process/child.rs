@@ -203,7 +203,8 @@ impl Child {
         }
     }
 
-    /// Waits for the child to exit, as std's method of this name: [`status`](Child::status).
+    /// Waits for the child to exit, like std's method of this name. It is the same as
+    /// [`status`](Child::status).
     ///
     /// # Errors
     ///
@@ -227,8 +228,8 @@ impl Child {
         self.status()
     }
 
-    /// Returns the exit status if the child has exited, without waiting, as std's method of this
-    /// name: [`try_status`](Child::try_status).
+    /// Returns the exit status if the child has exited, without waiting, like std's method of this
+    /// name. It is the same as [`try_status`](Child::try_status).
     ///
     /// # Errors
     ///
@@ -249,8 +250,8 @@ impl Child {
         self.try_status()
     }
 
-    /// Closes the standard input of the child, collects its output, and waits for it to exit, as
-    /// std's method of this name: [`output`](Child::output).
+    /// Closes the standard input of the child, collects its output, and waits for it to exit, like
+    /// std's method of this name. It is the same as [`output`](Child::output).
     ///
     /// # Errors
     ///
@@ -279,8 +280,8 @@ impl Child {
     /// On Unix this sends SIGTERM, and SIGKILL after the grace time. A child that is stopped
     /// receives SIGTERM only when it continues, so it is killed. On Windows, which has no such
     /// request, the child is ended at once. The standard input of the child is closed first. The
-    /// processes that the child has started are not affected, see `terminate_group` of the Unix
-    /// extensions. A child that has ended already is not an error.
+    /// processes that the child has started are not affected; for those, see `terminate_group` of
+    /// the Unix extensions. A child that has ended already is not an error.
     ///
     /// # Errors
     ///

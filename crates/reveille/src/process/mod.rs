@@ -4,6 +4,15 @@
 //! Linux so does its exit, by its pidfd: no thread and no signal handler is needed. On other
 //! systems a thread of the blocking pool waits for it.
 //!
+//! | to | use |
+//! |---|---|
+//! | run a command and collect its output | [`Command::output`] |
+//! | run a command and get its status | [`Command::status`] |
+//! | talk to a running child | [`Command::spawn`], with pipes as [`Stdio`] |
+//! | wait for a child | [`Child::wait`], or [`Child::try_wait`], which does not wait |
+//! | end a child | [`Child::terminate`], which asks first; [`Child::kill`] |
+//! | end a child and what it has started | `process_group(0)` and `terminate_group` of the [Unix extensions](crate::os) |
+//!
 //! # Origin of the items
 //!
 //! | item | kind |

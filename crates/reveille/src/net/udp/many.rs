@@ -32,7 +32,7 @@ pub struct Datagram<'a> {
 }
 
 impl<'a> Datagram<'a> {
-    /// A datagram with `payload`, for the peer that the socket is connected to.
+    /// Makes a datagram with `payload`, for the peer that the socket is connected to.
     ///
     /// # Examples
     ///
@@ -103,26 +103,26 @@ impl<'a> Datagram<'a> {
 pub struct DatagramMeta {
     /// The address of the sender.
     pub sender: Option<SocketAddr>,
-    /// How many bytes were received into the buffer.
+    /// The number of bytes that were received into the buffer.
     pub len: usize,
-    /// The length of one datagram in bytes. It is `len`, unless the kernel has put several of one
-    /// sender into the buffer ([`set_merges`](UdpSocket::set_merges)): then each but the last is
-    /// this long.
+    /// The length of one datagram in bytes. If the kernel has put several datagrams of one sender
+    /// into the buffer ([`set_merges`](UdpSocket::set_merges)), each of them but the last has this
+    /// length. Otherwise it is `len`.
     pub segment_len: usize,
-    /// The datagram was longer than the buffer, and its end is lost.
+    /// Whether the datagram was longer than the buffer, so that its end is lost.
     pub is_truncated: bool,
 }
 
 impl UdpSocket {
-    /// Receives datagrams, each into a buffer of its own, and returns how many there were: at least
-    /// one, and no more than are queued. `metas` says what each buffer holds.
+    /// Waits for datagrams, receives each into a buffer of its own, and returns their number, which
+    /// is at least one. It does not wait for more than are queued. `metas` says what each buffer
+    /// holds.
     ///
-    /// At most 32 datagrams are received at once, and no more than the shorter of the two slices
-    /// has places.
+    /// At most 32 datagrams are received at once, and no more than the length of the shorter slice.
     ///
     /// # Errors
     ///
-    /// `InvalidInput` if there is no buffer or no place in `metas`; the system's error.
+    /// `InvalidInput` if `metas` or the slice of buffers is empty; the system's error.
     ///
     /// # Cancel safety
     ///
@@ -208,13 +208,14 @@ impl UdpSocket {
     /// # Errors
     ///
     /// `InvalidInput` if there is no datagram. The system's error if the first cannot be sent: it
-    /// is too long (`EMSGSIZE`), or an earlier one was refused (`ConnectionRefused`). If another
-    /// cannot, those before it count, and the next call returns the error.
+    /// is too long (`EMSGSIZE`), or an earlier one was refused (`ConnectionRefused`). If a later
+    /// one cannot be sent, this returns the number of those before it, and the next call returns
+    /// the error.
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, no datagram was sent. Elsewhere than on Linux, some segments of
-    /// the first one may have been, and are sent again after a wait.
+    /// If the future is dropped, no datagram was sent. On systems other than Linux, some segments
+    /// of the first one may have been sent; the next call sends them again.
     ///
     /// # Examples
     ///
@@ -283,12 +284,13 @@ impl UdpSocket {
     /// Sets whether the kernel may put several datagrams of one sender into one buffer (GRO), which
     /// saves work for each of them.
     ///
-    /// Then receive with [`recv_many`](UdpSocket::recv_many) only, into buffers of 64 KiB:
-    /// [`DatagramMeta::segment_len`] tells the datagrams apart, and the other functions do not.
+    /// If so, receive only with [`recv_many`](UdpSocket::recv_many), into buffers of 64 KiB.
+    /// [`DatagramMeta::segment_len`] tells you where each datagram ends; the other functions return
+    /// several datagrams as one.
     ///
     /// # Errors
     ///
-    /// `Unsupported` elsewhere than on Linux; the system's error, before Linux 5.0.
+    /// `Unsupported` on systems other than Linux; the system's error before Linux 5.0.
     ///
     /// # Examples
     ///
@@ -311,7 +313,7 @@ impl UdpSocket {
     }
 }
 
-/// Refuses a call that could never succeed: it would wait for a datagram and take nothing.
+/// Refuses a call without buffers or datagrams, which would wait and transfer nothing.
 fn check(count: usize, verb: &str) -> io::Result<()> {
     if count == 0 {
         let message = format!("there is no datagram to {verb}");

@@ -10,7 +10,7 @@ use super::UdpSocket;
 
 /// Readiness.
 impl UdpSocket {
-    /// Waits until a receive would not wait: a datagram or an error is there.
+    /// Waits until a receive would return at once, with a datagram or an error.
     ///
     /// Another task may take the datagram before this one does.
     ///
@@ -45,7 +45,7 @@ impl UdpSocket {
         self.io.ready(Interest::Read).await
     }
 
-    /// Waits until a send would not wait: there is room in the send buffer, or an error.
+    /// Waits until a send would return at once: there is room in the send buffer, or an error.
     ///
     /// # Errors
     ///

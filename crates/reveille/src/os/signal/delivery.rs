@@ -6,13 +6,13 @@
 //!
 //! Why no signal is lost: the driver reports each write as an event of its own (edge-triggered), so
 //! nothing has to read the descriptor, and no listener can take the event of another. A write
-//! between a listener's look at the counter and its wait changes the readiness of the source, and
-//! the driver then has the listener look again (`driver/op.rs`). Where the descriptor is a socket
-//! pair its buffer is finite, so a listener empties it before it looks at the counter.
+//! between a listener's check of the counter and its wait changes the readiness of the source, and
+//! the driver then makes the listener check again (`driver/op.rs`). Where the descriptor is a
+//! socket pair its buffer is finite, so a listener empties it before it checks the counter.
 //!
 //! A delivery lives as long as the process, because the crate signal-hook-registry never restores
 //! the former action of a signal. After a fork the child and its parent share the descriptor but
-//! not the counter, so an event of the other one only costs a look.
+//! not the counter, so an event that the other process causes only costs a check.
 //!
 //! Rejected: a descriptor for each listener. A server may have one in each connection, and the
 //! handler would write to each. Rejected: `signalfd`, which needs the signal blocked in every
@@ -29,7 +29,8 @@ use reveille_runtime::io::{Interest, Io};
 
 use event::{ReadEnd, WriteEnd};
 
-/// How often a listener looks at the counter while the driver has no room for the descriptor.
+/// The interval at which a listener checks the counter while the driver has no room for the
+/// descriptor.
 const RETRY: Duration = Duration::from_millis(50);
 
 /// The signals that are listened to.
@@ -95,7 +96,7 @@ impl Delivery {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: it takes nothing away.
+    /// Nothing is lost, because nothing is consumed.
     pub(super) async fn changed(&self, seen: u64) {
         let look = |end: &ReadEnd| {
             event::clear(end);

@@ -40,7 +40,7 @@ use rustix::process::Signal as Number;
 use super::delivery::Delivery;
 use crate::io::context::Context as _;
 
-/// Which signal: its number.
+/// A signal, by its number.
 ///
 /// `Display` writes its name, such as `SIGTERM`.
 ///
@@ -136,8 +136,8 @@ const NAMES: [(Number, &str); 26] = [
 ];
 
 impl SignalKind {
-    /// Makes the kind with this number, which is the system's. [`signal`] refuses numbers that the
-    /// system does not have.
+    /// Makes the kind with this number of the system. [`signal`] refuses numbers that the system
+    /// does not have.
     ///
     /// # Examples
     ///

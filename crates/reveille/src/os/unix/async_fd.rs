@@ -1,6 +1,6 @@
 //! Readiness of any descriptor.
 //!
-//! # Whose descriptor is registered
+//! # Which descriptor is registered
 //!
 //! The driver must reach the same open file until its entry is removed. An object of another crate
 //! cannot promise that: its `as_fd` may return another descriptor each time, and it may close what
@@ -27,7 +27,7 @@ use reveille_runtime::io::{Interest, Io};
 
 use crate::io::context::Context as _;
 
-/// An object with a descriptor, and the means to wait until that is ready.
+/// An object with a descriptor, and functions that wait until the descriptor is ready.
 ///
 /// Use it for what this crate has no type for: raw sockets, timerfds, eventfds, inotify, terminals,
 /// TUN devices, the socket of a C library. The object is `T`; its own functions do the reading and
@@ -44,20 +44,21 @@ use crate::io::context::Context as _;
 /// # The descriptor
 ///
 /// [`new`](AsyncFd::new) sets the open file to non-blocking mode (`O_NONBLOCK`), for every handle
-/// that shares it, and leaves it so: set it back after [`into_inner`](AsyncFd::into_inner) if you
-/// need to. It duplicates the descriptor and waits for the duplicate, so an `AsyncFd` has one
+/// that shares it. It stays in this mode: after [`into_inner`](AsyncFd::into_inner), set it back if
+/// you need to. It duplicates the descriptor and waits for the duplicate, so an `AsyncFd` has one
 /// descriptor more than its object. While the `AsyncFd` exists the open file is not closed, even if
 /// the object closes its own descriptor. `T` may return any descriptor from `as_fd`, at any time;
 /// readiness is that of the one it returned first.
 ///
 /// # Cancel safety
 ///
-/// Waiting takes nothing. A closure runs only while its future is polled, and its result is
+/// Waiting consumes nothing. A closure runs only while its future is polled, and its result is
 /// returned by that poll.
 ///
 /// # Examples
 ///
-/// Waiting for a timer of the kernel, through a pipe here:
+/// Waits for bytes in a pipe. A timerfd, an inotify descriptor or a raw socket works in the same
+/// way:
 ///
 /// ```
 /// use std::io::{Read, Write};
@@ -91,14 +92,12 @@ impl<T: AsFd> AsyncFd<T> {
     ///
     /// # Errors
     ///
-    /// The object is dropped.
+    /// The object is dropped, and the error names the descriptor.
     ///
     /// * `InvalidInput` if the descriptor is of a kind that is always ready and that the system
     ///   does not wait for: a regular file, a directory, a disk, `/dev/null`. Use
     ///   [`File`](crate::fs::File) for files.
     /// * The system's error, such as `EMFILE` if no descriptor is left for the duplicate.
-    ///
-    /// Each names the descriptor.
     ///
     /// # Examples
     ///
@@ -119,7 +118,7 @@ impl<T: AsFd> AsyncFd<T> {
         Ok(AsyncFd { io: Io::new(registered), inner })
     }
 
-    /// Waits until a read would not wait: there are bytes or an event, the end, or an error.
+    /// Waits until a read would return at once, with bytes, an event, the end, or an error.
     ///
     /// # Errors
     ///
@@ -150,7 +149,7 @@ impl<T: AsFd> AsyncFd<T> {
         self.io.ready(Interest::Read).await
     }
 
-    /// Waits until a write would not wait: there is room, or an error.
+    /// Waits until a write would return at once: there is room, or an error.
     ///
     /// # Errors
     ///
@@ -234,8 +233,8 @@ impl<T: AsFd> AsyncFd<T> {
     /// Calls `read` until it does not fail with `WouldBlock`, and waits until the descriptor is
     /// readable in between. An interrupted call (`EINTR`) is repeated.
     ///
-    /// `read` must fail with `WouldBlock` only if the descriptor has nothing to read: otherwise it
-    /// is not called again before more arrives.
+    /// `read` must fail with `WouldBlock` only if there is nothing to read. If it does so while
+    /// there is, it is not called again before more arrives.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Reading and writing files at a position of one's own.
+//! Reading and writing files at given offsets.
 
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt as _;
@@ -9,14 +9,14 @@ use crate::os::file::{Attempt, aligned, read_inline_at};
 /// The most bytes that one trip to the pool reads or writes.
 const LEN_MAX: usize = 2 << 20;
 
-/// Reading and writing at an offset (`pread`, `pwrite`). The cursor neither matters nor moves, so
+/// Reading and writing at an offset (`pread`, `pwrite`). The cursor is neither used nor moved, so
 /// any number of tasks can use one file at the same time.
 impl File {
     /// Reads bytes at `offset`, counted from the start of the file, and returns their number. Zero
     /// means that the file ends there, or that `buf` is empty. At most 2 MiB are read at once.
     ///
-    /// What was written through this file before is read. On Linux, data in the page cache is read
-    /// without a trip to the pool.
+    /// Bytes that were written through this file before are included. On Linux, data in the page
+    /// cache is read without a trip to the pool.
     ///
     /// # Errors
     ///
@@ -25,7 +25,7 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: nothing is removed.
+    /// Nothing is lost, because nothing is removed.
     ///
     /// # Examples
     ///
@@ -66,7 +66,7 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost: nothing is removed.
+    /// Nothing is lost, because nothing is removed.
     ///
     /// # Examples
     ///
@@ -97,9 +97,9 @@ impl File {
     /// most 2 MiB are written at once. A gap between the end of the file and `offset` reads as
     /// zeros.
     ///
-    /// Unlike `write`, this waits until the system has the bytes: there is nothing to flush. It
-    /// comes after what was written through this file before. A file that was opened for appending
-    /// appends the bytes on Linux, whatever the offset.
+    /// Unlike `write`, this waits until the system has the bytes: there is nothing to flush. These
+    /// bytes reach the file after those that were written through it before. A file that was opened
+    /// for appending appends the bytes on Linux, whatever the offset.
     ///
     /// # Errors
     ///

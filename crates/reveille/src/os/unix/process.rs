@@ -184,8 +184,8 @@ pub trait CommandExt: sealed::Sealed {
 /// # Ok(()) }) }
 /// ```
 pub trait ChildExt: sealed::Sealed {
-    /// Sends a signal to the child. A child that has ended, and whose status was not taken, ignores
-    /// it.
+    /// Sends a signal to the child. If the child has ended and its status was not taken, this
+    /// succeeds and has no effect.
     ///
     /// # Errors
     ///
@@ -256,7 +256,7 @@ pub trait ChildExt: sealed::Sealed {
     /// ```
     fn kill_group(&mut self) -> io::Result<()>;
 
-    /// Asks each process of the group that the child leads to end, and kills those that have not
+    /// Asks each process of the group that the child leads to end, and kills those that still run
     /// after `grace`. Returns the status of the child.
     ///
     /// This sends SIGTERM to the group and waits until no process of it runs. After the grace time

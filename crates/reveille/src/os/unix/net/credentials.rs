@@ -1,4 +1,4 @@
-//! Who is at the other end of a Unix domain connection.
+//! The credentials of the peer of a Unix domain connection.
 
 use std::io;
 
@@ -26,8 +26,8 @@ pub struct PeerCredentials {
     pub uid: u32,
     /// The effective group id.
     pub gid: u32,
-    /// The process id, if the system tells it and the process is visible from here: not on systems
-    /// other than Linux and Android, and not for a process outside of this container.
+    /// The process id. `None` on systems other than Linux and Android, and for a process outside
+    /// this container.
     pub pid: Option<u32>,
 }
 

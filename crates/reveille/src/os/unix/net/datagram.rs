@@ -165,7 +165,7 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the socket is either connected or not.
+    /// If the future is dropped, the socket may or may not be connected.
     ///
     /// # Examples
     ///
@@ -200,7 +200,7 @@ impl UnixDatagram {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped, the socket is either connected or not.
+    /// If the future is dropped, the socket may or may not be connected.
     ///
     /// # Examples
     ///
@@ -477,7 +477,7 @@ impl UnixDatagram {
         self.io.io(Interest::Write, |socket| send(socket, buf)).await
     }
 
-    /// Waits until a receive would not wait: a datagram, the end or an error is there.
+    /// Waits until a receive would return at once, with a datagram, the end or an error.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use reveille_runtime::io::Interest;
 use super::UnixStream;
 
 impl UnixStream {
-    /// Waits until a read would not wait: bytes, the end or an error are there.
+    /// Waits until a read would return at once, with bytes, the end or an error.
     ///
     /// A task that waits like this needs no buffer yet. If other tasks read from the
     /// connection, the bytes may be gone when this returns: a [`read`](crate::io::ReadExt::read)
@@ -43,7 +43,7 @@ impl UnixStream {
         self.io.ready(Interest::Read).await
     }
 
-    /// Waits until a write would not wait: there is room in the send buffer, or an error.
+    /// Waits until a write would return at once: there is room in the send buffer, or an error.
     ///
     /// # Errors
     ///
@@ -74,15 +74,16 @@ impl UnixStream {
 
     /// Waits until the peer has closed its side of the connection, or the connection has failed.
     ///
-    /// Use it to stop work for a client that has left. On Linux and Android this returns although
-    /// unread bytes precede the end, and takes neither them nor the error. Elsewhere it returns
-    /// after they were read. The peer may still read: closing one's write side is the usual end of
-    /// a request in some protocols. Shutting down the read side of this end counts as well.
+    /// Use it to stop work for a client that has left. On Linux and Android this returns even if
+    /// bytes before the end are unread, and takes neither the bytes nor the error. On other systems
+    /// it returns only after they have been read. The peer may still read: in some protocols a
+    /// client closes its write side at the end of each request. If you shut down the read side of
+    /// this stream, this returns too.
     ///
     /// # Errors
     ///
-    /// The system's error, if the socket cannot be registered. Elsewhere than on Linux and Android
-    /// also the error of the connection.
+    /// The system's error, if the socket cannot be registered. On systems other than Linux and
+    /// Android also the error of the connection.
     ///
     /// # Cancel safety
     ///
