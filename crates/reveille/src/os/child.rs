@@ -285,7 +285,7 @@ mod windows {
     use super::Exit;
     use crate::fs::File;
 
-    /// Ends the child. There is no way to ask it that each program understands.
+    /// Ends the child. The system has no request to end that every program understands.
     pub(crate) fn terminate(child: &mut std::process::Child, _: &Exit) -> io::Result<()> {
         child.kill()
     }

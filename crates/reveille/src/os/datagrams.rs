@@ -177,8 +177,8 @@ mod portable {
 
     use crate::net::{Datagram, DatagramMeta};
 
-    /// Receives at least one datagram, without waiting. An error after the first is left to the
-    /// next call, which meets it again.
+    /// Receives at least one datagram, without waiting. An error after the first datagram is left
+    /// to the next call, in which it occurs again.
     pub(crate) fn recv(
         socket: &UdpSocket,
         bufs: &mut [IoSliceMut<'_>],

@@ -200,7 +200,8 @@ mod linux {
         }
         match preadv2(file, &mut [IoSliceMut::new(buf)], offset, ReadWriteFlags::NOWAIT) {
             Ok(count) if count == len => Attempt::Done(count),
-            // The end, or the rest is not in memory. The read that may wait tells.
+            // Either the file ends here or the rest is not in memory. The read that may wait finds
+            // out which.
             Ok(_) | Err(Errno::AGAIN | Errno::INTR) => Attempt::WouldWait,
             Err(_) => Attempt::Unsupported,
         }

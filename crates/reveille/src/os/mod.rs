@@ -1,8 +1,8 @@
 //! Extensions for particular operating systems.
 //!
 //! As in std, the traits and functions here extend the portable modules. Only the module of the
-//! target system exists. The Windows module has the same names; it is type-checked (`cargo xtask
-//! targets`) but has not been run by its authors: expect bugs, and report them.
+//! target system exists. The module for Windows is type-checked (`cargo xtask targets`), but its
+//! authors have not run it: expect bugs, and report them.
 //!
 //! # Examples
 //!

@@ -25,12 +25,12 @@ pub(crate) use windows::{
     send_vectored, set_fast_open, set_reuse_port,
 };
 
-/// What has become of an attempt to connect that does not wait.
+/// The outcome of an attempt to connect that does not wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum BeginConnect {
     /// The socket is connected, or will connect with the first write (Fast Open).
     Connected,
-    /// The answer of the peer has to be waited for.
+    /// The caller must wait for the answer of the peer.
     Waits,
 }
 

@@ -1,7 +1,7 @@
 //! Moving bytes from one socket to another inside the kernel: `splice`, through a pipe.
 //!
-//! The pages that hold the bytes change hands, so they are copied neither to this process nor back.
-//! It takes a pipe and two system calls for each piece, so it pays for long transfers only.
+//! The kernel moves the pages that hold the bytes, so the bytes are not copied to this process and
+//! back. Each piece takes two system calls and needs a pipe, so this pays only for long transfers.
 //!
 //! Invariants:
 //! 1. A pipe is drained before it is filled again. So "would block" when it is filled means that
@@ -13,7 +13,7 @@ pub(crate) use linux::Splice;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use portable::Splice;
 
-/// What came out of an attempt to fill a pipe.
+/// The outcome of an attempt to fill a pipe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "no pipe is filled there"))]
 pub(crate) enum Filled {
@@ -54,7 +54,7 @@ mod linux {
     }
 
     impl Splice {
-        /// Makes the pipe. `None` if no descriptor is left for it: then the bytes are copied.
+        /// Makes the pipe. `None` if no descriptor is left for it. The bytes are then copied.
         pub(crate) fn new() -> Option<Splice> {
             let (reader, writer) = pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK).ok()?;
             let capacity = fcntl_setpipe_size(&writer, PIPE_LEN).unwrap_or(64 * 1024);

@@ -425,7 +425,7 @@ impl Path {
         fs::canonicalize(self).await
     }
 
-    /// Returns the path a symbolic link points to.
+    /// Returns the path that a symbolic link points to.
     ///
     /// Calls [`fs::read_link`](crate::fs::read_link).
     ///

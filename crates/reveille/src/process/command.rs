@@ -43,7 +43,7 @@ enum Stream {
     Unset,
     /// Set by the program.
     Set,
-    /// Unknown: the command was made by std and does not show it.
+    /// Unknown: the command was made from one of std, which does not show it.
     Unknown,
 }
 
@@ -474,9 +474,9 @@ impl From<std::process::Command> for Command {
     }
 }
 
-/// Which of input, output and error are set. std shows it only in the alternate form of `Debug`,
-/// one line each. Text of the program cannot imitate such a line, because strings are shown with
-/// escaped line breaks and nested values are indented further.
+/// Returns which of input, output and error are set. std shows it only in the alternate form of
+/// `Debug`, one line each. Text of the program cannot imitate such a line, because strings are
+/// shown with escaped line breaks and nested values are indented further.
 fn streams(command: &std::process::Command) -> [Stream; 3] {
     let text = format!("{command:#?}");
     let is_field = |line: &str, name| {

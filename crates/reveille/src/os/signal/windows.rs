@@ -3,7 +3,7 @@
 //! The system calls the handler of a process on a thread that it makes for that. The handler puts
 //! a token into the channel of each listener. See [delivery](crate::signal#delivery).
 //!
-//! This module is type-checked (`cargo xtask targets`), but has not been run by its authors: expect
+//! This module is type-checked (`cargo xtask targets`), but its authors have not run it: expect
 //! bugs, and report them.
 //!
 //! # Examples
@@ -38,14 +38,14 @@ use crate::io::context::Context as _;
 static LISTENERS: Mutex<Listeners> = Mutex::new(Listeners { senders: Vec::new(), is_up: false });
 
 struct Listeners {
-    /// The event, and the channel of one listener. A full channel has an event already.
+    /// The event, and the channel of one listener. A full channel already has an event.
     senders: Vec<(u32, Sender<()>)>,
     /// Whether the handler is installed.
     is_up: bool,
 }
 
-/// Runs on a thread of the system's, once for each event. Returns 0 for the next handler, at last
-/// the one that ends the process.
+/// Runs on a thread that the system makes, once for each event. Returns 0 to call the next handler;
+/// the last one ends the process.
 unsafe extern "system" fn handle(event: u32) -> windows_sys::core::BOOL {
     let senders: Vec<Sender<()>> = {
         // Each change is complete, and no user code runs under the lock.

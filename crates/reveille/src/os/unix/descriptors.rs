@@ -1,9 +1,9 @@
 //! The descriptors of the portable types: borrowed, converted into and from.
 //!
-//! A converted descriptor is open and owned by the caller. A shared `TcpStream` or `UnixStream`
-//! converts into a duplicate, because its clones keep using the original. All of them are
-//! non-blocking when converted into descriptors, and are made non-blocking when converted from
-//! them.
+//! The caller owns a converted descriptor, which is open. A shared `TcpStream` or `UnixStream`
+//! converts into a duplicate, because its clones keep using the original. A socket that is
+//! converted into a descriptor stays non-blocking, and a descriptor that is converted into a socket
+//! is made non-blocking.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 use std::os::unix::net as std_unix;
@@ -65,8 +65,8 @@ macro_rules! impl_descriptor {
             ///
             /// # Panics
             ///
-            /// Panics if the socket is shared and no descriptor is left for a duplicate, and if it
-            /// is a `TcpStream` with bytes that [batched
+            /// Panics if the socket is shared and no descriptor is left for a duplicate. Panics if
+            /// it is a `TcpStream` with bytes that [batched
             /// reads](crate::runtime::Builder::batched_reads) took for a read that was dropped.
             fn into_raw_fd(self) -> RawFd {
                 OwnedFd::from(self).into_raw_fd()

@@ -5,7 +5,7 @@
 //! | [`fs`] | symbolic links, permission bits |
 //! | [`io`] | descriptors: borrowing, conversion, and waiting for any of them |
 //! | [`net`] | Unix domain stream and datagram sockets |
-//! | [`process`] | user and group of a child, `exec`, its `argv[0]` |
+//! | [`process`] | user, group and `argv[0]` of a child, `exec`, signals to a child and to its process group |
 //!
 //! # Examples
 //!

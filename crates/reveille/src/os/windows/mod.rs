@@ -1,6 +1,6 @@
 //! Windows extensions: raw handles and sockets, two kinds of symbolic links, and more.
 //!
-//! This module is type-checked (`cargo xtask targets`), but has not been run by its authors: expect
+//! This module is type-checked (`cargo xtask targets`), but its authors have not run it: expect
 //! bugs, and report them.
 //!
 //! # Examples
