@@ -523,13 +523,14 @@ pub async fn symlink_metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
 /// Waits until the entries of the directory `path` are on the disk: what was created, renamed and
 /// removed in it.
 ///
-/// The contents of a file are on the disk after [`File::sync_all`](super::File::sync_all). That a
-/// new file exists at all after a power failure takes this function, too. On Windows it only checks
-/// that `path` is a directory: the system has no such operation.
+/// The contents of a file are on the disk after [`File::sync_all`](super::File::sync_all). For a
+/// new file, call this function too: otherwise the file itself may be missing after a power
+/// failure. On Windows it only checks that `path` is a directory: the system has no such operation.
 ///
 /// # Errors
 ///
-/// An error that names the path: `NotADirectory` if it is something else, and the system's error.
+/// Each error names the path. `NotADirectory` if it is not a directory; otherwise the system's
+/// error.
 ///
 /// # Cancel safety
 ///

@@ -272,6 +272,10 @@ impl<F: Future> Future for RaceAll<F> {
 /// If all fail, returns their errors in the order of the futures. The list is empty if there are no
 /// futures.
 ///
+/// # Cancel safety
+///
+/// As for [`race_all`].
+///
 /// # Examples
 ///
 /// ```

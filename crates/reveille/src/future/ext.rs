@@ -32,6 +32,10 @@ use super::timed::{DelayFuture, TimeoutFuture};
 pub trait FutureExt: Future {
     /// Waits for `dur`, counted from this call, before it polls the future for the first time.
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping this future cancels the timer and drops the future inside.
+    ///
     /// # Examples
     ///
     /// ```
@@ -116,6 +120,10 @@ pub trait FutureExt: Future {
     ///
     /// If both fail, returns the error of the right one.
     ///
+    /// # Cancel safety
+    ///
+    /// The loser's progress is lost, unless it is cancel safe itself.
+    ///
     /// # Examples
     ///
     /// ```
@@ -146,6 +154,10 @@ pub trait FutureExt: Future {
     /// This takes the futures themselves: a borrow, `&mut future`, does not compile, because the
     /// future would then stay unpolled. [Why?](crate::future#futures-that-are-not-polled)
     ///
+    /// # Cancel safety
+    ///
+    /// Dropping this future drops both, or the output of one that has completed.
+    ///
     /// # Examples
     ///
     /// ```
@@ -173,6 +185,10 @@ pub trait FutureExt: Future {
     ///
     /// Returns the first error. The other future is dropped at its current `.await`, or its output
     /// if it has completed.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`join`](FutureExt::join).
     ///
     /// # Examples
     ///
@@ -208,6 +224,10 @@ pub trait FutureExt: Future {
     ///
     /// [`TimeoutError`](super::TimeoutError) if the time ran out. The future is then dropped at its
     /// current `.await`.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping this future drops the one inside.
     ///
     /// # Examples
     ///

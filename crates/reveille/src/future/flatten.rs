@@ -50,7 +50,7 @@ pub trait IntoFuture {
     /// ```
     /// use reveille::future::{self, IntoFuture};
     ///
-    /// // A future converts into itself. Named in full, because std's trait has this method too.
+    /// // A future converts into itself. Named in full, because std's trait also has this method.
     /// let future = IntoFuture::into_future(future::ready("now"));
     /// assert_eq!(reveille::task::block_on(future), "now");
     /// ```

@@ -30,7 +30,7 @@ use slab::Slab;
 
 use crate::protocol::{AtomicBool, Mutex, MutexGuard, Ordering, budget};
 
-/// Most member polls in one poll of the group. Then other tasks run.
+/// The largest number of member polls in one poll of the group. After that, other tasks run.
 pub(crate) const POLLS: usize = 64;
 
 /// The member futures.

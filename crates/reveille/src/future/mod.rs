@@ -17,15 +17,15 @@
 //!
 //! A future that loses a race or runs out of time is *dropped* at its current `.await`. What it
 //! owned is released, and what it had half done stays half done. The combinators here own their
-//! futures and drop the losers before they return their result, not when they are dropped
-//! themselves.
+//! futures and drop the losers before they return their result. They do not keep them until they
+//! are dropped themselves.
 //!
 //! # Futures that are not polled
 //!
 //! A future that is kept, but neither awaited nor dropped, keeps what it holds: a lock, its
 //! position in the queue for one, a permit, a connection. If its own task waits for the same thing,
 //! the task waits forever, although no two tasks are in conflict. This is known as
-//! [futurelock](https://rfd.shared.oxide.computer/rfd/0609). A program that shows it is short:
+//! [futurelock](https://rfd.shared.oxide.computer/rfd/0609). This short program shows it:
 //!
 //! ```text
 //! let mut work = pin!(async { let _guard = lock.lock().await; slow().await });
@@ -51,8 +51,8 @@
 //! that borrow a buffer.) The macro sees the types where it is used. The functions and methods have
 //! an additional type parameter, `NotBorrowed`, which the compiler infers for everything but a
 //! borrow. For a borrow it reports that it cannot infer it (E0282, or E0283 where it knows more of
-//! the type). Its suggestion to name the type does not help, because the module is private. The
-//! macro gives a message of its own.
+//! the type). rustc suggests to name the type, which does not help, because the module is private.
+//! The macro has a message of its own.
 //!
 //! ```text
 //! error[E0282]: type annotations needed

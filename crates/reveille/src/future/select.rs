@@ -89,7 +89,7 @@ impl Borrowed {
 )]
 pub trait OwnedFuture {}
 
-/// What came of a poll.
+/// The result of a poll.
 #[derive(Debug)]
 pub enum Progress<T> {
     /// The output of a branch.
@@ -102,7 +102,7 @@ pub enum Progress<T> {
 
 /// One branch or several.
 pub trait Branches {
-    /// The output, and which branch it is of.
+    /// The output, and the branch that it comes from.
     type Output;
 
     /// Polls the branches in their order.
@@ -447,7 +447,8 @@ macro_rules! __select {
             $crate::__select!(@branches ($($guards)*.1) $($rest)+),
         )
     };
-    // A guard sees the bindings before anything is moved. It refuses always, so nothing is.
+    // A guard sees the bindings before anything is moved. This guard always refuses, so nothing is
+    // moved.
     (@matches $output:ident, $pattern:pat) => {{
         let mut is_match = false;
         #[allow(unused_mut)]

@@ -95,7 +95,7 @@ where
 /// When a time limit ends.
 #[derive(Debug)]
 enum Limit {
-    /// So long after the first poll. The clock has not been read.
+    /// This long after the first poll. The clock has not been read yet.
     After(Duration),
     At(Instant),
     /// With the end of a timer.

@@ -19,7 +19,7 @@ use super::consume::Pace;
 use super::{FusedStream, Stream};
 use crate::future::Group;
 
-/// Panics if there could be no future at a time.
+/// Panics if the limit is 0, with which no future could run.
 #[track_caller]
 pub(super) fn assert_limit(limit: usize, name: &str) {
     assert!(limit > 0, "`{name}` needs a limit of at least 1");
@@ -45,7 +45,8 @@ fn take_next<S: Stream>(
     }
 }
 
-/// What the rest of a stream and the futures that it has started still yield.
+/// The bounds of the number of items still to come: from the rest of the stream, and from the
+/// futures that were started.
 fn remaining<S: Stream>(stream: Option<&S>, started: usize) -> (usize, Option<usize>) {
     let (lower, upper) = stream.map_or((0, Some(0)), S::size_hint);
     let upper = upper.and_then(|upper| upper.checked_add(started));
@@ -127,7 +128,7 @@ impl<S: Stream + fmt::Debug> fmt::Debug for BufferUnordered<S> {
 }
 
 pin_project! {
-    /// A future, and which of the stream's it is.
+    /// A future and its number in the stream.
     struct Numbered<F> {
         #[pin]
         future: F,
@@ -168,7 +169,7 @@ pin_project! {
         stream: Option<S>,
         limit: usize,
         group: Group<Pin<Box<Numbered<S::Item>>>>,
-        // The outputs from the next to yield on; `None` for a future that still runs.
+        // The outputs, from the one that is yielded next; `None` for a future that still runs.
         outputs: VecDeque<Option<<S::Item as Future>::Output>>,
         // The number of the first of them.
         first: u64,

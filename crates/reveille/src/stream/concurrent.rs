@@ -1,5 +1,5 @@
-//! What a stream has beside the methods of async-std: asynchronous and concurrent processing of its
-//! items inside one task, and batches.
+//! Methods of streams that async-std does not have: asynchronous and concurrent processing of items
+//! inside one task, and batches.
 //!
 //! `buffered.rs` and `chunks.rs` have their types. `for_each_concurrent` owns the futures that it
 //! creates, in a [`Group`], and polls those that were woken.
@@ -94,7 +94,7 @@ pub trait ConcurrentExt: Stream {
     ///
     /// # Cancel safety
     ///
-    /// The future of the present item stays in the stream, so a dropped `next` loses nothing.
+    /// The future of the current item stays in the stream, so a dropped `next` loses nothing.
     ///
     /// # Examples
     ///
@@ -173,7 +173,7 @@ pub trait ConcurrentExt: Stream {
     /// use reveille::prelude::*;
     /// use reveille::{future, stream, task};
     ///
-    /// // The first never completes, and does not hold the second up.
+    /// // The first never completes, and the second does not wait for it.
     /// let mut outputs = stream::from_iter([true, false])
     ///     .map(async |is_stuck| {
     ///         if is_stuck {
@@ -205,7 +205,7 @@ pub trait ConcurrentExt: Stream {
     ///
     /// # Cancel safety
     ///
-    /// The items of the present batch stay in the stream, so a dropped `next` loses nothing.
+    /// The items of the current batch stay in the stream, so a dropped `next` loses nothing.
     ///
     /// # Examples
     ///

@@ -52,7 +52,7 @@ impl Pace {
 
 /// Processes the items of a stream.
 pub trait Consumer<T> {
-    /// The output of the comparison.
+    /// The output of the future.
     type Output;
 
     /// Processes an item. Breaks if the result is known without the remaining items.

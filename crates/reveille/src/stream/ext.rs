@@ -133,7 +133,7 @@ pub trait StreamExt: Stream {
         Consume::new(self, Last(None))
     }
 
-    /// Yields the first `n` items. The stream is not polled for another after them.
+    /// Yields the first `n` items. After those, the stream is not polled again.
     ///
     /// # Examples
     ///
@@ -555,8 +555,8 @@ pub trait StreamExt: Stream {
 
     /// Yields pairs of items, one from each stream, and ends with the shorter.
     ///
-    /// If an item of this stream waits for its partner when the stream of pairs is dropped, it is
-    /// lost.
+    /// If the stream of pairs is dropped while an item of this stream waits for its partner, the
+    /// item is lost.
     ///
     /// # Examples
     ///

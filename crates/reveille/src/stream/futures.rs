@@ -1,8 +1,8 @@
 //! The names of the futures that [`StreamExt`](super::StreamExt)'s methods return.
 //!
-//! The names are async-std's, and like there the types are unspecified. Guaranteed are the output,
-//! `Unpin` if the stream is `Unpin` (always, if the stream is only borrowed), and `Send` and `Sync`
-//! if everything inside is.
+//! The names are async-std's. As there, the types are unspecified. What is guaranteed is the
+//! output, and three traits: they are `Unpin` if the stream is `Unpin` (always, if the stream is
+//! only borrowed), and `Send` and `Sync` if everything inside is.
 
 use super::compare::{
     AnyOrder, ByEquality, ByOrd, ByPartialOrd, Compare, IsGreater, IsGreaterOrEqual, IsLess,

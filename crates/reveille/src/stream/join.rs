@@ -157,7 +157,7 @@ impl<A: Stream, B: Stream> Stream for Zip<A, B> {
 }
 
 pin_project! {
-    /// The items of the streams a stream yields: see
+    /// The items of the streams that a stream yields: see
     /// [`StreamExt::flatten`](super::StreamExt::flatten).
     ///
     /// # Examples
@@ -223,7 +223,7 @@ where
 }
 
 pin_project! {
-    /// The items of the streams a closure makes: see
+    /// The items of the streams that a closure makes: see
     /// [`StreamExt::flat_map`](super::StreamExt::flat_map).
     ///
     /// # Examples

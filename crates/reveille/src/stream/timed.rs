@@ -1,7 +1,8 @@
 //! Streams and time: `interval`, `timeout`, `throttle`, `delay`.
 //!
 //! Each of them owns one [`Sleep`] and resets it, so a timer costs no allocation per item. A
-//! duration too long for the clock never ends: nothing here adds to an `Instant` itself.
+//! duration that is too long for the clock never ends, because no code here adds to an `Instant`
+//! itself.
 
 use std::error::Error;
 use std::fmt;
@@ -19,9 +20,9 @@ use super::{FusedStream, Stream};
 /// Creates a stream that yields `()` again and again, `dur` apart.
 ///
 /// The first item comes one period from now, and every period begins when the previous item was
-/// *taken*: a late reader gets one item at once and then waits a whole period. Missed ticks are not
-/// made up for. To keep step with the clock over a long time, compute deadlines and use
-/// [`sleep_until`](crate::task::sleep_until).
+/// *taken*: a late reader gets one item at once and then waits a whole period. It does not make up
+/// for missed ticks. For ticks that keep step with the clock, use
+/// [`time::interval`](crate::time::interval).
 ///
 /// The stream never ends. With a period of zero it is always ready; with [`Duration::MAX`] it never
 /// is.

@@ -107,7 +107,7 @@ impl<I: ExactSizeStream + ?Sized + Unpin> ExactSizeStream for &mut I {
     }
 }
 
-/// A stream that stays ended.
+/// A stream that yields `None` forever after its end.
 ///
 /// Other streams may do anything when they are polled after their end: panic, or start again.
 /// [`StreamExt::fuse`](super::StreamExt::fuse) converts any stream.

@@ -172,8 +172,8 @@ impl<T> JoinSet<T> {
         self.handles.is_empty()
     }
 
-    /// Awaits the next result: that of the task that completed first among those not taken yet.
-    /// Returns `None` when the set is empty.
+    /// Awaits the next result. If several tasks have completed, takes the result of the one that
+    /// completed first. Returns `None` when the set is empty.
     ///
     /// # Errors
     ///
@@ -316,7 +316,7 @@ impl<T> JoinSet<T> {
         }
     }
 
-    /// Releases every task, after calling `ask` with it.
+    /// Calls `ask` with every task, and then releases the task.
     fn let_go(&mut self, ask: impl Fn(&JoinHandle<T>)) {
         let finished = std::mem::take(&mut self.finished);
         let waker = {
@@ -357,7 +357,7 @@ impl<T> JoinSet<T> {
 
     fn poll_next_handle(&mut self, cx: &mut Context<'_>) -> Poll<Option<Joined<T>>> {
         if self.is_empty() {
-            // A loop that asks an empty set again and again has to let others run, too.
+            // A loop that polls an empty set again and again must also let other tasks run.
             ready!(budget::poll_proceed(cx));
             return Poll::Ready(None);
         }
@@ -375,7 +375,7 @@ impl<T> JoinSet<T> {
                 number
             }
         };
-        // A run of available results must not keep the thread from other tasks.
+        // A series of available results must not keep the thread from other tasks.
         ready!(budget::poll_proceed(cx));
         self.poll_closing(number, cx).map(Some)
     }

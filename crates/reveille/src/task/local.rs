@@ -6,7 +6,7 @@ use std::fmt;
 
 /// Declares task-local values, as [`thread_local!`] declares thread-local ones.
 ///
-/// A value is created on first access by its task, and dropped with the task's future. Spawned
+/// A value is created when its task first accesses it, and dropped with the task's future. Spawned
 /// tasks do not inherit values.
 ///
 /// # Examples

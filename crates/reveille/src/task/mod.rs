@@ -214,7 +214,7 @@ where
 /// [`spawn_local`]. The tasks of [`spawn`] run on the pool. The future need not be `Send`, and may
 /// borrow.
 ///
-/// It may be called anywhere, also inside a task: another thread then takes over the work of the
+/// You may call it anywhere, even inside a task. There, another thread takes over the work of the
 /// thread that blocks.
 ///
 /// # Other executors
@@ -330,7 +330,7 @@ pub fn sleep_until(deadline: Instant) -> Sleep {
 ///
 /// # Cancel safety
 ///
-/// Nothing is lost but the yield.
+/// Dropping the future loses nothing.
 ///
 /// # Examples
 ///
@@ -358,8 +358,8 @@ pub async fn yield_now() {
 ///
 /// # Panics
 ///
-/// Panics outside a task. [`block_on`] counts as a task, the closure of [`spawn_blocking`] does
-/// not. See [`try_current`].
+/// Panics outside a task. [`block_on`] counts as a task; the closure of [`spawn_blocking`] does
+/// not. [`try_current`] returns `None` instead.
 ///
 /// # Examples
 ///

@@ -23,7 +23,7 @@ use crate::io::context::Context as _;
 /// The first and the longest pause between two attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 
-/// What is asked for.
+/// The kind of lock that is requested.
 #[derive(Clone, Copy)]
 enum Wanted {
     Exclusive,
@@ -51,7 +51,7 @@ impl Unclaimed {
 impl Drop for Unclaimed {
     fn drop(&mut self) {
         if let Some(shared) = &self.0 {
-            // The file was just locked, so an error means that the lock went with its server.
+            // The file was just locked, so an error means that the lock was lost with its server.
             let _ = shared.file().unlock();
         }
     }
@@ -59,9 +59,9 @@ impl Drop for Unclaimed {
 
 /// Locks between the handles of a file, in this process and others.
 ///
-/// They are advisory: they exclude other locks, and neither reads nor writes. They belong to the
-/// open file, which the clones of a `File` share, and are released when the last of these is
-/// dropped. On systems other than Windows they are those of `flock`.
+/// They are advisory: they exclude other locks, but not reads and writes. They belong to the open
+/// file, which the clones of a `File` share, and are released when the last of these is dropped. On
+/// systems other than Windows they are those of `flock`.
 impl File {
     /// Waits until no other open file has a lock, and takes the exclusive lock.
     ///
@@ -73,8 +73,8 @@ impl File {
     ///
     /// # Errors
     ///
-    /// `could not lock the file: …`, with the system's error; the error of an earlier write, and
-    /// then there is no lock.
+    /// `could not lock the file: …`, with the system's error. The error of an earlier write; the
+    /// lock is then not taken.
     ///
     /// # Cancel safety
     ///
@@ -136,7 +136,8 @@ impl File {
     ///
     /// # Errors
     ///
-    /// [`TryLockError::WouldBlock`] if another one has a lock; else as for [`lock`](File::lock).
+    /// [`TryLockError::WouldBlock`] if another open file has a lock; otherwise as for
+    /// [`lock`](File::lock).
     ///
     /// # Cancel safety
     ///
@@ -194,7 +195,7 @@ impl File {
     ///
     /// # Errors
     ///
-    /// The error of an earlier write, and then the lock is kept; the system's error.
+    /// The error of an earlier write; the lock is then kept. Otherwise the system's error.
     ///
     /// # Cancel safety
     ///

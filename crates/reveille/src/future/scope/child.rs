@@ -113,8 +113,8 @@ impl<F: Future, R: Receive<F::Output>> Future for Child<F, R> {
 ///
 /// # Panics
 ///
-/// Awaiting it panics if the child has ended without an output: the scope's token was cancelled, or
-/// the scope has ended, which only a handle outside the scope can observe. Await
+/// Awaiting it panics if the child has ended without an output: either the scope's token was
+/// cancelled, or the scope has ended. Only a handle outside the scope can observe the second. Await
 /// [`result`](ScopedFuture::result) instead if that can happen.
 ///
 /// # Cancel safety

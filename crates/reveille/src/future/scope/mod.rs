@@ -222,7 +222,7 @@ where
 ///
 /// # Cancel safety
 ///
-/// Panics as [`scope`] does.
+/// As for [`scope`].
 ///
 /// # Examples
 ///
@@ -252,7 +252,7 @@ where
 ///
 /// # Cancel safety
 ///
-/// Panics as [`scope`] does.
+/// As for [`scope`].
 ///
 /// # Examples
 ///
@@ -288,7 +288,7 @@ where
 ///
 /// # Cancel safety
 ///
-/// Panics as [`scope`] does.
+/// As for [`scope`].
 ///
 /// # Examples
 ///

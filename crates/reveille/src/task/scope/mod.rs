@@ -324,7 +324,7 @@ where
 ///
 /// # Cancel safety
 ///
-/// Panics as [`scope`] does.
+/// As for [`scope`].
 ///
 /// # Examples
 ///

@@ -1,8 +1,8 @@
 //! Cancellation tokens, their deadlines, and the futures that run under them.
 //!
 //! `tree.rs` has the tree of tokens and their waiters. `blocking_handle.rs` has the handle of a
-//! blocking closure whose wait can be cancelled, and `phase.rs` the flag that the two sides agree
-//! by.
+//! blocking closure whose wait can be cancelled, and `phase.rs` the flag by which the two sides
+//! agree.
 //!
 //! *Rejected:* a timer task per deadline, which would have to be found and ended when the token is
 //! dropped. A deadline is a number that each waiter and each check compares with the clock.
@@ -118,7 +118,7 @@ impl CancellationToken {
     }
 
     /// Creates a child that is also cancelled after `timeout`, counted from this call. A timeout
-    /// too long for the clock never ends.
+    /// that is too long for the clock never ends.
     ///
     /// # Examples
     ///
