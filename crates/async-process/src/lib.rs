@@ -18,7 +18,7 @@
 //! * A [`Command`] made from one of std keeps the streams that were set there.
 //! * Closing a [`ChildStdin`] closes the pipe, so the child reads the end of its input.
 //! * A write to a child that has closed its input is an error and never the signal SIGPIPE.
-//! * [`driver`] has nothing to do, see there.
+//! * [`driver`] has nothing to do and never completes.
 //!
 //! # Examples
 //!
@@ -49,7 +49,7 @@ pub use reveille::process::{
     Child, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus, Output, Stdio,
 };
 
-/// Never completes: reveille reaps children without a future that somebody has to poll.
+/// Never completes: reveille reaps children without a future that the program must poll.
 ///
 /// # Cancel safety
 ///

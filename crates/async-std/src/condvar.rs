@@ -251,7 +251,7 @@ impl Condvar {
         (guard, WaitTimeoutResult(result.timed_out()))
     }
 
-    /// Wakes the task that has waited longest, if any.
+    /// Wakes the task that has waited longest, if there is one.
     ///
     /// The caller need not hold the mutex.
     ///

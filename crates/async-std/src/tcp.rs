@@ -1,7 +1,8 @@
 //! async-std's TCP types, and what they share with its Unix sockets.
 //!
-//! They wrap reveille's. The one difference is what closing a writer does: nothing in async-std,
-//! and so here; in reveille it shuts the write side down. Both convert into each other.
+//! They wrap reveille's types and convert into them and back. The only difference is closing a
+//! writer: in reveille it shuts the write side down, and in async-std, and so here, it does
+//! nothing.
 
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -161,7 +162,7 @@ macro_rules! impl_stream {
 #[cfg(unix)]
 pub(crate) use impl_stream;
 
-/// Implements what wraps and unwraps reveille's types and std's. `$ours` wraps `$theirs`.
+/// Implements the conversions from and into reveille's types and std's. `$ours` wraps `$theirs`.
 macro_rules! impl_wrapper {
     ($($ours:ident: $theirs:ty, $std:ty;)*) => {$(
         impl From<$std> for $ours {

@@ -63,8 +63,8 @@ use expand::Role;
 ///
 /// # Errors
 ///
-/// Refuses, at compile time, a function that is not `async`, is not called `main`, or has
-/// parameters or generics, and options that do not exist or have a wrong value.
+/// It is a compile error if the function is not `async`, is not called `main`, or has parameters or
+/// generics. It is also one if an option does not exist or has a wrong value.
 ///
 /// # Panics
 ///
@@ -107,7 +107,7 @@ pub fn main(attribute: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// # Errors
 ///
-/// Refuses, at compile time, a function that is not `async`, or has parameters or generics.
+/// It is a compile error if the function is not `async`, or has parameters or generics.
 ///
 /// # Examples
 ///

@@ -8,7 +8,7 @@ use crate::parse::{SyntaxError, is_punct};
 /// The most workers of a runtime, as its builder has it.
 const MAX_WORKERS: u128 = 512;
 
-/// What an attribute says.
+/// The parsed options of an attribute.
 #[derive(Debug, Default)]
 pub(crate) struct Options {
     /// `crate = path`.
@@ -23,7 +23,7 @@ impl Options {
     pub(crate) fn parse(attribute: TokenStream, role: Role) -> Result<Options, SyntaxError> {
         let mut options = Options::default();
         let mut tokens = attribute.into_iter();
-        // Ends with the tokens.
+        // Each round consumes a token, so the loop ends.
         while let Some(name) = tokens.next() {
             let span = name.span();
             let equals = tokens.next();
@@ -130,7 +130,7 @@ impl Options {
 }
 
 impl Role {
-    /// What the options of the attribute are.
+    /// The text that lists the attribute's options.
     fn expected(self) -> &'static str {
         match self {
             Role::Main => {

@@ -27,14 +27,15 @@
 //! The last option works, but needs a dedicated waiting thread. Our own threads cannot wait: during
 //! a poll the library may block the thread until tokio acts (`Handle::block_on`, or another
 //! `block_on`, inside a task). A program that consists of one `block_on` has no other thread, so it
-//! would hang. One thread must therefore wait before the first poll begins, and tokio has that one.
+//! would hang. So one thread must wait before the first poll begins, and tokio already has such a
+//! thread.
 //!
 //! Rejected: one tokio thread until the first sign of use, then a second runtime with all threads.
 //! A library would alternate between two runtimes.
 //!
 //! Rejected: keeping a context that the thread has already entered. If a program calls our
-//! `block_on` inside a single-threaded tokio runtime, it stops that runtime, and anything that
-//! waits for it waits for ever.
+//! `block_on` inside a single-threaded tokio runtime, that runtime stops, and everything that waits
+//! for it waits forever.
 //!
 //! Rejected: a single-threaded tokio runtime that a thread of ours drives, or a multi-threaded one
 //! with one worker. Both are cheaper while unused: the first `block_on` takes 0.05 ms instead of
