@@ -1,8 +1,8 @@
 //! `block_on` is the bridge from ordinary code to futures.
 //!
 //! It polls a future on the calling thread. While the future waits, the thread sleeps: the future
-//! has passed on its waker, and the waker ends the sleep. The caller waits until the future is
-//! ready, so the future can borrow from the caller and need not be `Send`.
+//! has given its waker to an event, and the waker wakes the thread. The caller waits until the
+//! future is ready, so the future can borrow from the caller and need not be `Send`.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};

@@ -5,7 +5,7 @@
 //!
 //! * `poll` returns `Ready` once, with the value.
 //! * Before it returns `Pending`, it stores the waker where an event will call it.
-//! * Each poll can bring another waker. The newest one counts.
+//! * Each poll may pass a different waker. Only the newest one must be woken.
 //!
 //! [`Turnstile`] lets one future pass for each coin.
 

@@ -1,9 +1,9 @@
 //! Tasks on a pool of threads: `spawn`.
 //!
-//! Any thread of the pool can poll a spawned task, and another one after each await. So its future
-//! must be `Send`. Idle threads steal tasks from busy ones. The handle is a future that resolves to
-//! the task's output. Dropping the handle detaches the task. Cancelling it drops the task's future
-//! at its current await.
+//! Any thread of the pool can poll a spawned task, and after each await a different one may do so.
+//! So its future must be `Send`. Idle threads steal tasks from busy ones. The handle is a future
+//! that resolves to the task's output. Dropping the handle detaches the task. Cancelling it drops
+//! the task's future at its current await.
 
 use std::collections::HashSet;
 use std::thread;

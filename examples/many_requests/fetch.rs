@@ -14,7 +14,8 @@ use crate::response::{self, Answer, ResponseError};
 use crate::trace::{Payload, Step, Trace};
 use crate::url::{Url, UrlError};
 
-/// The reason why a URL could not be fetched. The message does not name the URL; its caller does.
+/// The reason why a URL could not be fetched. The message does not name the URL, because the caller
+/// does.
 #[derive(Debug)]
 pub(crate) enum FetchError {
     Url(UrlError),

@@ -1,7 +1,7 @@
 //! The chart as an SVG picture.
 //!
-//! A thin coloured band is a wait; its colour shows the await. A tall dark bar is a poll. Rows are
-//! as tall as fits, so that three rows look like a diagram and three hundred like a texture.
+//! A thin coloured band is a wait; its colour shows the await. A tall dark bar is a poll. The rows
+//! fill the height: with three rows each is a bar, with three hundred each is a thin line.
 
 use std::fmt::Write;
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Records when a request was polled, when it waited, and at which await.
 //!
 //! An executor polls the future of a task. [`Traced`] wraps that future. It records the time before
-//! and after each poll, and the [`Step`] that the request had reached at the end of the poll. The
-//! request waits at that await until the next poll. The request reports its steps by [`Trace::at`].
+//! and after each poll, and the [`Step`] that the request had reached at the end of the poll. Until
+//! the next poll, the request waits at that step. The request reports its steps by [`Trace::at`].
 //! This module does not depend on the runtime and can trace any future.
 
 use std::any::Any;

@@ -34,7 +34,7 @@ pub async fn bind() -> io::Result<TcpListener> {
 
 /// Accepts connections and passes each one to `start`. Never returns.
 ///
-/// `start` runs [`answer`] as a task on an executor of its choice.
+/// `start` must run [`answer`] as a task, on an executor of its choice.
 pub async fn serve(listener: TcpListener, start: impl Fn(TcpStream)) {
     loop {
         match listener.accept().await {
