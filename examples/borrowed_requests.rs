@@ -3,7 +3,8 @@
 //! A task can outlive the function that spawned it, so it must own what it uses. That is why the
 //! example `spawn_local` has `String`s and clones. Here the requests are children of a scope
 //! instead. They live inside the future of `many_requests`, which ends after them, so they can
-//! borrow its arguments. A child that was woken is polled whatever the body awaits.
+//! borrow its arguments. A child that was woken is polled even while the body awaits something
+//! else.
 //!
 //! The children take turns on one thread, which is enough for requests that wait. For long
 //! computations use tasks: see `task::scope`.

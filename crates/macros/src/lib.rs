@@ -56,7 +56,8 @@ use expand::Role;
 /// Options take precedence over the environment variables of the global runtime. With
 /// `shutdown_grace`, `runtime::shutdown_global` runs after `main`: tasks and blocking closures may
 /// finish, and what did not finish in time is logged as a warning. Without it the process ends when
-/// `main` returns, whatever still runs. A panic of `main` ends the process without the grace time.
+/// `main` returns, even if tasks still run. A panic of `main` ends the process without the grace
+/// time.
 ///
 /// The attribute finds the crate under the name that the package's manifest gives it, as in
 /// `async-std = { package = "reveille" }`. `crate = path` sets another path.

@@ -150,9 +150,8 @@
 //!
 //! # Guarantees
 //!
-//! * A woken task is polled, whatever other tasks do, if each poll of the other tasks returns. If
-//!   some polls do not return, a task of the pool is still polled while a spare thread is
-//!   available.
+//! * If each poll of the other tasks returns, every woken task is polled. If some polls do not
+//!   return, a task of the pool is still polled while a spare thread is available.
 //! * A task is never polled by two threads at the same time.
 //! * A sleep never ends early.
 //! * A time limit takes effect, also over an operation that is always ready, if the operation is in

@@ -3,9 +3,9 @@
 //! The functions behind them, in `io`, format the text when they are called, so their futures own
 //! it. `format_args!` creates temporaries that are not `Send` and that would live to the end of the
 //! expression, across the `.await` of the macro's result. So each macro formats inside a `let`,
-//! whose temporaries end with it. The future can therefore be awaited in a spawned task, whatever
-//! the arguments are. (async-std's macros and std's `write!` keep the arguments across the await.)
-//! A line is written in one piece, so lines of different tasks do not mix.
+//! whose temporaries end with it. The future can therefore be awaited in a spawned task, with any
+//! arguments. (async-std's macros and std's `write!` keep the arguments across the await.) A line
+//! is written in one piece, so lines of different tasks do not mix.
 
 /// Prints to the standard output. Returns a future.
 ///

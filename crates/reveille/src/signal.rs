@@ -20,8 +20,8 @@
 //!
 //! On Unix the handler adds one to a counter and writes to an eventfd (a socket pair on systems
 //! without eventfds). The driver of a thread that runs a listener waits for that descriptor like
-//! for any socket, so no thread is started. Each signal takes one descriptor, whatever the number
-//! of its listeners, and keeps it until the process ends.
+//! for any socket, so no thread is started. Each signal takes one descriptor, even with many
+//! listeners, and keeps it until the process ends.
 //!
 //! # Shutdown
 //!

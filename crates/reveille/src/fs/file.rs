@@ -70,10 +70,10 @@ mod waiters;
 ///
 /// # Reading
 ///
-/// On Linux, the poll itself copies data that is in the page cache or on tmpfs, whatever the
-/// length. The pool reads other data. Sequential reads of ordinary files read ahead by up to 1 MiB:
-/// a file that is changed meanwhile is seen as it was when it was read, and every seek except a
-/// small [`SeekFrom::Current`] discards what was read ahead. Other files are never read ahead.
+/// On Linux, the poll itself copies data of any length that is in the page cache or on tmpfs. The
+/// pool reads other data. Sequential reads of ordinary files read ahead by up to 1 MiB: a file that
+/// is changed meanwhile is seen as it was when it was read, and every seek except a small
+/// [`SeekFrom::Current`] discards what was read ahead. Other files are never read ahead.
 ///
 /// A read of a regular file fills its buffer unless the file ends before. Only where the page cache
 /// cannot be read without waiting (network file systems, FUSE, systems other than Linux) does a

@@ -38,7 +38,7 @@
 //! | written as | what happens |
 //! |---|---|
 //! | `work.race(..)`, `work.timeout(..)`, `token.run(work)`, [`race_all`], [`select!`](crate::select!) with `work` | it is dropped when it loses, and releases the lock |
-//! | a child of [`scope`], or a task | it keeps running, whatever its parent awaits, and releases the lock when it is done |
+//! | a child of [`scope`], or a task | it keeps running while its parent awaits something else, and releases the lock when it is done |
 //! | [`race`](FutureExt::race), [`try_race`](FutureExt::try_race), [`join`](FutureExt::join), [`try_join`](FutureExt::try_join), the variants for many such as [`race_all`], [`select!`](crate::select!), each `timeout` of a future, a [token](crate::task::CancellationToken::run)'s `run`, a [`scope`]'s `spawn` or the body of a [`try_scope`], with `&mut work` or a `Pin<&mut _>` | **does not compile** |
 //! | the same behind a type parameter: inside `async fn first<A: Future, B: Future>(a: A, b: B)`, called with `&mut work` | compiles and hangs; with debug assertions, a logged warning names the type of the future when it loses a race, its time limit or its token |
 //! | `&mut work` inside another future, an `async` block or a `poll_fn` | compiles and hangs, without a warning |

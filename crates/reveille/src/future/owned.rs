@@ -3,11 +3,11 @@
 //! Rust has no bound that says "anything but a borrow". It does refuse what it cannot infer. Every
 //! future is an [`OwnedFuture`] of the kind [`Given`], and `&mut _` and `Pin<&mut _>` are also of
 //! the kind [`LentSoNotPolledWhenItLoses`]. A function that leaves the kind to inference accepts
-//! whatever has exactly one kind; for a borrow the kind is ambiguous. The compiler then reports
-//! that it cannot infer the type parameter `NotBorrowed`, which is why it has that name in these
-//! functions. Futures that borrow data, boxes, and type parameters have one kind. A borrow behind a
-//! type parameter or inside another future is not detected, except inside boxes and delays, which
-//! have impls for it.
+//! every future that has exactly one kind. For a borrow the kind is ambiguous. The compiler then
+//! reports that it cannot infer the type parameter `NotBorrowed`, which is why it has that name in
+//! these functions. Futures that borrow data, boxes, and type parameters have one kind. A borrow
+//! behind a type parameter or inside another future is not detected, except inside boxes and
+//! delays, which have impls for it.
 //!
 //! A function of two futures has two such parameters. With one parameter for both, an owned future
 //! would fix the kind to [`Given`], which the borrow beside it also has.

@@ -167,8 +167,8 @@ impl Copy {
                 Poll::Ready(result) => result?,
                 Poll::Pending if self.is_flushed => return Poll::Pending,
                 Poll::Pending => {
-                    // The reader has our waker, so the task is polled again whatever the flush
-                    // returns.
+                    // The reader has our waker, so the task is polled again, even if the flush is
+                    // ready.
                     if let Poll::Ready(result) = writer.as_mut().poll_flush(cx) {
                         result?;
                         self.is_flushed = true;

@@ -169,7 +169,8 @@ impl<W: StdWrite + 'static> PoolWriter<W> {
         self.poll(cx, is_ours, || Operation::Flush).map_ok(drop)
     }
 
-    /// Waits for the operation on the pool. Starts ours if another was running, or none was.
+    /// Waits for the operation on the pool. Starts ours if a different operation or no operation
+    /// was running.
     fn poll(
         &mut self,
         cx: &mut Context<'_>,

@@ -59,7 +59,7 @@ impl Exit {
     }
 
     /// Waits until the child has exited, and leaves its status. On systems that cannot do that
-    /// (OpenBSD, Redox) it waits for ever.
+    /// (OpenBSD, Redox) it waits forever.
     #[cfg(unix)]
     pub(crate) async fn exited(&self) -> io::Result<()> {
         #[cfg(target_os = "linux")]

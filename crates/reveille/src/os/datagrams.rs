@@ -84,8 +84,8 @@ mod linux {
             metas.iter_mut().zip(&headers[..received]).zip(senders).zip(&controls)
         {
             let len = header.msg_len as usize;
-            // SAFETY: the kernel has stored an address of this length, or none, with length 0: the
-            // storage was zeroed, so it is initialized in any case.
+            // SAFETY: the kernel has stored an address of this length, or no address, with length
+            // 0. The storage was zeroed, so it is initialized in any case.
             let sender = unsafe { SockAddr::new(sender, header.msg_hdr.msg_namelen) };
             *meta = DatagramMeta {
                 sender: sender.as_socket(),

@@ -1,8 +1,8 @@
 //! Collecting streams: [`FromStream`] and [`Extend`].
 //!
-//! Both traits return boxed futures that are `Send`, so `collect` can be awaited in a spawned task
-//! whatever the collection is. Each collection is one line of a macro below: how to create it, how
-//! to reserve space, how to add an item.
+//! Both traits return boxed futures that are `Send`. So `collect` can be awaited in a spawned task,
+//! into any collection. Each collection is one line of a macro below: how to create it, how to
+//! reserve space, how to add an item.
 //!
 //! [`Extend`] here is the asynchronous trait. `partition` and `unzip` need std's as well, because
 //! they add items one by one, which std's trait does without a box.

@@ -7,7 +7,7 @@
 //! **Fairness.** A stream whose items are always ready (a full channel, `from_iter`) would let a
 //! plain loop keep its worker thread until the end. `Consume` takes budget for the items of one
 //! poll ([`Pace`]) and yields when it is used up. It takes the budget before it takes an item, so a
-//! cancelled future loses none.
+//! cancelled future loses no item.
 //!
 //! *Rejected:* futures-lite's futures, which loop without yielding. *Rejected:* async-std's
 //! futures, which yield after every item. *Rejected:* `impl Future` as the return type, which is

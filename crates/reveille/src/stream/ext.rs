@@ -113,7 +113,7 @@ pub trait StreamExt: Stream {
         Consume::new(self, Nth { remaining: n })
     }
 
-    /// Consumes the stream and returns its last item, or `None` if there was none.
+    /// Consumes the stream and returns its last item, or `None` if the stream was empty.
     ///
     /// # Examples
     ///
@@ -630,7 +630,7 @@ pub trait StreamExt: Stream {
     ///
     /// The stream continues after an error, with a new period. To stop, drop it. The first period
     /// begins at the creation of the stream, each later one at the previous item or error. An item
-    /// that is ready is never late, whatever the clock says, and with [`Duration::MAX`] there is no
+    /// that is ready when the stream is polled is never late. With [`Duration::MAX`] there is no
     /// limit.
     ///
     /// # Examples
@@ -912,7 +912,7 @@ pub trait StreamExt: Stream {
         Consume::new(self, Count(0))
     }
 
-    /// Sums the items; 0 if there are none.
+    /// Sums the items. The sum of an empty stream is 0.
     ///
     /// The future is not `Send`, because [`Sum`] does not require it. In a spawned task, use
     /// [`fold`](StreamExt::fold).
@@ -940,7 +940,7 @@ pub trait StreamExt: Stream {
         Sum::sum(self)
     }
 
-    /// Multiplies the items; 1 if there are none.
+    /// Multiplies the items. The product of an empty stream is 1.
     ///
     /// The future is not `Send`, because [`Product`] does not require it. In a spawned task, use
     /// [`fold`](StreamExt::fold).
@@ -1079,7 +1079,7 @@ pub trait StreamExt: Stream {
         Consume::new(self, Position { predicate, index: 0 })
     }
 
-    /// Finds the greatest item; `None` if there are none.
+    /// Finds the greatest item. `None` if the stream is empty.
     ///
     /// Of several equal items, the first is returned.
     ///
@@ -1161,7 +1161,7 @@ pub trait StreamExt: Stream {
         Consume::new(self, KeyedExtreme::new(key_by, Greatest))
     }
 
-    /// Finds the least item; `None` if there are none.
+    /// Finds the least item. `None` if the stream is empty.
     ///
     /// Of several equal items, the first is returned.
     ///
@@ -1232,8 +1232,8 @@ pub trait StreamExt: Stream {
 
     /// Compares the items with those of another stream.
     ///
-    /// The comparison is lexicographic: the first pair that is not equal decides. If there is none,
-    /// the stream that ends first is less.
+    /// The comparison is lexicographic: the first pair that is not equal decides. If all pairs are
+    /// equal, the stream that ends first is less.
     ///
     /// # Examples
     ///
@@ -1260,9 +1260,9 @@ pub trait StreamExt: Stream {
 
     /// Compares the items with those of another stream by [`PartialOrd`].
     ///
-    /// The comparison is lexicographic: the first pair that is not equal decides. If there is none,
-    /// the stream that ends first is less. Returns `None` if the first pair that is not equal has
-    /// no order.
+    /// The comparison is lexicographic: the first pair that is not equal decides. If all pairs are
+    /// equal, the stream that ends first is less. Returns `None` if the first pair that is not
+    /// equal has no order.
     ///
     /// # Examples
     ///

@@ -538,7 +538,7 @@ impl<T: 'static> JoinSet<T> {
     }
 }
 
-/// Reports the panic of a task whose result is not returned to anyone.
+/// Reports the panic of a task whose result no caller receives.
 fn report_if_panic<T>(result: Result<T, JoinError>, handle: &JoinHandle<T>) {
     if let Err(error) = result
         && let Ok(payload) = error.try_into_panic()

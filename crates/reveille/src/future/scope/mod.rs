@@ -41,8 +41,8 @@ macro_rules! handle {
                 $name { shared: Arc::clone(shared) }
             }
 
-            /// Adds a child. From now on it is polled whenever it is woken, whatever the body
-            /// awaits, and it ends before the scope does.
+            /// Adds a child. From now on it is polled whenever it is woken, even while the body
+            /// awaits something else. It ends before the scope does.
             ///
             /// If the scope has ended or its token was cancelled, the future is dropped at once.
             /// This takes the future itself: a borrow, `&mut future`, does not compile, because it

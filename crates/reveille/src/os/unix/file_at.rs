@@ -98,8 +98,8 @@ impl File {
     /// zeros.
     ///
     /// Unlike `write`, this waits until the system has the bytes: there is nothing to flush. These
-    /// bytes reach the file after those that were written through it before. A file that was opened
-    /// for appending appends the bytes on Linux, whatever the offset.
+    /// bytes reach the file after those that were written through it before. On Linux, a file that
+    /// was opened for appending appends the bytes and ignores the offset.
     ///
     /// # Errors
     ///
