@@ -489,10 +489,11 @@ impl TcpSocket {
 
     /// Uses TCP Fast Open: the first bytes of a connection travel with the handshake.
     ///
-    /// If the system has connected to the peer before, `connect` then returns before the handshake.
-    /// The first write sends the handshake, and returns an error if the connection fails. A
-    /// listener with this option accepts such connections. If the network duplicates the handshake,
-    /// the peer may receive the bytes twice. So use it only for requests that may be repeated.
+    /// If the system has used Fast Open with the peer before, `connect` then returns before the
+    /// handshake. The first write sends the handshake, and returns an error if the connection
+    /// fails. A listener with this option accepts such connections. If the network duplicates the
+    /// handshake, the peer may receive the bytes twice. So use it only for requests that may be
+    /// repeated.
     ///
     /// # Errors
     ///

@@ -92,7 +92,7 @@ pub enum MissedTickBehavior {
     /// right. The default.
     #[default]
     Burst,
-    /// Waits a whole period after the late tick, so that two ticks are never closer than a period.
+    /// Waits a whole period after the late tick. All later ticks shift with it.
     Delay,
     /// Leaves the missed ticks out. The next tick is the first on the original schedule that is not
     /// past.

@@ -44,11 +44,11 @@ use crate::io::context::Context as _;
 /// # The descriptor
 ///
 /// [`new`](AsyncFd::new) sets the open file to non-blocking mode (`O_NONBLOCK`), for every handle
-/// that shares it. It stays in this mode: after [`into_inner`](AsyncFd::into_inner), set it back if
-/// you need to. It duplicates the descriptor and waits for the duplicate, so an `AsyncFd` has one
-/// descriptor more than its object. While the `AsyncFd` exists the open file is not closed, even if
-/// the object closes its own descriptor. `T` may return any descriptor from `as_fd`, at any time;
-/// readiness is that of the one it returned first.
+/// that shares it. The file stays in this mode: after [`into_inner`](AsyncFd::into_inner), set it
+/// back if you need to. `new` also duplicates the descriptor. The `AsyncFd` waits for the
+/// duplicate, so an `AsyncFd` has one descriptor more than its object. While the `AsyncFd` exists
+/// the open file is not closed, even if the object closes its own descriptor. `T` may return any
+/// descriptor from `as_fd`, at any time; readiness is that of the one it returned first.
 ///
 /// # Cancel safety
 ///

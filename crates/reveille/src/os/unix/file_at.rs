@@ -97,9 +97,9 @@ impl File {
     /// most 2 MiB are written at once. A gap between the end of the file and `offset` reads as
     /// zeros.
     ///
-    /// Unlike `write`, this waits until the system has the bytes: there is nothing to flush. These
-    /// bytes reach the file after those that were written through it before. On Linux, a file that
-    /// was opened for appending appends the bytes and ignores the offset.
+    /// Unlike `write`, this waits until the system has the bytes: there is nothing to flush. The
+    /// bytes reach the file after those that were written through this `File` before. On Linux, a
+    /// file that was opened for appending appends the bytes and ignores the offset.
     ///
     /// # Errors
     ///
