@@ -307,7 +307,7 @@ impl File {
     /// # Ok(()) }) }
     /// ```
     pub async fn set_len(&self, size: u64) -> io::Result<()> {
-        future::poll_fn(|cx| self.shared.poll_settle(cx)).await?;
+        self.settled().await?;
         let shared = self.shared.clone();
         on_pool(move || shared.file().set_len(size)).await
     }
@@ -376,7 +376,6 @@ impl File {
     }
 
     /// As [`flushed`](File::flushed), and discards what was read ahead.
-    #[cfg(unix)]
     pub(crate) async fn settled(&self) -> io::Result<()> {
         future::poll_fn(|cx| self.shared.poll_settle(cx)).await
     }

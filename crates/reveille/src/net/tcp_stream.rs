@@ -407,11 +407,10 @@ impl TcpStream {
 
     /// The socket, for code that uses its descriptor.
     pub(crate) fn as_std(&self) -> &std::net::TcpStream {
-        self.io.expose()
+        self.io().expose()
     }
 
     /// The socket and its readiness, for calls of the system that move bytes in other ways.
-    #[cfg(target_os = "linux")]
     pub(crate) fn io(&self) -> &Io<std::net::TcpStream> {
         &self.io
     }

@@ -246,7 +246,7 @@ impl File {
         };
         let lock = on_pool(attempt).await.map_err(named)?;
         // After the lock was taken: what was read ahead may be older.
-        poll_fn(|cx| self.shared.poll_settle(cx)).await.map_err(TryLockError::Error)?;
+        self.settled().await.map_err(TryLockError::Error)?;
         lock.claim();
         Ok(())
     }
