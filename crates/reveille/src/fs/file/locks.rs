@@ -8,7 +8,6 @@
 //! until the future takes it over: if the future has been dropped meanwhile, the lock is released.
 
 use std::fs::TryLockError;
-use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
