@@ -17,11 +17,11 @@ use super::multi::{self, BlockInPlace, RuntimeRef, WorkerContext};
 use crate::context::{self, EventLoopScope};
 use crate::tokio_context;
 
-/// How long a thread sleeps at most that also has to run the tasks of its worker: nothing wakes it
-/// for them.
+/// The longest sleep of a thread that also has to run the tasks of its worker. Nothing wakes the
+/// thread for these tasks.
 const NESTED_WORKER_PARK: Duration = Duration::from_millis(1);
 
-/// Runs `future` on this thread until it is ready. `spawn` goes to `runtime` meanwhile, if that is
+/// Runs `future` on this thread until it is ready. Until then `spawn` uses `runtime`, if one is
 /// given. See [`crate::block_on`].
 #[inline]
 pub(crate) fn block_on<F: Future>(
@@ -57,8 +57,8 @@ fn poll<F: Future>(
     future.poll(&mut Context::from_waker(executor.waker()))
 }
 
-/// Continues with a future that was not ready at once. `worker` is the one whose poll this is
-/// inside of.
+/// Continues with a future that was not ready at once. If this call is inside a poll, `worker` is
+/// the worker of that poll.
 #[inline(never)]
 fn poll_to_end<F: Future>(
     executor: &LocalExecutor,
@@ -82,10 +82,10 @@ fn poll_to_end<F: Future>(
     }
 }
 
-/// As [`LocalExecutor::wait`], inside a poll. Tasks that are polled meanwhile run on top of that
-/// poll and may do the same. So the own future comes first if this call polled others the last
-/// time, and others are polled only while half of the stack is free. Returns whether others were
-/// polled.
+/// As [`LocalExecutor::wait`], inside a poll. While it waits, other tasks may be polled on top of
+/// that poll, and they may call `block_on` too. So this call's own future comes first if other
+/// tasks were polled last time, and other tasks are polled only while half of the stack is free.
+/// Returns whether other tasks were polled.
 fn wait_nested(
     executor: &LocalExecutor,
     blocked: Option<&BlockInPlace<'_>>,

@@ -1,7 +1,7 @@
 //! The number of one use of a pool's memory.
 //!
-//! A pool's memory is never freed, only used again, by another runtime. So what outlives a runtime
-//! (a [`Handle`](crate::Handle), a blocking closure that still runs, the destructor of a
+//! A pool's memory is never freed, only used again, by another runtime. So a value that outlives a
+//! runtime (a [`Handle`](crate::Handle), a blocking closure that still runs, the destructor of a
 //! thread-local) names the memory together with the number of its use. The number also contains the
 //! process: in a child process made by `fork` all uses of the parent have ended.
 
@@ -24,14 +24,14 @@ impl Generation {
         self.0
     }
 
-    /// The next use of the same memory, in this process.
+    /// The generation of the next use of the same memory, in this process.
     pub(crate) fn next(self) -> Generation {
         let count = (self.0 + 1) & ((1 << PROCESS_SHIFT) - 1);
         Generation(u64::from(fork::generation()) << PROCESS_SHIFT | count)
     }
 
-    /// Whether the use belongs to the parent of this process: its threads are not here, and they
-    /// may hold its locks forever.
+    /// Whether the use belongs to the parent of this process. The parent's threads do not exist
+    /// here, so locks that they held are never released.
     #[inline]
     pub(crate) fn is_inherited(self) -> bool {
         self.0 >> PROCESS_SHIFT != u64::from(fork::generation())

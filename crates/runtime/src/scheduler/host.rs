@@ -4,14 +4,15 @@
 //!
 //! * threads that are stuck in a poll (`rescue.rs`);
 //! * threads for which no descriptors are left for a driver of their own (`own_driver.rs`);
-//! * a thread that shuts a runtime down, and drops a future whose destructor waits for a timer or a
+//! * a thread that shuts a runtime down and drops a future whose destructor waits for a timer or a
 //!   socket.
 //!
-//! The host starts with the first of them, and sleeps in its driver while nothing happens.
+//! The host starts when the first such thread needs it. While there are no events it sleeps in its
+//! driver.
 //!
-//! It also has a blocking pool, which opens files and looks up names for threads whose runtime
-//! ends. Rejected: the global runtime for these calls, because a program that ends its last runtime
-//! would be left with a new one.
+//! The host also has a blocking pool, which opens files and looks up names for threads whose
+//! runtime has ended or is ending. Rejected: using the global runtime for these calls. A program
+//! that ends its last runtime would then have started a new one.
 
 use std::cell::RefCell;
 use std::io;
@@ -37,7 +38,7 @@ const THREAD_NAME: &str = "reveille-host";
 pub(crate) struct Host {
     driver: Arc<Driver>,
     timers: &'static Timers,
-    /// The process that its thread runs in: a fork has none.
+    /// The process that the host's thread runs in. A forked child has no such thread.
     process: u32,
 }
 
@@ -99,7 +100,7 @@ pub(crate) fn blocking() -> Arc<Pool> {
         ..PoolConfig::default()
     };
     let pool = Arc::new(Pool::new(config, system_spawner(), None));
-    // The threads of the parent's pool are not here: it is not waited for.
+    // The threads of the parent's pool do not exist in this process, so they are not waited for.
     std::mem::forget(blocking.replace((this, Arc::clone(&pool))));
     pool
 }
@@ -114,9 +115,10 @@ impl Host {
     }
 }
 
-/// The life of the host's thread, which ends with the process.
+/// The main loop of the host's thread, which runs until the process ends.
 fn run(driver: &Arc<Driver>, timers: &'static Timers, token: OwnerToken) {
-    // For good: the thread is ours, and its wait is what ends every timer.
+    // Never restored: the thread is ours, and every timer of the host ends with a wait of this
+    // thread.
     let _ = TimerSlack::least();
     let token = RefCell::new(token);
     let (mut events, mut wakers) = (Events::new(), Vec::new());

@@ -1,28 +1,28 @@
 //! The executor of one thread, for `spawn_local` and for a thread that waits in `block_on`.
 //!
-//! It knows no pool of workers. `scheduler/block_on.rs` polls the future of a `block_on` and calls
-//! this executor to wait. A worker thread calls it between its other tasks
+//! It does not depend on the work-stealing pool. `scheduler/block_on.rs` polls the future of a
+//! `block_on` and calls this executor to wait. A worker thread calls it between its other tasks
 //! (`local/on_worker.rs`).
 //!
 //! # Vocabulary
 //!
-//! * **executor**: [`LocalExecutor`], what a thread owns of the runtime: its local tasks, its
-//!   timers, its driver. It lives until the thread ends.
-//! * **handle**: [`LocalHandle`], the part of an executor that other threads reach.
+//! * **executor**: [`LocalExecutor`], the state that a thread owns: its local tasks, its timers,
+//!   its driver. It lives until the thread ends.
+//! * **handle**: [`LocalHandle`], the part of an executor that other threads may use.
 //!
 //! # Invariants
 //!
 //! 1. The tasks of an executor are polled and dropped by its thread only. Other threads put
 //!    `Runnable`s into the inbox and do nothing else with them.
-//! 2. The thread sleeps only while no wake flag is set, and the first flag wakes it:
-//!    `wake_flags.rs`.
+//! 2. The thread sleeps only while no wake flag is set, and the first flag that is set wakes it.
+//!    See `wake_flags.rs`.
 //! 3. While a thread is in `block_on` it turns its timers and its driver. When it leaves, or is
 //!    stuck in a poll (`rescue.rs`), everything that waits there is woken and registers elsewhere.
-//!    What a task of a pool waits for moves to the pool before that: a timer because it always
-//!    follows the thread that polls it, a socket because the driver knows whether a `block_on`
-//!    turns it.
-//! 4. The thread waits with a parker of its own, or in its driver: the token of
-//!    `std::thread::park` belongs to the program.
+//!    A timer or socket that a pool's task waits for has moved to the pool before that. A timer
+//!    always moves to the thread that polls it. A socket moves because each driver records whether
+//!    a `block_on` turns it.
+//! 4. The thread waits with a parker of its own, or in its driver. It does not use
+//!    `std::thread::park`, because that token belongs to the program.
 //! 5. The pointer [`EXECUTOR`] is null or points to an executor that sets it to null before it is
 //!    freed. Only its own thread reads it, and no reference outlives the closure that it is lent
 //!    to.
@@ -68,14 +68,15 @@ use crate::threads::{is_this_thread, thread_index};
 use crate::timer::clock::system_clock;
 use crate::timer::{self, Timers};
 
-/// The part of an executor that other threads reach.
+/// The part of an executor that other threads may use.
 pub(crate) struct LocalHandle {
     flags: WakeFlags,
     unparker: Unparker,
-    /// Tells threads apart without asking the system.
+    /// Identifies the thread without a system call.
     number: usize,
     inbox: Mutex<VecDeque<Runnable>>,
-    /// The driver that the thread sleeps in, if not in its own parker. Set before it parks.
+    /// The driver that the thread sleeps in; unset if it sleeps in its own parker. Set before the
+    /// thread parks.
     driver: Mutex<Option<Arc<Driver>>>,
     /// The wakers of futures that await a local task inside another executor (`awaited.rs`), and
     /// whether a task that becomes runnable has to wake them.
@@ -84,7 +85,7 @@ pub(crate) struct LocalHandle {
 }
 
 impl LocalHandle {
-    /// Sets a flag and wakes the thread. For another thread.
+    /// Sets a flag and wakes the thread. Called by another thread.
     fn signal(&self, flag: u32) {
         if self.flags.set(flag) {
             if self.has_awaiting.load(Ordering::Relaxed) {
@@ -184,7 +185,7 @@ pub(crate) struct LocalExecutor {
     process: Cell<u32>,
     is_driver_inherited: Cell<bool>,
     parker: Parker,
-    /// How the watcher sees this thread, once it has waited for a timer or a socket.
+    /// What the watcher checks of this thread, once the thread has waited for a timer or a socket.
     watched: OnceCell<Arc<BlockOnWatch>>,
     queue: RefCell<VecDeque<Runnable>>,
     registry: RefCell<Registry>,
@@ -211,11 +212,11 @@ pub(crate) struct LocalExecutor {
 }
 
 thread_local! {
-    /// The executor of this thread, whether it is in `block_on` or not.
+    /// The executor of this thread, inside and outside of `block_on`.
     static EXECUTOR: Cell<*const LocalExecutor> = const { Cell::new(std::ptr::null()) };
 }
 
-/// Sets the executor of this thread, or forgets it with null.
+/// Sets the pointer to the executor of this thread; null if there is none.
 fn set_thread_executor(executor: *const LocalExecutor) {
     EXECUTOR.with(|current| current.set(executor));
 }
@@ -223,7 +224,7 @@ fn set_thread_executor(executor: *const LocalExecutor) {
 /// Lends the executor of this thread, if it has one.
 #[inline]
 pub(crate) fn with_thread_executor<R>(access: impl FnOnce(Option<&LocalExecutor>) -> R) -> R {
-    // Only the pointer is fetched inside, so that `access` is inlined here.
+    // The closure only reads the pointer, so that `access` is inlined here.
     let executor = EXECUTOR.with(Cell::get);
     // SAFETY: null, or an executor that sets this pointer to null before it is freed, on this
     // thread (invariant 5).
@@ -231,8 +232,8 @@ pub(crate) fn with_thread_executor<R>(access: impl FnOnce(Option<&LocalExecutor>
     access(executor)
 }
 
-/// Keeps the executor of a thread, and takes it down when the thread ends. If the thread ends the
-/// process instead while the executor is in use, the executor stays in memory.
+/// Owns the executor of a thread, and drops it when the thread ends. If the thread calls `exit`
+/// while the executor is in use, the executor is leaked.
 struct ThreadExitGuard(Rc<LocalExecutor>);
 
 thread_local!(static KEEPER: RefCell<Option<ThreadExitGuard>> = const { RefCell::new(None) });
@@ -241,7 +242,7 @@ impl Drop for ThreadExitGuard {
     fn drop(&mut self) {
         if self.0.is_in_use() {
             // `exit` was called in a `block_on` or a local task. It runs the destructors of this
-            // thread's locals on top of the frames that use the executor. The process ends.
+            // thread's thread-locals while frames below still use the executor. The process ends.
             std::mem::forget(Rc::clone(&self.0));
             return;
         }
@@ -258,20 +259,21 @@ pub(crate) fn with_executor<R>(access: impl FnOnce(&LocalExecutor) -> R) -> R {
     with_thread_executor(|executor| access(executor.expect("it was set up just now")))
 }
 
-/// Has the executor of this thread turn timers; for its event loop.
+/// Makes the executor of this thread turn timers. Called by its event loop.
 fn set_up_timers() {
     with_thread_executor(|executor| executor.map(LocalExecutor::set_up_timers));
 }
 
-/// Sets the executor of this thread up. Returns its guard if the thread is ending and its
-/// thread-locals are gone: then the executor lives for one call.
+/// Sets up the executor of this thread. If the thread is ending and its thread-locals are gone,
+/// this returns a guard, and the executor lives for one call.
 #[cold]
 fn set_up() -> Option<ThreadExitGuard> {
     let executor = Rc::new(LocalExecutor::new());
     set_thread_executor(Rc::as_ptr(&executor));
     fork::watch(&FORK_HOOK);
     let kept = KEEPER.try_with(|guard| {
-        // An earlier executor belongs to the parent process: its tasks, its driver.
+        // An executor that is set already belongs to the parent process, as do its tasks and its
+        // driver.
         std::mem::forget(guard.replace(Some(ThreadExitGuard(Rc::clone(&executor)))));
     });
     kept.is_err().then(|| ThreadExitGuard(executor))
@@ -279,7 +281,8 @@ fn set_up() -> Option<ThreadExitGuard> {
 
 static FORK_HOOK: ForkHook = ForkHook::new(forget_in_child);
 
-/// In a child process made by `fork`: an executor that no frame uses is left to the parent.
+/// Called in a child process made by `fork`. If no frame uses the executor, it is given up, because
+/// it belongs to the parent.
 fn forget_in_child() {
     if !with_thread_executor(|executor| executor.is_some_and(LocalExecutor::is_in_use)) {
         set_thread_executor(std::ptr::null());
@@ -354,7 +357,7 @@ impl LocalExecutor {
         &self.event_loop
     }
 
-    /// Has this thread turn timers, and the watcher watch it, until it leaves `block_on`.
+    /// Makes this thread turn timers, and the watcher watch it, until it leaves `block_on`.
     fn set_up_timers(&self) {
         let watched = self.watched();
         let timers = *self.timers.get_or_init(|| {
@@ -364,8 +367,8 @@ impl LocalExecutor {
             let handle = Arc::downgrade(&self.handle);
             timers.set_notify(Some(Arc::new(move || {
                 if let Some(handle) = handle.upgrade() {
-                    // As a wake of the main future: the thread checks the timers before it sleeps
-                    // again.
+                    // Treated as a wake of the main future, so that the thread checks the timers
+                    // before it sleeps again.
                     handle.signal_main();
                 }
             })));
@@ -374,8 +377,8 @@ impl LocalExecutor {
         self.event_loop.set_timers(Some(timers));
     }
 
-    /// The driver of this thread, made by the first call. That of the host if this thread was
-    /// evacuated or can have no driver.
+    /// The driver of this thread, made by the first call. If this thread was evacuated or cannot
+    /// have a driver, this is the host's driver.
     pub(crate) fn driver(&self) -> io::Result<Arc<Driver>> {
         self.leave_to_parent();
         let watched = self.watched();
@@ -396,8 +399,8 @@ impl LocalExecutor {
         self.event_loop.driver().filter(|_| !self.is_driver_inherited.get())
     }
 
-    /// In a child process made by `fork` in this `block_on`: the driver belongs to the parent. What
-    /// waits for its events is woken, and registers with the host.
+    /// Called in a child process that was made by `fork` inside this `block_on`. The driver belongs
+    /// to the parent, so its waiters are woken and register with the host.
     #[inline]
     fn leave_to_parent(&self) {
         let process = fork::generation();
@@ -434,7 +437,7 @@ impl LocalExecutor {
         self.handle.flags.has_main()
     }
 
-    /// Whether no local task is queued. Other threads add tasks to the inbox only.
+    /// Whether the queue of local tasks is empty. Other threads add tasks to the inbox only.
     pub(crate) fn is_queue_empty(&self) -> bool {
         self.queue.borrow().is_empty()
     }
@@ -445,7 +448,7 @@ impl LocalExecutor {
         self.handle.flags.has(INBOX) || !self.is_queue_empty()
     }
 
-    /// Whether a frame of this thread uses the executor while user code runs on top of it.
+    /// Whether user code is running on top of a frame of this thread that uses the executor.
     fn is_in_use(&self) -> bool {
         self.depth.get() > 0 || self.is_running.get()
     }
@@ -485,14 +488,15 @@ impl LocalExecutor {
                 self.queue.borrow_mut().push_back(task);
             }
             if is_nested && self.handle.flags.has_main() {
-                // One of several `block_on` futures that wait on this stack.
+                // Nested `block_on`s on this stack share the flag of the main future.
                 break;
             }
         }
         self.is_running.set(was_running);
     }
 
-    /// As [`LocalExecutor::run_local`] on a worker, whose other polls the watcher does not count.
+    /// As [`LocalExecutor::run_local`], on a worker thread. The watcher does not count the thread's
+    /// other polls.
     fn run_watched(&self, counter: &PollCounter) {
         let watched = || self.watched.get().filter(|_| self.has_to_leave.get());
         watched().inspect(|watched| watched.wake());
@@ -500,8 +504,8 @@ impl LocalExecutor {
         watched().inspect(|watched| watched.sleep());
     }
 
-    /// The thread ends: its local tasks are cancelled, and what waits for its timers and sockets is
-    /// woken and registers elsewhere.
+    /// Called when the thread ends. Cancels its local tasks, and wakes everything that waits for
+    /// its timers and sockets, so that it registers elsewhere.
     fn take_down(&self) {
         loop {
             let inbox = std::mem::take(&mut *self.handle.inbox.lock());
@@ -514,7 +518,7 @@ impl LocalExecutor {
             live.iter().for_each(|task| task.as_task().cancel());
             drop(live);
             if self.queue.borrow().is_empty() && self.handle.inbox.lock().is_empty() {
-                // A waker on another thread is about to queue the last ones.
+                // Wakers on other threads are still queuing the last tasks.
                 reveille_primitive::thread::yield_now();
             }
         }
@@ -527,7 +531,7 @@ impl LocalExecutor {
         }
     }
 
-    /// The thread stops turning its timers and its driver.
+    /// Stops turning the thread's timers and driver.
     #[cold]
     fn leave(&self) {
         self.has_to_leave.set(false);

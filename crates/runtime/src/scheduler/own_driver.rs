@@ -1,10 +1,10 @@
-//! How many threads in `block_on` have a driver of their own.
+//! Limits how many threads in `block_on` have a driver of their own.
 //!
 //! Each driver takes two descriptors for as long as its thread lives. In a program with many such
-//! threads and a low limit of descriptors none would be left for sockets. So only a share of the
-//! limit goes to these drivers. Further threads use the driver of the host (`host.rs`), and so do
-//! those that the system refuses a driver. Their wakes take a hop between threads; nothing else
-//! changes.
+//! threads and a low limit on descriptors, no descriptor would be left for sockets. So only a share
+//! of the limit goes to these drivers. Further threads use the driver of the host (`host.rs`), and
+//! so do those that the system refuses a driver. For these threads a wake comes from another
+//! thread; nothing else changes.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use reveille_driver::{Driver, Kind};
 use reveille_primitive::atomic::{AtomicU64, Ordering};
 use reveille_primitive::sys::raise_fd_limit;
 
-/// There may be one driver, which takes two descriptors, for each 64 that the process may have.
+/// One driver, which takes two descriptors, is allowed for each 64 descriptors that the process may
+/// have.
 const DESCRIPTORS_PER_DRIVER: u64 = 64;
 
 /// The drivers of threads in `block_on`.
@@ -25,7 +26,7 @@ pub(crate) struct OwnDriver(Arc<Driver>);
 impl OwnDriver {
     /// Makes a driver. `None` if there are enough, or the system refuses.
     pub(crate) fn new() -> Option<OwnDriver> {
-        // Raises the limit to 0 at least, which only reads it.
+        // Raising the limit to at least 0 only reads it.
         let limit = raise_fd_limit(0).map_or(u64::MAX, |limit| limit.soft);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let has_room = count < (limit / DESCRIPTORS_PER_DRIVER).max(1);

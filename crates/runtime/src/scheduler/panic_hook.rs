@@ -1,9 +1,9 @@
-//! Which hook a panic on this thread is reported to: that of the runtime that the thread works for.
+//! The hook for panics on this thread: the one of the runtime that the thread works for.
 //!
-//! A waker may panic on any thread, a local task on the thread that polls it. Neither knows a pool
-//! of workers. So each pool keeps the hook of its runtime in a [`HookSlot`], and a thread that
-//! enters a runtime sets a [`HookRef`] to that slot. The hook itself is only fetched when there is
-//! a panic to report.
+//! A waker may panic on any thread, and a local task on the thread that polls it. Neither refers to
+//! a pool. So each pool keeps the hook of its runtime in a [`HookSlot`], and a thread that enters a
+//! runtime sets a [`HookRef`] to that slot. The hook itself is read only when there is a panic to
+//! report.
 
 use std::cell::Cell;
 use std::fmt;
@@ -15,11 +15,11 @@ use crate::observe::PanicHook;
 
 thread_local!(static CURRENT_HOOK: Cell<Option<HookRef>> = const { Cell::new(None) });
 
-/// The hook of the runtime that uses a pool. Part of memory that is never freed.
+/// The hook of the runtime that uses a pool. A part of the pool's memory, which is never freed.
 #[derive(Default)]
 pub(crate) struct HookSlot(Mutex<Option<(Generation, PanicHook)>>);
 
-/// A slot, and the use of its memory that is meant.
+/// A reference to the hook of one use of a pool's memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HookRef {
     slot: &'static HookSlot,
@@ -27,7 +27,8 @@ pub(crate) struct HookRef {
 }
 
 impl HookSlot {
-    /// Sets the hook of the use `generation`. Returns the former one: dropping it runs user code.
+    /// Sets the hook of the use `generation`. Returns the former one, because dropping it runs user
+    /// code.
     #[must_use = "a hook is dropped outside of locks"]
     pub(crate) fn set(
         &self,
@@ -38,7 +39,7 @@ impl HookSlot {
         std::mem::replace(&mut *self.0.lock(), hook)
     }
 
-    /// Takes the hook away: the runtime has ended.
+    /// Removes the hook, because the runtime has ended.
     #[must_use = "a hook is dropped outside of locks"]
     pub(crate) fn take(&self) -> Option<(Generation, PanicHook)> {
         self.0.lock().take()

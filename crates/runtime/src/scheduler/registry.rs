@@ -1,17 +1,17 @@
-//! The live tasks of one worker or one thread, so that a shutdown finds each of them.
+//! The live tasks of one worker or one thread. A shutdown needs them to cancel each task.
 //!
 //! A registry is a table of references with a free list through its empty slots. It takes six bytes
-//! per task, and its owner needs no lock. A task remembers its slot. The table grows in chunks that
-//! never move.
+//! per task, and its owner needs no lock. A task stores the index of its slot. The table grows in
+//! chunks that never move.
 //!
 //! # Invariants
 //!
 //! 1. A slot in use holds the address of a task and owns a reference to it, from [`insert`] to
-//!    [`remove`]: so a task that nothing can wake stays, with what it owns, until its runtime ends,
-//!    and a walk through the table finds no task that is freed.
+//!    [`remove`]. So a task that nothing can wake stays, with what it owns, until its runtime ends,
+//!    and a walk through the table finds no freed task.
 //!
-//! Rejected: an intrusive list, two words per task and two cache lines of other tasks touched at
-//! each spawn and each completion.
+//! Rejected: an intrusive list. It takes two words per task, and each spawn and each completion
+//! writes to two cache lines of other tasks.
 //!
 //! [`insert`]: Registry::insert
 //! [`remove`]: Registry::remove
@@ -30,21 +30,21 @@ const CHUNK: usize = 512;
 /// and up to 64 bits elsewhere.
 const SLOT_BYTES: usize = if cfg!(target_arch = "x86_64") { 6 } else { size_of::<usize>() };
 
-/// A slot that holds a task has a quarter of its address, which is even because tasks are aligned
-/// to 8 bytes. An empty one has twice the number of the next free slot, plus one.
+/// A slot with a task holds a quarter of the task's address, which is even because tasks are
+/// aligned to 8 bytes. An empty slot holds twice the number of the next free slot, plus one.
 type Slot = [u8; SLOT_BYTES];
 
 /// Chunks kept when the table becomes empty.
 const KEPT: usize = 1;
 
-/// The end of the free list: a number that no slot has.
+/// Marks the end of the free list. No slot has this number.
 const NONE: usize = (u32::MAX as usize) << 1 | 1;
 
 pub(crate) struct Registry {
     chunks: Vec<Box<[Slot]>>,
     /// Slots below this were used at least once.
     used: usize,
-    /// What an empty slot holds that is the first of the free list; [`NONE`] if there is none.
+    /// The first slot of the free list, as an empty slot holds it; [`NONE`] if the list is empty.
     free: usize,
     len: usize,
 }
@@ -54,10 +54,10 @@ impl Registry {
         self.len
     }
 
-    /// Adds a task, which remembers its slot.
+    /// Adds a task and stores the index of its slot in it.
     #[inline]
     pub(crate) fn insert(&mut self, task: Kept) {
-        // The reference becomes the slot's. A table that is full leaks it.
+        // The slot owns the reference from here on. If the table is full, the reference is leaked.
         let mut task = ManuallyDrop::new(task);
         let slot = self.insert_word(task.as_task().into_raw().as_ptr().expose_provenance() >> 2);
         task.set_slot(slot);
@@ -112,7 +112,7 @@ impl Registry {
         word
     }
 
-    /// Gives memory back when no slot is in use.
+    /// Frees memory when no slot is in use.
     #[cold]
     fn shrink(&mut self) {
         self.chunks.truncate(KEPT);
@@ -141,8 +141,8 @@ fn read(slot: Slot) -> usize {
 
 /// # Panics
 ///
-/// Panics for an address beyond 2^50 on x86-64: only an allocator that asks the system for such
-/// memory can have one.
+/// Panics for an address beyond 2^50 on x86-64. Only an allocator that asks the system for such
+/// memory returns one.
 #[inline]
 fn write(word: usize) -> Slot {
     let bytes = word.to_le_bytes();

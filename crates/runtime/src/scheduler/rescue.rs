@@ -1,7 +1,7 @@
 //! Rescue of threads in `block_on` whose poll does not end.
 //!
-//! A thread in `block_on` turns its own timers and its own driver, between two polls. It cannot do
-//! so during a poll that blocks, or that runs another executor: a GUI's event loop, `pollster`, a
+//! A thread in `block_on` turns its own timers and its own driver between polls. It cannot do so
+//! during a poll that blocks, or that runs another executor: a GUI's event loop, `pollster`, a
 //! second runtime. One thread of the process, the *watcher*, detects this, as the monitor of a pool
 //! does for workers. Each thread counts its rounds (`rounds.rs`), and the watcher compares two
 //! counts. If it finds a thread in the same round twice, it *evacuates* the thread: it takes away
@@ -16,7 +16,7 @@
 //! # Invariants
 //!
 //! 1. A thread is evacuated, and takes its timers and driver back, under the lock `held`. The
-//!    watcher compares the count again under that lock, so it never evacuates a thread that has
+//!    watcher compares the counts again under that lock, so it never evacuates a thread that has
 //!    left `block_on`. Timers and drivers made while the thread is evacuated start out evacuated.
 //! 2. Evacuating a thread that is not stuck loses nothing: every waiter was woken, and the host
 //!    serves what registers until the thread notices.
@@ -56,15 +56,15 @@ const PERIOD_MAX: Duration = Duration::from_millis(16);
 /// The name of the watcher's thread.
 const THREAD_NAME: &str = "reveille-watch";
 
-/// One thread, as the watcher sees it.
+/// The watcher's record of one thread.
 pub(crate) struct BlockOnWatch {
     rounds: Rounds,
     held: Mutex<TurnedByThread>,
-    /// Wakes the futures that await a local task of this thread inside its poll.
+    /// Wakes the futures that, inside a poll of this thread, await one of its local tasks.
     awaiting: Mutex<Option<Notify>>,
 }
 
-/// What a thread in `block_on` turns.
+/// The timers and the driver that a thread in `block_on` turns.
 #[derive(Debug, Default)]
 struct TurnedByThread {
     timers: Option<&'static Timers>,
@@ -116,18 +116,18 @@ impl BlockOnWatch {
         self.awaiting.lock().get_or_insert_with(|| Arc::new(wake));
     }
 
-    /// Counts a round. Returns whether the thread was evacuated. For the thread itself.
+    /// Counts a round. Returns whether the thread was evacuated. Called by the thread itself.
     #[inline]
     pub(crate) fn pass(&self) -> bool {
         self.rounds.pass()
     }
 
-    /// The thread is awake in `block_on` from now on. For the thread itself.
+    /// Records that the thread is awake in `block_on`. Called by the thread itself.
     pub(crate) fn wake(&self) {
         self.rounds.wake(|| watch().arm());
     }
 
-    /// The thread is about to park, or leaves `block_on`. For the thread itself.
+    /// Records that the thread is about to park or leaves `block_on`. Called by the thread itself.
     pub(crate) fn sleep(&self) {
         self.rounds.sleep();
     }
@@ -137,7 +137,7 @@ impl BlockOnWatch {
         self.rounds.is_evacuated()
     }
 
-    /// Takes timers and driver back after an evacuation. For the thread itself.
+    /// Takes timers and driver back after an evacuation. Called by the thread itself.
     #[cold]
     pub(crate) fn take_back(&self, recipient: &OwnerId) {
         let held = self.held.lock();
@@ -188,7 +188,7 @@ fn watch() -> &'static Watcher {
     })
 }
 
-/// Starts the watcher if it does not run. If the system refuses the thread, stuck threads are not
+/// Starts the watcher if it is not running. If the system refuses the thread, stuck threads are not
 /// rescued until a later call succeeds.
 pub(crate) fn start() {
     let watch = watch();

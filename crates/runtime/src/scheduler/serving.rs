@@ -1,8 +1,8 @@
-//! Which runtime and which driver serve the operations of this thread.
+//! Chooses the runtime and the driver for the operations of this thread.
 //!
 //! A thread that spawns a task, sleeps or waits for a socket need not have timers or a driver of
-//! its own. In this order it uses those of its worker, of its `block_on`, of its runtime, of the
-//! global runtime, and of the host (`host.rs`).
+//! its own. It uses the first of these that exists: its worker, its `block_on`, its runtime, the
+//! global runtime, the host (`host.rs`).
 
 use std::io;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use super::multi::{self, RuntimeRef, current_runtime, with_worker};
 use crate::context;
 use crate::timer::Timers;
 
-/// Lends the executor of this thread, if it is in `block_on` right now and polls for no pool.
+/// Runs `access` on the executor of this thread, if the thread is in `block_on` and runs no worker.
 fn with_local<R>(access: impl FnOnce(Option<&LocalExecutor>) -> R) -> R {
     let is_in_block_on = with_worker(|worker| worker.is_none()) && context::has_event_loop();
     with_thread_executor(|executor| access(executor.filter(|_| is_in_block_on)))
 }
 
-/// The runtime that `spawn` goes to: the current one, else the global one, started if need be.
+/// The runtime that `spawn` uses: the current one, or else the global one, which is started if
+/// necessary.
 ///
-/// The current one may have ended, if this thread has outlived it: then what is spawned is
-/// cancelled.
+/// If this thread has outlived the current runtime, spawned tasks are cancelled.
 #[inline]
 pub(crate) fn runtime() -> RuntimeRef {
     current_runtime().unwrap_or_else(multi::global)
@@ -41,19 +41,19 @@ fn serving_runtime() -> Option<RuntimeRef> {
 }
 
 /// Adds an entry to timers that another thread turns, for a thread that has no timers or cannot
-/// turn its own now. `insert` is called again if the runtime ended meanwhile; the entry that it has
-/// made by then is of no use.
+/// turn its own now. If the runtime ends meanwhile, `insert` is called again and has to discard its
+/// first entry.
 ///
 /// # Panics
 ///
 /// Panics when no thread that turns timers can be started.
 pub(crate) fn with_remote_timers(mut insert: impl FnMut(&'static Timers)) {
-    // A thread in `block_on` that was evacuated uses those of the host.
+    // A thread in `block_on` that was evacuated uses the host's timers.
     let is_evacuated = with_local(|local| local.is_some());
     if !is_evacuated && let Some(runtime) = serving_runtime() {
         insert(runtime.remote_timers());
-        // The end of a runtime marks it first and drains its timers second. So either the entry was
-        // drained, or this thread sees the mark.
+        // A shutdown first marks the runtime as ended and then drains its timers. So either the
+        // entry was drained, or this thread sees the mark.
         if runtime.is_up() {
             return;
         }

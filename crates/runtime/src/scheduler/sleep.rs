@@ -1,4 +1,4 @@
-//! The future that sleeps.
+//! [`Sleep`], the future of a deadline.
 //!
 //! A [`Sleep`] adds an entry to the timers of the thread that polls it. If that thread turns no
 //! timers, the entry goes to those of the current runtime, of the global one, or of the host.
@@ -49,11 +49,11 @@ pub fn now() -> Instant {
 ///
 /// # Cancel safety
 ///
-/// Dropping it forgets the deadline, and nothing else.
+/// Dropping it removes the deadline and has no other effect.
 ///
 /// # Examples
 ///
-/// A time limit that starts again with each sign of life:
+/// A time limit that starts again with each activity:
 ///
 /// ```
 /// use reveille::time::Sleep;
@@ -189,8 +189,8 @@ impl Sleep {
         self.is_due || now_ns() >= self.deadline_ns
     }
 
-    /// Sets another deadline, whether it has ended or not. The future must be polled again to be
-    /// woken then.
+    /// Sets another deadline, whether the sleep has ended or not. Poll the future again, or it will
+    /// not wake your task.
     ///
     /// # Examples
     ///
@@ -236,8 +236,8 @@ impl Sleep {
             assert_none_held("the clone of a waker");
             cloned = Some(waker.clone());
         }
-        // Each part is written where it stays. A copy of a value that was just written in parts
-        // waits until the parts have left the store buffer.
+        // Each field is written in its final place. To copy a value that was just written field by
+        // field, the processor would have to wait until the fields have left the store buffer.
         context::with_timers(|timers, token| {
             let mut token = token.borrow_mut();
             let mut state = timers.wheel.enter(&mut token)?;
@@ -277,7 +277,7 @@ impl Sleep {
             state.wheel.waker(entry.key).map(|present| present.will_wake(waker))
         });
         if is_current != Some(true) {
-            // In other timers, drained, or with another waker: all three are rare.
+            // The entry is in other timers, was drained, or has another waker. All three are rare.
             self.forget();
             self.insert(waker);
         }
@@ -285,7 +285,7 @@ impl Sleep {
 
     /// Removes the entry from its wheel.
     fn forget(&mut self) {
-        // Read part by part, without a copy: see `insert`.
+        // Read field by field and not copied; see `insert`.
         let Some(entry) = &self.entry else {
             return;
         };
@@ -315,7 +315,7 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(entry) = self.entry else {
             if self.is_due {
-                // A loop of sleeps that are over at once has to let others run too.
+                // A loop of sleeps that end at once has to let other tasks run.
                 return budget::poll_proceed(cx);
             }
             self.insert(cx.waker());
@@ -341,7 +341,7 @@ impl Drop for Sleep {
     }
 }
 
-// A panic leaves at most an entry behind whose wake has no effect.
+// A panic can only leave an entry whose wake has no effect.
 impl UnwindSafe for Sleep {}
 impl RefUnwindSafe for Sleep {}
 
@@ -360,7 +360,7 @@ fn deadline_after(duration: Duration) -> u64 {
     context::approx_now_ns().saturating_add(duration)
 }
 
-/// The whole of a duration in nanoseconds; `u64::MAX`, which is never, if it does not fit.
+/// A duration in nanoseconds. If it does not fit, `u64::MAX`, which means never.
 #[inline]
 fn nanoseconds(duration: Duration) -> u64 {
     let seconds = duration.as_secs().checked_mul(1_000_000_000);
@@ -398,7 +398,7 @@ mod tests {
                 kept
             });
             let first = first.await;
-            // By now the worker has parked or turned, whichever came first.
+            // By now the worker has parked or turned its timers.
             let second = crate::spawn(async {
                 Sleep::after(Duration::from_millis(1)).await;
                 spare()

@@ -1,4 +1,4 @@
-//! The wake of several wakers: one that panics does not keep the others waiting.
+//! Wakes wakers. If one panics, the others are still woken.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +13,7 @@ use crate::context;
 use crate::event_loop;
 use crate::observe;
 
-/// Wakes `waker`. A panic of the waker is reported and goes no further.
+/// Wakes `waker`. A panic of the waker is caught and reported.
 pub(crate) fn wake(waker: Waker) {
     if let Err(payload) = catch_unwind(AssertUnwindSafe(|| waker.wake())) {
         report_waker(payload);

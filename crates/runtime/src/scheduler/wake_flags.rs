@@ -1,9 +1,9 @@
-//! Whether a thread in `block_on` may sleep, and whether it sleeps.
+//! Flags that wake a thread in `block_on`, and whether the thread sleeps.
 //!
 //! # Problem
 //!
 //! Any thread may wake the future of a `block_on` or one of its local tasks. It has to wake the
-//! thread if that sleeps, and only then, because the wake is a system call.
+//! thread if the thread sleeps, and should do so only then, because the wake is a system call.
 //!
 //! # Protocol
 //!
@@ -25,8 +25,7 @@
 //! 1. A thread that sets the first flag of its kind while PARKED is set wakes the thread in
 //!    `block_on`. That thread sets PARKED and sleeps only if no flag was set. So it never sleeps
 //!    while a flag is set.
-//! 2. A flag publishes what its setter did before to the thread that takes the flag: the steps are
-//!    `AcqRel`.
+//! 2. The thread that takes a flag sees what the setter did before: the steps are `AcqRel`.
 //! 3. The thread itself sets a flag of its own ([`WakeFlags::set_main_locally`]), which no other
 //!    thread touches. It is awake then, so it needs no wake and no read-modify-write. That saves
 //!    10 ns of the 25 ns that a yield in `block_on` takes.
@@ -58,7 +57,7 @@ impl WakeFlags {
         before & PARKED != 0 && before & flag == 0
     }
 
-    /// Sets MAIN. For the thread itself.
+    /// Sets MAIN. Called by the thread itself.
     #[inline]
     pub(crate) fn set_main_locally(&self) {
         self.is_main_set_locally.store(true, Ordering::Relaxed);
@@ -69,12 +68,12 @@ impl WakeFlags {
         self.bits.load(Ordering::Relaxed) & flags != 0
     }
 
-    /// Takes a flag that another thread has set. For the thread itself.
+    /// Takes a flag that another thread has set. Called by the thread itself.
     pub(crate) fn take(&self, flag: u32) -> bool {
         self.has(flag) && self.bits.fetch_and(!flag, Ordering::AcqRel) & flag != 0
     }
 
-    /// Takes MAIN, whichever thread has set it. For the thread itself.
+    /// Takes MAIN, whichever thread has set it. Called by the thread itself.
     #[inline]
     pub(crate) fn take_main(&self) -> bool {
         let is_set_here = self.is_main_set_locally.load(Ordering::Relaxed);
@@ -84,27 +83,28 @@ impl WakeFlags {
         self.take(MAIN) || is_set_here
     }
 
-    /// Whether MAIN is set. For the thread itself.
+    /// Whether MAIN is set. Called by the thread itself.
     #[inline]
     pub(crate) fn has_main(&self) -> bool {
         self.has(MAIN) || self.is_main_set_locally.load(Ordering::Relaxed)
     }
 
-    /// The thread is about to sleep. `false` if it must not, because one of `flags` is set, which
-    /// always include MAIN. [`WakeFlags::unpark`] follows either way.
+    /// Announces that the thread is about to sleep. `false` if it must not sleep because one of
+    /// `flags`, which always include MAIN, is set. Call [`WakeFlags::unpark`] afterwards in both
+    /// cases.
     #[must_use = "the thread must not sleep while a flag is set"]
     pub(crate) fn park(&self, flags: u32) -> bool {
         let before = self.bits.fetch_or(PARKED, Ordering::AcqRel);
         before & flags == 0 && !self.is_main_set_locally.load(Ordering::Relaxed)
     }
 
-    /// As [`WakeFlags::park`] for a thread that sleeps although its future was woken: a worker.
+    /// As [`WakeFlags::park`], for a worker thread, which sleeps even if MAIN is set.
     #[must_use = "the thread must not sleep while a flag is set"]
     pub(crate) fn park_despite_main(&self) -> bool {
         self.bits.fetch_or(PARKED, Ordering::AcqRel) & INBOX == 0
     }
 
-    /// The thread is awake. `true` if another thread has set a flag.
+    /// Announces that the thread is awake. `true` if another thread has set a flag.
     pub(crate) fn unpark(&self) -> bool {
         self.bits.fetch_and(!PARKED, Ordering::AcqRel) & (MAIN | INBOX) != 0
     }

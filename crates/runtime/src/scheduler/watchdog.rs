@@ -1,11 +1,11 @@
-//! When the monitor samples the workers, and when it sleeps until a timer wakes it.
+//! Decides when the monitor samples the workers, and when it sleeps until a timer wakes it.
 //!
 //! # Problem
 //!
 //! A sample of an idle runtime costs more than the runtime itself: the monitor begins each one with
-//! cold caches. So while little happens the monitor sleeps. A worker that begins to poll arms a
-//! timer that wakes the monitor, and the last worker that parks clears it. Polls that end within
-//! some milliseconds never wake the monitor.
+//! cold caches. So while workers rarely park and wake, the monitor sleeps. A worker that begins to
+//! poll arms a timer that wakes the monitor, and the last worker that parks clears it. Polls that
+//! end within some milliseconds never wake the monitor.
 //!
 //! A worker that is busy and the only one awake is not sampled either: each sample would preempt
 //! it, and it would lose more time than the sample takes. It defers the timer between its polls
@@ -56,14 +56,14 @@ const ARMED: u8 = 2;
 const STOPPED: u8 = 3;
 const DEFERRED: u8 = 4;
 
-/// The mean time between two parks from which on arming and clearing the timer for each of them
-/// costs less than sampling.
+/// If the mean time between two parks is at least this long, arming and clearing the timer for each
+/// park costs less than sampling.
 const LIGHT_NS: u64 = 5_000_000;
 
 /// Changes to asleep after which their rate is checked.
 const SLEEPS_PER_CHECK: u32 = 16;
 
-/// The timer that wakes the monitor. Setting and clearing it wakes no thread.
+/// The timer that wakes the monitor. Setting or clearing it wakes no thread.
 pub(crate) trait WatchdogTimer {
     fn set(&self, after: Duration);
     fn clear(&self);
@@ -75,7 +75,8 @@ impl WatchdogTimer for Arc<Alarm> {
     }
 
     fn clear(&self) {
-        // Where the next setting would wake the monitor again, the timer may as well fire.
+        // On systems where setting the timer wakes the monitor, clearing it saves nothing: the next
+        // setting would wake the monitor.
         if self.is_cheap() {
             Alarm::clear(self);
         }
@@ -105,14 +106,14 @@ impl<A: WatchdogTimer> Watchdog<A> {
         }
     }
 
-    /// There is a monitor from now on, and it samples.
+    /// Starts watching. The monitor samples.
     pub(crate) fn begin(&self, timer: A) {
         let mut state = self.state.lock();
         state.timer = Some(timer);
         self.phase.store(SAMPLING, Ordering::Relaxed);
     }
 
-    /// There is no monitor any more.
+    /// Stops watching. There is no monitor any more.
     pub(crate) fn end(&self) {
         let mut state = self.state.lock();
         self.phase.store(STOPPED, Ordering::Relaxed);
@@ -121,7 +122,7 @@ impl<A: WatchdogTimer> Watchdog<A> {
         }
     }
 
-    /// A worker is about to poll: the monitor samples when `after` has passed.
+    /// Called before a worker polls. The monitor samples when `after` has passed.
     #[inline]
     pub(crate) fn set(&self, after: Duration) {
         if self.phase.load(Ordering::Relaxed) == ASLEEP {
@@ -140,10 +141,11 @@ impl<A: WatchdogTimer> Watchdog<A> {
         }
     }
 
-    /// A worker has announced that it parks. If it was the last, the monitor need not sample.
+    /// Called after a worker has announced that it parks. If it was the last, the monitor need not
+    /// sample.
     #[inline]
     pub(crate) fn clear(&self, are_parked: impl Fn() -> bool, now_ns: impl FnOnce() -> u64) {
-        // Also in the phase asleep: another worker may be about to take that back.
+        // The phase asleep counts too: another worker may be about to take it back.
         if matches!(self.phase.load(Ordering::Relaxed), ARMED | ASLEEP) && are_parked() {
             self.clear_slow(are_parked, now_ns);
         }
@@ -153,7 +155,8 @@ impl<A: WatchdogTimer> Watchdog<A> {
     fn clear_slow(&self, are_parked: impl Fn() -> bool, now_ns: impl FnOnce() -> u64) {
         let mut state = self.state.lock();
         if self.phase.load(Ordering::Relaxed) != ARMED || state.count_sleep(now_ns) {
-            // In the second case the timer fires, and the monitor samples until less happens.
+            // If changes came too fast, the timer fires, and the monitor samples until workers park
+            // less often.
             return;
         }
         self.announce_sleep();
@@ -164,8 +167,8 @@ impl<A: WatchdogTimer> Watchdog<A> {
         }
     }
 
-    /// The monitor sleeps, and the only worker that is awake defers the timer. `false` if there is
-    /// no monitor any more.
+    /// Called before the monitor sleeps. From now on the only worker that is awake defers the
+    /// timer. `false` if there is no monitor any more.
     pub(crate) fn defer_to_worker(&self, after: Duration) -> bool {
         let state = self.state.lock();
         let Some(timer) = &state.timer else { return false };
@@ -174,8 +177,8 @@ impl<A: WatchdogTimer> Watchdog<A> {
         true
     }
 
-    /// A worker is between two polls. If the phase is deferred and it is alone, the timer fires
-    /// later.
+    /// Called by a worker between two polls. If the phase is deferred and no other worker is awake,
+    /// the timer is set again.
     #[inline]
     pub(crate) fn defer(&self, after: Duration, is_alone: impl FnOnce() -> bool) {
         if self.phase.load(Ordering::Relaxed) == DEFERRED {
@@ -194,7 +197,7 @@ impl<A: WatchdogTimer> Watchdog<A> {
         }
     }
 
-    /// The monitor was woken and samples.
+    /// Called when the monitor was woken. It samples from now on.
     pub(crate) fn begin_sampling(&self) {
         let _held = self.state.lock();
         if self.phase.load(Ordering::Relaxed) != STOPPED {
@@ -202,7 +205,7 @@ impl<A: WatchdogTimer> Watchdog<A> {
         }
     }
 
-    /// The monitor is about to sleep until the timer wakes it. `false` if it must not sleep.
+    /// Called before the monitor sleeps until the timer wakes it. `false` if it must not sleep.
     pub(crate) fn sleep(&self, are_parked: impl Fn() -> bool, now_ns: u64) -> bool {
         let mut state = self.state.lock();
         if self.phase.load(Ordering::Relaxed) == STOPPED {
@@ -225,7 +228,7 @@ impl<A: WatchdogTimer> Watchdog<A> {
 }
 
 impl<A> WatchdogState<A> {
-    /// Counts a change to asleep. `true` if they came too fast lately.
+    /// Counts a change to asleep. `true` if recent changes came too fast.
     fn count_sleep(&mut self, now_ns: impl FnOnce() -> u64) -> bool {
         self.sleeps += 1;
         if self.sleeps < SLEEPS_PER_CHECK {
@@ -238,7 +241,7 @@ impl<A> WatchdogState<A> {
     }
 }
 
-/// Whether so many parks in that time are few.
+/// Whether workers parked rarely: this many parks in this time.
 pub(crate) fn is_light(parks: u64, time_ns: u64) -> bool {
     parks * LIGHT_NS <= time_ns
 }

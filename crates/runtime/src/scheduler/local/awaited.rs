@@ -1,14 +1,16 @@
 //! A local task that is awaited inside of another executor.
 //!
 //! Local tasks run between the polls of their thread's executor: `block_on`, or a worker. Code that
-//! awaits one inside of another executor (`pollster`, `futures`, a GUI's loop) keeps its thread
-//! from that, or the thread has no executor of ours at all. Then the await itself runs them:
+//! awaits a local task inside another executor (`pollster`, `futures`, a GUI's loop) blocks that
+//! thread, or runs on a thread that has no executor of ours. Then the await itself runs the local
+//! tasks:
 //!
-//! * where nothing of ours polls on the thread, at once;
-//! * inside of a poll of ours, once the watcher has found the thread stuck in it (`rescue.rs`),
-//!   which wakes the awaiting waker. Before that it may be a combinator, which returns.
+//! * at once, if no executor of ours is polling on the thread;
+//! * inside one of our polls, once the watcher has found the thread stuck in it (`rescue.rs`) and
+//!   has woken the awaiting waker. Until then the other waker may belong to a combinator, whose
+//!   poll returns.
 //!
-//! A task that becomes runnable meanwhile wakes the awaiting waker, so that the other executor
+//! A local task that becomes runnable later wakes the awaiting waker, so that the other executor
 //! polls the handle again.
 
 use std::sync::Arc;
@@ -28,7 +30,8 @@ use crate::scheduler::wake;
 /// Rounds of local tasks in one poll of a handle.
 const ROUNDS: usize = 64;
 
-/// Wakers that are kept for one poll of ours. Each is one handle that a combinator polls.
+/// The most wakers that are kept for one of our polls. Each belongs to one handle that a combinator
+/// polls.
 const WAKERS_MAX: usize = 32;
 
 impl LocalHandle {
@@ -58,7 +61,7 @@ impl LocalHandle {
         observe::drop_wakers(surplus);
     }
 
-    /// Forgets the wakers of a poll that is over.
+    /// Drops the wakers of a poll that is over.
     pub(super) fn forget_awaiting(&self) {
         let wakers = std::mem::take(&mut *self.awaiting.lock());
         observe::drop_wakers(wakers);
@@ -66,7 +69,7 @@ impl LocalHandle {
 }
 
 impl LocalExecutor {
-    /// A local task of this thread is awaited on it by `waker`, which is not one of ours, and is
+    /// Called when `waker`, which is not one of ours, awaits a local task of this thread that is
     /// not complete.
     #[cold]
     pub(super) fn awaited(&self, waker: &Waker) {
@@ -85,7 +88,7 @@ impl LocalExecutor {
                 handle.upgrade().inspect(|handle| handle.wake_awaiting());
             });
             if polls_of_worker.is_some() {
-                // The watcher does not see these polls but for this.
+                // Without this the watcher would not count these polls.
                 watched.take_back(&self.event_loop.token().borrow().id());
                 watched.wake();
             }
@@ -97,7 +100,7 @@ impl LocalExecutor {
         }
     }
 
-    /// Runs local tasks for an executor that is not ours.
+    /// Runs local tasks on behalf of another executor.
     fn run_for(&self, waker: &Waker) {
         if self.runs_for_another.get() || stack::is_half_used() {
             return;

@@ -1,5 +1,5 @@
-//! The local tasks of a worker thread: polled between its other tasks, and to their end when it has
-//! lost its worker.
+//! The local tasks of a worker thread. They are polled between its other tasks; after the thread
+//! has lost its worker, they are run to completion.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,9 +14,9 @@ use crate::tokio_context;
 /// How often a thread without a worker checks whether its pool is being shut down.
 const FINISH_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Polls the local tasks of a worker thread, whose polls `counter` counts. `false` if it has no
-/// local tasks. The monitor watches these polls as those of other tasks: if one blocks, the worker
-/// is handed off. `prepare` is called first if there are local tasks.
+/// Polls the local tasks of a worker thread and counts the polls in `counter`. `false` if it has no
+/// local tasks. The monitor watches these polls like those of other tasks: if one blocks, the
+/// worker is handed off. `prepare` is called first if there are local tasks.
 pub(crate) fn run_local_tasks(counter: &PollCounter, prepare: impl FnOnce()) -> bool {
     with_thread_executor(|executor| {
         let executor = executor.filter(|executor| executor.has_tasks());
@@ -26,7 +26,7 @@ pub(crate) fn run_local_tasks(counter: &PollCounter, prepare: impl FnOnce()) -> 
     })
 }
 
-/// A worker thread is about to park in `driver`. `false` if a local task is runnable.
+/// Called before a worker thread parks in `driver`. `false` if a local task is runnable.
 pub(crate) fn prepare_park(driver: &Arc<Driver>) -> bool {
     with_thread_executor(|executor| {
         let Some(executor) = executor.filter(|executor| executor.has_tasks()) else {
@@ -37,7 +37,7 @@ pub(crate) fn prepare_park(driver: &Arc<Driver>) -> bool {
     })
 }
 
-/// A worker thread woke up.
+/// Called when a worker thread has woken up.
 pub(crate) fn unpark() {
     with_thread_executor(|executor| {
         if let Some(executor) = executor.filter(|executor| executor.has_tasks()) {
@@ -47,8 +47,8 @@ pub(crate) fn unpark() {
     });
 }
 
-/// A thread has lost its worker. It runs its local tasks to their end, or until `is_stopping`
-/// returns `true`, before it takes another worker.
+/// Runs the local tasks of a thread that has lost its worker, until all are complete or
+/// `is_stopping` returns `true`. The thread takes another worker afterwards.
 pub(crate) fn finish_local_tasks(is_stopping: impl Fn() -> bool) {
     with_thread_executor(|executor| {
         if let Some(executor) = executor.filter(|executor| executor.has_tasks()) {
@@ -58,12 +58,12 @@ pub(crate) fn finish_local_tasks(is_stopping: impl Fn() -> bool) {
 }
 
 impl LocalExecutor {
-    /// As a `block_on` whose future is ready once no local task is left. The end of the pool wakes
-    /// nothing here, so it is checked for.
+    /// Works as a `block_on` whose future is ready once no local task is left. The shutdown of the
+    /// pool wakes nothing here, so it is polled for.
     fn finish(&self, is_stopping: impl Fn() -> bool) {
         let _foreign = tokio_context::enter();
         let _entered = self.begin_block_on();
-        // The end of the last task wakes this thread.
+        // The last task wakes this thread when it ends.
         self.is_finishing.set(true);
         context::enter(self.event_loop(), |_| {
             while self.has_tasks() && !is_stopping() {

@@ -1,4 +1,4 @@
-//! How a thread in `block_on` waits: rounds of local tasks, timers and the driver, then a park.
+//! The wait of a thread in `block_on`: rounds of local tasks, timers and the driver, then a park.
 //!
 //! While the thread has timers or a driver, the watcher counts its rounds (`rescue.rs`).
 
@@ -15,11 +15,12 @@ use crate::scheduler::wake_flags::{INBOX, MAIN};
 /// Rounds after which driver and timers are checked although there is work.
 const CHECK_EVERY: u32 = 64;
 
-/// As in the pool: how long the driver is left alone while there is work.
+/// How long the driver is not turned while there is work, as in the pool.
 const TURN_EVERY_NS: u64 = 100_000;
 
 impl LocalExecutor {
-    /// This thread waits for a timer or a socket: it is watched until it leaves `block_on`.
+    /// Called when this thread first waits for a timer or a socket. The watcher watches it until it
+    /// leaves `block_on`.
     #[inline]
     pub(super) fn watched(&self) -> &Arc<BlockOnWatch> {
         match self.watched.get() {
@@ -39,8 +40,7 @@ impl LocalExecutor {
         watched
     }
 
-    /// Counts a round. If the thread was evacuated, it turns its timers and driver again from now
-    /// on.
+    /// Counts a round. A thread that was evacuated takes its timers and driver back.
     #[inline]
     pub(super) fn pass(&self) {
         self.passes.set(self.passes.get().wrapping_add(1));
@@ -168,7 +168,8 @@ impl LocalExecutor {
         }
     }
 
-    /// Has timed waits end on time until the thread leaves `block_on`.
+    /// Sets the smallest timer slack, so that timed waits end on time, until the thread leaves
+    /// `block_on`.
     fn use_exact_timers(&self) {
         self.has_to_leave.set(true);
         let slack = self.slack.take();

@@ -8,15 +8,15 @@ use super::worker_context::WorkerContext;
 use super::worker_thread::WorkerThread;
 use super::worker_threads::hand_off;
 
-/// Tasks polled in one go when no other thread could be had.
+/// The most tasks that the blocked thread polls between two polls of its own future.
 const AT_ONCE: usize = 64;
 
 /// One `block_on` inside a poll.
 ///
-/// The worker goes to a waiting or a new thread. If no thread can be had (by the bound on spare
-/// threads, or by the system's), the blocked thread itself polls the tasks of its worker between
-/// the polls of its own future. So the runtime makes progress all the same. These polls run on top
-/// of the stack of the blocked one, while half of the stack is free.
+/// The worker goes to a waiting thread or to a new one. If the limit on spare threads is reached,
+/// or the system refuses a thread, the blocked thread itself polls the tasks of its worker between
+/// the polls of its own future. So the runtime still makes progress. These polls run on top of the
+/// blocked poll's stack, and only while half of the stack is free.
 pub(crate) struct BlockInPlace<'a> {
     /// Set if this thread has to run the worker itself.
     nested: Option<RefCell<WorkerThread<'a>>>,
@@ -27,7 +27,8 @@ impl<'a> BlockInPlace<'a> {
     /// Hands the worker of this thread off, if the thread has not lost it already.
     pub(crate) fn begin(context: &'a WorkerContext) -> BlockInPlace<'a> {
         let own_worker = context.worker();
-        // From here on no thread takes the worker because this one is stuck: it has another owner.
+        // The worker has another owner from here on, so an earlier reading that this thread is
+        // stuck no longer lets another thread take it.
         let is_ours = context.with_core(|_| context.poll_counter.set_lost_worker(true)).is_some();
         if !is_ours {
             return BlockInPlace { nested: None, context };
@@ -47,7 +48,8 @@ impl<'a> BlockInPlace<'a> {
         self.nested.is_some()
     }
 
-    /// Runs the worker for a moment, if no other thread does, or until `is_over` after a poll.
+    /// If no other thread runs the worker, polls a few of its tasks; stops early if `is_over`
+    /// returns `true` after a poll.
     pub(crate) fn run_worker(&self, is_over: impl Fn() -> bool) {
         if let Some(worker) = &self.nested
             && let Ok(mut worker) = worker.try_borrow_mut()

@@ -1,9 +1,9 @@
-//! Which worker this thread runs.
+//! The worker that this thread runs.
 //!
 //! A worker thread sets the pointer to its [`WorkerContext`] while it runs its worker. A guard in
 //! the frame that owns the value sets the pointer and restores what was there before, so that a
-//! `block_on` inside a poll nests. A thread is in `block_on` if it has an event loop, which
-//! `context.rs` knows, and no worker: then the event loop is that of its local executor.
+//! `block_on` inside a poll nests. A thread is in `block_on` if it has an event loop (see
+//! `context.rs`) and no worker. The event loop is then that of its local executor.
 //!
 //! # Invariants
 //!
@@ -49,8 +49,8 @@ pub(super) fn enter_worker<R>(worker: &WorkerContext, body: impl FnOnce() -> R) 
     })
 }
 
-/// Runs `body` as a thread that runs no worker, for a `block_on`. `spawn` goes to `runtime`, if
-/// that is given. Lends the worker whose poll this is inside of.
+/// Runs `body` for a `block_on`, with no worker set. `spawn` uses `runtime`, if one is given. If
+/// this is inside a poll, `body` receives the worker of that poll.
 #[inline]
 pub(crate) fn leave_worker<R>(
     runtime: Option<RuntimeRef>,
@@ -64,18 +64,18 @@ pub(crate) fn leave_worker<R>(
     })
 }
 
-/// Lends the worker, if this thread polls for a pool right now.
+/// Runs `access` on the worker, if this thread runs one.
 #[inline]
 pub(crate) fn with_worker<R>(access: impl FnOnce(Option<&WorkerContext>) -> R) -> R {
-    // Only the pointer is fetched inside, so that `access` is inlined here.
+    // The closure only reads the pointer, so that `access` is inlined here.
     let worker = WORKER.with(Cell::get);
     // SAFETY: null, or set by a guard in a frame above that owns the context (invariant 1).
     let worker = unsafe { worker.as_ref() };
     access(worker)
 }
 
-/// In a child process made by `fork`: this thread runs no worker. The worker is the parent's, and
-/// the poll that forked must not return into its loop.
+/// Called in a child process made by `fork`. The worker belongs to the parent, so this thread no
+/// longer runs it, and the poll that forked must not return into the worker's loop.
 pub(super) fn forget_in_child() {
     with_worker(|worker| worker.map(|worker| worker.pool().refuse_child()));
     if !WORKER.with(|current| current.replace(std::ptr::null())).is_null() {

@@ -1,6 +1,6 @@
-//! What the pools of this process know of themselves, for the report on a program that hangs.
+//! A description of the pools of this process, for the report on a program that hangs.
 //!
-//! | known | not known |
+//! | reported | not reported |
 //! |---|---|
 //! | each pool that runs, its counters, its blocking threads | what a task waits for |
 //! | each task of a pool: number, name, type, where it was spawned | local tasks, and what `block_on` polls |
@@ -13,15 +13,15 @@ use super::drain::TaskInfo;
 use super::pool::WorkerPool;
 use super::shutdown;
 
-/// Every pool that was ever made. Their memory is never freed.
+/// Every pool that was ever made. A pool's memory is never freed.
 static POOLS: Mutex<Vec<&'static WorkerPool>> = Mutex::new(Vec::new());
 
-/// Enters a pool that was made.
+/// Adds a pool that was made.
 pub(super) fn enter(pool: &'static WorkerPool) {
     POOLS.lock().push(pool);
 }
 
-/// Describes each pool that runs. May wait for a worker that is stuck with its own lock.
+/// Describes each pool that runs. May block if a stuck worker holds its own lock.
 pub(crate) fn describe() -> String {
     let pools = POOLS.lock().clone();
     let mut text = String::new();

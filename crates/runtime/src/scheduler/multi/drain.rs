@@ -1,10 +1,11 @@
 //! A graceful shutdown: tasks may finish, and those that do not are named.
 //!
-//! Nothing on the hot paths knows of it. The thread that shuts down keeps a reference to each live
-//! task and checks them with growing pauses. When all that it knows are complete it collects the
-//! new ones, which running tasks may still spawn.
+//! It adds nothing to the hot paths. The thread that shuts down keeps a reference to each live task
+//! and checks them with growing pauses. When all of these are complete, it collects the tasks that
+//! were spawned meanwhile.
 //!
-//! *Rejected:* counting at each completion, a shared counter for a program's last second.
+//! Rejected: a shared counter of completions. Every completion would pay for it, and it would be
+//! used only in a program's last second.
 
 use std::fmt;
 use std::panic::Location;
@@ -17,12 +18,13 @@ use reveille_task::{TaskHandle, TaskId, TaskRef};
 use super::pool::WorkerPool;
 use super::shutdown::{self, ShutdownTimeout};
 
-/// The time for workers to leave their polls after the patience is over, so that a poll that is
-/// about to end is not reported as stuck. A blocked poll does not end in a hundred times that.
+/// How long workers may take to leave their polls after the grace time is over, so that a poll that
+/// is about to end is not reported as stuck. A blocked poll takes more than a hundred times as
+/// long.
 const GRACE: Duration = Duration::from_millis(100);
 
-/// The first and the longest pause between two checks. A program that has nothing to wait for ends
-/// at once, and one that waits for seconds does not spend them checking.
+/// The first and the longest pause between two checks. With these, a program that has nothing to
+/// wait for ends at once, and one that waits for seconds uses little processor time.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(50), Duration::from_millis(5));
 
 /// A task that did not finish in time.
@@ -37,7 +39,7 @@ pub struct TaskInfo {
     pub spawned_at: Option<&'static Location<'static>>,
     /// The name of its future's type.
     pub future_type: &'static str,
-    /// Whether it is in a poll that has not returned. Its future is dropped when that does.
+    /// Whether it is in a poll that has not returned. Its future is dropped when the poll returns.
     pub is_stuck: bool,
 }
 
@@ -73,15 +75,16 @@ impl fmt::Display for TaskInfo {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Tasks that were live at the shutdown, or were spawned since, and ended by themselves.
+    /// Tasks that were live when the shutdown began or were spawned later, and that ended by
+    /// themselves.
     pub finished_tasks: usize,
-    /// Tasks that did not, and were cancelled.
+    /// Tasks that did not end by themselves and were cancelled.
     pub cancelled: Vec<TaskInfo>,
-    /// Threads that were still inside a poll in the end. They end when the poll does.
+    /// Threads that were still inside a poll when the time was up. Each ends when its poll does.
     pub stuck_workers: usize,
-    /// Blocking closures that were still running in the end. They run to their end.
+    /// Blocking closures that were still running when the time was up. They run to their end.
     pub running_closures: usize,
-    /// Blocking closures that had not started, and never will.
+    /// Blocking closures that had not started. They were dropped.
     pub dropped_closures: usize,
 }
 
@@ -110,7 +113,8 @@ impl fmt::Display for ShutdownReport {
     }
 }
 
-/// Lets `shared` finish for `patience` at most, then ends it. The caller is no thread of the pool.
+/// Lets the tasks of `pool` finish for `patience` at most, then ends it. The caller is not a thread
+/// of the pool.
 pub(crate) fn drain(pool: &'static WorkerPool, patience: Duration) -> ShutdownReport {
     if pool.runtime_ref().is_inherited() {
         return ShutdownReport::default();
@@ -142,25 +146,26 @@ impl DrainProgress {
         if !self.unfinished.is_empty() {
             return false;
         }
-        // Closures first: a task that ends may leave one, and a closure a task, but a closure that
-        // is there now is seen, and a task that it spawned before it ended is seen after it.
+        // Closures are counted before tasks. A closure that exists now is counted. If it ends right
+        // after that, the tasks that it has spawned are among those collected next.
         let closures = pool.blocking().map_or(0, |blocking| {
             let metrics = blocking.metrics();
             metrics.queued + metrics.running
         });
         self.unfinished = shutdown::live_tasks(pool);
-        // Workers take the tasks that they complete out of their tables in batches.
+        // Workers remove the tasks that they complete from their registries in batches, so some of
+        // these are finished already.
         self.unfinished.retain(|task| !task.as_task().is_finished());
         self.seen += self.unfinished.len();
         closures == 0 && self.unfinished.is_empty()
     }
 
-    /// Ends the runtime, and names what is cancelled.
+    /// Ends the runtime, and records the tasks that are cancelled.
     fn end(self, pool: &'static WorkerPool) -> ShutdownReport {
         let mut report = ShutdownReport::default();
         let mut cancelled = Vec::new();
         report.dropped_closures = pool.blocking().map_or(0, |blocking| blocking.metrics().queued);
-        let shutdown = shutdown::stop_and_tell(pool, Some(GRACE), |live| {
+        let shutdown = shutdown::stop_and_report(pool, Some(GRACE), |live| {
             let is_late = |task: &&TaskHandle| !task.as_task().is_finished();
             cancelled.extend(live.iter().filter(is_late).cloned());
             report.cancelled = cancelled.iter().map(|task| TaskInfo::of(task.as_task())).collect();

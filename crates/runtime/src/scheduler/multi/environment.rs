@@ -1,4 +1,4 @@
-//! The drivers and the blocking threads that a pool is given, made by its configuration.
+//! Makes the drivers and the blocking threads of a pool from its configuration.
 
 use std::io;
 use std::sync::Arc;

@@ -1,7 +1,7 @@
-//! The global runtime, started by its first use.
+//! The global runtime, which its first use starts.
 //!
-//! It ends when the program asks for it, and does not start again. A child process made by `fork`
-//! has none of its threads, and starts a global runtime of its own when it needs one.
+//! It ends when the program shuts it down, and does not start again. A child process made by `fork`
+//! has none of the runtime's threads. It starts a global runtime of its own when it needs one.
 
 use std::io;
 use std::sync::OnceLock;
@@ -17,7 +17,7 @@ use super::runtime_ref::RuntimeRef;
 use super::start::start;
 use crate::config::Config;
 
-/// The default pool, and behind it that of the child process that was made by `fork`, and so on.
+/// The global pool. Its field `of_child` holds that of a child process made by `fork`, and so on.
 static GLOBAL: OnceLock<Box<Global>> = OnceLock::new();
 
 struct Global {
@@ -26,7 +26,7 @@ struct Global {
     of_child: OnceLock<Box<Global>>,
 }
 
-/// The shutdown of a global runtime, which the program may ask for once.
+/// The shutdown of a global runtime, which happens once.
 #[derive(Debug, Default)]
 pub(crate) struct GlobalEnd {
     has_begun: AtomicBool,
@@ -40,12 +40,12 @@ struct EndOutcome {
 }
 
 impl GlobalEnd {
-    /// Whether the caller is the first, which ends the runtime.
+    /// `true` for the first caller, which has to end the runtime.
     pub(crate) fn begin(&self) -> bool {
         !self.has_begun.swap(true, Ordering::AcqRel)
     }
 
-    /// Publishes the report. Returns the wakers of those that wait for it.
+    /// Publishes the report. Returns the wakers of its waiters.
     #[must_use = "tasks wait for the report"]
     pub(crate) fn finish(&self, report: ShutdownReport) -> Vec<Waker> {
         let mut outcome = self.outcome.lock();
@@ -55,7 +55,7 @@ impl GlobalEnd {
 
     /// The report. If there is none yet, `waker` is woken when there is.
     pub(crate) fn report(&self, waker: &Waker) -> Option<ShutdownReport> {
-        // User code, as is its drop, so neither is under the lock.
+        // Cloning or dropping a waker is user code, so neither happens under the lock.
         let own = waker.clone();
         let (report, unused) = {
             let mut outcome = self.outcome.lock();
@@ -82,8 +82,8 @@ pub(crate) fn global_end() -> Option<&'static GlobalEnd> {
 /// Whether a thread is starting it.
 static IS_STARTING: AtomicBool = AtomicBool::new(false);
 
-/// The right to start the global pool. A flag and not a mutex: a child process clears it if it was
-/// set by a thread that only its parent has.
+/// Guards the start of the global pool. It is a flag and not a mutex, because a child process has
+/// to clear it if a thread of its parent set it.
 struct GlobalStart;
 
 impl GlobalStart {
@@ -106,7 +106,8 @@ impl Drop for GlobalStart {
 
 static FORK_HOOK: ForkHook = ForkHook::new(forget_start);
 
-/// In a child process made by `fork`: the thread that starts the global pool is the parent's.
+/// Called in a child process made by `fork`. If a start was in progress, its thread exists only in
+/// the parent.
 fn forget_start() {
     IS_STARTING.store(false, Ordering::Release);
 }

@@ -29,10 +29,10 @@
 //!    wants to take it enters the core later and sees that the counter has moved. A thread whose
 //!    counter moves while its core is being taken is refused by the core. Either way one of the two
 //!    runs the worker.
-//! 3. What was found out about a stuck thread holds only until its worker has another owner. The
-//!    thread that takes or gives the worker marks the counter inside the lock of the core. So a
-//!    second handoff from the same thread does not take the worker from the thread that took it
-//!    first, which is not stuck.
+//! 3. A reading that shows a stuck thread is valid only until its worker has another owner. The
+//!    thread that takes the worker, or gives it away, marks the counter inside the lock of the
+//!    core. So a second handoff from the same thread does not take the worker from the thread that
+//!    took it first, which is not stuck.
 
 use std::sync::Arc;
 

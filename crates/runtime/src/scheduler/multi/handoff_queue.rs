@@ -3,8 +3,8 @@
 //! # Problem
 //!
 //! A handoff needs a thread at once: one that waits, or a new one. Threads end after a while
-//! without work, and the system may refuse a new one after it was promised a handoff. No handoff
-//! may be left without a thread that will come for it.
+//! without work, and the system may refuse to start a thread that a handoff was already promised
+//! to. Every handoff must end up with a thread that takes it.
 //!
 //! # States of a handoff in the list
 //!
@@ -26,10 +26,10 @@
 //!
 //! # Invariants
 //!
-//! 1. `waiting` counts the threads in [`HandoffQueue::next`] that no handoff was promised to. It
-//!    is lowered by a thread that adds a handoff for one of them, or by a thread that gives up
-//!    waiting. A thread that takes a handoff that was promised to another thread leaves its own
-//!    share of the count to that thread.
+//! 1. `waiting` counts the threads in [`HandoffQueue::next`] that no handoff was promised to. A
+//!    thread that adds a handoff for a waiting thread subtracts one, and so does a thread that
+//!    gives up waiting. If a thread takes a handoff that was promised to another thread, it does
+//!    not subtract itself: its entry in the count now stands for that other thread.
 //! 2. Each handoff in the list, except `unclaimed` of them, was promised to one thread, which
 //!    checks the list before it waits again. So every handoff is taken, by that thread or by a
 //!    faster one.
@@ -57,7 +57,8 @@ pub(crate) struct HandoffQueue {
 
 #[derive(Default)]
 struct HandoffQueueState {
-    /// Each with the number of the thread that is started for it; 0 for a thread that waited.
+    /// Each handoff with the number of the thread that is started for it, or 0 if it was promised
+    /// to a waiting thread.
     handoffs: VecDeque<(usize, Handoff)>,
     waiting: usize,
     /// Handoffs in the list that were promised to no thread.
@@ -68,7 +69,8 @@ struct HandoffQueueState {
     next_number: usize,
     handles: Vec<(usize, Thread)>,
     is_open: bool,
-    /// Closed, and threads were left behind: the last of them has to report it.
+    /// The queue was closed while threads were still running. The last of them has to report its
+    /// end.
     is_abandoned: bool,
     handoff_count: u64,
 }
@@ -155,25 +157,26 @@ impl HandoffQueue {
         Some(state.new_thread())
     }
 
-    /// The thread of an [`Offer::New`] was started.
+    /// Called if the thread of an [`Offer::New`] was started.
     pub(crate) fn started(&self, number: usize, thread: Thread) {
         self.state.lock().handles.push((number, thread));
     }
 
-    /// The thread of an [`Offer::New`] could not be started. `true` if its handoff was removed,
-    /// `false` if a faster thread runs the worker already.
+    /// Called if the thread of an [`Offer::New`] could not be started. `true` if its handoff was
+    /// removed, `false` if a faster thread runs the worker already.
     #[must_use = "a handoff that was removed has to be offered again"]
     pub(crate) fn not_started(&self, number: usize) -> bool {
         let mut state = self.state.lock();
         state.threads -= 1;
-        // A shutdown waits for the number of threads.
+        // A shutdown waits until no threads are left.
         self.changed.notify_all();
         let own = state.handoffs.iter().position(|(thread, _)| *thread == number);
         if let Some(own) = own {
             state.handoffs.remove(own);
             return true;
         }
-        // The faster thread left the handoff that it was promised.
+        // The faster thread did not take the handoff that was promised to it, so that one is
+        // unclaimed.
         if state.waiting > 0 {
             state.waiting -= 1;
         } else if state.is_open {
@@ -182,7 +185,8 @@ impl HandoffQueue {
         false
     }
 
-    /// Waits for a handoff; `None` when the thread has to end. A new thread finds its own at once.
+    /// Waits for a handoff; `None` when the thread has to end. The handoff of a new thread is in
+    /// the list already.
     pub(crate) fn next(&self, mut keep_alive: Duration, is_new: bool) -> Option<Handoff> {
         let mut state = self.state.lock();
         if !is_new && state.unclaimed > 0 {
@@ -216,13 +220,15 @@ impl HandoffQueue {
         }
     }
 
-    /// The calling thread ends. `true` if it is the last of those that a shutdown left behind.
+    /// Called by a thread that ends. `true` if it is the last of the threads that a shutdown left
+    /// running.
     #[must_use = "the last one has to clean up"]
     pub(crate) fn leave(&self, number: usize) -> bool {
         let mut state = self.state.lock();
         state.threads -= 1;
         if state.is_open {
-            // It ends early: no thread joins it, and its handle would be kept forever.
+            // The thread ends before a shutdown, so no thread joins it, and its handle would be
+            // kept forever.
             state.handles.retain(|(other, _)| *other != number);
         }
         self.changed.notify_all();
@@ -233,8 +239,8 @@ impl HandoffQueue {
         self.state.lock().handoff_count += 1;
     }
 
-    /// Closes: threads that wait end, and this call waits for the others, for `time_left` at most.
-    /// Returns how many are left.
+    /// Closes the queue. Waiting threads end, and this call waits for the other threads, for
+    /// `time_left` at most. Returns how many are left.
     pub(crate) fn close(&self, mut time_left: impl FnMut() -> Option<Duration>) -> usize {
         let mut state = self.state.lock();
         state.is_open = false;
@@ -251,10 +257,11 @@ impl HandoffQueue {
         state.threads
     }
 
-    /// After [`HandoffQueue::close`]: waits for the ends of the threads if all have left the pool.
-    /// What remains of them is the destructors of their thread-locals, which are the user's.
+    /// Called after [`HandoffQueue::close`]. If all threads have left the pool, joins them: only
+    /// the destructors of their thread-locals, which are user code, may still run.
     ///
-    /// Else detaches them. `false` then: the last to leave is told so.
+    /// Otherwise detaches them and returns `false`; [`HandoffQueue::leave`] then returns `true` for
+    /// the last one.
     #[must_use = "threads may be left that use the pool"]
     pub(crate) fn join(&self) -> bool {
         let (handles, has_left) = {
@@ -295,7 +302,7 @@ mod tests {
         queue.open(2);
         let _ = queue.offer(Handoff::unowned(0)).expect("there is room");
         let _ = queue.offer(Handoff::unowned(1)).expect("there is room");
-        // Thread 2 is there first.
+        // Thread 2 arrives first.
         assert_eq!(queue.next(SOON, true).map(|handoff| handoff.worker()), Some(0));
         assert!(!queue.not_started(1));
         assert_eq!(queue.next(SOON, false).map(|handoff| handoff.worker()), Some(1));

@@ -1,4 +1,5 @@
-//! Which workers are parked and which search, and whether a new task needs a wake.
+//! Tracks which workers are parked and how many search, and decides whether a new task has to wake
+//! one.
 //!
 //! # Problem
 //!
@@ -28,9 +29,9 @@
 //!    their behalf) and [`Idle::end_search`].
 //! 3. A producer publishes the task, then reads `searching` and `parked`. A worker sets its bit and
 //!    stops searching, then checks every queue. All four are sequentially consistent, so the
-//!    producer sees the parked worker or the worker sees the task. The worker may leave a short run
-//!    queue whose owner is awake: the owner comes to it, or the monitor finds the owner blocked and
-//!    wakes a sibling.
+//!    producer sees the parked worker or the worker sees the task. The worker may ignore a short
+//!    run queue whose owner is awake: the owner polls its tasks, or the monitor finds the owner
+//!    blocked and wakes a sibling.
 //!
 //! # Orderings
 //!
@@ -64,8 +65,8 @@ impl Idle {
         self.parked.iter().for_each(|word| word.store(0, Ordering::SeqCst));
     }
 
-    /// Whether a wake could be useful: a worker is parked and no worker searches. A hint, two plain
-    /// loads.
+    /// Whether a wake could be useful: a worker is parked and no worker searches. The answer is a
+    /// hint from two plain loads.
     #[inline]
     pub(crate) fn is_wake_useful(&self) -> bool {
         self.searching.load(Ordering::Relaxed) == 0
@@ -127,8 +128,8 @@ impl Idle {
 
     /// Sleeps, unless there is work: sets the bit, stops searching, checks every queue for the last
     /// time by `has_work`, and calls `wait` if that found nothing. Returns what `wait` returns.
-    /// Afterwards `is_searching` tells whether a notifier has made this worker a searcher. Both
-    /// closures get `state`.
+    /// Afterwards `is_searching` says whether a notifier has made this worker a searcher. Both
+    /// closures receive `state`.
     pub(crate) fn sleep<S, R>(
         &self,
         worker: usize,
@@ -146,9 +147,9 @@ impl Idle {
         waited
     }
 
-    /// Stops searching, if this worker searches: it has found something. `true` if the caller must
-    /// wake another worker: this was the last searcher, producers may have relied on it, and there
-    /// is more work.
+    /// Called by a worker that has found work. Stops searching, if the worker searches. `true` if
+    /// the caller must wake another worker: this was the last searcher, producers may have relied
+    /// on it, and there is more work.
     #[inline]
     pub(crate) fn stop_search(
         &self,
@@ -162,18 +163,19 @@ impl Idle {
         self.end_search() && has_more()
     }
 
-    /// The worker announces that it sleeps. It must check every queue once more before it does.
+    /// Announces that the worker is going to sleep. The worker must check every queue once more
+    /// before it does.
     pub(crate) fn park(&self, worker: usize) {
         self.parked[worker / 64].fetch_or(1 << (worker % 64), Ordering::SeqCst);
         fence(Ordering::SeqCst);
     }
 
-    /// The worker is awake. `true` if its bit was still set, `false` if a notifier cleared it: then
-    /// the worker counts as searching already.
+    /// Announces that the worker is awake. `true` if its bit was still set. `false` if a notifier
+    /// cleared it; the worker then counts as searching already.
     pub(crate) fn unpark(&self, worker: usize) -> bool {
         let bit = 1 << (worker % 64);
         let was_set = self.parked[worker / 64].fetch_and(!bit, Ordering::SeqCst) & bit != 0;
-        // Between the bit and the read of the monitor's phase, see `Watchdog`.
+        // Orders the write of the bit before the read of the monitor's phase; see `Watchdog`.
         fence(Ordering::SeqCst);
         was_set
     }
@@ -190,7 +192,7 @@ impl Idle {
     /// Stops searching. `true` for the last searcher: producers may have relied on it.
     fn end_search(&self) -> bool {
         let is_last = self.searching.fetch_sub(1, Ordering::SeqCst) == 1;
-        // Between the end of the search and the check of the queues that follows it.
+        // Orders the end of the search before the check of the queues that follows.
         fence(Ordering::SeqCst);
         is_last
     }

@@ -1,4 +1,4 @@
-//! The queue that all workers share, for tasks from outside.
+//! The queue that all workers share, for tasks from outside the pool.
 //!
 //! It has several shards, so that threads that spawn at the same time rarely contend. Each shard is
 //! a mutex around a list, with its length beside it, so that a worker sees an empty injector
@@ -12,7 +12,7 @@ use reveille_primitive::atomic::{AtomicUsize, Ordering};
 use reveille_primitive::lock::Mutex;
 use reveille_task::Runnable;
 
-/// Tasks a worker takes at most in one visit: half a run queue, so that they always fit.
+/// The most tasks that a worker takes at once: half of a run queue, so that they always fit.
 const BATCH: usize = super::queue::CAPACITY / 2;
 
 #[derive(Debug)]
@@ -45,14 +45,14 @@ impl Injector {
         self.shards.iter().all(|shard| shard.len.load(Ordering::SeqCst) == 0)
     }
 
-    /// How many tasks wait. A hint: shards are read one after the other.
+    /// How many tasks are queued. A hint, because the shards are read one after the other.
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.len.load(Ordering::Relaxed)).sum()
     }
 
-    /// Takes a fair share for one of `workers` workers, from the first shard that has tasks.
-    /// Begins at `shard_index`, which becomes the index of the shard behind it. So a shard that is
-    /// never empty does not delay the others.
+    /// Takes a fair share for one of `workers` workers, from the first shard that has tasks. Begins
+    /// at shard `shard_index`, and sets `shard_index` to the shard after the one that it took from.
+    /// So a shard that is never empty does not delay the others.
     pub(crate) fn take(&self, shard_index: &mut usize, workers: usize, into: &mut Vec<Runnable>) {
         for _ in 0..self.shards.len() {
             let shard = &self.shards[*shard_index & (self.shards.len() - 1)];
@@ -66,7 +66,7 @@ impl Injector {
             let empty = tasks.is_empty();
             shard.len.store(tasks.len(), Ordering::SeqCst);
             if empty && tasks.capacity() > 8 * BATCH {
-                // A burst is over: give its memory back.
+                // A burst is over, so its memory is freed.
                 *tasks = VecDeque::new();
             }
             if !into.is_empty() {

@@ -6,16 +6,16 @@
 //! # Vocabulary
 //!
 //! * **pool**: the workers, the injector and their threads ([`pool`]). Pools are never freed, only
-//!   used again: a waker that is about to queue a task may touch its pool at any later time, and
-//!   finds memory.
+//!   used again. A waker that is about to queue a task may access its pool at any later time, so
+//!   the memory has to stay valid.
 //! * **generation**: the number of one use of a pool. A [`RuntimeRef`] is a pool and a generation.
-//! * **scheduler**: what a task knows of its executor ([`pool::SchedulerRef`]): the pool, and the
+//! * **scheduler**: a task's reference to its executor ([`pool::SchedulerRef`]): the pool, and the
 //!   worker where the task is registered.
 //!
 //! # Files, lowest first
 //!
 //! A file imports only those above it in this list. `pool` and `worker` import each other: a worker
-//! finds its pool, and the pool has the workers.
+//! refers to its pool, and the pool holds the workers.
 //!
 //! | files | what they hold |
 //! |---|---|

@@ -1,6 +1,6 @@
-//! The monitor of a pool, as its workers see it: they arm, defer and clear its timer.
+//! The workers' side of a pool's monitor: they arm, defer and clear its timer.
 //!
-//! `sampling.rs` has what the monitor's thread does.
+//! The code of the monitor's thread is in `sampling.rs`.
 
 use std::io;
 use std::sync::Arc;
@@ -15,8 +15,8 @@ use crate::scheduler::watchdog::Watchdog;
 use crate::threads::{Thread, ThreadSpec};
 
 /// The time between two samples while several workers are awake, and the delay of the first one. A
-/// sample takes 14 us with cold caches, which is three thousandths of a core. Three samples take
-/// half of the time that a user notices.
+/// sample takes 14 us with cold caches, which is 0.35 % of a core. Three periods are half of the
+/// delay that a user notices.
 pub(super) const PERIOD: Duration = Duration::from_millis(4);
 
 /// How often a worker that is alone defers the timer, in nanoseconds: half of [`PERIOD`].
@@ -54,7 +54,7 @@ impl Monitor {
         let alarm = Arc::new(Alarm::new());
         self.is_running.store(true, Ordering::SeqCst);
         self.watchdog.begin(Arc::clone(&alarm));
-        // Not under a lock: the spawner is user code.
+        // No lock is held here: the spawner is user code.
         let thread = (config.spawner)(ThreadSpec {
             name: config.thread_names.monitor(),
             stack_size: Some(128 * 1024),
@@ -72,7 +72,7 @@ impl Monitor {
         }
     }
 
-    /// Whether the thread has to go on.
+    /// Whether the monitor's thread has to continue.
     pub(super) fn is_running(&self) -> bool {
         self.is_running.load(Ordering::SeqCst)
     }
@@ -96,18 +96,18 @@ impl Monitor {
         self.watchdog.end();
     }
 
-    /// A worker is about to poll.
+    /// Called before a worker polls.
     #[inline]
     pub(crate) fn arm(&self) {
         self.watchdog.set(PERIOD);
     }
 
-    /// A worker is between two polls, [`DEFER_NS`] after it was here before.
+    /// Called by a worker between two polls, [`DEFER_NS`] after its last call.
     pub(super) fn defer(&self, is_one_awake: impl FnOnce() -> bool) {
         self.watchdog.defer(PERIOD, is_one_awake);
     }
 
-    /// A worker has announced that it parks.
+    /// Called after a worker has announced that it parks.
     #[inline]
     pub(super) fn disarm(&self, all_parked: impl Fn() -> bool, now_ns: impl FnOnce() -> u64) {
         self.watchdog.clear(all_parked, now_ns);

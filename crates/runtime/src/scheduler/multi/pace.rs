@@ -1,19 +1,19 @@
-//! When a busy worker stops polling to do something else.
+//! Decides when a busy worker stops polling to do something else.
 //!
 //! A worker that has tasks still has to read the clock, turn its driver, fire its timers and wake
-//! siblings. Each costs more than a short poll, so each is done as rarely as its purpose permits.
-//! How rarely depends on how long the polls of this worker take, which [`WorkerPace`] measures.
+//! siblings. Each of these costs more than a short poll, so each is done as rarely as its purpose
+//! permits. That depends on how long the polls of this worker take, which [`WorkerPace`] measures.
 //!
 //! Nothing here reads a clock, a queue or an atomic: the times and lengths are passed in, so that
 //! the tests below need no threads.
 
 use std::mem;
 
-/// How often the injector comes first, in polls. A prime, so that it does not fall into step with
-/// a task that repeats itself. Go and tokio use the same.
+/// The injector comes first once in this many polls. A prime, so that it does not fall into step
+/// with a task that repeats itself. Go and tokio use the same.
 const INJECTOR_EVERY: u32 = 61;
 
-/// The most polls between two reads of the clock. In force when polls are short.
+/// The most polls between two reads of the clock. This limit applies when polls are short.
 const CLOCK_EVERY: u32 = 64;
 
 /// The most nanoseconds between two reads of the clock, when polls are 16 us or longer. A socket or
@@ -24,72 +24,76 @@ const CLOCK_EVERY_NS: u64 = 1_000_000;
 /// 165 ns, which is less than two thousandths of this.
 const TURN_EVERY_NS: u64 = 100_000;
 
-/// For how many nanoseconds in a row the LIFO slot comes first. Tasks that wake each other keep the
-/// oldest task of the queue waiting for that long.
+/// How many nanoseconds in a row the LIFO slot may come first. Tasks that wake each other can delay
+/// the oldest task of the queue by this long.
 const LIFO_RUN_NS: u64 = 10_000;
 
-/// Bounds of the polls from the LIFO slot in a row. tokio has 3, Go 10 ms.
+/// The lower and the upper bound of how many polls in a row may come from the LIFO slot. tokio has
+/// 3, Go 10 ms.
 const LIFO_POLLS_MIN: u64 = 3;
 const LIFO_POLLS_MAX: u64 = 15;
 
-/// The queued work, in nanoseconds, for which a sibling is woken. The wake costs both cores some
-/// ten microseconds, and the sibling begins tens of microseconds later: less is done by then.
+/// The queued work, in nanoseconds, for which a sibling is woken. The wake costs each core some ten
+/// microseconds, and the sibling begins tens of microseconds later. The owner would finish less
+/// work than this in that time.
 const WAKE_WORTH_NS: u64 = 50_000;
 
 /// The queued work, in nanoseconds, for which a sibling is woken if the queue was never shorter
-/// during [`WINDOW_CHECKS`]. Tasks that keep each other busy are shared once and then stay apart.
+/// during [`WINDOW_CHECKS`]. Tasks that keep each other busy are then spread over the workers once,
+/// and stay there.
 const LASTING_WORTH_NS: u64 = 4_000;
 
-/// Reads of the clock over which the shortest queue counts.
+/// The length of the window in which the shortest queue is recorded, in reads of the clock.
 const WINDOW_CHECKS: u32 = 4;
 
 /// The queued work, in nanoseconds, that is worth a steal of its half. A task that moves to another
 /// core leaves its data behind, which costs some hundred nanoseconds.
 const STEAL_WORTH_NS: u64 = 3_000;
 
-/// How long ago a worker turned its driver, in nanoseconds, when it is taken to be in a long poll:
-/// then its queue is worth stealing from, however short.
+/// A worker that turned its driver this many nanoseconds ago is assumed to be in a long poll. Its
+/// queue is then worth stealing from, however short it is.
 const LONG_POLL_NS: u64 = 300_000;
 
-/// How long ago a busy worker turned its driver, in nanoseconds, when a searcher turns it.
+/// A searcher turns the driver of a busy worker that turned it this many nanoseconds ago.
 const STALE_TURN_NS: u64 = 1_000_000;
 
-/// What a poll is taken to last until it was measured, in nanoseconds.
+/// The assumed length of a poll until polls were measured, in nanoseconds.
 pub(super) const INITIAL_POLL_NS: u64 = 1_000;
 
-/// What cold caches cost a worker that has slept, in nanoseconds. It is not counted as time of its
-/// polls. Ten small tasks take 50 to 150 us after 100 ms of sleep, and 2 us when they are polled
-/// again at once.
+/// What cold caches cost a worker that has slept, in nanoseconds. This time is not counted as time
+/// of its polls. Ten small tasks take 50 to 150 us after 100 ms of sleep, and 2 us when they are
+/// polled again at once.
 const WAKEUP_COST_NS: u64 = 100_000;
 
 /// The weight of one read of the clock in the mean: one part of 64 for each poll since the last
-/// read, a quarter at most. So one long poll among small ones is soon forgotten.
+/// read, a quarter at most. So one long poll among short ones affects the mean only briefly.
 const WEIGHTS: u64 = 64;
 const WEIGHT_MAX: u64 = 16;
 
-/// A wait this short, in nanoseconds, found its events there already. The next ones are likely to
-/// be there as well, so for [`BUSY_POLL_NS`] the worker only polls its driver, without the search
-/// and the preparations for sleep.
+/// A wait this short, in nanoseconds, means that its events were pending already. More are likely
+/// to be pending, so for [`BUSY_POLL_NS`] the worker only polls its driver. It does not search or
+/// prepare to sleep.
 const IMMEDIATE_WAIT_NS: u64 = 5_000;
 
-/// For how many nanoseconds a worker that always finds events does nothing but poll its driver.
-/// It lacks no work. The monitor takes care of another worker's tasks that lie for a millisecond.
+/// How many nanoseconds a worker that always finds events polls its driver instead of searching. It
+/// has enough work. If tasks of another worker wait for a millisecond, the monitor takes care of
+/// them.
 const BUSY_POLL_NS: u64 = 1_000_000;
 
-/// Whether a thief gains from a queue of this length, in nanoseconds of work. A shorter one is done
-/// by its owner before the data of its tasks have moved.
+/// Whether a queue of this length, in nanoseconds of work, is worth stealing from. The owner of a
+/// shorter one finishes it before the data of its tasks have moved to another core.
 #[inline]
 pub(super) fn is_worth_stealing(queued_ns: u64) -> bool {
     queued_ns >= STEAL_WORTH_NS
 }
 
-/// Whether a worker that turned its driver so long ago is taken to be in a long poll.
+/// Whether a worker that turned its driver so long ago is assumed to be in a long poll.
 #[inline]
 pub(super) fn is_long_poll(since_turn_ns: u64) -> bool {
     since_turn_ns >= LONG_POLL_NS
 }
 
-/// Whether a searcher turns a driver that was turned so long ago.
+/// Whether a searcher turns a driver that was last turned so long ago.
 #[inline]
 pub(super) fn is_stale(since_turn_ns: u64) -> bool {
     since_turn_ns >= STALE_TURN_NS
@@ -106,14 +110,14 @@ fn lifo_polls_max(mean_ns: u64) -> u32 {
     (LIFO_RUN_NS / mean_ns.max(1)).clamp(LIFO_POLLS_MIN, LIFO_POLLS_MAX) as u32
 }
 
-/// After how many polls of `poll_ns` the clock is read next: fewer at once when polls become
-/// longer, and at most twice as many as before when they become shorter.
+/// After how many polls of `poll_ns` the clock is read next. When polls become longer, the number
+/// drops at once; when they become shorter, it at most doubles.
 fn next_interval(poll_ns: u64, interval: u32) -> u32 {
     let fitting = (CLOCK_EVERY_NS / poll_ns.max(1)).clamp(1, u64::from(CLOCK_EVERY));
     (fitting as u32).min(2 * interval)
 }
 
-/// What one worker thread knows of the length of its polls and the time of its last actions.
+/// The length of a worker thread's polls and the times of its last actions.
 #[derive(Debug)]
 pub(super) struct WorkerPace {
     /// Polls since the thread began; wraps.
@@ -133,12 +137,12 @@ pub(super) struct WorkerPace {
     /// Time and tick of the last read of the clock.
     clock_ns: u64,
     clock_tick: u32,
-    /// Time since the last read of the clock that does not count as time of polls.
+    /// Time since the last read of the clock that is not counted as time of polls.
     wakeup_cost_ns: u64,
     /// When the driver was last turned, and the timers.
     turned_ns: u64,
     timed_ns: u64,
-    /// Until when the worker polls its driver busily; see [`IMMEDIATE_WAIT_NS`].
+    /// Until when the worker busy-polls its driver; see [`IMMEDIATE_WAIT_NS`].
     busy_poll_until_ns: u64,
 }
 
@@ -156,7 +160,7 @@ impl WorkerPace {
             window_tick: CLOCK_EVERY,
             clock_ns: now_ns,
             clock_tick: 0,
-            // A thread that begins also waits for the memory of its stack, page by page.
+            // A new thread also takes page faults on its stack.
             wakeup_cost_ns: 5 * WAKEUP_COST_NS,
             turned_ns: now_ns,
             timed_ns: now_ns,
@@ -170,7 +174,7 @@ impl WorkerPace {
         self.tick == self.maintenance_tick
     }
 
-    /// Has the clock read after one more poll.
+    /// Makes the clock be read after one more poll.
     pub(super) fn hasten_maintenance(&mut self) {
         self.maintenance_tick = self.tick.wrapping_add(1);
     }
@@ -200,7 +204,7 @@ impl WorkerPace {
         self.tick = self.tick.wrapping_add(1);
     }
 
-    /// Whether `queued` tasks are worth the wake of a sibling.
+    /// Whether `queued` tasks are worth waking a sibling for.
     #[inline]
     pub(super) fn is_worth_sharing(&mut self, queued: u64) -> bool {
         self.shortest_queue = self.shortest_queue.min(queued);
@@ -227,8 +231,8 @@ impl WorkerPace {
         each_ns.map(|_| self.mean_poll_ns)
     }
 
-    /// Whether the queue was long enough during the whole window to be worth the wake of a sibling.
-    /// For each read of the clock.
+    /// Whether the queue was long enough during the whole window to be worth waking a sibling for.
+    /// Called at each read of the clock.
     #[inline]
     pub(super) fn is_lasting_worth_sharing(&mut self) -> bool {
         if self.tick.wrapping_sub(self.window_tick) >= u32::MAX / 2 {
@@ -254,13 +258,13 @@ impl WorkerPace {
         now_ns.saturating_sub(self.timed_ns) >= TURN_EVERY_NS
     }
 
-    /// The driver was turned.
+    /// Records that the driver was turned.
     #[inline]
     pub(super) fn turned(&mut self, now_ns: u64) {
         self.turned_ns = now_ns;
     }
 
-    /// The timers were turned.
+    /// Records that the timers were turned.
     #[inline]
     pub(super) fn timed(&mut self, now_ns: u64) {
         self.timed_ns = now_ns;
@@ -281,7 +285,8 @@ impl WorkerPace {
         self.busy_poll_until_ns = 0;
     }
 
-    /// The worker has waited in its driver from `start_ns` to `end_ns`, for that many events.
+    /// Records that the worker has waited in its driver from `start_ns` to `end_ns`, and how many
+    /// events the wait returned.
     #[inline]
     pub(super) fn waited(&mut self, start_ns: u64, end_ns: u64, events: usize) {
         let is_immediate = events > 0 && end_ns - start_ns < IMMEDIATE_WAIT_NS;

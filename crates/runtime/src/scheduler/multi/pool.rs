@@ -1,9 +1,9 @@
-//! A pool: what its workers share, and what its threads and tasks reach.
+//! A pool: the state that its workers, threads and tasks share.
 //!
 //! # Invariants
 //!
-//! 1. A generation ends only when every task of it is complete. So a task that is queued always
-//!    finds its pool up, or being shut down by a thread that waits for the task.
+//! 1. A generation ends only when every task of it is complete. So when a task is queued, its pool
+//!    is up, or a thread is shutting it down and waits for the task.
 //! 2. A task is registered before its first `Runnable` can run, and removed by `completed`.
 //!
 //! Rejected: an `Arc` of the pool in each task. It costs two contended read-modify-writes per
@@ -29,7 +29,7 @@ use crate::scheduler::panic_hook::HookSlot;
 use crate::scheduler::registry::Registry;
 use crate::threads::thread_index;
 
-/// What a task knows of its executor.
+/// A task's reference to its executor.
 #[derive(Debug)]
 pub(crate) struct SchedulerRef {
     pool: OnceLock<&'static WorkerPool>,
@@ -66,18 +66,18 @@ pub(crate) struct WorkerPool {
     /// under the lock `remote`, before `is_stopping` is cleared.
     pub(super) generation: AtomicU64,
     pub(super) is_stopping: AtomicBool,
-    /// Tasks may finish, and no task is accepted from outside.
+    /// Set while the pool drains: its tasks may finish, and no task is accepted from outside.
     pub(super) is_draining: AtomicBool,
     /// Whether the present runtime has hooks for its tasks. Set before it opens.
     pub(super) has_task_hooks: AtomicBool,
     /// The threads that wait for a worker, and the workers that wait for a thread.
     pub(super) handoffs: HandoffQueue,
     pub(super) monitor: Monitor,
-    /// Where panics of this generation are reported to.
+    /// The hook that panics of this generation are reported to.
     pub(super) hook: HookSlot,
 }
 
-/// What a thread without a worker reaches: under one lock.
+/// The state for threads without a worker, under one lock.
 #[derive(Debug, Default)]
 pub(super) struct RemoteState {
     /// The tasks that no worker has spawned.
@@ -122,7 +122,7 @@ impl WorkerPool {
     ///
     /// # Panics
     ///
-    /// Panics when the pool is down: a fault of the runtime.
+    /// Panics when the pool is down, which would be a bug of the runtime.
     pub(super) fn config(&self) -> Arc<Config> {
         self.remote.lock().config.clone().expect("called only while the pool is up")
     }
@@ -132,7 +132,8 @@ impl WorkerPool {
         self.remote.lock().blocking.clone()
     }
 
-    /// In a child process: the thread that forked stops running its worker when its poll returns.
+    /// Called in a child process. The thread that forked stops running its worker when its poll
+    /// returns.
     pub(super) fn refuse_child(&self) {
         self.is_stopping.store(true, Ordering::SeqCst);
     }
@@ -148,7 +149,7 @@ impl WorkerPool {
         self.wake_one();
     }
 
-    /// Wakes a sleeping worker to search, unless one searches already.
+    /// Wakes a parked worker to search, unless a worker searches already.
     pub(crate) fn wake_one(&'static self) {
         if let Some(parked) = self.idle.claim_sleeper() {
             self.workers[parked].notify();

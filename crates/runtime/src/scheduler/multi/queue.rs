@@ -29,7 +29,7 @@
 //!
 //! A pop and a steal are the same step with different counts: read `head`, copy the elements, and
 //! move `head` by a compare-exchange. If another thread was faster, the exchange fails and the
-//! copies are forgotten.
+//! copies are discarded without being used.
 //!
 //! # Invariants
 //!
@@ -46,8 +46,8 @@
 //! # Rejected
 //!
 //! * Moving half of a full ring to the injector. The ring is then refilled with newer tasks before
-//!   the injector gets its turn, so of a thousand sockets that are ready at once some waited ten
-//!   times as long as others.
+//!   the worker takes from the injector. When a thousand sockets were ready at once, some waited
+//!   ten times as long as others.
 //! * A ring that grows: thieves hold its address.
 //! * A ring with two heads, which lets the thief copy after its claim. It makes every push read two
 //!   heads, to save copies that a failed claim wastes. Claims rarely fail here, since one thread
@@ -69,13 +69,13 @@ use reveille_task::Runnable;
 /// queue this long is 25 µs of work at 100 ns a poll.
 #[cfg(not(reveille_loom))]
 pub(crate) const CAPACITY: usize = 256;
-/// Small, so that a model meets the full ring and the wrap-around.
+/// Small, so that a model reaches the full ring and the wrap-around.
 #[cfg(reveille_loom)]
 pub(crate) const CAPACITY: usize = 4;
 
 const MASK: usize = CAPACITY - 1;
 
-/// Room for tasks that an empty backlog keeps: 32 KiB.
+/// The capacity that an empty backlog keeps, in tasks: 32 KiB.
 const BACKLOG_KEPT: usize = 4096;
 
 /// The ring. Push and pop are for one thread at a time, the owner; see [`Queue::push`].
@@ -113,7 +113,7 @@ impl Queue {
         (queue, Ownership { backlog: VecDeque::new() })
     }
 
-    /// A queue through which `count` tasks have gone already.
+    /// An empty queue whose positions are those after `count` tasks.
     #[cfg(all(test, not(reveille_loom)))]
     pub(crate) fn starting_at(count: usize) -> (Queue, Ownership) {
         let (mut queue, owner) = Queue::new();
@@ -122,7 +122,7 @@ impl Queue {
         (queue, owner)
     }
 
-    /// Tasks in the backlog. A hint for all but the owner.
+    /// Tasks in the backlog. Exact for the owner, a hint for other threads.
     pub(crate) fn backlog_len(&self) -> usize {
         self.backlog_len.load(Ordering::Relaxed)
     }
@@ -131,7 +131,8 @@ impl Queue {
     pub(crate) fn len(&self) -> usize {
         let head = self.head.load(Ordering::Acquire);
         let tail = self.tail.load(Ordering::Acquire);
-        // Read one after the other: `head` may be newer than `tail` only by thieves' progress.
+        // The two are read one after the other. `head` can be ahead of the `tail` that was read
+        // only if thieves moved it in between.
         tail.wrapping_sub(head).min(CAPACITY)
     }
 
@@ -273,13 +274,13 @@ impl Queue {
         count
     }
 
-    /// Moves `head` forward: makes the elements between the caller's own.
+    /// Moves `head` forward. The elements between then belong to the caller.
     fn claim(&self, head: usize, next: usize) -> Result<(), usize> {
         self.head.compare_exchange(head, next, Ordering::AcqRel, Ordering::Acquire).map(|_| ())
     }
 }
 
-/// Makes a task of an element that was just claimed.
+/// Turns an element that was just claimed into a task.
 fn adopt(task: *mut ()) -> Runnable {
     let task = NonNull::new(task).expect("a claimed slot was written before the tail passed it");
     // SAFETY: the pointer came from `Runnable::into_raw` in `push`, and the exchange that moved

@@ -16,7 +16,7 @@ fn a_queue_whose_indices_wrap_loses_and_doubles_nothing() {
     let (queue, mut owner) = Queue::starting_at(usize::MAX - 10);
     for _ in 0..3 {
         let mut taken = Vec::new();
-        // One more than the ring has room for.
+        // One task more than the ring has room for.
         for task in (0..=CAPACITY).map(|_| unregistered_task(pool)) {
             queue.push(&mut owner, task);
         }

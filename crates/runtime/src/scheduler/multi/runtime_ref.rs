@@ -1,8 +1,8 @@
-//! One use of a pool's memory, and the one that this thread works for.
+//! A reference to one use of a pool's memory, and the runtime that this thread works for.
 //!
-//! What outlives a runtime names it by a [`RuntimeRef`]: the pool and the number of its use
-//! (`generation.rs`). An operation on a use that has ended is refused, or another runtime serves
-//! it. It never reaches the next use.
+//! Whatever may outlive a runtime refers to it by a [`RuntimeRef`]: the pool and the number of its
+//! use (`generation.rs`). An operation on a use that has ended is refused, or another runtime
+//! serves it. It never reaches the next use.
 
 use std::cell::Cell;
 use std::marker::PhantomData;
@@ -25,7 +25,7 @@ thread_local! {
         const { ThreadRuntimes { spawns_to: Cell::new(None), own: Cell::new(None) } };
 }
 
-/// The runtimes that a thread knows. They may have ended.
+/// The runtimes of a thread. They may have ended.
 struct ThreadRuntimes {
     /// The runtime that `spawn` goes to. Only [`replace_runtime`] changes it.
     spawns_to: Cell<Option<RuntimeRef>>,
@@ -58,8 +58,8 @@ impl WorkerPool {
         Generation::from_number(self.generation.load(Ordering::SeqCst))
     }
 
-    /// The present use of this pool. Asked by its own threads, which it does not end without, and
-    /// by the thread that starts or ends it.
+    /// The present use of this pool. Only called where the use cannot end: by the pool's own
+    /// threads, which have to leave before it ends, and by the thread that starts or ends it.
     pub(crate) fn runtime_ref(&'static self) -> RuntimeRef {
         RuntimeRef { pool: self, generation: self.present_generation() }
     }
@@ -71,10 +71,10 @@ impl RuntimeRef {
         self.pool
     }
 
-    /// Whether it has not begun to end.
+    /// Whether the runtime has not begun to end.
     pub(crate) fn is_up(self) -> bool {
-        // The flag first: a later use changes the number before it clears the flag, so a flag that
-        // is clear because of that use is followed by a number that is not ours.
+        // The flag is read first. A later use changes the number before it clears the flag. So if
+        // the flag was clear because of a later use, the number read next is not ours.
         !self.pool.is_stopping.load(Ordering::SeqCst) && self.is_current()
     }
 
@@ -82,13 +82,13 @@ impl RuntimeRef {
         self.pool.present_generation() == self.generation && !self.is_inherited()
     }
 
-    /// Whether it belongs to the parent of this process: its threads are not here, and its locks
-    /// may be held by them forever.
+    /// Whether the runtime belongs to the parent of this process. The parent's threads do not exist
+    /// here, so locks that they held are never released.
     pub(crate) fn is_inherited(self) -> bool {
         self.generation.is_inherited()
     }
 
-    /// Whether it has not ended yet.
+    /// Whether the runtime has not ended yet.
     pub(crate) fn is_open(self) -> bool {
         !self.is_inherited() && {
             let remote = self.pool.remote.lock();
@@ -101,7 +101,8 @@ impl RuntimeRef {
         remote.config.is_some() && self.is_up() && !self.refuses()
     }
 
-    /// Whether this thread may start nothing here: the pool drains, and the thread is not its own.
+    /// Whether new tasks of this thread are refused, because the pool drains and the thread is not
+    /// one of its own.
     fn refuses(self) -> bool {
         self.pool.is_draining.load(Ordering::Relaxed) && own_pool() != Some(self)
     }
@@ -121,7 +122,7 @@ impl RuntimeRef {
         HookRef::new(&self.pool.hook, self.generation)
     }
 
-    /// What the random numbers of its `block_on`s begin with, if that was asked for.
+    /// The seed of the random numbers of its `block_on`s, if one was set.
     pub(crate) fn seed(self) -> Option<u64> {
         self.pool.remote.lock().config.as_ref().and_then(|config| config.seed)
     }
@@ -136,19 +137,19 @@ impl RuntimeRef {
         remote.blocking.as_ref().filter(|_| may_use).map(Arc::clone)
     }
 
-    /// The timers for sleeps of threads that turn none.
+    /// The timers for sleeps on threads that turn no timers.
     pub(crate) fn remote_timers(self) -> &'static Timers {
         &self.pool.workers[0].timers
     }
 
-    /// A driver for the sources of threads that turn none; `None` when the runtime has ended.
+    /// A driver for the sources of threads that turn no driver; `None` when the runtime has ended.
     pub(crate) fn remote_driver(self) -> Option<Arc<Driver>> {
         let index = thread_index() % self.pool.workers.len();
         let driver = self.pool.workers[index].driver.lock().clone();
         driver.filter(|_| self.is_up())
     }
 
-    /// Numbers of this moment. All zero once the memory serves another use.
+    /// The current metrics. All are zero once the memory has another use.
     pub(crate) fn metrics(self) -> Metrics {
         if self.is_inherited() {
             return Metrics::default();
@@ -158,8 +159,8 @@ impl RuntimeRef {
     }
 }
 
-/// Restores the runtime that `spawn` went to before, when dropped. Not `Send`: that is this
-/// thread's.
+/// When dropped, restores the runtime that `spawn` used before. Not `Send`, because it restores the
+/// state of this thread.
 #[must_use]
 pub(crate) struct RuntimeGuard {
     before: Option<RuntimeRef>,
@@ -173,21 +174,20 @@ impl Drop for RuntimeGuard {
     }
 }
 
-/// Changes the runtime that `spawn` goes to, and that panics are reported to. Returns the former
-/// one.
+/// Changes the runtime that `spawn` uses and that panics are reported to. Returns the former one.
 #[inline]
 fn replace_runtime(runtime: Option<RuntimeRef>) -> Option<RuntimeRef> {
     panic_hook::replace(runtime.map(RuntimeRef::hook_ref));
     THREAD.with(|thread| thread.spawns_to.replace(runtime))
 }
 
-/// Makes `runtime` the one that `spawn` goes to, until the guard is dropped.
+/// Makes `spawn` use `runtime` until the guard is dropped.
 #[inline]
 pub(super) fn enter_runtime(runtime: RuntimeRef) -> RuntimeGuard {
     RuntimeGuard { before: replace_runtime(Some(runtime)), _thread: PhantomData }
 }
 
-/// Marks this thread as one of `pool`, for good.
+/// Marks this thread as one of `pool` until the thread ends.
 pub(super) fn set_own_pool(pool: RuntimeRef) {
     THREAD.with(|thread| thread.own.set(Some(pool)));
     replace_runtime(Some(pool));
@@ -204,7 +204,7 @@ pub(crate) fn current_runtime() -> Option<RuntimeRef> {
     THREAD.with(|thread| thread.spawns_to.get())
 }
 
-/// In a child process made by `fork`: this thread works for no runtime.
+/// Called in a child process made by `fork`, where this thread works for no runtime.
 pub(super) fn forget_in_child() {
     THREAD.with(|thread| thread.own.set(None));
     replace_runtime(None);

@@ -1,23 +1,23 @@
-//! The thread that notices a blocked worker.
+//! The thread of the monitor, which detects blocked workers.
 //!
-//! A worker thread counts the begins and ends of its polls ([`PollCounter`]). The monitor compares
+//! A worker thread counts the starts and ends of its polls ([`PollCounter`]). The monitor compares
 //! two readings, [`PERIOD`] apart. If it finds a worker in the same poll twice, it moves the task
-//! in the LIFO slot to the run queue, where siblings can steal it. If it finds it three times and
-//! something waits for the worker (a task, a deadline, a socket), another thread takes the worker
-//! over. So a poll may block for some milliseconds before other tasks are served, and a long
-//! computation that nothing waits for keeps its worker.
+//! in the LIFO slot to the run queue, where siblings can steal it. If it finds the worker in that
+//! poll a third time, and a task, a deadline or a socket waits for the worker, another thread takes
+//! the worker over. So a poll may block for some milliseconds before other tasks are served. A long
+//! computation keeps its worker if nothing else waits for that worker.
 //!
-//! While little happens the monitor does not sample: a worker that begins to poll arms its timer,
-//! and the last worker that parks clears it, see `watchdog.rs`. If workers park and wake all the
-//! time, that would cost more than samples. Then the monitor samples, and as long as it finds all
-//! workers parked it does so less and less often, down to once in [`PERIOD_MAX`]. A worker that is
+//! While workers rarely park, the monitor does not sample: a worker that begins to poll arms its
+//! timer, and the last worker that parks clears it (`watchdog.rs`). If workers park and wake often,
+//! arming and clearing would cost more than sampling. Then the monitor samples. While it finds all
+//! workers parked, it samples less and less often, down to once in [`PERIOD_MAX`]. A worker that is
 //! busy and the only one awake is not sampled either: it defers the timer between its polls, and if
 //! a poll blocks, the timer fires.
 //!
-//! Rejected: sampling less often, and stopping when no worker has polled for a quarter of a
-//! second. A runtime that wakes ten times a second for a moment paid for fifteen samples a second,
-//! each with cold caches on another core: two thirds of all the time it used. Rejected: sleeping
-//! as soon as all workers are parked, and being woken by the next poll. That is two context
+//! Rejected: sampling less often, and stopping when no worker has polled for a quarter of a second.
+//! A runtime that wakes briefly ten times a second then took fifteen samples a second, each with
+//! cold caches on another core. That was two thirds of its processor time. Also rejected: sleeping
+//! as soon as all workers are parked until the next poll wakes the monitor. That costs two context
 //! switches each time.
 
 use std::io;
@@ -37,12 +37,12 @@ use crate::poll_counter::PollCounter;
 use crate::scheduler::watchdog::is_light;
 use crate::timer::clock::system_clock;
 
-/// The longest time between two samples. A poll that blocks is noticed after this and two short
-/// periods, still before a user notices it.
+/// The longest time between two samples. A poll that blocks is detected after this and two short
+/// periods, still before a user notices the delay.
 const PERIOD_MAX: Duration = Duration::from_millis(64);
 
-/// Samples in a row without a poll, a fifth of a second, before the monitor sleeps on systems where
-/// setting the timer wakes it.
+/// How many samples in a row must find no poll before the monitor sleeps, on systems where setting
+/// the timer wakes it: a fifth of a second.
 const QUIET_SAMPLES: u32 = 6;
 
 /// Samples between two attempts to find a thread for the same worker.
@@ -113,13 +113,13 @@ fn parks(pool: &WorkerPool) -> u64 {
 #[derive(Debug)]
 struct SamplingPeriod {
     period: Duration,
-    /// Whether the timer wakes no thread before it fires.
+    /// Whether setting the timer wakes no thread.
     is_cheap: bool,
     /// One worker is awake and makes progress, so that it can defer the timer.
     may_defer: bool,
     /// Samples in a row without a poll.
     quiet_samples: u32,
-    /// All workers are parked, and they have parked rarely since the sample before.
+    /// All workers are parked, and they have parked rarely since the previous sample.
     is_light: bool,
     parks: u64,
     sampled_ns: u64,
@@ -138,7 +138,7 @@ impl SamplingPeriod {
         }
     }
 
-    /// Whether so little happens that the monitor may sleep until its timer fires.
+    /// Whether the workers are idle enough that the monitor may sleep until its timer fires.
     fn is_quiet(&self) -> bool {
         if self.is_cheap { self.is_light } else { self.quiet_samples >= QUIET_SAMPLES }
     }
@@ -180,14 +180,15 @@ fn sample(pool: &'static WorkerPool, worker: &'static Worker, last: &mut WorkerS
         return;
     }
     if let Some(counter) = counter {
-        // Tried again later: the thread may have come too late, or no thread could be started.
+        // The handoff is tried again later, because the poll may have ended before the new thread
+        // came, or no thread could be started.
         last.retry_in = HANDOFF_RETRY_SAMPLES;
         worker_threads::hand_off(pool, Handoff::stuck(worker.index, counter, reading));
     }
 }
 
-/// Whether a task, a deadline or a socket waits for a worker that is in a long poll. If nothing
-/// does, a long computation keeps its worker.
+/// Whether a task, a deadline or a socket waits for a worker that is in a long poll. If not, a long
+/// computation keeps its worker.
 fn has_pending_work(pool: &'static WorkerPool, worker: &'static Worker) -> bool {
     if worker.queued() > 0 || !pool.injector.is_empty() {
         return true;
@@ -206,7 +207,8 @@ fn expose_lifo_slot(pool: &'static WorkerPool, worker: &'static Worker) {
             worker.queue.push(&mut core.ownership, task);
         }
     });
-    // Also with an empty queue: the searcher turns the driver of the blocked worker.
+    // A sibling is woken even if the queue is empty, because a searcher also turns the driver of
+    // the blocked worker.
     pool.wake_one();
 }
 

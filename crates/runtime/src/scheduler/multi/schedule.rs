@@ -1,8 +1,9 @@
 //! The tasks of a pool: how they are spawned, queued when they are woken, and unregistered.
 //!
-//! A task that a worker spawns or wakes stays with that worker: its registry, its LIFO slot or its
-//! run queue, without a lock. Everything else goes through the pool: the injector, the registry for
-//! tasks that no worker has spawned, the pending removals of the worker that knows the task.
+//! A task that a worker spawns or wakes stays with that worker, in its registry and in its LIFO
+//! slot or run queue, without a lock. All other tasks go through shared state: the injector, the
+//! registry for tasks that no worker has spawned, and the pending removals of the worker where the
+//! task is registered.
 
 use std::any::Any;
 use std::future::Future;
@@ -26,7 +27,7 @@ struct Scheduler(&'static SchedulerRef);
 impl Scheduler {
     /// Calls the hook for the end of a task. No lock is held here.
     #[cold]
-    fn tell_hooks(self, task: TaskRef<'_>) {
+    fn call_end_hook(self, task: TaskRef<'_>) {
         let pool = self.0.pool();
         let hooks = with_worker(|worker| {
             pool.task_hooks(worker.filter(|worker| std::ptr::eq(worker.pool(), pool)))
@@ -48,8 +49,8 @@ impl Schedule for Scheduler {
     }
 
     fn wake_joiner(&self, waker: Waker) {
-        // Behind the queued tasks. Otherwise a task that spawned many others and awaits each would
-        // be polled after each of them.
+        // The task goes behind the queued tasks. Otherwise a task that awaits many tasks that it
+        // has spawned would be polled after each of them.
         context::with_batch(|| waker.wake());
     }
 
@@ -60,7 +61,7 @@ impl Schedule for Scheduler {
         }
         let pool = self.0.pool();
         if pool.has_task_hooks() {
-            self.tell_hooks(task);
+            self.call_end_hook(task);
         }
         let Some(index) = self.0.worker() else {
             return Some(pool.remote.lock().registry.remove(slot));
@@ -92,13 +93,13 @@ impl Schedule for Scheduler {
 }
 
 impl WorkerPool {
-    /// Whether hooks have to be called for tasks.
+    /// Whether the runtime has hooks for its tasks.
     #[inline]
     fn has_task_hooks(&self) -> bool {
         self.has_task_hooks.load(Ordering::Relaxed)
     }
 
-    /// The hooks for tasks, for a thread of this runtime without a lock.
+    /// The hooks for tasks. A worker thread of this runtime reads them without a lock.
     #[cold]
     fn task_hooks(&self, worker: Option<&WorkerContext>) -> TaskHooks {
         match worker {
@@ -149,8 +150,8 @@ impl WorkerPool {
         }
     }
 
-    /// Registers and queues a new task of a thread that runs no worker, or lost it during this
-    /// poll.
+    /// Registers and queues a new task of a thread that runs no worker, or that lost its worker
+    /// during this poll.
     #[cold]
     fn bind_remote(
         &'static self,
@@ -173,7 +174,7 @@ impl WorkerPool {
         if registered.is_some() {
             self.inject(task);
         } else {
-            // The runtime is shut down. Dropping the permission to poll cancels the task.
+            // The runtime is shut down. Dropping the `Runnable` cancels the task.
             drop((task, kept));
         }
         registered.is_some()
@@ -183,7 +184,7 @@ impl WorkerPool {
 impl RuntimeRef {
     /// Spawns onto this pool.
     ///
-    /// On a runtime that is shut down the future is dropped at once and the handle is that of a
+    /// If the runtime is shut down, the future is dropped at once, and the handle is that of a
     /// cancelled task.
     #[inline]
     pub(crate) fn spawn<F>(self, future: F, options: Options) -> JoinHandle<F::Output>
@@ -206,7 +207,7 @@ impl RuntimeRef {
         })
     }
 
-    /// Makes a task that is cancelled at once: what a runtime that is shut down spawns.
+    /// Makes a task that is cancelled at once, for a spawn onto a runtime that is shut down.
     pub(crate) fn spawn_cancelled<F>(self, future: F, options: Options) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -219,7 +220,7 @@ impl RuntimeRef {
     }
 }
 
-/// A task that no registry knows.
+/// A task that is in no registry.
 #[cfg(test)]
 pub(super) fn unregistered_task(pool: &'static WorkerPool) -> Runnable {
     let scheduler = Scheduler(&pool.remote_scheduler);

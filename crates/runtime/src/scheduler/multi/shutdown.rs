@@ -1,11 +1,15 @@
 //! The end of a runtime.
 //!
-//! In order: no new tasks; the workers finish the poll they are in and leave (a poll that waits
-//! for a task of the pool is helped by cancelling that); every task that is not complete is
-//! cancelled, its future dropped by the thread that shuts down; the blocking pool
-//! drops what has not started and waits for what runs; sockets and timers that others hold are
-//! woken, so that their owners find another runtime or an error; the drivers are closed. If
-//! everything ended, the pool is ready for the next runtime.
+//! In this order:
+//!
+//! 1. New tasks are refused.
+//! 2. Worker threads finish the poll that they are in, and leave. A poll may wait for a task of the
+//!    pool, so if one takes long, step 3 begins before the poll has ended.
+//! 3. The thread that shuts down cancels every task that is not complete, and drops its future.
+//! 4. The blocking pool drops the closures that have not started, and waits for those that run.
+//! 5. The drivers are closed. Everything that waits for a socket or timer of the runtime is woken,
+//!    and then uses another runtime or returns an error.
+//! 6. If all threads have left, the pool is ready for the next runtime.
 
 use std::time::{Duration, Instant};
 
@@ -50,7 +54,7 @@ use crate::timer::clock::{self, Clock, system_clock};
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 #[non_exhaustive]
 pub struct Shutdown {
-    /// Tasks that were not complete and were cancelled.
+    /// Tasks that were not complete, and were therefore cancelled.
     pub cancelled_tasks: usize,
     /// Threads that were still inside a poll when the time was up. They end when the poll does.
     pub stuck_workers: usize,
@@ -80,21 +84,21 @@ impl Shutdown {
 /// How long a shutdown waits for polls before it cancels the tasks that they may wait for.
 const CHECK_INTERVAL: Duration = Duration::from_millis(10);
 
-/// How much of the time for a shutdown is left.
+/// The time limit of a shutdown.
 pub(super) struct ShutdownTimeout {
     clock: Clock,
     deadline: Option<Instant>,
 }
 
 impl ShutdownTimeout {
-    /// From now on. `None` for as long as it takes.
+    /// A time limit that starts now; `None` means no limit.
     pub(super) fn new(timeout: Option<Duration>) -> ShutdownTimeout {
         let clock = system_clock().clone();
         let deadline = timeout.and_then(|timeout| clock::deadline_after(clock.now(), timeout));
         ShutdownTimeout { clock, deadline }
     }
 
-    /// `None`: as long as it takes.
+    /// The time that is left; `None` means no limit.
     pub(super) fn left(&self) -> Option<Duration> {
         self.deadline.map(|deadline| deadline.saturating_duration_since(self.clock.now()))
     }
@@ -104,16 +108,16 @@ impl ShutdownTimeout {
     }
 }
 
-/// Ends the runtime of `pool`. The caller is no thread of the pool.
+/// Ends the runtime of `pool`. The caller is not a thread of the pool.
 pub(crate) fn stop(pool: &'static WorkerPool, timeout: Option<Duration>) -> Shutdown {
-    stop_and_tell(pool, timeout, |_| ())
+    stop_and_report(pool, timeout, |_| ())
 }
 
-/// As [`stop`]. Calls `tell` with the tasks that are left, before they are cancelled.
-pub(super) fn stop_and_tell(
+/// As [`stop`]. Calls `report` with the tasks that are left, before they are cancelled.
+pub(super) fn stop_and_report(
     pool: &'static WorkerPool,
     timeout: Option<Duration>,
-    tell: impl FnOnce(&[TaskHandle]),
+    report: impl FnOnce(&[TaskHandle]),
 ) -> Shutdown {
     lock::assert_none_held("a shutdown");
     if pool.runtime_ref().is_inherited() {
@@ -127,13 +131,13 @@ pub(super) fn stop_and_tell(
     }
     pool.workers.iter().for_each(Worker::notify);
     let _runtime = enter_runtime(pool.runtime_ref());
-    let mut tell = Some(tell);
+    let mut report = Some(report);
     let mut cancelled_tasks = 0;
     let mut take_stock = || {
-        let Some(tell) = tell.take() else { return };
+        let Some(report) = report.take() else { return };
         let left = live_tasks(pool);
         cancelled_tasks = left.iter().filter(|task| !task.as_task().is_finished()).count();
-        tell(&left);
+        report(&left);
     };
     let stuck_workers = wait_for_polls(pool, &time, &mut take_stock);
     pool.monitor.stop();
@@ -148,10 +152,12 @@ pub(super) fn stop_and_tell(
     Shutdown { cancelled_tasks, stuck_workers, running_closures }
 }
 
-/// Waits until every worker has left, for as long as there is time. Returns how many have not.
+/// Waits within the time limit until all worker threads have left the pool. Returns how many have
+/// not.
 ///
-/// A poll that goes on may wait for a task of the pool, in a `block_on` of its own, and no worker
-/// runs that task any more. So tasks are cancelled meanwhile, after `take_stock` was called.
+/// A poll that has not ended may wait for a task of the pool, in a `block_on` of its own, and no
+/// worker runs that task any more. So this calls `take_stock` and then cancels the tasks, again and
+/// again while it waits.
 fn wait_for_polls(
     pool: &'static WorkerPool,
     time: &ShutdownTimeout,
@@ -172,13 +178,14 @@ fn wait_for_polls(
     }
 }
 
-/// Pools that were closed while a task was in the hands of a thread that is none of theirs: it is
-/// about to wake or to drop it.
+/// Pools that were closed while another thread, which does not belong to them, was about to wake or
+/// drop one of their tasks.
 static IN_DOUBT: Mutex<Vec<&'static WorkerPool>> = Mutex::new(Vec::new());
 
-/// Hands a closed pool that all its threads have left to the next use.
+/// Makes a closed pool that all its threads have left available for its next use.
 ///
-/// A poll that ended after the shutdown may have left its task, and the tasks that it woke.
+/// A poll that ended after the shutdown may have left its task in a queue, and the tasks that it
+/// woke.
 pub(super) fn give_back(pool: &'static WorkerPool) {
     let is_empty = cancel_tasks(pool, &ShutdownTimeout::new(Some(Duration::ZERO)), false);
     let list = if is_empty { &UNUSED } else { &IN_DOUBT };
@@ -194,13 +201,14 @@ pub(super) fn retry_in_doubt() {
     in_doubt.into_iter().for_each(give_back);
 }
 
-/// Calls `end` on another thread, for a thread of the pool, which cannot wait for itself.
+/// Calls `end` on a new thread, because a thread of the pool cannot wait for its own end.
 pub(crate) fn from_inside(pool: &'static WorkerPool, end: impl FnOnce() + Send + 'static) {
     let config = pool.config();
     let spec =
         ThreadSpec { name: config.thread_names.shutdown(), stack_size: None, body: Box::new(end) };
     if let Err(error) = (config.spawner)(spec) {
-        // Without a thread nothing can wait: the workers end by themselves, the tasks are leaked.
+        // Without a thread nothing can wait for the workers. They end by themselves, and the tasks
+        // are leaked.
         pool.is_stopping.store(true, Ordering::SeqCst);
         pool.workers.iter().for_each(Worker::notify);
         observe::failed_shutdown(&error);
@@ -215,8 +223,8 @@ fn cancel_tasks(pool: &'static WorkerPool, time: &ShutdownTimeout, has_stuck: bo
         if live.is_empty() {
             return true;
         }
-        // Each becomes a `Runnable` that only drops the future, unless a waker is just about to
-        // queue it, or a stuck thread polls it: those are waited for.
+        // Each task becomes a `Runnable` that only drops the future. The exceptions are tasks that
+        // a waker is about to queue or that a stuck thread polls, and the loop waits for those.
         live.iter().for_each(|task| task.as_task().cancel());
         drop(live);
         let dropped = drop_queued(pool);
@@ -236,7 +244,7 @@ pub(super) fn live_tasks(pool: &'static WorkerPool) -> Vec<TaskHandle> {
     live
 }
 
-/// Drops what is queued: dropping the permission to poll cancels a task and drops its future.
+/// Drops the queued `Runnable`s, which cancels their tasks and drops their futures.
 fn drop_queued(pool: &'static WorkerPool) -> usize {
     let mut queued: Vec<Runnable> = Vec::new();
     for worker in &pool.workers {
@@ -273,6 +281,6 @@ fn close(pool: &'static WorkerPool) {
         let mut outside = pool.remote.lock();
         (outside.config.take(), outside.blocking.take(), pool.hook.take())
     };
-    // Hooks are user code: dropped outside the lock.
+    // Hooks are user code, so they are dropped outside the lock.
     observe::contain("the drop of a hook", || drop(ended));
 }

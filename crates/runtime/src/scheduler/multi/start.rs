@@ -1,4 +1,4 @@
-//! The start of a runtime: a pool is found or made, and gets its drivers and its threads.
+//! Starts a runtime: finds or makes a pool, and creates its drivers and threads.
 
 use std::io;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use super::{current, diagnosis, environment, sampling, shutdown, worker_threads}
 use crate::config::Config;
 use crate::timer;
 
-/// Brings a pool up: a new one, or one that served before.
+/// Starts a runtime on a new pool, or on one that an earlier runtime has used.
 ///
 /// # Errors
 ///
@@ -43,13 +43,14 @@ pub(crate) fn start(config: Config) -> io::Result<RuntimeRef> {
 
 static FORK_HOOK: ForkHook = ForkHook::new(forget_in_child);
 
-/// In a child process made by `fork`: the thread that forked works for no runtime of the parent.
+/// Called in a child process made by `fork`, where the thread that forked works for no runtime of
+/// the parent.
 fn forget_in_child() {
     current::forget_in_child();
     runtime_ref::forget_in_child();
 }
 
-/// A pool of so many workers that no runtime uses.
+/// An unused pool with this number of workers.
 pub(super) fn unused(workers: usize) -> &'static WorkerPool {
     shutdown::retry_in_doubt();
     // In a child process the lock may be held forever.

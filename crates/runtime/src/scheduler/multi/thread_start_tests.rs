@@ -1,4 +1,4 @@
-//! Threads of a pool that the system refuses, or starts late, at a chosen moment.
+//! Tests in which the system refuses a chosen thread of a pool, or starts it late.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +18,7 @@ fn start(config: Config) -> io::Result<Runtime> {
     start_pool(config).map(Runtime::new)
 }
 
-/// Threads of one runtime: how many were asked for, and how many are alive.
+/// Threads of one runtime: how many were requested, and how many are alive.
 #[derive(Default)]
 struct Threads {
     asked: AtomicUsize,

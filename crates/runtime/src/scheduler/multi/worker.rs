@@ -1,4 +1,4 @@
-//! A worker: everything that belongs to one worker of the pool, apart from its thread.
+//! A worker of the pool: its queue, timers, driver and registry, but not the thread that runs it.
 //!
 //! A worker outlives the thread that runs it. When a poll blocks, the worker is handed to another
 //! thread, and the first thread finds out when its poll returns. Go calls a worker P and a thread
@@ -7,8 +7,8 @@
 //! # Invariants
 //!
 //! 1. The core is entered by the owning thread only, or by another thread through the biased lock.
-//! 2. A task that ended elsewhere keeps its slot, and the slot its reference, until the owner of
-//!    the worker, or another thread in the core, applies the pending removals.
+//! 2. A task that completed on another thread keeps its slot, and the slot keeps its reference,
+//!    until the owner of the worker, or another thread in the core, applies the pending removals.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -29,17 +29,17 @@ use crate::poll_counter::PollCounter;
 use crate::scheduler::registry::Registry;
 use crate::timer::Timers;
 
-/// Completed tasks that wait for the owner of their worker while it is parked, at most.
+/// The most removals that stay pending while the owner of the worker is parked.
 const PENDING_REMOVALS_MAX: usize = 4096;
 
 /// What only the owner of a worker touches.
 #[derive(Debug)]
 pub(crate) struct Core {
-    /// The task that was woken last: it runs next, while its data are in the cache.
+    /// The task that was woken last. It runs next, while its data are in the cache.
     pub(crate) lifo_slot: Option<Runnable>,
     pub(crate) ownership: Ownership,
     pub(crate) registry: Registry,
-    /// Memory for the slots that are being emptied.
+    /// A buffer for the pending removals that are being applied.
     removing: Vec<u32>,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Worker {
     poll_ns: AtomicU64,
     pending_removals: Mutex<Vec<u32>>,
     has_pending_removals: AtomicBool,
-    /// Wakers that have to be woken, and may block the thread that wakes them.
+    /// Wakers that have to be woken. Waking one may block the thread.
     pub(crate) unwoken: Mutex<VecDeque<Waker>>,
     /// The driver of this worker, while the runtime is up.
     pub(crate) driver: Mutex<Option<Arc<Driver>>>,
@@ -102,7 +102,7 @@ impl Worker {
         self.timers.set_owner(recipient.cloned());
     }
 
-    /// What the driver of this worker has read for tasks: system calls, and reads.
+    /// The batched reads of this worker's driver: the number of system calls, and of reads.
     pub(crate) fn read_batches(&self) -> (u64, u64) {
         let driver = self.driver.lock().clone();
         let metrics = driver.map(|driver| driver.metrics()).unwrap_or_default();
@@ -121,8 +121,8 @@ impl Worker {
         }
     }
 
-    /// Records that tasks registered here ended on another thread. The owner empties their slots
-    /// and frees their memory.
+    /// Records that tasks registered here completed on another thread. The owner later removes them
+    /// from the registry and frees their memory.
     pub(crate) fn remove_remote(&'static self, slots: &mut Vec<u32>) {
         let waiting = {
             let mut removals = self.pending_removals.lock();
@@ -131,7 +131,8 @@ impl Worker {
             removals.len()
         };
         if waiting >= PENDING_REMOVALS_MAX && self.pool().idle.is_parked(self.index) {
-            // The owner is parked while others complete its tasks: some megabytes at most.
+            // The owner is parked while other threads complete its tasks. This bounds the memory of
+            // those tasks to some megabytes.
             self.core.with(|core, _| self.apply_removals(core));
         }
     }
@@ -157,7 +158,7 @@ impl Worker {
         self.has_pending_removals.load(Ordering::Relaxed)
     }
 
-    /// Empties the slots of tasks that other threads completed. For the owner.
+    /// Removes the tasks that other threads completed from the registry. Called by the owner.
     #[cold]
     pub(crate) fn apply_removals(&self, core: &mut Core) {
         {
@@ -170,7 +171,7 @@ impl Worker {
         removing.drain(..).for_each(|slot| drop(registry.remove(slot)));
     }
 
-    /// A reference to each live task that is registered here. For another thread.
+    /// A reference to each live task that is registered here. Called by another thread.
     pub(crate) fn live_tasks(&self) -> Vec<TaskHandle> {
         self.core.with(|core, _| {
             self.apply_removals(core);

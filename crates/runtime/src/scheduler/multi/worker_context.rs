@@ -1,7 +1,7 @@
-//! A thread's claim to its worker: what the thread needs to run it.
+//! The state that a thread needs to run its worker.
 //!
-//! The thread may lose its worker during any poll. Then the biased lock refuses it the core, and
-//! each function here that needs the core returns what it was given.
+//! The thread may lose its worker during any poll. Then the biased lock no longer lets it enter the
+//! core, and each function here that needs the core returns its argument.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -18,10 +18,11 @@ use crate::event_loop::EventLoop;
 use crate::observe::{Event, TaskHooks};
 use crate::poll_counter::PollCounter;
 
-/// Tasks of another worker that a worker completes before it reports them: one lock for so many.
+/// How many completed tasks of another worker are collected before they are reported, so that the
+/// lock is taken once for all of them.
 const REMOTE_REMOVALS_BATCH: usize = 32;
 
-/// What a thread needs to run a worker. Lives in a frame of that thread.
+/// The state that a thread needs to run a worker. It is a local variable of that thread.
 #[derive(Debug)]
 pub(crate) struct WorkerContext {
     worker: &'static Worker,
@@ -30,7 +31,7 @@ pub(crate) struct WorkerContext {
     runtime: RuntimeRef,
     pub(crate) poll_counter: Arc<PollCounter>,
     task_hooks: TaskHooks,
-    /// Slots of tasks that ended here and are registered elsewhere, by worker.
+    /// Slots of tasks that completed here and are registered with another worker, by worker.
     remote_removals: RefCell<Box<[Vec<u32>]>>,
 }
 
@@ -123,7 +124,8 @@ impl WorkerContext {
         Ok(())
     }
 
-    /// Queues tasks that this worker took from elsewhere. Leaves them if the worker was handed off.
+    /// Queues tasks that this worker took from another queue. If the worker was handed off, leaves
+    /// them in `tasks`.
     pub(crate) fn push_batch(&self, tasks: &mut Vec<Runnable>) {
         self.with_core(|core| {
             let mut tasks = tasks.drain(..);
@@ -135,7 +137,7 @@ impl WorkerContext {
         });
     }
 
-    /// Whether no task is queued. Then the LIFO slot, which is cheaper, keeps the order too.
+    /// Whether no task is queued. If so, the LIFO slot, which is cheaper, keeps the order too.
     #[inline]
     fn is_idle(&self, core: &Core) -> bool {
         core.lifo_slot.is_none() && self.worker.queue.is_empty() && !core.ownership.has_backlog()
@@ -176,7 +178,7 @@ impl WorkerContext {
         self.with_core(|core| core.registry.remove(slot))
     }
 
-    /// Records that a task ended here that is registered with the worker `origin`.
+    /// Records that a task that is registered with the worker `origin` completed here.
     #[inline]
     pub(crate) fn remove_from(&self, origin: &'static Worker, slot: u32) {
         let mut removals = self.remote_removals.borrow_mut();
@@ -187,7 +189,8 @@ impl WorkerContext {
         }
     }
 
-    /// Tells every worker which of its tasks ended here. Before this one parks or is left.
+    /// Reports to every worker which of its tasks completed here. Called before the thread parks or
+    /// leaves its worker.
     pub(crate) fn flush_removals(&self) {
         let mut removals = self.remote_removals.borrow_mut();
         for (origin, slots) in

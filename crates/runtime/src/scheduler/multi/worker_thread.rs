@@ -2,16 +2,16 @@
 //!
 //! # The order of work
 //!
-//! 1. The task in the LIFO slot, which was woken last and finds its data in the cache. It comes
-//!    first a few times in a row at most.
+//! 1. The task in the LIFO slot, which was woken last and whose data are in the cache. It comes
+//!    first only a few times in a row.
 //! 2. The oldest task of the run queue. Every 61st time the injector comes first, so that tasks
 //!    that keep each other busy do not starve work from outside.
-//! 3. Maintenance, every 64 polls, or every millisecond if polls are long: the clock is read. If
-//!    the driver was not turned for 100 us, it is turned, and due timers fire.
-//! 4. Without a task, in this order: the local tasks of the thread; the injector; the driver again,
-//!    if its events were there already when it was last turned; as one of few searchers, the queues
-//!    of siblings and the drivers of siblings in a long poll. Then the worker parks in its own
-//!    driver until an event, a deadline or a notification.
+//! 3. Maintenance, every 64 polls, or every millisecond if polls are long: the worker reads the
+//!    clock. If it has not turned the driver for 100 us, it turns the driver and fires due timers.
+//! 4. Without a task, in this order: the local tasks of the thread; the injector; the driver, if
+//!    its last wait found events that were pending already; if few workers search, the queues of
+//!    siblings and the drivers of siblings in a long poll. Then the worker parks in its own driver
+//!    until an event, a deadline or a notification.
 //!
 //! `pace.rs` decides when each of these is due, and when a queue is worth the wake of a sibling.
 
@@ -55,14 +55,14 @@ pub(crate) struct WorkerThread<'a> {
     events: Events,
     wakers: Vec<Waker>,
     stolen: Vec<Runnable>,
-    /// The shard of the injector from which tasks are taken next.
+    /// The shard of the injector to take tasks from next.
     injector_shard: usize,
     is_searching: bool,
-    /// Runs inside a poll of its own thread.
+    /// Whether the worker runs inside a poll of its own thread.
     is_nested: bool,
     /// A batch of due timers was fired, and more are due.
     is_more_due: bool,
-    /// When the monitor's timer was last put off.
+    /// When the monitor's timer was last deferred.
     deferred_ns: u64,
     pace: WorkerPace,
     random: crate::rng::Rng,
@@ -103,8 +103,8 @@ impl<'a> WorkerThread<'a> {
         }
     }
 
-    /// Polls at most `polls` tasks of the worker, and stops early when `is_over` returns `true`
-    /// after one. Turns the driver and the timers once, without sleeping. For a thread that has to
+    /// Polls at most `polls` tasks of the worker, and stops early if `is_over` returns `true` after
+    /// one. Turns the driver and the timers once, without sleeping. Used by a thread that has to
     /// run its worker from inside a poll.
     pub(crate) fn work_briefly(&mut self, polls: usize, is_over: impl Fn() -> bool) {
         self.is_nested = true;
@@ -140,7 +140,7 @@ impl<'a> WorkerThread<'a> {
         }
     }
 
-    /// As [`WorkerThread::take_next`], off the path of a busy worker.
+    /// As [`WorkerThread::take_next`], but not inlined into the loop of a busy worker.
     #[inline(never)]
     fn next_task(&mut self) -> Result<Option<Runnable>, Exit> {
         self.take_next()
@@ -168,7 +168,7 @@ impl<'a> WorkerThread<'a> {
         taken.ok_or(Exit::HandedOff)
     }
 
-    /// As [`WorkerThread::poll`], off the path of a busy worker.
+    /// As [`WorkerThread::poll`], but not inlined into the loop of a busy worker.
     #[inline(never)]
     fn poll_found(&mut self, task: Runnable) -> Result<(), Exit> {
         self.poll(task)
@@ -196,7 +196,7 @@ impl<'a> WorkerThread<'a> {
         }
     }
 
-    /// Polls and counts the begin and the end of the poll, which the monitor watches.
+    /// Polls, and counts the start and the end of the poll for the monitor.
     #[inline(always)]
     fn poll_watched(&self, task: Runnable) -> Ran {
         if self.is_nested {
@@ -211,7 +211,7 @@ impl<'a> WorkerThread<'a> {
         ran
     }
 
-    /// Wakes a sibling if the run queue is worth it.
+    /// Wakes a sibling if the run queue is long enough.
     #[inline]
     fn share(&mut self) {
         let queued = self.worker.queue.len() as u64;
@@ -228,7 +228,7 @@ impl<'a> WorkerThread<'a> {
         }
     }
 
-    /// Reads the clock, and does what is due by it.
+    /// Reads the clock, and does the maintenance that is due.
     #[cold]
     fn run_maintenance(&mut self) {
         let now = self.event_loop.now_ns();
@@ -266,7 +266,7 @@ impl<'a> WorkerThread<'a> {
         events
     }
 
-    /// Waits for events, and keeps the wakers of their waiters in `events`.
+    /// Waits for events and collects the wakers of their waiters in `events`.
     fn collect_events(&mut self, timeout: Option<Duration>) -> usize {
         self.worker.counters.count(Event::DriverTurn);
         self.event_loop.collect(timeout, &mut self.events)
@@ -277,11 +277,11 @@ impl<'a> WorkerThread<'a> {
         self.worker.turned_ns.store(now, Ordering::Relaxed);
     }
 
-    /// Takes the events that are there already. `false` if there are none.
+    /// Collects the pending events without waiting. `false` if there are none.
     fn busy_poll(&mut self) -> bool {
         let has_events = self.take_events(Some(Duration::ZERO)) > 0;
-        // Behind by a microsecond at most, so that no timer fires early, and half the cost of the
-        // clock.
+        // The estimate is at most a microsecond behind, so no timer fires early, and it costs half
+        // as much as the clock.
         let now = self.event_loop.approx_now_ns();
         self.note_turn(now);
         if !has_events {
@@ -308,7 +308,8 @@ impl<'a> WorkerThread<'a> {
 
     /// Polls the local tasks of this thread. `false` if it has no local tasks.
     fn run_local(&mut self) -> bool {
-        // One of them may block this thread, and siblings rely on a searcher.
+        // A local task may block this thread. Siblings rely on searchers, so the worker must not
+        // count as one meanwhile.
         local::run_local_tasks(&self.context.poll_counter, || {
             self.stop_searching();
             self.pool.monitor.arm();
@@ -321,7 +322,7 @@ impl<'a> WorkerThread<'a> {
         if self.run_local()
             && let Some(task) = self.next_task()?
         {
-            // A local task has woken it, and no sibling knows of it.
+            // A local task has woken this task, and no sibling can see it in the LIFO slot.
             return Ok(Some(task));
         }
         if !self.pool.injector.is_empty() {
@@ -373,7 +374,7 @@ impl<'a> WorkerThread<'a> {
         pace::is_worth_stealing(victim.queued_ns()) || pace::is_long_poll(since_turn_ns())
     }
 
-    /// Turns the drivers of workers that are in a long poll. `true` if that made work.
+    /// Turns the drivers of workers that are in a long poll. `true` if that queued a task.
     fn turn_blocked_drivers(&mut self) -> bool {
         if self.pool.workers.len() == 1 {
             return false;
@@ -397,8 +398,8 @@ impl<'a> WorkerThread<'a> {
         events > 0
     }
 
-    /// Spins for a moment before it parks. `true` if something was found. Only a searcher spins:
-    /// siblings rely on it, and one is enough.
+    /// Spins for a moment before the worker parks. `true` if something was found. Only a searcher
+    /// spins: siblings rely on it, and one spinning worker is enough.
     fn spin(&mut self) -> bool {
         if !self.is_searching {
             return false;
@@ -439,16 +440,16 @@ impl<'a> WorkerThread<'a> {
     }
 
     /// The part of [`WorkerThread::park`] in which the worker counts as parked, and other threads
-    /// may wake it. Runs no user code: if that blocked and the worker were handed off, its bit in
-    /// the idle set would belong to another thread. Returns the time up to which timers may fire.
+    /// may wake it. Runs no user code: if it blocked and the worker were handed off, its bit in the
+    /// idle set would belong to another thread. Returns the time up to which timers may fire.
     fn wait(&mut self) -> u64 {
         let deadline = self.event_loop.park_timers();
         let has_deadline = deadline.is_some();
         let now = self.time_for(has_deadline);
         let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(now)));
         self.worker.counters.count(Event::Park);
-        // It does not wait if a local task of the thread is runnable. It collects events all the
-        // same, or a local task that is always runnable would keep others from their sockets.
+        // If a local task is runnable, the worker does not wait. It still collects events, because
+        // a local task that is always runnable would otherwise starve the sockets.
         let may_wait = local::prepare_park(self.context.driver());
         let events = self.collect_events(if may_wait { timeout } else { Some(Duration::ZERO) });
         let woken = self.time_for(has_deadline).max(now);
@@ -457,18 +458,19 @@ impl<'a> WorkerThread<'a> {
         self.pace.waited(now, woken, events);
         let is_notified = events == 0 && !self.pool.idle.is_parked(self.worker.index);
         self.event_loop.spin.record_wait(is_notified.then_some(woken - now));
-        // Never ahead of the clock: a timer that another thread has added must not fire early.
+        // The time must not be ahead of the clock, or a timer that another thread has added would
+        // fire early.
         if has_deadline { woken } else { woken.saturating_sub(APPROX_ERROR_MAX_NS) }
     }
 
-    /// The time, for a worker that parks: exact if there is a timer, else an estimate, which is
-    /// enough to tell a short wait from a long one.
+    /// The time, for a worker that parks. It is exact if there is a timer. Otherwise an estimate is
+    /// enough to distinguish a short wait from a long one.
     fn time_for(&self, has_deadline: bool) -> u64 {
         if has_deadline { self.event_loop.now_ns() } else { self.event_loop.approx_now_ns() }
     }
 
-    /// The last check before the park. It sees what was published by threads that did not yet see
-    /// the bit of this worker in the idle set.
+    /// The last check before the park. It sees all tasks of threads that did not see this worker's
+    /// bit in the idle set.
     fn has_work_elsewhere(&self) -> bool {
         self.pool.is_stopping()
             || !self.pool.injector.is_empty()

@@ -1,10 +1,10 @@
 //! The threads that run the workers, and those that wait for one.
 //!
-//! A thread takes a worker and runs it until it loses it or the pool stops. Then it waits for the
-//! next worker, for the keep-alive at most. Workers become free at the start, when a `block_on`
-//! inside a poll hands its worker off, and when the monitor finds a worker stuck.
-//! `handoff_queue.rs` brings threads and workers together, `handoff.rs` decides whether a worker
-//! may be taken.
+//! A thread takes a worker and runs it until it loses the worker or the pool stops. Then it waits
+//! for another worker, at most for the keep-alive. Workers become free at the start, when a
+//! `block_on` inside a poll hands its worker off, and when the monitor finds a worker stuck.
+//! `handoff_queue.rs` assigns workers to threads, and `handoff.rs` decides whether a worker may be
+//! taken.
 
 use std::io;
 use std::sync::Arc;
@@ -28,10 +28,10 @@ use crate::scheduler::local;
 use crate::threads::ThreadSpec;
 use crate::{context, observe, rng};
 
-/// A thread that could not be started.
+/// The failure to start a thread.
 struct SpawnFailed {
     error: io::Error,
-    /// A faster thread runs the worker that it was meant for.
+    /// Another thread already runs the worker that the new thread was meant for.
     is_filled: bool,
 }
 
@@ -39,7 +39,8 @@ struct SpawnFailed {
 pub(super) fn start_workers(pool: &'static WorkerPool, config: &Config) -> io::Result<()> {
     pool.handoffs.open(config.workers.saturating_add(config.max_spare_threads));
     for worker in 0..config.workers {
-        // Also when the worker has a faster thread: then another worker has no thread.
+        // The error is returned even if another thread has taken this worker, because then another
+        // worker has no thread.
         if let Offer::New(number) = pool.handoffs.offer(Handoff::unowned(worker))? {
             start_thread(pool, number).map_err(|refused| refused.error)?;
         }
@@ -75,7 +76,7 @@ fn start_thread(pool: &'static WorkerPool, number: usize) -> Result<(), SpawnFai
         stack_size: config.stack_size,
         body: Box::new(move || work(pool, number, own)),
     };
-    // Not under the lock of the queue: the spawner is user code.
+    // The lock of the queue is not held here: the spawner is user code.
     match (config.spawner)(spec) {
         Ok(thread) => {
             pool.handoffs.started(number, thread);
@@ -89,15 +90,15 @@ fn start_thread(pool: &'static WorkerPool, number: usize) -> Result<(), SpawnFai
     }
 }
 
-/// The main function of a thread of the pool. It holds the configuration itself: the pool may have
-/// ended before the system starts the thread.
+/// The main function of a thread of the pool. It has its own reference to the configuration,
+/// because the pool may end before the system starts the thread.
 fn work(pool: &'static WorkerPool, number: usize, config: Arc<Config>) {
     let process = fork::generation();
     set_own_pool(pool.runtime_ref());
-    // For good: the thread belongs to the runtime, and its park ends every timer. Before the hooks,
-    // which may set it otherwise.
+    // Never restored: the thread belongs to the runtime, and every timer ends with its park. Set
+    // before the hooks run, because they may set another value.
     let _ = TimerSlack::least();
-    // Other numbers than those that choose a victim.
+    // The seed differs from that of the numbers that choose a victim.
     let _seeded = context::seed_random(config.seed.map(|seed| !seed ^ number as u64));
     call(config.on_thread_start.as_ref());
     let mut token = OwnerToken::unique();
@@ -132,15 +133,15 @@ fn work(pool: &'static WorkerPool, number: usize, config: Arc<Config>) {
     }
 }
 
-/// Calls a hook and contains its panic. A panic here would end the thread, and a shutdown would
-/// wait for that thread forever.
+/// Calls a hook and catches its panic. A panic would end the thread, and a shutdown would wait for
+/// that thread forever.
 fn call(hook: Option<&Hook>) {
     if let Some(hook) = hook {
         observe::contain("a hook", || hook());
     }
 }
 
-/// Takes a worker for `token` if the handoff still stands.
+/// Takes a worker for `token` if the handoff is still valid.
 fn take(worker: &'static Worker, handoff: &Handoff, token: &OwnerToken) -> bool {
     let recipient = token.id();
     let is_taken = handoff.take(&worker.core, &recipient);

@@ -4,9 +4,10 @@
 //!
 //! 1. The count is odd while the thread is in `block_on` and not parked. Only the thread changes
 //!    it.
-//! 2. A thread that becomes awake counts and then reads the watcher's phase. The watcher makes its
-//!    phase resting and then reads the counts. A fence stands between the two steps on both sides,
-//!    so the thread sees that it must set the alarm, or the watcher sees that a thread is awake.
+//! 2. A thread that wakes up increments the count and then reads the watcher's phase. The watcher
+//!    sets its phase to asleep and then reads the counts. A fence stands between the two steps on
+//!    both sides, so the thread sees that it must set the alarm, or the watcher sees that a thread
+//!    is awake.
 
 use reveille_primitive::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
@@ -29,7 +30,7 @@ impl Rounds {
         }
     }
 
-    /// Counts a round. Returns whether the thread was evacuated. For the thread itself.
+    /// Counts a round. Returns whether the thread was evacuated. Called by the thread itself.
     #[inline]
     pub(crate) fn pass(&self) -> bool {
         let count = self.count.load(Ordering::Relaxed);
@@ -37,14 +38,15 @@ impl Rounds {
         self.is_evacuated()
     }
 
-    /// The thread becomes awake. `arm` reads the watcher's phase. For the thread itself.
+    /// Records that the thread is awake. `arm` reads the watcher's phase. Called by the thread
+    /// itself.
     pub(crate) fn wake(&self, arm: impl FnOnce()) {
         self.pass();
         fence(Ordering::SeqCst);
         arm();
     }
 
-    /// The thread is about to park, or leaves `block_on`. For the thread itself.
+    /// Records that the thread is about to park or leaves `block_on`. Called by the thread itself.
     pub(crate) fn sleep(&self) {
         let count = self.count.load(Ordering::Relaxed);
         self.count.store((count | 1).wrapping_add(1), Ordering::Relaxed);
@@ -59,7 +61,8 @@ impl Rounds {
         self.is_evacuated.store(is_evacuated, Ordering::Relaxed);
     }
 
-    /// Whether the watcher may sleep: the thread arms it before it must be watched again.
+    /// Whether the watcher may sleep. The thread arms the watcher's alarm before it has to be
+    /// watched again.
     pub(crate) fn is_quiet(&self) -> bool {
         self.count.load(Ordering::Relaxed).is_multiple_of(2) || self.is_evacuated()
     }

@@ -1,4 +1,4 @@
-//! What the pace of a worker is, by the times that it is given.
+//! Tests of a worker's pace, with given times.
 
 use super::*;
 

@@ -1,5 +1,5 @@
-//! How a worker thread wakes the waiters of its sockets and timers. A waker that does not belong to
-//! a task may do anything that a poll may.
+//! Wakes the waiters of a worker's sockets and timers. A waker that does not belong to a task is
+//! user code and may block.
 
 use std::mem;
 use std::task::Waker;
@@ -22,10 +22,10 @@ impl WorkerThread<'_> {
         }
     }
 
-    /// Wakes `wakers`, some of which do not belong to tasks and may do anything that a poll may:
-    /// block this thread, or hand the worker off by a `block_on`. So nothing relies on this thread
-    /// meanwhile: it does not search, the monitor watches it, and a thread that takes the worker
-    /// over finds the wakers that are left.
+    /// Wakes `wakers`. Those that do not belong to tasks may do anything that a poll may: block
+    /// this thread, or call `block_on`, which hands the worker off. So nothing may rely on this
+    /// thread meanwhile. It does not count as searching, the monitor watches it, and a thread that
+    /// takes the worker over finds the remaining wakers.
     #[cold]
     pub(super) fn wake_others(&mut self, wakers: &mut Vec<Waker>) {
         let (mut of_tasks, others): (Vec<_>, Vec<_>) = wakers.drain(..).partition(is_task_waker);
@@ -34,7 +34,8 @@ impl WorkerThread<'_> {
         self.wake_unwoken();
     }
 
-    /// Wakes the wakers that this thread, or one that ran the worker before it, has left.
+    /// Wakes the wakers that are left over, from this thread or from one that ran the worker
+    /// before.
     pub(super) fn wake_unwoken(&mut self) {
         if self.worker.unwoken.lock().is_empty() {
             return;
@@ -50,7 +51,7 @@ impl WorkerThread<'_> {
     }
 
     /// Fires a batch of due timers. The next batch follows after one poll, so that a million due
-    /// timers delay neither the tasks of the first ones nor a socket.
+    /// timers delay neither sockets nor the tasks of the first timers.
     pub(super) fn turn_timers(&mut self, now: u64) {
         self.pace.timed(now);
         let timers = self.event_loop.timers();
