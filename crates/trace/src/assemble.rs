@@ -1,4 +1,4 @@
-//! From the sections of a file to the model.
+//! Builds the model from the sections of a file.
 
 use std::collections::{HashMap, HashSet};
 
@@ -98,9 +98,9 @@ pub(crate) struct Builder {
     /// The index of each stack by its identifier in the file.
     pub(crate) stacks: HashMap<u32, u32>,
     pub(crate) trace: Trace,
-    /// For each poll, what it says about the wait after it.
+    /// For each poll, what its events say about the wait after it.
     pub(crate) hints: Vec<Hint>,
-    /// The texts that stand for names which the file lacks.
+    /// The texts for names that are missing in the file.
     unnamed: HashSet<TextIndex>,
     /// The index in [`Trace::polls`] of each poll of the walk.
     polls: Vec<u32>,
@@ -142,7 +142,7 @@ impl Builder {
         }
     }
 
-    /// Says where a task was spawned and what it is, as far as that is not known yet.
+    /// Sets where a task was spawned and what it is, unless that is already known.
     pub(crate) fn set_origin(&mut self, task: &mut Task, origin: Origin) {
         if task.file == 0 && origin.place != 0 {
             let place = self.sections.places.get(&origin.place).copied();
@@ -164,14 +164,15 @@ impl Builder {
         }
     }
 
-    /// Returns a text for an identifier that the file does not explain. It still tells tasks apart.
+    /// Returns a text for an identifier without an entry in the file. Different identifiers have
+    /// different texts, so tasks can still be distinguished.
     fn unnamed(&mut self, what: &str, id: u32) -> TextIndex {
         let text = self.texts.index(&format!("{what} {id:#x}"));
         self.unnamed.insert(text);
         text
     }
 
-    /// Gives each poll its task, and sorts them.
+    /// Sets the task of each poll, and sorts the polls.
     fn polls(&mut self, walked: &Walked) {
         let mut tasks: Vec<Option<TaskIndex>> = vec![None; walked.polls.len()];
         for (index, one) in self.lives.uses.iter().enumerate() {
@@ -195,7 +196,7 @@ impl Builder {
             polls.push((index as u32, poll));
         }
         polls.sort_by_key(|(_, poll)| (poll.start, poll.thread, poll.depth));
-        // From the order of the walk to the sorted one.
+        // Maps a poll's index in the walk to its sorted index.
         let mut sorted = vec![0_u32; polls.len()];
         for (new, (old, _)) in polls.iter().enumerate() {
             sorted[*old as usize] = new as u32;

@@ -1,8 +1,8 @@
-//! CRC-32 as in zip and PNG, to tell a damaged section from a whole one.
+//! CRC-32 as in zip and PNG, which detects damaged sections.
 
 const POLYNOMIAL: u32 = 0xedb8_8320;
 
-/// For each byte, what it does to the sum. Filled by the compiler.
+/// The lookup table, by byte. Computed at compile time.
 static TABLE: [u32; 256] = table();
 
 const fn table() -> [u32; 256] {

@@ -1,4 +1,5 @@
-//! A chunk: 32 KiB that one thread fills. Its head says which thread, in what order and when.
+//! A chunk: 32 KiB that one thread fills. Its head holds the thread, the chunk's sequence numbers
+//! and its start time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -9,10 +10,10 @@ use crate::word::{Encoder, Words};
 /// The size of a chunk in words.
 pub const CHUNK_WORDS: usize = 32 * 1024 / 8;
 
-/// How many words of a chunk are its head. Events follow.
+/// The length of a chunk's head in words. Events follow.
 pub const HEAD_WORDS: usize = 16;
 
-/// How many bytes of a thread's name the head holds.
+/// The most bytes of a thread's name that the head holds.
 pub const THREAD_NAME_LEN: usize = 32;
 
 /// The index of the word that holds the number of event words, which a reader must load first.
@@ -29,14 +30,14 @@ pub struct Moment {
     pub wall_ns: u64,
 }
 
-/// What the head of a chunk says.
+/// The head of a chunk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChunkHead {
     /// Counts the chunks of the process, from 1, in the order in which threads took them.
     pub sequence: u64,
-    /// Which thread. The writer numbers threads as they record their first event.
+    /// The number of the thread. Threads are numbered in the order of their first events.
     pub thread: u32,
-    /// Counts the chunks of the thread, from 1. A number that is missing is a chunk that was
+    /// Counts the chunks of the thread, from 1. A missing number means that a chunk was
     /// overwritten.
     pub thread_sequence: u32,
     /// When the chunk was taken. Its first event's time counts from here.
@@ -52,7 +53,7 @@ pub struct ChunkHead {
 }
 
 impl ChunkHead {
-    /// Returns a thread's name as the head holds it: cut off at a letter.
+    /// Returns a thread's name as the head holds it: cut off at the end of a character.
     #[must_use]
     pub fn short_name(name: &str) -> [u8; THREAD_NAME_LEN] {
         let mut len = name.len().min(THREAD_NAME_LEN);
@@ -114,9 +115,10 @@ impl ChunkHead {
     }
 }
 
-/// A word of memory that one thread writes and others may read. A model checker has its own.
+/// A word of memory that one thread writes and others may read. Under a model checker this is the
+/// checker's atomic type.
 pub trait Slot {
-    /// Writes the word; no order with other words.
+    /// Writes the word, unordered with other words (relaxed).
     fn store(&self, word: u64);
 
     /// Writes the word after all words that were stored before it (release).
@@ -150,8 +152,8 @@ pub struct ChunkWriter {
 }
 
 impl ChunkWriter {
-    /// Writes the head of an empty chunk. The caller sees to it that no reader takes the chunk's
-    /// old words for new ones.
+    /// Writes the head of an empty chunk. The caller must ensure that no reader mistakes old words
+    /// of the chunk for new ones.
     ///
     /// # Panics
     ///
@@ -235,7 +237,7 @@ mod tests {
         assert_eq!(writer.push(&slots, 64, Event::mark(1, 2)), Ok(()));
         assert_eq!(writer.push(&slots, 128, Event::mark(1, 3)), Err(Full));
         assert_eq!(slots[LEN_SLOT].load(Ordering::Relaxed), 2);
-        // The refused event has not moved the time.
+        // The refused event has not changed the time of the last event.
         assert_eq!(writer.push(&slots, 192, Event::park()), Ok(()));
         let word = crate::word::EventWord::from_bits(slots[HEAD_WORDS + 2].load(Ordering::Relaxed));
         assert_eq!((word.delta(), word.code()), (2, crate::word::Kind::Park as u8));

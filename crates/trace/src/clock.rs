@@ -1,4 +1,4 @@
-//! From ticks to nanoseconds, by the moments that were taken on both clocks.
+//! Converts ticks to nanoseconds, by moments that were taken on both clocks.
 
 use crate::chunk::Moment;
 
@@ -10,19 +10,21 @@ pub(crate) struct Clock {
     ns_per_tick: f64,
     /// Nanoseconds since 1970 at the origin, or 0.
     pub(crate) start_wall_ns: u64,
-    /// Whether the length of a tick is a guess.
+    /// Whether the length of a tick is unknown and was guessed.
     pub(crate) is_guess: bool,
 }
 
 impl Clock {
-    /// Derives the clock from moments, in any order. If they do not tell, `ticks_per_second` does.
+    /// Derives the clock from moments, in any order. If they do not determine the length of a tick,
+    /// `ticks_per_second` does.
     pub(crate) fn new(origin: u64, moments: &[Moment], ticks_per_second: u64) -> Clock {
         let known = moments.iter().filter(|moment| moment.tick > 0);
         let first = known.clone().min_by_key(|moment| moment.tick).copied().unwrap_or_default();
         let last = known.max_by_key(|moment| moment.tick).copied().unwrap_or_default();
         let ticks = last.tick - first.tick;
         let ns = last.monotonic_ns.saturating_sub(first.monotonic_ns);
-        // Two moments that are a millisecond apart tell the length of a tick to one part in 10,000.
+        // Two moments that are a millisecond apart determine the length of a tick to one part in
+        // 10,000.
         let (ns_per_tick, is_guess) = match (ticks, ns, ticks_per_second) {
             (1.., 1_000_000.., _) => (ns as f64 / ticks as f64, false),
             (_, _, 1..) => (1e9 / ticks_per_second as f64, false),

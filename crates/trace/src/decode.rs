@@ -1,4 +1,4 @@
-//! From the words of a chunk to events with ticks.
+//! Decodes the words of a chunk into events with ticks.
 
 use crate::chunk::{ChunkHead, HEAD_WORDS};
 use crate::word::{EventWord, Kind, UNIT_TICKS};
@@ -7,24 +7,24 @@ use crate::word::{EventWord, Kind, UNIT_TICKS};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decoded {
     pub(crate) kind: Kind,
-    /// The tick of the stamp before it, or of its own.
+    /// The tick of its own stamp, or of the last stamp before it.
     pub(crate) tick: u64,
-    /// Whether the tick is its own.
+    /// Whether the event has a stamp of its own.
     pub(crate) is_stamped: bool,
     pub(crate) value: u64,
     pub(crate) operand: u64,
 }
 
-/// How the words of a chunk were read.
+/// What decoding the words of a chunk found.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     /// Events of kinds that this version does not know.
     pub(crate) unknown: u64,
-    /// Whether the words stopped to make sense before the end.
+    /// Whether the words became invalid before the end.
     pub(crate) is_bad: bool,
 }
 
-/// Gives the events of a chunk to `each`.
+/// Calls `each` with the events of a chunk.
 pub(crate) fn events(
     head: &ChunkHead,
     words: &[u64],
@@ -52,7 +52,7 @@ pub(crate) fn events(
         }
         match Kind::from_code(word.code()) {
             Some(Kind::Gap) => is_after_gap = true,
-            // The last event of a file that was cut off.
+            // The last event is incomplete, because the file was cut off.
             _ if !has_operand => reading.is_bad = true,
             Some(kind) => {
                 let is_stamped = is_after_gap || word.delta() > 0;

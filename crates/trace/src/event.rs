@@ -92,7 +92,7 @@ impl Event {
         Event::one(Kind::Park, 0)
     }
 
-    /// The thread sleeps no longer.
+    /// The thread wakes up.
     #[inline]
     #[must_use]
     pub const fn unpark() -> Event {
@@ -176,7 +176,7 @@ impl Event {
         Event::two(Kind::Stack, task.value(), stack as u64)
     }
 
-    /// A rule found something, in a task or in none.
+    /// A rule found something, in a task or outside of tasks.
     #[must_use]
     pub const fn lint(task: TaskKey, lint: Lint) -> Event {
         Event::two(Kind::Lint, task.value(), lint.operand())

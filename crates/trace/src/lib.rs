@@ -1,4 +1,4 @@
-//! The format of reveille's trace files, and what happened according to such a file.
+//! The format of reveille's trace files, and the model of what happened that is read from one.
 //!
 //! A recorder makes [`Event`]s and writes them into chunks with a [`ChunkWriter`], which does not
 //! allocate. A [`FileWriter`] puts the chunks into a file.
@@ -22,11 +22,11 @@
 //! | 4, 4 | CRC-32 of the payload, CRC-32 of the 20 bytes before |
 //! | length | the payload, then zeros up to a multiple of 8 |
 //!
-//! A reader skips sections whose tag it does not know and those whose checksum is wrong. After
-//! damage it looks for the next head with a correct checksum. A *text* is a length (4) and bytes of
-//! UTF-8. A *table* is the length of a record (4), their number (4), and the records; a reader
-//! skips what a record has beyond the fields that it knows. A *moment* is a tick, nanoseconds of
-//! the monotonic clock, and nanoseconds since 1970 (8 each).
+//! A reader skips sections with an unknown tag or a wrong checksum. After damage it looks for the
+//! next head with a correct checksum. A *text* is a length (4) and bytes of UTF-8. A *table* is the
+//! length of a record (4), their number (4), and the records; a reader skips what a record has
+//! beyond the fields that it knows. A *moment* is a tick, nanoseconds of the monotonic clock, and
+//! nanoseconds since 1970 (8 each).
 //!
 //! | tag | payload |
 //! |---|---|
@@ -72,18 +72,19 @@
 //!
 //! A time that does not fit into 15 bits is a word of its own before the event: a gap, with the
 //! code 1 and the whole time in 59 bits. Kinds with two words have an operand behind the first. A
-//! reader uses the table `KIND` to skip kinds that it does not know; their times count. [`Kind`]
-//! says what value and operand hold.
+//! reader uses the table `KIND` to skip unknown kinds. The times of skipped events still count.
+//! [`Kind`] says what value and operand hold.
 //!
 //! **Stamps.** Reading the clock costs more than the rest of an event, so events inside a poll may
 //! be unstamped: their time is 0 units, without a gap before. They happened between the stamps
 //! before and after them.
 //!
-//! **Causes are positional.** A wake is caused by what surrounds it on its thread: by the task that
-//! the thread polls (a blocking closure is a task, too); or by the event of a descriptor or a timer
-//! before it, up to the next such event or the end of the turn; otherwise by the thread itself.
+//! **Causes are positional.** The cause of a wake follows from its place among the events of its
+//! thread. Inside a poll, the cause is the task that the thread polls (a blocking closure is a
+//! task, too). After an `Io` or `Timer` event, up to the next such event or the end of the turn, it
+//! is that descriptor or timer. Otherwise it is the thread itself.
 //!
-//! **Identity.** An address names one task at a time. `Spawn` and `Complete` delimit its uses.
+//! **Identity.** An address identifies one task at a time. `Spawn` and `Complete` delimit its uses.
 //!
 //! # Examples
 //!

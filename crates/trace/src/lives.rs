@@ -1,8 +1,9 @@
-//! Which task a key means at which time.
+//! Resolves a key and a time to a task.
 //!
 //! An address is used again as soon as its task has ended. `Spawn` and `Complete` delimit the uses,
 //! but they are recorded by different threads, and inside a poll they may be unstamped. So their
-//! order is not the order of their times: it is that a use begins after the one before has ended.
+//! times do not give their order. Their order follows from the rule that a use begins after the one
+//! before has ended.
 
 use std::collections::HashMap;
 
@@ -14,7 +15,7 @@ use crate::walk::{NO_POLL, RawLife, Walked};
 #[derive(Clone, Debug)]
 pub(crate) struct Use {
     pub(crate) key: TaskKey,
-    /// From when events belong to it; 0 if its spawn is not known.
+    /// The time from which on events belong to it; 0 if its spawn is not known.
     pub(crate) from: u64,
     pub(crate) spawned: Option<u64>,
     pub(crate) ended: Option<(u64, Outcome)>,
@@ -46,7 +47,7 @@ impl Use {
 pub(crate) struct Lives {
     /// In the order in which they began.
     pub(crate) uses: Vec<Use>,
-    /// For each key, when its uses began and which they are.
+    /// For each key, the start and the index of each of its uses.
     by_key: HashMap<TaskKey, Vec<(u64, TaskIndex)>>,
 }
 
@@ -72,7 +73,8 @@ impl Lives {
         for (key, mut events) in events {
             uses_of_key(key, u64::MAX, &mut events, &mut uses);
         }
-        // A map has no order of its own, and the same file always gives the same trace.
+        // A map has no order of its own, so keys are sorted: the same file always gives the same
+        // trace.
         uses.sort_by_key(|one| {
             (one.spawned.unwrap_or(0), one.spawned.is_some(), one.key, one.from)
         });
@@ -84,7 +86,7 @@ impl Lives {
         Lives { uses, by_key }
     }
 
-    /// Returns the task that `key` means at a time.
+    /// Returns the task that `key` identifies at a time.
     pub(crate) fn find(&self, key: TaskKey, at: u64) -> Option<TaskIndex> {
         let uses = self.by_key.get(&key)?;
         let after = uses.partition_point(|(from, _)| *from <= at);
@@ -103,7 +105,7 @@ fn uses_of_key(key: TaskKey, first: u64, events: &mut [RawLife], uses: &mut Vec<
     }
     for event in events.iter() {
         if event.is_spawn {
-            // The end of the use before may be known only by its latest time.
+            // Of the end of the previous use, only the latest possible time may be known.
             let ended = open.as_ref().and_then(|open| open.ended).map(|(at, _)| at);
             let mut from = event.at;
             if let Some(mut before) = open.take() {
@@ -141,7 +143,7 @@ fn uses_of_key(key: TaskKey, first: u64, events: &mut [RawLife], uses: &mut Vec<
     uses.extend(open);
 }
 
-/// Moves an end before a spawn if both may have happened in either order and only one makes sense.
+/// Moves an end before a spawn if their times allow both orders and only that one is possible.
 fn put_in_turn(events: &mut [RawLife]) {
     let mut is_alive = events.first().is_some_and(|event| !event.is_spawn);
     for index in 0..events.len() {
@@ -188,8 +190,8 @@ mod tests {
         assert_eq!(lives.find(TaskKey::NONE, 3), None);
     }
 
-    /// The end was recorded in a poll from 10 to 20, the spawn in one from 9 to 40 on a thread
-    /// beside it.
+    /// The end was recorded in a poll from 10 to 20, and the spawn in one from 9 to 40 on another
+    /// thread.
     #[test]
     fn a_spawn_that_may_be_later_comes_after_the_end_before_it() {
         let lives = lives(

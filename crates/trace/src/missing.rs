@@ -1,14 +1,14 @@
-//! What a trace lacks, in words.
+//! What is missing in a trace, in words.
 
 use std::fmt;
 
-/// Something that is not in the trace although it happened, or that this version cannot read.
+/// Something that happened but is not in the trace, or that this version cannot read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missing {
     /// The file has no end.
     End,
-    /// The file ends within a section that means nothing in part.
+    /// The file ends within a section that cannot be used in part.
     SectionCutOff {
         /// The section's tag.
         tag: [u8; 4],
@@ -20,12 +20,12 @@ pub enum Missing {
         /// Their number.
         count: u64,
     },
-    /// Bytes between sections make no sense.
+    /// Bytes between sections are invalid.
     Unreadable {
         /// Their number.
         bytes: u64,
     },
-    /// Chunks make no sense, such as one whose head is cut off.
+    /// Chunks are invalid, such as one whose head is cut off.
     BadChunks {
         /// Their number.
         count: u64,
@@ -54,12 +54,12 @@ pub enum Missing {
         /// The number of events.
         events: u64,
     },
-    /// The file does not say what identifiers of places and types stand for.
+    /// The file has no entries for some identifiers of places and types.
     Names {
         /// The number of identifiers.
         count: u64,
     },
-    /// The file does not say how long a tick is; times are in ticks.
+    /// The file does not state the length of a tick, so times are in ticks.
     ClockRate,
 }
 

@@ -1,4 +1,4 @@
-//! Marks, spans, names, waits, stacks, lints, panics and snapshots of the model.
+//! Fills in marks, spans, names, waits, stacks, lints, panics and snapshots.
 
 use std::collections::HashMap;
 
@@ -16,8 +16,8 @@ use crate::writer::Frame;
 type OpenSpans = HashMap<(TaskIndex, u32, TextIndex), Vec<usize>>;
 
 impl Builder {
-    /// Takes what events say of tasks. They come in the order of threads; a span may end on another
-    /// thread than it began, so they are taken in the order of time.
+    /// Adds the information that events have about tasks. The events come thread by thread, and are
+    /// sorted by time here, because a span may end on another thread than it began.
     pub(crate) fn notes(&mut self, mut notes: Vec<RawNote>) {
         notes.sort_by_key(|note| note.at);
         let mut open = OpenSpans::new();
@@ -50,7 +50,7 @@ impl Builder {
                 other => unreachable!("{other:?} is not a note: `Walker::event` lists them"),
             }
         }
-        // A task that panics or is cancelled does not get to the end of its spans.
+        // A task that panics or is cancelled does not record the end of its spans.
         for span in self.trace.spans.iter_mut().filter(|span| span.task != NO_INDEX) {
             let ended = self.trace.tasks[span.task as usize].ended.map(|(at, _)| at);
             span.end = span.end.or(ended.map(|at| at.max(span.start)));
@@ -62,7 +62,7 @@ impl Builder {
         self.lives.find(key, at).unwrap_or(NO_INDEX)
     }
 
-    /// Takes a mark, or one end of a span.
+    /// Adds a mark, or the start or end of a span.
     fn user(&mut self, note: &RawNote, open: &mut OpenSpans) {
         let task = self.polled(note.poll);
         let name = self.text(note.value as u32);
@@ -74,7 +74,7 @@ impl Builder {
                 open.entry(spans_of).or_default().push(self.trace.spans.len());
                 self.trace.spans.push(Span { task, thread, start: at, end: None, name, number });
             }
-            // A span that began before the trace has no start, and is left out.
+            // A span that began before the trace has no start, so it is left out.
             _ => {
                 if let Some(span) = open.get_mut(&spans_of).and_then(Vec::pop) {
                     self.trace.spans[span].end = Some(at);
@@ -132,7 +132,7 @@ impl Builder {
         }
     }
 
-    /// Takes the snapshots. They also know tasks whose events were overwritten.
+    /// Adds the snapshots. They also contain tasks whose events were overwritten.
     pub(crate) fn snapshots(&mut self) {
         for raw in std::mem::take(&mut self.sections.snapshots) {
             let at = self.clock.ns(raw.tick);
@@ -166,7 +166,7 @@ impl Builder {
         self.trace.snapshots.sort_by_key(|snapshot| snapshot.at);
     }
 
-    /// Gives the open waits of the last snapshot what it knows of them.
+    /// Fills in the stacks and reasons of waits from the snapshots that were taken during them.
     pub(crate) fn complete_waits(&mut self) {
         let snapshots = std::mem::take(&mut self.trace.snapshots);
         for snapshot in &snapshots {

@@ -1,4 +1,4 @@
-//! What values and operands of events hold.
+//! The contents of the values and operands of events.
 
 use crate::word::VALUE_MAX;
 
@@ -38,7 +38,7 @@ impl TaskKey {
     }
 }
 
-/// What a spawned task is.
+/// The kind of a spawned task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Flavour {
@@ -130,9 +130,9 @@ impl Origin {
 /// A worker of a runtime: what a thread needs to run tasks. Threads hand workers to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WorkerId {
-    /// Which runtime of the process.
+    /// The number of the runtime in the process.
     pub runtime: u16,
-    /// Which worker of the runtime.
+    /// The index of the worker in the runtime.
     pub index: u16,
 }
 
@@ -190,13 +190,13 @@ impl Ready {
 pub enum WaitFor {
     /// Not known.
     Unknown,
-    /// A descriptor to be readable.
+    /// A descriptor that is not readable yet.
     Readable(u32),
-    /// A descriptor to be writable.
+    /// A descriptor that is not writable yet.
     Writable(u32),
     /// A timer that is due after this many nanoseconds.
     Timer(u64),
-    /// Another task's end.
+    /// The end of another task.
     Task(TaskKey),
     /// A child of the task's scope.
     Child(TaskKey),
@@ -210,7 +210,7 @@ pub enum WaitFor {
     Channel,
     /// A signal of the system, by number.
     Signal(u32),
-    /// Its turn: the task yielded.
+    /// The task yielded and waits for its turn.
     Turn,
 }
 
@@ -258,12 +258,12 @@ impl WaitFor {
     }
 }
 
-/// What a rule found: the operand of `Lint`. `measure` has 56 bits; its unit depends on the rule.
+/// A finding of a rule: the operand of `Lint`. `measure` has 56 bits; its unit depends on the rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Lint {
-    /// Which rule.
+    /// The rule.
     pub rule: LintRule,
-    /// How much: nanoseconds, bytes, or a count.
+    /// The measure: nanoseconds, bytes, or a count.
     pub measure: u64,
 }
 
@@ -281,7 +281,7 @@ pub enum LintRule {
     HandedOff = 2,
     /// `block_on` was called in a task. No measure.
     BlockOnInTask = 3,
-    /// A poll ended pending and kept no waker. No measure.
+    /// A poll returned pending and kept no waker. No measure.
     NoWaker = 4,
     /// The last waker of an idle task was dropped. No measure.
     LastWakerDropped = 5,
@@ -295,7 +295,7 @@ pub enum LintRule {
     PoolFull = 9,
     /// A future is large. The measure is in bytes.
     HugeFuture = 10,
-    /// Nothing can go on. The measure is the number of live tasks.
+    /// No task can make progress. The measure is the number of live tasks.
     Quiescent = 11,
 }
 

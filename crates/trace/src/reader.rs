@@ -1,7 +1,7 @@
-//! Takes a file apart into its sections, however damaged it is.
+//! Splits a file into its sections, even if it is damaged.
 //!
-//! Every length is checked against the bytes that are there before anything is allocated for it,
-//! so a file cannot ask for more memory than a small multiple of its own size.
+//! Every length is checked against the remaining bytes before memory is allocated for it. So
+//! reading a file needs at most a small multiple of its size in memory.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -22,7 +22,7 @@ use crate::writer::{
 pub enum OpenError {
     /// The file has no bytes.
     Empty,
-    /// The file is something else.
+    /// The file is not a trace.
     Foreign,
     /// The file ends within its first bytes.
     Short,
@@ -53,7 +53,7 @@ impl fmt::Display for OpenError {
 
 impl std::error::Error for OpenError {}
 
-/// A snapshot as the file has it.
+/// A snapshot as it is in the file.
 #[derive(Debug)]
 pub(crate) struct RawSnapshot {
     pub(crate) tick: u64,
@@ -83,7 +83,7 @@ pub(crate) struct Sections {
     pub(crate) missing: Vec<Missing>,
 }
 
-/// Takes a file apart.
+/// Splits a file into its sections.
 pub(crate) fn read(file: &[u8]) -> Result<Sections, OpenError> {
     let minor = check_head(file)?;
     let mut sections = Sections { kinds: words_per_kind(), ..Sections::default() };
@@ -114,7 +114,7 @@ pub(crate) fn read(file: &[u8]) -> Result<Sections, OpenError> {
                 }
             }
             (true, false) => damage.count(head.tag),
-            // The words of a chunk mean something one by one, entries of tables do not.
+            // A part of a chunk can still be read, unlike a part of a table.
             (false, _) if head.tag == tag::CHUNK => sections.take_chunk(payload),
             (false, _) => sections.missing.push(Missing::SectionCutOff { tag: head.tag }),
         }
@@ -127,7 +127,7 @@ pub(crate) fn read(file: &[u8]) -> Result<Sections, OpenError> {
     Ok(sections)
 }
 
-/// Checks the first bytes, and returns the minor version.
+/// Checks the head of the file, and returns the minor version.
 fn check_head(file: &[u8]) -> Result<u16, OpenError> {
     if file.is_empty() {
         return Err(OpenError::Empty);
@@ -170,7 +170,7 @@ fn find_head(file: &[u8], mut at: usize) -> usize {
     file.len()
 }
 
-/// What could not be used.
+/// Counts the parts of the file that could not be used.
 #[derive(Default)]
 struct Damage {
     sections: BTreeMap<[u8; 4], u64>,
@@ -192,7 +192,7 @@ impl Damage {
 }
 
 impl Sections {
-    /// Reads a whole section. Returns whether its contents make sense.
+    /// Reads a whole section. Returns whether its contents are valid.
     fn take(&mut self, tag: [u8; 4], payload: &[u8]) -> bool {
         let mut fields = Fields { bytes: payload };
         let fields = &mut fields;
@@ -223,7 +223,7 @@ impl Sections {
                 self.take_chunk(payload);
                 Some(())
             }
-            // A newer version's.
+            // The section belongs to a newer version.
             _ => Some(()),
         };
         done.is_some()
@@ -242,7 +242,7 @@ impl Sections {
 
     fn take_kinds(&mut self, fields: &mut Fields<'_>) -> Option<()> {
         let table: [u8; 32] = fields.array()?;
-        // A kind keeps its code and its words for ever, so only new ones are of interest.
+        // The code and the length of a kind never change, so only unknown kinds matter.
         for (own, theirs) in self.kinds.iter_mut().zip(table) {
             *own = if *own == 0 { theirs } else { *own };
         }
@@ -360,7 +360,8 @@ impl<'a> Fields<'a> {
         Some(Moment { tick: self.u64()?, monotonic_ns: self.u64()?, wall_ns: self.u64()? })
     }
 
-    /// Returns the fields of the next record. A record without bytes would be read for ever.
+    /// Returns the fields of the next record. A record length of 0 is refused, because a small
+    /// table could then have billions of records.
     fn record(&mut self, len: usize) -> Option<Fields<'a>> {
         let bytes = self.take(len).filter(|_| len > 0)?;
         Some(Fields { bytes })

@@ -1,4 +1,4 @@
-//! Texts, each kept once and named by an index.
+//! Interned texts, each stored once and referred to by an index.
 
 use std::collections::HashMap;
 

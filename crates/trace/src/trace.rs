@@ -1,7 +1,7 @@
-//! What happened: the model that all outputs share.
+//! The model of what happened, which all outputs use.
 //!
-//! Times are nanoseconds from the first event. Tasks, threads, texts and stacks are named by their
-//! index.
+//! Times are nanoseconds from the first event. Tasks, threads, texts and stacks are referred to by
+//! their index.
 
 use std::ops::Range;
 
@@ -13,17 +13,17 @@ use crate::writer::{LiveState, Meta, Module};
 /// The index of a task in [`Trace::tasks`].
 pub type TaskIndex = u32;
 
-/// The index of a text in [`Trace::texts`]. 0 is the empty text: not known.
+/// The index of a text in [`Trace::texts`]. 0 is the empty text, which means "not known".
 pub type TextIndex = u32;
 
 /// No task, wake or stack.
 pub const NO_INDEX: u32 = u32::MAX;
 
-/// Everything that a file says.
+/// The contents of a trace file.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Trace {
-    /// What the file says of itself.
+    /// The metadata of the file.
     pub meta: Meta,
     /// When the first event happened, in nanoseconds since 1970; 0 if not known.
     pub start_wall_ns: u64,
@@ -31,13 +31,13 @@ pub struct Trace {
     pub end: u64,
     /// The number of events in the file.
     pub events: u64,
-    /// What is not in the trace.
+    /// What is missing in the trace.
     pub missing: Vec<Missing>,
     /// All texts, each once.
     pub texts: Vec<String>,
     /// The threads, in the order of their numbers.
     pub threads: Vec<Thread>,
-    /// The tasks, in the order in which they were spawned; those that were there before come first.
+    /// The tasks, in the order in which they were spawned. Those from before the trace come first.
     pub tasks: Vec<Task>,
     /// Tasks of one place and type. Sorted by the number of tasks, most first.
     pub groups: Vec<Group>,
@@ -47,7 +47,7 @@ pub struct Trace {
     pub wakes: Vec<Wake>,
     /// What tasks waited for, by task and then in the order of time.
     pub waits: Vec<Wait>,
-    /// When threads slept, in the order of starts.
+    /// The sleeps of threads, in the order of their starts.
     pub parks: Vec<Park>,
     /// Tasks that threads took from others, in the order of time.
     pub steals: Vec<Steal>,
@@ -57,7 +57,7 @@ pub struct Trace {
     pub marks: Vec<Mark>,
     /// Spans of the user, in the order of starts.
     pub spans: Vec<Span>,
-    /// What rules found, in the order of time.
+    /// The findings of rules, in the order of time.
     pub lints: Vec<LintFound>,
     /// Panics, in the order of time.
     pub panics: Vec<Panic>,
@@ -94,7 +94,8 @@ pub struct Thread {
     pub polls: u32,
     /// How many events it dropped.
     pub dropped: u64,
-    /// When the trace has events of this thread. More than one, if chunks are missing between.
+    /// The times for which the trace has events of this thread. There are several if chunks are
+    /// missing in between.
     pub recorded: Vec<Range<u64>>,
 }
 
@@ -115,7 +116,7 @@ pub struct Task {
     pub line: u32,
     /// The column, or 0.
     pub column: u32,
-    /// What it is.
+    /// The kind of task.
     pub flavour: Flavour,
     /// The task that spawned it, or [`NO_INDEX`].
     pub parent: TaskIndex,
@@ -165,7 +166,8 @@ pub struct Poll {
     pub end: u64,
     /// The number of polls around it on its thread: above 0 in a `block_on` inside a poll.
     pub depth: u8,
-    /// Whether the trace has its start and its end; else it was going on at the edge of the trace.
+    /// Whether the trace has its start and its end. If not, it was in progress where the trace
+    /// begins or ends.
     pub is_whole: bool,
     /// Whether the task ended in it.
     pub is_last: bool,
@@ -216,13 +218,13 @@ pub struct Wake {
     pub at: u64,
     /// The latest time: the next stamp on the thread. Equal to `at` if the wake was stamped.
     pub latest: u64,
-    /// How.
+    /// The effect of the wake.
     pub kind: WakeKind,
-    /// By what.
+    /// The cause of the wake.
     pub cause: Cause,
 }
 
-/// A time in which a task was not polled.
+/// A period in which a task was not polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wait {
     /// The task.
@@ -243,7 +245,7 @@ pub struct Wait {
     pub is_open: bool,
 }
 
-/// A time in which a thread slept.
+/// A period in which a thread slept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Park {
     /// The thread.
@@ -319,9 +321,9 @@ pub struct LintFound {
     pub thread: u32,
     /// When.
     pub at: u64,
-    /// Which rule.
+    /// The rule.
     pub rule: LintRule,
-    /// How much, in the rule's unit.
+    /// The measure, in the rule's unit.
     pub measure: u64,
 }
 
@@ -369,7 +371,7 @@ pub struct Sample {
     pub stack: u32,
 }
 
-/// All tasks that lived at one time.
+/// All tasks that were live at one time.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     /// When.
@@ -394,8 +396,8 @@ pub struct LiveTask {
 }
 
 impl Snapshot {
-    /// Returns each stack with the number of tasks that have it, most first. Tasks without a stack
-    /// come under [`NO_INDEX`].
+    /// Returns each stack with the number of tasks that have it, largest number first. Tasks
+    /// without a stack are counted under [`NO_INDEX`].
     #[must_use]
     pub fn stacks(&self) -> Vec<(u32, usize)> {
         let mut counts = std::collections::BTreeMap::<u32, usize>::new();
@@ -409,7 +411,8 @@ impl Snapshot {
 }
 
 impl Trace {
-    /// Reads a file. A damaged or shortened one gives what it has, with [`Trace::missing`].
+    /// Reads a file. If it is damaged or cut off, the trace contains what could be read, and
+    /// [`Trace::missing`] lists the rest.
     ///
     /// # Errors
     ///
@@ -458,7 +461,7 @@ impl Trace {
         }
     }
 
-    /// Returns how a task is called: by its name, its type or its address.
+    /// Returns a name for a task: its own name, its type or its address.
     #[must_use]
     pub fn task_label(&self, task: TaskIndex) -> String {
         let task = &self.tasks[task as usize];
@@ -472,7 +475,7 @@ impl Trace {
         }
     }
 
-    /// Returns how a group of tasks is called: by its type and place.
+    /// Returns a name for a group of tasks: its type and place.
     #[must_use]
     pub fn group_label(&self, group: u32) -> String {
         let group = &self.groups[group as usize];

@@ -1,9 +1,9 @@
-//! From polls and wakes to what tasks waited for, one task at a time.
+//! Derives the waits of each task from its polls and wakes.
 
 use crate::operand::WaitFor;
 use crate::trace::{NO_INDEX, Poll, Trace, Wait, WakeKind};
 
-/// What a poll left behind about the wait after it.
+/// What the events of a poll say about the wait after it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hint {
     pub(crate) on: WaitFor,
@@ -40,13 +40,13 @@ pub(crate) fn find(trace: &mut Trace, hints: &[Hint]) {
 }
 
 impl Poll {
-    /// Returns how long it took.
+    /// Returns its length.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.end - self.start
     }
 
-    /// Returns whether it took no time that the clock could see.
+    /// Returns whether it was too short for the clock.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.end == self.start
@@ -100,7 +100,8 @@ impl Walk<'_> {
         let wake = self.take_wake(last.start, until);
         let woken = match wake {
             Some((_, at)) => at.clamp(from, until),
-            // The wake is not in the trace. The time in the queue is mostly the shorter part.
+            // The wake is not in the trace. A task is mostly queued for a short time, so all of the
+            // time counts as waiting.
             None => until,
         };
         let wake = wake.map_or(NO_INDEX, |(index, _)| index);
@@ -126,8 +127,8 @@ impl Walk<'_> {
                 self.waits.push(Wait { from, woken, until, on, wake, stack, is_open, ..wait });
             }
             None => {
-                // A task that was spawned is queued; one from before the trace waits, or it would
-                // have been polled.
+                // A task that was just spawned is queued. A task from before the trace waits,
+                // because otherwise it would have been polled.
                 let from = spawned.unwrap_or(0).min(until);
                 let woken = if spawned.is_some() { from } else { until };
                 self.waits.push(Wait { from, woken, until, is_open, ..wait });
@@ -135,8 +136,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Takes the first wake from `from` to `until` that queued the task. A wake during the poll
-    /// before counts, too: the task is queued right after that poll.
+    /// Takes the first wake from `from` to `until` that queued the task. A wake during the previous
+    /// poll counts too, because the task is queued right after that poll.
     fn take_wake(&mut self, from: u64, until: u64) -> Option<(u32, u64)> {
         let mut found = None;
         while let Some((index, rest)) = self.wakes.split_first() {
@@ -146,14 +147,15 @@ impl Walk<'_> {
             }
             self.wakes = rest;
             let is_effective = wake.kind != WakeKind::Again;
-            // A wake without effect was before the poll, unless it is stamped after its start.
+            // A wake without effect happened before the poll, unless its stamp is after the poll's
+            // start.
             let earliest = if is_effective { wake.latest } else { wake.at };
             if earliest < from {
                 continue;
             }
             match found {
                 None => found = Some((*index, wake.at, is_effective)),
-                // Nothing but an effective wake queues a task that waits.
+                // Only a wake with an effect queues a waiting task.
                 Some((_, _, false)) if is_effective => found = Some((*index, wake.at, true)),
                 Some(_) => {}
             }

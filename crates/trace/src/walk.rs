@@ -1,7 +1,7 @@
-//! Walks the events of each thread and keeps track of what surrounds them: the polls that are open,
-//! and the descriptor or timer whose wakes come now.
+//! Walks the events of each thread and tracks their context: the open polls, and the descriptor or
+//! timer that causes the next wakes.
 //!
-//! Tasks are still keys here. `lives.rs` finds out which use of an address a key means.
+//! Tasks are still keys here. `lives.rs` resolves each key to one use of an address.
 
 use crate::chunk::{ChunkHead, HEAD_WORDS};
 use crate::clock::Clock;
@@ -64,7 +64,7 @@ pub(crate) struct RawWake {
     pub(crate) cause: RawCause,
 }
 
-/// An event that says something of a task or of the poll around it.
+/// An event with information about a task or the poll around it.
 #[derive(Debug)]
 pub(crate) struct RawNote {
     pub(crate) kind: Kind,
@@ -96,9 +96,9 @@ pub(crate) struct Walked {
     pub(crate) parks: Vec<Park>,
     pub(crate) steals: Vec<Steal>,
     pub(crate) hand_offs: Vec<HandOff>,
-    /// The polls that go on when the trace ends.
+    /// The polls that are in progress when the trace ends.
     pub(crate) open_polls: Vec<u32>,
-    /// The threads that sleep when the trace ends, with the times since when.
+    /// The threads that sleep when the trace ends, and since when.
     pub(crate) open_parks: Vec<(u32, u64)>,
     pub(crate) events: u64,
     pub(crate) end: u64,
@@ -122,7 +122,7 @@ pub(crate) fn walk(mut chunks: Vec<Chunk>, kinds: &[u8; 32], clock: &Clock) -> W
         let mut before = None;
         for chunk in chunks {
             let sequence = chunk.head.thread_sequence;
-            // A chunk that a snapshot and the end of the file both have.
+            // The chunk is in the file twice: from a snapshot and from the end.
             if before == Some(sequence) {
                 continue;
             }
@@ -150,7 +150,8 @@ pub(crate) fn walk(mut chunks: Vec<Chunk>, kinds: &[u8; 32], clock: &Clock) -> W
 }
 
 impl Walked {
-    /// Ends what goes on at the end of the trace, which is `end` or later.
+    /// Ends the polls and sleeps that are in progress at the end of the trace, which is `end` or
+    /// later.
     pub(crate) fn end_at(&mut self, end: u64) {
         self.end = self.end.max(end);
         for poll in self.open_polls.drain(..) {
@@ -163,7 +164,7 @@ impl Walked {
     }
 }
 
-/// Notes the chunks of a thread that were overwritten.
+/// Records how many chunks of a thread were overwritten.
 fn missing_chunks(chunks: &[Chunk], thread: &str, missing: &mut Vec<Missing>) {
     let mut sequences: Vec<u32> = chunks.iter().map(|chunk| chunk.head.thread_sequence).collect();
     sequences.dedup();
@@ -174,7 +175,7 @@ fn missing_chunks(chunks: &[Chunk], thread: &str, missing: &mut Vec<Missing>) {
     }
 }
 
-/// A list of which an entry waits for the next stamp.
+/// An entry that waits for the next stamp, by the list that it is in.
 #[derive(Clone, Copy)]
 enum Pending {
     Life(usize),
@@ -211,7 +212,7 @@ impl<'a> Walker<'a> {
         self.walked.threads.last_mut().expect("`new` has added the thread")
     }
 
-    /// Begins a chunk. If the one before it is missing, nothing goes on from there.
+    /// Begins a chunk. If the one before it is missing, all open polls and sleeps end first.
     fn begin(&mut self, head: &ChunkHead, at: u64, goes_on: bool) {
         let worker = WorkerId::from_value(head.worker);
         let this = self.this();
@@ -233,7 +234,7 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// Ends what is open where the events stop.
+    /// Ends the open polls and sleeps where the events stop.
     fn close_all(&mut self) {
         let now = self.now;
         self.settle();
@@ -247,7 +248,7 @@ impl<'a> Walker<'a> {
         self.cause = None;
     }
 
-    /// Leaves open what goes on when the trace ends.
+    /// Keeps the polls and sleeps that are in progress when the trace ends.
     fn finish(&mut self) {
         self.settle();
         self.walked.open_polls.append(&mut self.open);
@@ -256,7 +257,8 @@ impl<'a> Walker<'a> {
         }
     }
 
-    /// The stamp after unstamped events: they happened before it.
+    /// Applies the stamp after unstamped events, which is the latest time at which they can have
+    /// happened.
     fn settle(&mut self) {
         for pending in self.pending.drain(..) {
             match pending {
@@ -372,7 +374,7 @@ impl<'a> Walker<'a> {
         self.walked.wakes.push(RawWake { key, thread, at, latest, kind, cause });
     }
 
-    /// Outside of polls every event has a stamp, so two equal ones are one moment.
+    /// Outside of polls every event has a stamp, so two equal stamps are the same time.
     fn wait_for_stamp(&mut self, event: &Decoded, pending: Pending) {
         if !event.is_stamped && !self.open.is_empty() {
             self.pending.push(pending);
@@ -413,7 +415,7 @@ impl<'a> Walker<'a> {
     }
 }
 
-/// Takes the chunks of a file whose heads make sense. Returns the number of the others, too.
+/// Returns the chunks of a file whose heads are valid, and the number of the other chunks.
 pub(crate) fn chunks(all: Vec<Vec<u64>>) -> (Vec<Chunk>, u64) {
     let count = all.len();
     let parse = |mut words: Vec<u64>| {

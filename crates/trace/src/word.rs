@@ -1,7 +1,7 @@
 //! Events as words of 8 bytes: their layout, and the stamps between them.
 //!
-//! Everything here is `const` or a few instructions; nothing allocates. The header of the crate has
-//! the byte layout and says what each kind means.
+//! Everything here is `const` or takes a few instructions; nothing allocates. The crate's header
+//! has the byte layout, and [`Kind`] says what each kind means.
 
 use crate::event::Event;
 
@@ -87,7 +87,7 @@ kinds! {
     Inject = 10, 1;
     /// The thread begins to sleep. The value is 0.
     Park = 11, 1;
-    /// The thread sleeps no longer. The value is 0.
+    /// The thread wakes up. The value is 0.
     Unpark = 12, 1;
     /// The thread runs another worker, or no worker. The value is the
     /// [`WorkerId`](crate::WorkerId).
@@ -161,7 +161,7 @@ impl EventWord {
         EventWord((Kind::Gap as u64) << KIND_SHIFT | units)
     }
 
-    /// Takes a word of a chunk.
+    /// Interprets a word of a chunk.
     #[inline]
     #[must_use]
     pub const fn from_bits(bits: u64) -> EventWord {
@@ -280,7 +280,7 @@ mod tests {
     fn a_long_gap_is_a_word_of_its_own_and_rounding_does_not_add_up() {
         let mut encoder = Encoder::new(1_000);
         let mut units = 1_000 >> UNIT_SHIFT;
-        // 100 ticks are 1 unit or 2: the sum stays within a unit of the truth.
+        // 100 ticks are 1 unit or 2, and the sum stays within one unit of the exact time.
         for step in 1..=1_000 {
             let words = encoder.stamped(1_000 + step * 100, Event::park());
             units += EventWord::from_bits(words.as_slice()[0]).delta();
@@ -292,7 +292,7 @@ mod tests {
         assert_eq!(words[0].code(), Kind::Gap as u8);
         assert_eq!(words[0].delta() + units, (1 << 40) >> UNIT_SHIFT);
         assert_eq!((words[1].delta(), words[1].value()), (0, 7));
-        // A clock that goes back stands still.
+        // If the clock goes back, the time stays the same.
         let words = encoder.stamped(5, Event::park());
         assert_eq!(EventWord::from_bits(words.as_slice()[0]).delta(), 0);
     }

@@ -13,7 +13,7 @@ pub(crate) const MAGIC: [u8; 8] = *b"\x89RVTRC\r\n";
 /// The major version. A reader refuses a newer one.
 pub const MAJOR: u16 = 1;
 
-/// The minor version. A reader reads what it knows of a newer one.
+/// The minor version. A reader of an older minor version skips what it does not know.
 pub const MINOR: u16 = 0;
 
 pub(crate) const FILE_HEAD_LEN: usize = 16;
@@ -37,7 +37,7 @@ pub(crate) mod tag {
     pub(crate) const END: [u8; 4] = *b"DONE";
 }
 
-/// What the file says of itself.
+/// The metadata of a file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Meta {
     /// Ticks of the clock in a second, or 0 if not known. The moments of the chunks are more exact.
@@ -46,7 +46,7 @@ pub struct Meta {
     pub start: Moment,
     /// The identifier of the process.
     pub process: u32,
-    /// What wrote the file, such as `reveille 0.1.0, x86_64-linux`.
+    /// The program that wrote the file, such as `reveille 0.1.0, x86_64-linux`.
     pub producer: String,
     /// The name of the program.
     pub program: String,
@@ -76,7 +76,7 @@ pub struct FutureType {
     pub size: u32,
 }
 
-/// A program or library in memory, for the names of addresses.
+/// A program or library in memory, which is needed to name addresses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Module {
     /// Its first address.
@@ -104,7 +104,7 @@ pub struct Frame {
     pub column: u32,
 }
 
-/// What a live task is doing.
+/// The state of a live task.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum LiveState {
@@ -129,12 +129,12 @@ impl LiveState {
     }
 }
 
-/// A task that lives at the moment of a snapshot.
+/// A task that is live at the time of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LiveRecord {
     /// The task.
     pub task: TaskKey,
-    /// The task that spawned it, if that still lives and is known.
+    /// The task that spawned it, if that is known and still live.
     pub parent: TaskKey,
     /// Where it was spawned, or 0.
     pub place: u32,
@@ -161,7 +161,7 @@ pub(crate) const LIVE_LEN: u32 = 56;
 pub(crate) const DROP_LEN: u32 = 16;
 
 /// Writes a file. Sections may come in any order and several times, so a recorder can append names
-/// as they occur. An identifier that is written twice means what it meant last.
+/// as they occur. If an identifier is written twice, the last entry counts.
 ///
 /// Nothing is buffered: give it a `BufWriter` if the sections are small.
 #[derive(Debug)]
@@ -268,7 +268,7 @@ impl<W: Write> FileWriter<W> {
         self.section(tag::STACKS)
     }
 
-    /// Writes a snapshot: the tasks that live at `tick`.
+    /// Writes a snapshot: the tasks that are live at `tick`.
     ///
     /// # Errors
     ///
@@ -287,8 +287,8 @@ impl<W: Write> FileWriter<W> {
         self.section(tag::LIVE)
     }
 
-    /// Writes a chunk: the words of its head and as many event words as the head says. What is
-    /// behind those is left out.
+    /// Writes a chunk: the words of its head and as many event words as the head says. Words after
+    /// those are left out.
     ///
     /// # Errors
     ///
@@ -360,7 +360,8 @@ impl<W: Write> FileWriter<W> {
         self.u32(u32::try_from(count).expect("a table of a file has fewer than 2^32 entries"));
     }
 
-    /// Begins a table of records. A newer version may have longer ones; a reader skips the rest.
+    /// Begins a table of records. A newer version may have longer records; a reader skips the rest
+    /// of each.
     fn table(&mut self, record_len: u32, count: usize) {
         self.u32(record_len);
         self.count(count);
