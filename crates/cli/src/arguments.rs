@@ -49,7 +49,7 @@ pub(crate) enum Command {
 pub(crate) struct View {
     /// The trace, such as REVEILLE_TRACE=FILE makes one
     pub(crate) file: PathBuf,
-    /// Write to this file instead; `-` is the standard output
+    /// Write to this file; `-` is the standard output
     #[arg(short, long, value_name = "OUT")]
     pub(crate) output: Option<PathBuf>,
     #[command(flatten)]
@@ -65,10 +65,10 @@ pub(crate) struct Form {
     /// Write a trace for ui.perfetto.dev, with an arrow for each wake
     #[arg(long, value_name = "OUT", conflicts_with = "output")]
     pub(crate) perfetto: Option<PathBuf>,
-    /// Print the await stacks and how many microseconds were waited in each, for flame graphs
+    /// Print the await stacks and the microseconds that tasks waited in each, for flame graphs
     #[arg(long)]
     pub(crate) folded: bool,
-    /// Print the same as a profile for speedscope.app
+    /// Print the await stacks as a profile for speedscope.app
     #[arg(long)]
     pub(crate) speedscope: bool,
 }

@@ -1,7 +1,8 @@
 //! The packages of a `Cargo.lock` as a graph.
 //!
 //! The crate `cargo-lock` parses the file, in each version of the format. A dependency in the file
-//! names its package as briefly as is unambiguous. Here each one becomes the index of that package.
+//! names its package in the shortest form that is unambiguous. Here it is resolved to the index of
+//! that package.
 
 use cargo_lock::{Dependency, Error, Lockfile, SourceId, Version};
 

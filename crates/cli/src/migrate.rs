@@ -10,7 +10,7 @@ const NAME: &str = "async-std";
 /// The repository that the printed lines depend on, until a release is on crates.io.
 const REPOSITORY: &str = "https://github.com/reveille-rs/reveille";
 
-/// The shim's version, which is that of the last async-std.
+/// The shim's version, which equals that of the last async-std.
 const SHIM: (u64, u64, u64) = (1, 13, 2);
 
 /// Returns the report about a tree of packages.
@@ -66,7 +66,7 @@ fn report_one(packages: &[Package], index: usize, text: &mut String) {
     }
 }
 
-/// Returns whether a package other than async-std depends on async-process 2 of a registry.
+/// Returns whether a package other than async-std depends on async-process 2 from a registry.
 fn uses_processes(packages: &[Package]) -> bool {
     packages.iter().enumerate().any(|(index, package)| {
         let is_registry = package.source.as_ref().is_some_and(|source| source.is_registry());
@@ -125,8 +125,8 @@ fn dependents(packages: &[Package], index: usize) -> Vec<usize> {
     (0..packages.len()).filter(depends).collect()
 }
 
-/// Returns the shortest path to a package from one that nothing depends on, including both ends.
-/// The path of a package that is reached only in a circle starts at that package.
+/// Returns the shortest path to a package from one that nothing depends on, including both ends. A
+/// package that only a cycle of dependencies reaches is the start of its own path.
 fn path(packages: &[Package], end: usize) -> Vec<usize> {
     let mut next: Vec<Option<usize>> = vec![None; packages.len()];
     let mut queue = VecDeque::from([end]);

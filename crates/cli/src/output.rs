@@ -1,10 +1,11 @@
-//! Where results go: to the standard output, or to a file that is whole or not there.
+//! Writes results to the standard output or to a file. A file is written completely or not at all.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
-/// Writes text to the standard output. A reader that has gone, such as `head`, wants no more of it.
+/// Writes text to the standard output. A reader that closes the pipe early, such as `head`, is not
+/// an error.
 pub(crate) fn print(bytes: &[u8]) -> Result<(), String> {
     let mut output = io::stdout().lock();
     match output.write_all(bytes).and_then(|()| output.flush()) {
@@ -15,8 +16,8 @@ pub(crate) fn print(bytes: &[u8]) -> Result<(), String> {
 
 /// Writes a file, or to the standard output if its name is `-`.
 ///
-/// A regular file is written under another name beside it and then renamed, so that no half file
-/// stays behind if the disk is full. Pipes and devices are written to directly.
+/// A regular file is written under a temporary name beside it and then renamed, so that a full disk
+/// leaves no partial file. Pipes and devices are written to directly.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     if path == Path::new("-") {
         return print(bytes);
@@ -40,7 +41,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), String> {
     }
 }
 
-/// Writes `bytes` beside `path` and gives them its name.
+/// Writes `bytes` to a file beside `path` and renames it to `path`.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     // A symbolic link stays one: its target is replaced.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -56,7 +57,7 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     result
 }
 
-/// Refuses to write over the file that is read.
+/// Refuses to overwrite the input file.
 pub(crate) fn check_apart(input: &Path, output: &Path) -> Result<(), String> {
     let same = |one: PathBuf| fs::canonicalize(output).is_ok_and(|other| one == other);
     match fs::canonicalize(input).is_ok_and(same) {

@@ -1,4 +1,5 @@
-//! What the summary and the page both say: times by group and by reason, and the longest of things.
+//! The figures of the summary and the page: times by group and by reason, the longest polls and
+//! waits.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -7,10 +8,10 @@ use reveille_trace::{NO_INDEX, Poll, Trace, Wait};
 
 use super::reason::Reason;
 
-/// How many of the longest polls and waits are listed.
+/// How many entries the lists of the longest polls and waits have.
 const LONGEST: usize = 20;
 
-/// What tasks of a group waited for.
+/// A reason for which tasks of a group waited.
 #[derive(Debug)]
 pub(crate) struct Waited {
     pub(crate) group: u32,
@@ -38,7 +39,7 @@ pub(crate) struct Standing {
     pub(crate) reason: Reason,
     pub(crate) stack: u32,
     pub(crate) count: u64,
-    /// The longest of their waits.
+    /// The longest wait among them.
     pub(crate) longest: u64,
     /// One of the tasks.
     pub(crate) task: u32,
@@ -53,7 +54,7 @@ pub(crate) struct Figures {
     pub(crate) spent: Vec<Spent>,
     /// Indices of polls of tasks, the longest first. Blocking closures are left out.
     pub(crate) longest_polls: Vec<u32>,
-    /// Indices of waits, those with the longest time in the queue first.
+    /// Indices of waits, in order of the time that the task was queued, longest first.
     pub(crate) longest_queued: Vec<u32>,
     /// The longest wait first.
     pub(crate) standing: Vec<Standing>,
@@ -79,7 +80,7 @@ impl Figures {
     }
 }
 
-/// Returns the indices of the longest.
+/// Returns the indices of the longest entries.
 fn longest(all: impl Iterator<Item = (u64, u32)>) -> Vec<u32> {
     let mut heap = std::collections::BinaryHeap::new();
     for (len, index) in all {

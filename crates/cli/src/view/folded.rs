@@ -1,4 +1,4 @@
-//! Folded stacks: a line for each, its frames with `;` between, and its microseconds.
+//! Folded stacks: one line for each stack, with its frames separated by `;`, and its microseconds.
 //!
 //! This is the input of `flamegraph.pl` and `inferno-flamegraph`.
 
@@ -8,7 +8,7 @@ use reveille_trace::Trace;
 
 use super::waited;
 
-/// Returns the text. Stacks in which less than a microsecond was waited are left out.
+/// Returns the text. Stacks with less than a microsecond of waiting are left out.
 pub(crate) fn text(trace: &Trace) -> String {
     let mut text = String::new();
     for stack in waited::stacks(trace) {
@@ -21,7 +21,7 @@ pub(crate) fn text(trace: &Trace) -> String {
     text
 }
 
-/// Replaces what has a meaning in the format.
+/// Replaces characters that have a meaning in the format.
 fn clean(frame: &str) -> String {
     let replaced = |letter: char| match letter {
         ';' => ':',

@@ -12,14 +12,14 @@ use super::pack::Columns;
 use super::reason::Reason;
 use super::summary::rule;
 
-/// How our pages begin.
+/// The first bytes of our pages.
 pub(crate) const BEGIN: &str = "<!doctype html><meta name=\"generator\" content=\"reveille view\">";
 
 const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
-/// How many lints, panics and standing stacks the page lists.
+/// How many lints, panics and stacks of waiting tasks the page lists.
 const LISTED: usize = 1_000;
 
 /// Returns the page.
@@ -61,7 +61,7 @@ impl Reasons {
     }
 }
 
-/// An index of which [`NO_INDEX`] means none, from 1.
+/// An index plus 1, or 0 for [`NO_INDEX`].
 fn or_zero(index: u32) -> u64 {
     if index == NO_INDEX { 0 } else { u64::from(index) + 1 }
 }
@@ -108,7 +108,7 @@ fn wakes(trace: &Trace, columns: &mut Columns) {
     columns.plain("wakeThread", wakes().map(|wake| wake.thread.into()));
     columns.rising("wakeAt", wakes().map(|wake| wake.at));
     columns.plain("wakeSpan", wakes().map(|wake| wake.latest - wake.at));
-    // What it was, and by what: kind, cause, and the cause's own number.
+    // The effect and the cause of the wake: kind, cause, and the number of the cause.
     let kind = |wake: &Wake| match wake.kind {
         WakeKind::Queued => 0,
         WakeKind::Again => 1,

@@ -43,7 +43,7 @@ pub(crate) fn run(options: &View) -> Result<(), String> {
     }
 }
 
-/// Reads a trace, and says on standard error what it lacks.
+/// Reads a trace, and prints on standard error what is missing in it.
 fn read(path: &Path) -> Result<Trace, String> {
     let name = path.display();
     let bytes = match path == Path::new("-") {
@@ -72,7 +72,7 @@ fn page(options: &View, trace: &Trace) -> Result<(), String> {
     note(&path, "open it in a browser")
 }
 
-/// Says on standard error what was written, if a person may read it there.
+/// Prints on standard error which file was written, if standard error is a terminal.
 fn note(path: &Path, what_next: &str) -> Result<(), String> {
     if path != Path::new("-") && std::io::stderr().is_terminal() {
         eprintln!("wrote {}: {what_next}", path.display());
@@ -80,7 +80,8 @@ fn note(path: &Path, what_next: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Returns the name of the page for a trace. A file of that name is replaced if it is a page, too.
+/// Returns the name of the page for a trace. An existing file of that name is replaced only if it
+/// is a page too.
 fn default_path(trace: &Path) -> Result<PathBuf, String> {
     if trace == Path::new("-") {
         return Ok(PathBuf::from("-"));
@@ -95,7 +96,7 @@ fn default_path(trace: &Path) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-/// Returns whether a file begins as our pages do.
+/// Returns whether a file begins like one of our pages.
 fn is_page(path: &Path) -> bool {
     let begin = |path: &Path| {
         let mut file = fs::File::open(path)?;

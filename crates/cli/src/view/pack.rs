@@ -1,7 +1,7 @@
 //! Packs numbers for the page: columns of variable-length integers, deflated, in base64.
 //!
-//! Differences of neighbours are small, so a column of times takes two or three bytes a number
-//! before it is deflated. The page has the other half of this file.
+//! Neighbouring numbers differ little, so a column of times takes two or three bytes a number
+//! before it is deflated. `page.js` unpacks the columns.
 
 use std::io::{self, Write};
 

@@ -1,8 +1,8 @@
-//! What a task waited for, in words that many waits share.
+//! The reason of a wait, in words that are the same for similar waits.
 
 use reveille_trace::{Cause, NO_INDEX, Trace, Wait, WaitFor};
 
-/// What a task waited for: what its leaf said, else what woke it.
+/// What a task waited for, as its leaf future recorded it, or else what woke the task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Reason {
     Timer,
@@ -15,9 +15,9 @@ pub(crate) enum Reason {
     Channel,
     Signal,
     Turn,
-    /// The leaf did not say; a poll of a task of this group woke it.
+    /// The leaf did not record it, and a poll of a task of this group woke the task.
     WokenBy(u32),
-    /// The leaf did not say; this thread woke it.
+    /// The leaf did not record it, and this thread woke the task.
     Thread(u32),
     Unknown,
 }
@@ -50,7 +50,7 @@ impl Reason {
         }
     }
 
-    /// Returns a number for the colour of the page's legend.
+    /// Returns the number of the reason's colour in the page's legend.
     pub(crate) fn code(self) -> u32 {
         match self {
             Reason::Unknown => 0,
@@ -89,7 +89,7 @@ impl Reason {
     }
 }
 
-/// Returns the name of a group without its place.
+/// Returns the name of a group without its source location.
 fn name(trace: &Trace, group: u32) -> String {
     let label = trace.group_label(group);
     label.split(" at ").next().unwrap_or_default().to_owned()

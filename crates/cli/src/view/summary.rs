@@ -6,10 +6,10 @@ use reveille_trace::{LintRule, NO_INDEX, Trace};
 
 use super::figures::{Figures, date, duration, thousands};
 
-/// How wide a line may be.
+/// The maximum width of a line.
 const COLUMNS: usize = 80;
 
-/// How many entries a list has.
+/// The maximum number of entries in a list.
 const ROWS: usize = 8;
 
 /// Returns the summary.
@@ -201,7 +201,7 @@ fn longest_queued(trace: &Trace, figures: &Figures, text: &mut String) {
     }
 }
 
-/// Writes panics, and what rules found.
+/// Writes panics and the findings of rules.
 fn found(trace: &Trace, text: &mut String) {
     if !trace.panics.is_empty() {
         heading(text, "Panics");
@@ -227,7 +227,7 @@ fn label(trace: &Trace, task: u32) -> String {
     if task == NO_INDEX { "the runtime".to_owned() } else { trace.task_label(task) }
 }
 
-/// Returns what a rule found, in words.
+/// Returns the finding of a rule, in words.
 pub(crate) fn rule(rule: LintRule, measure: u64) -> String {
     match rule {
         LintRule::LongPoll => format!("a poll took {}", duration(measure)),
@@ -266,7 +266,7 @@ fn line(text: &mut String, line: &str) {
 
 /// Returns `text` cut in its middle to `width` columns.
 fn fitted(text: &str, width: usize) -> String {
-    // Control characters in a name would change the terminal.
+    // Control characters in a name could change the state of the terminal.
     let clean = text.chars().map(|letter| if letter.is_control() { '�' } else { letter });
     let letters: Vec<char> = clean.collect();
     if letters.len() <= width {

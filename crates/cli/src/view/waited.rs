@@ -1,7 +1,7 @@
-//! Where time was waited: await stacks and the time in each, for flame graphs.
+//! The await stacks in which tasks waited, with the time in each, for flame graphs.
 //!
-//! Stacks are captured by sampling, so most waits have none. Those are counted under a frame of
-//! their own, so that the whole is right; the parts with stacks show the proportions.
+//! Stacks are captured by sampling, so most waits have no stack. These waits are counted under a
+//! frame of their own, so that the total is right. The waits with stacks show the proportions.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +12,10 @@ use super::reason::Reason;
 /// The frame of waits without a stack.
 const NO_STACK: &str = "(no stack captured)";
 
-/// A stack and how long tasks waited in it.
+/// A stack and the time that tasks waited in it.
 #[derive(Debug)]
 pub(crate) struct WaitedStack {
-    /// Outermost first: the group of tasks, the frames, what is waited for.
+    /// The group of tasks, the frames from the outermost inwards, and the reason of the wait.
     pub(crate) frames: Vec<String>,
     pub(crate) ns: u64,
 }

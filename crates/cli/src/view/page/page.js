@@ -46,7 +46,7 @@ function indexBy(keys, count, include = () => true) {
   return { starts, items, of: (key) => items.subarray(starts[key], starts[key + 1]) };
 }
 
-/** An index of polls with their times and groups beside them: painting walks through many. */
+/** An index of polls with copies of their times and groups, because painting visits many polls. */
 function indexPolls(keys, count) {
   const index = indexBy(keys, count), { items, starts } = index;
   const begin = new Float64Array(items.length), end = new Float64Array(items.length), group = new Uint32Array(items.length);
@@ -60,7 +60,7 @@ function indexPolls(keys, count) {
   return { ...index, begin, end, group, longest };
 }
 
-/** The first position in `items` whose `value` is at least `wanted`. */
+/** The index of the first item whose `value` is at least `wanted`. */
 function lowerBound(items, value, wanted, low = 0, high = items.length) {
   while (low < high) {
     const middle = (low + high) >> 1;
@@ -142,11 +142,12 @@ const ended = (task) => T.taskEnded[task] ? T.taskEnded[task] - 1 : T.end;
 const taskLabel = (task) => T.texts[T.taskName[task]] || T.groups[T.taskGroup[task]].name
   || T.groups[T.taskGroup[task]].place || `task 0x${(T.taskKey[task] * 16).toString(16)}`;
 
-/** How many tasks of a list live when: times and the numbers from then on. */
+/** How many tasks of a list are live over time: times, and the number from each time on. */
 function alive(tasks) {
   const changes = new Float64Array(tasks.length * 2);
   for (let i = 0; i < tasks.length; i++) {
-    // An end sorts before a spawn of the same time: the lowest bit says which.
+    // The lowest bit is 0 for an end and 1 for a spawn, so an end sorts before a spawn of the same
+    // time.
     changes[i * 2] = spawned(tasks[i]) * 2 + 1;
     changes[i * 2 + 1] = (ended(tasks[i]) + (T.taskEnded[tasks[i]] ? 0 : 1)) * 2;
   }
@@ -161,7 +162,7 @@ function alive(tasks) {
   return { times, numbers, most };
 }
 
-/** How busy all threads together are, in slices of the whole trace. */
+/** The share of time that all threads together were busy, in slices of the whole trace. */
 function busyProfile(slices) {
   const profile = new Float64Array(slices), width = Math.max(T.end, 1) / slices;
   for (let poll = 0; poll < T.pollStart.length; poll++) {
@@ -180,7 +181,7 @@ function busyProfile(slices) {
 const LABELS = 250, OVERVIEW = 30, RULER = 24, TOP = OVERVIEW + RULER;
 const canvas = $("canvas"), scroller = $("scroller"), ink = canvas.getContext("2d", { alpha: false });
 let view = { start: 0, end: 1 }, rows = [], rowOfTask = new Map(), rowOfGroup = [], rowOfThread = [];
-/** So many threads leave room for the tasks; a click shows the others. */
+/** With this many threads there is room for the tasks. A click shows the other threads. */
 const THREADS_SHOWN = 16;
 let allThreads = false;
 let expanded = new Set(), selected = { task: NONE, poll: NONE }, matches = null, showArrows = false;
@@ -273,7 +274,7 @@ function label(text, x, y, space, color = theme.text, font = "12px") {
   ink.font = `${font} system-ui, "DejaVu Sans", sans-serif`;
   ink.fillStyle = color;
   if (ink.measureText(text).width > space) {
-    // A long name differs from its neighbours at its end.
+    // Long names mostly differ at their ends, so the start is cut off.
     let low = 0, high = text.length;
     while (low < high) {
       const middle = (low + high) >> 1;
@@ -293,7 +294,7 @@ function ticks() {
   return { all, step };
 }
 
-/** A moment with as many digits as its neighbours differ in. */
+/** A time with as many digits as distinguish it from its neighbours. */
 function moment(at, step) {
   const [scale, unit] = view.end < 1e3 ? [1, "ns"] : view.end < 1e6 ? [1e3, "µs"] : view.end < 1e9 ? [1e6, "ms"] : [1e9, "s"];
   const digits = Math.max(0, Math.ceil(Math.log10(scale / step) - 1e-9));
@@ -495,7 +496,7 @@ function paintTask(row, y) {
   label(name, indent + 14, isTall && place ? middle - 6 : middle, space, isSelected ? theme.accent : theme.text, isSelected ? "600 12px" : "12px");
   if (isTall && place) label(place, indent + 14, middle + 8, space, theme.quiet, "10px");
   if (!row.isSingle && T.taskSpawned[task]) {
-    // Tasks of a group have one name; the time of the spawn tells them apart.
+    // Tasks of a group have the same name, so the time of the spawn distinguishes them.
     ink.textAlign = "right";
     label(`at ${duration(spawned(task))}`, LABELS - 10, middle, 70, theme.quiet, "10px");
     ink.textAlign = "left";
@@ -541,7 +542,7 @@ function paintWaits(task, middle, size) {
   for (; wait < last && T.waitFrom[wait] < view.end; wait++) {
     const left = Math.max(LABELS, toX(T.waitFrom[wait])), woken = toX(T.waitFrom[wait] + T.waitLen[wait]);
     const until = Math.min(width, toX(start(wait)));
-    // What is narrower than a pixel is drawn once for that pixel.
+    // Items narrower than a pixel are drawn once for that pixel.
     if (until - drawn < 0.5) continue;
     drawn = until;
     if (woken > left) {
@@ -557,7 +558,7 @@ function paintWaits(task, middle, size) {
 
 // ---- Wakes as arrows ----
 
-/** More arrows than these are a tangle. */
+/** More arrows than this cannot be told apart. */
 const ARROWS_MAX = 150;
 
 function rowOf(task) {
@@ -653,7 +654,7 @@ function waitWords(wait) {
   const parts = [];
   if (T.waitLen[wait]) {
     const [reason] = T.reasons[T.waitReason[wait]];
-    // What woke it follows, so that need not be said twice.
+    // The line with what woke the task follows, so the reason does not repeat it.
     const what = reason.startsWith("a wake by ") ? "" : ` for ${html(reason)}`;
     parts.push(`waited ${duration(T.waitLen[wait])}${what}`);
     if (T.waitWake[wait]) parts.push(`woken by ${wakeWords(T.waitWake[wait] - 1)}`);

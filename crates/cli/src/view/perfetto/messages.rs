@@ -5,7 +5,7 @@
 
 use prost::Message;
 
-/// A unit of the file.
+/// One record of the file.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct TracePacket {
     #[prost(uint64, optional, tag = "8")]
@@ -61,7 +61,7 @@ pub(crate) struct ThreadDescriptor {
     pub(crate) thread_name: Option<String>,
 }
 
-/// The begin or the end of a slice, or an instant.
+/// The start or the end of a slice, or an instant.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct TrackEvent {
     #[prost(message, repeated, tag = "4")]
@@ -78,7 +78,7 @@ pub(crate) struct TrackEvent {
     pub(crate) terminating_flow_ids: Vec<u64>,
 }
 
-/// What a [`TrackEvent`] is.
+/// The kind of a [`TrackEvent`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, prost::Enumeration)]
 #[repr(i32)]
 pub(crate) enum EventType {
@@ -99,7 +99,7 @@ pub(crate) struct DebugAnnotation {
     pub(crate) uint_value: Option<u64>,
 }
 
-/// Names that events use by number.
+/// Names that events refer to by number.
 #[derive(Clone, PartialEq, Message)]
 pub(crate) struct InternedData {
     #[prost(message, repeated, tag = "2")]

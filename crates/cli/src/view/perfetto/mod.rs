@@ -16,7 +16,7 @@ use self::messages::{
 };
 use super::reason::Reason;
 
-/// All our packets are of one sequence.
+/// All our packets belong to one sequence.
 const SEQUENCE: u32 = 1;
 
 /// The key of a packet in the file: field 1, with a length.
@@ -114,11 +114,11 @@ fn rows(trace: &Trace, writer: &mut Writer) {
     }
 }
 
-/// An event that has not been written.
+/// An event that has not been written yet.
 struct Event {
     at: u64,
-    /// Orders events of the same time on one row: ends come before begins, and of two slices that
-    /// begin together the outer one comes first.
+    /// Orders events of the same time on one row. Ends come before starts, and of two slices that
+    /// start together the outer one comes first.
     order: u64,
     row: u64,
     kind: EventType,
@@ -140,8 +140,8 @@ impl Events {
         self.all.last_mut().expect("an event was just added")
     }
 
-    /// Adds a slice and returns its begin. A slice without a length gets one nanosecond, because a
-    /// begin and an end of one time have no order.
+    /// Adds a slice and returns its start. An empty slice gets a length of one nanosecond, because
+    /// a start and an end at the same time have no order.
     fn slice(&mut self, row: u64, from: u64, until: u64, depth: u64, name: String) -> &mut Event {
         self.add(until.max(from + 1), 100 - depth.min(99), row, EventType::SliceEnd);
         let begin = self.add(from, 200 + depth, row, EventType::SliceBegin);
@@ -205,7 +205,7 @@ fn task_address(trace: &Trace, task: TaskIndex) -> u64 {
     trace.tasks[task as usize].key.address()
 }
 
-/// Returns the number of the flow of a wake. Perfetto takes 0 for none.
+/// Returns the number of a wake's flow. It is never 0, which means "no flow" to Perfetto.
 fn flow(wake: usize) -> u64 {
     wake as u64 + 1
 }
@@ -275,8 +275,8 @@ fn number(number: u64) -> DebugAnnotation {
 
 /// Adds the spans of the user, below the row of their task or thread.
 ///
-/// The slices of a row must nest. Spans of futures that are polled in turn may not, so a task gets
-/// as many rows as that takes.
+/// The slices of a row must nest. Spans of futures that are polled in turn may overlap, so a task
+/// gets as many rows as it needs.
 fn spans(trace: &Trace, events: &mut Events, writer: &mut Writer) {
     // For each task or thread: for each of its rows, the ends of the open spans.
     let mut rows: HashMap<u64, Vec<(u64, Vec<u64>)>> = HashMap::new();
