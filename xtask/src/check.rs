@@ -1,9 +1,9 @@
-//! Everything that must hold before a change is shown to anybody.
+//! All checks that a change has to pass before it is submitted.
 
 use crate::shell::{self, Outcome};
 use crate::{parity, tidy};
 
-/// Format, tidy, clippy, docs, parity and tests, the quick ones first.
+/// Format, tidy, clippy, docs, parity and tests. The quick checks come first.
 pub(crate) fn run() -> Outcome {
     shell::run(shell::cargo().args(shell::words("fmt --all --check")))?;
     tidy::run()?;

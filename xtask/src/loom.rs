@@ -1,9 +1,10 @@
-//! The models: every `crates/*/tests/loom_*.rs`, and what each crate models inside its sources.
+//! Runs the loom models: every `crates/*/tests/loom_*.rs`, and the models inside the crates'
+//! sources.
 //!
-//! loom runs a test again and again, with each order of the threads' steps that the memory model
-//! allows, up to a number of forced switches. The full depth finds what needs three of them; the
-//! short one, for every change, two, with each model cut off after a while. The models are built
-//! with `--cfg reveille_loom` into a folder of their own: the flag does not rebuild the rest then.
+//! loom runs a test repeatedly, with each order of the threads' steps that the memory model allows,
+//! up to a number of preemptions. The full depth covers three preemptions. The short one, for every
+//! change, covers two and ends each model after a while. The models are built with `--cfg
+//! reveille_loom` into a folder of their own, so that the flag does not rebuild everything else.
 
 use std::fs;
 use std::path::Path;
@@ -13,12 +14,12 @@ use crate::shell::{self, Outcome};
 /// The crates that have atomic protocols.
 const CRATES: [&str; 4] = ["primitive", "task", "driver", "runtime"];
 
-/// How much of the state space is walked.
+/// How much of the state space is explored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Depth {
-    /// As far as takes minutes.
+    /// Takes minutes.
     Full,
-    /// As far as takes seconds for each model.
+    /// Takes seconds for each model.
     Short,
 }
 
@@ -47,18 +48,18 @@ fn run_model(name: &str, model: &str, depth: Depth) -> Outcome {
     cargo.args(shell::words("test --quiet --release"));
     cargo.args(["-p", &format!("reveille-{name}"), "--test", model]);
     if name == "primitive" {
-        // The others' tests ask for it in their manifests.
+        // For the other crates, the dev-dependencies enable it.
         cargo.args(["--features", "loom"]);
     }
     cargo.env("RUSTFLAGS", "--cfg reveille_loom");
     cargo.env("CARGO_TARGET_DIR", shell::target_dir().join("loom"));
-    // A model takes as long as it takes.
+    // The watchdog must not end a model, because the full depth has no time limit.
     cargo.env("REVEILLE_TEST_LIMIT", "7200");
     match depth {
         Depth::Full => cargo.env("LOOM_MAX_PREEMPTIONS", "3"),
         Depth::Short => {
             cargo.env("LOOM_MAX_PREEMPTIONS", "2").env("LOOM_MAX_DURATION", "10");
-            // loom looks at the time once in so many runs of the body, 20,000 by default.
+            // loom checks its time limit once in this many runs of the body. The default is 20,000.
             cargo.env("LOOM_CHECKPOINT_INTERVAL", "100")
         }
     };

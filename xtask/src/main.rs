@@ -5,7 +5,7 @@
 //! cargo xtask tidy             only what no other tool checks: sizes, layers, names, files
 //! cargo xtask coverage         how many public items are documented
 //! cargo xtask loom [--short]   the models of the atomic protocols, each in a process of its own
-//! cargo xtask stress [--short | --minutes N]   everything at once, for a while
+//! cargo xtask stress [--short | --minutes N]   random operations of all kinds, for a while
 //! cargo xtask race [--short | --planted] [--require]   tests and stress under ThreadSanitizer
 //! cargo xtask memory           the unsafe crates under valgrind, miri, AddressSanitizer
 //! cargo xtask parity           what async-std has and the shim lacks; writes PARITY.md

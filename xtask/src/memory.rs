@@ -1,9 +1,9 @@
-//! The crates with unsafe code, run under whatever checks memory on this machine.
+//! Runs the crates with unsafe code under the memory checkers of this machine.
 //!
-//! What is installed runs; what is not is named, so that a green end is not mistaken for more than
-//! it is. miri comes first where it is at hand, since it alone knows the rules of references;
-//! valgrind needs nothing but the tests as they are; AddressSanitizer needs a nightly compiler.
-//! Data races are found by `cargo xtask race`.
+//! Each checker that is installed runs. The others are printed, so that a success shows what was
+//! not checked. miri comes first, because only miri checks the rules of references. valgrind runs
+//! the tests as they are. AddressSanitizer needs a nightly compiler. `cargo xtask race` finds data
+//! races.
 
 use std::path::PathBuf;
 
@@ -13,10 +13,10 @@ use crate::shell::{self, Outcome};
 const PACKAGES: [&str; 4] =
     ["reveille-primitive", "reveille-task", "reveille-driver", "reveille-runtime"];
 
-/// What miri can run: it has no epoll worth the name and no real threads' pace.
+/// The packages that miri can run. Its epoll is incomplete, and its threads are slow.
 const MIRI_PACKAGES: [&str; 2] = ["reveille-primitive", "reveille-task"];
 
-/// Runs what there is.
+/// Runs every checker that is installed.
 pub(crate) fn run() -> Outcome {
     let mut missing = Vec::new();
     if shell::succeeds(shell::cargo_nightly().args(["miri", "--version"])) {
@@ -47,7 +47,7 @@ fn miri() -> Outcome {
     let mut cargo = shell::cargo_nightly();
     cargo.args(["miri", "test", "--lib"]);
     cargo.args(MIRI_PACKAGES.iter().flat_map(|package| ["-p", package]));
-    // A pool's threads outlive the test that started them; clocks are asked for real.
+    // A pool's threads outlive the test that started them, and the tests read the real clock.
     cargo.env("MIRIFLAGS", "-Zmiri-ignore-leaks -Zmiri-disable-isolation");
     shell::run(&mut cargo)
 }
@@ -56,7 +56,7 @@ fn valgrind() -> Outcome {
     for binary in test_binaries()? {
         let mut valgrind = shell::program("valgrind");
         valgrind.args(shell::words("--quiet --error-exitcode=99 --leak-check=full"));
-        // What a thread that still runs at the end holds is reachable, and no leak.
+        // Memory of a thread that still runs at the end is reachable, so it is not a leak.
         valgrind.args(shell::words("--errors-for-leak-kinds=definite --fair-sched=yes"));
         valgrind.arg("--show-leak-kinds=definite").env("REVEILLE_TEST_LIMIT", "1800");
         shell::run(valgrind.arg(binary).args(shell::words("--test-threads=1 --quiet")))?;
@@ -64,7 +64,7 @@ fn valgrind() -> Outcome {
     Ok(())
 }
 
-/// Builds the unit tests, and the task cell's tests from outside, and returns where they are.
+/// Builds the unit tests and the task cell's integration tests, and returns their paths.
 fn test_binaries() -> Result<Vec<PathBuf>, String> {
     let mut units = shell::cargo();
     units.args(shell::words("test --lib --no-run --message-format=json"));
@@ -72,7 +72,7 @@ fn test_binaries() -> Result<Vec<PathBuf>, String> {
     let mut cell = shell::cargo();
     cell.args(shell::words("test -p reveille-task --test * --no-run --message-format=json"));
     let messages = shell::output(&mut units)? + &shell::output(&mut cell)?;
-    // Each message is a line of JSON; the one field is easily found without a parser.
+    // Each message is a line of JSON. A single field can be found without a parser.
     let binaries = messages.lines().filter_map(|line| {
         let (_, rest) = line.split_once("\"executable\":\"")?;
         rest.split('"').next().map(PathBuf::from)
@@ -84,7 +84,8 @@ fn sanitize(host: &str) -> Outcome {
     let mut cargo = shell::cargo_nightly();
     cargo.args(["test", "--lib", "--quiet", "--target", host]);
     cargo.args(PACKAGES.iter().flat_map(|package| ["-p", package]));
-    // The standard library is as it came, and the compiler must be told that this is meant.
+    // The standard library is not instrumented. Without this flag the compiler refuses to mix the
+    // two.
     cargo.env("RUSTFLAGS", "-Zsanitizer=address -Cunsafe-allow-abi-mismatch=sanitizer");
     cargo.env("CARGO_TARGET_DIR", shell::target_dir().join("address"));
     shell::run(&mut cargo)

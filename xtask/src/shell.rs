@@ -1,11 +1,11 @@
-//! Running other programs, and where the repository is.
+//! Runs other programs, and finds the repository.
 
 use std::env;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// `Err` says in a sentence why a check failed.
+/// The result of a check. The error is a sentence with the reason of the failure.
 pub(crate) type Outcome = Result<(), String>;
 
 /// Returns the root of the repository.
@@ -24,10 +24,11 @@ pub(crate) fn cargo() -> Command {
     program(env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")))
 }
 
-/// Returns the cargo of the nightly toolchain, which may not be there.
+/// Returns the cargo of the nightly toolchain, which may not be installed.
 pub(crate) fn cargo_nightly() -> Command {
     let mut command = program("cargo");
-    // Set by the toolchain that runs this program, and in the way of another one.
+    // The toolchain that runs this program has set these variables, and they would affect the other
+    // one.
     for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN"] {
         command.env_remove(name);
     }
@@ -58,7 +59,7 @@ pub(crate) fn run(command: &mut Command) -> Outcome {
     }
 }
 
-/// Runs the command without a word and returns what it printed.
+/// Runs the command without printing it, and returns its output.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let line = describe(command);
     let output = command.stderr(Stdio::inherit()).output();
@@ -69,13 +70,13 @@ pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     }
 }
 
-/// Returns whether the command can be started and succeeds, without a word.
+/// Returns whether the command can be started and succeeds. Prints nothing.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
 }
 
-/// Returns the command as one would type it, with the variables that it sets.
+/// Returns the command as typed in a shell, with the variables that it sets.
 fn describe(command: &Command) -> String {
     let mut words = Vec::new();
     for (name, value) in command.get_envs() {

@@ -1,31 +1,31 @@
-//! Everything at once for a while: the program `stress` of the tests, in each of the ways that are
-//! at hand.
+//! Runs the program `stress` of the tests, in each way that this machine supports.
 //!
 //! | way | finds | needs |
 //! |---|---|---|
-//! | as it is, with debug assertions | lost tasks, hangs, leaks, user code under a lock | nothing |
-//! | under valgrind | use after free, reads of what was never written, leaks | valgrind |
+//! | directly, with debug assertions | lost tasks, hangs, leaks, user code under a lock | nothing |
+//! | under valgrind | use after free, reads of uninitialised memory, leaks | valgrind |
 //!
-//! Not under helgrind or drd: they know locks and not atomics, and take every lock-free protocol
-//! for a race. Data races are found by the same program under ThreadSanitizer: `cargo xtask race`.
+//! Rejected: helgrind and drd. They understand locks but not atomics, and report every lock-free
+//! protocol as a race. `cargo xtask race` runs the same program under ThreadSanitizer to find data
+//! races.
 
 use std::process::Command;
 
 use crate::shell::{self, Outcome};
 
-/// How long it takes in all.
+/// How long the stress runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Length {
-    /// Shared between the ways.
+    /// Divided between the ways.
     Minutes(u64),
-    /// As for every change: some seconds.
+    /// Some seconds, for every change.
     Short,
 }
 
-/// Seconds that the short form takes as it is, and under each tool.
+/// Seconds of the short form: directly, and under each tool.
 const SHORT: (u64, u64) = (7, 5);
 
-/// Runs the ways there are.
+/// Runs each way that this machine supports.
 pub(crate) fn run(length: Length) -> Outcome {
     let has_valgrind = shell::succeeds(shell::program("valgrind").arg("--version"));
     let ways = 1 + u64::from(has_valgrind);
@@ -40,7 +40,8 @@ pub(crate) fn run(length: Length) -> Outcome {
     if has_valgrind {
         let mut valgrind = shell::program("valgrind");
         valgrind.args(shell::words("--quiet --error-exitcode=99 --leak-check=full"));
-        // Pools are kept for the next runtime, so what is reachable at the end is no leak.
+        // Pools are kept for the next runtime, so memory that is reachable at the end is not a
+        // leak.
         valgrind.args(shell::words("--errors-for-leak-kinds=definite --fair-sched=yes"));
         valgrind.arg("--show-leak-kinds=definite").arg(&program).arg("--light");
         shell::run(&mut with_seconds(valgrind, under_tools))?;

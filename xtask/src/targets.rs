@@ -1,11 +1,11 @@
-//! The other systems: the public crates type-checked for each whose standard library is installed.
+//! Type-checks the public crates for each target whose standard library is installed.
 //!
-//! Nothing is linked or run, so this says that a port is written in Rust that holds together and no
-//! more. What is not installed is named; `rustup target add` brings it.
+//! Nothing is linked or run, so this shows only that a port compiles. It prints the targets that
+//! are not installed; `rustup target add` installs them.
 
 use crate::shell::{self, Outcome};
 
-/// One for each way the drivers and the files of `os/` differ, and 32 bits.
+/// One target for each variant of the drivers and of the files in `os/`, and one with 32 bits.
 const TARGETS: [&str; 5] = [
     "x86_64-apple-darwin",
     "x86_64-unknown-freebsd",
@@ -14,10 +14,10 @@ const TARGETS: [&str; 5] = [
     "i686-unknown-linux-gnu",
 ];
 
-/// Checks what can be checked here.
+/// Checks each installed target.
 pub(crate) fn run() -> Outcome {
     let installed = shell::output(shell::program("rustup").args(["target", "list", "--installed"]));
-    // Without rustup there is the one target of the compiler.
+    // Without rustup only the compiler's own target is available.
     let installed = installed.unwrap_or_default();
     let is_here = |target: &&str| installed.lines().any(|line| line.trim() == *target);
     let (here, missing): (Vec<&str>, Vec<&str>) =
@@ -25,7 +25,7 @@ pub(crate) fn run() -> Outcome {
     for target in here {
         let mut cargo = shell::cargo();
         cargo.args(["check", "--quiet", "-p", "reveille", "-p", "async-std", "--target", target]);
-        // Of its own, so that the flag does not rebuild the rest.
+        // A separate folder, so that the flag does not rebuild everything else.
         cargo.env("CARGO_TARGET_DIR", shell::target_dir().join("targets"));
         cargo.env("RUSTFLAGS", "-D warnings");
         shell::run(&mut cargo)?;

@@ -1,14 +1,15 @@
-//! Runs the tests of crates that depend on async-std on the shim.
+//! Runs the tests of crates that depend on async-std, with the shim in place of async-std.
 //!
-//! `tests/dependents/list.txt` names them. `--record` runs the tests on the real async-std and
-//! writes how each ended to `tests/dependents/NAME.txt`; without it they run on the shim, and each
-//! test that passes there has to pass here. The sources come as cargo downloads them; all that is
-//! changed is a `[patch.crates-io]` at the end of the manifest.
+//! `tests/dependents/list.txt` lists the crates. `--record` runs the tests on the real async-std
+//! and writes the outcome of each test to `tests/dependents/NAME.txt`. Without it, the tests run on
+//! the shim, and each test that passed on async-std has to pass. The sources are those that cargo
+//! downloads. The only change is a `[patch.crates-io]` at the end of the manifest.
 //!
-//! Takes half an hour and a few gigabytes when nothing is built, so it is no part of `check`.
+//! If nothing is built yet, this takes half an hour and a few gigabytes, so it is not part of
+//! `check`.
 //!
-//! *Rejected:* running both sides each time, which takes twice as long and says less about what
-//! was once promised.
+//! Rejected: running the tests on async-std each time as well. That takes twice as long, and a test
+//! that starts to fail on both would go unnoticed.
 
 mod outcomes;
 mod sources;
@@ -26,7 +27,7 @@ struct Dependent {
     name: String,
     version: String,
     what: String,
-    /// What `cargo test` is told.
+    /// The arguments of `cargo test`.
     words: String,
 }
 
@@ -76,7 +77,7 @@ fn read(path: &Path) -> Result<String, String> {
     fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
 }
 
-/// Reads `name version | what | words`; comments have no row.
+/// Parses `name version | what | words`. Returns `None` for a comment.
 fn parse(line: &str) -> Option<Dependent> {
     if line.starts_with('#') {
         return None;
@@ -88,7 +89,7 @@ fn parse(line: &str) -> Option<Dependent> {
     Some(Dependent { name: name.to_owned(), version: version.to_owned(), what, words })
 }
 
-/// Runs the tests on the real async-std and writes how they ended.
+/// Runs the tests on the real async-std and writes their outcomes.
 fn record(row: &Dependent) -> Result<String, String> {
     let outcomes = sources::test(row, Ground::Original)?;
     let (name, version) = (&row.name, &row.version);
@@ -102,14 +103,15 @@ fn record(row: &Dependent) -> Result<String, String> {
     Ok(format!("{} recorded", outcomes::sum(&outcomes)))
 }
 
-/// Runs the tests on the shim, those that fail a second time, and compares.
+/// Runs the tests on the shim, runs the failed ones again, and compares the outcomes with the
+/// record.
 fn compare(row: &Dependent) -> Result<String, String> {
     let recorded = read(&folder().join(format!("{}.txt", row.name)))?;
     let recorded = outcomes::read(&recorded);
     let mut outcomes = sources::test(row, Ground::Shim)?;
     let mut again = String::new();
     if !lost(&recorded, &outcomes).is_empty() {
-        // Somebody else's tests may assert times that a busy machine does not keep.
+        // Tests of other projects may assert times that a busy machine does not meet.
         let second = sources::test(row, Ground::Shim)?;
         second.into_iter().filter(|(_, ended)| *ended == Ended::Ok).for_each(|(test, ended)| {
             outcomes.insert(test, ended);
@@ -124,7 +126,7 @@ fn compare(row: &Dependent) -> Result<String, String> {
     }
 }
 
-/// The tests that passed and do not.
+/// The tests that passed in the record and do not pass now.
 fn lost(recorded: &Outcomes, now: &Outcomes) -> Vec<String> {
     let passed = recorded.iter().filter(|(_, ended)| **ended == Ended::Ok);
     let lost = passed.filter(|(test, _)| now.get(*test) != Some(&Ended::Ok));

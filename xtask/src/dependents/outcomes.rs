@@ -1,4 +1,4 @@
-//! How tests ended: as libtest prints it, and as the records hold it.
+//! Outcomes of tests: parses libtest's output and the records.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ pub(super) enum Ended {
     Ignored,
 }
 
-/// Each test, by the target it is of and its name.
+/// Each test, by its target and its name.
 pub(super) type Outcomes = BTreeMap<String, Ended>;
 
 impl Ended {
@@ -27,11 +27,12 @@ impl Ended {
     }
 }
 
-/// Reads what `cargo test` printed, both of its streams in one.
+/// Parses the output of `cargo test`, with both of its streams in one text.
 pub(super) fn printed(text: &str) -> Outcomes {
     let mut outcomes = Outcomes::new();
     let mut target = String::new();
-    // A test that prints past libtest's capture comes between its name and how it ended.
+    // The output of a test that bypasses libtest's capture appears between the test's name and its
+    // outcome.
     let mut open: Option<String> = None;
     for line in text.lines() {
         if let Some(name) = of_target(line) {
@@ -64,7 +65,7 @@ fn ended(text: &str) -> Option<Ended> {
     words.into_iter().find(|(word, _)| is(word)).map(|(_, ended)| ended)
 }
 
-/// The target whose tests come after this line.
+/// The target whose tests follow this line.
 fn of_target(line: &str) -> Option<String> {
     let line = line.trim_start();
     if let Some(name) = line.strip_prefix("Doc-tests ") {
@@ -79,13 +80,13 @@ pub(super) fn write(outcomes: &Outcomes) -> String {
     outcomes.iter().map(|(test, ended)| format!("{}\t{test}\n", ended.word())).collect()
 }
 
-/// Reads a record; comments have no outcome.
+/// Parses a record and skips its comments.
 pub(super) fn read(text: &str) -> Outcomes {
     let rows = text.lines().filter_map(|line| line.split_once('\t'));
     rows.filter_map(|(word, test)| Some((test.to_owned(), Ended::of(word)?))).collect()
 }
 
-/// How many ended how, in words.
+/// The number of tests with each outcome, in words.
 pub(super) fn sum(outcomes: &Outcomes) -> String {
     let count = |ended| outcomes.values().filter(|other| **other == ended).count();
     let mut text = format!("{} ok", count(Ended::Ok));

@@ -1,4 +1,4 @@
-//! Where a dependent's sources come from, and how its tests are run.
+//! Gets a dependent's sources and runs its tests.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,10 +9,10 @@ use crate::shell;
 use super::Dependent;
 use super::outcomes::{self, Outcomes};
 
-/// Seconds for the tests of one dependent and what has to be built for them, on two cores.
+/// The time limit for building and running the tests of one dependent on two cores, in seconds.
 const TIME_LIMIT: &str = "2400";
 
-/// What the dependent is built on.
+/// The async-std that the dependent is built with.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ground {
     Original,
@@ -38,7 +38,7 @@ pub(super) fn test(row: &Dependent, ground: Ground) -> Result<Outcomes, String> 
             fs::remove_dir_all(&folder)?;
         }
         copy(&source, &folder)?;
-        // The lock of a library is for those who work on it, and names what is old by now.
+        // The lock file of a library is for its developers, and its versions are old by now.
         let lock = folder.join("Cargo.lock");
         if lock.exists() {
             fs::remove_file(lock)?;
@@ -76,7 +76,7 @@ fn downloaded(row: &Dependent, work: &Path) -> Result<PathBuf, String> {
     let mut cargo = shell::cargo();
     cargo.args(["metadata", "--quiet", "--format-version", "1", "--manifest-path"]);
     let metadata = shell::output(cargo.arg(folder.join("Cargo.toml")))?;
-    // The one field is easily found without a parser.
+    // A single field can be found without a parser.
     let end = format!("{}-{}/Cargo.toml", row.name, row.version);
     let mut paths =
         metadata.split("\"manifest_path\":\"").filter_map(|rest| rest.split('"').next());
@@ -84,7 +84,7 @@ fn downloaded(row: &Dependent, work: &Path) -> Result<PathBuf, String> {
     Ok(Path::new(path).parent().expect("a manifest lies in a folder").to_owned())
 }
 
-/// Copies a folder, and lets everybody write to the copy.
+/// Copies a folder, and makes the copy writable.
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
@@ -98,7 +98,7 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The manifest with the shim in the place of async-std, and in no other workspace.
+/// The manifest with the shim in place of async-std, and with a workspace of its own.
 fn patched(manifest: &str, ground: Ground) -> String {
     let mut text = manifest.to_owned();
     if !text.lines().any(|line| line.trim() == "[workspace]") {
@@ -113,7 +113,7 @@ fn patched(manifest: &str, ground: Ground) -> String {
 
 fn run(row: &Dependent, folder: &Path, work: &Path, log: &Path) -> io::Result<()> {
     let log = File::create(log)?;
-    // `timeout` ends what the tests have started, too.
+    // `timeout` also ends the processes that the tests have started.
     let mut command = shell::program("timeout");
     command.args(["--kill-after=5", TIME_LIMIT]).arg(shell::cargo().get_program());
     command.args(["test", "--no-fail-fast"]).args(shell::words(&row.words));
@@ -121,14 +121,14 @@ fn run(row: &Dependent, folder: &Path, work: &Path, log: &Path) -> io::Result<()
     command.env("CARGO_TARGET_DIR", work.join("target"));
     command.env("CARGO_INCREMENTAL", "0").env("CARGO_TERM_COLOR", "never");
     command.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_TEST_DEBUG", "0");
-    // Their warnings are theirs, also where they are errors.
+    // Warnings in the code of others do not matter, even where that code makes them errors.
     command.env("RUSTFLAGS", "--cap-lints=warn").env("RUSTDOCFLAGS", "--cap-lints=warn");
     command.stdout(log.try_clone()?).stderr(log);
-    // How it ended is what the tests say, one by one.
+    // The exit code is ignored: the outcome of each test is read from the output.
     command.status().map(drop)
 }
 
-/// Makes sure that the tests ran on what they were to run on.
+/// Checks that the tests ran with the chosen async-std.
 fn check_lock(folder: &Path, ground: Ground) -> Result<(), String> {
     let lock = fs::read_to_string(folder.join("Cargo.lock"));
     let lock = lock.map_err(|error| format!("cannot read its Cargo.lock: {error}"))?;

@@ -6,25 +6,25 @@
 //! file: crates/task/src/state.rs
 //! test: task/tests/loom_task.rs::the_poll_after_a_wake_sees_what_the_waker_wrote
 //!  a line that stays
-//! -a line that goes
-//! +a line that comes
+//! -a line that is removed
+//! +a line that is added
 //! ```
 //!
-//! An entry ends at an empty line. The lines of the change keep their indentation; those that stay
-//! or go must be in the file once. Further rows with the same fault have a line `fault:` each. An
-//! entry with `none:` in place of a change says why its row has no mutation.
+//! An entry ends at an empty line. The lines of the change keep their indentation. The old lines
+//! together must occur exactly once in the file. An entry that covers several rows has a line
+//! `fault:` for each. An entry with `none:` in place of a change says why its row has no mutation.
 
 use std::fs;
 use std::path::Path;
 
-/// The list, from the root.
+/// The path of the list, from the root.
 pub(crate) const LIST: &str = "tests/mutations.txt";
 
-/// What is done to a file.
+/// A change of a file.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Change {
     pub(crate) file: String,
-    /// As FAULTS.md writes it: `file.rs::name`.
+    /// In the form of FAULTS.md: `file.rs::name`.
     pub(crate) test: String,
     pub(crate) old: String,
     pub(crate) new: String,
@@ -33,10 +33,10 @@ pub(crate) struct Change {
 /// An entry of the list.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Mutation {
-    /// Where the entry begins, counted from one.
+    /// The line where the entry begins, counted from one.
     pub(crate) line: usize,
     pub(crate) faults: Vec<String>,
-    /// The change, or why there is no change.
+    /// The change, or the reason why there is none.
     pub(crate) change: Result<Change, String>,
 }
 

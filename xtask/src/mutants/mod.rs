@@ -1,12 +1,12 @@
-//! Puts the faults of `tests/FAULTS.md` back, one at a time, and runs the test that must notice.
+//! Puts the faults of `tests/FAULTS.md` back, one at a time, and runs the test that must fail.
 //!
 //! `tests/mutations.txt` lists the changes. Each is made in a copy of the tree with a target folder
 //! of its own, `target/mutants`; the test is built and run there, and the file is put back. A test
-//! that fails, crashes or hangs has caught the fault. All of them take an hour or two, so it is no
-//! part of `check`; tidy checks that the list fits the sources.
+//! that fails, crashes or hangs has caught the fault. All mutations take an hour or two, so this is
+//! not part of `check`. tidy checks that the list fits the sources.
 //!
-//! Rejected: cargo-mutants, which changes operators and results wherever it finds some. Most faults
-//! of this kind are an order of two steps, and it has no models of loom.
+//! Rejected: cargo-mutants. It changes operators and results, but most faults of this list are two
+//! steps in the wrong order. It also cannot run loom models.
 
 pub(crate) mod list;
 
@@ -19,7 +19,7 @@ use std::time::Instant;
 use self::list::{Change, LIST, Mutation};
 use crate::shell::{self, Outcome};
 
-/// After so many seconds the watchdog of the test program ends it.
+/// The time limit of a test program in seconds. Its watchdog ends it then.
 const TEST_LIMIT: &str = "40";
 
 /// How a mutation ended.
@@ -28,11 +28,11 @@ enum Ended {
     Caught,
     /// No thread of the test made progress any more.
     Hung,
-    /// The crate compiles and its test does not.
+    /// The crate compiles, but its test does not.
     Refused,
     Survived,
     NotBuilt,
-    /// The old lines are not there, or no test has the name.
+    /// The old lines are not in the file, or no test has the name.
     Stale,
 }
 
@@ -49,7 +49,7 @@ impl Ended {
     }
 }
 
-/// Prints the list, or runs what is chosen of it: all, or what has one of `names` in its texts.
+/// Prints or runs the chosen entries: all, or those with one of `names` in their texts.
 pub(crate) fn run(names: &[&str], lists_only: bool) -> Outcome {
     let path = shell::root().join(LIST);
     let text = fs::read_to_string(path).map_err(|error| format!("cannot read {LIST}: {error}"))?;
@@ -57,7 +57,7 @@ pub(crate) fn run(names: &[&str], lists_only: bool) -> Outcome {
     let is_chosen =
         |mutation: &&Mutation| names.is_empty() || names.iter().any(|name| mutation.is_named(name));
     let mut chosen: Vec<&Mutation> = all.iter().filter(is_chosen).collect();
-    // Those of one program after each other: they rebuild the least.
+    // The mutations of one test program run one after the other, so that least is rebuilt.
     chosen.sort_by_key(|mutation| {
         let change = mutation.change.as_ref();
         change.map(|change| (program(&change.test), change.file.clone()))
@@ -96,7 +96,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Brings the copy up to date. What is as it was keeps its time, so that cargo builds little.
+/// Updates the copy. An unchanged file keeps its modification time, so that cargo rebuilds little.
 fn copy_tree(copy: &Path) -> Outcome {
     let mut git = shell::program("git");
     git.args(shell::words("ls-files --cached --others --exclude-standard"));
@@ -117,9 +117,10 @@ fn copy_tree(copy: &Path) -> Outcome {
     Ok(())
 }
 
-/// Removes from `folder`, a part of the copy, what is not one of `files`: cargo would build it.
+/// Removes every file that is not in `files` from `folder`, a part of the copy. cargo would build
+/// it.
 fn remove_others(copy: &Path, folder: &Path, files: &[&str]) -> Outcome {
-    // The first time there is no copy.
+    // In the first run there is no copy yet.
     let Ok(entries) = fs::read_dir(folder) else { return Ok(()) };
     for entry in entries.filter_map(Result::ok) {
         let path = entry.path();
@@ -133,7 +134,7 @@ fn remove_others(copy: &Path, folder: &Path, files: &[&str]) -> Outcome {
     Ok(())
 }
 
-/// Makes the change in the copy, runs its test, and takes the change back.
+/// Makes the change in the copy, runs its test, and reverts the change.
 fn try_one(copy: &Path, change: &Change) -> Result<Ended, String> {
     let path = copy.join(&change.file);
     let Ok(mutated) = change.apply_below(copy) else { return Ok(Ended::Stale) };
@@ -178,14 +179,14 @@ fn test(copy: &Path, change: &Change) -> Result<Ended, String> {
     })
 }
 
-/// Returns the names that the harness has for `test`, out of those that its program lists. A test
-/// of `conformance!` has one for each executor.
+/// Returns the harness's names of `test`, out of those that its program lists. A test of
+/// `conformance!` has one for each executor.
 fn names_of<'a>(test: &'a str, listed: &'a str) -> impl Iterator<Item = &'a str> {
     let (file, claim) = test.split_once("::").unwrap_or((test, ""));
     let stem = Path::new(file).file_stem().unwrap_or_default().to_string_lossy();
     let names = listed.lines().filter_map(|line| line.strip_suffix(": test"));
     let claims = names.filter(move |name| name.split("::").any(|part| part == claim));
-    // In a program of one file no name has a module of this name.
+    // In a program of one file, names do not begin with the file's name as a module.
     let (own, others): (Vec<_>, Vec<_>) =
         claims.partition(|name| name.split("::").any(|part| part == stem));
     if own.is_empty() { others.into_iter() } else { own.into_iter() }
@@ -227,7 +228,7 @@ fn cargo(copy: &Path, test: &str) -> Command {
     let mut cargo = shell::cargo();
     cargo.current_dir(copy).args(["test", "--quiet", "-p", &package]).args(shell::words(&options));
     cargo.env("CARGO_TARGET_DIR", target).env("REVEILLE_TEST_LIMIT", TEST_LIMIT);
-    // Nobody looks at the stacks, and it links faster.
+    // The stacks are not needed, and the program links faster without debug information.
     cargo.env("CARGO_PROFILE_DEV_DEBUG", "0").env("CARGO_PROFILE_RELEASE_INCREMENTAL", "true");
     if is_model {
         cargo.arg("--release").env("RUSTFLAGS", "--cfg reveille_loom");

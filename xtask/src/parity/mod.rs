@@ -1,15 +1,15 @@
-//! Whether the shim has what async-std has.
+//! Checks that the shim has the public items of async-std.
 //!
 //! `tests/parity/async_std.txt` lists the public items of async-std 1.13.2. For each set of
-//! features this writes two programs that do nothing but name them, one item a line, and has the
-//! compiler say which lines name nothing: first what can be imported, then methods and impls of
-//! what was found. Results go to `PARITY.md`, with the differences that are wanted.
+//! features this writes two programs that only name items, one on each line, and the compiler
+//! reports the lines with unknown items. The first program imports items, the second one names
+//! methods and impls of those that were found. The results go to `PARITY.md`, with the deliberate
+//! differences.
 //!
 //! The list is made by `--record`, from rustdoc's JSON of the real crate.
 //!
-//! Rejected: comparing that JSON each time, since its format changes with the compiler. The
-//! compiler is the judge that matters, but it does not compare signatures: the examples and the
-//! dependents do.
+//! Rejected: comparing that JSON each time, because its format changes with the compiler. This
+//! check does not compare signatures. The examples and the dependents do that.
 
 mod record;
 
@@ -21,8 +21,8 @@ use std::process::Stdio;
 
 use crate::shell::{self, Outcome};
 
-/// The codes with which the compiler says that it cannot infer a type, which is the price of naming
-/// a thing without using it. Any other error at an item's line says that the shim has not got it.
+/// The error codes for a type that cannot be inferred, which is normal for an item that is named
+/// and not used. Any other error at an item's line means that the shim does not have the item.
 const INFERENCE: [&str; 4] = ["E0282", "E0283", "E0284", "E0790"];
 
 /// The head of the list.
@@ -35,11 +35,11 @@ const HEADER: &str = "\
 struct Item {
     is_unstable: bool,
     key: String,
-    /// Why it may be missing or different.
+    /// The reason why it may be missing or different.
     excuse: Option<String>,
 }
 
-/// What was found with one set of features.
+/// The result for one set of features.
 struct Found {
     features: &'static str,
     wanted: usize,
@@ -63,7 +63,7 @@ pub(crate) fn run() -> Outcome {
     }
 }
 
-/// Records the items of the real async-std again. Recorded differences stay.
+/// Records the items of the real async-std again, and keeps the recorded differences.
 pub(crate) fn record() -> Outcome {
     let path = "tests/parity/async_std.txt";
     let old: Vec<Item> = read(path)?.lines().filter_map(parse).collect();
@@ -86,7 +86,7 @@ fn read(path: &str) -> Result<String, String> {
         .map_err(|error| format!("cannot read {path}: {error}"))
 }
 
-/// Reads a line of the list; comments have no item.
+/// Parses a line of the list. Returns `None` for a comment.
 fn parse(line: &str) -> Option<Item> {
     let mut columns = line.split('\t');
     let is_unstable = match columns.next()? {
@@ -98,7 +98,7 @@ fn parse(line: &str) -> Option<Item> {
     Some(Item { is_unstable, key, excuse: columns.next().map(str::to_owned) })
 }
 
-/// Names all items that these features show.
+/// Checks all items of these features.
 fn check(items: &[Item], features: &'static str) -> Result<Found, String> {
     let wanted: Vec<&Item> =
         items.iter().filter(|item| !features.is_empty() || !item.is_unstable).collect();
@@ -118,13 +118,13 @@ fn check(items: &[Item], features: &'static str) -> Result<Found, String> {
     Ok(Found { features, wanted: wanted.len(), checked: uses.len() + members.len(), missing })
 }
 
-/// Whether `key` is a member or an impl of what `missing` is the key of.
+/// Whether `key` is a member or an impl of the item with the key `missing`.
 fn is_within(key: &str, missing: &str) -> bool {
     let path = missing.rsplit(' ').next().unwrap_or(missing);
     key != missing && key.contains(path)
 }
 
-/// The line of a program for each item that `line` has one for.
+/// The program with a line for each item for which `line` returns one.
 fn lines(
     items: &[&Item],
     line: fn(usize, &str, &str) -> Option<String>,
@@ -137,7 +137,7 @@ fn lines(
     each.collect()
 }
 
-/// Imports what has a name of its own.
+/// The line that imports an item.
 fn import(number: usize, kind: &str, path: &str) -> Option<String> {
     let kinds = ["mod", "struct", "enum", "trait", "fn", "reexport", "macro", "attr-macro", "type"];
     let path = path.trim_end_matches('!');
@@ -145,7 +145,7 @@ fn import(number: usize, kind: &str, path: &str) -> Option<String> {
         .then(|| format!("pub use {path} as item_{number};"))
 }
 
-/// Names a method, or asks for an impl.
+/// The line that names a method, or requires an impl.
 fn member(number: usize, kind: &str, path: &str) -> Option<String> {
     match kind {
         "method" | "trait-fn" | "variant" => {
@@ -167,7 +167,7 @@ fn quoted(features: &str) -> String {
     names.map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Has the compiler look at a program of these lines, and returns the items it does not know.
+/// Compiles a program of these lines, and returns the items that the compiler does not find.
 fn compile(
     folder: &Path,
     features: &str,
@@ -207,7 +207,7 @@ fn compile(
         .collect())
 }
 
-/// The line of the program that this message says names nothing.
+/// The line of the program that this message reports as unknown.
 fn complaint(message: &str) -> Option<usize> {
     let (place, text) = message.split_once(": error[")?;
     let code = text.split(']').next()?;
@@ -217,7 +217,7 @@ fn complaint(message: &str) -> Option<usize> {
     (is_ours && line >= 2 && !INFERENCE.contains(&code)).then_some(line)
 }
 
-/// What `PARITY.md` says.
+/// The contents of `PARITY.md`.
 fn report(items: &[Item], found: &[Found], differences: &str) -> String {
     let mut text = String::from(
         "# Parity with async-std 1.13.2\n\nWritten by `cargo xtask parity`. The list of items is \
@@ -263,7 +263,7 @@ mod tests {
         let items: Vec<&Item> = items.iter().collect();
         let asked = lines(&items, import).len() + lines(&items, member).len();
         assert!(items.len() > 1_200, "{} items", items.len());
-        // What remains has no name of its own: associated types, and the crate.
+        // The remaining kinds cannot be imported: associated types, and the crate.
         assert!(items.len() - asked <= 8, "{asked} of {} asked for", items.len());
     }
 }

@@ -1,8 +1,8 @@
-//! Writes the list of async-std's public items, from rustdoc's JSON of the real one.
+//! Writes the list of async-std's public items, from rustdoc's JSON of the real crate.
 //!
-//! A module is walked by what it exports; what comes from another crate is looked up there, as if
-//! async-std had defined it. Of impls only those without type parameters can be asked for later,
-//! and only they are listed.
+//! For each module, this lists what it exports. An item of another crate is looked up there, as if
+//! async-std had defined it. Only impls without type parameters are listed, because only these can
+//! be checked later.
 //!
 //! Rejected: the crate `rustdoc-types`. Each version of it describes the format of a few compilers,
 //! so the list could be recorded with those alone. The fields that are used here seldom change.
@@ -17,20 +17,20 @@ use crate::shell;
 
 use super::quoted;
 
-/// Crates that are not looked into: their items are reexports, and facts.
+/// Crates that rustdoc is not run on. Their items are recorded as re-exports, by their paths.
 const STD: [&str; 3] = ["std", "core", "alloc"];
 
-/// Traits that only std may name.
+/// Traits that stable code cannot name.
 const SEALED: [&str; 3] = ["Freeze", "StructuralPartialEq", "UnsafeUnpin"];
 
 /// An item: the crate that defines it, and its number there.
 type Id = (String, String);
 
-/// What one set of features shows.
+/// The items with one set of features.
 struct Lister {
     project: PathBuf,
     crates: BTreeMap<String, Value>,
-    /// The public paths of what has impls or members.
+    /// The public paths of items that have impls or members.
     paths: BTreeMap<Id, BTreeSet<String>>,
     keys: BTreeSet<String>,
 }
@@ -58,7 +58,7 @@ pub(super) fn list(features: &str) -> Result<BTreeSet<String>, String> {
     Ok(lister.keys)
 }
 
-/// The text of a string, the digits of a number: here both are names.
+/// The text of a string or the digits of a number, which both serve as names here.
 fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
@@ -86,8 +86,8 @@ fn is_true(value: &Value) -> bool {
     value == true
 }
 
-/// The public path of an item of std, of which rustdoc knows where it is defined. What matters
-/// here is exported by the first module on that way, or a later one of `os`.
+/// The public path of an item of std, of which rustdoc gives the path of the definition. The items
+/// that matter here are exported by the first module of that path or, in `os`, by a later one.
 fn std_path(path: &[String]) -> String {
     let (Some((first, modules)), Some(name)) = (path.split_first(), path.last()) else {
         return String::new();
@@ -106,7 +106,7 @@ fn std_path(path: &[String]) -> String {
 }
 
 impl Lister {
-    /// Has rustdoc describe a crate of the tree.
+    /// Runs rustdoc on a crate of the dependency tree and reads its JSON.
     fn load(&mut self, name: &str) -> Result<(), String> {
         if STD.contains(&name) || self.crates.contains_key(name) {
             return Ok(());
@@ -114,7 +114,7 @@ impl Lister {
         let mut cargo = shell::cargo();
         cargo.args(["doc", "--quiet", "--no-deps", "--lib", "-p", &self.package(name)?]);
         cargo.current_dir(&self.project).env("CARGO_TARGET_DIR", self.project.join("target"));
-        // The format is for nightly compilers, unless one insists.
+        // The format is unstable; this variable allows it on a stable compiler.
         cargo.env("RUSTC_BOOTSTRAP", "1");
         cargo.env("RUSTDOCFLAGS", "-Zunstable-options --output-format=json --cap-lints=allow");
         shell::output(&mut cargo)?;
@@ -145,7 +145,8 @@ impl Lister {
         (!item.is_null()).then_some(item)
     }
 
-    /// Finds where an item is defined that `from` mentions; an item of std is only a path.
+    /// Finds the definition of an item that `from` mentions. For an item of std this is only a
+    /// path.
     fn resolve(&mut self, from: &str, number: &str) -> Result<Result<Id, String>, String> {
         let here = (from.to_owned(), number.to_owned());
         if self.item(&here).is_some() {
@@ -223,7 +224,7 @@ impl Lister {
         Ok(())
     }
 
-    /// The shortest public path of an item, not through the prelude.
+    /// The shortest public path of an item that does not go through the prelude.
     fn path(&self, id: &Id) -> Option<&str> {
         let paths = self.paths.get(id)?.iter().map(String::as_str);
         paths.min_by_key(|path| (path.contains("::prelude::"), path.matches("::").count()))
@@ -291,7 +292,8 @@ impl Lister {
         Ok(())
     }
 
-    /// Writes a type as a program can, with `'static` for every lifetime. `None` if none can.
+    /// Writes a type as source code, with `'static` for every lifetime. `None` if that is not
+    /// possible.
     fn render(&mut self, from: &str, json: &Value) -> Result<Option<String>, String> {
         let Some((kind, content)) = variant(json) else { return Ok(None) };
         let each = |lister: &mut Lister, list: &[Value]| {

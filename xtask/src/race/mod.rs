@@ -1,20 +1,20 @@
-//! Data races: tests and the program `stress` under ThreadSanitizer.
+//! Detects data races: runs tests and the program `stress` under ThreadSanitizer.
 //!
-//! ThreadSanitizer reports whatever it was not compiled into: `Arc` frees behind a fence that it
-//! does not see. So the standard library is compiled with it too, from sources ([`sources`]), by a
-//! nightly compiler.
+//! ThreadSanitizer does not see synchronization in code that was compiled without it, and reports
+//! false races there. An example is the fence before `Arc` frees its value. So a nightly compiler
+//! builds the standard library with it too, from sources ([`sources`]).
 //!
 //! | form | what runs | processor time of a first run |
 //! |---|---|---|
 //! | `--planted` | the planted races | 95 s, half of it for the standard library |
 //! | `--short` | also the tests of the crates with unsafe code, and 10 s of stress | 211 s |
-//! | neither | also the tests of the protocols above them; 10 minutes of stress | that and more |
+//! | neither | also the tests of the protocols above them; 10 minutes of stress | more than `--short` |
 //!
 //! The planted races come first. Two programs with a race must be reported, and one without must
 //! not be. A tool that reports nothing, or everything, fails here.
 //!
-//! If the compiler or the sources are missing, the command says which. That is a failure with
-//! `--require`. Without, the command says that it was skipped and succeeds.
+//! If the compiler or the sources are missing, the command says which. With `--require` that is a
+//! failure. Otherwise the command prints that it was skipped, and succeeds.
 
 mod sources;
 
@@ -29,18 +29,19 @@ use crate::shell::{self, Outcome};
 /// How much runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// The races that the tool must find, and nothing else.
+    /// Only the planted races, which the tool must find.
     Planted,
-    /// As for every change.
+    /// For every change.
     Short,
-    /// As before a release.
+    /// Before a release.
     Long,
 }
 
 /// The crates with unsafe code, whose protocols have loom models.
 const MODELLED: [&str; 4] = ["primitive", "task", "driver", "runtime"];
 
-/// Counts system calls, and a program is slower under ThreadSanitizer and makes more of them.
+/// A test that counts system calls. Under ThreadSanitizer a program is slower and makes more of
+/// them.
 const NOT_ABOUT_RACES: &str = "budgets";
 
 /// The tests of the protocols that the public crate adds.
@@ -55,7 +56,8 @@ const STRESS_SECONDS: (u64, u64) = (10, 600);
 /// The exit code of a program in which ThreadSanitizer has found something.
 const REPORTED: i32 = 66;
 
-/// Runs `form`. If the machine lacks a part of the tool, that is a failure if `is_required`.
+/// Runs `form`. If a part of the tool is missing on this machine, the command fails if
+/// `is_required`.
 pub(crate) fn run(form: Form, is_required: bool) -> Outcome {
     let tool = match Tool::find() {
         Ok(tool) => tool,
@@ -90,7 +92,7 @@ struct Tool {
 }
 
 impl Tool {
-    /// Finds the parts, or says in a sentence which one is missing.
+    /// Finds the parts. The error is a sentence that names the missing one.
     fn find() -> Result<Tool, String> {
         let host = host().ok_or("rustc does not say what machine this is")?;
         if !host.ends_with("-linux-gnu") {
@@ -103,10 +105,10 @@ impl Tool {
         Ok(Tool { host, sources: Sources::find()? })
     }
 
-    /// Builds the planted races, and checks that those and only those are reported.
+    /// Builds the planted programs, and checks that exactly those with a race are reported.
     fn planted(&self) -> Outcome {
         let mut build = self.cargo("build --quiet");
-        // Together with `stress`, which is one build less.
+        // Built together with `stress`, which saves a build.
         build.args(shell::words("-p reveille-tests --bin planted_race --bin stress"));
         shell::run(&mut build).map_err(|error| {
             format!("{error}\nIf the errors are in std: its sources are {}", self.sources)
@@ -140,8 +142,8 @@ impl Tool {
     fn cargo(&self, command: &str) -> Command {
         let mut cargo = shell::cargo_nightly();
         cargo.args(shell::words(command)).args(["-Zbuild-std", "--target", &self.host]);
-        // Without a target of its own each flag of the sanitizer would rebuild the rest. Reports
-        // need lines and no more, and the short form must be short.
+        // Without an explicit target the sanitizer's flags would rebuild everything else. Reports
+        // need only line numbers, and less debug information keeps the short form short.
         cargo.env("RUSTFLAGS", "-Zsanitizer=thread");
         cargo.env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only");
         cargo.env("CARGO_TARGET_DIR", shell::target_dir().join("thread"));
@@ -155,7 +157,7 @@ impl Tool {
     }
 }
 
-/// Returns what names the tests of the modelled crates to cargo: the models have none here.
+/// Returns the cargo options for the tests of the modelled crates, without the loom models.
 fn modelled() -> Result<Vec<String>, String> {
     let mut arguments = vec!["--lib".to_owned()];
     for name in MODELLED {
@@ -177,7 +179,7 @@ fn modelled() -> Result<Vec<String>, String> {
     Ok(arguments)
 }
 
-/// Sets what ThreadSanitizer reads: threads of a pool outlive `main`, and are no leak.
+/// Sets ThreadSanitizer's options. Threads of a pool outlive `main`, and must not count as leaked.
 fn options(command: &mut Command) -> &mut Command {
     // Tests run about ten times slower.
     command.env("REVEILLE_TEST_LIMIT", "600");

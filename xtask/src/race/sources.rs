@@ -1,15 +1,15 @@
-//! The sources of the standard library, for a nightly compiler that may have come without them.
+//! Finds or fetches the sources of the standard library for a nightly compiler.
 //!
-//! Looked for in this order, and the first that is there is taken:
+//! It uses the first of these that is available:
 //!
 //! 1. the component `rust-src` of the nightly toolchain;
-//! 2. what an earlier run has fetched into `target/std-sources`;
+//! 2. the sources that an earlier run has fetched into `target/std-sources`;
 //! 3. the component, from rustup;
 //! 4. the package `rust-src` of Debian unstable, from the mirror that this machine uses, with apt
-//!    and its signatures. Its version is close to that of a nightly compiler, which is enough to be
-//!    compiled by it; whether it fits, the planted races say.
+//!    and its signatures. Its version is close to that of a nightly compiler, so the compiler can
+//!    usually build it. The planted races show whether the result works.
 //!
-//! Nothing is installed but the component: the package is only unpacked.
+//! Only the component is installed. The package is unpacked and not installed.
 
 use std::fmt;
 use std::fs;
@@ -18,8 +18,8 @@ use std::process::{Command, Stdio};
 
 use crate::shell;
 
-/// What tells cargo where the sources are that are not in the toolchain. Cargo has no other way;
-/// the rejected one is to copy them into the toolchain, where other programs would find sources
+/// The variable with the path of sources that are not in the toolchain. Cargo has no other option
+/// for that. Rejected: copying them into the toolchain, where other programs would find sources
 /// that are not the compiler's.
 const PLACE: &str = "__CARGO_TESTS_ONLY_SRC_ROOT";
 
@@ -33,7 +33,7 @@ pub(super) enum Sources {
 }
 
 impl Sources {
-    /// Finds or fetches them, or says why neither was possible.
+    /// Finds or fetches the sources. The error says why neither was possible.
     pub(super) fn find() -> Result<Sources, String> {
         let folder = shell::target_dir().join("std-sources");
         if is_in_toolchain() {
@@ -60,7 +60,7 @@ impl Sources {
         ))
     }
 
-    /// Tells cargo where they are.
+    /// Sets the path of the sources for cargo.
     pub(super) fn apply(&self, cargo: &mut Command) {
         if let Sources::Package(library) = self {
             cargo.env(PLACE, library);
@@ -116,7 +116,8 @@ fn package(folder: &Path) -> Result<(), String> {
     let list = folder.join("unstable.list");
     let line = format!("deb {} unstable main\n", mirror()?);
     fs::write(&list, line).map_err(|error| fail(&list, error))?;
-    // Lists and cache of its own: what the machine knows of its packages stays as it is.
+    // apt uses lists and a cache of its own here, so that the machine's package state does not
+    // change.
     let apt = |command: &str| {
         let mut apt = shell::program("apt-get");
         apt.current_dir(folder).arg("-qq");
@@ -135,12 +136,12 @@ fn package(folder: &Path) -> Result<(), String> {
     let unpack = "dpkg-deb --fsys-tarfile rust-src_*.deb \
                   | tar -x --wildcards './usr/src/rustc-*/library'";
     quietly(shell::program("sh").current_dir(folder).args(["-c", unpack]))?;
-    // 80 MB that are not read again.
+    // 80 MB that are not needed any more.
     quietly(shell::program("sh").current_dir(folder).args(["-c", "rm -r lists cache *.deb"]))
 }
 
-/// Returns the address that this machine gets its packages from, with the option that names the
-/// keys of the distribution.
+/// Returns the address of this machine's package mirror, with the option that names the
+/// distribution's keys.
 fn mirror() -> Result<String, String> {
     let mut apt = shell::program("apt-get");
     apt.args(["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]);
@@ -154,7 +155,7 @@ fn mirror() -> Result<String, String> {
     }
 }
 
-/// Runs a command, and returns the last line of what it said if it failed.
+/// Runs a command. If it fails, the error is the last line of its output.
 fn quietly(command: &mut Command) -> Result<(), String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let output = command.stdin(Stdio::null()).output();

@@ -1,4 +1,4 @@
-//! The changelog has the section `[Unreleased]`, which has entries once the API has changed.
+//! The changelog has the section `[Unreleased]`. It has entries if the API has changed.
 
 use super::Problem;
 use super::tree::Tree;
@@ -27,7 +27,7 @@ fn unreleased(changelog: &str) -> Option<Vec<&str>> {
 }
 
 /// Whether the public crate differs from the last release, which is the last tag `v*`. Before the
-/// first release everything is new; without git there is nothing to compare.
+/// first release everything is new. Without git there is nothing to compare with.
 fn is_api_changed() -> bool {
     let describe = ["describe", "--tags", "--abbrev=0", "--match", "v*"];
     let Ok(tag) = shell::output(shell::program("git").args(describe)) else {

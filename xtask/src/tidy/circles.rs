@@ -10,7 +10,7 @@ const FOLDERS: [&str; 2] = ["crates/primitive/src", "crates/runtime/src"];
 
 /// Files that may import each other. The list only gets shorter.
 const CIRCLES: [&[&str]; 2] = [
-    // A worker finds its pool, and the pool has the workers.
+    // A worker refers to its pool, and the pool holds the workers.
     &["crates/runtime/src/scheduler/multi/pool.rs", "crates/runtime/src/scheduler/multi/worker.rs"],
     // `Runtime::start` is a shorthand for the builder, which makes a runtime.
     &["crates/runtime/src/runtime.rs", "crates/runtime/src/runtime/builder.rs"],
@@ -99,20 +99,20 @@ fn forbidden(files: &[Imports<'_>], circle: &[usize]) -> Option<Problem> {
     Some(Problem::new(first, message))
 }
 
-/// The groups of two files or more of which each reaches each other by imports.
+/// The groups of two or more files that all reach each other by imports.
 fn circles(files: &[Imports<'_>]) -> Vec<Vec<usize>> {
     let reached: Vec<Vec<bool>> = (0..files.len()).map(|from| reach(files, from)).collect();
     let circle_of = |one: usize| -> Vec<usize> {
         let is_mutual = |other: &usize| reached[one][*other] && reached[*other][one];
         (0..files.len()).filter(is_mutual).collect()
     };
-    // Each circle once: from its first file.
+    // Each circle is reported once, from its first file.
     let is_first = |(one, circle): &(usize, Vec<usize>)| circle.len() > 1 && circle[0] == *one;
     let circles = (0..files.len()).map(|one| (one, circle_of(one))).filter(is_first);
     circles.map(|(_, circle)| circle).collect()
 }
 
-/// Which files a file reaches by imports, over others too.
+/// The files that a file reaches by imports, directly or through other files.
 fn reach(files: &[Imports<'_>], from: usize) -> Vec<bool> {
     let mut reached = vec![false; files.len()];
     let mut left = vec![from];
@@ -126,7 +126,7 @@ fn reach(files: &[Imports<'_>], from: usize) -> Vec<bool> {
     reached
 }
 
-/// Each import of `folder` that names a module behind its own in `order`.
+/// Each import in `folder` that names a module which comes later in `order` than its own.
 fn out_of_order(files: &[Imports<'_>], folder: &str, order: &[&str]) -> Vec<Problem> {
     let module = |file: &Imports<'_>| {
         let path = file.file.path.strip_prefix(folder).ok()?.with_extension("");

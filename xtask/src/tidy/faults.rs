@@ -7,10 +7,10 @@ use std::path::PathBuf;
 use super::Problem;
 use super::tree::{File, Tree};
 
-/// Faults by kind, and public reports one by one.
+/// The two lists: faults by kind, and single public reports.
 const LISTS: [&str; 2] = ["tests/FAULTS.md", "tests/STRANGERS.md"];
 
-/// How many lines above its function an attribute can be.
+/// The most lines between an attribute and its function.
 const ATTRIBUTES_MAX: usize = 4;
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
@@ -44,7 +44,7 @@ fn check_list(tree: &Tree, name: &str) -> Vec<Problem> {
 
 /// Returns what the line names as `file.rs::test`.
 pub(super) fn tests(line: &str) -> impl Iterator<Item = (&str, &str)> {
-    // Every second piece is between two backticks.
+    // Every second piece is inside backticks.
     let quoted = line.split('`').skip(1).step_by(2);
     quoted.filter_map(|text| text.split_once("::")).filter(|(file, _)| file.ends_with(".rs"))
 }
@@ -58,12 +58,12 @@ fn path_of(tree: &Tree, file: &str) -> PathBuf {
     PathBuf::from(if is_crate { "crates" } else { "tests" }).join(file)
 }
 
-/// Whether a function of this name is marked as a test, or one that `conformance!` makes tests of.
+/// Whether a function of this name is marked as a test, or `conformance!` makes tests of it.
 fn has_test(file: &File, name: &str) -> bool {
     has_marked_test(file, name) || has_conformance_test(file, name)
 }
 
-/// Whether the list of the `conformance!` at the end of the file has the name.
+/// Whether the `conformance!` at the end of the file lists the name.
 fn has_conformance_test(file: &File, name: &str) -> bool {
     let entry = format!("{name},");
     let lines = file.lines.iter().map(|line| line.code.trim());

@@ -1,8 +1,8 @@
-//! Which files of a crate use items of which other files.
+//! Finds which files of a crate use items of which other files.
 //!
-//! A path is followed to the file that defines the item: through the modules, and through
-//! `pub use`. So a module that only lists and re-exports its parts imports none of them. Methods
-//! are not seen, because a call does not name the file of the type.
+//! A path is followed to the file that defines the item: through the modules, and through `pub
+//! use`. So a module that only lists and re-exports its parts imports none of them. Calls of
+//! methods do not count, because a call does not name the file of the type.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,7 +13,8 @@ use super::tree::{File, Tree};
 #[derive(Debug)]
 pub(super) struct Imports<'a> {
     pub(super) file: &'a File,
-    /// Lines, counted from one, and the files that they name, as indices into the list.
+    /// Line numbers, counted from one, and the files that these lines name, as indices into the
+    /// list.
     pub(super) targets: Vec<(usize, usize)>,
 }
 
@@ -38,9 +39,9 @@ type Words = Vec<String>;
 /// One file, as a module of its crate.
 struct Module {
     path: Words,
-    /// What `use` brings in: line, path, name.
+    /// The imports by `use`: line, path, name.
     uses: Vec<(usize, Words, String)>,
-    /// What `pub use` makes available under a name. Its own code may use that name too.
+    /// The names that `pub use` exports. The module's own code may use them too.
     exports: BTreeMap<String, (usize, Words)>,
     /// Each path of two names or more outside of `use`, and each name that stands alone.
     paths: Vec<(usize, Words)>,
@@ -218,8 +219,9 @@ impl Crate<'_> {
         targets
     }
 
-    /// The file that defines what `path` means in the file `from`. `None` for another crate, and
-    /// for a module as a whole: what is used of it says more.
+    /// The file that defines the item at `path`, seen from the file `from`. `None` for another
+    /// crate, and for a module as a whole, because the items that are used of it are resolved on
+    /// their own.
     fn resolve(&self, from: usize, path: &[String], exports: usize) -> Option<usize> {
         let own = &self.modules[from].path;
         let supers = path.iter().take_while(|word| *word == "super").count();

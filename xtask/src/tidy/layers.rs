@@ -20,7 +20,7 @@ const CRATES: [(&str, &[&str]); 11] = [
     ("cli", &["trace"]),
 ];
 
-/// The order of modules inside a crate, lowest first: a module names only those before it.
+/// The order of modules inside a crate, lowest first. A module names only those before it.
 const MODULES: [(&str, &[&str]); 2] = [
     (
         "crates/primitive/src",
@@ -131,7 +131,8 @@ fn module_order(file: &File, folder: &str, order: &[&str], problems: &mut Vec<Pr
     }
 }
 
-/// The names after each `crate::` on a line, also those of a group that goes on below.
+/// The names after each `crate::` on a line, including those of a group that continues on the next
+/// lines.
 fn named_modules(lines: &[Line], index: usize, code: &str) -> Vec<String> {
     let mut names = Vec::new();
     for after in code.split("crate::").skip(1) {
@@ -151,7 +152,7 @@ fn named_modules(lines: &[Line], index: usize, code: &str) -> Vec<String> {
     names
 }
 
-/// The items of a group of `use`, of which the opening bracket is missing.
+/// The items of a group of `use`, without its opening bracket.
 fn top_level(group: &str) -> Vec<String> {
     let (mut items, mut depth) = (vec![String::new()], 0);
     for letter in group.chars() {

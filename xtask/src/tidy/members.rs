@@ -1,8 +1,9 @@
-//! Which types a file defines, and the names of their functions, constants, fields and variants.
+//! Finds the types that a file defines, and the names of their functions, constants, fields and
+//! variants.
 //!
 //! A light parse: it splits the code into words and brackets, and reads the words at the start of
 //! each item. It resolves no imports and expands no macros. So two types of the same name share one
-//! entry, and a function that a macro defines is not seen.
+//! entry, and a function that a macro defines is not found.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +16,7 @@ pub(super) type Members = BTreeMap<String, BTreeSet<String>>;
 #[derive(Debug, Default)]
 pub(super) struct Definitions {
     pub(super) types: Members,
-    /// Each name that the file defines at any level, or exports from elsewhere.
+    /// Each name that the file defines at any level, or re-exports.
     pub(super) items: BTreeSet<String>,
 }
 
@@ -28,13 +29,13 @@ pub(super) fn definitions(lines: &[Line]) -> Definitions {
     let mut parser = Parser { words: &words, at: 0, found: Definitions::default() };
     while parser.at < parser.words.len() {
         parser.items(None);
-        // A bracket that closes nothing.
+        // An unmatched closing bracket.
         parser.at += 1;
     }
     parser.found
 }
 
-/// Identifiers, `::`, arrows, and all other letters one by one.
+/// Identifiers, `::`, arrows, and every other character on its own.
 fn words(lines: &[Line]) -> Vec<&str> {
     lines.iter().flat_map(|line| split(&line.code)).collect()
 }
@@ -71,7 +72,7 @@ struct Parser<'a> {
 }
 
 impl<'a> Parser<'a> {
-    /// Reads items up to the bracket that closes them. They are members of `owner`, if given.
+    /// Reads items up to the closing bracket. They are members of `owner`, if one is given.
     fn items(&mut self, owner: Option<&str>) {
         while self.peek().is_some_and(|word| word != "}") {
             match self.peek() {
@@ -140,7 +141,7 @@ impl<'a> Parser<'a> {
         });
     }
 
-    /// Reads the words of an item up to its body or semicolon, without what is in parentheses.
+    /// Reads the words of an item up to its body or semicolon, and skips parentheses.
     fn head(&mut self) -> Vec<&'a str> {
         let mut head = Vec::new();
         while let Some(word) = self.peek() {
@@ -156,7 +157,7 @@ impl<'a> Parser<'a> {
         head
     }
 
-    /// At the body of an item, or at its semicolon: reads the body by `read`.
+    /// Called at the body of an item or at its semicolon. Reads the body with `read`.
     fn body(&mut self, read: impl FnOnce(&mut Parser<'a>)) {
         let has_body = self.peek() == Some("{");
         if self.peek() != Some("}") {
@@ -208,14 +209,14 @@ impl<'a> Parser<'a> {
         self.skip_brackets();
     }
 
-    /// At a bracket: to behind the one that closes it.
+    /// Called at an opening bracket. Skips past the matching closing bracket.
     fn skip_brackets(&mut self) {
         self.at += 1;
         self.skip_rest();
         self.at += 1;
     }
 
-    /// To the bracket that closes the present one.
+    /// Skips to the closing bracket of the current block.
     fn skip_rest(&mut self) {
         let mut depth = 0_usize;
         while let Some(word) = self.peek() {
@@ -229,7 +230,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// To behind the semicolon of the present item.
+    /// Skips past the semicolon of the current item.
     fn skip_to_semicolon(&mut self, mut each: impl FnMut(&str)) {
         let mut depth = 0_usize;
         while let Some(word) = self.peek() {
@@ -263,7 +264,7 @@ fn implemented_type<'a>(head: &[&'a str]) -> Option<&'a str> {
             "<" => depth += 1,
             ">" => depth = depth.saturating_sub(1),
             "where" if depth == 0 => break,
-            // Not that of `for<'a>`.
+            // Skips the `for` of `for<'a>`.
             "for" if depth == 0 && head.get(index + 1) != Some(&"<") => {
                 (name, is_path) = (None, true)
             }

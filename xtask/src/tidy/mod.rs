@@ -79,7 +79,7 @@ const RULES: [Rule; 15] = [
     watchdog::check,
 ];
 
-/// Checks the repository and prints what is wrong.
+/// Checks the repository and prints the problems.
 pub(crate) fn run() -> Outcome {
     let tree = Tree::load(&shell::root())?;
     let problems: Vec<Problem> = RULES.iter().flat_map(|rule| rule(&tree)).collect();

@@ -44,7 +44,7 @@ fn row((index, line): (usize, &str)) -> Option<Row<'_>> {
     (!tests.is_empty()).then_some(Row { line: index + 1, fault, tests })
 }
 
-/// Why the mutation does not fit the rows or the sources, if it does not.
+/// The reason why the mutation does not fit the rows or the sources; `None` if it fits.
 fn complaint(tree: &Tree, rows: &[Row<'_>], mutation: &Mutation) -> Option<String> {
     for fault in &mutation.faults {
         let mut own = rows.iter().filter(|row| row.fault == fault).peekable();

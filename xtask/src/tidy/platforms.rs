@@ -1,5 +1,5 @@
-//! Code that differs between systems is only in the driver, in the files that wrap descriptors and
-//! in the shims, which repeat their names.
+//! Code that differs between systems is only in the driver, in the files that wrap descriptors, and
+//! in the shims, which re-export those files' items.
 
 use super::Problem;
 use super::tree::{File, Tree};
@@ -14,7 +14,7 @@ const OPEN: [&str; 6] = [
     "crates/async-process/src",
 ];
 
-/// Conditions that depend on it.
+/// Conditions that depend on the system.
 const CONDITIONS: [&str; 4] = ["target_os", "target_family", "unix", "windows"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {

@@ -58,7 +58,7 @@ struct Item {
     kind: String,
     name: String,
     docs: Vec<String>,
-    /// Up to the body, on one line.
+    /// The signature up to the body, on one line.
     signature: String,
 }
 
@@ -155,7 +155,7 @@ fn complaint(item: &Item, is_excused: bool) -> Option<&'static str> {
     None
 }
 
-/// Whether a function with this output can fail, in the call or when its future is ready.
+/// Whether a function with this output can return an error, from the call or from its future.
 fn is_result(output: &str) -> bool {
     let output = output.trim().trim_start_matches("Poll<");
     let output = output.trim_start_matches("impl Future<Output = ");
@@ -181,7 +181,7 @@ fn has_example(docs: &[String]) -> bool {
 fn items(tree: &Tree, file: &File) -> Vec<Item> {
     let tests = file.test_modules();
     let mut items = Vec::new();
-    // The indentation of the public trait around this line.
+    // The indentation of the public trait that contains this line.
     let mut in_trait = None;
     for (index, line) in file.lines.iter().enumerate() {
         if tests.iter().any(|(first, last)| (*first..=*last).contains(&index)) {
@@ -235,7 +235,7 @@ fn declared(code: &str, is_in_trait: bool) -> Option<(&str, &str)> {
     }
     let is_item = KINDS.contains(&kind) || kind == "const";
     let is_method = kind == "fn" || !is_in_trait || code.starts_with("pub ");
-    // The macros of these crates document what they declare.
+    // The macros of these crates document the items that they declare.
     let name = words.next().and_then(first_name)?;
     (is_item && is_method).then_some((kind, name))
 }
@@ -249,7 +249,7 @@ fn first_name(text: &str) -> Option<&str> {
 /// Returns the comments and attributes right above a line.
 fn above(lines: &[Line], index: usize) -> &[Line] {
     let mut first = index;
-    // Read upwards, an attribute of several lines begins with its last line.
+    // The lines are read upwards, so an attribute of several lines begins with its last line.
     let mut is_inside = false;
     while let Some(line) = first.checked_sub(1).map(|before| lines[before].text.trim()) {
         let begins = line.starts_with("#[");

@@ -24,7 +24,7 @@ use super::tree::{File, Tree};
 /// there are read too.
 const TEXTS: [&str; 3] = ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/performance.md"];
 
-/// Its header is about the items of tokio.
+/// A crate whose header is about items of tokio.
 const EXCUSED: &str = "crates/tokio1";
 
 /// Where the names are defined.
@@ -36,7 +36,7 @@ const OTHER_TYPES: [&str; 7] = ["Arc", "Box", "Future", "Send", "Vec", "Waker", 
 /// Crates whose paths are not checked.
 const OTHER_CRATES: [&str; 4] = ["std", "core", "alloc", "tokio"];
 
-/// The columns of tables with the names that something has in std or in another runtime.
+/// The columns of tables with names from std or another runtime.
 const OTHER_COLUMNS: [&str; 2] = ["elsewhere", "in std"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
@@ -74,7 +74,7 @@ fn header(file: &File) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Where a line of a text is.
+/// The kind of block that a line of a text is in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Block {
     Prose,
@@ -84,11 +84,11 @@ enum Block {
     Code,
 }
 
-/// What a text names, each with its line, counted from one.
+/// The references of a text, each with its line, counted from one.
 fn references(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut block = Block::Prose;
-    // The column of the present table that is not read.
+    // The column of the current table that is not read.
     let mut column = None;
     for (index, line) in text.lines().enumerate() {
         if let Some(language) = line.trim_start().strip_prefix("```") {
@@ -121,7 +121,7 @@ fn without_column(line: &str, column: &mut Option<usize>) -> String {
     kept.map(|(_, cell)| *cell).collect::<Vec<_>>().join("|")
 }
 
-/// What stands between backticks.
+/// The words inside backticks.
 fn spans(line: &str) -> Vec<String> {
     line.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
@@ -151,7 +151,7 @@ fn is_type(text: &str) -> bool {
         && text.contains(|letter: char| letter.is_lowercase())
 }
 
-/// What exists.
+/// The files, types and items that exist.
 struct Index<'a> {
     root: &'a Path,
     paths: Vec<&'a Path>,
@@ -181,7 +181,7 @@ impl Index<'_> {
         Index { root: &tree.root, paths, types, modules }
     }
 
-    /// What is wrong with a name, if something is.
+    /// The problem with a name, if there is one.
     fn complaint(&self, name: &str) -> Option<String> {
         if is_path(name) {
             let is_there =
@@ -190,7 +190,8 @@ impl Index<'_> {
         }
         let name = name.strip_suffix("()").unwrap_or(name);
         if is_type(name) {
-            // An alias and a type that is exported from another crate are items only.
+            // The members of an alias, or of a type that is re-exported from another crate, are not
+            // known here.
             let is_known = OTHER_TYPES.contains(&name)
                 || self.types.contains_key(name)
                 || self.modules[""].contains(name);

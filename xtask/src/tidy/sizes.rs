@@ -26,7 +26,7 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
 fn columns(file: &File, problems: &mut Vec<Problem>) {
     for (index, line) in file.lines.iter().enumerate() {
         let len = line.text.chars().count();
-        // An address and the row of a table cannot be wrapped.
+        // A URL and the row of a table cannot be wrapped.
         let is_whole = line.text.contains("https://") || line.comment.contains(" | ");
         if len > COLUMNS_MAX && !is_whole {
             let message = format!("{len} columns, at most {COLUMNS_MAX}");

@@ -1,13 +1,13 @@
 //! A Rust file, line by line, with its code and its comments apart.
 //!
 //! The rules search for words, and a word in a comment or a string is not code. So a scanner reads
-//! the file that recognises strings, characters, lifetimes and nested comments, and nothing else of
+//! the file. It recognises strings, characters, lifetimes and nested comments, and nothing else of
 //! the language.
 
 /// One line of a file.
 #[derive(Debug, Default)]
 pub(crate) struct Line {
-    /// The line as it is.
+    /// The unchanged line.
     pub(crate) text: String,
     /// Its code. Strings and characters are empty.
     pub(crate) code: String,
@@ -22,7 +22,7 @@ impl Line {
     }
 }
 
-/// Where the scanner is.
+/// The state of the scanner.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum State {
     Code,
@@ -74,7 +74,7 @@ impl Scanner<'_> {
             State::LineComment => self.take_comment(1),
             State::BlockComment { depth } => self.step_block(depth),
             State::String => match self.letters[self.at] {
-                // Not past the end of the line: `step` counts lines there.
+                // The scanner stops at the end of the line, because `step` counts lines there.
                 '\\' if self.peek(1) != Some('\n') => self.at += 2,
                 '"' => self.leave_string(1),
                 _ => self.at += 1,
@@ -132,7 +132,7 @@ impl Scanner<'_> {
         }
     }
 
-    /// At a quote, which begins a character or a lifetime.
+    /// Called at a quote, which begins a character or a lifetime.
     fn skip_character(&mut self) {
         let len = match (self.peek(1), self.peek(2)) {
             (Some('\\'), _) => {

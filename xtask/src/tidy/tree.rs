@@ -71,7 +71,7 @@ pub(crate) struct Manifest {
     pub(crate) text: String,
 }
 
-/// Everything that the rules read.
+/// The files that the rules read.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     pub(crate) root: PathBuf,

@@ -9,7 +9,7 @@ use super::tree::Tree;
 /// The line that links it, in any file of the program.
 const LINE: &str = "use reveille_watchdog as _;";
 
-/// A call of it links it too.
+/// A call of the watchdog links it too.
 const USE: &str = "reveille_watchdog::";
 
 /// The marks of a test.
@@ -35,8 +35,8 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
         .collect()
 }
 
-/// Returns the file or the folder that a file's tests are compiled from; `None` if that is another
-/// program's module.
+/// Returns the file or folder of the program that a file's tests belong to; `None` if the file is a
+/// module of another program.
 fn program(tree: &Tree, path: &Path) -> Option<PathBuf> {
     if let Some(folder) = path.ancestors().find(|folder| folder.ends_with("src")) {
         return Some(folder.to_owned());
@@ -48,7 +48,8 @@ fn program(tree: &Tree, path: &Path) -> Option<PathBuf> {
     if is_package(folder) || folder.ends_with("tests") {
         return Some(path.to_owned());
     }
-    // `tests/net/` is a program of its own, `crates/runtime/tests/modelled/` a module of several.
+    // `tests/net/` is a program, and `crates/runtime/tests/modelled/` is a module of several
+    // programs.
     let has_main =
         |folder: &&Path| tree.files.iter().any(|file| file.path == folder.join("main.rs"));
     folder.ancestors().find(has_main).map(Path::to_owned)

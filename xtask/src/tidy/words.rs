@@ -1,4 +1,5 @@
-//! Names that say nothing, names for which this repository has another word, and unfinished work.
+//! Rejects names without meaning, names for which this repository has another word, and unfinished
+//! work.
 
 use super::Problem;
 use super::source::Line;
@@ -16,7 +17,8 @@ const OTHER_WORDS: [(&str, &str); 5] = [
     ("Backend", "driver"),
 ];
 
-/// Marks of unfinished work in a comment. In two parts, so that this file may contain them.
+/// Marks of unfinished work in a comment. Each is written in two parts, so that this file does not
+/// contain it.
 const PROMISES: [(&str, &str); 3] = [("TO", "DO"), ("FIX", "ME"), ("XX", "X")];
 
 /// Code without a body, and tests that do not run.
