@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # Installs the tools that .ci/run needs besides the Rust toolchain, from crates.io, into a folder
-# that is kept between runs, and prints the folder that belongs into PATH. What is there already, in
-# the version below, is not installed again. Three minutes on two cores, when nothing is there.
+# that is kept between runs, and prints the folder to add to PATH. A tool that is installed in the
+# version below is not installed again. A first run takes three minutes on two cores.
 set -euo pipefail
 
 root=${CARGO_HOME:-$HOME/.cargo}/reveille-tools
 tools=(cargo-hack@0.6.46 cargo-public-api@0.52.0 cargo-deny@0.20.2)
 
-# One folder for the dependencies that they share. Not optimized: each runs for some seconds, and
-# the optimizer would take minutes.
+# The tools share a target folder for their common dependencies. They are not optimized: each runs
+# for some seconds, and optimizing would take minutes.
 target=$(mktemp -d)
 trap 'rm -rf "$target"' EXIT
 for tool in "${tools[@]}"; do
