@@ -37,7 +37,7 @@ impl Future for Waiting {
     }
 }
 
-/// Detached tasks that wait for ever, with 64 bytes of state (a future of 80 bytes). `heap` and
+/// Detached tasks that wait forever, with 64 bytes of state (a future of 80 bytes). `heap` and
 /// `rss` are bytes per task.
 pub fn pending<R: Rt>(config: &RunConfig) -> Sample {
     per_task::<R>(config, |index| {

@@ -74,7 +74,7 @@ pub fn wake_idle_latency<R: Rt>(config: &RunConfig) -> Sample {
                 thread::sleep(Duration::from_millis(1));
                 sent_at.store(origin.elapsed().as_nanos() as u64, Ordering::Release);
                 notify.notify();
-                // Two wakes in a row would count as one, and the task would wait for ever.
+                // Two wakes in a row would count as one, and the task would wait forever.
                 ran_receiver.recv().expect("the task answers every wake");
             }
         }
