@@ -11,7 +11,7 @@ use reveille::sync::Mutex;
 
 use reveille::{future, task};
 
-/// Writes its name into a log when it is dropped; is ready after some polls.
+/// A future that is ready after some polls, and logs its name when it is dropped.
 struct Logged<'l, T> {
     name: &'static str,
     log: &'l Log,
@@ -164,7 +164,7 @@ async fn a_sleep_until_a_deadline_is_never_early_and_one_that_passed_is_over() {
     task::sleep_until(deadline).await;
     assert!(Instant::now() >= deadline);
     task::sleep_until(start).await;
-    // The latest time of the clock.
+    // The latest time that the clock can represent.
     let furthest = (0..64).rev().map(|bit| Duration::from_secs(1 << bit));
     let furthest = furthest.fold(start, |sum, step| sum.checked_add(step).unwrap_or(sum));
     let mut never = pin!(task::sleep_until(furthest));

@@ -163,7 +163,8 @@ proptest! {
 
     #[test]
     fn comparisons_agree_with_iterators((a, s) in fitful(), (b, t) in fitful(), cut in 0usize..40) {
-        // Random sequences differ at once, so a sequence is also compared with its own beginning.
+        // Two random sequences differ at their first items, so a sequence is also compared with its
+        // own beginning.
         let beginning: Vec<i32> = a.iter().copied().take(cut).collect();
         let begun = Fitful { items: beginning.clone().into(), pauses: t.pauses.clone() };
         for (c, u) in [(b, t), (beginning, begun), (a.clone(), s.clone())] {
@@ -325,7 +326,8 @@ async fn interval_waits_a_period_before_its_first_tick() {
 async fn interval_does_not_make_up_for_missed_ticks() {
     let period = Duration::from_millis(20);
     let mut ticks = stream::interval(period);
-    // Long enough for several ticks; only one may be waiting, and the next is a period away.
+    // Long enough for several ticks. Only one tick may be pending, and the next one comes a period
+    // later.
     task::sleep(period * 4).await;
     let start = std::time::Instant::now();
     assert_eq!(ticks.next().await, Some(()));
@@ -394,7 +396,7 @@ fn concurrent_futures_are_polled_when_woken_and_not_otherwise() {
     let counter = Arc::new(Counter::default());
     let waker = Waker::from(Arc::clone(&counter));
     let mut cx = Context::from_waker(&waker);
-    // The budget may make it yield: poll until it does not wake itself.
+    // It may yield because of the budget, so it is polled until it does not wake itself.
     loop {
         let before = counter.0.load(Ordering::SeqCst);
         assert!(all.as_mut().poll(&mut cx).is_pending());
@@ -413,7 +415,7 @@ fn futures_of_streams_keep_their_auto_traits() {
     fn is_send_sync_unpin<T: Send + Sync + Unpin>(_: &T) {}
     fn is_send<T: Send>(_: &T) {}
 
-    // A generic function knows only what the signatures guarantee.
+    // A generic function can rely only on what the signatures guarantee.
     fn generic<S>(mut s: S)
     where
         S: Stream<Item = i32> + Clone + Send + Sync + Unpin,

@@ -28,12 +28,12 @@ fn tied() -> StdCommand {
 /// Starts a child on any thread and returns its id.
 type Start = fn() -> u32;
 
-/// By reveille, by std, and by the system call that both of them make.
+/// Starts children with reveille, with std, and with the system call that both of them make.
 const STARTS: [Start; 3] = [
     || {
         let child = Command::from(tied()).spawn().unwrap();
         let id = child.id();
-        // Nobody waits for it, nor takes its status.
+        // No code waits for it or takes its status.
         std::mem::forget(child);
         id
     },
@@ -80,7 +80,8 @@ fn children_of_spare_and_blocking_threads_outlive_the_keep_alive() {
         let mut tasks = Vec::new();
         for start in STARTS {
             let (in_task, in_closure) = (sender.clone(), sender.clone());
-            // Each on a thread that has handed off its worker, or has taken one over.
+            // Each child is started on a thread that has handed off its worker or has taken one
+            // over.
             tasks.push(task::spawn(async move {
                 block_thread(Duration::from_millis(100));
                 in_task.send(start_alone(start)).unwrap();
@@ -91,7 +92,7 @@ fn children_of_spare_and_blocking_threads_outlive_the_keep_alive() {
         for task in tasks {
             task.await;
         }
-        // Many times the keep-alive.
+        // This is many times the keep-alive.
         task::sleep(Duration::from_millis(500)).await;
     });
     drop(sender);

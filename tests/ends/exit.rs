@@ -1,5 +1,5 @@
-//! The process ends, or a thread does, in the middle of things: `exit` in every place where a
-//! program's code runs, and destructors of thread-locals that use the runtime.
+//! The process or a thread ends during other work: `exit` in every place where user code runs, and
+//! destructors of thread-locals that use the runtime.
 
 use std::cell::RefCell;
 use std::future::{Future, pending};
@@ -15,11 +15,11 @@ use reveille::runtime::Builder;
 use reveille::task;
 use reveille_tests::{child, programs};
 
-/// The exit code of the tests. Nothing else ends a test with it.
+/// The exit code of the tests, which nothing else uses.
 const CODE: i32 = 7;
 
-/// Runs the test that `body` is written in again, in a process of its own, which must call `exit`
-/// with [`CODE`]. That process calls `body` while other tasks use the runtime.
+/// Runs the test that contains `body` again, in a process of its own. That process calls `body`
+/// while other tasks use the runtime, and `body` must call `exit` with [`CODE`].
 fn assert_exits(body: impl FnOnce()) {
     let name = child::name_around(&body);
     if child::is_inside(name) {
@@ -228,7 +228,7 @@ thread_local!(static LATE: RefCell<Option<UsesAll>> = const { RefCell::new(None)
 fn destructors_of_thread_locals_use_the_runtime_in_any_order() {
     let (sender, receiver) = mpsc::channel();
     let thread = thread::spawn(move || {
-        // Destroyed after the runtime's own thread-locals, and before them.
+        // One is destroyed after the runtime's own thread-locals, the other before them.
         EARLY.with(|slot| *slot.borrow_mut() = Some(UsesAll(sender.clone())));
         task::block_on(async {
             drop(task::spawn_local(pending::<()>()));

@@ -21,7 +21,8 @@ fn in_child(body: impl FnOnce() -> bool) -> i32 {
 
 /// Returns 0 in the child, which ends after a minute at the latest, and its number in the parent.
 fn fork() -> libc::pid_t {
-    // SAFETY: what the child does is what the tests are about.
+    // SAFETY: violated on purpose: after a fork in a program with threads, the child may only make
+    // some calls. The tests show what works in the child nevertheless.
     let id = unsafe { libc::fork() };
     assert!(id >= 0, "{}", std::io::Error::last_os_error());
     if id == 0 {
@@ -79,7 +80,7 @@ fn alone(name: &str) -> bool {
     true
 }
 
-/// The parent goes on.
+/// The runtime of the parent still works.
 fn assert_unharmed() {
     assert!(task::block_on(use_all()));
 }
@@ -102,7 +103,7 @@ fn a_child_has_a_runtime_of_its_own() {
 }
 
 #[test]
-fn a_child_of_a_child_has_one_as_well() {
+fn a_forked_child_of_a_forked_child_has_a_runtime_of_its_own() {
     if alone(test_name!()) {
         let twice = || task::block_on(use_all()) && in_child(|| task::block_on(use_all())) == 0;
         assert_eq!(in_child(twice), 0);
@@ -197,7 +198,7 @@ fn a_child_of_a_task_or_a_closure_works_until_it_returns_there() {
         let in_closure = || in_child(|| task::block_on(use_all()));
         assert_eq!(task::block_on(task::spawn_blocking(in_closure)), 0);
 
-        // It returns, and would go on with copies of the parent's tasks.
+        // The poll returns in the child, which would then run copies of the parent's tasks.
         let returns = || {
             let id = fork();
             // The runtime ends the child.

@@ -1,4 +1,4 @@
-//! The ends of the process, of threads and of runtimes, in any order and during other work.
+//! The end of the process, of threads and of runtimes, in any order and during other work.
 
 #![cfg(target_os = "linux")]
 #![expect(clippy::disallowed_methods, reason = "threads that end are what the tests are about")]

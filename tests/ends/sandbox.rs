@@ -1,5 +1,5 @@
-//! A sandbox that is entered after the runtime has started, and refuses a system call that was
-//! allowed before. The runtime continues, perhaps slower.
+//! The process enters a sandbox after the runtime has started, which then refuses a system call
+//! that was allowed before. The runtime continues, perhaps slower.
 
 use std::sync::mpsc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ fn refuse(call: libc::c_long) {
     }
 }
 
-/// A poll that blocks until a task behind it has run, timers, sockets, files, a shutdown.
+/// Uses a poll that blocks until a task behind it has run, timers, sockets, files and a shutdown.
 fn assert_works(runtime: &Runtime, is_rescued: bool) {
     let (answers, answer) = mpsc::channel();
     let stuck = runtime.spawn(async move {
@@ -55,7 +55,8 @@ fn assert_works(runtime: &Runtime, is_rescued: bool) {
     }));
 }
 
-/// Runs the test `name` in a process of its own, where `call` is refused once a runtime is up.
+/// Runs the test `name` in a process of its own, where `call` is refused after a runtime has
+/// started.
 fn survives(name: &str, call: libc::c_long, is_rescued: bool) {
     if child::has_run(name) {
         return;
@@ -68,7 +69,7 @@ fn survives(name: &str, call: libc::c_long, is_rescued: bool) {
     assert_works(&runtime, is_rescued);
     assert_works(&runtime, is_rescued);
     assert!(runtime.shutdown(LIMIT).is_complete());
-    // One that knew nothing else.
+    // A runtime that starts inside the sandbox.
     let second = Builder::new().workers(2).build().unwrap();
     assert_works(&second, is_rescued);
     assert!(second.shutdown(LIMIT).is_complete());
@@ -90,7 +91,7 @@ fn a_runtime_goes_on_without_membarrier_and_affinity() {
 
 #[test]
 fn a_runtime_goes_on_without_a_timer_for_the_monitor() {
-    // Not under a child of this name alone: kernels without checkpoints do not wake the monitor.
+    // The pair is refused together, because kernels without checkpoints do not wake the monitor.
     survives(test_name!(), libc::SYS_timerfd_settime, false);
 }
 

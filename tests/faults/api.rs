@@ -71,7 +71,7 @@ fn a_waker_may_use_the_condition_variable_that_wakes_or_drops_it() {
     let guard = block_on(notified);
     let mut dropped = Box::pin(condvar.wait(guard));
     assert!(poll(dropped.as_mut(), &meddler()).is_pending());
-    // Another waker replaces it, and then the whole is dropped.
+    // Another waker replaces it, and then the future is dropped.
     assert!(poll(dropped.as_mut(), &meddler()).is_pending());
     drop(dropped);
     // The first was woken and dropped. The second was dropped when the third replaced it, which
@@ -88,7 +88,7 @@ impl Wake for Boom {
 }
 
 #[test]
-fn a_waker_that_panics_costs_no_other_waiter_of_a_condition_variable_its_notification() {
+fn a_panicking_waker_does_not_lose_the_notifications_of_other_condition_variable_waiters() {
     let (condvar, mutex) = (Condvar::new(), Mutex::new(()));
     let wait = || Box::pin(async { drop(condvar.wait(mutex.lock().await).await) });
     let boom = Waker::from(Arc::new(Boom));
@@ -114,11 +114,11 @@ fn a_waker_that_panics_costs_no_other_waiter_of_a_condition_variable_its_notific
 }
 
 #[test]
-fn a_waker_that_panics_costs_no_other_waiter_of_a_file_its_turn() {
+fn a_panicking_waker_does_not_block_the_other_waiters_of_a_file() {
     use std::os::fd::{FromRawFd as _, OwnedFd};
 
     let mut ends = [0; 2];
-    // SAFETY: the call writes two numbers to where it is told.
+    // SAFETY: the call writes two numbers to the array that it is given.
     assert_eq!(unsafe { libc::pipe(ends.as_mut_ptr()) }, 0);
     // SAFETY: the call has just opened both, and they have no other owner.
     let [reader, writer] = ends.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
@@ -147,7 +147,7 @@ fn a_childs_end_may_be_asked_for_too_early_and_too_often() {
             waits.args(["-c", "read line; exit 3"]).stdin(Stdio::piped()).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         let mut status = pin!(child.status());
-        // Polls without a cause.
+        // Polls that no wake has caused.
         for _ in 0..1_000 {
             assert!(poll_fn(|cx| Poll::Ready(status.as_mut().poll(cx).is_pending())).await);
         }

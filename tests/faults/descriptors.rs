@@ -31,7 +31,7 @@ const LIMIT: u64 = 128;
 /// All descriptors that were available.
 struct Hog(Vec<StdFile>);
 
-/// Takes all of them.
+/// Takes all descriptors that are available.
 fn take_all() -> Hog {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = Some(LIMIT);
@@ -69,7 +69,7 @@ fn accepting_at_the_limit_keeps_the_number_and_does_not_spin() {
         let (start, before) = (now(), cpu());
         let mut errors = 0;
         while start.elapsed() < Duration::from_secs(1) {
-            // Only the number distinguishes this error, so it is not wrapped.
+            // Only its number identifies this error, so the error is not wrapped.
             assert_eq!(listener.accept().await.unwrap_err().raw_os_error(), EMFILE);
             errors += 1;
         }
@@ -104,7 +104,7 @@ fn each_stream_of_connections_outlasts_the_limit() {
         return;
     }
     block_on(async {
-        // Sets up everything that the waits below need descriptors for.
+        // Sets up everything for which the waits below need descriptors.
         task::sleep(Duration::from_millis(1)).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();
@@ -129,7 +129,7 @@ fn dropping_a_child_at_the_limit_starts_no_runtime_and_leaves_no_zombie() {
     if child::has_run(test_name!()) {
         return;
     }
-    // No runtime has been started, and none could be.
+    // No runtime has been started, and no runtime could be started.
     let mut waits = Command::new("cat");
     waits.stdin(Stdio::piped());
     let (child, stdin) = block_on(async {
@@ -183,7 +183,7 @@ fn children_dropped_when_no_thread_can_be_started_are_reaped_with_the_next_one()
 }
 
 #[test]
-fn giving_up_a_clone_at_the_limit_names_the_reason() {
+fn converting_a_clone_at_the_limit_names_the_reason() {
     if child::has_run(test_name!()) {
         return;
     }
@@ -337,7 +337,7 @@ fn descriptors_without_one(hog: &mut Hog) -> usize {
     count
 }
 
-/// A driver takes two descriptors, which many threads in `block_on` do not have for each.
+/// A driver takes two descriptors. For many threads in `block_on` there are not enough.
 #[test]
 fn a_hundred_threads_with_two_sockets_each_fit_into_256_descriptors() {
     const THREADS: usize = 100;

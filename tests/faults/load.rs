@@ -52,7 +52,7 @@ fn tasks_run_while_the_blocking_pool_is_full() {
     });
 }
 
-/// What one task of the storm waits for.
+/// The operation that one task of the storm waits for.
 #[derive(Default)]
 struct Slot {
     waker: Mutex<Option<Waker>>,
@@ -149,7 +149,7 @@ fn dropping_a_million_sleeps_delays_other_tasks_only_briefly() {
     assert_eq!(runtime.block_on(runtime.spawn(async { 1 })), 1);
 }
 
-/// Counts itself by the references that it holds.
+/// A value whose instances are counted by the references that they hold.
 type Guard = Arc<()>;
 
 async fn echo(stream: TcpStream, _guard: Guard) {
@@ -231,7 +231,7 @@ fn a_runtime_dropped_in_full_use_leaves_nothing() {
             let guard = Arc::clone(&guard);
             async move { be_busy(&guard).await }
         }));
-        // A thread outside awaits something that will not come.
+        // A thread outside the runtime awaits something that never happens.
         let orphan = runtime.spawn(pending::<()>());
         block_thread(Duration::from_millis(round));
         let begin = now();
@@ -247,7 +247,8 @@ fn a_runtime_dropped_in_full_use_leaves_nothing() {
     assert_eq!(left, before);
 }
 
-/// Whether the runtime of `handle` has begun to end: it drops at once what a thread outside spawns.
+/// Whether the runtime of `handle` has begun to end. Then it drops the future of a spawn from
+/// outside at once.
 fn is_ending(handle: &Handle) -> bool {
     let held = Guard::default();
     std::thread::scope(|scope| {
@@ -260,7 +261,7 @@ fn is_ending(handle: &Handle) -> bool {
             task.abort();
         });
     });
-    // Its worker is in the poll that asks, so that only the runtime's end drops the task.
+    // The worker is in the poll that calls this, so only the end of the runtime can drop the task.
     Arc::strong_count(&held) == 1
 }
 
@@ -280,7 +281,7 @@ fn a_file_opened_while_the_runtime_ends_is_opened_and_starts_no_other_runtime() 
         while !is_ending(&handle) {
             block_thread(Duration::from_millis(1));
         }
-        // In the last poll of this task; the runtime does not poll it again.
+        // This is the last poll of this task. The runtime does not poll it again.
         let file = pollster::block_on(File::open("/dev/zero"));
         send.send(file.map(drop)).unwrap();
     });

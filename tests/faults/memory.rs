@@ -17,7 +17,7 @@ use reveille_tests::{child, programs, test_name};
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// A runtime that has done some of everything, and has ended.
+/// Starts a runtime, uses each of its parts, and ends it.
 fn live_and_end() {
     let runtime = Builder::new().workers(2).build().unwrap();
     runtime.block_on(runtime.spawn(async {
@@ -43,7 +43,7 @@ fn a_thousand_runtimes_leave_no_thread_descriptor_or_byte() {
     if child::has_run(test_name!()) {
         return;
     }
-    // The pools' memory is reused and not freed, and the first pools create it.
+    // The pools' memory is not freed but reused, and the first pools allocate it.
     (0..50).for_each(|_| live_and_end());
     let before = (threads(), descriptors(), live_bytes());
     let start = now();
@@ -53,8 +53,8 @@ fn a_thousand_runtimes_leave_no_thread_descriptor_or_byte() {
     println!("(threads, descriptors, bytes) before 1,000 runtimes: {before:?}");
     println!("and after them: {after:?}, in {took:?}");
     assert_eq!((after.0, after.1), (before.0, before.1));
-    // A table of the pool that is first used now keeps a chunk of 4 KiB, whenever that is. A leak
-    // of an allocation in each runtime would be more than two of them.
+    // A table of the pool that is used for the first time now keeps a chunk of 4 KiB. If each
+    // runtime leaked an allocation, more than two such chunks would remain.
     assert!(after.2 <= before.2 + (8 << 10), "{} bytes more", after.2 - before.2);
 }
 
@@ -82,7 +82,7 @@ fn a_million_sleeps_give_their_memory_back() {
 }
 
 #[test]
-fn reads_of_a_silent_stream_that_were_given_up_leave_nothing() {
+fn dropped_reads_of_a_silent_stream_leave_nothing() {
     if child::has_run(test_name!()) {
         return;
     }
@@ -92,7 +92,8 @@ fn reads_of_a_silent_stream_that_were_given_up_leave_nothing() {
         let silent = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let _peer = listener.accept().await.unwrap();
         let handle = runtime.handle();
-        // Each in a task of its own, whose waker the stream cannot know to be useless.
+        // Each read is in a task of its own, so the stream cannot detect that its waker is of no
+        // use any more.
         let give_up = async |count: usize| {
             for _ in 0..count {
                 let mut silent = silent.clone();

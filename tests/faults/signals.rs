@@ -23,8 +23,8 @@ extern "C" fn count(_: c_int) {
     DELIVERED.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Signals for every thread of this process but its own, until dropped. The handler is one that
-/// restarts no system call.
+/// Sends signals to every other thread of this process until it is dropped. The handler does not
+/// restart system calls.
 struct Storm {
     is_over: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -62,7 +62,7 @@ fn blow(is_over: &AtomicBool) {
         for entry in std_fs::read_dir("/proc/self/task").unwrap().filter_map(Result::ok) {
             let thread: c_int = entry.file_name().to_string_lossy().parse().unwrap();
             if thread != own {
-                // SAFETY: a thread that has ended meanwhile is an error and nothing else.
+                // SAFETY: if the thread has ended meanwhile, the call only returns an error.
                 unsafe { libc::syscall(libc::SYS_tgkill, process, thread, libc::SIGUSR1) };
             }
         }
@@ -131,7 +131,7 @@ async fn write_and_read_files() {
 async fn wait_at_a_fifo() {
     let path = std::env::temp_dir().join(format!("reveille-fifo-{}", std::process::id()));
     assert!(Command::new("mkfifo").arg(&path).status().await.unwrap().success());
-    // Each open blocks in the system until the other one.
+    // Each `open` blocks in the system until the other end is opened.
     let writer = async {
         task::sleep(Duration::from_millis(50)).await;
         let mut file = OpenOptions::new().write(true).open(&path).await.unwrap();
@@ -206,7 +206,7 @@ fn a_storm_of_signals_fails_no_operation() {
             task.await;
         }
     });
-    // The same waits, on a thread with a driver of its own.
+    // The same waits on a thread with a driver of its own.
     block_on(async {
         connect_and_accept().await;
         sleep_again_and_again().await;
@@ -239,7 +239,7 @@ fn a_write_without_a_reader_is_an_error_where_sigpipe_ends_the_process() {
     if child::has_run(test_name!()) {
         return;
     }
-    // SAFETY: the default action is no handler of ours.
+    // SAFETY: the default action runs no code of this process.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     let parts = [std::io::IoSlice::new(b"ab"), std::io::IoSlice::new(b"cd")];
     block_on(async {

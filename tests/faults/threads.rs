@@ -1,5 +1,6 @@
-//! Thread exhaustion: the system starts no thread. Operations that need one fail with an error that
-//! says so, everything else continues, and all works again when threads are available.
+//! Thread exhaustion: the system refuses new threads. Operations that need one fail with an error
+//! that says so. Everything else continues, and all operations work again when threads are
+//! available.
 //!
 //! The stack size makes a thread fail to start, because limits on the number of threads do not
 //! apply to root.
@@ -13,7 +14,7 @@ use reveille_tests::measure::{block_thread, descriptors, now, threads};
 use reveille_tests::{child, test_name};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// While it exists, the address space has no room for another stack.
+/// While this value exists, the address space has no room for another stack.
 struct NoThreads(Rlimit);
 
 impl NoThreads {
@@ -92,7 +93,7 @@ fn closures_without_a_thread_are_refused_and_the_rest_goes_on() {
 }
 
 #[test]
-fn a_blocked_worker_is_relieved_once_a_thread_can_be_had() {
+fn a_blocked_worker_is_handed_off_once_a_thread_can_start() {
     if child::has_run(test_name!()) {
         return;
     }
@@ -105,7 +106,7 @@ fn a_blocked_worker_is_relieved_once_a_thread_can_be_had() {
         waits.recv().unwrap();
     });
     has_started.recv().unwrap();
-    // Only the blocked worker can run it, and there is no thread for a spare.
+    // Only the blocked thread can run this task, because no spare thread can be started.
     let waiting = runtime.spawn(async { 7 });
     block_thread(Duration::from_millis(100));
     assert!(!waiting.is_finished());

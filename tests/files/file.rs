@@ -61,7 +61,7 @@ async fn fault_900_drop_does_not_wait_for_a_blocking_pool_that_is_full() {
     let mut file = scratch.create().await;
     let (release, gate) = std::sync::mpsc::channel::<()>();
     let gate = std::sync::Arc::new(std::sync::Mutex::new(gate));
-    // As many as the pool has threads by default, and more.
+    // More than the default number of threads of the pool.
     let blocked: Vec<_> = (0..600)
         .map(|_| {
             let gate = gate.clone();
@@ -108,7 +108,7 @@ async fn full_disk_is_reported_by_the_next_call() {
     let mut full = OpenOptions::new().write(true).open("/dev/full").await.unwrap();
     full.write_all(b"no room").await.unwrap();
     assert_eq!(full.flush().await.unwrap_err().raw_os_error(), Some(28));
-    // Kept and tried again.
+    // The bytes are kept and written again.
     assert_eq!(full.flush().await.unwrap_err().raw_os_error(), Some(28));
 }
 
@@ -155,7 +155,7 @@ async fn write_after_read_goes_where_the_program_reads() {
     assert_eq!(scratch.contents(), b"0123ab6789");
 }
 
-async fn seek_of_an_appending_handle_tells_the_end() {
+async fn seek_of_an_appending_handle_returns_the_end() {
     let scratch = Scratch::with(b"0123456789");
     let path = scratch.0.as_path();
     let mut file = OpenOptions::new().append(true).open(path).await.unwrap();
@@ -182,7 +182,7 @@ async fn semantics_10_cancelled_reads_lose_no_data() {
     let scratch = Scratch::with(&bytes);
     let mut file = scratch.open().await;
     let mut seen = Vec::new();
-    // Longer than what is read without the pool, so every other read has to wait.
+    // Longer than a read without the pool, so every other read has to wait.
     let mut buf = vec![0; 200_000];
     loop {
         let polled = pin!(file.read(&mut buf)).poll(&mut Context::from_waker(Waker::noop()));
@@ -389,7 +389,7 @@ reveille_tests::conformance!(
     full_disk_is_reported_by_the_next_call,
     semantics_10_seek_accounts_for_what_was_read_ahead,
     write_after_read_goes_where_the_program_reads,
-    seek_of_an_appending_handle_tells_the_end,
+    seek_of_an_appending_handle_returns_the_end,
     semantics_10_end_of_file_is_not_sticky,
     semantics_10_cancelled_reads_lose_no_data,
     read_of_a_regular_file_fills_the_buffer_where_only_a_part_is_in_memory,

@@ -38,7 +38,7 @@ impl Drop for Scratch {
 
 async fn write_then_read_gives_the_same_bytes() {
     let dir = Scratch::new();
-    // Empty, shorter and longer than what is read without the pool.
+    // Empty, and shorter and longer than a read without the pool.
     for len in [0, 1, 4096, 65_536, 65_537, 300_000] {
         let bytes: Vec<u8> = (0..len).map(|i| (i % 251) as u8).collect();
         fs::write(dir.file("a"), &bytes).await.unwrap();
@@ -108,7 +108,7 @@ async fn plain_errors_stay_those_of_the_system() {
 #[test]
 fn read_dir_yields_every_entry_once() {
     let dir = Scratch::new();
-    // More than one trip fetches.
+    // More entries than one call on the pool fetches.
     let mut names: Vec<String> = (0..300).map(|i| format!("entry-{i:03}")).collect();
     for name in &names {
         std::fs::write(dir.file(name), b"").unwrap();

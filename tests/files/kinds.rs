@@ -73,7 +73,7 @@ async fn lines_that_several_handles_append_are_whole() {
     append_by_two(&[(150, 2000), (70_001, 20), (3_000_000, 2)]).await;
 }
 
-/// Longer than what is copied of any other write.
+/// Longer than the 32 MiB up to which other writes are taken whole.
 #[test]
 fn even_a_very_long_line_that_is_appended_is_whole() {
     block_on(append_by_two(&[(40_000_000, 1)]));
@@ -191,7 +191,7 @@ fn each_write_to_a_file_of_the_kernel_is_a_command() {
     assert_eq!(std::fs::read_to_string(path).unwrap(), before);
 }
 
-async fn a_command_that_is_refused_is_told_once_and_the_next_is_done() {
+async fn a_refused_command_is_reported_once_and_the_next_one_is_written() {
     let path = "/proc/self/oom_score_adj";
     let before = std::fs::read_to_string(path).unwrap();
     let mut file = OpenOptions::new().read(true).write(true).open(path).await.unwrap();
@@ -206,7 +206,7 @@ async fn a_command_that_is_refused_is_told_once_and_the_next_is_done() {
     assert_eq!(text, before);
 }
 
-async fn a_read_that_waits_does_not_hold_up_a_write() {
+async fn a_waiting_read_does_not_block_a_write() {
     for (mut far, near) in [terminal(), socket_pair()] {
         let file = File::from(near);
         let (mut reader, mut writer) = (file.clone(), file);
@@ -228,7 +228,7 @@ async fn a_read_that_waits_does_not_hold_up_a_write() {
     }
 }
 
-async fn what_a_given_up_read_took_is_there_for_the_next_reads() {
+async fn bytes_of_a_dropped_read_are_there_for_the_next_reads() {
     let (mut far, near) = socket_pair();
     let mut file = File::from(near);
     let mut buf = [0; 64];
@@ -237,7 +237,7 @@ async fn what_a_given_up_read_took_is_there_for_the_next_reads() {
         assert!(read.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     }
     far.write_all(b"answer").unwrap();
-    // Shorter than the first, so that it takes what is there in parts.
+    // The buffer is shorter than the first one, so the bytes that were read are taken in parts.
     let mut part = [0; 4];
     assert_eq!(file.read(&mut part).await.unwrap(), 4);
     assert_eq!(&part, b"answ");
@@ -245,7 +245,7 @@ async fn what_a_given_up_read_took_is_there_for_the_next_reads() {
     assert_eq!(&part[..2], b"er");
 }
 
-async fn a_read_that_was_given_up_does_not_hold_up_a_write() {
+async fn a_dropped_read_does_not_block_a_write() {
     for (mut far, near) in [terminal(), socket_pair()] {
         let mut file = File::from(near);
         let mut buf = [0; 64];
@@ -260,7 +260,7 @@ async fn a_read_that_was_given_up_does_not_hold_up_a_write() {
     }
 }
 
-async fn a_write_that_waits_does_not_hold_up_a_read() {
+async fn a_waiting_write_does_not_block_a_read() {
     const LENGTH: usize = 900_000;
     let (mut far, near) = socket_pair();
     let mut file = File::from(near);
@@ -294,7 +294,7 @@ async fn an_event_counter_is_written_while_a_read_waits() {
 }
 
 #[test]
-fn a_write_beyond_the_limit_of_lengths_is_told_once_and_the_file_stays_usable() {
+fn a_write_beyond_the_file_size_limit_is_reported_once_and_the_file_stays_usable() {
     if child::has_run(test_name!()) {
         return;
     }
@@ -343,7 +343,7 @@ fn a_write_beyond_the_limit_of_lengths_is_told_once_and_the_file_stays_usable() 
     assert_eq!(std::fs::read(&scratch.0).unwrap(), b"good data");
 }
 
-async fn a_reader_that_left_is_told_once_for_each_write() {
+async fn a_closed_reader_is_reported_once_for_each_write() {
     let (reader, mut writer) = packet_pipe();
     drop(reader);
     for _ in 0..3 {
@@ -353,8 +353,9 @@ async fn a_reader_that_left_is_told_once_for_each_write() {
     }
 }
 
-/// Room may appear later, so the bytes are kept for the next flush. But nothing waits for it.
-async fn a_full_device_is_told_at_each_flush_and_can_be_left() {
+/// The disk may have room later, so the bytes are kept for the next flush. But no operation waits
+/// for that.
+async fn a_full_device_is_reported_at_each_flush_and_a_seek_drops_the_bytes() {
     let mut options = OpenOptions::new();
     let mut full = options.read(true).write(true).open("/dev/full").await.unwrap();
     full.write_all(b"no room").await.unwrap();
@@ -362,7 +363,7 @@ async fn a_full_device_is_told_at_each_flush_and_can_be_left() {
         assert_eq!(full.flush().await.unwrap_err().kind(), ErrorKind::StorageFull);
     }
     full.seek(SeekFrom::Start(0)).await.unwrap();
-    // Dropped by the seek.
+    // The seek has dropped the bytes.
     full.flush().await.unwrap();
     let mut buf = [1; 8];
     full.read_exact(&mut buf).await.unwrap();
@@ -391,7 +392,7 @@ impl Wake for Idle {
     fn wake(self: Arc<Self>) {}
 }
 
-async fn reads_that_were_given_up_leave_no_wakers() {
+async fn dropped_reads_leave_no_wakers() {
     // Nothing ever arrives.
     let (_far, near) = socket_pair();
     let mut file = File::from(near);
@@ -432,15 +433,15 @@ reveille_tests::conformance!(
     a_vectored_write_is_one_write,
     each_write_to_a_pipe_of_messages_is_a_message,
     each_write_to_a_socket_of_messages_is_a_message,
-    a_command_that_is_refused_is_told_once_and_the_next_is_done,
-    a_read_that_waits_does_not_hold_up_a_write,
-    what_a_given_up_read_took_is_there_for_the_next_reads,
-    a_read_that_was_given_up_does_not_hold_up_a_write,
-    a_write_that_waits_does_not_hold_up_a_read,
+    a_refused_command_is_reported_once_and_the_next_one_is_written,
+    a_waiting_read_does_not_block_a_write,
+    bytes_of_a_dropped_read_are_there_for_the_next_reads,
+    a_dropped_read_does_not_block_a_write,
+    a_waiting_write_does_not_block_a_read,
     an_event_counter_is_written_while_a_read_waits,
-    a_reader_that_left_is_told_once_for_each_write,
-    a_full_device_is_told_at_each_flush_and_can_be_left,
+    a_closed_reader_is_reported_once_for_each_write,
+    a_full_device_is_reported_at_each_flush_and_a_seek_drops_the_bytes,
     a_directory_refuses_each_read,
-    reads_that_were_given_up_leave_no_wakers,
+    dropped_reads_leave_no_wakers,
     every_one_of_many_readers_of_a_stream_is_woken,
 );

@@ -1,5 +1,4 @@
-//! `fs::File`: reads that need no trip to the pool, long reads, and reads that bypass the page
-//! cache.
+//! `fs::File`: reads without the blocking pool, long reads, and reads that bypass the page cache.
 
 use std::fs::File as StdFile;
 use std::future::poll_fn;
@@ -147,7 +146,7 @@ async fn aligned_transfers_past_the_page_cache_work_from_any_buffer() {
     let scratch = Scratch::new();
     let Some(mut file) = direct(&scratch).await else { return };
     let bytes: Vec<u8> = (0..(6 << 20) + 1_u32).map(|i| (i % 251) as u8).collect();
-    // Whatever the allocator gives, one of the two is not aligned.
+    // Whatever the allocator returns, one of the two buffers is not aligned.
     for (length, skip) in [(4096, 0), (4096, 1), (64 << 10, 1), (6 << 20, 1), (6 << 20, 0)] {
         let part = &bytes[skip..skip + length];
         file.seek(SeekFrom::Start(0)).await.unwrap();
@@ -167,7 +166,7 @@ async fn an_unaligned_transfer_past_the_page_cache_says_why_and_harms_nothing() 
     let scratch = Scratch::with(&[7; 8192]);
     let Some(mut file) = direct(&scratch).await else { return };
     let mut buf = [0; 4096];
-    // Some file systems take any length; then there is nothing to say.
+    // Some file systems accept any length; then there is no error to check.
     if let Err(error) = file.read(&mut buf[..100]).await {
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         let text = error.to_string();

@@ -127,11 +127,11 @@ async fn a_dropped_wait_leaves_no_lock_behind() {
     let scratch = Scratch::new();
     let (first, second) = (scratch.update().await, scratch.update().await);
     for _ in 0..20 {
-        // The attempt is on the pool, or about to be.
+        // The attempt runs on the pool or is about to.
         let _ = is_ready(second.lock());
         task::yield_now().await;
     }
-    // The attempts end, and release what they took.
+    // The attempts end and release their locks.
     first.lock().await.unwrap();
     first.unlock().await.unwrap();
 }

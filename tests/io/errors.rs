@@ -25,7 +25,7 @@ fn told(error: &(dyn Error + 'static)) -> Vec<String> {
 }
 
 /// None of the texts repeats another.
-fn assert_told_once(error: &(dyn Error + 'static)) {
+fn assert_each_text_once(error: &(dyn Error + 'static)) {
     let texts = told(error);
     for (n, text) in texts.iter().enumerate() {
         assert!(!text.is_empty(), "{error:?}");
@@ -46,7 +46,7 @@ fn failure<T>(result: io::Result<T>) -> io::Error {
 #[track_caller]
 fn assert_apart<T>(call: impl Future<Output = io::Result<T>>, operation: &str) {
     let error = failure(block_on(call));
-    assert_told_once(&error);
+    assert_each_text_once(&error);
     assert_eq!(error.to_string(), operation);
     let payload = error.get_ref().and_then(|error| error.downcast_ref::<OperationError>());
     let payload = payload.expect("the error names its operation");
@@ -59,7 +59,7 @@ fn assert_apart<T>(call: impl Future<Output = io::Result<T>>, operation: &str) {
 #[track_caller]
 fn assert_named<T>(call: impl Future<Output = io::Result<T>>, operation: &str, cause: &str) {
     let error = failure(block_on(call));
-    assert_told_once(&error);
+    assert_each_text_once(&error);
     assert_eq!(told(&error), [format!("{operation}: {cause}")]);
     assert_eq!(format!("{error:#}"), error.to_string());
     assert!(io::raw_os_error(&error).is_some(), "{error}");
@@ -155,9 +155,9 @@ fn errors_of_socket_paths_and_programs_contain_that_of_the_system() {
 }
 
 #[test]
-fn errors_without_an_operation_tell_their_cause_once() {
+fn errors_without_an_operation_have_their_cause_once() {
     let late = io::timeout(Duration::ZERO, future::pending::<io::Result<()>>());
-    // It is up from here on.
+    // The runtime has started from here on.
     block_on(task::spawn(async {}));
     let errors: Vec<io::Error> = vec![
         failure(block_on(late)),
@@ -172,17 +172,19 @@ fn errors_without_an_operation_tell_their_cause_once() {
         ),
     ];
     for error in &errors {
-        assert_told_once(error);
+        assert_each_text_once(error);
     }
 }
 
 #[test]
-fn each_type_of_error_tells_its_cause_once() {
+fn each_type_of_error_has_its_cause_once() {
     reveille::task_local! {
         static NUMBER: u32 = 7;
     }
-    assert_told_once(&NUMBER.try_with(|_| ()).unwrap_err());
-    assert_told_once(&CancellationToken::new().with_timeout(Duration::ZERO).check().unwrap_err());
+    assert_each_text_once(&NUMBER.try_with(|_| ()).unwrap_err());
+    assert_each_text_once(
+        &CancellationToken::new().with_timeout(Duration::ZERO).check().unwrap_err(),
+    );
     let late = future::timeout(Duration::ZERO, future::pending::<()>());
     assert_eq!(told(&block_on(late).unwrap_err()), ["future has timed out"]);
     let mut late = stream::pending::<()>().timeout(Duration::ZERO);
@@ -190,13 +192,13 @@ fn each_type_of_error_tells_its_cause_once() {
 
     let aborted = task::spawn(future::pending::<()>());
     aborted.abort();
-    assert_told_once(&block_on(aborted.result()).unwrap_err());
+    assert_each_text_once(&block_on(aborted.result()).unwrap_err());
 
     let (sender, receiver) = channel::bounded::<u8>(1);
-    assert_told_once(&receiver.try_recv().unwrap_err());
+    assert_each_text_once(&receiver.try_recv().unwrap_err());
     sender.close();
-    assert_told_once(&block_on(receiver.recv()).unwrap_err());
-    assert_told_once(&block_on(sender.send(1)).unwrap_err());
+    assert_each_text_once(&block_on(receiver.recv()).unwrap_err());
+    assert_each_text_once(&block_on(sender.send(1)).unwrap_err());
 
     let full: &'static mut [u8] = Box::leak(Box::new([0_u8; 1]));
     let failed = block_on(async {
@@ -204,5 +206,5 @@ fn each_type_of_error_tells_its_cause_once() {
         writer.write_all(b"ab").await.unwrap();
         writer.into_inner().await.unwrap_err()
     });
-    assert_told_once(&failed);
+    assert_each_text_once(&failed);
 }

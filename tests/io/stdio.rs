@@ -11,7 +11,7 @@ use reveille::prelude::*;
 use reveille::task::{self, block_on};
 use reveille_tests::child;
 
-/// A process that runs the other half of a test, and its standard error, line by line.
+/// A process that runs the other half of a test, with its standard error line by line.
 struct Half {
     process: Child,
     stdin: Option<ChildStdin>,
@@ -27,7 +27,7 @@ impl Half {
         assert_eq!(self.said.next().expect("it says more").unwrap(), line);
     }
 
-    /// Closes its input and returns what it wrote to standard output.
+    /// Closes the process's input and returns its standard output.
     fn finish(mut self) -> String {
         drop(self.stdin.take());
         let mut output = String::new();
@@ -46,7 +46,7 @@ fn start(body: impl Future<Output = ()>) -> Option<Half> {
     start_with(Stdio::piped(), Stdio::piped(), body)
 }
 
-/// As [`start`], with other standard streams.
+/// As [`start`], with the given standard streams.
 fn start_with(stdin: Stdio, stdout: Stdio, body: impl Future<Output = ()>) -> Option<Half> {
     let name = child::name_around(&body);
     if child::is_inside(name) {
@@ -66,7 +66,7 @@ fn say(text: impl std::fmt::Display) {
 
 /// async-std#1055: a read that had timed out consumed the next key press.
 #[test]
-fn read_that_timed_out_eats_nothing() {
+fn a_read_that_timed_out_consumes_nothing() {
     let Some(mut half) = start(async {
         let mut line = String::new();
         let short = Duration::from_millis(10);
@@ -103,7 +103,7 @@ fn read_that_timed_out_eats_nothing() {
 
 /// A dropped read takes nothing from std, and no runtime waits for it.
 #[test]
-fn line_after_a_read_that_was_given_up_is_std_s() {
+fn a_line_after_a_dropped_read_is_read_by_std() {
     let Some(mut half) = start(async {
         let runtime = reveille::runtime::Builder::new().workers(1).build().unwrap();
         runtime.block_on(async {
@@ -156,7 +156,7 @@ fn read_outlives_the_runtime_that_began_it() {
 /// At a terminal, input typed after a read was dropped is not read: a child process receives it.
 #[cfg(target_os = "linux")]
 #[test]
-fn line_typed_after_a_read_that_was_given_up_is_a_child_s() {
+fn a_line_typed_after_a_dropped_read_is_read_by_a_child() {
     use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 
     let terminal = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
@@ -278,7 +278,7 @@ fn tasks_that_wait_get_a_line_each() {
 }
 
 #[test]
-fn a_waker_that_panics_costs_no_other_reader_its_input() {
+fn a_panicking_waker_does_not_lose_the_input_of_other_readers() {
     struct Boom;
     impl std::task::Wake for Boom {
         fn wake(self: std::sync::Arc<Self>) {
@@ -310,7 +310,7 @@ fn a_waker_that_panics_costs_no_other_reader_its_input() {
 }
 
 #[test]
-fn end_and_lines_that_are_no_text_are_told_apart() {
+fn the_end_and_lines_of_invalid_utf8_are_distinguished() {
     let Some(mut half) = start(async {
         let stdin = io::stdin();
         let mut line = String::from("kept ");

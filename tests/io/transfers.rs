@@ -171,9 +171,10 @@ async fn a_proxy_passes_each_end_on_and_counts_both_ways() {
     assert_eq!(proxy.await, (question.len() as u64, answer.len() as u64));
 }
 
-/// Both ends are always ready, so each direction could use all of the budget.
+/// Both ends are always ready, so each direction could use up the budget.
 async fn neither_direction_of_a_proxy_starves() {
-    /// Yields bytes until both ends have taken `GOAL` of them. The first count is its own.
+    /// A reader that yields bytes until both ends have taken `GOAL` of them. The first count is its
+    /// own.
     struct Spring([Arc<AtomicUsize>; 2]);
     const GOAL: usize = 1 << 20;
 
@@ -215,7 +216,7 @@ async fn neither_direction_of_a_proxy_starves() {
     assert!(to_b >= GOAL as u64 && to_a >= GOAL as u64);
 }
 
-async fn the_error_of_a_proxy_tells_how_far_it_came() {
+async fn the_error_of_a_proxy_has_the_copied_bytes_of_each_direction() {
     let (mut from, mut client) = io::duplex(16);
     let (mut to, server) = io::duplex(16);
     client.write_all(b"12345").await.unwrap();
@@ -257,7 +258,7 @@ async fn a_half_that_waits_for_the_other_is_joined_again() {
     assert!(reader.reunite(writer).is_ok());
 }
 
-async fn a_duplex_stream_is_bounded_and_tells_of_the_end() {
+async fn a_duplex_stream_is_bounded_and_sees_the_end_of_its_peer() {
     let (mut here, mut there) = io::duplex(4);
     assert_eq!(here.write(b"12345").await.unwrap(), 4);
     assert!(!is_ready(here.write(b"5")));
@@ -275,7 +276,7 @@ async fn a_duplex_stream_is_bounded_and_tells_of_the_end() {
     assert_eq!(here.read(&mut buf).await.unwrap(), 0);
 }
 
-async fn a_writer_that_waits_learns_that_the_reader_has_gone() {
+async fn a_writer_that_waits_is_woken_when_the_reader_is_dropped() {
     let (mut here, there) = io::duplex(1);
     let writing = task::spawn(async move { here.write_all(b"12").await });
     let dropping = task::spawn(async move { drop(there) });
@@ -308,7 +309,7 @@ async fn read_buf_fills_the_spare_capacity_and_grows_a_full_vector() {
     assert_eq!(slice.read_buf(&mut buf).await.unwrap(), 3);
 }
 
-/// Returns bytes in pieces, looks at the buffer, and waits now and then.
+/// A reader that returns bytes in pieces, inspects the buffer, and is sometimes pending.
 struct Pieces {
     left: Vec<u8>,
     piece: usize,
@@ -330,7 +331,7 @@ impl Read for Pieces {
         }
         let count = self.piece.min(buf.len()).min(self.left.len());
         buf[..count].copy_from_slice(&self.left[..count]);
-        // What is written beyond the count does not count.
+        // Bytes behind the returned count are ignored.
         buf[count..].iter_mut().take(7).for_each(|byte| *byte = 0xff);
         self.left.drain(..count);
         Poll::Ready(Ok(count))
@@ -368,11 +369,11 @@ conformance! {
     a_dropped_copy_leaves_the_sockets_usable,
     a_proxy_passes_each_end_on_and_counts_both_ways,
     neither_direction_of_a_proxy_starves,
-    the_error_of_a_proxy_tells_how_far_it_came,
+    the_error_of_a_proxy_has_the_copied_bytes_of_each_direction,
     halves_of_any_stream_work_in_two_tasks,
     a_half_that_waits_for_the_other_is_joined_again,
-    a_duplex_stream_is_bounded_and_tells_of_the_end,
-    a_writer_that_waits_learns_that_the_reader_has_gone,
+    a_duplex_stream_is_bounded_and_sees_the_end_of_its_peer,
+    a_writer_that_waits_is_woken_when_the_reader_is_dropped,
     read_buf_fills_the_spare_capacity_and_grows_a_full_vector,
     a_reader_in_pieces_fills_a_vector_in_order,
     a_dropped_read_to_end_keeps_what_it_has,

@@ -17,7 +17,7 @@ const COUNT: usize = 6;
 
 type Pair = (TcpStream, std::net::TcpStream);
 
-/// A read that is dropped. Returns whether it waited.
+/// Polls a read once and drops it. Returns whether it was pending.
 async fn waits(mut stream: &TcpStream) -> bool {
     future::poll_fn(|cx| {
         let poll = Pin::new(&mut stream).poll_read(cx, &mut [0; 16]);
@@ -70,7 +70,7 @@ fn with_received(message: &'static [u8], check: impl AsyncFnOnce(Vec<Pair>)) {
 }
 
 #[test]
-fn the_next_read_has_it_first_whatever_its_form() {
+fn the_next_read_of_any_kind_returns_bytes_read_ahead_first() {
     with_received(b"message", async |pairs| {
         for (at, (mut stream, mut client)) in pairs.into_iter().enumerate() {
             let mut peeked = [0; 4];
@@ -93,11 +93,11 @@ fn the_next_read_has_it_first_whatever_its_form() {
 }
 
 #[test]
-fn a_stream_with_such_bytes_is_not_given_up() {
+fn a_stream_with_bytes_read_ahead_cannot_be_converted_into_a_descriptor() {
     with_received(b"message", async |pairs| {
         for (at, (mut stream, _client)) in pairs.into_iter().enumerate() {
             if at == 0 {
-                // Once they have been read, it is.
+                // After the bytes have been read, the conversion succeeds.
                 stream.read_exact(&mut [0; 7]).await.expect("bytes");
                 std::net::TcpStream::try_from(stream).expect("nothing is kept back");
             } else if at % 2 == 0 {
@@ -116,7 +116,7 @@ fn bytes_from(start: usize, len: usize) -> Vec<u8> {
     (start..start + len).map(|at| (at % 251) as u8).collect()
 }
 
-/// Not random, and different for each seed.
+/// A pseudo-random number, different for each seed.
 fn chance(state: &mut u64, below: u64) -> usize {
     *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
     ((*state >> 33) % below) as usize
@@ -133,7 +133,7 @@ async fn reads_all(mut stream: TcpStream, len: usize, mut seed: u64) {
             continue;
         }
         if chance(&mut seed, 200) == 0 {
-            // Long enough for a handoff of the worker, with its sources.
+            // Long enough for the worker, with its sources, to be handed off.
             #[allow(clippy::disallowed_methods, reason = "a poll that blocks is what is tested")]
             std::thread::sleep(Duration::from_millis(25));
         }
@@ -145,7 +145,7 @@ async fn reads_all(mut stream: TcpStream, len: usize, mut seed: u64) {
     assert_eq!(stream.read(&mut buf).await.expect("the end"), 0);
 }
 
-/// Polls a read once and drops it. What it has read counts.
+/// Polls a read once and drops it. Bytes that it has read count.
 async fn waits_or_reads(mut stream: &TcpStream, at: &mut usize) {
     let mut buf = [0; 500];
     let read = future::poll_fn(|cx| Poll::Ready(Pin::new(&mut stream).poll_read(cx, &mut buf)));
@@ -157,7 +157,7 @@ async fn waits_or_reads(mut stream: &TcpStream, at: &mut usize) {
 }
 
 #[test]
-fn streams_arrive_whole_while_tasks_move_reads_are_given_up_and_polls_block() {
+fn streams_arrive_whole_while_tasks_move_reads_are_dropped_and_polls_block() {
     for workers in [1, 3] {
         streams_arrive_whole(workers);
     }

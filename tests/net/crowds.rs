@@ -42,7 +42,8 @@ where
     while polls.load(Ordering::Relaxed) < count {
         task::yield_now().await;
     }
-    // The time in which they could wake each other. A loop polls a million times.
+    // The time in which the tasks could wake each other. If they did, they would be polled a
+    // million times.
     task::sleep(Duration::from_millis(50)).await;
     let polls = polls.load(Ordering::Relaxed);
     assert!(polls <= 5 * count, "{count} tasks that wait were polled {polls} times");

@@ -89,7 +89,7 @@ async fn closed_sees_the_end_behind_unread_bytes_and_leaves_them_to_readers() {
     server.closed().await.unwrap();
 }
 
-/// A waiter for the close must not take the edge that a reader waits for.
+/// A waiter for the close must not consume the event that a reader waits for.
 async fn closed_and_a_reader_wait_side_by_side() {
     let (mut client, server) = tcp_pair().await;
     let watching = task::spawn({
@@ -186,7 +186,7 @@ fn descriptors_without_readiness_are_refused() {
     }
 }
 
-/// Lends another descriptor each time, and closes the one that it lent first.
+/// Returns another descriptor each time, and closes the first one.
 struct Shifty {
     pipes: Vec<std::io::PipeReader>,
     at: Cell<usize>,
@@ -200,7 +200,7 @@ impl AsFd for Shifty {
 }
 
 #[test]
-fn an_object_that_closes_what_it_lent_disturbs_no_one() {
+fn an_object_that_closes_its_lent_descriptor_does_not_affect_others() {
     future::block_on(async {
         let (first, mut first_writer) = std::io::pipe().unwrap();
         let (second, _second_writer) = std::io::pipe().unwrap();
@@ -260,7 +260,7 @@ fn each_task_that_polls_for_readiness_is_woken() {
         }
         writer.write_all(b"x").unwrap();
         reader.readable().await.unwrap();
-        // The turn that sees the event wakes all of them.
+        // The turn that reports the event wakes all of them.
         assert!(counts.iter().all(|count| count.0.load(Ordering::SeqCst) > 0));
     });
 }

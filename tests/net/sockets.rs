@@ -206,7 +206,7 @@ async fn segments_arrive_one_by_one() {
 }
 
 #[cfg(target_os = "linux")]
-async fn merged_datagrams_tell_their_length() {
+async fn merged_datagrams_have_their_length() {
     let (a, b) = udp_pair().await;
     b.set_merges(true).unwrap();
     let bytes = [7; 3_500];
@@ -262,7 +262,7 @@ conformance! {
     many_datagrams_keep_their_order_and_their_lengths,
     segments_arrive_one_by_one,
     #[cfg(target_os = "linux")]
-    merged_datagrams_tell_their_length,
+    merged_datagrams_have_their_length,
     a_datagram_that_is_too_long_for_its_buffer_is_marked,
     calls_that_could_never_end_are_refused,
 }

@@ -13,7 +13,7 @@ use rustix::net::{AddressFamily, SocketType};
 
 use crate::connections::{listen, pair};
 
-/// How long a test waits for what must happen at some time.
+/// How long a test waits for an event that must happen.
 const LONG: Duration = Duration::from_secs(60);
 
 /// An address without a listener, and a socket that keeps others from using it.
@@ -71,7 +71,7 @@ async fn refused_connection_names_its_address_and_keeps_kind_text_and_number() {
     assert_eq!(io::raw_os_error(&error), plain.raw_os_error());
     let payload = error.get_ref().and_then(|error| error.downcast_ref::<io::OperationError>());
     assert_eq!(payload.expect("it names its operation").cause().to_string(), plain.to_string());
-    // The text has it already.
+    // The text contains the source already.
     assert!(std::error::Error::source(&error).is_none());
 }
 
@@ -145,7 +145,7 @@ async fn half_close_ends_one_direction_only() {
 async fn more_connections_may_wait_than_std_has_room_for() {
     let (_listener, address) = listen().await;
     let mut waiting = Vec::new();
-    // Nothing accepts, so a client that finds the queue full is not answered.
+    // No connection is accepted, so a client gets no answer once the queue is full.
     for _ in 0..300 {
         let stream = StdTcpStream::connect_timeout(&address, Duration::from_secs(10));
         waiting.push(stream.expect("there is room in the queue"));
@@ -255,7 +255,8 @@ fn stream_moves_between_threads_with_its_readiness() {
         assert!(waits, "it is registered now");
         (client, server)
     });
-    // With the driver of a thread that has left it, now used on the pool and then elsewhere.
+    // The socket is registered with the driver of a thread that has left `block_on`. It is now used
+    // on the pool and then on another thread.
     let reading = task::spawn(async move {
         let mut one = [0; 1];
         server.read_exact(&mut one).await.unwrap();

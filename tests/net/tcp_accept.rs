@@ -91,7 +91,7 @@ mod out_of_descriptors {
         assert!((hoard.len() as u64) < DESCRIPTORS);
 
         const EMFILE: i32 = 24;
-        // A loop that knows nothing of descriptors: it reports errors and continues.
+        // A loop without special handling of descriptors: it reports errors and continues.
         let mut errors = 0;
         let naive = async {
             loop {

@@ -144,7 +144,7 @@ async fn short_buffer_gets_the_front_and_the_next_read_the_next_datagram() {
     }
 }
 
-async fn connected_socket_hears_only_its_peer() {
+async fn connected_socket_receives_only_from_its_peer() {
     let ((a, b), (c, _)) = (pair().await, pair().await);
     let (a_address, b_address) = (a.local_addr().unwrap(), b.local_addr().unwrap());
     let error = a.peer_addr().unwrap_err();
@@ -197,8 +197,8 @@ async fn options_are_those_of_the_socket() {
 }
 
 async fn groups_are_joined_and_left_as_with_std() {
-    // Whether it works depends on the machine; the results must be equal. The second time it has
-    // been done already.
+    // Whether it works depends on the machine, so only the results are compared. The second call
+    // finds that the first one has done it already.
     let number = |result: std::io::Result<()>| result.map_err(|error| error.raw_os_error());
     let (group, local) = (Ipv4Addr::new(239, 255, 4, 2), Ipv4Addr::LOCALHOST);
     let ours = UdpSocket::bind("0.0.0.0:0").await.unwrap();
@@ -250,7 +250,7 @@ reveille_tests::conformance!(
     address_in_use_is_named,
     peer_that_is_not_there_is_reported_once_and_the_socket_goes_on,
     short_buffer_gets_the_front_and_the_next_read_the_next_datagram,
-    connected_socket_hears_only_its_peer,
+    connected_socket_receives_only_from_its_peer,
     bind_and_connect_try_every_address,
     options_are_those_of_the_socket,
     groups_are_joined_and_left_as_with_std,

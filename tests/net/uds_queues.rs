@@ -17,7 +17,7 @@ use reveille::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use reveille_tests::scratch::Scratch;
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 
-/// Reached only by a failing test.
+/// Only a failing test waits this long.
 const FAR: Duration = Duration::from_secs(30);
 
 /// Sends `bytes` together with a descriptor.
@@ -127,7 +127,7 @@ async fn empty_path_lets_the_system_choose_a_name() {
     assert_eq!(error.kind(), ErrorKind::InvalidInput);
 }
 
-async fn accepted_connection_tells_the_path_of_its_client() {
+async fn accepted_connection_has_the_path_of_its_client() {
     use rustix::net::{AddressFamily, SocketAddrUnix, SocketType, bind, connect, socket};
 
     let (place, client) = (Scratch::new(), Scratch::new());
@@ -179,7 +179,7 @@ async fn datagram_larger_than_the_space_left_waits_for_an_event() {
     let place = Scratch::new();
     let inbox = UnixDatagram::bind(place.path()).await.unwrap();
     let sender = UnixDatagram::unbound().unwrap();
-    // Large ones use up the space of the sender before the queue of the receiver.
+    // Large datagrams use up the sender's buffer before the receiver's queue is full.
     let large = vec![7; 64 * 1024];
     let mut count = 0;
     let mut sending = Box::pin(sender.send_to(&large, place.path()));
@@ -254,7 +254,7 @@ reveille_tests::conformance!(
     datagrams_go_to_abstract_names,
     #[cfg(target_os = "linux")]
     empty_path_lets_the_system_choose_a_name,
-    accepted_connection_tells_the_path_of_its_client,
+    accepted_connection_has_the_path_of_its_client,
     datagram_waits_for_room_that_others_have_taken,
     connected_datagram_waits_for_room_that_others_have_taken,
     datagram_larger_than_the_space_left_waits_for_an_event,

@@ -1,4 +1,4 @@
-//! `process`: pipes, exits, and that no zombie stays.
+//! `process`: pipes, exits, and the absence of zombies.
 
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, future};
 use reveille::process::{Command, Stdio};
@@ -239,7 +239,7 @@ async fn std_command_keeps_its_streams_in_each_way_to_start_it() {
     let output = command().output().await.unwrap();
     assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
     check("output");
-    // The later setting counts.
+    // The later setting takes effect.
     let output = command().stdout(Stdio::piped()).output().await.unwrap();
     assert_eq!((output.stdout.as_slice(), err.text().as_str()), (&b"in\nout\n"[..], "err\n"));
 
@@ -288,7 +288,7 @@ async fn messages_of_a_child_that_writes_packets_all_arrive() {
     let mut buf = [0; 64];
     let n = stdout.read(&mut buf).await.unwrap();
     assert_eq!(&buf[..n], b"hello\n");
-    // Now it waits at the pipe.
+    // Now the reader waits for the pipe.
     let is_empty = future::poll_once(stdout.read(&mut buf)).await.is_none();
     assert!(is_empty);
     stdin.write_all(b"go\n").await.unwrap();
@@ -309,7 +309,7 @@ async fn messages_of_a_child_that_writes_packets_all_arrive() {
 #[cfg(target_os = "linux")]
 fn held(pipe: &impl std::os::fd::AsRawFd) -> i32 {
     let mut count = 0;
-    // SAFETY: the call writes one integer to where it is told.
+    // SAFETY: the call writes one integer to the given address.
     let result = unsafe { libc::ioctl(pipe.as_raw_fd(), libc::FIONREAD, &raw mut count) };
     assert_eq!(result, 0);
     count

@@ -79,7 +79,7 @@ async fn a_stopped_child_is_killed() {
 
 async fn terminating_a_child_that_has_ended_returns_its_status() {
     let mut child = shell("exit 5").spawn().unwrap();
-    // Its end of the pipe is closed: it has exited, or is about to.
+    // The child's end of the pipe is closed, so it has exited or is about to.
     assert!(lines(&mut child).next().await.is_none());
     assert_eq!(child.terminate(FOREVER).await.unwrap().code(), Some(5));
 }
@@ -109,7 +109,7 @@ async fn no_signal_is_sent_after_the_status_was_taken() {
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
         assert!(error.to_string().contains(&format!("child {id}")), "{error}");
     }
-    // As in std.
+    // As in std, this does nothing.
     child.kill().unwrap();
 }
 

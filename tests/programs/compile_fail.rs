@@ -15,8 +15,8 @@ use reveille_tests::{child, test_name};
 const COPIES: &str = "REVEILLE_UI_COPIES";
 
 #[test]
-fn the_compiler_refuses_what_it_must_and_takes_the_cures() {
-    // The compiler builds reveille for them, on a machine that may be busy.
+fn the_compiler_refuses_each_misuse_and_accepts_its_correction() {
+    // The compiler builds reveille for these programs, on a machine that may be busy.
     reveille_watchdog::allow(900);
     let Some(copies) = env::var_os(COPIES).map(PathBuf::from) else {
         return start(test_name!());

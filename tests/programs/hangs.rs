@@ -1,4 +1,4 @@
-//! A test program with a test that hangs ends by itself, and prints which test and at which stack.
+//! A test program with a test that hangs ends by itself, and prints the test's name and stack.
 //!
 //! Each test starts itself as a process that hangs, and reads the report of its watchdog.
 
@@ -41,7 +41,7 @@ fn a_hanging_test_is_named_with_its_stack_and_its_tasks() {
         &finished,
         &[
             &format!("the test {name} hangs"),
-            // The stack of the thread goes through this very function.
+            // The stack of the thread contains this function.
             "hangs::a_hanging_test_is_named",
             "'nobody wakes it', spawned at tests/programs/hangs.rs",
         ],
@@ -60,7 +60,7 @@ fn a_hanging_test_is_named_while_the_harness_runs_several() {
     let finished = run(name, |command| {
         let program = command.get_program().to_owned();
         let mut several = Command::new(program);
-        // The second test starts no child in the child.
+        // In the child, the second test does not start another child.
         several.args(["--test-threads", "2", "--exact", name, &quick]);
         several.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         *command = several;
@@ -74,7 +74,8 @@ fn quick() {
     assert!(!reveille_watchdog::limit().is_zero());
 }
 
-/// A leftover of a test may keep the process from ending after all tests have passed.
+/// A test may leave something behind that keeps the process from ending after all tests have
+/// passed.
 #[test]
 fn an_end_of_the_program_that_hangs_is_ended() {
     let name = test_name!();

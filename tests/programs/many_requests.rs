@@ -78,9 +78,9 @@ fn embedded_server_answers_in_the_order_of_the_list() {
 #[test]
 fn each_failure_is_one_line_with_url_and_cause_and_the_others_complete() {
     let refused = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    // Bound and never accepted from: the connection stands, the answer never comes.
+    // The listener never accepts: the connection is established, but no answer comes.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    // No name may have a part this long, so no network is asked.
+    // No name may have a part this long, so no query is sent.
     let nameless = format!("{}.invalid", "x".repeat(70));
     let url = |address: SocketAddr| format!("http://{address}/");
     let good = url(server(answer_well));
@@ -113,7 +113,8 @@ fn each_failure_is_one_line_with_url_and_cause_and_the_others_complete() {
             assert!(line.contains(url.as_str()) && line.contains(cause.as_str()), "{line}");
         }
         assert!(finished.stdout.contains("2 of 10 fetched, 8 failed; 10 bytes"));
-        // Longer than a second, but not on a terminal: no bar, and no colours either.
+        // The run takes longer than a second, but not on a terminal, so there is no bar and no
+        // colour.
         assert_eq!(finished.stderr, "");
         assert!(!finished.stdout.contains('\u{1b}'));
     }
@@ -172,7 +173,8 @@ fn options_out_of_bounds_are_refused() {
         &["--requests", "0"][..],
         &["--concurrency", "0"],
         &["--threads", "0"],
-        // The most that a runtime takes is 512: refused here, not by a panic there.
+        // A runtime has 512 workers at most. The program refuses more, so the runtime does not
+        // panic.
         &["--threads", "513"],
         &["--timeout", "0"],
         &["--timeout", "soon"],
@@ -247,7 +249,7 @@ fn a_hard_limit_on_descriptors_lowers_the_concurrency_and_says_so() {
 
 #[cfg(unix)]
 #[test]
-fn whoever_stops_reading_gets_no_complaint() {
+fn a_reader_that_closes_the_output_early_is_no_error() {
     let program = programs::example("many_requests");
     let line = format!("'{}' --requests 3000 | head -n 1", program.display());
     let finished = programs::finish(Command::new("sh").args(["-c", &line]));
@@ -269,7 +271,7 @@ fn on_a_terminal(arguments: &[&str]) -> String {
     let mut command = Command::new(programs::example("many_requests"));
     command.args(arguments).env("TERM", "xterm").env_remove("NO_COLOR");
     let mut child = command.stdout(Stdio::null()).stderr(terminal).spawn().unwrap();
-    // It holds our copy of the terminal, which would never end while we do.
+    // The command holds a copy of the terminal, which would keep the terminal open.
     drop(command);
     let mut drawn = Vec::new();
     // Where the last one has closed a terminal, reading is an error and not an end.
@@ -278,7 +280,7 @@ fn on_a_terminal(arguments: &[&str]) -> String {
     String::from_utf8_lossy(&drawn).into_owned()
 }
 
-/// Bound and never accepted from: the request waits until its time is over.
+/// The listener never accepts, so the request waits until its time limit.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_terminal_gets_a_bar_once_the_run_takes_longer_than_a_second() {

@@ -1,4 +1,4 @@
-//! A program of async-std on reveille: the line of the manifest is all that was changed.
+//! A program written for async-std on reveille. Only the dependency in the manifest was changed.
 
 use async_std::prelude::*;
 use async_std::{stream, task};

@@ -1,11 +1,11 @@
-//! Point 15: the attributes name what they need by the path of the crate, whatever else is called
-//! so where they stand.
+//! Point 15: the attributes use paths of the crate, so other items of the same names in scope do
+//! not matter.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A name that the expansion must not refer to.
+/// An item with a name that the expansion must not refer to.
 mod task {}
-/// Another one.
+/// Another such item.
 mod reveille {}
 
 static CALLS: AtomicU32 = AtomicU32::new(0);
@@ -29,7 +29,7 @@ async fn point_15_test_runs_in_a_task() {
     assert_eq!(async_std::task::spawn(async { 1 }).await, 1);
 }
 
-/// Returns a result, and an error is a failure.
+/// The test returns a result, and an error fails it.
 #[async_std::test]
 async fn point_15_test_may_return_a_result() -> std::io::Result<()> {
     async_std::task::sleep(std::time::Duration::from_millis(1)).await;

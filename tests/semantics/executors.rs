@@ -8,7 +8,7 @@ use async_std::net::{TcpListener, TcpStream, UdpSocket};
 use async_std::task;
 use futures_lite::future::block_on;
 
-/// futures-lite's `block_on`, which knows no runtime: it parks the thread until it is woken.
+/// futures-lite's `block_on`, which uses no runtime. It parks the thread until it is woken.
 #[test]
 fn point_07_timers_work_in_any_executor() {
     let start = now();

@@ -49,8 +49,8 @@ fn point_16_spawn_and_block_on_are_logged_with_task_and_parent() {
             });
             block_on(task::spawn(async {}));
         });
-        // A task may run, and spawn, before the line about it is written. So neither the order of
-        // the lines nor that of the ids is promised, but who is whose parent.
+        // A task may run, and spawn, before the line about it is written. So the order of the lines
+        // and of the ids is not guaranteed, but each task's parent is.
         let ids = |what: &str, parent: u64| -> Vec<u64> {
             let fits = |(line, _, of): &&(String, u64, u64)| line == what && *of == parent;
             lines.iter().filter(fits).map(|line| line.1).collect()

@@ -10,8 +10,8 @@ use async_std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocke
 use async_std::task::{self, block_on};
 use reveille_tests::child::passes_in_own_process;
 
-/// Tells whether a type is `Clone`: inherent methods take precedence over those of a trait, and the
-/// inherent one exists only if it is.
+/// Finds out whether a type is `Clone`. An inherent method takes precedence over that of a trait,
+/// and the inherent one here exists only for `Clone` types.
 struct Probe<T>(PhantomData<T>);
 
 impl<T: Clone> Probe<T> {
@@ -116,7 +116,7 @@ fn point_12_an_empty_list_is_invalid_input() {
     });
 }
 
-/// The only blocking thread is busy: a name waits for it, a literal address does not.
+/// The only blocking thread is busy. A lookup of a name waits for it, a literal address does not.
 #[test]
 fn point_12_names_are_resolved_on_the_blocking_pool() {
     passes_in_own_process(&[("BLOCKING_MAX_THREADS", "1")], || {

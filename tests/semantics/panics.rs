@@ -1,4 +1,4 @@
-//! Point 4: where a panic goes.
+//! Point 4: how panics propagate.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::mpsc;

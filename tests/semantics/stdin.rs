@@ -8,7 +8,7 @@ use reveille_tests::child::in_own_process;
 
 use crate::scratch::Scratch;
 
-/// What one handle reads ahead, the other handles find.
+/// Bytes that one handle has read ahead are available to the other handles.
 #[test]
 fn point_13_handles_share_the_buffer_of_std() {
     let scratch = Scratch::new();

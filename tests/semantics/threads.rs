@@ -37,7 +37,7 @@ fn workers(name: &str, expected: usize) -> usize {
     while count() < expected {
         std::thread::yield_now();
     }
-    // Excess threads would be here by now, or during a thousand more tasks.
+    // Excess threads would exist by now or start during a thousand more tasks.
     for _ in 0..1_000 {
         block_on(task::spawn(async {}));
     }
@@ -93,7 +93,7 @@ fn point_09_the_environment_limits_the_blocking_threads() {
     });
 }
 
-/// As many closures block as there may be threads, so the limit is reached.
+/// As many closures block as threads are allowed, so the limit is reached.
 #[test]
 fn point_09_there_may_be_five_hundred_blocking_threads() {
     passes_in_own_process(&[], || {

@@ -1,5 +1,5 @@
-//! From SIGTERM to the end of a drained server: a process of its own serves connections that are
-//! inside of a request, and each request is answered whole before the process ends with 0.
+//! A server that drains after SIGTERM. It runs in a process of its own, with connections in the
+//! middle of requests. Each request is answered completely before the process exits with 0.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream as StdStream};
@@ -14,17 +14,17 @@ use reveille::signal::unix::{SignalKind, signal};
 use reveille::task::{self, CancellationToken};
 use reveille_tests::{child, test_name};
 
-/// Connections in each state.
+/// The number of connections in each state.
 const BUSY: usize = 200;
 const IDLE: usize = 50;
 
 const ANSWER_LEN: usize = 64 << 10;
 
-/// Where the server waits for the client in the middle of an answer. So it is inside of the request
-/// when it is told to end.
+/// The position in an answer at which the server waits for the client. So the server is in the
+/// middle of the request when SIGTERM arrives.
 const PAUSE_AT: usize = ANSWER_LEN / 2;
 
-/// Requests that were read completely.
+/// The number of requests that were read completely.
 static BEGUN: AtomicUsize = AtomicUsize::new(0);
 
 /// The bytes of an answer depend on the request and the position.
@@ -41,7 +41,7 @@ async fn answer(stream: &mut TcpStream, request: u8) -> std::io::Result<()> {
 }
 
 /// Serves a connection until the peer closes it or the server stops. A request that has begun is
-/// answered in any case.
+/// always answered.
 async fn serve(mut stream: TcpStream, stop: CancellationToken) -> std::io::Result<()> {
     let mut request = [0; 1];
     while let Ok(read) = stop.run(stream.read(&mut request)).await {

@@ -58,7 +58,7 @@ async fn each_of_many_listeners_receives_the_signal() {
 async fn a_signal_between_two_polls_is_received() {
     let kind = SignalKind::hangup();
     let mut listener = signal(kind).unwrap();
-    // It waits, and gives up.
+    // The listener waits and is dropped.
     let _ = poll_once(listener.recv()).await;
     let witness = signal(kind).unwrap();
     raise(kind);
@@ -66,7 +66,7 @@ async fn a_signal_between_two_polls_is_received() {
     assert_eq!(poll_once(listener.recv()).await, Some(Some(())), "it was there already");
 }
 
-/// Each round needs its own wake-up, so a lost one hangs.
+/// Each round needs a wake of its own, so a lost wake would hang the test.
 async fn no_signal_of_a_long_exchange_is_lost() {
     let kind = SignalKind::user_defined2();
     let (mut first, mut second) = (signal(kind).unwrap(), signal(kind).unwrap());
@@ -80,7 +80,7 @@ async fn no_signal_of_a_long_exchange_is_lost() {
         raise(kind);
         first.recv().await;
     }
-    // Signals that were merged for the other listener.
+    // These signals were merged for the other listener.
     let mut elsewhere = pin!(elsewhere);
     while poll_once(&mut elsewhere).await.is_none() {
         raise(kind);
@@ -111,7 +111,7 @@ fn a_listener_works_on_foreign_executors() {
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            // Again and again, because it may come before the wait.
+            // The signal is sent repeatedly, because it may arrive before the wait.
             while !is_over.load(Ordering::SeqCst) {
                 raise(kind);
                 std::thread::yield_now();
@@ -132,7 +132,7 @@ fn a_listener_outlives_the_runtime_that_it_waited_on() {
     let mut waiting = signal(kind).unwrap();
     let mut other = signal(kind).unwrap();
     let task = ended.spawn(async move {
-        // It ends with the runtime, also if another test raises the signal.
+        // The task ends with the runtime, even if another test raises the signal.
         waiting.recv().await;
         std::future::pending::<()>().await;
     });
@@ -275,7 +275,7 @@ fn open_descriptors() -> usize {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_signal_takes_one_descriptor_whatever_the_number_of_listeners() {
+fn all_listeners_of_a_signal_share_one_descriptor() {
     if child::has_run(test_name!()) {
         return;
     }
@@ -326,7 +326,7 @@ fn without_a_descriptor_a_new_listener_is_an_error_and_an_old_one_works() {
         });
         assert_eq!(block_on(second.recv()), Some(()));
     });
-    // What failed left nothing behind.
+    // The failed call left nothing behind.
     let mut late = signal(SignalKind::user_defined2()).unwrap();
     raise(SignalKind::user_defined2());
     block_on(late.recv());

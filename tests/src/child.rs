@@ -1,8 +1,10 @@
-//! Tests that need a process of their own: they end it, or they change or count something of the
-//! whole process, such as a limit, a signal handler, the environment or the number of threads.
+//! Support for tests that need a process of their own. Such a test ends the process, or it changes
+//! or counts something of the whole process: a limit, a signal handler, the environment, the number
+//! of threads.
 //!
-//! The harness runs a test by its name, which begins with the modules that the test is in. No test
-//! writes that name: the compiler does, as part of the name of an item inside the test.
+//! The harness runs a test by its name, which begins with the modules that contain the test. A test
+//! does not have to spell out that name. It comes from the compiler, as part of the type name of an
+//! item inside the test.
 
 use std::any;
 use std::env;
@@ -10,10 +12,10 @@ use std::process::{Command, Stdio};
 
 use crate::programs::{self, Finished};
 
-/// In the process that a test started, the name of the test.
+/// The variable with the name of the test, set in the process that the test starts.
 const CHILD: &str = "REVEILLE_TEST_CHILD";
 
-/// Returns the name of the test that this is called in, as the harness knows it.
+/// Returns the harness's name of the test that contains this call.
 ///
 /// ```
 /// assert!(reveille_tests::test_name!().ends_with("main"));
@@ -26,11 +28,11 @@ macro_rules! test_name {
     }};
 }
 
-/// Returns the name of the test in which `item` is written: a function, a closure, or a future.
+/// Returns the name of the test that contains `item`: a function, a closure, or a future.
 ///
 /// # Panics
 ///
-/// Panics if `item` has a type with a name outside of a test.
+/// Panics if the type of `item` is not defined inside a test.
 pub fn name_around<T>(item: &T) -> &'static str {
     // `program::module::test::{{closure}}::here`
     let name = any::type_name_of_val(item).trim_end_matches("::here");
@@ -63,7 +65,7 @@ pub fn is_inside(name: &str) -> bool {
 ///
 /// # Panics
 ///
-/// Panics when the system does not say where this binary is.
+/// Panics if the system does not return the path of this binary.
 pub fn command(name: &str) -> Command {
     let mut command = Command::new(env::current_exe().expect("a test knows its binary"));
     command.args(["--exact", name, "--nocapture", "--test-threads", "1"]).env(CHILD, name);
@@ -110,7 +112,7 @@ pub fn passes_in_own_process(environment: &[(&str, &str)], body: impl FnOnce()) 
     }
 }
 
-/// Prints what the test said, and fails unless it ran and passed.
+/// Prints the test's output, and fails unless the test ran and passed.
 fn check(name: &str, finished: &Finished) {
     // The measurements of the test.
     println!("{}", finished.stdout);

@@ -1,4 +1,4 @@
-//! The same test on each executor.
+//! Runs the same test on each executor.
 //!
 //! A test is an `async fn` without arguments. [`conformance!`](crate::conformance) makes a test of
 //! it for each executor, so `cargo test a_name` runs all of them, and a failure names the executor.

@@ -30,7 +30,7 @@ pub fn threads() -> usize {
 ///
 /// Panics where there is no `/proc`.
 pub fn descriptors() -> usize {
-    // One of them is that of the folder itself.
+    // One of them is the descriptor of the folder itself.
     fs::read_dir("/proc/self/fd").expect("there is a /proc").count() - 1
 }
 

@@ -1,8 +1,8 @@
-//! Runs the examples as a user does: built by cargo, started as processes of their own.
+//! Builds the examples with cargo and runs them as separate processes, as a user does.
 //!
-//! cargo knows where the programs of a package are only for binaries, not for examples. So the
-//! first test that needs one asks cargo to build them all and reads where it put them. That also
-//! makes sure that none is older than its source.
+//! cargo gives tests the paths of a package's binaries, but not of its examples. So the first test
+//! that needs an example has cargo build all of them and reads their paths from cargo's output.
+//! This also ensures that no example is older than its source.
 
 use std::collections::HashMap;
 use std::env;
@@ -15,11 +15,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-/// The time limit of a program. None takes a tenth of it, but a test must end in any case.
+/// The time limit of a program. A program that works takes less than a tenth of it.
 const LIMIT: Duration = Duration::from_secs(120);
 
-/// The variable that limits a test, and the seconds for a process that a test has started. Its
-/// watchdog ends it and reports before [`LIMIT`] does.
+/// The variable with the time limit of a test, and its value in seconds for a process that a test
+/// starts. The watchdog of that process reports and ends it before [`LIMIT`] is reached.
 const CHILD_LIMIT: (&str, &str) = ("REVEILLE_TEST_LIMIT", "90");
 
 /// What a program printed and how it ended.
@@ -33,7 +33,7 @@ pub struct Finished {
     pub stderr: String,
 }
 
-/// Returns where the example `name` is, freshly built.
+/// Builds the example `name` and returns its path.
 ///
 /// # Panics
 ///
@@ -71,7 +71,8 @@ pub fn finish_reading(command: &mut Command, stdin: Stdio) -> Finished {
         Box::new(child.stderr.take().expect("it was asked for above")),
     ];
     let texts = thread::scope(|scope| {
-        // Two threads, so that a program which fills one pipe is not kept from the other.
+        // Each pipe is read by a thread of its own, so that a program which fills one pipe can
+        // still write to the other.
         for (index, mut pipe) in pipes.into_iter().enumerate() {
             let sender = sender.clone();
             scope.spawn(move || {
@@ -108,8 +109,8 @@ fn build_examples() -> HashMap<String, PathBuf> {
     }
     let output = command.stderr(Stdio::inherit()).output().expect("cargo runs this test");
     assert!(output.status.success(), "the examples do not build");
-    // Each message is a line of JSON. The path stands in a field of its own, and its last part is
-    // the name of the example.
+    // Each message is a line of JSON. The path has a field of its own, and its last part is the
+    // name of the example.
     let text = String::from_utf8_lossy(&output.stdout);
     let executables = text.lines().filter_map(|line| {
         let (_, rest) = line.split_once("\"executable\":\"")?;

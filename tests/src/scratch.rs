@@ -31,12 +31,12 @@ impl Scratch {
         scratch
     }
 
-    /// The path, as a type of reveille's.
+    /// The path as reveille's type.
     pub fn path(&self) -> &Path {
         self.0.as_path().into()
     }
 
-    /// What is in the file.
+    /// Returns the contents of the file.
     ///
     /// # Panics
     ///

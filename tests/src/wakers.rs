@@ -1,4 +1,4 @@
-//! Wakers and polls for tests that look at single wakes.
+//! Wakers and polls for tests that check single wakes.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -41,7 +41,7 @@ pub fn is_pending<F: Future>(future: Pin<&mut F>) -> bool {
     poll(future, Waker::noop()).is_pending()
 }
 
-/// A waker that uses what wakes or drops it.
+/// A waker that uses the object that wakes or drops it.
 #[derive(Debug)]
 pub struct Meddler<F: Fn() + Send + Sync>(F, Arc<AtomicUsize>);
 

@@ -46,7 +46,7 @@ async fn lens(words: &[&str]) -> Vec<usize> {
 #[test]
 fn children_borrow_arguments_on_both_executors() {
     assert_eq!(task::block_on(lens(&["a", "bc", ""])), [1, 2, 0]);
-    // As a task of the pool, which makes it cross threads.
+    // It runs as a task of the pool, so it must be able to move between threads.
     let task = task::spawn(is_send(async {
         let owned = [String::from("abc"), String::from("de")];
         let words: Vec<&str> = owned.iter().map(String::as_str).collect();
@@ -82,7 +82,7 @@ fn children_make_progress_while_the_body_awaits_something_else() {
                 }
                 sender.send(()).await.unwrap();
             });
-            // Not the child's handle: a channel that only the child can fill.
+            // The body awaits a channel that only the child sends to, and not the child's handle.
             receiver.recv().await.unwrap();
             assert_eq!(*seen.borrow(), [0, 1, 2, 3, 4]);
         })
@@ -129,7 +129,7 @@ fn only_woken_futures_are_polled() {
         s.token().cancel();
     }));
     assert_eq!(polls.get(), 1_000);
-    // At the start, and when `busy` is done.
+    // It is polled at the start, and when `busy` is done.
     assert_eq!(body_polls.get(), 2);
 }
 
@@ -154,14 +154,14 @@ fn children_are_dropped_with_the_scope_halfway() {
             future::pending::<()>().await;
         }));
         let mut cx = Context::from_waker(Waker::noop());
-        // The body, its children, and theirs: each generation begins in the poll after.
+        // The body, its children and their children: each generation starts in the next poll.
         for _ in 0..3 {
             assert!(scope.as_mut().poll(&mut cx).is_pending());
         }
         assert_eq!(drops.load(Ordering::SeqCst), 0);
     }
     assert_eq!(drops.load(Ordering::SeqCst), 20);
-    // And a scope that was never polled.
+    // The same with a scope that was never polled.
     drop(future::scope(async |s| drop(s.spawn(async {}))));
 }
 
@@ -305,8 +305,8 @@ fn a_cancelled_token_drops_the_children_and_the_body_goes_on() {
     assert!(token.is_cancelled());
 }
 
-/// Between two polls, as another thread would. The child has not reached the group when the group
-/// is dropped.
+/// Adds a child between two polls, as another thread would. The child is not in the group yet when
+/// the group is dropped.
 #[test]
 fn a_child_added_just_before_the_cancellation_is_dropped_and_the_scope_ends() {
     let drops = AtomicUsize::new(0);

@@ -1,5 +1,5 @@
-//! The program of Oxide's RFD 609, a future that holds a lock and is not polled, with the
-//! constructs of this crate; and the forms that are neither refused nor fixed.
+//! The program of Oxide's RFD 609, in which a future holds a lock and is not polled, written with
+//! the constructs of this crate. Also the forms of it that are neither refused nor fixed.
 
 use std::cell::Cell;
 use std::pin::pin;
@@ -12,8 +12,8 @@ use reveille::task::{self, CancellationToken, block_on};
 use reveille::{channel, select};
 use reveille_tests::{child, test_name};
 
-/// Takes the lock and keeps it for more polls than any other future here waits. It counts polls
-/// instead of time, so it is slow on every machine.
+/// Takes the lock and keeps it for more polls than any other future here waits. It counts polls and
+/// not time, so it is the slowest on every machine.
 async fn work(lock: &Mutex<u32>) {
     let mut guard = lock.lock().await;
     for _ in 0..100 {
@@ -142,9 +142,9 @@ async fn slowest() {
     future::pending().await
 }
 
-/// What cannot be prevented: a function takes any future, a borrow is a future in std, and the
-/// function cannot distinguish it; and the shim's methods, whose signatures are async-std's. The
-/// behaviour is wrong. This test pins it, so that the documentation stays true.
+/// The cases that cannot be prevented. A function that takes any future cannot distinguish a
+/// borrow, which is a future in std. The shim's methods have the signatures of async-std. The
+/// behaviour is wrong. This test records it, so that the documentation stays true.
 #[test]
 fn a_hidden_borrow_hangs_and_the_log_warns() {
     // Other tests cause warnings, too.
@@ -162,15 +162,15 @@ fn a_hidden_borrow_hangs_and_the_log_warns() {
         // The manual fix: await it to the end.
         kept.await;
         assert_eq!(*lock.lock().await, 1);
-        // The same with a time limit and with a token; a type is named once.
+        // The same with a time limit and with a token. The log names each type once.
         let mut kept = pin!(soon());
         assert!(late(kept.as_mut()).await);
         let mut kept = pin!(never());
         assert!(cancelled(kept.as_mut()).await);
-        // Programs that moved here by the shim still compile, and are warned.
+        // Programs that use the shim still compile, and log a warning.
         let mut kept = pin!(slowest());
         async_std::prelude::FutureExt::race(kept.as_mut(), soon()).await;
-        let mut kept = pin!(async { never_with_an_error().await });
+        let mut kept = pin!(async { pending_result().await });
         assert!(async_std::io::timeout(Duration::ZERO, kept.as_mut()).await.is_err());
         // The task of a handle keeps running, so there is no warning.
         let mut handle = task::spawn(never());
@@ -192,7 +192,7 @@ fn a_hidden_borrow_hangs_and_the_log_warns() {
     }
 }
 
-async fn never_with_an_error() -> std::io::Result<()> {
+async fn pending_result() -> std::io::Result<()> {
     future::pending().await
 }
 

@@ -98,7 +98,7 @@ fn a_panic_or_a_cancel_is_a_result_and_the_others_go_on() {
 }
 
 #[test]
-fn a_join_next_that_is_given_up_loses_no_result() {
+fn a_dropped_join_next_loses_no_result() {
     block_on(async {
         let mut set = JoinSet::new();
         for n in 0..100 {
@@ -184,7 +184,7 @@ fn detached_tasks_go_on_and_the_set_can_be_used_again() {
         for _ in 0..10 {
             receiver.recv().await.unwrap();
         }
-        // The numbers of detached tasks do not come back.
+        // The numbers of detached tasks are not used again.
         assert_eq!(set.join_next().await.unwrap().unwrap(), 99);
         assert!(set.join_next().await.is_none());
     });
@@ -283,7 +283,8 @@ fn a_set_moves_between_tasks() {
     assert_eq!(block_on(outer), 3);
 }
 
-/// Uses the tasks of the set while it is woken and dropped, and then panics, if told to.
+/// A waker that uses the tasks of the set when it is woken or dropped, and then panics if `panics`
+/// is set.
 struct Meddler {
     task: task::AbortHandle,
     woken: Arc<AtomicUsize>,

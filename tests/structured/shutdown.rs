@@ -92,14 +92,14 @@ fn what_does_not_finish_is_named_with_its_location() {
 }
 
 #[test]
-fn nothing_comes_from_outside_meanwhile() {
+fn a_draining_runtime_refuses_tasks_from_outside() {
     let runtime = runtime(1);
     let handle = runtime.handle();
     let (on_start, started) = mpsc::channel::<()>();
     let (release, released) = mpsc::channel::<()>();
     runtime.spawn(async move {
         drop(on_start);
-        // From inside, so that the runtime is known to be draining: see below.
+        // Spawned from inside, so that the runtime is certainly draining; see below.
         while released.try_recv().is_err() {
             task::sleep(Duration::from_millis(1)).await;
         }
@@ -151,7 +151,7 @@ fn a_stuck_poll_and_a_stuck_closure_are_reported_and_not_waited_for() {
 }
 
 #[test]
-fn a_token_tells_tasks_that_the_end_is_near() {
+fn a_token_that_is_cancelled_ends_the_tasks_before_the_shutdown() {
     let runtime = runtime(2);
     let token = CancellationToken::new();
     for _ in 0..100 {
@@ -180,7 +180,7 @@ fn a_runtime_may_end_itself() {
 }
 
 #[test]
-fn a_shutdown_without_patience_counts_the_tasks_that_were_still_queued() {
+fn a_shutdown_without_grace_time_counts_the_tasks_that_were_still_queued() {
     let runtime = Builder::new().workers(1).max_spare_threads(0).build().unwrap();
     let (release, released) = mpsc::channel::<()>();
     let (on_start, started) = mpsc::channel();
@@ -211,6 +211,6 @@ fn a_hundred_thousand_tasks_finish_or_are_cancelled_and_all_are_counted() {
     }
     let report = runtime.shutdown_gracefully(Duration::from_secs(5));
     assert_eq!(report.cancelled.len(), 50_000);
-    // Some had ended before the shutdown began.
+    // Some tasks had ended before the shutdown began.
     assert!(report.finished_tasks <= 50_000);
 }

@@ -103,7 +103,7 @@ fn scope_once(random: &mut Random, limit: u64) {
                 token.cancel();
             });
             fill(&s, &counts, random, limit);
-            // The children that never end are what the thread is for.
+            // Only the thread can end the children that never end by themselves.
             let _ended = s.token().cancelled().await;
             spawner.unwrap().join().unwrap();
             Ok::<(), u64>(())

@@ -230,7 +230,7 @@ fn further_panics_are_reported_by_the_hook() {
     let result = catch_unwind(AssertUnwindSafe(|| {
         runtime.block_on(task::scope(async |s| {
             let (first, second) = (s.clone(), s);
-            // Both are in a poll at the same time: neither can cancel the other.
+            // Both are in a poll at the same time, so neither can cancel the other.
             let (meet, met) = mpsc::sync_channel::<()>(0);
             drop(first.spawn_blocking(move |_| {
                 meet.send(()).unwrap();
@@ -345,7 +345,8 @@ fn a_panic_after_the_scope_was_dropped_is_reported() {
                 let _ = released.recv();
                 resume_unwind(Box::new("late"))
             }));
-            // Until the closure runs: one that has not started would never run.
+            // Waits until the closure runs, because a cancelled closure that has not started never
+            // runs.
             task::sleep(Duration::from_millis(20)).await;
             sender.send(s).await.unwrap();
             pending::<()>().await;
@@ -357,7 +358,7 @@ fn a_panic_after_the_scope_was_dropped_is_reported() {
     assert_eq!(*reported.lock().unwrap(), ["late"]);
 }
 
-/// Races a scope that never ends with what it sends.
+/// Races a scope that never ends against a message that the scope sends.
 trait MapInto: Future<Output = ()> + Sized {
     async fn map_into<T, E: std::fmt::Debug>(self, other: impl Future<Output = Result<T, E>>) -> T {
         let never = async {
@@ -418,7 +419,7 @@ fn a_handle_that_left_a_failed_scope_says_so() {
 
 #[test]
 fn scopes_that_borrow_may_be_raced_in_spawned_tasks() {
-    // Compiling is most of the claim: the compiler must find the races `Send`.
+    // The main claim is that this compiles: the races must be `Send`.
     let sum = task::spawn(async {
         let text = String::from("borrowed");
         let of_tasks = task::scope(async |s| s.spawn(async { 1 }).await + text.len());

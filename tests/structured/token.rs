@@ -48,7 +48,7 @@ fn a_cancelled_token_ends_a_sleep_and_drops_what_slept() {
                     task::sleep(LONG).await;
                 }));
                 let error = run.as_mut().await.unwrap_err();
-                // `run` itself is alive, and what it ran is gone.
+                // `run` itself still exists, and the future that it ran is dropped.
                 assert_eq!(drops.load(Ordering::SeqCst), 1);
                 error
             }
@@ -157,7 +157,7 @@ fn a_closure_that_has_not_started_never_does() {
         assert!(queued.await.is_err());
         release.send(()).unwrap();
         first.await;
-        // Behind the cancelled one in the queue of one thread.
+        // This closure is queued behind the cancelled one, on one thread.
         task::spawn_blocking(|| ()).await;
     });
     assert!(!has_run.load(Ordering::SeqCst));
@@ -169,7 +169,7 @@ fn a_result_that_is_there_is_given_out_even_after_the_cancel() {
     runtime.block_on(async {
         let token = CancellationToken::new();
         let result = token.spawn_blocking(|_| 7);
-        // Of one thread, and so after the first is complete.
+        // There is one thread, so this runs after the first closure has ended.
         task::spawn_blocking(|| ()).await;
         token.cancel();
         assert_eq!(result.await, Ok(7));
@@ -245,7 +245,7 @@ fn the_guard_cancels_on_drop_unless_it_is_disarmed() {
     assert!(result.is_err() && token.is_cancelled());
 }
 
-/// Uses the token while it is woken, dropped, cloned.
+/// A waker that uses the token when it is woken, dropped or cloned.
 struct Busybody {
     token: CancellationToken,
     woken: Arc<Mutex<Vec<&'static str>>>,

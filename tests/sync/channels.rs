@@ -56,7 +56,7 @@ mod one {
     }
 
     #[test]
-    fn the_sender_learns_of_the_end_of_the_receiver() {
+    fn the_sender_sees_the_end_of_the_receiver() {
         let (mut sender, receiver) = oneshot::channel::<u8>();
         let (count, waker) = Count::new();
         {
@@ -139,7 +139,7 @@ mod watched {
     }
 
     #[test]
-    fn a_change_that_says_it_is_none_wakes_nobody() {
+    fn a_modification_that_returns_false_wakes_no_receiver() {
         let (sender, mut receiver) = watch::channel(0);
         let (count, waker) = Count::new();
         let mut changed = Box::pin(receiver.changed());
@@ -256,7 +256,7 @@ mod broadcasts {
     }
 
     #[test]
-    fn a_slow_receiver_is_told_how_many_it_has_missed() {
+    fn a_slow_receiver_receives_the_number_of_missed_messages() {
         let (sender, mut slow) = broadcast::channel(3);
         let mut fast = sender.subscribe();
         for n in 0..10 {
@@ -413,7 +413,7 @@ mod broadcasts {
     }
 
     #[test]
-    fn a_waker_that_panics_costs_no_other_receiver_its_wake() {
+    fn a_panicking_waker_does_not_lose_the_wakes_of_other_receivers() {
         let (sender, mut first) = broadcast::channel(2);
         let (mut second, mut third) = (sender.subscribe(), sender.subscribe());
         let (count, waker) = Count::new();

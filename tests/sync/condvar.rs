@@ -102,7 +102,7 @@ fn a_wait_times_out_only_without_a_notification() {
     let wait = async |dur| condvar.wait_timeout(mutex.lock().await, dur).await.1.timed_out();
 
     let mut notified = pin!(wait(Duration::ZERO));
-    // Its time is up at the first poll, which ends it.
+    // Its time limit has passed at the first poll, which ends it.
     assert_eq!(notified.as_mut().poll(&mut cx), Poll::Ready(true));
 
     let mut notified = pin!(wait(Duration::MAX));
@@ -116,7 +116,7 @@ async fn a_timed_out_waiter_leaves_no_trace() {
     let (_, result) = condvar.wait_timeout(mutex.lock().await, Duration::from_millis(2)).await;
     assert!(result.timed_out());
 
-    // A notification goes to the present waiter, not to the one that has left.
+    // A notification goes to the current waiter, not to the one that was dropped.
     let (counter, waker) = counter();
     let mut wait = pin!(async { condvar.wait(mutex.lock().await).await });
     assert!(wait.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());

@@ -152,7 +152,7 @@ async fn a_request_is_answered() {
     server.await;
 }
 
-async fn every_subscriber_hears_every_message() {
+async fn every_subscriber_receives_every_message() {
     let (sender, receiver) = broadcast::channel(128);
     let receivers = (0..4).map(|_| receiver.resubscribe()).collect::<Vec<_>>();
     drop(receiver);
@@ -191,6 +191,6 @@ async fn a_loop_over_a_free_permit_lets_others_run() {
 reveille_tests::conformance!(
     tasks_hand_one_permit_round,
     a_request_is_answered,
-    every_subscriber_hears_every_message,
+    every_subscriber_receives_every_message,
     a_loop_over_a_free_permit_lets_others_run,
 );

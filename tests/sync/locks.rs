@@ -133,7 +133,7 @@ mod notify {
     }
 
     #[test]
-    fn a_waker_that_panics_costs_no_other_waiter_its_notification() {
+    fn a_panicking_waker_does_not_lose_the_notifications_of_other_waiters() {
         let notify = Notify::new();
         let (count, waker) = Count::new();
         let mut first = Box::pin(notify.notified());
@@ -263,7 +263,7 @@ mod semaphore {
             assert_eq!(full.available_permits(), max);
         }
         assert!(std::panic::catch_unwind(|| Semaphore::new(max + 1)).is_err());
-        // Beside a waiter, too.
+        // The same while a waiter exists.
         let waited = Semaphore::new(0);
         let mut waiter = Box::pin(waited.acquire());
         assert!(is_pending(waiter.as_mut()));
@@ -290,7 +290,7 @@ mod semaphore {
     }
 
     #[test]
-    fn a_waker_that_panics_costs_no_other_waiter_its_permit() {
+    fn a_panicking_waker_does_not_lose_the_permits_of_other_waiters() {
         let permits = Semaphore::new(0);
         let (count, waker) = Count::new();
         let mut first = Box::pin(permits.acquire());

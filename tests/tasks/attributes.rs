@@ -1,5 +1,5 @@
-//! `#[reveille::main]` and `#[reveille::test]`: what they accept, and what they keep of a function.
-//! What they refuse is in `ui/fail`.
+//! `#[reveille::main]` and `#[reveille::test]`: the functions that they accept, and the parts of a
+//! function that they keep. The functions that they refuse are in `ui/fail`.
 
 use std::io;
 
@@ -10,7 +10,7 @@ async fn a_test_awaits() {
 
 #[reveille::test]
 async fn a_test_may_return_a_result() -> io::Result<()> {
-    // The closure's type, and that of `?`, come from the signature.
+    // The types of the closure and of `?` are inferred from the signature.
     let check = |n: i32| if n == 1 { Ok(()) } else { Err(io::ErrorKind::Other.into()) };
     check(1)
 }
@@ -34,12 +34,12 @@ mod renamed {
     pub(crate) use reveille as elsewhere;
 
     #[reveille::test(crate = self::elsewhere)]
-    async fn even_if_it_is_a_local_one() {}
+    async fn a_local_crate_path_is_used() {}
 }
 
 macro_rules! tests {
     ($($visibility:vis $name:ident -> $output:ty $body:block)*) => {$(
-        /// Made by a macro.
+        /// A test that a macro generates.
         #[reveille::test]
         $visibility async fn $name() -> $output $body
     )*};
@@ -65,7 +65,7 @@ fn main_runs_to_its_end() {
     assert_eq!(program::main().report(), std::process::ExitCode::SUCCESS);
 }
 
-/// The pair of the drop-in replacement finds its crate by name, wherever that name comes from.
+/// The attributes of the shim find their crate by name, even if it is renamed.
 mod drop_in {
     use reveille as async_std;
 

@@ -1,4 +1,4 @@
-//! Another executor inside one of our polls: what it awaits makes progress.
+//! Another executor inside one of our polls: the operations that it awaits make progress.
 //!
 //! Every kind of operation, on every kind of thread and poll, inside each of several executors that
 //! park or spin until they are woken, with and without a budget.
@@ -19,7 +19,7 @@ use reveille::runtime::Runtime;
 use reveille::sync::{Arc, Mutex};
 use reveille::task::{self, block_on, sleep, spawn, spawn_blocking, spawn_local};
 
-/// Nothing here takes a second, even on a busy machine.
+/// Every operation here takes less than a second, even on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
 
 const SHORT: Duration = Duration::from_millis(5);
@@ -138,7 +138,7 @@ async fn receives_a_datagram() {
     let socket = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
     let to = socket.local_addr().expect("an address");
     let sender = std::thread::scope(|scope| {
-        // From outside, after the wait began or before it.
+        // Woken by another thread, before or after the wait begins.
         scope.spawn(|| std::net::UdpSocket::bind("127.0.0.1:0")?.send_to(b"x", to)).join()
     });
     assert!(matches!(sender, Ok(Ok(1))));
@@ -176,7 +176,7 @@ async fn exchanges_by_unix() {
 #[cfg(not(unix))]
 async fn exchanges_by_unix() {}
 
-/// A byte at a time, more often than the budget allows in one poll.
+/// Reads a byte at a time, more often than the budget of one poll allows.
 async fn reads_a_file() {
     let mut file = File::open("Cargo.toml").await.expect("cargo runs tests in the package");
     let len = file.metadata().await.expect("a file").len();
@@ -264,7 +264,7 @@ fn use_up() {
     let mut cx = Context::from_waker(Waker::noop());
     while pin!(sleep(Duration::ZERO)).poll(&mut cx) == Poll::Ready(()) {
         if task::try_current().is_none() {
-            // There is none.
+            // There is no budget on this thread.
             return;
         }
     }
@@ -323,7 +323,7 @@ fn every_operation_makes_progress_inside_another_executor_without_a_budget() {
     every_operation_makes_progress(true);
 }
 
-/// An executor inside of an executor inside of ours, and ours again at the bottom.
+/// An executor inside an executor inside ours, and ours again in the innermost position.
 #[test]
 fn executors_nest() {
     run_at(
@@ -349,7 +349,8 @@ fn executors_nest() {
     );
 }
 
-/// What it had registered before is served by others meanwhile, and by itself afterwards.
+/// Other threads serve the timers and sockets that the thread had registered before. Afterwards it
+/// serves them itself.
 #[test]
 fn a_socket_that_a_stuck_block_on_used_is_served_for_another_block_on() {
     run_at(
@@ -391,7 +392,7 @@ fn a_socket_that_a_stuck_block_on_used_is_served_for_another_block_on() {
 
 /// A thread that was stuck once is as fast as before.
 #[test]
-fn a_thread_that_was_stuck_turns_its_own_timers_and_sockets_again() {
+fn a_thread_that_was_stuck_takes_its_timers_and_sockets_back() {
     run_at(
         |body| body(),
         "after a poll that blocked",

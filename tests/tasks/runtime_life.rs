@@ -50,7 +50,7 @@ fn hooks_are_called_once_for_each_task_however_it_ends() {
     let quiet = Builder::new().workers(2).on_unhandled_panic(|_| ());
     let runtime = counts.hooked(quiet).build().unwrap();
     runtime.block_on(async {
-        // From a thread outside, and from a worker.
+        // Spawned from a thread outside and from a worker.
         assert_eq!(task::spawn(async { task::spawn(async { 1 }).await }).await, 1);
         let panicked = task::spawn(async { std::panic::resume_unwind(Box::new(())) });
         assert!(panicked.result().await.unwrap_err().is_panic());
@@ -58,7 +58,7 @@ fn hooks_are_called_once_for_each_task_however_it_ends() {
         assert_eq!(cancelled.cancel().await, None);
         let named = task::Builder::new().name("named".into()).spawn(async {}).unwrap();
         named.await;
-        // None of these is a task of the runtime.
+        // These are not tasks of the runtime.
         task::spawn_local(async {}).await;
         task::spawn_blocking(|| ()).await;
     });
@@ -82,7 +82,7 @@ fn a_task_that_is_refused_ends() {
     }));
     begun.recv().unwrap();
     let end = thread(move || runtime.shutdown_gracefully(FOREVER));
-    // While it drains it refuses what comes from outside.
+    // While the runtime drains, it refuses tasks from outside.
     while block_on(handle.spawn(async {}).result()).is_ok() {
         std::thread::yield_now();
     }
@@ -96,7 +96,7 @@ fn a_task_that_is_refused_ends() {
     assert_eq!(counts.get(), (spawned, ended));
 }
 
-/// A hook that spawns, blocks, and asks the runtime would hang if it ran under a lock.
+/// A hook that spawns, blocks and reads the runtime's metrics would hang if it ran under a lock.
 #[test]
 fn a_hook_may_use_the_runtime_and_may_panic() {
     static HANDLE: Mutex<Option<Handle>> = Mutex::new(None);
@@ -131,7 +131,7 @@ fn a_hook_may_use_the_runtime_and_may_panic() {
 }
 
 #[test]
-fn a_hook_sees_what_is_known_of_the_task() {
+fn a_hook_receives_the_data_of_the_task() {
     let (tell, told) = mpsc::channel();
     let ended = tell.clone();
     let describe = |task: &reveille::runtime::TaskMeta<'_>| {
@@ -283,7 +283,7 @@ fn the_thread_that_shuts_down_goes_on_with_its_own_work() {
         assert!(report.is_complete(), "{report}");
         sent.unwrap();
         assert_eq!(waiting.await, Ok(7));
-        // What needs no task still works.
+        // Operations that need no task still work.
         task::sleep(Duration::from_millis(1)).await;
         reveille::fs::read(std::env::current_exe().unwrap()).await.unwrap();
         let listener = reveille::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -333,7 +333,7 @@ fn all_calls_receive_the_report_of_one_shutdown() {
     let others: Vec<_> =
         (0..4).map(|_| thread(|| pollster::block_on(shutdown_global(FOREVER)))).collect();
     block_on(async {
-        // One that is dropped halfway.
+        // A shutdown whose future is dropped halfway.
         let mut dropped = Box::pin(shutdown_global(FOREVER));
         assert!(poll_once(&mut dropped).await.is_none(), "a closure runs");
         assert!(poll_once(&mut dropped).await.is_none());
@@ -345,7 +345,7 @@ fn all_calls_receive_the_report_of_one_shutdown() {
         let texts: Vec<_> = other.map(|report| report.to_string()).collect();
         assert!(texts.iter().all(|text| *text == report.to_string()), "{texts:?}");
     });
-    // The memory of the global runtime serves another one, which a late call must not end.
+    // Another runtime uses the memory of the global one, and a late call must not end it.
     let again = Builder::new().build().unwrap();
     block_on(shutdown_global(Duration::ZERO));
     assert_eq!(again.block_on(again.spawn(async { 1 })), 1);
@@ -431,7 +431,7 @@ mod with_options {
         assert_eq!(main().unwrap(), 3);
         assert!(FINISHED.load(SeqCst), "the grace time lets it finish");
         assert!(Handle::try_current().is_some_and(|global| !global.is_running()));
-        // It has already started.
+        // The global runtime has already started.
         let again = std::panic::catch_unwind(|| drop(main())).unwrap_err();
         let text = again.downcast_ref::<String>().unwrap();
         assert!(text.contains("the options of `main`"), "{text}");

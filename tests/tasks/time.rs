@@ -26,7 +26,7 @@ async fn a_sleep_is_reset_forwards_and_backwards() {
     (&mut sleep).await;
     assert!(start.elapsed() >= SHORT);
     assert!(sleep.is_elapsed());
-    // And once more, after its end.
+    // The same again, after the deadline has passed.
     sleep.reset_after(SHORT);
     assert!(!sleep.is_elapsed() || start.elapsed() >= 2 * SHORT);
     (&mut sleep).await;
@@ -156,7 +156,7 @@ fn ready_after_a_pause(behavior: MissedTickBehavior) -> (usize, Interval) {
 fn missed_ticks_are_made_up_for_delayed_or_skipped() {
     let (burst, _) = ready_after_a_pause(MissedTickBehavior::Burst);
     assert!(burst >= 100, "{burst} ticks");
-    // A slow machine may be late for a tick of its own.
+    // On a slow machine the test itself may be late for a tick.
     let (delayed, ticks) = ready_after_a_pause(MissedTickBehavior::Delay);
     assert!(delayed < 50, "{delayed} ticks");
     assert_eq!(ticks.missed_tick_behavior(), MissedTickBehavior::Delay);

@@ -1,4 +1,4 @@
-//! Where a tokio context is, with the feature `tokio1`: wherever reveille polls, and nowhere else.
+//! With the feature `tokio1`, a tokio context exists wherever reveille polls, and nowhere else.
 
 use reveille_watchdog as _;
 
@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_std::task;
 use tokio::runtime::{Builder, Handle};
 
-/// In the process that a test started, the name of the test.
+/// The variable with the name of the test, set in the process that the test starts.
 const CHILD: &str = "REVEILLE_TEST_TOKIO1";
 
 fn has_context() -> bool {
@@ -15,7 +15,7 @@ fn has_context() -> bool {
 }
 
 #[test]
-fn point_17_block_on_has_it_until_it_returns() {
+fn point_17_block_on_has_the_context_until_it_returns() {
     assert!(!has_context());
     task::block_on(async {
         assert!(has_context());
@@ -27,19 +27,19 @@ fn point_17_block_on_has_it_until_it_returns() {
 }
 
 #[test]
-fn block_on_that_panicked_leaves_none_behind() {
+fn block_on_that_panicked_leaves_no_context_behind() {
     let panicked = std::panic::catch_unwind(|| task::block_on(async { panic!("on purpose") }));
     assert!(panicked.is_err());
     assert!(!has_context());
 }
 
 #[async_std::test]
-async fn the_attributes_have_it() {
+async fn the_attributes_have_the_context() {
     assert!(has_context());
 }
 
 #[test]
-fn nested_block_on_has_it_and_gives_it_back() {
+fn nested_block_on_has_the_context_and_restores_it() {
     task::block_on(async {
         task::block_on(async { assert!(has_context()) });
         assert!(has_context());
@@ -48,7 +48,7 @@ fn nested_block_on_has_it_and_gives_it_back() {
 }
 
 #[test]
-fn point_17_workers_have_it() {
+fn point_17_workers_have_the_context() {
     assert!(task::block_on(task::spawn(async { has_context() })));
     assert!(task::block_on(async { task::spawn(async { has_context() }).await }));
     let named = task::Builder::new().name("named".to_string()).spawn(async { has_context() });
@@ -56,14 +56,14 @@ fn point_17_workers_have_it() {
 }
 
 #[test]
-fn point_17_local_tasks_have_it_in_block_on_and_on_workers() {
+fn point_17_local_tasks_have_the_context_in_block_on_and_on_workers() {
     assert!(task::block_on(async { task::spawn_local(async { has_context() }).await }));
     let on_a_worker = task::spawn(async { task::spawn_local(async { has_context() }).await });
     assert!(task::block_on(on_a_worker));
 }
 
 #[test]
-fn blocking_closures_have_it_and_so_has_a_block_on_inside_of_them() {
+fn blocking_closures_and_a_block_on_inside_them_have_the_context() {
     assert!(task::block_on(task::spawn_blocking(has_context)));
     let inside = || task::block_on(async { has_context() });
     assert!(task::block_on(task::spawn_blocking(inside)));
@@ -71,14 +71,15 @@ fn blocking_closures_have_it_and_so_has_a_block_on_inside_of_them() {
 
 /// The thread that takes over from a worker whose poll blocks has the context too.
 #[test]
-fn threads_that_take_over_have_it() {
+fn threads_that_take_over_have_the_context() {
     let runtime = reveille::runtime::Builder::new().workers(1).build().unwrap();
     let (blocked, gate) = std::sync::mpsc::channel();
     let (sender, receiver) = std::sync::mpsc::channel();
     let blocking = runtime.spawn(async move {
         let has = reveille::task::spawn(async { has_context() });
         blocked.send(()).unwrap();
-        // Blocks the only worker until a task has run, which only a thread that takes over can do.
+        // Blocks the only worker until a task has run. Only a thread that takes the worker over can
+        // run it.
         receiver.recv().unwrap();
         has.await
     });
@@ -93,7 +94,7 @@ fn threads_that_take_over_have_it() {
 }
 
 #[test]
-fn a_runtime_of_ones_own_has_it() {
+fn an_explicit_runtime_has_the_context() {
     let runtime = reveille::runtime::Builder::new().workers(1).build().unwrap();
     assert!(runtime.block_on(async { has_context() }));
     assert!(task::block_on(runtime.spawn(async { has_context() })));
@@ -109,7 +110,7 @@ fn all_threads_are_in_the_context_of_one_runtime() {
 
 /// A context that the program entered itself is kept.
 #[test]
-fn the_programs_own_context_comes_back() {
+fn the_programs_own_context_is_restored() {
     let own = Builder::new_current_thread().enable_all().build().unwrap();
     let _guard = own.enter();
     let id = Handle::current().id();
@@ -117,7 +118,7 @@ fn the_programs_own_context_comes_back() {
     assert_eq!(Handle::current().id(), id);
 }
 
-/// Inside a task of tokio's runtime of one thread, which can turn no timer meanwhile.
+/// Runs inside a task of tokio's current-thread runtime, which cannot turn its timers meanwhile.
 #[test]
 fn block_on_inside_a_single_threaded_tokio_runtime_ends() {
     let own = Builder::new_current_thread().enable_all().build().unwrap();
@@ -139,11 +140,11 @@ fn in_a_process_of_its_own(name: &str, child: impl FnOnce()) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
 }
 
-/// How many threads of tokio this process has.
+/// The number of tokio's threads in this process.
 fn tokio_threads() -> usize {
     let threads = std::fs::read_dir("/proc/self/task").unwrap();
     let names = threads.map(|thread| std::fs::read_to_string(thread.unwrap().path().join("comm")));
-    // One that has just ended has no name.
+    // A thread that has just ended has no name.
     names.filter(|name| name.as_ref().is_ok_and(|name| name.trim() == "reveille-tokio1")).count()
 }
 
@@ -191,7 +192,7 @@ fn tokio_starts_with_the_first_blocking_closure() {
 
 /// One worker is handed to another thread and back, repeatedly.
 #[test]
-fn a_worker_has_it_after_a_handoff() {
+fn a_worker_has_the_context_after_a_handoff() {
     let runtime = reveille::runtime::Builder::new().workers(1).build().unwrap();
     for _ in 0..3 {
         let blocks = runtime.spawn(async {
@@ -204,7 +205,7 @@ fn a_worker_has_it_after_a_handoff() {
     }
 }
 
-/// The timers of both runtimes, inside a poll of ours that does not end before.
+/// Uses the timers of both runtimes inside one of our polls, which ends only after the timers.
 #[test]
 fn a_runtime_of_tokio_that_blocks_on_inside_a_poll_makes_progress() {
     const SHORT: Duration = Duration::from_millis(5);

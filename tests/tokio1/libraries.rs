@@ -49,7 +49,7 @@ fn timeouts_run_out() {
     });
 }
 
-/// The timers of both are waited for by one task.
+/// One task waits for the timers of both runtimes.
 #[test]
 fn both_kinds_of_timers_wake_one_task() {
     everywhere(|| {

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tree_that_uses_async_process_besides_is_told_to_patch_it_too() {
+    fn the_report_also_patches_an_async_process_that_the_tree_uses() {
         let with = |user: &str| {
             let process = format!(
                 "[[package]]\nname = \"async-process\"\nversion = \"2.5.0\"\n\

@@ -317,7 +317,7 @@ fn a_span_ends_by_itself_or_with_its_task() {
 
 /// The names come after the chunks, so a file that is cut off often lacks them.
 #[test]
-fn tasks_of_places_without_a_name_are_told_apart() {
+fn tasks_of_places_without_a_name_are_distinguished() {
     let origin = |place| Origin { place, type_id: place + 1 };
     let lines = [
         at(0, Event::spawn(A, origin(0x10), Flavour::Pool)),

@@ -1,4 +1,4 @@
-//! Features that async-std's API lacked, lost or closed.
+//! API that async-std did not have, had removed, or hid behind features.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -11,8 +11,9 @@ use reveille::stream;
 use reveille::stream::ConcurrentExt as _;
 use reveille::task::{self, block_on};
 
-/// So a test of one covers the other. TCP and Unix streams are the shim's own, because closing them
-/// does nothing there; so are the listeners that accept them.
+/// Types of the shim are those of reveille, so a test of one covers the other. TCP and Unix streams
+/// are the shim's own types, because `close` does nothing there, and so are the listeners that
+/// accept them.
 #[test]
 fn the_types_of_the_shim_are_those_of_reveille() {
     fn is_same<A: 'static, B: 'static>() -> bool {

@@ -16,9 +16,9 @@ fn limit(resource: Resource, to: u64) {
     setrlimit(resource, Rlimit { current: Some(to), maximum }).unwrap();
 }
 
-/// The loop of async-std's book, which ends at the first error.
+/// The accept loop of async-std's book, which ends at the first error.
 #[test]
-fn fault_658_the_accept_loop_outlasts_a_want_of_descriptors() {
+fn fault_658_the_accept_loop_continues_after_descriptors_ran_out() {
     async fn accept_loop(listener: TcpListener) -> std::io::Result<()> {
         let mut incoming = listener.incoming();
         while let Some(stream) = incoming.next().await {
@@ -64,7 +64,7 @@ fn fault_126_the_blocking_pool_does_without_threads_that_cannot_be_started() {
                 gate.recv().unwrap();
             });
             begin.recv().unwrap();
-            // The first thread runs, and so do all other threads of the runtime.
+            // By now the first blocking thread runs, and so do all other threads of the runtime.
             block_on(task::spawn(async {}));
             let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
             let pages: u64 = pages.split(' ').next().unwrap().parse().unwrap();

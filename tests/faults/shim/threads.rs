@@ -29,7 +29,8 @@ fn fault_an_invalid_number_of_threads_is_refused() {
     }
 }
 
-/// If both async-std's variable and ours are set, ours decides, and for one runtime only.
+/// If both async-std's variable and ours are set, ours takes precedence. It applies to the global
+/// runtime only.
 #[test]
 fn fault_593_our_own_variable_wins() {
     let environment = [("ASYNC_STD_THREAD_COUNT", "3"), ("REVEILLE_THREADS", "4")];
@@ -99,7 +100,7 @@ fn fault_79_a_runtime_is_shut_down_and_says_what_it_left() {
 }
 
 #[test]
-fn fault_593_threads_are_named_counted_and_told_when_they_begin_and_end() {
+fn fault_593_threads_have_a_name_a_limit_and_hooks() {
     let (sender, told) = mpsc::channel();
     let (begin, end) = (sender.clone(), sender);
     let report = |what| {
@@ -150,7 +151,7 @@ fn fault_593_threads_have_the_priority_that_their_hook_gives_them() {
     let niceness = || rustix::process::getpriority_process(None).unwrap();
     let before = niceness();
     let builder = Builder::new().workers(2).on_thread_start(|| {
-        // Of the calling thread, on Linux.
+        // On Linux this is the priority of the calling thread.
         rustix::process::nice(3).unwrap();
     });
     let runtime = builder.build().unwrap();
@@ -181,7 +182,7 @@ fn fault_813_the_quota_of_the_container_decides_how_many_workers_there_are() {
 mod quota {
     use std::path::PathBuf;
 
-    /// Names the group that the test's process enters.
+    /// The variable with the group that the test's process enters.
     pub(crate) const GROUP: &str = "REVEILLE_TEST_GROUP";
 
     /// A control group that grants one processor's time, removed when it is dropped.
@@ -191,7 +192,7 @@ mod quota {
         /// `None` if the system has no such groups, or does not let the test create one.
         pub(crate) fn of_one_processor() -> Option<Group> {
             let name = format!("reveille-test-{}", std::process::id());
-            // The second version of control groups, then the first.
+            // Tries the second version of control groups, then the first.
             for (parent, file, quota) in [
                 ("/sys/fs/cgroup", "cpu.max", "100000 100000"),
                 ("/sys/fs/cgroup/cpu", "cpu.cfs_quota_us", "100000"),

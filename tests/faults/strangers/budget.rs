@@ -1,7 +1,7 @@
 //! Futures that share a task share its budget: none of them may starve the others.
 //!
-//! tokio#4612 (`join!` starves its second future), tokio#4291 (a time limit that is never seen to
-//! be over), tokio#2390 (a set of futures that goes on polling without budget).
+//! tokio#4612: `join!` starves its second future. tokio#4291: a time limit is never checked.
+//! tokio#2390: a set of futures continues to poll without budget.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,8 @@ use reveille_tests::conformance;
 
 use super::soon;
 
-/// Rounds after which the other future has been starved. Each uses two units of the budget.
+/// After this many rounds the other future counts as starved. Each round uses two units of the
+/// budget.
 const ROUNDS_MAX: u32 = 20_000;
 
 /// Uses up every budget of its task until `is_over`. Returns the number of rounds.
@@ -32,7 +33,7 @@ async fn greedy(is_over: Arc<AtomicBool>) -> u32 {
     ROUNDS_MAX
 }
 
-/// Does some operations that need budget, then ends the greedy ones.
+/// Does some operations that need budget, then ends the greedy futures.
 async fn modest(is_over: Arc<AtomicBool>) -> u32 {
     let (mut left, mut right) = UnixStream::pair().unwrap();
     for _ in 0..20 {
@@ -60,7 +61,7 @@ async fn the_second_of_a_pair_is_not_starved() {
 
 async fn the_second_of_a_race_is_not_starved() {
     let (left, right) = both();
-    // The greedy one ends after the modest one, if that gets a turn at all.
+    // The greedy future ends only after the modest one has run.
     assert!(left.race(right).await < ROUNDS_MAX);
     let (left, right) = both();
     let race = async { Ok::<_, ()>(left.await) }.try_race(async { Ok(right.await) });
@@ -120,7 +121,7 @@ async fn a_time_limit_of_zero_is_seen_although_the_future_uses_up_the_budget() {
     let once = stream::from_iter([()]).throttle(Duration::ZERO);
     let (mut left, mut right) = UnixStream::pair().unwrap();
     let mut busy = Box::pin(once.chain(stream::from_fn(|| None)));
-    // A stream that uses up the budget without giving an item.
+    // A stream that uses up the budget without yielding an item.
     let mut rounds = 0;
     let never_an_item = stream_of(async move {
         busy.next().await;
@@ -134,7 +135,7 @@ async fn a_time_limit_of_zero_is_seen_although_the_future_uses_up_the_budget() {
     assert!(limited.next().await.expect("it has not ended").is_err());
 }
 
-/// A stream of the one item that `future` gives.
+/// A stream with one item, the output of `future`.
 fn stream_of<F: Future>(future: F) -> impl Stream<Item = F::Output> {
     struct Of<F>(Option<std::pin::Pin<Box<F>>>);
     impl<F: Future> Stream for Of<F> {
@@ -153,7 +154,7 @@ fn stream_of<F: Future>(future: F) -> impl Stream<Item = F::Output> {
 }
 
 async fn a_loop_of_pairs_without_budget_ends_its_poll() {
-    // If each pair lent a unit of its own, this task would never yield to the other one.
+    // If each pair had an extra unit of its own, this task would never yield to the other one.
     let is_over = Arc::new(AtomicBool::new(false));
     let other = reveille::task::spawn({
         let is_over = Arc::clone(&is_over);

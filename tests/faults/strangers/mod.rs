@@ -11,7 +11,8 @@ mod unix;
 
 use std::time::Duration;
 
-/// The time limit for something that must not hang. Nothing that passes takes a tenth of it.
+/// The time limit for an operation that must not hang. A passing test takes less than a tenth of
+/// it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Fails instead of hanging.

@@ -184,12 +184,12 @@ async fn the_system_decides_how_many_connections_wait_to_be_accepted() {
 // trio#247 and #809, compio#315.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_connection_that_is_given_up_leaves_no_descriptor() {
+fn a_dropped_connect_leaves_no_descriptor() {
     use reveille_tests::measure::descriptors;
 
     reveille_tests::child::passes_in_own_process(&[], || {
         task::block_on(async {
-            // A backlog of zero, which the first connections fill.
+            // The first connections fill a backlog of zero.
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
             rustix::net::listen(&listener, 0).unwrap();

@@ -48,7 +48,7 @@ async fn a_status_does_not_wait_for_a_grandchild_that_holds_the_pipe() {
     }
     let grandchild = String::from_utf8(text).unwrap().trim().parse().unwrap();
     kill_process(Pid::from_raw(grandchild).unwrap(), Signal::KILL).unwrap();
-    // Now that it is gone the pipe ends.
+    // The grandchild has ended, so the pipe ends too.
     assert_eq!(soon(stdout.read_to_end(&mut Vec::new())).await.unwrap(), 0);
 }
 

@@ -15,7 +15,7 @@ use reveille_tests::conformance;
 
 use super::soon;
 
-/// Two items, while it holds a sender.
+/// A stream of two items that holds a sender.
 struct Holder {
     _sender: Sender<u8>,
     left: u8,
@@ -151,7 +151,7 @@ async fn lines_outlast_an_error_behind_data() {
 }
 
 // futures-rs#2784: bytes that are not text caused an endless loop.
-async fn a_line_that_is_no_text_is_one_error_and_the_next_line_follows() {
+async fn a_line_of_invalid_utf8_is_one_error_and_the_next_line_follows() {
     let mut lines = BufReader::new(&b"pierre\naur\xe9lie\nolivier"[..]).lines();
     assert_eq!(lines.next().await.unwrap().unwrap(), "pierre");
     assert_eq!(lines.next().await.unwrap().unwrap_err().kind(), ErrorKind::InvalidData);
@@ -215,7 +215,7 @@ conformance!(
     a_stream_is_not_polled_after_its_end_and_the_others_go_on,
     a_future_that_is_done_is_dropped_before_its_partner,
     lines_outlast_an_error_behind_data,
-    a_line_that_is_no_text_is_one_error_and_the_next_line_follows,
+    a_line_of_invalid_utf8_is_one_error_and_the_next_line_follows,
     a_read_that_fails_leaves_the_string_as_std_does,
     a_vector_of_the_right_size_does_not_grow,
     infinite_streams_of_failures_collect_to_the_first,

@@ -63,7 +63,7 @@ async fn the_shortest_sleeps_end() {
     }
 }
 
-async fn a_sleep_that_is_given_up_does_not_delay_the_short_one_behind_it() {
+async fn a_sleep_that_is_dropped_does_not_delay_the_short_one_behind_it() {
     for _ in 0..100 {
         assert!(is_pending(pin!(task::sleep(Duration::from_secs(3_600)))).await);
         soon(task::sleep(Duration::from_micros(3))).await;
@@ -72,7 +72,7 @@ async fn a_sleep_that_is_given_up_does_not_delay_the_short_one_behind_it() {
 
 conformance!(
     the_shortest_sleeps_end,
-    a_sleep_that_is_given_up_does_not_delay_the_short_one_behind_it,
+    a_sleep_that_is_dropped_does_not_delay_the_short_one_behind_it,
 );
 
 /// Ends a runtime of two workers by calling `end` inside it. Fails instead of hanging.

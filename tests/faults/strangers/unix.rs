@@ -33,7 +33,7 @@ async fn an_abstract_name_is_the_one_that_others_know() {
 
 // async-std#248: the listener stopped after the first connection, or after one that it did not wait
 // for.
-async fn a_listener_goes_on_after_connections_and_after_giving_up() {
+async fn a_listener_continues_after_connections_and_after_dropped_accepts() {
     let path = std::env::temp_dir().join(unique(""));
     let listener = UnixListener::bind(&path).await.unwrap();
     let mut incoming = listener.incoming();
@@ -66,6 +66,6 @@ async fn names_that_cannot_be_are_refused_and_named() {
 conformance!(
     #[cfg(target_os = "linux")]
     an_abstract_name_is_the_one_that_others_know,
-    a_listener_goes_on_after_connections_and_after_giving_up,
+    a_listener_continues_after_connections_and_after_dropped_accepts,
     names_that_cannot_be_are_refused_and_named,
 );

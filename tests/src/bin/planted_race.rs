@@ -21,7 +21,7 @@ struct Published {
     is_there: AtomicBool,
 }
 
-// SAFETY: violated on purpose, except by `acquire`: two of the programs race for the number.
+// SAFETY: violated on purpose, except in `acquire`: two of the programs race for the number.
 unsafe impl Sync for Published {}
 
 impl Published {
@@ -36,7 +36,8 @@ impl Published {
     }
 }
 
-/// One thread writes and stores the flag with `store`; this one loads it with `load` and reads.
+/// Another thread writes the number and stores the flag with `store`. This one loads the flag with
+/// `load` and reads the number.
 fn publish(store: Ordering, load: Ordering) {
     let number = Published { number: UnsafeCell::new(0), is_there: AtomicBool::new(false) };
     let number = Arc::new(number);

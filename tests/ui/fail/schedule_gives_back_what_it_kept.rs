@@ -1,4 +1,4 @@
-//! An executor gives back its own reference to a task, not one that anybody can make.
+//! An executor gives back its own reference to a task, not one that any code can make.
 //~ error[E0053]: method `completed` has an incompatible type for trait
 
 use std::any::Any;

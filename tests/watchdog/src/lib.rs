@@ -1,21 +1,21 @@
 //! Ends a test program in which a test hangs, and prints the name of the test and its stack.
 //!
 //! A test program needs one line, `use reveille_watchdog as _;`, and tidy checks that each has it.
-//! Nothing else changes: the harness is the stock one, in all its modes. The line links a function
-//! that runs before `main` and starts a thread, and that thread looks at the others.
+//! The harness is the standard one, and all its modes work. The line links a function that runs
+//! before `main` and starts a thread, which checks the other threads.
 //!
-//! A test hangs if no thread of the program is younger than the limit: the harness starts a thread
-//! for each test, `--test-threads=1` included, so a program without young threads has started no
-//! test for that long, and has not come to its end either. The limit is 180 seconds, or so many as
-//! the variable `REVEILLE_TEST_LIMIT` says. A program that goes on starting threads although a test
-//! hangs, other than those of a runtime, ends after five times the limit, and so does one on a
-//! system whose threads we cannot list.
+//! A test counts as hanging if no thread of the program is younger than the limit. The harness
+//! starts a thread for each test, even with `--test-threads=1`. So a program without young threads
+//! has not started a test for that long, and has not ended either. The limit is 180 seconds, or the
+//! value of the variable `REVEILLE_TEST_LIMIT`. If a program keeps starting threads of its own
+//! although a test hangs, it ends after five times the limit. The same holds on systems whose
+//! threads cannot be listed.
 //!
-//! Then it prints every thread with its state, the stack of each, the tasks and the counters of
-//! each runtime, and the name of each test that runs, and aborts the process.
+//! Then the watchdog prints each thread with its state and stack, the tasks and counters of each
+//! runtime, and the name of each running test. It then aborts the process.
 //!
-//! Until half of the limit has passed it does nothing but sleep, so that tests that count threads,
-//! descriptors or allocations have to allow for one more thread and for nothing else.
+//! Until half of the limit has passed it only sleeps. So tests that count threads, descriptors or
+//! allocations have to allow for one more thread and nothing else.
 //!
 //! | what may hang | ended by |
 //! |---|---|
@@ -23,8 +23,9 @@
 //! | a process that a test starts | its watchdog, or the test that waits for it |
 //! | a doc test | `.ci/run`, by a limit of the step; the harness names it after a minute |
 //!
-//! Rejected: a runner in `.cargo/config.toml`, which sees the threads from outside, with 15 bytes
-//! of their names and no stacks; cargo-nextest, which is not what `cargo test` runs.
+//! Rejected: a runner in `.cargo/config.toml`. It sees the threads from outside, without stacks and
+//! with only 15 bytes of their names. Also rejected: cargo-nextest, because `cargo test` does not
+//! run it.
 
 #[cfg(all(not(miri), not(target_os = "linux")))]
 mod elsewhere;
@@ -53,7 +54,7 @@ const LIMIT_DEFAULT: u64 = 180;
 /// The program ends after this many times the limit in any case.
 const PROGRAM_FACTOR: u32 = 5;
 
-/// How often one looks within a limit, from its half on.
+/// How many times the watchdog checks within one limit, after half of it has passed.
 const LOOKS: u32 = 12;
 
 /// The limit that a test has requested, in seconds.
@@ -78,8 +79,8 @@ fn from_environment() -> u64 {
     seconds.filter(|seconds| *seconds > 0).unwrap_or(LIMIT_DEFAULT)
 }
 
-// Runs before `main`, where std does not guarantee to work. Threads do work, on each system that
-// the tests run on, and this needs nothing else.
+// Runs before `main`, where std is not guaranteed to work. This needs only threads, which do work
+// on each system that the tests run on.
 #[cfg(not(miri))]
 #[ctor::ctor(unsafe)]
 fn start() {

@@ -1,9 +1,10 @@
 //! The report about a program that hangs, and its end.
 //!
-//! The stack of a thread, and its whole name, are known to the thread itself alone. So each gets a
-//! signal, and its handler prints them. A handler may do little, and this one allocates and takes
-//! the lock of std's backtraces, so it may wait for ever. The process is about to be aborted, so
-//! that matters little: each wait has a limit, and [`LIMIT`] is that of all of them.
+//! Only a thread itself can get its stack and its whole name. So each thread gets a signal, and the
+//! handler prints both. A signal handler must not allocate or lock, but this one allocates and
+//! takes the lock of std's backtraces, so it may block forever. That is acceptable, because the
+//! process is about to be aborted. Each wait has a limit, and [`LIMIT`] is the limit of all waits
+//! together.
 
 use std::backtrace::Backtrace;
 use std::fmt::Write as _;
@@ -34,19 +35,19 @@ const STACK_LIMIT_LATER: Duration = Duration::from_secs(1);
 /// The frame between the handler of a signal and what it interrupted, with its name and without.
 const INTERRUPTED: [&str; 2] = ["__restore_rt", "<unknown>"];
 
-/// So many lines come before that frame at most.
+/// At most this many lines come before that frame.
 const HANDLER_LINES: usize = 8;
 
 /// The frame of the harness under each test.
 const HARNESS: &str = "test::run_test";
 
-/// The frames below these are the same in each thread.
+/// The frames below this one are the same in each thread.
 const BELOW: [&str; 2] = ["__rust_begin_short_backtrace", "test::test_main"];
 
 /// How many threads have printed their stack.
 static ANSWERS: AtomicUsize = AtomicUsize::new(0);
 
-/// The names of the tests that have done so.
+/// The names of the tests whose threads have printed their stack.
 static TESTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Prints the report and aborts the process.
@@ -93,7 +94,7 @@ fn list() -> Vec<i32> {
 
 /// Has each thread print its stack.
 fn stacks(threads: &[i32]) {
-    // Far from the signals that programs use.
+    // A real-time signal that programs do not use.
     let signal = libc::SIGRTMIN() + 7;
     // SAFETY: zeroes are a valid `sigaction`, which has integers and a pointer that may be null.
     let mut action: libc::sigaction = unsafe { mem::zeroed() };
@@ -153,11 +154,11 @@ fn frames(trace: &str) -> String {
     frames.collect::<Vec<_>>().join("\n")
 }
 
-/// Prints what the runtimes of this process know of their tasks.
+/// Prints the tasks of the runtimes of this process.
 #[cfg(not(reveille_loom))]
 fn runtimes() {
     let (sender, receiver) = mpsc::channel();
-    // A worker may be stuck with a lock that this takes.
+    // A stuck worker may hold a lock that this needs.
     let _ = thread::Builder::new().spawn(move || sender.send(reveille_runtime::diagnosis()));
     match receiver.recv_timeout(STACK_LIMIT) {
         Ok(text) => say(&format!("\n{text}\n")),
@@ -165,7 +166,7 @@ fn runtimes() {
     }
 }
 
-/// There are none in a model.
+/// A loom model has no runtimes.
 #[cfg(reveille_loom)]
 fn runtimes() {}
 

@@ -1,7 +1,7 @@
 //! The threads of this process, as the kernel lists them.
 //!
-//! [`youngest`] runs beside the tests, so it allocates nothing and has few descriptors open, for
-//! some microseconds.
+//! [`youngest`] runs beside the tests, so it allocates nothing, and opens few descriptors for a few
+//! microseconds.
 
 use std::ffi::CStr;
 use std::mem::MaybeUninit;
@@ -11,8 +11,8 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{CWD, Mode, OFlags, RawDir, openat};
 use rustix::io::read;
 
-/// Threads with this prefix belong to runtimes, which start them whether tests make progress or
-/// not.
+/// Threads whose name has this prefix belong to runtimes, which start them even if no test makes
+/// progress.
 const RUNTIME: [&str; 3] = ["async-std/", "reveille", "tokio"];
 
 /// What the kernel reports about a thread.
@@ -38,7 +38,7 @@ pub(crate) fn for_each(mut each: impl FnMut(i32, &Stat<'_>)) -> rustix::io::Resu
         let number = entry.file_name().to_str().ok().and_then(|name| name.parse().ok());
         let Some(number) = number.filter(|number| *number != own) else { continue };
         let mut text = [0; 512];
-        // A thread that has ended meanwhile is no thread.
+        // A thread that has ended meanwhile is skipped.
         let Ok(text) = file(folder.as_fd(), entry.file_name(), "stat", &mut text) else { continue };
         if let Some(stat) = parse(text) {
             each(number, &stat);
@@ -64,7 +64,7 @@ pub(crate) fn youngest() -> Option<Duration> {
     (latest > 0).then(|| now.saturating_sub(started))
 }
 
-/// Reads the file `name` of a thread as far as `text` goes.
+/// Reads the file `name` of a thread, at most the length of `text`.
 pub(crate) fn file<'a>(
     folder: BorrowedFd<'_>,
     thread: &CStr,

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conditions_on_the_system_are_told_from_others() {
+    fn only_conditions_on_the_system_are_found() {
         assert!(
             depends_on_system("#[cfg(unix)]") && depends_on_system("#[cfg(not(target_os = \"\"))]")
         );

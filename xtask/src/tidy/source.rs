@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_are_told_from_lifetimes() {
+    fn characters_and_lifetimes_are_distinguished() {
         assert_eq!(code(r#"f('"', '\'', '\u{7}', b'x') "#), ["f('', '', '', b'')"]);
         assert_eq!(code("fn f<'a>(x: &'a str) {}"), ["fn f<'a>(x: &'a str) {}"]);
     }

@@ -1,4 +1,4 @@
-//! The rounds, and what must hold at the end of each.
+//! Runs the rounds, and checks what must hold at the end of each.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -10,17 +10,18 @@ use reveille_tests::measure::{block_thread, descriptors, now, settle, threads};
 
 use crate::churn::{self, Chance};
 
-/// Rounds after which all reusable memory exists: each number of workers has had a pool by then.
+/// After this many rounds all reusable memory exists, because each number of workers has had a
+/// pool.
 const WARM_UP: u64 = 16;
 
-/// How much more memory than after the warm-up may be in use at the end: tables that grew once keep
-/// their capacity. A task leaked per round would be more.
+/// How much memory may be in use at the end, beyond that after the warm-up. Tables that have grown
+/// keep their capacity. A leak of one task per round would exceed this.
 const SLACK_BYTES: usize = 512 * 1024;
 
-/// A round that takes this many half seconds of this process's own time hangs.
+/// A round that takes this many ticks of half a second counts as hanging.
 const PATIENCE: u64 = 240;
 
-/// What to do.
+/// The options.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     seconds: u64,
@@ -52,7 +53,7 @@ impl Options {
     }
 }
 
-/// What all rounds together did.
+/// The counts over all rounds.
 #[derive(Debug, Default)]
 pub(crate) struct Account {
     /// Tasks and closures that were created, and those that have been dropped.
@@ -141,8 +142,8 @@ fn print_unexpected(panic: &std::panic::PanicHookInfo<'_>) {
     }
 }
 
-/// Ends the process if a round hangs. Counts its own ticks, so a process that was stopped for a
-/// while is not taken for one that hangs.
+/// Ends the process if a round hangs. It counts its own ticks, so a process that was stopped for a
+/// while does not count as hanging.
 fn watch(options: &Options, rounds: &Arc<AtomicU64>) {
     let (rounds, Options { seed, first_round, .. }) = (Arc::clone(rounds), *options);
     let watch = move || {
@@ -214,7 +215,7 @@ fn build(chance: &mut Chance, round: u64, account: &'static Account) -> Runtime 
 /// What must hold when a runtime has ended.
 fn check(account: &Account, before: (usize, usize)) {
     let get = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
-    // A waker in another thread may hold the last reference to a cell, but no future.
+    // A waker in another thread may hold the last reference to a cell, but the future is dropped.
     assert_eq!(get(&account.gone), get(&account.made), "every task ends once");
     assert_eq!(get(&account.told), get(&account.panics), "every panic is told once");
     // The watcher of `block_on` threads and their host start when they are needed, once for the

@@ -182,7 +182,7 @@ async fn sleep(chance: &mut Chance, account: &'static Account) {
     account.sleeps.fetch_add(sleeps.len() as u64, Ordering::Relaxed);
     let kept = sleeps.split_off(sleeps.len() / 2);
     if chance.one_in(3) {
-        // Dropped or awaited by the caller.
+        // The caller drops or awaits the handle.
         let life = Life::new(account);
         let moved = task::spawn(async move {
             let _life = life;
@@ -199,7 +199,7 @@ async fn sleep(chance: &mut Chance, account: &'static Account) {
     }
 }
 
-/// Wakers that outsiders wake, by value or by reference, or only drop.
+/// Wakers that other threads wake by value or by reference, or only drop.
 static OUTSIDE: Mutex<Option<mpsc::Sender<Waker>>> = Mutex::new(None);
 
 async fn be_woken(chance: &mut Chance, account: &'static Account) {
@@ -321,7 +321,7 @@ fn panic_alone(account: &'static Account) {
     }));
 }
 
-/// Threads that are not the runtime's: one that wakes, one that spawns and waits.
+/// Threads that do not belong to the runtime: one that wakes, one that spawns and waits.
 pub(crate) fn outsiders(
     runtime: &Runtime,
     chance: &mut Chance,

@@ -1,15 +1,16 @@
-//! Stress: everything at once, chosen at random, with a check at the end of each round.
+//! Stress test: random operations of all kinds at the same time, with checks at the end of each
+//! round.
 //!
 //! ```text
 //! stress [--seconds N] [--seed S] [--from ROUND] [--light]
 //! ```
 //!
-//! Each round builds a runtime with options of its own, lets actors loose in it that spawn, cancel,
-//! wake, sleep, talk through sockets, block and panic ([`churn`]), and ends it, half of the time in
-//! the middle of things. Then every task has ended ([`account`]), and no thread and no descriptor
-//! is left; at the end neither is memory beyond what the first rounds needed. Nothing is expected
-//! of the time that things take, so that it runs under valgrind and the sanitizers (`--light`
-//! makes the rounds smaller for them).
+//! Each round builds a runtime with random options. Actors in it spawn, cancel, wake, sleep, use
+//! sockets, block and panic ([`churn`]). Then the round ends the runtime, half of the time while
+//! actors still run. After that every task must have ended ([`account`]), and no thread and no
+//! descriptor may be left. At the end of the program, no more memory may be in use than the first
+//! rounds needed. No check depends on time, so the program runs under valgrind and the sanitizers
+//! (`--light` makes the rounds smaller for them).
 //!
 //! The seed of a failed round is printed. It reproduces the choices, but not the order in which the
 //! system runs the threads.

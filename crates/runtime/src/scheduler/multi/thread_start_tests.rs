@@ -60,7 +60,7 @@ fn a_start_fails_and_leaves_no_thread_whichever_is_refused() {
 }
 
 #[test]
-fn a_spare_thread_that_is_refused_is_asked_for_again() {
+fn a_refused_spare_thread_is_requested_again() {
     let threads = Arc::default();
     // One worker and the monitor; the next two are refused.
     let spawner = spawner(&threads, |number| number == 2 || number == 3);

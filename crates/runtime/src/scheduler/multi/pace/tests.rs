@@ -43,7 +43,7 @@ fn the_mean_follows_the_polls() {
 }
 
 #[test]
-fn a_long_poll_among_short_ones_counts_for_a_quarter_at_most() {
+fn a_long_poll_among_short_ones_has_a_weight_of_a_quarter_at_most() {
     assert_eq!(next_mean(1_000, 1_000_000, 1), (63 * 1_000 + 1_000_000) / 64);
     assert_eq!(next_mean(1_000, 1_000_000, 16), (3 * 1_000 + 1_000_000) / 4);
     assert_eq!(next_mean(1_000, 1_000_000, 64), next_mean(1_000, 1_000_000, 16));
@@ -81,7 +81,7 @@ fn one_long_poll_shortens_the_interval_at_once_and_it_grows_by_doubling() {
 }
 
 #[test]
-fn a_queue_is_shared_by_the_time_it_takes() {
+fn a_sibling_is_woken_for_enough_queued_work() {
     let (mut short, _) = running(100);
     assert!(!short.is_worth_sharing(250));
     let (mut long, _) = running(100_000);
@@ -90,7 +90,7 @@ fn a_queue_is_shared_by_the_time_it_takes() {
 }
 
 #[test]
-fn a_queue_that_was_once_empty_in_its_window_is_not_shared_as_lasting() {
+fn no_sibling_is_woken_for_a_queue_that_was_empty_once_in_its_window() {
     let window = |lengths: [u64; 4]| {
         let (mut pace, mut now_ns) = running(1_000);
         // The end of a window that began elsewhere.
