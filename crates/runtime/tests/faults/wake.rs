@@ -143,13 +143,22 @@ fn a_local_task_woken_by_other_threads_is_polled_and_dropped_on_its_own() {
         while polls.borrow().len() < 100 {
             yield_now().await;
         }
-        // The task was cancelled on another thread, but is dropped on this one.
+        // Tasks that are cancelled on another thread are dropped on this one: one that is woken
+        // again and again, and one that waits.
+        let guard = OnOwnThread(own);
+        let waits = spawn_local(async move {
+            let _guard = guard;
+            std::future::pending::<()>().await;
+        });
+        yield_now().await;
         let cancelled = reveille_runtime::spawn_blocking(move || {
             task.abort();
-            task
+            waits.abort();
+            (task, waits)
         });
-        let (task,) = (cancelled.await,);
-        assert!(task.result().await.is_err());
+        let (task, waits) = cancelled.await;
+        assert!(task.result().await.unwrap_err().is_cancelled());
+        assert!(waits.result().await.unwrap_err().is_cancelled());
     });
     assert!(polls.borrow().iter().all(|id| *id == own));
     waking.join().unwrap();
