@@ -1,6 +1,8 @@
 //! `io::copy` between sockets, `copy_bidirectional`, `split`, `duplex`, `read_buf`, `read_to_end`.
 
+use std::future::poll_fn;
 use std::io::ErrorKind;
+use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -309,6 +311,55 @@ async fn read_buf_fills_the_spare_capacity_and_grows_a_full_vector() {
     assert_eq!(slice.read_buf(&mut buf).await.unwrap(), 3);
 }
 
+/// Reads into a buffer that is not initialized, and returns a copy of what was read.
+async fn read_uninit(reader: &mut (impl Read + Unpin), len: usize) -> Vec<u8> {
+    let mut buf = vec![MaybeUninit::uninit(); len];
+    poll_fn(|cx| {
+        let start = buf.as_ptr().addr();
+        let read = io::poll_read_uninit(Pin::new(&mut *reader), cx, &mut buf);
+        read.map(|read| {
+            let bytes = read.unwrap();
+            assert_eq!(bytes.as_ptr().addr(), start);
+            bytes.to_vec()
+        })
+    })
+    .await
+}
+
+async fn a_read_without_initialized_memory_shows_only_what_was_read() {
+    let (mut client, mut server) = tcp_pair().await;
+    client.write_all(b"0123456789").await.unwrap();
+    assert_eq!(read_uninit(&mut server, 4).await, b"0123");
+    let mut rest = Vec::new();
+    while rest.len() < 6 {
+        rest.extend(read_uninit(&mut &server, 64).await);
+    }
+    assert_eq!(rest, b"456789");
+    // It waits: the bytes are sent by another task.
+    let sending = task::spawn(async move { client.write_all(b"more").await.unwrap() });
+    let mut more = Vec::new();
+    while more.len() < 4 {
+        more.extend(read_uninit(&mut server, 64).await);
+    }
+    assert_eq!(more, b"more");
+    sending.await;
+    assert_eq!(read_uninit(&mut server, 64).await, b"", "the client is closed");
+}
+
+async fn a_reader_of_another_type_gets_cleared_memory() {
+    let all = bytes(40_000);
+    let (mut slice, mut got) = (&all[..], Vec::new());
+    loop {
+        let some = read_uninit(&mut slice, 30_000).await;
+        assert!(some.len() <= 16 << 10);
+        if some.is_empty() {
+            break;
+        }
+        got.extend(some);
+    }
+    assert_eq!(got, all);
+}
+
 /// A reader that returns bytes in pieces, inspects the buffer, and is sometimes pending.
 struct Pieces {
     left: Vec<u8>,
@@ -375,6 +426,8 @@ conformance! {
     a_duplex_stream_is_bounded_and_sees_the_end_of_its_peer,
     a_writer_that_waits_is_woken_when_the_reader_is_dropped,
     read_buf_fills_the_spare_capacity_and_grows_a_full_vector,
+    a_read_without_initialized_memory_shows_only_what_was_read,
+    a_reader_of_another_type_gets_cleared_memory,
     a_reader_in_pieces_fills_a_vector_in_order,
     a_dropped_read_to_end_keeps_what_it_has,
 }

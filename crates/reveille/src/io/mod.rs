@@ -107,6 +107,7 @@ pub use stdin::{Stdin, stdin};
 pub use timeout::timeout;
 #[doc(hidden)]
 pub use timeout::timeout_lent;
+pub use uninit::poll_read_uninit;
 pub use write::{Write, WriteExt};
 
 pub mod prelude;
@@ -131,6 +132,7 @@ mod seek;
 mod split;
 mod stdin;
 mod timeout;
+mod uninit;
 mod write;
 
 /// The default capacity of buffered readers and writers, in bytes, as in std.

@@ -12,6 +12,8 @@ use std::task::{Context, Poll};
 
 use reveille_runtime::io::{Descriptor, Interest, Io};
 
+use crate::os::uninit::UninitBuf;
+
 /// What [`Connection`] needs from a socket of std.
 pub(crate) trait StreamSocket: Descriptor + Sized {
     /// The name of our type, for error messages.
@@ -47,6 +49,13 @@ pub(crate) trait StreamSocket: Descriptor + Sized {
         io: &Io<Self>,
         cx: &mut Context<'_>,
         buf: &mut Vec<u8>,
+    ) -> Poll<io::Result<usize>>;
+
+    /// Receives into a buffer that is not initialized, and returns how many bytes were received.
+    fn poll_recv_uninit(
+        io: &Io<Self>,
+        cx: &mut Context<'_>,
+        buf: &mut UninitBuf<'_>,
     ) -> Poll<io::Result<usize>>;
 
     /// Receives into several buffers.
@@ -132,6 +141,15 @@ impl<T: StreamSocket> Connection<T> {
         buf: &mut Vec<u8>,
     ) -> Poll<io::Result<usize>> {
         T::poll_recv_spare(&self.io, cx, buf)
+    }
+
+    #[inline]
+    pub(crate) fn poll_read_uninit(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut UninitBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        T::poll_recv_uninit(&self.io, cx, buf)
     }
 
     /// Reads without waiting.

@@ -13,7 +13,10 @@ use super::connection::{Connection, StreamSocket, impl_stream_io};
 use super::{ToSocketAddrs, first_success};
 use crate::future;
 use crate::io::context::Context as _;
-use crate::os::socket::{connect_tcp, is_closed, recv, recv_spare, send, send_vectored};
+use crate::os::socket::{
+    connect_tcp, is_closed, recv, recv_spare, recv_uninit, send, send_vectored,
+};
+use crate::os::uninit::UninitBuf;
 
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
 
@@ -425,6 +428,16 @@ impl TcpStream {
         self.io.poll_read_spare(cx, buf)
     }
 
+    /// Reads into a buffer that is not initialized.
+    #[inline]
+    pub(crate) fn poll_read_uninit(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut UninitBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_read_uninit(cx, buf)
+    }
+
     /// Returns the socket, still non-blocking. If clones use it, returns a duplicate.
     pub(crate) fn into_std_shared(self) -> io::Result<std::net::TcpStream> {
         self.io.into_std_shared()
@@ -502,6 +515,17 @@ impl StreamSocket for std::net::TcpStream {
     ) -> Poll<io::Result<usize>> {
         let len = buf.capacity() - buf.len();
         io.poll_recv_with(cx, len, buf, append, |stream, buf| recv_spare(stream, buf))
+    }
+
+    #[inline]
+    fn poll_recv_uninit(
+        io: &Io<Self>,
+        cx: &mut Context<'_>,
+        buf: &mut UninitBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        io.poll_recv_with(cx, buf.len(), buf, UninitBuf::fill, |stream, buf| {
+            recv_uninit(stream, buf)
+        })
     }
 
     fn poll_recv_vectored(

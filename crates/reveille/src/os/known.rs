@@ -9,6 +9,7 @@ use std::io;
 use std::task::{Context, Poll};
 
 use crate::net::TcpStream;
+use crate::os::uninit::UninitBuf;
 #[cfg(unix)]
 use crate::os::unix::net::UnixStream;
 
@@ -47,6 +48,20 @@ impl<'a> Known<'a> {
             Known::Tcp(stream) => stream.poll_read_spare(cx, buf),
             #[cfg(unix)]
             Known::Unix(stream) => stream.poll_read_spare(cx, buf),
+        }
+    }
+
+    /// Reads into a buffer that is not initialized.
+    #[inline]
+    pub(crate) fn poll_read_uninit(
+        self,
+        cx: &mut Context<'_>,
+        buf: &mut UninitBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        match self {
+            Known::Tcp(stream) => stream.poll_read_uninit(cx, buf),
+            #[cfg(unix)]
+            Known::Unix(stream) => stream.poll_read_uninit(cx, buf),
         }
     }
 }

@@ -42,3 +42,4 @@ pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod splice;
 pub(crate) mod terminal;
+pub(crate) mod uninit;

@@ -15,13 +15,13 @@ use crate::net::KeepAlive;
 #[cfg(unix)]
 pub(crate) use unix::{
     HAS_FAST_OPEN, PAUSES, accept_tcp, begin_connect, connect_tcp, connect_unix, finish_connect,
-    is_closed, is_out_of_resources, is_tcp, is_transient, lengthen_queue, recv, recv_spare, send,
-    send_vectored, set_fast_open, set_reuse_port,
+    is_closed, is_out_of_resources, is_tcp, is_transient, lengthen_queue, recv, recv_spare,
+    recv_uninit, send, send_vectored, set_fast_open, set_reuse_port,
 };
 #[cfg(windows)]
 pub(crate) use windows::{
     HAS_FAST_OPEN, accept_tcp, begin_connect, connect_tcp, finish_connect, is_closed,
-    is_out_of_resources, is_tcp, is_transient, lengthen_queue, recv, recv_spare, send,
+    is_out_of_resources, is_tcp, is_transient, lengthen_queue, recv, recv_spare, recv_uninit, send,
     send_vectored, set_fast_open, set_reuse_port,
 };
 
@@ -77,6 +77,7 @@ mod unix {
     };
 
     use super::BeginConnect;
+    use crate::os::uninit::UninitBuf;
     use crate::os::unix::net::address;
 
     /// The first and the longest pause before the full queue of another socket is tried again.
@@ -110,6 +111,15 @@ mod unix {
         let (_, len) =
             rustix::net::recv(socket, rustix::buffer::spare_capacity(buf), RecvFlags::empty())?;
         Ok(len)
+    }
+
+    /// Like [`recv`], into a buffer that is not initialized.
+    #[inline]
+    pub(crate) fn recv_uninit(socket: impl AsFd, buf: &mut UninitBuf<'_>) -> io::Result<usize> {
+        buf.fill_with(|bytes| {
+            let ((read, _), _) = rustix::net::recv(socket, bytes, RecvFlags::empty())?;
+            Ok(read)
+        })
     }
 
     /// Whether the peer of a stream socket has closed its side; `WouldBlock` if it has not. Takes
@@ -402,6 +412,7 @@ mod windows {
     use reveille_runtime::spawn_plain;
 
     use super::BeginConnect;
+    use crate::os::uninit::UninitBuf;
 
     /// `WSAEMFILE` and `WSAENOBUFS`.
     const OUT_OF_RESOURCES: [i32; 2] = [10024, 10055];
@@ -419,6 +430,14 @@ mod windows {
         let len = recv(socket, &mut bytes[..room])?;
         buf.extend_from_slice(&bytes[..len]);
         Ok(len)
+    }
+
+    /// Like [`recv`], into a buffer that is not initialized. The bytes take the same detour.
+    pub(crate) fn recv_uninit(socket: &TcpStream, buf: &mut UninitBuf<'_>) -> io::Result<usize> {
+        let mut bytes = [0; 16 * 1024];
+        let room = bytes.len().min(buf.len());
+        let len = recv(socket, &mut bytes[..room])?;
+        Ok(buf.fill(&bytes[..len]))
     }
 
     /// Whether the peer has closed its side and everything before the end was read; `WouldBlock`

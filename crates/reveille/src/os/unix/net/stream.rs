@@ -13,7 +13,10 @@ use reveille_runtime::io::{Interest, Io};
 use super::{SocketAddr, address};
 use crate::io::context::Context as _;
 use crate::net::connection::{Connection, StreamSocket, impl_stream_io};
-use crate::os::socket::{connect_unix, is_closed, recv, recv_spare, send, send_vectored};
+use crate::os::socket::{
+    connect_unix, is_closed, recv, recv_spare, recv_uninit, send, send_vectored,
+};
+use crate::os::uninit::UninitBuf;
 use crate::path::Path;
 
 pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
@@ -259,6 +262,16 @@ impl UnixStream {
         self.io.poll_read_spare(cx, buf)
     }
 
+    /// Reads into a buffer that is not initialized.
+    #[inline]
+    pub(crate) fn poll_read_uninit(
+        &self,
+        cx: &mut Context<'_>,
+        buf: &mut UninitBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        self.io.poll_read_uninit(cx, buf)
+    }
+
     /// Returns the socket, still non-blocking. If clones use it, returns a duplicate.
     pub(crate) fn into_std_shared(self) -> io::Result<StdUnixStream> {
         self.io.into_std_shared()
@@ -311,6 +324,14 @@ impl StreamSocket for StdUnixStream {
         buf: &mut Vec<u8>,
     ) -> Poll<io::Result<usize>> {
         io.poll_io(cx, Interest::Read, |stream| recv_spare(stream, buf))
+    }
+
+    fn poll_recv_uninit(
+        io: &Io<Self>,
+        cx: &mut Context<'_>,
+        buf: &mut UninitBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        io.poll_io(cx, Interest::Read, |stream| recv_uninit(stream, buf))
     }
 
     fn poll_recv_vectored(

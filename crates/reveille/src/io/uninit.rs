@@ -1,0 +1,72 @@
+//! Reads into memory that is not initialized.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use super::Read;
+use crate::os::known::Known;
+use crate::os::uninit::UninitBuf;
+
+/// How many bytes are cleared for a reader that is no socket of ours: a TLS record's length. More
+/// would mostly be cleared for nothing.
+const CLEARED_LEN: usize = 16 * 1024;
+
+/// Reads into the start of `buf`, which need not be initialized, and returns the bytes that were
+/// read. None of them means that the reader has ended or `buf` is empty.
+///
+/// This is for adapters to other I/O traits whose buffers are not initialized, such as hyper's.
+/// In other code use [`read_buf`](super::ReadExt::read_buf). A TCP or Unix stream of this crate
+/// reads into the buffer directly, also behind a reference. For any other reader at most the first
+/// 16 KiB are cleared in each poll, and no more are read.
+///
+/// The result borrows `buf` and begins where `buf` does, so its type says which bytes are
+/// initialized. Unsafe code that depends on the start should compare the addresses.
+///
+/// # Errors
+///
+/// The error of the reader. No byte was read.
+///
+/// # Panics
+///
+/// Panics if the reader claims to have read more bytes than it was lent.
+///
+/// # Examples
+///
+/// ```
+/// use std::future::poll_fn;
+/// use std::mem::MaybeUninit;
+/// use std::pin::Pin;
+///
+/// use reveille::io::{Cursor, poll_read_uninit};
+///
+/// # fn main() -> reveille::io::Result<()> {
+/// reveille::task::block_on(async {
+///     let mut source = Cursor::new(b"abc");
+///     let mut buf = [MaybeUninit::uninit(); 16];
+///     let len = poll_fn(|cx| {
+///         let read = poll_read_uninit(Pin::new(&mut source), cx, &mut buf);
+///         read.map_ok(|bytes| {
+///             assert_eq!(bytes, b"abc");
+///             bytes.len()
+///         })
+///     });
+///     assert_eq!(len.await?, 3);
+///     Ok(())
+/// })
+/// # }
+/// ```
+#[inline]
+pub fn poll_read_uninit<'b, R: Read + ?Sized>(
+    reader: Pin<&mut R>,
+    cx: &mut Context<'_>,
+    buf: &'b mut [MaybeUninit<u8>],
+) -> Poll<io::Result<&'b mut [u8]>> {
+    let mut buf = UninitBuf::new(buf);
+    match Known::of(reader.as_ref().get_ref()) {
+        Some(socket) => ready!(socket.poll_read_uninit(cx, &mut buf))?,
+        None => ready!(buf.fill_cleared(CLEARED_LEN, |lent| reader.poll_read(cx, lent)))?,
+    };
+    Poll::Ready(Ok(buf.into_filled()))
+}
