@@ -107,7 +107,7 @@ pub use stdin::{Stdin, stdin};
 pub use timeout::timeout;
 #[doc(hidden)]
 pub use timeout::timeout_lent;
-pub use uninit::poll_read_uninit;
+pub use uninit::{is_write_vectored, poll_read_uninit};
 pub use write::{Write, WriteExt};
 
 pub mod prelude;

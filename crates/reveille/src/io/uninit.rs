@@ -1,11 +1,11 @@
-//! Reads into memory that is not initialized.
+//! What adapters to the I/O traits of other crates need to know of a reader or writer.
 
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use super::Read;
+use super::{Read, Write};
 use crate::os::known::Known;
 use crate::os::uninit::UninitBuf;
 
@@ -69,4 +69,32 @@ pub fn poll_read_uninit<'b, R: Read + ?Sized>(
         None => ready!(buf.fill_cleared(CLEARED_LEN, |lent| reader.poll_read(cx, lent)))?,
     };
     Poll::Ready(Ok(buf.into_filled()))
+}
+
+/// Whether one call writes several buffers: whether `writer` is a TCP or Unix stream of this crate,
+/// or a reference to one.
+///
+/// For any other writer the answer is no, because the trait does not say. Then it is better to join
+/// small buffers before a write.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::io::{Sink, is_write_vectored, sink};
+/// use reveille::net::{TcpListener, TcpStream};
+///
+/// # fn main() -> reveille::io::Result<()> {
+/// reveille::task::block_on(async {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let stream = TcpStream::connect(listener.local_addr()?).await?;
+///     assert!(is_write_vectored(&stream));
+///     assert!(!is_write_vectored::<Sink>(&sink()));
+///     Ok(())
+/// })
+/// # }
+/// ```
+#[inline]
+#[must_use]
+pub fn is_write_vectored<W: Write + ?Sized>(writer: &W) -> bool {
+    Known::of(writer).is_some()
 }
