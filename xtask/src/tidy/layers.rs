@@ -6,7 +6,7 @@ use super::source::Line;
 use super::tree::{File, Tree};
 
 /// Which crates of this workspace each crate may depend on, tests aside.
-const CRATES: [(&str, &[&str]); 11] = [
+const CRATES: [(&str, &[&str]); 12] = [
     ("primitive", &[]),
     ("trace", &[]),
     ("task", &["primitive"]),
@@ -17,6 +17,7 @@ const CRATES: [(&str, &[&str]); 11] = [
     ("reveille", &["runtime", "macros"]),
     ("async-std", &["macros"]),
     ("async-process", &["reveille"]),
+    ("hyper", &["reveille"]),
     ("cli", &["trace"]),
 ];
 

@@ -5,11 +5,12 @@ use super::Problem;
 use super::tree::{File, Tree};
 
 /// Files whose `cfg` may depend on the system.
-const OPEN: [&str; 6] = [
+const OPEN: [&str; 7] = [
     "crates/primitive/src",
     "crates/driver/src",
     "crates/runtime/src/io.rs",
     "crates/reveille/src/os",
+    "crates/hyper/src/os",
     "crates/async-std/src",
     "crates/async-process/src",
 ];

@@ -1,0 +1,137 @@
+//! The task of one connection.
+
+use std::error::Error as StdError;
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use futures_io::{AsyncRead, AsyncWrite};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper::service::Service;
+use hyper::{Request, Response};
+use hyper_util::server::conn::auto;
+use log::debug;
+use reveille::task::CancellationToken;
+use reveille::time::{Sleep, timeout};
+
+use crate::{HyperIo, ReveilleExecutor};
+
+/// An error of any type.
+pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// What all connections of a server share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) builder: auto::Builder<ReveilleExecutor>,
+    /// Cancelled when connections have to finish.
+    pub(super) drain: CancellationToken,
+    /// The time limit for the handshake, and for the first request to begin.
+    pub(super) first_request_limit: Option<Duration>,
+}
+
+/// Notes that a request has begun.
+#[derive(Debug)]
+struct Noted<S> {
+    service: S,
+    has_begun: Arc<AtomicBool>,
+}
+
+impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Noted<S> {
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    #[inline]
+    fn call(&self, request: Request<Incoming>) -> S::Future {
+        // Relaxed: the flag publishes nothing else.
+        self.has_begun.store(true, Ordering::Relaxed);
+        self.service.call(request)
+    }
+}
+
+/// Serves a connection to its end. Its errors concern the peer, so they are logged for debugging.
+pub(super) async fn serve_connection<O, I, S, B>(shared: Arc<Shared>, opening: O, service: S)
+where
+    O: Future<Output = io::Result<I>> + Send,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: Service<Request<Incoming>, Response = Response<B>> + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<BoxError>,
+{
+    let Some(io) = open(&shared, opening).await else { return };
+    let has_begun = Arc::new(AtomicBool::new(false));
+    let service = Noted { service, has_begun: Arc::clone(&has_begun) };
+    let connection = shared.builder.serve_connection_with_upgrades(HyperIo(io), service);
+    let mut connection = pin!(connection);
+    let mut drain = Some(shared.drain.cancelled());
+    let mut limit = shared.first_request_limit.map(Sleep::after);
+    let ended = poll_fn(|cx| {
+        if let Some(cancelled) = &mut drain
+            && Pin::new(cancelled).poll(cx).is_ready()
+        {
+            drain = None;
+            connection.as_mut().graceful_shutdown();
+        }
+        // hyper's own limit for headers begins when the version of HTTP is known, and there is no
+        // such limit for HTTP/2.
+        if let Some(sleep) = &mut limit {
+            if has_begun.load(Ordering::Relaxed) {
+                limit = None;
+            } else if Pin::new(sleep).poll(cx).is_ready() {
+                limit = None;
+                debug!("a connection without a request is closed");
+                connection.as_mut().graceful_shutdown();
+            }
+        }
+        connection.as_mut().poll(cx)
+    });
+    if let Err(error) = ended.await {
+        debug!("a connection ended: {}", Chain(&*error));
+    }
+}
+
+/// Waits for the stream, but not longer than for a request, nor when the server ends.
+async fn open<I>(
+    shared: &Shared,
+    opening: impl Future<Output = io::Result<I>> + Send,
+) -> Option<I> {
+    let mut opening = pin!(opening);
+    let mut drain = shared.drain.cancelled();
+    let opened = poll_fn(|cx| {
+        if let Poll::Ready(opened) = opening.as_mut().poll(cx) {
+            return Poll::Ready(Some(opened));
+        }
+        Pin::new(&mut drain).poll(cx).map(|_| None)
+    });
+    let limit = shared.first_request_limit.unwrap_or(Duration::MAX);
+    match timeout(limit, opened).await {
+        Ok(Some(Ok(io))) => return Some(io),
+        Ok(Some(Err(error))) => debug!("a connection could not be opened: {}", Chain(&error)),
+        Ok(None) => {}
+        Err(_) => debug!("a connection could not be opened within {limit:?}"),
+    }
+    None
+}
+
+/// An error with its sources, in one line.
+struct Chain<'a>(&'a (dyn StdError + 'static));
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut source = self.0.source();
+        while let Some(error) = source {
+            write!(f, ": {error}")?;
+            source = error.source();
+        }
+        Ok(())
+    }
+}
