@@ -407,6 +407,7 @@ async fn connections_above_the_limit_wait() {
         body_of(sender.send_request(post("2")).await.unwrap()).await
     });
     // The first connection still has its place.
+    first.ready().await.unwrap();
     assert_eq!(first.send_request(post("3")).await.unwrap().status(), StatusCode::OK);
     begun.recv().await.unwrap();
     assert!(begun.try_recv().is_err(), "the second connection is not served yet");

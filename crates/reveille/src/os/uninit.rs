@@ -36,6 +36,7 @@ impl<'b> UninitBuf<'b> {
 
     /// Passes the buffer to `read`, which returns the part that it has initialized: the start of
     /// the buffer. Returns the length of that part.
+    #[cfg(unix)]
     #[inline]
     pub(crate) fn fill_with(
         &mut self,
