@@ -24,7 +24,8 @@ pub(crate) fn run() -> Outcome {
         TARGETS.iter().partition(|target| is_here(target));
     for target in here {
         let mut cargo = shell::cargo();
-        cargo.args(["check", "--quiet", "-p", "reveille", "-p", "async-std", "--target", target]);
+        cargo.args(["check", "--quiet", "-p", "reveille", "-p", "async-std", "-p", "async-io"]);
+        cargo.args(["--target", target]);
         // A separate folder, so that the flag does not rebuild everything else.
         cargo.env("CARGO_TARGET_DIR", shell::target_dir().join("targets"));
         cargo.env("RUSTFLAGS", "-D warnings");

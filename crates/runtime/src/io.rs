@@ -39,7 +39,7 @@ mod sealed {
         ($($object:ty),*) => { $(impl Sealed for $object {})* };
     }
 
-    owning!(std::net::TcpListener, std::net::TcpStream, std::net::UdpSocket);
+    owning!(super::Held, std::net::TcpListener, std::net::TcpStream, std::net::UdpSocket);
     #[cfg(unix)]
     owning!(
         std::fs::File,
@@ -48,6 +48,44 @@ mod sealed {
         std::os::unix::net::UnixListener,
         std::os::unix::net::UnixStream
     );
+}
+
+/// A descriptor that the holder owns, or that another object keeps open.
+///
+/// For a wrapper of any object with a descriptor: it holds the object beside the `Io`, so that it
+/// can lend it mutably. `Lent` needs a borrow for `'static`. To get one from an object takes unsafe
+/// code, which promises that the object outlives the `Io`.
+#[derive(Debug)]
+pub enum Held {
+    /// A duplicate, of an object that may close or exchange its own.
+    Owned(Owned),
+    /// That of an object which keeps it.
+    Lent(Fd<'static>),
+}
+
+#[cfg(unix)]
+type Owned = std::os::fd::OwnedFd;
+#[cfg(windows)]
+type Owned = std::os::windows::io::OwnedSocket;
+
+#[cfg(unix)]
+impl AsFd for Held {
+    fn as_fd(&self) -> Fd<'_> {
+        match self {
+            Held::Owned(owned) => owned.as_fd(),
+            Held::Lent(lent) => *lent,
+        }
+    }
+}
+
+#[cfg(windows)]
+impl AsFd for Held {
+    fn as_socket(&self) -> Fd<'_> {
+        match self {
+            Held::Owned(owned) => owned.as_socket(),
+            Held::Lent(lent) => *lent,
+        }
+    }
 }
 
 /// A non-blocking object and its readiness.

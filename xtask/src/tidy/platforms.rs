@@ -13,6 +13,7 @@ const OPEN: [&str; 7] = [
     "crates/hyper/src/os",
     "crates/async-std/src",
     "crates/async-process/src",
+    "crates/async-io/src",
 ];
 
 /// Conditions that depend on the system.

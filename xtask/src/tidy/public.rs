@@ -20,6 +20,7 @@ const SHOWN: [&str; 14] = [
     "crates/reveille/src",
     "crates/hyper/src",
     "crates/async-std/src",
+    "crates/async-io/src",
     "crates/macros/src/lib.rs",
     "crates/runtime/src/runtime/builder.rs",
     "crates/runtime/src/runtime.rs",

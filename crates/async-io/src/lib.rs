@@ -1,0 +1,64 @@
+//! async-io, on reveille.
+//!
+//! This package has the name and the API of async-io 2.6, but none of its code. [`Async`] waits in
+//! reveille's driver and [`Timer`] in its timing wheels, so a program that mixes reveille with
+//! crates made for smol has no second reactor and no thread called `async-io`. With these lines in
+//! the manifest of a program, cargo uses this package for its whole dependency tree:
+//!
+//! ```toml
+//! [patch.crates-io]
+//! async-io = { git = "https://github.com/reveille-rs/reveille" }
+//! ```
+//!
+//! async-net, async-signal and async-executor work on it as they are, and so do crates with a
+//! feature for smol or async-io, such as sqlx and quinn.
+//!
+//! # Differences
+//!
+//! * An [`Async`] registers with the driver when it first waits, and with the driver of the thread
+//!   that polls it. Any executor may poll it.
+//! * [`Async::new`] duplicates the descriptor of an object, unless the object is std's: one of
+//!   another crate may close what it lends. The duplicate is closed with the `Async`.
+//! * A descriptor may be in any number of `Async`s: async-io refuses the second with
+//!   `AlreadyExists`.
+//! * If a call is interrupted by a signal (`EINTR`), it is repeated.
+//! * All tasks that poll [`Async::poll_readable`] are woken. In async-io a task replaced another.
+//! * A poll that finds much to do yields after 32 operations, as reveille's own types do.
+//! * The function [`reactor_fd`](os::unix::reactor_fd) has no descriptor to return: each worker
+//!   thread has an event queue of its own.
+//! * The modules for kqueue's filters and for Windows' handles do not exist here. reveille's
+//!   processes and signals wait for children and signals on every system.
+//! * The feature `tracing` has no effect.
+//!
+//! # Examples
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use async_io::{Timer, block_on};
+//!
+//! block_on(Timer::after(Duration::from_millis(1)));
+//! ```
+
+#![deny(unsafe_code)]
+
+#[cfg(test)]
+use reveille_watchdog as _;
+
+mod block_on;
+mod held;
+mod io_safe;
+mod net;
+pub mod os;
+mod readiness;
+mod source;
+mod streams;
+mod timer;
+#[cfg(unix)]
+mod uds;
+
+pub use block_on::block_on;
+pub use io_safe::IoSafe;
+pub use readiness::{Readable, ReadableOwned, Writable, WritableOwned};
+pub use source::Async;
+pub use timer::Timer;
