@@ -19,8 +19,7 @@
 //!   that polls it. Any executor may poll it.
 //! * [`Async::new`] duplicates the descriptor of an object, unless the object is std's: one of
 //!   another crate may close what it lends. The duplicate is closed with the `Async`.
-//! * A descriptor may be in any number of `Async`s: async-io refuses the second with
-//!   `AlreadyExists`.
+//! * A descriptor may be in any number of `Async`s; async-io refuses the second as a duplicate.
 //! * If a call is interrupted by a signal (`EINTR`), it is repeated.
 //! * All tasks that poll [`Async::poll_readable`] are woken. In async-io a task replaced another.
 //! * A poll that finds much to do yields after 32 operations, as reveille's own types do.

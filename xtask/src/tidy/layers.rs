@@ -19,6 +19,7 @@ const CRATES: [(&str, &[&str]); 13] = [
     ("async-process", &["reveille"]),
     ("hyper", &["reveille"]),
     ("async-io", &["reveille", "runtime"]),
+    ("blocking", &["runtime"]),
     ("cli", &["trace"]),
 ];
 
