@@ -11,6 +11,7 @@
 //! cargo xtask parity           what async-std has and the shim lacks; writes PARITY.md
 //! cargo xtask parity --record  records the items of async-std again, from the crate itself
 //! cargo xtask dependents       the tests of crates that depend on async-std, on the shim
+//! cargo xtask shims            the published tests of async-io and others, on the shims
 //! cargo xtask mutants [--list] [NAME...]   puts each fault of FAULTS.md back: its test must fail
 //! cargo xtask targets          type-checks the ports whose standard library is installed
 //! ```
@@ -37,6 +38,7 @@ use std::process::ExitCode;
 const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short] | memory | \
                      stress [--short | --minutes N] | race [--short | --planted] [--require] | \
                      parity [--record] | dependents [--record] [NAME...] | \
+                     shims [--record] [NAME...] | \
                      mutants [--list] [NAME...] | targets";
 
 /// Reads the options of `race`.
@@ -74,6 +76,10 @@ fn main() -> ExitCode {
             dependents::run(dependents::Mode::Record, names)
         }
         ["dependents", ref names @ ..] => dependents::run(dependents::Mode::Compare, names),
+        ["shims", "--record", ref names @ ..] => {
+            dependents::shims::run(dependents::Mode::Record, names)
+        }
+        ["shims", ref names @ ..] => dependents::shims::run(dependents::Mode::Compare, names),
         ["mutants", "--list", ref names @ ..] => mutants::run(names, true),
         ["mutants", ref names @ ..] => mutants::run(names, false),
         ["targets"] => targets::run(),

@@ -136,7 +136,7 @@ impl<T> Unblock<T> {
             let _ = sender.try_send(op(&mut object));
             object
         }));
-        receiver.recv().await.expect("the closure of `Unblock::with_mut` has panicked")
+        receiver.recv().await.expect("`Unblock::with_mut()` operation has panicked")
     }
 
     /// Waits until the object is at rest, and gives it back.

@@ -12,6 +12,7 @@
 //! that starts to fail on both would go unnoticed.
 
 mod outcomes;
+pub(crate) mod shims;
 mod sources;
 
 use std::fs;

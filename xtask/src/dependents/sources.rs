@@ -20,7 +20,7 @@ pub(super) enum Ground {
 }
 
 impl Ground {
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Ground::Original => "original",
             Ground::Shim => "shim",
@@ -60,7 +60,7 @@ pub(super) fn test(row: &Dependent, ground: Ground) -> Result<Outcomes, String> 
 }
 
 /// Has cargo download the sources, and returns where they are.
-fn downloaded(row: &Dependent, work: &Path) -> Result<PathBuf, String> {
+pub(super) fn downloaded(row: &Dependent, work: &Path) -> Result<PathBuf, String> {
     let folder = work.join("download").join(&row.name);
     let manifest = format!(
         "[package]\nname = \"download\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[workspace]\n\
@@ -85,7 +85,7 @@ fn downloaded(row: &Dependent, work: &Path) -> Result<PathBuf, String> {
 }
 
 /// Copies a folder, and makes the copy writable.
-fn copy(from: &Path, to: &Path) -> io::Result<()> {
+pub(super) fn copy(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
@@ -111,7 +111,7 @@ fn patched(manifest: &str, ground: Ground) -> String {
     text
 }
 
-fn run(row: &Dependent, folder: &Path, work: &Path, log: &Path) -> io::Result<()> {
+pub(super) fn run(row: &Dependent, folder: &Path, work: &Path, log: &Path) -> io::Result<()> {
     let log = File::create(log)?;
     // `timeout` also ends the processes that the tests have started.
     let mut command = shell::program("timeout");
