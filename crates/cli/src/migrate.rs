@@ -13,17 +13,24 @@ const REPOSITORY: &str = "https://github.com/reveille-rs/reveille";
 /// The shim's version, which equals that of the last async-std.
 const SHIM: (u64, u64, u64) = (1, 13, 2);
 
+/// The shims of smol's world: what each replaces, its version, and what it would start.
+const SMOL: [(&str, (u64, u64, u64), &str); 2] = [
+    ("async-io", (2, 6, 0), "a second reactor, on a thread of its own"),
+    ("blocking", (1, 7, 0), "a second pool of threads for blocking calls"),
+];
+
 /// Returns the report about a tree of packages.
 pub(crate) fn report(packages: &[Package]) -> String {
     let found: Vec<usize> =
         (0..packages.len()).filter(|index| packages[*index].name == NAME).collect();
-    if found.is_empty() {
-        return "Nothing here depends on async-std.\n".to_owned();
-    }
     let mut text = String::new();
+    if found.is_empty() {
+        text.push_str("Nothing here depends on async-std.\n\n");
+    }
     for index in found {
         report_one(packages, index, &mut text);
     }
+    advise_smol(packages, &mut text);
     text.truncate(text.trim_end().len());
     text + "\n"
 }
@@ -64,6 +71,57 @@ fn report_one(packages: &[Package], index: usize, text: &mut String) {
             );
         }
     }
+}
+
+/// Appends the lines that replace the reactor and the pool of crates made for smol. What only
+/// async-std uses goes with it.
+fn advise_smol(packages: &[Package], text: &mut String) {
+    let (mut lines, mut reasons, mut updates) = (String::new(), String::new(), String::new());
+    for (name, (major, minor, patch), reason) in SMOL {
+        for (index, package) in packages.iter().enumerate() {
+            let version = &package.version;
+            let is_registry = package.source.as_ref().is_some_and(|source| source.is_registry());
+            if package.name != name || version.major != major || !is_registry {
+                continue;
+            }
+            if !is_used_without_async_std(packages, index) {
+                continue;
+            }
+            let _ = writeln!(lines, "    {name} = {{ git = \"{REPOSITORY}\" }}");
+            let _ = writeln!(reasons, "  {name} {version}: {reason}");
+            if (version.minor, version.patch) != (minor, patch) {
+                let _ = writeln!(updates, "    cargo update -p {name}@{version}");
+            }
+        }
+    }
+    if lines.is_empty() {
+        return;
+    }
+    let _ = writeln!(
+        text,
+        "Packages made for smol would start, beside reveille:\n{reasons}\n\
+         To replace it in all of them, add this to the Cargo.toml of the workspace root:\n\n    \
+         [patch.crates-io]\n{lines}"
+    );
+    if !updates.is_empty() {
+        let _ = writeln!(text, "The lock file holds other versions. Then run once:\n\n{updates}");
+    }
+}
+
+/// Returns whether a path from your own packages reaches a package other than through async-std.
+fn is_used_without_async_std(packages: &[Package], end: usize) -> bool {
+    let mut seen = vec![false; packages.len()];
+    let mut queue = vec![end];
+    while let Some(index) = queue.pop() {
+        if packages[index].name == NAME || std::mem::replace(&mut seen[index], true) {
+            continue;
+        }
+        if packages[index].source.is_none() {
+            return true;
+        }
+        queue.extend(dependents(packages, index));
+    }
+    false
 }
 
 /// Returns whether a package other than async-std depends on async-process 2 from a registry.
@@ -217,6 +275,32 @@ mod tests {
             + &format!("source = \"{REGISTRY}\"\n");
         let text = report(&parse(&alone).unwrap());
         assert!(!text.contains("async-process"), "only async-std uses it: {text}");
+    }
+
+    #[test]
+    fn what_smol_would_start_is_replaced_unless_only_async_std_uses_it() {
+        let package = |name: &str, version: &str| {
+            format!(
+                "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n\
+                 source = \"{REGISTRY}\"\n"
+            )
+        };
+        let tail = package("async-io", "2.4.0") + &package("blocking", "1.7.0");
+        let used = "dependencies = [\"async-io\", \"blocking\"]\n";
+        let text = report(&parse(&(lock("1.13.2") + used + &tail)).unwrap());
+        assert!(!text.contains("async-io"), "only async-std uses them: {text}");
+        let own = "[[package]]\nname = \"app\"\nversion = \"0.1.0\"\n".to_owned() + used + &tail;
+        let text = report(&parse(&own).unwrap());
+        assert!(text.starts_with("Nothing here depends on async-std."), "{text}");
+        for line in ["    async-io = { git = ", "    blocking = { git = "] {
+            assert!(text.contains(line), "{text}");
+        }
+        assert!(text.contains("cargo update -p async-io@2.4.0\n"), "{text}");
+        assert!(!text.contains("blocking@"), "{text}");
+        let replaced = own.replace(REGISTRY, "git+https://example.org/reveille#0");
+        assert_eq!(report(&parse(&replaced).unwrap()), "Nothing here depends on async-std.\n");
+        let text = report(&parse(&own.replace("2.4.0", "1.13.0")).unwrap());
+        assert!(!text.contains("async-io = "), "no shim of async-io 1: {text}");
     }
 
     #[test]
