@@ -202,14 +202,16 @@ mod tests {
     const MANIFEST: &str = "# generated\n[package]\nname = \"aio\"\nbuild = \"build.rs\"\n\
         [lib]\nname = \"aio\"\n[[test]]\nname = \"one\"\n[[bench]]\nname = \"two\"\n\
         [dependencies.tracing]\noptional = true\n[dependencies.slab]\nversion = \"1\"\n\
-        [build-dependencies.autocfg]\nversion = \"1\"\n[dev-dependencies.tempfile]\nversion = \"3\"\n";
+        [build-dependencies.autocfg]\nversion = \"1\"\n\
+        [dev-dependencies.tempfile]\nversion = \"3\"\n";
 
     #[test]
     fn the_package_has_the_tests_and_depends_on_the_crate() {
         let text = tests_only(MANIFEST, "aio", "2.6.0", Ground::Original);
         assert_eq!(
             text,
-            "[package]\nname = \"aio-tests\"\nbuild = false\n[[test]]\nname = \"one\"\n[dependencies.slab]\n\
+            "[package]\nname = \"aio-tests\"\nbuild = false\n[[test]]\nname = \"one\"\n\
+             [dependencies.slab]\n\
              version = \"1\"\n[dev-dependencies.tempfile]\nversion = \"3\"\n\n[workspace]\n\
              [dependencies.aio]\nversion = \"=2.6.0\"\n"
         );

@@ -6,7 +6,7 @@ use super::source::Line;
 use super::tree::{File, Tree};
 
 /// Which crates of this workspace each crate may depend on, tests aside.
-const CRATES: [(&str, &[&str]); 13] = [
+const CRATES: [(&str, &[&str]); 14] = [
     ("primitive", &[]),
     ("trace", &[]),
     ("task", &["primitive"]),

@@ -5,7 +5,7 @@ use super::Problem;
 use super::tree::{File, Tree};
 
 /// Files whose `cfg` may depend on the system.
-const OPEN: [&str; 7] = [
+const OPEN: [&str; 8] = [
     "crates/primitive/src",
     "crates/driver/src",
     "crates/runtime/src/io.rs",
