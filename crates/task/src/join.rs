@@ -17,6 +17,7 @@ use reveille_primitive::lock::assert_none_held;
 
 use crate::error::JoinError;
 use crate::id::{Task, TaskId};
+use crate::probe::tell_awaits;
 use crate::raw::Raw;
 use crate::run::dispose;
 use crate::schedule::Cause;
@@ -327,6 +328,7 @@ impl<T> JoinHandle<T> {
                 return false;
             }
         }
+        tell_awaits(waker, self.claim.raw);
         // User code: the waker may belong to another executor. If it panics, the slot is empty and
         // ours.
         assert_none_held("the clone of a waker");

@@ -3,11 +3,11 @@
 //! This crate has no threads, no queues and no clock. An executor passes a future to [`spawn`] and
 //! receives a [`Runnable`]. When the task must run again, it calls [`Schedule::schedule`].
 //!
-//! The modules `raw`, `cell`, `run`, `schedule`, `join`, `task_ref`, `waker` and `attachments` use
-//! each other. They belong together: a reference to the cell calls its vtable, and the vtable's
-//! functions make and consume references. Separating them would need a trait with one implementor.
-//! They depend on `state`, `memory`, `location`, `locals`, `id` and `unwind`, which do not depend
-//! on them.
+//! The modules `raw`, `cell`, `run`, `schedule`, `join`, `task_ref`, `waker`, `probe` and
+//! `attachments` use each other. They belong together: a reference to the cell calls its vtable,
+//! and the vtable's functions make and consume references. Separating them would need a trait with
+//! one implementor. They depend on `state`, `memory`, `location`, `locals`, `id` and `unwind`,
+//! which do not depend on them.
 //!
 //! # Vocabulary
 //!
@@ -89,6 +89,7 @@ mod join;
 mod locals;
 mod location;
 mod memory;
+mod probe;
 mod raw;
 mod run;
 mod schedule;
@@ -102,6 +103,7 @@ pub use error::JoinError;
 pub use id::{Task, TaskId};
 pub use join::{JoinHandle, JoinResult, task_ref};
 pub use locals::Locals;
+pub use probe::{Observer, is_kept_by, is_probe, poll_member, poll_probed};
 pub use run::{Ran, Runnable};
 pub use schedule::{
     Cause, Options, Schedule, spawn, spawn_kept, spawn_kept_unchecked, spawn_unchecked,

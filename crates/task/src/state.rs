@@ -222,6 +222,15 @@ impl Word {
         (next, if next.refs() == 0 { Wake::Free } else { Wake::Nothing })
     }
 
+    /// A thread wants to poll an idle task that was not woken. `false`: it is not idle.
+    #[inline]
+    fn claim(self) -> (Word, bool) {
+        if self.has(COMPLETE | ACTIVE) {
+            return (self, false);
+        }
+        (self.with(ACTIVE).retain(), true)
+    }
+
     /// Cancellation was requested. The next thread that runs the task drops the future.
     #[inline]
     fn cancel(self) -> (Word, Wake) {
@@ -383,6 +392,10 @@ impl State {
         self.step(Unchanged::Publish, Word::cancel)
     }
 
+    pub(crate) fn claim(&self) -> bool {
+        self.step(Unchanged::Skip, Word::claim)
+    }
+
     #[inline]
     pub(crate) fn run(&self) -> Run {
         // The poll has nothing to publish yet, and the load acquires what the waking thread
@@ -422,6 +435,11 @@ impl State {
     #[inline]
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         Word(self.0.load(Acquire)).outcome()
+    }
+
+    /// Whether a `Runnable` exists, or a thread polls the task or drops its future.
+    pub(crate) fn is_active(&self) -> bool {
+        Word(self.0.load(Relaxed)).has(ACTIVE)
     }
 
     /// Whether the join waker is published. Exact for the join handle, because only the handle

@@ -12,6 +12,7 @@ use reveille_primitive::atomic::Ordering::Relaxed;
 use crate::id::{Task, TaskId};
 use crate::locals::Locals;
 use crate::raw::Raw;
+use crate::run::Runnable;
 
 /// A borrowed task. Costs nothing, and may be used from any thread.
 #[derive(Clone, Copy)]
@@ -115,6 +116,27 @@ impl<'a> TaskRef<'a> {
     /// Tells whether the task is complete.
     pub fn is_finished(self) -> bool {
         self.raw.header().state.outcome().is_some()
+    }
+
+    /// Whether the task is queued or polled: a [`Runnable`] exists, or a thread runs it.
+    pub fn is_active(self) -> bool {
+        self.raw.header().state.is_active()
+    }
+
+    /// Makes the `Runnable` of an idle task although nothing woke it. `None` if the task is queued,
+    /// polled or complete. A wake that comes before the `Runnable` is run is not lost: it is
+    /// followed by another poll.
+    ///
+    /// # Safety
+    ///
+    /// * If the future or its output is not `Send`, this is the thread that spawned the task, and
+    ///   the `Runnable` is run or dropped on it.
+    pub unsafe fn claim(self) -> Option<Runnable> {
+        if !self.raw.header().state.claim() {
+            return None;
+        }
+        // SAFETY: the rule has just set ACTIVE and made the reference (invariant 2).
+        Some(unsafe { Runnable::new(self.raw) })
     }
 
     /// Requests cancellation: the executor will drop the future. Does nothing to a complete task.

@@ -8,5 +8,6 @@ mod faults;
 mod join;
 mod life;
 mod panics;
+mod probes;
 mod toy;
 mod wakers;
