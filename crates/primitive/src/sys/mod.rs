@@ -1,5 +1,5 @@
 //! Calls to the operating system that concern threads and the process: alarms, timer slack, the
-//! limit of open files, SIGPIPE, child processes.
+//! limit of open files, SIGPIPE, signals, child processes, the frames of a stack, processor time.
 //!
 //! They are not in the driver, because they have nothing to do with readiness: only the runtime and
 //! its callers use them. They are not in the runtime, because they involve no task and no executor,
@@ -7,12 +7,18 @@
 
 mod alarm;
 mod children;
+mod cpu_time;
+mod frames;
 mod limit;
+mod signals;
 mod sigpipe;
 mod slack;
 
 pub use self::alarm::Alarm;
 pub use self::children::has_children;
+pub use self::cpu_time::process_cpu_time;
+pub use self::frames::{StackMark, return_addresses};
 pub use self::limit::{FdLimit, raise_fd_limit};
+pub use self::signals::{SignalHandlers, SignalReceiver, signals};
 pub use self::sigpipe::without_sigpipe;
 pub use self::slack::TimerSlack;
