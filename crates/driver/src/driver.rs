@@ -221,6 +221,12 @@ impl Driver {
         self.registry.lock().slots.len()
     }
 
+    /// Whether anything waits for a source that is registered here.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        self.registry.lock().slots.iter().any(|core| core.waiting() > 0)
+    }
+
     /// What the shard has done since it was made.
     #[must_use]
     pub fn metrics(&self) -> DriverMetrics {

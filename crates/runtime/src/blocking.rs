@@ -19,6 +19,7 @@
 //! exists so that workers do not block. Rejected: keeping it queued without a thread, because the
 //! await would hang without an error.
 
+mod jobs;
 mod policy;
 pub(crate) mod pool;
 #[cfg(all(test, not(reveille_loom)))]
@@ -36,8 +37,9 @@ use std::time::{Duration, Instant};
 
 use reveille_primitive::atomic::{AtomicUsize, Ordering};
 use reveille_primitive::lock::Mutex;
-use reveille_task::{Cause, JoinHandle, Kept, Options, Runnable, Schedule, TaskRef};
+use reveille_task::{Cause, JoinHandle, Kept, Options, Runnable, Schedule, TaskHandle, TaskRef};
 
+use self::jobs::Jobs;
 use self::pool::{BlockingShared, Job, contain};
 pub(crate) use self::pool::{PoolConfig, PoolMetrics};
 use crate::observe::{self, PanicHook};
@@ -116,6 +118,11 @@ impl Pool {
         self.shared.shutdown(deadline)
     }
 
+    /// The tasks of the closures that run and of those that are queued.
+    pub(crate) fn jobs(&self) -> Jobs<TaskHandle> {
+        self.shared.jobs()
+    }
+
     /// The current metrics of the pool.
     pub(crate) fn metrics(&self) -> PoolMetrics {
         self.shared.metrics()
@@ -163,6 +170,11 @@ impl Schedule for PoolSchedule {
 
 impl Job for Runnable {
     type Context = Refusals;
+    type Info = TaskHandle;
+
+    fn info(&self) -> TaskHandle {
+        self.as_task().to_handle()
+    }
 
     fn run(self) {
         // The future of a closure is complete after one poll.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use reveille_driver::Kind;
 
 use crate::context::EVENTS_PER_POLL;
+use crate::lint::{HookGuard, LintHook};
 use crate::observe::{PanicHook, TaskHooks};
 use crate::threads::{Spawner, system_spawner};
 use crate::timer::clock::{Clock, system_clock};
@@ -38,6 +39,12 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Maximum number of workers: a bit set of eight words holds them, and machines have fewer cores.
 pub(crate) const MAX_WORKERS: usize = 512;
 
+/// The signal for dumps on Unix: what Ctrl-\ sends.
+const SIGQUIT: i32 = 3;
+
+/// How long a test may stand still.
+const DEADLOCK_LIMIT: Duration = Duration::from_secs(10);
+
 /// The configuration of a runtime.
 pub(crate) struct Config {
     pub(crate) workers: usize,
@@ -51,11 +58,16 @@ pub(crate) struct Config {
     pub(crate) clock: Clock,
     pub(crate) spawner: Spawner,
     pub(crate) driver: Kind,
+    /// Signals that print a dump.
+    pub(crate) dump_signals: Vec<i32>,
     pub(crate) on_thread_start: Option<Hook>,
     pub(crate) on_thread_stop: Option<Hook>,
     pub(crate) on_takeover: Option<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
     pub(crate) task_hooks: TaskHooks,
+    pub(crate) on_lint: Option<LintHook>,
+    /// Keeps that hook until the runtime has ended.
+    pub(crate) lint_hook: Option<HookGuard>,
 }
 
 /// How the threads of a runtime are called.
@@ -120,11 +132,14 @@ impl Default for Config {
             clock: system_clock().clone(),
             spawner: system_spawner(),
             driver: Kind::Native,
+            dump_signals: Vec::new(),
             on_thread_start: None,
             on_thread_stop: None,
             on_takeover: None,
             on_panic: None,
             task_hooks: TaskHooks::default(),
+            on_lint: None,
+            lint_hook: None,
         }
     }
 }
@@ -153,7 +168,30 @@ impl Config {
         if text_from("REVEILLE_BATCHED_READS").is_some_and(|text| text.trim() == "1") {
             config.driver = Kind::Batched;
         }
+        if is_dump_asked_for() {
+            config.dump_signals.push(SIGQUIT);
+        }
         config
+    }
+}
+
+/// Whether the environment asks for dumps. Elsewhere than on Unix there is no signal for them.
+fn is_dump_asked_for() -> bool {
+    cfg!(unix) && text_from("REVEILLE_DUMP").is_some_and(|text| text.trim() == "1")
+}
+
+/// How long a test may stand still before it fails; `None` if it may for ever.
+///
+/// # Panics
+///
+/// Panics if the environment variable is not a number of seconds.
+pub(crate) fn deadlock_limit() -> Option<Duration> {
+    let name = "REVEILLE_TEST_DEADLOCK";
+    let Some(text) = text_from(name) else { return Some(DEADLOCK_LIMIT) };
+    match text.trim().parse() {
+        Ok(0) => None,
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => panic!("the environment variable {name} must be a number, but is {text:?}"),
     }
 }
 

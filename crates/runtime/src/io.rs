@@ -1,7 +1,9 @@
 //! [`Io`]: a socket or pipe together with its readiness.
 
 use std::fmt;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::task::{Context, Poll};
 
 pub use reveille_driver::{Direction as Interest, fault_number};
@@ -10,6 +12,7 @@ use reveille_driver::{Fd, IoOp, Source, WakerOps};
 use crate::budget;
 use crate::scheduler::serving;
 use crate::scheduler::wake;
+use crate::waits::{self, WaitFor};
 
 #[cfg(unix)]
 use std::os::fd::AsFd;
@@ -108,6 +111,19 @@ fn descriptor<T: Descriptor>(inner: &T) -> Fd<'_> {
     inner.as_socket()
 }
 
+/// The number by which the system knows a descriptor.
+#[cfg(unix)]
+fn number(descriptor: Fd<'_>) -> u64 {
+    use std::os::fd::AsRawFd;
+    u64::try_from(descriptor.as_raw_fd()).unwrap_or_default()
+}
+
+#[cfg(windows)]
+fn number(descriptor: Fd<'_>) -> u64 {
+    use std::os::windows::io::AsRawSocket;
+    descriptor.as_raw_socket()
+}
+
 impl<T: Descriptor> Io<T> {
     /// Wraps an object that is in non-blocking mode already.
     pub fn new(inner: T) -> Io<T> {
@@ -163,6 +179,30 @@ impl<T: Descriptor> Io<T> {
         op.with_waker_ops(ops)
     }
 
+    /// Tells a dump what a poll that is pending waits for.
+    #[inline]
+    fn noted<R>(&self, cx: &Context<'_>, interest: Interest, poll: Poll<R>) -> Poll<R> {
+        if poll.is_pending() {
+            waits::note(cx.waker(), || self.wait_for(interest));
+        }
+        poll
+    }
+
+    #[cold]
+    fn wait_for(&self, interest: Interest) -> WaitFor {
+        let interest = match interest {
+            Interest::Read => "to be readable",
+            Interest::Write => "to be writable",
+        };
+        let descriptor = descriptor(self.get_ref());
+        // std has the calls for the addresses, on an object of its own. Any socket will do; what is
+        // not one has no addresses.
+        let socket = descriptor.try_clone_to_owned().ok().map(std::net::TcpStream::from);
+        let local = socket.as_ref().and_then(|socket| socket.local_addr().ok());
+        let peer = socket.as_ref().and_then(|socket| socket.peer_addr().ok());
+        WaitFor::Descriptor { interest, fd: number(descriptor), local, peer }
+    }
+
     /// Tries `op`. If it would block, waits for readiness and tries again.
     ///
     /// # Errors
@@ -174,12 +214,13 @@ impl<T: Descriptor> Io<T> {
         interest: Interest,
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> Poll<io::Result<R>> {
-        budget::poll_budgeted(cx, |cx| {
+        let poll = budget::poll_budgeted(cx, |cx| {
             if let Some(poll) = self.source.poll_io_fast(interest, cx, || op(self.get_ref())) {
                 return poll;
             }
             self.io_op().poll_io(interest, cx, || op(self.get_ref()))
-        })
+        });
+        self.noted(cx, interest, poll)
     }
 
     /// Like [`Io::poll_io`], for a read of at most `len` bytes from a stream into `buf`. If the
@@ -199,13 +240,14 @@ impl<T: Descriptor> Io<T> {
         copy: impl Fn(&mut B, &[u8]) -> usize,
         op: impl Fn(&T, &mut B) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
-        budget::poll_budgeted(cx, |cx| {
+        let poll = budget::poll_budgeted(cx, |cx| {
             let recv = |buf: &mut B| op(self.get_ref(), buf);
             if let Some(poll) = self.source.poll_recv_fast(cx, len, buf, &copy, recv) {
                 return poll;
             }
             self.io_op().poll_recv(cx, len, buf, &copy, recv)
-        })
+        });
+        self.noted(cx, Interest::Read, poll)
     }
 
     /// For an operation that reads the next bytes without consuming them: passes the bytes that the
@@ -232,7 +274,7 @@ impl<T: Descriptor> Io<T> {
         mut op: impl FnMut(&T) -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         let interest = Interest::Write;
-        budget::poll_budgeted(cx, |cx| {
+        let poll = budget::poll_budgeted(cx, |cx| {
             if len == 0 {
                 // A write of zero bytes needs no room, and does not wait in std either.
                 match op(self.get_ref()) {
@@ -245,7 +287,8 @@ impl<T: Descriptor> Io<T> {
                 return poll;
             }
             self.io_op().poll_stream(interest, cx, len, || op(self.get_ref()))
-        })
+        });
+        self.noted(cx, interest, poll)
     }
 
     /// Tries `op` until it does not block, waiting in between. Any number of tasks may wait
@@ -264,8 +307,14 @@ impl<T: Descriptor> Io<T> {
         interest: Interest,
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        std::future::poll_fn(budget::poll_proceed).await;
-        self.io_op().io(interest, || op(self.get_ref())).await
+        poll_fn(budget::poll_proceed).await;
+        let attempt = self.io_op();
+        let mut operation = pin!(attempt.io(interest, || op(self.get_ref())));
+        poll_fn(|cx| {
+            let poll = operation.as_mut().poll(cx);
+            self.noted(cx, interest, poll)
+        })
+        .await
     }
 
     /// Waits until the object is ready.
@@ -278,7 +327,13 @@ impl<T: Descriptor> Io<T> {
     ///
     /// Nothing is lost.
     pub async fn ready(&self, interest: Interest) -> io::Result<()> {
-        self.io_op().ready(interest).await.map(drop)
+        let attempt = self.io_op();
+        let mut operation = pin!(attempt.ready(interest));
+        let ready = poll_fn(|cx| {
+            let poll = operation.as_mut().poll(cx);
+            self.noted(cx, interest, poll)
+        });
+        ready.await.map(drop)
     }
 
     /// As [`Io::ready`], for methods without memory between polls. Each task that polls is woken.

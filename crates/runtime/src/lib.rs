@@ -1,12 +1,12 @@
 //! Executors, timers and the blocking pool, on top of tasks and drivers.
 //!
 //! Internal to reveille: the public API is the crate `reveille`. The modules, lowest first:
-//! `rng`, `task_options`, `threads`, `observe`, `metrics`, `poll_counter`, `spin_policy`,
-//! `tokio_context` < `timer` < `event_loop` < `blocking`, `context` < `budget`, `config` <
-//! `scheduler` < `runtime` < `task`, `io`. `scheduler/mod.rs` and `scheduler/multi/mod.rs` have the
-//! order inside these folders. `cargo xtask tidy` checks all three. It also checks that no files
-//! import each other in a circle, except for two pairs that it lists. Start reading at
-//! `scheduler/multi/worker_thread.rs`.
+//! `rng`, `threads`, `observe` < `lint` < `task_options`, `metrics`, `poll_counter`, `spin_policy`,
+//! `tokio_context` < `timer` < `waits`, `polls`, `event_loop` < `blocking`, `context` < `budget`,
+//! `config` < `scheduler` < `runtime` < `task`, `io`. `scheduler/mod.rs` and
+//! `scheduler/multi/mod.rs` have the order inside these folders. `cargo xtask tidy` checks all
+//! three. It also checks that no files import each other in a circle, except for two pairs that it
+//! lists. Start reading at `scheduler/multi/worker_thread.rs`.
 
 #![deny(unsafe_code)]
 // The models include the files that they check. The rest of the crate needs what loom lacks.
@@ -22,9 +22,11 @@ mod config;
 mod context;
 mod event_loop;
 pub mod io;
+mod lint;
 mod metrics;
 mod observe;
 mod poll_counter;
+mod polls;
 mod rng;
 pub mod runtime;
 mod scheduler;
@@ -34,6 +36,7 @@ mod task_options;
 mod threads;
 mod timer;
 mod tokio_context;
+pub mod waits;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -41,6 +44,7 @@ use std::task::{Context, Poll};
 
 use reveille_task::Options;
 
+pub use lint::{Lint, LintKind};
 pub use reveille_primitive::spin_lock;
 pub use reveille_primitive::sys::{FdLimit, TimerSlack, raise_fd_limit, without_sigpipe};
 pub use reveille_task::{JoinError, JoinHandle, JoinResult, Task, TaskId};
@@ -48,9 +52,10 @@ pub use runtime::{
     Builder, Handle, Metrics, Runtime, Shutdown, ShutdownReport, TaskInfo, TaskMeta,
     UnhandledPanic, shutdown_global,
 };
+pub use scheduler::inspect;
 pub use scheduler::sleep as time;
 
-use task_options::{here, is_large};
+use task_options::{here, is_large, large};
 
 /// Random numbers of the current thread, for choices that must be fair.
 pub mod random {
@@ -100,11 +105,12 @@ pub fn diagnosis() -> String {
 /// let text = String::from("not 'static");
 /// assert_eq!(reveille::block_on(async { text.len() }), 11);
 /// ```
+#[track_caller]
 pub fn block_on<F: Future>(future: F) -> F::Output {
     if is_large::<F>() {
-        return scheduler::block_on::block_on(None, Options::default(), Box::pin(future));
+        return scheduler::block_on::block_on(None, here(), Box::pin(future));
     }
-    scheduler::block_on::block_on(None, Options::default(), future)
+    scheduler::block_on::block_on(None, here(), future)
 }
 
 /// Spawns a task onto the current runtime: that of the calling task, or otherwise the global one.
@@ -116,7 +122,7 @@ where
     F::Output: Send + 'static,
 {
     if is_large::<F>() {
-        return scheduler::serving::runtime().spawn(Box::pin(future), here());
+        return scheduler::serving::runtime().spawn(Box::pin(future), large::<F>(here()));
     }
     scheduler::serving::runtime().spawn(future, here())
 }
@@ -133,7 +139,7 @@ where
     F::Output: 'static,
 {
     if is_large::<F>() {
-        return scheduler::local::spawn(Box::pin(future), here());
+        return scheduler::local::spawn(Box::pin(future), large::<F>(here()));
     }
     scheduler::local::spawn(future, here())
 }
@@ -192,7 +198,8 @@ where
 /// Returns an error if the system refuses a thread.
 pub fn start_thread(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
     let name = name.to_owned();
-    let spec = threads::ThreadSpec { name, stack_size: Some(128 * 1024), body: Box::new(body) };
+    let body = Box::new(|| threads::serve(body));
+    let spec = threads::ThreadSpec { name, stack_size: Some(128 * 1024), body };
     threads::system_spawner()(spec).map(drop)
 }
 

@@ -8,7 +8,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use reveille_primitive::atomic::{AtomicU64, Ordering};
-use reveille_task::{JoinHandle, Options};
+use reveille_task::JoinHandle;
 
 pub use self::builder::Builder;
 pub use self::global::shutdown_global;
@@ -16,10 +16,11 @@ use crate::context;
 pub use crate::metrics::Metrics;
 pub use crate::observe::{TaskMeta, UnhandledPanic};
 use crate::scheduler::block_on::block_on;
+use crate::scheduler::global::started_global;
 use crate::scheduler::multi::{self, RuntimeRef};
 pub use crate::scheduler::multi::{Shutdown, ShutdownReport, TaskInfo};
 use crate::scheduler::serving;
-use crate::task_options::{here, is_large};
+use crate::task_options::{here, is_large, large};
 
 /// A runtime: worker threads, their drivers and timers, and a pool for blocking closures.
 ///
@@ -116,14 +117,15 @@ impl Runtime {
     /// assert_eq!(length, 8);
     /// # std::io::Result::Ok(())
     /// ```
+    #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         let next = self.next_seed.as_ref().map(|seed| seed.fetch_add(1, Ordering::Relaxed));
         let _seeded = context::seed_random(next);
         let runtime = Some(self.handle.runtime);
         if is_large::<F>() {
-            return block_on(runtime, Options::default(), Box::pin(future));
+            return block_on(runtime, here(), Box::pin(future));
         }
-        block_on(runtime, Options::default(), future)
+        block_on(runtime, here(), future)
     }
 
     /// Spawns a task onto this runtime.
@@ -145,7 +147,7 @@ impl Runtime {
         F::Output: Send + 'static,
     {
         if is_large::<F>() {
-            return self.handle.runtime.spawn(Box::pin(future), here());
+            return self.handle.runtime.spawn(Box::pin(future), large::<F>(here()));
         }
         self.handle.runtime.spawn(future, here())
     }
@@ -316,7 +318,7 @@ impl Handle {
     /// ```
     #[must_use]
     pub fn try_current() -> Option<Handle> {
-        multi::current_runtime().or_else(multi::started_global).map(Handle::new)
+        multi::current_runtime().or_else(started_global).map(Handle::new)
     }
 
     /// Runs `future` on the calling thread until it is ready, as [`Runtime::block_on`] does. Tasks
@@ -342,11 +344,12 @@ impl Handle {
     /// assert_eq!(thread.join().unwrap(), 7);
     /// # std::io::Result::Ok(())
     /// ```
+    #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> F::Output {
         if is_large::<F>() {
-            return block_on(Some(self.runtime), Options::default(), Box::pin(future));
+            return block_on(Some(self.runtime), here(), Box::pin(future));
         }
-        block_on(Some(self.runtime), Options::default(), future)
+        block_on(Some(self.runtime), here(), future)
     }
 
     /// Runs `closure` on a thread of this runtime where blocking is allowed. If the runtime has
@@ -398,7 +401,7 @@ impl Handle {
         F::Output: Send + 'static,
     {
         if is_large::<F>() {
-            return self.runtime.spawn(Box::pin(future), here());
+            return self.runtime.spawn(Box::pin(future), large::<F>(here()));
         }
         self.runtime.spawn(future, here())
     }

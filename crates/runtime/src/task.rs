@@ -11,8 +11,8 @@ pub use reveille_task::{TaskHandle, task_ref};
 
 use crate::scheduler::block_on::block_on;
 use crate::scheduler::multi::{self, RuntimeRef};
-use crate::scheduler::{host, local, panic_hook, serving, wake};
-use crate::task_options::{is_large, named};
+use crate::scheduler::{global, host, local, panic_hook, serving, wake};
+use crate::task_options::{is_large, large, named};
 use crate::{context, observe};
 
 /// The task that is being polled on this thread: a spawned task, or the future of a `block_on`.
@@ -83,7 +83,7 @@ where
     F::Output: Send + 'static,
 {
     if is_large::<F>() {
-        return serving::runtime().spawn(Box::pin(future), named(name));
+        return serving::runtime().spawn(Box::pin(future), large::<F>(named(name)));
     }
     serving::runtime().spawn(future, named(name))
 }
@@ -96,14 +96,15 @@ where
     F::Output: 'static,
 {
     if is_large::<F>() {
-        return local::spawn(Box::pin(future), named(name));
+        return local::spawn(Box::pin(future), large::<F>(named(name)));
     }
     local::spawn(future, named(name))
 }
 
 /// Like [`block_on`](crate::block_on), with a name for the future.
+#[track_caller]
 pub fn block_on_named<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
-    let options = Options { name, ..Options::default() };
+    let options = named(name);
     if is_large::<F>() {
         return block_on(None, options, Box::pin(future));
     }
@@ -136,9 +137,9 @@ where
     T: Send + 'static,
 {
     let serving = match multi::current_runtime() {
-        None => Some(multi::global()),
+        None => Some(global::global()),
         Some(own) if own.is_up() => Some(own),
-        Some(_) => multi::started_global(),
+        Some(_) => global::started_global(),
     };
     match serving.and_then(RuntimeRef::blocking) {
         Some(pool) => pool.spawn(closure, options),

@@ -6,12 +6,23 @@ use std::sync::Arc;
 
 use reveille_task::Options;
 
+use crate::lint::{self, LintKind};
+
 /// Futures and closures above this size, in bytes, are boxed before they are passed on.
 ///
 /// Without optimisation, each function that passes a future on keeps a copy of it on the stack: the
 /// spawn of a future of 150 KiB overflowed a stack of 2 MiB. A box costs one more allocation, which
 /// is negligible compared with the copy of so many bytes.
 const LARGE_BYTES: usize = 16 * 1024;
+
+/// The `options` of a task whose future [`is_large`]. Reports that.
+#[cold]
+pub(crate) fn large<F>(options: Options) -> Options {
+    lint::report(LintKind::HugeFuture, options.location, || {
+        format!("the future of a task has {} bytes; box its largest parts", size_of::<F>())
+    });
+    options
+}
 
 /// Whether a value of this type is boxed before it is passed on.
 pub(crate) const fn is_large<T>() -> bool {

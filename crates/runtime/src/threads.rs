@@ -96,6 +96,22 @@ pub(crate) fn system_spawner() -> Spawner {
     })
 }
 
+/// Threads of reveille's own that serve others and are in no registry, such as that of standard
+/// input. While there is one, what it serves may go on.
+static SERVING: AtomicUsize = AtomicUsize::new(0);
+
+/// Counts the calling thread as one that serves others, for as long as `body` runs.
+pub(crate) fn serve(body: impl FnOnce()) {
+    SERVING.fetch_add(1, Ordering::Relaxed);
+    body();
+    SERVING.fetch_sub(1, Ordering::Relaxed);
+}
+
+/// Whether there is a thread of [`serve`].
+pub(crate) fn are_any_serving() -> bool {
+    SERVING.load(Ordering::Relaxed) > 0
+}
+
 thread_local!(static THREAD_INDEX: Cell<usize> = const { Cell::new(0) });
 
 /// A number that differs between threads, to spread them over shards.

@@ -5,10 +5,10 @@
 //! enter it while they run. Blocking closures of reveille's own do not.
 
 #[cfg(feature = "tokio1")]
-pub(crate) use reveille_tokio1::{AtFirstTask, enter};
+pub(crate) use reveille_tokio1::{AtFirstTask, enter, is_started};
 
 #[cfg(not(feature = "tokio1"))]
-pub(crate) use nothing::{AtFirstTask, enter};
+pub(crate) use nothing::{AtFirstTask, enter, is_started};
 
 #[cfg(not(feature = "tokio1"))]
 mod nothing {
@@ -18,6 +18,10 @@ mod nothing {
     #[inline]
     pub(crate) fn enter() -> NoContext {
         NoContext
+    }
+
+    pub(crate) fn is_started() -> bool {
+        false
     }
 
     #[derive(Debug, Default)]

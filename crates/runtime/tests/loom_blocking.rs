@@ -21,6 +21,22 @@ mod timer {
     pub(crate) mod clock;
 }
 
+/// A model has no lints.
+mod lint {
+    use std::panic::Location;
+
+    pub(crate) enum LintKind {
+        BlockingPoolFull,
+    }
+
+    pub(crate) fn report(
+        _: LintKind,
+        _: Option<&'static Location<'static>>,
+        _: impl FnOnce() -> String,
+    ) {
+    }
+}
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,6 +61,9 @@ struct Tally {
 
 impl Job for Counted {
     type Context = ();
+    type Info = ();
+
+    fn info(&self) {}
 
     fn run(mut self) {
         self.is_settled = true;

@@ -75,6 +75,12 @@ pub fn enter() -> Entered {
     Entered { _guard: runtime().filter(|_| has_thread_locals()).map(Runtime::enter) }
 }
 
+/// Whether tokio's runtime has started. Its threads may wake tasks at any time then.
+#[must_use]
+pub fn is_started() -> bool {
+    RUNTIME.get().is_some()
+}
+
 /// For a thread that only polls tasks: enters the context with the first task and stays in it.
 #[derive(Debug, Default)]
 pub struct AtFirstTask {

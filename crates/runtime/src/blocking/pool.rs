@@ -22,6 +22,7 @@ use reveille_primitive::lock::{Condvar, Mutex, MutexGuard, assert_none_held};
 use reveille_primitive::thread::{spin_loop, yield_now};
 
 use super::policy::{Counts, Cover, Failed};
+use crate::lint::{self, LintKind};
 use crate::threads::{Spawner, Thread, ThreadSpec, stays_for};
 use crate::timer::clock::Clock;
 
@@ -33,6 +34,9 @@ const CHECKS_PER_CLOCK_READ: usize = 16;
 /// opportunity.
 const MISSES: u32 = 16;
 
+/// How long jobs wait for a thread before that is reported.
+const FULL_LIMIT: Duration = Duration::from_millis(100);
+
 /// Capacity, in jobs, that an empty queue keeps; the memory of a longer backlog is freed.
 const KEPT_CAPACITY: usize = 1_024;
 
@@ -40,6 +44,12 @@ const KEPT_CAPACITY: usize = 1_024;
 pub(crate) trait Job: Send + 'static {
     /// State of the pool that [`refuse`](Job::refuse) gets.
     type Context: Send + Sync;
+
+    /// What the pool keeps of a job while it runs, for dumps.
+    type Info: Send;
+
+    /// What a dump needs.
+    fn info(&self) -> Self::Info;
 
     /// Does the work.
     fn run(self);
@@ -90,19 +100,19 @@ pub(crate) struct PoolMetrics {
 /// The part of a pool that its threads share.
 pub(crate) struct BlockingShared<J: Job> {
     pub(super) context: J::Context,
-    state: Mutex<BlockingState<J>>,
+    pub(super) state: Mutex<BlockingState<J>>,
     /// Notified when a thread leaves the pool, or could not be started.
     left: Condvar,
     /// The length of the queue, for the thread that spins. 1 after the pool has closed.
     queued_hint: AtomicUsize,
-    config: PoolConfig,
+    pub(super) config: PoolConfig,
     spawner: Spawner,
     clock: Clock,
 }
 
-struct BlockingState<J> {
+pub(super) struct BlockingState<J: Job> {
     counts: Counts,
-    queue: VecDeque<J>,
+    pub(super) queue: VecDeque<J>,
     /// The sleeping threads; the one that became idle last is at the end. There are `counts.idle`
     /// of them.
     sleepers: Vec<Arc<Sleeper>>,
@@ -114,6 +124,10 @@ struct BlockingState<J> {
     /// The value of `started` when a thread was last appointed.
     appointed_at: u64,
     last_thread: u64,
+    /// What the threads run, by their numbers, and since when.
+    pub(super) running: Vec<(u64, J::Info, Instant)>,
+    /// Since when jobs have waited although there are as many threads as there may be.
+    full_since: Option<Instant>,
     handles: HashMap<u64, Thread>,
     /// Numbers of the threads that left before their handle was stored.
     left_early: Vec<u64>,
@@ -171,10 +185,37 @@ impl<J: Job> BlockingShared<J> {
         state.queue.push_back(job);
         let cover = state.counts.push();
         self.queued_hint.store(state.queue.len(), Ordering::Relaxed);
+        let is_full = self.check_full(&mut state);
         let action = state.action(cover);
         drop(state);
         self.perform(action);
+        if is_full {
+            self.report_full();
+        }
         Ok(())
+    }
+
+    /// Whether jobs have waited for [`FULL_LIMIT`] because all threads run others.
+    fn check_full(&self, state: &mut BlockingState<J>) -> bool {
+        let counts = &state.counts;
+        if counts.queued == 0 || counts.running() < counts.max_threads {
+            state.full_since = None;
+            return false;
+        }
+        let now = self.clock.now();
+        let since = *state.full_since.get_or_insert(now);
+        now.saturating_duration_since(since) >= FULL_LIMIT
+    }
+
+    #[cold]
+    fn report_full(&self) {
+        let max = self.config.max_threads;
+        lint::report(LintKind::BlockingPoolFull, None, || {
+            format!(
+                "closures have waited for 100 ms because all {max} threads run others; see \
+                 `Builder::max_blocking_threads`"
+            )
+        });
     }
 
     /// Closes the pool: drops the jobs that have not started, and waits for running ones until
@@ -313,7 +354,7 @@ impl<J: Job> BlockingShared<J> {
         if let Some(on_start) = &self.config.on_start {
             contain(|| on_start());
         }
-        self.work();
+        self.work(number);
         if let Some(on_stop) = &self.config.on_stop {
             contain(|| on_stop());
         }
@@ -321,12 +362,12 @@ impl<J: Job> BlockingShared<J> {
     }
 
     /// Runs jobs until the thread must end. It is then counted in `leaving`.
-    fn work(self: &Arc<Self>) {
+    fn work(self: &Arc<Self>, number: u64) {
         let sleeper =
             Arc::new(Sleeper { condvar: Condvar::new(), is_woken: AtomicBool::new(false) });
         let mut state = self.watch(self.state.lock(), &sleeper);
         loop {
-            state = self.drain(state);
+            state = self.drain(state, number);
             state = self.spin(state);
             if state.counts.is_closed {
                 state.counts.leave();
@@ -346,22 +387,28 @@ impl<J: Job> BlockingShared<J> {
     }
 
     /// Runs jobs until the queue is empty.
-    fn drain<'a>(self: &'a Arc<Self>, mut state: Guard<'a, J>) -> Guard<'a, J> {
+    fn drain<'a>(self: &'a Arc<Self>, mut state: Guard<'a, J>, number: u64) -> Guard<'a, J> {
         while let Some(job) = state.queue.pop_front() {
             let cover = state.counts.take();
             state.started += 1;
+            state.running.push((number, job.info(), self.clock.now()));
             self.queued_hint.store(state.queue.len(), Ordering::Relaxed);
             if state.queue.is_empty() && state.queue.capacity() > KEPT_CAPACITY {
                 state.queue.shrink_to(KEPT_CAPACITY);
             }
+            let is_full = self.check_full(&mut state);
             let action = state.action(cover);
             drop(state);
             self.perform(action);
+            if is_full {
+                self.report_full();
+            }
             let process = fork::generation();
             contain(|| job.run());
             fork::refuse_to_go_on(process);
             state = self.state.lock();
             state.counts.finish();
+            state.running.retain(|(thread, ..)| *thread != number);
         }
         state
     }
@@ -500,7 +547,7 @@ impl<J: Job> BlockingShared<J> {
 
 type Guard<'a, J> = MutexGuard<'a, BlockingState<J>>;
 
-impl<J> BlockingState<J> {
+impl<J: Job> BlockingState<J> {
     fn new(max_threads: usize) -> BlockingState<J> {
         BlockingState {
             counts: Counts::new(max_threads),
@@ -512,6 +559,8 @@ impl<J> BlockingState<J> {
             started: 0,
             appointed_at: 0,
             last_thread: 0,
+            running: Vec::new(),
+            full_since: None,
             handles: HashMap::new(),
             left_early: Vec::new(),
             leaving: 0,

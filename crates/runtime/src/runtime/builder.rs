@@ -7,9 +7,10 @@ use std::time::Duration;
 use reveille_driver::Kind;
 
 use crate::config::{Config, MAX_WORKERS, ThreadNames};
+use crate::lint::Lint;
 use crate::observe::{TaskMeta, UnhandledPanic};
 use crate::runtime::{Handle, Runtime};
-use crate::scheduler::multi;
+use crate::scheduler::global;
 
 /// Builds a [`Runtime`], or configures the global one.
 ///
@@ -456,12 +457,73 @@ impl Builder {
         self
     }
 
+    /// Prints a [dump](crate::inspect::dump) of all tasks of the process on standard error when
+    /// the process receives `signal`, such as 3, `SIGQUIT`, which Ctrl-\ sends in a terminal. A
+    /// thread that waits for signals takes the dump, so this works while every worker is blocked.
+    ///
+    /// Other handlers of the signal are called, too. The signal no longer ends the process, also
+    /// not after the runtime has ended. May be called for several signals.
+    ///
+    /// The global runtime does this for `SIGQUIT` if the environment variable `REVEILLE_DUMP` is 1.
+    ///
+    /// # Errors
+    ///
+    /// [`build`](Builder::build) fails if `signal` is one that no handler may be set for
+    /// (`SIGKILL`, `SIGSTOP`, `SIGSEGV`, `SIGFPE`, `SIGILL`), and on systems without signals.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// # if cfg!(unix) {
+    /// const SIGQUIT: i32 = 3;
+    /// let runtime = Builder::new().dump_on_signal(SIGQUIT).build()?;
+    /// # drop(runtime);
+    /// # }
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn dump_on_signal(mut self, signal: i32) -> Builder {
+        self.config.dump_signals.push(signal);
+        self
+    }
+
+    /// Calls `hook` when a [lint](crate::LintKind) fires anywhere in the process, from the
+    /// start of this runtime to its end: once for each kind and place. Lints are also logged, as
+    /// warnings with the target `reveille::lint`. In a release build they are on only while there
+    /// is a hook.
+    ///
+    /// The thread that finds the lint calls the hook, which is often in a poll. A panic of the hook
+    /// is contained.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::observe::LintKind;
+    /// use reveille::runtime::Builder;
+    /// use std::sync::mpsc;
+    ///
+    /// let (told, is_told) = mpsc::channel();
+    /// let runtime = Builder::new().on_lint(move |lint| told.send(lint.kind).unwrap()).build()?;
+    /// let bytes = [0_u8; 20_000];
+    /// runtime.spawn(async move {
+    ///     reveille::task::yield_now().await;
+    ///     drop(bytes);
+    /// });
+    /// assert_eq!(is_told.recv().unwrap(), LintKind::HugeFuture);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn on_lint(mut self, hook: impl Fn(&Lint) + Send + Sync + 'static) -> Builder {
+        self.config.on_lint = Some(Arc::new(hook));
+        self
+    }
+
     /// Starts the runtime.
     ///
     /// # Errors
     ///
-    /// Returns an error if the system refuses a thread or a descriptor. Everything that was started
-    /// is then ended.
+    /// Returns an error if the system refuses a thread, a descriptor or the handler of a signal.
+    /// Everything that was started is then ended.
     ///
     /// # Examples
     ///
@@ -473,7 +535,7 @@ impl Builder {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn build(self) -> io::Result<Runtime> {
-        multi::start(self.config).map(Runtime::new)
+        global::start(self.config).map(Runtime::new)
     }
 
     /// Starts the runtime as the global one, which [`spawn`](crate::spawn) uses outside of any
@@ -500,6 +562,6 @@ impl Builder {
     /// # std::io::Result::Ok(())
     /// ```
     pub fn build_global(self) -> io::Result<Handle> {
-        multi::start_global(self.config).map(Handle::new)
+        global::start_global(self.config).map(Handle::new)
     }
 }

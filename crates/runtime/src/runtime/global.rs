@@ -9,6 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use crate::observe;
+use crate::scheduler::global;
 use crate::scheduler::multi::{self, ShutdownReport, own_pool};
 use crate::scheduler::wake;
 use crate::threads::{ThreadSpec, system_spawner};
@@ -51,8 +52,8 @@ use crate::threads::{ThreadSpec, system_spawner};
 /// });
 /// ```
 pub async fn shutdown_global(grace: Duration) -> ShutdownReport {
-    let Some(global) = multi::started_global() else { return ShutdownReport::default() };
-    let Some(end) = multi::global_end() else { return ShutdownReport::default() };
+    let Some(global) = global::started_global() else { return ShutdownReport::default() };
+    let Some(end) = global::global_end() else { return ShutdownReport::default() };
     if end.begin() {
         let drain = move || wake::wake_all(&mut end.finish(multi::drain(global.pool(), grace)));
         let spec =

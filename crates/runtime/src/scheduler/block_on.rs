@@ -10,12 +10,14 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use reveille_primitive::stack;
-use reveille_task::{Options, TaskData};
+use reveille_task::{Options, TaskData, poll_probed};
 
 use super::local::{self, LocalExecutor};
 use super::multi::{self, BlockInPlace, RuntimeRef, WorkerContext};
 use crate::context::{self, EventLoopScope};
+use crate::lint::{self, LintKind};
 use crate::tokio_context;
+use crate::waits::TaskState;
 
 /// The longest sleep of a thread that also has to run the tasks of its worker. Nothing wakes the
 /// thread for these tasks.
@@ -31,7 +33,7 @@ pub(crate) fn block_on<F: Future>(
 ) -> F::Output {
     local::with_executor(|executor| {
         let _foreign = tokio_context::enter();
-        let _entered = executor.begin_block_on();
+        let _entered = executor.begin_block_on(options.location);
         multi::leave_worker(runtime, |worker| {
             context::enter(executor.event_loop(), |scope| {
                 let data = TaskData::new(options);
@@ -54,7 +56,34 @@ fn poll<F: Future>(
     future: Pin<&mut F>,
 ) -> Poll<F::Output> {
     let _poll = scope.begin_poll(data);
+    if executor.has_visitor() {
+        return poll_visited(executor, data, future);
+    }
     future.poll(&mut Context::from_waker(executor.waker()))
+}
+
+/// Polls the future of a `block_on` once, for a dump that asked to see it.
+#[cold]
+fn poll_visited<F: Future>(
+    executor: &LocalExecutor,
+    data: &TaskData,
+    mut future: Pin<&mut F>,
+) -> Poll<F::Output> {
+    let waker = executor.waker();
+    let mut result = None;
+    if let Some(visitor) = executor.take_visitor() {
+        visitor.block_on(data, &mut |observer| {
+            let poll = poll_probed(waker, observer, |cx| future.as_mut().poll(cx));
+            let is_pending = poll.is_pending();
+            result = Some(poll);
+            match (is_pending, executor.has_main()) {
+                (true, false) => TaskState::Waiting,
+                (true, true) => TaskState::Queued,
+                (false, _) => TaskState::Ended,
+            }
+        });
+    }
+    result.unwrap_or_else(|| future.poll(&mut Context::from_waker(waker)))
 }
 
 /// Continues with a future that was not ready at once. If this call is inside a poll, `worker` is
@@ -69,6 +98,11 @@ fn poll_to_end<F: Future>(
 ) -> F::Output {
     // Inside a poll of a worker: another thread has to run the worker meanwhile.
     let blocked = worker.map(BlockInPlace::begin);
+    if worker.is_some() {
+        lint::report(LintKind::BlockOnInTask, data.location(), || {
+            String::from("it takes a thread until the future is ready; use `.await`")
+        });
+    }
     let mut has_polled_others = false;
     loop {
         if scope.is_nested() {

@@ -105,6 +105,20 @@ pub(crate) fn blocking() -> Arc<Pool> {
     pool
 }
 
+/// That pool, if there is one in this process.
+pub(crate) fn started_blocking() -> Option<Arc<Pool>> {
+    let blocking = BLOCKING.lock();
+    let own = blocking.as_ref().filter(|(process, _)| *process == std::process::id());
+    own.map(|(_, pool)| Arc::clone(pool))
+}
+
+/// Whether nothing waits for the host's driver or its blocking pool. Its timers are acquired ones.
+pub(crate) fn is_quiet() -> bool {
+    let host = *HOST.lock();
+    let jobs = started_blocking().map(|pool| pool.metrics()).unwrap_or_default();
+    host.is_none_or(|host| !host.driver.has_waiting()) && jobs.running == 0 && jobs.queued == 0
+}
+
 impl Host {
     pub(crate) fn driver(&self) -> &Arc<Driver> {
         &self.driver

@@ -30,6 +30,8 @@
 
 mod awaited;
 mod on_worker;
+pub(crate) mod visit;
+mod visitor;
 mod wait;
 
 use std::any::Any;
@@ -37,13 +39,14 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
+use std::panic::Location;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
 
 use parking::{Parker, Unparker};
 use reveille_driver::{Driver, Events};
-use reveille_primitive::atomic::{AtomicBool, Ordering};
+use reveille_primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
 use reveille_primitive::biased::OwnerToken;
 use reveille_primitive::fork::{self, ForkHook};
 use reveille_primitive::lock::Mutex;
@@ -58,6 +61,9 @@ use super::registry::Registry;
 use super::rescue::{self, BlockOnWatch};
 use super::wake;
 use super::wake_flags::{INBOX, MAIN, WakeFlags};
+pub(crate) use visitor::LocalVisitor;
+use visitor::PlaceCell;
+
 pub(crate) use on_worker::{finish_local_tasks, prepare_park, run_local_tasks, unpark};
 
 use crate::context::{self, EVENTS_PER_POLL};
@@ -82,6 +88,13 @@ pub(crate) struct LocalHandle {
     /// whether a task that becomes runnable has to wake them.
     awaiting: Mutex<Vec<Waker>>,
     has_awaiting: AtomicBool,
+    /// For dumps: the name of the thread, where its innermost `block_on` was called, and how many
+    /// local tasks it has.
+    thread: String,
+    place: PlaceCell,
+    tasks: AtomicUsize,
+    /// How often the thread has parked in `block_on`.
+    parks: AtomicUsize,
 }
 
 impl LocalHandle {
@@ -152,6 +165,7 @@ impl Schedule for LocalScheduler {
                 executor.expect("a local task completes on its own thread, while that lives");
             let mut registry = executor.registry.borrow_mut();
             let kept = registry.remove(slot);
+            self.0.tasks.store(registry.len(), Ordering::Relaxed);
             if registry.len() == 0 && executor.is_finishing.get() {
                 self.0.signal_main();
             }
@@ -209,6 +223,9 @@ pub(crate) struct LocalExecutor {
     /// The timer slack to restore when the thread leaves `block_on`, once it has waited for a
     /// timer.
     slack: Cell<Option<TimerSlack>>,
+    /// What a dump has the next poll of the future of `block_on` do (`visit.rs`).
+    visitor: Cell<Option<Arc<dyn LocalVisitor>>>,
+    has_visitor: Cell<bool>,
 }
 
 thread_local! {
@@ -264,12 +281,23 @@ fn set_up_timers() {
     with_thread_executor(|executor| executor.map(LocalExecutor::set_up_timers));
 }
 
+/// The executors of all threads, for dumps.
+static EXECUTORS: Mutex<Vec<Weak<LocalHandle>>> = Mutex::new(Vec::new());
+
+/// Adds the executor of this thread to the list.
+fn enter(handle: &Arc<LocalHandle>) {
+    let mut executors = EXECUTORS.lock();
+    executors.retain(|handle| handle.strong_count() > 0);
+    executors.push(Arc::downgrade(handle));
+}
+
 /// Sets up the executor of this thread. If the thread is ending and its thread-locals are gone,
 /// this returns a guard, and the executor lives for one call.
 #[cold]
 fn set_up() -> Option<ThreadExitGuard> {
     let executor = Rc::new(LocalExecutor::new());
     set_thread_executor(Rc::as_ptr(&executor));
+    enter(&executor.handle);
     fork::watch(&FORK_HOOK);
     let kept = KEEPER.try_with(|guard| {
         // An executor that is set already belongs to the parent process, as do its tasks and its
@@ -302,7 +330,10 @@ where
         // alone empties, at the latest when it ends.
         let (task, mut handle, kept) =
             unsafe { reveille_task::spawn_kept_unchecked(future, scheduler, options) };
-        executor.registry.borrow_mut().insert(kept);
+        let mut registry = executor.registry.borrow_mut();
+        registry.insert(kept);
+        executor.handle.tasks.store(registry.len(), Ordering::Relaxed);
+        drop(registry);
         executor.queue.borrow_mut().push_back(task);
         handle.tell_awaits();
         handle
@@ -320,6 +351,10 @@ impl LocalExecutor {
             driver: Mutex::new(None),
             awaiting: Mutex::default(),
             has_awaiting: AtomicBool::new(false),
+            thread: std::thread::current().name().unwrap_or_default().to_owned(),
+            place: PlaceCell::default(),
+            tasks: AtomicUsize::new(0),
+            parks: AtomicUsize::new(0),
         });
         LocalExecutor {
             event_loop: EventLoop::on_demand(
@@ -349,6 +384,8 @@ impl LocalExecutor {
             turned_ns: Cell::new(0),
             events: RefCell::new(Events::new()),
             slack: Cell::new(None),
+            visitor: Cell::new(None),
+            has_visitor: Cell::new(false),
         }
     }
 
@@ -419,10 +456,19 @@ impl LocalExecutor {
         &self.waker
     }
 
-    /// Begins a `block_on`, which lasts until the guard is dropped.
+    /// Begins a `block_on` that was called at `place`. It lasts until the guard is dropped.
     #[inline]
-    pub(crate) fn begin_block_on(&self) -> BlockOnGuard<'_> {
-        BlockOnGuard::new(self)
+    pub(crate) fn begin_block_on(
+        &self,
+        place: Option<&'static Location<'static>>,
+    ) -> BlockOnGuard<'_> {
+        BlockOnGuard::new(self, place)
+    }
+
+    /// Whether the next poll of the future of the `block_on` is a probe.
+    #[inline]
+    pub(crate) fn has_visitor(&self) -> bool {
+        self.has_visitor.get()
     }
 
     /// Takes the wake of the future that this thread polls in `block_on`, if there was one.
@@ -479,7 +525,7 @@ impl LocalExecutor {
                 break;
             };
             let poll = context::begin_poll(task.as_task());
-            counter.inspect(|counter| counter.increment());
+            counter.inspect(|counter| counter.begin(task.as_task().addr()));
             let ran = task.run();
             counter.inspect(|counter| counter.increment());
             self.pass();
@@ -560,11 +606,18 @@ impl LocalExecutor {
 
 /// A `block_on` in progress; see [`LocalExecutor::begin_block_on`].
 #[must_use]
-pub(crate) struct BlockOnGuard<'a>(&'a LocalExecutor);
+pub(crate) struct BlockOnGuard<'a> {
+    executor: &'a LocalExecutor,
+    /// Where the `block_on` around it was called.
+    outer: Option<&'static Location<'static>>,
+}
 
 impl<'a> BlockOnGuard<'a> {
     #[inline]
-    fn new(executor: &'a LocalExecutor) -> BlockOnGuard<'a> {
+    fn new(
+        executor: &'a LocalExecutor,
+        place: Option<&'static Location<'static>>,
+    ) -> BlockOnGuard<'a> {
         let depth = executor.depth.get();
         executor.depth.set(depth + 1);
         if depth == 0
@@ -573,22 +626,23 @@ impl<'a> BlockOnGuard<'a> {
             driver.set_driven_here();
             executor.begin_watch();
         }
-        BlockOnGuard(executor)
+        BlockOnGuard { executor, outer: executor.handle.place.replace(place) }
     }
 }
 
 impl Drop for BlockOnGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        let depth = self.0.depth.get() - 1;
-        self.0.depth.set(depth);
+        self.executor.handle.place.replace(self.outer);
+        let depth = self.executor.depth.get() - 1;
+        self.executor.depth.set(depth);
         if depth == 0 {
-            if self.0.has_to_leave.get() {
-                self.0.leave();
+            if self.executor.has_to_leave.get() {
+                self.executor.leave();
             }
         } else {
             // The outer future may have been woken while the inner one took the flag.
-            self.0.handle.signal_main();
+            self.executor.handle.signal_main();
         }
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! The files, lowest first; each imports only those before it:
 //! `generation`, `own_driver`, `registry`, `wake_flags`, `watchdog` < `panic_hook` < `wake` <
-//! `host` < `rescue` < `local` < `multi` < `serving` < `block_on`, `sleep`. `cargo xtask tidy`
+//! `host` < `rescue` < `local` < `multi` <
+//! `inspect` < `global` < `serving` < `block_on`, `sleep`. `cargo xtask tidy`
 //! checks the order.
 
 pub(crate) mod block_on;
 mod generation;
+pub(crate) mod global;
 pub(crate) mod host;
+pub mod inspect;
 pub(crate) mod local;
 pub(crate) mod multi;
 mod own_driver;

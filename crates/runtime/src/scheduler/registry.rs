@@ -125,6 +125,17 @@ impl Registry {
         &mut self.chunks[slot / CHUNK][slot % CHUNK]
     }
 
+    /// A reference to each task in up to `len` slots from `start` on. `None` beyond the last slot.
+    pub(crate) fn tasks_in(&self, start: usize, len: usize) -> Option<Vec<TaskHandle>> {
+        if start >= self.used {
+            return None;
+        }
+        let slots = self.chunks[start / CHUNK..].iter().flat_map(|chunk| chunk.iter());
+        let len = len.min(self.used - start);
+        let slots = slots.skip(start % CHUNK).take(len);
+        Some(slots.map(|&slot| read(slot)).filter(|word| word & 1 == 0).map(retain).collect())
+    }
+
     /// A reference to each task.
     pub(crate) fn tasks(&self) -> Vec<TaskHandle> {
         let slots = self.chunks.iter().flat_map(|chunk| chunk.iter()).take(self.used);

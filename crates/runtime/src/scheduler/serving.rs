@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use reveille_driver::Driver;
 
+use super::global;
 use super::host;
 use super::local::{LocalExecutor, with_thread_executor};
-use super::multi::{self, RuntimeRef, current_runtime, with_worker};
+use super::multi::{RuntimeRef, current_runtime, with_worker};
 use crate::context;
 use crate::timer::Timers;
 
@@ -27,7 +28,7 @@ fn with_local<R>(access: impl FnOnce(Option<&LocalExecutor>) -> R) -> R {
 /// If this thread has outlived the current runtime, spawned tasks are cancelled.
 #[inline]
 pub(crate) fn runtime() -> RuntimeRef {
-    current_runtime().unwrap_or_else(multi::global)
+    current_runtime().unwrap_or_else(global::global)
 }
 
 /// The runtime whose threads serve the timers and sources of this thread: the current one, or the
@@ -36,7 +37,7 @@ pub(crate) fn runtime() -> RuntimeRef {
 fn serving_runtime() -> Option<RuntimeRef> {
     match current_runtime() {
         Some(runtime) => Some(runtime).filter(|runtime| runtime.is_up()),
-        None => multi::try_global().ok(),
+        None => global::try_global().ok(),
     }
 }
 
@@ -60,7 +61,7 @@ pub(crate) fn with_remote_timers(mut insert: impl FnMut(&'static Timers)) {
     }
     match host::host() {
         Ok(host) => insert(host.timers()),
-        Err(_) => insert(multi::global().remote_timers()),
+        Err(_) => insert(global::global().remote_timers()),
     }
 }
 

@@ -13,13 +13,14 @@ use std::time::{Duration, Instant};
 
 use reveille_primitive::atomic::Ordering;
 use reveille_primitive::lock::assert_none_held;
-use reveille_task::is_task_waker;
+use reveille_task::{is_kept_by, is_probe, is_task_waker};
 
 use super::serving;
 use crate::timer::Timers;
 use crate::timer::clock::Clock;
 use crate::timer::wheel::Key;
-use crate::{budget, context};
+use crate::waits::WaitFor;
+use crate::{budget, context, waits};
 
 /// The time of the current runtime's clock.
 ///
@@ -90,10 +91,14 @@ pub fn now() -> Instant {
 #[doc(alias("Timer", "Delay"))]
 pub struct Sleep {
     deadline_ns: u64,
-    /// The deadline had passed when it was set.
-    is_due: bool,
+    /// The deadline had passed when it was set: the lowest bit. The others are the address of the
+    /// task whose waker the entry keeps, if it is a task's; addresses of tasks are even.
+    marks: usize,
     entry: Option<TimerEntry>,
 }
+
+/// The mark of a deadline that had passed when it was set.
+const DUE: usize = 1;
 
 #[derive(Clone, Copy)]
 struct TimerEntry {
@@ -118,7 +123,7 @@ impl Sleep {
     #[doc(alias = "at")]
     pub fn until(deadline: Instant) -> Sleep {
         let deadline_ns = context::clock(|clock| clock.to_ns(deadline));
-        Sleep { deadline_ns, is_due: deadline_ns <= now_ns(), entry: None }
+        Sleep { deadline_ns, marks: usize::from(deadline_ns <= now_ns()), entry: None }
     }
 
     /// Sleeps for `duration` from now. A duration too long for the clock never ends.
@@ -134,7 +139,7 @@ impl Sleep {
     #[inline]
     pub fn after(duration: Duration) -> Sleep {
         let deadline_ns = deadline_after(duration);
-        Sleep { deadline_ns, is_due: duration.is_zero(), entry: None }
+        Sleep { deadline_ns, marks: usize::from(duration.is_zero()), entry: None }
     }
 
     /// A sleep that never ends, until it is [reset](Sleep::reset).
@@ -151,7 +156,7 @@ impl Sleep {
     /// reveille::task::block_on(sleep);
     /// ```
     pub fn never() -> Sleep {
-        Sleep { deadline_ns: u64::MAX, is_due: false, entry: None }
+        Sleep { deadline_ns: u64::MAX, marks: 0, entry: None }
     }
 
     /// When it ends; `None` for never.
@@ -186,7 +191,7 @@ impl Sleep {
     /// ```
     #[must_use]
     pub fn is_elapsed(&self) -> bool {
-        self.is_due || now_ns() >= self.deadline_ns
+        self.marks & DUE != 0 || now_ns() >= self.deadline_ns
     }
 
     /// Sets another deadline, whether the sleep has ended or not. Poll the future again, or it will
@@ -228,14 +233,18 @@ impl Sleep {
     fn insert(&mut self, waker: &Waker) {
         let deadline_ns = self.deadline_ns;
         if deadline_ns == u64::MAX {
+            waits::note(waker, || WaitFor::Timer(None));
             return;
         }
         // Cloned before the wheel is entered, unless it is a task's: a waker is user code.
         let mut cloned = None;
-        if !is_task_waker(waker) {
+        self.marks = if is_task_waker(waker) {
+            waker.data().addr()
+        } else {
             assert_none_held("the clone of a waker");
-            cloned = Some(waker.clone());
-        }
+            let waker = cloned.insert(waker.clone());
+            if is_task_waker(waker) { waker.data().addr() } else { 0 }
+        };
         // Each field is written in its final place. To copy a value that was just written field by
         // field, the processor would have to wait until the fields have left the store buffer.
         context::with_timers(|timers, token| {
@@ -283,6 +292,16 @@ impl Sleep {
         }
     }
 
+    /// Whether the entry wakes the task that the probe `waker` polls, so that it stays where it is:
+    /// the thread that probes turns no timers.
+    #[cold]
+    fn stays_for_probe(&self, entry: TimerEntry, waker: &Waker) -> bool {
+        waits::push(WaitFor::Timer(self.deadline()));
+        let is_drained = entry.timers.epoch.load(Ordering::Relaxed) != entry.epoch;
+        // An entry that was not drained keeps its waker, and with it the cell at this address.
+        !is_drained && is_kept_by(self.marks, waker)
+    }
+
     /// Removes the entry from its wheel.
     fn forget(&mut self) {
         // Read field by field and not copied; see `insert`.
@@ -314,7 +333,7 @@ impl Future for Sleep {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(entry) = self.entry else {
-            if self.is_due {
+            if self.marks & DUE != 0 {
                 // A loop of sleeps that end at once has to let other tasks run.
                 return budget::poll_proceed(cx);
             }
@@ -322,13 +341,16 @@ impl Future for Sleep {
             return Poll::Pending;
         };
         if now_ns() >= self.deadline_ns {
-            self.is_due = true;
+            self.marks = DUE;
             if entry.timers.has_fired(self.deadline_ns) {
                 self.entry = None;
             } else {
                 self.forget();
             }
             return Poll::Ready(());
+        }
+        if is_probe(cx.waker()) && self.stays_for_probe(entry, cx.waker()) {
+            return Poll::Pending;
         }
         self.refresh(entry, cx.waker());
         Poll::Pending

@@ -104,6 +104,11 @@ impl WakeFlags {
         self.bits.fetch_or(PARKED, Ordering::AcqRel) & INBOX == 0
     }
 
+    /// Whether the thread sleeps and no flag is set. For another thread.
+    pub(crate) fn is_parked(&self) -> bool {
+        self.bits.load(Ordering::Relaxed) & (PARKED | MAIN | INBOX) == PARKED
+    }
+
     /// Announces that the thread is awake. `true` if another thread has set a flag.
     pub(crate) fn unpark(&self) -> bool {
         self.bits.fetch_and(!PARKED, Ordering::AcqRel) & (MAIN | INBOX) != 0

@@ -8,4 +8,4 @@ pub(crate) mod timers;
 pub(crate) mod wheel;
 
 pub(crate) use approx_clock::{APPROX_ERROR_MAX_NS, ApproxClock, detect_ticks};
-pub(crate) use timers::{Notify, Timers, acquire_timers, release_timers};
+pub(crate) use timers::{Notify, Timers, acquire_timers, acquired_are_empty, release_timers};

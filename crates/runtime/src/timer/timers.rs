@@ -322,6 +322,11 @@ impl Timers {
         self.fired_until_ns.load(Ordering::Relaxed) >= deadline_ns
     }
 
+    /// Whether the wheel is empty. For another thread than its owner.
+    pub(crate) fn is_empty_for_others(&self) -> bool {
+        self.wheel.with(|state, _| state.wheel.is_empty())
+    }
+
     /// Whether the wheel is empty. For its owner.
     pub(crate) fn is_empty(&self, token: &mut OwnerToken) -> bool {
         self.wheel.enter(token).is_none_or(|state| state.wheel.is_empty())
@@ -331,12 +336,26 @@ impl Timers {
 /// Timers that no thread uses.
 static UNUSED: Mutex<Vec<&'static Timers>> = Mutex::new(Vec::new());
 
+/// All that were ever acquired.
+static ACQUIRED: Mutex<Vec<&'static Timers>> = Mutex::new(Vec::new());
+
 /// Returns timers for a thread. They are not freed when the thread ends, but reused.
 pub(crate) fn acquire_timers() -> &'static Timers {
     // In a forked child, a thread of the parent may hold the lock forever.
     let unused = if fork::generation() == 0 { Some(UNUSED.lock()) } else { UNUSED.try_lock() };
     let unused = unused.and_then(|mut unused| unused.pop());
-    unused.unwrap_or_else(|| Box::leak(Box::new(Timers::new())))
+    unused.unwrap_or_else(|| {
+        let timers: &'static Timers = Box::leak(Box::new(Timers::new()));
+        ACQUIRED.lock().push(timers);
+        timers
+    })
+}
+
+/// Whether the timers that were ever acquired have no entries. For another thread than their
+/// owners.
+pub(crate) fn acquired_are_empty() -> bool {
+    let acquired = ACQUIRED.lock().clone();
+    acquired.iter().all(|timers| timers.is_empty_for_others())
 }
 
 /// Returns the timers of a thread that ends. They must be drained.

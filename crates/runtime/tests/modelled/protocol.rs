@@ -67,3 +67,20 @@ pub(crate) mod time {
         unreachable!("no token of a model has a deadline")
     }
 }
+
+pub(crate) mod waits {
+    use std::task::{Context, Waker};
+
+    /// No dump polls in a model.
+    pub(crate) fn is_probe(_: &Waker) -> bool {
+        false
+    }
+
+    pub(crate) fn poll_member<R>(
+        _: &Waker,
+        member: &Waker,
+        poll: impl FnOnce(&mut Context<'_>) -> R,
+    ) -> R {
+        poll(&mut Context::from_waker(member))
+    }
+}

@@ -62,7 +62,7 @@ impl LocalExecutor {
     /// pool wakes nothing here, so it is polled for.
     fn finish(&self, is_stopping: impl Fn() -> bool) {
         let _foreign = tokio_context::enter();
-        let _entered = self.begin_block_on();
+        let _entered = self.begin_block_on(None);
         // The last task wakes this thread when it ends.
         self.is_finishing.set(true);
         context::enter(self.event_loop(), |_| {

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use reveille_primitive::atomic::Ordering;
 use reveille_primitive::sys::TimerSlack;
 
 use super::LocalExecutor;
@@ -143,6 +144,8 @@ impl LocalExecutor {
         }
         let watched = self.watched.get().filter(|_| self.has_to_leave.get());
         if self.handle.flags.park(flags) {
+            let parks = self.handle.parks.load(Ordering::Relaxed);
+            self.handle.parks.store(parks.wrapping_add(1), Ordering::Relaxed);
             watched.inspect(|watched| watched.sleep());
             let timeout =
                 deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(start)));

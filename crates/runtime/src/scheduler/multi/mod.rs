@@ -27,7 +27,7 @@
 //! | `worker_thread` | the loop of a worker thread |
 //! | `shutdown`, `drain`, `diagnosis` | the end of a runtime; the report on its tasks |
 //! | `worker_threads`, `block_in_place`, `sampling` | hand workers from thread to thread |
-//! | `environment`, `start`, `global` | bring a pool up |
+//! | `environment`, `start` | bring a pool up |
 
 mod block_in_place;
 #[cfg(test)]
@@ -36,7 +36,6 @@ mod current;
 mod diagnosis;
 mod drain;
 mod environment;
-mod global;
 mod handoff;
 mod handoff_queue;
 mod idle;
@@ -54,6 +53,7 @@ mod sampling;
 mod schedule;
 mod shutdown;
 mod start;
+mod task_walk;
 #[cfg(test)]
 mod thread_start_tests;
 mod worker;
@@ -63,12 +63,12 @@ mod worker_threads;
 
 pub(crate) use block_in_place::BlockInPlace;
 pub(crate) use current::{leave_worker, with_worker};
-pub(crate) use diagnosis::describe;
+pub(crate) use diagnosis::{describe, polls, pools_are_quiet};
 pub(crate) use drain::drain;
 pub use drain::{ShutdownReport, TaskInfo};
-pub(crate) use global::{global, global_end, start_global, started_global, try_global};
 pub(crate) use runtime_ref::{RuntimeRef, current_runtime, own_pool};
 pub use shutdown::Shutdown;
 pub(crate) use shutdown::{from_inside, stop};
 pub(crate) use start::start;
+pub(crate) use task_walk::{PoolTask, PoolWalk};
 pub(crate) use worker_context::WorkerContext;

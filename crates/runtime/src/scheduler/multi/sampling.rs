@@ -30,8 +30,9 @@ use super::handoff::Handoff;
 use super::monitor::PERIOD;
 use super::pool::WorkerPool;
 use super::worker::Worker;
-use super::worker_threads;
+use super::{task_walk, worker_threads};
 use crate::config::Config;
+use crate::lint::{self, LintKind};
 use crate::observe::Event;
 use crate::poll_counter::PollCounter;
 use crate::scheduler::watchdog::is_light;
@@ -169,8 +170,16 @@ fn sample(pool: &'static WorkerPool, worker: &'static Worker, last: &mut WorkerS
     }
     last.reading = reading;
     last.poll_counter.clone_from(&counter);
+    if let Some(counter) = counter.as_ref().filter(|_| reading % 2 == 1) {
+        counter.see(reading, || system_clock().now_ns());
+    }
     if last.samples == 1 {
         expose_lifo_slot(pool, worker);
+    }
+    if last.samples == SAMPLES_UNTIL_HANDOFF - 1
+        && let Some(counter) = &counter
+    {
+        report(pool, counter, LintKind::LongPoll, "a poll has lasted for 8 ms and goes on");
     }
     last.retry_in = last.retry_in.saturating_sub(1);
     if last.samples < SAMPLES_UNTIL_HANDOFF - 1
@@ -183,8 +192,26 @@ fn sample(pool: &'static WorkerPool, worker: &'static Worker, last: &mut WorkerS
         // The handoff is tried again later, because the poll may have ended before the new thread
         // came, or no thread could be started.
         last.retry_in = HANDOFF_RETRY_SAMPLES;
-        worker_threads::hand_off(pool, Handoff::stuck(worker.index, counter, reading));
+        let handoff = Handoff::stuck(worker.index, Arc::clone(&counter), reading);
+        if worker_threads::hand_off(pool, handoff) {
+            let text = "a poll blocks, and another thread takes its worker over";
+            report(pool, &counter, LintKind::HandedOver, text);
+        }
     }
+}
+
+/// Reports a lint about the task whose polls `counter` counts, if it is a task of the pool.
+fn report(pool: &'static WorkerPool, counter: &PollCounter, kind: LintKind, text: &str) {
+    if !lint::is_on() {
+        return;
+    }
+    let Some((addr, _)) = counter.polled() else { return };
+    let Some(task) = task_walk::find(pool, addr) else { return };
+    let task = task.as_task();
+    lint::report(kind, task.location(), || match task.name() {
+        Some(name) => format!("{text}, of the task '{name}'"),
+        None => format!("{text}, of a task of type {}", task.future_type_name()),
+    });
 }
 
 /// Whether a task, a deadline or a socket waits for a worker that is in a long poll. If not, a long

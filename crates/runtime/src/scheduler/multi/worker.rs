@@ -178,4 +178,10 @@ impl Worker {
             core.registry.tasks()
         })
     }
+
+    /// A reference to each live task that is registered here, in up to `len` slots of the registry
+    /// from `start` on; `None` beyond the last slot. For another thread.
+    pub(crate) fn live_tasks_in(&self, start: usize, len: usize) -> Option<Vec<TaskHandle>> {
+        self.core.with(|core, _| core.registry.tasks_in(start, len))
+    }
 }

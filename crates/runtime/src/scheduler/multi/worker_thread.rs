@@ -204,7 +204,7 @@ impl<'a> WorkerThread<'a> {
             return task.run();
         }
         context::begin_bare_poll(task.as_task(), self.event_loop.event_budget);
-        self.context.poll_counter.increment();
+        self.context.poll_counter.begin(task.as_task().addr());
         let ran = task.run();
         self.context.poll_counter.increment();
         context::end_bare_poll();

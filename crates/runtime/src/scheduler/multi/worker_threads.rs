@@ -26,7 +26,7 @@ use crate::config::{Config, Hook};
 use crate::poll_counter::PollCounter;
 use crate::scheduler::local;
 use crate::threads::ThreadSpec;
-use crate::{context, observe, rng};
+use crate::{context, observe, polls, rng};
 
 /// The failure to start a thread.
 struct SpawnFailed {
@@ -115,6 +115,7 @@ fn work(pool: &'static WorkerPool, number: usize, config: Arc<Config>) {
         }
         let Some(driver) = worker.driver.lock().clone() else { break };
         let counter = Arc::new(PollCounter::new());
+        polls::watch(&counter);
         *worker.poll_counter.lock() = Some(Arc::clone(&counter));
         let context = WorkerContext::new(worker, token, driver, &config, counter);
         let seed = config.seed.unwrap_or_else(rng::seed_from_system) ^ number as u64;

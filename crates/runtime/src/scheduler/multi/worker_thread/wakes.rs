@@ -43,7 +43,8 @@ impl WorkerThread<'_> {
         self.stop_searching();
         self.pool.monitor.arm();
         let counter = if self.is_nested { None } else { Some(&self.context.poll_counter) };
-        counter.inspect(|counter| counter.increment());
+        // No task: the wakers are those of others.
+        counter.inspect(|counter| counter.begin(0));
         while let Some(waker) = self.worker.next_unwoken() {
             context::with_batch(|| wake(waker));
         }

@@ -12,10 +12,10 @@ use reveille_primitive::fork::{self, ForkHook};
 use reveille_primitive::lock::Mutex;
 use reveille_primitive::thread::backoff;
 
-use super::drain::ShutdownReport;
-use super::runtime_ref::RuntimeRef;
-use super::start::start;
+use super::inspect::{deadlock, dump_on};
+use super::multi::{self, RuntimeRef, ShutdownReport};
 use crate::config::Config;
+use crate::lint;
 
 /// The global pool. Its field `of_child` holds that of a child process made by `fork`, and so on.
 static GLOBAL: OnceLock<Box<Global>> = OnceLock::new();
@@ -168,6 +168,20 @@ pub(crate) fn start_global(config: Config) -> io::Result<RuntimeRef> {
         (global, true) => Ok(global),
         (_, false) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "the global runtime is up")),
     }
+}
+
+/// Brings a runtime up.
+///
+/// # Errors
+///
+/// As [`multi::start`], and when a dump on a signal was asked for and cannot be had.
+pub(crate) fn start(mut config: Config) -> io::Result<RuntimeRef> {
+    config.dump_signals.iter().try_for_each(|&signal| dump_on(signal))?;
+    config.lint_hook = config.on_lint.take().map(lint::add_hook);
+    if config.lint_hook.is_some() {
+        deadlock::watch_for_lints();
+    }
+    multi::start(config)
 }
 
 /// The global pool, and whether it was started by this call.

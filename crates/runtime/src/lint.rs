@@ -1,0 +1,168 @@
+//! Lints: habits of a program that make it slow or let it hang, found while it runs.
+//!
+//! Each has an exact rule and costs nothing where it does not fire. Each is reported once for each
+//! place in the source, through the crate `log` and the hooks of `Builder::on_lint`. They are on in
+//! debug builds, and as long as there is a hook.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::panic::Location;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use reveille_primitive::lock::Mutex;
+
+use crate::observe;
+
+/// What was found.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::observe::LintKind;
+///
+/// assert_eq!(LintKind::LongPoll.name(), "long poll");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LintKind {
+    /// A poll has not returned for some 10 ms: it blocks its thread, or computes for so long. Use
+    /// `spawn_blocking` for either.
+    LongPoll,
+    /// Another thread has taken over the worker of a thread whose poll does not return.
+    HandedOver,
+    /// `block_on` waits inside a task. It takes a thread for as long; `.await` does not.
+    BlockOnInTask,
+    /// A task is larger than 16 KiB. It is copied when it is spawned; box its largest parts.
+    HugeFuture,
+    /// Closures have waited for 100 ms because all blocking threads are in use.
+    BlockingPoolFull,
+    /// Nothing in the process can go on: see `Dump::is_quiescent`. Checked only while there is a
+    /// hook.
+    Quiescent,
+}
+
+impl LintKind {
+    /// A short name.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::observe::LintKind;
+    ///
+    /// assert_eq!(LintKind::HugeFuture.name(), "huge future");
+    /// ```
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            LintKind::LongPoll => "long poll",
+            LintKind::HandedOver => "worker handed over",
+            LintKind::BlockOnInTask => "block_on in a task",
+            LintKind::HugeFuture => "huge future",
+            LintKind::BlockingPoolFull => "blocking pool full",
+            LintKind::Quiescent => "quiescent",
+        }
+    }
+}
+
+/// A lint that fired. Its `Display` is one sentence.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::runtime::Builder;
+///
+/// let runtime = Builder::new().on_lint(|lint| eprintln!("{lint}")).build()?;
+/// # drop(runtime);
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Lint {
+    /// What was found.
+    pub kind: LintKind,
+    /// Where the task was spawned, or `block_on` was called, if that is known.
+    pub place: Option<&'static Location<'static>>,
+    /// What is known besides.
+    pub message: String,
+}
+
+impl fmt::Display for Lint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.name(), self.message)?;
+        match self.place {
+            Some(place) => write!(f, " (at {place})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A function that is told of lints.
+pub(crate) type LintHook = Arc<dyn Fn(&Lint) + Send + Sync>;
+
+/// The hooks of the runtimes that are up, by numbers.
+static HOOKS: Mutex<Vec<(usize, LintHook)>> = Mutex::new(Vec::new());
+
+/// How many there are, and the number of the next.
+static HOOK_COUNT: AtomicUsize = AtomicUsize::new(0);
+static NEXT_HOOK: AtomicUsize = AtomicUsize::new(0);
+
+/// What was reported.
+static REPORTED: Mutex<Option<HashSet<(LintKind, Place)>>> = Mutex::new(None);
+
+type Place = Option<&'static Location<'static>>;
+
+/// Whether lints are looked for.
+#[inline]
+pub(crate) fn is_on() -> bool {
+    cfg!(debug_assertions) || has_hooks()
+}
+
+/// Whether a runtime has a hook for lints.
+pub(crate) fn has_hooks() -> bool {
+    HOOK_COUNT.load(Ordering::Relaxed) > 0
+}
+
+/// A hook, until it is dropped.
+pub(crate) struct HookGuard(usize);
+
+/// Adds a hook.
+pub(crate) fn add_hook(hook: LintHook) -> HookGuard {
+    let number = NEXT_HOOK.fetch_add(1, Ordering::Relaxed);
+    HOOKS.lock().push((number, hook));
+    HOOK_COUNT.fetch_add(1, Ordering::Relaxed);
+    HookGuard(number)
+}
+
+impl Drop for HookGuard {
+    fn drop(&mut self) {
+        let hook = {
+            let mut hooks = HOOKS.lock();
+            let at = hooks.iter().position(|(number, _)| *number == self.0);
+            at.map(|at| hooks.swap_remove(at))
+        };
+        HOOK_COUNT.fetch_sub(1, Ordering::Relaxed);
+        observe::contain("the drop of a hook", || drop(hook));
+    }
+}
+
+impl fmt::Debug for HookGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("HookGuard").field(&self.0).finish()
+    }
+}
+
+/// Reports a lint unless it was reported for this place. `message` is made only then. The caller
+/// holds no lock: hooks and loggers are user code.
+#[cold]
+pub(crate) fn report(kind: LintKind, place: Place, message: impl FnOnce() -> String) {
+    if !is_on() || !REPORTED.lock().get_or_insert_default().insert((kind, place)) {
+        return;
+    }
+    let lint = Lint { kind, place, message: message() };
+    let hooks: Vec<LintHook> = HOOKS.lock().iter().map(|(_, hook)| Arc::clone(hook)).collect();
+    observe::contain("a logger", || log::warn!(target: "reveille::lint", "{lint}"));
+    for hook in hooks {
+        observe::contain("a hook", || hook(&lint));
+    }
+}

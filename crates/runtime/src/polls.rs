@@ -1,0 +1,99 @@
+//! Which thread polls which task, for dumps.
+//!
+//! Each thread that runs a worker enters its counter of polls here. A thread that has lost its
+//! worker to another one stays on the list until it ends: it is its poll that one wants to see.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use reveille_primitive::lock::Mutex;
+
+use crate::poll_counter::PollCounter;
+use crate::timer::clock::system_clock;
+
+/// A poll in progress.
+#[derive(Clone, Debug)]
+pub(crate) struct Poll {
+    /// The name of the thread.
+    pub(crate) thread: String,
+    /// For how long it has lasted at least, if that is known.
+    pub(crate) since: Option<Duration>,
+}
+
+/// A thread that counts its polls.
+struct PollingThread {
+    counter: Weak<PollCounter>,
+    thread: String,
+}
+
+static THREADS: Mutex<Vec<PollingThread>> = Mutex::new(Vec::new());
+
+/// What dumps poll: the addresses of the tasks, the thread, and since when.
+static PROBES: Mutex<Vec<(usize, Instant)>> = Mutex::new(Vec::new());
+
+/// The name of the threads that take dumps.
+pub(crate) const DUMP_THREAD: &str = "reveille-dump";
+
+/// Enters this thread, whose polls `counter` counts.
+pub(crate) fn watch(counter: &Arc<PollCounter>) {
+    let thread = std::thread::current().name().unwrap_or_default().to_owned();
+    let counter = Arc::downgrade(counter);
+    let mut threads = THREADS.lock();
+    threads.retain(|thread| thread.counter.strong_count() > 0);
+    threads.push(PollingThread { counter, thread });
+}
+
+/// The poll of a task by a dump, until it is dropped.
+pub(crate) struct ProbeMark(usize);
+
+/// What became of [`claim_for_probe`].
+pub(crate) enum ProbeClaim<T> {
+    Claimed(T, ProbeMark),
+    /// Another dump polls the task.
+    Probed,
+    Refused,
+}
+
+/// Marks the task at `addr` as polled by a dump if `claim` returns something. In one step, so that
+/// no other dump sees it as claimed and not marked.
+pub(crate) fn claim_for_probe<T>(addr: usize, claim: impl FnOnce() -> Option<T>) -> ProbeClaim<T> {
+    let now = system_clock().now();
+    let mut probes = PROBES.lock();
+    if let Some(claimed) = claim() {
+        probes.push((addr, now));
+        return ProbeClaim::Claimed(claimed, ProbeMark(addr));
+    }
+    let is_probed = probes.iter().any(|(other, _)| *other == addr);
+    if is_probed { ProbeClaim::Probed } else { ProbeClaim::Refused }
+}
+
+impl Drop for ProbeMark {
+    fn drop(&mut self) {
+        let mut probes = PROBES.lock();
+        if let Some(at) = probes.iter().position(|(addr, _)| *addr == self.0) {
+            probes.swap_remove(at);
+        }
+    }
+}
+
+/// The tasks that are polled right now, by their addresses.
+pub(crate) fn current() -> HashMap<usize, Poll> {
+    let clock = system_clock();
+    let now_ns = clock.now_ns();
+    let mut polls = HashMap::new();
+    for thread in THREADS.lock().iter() {
+        let Some(counter) = thread.counter.upgrade() else { continue };
+        let Some((task, count)) = counter.polled() else { continue };
+        let since = counter.seen_ns(count).map(|seen| now_ns.saturating_sub(seen));
+        let poll = Poll { thread: thread.thread.clone(), since: since.map(Duration::from_nanos) };
+        polls.insert(task, poll);
+    }
+    let now = clock.now();
+    for (task, since) in PROBES.lock().iter() {
+        let since = Some(now.saturating_duration_since(*since));
+        let thread = DUMP_THREAD.to_owned();
+        polls.insert(*task, Poll { thread, since });
+    }
+    polls
+}

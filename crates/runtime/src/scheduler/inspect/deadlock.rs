@@ -1,0 +1,194 @@
+//! Tests that stand still fail with a dump.
+//!
+//! While tests run, a thread checks four times a second whether the process is quiet (`quiet.rs`).
+//! If it has been for the whole limit, without progress and without use of the processors, only a
+//! thread that the runtimes do not know could help, such as one of `std::thread::spawn`. It has
+//! slept all that time, too, or waited for the system. Then each test that waits panics with the
+//! dump.
+//!
+//! The same thread serves the lint for programs, while a runtime has a hook for lints.
+//!
+//! Rejected: a check at the last park. A worker parks a thousand times a second, and a thread of
+//! the program may be about to wake it.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::{Arc, Weak};
+use std::task::Waker;
+use std::time::{Duration, Instant};
+
+use reveille_primitive::lock::Mutex;
+use reveille_primitive::sys::process_cpu_time;
+use reveille_primitive::thread::sleep;
+
+use super::{dump, quiet};
+use crate::config;
+use crate::lint::{self, LintKind};
+use crate::threads::{ThreadSpec, system_spawner};
+use crate::timer::clock::system_clock;
+use crate::waits::is_probe;
+
+/// How often the watch checks.
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// The share of one processor that the process may use while it stands still: the watch itself,
+/// and threads that wake up for nothing.
+const IDLE_SHARE: u32 = 50;
+
+/// The name of the watch's thread.
+const THREAD_NAME: &str = "reveille-deadlock";
+
+/// A test in progress.
+#[derive(Default)]
+struct Test {
+    waker: Mutex<Option<Waker>>,
+    /// What it has to panic with.
+    verdict: Mutex<Option<Arc<str>>>,
+}
+
+struct Tests {
+    running: Vec<Weak<Test>>,
+    is_watched: bool,
+}
+
+static TESTS: Mutex<Tests> = Mutex::new(Tests { running: Vec::new(), is_watched: false });
+
+/// Polls `future`, a test, and panics with a dump if the process stands still meanwhile.
+///
+/// # Panics
+///
+/// Panics when it does, and when `future` does.
+pub async fn fail_on_deadlock<F: Future>(future: F) -> F::Output {
+    let test = config::deadlock_limit().map(Test::begin);
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        if let Some(test) = test.as_ref().filter(|_| !is_probe(cx.waker())) {
+            test.check(cx.waker());
+        }
+        future.as_mut().poll(cx)
+    })
+    .await
+}
+
+impl Test {
+    /// Enters a test, and starts the watch if it does not run.
+    fn begin(limit: Duration) -> Arc<Test> {
+        let test = Arc::new(Test::default());
+        TESTS.lock().running.push(Arc::downgrade(&test));
+        start_watch(limit);
+        test
+    }
+
+    fn check(&self, waker: &Waker) {
+        let verdict = self.verdict.lock().take();
+        if let Some(verdict) = verdict {
+            panic!("{verdict}");
+        }
+        let is_known = self.waker.lock().as_ref().is_some_and(|known| known.will_wake(waker));
+        if !is_known {
+            let old = self.waker.lock().replace(waker.clone());
+            drop(old);
+        }
+    }
+}
+
+/// Starts the watch for the lint [`LintKind::Quiescent`], unless it runs.
+pub(crate) fn watch_for_lints() {
+    if let Some(limit) = config::deadlock_limit() {
+        start_watch(limit);
+    }
+}
+
+/// Starts the watch unless it runs.
+fn start_watch(limit: Duration) {
+    if std::mem::replace(&mut TESTS.lock().is_watched, true) {
+        return;
+    }
+    let spec = ThreadSpec {
+        name: THREAD_NAME.to_owned(),
+        stack_size: None,
+        body: Box::new(move || watch(limit)),
+    };
+    if system_spawner()(spec).is_err() {
+        // Without a thread tests that stand still hang. The next test tries again.
+        TESTS.lock().is_watched = false;
+    }
+}
+
+/// The life of the watch's thread: it ends when no test runs and no hook for lints is set.
+fn watch(limit: Duration) {
+    let mut stretch: Option<Stretch> = None;
+    loop {
+        sleep(CHECK_INTERVAL);
+        let tests: Vec<Arc<Test>> = {
+            let mut tests = TESTS.lock();
+            tests.running.retain(|test| test.strong_count() > 0);
+            if tests.running.is_empty() && !lint::has_hooks() {
+                tests.is_watched = false;
+                return;
+            }
+            tests.running.iter().filter_map(Weak::upgrade).collect()
+        };
+        stretch = match stretch.take() {
+            Some(stretch) if stretch.goes_on() => Some(stretch),
+            _ => Stretch::begin(),
+        };
+        if stretch.as_ref().is_some_and(|stretch| stretch.len() >= limit) {
+            stretch = None;
+            fail(tests, limit);
+        }
+    }
+}
+
+/// A time in which the process stood still.
+struct Stretch {
+    since: Instant,
+    progress: (u64, usize),
+    cpu_time: Option<Duration>,
+}
+
+impl Stretch {
+    /// Begins now, if the process is quiet.
+    fn begin() -> Option<Stretch> {
+        let progress = quiet::progress();
+        let since = system_clock().now();
+        quiet::is_quiet().then(|| Stretch { since, progress, cpu_time: process_cpu_time() })
+    }
+
+    fn goes_on(&self) -> bool {
+        let used = match (self.cpu_time, process_cpu_time()) {
+            (Some(before), Some(now)) => now.saturating_sub(before),
+            _ => Duration::ZERO,
+        };
+        used < CHECK_INTERVAL.max(self.len()) / IDLE_SHARE
+            && quiet::is_quiet()
+            && quiet::progress() == self.progress
+    }
+
+    fn len(&self) -> Duration {
+        system_clock().now().saturating_duration_since(self.since)
+    }
+}
+
+/// Has each test that waits panic with a dump.
+fn fail(tests: Vec<Arc<Test>>, limit: Duration) {
+    let seconds = limit.as_secs();
+    lint::report(LintKind::Quiescent, None, || format!("for {seconds} s\n{}", dump()));
+    if tests.is_empty() {
+        return;
+    }
+    let verdict: Arc<str> = format!(
+        "the test stands still: for {seconds} s no task, timer, socket or blocking closure has \
+         made progress. If a thread of your own will go on, use `#[test(deadlock = false)]` or set \
+         REVEILLE_TEST_DEADLOCK=0.\n{}",
+        dump()
+    )
+    .into();
+    for test in tests {
+        *test.verdict.lock() = Some(Arc::clone(&verdict));
+        let waker = test.waker.lock().take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}

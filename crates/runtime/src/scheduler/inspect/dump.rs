@@ -1,0 +1,270 @@
+//! The value that a dump is.
+
+use std::collections::{HashMap, HashSet};
+use std::panic::Location;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reveille_task::TaskRef;
+
+use crate::metrics::Metrics;
+use crate::polls::Poll;
+use crate::waits::{TaskState, WaitFor};
+
+/// One function of a stack.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Frame {
+    /// The path of the function, as the compiler names it.
+    pub function: String,
+    /// File, line and column, if the program has line tables.
+    pub place: Option<String>,
+}
+
+/// The frames of a stack, innermost first.
+pub(super) type Stack = Arc<[Frame]>;
+
+/// What a task of a dump is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TaskKind {
+    /// A task of `spawn`.
+    Spawned,
+    /// A task of `spawn_local`.
+    Local,
+    /// The future of a `block_on`.
+    BlockOn,
+    /// A closure of `spawn_blocking`.
+    Blocking,
+}
+
+/// One task of a dump.
+///
+/// # Examples
+///
+/// ```
+/// # use reveille_runtime as reveille;
+/// # use reveille_runtime::inspect as observe;
+/// let runtime = reveille::Runtime::start()?;
+/// let task = runtime.spawn(std::future::pending::<()>());
+/// let dump = observe::dump();
+/// let waiting = dump.tasks().iter().filter(|task| task.state == observe::TaskState::Waiting);
+/// println!("{} tasks wait", waiting.count());
+/// # drop(task);
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct TaskDump {
+    pub(crate) addr: usize,
+    /// What it is.
+    pub kind: TaskKind,
+    /// The name that it was given.
+    pub name: Option<String>,
+    /// Its number, if the program asked for it before.
+    pub id: Option<u64>,
+    /// Where it was spawned.
+    pub spawned_at: Option<&'static Location<'static>>,
+    /// The name of the future's type.
+    pub type_name: &'static str,
+    /// What it does.
+    pub state: TaskState,
+    /// The thread that it belongs to, or that polls it, if that is known.
+    pub thread: Option<String>,
+    /// For how long it has been doing that, if that is known.
+    pub since: Option<Duration>,
+    /// What it waits for, as far as the futures say.
+    pub waits: Vec<WaitFor>,
+    pub(crate) stacks: Vec<u32>,
+    /// The stacks and waits are known.
+    pub(crate) is_probed: bool,
+    /// The probe left a waker.
+    pub(crate) has_waker: bool,
+}
+
+impl TaskDump {
+    pub(crate) fn of(task: TaskRef<'_>, kind: TaskKind) -> TaskDump {
+        TaskDump {
+            addr: task.addr(),
+            kind,
+            name: task.name().map(str::to_owned),
+            id: task.known_id().map(reveille_task::TaskId::get),
+            spawned_at: task.location(),
+            type_name: task.future_type_name(),
+            state: TaskState::Waiting,
+            thread: None,
+            since: None,
+            waits: Vec::new(),
+            stacks: Vec::new(),
+            is_probed: false,
+            has_waker: false,
+        }
+    }
+
+    /// The future of a `block_on`.
+    pub(crate) fn of_block_on(
+        name: Option<&str>,
+        place: Option<&'static Location<'static>>,
+    ) -> TaskDump {
+        TaskDump {
+            addr: 0,
+            kind: TaskKind::BlockOn,
+            name: name.map(str::to_owned),
+            id: None,
+            spawned_at: place,
+            type_name: "",
+            state: TaskState::Waiting,
+            thread: None,
+            since: None,
+            waits: Vec::new(),
+            stacks: Vec::new(),
+            is_probed: false,
+            has_waker: false,
+        }
+    }
+
+    /// Completes the record of a task that is queued or polled.
+    pub(crate) fn set_active(&mut self, polls: &HashMap<usize, Poll>) {
+        self.state = TaskState::Queued;
+        if let Some(poll) = polls.get(&self.addr) {
+            self.state = TaskState::Running;
+            self.thread = Some(poll.thread.clone());
+            self.since = poll.since;
+        }
+    }
+}
+
+/// One runtime of a dump.
+///
+/// # Examples
+///
+/// ```
+/// # use reveille_runtime::inspect as observe;
+/// let runtime = reveille_runtime::Runtime::start()?;
+/// let dump = observe::dump();
+/// assert!(dump.runtimes().iter().any(|runtime| runtime.metrics.workers > 0));
+/// # drop(runtime);
+/// # std::io::Result::Ok(())
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RuntimeDump {
+    /// What its worker threads are called.
+    pub thread_name: Arc<str>,
+    /// Its numbers.
+    pub metrics: Metrics,
+}
+
+/// Where every task of the process is, and what it waits for.
+///
+/// Its `Display` is text for a terminal of 80 columns. Tasks with the same state, place and stack
+/// are one entry with a count.
+#[derive(Clone, Debug)]
+pub struct Dump {
+    pub(super) tasks: Vec<TaskDump>,
+    pub(super) stacks: Vec<Stack>,
+    pub(super) runtimes: Vec<RuntimeDump>,
+    pub(super) taken_at: Instant,
+    pub(super) took: Duration,
+    pub(super) notes: Vec<String>,
+    pub(super) is_quiescent: bool,
+    pub(super) source_root: Option<String>,
+}
+
+impl Dump {
+    /// Completes a dump.
+    pub(super) fn new(mut dump: Dump) -> Dump {
+        dump.notes.extend(dump.missing());
+        dump.source_root = dump.find_source_root();
+        dump
+    }
+
+    /// The folder that the compiler ran in. The debug information has it before each path of the
+    /// program, and the places where tasks are spawned have not.
+    fn find_source_root(&self) -> Option<String> {
+        let files: HashSet<&str> =
+            self.tasks.iter().filter_map(|task| Some(task.spawned_at?.file())).collect();
+        let places = self.stacks.iter().flat_map(|stack| stack.iter());
+        let mut paths =
+            places.filter_map(|frame| Some(frame.place.as_deref()?.split_once(".rs:")?.0));
+        paths.find_map(|path| {
+            files.iter().find_map(|file| {
+                let root = path.strip_suffix(file.strip_suffix(".rs")?)?;
+                root.ends_with('/').then(|| root.to_owned())
+            })
+        })
+    }
+
+    /// The place of a frame, in a path such as that of a task's.
+    pub(super) fn place_of<'a>(&self, frame: &'a Frame) -> Option<&'a str> {
+        let place = frame.place.as_deref()?;
+        let root = self.source_root.as_deref();
+        Some(root.and_then(|root| place.strip_prefix(root)).unwrap_or(place))
+    }
+
+    /// The tasks, in no order.
+    #[must_use]
+    pub fn tasks(&self) -> &[TaskDump] {
+        &self.tasks
+    }
+
+    /// The stacks of the awaits of `task`, one for each waker that it has left, innermost function
+    /// first. They hold every function between the task and the waker, also those of libraries.
+    pub fn stacks<'a>(&'a self, task: &'a TaskDump) -> impl Iterator<Item = &'a [Frame]> {
+        task.stacks
+            .iter()
+            .filter_map(|&number| self.stacks.get(number as usize))
+            .map(|stack| &**stack)
+    }
+
+    /// The task of this dump that `wait` is about.
+    #[must_use]
+    pub fn awaited(&self, wait: &WaitFor) -> Option<&TaskDump> {
+        let WaitFor::Task(addr) = wait else { return None };
+        self.tasks.iter().find(|task| task.addr == *addr)
+    }
+
+    /// The runtimes that were up.
+    #[must_use]
+    pub fn runtimes(&self) -> &[RuntimeDump] {
+        &self.runtimes
+    }
+
+    /// Whether nothing could go on when the dump began: no worker and no `block_on` was awake, and
+    /// no task waited for a timer, a socket, a child process or a blocking closure. Then only a
+    /// thread that the runtimes do not know can wake a task. If there is none, the program is
+    /// deadlocked.
+    #[must_use]
+    pub fn is_quiescent(&self) -> bool {
+        self.is_quiescent
+    }
+
+    /// How long the dump took.
+    #[must_use]
+    pub fn took(&self) -> Duration {
+        self.took
+    }
+
+    /// What this dump cannot show and why, a sentence each.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// What the program was built without.
+    fn missing(&self) -> Option<String> {
+        let captured = self.tasks.iter().any(|task| !task.stacks.is_empty());
+        let is_named = self.stacks.iter().any(|stack| !stack.is_empty());
+        let mut frames = self.stacks.iter().flat_map(|stack| stack.iter());
+        let has_places = frames.any(|frame| frame.place.is_some());
+        if !captured || has_places {
+            return None;
+        }
+        Some(String::from(if is_named {
+            "There are no line tables, so inlined functions and lines are missing. Build with \
+             `debug = \"limited\"` in the profile to see every await."
+        } else {
+            "There are no symbols, so there are no stacks. Build without `strip`, and with \
+             `debug = \"limited\"` in the profile to see every await."
+        }))
+    }
+}

@@ -1,0 +1,146 @@
+//! A dump as JSON, written by hand: it is strings, numbers and lists.
+
+use std::fmt::Write as _;
+use std::time::Instant;
+
+use super::dump::{Dump, Frame, RuntimeDump, TaskDump, TaskKind};
+use crate::waits::{TaskState, WaitAt, WaitFor};
+
+impl Dump {
+    /// The dump as JSON: an object with `tasks`, `stacks` (which the tasks name by their index),
+    /// `runtimes` and `notes`.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        write(self)
+    }
+}
+
+fn write(dump: &Dump) -> String {
+    let mut json = String::from("{");
+    let _ = write!(json, "\"version\":1,\"took_us\":{}", dump.took.as_micros());
+    let _ = write!(json, ",\"is_quiescent\":{}", dump.is_quiescent);
+    json.push_str(",\"notes\":");
+    list(&mut json, &dump.notes, |json, note| string(json, note));
+    json.push_str(",\"runtimes\":");
+    list(&mut json, &dump.runtimes, runtime);
+    json.push_str(",\"tasks\":");
+    list(&mut json, &dump.tasks, |json, one| task(json, one, dump.taken_at));
+    json.push_str(",\"stacks\":");
+    list(&mut json, &dump.stacks, |json, stack| list(json, stack, frame));
+    json.push('}');
+    json
+}
+
+fn runtime(json: &mut String, runtime: &RuntimeDump) {
+    json.push_str("{\"thread_name\":");
+    string(json, &runtime.thread_name);
+    let metrics = &runtime.metrics;
+    let numbers = [
+        ("workers", metrics.workers),
+        ("parked_workers", metrics.parked_workers),
+        ("queued_tasks", metrics.queued_tasks + metrics.injected_tasks),
+        ("threads", metrics.threads),
+    ];
+    for (key, value) in numbers {
+        let _ = write!(json, ",\"{key}\":{value}");
+    }
+    let _ = write!(json, ",\"polls\":{},\"takeovers\":{}}}", metrics.polls, metrics.takeovers);
+}
+
+fn task(json: &mut String, task: &TaskDump, now: Instant) {
+    let kind = match task.kind {
+        TaskKind::Spawned => "spawned",
+        TaskKind::Local => "local",
+        TaskKind::BlockOn => "block_on",
+        TaskKind::Blocking => "blocking",
+    };
+    let state = match task.state {
+        TaskState::Waiting => "waiting",
+        TaskState::Queued => "queued",
+        TaskState::Running => "running",
+        TaskState::Ended => "ended",
+    };
+    let _ = write!(json, "{{\"address\":{},\"kind\":\"{kind}\",\"state\":\"{state}\"", task.addr);
+    let mut text = |key: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            let _ = write!(json, ",\"{key}\":");
+            string(json, value);
+        }
+    };
+    text("name", task.name.as_deref());
+    text("type", Some(task.type_name));
+    text("thread", task.thread.as_deref());
+    let place = task.spawned_at.map(ToString::to_string);
+    text("spawned_at", place.as_deref());
+    if let Some(id) = task.id {
+        let _ = write!(json, ",\"id\":{id}");
+    }
+    if let Some(since) = task.since {
+        let _ = write!(json, ",\"since_us\":{}", since.as_micros());
+    }
+    json.push_str(",\"waits\":");
+    list(json, &task.waits, |json, wait| self::wait(json, wait, now));
+    json.push_str(",\"stacks\":");
+    list(json, &task.stacks, |json, number| _ = write!(json, "{number}"));
+    json.push('}');
+}
+
+fn wait(json: &mut String, wait: &WaitFor, now: Instant) {
+    match wait {
+        WaitFor::Task(addr) => _ = write!(json, "{{\"task\":{addr}}}"),
+        wait => {
+            json.push_str("{\"text\":");
+            string(json, &WaitAt(wait, now).to_string());
+            json.push('}');
+        }
+    }
+}
+
+fn frame(json: &mut String, frame: &Frame) {
+    json.push_str("{\"function\":");
+    string(json, &frame.function);
+    if let Some(place) = &frame.place {
+        json.push_str(",\"place\":");
+        string(json, place);
+    }
+    json.push('}');
+}
+
+fn list<T>(json: &mut String, items: &[T], mut write: impl FnMut(&mut String, &T)) {
+    json.push('[');
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            json.push(',');
+        }
+        write(json, item);
+    }
+    json.push(']');
+}
+
+fn string(json: &mut String, text: &str) {
+    json.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => json.push_str("\\\""),
+            '\\' => json.push_str("\\\\"),
+            '\n' => json.push_str("\\n"),
+            '\r' => json.push_str("\\r"),
+            '\t' => json.push_str("\\t"),
+            c if u32::from(c) < 0x20 => _ = write!(json, "\\u{:04x}", u32::from(c)),
+            c => json.push(c),
+        }
+    }
+    json.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::string;
+
+    #[test]
+    fn strings_are_escaped() {
+        let mut json = String::new();
+        string(&mut json, "a\"b\\c\nd\u{1}é");
+        assert_eq!(json, "\"a\\\"b\\\\c\\nd\\u0001é\"");
+    }
+}

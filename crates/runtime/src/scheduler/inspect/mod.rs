@@ -1,0 +1,293 @@
+//! Dumps: where each task of the process is, and what it waits for.
+//!
+//! A dump runs on a thread of its own, so it works while every worker is blocked. It walks through
+//! the registries of the runtimes. A task that waits is polled once on this thread with a probe's
+//! waker (`reveille_task::Observer`), inside the context of its runtime. It registers again where
+//! it was registered before, so nothing is lost, and no worker stops.
+//!
+//! A task that is ready when the probe polls it goes on, as in any poll, and its code may block.
+//! If a poll does not end within a second, another thread takes over the rest of the dump,
+//! and the first one ends with its poll.
+//!
+//! Local tasks, and the futures of `block_on`, are polled by their own threads: `locals.rs`.
+//!
+//! Rejected: having each worker probe its own tasks. Those of a blocked worker would be missing,
+//! and those are the ones that you want to see.
+
+pub mod deadlock;
+mod dump;
+mod json;
+mod locals;
+mod probe;
+mod quiet;
+mod signal;
+mod stacks;
+mod text;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reveille_primitive::lock::Mutex;
+use reveille_task::{Ran, Runnable};
+
+pub use self::dump::{Dump, Frame, RuntimeDump, TaskDump, TaskKind};
+use self::locals::{Answers, LocalThreads};
+use self::probe::probe;
+pub(crate) use self::signal::dump_on;
+use self::stacks::StackTable;
+use crate::polls::{self, DUMP_THREAD, Poll, ProbeClaim, ProbeMark};
+use crate::scheduler::host;
+use crate::scheduler::multi::{PoolTask, PoolWalk};
+use crate::threads::{ThreadSpec, system_spawner};
+use crate::timer::clock::system_clock;
+pub use crate::waits::{TaskState, WaitFor};
+use crate::{context, tokio_context};
+
+/// How long the poll of a probe may take before another thread goes on with the dump.
+const PROBE_LIMIT: Duration = Duration::from_secs(1);
+
+/// How often the thread that waits for the dump checks the one that takes it.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
+
+/// How long a task that another dump polls is waited for, in steps of a millisecond.
+const OTHER_PROBE_STEPS: u32 = 20;
+
+/// Takes a dump of all tasks of the runtimes of this process. Blocks until it is complete.
+///
+/// # Examples
+///
+/// ```
+/// let dump = reveille_runtime::inspect::dump();
+/// println!("{dump}");
+/// ```
+#[must_use]
+pub fn dump() -> Dump {
+    let begin = system_clock().now();
+    // Before any thread is woken to answer.
+    let is_quiet = quiet::is_quiet();
+    let collection = Arc::new(Collection::new());
+    let locals = LocalThreads::ask(&collection.stacks);
+    let mut number = collection.start_thread();
+    while !collection.wait(CHECK_INTERVAL) {
+        if collection.abandon_stuck(number, PROBE_LIMIT) {
+            number = collection.start_thread();
+        }
+    }
+    collection.add_blocking();
+    let local_tasks = locals.answers();
+    collection.finish(begin, local_tasks, is_quiet)
+}
+
+/// A dump in progress.
+struct Collection {
+    state: Mutex<Progress>,
+    stacks: Arc<Mutex<StackTable>>,
+    runtimes: Vec<RuntimeDump>,
+    done: (std::sync::Mutex<bool>, std::sync::Condvar),
+}
+
+struct Progress {
+    walk: PoolWalk,
+    /// Read from the registries and not probed yet.
+    pending: Vec<PoolTask>,
+    /// What was polled when they were read.
+    polls: Arc<HashMap<usize, Poll>>,
+    tasks: Vec<TaskDump>,
+    /// The thread that goes on with the dump; others have been abandoned.
+    thread: u32,
+    /// What it polls, and since when.
+    probing: Option<(TaskDump, Instant)>,
+}
+
+impl Collection {
+    fn new() -> Collection {
+        let walk = PoolWalk::new();
+        let runtimes =
+            walk.runtimes().map(|(thread_name, metrics)| RuntimeDump { thread_name, metrics });
+        Collection {
+            runtimes: runtimes.collect(),
+            state: Mutex::new(Progress {
+                walk,
+                pending: Vec::new(),
+                polls: Arc::default(),
+                tasks: Vec::new(),
+                thread: 0,
+                probing: None,
+            }),
+            stacks: Arc::default(),
+            done: Default::default(),
+        }
+    }
+
+    /// Starts the thread that collects. If the system refuses one, this thread collects.
+    fn start_thread(self: &Arc<Self>) -> u32 {
+        let number = {
+            let mut state = self.state.lock();
+            state.thread += 1;
+            state.thread
+        };
+        let collection = Arc::clone(self);
+        let spec = ThreadSpec {
+            name: DUMP_THREAD.to_owned(),
+            stack_size: None,
+            body: Box::new(move || collection.collect(number)),
+        };
+        if system_spawner()(spec).is_err() {
+            self.collect(number);
+        }
+        number
+    }
+
+    /// Waits until the dump is complete, for `duration` at most.
+    fn wait(&self, duration: Duration) -> bool {
+        let (done, condvar) = &self.done;
+        let done = done.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let waited = condvar.wait_timeout_while(done, duration, |done| !*done);
+        *waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
+    }
+
+    /// Gives up the thread `number` if its poll lasts longer than `limit`. Returns whether it did.
+    fn abandon_stuck(&self, number: u32, limit: Duration) -> bool {
+        let now = system_clock().now();
+        let mut state = self.state.lock();
+        if state.thread != number {
+            return false;
+        }
+        let is_stuck = |since: Instant| now.saturating_duration_since(since) > limit;
+        let Some((mut task, since)) = state.probing.take_if(|(_, since)| is_stuck(*since)) else {
+            return false;
+        };
+        task.state = TaskState::Running;
+        task.thread = Some(DUMP_THREAD.to_owned());
+        task.since = Some(now.saturating_duration_since(since));
+        state.tasks.push(task);
+        // What the thread finds from now on is ignored.
+        state.thread += 1;
+        true
+    }
+
+    fn collect(&self, number: u32) {
+        while let Some((task, polls)) = self.next_task(number) {
+            self.visit(number, &task, &polls);
+        }
+        if self.state.lock().thread == number {
+            let (done, condvar) = &self.done;
+            *done.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = true;
+            condvar.notify_all();
+        }
+    }
+
+    fn next_task(&self, number: u32) -> Option<(PoolTask, Arc<HashMap<usize, Poll>>)> {
+        loop {
+            let mut walk = {
+                let mut state = self.state.lock();
+                if state.thread != number {
+                    return None;
+                }
+                if let Some(next) = state.pending.pop() {
+                    return Some((next, Arc::clone(&state.polls)));
+                }
+                std::mem::take(&mut state.walk)
+            };
+            let mut found = Vec::new();
+            let is_over = !walk.advance(&mut found);
+            found.reverse();
+            let polls = Arc::new(polls::current());
+            let mut state = self.state.lock();
+            (state.walk, state.pending, state.polls) = (walk, found, polls);
+            if is_over {
+                return None;
+            }
+        }
+    }
+
+    /// Adds a task to the dump, and polls it if it waits.
+    fn visit(&self, number: u32, pool_task: &PoolTask, polls: &HashMap<usize, Poll>) {
+        let task = pool_task.task();
+        if task.is_finished() {
+            return;
+        }
+        let mut record = TaskDump::of(task, TaskKind::Spawned);
+        let Some((claimed, _mark)) = claim(pool_task) else {
+            record.set_active(polls);
+            self.state.lock().tasks.push(record);
+            return;
+        };
+        self.state.lock().probing = Some((record.clone(), system_clock().now()));
+        let _runtime = pool_task.enter_runtime();
+        let _foreign = tokio_context::enter();
+        probe(&mut record, &self.stacks, |observer| {
+            let poll = context::begin_poll(task);
+            let ran = claimed.run_probed(observer);
+            drop(poll);
+            match ran {
+                Ran::Pending => TaskState::Waiting,
+                Ran::Complete => TaskState::Ended,
+                Ran::Requeued(task) => {
+                    pool_task.requeue(task);
+                    TaskState::Queued
+                }
+            }
+        });
+        let mut state = self.state.lock();
+        if state.thread == number {
+            state.probing = None;
+            if record.state != TaskState::Ended {
+                state.tasks.push(record);
+            }
+        }
+    }
+
+    /// Adds the closures of the blocking pools.
+    fn add_blocking(&self) {
+        let pools = PoolWalk::new().blocking();
+        for pool in pools.into_iter().chain(host::started_blocking()) {
+            let jobs = pool.jobs();
+            let now = system_clock().now();
+            let mut records = Vec::new();
+            for job in jobs.running {
+                let mut record = TaskDump::of(job.info.as_task(), TaskKind::Blocking);
+                record.state = TaskState::Running;
+                record.since = Some(now.saturating_duration_since(job.since));
+                record.thread = Some(job.thread);
+                records.push(record);
+            }
+            for task in jobs.queued {
+                let mut record = TaskDump::of(task.as_task(), TaskKind::Blocking);
+                record.state = TaskState::Queued;
+                records.push(record);
+            }
+            self.state.lock().tasks.append(&mut records);
+        }
+    }
+
+    fn finish(&self, begin: Instant, local_tasks: Answers, is_quiet: bool) -> Dump {
+        let mut tasks = std::mem::take(&mut self.state.lock().tasks);
+        tasks.extend(local_tasks.tasks);
+        let stacks = std::mem::take(&mut *self.stacks.lock());
+        let took = system_clock().now().saturating_duration_since(begin);
+        Dump::new(Dump {
+            is_quiescent: is_quiet && tasks.iter().any(|task| task.state == TaskState::Waiting),
+            tasks,
+            stacks: stacks.resolve(),
+            runtimes: self.runtimes.clone(),
+            taken_at: begin,
+            took,
+            notes: local_tasks.notes,
+            source_root: None,
+        })
+    }
+}
+
+/// Makes the `Runnable` of a task that waits. One that another dump polls is waited for.
+fn claim(task: &PoolTask) -> Option<(Runnable, ProbeMark)> {
+    for _ in 0..OTHER_PROBE_STEPS {
+        match polls::claim_for_probe(task.task().addr(), || task.claim()) {
+            ProbeClaim::Claimed(claimed, mark) => return Some((claimed, mark)),
+            ProbeClaim::Refused => return None,
+            ProbeClaim::Probed => reveille_primitive::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+    None
+}

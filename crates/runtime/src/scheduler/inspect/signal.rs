@@ -1,0 +1,63 @@
+//! A dump on standard error when a signal arrives.
+//!
+//! A thread of its own waits for the signal and takes the dump, so it works while every other
+//! thread is blocked.
+
+use std::io::{self, Write};
+
+use reveille_primitive::lock::Mutex;
+use reveille_primitive::sys::{SignalHandlers, SignalReceiver, signals};
+
+use super::dump;
+use crate::threads::{ThreadSpec, system_spawner};
+
+/// The name of the thread that waits for signals.
+const THREAD_NAME: &str = "reveille-signal";
+
+/// The signals that print dumps.
+struct DumpSignals {
+    /// A child process made by `fork` has not the thread.
+    process: u32,
+    signals: Vec<i32>,
+    handlers: SignalHandlers,
+}
+
+static DUMP_SIGNALS: Mutex<Option<DumpSignals>> = Mutex::new(None);
+
+/// Has `signal` print a dump from now on.
+///
+/// # Errors
+///
+/// If the signal is one that no handler may be set for, if the system refuses the handler or the
+/// thread, and on systems without signals.
+pub(crate) fn dump_on(signal: i32) -> io::Result<()> {
+    install(signal)
+        .map_err(|error| io::Error::new(error.kind(), format!("dump on signal {signal}: {error}")))
+}
+
+fn install(signal: i32) -> io::Result<()> {
+    let process = std::process::id();
+    let mut installed = DUMP_SIGNALS.lock();
+    if installed.as_ref().is_none_or(|installed| installed.process != process) {
+        let (handlers, receiver) = signals()?;
+        let body = Box::new(move || serve(receiver));
+        let spec = ThreadSpec { name: THREAD_NAME.to_owned(), stack_size: None, body };
+        system_spawner()(spec)?;
+        *installed = Some(DumpSignals { process, signals: Vec::new(), handlers });
+    }
+    if let Some(installed) = &mut *installed
+        && !installed.signals.contains(&signal)
+    {
+        installed.handlers.add(signal)?;
+        installed.signals.push(signal);
+    }
+    Ok(())
+}
+
+/// The life of the thread, which ends with the process.
+fn serve(mut receiver: SignalReceiver) {
+    while receiver.wait() {
+        // Standard error may be closed; there is no better place to say so.
+        let _ = io::stderr().write_all(format!("{}\n", dump()).as_bytes());
+    }
+}

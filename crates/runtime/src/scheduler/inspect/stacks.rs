@@ -1,0 +1,163 @@
+//! The stacks of a dump: captured as addresses, kept once each, and turned into text at the end.
+//!
+//! Most tasks of a program wait in a few places. So a stack is captured as the addresses of its
+//! frames, which takes some microseconds, and only the first of its kind as std's `Backtrace`,
+//! whose text costs milliseconds. The text is made after the last poll.
+
+use std::backtrace::Backtrace;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use reveille_primitive::lock::Mutex;
+use reveille_primitive::sys::{StackMark, return_addresses};
+
+use super::dump::{Frame, Stack};
+
+/// Frames of a stack that are told apart.
+const FRAMES_MAX: usize = 128;
+
+/// The most stacks whose text is kept for later dumps. A program awaits in fewer places.
+const KEPT_MAX: usize = 4_096;
+
+/// The stacks of earlier dumps, by their addresses. It takes milliseconds to find the text of one.
+static KNOWN: Mutex<Option<HashMap<Box<[usize]>, Stack>>> = Mutex::new(None);
+
+/// The stacks that were seen.
+#[derive(Default)]
+pub(super) struct StackTable {
+    numbers: HashMap<Box<[usize]>, u32>,
+    /// By number: the addresses, and what the text is made from, if that is not known.
+    stacks: Vec<(Box<[usize]>, Option<Backtrace>)>,
+}
+
+impl StackTable {
+    /// The number of the stack between the caller and `root`.
+    pub(super) fn capture(&mut self, root: StackMark) -> u32 {
+        let mut addresses = [0; FRAMES_MAX];
+        let len = return_addresses(root, &mut addresses);
+        let addresses = &addresses[..len];
+        if let Some(&number) = self.numbers.get(addresses) {
+            return number;
+        }
+        let number = u32::try_from(self.stacks.len()).unwrap_or(u32::MAX);
+        // Without an unwinder of ours all stacks have no addresses, so only `Backtrace` tells.
+        let is_known =
+            len > 0 && KNOWN.lock().as_ref().is_some_and(|known| known.contains_key(addresses));
+        let trace = (!is_known).then(Backtrace::force_capture);
+        self.stacks.push((addresses.into(), trace));
+        if len > 0 {
+            self.numbers.insert(addresses.into(), number);
+        }
+        number
+    }
+
+    /// The frames of each stack.
+    pub(super) fn resolve(self) -> Vec<Stack> {
+        self.stacks.into_iter().map(|(addresses, trace)| resolved(addresses, trace)).collect()
+    }
+}
+
+fn resolved(addresses: Box<[usize]>, trace: Option<Backtrace>) -> Stack {
+    let Some(trace) = trace else {
+        let known = KNOWN.lock();
+        let stack = known.as_ref().and_then(|known| known.get(&addresses));
+        return stack.cloned().unwrap_or_default();
+    };
+    // Not under the lock: this reads the debug information.
+    let stack: Stack = frames(&trace.to_string()).into();
+    let mut known = KNOWN.lock();
+    let known = known.get_or_insert_default();
+    if !addresses.is_empty() && known.len() < KEPT_MAX {
+        known.insert(addresses, Arc::clone(&stack));
+    }
+    stack
+}
+
+/// The functions of the probe, which stand above every await.
+const ABOVE: [&str; 6] = [
+    "reveille_task::probe::clone",
+    "reveille_task::probe::tell_registered",
+    "reveille_task::probe::contain",
+    "reveille_task::probe::is_kept_by",
+    "inspect::probe::StackProbe",
+    "inspect::stacks::StackTable",
+];
+
+/// The functions that poll what is probed: below them is the runtime.
+const BELOW: [&str; 3] = [
+    "reveille_task::cell::Cell",
+    "reveille_task::run::Runnable",
+    "scheduler::inspect::probe::probe",
+];
+
+/// Parses the text of a `Backtrace`: a line for each function, and one for its place.
+fn frames(text: &str) -> Vec<Frame> {
+    let mut frames: Vec<Frame> = Vec::new();
+    for line in text.lines() {
+        let line = line.trim();
+        if let Some(place) = line.strip_prefix("at ") {
+            if let Some(frame) = frames.last_mut() {
+                frame.place = Some(place.strip_prefix("./").unwrap_or(place).to_owned());
+            }
+        } else if let Some((number, function)) = line.split_once(": ")
+            && number.bytes().all(|byte| byte.is_ascii_digit())
+            && function != "<unknown>"
+        {
+            frames.push(Frame { function: function.to_owned(), place: None });
+        }
+    }
+    let is_named =
+        |frame: &Frame, names: &[&str]| names.iter().any(|name| frame.function.contains(name));
+    let end = frames.iter().position(|frame| is_named(frame, &BELOW)).unwrap_or(frames.len());
+    frames.truncate(end);
+    let start = frames.iter().rposition(|frame| is_named(frame, &ABOVE)).map_or(0, |at| at + 1);
+    frames.drain(..start);
+    frames
+}
+
+#[cfg(test)]
+mod tests {
+    use super::frames;
+
+    fn functions(text: &str) -> Vec<String> {
+        frames(text).into_iter().map(|frame| frame.function).collect()
+    }
+
+    #[test]
+    fn the_frames_of_the_probe_and_of_the_runtime_are_left_out() {
+        let text = "   0: reveille_runtime::scheduler::inspect::stacks::StackTable::capture\n\
+            \x20            at ./crates/a.rs:1:2\n\
+            \x20  1: <reveille_runtime::scheduler::inspect::probe::StackProbe as \
+                    reveille_task::probe::Observer>::registered\n\
+            \x20  2: reveille_task::probe::tell_registered\n\
+            \x20  3: reveille_task::probe::clone\n\
+            \x20  4: <lib::Leaf as core::future::future::Future>::poll\n\
+            \x20            at /home/me/.cargo/registry/src/x/lib.rs:7:9\n\
+            \x20  5: reveille_task::probe::poll_member\n\
+            \x20  6: app::run::{{closure}}\n\
+            \x20            at C:\\src\\app.rs:3:4\n\
+            \x20  7: reveille_task::cell::Cell<F,S>::poll\n\
+            \x20  8: app::not_an_await\n";
+        let frames = frames(text);
+        let functions: Vec<_> = frames.iter().map(|frame| &*frame.function).collect();
+        let leaf = "<lib::Leaf as core::future::future::Future>::poll";
+        assert_eq!(functions, [leaf, "reveille_task::probe::poll_member", "app::run::{{closure}}"]);
+        assert_eq!(frames[2].place.as_deref(), Some("C:\\src\\app.rs:3:4"));
+        assert_eq!(frames[1].place, None);
+    }
+
+    #[test]
+    fn a_release_build_without_lines_still_has_functions() {
+        let text = "   0: reveille_task::probe::clone::h0123456789abcdef\n\
+            \x20  1: app::run::_{{closure}}::h0123456789abcdef\n\
+            \x20  2: reveille_runtime::scheduler::inspect::probe::probe::h0123456789abcdef\n\
+            \x20  3: main\n";
+        assert_eq!(functions(text), ["app::run::_{{closure}}::h0123456789abcdef"]);
+    }
+
+    #[test]
+    fn a_stripped_program_has_none() {
+        assert!(functions("   0: <unknown>\n   1: <unknown>\n").is_empty());
+        assert!(functions("unsupported backtrace").is_empty());
+    }
+}

@@ -1,0 +1,508 @@
+//! The text of a dump, for a terminal of 80 columns.
+//!
+//! Tasks that do the same are one entry. An entry whose tasks are awaited by those of one other
+//! entry stands below it, so that joins and scopes are a tree. Tasks that await each other in a
+//! circle are named first.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::{self, Write as _};
+
+use super::dump::{Dump, Frame, RuntimeDump, TaskDump, TaskKind};
+use crate::waits::{TaskState, WaitAt, WaitFor};
+
+/// Columns of a line.
+const WIDTH: usize = 80;
+
+/// The column at which places begin where functions are short.
+const PLACE_COLUMN: usize = 40;
+
+/// Tasks of an entry that are named.
+const NAMED_MAX: usize = 3;
+
+/// What a quiescent dump says.
+const DEADLOCK: &str = "Every worker is parked, and no timer, socket, child process or blocking \
+    closure is awaited. Only a thread that the runtimes do not know could wake these tasks. If \
+    there is none, they wait for each other.";
+
+/// Tasks that do the same.
+struct DumpEntry<'a> {
+    tasks: Vec<&'a TaskDump>,
+    awaits: Vec<Await<'a>>,
+    /// What they wait for, without what tells them apart.
+    waits: Vec<String>,
+    /// Entries whose tasks these await, with how many.
+    awaited: BTreeMap<usize, usize>,
+    is_below: bool,
+}
+
+/// What a program sees of a stack: what it awaits, and its functions, innermost first.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Await<'a> {
+    leaf: Option<String>,
+    functions: Vec<(String, &'a str)>,
+}
+
+impl fmt::Display for Dump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write(self, f)
+    }
+}
+
+fn write(dump: &Dump, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    summary(dump, f)?;
+    runtimes(dump, f)?;
+    if dump.is_quiescent {
+        writeln!(f)?;
+        wrapped(f, "deadlock: ", DEADLOCK)?;
+    }
+    for note in &dump.notes {
+        writeln!(f)?;
+        wrapped(f, "note: ", note)?;
+    }
+    circles(dump, f)?;
+    let entries = entries(dump);
+    let mut written = HashSet::new();
+    for index in 0..entries.len() {
+        if !entries[index].is_below {
+            writeln!(f)?;
+            entry(&entries, index, 0, &mut written, f)?;
+        }
+    }
+    Ok(())
+}
+
+fn summary(dump: &Dump, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let count = |state| dump.tasks.iter().filter(|task| task.state == state).count();
+    let all = dump.tasks.len();
+    write!(f, "dump of {all} {}", if all == 1 { "task" } else { "tasks" })?;
+    let states = [
+        (TaskState::Running, "running"),
+        (TaskState::Queued, "queued"),
+        (TaskState::Waiting, "waiting"),
+    ];
+    let mut separator = ": ";
+    for (state, word) in states {
+        let count = count(state);
+        if count > 0 {
+            write!(f, "{separator}{count} {word}")?;
+            separator = ", ";
+        }
+    }
+    writeln!(f, " (taken in {:.0?})", dump.took)
+}
+
+fn runtimes(dump: &Dump, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    for RuntimeDump { thread_name, metrics } in &dump.runtimes {
+        let queued = metrics.queued_tasks + metrics.injected_tasks;
+        let text = format!(
+            "{} of {} workers parked, {} threads, {queued} tasks queued",
+            metrics.parked_workers, metrics.workers, metrics.threads,
+        );
+        wrapped(f, &format!("runtime '{thread_name}': "), &text)?;
+    }
+    Ok(())
+}
+
+/// Names the tasks that await each other in a circle.
+fn circles(dump: &Dump, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let of_addr: HashMap<usize, &TaskDump> =
+        dump.tasks.iter().map(|task| (task.addr, task)).collect();
+    let next = |task: &TaskDump| {
+        task.waits.iter().find_map(|wait| match wait {
+            WaitFor::Task(addr) => of_addr.get(addr).copied(),
+            _ => None,
+        })
+    };
+    let mut told = HashSet::new();
+    for start in &dump.tasks {
+        let mut path = vec![start];
+        let mut seen = HashSet::from([start.addr]);
+        while let Some(task) = path.last().and_then(|task| next(task)) {
+            if told.contains(&task.addr) {
+                break;
+            }
+            if task.addr == start.addr {
+                let names: Vec<_> = path.iter().map(|task| label(task)).collect();
+                told.extend(path.iter().map(|task| task.addr));
+                let text = format!("{} wait for each other and never end.", names.join(" and "));
+                writeln!(f)?;
+                wrapped(f, "deadlock: ", &text)?;
+                break;
+            }
+            if !seen.insert(task.addr) {
+                break;
+            }
+            path.push(task);
+        }
+    }
+    Ok(())
+}
+
+fn entries(dump: &Dump) -> Vec<DumpEntry<'_>> {
+    let mut visible: HashMap<&[u32], Vec<Await<'_>>> = HashMap::new();
+    let mut entries: Vec<DumpEntry<'_>> = Vec::new();
+    let mut numbers = HashMap::new();
+    let mut entry_of: HashMap<usize, usize> = HashMap::new();
+    for task in &dump.tasks {
+        let awaits = visible.entry(&task.stacks).or_insert_with(|| awaits_of(dump, task));
+        let key = (
+            (task.kind, task.state, task.spawned_at, task.type_name),
+            (task.thread.as_deref().filter(|_| task.kind != TaskKind::Spawned), awaits.clone()),
+        );
+        let index = *numbers.entry(key).or_insert_with(|| {
+            let (awaits, waits) = (awaits.clone(), Vec::new());
+            let awaited = BTreeMap::new();
+            entries.push(DumpEntry { tasks: Vec::new(), awaits, waits, awaited, is_below: false });
+            entries.len() - 1
+        });
+        entries[index].tasks.push(task);
+        entry_of.insert(task.addr, index);
+    }
+    for entry in &mut entries {
+        let mut awaited = BTreeMap::new();
+        let mut waits = Vec::new();
+        for task in &entry.tasks {
+            for wait in &task.waits {
+                match wait {
+                    WaitFor::Task(addr) => match entry_of.get(addr) {
+                        Some(&other) => *awaited.entry(other).or_insert(0) += 1,
+                        None => push_new(&mut waits, WaitAt(wait, dump.taken_at).to_string()),
+                    },
+                    wait => push_new(&mut waits, WaitAt(wait, dump.taken_at).to_string()),
+                }
+            }
+        }
+        (entry.awaited, entry.waits) = (awaited, waits);
+    }
+    nest(&mut entries);
+    entries
+}
+
+/// Puts an entry below the one that awaits it, if there is one such entry. The first of a circle
+/// stays above the others.
+fn nest(entries: &mut [DumpEntry<'_>]) {
+    let mut awaited_by = vec![Vec::new(); entries.len()];
+    for (index, entry) in entries.iter().enumerate() {
+        entry.awaited.keys().for_each(|&other| awaited_by[other].push(index));
+    }
+    for (index, entry) in entries.iter_mut().enumerate() {
+        entry.is_below = matches!(awaited_by[index][..], [other] if other != index);
+    }
+    for index in 0..entries.len() {
+        let mut above = index;
+        for _ in 0..entries.len() {
+            if !entries[above].is_below {
+                break;
+            }
+            above = awaited_by[above][0];
+            if above == index {
+                entries[index].is_below = false;
+            }
+        }
+    }
+}
+
+fn push_new(list: &mut Vec<String>, text: String) {
+    if list.len() <= NAMED_MAX && !list.contains(&text) {
+        list.push(text);
+    }
+}
+
+fn entry(
+    entries: &[DumpEntry<'_>],
+    index: usize,
+    depth: usize,
+    written: &mut HashSet<usize>,
+    f: &mut fmt::Formatter<'_>,
+) -> fmt::Result {
+    if !written.insert(index) {
+        return Ok(());
+    }
+    let entry = &entries[index];
+    let margin = " ".repeat(depth * 4);
+    wrapped(f, &margin, &head(entry))?;
+    for (at, wait) in entry.waits.iter().enumerate() {
+        if at == NAMED_MAX {
+            writeln!(f, "{margin}    for …")?;
+        } else {
+            writeln!(f, "{margin}    for {wait}")?;
+        }
+    }
+    for (&other, &times) in &entry.awaited {
+        let awaited = awaited(entries, index, other, times, written);
+        wrapped(f, &format!("{margin}    for "), &awaited)?;
+    }
+    if entry.has_no_waker() {
+        wrapped(f, &format!("{margin}    "), NO_WAKER)?;
+    }
+    for awaits in &entry.awaits {
+        stack(f, &margin, awaits)?;
+    }
+    for &other in entry.awaited.keys().filter(|&&other| entries[other].is_below) {
+        self::entry(entries, other, depth + 1, written, f)?;
+    }
+    Ok(())
+}
+
+/// The line that says what the tasks of an entry are and do.
+fn head(entry: &DumpEntry<'_>) -> String {
+    let (first, count) = (entry.tasks[0], entry.tasks.len());
+    let mut head = String::new();
+    if count == 1 {
+        head.push_str(&label(first));
+    } else {
+        let _ = write!(head, "{count} {}s", kind(first.kind));
+        let names: Vec<_> = entry.tasks.iter().filter_map(|task| task.name.as_deref()).collect();
+        if !names.is_empty() {
+            let shown: Vec<_> =
+                names.iter().take(NAMED_MAX).map(|name| format!("'{name}'")).collect();
+            let more = if names.len() > NAMED_MAX { ", …" } else { "" };
+            let _ = write!(head, " {}{more}", shown.join(", "));
+        }
+        if let Some(at) = first.spawned_at {
+            let _ = write!(head, " {} {at}", began(first.kind));
+        }
+    }
+    if first.spawned_at.is_none() && !first.type_name.is_empty() {
+        let _ = write!(head, " of type {}", first.type_name);
+    }
+    if let Some(thread) = first.thread.as_deref().filter(|name| !name.is_empty()) {
+        let _ = write!(head, " on thread {thread}");
+    }
+    let does = match (first.state, count) {
+        (TaskState::Waiting, 1) => "waits",
+        (TaskState::Waiting, _) => "wait",
+        (TaskState::Queued, 1) => "is queued",
+        (TaskState::Queued, _) => "are queued",
+        (TaskState::Running, 1) => "runs",
+        (TaskState::Running, _) => "run",
+        (TaskState::Ended, _) => "ended",
+    };
+    let _ = write!(head, ", {does}");
+    let longest = entry.tasks.iter().filter_map(|task| task.since).max();
+    if let Some(since) = longest {
+        let up_to = if count == 1 { "" } else { "up to " };
+        let _ = write!(head, " for {up_to}{since:.1?}");
+    }
+    head
+}
+
+/// What `times` tasks of the entry `index` await in the entry `other`.
+fn awaited(
+    entries: &[DumpEntry<'_>],
+    index: usize,
+    other: usize,
+    times: usize,
+    written: &HashSet<usize>,
+) -> String {
+    let others = &entries[other];
+    if other == index {
+        return format!("{times} of these tasks");
+    }
+    match (times, others.tasks.len()) {
+        (1, 1) if !others.is_below => label(others.tasks[0]),
+        _ => {
+            let tasks = if times == 1 { "a task" } else { &format!("{times} tasks") };
+            let whose = match others.is_below && !written.contains(&other) {
+                true => "below",
+                false => "elsewhere",
+            };
+            format!("{tasks} {whose}")
+        }
+    }
+}
+
+/// What a task waits for that left no waker.
+const NO_WAKER: &str = "and its poll left no waker: unless it keeps an older one, nothing wakes it";
+
+impl DumpEntry<'_> {
+    fn has_no_waker(&self) -> bool {
+        let first = self.tasks[0];
+        first.is_probed && first.state == TaskState::Waiting && !first.has_waker
+    }
+}
+
+fn stack(f: &mut fmt::Formatter<'_>, margin: &str, awaits: &Await<'_>) -> fmt::Result {
+    if let Some(leaf) = &awaits.leaf {
+        writeln!(f, "{margin}    in {leaf}")?;
+    }
+    for (function, place) in &awaits.functions {
+        let function = shortened(function, WIDTH.saturating_sub(margin.len() + 7));
+        let line = format!("{margin}    at {function}");
+        let width = line.chars().count();
+        let column = PLACE_COLUMN.max(width + 1);
+        if place.is_empty() {
+            writeln!(f, "{line}")?;
+        } else if column + place.chars().count() <= WIDTH {
+            writeln!(f, "{line}{}{place}", " ".repeat(column - width))?;
+        } else {
+            writeln!(f, "{line}\n{margin}           {place}")?;
+        }
+    }
+    Ok(())
+}
+
+/// A path of at most `width` columns: the first modules are left out if it is longer.
+fn shortened(path: &str, width: usize) -> Cow<'_, str> {
+    let mut rest = path;
+    while rest.chars().count() + 3 > width
+        && let Some((_, shorter)) = rest.split_once("::")
+    {
+        rest = shorter;
+    }
+    if rest.len() == path.len() || path.chars().count() <= width {
+        return Cow::Borrowed(path);
+    }
+    Cow::Owned(format!("…::{rest}"))
+}
+
+fn kind(kind: TaskKind) -> &'static str {
+    match kind {
+        TaskKind::Spawned => "task",
+        TaskKind::Local => "local task",
+        TaskKind::BlockOn => "block_on",
+        TaskKind::Blocking => "blocking closure",
+    }
+}
+
+/// What happened at the place that a record names.
+fn began(kind: TaskKind) -> &'static str {
+    if kind == TaskKind::BlockOn { "at" } else { "spawned at" }
+}
+
+/// How a task is called in a sentence.
+fn label(task: &TaskDump) -> String {
+    let mut label = String::from(kind(task.kind));
+    if let Some(id) = task.id {
+        let _ = write!(label, " {id}");
+    }
+    if let Some(name) = &task.name {
+        let _ = write!(label, " '{name}'");
+    }
+    if let Some(at) = task.spawned_at {
+        let _ = write!(label, " {} {at}", began(task.kind));
+    }
+    label
+}
+
+/// Writes `text` in lines of at most [`WIDTH`] columns, the first behind `start`.
+fn wrapped(f: &mut fmt::Formatter<'_>, start: &str, text: &str) -> fmt::Result {
+    let margin = " ".repeat(start.chars().take_while(|c| *c == ' ').count() + 6);
+    let mut line = String::from(start);
+    let mut is_empty = true;
+    for word in text.split(' ') {
+        if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            writeln!(f, "{line}")?;
+            line.clone_from(&margin);
+            is_empty = true;
+        }
+        if !is_empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        is_empty = false;
+    }
+    writeln!(f, "{line}")
+}
+
+/// What the program sees of the stacks of `task`.
+fn awaits_of<'a>(dump: &'a Dump, task: &TaskDump) -> Vec<Await<'a>> {
+    let mut awaits = Vec::new();
+    for &number in &task.stacks {
+        let Some(stack) = dump.stacks.get(number as usize) else { continue };
+        let seen = await_of(dump, stack);
+        if !awaits.contains(&seen) {
+            awaits.push(seen);
+        }
+    }
+    awaits
+}
+
+fn await_of<'a>(dump: &Dump, stack: &'a [Frame]) -> Await<'a> {
+    let first = stack.iter().position(is_programs).unwrap_or(stack.len());
+    let leaf = stack[..first].last().map(|frame| plain_name(&frame.function));
+    let own = stack[first..].iter().filter(|frame| is_programs(frame));
+    let functions = own
+        .map(|frame| (plain_name(&frame.function), dump.place_of(frame).unwrap_or_default()))
+        .collect();
+    Await { leaf, functions }
+}
+
+/// The crates of the runtime, as paths of functions begin.
+const OURS: [&str; 6] = [
+    "reveille::",
+    "reveille_runtime::",
+    "reveille_task::",
+    "reveille_driver::",
+    "reveille_primitive::",
+    "async_std::",
+];
+
+/// Whether a function is the program's own: not of std, of a library from a registry, or of the
+/// runtime. Without line tables libraries cannot be told from the program.
+fn is_programs(frame: &Frame) -> bool {
+    let name = frame.function.trim_start_matches('<');
+    let is_ours = OURS.iter().any(|start| name.starts_with(start));
+    let is_std = ["core::", "std::", "alloc::"].iter().any(|start| name.starts_with(start));
+    let place = frame.place.as_deref().unwrap_or_default();
+    let is_library = place.contains("/registry/src/") || place.starts_with("/rustc/");
+    !is_ours && !is_std && !is_library
+}
+
+/// The name of a function as it stands in the program: without what the compiler adds for an
+/// `async fn`, for a closure, and for an implementation.
+fn plain_name(function: &str) -> String {
+    let mut name = function;
+    while let Some((shorter, last)) = name.rsplit_once("::")
+        && (last.trim_start_matches('_').starts_with('{') || last == "poll" || is_hash(last))
+        && !shorter.is_empty()
+    {
+        name = shorter;
+    }
+    let (of, method) = split_implementation(name);
+    let name = without_parameters(of) + method;
+    if name.is_empty() { function.to_owned() } else { name }
+}
+
+/// The hash at the end of a symbol.
+fn is_hash(segment: &str) -> bool {
+    let hash = segment.strip_prefix('h').unwrap_or_default();
+    hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// The type and the method of `<Type as Trait>::method` and `<Type>::method`.
+fn split_implementation(name: &str) -> (&str, &str) {
+    let Some(inner) = name.strip_prefix('<') else { return (name, "") };
+    let mut depth = 1_usize;
+    let end = inner.char_indices().find(|&(_, c)| {
+        match c {
+            '<' => depth += 1,
+            '>' => depth -= 1,
+            _ => {}
+        }
+        depth == 0
+    });
+    let Some((end, _)) = end else { return (name, "") };
+    let of = inner[..end].split_once(" as ").map_or(&inner[..end], |(of, _)| of);
+    (of, &inner[end + 1..])
+}
+
+/// A path without parameters such as `<T>`, which say nothing.
+fn without_parameters(path: &str) -> String {
+    let mut plain = String::new();
+    let mut depth = 0_usize;
+    for c in path.chars() {
+        match c {
+            '<' => depth += 1,
+            '>' => depth = depth.saturating_sub(1),
+            c if depth == 0 => plain.push(c),
+            _ => {}
+        }
+    }
+    // What is left of `module::<T>`.
+    plain.trim_end_matches(':').to_owned()
+}
+
+#[cfg(test)]
+mod tests;
