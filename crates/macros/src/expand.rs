@@ -14,11 +14,13 @@ pub(crate) enum Role {
     PlainMain,
     /// A test.
     Test,
+    /// A test of a program of async-std, whose attribute has no options.
+    PlainTest,
 }
 
 impl Role {
     fn is_main(self) -> bool {
-        self != Role::Test
+        matches!(self, Role::Main | Role::PlainMain)
     }
 }
 
@@ -59,7 +61,9 @@ fn check(role: Role, function: &Function) -> Result<(), SyntaxError> {
                 Role::Main | Role::PlainMain => {
                     "`main` cannot be generic: it is called without type arguments"
                 }
-                Role::Test => "a test cannot be generic: it is called without type arguments",
+                Role::Test | Role::PlainTest => {
+                    "a test cannot be generic: it is called without type arguments"
+                }
             },
             span,
         );
@@ -70,7 +74,9 @@ fn check(role: Role, function: &Function) -> Result<(), SyntaxError> {
                 Role::Main | Role::PlainMain => {
                     "`main` takes no arguments: read them from `std::env::args`"
                 }
-                Role::Test => "a test takes no arguments: the test harness passes none",
+                Role::Test | Role::PlainTest => {
+                    "a test takes no arguments: the test harness passes none"
+                }
             },
             function.parameters.span(),
         );
@@ -81,14 +87,14 @@ fn check(role: Role, function: &Function) -> Result<(), SyntaxError> {
 /// Generates the plain function around the asynchronous one.
 ///
 /// Without options the future goes to `task::block_on`. With options it goes to the hidden
-/// `runtime::run_main`.
+/// `runtime::run_main`, and that of a test to the hidden `observe::run_test`.
 fn generate(role: Role, options: &Options, path: TokenStream, function: Function) -> TokenStream {
     let Function {
         attributes, visibility, qualifiers, keyword, name, parameters, rest, body, ..
     } = function;
 
     let mut outer = TokenStream::new();
-    if role == Role::Test {
+    if !role.is_main() {
         outer.extend(source("#[::core::prelude::v1::test]"));
     }
     outer.extend(attributes);
@@ -112,6 +118,9 @@ fn generate(role: Role, options: &Options, path: TokenStream, function: Function
     let mut call = TokenStream::new();
     block.extend(path.clone());
     match options.arguments(path) {
+        None if role == Role::Test && options.fails_on_deadlock => {
+            block.extend(source("::observe::run_test"));
+        }
         None => block.extend(source("::task::block_on")),
         Some(arguments) => {
             block.extend(source("::runtime::run_main"));

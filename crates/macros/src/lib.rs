@@ -106,9 +106,20 @@ pub fn main(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// The attribute finds the crate under the name that the package's manifest gives it.
 /// `#[test(crate = path)]` sets another path.
 ///
+/// # Tests that stand still
+///
+/// A test that can never end fails, instead of hanging, with a dump that shows where each task
+/// waits (see `observe` in reveille). That happens when, for ten seconds, no task of the process
+/// has made progress, nothing has waited for a timer, a socket, a child process or a blocking
+/// closure, and the process has hardly used a processor. A test that waits for a thread of its own,
+/// which sleeps or waits for longer, needs `#[test(deadlock = false)]`. The environment variable
+/// `REVEILLE_TEST_DEADLOCK` sets another number of seconds; 0 turns this off. With the feature
+/// `tokio1`, tests are not checked once tokio has started.
+///
 /// # Errors
 ///
-/// It is a compile error if the function is not `async`, or has parameters or generics.
+/// It is a compile error if the function is not `async`, or has parameters or generics, or if an
+/// option does not exist.
 ///
 /// # Examples
 ///
@@ -161,5 +172,5 @@ pub fn async_std_main(attribute: TokenStream, item: TokenStream) -> TokenStream 
 /// ```
 #[proc_macro_attribute]
 pub fn async_std_test(attribute: TokenStream, item: TokenStream) -> TokenStream {
-    expand::attribute(Role::Test, "async_std", attribute, item)
+    expand::attribute(Role::PlainTest, "async_std", attribute, item)
 }

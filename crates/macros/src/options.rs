@@ -9,7 +9,7 @@ use crate::parse::{SyntaxError, is_punct};
 const MAX_WORKERS: u128 = 512;
 
 /// The parsed options of an attribute.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Options {
     /// `crate = path`.
     pub(crate) path: Option<TokenStream>,
@@ -17,6 +17,21 @@ pub(crate) struct Options {
     builder: Vec<(&'static str, TokenTree)>,
     /// `shutdown_grace = "10s"`, in milliseconds.
     shutdown_grace_ms: Option<u64>,
+    /// Not `deadlock = false`: a test that stands still fails.
+    pub(crate) fails_on_deadlock: bool,
+    has_deadlock: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            path: None,
+            builder: Vec::new(),
+            shutdown_grace_ms: None,
+            fails_on_deadlock: true,
+            has_deadlock: false,
+        }
+    }
 }
 
 impl Options {
@@ -45,7 +60,12 @@ impl Options {
         value: Vec<TokenTree>,
         role: Role,
     ) -> Result<(), SyntaxError> {
-        if name != "crate" && role != Role::Main {
+        let is_known = match role {
+            Role::Main => name != "deadlock",
+            Role::Test => matches!(name, "crate" | "deadlock"),
+            Role::PlainMain | Role::PlainTest => name == "crate",
+        };
+        if !is_known {
             return Err(SyntaxError { message: role.expected(), span });
         }
         let is_new = match name {
@@ -79,6 +99,17 @@ impl Options {
                 let grace_ms = text(token).and_then(|text| milliseconds(&text));
                 let grace_ms = grace_ms.ok_or(SyntaxError { message, span: token.span() })?;
                 self.shutdown_grace_ms.replace(grace_ms).is_none()
+            }
+            "deadlock" => {
+                let message =
+                    "`deadlock` is `true` or `false`: whether a test that stands still fails";
+                let token = only(&value, message)?;
+                self.fails_on_deadlock = match token.to_string().as_str() {
+                    "true" => true,
+                    "false" => false,
+                    _ => return Err(SyntaxError { message, span: token.span() }),
+                };
+                !std::mem::replace(&mut self.has_deadlock, true)
             }
             _ => return Err(SyntaxError { message: role.expected(), span }),
         };
@@ -137,7 +168,10 @@ impl Role {
                 "the options of this attribute are `workers = 4`, `max_blocking_threads = 64`, \
                  `thread_name = \"bees\"`, `shutdown_grace = \"10s\"` and `crate = path`"
             }
-            Role::PlainMain | Role::Test => "the only option of this attribute is `crate = path`",
+            Role::Test => "the options of this attribute are `deadlock = false` and `crate = path`",
+            Role::PlainMain | Role::PlainTest => {
+                "the only option of this attribute is `crate = path`"
+            }
         }
     }
 }

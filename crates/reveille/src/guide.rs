@@ -1,5 +1,7 @@
 //! Guide: scheduling and fairness.
 //!
+//! [`observing`] is about programs that are stuck or slow.
+//!
 //! This page says in which order tasks run, what keeps one task from delaying the others, and what
 //! is guaranteed. It contains no items. The numbers are the defaults of this version on Linux.
 //! Unless [Guarantees](#guarantees) names them, they may change in any release.
@@ -189,3 +191,5 @@
 //! [`task::spawn`]: crate::task::spawn
 //! [`task::yield_now`]: crate::task::yield_now
 //! [`timeout`]: crate::future::timeout
+
+pub mod observing;

@@ -280,6 +280,7 @@
 //! | stop everything, with a time limit | [`Runtime::shutdown`](runtime::Runtime::shutdown), [`shutdown_gracefully`](runtime::Runtime::shutdown_gracefully) |
 //! | finish requests after Ctrl-C or SIGTERM, then end | [`signal`], [`shutdown_global`](runtime::shutdown_global) |
 //! | learn in which order tasks run, and what is fair | [guide] |
+//! | find out why a program is stuck or slow | [guide::observing] |
 //! | migrate from async-std, smol or tokio | [the migration guides](https://github.com/reveille-rs/reveille/tree/main/docs) |
 //!
 //! # Interoperability
@@ -316,6 +317,7 @@ pub mod future;
 pub mod guide;
 pub mod io;
 pub mod net;
+pub mod observe;
 pub mod os;
 pub mod path;
 pub mod pin;

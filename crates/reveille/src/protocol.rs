@@ -9,4 +9,4 @@ pub(crate) use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 pub(crate) use std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 
 pub(crate) use reveille_runtime::spin_lock::{SpinLock, SpinLockGuard};
-pub(crate) use reveille_runtime::{block_on, budget, task, time};
+pub(crate) use reveille_runtime::{block_on, budget, task, time, waits};

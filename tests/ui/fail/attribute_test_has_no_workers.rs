@@ -1,4 +1,4 @@
-//~ the only option of this attribute is `crate = path`
+//~ the options of this attribute are `deadlock = false` and `crate = path`
 
 #[reveille::test(workers = 2)]
 async fn test() {}

@@ -28,10 +28,13 @@ use std::task::{Context, Poll, Wake, Waker};
 
 use slab::Slab;
 
-use crate::protocol::{AtomicBool, Mutex, MutexGuard, Ordering, budget};
+use crate::protocol::{AtomicBool, Mutex, MutexGuard, Ordering, budget, waits};
 
 /// The largest number of member polls in one poll of the group. After that, other tasks run.
 pub(crate) const POLLS: usize = 64;
+
+/// Most member polls in one poll of the group for a dump.
+const PROBED_MAX: usize = 1_000;
 
 /// The member futures.
 pub(crate) struct Group<F> {
@@ -95,6 +98,23 @@ impl<F> Group<F> {
         self.woken.queue().len()
     }
 
+    /// Queues members that were not woken if `outer` is the waker of a dump, so that it sees where
+    /// they wait.
+    pub(crate) fn show(&self, outer: &Waker) {
+        if waits::is_probe(outer) {
+            for (_, member) in self.members.iter().take(PROBED_MAX) {
+                member.signal.show(outer);
+            }
+        }
+    }
+
+    /// Returns how many members a poll with the waker `outer` polls at most.
+    pub(crate) fn turn_len(&self, outer: &Waker) -> usize {
+        self.show(outer);
+        let limit = if waits::is_probe(outer) { PROBED_MAX } else { POLLS };
+        self.woken_len().min(limit)
+    }
+
     /// Drops every member.
     pub(crate) fn clear(&mut self) {
         drop(std::mem::take(&mut self.members));
@@ -102,11 +122,13 @@ impl<F> Group<F> {
 }
 
 impl<F: Future + Unpin> Group<F> {
-    /// Polls the member with this number, and removes it when it is ready.
-    pub(crate) fn poll(&mut self, slot: usize) -> Option<F::Output> {
+    /// Polls the member with this number, and removes it when it is ready. `outer` is the waker
+    /// that the group is polled with.
+    pub(crate) fn poll(&mut self, slot: usize, outer: &Waker) -> Option<F::Output> {
         let member = self.members.get_mut(slot)?;
-        let mut cx = member.signal.receive();
-        let Poll::Ready(output) = Pin::new(&mut member.future).poll(&mut cx) else {
+        let future = &mut member.future;
+        let Poll::Ready(output) = member.signal.receive(outer, |cx| Pin::new(future).poll(cx))
+        else {
             return None;
         };
         drop(self.members.remove(slot));
@@ -123,9 +145,9 @@ impl<F: Future + Unpin> Group<F> {
     ) -> Poll<R> {
         self.listen(cx.waker());
         let is_budget_left = budget::is_left();
-        for _ in 0..self.woken_len().min(POLLS) {
+        for _ in 0..self.turn_len(cx.waker()) {
             let Some(slot) = self.pop() else { break };
-            if let Some(output) = self.poll(slot)
+            if let Some(output) = self.poll(slot, cx.waker())
                 && let ControlFlow::Break(result) = accept(slot, output)
             {
                 return Poll::Ready(result);
@@ -171,12 +193,20 @@ impl Signal {
         Signal { waker: Waker::from(Arc::clone(&handle)), handle }
     }
 
-    /// Clears the flag at the start of a poll and returns a context.
-    pub(crate) fn receive(&self) -> Context<'_> {
+    /// Queues the number if `outer`, the waker that the group is polled with, is that of a dump.
+    pub(crate) fn show(&self, outer: &Waker) {
+        if waits::is_probe(outer) {
+            self.handle.enqueue();
+        }
+    }
+
+    /// Clears the flag and calls `poll` with this waker. `outer` is the waker that the group is
+    /// polled with.
+    pub(crate) fn receive<R>(&self, outer: &Waker, poll: impl FnOnce(&mut Context<'_>) -> R) -> R {
         // A swap, not a store: it acquires what a waker wrote before it found the flag set and
         // returned, so this poll sees it.
         self.handle.is_queued.swap(false, Ordering::AcqRel);
-        Context::from_waker(&self.waker)
+        waits::poll_member(outer, &self.waker, poll)
     }
 }
 
@@ -218,14 +248,24 @@ struct Handle {
     woken: Arc<Woken>,
 }
 
+impl Handle {
+    /// Queues the number of the slot. `false` if it is queued.
+    fn enqueue(&self) -> bool {
+        let is_new = !self.is_queued.swap(true, Ordering::AcqRel);
+        if is_new {
+            self.woken.queue().push_back(self.slot);
+        }
+        is_new
+    }
+}
+
 impl Wake for Handle {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        if !self.is_queued.swap(true, Ordering::AcqRel) {
-            self.woken.queue().push_back(self.slot);
+        if self.enqueue() {
             self.woken.wake_task();
         }
     }

@@ -38,6 +38,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use reveille_runtime::task::wake_all;
+use reveille_runtime::waits::{self, WaitFor};
 
 use super::Read;
 use super::context::Context as _;
@@ -245,6 +246,7 @@ impl Waiter {
             drop(waker);
             return Poll::Ready(result);
         }
+        waits::note(cx.waker(), || WaitFor::Named("standard input"));
         let position = shared.waiting.iter().position(|(name, _)| *name == self.name);
         let old = match position {
             Some(index) => Some(mem::replace(&mut shared.waiting[index].1, waker)),

@@ -9,7 +9,8 @@
 //!    says otherwise, so no zombie stays. This does not involve a runtime, so it also works in a
 //!    task that a shutdown cancels, and where no runtime can be started.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::process::{ExitStatus, Output};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +19,7 @@ use std::{fmt, io};
 use futures_io::AsyncRead;
 use futures_lite::AsyncReadExt as _;
 use futures_lite::future::try_zip;
+use reveille_runtime::waits::{self, WaitFor};
 
 use super::{ChildStderr, ChildStdin, ChildStdout};
 use crate::future::futures::TimeoutFuture;
@@ -410,7 +412,15 @@ impl Process {
     }
 
     async fn status(&self) -> io::Result<ExitStatus> {
-        self.exit.wait(|| self.try_status()).await
+        let mut ended = pin!(self.exit.wait(|| self.try_status()));
+        poll_fn(|cx| {
+            let poll = ended.as_mut().poll(cx);
+            if poll.is_pending() {
+                waits::note(cx.waker(), || WaitFor::Child(self.with(|child| child.id())));
+            }
+            poll
+        })
+        .await
     }
 }
 

@@ -278,6 +278,7 @@ where
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let mut this = self.project();
         this.pool.listen(cx.waker());
+        this.pool.show(cx.waker());
         let mut pace = Pace::new();
         let is_budget_left = budget::is_left();
         // Bounded by the budget: `pace` is pending when it is used up.
@@ -298,7 +299,7 @@ where
             }
             ready!(pace.poll_proceed(cx));
             if let Some(slot) = this.pool.pop() {
-                this.pool.poll(slot);
+                this.pool.poll(slot, cx.waker());
                 is_progress = true;
                 if is_budget_left && !budget::is_left() {
                     // The next poll begins with the future after the one that used up the budget.

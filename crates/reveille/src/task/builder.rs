@@ -130,6 +130,7 @@ impl Builder {
     ///     .blocking(async { task::current().name().map(str::to_owned) });
     /// assert_eq!(name.as_deref(), Some("main"));
     /// ```
+    #[track_caller]
     pub fn blocking<F, T>(self, future: F) -> T
     where
         F: Future<Output = T>,

@@ -245,6 +245,7 @@ where
 /// ```
 #[inline]
 #[doc(alias("run", "enter"))]
+#[track_caller]
 pub fn block_on<F, T>(future: F) -> T
 where
     F: Future<Output = T>,
@@ -257,6 +258,7 @@ where
 
 /// Runs the future of a `block_on` and logs it, if that log level is enabled.
 #[cold]
+#[track_caller]
 fn block_on_traced<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
     let parent = current_number();
     reveille_runtime::task::block_on_named(name, async move {

@@ -31,6 +31,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use reveille_runtime::task::report_panic;
+use reveille_runtime::waits::{self, WaitFor};
 use reveille_runtime::{budget, spawn_plain};
 
 use super::direct;
@@ -171,6 +172,7 @@ impl Shared {
             if let Some(work) = work {
                 self.submit(work.direction());
             }
+            waits::note(cx.waker(), || WaitFor::Named("an operation of a file"));
             return Poll::Pending;
         }
     }

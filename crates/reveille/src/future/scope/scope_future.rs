@@ -25,7 +25,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::super::group::{Group, Notifier, POLLS, Signal};
+use super::super::group::{Group, Notifier, Signal};
 use crate::protocol::{AtomicBool, Mutex, MutexGuard, Ordering, budget, task};
 use crate::task::{CancellationToken, CancelledFuture};
 
@@ -187,16 +187,18 @@ where
         // A member that is woken, or a child that is added, during the turn is polled in the next
         // turn.
         let is_budget_left = budget::is_left();
-        for _ in 0..this.children.woken_len().min(POLLS) {
+        this.body_signal.show(cx.waker());
+        for _ in 0..this.children.turn_len(cx.waker()) {
             let Some(slot) = this.children.pop() else { break };
             if slot != BODY {
                 // If the scope was cancelled in this turn, the child is not polled again. The next
                 // turn drops it.
                 if !shared.token.is_cancelled() {
-                    this.children.poll(slot);
+                    this.children.poll(slot, cx.waker());
                 }
             } else if let Some(body) = this.body.as_mut().as_pin_mut()
-                && let Poll::Ready(output) = body.poll(&mut this.body_signal.receive())
+                && let Poll::Ready(output) =
+                    this.body_signal.receive(cx.waker(), |cx| body.poll(cx))
             {
                 this.body.set(None);
                 *this.output = Some(output);

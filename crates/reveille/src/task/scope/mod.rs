@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
+use reveille_runtime::waits::{self, WaitFor};
 
 pub use child::ScopedJoinHandle;
 use child::{Child, call, succeed};
@@ -430,7 +431,10 @@ where
             return Poll::Pending;
         }
         let this = self.project();
-        let Some(outcome) = this.owner.0.outcome() else { return Poll::Pending };
+        let Some(outcome) = this.owner.0.outcome() else {
+            waits::note(cx.waker(), || WaitFor::Named("the tasks of its scope"));
+            return Poll::Pending;
+        };
         match outcome {
             Outcome::Panicked(payload) => resume_unwind(payload),
             Outcome::Failed(error) => Poll::Ready(Err(error)),

@@ -1,0 +1,122 @@
+//! Guide: what is my program doing?
+//!
+//! Your program has stopped answering. It uses no processor, prints nothing, and a debugger shows
+//! threads that are parked. This page begins there and ends with the cause. It contains no items.
+//!
+//! # Ask it
+//!
+//! Start the program with `REVEILLE_DUMP=1`, or build its runtime with
+//! [`Builder::dump_on_signal`]. When it is stuck, send it `SIGQUIT`: Ctrl-\ in its terminal, or
+//! `kill -QUIT`. It prints where each task waits, and goes on. This also works while every worker
+//! is blocked.
+//!
+//! The example `stuck` of the repository is such a program. It prints
+//!
+//! ```text
+//! dump of 7 tasks: 7 waiting (taken in 1ms)
+//! runtime 'reveille': 2 of 2 workers parked, 2 threads, 0 tasks queued
+//!
+//! deadlock: Every worker is parked, and no timer, socket, child process or
+//!       blocking closure is awaited. Only a thread that the runtimes do not know
+//!       could wake these tasks. If there is none, they wait for each other.
+//!
+//! deadlock: task spawned at examples/stuck.rs:72:17 and task spawned at
+//!       examples/stuck.rs:73:18 wait for each other and never end.
+//!
+//! task spawned at examples/stuck.rs:62:5, waits
+//!     in async_lock::mutex::Lock
+//!     at stuck::transfer                  examples/stuck.rs:29:28
+//!
+//! task spawned at examples/stuck.rs:63:5, waits
+//!     in async_lock::mutex::Lock
+//!     at stuck::transfer                  examples/stuck.rs:29:28
+//! ```
+//!
+//! # Read it
+//!
+//! The first line counts the tasks. A line for each runtime follows. If nothing in the process can
+//! go on, a paragraph says so, and another one for tasks that await each other in a circle.
+//!
+//! Then comes an entry for each task. Tasks with the same state, place and stack share one, with
+//! their number: 100,000 idle connections are a few lines. A task that another one awaits stands
+//! below it. An entry says
+//!
+//! * what it is: a task, a local task, the future of a `block_on`, a blocking closure;
+//! * its name, if it has one ([`task::Builder::name`]), and where it was spawned;
+//! * what it does: it *waits*, *is queued*, or *runs*, on which thread and for how long;
+//! * what it waits for, as far as the future knows: `for a timer, due in 3.2s`, `for socket 9
+//!   (127.0.0.1:80 to 127.0.0.1:51000) to be readable`, `for a task below`;
+//! * `in`, the future of a library that waits, and `at`, your functions from there outwards, with
+//!   the line of each `.await`.
+//!
+//! Two tasks wait for a lock in the same line of `transfer`. The line before, `from.lock().await`,
+//! says why: each holds the lock that the other one wants. Lock in the same order everywhere, and
+//! both go on.
+//!
+//! # The usual causes
+//!
+//! | what the dump shows | what it means |
+//! |---|---|
+//! | several tasks in `Lock`, none of which is in the code that would unlock | a lock is held across an `.await` that waits for one of them |
+//! | a task in `Send` and the receiving task in `Send` of another channel | two bounded channels that are full in both directions |
+//! | a task that *runs* for seconds | its poll blocks or computes; see [Long polls](#long-polls) |
+//! | blocking closures that are queued, and others that run for long | the blocking pool is full; see [`Builder::max_blocking_threads`] |
+//! | `its poll left no waker` | a future returned `Pending` and gave the waker to no one, as [`pending`](crate::future::pending) does |
+//! | all wait for sockets | the program is fine; the other side is silent |
+//!
+//! # In code
+//!
+//! [`observe::dump`] returns the same as a value:
+//!
+//! ```
+//! use reveille::observe::{self, TaskState};
+//! use reveille::task;
+//!
+//! task::block_on(async {
+//!     let (_sender, receiver) = reveille::channel::bounded::<u32>(1);
+//!     let task = task::Builder::new().name("consumer".to_owned());
+//!     let task = task.spawn(async move { receiver.recv().await })?;
+//!     let dump = loop {
+//!         // A dump blocks its thread for as long as it takes.
+//!         let dump = task::spawn_blocking(observe::dump).await;
+//!         if dump.tasks().iter().any(|task| task.state == TaskState::Waiting) {
+//!             break dump;
+//!         }
+//!     };
+//!     assert!(dump.to_json().contains("\"consumer\""));
+//!     println!("{dump}");
+//!     # task.cancel().await;
+//!     # std::io::Result::Ok(())
+//! })?;
+//! # std::io::Result::Ok(())
+//! ```
+//!
+//! # Tests
+//!
+//! A test with `#[reveille::test]` that stands still for ten seconds fails with a dump instead of
+//! hanging. `#[test(deadlock = false)]` or `REVEILLE_TEST_DEADLOCK=0` turns that off.
+//!
+//! # Long polls
+//!
+//! In a debug build, and wherever you set [`Builder::on_lint`], reveille reports polls that last,
+//! workers that are taken over, `block_on` inside tasks, tasks of more than 16 KiB, and a full
+//! blocking pool: once for each place, through the crate `log`. See [`LintKind`].
+//!
+//! # Function names and lines
+//!
+//! They come from the debug information. Release builds have none by default. Add to `Cargo.toml`:
+//!
+//! ```toml
+//! [profile.release]
+//! debug = "limited"
+//! ```
+//!
+//! The program gets larger on disk, not slower. Without it the dump lacks lines and the functions
+//! that were inlined, and says so.
+//!
+//! [`Builder::dump_on_signal`]: crate::runtime::Builder::dump_on_signal
+//! [`Builder::max_blocking_threads`]: crate::runtime::Builder::max_blocking_threads
+//! [`Builder::on_lint`]: crate::runtime::Builder::on_lint
+//! [`LintKind`]: crate::observe::LintKind
+//! [`observe::dump`]: crate::observe::dump
+//! [`task::Builder::name`]: crate::task::Builder::name

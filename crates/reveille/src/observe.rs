@@ -1,0 +1,82 @@
+//! Where each task is, and what it waits for.
+//!
+//! [`dump`] lists every live task of the process: those of all runtimes, local ones, the futures of
+//! `block_on`, and closures of `spawn_blocking`. Each entry has the task's name or type, where it
+//! was spawned, what it does, and for a task that waits **the chain of `.await`s** that it is in,
+//! with file and line. Futures of this crate also say what they wait for: a socket with its
+//! addresses, a timer with its deadline, another task, a child process.
+//! [`guide::observing`](crate::guide::observing) explains how to read it.
+//!
+//! A program prints one when it receives a signal, if you ask for that: see
+//! [`Builder::dump_on_signal`](crate::runtime::Builder::dump_on_signal). The environment variable
+//! `REVEILLE_DUMP=1` does it for the global runtime and `SIGQUIT` (Ctrl-\ in a terminal).
+//!
+//! # Examples
+//!
+//! ```
+//! use reveille::{observe, task};
+//!
+//! let task = task::spawn(std::future::pending::<()>());
+//! let dump = observe::dump();
+//! assert!(dump.tasks().iter().any(|task| task.spawned_at.is_some()));
+//! println!("{dump}");
+//! # task::block_on(task.cancel());
+//! ```
+//!
+//! # How it works
+//!
+//! A dump polls each waiting task once, on a thread of its own. The waker of that poll captures the
+//! stack when a future stores it. Futures need no preparation: any future may be polled without a
+//! cause. It registers again where it was registered before, so nothing is lost and nothing stops.
+//! Tasks that a thread polls, or that are queued, are not polled by the dump.
+//!
+//! | what | how the dump sees it |
+//! |---|---|
+//! | tasks of a runtime | it polls them, also while every worker is blocked |
+//! | local tasks, futures of `block_on` | their thread polls them, if it answers within 100 ms |
+//! | running tasks | the thread, and for how long, from some milliseconds on |
+//! | closures of `spawn_blocking` | thread and for how long, or that they are queued |
+//!
+//! If the poll of a task does not end within a second, the dump goes on with another thread and
+//! lists the task as running.
+//!
+//! # Lints
+//!
+//! While a program runs, reveille reports habits that make it slow or let it hang ([`LintKind`]):
+//! once for each place, as warnings through the crate `log` with the target `reveille::lint`, and
+//! to the hook of [`Builder::on_lint`](crate::runtime::Builder::on_lint). They are on in debug
+//! builds, and wherever there is a hook.
+//!
+//! # Debug information
+//!
+//! Functions and lines come from the program's debug information. A build with the profile setting
+//! `debug = "limited"` has all of it. With `debug = "line-tables-only"` inlined functions have
+//! short names. Without debug information, inlined functions and all places are missing. The dump
+//! says so.
+//!
+//! # Cost
+//!
+//! Without a dump, each poll of a task makes one more store. A dump of 100,000 tasks took 0.3 to
+//! 0.5 s on two cores. The first one takes longer: it reads the debug information.
+//!
+//! # Limits
+//!
+//! * Members of `FuturesUnordered` are not seen; those of reveille's own groups and scopes are.
+//! * Nothing says which task holds a lock or a permit.
+//! * Of several calls of `block_on` on one thread, only the innermost is seen.
+//! * On Windows with Microsoft's toolchain each stack is captured whole, which takes longer.
+
+use std::future::Future;
+
+pub use reveille_runtime::inspect::{
+    Dump, Frame, RuntimeDump, TaskDump, TaskKind, TaskState, WaitFor, dump,
+};
+pub use reveille_runtime::{Lint, LintKind};
+
+/// Runs a test as [`block_on`](crate::task::block_on) does, and panics if it stands still. For the
+/// attribute `test`.
+#[doc(hidden)]
+#[track_caller]
+pub fn run_test<F: Future>(future: F) -> F::Output {
+    crate::task::block_on(reveille_runtime::inspect::deadlock::fail_on_deadlock(future))
+}

@@ -1,0 +1,15 @@
+//! Dumps: where each task is, and what it waits for.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::async_yields_async,
+    reason = "tests of threads that block and of tasks that are not awaited"
+)]
+
+use reveille_watchdog as _;
+
+mod deadlock;
+mod dumps;
+mod lints;
+mod programs;
+mod stacks;

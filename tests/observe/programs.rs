@@ -1,0 +1,139 @@
+//! Programs that are stuck, in processes of their own, and what they print on a signal.
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+const CHILD: &str = "REVEILLE_TEST_CHILD";
+
+/// Runs the test of this name again in a process of its own, with a variable of the environment.
+pub(crate) fn child(name: &str, variable: (&str, &str)) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", name, "--nocapture", "--test-threads", "1"])
+        .env(CHILD, name)
+        .env(variable.0, variable.1)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
+}
+
+pub(crate) fn is_child() -> bool {
+    std::env::var_os(CHILD).is_some()
+}
+
+/// Starts the example of this name.
+fn stuck(arguments: &[&str]) -> Child {
+    let mut command = Command::new(reveille_tests::programs::example("stuck"));
+    command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until the child says that it is stuck, and returns what it prints on SIGQUIT, up to the
+/// line that contains `last`. Asks again while `wanted` is missing: the child may still be busy.
+fn dump_of(mut child: Child, last: &str, wanted: &str) -> String {
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("stuck: ")), "it ended");
+    let pid = Pid::from_child(&child);
+    kill_process(pid, Signal::QUIT).unwrap();
+    let mut text = String::new();
+    for line in BufReader::new(child.stderr.take().unwrap()).lines() {
+        let line = line.unwrap();
+        text.push_str(&line);
+        text.push('\n');
+        if line.contains(last) {
+            if text.contains(wanted) {
+                break;
+            }
+            text.clear();
+            kill_process(pid, Signal::QUIT).unwrap();
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    text
+}
+
+/// The lines of the source that `code` is in.
+fn lines_with(code: &str) -> Vec<String> {
+    let source = include_str!("../../examples/stuck.rs");
+    let lines = source.lines().enumerate().filter(|(_, line)| line.contains(code));
+    let places: Vec<_> = lines.map(|(at, _)| format!("stuck.rs:{}:", at + 1)).collect();
+    assert!(!places.is_empty(), "{code}");
+    places
+}
+
+fn has_all_sides(text: &str) {
+    let awaits = [
+        "let mut to = to.lock().await",
+        "orders.send(number).await",
+        "receipts.send(number).await",
+        "leader.await;",
+    ];
+    for code in awaits {
+        for place in lines_with(code) {
+            assert!(text.contains(&place), "{code} at {place}: {text}");
+        }
+    }
+    // Both tasks of each pair, by the places where they were spawned.
+    let spawned = text.lines().filter(|line| line.trim_start().starts_with("task spawned at "));
+    assert_eq!(spawned.count(), 6, "{text}");
+    for line in text.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[test]
+fn a_stuck_program_names_both_sides_of_each_deadlock() {
+    let text =
+        dump_of(stuck(&[]), "and its poll left no waker", "deadlock: Every worker is parked");
+    has_all_sides(&text);
+    assert!(text.contains("deadlock: Every worker is parked"), "{text}");
+    assert!(text.contains("wait for each other and never end"), "{text}");
+}
+
+#[test]
+fn a_stuck_program_whose_workers_are_blocked_does_so_too() {
+    let text =
+        dump_of(stuck(&["--block-all"]), "and its poll left no waker", "0 of 2 workers parked");
+    has_all_sides(&text);
+    assert!(text.contains("2 tasks spawned at"), "{text}");
+    assert!(text.contains("0 of 2 workers parked"), "{text}");
+    assert!(!text.contains("Every worker is parked"), "{text}");
+}
+
+#[test]
+fn the_environment_has_the_global_runtime_print_a_dump() {
+    let name = "programs::the_environment_has_the_global_runtime_print_a_dump";
+    if is_child() {
+        drop(reveille::task::spawn(std::future::pending::<()>()));
+        println!("stuck: with the global runtime");
+        loop {
+            std::thread::park();
+        }
+    }
+    let child = child(name, ("REVEILLE_DUMP", "1")).spawn().unwrap();
+    let text = dump_of(child, "left no waker", "programs.rs:");
+    assert!(text.contains("programs.rs:"), "{text}");
+}
+
+#[test]
+fn without_it_the_signal_ends_the_program() {
+    let name = "programs::without_it_the_signal_ends_the_program";
+    if is_child() {
+        drop(reveille::task::spawn(std::future::pending::<()>()));
+        println!("stuck: for the moment");
+        loop {
+            std::thread::park();
+        }
+    }
+    let mut child = child(name, ("A", "B")).spawn().unwrap();
+    let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(said.any(|line| line.unwrap().contains("stuck: ")), "it ended");
+    kill_process(Pid::from_child(&child), Signal::QUIT).unwrap();
+    let mut text = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    assert!(!child.wait().unwrap().success());
+    assert!(!text.contains("dump of"), "{text}");
+}
