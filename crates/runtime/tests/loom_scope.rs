@@ -272,7 +272,7 @@ mod of_futures {
             };
             let slot = group.insert(Box::pin(member) as Pin<Box<dyn Future<Output = ()>>>);
             assert_eq!(group.pop(), Some(slot));
-            assert!(group.poll(slot).is_none());
+            assert!(group.poll(slot, Waker::noop()).is_none());
             let waker = known.lock().unwrap().take().expect("it was polled");
             let opener = thread::spawn(move || {
                 // The first wake queues the member. If the second wake finds it queued, it does
