@@ -94,19 +94,19 @@ async fn offsets_are_refused_by_what_has_none_and_by_modes() {
 async fn a_lock_excludes_and_is_passed_on() {
     let scratch = Scratch::new();
     let (first, second) = (scratch.update().await, scratch.update().await);
-    first.lock().await.unwrap();
-    assert!(matches!(second.try_lock().await, Err(TryLockError::WouldBlock)));
-    assert!(matches!(second.try_lock_shared().await, Err(TryLockError::WouldBlock)));
+    first.lock_file().await.unwrap();
+    assert!(matches!(second.try_lock_file().await, Err(TryLockError::WouldBlock)));
+    assert!(matches!(second.try_lock_file_shared().await, Err(TryLockError::WouldBlock)));
 
     let waiting = task::spawn(async move {
-        second.lock().await.unwrap();
+        second.lock_file().await.unwrap();
         let mut text = String::new();
         (&second).read_to_string(&mut text).await.unwrap();
         text
     });
     task::yield_now().await;
     (&first).write_all(b"written under the lock").await.unwrap();
-    first.unlock().await.unwrap();
+    first.unlock_file().await.unwrap();
     assert_eq!(waiting.await, "written under the lock");
 }
 
@@ -114,13 +114,13 @@ async fn shared_locks_exclude_the_exclusive_one_only() {
     let scratch = Scratch::new();
     let (first, second) = (scratch.update().await, scratch.update().await);
     let third = scratch.update().await;
-    first.lock_shared().await.unwrap();
-    second.try_lock_shared().await.unwrap();
-    assert!(matches!(third.try_lock().await, Err(TryLockError::WouldBlock)));
+    first.lock_file_shared().await.unwrap();
+    second.try_lock_file_shared().await.unwrap();
+    assert!(matches!(third.try_lock_file().await, Err(TryLockError::WouldBlock)));
     // The drop of an open file releases its lock, and so does `unlock`.
     drop(first);
-    second.unlock().await.unwrap();
-    third.try_lock().await.unwrap();
+    second.unlock_file().await.unwrap();
+    third.try_lock_file().await.unwrap();
 }
 
 async fn a_dropped_wait_leaves_no_lock_behind() {
@@ -128,12 +128,12 @@ async fn a_dropped_wait_leaves_no_lock_behind() {
     let (first, second) = (scratch.update().await, scratch.update().await);
     for _ in 0..20 {
         // The attempt runs on the pool or is about to.
-        let _ = is_ready(second.lock());
+        let _ = is_ready(second.lock_file());
         task::yield_now().await;
     }
     // The attempts end and release their locks.
-    first.lock().await.unwrap();
-    first.unlock().await.unwrap();
+    first.lock_file().await.unwrap();
+    first.unlock_file().await.unwrap();
 }
 
 /// More waiters than the pool has threads, and an owner that needs the pool.
@@ -142,19 +142,19 @@ fn waiters_do_not_take_the_threads_that_the_owner_needs() {
     task::block_on(async {
         let scratch = Scratch::new();
         let mut owner = scratch.update().await;
-        owner.lock().await.unwrap();
+        owner.lock_file().await.unwrap();
         let mut waiters = Vec::new();
         for _ in 0..600 {
             let file = scratch.update().await;
             waiters.push(task::spawn(async move {
-                file.lock().await.unwrap();
-                file.unlock().await.unwrap();
+                file.lock_file().await.unwrap();
+                file.unlock_file().await.unwrap();
             }));
         }
         task::yield_now().await;
         owner.write_all(&[1; 100_000]).await.unwrap();
         owner.sync_all().await.unwrap();
-        owner.unlock().await.unwrap();
+        owner.unlock_file().await.unwrap();
         for waiter in waiters {
             waiter.await;
         }

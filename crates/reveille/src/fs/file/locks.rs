@@ -89,28 +89,28 @@ impl File {
     /// # let path = std::env::temp_dir().join(format!("reveille-doc-lock-{}", std::process::id()));
     /// # let path = reveille::path::PathBuf::from(path);
     /// let mut file = File::create(&path).await?;
-    /// file.lock().await?;
+    /// file.lock_file().await?;
     /// file.write_all(b"one at a time").await?;
-    /// file.unlock().await?;
+    /// file.unlock_file().await?;
     /// # drop(file);
     /// # reveille::fs::remove_file(&path).await?;
     /// # Ok(()) }) }
     /// ```
     #[doc(alias = "flock")]
-    pub async fn lock(&self) -> io::Result<()> {
+    pub async fn lock_file(&self) -> io::Result<()> {
         self.wait_for(Wanted::Exclusive).await
     }
 
     /// Waits until no other open file has an exclusive lock, and takes a shared lock. See
-    /// [`lock`](File::lock).
+    /// [`lock_file`](File::lock_file).
     ///
     /// # Errors
     ///
-    /// As for [`lock`](File::lock).
+    /// As for [`lock_file`](File::lock_file).
     ///
     /// # Cancel safety
     ///
-    /// As for [`lock`](File::lock).
+    /// As for [`lock_file`](File::lock_file).
     ///
     /// # Examples
     ///
@@ -122,12 +122,12 @@ impl File {
     /// # let path = reveille::path::PathBuf::from(path);
     /// # File::create(&path).await?;
     /// let (one, two) = (File::open(&path).await?, File::open(&path).await?);
-    /// one.lock_shared().await?;
-    /// two.lock_shared().await?;
+    /// one.lock_file_shared().await?;
+    /// two.lock_file_shared().await?;
     /// # reveille::fs::remove_file(&path).await?;
     /// # Ok(()) }) }
     /// ```
-    pub async fn lock_shared(&self) -> io::Result<()> {
+    pub async fn lock_file_shared(&self) -> io::Result<()> {
         self.wait_for(Wanted::Shared).await
     }
 
@@ -136,11 +136,11 @@ impl File {
     /// # Errors
     ///
     /// [`TryLockError::WouldBlock`] if another open file has a lock; otherwise as for
-    /// [`lock`](File::lock).
+    /// [`lock_file`](File::lock_file).
     ///
     /// # Cancel safety
     ///
-    /// As for [`lock`](File::lock).
+    /// As for [`lock_file`](File::lock_file).
     ///
     /// # Examples
     ///
@@ -152,12 +152,12 @@ impl File {
     /// # let path = reveille::path::PathBuf::from(path);
     /// # File::create(&path).await?;
     /// let (one, two) = (File::open(&path).await?, File::open(&path).await?);
-    /// one.try_lock().await?;
-    /// assert!(matches!(two.try_lock().await, Err(TryLockError::WouldBlock)));
+    /// one.try_lock_file().await?;
+    /// assert!(matches!(two.try_lock_file().await, Err(TryLockError::WouldBlock)));
     /// # reveille::fs::remove_file(&path).await?;
     /// # Ok(()) }) }
     /// ```
-    pub async fn try_lock(&self) -> Result<(), TryLockError> {
+    pub async fn try_lock_file(&self) -> Result<(), TryLockError> {
         self.attempt(Wanted::Exclusive).await
     }
 
@@ -165,11 +165,11 @@ impl File {
     ///
     /// # Errors
     ///
-    /// As for [`try_lock`](File::try_lock).
+    /// As for [`try_lock_file`](File::try_lock_file).
     ///
     /// # Cancel safety
     ///
-    /// As for [`lock`](File::lock).
+    /// As for [`lock_file`](File::lock_file).
     ///
     /// # Examples
     ///
@@ -181,11 +181,11 @@ impl File {
     /// # let path = reveille::path::PathBuf::from(path);
     /// # File::create(&path).await?;
     /// let file = File::open(&path).await?;
-    /// file.try_lock_shared().await?;
+    /// file.try_lock_file_shared().await?;
     /// # reveille::fs::remove_file(&path).await?;
     /// # Ok(()) }) }
     /// ```
-    pub async fn try_lock_shared(&self) -> Result<(), TryLockError> {
+    pub async fn try_lock_file_shared(&self) -> Result<(), TryLockError> {
         self.attempt(Wanted::Shared).await
     }
 
@@ -207,11 +207,11 @@ impl File {
     /// use reveille::fs::File;
     ///
     /// let file = File::open("Cargo.toml").await?;
-    /// file.lock_shared().await?;
-    /// file.unlock().await?;
+    /// file.lock_file_shared().await?;
+    /// file.unlock_file().await?;
     /// # Ok(()) }) }
     /// ```
-    pub async fn unlock(&self) -> io::Result<()> {
+    pub async fn unlock_file(&self) -> io::Result<()> {
         self.flushed().await?;
         self.on_file(std::fs::File::unlock).await.named(|| "could not unlock the file".to_owned())
     }
