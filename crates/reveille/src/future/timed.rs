@@ -104,6 +104,7 @@ enum Limit {
 
 impl Limit {
     /// The timer, which is made when it is first needed.
+    #[inline]
     fn sleep(&mut self) -> &mut Sleep {
         match *self {
             Limit::After(duration) => *self = Limit::Set(Sleep::after(duration)),

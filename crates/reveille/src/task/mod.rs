@@ -291,6 +291,7 @@ fn block_on_traced<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
 /// ```
 #[inline]
 #[doc(alias("Timer", "Delay", "delay_for"))]
+#[inline]
 pub fn sleep(dur: Duration) -> Sleep {
     Sleep::after(dur)
 }
@@ -321,6 +322,7 @@ pub fn sleep(dur: Duration) -> Sleep {
 /// ```
 #[inline]
 #[doc(alias("Timer", "delay_until"))]
+#[inline]
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep::until(deadline)
 }

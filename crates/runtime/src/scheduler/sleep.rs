@@ -209,7 +209,9 @@ impl Sleep {
     /// ```
     pub fn reset(&mut self, deadline: Instant) {
         self.forget();
-        *self = Sleep::until(deadline);
+        // In place, for the reason given in `insert`.
+        self.deadline_ns = context::clock(|clock| clock.to_ns(deadline));
+        self.marks = usize::from(self.deadline_ns <= now_ns());
     }
 
     /// Sets the deadline to `duration` from now. The future must be polled again.
@@ -226,7 +228,8 @@ impl Sleep {
     /// ```
     pub fn reset_after(&mut self, duration: Duration) {
         self.forget();
-        *self = Sleep::after(duration);
+        self.deadline_ns = deadline_after(duration);
+        self.marks = usize::from(duration.is_zero());
     }
 
     /// Adds an entry to the timers of this thread.

@@ -179,7 +179,9 @@ impl Wheel {
     /// # Panics
     ///
     /// Panics if there are 2³² entries already.
-    #[inline]
+    // Always inlined, or its result is returned through memory in three words. The caller would
+    // copy it before these words have left the store buffer, which takes longer than the rest.
+    #[inline(always)]
     pub(crate) fn insert(&mut self, deadline_ns: u64, waker: Waker) -> Key {
         self.settle();
         let (index, stamp) = self.slab.reserve();
