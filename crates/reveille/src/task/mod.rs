@@ -291,7 +291,6 @@ fn block_on_traced<F: Future>(name: Option<Arc<str>>, future: F) -> F::Output {
 /// ```
 #[inline]
 #[doc(alias("Timer", "Delay", "delay_for"))]
-#[inline]
 pub fn sleep(dur: Duration) -> Sleep {
     Sleep::after(dur)
 }
@@ -322,7 +321,6 @@ pub fn sleep(dur: Duration) -> Sleep {
 /// ```
 #[inline]
 #[doc(alias("Timer", "delay_until"))]
-#[inline]
 pub fn sleep_until(deadline: Instant) -> Sleep {
     Sleep::until(deadline)
 }

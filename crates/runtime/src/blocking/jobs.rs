@@ -24,15 +24,16 @@ impl<J: Job> BlockingShared<J> {
     where
         J::Info: Clone,
     {
-        let (running, queued) = {
+        let (threads, queued) = {
             let state = self.state.lock();
             let queued: Vec<_> = state.queue.iter().map(Job::info).collect();
-            (state.running.clone(), queued)
+            (state.threads.clone(), queued)
         };
-        // Not under the lock: names are made by a function of the program.
-        let running = running.into_iter().map(|(number, info, since)| {
-            let thread = (self.config.thread_name)(number);
-            RunningJob { info, since, thread }
+        let running = threads.into_iter().filter_map(|thread| {
+            let (info, since) = thread.running.lock().clone()?;
+            // Not under a lock: names are made by a function of the program.
+            let thread = (self.config.thread_name)(thread.number);
+            Some(RunningJob { info, since, thread })
         });
         Jobs { running: running.collect(), queued }
     }

@@ -124,8 +124,8 @@ pub(super) struct BlockingState<J: Job> {
     /// The value of `started` when a thread was last appointed.
     appointed_at: u64,
     last_thread: u64,
-    /// What the threads run, by their numbers, and since when.
-    pub(super) running: Vec<(u64, J::Info, Instant)>,
+    /// What each thread runs.
+    pub(super) threads: Vec<Arc<ThreadState<J::Info>>>,
     /// Since when jobs have waited although there are as many threads as there may be.
     full_since: Option<Instant>,
     handles: HashMap<u64, Thread>,
@@ -135,6 +135,15 @@ pub(super) struct BlockingState<J: Job> {
     leaving: usize,
     /// The thread that left last; the next thread that leaves joins it.
     left: Option<Thread>,
+}
+
+/// What a thread of the pool runs, for dumps. Not under the pool's lock, so that a job costs the
+/// other threads nothing.
+pub(super) struct ThreadState<I> {
+    /// The number of the thread.
+    pub(super) number: u64,
+    /// The job, and since when it runs.
+    pub(super) running: Mutex<Option<(I, Instant)>>,
 }
 
 /// The place where a thread of the pool waits.
@@ -354,7 +363,9 @@ impl<J: Job> BlockingShared<J> {
         if let Some(on_start) = &self.config.on_start {
             contain(|| on_start());
         }
-        self.work(number);
+        let thread = Arc::new(ThreadState { number, running: Mutex::new(None) });
+        self.state.lock().threads.push(Arc::clone(&thread));
+        self.work(&thread);
         if let Some(on_stop) = &self.config.on_stop {
             contain(|| on_stop());
         }
@@ -362,12 +373,12 @@ impl<J: Job> BlockingShared<J> {
     }
 
     /// Runs jobs until the thread must end. It is then counted in `leaving`.
-    fn work(self: &Arc<Self>, number: u64) {
+    fn work(self: &Arc<Self>, thread: &ThreadState<J::Info>) {
         let sleeper =
             Arc::new(Sleeper { condvar: Condvar::new(), is_woken: AtomicBool::new(false) });
         let mut state = self.watch(self.state.lock(), &sleeper);
         loop {
-            state = self.drain(state, number);
+            state = self.drain(state, thread);
             state = self.spin(state);
             if state.counts.is_closed {
                 state.counts.leave();
@@ -387,11 +398,14 @@ impl<J: Job> BlockingShared<J> {
     }
 
     /// Runs jobs until the queue is empty.
-    fn drain<'a>(self: &'a Arc<Self>, mut state: Guard<'a, J>, number: u64) -> Guard<'a, J> {
+    fn drain<'a>(
+        self: &'a Arc<Self>,
+        mut state: Guard<'a, J>,
+        thread: &ThreadState<J::Info>,
+    ) -> Guard<'a, J> {
         while let Some(job) = state.queue.pop_front() {
             let cover = state.counts.take();
             state.started += 1;
-            state.running.push((number, job.info(), self.clock.now()));
             self.queued_hint.store(state.queue.len(), Ordering::Relaxed);
             if state.queue.is_empty() && state.queue.capacity() > KEPT_CAPACITY {
                 state.queue.shrink_to(KEPT_CAPACITY);
@@ -404,11 +418,13 @@ impl<J: Job> BlockingShared<J> {
                 self.report_full();
             }
             let process = fork::generation();
+            *thread.running.lock() = Some((job.info(), self.clock.now()));
             contain(|| job.run());
             fork::refuse_to_go_on(process);
+            let ran = thread.running.lock().take();
+            drop(ran);
             state = self.state.lock();
             state.counts.finish();
-            state.running.retain(|(thread, ..)| *thread != number);
         }
         state
     }
@@ -530,6 +546,7 @@ impl<J: Job> BlockingShared<J> {
     fn leave(&self, number: u64) {
         let mut state = self.state.lock();
         state.leaving -= 1;
+        state.threads.retain(|thread| thread.number != number);
         let former = match state.handles.remove(&number) {
             Some(thread) => state.left.replace(thread),
             None => {
@@ -559,7 +576,7 @@ impl<J: Job> BlockingState<J> {
             started: 0,
             appointed_at: 0,
             last_thread: 0,
-            running: Vec::new(),
+            threads: Vec::new(),
             full_since: None,
             handles: HashMap::new(),
             left_early: Vec::new(),
