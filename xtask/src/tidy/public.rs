@@ -255,7 +255,8 @@ fn above(lines: &[Line], index: usize) -> &[Line] {
     // The lines are read upwards, so an attribute of several lines begins with its last line.
     let mut is_inside = false;
     while let Some(line) = first.checked_sub(1).map(|before| lines[before].text.trim()) {
-        let begins = line.starts_with("#[");
+        // The second form is that of attributes which a macro is given.
+        let begins = line.starts_with("#[") || line.starts_with("$(#[");
         let is_part = is_inside || begins || line.starts_with("//") || line.ends_with(")]");
         if !is_part {
             break;
@@ -341,6 +342,13 @@ mod tests {
         ] {
             assert!(complaints(text)[0].is_some(), "{text}");
         }
+    }
+
+    #[test]
+    fn docs_may_have_lines_that_a_macro_is_given() {
+        let text = "/// A.\n///\n/// # Errors\n///\n/// ```\n$(#[$example])*\n/// ```\n\
+            pub fn a() -> io::Result<()> {}\n";
+        assert_eq!(complaints(text), [None]);
     }
 
     #[test]

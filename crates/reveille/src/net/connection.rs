@@ -291,3 +291,78 @@ macro_rules! impl_stream_io {
     )*};
 }
 pub(crate) use impl_stream_io;
+
+/// Implements how the rest of the crate uses a stream whose field `io` is a [`Connection`] with
+/// `$socket`.
+macro_rules! impl_stream_access {
+    ($stream:ident, $socket:ty) => {
+        impl $stream {
+            /// The socket and its readiness, for calls of the system that move bytes in other ways.
+            pub(crate) fn io(&self) -> &reveille_runtime::io::Io<$socket> {
+                &self.io
+            }
+
+            /// Reads into the spare capacity of `buf`, which is not empty. Nothing is cleared
+            /// first.
+            #[inline]
+            pub(crate) fn poll_read_spare(
+                &self,
+                cx: &mut Context<'_>,
+                buf: &mut Vec<u8>,
+            ) -> Poll<io::Result<usize>> {
+                self.io.poll_read_spare(cx, buf)
+            }
+
+            /// Reads into a buffer that is not initialized.
+            #[inline]
+            pub(crate) fn poll_read_uninit(
+                &self,
+                cx: &mut Context<'_>,
+                buf: &mut crate::os::uninit::UninitBuf<'_>,
+            ) -> Poll<io::Result<usize>> {
+                self.io.poll_read_uninit(cx, buf)
+            }
+
+            /// Returns the socket, still non-blocking. If clones use it, returns a duplicate.
+            pub(crate) fn into_std_shared(self) -> io::Result<$socket> {
+                self.io.into_std_shared()
+            }
+        }
+    };
+}
+pub(crate) use impl_stream_access;
+
+/// The methods of [`StreamSocket`] that are calls of the system, for a socket of std.
+macro_rules! impl_socket_calls {
+    () => {
+        fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
+            self.set_nonblocking(nonblocking)
+        }
+
+        fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+            self.shutdown(how)
+        }
+
+        fn duplicate(&self) -> io::Result<Self> {
+            self.try_clone()
+        }
+
+        fn is_closed(&self) -> io::Result<()> {
+            crate::os::socket::is_closed(self)
+        }
+
+        fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
+            crate::os::socket::recv(self, buf)
+        }
+
+        #[inline]
+        fn send(&self, buf: &[u8]) -> io::Result<usize> {
+            crate::os::socket::send(self, buf)
+        }
+
+        fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+            crate::os::socket::send_vectored(self, bufs)
+        }
+    };
+}
+pub(crate) use impl_socket_calls;

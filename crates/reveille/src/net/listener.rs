@@ -80,36 +80,37 @@ pub(crate) fn skip_resource_error<R>(result: io::Result<R>) -> Option<io::Result
 /// A wait for a connection. Boxed, because the types that hold it have public names.
 type Accepting<'a, R> = Pin<Box<dyn Future<Output = io::Result<R>> + Send + Sync + 'a>>;
 
-/// The implementation of both `Incoming` streams: calls `accept` of the listener `L` repeatedly.
-pub(crate) struct AcceptStream<'a, L, R> {
+/// The implementation of both `Incoming` streams: calls `accept` of the listener `L` repeatedly,
+/// and drops the address that comes with each connection.
+pub(crate) struct AcceptStream<'a, L, S, A> {
     listener: &'a L,
-    accept: fn(&'a L) -> Accepting<'a, R>,
+    accept: fn(&'a L) -> Accepting<'a, (S, A)>,
     /// Kept between polls, so that each stream keeps its position among the waiters.
-    accepting: Option<Accepting<'a, R>>,
+    accepting: Option<Accepting<'a, (S, A)>>,
 }
 
-impl<'a, L, R> AcceptStream<'a, L, R> {
+impl<'a, L, S, A> AcceptStream<'a, L, S, A> {
     pub(crate) fn new(
         listener: &'a L,
-        accept: fn(&'a L) -> Accepting<'a, R>,
-    ) -> AcceptStream<'a, L, R> {
+        accept: fn(&'a L) -> Accepting<'a, (S, A)>,
+    ) -> AcceptStream<'a, L, S, A> {
         AcceptStream { listener, accept, accepting: None }
     }
 
     /// Polls for the next connection. The stream never ends.
-    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<R>> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<io::Result<S>>> {
         loop {
             let accepting = self.accepting.get_or_insert_with(|| (self.accept)(self.listener));
             let result = ready!(accepting.as_mut().poll(cx));
             self.accepting = None;
             if let Some(result) = skip_resource_error(result) {
-                return Poll::Ready(result);
+                return Poll::Ready(Some(result.map(|(connection, _)| connection)));
             }
         }
     }
 }
 
-impl<L: fmt::Debug, R> fmt::Debug for AcceptStream<'_, L, R> {
+impl<L: fmt::Debug, S, A> fmt::Debug for AcceptStream<'_, L, S, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Incoming").field("listener", self.listener).finish_non_exhaustive()
     }

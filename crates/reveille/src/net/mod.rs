@@ -69,7 +69,9 @@ pub use tcp_stream::{OwnedReadHalf, OwnedWriteHalf, ReuniteError, TcpStream};
 pub use udp::{Datagram, DatagramMeta, UdpSocket};
 
 pub(crate) mod connection;
+pub(crate) mod halves;
 pub(crate) mod listener;
+pub(crate) mod ready;
 
 mod addr;
 mod tcp_listener;

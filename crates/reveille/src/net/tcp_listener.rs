@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use reveille_runtime::io::Io;
@@ -350,15 +350,14 @@ fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
 /// ```
 #[must_use = "streams do nothing unless polled"]
 pub struct Incoming<'a> {
-    accepts: AcceptStream<'a, TcpListener, (TcpStream, SocketAddr)>,
+    accepts: AcceptStream<'a, TcpListener, TcpStream, SocketAddr>,
 }
 
 impl Stream for Incoming<'_> {
     type Item = io::Result<TcpStream>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let result = ready!(self.get_mut().accepts.poll_next(cx));
-        Poll::Ready(Some(result.map(|(stream, _)| stream)))
+        self.get_mut().accepts.poll_next(cx)
     }
 }
 

@@ -9,19 +9,16 @@ use std::time::Duration;
 use reveille_runtime::io::{Interest, Io};
 use reveille_runtime::time::now;
 
-use super::connection::{Connection, StreamSocket, impl_stream_io};
+use super::connection::{
+    Connection, StreamSocket, impl_socket_calls, impl_stream_access, impl_stream_io,
+};
+use super::halves::impl_halves;
+use super::ready::impl_ready;
 use super::{ToSocketAddrs, first_success};
 use crate::future;
 use crate::io::context::Context as _;
-use crate::os::socket::{
-    connect_tcp, is_closed, recv, recv_spare, recv_uninit, send, send_vectored,
-};
+use crate::os::socket::{connect_tcp, recv, recv_spare, recv_uninit};
 use crate::os::uninit::UninitBuf;
-
-pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
-
-mod halves;
-mod ready;
 
 /// A TCP connection.
 ///
@@ -412,36 +409,6 @@ impl TcpStream {
     pub(crate) fn as_std(&self) -> &std::net::TcpStream {
         self.io().expose()
     }
-
-    /// The socket and its readiness, for calls of the system that move bytes in other ways.
-    pub(crate) fn io(&self) -> &Io<std::net::TcpStream> {
-        &self.io
-    }
-
-    /// Reads into the spare capacity of `buf`, which is not empty. Nothing is cleared first.
-    #[inline]
-    pub(crate) fn poll_read_spare(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut Vec<u8>,
-    ) -> Poll<io::Result<usize>> {
-        self.io.poll_read_spare(cx, buf)
-    }
-
-    /// Reads into a buffer that is not initialized.
-    #[inline]
-    pub(crate) fn poll_read_uninit(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut UninitBuf<'_>,
-    ) -> Poll<io::Result<usize>> {
-        self.io.poll_read_uninit(cx, buf)
-    }
-
-    /// Returns the socket, still non-blocking. If clones use it, returns a duplicate.
-    pub(crate) fn into_std_shared(self) -> io::Result<std::net::TcpStream> {
-        self.io.into_std_shared()
-    }
 }
 
 /// Copies as much of `bytes` as fits into `buf` and returns the number of bytes.
@@ -472,34 +439,7 @@ fn scatter(bufs: &mut [IoSliceMut<'_>], mut bytes: &[u8]) -> usize {
 impl StreamSocket for std::net::TcpStream {
     const NAME: &'static str = "TcpStream";
 
-    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.set_nonblocking(nonblocking)
-    }
-
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.shutdown(how)
-    }
-
-    fn duplicate(&self) -> io::Result<std::net::TcpStream> {
-        self.try_clone()
-    }
-
-    fn is_closed(&self) -> io::Result<()> {
-        is_closed(self)
-    }
-
-    fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        recv(self, buf)
-    }
-
-    #[inline]
-    fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        send(self, buf)
-    }
-
-    fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        send_vectored(self, bufs)
-    }
+    impl_socket_calls!();
 
     #[inline]
     #[cfg_attr(not(unix), expect(clippy::redundant_closure, reason = "generic on Unix"))]
@@ -541,7 +481,34 @@ impl StreamSocket for std::net::TcpStream {
     }
 }
 
+/// The imports of an example for the methods that are not written here.
+macro_rules! tcp_uses {
+    ($names:literal) => {
+        concat!("use reveille::net::{", $names, "TcpListener, TcpStream};")
+    };
+}
+
+/// The lines of such an example that make a connection.
+macro_rules! tcp_pair {
+    ($client:literal, $stream:literal) => {
+        concat!(
+            "    let listener = TcpListener::bind(\"127.0.0.1:0\").await?;\n",
+            concat!("    let ", $client, " = TcpStream::connect(listener.local_addr()?).await?;\n"),
+            concat!("    let (", $stream, ", _) = listener.accept().await?;"),
+        )
+    };
+}
+
 impl_stream_io!(TcpStream, &TcpStream);
+impl_stream_access!(TcpStream, std::net::TcpStream);
+impl_halves!(TcpStream, tcp_uses, tcp_pair);
+impl_ready!(
+    TcpStream,
+    tcp_uses,
+    tcp_pair,
+    "With [batched reads](crate::runtime::Builder::batched_reads), bytes that were received \
+     already count."
+);
 
 impl From<std::net::TcpStream> for TcpStream {
     /// Sets the socket to non-blocking mode, for every handle that shares it.

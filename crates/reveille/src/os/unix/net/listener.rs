@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixStream};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 use reveille_runtime::io::Io;
@@ -292,15 +292,14 @@ fn accept(listener: &StdUnixListener) -> io::Result<(StdUnixStream, SocketAddr)>
 /// ```
 #[must_use = "streams do nothing unless polled"]
 pub struct Incoming<'a> {
-    accepts: AcceptStream<'a, UnixListener, (UnixStream, SocketAddr)>,
+    accepts: AcceptStream<'a, UnixListener, UnixStream, SocketAddr>,
 }
 
 impl Stream for Incoming<'_> {
     type Item = io::Result<UnixStream>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let result = ready!(self.get_mut().accepts.poll_next(cx));
-        Poll::Ready(Some(result.map(|(stream, _)| stream)))
+        self.get_mut().accepts.poll_next(cx)
     }
 }
 

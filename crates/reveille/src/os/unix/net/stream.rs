@@ -12,17 +12,14 @@ use reveille_runtime::io::{Interest, Io};
 
 use super::{SocketAddr, address};
 use crate::io::context::Context as _;
-use crate::net::connection::{Connection, StreamSocket, impl_stream_io};
-use crate::os::socket::{
-    connect_unix, is_closed, recv, recv_spare, recv_uninit, send, send_vectored,
+use crate::net::connection::{
+    Connection, StreamSocket, impl_socket_calls, impl_stream_access, impl_stream_io,
 };
+use crate::net::halves::impl_halves;
+use crate::net::ready::impl_ready;
+use crate::os::socket::{connect_unix, recv, recv_spare, recv_uninit};
 use crate::os::uninit::UninitBuf;
 use crate::path::Path;
-
-pub use halves::{OwnedReadHalf, OwnedWriteHalf, ReuniteError};
-
-mod halves;
-mod ready;
 
 /// A Unix domain stream socket.
 ///
@@ -246,36 +243,6 @@ impl UnixStream {
     pub(crate) fn as_std(&self) -> &StdUnixStream {
         self.io.get_ref()
     }
-
-    /// The socket and its readiness, for calls of the system that move bytes in other ways.
-    pub(crate) fn io(&self) -> &Io<StdUnixStream> {
-        &self.io
-    }
-
-    /// Reads into the spare capacity of `buf`, which is not empty. Nothing is cleared first.
-    #[inline]
-    pub(crate) fn poll_read_spare(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut Vec<u8>,
-    ) -> Poll<io::Result<usize>> {
-        self.io.poll_read_spare(cx, buf)
-    }
-
-    /// Reads into a buffer that is not initialized.
-    #[inline]
-    pub(crate) fn poll_read_uninit(
-        &self,
-        cx: &mut Context<'_>,
-        buf: &mut UninitBuf<'_>,
-    ) -> Poll<io::Result<usize>> {
-        self.io.poll_read_uninit(cx, buf)
-    }
-
-    /// Returns the socket, still non-blocking. If clones use it, returns a duplicate.
-    pub(crate) fn into_std_shared(self) -> io::Result<StdUnixStream> {
-        self.io.into_std_shared()
-    }
 }
 
 // Not `poll_recv_with`: a read ends early at a message that carries descriptors, with more data
@@ -284,34 +251,7 @@ impl UnixStream {
 impl StreamSocket for StdUnixStream {
     const NAME: &'static str = "UnixStream";
 
-    fn set_nonblocking(&self, nonblocking: bool) -> io::Result<()> {
-        self.set_nonblocking(nonblocking)
-    }
-
-    fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.shutdown(how)
-    }
-
-    fn duplicate(&self) -> io::Result<StdUnixStream> {
-        self.try_clone()
-    }
-
-    fn is_closed(&self) -> io::Result<()> {
-        is_closed(self)
-    }
-
-    fn recv(&self, buf: &mut [u8]) -> io::Result<usize> {
-        recv(self, buf)
-    }
-
-    #[inline]
-    fn send(&self, buf: &[u8]) -> io::Result<usize> {
-        send(self, buf)
-    }
-
-    fn send_vectored(&self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        send_vectored(self, bufs)
-    }
+    impl_socket_calls!();
 
     #[inline]
     fn poll_recv(io: &Io<Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
@@ -343,7 +283,27 @@ impl StreamSocket for StdUnixStream {
     }
 }
 
+/// The imports of an example for the methods that are not written here.
+macro_rules! unix_uses {
+    ("") => {
+        "use reveille::os::unix::net::UnixStream;"
+    };
+    ($names:literal) => {
+        concat!("use reveille::os::unix::net::{", $names, "UnixStream};")
+    };
+}
+
+/// The line of such an example that makes a connection.
+macro_rules! unix_pair {
+    ($client:literal, $stream:literal) => {
+        concat!("    let (", $client, ", ", $stream, ") = UnixStream::pair()?;")
+    };
+}
+
 impl_stream_io!(UnixStream, &UnixStream);
+impl_stream_access!(UnixStream, StdUnixStream);
+impl_halves!(UnixStream, unix_uses, unix_pair);
+impl_ready!(UnixStream, unix_uses, unix_pair);
 
 impl fmt::Debug for UnixStream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
