@@ -113,6 +113,51 @@ impl AsyncWrite for ChildStdin {
     }
 }
 
+/// Implements a pipe from which the output of a child is read. The lines before the name of the
+/// type are the example of `into_stdio`.
+macro_rules! impl_output {
+    ($(#[$example:meta])* $output:ident) => {
+        impl $output {
+            pub(super) fn new(end: std::process::$output) -> io::Result<$output> {
+                Pipe::new(end).map($output)
+            }
+
+            /// Converts the pipe into a [`Stdio`] for another command.
+            ///
+            /// # Errors
+            ///
+            /// The system's error if the pipe cannot be made blocking.
+            ///
+            /// # Cancel safety
+            ///
+            /// It never waits. Dropping the future before its first poll closes the pipe.
+            ///
+            /// # Examples
+            ///
+            /// ```
+            /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+            /// use reveille::process::{Command, Stdio};
+            ///
+            $(#[$example])*
+            /// # Ok(()) }) }
+            /// ```
+            pub async fn into_stdio(self) -> io::Result<Stdio> {
+                self.0.into_owned().map(Stdio::from)
+            }
+        }
+
+        impl AsyncRead for $output {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                self.0.poll_read(cx, buf)
+            }
+        }
+    };
+}
+
 /// Reads from the standard output of a child.
 ///
 /// # Examples
@@ -131,46 +176,12 @@ impl AsyncWrite for ChildStdin {
 #[derive(Debug)]
 pub struct ChildStdout(pub(crate) Pipe);
 
-impl ChildStdout {
-    pub(super) fn new(end: std::process::ChildStdout) -> io::Result<ChildStdout> {
-        Pipe::new(end).map(ChildStdout)
-    }
-
-    /// Converts the pipe into a [`Stdio`] for another command.
-    ///
-    /// # Errors
-    ///
-    /// The system's error if the pipe cannot be made blocking.
-    ///
-    /// # Cancel safety
-    ///
-    /// It never waits. Dropping the future before its first poll closes the pipe.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
-    /// use reveille::process::{Command, Stdio};
-    ///
+impl_output! {
     /// let mut echo = Command::new("echo").arg("hello").stdout(Stdio::piped()).spawn()?;
     /// let stdout = echo.stdout.take().expect("stdout is a pipe").into_stdio().await?;
     /// let output = Command::new("cat").stdin(stdout).output().await?;
     /// assert_eq!(output.stdout, b"hello\n");
-    /// # Ok(()) }) }
-    /// ```
-    pub async fn into_stdio(self) -> io::Result<Stdio> {
-        self.0.into_owned().map(Stdio::from)
-    }
-}
-
-impl AsyncRead for ChildStdout {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.0.poll_read(cx, buf)
-    }
+    ChildStdout
 }
 
 /// Reads from the standard error of a child.
@@ -192,45 +203,11 @@ impl AsyncRead for ChildStdout {
 #[derive(Debug)]
 pub struct ChildStderr(pub(crate) Pipe);
 
-impl ChildStderr {
-    pub(super) fn new(end: std::process::ChildStderr) -> io::Result<ChildStderr> {
-        Pipe::new(end).map(ChildStderr)
-    }
-
-    /// Converts the pipe into a [`Stdio`] for another command.
-    ///
-    /// # Errors
-    ///
-    /// The system's error if the pipe cannot be made blocking.
-    ///
-    /// # Cancel safety
-    ///
-    /// It never waits. Dropping the future before its first poll closes the pipe.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
-    /// use reveille::process::{Command, Stdio};
-    ///
+impl_output! {
     /// let mut child =
     ///     Command::new("sh").args(["-c", "echo oh >&2"]).stderr(Stdio::piped()).spawn()?;
     /// let stderr = child.stderr.take().expect("stderr is a pipe").into_stdio().await?;
     /// let output = Command::new("cat").stdin(stderr).output().await?;
     /// assert_eq!(output.stdout, b"oh\n");
-    /// # Ok(()) }) }
-    /// ```
-    pub async fn into_stdio(self) -> io::Result<Stdio> {
-        self.0.into_owned().map(Stdio::from)
-    }
-}
-
-impl AsyncRead for ChildStderr {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        self.0.poll_read(cx, buf)
-    }
+    ChildStderr
 }
