@@ -19,6 +19,7 @@ mod sync {
     pub(crate) mod oneshot;
     pub(crate) mod permit;
     pub(crate) mod semaphore;
+    mod send_error;
     mod wait_queue;
     pub(crate) mod watch;
 }

@@ -74,6 +74,7 @@ use std::sync::{Arc, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use super::notify::Notify;
+use super::send_error::impl_send_error;
 use super::wait_queue::WaitQueue;
 use crate::protocol::{Mutex, MutexGuard, block_on, budget};
 
@@ -811,19 +812,7 @@ impl<T> Drop for Recv<'_, T> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
 
-impl<T> fmt::Debug for SendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendError").finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Display for SendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("broadcast channel has no receiver")
-    }
-}
-
-impl<T> std::error::Error for SendError<T> {}
+impl_send_error!("broadcast channel has no receiver");
 
 /// Why [`Receiver::recv`] returned no message.
 ///

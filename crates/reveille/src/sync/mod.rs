@@ -89,6 +89,7 @@ mod notify;
 pub mod oneshot;
 mod permit;
 mod semaphore;
+mod send_error;
 mod wait_queue;
 pub mod watch;
 

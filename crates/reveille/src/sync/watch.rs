@@ -56,6 +56,7 @@ use std::ops::Deref;
 use std::sync::{Arc, PoisonError};
 
 use super::notify::Notify;
+use super::send_error::impl_send_error;
 use crate::protocol::{AtomicUsize, Ordering, RwLock, RwLockReadGuard};
 
 /// No sender is left.
@@ -754,19 +755,7 @@ impl<T: fmt::Debug> fmt::Debug for Ref<'_, T> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct SendError<T>(pub T);
 
-impl<T> fmt::Debug for SendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SendError").finish_non_exhaustive()
-    }
-}
-
-impl<T> fmt::Display for SendError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad("watch channel has no receiver")
-    }
-}
-
-impl<T> std::error::Error for SendError<T> {}
+impl_send_error!("watch channel has no receiver");
 
 /// All senders are gone.
 ///
