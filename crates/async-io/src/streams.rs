@@ -10,114 +10,89 @@ use reveille_runtime::io::Interest;
 use crate::source::{poll_call, poll_transfer};
 use crate::{Async, IoSafe};
 
-impl<T: IoSafe + Read> AsyncRead for Async<T> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        let (io, inner) = self.get_mut().parts();
-        let is_empty = buf.is_empty();
-        poll_transfer(io, cx, Interest::Read, is_empty, || inner.read(buf))
-    }
+/// Implements both traits for an `Async` that is owned, or for a reference to one.
+///
+/// `$parts` returns its readiness, and a reference to its object that implements std's traits.
+macro_rules! impl_streams {
+    (
+        $stream:ty, |$this:ident| $parts:expr,
+        read: [$($reads:tt)*], write: [$($writes:tt)*]
+    ) => {
+        impl<T> AsyncRead for $stream
+        where
+            $($reads)*
+        {
+            fn poll_read(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &mut [u8],
+            ) -> Poll<io::Result<usize>> {
+                let $this = self;
+                let (io, mut inner) = $parts;
+                let is_empty = buf.is_empty();
+                poll_transfer(io, cx, Interest::Read, is_empty, || Read::read(&mut inner, buf))
+            }
 
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let (io, inner) = self.get_mut().parts();
-        let is_empty = bufs.iter().all(|buf| buf.is_empty());
-        poll_transfer(io, cx, Interest::Read, is_empty, || inner.read_vectored(bufs))
-    }
+            fn poll_read_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &mut [IoSliceMut<'_>],
+            ) -> Poll<io::Result<usize>> {
+                let $this = self;
+                let (io, mut inner) = $parts;
+                let is_empty = bufs.iter().all(|buf| buf.is_empty());
+                poll_transfer(io, cx, Interest::Read, is_empty, || {
+                    Read::read_vectored(&mut inner, bufs)
+                })
+            }
+        }
+
+        impl<T> AsyncWrite for $stream
+        where
+            $($writes)*
+        {
+            fn poll_write(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                buf: &[u8],
+            ) -> Poll<io::Result<usize>> {
+                let $this = self;
+                let (io, mut inner) = $parts;
+                let is_empty = buf.is_empty();
+                poll_transfer(io, cx, Interest::Write, is_empty, || Write::write(&mut inner, buf))
+            }
+
+            fn poll_write_vectored(
+                self: Pin<&mut Self>,
+                cx: &mut Context<'_>,
+                bufs: &[IoSlice<'_>],
+            ) -> Poll<io::Result<usize>> {
+                let $this = self;
+                let (io, mut inner) = $parts;
+                let is_empty = bufs.iter().all(|buf| buf.is_empty());
+                poll_transfer(io, cx, Interest::Write, is_empty, || {
+                    Write::write_vectored(&mut inner, bufs)
+                })
+            }
+
+            fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                let $this = self;
+                let (io, mut inner) = $parts;
+                poll_call(io, cx, Interest::Write, || Write::flush(&mut inner))
+            }
+
+            fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+                self.poll_flush(cx)
+            }
+        }
+    };
 }
 
-impl<T> AsyncRead for &Async<T>
-where
-    for<'a> &'a T: Read,
-{
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        let (io, mut inner) = self.shared_parts();
-        let is_empty = buf.is_empty();
-        poll_transfer(io, cx, Interest::Read, is_empty, || inner.read(buf))
-    }
-
-    fn poll_read_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &mut [IoSliceMut<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let (io, mut inner) = self.shared_parts();
-        let is_empty = bufs.iter().all(|buf| buf.is_empty());
-        poll_transfer(io, cx, Interest::Read, is_empty, || inner.read_vectored(bufs))
-    }
-}
-
-impl<T: IoSafe + Write> AsyncWrite for Async<T> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let (io, inner) = self.get_mut().parts();
-        let is_empty = buf.is_empty();
-        poll_transfer(io, cx, Interest::Write, is_empty, || inner.write(buf))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let (io, inner) = self.get_mut().parts();
-        let is_empty = bufs.iter().all(|buf| buf.is_empty());
-        poll_transfer(io, cx, Interest::Write, is_empty, || inner.write_vectored(bufs))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let (io, inner) = self.get_mut().parts();
-        poll_call(io, cx, Interest::Write, || inner.flush())
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
-    }
-}
-
-impl<T> AsyncWrite for &Async<T>
-where
-    for<'a> &'a T: Write,
-{
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let (io, mut inner) = self.shared_parts();
-        let is_empty = buf.is_empty();
-        poll_transfer(io, cx, Interest::Write, is_empty, || inner.write(buf))
-    }
-
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let (io, mut inner) = self.shared_parts();
-        let is_empty = bufs.iter().all(|buf| buf.is_empty());
-        poll_transfer(io, cx, Interest::Write, is_empty, || inner.write_vectored(bufs))
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let (io, mut inner) = self.shared_parts();
-        poll_call(io, cx, Interest::Write, || inner.flush())
-    }
-
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_flush(cx)
-    }
-}
+impl_streams!(
+    Async<T>, |this| this.get_mut().parts(),
+    read: [T: IoSafe + Read], write: [T: IoSafe + Write]
+);
+impl_streams!(
+    &Async<T>, |this| this.shared_parts(),
+    read: [for<'a> &'a T: Read], write: [for<'a> &'a T: Write]
+);
