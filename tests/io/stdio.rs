@@ -27,6 +27,14 @@ impl Half {
         assert_eq!(self.said.next().expect("it says more").unwrap(), line);
     }
 
+    /// Types a line after the process has ended its runtime. The process must receive it.
+    fn types_after_the_end(mut self) {
+        self.expect("ended");
+        self.send(b"typed\n");
+        self.expect("typed");
+        self.finish();
+    }
+
     /// Closes the process's input and returns its standard output.
     fn finish(mut self) -> String {
         drop(self.stdin.take());
@@ -104,7 +112,7 @@ fn a_read_that_timed_out_consumes_nothing() {
 /// A dropped read takes nothing from std, and no runtime waits for it.
 #[test]
 fn a_line_after_a_dropped_read_is_read_by_std() {
-    let Some(mut half) = start(async {
+    let Some(half) = start(async {
         let runtime = reveille::runtime::Builder::new().workers(1).build().unwrap();
         runtime.block_on(async {
             let mut line = String::new();
@@ -122,16 +130,13 @@ fn a_line_after_a_dropped_read_is_read_by_std() {
     }) else {
         return;
     };
-    half.expect("ended");
-    half.send(b"typed\n");
-    half.expect("typed");
-    half.finish();
+    half.types_after_the_end();
 }
 
 /// The end of a runtime does not consume the read that another one waits for.
 #[test]
 fn read_outlives_the_runtime_that_began_it() {
-    let Some(mut half) = start(async {
+    let Some(half) = start(async {
         let runtime = reveille::runtime::Builder::new().workers(1).build().unwrap();
         drop(runtime.spawn(async { io::stdin().read_line(&mut String::new()).await }));
         task::sleep(Duration::from_millis(10)).await;
@@ -147,10 +152,7 @@ fn read_outlives_the_runtime_that_began_it() {
     }) else {
         return;
     };
-    half.expect("ended");
-    half.send(b"typed\n");
-    half.expect("typed");
-    half.finish();
+    half.types_after_the_end();
 }
 
 /// At a terminal, input typed after a read was dropped is not read: a child process receives it.
