@@ -210,20 +210,22 @@ async fn a_waiting_read_does_not_block_a_write() {
     for (mut far, near) in [terminal(), socket_pair()] {
         let file = File::from(near);
         let (mut reader, mut writer) = (file.clone(), file);
-        let answer = spawn(async move {
-            let mut buf = [0; 64];
-            let count = reader.read(&mut buf).await.unwrap();
-            buf[..count].to_vec()
-        });
         let far = spawn_blocking(move || {
             let mut buf = [0; 64];
             let count = far.read(&mut buf).unwrap();
             far.write_all(b"answer").unwrap();
             (far, buf[..count].to_vec())
         });
-        writer.write_all(b"question").await.unwrap();
-        writer.flush().await.unwrap();
-        assert_eq!(answer.await, b"answer");
+        let mut buf = [0; 64];
+        let count = {
+            let mut read = pin!(reader.read(&mut buf));
+            // The read has begun before the write is called.
+            assert!(poll_fn(|cx| Poll::Ready(read.as_mut().poll(cx).is_pending())).await);
+            writer.write_all(b"question").await.unwrap();
+            writer.flush().await.unwrap();
+            read.await.unwrap()
+        };
+        assert_eq!(&buf[..count], b"answer");
         assert_eq!(far.await.1, b"question");
     }
 }
