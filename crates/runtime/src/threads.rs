@@ -43,6 +43,48 @@ impl Thread {
     }
 }
 
+/// The handles of the threads of a pool, with their numbers.
+///
+/// A thread may leave before the thread that started it stores its handle. The list remembers this,
+/// so no handle is kept of a thread that has left. Handles are returned and never dropped here,
+/// because the caller holds the lock of its pool.
+#[derive(Debug, Default)]
+pub(crate) struct JoinList {
+    handles: Vec<(u64, Thread)>,
+    /// Numbers of the threads that left before their handle was stored.
+    left_early: Vec<u64>,
+}
+
+impl JoinList {
+    /// Stores the handle of a thread, or returns it if the thread has left already.
+    #[must_use = "drop or join it after the lock is released"]
+    pub(crate) fn started(&mut self, number: u64, thread: Thread) -> Option<Thread> {
+        let Some(at) = self.left_early.iter().position(|left| *left == number) else {
+            self.handles.push((number, thread));
+            return None;
+        };
+        self.left_early.swap_remove(at);
+        Some(thread)
+    }
+
+    /// Called when a thread leaves. Returns its handle. If that is not stored yet,
+    /// [`started`](JoinList::started) will return it.
+    #[must_use = "drop or join it after the lock is released"]
+    pub(crate) fn left(&mut self, number: u64) -> Option<Thread> {
+        let Some(at) = self.handles.iter().position(|(own, _)| *own == number) else {
+            self.left_early.push(number);
+            return None;
+        };
+        Some(self.handles.swap_remove(at).1)
+    }
+
+    /// Removes all handles.
+    #[must_use = "drop or join them after the lock is released"]
+    pub(crate) fn take(&mut self) -> Vec<Thread> {
+        std::mem::take(&mut self.handles).into_iter().map(|(_, thread)| thread).collect()
+    }
+}
+
 impl fmt::Debug for ThreadSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ThreadSpec")
@@ -147,6 +189,18 @@ mod tests {
         let thread = system_spawner()(spec).expect("there is room for a thread");
         thread.join();
         assert_eq!(receiver.recv(), Ok(Some("a-name".to_owned())));
+    }
+
+    #[test]
+    fn no_handle_is_kept_of_a_thread_that_has_left() {
+        let thread = || Thread::new(|| ());
+        let mut list = JoinList::default();
+        assert!(list.started(1, thread()).is_none());
+        assert!(list.left(1).is_some());
+        assert!(list.left(2).is_none(), "its handle is not stored yet");
+        assert!(list.started(2, thread()).is_some());
+        assert!(list.started(3, thread()).is_none());
+        assert_eq!((list.take().len(), list.left_early.len()), (1, 0));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! thread has its own condition variable. So the thread that became idle last is woken first, and
 //! the keep-alive of the others can end even under a steady light load.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +23,7 @@ use reveille_primitive::thread::{spin_loop, yield_now};
 
 use super::policy::{Counts, Cover, Failed};
 use crate::lint::{self, LintKind};
-use crate::threads::{Spawner, Thread, ThreadSpec, stays_for};
+use crate::threads::{JoinList, Spawner, Thread, ThreadSpec, stays_for};
 use crate::timer::clock::Clock;
 
 /// Number of checks of the queue between two reads of the clock. A read costs as much as a dozen
@@ -128,9 +128,7 @@ pub(super) struct BlockingState<J: Job> {
     pub(super) threads: Vec<Arc<ThreadState<J::Info>>>,
     /// Since when jobs have waited although there are as many threads as there may be.
     full_since: Option<Instant>,
-    handles: HashMap<u64, Thread>,
-    /// Numbers of the threads that left before their handle was stored.
-    left_early: Vec<u64>,
+    handles: JoinList,
     /// Number of threads that take no more jobs and are no longer in `counts`, but have not ended.
     leaving: usize,
     /// The thread that left last; the next thread that leaves joins it.
@@ -326,14 +324,10 @@ impl<J: Job> BlockingShared<J> {
     }
 
     fn store_handle(&self, number: u64, thread: Thread) {
-        let mut state = self.state.lock();
-        let Some(at) = state.left_early.iter().position(|&left| left == number) else {
-            state.handles.insert(number, thread);
-            return;
-        };
-        state.left_early.swap_remove(at);
-        drop(state);
-        thread.join();
+        let left = self.state.lock().handles.started(number, thread);
+        if let Some(thread) = left {
+            thread.join();
+        }
     }
 
     #[cold]
@@ -547,13 +541,8 @@ impl<J: Job> BlockingShared<J> {
         let mut state = self.state.lock();
         state.leaving -= 1;
         state.threads.retain(|thread| thread.number != number);
-        let former = match state.handles.remove(&number) {
-            Some(thread) => state.left.replace(thread),
-            None => {
-                state.left_early.push(number);
-                None
-            }
-        };
+        let own = state.handles.left(number);
+        let former = own.and_then(|thread| state.left.replace(thread));
         drop(state);
         self.left.notify_all();
         if let Some(thread) = former {
@@ -578,8 +567,7 @@ impl<J: Job> BlockingState<J> {
             last_thread: 0,
             threads: Vec::new(),
             full_since: None,
-            handles: HashMap::new(),
-            left_early: Vec::new(),
+            handles: JoinList::default(),
             leaving: 0,
             left: None,
         }

@@ -46,7 +46,7 @@ use std::time::Duration;
 use reveille_primitive::lock::{Condvar, Mutex};
 
 use super::handoff::Handoff;
-use crate::threads::{Thread, stays_for};
+use crate::threads::{JoinList, Thread, stays_for};
 
 /// See the header of the module.
 #[derive(Debug)]
@@ -67,7 +67,7 @@ struct HandoffQueueState {
     max_threads: usize,
     /// Numbers threads, for their names.
     next_number: usize,
-    handles: Vec<(usize, Thread)>,
+    handles: JoinList,
     is_open: bool,
     /// The queue was closed while threads were still running. The last of them has to report its
     /// end.
@@ -118,8 +118,11 @@ impl HandoffQueue {
     }
 
     pub(crate) fn open(&self, max_threads: usize) {
-        *self.state.lock() =
+        let state =
             HandoffQueueState { is_open: true, max_threads, ..HandoffQueueState::default() };
+        let former = std::mem::replace(&mut *self.state.lock(), state);
+        // It may have handles, which are dropped without the lock.
+        drop(former);
     }
 
     /// Adds a handoff.
@@ -159,7 +162,9 @@ impl HandoffQueue {
 
     /// Called if the thread of an [`Offer::New`] was started.
     pub(crate) fn started(&self, number: usize, thread: Thread) {
-        self.state.lock().handles.push((number, thread));
+        let left = self.state.lock().handles.started(number as u64, thread);
+        // The thread has ended before a shutdown, so it is detached.
+        drop(left);
     }
 
     /// Called if the thread of an [`Offer::New`] could not be started. `true` if its handoff was
@@ -226,13 +231,13 @@ impl HandoffQueue {
     pub(crate) fn leave(&self, number: usize) -> bool {
         let mut state = self.state.lock();
         state.threads -= 1;
-        if state.is_open {
-            // The thread ends before a shutdown, so no thread joins it, and its handle would be
-            // kept forever.
-            state.handles.retain(|(other, _)| *other != number);
-        }
+        // Before a shutdown the thread is detached. During one its handle stays for `join`.
+        let handle = if state.is_open { state.handles.left(number as u64) } else { None };
         self.changed.notify_all();
-        state.threads == 0 && std::mem::take(&mut state.is_abandoned)
+        let is_last = state.threads == 0 && std::mem::take(&mut state.is_abandoned);
+        drop(state);
+        drop(handle);
+        is_last
     }
 
     pub(crate) fn count_handoff(&self) {
@@ -267,10 +272,10 @@ impl HandoffQueue {
         let (handles, has_left) = {
             let mut state = self.state.lock();
             state.is_abandoned = state.threads > 0;
-            (std::mem::take(&mut state.handles), !state.is_abandoned)
+            (state.handles.take(), !state.is_abandoned)
         };
         if has_left {
-            handles.into_iter().for_each(|(_, thread)| thread.join());
+            handles.into_iter().for_each(Thread::join);
         }
         has_left
     }
@@ -335,6 +340,39 @@ mod tests {
         assert!(queue.next(SOON, false).is_some(), "a thread that came back is faster");
         assert!(queue.next(SOON, true).is_none(), "the new one finds nothing");
         assert_eq!(queue.state.lock().waiting, 0);
+    }
+
+    #[test]
+    fn no_handle_is_kept_of_a_thread_that_ended_before_a_shutdown() {
+        let queue = HandoffQueue::new();
+        queue.open(2);
+        let kept = std::sync::Arc::new(());
+        let thread = || {
+            let kept = std::sync::Arc::clone(&kept);
+            Thread::new(move || drop(kept))
+        };
+        let _ = queue.offer(Handoff::unowned(0)).expect("there is room");
+        let _ = queue.offer(Handoff::unowned(1)).expect("there is room");
+        // Thread 1 ends before its handle is stored, thread 2 after that.
+        assert!(!queue.leave(1));
+        queue.started(1, thread());
+        queue.started(2, thread());
+        assert_eq!(std::sync::Arc::strong_count(&kept), 2);
+        assert!(!queue.leave(2));
+        assert_eq!(std::sync::Arc::strong_count(&kept), 1);
+    }
+
+    #[test]
+    fn a_shutdown_joins_the_threads_that_it_ended() {
+        let queue = HandoffQueue::new();
+        queue.open(1);
+        let _ = queue.offer(Handoff::unowned(0)).expect("there is room");
+        let (joined, is_joined) = std::sync::mpsc::channel();
+        queue.started(1, Thread::new(move || joined.send(()).expect("the test waits")));
+        assert_eq!(queue.close(|| Some(Duration::ZERO)), 1);
+        assert!(!queue.leave(1), "the shutdown has not given up");
+        assert!(queue.join());
+        assert_eq!(is_joined.try_recv(), Ok(()));
     }
 
     #[test]
