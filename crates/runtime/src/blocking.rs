@@ -43,17 +43,14 @@ use self::jobs::Jobs;
 use self::pool::{BlockingShared, Job, contain};
 pub(crate) use self::pool::{PoolConfig, PoolMetrics};
 use crate::observe::{self, PanicHook};
+use crate::spin_policy::SPIN_NS;
 use crate::threads::Spawner;
-use crate::timer::clock::Clock;
 
 /// The same maximum as in async-std.
 const MAX_THREADS: usize = 500;
 
 /// Starting a thread costs 70 µs; keeping one asleep costs a few pages of its stack.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-
-/// Three times the cost of waking a sleeping thread.
-const SPIN: Duration = Duration::from_micros(20);
 
 /// About the cost of starting a thread, and the shortest time that a timed wait measures reliably.
 const NAP: Duration = Duration::from_micros(50);
@@ -63,7 +60,7 @@ impl Default for PoolConfig {
         PoolConfig {
             max_threads: MAX_THREADS,
             keep_alive: KEEP_ALIVE,
-            spin: SPIN,
+            spin_ns: SPIN_NS,
             nap: NAP,
             stack_size: None,
             thread_name: Arc::new(|number| format!("blocking-{number}")),
@@ -90,7 +87,7 @@ impl Pool {
     /// Panics if `config` allows no thread.
     pub(crate) fn new(config: PoolConfig, spawner: Spawner, on_panic: Option<PanicHook>) -> Pool {
         let refusals = Refusals { on_panic, ..Refusals::default() };
-        Pool { shared: BlockingShared::new(config, spawner, Clock::system(), refusals) }
+        Pool { shared: BlockingShared::new(config, spawner, refusals) }
     }
 
     /// Queues `closure`. Closures start in the order in which they were queued.

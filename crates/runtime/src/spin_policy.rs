@@ -10,12 +10,12 @@ use std::cell::Cell;
 use reveille_primitive::thread::spin_loop;
 
 /// How long a thread spins, in nanoseconds: about twice the time in which a running thread replies,
-/// and half of the cost of a sleep and a wake.
-const SPIN_NS: u64 = 20_000;
+/// and half of the cost of a sleep and a wake. For the threads of the blocking pool too.
+pub(crate) const SPIN_NS: u64 = 20_000;
 
 /// Number of checks between two reads of the clock. Each check is followed by a pause instruction,
 /// so 32 of them take about a microsecond.
-const SPINS_PER_CHECK: u32 = 32;
+const CHECKS_PER_CLOCK_READ: u32 = 32;
 
 /// A wait shorter than this, in nanoseconds, could have ended during a spin. It includes the time
 /// to fall asleep and to wake up.
@@ -23,6 +23,27 @@ const SHORT_NS: u64 = 80_000;
 
 /// After this many misses in a row a thread spins only at every 2^MISSES_MAX-th opportunity.
 const MISSES_MAX: u32 = 8;
+
+/// Calls `is_done` until it returns `true` or the time is `end_ns`. Returns whether it returned
+/// `true`.
+#[inline]
+pub(crate) fn spin_until(
+    now_ns: impl Fn() -> u64,
+    end_ns: u64,
+    is_done: impl Fn() -> bool,
+) -> bool {
+    loop {
+        for _ in 0..CHECKS_PER_CLOCK_READ {
+            if is_done() {
+                return true;
+            }
+            spin_loop();
+        }
+        if now_ns() >= end_ns {
+            return false;
+        }
+    }
+}
 
 /// The recent waits of one thread.
 #[derive(Debug)]
@@ -55,21 +76,13 @@ impl SpinPolicy {
         if budget == 0 {
             return false;
         }
-        let end = now_ns().saturating_add(budget).min(next_deadline().unwrap_or(u64::MAX));
-        loop {
-            for _ in 0..SPINS_PER_CHECK {
-                if is_done() {
-                    self.record_spin(true);
-                    self.record_wait(Some(0));
-                    return true;
-                }
-                spin_loop();
-            }
-            if now_ns() >= end {
-                self.record_spin(false);
-                return false;
-            }
+        let end_ns = now_ns().saturating_add(budget).min(next_deadline().unwrap_or(u64::MAX));
+        let has_hit = spin_until(now_ns, end_ns, is_done);
+        self.record_spin(has_hit);
+        if has_hit {
+            self.record_wait(Some(0));
         }
+        has_hit
     }
 
     /// How long the thread may spin now, in nanoseconds; 0 if it must not spin.
@@ -102,9 +115,23 @@ impl SpinPolicy {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(reveille_loom)))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_spin_ends_with_its_condition_or_its_time() {
+        let (time, checks) = (Cell::new(0), Cell::new(0));
+        let now_ns = || time.replace(time.get() + 100);
+        let check_until = |last: u32| {
+            checks.set(checks.get() + 1);
+            checks.get() >= last
+        };
+        assert!(spin_until(now_ns, 1_000, || check_until(CHECKS_PER_CLOCK_READ + 1)));
+        assert_eq!((time.get(), checks.get()), (100, CHECKS_PER_CLOCK_READ + 1));
+        assert!(!spin_until(now_ns, 1_000, || check_until(u32::MAX)));
+        assert_eq!(time.get(), 1_100, "the time was read last when it was 1,000");
+    }
 
     #[test]
     fn only_short_waits_are_worth_a_spin() {

@@ -14,6 +14,8 @@ mod blocking {
     pub(crate) mod policy;
     pub(crate) mod pool;
 }
+#[path = "../src/spin_policy.rs"]
+mod spin_policy;
 #[path = "../src/threads.rs"]
 mod threads;
 #[path = "../src/timer"]
@@ -44,7 +46,6 @@ use std::time::Duration;
 use blocking::pool::{BlockingShared, Job, PoolConfig};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use threads::{Spawner, Thread, ThreadSpec};
-use timer::clock::Clock;
 
 /// A job that counts whether it was run, refused or dropped. Exactly one of them must happen, once.
 struct Counted {
@@ -100,7 +101,7 @@ fn config(max_threads: usize, keep_alive: Duration) -> PoolConfig {
     PoolConfig {
         max_threads,
         keep_alive,
-        spin: Duration::ZERO,
+        spin_ns: 0,
         nap: Duration::ZERO,
         stack_size: None,
         thread_name: Arc::new(|number| number.to_string()),
@@ -116,7 +117,7 @@ struct Model {
 
 impl Model {
     fn new(config: PoolConfig, threads: usize) -> Model {
-        let pool = BlockingShared::new(config, spawner(threads), Clock::system(), ());
+        let pool = BlockingShared::new(config, spawner(threads), ());
         Model { pool, tally: Arc::new(Tally::default()) }
     }
 

@@ -19,16 +19,13 @@ use std::time::{Duration, Instant};
 use reveille_primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
 use reveille_primitive::fork;
 use reveille_primitive::lock::{Condvar, Mutex, MutexGuard, assert_none_held};
-use reveille_primitive::thread::{spin_loop, yield_now};
+use reveille_primitive::thread::yield_now;
 
 use super::policy::{Counts, Cover, Failed};
 use crate::lint::{self, LintKind};
+use crate::spin_policy::spin_until;
 use crate::threads::{JoinList, Spawner, Thread, ThreadSpec, stays_for};
-use crate::timer::clock::Clock;
-
-/// Number of checks of the queue between two reads of the clock. A read costs as much as a dozen
-/// checks.
-const CHECKS_PER_CLOCK_READ: usize = 16;
+use crate::timer::clock::system_clock;
 
 /// After this many spins in a row without a job, a thread spins only at every `MISSES`-th
 /// opportunity.
@@ -68,8 +65,9 @@ pub(crate) struct PoolConfig {
     pub(crate) max_threads: usize,
     /// How long a thread without work stays.
     pub(crate) keep_alive: Duration,
-    /// How long a thread that has just run a job spins for the next one before it sleeps.
-    pub(crate) spin: Duration,
+    /// How long, in nanoseconds, a thread that has just run a job spins for the next one before it
+    /// sleeps.
+    pub(crate) spin_ns: u64,
     /// How long a thread naps, while others drain a backlog, before it checks their progress.
     pub(crate) nap: Duration,
     /// The stack size of a thread in bytes; the platform's default if `None`.
@@ -107,7 +105,6 @@ pub(crate) struct BlockingShared<J: Job> {
     queued_hint: AtomicUsize,
     pub(super) config: PoolConfig,
     spawner: Spawner,
-    clock: Clock,
 }
 
 pub(super) struct BlockingState<J: Job> {
@@ -160,12 +157,11 @@ enum ThreadAction {
 }
 
 impl<J: Job> BlockingShared<J> {
-    /// Makes a pool without threads. `clock` must be the system's, because threads wait in its
-    /// time.
+    /// Makes a pool without threads. It uses the system's clock even if the runtime has another
+    /// one, because its threads wait in the system's time.
     pub(crate) fn new(
         config: PoolConfig,
         spawner: Spawner,
-        clock: Clock,
         context: J::Context,
     ) -> Arc<BlockingShared<J>> {
         Arc::new(BlockingShared {
@@ -175,7 +171,6 @@ impl<J: Job> BlockingShared<J> {
             queued_hint: AtomicUsize::new(0),
             config,
             spawner,
-            clock,
         })
     }
 
@@ -209,7 +204,7 @@ impl<J: Job> BlockingShared<J> {
             state.full_since = None;
             return false;
         }
-        let now = self.clock.now();
+        let now = system_clock().now();
         let since = *state.full_since.get_or_insert(now);
         now.saturating_duration_since(since) >= FULL_LIMIT
     }
@@ -237,7 +232,7 @@ impl<J: Job> BlockingShared<J> {
                 state = self.left.wait(state);
                 continue;
             };
-            let left = deadline.saturating_duration_since(self.clock.now());
+            let left = deadline.saturating_duration_since(system_clock().now());
             if left.is_zero() {
                 break;
             }
@@ -412,7 +407,7 @@ impl<J: Job> BlockingShared<J> {
                 self.report_full();
             }
             let process = fork::generation();
-            *thread.running.lock() = Some((job.info(), self.clock.now()));
+            *thread.running.lock() = Some((job.info(), system_clock().now()));
             contain(|| job.run());
             fork::refuse_to_go_on(process);
             let ran = thread.running.lock().take();
@@ -466,22 +461,14 @@ impl<J: Job> BlockingShared<J> {
     }
 
     fn spin_for_work(&self) {
-        if self.config.spin.is_zero() {
+        if self.config.spin_ns == 0 {
             yield_now();
             return;
         }
-        let start = self.clock.now();
-        loop {
-            for _ in 0..CHECKS_PER_CLOCK_READ {
-                if self.queued_hint.load(Ordering::Relaxed) > 0 {
-                    return;
-                }
-                spin_loop();
-            }
-            if self.clock.now().saturating_duration_since(start) >= self.config.spin {
-                return;
-            }
-        }
+        let now_ns = || system_clock().now_ns();
+        let end_ns = now_ns().saturating_add(self.config.spin_ns);
+        let has_work = || self.queued_hint.load(Ordering::Relaxed) > 0;
+        let _ = spin_until(now_ns, end_ns, has_work);
     }
 
     /// Sleeps until another thread wakes this one (`true`), or until the keep-alive has passed and
@@ -615,7 +602,7 @@ impl fmt::Debug for PoolConfig {
         f.debug_struct("PoolConfig")
             .field("max_threads", &self.max_threads)
             .field("keep_alive", &self.keep_alive)
-            .field("spin", &self.spin)
+            .field("spin_ns", &self.spin_ns)
             .field("nap", &self.nap)
             .field("stack_size", &self.stack_size)
             .finish_non_exhaustive()

@@ -6,6 +6,7 @@ use std::task::{Wake, Waker};
 
 use super::*;
 use crate::threads::{ThreadSpec, system_spawner};
+use crate::timer::clock::system_clock;
 
 struct Unpark(thread::Thread);
 
@@ -153,7 +154,7 @@ fn shutdown_drops_queued_closures_and_waits_for_running_ones() {
     let blocked = pool.spawn(blocking, Options::default());
     started.recv().expect("it starts");
     let queued = pool.spawn(|| (), Options::default());
-    assert_eq!(pool.shutdown(Some(Clock::system().now())), 1);
+    assert_eq!(pool.shutdown(Some(system_clock().now())), 1);
     assert_eq!(panic_text(queued), "the task was cancelled");
     let late = pool.spawn(|| (), Options::default());
     assert_eq!(panic_text(late), "the task was cancelled");
