@@ -28,8 +28,7 @@ impl ForkHook {
 #[cfg(all(target_os = "linux", not(reveille_loom)))]
 mod system {
     use std::ptr::null_mut;
-    use std::sync::Once;
-    use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering};
 
     use super::ForkHook;
 
@@ -55,7 +54,7 @@ mod system {
     ///
     /// Panics if there are more than four hooks: a bug of the runtime.
     pub fn watch(hook: &'static ForkHook) {
-        static ONCE: Once = Once::new();
+        static IS_REGISTERED: AtomicBool = AtomicBool::new(false);
         let hook = std::ptr::from_ref(hook).cast_mut();
         let is_added = HOOKS.iter().any(|place| {
             let added =
@@ -63,15 +62,34 @@ mod system {
             added.is_ok() || added == Err(hook)
         });
         assert!(is_added, "each module adds one hook");
-        ONCE.call_once(|| {
-            // SAFETY: the handler is a function of this program and valid as long as the program
-            // runs.
-            let refused = unsafe { libc::pthread_atfork(None, None, Some(in_child)) };
-            debug_assert_eq!(refused, 0, "no memory for the fork handler");
-        });
+        // Not a `Once`: a child that was forked while another thread of its parent was in it would
+        // wait for that thread forever. Two threads, or a parent and a child, may both register the
+        // handlers.
+        if !IS_REGISTERED.load(Ordering::Acquire) {
+            // Without memory for the handlers, the next call tries again.
+            IS_REGISTERED.store(register(), Ordering::Release);
+        }
+    }
+
+    /// Registers the handlers; more than once is as good as once. `false` if there is no memory.
+    pub(super) fn register() -> bool {
+        // SAFETY: the handlers are functions of this program and valid as long as the program runs.
+        let refused = unsafe { libc::pthread_atfork(Some(before_fork), None, Some(in_child)) };
+        refused == 0
+    }
+
+    /// Whether the current process, after its next fork, is a child that has not counted that fork.
+    /// Set before each fork and cleared in the child.
+    static IS_UNCOUNTED: AtomicBool = AtomicBool::new(false);
+
+    extern "C" fn before_fork() {
+        IS_UNCOUNTED.store(true, Ordering::Relaxed);
     }
 
     extern "C" fn in_child() {
+        if !IS_UNCOUNTED.swap(false, Ordering::Relaxed) {
+            return;
+        }
         GENERATION.fetch_add(1, Ordering::Relaxed);
         for place in &HOOKS {
             // SAFETY: null, or a reference to a static that `watch` was given.
@@ -109,4 +127,48 @@ pub fn refuse_to_go_on(made_in: u32) {
          process; call exec or _exit there"
     );
     std::process::abort();
+}
+
+#[cfg(all(test, target_os = "linux", not(reveille_loom), not(miri)))]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    static RUNS: AtomicU32 = AtomicU32::new(0);
+    static HOOK: ForkHook = ForkHook::new(|| _ = RUNS.fetch_add(1, Ordering::Relaxed));
+
+    /// Runs `body` in a forked child. Returns the number that it returned there, up to 255.
+    fn in_child(body: impl FnOnce() -> u32) -> i32 {
+        // SAFETY: the child only reads and writes statics, forks and exits.
+        let id = unsafe { libc::fork() };
+        assert!(id >= 0, "{}", std::io::Error::last_os_error());
+        if id == 0 {
+            let code = body().try_into().unwrap_or(255);
+            // SAFETY: the call takes a number.
+            unsafe { libc::_exit(code) };
+        }
+        let mut status = 0;
+        // SAFETY: the status outlives the call.
+        assert_eq!(unsafe { libc::waitpid(id, &mut status, 0) }, id);
+        assert!(libc::WIFEXITED(status), "{status}");
+        libc::WEXITSTATUS(status)
+    }
+
+    /// Two threads may register at the same time, and so may a child of a process that was
+    /// registering when it forked.
+    #[test]
+    fn each_fork_counts_once_however_often_the_handlers_are_registered() {
+        watch(&HOOK);
+        assert!(system::register());
+        let seen = || generation() * 10 + RUNS.load(Ordering::Relaxed);
+        assert_eq!(in_child(seen), 11);
+        assert_eq!(in_child(|| in_child(seen) as u32), 22);
+        let twice = || {
+            assert!(system::register());
+            in_child(seen) as u32
+        };
+        assert_eq!(in_child(twice), 22);
+        assert_eq!(seen(), 0);
+    }
 }

@@ -24,7 +24,7 @@ use std::sync::Arc;
 use std::task::Waker;
 
 use reveille_primitive::Padded;
-use reveille_primitive::atomic::{AtomicU64, Ordering};
+use reveille_primitive::atomic::{AtomicBool, AtomicU64, Ordering};
 use reveille_primitive::lock::assert_none_held;
 use reveille_task::{Task, TaskId, TaskRef};
 
@@ -360,24 +360,26 @@ fn discard(payload: Box<dyn Any + Send>) {
 
 /// Reports a failed wait of the driver, but only once, because it will fail again.
 pub(crate) fn failed_turn(error: &std::io::Error) {
-    use std::io::Write;
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let line = format!("reveille: the wait for events failed: {error}\n");
-        // Standard error may be closed, and there is no better place to report that.
-        let _ = std::io::stderr().write_all(line.as_bytes());
-    });
+    static IS_REPORTED: AtomicBool = AtomicBool::new(false);
+    report_once(&IS_REPORTED, || format!("reveille: the wait for events failed: {error}\n"));
 }
 
 /// Reports once that no thread can be started to serve a `block_on` that is stuck in a poll.
 pub(crate) fn failed_rescue(error: &std::io::Error) {
-    use std::io::Write;
-    static ONCE: std::sync::Once = std::sync::Once::new();
-    ONCE.call_once(|| {
-        let line = format!("reveille: no help for a block_on that is stuck in a poll: {error}\n");
-        // Standard error may be closed, and there is no better place to report that.
-        let _ = std::io::stderr().write_all(line.as_bytes());
+    static IS_REPORTED: AtomicBool = AtomicBool::new(false);
+    report_once(&IS_REPORTED, || {
+        format!("reveille: no help for a block_on that is stuck in a poll: {error}\n")
     });
+}
+
+/// Writes a line to standard error, unless a call with this flag has. Not a `Once`: threads that
+/// have nothing to report would wait while standard error blocks, and in a forked child forever.
+fn report_once(is_reported: &AtomicBool, line: impl FnOnce() -> String) {
+    use std::io::Write;
+    if !is_reported.swap(true, Ordering::Relaxed) {
+        // Standard error may be closed, and there is no better place to report that.
+        let _ = std::io::stderr().write_all(line().as_bytes());
+    }
 }
 
 /// Reports that no thread could be started to shut down a runtime that was dropped on one of its

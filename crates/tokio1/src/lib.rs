@@ -49,7 +49,8 @@
 use reveille_watchdog as _;
 
 use std::io;
-use std::sync::{Mutex, Once, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tokio::runtime::{Builder, EnterGuard, Handle, Runtime};
 
@@ -136,12 +137,13 @@ fn start() -> Option<&'static Runtime> {
 
 fn report(error: &io::Error) {
     use std::io::Write;
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
+    static IS_REPORTED: AtomicBool = AtomicBool::new(false);
+    // Not a `Once`: other threads would wait while standard error blocks.
+    if !IS_REPORTED.swap(true, Ordering::Relaxed) {
         let line = format!("reveille: could not start a tokio runtime: {error}\n");
         // If standard error is closed, there is no other place to report the error.
         let _ = io::stderr().write_all(line.as_bytes());
-    });
+    }
 }
 
 #[cfg(test)]
