@@ -26,16 +26,19 @@ use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::lock::Mutex;
 
 use crate::Kind;
-use crate::events::{self, Events, Turn};
+use crate::events::{Events, Turn};
 use crate::fault;
 use crate::fd::{self, Fd};
 use crate::metrics::{DriverCounters, DriverMetrics};
 use crate::notify::NotifyFlag;
+use crate::poll::Poller;
 use crate::poll::batch::{BATCH_MIN, Receive, Ring};
-use crate::poll::slots::{Slots, SourceKey};
+use crate::poll::event::{Interest, PollEvent};
+use crate::poll::key::SourceKey;
+use crate::poll::slots::Slots;
 use crate::poll::turn_owner::TurnOwner;
-use crate::poll::{Interest, PollEvent, Poller};
 use crate::source::{Arming, Direction, Flags, SourceCore};
+use crate::wake::wake_all;
 
 /// One shard of the event source: an event queue of the operating system, which one thread at a
 /// time may turn.
@@ -55,7 +58,7 @@ pub struct Driver {
 /// The data under the lock of the slots.
 #[derive(Debug, Default)]
 struct DriverRegistry {
-    slots: Slots,
+    slots: Slots<SourceCore>,
     /// `Some` for a shard of [`Kind::Batched`], until io_uring fails.
     ring: Option<Ring>,
 }
@@ -184,7 +187,7 @@ impl Driver {
     pub fn wake_all(&self) -> usize {
         let mut wakers = Vec::new();
         self.disarm(&mut wakers);
-        events::wake_all(&mut wakers)
+        wake_all(&mut wakers)
     }
 
     /// Like [`wake_all`](Driver::wake_all), for a caller that cannot run wakers yet: moves them to
@@ -352,7 +355,7 @@ impl Driver {
         &self,
         event: PollEvent,
         core: &SourceCore,
-        slots: &Slots,
+        slots: &Slots<SourceCore>,
         batch: &mut Vec<Receive>,
     ) -> bool {
         if !event.flags.is_message() {

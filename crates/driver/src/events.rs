@@ -1,13 +1,10 @@
-//! The buffers and the outcome of a turn, and the wake-ups after it.
+//! The buffers and the outcome of a turn.
 
-use std::any::Any;
-use std::panic::{self, AssertUnwindSafe};
 use std::task::Waker;
-
-use reveille_primitive::lock;
 
 use crate::poll::EventBuffer;
 use crate::poll::batch::Receive;
+use crate::wake::wake_all;
 
 /// The buffers of a turn: events as the system reports them, and wakers. Each thread that turns has
 /// its own and reuses it. The first turn allocates the memory.
@@ -62,37 +59,5 @@ impl Events {
 impl std::fmt::Debug for Events {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Events").field("wakers", &self.wakers.len()).finish_non_exhaustive()
-    }
-}
-
-/// Wakes and removes all `wakers`. Returns their number.
-///
-/// # Panics
-///
-/// Resumes the last panic of a waker after all wakers have been called. Ignoring the panic would
-/// hide a bug, and stopping at it would hang the tasks of the remaining wakers. The payloads of
-/// other panics are dropped.
-pub(crate) fn wake_all(wakers: &mut Vec<Waker>) -> usize {
-    lock::assert_none_held("a wake");
-    let count = wakers.len();
-    let mut last: Option<Box<dyn Any + Send>> = None;
-    for waker in wakers.drain(..) {
-        // Unwind safe: the waker is consumed, and no state here is inconsistent after a panic.
-        if let Err(panic) = panic::catch_unwind(AssertUnwindSafe(|| waker.wake()))
-            && let Some(further) = last.replace(panic)
-        {
-            discard(further);
-        }
-    }
-    if let Some(panic) = last {
-        panic::resume_unwind(panic);
-    }
-    count
-}
-
-/// Drops the payload of a panic. If that drop panics, the second payload is leaked.
-fn discard(payload: Box<dyn Any + Send>) {
-    if let Err(second) = panic::catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-        std::mem::forget(second);
     }
 }

@@ -34,6 +34,7 @@ mod notify;
 mod op;
 mod poll;
 mod source;
+mod wake;
 
 pub use crate::driver::Driver;
 pub use crate::events::{Events, Turn};

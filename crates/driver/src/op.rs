@@ -39,6 +39,23 @@ pub struct IoOp<'a, H> {
     waker_ops: WakerOps,
 }
 
+impl Source {
+    /// Pairs the source with its descriptor for a series of operations. `driver` returns the shard
+    /// to register with. It is called if an operation would block and the source is not registered
+    /// with a driven shard.
+    ///
+    /// # Safety
+    ///
+    /// * As for [`register`](Source::register), which an operation that would block calls.
+    #[allow(unsafe_code, reason = "the caller promises that the descriptor stays open")]
+    pub unsafe fn op<'a, H>(&'a self, fd: Fd<'a>, driver: H) -> IoOp<'a, H>
+    where
+        H: Fn() -> io::Result<Arc<Driver>>,
+    {
+        IoOp::new(self, fd, driver)
+    }
+}
+
 /// A future's slot among the waiters, freed when dropped.
 struct WaitSlotGuard<'a> {
     source: &'a Source,

@@ -14,7 +14,7 @@
 
 use std::io;
 
-use crate::poll::slots::SourceKey;
+use crate::poll::key::SourceKey;
 use crate::source::{Flags, PrefetchRequest};
 
 /// The minimum number of events for a batch. With fewer events, one call for all saves too little.
@@ -55,7 +55,7 @@ mod ring {
     use io_uring::{IoUring, opcode, types};
 
     use super::Receive;
-    use crate::poll::EVENTS_MAX;
+    use crate::poll::event::EVENTS_MAX;
 
     /// See the module's header.
     pub(crate) struct Ring(IoUring);

@@ -22,9 +22,9 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 
 use crate::fd::Fd;
+use crate::poll::event::{EVENTS_MAX, Interest, PollEvent};
 use crate::poll::exact::ExactWait;
-use crate::poll::slots::SourceKey;
-use crate::poll::{EVENTS_MAX, Interest, PollEvent};
+use crate::poll::key::SourceKey;
 use crate::source::Flags;
 
 /// See the module's header.

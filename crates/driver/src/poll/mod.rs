@@ -2,13 +2,15 @@
 //!
 //! `epoll` (Linux) and `portable` (elsewhere) are the two event queues. `exact` is a wait that
 //! newer kernels offer, and `batch` receives for many sources in one call. `slots` maps the keys of
-//! events to sources, and `turn_owner` records which threads turn a driver.
+//! events (`event`, `key`) to sources, and `turn_owner` records which threads turn a driver.
 
 pub(crate) mod batch;
 #[cfg(target_os = "linux")]
 mod epoll;
+pub(crate) mod event;
 #[cfg(target_os = "linux")]
 mod exact;
+pub(crate) mod key;
 #[cfg(any(not(target_os = "linux"), feature = "portable"))]
 mod portable;
 pub(crate) mod slots;
@@ -19,30 +21,8 @@ use std::time::Duration;
 
 use crate::Kind;
 use crate::fd::Fd;
-use crate::poll::slots::SourceKey;
-use crate::source::Flags;
-
-/// Maximum number of events per wait. The remaining events stay in the kernel at no cost. With 64
-/// events, the sources that the wait touched are still in the cache when the last one is handled;
-/// with 1024 they were fetched twice (docs/performance.md).
-const EVENTS_MAX: usize = 64;
-
-/// Which directions to arm. Only a poller without edge-triggered events uses it.
-#[derive(Debug, Clone, Copy)]
-#[cfg_attr(
-    all(target_os = "linux", not(feature = "portable")),
-    expect(dead_code, reason = "epoll has edges and is armed for both")
-)]
-pub(crate) struct Interest {
-    pub(crate) is_read: bool,
-    pub(crate) is_write: bool,
-}
-
-impl Interest {
-    pub(crate) const BOTH: Interest = Interest { is_read: true, is_write: true };
-    #[cfg(any(not(target_os = "linux"), feature = "portable"))]
-    pub(crate) const NONE: Interest = Interest { is_read: false, is_write: false };
-}
+use crate::poll::event::{Interest, PollEvent};
+use crate::poll::key::SourceKey;
 
 /// The system's event queue.
 #[derive(Debug)]
@@ -60,13 +40,6 @@ pub(crate) struct EventBuffer {
     epoll: epoll::EpollEvents,
     #[cfg(any(not(target_os = "linux"), feature = "portable"))]
     portable: portable::PortableEvents,
-}
-
-/// One event, independent of the system.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct PollEvent {
-    pub(crate) key: SourceKey,
-    pub(crate) flags: Flags,
 }
 
 impl Poller {

@@ -16,8 +16,8 @@ use std::time::Duration;
 use polling::{Event as PollingEvent, PollMode};
 
 use crate::fd::Fd;
-use crate::poll::slots::SourceKey;
-use crate::poll::{EVENTS_MAX, Interest, PollEvent};
+use crate::poll::event::{EVENTS_MAX, Interest, PollEvent};
+use crate::poll::key::SourceKey;
 use crate::source::Flags;
 
 /// See the module's header.

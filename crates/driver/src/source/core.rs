@@ -53,7 +53,7 @@ use super::readiness::{Direction, Flags, Ready};
 use super::waiters::{ExtraWaiters, Leftover, Taken, WaitSlot, Waiters};
 use crate::Driver;
 use crate::fd::Fd;
-use crate::poll::slots::SourceKey;
+use crate::poll::key::SourceKey;
 
 /// The result of an attempt to wait.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -32,7 +32,6 @@ pub use self::wait_list::WakerOps;
 pub use self::waiters::WaitSlot;
 use crate::Driver;
 use crate::fd::Fd;
-use crate::op::IoOp;
 
 /// One descriptor's readiness and waiters.
 ///
@@ -73,21 +72,6 @@ impl Source {
         if self.is_stream {
             self.core().expose();
         }
-    }
-
-    /// Pairs the source with its descriptor for a series of operations. `driver` returns the shard
-    /// to register with. It is called if an operation would block and the source is not registered
-    /// with a driven shard.
-    ///
-    /// # Safety
-    ///
-    /// * As for [`register`](Source::register), which an operation that would block calls.
-    #[allow(unsafe_code, reason = "the caller promises that the descriptor stays open")]
-    pub unsafe fn op<'a, H>(&'a self, fd: Fd<'a>, driver: H) -> IoOp<'a, H>
-    where
-        H: Fn() -> io::Result<Arc<Driver>>,
-    {
-        IoOp::new(self, fd, driver)
     }
 
     /// Registers `fd` with `shard`. Does nothing if it is already registered with a driven shard,
@@ -152,8 +136,9 @@ impl Source {
         self.core.get().map_or(0, |core| core.waiting())
     }
 
-    /// The fast path of [`IoOp::poll_io`]: calls `op` once if the source counts as ready; waits if
-    /// it does not, or if `op` would block. Returns `None` if only `poll_io` can do that.
+    /// The fast path of [`IoOp::poll_io`](crate::IoOp::poll_io): calls `op` once if the source
+    /// counts as ready; waits if it does not, or if `op` would block. Returns `None` if only
+    /// `poll_io` can do that.
     ///
     /// # Errors
     ///
@@ -172,8 +157,8 @@ impl Source {
         }
     }
 
-    /// The fast path of [`IoOp::poll_stream`]. Like [`poll_io_fast`](Source::poll_io_fast), for a
-    /// stream operation of at most `len` bytes.
+    /// The fast path of [`IoOp::poll_stream`](crate::IoOp::poll_stream). Like
+    /// [`poll_io_fast`](Source::poll_io_fast), for a stream operation of at most `len` bytes.
     ///
     /// # Errors
     ///
@@ -196,9 +181,9 @@ impl Source {
         }
     }
 
-    /// The fast path of [`IoOp::poll_recv`]. Like [`poll_io_fast`](Source::poll_io_fast), for a
-    /// read from a socket of at most `len` bytes into `buf`. If a turn has received bytes already,
-    /// they are passed to `copy` instead.
+    /// The fast path of [`IoOp::poll_recv`](crate::IoOp::poll_recv). Like
+    /// [`poll_io_fast`](Source::poll_io_fast), for a read from a socket of at most `len` bytes into
+    /// `buf`. If a turn has received bytes already, they are passed to `copy` instead.
     ///
     /// # Errors
     ///
@@ -315,8 +300,8 @@ impl Source {
         self.core.get().map_or(0, |core| core.prefetched())
     }
 
-    /// The short rule of [`IoOp::poll_stream`]: clears the readiness if `count` of `len` bytes
-    /// prove that the queue is empty (or full, for a write).
+    /// The short rule of [`IoOp::poll_stream`](crate::IoOp::poll_stream): clears the readiness if
+    /// `count` of `len` bytes prove that the queue is empty (or full, for a write).
     #[inline]
     pub(crate) fn note_short(&self, direction: Direction, seen: Ready, count: usize, len: usize) {
         if let Some(core) = self.core.get() {

@@ -26,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use slab::Slab;
 
-use crate::events;
+use crate::wake::wake_all;
 
 /// The executor's functions for wakers, for the sweep of a list.
 #[derive(Debug, Clone, Copy)]
@@ -41,7 +41,7 @@ pub struct WakerOps {
 impl Default for WakerOps {
     /// For wakers of unknown tasks. Resumes the last panic after all wakers have been called.
     fn default() -> WakerOps {
-        WakerOps { is_live: |_| None, wake_all: |wakers| _ = events::wake_all(wakers) }
+        WakerOps { is_live: |_| None, wake_all: |wakers| _ = wake_all(wakers) }
     }
 }
 
