@@ -15,12 +15,12 @@ use std::task::{Context, Poll, Waker};
 
 use reveille_primitive::lock::assert_none_held;
 
+use crate::cause::Cause;
 use crate::error::JoinError;
 use crate::id::{Task, TaskId};
 use crate::probe::tell_awaits;
 use crate::raw::Raw;
 use crate::run::dispose;
-use crate::schedule::Cause;
 use crate::state::{Detach, Outcome};
 use crate::task_ref::TaskRef;
 

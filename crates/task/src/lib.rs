@@ -3,11 +3,12 @@
 //! This crate has no threads, no queues and no clock. An executor passes a future to [`spawn`] and
 //! receives a [`Runnable`]. When the task must run again, it calls [`Schedule::schedule`].
 //!
-//! The modules `raw`, `cell`, `run`, `schedule`, `join`, `task_ref`, `waker`, `probe` and
-//! `attachments` use each other. They belong together: a reference to the cell calls its vtable,
-//! and the vtable's functions make and consume references. Separating them would need a trait with
-//! one implementor. They depend on `state`, `memory`, `location`, `locals`, `id` and `unwind`,
-//! which do not depend on them.
+//! The modules, lowest first: `cause`, `state`, `memory`, `location`, `id`, `unwind` < `locals`,
+//! `error` < `header`, `raw`, `attachments`, `waker`, `run`, `task_ref` < `schedule`, `probe` <
+//! `data`, `cell`, `join` < `spawn`. The six in the middle use each other. They belong together: a
+//! reference to the cell calls the vtable in its header, and the vtable's functions make and
+//! consume references. Separating them would need a trait with one implementor. `cargo xtask tidy`
+//! checks this order.
 //!
 //! # Vocabulary
 //!
@@ -81,9 +82,11 @@
 use reveille_watchdog as _;
 
 mod attachments;
+mod cause;
 mod cell;
 mod data;
 mod error;
+mod header;
 mod id;
 mod join;
 mod locals;
@@ -93,11 +96,13 @@ mod probe;
 mod raw;
 mod run;
 mod schedule;
+mod spawn;
 mod state;
 mod task_ref;
 mod unwind;
 mod waker;
 
+pub use cause::Cause;
 pub use data::TaskData;
 pub use error::JoinError;
 pub use id::{Task, TaskId};
@@ -105,8 +110,7 @@ pub use join::{JoinHandle, JoinResult, task_ref};
 pub use locals::Locals;
 pub use probe::{Observer, is_kept_by, is_probe, poll_member, poll_probed};
 pub use run::{Ran, Runnable};
-pub use schedule::{
-    Cause, Options, Schedule, spawn, spawn_kept, spawn_kept_unchecked, spawn_unchecked,
-};
+pub use schedule::{Options, Schedule};
+pub use spawn::{spawn, spawn_kept, spawn_kept_unchecked, spawn_unchecked};
 pub use task_ref::{Kept, TaskHandle, TaskRef};
 pub use waker::{is_live, is_task_waker};

@@ -17,9 +17,10 @@ use std::mem::ManuallyDrop;
 use std::task::{Context, RawWaker, RawWakerVTable, Waker};
 
 use crate::raw::Raw;
+use crate::run::{Ran, Runnable};
 use crate::task_ref::TaskRef;
 use crate::unwind::caught;
-use crate::waker::is_task_waker;
+use crate::waker::{self, is_task_waker};
 
 /// What is told of a poll that is a probe. Its methods run inside the poll, on the thread that
 /// polls, or on another one to which the future lends its waker. A panic in them ends there.
@@ -60,6 +61,23 @@ pub fn poll_probed<R>(
     poll(&mut Context::from_waker(&waker))
 }
 
+impl Runnable {
+    /// As [`run`](Runnable::run), and tells `observer` where the future waits. Made for the
+    /// `Runnable` of an idle task, see [`TaskRef::claim`]. A future that is ready goes on as in any
+    /// poll.
+    pub fn run_probed(self, observer: &dyn Observer) -> Ran {
+        self.run_by(|raw| {
+            // SAFETY: the `Runnable`'s reference outlives this use of the waker.
+            let waker = unsafe { waker::lend(raw.erased()) };
+            poll_probed(&waker, observer, |cx| {
+                // SAFETY: the stage is ours (invariant 2), and the vtable is of this cell
+                // (invariant 6).
+                unsafe { (raw.header().vtable.poll)(raw, cx) }
+            })
+        })
+    }
+}
+
 /// For a future with members that have wakers of their own. Calls `poll` with the waker `member`.
 /// If `outer`, the waker that the future itself was polled with, is that of a probe, so is that
 /// for the member.
@@ -86,7 +104,7 @@ fn of(waker: &Waker) -> Option<&ProbeWaker<'_>> {
 }
 
 /// Tells whether `waker` is that of a probe, lent to this poll by [`poll_probed`] or
-/// [`Runnable::run_probed`](crate::Runnable::run_probed).
+/// [`Runnable::run_probed`].
 #[inline]
 #[must_use]
 pub fn is_probe(waker: &Waker) -> bool {

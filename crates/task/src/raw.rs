@@ -3,9 +3,9 @@
 use std::ptr::NonNull;
 use std::task::Waker;
 
-use crate::cell::Header;
+use crate::cause::Cause;
+use crate::header::Header;
 use crate::run::Runnable;
-use crate::schedule::Cause;
 use crate::state::{Release, Wake};
 use crate::task_ref::TaskRef;
 use crate::unwind::Payload;

@@ -7,8 +7,7 @@ use std::task::{Context, Waker};
 
 use reveille_primitive::lock::assert_none_held;
 
-use crate::cell::Polled;
-use crate::probe::{Observer, poll_probed};
+use crate::header::Polled;
 use crate::raw::Raw;
 use crate::state::{AfterPending, Outcome, Run};
 use crate::task_ref::{Kept, TaskRef};
@@ -69,24 +68,9 @@ impl Runnable {
         })
     }
 
-    /// As [`run`](Runnable::run), and tells `observer` where the future waits. Made for the
-    /// `Runnable` of an idle task, see [`TaskRef::claim`]. A future that is ready goes on as in any
-    /// poll.
-    pub fn run_probed(self, observer: &dyn Observer) -> Ran {
-        self.run_by(|raw| {
-            // SAFETY: the `Runnable`'s reference outlives this use of the waker.
-            let waker = unsafe { waker::lend(raw.erased()) };
-            poll_probed(&waker, observer, |cx| {
-                // SAFETY: the stage is ours (invariant 2), and the vtable is of this cell
-                // (invariant 6).
-                unsafe { (raw.header().vtable.poll)(raw, cx) }
-            })
-        })
-    }
-
     /// Runs the task, with `poll` for the poll of its future. `poll` owns the stage.
     #[inline(always)]
-    fn run_by(self, poll: impl FnOnce(Raw) -> Polled) -> Ran {
+    pub(crate) fn run_by(self, poll: impl FnOnce(Raw) -> Polled) -> Ran {
         assert_none_held("a poll");
         let raw = self.into_parts();
         let header = raw.header();
