@@ -1,7 +1,7 @@
-//! `block_on`, with a waker of its own for each call.
+//! `block_on` with a separate waker for each call.
 //!
-//! reveille has one waker for each thread, so the end of a call inside a poll wakes the call around
-//! it too. async-io promises that such calls do not wake each other.
+//! reveille has one waker for each thread, so a wake of a nested call wakes the call around it too.
+//! async-io promises that such calls do not wake each other.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -29,7 +29,8 @@ impl Wake for Call {
     }
 }
 
-/// Runs a future on this thread until it ends, and reveille's driver and timers meanwhile.
+/// Runs a future on this thread until it completes. Meanwhile the thread drives its sockets and
+/// timers.
 ///
 /// This is [`reveille::task::block_on`]. The future need not be `Send`. A call inside another call,
 /// or inside a task, works; a task's worker thread then hands its other tasks to another thread.

@@ -2,8 +2,8 @@
 //!
 //! The driver must reach the same open file until its entry is removed. A type of std keeps its
 //! descriptor until it is dropped, and `Async` removes the entry before that. Any other object may
-//! close what it lends, or lend another one next time, and needs no unsafe code for that. So its
-//! descriptor is duplicated, and the duplicate is registered.
+//! close the descriptor that it lends, or lend another one next time, and needs no unsafe code for
+//! that. So the driver registers a duplicate.
 //!
 //! Types are compared by their ids, because Rust has no specialization.
 
@@ -56,9 +56,9 @@ fn kind<T>() -> Kind {
     Kind::Foreign
 }
 
-/// Returns what the driver gets for `object`, and the object.
+/// Returns the descriptor that the driver gets for `object`.
 ///
-/// The caller drops what is returned before it drops the object or gives it away.
+/// The caller drops the result before it drops the object or gives it away.
 pub(crate) fn hold<T: AsFd>(object: &T) -> io::Result<Held> {
     let kind = kind::<T>();
     // Asked once: another call may return another descriptor.
@@ -123,13 +123,13 @@ fn check(fd: Fd<'_>) -> io::Result<()> {
     if matches!(file_type, FileType::Socket | FileType::Fifo) {
         return Ok(());
     }
-    // Only epoll itself knows about devices and descriptors without a type.
+    // For devices and descriptors without a type, only epoll itself can tell.
     let probe = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let added = epoll::add(&probe, fd, epoll::EventData::new_u64(0), epoll::EventFlags::IN);
     added.map_err(io::Error::from)
 }
 
-/// Elsewhere the registration tells, when the object first waits.
+/// On other systems the registration fails when the object first waits.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn check(_: Fd<'_>) -> io::Result<()> {
     Ok(())

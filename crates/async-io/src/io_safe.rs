@@ -1,4 +1,4 @@
-//! The promise of an object that it keeps its descriptor.
+//! The trait of objects that keep their descriptor.
 
 #![allow(unsafe_code, reason = "the trait of the original is unsafe to implement")]
 
@@ -7,9 +7,8 @@ use std::io::{self, BufReader, BufWriter, LineWriter, Read, Write};
 
 /// Types whose implementations of `Read` and `Write` keep the descriptor that `AsFd` returned.
 ///
-/// [`Async`](crate::Async) implements the asynchronous traits by mutable access for such types
-/// only. To be able to use a type of your own, implement `Read` and `Write` for references to it,
-/// or this trait.
+/// An owned [`Async`](crate::Async) implements the asynchronous traits for such types only. To use
+/// a type of your own, implement this trait, or `Read` and `Write` for references to the type.
 ///
 /// # Safety
 ///

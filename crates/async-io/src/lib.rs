@@ -15,16 +15,17 @@
 //!
 //! # Differences
 //!
-//! * An [`Async`] registers with the driver when it first waits, and with the driver of the thread
-//!   that polls it. Any executor may poll it.
+//! * An [`Async`] registers when it first waits, with the driver of the thread that polls it. Any
+//!   executor may poll it.
 //! * [`Async::new`] duplicates the descriptor of an object, unless the object is std's: one of
 //!   another crate may close what it lends. The duplicate is closed with the `Async`.
 //! * A descriptor may be in any number of `Async`s; async-io refuses the second as a duplicate.
 //! * If a call is interrupted by a signal (`EINTR`), it is repeated.
-//! * All tasks that poll [`Async::poll_readable`] are woken. In async-io a task replaced another.
-//! * A poll that finds much to do yields after 32 operations, as reveille's own types do.
-//! * The function [`reactor_fd`](os::unix::reactor_fd) has no descriptor to return: each worker
-//!   thread has an event queue of its own.
+//! * All tasks that poll [`Async::poll_readable`] are woken. In async-io, the last one replaces the
+//!   others.
+//! * A task yields after 32 operations in one poll, as with reveille's own types.
+//! * The function [`reactor_fd`](os::unix::reactor_fd) never returns a descriptor, because each
+//!   worker thread has an event queue of its own.
 //! * The modules for kqueue's filters and for Windows' handles do not exist here. reveille's
 //!   processes and signals wait for children and signals on every system.
 //! * The feature `tracing` has no effect.

@@ -127,7 +127,7 @@ impl Async<TcpStream> {
     ///
     /// # Cancel safety
     ///
-    /// The connection is given up.
+    /// The connection attempt is aborted.
     ///
     /// # Examples
     ///
@@ -152,7 +152,7 @@ impl Async<TcpStream> {
         Async::new_nonblocking(Owned::from(stream).into())
     }
 
-    /// Reads bytes without taking them.
+    /// Reads bytes without removing them from the stream.
     ///
     /// # Errors
     ///
@@ -245,7 +245,7 @@ impl Async<UdpSocket> {
         self.io(Interest::Read, |socket| socket.recv_from(buf)).await
     }
 
-    /// Receives a datagram without taking it.
+    /// Receives a datagram and leaves it in the queue.
     ///
     /// # Errors
     ///
@@ -337,7 +337,8 @@ impl Async<UdpSocket> {
         self.io(Interest::Read, |socket| socket.recv(buf)).await
     }
 
-    /// Receives a datagram from the address that the socket is connected to, without taking it.
+    /// Receives a datagram from the address that the socket is connected to, and leaves it in the
+    /// queue.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What exists on some systems only.
+//! Items that exist on some systems only.
 //!
 //! # Examples
 //!

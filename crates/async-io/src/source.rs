@@ -16,8 +16,8 @@ use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 #[cfg(windows)]
 use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, OwnedSocket, RawSocket};
 
-/// An object with a descriptor (on Windows a socket), in non-blocking mode, and the means to wait
-/// until it is ready.
+/// An object with a descriptor (on Windows a socket) in non-blocking mode, for which tasks can
+/// wait.
 ///
 /// The object's own operations work on it through [`get_ref`](Async::get_ref). Those that would
 /// block wait if they are called by [`read_with`](Async::read_with) or
@@ -33,8 +33,8 @@ use std::os::windows::io::{AsRawSocket, AsSocket, BorrowedSocket, OwnedSocket, R
 ///
 /// # Cancel safety
 ///
-/// Waiting takes nothing. An operation runs only while its future is polled, and that poll returns
-/// its result.
+/// Waiting consumes nothing. An operation runs only while its future is polled, and that poll
+/// returns its result.
 ///
 /// # Examples
 ///
@@ -85,7 +85,7 @@ impl<T: AsFd> Async<T> {
     /// ```
     pub fn new(io: T) -> io::Result<Async<T>> {
         let io = Async::new_nonblocking(io)?;
-        // Through the driver's descriptor: that of the object may be another one by now.
+        // Set through the driver's descriptor, because the object may return another one by now.
         set_nonblocking(io.io.get_ref())?;
         Ok(io)
     }
@@ -130,7 +130,7 @@ impl<T> Async<T> {
         &self.inner
     }
 
-    /// Returns the object for changes.
+    /// Returns the object, mutably.
     ///
     /// # Safety
     ///
@@ -350,7 +350,7 @@ impl<T> Async<T> {
         poll_fn(|cx| poll_call(&self.io, cx, Interest::Read, || op(&self.inner))).await
     }
 
-    /// As [`read_with`](Async::read_with), with the object for changes.
+    /// As [`read_with`](Async::read_with), with mutable access to the object.
     ///
     /// # Safety
     ///
@@ -418,7 +418,7 @@ impl<T> Async<T> {
         poll_fn(|cx| poll_call(&self.io, cx, Interest::Write, || op(&self.inner))).await
     }
 
-    /// As [`write_with`](Async::write_with), with the object for changes.
+    /// As [`write_with`](Async::write_with), with mutable access to the object.
     ///
     /// # Safety
     ///
@@ -457,12 +457,12 @@ impl<T> Async<T> {
         poll_fn(|cx| poll_call(io, cx, Interest::Write, || op(inner))).await
     }
 
-    /// The object for changes, beside its readiness. The caller leaves it in place.
+    /// The readiness, and the object, mutably. The caller leaves the object in place.
     pub(crate) fn parts(&mut self) -> (&Io<Held>, &mut T) {
         (&self.io, &mut self.inner)
     }
 
-    /// The object beside its readiness.
+    /// The readiness and the object.
     pub(crate) fn shared_parts(&self) -> (&Io<Held>, &T) {
         (&self.io, &self.inner)
     }
@@ -482,7 +482,7 @@ impl<T> Async<T> {
 }
 
 /// Polls a read or write of some bytes. On an object of std it would block only if the descriptor
-/// is not ready, so it is attempted once for each event. Of other objects that is not known, and a
+/// is not ready, so it is attempted once for each event. For other objects that is unknown, and a
 /// transfer of no bytes does not depend on readiness.
 pub(crate) fn poll_transfer<R>(
     io: &Io<Held>,

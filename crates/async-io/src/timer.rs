@@ -11,7 +11,8 @@ use reveille_runtime::time::{Sleep, now};
 /// A future that ends at an instant, and a stream of such instants.
 ///
 /// It is never early. As a future it returns the instant that it was set to. As a stream it returns
-/// one instant for each period, and those that were missed one after the other; it never ends.
+/// one instant for each period and never ends; periods that were missed are returned one after the
+/// other.
 ///
 /// # Cancel safety
 ///
@@ -53,8 +54,8 @@ impl Timer {
         Timer { sleep: Sleep::never(), when: None, period: Duration::MAX, waker: None }
     }
 
-    /// Creates a timer that fires once, when a duration has passed. A duration beyond what an
-    /// `Instant` can hold never passes.
+    /// Creates a timer that fires once, when a duration has passed. A duration that is too long for
+    /// an `Instant` never passes.
     ///
     /// # Examples
     ///
@@ -214,7 +215,8 @@ impl Timer {
         self.set(Some(start));
     }
 
-    /// Makes the timer not fire until it is set again. A task that waits for it goes on waiting.
+    /// Clears the timer: it does not fire until it is set again. A task that waits for it keeps
+    /// waiting.
     ///
     /// # Examples
     ///
@@ -232,8 +234,9 @@ impl Timer {
     fn set(&mut self, when: Option<Instant>) {
         self.when = when;
         self.sleep = when.map_or_else(Sleep::never, Sleep::until);
-        // The task that waits does not poll again before it is woken, so its waker is put into the
-        // wheel here. A wake instead would let a task that sets a timer in each poll never rest.
+        // The waiting task does not poll again before it is woken, so its waker is put into the
+        // wheel here. Waking it instead would make a task that sets a timer in each poll run
+        // forever.
         if let Some(waker) = &self.waker
             && Pin::new(&mut self.sleep).poll(&mut Context::from_waker(waker)).is_ready()
         {

@@ -135,7 +135,7 @@ impl Async<UnixStream> {
     ///
     /// # Cancel safety
     ///
-    /// The connection is given up.
+    /// The connection attempt is aborted.
     ///
     /// # Examples
     ///

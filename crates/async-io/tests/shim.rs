@@ -1,4 +1,4 @@
-//! What async-io's users rely on, and what is different underneath.
+//! The behaviour that async-io's users rely on, and where the shim works differently.
 
 #![cfg(unix)]
 #![allow(clippy::disallowed_methods, reason = "tests start threads and read the clock")]
@@ -107,7 +107,7 @@ fn a_closure_that_would_block_for_its_own_reasons_is_called_again() -> io::Resul
                 })
                 .await
         };
-        // More often than the budget of one poll.
+        // More operations than the budget of one poll.
         assert_eq!(read(100).await?.0, 1);
         assert_eq!(calls, 101);
         Ok(())
@@ -195,7 +195,7 @@ fn objects_of_std_need_no_second_descriptor() -> io::Result<()> {
         Some(names.filter(|name| of(name).ok().as_ref() == Some(&own)).count())
     };
     let listener = Async::new(TcpListener::bind("127.0.0.1:0")?)?;
-    // Where there is no /proc, there is nothing to count.
+    // Without /proc, nothing can be counted.
     assert!(matches!(dup_of(listener.as_fd()), Some(1) | None));
     let shared = Async::new(Arc::new(TcpListener::bind("127.0.0.1:0")?))?;
     assert!(matches!(dup_of(shared.get_ref().as_fd()), Some(2) | None));

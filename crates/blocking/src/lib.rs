@@ -1,8 +1,8 @@
 //! blocking, on reveille's blocking pool.
 //!
 //! This package has the name and the API of blocking 1.7, but none of its code. The closures of
-//! [`unblock`] and the objects of [`Unblock`] run on the threads that run those of
-//! `reveille::task::spawn_blocking`, so a program that mixes reveille with crates made for smol has
+//! [`unblock`] and the objects of [`Unblock`] run on the threads of
+//! `reveille::task::spawn_blocking`. So a program that mixes reveille with crates made for smol has
 //! one pool and no threads called `blocking-1` and so on. With these lines in the manifest of a
 //! program, cargo uses this package for its whole dependency tree:
 //!
@@ -13,8 +13,8 @@
 //!
 //! # Differences
 //!
-//! * The number of threads is that of reveille's pool. `BLOCKING_MAX_THREADS` has no effect, and
-//!   neither has [`set_max_blocking_threads`].
+//! * The number of threads is that of reveille's pool. `BLOCKING_MAX_THREADS` and
+//!   [`set_max_blocking_threads`] have no effect.
 //! * A closure belongs to the runtime of the task that starts it. If that runtime shuts down before
 //!   the closure has begun, the closure is dropped, and a task that awaits it panics.
 //! * The feature `tracing` has no effect.
@@ -76,18 +76,18 @@ where
     spawn(async move { f() })
 }
 
-/// Runs a future that blocks in its polls on threads where that is allowed.
+/// Runs a future whose polls block, on threads where that is allowed.
 pub(crate) fn spawn<T: Send + 'static>(
     future: impl Future<Output = T> + Send + 'static,
 ) -> Task<T> {
-    // The pool reports panics of its closures to a hook, but this one belongs to the task.
+    // The pool would report the panic to a hook, but it belongs to the awaiter of the task.
     let builder = async_task::Builder::new().propagate_panic(true);
     let (runnable, task) = builder.spawn(|()| future, schedule);
     runnable.schedule();
     task
 }
 
-/// Gives a task that wants a poll to the pool. Dropping the handle lets the closure run.
+/// Passes a task that must be polled to the pool. The closure runs although its handle is dropped.
 fn schedule(runnable: Runnable) {
     drop(reveille_runtime::spawn_blocking(move || runnable.run()));
 }

@@ -13,23 +13,23 @@ use futures_io::{AsyncRead, AsyncSeek, AsyncWrite};
 use crate::spawn;
 use crate::transfer::{self, Transfer};
 
-/// The bytes that a pipe holds, unless the user says otherwise.
+/// The default capacity of a pipe in bytes.
 const PIPE_BYTES: usize = 8 * 1024 * 1024;
 
-/// The items that a channel holds, unless the user says otherwise.
+/// The default capacity of a channel in items.
 const CHANNEL_ITEMS: usize = 8 * 1024;
 
 /// Gives a blocking object the asynchronous traits: `Read`, `Write`, `Seek` and `Iterator` of std
 /// become those of futures.
 ///
 /// The object works on a thread that may block, and a pipe connects it with the task. So a read may
-/// take more from the object than was asked for, and a write returns before the object has the
-/// bytes: flush to wait for that. An operation of another kind first stops what runs, and what was
-/// read ahead is lost. For a file, seek in between.
+/// take more from the object than was requested. A write returns before the object has the bytes;
+/// flush to wait for that. An operation of another kind first stops the current one, and bytes that
+/// were read ahead are lost. With a file, seek in between.
 ///
 /// # Cancel safety
 ///
-/// Nothing is lost: what a dropped read began stays in the pipe.
+/// Nothing is lost: bytes that a dropped read requested stay in the pipe.
 ///
 /// # Examples
 ///
@@ -50,7 +50,7 @@ pub struct Unblock<T> {
 }
 
 impl<T> Unblock<T> {
-    /// Wraps an object. The pipe holds 8 MiB, and a channel for items 8,192 of them.
+    /// Wraps an object. The pipe for bytes holds 8 MiB, the channel for items 8,192 of them.
     ///
     /// # Examples
     ///
@@ -61,7 +61,7 @@ impl<T> Unblock<T> {
         Unblock { state: Transfer::Idle(Some(Box::new(io))), capacity: None }
     }
 
-    /// Wraps an object, with a pipe for so many bytes or a channel for so many items.
+    /// Wraps an object, with a pipe of `capacity` bytes or a channel of `capacity` items.
     ///
     /// # Panics
     ///
@@ -76,7 +76,7 @@ impl<T> Unblock<T> {
         Unblock { state: Transfer::Idle(Some(Box::new(io))), capacity: Some(cap) }
     }
 
-    /// Waits until the object is at rest, and returns it.
+    /// Stops the current operation, waits until the object is idle, and returns it.
     ///
     /// # Panics
     ///
@@ -84,7 +84,7 @@ impl<T> Unblock<T> {
     ///
     /// # Cancel safety
     ///
-    /// What runs is stopped.
+    /// The current operation is stopped even so.
     ///
     /// # Examples
     ///
@@ -112,7 +112,7 @@ impl<T> Unblock<T> {
     ///
     /// # Cancel safety
     ///
-    /// The closure still runs, and the next operation waits for its end.
+    /// The closure still runs, and the next operation waits until it has ended.
     ///
     /// # Examples
     ///
@@ -132,14 +132,14 @@ impl<T> Unblock<T> {
         let mut object = self.state.take();
         let (sender, receiver) = bounded(1);
         self.state = Transfer::Closure(spawn(async move {
-            // Without a receiver nobody waits for the result.
+            // Without a receiver, nothing waits for the result.
             let _ = sender.try_send(op(&mut object));
             object
         }));
         receiver.recv().await.expect("`Unblock::with_mut()` operation has panicked")
     }
 
-    /// Waits until the object is at rest, and gives it back.
+    /// Stops the current operation, waits until the object is idle, and gives it back.
     ///
     /// # Panics
     ///
@@ -161,7 +161,7 @@ impl<T> Unblock<T> {
         *self.state.take()
     }
 
-    /// Stops what runs. Its error has nobody to report to.
+    /// Stops the current operation. Nothing is left that could receive its error.
     async fn stop(&mut self) {
         let _ = poll_fn(|cx| self.state.poll_stop(cx)).await;
     }
@@ -230,9 +230,9 @@ impl<T: Read + Send + 'static> AsyncRead for Unblock<T> {
                 Transfer::Reading(Some(pipe), task) => {
                     let len = ready!(pipe.poll_drain(cx, &mut *buf))?;
                     if len == 0 {
-                        // The end of the pipe is the end of the object, or its error. The pipe
-                        // stays until the task has given the object back, so that a poll that
-                        // waits for that does not begin another read: a terminal would wait.
+                        // The pipe ends where the object ends or fails. The pipe stays until the
+                        // task has given the object back, so that a poll that waits for that does
+                        // not begin another read: a terminal would wait.
                         let (result, object) = ready!(Pin::new(task).poll(cx));
                         self.state = Transfer::Idle(Some(object));
                         result?;
@@ -266,7 +266,7 @@ impl<T: Write + Send + 'static> AsyncWrite for Unblock<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        // At rest means flushed.
+        // An idle object is flushed.
         self.state.poll_stop(cx)
     }
 
@@ -291,7 +291,7 @@ impl<T: Seek + Send + 'static> AsyncSeek for Unblock<T> {
                     self.state = Transfer::Seeking(pos, task);
                 }
                 Transfer::Seeking(asked, task) => {
-                    // A seek that was dropped may have asked for another position.
+                    // A seek that was dropped before may have requested another position.
                     let is_same = *asked == pos;
                     let (result, object) = ready!(Pin::new(task).poll(cx));
                     self.state = Transfer::Idle(Some(object));

@@ -1,4 +1,5 @@
-//! What an object of [`Unblock`](crate::Unblock) does meanwhile, and how the other side sees it.
+//! The operations of an object of [`Unblock`](crate::Unblock) on its thread, and their state as the
+//! task sees it.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -10,9 +11,9 @@ use async_channel::Sender;
 use async_task::Task;
 use piper::{Reader, Writer};
 
-/// Where the object is. All but `Idle` have the task that gives it back.
+/// Where the object is. All states but `Idle` hold the task that gives it back.
 pub(crate) enum Transfer<T> {
-    /// At rest. `None` after it was closed or taken, and while its closure has panicked.
+    /// No operation runs. `None` after the object was closed, taken, or lost in a panic.
     Idle(Option<Box<T>>),
     /// In a closure of the user.
     Closure(Task<Box<T>>),
@@ -39,8 +40,8 @@ impl<T> Transfer<T> {
         }
     }
 
-    /// Ends what runs and takes the object back. A read-ahead is lost, and pending writes are
-    /// written and flushed.
+    /// Ends the current operation and takes the object back. Bytes that were read ahead are lost;
+    /// pending writes are written and flushed.
     pub(crate) fn poll_stop(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (result, object) = match self {
             Transfer::Idle(_) => return Poll::Ready(Ok(())),
@@ -102,7 +103,8 @@ pub(crate) async fn write<T: Write>(
             Ok(0) => return (object.flush(), object),
             Ok(_) => {}
             Err(error) => {
-                // What was written before the error is not held back. The error comes first.
+                // Bytes that were written before are flushed. The error of the write is reported,
+                // and not that of the flush.
                 let _ = object.flush();
                 return (Err(error), object);
             }

@@ -1,4 +1,4 @@
-//! What blocking's users rely on, and what is different underneath.
+//! The behaviour that blocking's users rely on, and where the shim works differently.
 
 #![allow(clippy::disallowed_methods, reason = "closures that block are what is tested")]
 

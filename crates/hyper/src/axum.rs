@@ -13,7 +13,7 @@ use tower_service::Service as _;
 
 use crate::{Listener, Serve, serve_with};
 
-/// Serves an axum [`Router`] as [`serve`](crate::serve) serves a service of hyper, in place of
+/// Serves an axum [`Router`] as [`serve`](crate::serve) serves a service of hyper. It replaces
 /// `axum::serve`, which needs a runtime of tokio.
 ///
 /// Handlers may extract the address of the peer as `ConnectInfo<SocketAddr>`, for a Unix listener
@@ -64,7 +64,7 @@ where
     L: Listener,
     L::Addr: Clone + Send + Sync + 'static,
 {
-    // Builds the routes now, and not for each request.
+    // Builds the routes once here, not for each request.
     let router = router.with_state(());
     serve_with(listener, move |peer: &L::Addr| RouterService {
         router: router.clone(),

@@ -15,7 +15,7 @@ use reveille::time::{Sleep, timeout};
 
 use crate::HyperIo;
 
-/// How long an attempt has before the next address is tried beside it, as RFC 8305 recommends.
+/// How long an attempt runs alone before the next address is tried as well, as RFC 8305 recommends.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// The [`TcpConnector`] with its default options.
@@ -58,9 +58,9 @@ type Configure = dyn Fn(&TcpSocket) -> io::Result<()> + Send + Sync;
 /// Connects hyper-util's client over TCP.
 ///
 /// All addresses of the host are tried, IPv6 and IPv4 by turns, beginning with the family that the
-/// lookup returned first. If an attempt has failed, or has had no answer for 250 ms, the next one
-/// begins; the first connection is taken and the other attempts are dropped (RFC 8305). Small
-/// writes are sent at once (`TCP_NODELAY`).
+/// lookup returned first. The next attempt begins when one has failed, or after 250 ms without an
+/// answer. The first connection that succeeds is used, and the other attempts are dropped (RFC
+/// 8305). Small writes are sent at once (`TCP_NODELAY`).
 ///
 /// # Errors
 ///
@@ -103,8 +103,8 @@ impl TcpConnector {
         TcpConnector { timeout: None, is_http_only: true, configure: None }
     }
 
-    /// Sets a limit for the lookup of the name and all attempts together. Default: no limit, so the
-    /// system gives up, on Linux after two minutes for each address.
+    /// Sets a time limit for the lookup of the name and all attempts together. Default: no limit.
+    /// The system then gives up by itself, on Linux after two minutes for each address.
     ///
     /// # Examples
     ///
@@ -122,8 +122,8 @@ impl TcpConnector {
         self
     }
 
-    /// Sets whether a URI has to have the scheme `http`. Default: yes, so a URI with `https` is
-    /// not sent in the clear. A connector for TLS that wraps this one needs `false`.
+    /// Sets whether a URI has to have the scheme `http`. Default: yes, so that a request for an
+    /// `https` URI is not sent unencrypted. A TLS connector that wraps this one needs `false`.
     ///
     /// # Examples
     ///
@@ -138,7 +138,7 @@ impl TcpConnector {
     }
 
     /// Sets a closure that sets options of each socket before it connects, such as a source address
-    /// or keep-alive. An error of it fails the attempt.
+    /// or keep-alive. If it returns an error, the attempt fails.
     ///
     /// # Examples
     ///
@@ -181,7 +181,7 @@ impl TcpConnector {
             return refuse("it has no host");
         };
         let default_port = if scheme == Some("https") { 443 } else { 80 };
-        // The brackets of an IPv6 address belong to the URI.
+        // In a URI, an IPv6 address is in brackets.
         let host = host.trim_matches(['[', ']']).to_owned();
         Ok((host, uri.port_u16().unwrap_or(default_port)))
     }
@@ -242,7 +242,7 @@ async fn attempt(address: SocketAddr, configure: Option<Arc<Configure>>) -> io::
     socket.connect(address).await
 }
 
-/// Orders addresses so that the families take turns. The family of the first address begins.
+/// Orders addresses so that the families alternate, beginning with that of the first address.
 fn by_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let is_v6_first = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let count = addresses.len();
@@ -257,8 +257,9 @@ fn by_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     ordered
 }
 
-/// Starts an attempt at each address, [`ATTEMPT_DELAY`] after the one before or when one has
-/// failed. Returns the first success or the last error, and `None` without addresses.
+/// Starts the attempts one by one: the next begins when one has failed, or [`ATTEMPT_DELAY`] after
+/// the previous one began. Returns the first success or the last error, and `None` if there are no
+/// addresses.
 async fn first_of<T>(
     addresses: Vec<SocketAddr>,
     mut start: impl FnMut(SocketAddr) -> Pin<Box<dyn Future<Output = io::Result<T>> + Send>>,

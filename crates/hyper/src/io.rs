@@ -9,12 +9,12 @@ use hyper::rt::{Read, ReadBuf, ReadBufCursor, Write};
 use reveille::io::{is_write_vectored, poll_read_uninit};
 use reveille::net::TcpStream;
 
-/// A stream as hyper wants it: any reader and writer of reveille or futures-io, such as a
+/// Adapts a stream to hyper's traits: any reader and writer of reveille or futures-io, such as a
 /// `TcpStream`, a `UnixStream` or a TLS stream over one of them.
 ///
 /// TCP and Unix streams of reveille read into hyper's buffer without clearing it first, and write
-/// several buffers with one call. hyper's shutdown is `poll_close`, which sends the end of the
-/// stream to the peer.
+/// several buffers with one call. hyper's `poll_shutdown` calls `poll_close`, which sends the end
+/// of the stream to the peer.
 ///
 /// # Examples
 ///
@@ -104,10 +104,10 @@ impl<S> hyper_util::client::legacy::connect::Connection for HyperIo<S> {
     }
 }
 
-/// A stream of hyper under the traits of futures-io, which are reveille's.
+/// Adapts a stream of hyper to the traits of futures-io, which reveille uses.
 ///
-/// It is for an upgraded connection whose stream you do not need or cannot have, such as a stream
-/// of HTTP/2. [`upgrade::downcast`](crate::upgrade::downcast) returns the stream itself.
+/// Use it for an upgraded connection if you do not need its underlying stream or cannot have it, as
+/// with HTTP/2. [`upgrade::downcast`](crate::upgrade::downcast) returns the stream itself.
 ///
 /// # Examples
 ///

@@ -91,13 +91,13 @@ impl hyper::rt::Timer for ReveilleTimer {
     fn reset(&self, sleep: &mut Pin<Box<dyn hyper::rt::Sleep>>, new_deadline: Instant) {
         match sleep.as_mut().downcast_mut_pin::<TimerSleep>() {
             Some(own) => own.get_mut().0.reset(new_deadline),
-            // Of another timer.
+            // A sleep that another timer made.
             None => *sleep = self.sleep_until(new_deadline),
         }
     }
 }
 
-/// hyper's trait for sleeps on our type, which may not be implemented on `Sleep` itself here.
+/// Implements hyper's trait for sleeps, which the orphan rule forbids for `Sleep` itself.
 struct TimerSleep(Sleep);
 
 impl Future for TimerSleep {

@@ -25,7 +25,7 @@ use hyper::upgrade::Upgraded;
 
 use crate::HyperIo;
 
-/// The stream of an upgraded connection, and what hyper has read from it already.
+/// The stream of an upgraded connection, and the bytes that hyper has already read from it.
 ///
 /// # Examples
 ///
@@ -45,13 +45,12 @@ use crate::HyperIo;
 pub struct Parts<S> {
     /// The stream.
     pub stream: S,
-    /// Bytes that follow the head of the request or response. They come before those that the
-    /// stream reads.
+    /// The bytes that follow the head of the request or response. The stream continues after them.
     pub read_buf: Bytes,
 }
 
-/// Returns the stream of type `S` behind an upgraded connection: of a server or client of this
-/// crate, or of a connection of hyper over [`HyperIo<S>`](HyperIo).
+/// Returns the stream of type `S` under an upgraded connection. It may be a connection of this
+/// crate's server or client, or one of hyper over [`HyperIo<S>`](HyperIo).
 ///
 /// # Errors
 ///

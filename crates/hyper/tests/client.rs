@@ -56,7 +56,7 @@ async fn a_pooled_client_uses_its_connection_again() {
     }
     drop((client, stop));
     let report = server.await;
-    // The client may open one more when it does not see the old one idle in time.
+    // The client may open another connection if it sees too late that the old one is idle.
     assert!(report.accepted < 20, "{report}");
 }
 
@@ -123,7 +123,7 @@ async fn an_option_that_cannot_be_set_fails_the_connection() {
 }
 
 async fn a_connection_without_an_answer_is_given_up() {
-    // Its queue is full, so the kernel does not answer.
+    // The queue of this listener is full, so the kernel does not answer.
     let full = reveille::net::TcpSocket::new_v4().unwrap();
     full.bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let listener = full.listen(0).unwrap();
@@ -146,7 +146,7 @@ async fn a_stream_of_hyper_is_a_stream_of_reveille_again() {
     let mut client = FuturesIo(HyperIo(client));
     let (mut server, _) = listener.accept().await.unwrap();
     client.write_all(b"ping").await.unwrap();
-    // hyper's shutdown ends the stream for the peer, and leaves the other direction open.
+    // After hyper's shutdown the peer reads to the end, and the other direction stays open.
     client.close().await.unwrap();
     let mut all = String::new();
     server.read_to_string(&mut all).await.unwrap();

@@ -1,5 +1,5 @@
-//! The server when the process has no descriptor left. Alone in its file, because the limit is the
-//! process's.
+//! A server in a process that has no descriptor left. The test has a file of its own, because the
+//! limit applies to the whole process.
 
 #![cfg(unix)]
 
@@ -33,7 +33,7 @@ fn a_server_without_descriptors_goes_on_when_there_are_some() {
     let listener = task::block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
     let server = task::spawn(serve(listener, service_fn(hello)).into_future());
-    // The runtime has what it needs of its own.
+    // The runtime has opened its own descriptors by now.
     assert!(request(&mut StdStream::connect(address).unwrap()).ends_with("hello"));
 
     let before = getrlimit(Resource::Nofile);

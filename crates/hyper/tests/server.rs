@@ -49,7 +49,7 @@ impl Server {
     }
 }
 
-/// Starts the server that `make` makes of a listener.
+/// Starts the server that `make` returns for a listener.
 async fn start<L, M>(make: impl FnOnce(TcpListener) -> Serve<L, M>) -> Server
 where
     Serve<L, M>: IntoFuture<Output = Report, IntoFuture: Send + 'static>,
@@ -172,7 +172,7 @@ async fn streams_of_http_2_share_a_connection() {
     assert_eq!(server.stop().await.accepted, 1);
 }
 
-/// Upgrades, and echoes what follows, the bytes that came with the request included.
+/// Upgrades, and echoes the bytes that follow, including those that came with the request.
 async fn upgrading(request: Request<Incoming>) -> Answer {
     drop(task::spawn(async move {
         let upgraded = hyper::upgrade::on(request).await.unwrap();
@@ -335,7 +335,7 @@ async fn peers_that_leave_do_not_disturb_others() {
         begun.recv().await.unwrap();
         drop(stream);
     }
-    // It leaves in the middle of a body.
+    // The client closes in the middle of a body.
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf").await.unwrap();
     begun.recv().await.unwrap();
@@ -362,7 +362,7 @@ async fn malformed_requests_are_answered_with_an_error() {
         let start = format!("HTTP/1.1 {status} ");
         assert!(answer.starts_with(&start), "{request:?}: {answer:?}");
     }
-    // The beginning of HTTP/2, then no frame of it. The answer is a frame.
+    // The preface of HTTP/2 without a frame after it. The server answers with a frame.
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nthis is no frame of HTTP/2").await.unwrap();
     let _ = stream.read_to_end(&mut Vec::new()).await;
@@ -406,7 +406,7 @@ async fn connections_above_the_limit_wait() {
         let mut sender = connect_h1(address).await;
         body_of(sender.send_request(post("2")).await.unwrap()).await
     });
-    // The first connection still has its place.
+    // The first connection still counts.
     first.ready().await.unwrap();
     assert_eq!(first.send_request(post("3")).await.unwrap().status(), StatusCode::OK);
     begun.recv().await.unwrap();
@@ -453,7 +453,7 @@ async fn errors_of_accept_and_of_handshakes_do_not_end_the_server() {
     let (mut client, stream) = io::duplex(64);
     let opened: Opening = Box::pin(std::future::ready(Ok(stream)));
     sender.send(Ok(opened)).await.unwrap();
-    // The stream is no socket, so this also reads through cleared memory.
+    // The stream is not a socket, so this also tests reads into cleared memory.
     client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").await.unwrap();
     assert!(rest(&mut client).await.starts_with("HTTP/1.1 200 OK"));
     server.cancel().await;

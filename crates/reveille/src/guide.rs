@@ -8,7 +8,7 @@
 //!
 //! # Workers and queues
 //!
-//! The pool has as many *workers* as the system grants the process processors; see
+//! By default the pool has one *worker* for each processor that the process may use; see
 //! [`Builder::workers`] and `REVEILLE_THREADS`. Each worker has
 //!
 //! * a **LIFO slot** for the task that was woken or spawned last on this worker,
@@ -122,7 +122,7 @@
 //! over at once. If no thread is available, the call itself polls tasks of its worker while it
 //! waits.
 //!
-//! The rescue keeps a mistake from stopping the program. It is no substitute for
+//! The rescue keeps such a mistake from stopping the program. It does not replace
 //! [`task::spawn_blocking`]: each takeover costs milliseconds of delay and perhaps a thread. It
 //! does not apply to
 //!
@@ -136,8 +136,8 @@
 //! worker is inside a poll. This works as follows:
 //!
 //! * Budget: after 64 refused operations within one poll, the budget is refilled.
-//! * A worker is rescued as after any poll that blocks.
-//! * A thread in `block_on` whose poll does not return within 4 to 16 ms gives its sockets and
+//! * A worker is taken over as during any poll that blocks.
+//! * A thread in `block_on` whose poll does not return within 4 to 16 ms loses its sockets and
 //!   timers to a helper thread until the poll returns.
 //! * Local tasks run while that executor awaits one of their handles.
 //!

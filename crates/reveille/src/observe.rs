@@ -1,15 +1,15 @@
-//! Where each task is, and what it waits for.
+//! Shows where each task is and what it waits for.
 //!
 //! [`dump`] lists every live task of the process: those of all runtimes, local ones, the futures of
 //! `block_on`, and closures of `spawn_blocking`. Each entry has the task's name or type, where it
-//! was spawned, what it does, and for a task that waits **the chain of `.await`s** that it is in,
-//! with file and line. Futures of this crate also say what they wait for: a socket with its
-//! addresses, a timer with its deadline, another task, a child process.
+//! was spawned, and what it does. For a task that waits, it also has **the chain of `.await`s**
+//! that the task is in, with file and line. Futures of this crate also say what they wait for: a
+//! socket with its addresses, a timer with its deadline, another task, a child process.
 //! [`guide::observing`](crate::guide::observing) explains how to read it.
 //!
-//! A program prints one when it receives a signal, if you ask for that: see
-//! [`Builder::dump_on_signal`](crate::runtime::Builder::dump_on_signal). The environment variable
-//! `REVEILLE_DUMP=1` does it for the global runtime and `SIGQUIT` (Ctrl-\ in a terminal).
+//! With [`Builder::dump_on_signal`](crate::runtime::Builder::dump_on_signal), a program prints a
+//! dump when it receives a signal. The environment variable `REVEILLE_DUMP=1` sets that for the
+//! global runtime and `SIGQUIT` (Ctrl-\ in a terminal).
 //!
 //! # Examples
 //!
@@ -26,9 +26,9 @@
 //! # How it works
 //!
 //! A dump polls each waiting task once, on a thread of its own. The waker of that poll captures the
-//! stack when a future stores it. Futures need no preparation: any future may be polled without a
-//! cause. It registers again where it was registered before, so nothing is lost and nothing stops.
-//! Tasks that a thread polls, or that are queued, are not polled by the dump.
+//! stack when a future stores it. Futures need no preparation, because any future may be polled
+//! without a cause. It registers again where it was registered before, so nothing is lost and
+//! nothing stops. The dump does not poll tasks that are queued or that a thread polls.
 //!
 //! | what | how the dump sees it |
 //! |---|---|
@@ -63,8 +63,8 @@
 //!
 //! * Members of `FuturesUnordered` are not seen; those of reveille's own groups and scopes are.
 //! * Nothing says which task holds a lock or a permit.
-//! * Of several calls of `block_on` on one thread, only the innermost is seen.
-//! * On Windows with Microsoft's toolchain each stack is captured whole, which takes longer.
+//! * If calls of `block_on` are nested on one thread, only the innermost is seen.
+//! * On Windows with Microsoft's toolchain each stack is captured as a whole, which takes longer.
 
 use std::future::Future;
 
@@ -73,8 +73,8 @@ pub use reveille_runtime::inspect::{
 };
 pub use reveille_runtime::{Lint, LintKind};
 
-/// Runs a test as [`block_on`](crate::task::block_on) does, and panics if it stands still. For the
-/// attribute `test`.
+/// Runs a test as [`block_on`](crate::task::block_on) does, and panics if the process stands still.
+/// For the attribute `test`.
 #[doc(hidden)]
 #[track_caller]
 pub fn run_test<F: Future>(future: F) -> F::Output {

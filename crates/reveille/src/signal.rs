@@ -5,13 +5,13 @@
 //!
 //! # Delivery
 //!
-//! * A listener receives what is delivered to the process after it was created. A signal that
-//!   arrives between two polls is not lost: the next poll returns it.
+//! * A listener receives the signals that are delivered to the process after the listener was
+//!   created. A signal that arrives between two polls is not lost: the next poll returns it.
 //! * Several deliveries between two polls count as one, as the system itself merges them. So do not
 //!   count signals: check what a signal announces, such as a child that has ended or a changed
 //!   file.
-//! * Each listener receives each signal, and there may be any number of them, on any executor and
-//!   on several runtimes. A listener outlives the runtime on which it was polled.
+//! * There may be any number of listeners, on any executor and on several runtimes. Each of them
+//!   receives each signal. A listener outlives the runtime on which it was polled.
 //! * The first listener of a signal replaces its default action **for the rest of the process**.
 //!   After that, SIGINT or SIGTERM does not end the program, even when every listener is dropped.
 //! * Handlers that were installed before, by std, by C or by another crate, are called first and
@@ -19,14 +19,14 @@
 //!   replaces this one.
 //!
 //! On Unix the handler adds one to a counter and writes to an eventfd (a socket pair on systems
-//! without eventfds). The driver of a thread that runs a listener waits for that descriptor like
-//! for any socket, so no thread is started. Each signal takes one descriptor, even with many
-//! listeners, and keeps it until the process ends.
+//! without eventfds). The driver of a thread that runs a listener waits for that descriptor as for
+//! any socket, so no thread is started. Each signal takes one descriptor, even with many listeners,
+//! and keeps it until the process ends.
 //!
 //! # Shutdown
 //!
-//! A program that must finish its requests before it ends waits for the signal, stops accepting,
-//! and drains:
+//! To finish its requests before it ends, a program waits for the signal, stops accepting, and
+//! drains:
 //!
 //! ```
 //! use reveille::{signal, task};
@@ -54,7 +54,7 @@
 //!
 //! # Differences
 //!
-//! The names and meanings are tokio's. [`ctrl_c`] listens from the call on, and not from the first
+//! The names and meanings are tokio's. But [`ctrl_c`] listens from the call on, not from the first
 //! poll on.
 
 use std::future::Future;
@@ -66,8 +66,8 @@ pub use crate::os::signal::platform::*;
 /// Waits for Ctrl-C: SIGINT on Unix, the console event on Windows.
 ///
 /// The call itself installs the listener, so a Ctrl-C between the call and the first poll is not
-/// lost. From then on Ctrl-C does not end the process, see [delivery](crate::signal#delivery). Call
-/// it again to wait for the next one.
+/// lost. From then on Ctrl-C does not end the process; see [delivery](crate::signal#delivery). Call
+/// the function again to wait for the next Ctrl-C.
 ///
 /// # Errors
 ///

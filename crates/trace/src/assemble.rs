@@ -98,7 +98,7 @@ pub(crate) struct Builder {
     /// The index of each stack by its identifier in the file.
     pub(crate) stacks: HashMap<u32, u32>,
     pub(crate) trace: Trace,
-    /// For each poll, what its events say about the wait after it.
+    /// For each poll, what its events say about the wait that follows it.
     pub(crate) hints: Vec<Hint>,
     /// The texts for names that are missing in the file.
     unnamed: HashSet<TextIndex>,
@@ -142,7 +142,7 @@ impl Builder {
         }
     }
 
-    /// Sets where a task was spawned and what it is, unless that is already known.
+    /// Sets the origin and the flavour of a task, unless they are known already.
     pub(crate) fn set_origin(&mut self, task: &mut Task, origin: Origin) {
         if task.file == 0 && origin.place != 0 {
             let place = self.sections.places.get(&origin.place).copied();
@@ -164,8 +164,8 @@ impl Builder {
         }
     }
 
-    /// Returns a text for an identifier without an entry in the file. Different identifiers have
-    /// different texts, so tasks can still be distinguished.
+    /// Returns a text for an identifier without an entry in the file. Each identifier has a text of
+    /// its own, so tasks can still be distinguished.
     fn unnamed(&mut self, what: &str, id: u32) -> TextIndex {
         let text = self.texts.index(&format!("{what} {id:#x}"));
         self.unnamed.insert(text);

@@ -40,7 +40,7 @@ pub struct ChunkHead {
     /// Counts the chunks of the thread, from 1. A missing number means that a chunk was
     /// overwritten.
     pub thread_sequence: u32,
-    /// When the chunk was taken. Its first event's time counts from here.
+    /// When the thread took the chunk. The time of its first event counts from here.
     pub moment: Moment,
     /// The task that the thread polled at this time, or [`TaskKey::NONE`].
     pub polled: TaskKey,
@@ -48,7 +48,7 @@ pub struct ChunkHead {
     pub worker: u64,
     /// How many events the thread had dropped by this time.
     pub dropped: u64,
-    /// The thread's name in UTF-8, cut off, with zeros at its end.
+    /// The thread's name in UTF-8, cut off or padded with zeros.
     pub thread_name: [u8; THREAD_NAME_LEN],
 }
 

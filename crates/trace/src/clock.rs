@@ -1,4 +1,4 @@
-//! Converts ticks to nanoseconds, by moments that were taken on both clocks.
+//! Converts ticks to nanoseconds, based on moments that were read on both clocks.
 
 use crate::chunk::Moment;
 
@@ -15,8 +15,8 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    /// Derives the clock from moments, in any order. If they do not determine the length of a tick,
-    /// `ticks_per_second` does.
+    /// Derives the clock from moments in any order. If they are too close together to determine the
+    /// length of a tick, `ticks_per_second` is used.
     pub(crate) fn new(origin: u64, moments: &[Moment], ticks_per_second: u64) -> Clock {
         let known = moments.iter().filter(|moment| moment.tick > 0);
         let first = known.clone().min_by_key(|moment| moment.tick).copied().unwrap_or_default();

@@ -15,7 +15,7 @@ pub(crate) struct Decoded {
     pub(crate) operand: u64,
 }
 
-/// What decoding the words of a chunk found.
+/// What was wrong in the words of a chunk.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
     /// Events of kinds that this version does not know.

@@ -22,7 +22,7 @@ impl Event {
         Event { kind, value: value & VALUE_MAX, operand }
     }
 
-    /// A task was spawned, by the poll that it is recorded in.
+    /// A task was spawned by the poll in which this is recorded.
     #[inline]
     #[must_use]
     pub const fn spawn(task: TaskKey, origin: Origin, flavour: Flavour) -> Event {

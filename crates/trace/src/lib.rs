@@ -1,4 +1,4 @@
-//! The format of reveille's trace files, and the model of what happened that is read from one.
+//! The format of reveille's trace files, and the model of a program's run that is read from one.
 //!
 //! A recorder makes [`Event`]s and writes them into chunks with a [`ChunkWriter`], which does not
 //! allocate. A [`FileWriter`] puts the chunks into a file.
@@ -70,10 +70,10 @@
 //! | 44–58 | time since the word before (or since the head), in units of 64 ticks |
 //! | 0–43 | value: mostly the key of a task, bits 4 to 47 of its address |
 //!
-//! A time that does not fit into 15 bits is a word of its own before the event: a gap, with the
+//! A time that does not fit into 15 bits takes a word of its own before the event: a gap, with the
 //! code 1 and the whole time in 59 bits. Kinds with two words have an operand behind the first. A
 //! reader uses the table `KIND` to skip unknown kinds. The times of skipped events still count.
-//! [`Kind`] says what value and operand hold.
+//! [`Kind`] documents value and operand of each kind.
 //!
 //! **Stamps.** Reading the clock costs more than the rest of an event, so events inside a poll may
 //! be unstamped: their time is 0 units, without a gap before. They happened between the stamps

@@ -2,8 +2,8 @@
 //!
 //! An address is used again as soon as its task has ended. `Spawn` and `Complete` delimit the uses,
 //! but they are recorded by different threads, and inside a poll they may be unstamped. So their
-//! times do not give their order. Their order follows from the rule that a use begins after the one
-//! before has ended.
+//! times do not give their order. Their order follows from a rule: a use begins after the previous
+//! one has ended.
 
 use std::collections::HashMap;
 
@@ -15,7 +15,7 @@ use crate::walk::{NO_POLL, RawLife, Walked};
 #[derive(Clone, Debug)]
 pub(crate) struct Use {
     pub(crate) key: TaskKey,
-    /// The time from which on events belong to it; 0 if its spawn is not known.
+    /// The time from which events belong to it; 0 if its spawn is not known.
     pub(crate) from: u64,
     pub(crate) spawned: Option<u64>,
     pub(crate) ended: Option<(u64, Outcome)>,
@@ -105,7 +105,7 @@ fn uses_of_key(key: TaskKey, first: u64, events: &mut [RawLife], uses: &mut Vec<
     }
     for event in events.iter() {
         if event.is_spawn {
-            // Of the end of the previous use, only the latest possible time may be known.
+            // Only the latest possible time of the previous end may be known.
             let ended = open.as_ref().and_then(|open| open.ended).map(|(at, _)| at);
             let mut from = event.at;
             if let Some(mut before) = open.take() {

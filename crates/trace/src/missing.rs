@@ -1,4 +1,4 @@
-//! What is missing in a trace, in words.
+//! Describes what is missing in a trace.
 
 use std::fmt;
 
@@ -6,9 +6,9 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Missing {
-    /// The file has no end.
+    /// The file lacks its end.
     End,
-    /// The file ends within a section that cannot be used in part.
+    /// The file ends within a section that is of no use unless it is complete.
     SectionCutOff {
         /// The section's tag.
         tag: [u8; 4],

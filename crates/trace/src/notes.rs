@@ -16,8 +16,9 @@ use crate::writer::Frame;
 type OpenSpans = HashMap<(TaskIndex, u32, TextIndex), Vec<usize>>;
 
 impl Builder {
-    /// Adds the information that events have about tasks. The events come thread by thread, and are
-    /// sorted by time here, because a span may end on another thread than it began.
+    /// Adds the information that events have about tasks. The events come thread by thread. They
+    /// are sorted by time here, because a span may end on another thread than the one on which it
+    /// began.
     pub(crate) fn notes(&mut self, mut notes: Vec<RawNote>) {
         notes.sort_by_key(|note| note.at);
         let mut open = OpenSpans::new();

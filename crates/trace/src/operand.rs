@@ -47,14 +47,14 @@ pub enum Flavour {
     Pool = 0,
     /// A task that stays on its thread.
     Local = 1,
-    /// A closure that blocks. Its one poll is its run.
+    /// A closure that blocks. Running it counts as its only poll.
     Blocking = 2,
     /// The future that a thread blocks on.
     BlockOn = 3,
 }
 
 impl Flavour {
-    /// Returns the flavour of the two lowest bits of a code.
+    /// Returns the flavour that the two lowest bits of a code stand for.
     #[must_use]
     pub const fn from_code(code: u8) -> Flavour {
         match code & 3 {
@@ -82,7 +82,7 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Returns the outcome of the two lowest bits of a code.
+    /// Returns the outcome that the two lowest bits of a code stand for.
     #[must_use]
     pub const fn from_code(code: u8) -> Outcome {
         match code & 3 {
@@ -94,7 +94,7 @@ impl Outcome {
     }
 }
 
-/// Where a task was spawned and what type its future has: the operand of `Spawn` and `Complete`.
+/// The operand of `Spawn` and `Complete`: where a task was spawned and what type its future has.
 ///
 /// Both numbers have 31 bits. The writer of the file chooses them and lists them in the file, so a
 /// recorder can use offsets of pointers from a static of its own and resolve them when it writes.
@@ -184,7 +184,7 @@ impl Ready {
     }
 }
 
-/// What a task waits for: the operand of `Wait`. The number has 56 bits.
+/// What a task waits for: the operand of `Wait`. A number in it has 56 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WaitFor {
@@ -210,7 +210,7 @@ pub enum WaitFor {
     Channel,
     /// A signal of the system, by number.
     Signal(u32),
-    /// The task yielded and waits for its turn.
+    /// The task yielded: it waits for its next turn.
     Turn,
 }
 

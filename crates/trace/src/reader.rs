@@ -114,7 +114,7 @@ pub(crate) fn read(file: &[u8]) -> Result<Sections, OpenError> {
                 }
             }
             (true, false) => damage.count(head.tag),
-            // A part of a chunk can still be read, unlike a part of a table.
+            // A part of a chunk is useful; a part of a table is not.
             (false, _) if head.tag == tag::CHUNK => sections.take_chunk(payload),
             (false, _) => sections.missing.push(Missing::SectionCutOff { tag: head.tag }),
         }
@@ -223,7 +223,7 @@ impl Sections {
                 self.take_chunk(payload);
                 Some(())
             }
-            // The section belongs to a newer version.
+            // The section is one of a newer version.
             _ => Some(()),
         };
         done.is_some()
@@ -360,8 +360,8 @@ impl<'a> Fields<'a> {
         Some(Moment { tick: self.u64()?, monotonic_ns: self.u64()?, wall_ns: self.u64()? })
     }
 
-    /// Returns the fields of the next record. A record length of 0 is refused, because a small
-    /// table could then have billions of records.
+    /// Returns the fields of the next record. A record length of 0 is refused: with it a small
+    /// table could claim billions of records.
     fn record(&mut self, len: usize) -> Option<Fields<'a>> {
         let bytes = self.take(len).filter(|_| len > 0)?;
         Some(Fields { bytes })

@@ -1,4 +1,4 @@
-//! The model of what happened, which all outputs use.
+//! The model of a trace, from which all outputs are made.
 //!
 //! Times are nanoseconds from the first event. Tasks, threads, texts and stacks are referred to by
 //! their index.
@@ -31,7 +31,7 @@ pub struct Trace {
     pub end: u64,
     /// The number of events in the file.
     pub events: u64,
-    /// What is missing in the trace.
+    /// What the trace lacks, and why.
     pub missing: Vec<Missing>,
     /// All texts, each once.
     pub texts: Vec<String>,
@@ -39,7 +39,7 @@ pub struct Trace {
     pub threads: Vec<Thread>,
     /// The tasks, in the order in which they were spawned. Those from before the trace come first.
     pub tasks: Vec<Task>,
-    /// Tasks of one place and type. Sorted by the number of tasks, most first.
+    /// Groups of tasks of one place and type, the largest group first.
     pub groups: Vec<Group>,
     /// The polls, in the order of their starts.
     pub polls: Vec<Poll>,
@@ -76,7 +76,7 @@ pub struct Trace {
 /// A thread that recorded events.
 #[derive(Clone, Debug, Default)]
 pub struct Thread {
-    /// The number in the file.
+    /// Its number in the file.
     pub number: u32,
     /// Its name.
     pub name: TextIndex,
@@ -122,7 +122,7 @@ pub struct Task {
     pub parent: TaskIndex,
     /// When it was spawned. `None` if that was before the trace, or its event is missing.
     pub spawned: Option<u64>,
-    /// When it ended, and how. `None` if it did not, or its event is missing.
+    /// When and how it ended. `None` if it did not end, or its event is missing.
     pub ended: Option<(u64, Outcome)>,
     /// How long it was polled.
     pub busy: u64,
@@ -166,8 +166,8 @@ pub struct Poll {
     pub end: u64,
     /// The number of polls around it on its thread: above 0 in a `block_on` inside a poll.
     pub depth: u8,
-    /// Whether the trace has its start and its end. If not, it was in progress where the trace
-    /// begins or ends.
+    /// Whether the trace has both its start and its end. If not, it was in progress when the trace
+    /// began or ended.
     pub is_whole: bool,
     /// Whether the task ended in it.
     pub is_last: bool,
@@ -214,9 +214,10 @@ pub struct Wake {
     pub task: TaskIndex,
     /// The thread that woke it.
     pub thread: u32,
-    /// The earliest time.
+    /// The earliest possible time.
     pub at: u64,
-    /// The latest time: the next stamp on the thread. Equal to `at` if the wake was stamped.
+    /// The latest possible time: the next stamp on the thread. Equal to `at` if the wake has a
+    /// stamp of its own.
     pub latest: u64,
     /// The effect of the wake.
     pub kind: WakeKind,
@@ -235,7 +236,7 @@ pub struct Wait {
     pub woken: u64,
     /// When it was polled again.
     pub until: u64,
-    /// What it waited for, if a leaf said so.
+    /// What it waited for, if the innermost future said so.
     pub on: WaitFor,
     /// The wake that ended the wait, as an index in [`Trace::wakes`], or [`NO_INDEX`].
     pub wake: u32,
@@ -490,7 +491,7 @@ impl Trace {
     }
 }
 
-/// Returns the name of an `async fn` or a type without what the compiler appends.
+/// Returns the name of an `async fn` or a type without the suffixes that the compiler appends.
 #[must_use]
 pub fn short_type(name: &str) -> &str {
     let mut name = name;

@@ -3,7 +3,7 @@
 use crate::operand::WaitFor;
 use crate::trace::{NO_INDEX, Poll, Trace, Wait, WakeKind};
 
-/// What the events of a poll say about the wait after it.
+/// What the events of a poll say about the wait that follows it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hint {
     pub(crate) on: WaitFor,
@@ -14,7 +14,7 @@ impl Hint {
     pub(crate) const NONE: Hint = Hint { on: WaitFor::Unknown, stack: NO_INDEX };
 }
 
-/// Fills in the waits of all tasks, and how long each was polled, queued and waiting.
+/// Fills in the waits of all tasks, and for how long each was polled, was queued and waited.
 ///
 /// `hints` has an entry for each poll.
 pub(crate) fn find(trace: &mut Trace, hints: &[Hint]) {
@@ -55,7 +55,7 @@ impl Poll {
 
 struct Walk<'a> {
     trace: &'a Trace,
-    /// The wakes of the task that have not been used.
+    /// The wakes of the task that no wait has used yet.
     wakes: &'a [u32],
     waits: Vec<Wait>,
 }
@@ -100,8 +100,8 @@ impl Walk<'_> {
         let wake = self.take_wake(last.start, until);
         let woken = match wake {
             Some((_, at)) => at.clamp(from, until),
-            // The wake is not in the trace. A task is mostly queued for a short time, so all of the
-            // time counts as waiting.
+            // The wake is not in the trace. Tasks are usually queued for a short time only, so all
+            // of the time counts as waiting.
             None => until,
         };
         let wake = wake.map_or(NO_INDEX, |(index, _)| index);

@@ -11,8 +11,8 @@ use crate::operand::{Origin, Ready, TaskKey, WorkerId};
 use crate::trace::{HandOff, Park, Steal, WakeKind};
 use crate::word::Kind;
 
-/// How many polls can be open on a thread. Only a damaged file has more: a `block_on` inside a poll
-/// is rare, and takes stack.
+/// The most polls that can be open on a thread. Only a damaged file has more, because each
+/// `block_on` inside a poll needs stack.
 const DEPTH_MAX: usize = 64;
 
 /// The index of a poll, or of no poll.
@@ -122,7 +122,7 @@ pub(crate) fn walk(mut chunks: Vec<Chunk>, kinds: &[u8; 32], clock: &Clock) -> W
         let mut before = None;
         for chunk in chunks {
             let sequence = chunk.head.thread_sequence;
-            // The chunk is in the file twice: from a snapshot and from the end.
+            // The chunk is in the file twice: a snapshot wrote it, and the end of the recording.
             if before == Some(sequence) {
                 continue;
             }
@@ -175,7 +175,7 @@ fn missing_chunks(chunks: &[Chunk], thread: &str, missing: &mut Vec<Missing>) {
     }
 }
 
-/// An entry that waits for the next stamp, by the list that it is in.
+/// An unstamped entry that needs the next stamp. The variant says in which list it is.
 #[derive(Clone, Copy)]
 enum Pending {
     Life(usize),

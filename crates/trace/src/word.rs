@@ -1,11 +1,11 @@
 //! Events as words of 8 bytes: their layout, and the stamps between them.
 //!
-//! Everything here is `const` or takes a few instructions; nothing allocates. The crate's header
-//! has the byte layout, and [`Kind`] says what each kind means.
+//! Everything here is `const` or takes a few instructions; nothing allocates. The header of the
+//! crate documents the bytes, and [`Kind`] the meaning of each kind.
 
 use crate::event::Event;
 
-/// How many bits of a word hold the value: the key of a task, or what the kind says.
+/// How many bits of a word hold the value: the key of a task, or what [`Kind`] says.
 pub const VALUE_BITS: u32 = 44;
 
 /// How many bits of a word hold the time since the word before.
@@ -14,7 +14,7 @@ pub const DELTA_BITS: u32 = 15;
 /// Ticks of the clock in one unit of time. 64 ticks of a 3 GHz processor are 21 ns.
 pub const UNIT_TICKS: u64 = 1 << UNIT_SHIFT;
 
-/// The longest time that fits into an event's word, in units. A longer one is a word of its own.
+/// The longest time that fits into an event's word, in units. A longer time takes a separate word.
 pub const DELTA_MAX: u64 = (1 << DELTA_BITS) - 1;
 
 /// The largest value of an event.
@@ -43,7 +43,7 @@ macro_rules! kinds {
             /// Every kind of this version.
             pub const ALL: &'static [Kind] = &[$(Kind::$name,)*];
 
-            /// Returns the kind of a code, or `None` if this version has no such kind.
+            /// Returns the kind that a code stands for, or `None` if this version has no such kind.
             #[must_use]
             pub const fn from_code(code: u8) -> Option<Kind> {
                 match code {
@@ -68,8 +68,8 @@ kinds! {
     Gap = 1, 1;
     /// A task was spawned. The value is its key; the operand is its [`Origin`](crate::Origin).
     Spawn = 2, 2;
-    /// A task ended. As `Spawn`, with the [`Outcome`](crate::Outcome) in place of the
-    /// [`Flavour`](crate::Flavour).
+    /// A task ended. Value and operand are as for `Spawn`, with an [`Outcome`](crate::Outcome) in
+    /// place of the [`Flavour`](crate::Flavour).
     Complete = 3, 2;
     /// A poll began. The value is the task.
     PollStart = 4, 1;
@@ -77,7 +77,7 @@ kinds! {
     PollEnd = 5, 1;
     /// A task was woken and queued. The value is the task.
     Wake = 6, 1;
-    /// A task was woken that is queued already, runs, or has ended. The value is the task.
+    /// A wake had no effect: the task is queued, runs, or has ended. The value is the task.
     WakeAgain = 7, 1;
     /// A task was cancelled. The value is the task.
     Cancel = 8, 1;
@@ -94,24 +94,25 @@ kinds! {
     Enter = 13, 1;
     /// The worker is handed off to another thread, because a poll blocks. The value is the worker.
     HandOff = 14, 1;
-    /// A descriptor is ready, and the wakes up to `TurnEnd` or to another event of the turn are
-    /// caused by it. The value is the descriptor (32 bits) and its [`Ready`](crate::Ready) bits;
-    /// the operand is 0 or the identifier of a string that describes the socket.
+    /// A descriptor is ready. It is the cause of the wakes up to `TurnEnd` or the next event of the
+    /// turn. The value is the descriptor (32 bits) and its [`Ready`](crate::Ready) bits; the
+    /// operand is 0 or the identifier of a string that describes the socket.
     Io = 15, 2;
-    /// A timer is due, and the wakes up to `TurnEnd` are caused by it. The value is how late it is,
+    /// A timer is due. It is the cause of the wakes up to `TurnEnd`. The value is how late it is,
     /// in nanoseconds.
     Timer = 16, 1;
     /// The turn of the timers or of the driver is over. The value is 0.
     TurnEnd = 17, 1;
     /// A mark of the user. The value is the identifier of its name, the operand a number.
     Mark = 18, 2;
-    /// A span of the user begins, in the task that is polled. As `Mark`.
+    /// A span of the user begins in the task that is polled. Value and operand are as for `Mark`.
     SpanStart = 19, 2;
-    /// The latest open span of this name ends, in the task that is polled. As `Mark`.
+    /// The latest open span of this name ends in the task that is polled. Value and operand are as
+    /// for `Mark`.
     SpanEnd = 20, 2;
     /// A task has a name. The value is the task, the operand the identifier of a string.
     Name = 21, 2;
-    /// A task begins to wait. The value is the task, the operand says for what: see
+    /// A task begins to wait. The value is the task, the operand what it waits for: a
     /// [`WaitFor`](crate::WaitFor).
     Wait = 22, 2;
     /// The await stack of a task was captured, in its latest poll. The value is the task, the
@@ -125,7 +126,8 @@ kinds! {
     Dropped = 26, 1;
 }
 
-/// The number of words of each kind, by code, as a file states it. 0 stands for "no such kind".
+/// The number of words of an event of each kind, by code, as a file states it. 0 means that the
+/// kind does not exist.
 #[must_use]
 pub const fn words_per_kind() -> [u8; 32] {
     let mut table = [0; 32];
@@ -280,7 +282,8 @@ mod tests {
     fn a_long_gap_is_a_word_of_its_own_and_rounding_does_not_add_up() {
         let mut encoder = Encoder::new(1_000);
         let mut units = 1_000 >> UNIT_SHIFT;
-        // 100 ticks are 1 unit or 2, and the sum stays within one unit of the exact time.
+        // 100 ticks count as one unit or as two, and the sum stays within one unit of the exact
+        // time.
         for step in 1..=1_000 {
             let words = encoder.stamped(1_000 + step * 100, Event::park());
             units += EventWord::from_bits(words.as_slice()[0]).delta();

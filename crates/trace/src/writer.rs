@@ -13,7 +13,7 @@ pub(crate) const MAGIC: [u8; 8] = *b"\x89RVTRC\r\n";
 /// The major version. A reader refuses a newer one.
 pub const MAJOR: u16 = 1;
 
-/// The minor version. A reader of an older minor version skips what it does not know.
+/// The minor version. A reader that knows an older one skips what it does not know.
 pub const MINOR: u16 = 0;
 
 pub(crate) const FILE_HEAD_LEN: usize = 16;
@@ -76,7 +76,7 @@ pub struct FutureType {
     pub size: u32,
 }
 
-/// A program or library in memory, which is needed to name addresses.
+/// A program or library in memory. It is needed to translate addresses into names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Module {
     /// Its first address.
@@ -163,7 +163,7 @@ pub(crate) const DROP_LEN: u32 = 16;
 /// Writes a file. Sections may come in any order and several times, so a recorder can append names
 /// as they occur. If an identifier is written twice, the last entry counts.
 ///
-/// Nothing is buffered: give it a `BufWriter` if the sections are small.
+/// It does not buffer: pass a `BufWriter` if the sections are small.
 #[derive(Debug)]
 pub struct FileWriter<W> {
     output: W,
@@ -175,7 +175,7 @@ impl<W: Write> FileWriter<W> {
     ///
     /// # Errors
     ///
-    /// Fails if the output does.
+    /// Fails if the output fails.
     pub fn new(output: W, meta: &Meta) -> io::Result<FileWriter<W>> {
         let mut writer = FileWriter { output, payload: Vec::new() };
         let mut head = MAGIC.to_vec();
@@ -198,7 +198,7 @@ impl<W: Write> FileWriter<W> {
     ///
     /// # Errors
     ///
-    /// Fails if the output does.
+    /// Fails if the output fails.
     pub fn strings(&mut self, strings: &[(u32, &str)]) -> io::Result<()> {
         self.count(strings.len());
         for (id, text) in strings {
@@ -212,7 +212,7 @@ impl<W: Write> FileWriter<W> {
     ///
     /// # Errors
     ///
-    /// Fails if the output does.
+    /// Fails if the output fails.
     pub fn places(&mut self, places: &[SourcePlace]) -> io::Result<()> {
         self.table(PLACE_LEN, places.len());
         for place in places {
@@ -225,7 +225,7 @@ impl<W: Write> FileWriter<W> {
     ///
     /// # Errors
     ///
-    /// Fails if the output does.
+    /// Fails if the output fails.
     pub fn types(&mut self, types: &[FutureType]) -> io::Result<()> {
         self.table(TYPE_LEN, types.len());
         for future in types {
@@ -238,7 +238,7 @@ impl<W: Write> FileWriter<W> {
     ///
     /// # Errors
     ///
-    /// Fails if the output does.
+    /// Fails if the output fails.
     pub fn modules(&mut self, modules: &[Module]) -> io::Result<()> {
         self.count(modules.len());
         for module in modules {
@@ -254,7 +254,7 @@ impl<W: Write> FileWriter<W> {
     ///
     /// # Errors
     ///
-    /// Fails if the output does.
+    /// Fails if the output fails.
     pub fn stacks(&mut self, stacks: &[(u32, &[Frame])]) -> io::Result<()> {
         self.table(FRAME_LEN, stacks.len());
         for (id, frames) in stacks {
@@ -272,7 +272,7 @@ impl<W: Write> FileWriter<W> {
     ///
     /// # Errors
     ///
-    /// Fails if the output does.
+    /// Fails if the output fails.
     pub fn live(&mut self, tick: u64, tasks: &[LiveRecord]) -> io::Result<()> {
         self.u64(tick);
         self.table(LIVE_LEN, tasks.len());
@@ -292,7 +292,7 @@ impl<W: Write> FileWriter<W> {
     ///
     /// # Errors
     ///
-    /// Fails if the output does.
+    /// Fails if the output fails.
     pub fn chunk(&mut self, words: &[u64]) -> io::Result<()> {
         let len = crate::chunk::ChunkHead::parse(words).map_or(0, |(_, len)| len);
         let len = usize::try_from(len).unwrap_or(usize::MAX);
@@ -305,7 +305,7 @@ impl<W: Write> FileWriter<W> {
     ///
     /// # Errors
     ///
-    /// Fails if the output does.
+    /// Fails if the output fails.
     pub fn drops(&mut self, drops: &[(u32, u64)]) -> io::Result<()> {
         self.table(DROP_LEN, drops.len());
         for (thread, count) in drops {
@@ -320,7 +320,7 @@ impl<W: Write> FileWriter<W> {
     ///
     /// # Errors
     ///
-    /// Fails if the output does.
+    /// Fails if the output fails.
     pub fn finish(mut self, end: Moment) -> io::Result<W> {
         self.moment(end);
         self.section(tag::END)?;
@@ -328,7 +328,7 @@ impl<W: Write> FileWriter<W> {
         Ok(self.output)
     }
 
-    /// Writes what `payload` holds as a section.
+    /// Writes a section with the contents of `payload`.
     fn section(&mut self, tag: [u8; 4]) -> io::Result<()> {
         let mut head = [0; SECTION_HEAD_LEN];
         head[..4].copy_from_slice(&MARKER);

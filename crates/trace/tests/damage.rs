@@ -1,4 +1,4 @@
-//! What the reader makes of files that are cut off, damaged, foreign or newer.
+//! Reading files that are cut off, damaged, newer, or not traces.
 
 use reveille_watchdog as _;
 
@@ -10,7 +10,7 @@ use reveille_trace::{
 };
 use synthetic::{Size, program};
 
-/// Reads a file, and checks that what came of it is no larger than the file allows.
+/// Reads a file, and checks that the trace is no larger than the file allows.
 fn read(file: &[u8]) -> Result<Trace, OpenError> {
     let trace = Trace::read(file)?;
     // An event is at least 8 bytes, a live task at least 56.
@@ -64,7 +64,7 @@ fn changed_bits_cost_a_section_and_no_more() {
         match read(&damaged) {
             Ok(trace) => {
                 assert!(trace.events <= whole.events);
-                // What is wrong is never shown as right.
+                // Damaged data never appear as valid ones.
                 let is_same = trace.polls == whole.polls
                     && trace.wakes == whole.wakes
                     && trace.waits == whole.waits
@@ -79,7 +79,7 @@ fn changed_bits_cost_a_section_and_no_more() {
     }
 }
 
-/// The checksums hold, so nothing but the reader's own checks stands between it and the contents.
+/// The checksums are valid, so only the reader's own checks protect it from the contents.
 #[test]
 fn nonsense_with_correct_checksums_is_read_without_a_panic() {
     let mut random = 0x2545_f491_4f6c_dd1d_u64;
@@ -104,7 +104,7 @@ fn nonsense_with_correct_checksums_is_read_without_a_panic() {
             };
             let len = next() % 300;
             let mut words = head.words(len).to_vec();
-            // Few different tasks and known kinds, so that the events have to do with each other.
+            // Few different tasks and only known kinds, so that the events relate to each other.
             words.extend((0..len).map(|_| {
                 let kind = 1 + next() % 26;
                 (kind << 59) | ((next() % 3) << 44) | (next() % 4) | ((next() % 50 / 49) << 40)

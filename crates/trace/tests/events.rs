@@ -1,4 +1,4 @@
-//! What events mean by their surroundings: stamps, causes, nesting, and the edges of a trace.
+//! What events mean in their context: stamps, causes, nesting, and the start and end of a trace.
 
 use reveille_watchdog as _;
 
@@ -118,7 +118,7 @@ fn the_poll_the_descriptor_the_timer_or_the_thread_is_the_cause() {
     assert_eq!(trace.wakes[3].kind, WakeKind::Cancel);
 }
 
-/// `block_on` inside a poll: the inner poll is the cause, and the thread is busy once.
+/// `block_on` inside a poll: the inner poll is the cause, and the time of the thread counts once.
 #[test]
 fn polls_nest() {
     let lines = [
@@ -138,7 +138,8 @@ fn polls_nest() {
     assert_eq!(causes, [Cause::Task(1), Cause::Task(0)]);
 }
 
-/// A thread has no such depth of polls. A file that says so is read in time and memory.
+/// No thread nests polls that deeply. A file that claims so takes neither much time nor much
+/// memory.
 #[test]
 fn polls_without_an_end_do_not_pile_up() {
     let key = |number: u64| TaskKey::from_value(number + 1);
@@ -157,7 +158,7 @@ fn polls_without_an_end_do_not_pile_up() {
     assert_eq!(known, 64, "only the innermost have an end");
 }
 
-/// The poll that blocks is the one to see, and it never records its end.
+/// The poll that blocks must be in the trace, although it never records its end.
 #[test]
 fn a_poll_that_goes_on_lasts_to_the_end_of_the_trace() {
     let lines = [at(0, spawn(A)), at(640, Event::poll_start(A))];
@@ -169,7 +170,7 @@ fn a_poll_that_goes_on_lasts_to_the_end_of_the_trace() {
     assert_eq!((trace.threads[0].busy, trace.threads[1].parked), (4_999_360, 5_000_000));
 }
 
-/// A thread goes on in its next chunk; what was open when chunks are missing is not known.
+/// A thread continues in its next chunk. If chunks are missing, it is unknown what was open.
 #[test]
 fn a_poll_goes_on_in_the_next_chunk_and_not_after_a_missing_one() {
     let first = chunk(0, 1, TaskKey::NONE, &[at(0, Event::poll_start(A))]);
@@ -211,7 +212,8 @@ fn a_task_that_is_woken_in_its_poll_is_queued_and_does_not_wait() {
     assert_eq!((trace.tasks[0].queued, trace.tasks[0].waited), (57_600, 0));
 }
 
-/// A wake without effect in a poll beside it may have been before this poll, and then says nothing.
+/// A wake without effect, in a poll on another thread, may have come before this poll. Then it
+/// proves nothing.
 #[test]
 fn a_wake_that_may_have_been_before_the_poll_does_not_queue_the_task() {
     let own = [
@@ -234,7 +236,7 @@ fn a_wake_that_may_have_been_before_the_poll_does_not_queue_the_task() {
     assert_eq!(wait.wake, NO_INDEX);
 }
 
-/// Another thread takes over the worker of one that blocks.
+/// Another thread takes over the worker of a thread that blocks.
 #[test]
 fn a_worker_is_handed_off() {
     let worker = WorkerId { runtime: 0, index: 0 };
@@ -245,7 +247,8 @@ fn a_worker_is_handed_off() {
     assert_eq!(trace.threads[1].workers.last().unwrap().1, Some(worker));
 }
 
-/// The events of a task were overwritten: the snapshot still says what and where it is.
+/// The events of a task were overwritten. The snapshot still says what the task is and where it was
+/// spawned.
 #[test]
 fn a_snapshot_names_tasks_without_events() {
     let mut file = writer();

@@ -1,4 +1,4 @@
-//! What the reader makes of whole files.
+//! Reading complete files.
 
 use reveille_watchdog as _;
 
@@ -54,7 +54,7 @@ fn names_places_and_parents_come_with_the_tasks() {
     assert_eq!(tasks as usize, trace.tasks.len());
 }
 
-/// An address is used again: its polls belong to the task that lives then.
+/// An address is used again. Each poll belongs to the task that had the address at that time.
 #[test]
 fn each_poll_lies_within_the_life_of_its_task() {
     let (trace, _) = middle();
@@ -101,7 +101,7 @@ fn the_surroundings_of_a_wake_are_its_cause() {
     assert!(causes.iter().all(|count| *count > 100), "{causes:?}");
 }
 
-/// Every moment of a task's life is in a poll, in the queue or in a wait.
+/// At every moment of its life a task is polled, queued or waiting.
 #[test]
 fn polls_queues_and_waits_fill_the_life_of_a_task() {
     let (trace, _) = middle();

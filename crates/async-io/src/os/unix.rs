@@ -1,4 +1,4 @@
-//! What exists on Unix only.
+//! Items that exist on Unix only.
 //!
 //! # Examples
 //!
@@ -8,12 +8,12 @@
 
 use std::os::fd::BorrowedFd;
 
-/// Returns `None`: there is no one descriptor that stands for reveille's driver, because each
-/// thread that runs tasks has an event queue of its own.
+/// Returns `None`: no single descriptor represents reveille's driver, because each thread that runs
+/// tasks has an event queue of its own.
 ///
 /// async-io returns its epoll or kqueue descriptor here, for event loops that want to turn its
-/// reactor. reveille needs nobody to turn it: its own threads wait for what no thread of the
-/// program waits for.
+/// reactor. reveille does not need that: its own threads turn the queues that no thread of the
+/// program turns.
 ///
 /// # Examples
 ///

@@ -29,12 +29,11 @@ mod client {
 
     use crate::HyperIo;
 
-    /// A connector for hyper-util's client to one Unix domain socket, whatever the host of the URI
-    /// is.
+    /// Connects hyper-util's client to one Unix domain socket. The host in the URI is ignored.
     ///
     /// # Errors
     ///
-    /// A connection that fails names the path, as those of `UnixStream::connect` do.
+    /// The error of a connection names the path, as that of `UnixStream::connect` does.
     ///
     /// # Examples
     ///
@@ -59,7 +58,7 @@ mod client {
     }
 
     impl UnixConnector {
-        /// A connector to the socket at `path`. Nothing is opened yet.
+        /// Makes a connector to the socket at `path`. It opens nothing yet.
         ///
         /// # Examples
         ///

@@ -24,7 +24,7 @@ use crate::{HyperIo, ReveilleExecutor};
 /// An error of any type.
 pub(super) type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// What all connections of a server share.
+/// The state that all connections of a server share.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) builder: auto::Builder<ReveilleExecutor>,
@@ -80,8 +80,8 @@ where
             drain = None;
             connection.as_mut().graceful_shutdown();
         }
-        // hyper's own limit for headers begins when the version of HTTP is known, and there is no
-        // such limit for HTTP/2.
+        // hyper's own limit for headers starts when the version of HTTP is known, and does not
+        // exist for HTTP/2.
         if let Some(sleep) = &mut limit {
             if has_begun.load(Ordering::Relaxed) {
                 limit = None;
@@ -98,7 +98,7 @@ where
     }
 }
 
-/// Waits for the stream, but not longer than for a request, nor when the server ends.
+/// Waits for the stream until the time limit for the first request has passed or the server ends.
 async fn open<I>(
     shared: &Shared,
     opening: impl Future<Output = io::Result<I>> + Send,

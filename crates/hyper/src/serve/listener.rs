@@ -54,16 +54,16 @@ pub trait Listener: Send + 'static {
     /// The address of a peer.
     type Addr: Send;
 
-    /// What has to be done before the stream is there, such as a TLS handshake. It runs in the task
-    /// of the connection, under the time limit for headers.
+    /// The future that completes the connection, such as a TLS handshake. It runs in the task of
+    /// the connection, under the time limit for headers.
     type Opening: Future<Output = io::Result<Self::Io>> + Send + 'static;
 
     /// Waits for a connection.
     ///
     /// # Errors
     ///
-    /// An error does not end the server: it is logged, and this is called again. After two errors
-    /// within 10 ms there is a pause of 50 ms, so the server does not spin.
+    /// An error does not end the server: it is logged, and this method is called again. If two
+    /// errors come within 10 ms, the server first waits for 50 ms, so that it does not spin.
     ///
     /// # Cancel safety
     ///
@@ -92,7 +92,7 @@ impl Listener for TcpListener {
 
     async fn accept(&mut self) -> io::Result<(Self::Opening, SocketAddr)> {
         let (stream, address) = TcpListener::accept(self).await?;
-        // Otherwise the second small write of a response may wait for an acknowledgement.
+        // Without this, the second small write of a response may wait for an acknowledgement.
         let opening = stream.set_nodelay(true).map(|()| stream);
         Ok((future::ready(opening), address))
     }

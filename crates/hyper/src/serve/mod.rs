@@ -1,5 +1,5 @@
-//! A server for hyper's services: accepts connections, serves each in a task of its own, and ends
-//! without cutting requests.
+//! A server for hyper's services: accepts connections, serves each in its own task, and completes
+//! running requests before it ends.
 
 use std::fmt;
 use std::future::{Future, IntoFuture, poll_fn};
@@ -32,10 +32,10 @@ const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// The default grace time, which is that of common process managers.
 const GRACE_TIME: Duration = Duration::from_secs(30);
 
-/// Two errors of `accept` within this time are followed by a pause.
+/// If two errors of `accept` come within this time, the server pauses.
 const ERROR_INTERVAL: Duration = Duration::from_millis(10);
 
-/// How long the pause is. reveille's own listeners wait as long when descriptors run out.
+/// The length of that pause. reveille's own listeners wait as long when descriptors run out.
 const ERROR_PAUSE: Duration = Duration::from_millis(50);
 
 /// Errors of `accept` are logged at most this often.
@@ -146,15 +146,14 @@ where
 ///
 /// # Errors
 ///
-/// Nothing ends the server but its [shutdown](Serve::with_graceful_shutdown). What happens to a
-/// connection is logged with the crate `log`, at the level `debug` if it concerns the peer only.
-/// Errors of `accept`, for example when no descriptor is left, are logged as warnings at most once
-/// a second, and accepting goes on. A service that panics ends its connection, for HTTP/2 its
-/// stream.
+/// Only its [shutdown](Serve::with_graceful_shutdown) ends the server. Errors of a connection are
+/// logged with the crate `log`, at the level `debug` if they concern the peer only. Errors of
+/// `accept`, for example when no descriptor is left, are logged as warnings at most once a second,
+/// and accepting goes on. If a service panics, its connection ends; with HTTP/2, only its stream.
 ///
 /// # Cancel safety
 ///
-/// If the future is dropped, all connections are closed where they are.
+/// If the future is dropped, all connections are closed at once, even during a request.
 ///
 /// # Examples
 ///
@@ -190,12 +189,12 @@ pub struct Serve<L, M> {
 }
 
 impl<L, M> Serve<L, M> {
-    /// Sets a future whose end ends the server.
+    /// Sets a future that ends the server when it completes.
     ///
-    /// Then the listener is closed, idle connections are closed, and requests that have begun are
-    /// answered, each as the last one of its connection. Connections that are not done after the
-    /// [grace time](Serve::grace_time) are closed. An upgraded connection is the program's, and is
-    /// not waited for.
+    /// The server then closes the listener and idle connections. It answers requests that have
+    /// begun, each as the last one of its connection. Connections that have not finished after the
+    /// [grace time](Serve::grace_time) are closed. The server does not wait for upgraded
+    /// connections, which belong to the program.
     ///
     /// # Examples
     ///
@@ -245,8 +244,9 @@ impl<L, M> Serve<L, M> {
         self
     }
 
-    /// Sets how long the head of an HTTP/1 request may take, the wait for the first byte included,
-    /// so it also limits how long a connection stays idle. Default: 30 seconds. `None` is no limit.
+    /// Sets how long the head of an HTTP/1 request may take. That includes the wait for the first
+    /// byte, so it also limits how long a connection stays idle. Default: 30 seconds. `None` means
+    /// no limit.
     ///
     /// The same limit applies to the handshake of a [`Listener`] and to the time until the first
     /// request of a connection, also with HTTP/2.
@@ -367,7 +367,7 @@ where
                 Some(Err(error)) => errors.note(&error),
             }
         }
-        // New connections are refused, and not left in a queue that no one reads.
+        // New connections are refused. Otherwise they would wait in a queue that nothing reads.
         drop(self.listener);
         shared.drain.cancel();
         connections.finish(self.grace_time).await
@@ -474,7 +474,7 @@ impl Connections {
         self.tasks.spawn(connection);
     }
 
-    /// Waits until one more connection may be served. Removes those that have ended.
+    /// Waits until another connection may be served. Removes the tasks of those that have ended.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
             log_panic(ended);
@@ -511,7 +511,7 @@ fn log_panic(ended: Result<(), JoinError>) {
 
 /// Logs errors of `accept`, and slows them down.
 struct AcceptErrors {
-    /// Ends when the next error is no longer close to the last one.
+    /// Ends when the next error no longer counts as close to the last one.
     recent: Sleep,
     pause: Option<Sleep>,
     /// Ends when the next error may be logged.

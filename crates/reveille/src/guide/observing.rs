@@ -1,14 +1,14 @@
-//! Guide: what is my program doing?
+//! Guide: what is a program doing that does not answer?
 //!
-//! Your program has stopped answering. It uses no processor, prints nothing, and a debugger shows
-//! threads that are parked. This page begins there and ends with the cause. It contains no items.
+//! Your program has stopped answering. It uses no processor time, prints nothing, and a debugger
+//! shows parked threads. This page shows how to find the cause. It contains no items.
 //!
 //! # Ask it
 //!
-//! Start the program with `REVEILLE_DUMP=1`, or build its runtime with
-//! [`Builder::dump_on_signal`]. When it is stuck, send it `SIGQUIT`: Ctrl-\ in its terminal, or
-//! `kill -QUIT`. It prints where each task waits, and goes on. This also works while every worker
-//! is blocked.
+//! Start the program with `REVEILLE_DUMP=1`, or build its runtime with [`Builder::dump_on_signal`].
+//! When the program is stuck, send it `SIGQUIT` (press Ctrl-\ in its terminal, or use `kill
+//! -QUIT`). It prints where each task waits, and goes on. This also works while every worker is
+//! blocked.
 //!
 //! The example `stuck` of the repository is such a program. It prints
 //!
@@ -37,9 +37,9 @@
 //! The first line counts the tasks. A line for each runtime follows. If nothing in the process can
 //! go on, a paragraph says so, and another one for tasks that await each other in a circle.
 //!
-//! Then comes an entry for each task. Tasks with the same state, place and stack share one, with
-//! their number: 100,000 idle connections are a few lines. A task that another one awaits stands
-//! below it. An entry says
+//! Then comes an entry for each task. Tasks with the same state, place and stack share an entry
+//! with their number, so 100,000 idle connections take a few lines. A task that another task awaits
+//! is listed below it. An entry says
 //!
 //! * what it is: a task, a local task, the future of a `block_on`, a blocking closure;
 //! * its name, if it has one ([`task::Builder::name`]), and where it was spawned;
@@ -49,19 +49,19 @@
 //! * `in`, the future of a library that waits, and `at`, your functions from there outwards, with
 //!   the line of each `.await`.
 //!
-//! Two tasks wait for a lock in the same line of `transfer`. The line before, `from.lock().await`,
-//! says why: each holds the lock that the other one wants. Lock in the same order everywhere, and
-//! both go on.
+//! Two tasks wait for a lock in the same line of `transfer`. The line before it,
+//! `from.lock().await`, shows why: each of them holds the lock that the other one waits for. If all
+//! code takes the locks in the same order, this cannot happen.
 //!
 //! # The usual causes
 //!
 //! | what the dump shows | what it means |
 //! |---|---|
-//! | several tasks in `Lock`, none of which is in the code that would unlock | a lock is held across an `.await` that waits for one of them |
+//! | several tasks in `Lock`, none of which is in the code that would unlock | one of them holds the lock across an `.await` that waits for another one |
 //! | a task in `Send` and the receiving task in `Send` of another channel | two bounded channels that are full in both directions |
 //! | a task that *runs* for seconds | its poll blocks or computes; see [Long polls](#long-polls) |
 //! | blocking closures that are queued, and others that run for long | the blocking pool is full; see [`Builder::max_blocking_threads`] |
-//! | `its poll left no waker` | a future returned `Pending` and gave the waker to no one, as [`pending`](crate::future::pending) does |
+//! | `its poll left no waker` | a future returned `Pending` and stored the waker nowhere, as [`pending`](crate::future::pending) does |
 //! | all wait for sockets | the program is fine; the other side is silent |
 //!
 //! # In code
@@ -98,9 +98,9 @@
 //!
 //! # Long polls
 //!
-//! In a debug build, and wherever you set [`Builder::on_lint`], reveille reports polls that last,
+//! In a debug build, and wherever you set [`Builder::on_lint`], reveille reports long polls,
 //! workers that are taken over, `block_on` inside tasks, tasks of more than 16 KiB, and a full
-//! blocking pool: once for each place, through the crate `log`. See [`LintKind`].
+//! blocking pool. It reports each place once, through the crate `log`. See [`LintKind`].
 //!
 //! # Function names and lines
 //!
@@ -111,8 +111,8 @@
 //! debug = "limited"
 //! ```
 //!
-//! The program gets larger on disk, not slower. Without it the dump lacks lines and the functions
-//! that were inlined, and says so.
+//! The program gets larger on disk, but not slower. Without debug information the dump lacks lines
+//! and inlined functions, and says so.
 //!
 //! [`Builder::dump_on_signal`]: crate::runtime::Builder::dump_on_signal
 //! [`Builder::max_blocking_threads`]: crate::runtime::Builder::max_blocking_threads

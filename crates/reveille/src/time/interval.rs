@@ -1,4 +1,4 @@
-//! Ticks at a fixed period, and what happens to ticks that are missed.
+//! Ticks at a fixed period, and the policies for missed ticks.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -9,8 +9,8 @@ use reveille_runtime::time::{Sleep, now};
 
 use crate::stream::{FusedStream, Stream};
 
-/// A tick that is taken at most this late is not missed. It is longer than timers are usually late,
-/// and the same as in tokio.
+/// A tick that is taken at most this late does not count as missed. Timers are usually less late.
+/// The value is tokio's.
 const TOLERANCE: Duration = Duration::from_millis(5);
 
 /// Creates ticks that are `period` apart. The first tick is ready at once.
@@ -88,14 +88,13 @@ pub fn interval_at(start: Instant, period: Duration) -> Interval {
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MissedTickBehavior {
-    /// Returns the missed ticks at once, one after the other, so that the number of ticks stays
-    /// right. The default.
+    /// Returns the missed ticks at once, one after the other, so that no tick is left out. The
+    /// default.
     #[default]
     Burst,
     /// Waits a whole period after the late tick. All later ticks shift with it.
     Delay,
-    /// Leaves the missed ticks out. The next tick is the first on the original schedule that is not
-    /// past.
+    /// Skips the missed ticks. The next tick is the next one of the original schedule.
     Skip,
 }
 
@@ -115,11 +114,11 @@ impl MissedTickBehavior {
     }
 }
 
-/// What is left of `duration` after whole periods.
+/// The remainder of `duration` after whole periods.
 fn remainder(duration: Duration, period: Duration) -> Duration {
     const SECOND: u128 = 1_000_000_000;
     let ns = duration.as_nanos() % period.as_nanos();
-    // Both fit: the remainder is not above `duration`.
+    // Neither part is too large: the remainder is at most `duration`.
     Duration::new((ns / SECOND) as u64, (ns % SECOND) as u32)
 }
 
@@ -184,7 +183,7 @@ impl Interval {
     pub fn poll_tick(&mut self, cx: &mut Context<'_>) -> Poll<Instant> {
         ready!(Pin::new(&mut self.sleep).poll(cx));
         let now = now();
-        // A sleep that ends has a deadline.
+        // Only a sleep with a deadline completes.
         let due = self.due.unwrap_or(now);
         self.set(self.behavior.next(due, now, self.period));
         Poll::Ready(due)
@@ -334,7 +333,8 @@ impl FusedStream for Interval {}
 mod tests {
     use super::*;
 
-    /// When ticks are taken that are asked for at these times, in milliseconds.
+    /// The times at which ticks are taken, if they are requested at the times `asked`, in
+    /// milliseconds.
     fn taken(behavior: MissedTickBehavior, asked: &[u64]) -> Vec<u128> {
         let start = now();
         let ms = Duration::from_millis;

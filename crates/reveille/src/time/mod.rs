@@ -1,8 +1,8 @@
 //! Time: sleeps, limits and ticks.
 //!
-//! The functions of this module are where users of tokio look for them. Some are also where
-//! async-std has them: `sleep` in [`task`](crate::task), `timeout` in [`future`](crate::future). A
-//! duration that is too long for the clock, such as [`Duration::MAX`], never ends.
+//! The functions have the paths that they have in tokio. Some also have those of async-std: `sleep`
+//! in [`task`](crate::task), `timeout` in [`future`](crate::future). A duration that is too long
+//! for the clock, such as [`Duration::MAX`], never ends.
 //!
 //! | to | use |
 //! |---|---|

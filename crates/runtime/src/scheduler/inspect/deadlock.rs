@@ -1,12 +1,12 @@
 //! Tests that stand still fail with a dump.
 //!
 //! While tests run, a thread checks four times a second whether the process is quiet (`quiet.rs`).
-//! If it has been for the whole limit, without progress and without use of the processors, only a
-//! thread that the runtimes do not know could help, such as one of `std::thread::spawn`. It has
-//! slept all that time, too, or waited for the system. Then each test that waits panics with the
-//! dump.
+//! If the process has been quiet for the whole limit, without progress and without use of the
+//! processors, only a thread that the runtimes do not know could wake a task, such as one of
+//! `std::thread::spawn`. But such a thread has slept all that time as well. So each test that waits
+//! panics with the dump.
 //!
-//! The same thread serves the lint for programs, while a runtime has a hook for lints.
+//! The same thread serves the lint for programs while a runtime has a hook for lints.
 //!
 //! Rejected: a check at the last park. A worker parks a thousand times a second, and a thread of
 //! the program may be about to wake it.
@@ -42,7 +42,7 @@ const THREAD_NAME: &str = "reveille-deadlock";
 #[derive(Default)]
 struct Test {
     waker: Mutex<Option<Waker>>,
-    /// What it has to panic with.
+    /// The text that it has to panic with.
     verdict: Mutex<Option<Arc<str>>>,
 }
 
@@ -53,11 +53,12 @@ struct Tests {
 
 static TESTS: Mutex<Tests> = Mutex::new(Tests { running: Vec::new(), is_watched: false });
 
-/// Polls `future`, a test, and panics with a dump if the process stands still meanwhile.
+/// Polls `future`, the body of a test, and panics with a dump if the process stands still
+/// meanwhile.
 ///
 /// # Panics
 ///
-/// Panics when it does, and when `future` does.
+/// Panics if the process stands still, and if `future` panics.
 pub async fn fail_on_deadlock<F: Future>(future: F) -> F::Output {
     let test = config::deadlock_limit().map(Test::begin);
     let mut future = pin!(future);
@@ -71,7 +72,7 @@ pub async fn fail_on_deadlock<F: Future>(future: F) -> F::Output {
 }
 
 impl Test {
-    /// Enters a test, and starts the watch if it does not run.
+    /// Enters a test, and starts the watch unless it runs.
     fn begin(limit: Duration) -> Arc<Test> {
         let test = Arc::new(Test::default());
         TESTS.lock().running.push(Arc::downgrade(&test));
@@ -110,12 +111,12 @@ fn start_watch(limit: Duration) {
         body: Box::new(move || watch(limit)),
     };
     if system_spawner()(spec).is_err() {
-        // Without a thread tests that stand still hang. The next test tries again.
+        // Without the thread, tests that stand still hang. The next test tries again.
         TESTS.lock().is_watched = false;
     }
 }
 
-/// The life of the watch's thread: it ends when no test runs and no hook for lints is set.
+/// The main function of the watch's thread. It ends when no test runs and no hook for lints is set.
 fn watch(limit: Duration) {
     let mut stretch: Option<Stretch> = None;
     loop {
@@ -140,7 +141,7 @@ fn watch(limit: Duration) {
     }
 }
 
-/// A time in which the process stood still.
+/// A period in which the process stood still.
 struct Stretch {
     since: Instant,
     progress: (u64, usize),
@@ -170,7 +171,7 @@ impl Stretch {
     }
 }
 
-/// Has each test that waits panic with a dump.
+/// Makes each test that waits panic with a dump.
 fn fail(tests: Vec<Arc<Test>>, limit: Duration) {
     let seconds = limit.as_secs();
     lint::report(LintKind::Quiescent, None, || format!("for {seconds} s\n{}", dump()));

@@ -1,4 +1,4 @@
-//! The value that a dump is.
+//! The value that a dump returns.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::Location;
@@ -70,12 +70,12 @@ pub struct TaskDump {
     pub state: TaskState,
     /// The thread that it belongs to, or that polls it, if that is known.
     pub thread: Option<String>,
-    /// For how long it has been doing that, if that is known.
+    /// How long it has done that, if that is known.
     pub since: Option<Duration>,
     /// What it waits for, as far as the futures say.
     pub waits: Vec<WaitFor>,
     pub(crate) stacks: Vec<u32>,
-    /// The stacks and waits are known.
+    /// Its stacks and waits are known.
     pub(crate) is_probed: bool,
     /// The probe left a waker.
     pub(crate) has_waker: bool,
@@ -148,9 +148,9 @@ impl TaskDump {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RuntimeDump {
-    /// What its worker threads are called.
+    /// The name of its worker threads.
     pub thread_name: Arc<str>,
-    /// Its numbers.
+    /// Its metrics.
     pub metrics: Metrics,
 }
 
@@ -178,8 +178,8 @@ impl Dump {
         dump
     }
 
-    /// The folder that the compiler ran in. The debug information has it before each path of the
-    /// program, and the places where tasks are spawned have not.
+    /// The folder in which the compiler ran. In the debug information each path of the program
+    /// begins with it; in the places where tasks are spawned none does.
     fn find_source_root(&self) -> Option<String> {
         let files: HashSet<&str> =
             self.tasks.iter().filter_map(|task| Some(task.spawned_at?.file())).collect();
@@ -194,21 +194,22 @@ impl Dump {
         })
     }
 
-    /// The place of a frame, in a path such as that of a task's.
+    /// The place of a frame, with a path of the same form as that of a task.
     pub(super) fn place_of<'a>(&self, frame: &'a Frame) -> Option<&'a str> {
         let place = frame.place.as_deref()?;
         let root = self.source_root.as_deref();
         Some(root.and_then(|root| place.strip_prefix(root)).unwrap_or(place))
     }
 
-    /// The tasks, in no order.
+    /// The tasks, in no particular order.
     #[must_use]
     pub fn tasks(&self) -> &[TaskDump] {
         &self.tasks
     }
 
     /// The stacks of the awaits of `task`, one for each waker that it has left, innermost function
-    /// first. They hold every function between the task and the waker, also those of libraries.
+    /// first. They contain every function between the task and the waker, including those of
+    /// libraries.
     pub fn stacks<'a>(&'a self, task: &'a TaskDump) -> impl Iterator<Item = &'a [Frame]> {
         task.stacks
             .iter()
@@ -244,13 +245,13 @@ impl Dump {
         self.took
     }
 
-    /// What this dump cannot show and why, a sentence each.
+    /// What this dump cannot show and why, one sentence each.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
     }
 
-    /// What the program was built without.
+    /// The debug information that the program was built without.
     fn missing(&self) -> Option<String> {
         let captured = self.tasks.iter().any(|task| !task.stacks.is_empty());
         let is_named = self.stacks.iter().any(|stack| !stack.is_empty());

@@ -1,4 +1,4 @@
-//! The part of a dump that other threads answer: their local tasks, and what they poll in
+//! The part of a dump that comes from other threads: their local tasks, and the futures of their
 //! `block_on`.
 
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::scheduler::local::visit::{self, LocalThread};
 use crate::timer::clock::system_clock;
 use crate::waits::TaskState;
 
-/// How long a thread has for its first answer. One that is in a poll gives none.
+/// How long to wait for the first answer of a thread. A thread that is in a poll gives no answer.
 const ANSWER_LIMIT: Duration = Duration::from_millis(100);
 
 /// How long a thread may take for one task.
@@ -25,12 +25,12 @@ const TASK_LIMIT: Duration = Duration::from_secs(1);
 /// How often the dump checks for answers.
 const CHECK_INTERVAL: Duration = Duration::from_millis(2);
 
-/// What one thread has answered.
+/// The answer of one thread.
 struct Answer {
     stacks: Arc<Mutex<StackTable>>,
     thread: String,
     tasks: Mutex<Vec<TaskDump>>,
-    /// Changes with each step.
+    /// Changes with each step of the thread.
     steps: AtomicU32,
     is_given_up: AtomicBool,
 }
@@ -84,7 +84,7 @@ struct Asked {
     since: Instant,
 }
 
-/// The threads that were asked, and what is known of the others.
+/// The threads that were asked, and the records of those that cannot answer.
 pub(super) struct LocalThreads {
     asked: Vec<Asked>,
     /// Records of threads that cannot answer.
@@ -139,13 +139,13 @@ impl LocalThreads {
     }
 }
 
-/// What the threads answered, and what is missing.
+/// The answers of the threads, and notes on what is missing.
 pub(super) struct Answers {
     pub(super) tasks: Vec<TaskDump>,
     pub(super) notes: Vec<String>,
 }
 
-/// Says how many local tasks the thread has not shown.
+/// Notes how many local tasks the thread has not shown.
 fn unseen(thread: &LocalThread, seen: usize) -> Option<String> {
     let count = thread.tasks().saturating_sub(seen);
     let name = thread.name();
@@ -158,7 +158,7 @@ fn unseen(thread: &LocalThread, seen: usize) -> Option<String> {
 }
 
 impl Asked {
-    /// Whether the thread has not moved on for too long.
+    /// Whether the thread has made no step for too long.
     fn is_late(&mut self) -> bool {
         let steps = self.answer.steps.load(Ordering::Relaxed);
         let now = system_clock().now();
@@ -170,7 +170,7 @@ impl Asked {
     }
 }
 
-/// What is known of a thread that does not answer: it is in a poll, or in no executor at all.
+/// The record of a thread that does not answer: it is in a poll, or in no executor at all.
 fn busy(thread: &LocalThread) -> Option<TaskDump> {
     let place = thread.block_on_place()?;
     let mut record = TaskDump::of_block_on(None, Some(place));

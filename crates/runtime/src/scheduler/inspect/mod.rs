@@ -5,9 +5,9 @@
 //! waker (`reveille_task::Observer`), inside the context of its runtime. It registers again where
 //! it was registered before, so nothing is lost, and no worker stops.
 //!
-//! A task that is ready when the probe polls it goes on, as in any poll, and its code may block.
-//! If a poll does not end within a second, another thread takes over the rest of the dump,
-//! and the first one ends with its poll.
+//! If a task is ready when the probe polls it, it goes on as in any poll, and its code may block.
+//! If a poll does not end within a second, another thread takes over the rest of the dump, and the
+//! first one ends with its poll.
 //!
 //! Local tasks, and the futures of `block_on`, are polled by their own threads: `locals.rs`.
 //!
@@ -44,13 +44,13 @@ use crate::timer::clock::system_clock;
 pub use crate::waits::{TaskState, WaitFor};
 use crate::{context, tokio_context};
 
-/// How long the poll of a probe may take before another thread goes on with the dump.
+/// How long the poll of a probe may take before another thread continues the dump.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
 
 /// How often the thread that waits for the dump checks the one that takes it.
 const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// How long a task that another dump polls is waited for, in steps of a millisecond.
+/// How long to wait for a task that another dump polls, in steps of a millisecond.
 const OTHER_PROBE_STEPS: u32 = 20;
 
 /// Takes a dump of all tasks of the runtimes of this process. Blocks until it is complete.
@@ -64,7 +64,7 @@ const OTHER_PROBE_STEPS: u32 = 20;
 #[must_use]
 pub fn dump() -> Dump {
     let begin = system_clock().now();
-    // Before any thread is woken to answer.
+    // This comes before any thread is woken to answer.
     let is_quiet = quiet::is_quiet();
     let collection = Arc::new(Collection::new());
     let locals = LocalThreads::ask(&collection.stacks);
@@ -89,12 +89,12 @@ struct Collection {
 
 struct Progress {
     walk: PoolWalk,
-    /// Read from the registries and not probed yet.
+    /// Tasks that were read from the registries and are not probed yet.
     pending: Vec<PoolTask>,
-    /// What was polled when they were read.
+    /// The tasks that were polled when the registries were read.
     polls: Arc<HashMap<usize, Poll>>,
     tasks: Vec<TaskDump>,
-    /// The thread that goes on with the dump; others have been abandoned.
+    /// The number of the thread that takes the dump; earlier ones have been abandoned.
     thread: u32,
     /// What it polls, and since when.
     probing: Option<(TaskDump, Instant)>,
@@ -162,7 +162,7 @@ impl Collection {
         task.thread = Some(DUMP_THREAD.to_owned());
         task.since = Some(now.saturating_duration_since(since));
         state.tasks.push(task);
-        // What the thread finds from now on is ignored.
+        // Whatever the thread finds from now on is ignored.
         state.thread += 1;
         true
     }
@@ -280,7 +280,7 @@ impl Collection {
     }
 }
 
-/// Makes the `Runnable` of a task that waits. One that another dump polls is waited for.
+/// Makes the `Runnable` of a task that waits. If another dump polls the task, waits for that poll.
 fn claim(task: &PoolTask) -> Option<(Runnable, ProbeMark)> {
     for _ in 0..OTHER_PROBE_STEPS {
         match polls::claim_for_probe(task.task().addr(), || task.claim()) {

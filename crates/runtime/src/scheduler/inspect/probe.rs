@@ -1,4 +1,4 @@
-//! The observer of a probe, and what it makes known of a task.
+//! The observer of a probe, which records what it finds of a task.
 
 use std::thread::{self, ThreadId};
 
@@ -11,8 +11,8 @@ use super::dump::TaskDump;
 use super::stacks::StackTable;
 use crate::waits::{self, TaskState, WaitFor};
 
-/// Polls what `record` describes by `poll`, with a probe, and adds to it what the probe found.
-/// Never inlined: `stacks.rs` finds the end of a stack by the name of this function.
+/// Calls `poll`, which polls the task of `record`, with a probe, and adds to the record what the
+/// probe found. Never inlined: `stacks.rs` finds the end of a stack by the name of this function.
 #[inline(never)]
 pub(super) fn probe(
     record: &mut TaskDump,
@@ -20,7 +20,7 @@ pub(super) fn probe(
     poll: impl FnOnce(&dyn Observer) -> TaskState,
 ) {
     let probe = StackProbe::new(table);
-    // A probe inside the poll of another one, by a dump that this poll takes, has notes of its own.
+    // If the poll takes a dump itself, the probes of that dump have notes of their own.
     let outer = waits::take();
     record.state = poll(&probe);
     record.waits = waits::replace(outer);
@@ -56,7 +56,7 @@ impl<'a> StackProbe<'a> {
 impl Observer for StackProbe<'_> {
     fn registered(&self) {
         self.has_waker.store(true, Ordering::Relaxed);
-        // The stack of another thread has no end that is known here.
+        // On another thread the end of the stack is not known.
         if thread::current().id() != self.thread {
             return;
         }

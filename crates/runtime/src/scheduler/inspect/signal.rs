@@ -16,7 +16,7 @@ const THREAD_NAME: &str = "reveille-signal";
 
 /// The signals that print dumps.
 struct DumpSignals {
-    /// A child process made by `fork` has not the thread.
+    /// A child process made by `fork` does not have the thread.
     process: u32,
     signals: Vec<i32>,
     handlers: SignalHandlers,
@@ -24,12 +24,12 @@ struct DumpSignals {
 
 static DUMP_SIGNALS: Mutex<Option<DumpSignals>> = Mutex::new(None);
 
-/// Has `signal` print a dump from now on.
+/// Makes `signal` print a dump from now on.
 ///
 /// # Errors
 ///
-/// If the signal is one that no handler may be set for, if the system refuses the handler or the
-/// thread, and on systems without signals.
+/// Fails if no handler may be set for the signal, if the system refuses the handler or the thread,
+/// and on systems without signals.
 pub(crate) fn dump_on(signal: i32) -> io::Result<()> {
     install(signal)
         .map_err(|error| io::Error::new(error.kind(), format!("dump on signal {signal}: {error}")))
@@ -54,10 +54,10 @@ fn install(signal: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// The life of the thread, which ends with the process.
+/// The main function of the thread, which ends with the process.
 fn serve(mut receiver: SignalReceiver) {
     while receiver.wait() {
-        // Standard error may be closed; there is no better place to say so.
+        // Standard error may be closed; there is no better place to report the error.
         let _ = io::stderr().write_all(format!("{}\n", dump()).as_bytes());
     }
 }

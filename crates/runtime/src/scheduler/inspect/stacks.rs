@@ -1,8 +1,9 @@
 //! The stacks of a dump: captured as addresses, kept once each, and turned into text at the end.
 //!
-//! Most tasks of a program wait in a few places. So a stack is captured as the addresses of its
-//! frames, which takes some microseconds, and only the first of its kind as std's `Backtrace`,
-//! whose text costs milliseconds. The text is made after the last poll.
+//! Most tasks of a program wait in a few places. So each stack is captured as the addresses of its
+//! frames, which takes some microseconds. Only the first stack with these addresses is also
+//! captured as std's `Backtrace`, whose text takes milliseconds. The text is made after the last
+//! poll.
 
 use std::backtrace::Backtrace;
 use std::collections::HashMap;
@@ -13,7 +14,7 @@ use reveille_primitive::sys::{StackMark, return_addresses};
 
 use super::dump::{Frame, Stack};
 
-/// Frames of a stack that are told apart.
+/// The number of frames by which stacks are distinguished.
 const FRAMES_MAX: usize = 128;
 
 /// The most stacks whose text is kept for later dumps. A program awaits in fewer places.
@@ -26,7 +27,7 @@ static KNOWN: Mutex<Option<HashMap<Box<[usize]>, Stack>>> = Mutex::new(None);
 #[derive(Default)]
 pub(super) struct StackTable {
     numbers: HashMap<Box<[usize]>, u32>,
-    /// By number: the addresses, and what the text is made from, if that is not known.
+    /// By number: the addresses, and the `Backtrace` if the text is not known yet.
     stacks: Vec<(Box<[usize]>, Option<Backtrace>)>,
 }
 
@@ -40,7 +41,8 @@ impl StackTable {
             return number;
         }
         let number = u32::try_from(self.stacks.len()).unwrap_or(u32::MAX);
-        // Without an unwinder of ours all stacks have no addresses, so only `Backtrace` tells.
+        // Without our own unwinder no stack has addresses, so only the `Backtrace` distinguishes
+        // them.
         let is_known =
             len > 0 && KNOWN.lock().as_ref().is_some_and(|known| known.contains_key(addresses));
         let trace = (!is_known).then(Backtrace::force_capture);
@@ -73,7 +75,7 @@ fn resolved(addresses: Box<[usize]>, trace: Option<Backtrace>) -> Stack {
     stack
 }
 
-/// The functions of the probe, which stand above every await.
+/// The functions of the probe, which are above every await.
 const ABOVE: [&str; 6] = [
     "reveille_task::probe::clone",
     "reveille_task::probe::tell_registered",

@@ -1,8 +1,8 @@
 //! The text of a dump, for a terminal of 80 columns.
 //!
-//! Tasks that do the same are one entry. An entry whose tasks are awaited by those of one other
-//! entry stands below it, so that joins and scopes are a tree. Tasks that await each other in a
-//! circle are named first.
+//! Tasks in the same state and place share an entry. If the tasks of an entry are awaited by those
+//! of one other entry, it is listed below that one, so joins and scopes form a tree. Tasks that
+//! await each other in a circle come first.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,29 +14,30 @@ use crate::waits::{TaskState, WaitAt, WaitFor};
 /// Columns of a line.
 const WIDTH: usize = 80;
 
-/// The column at which places begin where functions are short.
+/// The column at which places begin if the functions are short.
 const PLACE_COLUMN: usize = 40;
 
-/// Tasks of an entry that are named.
+/// How many tasks of an entry are named.
 const NAMED_MAX: usize = 3;
 
-/// What a quiescent dump says.
+/// The paragraph of a dump in which nothing can go on.
 const DEADLOCK: &str = "Every worker is parked, and no timer, socket, child process or blocking \
     closure is awaited. Only a thread that the runtimes do not know could wake these tasks. If \
     there is none, they wait for each other.";
 
-/// Tasks that do the same.
+/// Tasks in the same state and place.
 struct DumpEntry<'a> {
     tasks: Vec<&'a TaskDump>,
     awaits: Vec<Await<'a>>,
-    /// What they wait for, without what tells them apart.
+    /// What they wait for, without the details in which they differ.
     waits: Vec<String>,
     /// Entries whose tasks these await, with how many.
     awaited: BTreeMap<usize, usize>,
     is_below: bool,
 }
 
-/// What a program sees of a stack: what it awaits, and its functions, innermost first.
+/// The part of a stack that concerns the program: what it awaits, and its functions, innermost
+/// first.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Await<'a> {
     leaf: Option<String>,
@@ -313,7 +314,7 @@ fn awaited(
     }
 }
 
-/// What a task waits for that left no waker.
+/// What to print for a task whose poll left no waker.
 const NO_WAKER: &str = "and its poll left no waker: unless it keeps an older one, nothing wakes it";
 
 impl DumpEntry<'_> {
@@ -371,7 +372,7 @@ fn began(kind: TaskKind) -> &'static str {
     if kind == TaskKind::BlockOn { "at" } else { "spawned at" }
 }
 
-/// How a task is called in a sentence.
+/// The name of a task in a sentence.
 fn label(task: &TaskDump) -> String {
     let mut label = String::from(kind(task.kind));
     if let Some(id) = task.id {
@@ -406,7 +407,7 @@ fn wrapped(f: &mut fmt::Formatter<'_>, start: &str, text: &str) -> fmt::Result {
     writeln!(f, "{line}")
 }
 
-/// What the program sees of the stacks of `task`.
+/// The parts of the stacks of `task` that concern the program.
 fn awaits_of<'a>(dump: &'a Dump, task: &TaskDump) -> Vec<Await<'a>> {
     let mut awaits = Vec::new();
     for &number in &task.stacks {
@@ -450,8 +451,8 @@ fn is_programs(frame: &Frame) -> bool {
     !is_ours && !is_std && !is_library
 }
 
-/// The name of a function as it stands in the program: without what the compiler adds for an
-/// `async fn`, for a closure, and for an implementation.
+/// The name of a function as in the source: without what the compiler adds for an `async fn`, a
+/// closure or an implementation.
 fn plain_name(function: &str) -> String {
     let mut name = function;
     while let Some((shorter, last)) = name.rsplit_once("::")
@@ -488,7 +489,7 @@ fn split_implementation(name: &str) -> (&str, &str) {
     (of, &inner[end + 1..])
 }
 
-/// A path without parameters such as `<T>`, which say nothing.
+/// A path without generic parameters such as `<T>`, which do not help the reader.
 fn without_parameters(path: &str) -> String {
     let mut plain = String::new();
     let mut depth = 0_usize;
@@ -500,7 +501,7 @@ fn without_parameters(path: &str) -> String {
             _ => {}
         }
     }
-    // What is left of `module::<T>`.
+    // The separator that is left of `module::<T>`.
     plain.trim_end_matches(':').to_owned()
 }
 
