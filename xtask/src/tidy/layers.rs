@@ -6,7 +6,7 @@ use super::source::Line;
 use super::tree::{File, Tree};
 
 /// Which crates of this workspace each crate may depend on, tests aside.
-const CRATES: [(&str, &[&str]); 14] = [
+const CRATES: [(&str, &[&str]); 15] = [
     ("primitive", &[]),
     ("trace", &[]),
     ("task", &["primitive"]),
@@ -18,6 +18,7 @@ const CRATES: [(&str, &[&str]); 14] = [
     ("async-std", &["macros"]),
     ("async-process", &["reveille"]),
     ("hyper", &["reveille"]),
+    ("quinn", &["reveille"]),
     ("async-io", &["reveille", "runtime"]),
     ("blocking", &["runtime"]),
     ("cli", &["trace"]),

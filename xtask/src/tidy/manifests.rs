@@ -42,7 +42,8 @@ const PUBLISHED: [&str; 2] = ["documentation", "readme"];
 const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
 /// Folders of packages that are separate workspaces with dependencies of their own.
-const APART: [&str; 3] = ["benches", "fuzz", "tests/tokio1"];
+const APART: [&str; 5] =
+    ["benches", "fuzz", "tests/tokio1", "examples/ecosystem", "examples/fleet"];
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
     let reasons = tree.read("deny.toml");

@@ -351,6 +351,80 @@ impl UdpSocket {
     ) -> Poll<io::Result<usize>> {
         self.io.poll_io(cx, Interest::Write, |socket| socket.send_to(buf, address))
     }
+
+    /// Calls `read` with std's socket until it does not fail with `WouldBlock`. When it does, the
+    /// current task is woken once the socket is readable.
+    ///
+    /// For system calls that this type does not have, such as those of another crate. `read` must
+    /// fail with `WouldBlock` only if there is nothing to read. If it does so while there is, it is
+    /// not called again before more arrives.
+    ///
+    /// # Errors
+    ///
+    /// Those of `read`; the system's error, if the socket cannot be registered.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::poll_fn;
+    ///
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let peer = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     peer.send_to(b"ping", socket.local_addr()?).await?;
+    ///     let mut buf = [0; 8];
+    ///     let (len, _) =
+    ///         poll_fn(|cx| socket.poll_read_with(cx, |std| std.recv_from(&mut buf))).await?;
+    ///     assert_eq!(&buf[..len], b"ping");
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    #[doc(alias("try_io", "async_io", "poll_recv_ready"))]
+    pub fn poll_read_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        read: impl FnMut(&std::net::UdpSocket) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.io.poll_io(cx, Interest::Read, read)
+    }
+
+    /// Calls `write` with std's socket until it does not fail with `WouldBlock`. When it does, the
+    /// current task is woken once the socket is writable. See
+    /// [`poll_read_with`](UdpSocket::poll_read_with).
+    ///
+    /// # Errors
+    ///
+    /// Those of `write`; the system's error, if the socket cannot be registered.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::future::poll_fn;
+    ///
+    /// use reveille::net::UdpSocket;
+    ///
+    /// # fn main() -> std::io::Result<()> {
+    /// reveille::task::block_on(async {
+    ///     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    ///     let address = socket.local_addr()?;
+    ///     let send = |std: &std::net::UdpSocket| std.send_to(b"ping", address);
+    ///     assert_eq!(poll_fn(|cx| socket.poll_write_with(cx, send)).await?, 4);
+    ///     Ok(())
+    /// })
+    /// # }
+    /// ```
+    #[doc(alias("try_io", "async_io", "poll_send_ready"))]
+    pub fn poll_write_with<R>(
+        &self,
+        cx: &mut Context<'_>,
+        write: impl FnMut(&std::net::UdpSocket) -> io::Result<R>,
+    ) -> Poll<io::Result<R>> {
+        self.io.poll_io(cx, Interest::Write, write)
+    }
 }
 
 /// Calls `op` again while a signal interrupts it.
