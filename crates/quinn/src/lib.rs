@@ -77,9 +77,10 @@
 //!
 //! # The end of a runtime
 //!
-//! An endpoint belongs to the runtime that it was made on. When that runtime ends, so do the tasks
-//! that serve the endpoint and its connections. Before you shut it down, close the endpoint and
-//! await [`wait_idle`](quinn::Endpoint::wait_idle), so that the peers are told.
+//! An endpoint belongs to the runtime that it was made on. When that runtime ends, the endpoint and
+//! its connections are lost: what waits for them, on any runtime, fails, and nothing new begins.
+//! The peers are not told. They notice it by their idle timeout. So before you shut a runtime down,
+//! close the endpoint and await [`wait_idle`](quinn::Endpoint::wait_idle).
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
@@ -87,6 +88,7 @@
 #[cfg(test)]
 use reveille_watchdog as _;
 
+mod driver;
 #[cfg(feature = "rustls-ring")]
 mod endpoint;
 mod runtime;

@@ -1,5 +1,6 @@
 //! quinn's view of the runtime: tasks and timers.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -11,13 +12,14 @@ use quinn::{AsyncTimer, AsyncUdpSocket, Runtime};
 use reveille::runtime::Handle;
 use reveille::time::Sleep;
 
+use crate::driver::{Driver, End};
 use crate::socket::Socket;
 
 /// Runs quinn's endpoints and connections on a runtime of reveille.
 ///
 /// quinn spawns a task for each endpoint and one for each connection. They run on the runtime that
 /// this value was made with, even if a connection is opened from another thread or runtime, so they
-/// end together.
+/// end together. When that runtime ends, everything that waits for one of its connections fails.
 ///
 /// # Examples
 ///
@@ -35,9 +37,10 @@ use crate::socket::Socket;
 /// let endpoint = Endpoint::new(EndpointConfig::default(), None, socket, runtime)?;
 /// # std::io::Result::Ok(())
 /// ```
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 pub struct ReveilleRuntime {
     handle: Handle,
+    end: Arc<End>,
 }
 
 impl ReveilleRuntime {
@@ -50,7 +53,7 @@ impl ReveilleRuntime {
     /// # drop(runtime);
     /// ```
     pub fn current() -> ReveilleRuntime {
-        ReveilleRuntime { handle: Handle::current() }
+        Handle::current().into()
     }
 }
 
@@ -62,7 +65,13 @@ impl Default for ReveilleRuntime {
 
 impl From<Handle> for ReveilleRuntime {
     fn from(handle: Handle) -> ReveilleRuntime {
-        ReveilleRuntime { handle }
+        ReveilleRuntime { handle, end: Arc::default() }
+    }
+}
+
+impl fmt::Debug for ReveilleRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("ReveilleRuntime").field(&self.handle).finish()
     }
 }
 
@@ -72,11 +81,12 @@ impl Runtime for ReveilleRuntime {
     }
 
     fn spawn(&self, future: Pin<Box<dyn Future<Output = ()> + Send>>) {
-        drop(self.handle.spawn(future));
+        drop(self.handle.spawn(Driver::new(future, self.end.clone())));
     }
 
     fn wrap_udp_socket(&self, socket: std::net::UdpSocket) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-        Ok(Arc::new(Socket::new(socket)?))
+        self.end.expect_sockets();
+        Ok(Arc::new(Socket::new(socket, self.end.clone())?))
     }
 }
 

@@ -26,20 +26,23 @@ use quinn::udp::{RecvMeta, Transmit, UdpSocketState};
 use quinn::{AsyncUdpSocket, UdpPoller};
 use reveille::net::UdpSocket;
 
+use crate::driver::End;
+
 /// A socket with what quinn-udp knows of it: offloads, and errors that it has logged.
-#[derive(Debug)]
 pub(crate) struct Socket {
     socket: UdpSocket,
     state: UdpSocketState,
     /// The last send would have blocked, and no wait for room has ended since.
     is_full: AtomicBool,
+    /// Whether the runtime of the endpoint has ended.
+    end: Arc<End>,
 }
 
 impl Socket {
     /// Takes a socket of std, and sets it to non-blocking mode.
-    pub(crate) fn new(socket: std::net::UdpSocket) -> io::Result<Socket> {
+    pub(crate) fn new(socket: std::net::UdpSocket, end: Arc<End>) -> io::Result<Socket> {
         let state = UdpSocketState::new((&socket).into())?;
-        Ok(Socket { socket: socket.into(), state, is_full: AtomicBool::new(false) })
+        Ok(Socket { socket: socket.into(), state, is_full: AtomicBool::new(false), end })
     }
 }
 
@@ -63,6 +66,9 @@ impl AsyncUdpSocket for Socket {
         bufs: &mut [IoSliceMut<'_>],
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
+        if self.end.is_over() {
+            return Poll::Ready(Err(io::Error::other("the runtime of the endpoint has ended")));
+        }
         // Each error is reported by the system once, and each attempt takes a unit of the budget,
         // so a peer cannot keep the task in this loop.
         loop {
@@ -88,6 +94,12 @@ impl AsyncUdpSocket for Socket {
 
     fn may_fragment(&self) -> bool {
         self.state.may_fragment()
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Socket").field(&self.socket).finish()
     }
 }
 
@@ -148,7 +160,7 @@ mod tests {
     #[test]
     fn a_send_that_would_have_blocked_makes_each_connection_wait_once() {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let socket = Arc::new(Socket::new(socket).unwrap());
+        let socket = Arc::new(Socket::new(socket, Arc::default()).unwrap());
         let mut pollers = [(); 2].map(|()| socket.clone().create_io_poller());
         let mut cx = Context::from_waker(std::task::Waker::noop());
         // Nothing is registered, so these answers are from the flag alone.

@@ -237,12 +237,18 @@ fn an_endpoint_ends_with_the_runtime_that_it_was_made_on() {
     let address = server.local_addr().unwrap();
     // The connection is opened from elsewhere, and its task is on the endpoint's runtime.
     let connection = task::block_on(endpoint.connect(address, "localhost").unwrap()).unwrap();
-    task::block_on(exchange(connection, b"ping".to_vec()));
+    task::block_on(exchange(connection.clone(), b"ping".to_vec()));
+    // More than one, because the last one would close the connection when the task is dropped.
+    let held = connection.clone();
+    let waiting = task::spawn(async move { connection.accept_bi().await.map(drop) });
 
     assert!(own.shutdown(Duration::from_secs(30)).is_complete());
     let refused = endpoint.connect(address, "localhost").unwrap_err();
     assert_eq!(refused, ConnectError::EndpointStopping);
     assert!(task::block_on(server.accept()).is_none());
+    let lost = task::block_on(waiting).unwrap_err();
+    assert!(lost.to_string().contains("endpoint driver future was dropped"), "{lost}");
+    assert!(held.close_reason().is_some());
 }
 
 #[test]
