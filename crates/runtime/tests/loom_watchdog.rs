@@ -11,6 +11,8 @@ mod timer;
 #[path = "../src/scheduler/watchdog.rs"]
 mod watchdog;
 
+// Not loom's: the time is no part of the protocol.
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use idle::Idle;
@@ -19,12 +21,16 @@ use loom::thread;
 use timer::Timer;
 use watchdog::Watchdog;
 
+const SECOND_NS: u64 = 1_000_000_000;
+
 /// A minimal pool: its idle workers, and the monitor's watchdog.
 struct Pool {
     watchdog: Watchdog<Timer>,
     timer: Timer,
     idle: Idle,
     workers: usize,
+    /// The time of the last park that was long after the one before it.
+    time_ns: AtomicU64,
 }
 
 impl Pool {
@@ -35,7 +41,7 @@ impl Pool {
         watchdog.begin(timer.clone());
         let idle = Idle::new(workers);
         (0..workers).for_each(|worker| idle.park(worker));
-        Arc::new(Pool { watchdog, timer, idle, workers })
+        Arc::new(Pool { watchdog, timer, idle, workers, time_ns: AtomicU64::new(0) })
     }
 
     fn are_parked(&self) -> bool {
@@ -52,10 +58,17 @@ impl Pool {
         self.watchdog.set(Duration::from_millis(4));
     }
 
-    /// Like the start of `WorkerThread::park`.
+    /// Like the start of `WorkerThread::park`, long after the last one.
     fn park(&self, worker: usize) {
         self.idle.park(worker);
-        self.watchdog.clear(|| self.are_parked(), || 0);
+        let later = || self.time_ns.fetch_add(SECOND_NS, Ordering::Relaxed) + SECOND_NS;
+        self.watchdog.clear(|| self.are_parked(), later);
+    }
+
+    /// The same, too soon after the last park.
+    fn park_again(&self, worker: usize) {
+        self.idle.park(worker);
+        self.watchdog.clear(|| self.are_parked(), || self.time_ns.load(Ordering::Relaxed));
     }
 
     fn sleep(&self) -> bool {
@@ -117,6 +130,24 @@ fn the_alarm_is_clear_when_all_workers_are_parked() {
         pool.park(1);
         other.join().unwrap();
         pool.check(is_resting);
+    });
+}
+
+#[test]
+fn workers_that_park_too_often_leave_the_alarm_set_for_one_that_starts_to_poll() {
+    loom::model(|| {
+        let pool = Pool::new(2);
+        assert!(pool.sleep());
+        pool.begin_poll(0);
+        let parks = run(&pool, |pool| pool.park_again(0));
+        pool.begin_poll(1);
+        parks.join().unwrap();
+        assert!(pool.timer.is_set(), "a worker polls and no thread watches it");
+        pool.park_again(1);
+        pool.watchdog.defer(Duration::from_millis(4), || pool.is_one_awake());
+        assert!(pool.timer.ring(), "the monitor checks once more when all are parked");
+        pool.watchdog.begin_sampling();
+        assert!(pool.sleep(), "then it sleeps");
     });
 }
 

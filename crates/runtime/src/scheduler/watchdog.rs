@@ -11,6 +11,12 @@
 //! it, and it would lose more time than the sample takes. It defers the timer between its polls
 //! instead. If a poll blocks, the timer fires.
 //!
+//! A worker that parks and wakes all the time, such as that of a server with one busy connection,
+//! would arm and clear the timer for each request. So when parks come too fast, the timer stays set
+//! while all workers are parked, too. A worker that wakes defers it if it has not done so for some
+//! milliseconds: a thousand short polls then cost one system call. The timer fires once when the
+//! load ends.
+//!
 //! # States
 //!
 //! * **sampling**: the monitor wakes up by itself. The workers do nothing.
@@ -18,17 +24,18 @@
 //! * **armed**: the monitor sleeps, a worker polls, and the timer fires unless all workers park
 //!   before.
 //! * **deferred**: the monitor sleeps, and the timer fires unless the only worker that is awake
-//!   defers it.
+//!   defers it. Workers park and wake without changing the phase.
 //! * **stopped**: there is no monitor.
 //!
 //! ```text
 //!              all parked            a worker polls
 //!   sampling ─────────────► asleep ─────────────────► armed
-//!      ▲  │                   ▲                         │ │
-//!      │  │ one awake         └─────────────────────────┘ │
-//!      │  ▼                       all parked              │
-//!      │ deferred                                         │
-//!      └────┴─────────── the timer fires ─────────────────┘
+//!      ▲  │                   ▲                        │ │ │
+//!      │  │ at most one       └────────────────────────┘ │ │
+//!      │  │ awake                     all parked         │ │
+//!      │  ▼           all parked, and again and again    │ │
+//!      │ deferred ◄──────────────────────────────────────┘ │
+//!      └────┴─────────── the timer fires ──────────────────┘
 //! ```
 //!
 //! # Invariants
@@ -41,7 +48,8 @@
 //!    thread sees a worker awake and takes the phase back. The fence of the worker is the one in
 //!    `Idle::unpark`, once for all the polls that follow.
 //! 3. While the phase is deferred the timer is set, whichever workers sleep or wake. A worker
-//!    defers it once at most after another worker has woken: then it sees that it is not alone.
+//!    defers it once at most after another worker has woken: then it sees that it is not alone. A
+//!    change from armed to deferred leaves the timer as it is.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,12 +69,14 @@ const DEFERRED: u8 = 4;
 const LIGHT_NS: u64 = 5_000_000;
 
 /// Changes to asleep after which their rate is checked.
-const SLEEPS_PER_CHECK: u32 = 16;
+const SLEEPS_PER_CHECK: u32 = if cfg!(reveille_loom) { 1 } else { 16 };
 
-/// The timer that wakes the monitor. Setting or clearing it wakes no thread.
+/// The timer that wakes the monitor.
 pub(crate) trait WatchdogTimer {
     fn set(&self, after: Duration);
     fn clear(&self);
+    /// Whether setting it wakes no thread.
+    fn is_cheap(&self) -> bool;
 }
 
 impl WatchdogTimer for Arc<Alarm> {
@@ -77,9 +87,13 @@ impl WatchdogTimer for Arc<Alarm> {
     fn clear(&self) {
         // On systems where setting the timer wakes the monitor, clearing it saves nothing: the next
         // setting would wake the monitor.
-        if self.is_cheap() {
+        if Alarm::is_cheap(self) {
             Alarm::clear(self);
         }
+    }
+
+    fn is_cheap(&self) -> bool {
+        Alarm::is_cheap(self)
     }
 }
 
@@ -154,9 +168,12 @@ impl<A: WatchdogTimer> Watchdog<A> {
     #[cold]
     fn clear_slow(&self, are_parked: impl Fn() -> bool, now_ns: impl FnOnce() -> u64) {
         let mut state = self.state.lock();
-        if self.phase.load(Ordering::Relaxed) != ARMED || state.count_sleep(now_ns) {
-            // If changes came too fast, the timer fires, and the monitor samples until workers park
-            // less often.
+        if self.phase.load(Ordering::Relaxed) != ARMED {
+            return;
+        }
+        if state.count_sleep(now_ns) {
+            // Changes come too fast. From now on the workers leave the timer set.
+            self.phase.store(DEFERRED, Ordering::Relaxed);
             return;
         }
         self.announce_sleep();
@@ -167,7 +184,7 @@ impl<A: WatchdogTimer> Watchdog<A> {
         }
     }
 
-    /// Called before the monitor sleeps. From now on the only worker that is awake defers the
+    /// Called before the monitor sleeps. From now on a worker that is the only one awake defers the
     /// timer. `false` if there is no monitor any more.
     pub(crate) fn defer_to_worker(&self, after: Duration) -> bool {
         let state = self.state.lock();
@@ -177,8 +194,8 @@ impl<A: WatchdogTimer> Watchdog<A> {
         true
     }
 
-    /// Called by a worker between two polls. If the phase is deferred and no other worker is awake,
-    /// the timer is set again.
+    /// Called by a worker between two polls or when it wakes. If the phase is deferred and no other
+    /// worker is awake, the timer is set again. A timer that is not cheap to set fires instead.
     #[inline]
     pub(crate) fn defer(&self, after: Duration, is_alone: impl FnOnce() -> bool) {
         if self.phase.load(Ordering::Relaxed) == DEFERRED {
@@ -190,8 +207,8 @@ impl<A: WatchdogTimer> Watchdog<A> {
     fn defer_slow(&self, after: Duration, is_alone: impl FnOnce() -> bool) {
         let state = self.state.lock();
         if self.phase.load(Ordering::Relaxed) == DEFERRED
+            && let Some(timer) = state.timer.as_ref().filter(|timer| timer.is_cheap())
             && is_alone()
-            && let Some(timer) = &state.timer
         {
             timer.set(after);
         }
@@ -265,6 +282,10 @@ mod tests {
         fn clear(&self) {
             Cell::set(self, None);
         }
+
+        fn is_cheap(&self) -> bool {
+            true
+        }
     }
 
     fn begun() -> (Watchdog<SetAlarm>, SetAlarm) {
@@ -301,18 +322,26 @@ mod tests {
     }
 
     #[test]
-    fn the_alarm_of_a_worker_that_parks_and_wakes_all_the_time_fires() {
+    fn a_worker_that_parks_and_wakes_all_the_time_leaves_the_alarm_set() {
+        const LATER: Duration = Duration::from_millis(5);
         let (watchdog, alarm) = begun();
-        let parks_until_it_fires = |gap_ns: u64| {
+        let cleared = |parks: u64, gap_ns: u64| {
             assert!(watchdog.sleep(|| true, 0));
-            (1..1_000).find(|park| {
+            let is_clear = |park: &u64| {
                 watchdog.set(SOON);
                 watchdog.clear(|| true, || park * gap_ns);
-                alarm.get().is_some()
-            })
+                alarm.get().is_none()
+            };
+            (1..=parks).filter(is_clear).count() as u64
         };
-        assert_eq!(parks_until_it_fires(LIGHT_NS), None);
-        assert_eq!(parks_until_it_fires(LIGHT_NS - 1), Some(u64::from(SLEEPS_PER_CHECK)));
+        assert_eq!(cleared(1_000, LIGHT_NS), 1_000);
+        assert_eq!(cleared(1_000, LIGHT_NS - 1), u64::from(SLEEPS_PER_CHECK) - 1);
+        watchdog.defer(LATER, || false);
+        assert_eq!(alarm.get(), Some(SOON), "another is awake");
+        watchdog.defer(LATER, || true);
+        assert_eq!(alarm.get(), Some(LATER));
+        watchdog.begin_sampling();
+        assert!(watchdog.sleep(|| true, 0), "the load has ended");
     }
 
     #[test]

@@ -177,6 +177,26 @@ fn a_single_worker_that_blocks_after_an_idle_time_is_detected() {
     }
 }
 
+/// A worker that parks and wakes all the time leaves the monitor's alarm set while it is parked.
+#[test]
+fn a_worker_that_blocks_after_many_short_polls_is_detected() {
+    for workers in [1, 2] {
+        let runtime = runtime(workers);
+        for polls in [10, 100, 1_000] {
+            for _ in 0..polls {
+                runtime.block_on(runtime.spawn(async {}));
+            }
+            let (answers, answer) = mpsc::channel();
+            let stuck = runtime.spawn(async move {
+                drop(spawn(async move { answers.send(()) }));
+                block(&answer, 1)
+            });
+            let what = format!("{workers} workers, after {polls} short polls");
+            assert_soon(&what, runtime.block_on(stuck));
+        }
+    }
+}
+
 /// A busy worker that is the only one awake defers the monitor's alarm while it makes progress.
 #[test]
 fn a_worker_that_blocks_after_a_busy_time_is_detected() {

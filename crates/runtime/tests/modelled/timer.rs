@@ -33,4 +33,8 @@ impl WatchdogTimer for Timer {
     fn clear(&self) {
         self.0.store(false, Ordering::Relaxed);
     }
+
+    fn is_cheap(&self) -> bool {
+        true
+    }
 }

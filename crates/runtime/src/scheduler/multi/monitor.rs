@@ -102,7 +102,7 @@ impl Monitor {
         self.watchdog.set(PERIOD);
     }
 
-    /// Called by a worker between two polls, [`DEFER_NS`] after its last call.
+    /// Called by a worker between two polls or when it wakes, [`DEFER_NS`] after its last call.
     pub(super) fn defer(&self, is_one_awake: impl FnOnce() -> bool) {
         self.watchdog.defer(PERIOD, is_one_awake);
     }

@@ -9,10 +9,11 @@
 //!
 //! While workers rarely park, the monitor does not sample: a worker that begins to poll arms its
 //! timer, and the last worker that parks clears it (`watchdog.rs`). If workers park and wake often,
-//! arming and clearing would cost more than sampling. Then the monitor samples. While it finds all
-//! workers parked, it samples less and less often, down to once in [`PERIOD_MAX`]. A worker that is
-//! busy and the only one awake is not sampled either: it defers the timer between its polls, and if
-//! a poll blocks, the timer fires.
+//! or one of them is busy and the only one awake, the timer stays set, and a worker that is alone
+//! defers it every two milliseconds, between its polls or when it wakes. If a poll blocks, the
+//! timer fires. So the monitor samples only while several workers are awake or a poll is long. On
+//! systems where setting the timer wakes the monitor, workers defer nothing: it samples less and
+//! less often while it finds all of them parked, down to once in [`PERIOD_MAX`].
 //!
 //! Rejected: sampling less often, and stopping when no worker has polled for a quarter of a second.
 //! A runtime that wakes briefly ten times a second then took fifteen samples a second, each with
@@ -101,7 +102,8 @@ fn watch(pool: &'static WorkerPool, alarm: &Alarm) {
         worker_threads::start_missing_thread(pool);
         period.record(pool.all_parked(), has_polled, parks(pool), clock.now_ns());
         let is_any_stuck = samples.iter().any(|last| last.samples > 0);
-        period.may_defer = alarm.is_cheap() && has_polled && !is_any_stuck && pool.is_one_awake();
+        let is_alone = pool.is_one_awake() || pool.all_parked();
+        period.may_defer = alarm.is_cheap() && has_polled && !is_any_stuck && is_alone;
     }
 }
 
@@ -116,7 +118,7 @@ struct SamplingPeriod {
     period: Duration,
     /// Whether setting the timer wakes no thread.
     is_cheap: bool,
-    /// One worker is awake and makes progress, so that it can defer the timer.
+    /// The workers make progress, and one at most is awake, so that it can defer the timer.
     may_defer: bool,
     /// Samples in a row without a poll.
     quiet_samples: u32,

@@ -241,16 +241,23 @@ impl<'a> WorkerThread<'a> {
         if self.worker.has_pending_removals() {
             self.context.with_core(|core| self.worker.apply_removals(core));
         }
-        if now.saturating_sub(self.deferred_ns) >= DEFER_NS && !self.is_nested {
-            self.deferred_ns = now;
-            self.pool.monitor.defer(|| self.pool.is_one_awake());
-        }
+        self.defer_monitor(now);
         if self.pace.is_turn_due(now) {
             self.turn_driver(Some(Duration::ZERO));
             self.turn_timers(now);
             self.run_local();
         } else if self.is_more_due {
             self.turn_timers(now);
+        }
+    }
+
+    /// Lets the monitor sleep on, if this worker is the only one awake and has not told it so for
+    /// some milliseconds.
+    #[inline]
+    fn defer_monitor(&mut self, now: u64) {
+        if now.saturating_sub(self.deferred_ns) >= DEFER_NS && !self.is_nested {
+            self.deferred_ns = now;
+            self.pool.monitor.defer(|| self.pool.is_one_awake());
         }
     }
 
@@ -434,6 +441,7 @@ impl<'a> WorkerThread<'a> {
             self.pool.idle.sleep(index, &mut is_searching, self, has_work, WorkerThread::wait);
         self.is_searching = is_searching;
         if let Some(woken_ns) = waited {
+            self.defer_monitor(woken_ns);
             self.wake_collected();
             self.turn_timers(woken_ns);
         }
