@@ -168,7 +168,7 @@ pub mod future {
     where
         F: Future<Output = T>,
     {
-        reveille::future::futures::TimeoutFuture::new(f, dur).await
+        reveille::future::futures::TimeoutFuture::from_first_poll(f, dur).await
     }
 
     /// Returns a future that never completes.

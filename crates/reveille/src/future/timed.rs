@@ -200,6 +200,13 @@ impl<F> TimeoutFuture<F> {
     pub fn new(future: F, timeout: Duration) -> TimeoutFuture<F> {
         TimeoutFuture::limited(future, Limit::Set(Sleep::after(timeout)))
     }
+
+    /// The same, but the time starts after the first poll, so that a future which is ready costs no
+    /// reading of the clock.
+    #[doc(hidden)]
+    pub fn from_first_poll(future: F, timeout: Duration) -> TimeoutFuture<F> {
+        TimeoutFuture::limited(future, Limit::After(timeout))
+    }
 }
 
 impl<F: Future> Future for TimeoutFuture<F> {

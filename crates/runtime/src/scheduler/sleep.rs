@@ -123,7 +123,9 @@ impl Sleep {
     #[doc(alias = "at")]
     pub fn until(deadline: Instant) -> Sleep {
         let deadline_ns = context::clock(|clock| clock.to_ns(deadline));
-        Sleep { deadline_ns, marks: usize::from(deadline_ns <= now_ns()), entry: None }
+        // The estimate is never before the present time, and costs less than the clock.
+        let is_due = deadline_ns <= context::approx_now_ns() && deadline_ns <= now_ns();
+        Sleep { deadline_ns, marks: usize::from(is_due), entry: None }
     }
 
     /// Sleeps for `duration` from now. A duration too long for the clock never ends.
