@@ -9,6 +9,7 @@
 
 use std::io;
 
+use reveille::os::id_of;
 use reveille_runtime::io::Held;
 
 /// The descriptor of an object, as the platform lends it.
@@ -29,9 +30,9 @@ enum Kind {
 }
 
 fn kind<T>() -> Kind {
-    let id = typeid::of::<T>();
+    let id = id_of::<T>();
     macro_rules! is_one_of {
-        ($($object:ty),* $(,)?) => { false $(|| id == typeid::of::<$object>())* };
+        ($($object:ty),* $(,)?) => { false $(|| id == id_of::<$object>())* };
     }
     use std::net::{TcpListener, TcpStream, UdpSocket};
     if is_one_of!(TcpListener, TcpStream, UdpSocket) {
@@ -50,7 +51,7 @@ fn kind<T>() -> Kind {
         }
     }
     #[cfg(windows)]
-    if id == typeid::of::<std::os::windows::io::OwnedSocket>() {
+    if id == id_of::<std::os::windows::io::OwnedSocket>() {
         return Kind::AnyOfStd;
     }
     Kind::Foreign

@@ -1,11 +1,15 @@
 //! Finds out whether a reader or writer of any type is a socket of ours.
 //!
 //! The traits are those of futures-io, which every type implements for itself, and stable Rust has
-//! no specialization. So generic functions compare type ids. `typeid` returns one for types that
+//! no specialization. So generic functions compare type ids. [`id_of`] returns one for types that
 //! borrow, too: lifetimes do not count, so the id of `&'a TcpStream` is that of `&'static
-//! TcpStream`.
+//! TcpStream`. It is the function of the crate `typeid`, which is not worth a dependency of every
+//! program.
 
+use std::any::TypeId;
 use std::io;
+use std::marker::PhantomData;
+use std::mem::transmute;
 use std::task::{Context, Poll};
 
 use crate::net::TcpStream;
@@ -66,23 +70,53 @@ impl<'a> Known<'a> {
     }
 }
 
+/// The id that `T` has if each of its lifetimes is `'static`.
+#[doc(hidden)]
+#[inline]
+#[must_use]
+#[allow(unsafe_code, reason = "a method that requires `'static` and does not rely on it")]
+pub fn id_of<T: ?Sized>() -> TypeId {
+    trait Id {
+        fn id(&self) -> TypeId
+        where
+            Self: 'static;
+    }
+
+    impl<T: ?Sized> Id for PhantomData<T> {
+        #[inline]
+        fn id(&self) -> TypeId
+        where
+            Self: 'static,
+        {
+            TypeId::of::<T>()
+        }
+    }
+
+    let phantom: &dyn Id = &PhantomData::<T>;
+    // SAFETY: no reference may be used after the end of its lifetime. The only method returns a
+    // number that the compiler computes from the type, and a `PhantomData` holds no reference. The
+    // vtable is the same, because generated code does not depend on lifetimes.
+    let phantom = unsafe { transmute::<&dyn Id, &(dyn Id + 'static)>(phantom) };
+    phantom.id()
+}
+
 /// The socket of type `S`, if `T` is `S`, `&S` or `&mut S`.
 #[inline]
 #[allow(unsafe_code, reason = "downcasts of types that may borrow")]
 fn find<'a, T: ?Sized, S: 'static>(it: &'a T) -> Option<&'a S> {
-    let id = typeid::of::<T>();
+    let id = id_of::<T>();
     let address = &raw const *it;
-    if id == typeid::of::<S>() {
+    if id == TypeId::of::<S>() {
         // SAFETY: the reference must be to an `S`. The ids are equal and `S` has no lifetimes, so
         // `T` is `S`, and `it` is borrowed for `'a`.
         return Some(unsafe { &*address.cast::<S>() });
     }
-    if id == typeid::of::<&S>() {
+    if id == TypeId::of::<&'static S>() {
         // SAFETY: the address must be that of a reference that may be copied. The ids are equal, so
         // `T` is `&'x S` for some `'x`, and `'x` outlives `'a` because `it` is a `&'a T`.
         return Some(unsafe { *address.cast::<&'a S>() });
     }
-    if id == typeid::of::<&mut S>() {
+    if id == TypeId::of::<&'static mut S>() {
         // SAFETY: the address must be that of a reference. The ids are equal, so `T` is `&'x mut S`
         // for some `'x`, and `'x` outlives `'a` because `it` is a `&'a T`. It is borrowed shared
         // for `'a`, so what it points to may be, too.
@@ -106,5 +140,6 @@ mod tests {
         assert_eq!(find::<str, String>("text"), None);
         assert_eq!(find::<Option<String>, String>(&Some(owned)), None);
         assert_eq!(find::<&&mut String, String>(&&borrow), None);
+        assert_eq!(id_of::<dyn Fn(&str) -> &str>(), TypeId::of::<dyn Fn(&str) -> &str>());
     }
 }

@@ -43,3 +43,6 @@ pub(crate) mod socket;
 pub(crate) mod splice;
 pub(crate) mod terminal;
 pub(crate) mod uninit;
+
+#[doc(hidden)]
+pub use known::id_of;
