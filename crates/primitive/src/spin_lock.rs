@@ -53,13 +53,24 @@ impl<T> std::panic::RefUnwindSafe for SpinLock<T> {}
 
 impl<T> SpinLock<T> {
     /// Makes an unlocked lock with the word 0.
+    #[cfg(not(reveille_loom))]
+    pub const fn new(value: T) -> SpinLock<T> {
+        SpinLock { word: AtomicUsize::new(0), value: UnsafeCell::new(value) }
+    }
+
+    /// Makes an unlocked lock with the word 0. loom's types have no constant constructors.
+    #[cfg(reveille_loom)]
     pub fn new(value: T) -> SpinLock<T> {
         SpinLock {
             word: AtomicUsize::new(0),
             value: UnsafeCell::new(value),
-            #[cfg(reveille_loom)]
             waiting: (lock::Mutex::new(()), lock::Condvar::new()),
         }
+    }
+
+    /// Unwraps the value.
+    pub fn into_inner(self) -> T {
+        self.value.into_inner()
     }
 
     /// Takes the lock. Waits while another thread holds it.

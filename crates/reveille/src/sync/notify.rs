@@ -15,6 +15,9 @@
 //!    seen that, it notifies the next waiter.
 //! 5. Wakers are cloned, woken and dropped outside the lock.
 //!
+//! The lock is the spin lock, as in `oneshot`: a waiter takes it twice and its notification once,
+//! and each release of std's lock is a read-modify-write.
+//!
 //! `tests/loom_sync.rs` of the runtime models this file.
 //!
 //! *Rejected:* `event_listener::Event`, which has no permit, wakes under its lock and allocates
@@ -23,11 +26,11 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::wait_queue::WaitQueue;
-use crate::protocol::{AtomicUsize, Mutex, MutexGuard, Ordering, budget, task};
+use crate::protocol::{AtomicUsize, Ordering, SpinLock, SpinLockGuard, budget, task};
 
 /// A notification that no waiter has taken yet.
 const PERMIT: usize = 1;
@@ -69,7 +72,7 @@ const ROUND: usize = 4;
 #[doc(alias("Event", "AutoResetEvent"))]
 pub struct Notify {
     word: AtomicUsize,
-    waiters: Mutex<WaitQueue<Notification>>,
+    waiters: SpinLock<WaitQueue<Notification>>,
 }
 
 /// What a waiter has received.
@@ -101,13 +104,13 @@ impl Notify {
     #[must_use]
     #[doc(alias = "const_new")]
     pub const fn new() -> Notify {
-        Notify { word: AtomicUsize::new(0), waiters: Mutex::new(WaitQueue::new()) }
+        Notify { word: AtomicUsize::new(0), waiters: SpinLock::new(WaitQueue::new()) }
     }
 
     /// loom's types have no constant constructors.
     #[cfg(reveille_loom)]
     pub(crate) fn new() -> Notify {
-        Notify { word: AtomicUsize::new(0), waiters: Mutex::new(WaitQueue::new()) }
+        Notify { word: AtomicUsize::new(0), waiters: SpinLock::new(WaitQueue::new()) }
     }
 
     /// Waits for a notification.
@@ -282,7 +285,7 @@ impl Notify {
     }
 
     /// Keeps invariant 1 after a waiter has left. Called under the lock.
-    fn clear_waiting_if_empty(&self, waiters: &MutexGuard<'_, WaitQueue<Notification>>) {
+    fn clear_waiting_if_empty(&self, waiters: &WaitQueue<Notification>) {
         if waiters.is_empty() {
             self.word.fetch_and(!WAITING, Ordering::AcqRel);
         }
@@ -293,9 +296,8 @@ impl Notify {
         self.word.fetch_update(Ordering::AcqRel, Ordering::Acquire, rule)
     }
 
-    /// No user code runs under this lock, so a poisoned lock is fine.
-    fn waiters(&self) -> MutexGuard<'_, WaitQueue<Notification>> {
-        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiters(&self) -> SpinLockGuard<'_, WaitQueue<Notification>> {
+        self.waiters.lock()
     }
 }
 

@@ -43,6 +43,10 @@
 // released by a store: with std's lock a channel cost half as much again. No user code runs under
 // it: wakers are cloned before and woken or dropped after, and so is the value.
 //
+// A sender that has sent or was dropped gives its reference to the channel up at once. So a
+// receiver whose reference is the only one takes the channel apart, without the lock. As long as
+// there are two, the sender has not finished, or is about to wake the receiver.
+//
 // `tests/loom_sync.rs` of the runtime models this file.
 //
 // Rejected: the channel of futures-channel, which would be one more crate;
@@ -71,7 +75,8 @@ use crate::protocol::{SpinLock, SpinLockGuard, block_on, budget, task};
 pub fn channel<T>() -> (Sender<T>, Receiver<T>) {
     let state = State { value: None, receiver: None, sender: None, end: End::Open };
     let channel = Arc::new(Channel { state: SpinLock::new(state) });
-    (Sender { channel: Some(Arc::clone(&channel)) }, Receiver { channel: Some(channel) })
+    let sender = Sender { channel: Some(Arc::clone(&channel)) };
+    (sender, Receiver { channel: Some(channel), is_waiting: false })
 }
 
 struct Channel<T> {
@@ -138,13 +143,30 @@ impl<T> Channel<T> {
         )
     }
 
-    /// Takes the value, or the error that there will be no value.
-    fn poll_value(&self, cx: &mut Context<'_>) -> Poll<Result<T, RecvError>> {
+    /// Takes the value, or the error that there will be no value. `is_waiting` says whether the
+    /// receiver has stored its waker.
+    fn poll_value(
+        &self,
+        cx: &mut Context<'_>,
+        is_waiting: &mut bool,
+    ) -> Poll<Result<T, RecvError>> {
         let take = |state: &mut State<T>| match state.value.take() {
             Some(value) => Some(Ok(value)),
             None => (state.end != End::Open).then_some(Err(RecvError(()))),
         };
-        self.register(cx.waker(), take, |state| &mut state.receiver)
+        if *is_waiting {
+            return self.register(cx.waker(), take, |state| &mut state.receiver);
+        }
+        *is_waiting = true;
+        self.store(cx.waker(), take, |state| &mut state.receiver)
+    }
+
+    /// Takes the channel apart if this is the only reference to it, which must be the receiver's.
+    fn take_apart(this: &mut Option<Arc<Self>>) -> Option<Result<T, RecvError>> {
+        let only = this.take_if(|this| Arc::strong_count(this) == 1)?;
+        // No other reference is left that could be cloned meanwhile.
+        let value = Arc::into_inner(only).and_then(|channel| channel.state.into_inner().value);
+        Some(value.ok_or(RecvError(())))
     }
 
     /// Returns what `ready` finds, or stores the waker.
@@ -162,6 +184,16 @@ impl<T> Channel<T> {
             return Poll::Pending;
         }
         drop(state);
+        self.store(waker, ready, slot)
+    }
+
+    /// As [`register`](Channel::register), for a waker that is not stored yet.
+    fn store<R>(
+        &self,
+        waker: &Waker,
+        ready: impl Fn(&mut State<T>) -> Option<R>,
+        slot: impl Fn(&mut State<T>) -> &mut Option<Waker>,
+    ) -> Poll<R> {
         let new = waker.clone();
         let mut state = self.lock();
         if let Some(result) = ready(&mut state) {
@@ -321,6 +353,8 @@ impl<T> fmt::Debug for Sender<T> {
 pub struct Receiver<T> {
     /// `None` once it has received.
     channel: Option<Arc<Channel<T>>>,
+    /// Whether it has stored its waker.
+    is_waiting: bool,
 }
 
 impl<T> Receiver<T> {
@@ -469,19 +503,26 @@ impl<T> Future for Receiver<T> {
     type Output = Result<T, RecvError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let channel = self.channel.as_ref();
-        let channel = channel.expect("a oneshot receiver was polled after it had returned");
-        let result = budget::poll_budgeted(cx, |cx| channel.poll_value(cx));
-        if result.is_ready() {
-            self.channel = None;
-        }
-        result
+        let this = &mut *self;
+        budget::poll_budgeted(cx, |cx| {
+            if let Some(result) = Channel::take_apart(&mut this.channel) {
+                return Poll::Ready(result);
+            }
+            let channel = this.channel.as_ref();
+            let channel = channel.expect("a oneshot receiver was polled after it had returned");
+            let result = channel.poll_value(cx, &mut this.is_waiting);
+            if result.is_ready() {
+                this.channel = None;
+            }
+            result
+        })
     }
 }
 
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
-        let Some(channel) = &self.channel else {
+        // The sender has gone: the last reference is dropped, outside the lock, with what is left.
+        let Some(channel) = self.channel.take_if(|channel| Arc::strong_count(channel) > 1) else {
             return;
         };
         channel.close();
