@@ -17,8 +17,10 @@ use std::time::Duration;
 use crate::source::{Numbers, Packets};
 
 mod async_std;
+pub mod exchanges;
 #[cfg(feature = "reveille")]
 mod reveille;
+pub mod signals;
 mod smol;
 mod tokio;
 
@@ -149,6 +151,15 @@ pub trait Rt: Sized + Send + Sync + 'static {
         stream: &'a mut Self::Stream,
         bytes: &'a [u8],
     ) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// Many operations of a signal between tasks. `None` if neither the runtime nor the crates
+    /// around it have one.
+    fn signal(_signal: signals::Signal) -> Option<signals::Operations> {
+        None
+    }
+
+    /// Many round trips through sockets other than TCP.
+    fn exchange(exchange: exchanges::Exchange) -> signals::Operations;
 
     /// Runs `future` as a spawned task and waits for it on the calling thread. Most workloads run
     /// this way.

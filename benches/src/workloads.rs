@@ -10,6 +10,8 @@ use std::thread;
 
 use crate::measure::{RunConfig, Sample};
 use crate::rt::Rt;
+use crate::rt::exchanges::Exchange;
+use crate::rt::signals::Signal;
 
 pub mod bare;
 mod echo;
@@ -74,7 +76,15 @@ pub fn run<R: Rt>(name: &str, config: &RunConfig) -> Option<Sample> {
         "requests_keep" => requests::run::<R>(config, true),
         "startup" => versus_threads::startup::<R>(config),
         "when_async_helps" => versus_threads::on_tasks::<R>(config),
-        _ => return EchoShape::parse(name).map(|shape| echo::run::<R>(config, shape)),
+        _ => {
+            if let Some(signal) = Signal::named(name) {
+                return sync::signal::<R>(config, signal);
+            }
+            if let Some(exchange) = Exchange::named(name) {
+                return Some(sync::exchange::<R>(config, exchange));
+            }
+            return EchoShape::parse(name).map(|shape| echo::run::<R>(config, shape));
+        }
     };
     Some(sample)
 }

@@ -15,6 +15,8 @@ use async_std::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGua
 use async_std::task::{self, JoinHandle};
 
 use super::Rt;
+use super::exchanges::{self, Exchange};
+use super::signals::Operations;
 use crate::source::{Numbers, Packets};
 
 /// async-std's global executor.
@@ -133,6 +135,10 @@ impl Rt for AsyncStd {
 
     async fn recv(receiver: &mut Receiver<u64>) -> Option<u64> {
         receiver.recv().await.ok()
+    }
+
+    fn exchange(exchange: Exchange) -> Operations {
+        exchanges::async_std::operations(exchange)
     }
 
     async fn listen() -> io::Result<(TcpListener, SocketAddr)> {

@@ -16,6 +16,8 @@ use reveille::sync::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuar
 use reveille::task::{self, JoinHandle};
 
 use super::Rt;
+use super::exchanges::{self, Exchange};
+use super::signals::{self, Operations, Signal};
 use crate::source::{Numbers, Packets};
 
 /// A reveille runtime.
@@ -140,6 +142,14 @@ impl Rt for Reveille {
 
     async fn recv(receiver: &mut Receiver<u64>) -> Option<u64> {
         receiver.recv().await.ok()
+    }
+
+    fn signal(signal: Signal) -> Option<Operations> {
+        Some(signals::reveille::operations(signal))
+    }
+
+    fn exchange(exchange: Exchange) -> Operations {
+        exchanges::reveille::operations(exchange)
     }
 
     async fn listen() -> io::Result<(TcpListener, SocketAddr)> {

@@ -13,6 +13,8 @@ use smol::stream::StreamExt;
 use smol::{Task, Timer};
 
 use super::Rt;
+use super::exchanges::{self, Exchange};
+use super::signals::{self, Operations, Signal};
 use crate::source::{Numbers, Packets};
 
 /// smol's global executor.
@@ -134,6 +136,14 @@ impl Rt for Smol {
 
     async fn recv(receiver: &mut Receiver<u64>) -> Option<u64> {
         receiver.recv().await.ok()
+    }
+
+    fn signal(signal: Signal) -> Option<Operations> {
+        signals::crates::operations(signal)
+    }
+
+    fn exchange(exchange: Exchange) -> Operations {
+        exchanges::smol::operations(exchange)
     }
 
     async fn listen() -> io::Result<(TcpListener, SocketAddr)> {

@@ -15,6 +15,8 @@ use tokio::task::JoinHandle;
 use tokio_stream::StreamExt;
 
 use super::Rt;
+use super::exchanges::{self, Exchange};
+use super::signals::{self, Operations, Signal};
 use crate::source::{Numbers, Packets};
 
 /// A tokio runtime.
@@ -161,6 +163,14 @@ impl<const MULTI: bool> Rt for Tokio<MULTI> {
 
     fn recv(receiver: &mut Self::Receiver) -> impl Future<Output = Option<u64>> + Send {
         receiver.recv()
+    }
+
+    fn signal(signal: Signal) -> Option<Operations> {
+        MULTI.then(|| signals::tokio::operations(signal))
+    }
+
+    fn exchange(exchange: Exchange) -> Operations {
+        exchanges::tokio::operations(exchange)
     }
 
     async fn listen() -> io::Result<(TcpListener, SocketAddr)> {

@@ -1,9 +1,12 @@
-//! Each runtime's own mutex, read-write lock and bounded channel.
+//! Each runtime's own mutex, read-write lock and bounded channel, and other ways of tasks to
+//! signal each other.
 
 use std::sync::Arc;
 
 use crate::measure::{Meter, RunConfig, Sample};
 use crate::rt::Rt;
+use crate::rt::exchanges::Exchange;
+use crate::rt::signals::Signal;
 
 /// Eight tasks lock one mutex in turn and add one. With `is_held` they hold each lock across a
 /// yield. Per lock.
@@ -60,6 +63,30 @@ pub fn rwlock<R: Rt>(config: &RunConfig) -> Sample {
             }
             assert_eq!(*R::read_lock(&lock).await, times, "every write added one");
             meter.add((readers + 1) * times as usize);
+        }
+        meter.finish()
+    })
+}
+
+/// A signal between tasks. Per operation. `None` if there is no such type.
+pub fn signal<R: Rt>(config: &RunConfig, signal: Signal) -> Option<Sample> {
+    let rt = R::start(config.workers);
+    let mut meter = Meter::new(config);
+    rt.block_on_task(async move {
+        while meter.is_running() {
+            meter.add(R::signal(signal)?.await);
+        }
+        Some(meter.finish())
+    })
+}
+
+/// Two tasks exchange messages through sockets. Per round trip.
+pub fn exchange<R: Rt>(config: &RunConfig, exchange: Exchange) -> Sample {
+    let rt = R::start(config.workers);
+    let mut meter = Meter::new(config);
+    rt.block_on_task(async move {
+        while meter.is_running() {
+            meter.add(R::exchange(exchange).await);
         }
         meter.finish()
     })
