@@ -1,18 +1,21 @@
-//! `io::copy` between sockets, `copy_bidirectional`, `split`, `duplex`, `read_buf`, `read_to_end`.
+//! `io::copy` between sockets and files, `copy_bidirectional`, `split`, `duplex`, `read_buf`,
+//! `read_to_end`.
 
 use std::future::poll_fn;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, SeekFrom};
 use std::mem::MaybeUninit;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 
+use reveille::fs::{File, OpenOptions};
 use reveille::io::{self, Read};
 use reveille::net::{TcpListener, TcpStream};
 use reveille::prelude::*;
 use reveille::task;
 use reveille_tests::conformance;
+use reveille_tests::scratch::Scratch;
 
 /// More than enough to move through the kernel.
 const LONG: usize = 8 << 20;
@@ -412,7 +415,121 @@ async fn a_dropped_read_to_end_keeps_what_it_has() {
     assert_eq!(all, b"first second");
 }
 
+/// Copies start at both cursors and end with them behind the bytes.
+async fn a_long_copy_between_files_starts_at_both_cursors_and_moves_them() {
+    let all = bytes(LONG);
+    let (source, target) = (Scratch::with(&all), Scratch::with(b"head, and what is replaced"));
+    let (mut from, mut to) = (source.open().await, target.update().await);
+    from.seek(SeekFrom::Start(100_000)).await.unwrap();
+    to.seek(SeekFrom::Start(4)).await.unwrap();
+    to.write_all(b"; ").await.unwrap();
+    let count = io::copy(&mut from, &mut &to).await.unwrap();
+    assert_eq!(count, (LONG - 100_000) as u64);
+    assert_eq!(from.seek(SeekFrom::Current(0)).await.unwrap(), LONG as u64);
+    assert_eq!(to.seek(SeekFrom::Current(0)).await.unwrap(), count + 6);
+    to.write_all(b"tail").await.unwrap();
+    to.flush().await.unwrap();
+    let arrived = target.contents();
+    assert!(arrived == [b"head; ", &all[100_000..], b"tail"].concat());
+}
+
+/// The kernel moves no bytes to a file that is opened for appending, and none within one file.
+async fn a_long_copy_that_the_kernel_refuses_changes_no_byte() {
+    let all = bytes(2 << 20);
+    let (source, target) = (Scratch::with(&all), Scratch::with(b"head"));
+    let mut appending = OpenOptions::new().append(true).open(target.path()).await.unwrap();
+    let mut from = source.open().await;
+    assert_eq!(io::copy(&mut from, &mut appending).await.unwrap(), all.len() as u64);
+    assert!(target.contents() == [b"head", &*all].concat());
+
+    let mut unreadable = OpenOptions::new().append(true).open(source.path()).await.unwrap();
+    assert!(io::copy(&mut unreadable, &mut appending).await.is_err());
+    from.seek(SeekFrom::Start(0)).await.unwrap();
+    assert!(io::copy(&mut from, &mut &source.open().await).await.is_err(), "not writable");
+}
+
+async fn a_long_copy_of_a_file_to_a_socket_waits_for_the_peer_and_changes_no_byte() {
+    let all = bytes(LONG);
+    let source = Scratch::with(&all);
+    let (to, mut sink) = tcp_pair().await;
+    let mut from = source.open().await;
+    let copying = task::spawn(async move {
+        let count = io::copy(&mut from, &mut &to).await.unwrap();
+        (&to).close().await.unwrap();
+        (count, from.seek(SeekFrom::Current(0)).await.unwrap())
+    });
+    let mut arrived = Vec::new();
+    let mut piece = vec![0; 100_000];
+    loop {
+        let n = sink.read(&mut piece).await.unwrap();
+        if n == 0 {
+            break;
+        }
+        arrived.extend_from_slice(&piece[..n]);
+        task::yield_now().await;
+    }
+    assert!(arrived == all);
+    assert_eq!(copying.await, (LONG as u64, LONG as u64));
+}
+
+async fn a_copy_of_a_file_to_a_peer_that_leaves_fails() {
+    let source = Scratch::with(&bytes(64 << 20));
+    let (mut to, mut sink) = tcp_pair().await;
+    let mut from = source.open().await;
+    let copying = task::spawn(async move { io::copy(&mut from, &mut to).await });
+    let mut some = vec![0; 1 << 20];
+    sink.read_exact(&mut some).await.unwrap();
+    drop(sink);
+    let error = copying.await.unwrap_err();
+    assert_eq!(error.to_string(), "io::copy failed");
+    assert!(
+        matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset),
+        "{error:#?}"
+    );
+}
+
+/// Each piece counts when it is done, so what arrived begins with what the cursor counts.
+async fn a_dropped_copy_of_a_file_leaves_a_cursor_that_matches_what_arrived() {
+    let all = bytes(LONG);
+    let source = Scratch::with(&all);
+    let (mut to, mut sink) = tcp_pair().await;
+    let mut from = source.open().await;
+    let mut some = vec![0; 2 << 20];
+    let arrives = async {
+        sink.read_exact(&mut some).await.unwrap();
+        None
+    };
+    let copies = async { Some(io::copy(&mut from, &mut to).await) };
+    let copied = futures_lite::future::or(arrives, copies).await;
+    assert!(copied.is_none(), "the socket takes less than the file has");
+    assert!(some == all[..2 << 20]);
+    let at = from.seek(SeekFrom::Current(0)).await.unwrap() as usize;
+    drop(to);
+    let mut rest = Vec::new();
+    sink.read_to_end(&mut rest).await.unwrap();
+    let arrived = [some, rest].concat();
+    assert!(at <= arrived.len() && arrived == all[..arrived.len()]);
+}
+
+#[cfg(target_os = "linux")]
+async fn a_copy_of_a_file_without_a_length_reads_to_its_end() {
+    let target = Scratch::new();
+    let mut from = File::open("/proc/kallsyms").await.unwrap();
+    let mut to = target.create().await;
+    let count = io::copy(&mut from, &mut to).await.unwrap();
+    let all = target.contents();
+    assert_eq!(count, all.len() as u64);
+    assert!(all.is_empty() || all.ends_with(b"\n"));
+}
+
 conformance! {
+    a_long_copy_between_files_starts_at_both_cursors_and_moves_them,
+    a_long_copy_that_the_kernel_refuses_changes_no_byte,
+    a_long_copy_of_a_file_to_a_socket_waits_for_the_peer_and_changes_no_byte,
+    a_copy_of_a_file_to_a_peer_that_leaves_fails,
+    a_dropped_copy_of_a_file_leaves_a_cursor_that_matches_what_arrived,
+    #[cfg(target_os = "linux")]
+    a_copy_of_a_file_without_a_length_reads_to_its_end,
     a_long_copy_between_sockets_changes_no_byte,
     #[cfg(unix)]
     a_long_copy_between_unix_sockets_changes_no_byte,

@@ -10,6 +10,9 @@
 //! a pipe costs two descriptors and extra system calls, which do not pay for short messages. When
 //! only small pieces arrive, the buffer takes over again.
 //!
+//! After as many reads of a file of ours the blocking pool moves the rest inside the kernel, on
+//! Linux, if it goes to another file or to a socket (`copy_file.rs`).
+//!
 //! When the reader has to wait, what was written so far is flushed, so a peer behind a buffered
 //! writer sees an answer before it sends the next request.
 
@@ -21,6 +24,7 @@ use std::task::{Context, Poll, ready};
 use reveille_runtime::budget;
 
 use super::context::Context as _;
+use super::copy_file::FileTransfer;
 use super::read_to_end::lengthen;
 use super::{Read, Write};
 use crate::os::known::Known;
@@ -42,7 +46,8 @@ const LAST_LEN: usize = 64 * 1024;
 /// # Cancel safety
 ///
 /// Dropping the future loses what was read and not yet written: up to 64 KiB, or up to 1 MiB
-/// between two sockets.
+/// between two sockets. From a file to a file or a socket, up to 4 MiB may arrive that the
+/// positions of the files do not count.
 ///
 /// # Differences
 ///
@@ -110,6 +115,8 @@ pub(super) struct Copy {
     /// While the bytes go through the kernel.
     splice: Option<Splice>,
     small_pieces: u32,
+    /// The same, from a file.
+    transfer: Option<FileTransfer>,
     can_splice: bool,
 }
 
@@ -125,6 +132,7 @@ impl Copy {
             full_reads: 0,
             splice: None,
             small_pieces: 0,
+            transfer: None,
             can_splice: true,
         }
     }
@@ -205,6 +213,9 @@ impl Copy {
         reader: &R,
         writer: &W,
     ) -> Poll<io::Result<bool>> {
+        if Known::file(reader).is_some() {
+            return self.poll_transfer(cx, reader, writer);
+        }
         let (Some(from), Some(to)) = (Known::of(reader), Known::of(writer)) else {
             return self.stop_splicing(false);
         };
@@ -238,8 +249,28 @@ impl Copy {
         Poll::Ready(Ok(true))
     }
 
+    /// The same, from a file.
+    fn poll_transfer<R: ?Sized, W: ?Sized>(
+        &mut self,
+        cx: &mut Context<'_>,
+        reader: &R,
+        writer: &W,
+    ) -> Poll<io::Result<bool>> {
+        if self.transfer.is_none() {
+            self.transfer = FileTransfer::between(reader, writer);
+        }
+        let Some(transfer) = &mut self.transfer else { return self.stop_splicing(false) };
+        let Some(count) = ready!(transfer.poll_piece(cx, writer))? else {
+            return self.stop_splicing(false);
+        };
+        self.copied += count as u64;
+        self.is_flushed = false;
+        Poll::Ready(Ok(true))
+    }
+
     fn stop_splicing(&mut self, can_splice_later: bool) -> Poll<io::Result<bool>> {
         self.splice = None;
+        self.transfer = None;
         self.full_reads = 0;
         self.can_splice = can_splice_later;
         Poll::Ready(Ok(false))

@@ -120,6 +120,7 @@ mod buf_writer;
 mod bytes;
 mod copy;
 mod copy_bidirectional;
+mod copy_file;
 mod duplex;
 mod endless;
 #[doc(hidden)]

@@ -1,4 +1,4 @@
-//! Finds out whether a reader or writer of any type is a socket of ours.
+//! Finds out whether a reader or writer of any type is a socket or a file of ours.
 //!
 //! The traits are those of futures-io, which every type implements for itself, and stable Rust has
 //! no specialization. So generic functions compare type ids. [`id_of`] returns one for types that
@@ -12,6 +12,10 @@ use std::marker::PhantomData;
 use std::mem::transmute;
 use std::task::{Context, Poll};
 
+#[cfg(unix)]
+use reveille_runtime::io::Interest;
+
+use crate::fs::File;
 use crate::net::TcpStream;
 use crate::os::uninit::UninitBuf;
 #[cfg(unix)]
@@ -39,6 +43,28 @@ impl<'a> Known<'a> {
             return Some(Known::Unix(stream));
         }
         None
+    }
+
+    /// Finds the file behind `it`.
+    #[inline]
+    pub(crate) fn file<T: ?Sized>(it: &'a T) -> Option<&'a File> {
+        find::<T, File>(it)
+    }
+
+    /// Waits until the socket takes bytes. Nothing of ours fills a socket on systems other than
+    /// Unix.
+    pub(crate) fn poll_writable(self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            #[cfg(unix)]
+            Known::Tcp(stream) => stream.io().poll_ready(cx, Interest::Write),
+            #[cfg(unix)]
+            Known::Unix(stream) => stream.io().poll_ready(cx, Interest::Write),
+            #[cfg(not(unix))]
+            Known::Tcp(_) => {
+                let _ = cx;
+                Poll::Ready(Ok(()))
+            }
+        }
     }
 
     /// Reads into the spare capacity of `buf`, which is not empty. Nothing is cleared first.
@@ -100,7 +126,7 @@ pub fn id_of<T: ?Sized>() -> TypeId {
     phantom.id()
 }
 
-/// The socket of type `S`, if `T` is `S`, `&S` or `&mut S`.
+/// The object of type `S`, if `T` is `S`, `&S` or `&mut S`.
 #[inline]
 #[allow(unsafe_code, reason = "downcasts of types that may borrow")]
 fn find<'a, T: ?Sized, S: 'static>(it: &'a T) -> Option<&'a S> {

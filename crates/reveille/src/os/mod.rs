@@ -42,6 +42,7 @@ pub(crate) mod signal;
 pub(crate) mod socket;
 pub(crate) mod splice;
 pub(crate) mod terminal;
+pub(crate) mod transfer;
 pub(crate) mod uninit;
 
 #[doc(hidden)]
