@@ -281,12 +281,15 @@ mod semaphore {
             theirs.add_permits(1);
             drop(theirs.try_acquire());
         });
-        let mut waiter = Box::pin(permits.acquire());
-        assert!(poll(waiter.as_mut(), &waker).is_pending());
+        let (mut first, mut second) = (Box::pin(permits.acquire()), Box::pin(permits.acquire()));
+        assert!(poll(first.as_mut(), &waker).is_pending());
         drop(waker);
-        assert!(is_pending(waiter.as_mut()) || calls.load(Ordering::SeqCst) > 0);
+        // While another task waits, the call in the waker takes the lock.
+        assert!(is_pending(second.as_mut()));
         permits.add_permits(1);
         assert!(calls.load(Ordering::SeqCst) >= 1);
+        assert!(!is_pending(first.as_mut()));
+        assert!(!is_pending(second.as_mut()), "the permit that the waker added");
     }
 
     #[test]
