@@ -33,6 +33,8 @@ mod report;
 mod response;
 #[path = "many_requests/run.rs"]
 mod run;
+#[path = "many_requests/seconds.rs"]
+mod seconds;
 #[path = "many_requests/svg.rs"]
 mod svg;
 #[path = "many_requests/trace.rs"]

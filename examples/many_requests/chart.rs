@@ -7,8 +7,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::figure::{self, Activity, Figure};
-use crate::report::Seconds;
 use crate::run::Request;
+use crate::seconds::Seconds;
 use crate::trace::Step;
 
 /// The most rows that a reader will read.

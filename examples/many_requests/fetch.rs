@@ -9,8 +9,8 @@ use reveille::io;
 use reveille::net::{TcpStream, ToSocketAddrs};
 use reveille::prelude::*;
 
-use crate::report::Seconds;
 use crate::response::{self, Answer, ResponseError};
+use crate::seconds::Seconds;
 use crate::trace::{Payload, Step, Trace};
 use crate::url::{Url, UrlError};
 

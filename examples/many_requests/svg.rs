@@ -7,8 +7,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::figure::{self, Activity, Figure, Stretch};
-use crate::report::Seconds;
 use crate::run::Request;
+use crate::seconds::Seconds;
 use crate::trace::Step;
 
 /// With more rows, a row would be thinner than a pixel on any screen.

@@ -12,6 +12,7 @@
 //! cargo xtask parity --record  records the items of async-std again, from the crate itself
 //! cargo xtask dependents       the tests of crates that depend on async-std, on the shim
 //! cargo xtask shims            the published tests of async-io and others, on the shims
+//! cargo xtask fleet            the fleet against a real nats-server, with workers that are killed
 //! cargo xtask mutants [--list] [NAME...]   puts each fault of FAULTS.md back: its test must fail
 //! cargo xtask targets          type-checks the ports whose standard library is installed
 //! ```
@@ -23,6 +24,7 @@ use reveille_watchdog as _;
 
 mod check;
 mod dependents;
+mod fleet;
 mod loom;
 mod memory;
 mod mutants;
@@ -39,7 +41,7 @@ const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short]
                      stress [--short | --minutes N] | race [--short | --planted] [--require] | \
                      parity [--record] | dependents [--record] [NAME...] | \
                      shims [--record] [NAME...] | \
-                     mutants [--list] [NAME...] | targets";
+                     fleet | mutants [--list] [NAME...] | targets";
 
 /// Reads the options of `race`.
 fn race(options: &[&str]) -> shell::Outcome {
@@ -82,6 +84,7 @@ fn main() -> ExitCode {
         ["shims", ref names @ ..] => dependents::shims::run(dependents::Mode::Compare, names),
         ["mutants", "--list", ref names @ ..] => mutants::run(names, true),
         ["mutants", ref names @ ..] => mutants::run(names, false),
+        ["fleet"] => fleet::run(),
         ["targets"] => targets::run(),
         _ => Err(USAGE.to_owned()),
     };
