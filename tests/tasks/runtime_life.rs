@@ -345,8 +345,8 @@ fn all_calls_receive_the_report_of_one_shutdown() {
         let texts: Vec<_> = other.map(|report| report.to_string()).collect();
         assert!(texts.iter().all(|text| *text == report.to_string()), "{texts:?}");
     });
-    // Another runtime uses the memory of the global one, and a late call must not end it. The memory
-    // is free once the threads of the global runtime have ended, so not always at the first attempt.
+    // Another runtime uses the memory of the global one, and a late call must not end it. The
+    // memory is free once the threads of the global runtime have ended, so not always at once.
     for _ in 0..20 {
         let again = Builder::new().build().unwrap();
         block_on(shutdown_global(Duration::ZERO));
