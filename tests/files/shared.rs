@@ -6,6 +6,8 @@ use std::pin::pin;
 use std::task::{Context, Waker};
 
 use reveille::fs::{self, File, TryLockError};
+#[cfg(unix)]
+use reveille::os::unix::fs::FileExt;
 use reveille::prelude::*;
 use reveille::task;
 use reveille_tests::scratch::Scratch;

@@ -9,6 +9,7 @@ mod circles;
 mod faults;
 mod files;
 mod imports;
+mod inherent;
 mod layers;
 mod manifests;
 mod members;
@@ -61,7 +62,7 @@ impl fmt::Display for Problem {
 /// One check.
 type Rule = fn(&Tree) -> Vec<Problem>;
 
-const RULES: [Rule; 15] = [
+const RULES: [Rule; 16] = [
     sizes::check,
     layers::check,
     circles::check,
@@ -74,6 +75,7 @@ const RULES: [Rule; 15] = [
     platforms::check,
     changelog::check,
     public::check,
+    inherent::check,
     faults::check,
     mutations::check,
     watchdog::check,

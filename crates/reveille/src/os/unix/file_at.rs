@@ -1,5 +1,9 @@
 //! Reading and writing files at given offsets.
+//!
+//! The methods are those of a trait, as in std. As methods of the type they would hide those of the
+//! same names that system-interface adds to async-std's `File`.
 
+use std::future::Future;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt as _;
 
@@ -9,9 +13,33 @@ use crate::os::file::{Attempt, aligned, read_inline_at};
 /// The most bytes that one trip to the pool reads or writes.
 const LEN_MAX: usize = 2 << 20;
 
+mod sealed {
+    /// Implemented by [`File`](crate::fs::File) only, so that methods can be added to the trait
+    /// here.
+    pub trait Sealed {}
+}
+
 /// Reading and writing at an offset (`pread`, `pwrite`). The cursor is neither used nor moved, so
 /// any number of tasks can use one file at the same time.
-impl File {
+///
+/// Other crates cannot implement it.
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
+/// use reveille::fs::File;
+/// use reveille::os::unix::fs::FileExt;
+/// use reveille::prelude::*;
+///
+/// let file = File::open("Cargo.toml").await?;
+/// let (mut one, mut other) = ([0; 4], [0; 4]);
+/// let both = file.read_exact_at(&mut one, 1).try_join(file.read_exact_at(&mut other, 4));
+/// both.await?;
+/// assert_eq!((&one, &other), (b"pack", b"kage"));
+/// # Ok(()) }) }
+/// ```
+pub trait FileExt: sealed::Sealed {
     /// Reads bytes at `offset`, counted from the start of the file, and returns their number. Zero
     /// means that the file ends there, or that `buf` is empty. At most 2 MiB are read at once.
     ///
@@ -32,6 +60,7 @@ impl File {
     /// ```
     /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
     /// use reveille::fs::File;
+    /// use reveille::os::unix::fs::FileExt;
     ///
     /// let file = File::open("Cargo.toml").await?;
     /// let mut buf = [0; 9];
@@ -40,29 +69,18 @@ impl File {
     /// # Ok(()) }) }
     /// ```
     #[doc(alias = "pread")]
-    pub async fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.flushed().await?;
-        let len = buf.len().min(LEN_MAX);
-        if let Attempt::Done(count) = read_inline_at(self.as_std(), &mut buf[..len], offset) {
-            return Ok(count);
-        }
-        let read = move |file: &std::fs::File| {
-            // A file that was opened with O_DIRECT needs aligned memory; it does no harm to others.
-            let (mut bytes, start) = aligned(len);
-            let count = retry(|| file.read_at(&mut bytes[start..start + len], offset))?;
-            io::Result::Ok((bytes, start..start + count))
-        };
-        let (bytes, filled) = self.on_file(read).await?;
-        buf[..filled.len()].copy_from_slice(&bytes[filled.clone()]);
-        Ok(filled.len())
-    }
+    fn read_at(
+        &self,
+        buf: &mut [u8],
+        offset: u64,
+    ) -> impl Future<Output = io::Result<usize>> + Send;
 
     /// Fills `buf` with the bytes at `offset`.
     ///
     /// # Errors
     ///
-    /// As for [`read_at`](File::read_at), and `UnexpectedEof` if the file ends early; the contents
-    /// of `buf` are then unspecified.
+    /// As for [`read_at`](FileExt::read_at), and `UnexpectedEof` if the file ends early; the
+    /// contents of `buf` are then unspecified.
     ///
     /// # Cancel safety
     ///
@@ -73,6 +91,7 @@ impl File {
     /// ```
     /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
     /// use reveille::fs::File;
+    /// use reveille::os::unix::fs::FileExt;
     ///
     /// let file = File::open("Cargo.toml").await?;
     /// let mut name = [0; 7];
@@ -80,18 +99,11 @@ impl File {
     /// assert_eq!(&name, b"package");
     /// # Ok(()) }) }
     /// ```
-    pub async fn read_exact_at(&self, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
-        while !buf.is_empty() {
-            let count = self.read_at(buf, offset).await?;
-            if count == 0 {
-                let message = format!("the file ends at byte {offset}");
-                return Err(io::Error::new(ErrorKind::UnexpectedEof, message));
-            }
-            buf = &mut buf[count..];
-            offset += count as u64;
-        }
-        Ok(())
-    }
+    fn read_exact_at(
+        &self,
+        buf: &mut [u8],
+        offset: u64,
+    ) -> impl Future<Output = io::Result<()>> + Send;
 
     /// Writes bytes at `offset`, counted from the start of the file, and returns their number. At
     /// most 2 MiB are written at once. A gap between the end of the file and `offset` reads as
@@ -114,6 +126,7 @@ impl File {
     /// ```
     /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
     /// use reveille::fs::{self, File};
+    /// use reveille::os::unix::fs::FileExt;
     ///
     /// # let path = std::env::temp_dir().join(format!("reveille-doc-at-{}", std::process::id()));
     /// # let path = reveille::path::PathBuf::from(path);
@@ -125,20 +138,13 @@ impl File {
     /// # Ok(()) }) }
     /// ```
     #[doc(alias = "pwrite")]
-    pub async fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
-        // Also discards what was read ahead, which may be what is written now.
-        self.settled().await?;
-        let len = buf.len().min(LEN_MAX);
-        let (mut bytes, start) = aligned(len);
-        bytes[start..start + len].copy_from_slice(&buf[..len]);
-        self.on_file(move |file| retry(|| file.write_at(&bytes[start..start + len], offset))).await
-    }
+    fn write_at(&self, buf: &[u8], offset: u64) -> impl Future<Output = io::Result<usize>> + Send;
 
     /// Writes all of `buf` at `offset`, in pieces of at most 2 MiB.
     ///
     /// # Errors
     ///
-    /// As for [`write_at`](File::write_at), and `WriteZero`. Some bytes may have been written.
+    /// As for [`write_at`](FileExt::write_at), and `WriteZero`. Some bytes may have been written.
     ///
     /// # Cancel safety
     ///
@@ -149,6 +155,7 @@ impl File {
     /// ```
     /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {
     /// use reveille::fs::{self, File};
+    /// use reveille::os::unix::fs::FileExt;
     ///
     /// # let path = std::env::temp_dir().join(format!("rv-doc-all-at-{}", std::process::id()));
     /// # let path = reveille::path::PathBuf::from(path);
@@ -158,7 +165,52 @@ impl File {
     /// # fs::remove_file(&path).await?;
     /// # Ok(()) }) }
     /// ```
-    pub async fn write_all_at(&self, mut buf: &[u8], mut offset: u64) -> io::Result<()> {
+    fn write_all_at(&self, buf: &[u8], offset: u64) -> impl Future<Output = io::Result<()>> + Send;
+}
+
+impl sealed::Sealed for File {}
+
+impl FileExt for File {
+    async fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.flushed().await?;
+        let len = buf.len().min(LEN_MAX);
+        if let Attempt::Done(count) = read_inline_at(self.as_std(), &mut buf[..len], offset) {
+            return Ok(count);
+        }
+        let read = move |file: &std::fs::File| {
+            // A file that was opened with O_DIRECT needs aligned memory; it does no harm to others.
+            let (mut bytes, start) = aligned(len);
+            let count = retry(|| file.read_at(&mut bytes[start..start + len], offset))?;
+            io::Result::Ok((bytes, start..start + count))
+        };
+        let (bytes, filled) = self.on_file(read).await?;
+        buf[..filled.len()].copy_from_slice(&bytes[filled.clone()]);
+        Ok(filled.len())
+    }
+
+    async fn read_exact_at(&self, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buf.is_empty() {
+            let count = self.read_at(buf, offset).await?;
+            if count == 0 {
+                let message = format!("the file ends at byte {offset}");
+                return Err(io::Error::new(ErrorKind::UnexpectedEof, message));
+            }
+            buf = &mut buf[count..];
+            offset += count as u64;
+        }
+        Ok(())
+    }
+
+    async fn write_at(&self, buf: &[u8], offset: u64) -> io::Result<usize> {
+        // Also discards what was read ahead, which may be what is written now.
+        self.settled().await?;
+        let len = buf.len().min(LEN_MAX);
+        let (mut bytes, start) = aligned(len);
+        bytes[start..start + len].copy_from_slice(&buf[..len]);
+        self.on_file(move |file| retry(|| file.write_at(&bytes[start..start + len], offset))).await
+    }
+
+    async fn write_all_at(&self, mut buf: &[u8], mut offset: u64) -> io::Result<()> {
         while !buf.is_empty() {
             let count = self.write_at(buf, offset).await?;
             if count == 0 {

@@ -1,4 +1,5 @@
-//! Unix extensions of the file system: symbolic links, permission bits, descriptors.
+//! Unix extensions of the file system: symbolic links, permission bits, descriptors, access at an
+//! offset.
 //!
 //! # Examples
 //!
@@ -17,6 +18,7 @@
 
 use std::io;
 
+pub use super::file_at::FileExt;
 pub use std::os::unix::fs::{DirBuilderExt, DirEntryExt, OpenOptionsExt};
 
 use std::os::unix::io::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};

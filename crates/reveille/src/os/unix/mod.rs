@@ -2,7 +2,7 @@
 //!
 //! | module | contents |
 //! |---|---|
-//! | [`fs`] | symbolic links, permission bits |
+//! | [`fs`] | symbolic links, permission bits, reading and writing at an offset |
 //! | [`io`] | descriptors: borrowing, conversion, and waiting for any of them |
 //! | [`net`] | Unix domain stream and datagram sockets |
 //! | [`process`] | user, group and `argv[0]` of a child, `exec`, signals to a child and to its process group |
