@@ -11,8 +11,8 @@
 //! cargo xtask parity           what async-std has and the shim lacks; writes PARITY.md
 //! cargo xtask parity --record  records the items of async-std again, from the crate itself
 //! cargo xtask dependents       the tests of crates that depend on async-std, on the shim
-//! cargo xtask shims            the published tests of async-io and others, on the shims
 //! cargo xtask fleet            the fleet against a real nats-server, with workers that are killed
+//! cargo xtask shims            the published tests and examples of smol and others, on the shims
 //! cargo xtask mutants [--list] [NAME...]   puts each fault of FAULTS.md back: its test must fail
 //! cargo xtask targets          type-checks the ports whose standard library is installed
 //! ```

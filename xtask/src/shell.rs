@@ -59,6 +59,11 @@ pub(crate) fn run(command: &mut Command) -> Outcome {
     }
 }
 
+/// Runs the command without printing it.
+pub(crate) fn run_quietly(command: &mut Command) -> Outcome {
+    output(command).map(drop)
+}
+
 /// Runs the command without printing it, and returns its output.
 pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let line = describe(command);

@@ -14,7 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use async_io::{Async, IoSafe, Readable, ReadableOwned, Timer, Writable, WritableOwned, block_on};
@@ -339,4 +339,56 @@ fn a_poll_of_reads_that_are_always_ready_lets_others_run() {
         }
         other.await;
     });
+}
+
+/// Polls a future on this thread, and blocks the thread until it was woken.
+fn poll_and_block<T>(mut future: Pin<&mut impl Future<Output = T>>) -> T {
+    let (wakes, waker) = counted();
+    loop {
+        let seen = wakes.0.load(Ordering::SeqCst);
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        wait_for(&wakes, seen + 1);
+    }
+}
+
+#[test]
+fn timers_and_sockets_of_a_block_on_that_is_stuck_in_a_poll_are_served() -> io::Result<()> {
+    block_on(async {
+        let (one, other) = Async::<UnixStream>::pair()?;
+        let mut timer = Timer::after(Duration::from_millis(20));
+        // Both are registered with this thread before its poll gets stuck.
+        assert!(future::poll_once(&mut timer).await.is_none());
+        assert!(future::poll_once(one.readable()).await.is_none());
+        poll_and_block(Pin::new(&mut timer));
+        other.get_ref().write_all(b"x")?;
+        poll_and_block(std::pin::pin!(one.readable()))?;
+        assert_eq!(one.get_ref().read(&mut [0; 8])?, 1);
+        // Registered while the thread is stuck.
+        poll_and_block(Pin::new(&mut Timer::after(Duration::from_millis(1))));
+        let connected = std::pin::pin!(async {
+            let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 0))?;
+            let address = listener.get_ref().local_addr()?;
+            future::try_zip(listener.accept(), Async::<TcpStream>::connect(address)).await
+        });
+        poll_and_block(connected).map(drop)
+    })
+}
+
+#[test]
+fn a_block_on_inside_another_executor_inside_block_on_is_served() -> io::Result<()> {
+    block_on(async {
+        let (mut one, mut other) = Async::<UnixStream>::pair()?;
+        assert!(future::poll_once(one.read(&mut [0; 8])).await.is_none());
+        future::block_on(async {
+            block_on(async {
+                Timer::after(Duration::from_millis(1)).await;
+                other.write_all(b"x").await
+            })?;
+            Timer::after(Duration::from_millis(1)).await;
+            assert_eq!(one.read(&mut [0; 8]).await?, 1);
+            Ok(())
+        })
+    })
 }

@@ -13,11 +13,54 @@ const REPOSITORY: &str = "https://github.com/reveille-rs/reveille";
 /// The shim's version, which equals that of the last async-std.
 const SHIM: (u64, u64, u64) = (1, 13, 2);
 
-/// The shims of smol's world: what each replaces, its version, and what it would start.
-const SMOL: [(&str, (u64, u64, u64), &str); 2] = [
-    ("async-io", (2, 6, 0), "a second reactor, on a thread of its own"),
-    ("blocking", (1, 7, 0), "a second pool of threads for blocking calls"),
+/// A package of smol's world and the shim that replaces it.
+struct Replaced {
+    name: &'static str,
+    /// The shim's version, which equals that of the last package that it replaces.
+    version: (u64, u64, u64),
+    /// What the package would start beside reveille.
+    reason: &'static str,
+    /// Its shim uses the other shims, whether the program patches them or not.
+    is_whole: bool,
+}
+
+/// The shims of smol's world. Packages of other major versions have no shim.
+const REPLACED: [Replaced; 6] = [
+    Replaced {
+        name: "async-global-executor",
+        version: (2, 4, 1),
+        reason: EXECUTOR,
+        is_whole: true,
+    },
+    Replaced {
+        name: "async-global-executor",
+        version: (3, 1, 0),
+        reason: EXECUTOR,
+        is_whole: true,
+    },
+    Replaced {
+        name: "async-io",
+        version: (2, 6, 0),
+        reason: "a second reactor, on a thread of its own",
+        is_whole: true,
+    },
+    Replaced {
+        name: "async-process",
+        version: (2, 5, 0),
+        reason: "a second driver of child processes, with types that are not those of async-std",
+        is_whole: true,
+    },
+    Replaced {
+        name: "blocking",
+        version: (1, 7, 0),
+        reason: "a second pool of threads for blocking calls",
+        is_whole: true,
+    },
+    // Its files and sockets are packages that build on async-io and blocking.
+    Replaced { name: "smol", version: (2, 0, 2), reason: EXECUTOR, is_whole: false },
 ];
+
+const EXECUTOR: &str = "a second executor, on threads of its own";
 
 /// Returns the report about a tree of packages.
 pub(crate) fn report(packages: &[Package]) -> String {
@@ -62,77 +105,96 @@ fn report_one(packages: &[Package], index: usize, text: &mut String) {
     }
     if !is_replaced {
         advise(&packages[index], !own.is_empty(), !others.is_empty(), text);
-        if version.major == SHIM.0 && uses_processes(packages) {
-            let _ = writeln!(
-                text,
-                "Other packages use async-process, whose types async-std re-exports. To keep them \
-                 the same types, add this line to the patch:\n\n    \
-                 async-process = {{ git = \"{REPOSITORY}\" }}\n"
-            );
-        }
     }
 }
 
-/// Appends the lines that replace the reactor and the pool of crates made for smol. What only
-/// async-std uses goes with it.
+/// Appends the lines that replace the executor, the reactor and the pool of crates made for smol.
+/// What only async-std uses goes with it.
 fn advise_smol(packages: &[Package], text: &mut String) {
-    let (mut lines, mut reasons, mut updates) = (String::new(), String::new(), String::new());
-    for (name, (major, minor, patch), reason) in SMOL {
-        for (index, package) in packages.iter().enumerate() {
-            let version = &package.version;
-            let is_registry = package.source.as_ref().is_some_and(|source| source.is_registry());
-            if package.name != name || version.major != major || !is_registry {
-                continue;
-            }
-            if !is_used_without_async_std(packages, index) {
-                continue;
-            }
-            let _ = writeln!(lines, "    {name} = {{ git = \"{REPOSITORY}\" }}");
-            let _ = writeln!(reasons, "  {name} {version}: {reason}");
-            if (version.minor, version.patch) != (minor, patch) {
-                let _ = writeln!(updates, "    cargo update -p {name}@{version}");
-            }
+    let (mut lines, mut reasons) = (String::new(), String::new());
+    let (mut updates, mut refused) = (String::new(), String::new());
+    for (index, package) in packages.iter().enumerate() {
+        let Package { name, version, .. } = package;
+        let Some(known) = REPLACED.iter().find(|known| known.name == name) else { continue };
+        if !is_from_registry(package) || !is_used(packages, index) {
+            continue;
+        }
+        let Some(shim) = shim_of(package) else {
+            let _ = writeln!(refused, "  {name} {version}: {}", known.reason);
+            continue;
+        };
+        let _ = writeln!(lines, "    {}", patch_line(packages, shim));
+        let _ = writeln!(reasons, "  {name} {version}: {}", shim.reason);
+        if (version.major, version.minor, version.patch) != shim.version {
+            let _ = writeln!(updates, "    cargo update -p {name}@{version}");
         }
     }
-    if lines.is_empty() {
-        return;
+    if !lines.is_empty() {
+        let _ = writeln!(
+            text,
+            "Packages made for smol would start, beside reveille:\n{reasons}\n\
+             To replace it in all of them, add this to the Cargo.toml of the workspace root:\n\n\
+             \x20   [patch.crates-io]\n{lines}"
+        );
     }
-    let _ = writeln!(
-        text,
-        "Packages made for smol would start, beside reveille:\n{reasons}\n\
-         To replace it in all of them, add this to the Cargo.toml of the workspace root:\n\n    \
-         [patch.crates-io]\n{lines}"
-    );
     if !updates.is_empty() {
         let _ = writeln!(text, "The lock file holds other versions. Then run once:\n\n{updates}");
     }
+    if !refused.is_empty() {
+        let _ = writeln!(
+            text,
+            "No shim replaces these versions. Update the packages that depend on them:\n{refused}"
+        );
+    }
 }
 
-/// Returns whether a path from your own packages reaches a package other than through async-std.
-fn is_used_without_async_std(packages: &[Package], end: usize) -> bool {
+/// The line of a patch. The repository has one package of most names, and a line names its package
+/// and its version only where that is needed.
+fn patch_line(packages: &[Package], shim: &Replaced) -> String {
+    let (name, (major, ..)) = (shim.name, shim.version);
+    let has_others = REPLACED.iter().filter(|other| other.name == name).count() > 1;
+    if !has_others {
+        return format!("{name} = {{ git = \"{REPOSITORY}\" }}");
+    }
+    let is_newest = |package: &Package| package.name != name || package.version.major <= major;
+    if packages.iter().all(is_newest) {
+        return format!("{name} = {{ version = \"{major}\", git = \"{REPOSITORY}\" }}");
+    }
+    format!(
+        "{name}-{major} = {{ package = \"{name}\", version = \"{major}\", \
+         git = \"{REPOSITORY}\" }}"
+    )
+}
+
+/// The shim that replaces a package, if there is one.
+fn shim_of(package: &Package) -> Option<&'static Replaced> {
+    REPLACED
+        .iter()
+        .find(|shim| shim.name == package.name && shim.version.0 == package.version.major)
+}
+
+fn is_from_registry(package: &Package) -> bool {
+    package.source.as_ref().is_some_and(|source| source.is_registry())
+}
+
+/// Returns whether a path from your own packages reaches a package without a package whose shim
+/// goes without it.
+fn is_used(packages: &[Package], end: usize) -> bool {
     let mut seen = vec![false; packages.len()];
-    let mut queue = vec![end];
+    let mut queue = dependents(packages, end);
     while let Some(index) = queue.pop() {
-        if packages[index].name == NAME || std::mem::replace(&mut seen[index], true) {
+        let package = &packages[index];
+        let is_replaced =
+            is_from_registry(package) && shim_of(package).is_some_and(|shim| shim.is_whole);
+        if is_replaced || package.name == NAME || std::mem::replace(&mut seen[index], true) {
             continue;
         }
-        if packages[index].source.is_none() {
+        if package.source.is_none() {
             return true;
         }
         queue.extend(dependents(packages, index));
     }
     false
-}
-
-/// Returns whether a package other than async-std depends on async-process 2 from a registry.
-fn uses_processes(packages: &[Package]) -> bool {
-    packages.iter().enumerate().any(|(index, package)| {
-        let is_registry = package.source.as_ref().is_some_and(|source| source.is_registry());
-        package.name == "async-process"
-            && package.version.major == 2
-            && is_registry
-            && dependents(packages, index).iter().any(|other| packages[*other].name != NAME)
-    })
 }
 
 /// Appends the lines that replace a version of async-std.
@@ -214,99 +276,4 @@ fn name(package: &Package) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::lock::parse;
-
-    const REGISTRY: &str = "registry+https://example.org/index";
-
-    fn lock(version: &str) -> String {
-        format!(
-            "[[package]]\nname = \"app\"\nversion = \"0.1.0\"\ndependencies = [\"web\"]\n\
-             [[package]]\nname = \"web\"\nversion = \"2.0.0\"\nsource = \"{REGISTRY}\"\n\
-             dependencies = [\"async-std\", \"cycle\"]\n\
-             [[package]]\nname = \"cycle\"\nversion = \"1.0.0\"\nsource = \"{REGISTRY}\"\n\
-             dependencies = [\"web\"]\n\
-             [[package]]\nname = \"async-std\"\nversion = \"{version}\"\n\
-             source = \"{REGISTRY}\"\n"
-        )
-    }
-
-    #[test]
-    fn the_path_to_a_dependent_starts_at_the_program() {
-        let text = report(&parse(&lock("1.13.2")).unwrap());
-        assert!(text.contains("Other packages:\n  app 0.1.0 > web 2.0.0\n"), "{text}");
-        assert!(!text.contains("Your own"), "{text}");
-        assert!(text.contains("[patch.crates-io]"), "{text}");
-        assert!(!text.contains("cargo update"), "{text}");
-    }
-
-    #[test]
-    fn an_older_version_needs_an_update_and_0_99_cannot_be_patched() {
-        let text = report(&parse(&lock("1.12.0")).unwrap());
-        assert!(text.contains("cargo update -p async-std@1.12.0"), "{text}");
-        let text = report(&parse(&lock("0.99.12")).unwrap());
-        assert!(text.contains("A patch cannot replace 0.99.12"), "{text}");
-        assert!(!text.contains("[patch"), "{text}");
-    }
-
-    #[test]
-    fn a_tree_without_async_std_or_with_a_replaced_one_needs_nothing() {
-        assert_eq!(report(&[]), "Nothing here depends on async-std.\n");
-        let replaced = lock("1.13.2").replace(REGISTRY, "git+https://example.org/reveille#0");
-        let text = report(&parse(&replaced).unwrap());
-        assert!(text.contains("it has been replaced") && !text.contains("[patch"), "{text}");
-    }
-
-    #[test]
-    fn the_report_also_patches_an_async_process_that_the_tree_uses() {
-        let with = |user: &str| {
-            let process = format!(
-                "[[package]]\nname = \"async-process\"\nversion = \"2.5.0\"\n\
-                 source = \"{REGISTRY}\"\n"
-            );
-            lock("1.13.2").replace(user, &format!("{user}, \"async-process\"")) + &process
-        };
-        let text = report(&parse(&with("\"async-std\", \"cycle\"")).unwrap());
-        assert!(text.contains("    async-process = { git = "), "{text}");
-        let alone = lock("1.13.2")
-            + "dependencies = [\"async-process\"]\n"
-            + "[[package]]\nname = \"async-process\"\nversion = \"2.5.0\"\n"
-            + &format!("source = \"{REGISTRY}\"\n");
-        let text = report(&parse(&alone).unwrap());
-        assert!(!text.contains("async-process"), "only async-std uses it: {text}");
-    }
-
-    #[test]
-    fn what_smol_would_start_is_replaced_unless_only_async_std_uses_it() {
-        let package = |name: &str, version: &str| {
-            format!(
-                "[[package]]\nname = \"{name}\"\nversion = \"{version}\"\n\
-                 source = \"{REGISTRY}\"\n"
-            )
-        };
-        let tail = package("async-io", "2.4.0") + &package("blocking", "1.7.0");
-        let used = "dependencies = [\"async-io\", \"blocking\"]\n";
-        let text = report(&parse(&(lock("1.13.2") + used + &tail)).unwrap());
-        assert!(!text.contains("async-io"), "only async-std uses them: {text}");
-        let own = "[[package]]\nname = \"app\"\nversion = \"0.1.0\"\n".to_owned() + used + &tail;
-        let text = report(&parse(&own).unwrap());
-        assert!(text.starts_with("Nothing here depends on async-std."), "{text}");
-        for line in ["    async-io = { git = ", "    blocking = { git = "] {
-            assert!(text.contains(line), "{text}");
-        }
-        assert!(text.contains("cargo update -p async-io@2.4.0\n"), "{text}");
-        assert!(!text.contains("blocking@"), "{text}");
-        let replaced = own.replace(REGISTRY, "git+https://example.org/reveille#0");
-        assert_eq!(report(&parse(&replaced).unwrap()), "Nothing here depends on async-std.\n");
-        let text = report(&parse(&own.replace("2.4.0", "1.13.0")).unwrap());
-        assert!(!text.contains("async-io = "), "no shim of async-io 1: {text}");
-    }
-
-    #[test]
-    fn a_sparse_registry_is_a_registry() {
-        let sparse = lock("1.13.2").replace("registry+", "sparse+");
-        let text = report(&parse(&sparse).unwrap());
-        assert!(text.contains("[patch.crates-io]"), "{text}");
-    }
-}
+mod tests;

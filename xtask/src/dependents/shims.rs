@@ -1,14 +1,19 @@
 //! Runs the published tests and examples of a crate on the shim that replaces it.
 //!
 //! `tests/shims/list.txt` names the crates. Their tests use them by name, as any program does. So
-//! they become a package of their own: the tests and examples of the published crate, its
-//! dependencies, and the crate itself as one more. On the shim the manifest gets
-//! `[patch.crates-io]`. `--record` runs the tests on the original and writes how each ended to
-//! `tests/shims/NAME.txt`. Nothing of the published crate is kept.
+//! they become a package of their own: the tests, the examples and the examples of the
+//! documentation of the published crate, its dependencies, and the crate itself as one more. On the
+//! shim the manifest gets `[patch.crates-io]`. `--record` runs the tests on the original and writes
+//! how each ended to `tests/shims/NAME.txt`. Nothing else of the published crate is kept.
 //!
-//! An example has no tests, but it must compile.
+//! Examples run too, servers with their clients (`examples.rs`).
+
+mod doc_tests;
+mod examples;
 
 use std::fs;
+use std::io;
+use std::path::Path;
 
 use crate::shell::{self, Outcome};
 
@@ -16,8 +21,16 @@ use super::outcomes::{self, Outcomes};
 use super::sources::{self, Ground};
 use super::{Dependent, Mode, lost, read};
 
-/// The packages that replace others.
-const SHIMS: [&str; 4] = ["async-io", "async-process", "async-std", "blocking"];
+/// The packages that replace others, and their folders.
+const SHIMS: [(&str, &str); 7] = [
+    ("async-global-executor", "async-global-executor"),
+    ("async-global-executor", "async-global-executor/v2"),
+    ("async-io", "async-io"),
+    ("async-process", "async-process"),
+    ("async-std", "async-std"),
+    ("blocking", "blocking"),
+    ("smol", "smol"),
+];
 
 /// One row of the list.
 struct Row {
@@ -59,6 +72,12 @@ impl Row {
     fn is(&self, name: &str) -> bool {
         self.published.name == name
     }
+
+    /// The record of this version. One crate may have several.
+    fn record(&self) -> std::path::PathBuf {
+        let Dependent { name, version, .. } = &self.published;
+        folder().join(format!("{name}-{version}.txt"))
+    }
 }
 
 fn folder() -> std::path::PathBuf {
@@ -68,7 +87,7 @@ fn folder() -> std::path::PathBuf {
 /// Reads `name version | what | tests that differ, separated by commas`; comments have no row.
 fn parse(line: &str) -> Option<Row> {
     let (rest, differing) = line.rsplit_once('|')?;
-    let published = super::parse(&format!("{rest}| --tests --examples"))?;
+    let published = super::parse(&format!("{rest}|"))?;
     let differing = differing.split(',').map(|test| test.trim().to_owned());
     Some(Row { published, differing: differing.filter(|test| !test.is_empty()).collect() })
 }
@@ -80,14 +99,14 @@ fn record(row: &Row) -> Result<String, String> {
         "# The tests of {name} {version} on itself, as `cargo xtask shims --record` saw them.\n"
     );
     text.push_str(&outcomes::write(&outcomes));
-    let path = folder().join(format!("{name}.txt"));
+    let path = row.record();
     fs::write(&path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     Ok(format!("{} recorded", outcomes::sum(&outcomes)))
 }
 
 /// What passed on the original passes on the shim, or the list says that it differs.
 fn compare(row: &Row) -> Result<String, String> {
-    let recorded = read(&folder().join(format!("{}.txt", row.published.name)))?;
+    let recorded = read(&row.record())?;
     let recorded = outcomes::read(&recorded);
     let now = test(row, Ground::Shim)?;
     let is_known = |lost: &String| row.differing.iter().any(|test| lost.contains(test.as_str()));
@@ -108,12 +127,13 @@ fn test(row: &Row, ground: Ground) -> Result<Outcomes, String> {
     let Dependent { name, version, .. } = &row.published;
     let work = shell::target_dir().join("dependents");
     let source = sources::downloaded(&row.published, &work)?;
-    let folder = work.join(format!("{}-of-shims", ground.word())).join(name);
+    let folder = work.join(format!("{}-of-shims", ground.word())).join(format!("{name}-{version}"));
     let prepare = || {
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
         sources::copy(&source, &folder)?;
+        let docs = doc_tests::library(&folder)?;
         for part in ["src", "benches"].map(|part| folder.join(part)) {
             if part.exists() {
                 fs::remove_dir_all(part)?;
@@ -124,13 +144,13 @@ fn test(row: &Row, ground: Ground) -> Result<Outcomes, String> {
             fs::remove_file(lock)?;
         }
         fs::create_dir(folder.join("src"))?;
-        fs::write(folder.join("src/lib.rs"), "")?;
+        fs::write(folder.join("src/lib.rs"), docs)?;
         let manifest = folder.join("Cargo.toml");
         let text = fs::read_to_string(&manifest)?;
         fs::write(&manifest, tests_only(&text, name, version, ground))
     };
     prepare().map_err(|error| format!("cannot copy {}: {error}", source.display()))?;
-    let log = work.join(format!("{name}-of-shims-{}.log", ground.word()));
+    let log = work.join(format!("{name}-{version}-of-shims-{}.log", ground.word()));
     sources::run(&row.published, &folder, &work, &log)
         .map_err(|error| format!("cannot run its tests: {error}"))?;
     let text = fs::read(&log).map_err(|error| format!("cannot read {}: {error}", log.display()))?;
@@ -138,11 +158,30 @@ fn test(row: &Row, ground: Ground) -> Result<Outcomes, String> {
     if text.contains("could not compile") {
         return Err(format!("it does not compile; {} says why", log.display()));
     }
-    let outcomes = outcomes::printed(&text);
+    let mut outcomes = outcomes::printed(&text);
     if ground == Ground::Shim && text.contains(&format!("Compiling {name} v{version}\n")) {
         return Err("the patch was not applied".to_owned());
     }
+    let names = names_of(&folder.join("examples"))
+        .map_err(|error| format!("cannot list its examples: {error}"))?;
+    let built = work.join("target/debug/examples");
+    examples::run(&names, &built, &folder, ground == Ground::Shim, &mut outcomes)
+        .map_err(|error| format!("cannot run its examples: {error}"))?;
     Ok(outcomes)
+}
+
+/// The names of the examples in a folder, which may not exist.
+fn names_of(folder: &Path) -> io::Result<Vec<String>> {
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    let paths: io::Result<Vec<_>> =
+        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect();
+    let stem = |path: &std::path::PathBuf| {
+        let is_source = path.extension().is_some_and(|extension| extension == "rs");
+        is_source.then(|| path.file_stem().unwrap_or_default().to_string_lossy().into_owned())
+    };
+    Ok(paths?.iter().filter_map(stem).collect())
 }
 
 /// The manifest of a package with the tests and examples of a crate, which depends on the crate.
@@ -173,9 +212,10 @@ fn tests_only(manifest: &str, name: &str, version: &str, ground: Ground) -> Stri
     text.push_str(&format!("\n[workspace]\n[dependencies.{name}]\nversion = \"={version}\"\n"));
     if ground == Ground::Shim {
         text.push_str("[patch.crates-io]\n");
-        for shim in SHIMS {
-            let path = shell::root().join("crates").join(shim);
-            text.push_str(&format!("{shim} = {{ path = {path:?} }}\n"));
+        for (index, (shim, folder)) in SHIMS.iter().enumerate() {
+            let path = shell::root().join("crates").join(folder);
+            // The second package of a name needs a key of its own.
+            text.push_str(&format!("shim-{index} = {{ package = {shim:?}, path = {path:?} }}\n"));
         }
     }
     text
@@ -216,7 +256,7 @@ mod tests {
              [dependencies.aio]\nversion = \"=2.6.0\"\n"
         );
         let text = tests_only(MANIFEST, "aio", "2.6.0", Ground::Shim);
-        assert!(text.contains("[patch.crates-io]\nasync-io = { path = "), "{text}");
+        assert!(text.contains("shim-2 = { package = \"async-io\", path = "), "{text}");
     }
 
     #[test]
@@ -225,7 +265,7 @@ mod tests {
         let rows: Vec<Row> = list.lines().filter_map(parse).collect();
         assert!(rows.len() >= 2, "{} rows", rows.len());
         for row in rows {
-            let path = folder().join(format!("{}.txt", row.published.name));
+            let path = row.record();
             let recorded = read(&path).unwrap();
             assert!(recorded.contains(&row.published.version), "{}", path.display());
             for test in &row.differing {

@@ -6,7 +6,11 @@ use super::source::Line;
 use super::tree::{File, Tree};
 
 /// Which crates of this workspace each crate may depend on, tests aside.
+<<<<<<< HEAD
 const CRATES: [(&str, &[&str]); 15] = [
+=======
+const CRATES: [(&str, &[&str]); 16] = [
+>>>>>>> a1dc95e (feat(smol): shims of smol and async-global-executor, so that their tasks run on reveille's workers)
     ("primitive", &[]),
     ("trace", &[]),
     ("task", &["primitive"]),
@@ -21,6 +25,8 @@ const CRATES: [(&str, &[&str]); 15] = [
     ("quinn", &["reveille"]),
     ("async-io", &["reveille", "runtime"]),
     ("blocking", &["runtime"]),
+    ("async-global-executor", &["reveille", "runtime"]),
+    ("smol", &[]),
     ("cli", &["trace"]),
 ];
 

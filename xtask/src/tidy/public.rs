@@ -16,13 +16,19 @@ use super::source::Line;
 use super::tree::{File, Tree};
 
 /// The public crates, and the files of lower crates from which they re-export.
+<<<<<<< HEAD
 const SHOWN: [&str; 17] = [
+=======
+const SHOWN: [&str; 18] = [
+>>>>>>> a1dc95e (feat(smol): shims of smol and async-global-executor, so that their tasks run on reveille's workers)
     "crates/reveille/src",
     "crates/hyper/src",
     "crates/quinn/src",
     "crates/async-std/src",
     "crates/async-io/src",
     "crates/blocking/src",
+    "crates/async-global-executor/src",
+    "crates/smol/src",
     "crates/macros/src/lib.rs",
     "crates/runtime/src/runtime/builder.rs",
     "crates/runtime/src/runtime.rs",
