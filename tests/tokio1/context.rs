@@ -129,12 +129,18 @@ fn block_on_inside_a_single_threaded_tokio_runtime_ends() {
 
 /// Runs `child` in a process of its own, where nothing has started the runtime yet.
 fn in_a_process_of_its_own(name: &str, child: impl FnOnce()) {
+    with_tokio_workers(2, name, child);
+}
+
+/// The same, with this number of workers of tokio.
+fn with_tokio_workers(workers: usize, name: &str, child: impl FnOnce()) {
     if std::env::var_os(CHILD).is_some() {
         return child();
     }
     let output = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--test-threads", "1"])
         .env(CHILD, name)
+        .env("TOKIO_WORKER_THREADS", workers.to_string())
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
@@ -222,4 +228,108 @@ fn a_runtime_of_tokio_that_blocks_on_inside_a_poll_makes_progress() {
     task::block_on(async { task::spawn_local(async move { nested() }).await });
     task::block_on(task::spawn(async move { nested() }));
     task::block_on(task::spawn_blocking(nested));
+}
+
+/// The only worker of tokio waits in `block_on` for tasks that it has to run itself.
+#[test]
+fn block_on_in_a_task_of_tokio_lets_the_other_tasks_of_its_thread_run() {
+    let name = "block_on_in_a_task_of_tokio_lets_the_other_tasks_of_its_thread_run";
+    with_tokio_workers(1, name, || {
+        let sum = task::block_on(async {
+            let outer = tokio::spawn(async {
+                let next = tokio::spawn(async { 1 });
+                let nested = tokio::spawn(async {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    task::block_on(tokio::spawn(async { 2 })).unwrap()
+                });
+                let runtime = reveille::runtime::Builder::new().workers(1).build().unwrap();
+                let own = runtime.block_on(tokio::spawn(async { 4 })).unwrap();
+                task::block_on(async { next.await.unwrap() + nested.await.unwrap() + own })
+            });
+            outer.await.unwrap()
+        });
+        assert_eq!(sum, 7);
+    });
+}
+
+#[test]
+fn a_guard_gives_the_context_to_code_outside_of_tasks() {
+    assert!(!has_context());
+    let interval = {
+        let _guard = reveille::tokio1::enter();
+        assert!(has_context());
+        let inner = reveille::tokio1::enter();
+        assert_eq!(Handle::current().id(), task::block_on(async { Handle::current().id() }));
+        drop(inner);
+        assert!(has_context());
+        tokio::time::interval(Duration::from_millis(1))
+    };
+    assert!(!has_context());
+    task::block_on(async move {
+        let mut interval = interval;
+        interval.tick().await;
+    });
+}
+
+/// What is dropped between two `block_on`s may use tokio, as a pool does that closes connections in
+/// the background.
+#[test]
+fn a_guard_lets_main_drop_what_spawns_on_drop() {
+    struct SpawnsOnDrop(std::sync::mpsc::Sender<u8>);
+    impl Drop for SpawnsOnDrop {
+        fn drop(&mut self) {
+            let sender = self.0.clone();
+            tokio::spawn(async move { sender.send(1) });
+        }
+    }
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let pool = task::block_on(async { SpawnsOnDrop(sender) });
+    let guard = reveille::tokio1::enter();
+    drop(pool);
+    drop(guard);
+    assert_eq!(receiver.recv(), Ok(1));
+}
+
+#[test]
+fn a_local_task_in_a_task_of_tokio_runs_while_it_is_awaited_on_its_thread() {
+    let name = "a_local_task_in_a_task_of_tokio_runs_while_it_is_awaited_on_its_thread";
+    with_tokio_workers(1, name, || {
+        let sum = task::block_on(async {
+            let outer = tokio::spawn(async {
+                let local = task::spawn_local(async {
+                    task::sleep(Duration::from_millis(1)).await;
+                    task::spawn_local(async { 3 }).await
+                });
+                let blocking = task::block_on(async { task::spawn_local(async { 4 }).await });
+                local.await + blocking
+            });
+            outer.await.unwrap()
+        });
+        assert_eq!(sum, 7);
+    });
+}
+
+#[test]
+fn a_local_task_of_another_thread_of_tokio_is_a_panic_and_not_a_hang() {
+    let name = "a_local_task_of_another_thread_of_tokio_is_a_panic_and_not_a_hang";
+    in_a_process_of_its_own(name, || {
+        let (handles, handle) = std::sync::mpsc::channel();
+        let (over, is_over) = std::sync::mpsc::channel::<()>();
+        let error = task::block_on(async move {
+            // Keeps its thread until the other task has ended on another one.
+            let first = tokio::spawn(async move {
+                handles.send(task::spawn_local(std::future::pending::<()>())).unwrap();
+                let _ = is_over.recv();
+            });
+            let second = tokio::spawn(async move { handle.recv().unwrap().await });
+            let error = second.await.unwrap_err();
+            drop(over);
+            first.await.unwrap();
+            error
+        });
+        let payload = error.into_panic();
+        let text = payload.downcast_ref::<String>().map(String::as_str);
+        let text = text.or(payload.downcast_ref::<&str>().copied()).unwrap();
+        assert!(text.contains("`spawn_local`") && text.contains("another thread"), "{text}");
+    });
 }

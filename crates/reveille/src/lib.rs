@@ -294,7 +294,7 @@
 //!
 //! | feature | default | effect |
 //! |---|---|---|
-//! | `tokio1` | no | every task, blocking closure and `block_on` runs in a tokio context, so libraries made for tokio work inside; tokio's threads start with the first of them |
+//! | `tokio1` | no | every task, blocking closure and `block_on` runs in a tokio context, so libraries made for tokio work inside; tokio's threads start with the first of them; elsewhere `tokio1::enter` enters the context |
 //! | `attributes` | yes | the attributes [`main`](macro@crate::main) and [`test`](macro@crate::test) |
 //!
 //! Features only add dependencies; no feature changes the meaning of an item. (The shim of
@@ -331,6 +331,9 @@ pub mod sync;
 #[doc(alias = "thread")]
 pub mod task;
 pub mod time;
+#[cfg(feature = "tokio1")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio1")))]
+pub mod tokio1;
 
 mod macros;
 mod protocol;

@@ -55,6 +55,10 @@ pub use runtime::{
 pub use scheduler::inspect;
 pub use scheduler::sleep as time;
 
+/// The tokio context, for the module of that name in the public crate.
+#[cfg(feature = "tokio1")]
+pub use reveille_tokio1 as tokio1;
+
 use task_options::{here, is_large, large};
 
 /// Random numbers of the current thread, for choices that must be fair.

@@ -48,7 +48,9 @@
 #[cfg(test)]
 use reveille_watchdog as _;
 
+use std::cell::Cell;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -59,6 +61,11 @@ const THREAD_NAME: &str = "reveille-tokio1";
 
 /// The only tokio runtime of the process. It is never dropped; its threads end with the process.
 static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+
+thread_local! {
+    /// Whether this thread belongs to the runtime.
+    static IS_OWN_THREAD: Cell<bool> = const { Cell::new(false) };
+}
 
 /// Leaves the context when it is dropped, and restores the one that the thread was in before.
 #[must_use]
@@ -80,6 +87,35 @@ pub fn enter() -> Entered {
 #[must_use]
 pub fn is_started() -> bool {
     RUNTIME.get().is_some()
+}
+
+/// Whether this is a thread of tokio's runtime.
+#[inline]
+#[must_use]
+pub fn is_tokio_thread() -> bool {
+    IS_OWN_THREAD.try_with(Cell::get).unwrap_or(false)
+}
+
+/// Calls a closure that blocks the thread. Inside a task of tokio's runtime, another thread of
+/// tokio takes over the thread's other tasks, as with tokio's `block_in_place`.
+///
+/// A program's own runtime is left alone: if that has a single thread, or a `LocalSet`, tokio's
+/// function would panic there.
+pub fn block_in_place<R>(block: impl FnOnce() -> R) -> R {
+    if !is_tokio_thread() || tokio::task::try_id().is_none() {
+        return block();
+    }
+    let mut block = Some(block);
+    let result = catch_unwind(AssertUnwindSafe(|| {
+        tokio::task::block_in_place(|| block.take().map(|block| block()))
+    }));
+    match (result, block) {
+        (Ok(Some(output)), _) => output,
+        // A `LocalSet` that runs in a blocking closure. It owns the thread, so tokio refuses.
+        (_, Some(block)) => block(),
+        (Err(payload), None) => resume_unwind(payload),
+        (Ok(None), None) => unreachable!("the closure was taken by the call that returned"),
+    }
 }
 
 /// For a thread that only polls tasks: enters the context with the first task and stays in it.
@@ -126,7 +162,9 @@ fn start() -> Option<&'static Runtime> {
     if let Some(runtime) = RUNTIME.get() {
         return Some(runtime);
     }
-    match Builder::new_multi_thread().thread_name(THREAD_NAME).enable_all().build() {
+    let mut builder = Builder::new_multi_thread();
+    builder.thread_name(THREAD_NAME).on_thread_start(|| IS_OWN_THREAD.set(true));
+    match builder.enable_all().build() {
         Ok(runtime) => Some(RUNTIME.get_or_init(|| runtime)),
         Err(error) => {
             report(&error);
@@ -176,6 +214,40 @@ mod tests {
         let _entered = enter();
         assert!(id().is_some());
         assert_eq!(thread, (id(), id()));
+    }
+
+    #[test]
+    fn a_task_of_tokio_that_blocks_leaves_its_other_tasks_to_another_thread() {
+        let _entered = enter();
+        let handle = Handle::current();
+        let blocks = handle.spawn(async {
+            assert!(is_tokio_thread());
+            // Is in the queue of this thread, which it leaves only by that function.
+            let other = tokio::spawn(async { 5 });
+            let (sender, receiver) = std::sync::mpsc::channel();
+            tokio::spawn(async move { sender.send(other.await) });
+            block_in_place(|| receiver.recv())
+        });
+        let (sender, receiver) = std::sync::mpsc::channel();
+        handle.spawn(async move { sender.send(blocks.await) });
+        assert!(matches!(receiver.recv(), Ok(Ok(Ok(Ok(5))))));
+        assert!(!is_tokio_thread());
+    }
+
+    #[test]
+    fn a_closure_is_called_once_where_tokio_refuses_and_its_panic_is_passed_on() {
+        let _entered = enter();
+        let handle = Handle::current();
+        let (sender, receiver) = std::sync::mpsc::channel();
+        handle.spawn_blocking(move || {
+            let set = tokio::task::LocalSet::new();
+            let inside = async { tokio::task::spawn_local(async { block_in_place(|| 6) }).await };
+            let output = Handle::current().block_on(set.run_until(inside));
+            let panic = catch_unwind(|| block_in_place(|| resume_unwind(Box::new("planned"))));
+            sender.send((output.ok(), panic.err().is_some_and(|payload| payload.is::<&str>())))
+        });
+        assert_eq!(receiver.recv(), Ok((Some(6), true)));
+        assert_eq!(block_in_place(|| 7), 7);
     }
 
     /// A thread-local that is dropped after tokio's own must not abort the process.

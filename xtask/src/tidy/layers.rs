@@ -6,11 +6,7 @@ use super::source::Line;
 use super::tree::{File, Tree};
 
 /// Which crates of this workspace each crate may depend on, tests aside.
-<<<<<<< HEAD
-const CRATES: [(&str, &[&str]); 15] = [
-=======
-const CRATES: [(&str, &[&str]); 16] = [
->>>>>>> a1dc95e (feat(smol): shims of smol and async-global-executor, so that their tasks run on reveille's workers)
+const CRATES: [(&str, &[&str]); 17] = [
     ("primitive", &[]),
     ("trace", &[]),
     ("task", &["primitive"]),

@@ -42,12 +42,15 @@ const PUBLISHED: [&str; 2] = ["documentation", "readme"];
 const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
 /// Folders of packages that are separate workspaces with dependencies of their own.
-const APART: [&str; 5] =
-<<<<<<< HEAD
-    ["benches", "fuzz", "tests/tokio1", "examples/ecosystem", "examples/fleet"];
-=======
-    ["benches", "crates/async-global-executor/v2", "fuzz", "tests/smol", "tests/tokio1"];
->>>>>>> a1dc95e (feat(smol): shims of smol and async-global-executor, so that their tasks run on reveille's workers)
+const APART: [&str; 7] = [
+    "benches",
+    "crates/async-global-executor/v2",
+    "examples/ecosystem",
+    "examples/fleet",
+    "fuzz",
+    "tests/smol",
+    "tests/tokio1",
+];
 
 pub(super) fn check(tree: &Tree) -> Vec<Problem> {
     let reasons = tree.read("deny.toml");

@@ -16,11 +16,7 @@ use super::source::Line;
 use super::tree::{File, Tree};
 
 /// The public crates, and the files of lower crates from which they re-export.
-<<<<<<< HEAD
-const SHOWN: [&str; 17] = [
-=======
-const SHOWN: [&str; 18] = [
->>>>>>> a1dc95e (feat(smol): shims of smol and async-global-executor, so that their tasks run on reveille's workers)
+const SHOWN: [&str; 19] = [
     "crates/reveille/src",
     "crates/hyper/src",
     "crates/quinn/src",

@@ -40,7 +40,10 @@ pub(crate) fn block_on<F: Future>(
                 let mut future = pin!(future);
                 match poll(executor, scope, &data, future.as_mut()) {
                     Poll::Ready(output) => output,
-                    Poll::Pending => poll_to_end(executor, scope, worker, &data, future.as_mut()),
+                    // The thread may be one of tokio's, in a task.
+                    Poll::Pending => tokio_context::block_in_place(|| {
+                        poll_to_end(executor, scope, worker, &data, future.as_mut())
+                    }),
                 }
             })
         })

@@ -73,6 +73,7 @@ use crate::poll_counter::PollCounter;
 use crate::threads::{is_this_thread, thread_index};
 use crate::timer::clock::system_clock;
 use crate::timer::{self, Timers};
+use crate::tokio_context;
 
 /// The part of an executor that other threads may use.
 pub(crate) struct LocalHandle {
@@ -95,6 +96,8 @@ pub(crate) struct LocalHandle {
     tasks: AtomicUsize,
     /// How often the thread has parked in `block_on`.
     parks: AtomicUsize,
+    /// The thread is one of tokio's runtime (with the feature `tokio1`).
+    is_tokio_thread: bool,
 }
 
 impl LocalHandle {
@@ -180,6 +183,14 @@ impl Schedule for LocalScheduler {
             with_thread_executor(|executor| {
                 executor.inspect(|executor| executor.awaited(waker));
             });
+        } else if self.0.is_tokio_thread && tokio_context::is_tokio_thread() {
+            // A task of tokio's that has moved. Nothing runs the local task on the old thread.
+            let is_served = self.0.place.get().is_some() || is_this_thread(self.0.number);
+            assert!(
+                is_served,
+                "a task of tokio awaits a task of `spawn_local` that it started on another thread; \
+                 use `spawn`, or start it inside of `block_on` or of a `tokio::task::LocalSet`"
+            );
         }
     }
 
@@ -355,6 +366,7 @@ impl LocalExecutor {
             place: PlaceCell::default(),
             tasks: AtomicUsize::new(0),
             parks: AtomicUsize::new(0),
+            is_tokio_thread: tokio_context::is_tokio_thread(),
         });
         LocalExecutor {
             event_loop: EventLoop::on_demand(
