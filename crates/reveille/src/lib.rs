@@ -337,16 +337,3 @@ pub mod tokio1;
 
 mod macros;
 mod protocol;
-
-// The code of the guides runs with the doc tests.
-#[cfg(doctest)]
-mod guides {
-    #[doc = include_str!("../../../docs/migrating-from-async-std.md")]
-    struct FromAsyncStd;
-
-    #[doc = include_str!("../../../docs/migrating-from-smol.md")]
-    struct FromSmol;
-
-    #[doc = include_str!("../../../docs/migrating-from-tokio.md")]
-    struct FromTokio;
-}
