@@ -7,3 +7,5 @@ mod examples;
 #[cfg(target_os = "linux")]
 mod hangs;
 mod many_requests;
+mod servers;
+mod tutorial;

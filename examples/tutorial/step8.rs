@@ -1,0 +1,435 @@
+//! Tutorial, step 8: tests.
+//!
+//! The connection takes any stream, so the tests need no network.
+//!
+//! ```sh
+//! cargo test --package reveille-examples --example tutorial_step8
+//! ```
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use reveille::io::{self, Read, ReadHalf, Write, WriteHalf};
+use reveille::net::TcpListener;
+use reveille::prelude::*;
+use reveille::runtime::Handle;
+use reveille::signal;
+use reveille::sync::broadcast::{self, RecvError};
+use reveille::task::{self, CancellationToken, JoinSet};
+use reveille::{select, time};
+
+/// How many messages a room keeps for slow clients.
+const BACKLOG: usize = 64;
+
+/// The longest line that a client may send.
+const LINE_MAX_BYTES: usize = 4096;
+
+/// The longest name of a client or of a room.
+const NAME_MAX_CHARS: usize = 20;
+
+/// How long a client may take.
+#[derive(Clone, Copy)]
+struct Limits {
+    /// To give its name.
+    login: Duration,
+    /// Between two lines.
+    idle: Duration,
+    /// To accept a message.
+    write: Duration,
+    /// For all clients together, after Ctrl-C.
+    grace: Duration,
+}
+
+const LIMITS: Limits = Limits {
+    login: Duration::from_secs(30),
+    idle: Duration::from_secs(600),
+    write: Duration::from_secs(10),
+    grace: Duration::from_secs(10),
+};
+
+type Room = broadcast::Sender<String>;
+
+/// The rooms that have somebody in them.
+#[derive(Default)]
+struct Rooms(Mutex<HashMap<String, Room>>);
+
+impl Rooms {
+    /// Returns the room, which is made if it does not exist.
+    fn get(&self, name: &str) -> Room {
+        let mut rooms = self.0.lock().expect("no one panics with the lock");
+        rooms.retain(|other, room| other == name || room.receiver_count() > 0);
+        rooms.entry(name.to_owned()).or_insert_with(|| Room::new(BACKLOG)).clone()
+    }
+}
+
+/// What all clients share.
+#[derive(Default)]
+struct Chat {
+    rooms: Rooms,
+    metrics: Metrics,
+}
+
+/// What has happened. Each number is on its own, so relaxed operations are enough.
+#[derive(Default)]
+struct Metrics {
+    accepted: AtomicU64,
+    connected: AtomicU64,
+    lines: AtomicU64,
+    missed: AtomicU64,
+}
+
+impl Metrics {
+    /// The text that Prometheus reads.
+    fn text(&self) -> String {
+        let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        let runtime = Handle::current().metrics();
+        format!(
+            "chat_accepted_total {}\nchat_connected {}\nchat_lines_total {}\n\
+             chat_missed_total {}\nruntime_polls_total {}\nruntime_takeovers_total {}\n",
+            load(&self.accepted),
+            load(&self.connected),
+            load(&self.lines),
+            load(&self.missed),
+            runtime.polls,
+            runtime.takeovers,
+        )
+    }
+}
+
+/// Counts a client while it is connected, also if its future is dropped.
+struct Connected<'a>(&'a Metrics);
+
+impl<'a> Connected<'a> {
+    fn new(metrics: &'a Metrics) -> Connected<'a> {
+        metrics.accepted.fetch_add(1, Ordering::Relaxed);
+        metrics.connected.fetch_add(1, Ordering::Relaxed);
+        Connected(metrics)
+    }
+}
+
+impl Drop for Connected<'_> {
+    fn drop(&mut self) {
+        self.0.connected.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Answers every HTTP request with the metrics.
+async fn serve_metrics(listener: TcpListener, chat: Arc<Chat>) {
+    loop {
+        let Ok((mut stream, _)) = listener.accept().await else {
+            time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
+        let body = chat.metrics.text();
+        let head = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        task::spawn(io::timeout(LIMITS.write, async move {
+            // Most of what a client asks is in its first bytes; all of it is answered alike.
+            let _ = stream.read(&mut [0; 1024]).await?;
+            stream.write_all((head + &body).as_bytes()).await?;
+            stream.close().await
+        }));
+    }
+}
+
+/// Reads lines of a limited length, without the control characters that could confuse a terminal.
+struct Lines<S> {
+    stream: S,
+    bytes: Vec<u8>,
+}
+
+impl<S: Read + Unpin> Lines<S> {
+    fn new(stream: S) -> Lines<S> {
+        Lines { stream, bytes: Vec::new() }
+    }
+
+    /// Returns the next line, or `None` at the end. If this future is dropped, nothing is lost:
+    /// what was read is in `self`, and a dropped `read` has read nothing.
+    async fn next(&mut self) -> io::Result<Option<String>> {
+        loop {
+            if let Some(end) = self.bytes.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = self.bytes.drain(..=end).collect();
+                let line = String::from_utf8_lossy(&line);
+                return Ok(Some(line.chars().filter(|letter| !letter.is_control()).collect()));
+            }
+            if self.bytes.len() > LINE_MAX_BYTES {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the line is too long"));
+            }
+            let mut block = [0; 1024];
+            let len = self.stream.read(&mut block).await?;
+            if len == 0 {
+                return Ok(None);
+            }
+            self.bytes.extend_from_slice(&block[..len]);
+        }
+    }
+}
+
+/// Returns the name without spaces around it, if it is neither empty nor too long.
+fn valid(name: &str) -> Option<&str> {
+    let name = name.trim();
+    (!name.is_empty() && name.chars().count() <= NAME_MAX_CHARS).then_some(name)
+}
+
+/// One client.
+struct Client<S> {
+    lines: Lines<ReadHalf<S>>,
+    writer: WriteHalf<S>,
+    limits: Limits,
+}
+
+impl<S: Read + Write + Unpin> Client<S> {
+    async fn write(&mut self, text: &str) -> io::Result<()> {
+        io::timeout(self.limits.write, self.writer.write_all(text.as_bytes())).await
+    }
+
+    /// Asks until the client has a name. Returns `None` if it disconnects.
+    async fn ask_name(&mut self) -> io::Result<Option<String>> {
+        loop {
+            self.write("your name?\n").await?;
+            let Some(line) = self.lines.next().await? else { return Ok(None) };
+            if let Some(name) = valid(&line) {
+                return Ok(Some(name.to_owned()));
+            }
+        }
+    }
+
+    /// Carries messages in both directions until the client leaves.
+    async fn talk(
+        &mut self,
+        name: &str,
+        chat: &Chat,
+        room: &mut Room,
+        stop: &CancellationToken,
+    ) -> io::Result<()> {
+        let mut messages = room.subscribe();
+        let _ = room.send(format!("* {name} is here\n"));
+        let mut last = Instant::now();
+        loop {
+            select! {
+                line = self.lines.next() => {
+                    let Some(line) = line? else { return Ok(()) };
+                    last = Instant::now();
+                    chat.metrics.lines.fetch_add(1, Ordering::Relaxed);
+                    match line.strip_prefix("/join ").map(valid) {
+                        Some(Some(other)) => {
+                            let _ = room.send(format!("* {name} goes to {other}\n"));
+                            *room = chat.rooms.get(other);
+                            messages = room.subscribe();
+                            let _ = room.send(format!("* {name} is here\n"));
+                        }
+                        Some(None) => self.write("* no such name\n").await?,
+                        None => drop(room.send(format!("{name}: {line}\n"))),
+                    }
+                },
+                message = messages.recv() => match message {
+                    Ok(text) => self.write(&text).await?,
+                    Err(RecvError::Lagged(count)) => {
+                        chat.metrics.missed.fetch_add(count, Ordering::Relaxed);
+                        self.write(&format!("* you missed {count} messages\n")).await?;
+                    }
+                    Err(RecvError::Closed) => return Ok(()),
+                },
+                _ = time::sleep_until(last + self.limits.idle) => {
+                    return self.write("* you were silent for too long\n").await;
+                },
+                _ = stop.cancelled() => return self.write("* the server ends\n").await,
+            }
+        }
+    }
+}
+
+/// Serves one client until it disconnects.
+async fn connection<S: Read + Write + Unpin>(
+    stream: S,
+    chat: Arc<Chat>,
+    limits: Limits,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let _connected = Connected::new(&chat.metrics);
+    let (reader, writer) = io::split(stream);
+    let mut client = Client { lines: Lines::new(reader), writer, limits };
+    // Both the limit and the end of the server drop the question.
+    let asked = stop.run(io::timeout(limits.login, client.ask_name())).await;
+    let Some(name) = asked.unwrap_or(Ok(None))? else { return Ok(()) };
+    let mut room = chat.rooms.get("lobby");
+    let ended = client.talk(&name, &chat, &mut room, &stop).await;
+    let _ = room.send(format!("* {name} has left\n"));
+    ended
+}
+
+/// Accepts clients until `stop` is cancelled, and waits for those that are connected. Returns how
+/// many it had to cut off.
+async fn serve(listener: TcpListener, chat: Arc<Chat>, stop: CancellationToken) -> usize {
+    let mut clients = JoinSet::new();
+    while let Ok(accepted) = stop.run(listener.accept()).await {
+        match accepted {
+            Ok((stream, peer)) => {
+                let connection = connection(stream, Arc::clone(&chat), LIMITS, stop.clone());
+                clients.spawn(async move {
+                    if let Err(error) = connection.await {
+                        eprintln!("{peer}: {error}");
+                    }
+                });
+            }
+            Err(error) => {
+                eprintln!("{error}");
+                time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        while clients.try_join_next().is_some() {} // forget those that have left
+    }
+    drop(listener);
+    let drained = async { while clients.join_next().await.is_some() {} };
+    let _ = time::timeout(LIMITS.grace, drained).await;
+    let left = clients.len();
+    clients.shutdown().await;
+    left
+}
+
+/// A chat server. Talk to it with `nc`.
+#[derive(Parser)]
+struct Options {
+    /// Where it listens for clients
+    #[arg(default_value = "127.0.0.1:7000")]
+    address: String,
+    /// Where it listens for requests for its metrics
+    #[arg(long, default_value = "127.0.0.1:7001")]
+    metrics: String,
+}
+
+#[reveille::main]
+async fn main() -> io::Result<()> {
+    let options = Options::parse();
+    let listener = TcpListener::bind(&options.address).await?;
+    println!("listening on {}", listener.local_addr()?);
+    let metrics = TcpListener::bind(&options.metrics).await?;
+    println!("metrics on {}", metrics.local_addr()?);
+    let chat = Arc::new(Chat::default());
+    let interrupt = signal::ctrl_c();
+    let stop = CancellationToken::new();
+    task::spawn(serve_metrics(metrics, Arc::clone(&chat)));
+    let server = task::spawn(serve(listener, chat, stop.clone()));
+    interrupt.await?;
+    println!("the server ends");
+    stop.cancel();
+    // A second Ctrl-C ends it at once.
+    select! {
+        left = server => println!("{left} clients were cut off"),
+        _ = signal::ctrl_c() => println!("not everybody was told"),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use reveille_watchdog as _;
+
+    use super::*;
+    use reveille::io::DuplexStream;
+
+    /// A client on a stream in memory, whose small buffer makes writes wait.
+    struct Peer(Lines<ReadHalf<DuplexStream>>, WriteHalf<DuplexStream>);
+
+    impl Peer {
+        fn new(chat: &Arc<Chat>, limits: Limits, stop: &CancellationToken) -> Peer {
+            let (near, far) = io::duplex(16);
+            task::spawn(connection(far, Arc::clone(chat), limits, stop.clone()));
+            let (reader, writer) = io::split(near);
+            Peer(Lines::new(reader), writer)
+        }
+
+        async fn say(&mut self, line: &str) {
+            self.1.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        }
+
+        /// Reads up to the line that is `expected`.
+        async fn hears(&mut self, expected: &str) {
+            let heard = async {
+                while self.0.next().await.unwrap().expect("it is still connected") != expected {}
+            };
+            // Generous, because the machine may be busy. It is for a message that never comes.
+            time::timeout(Duration::from_secs(60), heard).await.expect(expected);
+        }
+    }
+
+    #[reveille::test]
+    async fn the_clients_of_a_room_hear_each_other() {
+        let (chat, stop) = (Arc::default(), CancellationToken::new());
+        let mut ann = Peer::new(&chat, LIMITS, &stop);
+        ann.say("ann").await;
+        ann.hears("* ann is here").await;
+        let mut bob = Peer::new(&chat, LIMITS, &stop);
+        bob.say("bob").await;
+        ann.hears("* bob is here").await;
+        bob.hears("* bob is here").await;
+        bob.say("hello").await;
+        ann.hears("bob: hello").await;
+        bob.say("/join kitchen").await;
+        ann.hears("* bob goes to kitchen").await;
+        bob.hears("* bob is here").await;
+        assert_eq!(chat.metrics.lines.load(Ordering::Relaxed), 2);
+        drop(bob);
+    }
+
+    #[reveille::test]
+    async fn a_silent_client_is_sent_away() {
+        let (chat, stop) = (Arc::default(), CancellationToken::new());
+        let limits = Limits { idle: Duration::from_millis(20), ..LIMITS };
+        let mut ann = Peer::new(&chat, limits, &stop);
+        ann.say("ann").await;
+        ann.hears("* you were silent for too long").await;
+        assert_eq!(ann.0.next().await.unwrap(), None);
+    }
+
+    #[reveille::test]
+    async fn a_slow_client_is_told_what_it_missed() {
+        let (chat, stop) = (Arc::default(), CancellationToken::new());
+        let limits = Limits { write: Duration::MAX, ..LIMITS };
+        let mut slow = Peer::new(&chat, limits, &stop);
+        slow.say("slow").await;
+        slow.hears("* slow is here").await;
+        let mut ann = Peer::new(&chat, LIMITS, &stop);
+        ann.say("ann").await;
+        for n in 0..2 * BACKLOG {
+            ann.say(&format!("{n}")).await;
+            ann.hears(&format!("ann: {n}")).await;
+        }
+        // What had been written when it stopped to read comes first.
+        let mut heard = String::new();
+        while !heard.starts_with("* you missed ") {
+            heard = slow.0.next().await.unwrap().expect("it is still connected");
+        }
+        slow.hears(&format!("ann: {}", 2 * BACKLOG - 1)).await;
+        assert!(chat.metrics.missed.load(Ordering::Relaxed) > 0);
+    }
+
+    #[reveille::test]
+    async fn a_line_without_an_end_is_refused() {
+        let (near, far) = io::duplex(64);
+        let stop = CancellationToken::new();
+        let served = task::spawn(connection(far, Arc::default(), LIMITS, stop));
+        let (mut reader, mut writer) = io::split(near);
+        let flood = async move {
+            let _ = writer.write_all(&[b'x'; 3 * LINE_MAX_BYTES]).await;
+        };
+        let drain = async move {
+            let _ = reader.read_to_end(&mut Vec::new()).await;
+        };
+        let (ended, ((), ())) = served.join(flood.join(drain)).await;
+        assert_eq!(ended.unwrap_err().kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[reveille::test]
+    async fn everybody_is_told_that_the_server_ends() {
+        let (chat, stop) = (Arc::default(), CancellationToken::new());
+        let mut ann = Peer::new(&chat, LIMITS, &stop);
+        ann.say("ann").await;
+        ann.hears("* ann is here").await;
+        stop.cancel();
+        ann.hears("* the server ends").await;
+        assert_eq!(ann.0.next().await.unwrap(), None);
+    }
+}

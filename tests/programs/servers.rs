@@ -1,0 +1,377 @@
+//! The examples that are whole programs, each against a peer that is not made with reveille.
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::thread;
+
+use reveille_tests::programs::{self, Finished};
+use reveille_tests::scratch::Scratch;
+use rustix::process::{Pid, Signal, kill_process};
+
+/// The path of an example. The first test to ask waits until all of them are built.
+fn example(name: &str) -> PathBuf {
+    reveille_watchdog::allow(900);
+    programs::example(name)
+}
+
+/// A program that runs until it is told to end. It is killed when the test ends.
+pub(crate) struct Server {
+    child: Child,
+    out: BufReader<ChildStdout>,
+}
+
+impl Server {
+    pub(crate) fn start(name: &str, arguments: &[&str]) -> Server {
+        Server::reading(name, arguments, Stdio::null())
+    }
+
+    fn reading(name: &str, arguments: &[&str], stdin: Stdio) -> Server {
+        let mut command = Command::new(example(name));
+        command.args(arguments).stdin(stdin).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let out = BufReader::new(child.stdout.take().expect("it is piped"));
+        Server { child, out }
+    }
+
+    /// Returns the next line that contains `text`.
+    pub(crate) fn line_with(&mut self, text: &str) -> String {
+        loop {
+            let mut line = String::new();
+            let len = self.out.read_line(&mut line).unwrap();
+            assert_ne!(len, 0, "it ended without a line with `{text}`");
+            if line.contains(text) {
+                return line.trim_end().to_owned();
+            }
+        }
+    }
+
+    /// Returns the address in the next line that contains `text`.
+    pub(crate) fn address(&mut self, text: &str) -> SocketAddr {
+        let line = self.line_with(text);
+        let mut words = line.split([' ', '/']);
+        let address = words.find_map(|word| word.parse().ok());
+        address.unwrap_or_else(|| panic!("no address in `{line}`"))
+    }
+
+    /// Sends what Ctrl-C sends.
+    pub(crate) fn interrupt(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+    }
+
+    /// Returns what it prints up to its end, and how it ends.
+    pub(crate) fn end_of(&mut self) -> (String, ExitStatus) {
+        let mut rest = String::new();
+        self.out.read_to_string(&mut rest).unwrap();
+        (rest, self.child.wait().unwrap())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs a program to its end.
+fn run(name: &str, arguments: &[&str]) -> Finished {
+    programs::finish(Command::new(example(name)).args(arguments))
+}
+
+/// A folder that is removed at the end of the test.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Folder {
+        let folder = Folder(Scratch::new().0.with_extension("folder"));
+        std::fs::create_dir(&folder.0).unwrap();
+        folder
+    }
+
+    /// The path of a file in it, as text.
+    fn file(&self, name: &str) -> String {
+        self.0.join(name).to_str().expect("the temporary directory's path is text").to_owned()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// Returns the head and the body of the answer to an HTTP request, by curl where it is installed.
+pub(crate) fn http(address: SocketAddr, method: &str, path: &str) -> (String, String) {
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--include", "--path-as-is", "--max-time", "60"]);
+    match method {
+        "HEAD" => curl.arg("--head"),
+        _ => curl.args(["--request", method]),
+    };
+    let text = match curl.arg(format!("http://{address}{path}")).output() {
+        Ok(output) => String::from_utf8(output.stdout).unwrap(),
+        Err(_) => {
+            let mut stream = TcpStream::connect(address).unwrap();
+            let end = "HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+            stream.write_all(format!("{method} {path} {end}").as_bytes()).unwrap();
+            let mut text = String::new();
+            stream.read_to_string(&mut text).unwrap();
+            text
+        }
+    };
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no head: {text}"));
+    (head.to_lowercase(), body.to_owned())
+}
+
+/// The programs to copy from, besides the tutorial's.
+const PROGRAMS: [&str; 6] = ["forwarder", "jobs", "runner", "sockets", "static_files", "tail"];
+
+#[test]
+fn each_program_explains_itself() {
+    for name in PROGRAMS.into_iter().chain(["tutorial_step8"]) {
+        let help = run(name, &["--help"]);
+        assert!(help.status.success(), "{name}");
+        assert!(help.stdout.contains("Usage:"), "{name}: {}", help.stdout);
+        let wrong = run(name, &["--no-such-option"]);
+        assert_eq!(wrong.status.code(), Some(2), "{name}: {}", wrong.stderr);
+    }
+}
+
+#[test]
+fn an_error_names_what_failed() {
+    let cases: [(&str, &[&str], &str); 5] = [
+        ("forwarder", &["256.0.0.1:1", "127.0.0.1:2"], "256.0.0.1"),
+        ("runner", &["nothing"], "NAME=COMMAND"),
+        ("sockets", &["unix-send", "/no/such/socket", "x"], "/no/such/socket"),
+        ("static_files", &["/no/such/folder"], "/no/such/folder"),
+        ("tail", &["/no/such/file"], "/no/such/file"),
+    ];
+    for (name, arguments, named) in cases {
+        let failed = run(name, arguments);
+        assert!(!failed.status.success(), "{name}");
+        assert!(failed.stderr.contains(named), "{name}: {}", failed.stderr);
+    }
+}
+
+#[test]
+fn the_forwarder_passes_on_the_end_of_one_direction() {
+    let target = TcpListener::bind("127.0.0.1:0").unwrap();
+    let name = target.local_addr().unwrap().to_string();
+    let answering = thread::Builder::new().spawn(move || {
+        let (mut stream, _) = target.accept().unwrap();
+        let mut asked = String::new();
+        // Ends only when the client has shut down its side.
+        stream.read_to_string(&mut asked).unwrap();
+        stream.write_all(format!("{asked}, {asked}!").as_bytes()).unwrap();
+    });
+    let mut forwarder = Server::start("forwarder", &["127.0.0.1:0", &name]);
+    let mut client = TcpStream::connect(forwarder.address("forwards to")).unwrap();
+    client.write_all(b"hello").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    assert_eq!(answer, "hello, hello!");
+    answering.unwrap().join().unwrap();
+
+    forwarder.line_with("5 bytes sent, 13 bytes received");
+    forwarder.interrupt();
+    let (rest, status) = forwarder.end_of();
+    assert!(status.success());
+    let metrics = "1 accepted, 0 open, 0 failed, 5 bytes sent, 13 bytes received";
+    assert!(rest.contains(metrics), "{rest}");
+}
+
+#[test]
+fn the_forwarder_survives_a_target_that_refuses() {
+    let refusing = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    let mut forwarder = Server::start("forwarder", &["127.0.0.1:0", &refusing]);
+    let address = forwarder.address("forwards to");
+    for _ in 0..2 {
+        let mut client = TcpStream::connect(address).unwrap();
+        let mut answer = Vec::new();
+        let _ = client.read_to_end(&mut answer); // closed, or reset
+        assert!(answer.is_empty());
+    }
+    forwarder.interrupt();
+    let (rest, status) = forwarder.end_of();
+    assert!(status.success());
+    assert!(rest.contains("2 accepted, 0 open, 2 failed"), "{rest}");
+}
+
+/// Runs `jobs` with these commands on its input.
+fn jobs(arguments: &[&str], input: &str) -> Finished {
+    let input = Scratch::with(input.as_bytes());
+    let mut command = Command::new(example("jobs"));
+    let stdin = std::fs::File::open(&input.0).unwrap();
+    programs::finish_reading(command.args(arguments), stdin.into())
+}
+
+#[test]
+fn jobs_that_fail_are_tried_again() {
+    let folder = Folder::new();
+    let mark = folder.file("mark");
+    // Fails once.
+    let flaky = format!("test -e {mark} || {{ touch {mark}; exit 1; }}");
+    let arguments = ["--attempts", "2", "--backoff", "1", "--rate", "1000"];
+    let done = jobs(&arguments, &format!("true\n\n{flaky}\n"));
+    assert!(done.status.success(), "{}", done.stdout);
+    assert!(done.stdout.contains(&format!("done at attempt 2: {flaky}")), "{}", done.stdout);
+    assert!(done.stdout.ends_with("2 done, 0 failed\n"), "{}", done.stdout);
+}
+
+#[test]
+fn jobs_that_fail_for_good_or_take_too_long_are_counted() {
+    let arguments = ["--attempts", "2", "--backoff", "1", "--timeout", "1"];
+    let failed = jobs(&arguments, "exit 7\nsleep 600\ntrue\n");
+    assert_eq!(failed.status.code(), Some(1));
+    let text = &failed.stdout;
+    assert!(text.contains("FAILED after 2 attempts (exit status: 7): exit 7"), "{text}");
+    assert!(text.contains("FAILED after 2 attempts (") && text.contains("): sleep 600"), "{text}");
+    assert!(text.ends_with("1 done, 2 failed\n"), "{text}");
+}
+
+#[test]
+fn ctrl_c_ends_the_jobs_with_all_that_they_have_started() {
+    // The shell starts another process, which would keep the output open.
+    let input = Scratch::with(b"echo up; sleep 600; true\n");
+    let stdin = std::fs::File::open(&input.0).unwrap();
+    let mut jobs = Server::reading("jobs", &[], stdin.into());
+    jobs.line_with("up");
+    jobs.interrupt();
+    let (rest, status) = jobs.end_of();
+    assert_eq!(status.code(), Some(1), "{rest}");
+    assert!(rest.ends_with("0 done, 0 failed\n"), "{rest}");
+}
+
+#[test]
+fn the_runner_names_each_line_and_ends_the_others() {
+    let ran = run("runner", &["one=echo out; echo err >&2; exit 3", "three=exec sleep 600"]);
+    assert_eq!(ran.status.code(), Some(3), "{}", ran.stderr);
+    for line in ["one   | out\n", "one   | err\n", "three | ended with signal: 15"] {
+        assert!(ran.stdout.contains(line), "{}", ran.stdout);
+    }
+}
+
+#[test]
+fn the_runner_ends_its_commands_at_ctrl_c() {
+    let mut runner = Server::start("runner", &["a=echo up; sleep 600", "b=echo up; sleep 600"]);
+    runner.line_with("up");
+    runner.line_with("up");
+    runner.interrupt();
+    let (rest, status) = runner.end_of();
+    assert!(!status.success());
+    for line in ["a | ended with", "b | ended with"] {
+        assert!(rest.contains(line), "{rest}");
+    }
+}
+
+#[test]
+fn tail_follows_files_that_grow_and_are_replaced() {
+    let folder = Folder::new();
+    let path = folder.file("log");
+    std::fs::write(&path, "one\ntwo\nthree\n").unwrap();
+    let once = run("tail", &["--once", "--lines", "2", &path]);
+    assert_eq!((once.stdout.as_str(), once.status.success()), ("two\nthree\n", true));
+
+    let mut tail = Server::start("tail", &["--lines", "1", "--interval", "5", &path]);
+    assert_eq!(tail.line_with(""), "three");
+    let append = |text: &str| {
+        let mut file = std::fs::OpenOptions::new().append(true).open(&path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    };
+    append("four\n");
+    assert_eq!(tail.line_with(""), "four");
+    std::fs::rename(&path, folder.file("log.1")).unwrap();
+    std::fs::write(&path, "five\n").unwrap();
+    assert_eq!(tail.line_with(""), "five");
+    // Shorter than before.
+    std::fs::write(&path, "6\n").unwrap();
+    assert_eq!(tail.line_with(""), "6");
+}
+
+#[test]
+fn tail_counts_lines_as_the_systems_tail() {
+    let folder = Folder::new();
+    let path = folder.file("text");
+    // Longer than the blocks in which it is read, with and without a newline at the end.
+    let long = (0..20_000).map(|n| format!("line {n}\n")).collect::<String>();
+    for text in [long.as_str(), long.trim_end(), "", "\n", "a", "a\n\n"] {
+        std::fs::write(&path, text).unwrap();
+        for count in ["0", "1", "2", "9999"] {
+            let ours = run("tail", &["--once", "-n", count, &path]).stdout;
+            let theirs = Command::new("tail").args(["-n", count, &path]).output().unwrap().stdout;
+            assert_eq!(ours.as_bytes(), theirs, "{count} lines of {} bytes", text.len());
+        }
+    }
+}
+
+#[test]
+fn datagrams_come_back() {
+    let mut server = Server::start("sockets", &["udp-serve", "127.0.0.1:0"]);
+    let address = server.address("listening on");
+    let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+    client.send_to(b"ping", address).unwrap();
+    let mut answer = [0; 16];
+    let (len, from) = client.recv_from(&mut answer).unwrap();
+    assert_eq!((&answer[..len], from), (&b"ping"[..], address));
+    let sent = run("sockets", &["udp-send", &address.to_string(), "hello"]);
+    assert_eq!(sent.stdout, "hello\n", "{}", sent.stderr);
+}
+
+#[test]
+fn the_unix_server_knows_its_client() {
+    let folder = Folder::new();
+    let path = folder.file("socket");
+    let mut server = Server::start("sockets", &["unix-serve", &path]);
+    server.line_with("listening on");
+    let mut client = UnixStream::connect(&path).unwrap();
+    client.write_all(b"ping").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).unwrap();
+    let user = rustix::process::getuid().as_raw();
+    assert_eq!(answer, format!("hello, user {user}\nping"));
+    let sent = run("sockets", &["unix-send", &path, "pong"]);
+    assert_eq!(sent.stdout, format!("hello, user {user}\npong\n"), "{}", sent.stderr);
+    server.interrupt();
+    assert!(server.end_of().1.success());
+    assert!(!Path::new(&path).exists(), "the socket is left over");
+}
+
+#[test]
+fn files_are_served_and_nothing_else_is() {
+    let folder = Folder::new();
+    let root = folder.0.join("root");
+    std::fs::create_dir(&root).unwrap();
+    let large = "0123456789abcdef".repeat(20_000);
+    std::fs::write(root.join("index.html"), "<h1>home</h1>").unwrap();
+    std::fs::write(root.join("with space.txt"), &large).unwrap();
+    std::fs::write(folder.file("secret"), "secret").unwrap();
+    std::os::unix::fs::symlink(folder.file("secret"), root.join("link")).unwrap();
+
+    let root = root.to_str().unwrap();
+    let mut server = Server::start("static_files", &[root, "--listen", "127.0.0.1:0"]);
+    let address = server.address(" on http://");
+    let (head, body) = http(address, "GET", "/");
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert!(head.contains("content-type: text/html"), "{head}");
+    assert_eq!(body, "<h1>home</h1>");
+    let (head, body) = http(address, "GET", "/with%20space.txt");
+    assert!(head.contains(&format!("content-length: {}", large.len())), "{head}");
+    assert_eq!(body, large);
+    let (head, body) = http(address, "HEAD", "/with%20space.txt");
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert_eq!(body, "");
+    for path in ["/none", "/../secret", "/%2e%2e/secret", "/..%2fsecret", "/link", "/%zz", "/%00"] {
+        let (head, body) = http(address, "GET", path);
+        assert!(head.starts_with("http/1.1 404"), "{path}: {head}");
+        assert!(!body.contains("secret"), "{path}");
+    }
+    assert!(http(address, "DELETE", "/").0.starts_with("http/1.1 405"));
+    server.interrupt();
+    assert!(server.end_of().1.success());
+}
