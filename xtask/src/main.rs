@@ -15,6 +15,7 @@
 //! cargo xtask shims            the published tests and examples of smol and others, on the shims
 //! cargo xtask mutants [--list] [NAME...]   puts each fault of FAULTS.md back: its test must fail
 //! cargo xtask targets          type-checks the ports whose standard library is installed
+//! cargo xtask release --dry-run   packs what is published, and tests what is in the packages
 //! ```
 //!
 //! Each command is a module. It prints each program that it runs, with its arguments.
@@ -30,6 +31,7 @@ mod memory;
 mod mutants;
 mod parity;
 mod race;
+mod release;
 mod shell;
 mod stress;
 mod targets;
@@ -41,7 +43,7 @@ const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short]
                      stress [--short | --minutes N] | race [--short | --planted] [--require] | \
                      parity [--record] | dependents [--record] [NAME...] | \
                      shims [--record] [NAME...] | \
-                     fleet | mutants [--list] [NAME...] | targets";
+                     fleet | mutants [--list] [NAME...] | targets | release --dry-run";
 
 /// Reads the options of `race`.
 fn race(options: &[&str]) -> shell::Outcome {
@@ -86,6 +88,8 @@ fn main() -> ExitCode {
         ["mutants", ref names @ ..] => mutants::run(names, false),
         ["fleet"] => fleet::run(),
         ["targets"] => targets::run(),
+        // Publishing itself cannot be undone, so it is left to a person and to `cargo publish`.
+        ["release", "--dry-run"] => release::dry_run(),
         _ => Err(USAGE.to_owned()),
     };
     match result {
