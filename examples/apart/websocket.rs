@@ -14,7 +14,6 @@ use async_tungstenite::accept_async_with_config;
 use async_tungstenite::tungstenite::Error;
 use async_tungstenite::tungstenite::protocol::WebSocketConfig;
 use clap::Parser;
-use futures_util::SinkExt;
 use reveille::net::{TcpListener, TcpStream};
 use reveille::prelude::*;
 use reveille::task::{self, CancellationToken, JoinSet};

@@ -106,9 +106,9 @@ fn a_query_prints_its_rows() {
     let expected = "name\tborn\theight\tpicture\nAda\t1815\t1.5\t<1 bytes>\nAlan\t1912\t\t\n";
     assert_eq!(text(&ran.stdout), expected, "{}", text(&ran.stderr));
 
-    let wrong = run(SQLITE, &[&path, "SELECT * FROM nothing"]);
+    let wrong = run(SQLITE, &[&path, "SELECT * FROM ghosts"]);
     assert_eq!(wrong.status.code(), Some(1));
-    assert!(text(&wrong.stderr).contains("no such table: nothing"), "{}", text(&wrong.stderr));
+    assert!(text(&wrong.stderr).contains("no such table: ghosts"), "{}", text(&wrong.stderr));
 
     // SQLite's own program reads the same, where it is installed.
     let query = "SELECT born FROM people ORDER BY born";
