@@ -246,6 +246,13 @@ impl Builder {
     }
 
     fn threads(&mut self, walked: &mut Walked) {
+        let known: HashSet<u32> = walked.threads.iter().map(|thread| thread.number).collect();
+        let elsewhere = self.sections.drops.iter().filter(|(number, _)| !known.contains(number));
+        let elsewhere = elsewhere.map(|(_, events)| *events).fold(0, u64::saturating_add);
+        if elsewhere > 0 {
+            let thread = String::from("without events");
+            self.trace.missing.push(Missing::Dropped { thread, events: elsewhere });
+        }
         for raw in std::mem::take(&mut walked.threads) {
             let dropped = self.sections.drops.get(&raw.number).copied().unwrap_or(0);
             let dropped = dropped.max(raw.dropped);

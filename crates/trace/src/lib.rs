@@ -162,7 +162,7 @@ pub use self::trace::{
 };
 pub use self::word::{
     DELTA_BITS, DELTA_MAX, EVENT_WORDS_MAX, Encoder, EventWord, Kind, UNIT_TICKS, VALUE_BITS,
-    VALUE_MAX, Words, words_per_kind,
+    VALUE_MAX, Words, event_units, words_per_kind,
 };
 pub use self::writer::{
     FileWriter, Frame, FutureType, LiveRecord, LiveState, MAJOR, MINOR, Meta, Module, SourcePlace,

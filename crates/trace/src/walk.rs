@@ -216,8 +216,10 @@ impl<'a> Walker<'a> {
     fn begin(&mut self, head: &ChunkHead, at: u64, goes_on: bool) {
         let worker = WorkerId::from_value(head.worker);
         let this = self.this();
+        // Between this chunk and the one before it, events were dropped.
+        let has_dropped = head.dropped > this.dropped;
         this.dropped = this.dropped.max(head.dropped);
-        if goes_on {
+        if goes_on && !has_dropped {
             return;
         }
         self.close_all();

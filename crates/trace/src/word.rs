@@ -139,6 +139,22 @@ pub const fn words_per_kind() -> [u8; 32] {
     table
 }
 
+/// Returns how many units of time pass in these event words, from the word before the first to the
+/// last. They begin with the first word of an event. For a writer that splits a chunk.
+#[must_use]
+pub fn event_units(words: &[u64]) -> u64 {
+    let mut units = 0_u64;
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let word = EventWord::from_bits(*word);
+        units = units.saturating_add(word.delta());
+        for _ in 1..Kind::from_code(word.code()).map_or(1, Kind::words) {
+            words.next();
+        }
+    }
+    units
+}
+
 /// A word of a chunk that is not an operand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(transparent)]
@@ -298,6 +314,16 @@ mod tests {
         // If the clock goes back, the time stays the same.
         let words = encoder.stamped(5, Event::park());
         assert_eq!(EventWord::from_bits(words.as_slice()[0]).delta(), 0);
+    }
+
+    #[test]
+    fn operands_are_no_times() {
+        let mut encoder = Encoder::new(0);
+        let mut words = encoder.stamped(640, Event::mark(1, u64::MAX)).as_slice().to_vec();
+        words.extend(encoder.stamped(1 << 40, Event::park()).as_slice());
+        words.extend(encoder.unstamped(Event::unpark()).as_slice());
+        assert_eq!(event_units(&words), (1 << 40) >> UNIT_SHIFT);
+        assert_eq!(event_units(&[]), 0);
     }
 
     #[test]

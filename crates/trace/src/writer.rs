@@ -316,6 +316,15 @@ impl<W: Write> FileWriter<W> {
         self.section(tag::DROPS)
     }
 
+    /// Passes on what the output buffers, so that the file can be read up to here.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the output does.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.output.flush()
+    }
+
     /// Ends the file and returns the output, flushed. A file without this end counts as cut off.
     ///
     /// # Errors
