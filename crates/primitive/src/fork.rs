@@ -35,7 +35,7 @@ mod system {
     static GENERATION: AtomicU32 = AtomicU32::new(0);
 
     /// Modules of the runtime that may have a hook.
-    const HOOKS_MAX: usize = 4;
+    const HOOKS_MAX: usize = 6;
 
     /// The hooks; null in the places behind the last one.
     static HOOKS: [AtomicPtr<ForkHook>; HOOKS_MAX] =
@@ -52,7 +52,7 @@ mod system {
     ///
     /// # Panics
     ///
-    /// Panics if there are more than four hooks: a bug of the runtime.
+    /// Panics if there are more than six hooks: a bug of the runtime.
     pub fn watch(hook: &'static ForkHook) {
         static IS_REGISTERED: AtomicBool = AtomicBool::new(false);
         let hook = std::ptr::from_ref(hook).cast_mut();

@@ -1,5 +1,6 @@
 //! Calls to the operating system that concern threads and the process: alarms, timer slack, the
-//! limit of open files, SIGPIPE, signals, child processes, the frames of a stack, processor time.
+//! limit of open files, SIGPIPE, signals, child processes, the frames of a stack, processor time,
+//! the end of the process.
 //!
 //! They are not in the driver, because they have nothing to do with readiness: only the runtime and
 //! its callers use them. They are not in the runtime, because they involve no task and no executor,
@@ -8,6 +9,7 @@
 mod alarm;
 mod children;
 mod cpu_time;
+mod exit;
 mod frames;
 mod limit;
 mod signals;
@@ -17,6 +19,7 @@ mod slack;
 pub use self::alarm::Alarm;
 pub use self::children::has_children;
 pub use self::cpu_time::process_cpu_time;
+pub use self::exit::at_exit;
 pub use self::frames::{StackMark, return_addresses};
 pub use self::limit::{FdLimit, raise_fd_limit};
 pub use self::signals::{SignalHandlers, SignalReceiver, signals};
