@@ -4,7 +4,7 @@
 //! receives a [`Runnable`]. When the task must run again, it calls [`Schedule::schedule`].
 //!
 //! The modules, lowest first: `cause`, `state`, `memory`, `location`, `id`, `unwind` < `locals`,
-//! `error` < `header`, `raw`, `attachments`, `waker`, `run`, `task_ref` < `schedule`, `probe` <
+//! `error` < `header`, `raw`, `record`, `attachments`, `waker`, `run`, `task_ref` < `schedule`, `probe` <
 //! `data`, `cell`, `join` < `spawn`. The six in the middle use each other. They belong together: a
 //! reference to the cell calls the vtable in its header, and the vtable's functions make and
 //! consume references. Separating them would need a trait with one implementor. `cargo xtask tidy`
@@ -94,6 +94,7 @@ mod location;
 mod memory;
 mod probe;
 mod raw;
+mod record;
 mod run;
 mod schedule;
 mod spawn;
@@ -109,8 +110,9 @@ pub use id::{Task, TaskId};
 pub use join::{JoinHandle, JoinResult, task_ref};
 pub use locals::Locals;
 pub use probe::{Observer, is_kept_by, is_probe, poll_member, poll_probed};
+pub use record::{RecordFunctions, Woken, is_recording, start_recording, stop_recording};
 pub use run::{Ran, Runnable};
 pub use schedule::{Options, Schedule};
 pub use spawn::{spawn, spawn_kept, spawn_kept_unchecked, spawn_unchecked};
-pub use task_ref::{Kept, TaskHandle, TaskRef};
+pub use task_ref::{Ended, Kept, TaskHandle, TaskRef};
 pub use waker::{is_live, is_task_waker};

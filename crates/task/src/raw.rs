@@ -5,6 +5,7 @@ use std::task::Waker;
 
 use crate::cause::Cause;
 use crate::header::Header;
+use crate::record;
 use crate::run::Runnable;
 use crate::state::{Release, Wake};
 use crate::task_ref::TaskRef;
@@ -80,6 +81,9 @@ impl Raw {
 
     #[inline]
     fn submit(self, action: Wake, cause: Cause) {
+        if record::is_recording() {
+            record::woken(self.erased().addr().get(), &action, cause);
+        }
         match action {
             Wake::Nothing => {}
             // SAFETY: the rule set ACTIVE and counted a reference for the `Runnable`.
@@ -126,6 +130,9 @@ impl Raw {
     ///   counted for the `Runnable`.
     #[inline]
     pub(crate) unsafe fn schedule(self, cause: Cause) {
+        if cause == Cause::Orphan && record::is_recording() {
+            record::woken(self.erased().addr().get(), &Wake::Submit, cause);
+        }
         // SAFETY: a rule has just set ACTIVE, so this is the one `Runnable` (invariant 2).
         let task = unsafe { Runnable::new(self) };
         // SAFETY: the vtable is that of this cell (invariant 6).

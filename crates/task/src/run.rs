@@ -9,6 +9,7 @@ use reveille_primitive::lock::assert_none_held;
 
 use crate::header::Polled;
 use crate::raw::Raw;
+use crate::record;
 use crate::state::{AfterPending, Outcome, Run};
 use crate::task_ref::{Kept, TaskRef};
 use crate::unwind::{Payload, aborting, caught};
@@ -208,6 +209,9 @@ unsafe fn complete(raw: Raw, outcome: Outcome) {
             extras.locals.clear();
         }
         let action = header.state.complete(outcome);
+        if record::is_recording() {
+            record::completed(raw.as_task());
+        }
         if action.drop_outcome {
             // SAFETY: the task has no join handle, so the outcome is ours (invariant 3).
             if let Some(payload) = unsafe { dispose(raw, outcome) } {

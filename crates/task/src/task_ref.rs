@@ -13,6 +13,7 @@ use crate::id::{Task, TaskId};
 use crate::locals::Locals;
 use crate::raw::Raw;
 use crate::run::Runnable;
+use crate::state::Outcome;
 
 /// A borrowed task. Costs nothing, and may be used from any thread.
 #[derive(Clone, Copy)]
@@ -113,6 +114,26 @@ impl<'a> TaskRef<'a> {
         self.raw.header().vtable.future_size_bytes
     }
 
+    /// An address that stands for the types of the future and of the executor. Tasks with the same
+    /// address have the same types; the reverse need not hold.
+    pub fn type_addr(self) -> usize {
+        (&raw const *self.raw.header().vtable).addr()
+    }
+
+    /// The function that names the future's type, for a caller that needs the name later.
+    pub fn future_type_namer(self) -> fn() -> &'static str {
+        self.raw.header().vtable.type_name
+    }
+
+    /// How the task ended; `None` before it has.
+    pub fn ended(self) -> Option<Ended> {
+        self.raw.header().state.outcome().map(|outcome| match outcome {
+            Outcome::Output => Ended::Finished,
+            Outcome::Panicked => Ended::Panicked,
+            Outcome::Cancelled => Ended::Cancelled,
+        })
+    }
+
     /// Tells whether the task is complete.
     pub fn is_finished(self) -> bool {
         self.raw.header().state.outcome().is_some()
@@ -153,6 +174,17 @@ impl<'a> TaskRef<'a> {
     pub unsafe fn locals(self) -> &'a Locals {
         &self.raw.header().attachments.extras_or_new().locals
     }
+}
+
+/// How a task ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// Its future was ready.
+    Finished,
+    /// It panicked.
+    Panicked,
+    /// It was cancelled.
+    Cancelled,
 }
 
 impl fmt::Debug for TaskRef<'_> {
