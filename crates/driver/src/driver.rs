@@ -26,7 +26,7 @@ use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::lock::Mutex;
 
 use crate::Kind;
-use crate::events::{Events, Turn};
+use crate::events::{EventCause, Events, Turn};
 use crate::fault;
 use crate::fd::{self, Fd};
 use crate::metrics::{DriverCounters, DriverMetrics};
@@ -319,7 +319,7 @@ impl Driver {
     /// Stores readiness and collects wakers. Returns the number of events that found a source, and
     /// whether a notification was taken.
     fn dispatch(&self, events: &mut Events) -> (usize, bool) {
-        let Events { buffer, wakers, batch } = events;
+        let Events { buffer, wakers, batch, causes, tracks_causes } = events;
         let has_edges = self.poller.has_edges();
         let mut count = 0;
         let mut registry = self.registry.lock();
@@ -332,10 +332,14 @@ impl Driver {
             if may_receive && self.begin_receive(event, core, slots, batch) {
                 return;
             }
+            let first_waker = wakers.len();
             core.deliver(event.flags, wakers);
             if !has_edges {
                 // The event disarmed both directions, so the waiters of both must arm them again.
                 core.take_all(wakers);
+            }
+            if *tracks_causes && wakers.len() > first_waker {
+                causes.push(EventCause::new(first_waker, slots.fd(event.key), event.flags));
             }
         });
         if !batch.is_empty() {
@@ -343,7 +347,11 @@ impl Driver {
             for Receive { key, flags, request, outcome, .. } in batch.drain(..) {
                 // No source was removed in the meantime: that takes the lock of the slots.
                 let Some(core) = slots.get(key) else { continue };
+                let first_waker = wakers.len();
                 core.complete_prefetch(flags, request, outcome, wakers);
+                if *tracks_causes && wakers.len() > first_waker {
+                    causes.push(EventCause::new(first_waker, slots.fd(key), flags));
+                }
             }
         }
         drop(registry);

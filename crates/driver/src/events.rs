@@ -4,6 +4,7 @@ use std::task::Waker;
 
 use crate::poll::EventBuffer;
 use crate::poll::batch::Receive;
+use crate::source::Flags;
 use crate::wake::wake_all;
 
 /// The buffers of a turn: events as the system reports them, and wakers. Each thread that turns has
@@ -14,6 +15,28 @@ pub struct Events {
     pub(crate) wakers: Vec<Waker>,
     /// Receives of a batch. Empty between turns.
     pub(crate) batch: Vec<Receive>,
+    /// Which events collected the wakers, if that is asked for.
+    pub(crate) causes: Vec<EventCause>,
+    pub(crate) tracks_causes: bool,
+}
+
+/// An event that a turn has collected wakers for.
+#[derive(Debug, Clone, Copy)]
+pub struct EventCause {
+    /// The index of the first of them. They go on to that of the next cause, or to the end.
+    pub first_waker: usize,
+    /// The number of the descriptor.
+    pub fd: u32,
+    /// What was reported.
+    pub flags: Flags,
+}
+
+impl EventCause {
+    #[cold]
+    pub(crate) fn new(first_waker: usize, fd: Option<i64>, flags: Flags) -> EventCause {
+        // A socket of Windows may have a larger number, whose lower half still tells it apart.
+        EventCause { first_waker, fd: fd.unwrap_or(-1) as u32, flags }
+    }
 }
 
 /// The outcome of a turn.
@@ -44,6 +67,22 @@ impl Events {
     /// [`wake`](Events::wake).
     pub fn wakers_mut(&mut self) -> &mut Vec<Waker> {
         &mut self.wakers
+    }
+
+    /// Sets whether the next turns record which event collected which wakers.
+    pub fn set_tracks_causes(&mut self, is_on: bool) {
+        self.tracks_causes = is_on;
+    }
+
+    /// Tells whether causes are recorded that were not taken.
+    #[must_use]
+    pub fn has_causes(&self) -> bool {
+        !self.causes.is_empty()
+    }
+
+    /// Takes the causes of the wakers.
+    pub fn take_causes(&mut self) -> Vec<EventCause> {
+        std::mem::take(&mut self.causes)
     }
 
     /// Wakes the waiters that a turn has collected.

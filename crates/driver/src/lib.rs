@@ -37,7 +37,7 @@ mod source;
 mod wake;
 
 pub use crate::driver::Driver;
-pub use crate::events::{Events, Turn};
+pub use crate::events::{EventCause, Events, Turn};
 pub use crate::fault::number as fault_number;
 pub use crate::fd::Fd;
 pub use crate::metrics::DriverMetrics;
