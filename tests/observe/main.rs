@@ -10,6 +10,9 @@ use reveille_watchdog as _;
 
 mod deadlock;
 mod dumps;
+mod flight;
 mod lints;
 mod programs;
+mod recorder;
+mod recordings;
 mod stacks;

@@ -71,7 +71,73 @@ use std::future::Future;
 pub use reveille_runtime::inspect::{
     Dump, Frame, RuntimeDump, TaskDump, TaskKind, TaskState, WaitFor, dump,
 };
+#[doc(hidden)]
+pub use reveille_runtime::recording::mark as record_mark;
+pub use reveille_runtime::recording::{
+    FlightRecorder, FlightRecording, Histogram, Recording, Span, is_recording, record_to,
+    snapshot_to,
+};
 pub use reveille_runtime::{Lint, LintKind};
+
+/// Begins a span of the program in the recording: a part of what a task does, also across awaits.
+/// It ends when the [`Span`] is dropped.
+///
+/// The arguments are those of `format!`. Nothing is formatted unless something is recorded. A
+/// number may follow, as in `span!("batch", number = 17)`. A span belongs to the task that is
+/// polled when it begins, or to the thread outside of tasks, and has to end there.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::{observe, task};
+///
+/// task::block_on(async {
+///     let span = observe::span!("reading the answer");
+///     task::yield_now().await; // the span goes on while the task waits
+///     drop(span);
+/// });
+/// ```
+#[doc(inline)]
+pub use crate::__span as span;
+
+/// Marks a moment in the recording.
+///
+/// The arguments are those of `format!`. Nothing is formatted unless something is recorded. A
+/// number may follow, as in `mark!("queue", number = 17)`.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::observe;
+///
+/// let user = 7;
+/// observe::mark!("cache miss of {user}");
+/// observe::mark!("queue", number = 17);
+/// ```
+#[doc(inline)]
+pub use crate::__mark as mark;
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __span {
+    ($name:literal, number = $number:expr $(,)?) => {
+        $crate::observe::Span::begin(::core::format_args!($name), $number)
+    };
+    ($($format:tt)+) => {
+        $crate::observe::Span::begin(::core::format_args!($($format)+), 0)
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __mark {
+    ($name:literal, number = $number:expr $(,)?) => {
+        $crate::observe::record_mark(::core::format_args!($name), $number)
+    };
+    ($($format:tt)+) => {
+        $crate::observe::record_mark(::core::format_args!($($format)+), 0)
+    };
+}
 
 /// Runs a test as [`block_on`](crate::task::block_on) does, and panics if the process stands still.
 /// For the attribute `test`.

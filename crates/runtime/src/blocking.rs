@@ -38,11 +38,13 @@ use std::time::{Duration, Instant};
 use reveille_primitive::atomic::{AtomicUsize, Ordering};
 use reveille_primitive::lock::Mutex;
 use reveille_task::{Cause, JoinHandle, Kept, Options, Runnable, Schedule, TaskHandle, TaskRef};
+use reveille_trace::Flavour;
 
 use self::jobs::Jobs;
 use self::pool::{BlockingShared, Job, contain};
 pub(crate) use self::pool::{PoolConfig, PoolMetrics};
 use crate::observe::{self, PanicHook};
+use crate::record;
 use crate::spin_policy::SPIN_NS;
 use crate::threads::Spawner;
 
@@ -102,6 +104,9 @@ impl Pool {
         let future = Call { closure: Some(closure), shared: Arc::clone(&self.shared) };
         let scheduler = PoolSchedule { shared: Arc::clone(&self.shared) };
         let (runnable, handle) = reveille_task::spawn(future, scheduler, options);
+        if reveille_task::is_recording() {
+            record::spawned(runnable.as_task(), Flavour::Blocking);
+        }
         queue(&self.shared, runnable);
         handle
     }
@@ -174,8 +179,11 @@ impl Job for Runnable {
     }
 
     fn run(self) {
+        let addr = self.as_task().addr();
+        let recorded = if reveille_task::is_recording() { record::begin_poll(addr) } else { None };
         // The future of a closure is complete after one poll.
         let _ = Runnable::run(self);
+        record::end_poll(recorded);
     }
 
     fn refuse(self, refusals: &Refusals, error: &io::Error) {

@@ -3,7 +3,10 @@
 //! The clock, the random seed, the spawner of threads and the kind of driver are values too, so
 //! that a test or a simulated runtime can replace them.
 
+use std::any::Any;
 use std::fmt;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +15,15 @@ use reveille_driver::Kind;
 use crate::context::EVENTS_PER_POLL;
 use crate::lint::{HookGuard, LintHook};
 use crate::observe::{PanicHook, TaskHooks};
+use crate::record::Recording;
 use crate::threads::{Spawner, system_spawner};
 use crate::timer::clock::{Clock, system_clock};
+
+/// A flight recorder that records until it is dropped.
+pub(crate) type Flight = Box<dyn Any + Send + Sync>;
+
+/// A function that starts a flight recorder.
+pub(crate) type StartFlight = Box<dyn FnOnce() -> io::Result<Flight> + Send + Sync>;
 
 /// A function of the user that a thread calls when it starts or stops.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
@@ -65,6 +75,13 @@ pub(crate) struct Config {
     pub(crate) on_takeover: Option<Hook>,
     pub(crate) on_panic: Option<PanicHook>,
     pub(crate) task_hooks: TaskHooks,
+    /// Where everything is recorded while the runtime is up.
+    pub(crate) record_to: Option<PathBuf>,
+    pub(crate) recording: Option<Recording>,
+    /// Starts the flight recorder of the runtime, and what that returns, until the runtime has
+    /// ended.
+    pub(crate) start_flight: Option<StartFlight>,
+    pub(crate) flight: Option<Flight>,
     pub(crate) on_lint: Option<LintHook>,
     /// Keeps that hook until the runtime has ended.
     pub(crate) lint_hook: Option<HookGuard>,
@@ -138,6 +155,10 @@ impl Default for Config {
             on_takeover: None,
             on_panic: None,
             task_hooks: TaskHooks::default(),
+            record_to: None,
+            recording: None,
+            start_flight: None,
+            flight: None,
             on_lint: None,
             lint_hook: None,
         }

@@ -2,8 +2,8 @@
 //!
 //! Internal to reveille: the public API is the crate `reveille`. The modules, lowest first:
 //! `rng`, `threads`, `observe` < `lint` < `task_options`, `metrics`, `poll_counter`, `spin_policy`,
-//! `tokio_context` < `timer` < `waits`, `polls`, `event_loop` < `blocking`, `context` < `budget`,
-//! `config` < `scheduler` < `runtime` < `task`, `io`. `scheduler/mod.rs` and
+//! `tokio_context` < `timer` < `record` < `waits`, `polls`, `event_loop` < `blocking`, `context` <
+//! `budget`, `config` < `scheduler` < `runtime` < `task`, `io`. `scheduler/mod.rs` and
 //! `scheduler/multi/mod.rs` have the order inside these folders. `cargo xtask tidy` checks all
 //! three. It also checks that no files import each other in a circle, except for two pairs that it
 //! lists. Start reading at `scheduler/multi/worker_thread.rs`.
@@ -27,6 +27,7 @@ mod metrics;
 mod observe;
 mod poll_counter;
 mod polls;
+mod record;
 mod rng;
 pub mod runtime;
 mod scheduler;
@@ -52,8 +53,8 @@ pub use runtime::{
     Builder, Handle, Metrics, Runtime, Shutdown, ShutdownReport, TaskInfo, TaskMeta,
     UnhandledPanic, shutdown_global,
 };
-pub use scheduler::inspect;
 pub use scheduler::sleep as time;
+pub use scheduler::{inspect, recording};
 
 /// The tokio context, for the module of that name in the public crate.
 #[cfg(feature = "tokio1")]

@@ -12,7 +12,7 @@ const CRATES: [(&str, &[&str]); 17] = [
     ("task", &["primitive"]),
     ("driver", &["primitive"]),
     ("tokio1", &[]),
-    ("runtime", &["primitive", "task", "driver", "tokio1"]),
+    ("runtime", &["primitive", "task", "driver", "tokio1", "trace"]),
     ("macros", &[]),
     ("reveille", &["runtime", "macros"]),
     ("async-std", &["macros"]),
@@ -59,6 +59,7 @@ const MODULES: [(&str, &[&str]); 2] = [
             "spin_policy",
             "tokio_context",
             "timer",
+            "record",
             "waits",
             "polls",
             "event_loop",
@@ -79,8 +80,9 @@ const MODELLED: [&str; 3] = ["crates/task/src", "crates/driver/src", "crates/run
 
 /// Files with a counter that publishes nothing else. It has no protocol for a model, and it can be
 /// a `static`, which loom's atomics cannot.
-const LONE_COUNTERS: [&str; 5] = [
+const LONE_COUNTERS: [&str; 6] = [
     "crates/task/src/id.rs",
+    "crates/task/src/record.rs",
     "crates/runtime/src/timer/clock.rs",
     "crates/runtime/src/timer/approx_clock.rs",
     "crates/runtime/src/threads.rs",

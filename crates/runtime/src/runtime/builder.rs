@@ -1,16 +1,18 @@
 //! The options of a runtime, each with its unit, default and bounds.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use reveille_driver::Kind;
 
-use crate::config::{Config, MAX_WORKERS, ThreadNames};
+use crate::config::{Config, Flight, MAX_WORKERS, ThreadNames};
 use crate::lint::Lint;
 use crate::observe::{TaskMeta, UnhandledPanic};
 use crate::runtime::{Handle, Runtime};
 use crate::scheduler::global;
+use crate::scheduler::recording::FlightRecorder;
 
 /// Builds a [`Runtime`], or configures the global one.
 ///
@@ -485,6 +487,61 @@ impl Builder {
     /// ```
     pub fn dump_on_signal(mut self, signal: i32) -> Builder {
         self.config.dump_signals.push(signal);
+        self
+    }
+
+    /// Records everything that happens in the process to a new file at `path`, from the start of
+    /// this runtime to its end. See [`record_to`](crate::recording::record_to).
+    ///
+    /// The environment variable `REVEILLE_TRACE=FILE` records each program from its first task to
+    /// its end.
+    ///
+    /// # Errors
+    ///
+    /// [`build`](Builder::build) fails if the file cannot be made, and if the process records
+    /// already.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// let path = std::env::temp_dir().join("builder-example.rvt");
+    /// let runtime = Builder::new().record_to(&path).build()?;
+    /// runtime.block_on(runtime.spawn(async {}));
+    /// drop(runtime);
+    /// println!("look at it with: reveille view {}", path.display());
+    /// # std::fs::remove_file(path)?;
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn record_to(mut self, path: impl Into<PathBuf>) -> Builder {
+        self.config.record_to = Some(path.into());
+        self
+    }
+
+    /// Keeps the last seconds of what happens in the process in memory, from the start of this
+    /// runtime to its end. [`snapshot_to`](crate::recording::snapshot_to) and the triggers of the
+    /// recorder write them to a file.
+    ///
+    /// # Errors
+    ///
+    /// [`build`](Builder::build) fails as [`FlightRecorder::start`] does.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::observe::FlightRecorder;
+    /// use reveille::runtime::Builder;
+    ///
+    /// let folder = std::env::temp_dir();
+    /// let recorder = FlightRecorder::new().folder(folder).on_panic();
+    /// let runtime = Builder::new().flight_recorder(recorder).build()?;
+    /// # drop(runtime);
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn flight_recorder(mut self, recorder: FlightRecorder) -> Builder {
+        self.config.start_flight =
+            Some(Box::new(move || recorder.start().map(|flight| Box::new(flight) as Flight)));
         self
     }
 

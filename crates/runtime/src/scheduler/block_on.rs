@@ -16,6 +16,7 @@ use super::local::{self, LocalExecutor};
 use super::multi::{self, BlockInPlace, RuntimeRef, WorkerContext};
 use crate::context::{self, EventLoopScope};
 use crate::lint::{self, LintKind};
+use crate::record::{self, BlockOnRecord, PollBegun};
 use crate::tokio_context;
 use crate::waits::TaskState;
 
@@ -37,6 +38,8 @@ pub(crate) fn block_on<F: Future>(
         multi::leave_worker(runtime, |worker| {
             context::enter(executor.event_loop(), |scope| {
                 let data = TaskData::new(options);
+                let _recorded = reveille_task::is_recording()
+                    .then(|| RecordedBlockOn::begin::<F>(executor, &data));
                 let mut future = pin!(future);
                 match poll(executor, scope, &data, future.as_mut()) {
                     Poll::Ready(output) => output,
@@ -59,10 +62,56 @@ fn poll<F: Future>(
     future: Pin<&mut F>,
 ) -> Poll<F::Output> {
     let _poll = scope.begin_poll(data);
+    let _recorded = reveille_task::is_recording().then(|| RecordedPoll::begin(data));
     if executor.has_visitor() {
         return poll_visited(executor, data, future);
     }
     future.poll(&mut Context::from_waker(executor.waker()))
+}
+
+/// The address that stands for a `block_on` in recordings. No other `block_on` has it meanwhile,
+/// and no task, because it is on a stack.
+fn address(data: &TaskData) -> usize {
+    (&raw const *data).addr()
+}
+
+/// A `block_on` that is recorded, until the drop.
+struct RecordedBlockOn<'a> {
+    executor: &'a LocalExecutor,
+    outer: usize,
+    _end: BlockOnRecord,
+}
+
+impl<'a> RecordedBlockOn<'a> {
+    #[cold]
+    fn begin<F>(executor: &'a LocalExecutor, data: &TaskData) -> RecordedBlockOn<'a> {
+        let addr = address(data);
+        let outer = executor.set_recorded(addr);
+        let end = BlockOnRecord::begin::<F>(addr, data.name(), data.location());
+        RecordedBlockOn { executor, outer, _end: end }
+    }
+}
+
+impl Drop for RecordedBlockOn<'_> {
+    fn drop(&mut self) {
+        self.executor.set_recorded(self.outer);
+    }
+}
+
+/// A poll that is recorded, until the drop.
+struct RecordedPoll(Option<PollBegun>);
+
+impl RecordedPoll {
+    #[cold]
+    fn begin(data: &TaskData) -> RecordedPoll {
+        RecordedPoll(record::begin_poll(address(data)))
+    }
+}
+
+impl Drop for RecordedPoll {
+    fn drop(&mut self) {
+        record::end_poll(self.0.take());
+    }
 }
 
 /// Polls the future of a `block_on` once, for a dump that asked to see it.

@@ -14,8 +14,10 @@ use reveille_primitive::thread::backoff;
 
 use super::inspect::{deadlock, dump_on};
 use super::multi::{self, RuntimeRef, ShutdownReport};
+use super::recording;
 use crate::config::Config;
 use crate::lint;
+use crate::record;
 
 /// The global pool. Its field `of_child` holds that of a child process made by `fork`, and so on.
 static GLOBAL: OnceLock<Box<Global>> = OnceLock::new();
@@ -176,6 +178,13 @@ pub(crate) fn start_global(config: Config) -> io::Result<RuntimeRef> {
 ///
 /// As [`multi::start`], and when a dump on a signal was asked for and cannot be had.
 pub(crate) fn start(mut config: Config) -> io::Result<RuntimeRef> {
+    record::start_from_environment();
+    if let Some(path) = &config.record_to {
+        config.recording = Some(recording::record_to(path)?);
+    }
+    if let Some(start) = config.start_flight.take() {
+        config.flight = Some(start()?);
+    }
     config.dump_signals.iter().try_for_each(|&signal| dump_on(signal))?;
     config.lint_hook = config.on_lint.take().map(lint::add_hook);
     if config.lint_hook.is_some() {

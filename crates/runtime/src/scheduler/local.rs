@@ -29,6 +29,7 @@
 #![allow(unsafe_code)]
 
 mod awaited;
+mod block_on_guard;
 mod on_worker;
 pub(crate) mod visit;
 mod visitor;
@@ -39,7 +40,6 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::panic::Location;
 use std::rc::Rc;
 use std::sync::{Arc, Weak};
 use std::task::{Wake, Waker};
@@ -54,6 +54,7 @@ use reveille_primitive::sys::TimerSlack;
 use reveille_task::{
     Cause, JoinHandle, Kept, Options, Ran, Runnable, Schedule, TaskHandle, TaskRef, is_task_waker,
 };
+use reveille_trace::Flavour;
 
 use super::own_driver::OwnDriver;
 use super::panic_hook;
@@ -70,6 +71,7 @@ use crate::context::{self, EVENTS_PER_POLL};
 use crate::event_loop::EventLoop;
 use crate::observe;
 use crate::poll_counter::PollCounter;
+use crate::record;
 use crate::threads::{is_this_thread, thread_index};
 use crate::timer::clock::system_clock;
 use crate::timer::{self, Timers};
@@ -94,6 +96,8 @@ pub(crate) struct LocalHandle {
     thread: String,
     place: PlaceCell,
     tasks: AtomicUsize,
+    /// The address that stands for the innermost `block_on` in recordings, or 0.
+    polled: AtomicUsize,
     /// How often the thread has parked in `block_on`.
     parks: AtomicUsize,
     /// The thread is one of tokio's runtime (with the feature `tokio1`).
@@ -118,6 +122,9 @@ impl LocalHandle {
     /// Sets MAIN, on any thread.
     #[inline]
     fn signal_main(&self) {
+        if reveille_task::is_recording() {
+            record::woke_block_on(self.polled.load(Ordering::Relaxed));
+        }
         if is_this_thread(self.number) {
             self.flags.set_main_locally();
         } else {
@@ -306,6 +313,7 @@ fn enter(handle: &Arc<LocalHandle>) {
 /// this returns a guard, and the executor lives for one call.
 #[cold]
 fn set_up() -> Option<ThreadExitGuard> {
+    record::start_from_environment();
     let executor = Rc::new(LocalExecutor::new());
     set_thread_executor(Rc::as_ptr(&executor));
     enter(&executor.handle);
@@ -341,6 +349,9 @@ where
         // alone empties, at the latest when it ends.
         let (task, mut handle, kept) =
             unsafe { reveille_task::spawn_kept_unchecked(future, scheduler, options) };
+        if reveille_task::is_recording() {
+            record::spawned(task.as_task(), Flavour::Local);
+        }
         let mut registry = executor.registry.borrow_mut();
         registry.insert(kept);
         executor.handle.tasks.store(registry.len(), Ordering::Relaxed);
@@ -365,6 +376,7 @@ impl LocalExecutor {
             thread: std::thread::current().name().unwrap_or_default().to_owned(),
             place: PlaceCell::default(),
             tasks: AtomicUsize::new(0),
+            polled: AtomicUsize::new(0),
             parks: AtomicUsize::new(0),
             is_tokio_thread: tokio_context::is_tokio_thread(),
         });
@@ -468,15 +480,6 @@ impl LocalExecutor {
         &self.waker
     }
 
-    /// Begins a `block_on` that was called at `place`. It lasts until the guard is dropped.
-    #[inline]
-    pub(crate) fn begin_block_on(
-        &self,
-        place: Option<&'static Location<'static>>,
-    ) -> BlockOnGuard<'_> {
-        BlockOnGuard::new(self, place)
-    }
-
     /// Whether the next poll of the future of the `block_on` is a probe.
     #[inline]
     pub(crate) fn has_visitor(&self) -> bool {
@@ -537,8 +540,12 @@ impl LocalExecutor {
                 break;
             };
             let poll = context::begin_poll(task.as_task());
+            let addr = task.as_task().addr();
             counter.inspect(|counter| counter.begin(task.as_task().addr()));
+            let recorded =
+                if reveille_task::is_recording() { record::begin_poll(addr) } else { None };
             let ran = task.run();
+            record::end_poll(recorded);
             counter.inspect(|counter| counter.increment());
             self.pass();
             drop(poll);
@@ -612,49 +619,6 @@ impl LocalExecutor {
         if !timers.is_empty(&mut self.event_loop.token().borrow_mut()) {
             let mut wakers = timers.drain();
             wake::wake_all(&mut wakers);
-        }
-    }
-}
-
-/// A `block_on` in progress; see [`LocalExecutor::begin_block_on`].
-#[must_use]
-pub(crate) struct BlockOnGuard<'a> {
-    executor: &'a LocalExecutor,
-    /// Where the `block_on` around it was called.
-    outer: Option<&'static Location<'static>>,
-}
-
-impl<'a> BlockOnGuard<'a> {
-    #[inline]
-    fn new(
-        executor: &'a LocalExecutor,
-        place: Option<&'static Location<'static>>,
-    ) -> BlockOnGuard<'a> {
-        let depth = executor.depth.get();
-        executor.depth.set(depth + 1);
-        if depth == 0
-            && let Some(driver) = executor.own_driver()
-        {
-            driver.set_driven_here();
-            executor.begin_watch();
-        }
-        BlockOnGuard { executor, outer: executor.handle.place.replace(place) }
-    }
-}
-
-impl Drop for BlockOnGuard<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        self.executor.handle.place.replace(self.outer);
-        let depth = self.executor.depth.get() - 1;
-        self.executor.depth.set(depth);
-        if depth == 0 {
-            if self.executor.has_to_leave.get() {
-                self.executor.leave();
-            }
-        } else {
-            // The outer future may have been woken while the inner one took the flag.
-            self.executor.handle.signal_main();
         }
     }
 }

@@ -3,7 +3,7 @@
 //! The files, lowest first; each imports only those before it:
 //! `generation`, `own_driver`, `registry`, `wake_flags`, `watchdog` < `panic_hook` < `wake` <
 //! `host` < `rescue` < `local` < `multi` <
-//! `inspect` < `global` < `serving` < `block_on`, `sleep`. `cargo xtask tidy`
+//! `inspect`, `recording` < `global` < `serving` < `block_on`, `sleep`. `cargo xtask tidy`
 //! checks the order.
 
 pub(crate) mod block_on;
@@ -15,6 +15,7 @@ pub(crate) mod local;
 pub(crate) mod multi;
 mod own_driver;
 pub(crate) mod panic_hook;
+pub mod recording;
 mod registry;
 mod rescue;
 pub(crate) mod serving;

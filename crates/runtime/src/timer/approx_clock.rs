@@ -165,7 +165,8 @@ pub(crate) fn detect_ticks() {
     }
 }
 
-fn counts_ticks() -> bool {
+/// Whether the system's clock is known to be the timestamp counter.
+pub(crate) fn counts_ticks() -> bool {
     COUNTS_TICKS.get().is_some_and(|&counts| counts)
 }
 

@@ -159,6 +159,13 @@ fn system_now() -> Instant {
     Instant::now()
 }
 
+/// Nanoseconds since 1970, for records that are compared with other logs.
+#[expect(clippy::disallowed_methods, reason = "only the clock reads the system's time")]
+pub(crate) fn wall_ns() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, saturating_ns)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

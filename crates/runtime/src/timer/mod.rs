@@ -7,5 +7,5 @@ pub(crate) mod clock;
 pub(crate) mod timers;
 pub(crate) mod wheel;
 
-pub(crate) use approx_clock::{APPROX_ERROR_MAX_NS, ApproxClock, detect_ticks};
+pub(crate) use approx_clock::{APPROX_ERROR_MAX_NS, ApproxClock, counts_ticks, detect_ticks};
 pub(crate) use timers::{Notify, Timers, acquire_timers, acquired_are_empty, release_timers};

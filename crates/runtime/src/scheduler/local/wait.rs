@@ -3,12 +3,14 @@
 //! While the thread has timers or a driver, the watcher counts its rounds (`rescue.rs`).
 
 use std::sync::Arc;
+use std::task::Waker;
 use std::time::Duration;
 
 use reveille_primitive::atomic::Ordering;
 use reveille_primitive::sys::TimerSlack;
 
 use super::LocalExecutor;
+use crate::record;
 use crate::scheduler::rescue::{self, BlockOnWatch};
 use crate::scheduler::wake;
 use crate::scheduler::wake_flags::{INBOX, MAIN};
@@ -123,10 +125,19 @@ impl LocalExecutor {
     fn turn_timers(&self) {
         let now = self.event_loop.now_ns();
         self.turned_ns.set(now);
-        if let Some(timers) = self.timers.get() {
-            let mut wakers = Vec::new();
+        let Some(timers) = self.timers.get() else { return };
+        let mut wakers = Vec::new();
+        if !reveille_task::is_recording() {
             while timers.turn_batch(self.event_loop.token(), now, &mut wakers, wake::wake_all) {}
+            return;
         }
+        let due_ns = timers.next_deadline(&mut self.event_loop.token().borrow_mut());
+        let wake_due = |wakers: &mut Vec<Waker>| {
+            record::timer(due_ns.map_or(0, |due_ns| now.saturating_sub(due_ns)));
+            wake::wake_all(wakers);
+        };
+        while timers.turn_batch(self.event_loop.token(), now, &mut wakers, wake_due) {}
+        record::turn_end();
     }
 
     /// Sleeps until one of `flags` is set, an event comes or a timer is due, for `limit` at most.
@@ -158,8 +169,7 @@ impl LocalExecutor {
             }
             match (driver, timeout) {
                 (Some(_), timeout) => self.turn_driver(timeout),
-                (None, Some(timeout)) => _ = self.parker.park_timeout(timeout),
-                (None, None) => self.parker.park(),
+                (None, timeout) => self.park_without_driver(timeout),
             }
             watched.inspect(|watched| watched.wake());
         }
@@ -168,6 +178,21 @@ impl LocalExecutor {
         self.event_loop.spin.record_wait(is_flag_set.then(|| now.saturating_sub(start)));
         if self.timers.get().is_some() {
             self.turn_timers();
+        }
+    }
+
+    fn park_without_driver(&self, timeout: Option<Duration>) {
+        let is_recording = reveille_task::is_recording();
+        if is_recording {
+            record::park();
+        }
+        match timeout {
+            Some(timeout) => _ = self.parker.park_timeout(timeout),
+            None => self.parker.park(),
+        }
+        if is_recording {
+            record::unpark();
+            record::turn_end();
         }
     }
 

@@ -19,7 +19,7 @@
 //!
 //! | files | what they hold |
 //! |---|---|
-//! | `queue`, `injector`, `idle`, `pace`, `handoff`, `handoff_queue`, `monitor` | the parts of a pool, each without knowledge of the others |
+//! | `queue`, `injector`, `idle`, `modes`, `pace`, `handoff`, `handoff_queue`, `monitor` | the parts of a pool, each without knowledge of the others |
 //! | `pool`, `worker` | what the threads of a pool share |
 //! | `runtime_ref` | a pool and a generation; the runtime of this thread |
 //! | `worker_context`, `current` | a thread's claim to its worker; the worker of this thread |
@@ -40,6 +40,7 @@ mod handoff;
 mod handoff_queue;
 mod idle;
 mod injector;
+mod modes;
 mod monitor;
 mod pace;
 mod pool;

@@ -15,10 +15,12 @@ use std::sync::{Arc, OnceLock};
 use reveille_primitive::atomic::{AtomicBool, AtomicU64, Ordering};
 use reveille_primitive::lock::Mutex;
 use reveille_task::Runnable;
+use reveille_trace::WorkerId;
 
 use super::handoff_queue::HandoffQueue;
 use super::idle::Idle;
 use super::injector::Injector;
+use super::modes::{Modes, STOPPING};
 use super::monitor::Monitor;
 use super::worker::Worker;
 use crate::blocking::Pool;
@@ -63,13 +65,13 @@ pub(crate) struct WorkerPool {
     pub(super) remote_scheduler: SchedulerRef,
     pub(super) remote: Mutex<RemoteState>,
     /// The number of the current [`Generation`](crate::scheduler::generation::Generation). Changed
-    /// under the lock `remote`, before `is_stopping` is cleared.
+    /// under the lock `remote`, before `STOPPING` is cleared.
     pub(super) generation: AtomicU64,
-    pub(super) is_stopping: AtomicBool,
+    pub(super) modes: Modes,
     /// Set while the pool drains: its tasks may finish, and no task is accepted from outside.
     pub(super) is_draining: AtomicBool,
-    /// Whether the present runtime has hooks for its tasks. Set before it opens.
-    pub(super) has_task_hooks: AtomicBool,
+    /// The number of the present runtime in recordings.
+    pub(super) runtime_number: AtomicU64,
     /// The threads that wait for a worker, and the workers that wait for a thread.
     pub(super) handoffs: HandoffQueue,
     pub(super) monitor: Monitor,
@@ -100,9 +102,9 @@ impl WorkerPool {
             remote_scheduler: SchedulerRef::new(None),
             remote: Mutex::default(),
             generation: AtomicU64::new(0),
-            is_stopping: AtomicBool::new(false),
+            modes: Modes::default(),
             is_draining: AtomicBool::new(false),
-            has_task_hooks: AtomicBool::new(false),
+            runtime_number: AtomicU64::new(0),
             handoffs: HandoffQueue::new(),
             monitor: Monitor::new(),
             hook: HookSlot::default(),
@@ -135,12 +137,18 @@ impl WorkerPool {
     /// Called in a child process. The thread that forked stops running its worker when its poll
     /// returns.
     pub(super) fn refuse_child(&self) {
-        self.is_stopping.store(true, Ordering::SeqCst);
+        self.modes.set(STOPPING, true);
     }
 
     #[inline]
     pub(crate) fn is_stopping(&self) -> bool {
-        self.is_stopping.load(Ordering::Relaxed)
+        self.modes.has_any(STOPPING)
+    }
+
+    /// What stands for a worker in recordings.
+    pub(super) fn recorded_worker(&self, index: usize) -> WorkerId {
+        let runtime = self.runtime_number.load(Ordering::Relaxed) as u16;
+        WorkerId { runtime, index: u16::try_from(index).unwrap_or(u16::MAX) }
     }
 
     /// Queues a task from outside and wakes a worker for it.

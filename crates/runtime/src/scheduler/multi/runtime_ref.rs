@@ -11,6 +11,7 @@ use std::sync::Arc;
 use reveille_driver::Driver;
 use reveille_primitive::atomic::Ordering;
 
+use super::modes::STOPPING;
 use super::pool::{RemoteState, WorkerPool};
 use crate::blocking::Pool;
 use crate::metrics::Metrics;
@@ -75,7 +76,7 @@ impl RuntimeRef {
     pub(crate) fn is_up(self) -> bool {
         // The flag is read first. A later use changes the number before it clears the flag. So if
         // the flag was clear because of a later use, the number read next is not ours.
-        !self.pool.is_stopping.load(Ordering::SeqCst) && self.is_current()
+        !self.pool.modes.has_any_now(STOPPING) && self.is_current()
     }
 
     fn is_current(self) -> bool {

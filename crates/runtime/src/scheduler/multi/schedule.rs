@@ -9,15 +9,17 @@ use std::any::Any;
 use std::future::Future;
 use std::task::Waker;
 
-use reveille_primitive::atomic::Ordering;
 use reveille_task::{Cause, JoinHandle, Kept, Options, Runnable, Schedule, TaskRef};
+use reveille_trace::Flavour;
 
 use super::current::with_worker;
+use super::modes::{HOOKS, RECORDING};
 use super::pool::{SchedulerRef, WorkerPool};
 use super::runtime_ref::RuntimeRef;
 use super::worker_context::WorkerContext;
 use crate::context;
 use crate::observe::{self, TaskHooks};
+use crate::record;
 use crate::scheduler::registry::Registry;
 
 /// The scheduler handle of a pool's task: one pointer.
@@ -60,7 +62,7 @@ impl Schedule for Scheduler {
             return None;
         }
         let pool = self.0.pool();
-        if pool.has_task_hooks() {
+        if pool.modes.has_any(HOOKS) {
             self.call_end_hook(task);
         }
         let Some(index) = self.0.worker() else {
@@ -93,12 +95,6 @@ impl Schedule for Scheduler {
 }
 
 impl WorkerPool {
-    /// Whether the runtime has hooks for its tasks.
-    #[inline]
-    fn has_task_hooks(&self) -> bool {
-        self.has_task_hooks.load(Ordering::Relaxed)
-    }
-
     /// The hooks for tasks. A worker thread of this runtime reads them without a lock.
     #[cold]
     fn task_hooks(&self, worker: Option<&WorkerContext>) -> TaskHooks {
@@ -111,8 +107,9 @@ impl WorkerPool {
         }
     }
 
-    /// As [`bind`](WorkerPool::bind), and calls the hooks. The one for the spawn comes first, so it
-    /// never follows the end of the task. A task that is refused has ended.
+    /// As [`bind`](WorkerPool::bind), and records the spawn and calls the hooks. The one for the
+    /// spawn comes first, so it never follows the end of the task. A task that is refused has
+    /// ended.
     #[cold]
     fn bind_observed(
         &'static self,
@@ -122,11 +119,17 @@ impl WorkerPool {
         scheduler: &'static SchedulerRef,
         runtime: RuntimeRef,
     ) {
-        let hooks = self.task_hooks(worker);
-        let watched = task.as_task().to_handle();
-        hooks.spawned(watched.as_task());
+        if self.modes.has_any(RECORDING) {
+            record::spawned(task.as_task(), Flavour::Pool);
+        }
+        let watched = self.modes.has_any(HOOKS).then(|| task.as_task().to_handle());
+        let hooks = watched.as_ref().map(|task| {
+            let hooks = self.task_hooks(worker);
+            hooks.spawned(task.as_task());
+            (hooks, task)
+        });
         if !self.bind(worker, task, kept, scheduler, runtime) {
-            hooks.ended(watched.as_task());
+            hooks.inspect(|(hooks, task)| hooks.ended(task.as_task()));
         }
     }
 
@@ -198,7 +201,7 @@ impl RuntimeRef {
                 worker.map_or(&self.pool().remote_scheduler, |worker| &worker.worker().scheduler);
             let scheduler = Scheduler(scheduler_ref);
             let (task, handle, kept) = reveille_task::spawn_kept(future, scheduler, options);
-            if self.pool().has_task_hooks() {
+            if self.pool().modes.has_any(HOOKS | RECORDING) {
                 self.pool().bind_observed(worker, task, kept, scheduler_ref, self);
             } else {
                 self.pool().bind(worker, task, kept, scheduler_ref, self);
@@ -215,6 +218,9 @@ impl RuntimeRef {
     {
         let scheduler = Scheduler(&self.pool().remote_scheduler);
         let (task, handle) = reveille_task::spawn(future, scheduler, options);
+        if reveille_task::is_recording() {
+            record::spawned(task.as_task(), Flavour::Pool);
+        }
         drop(task);
         handle
     }

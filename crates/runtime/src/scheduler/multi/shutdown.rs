@@ -13,11 +13,11 @@
 
 use std::time::{Duration, Instant};
 
-use reveille_primitive::atomic::Ordering;
 use reveille_primitive::lock::{self, Mutex};
 use reveille_primitive::thread;
 use reveille_task::{Runnable, TaskHandle};
 
+use super::modes::STOPPING;
 use super::pool::{UNUSED, WorkerPool};
 use super::runtime_ref::enter_runtime;
 use super::worker::Worker;
@@ -125,9 +125,10 @@ pub(super) fn stop_and_report(
         return Shutdown::default();
     }
     let time = ShutdownTimeout::new(timeout);
+    let config = pool.remote.lock().config.clone();
     {
         let _outside = pool.remote.lock();
-        pool.is_stopping.store(true, Ordering::SeqCst);
+        pool.modes.set(STOPPING, true);
     }
     pool.workers.iter().for_each(Worker::notify);
     let _runtime = enter_runtime(pool.runtime_ref());
@@ -149,6 +150,10 @@ pub(super) fn stop_and_report(
     if pool.handoffs.join() {
         give_back(pool);
     }
+    if let Some(recording) = config.as_ref().and_then(|config| config.recording.as_ref()) {
+        recording.end();
+    }
+    observe::contain("the drop of a hook", || drop(config));
     Shutdown { cancelled_tasks, stuck_workers, running_closures }
 }
 
@@ -209,7 +214,7 @@ pub(crate) fn from_inside(pool: &'static WorkerPool, end: impl FnOnce() + Send +
     if let Err(error) = (config.spawner)(spec) {
         // Without a thread nothing can wait for the workers. They end by themselves, and the tasks
         // are leaked.
-        pool.is_stopping.store(true, Ordering::SeqCst);
+        pool.modes.set(STOPPING, true);
         pool.workers.iter().for_each(Worker::notify);
         observe::failed_shutdown(&error);
     }

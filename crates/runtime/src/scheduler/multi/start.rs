@@ -3,13 +3,15 @@
 use std::io;
 use std::sync::Arc;
 
-use reveille_primitive::atomic::Ordering;
+use reveille_primitive::atomic::{AtomicU64, Ordering};
 use reveille_primitive::fork::{self, ForkHook};
 
+use super::modes::{HOOKS, RECORDING, STOPPING};
 use super::pool::{UNUSED, WorkerPool};
 use super::runtime_ref::{self, RuntimeRef};
 use super::{current, diagnosis, environment, sampling, shutdown, worker_threads};
 use crate::config::Config;
+use crate::record::session;
 use crate::timer;
 
 /// Starts a runtime on a new pool, or on one that an earlier runtime has used.
@@ -20,7 +22,10 @@ use crate::timer;
 pub(crate) fn start(config: Config) -> io::Result<RuntimeRef> {
     fork::watch(&FORK_HOOK);
     let pool = unused(config.workers);
-    pool.has_task_hooks.store(config.task_hooks.is_set(), Ordering::Relaxed);
+    pool.modes.set(HOOKS, config.task_hooks.is_set());
+    pool.runtime_number.store(NEXT_NUMBER.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
+    session::on_switch(set_recording);
+    follow_recording(pool);
     let runtime = {
         let mut remote = pool.remote.lock();
         let runtime = pool.next_generation();
@@ -30,13 +35,33 @@ pub(crate) fn start(config: Config) -> io::Result<RuntimeRef> {
         remote.config = Some(Arc::new(config));
         runtime
     };
-    pool.is_stopping.store(false, Ordering::SeqCst);
+    pool.modes.set(STOPPING, false);
     pool.is_draining.store(false, Ordering::SeqCst);
     match open(pool) {
         Ok(()) => Ok(runtime),
         Err(error) => {
             shutdown::stop(pool, None);
             Err(error)
+        }
+    }
+}
+
+/// The number of the next runtime in recordings.
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
+
+/// Has the threads of every runtime record what they do, or stop that.
+fn set_recording(_: bool) {
+    diagnosis::pools().into_iter().for_each(follow_recording);
+}
+
+/// Sets the mode of a pool. Recording may begin or end at the same time: the thread that begins it
+/// changes the switch before it reads the list of pools, and `pool` is on that list.
+fn follow_recording(pool: &'static WorkerPool) {
+    loop {
+        let is_on = reveille_task::is_recording();
+        pool.modes.set(RECORDING, is_on);
+        if reveille_task::is_recording() == is_on {
+            return;
         }
     }
 }

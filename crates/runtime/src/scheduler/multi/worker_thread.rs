@@ -24,6 +24,7 @@ use reveille_driver::Events;
 use reveille_primitive::atomic::Ordering;
 use reveille_task::{Ran, Runnable};
 
+use super::modes::{RECORDING, STOPPING};
 use super::monitor::DEFER_NS;
 use super::pace::{self, WorkerPace};
 use super::pool::WorkerPool;
@@ -33,6 +34,7 @@ use super::worker_context::WorkerContext;
 use crate::context;
 use crate::event_loop::{EventLoop, collect_remote};
 use crate::observe::Event;
+use crate::record;
 use crate::scheduler::local;
 use crate::timer::APPROX_ERROR_MAX_NS;
 use crate::tokio_context::AtFirstTask;
@@ -44,6 +46,16 @@ pub(crate) enum Exit {
     HandedOff,
     /// The pool is being shut down.
     Stopped,
+}
+
+/// How the worker polls.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum PollMode {
+    Plain,
+    /// The polls are recorded, or were a moment ago.
+    Recorded,
+    /// Inside a poll of its own thread.
+    Nested,
 }
 
 /// A thread that runs a worker.
@@ -58,8 +70,7 @@ pub(crate) struct WorkerThread<'a> {
     /// The shard of the injector to take tasks from next.
     injector_shard: usize,
     is_searching: bool,
-    /// Whether the worker runs inside a poll of its own thread.
-    is_nested: bool,
+    polls: PollMode,
     /// A batch of due timers was fired, and more are due.
     is_more_due: bool,
     /// When the monitor's timer was last deferred.
@@ -82,7 +93,7 @@ impl<'a> WorkerThread<'a> {
             stolen: Vec::with_capacity(queue::CAPACITY),
             injector_shard: context.worker().index,
             is_searching: false,
-            is_nested: false,
+            polls: PollMode::Plain,
             is_more_due: false,
             deferred_ns: now,
             pace: WorkerPace::new(now),
@@ -107,7 +118,7 @@ impl<'a> WorkerThread<'a> {
     /// one. Turns the driver and the timers once, without sleeping. Used by a thread that has to
     /// run its worker from inside a poll.
     pub(crate) fn work_briefly(&mut self, polls: usize, is_over: impl Fn() -> bool) {
-        self.is_nested = true;
+        self.polls = PollMode::Nested;
         self.wake_unwoken();
         self.turn_driver(Some(Duration::ZERO));
         self.turn_timers(self.pace.turned_ns());
@@ -125,8 +136,8 @@ impl<'a> WorkerThread<'a> {
     }
 
     fn step(&mut self) -> Result<(), Exit> {
-        if self.pool.is_stopping() {
-            return Err(Exit::Stopped);
+        if self.pool.modes.has_any(STOPPING | RECORDING) {
+            self.attend_to_modes()?;
         }
         if self.pace.is_maintenance_due() {
             self.run_maintenance();
@@ -138,6 +149,18 @@ impl<'a> WorkerThread<'a> {
             Some(task) => self.poll_found(task),
             None => Ok(()),
         }
+    }
+
+    /// Stops the worker if the pool stops, and has it record its polls if they are recorded.
+    #[cold]
+    fn attend_to_modes(&mut self) -> Result<(), Exit> {
+        if self.pool.is_stopping() {
+            return Err(Exit::Stopped);
+        }
+        if self.polls == PollMode::Plain {
+            self.polls = PollMode::Recorded;
+        }
+        Ok(())
     }
 
     /// As [`WorkerThread::take_next`], but not inlined into the loop of a busy worker.
@@ -198,16 +221,39 @@ impl<'a> WorkerThread<'a> {
 
     /// Polls, and counts the start and the end of the poll for the monitor.
     #[inline(always)]
-    fn poll_watched(&self, task: Runnable) -> Ran {
-        if self.is_nested {
-            let _poll = context::begin_poll(task.as_task());
-            return task.run();
+    fn poll_watched(&mut self, task: Runnable) -> Ran {
+        if self.polls != PollMode::Plain {
+            return self.poll_recorded(task);
         }
         context::begin_bare_poll(task.as_task(), self.event_loop.event_budget);
         self.context.poll_counter.begin(task.as_task().addr());
         let ran = task.run();
         self.context.poll_counter.increment();
         context::end_bare_poll();
+        ran
+    }
+
+    /// As [`WorkerThread::poll_watched`], if the poll is recorded or inside another one.
+    #[cold]
+    fn poll_recorded(&mut self, task: Runnable) -> Ran {
+        let is_nested = self.polls == PollMode::Nested;
+        if !reveille_task::is_recording() {
+            self.polls = if is_nested { PollMode::Nested } else { PollMode::Plain };
+        }
+        let addr = task.as_task().addr();
+        let recorded = if reveille_task::is_recording() { record::begin_poll(addr) } else { None };
+        let ran = if is_nested {
+            let _poll = context::begin_poll(task.as_task());
+            task.run()
+        } else {
+            context::begin_bare_poll(task.as_task(), self.event_loop.event_budget);
+            self.context.poll_counter.begin(addr);
+            let ran = task.run();
+            self.context.poll_counter.increment();
+            context::end_bare_poll();
+            ran
+        };
+        record::end_poll(recorded);
         ran
     }
 
@@ -231,6 +277,7 @@ impl<'a> WorkerThread<'a> {
     /// Reads the clock, and does the maintenance that is due.
     #[cold]
     fn run_maintenance(&mut self) {
+        self.pause_record();
         let now = self.event_loop.now_ns();
         if let Some(mean_poll_ns) = self.pace.read_clock(now) {
             self.worker.set_poll_ns(mean_poll_ns);
@@ -255,9 +302,21 @@ impl<'a> WorkerThread<'a> {
     /// some milliseconds.
     #[inline]
     fn defer_monitor(&mut self, now: u64) {
-        if now.saturating_sub(self.deferred_ns) >= DEFER_NS && !self.is_nested {
+        if now.saturating_sub(self.deferred_ns) >= DEFER_NS && !self.is_nested() {
             self.deferred_ns = now;
             self.pool.monitor.defer(|| self.pool.is_one_awake());
+        }
+    }
+
+    /// Whether the worker runs inside a poll of its own thread.
+    fn is_nested(&self) -> bool {
+        self.polls == PollMode::Nested
+    }
+
+    /// The next poll does not begin where the last one ended.
+    fn pause_record(&self) {
+        if reveille_task::is_recording() {
+            record::pause();
         }
     }
 
@@ -276,6 +335,7 @@ impl<'a> WorkerThread<'a> {
     /// Waits for events and collects the wakers of their waiters in `events`.
     fn collect_events(&mut self, timeout: Option<Duration>) -> usize {
         self.worker.counters.count(Event::DriverTurn);
+        self.events.set_tracks_causes(reveille_task::is_recording());
         self.event_loop.collect(timeout, &mut self.events)
     }
 
@@ -303,6 +363,9 @@ impl<'a> WorkerThread<'a> {
     fn take_injected(&mut self) {
         let workers = self.pool.workers.len();
         self.pool.injector.take(&mut self.injector_shard, workers, &mut self.stolen);
+        if reveille_task::is_recording() && !self.stolen.is_empty() {
+            record::injected(self.stolen.len());
+        }
         self.push_stolen();
     }
 
@@ -326,6 +389,7 @@ impl<'a> WorkerThread<'a> {
     /// Searches everywhere, then parks. Returns without a task after each park.
     #[cold]
     fn find_work(&mut self) -> Result<Option<Runnable>, Exit> {
+        self.pause_record();
         if self.run_local()
             && let Some(task) = self.next_task()?
         {
@@ -364,6 +428,9 @@ impl<'a> WorkerThread<'a> {
             let stolen = victim.queue.steal(&mut self.stolen);
             if stolen > 0 {
                 self.worker.counters.add(Event::Steal, stolen as u64);
+                if reveille_task::is_recording() {
+                    record::stolen(stolen, victim.index);
+                }
                 self.push_stolen();
                 return true;
             }
@@ -444,6 +511,9 @@ impl<'a> WorkerThread<'a> {
             self.defer_monitor(woken_ns);
             self.wake_collected();
             self.turn_timers(woken_ns);
+            if reveille_task::is_recording() {
+                record::turn_end();
+            }
         }
     }
 
@@ -459,7 +529,14 @@ impl<'a> WorkerThread<'a> {
         // If a local task is runnable, the worker does not wait. It still collects events, because
         // a local task that is always runnable would otherwise starve the sockets.
         let may_wait = local::prepare_park(self.context.driver());
+        let is_recording = may_wait && reveille_task::is_recording();
+        if is_recording {
+            record::park();
+        }
         let events = self.collect_events(if may_wait { timeout } else { Some(Duration::ZERO) });
+        if is_recording {
+            record::unpark();
+        }
         let woken = self.time_for(has_deadline).max(now);
         self.note_turn(woken);
         local::unpark();

@@ -26,7 +26,7 @@ use crate::config::{Config, Hook};
 use crate::poll_counter::PollCounter;
 use crate::scheduler::local;
 use crate::threads::ThreadSpec;
-use crate::{context, observe, polls, rng};
+use crate::{context, observe, polls, record, rng};
 
 /// The failure to start a thread.
 struct SpawnFailed {
@@ -51,6 +51,9 @@ pub(super) fn start_workers(pool: &'static WorkerPool, config: &Config) -> io::R
 /// Offers a worker to a waiting thread, or to a new one. `false` if there is neither; the monitor
 /// tries again.
 pub(super) fn hand_off(pool: &'static WorkerPool, handoff: Handoff) -> bool {
+    if reveille_task::is_recording() {
+        record::handed_off(pool.recorded_worker(handoff.worker()));
+    }
     match pool.handoffs.offer(handoff) {
         Ok(Offer::Waiting) => true,
         Ok(Offer::New(number)) => {
@@ -119,7 +122,9 @@ fn work(pool: &'static WorkerPool, number: usize, config: Arc<Config>) {
         *worker.poll_counter.lock() = Some(Arc::clone(&counter));
         let context = WorkerContext::new(worker, token, driver, &config, counter);
         let seed = config.seed.unwrap_or_else(rng::seed_from_system) ^ number as u64;
+        record::entered(Some(pool.recorded_worker(worker.index)));
         let exit = enter_worker(&context, || WorkerThread::new(&context, seed).run());
+        record::entered(None);
         fork::refuse_to_go_on(process);
         token = context.into_token();
         match exit {

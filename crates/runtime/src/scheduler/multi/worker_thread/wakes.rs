@@ -8,11 +8,15 @@ use reveille_task::is_task_waker;
 
 use super::WorkerThread;
 use crate::context;
-use crate::scheduler::wake::{wake, wake_all};
+use crate::record;
+use crate::scheduler::wake::{wake, wake_all, wake_recorded};
 
 impl WorkerThread<'_> {
     /// Wakes the waiters of the events that were collected.
     pub(super) fn wake_collected(&mut self) {
+        if self.events.has_causes() {
+            wake_recorded(&mut self.events, is_task_waker);
+        }
         let wakers = self.events.wakers_mut();
         if wakers.iter().all(is_task_waker) {
             wake_all(wakers);
@@ -42,7 +46,7 @@ impl WorkerThread<'_> {
         }
         self.stop_searching();
         self.pool.monitor.arm();
-        let counter = if self.is_nested { None } else { Some(&self.context.poll_counter) };
+        let counter = if self.is_nested() { None } else { Some(&self.context.poll_counter) };
         // No task: the wakers are those of others.
         counter.inspect(|counter| counter.begin(0));
         while let Some(waker) = self.worker.next_unwoken() {
@@ -56,8 +60,17 @@ impl WorkerThread<'_> {
     pub(super) fn turn_timers(&mut self, now: u64) {
         self.pace.timed(now);
         let timers = self.event_loop.timers();
+        let is_recording = reveille_task::is_recording();
+        let due_ns = if is_recording {
+            timers.next_deadline(&mut self.event_loop.token().borrow_mut())
+        } else {
+            None
+        };
         let mut wakers = mem::take(&mut self.wakers);
         self.is_more_due = timers.turn_batch(self.event_loop.token(), now, &mut wakers, |wakers| {
+            if is_recording {
+                record::timer(due_ns.map_or(0, |due_ns| now.saturating_sub(due_ns)));
+            }
             if wakers.iter().all(is_task_waker) {
                 wake_all(wakers);
             } else {
@@ -65,6 +78,9 @@ impl WorkerThread<'_> {
             }
         });
         self.wakers = wakers;
+        if is_recording {
+            record::turn_end();
+        }
         if self.is_more_due {
             self.pace.hasten_maintenance();
         }

@@ -1,0 +1,200 @@
+//! The recorder: what happens in this process, as events in memory or in a file.
+//!
+//! Executors call the functions of this module where something happens. They call them only while
+//! [`reveille_task::is_recording`], which costs a load and a branch; the loop of a worker and a
+//! spawn read a flag of their pool instead, which they read anyway (`multi/modes.rs`). Wakes are
+//! recorded by the task cell. The format of the events is that of the crate `reveille-trace`.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `chunks` | the memory of the events, and its protocol |
+//! | `thread` | the recorder of a thread |
+//! | `session` | a recording |
+//! | `names`, `histogram` | what a recording has besides its events |
+//! | `file`, `recording` | a recording that goes to a file |
+//! | `spans` | marks and spans of programs |
+//! | `flight` | a recording that stays in memory |
+//! | `clock` | the clock of the stamps |
+//!
+//! A thread that records allocates its chunk and may take the locks of the names and of the store,
+//! which are held for a copy of some pointers. It never waits for the file.
+
+mod chunks;
+mod clock;
+mod file;
+pub(crate) mod flight;
+mod histogram;
+mod names;
+mod recording;
+pub(crate) mod session;
+pub(crate) mod spans;
+mod thread;
+
+use std::io::Write;
+use std::panic::Location;
+use std::path::PathBuf;
+
+use reveille_task::{Ended, RecordFunctions, TaskRef, Woken};
+use reveille_trace::{Event, Flavour, Lint, LintRule, Outcome, Ready, TaskKey, WorkerId};
+
+pub use self::histogram::Histogram;
+pub use self::recording::Recording;
+pub(crate) use self::recording::{record_lints, start_from_environment, with_process};
+pub(crate) use self::thread::{PollBegun, entered, pause, record_turn_end as turn_end};
+use self::thread::{TaskOrigin, record, record_inside, record_life, record_turn};
+
+/// What the task cell calls.
+const FUNCTIONS: RecordFunctions = RecordFunctions { on_wake: woken, on_complete: completed };
+
+fn woken(addr: usize, woken: Woken) {
+    let key = TaskKey::from_address(addr);
+    match woken {
+        Woken::Queued => thread::record_wake(key),
+        Woken::Again => record_inside(Event::wake_again(key)),
+        Woken::Cancelled => record_inside(Event::cancel(key)),
+    }
+}
+
+fn origin(task: TaskRef<'_>) -> TaskOrigin {
+    TaskOrigin {
+        key: TaskKey::from_address(task.addr()),
+        place: task.location(),
+        type_addr: task.type_addr(),
+        namer: task.future_type_namer(),
+        size: task.future_size(),
+    }
+}
+
+/// A task was spawned and has not been polled.
+#[cold]
+pub(crate) fn spawned(task: TaskRef<'_>, flavour: Flavour) {
+    thread::record_spawn(&origin(task), flavour, task.name());
+}
+
+fn completed(task: TaskRef<'_>) {
+    let outcome = match task.ended() {
+        Some(Ended::Finished) => Outcome::Finished,
+        Some(Ended::Panicked) => Outcome::Panicked,
+        Some(Ended::Cancelled) => Outcome::Cancelled,
+        None => Outcome::Unknown,
+    };
+    record_life(&origin(task), |key, origin| Event::complete(key, origin, outcome));
+}
+
+/// The poll of the task at `addr` begins. The caller passes the value to [`end_poll`].
+#[inline]
+pub(crate) fn begin_poll(addr: usize) -> Option<PollBegun> {
+    thread::begin_poll(TaskKey::from_address(addr))
+}
+
+/// A poll ends.
+#[inline]
+pub(crate) fn end_poll(begun: Option<PollBegun>) {
+    thread::end_poll(begun);
+}
+
+/// The future of a `block_on` that is recorded. Its drop records the end.
+pub(crate) struct BlockOnRecord {
+    origin: TaskOrigin,
+}
+
+impl BlockOnRecord {
+    /// Begins. `addr` is that of something that belongs to this call alone.
+    #[cold]
+    pub(crate) fn begin<F>(
+        addr: usize,
+        name: Option<&str>,
+        place: Option<&'static Location<'static>>,
+    ) -> BlockOnRecord {
+        let namer: fn() -> &'static str = std::any::type_name::<F>;
+        let origin = TaskOrigin {
+            key: TaskKey::from_address(addr),
+            place,
+            type_addr: namer as usize,
+            namer,
+            size: size_of::<F>(),
+        };
+        thread::record_spawn(&origin, Flavour::BlockOn, name);
+        BlockOnRecord { origin }
+    }
+}
+
+impl Drop for BlockOnRecord {
+    fn drop(&mut self) {
+        let is_panic = std::thread::panicking();
+        let outcome = if is_panic { Outcome::Panicked } else { Outcome::Finished };
+        record_life(&self.origin, |key, origin| Event::complete(key, origin, outcome));
+    }
+}
+
+/// The `block_on` that `addr` stands for was woken; nothing if that is 0.
+#[cold]
+pub(crate) fn woke_block_on(addr: usize) {
+    if addr != 0 {
+        thread::record_wake(TaskKey::from_address(addr));
+    }
+}
+
+/// The thread begins to wait.
+#[cold]
+pub(crate) fn park() {
+    record(Event::park());
+}
+
+/// The thread has waited. What follows belongs to the turn that begins.
+#[cold]
+pub(crate) fn unpark() {
+    turn_end();
+    record_turn(Event::unpark(), false);
+}
+
+/// A descriptor is ready. The wakes up to the next event of the turn are caused by it.
+#[cold]
+pub(crate) fn io(fd: u32, ready: Ready) {
+    record_turn(Event::io(fd, ready, 0), true);
+}
+
+/// Timers are due, the first of them since so many nanoseconds.
+#[cold]
+pub(crate) fn timer(late_ns: u64) {
+    record_turn(Event::timer(late_ns), true);
+}
+
+/// The thread stole tasks.
+#[cold]
+pub(crate) fn stolen(count: usize, victim: usize) {
+    let count = u16::try_from(count).unwrap_or(u16::MAX);
+    record(Event::steal(count, u16::try_from(victim).unwrap_or(u16::MAX)));
+}
+
+/// The thread took tasks from the injector.
+#[cold]
+pub(crate) fn injected(count: usize) {
+    record(Event::inject(u32::try_from(count).unwrap_or(u32::MAX)));
+}
+
+/// A worker is handed off, because its thread blocks.
+#[cold]
+pub(crate) fn handed_off(worker: WorkerId) {
+    record(Event::hand_off(worker));
+}
+
+/// A lint fired on this thread.
+#[cold]
+pub(crate) fn lint(rule: LintRule) {
+    thread::record_lint(Lint { rule, measure: 0 });
+}
+
+/// The variable that asks for a trace of each process.
+pub(crate) const VARIABLE: &str = "REVEILLE_TRACE";
+
+/// The file that the environment asks for.
+pub(crate) fn path_from_environment() -> Option<PathBuf> {
+    std::env::var_os(VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from)
+}
+
+/// Writes a line to standard error, because there is no caller to report to.
+pub(crate) fn complain(text: &str) {
+    // Standard error may be closed, and there is no better place to report that.
+    let _ = std::io::stderr().write_all(format!("reveille: {text}\n").as_bytes());
+}

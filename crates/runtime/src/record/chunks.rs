@@ -1,0 +1,272 @@
+//! The chunks of a recording, and how they pass from thread to thread.
+//!
+//! Each thread fills a chunk of its own. When that is full, the thread exchanges it for another one
+//! at the store. A reader (the thread that writes the file, or a snapshot) takes references to the
+//! chunks and reads them in place, also those that a blocked thread is filling.
+//!
+//! # Invariants
+//!
+//! 1. A chunk is current for one thread at most, and only that thread writes to it.
+//! 2. A chunk gets another thread, or begins again, only while the store holds the sole reference
+//!    to it. So what a reader has found in a chunk does not change while it holds the chunk.
+//! 3. A reader reads no more event words than the length says, which it loads first (acquire). The
+//!    writer stores it after the words (release).
+//! 4. The head of a chunk is written under the store's lock, before a reader can find the chunk.
+//!
+//! A thread that records never waits for long: if the lock stays taken for some microseconds, or
+//! there is no room, it gets no chunk, drops the event, counts it, and tries again at its next one.
+//!
+//! Rejected: overwriting the own chunk in that case. A reader would need a sequence lock to notice
+//! it, and the events of a whole chunk would be lost instead of a few.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use reveille_primitive::atomic::{AtomicU64, Ordering};
+use reveille_primitive::lock::{Mutex, MutexGuard};
+use reveille_primitive::thread::{spin_loop, yield_now};
+use reveille_trace::{ChunkHead, ChunkWriter, HEAD_WORDS, LEN_SLOT, Slot};
+
+/// The most chunks that are kept for later, 2 MiB.
+const FREE_MAX: usize = 64;
+
+/// How often a thread that records tries to take the lock: some microseconds in all. It is held for
+/// a copy of some pointers. The first attempts spin, and later ones yield. A model needs one.
+const LOCK_ATTEMPTS: usize = if cfg!(reveille_loom) { 1 } else { LOCK_SPINS + 10 };
+const LOCK_SPINS: usize = 100;
+
+/// A word of a chunk.
+#[derive(Debug)]
+pub(crate) struct ChunkWord(AtomicU64);
+
+impl Slot for ChunkWord {
+    #[inline]
+    fn store(&self, word: u64) {
+        self.0.store(word, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn publish(&self, word: u64) {
+        self.0.store(word, Ordering::Release);
+    }
+}
+
+/// A chunk. See the header of the module.
+#[derive(Debug)]
+pub(crate) struct EventChunk {
+    words: Box<[ChunkWord]>,
+}
+
+impl EventChunk {
+    fn allocate(words: usize) -> Arc<EventChunk> {
+        Arc::new(EventChunk { words: (0..words).map(|_| ChunkWord(AtomicU64::new(0))).collect() })
+    }
+
+    /// The words, for the thread that fills the chunk.
+    #[inline]
+    pub(crate) fn words(&self) -> &[ChunkWord] {
+        &self.words
+    }
+
+    /// A copy of the head and of the events that are complete.
+    pub(crate) fn copy(&self) -> Vec<u64> {
+        let len = self.words[LEN_SLOT].0.load(Ordering::Acquire);
+        let end = usize::try_from(len).map_or(usize::MAX, |len| len.saturating_add(HEAD_WORDS));
+        let words = &self.words[..end.min(self.words.len())];
+        let mut copy: Vec<u64> = words.iter().map(|word| word.0.load(Ordering::Relaxed)).collect();
+        // More events may have been added since.
+        copy[LEN_SLOT] = len;
+        copy
+    }
+}
+
+/// Which chunks a store keeps when there is no more room.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Retention {
+    /// All: a reader takes them with [`ChunkStore::take_full`], and until then there is no room.
+    All,
+    /// The newest ones. A chunk that was full this many ticks ago makes room for a new one.
+    Newest { ticks: u64 },
+}
+
+/// How much a store keeps.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct StoreLimits {
+    /// The size of a chunk in words.
+    pub(crate) chunk_words: usize,
+    /// The number of chunks, except those that are current.
+    pub(crate) chunks_max: usize,
+    pub(crate) retention: Retention,
+}
+
+/// The chunks of a recording.
+#[derive(Debug)]
+pub(crate) struct ChunkStore {
+    state: Mutex<StoreState>,
+    limits: StoreLimits,
+}
+
+#[derive(Debug, Default)]
+struct StoreState {
+    /// Chunks that no thread fills any more, and when they were handed in; oldest first.
+    full: VecDeque<(Arc<EventChunk>, u64)>,
+    /// The chunks that threads fill, by the number of the thread.
+    current: Vec<(u32, Arc<EventChunk>)>,
+    free: Vec<Arc<EventChunk>>,
+    /// The last number of a chunk, and of a thread.
+    last_sequence: u64,
+    last_thread: u32,
+}
+
+/// The chunks of a store at one moment.
+#[derive(Debug, Default)]
+pub(crate) struct ChunksTaken {
+    /// Oldest first.
+    pub(crate) full: Vec<Arc<EventChunk>>,
+    /// Those that threads fill.
+    pub(crate) current: Vec<Arc<EventChunk>>,
+}
+
+/// What a thread gets for a full chunk.
+#[derive(Debug)]
+pub(crate) struct Exchanged {
+    pub(crate) chunk: Arc<EventChunk>,
+    pub(crate) writer: ChunkWriter,
+    /// How many full chunks there are.
+    pub(crate) full: usize,
+}
+
+/// Where a chunk comes from.
+enum Unused {
+    Found(Arc<EventChunk>),
+    Allocate,
+    NoRoom,
+}
+
+impl ChunkStore {
+    pub(crate) fn new(limits: StoreLimits) -> ChunkStore {
+        ChunkStore { state: Mutex::new(StoreState::default()), limits }
+    }
+
+    /// Hands in the chunk of the thread that `head` names, if it has one, and begins another one
+    /// with `head`. Sets the sequence number, and the number of a thread that has 0. `None` if the
+    /// lock is taken or there is no room.
+    pub(crate) fn exchange(&self, head: &mut ChunkHead) -> Option<Exchanged> {
+        let mut unused = Unused::Allocate;
+        if let Some(mut state) = self.try_lock() {
+            unused = state.unused(&self.limits, head.moment.tick);
+        }
+        let chunk = match unused {
+            Unused::Found(chunk) => chunk,
+            // Not under the lock: the system may have to find the memory.
+            Unused::Allocate => EventChunk::allocate(self.limits.chunk_words),
+            Unused::NoRoom => return None,
+        };
+        let mut state = self.try_lock()?;
+        if head.thread == 0 {
+            state.last_thread += 1;
+            head.thread = state.last_thread;
+        }
+        state.last_sequence += 1;
+        head.sequence = state.last_sequence;
+        // Before a reader can find it (invariant 4).
+        let writer = ChunkWriter::start(&chunk.words, head);
+        state.hand_in(head.thread, head.moment.tick);
+        state.current.push((head.thread, Arc::clone(&chunk)));
+        Some(Exchanged { chunk, writer, full: state.full.len() })
+    }
+
+    /// Takes the lock, unless other threads hold it for some microseconds.
+    fn try_lock(&self) -> Option<MutexGuard<'_, StoreState>> {
+        for attempt in 0..LOCK_ATTEMPTS {
+            if let Some(state) = self.state.try_lock() {
+                return Some(state);
+            }
+            if attempt < LOCK_SPINS {
+                spin_loop();
+            } else {
+                // The thread that has the lock may wait for this core.
+                yield_now();
+            }
+        }
+        None
+    }
+
+    /// Hands in the chunk of a thread that ends.
+    pub(crate) fn retire(&self, thread: u32, tick: u64) {
+        self.state.lock().hand_in(thread, tick);
+    }
+
+    /// Takes the chunks that are full, and refers to the others. For a store that keeps all.
+    pub(crate) fn take_full(&self) -> ChunksTaken {
+        let mut state = self.state.lock();
+        let full = state.full.drain(..).map(|(chunk, _)| chunk).collect();
+        ChunksTaken { full, current: state.current() }
+    }
+
+    /// Refers to all chunks that were full at `since_tick` or later, and to those that threads
+    /// fill.
+    pub(crate) fn view(&self, since_tick: u64) -> ChunksTaken {
+        let state = self.state.lock();
+        let full = state.full.iter().filter(|(_, ended)| *ended >= since_tick);
+        let full = full.map(|(chunk, _)| Arc::clone(chunk)).collect();
+        ChunksTaken { full, current: state.current() }
+    }
+
+    /// Frees the chunks at the end of the recording, except those that threads fill.
+    pub(crate) fn clear(&self) {
+        let cleared = {
+            let mut state = self.state.lock();
+            state.current.clear();
+            (std::mem::take(&mut state.full), std::mem::take(&mut state.free))
+        };
+        drop(cleared);
+    }
+
+    /// Returns a chunk that [`take_full`](ChunkStore::take_full) has taken.
+    pub(crate) fn give_back(&self, chunk: Arc<EventChunk>) {
+        let mut state = self.state.lock();
+        if state.free.len() < FREE_MAX {
+            state.free.push(chunk);
+        }
+    }
+}
+
+impl StoreState {
+    fn current(&self) -> Vec<Arc<EventChunk>> {
+        self.current.iter().map(|(_, chunk)| Arc::clone(chunk)).collect()
+    }
+
+    fn hand_in(&mut self, thread: u32, tick: u64) {
+        if let Some(at) = self.current.iter().position(|(other, _)| *other == thread) {
+            let (_, chunk) = self.current.swap_remove(at);
+            self.full.push_back((chunk, tick));
+        }
+    }
+
+    /// A chunk to which nothing else refers (invariant 2).
+    fn unused(&mut self, limits: &StoreLimits, now: u64) -> Unused {
+        while let Some(mut chunk) = self.free.pop() {
+            if Arc::get_mut(&mut chunk).is_some() {
+                return Unused::Found(chunk);
+            }
+        }
+        let is_full = self.full.len() >= limits.chunks_max;
+        match limits.retention {
+            Retention::All if is_full => return Unused::NoRoom,
+            Retention::All => {}
+            Retention::Newest { ticks } => {
+                let oldest = self.full.front().map(|(_, ended)| *ended);
+                let is_over = oldest.is_some_and(|ended| ended.saturating_add(ticks) < now);
+                if (is_over || is_full)
+                    && let Some((mut chunk, _)) = self.full.pop_front()
+                    && Arc::get_mut(&mut chunk).is_some()
+                {
+                    return Unused::Found(chunk);
+                }
+                // A snapshot reads the oldest one. It frees that chunk.
+            }
+        }
+        Unused::Allocate
+    }
+}

@@ -1,0 +1,329 @@
+//! Writes a recording to a file, while it goes on.
+//!
+//! A thread writes the chunks that are full, and now and then also what was added to the others. So
+//! if the process is killed, at most the events of the last moments are missing, and what is in the
+//! file can be read. The end of the recording, or of the process, writes the rest.
+//!
+//! A chunk may reach the file in several pieces. A piece is a chunk of its own, so the pieces of
+//! each thread are numbered here.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use reveille_primitive::lock::Mutex;
+use reveille_primitive::thread::backoff;
+use reveille_trace::{
+    ChunkHead, FileWriter, HEAD_WORDS, LEN_SLOT, LiveRecord, Moment, UNIT_TICKS, event_units,
+};
+
+use super::chunks::Retention;
+use super::names::{Names, NamesWritten};
+use super::session::{self, Session};
+use crate::threads::{ThreadSpec, system_spawner};
+
+/// How often the file is written.
+const WRITE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// The most memory of chunks that wait for the file: 64 MiB. What does not fit is dropped, and
+/// counted.
+const WAITING_MAX: usize = 2_048;
+
+/// How often the end of the process tries to take the file from its thread.
+const EXIT_ATTEMPTS: usize = 2_000;
+
+/// The name of the thread that writes the file.
+const THREAD_NAME: &str = "reveille-trace";
+
+/// A recording that goes to a file.
+#[derive(Debug)]
+pub(crate) struct FileRecording {
+    session: Arc<Session>,
+    path: PathBuf,
+    output: Mutex<FileOutput>,
+}
+
+#[derive(Debug)]
+enum FileOutput {
+    Open(Box<TraceFile<BufWriter<File>>>),
+    /// The file is complete, or an error has ended it.
+    Closed(Option<(io::ErrorKind, String)>),
+}
+
+/// The file recording of this process, for its end.
+static CURRENT: Mutex<Option<Arc<FileRecording>>> = Mutex::new(None);
+
+/// Records to a new file at `path` from now on.
+///
+/// # Errors
+///
+/// Fails if the file or the thread that writes it cannot be made, or if the process records
+/// already.
+pub(crate) fn begin(path: &Path) -> io::Result<Arc<FileRecording>> {
+    let named = |error: io::Error| {
+        io::Error::new(error.kind(), format!("the trace {}: {error}", path.display()))
+    };
+    let mut recording = None;
+    session::begin(
+        format!("to the file {}", path.display()),
+        WAITING_MAX,
+        |_| Retention::All,
+        super::FUNCTIONS,
+        |session| {
+            let file = BufWriter::new(File::create(path)?);
+            let file = TraceFile::new(file, session, session.start)?;
+            let made = Arc::new(FileRecording {
+                session: Arc::clone(session),
+                path: path.to_owned(),
+                output: Mutex::new(FileOutput::Open(Box::new(file))),
+            });
+            let own = Arc::clone(&made);
+            let body = Box::new(move || own.write_until_the_end());
+            let spec = ThreadSpec { name: THREAD_NAME.to_owned(), stack_size: None, body };
+            system_spawner()(spec)?;
+            recording = Some(made);
+            Ok(())
+        },
+    )
+    .map_err(named)?;
+    let recording = recording.expect("the session began, so it was prepared");
+    *CURRENT.lock() = Some(Arc::clone(&recording));
+    reveille_primitive::sys::at_exit(finish_at_exit);
+    Ok(recording)
+}
+
+/// Completes the file at the end of the process, while other threads may still run.
+pub(crate) fn finish_at_exit() {
+    for attempt in 0..EXIT_ATTEMPTS {
+        let Some(current) = CURRENT.try_lock().map(|current| current.clone()) else {
+            backoff(attempt);
+            continue;
+        };
+        if let Some(recording) = current
+            && let Err(error) = recording.finish_before(EXIT_ATTEMPTS)
+        {
+            super::complain(&error.to_string());
+        }
+        return;
+    }
+}
+
+impl FileRecording {
+    pub(crate) fn session(&self) -> &Arc<Session> {
+        &self.session
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn write_until_the_end(&self) {
+        while self.session.wait_to_write(WRITE_INTERVAL) {
+            if !self.session.is_of_this_process() || !self.write_new() {
+                return;
+            }
+        }
+    }
+
+    /// Writes what is new. `false` if the file is closed.
+    fn write_new(&self) -> bool {
+        let failed = {
+            let mut output = self.output.lock();
+            let FileOutput::Open(file) = &mut *output else { return false };
+            let written = file.write_new(&self.session).and_then(|()| file.flush());
+            written.err().map(|error| self.fail(&mut output, &error))
+        };
+        failed.inspect(|line| self.give_up(line)).is_none()
+    }
+
+    /// Adds the tasks that live at this moment.
+    pub(crate) fn write_live(&self, tick: u64, tasks: &[LiveRecord]) {
+        let failed = {
+            let mut output = self.output.lock();
+            let FileOutput::Open(file) = &mut *output else { return };
+            let written = file.live(&self.session.names, tick, tasks);
+            written.err().map(|error| self.fail(&mut output, &error))
+        };
+        failed.inspect(|line| self.give_up(line));
+    }
+
+    /// Ends the recording and completes the file.
+    ///
+    /// # Errors
+    ///
+    /// Fails if a part of the file could not be written.
+    pub(crate) fn finish(&self) -> io::Result<()> {
+        self.finish_before(usize::MAX)
+    }
+
+    /// As [`finish`](FileRecording::finish). Waits for the thread that writes for so many attempts.
+    fn finish_before(&self, attempts: usize) -> io::Result<()> {
+        if !self.session.is_of_this_process() {
+            return Ok(());
+        }
+        self.session.stop();
+        self.session.end_writer();
+        let mut attempt = 0;
+        let mut output = loop {
+            match self.output.try_lock() {
+                Some(output) => break output,
+                None if attempt == attempts => {
+                    let text = format!("the trace {}: its writer is stuck", self.path.display());
+                    return Err(io::Error::new(io::ErrorKind::TimedOut, text));
+                }
+                None => backoff(attempt),
+            }
+            attempt += 1;
+        };
+        let failed = match std::mem::replace(&mut *output, FileOutput::Closed(None)) {
+            FileOutput::Open(file) => file.finish(&self.session).err(),
+            FileOutput::Closed(error) => error.map(|(kind, text)| io::Error::new(kind, text)),
+        };
+        let failed = failed.map(|error| {
+            *output = FileOutput::Closed(Some((error.kind(), error.to_string())));
+            let text = format!("the trace {} is cut off: {error}", self.path.display());
+            io::Error::new(error.kind(), text)
+        });
+        drop(output);
+        self.session.leave();
+        if let Some(mut current) = CURRENT.try_lock() {
+            current.take_if(|current| std::ptr::eq(&raw const **current, self));
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// Closes the file after an error. Returns what to report.
+    fn fail(&self, output: &mut FileOutput, error: &io::Error) -> String {
+        *output = FileOutput::Closed(Some((error.kind(), error.to_string())));
+        format!("the trace {} is cut off: {error}", self.path.display())
+    }
+
+    /// Stops recording because the file cannot be written.
+    fn give_up(&self, line: &str) {
+        self.session.stop();
+        super::complain(line);
+    }
+}
+
+/// A trace file that is being written.
+#[derive(Debug)]
+pub(crate) struct TraceFile<W> {
+    file: FileWriter<W>,
+    names: NamesWritten,
+    threads: HashMap<u32, ThreadPieces>,
+}
+
+/// What the file has of the chunks of one thread.
+#[derive(Clone, Copy, Debug, Default)]
+struct ThreadPieces {
+    /// The number of the last piece.
+    pieces: u32,
+    /// The chunk that was written last, how many of its event words, and the time of the last one.
+    sequence: u64,
+    words: usize,
+    units: u64,
+}
+
+impl<W: Write> TraceFile<W> {
+    pub(crate) fn new(output: W, session: &Session, start: Moment) -> io::Result<TraceFile<W>> {
+        let file = FileWriter::new(output, &session.meta(start))?;
+        Ok(TraceFile { file, names: NamesWritten::default(), threads: HashMap::new() })
+    }
+
+    /// Writes what the session has recorded since the last call.
+    fn write_new(&mut self, session: &Session) -> io::Result<()> {
+        let taken = session.chunks.take_full();
+        let now = session.clock.moment();
+        for chunk in taken.full {
+            let written = self.piece(session, &now, &chunk.copy());
+            session.chunks.give_back(chunk);
+            written?;
+        }
+        for chunk in taken.current {
+            self.piece(session, &now, &chunk.copy())?;
+        }
+        // After the events: what these refer to was named before they were recorded.
+        session.names.write_new(&mut self.file, &mut self.names)
+    }
+
+    /// Writes the part of a chunk that is not in the file yet.
+    pub(crate) fn piece(
+        &mut self,
+        session: &Session,
+        now: &Moment,
+        words: &[u64],
+    ) -> io::Result<()> {
+        let Some((mut head, len)) = ChunkHead::parse(words) else { return Ok(()) };
+        let thread = self.threads.entry(head.thread).or_default();
+        if thread.sequence != head.sequence {
+            *thread = ThreadPieces {
+                pieces: thread.pieces,
+                sequence: head.sequence,
+                words: 0,
+                units: head.moment.tick / UNIT_TICKS,
+            };
+        }
+        let events = &words[HEAD_WORDS..];
+        if thread.words == events.len() {
+            return Ok(());
+        }
+        debug_assert_eq!(len, events.len() as u64, "a copy has the words that its head counts");
+        thread.pieces += 1;
+        head.thread_sequence = thread.pieces;
+        if thread.words > 0 {
+            head.moment = extrapolated(thread.units * UNIT_TICKS, &session.start, now);
+        }
+        let new = &events[thread.words..];
+        thread.units += event_units(new);
+        thread.words = events.len();
+        let mut piece = head.words(new.len() as u64).to_vec();
+        debug_assert_eq!(piece[LEN_SLOT], new.len() as u64);
+        piece.extend(new);
+        self.file.chunk(&piece)
+    }
+
+    /// Writes the tasks that live at `tick`, and names what they refer to.
+    pub(crate) fn live(
+        &mut self,
+        names: &Names,
+        tick: u64,
+        tasks: &[LiveRecord],
+    ) -> io::Result<()> {
+        names.write_new(&mut self.file, &mut self.names)?;
+        self.file.live(tick, tasks)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+
+    fn finish(mut self, session: &Session) -> io::Result<()> {
+        self.write_new(session)?;
+        self.end(session)
+    }
+
+    /// Ends the file.
+    pub(crate) fn end(self, session: &Session) -> io::Result<()> {
+        let mut file = self.file;
+        let drops = session.drops();
+        if !drops.is_empty() {
+            file.drops(&drops)?;
+        }
+        file.finish(session.clock.moment()).map(drop)
+    }
+}
+
+/// The moment of a tick between two known moments.
+fn extrapolated(tick: u64, start: &Moment, now: &Moment) -> Moment {
+    let ticks = now.tick.saturating_sub(start.tick).max(1);
+    let share = tick.saturating_sub(start.tick) as f64 / ticks as f64;
+    let at = |start: u64, now: u64| start + (now.saturating_sub(start) as f64 * share) as u64;
+    Moment {
+        tick,
+        monotonic_ns: at(start.monotonic_ns, now.monotonic_ns),
+        wall_ns: at(start.wall_ns, now.wall_ns),
+    }
+}

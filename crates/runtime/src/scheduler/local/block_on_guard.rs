@@ -1,0 +1,69 @@
+//! A `block_on` in progress on a thread.
+
+use std::panic::Location;
+
+use reveille_primitive::atomic::Ordering;
+
+use super::LocalExecutor;
+
+impl LocalExecutor {
+    /// Sets the address that stands for the innermost `block_on` of this thread in recordings.
+    /// Returns the former one.
+    pub(crate) fn set_recorded(&self, addr: usize) -> usize {
+        let former = self.handle.polled.load(Ordering::Relaxed);
+        self.handle.polled.store(addr, Ordering::Relaxed);
+        former
+    }
+
+    /// Begins a `block_on` that was called at `place`. It lasts until the guard is dropped.
+    #[inline]
+    pub(crate) fn begin_block_on(
+        &self,
+        place: Option<&'static Location<'static>>,
+    ) -> BlockOnGuard<'_> {
+        BlockOnGuard::new(self, place)
+    }
+}
+
+/// A `block_on` in progress; see [`LocalExecutor::begin_block_on`].
+#[must_use]
+pub(crate) struct BlockOnGuard<'a> {
+    executor: &'a LocalExecutor,
+    /// Where the `block_on` around it was called.
+    outer: Option<&'static Location<'static>>,
+}
+
+impl<'a> BlockOnGuard<'a> {
+    #[inline]
+    fn new(
+        executor: &'a LocalExecutor,
+        place: Option<&'static Location<'static>>,
+    ) -> BlockOnGuard<'a> {
+        let depth = executor.depth.get();
+        executor.depth.set(depth + 1);
+        if depth == 0
+            && let Some(driver) = executor.own_driver()
+        {
+            driver.set_driven_here();
+            executor.begin_watch();
+        }
+        BlockOnGuard { executor, outer: executor.handle.place.replace(place) }
+    }
+}
+
+impl Drop for BlockOnGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.executor.handle.place.replace(self.outer);
+        let depth = self.executor.depth.get() - 1;
+        self.executor.depth.set(depth);
+        if depth == 0 {
+            if self.executor.has_to_leave.get() {
+                self.executor.leave();
+            }
+        } else {
+            // The outer future may have been woken while the inner one took the flag.
+            self.executor.handle.signal_main();
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! Begins the recordings of programs.
+
+mod flight;
+mod living;
+mod snapshot;
+mod triggers;
+
+use std::io;
+use std::path::Path;
+
+pub use self::flight::{FlightRecorder, FlightRecording, snapshot_to};
+pub use crate::record::spans::{Span, mark};
+pub use crate::record::{Histogram, Recording};
+
+/// Whether something records what happens in this process.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::observe;
+///
+/// if observe::is_recording() {
+///     observe::mark!("{}", vec!["a", "costly", "text"].join(" "));
+/// }
+/// ```
+#[inline]
+#[must_use]
+pub fn is_recording() -> bool {
+    reveille_task::is_recording()
+}
+
+/// Records everything that happens in this process to a new file at `path`, until the recording is
+/// dropped or the process ends.
+///
+/// A file is for `reveille view`. An existing file is replaced. `%p` in the path stands for the
+/// number of the process.
+///
+/// The threads of the program never wait for the file. If it cannot keep up, events are dropped and
+/// counted, and the file says how many. If it cannot be written any more, because the disk is full,
+/// a line on standard error says so and the recording ends; what was written can be read.
+///
+/// # Errors
+///
+/// Fails if the file cannot be made, if the system refuses a thread, or if the process records
+/// already.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::{observe, task};
+///
+/// let path = std::env::temp_dir().join("an-example-%p.rvt");
+/// let recording = observe::record_to(&path)?;
+/// task::block_on(task::spawn(async { println!("this is recorded") }));
+/// let written = recording.path().to_owned();
+/// recording.finish()?;
+/// # std::fs::remove_file(written)?;
+/// # std::io::Result::Ok(())
+/// ```
+pub fn record_to(path: impl AsRef<Path>) -> io::Result<Recording> {
+    let recording = Recording::begin(path.as_ref())?;
+    // What lived before has no spawn in the file.
+    let (tick, living) = living::briefly(recording.session());
+    if !living.is_empty() {
+        recording.write_living(tick, &living);
+    }
+    Ok(recording)
+}

@@ -1,0 +1,117 @@
+//! Models of the chunks of a recording: what a reader finds in a chunk was written for that chunk,
+//! and is complete, while its thread goes on writing and the memory is used again.
+#![cfg(reveille_loom)]
+#![expect(dead_code, reason = "the file is included whole, and a model uses a part of it")]
+
+use reveille_watchdog as _;
+
+#[path = "../src/record/chunks.rs"]
+mod chunks;
+
+use std::sync::Arc as StdArc;
+
+use chunks::{ChunkStore, EventChunk, Retention, StoreLimits};
+use loom::sync::Arc;
+use loom::thread;
+use reveille_trace::{ChunkHead, ChunkWriter, Event, EventWord, HEAD_WORDS};
+
+/// Events of one word that a chunk of the models has room for.
+const EVENTS: usize = 2;
+
+fn store(chunks_max: usize, retention: Retention) -> Arc<ChunkStore> {
+    let chunk_words = HEAD_WORDS + EVENTS;
+    Arc::new(ChunkStore::new(StoreLimits { chunk_words, chunks_max, retention }))
+}
+
+/// A thread that records. Each event says in which chunk and at which place it is.
+#[derive(Default)]
+struct Recorder {
+    thread: u32,
+    chunk: Option<(StdArc<EventChunk>, ChunkWriter, u64)>,
+    index: u64,
+    dropped: u64,
+}
+
+impl Recorder {
+    fn push(&mut self, store: &ChunkStore, tick: u64) {
+        if self.try_push(tick) {
+            return;
+        }
+        let mut head = ChunkHead { thread: self.thread, ..ChunkHead::default() };
+        head.moment.tick = tick;
+        let Some(exchanged) = store.exchange(&mut head) else {
+            self.dropped += 1;
+            return;
+        };
+        self.thread = head.thread;
+        self.chunk = Some((exchanged.chunk, exchanged.writer, head.sequence));
+        self.index = 0;
+        assert!(self.try_push(tick), "an empty chunk has room");
+    }
+
+    fn try_push(&mut self, tick: u64) -> bool {
+        let Some((chunk, writer, sequence)) = &mut self.chunk else { return false };
+        let event = Event::timer(*sequence * 16 + self.index);
+        let is_pushed = writer.push(chunk.words(), tick, event).is_ok();
+        self.index += u64::from(is_pushed);
+        is_pushed
+    }
+}
+
+/// Checks that the events of a chunk are its own. Returns how many there are.
+fn check(chunk: &EventChunk) -> u64 {
+    let words = chunk.copy();
+    let (head, len) = ChunkHead::parse(&words).expect("a chunk has a head");
+    assert_eq!(words.len() as u64, HEAD_WORDS as u64 + len);
+    for (index, word) in words[HEAD_WORDS..].iter().enumerate() {
+        let value = EventWord::from_bits(*word).value();
+        assert_eq!(value, head.sequence * 16 + index as u64, "an event of another chunk");
+    }
+    len
+}
+
+/// A snapshot, while a thread fills its chunk, hands it in, and gets the oldest one again.
+#[test]
+fn a_snapshot_finds_complete_events_of_each_chunk() {
+    loom::model(|| {
+        let store = store(1, Retention::Newest { ticks: u64::MAX / 2 });
+        let mut recorder = Recorder::default();
+        (0..3).for_each(|tick| recorder.push(&store, tick));
+        let own = Arc::clone(&store);
+        let thread = thread::spawn(move || {
+            (3..8).for_each(|tick| recorder.push(&own, tick));
+        });
+        let taken = store.view(0);
+        assert_eq!(taken.current.len(), 1);
+        let found: u64 = taken.full.iter().chain(&taken.current).map(|chunk| check(chunk)).sum();
+        assert!(found >= 3, "what was recorded before is there");
+        thread.join().expect("it does not panic");
+    });
+}
+
+/// The thread that writes the file takes full chunks and gives them back. No event is lost, except
+/// those that the recording thread counts.
+#[test]
+fn the_file_gets_each_event_that_was_not_dropped() {
+    loom::model(|| {
+        let store = store(1, Retention::All);
+        let own = Arc::clone(&store);
+        let thread = thread::spawn(move || {
+            let mut recorder = Recorder::default();
+            (0..5).for_each(|tick| recorder.push(&own, tick));
+            own.retire(recorder.thread, 5);
+            recorder.dropped
+        });
+        let mut written = 0;
+        let mut take = || {
+            for chunk in store.take_full().full {
+                written += check(&chunk);
+                store.give_back(chunk);
+            }
+        };
+        take();
+        let dropped = thread.join().expect("it does not panic");
+        take();
+        assert_eq!(written + dropped, 5);
+    });
+}

@@ -1,0 +1,164 @@
+//! Flight recorders: what a snapshot has, and what makes a recorder write one.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use reveille::channel;
+use reveille::observe::{self, FlightRecorder};
+use reveille::runtime::Builder;
+use reveille::task;
+use reveille_tests::child::{in_own_process, passes_in_own_process};
+use reveille_tests::scratch::Scratch;
+use reveille_trace::{LintFound, LintRule, Missing, NO_INDEX, Trace};
+
+use crate::recorder::{named, spawn_named};
+
+/// A flight recorder for the tests, which keeps everything.
+fn flight() -> FlightRecorder {
+    FlightRecorder::new().window(Duration::from_secs(3_600))
+}
+
+#[test]
+fn a_snapshot_has_what_happened_and_the_await_stacks_of_the_tasks_that_wait() {
+    passes_in_own_process(&[], || {
+        let runtime = Builder::new().workers(2).build().unwrap();
+        let recorder = flight().start().unwrap();
+        let (sender, receiver) = channel::bounded::<()>(1);
+        runtime.block_on(async {
+            spawn_named("done", async {}).await;
+            spawn_named("waits", async move { receiver.recv().await });
+        });
+        let waits = |trace: &Trace| -> bool {
+            let (index, _) = named(trace, "waits");
+            let [snapshot] = &trace.snapshots[..] else { panic!("{:?}", trace.snapshots) };
+            let live = snapshot.tasks.iter().find(|live| live.task == index);
+            live.is_some_and(|live| live.stack != NO_INDEX)
+        };
+        // The task may not have been polled yet.
+        let trace = loop {
+            let trace = Trace::read(&recorder.snapshot().unwrap()).unwrap();
+            assert_eq!(trace.missing, []);
+            if waits(&trace) {
+                break trace;
+            }
+        };
+        assert_eq!(trace.polls_of(named(&trace, "done").0).count(), 1);
+        let (waiting, task) = named(&trace, "waits");
+        assert!(task.spawned.is_some());
+        let stack = trace.waits_of(waiting).last().unwrap().stack;
+        let functions: Vec<_> =
+            trace.stacks[stack as usize].frames.iter().map(|frame| frame.function).collect();
+        assert!(functions.iter().any(|name| trace.text(*name).contains("recorder")));
+        drop(sender);
+        // The recording goes on, and nothing was recorded twice.
+        let second = Trace::read(&recorder.snapshot().unwrap()).unwrap();
+        assert_eq!(second.polls_of(named(&second, "done").0).count(), 1);
+    });
+}
+
+#[test]
+fn a_flight_recorder_keeps_the_newest_events_in_its_memory() {
+    passes_in_own_process(&[], || {
+        const CHUNK_BYTES: usize = 32 * 1024;
+        let runtime = Builder::new().workers(1).build().unwrap();
+        let recorder = flight().memory(2 * CHUNK_BYTES).start().unwrap();
+        runtime.block_on(async {
+            spawn_named("first", async {}).await;
+            for _ in 0..10_000 {
+                task::spawn(async {}).await;
+            }
+            spawn_named("last", async {}).await;
+        });
+        let file = recorder.snapshot().unwrap();
+        let trace = Trace::read(&file).unwrap();
+        named(&trace, "last");
+        assert!(trace.tasks.iter().all(|task| trace.text(task.name) != "first"));
+        assert!(trace.missing.iter().any(|one| matches!(one, Missing::Overwritten { .. })));
+        assert!(file.len() < 12 * CHUNK_BYTES, "{}", file.len());
+    });
+}
+
+#[test]
+fn a_snapshot_is_taken_while_the_worker_is_blocked() {
+    passes_in_own_process(&[], || {
+        let runtime = Builder::new().workers(1).max_spare_threads(0).build().unwrap();
+        let recorder = flight().start().unwrap();
+        let (begin, begun) = std::sync::mpsc::channel();
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let stuck = runtime.block_on(async {
+            spawn_named("stuck", async move {
+                begin.send(()).unwrap();
+                let _ = held.recv();
+            })
+        });
+        begun.recv().unwrap();
+        let trace = Trace::read(&recorder.snapshot().unwrap()).unwrap();
+        let (index, _) = named(&trace, "stuck");
+        let polls: Vec<_> = trace.polls_of(index).collect();
+        assert_eq!(polls.len(), 1);
+        assert!(!polls[0].is_whole, "it goes on");
+        drop(let_go);
+        runtime.block_on(stuck);
+    });
+}
+
+#[cfg(unix)]
+#[test]
+fn signals_panics_and_lints_write_snapshots() {
+    let folder = Scratch::new();
+    std::fs::create_dir(&folder.0).unwrap();
+    let finished = in_own_process(
+        |command| {
+            command.env("REVEILLE_TEST_FOLDER", &folder.0);
+            Stdio::null()
+        },
+        || {
+            let folder = PathBuf::from(std::env::var_os("REVEILLE_TEST_FOLDER").unwrap());
+            let missing = FlightRecorder::new().folder("/nowhere").on_panic().start();
+            assert!(missing.unwrap_err().to_string().contains("/nowhere"));
+            assert!(observe::snapshot_to("/nowhere/x").is_err(), "there is no recorder");
+            let signal = rustix::process::Signal::USR2;
+            let recorder = flight().folder(&folder).on_signal(signal.as_raw()).on_panic().on_lint();
+            let runtime = Builder::new().workers(1).flight_recorder(recorder).build().unwrap();
+            // Waits for a complete snapshot of which `is_it` is true.
+            let wait_for = |is_it: &dyn Fn(&Trace) -> bool| loop {
+                let files = std::fs::read_dir(&folder).unwrap();
+                let mut traces = files.filter_map(|file| {
+                    let file = std::fs::read(file.unwrap().path()).unwrap();
+                    Trace::read(&file).ok().filter(|trace| trace.missing.is_empty())
+                });
+                if traces.any(|trace| is_it(&trace)) {
+                    return;
+                }
+                std::thread::sleep(Duration::from_millis(5));
+            };
+            let has = |trace: &Trace, name: &str| {
+                trace.tasks.iter().any(|task| trace.text(task.name) == name)
+            };
+            let panics = async { panic!("on purpose") };
+            let _: Result<(), _> =
+                runtime.block_on(async { spawn_named("panics", panics).result().await });
+            wait_for(&|trace| has(trace, "panics"));
+            runtime.block_on(async { spawn_named("then", async {}).await });
+            rustix::process::kill_process(rustix::process::getpid(), signal).unwrap();
+            wait_for(&|trace| has(trace, "then"));
+            let huge = [0_u8; 20_000];
+            runtime.block_on(runtime.spawn(async move {
+                task::yield_now().await;
+                drop(huge);
+            }));
+            let is_huge = |lint: &LintFound| lint.rule == LintRule::HugeFuture;
+            wait_for(&|trace| trace.lints.iter().any(is_huge));
+            observe::snapshot_to(folder.join("asked-%p.rvt")).unwrap();
+            drop(runtime);
+            assert!(observe::snapshot_to(folder.join("late.rvt")).is_err());
+        },
+    );
+    if let Some(finished) = finished {
+        assert!(finished.status.success(), "{}", finished.stderr);
+        let line = format!("snapshot of what happened last: {}/reveille-", folder.0.display());
+        assert!(finished.stderr.contains(&line), "{}", finished.stderr);
+        std::fs::remove_dir_all(&folder.0).unwrap();
+    }
+}

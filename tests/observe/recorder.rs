@@ -1,0 +1,311 @@
+//! Recordings: what a trace says agrees with what the program did, and on bad days it says what is
+//! missing. Each test has a process of its own, because a process makes one recording at a time.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use reveille::channel;
+use reveille::net::{TcpListener, TcpStream};
+use reveille::observe::{self, FlightRecorder, record_to};
+use reveille::prelude::*;
+use reveille::runtime::{Builder, Runtime};
+use reveille::task;
+use reveille_tests::child::{in_own_process, passes_in_own_process};
+use reveille_tests::programs::Finished;
+use reveille_tests::scratch::Scratch;
+use reveille_trace::{
+    Cause, Flavour, LintFound, LintRule, Missing, NO_INDEX, Outcome, Task, TaskIndex, Trace, Wake,
+    WakeKind,
+};
+
+pub(crate) fn read(path: &Path) -> Trace {
+    let file = std::fs::read(path).expect("the trace is there");
+    Trace::read(&file).expect("it is a trace")
+}
+
+/// Records `program` and returns the trace, of which nothing is missing.
+pub(crate) fn recorded(program: impl FnOnce()) -> Trace {
+    let scratch = Scratch::new();
+    let recording = record_to(&scratch.0).expect("nothing else records");
+    program();
+    recording.finish().expect("the disk has room");
+    let trace = read(&scratch.0);
+    assert_eq!(trace.missing, []);
+    trace
+}
+
+/// The only task with this name.
+pub(crate) fn named<'a>(trace: &'a Trace, name: &str) -> (TaskIndex, &'a Task) {
+    let is_it = |task: &&Task| trace.text(task.name) == name;
+    assert_eq!(trace.tasks.iter().filter(is_it).count(), 1, "{name}");
+    let index = trace.tasks.iter().position(|task| is_it(&task)).unwrap();
+    (index as TaskIndex, &trace.tasks[index])
+}
+
+pub(crate) fn spawn_named<F>(name: &str, future: F) -> task::JoinHandle<F::Output>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    task::Builder::new().name(name.to_owned()).spawn(future).unwrap()
+}
+
+/// The wakes that queued a task.
+fn wakes_of(trace: &Trace, task: TaskIndex) -> Vec<&Wake> {
+    let is_it = |wake: &&Wake| wake.task == task && wake.kind == WakeKind::Queued;
+    trace.wakes.iter().filter(is_it).collect()
+}
+
+#[test]
+fn spawns_polls_and_ends_are_counted_as_the_program_counts_them() {
+    passes_in_own_process(&[], || {
+        let (mut polls, mut before) = (0, 0);
+        let trace = recorded(|| {
+            let runtime = Builder::new().workers(2).build().unwrap();
+            before = runtime.metrics().polls;
+            runtime.block_on(async {
+                let yielding = (0..100).map(|count| {
+                    task::spawn(async move {
+                        for _ in 0..count {
+                            task::yield_now().await;
+                        }
+                    })
+                });
+                for task in yielding.collect::<Vec<_>>() {
+                    task.await;
+                }
+            });
+            polls = runtime.metrics().polls;
+        });
+        assert_eq!(before, 0);
+        let pool: Vec<_> =
+            trace.tasks.iter().filter(|task| task.flavour == Flavour::Pool).collect();
+        assert_eq!(pool.len(), 100);
+        assert!(pool.iter().all(|task| task.spawned.is_some()));
+        assert!(pool.iter().all(|task| task.ended.is_some_and(|end| end.1 == Outcome::Finished)));
+        let is_pool = |task: TaskIndex| trace.tasks[task as usize].flavour == Flavour::Pool;
+        let recorded = trace.polls.iter().filter(|poll| is_pool(poll.task));
+        assert_eq!(recorded.count() as u64, polls);
+        assert!(trace.polls.iter().all(|poll| poll.is_whole));
+        // A task that yields is woken inside its own poll.
+        let again = |wake: &&Wake| wake.kind == WakeKind::Again && is_pool(wake.task);
+        assert_eq!(trace.wakes.iter().filter(again).count(), (0..100).sum::<usize>());
+        let by_itself = |wake: &Wake| wake.cause == Cause::Task(wake.task);
+        assert!(trace.wakes.iter().filter(again).all(by_itself));
+    });
+}
+
+#[test]
+fn each_wake_says_which_task_caused_it() {
+    passes_in_own_process(&[], || {
+        const ROUNDS: usize = 1_000;
+        let trace = recorded(|| {
+            let runtime = Builder::new().workers(2).build().unwrap();
+            runtime.block_on(async {
+                let (to_pong, balls) = channel::bounded(1);
+                let (to_ping, returned) = channel::bounded(1);
+                let ping = spawn_named("ping", async move {
+                    for _ in 0..ROUNDS {
+                        to_pong.send(()).await.unwrap();
+                        returned.recv().await.unwrap();
+                    }
+                });
+                let pong = spawn_named("pong", async move {
+                    while balls.recv().await.is_ok() {
+                        to_ping.send(()).await.unwrap();
+                    }
+                });
+                ping.await;
+                pong.await;
+            });
+        });
+        let (ping, pong) = (named(&trace, "ping").0, named(&trace, "pong").0);
+        for (woken, by) in [(ping, pong), (pong, ping)] {
+            let wakes = wakes_of(&trace, woken);
+            assert!(!wakes.is_empty());
+            assert!(wakes.iter().all(|wake| wake.cause == Cause::Task(by)), "{wakes:?}");
+        }
+    });
+}
+
+#[test]
+fn each_wake_says_which_timer_or_socket_caused_it() {
+    passes_in_own_process(&[], || {
+        const ROUNDS: usize = 30;
+        let trace = recorded(|| {
+            let runtime = Builder::new().workers(2).build().unwrap();
+            runtime.block_on(async {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                let address = listener.local_addr().unwrap();
+                let writer = spawn_named("writer", async move {
+                    let mut stream = TcpStream::connect(address).await.unwrap();
+                    for _ in 0..ROUNDS {
+                        task::sleep(Duration::from_millis(1)).await;
+                        stream.write_all(b"x").await.unwrap();
+                    }
+                });
+                let reader = spawn_named("reader", async move {
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    for _ in 0..ROUNDS {
+                        stream.read_exact(&mut [0]).await.unwrap();
+                    }
+                });
+                writer.await;
+                reader.await;
+            });
+        });
+        // On a busy machine some bytes are there before they are awaited.
+        let wakes = |name| wakes_of(&trace, named(&trace, name).0);
+        let is_timer = |wake: &&Wake| matches!(wake.cause, Cause::Timer { .. });
+        let is_socket = |wake: &&Wake| matches!(wake.cause, Cause::Io { .. });
+        assert!(wakes("writer").iter().any(is_timer), "{:?}", wakes("writer"));
+        assert!(wakes("reader").iter().any(is_socket), "{:?}", wakes("reader"));
+        assert!(wakes("reader").iter().all(is_socket), "{:?}", wakes("reader"));
+    });
+}
+
+#[test]
+fn a_task_has_its_name_type_place_parent_and_outcome() {
+    passes_in_own_process(&[], || {
+        async fn parent() {
+            spawn_named("child", async { 1 }).await;
+        }
+        let trace = recorded(|| {
+            let runtime = Builder::new().workers(1).build().unwrap();
+            runtime.block_on(async {
+                spawn_named("parent", parent()).await;
+                let lost = spawn_named("lost", async { std::panic::resume_unwind(Box::new(1)) });
+                let _: Result<(), _> = lost.result().await;
+                spawn_named("cancelled", std::future::pending::<()>()).cancel().await;
+            });
+        });
+        let (parent, task) = named(&trace, "parent");
+        assert!(trace.text(task.type_name).contains("parent"), "{}", trace.text(task.type_name));
+        assert!(trace.text(task.file).ends_with("recorder.rs"));
+        assert!(task.line > 0 && task.size > 0);
+        assert_eq!(named(&trace, "child").1.parent, parent);
+        let outcome = |name| named(&trace, name).1.ended.map(|(_, outcome)| outcome);
+        assert_eq!(outcome("parent"), Some(Outcome::Finished));
+        assert_eq!(outcome("lost"), Some(Outcome::Panicked));
+        assert_eq!(outcome("cancelled"), Some(Outcome::Cancelled));
+    });
+}
+
+#[test]
+fn local_tasks_blocking_closures_and_block_on_are_recorded() {
+    passes_in_own_process(&[], || {
+        let trace = recorded(|| {
+            // Its end waits for the blocking thread, which records the end of the closure.
+            let runtime = Builder::new().workers(1).build().unwrap();
+            runtime.block_on(async {
+                task::spawn_local(async { task::yield_now().await }).await;
+                task::spawn_blocking(|| ()).await;
+            });
+        });
+        for (flavour, polls) in [(Flavour::Local, 2), (Flavour::Blocking, 1)] {
+            let tasks = trace.tasks.iter().enumerate();
+            let found: Vec<_> = tasks.filter(|(_, task)| task.flavour == flavour).collect();
+            let [(index, task)] = found[..] else { panic!("{flavour:?}: {found:?}") };
+            assert!(task.spawned.is_some() && task.ended.is_some());
+            assert_eq!(trace.polls_of(index as TaskIndex).count(), polls);
+            // The future of the `block_on` spawned it.
+            assert_eq!(trace.tasks[task.parent as usize].flavour, Flavour::BlockOn);
+            // Its end woke that, unless the closure ended before it was awaited.
+            let wakes = wakes_of(&trace, task.parent);
+            let by_it = wakes.iter().any(|wake| wake.cause == Cause::Task(index as TaskIndex));
+            assert!(by_it || flavour == Flavour::Blocking, "{wakes:?}");
+        }
+    });
+}
+
+#[test]
+fn a_recording_that_begins_late_has_the_tasks_that_live() {
+    passes_in_own_process(&[], || {
+        let runtime = Builder::new().workers(1).build().unwrap();
+        let (sender, receiver) = channel::bounded::<()>(1);
+        let old =
+            runtime.block_on(async { spawn_named("old", async move { receiver.recv().await }) });
+        let trace = recorded(|| {
+            runtime.block_on(async {
+                sender.send(()).await.unwrap();
+                old.await.unwrap();
+            });
+        });
+        let (index, task) = named(&trace, "old");
+        assert_eq!(task.spawned, None);
+        assert!(task.ended.is_some());
+        assert_eq!(trace.polls_of(index).count(), 1);
+        assert_eq!(trace.snapshots.len(), 1);
+        assert_eq!(trace.snapshots[0].tasks.len(), 1);
+    });
+}
+
+#[test]
+fn after_a_recording_nothing_is_recorded_until_the_next_one() {
+    passes_in_own_process(&[], || {
+        let runtime = Builder::new().workers(1).build().unwrap();
+        let run =
+            |name: &'static str| runtime.block_on(async { spawn_named(name, async {}).await });
+        let first = recorded(|| run("first"));
+        run("between");
+        let second = recorded(|| run("second"));
+        let names = |trace: &Trace| -> Vec<String> {
+            let names = trace.tasks.iter().map(|task| trace.text(task.name).to_owned());
+            names.filter(|name| !name.is_empty()).collect()
+        };
+        assert_eq!(names(&first), ["first"]);
+        assert_eq!(names(&second), ["second"]);
+    });
+}
+
+#[test]
+fn marks_and_spans_belong_to_their_task() {
+    passes_in_own_process(&[], || {
+        let trace = recorded(|| {
+            let runtime = Builder::new().workers(1).build().unwrap();
+            let user = 7;
+            observe::mark!("outside");
+            runtime.block_on(async move {
+                spawn_named("worker", async move {
+                    let _span = observe::span!("request of {user}", number = 42);
+                    task::yield_now().await;
+                    observe::mark!("a miss", number = 3);
+                })
+                .await;
+            });
+        });
+        let (worker, _) = named(&trace, "worker");
+        let marks: Vec<_> = trace
+            .marks
+            .iter()
+            .map(|mark| (trace.text(mark.name), mark.number, mark.task))
+            .collect();
+        assert_eq!(marks, [("outside", 0, NO_INDEX), ("a miss", 3, worker)]);
+        let [span] = trace.spans[..] else { panic!("{:?}", trace.spans) };
+        assert_eq!((trace.text(span.name), span.number, span.task), ("request of 7", 42, worker));
+        assert!(span.end.is_some_and(|end| end >= trace.polls_of(worker).next().unwrap().end));
+    });
+}
+
+#[test]
+fn the_histograms_count_each_poll_and_the_time_from_a_wake_to_a_poll() {
+    passes_in_own_process(&[], || {
+        let scratch = Scratch::new();
+        let runtime = Builder::new().workers(1).build().unwrap();
+        let recording = record_to(&scratch.0).unwrap();
+        runtime.block_on(runtime.spawn(async {
+            task::sleep(Duration::from_millis(1)).await;
+            let end = std::time::Instant::now() + Duration::from_millis(2);
+            while std::time::Instant::now() < end {}
+        }));
+        // The end of a task is seen before the end of its poll.
+        drop(runtime);
+        let polls = recording.poll_times();
+        // Two of the task, and those of the `block_on`.
+        assert!(polls.count() >= 4, "{polls:?}");
+        assert!(polls.quantile(1.0) >= Some(Duration::from_millis(2)), "{polls:?}");
+        assert!(recording.latencies().count() >= 1);
+        drop(recording);
+    });
+}

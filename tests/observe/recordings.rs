@@ -1,0 +1,176 @@
+//! Recordings that end with a runtime, with the process, on a full disk, or not at all.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use reveille::observe::record_to;
+use reveille::runtime::{Builder, Runtime};
+use reveille::task;
+use reveille_tests::child::{in_own_process, passes_in_own_process};
+use reveille_tests::programs::Finished;
+use reveille_tests::scratch::Scratch;
+use reveille_trace::{Flavour, Missing, Outcome, Task, Trace};
+
+use crate::recorder::{named, read, recorded, spawn_named};
+
+const VARIABLE: &str = "REVEILLE_TRACE";
+
+#[test]
+fn a_builder_records_until_the_runtime_has_ended() {
+    passes_in_own_process(&[], || {
+        let scratch = Scratch::new();
+        let runtime = Builder::new().workers(1).record_to(&scratch.0).build().unwrap();
+        let unfinished = runtime.spawn(std::future::pending::<()>());
+        assert!(record_to("elsewhere").is_err_and(|error| {
+            let text = error.to_string();
+            error.kind() == std::io::ErrorKind::AlreadyExists && text.contains("elsewhere")
+        }));
+        drop(runtime);
+        drop(unfinished);
+        let trace = read(&scratch.0);
+        assert_eq!(trace.missing, []);
+        let cancelled = |task: &Task| task.ended.is_some_and(|end| end.1 == Outcome::Cancelled);
+        assert!(trace.tasks.iter().any(cancelled));
+        // The next one may record.
+        let runtime = Builder::new().workers(1).record_to(&scratch.0).build().unwrap();
+        runtime.block_on(runtime.spawn(async {}));
+        drop(runtime);
+        assert_eq!(read(&scratch.0).missing, []);
+    });
+}
+
+/// Runs `body` in a process of its own that records to a file by the environment.
+fn traced(path: &Path, body: impl FnOnce()) -> Option<Finished> {
+    in_own_process(
+        |command| {
+            command.env(VARIABLE, path);
+            Stdio::null()
+        },
+        body,
+    )
+}
+
+#[test]
+fn the_environment_records_from_the_first_task_to_the_end_of_main() {
+    let scratch = Scratch::new();
+    let finished = traced(&scratch.0, || {
+        task::block_on(async { spawn_named("only", async {}).await });
+    });
+    if finished.is_some() {
+        let trace = read(&scratch.0);
+        assert_eq!(trace.missing, []);
+        // `main` may return before the worker has recorded the end of the task that it awaited.
+        assert_eq!(trace.polls_of(named(&trace, "only").0).count(), 1);
+        let block_on = trace.tasks.iter().find(|task| task.flavour == Flavour::BlockOn);
+        assert!(block_on.is_some_and(|task| task.spawned.is_some()));
+    }
+}
+
+#[test]
+fn exit_in_a_task_completes_the_file() {
+    let scratch = Scratch::new();
+    let finished = traced(&scratch.0, || {
+        task::block_on(async { spawn_named("exits", async { std::process::exit(7) }).await });
+    });
+    if let Some(finished) = finished {
+        assert_eq!(finished.status.code(), Some(7), "{}", finished.stderr);
+        let trace = read(&scratch.0);
+        assert_eq!(trace.missing, []);
+        let (exits, task) = named(&trace, "exits");
+        assert_eq!(task.ended, None);
+        assert!(trace.polls_of(exits).all(|poll| !poll.is_whole));
+    }
+}
+
+#[test]
+fn a_process_that_is_killed_leaves_a_trace_that_can_be_read() {
+    let scratch = Scratch::new();
+    let path = scratch.0.clone();
+    let finished = traced(&path.clone(), || {
+        let path = PathBuf::from(std::env::var_os(VARIABLE).unwrap());
+        task::block_on(async { spawn_named("early", async {}).await });
+        // The file is written while the program goes on.
+        let is_written = || {
+            Trace::read(&std::fs::read(&path).unwrap()).is_ok_and(|trace| {
+                trace
+                    .tasks
+                    .iter()
+                    .any(|task| trace.text(task.name) == "early" && task.ended.is_some())
+            })
+        };
+        while !is_written() {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::process::abort();
+    });
+    if let Some(finished) = finished {
+        assert!(!finished.status.success());
+        let trace = read(&scratch.0);
+        assert_eq!(trace.missing, [Missing::End]);
+        named(&trace, "early");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_made_is_named_and_the_program_runs() {
+    let finished = traced(Path::new("/nowhere/x.rvt"), || {
+        let runtime = Runtime::start().unwrap();
+        assert_eq!(runtime.block_on(runtime.spawn(async { 7 })), 7);
+        let error = Builder::new().record_to("/nowhere/y.rvt").build().unwrap_err();
+        assert!(error.to_string().starts_with("the trace /nowhere/y.rvt: "), "{error}");
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    });
+    if let Some(finished) = finished {
+        assert!(finished.status.success(), "{}", finished.stderr);
+        let line = "reveille: REVEILLE_TRACE: the trace /nowhere/x.rvt: ";
+        assert!(finished.stderr.contains(line), "{}", finished.stderr);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_ends_the_recording_and_not_the_program() {
+    let finished = in_own_process(
+        |_| Stdio::null(),
+        || {
+            let recording = record_to("/dev/full").unwrap();
+            let runtime = Runtime::start().unwrap();
+            for _ in 0..10_000 {
+                runtime.block_on(runtime.spawn(async {}));
+            }
+            let error = recording.finish().unwrap_err();
+            assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+            assert!(error.to_string().contains("the trace /dev/full is cut off: "), "{error}");
+        },
+    );
+    if let Some(finished) = finished {
+        assert!(finished.status.success(), "{}", finished.stderr);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[expect(unsafe_code, reason = "fork")]
+fn a_child_made_by_fork_does_not_write_to_its_parents_file() {
+    passes_in_own_process(&[], || {
+        let trace = recorded(|| {
+            task::block_on(async { spawn_named("parent", async {}).await });
+            // SAFETY: this test has the process for itself, and the child ends with `_exit`.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                task::block_on(async { spawn_named("child", async {}).await });
+                // SAFETY: it ends the process.
+                unsafe { libc::_exit(if record_to("/nowhere/x").is_err() { 0 } else { 1 }) };
+            }
+            let mut status = 0;
+            // SAFETY: the status is valid for the call.
+            assert_eq!(unsafe { libc::waitpid(child, &mut status, 0) }, child);
+            assert_eq!(status, 0);
+            task::block_on(async { spawn_named("later", async {}).await });
+        });
+        named(&trace, "parent");
+        named(&trace, "later");
+        assert!(trace.tasks.iter().all(|task| trace.text(task.name) != "child"));
+    });
+}
