@@ -194,6 +194,10 @@ impl<'a> WorkerThread<'a> {
     /// As [`WorkerThread::poll`], but not inlined into the loop of a busy worker.
     #[inline(never)]
     fn poll_found(&mut self, task: Runnable) -> Result<(), Exit> {
+        // Recording may have begun while the worker searched.
+        if self.polls == PollMode::Plain && self.pool.modes.has_any(RECORDING) {
+            self.polls = PollMode::Recorded;
+        }
         self.poll(task)
     }
 
