@@ -47,9 +47,8 @@ fn a_snapshot_has_what_happened_and_the_await_stacks_of_the_tasks_that_wait() {
         let (waiting, task) = named(&trace, "waits");
         assert!(task.spawned.is_some());
         let stack = trace.waits_of(waiting).last().unwrap().stack;
-        let functions: Vec<_> =
-            trace.stacks[stack as usize].frames.iter().map(|frame| frame.function).collect();
-        assert!(functions.iter().any(|name| trace.text(*name).contains("a_snapshot_has")));
+        let frames = &trace.stacks[stack as usize].frames;
+        assert!(frames.iter().any(|frame| trace.text(frame.file).ends_with("observe/flight.rs")));
         drop(sender);
         // The recording goes on, and nothing was recorded twice.
         let second = Trace::read(&recorder.snapshot().unwrap()).unwrap();
@@ -146,7 +145,7 @@ fn signals_panics_and_lints_write_snapshots() {
             let huge = [0_u8; 20_000];
             runtime.block_on(runtime.spawn(async move {
                 task::yield_now().await;
-                drop(huge);
+                std::hint::black_box(&huge);
             }));
             let is_huge = |lint: &LintFound| lint.rule == LintRule::HugeFuture;
             wait_for(&|trace| trace.lints.iter().any(is_huge));

@@ -1,23 +1,18 @@
 //! Recordings: what a trace says agrees with what the program did, and on bad days it says what is
 //! missing. Each test has a process of its own, because a process makes one recording at a time.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::Path;
 use std::time::Duration;
 
 use reveille::channel;
 use reveille::net::{TcpListener, TcpStream};
-use reveille::observe::{self, FlightRecorder, record_to};
+use reveille::observe::{self, record_to};
 use reveille::prelude::*;
-use reveille::runtime::{Builder, Runtime};
+use reveille::runtime::Builder;
 use reveille::task;
-use reveille_tests::child::{in_own_process, passes_in_own_process};
-use reveille_tests::programs::Finished;
+use reveille_tests::child::passes_in_own_process;
 use reveille_tests::scratch::Scratch;
-use reveille_trace::{
-    Cause, Flavour, LintFound, LintRule, Missing, NO_INDEX, Outcome, Task, TaskIndex, Trace, Wake,
-    WakeKind,
-};
+use reveille_trace::{Cause, Flavour, NO_INDEX, Outcome, Task, TaskIndex, Trace, Wake, WakeKind};
 
 pub(crate) fn read(path: &Path) -> Trace {
     let file = std::fs::read(path).expect("the trace is there");
