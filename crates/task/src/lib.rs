@@ -4,11 +4,11 @@
 //! receives a [`Runnable`]. When the task must run again, it calls [`Schedule::schedule`].
 //!
 //! The modules, lowest first: `cause`, `state`, `memory`, `location`, `id`, `unwind` < `locals`,
-//! `error` < `header`, `raw`, `record`, `attachments`, `waker`, `run`, `task_ref` < `schedule`, `probe` <
-//! `data`, `cell`, `join` < `spawn`. The seven in the middle use each other. They belong together: a
-//! reference to the cell calls the vtable in its header, and the vtable's functions make and
-//! consume references. Separating them would need a trait with one implementor. `cargo xtask tidy`
-//! checks this order.
+//! `error` < `header`, `raw`, `record`, `attachments`, `waker`, `run`, `task_ref` < `schedule`,
+//! `probe` < `data`, `cell`, `join` < `spawn`. The seven from `header` on use each other. They
+//! belong together: a reference to the cell calls the vtable in its header, and the vtable's
+//! functions make and consume references. Separating them would need a trait with one implementor.
+//! `cargo xtask tidy` checks this order.
 //!
 //! # Vocabulary
 //!
