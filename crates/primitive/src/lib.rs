@@ -16,6 +16,7 @@ pub mod cell;
 pub mod fork;
 pub mod lock;
 mod padded;
+pub mod simulation;
 pub mod spin_lock;
 pub mod stack;
 pub mod sys;

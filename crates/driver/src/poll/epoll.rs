@@ -14,11 +14,11 @@
 use std::io;
 use std::time::Duration;
 
-use reveille_primitive::fork;
+use reveille_primitive::{fork, simulation};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::io::Errno;
 
 use crate::fd::Fd;
@@ -100,6 +100,7 @@ impl Epoll {
         events.clear();
         events.reserve(EVENTS_MAX);
         let waited = match timeout {
+            _ if simulation::is_simulated() => self.wait_simulated(timeout, events),
             Some(timeout) if !timeout.subsec_nanos().is_multiple_of(1_000_000) => {
                 self.wait_exactly(timeout, events)
             }
@@ -120,6 +121,20 @@ impl Epoll {
             0 => Ok(()),
             _ => self.wait_coarsely(Some(Duration::ZERO), events),
         }
+    }
+
+    /// In a simulation, which decides when the thread goes on and what time it is then.
+    fn wait_simulated(
+        &self,
+        timeout: Option<Duration>,
+        events: &mut Vec<epoll::Event>,
+    ) -> Result<(), Errno> {
+        self.wait_coarsely(Some(Duration::ZERO), events)?;
+        if !events.is_empty() || timeout == Some(Duration::ZERO) {
+            return Ok(());
+        }
+        simulation::wait_readable(self.set.as_raw_fd(), timeout);
+        self.wait_coarsely(Some(Duration::ZERO), events)
     }
 
     /// For a timeout of whole milliseconds, or no timeout.

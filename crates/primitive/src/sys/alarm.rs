@@ -5,10 +5,10 @@
 //! thread stays asleep during short work. On Linux, setting and clearing are each one system call
 //! on a timerfd, take half a microsecond, and wake no thread.
 //!
-//! A condition variable replaces the timerfd on other systems, when the process has no descriptor
-//! left, and as soon as a sandbox refuses to set the timer. The behaviour is the same, but setting
-//! the alarm wakes the waiting thread, which then waits for the rest of the time. See
-//! [`Alarm::is_cheap`].
+//! A condition variable replaces the timerfd on other systems, in a simulation, when the process
+//! has no descriptor left, and as soon as a sandbox refuses to set the timer. The behaviour is the
+//! same, but setting the alarm wakes the waiting thread, which then waits for the rest of the time.
+//! See [`Alarm::is_cheap`].
 
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,8 @@ use crate::atomic::AtomicBool;
 #[cfg(target_os = "linux")]
 use crate::atomic::Ordering;
 use crate::lock::{Condvar, Mutex};
+#[cfg(target_os = "linux")]
+use crate::simulation;
 
 /// Wakes the thread that waits for it, at a time that other threads set.
 #[derive(Debug)]
@@ -36,7 +38,7 @@ impl Alarm {
     pub fn new() -> Alarm {
         Alarm {
             #[cfg(target_os = "linux")]
-            timer: linux::Timer::new().ok(),
+            timer: if simulation::is_simulated() { None } else { linux::Timer::new().ok() },
             #[cfg(target_os = "linux")]
             is_refused: AtomicBool::new(false),
             due: Mutex::new(None),
@@ -193,7 +195,7 @@ mod linux {
         /// to the condition variable. Kernels without checkpoint support cannot do that; there the
         /// thread waits until the time that was set last.
         pub(super) fn ring(&self) {
-            const SET_TICKS: u32 = ioctl::opcode::write::<u64>(b'T', 0);
+            const SET_TICKS: ioctl::Opcode = ioctl::opcode::write::<u64>(b'T', 0);
             // SAFETY: this is TFD_IOC_SET_TICKS, which reads one number of 64 bits.
             let ticks = unsafe { ioctl::Setter::<SET_TICKS, u64>::new(1) };
             // SAFETY: the descriptor is a timerfd, for which the operation is defined, and `ticks`

@@ -9,7 +9,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use reveille_primitive::stack;
+use reveille_primitive::{simulation, stack};
 use reveille_task::{Options, TaskData, poll_probed};
 
 use super::local::{self, LocalExecutor};
@@ -157,6 +157,7 @@ fn poll_to_end<F: Future>(
     }
     let mut has_polled_others = false;
     loop {
+        simulation::end_poll();
         if scope.is_nested() {
             has_polled_others = wait_nested(executor, blocked.as_ref(), has_polled_others);
         } else {

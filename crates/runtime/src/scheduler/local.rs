@@ -547,8 +547,7 @@ impl LocalExecutor {
             let ran = task.run();
             record::end_poll(recorded);
             counter.inspect(|counter| counter.increment());
-            self.pass();
-            drop(poll);
+            self.end_poll(poll);
             if let Ran::Requeued(task) = ran {
                 self.queue.borrow_mut().push_back(task);
             }

@@ -16,13 +16,14 @@
 //!
 //! It is used only where the system's own clock is the timestamp counter (x86-64 Linux): the kernel
 //! has then verified that the counters of all cores agree and have a constant rate. On other
-//! systems, and until the rate is known, the clock is read instead. A virtual clock is always read.
+//! systems, in a simulation, and until the rate is known, the clock is read instead. A virtual
+//! clock is always read.
 
 use std::cell::Cell;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use reveille_primitive::ticks;
+use reveille_primitive::{simulation, ticks};
 
 use super::clock::Clock;
 
@@ -158,6 +159,7 @@ static COUNTS_TICKS: OnceLock<bool> = OnceLock::new();
 pub(crate) fn detect_ticks() {
     const SOURCE: &str = "/sys/devices/system/clocksource/clocksource0/current_clocksource";
     if cfg!(target_os = "linux")
+        && !simulation::is_simulated()
         && COUNTS_TICKS.get().is_none()
         && let Ok(source) = std::fs::read_to_string(SOURCE)
     {

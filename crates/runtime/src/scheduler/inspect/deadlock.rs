@@ -18,6 +18,7 @@ use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use reveille_primitive::lock::Mutex;
+use reveille_primitive::simulation;
 use reveille_primitive::sys::process_cpu_time;
 use reveille_primitive::thread::sleep;
 
@@ -119,8 +120,10 @@ fn start_watch(limit: Duration) {
 /// The main function of the watch's thread. It ends when no test runs and no hook for lints is set.
 fn watch(limit: Duration) {
     let mut stretch: Option<Stretch> = None;
+    // In a simulation nothing else may happen for hours, so each check counts.
+    let interval = if simulation::is_simulated() { limit / 4 } else { CHECK_INTERVAL };
     loop {
-        sleep(CHECK_INTERVAL);
+        sleep(interval);
         let tests: Vec<Arc<Test>> = {
             let mut tests = TESTS.lock();
             tests.running.retain(|test| test.strong_count() > 0);

@@ -7,6 +7,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use reveille_primitive::atomic::Ordering;
+use reveille_primitive::simulation;
 use reveille_primitive::sys::TimerSlack;
 
 use super::LocalExecutor;
@@ -50,6 +51,15 @@ impl LocalExecutor {
         if self.has_to_leave.get() {
             self.pass_watched();
         }
+    }
+
+    /// Ends the poll of a local task, and counts it as a round. In a simulation another thread may
+    /// run next.
+    #[inline]
+    pub(super) fn end_poll(&self, poll: Guard) {
+        self.pass();
+        drop(poll);
+        simulation::end_poll();
     }
 
     fn pass_watched(&self) {

@@ -15,6 +15,7 @@
 //!
 //! `pace.rs` decides when each of these is due, and when a queue is worth the wake of a sibling.
 
+mod drawn;
 mod wakes;
 
 use std::task::Waker;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use reveille_driver::Events;
 use reveille_primitive::atomic::Ordering;
+use reveille_primitive::simulation::{self, Decision};
 use reveille_task::{Ran, Runnable};
 
 use super::modes::{RECORDING, STOPPING};
@@ -175,6 +177,9 @@ impl<'a> WorkerThread<'a> {
         if self.pace.is_injector_first() && !self.pool.injector.is_empty() {
             self.take_injected();
         }
+        if simulation::is_simulated() {
+            self.draw_next_task();
+        }
         let may_take_lifo = self.pace.may_take_lifo();
         let mut lifo_polls = self.pace.lifo_polls();
         let queue = &self.worker.queue;
@@ -234,6 +239,7 @@ impl<'a> WorkerThread<'a> {
         let ran = task.run();
         self.context.poll_counter.increment();
         context::end_bare_poll();
+        simulation::end_poll();
         ran
     }
 
@@ -265,7 +271,7 @@ impl<'a> WorkerThread<'a> {
     #[inline]
     fn share(&mut self) {
         let queued = self.worker.queue.len() as u64;
-        if self.pace.is_worth_sharing(queued) {
+        if self.pace.is_worth_sharing(queued) || simulation::draws(Decision::WakeSibling) {
             self.wake_sibling();
         }
     }
@@ -449,7 +455,9 @@ impl<'a> WorkerThread<'a> {
         }
         let since_turn_ns =
             || self.event_loop.now_ns().saturating_sub(victim.turned_ns.load(Ordering::Relaxed));
-        pace::is_worth_stealing(victim.queued_ns()) || pace::is_long_poll(since_turn_ns())
+        pace::is_worth_stealing(victim.queued_ns())
+            || pace::is_long_poll(since_turn_ns())
+            || simulation::draws(Decision::Steal)
     }
 
     /// Turns the drivers of workers that are in a long poll. `true` if that queued a task.

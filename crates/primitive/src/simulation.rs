@@ -1,0 +1,125 @@
+//! The places where a simulation of the system takes part in what the runtime does.
+//!
+//! A simulation (`reveille-sim`) catches the calls that std and the runtime make to the C library.
+//! The functions of this module are for the rest: calls that go to the kernel directly, and the
+//! decisions of the scheduler, which a simulation draws.
+//!
+//! Without the feature `sim` each function is a constant, and the compiler removes its callers'
+//! branches. `reveille-sim` turns the feature on, so only programs that contain it have the
+//! branches.
+
+#[cfg(feature = "sim")]
+use std::time::Duration;
+
+/// A decision of the scheduler that a simulation may draw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Which of the runnable tasks of a worker is polled next.
+    NextTask,
+    /// Whether a worker wakes a sibling although its run queue is short.
+    WakeSibling,
+    /// Whether a worker steals from a queue that is short.
+    Steal,
+}
+
+/// A simulation. There is one for the process; each thread is part of it or is not.
+#[cfg(feature = "sim")]
+pub trait Simulation: std::fmt::Debug + Sync {
+    /// Whether the calling thread is simulated.
+    fn is_simulated(&self) -> bool;
+
+    /// Blocks the calling thread until the descriptor `fd` is readable, for `timeout` at most.
+    fn wait_readable(&self, fd: i32, timeout: Option<Duration>);
+
+    /// Called after each poll: it takes a drawn time, and another thread may run next.
+    fn end_poll(&self);
+
+    /// Draws a number below `count`. 0 is what the scheduler does outside of simulations.
+    fn draw(&self, decision: Decision, count: usize) -> usize;
+}
+
+#[cfg(feature = "sim")]
+mod slot {
+    use std::sync::OnceLock;
+    use std::time::Duration;
+
+    use super::{Decision, Simulation};
+
+    static SIMULATION: OnceLock<&'static dyn Simulation> = OnceLock::new();
+
+    /// Sets the simulation of this process. The first one stays.
+    pub fn install(simulation: &'static dyn Simulation) {
+        let _ = SIMULATION.set(simulation);
+    }
+
+    fn current() -> Option<&'static dyn Simulation> {
+        SIMULATION.get().copied().filter(|simulation| simulation.is_simulated())
+    }
+
+    /// Whether the calling thread is simulated.
+    #[must_use]
+    pub fn is_simulated() -> bool {
+        current().is_some()
+    }
+
+    /// Blocks the calling thread until the descriptor `fd` is readable, for `timeout` at most. Does
+    /// nothing on a thread that is not simulated.
+    pub fn wait_readable(fd: i32, timeout: Option<Duration>) {
+        if let Some(simulation) = current() {
+            simulation.wait_readable(fd, timeout);
+        }
+    }
+
+    /// Tells the simulation that a poll has ended, so that another thread may run. The caller holds
+    /// no lock.
+    pub fn end_poll() {
+        if let Some(simulation) = current() {
+            simulation.end_poll();
+        }
+    }
+
+    /// A number below `count` that the simulation draws; 0 outside of simulations.
+    #[must_use]
+    pub fn draw(decision: Decision, count: usize) -> usize {
+        current().map_or(0, |simulation| simulation.draw(decision, count))
+    }
+}
+
+#[cfg(not(feature = "sim"))]
+mod slot {
+    use std::time::Duration;
+
+    use super::Decision;
+
+    /// Whether the calling thread is simulated: no.
+    #[inline(always)]
+    #[must_use]
+    pub const fn is_simulated() -> bool {
+        false
+    }
+
+    /// Does nothing: the thread is not simulated.
+    #[inline(always)]
+    pub const fn wait_readable(_: i32, _: Option<Duration>) {}
+
+    /// Does nothing: the thread is not simulated.
+    #[inline(always)]
+    pub const fn end_poll() {}
+
+    /// 0, what the scheduler does outside of simulations.
+    #[inline(always)]
+    #[must_use]
+    pub const fn draw(_: Decision, _: usize) -> usize {
+        0
+    }
+}
+
+pub use slot::*;
+
+/// Whether the simulation draws that something is done which the scheduler would not do. `false`
+/// outside of simulations.
+#[inline(always)]
+#[must_use]
+pub fn draws(decision: Decision) -> bool {
+    draw(decision, 2) == 1
+}
