@@ -6,15 +6,16 @@ use super::source::Line;
 use super::tree::{File, Tree};
 
 /// Which crates of this workspace each crate may depend on, tests aside.
-const CRATES: [(&str, &[&str]); 17] = [
+const CRATES: [(&str, &[&str]); 18] = [
     ("primitive", &[]),
     ("trace", &[]),
     ("task", &["primitive"]),
     ("driver", &["primitive"]),
     ("tokio1", &[]),
+    ("sim", &["primitive"]),
     ("runtime", &["primitive", "task", "driver", "tokio1", "trace"]),
     ("macros", &[]),
-    ("reveille", &["runtime", "macros"]),
+    ("reveille", &["runtime", "macros", "sim"]),
     ("async-std", &["macros"]),
     ("async-process", &["reveille"]),
     ("hyper", &["reveille"]),
@@ -36,6 +37,7 @@ const MODULES: [(&str, &[&str]); 2] = [
             "fork",
             "lock",
             "padded",
+            "simulation",
             "stack",
             "thread",
             "ticks",

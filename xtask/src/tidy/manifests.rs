@@ -49,6 +49,7 @@ const APART: [&str; 7] = [
     "examples/ecosystem",
     "examples/fleet",
     "fuzz",
+    "tests/simulation",
     "tests/tokio1",
 ];
 

@@ -5,10 +5,11 @@ use super::Problem;
 use super::tree::{File, Tree};
 
 /// Files whose `cfg` may depend on the system.
-const OPEN: [&str; 8] = [
+const OPEN: [&str; 9] = [
     "crates/primitive/src",
     "crates/driver/src",
     "crates/runtime/src/io.rs",
+    "crates/sim/src",
     "crates/reveille/src/os",
     "crates/hyper/src/os",
     "crates/async-std/src",

@@ -11,6 +11,7 @@ use reveille_primitive::simulation;
 use reveille_primitive::sys::TimerSlack;
 
 use super::LocalExecutor;
+use crate::context::Guard;
 use crate::record;
 use crate::scheduler::rescue::{self, BlockOnWatch};
 use crate::scheduler::wake;

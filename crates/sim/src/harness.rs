@@ -1,0 +1,302 @@
+//! Runs a test under many seeds, each in a process of its own, and reports the first that fails.
+
+use std::env;
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Read;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use crate::child::{self, CHILD, RunConfig, RunReport, SEED, TRACE, Verdict};
+use crate::trace::first_difference;
+
+/// The variable with the number of seeds for each test that has no number of its own.
+const ALL: &str = "REVEILLE_SIM_ALL";
+/// The variable that has each seed run twice.
+const CHECK: &str = "REVEILLE_SIM_CHECK";
+/// The variable with the real time that a seed may take, in seconds.
+const LIMIT: &str = "REVEILLE_SIM_LIMIT";
+/// A variable without meaning, which changes the size of the environment in a check.
+const PADDING: &str = "REVEILLE_SIM_PADDING";
+
+/// The real time that a seed may take, if the environment does not say.
+const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
+
+/// The first and the longest pause between two checks whether a process has ended.
+const PAUSES: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(5));
+
+/// The most bytes of the output that a failure shows, from its end.
+const SHOWN_LEN: usize = 64 * 1024;
+
+/// A test that can run in simulations.
+#[derive(Clone, Debug)]
+pub struct SimulatedTest {
+    name: String,
+    seeds: Option<Range<u64>>,
+    is_checked: bool,
+}
+
+/// How the process goes on with a test.
+#[derive(Debug)]
+#[must_use]
+pub enum Role {
+    /// This process is the simulation: call [`Simulation::run`].
+    Simulation(Simulation),
+    /// This process has run the simulations, and none failed.
+    Passed,
+    /// No simulation was asked for.
+    Nothing,
+}
+
+/// The simulation that this process is.
+#[derive(Debug)]
+pub struct Simulation(RunConfig);
+
+impl Simulation {
+    /// Runs `body` in the simulation and ends the process.
+    pub fn run(self, body: impl FnOnce() -> ExitCode + Send) -> ! {
+        crate::run(self.0, body)
+    }
+}
+
+impl SimulatedTest {
+    /// The test that the test harness knows as `name`: its path without the name of the crate.
+    #[must_use]
+    pub fn new(name: &str) -> SimulatedTest {
+        SimulatedTest { name: name.to_owned(), seeds: None, is_checked: false }
+    }
+
+    /// Runs the test under these seeds, unless the environment says otherwise.
+    #[must_use]
+    pub fn seeds(self, seeds: Range<u64>) -> SimulatedTest {
+        SimulatedTest { seeds: Some(seeds), ..self }
+    }
+
+    /// Runs each seed twice and compares the steps, as the environment can ask for too.
+    #[must_use]
+    pub fn checked(self) -> SimulatedTest {
+        SimulatedTest { is_checked: true, ..self }
+    }
+
+    /// Runs the test under its seeds, if this is not the process of a simulation.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a seed fails, if a process cannot be started, or if this platform is not supported
+    /// and a number of seeds was asked for.
+    pub fn start(&self) -> Role {
+        if let Some(config) = RunConfig::from_env(&self.name) {
+            return Role::Simulation(Simulation(config));
+        }
+        let own = self.seeds.clone();
+        let seeds = match (child::number_of(SEED), child::number_of(ALL), own) {
+            // Another test of a process that simulates one.
+            _ if child::is_child() => return Role::Nothing,
+            (Some(seed), _, _) => seed..seed.saturating_add(1),
+            (None, _, Some(seeds)) => seeds,
+            (None, Some(count), None) => 0..count,
+            (None, None, None) => return Role::Nothing,
+        };
+        assert!(
+            crate::is_supported(),
+            "simulations need Linux with glibc on x86-64 or AArch64, and this is another platform"
+        );
+        for seed in seeds {
+            self.check(seed);
+        }
+        Role::Passed
+    }
+
+    /// Runs one seed.
+    fn check(&self, seed: u64) {
+        let first = self.finish(seed, &[]);
+        if let Some(failure) = first.failure() {
+            panic!("{}", self.describe(seed, &first, &failure));
+        }
+        let is_asked = || child::variable_of(CHECK).is_some_and(|text| text.trim() == "1");
+        if self.is_checked || is_asked() {
+            self.check_again(seed, &first);
+        }
+    }
+
+    /// Runs a seed a second time, with another environment: the steps must be the same.
+    fn check_again(&self, seed: u64, first: &Finished) {
+        let padding = "x".repeat(1 + seed as usize % 4096);
+        let second = self.finish(seed, &[(PADDING, padding.as_ref())]);
+        let hash = |of: &Finished| of.report.as_ref().map(|report| report.hash);
+        if hash(first) == hash(&second) {
+            return;
+        }
+        let difference = self.difference(seed);
+        let difference = difference.unwrap_or_else(|error| format!("  (not found: {error})\n"));
+        panic!(
+            "the test `{}` is not deterministic: two runs of seed {seed} differ. The first steps \
+             that do:\n{difference}",
+            self.name
+        );
+    }
+
+    /// Runs a seed twice and keeps the steps, to find the first that differs.
+    fn difference(&self, seed: u64) -> Result<String, String> {
+        let run = |number: u32, padding: &str| {
+            let path = scratch_file(&format!("{seed}-{number}.trace"));
+            let run = self.finish(seed, &[(TRACE, path.as_os_str()), (PADDING, padding.as_ref())]);
+            let text = fs::read_to_string(&path).map_err(|error| error.to_string());
+            // The file may not exist.
+            let _ = fs::remove_file(&path);
+            drop(run);
+            text
+        };
+        let (first, second) = (run(1, "x")?, run(2, &"x".repeat(999))?);
+        first_difference(&first, &second).ok_or_else(|| "it does not differ any more".to_owned())
+    }
+
+    /// Runs a seed in a process and waits for it.
+    fn finish(&self, seed: u64, environment: &[(&str, &std::ffi::OsStr)]) -> Finished {
+        let program = env::current_exe().expect("a test program can tell where it is");
+        let mut command = Command::new(program);
+        command
+            .args(["--exact", &self.name, "--nocapture", "--test-threads", "1"])
+            // An ignored test that runs was asked for.
+            .arg("--include-ignored")
+            .env(CHILD, &self.name)
+            .env(SEED, seed.to_string())
+            .envs(environment.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        let mut child = command.spawn().expect("the process of a simulation can be started");
+        let stdout = child.stdout.take().map(read_on_a_thread);
+        let stderr = child.stderr.take().map(read_on_a_thread);
+        let (status, is_late) = wait_for(&mut child);
+        let text = |thread: Option<JoinHandle<String>>| {
+            thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
+        };
+        let (stdout, stderr) = (text(stdout), text(stderr));
+        let report = RunReport::find(&stderr);
+        Finished { status, is_late, stdout, stderr, report }
+    }
+
+    /// The text with which the test fails.
+    fn describe(&self, seed: u64, finished: &Finished, failure: &str) -> String {
+        let mut text = format!("the test `{}` {failure} under seed {seed}", self.name);
+        if let Some(report) = &finished.report {
+            let (time, RunReport { steps, hash, strategy, .. }) = (report.time(), report);
+            let _ = write!(
+                text,
+                " at t = {time:?}, after {steps} steps (trace {hash:016x}, strategy {strategy})"
+            );
+        }
+        let _ = writeln!(
+            text,
+            "\nreplay: {SEED}={seed} cargo test {} -- --exact\n--- its output:\n{}{}",
+            self.name,
+            tail(&finished.stdout),
+            tail(&finished.stderr)
+        );
+        text
+    }
+}
+
+/// How a process ended.
+#[derive(Debug)]
+struct Finished {
+    status: ExitStatus,
+    /// It took too long and was killed.
+    is_late: bool,
+    stdout: String,
+    stderr: String,
+    report: Option<RunReport>,
+}
+
+impl Finished {
+    /// What went wrong. `None` if the test passed.
+    fn failure(&self) -> Option<String> {
+        let status = self.status;
+        match self.report.as_ref().map(|report| report.verdict) {
+            _ if self.is_late => Some(format!(
+                "did not end within {:?} of real time ({LIMIT} sets another number of seconds); it \
+                 may block in a way that is not simulated, or repeat itself,",
+                limit()
+            )),
+            Some(Verdict::Passed) if status.success() => None,
+            Some(Verdict::Passed) => Some(format!("passes, but its process ends with {status},")),
+            Some(Verdict::Panicked) => Some("panics".to_owned()),
+            Some(Verdict::ReturnedError) => Some("returns an error".to_owned()),
+            Some(Verdict::Deadlocked) => Some("deadlocks".to_owned()),
+            None if status.success() => Some(
+                "did not run: the test harness has no test of this name, or it ended the process,"
+                    .to_owned(),
+            ),
+            None => Some(format!("ends its process with {status}")),
+        }
+    }
+}
+
+/// The real time that a seed may take.
+fn limit() -> Duration {
+    child::number_of(LIMIT).map_or(DEFAULT_LIMIT, Duration::from_secs)
+}
+
+/// Waits until a process has ended, and kills it if it takes too long. Returns whether it did.
+#[expect(clippy::disallowed_methods, reason = "this process is not simulated and has no runtime")]
+fn wait_for(child: &mut Child) -> (ExitStatus, bool) {
+    let start = Instant::now();
+    let mut pause = PAUSES.0;
+    loop {
+        match child.try_wait() {
+            Ok(Some(status)) => return (status, false),
+            Ok(None) if start.elapsed() < limit() => {
+                thread::sleep(pause);
+                pause = (pause * 2).min(PAUSES.1);
+            }
+            Ok(None) => {
+                // It may have ended just now.
+                let _ = child.kill();
+                let status = child.wait().expect("a process that was killed can be waited for");
+                return (status, true);
+            }
+            Err(error) => panic!("wait for the process of a simulation: {error}"),
+        }
+    }
+}
+
+/// Reads a pipe to its end, so that the process that writes to it does not block.
+#[expect(clippy::disallowed_methods, reason = "this process is not simulated and has no runtime")]
+fn read_on_a_thread(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        // What was read before an error is shown.
+        let _ = pipe.read_to_end(&mut bytes);
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+/// A file for this process alone.
+fn scratch_file(name: &str) -> PathBuf {
+    let process = std::process::id();
+    env::temp_dir().join(Path::new(&format!("reveille-sim-{process}-{name}")))
+}
+
+/// The end of a long text.
+fn tail(text: &str) -> &str {
+    let start = text.len().saturating_sub(SHOWN_LEN);
+    let start = (start..text.len()).find(|&at| text.is_char_boundary(at)).unwrap_or(text.len());
+    &text[start..]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::tail;
+
+    #[test]
+    fn a_long_output_is_cut_at_a_character() {
+        assert_eq!(tail("short"), "short");
+        let long = "é".repeat(super::SHOWN_LEN);
+        assert!(tail(&long).len() <= super::SHOWN_LEN && tail(&long).ends_with('é'));
+        assert_eq!(tail(&format!("x{long}")).len(), super::SHOWN_LEN);
+    }
+}

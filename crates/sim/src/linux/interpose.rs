@@ -1,0 +1,530 @@
+//! The functions that replace the C library's, for the threads of a simulation.
+//!
+//! # Invariants
+//!
+//! 1. Each function has the name, the arguments and the result of the C library's, and keeps its
+//!    contract. So a caller that meets the contract of the original meets that of this one.
+//! 2. On a thread that is not simulated, a function calls the original and does nothing else. It
+//!    allocates nothing, takes no lock and uses no thread-local with a destructor, so it may be
+//!    called at any time, even before `main` and while a thread ends.
+//! 3. No function unwinds.
+//!
+//! The functions that only read the time or draw bytes do not access the world either, so an
+//! allocator may call them.
+
+use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
+use std::ptr;
+use std::sync::OnceLock;
+
+use libc::{
+    addrinfo, clockid_t, cpu_set_t, mode_t, pid_t, pthread_attr_t, pthread_t, size_t, sockaddr,
+    socklen_t, time_t, timespec, timeval,
+};
+
+use super::futex::{self, FutexCall, fail, fill_randomly, from_ns, to_ns};
+use super::original::{self, Routine};
+use super::thread::{Thread, me, set_me};
+use super::world;
+use super::{network, refusal};
+use crate::trace::Step;
+
+/// Returns the sum of the addresses of all functions. The caller uses the number, so the linker
+/// keeps the functions.
+pub(crate) fn keep_symbols() -> usize {
+    let addresses: [*const (); 28] = [
+        clock_gettime as *const (),
+        gettimeofday as *const (),
+        time as *const (),
+        nanosleep as *const (),
+        clock_nanosleep as *const (),
+        sched_yield as *const (),
+        sched_getaffinity as *const (),
+        getrandom as *const (),
+        getentropy as *const (),
+        syscall as *const (),
+        pthread_create as *const (),
+        pthread_join as *const (),
+        open as *const (),
+        open64 as *const (),
+        socket as *const (),
+        socketpair as *const (),
+        bind as *const (),
+        connect as *const (),
+        accept4 as *const (),
+        getsockname as *const (),
+        getpeername as *const (),
+        setsockopt as *const (),
+        getsockopt as *const (),
+        getaddrinfo as *const (),
+        fork as *const (),
+        execvp as *const (),
+        posix_spawnp as *const (),
+        pidfd_spawnp as *const (),
+    ];
+    addresses.iter().fold(0, |sum, address| sum.wrapping_add(address.addr()))
+}
+
+/// Defines functions of the C library. `$simulated` is what they do on a simulated thread `me`.
+macro_rules! replace {
+    ($(
+        fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty = |$me:ident| $simulated:block
+    )*) => {$(
+        #[unsafe(no_mangle)]
+        unsafe extern "C" fn $name($($argument: $type),*) -> $result {
+            match me() {
+                Some($me) => $simulated,
+                // SAFETY: the caller meets the contract of the original (invariant 1).
+                None => unsafe { original::$name($($argument),*) },
+            }
+        }
+    )*};
+}
+
+/// The time of a clock. Clocks of processor time show the time that has passed.
+fn clock_ns(clock: clockid_t) -> u64 {
+    let now_ns = world::read_clock_ns();
+    match clock {
+        libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE | libc::CLOCK_TAI => {
+            world::time_of_day_ns(now_ns)
+        }
+        _ => now_ns,
+    }
+}
+
+replace! {
+    fn clock_gettime(clock: clockid_t, into: *mut timespec) -> c_int = |_me| {
+        // SAFETY: the caller passes a pointer to a time that it may write (invariant 1).
+        unsafe { into.write(from_ns(clock_ns(clock))) };
+        0
+    }
+
+    fn gettimeofday(into: *mut timeval, zone: *mut c_void) -> c_int = |_me| {
+        let _ = zone;
+        let time = from_ns(clock_ns(libc::CLOCK_REALTIME));
+        let time = timeval { tv_sec: time.tv_sec, tv_usec: time.tv_nsec / 1_000 };
+        if !into.is_null() {
+            // SAFETY: the caller passes null or a time that it may write (invariant 1).
+            unsafe { into.write(time) };
+        }
+        0
+    }
+
+    fn time(into: *mut time_t) -> time_t = |_me| {
+        let seconds = from_ns(clock_ns(libc::CLOCK_REALTIME)).tv_sec;
+        if !into.is_null() {
+            // SAFETY: the caller passes null or a number that it may write (invariant 1).
+            unsafe { into.write(seconds) };
+        }
+        seconds
+    }
+
+    fn nanosleep(time: *const timespec, left: *mut timespec) -> c_int = |me| {
+        let _ = left;
+        // SAFETY: the caller passes a pointer to a time (invariant 1).
+        let ns = to_ns(unsafe { &*time });
+        world::sleep(me, ns);
+        0
+    }
+
+    fn clock_nanosleep(
+        clock: clockid_t, flags: c_int, time: *const timespec, left: *mut timespec
+    ) -> c_int = |me| {
+        let _ = left;
+        // SAFETY: the caller passes a pointer to a time (invariant 1).
+        let ns = to_ns(unsafe { &*time });
+        match (flags & libc::TIMER_ABSTIME != 0, clock) {
+            (false, _) => world::sleep(me, ns),
+            (true, libc::CLOCK_REALTIME) => world::sleep_until(me, world::from_time_of_day_ns(ns)),
+            (true, _) => world::sleep_until(me, ns),
+        }
+        0
+    }
+
+    fn sched_yield() -> c_int = |me| {
+        world::sleep(me, 0);
+        0
+    }
+
+    fn sched_getaffinity(process: pid_t, len: size_t, into: *mut cpu_set_t) -> c_int = |_me| {
+        let _ = process;
+        if len < size_of::<cpu_set_t>() {
+            return fail(libc::EINVAL);
+        }
+        // SAFETY: the caller passes a set of this size that it may write (invariant 1).
+        unsafe { into.cast::<u8>().write_bytes(0, len) };
+        // SAFETY: the bytes were written just now, and a set is an array of numbers.
+        let set = unsafe { &mut *into };
+        for processor in 0..world::processors() {
+            // SAFETY: there are at most four processors, and a set has room for 1024.
+            unsafe { libc::CPU_SET(processor, set) };
+        }
+        0
+    }
+
+    fn getrandom(into: *mut c_void, len: size_t, flags: c_uint) -> isize = |me| {
+        let _ = flags;
+        // SAFETY: the caller passes memory of this length that it may write (invariant 1).
+        unsafe { fill_randomly(me, into, len) };
+        len.cast_signed()
+    }
+
+    fn getentropy(into: *mut c_void, len: size_t) -> c_int = |me| {
+        // SAFETY: the caller passes memory of this length that it may write (invariant 1).
+        unsafe { fill_randomly(me, into, len) };
+        0
+    }
+
+    fn syscall(
+        number: c_long, a: c_long, b: c_long, c: c_long, d: c_long, e: c_long, f: c_long
+    ) -> c_long = |me| {
+        if number == libc::SYS_getrandom {
+            let into = ptr::with_exposed_provenance_mut(a as usize);
+            // SAFETY: the caller passes memory of this length that it may write (invariant 1).
+            unsafe { fill_randomly(me, into, b as usize) };
+            return b;
+        }
+        if number == libc::SYS_futex {
+            let call = FutexCall {
+                address: a,
+                operation: b as c_int,
+                value: c as u32,
+                timeout: ptr::with_exposed_provenance(d as usize),
+                bits: f as u32,
+            };
+            // SAFETY: the caller meets the contract of the system call (invariant 1).
+            match unsafe { futex::call(me, call) } {
+                Some(Ok(result)) => return result,
+                Some(Err(errno)) => return fail(errno),
+                None => refusal::report(me, "the futex system call with an unusual operation"),
+            }
+            return fail(libc::ENOSYS);
+        }
+        // SAFETY: the caller meets the contract of the system call (invariant 1).
+        unsafe { original::syscall(number, a, b, c, d, e, f) }
+    }
+
+    fn pthread_create(
+        into: *mut pthread_t,
+        attributes: *const pthread_attr_t,
+        routine: Routine,
+        argument: *mut c_void
+    ) -> c_int = |me| {
+        // SAFETY: the caller meets the contract of the original (invariant 1).
+        unsafe { start_thread(me, into, attributes, routine, argument) }
+    }
+
+    fn pthread_join(thread: pthread_t, into: *mut *mut c_void) -> c_int = |me| {
+        wait_for_end(me, thread);
+        // SAFETY: the caller meets the contract of the original (invariant 1). If the thread is
+        // simulated, it has ended.
+        unsafe { original::pthread_join(thread, into) }
+    }
+
+    fn open(path: *const c_char, flags: c_int, mode: mode_t) -> c_int = |me| {
+        // SAFETY: the caller passes a string that ends with a zero byte (invariant 1).
+        if is_hidden(me, unsafe { CStr::from_ptr(path) }) {
+            return fail(libc::ENOENT);
+        }
+        // SAFETY: the caller meets the contract of the original (invariant 1).
+        unsafe { original::open(path, flags, mode) }
+    }
+
+    fn open64(path: *const c_char, flags: c_int, mode: mode_t) -> c_int = |me| {
+        // SAFETY: the caller passes a string that ends with a zero byte (invariant 1).
+        if is_hidden(me, unsafe { CStr::from_ptr(path) }) {
+            return fail(libc::ENOENT);
+        }
+        // SAFETY: the caller meets the contract of the original (invariant 1).
+        unsafe { original::open64(path, flags, mode) }
+    }
+
+    fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int = |me| {
+        network::socket(domain, kind, protocol).unwrap_or_else(|| {
+            refusal::report(me, "`socket` for something other than TCP and Unix sockets");
+            fail(libc::EAFNOSUPPORT)
+        })
+    }
+
+    fn socketpair(domain: c_int, kind: c_int, protocol: c_int, into: *mut c_int) -> c_int = |_me| {
+        // SAFETY: the caller meets the contract of the original (invariant 1).
+        let result = unsafe { original::socketpair(domain, kind, protocol, into) };
+        if result == 0 {
+            // SAFETY: the call has written two descriptors.
+            let pair = unsafe { into.cast::<[c_int; 2]>().read_unaligned() };
+            pair.into_iter().for_each(network::forget);
+        }
+        result
+    }
+
+    fn bind(fd: c_int, address: *const sockaddr, len: socklen_t) -> c_int = |_me| {
+        // SAFETY: the caller passes an address of this length (invariant 1).
+        match unsafe { network::read(address, len) } {
+            Some(address) if network::is_tcp(fd) => answer(network::bind(fd, &address)),
+            // SAFETY: the caller meets the contract of the original (invariant 1).
+            _ => unsafe { original::bind(fd, address, len) },
+        }
+    }
+
+    fn connect(fd: c_int, address: *const sockaddr, len: socklen_t) -> c_int = |_me| {
+        // SAFETY: the caller passes an address of this length (invariant 1).
+        match unsafe { network::read(address, len) } {
+            Some(address) if network::is_tcp(fd) => answer(network::connect(fd, &address)),
+            // SAFETY: the caller meets the contract of the original (invariant 1).
+            _ => unsafe { original::connect(fd, address, len) },
+        }
+    }
+
+    fn accept4(fd: c_int, into: *mut sockaddr, len: *mut socklen_t, flags: c_int) -> c_int = |_me| {
+        if !network::is_tcp(fd) {
+            // SAFETY: the caller meets the contract of the original (invariant 1).
+            let accepted = unsafe { original::accept4(fd, into, len, flags) };
+            network::forget(accepted);
+            return accepted;
+        }
+        // SAFETY: null pointers mean that the name is not asked for.
+        let accepted = unsafe { original::accept4(fd, ptr::null_mut(), ptr::null_mut(), flags) };
+        if accepted >= 0 {
+            let peer = network::accepted(fd, accepted);
+            // SAFETY: the caller passes null, or room of the length at `len` (invariant 1).
+            unsafe { network::write(&peer, into, len) };
+        }
+        accepted
+    }
+
+    fn getsockname(fd: c_int, into: *mut sockaddr, len: *mut socklen_t) -> c_int = |_me| {
+        match network::end(fd, original::getsockname).filter(|_| network::is_tcp(fd)) {
+            Some(address) => {
+                // SAFETY: the caller passes room of the length at `len` (invariant 1).
+                unsafe { network::write(&address, into, len) };
+                0
+            }
+            // SAFETY: the caller meets the contract of the original (invariant 1).
+            None => unsafe { original::getsockname(fd, into, len) },
+        }
+    }
+
+    fn getpeername(fd: c_int, into: *mut sockaddr, len: *mut socklen_t) -> c_int = |_me| {
+        if network::is_connecting(fd) {
+            return fail(libc::ENOTCONN);
+        }
+        match network::end(fd, original::getpeername).filter(|_| network::is_tcp(fd)) {
+            Some(address) => {
+                // SAFETY: the caller passes room of the length at `len` (invariant 1).
+                unsafe { network::write(&address, into, len) };
+                0
+            }
+            // SAFETY: the caller meets the contract of the original (invariant 1).
+            None => unsafe { original::getpeername(fd, into, len) },
+        }
+    }
+
+    fn setsockopt(
+        fd: c_int,
+        level: c_int,
+        option: c_int,
+        value: *const c_void,
+        len: socklen_t
+    ) -> c_int = |_me| {
+        if !value.is_null() {
+            // SAFETY: the caller passes a value of this length (invariant 1).
+            let value = unsafe { std::slice::from_raw_parts(value.cast::<u8>(), len as usize) };
+            if network::set_option(fd, level, option, value) {
+                return 0;
+            }
+        }
+        // SAFETY: the caller meets the contract of the original (invariant 1).
+        unsafe { original::setsockopt(fd, level, option, value, len) }
+    }
+
+    fn getsockopt(
+        fd: c_int,
+        level: c_int,
+        option: c_int,
+        into: *mut c_void,
+        len: *mut socklen_t
+    ) -> c_int = |_me| {
+        let Some(value) = network::option(fd, level, option) else {
+            // SAFETY: the caller meets the contract of the original (invariant 1).
+            return unsafe { original::getsockopt(fd, level, option, into, len) };
+        };
+        // SAFETY: the caller passes a length with the room (invariant 1).
+        let room = unsafe { len.read() } as usize;
+        let count = room.min(value.len());
+        // SAFETY: there is room for `count` bytes, and the value has as many.
+        unsafe { ptr::copy_nonoverlapping(value.as_ptr(), into.cast::<u8>(), count) };
+        // SAFETY: the caller passes a length that may be written (invariant 1).
+        unsafe { len.write(count as socklen_t) };
+        0
+    }
+
+    fn getaddrinfo(
+        node: *const c_char,
+        service: *const c_char,
+        hints: *const addrinfo,
+        into: *mut *mut addrinfo
+    ) -> c_int = |me| {
+        // SAFETY: the caller passes null or a string that ends with a zero byte (invariant 1).
+        let name = (!node.is_null()).then(|| unsafe { CStr::from_ptr(node) });
+        let is_local = name.is_some_and(|name| name.to_bytes().eq_ignore_ascii_case(b"localhost"));
+        if !is_local {
+            refusal::report(me, "`getaddrinfo`, the lookup of another name than `localhost`");
+            return libc::EAI_NONAME;
+        }
+        // SAFETY: the caller meets the contract of the original (invariant 1). The name is an
+        // address, so nothing is looked up.
+        unsafe { original::getaddrinfo(c"127.0.0.1".as_ptr(), service, hints, into) }
+    }
+
+    fn fork() -> pid_t = |me| {
+        refusal::report(me, "`fork`, to start a process");
+        fail(libc::ENOSYS)
+    }
+
+    fn execvp(file: *const c_char, arguments: *const *const c_char) -> c_int = |me| {
+        let _ = (file, arguments);
+        refusal::report(me, "`execvp`, to start a program");
+        fail(libc::ENOSYS)
+    }
+
+    fn posix_spawnp(
+        into: *mut pid_t,
+        file: *const c_char,
+        actions: *const c_void,
+        attributes: *const c_void,
+        arguments: *const *mut c_char,
+        environment: *const *mut c_char
+    ) -> c_int = |me| {
+        let _ = (into, file, actions, attributes, arguments, environment);
+        refusal::report(me, "`posix_spawnp`, to start a program");
+        // This function returns the number and does not set `errno`.
+        libc::EPERM
+    }
+
+    fn pidfd_spawnp(
+        into: *mut c_int,
+        file: *const c_char,
+        actions: *const c_void,
+        attributes: *const c_void,
+        arguments: *const *mut c_char,
+        environment: *const *mut c_char
+    ) -> c_int = |me| {
+        let _ = (into, file, actions, attributes, arguments, environment);
+        refusal::report(me, "`pidfd_spawnp`, to start a program");
+        libc::EPERM
+    }
+}
+
+/// What the C library returns for a result.
+fn answer(result: Result<(), c_int>) -> c_int {
+    result.map_or_else(fail, |()| 0)
+}
+
+/// Whether a file would tell the program about the machine, or give it bytes that no seed repeats.
+fn is_hidden(me: &Thread, path: &CStr) -> bool {
+    match path.to_bytes() {
+        // std limits the number of processors by what it says.
+        b"/proc/self/cgroup" => true,
+        b"/dev/urandom" | b"/dev/random" => {
+            refusal::report(me, "`open` of a device with random bytes");
+            true
+        }
+        _ => false,
+    }
+}
+
+/// What a new thread needs to know.
+struct Start {
+    thread: &'static Thread,
+    routine: Routine,
+    argument: *mut c_void,
+}
+
+/// # Safety
+///
+/// * The arguments meet the contract of `pthread_create`.
+unsafe fn start_thread(
+    me: &'static Thread,
+    into: *mut pthread_t,
+    attributes: *const pthread_attr_t,
+    routine: Routine,
+    argument: *mut c_void,
+) -> c_int {
+    let thread = world::with(|world| world.start_thread(me));
+    let start = Box::into_raw(Box::new(Start { thread, routine, argument }));
+    // SAFETY: the caller keeps the contract for `into` and `attributes`. `begin_thread` takes the
+    // box, in the one thread that is started.
+    let result = unsafe { original::pthread_create(into, attributes, begin_thread, start.cast()) };
+    if result == 0 {
+        // SAFETY: the C library has written the handle. The new thread does not run yet: it waits
+        // for the baton, which this thread has.
+        thread.pthread.set(unsafe { *into });
+    } else {
+        // SAFETY: no thread was started, so the box is still this function's.
+        drop(unsafe { Box::from_raw(start) });
+        world::with(|world| world.forget_thread(thread));
+    }
+    result
+}
+
+/// The main function of each simulated thread.
+extern "C" fn begin_thread(start: *mut c_void) -> *mut c_void {
+    // SAFETY: `start_thread` made the box for this thread alone.
+    let start = unsafe { Box::from_raw(start.cast::<Start>()) };
+    let Start { thread, routine, argument } = *start;
+    thread.wait();
+    set_me(Some(thread));
+    end_with_thread_locals(thread);
+    routine(argument)
+}
+
+/// Has [`leave`] called when the destructors of the thread's thread-locals have run. They are part
+/// of the program, so the thread has the baton until then.
+fn end_with_thread_locals(thread: &'static Thread) {
+    static KEY: OnceLock<libc::pthread_key_t> = OnceLock::new();
+    let key = *KEY.get_or_init(|| {
+        let mut key = 0;
+        // SAFETY: the number is alive during the call, and `leave` is never unloaded.
+        let result = unsafe { libc::pthread_key_create(&mut key, Some(leave)) };
+        if result != 0 {
+            super::say("reveille-sim: the process has no key for thread-specific data left\n");
+            std::process::abort();
+        }
+        key
+    });
+    thread.exit_rounds.set(0);
+    EXIT_KEY.set(key);
+    // SAFETY: the key exists, and is never deleted.
+    unsafe { libc::pthread_setspecific(key, ptr::from_ref(thread).cast()) };
+}
+
+thread_local! {
+    /// The key of [`end_with_thread_locals`], for [`leave`].
+    static EXIT_KEY: std::cell::Cell<libc::pthread_key_t> = const { std::cell::Cell::new(0) };
+}
+
+/// The rounds in which the C library calls destructors (`PTHREAD_DESTRUCTOR_ITERATIONS`), less one.
+const EXIT_ROUNDS: u32 = 3;
+
+/// Called when a simulated thread ends, after its thread-locals were dropped. Values of other keys
+/// may still be dropped, so it asks for further calls and acts in the last one.
+extern "C" fn leave(_: *mut c_void) {
+    let Some(thread) = me() else { return };
+    let rounds = thread.exit_rounds.get() + 1;
+    thread.exit_rounds.set(rounds);
+    if rounds < EXIT_ROUNDS {
+        // SAFETY: the key exists, and is never deleted.
+        unsafe { libc::pthread_setspecific(EXIT_KEY.get(), ptr::from_ref(thread).cast()) };
+    } else {
+        world::end(thread);
+    }
+}
+
+/// Waits until a simulated thread has ended. Returns at once for others.
+fn wait_for_end(me: &'static Thread, pthread: pthread_t) {
+    let Some(thread) = world::with(|world| world.find(pthread)) else { return };
+    if thread.state.get() != super::thread::State::Ended {
+        world::with(|world| world.note(Step::Wait, me, thread.number as u64));
+        world::switch(me, super::thread::State::Join { thread: thread.number });
+    }
+    world::with(|world| world.joined(thread));
+}

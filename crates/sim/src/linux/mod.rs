@@ -1,0 +1,72 @@
+//! The simulation on Linux with glibc: it defines the functions of the C library through which std
+//! reads clocks, draws random bytes, starts threads and blocks.
+//!
+//! * `interpose.rs` has these functions. On a thread of the simulation they call `world.rs`, on all
+//!   others the original functions (`original.rs`).
+//! * `world.rs` has the simulated threads, and decides which of them goes on, and when.
+//! * `thread.rs` has one thread, and how it gets the baton: only one thread runs at a time.
+//! * `network.rs` has TCP.
+//! * `futex.rs` has the calls with which a thread blocks on a word of memory.
+#![allow(unsafe_code)]
+
+mod futex;
+mod interpose;
+mod network;
+mod original;
+mod refusal;
+mod run;
+mod seam;
+mod thread;
+mod world;
+
+pub(crate) use interpose::keep_symbols;
+pub(crate) use run::run;
+
+use crate::trace::Step;
+
+/// Writes `text` to standard error, without a lock or a buffer that another thread may hold.
+pub(crate) fn say(text: &str) {
+    let mut rest = text.as_bytes();
+    while !rest.is_empty() {
+        // SAFETY: the pointer and the length are those of a slice.
+        let written = unsafe { libc::write(libc::STDERR_FILENO, rest.as_ptr().cast(), rest.len()) };
+        match usize::try_from(written) {
+            Ok(written) if written > 0 => rest = &rest[written..],
+            // Standard error is closed, so there is no place for the text.
+            _ => return,
+        }
+    }
+}
+
+/// Whether the calling thread is simulated.
+pub(crate) fn is_simulated() -> bool {
+    thread::me().is_some()
+}
+
+/// The seed of the simulation that the calling thread is part of.
+pub(crate) fn seed() -> Option<u64> {
+    thread::me().map(|_| world::with(|world| world.seed()))
+}
+
+/// Draws a number below `count` from the stream `name`.
+pub(crate) fn draw(name: &str, count: u64) -> Option<u64> {
+    thread::me().map(|me| {
+        world::with(|world| {
+            let drawn = world.draw(name, count);
+            world.note(Step::Note, me, drawn);
+            drawn
+        })
+    })
+}
+
+/// Adds a number to the trace.
+pub(crate) fn note(number: u64) {
+    if let Some(me) = thread::me() {
+        world::with(|world| world.note(Step::Note, me, number));
+    }
+}
+
+/// The virtual time since the simulation began, in nanoseconds.
+pub(crate) fn elapsed_ns() -> Option<u64> {
+    thread::me().map(|_| world::elapsed_ns())
+}

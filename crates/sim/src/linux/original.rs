@@ -1,0 +1,190 @@
+//! The C library's own functions, behind those of the same names in `interpose.rs`.
+//!
+//! # Invariants
+//!
+//! 1. An address is null or that of the function of this name in the next library, which the
+//!    dynamic linker found. Libraries are not unloaded, so it stays valid.
+//!
+//! The linker binds the program's calls to `interpose.rs`, because a definition in the program
+//! comes before those of libraries. `dlsym` with `RTLD_NEXT` finds the one behind it.
+
+use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
+use std::mem;
+use std::ptr;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use libc::{
+    addrinfo, clockid_t, cpu_set_t, mode_t, pid_t, pthread_attr_t, pthread_t, size_t, sockaddr,
+    socklen_t, time_t, timespec, timeval,
+};
+
+/// One function.
+struct Original {
+    name: &'static CStr,
+    address: AtomicPtr<c_void>,
+}
+
+impl Original {
+    const fn new(name: &'static CStr) -> Original {
+        Original { name, address: AtomicPtr::new(ptr::null_mut()) }
+    }
+
+    fn address(&self) -> *mut c_void {
+        let known = self.address.load(Ordering::Relaxed);
+        if !known.is_null() {
+            return known;
+        }
+        // SAFETY: the name is a string that ends with a zero byte.
+        let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) };
+        if found.is_null() {
+            // A panic could not unwind through the caller, which is C.
+            super::say("reveille-sim: the C library has no function of this name: ");
+            super::say(&self.name.to_string_lossy());
+            super::say("\n");
+            std::process::abort();
+        }
+        self.address.store(found, Ordering::Relaxed);
+        found
+    }
+}
+
+/// Defines functions that call the original ones. A name in brackets is the symbol.
+macro_rules! originals {
+    ($(
+        $(#[$attribute:meta])*
+        fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty;
+    )*) => {$(
+        $(#[$attribute])*
+        ///
+        /// # Safety
+        ///
+        /// * The arguments meet the contract that the C library documents.
+        pub(super) unsafe fn $name($($argument: $type),*) -> $result {
+            static ORIGINAL: Original = {
+                let name = concat!(stringify!($name), "\0").as_bytes();
+                match CStr::from_bytes_with_nul(name) {
+                    Ok(name) => Original::new(name),
+                    Err(_) => panic!("the name has one zero byte, at its end"),
+                }
+            };
+            type Function = unsafe extern "C" fn($($type),*) -> $result;
+            // SAFETY: the address is that of the C library's function of this name, which has
+            // these types (invariant 1).
+            let function = unsafe { mem::transmute::<*mut c_void, Function>(ORIGINAL.address()) };
+            // SAFETY: the caller keeps the function's contract.
+            unsafe { function($($argument),*) }
+        }
+    )*};
+}
+
+/// A thread's main function.
+pub(super) type Routine = extern "C" fn(*mut c_void) -> *mut c_void;
+
+originals! {
+    /// Reads a clock.
+    fn clock_gettime(clock: clockid_t, into: *mut timespec) -> c_int;
+    /// Reads the time of day.
+    fn gettimeofday(into: *mut timeval, zone: *mut c_void) -> c_int;
+    /// Reads the time of day in seconds.
+    fn time(into: *mut time_t) -> time_t;
+    /// Sleeps.
+    fn nanosleep(time: *const timespec, left: *mut timespec) -> c_int;
+    /// Sleeps by a clock.
+    fn clock_nanosleep(
+        clock: clockid_t,
+        flags: c_int,
+        time: *const timespec,
+        left: *mut timespec
+    ) -> c_int;
+    /// Lets another thread run.
+    fn sched_yield() -> c_int;
+    /// The processors that a thread may use.
+    fn sched_getaffinity(process: pid_t, len: size_t, into: *mut cpu_set_t) -> c_int;
+    /// Random bytes.
+    fn getrandom(into: *mut c_void, len: size_t, flags: c_uint) -> isize;
+    /// Random bytes.
+    fn getentropy(into: *mut c_void, len: size_t) -> c_int;
+    /// Any system call. Variadic in C; on the processors that this module is compiled for, variadic
+    /// arguments that are integers are passed as others are.
+    fn syscall(
+        number: c_long,
+        a: c_long,
+        b: c_long,
+        c: c_long,
+        d: c_long,
+        e: c_long,
+        f: c_long
+    ) -> c_long;
+    /// Starts a thread.
+    fn pthread_create(
+        into: *mut pthread_t,
+        attributes: *const pthread_attr_t,
+        routine: Routine,
+        argument: *mut c_void
+    ) -> c_int;
+    /// Waits for the end of a thread.
+    fn pthread_join(thread: pthread_t, into: *mut *mut c_void) -> c_int;
+    /// Opens a file. Variadic in C, as [`syscall`].
+    fn open(path: *const c_char, flags: c_int, mode: mode_t) -> c_int;
+    /// Opens a file. Variadic in C, as [`syscall`].
+    fn open64(path: *const c_char, flags: c_int, mode: mode_t) -> c_int;
+    /// Makes a socket.
+    fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
+    /// Makes two sockets that are connected.
+    fn socketpair(domain: c_int, kind: c_int, protocol: c_int, into: *mut c_int) -> c_int;
+    /// Names a socket.
+    fn bind(fd: c_int, address: *const sockaddr, len: socklen_t) -> c_int;
+    /// Connects a socket.
+    fn connect(fd: c_int, address: *const sockaddr, len: socklen_t) -> c_int;
+    /// Accepts a connection.
+    fn accept4(fd: c_int, into: *mut sockaddr, len: *mut socklen_t, flags: c_int) -> c_int;
+    /// The name of a socket.
+    fn getsockname(fd: c_int, into: *mut sockaddr, len: *mut socklen_t) -> c_int;
+    /// The name of a socket's peer.
+    fn getpeername(fd: c_int, into: *mut sockaddr, len: *mut socklen_t) -> c_int;
+    /// Sets an option.
+    fn setsockopt(
+        fd: c_int,
+        level: c_int,
+        option: c_int,
+        value: *const c_void,
+        len: socklen_t
+    ) -> c_int;
+    /// Reads an option.
+    fn getsockopt(
+        fd: c_int,
+        level: c_int,
+        option: c_int,
+        into: *mut c_void,
+        len: *mut socklen_t
+    ) -> c_int;
+    /// Looks a name up.
+    fn getaddrinfo(
+        node: *const c_char,
+        service: *const c_char,
+        hints: *const addrinfo,
+        into: *mut *mut addrinfo
+    ) -> c_int;
+    /// Makes a child process.
+    fn fork() -> pid_t;
+    /// Replaces the program of this process.
+    fn execvp(file: *const c_char, arguments: *const *const c_char) -> c_int;
+    /// Starts a program.
+    fn posix_spawnp(
+        into: *mut pid_t,
+        file: *const c_char,
+        actions: *const c_void,
+        attributes: *const c_void,
+        arguments: *const *mut c_char,
+        environment: *const *mut c_char
+    ) -> c_int;
+    /// Starts a program and returns its descriptor.
+    fn pidfd_spawnp(
+        into: *mut c_int,
+        file: *const c_char,
+        actions: *const c_void,
+        attributes: *const c_void,
+        arguments: *const *mut c_char,
+        environment: *const *mut c_char
+    ) -> c_int;
+}

@@ -1,0 +1,122 @@
+//! The begin and the end of a simulation. A process has one.
+
+use std::any::Any;
+use std::fs;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::process::ExitCode;
+
+use super::seam::LinuxSimulation;
+use super::thread::{Thread, set_me};
+use super::world::{self, World};
+use crate::child::{RunConfig, RunReport, Verdict};
+use crate::streams::{Recording, Streams, seed_of};
+use crate::trace::Trace;
+
+/// The stack of the thread that runs the test, in bytes: as large as that of a main thread.
+const STACK_LEN: usize = 8 << 20;
+
+/// What a process returns if its simulation failed.
+const FAILED: i32 = 101;
+
+/// Where the deadlock report and the end of the run find the configuration.
+static CONFIG: std::sync::OnceLock<RunConfig> = std::sync::OnceLock::new();
+
+/// Runs `body` in a simulation, reports how it ended, and ends the process.
+pub(crate) fn run(config: RunConfig, body: impl FnOnce() -> ExitCode + Send) -> ! {
+    let name = config.test.clone();
+    let config = CONFIG.get_or_init(|| config);
+    let streams = match streams(config) {
+        Ok(streams) => streams,
+        Err(error) => {
+            super::say(&format!("reveille-sim: {error}\n"));
+            exit(FAILED);
+        }
+    };
+    std::thread::scope(|scope| {
+        let builder = std::thread::Builder::new().name(name).stack_size(STACK_LEN);
+        let started = builder.spawn_scoped(scope, || simulate(config, streams, body));
+        if let Err(error) = started {
+            super::say(&format!("reveille-sim: the thread of the test: {error}\n"));
+            exit(FAILED);
+        }
+    });
+    unreachable!("the thread of the test ends the process")
+}
+
+fn streams(config: &RunConfig) -> Result<Streams, String> {
+    let recording = if config.tape.is_some() { Recording::On } else { Recording::Off };
+    let Some(path) = &config.replayed else {
+        return Ok(Streams::new(config.seed, recording));
+    };
+    let named = |error: String| format!("the tape {}: {error}", path.display());
+    let tape = fs::read_to_string(path).map_err(|error| named(error.to_string()))?;
+    Streams::from_tape(config.seed, recording, &tape).map_err(named)
+}
+
+/// The thread of the test.
+fn simulate(config: &RunConfig, streams: Streams, body: impl FnOnce() -> ExitCode) {
+    reveille_primitive::simulation::install(&LinuxSimulation);
+    let entropy = seed_of(config.seed, "entropy 0");
+    set_me(Some(Thread::new(0, 0, entropy, u64::MAX / 2)));
+    world::begin(streams, Trace::new(config.trace.is_some()));
+    let result = catch_unwind(AssertUnwindSafe(body));
+    let verdict = match &result {
+        Ok(code) if *code == ExitCode::SUCCESS => Verdict::Passed,
+        Ok(_) => Verdict::ReturnedError,
+        Err(_) => Verdict::Panicked,
+    };
+    world::with(|world| finish(world, verdict));
+    set_me(None);
+    // A panic that a test expects is not a failure of the simulation. The process that started this
+    // one decides.
+    drop_quietly(result.err());
+    let _ = std::io::stdout().flush();
+    exit(if verdict == Verdict::Passed { 0 } else { FAILED });
+}
+
+/// Drops the payload of a panic, whose destructor may panic too.
+fn drop_quietly(payload: Option<Box<dyn Any + Send>>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
+}
+
+/// Reports a deadlock and ends the process.
+pub(super) fn deadlock(world: &World, threads: &str) -> ! {
+    super::say(&format!(
+        "reveille-sim: seed {}: deadlock: no thread can go on, and nothing waits for a time.\n\
+         {threads}",
+        world.seed()
+    ));
+    finish(world, Verdict::Deadlocked);
+    exit(FAILED);
+}
+
+/// Writes the report, and the files that were asked for.
+fn finish(world: &World, verdict: Verdict) {
+    let Some(config) = CONFIG.get() else { return };
+    let write = |path: Option<&Path>, text: &dyn Fn() -> String| {
+        if let Some(path) = path
+            && let Err(error) = fs::write(path, text())
+        {
+            super::say(&format!("reveille-sim: write {}: {error}\n", path.display()));
+        }
+    };
+    write(config.tape.as_deref(), &|| world.tape());
+    write(config.trace.as_deref(), &|| world.trace().text());
+    let report = RunReport {
+        verdict,
+        time_ns: world::elapsed_ns(),
+        steps: world.trace().steps(),
+        hash: world.trace().hash(),
+        strategy: format!("{:?}", world.strategy()),
+    };
+    super::say(&format!("{report}\n"));
+}
+
+/// Ends the process at once. Other threads of the simulation wait for the baton, which they never
+/// get, so nothing may wait for them.
+fn exit(code: i32) -> ! {
+    // SAFETY: the call takes a number.
+    unsafe { libc::_exit(code) }
+}

@@ -1,0 +1,45 @@
+//! What the runtime's own code asks the simulation.
+
+use std::time::Duration;
+
+use reveille_primitive::simulation::{Decision, Simulation};
+
+use super::thread::{State, me};
+use super::world;
+use crate::trace::Step;
+
+/// The simulation of this process.
+#[derive(Debug)]
+pub(super) struct LinuxSimulation;
+
+impl Simulation for LinuxSimulation {
+    fn is_simulated(&self) -> bool {
+        me().is_some()
+    }
+
+    fn wait_readable(&self, fd: i32, timeout: Option<Duration>) {
+        if let Some(me) = me() {
+            let deadline_ns = world::deadline_ns(timeout);
+            world::with(|world| world.note(Step::WaitReadable, me, 0));
+            world::switch(me, State::Readable { fd, deadline_ns });
+        }
+    }
+
+    fn end_poll(&self) {
+        if let Some(me) = me() {
+            world::end_poll(me);
+        }
+    }
+
+    fn draw(&self, decision: Decision, count: usize) -> usize {
+        if me().is_none() {
+            return 0;
+        }
+        let name = match decision {
+            Decision::NextTask => "task",
+            Decision::WakeSibling => "sibling",
+            Decision::Steal => "steal",
+        };
+        world::with(|world| world.decide(name, count))
+    }
+}

@@ -1,0 +1,472 @@
+//! The simulated threads, the virtual time, and the choice of the thread that goes on.
+//!
+//! A thread that blocks, or that ends a poll, records for what it waits and chooses the next
+//! thread ([`switch`]). If no thread can run, the time moves to the next deadline. If there is no
+//! deadline either, the program is deadlocked.
+//!
+//! # Invariants
+//!
+//! 1. The state is accessed by the thread that holds the baton only (`thread.rs`), inside
+//!    [`with`], and `with` is not entered twice. No function that it calls is one of those in
+//!    `interpose.rs`.
+//!
+//! Rejected: a scheduler of its own for simulated runs, on one thread. It would be a second
+//! implementation of the scheduler, and the first one would not be tested. A poll that blocks, or
+//! calls `block_on`, needs a thread anyway.
+
+use std::cell::UnsafeCell;
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use super::network::Sockets;
+use super::thread::{NEVER_NS, Outcome, State, Thread, me};
+use crate::strategy::{STEPS_PER_CHANGE, STEPS_PER_LAG, Strategy, TURNS_IN_A_ROW};
+use crate::streams::{Streams, seed_of};
+use crate::trace::{Step, Trace};
+
+/// The monotonic clock when a simulation begins, so that a program may subtract from it.
+const START_NS: u64 = 10_000 * 1_000_000_000;
+
+/// The clock of the day when a simulation begins: 1 January 2026, in nanoseconds.
+const START_OF_DAY_NS: u64 = 1_767_225_600 * 1_000_000_000;
+
+/// How long each read of a clock takes, so that a loop that waits for a time ends.
+const CLOCK_READ_NS: u64 = 25;
+
+/// The longest time from a wake until the woken thread can run, in nanoseconds.
+const WAKE_MAX_NS: u64 = 20_000;
+
+/// The mean times of a poll, one of which each seed draws, in nanoseconds. With a short one, tasks
+/// stay with their worker. With a long one, they are shared and stolen.
+const MEAN_POLL_NS: [u64; 4] = [500, 2_000, 20_000, 100_000];
+
+/// One poll in this many takes much longer, as if the system had taken the core away.
+const POLLS_PER_PREEMPTION: u64 = 1_000;
+const PREEMPTION_MAX_NS: u64 = 30_000_000;
+
+/// The most processors that a simulated machine has.
+const PROCESSORS_MAX: u64 = 4;
+
+/// How often, and how long, a simulation in which nothing can go on checks whether a thread that is
+/// not simulated has changed a word of memory.
+const STALL_CHECKS: u32 = 200;
+const STALL_PAUSE: Duration = Duration::from_millis(1);
+
+/// The virtual time, in nanoseconds. Written by the thread that holds the baton.
+static NOW_NS: AtomicU64 = AtomicU64::new(START_NS);
+
+/// How many processors the program sees.
+static PROCESSORS: AtomicUsize = AtomicUsize::new(1);
+
+/// The monotonic clock.
+pub(super) fn read_clock_ns() -> u64 {
+    NOW_NS.fetch_add(CLOCK_READ_NS, Ordering::Relaxed) + CLOCK_READ_NS
+}
+
+fn now_ns() -> u64 {
+    NOW_NS.load(Ordering::Relaxed)
+}
+
+/// The clock of the day when the monotonic clock shows `ns`.
+pub(super) fn time_of_day_ns(ns: u64) -> u64 {
+    ns - START_NS + START_OF_DAY_NS
+}
+
+/// The monotonic clock when the clock of the day shows `ns`.
+pub(super) fn from_time_of_day_ns(ns: u64) -> u64 {
+    ns.saturating_sub(START_OF_DAY_NS).saturating_add(START_NS)
+}
+
+pub(super) fn elapsed_ns() -> u64 {
+    now_ns() - START_NS
+}
+
+pub(super) fn processors() -> usize {
+    PROCESSORS.load(Ordering::Relaxed)
+}
+
+struct WorldCell(UnsafeCell<Option<World>>);
+
+// SAFETY: one thread at a time accesses the value (invariant 1).
+unsafe impl Sync for WorldCell {}
+
+static WORLD: WorldCell = WorldCell(UnsafeCell::new(None));
+static IS_ENTERED: AtomicBool = AtomicBool::new(false);
+
+/// Runs `access` on the state. The calling thread holds the baton.
+///
+/// # Panics
+///
+/// Aborts if the calling thread is not simulated, or is inside already.
+pub(super) fn with<R>(access: impl FnOnce(&mut World) -> R) -> R {
+    if me().is_none() || IS_ENTERED.swap(true, Ordering::Relaxed) {
+        super::say("reveille-sim: a bug: the state of the simulation was entered twice\n");
+        std::process::abort();
+    }
+    // SAFETY: the calling thread is simulated, so it holds the baton, and the flag shows that it is
+    // not inside already. So there is no other reference (invariant 1).
+    let world = unsafe { &mut *WORLD.0.get() };
+    let result = access(world.as_mut().expect("a simulated thread exists only in a world"));
+    IS_ENTERED.store(false, Ordering::Relaxed);
+    result
+}
+
+/// Begins the simulation. The calling thread is its first, and already marked as such.
+pub(super) fn begin(mut streams: Streams, trace: Trace) {
+    let Some(me) = me() else { return };
+    let strategy = Strategy::draw(|count| streams.draw("strategy", count));
+    let processors = 1 + streams.draw("machine", PROCESSORS_MAX);
+    PROCESSORS.store(processors as usize, Ordering::Relaxed);
+    let kind = streams.draw("machine", MEAN_POLL_NS.len() as u64);
+    let mean_poll_ns = MEAN_POLL_NS[kind as usize];
+    me.state.set(State::Running);
+    let world = World {
+        streams,
+        trace,
+        strategy,
+        mean_poll_ns,
+        live: vec![me],
+        ended: Vec::new(),
+        thread_count: 1,
+        candidates: Vec::new(),
+        descriptors: Vec::new(),
+        last: (me.number, 0),
+        lowest_priority: u64::MAX / 2,
+        sockets: Sockets::default(),
+    };
+    // SAFETY: the calling thread is the only one of the simulation, and no reference exists yet
+    // (invariant 1).
+    unsafe { *WORLD.0.get() = Some(world) };
+}
+
+/// The state that the simulated threads share.
+#[derive(Debug)]
+pub(super) struct World {
+    streams: Streams,
+    trace: Trace,
+    strategy: Strategy,
+    mean_poll_ns: u64,
+    /// The threads that have not ended, in the order of their starts.
+    live: Vec<&'static Thread>,
+    /// Those that have ended and were not joined.
+    ended: Vec<&'static Thread>,
+    thread_count: usize,
+    /// Buffers of [`World::choose`] and [`World::deliver_events`].
+    candidates: Vec<&'static Thread>,
+    descriptors: Vec<libc::pollfd>,
+    /// The thread that was chosen last, and how often in a row.
+    last: (usize, u32),
+    /// Below all priorities. Priorities that are lost go below it.
+    lowest_priority: u64,
+    sockets: Sockets,
+}
+
+impl World {
+    /// The TCP sockets of the simulation.
+    pub(super) fn sockets(&mut self) -> &mut Sockets {
+        &mut self.sockets
+    }
+
+    pub(super) fn seed(&self) -> u64 {
+        self.streams.seed()
+    }
+
+    pub(super) fn trace(&self) -> &Trace {
+        &self.trace
+    }
+
+    pub(super) fn strategy(&self) -> Strategy {
+        self.strategy
+    }
+
+    pub(super) fn tape(&self) -> String {
+        self.streams.tape()
+    }
+
+    /// Draws a number below `count` from the stream `name`.
+    pub(super) fn draw(&mut self, name: &str, count: u64) -> u64 {
+        self.streams.draw(name, count)
+    }
+
+    pub(super) fn note(&mut self, step: Step, thread: &Thread, value: u64) {
+        self.trace.add(step, thread.number, now_ns(), value);
+    }
+
+    /// Adds a thread that may run soon.
+    pub(super) fn start_thread(&mut self, by: &Thread) -> &'static Thread {
+        let number = self.thread_count;
+        self.thread_count += 1;
+        let at_ns = now_ns() + self.draw("wake", WAKE_MAX_NS);
+        let entropy = seed_of(self.seed(), &format!("entropy {number}"));
+        let priority = u64::MAX / 2 + self.draw("priority", u64::MAX / 2);
+        let thread = Thread::new(number, at_ns, entropy, priority);
+        self.live.push(thread);
+        self.note(Step::Start, by, number as u64);
+        thread
+    }
+
+    /// Takes back a thread that the system refused to start.
+    pub(super) fn forget_thread(&mut self, thread: &'static Thread) {
+        self.live.retain(|live| live.number != thread.number);
+        thread.state.set(State::Ended);
+    }
+
+    /// Marks a thread as ended, and lets those run that wait for its end.
+    pub(super) fn end_thread(&mut self, thread: &'static Thread) {
+        self.forget_thread(thread);
+        self.ended.push(thread);
+        self.note(Step::End, thread, 0);
+        let number = thread.number;
+        self.wake_where(usize::MAX, |state| state == State::Join { thread: number });
+    }
+
+    /// The thread that a handle of the system stands for. Handles are used again, so those of
+    /// threads that run come first, and then the latest.
+    pub(super) fn find(&self, pthread: libc::pthread_t) -> Option<&'static Thread> {
+        let all = self.live.iter().chain(self.ended.iter().rev());
+        all.copied().find(|thread| thread.pthread.get() == pthread)
+    }
+
+    /// Forgets a thread that was joined.
+    pub(super) fn joined(&mut self, thread: &Thread) {
+        self.ended.retain(|ended| ended.number != thread.number);
+    }
+
+    /// Lets up to `count` threads run that wait for what `waits_for_it` says. Returns how many.
+    pub(super) fn wake_where(
+        &mut self,
+        count: usize,
+        waits_for_it: impl Fn(State) -> bool,
+    ) -> usize {
+        let mut woken = 0;
+        while woken < count {
+            let mut waiting = self.live.iter().filter(|thread| waits_for_it(thread.state.get()));
+            let Some(thread) = waiting.next().copied() else { break };
+            let at_ns = now_ns() + self.draw("wake", WAKE_MAX_NS);
+            thread.state.set(State::Ready { at_ns });
+            thread.outcome.set(Outcome::Woken);
+            woken += 1;
+        }
+        woken
+    }
+
+    /// Draws how long a poll took.
+    fn poll_time_ns(&mut self) -> u64 {
+        let mean = self.mean_poll_ns;
+        match self.draw("time", POLLS_PER_PREEMPTION) {
+            0 => self.draw("time", PREEMPTION_MAX_NS),
+            _ => mean / 2 + self.draw("time", mean),
+        }
+    }
+
+    /// Whether a decision of the scheduler is drawn, and what is drawn.
+    pub(super) fn decide(&mut self, name: &str, count: usize) -> usize {
+        if self.strategy.draws_decisions() { self.draw(name, count as u64) as usize } else { 0 }
+    }
+
+    /// Chooses the thread that goes on, and moves the time to the moment when it can.
+    fn next(&mut self) -> &'static Thread {
+        loop {
+            self.deliver_events();
+            self.expire();
+            if let Some(next) = self.choose() {
+                next.state.set(State::Running);
+                self.note(Step::Switch, next, 0);
+                return next;
+            }
+            let time_ns = self.live.iter().map(|thread| thread.state.get().time_ns()).min();
+            match time_ns {
+                Some(time_ns) if time_ns < NEVER_NS => NOW_NS.store(time_ns, Ordering::Relaxed),
+                _ => self.stall(),
+            }
+        }
+    }
+
+    /// Lets those threads run whose descriptors are readable.
+    fn deliver_events(&mut self) {
+        self.descriptors.clear();
+        for thread in &self.live {
+            if let State::Readable { fd, .. } = thread.state.get() {
+                self.descriptors.push(libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
+            }
+        }
+        let Ok(count) = libc::nfds_t::try_from(self.descriptors.len()) else { return };
+        // SAFETY: the pointer and the count are those of the buffer. A timeout of 0 does not wait.
+        let ready = unsafe { libc::poll(self.descriptors.as_mut_ptr(), count, 0) };
+        if ready <= 0 {
+            return;
+        }
+        let readable: Vec<i32> =
+            self.descriptors.iter().filter(|fd| fd.revents != 0).map(|fd| fd.fd).collect();
+        self.wake_where(usize::MAX, |state| match state {
+            State::Readable { fd, .. } => readable.contains(&fd),
+            _ => false,
+        });
+    }
+
+    /// Lets those threads run whose time is up.
+    fn expire(&mut self) {
+        let now = now_ns();
+        for thread in &self.live {
+            match thread.state.get() {
+                State::Ready { .. } | State::Running => (),
+                state if state.time_ns() <= now => {
+                    thread.state.set(State::Ready { at_ns: now });
+                    thread.outcome.set(Outcome::TimedOut);
+                }
+                _ => (),
+            }
+        }
+    }
+
+    /// Chooses one of the threads that can run now.
+    fn choose(&mut self) -> Option<&'static Thread> {
+        let now = now_ns();
+        let mut candidates = std::mem::take(&mut self.candidates);
+        candidates.clear();
+        let is_ready = |thread: &&'static Thread| match thread.state.get() {
+            State::Ready { at_ns } => at_ns <= now,
+            _ => false,
+        };
+        candidates.extend(self.live.iter().copied().filter(is_ready));
+        let chosen = match candidates.len() {
+            0 => None,
+            1 => Some(candidates[0]),
+            _ => Some(self.choose_among(&mut candidates)),
+        };
+        self.candidates = candidates;
+        if let Some(chosen) = chosen {
+            let turns = if self.last.0 == chosen.number { self.last.1 + 1 } else { 1 };
+            self.last = (chosen.number, turns);
+        }
+        chosen
+    }
+
+    fn choose_among(&mut self, candidates: &mut Vec<&'static Thread>) -> &'static Thread {
+        match self.strategy {
+            Strategy::RandomWalk => self.draw_one(candidates),
+            Strategy::Laggard { thread } => {
+                if self.draw("schedule", STEPS_PER_LAG) != 0 {
+                    candidates.retain(|candidate| candidate.number != thread);
+                }
+                self.draw_one(candidates)
+            }
+            Strategy::Pct => {
+                let is_changed = self.draw("schedule", STEPS_PER_CHANGE) == 0;
+                if (is_changed || self.last.1 >= TURNS_IN_A_ROW)
+                    && let Some(last) = candidates.iter().find(|it| it.number == self.last.0)
+                {
+                    self.lowest_priority -= 1;
+                    last.priority.set(self.lowest_priority);
+                }
+                let first = candidates.iter().max_by_key(|thread| thread.priority.get());
+                first.copied().unwrap_or(candidates[0])
+            }
+            Strategy::FirstComeFirstServed => {
+                let first = candidates.iter().min_by_key(|thread| thread.state.get().time_ns());
+                first.copied().unwrap_or(candidates[0])
+            }
+        }
+    }
+
+    fn draw_one(&mut self, candidates: &[&'static Thread]) -> &'static Thread {
+        let index = self.draw("schedule", candidates.len() as u64);
+        candidates[index as usize]
+    }
+
+    /// No thread can run, and no deadline will come. Threads that are not simulated may have
+    /// changed a word that a thread waits on, such as the lock of standard output. If they have
+    /// not, the program is deadlocked.
+    #[cold]
+    fn stall(&mut self) {
+        for _ in 0..STALL_CHECKS {
+            let has_changed = |state| match state {
+                State::Word { address, expected, .. } => {
+                    // SAFETY: the thread waits on this word, so the word is alive and aligned.
+                    let word = unsafe { &*std::ptr::with_exposed_provenance::<AtomicU32>(address) };
+                    word.load(Ordering::Relaxed) != expected
+                }
+                _ => false,
+            };
+            if self.wake_where(usize::MAX, has_changed) > 0 {
+                return;
+            }
+            super::futex::pause(STALL_PAUSE);
+            self.deliver_events();
+            if self.live.iter().any(|it| matches!(it.state.get(), State::Ready { .. })) {
+                return;
+            }
+        }
+        let text = self.describe();
+        super::run::deadlock(self, &text);
+    }
+
+    /// What each thread waits for.
+    fn describe(&self) -> String {
+        let mut text = String::new();
+        for thread in &self.live {
+            let what = match thread.state.get() {
+                State::Running => "runs".to_owned(),
+                State::Ready { at_ns } => format!("can run at {} ns", at_ns - START_NS),
+                State::Word { .. } => "waits for a lock, a condition or an unpark".to_owned(),
+                State::Readable { .. } => "waits for events".to_owned(),
+                State::Join { thread } => format!("waits for the end of thread {thread}"),
+                State::Ended => "has ended".to_owned(),
+            };
+            let _ = writeln!(text, "  thread {} '{}' {what}", thread.number, thread.name());
+        }
+        text
+    }
+}
+
+/// Blocks the calling thread in `state` and lets another one run. Returns how the wait ended.
+pub(super) fn switch(me: &'static Thread, state: State) -> Outcome {
+    let next = with(|world| {
+        me.state.set(state);
+        me.outcome.set(Outcome::Woken);
+        world.next()
+    });
+    if next.number != me.number {
+        next.give();
+        me.wait();
+    }
+    me.outcome.get()
+}
+
+/// The poll of the calling thread has ended.
+pub(super) fn end_poll(me: &'static Thread) {
+    let time_ns = with(|world| {
+        world.note(Step::Poll, me, 0);
+        world.poll_time_ns()
+    });
+    switch(me, State::Ready { at_ns: now_ns() + time_ns });
+}
+
+/// Blocks the calling thread for `ns`.
+pub(super) fn sleep(me: &'static Thread, ns: u64) {
+    sleep_until(me, now_ns().saturating_add(ns));
+}
+
+/// Blocks the calling thread until `time_ns`.
+pub(super) fn sleep_until(me: &'static Thread, time_ns: u64) {
+    let late_ns = with(|world| world.draw("wake", WAKE_MAX_NS));
+    let at_ns = time_ns.max(now_ns()).saturating_add(late_ns);
+    switch(me, State::Ready { at_ns });
+}
+
+/// The time `timeout` from now.
+pub(super) fn deadline_ns(timeout: Option<Duration>) -> u64 {
+    let ns = timeout.and_then(|timeout| u64::try_from(timeout.as_nanos()).ok());
+    ns.map_or(NEVER_NS, |ns| now_ns().saturating_add(ns))
+}
+
+/// The calling thread ends, and another one runs. It has done everything that others could see.
+pub(super) fn end(me: &'static Thread) {
+    let next = with(|world| {
+        world.end_thread(me);
+        world.next()
+    });
+    super::thread::set_me(None);
+    next.give();
+}
