@@ -1,6 +1,6 @@
 //! Checks a function and generates the one that replaces it.
 
-use proc_macro::{Delimiter, Group, TokenStream, TokenTree};
+use proc_macro::{Delimiter, Group, Ident, TokenStream, TokenTree};
 
 use crate::options::Options;
 use crate::parse::{Function, SyntaxError};
@@ -86,8 +86,10 @@ fn check(role: Role, function: &Function) -> Result<(), SyntaxError> {
 
 /// Generates the plain function around the asynchronous one.
 ///
-/// Without options the future goes to `task::block_on`. With options it goes to the hidden
-/// `runtime::run_main`, and that of a test to the hidden `observe::run_test`.
+/// The future of `main` goes to `task::block_on`, or with options to the hidden
+/// `runtime::run_main`. A test passes its name and its function to the hidden
+/// `observe::run_named_test`, or with seeds to the hidden `sim::run_test`. The latter returns
+/// nothing, because the function returns its value in other processes.
 fn generate(role: Role, options: &Options, path: TokenStream, function: Function) -> TokenStream {
     let Function {
         attributes, visibility, qualifiers, keyword, name, parameters, rest, body, ..
@@ -104,7 +106,9 @@ fn generate(role: Role, options: &Options, path: TokenStream, function: Function
         TokenTree::Ident(name.clone()),
         TokenTree::Group(parameters.clone()),
     ]);
-    outer.extend(rest.clone());
+    if options.seeds.is_none() {
+        outer.extend(rest.clone());
+    }
 
     let mut block = TokenStream::new();
     block.extend(qualifiers);
@@ -117,24 +121,45 @@ fn generate(role: Role, options: &Options, path: TokenStream, function: Function
     block.extend([TokenTree::Group(body)]);
     let mut call = TokenStream::new();
     block.extend(path.clone());
-    match options.arguments(path) {
-        None if role == Role::Test && options.fails_on_deadlock => {
-            block.extend(source("::observe::run_test"));
+    if role == Role::Test {
+        let run =
+            if options.seeds.is_some() { "::sim::run_test" } else { "::observe::run_named_test" };
+        block.extend(source(run));
+        call.extend(test_arguments(options, &name));
+        call.extend([TokenTree::Ident(name)]);
+    } else {
+        match options.arguments(path) {
+            None => block.extend(source("::task::block_on")),
+            Some(arguments) => {
+                block.extend(source("::runtime::run_main"));
+                call.extend(arguments);
+            }
         }
-        None => block.extend(source("::task::block_on")),
-        Some(arguments) => {
-            block.extend(source("::runtime::run_main"));
-            call.extend(arguments);
-        }
+        call.extend([
+            TokenTree::Ident(name),
+            TokenTree::Group(Group::new(Delimiter::Parenthesis, TokenStream::new())),
+        ]);
     }
-    call.extend([
-        TokenTree::Ident(name),
-        TokenTree::Group(Group::new(Delimiter::Parenthesis, TokenStream::new())),
-    ]);
     block.extend([TokenTree::Group(Group::new(Delimiter::Parenthesis, call))]);
 
     outer.extend([TokenTree::Group(Group::new(Delimiter::Brace, block))]);
     outer
+}
+
+/// The arguments of `run_test` before the test's function: the number of seeds if there is one, the
+/// name of the test, and whether it fails when it stands still.
+fn test_arguments(options: &Options, name: &Ident) -> TokenStream {
+    let mut arguments = TokenStream::new();
+    if let Some(seeds) = &options.seeds {
+        arguments.extend([seeds.clone()]);
+        arguments.extend(source(","));
+    }
+    let name = name.to_string();
+    let fails = options.fails_on_deadlock;
+    arguments.extend(source(&format!(
+        "::core::concat!(::core::module_path!(), \"::\", ::core::stringify!({name})), {fails},"
+    )));
+    arguments
 }
 
 /// Generates `compile_error!` at the wrong token. For `main` it also generates an empty `main`, so

@@ -116,6 +116,13 @@ pub fn main(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// `REVEILLE_TEST_DEADLOCK` sets another number of seconds; 0 turns this off. With the feature
 /// `tokio1`, tests are not checked once tokio has started.
 ///
+/// # Simulations
+///
+/// With reveille's feature `sim`, `#[test(simulate = 20)]` runs the test under 20 seeds, each in a
+/// process of its own with virtual time, and not outside of simulations. The environment variable
+/// `REVEILLE_SIM_ALL=20` runs each other test under 20 seeds before it runs as usual. See `sim` in
+/// reveille.
+///
 /// # Errors
 ///
 /// It is a compile error if the function is not `async`, or has parameters or generics, or if an

@@ -20,6 +20,8 @@ pub(crate) struct Options {
     /// Not `deadlock = false`: a test that stands still fails.
     pub(crate) fails_on_deadlock: bool,
     has_deadlock: bool,
+    /// `simulate = 20`: the number of seeds.
+    pub(crate) seeds: Option<TokenTree>,
 }
 
 impl Default for Options {
@@ -30,6 +32,7 @@ impl Default for Options {
             shutdown_grace_ms: None,
             fails_on_deadlock: true,
             has_deadlock: false,
+            seeds: None,
         }
     }
 }
@@ -61,8 +64,8 @@ impl Options {
         role: Role,
     ) -> Result<(), SyntaxError> {
         let is_known = match role {
-            Role::Main => name != "deadlock",
-            Role::Test => matches!(name, "crate" | "deadlock"),
+            Role::Main => !matches!(name, "deadlock" | "simulate"),
+            Role::Test => matches!(name, "crate" | "deadlock" | "simulate"),
             Role::PlainMain | Role::PlainTest => name == "crate",
         };
         if !is_known {
@@ -110,6 +113,12 @@ impl Options {
                     _ => return Err(SyntaxError { message, span: token.span() }),
                 };
                 !std::mem::replace(&mut self.has_deadlock, true)
+            }
+            "simulate" => {
+                let message = "`simulate` is a number of seeds of at least 1, such as \
+                               `simulate = 20`";
+                let is_valid = |count| (1..=u128::from(u64::MAX)).contains(&count);
+                self.seeds.replace(number(&value, is_valid, message)?).is_none()
             }
             _ => return Err(SyntaxError { message: role.expected(), span }),
         };
@@ -168,7 +177,10 @@ impl Role {
                 "the options of this attribute are `workers = 4`, `max_blocking_threads = 64`, \
                  `thread_name = \"bees\"`, `shutdown_grace = \"10s\"` and `crate = path`"
             }
-            Role::Test => "the options of this attribute are `deadlock = false` and `crate = path`",
+            Role::Test => {
+                "the options of this attribute are `simulate = 20`, `deadlock = false` and \
+                 `crate = path`"
+            }
             Role::PlainMain | Role::PlainTest => {
                 "the only option of this attribute is `crate = path`"
             }

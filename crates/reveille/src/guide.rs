@@ -1,6 +1,7 @@
 //! Guide: scheduling and fairness.
 //!
-//! [`observing`] is about programs that are stuck or slow.
+//! [`observing`] is about programs that are stuck or slow, and [`simulating`] about tests that
+//! sometimes fail.
 //!
 //! This page says in which order tasks run, what keeps one task from delaying the others, and what
 //! is guaranteed. It contains no items. The numbers are the defaults of this version on Linux.
@@ -193,3 +194,4 @@
 //! [`timeout`]: crate::future::timeout
 
 pub mod observing;
+pub mod simulating;

@@ -296,6 +296,7 @@
 //! |---|---|---|
 //! | `tokio1` | no | every task, blocking closure and `block_on` runs in a tokio context, so libraries made for tokio work inside; tokio's threads start with the first of them; elsewhere `tokio1::enter` enters the context |
 //! | `attributes` | yes | the attributes [`main`](macro@crate::main) and [`test`](macro@crate::test) |
+//! | `sim` | no | tests in simulations, with virtual time and a seed: the module `sim`; for `[dev-dependencies]` |
 //!
 //! Features only add dependencies; no feature changes the meaning of an item. (The shim of
 //! async-std uses one more, which gives the threads of the global runtime async-std's names.)
@@ -326,6 +327,8 @@ pub mod process;
 #[doc(alias("Executor", "executor"))]
 pub mod runtime;
 pub mod signal;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod stream;
 pub mod sync;
 #[doc(alias = "thread")]

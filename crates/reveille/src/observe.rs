@@ -76,6 +76,7 @@
 //! * On Windows with Microsoft's toolchain each stack is captured as a whole, which takes longer.
 
 use std::future::Future;
+use std::process::Termination;
 
 pub use reveille_runtime::inspect::{
     Dump, Frame, RuntimeDump, TaskDump, TaskKind, TaskState, WaitFor, dump,
@@ -148,10 +149,44 @@ macro_rules! __mark {
     };
 }
 
+#[cfg(feature = "sim")]
+use crate::sim::run_if_asked;
+
+/// Without the feature `sim` there are no simulations.
+#[cfg(not(feature = "sim"))]
+fn run_if_asked<T>(_path: &str, _fails_on_deadlock: bool, test: T) -> T {
+    test
+}
+
 /// Runs a test as [`block_on`](crate::task::block_on) does, and panics if the process stands still.
-/// For the attribute `test`.
 #[doc(hidden)]
 #[track_caller]
 pub fn run_test<F: Future>(future: F) -> F::Output {
-    crate::task::block_on(reveille_runtime::inspect::deadlock::fail_on_deadlock(future))
+    block_on_test(true, future)
+}
+
+/// Runs the test with this path, after the simulations that the environment asks for. For the
+/// attribute `test`.
+#[doc(hidden)]
+#[track_caller]
+pub fn run_named_test<F>(
+    path: &str,
+    fails_on_deadlock: bool,
+    test: impl FnOnce() -> F + Send,
+) -> F::Output
+where
+    F: Future,
+    F::Output: Termination,
+{
+    let test = run_if_asked(path, fails_on_deadlock, test);
+    block_on_test(fails_on_deadlock, test())
+}
+
+/// Runs a test, and panics if it stands still, unless that is allowed.
+#[track_caller]
+pub(crate) fn block_on_test<F: Future>(fails_on_deadlock: bool, test: F) -> F::Output {
+    if fails_on_deadlock {
+        return crate::task::block_on(reveille_runtime::inspect::deadlock::fail_on_deadlock(test));
+    }
+    crate::task::block_on(test)
 }

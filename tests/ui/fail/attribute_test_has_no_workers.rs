@@ -1,4 +1,4 @@
-//~ the options of this attribute are `deadlock = false` and `crate = path`
+//~ the options of this attribute are `simulate = 20`, `deadlock = false` and `crate = path`
 
 #[reveille::test(workers = 2)]
 async fn test() {}

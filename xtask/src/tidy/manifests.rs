@@ -42,7 +42,7 @@ const PUBLISHED: [&str; 2] = ["documentation", "readme"];
 const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
 /// Folders of packages that are separate workspaces with dependencies of their own.
-const APART: [&str; 7] = [
+const APART: [&str; 8] = [
     "benches",
     "crates/async-global-executor/v2",
     "examples/apart",

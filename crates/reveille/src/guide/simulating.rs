@@ -1,0 +1,112 @@
+//! Guide: from a test that sometimes fails to its cause.
+//!
+//! A test that fails once in a thousand runs depends on something that the next run does
+//! differently: which task runs first, how long a poll takes, the order of a `HashMap`. A
+//! simulation takes all of this from a *seed*. The same seed gives the same run, and other seeds
+//! try other orders. The module `sim`, of the feature of the same name, has the details; this
+//! chapter shows the way.
+//!
+//! # 1. Find a seed
+//!
+//! ```toml
+//! [dev-dependencies]
+//! reveille = { version = "0.1", features = ["sim"] }
+//! ```
+//!
+//! `REVEILLE_SIM_ALL=100 cargo test` runs each `#[reveille::test]` under a hundred seeds, each in a
+//! process of its own. For a test that you suspect, write the number into the attribute:
+//!
+//! ```text
+//! #[reveille::test(simulate = 1000)]
+//! ```
+//!
+//! The [example](#examples) below is a test that fails under some seeds.
+//!
+//! Timeouts cost nothing: when no task can run, the time moves to the next deadline. So do not
+//! shorten them for tests.
+//!
+//! # 2. Run it again
+//!
+//! The message of a failure has the seed, the virtual time, the output of the run, and a line such
+//! as
+//!
+//! ```text
+//! replay: REVEILLE_SIM_SEED=17 cargo test the_counter_counts -- --exact
+//! ```
+//!
+//! This runs the seed again, step for step, as often as you like, until you change the program. Now
+//! add output, or a breakpoint: what you print does not change the order.
+//!
+//! Two kinds of failure have reports of their own. A test in which nothing can go on fails with a
+//! dump of every task and what it waits for (see [`observing`](super::observing)), ten virtual
+//! seconds after it has come to a stop, so at once. And a seed that takes a minute of real time is
+//! stopped: it repeats itself, or blocks in a way that is not simulated.
+//!
+//! # 3. Keep it
+//!
+//! A seed belongs to a build. After the next change of the program, seed 17 is another run. So keep
+//! the number of seeds in the attribute, not the seed.
+//!
+//! # What the seed decides
+//!
+//! * Which thread goes on when one blocks or ends a poll. Each seed draws how: at random; by
+//!   priorities that change now and then (PCT); in the order of arrival; or so that one thread
+//!   hardly ever runs.
+//! * Which of its runnable tasks a worker polls next, and when another worker steals.
+//! * How long a poll takes: half a microsecond in one seed, a tenth of a millisecond in another,
+//!   and rarely many milliseconds, as if the system had taken the core away.
+//! * The number of processors: one to four.
+//! * Every random number.
+//!
+//! A poll is not interrupted, unless it blocks. To let another thread run in the middle of
+//! synchronous code, call `std::thread::yield_now`.
+//!
+//! # Faults
+//!
+//! `sim::draw("lost messages", 100)` asks the seed for a number below 100. It returns `None`
+//! outside of simulations, so the call may stay in the program.
+//!
+//! # Networks
+//!
+//! TCP works between tasks and threads of the test: bind a listener to a loopback address and
+//! connect to it. A connection delivers at once and loses nothing; latency, loss and partitions are
+//! not simulated. UDP, other machines and processes are refused, and the output names the call.
+//!
+//! # If two runs differ
+//!
+//! `REVEILLE_SIM_CHECK=1` runs each seed twice and fails with the first step in which the runs
+//! differ. The usual causes are addresses (a map with pointers as keys), the processor's counter
+//! (`rdtsc`), files that another process changes, and libraries in C that block or read clocks
+//! without the C library.
+//!
+//! # Examples
+//!
+//! A counter that loses an update if both tasks read before one writes. As a
+//! `#[reveille::test(simulate = 100)]` it fails.
+//!
+//! ```
+//! use reveille::task;
+//! use std::sync::Arc;
+//! use std::sync::atomic::{AtomicUsize, Ordering};
+//!
+//! async fn count_to_two() -> usize {
+//!     let count = Arc::new(AtomicUsize::new(0));
+//!     let tasks: Vec<_> = (0..2)
+//!         .map(|_| {
+//!             let count = Arc::clone(&count);
+//!             task::spawn(async move {
+//!                 let read = count.load(Ordering::Relaxed);
+//!                 task::yield_now().await;
+//!                 count.store(read + 1, Ordering::Relaxed);
+//!             })
+//!         })
+//!         .collect();
+//!     for task in tasks {
+//!         task.await;
+//!     }
+//!     count.load(Ordering::Relaxed)
+//! }
+//!
+//! // Usually 2, or usually 1: without a simulation it depends on the machine.
+//! assert!((1..=2).contains(&task::block_on(count_to_two())));
+//! ```

@@ -1,0 +1,342 @@
+//! Tests in a simulation: virtual time, threads that take turns, and a seed for everything that is
+//! left to chance. Needs the feature `sim`.
+//!
+//! # How to begin
+//!
+//! Add the feature where you have your tests, and change no line of them:
+//!
+//! ```toml
+//! [dev-dependencies]
+//! reveille = { version = "0.1", features = ["sim"] }
+//! ```
+//!
+//! `REVEILLE_SIM_ALL=20 cargo test` then runs each `#[reveille::test]` under 20 seeds before it
+//! runs as usual. `#[reveille::test(simulate = 1000)]` runs one test under 1000 seeds always. If a
+//! seed fails, the message has a line with which you run that seed again.
+//!
+//! # What is simulated
+//!
+//! A seed runs in a process of its own, which is the test program again. In it
+//!
+//! * **time is virtual**: `Instant`, `SystemTime`, timers and `std::thread::sleep`. When no thread
+//!   can go on, the time moves to the next deadline. A test that sleeps for an hour takes
+//!   milliseconds. The day is 1 January 2026.
+//! * **one thread runs at a time**, and the seed decides which, and after which poll another one
+//!   goes on. That includes threads of `std::thread::spawn`, and those that wait for a lock, a
+//!   condition or a channel of std. The scheduler is the real one. The seed also decides which task
+//!   a worker takes next, when a worker steals, and how long each poll takes, so that polls of
+//!   several workers overlap.
+//! * **randomness comes from the seed**: the order of a `HashMap`, `fastrand`, `rand`, `getrandom`,
+//!   the number of processors.
+//!
+//! So a seed has the same result each time. `REVEILLE_SIM_CHECK=1` runs each seed twice and
+//! compares all steps; if the two runs differ, the message has the first step that does.
+//!
+//! # What is not
+//!
+//! | what | in a simulation |
+//! |---|---|
+//! | TCP | between loopback addresses, without latency or faults; options are kept without effect |
+//! | UDP, other machines, names other than `localhost` | an error; the output names the call and its place |
+//! | processes | an error; the output names the call and its place |
+//! | Unix sockets, pipes | those of the system, without latency or faults |
+//! | sockets of std that block | not caught: the seed ends after a minute |
+//! | files | those of the system; operations take no virtual time |
+//! | standard input | empty |
+//! | `tokio1`, io_uring, code that is not Rust and blocks | not caught: the seed may hang, and ends after a minute |
+//! | the order of addresses, processor counters (`rdtsc`), `/dev/urandom` | not caught: `REVEILLE_SIM_CHECK=1` finds the difference |
+//!
+//! A loop that waits for another thread without a call of the system, such as
+//! `while !flag.load(..) {}`, never ends. Call `std::thread::yield_now` in it.
+//!
+//! # Variables
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `REVEILLE_SIM_ALL=20` | runs each test without a number of its own under seeds 0 to 19 |
+//! | `REVEILLE_SIM_SEED=7` | runs this seed only |
+//! | `REVEILLE_SIM_CHECK=1` | runs each seed twice and compares the steps |
+//! | `REVEILLE_SIM_LIMIT=60` | seconds of real time for each seed |
+//! | `REVEILLE_SIM_TAPE=FILE` | with one seed: writes what was drawn |
+//! | `REVEILLE_SIM_REPLAY=FILE` | with that seed: draws what the file says, then goes on with the seed |
+//! | `REVEILLE_SIM_TRACE=FILE` | with one seed: writes each step |
+//!
+//! # Examples
+//!
+//! Code under test can ask for faults, which happen in simulations only:
+//!
+//! ```
+//! use reveille::sim;
+//!
+//! /// Loses one of a hundred messages.
+//! fn is_lost() -> bool {
+//!     sim::draw("lost messages", 100) == Some(0)
+//! }
+//!
+//! assert!(!sim::is_simulated() && !is_lost());
+//! ```
+//!
+//! # Platforms
+//!
+//! Linux with glibc, on x86-64 and AArch64. Elsewhere a test that asks for simulations panics.
+
+use std::any::type_name;
+use std::future::Future;
+use std::ops::Range;
+use std::process::{ExitCode, Termination};
+use std::time::Duration;
+
+use reveille_sim::{Role, SimulatedTest};
+
+/// How many seeds a [`Builder`] runs, if it is not told.
+const SEEDS: u64 = 100;
+
+/// Runs a test function in simulations.
+///
+/// `#[reveille::test(simulate = 100)]` is shorter. A builder is for seeds that do not begin with 0,
+/// and for tests that another attribute or macro makes.
+///
+/// # Examples
+///
+/// ```no_run
+/// use reveille::{sim, task};
+/// use std::time::Duration;
+///
+/// #[test]
+/// fn an_hour_passes() {
+///     sim::Builder::new().seeds(100..200).run(|| async {
+///         task::sleep(Duration::from_secs(3600)).await;
+///     });
+/// }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "call `run`"]
+pub struct Builder {
+    seeds: Range<u64>,
+    name: Option<String>,
+    is_checked: bool,
+}
+
+impl Builder {
+    /// Runs seeds 0 to 99.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # #[test] fn it_ends() {
+    /// reveille::sim::Builder::new().run(|| async {});
+    /// # }
+    /// ```
+    pub fn new() -> Builder {
+        Builder { seeds: 0..SEEDS, name: None, is_checked: false }
+    }
+
+    /// Runs these seeds.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # #[test] fn it_ends() {
+    /// reveille::sim::Builder::new().seeds(0..1000).run(|| async {});
+    /// # }
+    /// ```
+    pub fn seeds(self, seeds: Range<u64>) -> Builder {
+        Builder { seeds, ..self }
+    }
+
+    /// Runs each seed twice and compares the steps, as `REVEILLE_SIM_CHECK=1` does.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # #[test] fn it_ends() {
+    /// reveille::sim::Builder::new().checked().run(|| async {});
+    /// # }
+    /// ```
+    pub fn checked(self) -> Builder {
+        Builder { is_checked: true, ..self }
+    }
+
+    /// Sets the name of the test: its path without the name of the crate, as `cargo test` shows it.
+    ///
+    /// Without this, the name is that of the function in which the closure for
+    /// [`run`](Builder::run) is written.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// fn helper(name: &str) {
+    ///     reveille::sim::Builder::new().test_name(name).run(|| async {});
+    /// }
+    ///
+    /// #[test]
+    /// fn it_ends() {
+    ///     helper("it_ends");
+    /// }
+    /// ```
+    pub fn test_name(self, name: &str) -> Builder {
+        Builder { name: Some(name.to_owned()), ..self }
+    }
+
+    /// Runs the future of `test` under each seed, and returns if no seed fails.
+    ///
+    /// Each seed runs in a process of its own: the test program again, for this test only. In that
+    /// process this function does not return.
+    ///
+    /// # Panics
+    ///
+    /// Panics if a seed fails: the test panics, returns an error, deadlocks or does not end within
+    /// the limit. Also panics if no test has this name, and on platforms without simulations.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # #[test] fn it_ends() {
+    /// reveille::sim::Builder::new().run(|| async {
+    ///     assert!(reveille::sim::is_simulated());
+    /// });
+    /// # }
+    /// ```
+    pub fn run<T, F>(self, test: T)
+    where
+        T: FnOnce() -> F + Send,
+        F: Future,
+        F::Output: Termination,
+    {
+        let name = self.name.unwrap_or_else(|| name_around::<T>().to_owned());
+        let test_of_name = SimulatedTest::new(&name).seeds(self.seeds);
+        let test_of_name = if self.is_checked { test_of_name.checked() } else { test_of_name };
+        if let Role::Simulation(simulation) = test_of_name.start() {
+            simulation.run(move || exit_code(true, test));
+        }
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Builder {
+        Builder::new()
+    }
+}
+
+/// The test in which a closure was written.
+fn name_around<T>() -> &'static str {
+    // `program::module::test::{{closure}}`
+    let name = type_name::<T>().trim_end_matches("::{{closure}}");
+    name.split_once("::").map_or(name, |(_, name)| name)
+}
+
+/// Runs a test to its end.
+fn exit_code<F>(fails_on_deadlock: bool, test: impl FnOnce() -> F) -> ExitCode
+where
+    F: Future,
+    F::Output: Termination,
+{
+    crate::observe::block_on_test(fails_on_deadlock, test()).report()
+}
+
+/// Runs the test with this path under seeds from 0 on. For the attribute `test`.
+#[doc(hidden)]
+pub fn run_test<F>(seeds: u64, path: &str, fails_on_deadlock: bool, test: impl FnOnce() -> F + Send)
+where
+    F: Future,
+    F::Output: Termination,
+{
+    let test_of_path = SimulatedTest::new(without_crate(path)).seeds(0..seeds);
+    if let Role::Simulation(simulation) = test_of_path.start() {
+        simulation.run(move || exit_code(fails_on_deadlock, test));
+    }
+}
+
+/// Runs the test with this path in simulations, if the environment asks for it. In the process of
+/// a simulation this does not return.
+pub(crate) fn run_if_asked<F>(
+    path: &str,
+    fails_on_deadlock: bool,
+    test: impl FnOnce() -> F + Send,
+) -> impl FnOnce() -> F + Send
+where
+    F: Future,
+    F::Output: Termination,
+{
+    if let Role::Simulation(simulation) = SimulatedTest::new(without_crate(path)).start() {
+        simulation.run(move || exit_code(fails_on_deadlock, test));
+    }
+    test
+}
+
+/// The name that the test harness has for a path.
+fn without_crate(path: &str) -> &str {
+    path.split_once("::").map_or(path, |(_, name)| name)
+}
+
+/// Whether the calling thread is part of a simulation.
+///
+/// # Examples
+///
+/// ```
+/// assert!(!reveille::sim::is_simulated());
+/// ```
+#[must_use]
+pub fn is_simulated() -> bool {
+    reveille_sim::is_simulated()
+}
+
+/// The seed of the simulation. `None` outside of simulations.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(reveille::sim::seed(), None);
+/// ```
+#[must_use]
+pub fn seed() -> Option<u64> {
+    reveille_sim::seed()
+}
+
+/// Draws a number below `count` from the stream `name`. `None` outside of simulations.
+///
+/// Each stream depends on the seed and its name only. So a test that draws from a stream of its own
+/// does not change the schedule.
+///
+/// # Examples
+///
+/// A fault that happens in one of ten calls, and never outside of simulations:
+///
+/// ```
+/// fn write() -> std::io::Result<()> {
+///     if reveille::sim::draw("disk full", 10) == Some(0) {
+///         return Err(std::io::ErrorKind::StorageFull.into());
+///     }
+///     Ok(())
+/// }
+///
+/// assert!(write().is_ok());
+/// ```
+#[must_use]
+pub fn draw(name: &str, count: u64) -> Option<u64> {
+    reveille_sim::draw(name, count)
+}
+
+/// Adds a number to the steps that `REVEILLE_SIM_CHECK=1` compares. Does nothing outside of
+/// simulations.
+///
+/// # Examples
+///
+/// ```
+/// reveille::sim::note(4711);
+/// ```
+pub fn note(number: u64) {
+    reveille_sim::note(number);
+}
+
+/// The virtual time since the simulation began. `None` outside of simulations.
+///
+/// # Examples
+///
+/// ```
+/// assert_eq!(reveille::sim::elapsed(), None);
+/// ```
+#[must_use]
+pub fn elapsed() -> Option<Duration> {
+    reveille_sim::elapsed()
+}
