@@ -8,7 +8,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 target=${CARGO_TARGET_DIR:-target}
-for package in reveille async-std reveille-hyper reveille-quinn reveille-runtime reveille-task; do
+for package in reveille async-std reveille-hyper reveille-metrics reveille-quinn reveille-runtime \
+    reveille-task; do
     # With this variable the stable compiler writes JSON, so no nightly compiler is needed.
     RUSTC_BOOTSTRAP=1 cargo rustdoc --quiet --package "$package" --lib --all-features -- \
         -Zunstable-options --output-format json --cap-lints allow

@@ -24,7 +24,7 @@ impl Keeps {
     }
 }
 
-fn lines_at_most_80_columns(dump: &Dump) {
+pub(crate) fn lines_at_most_80_columns(dump: &Dump) {
     for line in dump.to_string().lines() {
         // A word that is longer, such as a path, has a line of its own.
         let is_one_word = !line.trim().contains(' ');

@@ -15,4 +15,5 @@ mod lints;
 mod programs;
 mod recorder;
 mod recordings;
+mod running;
 mod stacks;

@@ -352,7 +352,7 @@ fn all_calls_receive_the_report_of_one_shutdown() {
         block_on(shutdown_global(Duration::ZERO));
         assert_eq!(again.block_on(again.spawn(async { 1 })), 1);
         drop(again);
-        std::thread::sleep(Duration::from_millis(5));
+        block_on(task::sleep(Duration::from_millis(5)));
     }
 }
 

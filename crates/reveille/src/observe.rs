@@ -34,7 +34,8 @@
 //! |---|---|
 //! | tasks of a runtime | it polls them, also while every worker is blocked |
 //! | local tasks, futures of `block_on` | their thread polls them, if it answers within 100 ms |
-//! | running tasks | the thread, and for how long, from some milliseconds on |
+//! | running tasks | the thread, and for how long, from some milliseconds on; where the dump before saw it; the stack of the thread, if you ask for it ([`DumpOptions::thread_stacks`]) |
+//! | tasks of a scope | below the task that the scope is in, if they wait |
 //! | closures of `spawn_blocking` | thread and for how long, or that they are queued |
 //!
 //! If the poll of a task does not end within a second, the dump goes on with another thread and
@@ -46,6 +47,14 @@
 //! once for each place, as warnings through the crate `log` with the target `reveille::lint`, and
 //! to the hook of [`Builder::on_lint`](crate::runtime::Builder::on_lint). They are on in debug
 //! builds, and wherever there is a hook.
+//!
+//! Three of them find programs that hang, and their rules are exact. *Pending without a waker* and
+//! *last waker dropped* count references: apart from the runtime and the task's own handle nothing
+//! refers to the task, so nothing can wake it. *Quiescent* means that for ten seconds no task has
+//! run and nothing is awaited that could end by itself, while each thread of the process is one of
+//! reveille's own or waits in `block_on`. A program with a thread of its own is never reported,
+//! because that thread may be about to wake a task. A process that is woken only by another
+//! process, through memory that they share, or by a signal handler of its own is reported wrongly.
 //!
 //! # Recordings
 //!
@@ -71,7 +80,10 @@
 //! # Limits
 //!
 //! * Members of `FuturesUnordered` are not seen; those of reveille's own groups and scopes are.
-//! * Nothing says which task holds a lock or a permit.
+//! * Nothing says which task holds a lock or a permit: the types are those of `async-lock`, and a
+//!   lock does not know its holder. Where the whole process stands still, the dump names the tasks
+//!   that wait for locks, because the holders are among them.
+//! * Tasks of a scope that run or are queued are not listed below it.
 //! * If calls of `block_on` are nested on one thread, only the innermost is seen.
 //! * On Windows with Microsoft's toolchain each stack is captured as a whole, which takes longer.
 
@@ -79,7 +91,7 @@ use std::future::Future;
 use std::process::Termination;
 
 pub use reveille_runtime::inspect::{
-    Dump, Frame, RuntimeDump, TaskDump, TaskKind, TaskState, WaitFor, dump,
+    Dump, DumpOptions, Frame, RuntimeDump, TaskDump, TaskKind, TaskState, WaitFor, dump,
 };
 #[doc(hidden)]
 pub use reveille_runtime::recording::mark as record_mark;

@@ -70,6 +70,8 @@ pub(crate) struct Config {
     pub(crate) driver: Kind,
     /// Signals that print a dump.
     pub(crate) dump_signals: Vec<i32>,
+    /// Whether these dumps have the stacks of threads.
+    pub(crate) has_thread_stacks: bool,
     pub(crate) on_thread_start: Option<Hook>,
     pub(crate) on_thread_stop: Option<Hook>,
     pub(crate) on_takeover: Option<Hook>,
@@ -150,6 +152,7 @@ impl Default for Config {
             spawner: system_spawner(),
             driver: Kind::Native,
             dump_signals: Vec::new(),
+            has_thread_stacks: false,
             on_thread_start: None,
             on_thread_stop: None,
             on_takeover: None,
@@ -189,16 +192,23 @@ impl Config {
         if text_from("REVEILLE_BATCHED_READS").is_some_and(|text| text.trim() == "1") {
             config.driver = Kind::Batched;
         }
-        if is_dump_asked_for() {
+        if let Some(has_thread_stacks) = dump_asked_for() {
             config.dump_signals.push(SIGQUIT);
+            config.has_thread_stacks = has_thread_stacks;
         }
         config
     }
 }
 
-/// Whether the environment asks for dumps. Elsewhere than on Unix there is no signal for them.
-fn is_dump_asked_for() -> bool {
-    cfg!(unix) && text_from("REVEILLE_DUMP").is_some_and(|text| text.trim() == "1")
+/// Whether the environment asks for dumps, and if so, whether with the stacks of threads. Elsewhere
+/// than on Unix there is no signal for them.
+fn dump_asked_for() -> Option<bool> {
+    let text = text_from("REVEILLE_DUMP").filter(|_| cfg!(unix))?;
+    match text.trim() {
+        "1" => Some(false),
+        "threads" => Some(true),
+        _ => None,
+    }
 }
 
 /// How long a test may stand still before it fails; `None` if it may for ever.

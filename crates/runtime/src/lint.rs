@@ -37,9 +37,21 @@ pub enum LintKind {
     HugeFuture,
     /// Closures have waited for 100 ms because all blocking threads are in use.
     BlockingPoolFull,
-    /// Nothing in the process can go on: see `Dump::is_quiescent`. Checked only while there is a
-    /// hook.
+    /// Nothing in the process can go on: see `Dump::is_quiescent`. Reported after 10 s in which
+    /// nothing has, and only if no thread exists that could wake a task: each is one of reveille's
+    /// own or waits in `block_on`. Where the threads cannot be counted, which is on systems other
+    /// than Linux, it is reported only while there is a hook, and a thread of your own may still
+    /// wake a task.
     Quiescent,
+    /// A poll of a task returned `Pending`, and no waker of the task exists: nothing can wake it,
+    /// so it never runs again, except to be cancelled. Also reported for a task that waits for
+    /// [`pending`](std::future::pending) on purpose. Not noticed while something keeps a spare
+    /// handle of the task.
+    PendingWithoutWaker,
+    /// The last waker of a task that waits was dropped without a wake, so it never runs again,
+    /// except to be cancelled. The message says where it was dropped. Not noticed while something
+    /// keeps a spare handle of the task.
+    LastWakerDropped,
 }
 
 impl LintKind {
@@ -61,6 +73,8 @@ impl LintKind {
             LintKind::HugeFuture => "huge future",
             LintKind::BlockingPoolFull => "blocking pool full",
             LintKind::Quiescent => "quiescent",
+            LintKind::PendingWithoutWaker => "pending without a waker",
+            LintKind::LastWakerDropped => "last waker dropped",
         }
     }
 }
@@ -110,7 +124,7 @@ static NEXT_HOOK: AtomicUsize = AtomicUsize::new(0);
 /// What was reported.
 static REPORTED: Mutex<Option<HashSet<(LintKind, Place)>>> = Mutex::new(None);
 
-type Place = Option<&'static Location<'static>>;
+pub(crate) type Place = Option<&'static Location<'static>>;
 
 /// Whether lints are looked for.
 #[inline]
@@ -156,10 +170,25 @@ impl fmt::Debug for HookGuard {
 /// holds no lock: hooks and loggers are user code.
 #[cold]
 pub(crate) fn report(kind: LintKind, place: Place, message: impl FnOnce() -> String) {
-    if !is_on() || !REPORTED.lock().get_or_insert_default().insert((kind, place)) {
-        return;
+    if is_on() && is_new(kind, place) {
+        publish(kind, place, message());
     }
-    let lint = Lint { kind, place, message: message() };
+}
+
+/// Whether a lint was not reported for this place before. From now on it was.
+pub(crate) fn is_new(kind: LintKind, place: Place) -> bool {
+    REPORTED.lock().get_or_insert_default().insert((kind, place))
+}
+
+/// Takes back what [`is_new`] has noted.
+pub(crate) fn forget(kind: LintKind, place: Place) {
+    REPORTED.lock().get_or_insert_default().remove(&(kind, place));
+}
+
+/// Reports a lint for which [`is_new`] has returned `true`. The caller holds no lock: hooks and
+/// loggers are user code.
+pub(crate) fn publish(kind: LintKind, place: Place, message: String) {
+    let lint = Lint { kind, place, message };
     let hooks: Vec<LintHook> = HOOKS.lock().iter().map(|(_, hook)| Arc::clone(hook)).collect();
     observe::contain("a logger", || log::warn!(target: "reveille::lint", "{lint}"));
     for hook in hooks {

@@ -34,13 +34,14 @@ pub(crate) struct Counters {
     counts: Padded<[AtomicU64; EVENTS]>,
 }
 
-const EVENTS: usize = 7;
+const EVENTS: usize = 8;
 
 /// The events that are counted.
 #[derive(Clone, Copy, Debug)]
 #[repr(usize)]
 pub(crate) enum Event {
     Spawn,
+    Complete,
     Poll,
     Steal,
     Park,

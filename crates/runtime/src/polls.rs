@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use reveille_primitive::lock::Mutex;
+use reveille_primitive::sys::{ThreadNumber, thread_number};
 
 use crate::poll_counter::PollCounter;
 use crate::timer::clock::system_clock;
@@ -19,12 +20,15 @@ pub(crate) struct Poll {
     pub(crate) thread: String,
     /// For how long it has lasted at least, if that is known.
     pub(crate) since: Option<Duration>,
+    /// The number of the thread, for the system; 0 for that of a dump.
+    pub(crate) number: ThreadNumber,
 }
 
 /// A thread that counts its polls.
 struct PollingThread {
     counter: Weak<PollCounter>,
     thread: String,
+    number: ThreadNumber,
 }
 
 static THREADS: Mutex<Vec<PollingThread>> = Mutex::new(Vec::new());
@@ -41,7 +45,7 @@ pub(crate) fn watch(counter: &Arc<PollCounter>) {
     let counter = Arc::downgrade(counter);
     let mut threads = THREADS.lock();
     threads.retain(|thread| thread.counter.strong_count() > 0);
-    threads.push(PollingThread { counter, thread });
+    threads.push(PollingThread { counter, thread, number: thread_number() });
 }
 
 /// The poll of a task by a dump, until it is dropped.
@@ -77,6 +81,15 @@ impl Drop for ProbeMark {
     }
 }
 
+/// Whether a thread that runs a worker, or a dump, polls a task right now. Also one that has lost
+/// its worker: its poll may return.
+pub(crate) fn are_any() -> bool {
+    let threads = THREADS.lock();
+    let mut counters = threads.iter().filter_map(|thread| thread.counter.upgrade());
+    let is_any = counters.any(|counter| counter.polled().is_some());
+    is_any || !PROBES.lock().is_empty()
+}
+
 /// The tasks that are polled right now, by their addresses.
 pub(crate) fn current() -> HashMap<usize, Poll> {
     let clock = system_clock();
@@ -86,14 +99,15 @@ pub(crate) fn current() -> HashMap<usize, Poll> {
         let Some(counter) = thread.counter.upgrade() else { continue };
         let Some((task, count)) = counter.polled() else { continue };
         let since = counter.seen_ns(count).map(|seen| now_ns.saturating_sub(seen));
-        let poll = Poll { thread: thread.thread.clone(), since: since.map(Duration::from_nanos) };
+        let since = since.map(Duration::from_nanos);
+        let poll = Poll { thread: thread.thread.clone(), since, number: thread.number };
         polls.insert(task, poll);
     }
     let now = clock.now();
     for (task, since) in PROBES.lock().iter() {
         let since = Some(now.saturating_duration_since(*since));
         let thread = DUMP_THREAD.to_owned();
-        polls.insert(*task, Poll { thread, since });
+        polls.insert(*task, Poll { thread, since, number: 0 });
     }
     polls
 }

@@ -126,7 +126,11 @@ pub(crate) fn system_spawner() -> Spawner {
             builder = builder.stack_size(size);
         }
         let body = spec.body;
+        OWN.fetch_add(1, Ordering::Relaxed);
+        let counted = CountedThread;
         let handle = builder.spawn(move || {
+            let _counted = counted;
+            IS_OWN.with(|is_own| is_own.set(true));
             // If a worker started this thread, it has inherited the worker's least slack.
             TimerSlack::usual();
             body();
@@ -136,6 +140,31 @@ pub(crate) fn system_spawner() -> Spawner {
             let _ = handle.join();
         }))
     })
+}
+
+/// Threads of reveille's own that have not ended.
+static OWN: AtomicUsize = AtomicUsize::new(0);
+
+thread_local!(static IS_OWN: Cell<bool> = const { Cell::new(false) });
+
+/// A thread that [`OWN`] counts, until it is dropped.
+struct CountedThread;
+
+impl Drop for CountedThread {
+    fn drop(&mut self) {
+        OWN.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How many threads of reveille's own there are. In a child process made by `fork` this also counts
+/// those of the parent.
+pub(crate) fn own_threads() -> usize {
+    OWN.load(Ordering::Relaxed)
+}
+
+/// Whether this thread is one of reveille's own.
+pub(crate) fn is_own() -> bool {
+    IS_OWN.with(Cell::get)
 }
 
 /// Threads of reveille's own that serve others and are in no registry, such as that of standard

@@ -95,7 +95,20 @@ impl WaitFor {
     }
 }
 
-thread_local!(static NOTES: RefCell<Vec<WaitFor>> = const { RefCell::new(Vec::new()) });
+/// What the futures of a task say while a probe polls it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes {
+    pub(crate) waits: Vec<WaitFor>,
+    /// The scopes, by their addresses, that the task has, and those that it is a task of.
+    pub(crate) scopes: Vec<usize>,
+    pub(crate) member_of: Vec<usize>,
+}
+
+thread_local! {
+    static NOTES: RefCell<Notes> = const {
+        RefCell::new(Notes { waits: Vec::new(), scopes: Vec::new(), member_of: Vec::new() })
+    };
+}
 
 /// Notes what the calling future waits for, if it is polled by a probe.
 #[inline]
@@ -105,22 +118,41 @@ pub fn note(waker: &Waker, what: impl FnOnce() -> WaitFor) {
     }
 }
 
+/// Notes that the calling future is the scope at this address, if it is polled by a probe.
+#[inline]
+pub fn note_scope(waker: &Waker, addr: usize) {
+    if is_probe(waker) {
+        NOTES.with_borrow_mut(|notes| push_new(&mut notes.scopes, addr));
+    }
+}
+
+/// Notes that the calling future is that of a task of the scope at this address, if it is polled by
+/// a probe.
+#[inline]
+pub fn note_member(waker: &Waker, addr: usize) {
+    if is_probe(waker) {
+        NOTES.with_borrow_mut(|notes| push_new(&mut notes.member_of, addr));
+    }
+}
+
 /// Notes what the task that is probed on this thread waits for.
 #[cold]
 pub(crate) fn push(what: WaitFor) {
-    NOTES.with_borrow_mut(|notes| {
-        if !notes.contains(&what) {
-            notes.push(what);
-        }
-    });
+    NOTES.with_borrow_mut(|notes| push_new(&mut notes.waits, what));
+}
+
+fn push_new<T: PartialEq>(list: &mut Vec<T>, value: T) {
+    if !list.contains(&value) {
+        list.push(value);
+    }
 }
 
 /// Takes the notes of this thread: before a probe those of another one around it.
-pub(crate) fn take() -> Vec<WaitFor> {
+pub(crate) fn take() -> Notes {
     NOTES.take()
 }
 
 /// Restores `notes` after a probe, and returns those of the probe.
-pub(crate) fn replace(notes: Vec<WaitFor>) -> Vec<WaitFor> {
+pub(crate) fn replace(notes: Notes) -> Notes {
     NOTES.replace(notes)
 }

@@ -138,6 +138,12 @@ impl Attachments {
         }
     }
 
+    /// Whether the word is empty, as that of most tasks is. For the owner of the word.
+    #[inline(always)]
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.0.load(Acquire).is_null()
+    }
+
     /// The extras, if they exist.
     #[inline]
     pub(crate) fn extras(&self) -> Option<&Extras> {
@@ -250,6 +256,15 @@ impl Attachments {
 impl Drop for Attachments {
     #[inline]
     fn drop(&mut self) {
+        if !self.is_nothing() {
+            self.drop_slow();
+        }
+    }
+}
+
+impl Attachments {
+    #[cold]
+    fn drop_slow(&mut self) {
         match self.load() {
             Content::Nothing => {}
             Content::Compact(_) => debug_assert!(false, "the slot is empty at the end"),

@@ -15,3 +15,13 @@ pub enum Cause {
     /// drops the future.
     Orphan,
 }
+
+/// Why nothing can wake a task, although its future is pending. See
+/// [`Schedule::lost`](crate::Schedule::lost).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Loss {
+    /// A poll has just returned `Pending` and left no waker, and there was none before.
+    NoWaker,
+    /// The last waker is being dropped.
+    LastWaker,
+}

@@ -23,7 +23,7 @@ use reveille_primitive::atomic::AtomicU32;
 use reveille_primitive::cell::UnsafeCell;
 
 use crate::attachments::Attachments;
-use crate::cause::Cause;
+use crate::cause::{Cause, Loss};
 use crate::header::{Header, Polled, VTable};
 use crate::location::CompactLocation;
 use crate::memory;
@@ -60,6 +60,7 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         wake_joiner: Self::wake_joiner,
         completed: Self::completed,
         awaited: Self::awaited,
+        lost: Self::lost,
         unhandled_panic: Self::unhandled_panic,
         unread_panic: Self::unread_panic,
         free: Self::free,
@@ -230,6 +231,17 @@ impl<F: Future, S: Schedule> Cell<F, S> {
         // SAFETY: the task may run and complete during the call, but the join handle that makes the
         // call has a reference, so the cell is alive. It is of these types (invariant 6).
         unsafe { Self::of(raw) }.scheduler.awaited(waker);
+    }
+
+    /// See [`VTable::lost`].
+    ///
+    /// # Safety
+    ///
+    /// * As for [`of`](Cell::of).
+    unsafe fn lost(raw: Raw, loss: Loss) {
+        // SAFETY: the caller passes a live cell of these types (invariant 6), and has a reference
+        // until this returns.
+        unsafe { Self::of(raw) }.scheduler.lost(raw.as_task(), loss);
     }
 
     /// See [`VTable::unhandled_panic`].

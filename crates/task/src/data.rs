@@ -32,6 +32,13 @@ impl TaskData {
         }
     }
 
+    #[cold]
+    fn clear_slow(&self) {
+        if let Some(extras) = self.attachments.extras() {
+            extras.locals.clear();
+        }
+    }
+
     fn extras(&self) -> &Extras {
         self.attachments.extras_or_new()
     }
@@ -65,8 +72,8 @@ impl TaskData {
 impl Drop for TaskData {
     #[inline]
     fn drop(&mut self) {
-        if let Some(extras) = self.attachments.extras() {
-            extras.locals.clear();
+        if !self.attachments.is_nothing() {
+            self.clear_slow();
         }
     }
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 use reveille_primitive::atomic::AtomicU32;
 
 use crate::attachments::Attachments;
-use crate::cause::Cause;
+use crate::cause::{Cause, Loss};
 use crate::location::CompactLocation;
 use crate::raw::Raw;
 use crate::run::Runnable;
@@ -64,6 +64,8 @@ pub(crate) struct VTable {
     pub(crate) completed: unsafe fn(Raw) -> Option<Kept>,
     /// Notifies the executor that the task is awaited with this waker.
     pub(crate) awaited: unsafe fn(Raw, &Waker),
+    /// Notifies the executor that nothing can wake the task any more.
+    pub(crate) lost: unsafe fn(Raw, Loss),
     /// Reports a panic, before `completed` is called.
     pub(crate) unhandled_panic: unsafe fn(Raw, Payload),
     /// Reports a panic whose join handle was dropped without reading it.

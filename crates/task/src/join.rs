@@ -86,7 +86,7 @@ impl<T> RefUnwindSafe for Claim<T> {}
 impl<T> JoinHandle<T> {
     /// # Safety
     ///
-    /// * The caller passes on one reference and the flag JOIN_HANDLE.
+    /// * The caller passes on one reference, and DETACHED is not set.
     /// * `T` is the output of the future in the cell.
     pub(crate) unsafe fn new(raw: Raw) -> JoinHandle<T> {
         let claim = Claim { raw, output: PhantomData };

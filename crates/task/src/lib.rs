@@ -103,7 +103,7 @@ mod task_ref;
 mod unwind;
 mod waker;
 
-pub use cause::Cause;
+pub use cause::{Cause, Loss};
 pub use data::TaskData;
 pub use error::JoinError;
 pub use id::{Task, TaskId};

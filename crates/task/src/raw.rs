@@ -3,12 +3,12 @@
 use std::ptr::NonNull;
 use std::task::Waker;
 
-use crate::cause::Cause;
+use crate::cause::{Cause, Loss};
 use crate::header::Header;
 use crate::record;
 use crate::run::Runnable;
 use crate::state::{Release, Wake};
-use crate::task_ref::TaskRef;
+use crate::task_ref::{Kept, TaskRef};
 use crate::unwind::Payload;
 use crate::waker;
 
@@ -100,13 +100,58 @@ impl Raw {
     /// * The reference is the caller's.
     #[inline]
     pub(crate) unsafe fn release(self) {
-        match self.header().state.release() {
+        let action = self.header().state.release();
+        // SAFETY: the rule has just released the caller's reference.
+        unsafe { self.after_release(action) };
+    }
+
+    /// Releases the reference of a waker, and tells the executor if it was the last one of an idle
+    /// task.
+    ///
+    /// # Safety
+    ///
+    /// * The reference is the caller's.
+    #[inline]
+    pub(crate) unsafe fn drop_waker(self) {
+        let action = self.header().state.drop_waker();
+        // SAFETY: the rule has released the caller's reference, or left it with this function.
+        unsafe { self.after_release(action) };
+    }
+
+    /// Does what a rule that released a reference asks for.
+    ///
+    /// # Safety
+    ///
+    /// * The rule has just returned `action`. If that is `LastWaker`, the reference is the
+    ///   caller's.
+    #[inline]
+    unsafe fn after_release(self, action: Release) {
+        match action {
             Release::Nothing => {}
+            // SAFETY: the rule left the reference with the caller.
+            Release::LastWaker => unsafe { self.lose_slow(Loss::LastWaker) },
             // SAFETY: the rule turned the last reference into that of the `Runnable`.
             Release::Orphan => unsafe { self.schedule(Cause::Orphan) },
             // SAFETY: the rule gave up the last reference.
             Release::Free => unsafe { self.free() },
         }
+    }
+
+    /// Tells the executor that nothing can wake the idle task any more, and releases a reference.
+    ///
+    /// # Safety
+    ///
+    /// * The reference is the caller's.
+    #[cold]
+    pub(crate) unsafe fn lose_slow(self, loss: Loss) {
+        let task = self.as_task();
+        // Without the executor's reference the count does not tell.
+        if task.owned_slot() != Kept::NO_SLOT {
+            // SAFETY: the vtable is of this cell (invariant 6).
+            unsafe { (self.header().vtable.lost)(self, loss) };
+        }
+        // SAFETY: the reference is the caller's.
+        unsafe { self.release() };
     }
 
     /// Releases references after completion.

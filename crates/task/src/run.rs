@@ -7,6 +7,7 @@ use std::task::{Context, Waker};
 
 use reveille_primitive::lock::assert_none_held;
 
+use crate::cause::Loss;
 use crate::header::Polled;
 use crate::raw::Raw;
 use crate::record;
@@ -94,6 +95,11 @@ impl Runnable {
                 // SAFETY: the rule left the stage with us.
                 unsafe { cancel_slow(raw) };
                 Ran::Complete
+            }
+            AfterPending::WithoutWaker => {
+                // SAFETY: the rule left our reference with us.
+                unsafe { raw.lose_slow(Loss::NoWaker) };
+                Ran::Pending
             }
         }
     }

@@ -5,7 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::task::Waker;
 
-use crate::cause::Cause;
+use crate::cause::{Cause, Loss};
 use crate::run::Runnable;
 use crate::task_ref::{Kept, TaskRef};
 
@@ -53,6 +53,17 @@ pub trait Schedule: Clone + Send + Sync + 'static {
     /// it. The default implementation does nothing.
     fn awaited(&self, waker: &Waker) {
         let _ = waker;
+    }
+
+    /// Called when nothing can wake the task, which is idle: only the executor's kept reference and
+    /// the join handle exist. Only a cancellation or a [`TaskRef::claim`] can end it. Not called
+    /// for a task that no registry keeps, or while a [`TaskHandle`](crate::TaskHandle) exists. The
+    /// default implementation does nothing.
+    ///
+    /// Called on the thread that polled the task, or on any thread that drops a waker of it. That
+    /// thread may hold locks of other code, so this must not call user code.
+    fn lost(&self, task: TaskRef<'_>, loss: Loss) {
+        let _ = (task, loss);
     }
 
     /// Reports a panic that no code will receive: of a task without a join handle, of the drop of a

@@ -56,14 +56,14 @@ const NOTIFIED: usize = 1 << 1;
 const COMPLETE: usize = 1 << 2;
 /// The future will be dropped instead of polled. Never unset.
 const CANCELLED: usize = 1 << 3;
-/// The join handle exists. Never set again.
-const JOIN_HANDLE: usize = 1 << 4;
 /// The join waker is published: the thread that completes the task takes it.
-const JOIN_WAKER: usize = 1 << 5;
+const JOIN_WAKER: usize = 1 << 4;
 /// The future returned a value, and the stage holds it. Set with COMPLETE, never unset.
-const OUTPUT: usize = 1 << 6;
+const OUTPUT: usize = 1 << 5;
 /// The future panicked, and the extras hold the payload. Set with COMPLETE, never unset.
-const PANICKED: usize = 1 << 7;
+const PANICKED: usize = 1 << 6;
+/// The join handle is gone. Never unset. The highest flag, for [`WAKEABLE_MIN`].
+const DETACHED: usize = 1 << 7;
 /// One reference.
 const REF: usize = 1 << 8;
 /// The process aborts when the word exceeds this value: leaked wakers must not overflow the count.
@@ -72,7 +72,11 @@ const REF: usize = 1 << 8;
 const WORD_MAX: usize = usize::MAX / 2;
 
 /// A new task is queued: one reference for the `Runnable`, one for the join handle.
-const INITIAL: Word = Word(ACTIVE | JOIN_HANDLE | (2 * REF));
+const INITIAL: Word = Word(ACTIVE | (2 * REF));
+/// The least word of an idle task that the executor keeps and that something else than the
+/// executor and the join handle refers to, such as a waker. The handle is a reference less and a
+/// flag below `DETACHED` more, so one comparison covers both cases.
+const WAKEABLE_MIN: usize = 2 * REF + DETACHED;
 
 /// A value of the state word.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -107,6 +111,9 @@ pub(crate) enum AfterPending {
     Requeue,
     /// Drop the future, then complete; the stage is still the worker's.
     Cancel,
+    /// As `Parked`, but the reference is still the worker's. If the executor keeps one, nothing
+    /// but the executor and the join handle refers to the task: no waker exists.
+    WithoutWaker,
 }
 
 /// What the former owner of a reference does.
@@ -119,6 +126,9 @@ pub(crate) enum Release {
     Orphan,
     /// Free the cell.
     Free,
+    /// Nothing, and the reference is still the caller's. The task is idle. If the executor keeps a
+    /// reference, no other waker exists.
+    LastWaker,
 }
 
 /// How a future ended.
@@ -186,7 +196,7 @@ impl Word {
     }
 
     #[inline(always)]
-    fn retain(self) -> Word {
+    const fn retain(self) -> Word {
         Word(self.0 + REF)
     }
 
@@ -269,11 +279,20 @@ impl Word {
         if self.has(NOTIFIED) {
             return (self, AfterPending::Requeue);
         }
+        let next = self.without(ACTIVE).release();
+        if next.0 < WAKEABLE_MIN {
+            return self.idle_without_waker();
+        }
+        (next, AfterPending::Parked)
+    }
+
+    #[cold]
+    fn idle_without_waker(self) -> (Word, AfterPending) {
         if self.refs() == 1 {
             // The worker has the only reference, so no waker can ever wake the task.
             return (self, AfterPending::Cancel);
         }
-        (self.without(ACTIVE).release(), AfterPending::Parked)
+        (self.without(ACTIVE), AfterPending::WithoutWaker)
     }
 
     /// The future is gone.
@@ -287,7 +306,7 @@ impl Word {
             Outcome::Cancelled => 0,
         };
         let next = self.without(ACTIVE | NOTIFIED).with(COMPLETE | result);
-        let drop_outcome = !self.has(JOIN_HANDLE);
+        let drop_outcome = self.has(DETACHED);
         (next, Complete { wake_join: self.has(JOIN_WAKER), drop_outcome })
     }
 
@@ -306,7 +325,7 @@ impl Word {
     /// the handle.
     #[inline]
     fn publish_join_waker(self) -> (Word, bool) {
-        debug_assert!(self.has(JOIN_HANDLE), "only the join handle joins");
+        debug_assert!(!self.has(DETACHED), "only the join handle joins");
         debug_assert!(!self.has(JOIN_WAKER), "the slot is published twice");
         if self.has(COMPLETE) {
             return (self, false);
@@ -317,7 +336,7 @@ impl Word {
     /// The join handle takes the slot back. `false`: the thread that completed the task has it.
     #[inline]
     fn reclaim_join_waker(self) -> (Word, bool) {
-        debug_assert!(self.has(JOIN_HANDLE), "only the join handle joins");
+        debug_assert!(!self.has(DETACHED), "only the join handle joins");
         debug_assert!(self.has(JOIN_WAKER), "the slot is not published");
         if self.has(COMPLETE) {
             return (self, false);
@@ -328,19 +347,37 @@ impl Word {
     /// The join handle is dropped. It owns the slot, or the task is complete.
     #[inline]
     fn detach(self) -> (Word, Detach) {
-        debug_assert!(self.has(JOIN_HANDLE), "a task is detached twice");
+        debug_assert!(!self.has(DETACHED), "a task is detached twice");
         if self.has(COMPLETE) {
             return (self, Detach::Completed);
         }
         debug_assert!(!self.has(JOIN_WAKER), "the join waker would be lost");
-        let next = self.without(JOIN_HANDLE).release();
+        let next = self.with(DETACHED).release();
         if next.refs() > 0 {
             return (next, Detach::Left);
         }
         (next.orphan(), Detach::Orphan)
     }
 
-    /// A waker or handle is dropped.
+    /// A waker is dropped.
+    #[inline(always)]
+    fn drop_waker(self) -> (Word, Release) {
+        let next = self.release();
+        if next.0 < WAKEABLE_MIN {
+            return self.drop_last_waker();
+        }
+        (next, Release::Nothing)
+    }
+
+    #[cold]
+    fn drop_last_waker(self) -> (Word, Release) {
+        if self.refs() == 1 || self.has(ACTIVE | COMPLETE) {
+            return self.release_or_orphan();
+        }
+        (self, Release::LastWaker)
+    }
+
+    /// A handle is dropped, or a waker that was reported as the last one.
     #[inline(always)]
     fn release_or_orphan(self) -> (Word, Release) {
         let next = self.release();
@@ -467,13 +504,24 @@ impl State {
         now.refs() == count || Word(self.0.fetch_sub(count * REF, AcqRel)).refs() == count
     }
 
-    /// Releases a reference.
+    /// Releases the reference of a waker.
+    #[inline]
+    pub(crate) fn drop_waker(&self) -> Release {
+        self.release_by(Word::drop_waker)
+    }
+
+    /// Releases any other reference.
     #[inline]
     pub(crate) fn release(&self) -> Release {
+        self.release_by(Word::release_or_orphan)
+    }
+
+    #[inline(always)]
+    fn release_by(&self, rule: impl Fn(Word) -> (Word, Release)) -> Release {
         let now = Word(self.0.load(Acquire));
         debug_assert!(now.refs() > 0, "a reference is given up twice");
         if !now.has(COMPLETE) {
-            return self.step(Unchanged::Publish, Word::release_or_orphan);
+            return self.step(Unchanged::Publish, rule);
         }
         // Every other former owner wrote the word with Release when it released its reference, and
         // the load or the subtraction reads the last of those writes. So what they did to the cell

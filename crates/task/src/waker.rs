@@ -111,5 +111,5 @@ unsafe fn drop_waker(data: *const ()) {
     // SAFETY: std calls this with the data of a waker of this vtable, which `from_counted` made.
     let raw = unsafe { raw(data) };
     // SAFETY: std consumes the waker, so its reference is ours to give.
-    unsafe { raw.release() };
+    unsafe { raw.drop_waker() };
 }

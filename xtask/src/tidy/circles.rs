@@ -62,6 +62,7 @@ const ORDERS: [(&str, &[&str]); 3] = [
         "crates/runtime/src/scheduler",
         &[
             "generation",
+            "lost",
             "own_driver",
             "registry",
             "wake_flags",
@@ -86,6 +87,7 @@ const ORDERS: [(&str, &[&str]); 3] = [
             "queue",
             "injector",
             "idle",
+            "busy_time",
             "modes",
             "pace",
             "handoff",
@@ -94,6 +96,7 @@ const ORDERS: [(&str, &[&str]); 3] = [
             "worker",
             "pool",
             "runtime_ref",
+            "pool_task",
             "worker_context",
             "current",
             "schedule",

@@ -6,7 +6,7 @@ use super::source::Line;
 use super::tree::{File, Tree};
 
 /// Which crates of this workspace each crate may depend on, tests aside.
-const CRATES: [(&str, &[&str]); 18] = [
+const CRATES: [(&str, &[&str]); 19] = [
     ("primitive", &[]),
     ("trace", &[]),
     ("task", &["primitive"]),
@@ -24,6 +24,7 @@ const CRATES: [(&str, &[&str]); 18] = [
     ("blocking", &["runtime"]),
     ("async-global-executor", &["reveille", "runtime"]),
     ("smol", &[]),
+    ("metrics", &["reveille"]),
     ("cli", &["trace"]),
 ];
 

@@ -12,6 +12,9 @@
 pub struct StackMark(usize);
 
 impl StackMark {
+    /// Beyond every frame: the walk ends with the stack.
+    pub const END: StackMark = StackMark(usize::MAX);
+
     /// The frame of the function that calls this, or a place a little below it.
     #[inline(never)]
     #[must_use]

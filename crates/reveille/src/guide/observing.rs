@@ -46,12 +46,31 @@
 //! * what it does: it *waits*, *is queued*, or *runs*, on which thread and for how long;
 //! * what it waits for, as far as the future knows: `for a timer, due in 3.2s`, `for socket 9
 //!   (127.0.0.1:80 to 127.0.0.1:51000) to be readable`, `for a task below`;
+//! * `in its scope`, the tasks of a [`task::scope`] that it is in; they stand below it;
 //! * `in`, the future of a library that waits, and `at`, your functions from there outwards, with
-//!   the line of each `.await`.
+//!   the line of each `.await`;
+//! * for a task that runs, where an earlier dump saw it waiting, and where its thread is, if you
+//!   asked for that.
 //!
 //! Two tasks wait for a lock in the same line of `transfer`. The line before it,
 //! `from.lock().await`, shows why: each of them holds the lock that the other one waits for. If all
 //! code takes the locks in the same order, this cannot happen.
+//!
+//! # A poll that does not return
+//!
+//! A task that *runs* for seconds has no await to show. Set `REVEILLE_DUMP=threads`, or
+//! [`Builder::dump_thread_stacks`], and enable the feature `thread-stacks` of reveille: the dump
+//! then has the stack of the thread, too (on Linux).
+//!
+//! ```text
+//! task spawned at src/main.rs:12:5 on thread reveille-1, runs for 3.2s
+//!     its thread is
+//!         in std::thread::functions::sleep
+//!         at app::compress                src/main.rs:31:9
+//!     it was seen 5.0s before, waiting
+//!         in async_channel::Recv
+//!         at app::worker                  src/main.rs:20:31
+//! ```
 //!
 //! # The usual causes
 //!
@@ -152,7 +171,13 @@
 //!
 //! In a debug build, and wherever you set [`Builder::on_lint`], reveille reports long polls,
 //! workers that are taken over, `block_on` inside tasks, tasks of more than 16 KiB, and a full
-//! blocking pool. It reports each place once, through the crate `log`. See [`LintKind`].
+//! blocking pool. It also reports tasks that nothing can wake any more, and a process in which
+//! nothing goes on. It reports each place once, through the crate `log`. See [`LintKind`].
+//!
+//! # Numbers
+//!
+//! [`Runtime::metrics`] has the numbers of a runtime: live tasks, polls, busy time, queues, timers,
+//! blocking closures. The crate `reveille-metrics` publishes them through the crate `metrics`.
 //!
 //! # Function names and lines
 //!
@@ -167,10 +192,13 @@
 //! and inlined functions, and says so.
 //!
 //! [`Builder::dump_on_signal`]: crate::runtime::Builder::dump_on_signal
+//! [`Builder::dump_thread_stacks`]: crate::runtime::Builder::dump_thread_stacks
 //! [`Builder::max_blocking_threads`]: crate::runtime::Builder::max_blocking_threads
 //! [`Builder::on_lint`]: crate::runtime::Builder::on_lint
 //! [`Builder::record_to`]: crate::runtime::Builder::record_to
 //! [`LintKind`]: crate::observe::LintKind
+//! [`Runtime::metrics`]: crate::runtime::Runtime::metrics
+//! [`task::scope`]: crate::task::scope()
 //! [`observe::dump`]: crate::observe::dump
 //! [`record_to`]: crate::observe::record_to
 //! [`task::Builder::name`]: crate::task::Builder::name

@@ -196,6 +196,8 @@ fn rule(kind: LintKind) -> LintRule {
         LintKind::LongPoll => LintRule::LongPoll,
         LintKind::HandedOver => LintRule::HandedOff,
         LintKind::BlockOnInTask => LintRule::BlockOnInTask,
+        LintKind::PendingWithoutWaker => LintRule::NoWaker,
+        LintKind::LastWakerDropped => LintRule::LastWakerDropped,
         LintKind::HugeFuture => LintRule::HugeFuture,
         LintKind::BlockingPoolFull => LintRule::PoolFull,
         LintKind::Quiescent => LintRule::Quiescent,

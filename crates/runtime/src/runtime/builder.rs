@@ -466,7 +466,8 @@ impl Builder {
     /// Other handlers of the signal are called, too. The signal no longer ends the process, also
     /// not after the runtime has ended. May be called for several signals.
     ///
-    /// The global runtime does this for `SIGQUIT` if the environment variable `REVEILLE_DUMP` is 1.
+    /// The global runtime does this for `SIGQUIT` if the environment variable `REVEILLE_DUMP` is 1,
+    /// or `threads` for [`dump_thread_stacks`](Builder::dump_thread_stacks).
     ///
     /// # Errors
     ///
@@ -542,6 +543,27 @@ impl Builder {
     pub fn flight_recorder(mut self, recorder: FlightRecorder) -> Builder {
         self.config.start_flight =
             Some(Box::new(move || recorder.start().map(|flight| Box::new(flight) as Flight)));
+        self
+    }
+
+    /// Whether the dumps that signals print have the stack of each thread that runs a poll: see
+    /// [`DumpOptions::thread_stacks`](crate::inspect::DumpOptions::thread_stacks). By default they
+    /// have not. It concerns all signals of the process, and stays on when this runtime has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::runtime::Builder;
+    ///
+    /// # if cfg!(unix) {
+    /// const SIGQUIT: i32 = 3;
+    /// let runtime = Builder::new().dump_on_signal(SIGQUIT).dump_thread_stacks(true).build()?;
+    /// # drop(runtime);
+    /// # }
+    /// # std::io::Result::Ok(())
+    /// ```
+    pub fn dump_thread_stacks(mut self, has_thread_stacks: bool) -> Builder {
+        self.config.has_thread_stacks = has_thread_stacks;
         self
     }
 

@@ -63,9 +63,6 @@ fn poll<F: Future>(
 ) -> Poll<F::Output> {
     let _poll = scope.begin_poll(data);
     let _recorded = reveille_task::is_recording().then(|| RecordedPoll::begin(data));
-    if executor.has_visitor() {
-        return poll_visited(executor, data, future);
-    }
     future.poll(&mut Context::from_waker(executor.waker()))
 }
 
@@ -118,9 +115,12 @@ impl Drop for RecordedPoll {
 #[cold]
 fn poll_visited<F: Future>(
     executor: &LocalExecutor,
+    scope: &EventLoopScope<'_>,
     data: &TaskData,
     mut future: Pin<&mut F>,
 ) -> Poll<F::Output> {
+    let _poll = scope.begin_poll(data);
+    let _recorded = reveille_task::is_recording().then(|| RecordedPoll::begin(data));
     let waker = executor.waker();
     let mut result = None;
     if let Some(visitor) = executor.take_visitor() {
@@ -163,7 +163,13 @@ fn poll_to_end<F: Future>(
         } else {
             executor.wait();
         }
-        if let Poll::Ready(output) = poll(executor, scope, data, future.as_mut()) {
+        // Only here: a dump asks a thread that waits, so not before the first poll has ended.
+        let polled = if executor.has_visitor() {
+            poll_visited(executor, scope, data, future.as_mut())
+        } else {
+            poll(executor, scope, data, future.as_mut())
+        };
+        if let Poll::Ready(output) = polled {
             return output;
         }
     }

@@ -12,7 +12,7 @@ use reveille_primitive::fork::{self, ForkHook};
 use reveille_primitive::lock::Mutex;
 use reveille_primitive::thread::backoff;
 
-use super::inspect::{deadlock, dump_on};
+use super::inspect::{deadlock, dump_on, show_thread_stacks};
 use super::multi::{self, RuntimeRef, ShutdownReport};
 use super::recording;
 use crate::config::Config;
@@ -186,11 +186,13 @@ pub(crate) fn start(mut config: Config) -> io::Result<RuntimeRef> {
         config.flight = Some(start()?);
     }
     config.dump_signals.iter().try_for_each(|&signal| dump_on(signal))?;
-    config.lint_hook = config.on_lint.take().map(lint::add_hook);
-    if config.lint_hook.is_some() {
-        deadlock::watch_for_lints();
+    if config.has_thread_stacks {
+        show_thread_stacks();
     }
-    multi::start(config)
+    config.lint_hook = config.on_lint.take().map(lint::add_hook);
+    let runtime = multi::start(config)?;
+    deadlock::watch_for_lints();
+    Ok(runtime)
 }
 
 /// The global pool, and whether it was started by this call.

@@ -30,6 +30,7 @@
 
 mod awaited;
 mod block_on_guard;
+mod lost_task;
 mod on_worker;
 pub(crate) mod visit;
 mod visitor;
@@ -46,16 +47,18 @@ use std::task::{Wake, Waker};
 
 use parking::{Parker, Unparker};
 use reveille_driver::{Driver, Events};
-use reveille_primitive::atomic::{AtomicBool, AtomicUsize, Ordering};
+use reveille_primitive::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use reveille_primitive::biased::OwnerToken;
 use reveille_primitive::fork::{self, ForkHook};
 use reveille_primitive::lock::Mutex;
-use reveille_primitive::sys::TimerSlack;
+use reveille_primitive::sys::{ThreadNumber, TimerSlack, thread_number};
 use reveille_task::{
-    Cause, JoinHandle, Kept, Options, Ran, Runnable, Schedule, TaskHandle, TaskRef, is_task_waker,
+    Cause, JoinHandle, Kept, Loss, Options, Ran, Runnable, Schedule, TaskHandle, TaskRef,
+    is_task_waker,
 };
 use reveille_trace::Flavour;
 
+use super::lost;
 use super::own_driver::OwnDriver;
 use super::panic_hook;
 use super::registry::Registry;
@@ -72,7 +75,7 @@ use crate::event_loop::EventLoop;
 use crate::observe;
 use crate::poll_counter::PollCounter;
 use crate::record;
-use crate::threads::{is_this_thread, thread_index};
+use crate::threads::{self, is_this_thread, thread_index};
 use crate::timer::clock::system_clock;
 use crate::timer::{self, Timers};
 use crate::tokio_context;
@@ -98,6 +101,13 @@ pub(crate) struct LocalHandle {
     tasks: AtomicUsize,
     /// The address that stands for the innermost `block_on` in recordings, or 0.
     polled: AtomicUsize,
+    /// Calls of `block_on` that are in progress on the thread, one inside the other. Written by the
+    /// thread only, without a read-modify-write.
+    depth: AtomicU32,
+    /// The thread is one of reveille's own.
+    is_own: bool,
+    /// The thread, for the system.
+    system_number: ThreadNumber,
     /// How often the thread has parked in `block_on`.
     parks: AtomicUsize,
     /// The thread is one of tokio's runtime (with the feature `tokio1`).
@@ -183,6 +193,10 @@ impl Schedule for LocalScheduler {
         })
     }
 
+    fn lost(&self, task: TaskRef<'_>, loss: Loss) {
+        lost::add(task, loss, || lost_task::keep(task));
+    }
+
     fn awaited(&self, waker: &Waker) {
         // An executor of this runtime polls the handle. It polls its local tasks afterwards.
         let is_ours = waker.data() == Arc::as_ptr(&self.0).cast() || is_task_waker(waker);
@@ -223,8 +237,6 @@ pub(crate) struct LocalExecutor {
     registry: RefCell<Registry>,
     handle: Arc<LocalHandle>,
     waker: Waker,
-    /// Calls of `block_on` that are in progress on this thread, one inside the other.
-    depth: Cell<u32>,
     is_finishing: Cell<bool>,
     /// Local tasks are being polled.
     is_running: Cell<bool>,
@@ -377,6 +389,9 @@ impl LocalExecutor {
             place: PlaceCell::default(),
             tasks: AtomicUsize::new(0),
             polled: AtomicUsize::new(0),
+            depth: AtomicU32::new(0),
+            is_own: threads::is_own(),
+            system_number: thread_number(),
             parks: AtomicUsize::new(0),
             is_tokio_thread: tokio_context::is_tokio_thread(),
         });
@@ -395,7 +410,6 @@ impl LocalExecutor {
             registry: RefCell::default(),
             waker: Waker::from(Arc::clone(&handle)),
             handle,
-            depth: Cell::new(0),
             is_finishing: Cell::new(false),
             is_running: Cell::new(false),
             process: Cell::new(fork::generation()),
@@ -456,6 +470,7 @@ impl LocalExecutor {
         }
     }
 
+    #[inline]
     fn own_driver(&self) -> Option<&Arc<Driver>> {
         self.event_loop.driver().filter(|_| !self.is_driver_inherited.get())
     }
@@ -509,9 +524,15 @@ impl LocalExecutor {
         self.handle.flags.has(INBOX) || !self.is_queue_empty()
     }
 
+    /// Calls of `block_on` that are in progress on this thread.
+    #[inline]
+    fn depth(&self) -> u32 {
+        self.handle.depth.load(Ordering::Relaxed)
+    }
+
     /// Whether user code is running on top of a frame of this thread that uses the executor.
     fn is_in_use(&self) -> bool {
-        self.depth.get() > 0 || self.is_running.get()
+        self.depth() > 0 || self.is_running.get()
     }
 
     fn has_tasks(&self) -> bool {
@@ -532,7 +553,7 @@ impl LocalExecutor {
             let mut inbox = std::mem::take(&mut *self.handle.inbox.lock());
             self.queue.borrow_mut().append(&mut inbox);
         }
-        let is_nested = self.depth.get() > 1;
+        let is_nested = self.depth() > 1;
         let was_running = self.is_running.replace(true);
         let count = self.queue.borrow().len();
         for _ in 0..count {

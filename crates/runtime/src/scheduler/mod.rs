@@ -1,8 +1,8 @@
 //! The executors: the work-stealing pool, and the one of a single thread.
 //!
 //! The files, lowest first; each imports only those before it:
-//! `generation`, `own_driver`, `registry`, `wake_flags`, `watchdog` < `panic_hook` < `wake` <
-//! `host` < `rescue` < `local` < `multi` <
+//! `generation`, `lost`, `own_driver`, `registry`, `wake_flags`, `watchdog` < `panic_hook` < `wake`
+//! < `host` < `rescue` < `local` < `multi` <
 //! `inspect`, `recording` < `global` < `serving` < `block_on`, `sleep`. `cargo xtask tidy`
 //! checks the order.
 
@@ -12,6 +12,7 @@ pub(crate) mod global;
 pub(crate) mod host;
 pub mod inspect;
 pub(crate) mod local;
+mod lost;
 pub(crate) mod multi;
 mod own_driver;
 pub(crate) mod panic_hook;

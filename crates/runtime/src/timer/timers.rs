@@ -327,6 +327,11 @@ impl Timers {
         self.wheel.with(|state, _| state.wheel.is_empty())
     }
 
+    /// How many entries the wheel has. For another thread than its owner.
+    pub(crate) fn len_for_others(&self) -> usize {
+        self.wheel.with(|state, _| state.wheel.len())
+    }
+
     /// Whether the wheel is empty. For its owner.
     pub(crate) fn is_empty(&self, token: &mut OwnerToken) -> bool {
         self.wheel.enter(token).is_none_or(|state| state.wheel.is_empty())

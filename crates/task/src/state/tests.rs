@@ -29,6 +29,10 @@ struct World {
     polling: bool,
     /// The worker has completed the task and still has its reference.
     completing: bool,
+    /// The executor keeps a reference until the task completes.
+    kept: bool,
+    /// References of former wakers, or of a worker, that tell the executor that no waker is left.
+    losing: usize,
     wakers: usize,
     join: Join,
     /// A waker is in the slot.
@@ -55,6 +59,8 @@ impl World {
         runnables: 1,
         polling: false,
         completing: false,
+        kept: false,
+        losing: 0,
         wakers: 0,
         join: Join::Empty,
         slot: false,
@@ -66,6 +72,8 @@ impl World {
         polls: 0,
     };
 
+    const START_KEPT: World = World { word: INITIAL.retain(), kept: true, ..World::START };
+
     fn has_handle(self) -> bool {
         self.join != Join::Gone
     }
@@ -74,7 +82,8 @@ impl World {
         let word = self.word;
         let done = word.has(COMPLETE);
         let worker = usize::from(self.polling || self.completing);
-        let held = self.runnables + worker + self.wakers + usize::from(self.has_handle());
+        let kept = usize::from(self.kept) + usize::from(self.has_handle());
+        let held = self.runnables + worker + self.wakers + self.losing + kept;
         assert_eq!(word.refs(), held, "a reference without owner: {self:?}");
         assert_eq!(self.freed, held == 0, "freed too early or leaked: {self:?}");
         assert!(self.runnables <= 1, "two runnables: {self:?}");
@@ -87,8 +96,8 @@ impl World {
         );
         // The flag is not read after completion.
         assert!(
-            done || word.has(JOIN_HANDLE) == self.has_handle(),
-            "JOIN_HANDLE without a handle: {self:?}"
+            done || word.has(DETACHED) != self.has_handle(),
+            "DETACHED with a handle: {self:?}"
         );
         assert_eq!(self.future, !done, "the future outlives the task or dies early: {self:?}");
         assert!(!self.freed || (!self.outcome && !self.slot), "leaked: {self:?}");
@@ -113,10 +122,34 @@ impl World {
         self
     }
 
+    /// Nothing that could wake the task exists, if the executor keeps it.
+    fn check_loss(self) {
+        let others = self.wakers + self.losing + self.runnables;
+        assert!(!self.kept || (others == 0 && !self.polling), "not lost: {self:?}");
+    }
+
+    fn after_drop_of_waker(mut self) -> World {
+        let was_idle = !self.word.has(ACTIVE | COMPLETE);
+        let (word, action) = self.word.drop_waker();
+        if action == Release::LastWaker {
+            self.check_loss();
+            return World { word, losing: self.losing + 1, ..self };
+        }
+        let others = self.wakers + self.losing;
+        assert!(!self.kept || !was_idle || others > 0, "a loss is not told: {self:?}");
+        self.word = word;
+        self.after(action)
+    }
+
     fn after_release(mut self) -> World {
         let (word, action) = self.word.release_or_orphan();
         self.word = word;
+        self.after(action)
+    }
+
+    fn after(mut self, action: Release) -> World {
         match action {
+            Release::LastWaker => unreachable!("only the drop of a waker tells"),
             Release::Nothing => {}
             Release::Orphan => self = World { runnables: 1, cancelled: true, ..self },
             Release::Free => self.freed = true,
@@ -152,7 +185,7 @@ impl World {
         next.push(World { word, woken: true, ..self }.after_wake(action));
         let (word, action) = self.word.wake_consuming();
         next.push(World { word, woken: true, ..fewer }.after_wake(action));
-        next.push(fewer.after_release());
+        next.push(fewer.after_drop_of_waker());
         self.step_clone_waker(next);
     }
 
@@ -236,16 +269,28 @@ impl World {
             next.push(World { word, woken: true, ..self });
             let (word, action) = self.word.idle();
             let left = World { word, polling: false, ..self };
+            let is_told = action != AfterPending::Parked || self.wakers + self.losing > 0;
+            assert!(!self.kept || is_told, "a loss is not told: {self:?}");
             next.push(match action {
                 AfterPending::Parked => left,
                 AfterPending::Requeue => World { runnables: 1, ..left },
                 AfterPending::Cancel => World { word, ..self }.step_complete(Outcome::Cancelled),
+                AfterPending::WithoutWaker => {
+                    left.check_loss();
+                    World { losing: self.losing + 1, ..left }
+                }
             });
             next.push(self.step_complete(Outcome::Output));
             next.push(self.step_complete(Outcome::Panicked));
         }
         if self.completing {
             next.push(World { completing: false, ..self }.after_release());
+        }
+        if self.kept && self.completing {
+            next.push(World { kept: false, ..self }.after_release());
+        }
+        if self.losing > 0 {
+            next.push(World { losing: self.losing - 1, ..self }.after_release());
         }
     }
 
@@ -280,7 +325,7 @@ impl World {
 #[test]
 fn every_reachable_state_keeps_the_invariants() {
     let mut seen = HashSet::new();
-    let mut todo = vec![World::START];
+    let mut todo = vec![World::START, World::START_KEPT];
     while let Some(world) = todo.pop() {
         if !seen.insert(world) {
             continue;
@@ -292,7 +337,7 @@ fn every_reachable_state_keeps_the_invariants() {
     }
     let freed = seen.iter().filter(|world| world.freed).count();
     assert!(freed > 0, "no walk reaches the free of the cell");
-    assert_eq!(seen.len(), 2210, "the walk has changed: check that it still covers what it should");
+    assert_eq!(seen.len(), 8482, "the walk has changed: check that it still covers what it should");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use reveille_watchdog as _;
 mod faults;
 mod join;
 mod life;
+mod lost;
 mod panics;
 mod probes;
 mod toy;

@@ -5,9 +5,11 @@ use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use pin_project_lite::pin_project;
+use reveille_runtime::waits;
 
 use super::shared::{ChildGuard, SCOPE_FAILED, Shared};
 use crate::task::{Cancelled, CancelledFuture, JoinHandle, TaskId};
@@ -70,6 +72,7 @@ impl<F: Future, E> Future for Child<F, E> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.as_mut().project();
+        waits::note_member(cx.waker(), Arc::as_ptr(&this.guard.shared).addr());
         let mut result = Err(NoOutput::Cancelled);
         if Pin::new(this.cancelled).poll(cx).is_pending() {
             let future = this.future.as_pin_mut().expect("a child was polled after it was ready");
@@ -85,7 +88,7 @@ impl<F: Future, E> Future for Child<F, E> {
 
 /// The body of a child that may fail: passes an error to the scope and then waits to be dropped.
 pub(super) async fn succeed<T, E>(
-    shared: std::sync::Arc<Shared<E>>,
+    shared: Arc<Shared<E>>,
     future: impl Future<Output = Result<T, E>>,
 ) -> T {
     match future.await {

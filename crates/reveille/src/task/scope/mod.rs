@@ -423,6 +423,7 @@ where
         judge: impl FnOnce(Fut::Output) -> Result<Fut::Output, E>,
     ) -> Poll<Result<Fut::Output, E>> {
         self.owner.0.listen(cx.waker());
+        waits::note_scope(cx.waker(), Arc::as_ptr(&self.owner.0).addr());
         if !self.is_body_done {
             self.as_mut().poll_body(cx, judge);
         }

@@ -6,7 +6,10 @@
 //! `std::thread::spawn`. But such a thread has slept all that time as well. So each test that waits
 //! panics with the dump.
 //!
-//! The same thread serves the lint for programs while a runtime has a hook for lints.
+//! The same thread serves two lints for programs, in debug builds while a runtime is up, and while
+//! a runtime has a hook for lints: it reports tasks that nothing can wake (`lost_tasks.rs`), and a
+//! process that is quiet for the limit. The latter only if it knows every thread of the process
+//! ([`quiet::are_threads_known`]), so that no thread of the program's own can go on.
 //!
 //! Rejected: a check at the last park. A worker parks a thousand times a second, and a thread of
 //! the program may be about to wake it.
@@ -17,14 +20,16 @@ use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::{Duration, Instant};
 
+use reveille_primitive::fork;
 use reveille_primitive::lock::Mutex;
 use reveille_primitive::simulation;
 use reveille_primitive::sys::process_cpu_time;
 use reveille_primitive::thread::sleep;
 
-use super::{dump, quiet};
+use super::{dump, lost_tasks, quiet};
 use crate::config;
 use crate::lint::{self, LintKind};
+use crate::scheduler::{lost, multi};
 use crate::threads::{ThreadSpec, system_spawner};
 use crate::timer::clock::system_clock;
 use crate::waits::is_probe;
@@ -49,10 +54,11 @@ struct Test {
 
 struct Tests {
     running: Vec<Weak<Test>>,
-    is_watched: bool,
+    /// The generation of the process that has the watch. A child process made by `fork` has not.
+    watched: Option<u32>,
 }
 
-static TESTS: Mutex<Tests> = Mutex::new(Tests { running: Vec::new(), is_watched: false });
+static TESTS: Mutex<Tests> = Mutex::new(Tests { running: Vec::new(), watched: None });
 
 /// Polls `future`, the body of a test, and panics with a dump if the process stands still
 /// meanwhile.
@@ -77,7 +83,7 @@ impl Test {
     fn begin(limit: Duration) -> Arc<Test> {
         let test = Arc::new(Test::default());
         TESTS.lock().running.push(Arc::downgrade(&test));
-        start_watch(limit);
+        start_watch(Some(limit));
         test
     }
 
@@ -94,16 +100,18 @@ impl Test {
     }
 }
 
-/// Starts the watch for the lint [`LintKind::Quiescent`], unless it runs.
+/// Starts the watch for the lints of programs, unless it runs or lints are off. Called when a
+/// runtime has started.
 pub(crate) fn watch_for_lints() {
-    if let Some(limit) = config::deadlock_limit() {
-        start_watch(limit);
+    if lint::is_on() {
+        start_watch(config::deadlock_limit());
     }
 }
 
-/// Starts the watch unless it runs.
-fn start_watch(limit: Duration) {
-    if std::mem::replace(&mut TESTS.lock().is_watched, true) {
+/// Starts the watch unless it runs. Without a limit it does not mind that the process stands still.
+fn start_watch(limit: Option<Duration>) {
+    let generation = Some(fork::generation());
+    if std::mem::replace(&mut TESTS.lock().watched, generation) == generation {
         return;
     }
     let spec = ThreadSpec {
@@ -111,37 +119,60 @@ fn start_watch(limit: Duration) {
         stack_size: None,
         body: Box::new(move || watch(limit)),
     };
+    lost::set_reader(true);
     if system_spawner()(spec).is_err() {
         // Without the thread, tests that stand still hang. The next test tries again.
-        TESTS.lock().is_watched = false;
+        end_watch(&mut TESTS.lock());
     }
 }
 
-/// The main function of the watch's thread. It ends when no test runs and no hook for lints is set.
-fn watch(limit: Duration) {
+fn end_watch(tests: &mut Tests) {
+    tests.watched = None;
+    lost::set_reader(false);
+}
+
+/// The main function of the watch's thread. It ends when no test runs and no program wants lints.
+fn watch(limit: Option<Duration>) {
     let mut stretch: Option<Stretch> = None;
     // In a simulation nothing else may happen for hours, so each check counts.
-    let interval = if simulation::is_simulated() { limit / 4 } else { CHECK_INTERVAL };
+    let interval = match limit {
+        Some(limit) if simulation::is_simulated() => limit / 4,
+        _ => CHECK_INTERVAL,
+    };
     loop {
         sleep(interval);
+        lost_tasks::report_all();
+        let is_wanted = lint::has_hooks() || lint::is_on() && multi::are_any_up();
         let tests: Vec<Arc<Test>> = {
             let mut tests = TESTS.lock();
             tests.running.retain(|test| test.strong_count() > 0);
-            if tests.running.is_empty() && !lint::has_hooks() {
-                tests.is_watched = false;
-                return;
+            if tests.running.is_empty() && !is_wanted {
+                return end_watch(&mut tests);
             }
             tests.running.iter().filter_map(Weak::upgrade).collect()
         };
+        let Some(limit) = limit else { continue };
         stretch = match stretch.take() {
             Some(stretch) if stretch.goes_on() => Some(stretch),
             _ => Stretch::begin(),
         };
-        if stretch.as_ref().is_some_and(|stretch| stretch.len() >= limit) {
+        if let Some(still) = &stretch
+            && still.len() >= limit
+        {
+            // Nothing that is quiet starts threads, so those that exist now existed all the time.
+            if has_only_known_threads() {
+                report_quiescent(limit);
+            }
             stretch = None;
             fail(tests, limit);
         }
     }
+}
+
+/// Reports the lint [`LintKind::Quiescent`].
+fn report_quiescent(limit: Duration) {
+    let seconds = limit.as_secs();
+    lint::report(LintKind::Quiescent, None, || format!("for {seconds} s\n{}", dump()));
 }
 
 /// A period in which the process stood still.
@@ -174,13 +205,18 @@ impl Stretch {
     }
 }
 
+/// Whether no thread of the program's own exists, as far as that is known. Where it is not, a hook
+/// is told of a process that stands still, and its thread may still go on.
+fn has_only_known_threads() -> bool {
+    quiet::are_threads_known().unwrap_or_else(lint::has_hooks)
+}
+
 /// Makes each test that waits panic with a dump.
 fn fail(tests: Vec<Arc<Test>>, limit: Duration) {
-    let seconds = limit.as_secs();
-    lint::report(LintKind::Quiescent, None, || format!("for {seconds} s\n{}", dump()));
     if tests.is_empty() {
         return;
     }
+    let seconds = limit.as_secs();
     let verdict: Arc<str> = format!(
         "the test stands still: for {seconds} s no task, timer, socket or blocking closure has \
          made progress. If a thread of your own will go on, use `#[test(deadlock = false)]` or set \

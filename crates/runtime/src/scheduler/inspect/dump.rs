@@ -5,6 +5,7 @@ use std::panic::Location;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use reveille_primitive::sys::ThreadNumber;
 use reveille_task::TaskRef;
 
 use crate::metrics::Metrics;
@@ -22,6 +23,14 @@ pub struct Frame {
 
 /// The frames of a stack, innermost first.
 pub(super) type Stack = Arc<[Frame]>;
+
+/// Where a task that runs was seen waiting by an earlier dump.
+#[derive(Clone, Debug)]
+pub(super) struct LastAwait {
+    pub(super) stacks: Vec<u32>,
+    /// How long before this dump.
+    pub(super) age: Duration,
+}
 
 /// What a task of a dump is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +84,17 @@ pub struct TaskDump {
     /// What it waits for, as far as the futures say.
     pub waits: Vec<WaitFor>,
     pub(crate) stacks: Vec<u32>,
+    /// The scopes, by their addresses, that it has, and those that it is a task of.
+    pub(crate) scopes: Vec<usize>,
+    pub(crate) member_of: Vec<usize>,
+    /// The tasks of its scopes.
+    pub(super) scope_tasks: Vec<usize>,
+    /// The thread that polls it, for the system.
+    pub(super) thread_number: ThreadNumber,
+    /// The stack of that thread, if it was asked for.
+    pub(super) thread_stack: Option<u32>,
+    /// Where it was last seen waiting, while it runs.
+    pub(super) last_await: Option<LastAwait>,
     /// Its stacks and waits are known.
     pub(crate) is_probed: bool,
     /// The probe left a waker.
@@ -88,15 +108,8 @@ impl TaskDump {
             kind,
             name: task.name().map(str::to_owned),
             id: task.known_id().map(reveille_task::TaskId::get),
-            spawned_at: task.location(),
             type_name: task.future_type_name(),
-            state: TaskState::Waiting,
-            thread: None,
-            since: None,
-            waits: Vec::new(),
-            stacks: Vec::new(),
-            is_probed: false,
-            has_waker: false,
+            ..TaskDump::of_block_on(None, task.location())
         }
     }
 
@@ -117,6 +130,12 @@ impl TaskDump {
             since: None,
             waits: Vec::new(),
             stacks: Vec::new(),
+            scopes: Vec::new(),
+            member_of: Vec::new(),
+            scope_tasks: Vec::new(),
+            thread_number: 0,
+            thread_stack: None,
+            last_await: None,
             is_probed: false,
             has_waker: false,
         }
@@ -129,6 +148,7 @@ impl TaskDump {
             self.state = TaskState::Running;
             self.thread = Some(poll.thread.clone());
             self.since = poll.since;
+            self.thread_number = poll.number;
         }
     }
 }
@@ -173,9 +193,66 @@ pub struct Dump {
 impl Dump {
     /// Completes a dump.
     pub(super) fn new(mut dump: Dump) -> Dump {
+        dump.find_scope_tasks();
         dump.notes.extend(dump.missing());
         dump.source_root = dump.find_source_root();
         dump
+    }
+
+    /// Finds the tasks of each scope. Those that run or are queued say nothing of theirs.
+    fn find_scope_tasks(&mut self) {
+        let mut members: HashMap<usize, Vec<usize>> = HashMap::new();
+        for task in &self.tasks {
+            task.member_of.iter().for_each(|&s| members.entry(s).or_default().push(task.addr));
+        }
+        for task in &mut self.tasks {
+            let of = task.scopes.iter().filter_map(|scope| members.get(scope));
+            task.scope_tasks = of.flatten().copied().collect();
+        }
+    }
+
+    /// For each task the tasks below it, by their index: those that it awaits, and those of its
+    /// scopes, unless several tasks await them. One task of each circle is below no other.
+    pub(super) fn below(&self) -> Vec<Vec<usize>> {
+        let index_of: HashMap<usize, usize> =
+            self.tasks.iter().enumerate().map(|(index, task)| (task.addr, index)).collect();
+        let mut above = vec![Vec::new(); self.tasks.len()];
+        for (index, task) in self.tasks.iter().enumerate() {
+            let awaited = task.waits.iter().filter_map(|wait| match wait {
+                WaitFor::Task(addr) => Some(addr),
+                _ => None,
+            });
+            for other in awaited.chain(&task.scope_tasks).filter_map(|addr| index_of.get(addr)) {
+                if *other != index && !above[*other].contains(&index) {
+                    above[*other].push(index);
+                }
+            }
+        }
+        let mut parent: Vec<Option<usize>> = above
+            .iter()
+            .map(|above| if let [one] = above[..] { Some(one) } else { None })
+            .collect();
+        // Cuts each circle at the task where the walk upwards meets itself.
+        let mut walked_by = vec![usize::MAX; parent.len()];
+        for start in 0..parent.len() {
+            let mut at = start;
+            while walked_by[at] == usize::MAX {
+                walked_by[at] = start;
+                let Some(next) = parent[at] else { break };
+                if walked_by[next] == start {
+                    parent[next] = None;
+                    break;
+                }
+                at = next;
+            }
+        }
+        let mut below = vec![Vec::new(); parent.len()];
+        for (index, parent) in parent.into_iter().enumerate() {
+            if let Some(parent) = parent {
+                below[parent].push(index);
+            }
+        }
+        below
     }
 
     /// The folder in which the compiler ran. In the debug information each path of the program
@@ -222,6 +299,35 @@ impl Dump {
     pub fn awaited(&self, wait: &WaitFor) -> Option<&TaskDump> {
         let WaitFor::Task(addr) = wait else { return None };
         self.tasks.iter().find(|task| task.addr == *addr)
+    }
+
+    /// The tasks of the scopes that `task` is in, as far as they wait.
+    pub fn scope_tasks<'a>(&'a self, task: &'a TaskDump) -> impl Iterator<Item = &'a TaskDump> {
+        self.tasks.iter().filter(|other| task.scope_tasks.contains(&other.addr))
+    }
+
+    /// The stack of the thread that polls `task` or runs the future of a `block_on`, innermost
+    /// function first, if it was asked for with [`DumpOptions::thread_stacks`] and is known.
+    ///
+    /// [`DumpOptions::thread_stacks`]: super::DumpOptions::thread_stacks
+    #[must_use]
+    pub fn thread_stack<'a>(&'a self, task: &TaskDump) -> Option<&'a [Frame]> {
+        self.stacks.get(task.thread_stack? as usize).map(|stack| &**stack)
+    }
+
+    /// The stacks of the awaits in which an earlier dump saw `task`, which runs now, and how long
+    /// before. Its present poll, or one before that, went on from there. Empty if there is no such
+    /// dump.
+    ///
+    /// A task is recognized by its memory, type and place. So this may be about an earlier task of
+    /// the same kind that has ended since.
+    pub fn last_seen<'a>(
+        &'a self,
+        task: &'a TaskDump,
+    ) -> impl Iterator<Item = (&'a [Frame], Duration)> {
+        let stacks =
+            task.last_await.iter().flat_map(|last| last.stacks.iter().map(move |n| (n, last)));
+        stacks.filter_map(|(&n, last)| Some((&**self.stacks.get(n as usize)?, last.age)))
     }
 
     /// The runtimes that were up.

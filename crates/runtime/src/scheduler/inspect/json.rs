@@ -8,7 +8,10 @@ use crate::waits::{TaskState, WaitAt, WaitFor};
 
 impl Dump {
     /// The dump as JSON: an object with `tasks`, `stacks` (which the tasks name by their index),
-    /// `runtimes` and `notes`.
+    /// `tree`, `runtimes` and `notes`.
+    ///
+    /// `tree` has the tasks once each, by their index: `{"task": 0, "below": […]}`. Below a task
+    /// are those that it awaits, and those of its scopes, unless another one awaits them too.
     #[must_use]
     pub fn to_json(&self) -> String {
         write(self)
@@ -25,6 +28,8 @@ fn write(dump: &Dump) -> String {
     list(&mut json, &dump.runtimes, runtime);
     json.push_str(",\"tasks\":");
     list(&mut json, &dump.tasks, |json, one| task(json, one, dump.taken_at));
+    json.push_str(",\"tree\":");
+    tree(&mut json, dump);
     json.push_str(",\"stacks\":");
     list(&mut json, &dump.stacks, |json, stack| list(json, stack, frame));
     json.push('}');
@@ -40,6 +45,12 @@ fn runtime(json: &mut String, runtime: &RuntimeDump) {
         ("parked_workers", metrics.parked_workers),
         ("queued_tasks", metrics.queued_tasks + metrics.injected_tasks),
         ("threads", metrics.threads),
+        ("live_tasks", metrics.live_tasks),
+        ("pending_timers", metrics.pending_timers),
+        ("sources", metrics.sources),
+        ("blocking_threads", metrics.blocking_threads),
+        ("queued_closures", metrics.queued_closures),
+        ("running_closures", metrics.running_closures),
     ];
     for (key, value) in numbers {
         let _ = write!(json, ",\"{key}\":{value}");
@@ -80,9 +91,48 @@ fn task(json: &mut String, task: &TaskDump, now: Instant) {
     }
     json.push_str(",\"waits\":");
     list(json, &task.waits, |json, wait| self::wait(json, wait, now));
-    json.push_str(",\"stacks\":");
-    list(json, &task.stacks, |json, number| _ = write!(json, "{number}"));
+    numbers(json, "stacks", &task.stacks);
+    numbers(json, "scope_tasks", &task.scope_tasks);
+    if let Some(number) = task.thread_stack {
+        let _ = write!(json, ",\"thread_stack\":{number}");
+    }
+    if let Some(last) = &task.last_await {
+        let _ = write!(json, ",\"last_seen_us\":{}", last.age.as_micros());
+        numbers(json, "last_seen", &last.stacks);
+    }
     json.push('}');
+}
+
+fn numbers<T: std::fmt::Display>(json: &mut String, key: &str, numbers: &[T]) {
+    let _ = write!(json, ",\"{key}\":");
+    list(json, numbers, |json, number| _ = write!(json, "{number}"));
+}
+
+/// Writes the tasks as a tree. In loops, because tasks may await each other in a long chain.
+fn tree(json: &mut String, dump: &Dump) {
+    let below = dump.below();
+    let mut is_below = vec![false; below.len()];
+    below.iter().flatten().for_each(|&task| is_below[task] = true);
+    // The brackets that are open, and what comes next inside.
+    let roots: Vec<usize> = (0..below.len()).filter(|&task| !is_below[task]).collect();
+    let mut open = vec![roots.iter()];
+    let mut is_first = true;
+    json.push('[');
+    while let Some(level) = open.last_mut() {
+        match level.next() {
+            Some(&task) => {
+                let comma = if is_first { "" } else { "," };
+                let _ = write!(json, "{comma}{{\"task\":{task},\"below\":[");
+                is_first = true;
+                open.push(below[task].iter());
+            }
+            None => {
+                open.pop();
+                json.push_str(if open.is_empty() { "]" } else { "]}" });
+                is_first = false;
+            }
+        }
+    }
 }
 
 fn wait(json: &mut String, wait: &WaitFor, now: Instant) {

@@ -176,5 +176,6 @@ fn busy(thread: &LocalThread) -> Option<TaskDump> {
     let mut record = TaskDump::of_block_on(None, Some(place));
     record.state = TaskState::Running;
     record.thread = Some(thread.name().to_owned());
+    record.thread_number = thread.system_number();
     Some(record)
 }

@@ -17,32 +17,33 @@
 pub mod deadlock;
 mod dump;
 mod json;
+mod last_awaits;
 mod locals;
+mod lost_tasks;
 mod probe;
 mod quiet;
 mod signal;
 mod stacks;
 mod text;
+mod thread_stacks;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reveille_primitive::lock::Mutex;
-use reveille_task::{Ran, Runnable};
 
 pub use self::dump::{Dump, Frame, RuntimeDump, TaskDump, TaskKind};
 use self::locals::{Answers, LocalThreads};
 use self::probe::probe;
-pub(crate) use self::signal::dump_on;
+pub(crate) use self::signal::{dump_on, show_thread_stacks};
 use self::stacks::StackTable;
-use crate::polls::{self, DUMP_THREAD, Poll, ProbeClaim, ProbeMark};
+use crate::polls::{self, DUMP_THREAD, Poll};
 use crate::scheduler::host;
-use crate::scheduler::multi::{PoolTask, PoolWalk};
+use crate::scheduler::multi::{ClaimedTask, PoolClaim, PoolTask, PoolWalk};
 use crate::threads::{ThreadSpec, system_spawner};
 use crate::timer::clock::system_clock;
 pub use crate::waits::{TaskState, WaitFor};
-use crate::{context, tokio_context};
 
 /// How long the poll of a probe may take before another thread continues the dump.
 const PROBE_LIMIT: Duration = Duration::from_secs(1);
@@ -63,20 +64,99 @@ const OTHER_PROBE_STEPS: u32 = 20;
 /// ```
 #[must_use]
 pub fn dump() -> Dump {
-    let begin = system_clock().now();
-    // This comes before any thread is woken to answer.
-    let is_quiet = quiet::is_quiet();
-    let collection = Arc::new(Collection::new());
-    let locals = LocalThreads::ask(&collection.stacks);
-    let mut number = collection.start_thread();
-    while !collection.wait(CHECK_INTERVAL) {
-        if collection.abandon_stuck(number, PROBE_LIMIT) {
-            number = collection.start_thread();
-        }
+    DumpOptions::new().dump()
+}
+
+/// What a dump contains besides what each has.
+///
+/// # Examples
+///
+/// ```
+/// use reveille::observe::DumpOptions;
+///
+/// let dump = DumpOptions::new().thread_stacks(true).dump();
+/// println!("{dump}");
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct DumpOptions {
+    has_thread_stacks: bool,
+}
+
+impl DumpOptions {
+    /// Makes the options of [`dump`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let dump = reveille::observe::DumpOptions::new().dump();
+    /// # drop(dump);
+    /// ```
+    #[must_use]
+    pub fn new() -> DumpOptions {
+        DumpOptions::default()
     }
-    collection.add_blocking();
-    let local_tasks = locals.answers();
-    collection.finish(begin, local_tasks, is_quiet)
+
+    /// Whether the dump has the stack of each thread that runs a poll, which says where the poll
+    /// blocks or computes. By default it has not.
+    ///
+    /// This interrupts the threads with a signal, which the program must not use: the last
+    /// real-time signal that has no handler. A system call that cannot go on returns `EINTR`, as
+    /// with any signal. A thread that blocks the signal or does not answer within 200 ms is left
+    /// out, and the dump says so.
+    ///
+    /// It works on Linux with glibc 2.35 or later, and needs the feature `thread-stacks` of
+    /// reveille, which adds the crate `backtrace`. Elsewhere, and without the feature, the dump
+    /// says that it cannot have the stacks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use reveille::observe::DumpOptions;
+    ///
+    /// let dump = DumpOptions::new().thread_stacks(true).dump();
+    /// for task in dump.tasks() {
+    ///     for frame in dump.thread_stack(task).unwrap_or_default() {
+    ///         println!("{}", frame.function);
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn thread_stacks(mut self, has_thread_stacks: bool) -> DumpOptions {
+        self.has_thread_stacks = has_thread_stacks;
+        self
+    }
+
+    /// Takes a dump. Blocks until it is complete.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// let dump = reveille::observe::DumpOptions::new().dump();
+    /// println!("{dump}");
+    /// ```
+    #[must_use]
+    pub fn dump(&self) -> Dump {
+        let begin = system_clock().now();
+        // Before any thread is woken to answer.
+        let is_quiet = quiet::is_quiet();
+        let collection = Arc::new(Collection::new());
+        let locals = LocalThreads::ask(&collection.stacks);
+        let mut number = collection.start_thread();
+        while !collection.wait(CHECK_INTERVAL) {
+            if collection.abandon_stuck(number, PROBE_LIMIT) {
+                number = collection.start_thread();
+            }
+        }
+        collection.add_blocking();
+        let local_tasks = locals.answers();
+        let mut dump = collection.finish(begin, local_tasks, is_quiet);
+        last_awaits::exchange(&mut dump);
+        if self.has_thread_stacks {
+            thread_stacks::add(&mut dump);
+        }
+        dump.took = system_clock().now().saturating_duration_since(begin);
+        Dump::new(dump)
+    }
 }
 
 /// A dump in progress.
@@ -209,27 +289,13 @@ impl Collection {
             return;
         }
         let mut record = TaskDump::of(task, TaskKind::Spawned);
-        let Some((claimed, _mark)) = claim(pool_task) else {
+        let Some(claimed) = claim(pool_task) else {
             record.set_active(polls);
             self.state.lock().tasks.push(record);
             return;
         };
         self.state.lock().probing = Some((record.clone(), system_clock().now()));
-        let _runtime = pool_task.enter_runtime();
-        let _foreign = tokio_context::enter();
-        probe(&mut record, &self.stacks, |observer| {
-            let poll = context::begin_poll(task);
-            let ran = claimed.run_probed(observer);
-            drop(poll);
-            match ran {
-                Ran::Pending => TaskState::Waiting,
-                Ran::Complete => TaskState::Ended,
-                Ran::Requeued(task) => {
-                    pool_task.requeue(task);
-                    TaskState::Queued
-                }
-            }
-        });
+        probe(&mut record, &self.stacks, |observer| pool_task.run(claimed, observer));
         let mut state = self.state.lock();
         if state.thread == number {
             state.probing = None;
@@ -266,27 +332,26 @@ impl Collection {
         let mut tasks = std::mem::take(&mut self.state.lock().tasks);
         tasks.extend(local_tasks.tasks);
         let stacks = std::mem::take(&mut *self.stacks.lock());
-        let took = system_clock().now().saturating_duration_since(begin);
-        Dump::new(Dump {
+        Dump {
             is_quiescent: is_quiet && tasks.iter().any(|task| task.state == TaskState::Waiting),
             tasks,
             stacks: stacks.resolve(),
             runtimes: self.runtimes.clone(),
             taken_at: begin,
-            took,
+            took: Duration::ZERO,
             notes: local_tasks.notes,
             source_root: None,
-        })
+        }
     }
 }
 
-/// Makes the `Runnable` of a task that waits. If another dump polls the task, waits for that poll.
-fn claim(task: &PoolTask) -> Option<(Runnable, ProbeMark)> {
+/// Makes the `Runnable` of a task that waits. One that another dump polls is waited for.
+fn claim(task: &PoolTask) -> Option<ClaimedTask> {
     for _ in 0..OTHER_PROBE_STEPS {
-        match polls::claim_for_probe(task.task().addr(), || task.claim()) {
-            ProbeClaim::Claimed(claimed, mark) => return Some((claimed, mark)),
-            ProbeClaim::Refused => return None,
-            ProbeClaim::Probed => reveille_primitive::thread::sleep(Duration::from_millis(1)),
+        match task.claim() {
+            PoolClaim::Claimed(claimed) => return Some(claimed),
+            PoolClaim::Refused => return None,
+            PoolClaim::Probed => reveille_primitive::thread::sleep(Duration::from_millis(1)),
         }
     }
     None

@@ -23,7 +23,10 @@ pub(super) fn probe(
     // If the poll takes a dump itself, the probes of that dump have notes of their own.
     let outer = waits::take();
     record.state = poll(&probe);
-    record.waits = waits::replace(outer);
+    let notes = waits::replace(outer);
+    record.waits = notes.waits;
+    record.scopes = notes.scopes;
+    record.member_of = notes.member_of;
     record.waits.append(&mut probe.awaited.into_inner());
     record.stacks = probe.captured.into_inner();
     record.is_probed = true;

@@ -5,10 +5,11 @@
 
 use std::io::{self, Write};
 
+use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::lock::Mutex;
 use reveille_primitive::sys::{SignalHandlers, SignalReceiver, signals};
 
-use super::dump;
+use super::DumpOptions;
 use crate::threads::{ThreadSpec, system_spawner};
 
 /// The name of the thread that waits for signals.
@@ -20,6 +21,14 @@ struct DumpSignals {
     process: u32,
     signals: Vec<i32>,
     handlers: SignalHandlers,
+}
+
+/// Whether the dumps have the stacks of threads.
+static HAS_THREAD_STACKS: AtomicBool = AtomicBool::new(false);
+
+/// Has the dumps on signals show the stacks of threads from now on.
+pub(crate) fn show_thread_stacks() {
+    HAS_THREAD_STACKS.store(true, Ordering::Relaxed);
 }
 
 static DUMP_SIGNALS: Mutex<Option<DumpSignals>> = Mutex::new(None);
@@ -58,6 +67,8 @@ fn install(signal: i32) -> io::Result<()> {
 fn serve(mut receiver: SignalReceiver) {
     while receiver.wait() {
         // Standard error may be closed; there is no better place to report the error.
-        let _ = io::stderr().write_all(format!("{}\n", dump()).as_bytes());
+        let dump =
+            DumpOptions::new().thread_stacks(HAS_THREAD_STACKS.load(Ordering::Relaxed)).dump();
+        let _ = io::stderr().write_all(format!("{dump}\n").as_bytes());
     }
 }

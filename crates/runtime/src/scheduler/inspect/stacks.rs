@@ -85,15 +85,20 @@ const ABOVE: [&str; 6] = [
     "inspect::stacks::StackTable",
 ];
 
-/// The functions that poll what is probed: below them is the runtime.
-const BELOW: [&str; 3] = [
+/// The function that notes the drop of a last waker. Above it is the task's cell.
+const DROP: [&str; 1] = ["reveille_task::waker::drop_waker"];
+
+/// The functions that poll what is probed: below them is the runtime. The first is below every
+/// thread's own functions.
+const BELOW: [&str; 4] = [
+    "__rust_begin_short_backtrace",
     "reveille_task::cell::Cell",
     "reveille_task::run::Runnable",
     "scheduler::inspect::probe::probe",
 ];
 
 /// Parses the text of a `Backtrace`: a line for each function, and one for its place.
-fn frames(text: &str) -> Vec<Frame> {
+pub(super) fn frames(text: &str) -> Vec<Frame> {
     let mut frames: Vec<Frame> = Vec::new();
     for line in text.lines() {
         let line = line.trim();
@@ -110,6 +115,8 @@ fn frames(text: &str) -> Vec<Frame> {
     }
     let is_named =
         |frame: &Frame, names: &[&str]| names.iter().any(|name| frame.function.contains(name));
+    let dropped = frames.iter().position(|frame| is_named(frame, &DROP));
+    frames.drain(..dropped.map_or(0, |at| at + 1));
     let end = frames.iter().position(|frame| is_named(frame, &BELOW)).unwrap_or(frames.len());
     frames.truncate(end);
     let start = frames.iter().rposition(|frame| is_named(frame, &ABOVE)).map_or(0, |at| at + 1);
@@ -146,6 +153,18 @@ mod tests {
         assert_eq!(functions, [leaf, "reveille_task::probe::poll_member", "app::run::{{closure}}"]);
         assert_eq!(frames[2].place.as_deref(), Some("C:\\src\\app.rs:3:4"));
         assert_eq!(frames[1].place, None);
+    }
+
+    #[test]
+    fn the_drop_of_a_waker_begins_with_the_code_that_drops_it() {
+        let text = "   0: reveille_runtime::scheduler::lost::add\n\
+            \x20  1: <reveille_task::cell::Cell<F, S>>::lost\n\
+            \x20  2: <reveille_task::raw::Raw>::drop_waker\n\
+            \x20  3: reveille_task::waker::drop_waker\n\
+            \x20  4: app::loses\n\
+            \x20  5: std::sys::backtrace::__rust_begin_short_backtrace\n\
+            \x20  6: main\n";
+        assert_eq!(functions(text), ["app::loses"]);
     }
 
     #[test]

@@ -33,6 +33,8 @@ struct DumpEntry<'a> {
     waits: Vec<String>,
     /// Entries whose tasks these await, with how many.
     awaited: BTreeMap<usize, usize>,
+    /// Entries of the tasks of their scopes, with how many.
+    scoped: BTreeMap<usize, usize>,
     is_below: bool,
 }
 
@@ -62,12 +64,13 @@ fn write(dump: &Dump, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         wrapped(f, "note: ", note)?;
     }
     circles(dump, f)?;
+    locks(dump, f)?;
     let entries = entries(dump);
     let mut written = HashSet::new();
     for index in 0..entries.len() {
         if !entries[index].is_below {
             writeln!(f)?;
-            entry(&entries, index, 0, &mut written, f)?;
+            entry(dump, &entries, index, 0, &mut written, f)?;
         }
     }
     Ok(())
@@ -140,28 +143,65 @@ fn circles(dump: &Dump, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
+/// How libraries call the future that waits for a lock.
+const LOCKS: [&str; 3] = ["async_lock::", "futures_util::lock::", "tokio::sync::"];
+
+/// The most tasks that [`locks`] names.
+const LOCKS_MAX: usize = 8;
+
+/// In a process that is quiet: names the tasks that wait for locks. Only these, or a guard that no
+/// task has, can hold the locks; which task holds which is in no lock.
+fn locks(dump: &Dump, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    if !dump.is_quiescent {
+        return Ok(());
+    }
+    let waits_for_lock = |task: &&TaskDump| {
+        let stacks = task.stacks.iter().filter_map(|&number| dump.stacks.get(number as usize));
+        let mut leaves = stacks.filter_map(|stack| await_of(dump, stack).leaf);
+        leaves.any(|leaf| LOCKS.iter().any(|lock| leaf.starts_with(lock)))
+    };
+    let waiting: Vec<_> = dump.tasks.iter().filter(waits_for_lock).collect();
+    if waiting.len() < 2 {
+        return Ok(());
+    }
+    let mut names: Vec<_> = waiting.iter().take(LOCKS_MAX).map(|task| label(task)).collect();
+    if waiting.len() > LOCKS_MAX {
+        names.push(format!("{} others", waiting.len() - LOCKS_MAX));
+    }
+    let text = format!(
+        "{} wait for locks or permits. As nothing runs, each of these is held by a task that waits \
+         itself, probably one of them, or by a guard outside of tasks. Locks do not know their \
+         holders: look for a guard that is alive across the awaits below.",
+        names.join(" and ")
+    );
+    writeln!(f)?;
+    wrapped(f, "deadlock: ", &text)
+}
+
 fn entries(dump: &Dump) -> Vec<DumpEntry<'_>> {
     let mut visible: HashMap<&[u32], Vec<Await<'_>>> = HashMap::new();
     let mut entries: Vec<DumpEntry<'_>> = Vec::new();
     let mut numbers = HashMap::new();
     let mut entry_of: HashMap<usize, usize> = HashMap::new();
     for task in &dump.tasks {
-        let awaits = visible.entry(&task.stacks).or_insert_with(|| awaits_of(dump, task));
+        let awaits = visible.entry(&task.stacks).or_insert_with(|| awaits_of(dump, &task.stacks));
         let key = (
             (task.kind, task.state, task.spawned_at, task.type_name),
             (task.thread.as_deref().filter(|_| task.kind != TaskKind::Spawned), awaits.clone()),
+            task.thread_stack,
         );
         let index = *numbers.entry(key).or_insert_with(|| {
             let (awaits, waits) = (awaits.clone(), Vec::new());
-            let awaited = BTreeMap::new();
-            entries.push(DumpEntry { tasks: Vec::new(), awaits, waits, awaited, is_below: false });
+            let (awaited, scoped) = (BTreeMap::new(), BTreeMap::new());
+            let (tasks, is_below) = (Vec::new(), false);
+            entries.push(DumpEntry { tasks, awaits, waits, awaited, scoped, is_below });
             entries.len() - 1
         });
         entries[index].tasks.push(task);
         entry_of.insert(task.addr, index);
     }
     for entry in &mut entries {
-        let mut awaited = BTreeMap::new();
+        let (mut awaited, mut scoped) = (BTreeMap::new(), BTreeMap::new());
         let mut waits = Vec::new();
         for task in &entry.tasks {
             for wait in &task.waits {
@@ -173,19 +213,22 @@ fn entries(dump: &Dump) -> Vec<DumpEntry<'_>> {
                     wait => push_new(&mut waits, WaitAt(wait, dump.taken_at).to_string()),
                 }
             }
+            for other in task.scope_tasks.iter().filter_map(|addr| entry_of.get(addr)) {
+                *scoped.entry(*other).or_insert(0) += 1;
+            }
         }
-        (entry.awaited, entry.waits) = (awaited, waits);
+        (entry.awaited, entry.scoped, entry.waits) = (awaited, scoped, waits);
     }
     nest(&mut entries);
     entries
 }
 
-/// Puts an entry below the one that awaits it, if there is one such entry. The first of a circle
-/// stays above the others.
+/// Puts an entry below the one that awaits it, or in whose scope its tasks are, if there is one
+/// such entry. The first of a circle stays above the others.
 fn nest(entries: &mut [DumpEntry<'_>]) {
     let mut awaited_by = vec![Vec::new(); entries.len()];
     for (index, entry) in entries.iter().enumerate() {
-        entry.awaited.keys().for_each(|&other| awaited_by[other].push(index));
+        entry.others().for_each(|other| awaited_by[other].push(index));
     }
     for (index, entry) in entries.iter_mut().enumerate() {
         entry.is_below = matches!(awaited_by[index][..], [other] if other != index);
@@ -210,7 +253,27 @@ fn push_new(list: &mut Vec<String>, text: String) {
     }
 }
 
+/// Where the thread of a task that runs is, and where the task was seen before.
+fn running(dump: &Dump, task: &TaskDump, margin: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let inner = format!("{margin}    ");
+    if let Some(number) = task.thread_stack {
+        writeln!(f, "{inner}its thread is")?;
+        numbered(dump, &[number], &inner, f)?;
+    }
+    if let Some(last) = &task.last_await {
+        writeln!(f, "{inner}it was seen {:.1?} before, waiting", last.age)?;
+        numbered(dump, &last.stacks, &inner, f)?;
+    }
+    Ok(())
+}
+
+/// The stacks with these numbers.
+fn numbered(dump: &Dump, numbers: &[u32], margin: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    awaits_of(dump, numbers).iter().try_for_each(|awaits| stack(f, margin, awaits))
+}
+
 fn entry(
+    dump: &Dump,
     entries: &[DumpEntry<'_>],
     index: usize,
     depth: usize,
@@ -234,14 +297,19 @@ fn entry(
         let awaited = awaited(entries, index, other, times, written);
         wrapped(f, &format!("{margin}    for "), &awaited)?;
     }
+    for (&other, &times) in &entry.scoped {
+        let scoped = awaited(entries, index, other, times, written);
+        wrapped(f, &format!("{margin}    in its scope: "), &scoped)?;
+    }
     if entry.has_no_waker() {
         wrapped(f, &format!("{margin}    "), NO_WAKER)?;
     }
     for awaits in &entry.awaits {
         stack(f, &margin, awaits)?;
     }
-    for &other in entry.awaited.keys().filter(|&&other| entries[other].is_below) {
-        self::entry(entries, other, depth + 1, written, f)?;
+    running(dump, entry.tasks[0], &margin, f)?;
+    for other in entry.others().filter(|&other| entries[other].is_below) {
+        self::entry(dump, entries, other, depth + 1, written, f)?;
     }
     Ok(())
 }
@@ -318,6 +386,12 @@ fn awaited(
 const NO_WAKER: &str = "and its poll left no waker: unless it keeps an older one, nothing wakes it";
 
 impl DumpEntry<'_> {
+    /// The entries whose tasks these await or have in their scopes.
+    fn others(&self) -> impl Iterator<Item = usize> {
+        let awaited = self.awaited.keys().copied();
+        awaited.chain(self.scoped.keys().copied().filter(|other| !self.awaited.contains_key(other)))
+    }
+
     fn has_no_waker(&self) -> bool {
         let first = self.tasks[0];
         first.is_probed && first.state == TaskState::Waiting && !first.has_waker
@@ -407,10 +481,10 @@ fn wrapped(f: &mut fmt::Formatter<'_>, start: &str, text: &str) -> fmt::Result {
     writeln!(f, "{line}")
 }
 
-/// The parts of the stacks of `task` that concern the program.
-fn awaits_of<'a>(dump: &'a Dump, task: &TaskDump) -> Vec<Await<'a>> {
+/// What the program sees of the stacks with these numbers.
+fn awaits_of<'a>(dump: &'a Dump, stacks: &[u32]) -> Vec<Await<'a>> {
     let mut awaits = Vec::new();
-    for &number in &task.stacks {
+    for &number in stacks {
         let Some(stack) = dump.stacks.get(number as usize) else { continue };
         let seen = await_of(dump, stack);
         if !awaits.contains(&seen) {
@@ -505,5 +579,6 @@ fn without_parameters(path: &str) -> String {
     plain.trim_end_matches(':').to_owned()
 }
 
+pub(super) mod one_task;
 #[cfg(test)]
 mod tests;

@@ -76,7 +76,7 @@ impl LocalExecutor {
         let polls_of_worker = context::with_event_loop(|event_loop| {
             event_loop.and_then(EventLoop::poll_counter).map(PollCounter::read)
         });
-        if polls_of_worker.is_none() && self.depth.get() == 0 {
+        if polls_of_worker.is_none() && self.depth() == 0 {
             return self.run_for(waker);
         }
         let poll = polls_of_worker.unwrap_or_else(|| self.passes.get());

@@ -29,7 +29,7 @@ impl LocalExecutor {
 #[must_use]
 pub(crate) struct BlockOnGuard<'a> {
     executor: &'a LocalExecutor,
-    /// Where the `block_on` around it was called.
+    /// Where the `block_on` around it was called, if there is one.
     outer: Option<&'static Location<'static>>,
 }
 
@@ -39,31 +39,40 @@ impl<'a> BlockOnGuard<'a> {
         executor: &'a LocalExecutor,
         place: Option<&'static Location<'static>>,
     ) -> BlockOnGuard<'a> {
-        let depth = executor.depth.get();
-        executor.depth.set(depth + 1);
-        if depth == 0
-            && let Some(driver) = executor.own_driver()
-        {
+        let handle = &*executor.handle;
+        let depth = handle.depth.load(Ordering::Relaxed);
+        let mut outer = None;
+        if depth > 0 {
+            outer = handle.place.get();
+        } else if let Some(driver) = executor.own_driver() {
             driver.set_driven_here();
             executor.begin_watch();
         }
-        BlockOnGuard { executor, outer: executor.handle.place.replace(place) }
+        handle.place.set(place);
+        // Release: a dump that sees the depth sees the place.
+        handle.depth.store(depth + 1, Ordering::Release);
+        BlockOnGuard { executor, outer }
+    }
+
+    /// The end of a `block_on` inside another one.
+    #[cold]
+    fn return_to_outer(&self) {
+        self.executor.handle.place.set(self.outer);
+        // The outer future may have been woken while the inner one took the flag.
+        self.executor.handle.signal_main();
     }
 }
 
 impl Drop for BlockOnGuard<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.executor.handle.place.replace(self.outer);
-        let depth = self.executor.depth.get() - 1;
-        self.executor.depth.set(depth);
-        if depth == 0 {
-            if self.executor.has_to_leave.get() {
-                self.executor.leave();
-            }
-        } else {
-            // The outer future may have been woken while the inner one took the flag.
-            self.executor.handle.signal_main();
+        let handle = &*self.executor.handle;
+        let depth = handle.depth.load(Ordering::Relaxed) - 1;
+        handle.depth.store(depth, Ordering::Relaxed);
+        if depth > 0 {
+            self.return_to_outer();
+        } else if self.executor.has_to_leave.get() {
+            self.executor.leave();
         }
     }
 }

@@ -14,6 +14,7 @@ use std::panic::Location;
 use std::sync::{Arc, Weak};
 
 use reveille_primitive::atomic::Ordering;
+use reveille_primitive::sys::ThreadNumber;
 use reveille_task::{Cause, Kept, Options, Ran, Runnable, Schedule, TaskHandle, TaskRef};
 
 use super::visitor::LocalVisitor;
@@ -42,14 +43,29 @@ pub(crate) fn parks() -> usize {
     threads().iter().map(|thread| thread.0.parks.load(Ordering::Relaxed)).sum()
 }
 
+/// How many threads are in `block_on` that reveille has not started.
+pub(crate) fn foreign_threads() -> usize {
+    let is_foreign = |thread: &&LocalThread| !thread.0.is_own && thread.block_on_place().is_some();
+    threads().iter().filter(is_foreign).count()
+}
+
 impl LocalThread {
     /// The name of the thread; empty if it has none.
     pub(crate) fn name(&self) -> &str {
         &self.0.thread
     }
 
+    /// The thread, for the system.
+    pub(crate) fn system_number(&self) -> ThreadNumber {
+        self.0.system_number
+    }
+
     /// Where the innermost `block_on` was called, if the thread is in one.
     pub(crate) fn block_on_place(&self) -> Option<&'static Location<'static>> {
+        // Acquire: pairs with the Release of the thread, which sets the place first.
+        if self.0.depth.load(Ordering::Acquire) == 0 {
+            return None;
+        }
         self.0.place.get()
     }
 
@@ -133,7 +149,7 @@ impl LocalExecutor {
             }
             self.visit_task(&task, &**visitor);
         }
-        if self.depth.get() > 0 && self.handle.place.get().is_some() {
+        if self.depth() > 0 {
             self.visitor.set(Some(Arc::clone(visitor)));
             self.has_visitor.set(true);
             self.handle.flags.set_main_locally();

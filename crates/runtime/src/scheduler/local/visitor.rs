@@ -31,19 +31,14 @@ pub(super) struct PlaceCell(AtomicPtr<Location<'static>>);
 impl PlaceCell {
     pub(super) fn get(&self) -> Option<&'static Location<'static>> {
         // SAFETY: null, or the address of a `Location` that lives for ever and never changes: only
-        // `replace` stores here.
+        // `set` stores here.
         unsafe { self.0.load(Ordering::Relaxed).as_ref() }
     }
 
     /// For the thread whose place it is.
     #[inline]
-    pub(super) fn replace(
-        &self,
-        place: Option<&'static Location<'static>>,
-    ) -> Option<&'static Location<'static>> {
-        let before = self.get();
+    pub(super) fn set(&self, place: Option<&'static Location<'static>>) {
         let place: *const _ = place.map_or(ptr::null(), ptr::from_ref);
         self.0.store(place.cast_mut(), Ordering::Relaxed);
-        before
     }
 }

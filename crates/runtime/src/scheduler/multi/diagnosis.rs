@@ -34,6 +34,11 @@ pub(crate) fn pools_are_quiet() -> bool {
     pools().into_iter().all(|pool| is_down(pool) || is_quiet(pool))
 }
 
+/// Whether a runtime is up.
+pub(crate) fn are_any_up() -> bool {
+    pools().into_iter().any(|pool| pool.remote.lock().config.is_some())
+}
+
 fn is_quiet(pool: &'static WorkerPool) -> bool {
     let driver_is_quiet = |worker: &Worker| {
         let driver = worker.driver.lock().clone();
@@ -54,7 +59,7 @@ fn is_quiet(pool: &'static WorkerPool) -> bool {
 
 /// Polls of tasks by all pools.
 pub(crate) fn polls() -> u64 {
-    pools().into_iter().map(|pool| pool.metrics().polls).sum()
+    pools().into_iter().map(WorkerPool::polls).sum()
 }
 
 /// Describes each pool that runs. May block if a stuck worker holds its own lock.

@@ -19,9 +19,10 @@
 //!
 //! | files | what they hold |
 //! |---|---|
-//! | `queue`, `injector`, `idle`, `modes`, `pace`, `handoff`, `handoff_queue`, `monitor` | the parts of a pool, each without knowledge of the others |
+//! | `queue`, `injector`, `idle`, `busy_time`, `modes`, `pace`, `handoff`, `handoff_queue`, `monitor` | the parts of a pool, each without knowledge of the others |
 //! | `pool`, `worker` | what the threads of a pool share |
 //! | `runtime_ref` | a pool and a generation; the runtime of this thread |
+//! | `pool_task` | a task that another thread polls for a dump |
 //! | `worker_context`, `current` | a thread's claim to its worker; the worker of this thread |
 //! | `schedule` | spawns, wakes and completes tasks |
 //! | `worker_thread` | the loop of a worker thread |
@@ -30,6 +31,7 @@
 //! | `environment`, `start` | bring a pool up |
 
 mod block_in_place;
+mod busy_time;
 #[cfg(test)]
 mod clock_jump_tests;
 mod current;
@@ -44,6 +46,7 @@ mod modes;
 mod monitor;
 mod pace;
 mod pool;
+mod pool_task;
 mod queue;
 #[cfg(test)]
 mod queue_tests;
@@ -64,12 +67,13 @@ mod worker_threads;
 
 pub(crate) use block_in_place::BlockInPlace;
 pub(crate) use current::{leave_worker, with_worker};
-pub(crate) use diagnosis::{describe, polls, pools_are_quiet};
+pub(crate) use diagnosis::{are_any_up, describe, polls, pools_are_quiet};
 pub(crate) use drain::drain;
 pub use drain::{ShutdownReport, TaskInfo};
+pub(crate) use pool_task::{ClaimedTask, PoolClaim, PoolTask};
 pub(crate) use runtime_ref::{RuntimeRef, current_runtime, own_pool};
 pub use shutdown::Shutdown;
 pub(crate) use shutdown::{from_inside, stop};
 pub(crate) use start::start;
-pub(crate) use task_walk::{PoolTask, PoolWalk};
+pub(crate) use task_walk::PoolWalk;
 pub(crate) use worker_context::WorkerContext;

@@ -11,6 +11,7 @@
 //! another library.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use reveille_primitive::atomic::{AtomicBool, AtomicU64, Ordering};
 use reveille_primitive::lock::Mutex;
@@ -72,6 +73,9 @@ pub(crate) struct WorkerPool {
     pub(super) is_draining: AtomicBool,
     /// The number of the present runtime in recordings.
     pub(super) runtime_number: AtomicU64,
+    /// Tasks that were spawned, and that ended, where no worker counts them.
+    pub(super) spawned_elsewhere: AtomicU64,
+    pub(super) ended_elsewhere: AtomicU64,
     /// The threads that wait for a worker, and the workers that wait for a thread.
     pub(super) handoffs: HandoffQueue,
     pub(super) monitor: Monitor,
@@ -105,6 +109,8 @@ impl WorkerPool {
             modes: Modes::default(),
             is_draining: AtomicBool::new(false),
             runtime_number: AtomicU64::new(0),
+            spawned_elsewhere: AtomicU64::new(0),
+            ended_elsewhere: AtomicU64::new(0),
             handoffs: HandoffQueue::new(),
             monitor: Monitor::new(),
             hook: HookSlot::default(),
@@ -177,14 +183,21 @@ impl WorkerPool {
 
     /// Numbers for a snapshot.
     pub(crate) fn metrics(&'static self) -> Metrics {
-        let sum = |event| self.workers.iter().map(|worker| worker.counters.get(event)).sum();
-        let batches = self.workers.iter().map(Worker::read_batches);
-        let (read_batches, batched_reads) =
-            batches.fold((0, 0), |sum, of| (sum.0 + of.0, sum.1 + of.1));
+        let sum =
+            |event| -> u64 { self.workers.iter().map(|worker| worker.counters.get(event)).sum() };
+        // The ends are read first, so there are never more of them than of spawns.
+        let ended = sum(Event::Complete) + self.ended_elsewhere.load(Ordering::Acquire);
+        let spawned = sum(Event::Spawn) + self.spawned_elsewhere.load(Ordering::Relaxed);
+        let drivers = self.workers.iter().filter_map(Worker::driver);
+        let io = drivers.map(|driver| (driver.metrics(), driver.sources())).collect::<Vec<_>>();
+        let blocking = self.blocking().map(|blocking| blocking.metrics()).unwrap_or_default();
         Metrics {
             workers: self.workers.len(),
             parked_workers: self.idle.parked_count(),
             searching_workers: self.idle.searching_count(),
+            busy_time: self.busy_time(),
+            live_tasks: usize::try_from(spawned.saturating_sub(ended)).unwrap_or(usize::MAX),
+            spawned_tasks: spawned,
             injected_tasks: self.injector.len(),
             queued_tasks: self.workers.iter().map(Worker::queued).sum(),
             polls: sum(Event::Poll),
@@ -192,11 +205,31 @@ impl WorkerPool {
             parks: sum(Event::Park),
             sibling_wakes: sum(Event::WakeSibling),
             overflows: sum(Event::Overflow),
-            driver_turns: sum(Event::DriverTurn),
-            read_batches,
-            batched_reads,
             takeovers: self.handoffs.handoff_count(),
             threads: self.handoffs.thread_count(),
+            pending_timers: self.workers.iter().map(|worker| worker.timers.len_for_others()).sum(),
+            sources: io.iter().map(|(_, sources)| sources).sum(),
+            driver_turns: sum(Event::DriverTurn),
+            source_events: io.iter().map(|(driver, _)| driver.events).sum(),
+            read_batches: io.iter().map(|(driver, _)| driver.batches).sum(),
+            batched_reads: io.iter().map(|(driver, _)| driver.batched_reads).sum(),
+            blocking_threads: blocking.threads,
+            idle_blocking_threads: blocking.idle,
+            queued_closures: blocking.queued,
+            running_closures: blocking.running,
+            started_closures: blocking.started,
         }
+    }
+
+    /// How often the workers have polled a task.
+    pub(super) fn polls(&self) -> u64 {
+        self.workers.iter().map(|worker| worker.counters.get(Event::Poll)).sum()
+    }
+
+    fn busy_time(&self) -> Duration {
+        let config = self.remote.lock().config.clone();
+        let Some(config) = config else { return Duration::ZERO };
+        let now = config.clock.now_ns();
+        Duration::from_nanos(self.workers.iter().map(|worker| worker.busy.until(now)).sum())
     }
 }

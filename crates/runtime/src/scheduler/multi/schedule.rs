@@ -9,17 +9,20 @@ use std::any::Any;
 use std::future::Future;
 use std::task::Waker;
 
-use reveille_task::{Cause, JoinHandle, Kept, Options, Runnable, Schedule, TaskRef};
+use reveille_primitive::atomic::Ordering;
+use reveille_task::{Cause, JoinHandle, Kept, Loss, Options, Runnable, Schedule, TaskRef};
 use reveille_trace::Flavour;
 
 use super::current::with_worker;
 use super::modes::{HOOKS, RECORDING};
 use super::pool::{SchedulerRef, WorkerPool};
+use super::pool_task::PoolTask;
 use super::runtime_ref::RuntimeRef;
 use super::worker_context::WorkerContext;
 use crate::context;
 use crate::observe::{self, TaskHooks};
 use crate::record;
+use crate::scheduler::lost;
 use crate::scheduler::registry::Registry;
 
 /// The scheduler handle of a pool's task: one pointer.
@@ -66,6 +69,7 @@ impl Schedule for Scheduler {
             self.call_end_hook(task);
         }
         let Some(index) = self.0.worker() else {
+            pool.ended_elsewhere.fetch_add(1, Ordering::Release);
             return Some(pool.remote.lock().registry.remove(slot));
         };
         let origin = &pool.workers[index];
@@ -86,6 +90,11 @@ impl Schedule for Scheduler {
                 None
             }
         })
+    }
+
+    fn lost(&self, task: TaskRef<'_>, loss: Loss) {
+        let runtime = self.0.pool().runtime_ref();
+        lost::add(task, loss, || Box::new(PoolTask::new(runtime, task.to_handle())));
     }
 
     fn unhandled_panic(&self, task: TaskRef<'_>, payload: Box<dyn Any + Send>) {
@@ -175,6 +184,7 @@ impl WorkerPool {
             }
         };
         if registered.is_some() {
+            self.spawned_elsewhere.fetch_add(1, Ordering::Relaxed);
             self.inject(task);
         } else {
             // The runtime is shut down. Dropping the `Runnable` cancels the task.

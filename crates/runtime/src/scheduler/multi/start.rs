@@ -26,6 +26,8 @@ pub(crate) fn start(config: Config) -> io::Result<RuntimeRef> {
     pool.runtime_number.store(NEXT_NUMBER.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
     session::on_switch(set_recording);
     follow_recording(pool);
+    pool.spawned_elsewhere.store(0, Ordering::Relaxed);
+    pool.ended_elsewhere.store(0, Ordering::Relaxed);
     let runtime = {
         let mut remote = pool.remote.lock();
         let runtime = pool.next_generation();
@@ -98,6 +100,7 @@ fn open(pool: &'static WorkerPool) -> io::Result<()> {
     pool.idle.reset();
     for worker in &pool.workers {
         worker.counters.reset();
+        worker.busy.reset();
         let driver = environment::driver(&config)?;
         let notified = Arc::clone(&driver);
         worker.timers.set_notify(Some(Arc::new(move || notified.notify())));

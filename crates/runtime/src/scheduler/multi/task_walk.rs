@@ -1,14 +1,14 @@
 //! A walk through the live tasks of every pool, for dumps. The lock of a worker is held for a few
 //! tasks at a time.
-#![allow(unsafe_code)]
 
 use std::sync::Arc;
 
-use reveille_task::{Runnable, TaskHandle, TaskRef};
+use reveille_task::TaskHandle;
 
 use super::diagnosis;
 use super::pool::WorkerPool;
-use super::runtime_ref::{RuntimeGuard, RuntimeRef, enter_runtime};
+use super::pool_task::PoolTask;
+use super::runtime_ref::RuntimeRef;
 use super::worker::Worker;
 use crate::blocking::Pool;
 use crate::metrics::Metrics;
@@ -70,7 +70,7 @@ impl PoolWalk {
             }
         };
         match tasks {
-            Some(tasks) => found.extend(tasks.into_iter().map(|task| PoolTask { runtime, task })),
+            Some(tasks) => found.extend(tasks.into_iter().map(|task| PoolTask::new(runtime, task))),
             None => {
                 self.pools.pop();
                 (self.worker, self.slot) = (0, 0);
@@ -92,33 +92,4 @@ pub(super) fn find(pool: &'static WorkerPool, addr: usize) -> Option<TaskHandle>
         .iter()
         .find_map(in_worker)
         .or_else(|| search(&|slot| pool.remote.lock().registry.tasks_in(slot, SLOTS_AT_ONCE)))
-}
-
-/// A live task of a pool, from its registry.
-pub(crate) struct PoolTask {
-    runtime: RuntimeRef,
-    task: TaskHandle,
-}
-
-impl PoolTask {
-    /// Makes the task's runtime that of this thread until the guard is dropped.
-    pub(crate) fn enter_runtime(&self) -> RuntimeGuard {
-        enter_runtime(self.runtime)
-    }
-
-    pub(crate) fn task(&self) -> TaskRef<'_> {
-        self.task.as_task()
-    }
-
-    /// Makes the task's `Runnable` if it is idle.
-    pub(crate) fn claim(&self) -> Option<Runnable> {
-        // SAFETY: the future is `Send`: pools spawn no others, and only a walk through their
-        // registries makes this value.
-        unsafe { self.task().claim() }
-    }
-
-    /// Queues the task, which was woken while another thread than a worker polled it.
-    pub(crate) fn requeue(&self, task: Runnable) {
-        self.runtime.pool().inject(task);
-    }
 }

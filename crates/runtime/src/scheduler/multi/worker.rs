@@ -21,6 +21,7 @@ use reveille_primitive::biased::{Biased, OwnerId};
 use reveille_primitive::lock::Mutex;
 use reveille_task::{Runnable, TaskHandle};
 
+use super::busy_time::BusyTime;
 use super::pace::INITIAL_POLL_NS;
 use super::pool::{SchedulerRef, WorkerPool};
 use super::queue::{Ownership, Queue};
@@ -52,6 +53,7 @@ pub(crate) struct Worker {
     pub(crate) core: Biased<Core>,
     pub(crate) timers: Timers,
     pub(crate) counters: Counters,
+    pub(crate) busy: BusyTime,
     /// When the driver was last turned, in the clock's nanoseconds.
     pub(crate) turned_ns: AtomicU64,
     /// The recent mean length of a poll, in nanoseconds. A hint for thieves.
@@ -81,6 +83,7 @@ impl Worker {
             }),
             timers: Timers::new(),
             counters: Counters::default(),
+            busy: BusyTime::default(),
             turned_ns: AtomicU64::new(0),
             poll_ns: AtomicU64::new(INITIAL_POLL_NS),
             pending_removals: Mutex::new(Vec::new()),
@@ -102,11 +105,9 @@ impl Worker {
         self.timers.set_owner(recipient.cloned());
     }
 
-    /// The batched reads of this worker's driver: the number of system calls, and of reads.
-    pub(crate) fn read_batches(&self) -> (u64, u64) {
-        let driver = self.driver.lock().clone();
-        let metrics = driver.map(|driver| driver.metrics()).unwrap_or_default();
-        (metrics.batches, metrics.batched_reads)
+    /// The driver of this worker, while the runtime is up.
+    pub(super) fn driver(&self) -> Option<Arc<Driver>> {
+        self.driver.lock().clone()
     }
 
     pub(crate) fn next_unwoken(&self) -> Option<Waker> {
@@ -124,6 +125,7 @@ impl Worker {
     /// Records that tasks registered here completed on another thread. The owner later removes them
     /// from the registry and frees their memory.
     pub(crate) fn remove_remote(&'static self, slots: &mut Vec<u32>) {
+        self.pool().ended_elsewhere.fetch_add(slots.len() as u64, Ordering::Release);
         let waiting = {
             let mut removals = self.pending_removals.lock();
             removals.append(slots);

@@ -175,7 +175,10 @@ impl WorkerContext {
     /// Removes a completed task from the registry. `None` if the worker was handed off.
     #[inline]
     pub(crate) fn unregister(&self, slot: u32) -> Option<Kept> {
-        self.with_core(|core| core.registry.remove(slot))
+        self.with_core(|core| {
+            self.worker.counters.count(Event::Complete);
+            core.registry.remove(slot)
+        })
     }
 
     /// Records that a task that is registered with the worker `origin` completed here.

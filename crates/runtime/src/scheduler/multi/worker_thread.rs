@@ -85,6 +85,7 @@ pub(crate) struct WorkerThread<'a> {
 impl<'a> WorkerThread<'a> {
     pub(crate) fn new(context: &'a WorkerContext, seed: u64) -> WorkerThread<'a> {
         let now = context.event_loop().clock().now_ns();
+        context.worker().busy.begin(now);
         WorkerThread {
             context,
             event_loop: context.event_loop(),
@@ -538,6 +539,7 @@ impl<'a> WorkerThread<'a> {
         let now = self.time_for(has_deadline);
         let timeout = deadline.map(|deadline| Duration::from_nanos(deadline.saturating_sub(now)));
         self.worker.counters.count(Event::Park);
+        self.worker.busy.park(now);
         // If a local task is runnable, the worker does not wait. It still collects events, because
         // a local task that is always runnable would otherwise starve the sockets.
         let may_wait = local::prepare_park(self.context.driver());
@@ -550,6 +552,7 @@ impl<'a> WorkerThread<'a> {
             record::unpark();
         }
         let woken = self.time_for(has_deadline).max(now);
+        self.worker.busy.begin(woken);
         self.note_turn(woken);
         local::unpark();
         self.pace.waited(now, woken, events);
