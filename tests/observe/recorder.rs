@@ -52,6 +52,12 @@ fn wakes_of(trace: &Trace, task: TaskIndex) -> Vec<&Wake> {
     trace.wakes.iter().filter(is_it).collect()
 }
 
+async fn yield_times(count: usize) {
+    for _ in 0..count {
+        task::yield_now().await;
+    }
+}
+
 #[test]
 fn spawns_polls_and_ends_are_counted_as_the_program_counts_them() {
     passes_in_own_process(&[], || {
@@ -60,13 +66,7 @@ fn spawns_polls_and_ends_are_counted_as_the_program_counts_them() {
             let runtime = Builder::new().workers(2).build().unwrap();
             before = runtime.metrics().polls;
             runtime.block_on(async {
-                let yielding = (0..100).map(|count| {
-                    task::spawn(async move {
-                        for _ in 0..count {
-                            task::yield_now().await;
-                        }
-                    })
-                });
+                let yielding = (0..100).map(|count| task::spawn(yield_times(count)));
                 for task in yielding.collect::<Vec<_>>() {
                     task.await;
                 }
@@ -221,6 +221,10 @@ fn a_recording_that_begins_late_has_the_tasks_that_live() {
         let (sender, receiver) = channel::bounded::<()>(1);
         let old =
             runtime.block_on(async { spawn_named("old", async move { receiver.recv().await }) });
+        // Its first poll, after which it waits, is over before the recording begins.
+        while runtime.metrics().polls < 1 || runtime.metrics().parked_workers < 1 {
+            std::thread::yield_now();
+        }
         let trace = recorded(|| {
             runtime.block_on(async {
                 sender.send(()).await.unwrap();

@@ -1,5 +1,7 @@
 //! The metrics of a runtime say what it has done and what it does.
 
+#![expect(clippy::disallowed_methods, reason = "measures real time, and blocks workers on purpose")]
+
 use reveille_watchdog as _;
 
 use std::sync::mpsc;
@@ -56,14 +58,15 @@ fn spawned_and_live_tasks_are_counted_wherever_they_begin_and_end() {
     // One that completes on a thread that has lost its worker, and one that such a thread spawns.
     let blocks = runtime.spawn(async move {
         may_go_on.recv().unwrap();
-        spawn(async {})
+        let inner = spawn(async {});
+        inner.await;
     });
     wait_for(&runtime, "one task", |metrics| metrics.live_tasks == 1);
     while runtime.metrics().takeovers == 0 {
         runtime.block_on(runtime.spawn(reveille::task::sleep(Duration::from_millis(1))));
     }
     go_on.send(()).unwrap();
-    runtime.block_on(async { blocks.await.await });
+    runtime.block_on(blocks);
     wait_for(&runtime, "no task", |metrics| metrics.live_tasks == 0);
 }
 

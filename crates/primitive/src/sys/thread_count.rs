@@ -15,6 +15,7 @@ pub fn thread_count() -> Option<usize> {
 }
 
 #[cfg(all(test, target_os = "linux", not(reveille_loom)))]
+#[expect(clippy::disallowed_methods, reason = "threads as users start them")]
 mod tests {
     use super::thread_count;
 

@@ -186,6 +186,7 @@ mod linux {
     }
 
     #[cfg(test)]
+    #[expect(clippy::disallowed_methods, reason = "threads as users start them")]
     mod tests {
         use std::sync::mpsc;
 

@@ -9,7 +9,7 @@
 //! The same thread serves two lints for programs, in debug builds while a runtime is up, and while
 //! a runtime has a hook for lints: it reports tasks that nothing can wake (`lost_tasks.rs`), and a
 //! process that is quiet for the limit. The latter only if it knows every thread of the process
-//! ([`quiet::are_threads_known`]), so that no thread of the program's own can go on.
+//! (`quiet::are_threads_known`), so that no thread of the program's own can go on.
 //!
 //! Rejected: a check at the last park. A worker parks a thousand times a second, and a thread of
 //! the program may be about to wake it.
