@@ -79,11 +79,27 @@ impl Raw {
         self.submit(action, Cause::Cancel);
     }
 
+    /// Does what a rule that woke or cancelled the task asks for, and records it.
+    ///
+    /// Each case asks by itself whether it is recorded. Asked before the cases are told apart, the
+    /// rule would have to hand over its result as a value instead of jumping to its case. And each
+    /// case is recorded in a function that does the rest too, so the others save no registers.
     #[inline]
     fn submit(self, action: Wake, cause: Cause) {
-        if record::is_recording() {
-            record::woken(self.erased().addr().get(), &action, cause);
+        match action {
+            Wake::Nothing if !record::is_recording() => {}
+            // SAFETY: the rule set ACTIVE and counted a reference for the `Runnable`.
+            Wake::Submit if !record::is_recording() => unsafe { self.schedule(cause) },
+            // SAFETY: the rule gave up the last reference.
+            Wake::Free if !record::is_recording() => unsafe { self.free() },
+            recorded => self.submit_recorded(recorded, cause),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn submit_recorded(self, action: Wake, cause: Cause) {
+        record::woken(self.erased().addr().get(), &action, cause);
         match action {
             Wake::Nothing => {}
             // SAFETY: the rule set ACTIVE and counted a reference for the `Runnable`.
