@@ -277,7 +277,8 @@ fn dumps_at_the_same_time_all_see_a_task_that_waits() {
                 for _ in 0..10 {
                     let dump = observe::dump();
                     let task = find(&dump, "seen by all").unwrap();
-                    assert!(matches!(task.state, TaskState::Waiting | TaskState::Running));
+                    // To this dump the task is queued or runs while another one polls it.
+                    assert_ne!(task.state, TaskState::Ended);
                 }
             });
         }
