@@ -11,6 +11,7 @@
 //! cargo xtask parity           what async-std has and the shim lacks; writes PARITY.md
 //! cargo xtask parity --record  records the items of async-std again, from the crate itself
 //! cargo xtask dependents       the tests of crates that depend on async-std, on the shim
+//! cargo xtask ecosystem [NAME...]   runs the examples with other people's crates
 //! cargo xtask fleet            the fleet against a real nats-server, with workers that are killed
 //! cargo xtask shims            the published tests and examples of smol and others, on the shims
 //! cargo xtask mutants [--list] [NAME...]   puts each fault of FAULTS.md back: its test must fail
@@ -25,6 +26,7 @@ use reveille_watchdog as _;
 
 mod check;
 mod dependents;
+mod ecosystem;
 mod fleet;
 mod loom;
 mod memory;
@@ -43,7 +45,8 @@ const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short]
                      stress [--short | --minutes N] | race [--short | --planted] [--require] | \
                      parity [--record] | dependents [--record] [NAME...] | \
                      shims [--record] [NAME...] | \
-                     fleet | mutants [--list] [NAME...] | targets | release --dry-run";
+                     ecosystem [NAME...] | fleet | mutants [--list] [NAME...] | targets | \
+                     release --dry-run";
 
 /// Reads the options of `race`.
 fn race(options: &[&str]) -> shell::Outcome {
@@ -86,6 +89,7 @@ fn main() -> ExitCode {
         ["shims", ref names @ ..] => dependents::shims::run(dependents::Mode::Compare, names),
         ["mutants", "--list", ref names @ ..] => mutants::run(names, true),
         ["mutants", ref names @ ..] => mutants::run(names, false),
+        ["ecosystem", ref names @ ..] => ecosystem::run(names),
         ["fleet"] => fleet::run(),
         ["targets"] => targets::run(),
         // Publishing itself cannot be undone, so it is left to a person and to `cargo publish`.
