@@ -91,8 +91,7 @@ impl Drop for Guard {
 }
 
 /// The scope in which a thread uses an event loop; [`enter`] passes it to its closure.
-pub(crate) struct EventLoopScope<'a> {
-    context: &'a Context,
+pub(crate) struct EventLoopScope {
     event_loop: *const EventLoop,
     current: Current,
     budget: u16,
@@ -100,14 +99,16 @@ pub(crate) struct EventLoopScope<'a> {
 
 /// The poll of the future of a `block_on`. Its drop ends the poll.
 #[must_use]
-pub(crate) struct BlockOnPoll<'a>(&'a EventLoopScope<'a>);
+pub(crate) struct BlockOnPoll<'a>(&'a EventLoopScope);
 
-impl EventLoopScope<'_> {
+impl EventLoopScope {
     /// Begins the poll of the future that `data` describes, with a full budget.
     #[inline]
     pub(crate) fn begin_poll<'a>(&'a self, data: &'a TaskData) -> BlockOnPoll<'a> {
-        self.context.current.set(Current::Data(data));
-        self.context.budget.set(u16::from(EVENTS_PER_POLL));
+        CONTEXT.with(|context| {
+            context.current.set(Current::Data(data));
+            context.budget.set(u16::from(EVENTS_PER_POLL));
+        });
         BlockOnPoll(self)
     }
 
@@ -121,30 +122,31 @@ impl EventLoopScope<'_> {
 impl Drop for BlockOnPoll<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.0.context.current.set(self.0.current);
-        self.0.context.budget.set(self.0.budget);
+        CONTEXT.with(|context| {
+            context.current.set(self.0.current);
+            context.budget.set(self.0.budget);
+        });
     }
 }
 
-impl Drop for EventLoopScope<'_> {
+impl Drop for EventLoopScope {
     #[inline]
     fn drop(&mut self) {
-        self.context.event_loop.set(self.event_loop);
+        CONTEXT.with(|context| context.event_loop.set(self.event_loop));
     }
 }
 
 /// Runs `body` with `event_loop` as the event loop of this thread.
+///
+/// `body` runs outside the access to the thread-local, so that it is inlined here.
 #[inline]
-pub(crate) fn enter<R>(event_loop: &EventLoop, body: impl FnOnce(&EventLoopScope<'_>) -> R) -> R {
-    CONTEXT.with(|context| {
-        let entered = EventLoopScope {
-            context,
-            event_loop: context.event_loop.replace(event_loop),
-            current: context.current.get(),
-            budget: context.budget.get(),
-        };
-        body(&entered)
-    })
+pub(crate) fn enter<R>(event_loop: &EventLoop, body: impl FnOnce(&EventLoopScope) -> R) -> R {
+    let entered = CONTEXT.with(|context| EventLoopScope {
+        event_loop: context.event_loop.replace(event_loop),
+        current: context.current.get(),
+        budget: context.budget.get(),
+    });
+    body(&entered)
 }
 
 /// Called in a forked child: the event loop of this thread belongs to the parent.

@@ -57,7 +57,7 @@ pub(crate) fn block_on<F: Future>(
 #[inline]
 fn poll<F: Future>(
     executor: &LocalExecutor,
-    scope: &EventLoopScope<'_>,
+    scope: &EventLoopScope,
     data: &TaskData,
     future: Pin<&mut F>,
 ) -> Poll<F::Output> {
@@ -115,7 +115,7 @@ impl Drop for RecordedPoll {
 #[cold]
 fn poll_visited<F: Future>(
     executor: &LocalExecutor,
-    scope: &EventLoopScope<'_>,
+    scope: &EventLoopScope,
     data: &TaskData,
     mut future: Pin<&mut F>,
 ) -> Poll<F::Output> {
@@ -143,7 +143,7 @@ fn poll_visited<F: Future>(
 #[inline(never)]
 fn poll_to_end<F: Future>(
     executor: &LocalExecutor,
-    scope: &EventLoopScope<'_>,
+    scope: &EventLoopScope,
     worker: Option<&WorkerContext>,
     data: &TaskData,
     mut future: Pin<&mut F>,
