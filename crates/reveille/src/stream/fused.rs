@@ -8,7 +8,7 @@
 //! themselves, and have no `size_hint`.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
@@ -54,11 +54,13 @@ impl<S: Stream> Stream for Fuse<S> {
         let Some(stream) = this.stream.as_mut().as_pin_mut() else {
             return Poll::Ready(None);
         };
-        let next = ready!(stream.poll_next(cx));
-        if next.is_none() {
-            this.stream.set(None);
+        match stream.poll_next(cx) {
+            Poll::Ready(None) => {
+                this.stream.set(None);
+                Poll::Ready(None)
+            }
+            next => next,
         }
-        Poll::Ready(next)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -102,9 +104,9 @@ impl<S: Stream, U: Stream<Item = S::Item>> Stream for Chain<S, U> {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<S::Item>> {
         let this = self.project();
-        match ready!(this.first.poll_next(cx)) {
-            None => this.second.poll_next(cx),
-            item => Poll::Ready(item),
+        match this.first.poll_next(cx) {
+            Poll::Ready(None) => this.second.poll_next(cx),
+            next => next,
         }
     }
 
