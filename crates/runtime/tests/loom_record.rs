@@ -94,6 +94,22 @@ fn a_snapshot_finds_complete_events_of_each_chunk() {
     });
 }
 
+/// A snapshot reads the oldest chunk, while a thread that needs another one would like to have it.
+/// The model above has too many steps to come to this within the time of the short form.
+#[test]
+fn a_chunk_that_a_snapshot_reads_does_not_begin_again() {
+    loom::model(|| {
+        let store = store(1, Retention::Newest { ticks: u64::MAX / 2 });
+        let mut recorder = Recorder::default();
+        (0..4).for_each(|tick| recorder.push(&store, tick));
+        let taken = store.view(0);
+        let own = Arc::clone(&store);
+        let thread = thread::spawn(move || recorder.push(&own, 4));
+        taken.full.iter().for_each(|chunk| assert_eq!(check(chunk), EVENTS as u64));
+        thread.join().expect("it does not panic");
+    });
+}
+
 /// The thread that writes the file takes full chunks and gives them back. No event is lost, except
 /// those that the recording thread counts.
 #[test]
