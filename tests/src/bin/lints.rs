@@ -24,7 +24,9 @@ fn print(lint: &Lint) {
 
 fn main() {
     let case = std::env::args().nth(1).unwrap_or_default();
-    let runtime = Builder::new().workers(2).on_lint(print).build().expect("a runtime");
+    // With one worker, another thread has to take it over from a poll that blocks.
+    let workers = if case == "thread-in-poll" { 1 } else { 2 };
+    let runtime = Builder::new().workers(workers).on_lint(print).build().expect("a runtime");
     let (sender, receiver) = channel::bounded::<()>(1);
     match &*case {
         "stuck" => {
