@@ -10,6 +10,10 @@
 //! * The task of a connection ends if the endpoint has told it. It reports the loss to all that
 //!   wait. If the endpoint's task is still to be dropped, this one is kept until then.
 //!
+//! A connection that is accepted later belongs to nothing that could tell it. So quinn's clock
+//! jumps when the endpoint is lost ([`End::now`]). quinn refuses to accept a connection whose first
+//! packet is older than its idle timeout, so `Incoming::accept` fails.
+//!
 //! A task that was kept is polled only after another one has ended. A task that
 //! `Endpoint::connect` starts on a runtime that has just ended is dropped while quinn holds the
 //! lock of the endpoint. It does not end then, so nothing else is polled under that lock.
@@ -22,6 +26,10 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+/// More than any idle timeout in use, and little enough for the clocks of all systems: 100 years.
+const LATE: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
 
 /// A future of quinn.
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -30,6 +38,8 @@ type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Default)]
 pub(crate) struct End {
     is_over: AtomicBool,
+    /// Whether an endpoint has failed because of that.
+    is_endpoint_lost: AtomicBool,
     /// Whether the endpoints have sockets of ours, which know of the end.
     has_sockets: AtomicBool,
     kept: Mutex<Vec<Work>>,
@@ -40,6 +50,24 @@ impl End {
     pub(crate) fn is_over(&self) -> bool {
         // Relaxed: the endpoint's task is polled by the thread that has set it.
         self.is_over.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the task of an endpoint ends, as the runtime has ended.
+    pub(crate) fn lose_endpoint(&self) {
+        // Relaxed: the lock of the endpoint, which quinn holds here and when it accepts a
+        // connection, orders the two.
+        self.is_endpoint_lost.store(true, Ordering::Relaxed);
+    }
+
+    /// The time for quinn: the present, and after the loss of the endpoint a time when all that
+    /// waits is too late.
+    pub(crate) fn now(&self) -> Instant {
+        #[expect(clippy::disallowed_methods, reason = "quinn compares it with times of its own")]
+        let now = Instant::now();
+        match self.is_endpoint_lost.load(Ordering::Relaxed) {
+            true => now + LATE,
+            false => now,
+        }
     }
 
     /// Notes that there is a socket that asks [`is_over`](End::is_over).

@@ -88,6 +88,10 @@ impl Runtime for ReveilleRuntime {
         self.end.expect_sockets();
         Ok(Arc::new(Socket::new(socket, self.end.clone())?))
     }
+
+    fn now(&self) -> Instant {
+        self.end.now()
+    }
 }
 
 /// quinn's trait for timers on our type, which may not be implemented on `Sleep` itself here.

@@ -67,6 +67,7 @@ impl AsyncUdpSocket for Socket {
         meta: &mut [RecvMeta],
     ) -> Poll<io::Result<usize>> {
         if self.end.is_over() {
+            self.end.lose_endpoint();
             return Poll::Ready(Err(io::Error::other("the runtime of the endpoint has ended")));
         }
         // Each error is reported by the system once, and each attempt takes a unit of the budget,

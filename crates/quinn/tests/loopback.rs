@@ -252,6 +252,27 @@ fn an_endpoint_ends_with_the_runtime_that_it_was_made_on() {
 }
 
 #[test]
+fn a_connection_that_is_accepted_after_the_end_of_the_runtime_fails() {
+    let (server, client) = configs();
+    let own = Builder::new().workers(1).build().unwrap();
+    let server = own.block_on(async { reveille_quinn::server(server, loopback()).unwrap() });
+    let mut endpoint = reveille_quinn::client(loopback()).unwrap();
+    endpoint.set_default_client_config(client);
+    let connecting = [(); 2].map(|()| {
+        let address = server.local_addr().unwrap();
+        endpoint.connect(address, "localhost").unwrap()
+    });
+    let [first, second] =
+        [(); 2].map(|()| task::block_on(server.accept()).expect("the endpoint is open"));
+    assert!(own.shutdown(Duration::from_secs(30)).is_complete());
+    let refused = first.accept().map(drop).unwrap_err();
+    assert_eq!(refused, ConnectionError::TimedOut);
+    let refused = task::block_on(second.into_future()).map(drop).unwrap_err();
+    assert_eq!(refused, ConnectionError::TimedOut);
+    drop(connecting);
+}
+
+#[test]
 fn an_endpoint_on_a_runtime_that_has_ended_refuses_to_connect() {
     let own = Builder::new().workers(1).build().unwrap();
     let ended = ReveilleRuntime::from(own.handle());
