@@ -42,7 +42,7 @@ const PUBLISHED: [&str; 2] = ["documentation", "readme"];
 const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
 /// Folders of packages that are separate workspaces with dependencies of their own.
-const APART: [&str; 8] = [
+const APART: [&str; 9] = [
     "benches",
     "crates/async-global-executor/v2",
     "examples/apart",
@@ -50,6 +50,7 @@ const APART: [&str; 8] = [
     "examples/fleet",
     "fuzz",
     "tests/simulation",
+    "tests/smol",
     "tests/tokio1",
 ];
 

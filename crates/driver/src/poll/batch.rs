@@ -52,20 +52,18 @@ impl Receive {
 mod ring {
     use std::io;
 
-    use io_uring::{IoUring, opcode, types};
-
     use super::Receive;
     use crate::poll::event::EVENTS_MAX;
+    use crate::poll::uring::Uring;
 
     /// See the module's header.
-    pub(crate) struct Ring(IoUring);
+    pub(crate) struct Ring(Uring);
 
     impl Ring {
         /// `None` if the kernel has no io_uring, or a filter forbids it.
         pub(crate) fn new() -> Option<Ring> {
-            // SUBMIT_ALL: if the kernel refuses a request, it still submits the following ones. The
-            // flag needs Linux 5.18, where a receive with MSG_DONTWAIT never waits.
-            let ring = IoUring::builder().setup_submit_all().build(EVENTS_MAX as u32);
+            // From Linux 5.18 on, which a ring needs, a receive with MSG_DONTWAIT never waits.
+            let ring = Uring::new(EVENTS_MAX as u32);
             ring.ok().map(Ring)
         }
 
@@ -79,26 +77,20 @@ mod ring {
         pub(crate) fn receive(&mut self, batch: &mut [Receive]) -> io::Result<()> {
             for (index, one) in batch.iter_mut().enumerate() {
                 let room = &mut one.request.bytes[..one.request.want];
-                let entry = opcode::Recv::new(
-                    types::Fd(one.fd),
-                    room.as_mut_ptr(),
-                    u32::try_from(room.len()).unwrap_or(u32::MAX),
-                );
-                let entry = entry.flags(libc::MSG_DONTWAIT).build().user_data(index as u64);
                 // SAFETY: the memory and the descriptor stay valid until the kernel has completed
                 // the request (invariant 1).
-                unsafe { self.0.submission().push(&entry) }.map_err(io::Error::other)?;
+                unsafe { self.0.push_recv(one.fd, room, index as u64) }?;
             }
             let mut missing = batch.len();
             while missing > 0 {
-                let submitted = self.0.submit_and_wait(missing);
+                let submitted = self.0.enter(missing as u32);
                 // Completions from before a failure count as well: those bytes have been taken from
                 // the sockets.
-                for answer in self.0.completion() {
+                while let Some(done) = self.0.completion() {
                     missing = missing.saturating_sub(1);
-                    if let Some(one) = batch.get_mut(answer.user_data() as usize) {
-                        one.outcome = usize::try_from(answer.result())
-                            .map_err(|_| io::Error::from_raw_os_error(-answer.result()));
+                    if let Some(one) = batch.get_mut(done.token as usize) {
+                        one.outcome = usize::try_from(done.result)
+                            .map_err(|_| io::Error::from_raw_os_error(-done.result));
                     }
                 }
                 match submitted {

@@ -1,8 +1,9 @@
 //! The event queues of the operating system, below the driver.
 //!
 //! `epoll` (Linux) and `portable` (elsewhere) are the two event queues. `exact` is a wait that
-//! newer kernels offer, and `batch` receives for many sources in one call. `slots` maps the keys of
-//! events (`event`, `key`) to sources, and `turn_owner` records which threads turn a driver.
+//! newer kernels offer, and `batch` receives for many sources in one call, through `uring`. `slots`
+//! maps the keys of events (`event`, `key`) to sources, and `turn_owner` records which threads turn
+//! a driver.
 
 pub(crate) mod batch;
 #[cfg(target_os = "linux")]
@@ -15,6 +16,11 @@ pub(crate) mod key;
 mod portable;
 pub(crate) mod slots;
 pub(crate) mod turn_owner;
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
+))]
+mod uring;
 
 use std::io;
 use std::time::Duration;
