@@ -2,13 +2,13 @@
 //! [`metrics`], whose exporters show them, such as one for Prometheus.
 //!
 //! A [`Publisher`] reads the numbers of one runtime and passes them on: each time that you call
-//! [`Publisher::publish`], or in a task of its own ([`Publisher::spawn`]). It measures nothing, so
-//! the runtime runs as fast with it as without it.
+//! [`Publisher::publish`], or in a task of its own ([`Publisher::spawn`]). It measures
+//! nothing itself: the runtime keeps these numbers anyway.
 //!
 //! # Metrics
 //!
-//! All names begin with `reveille_`. Gauges are the state at the moment, and counters begin at zero
-//! when the runtime starts.
+//! All names begin with `reveille_`. Gauges are the current state. Counters begin at zero when
+//! the runtime starts.
 //!
 //! | name | kind | unit | what |
 //! |---|---|---|---|

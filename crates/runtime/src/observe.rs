@@ -1,7 +1,7 @@
-//! Counters and reports of the runtime. No other module counts or reports.
+//! The counters of a worker, and reports of panics that nothing awaits.
 //!
-//! Each event in the life of a task calls one function of this module, so a recorder needs only
-//! this place. The functions are inlined and write one counter that belongs to the worker.
+//! A worker counts events with inlined functions, which write one of its own counters. `record.rs`
+//! has the recorder, and `lint.rs` the lints.
 //!
 //! # Panics of user code
 //!

@@ -1,9 +1,9 @@
-//! The recorder: what happens in this process, as events in memory or in a file.
+//! The recorder: writes what happens in this process as events, to memory or to a file.
 //!
-//! Executors call the functions of this module where something happens. They call them only while
-//! [`reveille_task::is_recording`], which costs a load and a branch; the loop of a worker and a
-//! spawn read a flag of their pool instead, which they read anyway (`multi/modes.rs`). Wakes are
-//! recorded by the task cell. The format of the events is that of the crate `reveille-trace`.
+//! Executors call the functions of this module, but only while something is recorded. They check
+//! [`reveille_task::is_recording`], a load and a branch. The loop of a worker and a spawn check a
+//! flag of their pool instead, which they read anyway (`multi/modes.rs`). The task cell records
+//! wakes. The crate `reveille-trace` defines the format of the events.
 //!
 //! | file | what it holds |
 //! |---|---|
@@ -93,13 +93,13 @@ pub(crate) fn end_poll(begun: Option<PollBegun>) {
     thread::end_poll(begun);
 }
 
-/// The future of a `block_on` that is recorded. Its drop records the end.
+/// The record of the future of a `block_on`. Its drop records the end.
 pub(crate) struct BlockOnRecord {
     origin: TaskOrigin,
 }
 
 impl BlockOnRecord {
-    /// Begins. `addr` is that of something that belongs to this call alone.
+    /// Records the start. `addr` is the address of an object that belongs to this call alone.
     #[cold]
     pub(crate) fn begin<F>(
         addr: usize,
@@ -127,7 +127,7 @@ impl Drop for BlockOnRecord {
     }
 }
 
-/// The `block_on` that `addr` stands for was woken; nothing if that is 0.
+/// The `block_on` with this address was woken. Does nothing if `addr` is 0.
 #[cold]
 pub(crate) fn woke_block_on(addr: usize) {
     if addr != 0 {
@@ -141,7 +141,7 @@ pub(crate) fn park() {
     record(Event::park());
 }
 
-/// The thread has waited. What follows belongs to the turn that begins.
+/// The thread has stopped waiting. The next events belong to the turn that begins now.
 #[cold]
 pub(crate) fn unpark() {
     turn_end();
@@ -154,7 +154,7 @@ pub(crate) fn io(fd: u32, ready: Ready) {
     record_turn(Event::io(fd, ready, 0), true);
 }
 
-/// Timers are due, the first of them since so many nanoseconds.
+/// Timers are due. The first of them is `late_ns` nanoseconds late.
 #[cold]
 pub(crate) fn timer(late_ns: u64) {
     record_turn(Event::timer(late_ns), true);

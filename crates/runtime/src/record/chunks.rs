@@ -1,23 +1,25 @@
 //! The chunks of a recording, and how they pass from thread to thread.
 //!
-//! Each thread fills a chunk of its own. When that is full, the thread exchanges it for another one
-//! at the store. A reader (the thread that writes the file, or a snapshot) takes references to the
-//! chunks and reads them in place, also those that a blocked thread is filling.
+//! Each thread fills a chunk of its own. When the chunk is full, the thread exchanges it at the
+//! store for another one. A reader (the thread that writes the file, or a snapshot) takes
+//! references to the chunks and reads them in place, even a chunk that a blocked thread has not
+//! filled yet.
 //!
 //! # Invariants
 //!
 //! 1. A chunk is current for one thread at most, and only that thread writes to it.
-//! 2. A chunk gets another thread, or begins again, only while the store holds the sole reference
-//!    to it. So what a reader has found in a chunk does not change while it holds the chunk.
+//! 2. A chunk is reused, by any thread, only while the store holds the sole reference to it. So the
+//!    events that a reader has found in a chunk do not change while it holds the chunk.
 //! 3. A reader reads no more event words than the length says, which it loads first (acquire). The
 //!    writer stores it after the words (release).
 //! 4. The head of a chunk is written under the store's lock, before a reader can find the chunk.
 //!
-//! A thread that records never waits for long: if the lock stays taken for some microseconds, or
-//! there is no room, it gets no chunk, drops the event, counts it, and tries again at its next one.
+//! A thread that records never waits for long. If the lock stays taken for some microseconds, or if
+//! there is no room, the thread gets no chunk. It drops the event, counts the drop, and tries again
+//! at the next event.
 //!
-//! Rejected: overwriting the own chunk in that case. A reader would need a sequence lock to notice
-//! it, and the events of a whole chunk would be lost instead of a few.
+//! Rejected: overwriting the thread's own chunk in that case. A reader would need a sequence lock
+//! to notice it, and the events of a whole chunk would be lost instead of a few.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -148,9 +150,9 @@ impl ChunkStore {
         ChunkStore { state: Mutex::new(StoreState::default()), limits }
     }
 
-    /// Hands in the chunk of the thread that `head` names, if it has one, and begins another one
-    /// with `head`. Sets the sequence number, and the number of a thread that has 0. `None` if the
-    /// lock is taken or there is no room.
+    /// Hands in the current chunk of the thread that `head` names, if there is one, and begins
+    /// another one with `head`. Sets the sequence number in `head`, and the number of the thread if
+    /// it is 0. Returns `None` if the lock is taken or there is no room.
     pub(crate) fn exchange(&self, head: &mut ChunkHead) -> Option<Exchanged> {
         let mut unused = Unused::Allocate;
         if let Some(mut state) = self.try_lock() {
@@ -197,15 +199,15 @@ impl ChunkStore {
         self.state.lock().hand_in(thread, tick);
     }
 
-    /// Takes the chunks that are full, and refers to the others. For a store that keeps all.
+    /// Takes the full chunks out, and returns references to the others. For a store that keeps all.
     pub(crate) fn take_full(&self) -> ChunksTaken {
         let mut state = self.state.lock();
         let full = state.full.drain(..).map(|(chunk, _)| chunk).collect();
         ChunksTaken { full, current: state.current() }
     }
 
-    /// Refers to all chunks that were full at `since_tick` or later, and to those that threads
-    /// fill.
+    /// Returns references to all chunks that were full at `since_tick` or later, and to those that
+    /// threads fill.
     pub(crate) fn view(&self, since_tick: u64) -> ChunksTaken {
         let state = self.state.lock();
         let full = state.full.iter().filter(|(_, ended)| *ended >= since_tick);
@@ -264,7 +266,7 @@ impl StoreState {
                 {
                     return Unused::Found(chunk);
                 }
-                // A snapshot reads the oldest one. It frees that chunk.
+                // A snapshot is reading the oldest chunk, and frees it afterwards.
             }
         }
         Unused::Allocate

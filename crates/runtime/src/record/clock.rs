@@ -1,4 +1,4 @@
-//! The clock that stamps events: the processor's ticks, where the system's clock counts them too.
+//! The clock that stamps events: the processor's ticks, if the system's clock is based on them too.
 
 use reveille_primitive::ticks;
 use reveille_trace::Moment;
@@ -33,7 +33,7 @@ impl RecordClock {
         }
     }
 
-    /// The present on all clocks.
+    /// The current moment on all three clocks.
     pub(crate) fn moment(self) -> Moment {
         let (tick, monotonic_ns) = match self {
             // The ticks are read between two readings of the clock, so that the two belong
@@ -52,7 +52,7 @@ impl RecordClock {
         Moment { tick, monotonic_ns, wall_ns: wall_ns() }
     }
 
-    /// Ticks in a second; 0 if only the moments tell.
+    /// Ticks in a second; 0 if a reader has to compute it from the moments.
     pub(crate) fn ticks_per_second(self) -> u64 {
         match self {
             RecordClock::Ticks => 0,

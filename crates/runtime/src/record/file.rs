@@ -1,8 +1,8 @@
-//! Writes a recording to a file, while it goes on.
+//! Writes a recording to a file while events are added to it.
 //!
-//! A thread writes the chunks that are full, and now and then also what was added to the others. So
-//! if the process is killed, at most the events of the last moments are missing, and what is in the
-//! file can be read. The end of the recording, or of the process, writes the rest.
+//! Every [`WRITE_INTERVAL`], or earlier if there is much to write, a thread writes the full chunks
+//! and the new events of the others. So if the process is killed, only the last events are missing,
+//! and the file can be read. The end of the recording, or of the process, writes the rest.
 //!
 //! A chunk may reach the file in several pieces. A piece is a chunk of its own, so the pieces of
 //! each thread are numbered here.
@@ -28,8 +28,7 @@ use crate::threads::{ThreadSpec, system_spawner};
 /// How often the file is written.
 const WRITE_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The most memory of chunks that wait for the file: 64 MiB. What does not fit is dropped, and
-/// counted.
+/// The most chunks that wait for the file: 64 MiB. Events that do not fit are dropped and counted.
 const WAITING_MAX: usize = 2_048;
 
 /// How often the end of the process tries to take the file from its thread.
@@ -128,7 +127,7 @@ impl FileRecording {
         }
     }
 
-    /// Writes what is new. `false` if the file is closed.
+    /// Writes the new events. Returns `false` if the file is closed.
     fn write_new(&self) -> bool {
         let failed = {
             let mut output = self.output.lock();
@@ -139,7 +138,7 @@ impl FileRecording {
         failed.inspect(|line| self.give_up(line)).is_none()
     }
 
-    /// Adds the tasks that live at this moment.
+    /// Adds the tasks that are live now.
     pub(crate) fn write_live(&self, tick: u64, tasks: &[LiveRecord]) {
         let failed = {
             let mut output = self.output.lock();
@@ -159,7 +158,8 @@ impl FileRecording {
         self.finish_before(usize::MAX)
     }
 
-    /// As [`finish`](FileRecording::finish). Waits for the thread that writes for so many attempts.
+    /// Like [`finish`](FileRecording::finish), but tries to take the file from the thread that
+    /// writes it at most `attempts` times.
     fn finish_before(&self, attempts: usize) -> io::Result<()> {
         if !self.session.is_of_this_process() {
             return Ok(());
@@ -245,7 +245,7 @@ impl<W: Write> TraceFile<W> {
         for chunk in taken.current {
             self.piece(session, &now, &chunk.copy())?;
         }
-        // After the events: what these refer to was named before they were recorded.
+        // After the events, because a name is entered before the events that refer to it.
         session.names.write_new(&mut self.file, &mut self.names)
     }
 
@@ -285,7 +285,7 @@ impl<W: Write> TraceFile<W> {
         self.file.chunk(&piece)
     }
 
-    /// Writes the tasks that live at `tick`, and names what they refer to.
+    /// Writes the tasks that are live at `tick`, after the names that they refer to.
     pub(crate) fn live(
         &mut self,
         names: &Names,

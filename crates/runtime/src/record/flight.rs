@@ -1,6 +1,6 @@
-//! A flight recorder: keeps what happened last in memory, and writes it when it is asked to.
+//! A flight recorder: keeps the latest events in memory, and writes them on request.
 //!
-//! There is no thread for it. A snapshot copies the chunks in place, while their threads go on.
+//! It has no thread of its own. A snapshot copies the chunks while other threads fill them.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use super::session::{self, Session};
 /// The bytes of a chunk.
 const CHUNK_BYTES: usize = 8 * CHUNK_WORDS;
 
-/// A flight recorder that records.
+/// A running flight recorder.
 #[derive(Debug)]
 pub(crate) struct FlightLog {
     session: Arc<Session>,
@@ -25,7 +25,7 @@ pub(crate) struct FlightLog {
     is_writing: Mutex<()>,
 }
 
-/// The tasks that live, and the stacks that they refer to, for a snapshot.
+/// The live tasks and the stacks that they refer to, for a snapshot.
 #[derive(Debug, Default)]
 pub(crate) struct Living {
     pub(crate) tasks: Vec<LiveRecord>,
@@ -53,8 +53,8 @@ impl FlightLog {
         &self.session
     }
 
-    /// Writes what happened last to `output`. `living` describes the tasks that live; it is called
-    /// before the chunks are read.
+    /// Writes the latest events to `output`. `living` describes the live tasks; it is called before
+    /// the chunks are read.
     ///
     /// # Errors
     ///

@@ -10,13 +10,13 @@ use reveille_primitive::lock::Mutex;
 /// A bucket for each power of two of ticks.
 const BUCKETS: usize = 64;
 
-/// Tasks whose last wake is remembered. Two tasks with the same place: the later wake counts.
+/// The slots for the last wakes of tasks. If two tasks share a slot, only the later wake is kept.
 const WAKES: usize = 4_096;
 
-/// The bits of a place in the table of wakes that tell the task; the others are the time.
+/// The bits of a slot that identify the task. The others are the time.
 const TAG_BITS: u32 = 20;
 
-/// Buckets durations. One thread writes the counts with plain stores, and any thread reads them.
+/// Counts of durations. One thread writes them with plain stores, and any thread reads them.
 #[derive(Debug)]
 struct Buckets([AtomicU64; BUCKETS]);
 
@@ -45,7 +45,7 @@ impl Default for Histograms {
 }
 
 impl ThreadCounts {
-    /// Buckets a poll.
+    /// Counts a poll.
     #[inline]
     pub(crate) fn count_poll(&self, ticks: u64) {
         self.polls.add(ticks);
@@ -53,8 +53,7 @@ impl ThreadCounts {
 }
 
 impl Histograms {
-    /// The counts of a thread, which the caller gives to one thread. If an earlier thread has
-    /// ended, its counts go on.
+    /// Counts for one thread to write. If an earlier thread has ended, its counts are continued.
     pub(crate) fn thread_counts(&self) -> Arc<ThreadCounts> {
         let mut threads = self.threads.lock();
         if let Some(ended) = threads.iter().find(|counts| Arc::strong_count(counts) == 1) {
@@ -86,7 +85,7 @@ impl Histograms {
         Histogram::new(&sums, ns_per_tick)
     }
 
-    /// The place of a task, and its tag.
+    /// The slot of a task, and its tag.
     #[inline]
     fn place(&self, key: u64) -> (&AtomicU64, u64) {
         let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
@@ -101,7 +100,7 @@ impl Histograms {
         place.store(tick << TAG_BITS | tag, Ordering::Relaxed);
     }
 
-    /// A task is polled at `tick`. Buckets how long ago it was woken, if that is known.
+    /// A task is polled at `tick`. Counts how long ago it was woken, if that is known.
     #[inline]
     pub(crate) fn polled(&self, counts: &ThreadCounts, key: u64, tick: u64) {
         let (place, tag) = self.place(key);
@@ -155,8 +154,8 @@ impl Histogram {
         Histogram { buckets: buckets.map(|(bucket, count)| (limit(bucket), *count)).collect() }
     }
 
-    /// Returns the buckets that are not empty, ascending: the limit that all its durations are
-    /// below, and how many there are. A bucket begins at half of its limit.
+    /// Returns the buckets that are not empty, in ascending order: the limit that all durations of
+    /// the bucket are below, and their count. A bucket begins at half of its limit.
     ///
     /// # Examples
     ///
@@ -183,8 +182,8 @@ impl Histogram {
         self.buckets.iter().map(|(_, count)| count).sum()
     }
 
-    /// Returns a limit that this share of the durations is below, such as 0.99; at most twice the
-    /// exact quantile. `None` if there are no durations.
+    /// Returns a duration that the given share of all durations is below, such as 0.99. It is at
+    /// most twice the exact quantile. Returns `None` if there are no durations.
     ///
     /// # Examples
     ///

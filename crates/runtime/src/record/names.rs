@@ -1,7 +1,7 @@
 //! The numbers of places, types and strings in a recording.
 //!
-//! Events have numbers, and the file has a table of what they stand for. A thread keeps the numbers
-//! that it used last (`thread.rs`), so this lock is taken once for each place and thread.
+//! Events contain numbers, and the file has a table of what they stand for. A thread caches the
+//! numbers that it used last (`thread.rs`), so it takes the lock about once for each place.
 
 use std::collections::HashMap;
 use std::io::{self, Write};
@@ -10,8 +10,8 @@ use std::panic::Location;
 use reveille_primitive::lock::Mutex;
 use reveille_trace::{FileWriter, FutureType, SourcePlace};
 
-/// The most strings of a recording. Programs that name each of their connections have more. Further
-/// names are left out.
+/// The most strings of a recording; further ones are left out. A program that names each of its
+/// connections may reach it.
 const STRINGS_MAX: usize = 200_000;
 
 /// A function that names a type.

@@ -1,4 +1,4 @@
-//! A recording to a file, as the program holds it, and the one that the environment asks for.
+//! The handle of a recording to a file, and the recording that the environment asks for.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -50,12 +50,12 @@ impl Recording {
         self.file.session()
     }
 
-    /// Adds the tasks that live at this moment.
+    /// Adds the tasks that are live now.
     pub(crate) fn write_living(&self, tick: u64, tasks: &[LiveRecord]) {
         self.file.write_live(tick, tasks);
     }
 
-    /// Completes the file at the end of the runtime that it was asked of.
+    /// Completes the file when the runtime that began the recording ends.
     pub(crate) fn end(&self) {
         if let Err(error) = self.file.finish() {
             super::complain(&error.to_string());
@@ -66,7 +66,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// Fails if a part of the file could not be written, also if that was before.
+    /// Fails if a part of the file could not be written, now or earlier.
     ///
     /// # Examples
     ///
@@ -182,7 +182,7 @@ fn finish_before_abort() {
     }
 }
 
-/// Has each lint recorded.
+/// Records each lint, until the guard is dropped.
 pub(crate) fn record_lints() -> HookGuard {
     lint::add_hook(Arc::new(|lint| {
         if reveille_task::is_recording() {

@@ -16,7 +16,7 @@ use super::clock::RecordClock;
 use super::histogram::{Histogram, Histograms};
 use super::names::Names;
 
-/// The number of the session, or 0. A thread whose recorder has another number begins again.
+/// The number of the session, or 0. A thread whose recorder has another number makes a new one.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// The number of the last session.
@@ -44,11 +44,11 @@ pub(crate) struct Session {
     pub(crate) chunks: ChunkStore,
     pub(crate) names: Names,
     pub(crate) histograms: Histograms,
-    /// What errors and other sentences call it.
+    /// Its name in error messages.
     pub(crate) what: String,
-    /// How many events each thread has dropped that has ended.
+    /// How many events the threads that have ended had dropped, by thread.
     drops: Mutex<Vec<(u32, u64)>>,
-    /// Wakes the thread that writes the file; whether that has to end.
+    /// Wakes the thread that writes the file. The flag tells that thread to end.
     writer: (std::sync::Mutex<bool>, Condvar),
     process: u32,
 }
@@ -71,7 +71,7 @@ pub(super) fn count_lost() {
     }
 }
 
-/// Has `switch` called when recording begins or ends. The first call decides.
+/// Sets the function that is called when recording begins or ends. Only the first call counts.
 pub(crate) fn on_switch(switch: fn(bool)) {
     let _ = SWITCH.set(switch);
 }
@@ -86,7 +86,7 @@ fn switch(is_on: bool) {
 ///
 /// # Errors
 ///
-/// Fails if there is a session, or if `prepare` does, which is given the new one.
+/// Fails if there is a session already, or if `prepare`, which gets the new session, fails.
 pub(crate) fn begin(
     what: String,
     chunks_max: usize,
@@ -143,13 +143,13 @@ fn forget_in_child() {
 }
 
 impl Session {
-    /// Whether the session was not begun by the parent of this process.
+    /// Whether the session was begun in this process, and not before a `fork`.
     pub(crate) fn is_of_this_process(&self) -> bool {
         self.process == fork::generation()
     }
 
-    /// Stops recording, if this is the session that records. A thread that records an event just
-    /// now still ends that.
+    /// Stops recording, if this is the session that records. A thread that is in the middle of an
+    /// event completes it.
     pub(crate) fn stop(&self) {
         let stopped = NUMBER.compare_exchange(self.number, 0, Ordering::SeqCst, Ordering::Relaxed);
         if stopped.is_ok() {
@@ -166,7 +166,7 @@ impl Session {
         self.chunks.clear();
     }
 
-    /// What a file of this session says about itself.
+    /// The metadata for a file of this session.
     pub(crate) fn meta(&self, start: Moment) -> Meta {
         let program = std::env::current_exe().ok();
         let name = program.as_deref().and_then(std::path::Path::file_name);
@@ -233,7 +233,7 @@ impl Session {
         }
     }
 
-    /// Has the writer end.
+    /// Tells the writer to end.
     pub(crate) fn end_writer(&self) {
         let (has_to_end, condvar) = &self.writer;
         *has_to_end.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = true;

@@ -22,7 +22,7 @@ use super::session::{self, Session};
 /// The mean length of a poll, in microseconds, from which on events inside a poll have stamps.
 const LONG_POLL_US: u64 = 5;
 
-/// How many origins, and strings of the program, a thread keeps.
+/// How many origins, and string constants of the program, a thread caches.
 const ORIGINS: usize = 64;
 const CONSTANTS: usize = 31;
 
@@ -151,7 +151,7 @@ pub(crate) fn record_turn_end() {
     });
 }
 
-/// The thread does something else than to poll, so the next poll needs a stamp of its own.
+/// The thread does something other than polling, so the next poll needs a stamp of its own.
 pub(crate) fn pause() {
     with_recorder(|recorder| recorder.is_fresh = false);
 }
@@ -206,7 +206,7 @@ pub(crate) fn record_named(name: &str, event: impl FnOnce(u32) -> Event) {
     });
 }
 
-/// The number of a string in the recording, and the number of that.
+/// Enters a string into the recording. Returns the number of the recording, and of the string.
 pub(super) fn name(name: fmt::Arguments<'_>) -> Option<(u32, u32)> {
     // Formatting calls code of the program, so it comes first.
     let formatted = if name.as_str().is_none() { name.to_string() } else { String::new() };
@@ -295,7 +295,7 @@ impl ThreadRecorder {
         origin
     }
 
-    /// The number of a string that is part of the program.
+    /// The number of a string constant of the program.
     fn constant(&mut self, text: &'static str) -> u32 {
         let place = (text.as_ptr().addr(), text.len());
         let slot = &mut self.constants[(place.0 ^ place.1) % CONSTANTS];
@@ -337,7 +337,7 @@ impl ThreadRecorder {
         self.chunks = head.thread_sequence;
         self.session.wake_writer(exchanged.full);
         let (chunk, mut writer) = (exchanged.chunk, exchanged.writer);
-        // A tick before that of the head counts as that of the head.
+        // An earlier tick than that of the head counts as that of the head.
         let pushed = writer.push(chunk.words(), tick, event);
         debug_assert!(pushed.is_ok(), "an empty chunk has room for an event");
         self.chunk = Some((chunk, writer));

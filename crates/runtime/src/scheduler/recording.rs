@@ -1,4 +1,4 @@
-//! Begins the recordings of programs.
+//! Starts recordings.
 
 mod flight;
 mod living;
@@ -12,7 +12,7 @@ pub use self::flight::{FlightRecorder, FlightRecording, snapshot_to};
 pub use crate::record::spans::{Span, mark};
 pub use crate::record::{Histogram, Recording};
 
-/// Whether something records what happens in this process.
+/// Whether this process is being recorded.
 ///
 /// # Examples
 ///
@@ -32,12 +32,13 @@ pub fn is_recording() -> bool {
 /// Records everything that happens in this process to a new file at `path`, until the recording is
 /// dropped or the process ends.
 ///
-/// A file is for `reveille view`. An existing file is replaced. `%p` in the path stands for the
+/// `reveille view` shows the file. An existing file is replaced. `%p` in the path stands for the
 /// number of the process.
 ///
 /// The threads of the program never wait for the file. If it cannot keep up, events are dropped and
-/// counted, and the file says how many. If it cannot be written any more, because the disk is full,
-/// a line on standard error says so and the recording ends; what was written can be read.
+/// counted, and the file says how many. If the file can no longer be written, for example because
+/// the disk is full, a line on standard error says so and the recording ends. What was written can
+/// be read.
 ///
 /// # Errors
 ///
@@ -59,7 +60,7 @@ pub fn is_recording() -> bool {
 /// ```
 pub fn record_to(path: impl AsRef<Path>) -> io::Result<Recording> {
     let recording = Recording::begin(path.as_ref())?;
-    // What lived before has no spawn in the file.
+    // The file has no spawn of tasks that were live before.
     let (tick, living) = living::briefly(recording.session());
     if !living.is_empty() {
         recording.write_living(tick, &living);

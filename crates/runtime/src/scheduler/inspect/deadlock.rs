@@ -1,4 +1,4 @@
-//! Tests that stand still fail with a dump.
+//! Tests in which nothing can go on fail with a dump.
 //!
 //! While tests run, a thread checks four times a second whether the process is quiet (`quiet.rs`).
 //! If the process has been quiet for the whole limit, without progress and without use of the
@@ -8,8 +8,8 @@
 //!
 //! The same thread serves two lints for programs, in debug builds while a runtime is up, and while
 //! a runtime has a hook for lints: it reports tasks that nothing can wake (`lost_tasks.rs`), and a
-//! process that is quiet for the limit. The latter only if it knows every thread of the process
-//! (`quiet::are_threads_known`), so that no thread of the program's own can go on.
+//! process that is quiet for the limit. It reports such a process only if it knows every thread
+//! (`quiet::are_threads_known`), because a thread of the program's own could still wake a task.
 //!
 //! Rejected: a check at the last park. A worker parks a thousand times a second, and a thread of
 //! the program may be about to wake it.
@@ -54,7 +54,8 @@ struct Test {
 
 struct Tests {
     running: Vec<Weak<Test>>,
-    /// The generation of the process that has the watch. A child process made by `fork` has not.
+    /// The generation of the process that has the watch. A child process made by `fork` does not
+    /// have it.
     watched: Option<u32>,
 }
 
@@ -108,7 +109,7 @@ pub(crate) fn watch_for_lints() {
     }
 }
 
-/// Starts the watch unless it runs. Without a limit it does not mind that the process stands still.
+/// Starts the watch unless it runs. Without a limit it does not report a quiet process.
 fn start_watch(limit: Option<Duration>) {
     let generation = Some(fork::generation());
     if std::mem::replace(&mut TESTS.lock().watched, generation) == generation {
@@ -205,8 +206,8 @@ impl Stretch {
     }
 }
 
-/// Whether no thread of the program's own exists, as far as that is known. Where it is not, a hook
-/// is told of a process that stands still, and its thread may still go on.
+/// Whether the program has no thread of its own. Where the threads cannot be counted, returns
+/// whether there is a hook: it gets a report although a thread of the program may still go on.
 fn has_only_known_threads() -> bool {
     quiet::are_threads_known().unwrap_or_else(lint::has_hooks)
 }

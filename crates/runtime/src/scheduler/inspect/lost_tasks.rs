@@ -2,8 +2,8 @@
 //!
 //! The report says where the task waits: it is polled once more with a probe, as by a dump. That
 //! shows the await if the poll clones a waker. It does not if the future ignores the waker. The
-//! poll may also register the task again, so that it goes on once; the next one of its kind is
-//! lost.
+//! poll may also register the task again. Then this task goes on, and only the next one with the
+//! same fault is lost.
 
 use std::fmt::Write as _;
 use std::time::Duration;

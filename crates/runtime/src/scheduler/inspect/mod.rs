@@ -67,7 +67,7 @@ pub fn dump() -> Dump {
     DumpOptions::new().dump()
 }
 
-/// What a dump contains besides what each has.
+/// Options of a dump.
 ///
 /// # Examples
 ///
@@ -97,7 +97,7 @@ impl DumpOptions {
     }
 
     /// Whether the dump has the stack of each thread that runs a poll, which says where the poll
-    /// blocks or computes. By default it has not.
+    /// blocks or computes. Off by default.
     ///
     /// This interrupts the threads with a signal, which the program must not use: the last
     /// real-time signal that has no handler. A system call that cannot go on returns `EINTR`, as

@@ -1,7 +1,7 @@
 //! Whether anything in this process will go on unless a thread that no runtime knows wakes a task.
 //!
-//! The checks read one part after the other while threads may run, so one answer proves nothing.
-//! Only if [`progress`] is the same before and after, nothing has moved.
+//! The checks read one part after the other while threads may run. So an answer counts only if
+//! [`progress`] is the same before and after it.
 
 use reveille_primitive::fork;
 use reveille_primitive::sys::thread_count;

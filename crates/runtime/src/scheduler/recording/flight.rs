@@ -1,4 +1,4 @@
-//! Flight recorders: what happened last, in memory, and the snapshots of it.
+//! Flight recorders keep the latest events in memory. A snapshot writes them to a file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,8 +24,8 @@ static CURRENT: Mutex<Option<Arc<FlightLog>>> = Mutex::new(None);
 /// Records what happens in this process in memory, and keeps the last seconds of it. A snapshot
 /// writes them to a file for `reveille view`.
 ///
-/// A flight recorder has no thread and writes nothing until it is asked to, so a program may have
-/// one all the time. It costs some percent of a server's time, and its memory.
+/// A flight recorder has no thread and writes nothing until it is asked to, so a program may run
+/// one all the time. It costs a few percent of a server's CPU time, and the memory for the events.
 ///
 /// # Examples
 ///
@@ -85,8 +85,8 @@ impl FlightRecorder {
         self
     }
 
-    /// Sets how much memory the events may take, in bytes. A poll takes about 25 of them. Each
-    /// thread has 32 KiB besides.
+    /// Sets how much memory the events may take, in bytes. A poll takes about 25 bytes. Each thread
+    /// takes another 32 KiB.
     ///
     /// # Examples
     ///
@@ -104,7 +104,7 @@ impl FlightRecorder {
 
     /// Sets the folder where the snapshots of [`on_signal`](FlightRecorder::on_signal),
     /// [`on_panic`](FlightRecorder::on_panic) and [`on_lint`](FlightRecorder::on_lint) go. Default:
-    /// the current one. Their names have the number of the process, and a number.
+    /// the current folder. The files are called `reveille-PROCESS-NUMBER.rvt`.
     ///
     /// # Examples
     ///
@@ -142,8 +142,8 @@ impl FlightRecorder {
         self
     }
 
-    /// Writes a snapshot when a thread panics, before the panic unwinds or aborts. Of the first ten
-    /// panics.
+    /// Writes a snapshot when a thread panics, before the panic unwinds or aborts. Panics and lints
+    /// together write at most ten snapshots.
     ///
     /// # Examples
     ///
@@ -159,7 +159,8 @@ impl FlightRecorder {
         self
     }
 
-    /// Writes a snapshot when a [lint](crate::LintKind) fires. Of the first ten lints.
+    /// Writes a snapshot when a [lint](crate::LintKind) fires. Panics and lints together write at
+    /// most ten snapshots.
     ///
     /// # Examples
     ///
@@ -203,7 +204,7 @@ impl FlightRecorder {
     }
 }
 
-/// A flight recorder that records, until it is dropped. See [`FlightRecorder`].
+/// A running [`FlightRecorder`]. Dropping it ends the recording.
 ///
 /// # Examples
 ///
@@ -229,8 +230,8 @@ impl FlightRecording {
     /// Returns a trace of what happened last, with the await stacks of the tasks that wait: the
     /// contents of a file for `reveille view`.
     ///
-    /// Takes a [dump](crate::inspect::dump) for the stacks, so it blocks its thread for as long as
-    /// that takes. Nothing else stops meanwhile. May be called while a worker is blocked.
+    /// Takes a [dump](crate::inspect::dump) for the stacks, so it blocks the calling thread until
+    /// that is complete. The other threads go on. It works while workers are blocked, too.
     ///
     /// # Errors
     ///

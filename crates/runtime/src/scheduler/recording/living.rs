@@ -1,4 +1,4 @@
-//! The tasks that live, as a trace has them.
+//! Describes the live tasks for a trace.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -12,8 +12,8 @@ use crate::scheduler::inspect::{self, Dump, TaskDump, TaskKind, TaskState, WaitF
 use crate::scheduler::multi::PoolWalk;
 use crate::timer::clock::system_clock;
 
-/// The tasks of all runtimes and the present tick, without polling any: what they are and whether
-/// they wait.
+/// The current tick and the tasks of all runtimes: what they are and whether they wait. Polls
+/// no task.
 pub(super) fn briefly(session: &Session) -> (u64, Vec<LiveRecord>) {
     let (mut walk, mut found) = (PoolWalk::new(), Vec::new());
     while walk.advance(&mut found) {}
@@ -89,7 +89,7 @@ pub(super) fn with_stacks(session: &Session) -> Living {
     Living { tasks, stacks: stacks.found }
 }
 
-/// What a task waits for, as a trace has it.
+/// Converts what a task waits for.
 fn recorded(wait: &WaitFor, now: Instant) -> TraceWait {
     match wait {
         WaitFor::Timer(Some(deadline)) => {

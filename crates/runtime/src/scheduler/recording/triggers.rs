@@ -71,7 +71,7 @@ impl Triggers {
         Ok(())
     }
 
-    /// Has snapshots of `log` written. Returns the hook for lints.
+    /// Makes the triggers write snapshots of `log`. Returns the hook for lints.
     pub(super) fn arm(&self, log: &Arc<FlightLog>) -> Option<HookGuard> {
         *ARMED.lock() = Some(Armed {
             log: Arc::downgrade(log),
