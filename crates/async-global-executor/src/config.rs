@@ -126,18 +126,18 @@ fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Configures the executor, unless that has been done.
+/// Configures the executor, unless it is configured already.
 pub(crate) fn configure(config: GlobalExecutorConfig) {
     CONFIGURED.call_once(|| start(&config));
 }
 
-/// Configures the executor as it is without a configuration, unless that has been done.
+/// Configures the executor with the defaults, unless it is configured already.
 #[inline]
 pub(crate) fn configure_by_default() {
     CONFIGURED.call_once(|| start(&GlobalExecutorConfig::default()));
 }
 
-/// Starts reveille's global runtime if something is configured. Otherwise its first use does.
+/// Starts reveille's global runtime if something is configured. Otherwise its first use starts it.
 fn start(config: &GlobalExecutorConfig) {
     let workers = config.workers().filter(|_| variable("REVEILLE_THREADS").is_none());
     if workers.is_none() && config.thread_name_fn.is_none() {

@@ -59,10 +59,10 @@ use config::{configure, configure_by_default};
 pub use async_task::Task;
 pub use config::GlobalExecutorConfig;
 
-/// Runs a future on this thread until it ends, and reveille's driver, timers and local tasks
-/// meanwhile.
+/// Runs a future on this thread until it ends. While the future waits, the thread turns its driver
+/// and timers, and runs its local tasks.
 ///
-/// A call inside another call, or inside a task, works.
+/// It may be called inside another call, and inside a task.
 ///
 /// # Examples
 ///

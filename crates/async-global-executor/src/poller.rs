@@ -76,7 +76,7 @@ impl<F: Future> Future for Tracked<F> {
     }
 }
 
-/// Reports the end of the future in its slot.
+/// Notes in the slot that the future has been dropped.
 struct End(Arc<Slot>);
 
 impl Drop for End {
@@ -142,13 +142,13 @@ impl Future for Poller {
         let slot = &*self.slot;
         waits::note(cx.waker(), || WaitFor::Named("a future in a task of async-task"));
         if waits::is_probe(cx.waker()) {
-            // The waker is stored already. A dump is told of a clone.
+            // The waker is stored already, and a dump sees only clones.
             drop(cx.waker().clone());
         }
         slot.poller.get_or_init(|| cx.waker().clone());
         let runnable = slot.lock().runnable.take();
         if let Some(runnable) = runnable {
-            // If the future was woken during this poll, the slot is full and this poller woken.
+            // If this poll wakes the future, the slot is full again and this poller is woken.
             runnable.run();
         }
         if slot.lock().is_over { Poll::Ready(()) } else { Poll::Pending }

@@ -10,15 +10,16 @@
 //! async-io = { git = "https://github.com/reveille-rs/reveille" }
 //! ```
 //!
-//! async-net, async-signal and async-executor work on it as they are, and so do crates with a
+//! async-net, async-signal and async-executor work on it without a change, and so do crates with a
 //! feature for smol or async-io, such as sqlx and quinn.
 //!
 //! # Differences
 //!
 //! * An [`Async`] registers when it first waits, with the driver of the thread that polls it. Any
 //!   executor may poll it.
-//! * [`Async::new`] duplicates the descriptor of an object, unless the object is std's: one of
-//!   another crate may close what it lends. The duplicate is closed with the `Async`.
+//! * [`Async::new`] duplicates the descriptor of an object, unless the object is std's: an object
+//!   of another crate may close a descriptor that it lends. The duplicate is closed with the
+//!   `Async`.
 //! * A descriptor may be in any number of `Async`s; async-io refuses the second as a duplicate.
 //! * If a call is interrupted by a signal (`EINTR`), it is repeated.
 //! * All tasks that poll [`Async::poll_readable`] are woken. In async-io, the last one replaces the
@@ -26,8 +27,8 @@
 //! * A task yields after 32 operations in one poll, as with reveille's own types.
 //! * The function [`reactor_fd`](os::unix::reactor_fd) never returns a descriptor, because each
 //!   worker thread has an event queue of its own.
-//! * The modules for kqueue's filters and for Windows' handles do not exist here. reveille's
-//!   processes and signals wait for children and signals on every system.
+//! * The modules for kqueue's filters and for Windows' handles do not exist here. To wait for child
+//!   processes and signals, use reveille's `process` and `signal`, on every system.
 //! * The feature `tracing` has no effect.
 //!
 //! # Examples

@@ -1,4 +1,4 @@
-//! The sockets of the internet.
+//! TCP and UDP.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};

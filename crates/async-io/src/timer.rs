@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 use futures_core::Stream;
 use reveille_runtime::time::{Sleep, now};
 
-/// A future that ends at an instant, and a stream of such instants.
+/// A timer: a future that is ready at an instant, and a stream of periodic instants.
 ///
 /// It is never early. As a future it returns the instant that it was set to. As a stream it returns
-/// one instant for each period and never ends; periods that were missed are returned one after the
-/// other.
+/// one instant for each period, missed periods included, and never ends.
 ///
 /// # Cancel safety
 ///

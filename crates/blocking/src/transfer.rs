@@ -1,5 +1,5 @@
-//! The operations of an object of [`Unblock`](crate::Unblock) on its thread, and their state as the
-//! task sees it.
+//! The operations of an object of [`Unblock`](crate::Unblock), which run on a blocking thread, and
+//! their state.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};

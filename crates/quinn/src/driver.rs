@@ -1,9 +1,9 @@
 //! The tasks of quinn, and what becomes of them when their runtime ends.
 //!
-//! An endpoint and each of its connections is served by a task. When a runtime ends, it drops its
-//! tasks in any order. If that were all, an operation on a connection that is awaited elsewhere
-//! would never end, because the task that would have reported the loss is gone. So a task that is
-//! dropped is polled once more, on the thread that drops it:
+//! A task serves the endpoint, and another one each of its connections. When a runtime ends, it
+//! drops its tasks in any order. If that were all, an operation on a connection that is awaited on
+//! another runtime would never end, because the task that would report the loss is gone. So a task
+//! that is dropped is polled once more, on the thread that drops it:
 //!
 //! * The task of an endpoint fails at once, because its socket says that the runtime has ended
 //!   ([`End::is_over`]). It then tells its connections.
@@ -18,7 +18,7 @@
 //! `Endpoint::connect` starts on a runtime that has just ended is dropped while quinn holds the
 //! lock of the endpoint. It does not end then, so nothing else is polled under that lock.
 //!
-//! Rejected: to move the tasks to another runtime. They would go on, although theirs has ended.
+//! Rejected: moving the tasks to another runtime. They would go on although their own has ended.
 
 use std::future::Future;
 use std::mem;

@@ -14,9 +14,9 @@
 //! blocking = { git = "https://github.com/reveille-rs/reveille" }
 //! ```
 //!
-//! All four lines are needed: async-net and async-fs, which are [`net`] and [`fs`], build on the
-//! crates of the last three as they are. Without the line for `async-io` this package does not
-//! compile; without the one for `blocking` there is a second pool of threads.
+//! All four lines are needed: async-net and async-fs, which are [`net`] and [`fs`], depend on the
+//! crates of the last three. Without the line for `async-io` this package does not compile. Without
+//! the line for `blocking` there is a second pool of threads.
 //!
 //! [`Executor`] and [`LocalExecutor`] are those of async-executor, for programs that run executors
 //! of their own. Their tasks run where the program calls `run`, for example in [`block_on`].

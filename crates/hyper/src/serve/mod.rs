@@ -98,7 +98,8 @@ where
     serve_with(listener, move |_: &L::Addr| service.clone())
 }
 
-/// Like [`serve`], with a service for each connection, which `make` makes from the peer's address.
+/// Like [`serve`], with a separate service for each connection, which `make` creates from the
+/// peer's address.
 ///
 /// # Examples
 ///
@@ -509,7 +510,7 @@ fn log_panic(ended: Result<(), JoinError>) {
     }
 }
 
-/// Logs errors of `accept`, and slows them down.
+/// Logs errors of `accept`, and pauses if they come too fast.
 struct AcceptErrors {
     /// Ends when the next error no longer counts as close to the last one.
     recent: Sleep,

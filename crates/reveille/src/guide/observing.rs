@@ -1,4 +1,4 @@
-//! Guide: what is a program doing that does not answer?
+//! Guide: why does a program not answer?
 //!
 //! Your program has stopped answering. It uses no processor time, prints nothing, and a debugger
 //! shows parked threads. This page shows how to find the cause. It contains no items.
@@ -35,7 +35,7 @@
 //! # Read it
 //!
 //! The first line counts the tasks. A line for each runtime follows. If nothing in the process can
-//! go on, a paragraph says so, and another one for tasks that await each other in a circle.
+//! go on, a paragraph says so. Another paragraph names tasks that await each other in a circle.
 //!
 //! Then comes an entry for each task. Tasks with the same state, place and stack share an entry
 //! with their number, so 100,000 idle connections take a few lines. A task that another task awaits
@@ -46,7 +46,7 @@
 //! * what it does: it *waits*, *is queued*, or *runs*, on which thread and for how long;
 //! * what it waits for, as far as the future knows: `for a timer, due in 3.2s`, `for socket 9
 //!   (127.0.0.1:80 to 127.0.0.1:51000) to be readable`, `for a task below`;
-//! * `in its scope`, the tasks of a [`task::scope`] that it is in; they stand below it;
+//! * `in its scope`, the tasks of a [`task::scope`] that it is in, which are listed below it;
 //! * `in`, the future of a library that waits, and `at`, your functions from there outwards, with
 //!   the line of each `.await`;
 //! * for a task that runs, where an earlier dump saw it waiting, and where its thread is, if you
@@ -58,9 +58,9 @@
 //!
 //! # A poll that does not return
 //!
-//! A task that *runs* for seconds has no await to show. Set `REVEILLE_DUMP=threads`, or
-//! [`Builder::dump_thread_stacks`], and enable the feature `thread-stacks` of reveille: the dump
-//! then has the stack of the thread, too (on Linux).
+//! A task that *runs* for seconds has no await to show. On Linux, the dump can show the stack of
+//! its thread instead. Enable the feature `thread-stacks` of reveille, and set
+//! `REVEILLE_DUMP=threads` or [`Builder::dump_thread_stacks`]:
 //!
 //! ```text
 //! task spawned at src/main.rs:12:5 on thread reveille-1, runs for 3.2s
@@ -76,8 +76,8 @@
 //!
 //! | what the dump shows | what it means |
 //! |---|---|
-//! | several tasks in `Lock`, none of which is in the code that would unlock | one of them holds the lock across an `.await` that waits for another one |
-//! | a task in `Send` and the receiving task in `Send` of another channel | two bounded channels that are full in both directions |
+//! | several tasks in `Lock`, and no task in the code that would unlock | one of them holds the lock while it awaits another lock |
+//! | two tasks in `Send`, each of a channel that the other one receives from | both bounded channels are full |
 //! | a task that *runs* for seconds | its poll blocks or computes; see [Long polls](#long-polls) |
 //! | blocking closures that are queued, and others that run for long | the blocking pool is full; see [`Builder::max_blocking_threads`] |
 //! | `its poll left no waker` | a future returned `Pending` and stored the waker nowhere, as [`pending`](crate::future::pending) does |
@@ -112,7 +112,7 @@
 //!
 //! # What happened?
 //!
-//! A dump shows where everybody is now. To see how they came there, record what happens:
+//! A dump shows where each task is now. To see how it got there, record what happens:
 //!
 //! ```text
 //! REVEILLE_TRACE=trace.rvt ./my-program
@@ -121,11 +121,15 @@
 //!
 //! The first line records each task from its spawn to its end: every poll with its length, every
 //! wake and **what caused it** (another task, a socket, a timer, a thread), when threads slept,
-//! which worker was handed off. The second one writes a page that a browser opens offline: threads
+//! which worker was handed off. The second line writes a page that a browser opens offline: threads
 //! and tasks over time, arrows from the task that wakes to the one that is woken, the longest
 //! polls, and what tasks waited for. `--summary` prints the main figures, and `--perfetto` writes a
-//! file for Perfetto. A file that was cut off, because the program crashed, is read as far as it
-//! goes. Install the command with `cargo install reveille-cli`.
+//! file for Perfetto. If the program crashed, the file is read as far as it was written.
+//! Until a release is on crates.io, install the command with
+//!
+//! ```text
+//! cargo install --git https://github.com/reveille-rs/reveille reveille-cli
+//! ```
 //!
 //! In code, [`record_to`] begins a recording and [`Builder::record_to`] records a runtime from its
 //! start to its end. Names of tasks ([`task::Builder::name`]) appear in the picture, and so do your
@@ -164,15 +168,15 @@
 //!
 //! # Tests
 //!
-//! A test with `#[reveille::test]` that stands still for ten seconds fails with a dump instead of
-//! hanging. `#[test(deadlock = false)]` or `REVEILLE_TEST_DEADLOCK=0` turns that off.
+//! A test with `#[reveille::test]` in which nothing can go on for ten seconds fails with a dump
+//! instead of hanging. `#[test(deadlock = false)]` or `REVEILLE_TEST_DEADLOCK=0` turns that off.
 //!
 //! # Long polls
 //!
 //! In a debug build, and wherever you set [`Builder::on_lint`], reveille reports long polls,
 //! workers that are taken over, `block_on` inside tasks, tasks of more than 16 KiB, and a full
 //! blocking pool. It also reports tasks that nothing can wake any more, and a process in which
-//! nothing goes on. It reports each place once, through the crate `log`. See [`LintKind`].
+//! nothing can go on. Each place is reported once, through the crate `log`. See [`LintKind`].
 //!
 //! # Numbers
 //!
