@@ -1,4 +1,4 @@
-//! Tutorial, step 2: everybody reads what anybody writes.
+//! Tutorial, step 2: every client reads every message.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ async fn connection(stream: TcpStream, chat: broadcast::Sender<String>) -> io::R
     let say = |text: String| drop(chat.send(text));
     say(format!("* {name} is here\n"));
 
-    // Two things at once: this client's lines go to all, and everybody's messages to this client.
+    // Two things at once: send this client's lines to all, and all messages to this client.
     let reading = async {
         while let Some(line) = lines.next().await {
             say(format!("{name}: {}\n", line?));

@@ -15,14 +15,14 @@ const BACKLOG: usize = 64;
 
 type Room = broadcast::Sender<String>;
 
-/// The rooms that have somebody in them.
+/// The rooms with at least one client.
 ///
 /// The lock is std's: it is held for a few lines, and never across an `.await`.
 #[derive(Default)]
 struct Rooms(Mutex<HashMap<String, Room>>);
 
 impl Rooms {
-    /// Returns the room, which is made if it does not exist.
+    /// Returns the room, and creates it if it does not exist.
     fn get(&self, name: &str) -> Room {
         let mut rooms = self.0.lock().expect("no one panics with the lock");
         rooms.retain(|other, room| other == name || room.receiver_count() > 0);
@@ -54,7 +54,7 @@ async fn connection(stream: TcpStream, rooms: Arc<Rooms>) -> io::Result<()> {
             },
             message = messages.recv() => match message {
                 Ok(message) => (&stream).write_all(message.as_bytes()).await?,
-                Err(_) => break, // it was too slow; step 4 is kinder
+                Err(_) => break, // it was too slow; step 4 tells it
             },
         }
     }

@@ -38,12 +38,12 @@ const LIMITS: Limits = Limits {
 
 type Room = broadcast::Sender<String>;
 
-/// The rooms that have somebody in them.
+/// The rooms with at least one client.
 #[derive(Default)]
 struct Rooms(Mutex<HashMap<String, Room>>);
 
 impl Rooms {
-    /// Returns the room, which is made if it does not exist.
+    /// Returns the room, and creates it if it does not exist.
     fn get(&self, name: &str) -> Room {
         let mut rooms = self.0.lock().expect("no one panics with the lock");
         rooms.retain(|other, room| other == name || room.receiver_count() > 0);

@@ -44,12 +44,12 @@ const LIMITS: Limits = Limits {
 
 type Room = broadcast::Sender<String>;
 
-/// The rooms that have somebody in them.
+/// The rooms with at least one client.
 #[derive(Default)]
 struct Rooms(Mutex<HashMap<String, Room>>);
 
 impl Rooms {
-    /// Returns the room, which is made if it does not exist.
+    /// Returns the room, and creates it if it does not exist.
     fn get(&self, name: &str) -> Room {
         let mut rooms = self.0.lock().expect("no one panics with the lock");
         rooms.retain(|other, room| other == name || room.receiver_count() > 0);
@@ -64,7 +64,7 @@ struct Chat {
     metrics: Metrics,
 }
 
-/// What has happened. Each number is on its own, so relaxed operations are enough.
+/// Counts of events. Nothing depends on their order, so relaxed operations are enough.
 #[derive(Default)]
 struct Metrics {
     accepted: AtomicU64,
@@ -118,7 +118,7 @@ async fn serve_metrics(listener: TcpListener, chat: Arc<Chat>) {
         let body = chat.metrics.text();
         let head = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
         task::spawn(io::timeout(LIMITS.write, async move {
-            // Most of what a client asks is in its first bytes; all of it is answered alike.
+            // The request is not parsed: every request gets the same answer.
             let _ = stream.read(&mut [0; 1024]).await?;
             stream.write_all((head + &body).as_bytes()).await?;
             stream.close().await

@@ -52,12 +52,12 @@ const LIMITS: Limits = Limits {
 
 type Room = broadcast::Sender<String>;
 
-/// The rooms that have somebody in them.
+/// The rooms with at least one client.
 #[derive(Default)]
 struct Rooms(Mutex<HashMap<String, Room>>);
 
 impl Rooms {
-    /// Returns the room, which is made if it does not exist.
+    /// Returns the room, and creates it if it does not exist.
     fn get(&self, name: &str) -> Room {
         let mut rooms = self.0.lock().expect("no one panics with the lock");
         rooms.retain(|other, room| other == name || room.receiver_count() > 0);
@@ -72,7 +72,7 @@ struct Chat {
     metrics: Metrics,
 }
 
-/// What has happened. Each number is on its own, so relaxed operations are enough.
+/// Counts of events. Nothing depends on their order, so relaxed operations are enough.
 #[derive(Default)]
 struct Metrics {
     accepted: AtomicU64,
@@ -126,7 +126,7 @@ async fn serve_metrics(listener: TcpListener, chat: Arc<Chat>) {
         let body = chat.metrics.text();
         let head = format!("HTTP/1.0 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
         task::spawn(io::timeout(LIMITS.write, async move {
-            // Most of what a client asks is in its first bytes; all of it is answered alike.
+            // The request is not parsed: every request gets the same answer.
             let _ = stream.read(&mut [0; 1024]).await?;
             stream.write_all((head + &body).as_bytes()).await?;
             stream.close().await
@@ -251,7 +251,7 @@ async fn connection<S: Read + Write + Unpin>(
     let _connected = Connected::new(&chat.metrics);
     let (reader, writer) = io::split(stream);
     let mut client = Client { lines: Lines::new(reader), writer, limits };
-    // Both the limit and the end of the server drop the question.
+    // The time limit and the shutdown both end the wait for the name.
     let asked = stop.run(io::timeout(limits.login, client.ask_name())).await;
     let Some(name) = asked.unwrap_or(Ok(None))? else { return Ok(()) };
     let mut room = chat.rooms.get("lobby");
@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[reveille::test]
-    async fn the_clients_of_a_room_hear_each_other() {
+    async fn clients_of_a_room_read_each_others_messages() {
         let (chat, stop) = (Arc::default(), CancellationToken::new());
         let mut ann = Peer::new(&chat, LIMITS, &stop);
         ann.say("ann").await;
@@ -375,7 +375,7 @@ mod tests {
     }
 
     #[reveille::test]
-    async fn a_silent_client_is_sent_away() {
+    async fn a_silent_client_is_disconnected() {
         let (chat, stop) = (Arc::default(), CancellationToken::new());
         let limits = Limits { idle: Duration::from_millis(20), ..LIMITS };
         let mut ann = Peer::new(&chat, limits, &stop);
@@ -397,7 +397,7 @@ mod tests {
             ann.say(&format!("{n}")).await;
             ann.hears(&format!("ann: {n}")).await;
         }
-        // What had been written when it stopped to read comes first.
+        // The messages that were written before it stopped reading come first.
         let mut heard = String::new();
         while !heard.starts_with("* you missed ") {
             heard = slow.0.next().await.unwrap().expect("it is still connected");
@@ -423,7 +423,7 @@ mod tests {
     }
 
     #[reveille::test]
-    async fn everybody_is_told_that_the_server_ends() {
+    async fn a_shutdown_is_announced_to_every_client() {
         let (chat, stop) = (Arc::default(), CancellationToken::new());
         let mut ann = Peer::new(&chat, LIMITS, &stop);
         ann.say("ann").await;

@@ -53,7 +53,7 @@ fn block_on_elsewhere<F: Future>(future: F) -> F::Output {
 }
 
 #[test]
-fn what_an_outlived_closure_spawns_is_cancelled() {
+fn what_a_closure_spawns_after_its_runtime_has_ended_is_cancelled() {
     let (spawned, blocking, handle) = outlive(|| {
         let spawned = task::block_on(task::spawn(async { 1 }).result());
         let blocking = task::block_on(task::spawn_blocking(|| 1).result());
@@ -64,7 +64,7 @@ fn what_an_outlived_closure_spawns_is_cancelled() {
 }
 
 #[test]
-fn an_outlived_closure_may_sleep_and_use_sockets_files_and_names() {
+fn a_closure_that_outlived_its_runtime_may_sleep_and_use_sockets_files_and_names() {
     outlive(|| {
         block_on_elsewhere(task::sleep(Duration::from_millis(2)));
         task::block_on(task::sleep(Duration::from_millis(2)));
@@ -84,7 +84,7 @@ fn an_outlived_closure_may_sleep_and_use_sockets_files_and_names() {
 }
 
 #[test]
-fn an_outlived_closure_may_end_the_next_runtime_and_wait_for_it() {
+fn a_closure_that_outlived_its_runtime_may_end_the_next_one_and_wait_for_it() {
     let (give, given) = mpsc::channel::<Runtime>();
     let (go, wait) = mpsc::channel::<()>();
     let (tell, told) = mpsc::channel();
@@ -120,7 +120,7 @@ fn a_handle_of_an_ended_runtime_does_not_refer_to_the_next() {
 }
 
 #[test]
-fn a_sleep_that_waits_at_a_runtime_that_ends_goes_on_elsewhere() {
+fn a_sleep_on_a_runtime_that_ends_goes_on_elsewhere() {
     let runtime = named("first");
     let (sender, receiver) = mpsc::channel();
     // A thread in the runtime's context that turns no timers.

@@ -316,7 +316,7 @@ fn a_runtime_without_descriptors_is_an_error_and_leaves_nothing() {
 }
 
 #[test]
-fn a_global_runtime_without_descriptors_panics_by_name_and_starts_later() {
+fn a_global_runtime_without_descriptors_panics_with_the_cause_and_starts_later() {
     if child::has_run(test_name!()) {
         return;
     }

@@ -293,7 +293,7 @@ fn a_file_opened_while_the_runtime_ends_is_opened_and_starts_no_other_runtime() 
 }
 
 #[test]
-fn a_blocked_on_future_outlives_the_runtime_it_waits_at() {
+fn a_future_in_block_on_outlives_the_runtime_it_waits_on() {
     let runtime = start();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let at = listener.local_addr().unwrap();

@@ -189,7 +189,7 @@ fn a_line_typed_after_a_dropped_read_is_read_by_a_child() {
 
 /// The system accepts a text that is longer than a pipe or than std's buffers in many parts.
 #[test]
-fn what_one_call_writes_is_not_mixed_with_what_others_write() {
+fn one_write_is_not_mixed_with_writes_of_other_tasks() {
     const LENGTH: usize = 300_000;
     let Some(half) = start(async {
         let tasks: Vec<_> = (b'a'..b'e')

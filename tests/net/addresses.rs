@@ -17,7 +17,7 @@ fn at_once(addrs: impl ToSocketAddrs) -> Vec<SocketAddr> {
 }
 
 #[test]
-fn spelled_out_addresses_never_leave_the_thread() {
+fn literal_addresses_are_resolved_on_the_calling_thread() {
     assert_eq!(at_once(V4), [V4]);
     assert_eq!(at_once(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 80)), [V4]);
     assert_eq!(at_once(SocketAddrV6::new(Ipv6Addr::LOCALHOST, 80, 0, 0)), [V6]);
@@ -35,7 +35,7 @@ fn spelled_out_addresses_never_leave_the_thread() {
 /// Runs alone in a process of its own, where no other test starts threads.
 #[cfg(target_os = "linux")]
 #[test]
-fn spelled_out_addresses_start_no_thread() {
+fn literal_addresses_start_no_thread() {
     use reveille_tests::measure::threads;
     use reveille_tests::{child, test_name};
 

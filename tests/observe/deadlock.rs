@@ -119,7 +119,7 @@ async fn a_test_with_the_attribute_is_watched() {
 }
 
 #[reveille::test(deadlock = false)]
-async fn a_test_that_says_so_is_not_watched() {
+async fn a_test_that_opts_out_is_not_watched() {
     if is_child() {
         let (sender, receiver) = channel::bounded(1);
         let thread = std::thread::spawn(move || {
@@ -129,7 +129,7 @@ async fn a_test_that_says_so_is_not_watched() {
         receiver.recv().await.unwrap();
         return thread.join().unwrap();
     }
-    let output = task::spawn_blocking(|| outcome("a_test_that_says_so_is_not_watched")).await;
+    let output = task::spawn_blocking(|| outcome("a_test_that_opts_out_is_not_watched")).await;
     assert!(output.status.success(), "{}", text(&output));
 }
 

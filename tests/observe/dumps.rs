@@ -428,7 +428,7 @@ async fn a_probe_whose_poll_blocks_is_left_behind_and_ends_later() {
 }
 
 #[test]
-fn without_a_waker_that_is_said() {
+fn a_dump_says_that_a_poll_left_no_waker() {
     let runtime = Builder::new().build().unwrap();
     let lost = runtime.spawn(pending::<()>());
     let text = loop {
@@ -475,7 +475,7 @@ async fn the_json_of_a_dump_has_its_tasks() {
 }
 
 #[test]
-fn waits_are_said_in_words() {
+fn waits_are_described_in_words() {
     let address = "127.0.0.1:80".parse().unwrap();
     let wait = |local, peer| WaitFor::Descriptor { interest: "to be readable", fd: 7, local, peer };
     assert_eq!(wait(None, None).to_string(), "descriptor 7 to be readable");

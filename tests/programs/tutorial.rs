@@ -76,7 +76,7 @@ fn step_1_answers_each_client() {
 }
 
 #[test]
-fn from_step_2_on_everybody_reads_what_anybody_writes() {
+fn from_step_2_on_every_client_reads_every_message() {
     for number in 2..=8 {
         let (_server, address) = step(number);
         let mut ann = Client::named(address, "ann");

@@ -33,7 +33,7 @@ async fn soon() {
 }
 
 #[test]
-fn a_race_by_value_gives_the_lock_back() {
+fn a_race_by_value_releases_the_lock() {
     block_on(async {
         let lock = Mutex::new(0);
         work(&lock).race(soon()).await;
@@ -49,7 +49,7 @@ fn a_race_by_value_gives_the_lock_back() {
 }
 
 #[test]
-fn select_by_value_gives_the_lock_back_before_the_arm_runs() {
+fn select_by_value_releases_the_lock_before_the_arm_runs() {
     block_on(async {
         let lock = Mutex::new(0);
         select! {
@@ -61,7 +61,7 @@ fn select_by_value_gives_the_lock_back_before_the_arm_runs() {
 }
 
 #[test]
-fn a_child_of_a_scope_goes_on_and_gives_the_lock_back() {
+fn a_child_of_a_scope_goes_on_and_releases_the_lock() {
     block_on(async {
         let lock = Mutex::new(0);
         future::scope(async |s| {
@@ -76,7 +76,7 @@ fn a_child_of_a_scope_goes_on_and_gives_the_lock_back() {
 }
 
 #[test]
-fn a_loop_with_ticks_beside_long_work_is_a_scope() {
+fn a_scope_polls_long_work_beside_a_loop_of_ticks() {
     block_on(async {
         let lock = Mutex::new(0);
         let ticks = Cell::new(0);
@@ -197,7 +197,7 @@ async fn pending_result() -> std::io::Result<()> {
 }
 
 #[test]
-fn handles_are_waited_for_a_while_and_then_further() {
+fn a_handle_can_be_awaited_again_after_a_time_limit() {
     block_on(async {
         let mut handle = task::spawn(async {
             soon().await;

@@ -266,7 +266,7 @@ mod tests {
     const SHOWN_LEN: usize = 15;
 
     #[test]
-    fn names_without_a_choice_are_numbered_and_fit_into_what_linux_shows() {
+    fn default_thread_names_are_numbered_and_fit_the_limit_of_linux() {
         let names = ThreadNames::default();
         assert_eq!(
             (names.worker(1), names.blocking(4)),

@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_comes_back() {
+    fn a_head_round_trips() {
         let head = ChunkHead {
             sequence: 77,
             thread: 3,

@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn one_moment_or_none_leaves_the_rate_of_the_file_or_a_guess() {
+    fn without_two_moments_the_rate_is_the_files_or_a_guess() {
         assert_eq!(Clock::new(0, &[], 2_000_000_000).ns(100), 50);
         let clock = Clock::new(0, &[Moment { tick: 5, ..Moment::default() }], 0);
         assert_eq!((clock.ns(100), clock.is_guess), (100, true));

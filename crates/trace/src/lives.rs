@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lived_before_the_first_event_is_a_task_too() {
+    fn tasks_from_before_the_first_event_are_listed() {
         let only_end = lives(vec![life(false, 7, 7)], &[]);
         assert_eq!(times(&only_end), [(None, Some(7))]);
         let seen_before = lives(vec![life(true, 9, 9)], &[4]);

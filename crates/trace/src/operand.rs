@@ -345,7 +345,7 @@ mod tests {
     const TASK: TaskKey = TaskKey::from_address(0x7fff_1234_5670);
 
     #[test]
-    fn operands_come_back() {
+    fn operands_round_trip() {
         let origin = Origin { place: 0x7abc_def0, type_id: 0x7123_4567 };
         let event = Event::spawn(TASK, origin, Flavour::BlockOn);
         assert_eq!(Origin::from_operand(event.operand), (origin, Flavour::BlockOn as u8));

@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn operands_are_no_times() {
+    fn operands_are_not_counted_as_times() {
         let mut encoder = Encoder::new(0);
         let mut words = encoder.stamped(640, Event::mark(1, u64::MAX)).as_slice().to_vec();
         words.extend(encoder.stamped(1 << 40, Event::park()).as_slice());

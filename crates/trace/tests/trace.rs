@@ -75,7 +75,7 @@ fn each_poll_lies_within_the_life_of_its_task() {
 }
 
 #[test]
-fn the_surroundings_of_a_wake_are_its_cause() {
+fn the_cause_of_a_wake_follows_from_its_position() {
     let (trace, _) = middle();
     let mut causes = [0; 3];
     for wake in &trace.wakes {
@@ -129,7 +129,7 @@ fn polls_queues_and_waits_fill_the_life_of_a_task() {
 }
 
 #[test]
-fn what_users_and_rules_recorded_is_there() {
+fn marks_spans_and_lints_are_read() {
     let (trace, _) = middle();
     let is_request = |span: &&reveille_trace::Span| trace.text(span.name) == "request";
     let requests: Vec<_> = trace.spans.iter().filter(is_request).collect();

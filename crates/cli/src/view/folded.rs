@@ -34,7 +34,7 @@ fn clean(frame: &str) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn a_frame_is_one_frame_whatever_its_name() {
+    fn a_name_never_splits_a_frame() {
         assert_eq!(super::clean("[u8; 4]\nx"), "[u8: 4] x");
     }
 }

@@ -28,7 +28,7 @@ fn had_token() -> bool {
 }
 
 #[test]
-fn a_token_from_before_block_on_is_kept() {
+fn an_unpark_before_block_on_is_kept() {
     thread::current().unpark();
     block_on(async {
         Sleep::after(SHORT).await;

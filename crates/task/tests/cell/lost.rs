@@ -73,7 +73,7 @@ fn keeps_wakers(wakers: &Arc<Mutex<Vec<Waker>>>) -> impl Future<Output = ()> + u
 }
 
 #[test]
-fn a_poll_that_leaves_no_waker_is_told_with_and_without_a_join_handle() {
+fn a_poll_that_leaves_no_waker_is_a_loss_with_and_without_a_join_handle() {
     let keeps = Keeps::default();
     let (task, handle) = keeps.spawn(pending::<()>());
     assert!(matches!(task.run(), Ran::Pending));
@@ -107,7 +107,7 @@ impl Cancel for reveille_task::TaskHandle {
 }
 
 #[test]
-fn a_poll_that_leaves_a_waker_or_wakes_itself_is_not_told() {
+fn a_poll_that_leaves_a_waker_or_wakes_itself_is_no_loss() {
     let keeps = Keeps::default();
     let wakers = Arc::default();
     for is_joined in [true, false] {
@@ -135,7 +135,7 @@ fn a_poll_that_leaves_a_waker_or_wakes_itself_is_not_told() {
 }
 
 #[test]
-fn the_drop_of_the_last_waker_is_told_and_that_of_another_is_not() {
+fn only_the_drop_of_the_last_waker_is_a_loss() {
     let keeps = Keeps::default();
     let wakers = Arc::default();
     for is_joined in [true, false] {
@@ -155,7 +155,7 @@ fn the_drop_of_the_last_waker_is_told_and_that_of_another_is_not() {
 }
 
 #[test]
-fn a_drop_while_the_task_is_queued_or_complete_is_not_told() {
+fn a_drop_while_the_task_is_queued_or_complete_is_no_loss() {
     let keeps = Keeps::default();
     let wakers: Arc<Mutex<Vec<Waker>>> = Arc::default();
     let theirs = Arc::clone(&wakers);
@@ -176,7 +176,7 @@ fn a_drop_while_the_task_is_queued_or_complete_is_not_told() {
 }
 
 #[test]
-fn a_spare_handle_hides_the_loss_and_a_task_that_is_not_kept_is_not_told() {
+fn a_spare_handle_hides_the_loss_and_dropping_an_unkept_task_is_no_loss() {
     let keeps = Keeps::default();
     let (task, handle) = keeps.spawn(pending::<()>());
     let spare = task_ref(&handle).to_handle();

@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_wait_they_come_to_rest_and_each_is_woken() {
+    fn any_number_of_waiters_goes_idle_and_each_is_woken() {
         for len in [1, LIMIT, LIMIT + 1, 3 * LIMIT, 3000] {
             let mut waiters = Waiters::new();
             let counts = counts(len);

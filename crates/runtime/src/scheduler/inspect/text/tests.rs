@@ -103,7 +103,7 @@ fn a_circle_is_named_and_begins_with_its_first_task() {
 }
 
 #[test]
-fn a_task_that_waits_for_itself_and_one_that_waits_for_an_ended_task_are_told() {
+fn a_task_that_awaits_itself_and_one_that_awaits_an_ended_task_are_named() {
     let text = dump(vec![task(1, &[1]), task(2, &[99])], &[]).to_string();
     assert!(text.contains("deadlock: task 1 wait"), "{text}");
     assert!(text.contains("for 1 of these tasks"), "{text}");
