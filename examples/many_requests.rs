@@ -7,9 +7,10 @@
 //! ```
 //!
 //! Without a URL the program starts a server on 127.0.0.1 and fetches from that. Each request is
-//! one task, on the thread pool or, with `--local`, on one thread. A wrapper around the future of
-//! each task (`trace.rs`) records its polls. The chart at the end shows that record: a row per
-//! request, a block where it was polled, a letter for the await where it waited.
+//! one task, on the thread pool or, with `--local`, on one thread. The runtime records the polls of
+//! each task, and the chart at the end shows that recording (`trace.rs`): a row per request, a
+//! block where it was polled, a letter for the await where it waited. With `--trace FILE` the
+//! recording becomes a file for `reveille view`.
 //!
 //! The exit status is 1 if a URL could not be fetched. An answer such as 404 counts as fetched.
 //!
@@ -35,6 +36,8 @@ mod response;
 mod run;
 #[path = "many_requests/seconds.rs"]
 mod seconds;
+#[path = "many_requests/step.rs"]
+mod step;
 #[path = "many_requests/svg.rs"]
 mod svg;
 #[path = "many_requests/trace.rs"]
@@ -43,6 +46,7 @@ mod trace;
 mod url;
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -66,19 +70,35 @@ fn main() -> ExitCode {
 /// Runs the program. Returns `false` if a URL could not be fetched.
 fn try_main(options: &Options) -> io::Result<bool> {
     let concurrency = descriptors::admit(options);
-    let run = executor::run(options, concurrency)?;
+    let (run, recorded) = executor::run(options, concurrency)?;
     let figure = Figure::new(&run);
     let mut out = io::stdout().lock();
     write!(out, "\n{}", chart::draw(&figure, columns()))?;
+    match run.unrecorded() {
+        0 => {}
+        count => writeln!(
+            out,
+            "no room in the recording for {} requests",
+            report::Grouped(count as u64)
+        )?,
+    }
     if let Some(path) = &options.timeline {
-        std::fs::write(path, svg::draw(&figure)).map_err(|error| {
-            let message = format!("cannot write the timeline to {}: {error}", path.display());
-            io::Error::new(error.kind(), message)
-        })?;
-        writeln!(out, "timeline: {}", path.display())?;
+        save("timeline", path, svg::draw(&figure).as_bytes(), &mut out)?;
+    }
+    if let Some(path) = &options.trace {
+        save("trace", path, &recorded, &mut out)?;
     }
     out.flush()?;
     Ok(run.is_complete())
+}
+
+/// Writes a file and says where it is.
+fn save(what: &str, path: &Path, contents: &[u8], out: &mut impl Write) -> io::Result<()> {
+    std::fs::write(path, contents).map_err(|error| {
+        let message = format!("cannot write the {what} to {}: {error}", path.display());
+        io::Error::new(error.kind(), message)
+    })?;
+    writeln!(out, "{what}: {}", path.display())
 }
 
 /// Returns the width of the chart: that of the terminal, or 100 columns without a terminal.

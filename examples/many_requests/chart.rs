@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::figure::{self, Activity, Figure};
 use crate::run::Request;
 use crate::seconds::Seconds;
-use crate::trace::Step;
+use crate::step::Step;
 
 /// The most rows that a reader will read.
 const ROWS_MAX: usize = 40;
@@ -42,7 +42,7 @@ pub(crate) fn draw(figure: &Figure<'_>, columns: usize) -> String {
         let request = &figure.requests[index];
         let label = figure::label(&request.url);
         let bar = bar(figure.span, slices, request);
-        let time = Seconds(request.time()).to_string();
+        let time = Seconds(request.time).to_string();
         let width = figure.label_len;
         let number = index + 1;
         let line = format!("{number:>number_len$} {label:<width$} ▏{bar}▕{time:>TIME_COLUMNS$}");
@@ -114,6 +114,7 @@ mod tests {
                 1 => Err(FetchError::TimedOut { limit: ms(1), step: Step::Head }),
                 _ => Ok(Answer { status: 200, body_bytes: 1 }),
             },
+            time: ms(90),
             row: Row {
                 spawned: ms(0),
                 polls: vec![

@@ -1,5 +1,6 @@
 //! One request: resolve, connect, write, read.
 
+use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,10 +9,11 @@ use reveille::future;
 use reveille::io;
 use reveille::net::{TcpStream, ToSocketAddrs};
 use reveille::prelude::*;
+use reveille::task::JoinError;
 
 use crate::response::{self, Answer, ResponseError};
 use crate::seconds::Seconds;
-use crate::trace::{Payload, Step, Trace};
+use crate::step::{Progress, Step};
 use crate::url::{Url, UrlError};
 
 /// The reason why a URL could not be fetched. The message does not name the URL, because the caller
@@ -51,36 +53,44 @@ impl fmt::Display for FetchError {
 }
 
 impl FetchError {
-    /// Returns the error of a request that panicked.
-    pub(crate) fn panicked(payload: &Payload) -> FetchError {
-        let text = payload.downcast_ref::<&'static str>().copied();
-        let text = text.or_else(|| payload.downcast_ref::<String>().map(String::as_str));
-        FetchError::Panicked(text.unwrap_or("no message").to_owned())
+    /// Returns the error of a request whose task did not return an answer.
+    pub(crate) fn from_join(error: JoinError) -> FetchError {
+        let message = match error.try_into_panic() {
+            Ok(payload) => message_of(&*payload).unwrap_or("no message").to_owned(),
+            Err(error) => error.to_string(),
+        };
+        FetchError::Panicked(message)
     }
 }
 
-/// Fetches the URL `text` within `limit`, and records in `trace` the await that it has reached.
+/// Returns the message of a panic.
+fn message_of(payload: &(dyn Any + Send)) -> Option<&str> {
+    let text = payload.downcast_ref::<&'static str>().copied();
+    text.or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+}
+
+/// Fetches the URL `text` within `limit`, and says in `progress` which await it has reached.
 pub(crate) async fn fetch(
     text: &str,
     limit: Duration,
-    trace: &Trace,
+    progress: &Progress,
 ) -> Result<Answer, FetchError> {
     let url = Url::parse(text).map_err(FetchError::Url)?;
-    match future::timeout(limit, exchange(&url, trace)).await {
+    match future::timeout(limit, exchange(&url, progress)).await {
         Ok(result) => result,
-        Err(_) => Err(FetchError::TimedOut { limit, step: trace.step() }),
+        Err(_) => Err(FetchError::TimedOut { limit, step: progress.step() }),
     }
 }
 
-async fn exchange(url: &Url, trace: &Trace) -> Result<Answer, FetchError> {
-    trace.at(Step::Resolve);
+async fn exchange(url: &Url, progress: &Progress) -> Result<Answer, FetchError> {
+    progress.at(Step::Resolve);
     let addresses = (url.host.as_str(), url.port).to_socket_addrs().await;
     let addresses: Vec<SocketAddr> = addresses.map_err(FetchError::Resolve)?.collect();
 
-    trace.at(Step::Connect);
+    progress.at(Step::Connect);
     let mut stream = TcpStream::connect(&addresses[..]).await.map_err(FetchError::Connect)?;
 
-    trace.at(Step::Write);
+    progress.at(Step::Write);
     let request = format!(
         "GET {} HTTP/1.1\r\nHost: {}\r\nUser-Agent: many_requests\r\nAccept: */*\r\n\
          Connection: close\r\n\r\n",
@@ -88,5 +98,5 @@ async fn exchange(url: &Url, trace: &Trace) -> Result<Answer, FetchError> {
     );
     stream.write_all(request.as_bytes()).await.map_err(FetchError::Write)?;
 
-    response::read(stream, trace).await.map_err(FetchError::Response)
+    response::read(stream, progress).await.map_err(FetchError::Response)
 }

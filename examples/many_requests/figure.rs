@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::run::{Request, Run};
-use crate::trace::{Row, Step};
+use crate::step::Step;
+use crate::trace::Row;
 
 /// The chart of a run: a row per request, over time.
 #[derive(Debug)]

@@ -38,6 +38,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE.svg")]
     pub(crate) timeline: Option<PathBuf>,
 
+    /// Also write what was recorded to this file, for `reveille view`.
+    #[arg(long, value_name = "FILE.rvt")]
+    pub(crate) trace: Option<PathBuf>,
+
     /// The request with this index panics. For the test of the other requests.
     #[arg(long, value_name = "INDEX", hide = true)]
     pub(crate) panic_at: Option<u64>,

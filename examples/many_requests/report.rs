@@ -35,7 +35,7 @@ impl fmt::Display for Grouped {
 
 /// Returns the line of one request.
 pub(crate) fn line(request: &Request) -> String {
-    let time = Seconds(request.time());
+    let time = Seconds(request.time);
     match &request.outcome {
         Ok(answer) => {
             let bytes = Grouped(answer.body_bytes);

@@ -8,7 +8,7 @@ use std::fmt;
 use reveille::io;
 use reveille::prelude::*;
 
-use crate::trace::{Step, Trace};
+use crate::step::{Progress, Step};
 
 /// The longest head to read: status line, headers, and the trailers of a chunked body together.
 /// Servers commonly refuse to send half as much.
@@ -64,12 +64,12 @@ impl fmt::Display for ResponseError {
 }
 
 /// Reads the response to one GET request from `stream`.
-pub(crate) async fn read<R>(stream: R, trace: &Trace) -> Result<Answer, ResponseError>
+pub(crate) async fn read<R>(stream: R, progress: &Progress) -> Result<Answer, ResponseError>
 where
     R: io::Read + Unpin,
 {
     let mut wire = Wire::new(stream);
-    trace.at(Step::Head);
+    progress.at(Step::Head);
     let (status, headers) = loop {
         let status = parse_status(&wire.line().await?)?;
         let headers = read_headers(&mut wire).await?;
@@ -80,7 +80,7 @@ where
             _ => break (status, headers),
         }
     };
-    trace.at(Step::Body);
+    progress.at(Step::Body);
     let body_bytes = match framing(status, &headers)? {
         Framing::Length(len) => wire.skip_body(len).await?,
         Framing::Chunked => wire.skip_chunks().await?,

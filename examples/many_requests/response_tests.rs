@@ -28,12 +28,12 @@ impl io::Read for OneByOne<'_> {
 
 /// Reads `text` twice, at once and byte by byte, and checks that both results are equal.
 fn answer(text: &str) -> Result<(u16, u64), String> {
-    let trace = Trace::new(std::time::Instant::now());
+    let progress = Progress::default();
     let shorten = |result: Result<Answer, ResponseError>| {
         result.map(|answer| (answer.status, answer.body_bytes)).map_err(|error| error.to_string())
     };
-    let whole = shorten(block_on(read(text.as_bytes(), &trace)));
-    let slowly = shorten(block_on(read(OneByOne(text.as_bytes()), &trace)));
+    let whole = shorten(block_on(read(text.as_bytes(), &progress)));
+    let slowly = shorten(block_on(read(OneByOne(text.as_bytes()), &progress)));
     assert_eq!(whole, slowly, "{text:?}");
     whole
 }

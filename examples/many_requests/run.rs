@@ -13,7 +13,8 @@ use crate::fetch::{self, FetchError};
 use crate::options::Options;
 use crate::report::{self, Screen};
 use crate::response::Answer;
-use crate::trace::{Row, Trace, Traced};
+use crate::step::Progress;
+use crate::trace::{self, Row};
 
 /// The requests to the embedded server, with different sizes, delays and framings.
 const EMBEDDED_PATHS: [&str; 10] = [
@@ -49,6 +50,22 @@ impl fmt::Display for Executor {
 }
 
 impl Executor {
+    /// Spawns a task with a name, which the recording has.
+    #[track_caller]
+    fn spawn_named<F>(self, name: String, future: F) -> io::Result<JoinHandle<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let builder = task::Builder::new().name(name);
+        match self {
+            Executor::Local => builder.local(future),
+            Executor::Pool(_) => builder.spawn(future),
+        }
+    }
+
+    /// Spawns a task. The recording has the caller's place.
+    #[track_caller]
     fn spawn<F>(self, future: F) -> JoinHandle<F::Output>
     where
         F: Future + Send + 'static,
@@ -66,15 +83,11 @@ impl Executor {
 pub(crate) struct Request {
     pub(crate) url: Arc<str>,
     pub(crate) outcome: Result<Answer, FetchError>,
+    /// From the task's first poll to its end. If it panicked, from its spawn.
+    pub(crate) time: Duration,
+    /// Its polls, from the recording. Empty until the run has ended, or if the recording has no
+    /// room for it.
     pub(crate) row: Row,
-}
-
-impl Request {
-    /// Returns the time from the task's first poll to the end of its last.
-    pub(crate) fn time(&self) -> Duration {
-        let start = self.row.polls.first().map_or(self.row.spawned, |poll| poll.start);
-        self.row.end().saturating_sub(start)
-    }
 }
 
 /// The result of a run.
@@ -87,6 +100,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// The number of requests that the chart lacks, because the recording has no room for more.
+    pub(crate) fn unrecorded(&self) -> usize {
+        self.requests.iter().filter(|request| request.row.polls.is_empty()).count()
+    }
+
     /// Whether no request failed.
     pub(crate) fn is_complete(&self) -> bool {
         self.requests.iter().all(|request| request.outcome.is_ok())
@@ -103,7 +121,7 @@ pub(crate) async fn run(
     let count = options.request_count();
     let screen = Screen::new(count);
     let animation = executor.spawn(screen.clone().animate());
-    let origin = Instant::now();
+    let start = Instant::now();
     let (sender, receiver) = channel::unbounded();
     let mut slots: Vec<Option<Request>> = Vec::new();
     slots.resize_with(count, || None);
@@ -112,12 +130,19 @@ pub(crate) async fn run(
         while started < count && started - done < concurrency {
             let (index, url) = (started, urls[started % urls.len()].clone());
             let is_faulty = options.panic_at == Some(started as u64);
-            let finished = request(url, options.timeout, origin, is_faulty);
-            let sender = sender.clone();
+            let name = trace::task_name(index);
+            let fetching =
+                executor.spawn_named(name, request(url.clone(), options.timeout, is_faulty))?;
+            let (sender, spawned) = (sender.clone(), Instant::now());
             // Dropping the handle detaches the task. Its result comes through the channel, in the
             // order in which the requests finish.
             executor.spawn(async move {
-                let _ = sender.send((index, finished.await)).await;
+                let (outcome, time) = fetching
+                    .result()
+                    .await
+                    .unwrap_or_else(|error| (Err(FetchError::from_join(error)), spawned.elapsed()));
+                let request = Request { url, outcome, time, row: Row::default() };
+                let _ = sender.send((index, request)).await;
             });
             started += 1;
         }
@@ -128,7 +153,7 @@ pub(crate) async fn run(
         printed += ready.len();
         screen.print(&ready.into_iter().map(report::line).collect::<String>())?;
     }
-    let time = origin.elapsed();
+    let time = start.elapsed();
     animation.cancel().await;
     screen.finish();
     let requests = slots.into_iter().flatten().collect();
@@ -137,25 +162,16 @@ pub(crate) async fn run(
     Ok(run)
 }
 
-/// Creates one request, with its polls recorded from now on.
-fn request(
+/// Fetches one URL. Returns the answer and how long that took.
+async fn request(
     url: Arc<str>,
     limit: Duration,
-    origin: Instant,
     is_faulty: bool,
-) -> impl Future<Output = Request> + Send + 'static {
-    let trace = Arc::new(Trace::new(origin));
-    let traced = Traced::new(trace.clone(), {
-        let (url, trace) = (url.clone(), trace.clone());
-        async move {
-            assert!(!is_faulty, "requested by --panic-at");
-            fetch::fetch(&url, limit, &trace).await
-        }
-    });
-    async move {
-        let outcome = traced.await.unwrap_or_else(|payload| Err(FetchError::panicked(&payload)));
-        Request { url, outcome, row: trace.take_row() }
-    }
+) -> (Result<Answer, FetchError>, Duration) {
+    let start = Instant::now();
+    assert!(!is_faulty, "requested by --panic-at");
+    let outcome = fetch::fetch(&url, limit, &Progress::default()).await;
+    (outcome, start.elapsed())
 }
 
 /// Returns the URLs of the command line. Without any, starts the embedded server and returns its

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::figure::{self, Activity, Figure, Stretch};
 use crate::run::Request;
 use crate::seconds::Seconds;
-use crate::trace::Step;
+use crate::step::Step;
 
 /// With more rows, a row would be thinner than a pixel on any screen.
 const ROWS_MAX: usize = 600;
@@ -179,7 +179,7 @@ impl PlacedRow {
         let y = self.top + self.pitch / 2.0 + 4.0;
         let label = format!("{}  {}", index + 1, figure::label(&request.url));
         text(svg, PLOT_LEFT - 10.0, y, "text-anchor=\"end\"", &label);
-        let time = Seconds(request.time()).to_string();
+        let time = Seconds(request.time).to_string();
         text(svg, PLOT_LEFT + PLOT_WIDTH + 10.0, y, "fill=\"#555\"", &time);
     }
 }

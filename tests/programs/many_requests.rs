@@ -10,6 +10,7 @@ use std::process::Stdio;
 use std::thread;
 
 use reveille_tests::programs::{self, Finished};
+use reveille_trace::Trace;
 
 fn many_requests(arguments: &[&str]) -> Finished {
     programs::finish(Command::new(programs::example("many_requests")).args(arguments))
@@ -203,6 +204,35 @@ fn timeline_has_a_row_for_each_request() {
             assert_eq!(opened, svg.matches(&format!("</{tag}>")).count(), "{tag}");
         }
     }
+}
+
+/// The chart comes from the same recording, so the polls of each request are in it.
+#[test]
+fn a_trace_has_each_request_as_a_task_with_its_name_and_its_steps() {
+    for (mode, number) in [("--local", 1), ("--threads=2", 2)] {
+        let path = format!("{}/requests-{number}.rvt", env!("CARGO_TARGET_TMPDIR"));
+        let finished = many_requests(&[mode, "--trace", &path]);
+        assert!(finished.status.success(), "{}", finished.stderr);
+        assert!(finished.stdout.ends_with(&format!("trace: {path}\n")), "{}", finished.stdout);
+        let trace = Trace::read(&std::fs::read(&path).unwrap()).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        for request in 1..=10 {
+            let name = format!("request {request}");
+            let mut tasks = trace.tasks.iter();
+            let task = tasks.position(|task| trace.text(task.name) == name).expect(&name) as u32;
+            assert!(trace.polls_of(task).count() >= 1, "{name}");
+            let marks = trace.marks.iter().filter(|mark| mark.task == task);
+            let steps: Vec<&str> = marks.map(|mark| trace.text(mark.name)).collect();
+            assert_eq!(steps, ["name", "connect", "write", "head", "body"], "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_trace_that_cannot_be_written_is_an_error_that_names_it() {
+    let finished = many_requests(&["--requests", "1", "--trace", "/nowhere/at/all.rvt"]);
+    assert_eq!(finished.status.code(), Some(1));
+    assert!(finished.stderr.contains("/nowhere/at/all.rvt"), "{}", finished.stderr);
 }
 
 #[test]

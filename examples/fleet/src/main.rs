@@ -35,8 +35,8 @@ mod response;
 #[path = "../../many_requests/seconds.rs"]
 mod seconds;
 #[allow(dead_code, reason = "the chart of many_requests needs more of it")]
-#[path = "../../many_requests/trace.rs"]
-mod trace;
+#[path = "../../many_requests/step.rs"]
+mod step;
 #[path = "../../many_requests/url.rs"]
 mod url;
 

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_nats::jetstream::consumer::Consumer;
 use async_nats::jetstream::consumer::pull;
@@ -15,7 +15,7 @@ use reveille::task::{self, CancellationToken, JoinError, JoinSet};
 
 use crate::fetch;
 use crate::queue::{ACK_WAIT, Failure, Queue, id_of};
-use crate::trace::Trace;
+use crate::step::Progress;
 
 /// How long the server may hold a worker's question before it answers that there is nothing. Also
 /// the longest time until an idle worker notices that it has to stop.
@@ -122,9 +122,9 @@ async fn handle(
     let id = id_of(&message.subject)?;
     let delivery = message.info()?.delivered;
     let url = String::from_utf8_lossy(&message.payload);
-    let trace = Trace::new(Instant::now());
+    let progress = Progress::default();
     let outcome = select! {
-        outcome = fetch::fetch(&url, how.limit, &trace) => outcome,
+        outcome = fetch::fetch(&url, how.limit, &progress) => outcome,
         never = keep(&message) => match never? {},
     };
     // A URL that cannot be fetched is a result, too, as in many_requests.
