@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 target=${CARGO_TARGET_DIR:-target}
 for package in reveille async-std reveille-hyper reveille-metrics reveille-quinn reveille-runtime \
-    reveille-task; do
+    reveille-task reveille-tracing; do
     # With this variable the stable compiler writes JSON, so no nightly compiler is needed.
     RUSTC_BOOTSTRAP=1 cargo rustdoc --quiet --package "$package" --lib --all-features -- \
         -Zunstable-options --output-format json --cap-lints allow

@@ -106,7 +106,8 @@ pub use reveille_runtime::{Lint, LintKind};
 ///
 /// The arguments are those of `format!`. Nothing is formatted unless something is recorded. A
 /// number may follow, as in `span!("batch", number = 17)`. A span belongs to the task that is
-/// polled when it begins, or to the thread outside of tasks, and has to end there.
+/// polled when it begins, or to the thread outside of tasks. It has to end there, unless it has a
+/// number that no other open span of its name has.
 ///
 /// # Examples
 ///

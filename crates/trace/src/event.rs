@@ -150,7 +150,7 @@ impl Event {
         Event::two(Kind::SpanStart, name as u64, number)
     }
 
-    /// The latest open span of this name ends.
+    /// The latest open span of this name and number ends.
     #[inline]
     #[must_use]
     pub const fn span_end(name: u32, number: u64) -> Event {

@@ -12,8 +12,15 @@ use crate::walk::RawNote;
 use crate::word::Kind;
 use crate::writer::Frame;
 
-/// The open spans, by task (or by thread outside of tasks) and name.
-type OpenSpans = HashMap<(TaskIndex, u32, TextIndex), Vec<usize>>;
+/// The spans that are open, and some that have ended.
+#[derive(Default)]
+struct OpenSpans {
+    /// By task (or by thread outside of tasks), name and number.
+    here: HashMap<(TaskIndex, u32, TextIndex, u64), Vec<usize>>,
+    /// Those with a number, by name and number. A span of the crate tracing may end in another task
+    /// than the one in which it began.
+    anywhere: HashMap<(TextIndex, u64), Vec<usize>>,
+}
 
 impl Builder {
     /// Adds the information that events have about tasks. The events come thread by thread. They
@@ -21,7 +28,7 @@ impl Builder {
     /// began.
     pub(crate) fn notes(&mut self, mut notes: Vec<RawNote>) {
         notes.sort_by_key(|note| note.at);
-        let mut open = OpenSpans::new();
+        let mut open = OpenSpans::default();
         for note in notes {
             let key = TaskKey::from_value(note.value);
             match note.kind {
@@ -68,17 +75,25 @@ impl Builder {
         let task = self.polled(note.poll);
         let name = self.text(note.value as u32);
         let (thread, at, number) = (note.thread, note.at, note.operand);
-        let spans_of = (task, if task == NO_INDEX { thread } else { 0 }, name);
+        let here = (task, if task == NO_INDEX { thread } else { 0 }, name, number);
+        let spans = &mut self.trace.spans;
         match note.kind {
             Kind::Mark => self.trace.marks.push(Mark { task, thread, at, name, number }),
             Kind::SpanStart => {
-                open.entry(spans_of).or_default().push(self.trace.spans.len());
-                self.trace.spans.push(Span { task, thread, start: at, end: None, name, number });
+                open.here.entry(here).or_default().push(spans.len());
+                if number != 0 {
+                    open.anywhere.entry((name, number)).or_default().push(spans.len());
+                }
+                spans.push(Span { task, thread, start: at, end: None, name, number });
             }
-            // A span that began before the trace has no start, so it is left out.
             _ => {
-                if let Some(span) = open.get_mut(&spans_of).and_then(Vec::pop) {
-                    self.trace.spans[span].end = Some(at);
+                let in_here = open.here.get_mut(&here).into_iter();
+                let lists = in_here.chain(open.anywhere.get_mut(&(name, number)));
+                // A span is in two lists. What the other one has ended is skipped.
+                let mut open = lists.flat_map(|list| std::iter::from_fn(|| list.pop()));
+                // A span that began before the trace has no start, so it is left out.
+                if let Some(span) = open.find(|span| spans[*span].end.is_none()) {
+                    spans[span].end = Some(at);
                 }
             }
         }

@@ -107,8 +107,8 @@ kinds! {
     Mark = 18, 2;
     /// A span of the user begins in the task that is polled. Value and operand are as for `Mark`.
     SpanStart = 19, 2;
-    /// The latest open span of this name ends in the task that is polled. Value and operand are as
-    /// for `Mark`.
+    /// A span ends: the latest one of this name and number that is open in the task that is polled,
+    /// or else, if the number is not 0, in any. Value and operand are as for `Mark`.
     SpanEnd = 20, 2;
     /// A task has a name. The value is the task, the operand the identifier of a string.
     Name = 21, 2;

@@ -120,6 +120,32 @@ fn the_poll_the_descriptor_the_timer_or_the_thread_is_the_cause() {
 
 /// `block_on` inside a poll: the inner poll is the cause, and the time of the thread counts once.
 #[test]
+fn a_span_ends_where_it_began_or_else_where_its_number_is() {
+    let lines = [
+        at(0, Event::poll_start(A)),
+        at(640, Event::span_start(1, 0)),
+        at(1_280, Event::span_start(1, 7)),
+        at(1_920, Event::span_start(1, 8)),
+        at(2_560, Event::poll_end(A)),
+        at(3_200, Event::poll_start(B)),
+        at(3_840, Event::span_start(1, 7)),
+        // B has a span of this name and number itself.
+        at(4_480, Event::span_end(1, 7)),
+        // Only A has them.
+        at(5_120, Event::span_end(1, 7)),
+        at(5_760, Event::span_end(1, 8)),
+        // Without a number, a span of A does not end in B; these two began before the trace.
+        at(6_400, Event::span_end(1, 0)),
+        at(6_400, Event::span_end(1, 9)),
+        at(7_040, Event::poll_end(B)),
+    ];
+    let trace = trace(&[chunk(0, 1, TaskKey::NONE, &lines)], 12_800);
+    let spans: Vec<_> = trace.spans.iter().map(|span| (span.start, span.end)).collect();
+    let expected = [(640, None), (1_280, Some(5_120)), (1_920, Some(5_760)), (3_840, Some(4_480))];
+    assert_eq!(spans, expected);
+}
+
+#[test]
 fn polls_nest() {
     let lines = [
         at(0, Event::poll_start(A)),
@@ -297,7 +323,7 @@ fn a_span_ends_by_itself_or_with_its_task() {
         at(1_280, Event::span_start(1, 7)),
         at(1_920, Event::span_start(2, 8)),
         at(1_920, Event::span_start(1, 9)),
-        at(2_560, Event::span_end(1, 0)),
+        at(2_560, Event::span_end(1, 9)),
         at(3_200, Event::complete(A, Origin::default(), Outcome::Panicked)),
         at(3_840, Event::poll_end(A)),
         at(4_480, Event::span_start(1, 10)),

@@ -6,7 +6,7 @@ use super::source::Line;
 use super::tree::{File, Tree};
 
 /// Which crates of this workspace each crate may depend on, tests aside.
-const CRATES: [(&str, &[&str]); 19] = [
+const CRATES: [(&str, &[&str]); 20] = [
     ("primitive", &[]),
     ("trace", &[]),
     ("task", &["primitive"]),
@@ -25,6 +25,7 @@ const CRATES: [(&str, &[&str]); 19] = [
     ("async-global-executor", &["reveille", "runtime"]),
     ("smol", &[]),
     ("metrics", &["reveille"]),
+    ("tracing", &["reveille"]),
     ("cli", &["trace"]),
 ];
 

@@ -358,11 +358,11 @@ impl Program {
         let phase = (this.step - 1) % scene.steps.len();
         if let Some(span) = scene.span {
             let name = self.recorder.string(span);
+            let number = task as u64 + 1;
             if phase == 0 {
-                let number = self.recorder.counts.polls;
                 self.recorder.stamped(worker, at + len / 8, Event::span_start(name, number));
             } else if phase + 1 == scene.steps.len() {
-                self.recorder.stamped(worker, at + len / 8, Event::span_end(name, 0));
+                self.recorder.stamped(worker, at + len / 8, Event::span_end(name, number));
             }
         }
         if self.random(400) == 0 {
