@@ -2,17 +2,20 @@
 //! missing. Each test has a process of its own, because a process makes one recording at a time.
 
 use std::path::Path;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use reveille::channel;
 use reveille::net::{TcpListener, TcpStream};
-use reveille::observe::{self, record_to};
+use reveille::observe::{self, LintKind, record_to};
 use reveille::prelude::*;
 use reveille::runtime::Builder;
 use reveille::task;
 use reveille_tests::child::passes_in_own_process;
 use reveille_tests::scratch::Scratch;
-use reveille_trace::{Cause, Flavour, NO_INDEX, Outcome, Task, TaskIndex, Trace, Wake, WakeKind};
+use reveille_trace::{
+    Cause, Flavour, LintRule, NO_INDEX, Outcome, Task, TaskIndex, Trace, WaitFor, Wake, WakeKind,
+};
 
 pub(crate) fn read(path: &Path) -> Trace {
     let file = std::fs::read(path).expect("the trace is there");
@@ -306,5 +309,117 @@ fn the_histograms_count_each_poll_and_the_time_from_a_wake_to_a_poll() {
         assert!(polls.quantile(1.0) >= Some(Duration::from_millis(2)), "{polls:?}");
         assert!(recording.latencies().count() >= 1);
         drop(recording);
+    });
+}
+
+#[test]
+fn each_lint_has_the_task_that_it_is_about_and_its_measure() {
+    passes_in_own_process(&[], || check_lints(&recorded(record_lints)));
+}
+
+fn record_lints() {
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let hook = {
+        let told = Arc::clone(&told);
+        move |lint: &observe::Lint| told.lock().unwrap().push(lint.kind)
+    };
+    // The recording has its hook since before this one, so what this one is told is recorded.
+    let builder = Builder::new().workers(1).max_blocking_threads(1).on_lint(hook);
+    let runtime = builder.build().unwrap();
+    let wait_for = |kind: LintKind| {
+        while !told.lock().unwrap().contains(&kind) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    };
+    runtime.block_on(async {
+        let blocks = task::Builder::new().name("blocks".to_owned());
+        let (go_on, may_go_on) = mpsc::channel::<()>();
+        let blocks = blocks.spawn(async move { may_go_on.recv() }).unwrap();
+        // Work that waits, so that the worker is taken over.
+        let next = task::spawn(async {});
+        wait_for(LintKind::HandedOver);
+        drop(go_on);
+        blocks.await.unwrap_err();
+        next.await;
+        drop(spawn_named("forgets", std::future::pending::<()>()));
+        wait_for(LintKind::PendingWithoutWaker);
+        let huge = [0_u8; 20_000];
+        let spawns =
+            async move { task::spawn(async move { drop((huge, task::yield_now().await)) }) };
+        spawn_named("spawns", spawns).await.await;
+        let (go_on, may_go_on) = mpsc::channel::<()>();
+        let runs = task::spawn_blocking(move || may_go_on.recv());
+        let mut queued = Vec::new();
+        while !told.lock().unwrap().contains(&LintKind::BlockingPoolFull) {
+            queued.push(task::spawn_blocking(|| ()));
+            task::sleep(Duration::from_millis(10)).await;
+        }
+        drop(go_on);
+        runs.await.unwrap_err();
+    });
+}
+
+fn check_lints(trace: &Trace) {
+    let found = |rule| {
+        let lint = trace.lints.iter().find(|lint| lint.rule == rule).expect("it fired");
+        let name = match lint.task {
+            NO_INDEX => "",
+            task => trace.text(trace.tasks[task as usize].name),
+        };
+        (name, lint.measure)
+    };
+    let (long, handed_off) = (found(LintRule::LongPoll), found(LintRule::HandedOff));
+    assert_eq!((long.0, handed_off.0), ("blocks", "blocks"));
+    assert!(long.1 >= 3_000_000 && handed_off.1 > long.1, "{long:?} {handed_off:?} ns");
+    assert_eq!(found(LintRule::NoWaker), ("forgets", 0));
+    let (task, bytes) = found(LintRule::HugeFuture);
+    assert_eq!(task, "spawns");
+    assert!((20_000..40_000).contains(&bytes), "{bytes}");
+    let (task, closures) = found(LintRule::PoolFull);
+    assert_eq!(task, "");
+    assert!(closures >= 1, "{closures}");
+}
+
+#[test]
+fn dumps_are_in_the_file_with_the_stacks_of_tasks_and_of_a_block_on() {
+    passes_in_own_process(&[], || {
+        let mut dumps = 0;
+        let trace = recorded(|| {
+            let runtime = Builder::new().workers(2).build().unwrap();
+            let (sender, receiver) = channel::bounded::<()>(1);
+            let joins = runtime.block_on(async {
+                let waits = spawn_named("waits", async move { receiver.recv().await });
+                spawn_named("joins", waits)
+            });
+            let (stop, stopped) = channel::bounded::<()>(1);
+            let block_on = move || task::block_on(async move { stopped.recv().await });
+            let thread = std::thread::spawn(block_on);
+            // The tasks may not have been polled yet.
+            let mut waiting = 0;
+            while dumps < 2 || waiting < 3 {
+                let dump = observe::dump();
+                let is_waiting =
+                    |task: &&observe::TaskDump| task.state == observe::TaskState::Waiting;
+                (dumps, waiting) = (dumps + 1, dump.tasks().iter().filter(is_waiting).count());
+            }
+            drop((sender, stop));
+            runtime.block_on(joins).unwrap_err();
+            thread.join().unwrap().unwrap_err();
+        });
+        assert_eq!(trace.snapshots.len(), dumps);
+        let last = trace.snapshots.last().unwrap();
+        let live = |index| last.tasks.iter().find(|live| live.task == index).unwrap();
+        let frames = |stack: u32| &trace.stacks[stack as usize].frames;
+        let is_here = |stack: u32| {
+            frames(stack).iter().any(|frame| trace.text(frame.file).ends_with("recorder.rs"))
+        };
+        let (waits, joins) = (named(&trace, "waits").0, named(&trace, "joins").0);
+        assert!(is_here(live(waits).stack), "{:?}", live(waits));
+        assert!(matches!(live(joins).on, WaitFor::Task(_)), "{:?}", live(joins));
+        // The stack of the wait that the dump interrupted.
+        assert!(trace.waits_of(waits).iter().any(|wait| wait.stack == live(waits).stack));
+        let is_block_on = |task: TaskIndex| trace.tasks[task as usize].flavour == Flavour::BlockOn;
+        let block_on = last.tasks.iter().find(|live| is_block_on(live.task)).unwrap();
+        assert!(block_on.stack != NO_INDEX && is_here(block_on.stack), "{block_on:?}");
     });
 }

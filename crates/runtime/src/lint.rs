@@ -99,6 +99,39 @@ pub struct Lint {
     pub place: Option<&'static Location<'static>>,
     /// What is known besides.
     pub message: String,
+    /// What a recording has of it.
+    pub(crate) facts: Facts,
+}
+
+/// What a recording has of a lint besides its kind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts {
+    pub(crate) about: About,
+    /// In the unit of the rule (`reveille_trace::LintRule`), or 0.
+    pub(crate) measure: u64,
+}
+
+/// What a lint is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum About {
+    /// The task that this thread polls, if it polls one.
+    Polled,
+    /// The task whose cell has this address.
+    Task(usize),
+    /// The whole process.
+    Process,
+}
+
+impl Facts {
+    /// About `about`, with nothing to measure.
+    pub(crate) fn of(about: About) -> Facts {
+        Facts { about, measure: 0 }
+    }
+
+    /// Of nanoseconds, bytes or a number.
+    pub(crate) fn measured(about: About, measure: u128) -> Facts {
+        Facts { about, measure: u64::try_from(measure).unwrap_or(u64::MAX) }
+    }
 }
 
 impl fmt::Display for Lint {
@@ -166,12 +199,19 @@ impl fmt::Debug for HookGuard {
     }
 }
 
-/// Reports a lint unless it was reported for this place. `message` is made only then. The caller
-/// holds no lock: hooks and loggers are user code.
+/// Reports a lint about the task that this thread polls, unless it was reported for this place.
+/// `message` is made only then. The caller holds no lock: hooks and loggers are user code.
 #[cold]
 pub(crate) fn report(kind: LintKind, place: Place, message: impl FnOnce() -> String) {
+    report_with(kind, place, || (Facts::of(About::Polled), message()));
+}
+
+/// Like [`report`], with facts for a recording.
+#[cold]
+pub(crate) fn report_with(kind: LintKind, place: Place, make: impl FnOnce() -> (Facts, String)) {
     if is_on() && is_new(kind, place) {
-        publish(kind, place, message());
+        let (facts, message) = make();
+        publish(kind, place, facts, message);
     }
 }
 
@@ -187,8 +227,8 @@ pub(crate) fn forget(kind: LintKind, place: Place) {
 
 /// Reports a lint for which [`is_new`] has returned `true`. The caller holds no lock: hooks and
 /// loggers are user code.
-pub(crate) fn publish(kind: LintKind, place: Place, message: String) {
-    let lint = Lint { kind, place, message };
+pub(crate) fn publish(kind: LintKind, place: Place, facts: Facts, message: String) {
+    let lint = Lint { kind, place, message, facts };
     let hooks: Vec<LintHook> = HOOKS.lock().iter().map(|(_, hook)| Arc::clone(hook)).collect();
     observe::contain("a logger", || log::warn!(target: "reveille::lint", "{lint}"));
     for hook in hooks {

@@ -21,7 +21,7 @@
 
 mod chunks;
 mod clock;
-mod file;
+pub(crate) mod file;
 pub(crate) mod flight;
 mod histogram;
 mod names;
@@ -36,6 +36,8 @@ use std::path::PathBuf;
 
 use reveille_task::{Ended, RecordFunctions, TaskRef, Woken};
 use reveille_trace::{Event, Flavour, Lint, LintRule, Outcome, Ready, TaskKey, WorkerId};
+
+use crate::lint::{About, Facts};
 
 pub use self::histogram::Histogram;
 pub use self::recording::Recording;
@@ -179,10 +181,16 @@ pub(crate) fn handed_off(worker: WorkerId) {
     record(Event::hand_off(worker));
 }
 
-/// A lint fired on this thread.
+/// A lint fired. It is recorded with this thread's events.
 #[cold]
-pub(crate) fn lint(rule: LintRule) {
-    thread::record_lint(Lint { rule, measure: 0 });
+pub(crate) fn lint(rule: LintRule, facts: Facts) {
+    let lint = Lint { rule, measure: facts.measure };
+    let key = match facts.about {
+        About::Polled => return thread::record_lint_of_polled(lint),
+        About::Task(addr) => TaskKey::from_address(addr),
+        About::Process => TaskKey::NONE,
+    };
+    record_inside(Event::lint(key, lint));
 }
 
 /// The variable that asks for a trace of each process.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use reveille_task::Options;
 
-use crate::lint::{self, LintKind};
+use crate::lint::{self, About, Facts, LintKind};
 
 /// Futures and closures above this size, in bytes, are boxed before they are passed on.
 ///
@@ -18,8 +18,10 @@ const LARGE_BYTES: usize = 16 * 1024;
 /// The `options` of a task whose future [`is_large`]. Reports that.
 #[cold]
 pub(crate) fn large<F>(options: Options) -> Options {
-    lint::report(LintKind::HugeFuture, options.location, || {
-        format!("the future of a task has {} bytes; box its largest parts", size_of::<F>())
+    lint::report_with(LintKind::HugeFuture, options.location, || {
+        let bytes = size_of::<F>();
+        let text = format!("the future of a task has {bytes} bytes; box its largest parts");
+        (Facts::measured(About::Polled, bytes as u128), text)
     });
     options
 }

@@ -274,7 +274,8 @@ pub struct Lint {
 pub enum LintRule {
     /// A rule that this version does not know.
     Unknown = 0,
-    /// A poll took long. The measure is in nanoseconds.
+    /// A poll took long. The measure is in nanoseconds, from when the runtime first saw the poll, which
+    /// goes on.
     LongPoll = 1,
     /// A worker was handed off to another thread. The measure is the length of the poll in
     /// nanoseconds.
@@ -293,7 +294,7 @@ pub enum LintRule {
     LateTimer = 8,
     /// The blocking pool is full. The measure is the number of queued closures.
     PoolFull = 9,
-    /// A future is large. The measure is in bytes.
+    /// A future is large. The task is the one that spawned it. The measure is in bytes.
     HugeFuture = 10,
     /// No task can make progress. The measure is the number of live tasks.
     Quiescent = 11,

@@ -131,6 +131,10 @@
 //! cargo install --git https://github.com/reveille-rs/reveille reveille-cli
 //! ```
 //!
+//! A recording knows when a task waited and what woke it. It knows the await only from a dump. So
+//! the file also has each dump that is taken meanwhile: with `REVEILLE_DUMP=1`, too, press Ctrl-\
+//! when the program is stuck, and the page shows the await stacks.
+//!
 //! In code, [`record_to`] begins a recording and [`Builder::record_to`] records a runtime from its
 //! start to its end. Names of tasks ([`task::Builder::name`]) appear in the picture, and so do your
 //! own marks and spans:

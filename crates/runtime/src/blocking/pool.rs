@@ -22,7 +22,7 @@ use reveille_primitive::lock::{Condvar, Mutex, MutexGuard, assert_none_held};
 use reveille_primitive::thread::yield_now;
 
 use super::policy::{Counts, Cover, Failed};
-use crate::lint::{self, LintKind};
+use crate::lint::{self, About, Facts, LintKind};
 use crate::spin_policy::spin_until;
 use crate::threads::{JoinList, Spawner, Thread, ThreadSpec, stays_for};
 use crate::timer::clock::system_clock;
@@ -212,11 +212,13 @@ impl<J: Job> BlockingShared<J> {
     #[cold]
     fn report_full(&self) {
         let max = self.config.max_threads;
-        lint::report(LintKind::BlockingPoolFull, None, || {
-            format!(
+        lint::report_with(LintKind::BlockingPoolFull, None, || {
+            let text = format!(
                 "closures have waited for 100 ms because all {max} threads run others; see \
                  `Builder::max_blocking_threads`"
-            )
+            );
+            let queued = self.state.lock().queue.len();
+            (Facts::measured(About::Process, queued as u128), text)
         });
     }
 

@@ -21,6 +21,7 @@ use reveille_trace::{
 };
 
 use super::chunks::Retention;
+use super::flight::Living;
 use super::names::{Names, NamesWritten};
 use super::session::{self, Session};
 use crate::threads::{ThreadSpec, system_spawner};
@@ -33,6 +34,9 @@ const WAITING_MAX: usize = 2_048;
 
 /// How often the end of the process tries to take the file from its thread.
 const EXIT_ATTEMPTS: usize = 2_000;
+
+/// How often a dump tries to take the file from its thread: for some milliseconds.
+const DUMP_ATTEMPTS: usize = 100;
 
 /// The name of the thread that writes the file.
 const THREAD_NAME: &str = "reveille-trace";
@@ -94,6 +98,11 @@ pub(crate) fn begin(path: &Path) -> io::Result<Arc<FileRecording>> {
     Ok(recording)
 }
 
+/// The file recording of this process, if there is one.
+pub(crate) fn current() -> Option<Arc<FileRecording>> {
+    CURRENT.try_lock()?.clone()
+}
+
 /// Completes the file at the end of the process, while other threads may still run.
 pub(crate) fn finish_at_exit() {
     for attempt in 0..EXIT_ATTEMPTS {
@@ -146,6 +155,24 @@ impl FileRecording {
             let written = file.live(&self.session.names, tick, tasks);
             written.err().map(|error| self.fail(&mut output, &error))
         };
+        failed.inspect(|line| self.give_up(line));
+    }
+
+    /// Adds the tasks and stacks of a dump, unless the file is being written for a while. The disk may
+    /// be stuck, and the dump is more important.
+    pub(crate) fn add_dump(&self, tick: u64, living: Living) {
+        let output = (0..DUMP_ATTEMPTS).find_map(|attempt| {
+            let output = self.output.try_lock();
+            if output.is_none() {
+                backoff(attempt);
+            }
+            output
+        });
+        let Some(mut output) = output else { return };
+        let FileOutput::Open(file) = &mut *output else { return };
+        let written = file.dump(&self.session, tick, living);
+        let failed = written.err().map(|error| self.fail(&mut output, &error));
+        drop(output);
         failed.inspect(|line| self.give_up(line));
     }
 
@@ -214,6 +241,8 @@ pub(crate) struct TraceFile<W> {
     file: FileWriter<W>,
     names: NamesWritten,
     threads: HashMap<u32, ThreadPieces>,
+    /// The number of stacks in the file.
+    stacks: u32,
 }
 
 /// What the file has of the chunks of one thread.
@@ -230,7 +259,8 @@ struct ThreadPieces {
 impl<W: Write> TraceFile<W> {
     pub(crate) fn new(output: W, session: &Session, start: Moment) -> io::Result<TraceFile<W>> {
         let file = FileWriter::new(output, &session.meta(start))?;
-        Ok(TraceFile { file, names: NamesWritten::default(), threads: HashMap::new() })
+        let (names, threads) = (NamesWritten::default(), HashMap::new());
+        Ok(TraceFile { file, names, threads, stacks: 0 })
     }
 
     /// Writes what the session has recorded since the last call.
@@ -294,6 +324,23 @@ impl<W: Write> TraceFile<W> {
     ) -> io::Result<()> {
         names.write_new(&mut self.file, &mut self.names)?;
         self.file.live(tick, tasks)
+    }
+
+    /// Writes the tasks of a dump with their stacks, after all events before it.
+    fn dump(&mut self, session: &Session, tick: u64, mut living: Living) -> io::Result<()> {
+        self.write_new(session)?;
+        let before = self.stacks;
+        let stacks = living.stacks.iter().zip(before + 1..);
+        let stacks: Vec<_> = stacks.map(|(frames, number)| (number, &frames[..])).collect();
+        self.stacks += stacks.len() as u32;
+        if !stacks.is_empty() {
+            self.file.stacks(&stacks)?;
+        }
+        for task in living.tasks.iter_mut().filter(|task| task.stack > 0) {
+            task.stack += before;
+        }
+        self.live(&session.names, tick, &living.tasks)?;
+        self.flush()
     }
 
     fn flush(&mut self) -> io::Result<()> {

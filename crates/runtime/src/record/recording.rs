@@ -186,7 +186,7 @@ fn finish_before_abort() {
 pub(crate) fn record_lints() -> HookGuard {
     lint::add_hook(Arc::new(|lint| {
         if reveille_task::is_recording() {
-            super::lint(rule(lint.kind));
+            super::lint(rule(lint.kind), lint.facts);
         }
     }))
 }

@@ -123,7 +123,7 @@ pub(crate) fn record_wake(key: TaskKey) {
 }
 
 /// Records a lint of the task that is polled, or of no task.
-pub(crate) fn record_lint(lint: Lint) {
+pub(crate) fn record_lint_of_polled(lint: Lint) {
     with_recorder(|recorder| recorder.inside(Event::lint(recorder.polled, lint)));
 }
 

@@ -28,7 +28,7 @@ use reveille_primitive::thread::sleep;
 
 use super::{dump, lost_tasks, quiet};
 use crate::config;
-use crate::lint::{self, LintKind};
+use crate::lint::{self, About, Facts, LintKind};
 use crate::scheduler::{lost, multi};
 use crate::threads::{ThreadSpec, system_spawner};
 use crate::timer::clock::system_clock;
@@ -173,7 +173,11 @@ fn watch(limit: Option<Duration>) {
 /// Reports the lint [`LintKind::Quiescent`].
 fn report_quiescent(limit: Duration) {
     let seconds = limit.as_secs();
-    lint::report(LintKind::Quiescent, None, || format!("for {seconds} s\n{}", dump()));
+    lint::report_with(LintKind::Quiescent, None, || {
+        let dump = dump();
+        let tasks = dump.tasks().len() as u128;
+        (Facts::measured(About::Process, tasks), format!("for {seconds} s\n{dump}"))
+    });
 }
 
 /// A period in which the process stood still.

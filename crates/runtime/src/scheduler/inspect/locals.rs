@@ -66,6 +66,8 @@ impl LocalVisitor for Answer {
     fn block_on(&self, data: &TaskData, poll: &mut dyn FnMut(&dyn Observer) -> TaskState) {
         self.step();
         let mut record = TaskDump::of_block_on(data.name(), data.location());
+        // As in recordings.
+        record.addr = (&raw const *data).addr();
         probe(&mut record, &self.stacks, poll);
         self.add(record);
     }
@@ -177,5 +179,6 @@ fn busy(thread: &LocalThread) -> Option<TaskDump> {
     record.state = TaskState::Running;
     record.thread = Some(thread.name().to_owned());
     record.thread_number = thread.system_number();
+    record.addr = thread.recorded_addr();
     Some(record)
 }

@@ -14,7 +14,7 @@ use super::dump::{Dump, TaskDump, TaskKind};
 use super::probe::probe;
 use super::stacks::{StackTable, frames};
 use super::text::one_task;
-use crate::lint::{self, LintKind};
+use crate::lint::{self, About, Facts, LintKind};
 use crate::scheduler::lost::{self, LostTask};
 use crate::threads::{ThreadSpec, system_spawner};
 use crate::timer::clock::system_clock;
@@ -68,7 +68,7 @@ fn report(lost: LostTask) {
     if !dropped.is_empty() {
         let _ = write!(message, "\nthe waker was dropped\n{}", dropped.trim_end());
     }
-    lint::publish(kind, place, message);
+    lint::publish(kind, place, Facts::of(About::Task(task.addr())), message);
 }
 
 /// A dump of one task.

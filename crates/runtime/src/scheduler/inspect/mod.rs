@@ -18,6 +18,7 @@ pub mod deadlock;
 mod dump;
 mod json;
 mod last_awaits;
+mod living;
 mod locals;
 mod lost_tasks;
 mod probe;
@@ -34,6 +35,7 @@ use std::time::{Duration, Instant};
 use reveille_primitive::lock::Mutex;
 
 pub use self::dump::{Dump, Frame, RuntimeDump, TaskDump, TaskKind};
+pub(crate) use self::living::living_of;
 use self::locals::{Answers, LocalThreads};
 use self::probe::probe;
 pub(crate) use self::signal::{dump_on, show_thread_stacks};
@@ -155,7 +157,9 @@ impl DumpOptions {
             thread_stacks::add(&mut dump);
         }
         dump.took = system_clock().now().saturating_duration_since(begin);
-        Dump::new(dump)
+        let dump = Dump::new(dump);
+        living::add_to_file(&dump);
+        dump
     }
 }
 

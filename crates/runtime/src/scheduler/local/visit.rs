@@ -74,6 +74,11 @@ impl LocalThread {
         self.0.tasks.load(Ordering::Relaxed)
     }
 
+    /// The address that stands for the innermost `block_on` in the recording, or 0.
+    pub(crate) fn recorded_addr(&self) -> usize {
+        self.0.polled.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn is_this(&self) -> bool {
         is_this_thread(self.0.number)
     }

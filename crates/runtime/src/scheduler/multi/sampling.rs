@@ -33,7 +33,7 @@ use super::pool::WorkerPool;
 use super::worker::Worker;
 use super::{task_walk, worker_threads};
 use crate::config::Config;
-use crate::lint::{self, LintKind};
+use crate::lint::{self, About, Facts, LintKind};
 use crate::observe::Event;
 use crate::poll_counter::PollCounter;
 use crate::scheduler::watchdog::is_light;
@@ -181,7 +181,8 @@ fn sample(pool: &'static WorkerPool, worker: &'static Worker, last: &mut WorkerS
     if last.samples == SAMPLES_UNTIL_HANDOFF - 1
         && let Some(counter) = &counter
     {
-        report(pool, counter, LintKind::LongPoll, "a poll has lasted for 8 ms and goes on");
+        let text = "a poll has lasted for 8 ms and goes on";
+        report(pool, counter, reading, LintKind::LongPoll, text);
     }
     last.retry_in = last.retry_in.saturating_sub(1);
     if last.samples < SAMPLES_UNTIL_HANDOFF - 1
@@ -197,22 +198,34 @@ fn sample(pool: &'static WorkerPool, worker: &'static Worker, last: &mut WorkerS
         let handoff = Handoff::stuck(worker.index, Arc::clone(&counter), reading);
         if worker_threads::hand_off(pool, handoff) {
             let text = "a poll blocks, and another thread takes its worker over";
-            report(pool, &counter, LintKind::HandedOver, text);
+            report(pool, &counter, reading, LintKind::HandedOver, text);
         }
     }
 }
 
-/// Reports a lint about the task whose polls `counter` counts, if it is a task of the pool.
-fn report(pool: &'static WorkerPool, counter: &PollCounter, kind: LintKind, text: &str) {
+/// Reports a lint about the poll that `reading` is of, if it goes on and is of a task of the pool.
+fn report(
+    pool: &'static WorkerPool,
+    counter: &PollCounter,
+    reading: u64,
+    kind: LintKind,
+    text: &str,
+) {
     if !lint::is_on() {
         return;
     }
-    let Some((addr, _)) = counter.polled() else { return };
+    let polled = counter.polled().filter(|(_, count)| *count == reading);
+    let Some((addr, _)) = polled else { return };
     let Some(task) = task_walk::find(pool, addr) else { return };
     let task = task.as_task();
-    lint::report(kind, task.location(), || match task.name() {
-        Some(name) => format!("{text}, of the task '{name}'"),
-        None => format!("{text}, of a task of type {}", task.future_type_name()),
+    lint::report_with(kind, task.location(), || {
+        let text = match task.name() {
+            Some(name) => format!("{text}, of the task '{name}'"),
+            None => format!("{text}, of a task of type {}", task.future_type_name()),
+        };
+        let now_ns = system_clock().now_ns();
+        let ns = counter.seen_ns(reading).map_or(0, |seen_ns| now_ns.saturating_sub(seen_ns));
+        (Facts::measured(About::Task(addr), ns.into()), text)
     });
 }
 
