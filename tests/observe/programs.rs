@@ -4,6 +4,8 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
 
+#[cfg(target_os = "linux")]
+use reveille_tests::scratch::Scratch;
 use rustix::process::{Pid, Signal, kill_process};
 
 const CHILD: &str = "REVEILLE_TEST_CHILD";
@@ -101,6 +103,42 @@ fn a_stuck_program_whose_workers_are_blocked_does_so_too() {
     assert!(text.contains("2 tasks spawned at"), "{text}");
     assert!(text.contains("0 of 2 workers parked"), "{text}");
     assert!(!text.contains("Every worker is parked"), "{text}");
+}
+
+/// Makes a copy of the example with what `tool` removes. `None` if the machine lacks the tool.
+#[cfg(target_os = "linux")]
+fn reduced(name: &str, tool: &[&str]) -> Option<Scratch> {
+    let copy = Scratch::new();
+    let mut command = Command::new(tool[0]);
+    command.args(&tool[1..]).arg(reveille_tests::programs::example(name)).arg(&copy.0);
+    match command.status() {
+        Ok(status) => assert!(status.success(), "{tool:?}"),
+        Err(error) => {
+            eprintln!("NOT TESTED: there is no {}: {error}", tool[0]);
+            return None;
+        }
+    }
+    Some(copy)
+}
+
+/// The places of the spawns are in the program itself, and the C library may have symbols.
+#[cfg(target_os = "linux")]
+#[test]
+fn without_symbols_or_unwind_tables_a_dump_has_all_tasks_and_says_what_is_missing() {
+    let tables = [".eh_frame", ".eh_frame_hdr", ".gcc_except_table"];
+    let tables: Vec<&str> = tables.iter().flat_map(|name| ["-R", *name]).collect();
+    for tool in [vec!["objcopy", "--strip-all"], [&["objcopy"][..], &tables].concat()] {
+        let Some(program) = reduced("stuck", &tool) else { continue };
+        let mut command = Command::new(&program.0);
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let text = dump_of(child, "unwind tables", "deadlock: Every worker is parked");
+        let spawned = text.lines().filter(|line| line.trim_start().starts_with("task spawned at "));
+        assert_eq!(spawned.count(), 6, "{tool:?}: {text}");
+        assert!(text.contains("There are no symbols or no unwind tables"), "{tool:?}: {text}");
+        for foreign in ["start_thread", "clone", "Backtrace"] {
+            assert!(!text.contains(foreign), "{tool:?}: {text}");
+        }
+    }
 }
 
 #[test]

@@ -370,8 +370,9 @@ impl Dump {
             "There are no line tables, so inlined functions and lines are missing. Build with \
              `debug = \"limited\"` in the profile to see every await."
         } else {
-            "There are no symbols, so there are no stacks. Build without `strip`, and with \
-             `debug = \"limited\"` in the profile to see every await."
+            "There are no symbols or no unwind tables, so there are no stacks. Build without \
+             `strip`, without `-C force-unwind-tables=no`, and with `debug = \"limited\"` in the \
+             profile to see every await."
         }))
     }
 }

@@ -117,10 +117,14 @@ pub(super) fn frames(text: &str) -> Vec<Frame> {
         |frame: &Frame, names: &[&str]| names.iter().any(|name| frame.function.contains(name));
     let dropped = frames.iter().position(|frame| is_named(frame, &DROP));
     frames.drain(..dropped.map_or(0, |at| at + 1));
-    let end = frames.iter().position(|frame| is_named(frame, &BELOW)).unwrap_or(frames.len());
-    frames.truncate(end);
-    let start = frames.iter().rposition(|frame| is_named(frame, &ABOVE)).map_or(0, |at| at + 1);
-    frames.drain(..start);
+    let end = frames.iter().position(|frame| is_named(frame, &BELOW));
+    frames.truncate(end.unwrap_or(frames.len()));
+    let start = frames.iter().rposition(|frame| is_named(frame, &ABOVE));
+    if dropped.or(end).or(start).is_none() {
+        // The program has no symbols. What has a name is below it, in the C library.
+        return Vec::new();
+    }
+    frames.drain(..start.map_or(0, |at| at + 1));
     frames
 }
 
@@ -180,5 +184,12 @@ mod tests {
     fn a_stripped_program_has_none() {
         assert!(functions("   0: <unknown>\n   1: <unknown>\n").is_empty());
         assert!(functions("unsupported backtrace").is_empty());
+    }
+
+    #[test]
+    fn a_stripped_program_has_none_though_the_c_library_has_symbols() {
+        let text =
+            "   0: <unknown>\n   1: start_thread\n             at nptl/pthread_create.c:442:8\n";
+        assert!(functions(text).is_empty());
     }
 }
