@@ -158,7 +158,7 @@ pub use self::reader::OpenError;
 pub use self::trace::{
     Cause, Group, HandOff, LintFound, LiveTask, Mark, NO_INDEX, Panic, Park, Poll, Sample,
     Snapshot, Span, Stack, StackFrame, Steal, Task, TaskIndex, TextIndex, Thread, Trace, Wait,
-    Wake, WakeKind, short_type,
+    Wake, WakeKind, readable_type, short_type,
 };
 pub use self::word::{
     DELTA_BITS, DELTA_MAX, EVENT_WORDS_MAX, Encoder, EventWord, Kind, UNIT_TICKS, VALUE_BITS,

@@ -3,6 +3,7 @@
 //! Times are nanoseconds from the first event. Tasks, threads, texts and stacks are referred to by
 //! their index.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::missing::Missing;
@@ -469,7 +470,7 @@ impl Trace {
         if task.name != 0 {
             return self.text(task.name).to_owned();
         }
-        match short_type(self.text(task.type_name)) {
+        match &*readable_type(self.text(task.type_name)) {
             "" if task.file != 0 => self.place_label(task.file, task.line),
             "" => format!("task {:#x}", task.key.address()),
             name => name.to_owned(),
@@ -480,14 +481,30 @@ impl Trace {
     #[must_use]
     pub fn group_label(&self, group: u32) -> String {
         let group = &self.groups[group as usize];
-        let name = short_type(self.text(group.type_name));
+        let name = readable_type(self.text(group.type_name));
         let place = self.place_label(group.file, group.line);
-        match (name, &*place) {
+        match (&*name, &*place) {
             ("", "") => "tasks of unknown origin".to_owned(),
             ("", place) => place.to_owned(),
             (name, "") => name.to_owned(),
             (name, place) => format!("{name} at {place}"),
         }
+    }
+}
+
+/// Returns [`short_type`] without type arguments that are closures: `serve<…>` instead of
+/// `serve<shop::main::{{closure}}::{{closure}}>`.
+#[must_use]
+pub fn readable_type(name: &str) -> Cow<'_, str> {
+    let name = short_type(name);
+    let (Some(open), Some(inner)) = (name.find('<'), name.strip_suffix('>')) else {
+        return name.into();
+    };
+    let arguments = &inner[open + 1..];
+    let is_of_closures = arguments.contains("{{closure}}") || arguments.contains("{closure");
+    match open > 0 && is_of_closures && !arguments.contains("dyn ") {
+        true => format!("{}<…>", &name[..open]).into(),
+        false => name.into(),
     }
 }
 

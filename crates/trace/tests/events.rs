@@ -5,7 +5,7 @@ use reveille_watchdog as _;
 use reveille_trace::{
     Cause, ChunkHead, Encoder, Event, FileWriter, Flavour, Frame, Lint, LintRule, LiveRecord,
     LiveState, Meta, Module, Moment, NO_INDEX, Origin, Outcome, Ready, TaskKey, Trace, WaitFor,
-    WakeKind, WorkerId,
+    WakeKind, WorkerId, readable_type,
 };
 
 const A: TaskKey = TaskKey::from_address(0x1000);
@@ -379,4 +379,17 @@ fn lints_and_panics_name_their_task() {
         trace.lints.iter().map(|lint| (lint.task, lint.rule, lint.measure)).collect();
     assert_eq!(lints, [(0, LintRule::LongPoll, 12_000_000), (NO_INDEX, LintRule::PoolFull, 3)]);
     assert_eq!((trace.panics[0].task, trace.text(trace.panics[0].message)), (0, "out of paper"));
+}
+
+#[test]
+fn names_of_types_leave_out_what_the_compiler_adds_and_arguments_that_are_closures() {
+    for (name, readable) in [
+        ("shop::serve<shop::main::{{closure}}::{{closure}}>::{{closure}}", "shop::serve<…>"),
+        ("shop::cart::transfer::{{closure}}", "shop::cart::transfer"),
+        ("shop::get<alloc::string::String>::{{closure}}", "shop::get<alloc::string::String>"),
+        // What is left out here would be all of it.
+        ("<shop::main::{{closure}} as shop::Job>", "<shop::main::{{closure}} as shop::Job>"),
+    ] {
+        assert_eq!(readable_type(name), readable);
+    }
 }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use reveille_trace::{
-    Cause, Flavour, NO_INDEX, Outcome, Stack, Trace, Wake, WakeKind, WorkerId, short_type,
+    Cause, Flavour, NO_INDEX, Outcome, Stack, Trace, Wake, WakeKind, WorkerId, readable_type,
+    short_type,
 };
 use serde_json::{Value, json};
 
@@ -260,7 +261,7 @@ fn groups(trace: &Trace, figures: &Figures) -> Vec<Value> {
         let place = trace.place_label(group.file, group.line);
         json!({
             "label": trace.group_label(index as u32),
-            "name": short_type(trace.text(group.type_name)),
+            "name": readable_type(trace.text(group.type_name)),
             "type": trace.text(group.type_name),
             "place": place,
             "flavour": flavour,

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use reveille_trace::{LintRule, NO_INDEX, Trace};
 
 use super::figures::{Figures, date, duration, thousands};
+use super::reason::Reason;
 
 /// The maximum width of a line.
 const COLUMNS: usize = 80;
@@ -148,8 +149,11 @@ fn standing(trace: &Trace, figures: &Figures, text: &mut String) {
             count => format!("{} × ", thousands(count)),
         };
         line(text, &format!("  {}", fitted(&format!("{many}{label}"), COLUMNS - 2)));
-        let since = duration(one.longest);
-        line(text, &format!("    for {}, {since}", one.reason.label(trace)));
+        let waits = match one.reason {
+            Reason::Unknown => "for what is not known".to_owned(),
+            reason => format!("for {}", reason.label(trace)),
+        };
+        line(text, &format!("    {waits}, {} so far", duration(one.longest)));
         if one.stack != NO_INDEX {
             stack(trace, one.stack, text);
         }
@@ -243,7 +247,7 @@ pub(crate) fn rule(rule: LintRule, measure: u64) -> String {
         LintRule::PoolFull => {
             format!("the blocking pool is full, {} closures wait", thousands(measure))
         }
-        LintRule::HugeFuture => format!("its future has {} bytes", thousands(measure)),
+        LintRule::HugeFuture => format!("a future of {} bytes was spawned", thousands(measure)),
         LintRule::Quiescent => format!("nothing can go on: {} tasks wait", thousands(measure)),
         _ => "a rule that this version does not know".to_owned(),
     }

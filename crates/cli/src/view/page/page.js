@@ -426,22 +426,32 @@ function paintThread(row, y) {
     ink.fillRect(toX(start), y + row.size - 4, Math.max(1, toX(end) - toX(start)), 1);
   }
   paintPolls(pollsOfThread, row.thread, y + 3, row.size - 6, 0.12);
-  for (const mark of marksOfThread.of(row.thread)) paintMark(mark, y);
+  paintMarks(marksOfThread.of(row.thread), y);
   // Another thread took over the worker, because a poll blocks.
   ink.fillStyle = theme.bad;
   for (const [of, at] of T.handOffs) if (of === row.thread) ink.fillRect(toX(at) - 1, y, 3, row.size);
   ink.restore();
 }
 
-function paintMark(mark, y) {
-  const x = toX(T.markAt[mark]);
-  if (x < LABELS || x > width) return;
+// Many marks are one thin line, or they would hide the polls.
+function paintMarks(marks, y) {
   ink.fillStyle = theme.text;
-  ink.beginPath();
-  ink.moveTo(x - 3, y + 1);
-  ink.lineTo(x + 3, y + 1);
-  ink.lineTo(x, y + 6);
-  ink.fill();
+  let last = -9;
+  for (const mark of marks) {
+    const x = toX(T.markAt[mark]);
+    if (x < LABELS || x > width || x < last + 1) continue;
+    const isClose = x < last + 6;
+    last = x;
+    if (isClose) {
+      ink.fillRect(x - 1, y + 1, 2, 1);
+      continue;
+    }
+    ink.beginPath();
+    ink.moveTo(x - 3, y + 1);
+    ink.lineTo(x + 3, y + 1);
+    ink.lineTo(x, y + 6);
+    ink.fill();
+  }
 }
 
 function paintGroup(row, y) {
@@ -453,8 +463,9 @@ function paintGroup(row, y) {
   label(isOpen ? "▾" : "▸", 8, y + row.size / 2, 14, theme.quiet, "11px");
   ink.fillStyle = groupColor(row.group);
   ink.fillRect(22, y + 6, 8, row.size - 12);
-  label(group.name || group.place || group.label, 36, y + row.size / 2 - 6, LABELS - 84);
-  label(group.name ? group.place : "", 36, y + row.size / 2 + 7, LABELS - 84, theme.quiet, "10px");
+  const room = LABELS - 60 - 7 * count(group.tasks).length;
+  label(group.name || group.place || group.label, 36, y + row.size / 2 - 6, room);
+  label(group.name ? group.place : "", 36, y + row.size / 2 + 7, room, theme.quiet, "10px");
   ink.textAlign = "right";
   label(`${count(group.tasks)}×`, LABELS - 10, y + row.size / 2, 60, theme.quiet, "11px");
   ink.textAlign = "left";
@@ -521,7 +532,7 @@ function paintTask(row, y) {
     ink.fillStyle = theme.accent;
     if (right > LABELS && left < width) ink.fillRect(left, y + row.size - 2, Math.max(1, right - left), 2);
   }
-  for (const mark of marksOfTask.of(task)) paintMark(mark, y);
+  paintMarks(marksOfTask.of(task), y);
   ink.restore();
 }
 
@@ -687,10 +698,10 @@ function overviewHtml() {
   list(`What rules found (${count(T.lintCount)})`, T.lintCount && `<ul>${T.lints.slice(0, 20).map(foundRow).join("")}</ul>`);
   const stuck = T.standing.slice(0, 8).map(([group, reason, stack, tasks, longest, task]) =>
     `<tr data-go="task" data-task="${task}"><td class="w">${dot(groupColor(group))}${tasks > 1 ? `${count(tasks)} × ` : ""}${html(T.groups[group].label)}<br>
-     <span class="quiet">for ${html(T.reasons[reason][0])}, ${tasks > 1 ? "up to " : ""}${duration(longest)}</span>${stackHtml(stack)}</td></tr>`);
+     <span class="quiet">for ${T.reasons[reason][1] ? html(T.reasons[reason][0]) : "what is not known"}, ${tasks > 1 ? "up to " : ""}${duration(longest)} so far</span>${stackHtml(stack)}</td></tr>`);
   const sum = T.waited.reduce((all, row) => all + row[2], 0) || 1;
-  list("What tasks wait for", T.waited.length && `<table><tr><th>for<th><th class="n">total<th class="n">times<th class="n">longest</tr>${T.waited.slice(0, 14).map(([group, reason, total, times, longest]) =>
-    `<tbody data-go="group" data-group="${group}"><tr><td class="w">${html(shortReason(T.reasons[reason][0]))}</td><td>${bar(total / sum, REASONS[T.reasons[reason][1]][1])}</td><td class="n">${duration(total)}</td><td class="n">${count(times)}</td><td class="n">${duration(longest)}</td></tr><tr><td colspan="5" class="w quiet sub">${dot(groupColor(group))}${html(T.groups[group].label)}</td></tr></tbody>`).join("")}</table>`);
+  list("What tasks wait for", T.waited.length && `<table><tr><th>for<th class="n">total<th class="n">times<th class="n">longest</tr>${T.waited.slice(0, 14).map(([group, reason, total, times, longest]) =>
+    `<tbody data-go="group" data-group="${group}"><tr><td class="w">${html(shortReason(T.reasons[reason][0]))}</td><td class="n">${duration(total)}</td><td class="n">${count(times)}</td><td class="n">${duration(longest)}</td></tr><tr><td colspan="4" class="w quiet sub">${bar(total / sum, REASONS[T.reasons[reason][1]][1])}<br>${dot(groupColor(group))}${html(T.groups[group].label)}</td></tr></tbody>`).join("")}</table>`);
   list("Waiting at the end, longest first", stuck.length && `<table>${stuck.join("")}</table>`);
   list("Longest polls", T.longestPolls.length && `<table>${T.longestPolls.slice(0, 10).map((poll) =>
     `<tr data-go="poll" data-poll="${poll}"><td class="n">${duration(T.pollLen[poll])}</td><td class="w">${dot(groupColor(T.taskGroup[T.pollTask[poll]]))}${html(taskLabel(T.pollTask[poll]))}</td><td class="n quiet">at ${duration(T.pollStart[poll])}</td></tr>`).join("")}</table>`);
@@ -768,8 +779,10 @@ function historyHtml(task) {
   return cut(from, "entries before") + entries.slice(from, from + HISTORY).map(words).join("") + cut(entries.length - from - HISTORY, "entries after");
 }
 
-const spanWords = (span) => `span <b>${html(T.texts[T.spanName[span]])}</b> (${count(T.spanNumber[span])}), ${duration(T.spanLen[span])}`;
-const markWords = (mark) => `mark <b>${html(T.texts[T.markName[mark]])}</b> (${count(T.markNumber[mark])})`;
+// Marks and spans without a number have 0.
+const numbered = (number) => (number ? ` (${count(number)})` : "");
+const spanWords = (span) => `span <b>${html(T.texts[T.spanName[span]])}</b>${numbered(T.spanNumber[span])}, ${duration(T.spanLen[span])}`;
+const markWords = (mark) => `mark <b>${html(T.texts[T.markName[mark]])}</b>${numbered(T.markNumber[mark])}`;
 
 function showTab(name) {
   for (const tab of document.querySelectorAll("[role=tab]")) {
@@ -1113,7 +1126,7 @@ function help() {
   const colours = legendItems().map(([color, words]) => `<tr><td>${dot(color)}</td><td>${words}</td></tr>`).join("");
   $("help").innerHTML = `<h2>Keys</h2><table>${KEYS.map(([key, words]) => `<tr><td><kbd>${html(key)}</kbd></td><td>${html(words)}</td></tr>`).join("")}</table>
     <h2>Mouse</h2><p>Drag to move. Ctrl + wheel zooms; Shift + wheel moves in time. Drag in the ruler to zoom to a part. Click a poll or a task to see its history and the wakes that lead to it (red) and that it makes (blue).</p>
-    <h2>Colours</h2><p>A block is a poll, in the colour of the task's group. A triangle is a mark, a line below a task a span of yours. A red line says that a worker was handed off to another thread, because a poll blocked. The thin bars between blocks say what the task waits for:</p><table>${colours}</table>
+    <h2>Colours</h2><p>A block is a poll, in the colour of the task's group. A triangle is a mark, a line below a task a span of yours. The thin bars between blocks say what the task waits for:</p><table>${colours}</table>
     <p><button onclick="this.closest('dialog').close()">Close</button></p>`;
   $("help").showModal();
 }
@@ -1123,6 +1136,8 @@ function legendItems() {
   const items = [["var(--queued)", "queued: woken, not yet polled"]];
   REASONS.forEach(([words, color], code) => { if (used.has(code)) items.push([color, code ? `waits: ${words}` : "waits, for what is not known"]); });
   if (T.groups.some((group) => group.tasks > 1)) items.push(["var(--live)", "number of live tasks"]);
+  if (T.handOffs.length) items.push(["var(--bad)", "a poll blocked: its worker went to another thread"]);
+  if (T.markAt.length) items.push(["transparent", "▼ mark"]);
   return items;
 }
 
@@ -1151,6 +1166,14 @@ async function start() {
   $("legend").innerHTML = legendItems().map(([color, words]) => `<span><i style="background:${color}"></i>${words}</span>`).join("") + '<span class="space"></span><span>Ctrl + wheel zooms · ? shows all keys</span>';
   listen();
   resize();
+  // `page.html#request 4` opens the page at the task of that name.
+  const wanted = decodeURIComponent(location.hash.slice(1));
+  const task = wanted ? T.taskGroup.findIndex((_, task) => taskLabel(task) === wanted) : -1;
+  if (task >= 0) {
+    const polls = pollsOfTask.of(task);
+    if (polls.length) goPoll(polls[polls.length - 1]); else goTask(task);
+    setView(0, T.end);
+  }
   requestAnimationFrame(() => { document.body.dataset.ready = Math.round(performance.now() - begun); });
 }
 
