@@ -1,8 +1,8 @@
 //! When each request was polled, when it waited, and at which await: read from what the runtime has
 //! recorded.
 //!
-//! The recorder of the runtime records each poll of each task. A request adds a mark when it reaches
-//! a [`Step`]. Between two polls it waits at the step that it reached last.
+//! The recorder of the runtime records each poll of each task. A request adds a mark when it
+//! reaches a [`Step`]. Between two polls it waits at the step that it reached last.
 
 use std::collections::HashMap;
 use std::time::Duration;

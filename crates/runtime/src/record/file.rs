@@ -158,8 +158,8 @@ impl FileRecording {
         failed.inspect(|line| self.give_up(line));
     }
 
-    /// Adds the tasks and stacks of a dump, unless the file is being written for a while. The disk may
-    /// be stuck, and the dump is more important.
+    /// Adds the tasks and stacks of a dump, unless the file is being written for a while. The disk
+    /// may be stuck, and the dump is more important.
     pub(crate) fn add_dump(&self, tick: u64, living: Living) {
         let output = (0..DUMP_ATTEMPTS).find_map(|attempt| {
             let output = self.output.try_lock();
