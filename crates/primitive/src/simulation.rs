@@ -1,4 +1,4 @@
-//! The places where a simulation of the system takes part in what the runtime does.
+//! Hooks with which a simulation of the system takes part in what the runtime does.
 //!
 //! A simulation (`reveille-sim`) catches the calls that std and the runtime make to the C library.
 //! The functions of this module are for the rest: calls that go to the kernel directly, and the
@@ -116,8 +116,8 @@ mod slot {
 
 pub use slot::*;
 
-/// Whether the simulation draws that something is done which the scheduler would not do. `false`
-/// outside of simulations.
+/// Draws whether the scheduler does something that it would not do by itself. `false` outside of
+/// simulations.
 #[inline(always)]
 #[must_use]
 pub fn draws(decision: Decision) -> bool {

@@ -1,13 +1,13 @@
 //! Tests in a simulation: virtual time, threads that take turns, and a seed for everything that is
-//! left to chance. Needs the feature `sim`.
+//! otherwise random. Needs the feature `sim`.
 //!
 //! # How to begin
 //!
-//! Add the feature where you have your tests, and change no line of them:
+//! Add the feature for your tests. The tests themselves stay as they are:
 //!
 //! ```toml
 //! [dev-dependencies]
-//! reveille = { version = "0.1", features = ["sim"] }
+//! reveille = { git = "https://github.com/reveille-rs/reveille", features = ["sim"] }
 //! ```
 //!
 //! `REVEILLE_SIM_ALL=20 cargo test` then runs each `#[reveille::test]` under 20 seeds before it
@@ -88,7 +88,7 @@ use std::time::Duration;
 
 use reveille_sim::{Role, SimulatedTest};
 
-/// How many seeds a [`Builder`] runs, if it is not told.
+/// How many seeds a [`Builder`] runs by default.
 const SEEDS: u64 = 100;
 
 /// Runs a test function in simulations.

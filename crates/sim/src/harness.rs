@@ -160,7 +160,7 @@ impl SimulatedTest {
         let mut command = Command::new(program);
         command
             .args(["--exact", &self.name, "--nocapture", "--test-threads", "1"])
-            // An ignored test that runs was asked for.
+            // If an ignored test gets here, it was asked for.
             .arg("--include-ignored")
             .env(CHILD, &self.name)
             .env(SEED, seed.to_string())

@@ -1,6 +1,6 @@
 //! What happened in a run, as one number, and on request step by step.
 //!
-//! Two runs of a seed must have the same hash. If they have not, the lines of the two runs show the
+//! Two runs of a seed must have the same hash. If they do not, the lines of the two runs show the
 //! first step that differs.
 
 use std::fmt::Write as _;

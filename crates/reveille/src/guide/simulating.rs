@@ -1,16 +1,16 @@
-//! Guide: from a test that sometimes fails to its cause.
+//! Guide: why does a test sometimes fail?
 //!
 //! A test that fails once in a thousand runs depends on something that the next run does
 //! differently: which task runs first, how long a poll takes, the order of a `HashMap`. A
 //! simulation takes all of this from a *seed*. The same seed gives the same run, and other seeds
-//! try other orders. The module `sim`, of the feature of the same name, has the details; this
-//! chapter shows the way.
+//! try other orders. The module `sim`, behind the feature `sim`, has the
+//! details.
 //!
 //! # 1. Find a seed
 //!
 //! ```toml
 //! [dev-dependencies]
-//! reveille = { version = "0.1", features = ["sim"] }
+//! reveille = { git = "https://github.com/reveille-rs/reveille", features = ["sim"] }
 //! ```
 //!
 //! `REVEILLE_SIM_ALL=100 cargo test` runs each `#[reveille::test]` under a hundred seeds, each in a

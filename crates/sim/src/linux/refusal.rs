@@ -1,4 +1,4 @@
-//! What is not simulated is refused, with its name and the place of the call.
+//! Calls that are not simulated fail, and are reported with their name and place.
 
 use std::backtrace::Backtrace;
 use std::fmt::Write as _;

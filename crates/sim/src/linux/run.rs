@@ -1,4 +1,4 @@
-//! The begin and the end of a simulation. A process has one.
+//! The start and the end of a simulation. A process has at most one.
 
 use std::any::Any;
 use std::fs;

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::original;
 
-/// The baton is elsewhere.
+/// Another thread has the baton.
 const WITHOUT: u32 = 0;
 /// The thread has the baton, or is about to find it.
 const WITH: u32 = 1;

@@ -157,7 +157,7 @@ pub(super) struct World {
     descriptors: Vec<libc::pollfd>,
     /// The thread that was chosen last, and how often in a row.
     last: (usize, u32),
-    /// Below all priorities. Priorities that are lost go below it.
+    /// Lower than all priorities. A thread that loses its priority gets one below this.
     lowest_priority: u64,
     sockets: Sockets,
 }
