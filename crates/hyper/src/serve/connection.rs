@@ -5,8 +5,8 @@ use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::Poll;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
@@ -16,6 +16,7 @@ use hyper::service::Service;
 use hyper::{Request, Response};
 use hyper_util::server::conn::auto;
 use log::debug;
+use pin_project_lite::pin_project;
 use reveille::task::CancellationToken;
 use reveille::time::{Sleep, timeout};
 
@@ -32,25 +33,65 @@ pub(super) struct Shared {
     pub(super) drain: CancellationToken,
     /// The time limit for the handshake, and for the first request to begin.
     pub(super) first_request_limit: Option<Duration>,
+    /// How long an idle connection stays open once it has to finish.
+    pub(super) idle_grace_time: Duration,
 }
 
-/// Notes that a request has begun.
+/// The requests of a connection, as its task sees them.
+#[derive(Debug, Default)]
+struct Requests {
+    /// Whether one has begun since this was last cleared.
+    has_begun: AtomicBool,
+    /// The number of those whose response has no head yet.
+    running: AtomicUsize,
+}
+
+/// Notes the requests that a service gets.
 #[derive(Debug)]
 struct Noted<S> {
     service: S,
-    has_begun: Arc<AtomicBool>,
+    requests: Arc<Requests>,
 }
 
 impl<S: Service<Request<Incoming>>> Service<Request<Incoming>> for Noted<S> {
     type Response = S::Response;
     type Error = S::Error;
-    type Future = S::Future;
+    type Future = Running<S::Future>;
 
     #[inline]
-    fn call(&self, request: Request<Incoming>) -> S::Future {
-        // Relaxed: the flag publishes nothing else.
-        self.has_begun.store(true, Ordering::Relaxed);
-        self.service.call(request)
+    fn call(&self, request: Request<Incoming>) -> Running<S::Future> {
+        // Relaxed: neither publishes anything else.
+        self.requests.has_begun.store(true, Ordering::Relaxed);
+        self.requests.running.fetch_add(1, Ordering::Relaxed);
+        let count = Count(Arc::clone(&self.requests));
+        Running { response: self.service.call(request), count }
+    }
+}
+
+pin_project! {
+    /// The future of a response.
+    struct Running<F> {
+        #[pin]
+        response: F,
+        count: Count,
+    }
+}
+
+impl<F: Future> Future for Running<F> {
+    type Output = F::Output;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().response.poll(cx)
+    }
+}
+
+/// Counts a request until it is dropped, which hyper does when the response is ready.
+struct Count(Arc<Requests>);
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -67,19 +108,15 @@ where
     B::Error: Into<BoxError>,
 {
     let Some(io) = open(&shared, opening).await else { return };
-    let has_begun = Arc::new(AtomicBool::new(false));
-    let service = Noted { service, has_begun: Arc::clone(&has_begun) };
+    let requests = Arc::new(Requests::default());
+    let service = Noted { service, requests: Arc::clone(&requests) };
+    let has_begun = &requests.has_begun;
     let connection = shared.builder.serve_connection_with_upgrades(HyperIo(io), service);
     let mut connection = pin!(connection);
     let mut drain = Some(shared.drain.cancelled());
     let mut limit = shared.first_request_limit.map(Sleep::after);
+    let mut idle = None;
     let ended = poll_fn(|cx| {
-        if let Some(cancelled) = &mut drain
-            && Pin::new(cancelled).poll(cx).is_ready()
-        {
-            drain = None;
-            connection.as_mut().graceful_shutdown();
-        }
         // hyper's own limit for headers starts when the version of HTTP is known, and does not
         // exist for HTTP/2.
         if let Some(sleep) = &mut limit {
@@ -91,6 +128,23 @@ where
                 connection.as_mut().graceful_shutdown();
             }
         }
+        if let Some(cancelled) = &mut drain
+            && Pin::new(cancelled).poll(cx).is_ready()
+        {
+            drain = None;
+            has_begun.store(requests.running.load(Ordering::Relaxed) > 0, Ordering::Relaxed);
+            idle = Some(Sleep::after(shared.idle_grace_time));
+        }
+        // First, so that a request that has arrived begins before the connection counts as idle.
+        if let Poll::Ready(ended) = connection.as_mut().poll(cx) {
+            return Poll::Ready(ended);
+        }
+        let Some(sleep) = &mut idle else { return Poll::Pending };
+        if !has_begun.load(Ordering::Relaxed) && Pin::new(sleep).poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        idle = None;
+        connection.as_mut().graceful_shutdown();
         connection.as_mut().poll(cx)
     });
     if let Err(error) = ended.await {

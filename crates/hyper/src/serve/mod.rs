@@ -32,6 +32,10 @@ const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// The default grace time, which is that of common process managers.
 const GRACE_TIME: Duration = Duration::from_secs(30);
 
+/// How long idle connections stay open at the end by default: requests that were sent before the
+/// client could know of the end arrive within a network's round trip.
+const IDLE_GRACE_TIME: Duration = Duration::from_millis(50);
+
 /// If two errors of `accept` come within this time, the server pauses.
 const ERROR_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -137,6 +141,7 @@ where
         builder,
         shutdown: None,
         grace_time: GRACE_TIME,
+        idle_grace_time: IDLE_GRACE_TIME,
         header_read_timeout: Some(HEADER_READ_TIMEOUT),
         max_connections: usize::MAX,
     }
@@ -185,6 +190,7 @@ pub struct Serve<L, M> {
     builder: auto::Builder<ReveilleExecutor>,
     shutdown: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     grace_time: Duration,
+    idle_grace_time: Duration,
     header_read_timeout: Option<Duration>,
     max_connections: usize,
 }
@@ -192,9 +198,10 @@ pub struct Serve<L, M> {
 impl<L, M> Serve<L, M> {
     /// Sets a future that ends the server when it completes.
     ///
-    /// The server then closes the listener and idle connections. It answers requests that have
-    /// begun, each as the last one of its connection. Connections that have not finished after the
-    /// [grace time](Serve::grace_time) are closed. The server does not wait for upgraded
+    /// The server then closes the listener, and after the
+    /// [idle grace time](Serve::idle_grace_time) the idle connections. It answers requests that
+    /// have begun, each as the last one of its connection. Connections that have not finished after
+    /// the [grace time](Serve::grace_time) are closed. The server does not wait for upgraded
     /// connections, which belong to the program.
     ///
     /// # Examples
@@ -242,6 +249,30 @@ impl<L, M> Serve<L, M> {
     /// ```
     pub fn grace_time(mut self, limit: Duration) -> Serve<L, M> {
         self.grace_time = limit;
+        self
+    }
+
+    /// Sets how long an idle connection stays open after the end of the server has begun. A request
+    /// that was on its way is still answered then, as the last one of its connection. Without this
+    /// time its client could not know whether the request had been executed. Default: 50 ms; at
+    /// most half of the [grace time](Serve::grace_time).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use hyper::{Request, Response, body::Incoming, service::service_fn};
+    /// # async fn hello(_: Request<Incoming>) -> Result<Response<String>, std::fmt::Error> {
+    /// #     Ok(Response::new("hello".to_owned()))
+    /// # }
+    /// # fn f(listener: reveille::net::TcpListener) {
+    /// let server = reveille_hyper::serve(listener, service_fn(hello));
+    /// // For clients on the other side of the world.
+    /// let server = server.idle_grace_time(std::time::Duration::from_millis(500));
+    /// # drop(server);
+    /// # }
+    /// ```
+    pub fn idle_grace_time(mut self, limit: Duration) -> Serve<L, M> {
+        self.idle_grace_time = limit;
         self
     }
 
@@ -342,6 +373,7 @@ where
             builder: self.builder,
             drain: CancellationToken::new(),
             first_request_limit: self.header_read_timeout,
+            idle_grace_time: self.idle_grace_time.min(self.grace_time / 2),
         });
         let mut shutdown = self.shutdown.unwrap_or_else(|| Box::pin(std::future::pending()));
         let mut connections = Connections::new(self.max_connections);
@@ -401,6 +433,7 @@ impl<L: fmt::Debug, M> fmt::Debug for Serve<L, M> {
             .field("builder", &self.builder)
             .field("has_shutdown", &self.shutdown.is_some())
             .field("grace_time", &self.grace_time)
+            .field("idle_grace_time", &self.idle_grace_time)
             .field("header_read_timeout", &self.header_read_timeout)
             .field("max_connections", &self.max_connections)
             .finish_non_exhaustive()
