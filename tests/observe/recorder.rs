@@ -343,9 +343,13 @@ fn record_lints() {
         next.await;
         drop(spawn_named("forgets", std::future::pending::<()>()));
         wait_for(LintKind::PendingWithoutWaker);
-        let huge = [0_u8; 20_000];
-        let spawns =
-            async move { task::spawn(async move { drop((huge, task::yield_now().await)) }) };
+        let spawns = async {
+            task::spawn(async {
+                let huge = [0_u8; 20_000];
+                task::yield_now().await;
+                std::hint::black_box(&huge);
+            })
+        };
         spawn_named("spawns", spawns).await.await;
         let (go_on, may_go_on) = mpsc::channel::<()>();
         let runs = task::spawn_blocking(move || may_go_on.recv());
@@ -416,7 +420,7 @@ fn dumps_are_in_the_file_with_the_stacks_of_tasks_and_of_a_block_on() {
         let (waits, joins) = (named(&trace, "waits").0, named(&trace, "joins").0);
         assert!(is_here(live(waits).stack), "{:?}", live(waits));
         assert!(matches!(live(joins).on, WaitFor::Task(_)), "{:?}", live(joins));
-        // The stack of the wait that the dump interrupted.
+        // Each dump found the same stack, and the wait during the dumps has it.
         assert!(trace.waits_of(waits).iter().any(|wait| wait.stack == live(waits).stack));
         let is_block_on = |task: TaskIndex| trace.tasks[task as usize].flavour == Flavour::BlockOn;
         let block_on = last.tasks.iter().find(|live| is_block_on(live.task)).unwrap();

@@ -17,7 +17,7 @@ use std::time::Duration;
 use reveille_primitive::lock::Mutex;
 use reveille_primitive::thread::backoff;
 use reveille_trace::{
-    ChunkHead, FileWriter, HEAD_WORDS, LEN_SLOT, LiveRecord, Moment, UNIT_TICKS, event_units,
+    ChunkHead, FileWriter, Frame, HEAD_WORDS, LEN_SLOT, LiveRecord, Moment, UNIT_TICKS, event_units,
 };
 
 use super::chunks::Retention;
@@ -241,8 +241,8 @@ pub(crate) struct TraceFile<W> {
     file: FileWriter<W>,
     names: NamesWritten,
     threads: HashMap<u32, ThreadPieces>,
-    /// The number of stacks in the file.
-    stacks: u32,
+    /// The stacks in the file, with their numbers. Several dumps mostly have the same ones.
+    stacks: HashMap<Vec<Frame>, u32>,
 }
 
 /// What the file has of the chunks of one thread.
@@ -260,7 +260,7 @@ impl<W: Write> TraceFile<W> {
     pub(crate) fn new(output: W, session: &Session, start: Moment) -> io::Result<TraceFile<W>> {
         let file = FileWriter::new(output, &session.meta(start))?;
         let (names, threads) = (NamesWritten::default(), HashMap::new());
-        Ok(TraceFile { file, names, threads, stacks: 0 })
+        Ok(TraceFile { file, names, threads, stacks: HashMap::new() })
     }
 
     /// Writes what the session has recorded since the last call.
@@ -329,15 +329,21 @@ impl<W: Write> TraceFile<W> {
     /// Writes the tasks of a dump with their stacks, after all events before it.
     fn dump(&mut self, session: &Session, tick: u64, mut living: Living) -> io::Result<()> {
         self.write_new(session)?;
-        let before = self.stacks;
-        let stacks = living.stacks.iter().zip(before + 1..);
-        let stacks: Vec<_> = stacks.map(|(frames, number)| (number, &frames[..])).collect();
-        self.stacks += stacks.len() as u32;
-        if !stacks.is_empty() {
-            self.file.stacks(&stacks)?;
+        let (mut numbers, mut new) = (vec![0], Vec::new());
+        for frames in living.stacks {
+            let next = self.stacks.len() as u32 + 1;
+            let number = *self.stacks.entry(frames).or_insert_with_key(|frames| {
+                new.push((next, frames.clone()));
+                next
+            });
+            numbers.push(number);
         }
-        for task in living.tasks.iter_mut().filter(|task| task.stack > 0) {
-            task.stack += before;
+        let new: Vec<_> = new.iter().map(|(number, frames)| (*number, &frames[..])).collect();
+        if !new.is_empty() {
+            self.file.stacks(&new)?;
+        }
+        for task in &mut living.tasks {
+            task.stack = numbers[task.stack as usize];
         }
         self.live(&session.names, tick, &living.tasks)?;
         self.flush()
