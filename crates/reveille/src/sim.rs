@@ -88,7 +88,7 @@ use std::time::Duration;
 
 use reveille_sim::{Role, SimulatedTest};
 
-/// How many seeds a [`Builder`] runs by default.
+/// How many seeds a [`Builder`] runs, if it is not told.
 const SEEDS: u64 = 100;
 
 /// Runs a test function in simulations.

@@ -207,7 +207,7 @@ pub(super) fn connect(fd: c_int, address: &SocketAddr) -> Result<(), c_int> {
     if local_address(fd).is_none() {
         bind(fd, &SocketAddr::new(loopback, 0))?;
     }
-    // A listener on all addresses is tried second. One of IPv6 accepts connections of IPv4 too.
+    // A listener of all addresses is found second. One of IPv6 accepts connections of IPv4 too.
     let all_v4 = loopback.is_ipv4().then_some(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let ips = [Some(loopback), all_v4, Some(Ipv6Addr::UNSPECIFIED.into())];
     let mut result = Err(libc::ECONNREFUSED);
@@ -226,8 +226,8 @@ pub(super) fn connect(fd: c_int, address: &SocketAddr) -> Result<(), c_int> {
     result
 }
 
-/// Leaves a TCP socket in the state of connecting forever: it never becomes writable. Returns the
-/// error number for the call that connects.
+/// Makes a TCP socket one that connects for ever: it never becomes writable. Returns the error
+/// number for the call that connects.
 fn never_connect(fd: c_int) -> c_int {
     let flags = libc::SOCK_STREAM | libc::SOCK_NONBLOCK | libc::SOCK_CLOEXEC;
     let mut pair: [c_int; 2] = [-1; 2];
@@ -265,7 +265,7 @@ fn done(result: c_int) -> Result<(), c_int> {
     Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
 }
 
-/// Whether the socket is still connecting.
+/// Whether a connection of the socket was begun and is not there.
 pub(super) fn is_connecting(fd: c_int) -> bool {
     with_sockets(|sockets| sockets.find(fd).is_some_and(|socket| socket.is_connecting))
 }
