@@ -34,6 +34,13 @@
 #[doc(inline)]
 pub use reveille_macros::{async_std_main as main, async_std_test as test};
 
+/// What the attribute `test` calls.
+#[cfg(feature = "attributes")]
+#[doc(hidden)]
+pub mod observe {
+    pub use reveille::observe::run_named_test;
+}
+
 #[cfg(feature = "default")]
 #[doc(inline)]
 pub use reveille::task_local;

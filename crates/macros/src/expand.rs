@@ -121,11 +121,11 @@ fn generate(role: Role, options: &Options, path: TokenStream, function: Function
     block.extend([TokenTree::Group(body)]);
     let mut call = TokenStream::new();
     block.extend(path.clone());
-    if role == Role::Test {
+    if !role.is_main() {
         let run =
             if options.seeds.is_some() { "::sim::run_test" } else { "::observe::run_named_test" };
         block.extend(source(run));
-        call.extend(test_arguments(options, &name));
+        call.extend(test_arguments(role, options, &name));
         call.extend([TokenTree::Ident(name)]);
     } else {
         match options.arguments(path) {
@@ -147,15 +147,15 @@ fn generate(role: Role, options: &Options, path: TokenStream, function: Function
 }
 
 /// The arguments of `run_test` before the test's function: the number of seeds if there is one, the
-/// name of the test, and whether it fails when it stands still.
-fn test_arguments(options: &Options, name: &Ident) -> TokenStream {
+/// name of the test, and whether it fails when it stands still. Tests of async-std do not.
+fn test_arguments(role: Role, options: &Options, name: &Ident) -> TokenStream {
     let mut arguments = TokenStream::new();
     if let Some(seeds) = &options.seeds {
         arguments.extend([seeds.clone()]);
         arguments.extend(source(","));
     }
     let name = name.to_string();
-    let fails = options.fails_on_deadlock;
+    let fails = role == Role::Test && options.fails_on_deadlock;
     arguments.extend(source(&format!(
         "::core::concat!(::core::module_path!(), \"::\", ::core::stringify!({name})), {fails},"
     )));
