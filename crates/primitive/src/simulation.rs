@@ -8,6 +8,7 @@
 //! branches. `reveille-sim` turns the feature on, so only programs that contain it have the
 //! branches.
 
+use std::panic::Location;
 #[cfg(feature = "sim")]
 use std::time::Duration;
 
@@ -22,6 +23,15 @@ pub enum Decision {
     Steal,
 }
 
+/// A task that was polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Polled {
+    /// The address of the task, which no other task has at the same time.
+    pub addr: usize,
+    /// Where the task was spawned, if that is known.
+    pub place: Option<&'static Location<'static>>,
+}
+
 /// A simulation. There is one for the process; each thread is part of it or is not.
 #[cfg(feature = "sim")]
 pub trait Simulation: std::fmt::Debug + Sync {
@@ -31,8 +41,10 @@ pub trait Simulation: std::fmt::Debug + Sync {
     /// Blocks the calling thread until the descriptor `fd` is readable, for `timeout` at most.
     fn wait_readable(&self, fd: i32, timeout: Option<Duration>);
 
-    /// Called after each poll: it takes a drawn time, and another thread may run next.
-    fn end_poll(&self);
+    /// Called after each poll: it takes a drawn time, and another thread may run next. `polled` is
+    /// the task, or `None` for the future of a `block_on`. `is_requeued` says that the task was
+    /// woken during the poll.
+    fn end_poll(&self, polled: Option<Polled>, is_requeued: bool);
 
     /// Draws a number below `count`. 0 is what the scheduler does outside of simulations.
     fn draw(&self, decision: Decision, count: usize) -> usize;
@@ -43,7 +55,7 @@ mod slot {
     use std::sync::OnceLock;
     use std::time::Duration;
 
-    use super::{Decision, Simulation};
+    use super::{Decision, Polled, Simulation};
 
     static SIMULATION: OnceLock<&'static dyn Simulation> = OnceLock::new();
 
@@ -70,11 +82,16 @@ mod slot {
         }
     }
 
+    /// The task that is polled next, for [`end_poll`]. `None` on a thread that is not simulated.
+    pub fn polled(task: impl FnOnce() -> Polled) -> Option<Polled> {
+        is_simulated().then(task)
+    }
+
     /// Tells the simulation that a poll has ended, so that another thread may run. The caller holds
-    /// no lock.
-    pub fn end_poll() {
+    /// no lock. `is_requeued` says that the task was woken during the poll.
+    pub fn end_poll(polled: Option<Polled>, is_requeued: bool) {
         if let Some(simulation) = current() {
-            simulation.end_poll();
+            simulation.end_poll(polled, is_requeued);
         }
     }
 
@@ -89,7 +106,7 @@ mod slot {
 mod slot {
     use std::time::Duration;
 
-    use super::Decision;
+    use super::{Decision, Polled};
 
     /// Whether the calling thread is simulated: no.
     #[inline(always)]
@@ -102,9 +119,15 @@ mod slot {
     #[inline(always)]
     pub const fn wait_readable(_: i32, _: Option<Duration>) {}
 
+    /// `None`: the thread is not simulated.
+    #[inline(always)]
+    pub fn polled(_: impl FnOnce() -> Polled) -> Option<Polled> {
+        None
+    }
+
     /// Does nothing: the thread is not simulated.
     #[inline(always)]
-    pub const fn end_poll() {}
+    pub const fn end_poll(_: Option<Polled>, _: bool) {}
 
     /// 0, what the scheduler does outside of simulations.
     #[inline(always)]

@@ -41,10 +41,22 @@
 //! | processes | an error; the output names the call and its place |
 //! | Unix sockets, pipes | those of the system, without latency or faults |
 //! | sockets of std that block | not caught: the seed ends after a minute |
-//! | files | those of the system; operations take no virtual time |
+//! | files | see [below](#files); memory maps are not recorded for a crash |
 //! | standard input | empty |
 //! | `tokio1`, io_uring, code that is not Rust and blocks | not caught: the seed may hang, and ends after a minute |
 //! | the order of addresses, processor counters (`rdtsc`), `/dev/urandom` | not caught: `REVEILLE_SIM_CHECK=1` finds the difference |
+//!
+//! # Files
+//!
+//! The program sees the files of the machine, and changes copies of them, which are gone when the
+//! simulation ends. Temporary folders are empty at first. A folder in which the program has made
+//! something lists only what it has made. Operations take virtual time: a sync waits for the disk,
+//! and so do some reads and writes.
+//!
+//! [`crash_disk`] cuts the power. Writes that were not followed by a `sync_data` or `sync_all` of
+//! the file, and new files, renames and removals that were not followed by a
+//! [`sync_dir`](crate::fs::sync_dir) of their directory, are kept, lost, or (writes) torn in units
+//! of 512 bytes. [`Disk`] sets what the disk may do.
 //!
 //! A loop that waits for another thread without a call of the system, such as
 //! `while !flag.load(..) {}`, never ends. Call `std::thread::yield_now` in it.
@@ -85,6 +97,8 @@ use std::future::Future;
 use std::ops::Range;
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
+
+pub use reveille_sim::{Disk, crash_disk};
 
 use reveille_sim::{Role, SimulatedTest};
 

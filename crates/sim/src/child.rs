@@ -6,7 +6,7 @@
 
 use std::env;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The variable with the name of the test that this process simulates.
@@ -46,6 +46,14 @@ impl RunConfig {
         let (tape, replayed, trace) = (path(TAPE), path(REPLAY), path(TRACE));
         Some(RunConfig { test, seed: number_of(SEED).unwrap_or(0), tape, replayed, trace })
     }
+}
+
+/// The folder for the files of the simulation that is the process with this number. It is in memory
+/// if the system has such a place, and its path is short, because names of Unix sockets are.
+pub(crate) fn disk_folder(process: u32) -> PathBuf {
+    let memory = Path::new("/dev/shm");
+    let parent = if memory.is_dir() { memory.to_owned() } else { env::temp_dir() };
+    parent.join(format!("rsim{process}"))
 }
 
 /// Whether this process is a simulation.

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use crate::child::RunConfig;
+use crate::disk::Disk;
 
 pub(crate) fn keep_symbols() -> usize {
     0
@@ -25,6 +26,10 @@ pub(crate) fn draw(_: &str, _: u64) -> Option<u64> {
 }
 
 pub(crate) fn note(_: u64) {}
+
+pub(crate) fn set_disk(_: Disk) {}
+
+pub(crate) fn crash_disk() {}
 
 pub(crate) fn elapsed_ns() -> Option<u64> {
     None

@@ -176,6 +176,8 @@ impl SimulatedTest {
             thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
         };
         let (stdout, stderr) = (text(stdout), text(stderr));
+        // Most simulations have no files.
+        let _ = fs::remove_dir_all(child::disk_folder(child.id()));
         let report = RunReport::find(&stderr);
         Finished { status, is_late, stdout, stderr, report }
     }

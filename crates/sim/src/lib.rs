@@ -29,6 +29,7 @@
 use reveille_watchdog as _;
 
 mod child;
+mod disk;
 mod harness;
 mod strategy;
 mod streams;
@@ -52,6 +53,7 @@ mod platform;
 use std::process::ExitCode;
 use std::time::Duration;
 
+pub use disk::{Disk, crash_disk};
 pub use harness::{Role, SimulatedTest, Simulation};
 
 use child::RunConfig;

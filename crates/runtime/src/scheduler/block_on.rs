@@ -157,7 +157,7 @@ fn poll_to_end<F: Future>(
     }
     let mut has_polled_others = false;
     loop {
-        simulation::end_poll();
+        simulation::end_poll(None, false);
         if scope.is_nested() {
             has_polled_others = wait_nested(executor, blocked.as_ref(), has_polled_others);
         } else {

@@ -63,6 +63,7 @@ use super::own_driver::OwnDriver;
 use super::panic_hook;
 use super::registry::Registry;
 use super::rescue::{self, BlockOnWatch};
+use super::simulated::simulated_poll;
 use super::wake;
 use super::wake_flags::{INBOX, MAIN, WakeFlags};
 pub(crate) use visitor::LocalVisitor;
@@ -562,13 +563,14 @@ impl LocalExecutor {
             };
             let poll = context::begin_poll(task.as_task());
             let addr = task.as_task().addr();
+            let polled = simulated_poll(&task);
             counter.inspect(|counter| counter.begin(task.as_task().addr()));
             let recorded =
                 if reveille_task::is_recording() { record::begin_poll(addr) } else { None };
             let ran = task.run();
             record::end_poll(recorded);
             counter.inspect(|counter| counter.increment());
-            self.end_poll(poll);
+            self.end_poll(poll, polled, matches!(ran, Ran::Requeued(_)));
             if let Ran::Requeued(task) = ran {
                 self.queue.borrow_mut().push_back(task);
             }

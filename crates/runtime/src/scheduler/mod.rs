@@ -20,6 +20,7 @@ pub mod recording;
 mod registry;
 mod rescue;
 pub(crate) mod serving;
+mod simulated;
 pub mod sleep;
 pub(crate) mod wake;
 mod wake_flags;

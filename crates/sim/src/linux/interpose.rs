@@ -25,7 +25,7 @@ use super::futex::{self, FutexCall, fail, fill_randomly, from_ns, to_ns};
 use super::original::{self, Routine};
 use super::thread::{Thread, me, set_me};
 use super::world;
-use super::{network, refusal};
+use super::{disk, files, network, refusal};
 use crate::trace::Step;
 
 /// Returns the sum of the addresses of all functions. The caller uses the number, so the linker
@@ -61,7 +61,8 @@ pub(crate) fn keep_symbols() -> usize {
         posix_spawnp as *const (),
         pidfd_spawnp as *const (),
     ];
-    addresses.iter().fold(0, |sum, address| sum.wrapping_add(address.addr()))
+    let files = super::files::keep_symbols();
+    addresses.iter().fold(files, |sum, address| sum.wrapping_add(address.addr()))
 }
 
 /// Defines functions of the C library. `$simulated` is what they do on a simulated thread `me`.
@@ -199,6 +200,12 @@ replace! {
             }
             return fail(libc::ENOSYS);
         }
+        if matches!(number, libc::SYS_openat2 | libc::SYS_copy_file_range)
+            && disk::observed().is_some()
+        {
+            // The callers open, read and write instead.
+            return fail(libc::ENOSYS);
+        }
         // SAFETY: the caller meets the contract of the system call (invariant 1).
         unsafe { original::syscall(number, a, b, c, d, e, f) }
     }
@@ -226,7 +233,7 @@ replace! {
             return fail(libc::ENOENT);
         }
         // SAFETY: the caller meets the contract of the original (invariant 1).
-        unsafe { original::open(path, flags, mode) }
+        unsafe { open_file(path, flags, mode) }
     }
 
     fn open64(path: *const c_char, flags: c_int, mode: mode_t) -> c_int = |me| {
@@ -235,7 +242,7 @@ replace! {
             return fail(libc::ENOENT);
         }
         // SAFETY: the caller meets the contract of the original (invariant 1).
-        unsafe { original::open64(path, flags, mode) }
+        unsafe { open_file(path, flags, mode) }
     }
 
     fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int = |me| {
@@ -417,6 +424,18 @@ replace! {
 /// What the C library returns for a result.
 fn answer(result: Result<(), c_int>) -> c_int {
     result.map_or_else(fail, |()| 0)
+}
+
+/// # Safety
+///
+/// * The arguments meet the contract of `open`.
+unsafe fn open_file(path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
+    let opened = disk::observed().and_then(|me| {
+        // SAFETY: the caller passes a string that ends with a zero byte.
+        files::open(me, libc::AT_FDCWD, unsafe { CStr::from_ptr(path) }, flags, mode)
+    });
+    // SAFETY: the caller keeps the contract.
+    opened.unwrap_or_else(|| unsafe { original::open64(path, flags, mode) })
 }
 
 /// Whether a file would tell the program about the machine, or give it bytes that no seed repeats.

@@ -6,13 +6,17 @@
 //! * `world.rs` has the simulated threads, and decides which of them goes on, and when.
 //! * `thread.rs` has one thread, and how it gets the baton: only one thread runs at a time.
 //! * `network.rs` has TCP.
+//! * `files.rs` has the functions for files, `disk.rs` what they do, and what a crash leaves.
 //! * `futex.rs` has the calls with which a thread blocks on a word of memory.
 #![allow(unsafe_code)]
 
+mod disk;
+mod files;
 mod futex;
 mod interpose;
 mod network;
 mod original;
+mod original_files;
 mod refusal;
 mod run;
 mod seam;
@@ -20,8 +24,10 @@ mod thread;
 mod world;
 
 pub(crate) use interpose::keep_symbols;
+pub(crate) use original::Original;
 pub(crate) use run::run;
 
+use crate::disk::Disk;
 use crate::trace::Step;
 
 /// Writes `text` to standard error, without a lock or a buffer that another thread may hold.
@@ -63,6 +69,20 @@ pub(crate) fn draw(name: &str, count: u64) -> Option<u64> {
 pub(crate) fn note(number: u64) {
     if let Some(me) = thread::me() {
         world::with(|world| world.note(Step::Note, me, number));
+    }
+}
+
+/// Sets the disk of the calling thread's machine.
+pub(crate) fn set_disk(disk: Disk) {
+    if let Some(me) = thread::me() {
+        disk::set_disk(me, disk);
+    }
+}
+
+/// Cuts the power of the disk of the calling thread's machine.
+pub(crate) fn crash_disk() {
+    if let Some(me) = thread::me() {
+        disk::crash(world::host_of(me));
     }
 }
 

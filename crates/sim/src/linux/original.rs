@@ -19,17 +19,17 @@ use libc::{
 };
 
 /// One function.
-struct Original {
+pub(crate) struct Original {
     name: &'static CStr,
     address: AtomicPtr<c_void>,
 }
 
 impl Original {
-    const fn new(name: &'static CStr) -> Original {
+    pub(crate) const fn new(name: &'static CStr) -> Original {
         Original { name, address: AtomicPtr::new(ptr::null_mut()) }
     }
 
-    fn address(&self) -> *mut c_void {
+    pub(crate) fn address(&self) -> *mut c_void {
         let known = self.address.load(Ordering::Relaxed);
         if !known.is_null() {
             return known;
@@ -60,10 +60,10 @@ macro_rules! originals {
         ///
         /// * The arguments meet the contract that the C library documents.
         pub(super) unsafe fn $name($($argument: $type),*) -> $result {
-            static ORIGINAL: Original = {
+            static ORIGINAL: $crate::platform::Original = {
                 let name = concat!(stringify!($name), "\0").as_bytes();
                 match CStr::from_bytes_with_nul(name) {
-                    Ok(name) => Original::new(name),
+                    Ok(name) => $crate::platform::Original::new(name),
                     Err(_) => panic!("the name has one zero byte, at its end"),
                 }
             };
@@ -76,6 +76,8 @@ macro_rules! originals {
         }
     )*};
 }
+
+pub(super) use originals;
 
 /// A thread's main function.
 pub(super) type Routine = extern "C" fn(*mut c_void) -> *mut c_void;

@@ -19,6 +19,8 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use reveille_primitive::simulation::Polled;
+
 use super::network::Sockets;
 use super::thread::{NEVER_NS, Outcome, State, Thread, me};
 use crate::strategy::{STEPS_PER_CHANGE, STEPS_PER_LAG, Strategy, TURNS_IN_A_ROW};
@@ -110,6 +112,16 @@ pub(super) fn with<R>(access: impl FnOnce(&mut World) -> R) -> R {
     let result = access(world.as_mut().expect("a simulated thread exists only in a world"));
     IS_ENTERED.store(false, Ordering::Relaxed);
     result
+}
+
+/// Whether a thread is inside [`with`]. If the calling thread is simulated, it is that thread.
+pub(super) fn is_entered() -> bool {
+    IS_ENTERED.load(Ordering::Relaxed)
+}
+
+/// The number of the machine that a thread is on. There is one.
+pub(super) fn host_of(_: &Thread) -> usize {
+    0
 }
 
 /// Begins the simulation. The calling thread is its first, and already marked as such.
@@ -435,7 +447,8 @@ pub(super) fn switch(me: &'static Thread, state: State) -> Outcome {
 }
 
 /// The poll of the calling thread has ended.
-pub(super) fn end_poll(me: &'static Thread) {
+pub(super) fn end_poll(me: &'static Thread, polled: Option<Polled>, is_requeued: bool) {
+    let _ = (polled, is_requeued);
     let time_ns = with(|world| {
         world.note(Step::Poll, me, 0);
         world.poll_time_ns()

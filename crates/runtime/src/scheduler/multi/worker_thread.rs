@@ -38,6 +38,7 @@ use crate::event_loop::{EventLoop, collect_remote};
 use crate::observe::Event;
 use crate::record;
 use crate::scheduler::local;
+use crate::scheduler::simulated::simulated_poll;
 use crate::timer::APPROX_ERROR_MAX_NS;
 use crate::tokio_context::AtFirstTask;
 
@@ -232,15 +233,18 @@ impl<'a> WorkerThread<'a> {
     /// Polls, and counts the start and the end of the poll for the monitor.
     #[inline(always)]
     fn poll_watched(&mut self, task: Runnable) -> Ran {
+        let polled = simulated_poll(&task);
         if self.polls != PollMode::Plain {
-            return self.poll_recorded(task);
+            let ran = self.poll_recorded(task);
+            simulation::end_poll(polled, matches!(ran, Ran::Requeued(_)));
+            return ran;
         }
         context::begin_bare_poll(task.as_task(), self.event_loop.event_budget);
         self.context.poll_counter.begin(task.as_task().addr());
         let ran = task.run();
         self.context.poll_counter.increment();
         context::end_bare_poll();
-        simulation::end_poll();
+        simulation::end_poll(polled, matches!(ran, Ran::Requeued(_)));
         ran
     }
 
