@@ -16,6 +16,8 @@ mod future;
 mod stream;
 #[path = "../combinators/stream_buffered.rs"]
 mod stream_buffered;
+#[path = "../structured/everywhere.rs"]
+mod structured;
 #[path = "../net/tcp.rs"]
 mod tcp;
 #[path = "../tasks/time.rs"]

@@ -3,6 +3,7 @@
 use reveille_watchdog as _;
 
 mod borrowed;
+mod everywhere;
 mod futurelock;
 mod join_set;
 mod shutdown;
