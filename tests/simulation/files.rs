@@ -30,7 +30,9 @@ fn files_and_directories_are_the_same_in_two_processes() {
         let dir = std::env::temp_dir().join("a directory");
         fs::create_dir(&dir).await.expect("temporary folders are empty");
         for number in 0..5 {
-            fs::write(dir.join(format!("file {number}")), [b'x'; 100]).await.expect("there is room");
+            fs::write(dir.join(format!("file {number}")), [b'x'; 100])
+                .await
+                .expect("there is room");
         }
         fs::rename(dir.join("file 1"), dir.join("file 2")).await.expect("it replaces the other");
         fs::remove_file(dir.join("file 3")).await.expect("it exists");
@@ -137,9 +139,10 @@ async fn what_was_synced_survives_a_crash() {
 #[test]
 fn what_was_not_synced_is_lost_or_torn_under_some_seeds() {
     let text = failure(|| {
-        let test = sim::Builder::new().seeds(0..40).test_name(
-            "what_was_not_synced_is_lost_or_torn_under_some_seeds",
-        );
+        let test = sim::Builder::new()
+            .seeds(0..40)
+            .shrink_time(Duration::ZERO)
+            .test_name("what_was_not_synced_is_lost_or_torn_under_some_seeds");
         test.run(|| async {
             let left = write_and_crash(false, true).await.expect("its directory was synced");
             let is_torn = left.len() == 1024 && left.contains(&0) && left.contains(&1);
@@ -153,9 +156,11 @@ fn what_was_not_synced_is_lost_or_torn_under_some_seeds() {
 fn a_new_file_is_lost_under_some_seeds_if_its_directory_was_not_synced() {
     let text = failure(|| {
         let name = "a_new_file_is_lost_under_some_seeds_if_its_directory_was_not_synced";
-        sim::Builder::new().seeds(0..40).test_name(name).run(|| async {
-            assert!(write_and_crash(true, false).await.is_some(), "the file is lost");
-        });
+        sim::Builder::new().seeds(0..40).shrink_time(Duration::ZERO).test_name(name).run(
+            || async {
+                assert!(write_and_crash(true, false).await.is_some(), "the file is lost");
+            },
+        );
     });
     assert!(text.contains("the file is lost"), "{text}");
 }
@@ -187,7 +192,11 @@ async fn a_rename_after_a_sync_leaves_the_old_or_the_new_file() {
 fn a_rename_without_a_sync_leaves_an_empty_file_under_some_seeds() {
     let text = failure(|| {
         let name = "a_rename_without_a_sync_leaves_an_empty_file_under_some_seeds";
-        sim::Builder::new().seeds(0..100).test_name(name).run(|| replace(false));
+        sim::Builder::new()
+            .seeds(0..100)
+            .shrink_time(Duration::ZERO)
+            .test_name(name)
+            .run(|| replace(false));
     });
     assert!(text.contains("the state is \"\""), "{text}");
 }

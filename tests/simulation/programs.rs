@@ -254,8 +254,11 @@ fn failure(test: impl FnOnce() + std::panic::UnwindSafe) -> String {
 #[test]
 fn a_lost_update_is_found_with_its_seed() {
     let text = failure(|| {
-        sim::Builder::new().seeds(0..100).test_name("a_lost_update_is_found_with_its_seed").run(
-            || async {
+        sim::Builder::new()
+            .seeds(0..100)
+            .shrink_time(Duration::ZERO)
+            .test_name("a_lost_update_is_found_with_its_seed")
+            .run(|| async {
                 let count = Arc::new(AtomicUsize::new(0));
                 let tasks: Vec<_> =
                     (0..2).map(|_| task::spawn(add_badly(Arc::clone(&count)))).collect();
@@ -263,8 +266,7 @@ fn a_lost_update_is_found_with_its_seed() {
                     task.await;
                 }
                 assert_eq!(count.load(Ordering::Relaxed), 2, "an update is lost");
-            },
-        );
+            });
     });
     assert!(text.contains("an update is lost"), "{text}");
     assert!(text.contains("replay: REVEILLE_SIM_SEED="), "{text}");
@@ -274,24 +276,26 @@ fn a_lost_update_is_found_with_its_seed() {
 fn a_deadlock_fails_with_the_tasks_and_their_places() {
     let text = failure(|| {
         let name = "a_deadlock_fails_with_the_tasks_and_their_places";
-        sim::Builder::new().seeds(0..100).test_name(name).run(|| async {
-            let locks = [Arc::new(Mutex::new(())), Arc::new(Mutex::new(()))];
-            let tasks: Vec<_> = (0..2)
-                .map(|number| {
-                    let [first, second] = locks.clone();
-                    let (first, second) =
-                        if number == 0 { (first, second) } else { (second, first) };
-                    task::spawn(async move {
-                        let _first = first.lock().await;
-                        task::yield_now().await;
-                        let _second = second.lock().await;
+        sim::Builder::new().seeds(0..100).shrink_time(Duration::ZERO).test_name(name).run(
+            || async {
+                let locks = [Arc::new(Mutex::new(())), Arc::new(Mutex::new(()))];
+                let tasks: Vec<_> = (0..2)
+                    .map(|number| {
+                        let [first, second] = locks.clone();
+                        let (first, second) =
+                            if number == 0 { (first, second) } else { (second, first) };
+                        task::spawn(async move {
+                            let _first = first.lock().await;
+                            task::yield_now().await;
+                            let _second = second.lock().await;
+                        })
                     })
-                })
-                .collect();
-            for task in tasks {
-                task.await;
-            }
-        });
+                    .collect();
+                for task in tasks {
+                    task.await;
+                }
+            },
+        );
     });
     assert!(text.contains("the test stands still"), "{text}");
     assert!(text.contains("programs.rs"), "{text}");
@@ -301,7 +305,11 @@ fn a_deadlock_fails_with_the_tasks_and_their_places() {
 fn a_program_without_deadline_that_waits_for_ever_deadlocks() {
     let text = failure(|| {
         let name = "a_program_without_deadline_that_waits_for_ever_deadlocks";
-        sim::Builder::new().seeds(0..3).test_name(name).run(|| async { pending::<()>().await });
+        sim::Builder::new()
+            .seeds(0..3)
+            .shrink_time(Duration::ZERO)
+            .test_name(name)
+            .run(|| async { pending::<()>().await });
     });
     assert!(text.contains("stands still") || text.contains("deadlock"), "{text}");
 }

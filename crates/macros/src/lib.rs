@@ -164,8 +164,9 @@ pub fn async_std_main(attribute: TokenStream, item: TokenStream) -> TokenStream 
 
 /// [`macro@test`] for the shim, which exports it as async-std's.
 ///
-/// It uses the same path as [`async_std_main`]. With reveille's feature `sim`, `REVEILLE_SIM_ALL=20`
-/// runs the test under 20 seeds before it runs as usual, as with [`macro@test`].
+/// It uses the same path as [`async_std_main`]. With reveille's feature `sim`,
+/// `REVEILLE_SIM_ALL=20` runs the test under 20 seeds before it runs as usual, as with
+/// [`macro@test`].
 ///
 /// # Examples
 ///

@@ -25,7 +25,7 @@ pub enum Decision {
 
 /// A task that was polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Polled {
+pub struct PolledTask {
     /// The address of the task, which no other task has at the same time.
     pub addr: usize,
     /// Where the task was spawned, if that is known.
@@ -44,7 +44,7 @@ pub trait Simulation: std::fmt::Debug + Sync {
     /// Called after each poll: it takes a drawn time, and another thread may run next. `polled` is
     /// the task, or `None` for the future of a `block_on`. `is_requeued` says that the task was
     /// woken during the poll.
-    fn end_poll(&self, polled: Option<Polled>, is_requeued: bool);
+    fn end_poll(&self, polled: Option<PolledTask>, is_requeued: bool);
 
     /// Draws a number below `count`. 0 is what the scheduler does outside of simulations.
     fn draw(&self, decision: Decision, count: usize) -> usize;
@@ -55,7 +55,7 @@ mod slot {
     use std::sync::OnceLock;
     use std::time::Duration;
 
-    use super::{Decision, Polled, Simulation};
+    use super::{Decision, PolledTask, Simulation};
 
     static SIMULATION: OnceLock<&'static dyn Simulation> = OnceLock::new();
 
@@ -83,13 +83,13 @@ mod slot {
     }
 
     /// The task that is polled next, for [`end_poll`]. `None` on a thread that is not simulated.
-    pub fn polled(task: impl FnOnce() -> Polled) -> Option<Polled> {
+    pub fn polled(task: impl FnOnce() -> PolledTask) -> Option<PolledTask> {
         is_simulated().then(task)
     }
 
     /// Tells the simulation that a poll has ended, so that another thread may run. The caller holds
     /// no lock. `is_requeued` says that the task was woken during the poll.
-    pub fn end_poll(polled: Option<Polled>, is_requeued: bool) {
+    pub fn end_poll(polled: Option<PolledTask>, is_requeued: bool) {
         if let Some(simulation) = current() {
             simulation.end_poll(polled, is_requeued);
         }
@@ -106,7 +106,7 @@ mod slot {
 mod slot {
     use std::time::Duration;
 
-    use super::{Decision, Polled};
+    use super::{Decision, PolledTask};
 
     /// Whether the calling thread is simulated: no.
     #[inline(always)]
@@ -121,13 +121,13 @@ mod slot {
 
     /// `None`: the thread is not simulated.
     #[inline(always)]
-    pub fn polled(_: impl FnOnce() -> Polled) -> Option<Polled> {
+    pub fn polled(_: impl FnOnce() -> PolledTask) -> Option<PolledTask> {
         None
     }
 
     /// Does nothing: the thread is not simulated.
     #[inline(always)]
-    pub const fn end_poll(_: Option<Polled>, _: bool) {}
+    pub const fn end_poll(_: Option<PolledTask>, _: bool) {}
 
     /// 0, what the scheduler does outside of simulations.
     #[inline(always)]

@@ -30,7 +30,24 @@
 //!   the number of processors.
 //!
 //! So a seed has the same result each time. `REVEILLE_SIM_CHECK=1` runs each seed twice and
-//! compares all steps; if the two runs differ, the message has the first step that does.
+//! compares all steps; if the two runs differ, the message has the first step that does, and the
+//! poll that it is part of with the place where its task was spawned.
+//!
+//! # When a seed fails
+//!
+//! A seed fails if the test panics or returns an error, if nothing can go on any more, if a task
+//! wakes itself 100,000 times in a row, or if the seed takes too much real time. The message then
+//! has, besides the output,
+//!
+//! * whether a second process repeats the run;
+//! * how simple the run can be made: the search sets as many choices as it can to 0, faults first,
+//!   then those of the scheduler, then those that the program draws. A line replays the simple run;
+//! * from which virtual time on the failure was inevitable: other seeds did not avoid it any more;
+//! * the file with the choices of the run (its tape), and the hash of the program, because a seed
+//!   belongs to a build.
+//!
+//! The search takes a minute at most. [`Builder::exhaustive`] needs no seeds: it runs all orders of
+//! a small test, up to a number of deviations.
 //!
 //! # What is not
 //!
@@ -43,8 +60,17 @@
 //! | sockets of std that block | not caught: the seed ends after a minute |
 //! | files | see [below](#files); memory maps are not recorded for a crash |
 //! | standard input | empty |
-//! | `tokio1`, io_uring, code that is not Rust and blocks | not caught: the seed may hang, and ends after a minute |
-//! | the order of addresses, processor counters (`rdtsc`), `/dev/urandom` | not caught: `REVEILLE_SIM_CHECK=1` finds the difference |
+//! | `tokio1`, io_uring, code that is not Rust and blocks | not caught: the seed may hang, and ends after a minute; strict mode names system calls |
+//! | the order of addresses | `REVEILLE_SIM_CHECK=1` finds the difference |
+//! | processor counters (`rdtsc`), system calls without the C library | strict mode names them |
+//! | `/dev/urandom` | an error; the output names the call and its place |
+//!
+//! # Strict mode
+//!
+//! With `REVEILLE_SIM_STRICT=1` the kernel stops a thread of the simulation that reads the
+//! processor's counter (on x86-64), that makes a system call without the C library, or that makes
+//! one which tells it about the real machine. The seed fails, and the output has the call and its
+//! place. It needs a kernel with seccomp, and no privilege.
 //!
 //! # Files
 //!
@@ -68,7 +94,9 @@
 //! | `REVEILLE_SIM_ALL=20` | runs each test without a number of its own under seeds 0 to 19 |
 //! | `REVEILLE_SIM_SEED=7` | runs this seed only |
 //! | `REVEILLE_SIM_CHECK=1` | runs each seed twice and compares the steps |
+//! | `REVEILLE_SIM_STRICT=1` | strict mode, see above |
 //! | `REVEILLE_SIM_LIMIT=60` | seconds of real time for each seed |
+//! | `REVEILLE_SIM_SHRINK=60` | seconds for the search for a simpler run; 0 turns it off |
 //! | `REVEILLE_SIM_TAPE=FILE` | with one seed: writes what was drawn |
 //! | `REVEILLE_SIM_REPLAY=FILE` | with that seed: draws what the file says, then goes on with the seed |
 //! | `REVEILLE_SIM_TRACE=FILE` | with one seed: writes each step |
@@ -129,6 +157,8 @@ pub struct Builder {
     seeds: Range<u64>,
     name: Option<String>,
     is_checked: bool,
+    bound: Option<usize>,
+    shrink_time: Option<Duration>,
 }
 
 impl Builder {
@@ -142,7 +172,8 @@ impl Builder {
     /// # }
     /// ```
     pub fn new() -> Builder {
-        Builder { seeds: 0..SEEDS, name: None, is_checked: false }
+        let seeds = 0..SEEDS;
+        Builder { seeds, name: None, is_checked: false, bound: None, shrink_time: None }
     }
 
     /// Runs these seeds.
@@ -169,6 +200,40 @@ impl Builder {
     /// ```
     pub fn checked(self) -> Builder {
         Builder { is_checked: true, ..self }
+    }
+
+    /// Runs all orders of a small test, instead of seeds: those that differ from the first one in
+    /// at most `bound` choices. A choice is which task or thread goes on, or what
+    /// [`draw`] returns. Times are the shortest ones, and there is one processor.
+    ///
+    /// The number of runs grows fast, with the number of choices to the power of `bound`. Most
+    /// races need one or two choices.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # #[test] fn it_ends() {
+    /// reveille::sim::Builder::new().exhaustive(2).run(|| async {});
+    /// # }
+    /// ```
+    pub fn exhaustive(self, bound: usize) -> Builder {
+        Builder { bound: Some(bound), ..self }
+    }
+
+    /// Sets for how long a seed that fails is made simpler; zero turns that off. A minute without
+    /// this, and without `REVEILLE_SIM_SHRINK`.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// # #[test] fn it_ends() {
+    /// reveille::sim::Builder::new().shrink_time(Duration::from_secs(5)).run(|| async {});
+    /// # }
+    /// ```
+    pub fn shrink_time(self, time: Duration) -> Builder {
+        Builder { shrink_time: Some(time), ..self }
     }
 
     /// Sets the name of the test: its path without the name of the crate, as `cargo test` shows it.
@@ -218,8 +283,16 @@ impl Builder {
         F::Output: Termination,
     {
         let name = self.name.unwrap_or_else(|| name_around::<T>().to_owned());
-        let test_of_name = SimulatedTest::new(&name).seeds(self.seeds);
-        let test_of_name = if self.is_checked { test_of_name.checked() } else { test_of_name };
+        let mut test_of_name = SimulatedTest::new(&name).seeds(self.seeds);
+        if self.is_checked {
+            test_of_name = test_of_name.checked();
+        }
+        if let Some(bound) = self.bound {
+            test_of_name = test_of_name.exhaustive(bound);
+        }
+        if let Some(time) = self.shrink_time {
+            test_of_name = test_of_name.shrink_time(time);
+        }
         if let Role::Simulation(simulation) = test_of_name.start() {
             simulation.run(move || exit_code(true, test));
         }
@@ -245,7 +318,26 @@ where
     F: Future,
     F::Output: Termination,
 {
+    if !fails_on_deadlock {
+        dump_on_deadlock();
+    }
     crate::observe::block_on_test(fails_on_deadlock, test()).report()
+}
+
+/// Has a simulation in which nothing can go on print what each task waits for. Other tests panic
+/// with that text.
+fn dump_on_deadlock() {
+    let thread = std::thread::Builder::new().name("reveille-sim-dump".to_owned());
+    // Without the thread, the report has the threads and not the tasks.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a simulation runs it, and it is not a runtime's"
+    )]
+    let _ = thread.spawn(|| {
+        reveille_sim::wait_for_deadlock();
+        eprintln!("{}", crate::observe::dump());
+        reveille_sim::fail_deadlocked();
+    });
 }
 
 /// Runs the test with this path under seeds from 0 on. For the attribute `test`.

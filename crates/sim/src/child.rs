@@ -17,6 +17,16 @@ pub(crate) const SEED: &str = "REVEILLE_SIM_SEED";
 pub(crate) const TAPE: &str = "REVEILLE_SIM_TAPE";
 /// The variable with the file whose choices the run repeats.
 pub(crate) const REPLAY: &str = "REVEILLE_SIM_REPLAY";
+/// The variable with the file for the number of alternatives of each choice.
+pub(crate) const CHOICES: &str = "REVEILLE_SIM_CHOICES";
+/// The variable with the real time that a seed may take, in seconds.
+pub(crate) const LIMIT: &str = "REVEILLE_SIM_LIMIT";
+/// The variable with the file of the recorder.
+pub(crate) const RECORDING: &str = "REVEILLE_TRACE";
+/// The real time that a seed may take, in seconds, if the environment does not say.
+pub(crate) const DEFAULT_LIMIT_S: u64 = 60;
+/// The variable that asks for strict mode.
+pub(crate) const STRICT: &str = "REVEILLE_SIM_STRICT";
 /// The variable with the file for the steps of the run.
 pub(crate) const TRACE: &str = "REVEILLE_SIM_TRACE";
 
@@ -32,6 +42,10 @@ pub(crate) struct RunConfig {
     pub(crate) replayed: Option<PathBuf>,
     /// Where to write the steps.
     pub(crate) trace: Option<PathBuf>,
+    /// Where to write the number of alternatives of each choice.
+    pub(crate) choices: Option<PathBuf>,
+    /// Calls that bypass the simulation end it.
+    pub(crate) is_strict: bool,
 }
 
 impl RunConfig {
@@ -43,8 +57,15 @@ impl RunConfig {
     pub(crate) fn from_env(name: &str) -> Option<RunConfig> {
         let path = |variable| variable_of(variable).map(PathBuf::from);
         let test = variable_of(CHILD).filter(|test| test == name)?;
-        let (tape, replayed, trace) = (path(TAPE), path(REPLAY), path(TRACE));
-        Some(RunConfig { test, seed: number_of(SEED).unwrap_or(0), tape, replayed, trace })
+        Some(RunConfig {
+            test,
+            seed: number_of(SEED).unwrap_or(0),
+            tape: path(TAPE),
+            replayed: path(REPLAY),
+            trace: path(TRACE),
+            choices: path(CHOICES),
+            is_strict: variable_of(STRICT).is_some_and(|text| text.trim() == "1"),
+        })
     }
 }
 
@@ -87,14 +108,23 @@ pub(crate) enum Verdict {
     Panicked,
     ReturnedError,
     Deadlocked,
+    /// A task repeats itself and reaches nothing.
+    Livelocked,
+    /// It took too much real time.
+    Late,
+    /// A call went past the simulation.
+    Bypassed,
 }
 
 impl Verdict {
-    const ALL: [(Verdict, &str); 4] = [
+    const ALL: [(Verdict, &str); 7] = [
         (Verdict::Passed, "passed"),
         (Verdict::Panicked, "panicked"),
         (Verdict::ReturnedError, "returned-an-error"),
         (Verdict::Deadlocked, "deadlocked"),
+        (Verdict::Livelocked, "livelocked"),
+        (Verdict::Late, "late"),
+        (Verdict::Bypassed, "bypassed"),
     ];
 
     fn word(self) -> &'static str {

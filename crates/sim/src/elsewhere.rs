@@ -27,6 +27,10 @@ pub(crate) fn draw(_: &str, _: u64) -> Option<u64> {
 
 pub(crate) fn note(_: u64) {}
 
+pub(crate) fn wait_for_deadlock() {}
+
+pub(crate) fn fail_deadlocked() {}
+
 pub(crate) fn set_disk(_: Disk) {}
 
 pub(crate) fn crash_disk() {}

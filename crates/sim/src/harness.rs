@@ -10,20 +10,18 @@ use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use crate::child::{self, CHILD, RunConfig, RunReport, SEED, TRACE, Verdict};
+use crate::child::{
+    self, CHILD, DEFAULT_LIMIT_S, LIMIT, RunConfig, RunReport, SEED, TRACE, Verdict,
+};
+use crate::explain::Failing;
 use crate::trace::first_difference;
 
 /// The variable with the number of seeds for each test that has no number of its own.
 const ALL: &str = "REVEILLE_SIM_ALL";
 /// The variable that has each seed run twice.
 const CHECK: &str = "REVEILLE_SIM_CHECK";
-/// The variable with the real time that a seed may take, in seconds.
-const LIMIT: &str = "REVEILLE_SIM_LIMIT";
 /// A variable without meaning, which changes the size of the environment in a check.
 const PADDING: &str = "REVEILLE_SIM_PADDING";
-
-/// The real time that a seed may take, if the environment does not say.
-const DEFAULT_LIMIT: Duration = Duration::from_secs(60);
 
 /// The first and the longest pause between two checks whether a process has ended.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(5));
@@ -37,6 +35,9 @@ pub struct SimulatedTest {
     name: String,
     seeds: Option<Range<u64>>,
     is_checked: bool,
+    /// Instead of seeds: how many choices may deviate from the first order.
+    bound: Option<usize>,
+    shrink_time: Option<Duration>,
 }
 
 /// How the process goes on with a test.
@@ -66,7 +67,13 @@ impl SimulatedTest {
     /// The test that the test harness knows as `name`: its path without the name of the crate.
     #[must_use]
     pub fn new(name: &str) -> SimulatedTest {
-        SimulatedTest { name: name.to_owned(), seeds: None, is_checked: false }
+        SimulatedTest {
+            name: name.to_owned(),
+            seeds: None,
+            is_checked: false,
+            bound: None,
+            shrink_time: None,
+        }
     }
 
     /// Runs the test under these seeds, unless the environment says otherwise.
@@ -79,6 +86,23 @@ impl SimulatedTest {
     #[must_use]
     pub fn checked(self) -> SimulatedTest {
         SimulatedTest { is_checked: true, ..self }
+    }
+
+    /// Runs the test with all orders that deviate at most `bound` times from the first one, instead
+    /// of seeds.
+    #[must_use]
+    pub fn exhaustive(self, bound: usize) -> SimulatedTest {
+        SimulatedTest { bound: Some(bound), ..self }
+    }
+
+    /// Sets how long a seed that fails is made simpler, unless the environment says otherwise.
+    #[must_use]
+    pub fn shrink_time(self, time: Duration) -> SimulatedTest {
+        SimulatedTest { shrink_time: Some(time), ..self }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
     }
 
     /// Runs the test under its seeds, if this is not the process of a simulation.
@@ -104,17 +128,34 @@ impl SimulatedTest {
             crate::is_supported(),
             "simulations need Linux with glibc on x86-64 or AArch64, and this is another platform"
         );
-        for seed in seeds {
-            self.check(seed);
+        match (self.bound, child::number_of(SEED)) {
+            (Some(bound), None) => drop(self.run_all(bound)),
+            _ => self.run_seeds(seeds),
         }
         Role::Passed
     }
 
-    /// Runs one seed.
-    fn check(&self, seed: u64) {
-        let first = self.finish(seed, &[]);
+    #[expect(clippy::disallowed_methods, reason = "this process is not simulated")]
+    fn run_seeds(&self, seeds: Range<u64>) {
+        let start = Instant::now();
+        for (passed, seed) in seeds.enumerate() {
+            let before = (passed > 0).then(|| (passed, start.elapsed()));
+            self.check(seed, before);
+        }
+    }
+
+    /// Runs one seed. `before` has the number of seeds that have passed, and the time they took.
+    #[expect(clippy::disallowed_methods, reason = "this process is not simulated")]
+    fn check(&self, seed: u64, before: Option<(usize, Duration)>) {
+        let start = Instant::now();
+        let first = self.finish(seed, &[], None);
         if let Some(failure) = first.failure() {
-            panic!("{}", self.describe(seed, &first, &failure));
+            let (took, time) = (start.elapsed(), self.shrink_time);
+            let failing = Failing { test: self, seed, first: &first, took, time };
+            let passed = before.map_or_else(String::new, |(count, time)| {
+                format!("{count} seeds passed before, in {:.1} s\n", time.as_secs_f64())
+            });
+            panic!("{}{passed}{}", self.describe(seed, &first, &failure), failing.explain());
         }
         let is_asked = || child::variable_of(CHECK).is_some_and(|text| text.trim() == "1");
         if self.is_checked || is_asked() {
@@ -125,7 +166,7 @@ impl SimulatedTest {
     /// Runs a seed a second time, with another environment: the steps must be the same.
     fn check_again(&self, seed: u64, first: &Finished) {
         let padding = "x".repeat(1 + seed as usize % 4096);
-        let second = self.finish(seed, &[(PADDING, padding.as_ref())]);
+        let second = self.finish(seed, &[(PADDING, padding.as_ref())], None);
         let hash = |of: &Finished| of.report.as_ref().map(|report| report.hash);
         if hash(first) == hash(&second) {
             return;
@@ -143,7 +184,8 @@ impl SimulatedTest {
     fn difference(&self, seed: u64) -> Result<String, String> {
         let run = |number: u32, padding: &str| {
             let path = scratch_file(&format!("{seed}-{number}.trace"));
-            let run = self.finish(seed, &[(TRACE, path.as_os_str()), (PADDING, padding.as_ref())]);
+            let variables = [(TRACE, path.as_os_str()), (PADDING, padding.as_ref())];
+            let run = self.finish(seed, &variables, None);
             let text = fs::read_to_string(&path).map_err(|error| error.to_string());
             // The file may not exist.
             let _ = fs::remove_file(&path);
@@ -154,8 +196,13 @@ impl SimulatedTest {
         first_difference(&first, &second).ok_or_else(|| "it does not differ any more".to_owned())
     }
 
-    /// Runs a seed in a process and waits for it.
-    fn finish(&self, seed: u64, environment: &[(&str, &std::ffi::OsStr)]) -> Finished {
+    /// Runs a seed in a process and waits for it, for `limit` of real time if there is one.
+    pub(crate) fn finish(
+        &self,
+        seed: u64,
+        environment: &[(&str, &std::ffi::OsStr)],
+        limit: Option<Duration>,
+    ) -> Finished {
         let program = env::current_exe().expect("a test program can tell where it is");
         let mut command = Command::new(program);
         command
@@ -171,7 +218,7 @@ impl SimulatedTest {
         let mut child = command.spawn().expect("the process of a simulation can be started");
         let stdout = child.stdout.take().map(read_on_a_thread);
         let stderr = child.stderr.take().map(read_on_a_thread);
-        let (status, is_late) = wait_for(&mut child);
+        let (status, is_late) = wait_for(&mut child, limit.unwrap_or_else(self::limit));
         let text = |thread: Option<JoinHandle<String>>| {
             thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
         };
@@ -183,7 +230,7 @@ impl SimulatedTest {
     }
 
     /// The text with which the test fails.
-    fn describe(&self, seed: u64, finished: &Finished, failure: &str) -> String {
+    pub(crate) fn describe(&self, seed: u64, finished: &Finished, failure: &str) -> String {
         let mut text = format!("the test `{}` {failure} under seed {seed}", self.name);
         if let Some(report) = &finished.report {
             let (time, RunReport { steps, hash, strategy, .. }) = (report.time(), report);
@@ -205,18 +252,18 @@ impl SimulatedTest {
 
 /// How a process ended.
 #[derive(Debug)]
-struct Finished {
+pub(crate) struct Finished {
     status: ExitStatus,
     /// It took too long and was killed.
-    is_late: bool,
+    pub(crate) is_late: bool,
     stdout: String,
-    stderr: String,
-    report: Option<RunReport>,
+    pub(crate) stderr: String,
+    pub(crate) report: Option<RunReport>,
 }
 
 impl Finished {
     /// What went wrong. `None` if the test passed.
-    fn failure(&self) -> Option<String> {
+    pub(crate) fn failure(&self) -> Option<String> {
         let status = self.status;
         match self.report.as_ref().map(|report| report.verdict) {
             _ if self.is_late => Some(format!(
@@ -229,6 +276,12 @@ impl Finished {
             Some(Verdict::Panicked) => Some("panics".to_owned()),
             Some(Verdict::ReturnedError) => Some("returns an error".to_owned()),
             Some(Verdict::Deadlocked) => Some("deadlocks".to_owned()),
+            Some(Verdict::Livelocked) => Some("repeats itself for ever".to_owned()),
+            Some(Verdict::Late) => Some(format!(
+                "did not end within {:?} of real time ({LIMIT} sets another number of seconds)",
+                limit()
+            )),
+            Some(Verdict::Bypassed) => Some("goes past the simulation".to_owned()),
             None if status.success() => Some(
                 "did not run: the test harness has no test of this name, or it ended the process,"
                     .to_owned(),
@@ -240,18 +293,18 @@ impl Finished {
 
 /// The real time that a seed may take.
 fn limit() -> Duration {
-    child::number_of(LIMIT).map_or(DEFAULT_LIMIT, Duration::from_secs)
+    Duration::from_secs(child::number_of(LIMIT).unwrap_or(DEFAULT_LIMIT_S))
 }
 
 /// Waits until a process has ended, and kills it if it takes too long. Returns whether it did.
 #[expect(clippy::disallowed_methods, reason = "this process is not simulated and has no runtime")]
-fn wait_for(child: &mut Child) -> (ExitStatus, bool) {
+fn wait_for(child: &mut Child, limit: Duration) -> (ExitStatus, bool) {
     let start = Instant::now();
     let mut pause = PAUSES.0;
     loop {
         match child.try_wait() {
             Ok(Some(status)) => return (status, false),
-            Ok(None) if start.elapsed() < limit() => {
+            Ok(None) if start.elapsed() < limit => {
                 thread::sleep(pause);
                 pause = (pause * 2).min(PAUSES.1);
             }
@@ -278,9 +331,11 @@ fn read_on_a_thread(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> 
 }
 
 /// A file for this process alone.
-fn scratch_file(name: &str) -> PathBuf {
-    let process = std::process::id();
-    env::temp_dir().join(Path::new(&format!("reveille-sim-{process}-{name}")))
+pub(crate) fn scratch_file(name: &str) -> PathBuf {
+    // Tests of a program run side by side.
+    let (process, thread) = (std::process::id(), thread::current().id());
+    let thread = format!("{thread:?}").replace(|it: char| !it.is_ascii_digit(), "");
+    env::temp_dir().join(Path::new(&format!("reveille-sim-{process}-{thread}-{name}")))
 }
 
 /// The end of a long text.

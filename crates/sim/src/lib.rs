@@ -30,9 +30,13 @@ use reveille_watchdog as _;
 
 mod child;
 mod disk;
+mod exhaustive;
+mod explain;
 mod harness;
+mod shrink;
 mod strategy;
 mod streams;
+mod tape;
 mod trace;
 
 #[cfg(all(
@@ -92,6 +96,16 @@ pub fn draw(name: &str, count: u64) -> Option<u64> {
 /// simulations.
 pub fn note(number: u64) {
     platform::note(number);
+}
+
+/// Blocks the calling thread until no other thread of the simulation can go on.
+pub fn wait_for_deadlock() {
+    platform::wait_for_deadlock();
+}
+
+/// Ends the simulation as deadlocked. Does nothing outside of simulations.
+pub fn fail_deadlocked() {
+    platform::fail_deadlocked();
 }
 
 /// The virtual time since the simulation began. `None` outside of simulations.

@@ -17,6 +17,10 @@ pub(crate) enum Strategy {
     Pct,
     /// The thread that has been able to run for the longest time, as on an idle machine.
     FirstComeFirstServed,
+    /// As [`Strategy::FirstComeFirstServed`], but so many times, at drawn steps, the thread whose
+    /// turn it is has to wait for another one (Emmi, Qadeer, Rakamarić, "Delay-bounded scheduling",
+    /// POPL 2011).
+    DelayBounded { delays: u32 },
     /// As the random walk, but this thread runs only now and then while others can.
     Laggard { thread: usize },
 }
@@ -25,6 +29,10 @@ pub(crate) enum Strategy {
 const RANDOM_WALKS: u64 = 8;
 const PCTS: u64 = 7;
 const FIRST_COME: u64 = 2;
+const DELAY_BOUNDED: u64 = 1;
+
+/// The most delays of a seed.
+const DELAYS_MAX: u64 = 5;
 
 /// A laggard is one of the first threads: the test's own, the workers, and those beside them.
 const LAGGARDS: u64 = 8;
@@ -34,6 +42,9 @@ pub(crate) const STEPS_PER_CHANGE: u64 = 50;
 
 /// With [`Strategy::Pct`], how often in a row a thread may be chosen.
 pub(crate) const TURNS_IN_A_ROW: u32 = 200;
+
+/// With [`Strategy::DelayBounded`], a delay comes at one step in this many.
+pub(crate) const STEPS_PER_DELAY: u64 = 40;
 
 /// With [`Strategy::Laggard`], the laggard may be chosen at one step in this many.
 pub(crate) const STEPS_PER_LAG: u64 = 64;
@@ -45,13 +56,16 @@ impl Strategy {
             0..RANDOM_WALKS => Strategy::RandomWalk,
             kind if kind < RANDOM_WALKS + PCTS => Strategy::Pct,
             kind if kind < RANDOM_WALKS + PCTS + FIRST_COME => Strategy::FirstComeFirstServed,
+            kind if kind < RANDOM_WALKS + PCTS + FIRST_COME + DELAY_BOUNDED => {
+                Strategy::DelayBounded { delays: 1 + below(DELAYS_MAX) as u32 }
+            }
             _ => Strategy::Laggard { thread: below(LAGGARDS) as usize },
         }
     }
 
     /// Whether the scheduler's own decisions are drawn too. If not, they are production's.
     pub(crate) fn draws_decisions(self) -> bool {
-        self != Strategy::FirstComeFirstServed
+        !matches!(self, Strategy::FirstComeFirstServed | Strategy::DelayBounded { .. })
     }
 }
 
@@ -65,7 +79,8 @@ mod tests {
         assert_eq!((of(0), of(7)), (Strategy::RandomWalk, Strategy::RandomWalk));
         assert_eq!((of(8), of(14)), (Strategy::Pct, Strategy::Pct));
         assert_eq!((of(15), of(16)), [Strategy::FirstComeFirstServed; 2].into());
-        assert_eq!((of(17), of(19)), [Strategy::Laggard { thread: 3 }; 2].into());
+        assert_eq!(of(17), Strategy::DelayBounded { delays: 4 });
+        assert_eq!((of(18), of(19)), [Strategy::Laggard { thread: 3 }; 2].into());
         assert!(of(0).draws_decisions() && !of(15).draws_decisions());
     }
 }

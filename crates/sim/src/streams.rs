@@ -8,12 +8,11 @@
 
 use std::fmt::Write as _;
 
+use crate::tape::{Rest, Tape};
+
 /// The step of the Weyl sequence and the mask of wyrand, as in the runtime's own generator.
 const STEP: u64 = 0xa076_1d64_78bd_642f;
 const MASK: u64 = 0xe703_7ed1_a0b4_28db;
-
-/// The first line of a tape. The number is the version of its format.
-const TAPE_HEADER: &str = "reveille-sim tape 1";
 
 /// Returns the next number of the generator with this state.
 pub(crate) fn next_u64(state: &mut u64) -> u64 {
@@ -52,13 +51,20 @@ struct Stream {
 #[derive(Debug)]
 pub(crate) struct Streams {
     seed: u64,
+    /// The seed of what is drawn. Another one only after a time that the tape says.
+    drawn_seed: u64,
     recording: Recording,
+    rest: Rest,
+    reseed: Option<(u64, u64)>,
     streams: Vec<Stream>,
+    /// The stream and the alternatives of each choice, if they are asked for.
+    choices: Option<Vec<(usize, u64)>>,
 }
 
 impl Streams {
     pub(crate) fn new(seed: u64, recording: Recording) -> Streams {
-        Streams { seed, recording, streams: Vec::new() }
+        let (rest, streams) = (Rest::Seed, Vec::new());
+        Streams { seed, drawn_seed: seed, recording, rest, reseed: None, streams, choices: None }
     }
 
     /// The streams of a run that follows `tape`.
@@ -71,49 +77,86 @@ impl Streams {
         recording: Recording,
         tape: &str,
     ) -> Result<Streams, String> {
-        let mut lines = tape.lines();
-        if lines.next() != Some(TAPE_HEADER) {
-            return Err(format!("it does not begin with `{TAPE_HEADER}`"));
-        }
-        let of_seed = lines.next().and_then(|line| line.strip_prefix("seed ")).unwrap_or("");
-        if of_seed != seed.to_string() {
-            return Err(format!("it is the tape of seed `{of_seed}`"));
+        let tape = Tape::parse(tape)?;
+        if tape.seed != seed {
+            return Err(format!("it is the tape of seed {}", tape.seed));
         }
         let mut streams = Streams::new(seed, recording);
-        for line in lines {
-            let (name, choices) = line.split_once('\t').ok_or("a line has no name of a stream")?;
-            let choices: Result<Vec<u64>, _> = choices.split(' ').map(str::parse).collect();
-            let mut choices = choices.map_err(|error| format!("stream `{name}`: {error}"))?;
+        (streams.rest, streams.reseed) = (tape.rest, tape.reseed);
+        for (name, mut choices) in tape.streams {
             choices.reverse();
-            streams.stream(name).replayed = choices;
+            streams.stream(&name).replayed = choices;
         }
         Ok(streams)
+    }
+
+    /// The time from which on the choices are those of another seed, in nanoseconds since the run
+    /// began.
+    pub(crate) fn reseeds_at_ns(&self) -> Option<u64> {
+        self.reseed.map(|(time_ns, _)| time_ns)
+    }
+
+    /// From now on, the choices are those of the other seed.
+    pub(crate) fn reseed(&mut self) {
+        let Some((_, seed)) = self.reseed.take() else { return };
+        self.drawn_seed = seed;
+        self.rest = Rest::Seed;
+        for stream in &mut self.streams {
+            stream.replayed.clear();
+            stream.state = seed_of(seed, &stream.name);
+        }
     }
 
     pub(crate) fn seed(&self) -> u64 {
         self.seed
     }
 
-    fn stream(&mut self, name: &str) -> &mut Stream {
+    /// Keeps the alternatives of each choice.
+    pub(crate) fn keep_choices(&mut self) {
+        self.choices = Some(Vec::new());
+    }
+
+    /// The streams of the choices in their order, with the number of alternatives, one a line.
+    pub(crate) fn choices(&self) -> String {
+        let mut text = String::new();
+        for &(stream, alternatives) in self.choices.iter().flatten() {
+            let _ = writeln!(text, "{}\t{alternatives}", self.streams[stream].name);
+        }
+        text
+    }
+
+    fn index(&mut self, name: &str) -> usize {
         let found = self.streams.iter().position(|stream| stream.name == name);
-        let index = found.unwrap_or_else(|| {
-            let state = seed_of(self.seed, name);
+        found.unwrap_or_else(|| {
+            let state = seed_of(self.drawn_seed, name);
             let (replayed, recorded) = (Vec::new(), Vec::new());
             self.streams.push(Stream { name: name.to_owned(), state, replayed, recorded });
             self.streams.len() - 1
-        });
+        })
+    }
+
+    fn stream(&mut self, name: &str) -> &mut Stream {
+        let index = self.index(name);
         &mut self.streams[index]
     }
 
     /// Draws a number below `count` from the stream `name`. 0 if `count` is 0.
     pub(crate) fn draw(&mut self, name: &str, count: u64) -> u64 {
-        let recording = self.recording;
-        let stream = self.stream(name);
+        let (recording, rest) = (self.recording, self.rest);
+        let index = self.index(name);
+        if let Some(choices) = &mut self.choices {
+            choices.push((index, count));
+        }
+        let stream = &mut self.streams[index];
         // Drawn even if the tape has a choice, so that the stream goes on where the seed is.
         let drawn = next_u64(&mut stream.state);
         let drawn = ((u128::from(drawn) * u128::from(count)) >> 64) as u64;
         // A program that was changed since may have fewer choices here.
-        let choice = stream.replayed.pop().map_or(drawn, |choice| choice % count.max(1));
+        let choice = match stream.replayed.pop() {
+            Some(choice) => choice % count.max(1),
+            None if rest == Rest::Zero => 0,
+            None => drawn,
+        };
         if recording == Recording::On {
             stream.recorded.push(choice);
         }
@@ -122,12 +165,9 @@ impl Streams {
 
     /// The tape of what was drawn, as text.
     pub(crate) fn tape(&self) -> String {
-        let mut tape = format!("{TAPE_HEADER}\nseed {}\n", self.seed);
-        for stream in self.streams.iter().filter(|stream| !stream.recorded.is_empty()) {
-            let choices: Vec<String> = stream.recorded.iter().map(u64::to_string).collect();
-            let _ = writeln!(tape, "{}\t{}", stream.name, choices.join(" "));
-        }
-        tape
+        let streams = self.streams.iter();
+        let streams = streams.map(|it| (it.name.clone(), it.recorded.clone())).collect();
+        Tape { seed: self.seed, rest: Rest::Seed, reseed: None, streams }.text()
     }
 }
 
@@ -164,12 +204,23 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_tape_of_the_seed_is_an_error() {
-        let of = |tape| Streams::from_tape(7, Recording::Off, tape).map(drop).unwrap_err();
-        assert!(of("a file").contains("does not begin"));
-        assert!(of("reveille-sim tape 1\nseed 8\n").contains("seed `8`"));
-        assert!(of("reveille-sim tape 1\nseed 7\nschedule\t1 x\n").contains("`schedule`"));
-        assert!(of("reveille-sim tape 1\nseed 7\nschedule\n").contains("no name"));
+    fn a_tape_of_another_seed_is_an_error() {
+        let error = Streams::from_tape(7, Recording::Off, "reveille-sim tape 1\nseed 8\n");
+        assert!(error.map(drop).unwrap_err().contains("seed 8"));
+    }
+
+    #[test]
+    fn behind_a_tape_come_zeros_or_another_seed_if_it_says_so() {
+        let tape = "reveille-sim tape 1\nseed 7\nrest zero\nreseed 5 8\nx\t3 4\n";
+        let mut streams = Streams::from_tape(7, Recording::Off, tape).expect("a tape");
+        assert_eq!(draws(&mut streams, "x", 4), [3, 4, 0, 0]);
+        assert_eq!(draws(&mut streams, "y", 2), [0, 0]);
+        assert_eq!(streams.reseeds_at_ns(), Some(5));
+        streams.reseed();
+        let mut other = Streams::new(8, Recording::Off);
+        assert_eq!(draws(&mut streams, "x", 9), draws(&mut other, "x", 9));
+        assert_eq!(draws(&mut streams, "z", 9), draws(&mut other, "z", 9));
+        assert_eq!((streams.reseeds_at_ns(), streams.seed()), (None, 7));
     }
 
     #[test]

@@ -4,11 +4,13 @@
 //! first step that differs.
 
 use std::fmt::Write as _;
+use std::panic::Location;
 
 use crate::streams::mix;
 
 /// Odd, with half of its bits set.
 const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+const OTHER_FACTOR: u64 = 0xd6e8_feb8_6659_fd93;
 
 /// The kind of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +40,8 @@ struct Record {
     thread: usize,
     time_ns: u64,
     value: u64,
+    /// Where the task of a poll was spawned.
+    place: Option<&'static Location<'static>>,
 }
 
 /// The steps of a run.
@@ -56,12 +60,30 @@ impl Trace {
 
     /// Adds a step of the thread with this number. `value` is what the step was about.
     pub(crate) fn add(&mut self, step: Step, thread: usize, time_ns: u64, value: u64) {
+        self.add_record(Record { step, thread, time_ns, value, place: None });
+    }
+
+    /// Adds the end of a poll of a task that was spawned at `place`.
+    pub(crate) fn add_poll(
+        &mut self,
+        thread: usize,
+        time_ns: u64,
+        place: Option<&'static Location<'static>>,
+    ) {
+        // The line is part of the hash, so a run in which another task is polled differs.
+        let value = place.map_or(0, |place| u64::from(place.line()));
+        self.add_record(Record { step: Step::Poll, thread, time_ns, value, place });
+    }
+
+    fn add_record(&mut self, record: Record) {
+        let Record { step, thread, time_ns, value, .. } = record;
         self.steps += 1;
         let place = (step as u64) << 32 | thread as u64;
         self.hash = mix(self.hash ^ place ^ FACTOR, time_ns.wrapping_add(FACTOR));
-        self.hash = mix(self.hash ^ FACTOR, value.wrapping_mul(FACTOR) ^ FACTOR);
+        // The second factor is never 0, which would forget all steps before this one.
+        self.hash = mix(self.hash ^ value.wrapping_mul(FACTOR), OTHER_FACTOR);
         if let Some(records) = &mut self.records {
-            records.push(Record { step, thread, time_ns, value });
+            records.push(record);
         }
     }
 
@@ -77,17 +99,32 @@ impl Trace {
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         for (number, record) in self.records.iter().flatten().enumerate() {
-            let Record { step, thread, time_ns, value } = record;
-            let _ = writeln!(text, "{number} {time_ns} ns thread {thread} {step:?} {value}");
+            let Record { step, thread, time_ns, value, place } = record;
+            let _ = write!(text, "{number} {time_ns} ns thread {thread} {step:?} {value}");
+            if let Some(place) = place {
+                let _ = write!(text, " of the task spawned at {place}");
+            }
+            text.push('\n');
         }
         text
     }
 }
 
+/// The poll that a step is part of: the next one of its thread, because a poll is recorded at its
+/// end.
+fn poll_around<'a>(
+    line: Option<&'a str>,
+    mut rest: impl Iterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let (_, thread) = line?.split_once(" thread ")?;
+    let poll = format!(" thread {} Poll ", thread.split(' ').next()?);
+    line.filter(|line| line.contains(&poll)).or_else(|| rest.find(|line| line.contains(&poll)))
+}
+
 /// The first line in which two texts differ, with the lines before it.
 pub(crate) fn first_difference(first: &str, second: &str) -> Option<String> {
     /// Lines that both runs have in common and that are shown.
-    const SHOWN: usize = 5;
+    const SHOWN: usize = 20;
     let (mut a, mut b) = (first.lines(), second.lines());
     let mut common: Vec<&str> = Vec::new();
     loop {
@@ -99,6 +136,9 @@ pub(crate) fn first_difference(first: &str, second: &str) -> Option<String> {
                 let mut text: String = before.map(|line| format!("  {line}\n")).collect();
                 let line = |line: Option<&str>| line.unwrap_or("(the end)").to_owned();
                 let _ = write!(text, "- {}\n+ {}\n", line(left), line(right));
+                if let Some(poll) = poll_around(left, a).or_else(|| poll_around(right, b)) {
+                    let _ = writeln!(text, "in the poll that ends with\n  {poll}");
+                }
                 return Some(text);
             }
         }
@@ -124,6 +164,11 @@ mod tests {
         assert_ne!(of(&[a]), of(&[(Step::Poll, 1, 5, 1)]));
         assert_ne!(of(&[a, others[0]]), of(&[others[0], a]));
         assert_ne!(of(&[]), of(&[a]));
+        // No value of a later step hides the steps before it.
+        assert!((0..1_000).all(|value| {
+            let last = (Step::Wake, 1, 9, value);
+            of(&[a, last]) != of(&[others[0], last])
+        }));
         assert_eq!(of(&[a, others[2]]), of(&[a, others[2]]));
     }
 
@@ -134,6 +179,8 @@ mod tests {
         assert_eq!(shown, "  a\n  b\n- c\n+ d\n");
         let shown = first_difference("a\n", "a\nb\n").expect("a difference");
         assert_eq!(shown, "  a\n- (the end)\n+ b\n");
+        let shown = first_difference("1 thread 2 Wake 1\n2 thread 2 Poll 9 of x\n", "1\n");
+        assert!(shown.expect("a difference").ends_with("ends with\n  2 thread 2 Poll 9 of x\n"));
         let mut trace = Trace::new(true);
         trace.add(Step::Start, 3, 9, 1);
         assert_eq!((trace.text().as_str(), trace.steps()), ("0 9 ns thread 3 Start 1\n", 1));

@@ -132,6 +132,7 @@ fn seeds_differ_in_their_order() {
 
 /// The message with which a test fails in a simulation.
 fn failure(test: fn() -> SimulatedTest) -> String {
+    let test = || test().shrink_time(Duration::ZERO);
     let payload = catch_unwind(|| drop(test().start())).expect_err("a seed fails");
     payload.downcast_ref::<String>().expect("a text").clone()
 }

@@ -65,6 +65,7 @@ const ORDERS: [(&str, &[&str]); 3] = [
             "lost",
             "own_driver",
             "registry",
+            "simulated",
             "wake_flags",
             "watchdog",
             "panic_hook",

@@ -37,12 +37,34 @@
 //! This runs the seed again, step for step, as often as you like, until you change the program. Now
 //! add output, or a breakpoint: what you print does not change the order.
 //!
-//! Two kinds of failure have reports of their own. A test in which nothing can go on fails with a
+//! Three kinds of failure have reports of their own. A test in which nothing can go on fails with a
 //! dump of every task and what it waits for (see [`observing`](super::observing)), ten virtual
-//! seconds after it has come to a stop, so at once. And a seed that takes a minute of real time is
-//! stopped: it repeats itself, or blocks in a way that is not simulated.
+//! seconds after it has come to a stop, so at once. A task that wakes itself for ever is named with
+//! the place where it was spawned. And a seed that takes a minute of real time is stopped: it
+//! repeats itself, or blocks in a way that is not simulated. The report has what each thread does,
+//! and which tasks were polled most often.
 //!
-//! # 3. Keep it
+//! # 3. Read the cause
+//!
+//! Unless you replay a seed, the message also says how little the failure needs:
+//!
+//! ```text
+//! again in a fresh process: yes, same trace 5f0c2a7be14d9963
+//! shrunk to 1 fault, 2 scheduling choices and 0 choices of the program (204 runs, 8.1 s)
+//! replay of that: REVEILLE_SIM_SEED=17 REVEILLE_SIM_REPLAY=…/sim/x-17-shrunk.tape cargo test x
+//! inevitable between t = 9.000012s and t = 9.000871s
+//! ```
+//!
+//! A scheduling choice that is left is a moment at which another task or thread than the first one
+//! goes on, or at which one is late: without it, the test passes. Run the simple tape with output
+//! and compare it with a seed that passes. The two times enclose the moment of the mistake. What
+//! you see later is its consequence: other seeds that go on from there fail as well.
+//!
+//! If you suspect two tasks only, write a test of them alone, and run all their orders with
+//! `sim::Builder::new().exhaustive(2)`. It finds the shortest failure, and passes only if no order
+//! with two deviations fails.
+//!
+//! # 4. Keep it
 //!
 //! A seed belongs to a build. After the next change of the program, seed 17 is another run. So keep
 //! the number of seeds in the attribute, not the seed.
@@ -50,8 +72,8 @@
 //! # What the seed decides
 //!
 //! * Which thread goes on when one blocks or ends a poll. Each seed draws how: at random; by
-//!   priorities that change now and then (PCT); in the order of arrival; or so that one thread
-//!   hardly ever runs.
+//!   priorities that change now and then (PCT); in the order of arrival, sometimes with a few
+//!   delays; or so that one thread hardly ever runs.
 //! * Which of its runnable tasks a worker polls next, and when another worker steals.
 //! * How long a poll takes: half a microsecond in one seed, a tenth of a millisecond in another,
 //!   and rarely many milliseconds, as if the system had taken the core away.
@@ -72,12 +94,34 @@
 //! connect to it. A connection delivers at once and loses nothing; latency, loss and partitions are
 //! not simulated. UDP, other machines and processes are refused, and the output names the call.
 //!
+//! # Files
+//!
+//! A simulation has the files of the machine, and changes copies of them only. Operations take
+//! virtual time, as on a disk. To test what your program finds after a loss of power, stop the
+//! tasks that write, call `sim::crash_disk`, and start again. What was not synced is kept, lost or
+//! torn, as the seed draws:
+//!
+//! ```text
+//! #[reveille::test(simulate = 1000)]
+//! async fn the_state_survives() {
+//!     save(&State::new(1)).await;
+//!     task::spawn(save(&State::new(2))).cancel().await;
+//!     sim::crash_disk();
+//!     let state = load().await;           // 1 or 2, and no mixture
+//! }
+//! ```
+//!
+//! The usual mistakes: a file is renamed over another one before its contents were synced
+//! (`sync_all`), or a new file is not found again because its directory was not synced
+//! (`fs::sync_dir`). `sim::Disk` makes the disk slow, small or broken.
+//!
 //! # If two runs differ
 //!
 //! `REVEILLE_SIM_CHECK=1` runs each seed twice and fails with the first step in which the runs
-//! differ. The usual causes are addresses (a map with pointers as keys), the processor's counter
-//! (`rdtsc`), files that another process changes, and libraries in C that block or read clocks
-//! without the C library.
+//! differ, and the poll that it is part of. The usual causes are addresses (a map with pointers as
+//! keys), the processor's counter (`rdtsc`), and libraries in C that block or read clocks without
+//! the C library. `REVEILLE_SIM_STRICT=1` has the kernel stop such a call: the seed fails with the
+//! call and its place.
 //!
 //! # Examples
 //!

@@ -129,7 +129,7 @@ impl Machine {
         }
         for folder in temporary_folders() {
             // Without it, files there cannot be made, and the program is told so.
-            let _ = fs::create_dir_all(roots.real(&folder));
+            let _ = fs::create_dir_all(roots.real(folder));
         }
         let (files, names) = (Files::default(), Names::default());
         Machine { disk: Disk::new(), roots, used: 0, files, names }
@@ -383,9 +383,7 @@ impl Machine {
     /// The power is cut.
     fn crash(&mut self, host: usize) -> io::Result<()> {
         let stream = stream_of(host);
-        let draw = |count: usize| {
-            world::with(|world| world.draw(&stream, count as u64)) as usize
-        };
+        let draw = |count: usize| world::with(|world| world.draw(&stream, count as u64)) as usize;
         // 0 keeps everything, so that a shrunk run has no crash that matters.
         let kind = if self.disk.lose_unsynced { draw(4) } else { 0 };
         let names = |kind| match kind {
@@ -536,7 +534,7 @@ fn is_of_system(path: &Path) -> bool {
 fn is_recording(path: &Path) -> bool {
     static RECORDING: OnceLock<Option<PathBuf>> = OnceLock::new();
     let recording = RECORDING.get_or_init(|| {
-        let file = crate::child::variable_of("REVEILLE_TRACE")?;
+        let file = crate::child::variable_of(crate::child::RECORDING)?;
         unobserved(|| std::path::absolute(file)).ok()
     });
     recording.as_deref() == Some(path)

@@ -23,17 +23,17 @@ pub(super) fn keep_symbols() -> usize {
     data::keep_symbols().wrapping_add(names::keep_symbols())
 }
 
-/// Defines functions of the C library. `$simulated` is what they do on a thread `me` whose files
+/// Defines functions of the C library. `$body` is what they do on a thread `me` whose files
 /// are simulated.
 macro_rules! replace_files {
     ($(
-        fn $name:ident($($argument:ident: $type:ty),* $(,)?) -> $result:ty = |$me:ident| $simulated:block
+        fn $name:ident($($argument:ident: $type:ty),*) -> $result:ty = |$me:ident| $body:block
     )*) => {
         $(
             #[unsafe(no_mangle)]
             unsafe extern "C" fn $name($($argument: $type),*) -> $result {
                 match disk::observed() {
-                    Some($me) => $simulated,
+                    Some($me) => $body,
                     // SAFETY: the caller meets the contract of the original (invariant 1 of
                     // `interpose.rs`).
                     None => unsafe { original_files::$name($($argument),*) },
@@ -85,13 +85,7 @@ pub(super) fn open(
     Some(open_real(me, &path, &real, flags, mode))
 }
 
-fn open_real(
-    me: &'static Thread,
-    path: &Path,
-    real: &CStr,
-    flags: c_int,
-    mode: mode_t,
-) -> c_int {
+fn open_real(me: &'static Thread, path: &Path, real: &CStr, flags: c_int, mode: mode_t) -> c_int {
     let existed = exists(real);
     // The file is cut below, when its contents are known.
     let is_cut = existed && flags & libc::O_TRUNC != 0 && flags & libc::O_EXCL == 0;

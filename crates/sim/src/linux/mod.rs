@@ -7,6 +7,7 @@
 //! * `thread.rs` has one thread, and how it gets the baton: only one thread runs at a time.
 //! * `network.rs` has TCP.
 //! * `files.rs` has the functions for files, `disk.rs` what they do, and what a crash leaves.
+//! * `strict.rs` has the kernel stop what goes past these functions, if it is asked to.
 //! * `futex.rs` has the calls with which a thread blocks on a word of memory.
 #![allow(unsafe_code)]
 
@@ -20,6 +21,7 @@ mod original_files;
 mod refusal;
 mod run;
 mod seam;
+mod strict;
 mod thread;
 mod world;
 
@@ -28,6 +30,7 @@ pub(crate) use original::Original;
 pub(crate) use run::run;
 
 use crate::disk::Disk;
+use crate::shrink::USER;
 use crate::trace::Step;
 
 /// Writes `text` to standard error, without a lock or a buffer that another thread may hold.
@@ -58,7 +61,7 @@ pub(crate) fn seed() -> Option<u64> {
 pub(crate) fn draw(name: &str, count: u64) -> Option<u64> {
     thread::me().map(|me| {
         world::with(|world| {
-            let drawn = world.draw(name, count);
+            let drawn = world.draw(&format!("{USER}{name}"), count);
             world.note(Step::Note, me, drawn);
             drawn
         })
@@ -69,6 +72,24 @@ pub(crate) fn draw(name: &str, count: u64) -> Option<u64> {
 pub(crate) fn note(number: u64) {
     if let Some(me) = thread::me() {
         world::with(|world| world.note(Step::Note, me, number));
+    }
+}
+
+/// Blocks the calling thread until no other thread of the simulation can go on, then returns. For
+/// ever outside of simulations.
+pub(crate) fn wait_for_deadlock() {
+    match thread::me() {
+        Some(me) => drop(world::switch(me, thread::State::Stall)),
+        None => loop {
+            std::thread::park();
+        },
+    }
+}
+
+/// Ends the simulation as deadlocked. Does nothing outside of simulations.
+pub(crate) fn fail_deadlocked() {
+    if thread::me().is_some() {
+        world::with(|world| world.deadlock());
     }
 }
 

@@ -4,7 +4,8 @@ use std::ffi::{CStr, c_char, c_int, c_uint, c_void};
 use std::mem;
 
 use libc::{
-    DIR, iovec, mode_t, off64_t, size_t, ssize_t, stat64 as stat_answer, statx as statx_answer, timespec,
+    DIR, iovec, mode_t, off64_t, size_t, ssize_t, stat64 as stat_answer, statx as statx_answer,
+    timespec,
 };
 
 use super::original::originals;

@@ -27,7 +27,7 @@ pub(super) fn report(me: &Thread, what: &str) {
 }
 
 /// The innermost frames of the program in a backtrace.
-fn frames(backtrace: &str) -> Vec<String> {
+pub(super) fn frames(backtrace: &str) -> Vec<String> {
     let lines: Vec<&str> = backtrace.lines().map(str::trim).collect();
     let pairs = lines.windows(2).filter_map(|pair| {
         let place = pair[1].strip_prefix("at ")?;

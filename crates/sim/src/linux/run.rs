@@ -6,16 +6,24 @@ use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use super::seam::LinuxSimulation;
+use super::strict;
 use super::thread::{Thread, set_me};
 use super::world::{self, World};
-use crate::child::{RunConfig, RunReport, Verdict};
+use crate::child::{self, DEFAULT_LIMIT_S, LIMIT, RECORDING, RunConfig, RunReport, Verdict};
 use crate::streams::{Recording, Streams, seed_of};
 use crate::trace::Trace;
 
 /// The stack of the thread that runs the test, in bytes: as large as that of a main thread.
 const STACK_LEN: usize = 8 << 20;
+
+/// How long before its limit a run ends with a report, and how long that may take.
+const REPORT_TIME: Duration = Duration::from_secs(1);
+
+/// How long the recorder may take to write the last events.
+const RECORDER_TIME: Duration = Duration::from_secs(1);
 
 /// What a process returns if its simulation failed.
 const FAILED: i32 = 101;
@@ -34,6 +42,7 @@ pub(crate) fn run(config: RunConfig, body: impl FnOnce() -> ExitCode + Send) -> 
             exit(FAILED);
         }
     };
+    watch(config);
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new().name(name).stack_size(STACK_LEN);
         let started = builder.spawn_scoped(scope, || simulate(config, streams, body));
@@ -46,6 +55,14 @@ pub(crate) fn run(config: RunConfig, body: impl FnOnce() -> ExitCode + Send) -> 
 }
 
 fn streams(config: &RunConfig) -> Result<Streams, String> {
+    let mut streams = read_streams(config)?;
+    if config.choices.is_some() {
+        streams.keep_choices();
+    }
+    Ok(streams)
+}
+
+fn read_streams(config: &RunConfig) -> Result<Streams, String> {
     let recording = if config.tape.is_some() { Recording::On } else { Recording::Off };
     let Some(path) = &config.replayed else {
         return Ok(Streams::new(config.seed, recording));
@@ -56,17 +73,28 @@ fn streams(config: &RunConfig) -> Result<Streams, String> {
 }
 
 /// The thread of the test.
+#[expect(clippy::disallowed_methods, reason = "the sleep is a simulated one")]
 fn simulate(config: &RunConfig, streams: Streams, body: impl FnOnce() -> ExitCode) {
     reveille_primitive::simulation::install(&LinuxSimulation);
     let entropy = seed_of(config.seed, "entropy 0");
     set_me(Some(Thread::new(0, 0, entropy, u64::MAX / 2)));
     world::begin(streams, Trace::new(config.trace.is_some()));
+    if config.is_strict
+        && let Err(error) = strict::begin()
+    {
+        super::say(&format!("reveille-sim: strict mode is not available: {error}\n"));
+        exit(FAILED);
+    }
     let result = catch_unwind(AssertUnwindSafe(body));
     let verdict = match &result {
         Ok(code) if *code == ExitCode::SUCCESS => Verdict::Passed,
         Ok(_) => Verdict::ReturnedError,
         Err(_) => Verdict::Panicked,
     };
+    if child::variable_of(RECORDING).is_some() {
+        // In virtual time: the recorder writes what it has.
+        std::thread::sleep(RECORDER_TIME);
+    }
     world::with(|world| finish(world, verdict));
     set_me(None);
     // A panic that a test expects is not a failure of the simulation. The process that started this
@@ -81,14 +109,44 @@ fn drop_quietly(payload: Option<Box<dyn Any + Send>>) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(payload)));
 }
 
-/// Reports a deadlock and ends the process.
-pub(super) fn deadlock(world: &World, threads: &str) -> ! {
-    super::say(&format!(
-        "reveille-sim: seed {}: deadlock: no thread can go on, and nothing waits for a time.\n\
-         {threads}",
-        world.seed()
-    ));
-    finish(world, Verdict::Deadlocked);
+/// Reports a failure of the simulation and ends the process.
+pub(super) fn fail(world: &World, verdict: Verdict, text: &str) -> ! {
+    super::say(&format!("reveille-sim: seed {}: {text}", world.seed()));
+    finish(world, verdict);
+    exit(FAILED);
+}
+
+/// Has a run that takes too long end with a report, before it is killed.
+fn watch(config: &RunConfig) {
+    let limit = Duration::from_secs(child::number_of(LIMIT).unwrap_or(DEFAULT_LIMIT_S));
+    let Some(time) = limit.checked_sub(2 * REPORT_TIME) else { return };
+    let test = config.test.clone();
+    let watch = std::thread::Builder::new().name("reveille-sim-watch".to_owned());
+    // Without the thread, the run is killed without a report.
+    let _ = watch.spawn(move || {
+        super::futex::pause(time);
+        world::end_late();
+        super::futex::pause(REPORT_TIME);
+        // The thread with the baton has not come back.
+        super::say(&format!(
+            "reveille-sim: the test `{test}`: a thread has made no call that is simulated for a \
+             second: it repeats itself, or it blocks in a way that is not simulated\n"
+        ));
+        fail_from_outside(Verdict::Late);
+    });
+}
+
+/// Ends the process after a call that goes past the simulation.
+pub(super) fn fail_bypassed() -> ! {
+    fail_from_outside(Verdict::Bypassed);
+}
+
+/// Reports a failure where the state of the simulation may be in use, and ends the process.
+fn fail_from_outside(verdict: Verdict) -> ! {
+    let strategy = "unknown".to_owned();
+    let time_ns = world::elapsed_ns();
+    let report = RunReport { verdict, time_ns, steps: 0, hash: 0, strategy };
+    super::say(&format!("{report}\n"));
     exit(FAILED);
 }
 
@@ -104,6 +162,7 @@ fn finish(world: &World, verdict: Verdict) {
     };
     write(config.tape.as_deref(), &|| world.tape());
     write(config.trace.as_deref(), &|| world.trace().text());
+    write(config.choices.as_deref(), &|| world.choices());
     let report = RunReport {
         verdict,
         time_ns: world::elapsed_ns(),

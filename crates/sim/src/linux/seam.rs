@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reveille_primitive::simulation::{Decision, Polled, Simulation};
+use reveille_primitive::simulation::{Decision, PolledTask, Simulation};
 
 use super::thread::{State, me};
 use super::world;
@@ -25,7 +25,7 @@ impl Simulation for LinuxSimulation {
         }
     }
 
-    fn end_poll(&self, polled: Option<Polled>, is_requeued: bool) {
+    fn end_poll(&self, polled: Option<PolledTask>, is_requeued: bool) {
         if let Some(me) = me() {
             world::end_poll(me, polled, is_requeued);
         }

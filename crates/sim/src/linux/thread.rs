@@ -34,6 +34,8 @@ pub(super) enum State {
     Readable { fd: i32, deadline_ns: u64 },
     /// It waits for the end of the thread with this number.
     Join { thread: usize },
+    /// It waits until no other thread can go on.
+    Stall,
     /// It has ended.
     Ended,
 }
@@ -47,7 +49,7 @@ impl State {
         match self {
             State::Ready { at_ns } => at_ns,
             State::Word { deadline_ns, .. } | State::Readable { deadline_ns, .. } => deadline_ns,
-            State::Running | State::Join { .. } | State::Ended => NEVER_NS,
+            State::Running | State::Join { .. } | State::Stall | State::Ended => NEVER_NS,
         }
     }
 }
@@ -72,6 +74,8 @@ pub(super) struct Thread {
     pub(super) entropy: Cell<u64>,
     /// For the strategy that runs the thread with the highest priority.
     pub(super) priority: Cell<u64>,
+    /// How many polls of its own future have ended since it last waited.
+    pub(super) spins: Cell<u32>,
     /// How often the destructors of its thread-locals have run.
     pub(super) exit_rounds: Cell<u32>,
 }
@@ -108,6 +112,7 @@ impl Thread {
             pthread: Cell::new(0),
             entropy: Cell::new(entropy),
             priority: Cell::new(priority),
+            spins: Cell::new(0),
             exit_rounds: Cell::new(0),
         }))
     }

@@ -15,15 +15,17 @@
 //! calls `block_on`, needs a thread anyway.
 
 use std::cell::UnsafeCell;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use reveille_primitive::simulation::Polled;
+use reveille_primitive::simulation::PolledTask;
 
 use super::network::Sockets;
 use super::thread::{NEVER_NS, Outcome, State, Thread, me};
-use crate::strategy::{STEPS_PER_CHANGE, STEPS_PER_LAG, Strategy, TURNS_IN_A_ROW};
+use crate::child::Verdict;
+use crate::strategy::{STEPS_PER_CHANGE, STEPS_PER_DELAY, STEPS_PER_LAG, Strategy, TURNS_IN_A_ROW};
 use crate::streams::{Streams, seed_of};
 use crate::trace::{Step, Trace};
 
@@ -54,6 +56,25 @@ const PROCESSORS_MAX: u64 = 4;
 /// not simulated has changed a word of memory.
 const STALL_CHECKS: u32 = 200;
 const STALL_PAUSE: Duration = Duration::from_millis(1);
+
+/// After this many polls in a row in which a task wakes itself, its polls take
+/// [`LONG_POLL_NS`], so that whatever it waits for comes soon.
+const SPINS_UNTIL_LONG: u32 = 1_000;
+const LONG_POLL_NS: u64 = 1_000_000;
+
+/// After this many, some ninety virtual seconds later, it waits for nothing that will come.
+const SPINS_MAX: u32 = 100_000;
+
+/// How many of the tasks that were polled most often a report names.
+const BUSIEST: usize = 5;
+
+/// Set when the time of the run is over. The next thread that chooses another one ends the run.
+static IS_LATE: AtomicBool = AtomicBool::new(false);
+
+/// Has the run end soon, with a report.
+pub(super) fn end_late() {
+    IS_LATE.store(true, Ordering::Relaxed);
+}
 
 /// The virtual time, in nanoseconds. Written by the thread that holds the baton.
 static NOW_NS: AtomicU64 = AtomicU64::new(START_NS);
@@ -146,6 +167,9 @@ pub(super) fn begin(mut streams: Streams, trace: Trace) {
         last: (me.number, 0),
         lowest_priority: u64::MAX / 2,
         sockets: Sockets::default(),
+        spins: BTreeMap::new(),
+        is_spinning: false,
+        polls: BTreeMap::new(),
     };
     // SAFETY: the calling thread is the only one of the simulation, and no reference exists yet
     // (invariant 1).
@@ -172,7 +196,16 @@ pub(super) struct World {
     /// Lower than all priorities. A thread that loses its priority gets one below this.
     lowest_priority: u64,
     sockets: Sockets,
+    /// How many polls in a row each task has woken itself, by its address.
+    spins: BTreeMap<usize, u32>,
+    /// The last poll was one of many in which a task has woken itself.
+    is_spinning: bool,
+    /// How often tasks were polled, by the place where they were spawned.
+    polls: BTreeMap<Place, u64>,
 }
+
+/// File and line.
+type Place = (&'static str, u32);
 
 impl World {
     /// The TCP sockets of the simulation.
@@ -194,6 +227,10 @@ impl World {
 
     pub(super) fn tape(&self) -> String {
         self.streams.tape()
+    }
+
+    pub(super) fn choices(&self) -> String {
+        self.streams.choices()
     }
 
     /// Draws a number below `count` from the stream `name`.
@@ -266,20 +303,67 @@ impl World {
     /// Draws how long a poll took.
     fn poll_time_ns(&mut self) -> u64 {
         let mean = self.mean_poll_ns;
-        match self.draw("time", POLLS_PER_PREEMPTION) {
-            0 => self.draw("time", PREEMPTION_MAX_NS),
+        // The last number, because 0 is what a shrunk run has.
+        match POLLS_PER_PREEMPTION - self.draw("time", POLLS_PER_PREEMPTION) {
+            1 => self.draw("time", PREEMPTION_MAX_NS),
             _ => mean / 2 + self.draw("time", mean),
         }
     }
 
+    /// Counts a poll. Returns how many in a row have woken their own task.
+    fn count_poll(&mut self, me: &Thread, polled: Option<PolledTask>, is_requeued: bool) -> u32 {
+        let place = polled.and_then(|polled| polled.place);
+        self.trace.add_poll(me.number, now_ns(), place);
+        if let Some(place) = place {
+            *self.polls.entry((place.file(), place.line())).or_default() += 1;
+        }
+        match polled {
+            None => {
+                me.spins.set(me.spins.get().saturating_add(1));
+                me.spins.get()
+            }
+            Some(polled) if is_requeued => {
+                let spins = self.spins.entry(polled.addr).or_default();
+                *spins += 1;
+                *spins
+            }
+            Some(polled) => {
+                self.spins.remove(&polled.addr);
+                0
+            }
+        }
+    }
+
+    /// Ends the run: a task repeats itself.
+    #[cold]
+    fn livelock(&self, me: &Thread, polled: Option<PolledTask>) -> ! {
+        let task = match polled.and_then(|polled| polled.place) {
+            Some(place) => format!("the task spawned at {place}"),
+            None if polled.is_some() => "a task".to_owned(),
+            None => format!("the future of a `block_on` of thread '{}'", me.name()),
+        };
+        let text = format!(
+            "livelock: {task} has woken itself in {SPINS_MAX} polls in a row and reaches nothing.\n"
+        );
+        super::run::fail(self, Verdict::Livelocked, &(text + &self.describe()));
+    }
+
     /// Whether a decision of the scheduler is drawn, and what is drawn.
     pub(super) fn decide(&mut self, name: &str, count: usize) -> usize {
-        if self.strategy.draws_decisions() { self.draw(name, count as u64) as usize } else { 0 }
+        // A task that spins wakes no sibling, because each switch of threads takes real time.
+        let is_drawn = self.strategy.draws_decisions() && !self.is_spinning;
+        if is_drawn { self.draw(name, count as u64) as usize } else { 0 }
     }
 
     /// Chooses the thread that goes on, and moves the time to the moment when it can.
     fn next(&mut self) -> &'static Thread {
         loop {
+            if IS_LATE.load(Ordering::Relaxed) {
+                super::run::fail(self, Verdict::Late, &self.describe());
+            }
+            if self.streams.reseeds_at_ns().is_some_and(|at_ns| elapsed_ns() >= at_ns) {
+                self.streams.reseed();
+            }
             self.deliver_events();
             self.expire();
             if let Some(next) = self.choose() {
@@ -359,13 +443,13 @@ impl World {
         match self.strategy {
             Strategy::RandomWalk => self.draw_one(candidates),
             Strategy::Laggard { thread } => {
-                if self.draw("schedule", STEPS_PER_LAG) != 0 {
+                if self.draw("schedule", STEPS_PER_LAG) != STEPS_PER_LAG - 1 {
                     candidates.retain(|candidate| candidate.number != thread);
                 }
                 self.draw_one(candidates)
             }
             Strategy::Pct => {
-                let is_changed = self.draw("schedule", STEPS_PER_CHANGE) == 0;
+                let is_changed = self.draw("schedule", STEPS_PER_CHANGE) == STEPS_PER_CHANGE - 1;
                 if (is_changed || self.last.1 >= TURNS_IN_A_ROW)
                     && let Some(last) = candidates.iter().find(|it| it.number == self.last.0)
                 {
@@ -374,6 +458,15 @@ impl World {
                 }
                 let first = candidates.iter().max_by_key(|thread| thread.priority.get());
                 first.copied().unwrap_or(candidates[0])
+            }
+            Strategy::DelayBounded { delays } => {
+                candidates.sort_by_key(|thread| (thread.state.get().time_ns(), thread.number));
+                let is_delayed =
+                    delays > 0 && self.draw("schedule", STEPS_PER_DELAY) == STEPS_PER_DELAY - 1;
+                if is_delayed {
+                    self.strategy = Strategy::DelayBounded { delays: delays - 1 };
+                }
+                candidates[usize::from(is_delayed)]
             }
             Strategy::FirstComeFirstServed => {
                 let first = candidates.iter().min_by_key(|thread| thread.state.get().time_ns());
@@ -410,8 +503,17 @@ impl World {
                 return;
             }
         }
-        let text = self.describe();
-        super::run::deadlock(self, &text);
+        if self.wake_where(1, |state| state == State::Stall) > 0 {
+            // It reports what the tasks wait for.
+            return;
+        }
+        self.deadlock();
+    }
+
+    /// Ends the run: nothing can go on.
+    pub(super) fn deadlock(&self) -> ! {
+        let text = "deadlock: no thread can go on, and nothing waits for a time.\n".to_owned();
+        super::run::fail(self, Verdict::Deadlocked, &(text + &self.describe()));
     }
 
     /// What each thread waits for.
@@ -424,9 +526,15 @@ impl World {
                 State::Word { .. } => "waits for a lock, a condition or an unpark".to_owned(),
                 State::Readable { .. } => "waits for events".to_owned(),
                 State::Join { thread } => format!("waits for the end of thread {thread}"),
+                State::Stall => continue,
                 State::Ended => "has ended".to_owned(),
             };
             let _ = writeln!(text, "  thread {} '{}' {what}", thread.number, thread.name());
+        }
+        let mut polls: Vec<(&Place, &u64)> = self.polls.iter().collect();
+        polls.sort_by_key(|&(place, count)| (std::cmp::Reverse(*count), *place));
+        for ((file, line), count) in polls.into_iter().take(BUSIEST) {
+            let _ = writeln!(text, "  {count} polls of tasks spawned at {file}:{line}");
         }
         text
     }
@@ -435,6 +543,10 @@ impl World {
 /// Blocks the calling thread in `state` and lets another one run. Returns how the wait ended.
 pub(super) fn switch(me: &'static Thread, state: State) -> Outcome {
     let next = with(|world| {
+        let waits = !matches!(state, State::Ready { .. }) && state.time_ns() > now_ns();
+        if waits {
+            me.spins.set(0);
+        }
         me.state.set(state);
         me.outcome.set(Outcome::Woken);
         world.next()
@@ -447,11 +559,16 @@ pub(super) fn switch(me: &'static Thread, state: State) -> Outcome {
 }
 
 /// The poll of the calling thread has ended.
-pub(super) fn end_poll(me: &'static Thread, polled: Option<Polled>, is_requeued: bool) {
-    let _ = (polled, is_requeued);
+pub(super) fn end_poll(me: &'static Thread, polled: Option<PolledTask>, is_requeued: bool) {
     let time_ns = with(|world| {
-        world.note(Step::Poll, me, 0);
-        world.poll_time_ns()
+        let spins = world.count_poll(me, polled, is_requeued);
+        world.is_spinning = spins > SPINS_UNTIL_LONG;
+        let drawn_ns = world.poll_time_ns();
+        match spins {
+            0..=SPINS_UNTIL_LONG => drawn_ns,
+            SPINS_MAX.. => world.livelock(me, polled),
+            _ => drawn_ns.max(LONG_POLL_NS),
+        }
     });
     switch(me, State::Ready { at_ns: now_ns() + time_ns });
 }

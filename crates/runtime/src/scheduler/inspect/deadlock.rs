@@ -102,9 +102,9 @@ impl Test {
 }
 
 /// Starts the watch for the lints of programs, unless it runs or lints are off. Called when a
-/// runtime has started.
+/// runtime has started. In a simulation the watch's sleeps would hide that nothing can go on.
 pub(crate) fn watch_for_lints() {
-    if lint::is_on() {
+    if lint::is_on() && !simulation::is_simulated() {
         start_watch(config::deadlock_limit());
     }
 }

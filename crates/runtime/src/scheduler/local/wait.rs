@@ -7,7 +7,7 @@ use std::task::Waker;
 use std::time::Duration;
 
 use reveille_primitive::atomic::Ordering;
-use reveille_primitive::simulation::{self, Polled};
+use reveille_primitive::simulation::{self, PolledTask};
 use reveille_primitive::sys::TimerSlack;
 
 use super::LocalExecutor;
@@ -57,7 +57,7 @@ impl LocalExecutor {
     /// Ends the poll of a local task, and counts it as a round. In a simulation another thread may
     /// run next.
     #[inline]
-    pub(super) fn end_poll(&self, poll: Guard, polled: Option<Polled>, is_requeued: bool) {
+    pub(super) fn end_poll(&self, poll: Guard, polled: Option<PolledTask>, is_requeued: bool) {
         self.pass();
         drop(poll);
         simulation::end_poll(polled, is_requeued);

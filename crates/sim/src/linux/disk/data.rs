@@ -14,9 +14,14 @@ const SECTORS_MAX: usize = 16;
 /// A change of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) enum Change {
-    Write { offset: usize, bytes: Vec<u8> },
+    Write {
+        offset: usize,
+        bytes: Vec<u8>,
+    },
     /// The file gets this length.
-    Resize { len: usize },
+    Resize {
+        len: usize,
+    },
 }
 
 #[derive(Debug)]
@@ -50,9 +55,7 @@ pub(super) enum Fate {
 impl Files {
     /// The file with this inode; `contents` gives what it has if it was not changed before.
     pub(super) fn file(&mut self, inode: u64, contents: impl FnOnce() -> Vec<u8>) -> &mut File {
-        self.files
-            .entry(inode)
-            .or_insert_with(|| File { durable: contents(), pending: Vec::new() })
+        self.files.entry(inode).or_insert_with(|| File { durable: contents(), pending: Vec::new() })
     }
 
     pub(super) fn sync(&mut self, inode: u64) {
@@ -105,9 +108,10 @@ impl File {
         while let Some(pending) = rest.next() {
             // A later write to the same page has the system write the page, with all that is on it.
             let is_saved = !pending.is_forgotten
-                || rest.as_slice().iter().any(|later| {
-                    !later.is_forgotten && pages_meet(&pending.change, &later.change)
-                });
+                || rest
+                    .as_slice()
+                    .iter()
+                    .any(|later| !later.is_forgotten && pages_meet(&pending.change, &later.change));
             if is_saved {
                 apply(&mut self.durable, &pending.change);
             } else {

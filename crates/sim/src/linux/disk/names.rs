@@ -19,14 +19,34 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in super::super) enum Change {
     /// A file, a link or a socket was made.
-    Create { path: PathBuf, grave: u64 },
-    MakeDir { path: PathBuf },
-    Remove { path: PathBuf, grave: u64 },
-    RemoveDir { path: PathBuf },
-    Rename { from: PathBuf, to: PathBuf, replaced: Replaced, is_dir: bool },
-    Link { from: PathBuf, to: PathBuf },
+    Create {
+        path: PathBuf,
+        grave: u64,
+    },
+    MakeDir {
+        path: PathBuf,
+    },
+    Remove {
+        path: PathBuf,
+        grave: u64,
+    },
+    RemoveDir {
+        path: PathBuf,
+    },
+    Rename {
+        from: PathBuf,
+        to: PathBuf,
+        replaced: Replaced,
+        is_dir: bool,
+    },
+    Link {
+        from: PathBuf,
+        to: PathBuf,
+    },
     /// A file of the machine was hidden.
-    Hide { path: PathBuf },
+    Hide {
+        path: PathBuf,
+    },
 }
 
 /// What a rename has replaced.
@@ -60,9 +80,7 @@ impl Change {
 
 /// Whether one change has to be on the disk before the other (invariant 1).
 fn are_in_order(one: &Change, other: &Change) -> bool {
-    one.is_of_all()
-        || other.is_of_all()
-        || one.dirs().iter().any(|dir| other.dirs().contains(dir))
+    one.is_of_all() || other.is_of_all() || one.dirs().iter().any(|dir| other.dirs().contains(dir))
 }
 
 /// The changes of a machine that were not synced.

@@ -7,8 +7,8 @@ use libc::{iovec, off64_t, size_t, ssize_t};
 
 use super::super::disk::{self, DataChange, Work};
 use super::super::futex::fail;
-use super::super::thread::Thread;
 use super::super::original_files;
+use super::super::thread::Thread;
 use super::replace_files;
 
 /// Sets the time of the last change of an open file to the virtual time.

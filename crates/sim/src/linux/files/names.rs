@@ -8,7 +8,9 @@ use std::os::unix::fs::{DirBuilderExt, symlink as make_symlink};
 use std::path::{Path, PathBuf};
 use std::ptr;
 
-use libc::{DIR, mode_t, off64_t, size_t, ssize_t, stat64 as stat_answer, statx as statx_answer, timespec};
+use libc::{
+    DIR, mode_t, off64_t, size_t, ssize_t, stat64 as stat_answer, statx as statx_answer, timespec,
+};
 
 use super::super::disk::{self, NameChange, Use, Work};
 use super::super::futex::fail;
@@ -27,10 +29,7 @@ unsafe fn absolute(me: &Thread, dir: c_int, path: *const c_char) -> Option<PathB
 }
 
 /// Begins a change of names and does it.
-fn change(
-    me: &'static Thread,
-    act: impl FnOnce(&mut disk::Machine) -> io::Result<()>,
-) -> c_int {
+fn change(me: &'static Thread, act: impl FnOnce(&mut disk::Machine) -> io::Result<()>) -> c_int {
     match disk::begin(me, Work::Name) {
         Ok(()) => answer(disk::with(me, act)),
         Err(errno) => fail(errno),
@@ -185,9 +184,11 @@ replace_files! {
     fn renameat(
         from_dir: c_int, from: *const c_char, to_dir: c_int, to: *const c_char
     ) -> c_int = |me| {
-        // SAFETY: the caller passes strings that end with a zero byte (invariant 1).
-        let paths = unsafe { (absolute(me, from_dir, from), absolute(me, to_dir, to)) };
-        match paths {
+        // SAFETY: the caller passes a string that ends with a zero byte (invariant 1).
+        let absolute_from = unsafe { absolute(me, from_dir, from) };
+        // SAFETY: as above.
+        let absolute_to = unsafe { absolute(me, to_dir, to) };
+        match (absolute_from, absolute_to) {
             (Some(from), Some(to)) => change(me, |machine| machine.rename(&from, &to)),
             // SAFETY: the caller meets the contract of the original (invariant 1).
             _ => unsafe { original_files::renameat(from_dir, from, to_dir, to) },
@@ -236,9 +237,11 @@ replace_files! {
     fn linkat(
         from_dir: c_int, from: *const c_char, to_dir: c_int, to: *const c_char, flags: c_int
     ) -> c_int = |me| {
-        // SAFETY: the caller passes strings that end with a zero byte (invariant 1).
-        let paths = unsafe { (absolute(me, from_dir, from), absolute(me, to_dir, to)) };
-        match paths {
+        // SAFETY: the caller passes a string that ends with a zero byte (invariant 1).
+        let absolute_from = unsafe { absolute(me, from_dir, from) };
+        // SAFETY: as above.
+        let absolute_to = unsafe { absolute(me, to_dir, to) };
+        match (absolute_from, absolute_to) {
             (Some(from), Some(to)) => make_link(me, from, to),
             // SAFETY: the caller meets the contract of the original (invariant 1).
             _ => unsafe { original_files::linkat(from_dir, from, to_dir, to, flags) },
@@ -251,11 +254,12 @@ replace_files! {
     }
 
     fn symlinkat(target: *const c_char, dir: c_int, path: *const c_char) -> c_int = |me| {
-        // SAFETY: the caller passes strings that end with a zero byte (invariant 1).
-        match unsafe { (text(target), absolute(me, dir, path)) } {
-            (target, Some(path)) => make_symbolic(me, target, path),
+        // SAFETY: the caller passes a string that ends with a zero byte (invariant 1).
+        match unsafe { absolute(me, dir, path) } {
+            // SAFETY: as above.
+            Some(path) => make_symbolic(me, unsafe { text(target) }, path),
             // SAFETY: the caller meets the contract of the original (invariant 1).
-            (_, None) => unsafe { original_files::symlinkat(target, dir, path) },
+            None => unsafe { original_files::symlinkat(target, dir, path) },
         }
     }
 
@@ -334,12 +338,16 @@ replace_files! {
         unsafe { show_stat(result, into) }
     }
 
-    fn fstatat(dir: c_int, path: *const c_char, into: *mut stat_answer, flags: c_int) -> c_int = |_me| {
+    fn fstatat(
+        dir: c_int, path: *const c_char, into: *mut stat_answer, flags: c_int
+    ) -> c_int = |_me| {
         // SAFETY: the caller meets the contract of the original (invariant 1).
         unsafe { fstatat64(dir, path, into, flags) }
     }
 
-    fn fstatat64(dir: c_int, path: *const c_char, into: *mut stat_answer, flags: c_int) -> c_int = |me| {
+    fn fstatat64(
+        dir: c_int, path: *const c_char, into: *mut stat_answer, flags: c_int
+    ) -> c_int = |me| {
         // SAFETY: the caller meets the contract of the original (invariant 1), also for the file of
         // the system.
         let call = |dir, path| unsafe { original_files::fstatat64(dir, path, into, flags) };
@@ -449,7 +457,9 @@ replace_files! {
             // SAFETY: the program's path is no longer than the real one, for which there was room.
             let count = unsafe { write_path(&path, result, len) };
             // SAFETY: the real path had a zero byte there or behind.
-            unsafe { result.add(count).write(0) };
+            let end = unsafe { result.add(count) };
+            // SAFETY: as above.
+            unsafe { end.write(0) };
         }
         result
     }

@@ -1,0 +1,234 @@
+//! Makes the tape of a run that fails as simple as possible.
+//!
+//! A choice of 0 is the simplest: no fault, no delay, the first of those that may go on. So the
+//! shrinker sets choices to 0 and keeps what still fails in the same way: whole streams first, then
+//! ever smaller parts of them (ddmin; Zeller and Hildebrandt, "Simplifying and isolating
+//! failure-inducing input", 2002), and then it lowers those that are left. It begins with faults,
+//! goes on with the scheduler's choices, and ends with those that the program draws.
+
+use crate::tape::{Rest, Tape};
+
+/// What a stream decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Class {
+    Fault,
+    Schedule,
+    User,
+}
+
+/// The order in which classes are shrunk.
+const ORDER: [Class; 3] = [Class::Fault, Class::Schedule, Class::User];
+
+/// How the names of streams with faults begin.
+const FAULTS: [&str; 5] = ["fault", "disk ", "link", "net", "crash"];
+
+/// How the names of streams begin that the program draws from.
+pub(crate) const USER: &str = "user ";
+
+/// How often the shrinker goes over the tape. Each time, less is left to do.
+const ROUNDS_MAX: usize = 4;
+
+/// The class of the stream with this name.
+pub(crate) fn class_of(name: &str) -> Class {
+    if name.starts_with(USER) {
+        Class::User
+    } else if FAULTS.iter().any(|prefix| name.starts_with(prefix)) {
+        Class::Fault
+    } else {
+        Class::Schedule
+    }
+}
+
+/// How many choices of a class are not 0.
+pub(crate) fn count(tape: &Tape, class: Class) -> usize {
+    let streams = tape.streams.iter().filter(|(name, _)| class_of(name) == class);
+    streams.flat_map(|(_, choices)| choices).filter(|&&choice| choice != 0).count()
+}
+
+/// Whether a run with a tape fails as the first one did. `None` if there is no time left for it.
+pub(crate) type Fails<'a> = dyn FnMut(&Tape) -> Option<bool> + 'a;
+
+/// Returns the simplest tape that was found. `None` if the run does not fail with its own tape.
+pub(crate) fn shrink(tape: &Tape, fails: &mut Fails<'_>) -> Option<Tape> {
+    let mut best = Tape { rest: Rest::Zero, ..tape.clone() };
+    best.trim();
+    if fails(&best) != Some(true) {
+        return None;
+    }
+    // An error means that the time is up.
+    let _ = rounds(&mut best, fails);
+    best.trim();
+    Some(best)
+}
+
+/// There is no time left.
+struct TimeIsUp;
+
+fn rounds(best: &mut Tape, fails: &mut Fails<'_>) -> Result<(), TimeIsUp> {
+    for _ in 0..ROUNDS_MAX {
+        let before = best.clone();
+        for class in ORDER {
+            clear_streams(best, class, fails)?;
+        }
+        for class in ORDER {
+            clear_parts(best, class, fails)?;
+            lower(best, class, fails)?;
+        }
+        if *best == before {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Replaces `best` if the changed tape still fails.
+fn attempt(
+    best: &mut Tape,
+    fails: &mut Fails<'_>,
+    change: impl FnOnce(&mut Tape),
+) -> Result<bool, TimeIsUp> {
+    let mut changed = best.clone();
+    change(&mut changed);
+    if changed == *best {
+        return Ok(false);
+    }
+    let still_fails = fails(&changed).ok_or(TimeIsUp)?;
+    if still_fails {
+        *best = changed;
+    }
+    Ok(still_fails)
+}
+
+/// Sets all choices of a stream to 0.
+fn clear_streams(best: &mut Tape, class: Class, fails: &mut Fails<'_>) -> Result<(), TimeIsUp> {
+    for index in 0..best.streams.len() {
+        if class_of(&best.streams[index].0) == class {
+            attempt(best, fails, |tape| tape.streams[index].1.fill(0))?;
+        }
+    }
+    Ok(())
+}
+
+/// The places of the choices of a class that are not 0: stream and number.
+fn places(tape: &Tape, class: Class) -> Vec<(usize, usize)> {
+    let mut places = Vec::new();
+    for (stream, (name, choices)) in tape.streams.iter().enumerate() {
+        if class_of(name) == class {
+            let found = choices.iter().enumerate().filter(|&(_, &choice)| choice != 0);
+            places.extend(found.map(|(number, _)| (stream, number)));
+        }
+    }
+    places
+}
+
+/// Sets parts of the choices to 0: halves, then quarters, down to single ones.
+fn clear_parts(best: &mut Tape, class: Class, fails: &mut Fails<'_>) -> Result<(), TimeIsUp> {
+    let mut part_len = places(best, class).len().div_ceil(2);
+    while part_len > 0 {
+        // From the end: what comes last is what the failure needs least often.
+        let mut end = places(best, class).len();
+        while end > 0 {
+            let begin = end.saturating_sub(part_len);
+            let places = places(best, class);
+            let part = places.get(begin..end.min(places.len())).unwrap_or_default();
+            attempt(best, fails, |tape| {
+                part.iter().for_each(|&(stream, number)| tape.streams[stream].1[number] = 0);
+            })?;
+            end = begin;
+        }
+        part_len = if part_len == 1 { 0 } else { part_len.div_ceil(2) };
+    }
+    Ok(())
+}
+
+/// Lowers the choices that are left.
+fn lower(best: &mut Tape, class: Class, fails: &mut Fails<'_>) -> Result<(), TimeIsUp> {
+    for (stream, number) in places(best, class) {
+        let is_lower = attempt(best, fails, |tape| tape.streams[stream].1[number] = 1)?;
+        // Halves it until it passes. Each round makes the number smaller.
+        while !is_lower && best.streams[stream].1[number] > 3 {
+            if !attempt(best, fails, |tape| tape.streams[stream].1[number] /= 2)? {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Finds when a failure becomes inevitable. `is_inevitable_at` tells whether a run that goes on
+/// with other seeds from a time on always fails; `None` if there is no time left. Returns the last
+/// time found at which it was not, and the first at which it was.
+pub(crate) fn bisect(
+    end_ns: u64,
+    precision_ns: u64,
+    is_inevitable_at: &mut dyn FnMut(u64) -> Option<bool>,
+) -> Option<(u64, u64)> {
+    let (mut before, mut after) = (0, end_ns);
+    if is_inevitable_at(0)? {
+        return Some((0, 0));
+    }
+    while after - before > precision_ns.max(1) {
+        let middle = before + (after - before) / 2;
+        match is_inevitable_at(middle) {
+            Some(true) => after = middle,
+            Some(false) => before = middle,
+            None => break,
+        }
+    }
+    Some((before, after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tape(streams: &[(&str, &[u64])]) -> Tape {
+        let streams = streams.iter().map(|&(name, it)| (name.to_owned(), it.to_vec())).collect();
+        Tape { seed: 1, streams, ..Tape::default() }
+    }
+
+    fn choice(tape: &Tape, name: &str, number: usize) -> u64 {
+        let stream = tape.streams.iter().find(|(other, _)| other == name);
+        stream.and_then(|(_, choices)| choices.get(number)).copied().unwrap_or(0)
+    }
+
+    #[test]
+    fn only_the_choices_that_matter_are_left() {
+        let noise: Vec<u64> = (1..100).collect();
+        let begin = tape(&[("disk 0", &noise), ("schedule", &noise), ("user x", &noise)]);
+        let mut runs = 0;
+        let shrunk = shrink(&begin, &mut |tape| {
+            runs += 1;
+            let is_late = choice(tape, "schedule", 70) >= 20 && choice(tape, "schedule", 3) != 0;
+            Some(is_late && choice(tape, "disk 0", 50) != 0)
+        });
+        let shrunk = shrunk.expect("it fails");
+        assert_eq!(count(&shrunk, Class::Fault), 1);
+        assert_eq!(count(&shrunk, Class::Schedule), 2);
+        assert_eq!(count(&shrunk, Class::User), 0);
+        assert_eq!(choice(&shrunk, "disk 0", 50), 1);
+        assert!((20..40).contains(&choice(&shrunk, "schedule", 70)));
+        assert!(runs < 300, "{runs}");
+    }
+
+    #[test]
+    fn what_was_found_is_kept_when_the_time_is_up() {
+        let begin = tape(&[("a", &[1, 2, 3]), ("b", &[4, 5])]);
+        let mut left = 2;
+        let shrunk = shrink(&begin, &mut |_| {
+            left -= 1;
+            (left >= 0).then_some(true)
+        });
+        assert_eq!(shrunk.expect("it fails").streams, [("b".to_owned(), vec![4, 5])]);
+        assert_eq!(shrink(&begin, &mut |_| Some(false)), None);
+    }
+
+    #[test]
+    fn the_time_at_which_a_failure_becomes_inevitable_is_found() {
+        let found = bisect(1_000_000, 10, &mut |time_ns| Some(time_ns > 4711));
+        let (before, after) = found.expect("there was time");
+        assert!(before <= 4711 && after > 4711 && after - before <= 10, "{before} {after}");
+        assert_eq!(bisect(1_000, 10, &mut |_| Some(true)), Some((0, 0)));
+        assert_eq!(bisect(1_000, 10, &mut |_| None), None);
+    }
+}
