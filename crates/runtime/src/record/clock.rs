@@ -19,9 +19,10 @@ impl RecordClock {
     /// Chooses a clock. Opens a file when it is called for the first time.
     pub(crate) fn choose() -> RecordClock {
         timer::detect_ticks();
-        match ticks() {
-            Some(_) if timer::counts_ticks() => RecordClock::Ticks,
-            _ => RecordClock::Nanoseconds,
+        if timer::counts_ticks() && ticks().is_some() {
+            RecordClock::Ticks
+        } else {
+            RecordClock::Nanoseconds
         }
     }
 
