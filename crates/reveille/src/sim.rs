@@ -65,6 +65,9 @@
 //! | processor counters (`rdtsc`), system calls without the C library | strict mode names them |
 //! | `/dev/urandom` | an error; the output names the call and its place |
 //!
+//! A loop that waits for another thread without a call of the system, such as
+//! `while !flag.load(..) {}`, never ends. Call `std::thread::yield_now` in it.
+//!
 //! # Strict mode
 //!
 //! With `REVEILLE_SIM_STRICT=1` the kernel stops a thread of the simulation that reads the
@@ -84,9 +87,6 @@
 //! [`sync_dir`](crate::fs::sync_dir) of their directory, are kept, lost, or (writes) torn in units
 //! of 512 bytes. [`Disk`] sets what the disk may do.
 //!
-//! A loop that waits for another thread without a call of the system, such as
-//! `while !flag.load(..) {}`, never ends. Call `std::thread::yield_now` in it.
-//!
 //! # Variables
 //!
 //! | variable | meaning |
@@ -100,6 +100,7 @@
 //! | `REVEILLE_SIM_TAPE=FILE` | with one seed: writes what was drawn |
 //! | `REVEILLE_SIM_REPLAY=FILE` | with that seed: draws what the file says, then goes on with the seed |
 //! | `REVEILLE_SIM_TRACE=FILE` | with one seed: writes each step |
+//! | `REVEILLE_TRACE=FILE` | records the seed, or the first that fails, for `reveille view`. A recorded run is another one than the same seed without it, so search with it |
 //!
 //! # Examples
 //!
@@ -110,11 +111,13 @@
 //!
 //! /// Loses one of a hundred messages.
 //! fn is_lost() -> bool {
-//!     sim::draw("lost messages", 100) == Some(0)
+//!     sim::draw("lost messages", 100) == Some(99)
 //! }
 //!
 //! assert!(!sim::is_simulated() && !is_lost());
 //! ```
+//!
+//! Let 0 be the choice without a fault, because a simplified run has as many zeros as possible.
 //!
 //! # Platforms
 //!
@@ -402,7 +405,8 @@ pub fn seed() -> Option<u64> {
 /// Draws a number below `count` from the stream `name`. `None` outside of simulations.
 ///
 /// Each stream depends on the seed and its name only. So a test that draws from a stream of its own
-/// does not change the schedule.
+/// does not change the schedule. Let 0 be the choice without a fault: a run that is simplified
+/// draws as many zeros as possible.
 ///
 /// # Examples
 ///
@@ -410,7 +414,7 @@ pub fn seed() -> Option<u64> {
 ///
 /// ```
 /// fn write() -> std::io::Result<()> {
-///     if reveille::sim::draw("disk full", 10) == Some(0) {
+///     if reveille::sim::draw("disk full", 10) == Some(9) {
 ///         return Err(std::io::ErrorKind::StorageFull.into());
 ///     }
 ///     Ok(())
