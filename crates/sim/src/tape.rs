@@ -5,7 +5,7 @@
 //! seed 7
 //! rest zero
 //! reseed 9000012000 3
-//! schedule	1 0 2
+//! schedule<tab>1 0 2
 //! ```
 //!
 //! `rest zero` says that all choices behind those of the tape are 0; without it they are the

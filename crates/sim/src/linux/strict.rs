@@ -157,8 +157,10 @@ fn handle(signal: c_int, handler: Handler) -> Result<(), String> {
 
 /// The handler of SIGSYS.
 extern "C" fn call_stopped(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void) {
-    // SAFETY: the kernel passes the details of the signal, which have the number of the call there.
-    let number = unsafe { info.cast::<u8>().add(SIGINFO_NUMBER).cast::<c_int>().read() };
+    // SAFETY: the number of the call is within the details of the signal.
+    let number = unsafe { info.cast::<u8>().add(SIGINFO_NUMBER) }.cast::<c_int>();
+    // SAFETY: the kernel has written the number there, and it is aligned as a number.
+    let number = unsafe { number.read() };
     let name = STOPPED.iter().find(|(stopped, _)| *stopped == libc::c_long::from(number));
     let name = name.map_or_else(|| format!("number {number}"), |(_, name)| format!("`{name}`"));
     bypassed(&format!("the system call {name} directly"));
