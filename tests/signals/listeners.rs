@@ -273,6 +273,7 @@ fn open_descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
+// Only on Linux: it counts descriptors in /proc.
 #[cfg(target_os = "linux")]
 #[test]
 fn all_listeners_of_a_signal_share_one_descriptor() {
@@ -303,6 +304,7 @@ fn without_descriptors(body: impl FnOnce()) {
     assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
 }
 
+// Only on Linux: it sets a limit on descriptors.
 #[cfg(target_os = "linux")]
 #[test]
 fn without_a_descriptor_a_new_listener_is_an_error_and_an_old_one_works() {

@@ -126,6 +126,7 @@ fn skip_dead<T, R>(listener: &T, accept: &mut impl FnMut(&T) -> io::Result<R>) -
     accept(listener)
 }
 
+// Only on Unix: the errors are its numbers.
 #[cfg(all(test, unix))]
 mod tests {
     use rustix::io::Errno;

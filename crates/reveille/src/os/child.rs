@@ -3,9 +3,10 @@
 //!
 //! | system | pipes | exit of a child |
 //! |---|---|---|
-//! | Linux | non-blocking, through the driver | its pidfd, through the driver; else as on other Unix |
+//! | Linux | non-blocking, through the driver | its pidfd, through the driver; else as below |
 //! | other Unix | non-blocking, through the driver | a thread of the blocking pool in `waitid` |
-//! | OpenBSD, Redox, Windows | Windows: blocking pool | polled at growing intervals |
+//! | OpenBSD, Redox | non-blocking, through the driver | polled at growing intervals |
+//! | Windows | blocking pool | an event of the system (`exit_event.rs`); else polled |
 //!
 //! Rejected: `SIGCHLD`. A process has one handler, which a library must not take. The signal does
 //! not say which child ended, and several exits may share one signal.
@@ -32,16 +33,21 @@ pub(crate) struct Exit {
         allow(dead_code, reason = "nothing here can wait for an id")
     )]
     id: u32,
+    #[cfg(windows)]
+    event: super::exit_event::ExitEvent,
     #[cfg(target_os = "linux")]
     pidfd: Option<reveille_runtime::io::Io<std::os::fd::OwnedFd>>,
 }
 
 impl Exit {
-    /// Creates the waiter for the child with this id. The child must not have been waited for yet;
-    /// otherwise the id could belong to another process.
-    pub(crate) fn of(id: u32) -> Exit {
+    /// Creates the waiter for this child. The child must not have been waited for yet; otherwise
+    /// its id could belong to another process.
+    pub(crate) fn of(child: &std::process::Child) -> Exit {
+        let id = child.id();
         Exit {
             id,
+            #[cfg(windows)]
+            event: super::exit_event::ExitEvent::of(child),
             #[cfg(target_os = "linux")]
             pidfd: linux::pidfd(id),
         }
@@ -127,9 +133,15 @@ impl Exit {
         .await
     }
 
-    /// Sleeps 1 ms, then twice as long each time, up to 64 ms.
+    /// Waits for the system's event, where there is one. Else sleeps 1 ms, then twice as long each
+    /// time, up to 64 ms.
     #[cfg(any(not(unix), target_os = "openbsd", target_os = "redox"))]
     async fn wait_without_driver(&self, round: u32) -> io::Result<()> {
+        #[cfg(windows)]
+        if self.event.wait().await && round == 0 {
+            return Ok(());
+        }
+        // After the event the status is there, so the first round was the last one.
         let pause = std::time::Duration::from_millis(1 << round.min(6));
         reveille_runtime::time::Sleep::after(pause).await;
         Ok(())

@@ -98,6 +98,7 @@ fn has_running_member(group: Pid) -> bool {
     rustix::process::test_kill_process_group(group).is_ok()
 }
 
+// Only on Linux: it reads process groups in /proc.
 #[cfg(all(test, target_os = "linux"))]
 mod tests {
     use super::{Pid, is_running_member};

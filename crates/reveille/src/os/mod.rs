@@ -1,8 +1,8 @@
 //! Extensions for particular operating systems.
 //!
 //! As in std, the traits and functions here extend the portable modules. Only the module of the
-//! target system exists. The module for Windows is type-checked (`cargo xtask targets`), but its
-//! authors have not run it: expect bugs, and report them.
+//! target system exists. The module for Windows was run under wine only, and not completely: expect
+//! bugs, and report them.
 //!
 //! # Examples
 //!
@@ -32,6 +32,8 @@ pub mod windows;
 
 pub(crate) mod child;
 pub(crate) mod datagrams;
+#[cfg(windows)]
+mod exit_event;
 pub(crate) mod file;
 #[cfg(unix)]
 pub(crate) mod group;

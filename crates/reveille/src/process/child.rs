@@ -66,7 +66,7 @@ impl Child {
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let process = Process {
-            exit: Exit::of(child.id()),
+            exit: Exit::of(&child),
             child: Mutex::new(Tracked { child, is_reaped: false }),
         };
         // From here on the guard reaps the child, even if setting up a pipe below fails.

@@ -3,8 +3,8 @@
 //! The system calls the handler of a process on a thread that it makes for that. The handler puts
 //! a token into the channel of each listener. See [delivery](crate::signal#delivery).
 //!
-//! This module is type-checked (`cargo xtask targets`), but its authors have not run it: expect
-//! bugs, and report them.
+//! This module is type-checked, and programs that use it were run under wine only (`cargo xtask
+//! targets --run windows`): expect bugs, and report them.
 //!
 //! # Examples
 //!

@@ -1,7 +1,7 @@
 //! Windows extensions: raw handles and sockets, two kinds of symbolic links, and more.
 //!
-//! This module is type-checked (`cargo xtask targets`), but its authors have not run it: expect
-//! bugs, and report them.
+//! This module is type-checked, and programs that use it were run under wine only (`cargo xtask
+//! targets --run windows`): expect bugs, and report them.
 //!
 //! # Examples
 //!

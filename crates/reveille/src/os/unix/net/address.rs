@@ -96,6 +96,7 @@ mod tests {
         assert_eq!(to_rustix(&address).unwrap().path_bytes(), Some(&b"/tmp/a socket"[..]));
     }
 
+    // Only on Linux: it alone has abstract names.
     #[cfg(target_os = "linux")]
     #[test]
     fn zero_byte_begins_an_abstract_name() {
