@@ -1,6 +1,7 @@
 //! A shard in a process that has no descriptors left. The only test of its process, because the
 //! limit applies to the process.
 
+// Only on Linux: it sets a limit on descriptors.
 #![cfg(all(target_os = "linux", not(reveille_loom)))]
 
 use reveille_watchdog as _;

@@ -1,9 +1,9 @@
 //! The event queues of the operating system, below the driver.
 //!
 //! `epoll` (Linux) and `portable` (elsewhere) are the two event queues. `exact` is a wait that
-//! newer kernels offer, and `batch` receives for many sources in one call, through `uring`. `slots`
-//! maps the keys of events (`event`, `key`) to sources, and `turn_owner` records which threads turn
-//! a driver.
+//! newer kernels offer, `fine_timer` ends waits on time on Windows, and `batch` receives for many
+//! sources in one call, through `uring`. `slots` maps the keys of events (`event`, `key`) to
+//! sources, and `turn_owner` records which threads turn a driver.
 
 pub(crate) mod batch;
 #[cfg(target_os = "linux")]
@@ -11,6 +11,8 @@ mod epoll;
 pub(crate) mod event;
 #[cfg(target_os = "linux")]
 mod exact;
+#[cfg(windows)]
+mod fine_timer;
 pub(crate) mod key;
 #[cfg(any(not(target_os = "linux"), feature = "portable"))]
 mod portable;

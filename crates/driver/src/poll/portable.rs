@@ -11,20 +11,31 @@
 
 use std::io;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use polling::{Event as PollingEvent, PollMode};
+#[cfg(windows)]
+use reveille_primitive::atomic::{AtomicBool, Ordering, fence};
 
 use crate::fd::Fd;
 use crate::poll::event::{EVENTS_MAX, Interest, PollEvent};
+#[cfg(windows)]
+use crate::poll::fine_timer::FineTimer;
 use crate::poll::key::SourceKey;
 use crate::source::Flags;
 
 /// See the module's header.
 #[derive(Debug)]
 pub(crate) struct Portable {
-    poller: polling::Poller,
+    poller: Arc<polling::Poller>,
     mode: PollMode,
+    /// `None` before Windows 10 1803: waits end with a tick of the system's clock.
+    #[cfg(windows)]
+    timer: Option<FineTimer>,
+    /// Whether a thread waits or is about to. See [`Portable::announce`].
+    #[cfg(windows)]
+    is_waiting: AtomicBool,
 }
 
 /// The events of a wait.
@@ -36,10 +47,17 @@ pub(crate) struct PortableEvents {
 impl Portable {
     /// Makes a poller. It is edge-triggered if `wants_edges` is set and the system supports that.
     pub(crate) fn new(wants_edges: bool) -> io::Result<Portable> {
-        let poller = polling::Poller::new()?;
+        let poller = Arc::new(polling::Poller::new()?);
         let has_edges = wants_edges && poller.supports_edge();
         let mode = if has_edges { PollMode::Edge } else { PollMode::Oneshot };
-        Ok(Portable { poller, mode })
+        Ok(Portable {
+            #[cfg(windows)]
+            timer: FineTimer::new(&poller).ok(),
+            #[cfg(windows)]
+            is_waiting: AtomicBool::new(false),
+            poller,
+            mode,
+        })
     }
 
     pub(crate) fn has_edges(&self) -> bool {
@@ -56,12 +74,36 @@ impl Portable {
         // SAFETY: the descriptor must be deleted from the poller before it is closed, which is part
         // of the contract of `Source::register` and `Source::op`. The entry of a source that was
         // dropped may stay; its key finds no slot (header of slots.rs).
-        unsafe { self.poller.add_with_mode(raw(fd), event(key, interest), self.mode) }
+        unsafe { self.poller.add_with_mode(raw(fd), event(key, interest), self.mode)? };
+        self.announce();
+        Ok(())
     }
 
     pub(crate) fn modify(&self, fd: Fd<'_>, key: SourceKey, interest: Interest) -> io::Result<()> {
-        self.poller.modify_with_mode(fd, event(key, interest), self.mode)
+        self.poller.modify_with_mode(fd, event(key, interest), self.mode)?;
+        self.announce();
+        Ok(())
     }
+
+    /// Makes a wait in progress see a change.
+    ///
+    /// On Windows `polling` puts a change into a queue unless a thread waits, and a wait empties
+    /// the queue when it begins. A thread that found no wait, and queues its change after another
+    /// thread has emptied the queue, would lose it until the next event. So the change ends such a
+    /// wait, and the next one begins with the queue.
+    #[cfg(windows)]
+    fn announce(&self) {
+        // Pairs with the fence in `wait`: either that wait finds the change in the queue, or this
+        // finds the flag.
+        fence(Ordering::SeqCst);
+        if self.is_waiting.load(Ordering::Relaxed) {
+            self.ring();
+        }
+    }
+
+    /// Elsewhere each change is a system call.
+    #[cfg(not(windows))]
+    fn announce(&self) {}
 
     pub(crate) fn delete(&self, fd: Fd<'_>) -> io::Result<()> {
         self.poller.delete(fd)
@@ -75,8 +117,20 @@ impl Portable {
         let room = NonZeroUsize::new(EVENTS_MAX).expect("the constant is not zero");
         let events = buffer.events.get_or_insert_with(|| polling::Events::with_capacity(room));
         events.clear();
+        #[cfg(windows)]
+        if let Some(timer) = &self.timer {
+            timer.set(timeout);
+        }
+        #[cfg(windows)]
+        {
+            self.is_waiting.store(true, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+        }
         // `polling` itself repeats a wait that a signal interrupted.
-        self.poller.wait(events, timeout).map(drop)
+        let result = self.poller.wait(events, timeout);
+        #[cfg(windows)]
+        self.is_waiting.store(false, Ordering::Relaxed);
+        result.map(drop)
     }
 
     pub(crate) fn ring(&self) {

@@ -76,9 +76,10 @@ enum Until {
 }
 
 /// The part of a source that is shared with its shard. An event and a wait of one task need only
-/// the first cache line.
+/// the first cache line. Some 64-bit ARM cores have lines of 128 bytes.
 #[derive(Debug)]
-#[repr(C, align(64))]
+#[cfg_attr(not(target_arch = "aarch64"), repr(C, align(64)))]
+#[cfg_attr(target_arch = "aarch64", repr(C, align(128)))]
 pub struct SourceCore {
     /// A packed [`Ready`]. Written under the lock of the waiters, so that a write takes no
     /// read-modify-write.

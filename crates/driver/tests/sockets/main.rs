@@ -1,12 +1,18 @@
 //! The driver, with sockets and pipes of the system.
 
-#![cfg(all(target_os = "linux", not(reveille_loom)))]
+#![cfg(not(reveille_loom))]
 
 use reveille_watchdog as _;
 
-#[cfg(target_arch = "x86_64")]
+mod arming;
+// Only on Linux with x86-64: io_uring, and a filter written for that processor's numbers.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod batched;
+// Only on Linux: packets of Unix sockets and pipes.
+#[cfg(target_os = "linux")]
 mod boundaries;
+// Only on Linux: it refuses one of its system calls.
+#[cfg(target_os = "linux")]
 mod old_kernel;
 mod shards;
 mod streams;

@@ -1,22 +1,25 @@
 //! Shards: turns, notifications, moves, deregistration, and refusals of the system.
 
+#[cfg(unix)]
 use std::cell::Cell;
+#[cfg(target_os = "linux")]
 use std::error::Error as _;
 use std::future::Future;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::{AsFd, AsRawFd};
+#[cfg(target_os = "linux")]
+use std::os::fd::AsRawFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use reveille_driver::{
-    Direction, Driver, Events, Flags, Kind, Source, Turn, WakerOps, fault_number,
-};
+#[cfg(target_os = "linux")]
+use reveille_driver::fault_number;
+use reveille_driver::{Direction, Driver, Events, Flags, Kind, Source, Turn, WakerOps};
 use reveille_primitive::sys::raise_fd_limit;
 
 use crate::support::{
-    Io, LONG, counting, drain, drive, each_kind, kinds, register, tcp, turn_until,
+    AsFd as _, LONG, counting, drain, drive, each_kind, kinds, register, tcp, turn_until,
 };
 
 #[test]
@@ -152,13 +155,7 @@ fn a_waker_that_panics_does_not_lose_the_others() {
 fn a_thousand_sources_are_all_woken() {
     raise_fd_limit(4096).expect("room for two thousand sockets");
     each_kind(|shard| {
-        let mut pairs: Vec<_> = (0..1000)
-            .map(|_| {
-                let (a, b) = std::os::unix::net::UnixStream::pair().expect("a pair");
-                a.set_nonblocking(true).expect("non-blocking");
-                (Io::new(a), b)
-            })
-            .collect();
+        let mut pairs: Vec<_> = (0..1000).map(|_| tcp()).collect();
         let (count, waker) = counting();
         for (ours, _) in &pairs {
             assert!(ours.poll_read(&shard, &waker, &mut [0; 4]).is_pending());
@@ -282,6 +279,8 @@ fn a_second_registration_does_nothing() {
     });
 }
 
+// Only on Linux: its event queue refuses regular files, and Windows has handles for them.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_regular_file_is_refused_and_not_registered() {
     let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
@@ -331,6 +330,8 @@ fn the_entry_of_a_dropped_source_delivers_no_event_and_is_replaced() {
     });
 }
 
+// Only on Unix: the error is one of its numbers.
+#[cfg(unix)]
 #[test]
 fn a_descriptor_closed_by_other_code_is_an_error_and_not_a_loop() {
     let shard = Arc::new(Driver::new(Kind::Native).expect("a shard"));
@@ -355,7 +356,6 @@ fn a_reused_number_gets_no_stale_event() {
         let stale = Source::new();
         register(&stale, &ours.inner, &shard).expect("registered");
         drop(stale);
-        let number = ours.inner.as_raw_fd();
         drop(ours);
         let (next, _kept) = tcp();
         let (count, waker) = counting();
@@ -364,7 +364,7 @@ fn a_reused_number_gets_no_stale_event() {
         let before = count.get();
         theirs.write_all(b"x").expect("sent");
         drain(&shard);
-        assert_eq!(count.get(), before, "descriptor {number} belongs to another source now");
+        assert_eq!(count.get(), before, "its number belongs to another source now");
         drop(duplicate);
     });
 }
@@ -460,6 +460,8 @@ fn a_source_moves_from_the_shard_of_one_thread_to_one_that_any_thread_turns() {
 }
 
 /// A regular file takes the place of the socket, as if the descriptor's number had been reused.
+// Only on Linux: its event queue refuses regular files, and Windows has handles for them.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_move_that_fails_leaves_the_source_registered() {
     let [old, new] = [(); 2].map(|()| Arc::new(Driver::new(Kind::Native).expect("a shard")));
@@ -478,6 +480,8 @@ fn a_move_that_fails_leaves_the_source_registered() {
     turn_until(&old, || count.get() > before);
 }
 
+// Only on Linux: its event queue refuses regular files, and Windows has handles for them.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_refused_move_is_no_error_of_the_wait() {
     let [theirs, pool] = [(); 2].map(|()| Arc::new(Driver::new(Kind::Native).expect("a shard")));

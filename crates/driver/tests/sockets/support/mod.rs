@@ -9,7 +9,6 @@ pub mod filter;
 use std::future::Future;
 use std::io::{self, Read};
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::AsFd;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,14 +17,31 @@ use std::time::Duration;
 
 use reveille_driver::{Direction, Driver, Events, IoOp, Kind, Source, Turn};
 
+#[cfg(unix)]
+pub use std::os::fd::AsFd;
+
+/// A socket, under the name that descriptors have.
+#[cfg(windows)]
+pub trait AsFd {
+    /// Borrows the socket.
+    fn as_fd(&self) -> reveille_driver::Fd<'_>;
+}
+
+#[cfg(windows)]
+impl<T: std::os::windows::io::AsSocket> AsFd for T {
+    fn as_fd(&self) -> reveille_driver::Fd<'_> {
+        self.as_socket()
+    }
+}
+
 /// All kinds of driver in this build.
 pub fn kinds() -> Vec<Kind> {
     vec![
         Kind::Native,
         Kind::Batched,
-        #[cfg(feature = "portable")]
+        #[cfg(any(not(target_os = "linux"), feature = "portable"))]
         Kind::Portable,
-        #[cfg(feature = "portable")]
+        #[cfg(any(not(target_os = "linux"), feature = "portable"))]
         Kind::PortableOneshot,
     ]
 }
@@ -113,6 +129,7 @@ impl<T: AsFd> Io<T> {
     }
 
     /// For a descriptor of unknown kind.
+    #[cfg(target_os = "linux")]
     pub fn of_unknown(inner: T) -> Io<T> {
         Io { source: Source::new(), inner }
     }
