@@ -45,7 +45,9 @@ mod trace;
 #[path = "many_requests/url.rs"]
 mod url;
 
-use std::io::{self, IsTerminal, Write};
+#[cfg(unix)]
+use std::io::IsTerminal;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 

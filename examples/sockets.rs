@@ -16,8 +16,11 @@ use reveille::io;
 use reveille::net::UdpSocket;
 #[cfg(unix)]
 use reveille::os::unix::net::{UnixListener, UnixStream};
+#[cfg(unix)]
 use reveille::prelude::*;
-use reveille::{signal, task, time};
+use reveille::time;
+#[cfg(unix)]
+use reveille::{signal, task};
 
 /// UDP and Unix sockets: two servers that answer, and clients for them.
 #[derive(Parser)]

@@ -1,13 +1,17 @@
 //! Faults of other runtimes' APIs that reveille must not have. `tests/FAULTS.md` lists them.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
+#[cfg(unix)]
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+#[cfg(unix)]
 use futures_lite::AsyncWriteExt as _;
 use reveille::channel;
+#[cfg(unix)]
 use reveille::process::{Command, Stdio};
 use reveille::sync::{Condvar, Mutex};
 use reveille::task::block_on;
@@ -113,6 +117,8 @@ fn a_panicking_waker_does_not_lose_the_notifications_of_other_condition_variable
     assert!(poll(other.as_mut(), &waker).is_ready());
 }
 
+// Only on Linux: it opens a pipe as a file, and measures as Linux does.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_panicking_waker_does_not_block_the_other_waiters_of_a_file() {
     use std::os::fd::{FromRawFd as _, OwnedFd};
@@ -139,6 +145,8 @@ fn a_panicking_waker_does_not_block_the_other_waiters_of_a_file() {
     }
 }
 
+// Only on Unix: a script of a shell; `process::windows` has it for Windows.
+#[cfg(unix)]
 #[test]
 fn a_childs_end_may_be_asked_for_too_early_and_too_often() {
     block_on(async {
@@ -157,6 +165,8 @@ fn a_childs_end_may_be_asked_for_too_early_and_too_often() {
     });
 }
 
+// Only on Unix: it starts `true`; `process::windows` has it for Windows.
+#[cfg(unix)]
 #[test]
 fn killing_a_child_that_has_exited_kills_nothing_else() {
     block_on(async {

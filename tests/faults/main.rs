@@ -7,18 +7,21 @@
 
 use reveille_watchdog as _;
 
-#[cfg(unix)]
 mod api;
+// Only on Linux: it counts descriptors in /proc and limits them.
 #[cfg(target_os = "linux")]
 mod descriptors;
+// Only on Linux: it counts threads and descriptors in /proc.
 #[cfg(target_os = "linux")]
 mod load;
+// Only on Linux: it measures memory in /proc.
 #[cfg(target_os = "linux")]
 mod memory;
 mod shim;
+// Only on Linux: signals, and the threads they interrupt.
 #[cfg(target_os = "linux")]
 mod signals;
-#[cfg(unix)]
 mod strangers;
+// Only on Linux: it counts threads in /proc and limits memory.
 #[cfg(target_os = "linux")]
 mod threads;

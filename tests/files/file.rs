@@ -385,6 +385,7 @@ reveille_tests::conformance!(
     semantics_10_drop_of_one_clone_flushes_what_another_wrote,
     fault_900_drop_does_not_wait_for_a_blocking_pool_that_is_full,
     semantics_10_late_write_error_surfaces_on_the_next_call,
+    // Only on Linux: /dev/full.
     #[cfg(target_os = "linux")]
     full_disk_is_reported_by_the_next_call,
     semantics_10_seek_accounts_for_what_was_read_ahead,
@@ -397,8 +398,10 @@ reveille_tests::conformance!(
     writes_of_many_clones_from_many_tasks_all_land,
     flush_ends_although_another_clone_never_stops_writing,
     set_len_keeps_the_cursor_and_forgets_what_was_read,
+    // Only on Unix: it is about descriptors.
     #[cfg(unix)]
     descriptor_is_given_up_flushed_and_at_the_cursor,
+    // Only on Linux: it opens a pipe as a file in /proc.
     #[cfg(target_os = "linux")]
     drop_of_a_full_pipe_does_not_wait_for_its_reader,
     every_waiting_clone_is_woken,

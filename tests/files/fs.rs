@@ -212,8 +212,10 @@ reveille_tests::conformance!(
     semantics_11_errors_name_operation_and_path_and_keep_kind_source_and_number,
     plain_errors_stay_those_of_the_system,
     directories_are_made_and_removed,
+    // Only on Unix: permission bits and inodes.
     #[cfg(unix)]
     unix_extensions_reach_the_system,
+    // Only on Linux: it looks at a file before it opens it.
     #[cfg(target_os = "linux")]
     read_does_not_disturb_a_pipe_that_it_only_looks_at,
 );

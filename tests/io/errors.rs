@@ -137,6 +137,7 @@ fn errors_of_connections_contain_that_of_the_system() {
     }
 }
 
+// Only on Linux: sockets with a path, and its error texts.
 #[cfg(target_os = "linux")]
 #[test]
 fn errors_of_socket_paths_and_programs_contain_that_of_the_system() {

@@ -156,6 +156,7 @@ fn read_outlives_the_runtime_that_began_it() {
 }
 
 /// At a terminal, input typed after a read was dropped is not read: a child process receives it.
+// Only on Linux: it makes a terminal.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_line_typed_after_a_dropped_read_is_read_by_a_child() {

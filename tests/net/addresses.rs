@@ -33,6 +33,7 @@ fn literal_addresses_are_resolved_on_the_calling_thread() {
 }
 
 /// Runs alone in a process of its own, where no other test starts threads.
+// Only on Linux: it counts threads in /proc.
 #[cfg(target_os = "linux")]
 #[test]
 fn literal_addresses_start_no_thread() {

@@ -3,21 +3,23 @@
 use reveille_watchdog as _;
 
 mod addresses;
+// Only on Linux with x86-64: io_uring.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod batched_reads;
-#[cfg(unix)]
 mod connections;
+// Only on Unix: most of its sockets and pipes are those of Unix.
 #[cfg(unix)]
 mod crowds;
+// Only on Unix: it waits for descriptors.
 #[cfg(unix)]
 mod readiness;
 mod sockets;
-#[cfg(unix)]
 mod tcp;
-#[cfg(unix)]
 mod tcp_accept;
 mod udp;
+// Only on Unix: sockets with a path.
 #[cfg(unix)]
 mod uds;
+// Only on Unix: sockets with a path.
 #[cfg(unix)]
 mod uds_queues;

@@ -1,7 +1,6 @@
 //! `net::{TcpStream, TcpListener}`: connections, their ends, and errors.
 
-use std::net::{Shutdown, SocketAddr, TcpListener as StdTcpListener, TcpStream as StdTcpStream};
-use std::os::fd::OwnedFd;
+use std::net::{Shutdown, SocketAddr, TcpStream as StdTcpStream};
 use std::time::Duration;
 
 use futures_lite::future;
@@ -9,7 +8,7 @@ use reveille::io::{self, BufReader, ErrorKind, IoSlice, IoSliceMut};
 use reveille::net::{TcpListener, TcpStream};
 use reveille::prelude::*;
 use reveille::task::{self, block_on};
-use rustix::net::{AddressFamily, SocketType};
+use socket2::{Domain, Socket, Type};
 
 use crate::connections::{listen, pair};
 
@@ -18,15 +17,15 @@ const LONG: Duration = Duration::from_secs(60);
 
 /// An address without a listener, and a socket that keeps others from using it.
 struct Nobody {
-    _bound: OwnedFd,
+    _bound: Socket,
     address: SocketAddr,
 }
 
 fn nobody() -> Nobody {
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    let bound = rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-    rustix::net::bind(&bound, &any).unwrap();
-    let address = rustix::net::getsockname(&bound).unwrap().try_into().unwrap();
+    let bound = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    bound.bind(&any.into()).unwrap();
+    let address = bound.local_addr().unwrap().as_socket().unwrap();
     Nobody { _bound: bound, address }
 }
 
@@ -346,9 +345,13 @@ async fn reader_wakes_when_another_clone_shuts_the_connection_down() {
 
 // Conversions.
 
+// Only on Unix: it is about descriptors; `sockets.rs` has the conversions of Windows.
+#[cfg(unix)]
 mod descriptors {
     use std::io::{Read as _, Write as _};
-    use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, RawFd};
+    use std::os::fd::{AsFd, AsRawFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
+
+    use std::net::TcpListener as StdTcpListener;
 
     use super::*;
 

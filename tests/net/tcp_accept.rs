@@ -56,6 +56,7 @@ async fn listener_turns_into_a_stream() {
 }
 
 /// async-std#658: the accept loop of its documentation ended at the first error.
+// Only on Linux: it sets a limit on descriptors.
 #[cfg(target_os = "linux")]
 mod out_of_descriptors {
     use std::fs::File;

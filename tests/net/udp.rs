@@ -254,6 +254,7 @@ reveille_tests::conformance!(
     bind_and_connect_try_every_address,
     options_are_those_of_the_socket,
     groups_are_joined_and_left_as_with_std,
+    // Only on Unix: it is about descriptors.
     #[cfg(unix)]
     descriptors_go_both_ways,
 );

@@ -220,6 +220,7 @@ async fn streams_go_to_std_blocking_if_they_are_not_shared() {
 
 // Each of these runs on every executor.
 reveille_tests::conformance!(
+    // Only on Linux: packets of Unix sockets.
     #[cfg(target_os = "linux")]
     packets_of_a_socket_that_was_taken_as_a_stream_all_arrive,
     streams_connect_and_know_their_addresses,
@@ -227,6 +228,7 @@ reveille_tests::conformance!(
     clones_in_two_tasks_read_and_write_at_once,
     vectored_write_is_one_call,
     errors_name_the_path_and_keep_the_kind,
+    // Only on Linux: elsewhere a full queue refuses.
     #[cfg(target_os = "linux")]
     connecting_waits_while_the_queue_of_the_listener_is_full,
     datagrams_arrive_whole_with_their_sender,

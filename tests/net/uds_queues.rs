@@ -248,10 +248,13 @@ async fn datagram_that_does_not_fit_loses_its_rest() {
 // Each of these runs on every executor.
 reveille_tests::conformance!(
     bytes_behind_a_passed_descriptor_need_no_further_event,
+    // Only on Linux: it alone has abstract names.
     #[cfg(target_os = "linux")]
     path_that_begins_with_zero_is_an_abstract_name,
+    // Only on Linux: it alone has abstract names.
     #[cfg(target_os = "linux")]
     datagrams_go_to_abstract_names,
+    // Only on Linux: it alone has abstract names.
     #[cfg(target_os = "linux")]
     empty_path_lets_the_system_choose_a_name,
     accepted_connection_has_the_path_of_its_client,

@@ -1,4 +1,5 @@
 //! Tests that stand still fail with a dump, and others do not.
+// Only on Unix: whether a process stands still is known there only.
 #![cfg(unix)]
 
 use std::future::pending;
@@ -9,7 +10,7 @@ use reveille::observe::run_test;
 use reveille::sync::Mutex;
 use reveille::{channel, task};
 
-use crate::programs::{child, is_child};
+use crate::again::{child, is_child};
 
 /// Runs the test again in a process of its own, where it may stand still for a second.
 fn outcome(name: &str) -> Output {

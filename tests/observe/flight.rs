@@ -1,16 +1,25 @@
 //! Flight recorders: what a snapshot has, and what makes a recorder write one.
 
+#[cfg(unix)]
 use std::path::PathBuf;
+#[cfg(unix)]
 use std::process::Stdio;
 use std::time::Duration;
 
 use reveille::channel;
-use reveille::observe::{self, FlightRecorder};
+#[cfg(unix)]
+use reveille::observe;
+use reveille::observe::FlightRecorder;
 use reveille::runtime::Builder;
 use reveille::task;
-use reveille_tests::child::{in_own_process, passes_in_own_process};
+#[cfg(unix)]
+use reveille_tests::child::in_own_process;
+use reveille_tests::child::passes_in_own_process;
+#[cfg(unix)]
 use reveille_tests::scratch::Scratch;
-use reveille_trace::{LintFound, LintRule, Missing, NO_INDEX, Trace};
+#[cfg(unix)]
+use reveille_trace::{LintFound, LintRule};
+use reveille_trace::{Missing, NO_INDEX, Trace};
 
 use crate::recorder::{named, spawn_named};
 
@@ -102,6 +111,7 @@ fn a_snapshot_is_taken_while_the_worker_is_blocked() {
     });
 }
 
+// Only on Unix: a signal writes a snapshot.
 #[cfg(unix)]
 #[test]
 fn signals_panics_and_lints_write_snapshots() {

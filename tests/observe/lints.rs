@@ -11,7 +11,7 @@ use reveille::observe::LintKind;
 use reveille::runtime::{Builder, Runtime};
 use reveille::task;
 
-use crate::programs::{child, is_child};
+use crate::again::{child, is_child};
 
 /// The lints that fired in this file: what, and the line.
 #[derive(Clone, Default)]
@@ -176,6 +176,7 @@ fn program(case: &str) -> String {
     finished.stdout
 }
 
+// Only on Linux: whether a process stands still is known there only.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_program_that_stands_still_is_reported() {
@@ -186,18 +187,21 @@ fn a_program_that_stands_still_is_reported() {
     }
 }
 
+// Only on Linux: whether a process stands still is known there only.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_program_whose_own_thread_will_go_on_is_not_reported() {
     goes_on("thread");
 }
 
+// Only on Linux: whether a process stands still is known there only.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_program_whose_poll_will_return_is_not_reported() {
     goes_on("thread-in-poll");
 }
 
+// Only on Linux: whether a process stands still is known there only.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_program_that_waits_for_a_closure_or_a_timer_is_not_reported() {

@@ -8,6 +8,7 @@
 
 use reveille_watchdog as _;
 
+mod again;
 mod deadlock;
 mod dumps;
 mod flight;

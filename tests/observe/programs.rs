@@ -1,34 +1,19 @@
 //! Programs that are stuck, in processes of their own, and what they print on a signal.
+// Only on Unix: a signal prints a dump.
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 
 #[cfg(target_os = "linux")]
 use reveille_tests::scratch::Scratch;
 use rustix::process::{Pid, Signal, kill_process};
 
-const CHILD: &str = "REVEILLE_TEST_CHILD";
-
-/// Runs the test of this name again in a process of its own, with a variable of the environment.
-pub(crate) fn child(name: &str, variable: (&str, &str)) -> Command {
-    let mut command = Command::new(std::env::current_exe().unwrap());
-    command
-        .args(["--exact", name, "--nocapture", "--test-threads", "1"])
-        .env(CHILD, name)
-        .env(variable.0, variable.1)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-pub(crate) fn is_child() -> bool {
-    std::env::var_os(CHILD).is_some()
-}
+use crate::again::{child, is_child};
 
 /// Starts the example of this name.
 fn stuck(arguments: &[&str]) -> Child {
-    let mut command = Command::new(reveille_tests::programs::example("stuck"));
+    let mut command = reveille_tests::programs::command("stuck");
     command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 

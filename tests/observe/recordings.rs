@@ -12,7 +12,9 @@ use reveille_tests::programs::Finished;
 use reveille_tests::scratch::Scratch;
 use reveille_trace::{Flavour, Missing, Outcome, Task, Trace};
 
-use crate::recorder::{named, read, recorded, spawn_named};
+#[cfg(target_os = "linux")]
+use crate::recorder::recorded;
+use crate::recorder::{named, read, spawn_named};
 
 const VARIABLE: &str = "REVEILLE_TRACE";
 
@@ -128,6 +130,7 @@ fn a_file_that_cannot_be_made_is_named_and_the_program_runs() {
     }
 }
 
+// Only on Linux: /dev/full.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_ends_the_recording_and_not_the_program() {
@@ -149,6 +152,7 @@ fn a_full_disk_ends_the_recording_and_not_the_program() {
     }
 }
 
+// Only on Linux: it forks.
 #[cfg(target_os = "linux")]
 #[test]
 #[expect(unsafe_code, reason = "fork")]

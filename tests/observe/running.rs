@@ -3,12 +3,15 @@
 use std::future::pending;
 use std::sync::{Arc, mpsc};
 
-use reveille::observe::{self, Dump, DumpOptions, TaskDump, TaskState};
+#[cfg(target_os = "linux")]
+use reveille::observe::Dump;
+use reveille::observe::{self, DumpOptions, TaskDump, TaskState};
 use reveille::runtime::Builder;
 use reveille::{channel, task};
 
+use crate::again::{child, is_child};
+#[cfg(target_os = "linux")]
 use crate::dumps::lines_at_most_80_columns;
-use crate::programs::{child, is_child};
 use crate::stacks::{dump_of_waiting, find, spawn};
 
 /// Blocks until it is told to go on.
@@ -28,6 +31,7 @@ async fn waits_then_blocks(
 }
 
 /// In a process of its own, where no other test takes dumps.
+// Only on Linux: it alone shows the stacks of other threads.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_poll_that_blocks_has_the_stack_of_its_thread_and_where_it_was_seen_before() {

@@ -295,6 +295,7 @@ async fn a_sleep_has_its_deadline_and_ends() {
     short.await;
 }
 
+// Only on Unix: it starts `cat`.
 #[cfg(unix)]
 #[reveille::test]
 async fn a_child_process_and_the_tasks_of_a_scope_are_named() {

@@ -37,6 +37,7 @@ fn child_is_started_by_the_call_and_not_by_the_poll() {
 }
 
 /// Workers have no timer slack, which children would inherit.
+// Only on Linux: it alone has a timer slack.
 #[cfg(target_os = "linux")]
 #[test]
 fn children_and_blocking_threads_have_the_usual_timer_slack() {
@@ -105,6 +106,7 @@ fn state_of(id: u32) -> Option<char> {
     stat.rsplit(") ").next()?.chars().next()
 }
 
+// Only on Linux: it looks for zombies in /proc.
 #[cfg(target_os = "linux")]
 #[test]
 fn dropped_child_leaves_no_zombie() {
@@ -120,6 +122,7 @@ fn dropped_child_leaves_no_zombie() {
     });
 }
 
+// Only on Linux: it looks for zombies in /proc.
 #[cfg(target_os = "linux")]
 #[test]
 fn kill_on_drop_ends_the_child_and_its_zombie() {
@@ -323,6 +326,7 @@ fn wait_until_gone(id: u32) {
     }
 }
 
+// Only on Linux: it looks for zombies in /proc.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_child_whose_runtime_ends_leaves_no_zombie() {
@@ -362,6 +366,7 @@ reveille_tests::conformance!(
     closing_the_standard_input_is_the_end_of_the_childs_input,
     std_command_keeps_its_streams_in_each_way_to_start_it,
     std_command_has_the_defaults_of_each_start_where_it_set_nothing,
+    // Only on Linux: pipes in packet mode.
     #[cfg(target_os = "linux")]
     messages_of_a_child_that_writes_packets_all_arrive,
     status_is_that_of_the_child,

@@ -191,6 +191,7 @@ reveille_tests::conformance!(
     names_of_std_do_what_std_does,
     a_child_that_ends_at_sigterm_is_not_killed,
     a_child_that_ignores_sigterm_is_killed,
+    // Only on Linux: the state of a stopped process is in /proc.
     #[cfg(target_os = "linux")]
     a_stopped_child_is_killed,
     terminating_a_child_that_has_ended_returns_its_status,
@@ -230,6 +231,7 @@ fn a_child_that_other_code_has_reaped_is_an_error_with_its_id() {
 }
 
 /// Needs root, to start a child as another user and then give the right to signal it up.
+// Only on Linux: it starts a child as another user.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_child_of_another_user_is_an_error_with_its_id() {

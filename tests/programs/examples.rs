@@ -1,13 +1,11 @@
 //! Every example runs to its end and prints what its comments say.
 
-use std::process::Command;
-
 use reveille_tests::programs;
 
 /// Runs the example and checks that these lines are printed in this order, possibly with others
 /// between them.
 fn prints(name: &str, expected: &[&str]) {
-    let finished = programs::finish(&mut Command::new(programs::example(name)));
+    let finished = programs::finish(&mut programs::command(name));
     assert!(finished.status.success(), "{name} failed: {}", finished.stderr);
     assert_eq!(finished.stderr, "", "{name}");
     let mut lines = finished.stdout.lines();

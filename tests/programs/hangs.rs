@@ -58,8 +58,7 @@ fn a_hanging_test_is_named_while_the_harness_runs_several() {
     let (module, _) = name.rsplit_once("::").expect("a module of its program");
     let quick = format!("{module}::quick");
     let finished = run(name, |command| {
-        let program = command.get_program().to_owned();
-        let mut several = Command::new(program);
+        let mut several = reveille_watchdog::itself();
         // In the child, the second test does not start another child.
         several.args(["--test-threads", "2", "--exact", name, &quick]);
         several.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));

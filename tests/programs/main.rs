@@ -4,6 +4,7 @@ use reveille_watchdog as _;
 
 mod compile_fail;
 mod examples;
+// Only on Linux: the watchdog names threads there.
 #[cfg(target_os = "linux")]
 mod hangs;
 mod many_requests;

@@ -13,7 +13,7 @@ use reveille_tests::programs::{self, Finished};
 use reveille_trace::Trace;
 
 fn many_requests(arguments: &[&str]) -> Finished {
-    programs::finish(Command::new(programs::example("many_requests")).args(arguments))
+    programs::finish(programs::command("many_requests").args(arguments))
 }
 
 /// Returns the lines of the single requests, which come before the first empty line.
@@ -245,11 +245,12 @@ fn a_timeline_that_cannot_be_written_is_an_error_that_names_it() {
 /// Runs the program under a limit on open descriptors, which a shell sets.
 #[cfg(unix)]
 fn limited(limit: &str, arguments: &str) -> Finished {
-    let program = programs::example("many_requests");
-    let line = format!("{limit} && exec '{}' {arguments}", program.display());
+    let program = programs::shell_words("many_requests");
+    let line = format!("{limit} && exec {program} {arguments}");
     programs::finish(Command::new("sh").args(["-c", &line]))
 }
 
+// Only on Unix: a limit on descriptors.
 #[cfg(unix)]
 #[test]
 fn a_soft_limit_on_descriptors_is_raised() {
@@ -260,6 +261,7 @@ fn a_soft_limit_on_descriptors_is_raised() {
     assert!(finished.stdout.contains("400 at a time"));
 }
 
+// Only on Unix: a limit on descriptors.
 #[cfg(unix)]
 #[test]
 fn a_hard_limit_on_descriptors_lowers_the_concurrency_and_says_so() {
@@ -277,11 +279,12 @@ fn a_hard_limit_on_descriptors_lowers_the_concurrency_and_says_so() {
     }
 }
 
+// Only on Unix: a shell connects the pipe.
 #[cfg(unix)]
 #[test]
 fn a_reader_that_closes_the_output_early_is_no_error() {
-    let program = programs::example("many_requests");
-    let line = format!("'{}' --requests 3000 | head -n 1", program.display());
+    let program = programs::shell_words("many_requests");
+    let line = format!("{program} --requests 3000 | head -n 1");
     let finished = programs::finish(Command::new("sh").args(["-c", &line]));
     assert!(finished.status.success());
     assert_eq!(finished.stderr, "");
@@ -298,7 +301,7 @@ fn on_a_terminal(arguments: &[&str]) -> String {
     grantpt(&here).unwrap();
     unlockpt(&here).unwrap();
     let terminal = ioctl_tiocgptpeer(&here, flags).unwrap();
-    let mut command = Command::new(programs::example("many_requests"));
+    let mut command = programs::command("many_requests");
     command.args(arguments).env("TERM", "xterm").env_remove("NO_COLOR");
     let mut child = command.stdout(Stdio::null()).stderr(terminal).spawn().unwrap();
     // The command holds a copy of the terminal, which would keep the terminal open.
@@ -311,6 +314,7 @@ fn on_a_terminal(arguments: &[&str]) -> String {
 }
 
 /// The listener never accepts, so the request waits until its time limit.
+// Only on Linux: it makes a terminal.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_terminal_gets_a_bar_once_the_run_takes_longer_than_a_second() {

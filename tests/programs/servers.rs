@@ -1,4 +1,5 @@
 //! The examples that are whole programs, each against a peer that is not made with reveille.
+// Only on Unix: signals end the servers, and one listens at a path.
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -12,10 +13,10 @@ use reveille_tests::programs::{self, Finished};
 use reveille_tests::scratch::Scratch;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// The path of an example. The first test to ask waits until all of them are built.
-fn example(name: &str) -> PathBuf {
+/// The command that starts an example. The first test to ask waits until all of them are built.
+fn example(name: &str) -> Command {
     reveille_watchdog::allow(900);
-    programs::example(name)
+    programs::command(name)
 }
 
 /// A program that runs until it is told to end. It is killed when the test ends.
@@ -30,7 +31,7 @@ impl Server {
     }
 
     fn reading(name: &str, arguments: &[&str], stdin: Stdio) -> Server {
-        let mut command = Command::new(example(name));
+        let mut command = example(name);
         command.args(arguments).stdin(stdin).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let out = BufReader::new(child.stdout.take().expect("it is piped"));
@@ -79,7 +80,7 @@ impl Drop for Server {
 
 /// Runs a program to its end.
 fn run(name: &str, arguments: &[&str]) -> Finished {
-    programs::finish(Command::new(example(name)).args(arguments))
+    programs::finish(example(name).args(arguments))
 }
 
 /// A folder that is removed at the end of the test.
@@ -205,7 +206,7 @@ fn the_forwarder_survives_a_target_that_refuses() {
 /// Runs `jobs` with these commands on its input.
 fn jobs(arguments: &[&str], input: &str) -> Finished {
     let input = Scratch::with(input.as_bytes());
-    let mut command = Command::new(example("jobs"));
+    let mut command = example("jobs");
     let stdin = std::fs::File::open(&input.0).unwrap();
     programs::finish_reading(command.args(arguments), stdin.into())
 }

@@ -1,4 +1,5 @@
 //! Each step of the tutorial does what its page says, with plain sockets as clients.
+// Only on Unix: a signal ends the server.
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};

@@ -78,6 +78,7 @@ fn point_07_tasks_run_without_any_block_on() {
 }
 
 /// Threads are counted on systems that list them.
+// Only on Linux: it counts threads in /proc.
 #[cfg(target_os = "linux")]
 #[test]
 fn point_07_the_runtime_starts_with_the_first_task() {

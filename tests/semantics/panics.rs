@@ -84,6 +84,7 @@ fn point_04_detached_panics_are_swallowed_and_workers_survive() {
 }
 
 /// A panic in the destructor of a task-local ends the process, in whichever kind of task.
+// Only on Unix: the process ends with a signal.
 #[cfg(unix)]
 mod destructors {
     use std::os::unix::process::ExitStatusExt as _;

@@ -44,6 +44,7 @@ fn workers(name: &str, expected: usize) -> usize {
     count()
 }
 
+// Only on Linux: it counts threads in /proc.
 #[cfg(target_os = "linux")]
 #[test]
 fn point_09_the_environment_says_how_many_workers() {
@@ -54,6 +55,7 @@ fn point_09_the_environment_says_how_many_workers() {
     });
 }
 
+// Only on Linux: it counts threads in /proc.
 #[cfg(target_os = "linux")]
 #[test]
 fn point_09_there_are_as_many_workers_as_processors() {

@@ -67,7 +67,7 @@ pub fn is_inside(name: &str) -> bool {
 ///
 /// Panics if the system does not return the path of this binary.
 pub fn command(name: &str) -> Command {
-    let mut command = Command::new(env::current_exe().expect("a test knows its binary"));
+    let mut command = programs::itself();
     command.args(["--exact", name, "--nocapture", "--test-threads", "1"]).env(CHILD, name);
     command
 }

@@ -8,12 +8,18 @@ use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
 use std::io::Read;
+use std::iter;
 use std::path::PathBuf;
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
+
+pub use crate::itself::{itself, through_runner};
+
+/// The variable with a folder of examples that are built already, for a system that has no cargo.
+const EXAMPLES: &str = "REVEILLE_TEST_EXAMPLES";
 
 /// The time limit of a program. A program that works takes less than a tenth of it.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -33,14 +39,33 @@ pub struct Finished {
     pub stderr: String,
 }
 
-/// Builds the example `name` and returns its path.
+/// Builds the example `name` and returns the command that starts it.
 ///
 /// # Panics
 ///
 /// Panics if it cannot be built.
-pub fn example(name: &str) -> PathBuf {
-    static EXAMPLES: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
-    let examples = EXAMPLES.get_or_init(build_examples);
+pub fn command(name: &str) -> Command {
+    through_runner(&example(name))
+}
+
+/// Builds the example `name` and returns the words that start it in a shell.
+///
+/// # Panics
+///
+/// Panics if it cannot be built.
+pub fn shell_words(name: &str) -> String {
+    let command = command(name);
+    let words = iter::once(command.get_program()).chain(command.get_args());
+    let words = words.map(|word| format!("'{}'", word.to_string_lossy()));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn example(name: &str) -> PathBuf {
+    if let Some(folder) = env::var_os(EXAMPLES) {
+        return PathBuf::from(folder).join(format!("{name}{}", env::consts::EXE_SUFFIX));
+    }
+    static BUILT: OnceLock<HashMap<String, PathBuf>> = OnceLock::new();
+    let examples = BUILT.get_or_init(build_examples);
     examples.get(name).unwrap_or_else(|| panic!("there is no example {name}")).clone()
 }
 

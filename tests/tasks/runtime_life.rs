@@ -217,6 +217,7 @@ fn a_handle_is_current_only_where_a_runtime_is() {
     assert!(workers().is_some(), "the global one");
 }
 
+// Only on Linux: it reads the names of threads in /proc.
 #[cfg(target_os = "linux")]
 #[test]
 fn threads_without_a_name_are_numbered() {

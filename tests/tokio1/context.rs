@@ -137,7 +137,7 @@ fn with_tokio_workers(workers: usize, name: &str, child: impl FnOnce()) {
     if std::env::var_os(CHILD).is_some() {
         return child();
     }
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
+    let output = reveille_watchdog::itself()
         .args(["--exact", name, "--test-threads", "1"])
         .env(CHILD, name)
         .env("TOKIO_WORKER_THREADS", workers.to_string())

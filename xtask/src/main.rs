@@ -16,6 +16,7 @@
 //! cargo xtask shims            the published tests and examples of smol and others, on the shims
 //! cargo xtask mutants [--list] [NAME...]   puts each fault of FAULTS.md back: its test must fail
 //! cargo xtask targets          type-checks the ports whose standard library is installed
+//! cargo xtask targets --run [SYSTEM [--short | PROGRAM...]]   runs the tests of other systems
 //! cargo xtask release --dry-run   packs what is published, and tests what is in the packages
 //! ```
 //!
@@ -45,8 +46,8 @@ const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short]
                      stress [--short | --minutes N] | race [--short | --planted] [--require] | \
                      parity [--record] | dependents [--record] [NAME...] | \
                      shims [--record] [NAME...] | \
-                     ecosystem [NAME...] | fleet | mutants [--list] [NAME...] | targets | \
-                     release --dry-run";
+                     ecosystem [NAME...] | fleet | mutants [--list] [NAME...] | \
+                     targets [--run [SYSTEM [--short | PROGRAM...]]] | release --dry-run";
 
 /// Reads the options of `race`.
 fn race(options: &[&str]) -> shell::Outcome {
@@ -57,6 +58,16 @@ fn race(options: &[&str]) -> shell::Outcome {
         [&"--short"] => race::run(race::Form::Short, is_required),
         [&"--planted"] => race::run(race::Form::Planted, is_required),
         _ => Err(USAGE.to_owned()),
+    }
+}
+
+/// Reads the options of `targets --run`.
+fn run_targets(options: &[&str]) -> shell::Outcome {
+    match options {
+        [] => targets::run(None, targets::Extent::Full),
+        [system] => targets::run(Some(system), targets::Extent::Full),
+        [system, "--short"] => targets::run(Some(system), targets::Extent::Short),
+        [system, names @ ..] => targets::run(Some(system), targets::Extent::Programs(names)),
     }
 }
 
@@ -91,7 +102,8 @@ fn main() -> ExitCode {
         ["mutants", ref names @ ..] => mutants::run(names, false),
         ["ecosystem", ref names @ ..] => ecosystem::run(names),
         ["fleet"] => fleet::run(),
-        ["targets"] => targets::run(),
+        ["targets"] => targets::check(),
+        ["targets", "--run", ref options @ ..] => run_targets(options),
         // Publishing itself cannot be undone, so it is left to a person and to `cargo publish`.
         ["release", "--dry-run"] => release::dry_run(),
         _ => Err(USAGE.to_owned()),

@@ -8,7 +8,8 @@
 //! 3. unpacks them into a workspace of their own, where `[patch.crates-io]` leads from one to the
 //!    other, because no registry knows this version yet,
 //! 4. builds them there, and runs their doc tests,
-//! 5. builds the documentation as docs.rs does, if there is a nightly compiler.
+//! 5. builds the documentation as docs.rs does, if there is a nightly compiler,
+//! 6. runs the tests of the driver, the runtime and TCP for Windows, if wine is installed.
 //!
 //! It publishes nothing. It packs the files as they are, committed or not.
 
@@ -52,6 +53,7 @@ pub(crate) fn dry_run() -> Outcome {
     unpack(&packages, &folder)?;
     test(&packages, &folder)?;
     document(&packages, &folder)?;
+    crate::targets::run_short_on_windows()?;
     println!("release: {} packages are complete", packages.len());
     Ok(())
 }

@@ -5,7 +5,6 @@
 use reveille_watchdog as _;
 
 use std::collections::BTreeSet;
-use std::process::Command;
 use std::sync::{Arc, Barrier};
 
 use async_global_executor::{GlobalExecutorConfig, block_on, init, init_with_config, spawn};
@@ -19,7 +18,7 @@ fn alone(name: &str, variables: &[(&str, &str)], body: fn()) {
     if std::env::var(CHILD).is_ok_and(|child| child == name) {
         return body();
     }
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = reveille_watchdog::itself();
     command.args(["--exact", name, "--nocapture"]).env(CHILD, name);
     command.env_remove("REVEILLE_THREADS").env_remove("ASYNC_GLOBAL_EXECUTOR_THREADS");
     let output = command.envs(variables.iter().copied()).output().unwrap();

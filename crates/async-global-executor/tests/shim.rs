@@ -293,6 +293,7 @@ fn a_waker_that_is_kept_after_the_end_does_nothing() {
     waker.wake();
 }
 
+// Only on Linux: it lists threads in /proc.
 #[cfg(target_os = "linux")]
 #[test]
 fn no_thread_of_the_original_runs() {

@@ -1,5 +1,6 @@
 //! The behaviour that async-io's users rely on, and where the shim works differently.
 
+// Only on Unix: it makes sources of Unix sockets and pipes.
 #![cfg(unix)]
 #![allow(clippy::disallowed_methods, reason = "tests start threads and read the clock")]
 
@@ -202,6 +203,7 @@ fn objects_of_std_need_no_second_descriptor() -> io::Result<()> {
     Ok(())
 }
 
+// Only on Linux: the error is that of epoll.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_file_is_refused_as_epoll_refuses_it() -> io::Result<()> {
@@ -289,6 +291,7 @@ fn a_connection_that_is_refused_is_an_error_that_names_the_address() {
     assert!(error.to_string().contains(&address.to_string()), "{error}");
 }
 
+// Only on Linux: it lists threads in /proc.
 #[cfg(target_os = "linux")]
 #[test]
 fn no_thread_of_the_original_runs() -> io::Result<()> {

@@ -3,6 +3,7 @@
 //! The traits here stand for those of fs4 and system-interface. `cargo xtask tidy` compares all
 //! methods of our types with those of such traits.
 
+// Only on Unix: it implements the traits for types of Unix too.
 #![cfg(unix)]
 
 use reveille_watchdog as _;

@@ -164,6 +164,7 @@ impl std::fmt::Debug for Sink {
     }
 }
 
+// Only on Linux: it reads the name of a thread in /proc.
 #[cfg(target_os = "linux")]
 #[test]
 fn no_thread_of_the_original_runs() {

@@ -358,6 +358,7 @@ fn a_place_that_cannot_be_written_is_named() {
     assert!(Trace::read(&fs::read(folder.file("run.trace")).unwrap()).is_ok());
 }
 
+// Only on Linux: /dev/full.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_an_error() {

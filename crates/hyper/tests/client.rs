@@ -198,6 +198,7 @@ conformance!(
     an_option_that_cannot_be_set_fails_the_connection,
     a_connection_without_an_answer_is_given_up,
     a_stream_of_hyper_is_a_stream_of_reveille_again,
+    // Only on Unix: a socket with a path.
     #[cfg(unix)]
     a_unix_socket_is_served_and_connected_to,
 );

@@ -1,6 +1,7 @@
 //! A server in a process that has no descriptor left. The test has a file of its own, because the
 //! limit applies to the whole process.
 
+// Only on Unix: it counts descriptors under a limit.
 #![cfg(unix)]
 
 use reveille_watchdog as _;

@@ -129,6 +129,7 @@ pub fn refuse_to_go_on(made_in: u32) {
     std::process::abort();
 }
 
+// Only on Linux: it forks.
 #[cfg(all(test, target_os = "linux", not(reveille_loom), not(miri)))]
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,6 +1,7 @@
 //! Endpoints when the process has no descriptor left. Alone in its file, because the limit is the
 //! process's.
 
+// Only on Unix: it counts descriptors.
 #![cfg(unix)]
 
 use reveille_watchdog as _;

@@ -309,6 +309,7 @@ fn context_switches(name: &str) -> Vec<(String, String)> {
     threads
 }
 
+// Only on Linux: it counts context switches in /proc.
 #[cfg(target_os = "linux")]
 #[test]
 fn an_idle_runtime_sleeps_in_one_system_call() {
@@ -346,6 +347,7 @@ fn timer_slack() -> String {
     slack.expect("a thread may read its own slack").trim().to_owned()
 }
 
+// Only on Linux: it alone has a timer slack for each thread.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_worker_has_no_timer_slack_and_block_on_restores_that_of_its_thread() {

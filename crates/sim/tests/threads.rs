@@ -1,6 +1,7 @@
 //! Programs of std alone, in simulations: what they see depends on the seed and on nothing else.
 
 #![allow(clippy::disallowed_methods, reason = "these calls are what is simulated")]
+// Only on Linux: simulations replace functions of its C library.
 #![cfg(all(
     target_os = "linux",
     target_env = "gnu",

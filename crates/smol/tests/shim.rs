@@ -1,5 +1,6 @@
 //! What smol's users rely on, and what is different underneath.
 
+// Only on Unix: it uses Unix sockets and programs of a shell.
 #![cfg(unix)]
 #![allow(clippy::disallowed_methods, reason = "tests start threads")]
 
@@ -170,6 +171,7 @@ fn thread_names() -> BTreeSet<String> {
     names.map(|name| name.trim_end().to_owned()).collect()
 }
 
+// Only on Linux: it lists threads in /proc.
 #[cfg(target_os = "linux")]
 #[test]
 fn sockets_files_processes_and_timers_start_no_thread_of_smol() -> io::Result<()> {
@@ -194,6 +196,7 @@ fn sockets_files_processes_and_timers_start_no_thread_of_smol() -> io::Result<()
 }
 
 /// The pool that runs the closures of smol is that of reveille, which the crates below use too.
+// Only on Linux: it names threads by their listing in /proc.
 #[cfg(target_os = "linux")]
 #[test]
 fn blocking_closures_of_all_crates_run_on_one_pool() -> io::Result<()> {

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+#[cfg(unix)]
 use async_std::net::TcpStream;
 use reveille::net::{TcpListener, UdpSocket};
 use reveille::stream;
@@ -27,6 +28,7 @@ fn the_types_of_the_shim_are_those_of_reveille() {
     assert!(is_same::<async_std::task::JoinHandle<()>, task::JoinHandle<()>>());
 }
 
+// Only on Unix: it is about descriptors.
 #[cfg(unix)]
 #[test]
 fn fault_730_into_raw_fd_gives_an_open_descriptor() {
@@ -85,6 +87,7 @@ fn fault_connect_timeout_is_there() {
 }
 
 /// The error of a datagram without a receiver stays with the socket until it is taken.
+// Only on Linux: others do not keep that error, or report it to each receive.
 #[cfg(target_os = "linux")]
 #[test]
 fn fault_507_take_error_takes_the_sockets_error_once() {

@@ -15,6 +15,7 @@
 
 mod api;
 mod panics;
+// Only on Unix: it sets limits of the process.
 #[cfg(unix)]
 mod resources;
 mod threads;

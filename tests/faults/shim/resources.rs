@@ -51,6 +51,7 @@ fn fault_658_the_accept_loop_continues_after_descriptors_ran_out() {
 
 /// No thread can be started, because there is no room for its stack. Closures wait for the one that
 /// exists.
+// Only on Linux: it limits the address space.
 #[cfg(target_os = "linux")]
 #[test]
 fn fault_126_the_blocking_pool_does_without_threads_that_cannot_be_started() {

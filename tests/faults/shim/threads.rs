@@ -145,6 +145,7 @@ fn fault_593_the_program_decides_about_the_global_runtime() {
 }
 
 /// On Linux each thread has its own priority, which the hook may lower.
+// Only on Linux: there each thread has a priority of its own.
 #[cfg(target_os = "linux")]
 #[test]
 fn fault_593_threads_have_the_priority_that_their_hook_gives_them() {
@@ -164,6 +165,7 @@ fn fault_593_threads_have_the_priority_that_their_hook_gives_them() {
 
 /// A container with a quota of one processor or, where the test cannot create one, a process that
 /// may use only one processor: the runtime uses the parallelism that is left.
+// Only on Linux: a quota of a control group.
 #[cfg(target_os = "linux")]
 #[test]
 fn fault_813_the_quota_of_the_container_decides_how_many_workers_there_are() {

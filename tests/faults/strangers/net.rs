@@ -182,6 +182,7 @@ async fn the_system_decides_how_many_connections_wait_to_be_accepted() {
 }
 
 // trio#247 and #809, compio#315.
+// Only on Linux: it counts descriptors in /proc.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_dropped_connect_leaves_no_descriptor() {
@@ -221,6 +222,7 @@ conformance!(
     a_reset_is_an_error_of_the_waiting_read_and_then_the_stream_has_ended,
     urgent_data_is_not_taken_for_the_stream,
     datagrams_keep_their_bounds,
+    // Only on Linux: the limit is a file in /proc.
     #[cfg(target_os = "linux")]
     the_system_decides_how_many_connections_wait_to_be_accepted,
 );

@@ -78,6 +78,7 @@ async fn a_killed_child_is_waited_for() {
 }
 
 conformance!(
+    // Only on Linux: the flags of a descriptor are in /proc.
     #[cfg(target_os = "linux")]
     a_pipe_that_is_passed_on_to_a_child_blocks,
     a_status_does_not_wait_for_a_grandchild_that_holds_the_pipe,

@@ -64,6 +64,7 @@ async fn names_that_cannot_be_are_refused_and_named() {
 }
 
 conformance!(
+    // Only on Linux: it alone has abstract names.
     #[cfg(target_os = "linux")]
     an_abstract_name_is_the_one_that_others_know,
     a_listener_continues_after_connections_and_after_dropped_accepts,

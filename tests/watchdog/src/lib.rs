@@ -29,6 +29,7 @@
 
 #[cfg(all(not(miri), not(target_os = "linux")))]
 mod elsewhere;
+mod itself;
 #[cfg(all(not(miri), target_os = "linux"))]
 mod report;
 #[cfg(all(not(miri), target_os = "linux"))]
@@ -44,6 +45,8 @@ use elsewhere::{end, youngest};
 use report::end;
 #[cfg(all(not(miri), target_os = "linux"))]
 use threads::youngest;
+
+pub use itself::{itself, through_runner};
 
 /// The variable with the limit in seconds.
 pub const LIMIT: &str = "REVEILLE_TEST_LIMIT";

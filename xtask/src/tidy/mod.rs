@@ -8,6 +8,7 @@ mod changelog;
 mod circles;
 mod faults;
 mod files;
+pub(crate) mod gates;
 mod imports;
 mod inherent;
 mod layers;
@@ -62,7 +63,7 @@ impl fmt::Display for Problem {
 /// One check.
 type Rule = fn(&Tree) -> Vec<Problem>;
 
-const RULES: [Rule; 16] = [
+const RULES: [Rule; 17] = [
     sizes::check,
     layers::check,
     circles::check,
@@ -73,6 +74,7 @@ const RULES: [Rule; 16] = [
     references::check,
     unsafety::check,
     platforms::check,
+    gates::check,
     changelog::check,
     public::check,
     inherent::check,

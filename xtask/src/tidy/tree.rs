@@ -46,7 +46,7 @@ impl File {
     }
 
     /// Returns the line of the bracket that closes the block which begins on line `first`.
-    fn end_of_block(&self, first: usize) -> usize {
+    pub(crate) fn end_of_block(&self, first: usize) -> usize {
         let mut depth = 0_usize;
         for (index, line) in self.lines.iter().enumerate().skip(first) {
             for letter in line.code.chars() {

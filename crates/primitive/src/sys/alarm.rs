@@ -270,6 +270,7 @@ mod tests {
         }
     }
 
+    // Only on Linux: a timerfd is refused.
     #[cfg(target_os = "linux")]
     #[test]
     fn a_timer_that_is_refused_moves_its_thread_to_the_condition_variable() {
@@ -288,6 +289,7 @@ mod tests {
         });
     }
 
+    // Only on Linux: it alone has a timerfd.
     #[cfg(target_os = "linux")]
     #[test]
     fn only_the_kernels_timer_is_cheap() {

@@ -16,6 +16,7 @@ pub fn has_children() -> bool {
     false
 }
 
+// Only on Linux: it asks for the children of a thread.
 #[cfg(all(test, target_os = "linux", not(reveille_loom)))]
 mod tests {
     use super::*;

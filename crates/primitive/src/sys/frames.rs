@@ -96,6 +96,7 @@ mod unwinder {
     }
 }
 
+// Only on Unix: the frames of another unwinder may differ.
 #[cfg(all(test, unix, not(reveille_loom)))]
 mod tests {
     use super::{StackMark, return_addresses};

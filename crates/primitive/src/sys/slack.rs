@@ -117,6 +117,7 @@ impl TimerSlack {
     }
 }
 
+// Only on Linux: it alone has a timer slack for each thread.
 #[cfg(all(test, target_os = "linux", not(reveille_loom)))]
 mod tests {
     use super::*;

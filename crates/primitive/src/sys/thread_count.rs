@@ -14,6 +14,7 @@ pub fn thread_count() -> Option<usize> {
     }
 }
 
+// Only on Linux: it alone counts the threads of a process.
 #[cfg(all(test, target_os = "linux", not(reveille_loom)))]
 #[expect(clippy::disallowed_methods, reason = "threads as users start them")]
 mod tests {

@@ -5,7 +5,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
+use std::net::TcpStream;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
@@ -21,13 +21,13 @@ use reveille_runtime::{Builder, Runtime, block_on, spawn, spawn_local};
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// A pair of connected sockets: ours, and the peer's.
-fn pair() -> (Io<UnixStream>, UnixStream) {
-    let (ours, theirs) = UnixStream::pair().unwrap();
+fn pair() -> (Io<TcpStream>, TcpStream) {
+    let (ours, theirs) = crate::pair::pair();
     ours.set_nonblocking(true).unwrap();
     (Io::new(ours), theirs)
 }
 
-async fn read(socket: &Io<UnixStream>) -> usize {
+async fn read(socket: &Io<TcpStream>) -> usize {
     socket.io(Interest::Read, |mut stream| stream.read(&mut [0; 8])).await.unwrap()
 }
 

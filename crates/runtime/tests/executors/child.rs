@@ -1,7 +1,7 @@
 //! A test that runs itself again as a process of its own.
 
 use std::any::type_name;
-use std::process::{Command, Output};
+use std::process::Output;
 
 /// In the process that a test started, the name of the test.
 const CHILD: &str = "REVEILLE_RUNTIME_TEST_CHILD";
@@ -16,8 +16,7 @@ pub(crate) fn run<B: FnOnce()>(body: B) -> Output {
         body();
         std::process::exit(0);
     }
-    let exe = std::env::current_exe().expect("a test knows its binary");
-    let mut child = Command::new(exe);
+    let mut child = reveille_watchdog::itself();
     child.args(["--exact", name, "--nocapture", "--test-threads", "1"]);
     let output = child.env(CHILD, name).output().expect("the test can run itself");
     let said = String::from_utf8_lossy(&output.stdout);

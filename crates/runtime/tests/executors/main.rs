@@ -2,13 +2,10 @@
 
 use reveille_watchdog as _;
 
-#[cfg(unix)]
 mod blocking_wakers;
 mod child;
-#[cfg(unix)]
+mod pair;
 mod panics;
-#[cfg(unix)]
 mod report;
-#[cfg(unix)]
 mod rescue;
 mod spawn;

@@ -8,7 +8,6 @@
 use std::cell::Cell;
 use std::future::{Future as _, poll_fn};
 use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
@@ -19,6 +18,8 @@ use std::time::{Duration, Instant};
 use reveille_runtime::io::{Interest, Io};
 use reveille_runtime::time::Sleep;
 use reveille_runtime::{Builder, Runtime, spawn, spawn_local, yield_now};
+
+use crate::pair::pair;
 
 /// How long a poll blocks if it is not rescued.
 const LONG: Duration = Duration::from_secs(10);
@@ -87,7 +88,7 @@ fn the_timers_of_a_blocked_worker_end() {
 #[test]
 fn the_sockets_of_a_blocked_worker_are_served() {
     let runtime = runtime(1);
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let (ours, mut theirs) = pair();
     ours.set_nonblocking(true).unwrap();
     let (answers, answer) = mpsc::channel();
     let (blocks, blocked) = mpsc::channel();
@@ -223,7 +224,7 @@ fn a_worker_that_blocks_after_a_busy_time_is_detected() {
 #[test]
 fn a_stuck_block_on_does_not_stop_tasks_that_use_its_socket() {
     let runtime = runtime(1);
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let (ours, mut theirs) = pair();
     ours.set_nonblocking(true).unwrap();
     let (answers, answer) = mpsc::channel();
     let took = runtime.block_on(async {
@@ -257,7 +258,7 @@ fn a_stuck_block_on_does_not_stop_tasks_that_use_its_socket() {
 #[test]
 fn a_socket_that_a_stuck_block_on_waited_for_works_in_a_task() {
     let runtime = runtime(1);
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let (ours, mut theirs) = pair();
     ours.set_nonblocking(true).unwrap();
     let (waits, waiting) = mpsc::channel();
     let (answers, answer) = mpsc::channel();

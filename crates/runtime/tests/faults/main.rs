@@ -3,7 +3,8 @@
 use reveille_watchdog as _;
 
 mod block_on;
+#[path = "../executors/pair.rs"]
+mod pair;
 mod scheduler;
 mod time;
-#[cfg(unix)]
 mod wake;

@@ -4,7 +4,7 @@
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io::{Read as _, Write as _};
-use std::os::unix::net::UnixStream;
+use std::net::TcpStream;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -55,13 +55,13 @@ fn the_driver_and_the_timers_are_turned_although_a_local_task_is_always_runnable
         }));
     });
     runtime.block_on(restless);
-    let (ours, mut theirs) = UnixStream::pair().unwrap();
+    let (ours, mut theirs) = crate::pair::pair();
     ours.set_nonblocking(true).unwrap();
     let (tries, has_tried) = mpsc::channel();
     let reader = runtime.spawn(async move {
         let ours = Io::new(ours);
         // The read is tried again after the registration, so later bytes arrive as an event.
-        let read = |mut socket: &UnixStream| {
+        let read = |mut socket: &TcpStream| {
             let result = socket.read(&mut [0; 8]);
             tries.send(()).unwrap();
             result
@@ -190,7 +190,7 @@ fn wakes_during_the_end_of_a_runtime_find_valid_memory() {
 /// and when it is dropped.
 struct UsesTheRuntime {
     calls: Arc<AtomicUsize>,
-    socket: Option<Arc<Io<UnixStream>>>,
+    socket: Option<Arc<Io<TcpStream>>>,
 }
 
 impl UsesTheRuntime {
@@ -239,7 +239,7 @@ fn a_waker_may_use_timers_sockets_and_tasks_while_it_is_woken_or_dropped() {
         let mut outside = Box::pin(Sleep::after(Duration::from_secs(60)));
         let _ = poll(outside.as_mut(), &new_waker(None));
         // Woken by the driver.
-        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let (ours, mut theirs) = crate::pair::pair();
         ours.set_nonblocking(true).unwrap();
         let ours = Arc::new(Io::new(ours));
         let waker = new_waker(Some(Arc::clone(&ours)));
@@ -263,7 +263,7 @@ fn poll<F: Future>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(waker))
 }
 
-fn wait_for_bytes(socket: &Io<UnixStream>, waker: &Waker) {
+fn wait_for_bytes(socket: &Io<TcpStream>, waker: &Waker) {
     let mut cx = Context::from_waker(waker);
     let read = socket.poll_io(&mut cx, Interest::Read, |mut socket| socket.read(&mut [0; 1]));
     assert!(read.is_pending());

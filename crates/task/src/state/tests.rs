@@ -362,9 +362,8 @@ fn too_many_references_abort_the_process() {
     const CHILD: &str = "REVEILLE_TASK_TEST_CHILD";
     const NAME: &str = "state::tests::too_many_references_abort_the_process";
     if std::env::var_os(CHILD).is_none() {
-        let exe = std::env::current_exe().expect("the path of the test binary");
-        let status =
-            std::process::Command::new(exe).args(["--exact", NAME]).env(CHILD, "1").status();
+        let mut child = reveille_watchdog::itself();
+        let status = child.args(["--exact", NAME]).env(CHILD, "1").status();
         assert!(!status.expect("the test starts itself").success(), "the child did not abort");
         return;
     }

@@ -219,8 +219,7 @@ fn a_panic_in_the_drop_of_a_local_aborts_the_process() {
     const CHILD: &str = "REVEILLE_TASK_TEST_CHILD";
     const NAME: &str = "panics::a_panic_in_the_drop_of_a_local_aborts_the_process";
     if std::env::var_os(CHILD).is_none() {
-        let exe = std::env::current_exe().expect("the path of the test binary");
-        let mut child = std::process::Command::new(exe);
+        let mut child = reveille_watchdog::itself();
         let output = child.args(["--exact", NAME, "--nocapture"]).env(CHILD, "1").output();
         let output = output.expect("the test starts itself");
         assert!(!output.status.success(), "the child did not abort");

@@ -1,7 +1,13 @@
 //! Type-checks the public crates for each target whose standard library is installed.
 //!
 //! Nothing is linked or run, so this shows only that a port compiles. It prints the targets that
-//! are not installed; `rustup target add` installs them.
+//! are not installed; `rustup target add` installs them. `run` runs the tests of the systems that
+//! this machine can run.
+
+mod run;
+mod system;
+
+pub(crate) use run::{Extent, run, run_short_on_windows};
 
 use crate::shell::{self, Outcome};
 
@@ -15,7 +21,7 @@ const TARGETS: [&str; 5] = [
 ];
 
 /// Checks each installed target.
-pub(crate) fn run() -> Outcome {
+pub(crate) fn check() -> Outcome {
     let installed = shell::output(shell::program("rustup").args(["target", "list", "--installed"]));
     // Without rustup only the compiler's own target is available.
     let installed = installed.unwrap_or_default();
