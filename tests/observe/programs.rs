@@ -94,7 +94,7 @@ fn a_stuck_program_whose_workers_are_blocked_does_so_too() {
 #[cfg(target_os = "linux")]
 fn reduced(name: &str, tool: &[&str]) -> Option<Scratch> {
     let copy = Scratch::new();
-    let mut command = Command::new(tool[0]);
+    let mut command = std::process::Command::new(tool[0]);
     command.args(&tool[1..]).arg(reveille_tests::programs::example(name)).arg(&copy.0);
     match command.status() {
         Ok(status) => assert!(status.success(), "{tool:?}"),
@@ -107,6 +107,7 @@ fn reduced(name: &str, tool: &[&str]) -> Option<Scratch> {
 }
 
 /// The places of the spawns are in the program itself, and the C library may have symbols.
+// Only on Linux: it reduces a program with objcopy.
 #[cfg(target_os = "linux")]
 #[test]
 fn without_symbols_or_unwind_tables_a_dump_has_all_tasks_and_says_what_is_missing() {
@@ -114,7 +115,7 @@ fn without_symbols_or_unwind_tables_a_dump_has_all_tasks_and_says_what_is_missin
     let tables: Vec<&str> = tables.iter().flat_map(|name| ["-R", *name]).collect();
     for tool in [vec!["objcopy", "--strip-all"], [&["objcopy"][..], &tables].concat()] {
         let Some(program) = reduced("stuck", &tool) else { continue };
-        let mut command = Command::new(&program.0);
+        let mut command = reveille_tests::programs::through_runner(&program.0);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let text = dump_of(child, "unwind tables", "deadlock: Every worker is parked");
         let spawned = text.lines().filter(|line| line.trim_start().starts_with("task spawned at "));

@@ -60,7 +60,12 @@ pub fn shell_words(name: &str) -> String {
     words.collect::<Vec<_>>().join(" ")
 }
 
-fn example(name: &str) -> PathBuf {
+/// Builds the example `name` and returns its path.
+///
+/// # Panics
+///
+/// Panics if it cannot be built.
+pub fn example(name: &str) -> PathBuf {
     if let Some(folder) = env::var_os(EXAMPLES) {
         return PathBuf::from(folder).join(format!("{name}{}", env::consts::EXE_SUFFIX));
     }

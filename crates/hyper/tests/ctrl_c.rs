@@ -1,6 +1,7 @@
 //! A server with a thousand connections that ends at ctrl-c. Alone in its file, because the signal
 //! is the process's.
 
+// Only on Unix: a signal ends the server.
 #![cfg(unix)]
 
 use reveille_watchdog as _;
