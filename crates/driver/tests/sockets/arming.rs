@@ -1,5 +1,6 @@
 //! Waits that one thread arms while another begins to turn the shard.
 
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::task::Waker;
