@@ -159,6 +159,9 @@ fn standing(trace: &Trace, figures: &Figures, text: &mut String) {
         }
     }
     others(text, figures.standing.len());
+    if figures.standing.iter().all(|one| one.stack == NO_INDEX) {
+        line(text, "  The awaits are known from dumps only: take one while the program records.");
+    }
 }
 
 /// Writes a stack, the innermost frame first.
