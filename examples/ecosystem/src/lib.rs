@@ -1,4 +1,8 @@
 //! The runtimes that other crates ask for, on reveille. Copy the file that you need.
 
+#[cfg(feature = "amqp")]
+pub mod for_async_rs;
 #[cfg(feature = "traces")]
 pub mod for_opentelemetry;
+#[cfg(feature = "dbus")]
+pub mod for_zbus;
