@@ -104,7 +104,13 @@ mod tests {
     fn a_file_is_below_crates_if_its_path_begins_with_a_crate() {
         let file = File { path: "crates/task/src/lib.rs".into(), lines: Vec::new() };
         let (manifests, readmes) = (Vec::new(), Vec::new());
-        let tree = Tree { root: "/nowhere".into(), files: vec![file], manifests, readmes };
+        let tree = Tree {
+            root: "/nowhere".into(),
+            files: vec![file],
+            manifests,
+            readmes,
+            ..Tree::default()
+        };
         let path = |file| path_of(&tree, file);
         assert_eq!(path("task/tests/a.rs"), PathBuf::from("crates/task/tests/a.rs"));
         assert_eq!(path("tasks/a.rs"), PathBuf::from("tests/tasks/a.rs"));

@@ -12,6 +12,7 @@ pub(crate) mod gates;
 mod imports;
 mod inherent;
 mod layers;
+mod links;
 mod manifests;
 mod members;
 mod mutations;
@@ -72,6 +73,7 @@ const RULES: [Rule; 17] = [
     manifests::check,
     names::check,
     references::check,
+    links::check,
     unsafety::check,
     platforms::check,
     gates::check,

@@ -79,6 +79,8 @@ pub(crate) struct Tree {
     pub(crate) manifests: Vec<Manifest>,
     /// The path of each README.md, from the root.
     pub(crate) readmes: Vec<PathBuf>,
+    /// The path of each Markdown file, from the root.
+    pub(crate) texts: Vec<PathBuf>,
 }
 
 impl Tree {
@@ -112,8 +114,11 @@ impl Tree {
                 self.manifests.push(Manifest { path: own, text: read()? });
             } else if name.ends_with(".rs") {
                 self.files.push(File { path: own, lines: source::parse(&read()?) });
-            } else if name == "README.md" {
-                self.readmes.push(own);
+            } else if name.ends_with(".md") {
+                if name == "README.md" {
+                    self.readmes.push(own.clone());
+                }
+                self.texts.push(own);
             }
         }
         Ok(())

@@ -71,7 +71,7 @@ mod tests {
             File { path, lines }
         });
         let tree =
-            Tree { root: "/nowhere".into(), files: files.collect(), manifests, readmes: vec![] };
+            Tree { root: "/nowhere".into(), files: files.collect(), manifests, ..Tree::default() };
         check(&tree).into_iter().map(|problem| problem.path).collect()
     }
 
