@@ -5,6 +5,20 @@
 //! [`Publisher::publish`], or in a task of its own ([`Publisher::spawn`]). It measures
 //! nothing itself: the runtime keeps these numbers anyway.
 //!
+//! # Examples
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use reveille_metrics::Publisher;
+//!
+//! reveille::task::block_on(async {
+//!     // Install the recorder of your exporter first.
+//!     let publisher = Publisher::new(reveille::runtime::Handle::current());
+//!     publisher.spawn(Duration::from_secs(5));
+//! });
+//! ```
+//!
 //! # Metrics
 //!
 //! All names begin with `reveille_`. Gauges are the current state. Counters begin at zero when
@@ -40,20 +54,6 @@
 //! | `started_closures` | counter | count | blocking closures that have begun |
 //!
 //! [`runtime::Metrics`](reveille::runtime::Metrics) says more about each.
-//!
-//! # Examples
-//!
-//! ```
-//! use std::time::Duration;
-//!
-//! use reveille_metrics::Publisher;
-//!
-//! reveille::task::block_on(async {
-//!     // Install the recorder of your exporter first.
-//!     let publisher = Publisher::new(reveille::runtime::Handle::current());
-//!     publisher.spawn(Duration::from_secs(5));
-//! });
-//! ```
 
 #![forbid(unsafe_code)]
 

@@ -9,6 +9,9 @@ use crate::unwind::Payload;
 
 /// Says why a task ended without an output: it was cancelled, or it panicked.
 ///
+/// Its text is `the task was cancelled` or `the task panicked`. If the panic has a text, it
+/// follows: `the task panicked: out of range`.
+///
 /// # Examples
 ///
 /// ```

@@ -3,6 +3,43 @@
 //! A recorder makes [`Event`]s and writes them into chunks with a [`ChunkWriter`], which does not
 //! allocate. A [`FileWriter`] puts the chunks into a file.
 //!
+//! # Examples
+//!
+//! Records a task that is polled once, and reads what happened:
+//!
+//! ```
+//! use std::sync::atomic::{AtomicU64, Ordering};
+//! use reveille_trace::{
+//!     CHUNK_WORDS, ChunkHead, ChunkWriter, Event, FileWriter, Flavour, Meta, Moment, Origin,
+//!     TaskKey, Trace,
+//! };
+//!
+//! // The memory of a chunk, which other threads may read while this one writes.
+//! let slots: Vec<AtomicU64> = (0..CHUNK_WORDS).map(|_| AtomicU64::new(0)).collect();
+//! let head = ChunkHead { thread_name: ChunkHead::short_name("worker"), ..ChunkHead::default() };
+//! let mut writer = ChunkWriter::start(&slots, &head);
+//! let task = TaskKey::from_address(0x7f00_0000_1230);
+//! let origin = Origin { place: 1, type_id: 0 };
+//! for (tick, event) in [
+//!     (64, Event::spawn(task, origin, Flavour::Pool)),
+//!     (640, Event::poll_start(task)),
+//!     (6_400, Event::poll_end(task)),
+//! ] {
+//!     writer.push(&slots, tick, event).expect("the chunk has room");
+//! }
+//!
+//! let meta = Meta { ticks_per_second: 1_000_000_000, ..Meta::default() };
+//! let mut file = FileWriter::new(Vec::new(), &meta)?;
+//! let words: Vec<u64> = slots.iter().map(|slot| slot.load(Ordering::Acquire)).collect();
+//! file.chunk(&words)?;
+//! let file = file.finish(Moment::default())?;
+//!
+//! let trace = Trace::read(&file).expect("this is a trace");
+//! assert_eq!(trace.text(trace.threads[0].name), "worker");
+//! assert_eq!(trace.polls[0].len(), 6_400 - 640);
+//! # std::io::Result::Ok(())
+//! ```
+//!
 //! # The file
 //!
 //! All numbers are little-endian. A file begins with 16 bytes:
@@ -85,43 +122,6 @@
 //! is that descriptor or timer. Otherwise it is the thread itself.
 //!
 //! **Identity.** An address identifies one task at a time. `Spawn` and `Complete` delimit its uses.
-//!
-//! # Examples
-//!
-//! Records a task that is polled once, and reads what happened:
-//!
-//! ```
-//! use std::sync::atomic::{AtomicU64, Ordering};
-//! use reveille_trace::{
-//!     CHUNK_WORDS, ChunkHead, ChunkWriter, Event, FileWriter, Flavour, Meta, Moment, Origin,
-//!     TaskKey, Trace,
-//! };
-//!
-//! // The memory of a chunk, which other threads may read while this one writes.
-//! let slots: Vec<AtomicU64> = (0..CHUNK_WORDS).map(|_| AtomicU64::new(0)).collect();
-//! let head = ChunkHead { thread_name: ChunkHead::short_name("worker"), ..ChunkHead::default() };
-//! let mut writer = ChunkWriter::start(&slots, &head);
-//! let task = TaskKey::from_address(0x7f00_0000_1230);
-//! let origin = Origin { place: 1, type_id: 0 };
-//! for (tick, event) in [
-//!     (64, Event::spawn(task, origin, Flavour::Pool)),
-//!     (640, Event::poll_start(task)),
-//!     (6_400, Event::poll_end(task)),
-//! ] {
-//!     writer.push(&slots, tick, event).expect("the chunk has room");
-//! }
-//!
-//! let meta = Meta { ticks_per_second: 1_000_000_000, ..Meta::default() };
-//! let mut file = FileWriter::new(Vec::new(), &meta)?;
-//! let words: Vec<u64> = slots.iter().map(|slot| slot.load(Ordering::Acquire)).collect();
-//! file.chunk(&words)?;
-//! let file = file.finish(Moment::default())?;
-//!
-//! let trace = Trace::read(&file).expect("this is a trace");
-//! assert_eq!(trace.text(trace.threads[0].name), "worker");
-//! assert_eq!(trace.polls[0].len(), 6_400 - 640);
-//! # std::io::Result::Ok(())
-//! ```
 
 #![forbid(unsafe_code)]
 

@@ -21,17 +21,22 @@ use crate::writer::{
 #[non_exhaustive]
 pub enum OpenError {
     /// The file has no bytes.
+    /// The text is `the file is empty`.
     Empty,
     /// The file is not a trace.
+    /// The text is `this is not a trace of reveille`.
     Foreign,
     /// The file ends within its first bytes.
+    /// The text is `the trace is cut off within its first 16 bytes`.
     Short,
     /// The file's major version is newer than this reader.
+    /// The text names both versions and says that a newer program is needed.
     Newer {
         /// The major version.
         major: u16,
     },
     /// The file has no event, no task and no thread.
+    /// The text is `the trace has no events`.
     Nothing,
 }
 

@@ -120,6 +120,8 @@ impl Limit {
 
 /// A future did not complete in time.
 ///
+/// Its text is `future has timed out`.
+///
 /// # Examples
 ///
 /// ```

@@ -46,6 +46,8 @@ pin_project! {
 
 /// The error of [`BufWriter::into_inner`]: the writer, and why the last flush failed.
 ///
+/// Its text is that of the error of the flush.
+///
 /// # Examples
 ///
 /// ```

@@ -36,6 +36,20 @@ use std::io;
 /// operation alone, such as ``could not open `x` ``, and the cause is their
 /// [`source`](StdError::source). `{error:#}` prints the operation and the cause in both cases.
 ///
+/// The operations begin with `could not`, and then:
+///
+/// | in | texts |
+/// |---|---|
+/// | names | ``resolve address `NAME` ``, `resolve to any addresses`, `resolve addresses` |
+/// | sockets | ``connect to `ADDRESS` ``, ``bind to `ADDRESS` ``, `listen`, `make a TCP socket` |
+/// | addresses | `get peer address`, `get local address` |
+/// | datagrams | ``send packet to `ADDRESS` ``, `send datagrams`, `receive datagrams` |
+/// | files | ``open `PATH` ``, ``read file `PATH` ``, ``write to file `PATH` ``, `lock the file` |
+/// | paths | ``rename `A` to `B` ``, ``copy `A` to `B` ``, ``remove file `PATH` `` and others |
+/// | folders | ``create directory `PATH` ``, ``read directory `PATH` `` and others |
+/// | processes | ``start `PROGRAM` ``, `kill child ID` |
+/// | descriptors | `make descriptor NUMBER asynchronous`, `read line on stdin` |
+///
 /// `raw_os_error` of an `io::Error` with a payload returns `None`. Use [`raw_os_error`], which
 /// looks inside.
 ///

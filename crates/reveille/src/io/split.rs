@@ -245,6 +245,8 @@ impl<T> fmt::Debug for WriteHalf<T> {
 
 /// Two halves that belong to different streams: the error of [`ReadHalf::reunite`].
 ///
+/// Its text is `the halves belong to different streams`.
+///
 /// # Examples
 ///
 /// ```

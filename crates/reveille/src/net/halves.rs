@@ -269,6 +269,8 @@ macro_rules! impl_halves {
         /// Two halves that belong to different connections: the error of
         /// [`OwnedReadHalf::reunite`].
         ///
+        /// Its text is `the halves belong to different connections`.
+        ///
         /// # Examples
         ///
         /// ```

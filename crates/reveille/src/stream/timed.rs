@@ -160,6 +160,8 @@ impl<S: Stream> Stream for Timeout<S> {
 
 /// The next item of a stream did not arrive in time.
 ///
+/// Its text is `stream has timed out`.
+///
 /// # Examples
 ///
 /// ```

@@ -801,6 +801,8 @@ impl<T> Drop for Recv<'_, T> {
 
 /// The error of [`Sender::send`]: there was no receiver. It contains the message.
 ///
+/// Its text is `broadcast channel has no receiver`.
+///
 /// # Examples
 ///
 /// ```
@@ -827,8 +829,10 @@ impl_send_error!("broadcast channel has no receiver");
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvError {
     /// All senders are gone, and all messages have been received.
+    /// The text is `broadcast channel is closed`.
     Closed,
     /// The receiver was too slow and has missed that many messages.
+    /// The text is `broadcast receiver has missed 3 messages`, with their number.
     Lagged(u64),
 }
 
@@ -846,10 +850,13 @@ pub enum RecvError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
     /// There is no message yet.
+    /// The text is `broadcast channel is empty`.
     Empty,
     /// All senders are gone, and all messages have been received.
+    /// The text is `broadcast channel is closed`.
     Closed,
     /// The receiver was too slow and has missed that many messages.
+    /// The text is `broadcast receiver has missed 3 messages`, with their number.
     Lagged(u64),
 }
 

@@ -544,6 +544,8 @@ impl<T> fmt::Debug for Receiver<T> {
 
 /// The sender was dropped without a value, or the receiver was closed before it sent one.
 ///
+/// Its text is `oneshot channel is closed and has no value`.
+///
 /// # Examples
 ///
 /// ```
@@ -578,8 +580,10 @@ impl std::error::Error for RecvError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
     /// Nothing was sent yet.
+    /// The text is `oneshot channel has no value yet`.
     Empty,
     /// There will be no value, or it was received already.
+    /// The text is `oneshot channel is closed and has no value`.
     Closed,
 }
 

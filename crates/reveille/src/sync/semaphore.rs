@@ -90,6 +90,8 @@ type Missing = usize;
 
 /// The semaphore was closed, before or during the wait for a permit.
 ///
+/// Its text is `semaphore is closed`.
+///
 /// # Examples
 ///
 /// ```
@@ -124,8 +126,10 @@ impl std::error::Error for AcquireError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryAcquireError {
     /// The semaphore is closed.
+    /// The text is `semaphore is closed`.
     Closed,
     /// Too few permits are free, or other tasks wait for permits.
+    /// The text is `semaphore has too few free permits`.
     NoPermits,
 }
 

@@ -743,6 +743,8 @@ impl<T: fmt::Debug> fmt::Debug for Ref<'_, T> {
 
 /// The error of [`Sender::send`]: there was no receiver. It contains the value.
 ///
+/// Its text is `watch channel has no receiver`.
+///
 /// # Examples
 ///
 /// ```
@@ -758,6 +760,8 @@ pub struct SendError<T>(pub T);
 impl_send_error!("watch channel has no receiver");
 
 /// All senders are gone.
+///
+/// Its text is `watch channel is closed`.
 ///
 /// # Examples
 ///

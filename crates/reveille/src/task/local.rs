@@ -134,6 +134,8 @@ impl<T: fmt::Debug + Send + 'static> fmt::Debug for LocalKey<T> {
 
 /// The error of [`LocalKey::try_with`]: there is no current task, or its values are being dropped.
 ///
+/// Its text is `already destroyed or called outside the context of a task`.
+///
 /// # Examples
 ///
 /// ```

@@ -474,6 +474,9 @@ impl Drop for DropGuard {
 /// The error of an operation that was cancelled by a token. Its text is `cancelled by its token`,
 /// followed by `: the deadline has passed` after a deadline.
 ///
+/// Its text is `cancelled by its token`, or after a deadline
+/// `cancelled by its token: the deadline has passed`.
+///
 /// # Examples
 ///
 /// ```
