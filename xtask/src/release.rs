@@ -7,9 +7,11 @@
 //! 2. checks that each package has a README and the licences,
 //! 3. unpacks them into a workspace of their own, where `[patch.crates-io]` leads from one to the
 //!    other, because no registry knows this version yet,
-//! 4. builds them there, and runs their doc tests,
+//! 4. builds them there, and runs the doc tests of each library,
 //! 5. builds the documentation as docs.rs does, if there is a nightly compiler,
-//! 6. runs the tests of the driver, the runtime and TCP for Windows, if wine is installed.
+//! 6. writes, builds and runs the program of the tutorial in an empty folder, with the packages
+//!    only (`scripts/first-program.sh`),
+//! 7. runs the tests of the driver, the runtime and TCP for Windows, if wine is installed.
 //!
 //! It publishes nothing. It packs the files as they are, committed or not.
 
@@ -35,8 +37,9 @@ struct Package {
     /// circle, and are not in the package.
     borrows: BTreeSet<String>,
     is_library: bool,
-    /// Whether docs.rs builds it with all features.
-    has_docs_metadata: bool,
+    /// Whether it has features with which docs.rs would not build it. The documentation of an item
+    /// behind a feature would then be missing.
+    has_hidden_features: bool,
 }
 
 /// Packs and tests.
@@ -48,11 +51,15 @@ pub(crate) fn dry_run() -> Outcome {
     for (index, package) in packages.iter().enumerate() {
         println!("{:2}. {} {}", index + 1, package.name, package.version);
     }
+    if let Some(package) = packages.iter().find(|it| it.is_library && it.has_hidden_features) {
+        return Err(format!("docs.rs would not build {} with all features", package.name));
+    }
     pack(&packages)?;
-    let folder = shell::target_dir().join("release");
+    let folder = shell::target_dir().join("release-packages");
     unpack(&packages, &folder)?;
     test(&packages, &folder)?;
     document(&packages, &folder)?;
+    first_program(&folder)?;
     crate::targets::run_short_on_windows()?;
     println!("release: {} packages are complete", packages.len());
     Ok(())
@@ -78,7 +85,8 @@ fn published(metadata: &Value) -> Vec<Package> {
             needs: needs.into_iter().map(name).collect(),
             borrows: borrows.map(name).collect(),
             is_library: kinds.any(|kind| kind == "lib" || kind == "proc-macro"),
-            has_docs_metadata: !package["metadata"]["docs"]["rs"].is_null(),
+            has_hidden_features: package["features"].as_object().is_some_and(|all| !all.is_empty())
+                && package["metadata"]["docs"]["rs"]["all-features"] != true,
         }
     };
     published.iter().map(read).collect()
@@ -182,12 +190,17 @@ fn document(packages: &[Package], folder: &Path) -> Outcome {
         );
         return Ok(());
     }
-    for package in packages.iter().filter(|package| package.has_docs_metadata) {
+    for package in packages.iter().filter(|package| package.is_library) {
         let mut cargo = cargo_in(shell::cargo_nightly(), folder);
         cargo.args(["doc", "--quiet", "--no-deps", "--all-features", "--package", &package.name]);
         shell::run(cargo.env("RUSTDOCFLAGS", "--cfg docsrs -D warnings"))?;
     }
     Ok(())
+}
+
+fn first_program(folder: &Path) -> Outcome {
+    let mut script = shell::program("scripts/first-program.sh");
+    shell::run(script.arg(folder).arg("--target-dir").arg(folder.join("target/first-program")))
 }
 
 #[cfg(test)]
@@ -201,7 +214,7 @@ mod tests {
             needs: needs.iter().map(|name| (*name).to_owned()).collect(),
             borrows: BTreeSet::new(),
             is_library: true,
-            has_docs_metadata: false,
+            has_hidden_features: false,
         }
     }
 
@@ -222,17 +235,19 @@ mod tests {
             { "name": "base", "version": "1.0.0", "publish": null, "dependencies": [
                 { "name": "top", "kind": "dev", "req": "*" },
                 { "name": "log", "kind": null, "req": "^0.4" },
-            ], "targets": [{ "kind": ["lib"] }], "metadata": { "docs": { "rs": {} } } },
+            ], "targets": [{ "kind": ["lib"] }], "features": { "more": [] },
+              "metadata": { "docs": { "rs": { "all-features": true } } } },
             { "name": "top", "version": "1.0.0", "publish": null, "dependencies": [
                 { "name": "base", "kind": null, "req": "=1.0.0" },
-            ], "targets": [{ "kind": ["bin"] }], "metadata": null },
+            ], "targets": [{ "kind": ["bin"] }], "features": { "more": [] }, "metadata": null },
             { "name": "tests", "version": "1.0.0", "publish": [], "dependencies": [] },
         ] });
         let packages = in_order(published(&metadata)).unwrap();
         assert_eq!(packages.len(), 2);
         assert_eq!(packages[0].name, "base");
         assert!(packages[0].borrows.contains("top") && packages[0].needs.is_empty());
-        assert!(packages[0].is_library && packages[0].has_docs_metadata);
+        assert!(packages[0].is_library && !packages[0].has_hidden_features);
+        assert!(packages[1].has_hidden_features);
         assert!(packages[1].needs.contains("base") && !packages[1].is_library);
     }
 }
