@@ -73,12 +73,14 @@ cd chat
 version=$(sed -n '/^\[package\]/,/^\[/ s/^version = "\(.*\)"/\1/p' "$packages"/reveille-[0-9]*/Cargo.toml)
 echo "reveille = \"$version\"" >> Cargo.toml
 cargo add --quiet clap --features derive
+# The users of a package see its warnings.
+export RUSTFLAGS="-D warnings"
 for step in 1 2 3 4 5 6 7 8; do
     # As the tutorial says: without the line that belongs to the tests of the repository.
     sed '/use reveille_watchdog as _;/d' "$root/examples/tutorial/step$step.rs" > src/main.rs
-    # The users of a package see its warnings. The first build includes the dependencies.
+    # The first build includes the dependencies.
     TIMEFORMAT="first-program: step $step built in %R s, with %U s of user time"
-    time RUSTFLAGS="-D warnings" cargo build --quiet
+    time cargo build --quiet
 done
 cargo test --quiet > "$empty/tests.log" 2>&1 || fail "the tests of step 8 failed"
 

@@ -19,6 +19,7 @@ mod child;
 mod load;
 mod machine;
 mod measure;
+mod open_loop;
 mod options;
 mod plan;
 mod report;
@@ -35,6 +36,7 @@ use std::process::ExitCode;
 
 use crate::load::Load;
 use crate::measure::{Heap, cpu_time};
+use crate::open_loop::OpenLoop;
 use crate::options::Options;
 use crate::runtime::Runtime;
 
@@ -50,6 +52,9 @@ fn main() -> ExitCode {
         Some("turns") => turns::run(&words[1..]).transpose(),
         Some("load") => {
             Load::parse(&words[1..]).map(|load| load.run().map(|()| String::new())).transpose()
+        }
+        Some("open-loop") => {
+            OpenLoop::parse(&words[1..]).map(|load| load.run().map(|()| String::new())).transpose()
         }
         _ => Options::parse(&words).map(|options| side_by_side(&options)).transpose(),
     };

@@ -99,6 +99,8 @@ const ECHO: &[Metric] = match ECHO_BY_TURNS {
     [echo @ .., _by_turns, _bare] => echo,
     _ => &[],
 };
+const PARTIAL_LOAD: &[Metric] =
+    &[metric("cpu", "µs", 1e3), metric("p50", "µs", 1.0), metric("p99", "µs", 1.0)];
 const TREE: &[Metric] =
     &[metric("wall", "ms", 1e6), metric("cpu", "ms", 1e6), metric("serial", "ms", 1e6)];
 const ALLOCATIONS: &[Metric] = &[
@@ -248,6 +250,24 @@ pub const ROWS: &[Row] = &[
             target("tick_max", Absolute(100.0)),
             target("echo_max", Absolute(100.0)),
         ],
+    ),
+    row(
+        "partial_load_200",
+        "a server of 200 requests/s, 50 connections",
+        PARTIAL_LOAD,
+        &[target("cpu", BestMulti(1.0))],
+    ),
+    row(
+        "partial_load_2000",
+        "2,000 requests/s, 50 connections",
+        PARTIAL_LOAD,
+        &[target("cpu", BestMulti(1.0)), target("cpu", AsyncStd(0.5))],
+    ),
+    row(
+        "partial_load_8000",
+        "8,000 requests/s, 50 connections",
+        PARTIAL_LOAD,
+        &[target("cpu", BestMulti(1.0)), target("cpu", AsyncStd(0.5))],
     ),
     by_turns(on_one_worker(row(
         "echo_1x64",

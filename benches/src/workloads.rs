@@ -17,6 +17,7 @@ pub mod bare;
 mod echo;
 mod forkjoin;
 mod memory;
+mod partial_load;
 mod requests;
 mod rescue;
 mod spawn;
@@ -82,6 +83,9 @@ pub fn run<R: Rt>(name: &str, config: &RunConfig) -> Option<Sample> {
             }
             if let Some(exchange) = Exchange::named(name) {
                 return Some(sync::exchange::<R>(config, exchange));
+            }
+            if let Some(rate) = partial_load::rate(name) {
+                return Some(partial_load::run::<R>(config, rate));
             }
             return EchoShape::parse(name).map(|shape| echo::run::<R>(config, shape));
         }

@@ -15,6 +15,7 @@
 //! cargo xtask fleet            the fleet against a real nats-server, with workers that are killed
 //! cargo xtask shims            the published tests and examples of smol and others, on the shims
 //! cargo xtask mutants [--list] [NAME...]   puts each fault of FAULTS.md back: its test must fail
+//! cargo xtask charts           draws the charts of the README from the figures of the harness
 //! cargo xtask targets          type-checks the ports whose standard library is installed
 //! cargo xtask targets --run [SYSTEM [--short | PROGRAM...]]   runs the tests of other systems
 //! cargo xtask release --dry-run   packs what is published, and tests what is in the packages
@@ -25,6 +26,7 @@
 #[cfg(test)]
 use reveille_watchdog as _;
 
+mod charts;
 mod check;
 mod dependents;
 mod ecosystem;
@@ -46,7 +48,7 @@ const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short]
                      stress [--short | --minutes N] | race [--short | --planted] [--require] | \
                      parity [--record] | dependents [--record] [NAME...] | \
                      shims [--record] [NAME...] | \
-                     ecosystem [NAME...] | fleet | mutants [--list] [NAME...] | \
+                     ecosystem [NAME...] | fleet | charts | mutants [--list] [NAME...] | \
                      targets [--run [SYSTEM [--short | PROGRAM...]]] | release --dry-run";
 
 /// Reads the options of `race`.
@@ -102,6 +104,7 @@ fn main() -> ExitCode {
         ["mutants", ref names @ ..] => mutants::run(names, false),
         ["ecosystem", ref names @ ..] => ecosystem::run(names),
         ["fleet"] => fleet::run(),
+        ["charts"] => charts::draw(),
         ["targets"] => targets::check(),
         ["targets", "--run", ref options @ ..] => run_targets(options),
         // Publishing itself cannot be undone, so it is left to a person and to `cargo publish`.

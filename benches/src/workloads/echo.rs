@@ -3,6 +3,7 @@
 //! core. In the rows called `free` nothing is pinned, and a runtime has its usual workers. Each
 //! connection is a task with a buffer of 4 KiB that writes back what it reads.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
@@ -150,8 +151,14 @@ pub struct Generator {
 impl Generator {
     /// Starts the load generator and waits until its measured time begins.
     pub fn start(load: &Load) -> io::Result<Self> {
+        Self::start_as("load", load)
+    }
+
+    /// Starts a load generator of this program by its name, and waits as [`start`](Self::start)
+    /// does.
+    pub fn start_as(name: &str, load: &impl fmt::Display) -> io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("load").args(load.to_string().split_whitespace()).stdout(Stdio::piped());
+        command.arg(name).args(load.to_string().split_whitespace()).stdout(Stdio::piped());
         let mut child = command.spawn()?;
         let stdout = child.stdout.take().expect("the output is piped");
         let mut generator = Self { child, lines: BufReader::new(stdout).lines() };
