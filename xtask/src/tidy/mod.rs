@@ -64,7 +64,7 @@ impl fmt::Display for Problem {
 /// One check.
 type Rule = fn(&Tree) -> Vec<Problem>;
 
-const RULES: [Rule; 17] = [
+const RULES: [Rule; 18] = [
     sizes::check,
     layers::check,
     circles::check,
