@@ -151,8 +151,8 @@ Figures are medians over the rounds; smaller is better. `wall` and `cpu` are per
 is user plus system time of the whole process. `ratio` is reveille's figure over the best of tokio \
 (multi-thread), smol and async-std. Each runtime has two workers, or one where the server is \
 pinned to a core (all echo rows except `echo_free`). The client of the echo rows waits for each \
-answer; that of `partial_load` is an open loop (`benches/src/open_loop.rs`). Default release profile, system allocator. \
-The code of the workloads is in `benches/src/workloads/`.
+answer; that of `partial_load` is an open loop (`benches/src/open_loop.rs`). Default release \
+profile, system allocator. The code of the workloads is in `benches/src/workloads/`.
 
 The machine's speed changes by a quarter within minutes, for all runtimes alike. The targets of \
 the echo rows are therefore judged by `by_turns`: all servers stay ready on one core, and one load \
