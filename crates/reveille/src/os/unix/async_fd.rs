@@ -78,7 +78,51 @@ use crate::io::context::Context as _;
 /// })
 /// # }
 /// ```
-#[doc(alias("Async", "PollFd", "epoll", "kqueue"))]
+///
+/// A vsock stream to the host of a virtual machine, whose number is 2. There is no type for vsock
+/// in this crate: std has no address for it, and the socket's own functions, from the crate
+/// socket2, are all that it needs:
+///
+/// ```
+/// # #[cfg(target_os = "linux")]
+/// # mod linux {
+/// use std::io;
+///
+/// use reveille::os::unix::io::AsyncFd;
+/// use socket2::{Domain, SockAddr, Socket, Type};
+///
+/// async fn connect(cid: u32, port: u32) -> io::Result<AsyncFd<Socket>> {
+///     let socket = AsyncFd::new(Socket::new(Domain::VSOCK, Type::STREAM, None)?)?;
+///     match socket.get_ref().connect(&SockAddr::vsock(cid, port)) {
+///         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => {
+///             socket.writable().await?;
+///             socket.get_ref().take_error()?.map_or(Ok(socket), Err)
+///         }
+///         connected => connected.map(|()| socket),
+///     }
+/// }
+///
+/// // A stream with this crate's `Read` and `Write`, as `Socket` has std's.
+/// async fn ask(port: u32) -> io::Result<String> {
+///     use reveille::io::{ReadExt, WriteExt};
+///
+///     let mut host = connect(2, port).await?;
+///     host.write_all(b"ping").await?;
+///     let mut answer = String::new();
+///     host.read_to_string(&mut answer).await?;
+///     Ok(answer)
+/// }
+/// # pub(super) fn main() {
+/// #     // Nothing listens there, and many machines have no vsock.
+/// #     assert!(reveille::task::block_on(ask(u32::MAX - 1)).is_err());
+/// # }
+/// # }
+/// # #[cfg(target_os = "linux")]
+/// # fn main() { linux::main() }
+/// # #[cfg(not(target_os = "linux"))]
+/// # fn main() {}
+/// ```
+#[doc(alias("Async", "PollFd", "epoll", "kqueue", "vsock", "VsockStream", "AF_VSOCK"))]
 pub struct AsyncFd<T> {
     io: Io<OwnedFd>,
     inner: T,
