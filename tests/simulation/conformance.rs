@@ -22,3 +22,8 @@ mod structured;
 mod tcp;
 #[path = "../tasks/time.rs"]
 mod time;
+#[path = "../net/udp.rs"]
+mod udp;
+#[cfg(unix)]
+#[path = "../net/uds.rs"]
+mod uds;

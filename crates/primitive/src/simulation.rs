@@ -46,6 +46,13 @@ pub trait Simulation: std::fmt::Debug + Sync {
     /// woken during the poll.
     fn end_poll(&self, polled: Option<PolledTask>, is_requeued: bool);
 
+    /// A number for the present run of the host that the calling thread is one of. 0 on the host of
+    /// the test itself.
+    fn host_key(&self) -> u64;
+
+    /// Makes the calling thread one of another host. Returns the host and the key that it had.
+    fn set_host(&self, host: usize, key: u64) -> (usize, u64);
+
     /// Draws a number below `count`. 0 is what the scheduler does outside of simulations.
     fn draw(&self, decision: Decision, count: usize) -> usize;
 }
@@ -95,6 +102,23 @@ mod slot {
         }
     }
 
+    /// A number for the present run of the host that the calling thread is one of. 0 on the host of
+    /// the test itself, and outside of simulations.
+    #[must_use]
+    pub fn host_key() -> u64 {
+        current().map_or(0, Simulation::host_key)
+    }
+
+    /// Runs `start`, which starts a thread that serves the whole process: it is one of no host that
+    /// can crash.
+    pub fn for_all_hosts<R>(start: impl FnOnce() -> R) -> R {
+        let Some(simulation) = current() else { return start() };
+        let (host, key) = simulation.set_host(0, 0);
+        let started = start();
+        simulation.set_host(host, key);
+        started
+    }
+
     /// A number below `count` that the simulation draws; 0 outside of simulations.
     #[must_use]
     pub fn draw(decision: Decision, count: usize) -> usize {
@@ -128,6 +152,19 @@ mod slot {
     /// Does nothing: the thread is not simulated.
     #[inline(always)]
     pub const fn end_poll(_: Option<PolledTask>, _: bool) {}
+
+    /// 0: the thread is not simulated.
+    #[inline(always)]
+    #[must_use]
+    pub const fn host_key() -> u64 {
+        0
+    }
+
+    /// Runs `start`.
+    #[inline(always)]
+    pub fn for_all_hosts<R>(start: impl FnOnce() -> R) -> R {
+        start()
+    }
 
     /// 0, what the scheduler does outside of simulations.
     #[inline(always)]

@@ -53,11 +53,12 @@
 //!
 //! | what | in a simulation |
 //! |---|---|
-//! | TCP | between loopback addresses, without latency or faults; options are kept without effect |
-//! | UDP, other machines, names other than `localhost` | an error; the output names the call and its place |
+//! | TCP, UDP | simulated, see [below](#networks); most options are kept without effect |
+//! | machines and names that are not hosts of the test | an error |
+//! | other kinds of sockets | an error; the output names the call and its place |
 //! | processes | an error; the output names the call and its place |
 //! | Unix sockets, pipes | those of the system, without latency or faults |
-//! | sockets of std that block | not caught: the seed ends after a minute |
+//! | Unix sockets of std that block | not caught: the seed ends after a minute |
 //! | files | see [below](#files); memory maps are not recorded for a crash |
 //! | standard input | empty |
 //! | `tokio1`, io_uring, code that is not Rust and blocks | not caught: the seed may hang, and ends after a minute; strict mode names system calls |
@@ -87,6 +88,15 @@
 //! [`sync_dir`](crate::fs::sync_dir) of their directory, are kept, lost, or (writes) torn in units
 //! of 512 bytes. [`Disk`] sets what the disk may do.
 //!
+//! # Networks
+//!
+//! A test of one host has its loopback addresses. [`Builder::check`] runs a test of several hosts
+//! on one network: a message takes 0.2 to 2 ms, unless the test says otherwise. TCP has the
+//! handshake, windows, ends, resets, full queues of listeners, and sends again what is lost, with
+//! the times of Linux: a connection that nobody answers fails after 127 seconds, and one that is
+//! cut after 15 minutes. Datagrams are lost, repeated and overtaken. See [`Sim`], [`Net`] and
+//! [`Faults`], and the chapter [`guide::simulating`](crate::guide::simulating).
+//!
 //! # Variables
 //!
 //! | variable | meaning |
@@ -95,6 +105,7 @@
 //! | `REVEILLE_SIM_SEED=7` | runs this seed only |
 //! | `REVEILLE_SIM_CHECK=1` | runs each seed twice and compares the steps |
 //! | `REVEILLE_SIM_STRICT=1` | strict mode, see above |
+//! | `REVEILLE_SIM_OMIT=2,5` | leaves out drawn faults with these numbers |
 //! | `REVEILLE_SIM_LIMIT=60` | seconds of real time for each seed |
 //! | `REVEILLE_SIM_SHRINK=60` | seconds for the search for a simpler run; 0 turns it off |
 //! | `REVEILLE_SIM_TAPE=FILE` | with one seed: writes what was drawn |
@@ -133,7 +144,19 @@ pub use reveille_sim::{Disk, crash_disk};
 
 use reveille_sim::{Role, SimulatedTest};
 
-/// How many seeds a [`Builder`] runs, if it is not told.
+mod faults;
+mod hosts;
+mod rare;
+
+pub use self::faults::Faults;
+pub use self::hosts::{Host, Link, Net, Sim};
+#[doc(inline)]
+pub use crate::{buggify, sometimes};
+
+#[doc(hidden)]
+pub use reveille_sim::{buggify as buggify_at, sometimes as sometimes_at};
+
+/// How many seeds a [`Builder`] runs by default.
 const SEEDS: u64 = 100;
 
 /// Runs a test function in simulations.
@@ -155,13 +178,15 @@ const SEEDS: u64 = 100;
 /// }
 /// ```
 #[derive(Clone, Debug)]
-#[must_use = "call `run`"]
+#[must_use = "call `run` or `check`"]
 pub struct Builder {
     seeds: Range<u64>,
     name: Option<String>,
     is_checked: bool,
     bound: Option<usize>,
     shrink_time: Option<Duration>,
+    faults: Option<Faults>,
+    limit: Option<Duration>,
 }
 
 impl Builder {
@@ -175,8 +200,15 @@ impl Builder {
     /// # }
     /// ```
     pub fn new() -> Builder {
-        let seeds = 0..SEEDS;
-        Builder { seeds, name: None, is_checked: false, bound: None, shrink_time: None }
+        Builder {
+            seeds: 0..SEEDS,
+            name: None,
+            is_checked: false,
+            bound: None,
+            shrink_time: None,
+            faults: None,
+            limit: None,
+        }
     }
 
     /// Runs these seeds.
@@ -285,20 +317,114 @@ impl Builder {
         F: Future,
         F::Output: Termination,
     {
-        let name = self.name.unwrap_or_else(|| name_around::<T>().to_owned());
-        let mut test_of_name = SimulatedTest::new(&name).seeds(self.seeds);
-        if self.is_checked {
-            test_of_name = test_of_name.checked();
-        }
-        if let Some(bound) = self.bound {
-            test_of_name = test_of_name.exhaustive(bound);
-        }
-        if let Some(time) = self.shrink_time {
-            test_of_name = test_of_name.shrink_time(time);
-        }
-        if let Role::Simulation(simulation) = test_of_name.start() {
+        let name = self.name.clone().unwrap_or_else(|| name_around::<T>().to_owned());
+        if let Role::Simulation(simulation) = self.test(&name).start() {
             simulation.run(move || exit_code(true, test));
         }
+    }
+
+    /// Runs a test with several hosts under each seed, and returns if no seed fails.
+    ///
+    /// `test` says what there is: hosts, clients, what happens to them and when. It runs once for
+    /// each seed, in the seed's process. Then the hosts run until all clients have ended.
+    ///
+    /// # Panics
+    ///
+    /// As [`run`](Builder::run). A seed also fails if a host or a client panics or returns an
+    /// error, if a condition of [`Sim::always`] does not hold, and if a client has not ended within
+    /// the [time limit](Builder::time_limit).
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// use reveille::net::{TcpListener, TcpStream};
+    /// use reveille::prelude::*;
+    /// use reveille::sim;
+    /// use std::io;
+    ///
+    /// #[test]
+    /// fn the_server_answers() {
+    ///     sim::Builder::new().seeds(0..100).check(|sim| {
+    ///         sim.host("server", || async {
+    ///             let listener = TcpListener::bind("0.0.0.0:80").await?;
+    ///             let mut incoming = listener.incoming();
+    ///             while let Some(stream) = incoming.next().await {
+    ///                 stream?.write_all(b"hello").await?;
+    ///             }
+    ///             io::Result::Ok(())
+    ///         });
+    ///         sim.client("client", || async {
+    ///             let mut stream = TcpStream::connect("server:80").await?;
+    ///             let mut answer = String::new();
+    ///             stream.read_to_string(&mut answer).await?;
+    ///             assert_eq!(answer, "hello");
+    ///             io::Result::Ok(())
+    ///         });
+    ///     });
+    /// }
+    /// ```
+    pub fn check<T>(self, test: T)
+    where
+        T: FnOnce(&mut Sim) + Send,
+    {
+        let name = self.name.clone().unwrap_or_else(|| name_around::<T>().to_owned());
+        if let Role::Simulation(simulation) = self.test(&name).start() {
+            simulation.run(move || {
+                let mut sim = Sim::default();
+                test(&mut sim);
+                sim.run(self.faults, self.limit)
+            });
+        }
+    }
+
+    /// Has faults drawn in a test with several hosts.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # #[test] fn it_ends() {
+    /// use reveille::sim::{Builder, Faults};
+    /// use std::time::Duration;
+    ///
+    /// Builder::new().faults(Faults::swarm().until(Duration::from_secs(60))).check(|sim| {
+    ///     sim.client("client", || async { reveille::task::sleep(Duration::from_secs(90)).await });
+    /// });
+    /// # }
+    /// ```
+    pub fn faults(self, faults: Faults) -> Builder {
+        Builder { faults: Some(faults), ..self }
+    }
+
+    /// Sets the virtual time within which the clients of a test with several hosts must end. One
+    /// hour if it is not set.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # #[test] fn it_ends() {
+    /// use std::time::Duration;
+    ///
+    /// reveille::sim::Builder::new().time_limit(Duration::from_secs(600)).check(|sim| {
+    ///     sim.client("client", || async {});
+    /// });
+    /// # }
+    /// ```
+    pub fn time_limit(self, limit: Duration) -> Builder {
+        Builder { limit: Some(limit), ..self }
+    }
+
+    fn test(&self, name: &str) -> SimulatedTest {
+        let mut test = SimulatedTest::new(name).seeds(self.seeds.clone());
+        if self.is_checked {
+            test = test.checked();
+        }
+        if let Some(bound) = self.bound {
+            test = test.exhaustive(bound);
+        }
+        if let Some(time) = self.shrink_time {
+            test = test.shrink_time(time);
+        }
+        test
     }
 }
 

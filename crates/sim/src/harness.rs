@@ -1,5 +1,6 @@
 //! Runs a test under many seeds, each in a process of its own, and reports the first that fails.
 
+use std::collections::BTreeMap;
 use std::env;
 use std::fmt::Write as _;
 use std::fs;
@@ -138,17 +139,31 @@ impl SimulatedTest {
     #[expect(clippy::disallowed_methods, reason = "this process is not simulated")]
     fn run_seeds(&self, seeds: Range<u64>) {
         let start = Instant::now();
-        for (passed, seed) in seeds.enumerate() {
+        let mut sometimes = BTreeMap::new();
+        for (passed, seed) in seeds.clone().enumerate() {
             let before = (passed > 0).then(|| (passed, start.elapsed()));
-            self.check(seed, before);
+            self.check(seed, before, &mut sometimes);
+        }
+        let never = sometimes.iter().find(|(_, is_true)| !**is_true);
+        if let Some((place, _)) = never.filter(|_| seeds.end - seeds.start > 1) {
+            panic!(
+                "the test `{}`: no seed of {seeds:?} has reached `sometimes!` at {place}",
+                self.name
+            );
         }
     }
 
     /// Runs one seed. `before` has the number of seeds that have passed, and the time they took.
     #[expect(clippy::disallowed_methods, reason = "this process is not simulated")]
-    fn check(&self, seed: u64, before: Option<(usize, Duration)>) {
+    fn check(
+        &self,
+        seed: u64,
+        before: Option<(usize, Duration)>,
+        sometimes: &mut BTreeMap<String, bool>,
+    ) {
         let start = Instant::now();
         let first = self.finish(seed, &[], None);
+        crate::sometimes::collect(&first.stderr, sometimes);
         if let Some(failure) = first.failure() {
             let (took, time) = (start.elapsed(), self.shrink_time);
             let failing = Failing { test: self, seed, first: &first, took, time };

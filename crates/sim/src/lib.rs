@@ -32,8 +32,12 @@ mod child;
 mod disk;
 mod exhaustive;
 mod explain;
+mod faults;
 mod harness;
+mod hosts;
+mod net;
 mod shrink;
+mod sometimes;
 mod strategy;
 mod streams;
 mod tape;
@@ -58,7 +62,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 pub use disk::{Disk, crash_disk};
+pub use faults::Faults;
 pub use harness::{Role, SimulatedTest, Simulation};
+pub use hosts::{HostSpec, Sim};
+pub use net::{LinkFault, Net};
+pub use sometimes::{buggify, sometimes};
 
 use child::RunConfig;
 

@@ -31,6 +31,8 @@ pub(crate) enum Step {
     WaitReadable = 7,
     /// The program has drawn or noted a number.
     Note = 8,
+    /// Something happens to a host or to the network.
+    Fault = 9,
 }
 
 /// One step, for the comparison of two runs.

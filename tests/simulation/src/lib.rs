@@ -8,7 +8,7 @@ use std::future::Future;
 use reveille::runtime::Builder;
 use reveille::{sim, task};
 
-pub use shared::wakers;
+pub use shared::{scratch, wakers};
 
 /// Seeds for each test.
 const SEEDS: u64 = 32;

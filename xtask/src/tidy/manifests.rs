@@ -42,12 +42,13 @@ const PUBLISHED: [&str; 2] = ["documentation", "readme"];
 const LICENCES: [&str; 2] = ["LICENSE-APACHE", "LICENSE-MIT"];
 
 /// Folders of packages that are separate workspaces with dependencies of their own.
-const APART: [&str; 9] = [
+const APART: [&str; 10] = [
     "benches",
     "crates/async-global-executor/v2",
     "examples/apart",
     "examples/ecosystem",
     "examples/fleet",
+    "examples/raft",
     "fuzz",
     "tests/simulation",
     "tests/smol",

@@ -88,11 +88,49 @@
 //! `sim::draw("lost messages", 100)` asks the seed for a number below 100. It returns `None`
 //! outside of simulations, so the call may stay in the program.
 //!
-//! # Networks
+//! # A program of several hosts
 //!
-//! TCP works between tasks and threads of the test: bind a listener to a loopback address and
-//! connect to it. A connection delivers at once and loses nothing; latency, loss and partitions are
-//! not simulated. UDP, other machines and processes are refused, and the output names the call.
+//! `sim::Builder::check` runs hosts with addresses, names, clocks and runtimes of their own in one
+//! simulation. What they run is what production runs: a function that binds a listener, or the
+//! `main` of a program. A *client* is a host that the test waits for.
+//!
+//! ```text
+//! #[test]
+//! fn no_acknowledged_write_is_lost() {
+//!     let faults = Faults::swarm().until(Duration::from_secs(30));
+//!     sim::Builder::new().seeds(0..1000).faults(faults).check(|sim| {
+//!         for number in 1..=3 {
+//!             sim.host(format!("n{number}"), move || kv::serve(number));
+//!         }
+//!         sim.client("client", || async {
+//!             let written = kv::write_for(Duration::from_secs(30)).await;
+//!             assert!(kv::read_all("n1:7000").await.contains_all(&written));
+//!         });
+//!         sim.always(kv::has_one_leader_per_term);
+//!     });
+//! }
+//! ```
+//!
+//! Write such a test in this order:
+//!
+//! 1. **Say what must always be true**, and check it with `always`, from statics that the program
+//!    fills (hosts share them). Two leaders in a term are easier to explain than the lost write
+//!    that follows a minute later.
+//! 2. **Let the client check what it was told.** It keeps what was acknowledged, and looks for it
+//!    after the faults.
+//! 3. **Draw faults.** `Faults::swarm` draws partitions, crashes, pauses, slow and lossy links, and
+//!    wrong clocks until a time; after that everything is whole, so the program must work again.
+//!    Single faults are planted with `at`: `net.partition(["n1"], ["n2", "n3"])`.
+//! 4. **Plant bugs.** A test that finds none of them tests nothing. `examples/raft` has six.
+//! 5. **Make rare states common** with `buggify!`, and say which states have to be reached with
+//!    `sometimes!`: a test in which no request ever fails has no faults.
+//!
+//! A crash takes the power of a host: its threads never run again, and its peers hear nothing. A
+//! kill ends its process: the kernel closes its sockets. A partition is a black hole, in which TCP
+//! sends again for 15 minutes, so a program needs timeouts of its own.
+//!
+//! The output of a seed that fails names each fault with a number. `REVEILLE_SIM_OMIT=2,5` runs the
+//! seed without those two, and everything else that is drawn stays as it is.
 //!
 //! # Files
 //!

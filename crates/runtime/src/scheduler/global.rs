@@ -10,6 +10,7 @@ use std::task::Waker;
 use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::fork::{self, ForkHook};
 use reveille_primitive::lock::Mutex;
+use reveille_primitive::simulation;
 use reveille_primitive::thread::backoff;
 
 use super::inspect::{deadlock, dump_on, show_thread_stacks};
@@ -19,8 +20,44 @@ use crate::config::Config;
 use crate::lint;
 use crate::record;
 
-/// The global pool. Its field `of_child` holds that of a child process made by `fork`, and so on.
-static GLOBAL: OnceLock<Box<Global>> = OnceLock::new();
+/// Where a global pool is. The field `of_child` of the pool holds that of a child process made by
+/// `fork`, and so on.
+struct GlobalSlot {
+    global: OnceLock<Box<Global>>,
+    /// Whether a thread is starting it.
+    is_starting: AtomicBool,
+}
+
+impl GlobalSlot {
+    const fn new() -> GlobalSlot {
+        GlobalSlot { global: OnceLock::new(), is_starting: AtomicBool::new(false) }
+    }
+}
+
+/// That of the process.
+static GLOBAL: GlobalSlot = GlobalSlot::new();
+
+/// Those of the hosts of a simulation, by their keys. Never freed, as the pools.
+static OF_HOSTS: Mutex<Vec<(u64, &'static GlobalSlot)>> = Mutex::new(Vec::new());
+
+#[inline]
+fn own_slot() -> &'static GlobalSlot {
+    match simulation::host_key() {
+        0 => &GLOBAL,
+        key => slot_of_host(key),
+    }
+}
+
+#[cold]
+fn slot_of_host(key: u64) -> &'static GlobalSlot {
+    let mut hosts = OF_HOSTS.lock();
+    if let Some((_, slot)) = hosts.iter().find(|(other, _)| *other == key) {
+        return slot;
+    }
+    let slot: &'static GlobalSlot = Box::leak(Box::new(GlobalSlot::new()));
+    hosts.push((key, slot));
+    slot
+}
 
 struct Global {
     runtime: RuntimeRef,
@@ -81,37 +118,35 @@ pub(crate) fn global_end() -> Option<&'static GlobalEnd> {
     started().map(|global| &global.end)
 }
 
-/// Whether a thread is starting it.
-static IS_STARTING: AtomicBool = AtomicBool::new(false);
-
 /// Guards the start of the global pool. It is a flag and not a mutex, because a child process has
 /// to clear it if a thread of its parent set it.
-struct GlobalStart;
+struct GlobalStart(&'static GlobalSlot);
 
 impl GlobalStart {
     fn begin() -> GlobalStart {
         fork::watch(&FORK_HOOK);
+        let slot = own_slot();
         let mut times = 0;
-        while IS_STARTING.swap(true, Ordering::Acquire) {
+        while slot.is_starting.swap(true, Ordering::Acquire) {
             backoff(times);
             times += 1;
         }
-        GlobalStart
+        GlobalStart(slot)
     }
 }
 
 impl Drop for GlobalStart {
     fn drop(&mut self) {
-        IS_STARTING.store(false, Ordering::Release);
+        self.0.is_starting.store(false, Ordering::Release);
     }
 }
 
 static FORK_HOOK: ForkHook = ForkHook::new(forget_start);
 
 /// Called in a child process made by `fork`. If a start was in progress, its thread exists only in
-/// the parent.
+/// the parent. Simulations do not fork.
 fn forget_start() {
-    IS_STARTING.store(false, Ordering::Release);
+    GLOBAL.is_starting.store(false, Ordering::Release);
 }
 
 /// The global pool, if it has started.
@@ -122,7 +157,7 @@ pub(crate) fn started_global() -> Option<RuntimeRef> {
 
 #[inline]
 fn started() -> Option<&'static Global> {
-    let mut slot = &GLOBAL;
+    let mut slot = &own_slot().global;
     while let Some(global) = slot.get() {
         if !global.runtime.is_inherited() {
             return Some(&**global);
@@ -197,12 +232,12 @@ pub(crate) fn start(mut config: Config) -> io::Result<RuntimeRef> {
 
 /// The global pool, and whether it was started by this call.
 fn start_unless_up(config: impl FnOnce() -> Config) -> io::Result<(RuntimeRef, bool)> {
-    let _starting = GlobalStart::begin();
+    let starting = GlobalStart::begin();
     if let Some(global) = started_global() {
         return Ok((global, false));
     }
     let runtime = start(config())?;
-    let mut slot = &GLOBAL;
+    let mut slot = &starting.0.global;
     while let Some(global) = slot.get() {
         slot = &global.of_child;
     }

@@ -22,6 +22,7 @@ use std::time::Duration;
 use reveille_driver::{Driver, Events, Kind};
 use reveille_primitive::biased::OwnerToken;
 use reveille_primitive::lock::Mutex;
+use reveille_primitive::simulation;
 use reveille_primitive::sys::TimerSlack;
 
 use super::wake;
@@ -56,6 +57,10 @@ const BLOCKING_KEEP_ALIVE: Duration = Duration::from_millis(500);
 ///
 /// When the system refuses the descriptors or the thread. The next call tries again.
 pub(crate) fn host() -> io::Result<&'static Host> {
+    simulation::for_all_hosts(host_of_process)
+}
+
+fn host_of_process() -> io::Result<&'static Host> {
     let mut host = HOST.lock();
     if let Some(host) = *host
         && host.process == std::process::id()

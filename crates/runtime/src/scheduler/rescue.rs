@@ -37,6 +37,7 @@ use reveille_driver::Driver;
 use reveille_primitive::atomic::{AtomicU64, Ordering};
 use reveille_primitive::biased::OwnerId;
 use reveille_primitive::lock::Mutex;
+use reveille_primitive::simulation;
 use reveille_primitive::sys::Alarm;
 
 use self::rounds::Rounds;
@@ -191,6 +192,10 @@ fn watch() -> &'static Watcher {
 /// Starts the watcher if it is not running. If the system refuses the thread, stuck threads are not
 /// rescued until a later call succeeds.
 pub(crate) fn start() {
+    simulation::for_all_hosts(start_in_process);
+}
+
+fn start_in_process() {
     let watch = watch();
     let this = std::process::id();
     let mut process = watch.process.lock();

@@ -89,9 +89,9 @@ unsafe fn wait(
     let is_absolute = call.operation & !MODIFIERS == libc::FUTEX_WAIT_BITSET;
     let is_of_day = call.operation & libc::FUTEX_CLOCK_REALTIME != 0;
     let deadline_ns = timeout.map_or(NEVER_NS, |time| match (to_ns(time), is_absolute) {
-        (ns, true) if is_of_day => world::from_time_of_day_ns(ns),
-        (ns, true) => ns,
-        (ns, false) => world::deadline_ns(Some(Duration::from_nanos(ns))),
+        (ns, true) if is_of_day => world::from_time_of_day_ns(me, ns),
+        (ns, true) => world::from_local_ns(me, ns),
+        (ns, false) => world::after_ns(me, ns),
     });
     world::with(|world| world.note(Step::Wait, me, u64::from(call.value)));
     let state = State::Word { address, expected: call.value, bits, deadline_ns };

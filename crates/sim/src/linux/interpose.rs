@@ -17,21 +17,22 @@ use std::ptr;
 use std::sync::OnceLock;
 
 use libc::{
-    addrinfo, clockid_t, cpu_set_t, mode_t, pid_t, pthread_attr_t, pthread_t, size_t, sockaddr,
-    socklen_t, time_t, timespec, timeval,
+    addrinfo, clockid_t, cpu_set_t, mode_t, pid_t, pthread_attr_t, pthread_t, size_t, time_t,
+    timespec, timeval,
 };
 
 use super::futex::{self, FutexCall, fail, fill_randomly, from_ns, to_ns};
 use super::original::{self, Routine};
+use super::refusal;
 use super::thread::{Thread, me, set_me};
 use super::world;
-use super::{disk, files, network, refusal};
+use super::{disk, files, lookup};
 use crate::trace::Step;
 
 /// Returns the sum of the addresses of all functions. The caller uses the number, so the linker
 /// keeps the functions.
 pub(crate) fn keep_symbols() -> usize {
-    let addresses: [*const (); 28] = [
+    let addresses: [*const (); 19] = [
         clock_gettime as *const (),
         gettimeofday as *const (),
         time as *const (),
@@ -46,23 +47,14 @@ pub(crate) fn keep_symbols() -> usize {
         pthread_join as *const (),
         open as *const (),
         open64 as *const (),
-        socket as *const (),
-        socketpair as *const (),
-        bind as *const (),
-        connect as *const (),
-        accept4 as *const (),
-        getsockname as *const (),
-        getpeername as *const (),
-        setsockopt as *const (),
-        getsockopt as *const (),
         getaddrinfo as *const (),
         fork as *const (),
         execvp as *const (),
         posix_spawnp as *const (),
         pidfd_spawnp as *const (),
     ];
-    let files = super::files::keep_symbols();
-    addresses.iter().fold(files, |sum, address| sum.wrapping_add(address.addr()))
+    let others = super::files::keep_symbols().wrapping_add(super::kernel::calls::keep_symbols());
+    addresses.iter().fold(others, |sum, address| sum.wrapping_add(address.addr()))
 }
 
 /// Defines functions of the C library. `$simulated` is what they do on a simulated thread `me`.
@@ -81,27 +73,29 @@ macro_rules! replace {
     )*};
 }
 
+pub(super) use replace;
+
 /// The time of a clock. Clocks of processor time show the time that has passed.
-fn clock_ns(clock: clockid_t) -> u64 {
-    let now_ns = world::read_clock_ns();
+fn clock_ns(me: &Thread, clock: clockid_t) -> u64 {
+    let now_ns = world::read_clock_ns(me);
     match clock {
         libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE | libc::CLOCK_TAI => {
-            world::time_of_day_ns(now_ns)
+            world::time_of_day_ns(me, now_ns)
         }
         _ => now_ns,
     }
 }
 
 replace! {
-    fn clock_gettime(clock: clockid_t, into: *mut timespec) -> c_int = |_me| {
+    fn clock_gettime(clock: clockid_t, into: *mut timespec) -> c_int = |me| {
         // SAFETY: the caller passes a pointer to a time that it may write (invariant 1).
-        unsafe { into.write(from_ns(clock_ns(clock))) };
+        unsafe { into.write(from_ns(clock_ns(me, clock))) };
         0
     }
 
-    fn gettimeofday(into: *mut timeval, zone: *mut c_void) -> c_int = |_me| {
+    fn gettimeofday(into: *mut timeval, zone: *mut c_void) -> c_int = |me| {
         let _ = zone;
-        let time = from_ns(clock_ns(libc::CLOCK_REALTIME));
+        let time = from_ns(clock_ns(me, libc::CLOCK_REALTIME));
         let time = timeval { tv_sec: time.tv_sec, tv_usec: time.tv_nsec / 1_000 };
         if !into.is_null() {
             // SAFETY: the caller passes null or a time that it may write (invariant 1).
@@ -110,8 +104,8 @@ replace! {
         0
     }
 
-    fn time(into: *mut time_t) -> time_t = |_me| {
-        let seconds = from_ns(clock_ns(libc::CLOCK_REALTIME)).tv_sec;
+    fn time(into: *mut time_t) -> time_t = |me| {
+        let seconds = from_ns(clock_ns(me, libc::CLOCK_REALTIME)).tv_sec;
         if !into.is_null() {
             // SAFETY: the caller passes null or a number that it may write (invariant 1).
             unsafe { into.write(seconds) };
@@ -123,7 +117,7 @@ replace! {
         let _ = left;
         // SAFETY: the caller passes a pointer to a time (invariant 1).
         let ns = to_ns(unsafe { &*time });
-        world::sleep(me, ns);
+        world::sleep_locally(me, ns);
         0
     }
 
@@ -134,9 +128,11 @@ replace! {
         // SAFETY: the caller passes a pointer to a time (invariant 1).
         let ns = to_ns(unsafe { &*time });
         match (flags & libc::TIMER_ABSTIME != 0, clock) {
-            (false, _) => world::sleep(me, ns),
-            (true, libc::CLOCK_REALTIME) => world::sleep_until(me, world::from_time_of_day_ns(ns)),
-            (true, _) => world::sleep_until(me, ns),
+            (false, _) => world::sleep_locally(me, ns),
+            (true, libc::CLOCK_REALTIME) => {
+                world::sleep_until(me, world::from_time_of_day_ns(me, ns));
+            }
+            (true, _) => world::sleep_until(me, world::from_local_ns(me, ns)),
         }
         0
     }
@@ -245,125 +241,6 @@ replace! {
         unsafe { open_file(path, flags, mode) }
     }
 
-    fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int = |me| {
-        network::socket(domain, kind, protocol).unwrap_or_else(|| {
-            refusal::report(me, "`socket` for something other than TCP and Unix sockets");
-            fail(libc::EAFNOSUPPORT)
-        })
-    }
-
-    fn socketpair(domain: c_int, kind: c_int, protocol: c_int, into: *mut c_int) -> c_int = |_me| {
-        // SAFETY: the caller meets the contract of the original (invariant 1).
-        let result = unsafe { original::socketpair(domain, kind, protocol, into) };
-        if result == 0 {
-            // SAFETY: the call has written two descriptors.
-            let pair = unsafe { into.cast::<[c_int; 2]>().read_unaligned() };
-            pair.into_iter().for_each(network::forget);
-        }
-        result
-    }
-
-    fn bind(fd: c_int, address: *const sockaddr, len: socklen_t) -> c_int = |_me| {
-        // SAFETY: the caller passes an address of this length (invariant 1).
-        match unsafe { network::read(address, len) } {
-            Some(address) if network::is_tcp(fd) => answer(network::bind(fd, &address)),
-            // SAFETY: the caller meets the contract of the original (invariant 1).
-            _ => unsafe { original::bind(fd, address, len) },
-        }
-    }
-
-    fn connect(fd: c_int, address: *const sockaddr, len: socklen_t) -> c_int = |_me| {
-        // SAFETY: the caller passes an address of this length (invariant 1).
-        match unsafe { network::read(address, len) } {
-            Some(address) if network::is_tcp(fd) => answer(network::connect(fd, &address)),
-            // SAFETY: the caller meets the contract of the original (invariant 1).
-            _ => unsafe { original::connect(fd, address, len) },
-        }
-    }
-
-    fn accept4(fd: c_int, into: *mut sockaddr, len: *mut socklen_t, flags: c_int) -> c_int = |_me| {
-        if !network::is_tcp(fd) {
-            // SAFETY: the caller meets the contract of the original (invariant 1).
-            let accepted = unsafe { original::accept4(fd, into, len, flags) };
-            network::forget(accepted);
-            return accepted;
-        }
-        // SAFETY: null pointers mean that the name is not asked for.
-        let accepted = unsafe { original::accept4(fd, ptr::null_mut(), ptr::null_mut(), flags) };
-        if accepted >= 0 {
-            let peer = network::accepted(fd, accepted);
-            // SAFETY: the caller passes null, or room of the length at `len` (invariant 1).
-            unsafe { network::write(&peer, into, len) };
-        }
-        accepted
-    }
-
-    fn getsockname(fd: c_int, into: *mut sockaddr, len: *mut socklen_t) -> c_int = |_me| {
-        match network::end(fd, original::getsockname).filter(|_| network::is_tcp(fd)) {
-            Some(address) => {
-                // SAFETY: the caller passes room of the length at `len` (invariant 1).
-                unsafe { network::write(&address, into, len) };
-                0
-            }
-            // SAFETY: the caller meets the contract of the original (invariant 1).
-            None => unsafe { original::getsockname(fd, into, len) },
-        }
-    }
-
-    fn getpeername(fd: c_int, into: *mut sockaddr, len: *mut socklen_t) -> c_int = |_me| {
-        if network::is_connecting(fd) {
-            return fail(libc::ENOTCONN);
-        }
-        match network::end(fd, original::getpeername).filter(|_| network::is_tcp(fd)) {
-            Some(address) => {
-                // SAFETY: the caller passes room of the length at `len` (invariant 1).
-                unsafe { network::write(&address, into, len) };
-                0
-            }
-            // SAFETY: the caller meets the contract of the original (invariant 1).
-            None => unsafe { original::getpeername(fd, into, len) },
-        }
-    }
-
-    fn setsockopt(
-        fd: c_int,
-        level: c_int,
-        option: c_int,
-        value: *const c_void,
-        len: socklen_t
-    ) -> c_int = |_me| {
-        if !value.is_null() {
-            // SAFETY: the caller passes a value of this length (invariant 1).
-            let value = unsafe { std::slice::from_raw_parts(value.cast::<u8>(), len as usize) };
-            if network::set_option(fd, level, option, value) {
-                return 0;
-            }
-        }
-        // SAFETY: the caller meets the contract of the original (invariant 1).
-        unsafe { original::setsockopt(fd, level, option, value, len) }
-    }
-
-    fn getsockopt(
-        fd: c_int,
-        level: c_int,
-        option: c_int,
-        into: *mut c_void,
-        len: *mut socklen_t
-    ) -> c_int = |_me| {
-        let Some(value) = network::option(fd, level, option) else {
-            // SAFETY: the caller meets the contract of the original (invariant 1).
-            return unsafe { original::getsockopt(fd, level, option, into, len) };
-        };
-        // SAFETY: the caller passes a length with the room (invariant 1).
-        let room = unsafe { len.read() } as usize;
-        let count = room.min(value.len());
-        // SAFETY: there is room for `count` bytes, and the value has as many.
-        unsafe { ptr::copy_nonoverlapping(value.as_ptr(), into.cast::<u8>(), count) };
-        // SAFETY: the caller passes a length that may be written (invariant 1).
-        unsafe { len.write(count as socklen_t) };
-        0
-    }
-
     fn getaddrinfo(
         node: *const c_char,
         service: *const c_char,
@@ -372,14 +249,20 @@ replace! {
     ) -> c_int = |me| {
         // SAFETY: the caller passes null or a string that ends with a zero byte (invariant 1).
         let name = (!node.is_null()).then(|| unsafe { CStr::from_ptr(node) });
-        let is_local = name.is_some_and(|name| name.to_bytes().eq_ignore_ascii_case(b"localhost"));
-        if !is_local {
-            refusal::report(me, "`getaddrinfo`, the lookup of another name than `localhost`");
+        let ip = match name {
+            Some(name) => lookup::resolve(me, &name.to_string_lossy()),
+            None => Some(std::net::Ipv4Addr::LOCALHOST.into()),
+        };
+        let Some(ip) = ip else {
+            if !world::with(|world| world.is_network()) {
+                refusal::report(me, "`getaddrinfo`, the lookup of another name than `localhost`");
+            }
             return libc::EAI_NONAME;
-        }
+        };
+        let Ok(ip) = std::ffi::CString::new(ip.to_string()) else { return libc::EAI_FAIL };
         // SAFETY: the caller meets the contract of the original (invariant 1). The name is an
         // address, so nothing is looked up.
-        unsafe { original::getaddrinfo(c"127.0.0.1".as_ptr(), service, hints, into) }
+        unsafe { original::getaddrinfo(ip.as_ptr(), service, hints, into) }
     }
 
     fn fork() -> pid_t = |me| {
@@ -422,7 +305,7 @@ replace! {
 }
 
 /// What the C library returns for a result.
-fn answer(result: Result<(), c_int>) -> c_int {
+pub(super) fn answer(result: Result<(), c_int>) -> c_int {
     result.map_or_else(fail, |()| 0)
 }
 

@@ -1,21 +1,24 @@
 //! The simulation on Linux with glibc: it defines the functions of the C library through which std
 //! reads clocks, draws random bytes, starts threads and blocks.
 //!
+//! * `control.rs` has what a test does to its hosts and to the network.
 //! * `interpose.rs` has these functions. On a thread of the simulation they call `world.rs`, on all
 //!   others the original functions (`original.rs`).
 //! * `world.rs` has the simulated threads, and decides which of them goes on, and when.
 //! * `thread.rs` has one thread, and how it gets the baton: only one thread runs at a time.
-//! * `network.rs` has TCP.
+//! * `kernel/` has the kernel of the simulated hosts: descriptors, sockets, epoll, the network.
 //! * `files.rs` has the functions for files, `disk.rs` what they do, and what a crash leaves.
 //! * `strict.rs` has the kernel stop what goes past these functions, if it is asked to.
 //! * `futex.rs` has the calls with which a thread blocks on a word of memory.
 #![allow(unsafe_code)]
 
+mod control;
 mod disk;
 mod files;
 mod futex;
 mod interpose;
-mod network;
+mod kernel;
+mod lookup;
 mod original;
 mod original_files;
 mod refusal;
@@ -25,6 +28,10 @@ mod strict;
 mod thread;
 mod world;
 
+pub(crate) use control::{
+    add_host, change_clocks, change_links, describe, fail, limit_descriptors, pause_host, reset,
+    start_host, stop_host,
+};
 pub(crate) use interpose::keep_symbols;
 pub(crate) use original::Original;
 pub(crate) use run::run;

@@ -8,14 +8,15 @@
 //! The linker binds the program's calls to `interpose.rs`, because a definition in the program
 //! comes before those of libraries. `dlsym` with `RTLD_NEXT` finds the one behind it.
 
-use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
+use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use std::mem;
 use std::ptr;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libc::{
-    addrinfo, clockid_t, cpu_set_t, mode_t, pid_t, pthread_attr_t, pthread_t, size_t, sockaddr,
-    socklen_t, time_t, timespec, timeval,
+    addrinfo, clockid_t, cpu_set_t, epoll_event, loff_t, mmsghdr, mode_t, msghdr, nfds_t, pid_t,
+    pollfd, pthread_attr_t, pthread_t, sigset_t, size_t, sockaddr, socklen_t, time_t, timespec,
+    timeval,
 };
 
 /// One function.
@@ -160,6 +161,86 @@ originals! {
         into: *mut c_void,
         len: *mut socklen_t
     ) -> c_int;
+    /// Makes a socket a listener.
+    fn listen(fd: c_int, backlog: c_int) -> c_int;
+    /// Accepts a connection.
+    fn accept(fd: c_int, into: *mut sockaddr, len: *mut socklen_t) -> c_int;
+    /// Ends one or both directions.
+    fn shutdown(fd: c_int, how: c_int) -> c_int;
+    /// Sends bytes.
+    fn send(fd: c_int, from: *const c_void, len: size_t, flags: c_int) -> isize;
+    /// Sends bytes to an address.
+    fn sendto(
+        fd: c_int,
+        from: *const c_void,
+        len: size_t,
+        flags: c_int,
+        to: *const sockaddr,
+        to_len: socklen_t
+    ) -> isize;
+    /// Sends a message.
+    fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> isize;
+    /// Sends several messages.
+    fn sendmmsg(fd: c_int, messages: *mut mmsghdr, len: c_uint, flags: c_int) -> c_int;
+    /// Receives bytes.
+    fn recv(fd: c_int, into: *mut c_void, len: size_t, flags: c_int) -> isize;
+    /// Receives bytes and the address of the sender.
+    fn recvfrom(
+        fd: c_int,
+        into: *mut c_void,
+        len: size_t,
+        flags: c_int,
+        from: *mut sockaddr,
+        from_len: *mut socklen_t
+    ) -> isize;
+    /// Receives a message.
+    fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> isize;
+    /// Receives several messages.
+    fn recvmmsg(
+        fd: c_int,
+        messages: *mut mmsghdr,
+        len: c_uint,
+        flags: c_int,
+        timeout: *mut timespec
+    ) -> c_int;
+    /// Moves bytes between a pipe and another descriptor.
+    fn splice(
+        from: c_int,
+        from_at: *mut loff_t,
+        to: c_int,
+        to_at: *mut loff_t,
+        len: size_t,
+        flags: c_uint
+    ) -> isize;
+    /// Closes a descriptor.
+    fn close(fd: c_int) -> c_int;
+    /// Duplicates a descriptor.
+    fn dup(fd: c_int) -> c_int;
+    /// Duplicates a descriptor to a number.
+    fn dup2(fd: c_int, to: c_int) -> c_int;
+    /// Duplicates a descriptor to a number, with flags.
+    fn dup3(fd: c_int, to: c_int, flags: c_int) -> c_int;
+    /// Changes a descriptor. Variadic in C, as [`syscall`].
+    fn fcntl(fd: c_int, command: c_int, argument: c_long) -> c_int;
+    /// Changes a descriptor. Variadic in C, as [`syscall`].
+    fn ioctl(fd: c_int, request: c_ulong, argument: *mut c_void) -> c_int;
+    /// Waits for events.
+    fn poll(fds: *mut pollfd, len: nfds_t, timeout: c_int) -> c_int;
+    /// Waits for events.
+    fn ppoll(
+        fds: *mut pollfd,
+        len: nfds_t,
+        timeout: *const timespec,
+        mask: *const sigset_t
+    ) -> c_int;
+    /// Makes an eventfd.
+    fn eventfd(count: c_uint, flags: c_int) -> c_int;
+    /// Makes an epoll set.
+    fn epoll_create1(flags: c_int) -> c_int;
+    /// Changes an epoll set.
+    fn epoll_ctl(set: c_int, operation: c_int, fd: c_int, event: *mut epoll_event) -> c_int;
+    /// Waits for the events of an epoll set.
+    fn epoll_wait(set: c_int, into: *mut epoll_event, max: c_int, timeout: c_int) -> c_int;
     /// Looks a name up.
     fn getaddrinfo(
         node: *const c_char,

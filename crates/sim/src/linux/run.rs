@@ -150,6 +150,13 @@ fn fail_from_outside(verdict: Verdict) -> ! {
     exit(FAILED);
 }
 
+/// Reports how the simulation ended and ends the process.
+pub(super) fn end(world: &World, verdict: Verdict) -> ! {
+    finish(world, verdict);
+    let _ = std::io::stdout().flush();
+    exit(if verdict == Verdict::Passed { 0 } else { FAILED });
+}
+
 /// Writes the report, and the files that were asked for.
 fn finish(world: &World, verdict: Verdict) {
     let Some(config) = CONFIG.get() else { return };
@@ -161,6 +168,7 @@ fn finish(world: &World, verdict: Verdict) {
         }
     };
     write(config.tape.as_deref(), &|| world.tape());
+    super::say(&crate::sometimes::report());
     write(config.trace.as_deref(), &|| world.trace().text());
     write(config.choices.as_deref(), &|| world.choices());
     let report = RunReport {

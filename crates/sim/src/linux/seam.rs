@@ -19,9 +19,12 @@ impl Simulation for LinuxSimulation {
 
     fn wait_readable(&self, fd: i32, timeout: Option<Duration>) {
         if let Some(me) = me() {
-            let deadline_ns = world::deadline_ns(timeout);
-            world::with(|world| world.note(Step::WaitReadable, me, 0));
-            world::switch(me, State::Readable { fd, deadline_ns });
+            let deadline_ns = world::deadline_ns(me, timeout);
+            let object = world::with(|world| {
+                world.note(Step::WaitReadable, me, 0);
+                world.kernel.id(fd).ok()
+            });
+            world::switch(me, State::Readable { fd, object, deadline_ns });
         }
     }
 
@@ -29,6 +32,14 @@ impl Simulation for LinuxSimulation {
         if let Some(me) = me() {
             world::end_poll(me, polled, is_requeued);
         }
+    }
+
+    fn host_key(&self) -> u64 {
+        me().map_or(0, |me| me.host_key.get())
+    }
+
+    fn set_host(&self, host: usize, key: u64) -> (usize, u64) {
+        super::control::set_host(host, key)
     }
 
     fn draw(&self, decision: Decision, count: usize) -> usize {

@@ -14,6 +14,7 @@ use std::ffi::c_long;
 use std::ptr;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::kernel::Id;
 use super::original;
 
 /// Another thread has the baton.
@@ -30,8 +31,8 @@ pub(super) enum State {
     Ready { at_ns: u64 },
     /// It waits on a word of memory that had the value `expected`.
     Word { address: usize, expected: u32, bits: u32, deadline_ns: u64 },
-    /// It waits until a descriptor is readable.
-    Readable { fd: i32, deadline_ns: u64 },
+    /// It waits for events of a descriptor, which is one of the simulation or one of the system.
+    Readable { fd: i32, object: Option<Id>, deadline_ns: u64 },
     /// It waits for the end of the thread with this number.
     Join { thread: usize },
     /// It waits until no other thread can go on.
@@ -78,6 +79,9 @@ pub(super) struct Thread {
     pub(super) spins: Cell<u32>,
     /// How often the destructors of its thread-locals have run.
     pub(super) exit_rounds: Cell<u32>,
+    /// The host that it runs on, and the key of what belongs to the present run of that host.
+    pub(super) host: Cell<usize>,
+    pub(super) host_key: Cell<u64>,
 }
 
 // SAFETY: the cells are accessed by the thread that holds the baton only (invariant 2), and the
@@ -114,6 +118,8 @@ impl Thread {
             priority: Cell::new(priority),
             spins: Cell::new(0),
             exit_rounds: Cell::new(0),
+            host: Cell::new(0),
+            host_key: Cell::new(0),
         }))
     }
 

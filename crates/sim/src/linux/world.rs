@@ -22,7 +22,9 @@ use std::time::Duration;
 
 use reveille_primitive::simulation::PolledTask;
 
-use super::network::Sockets;
+use super::kernel::Kernel;
+use super::kernel::hosts::{global_ns, local_ns, offset_ns, when_ns};
+use super::original;
 use super::thread::{NEVER_NS, Outcome, State, Thread, me};
 use crate::child::Verdict;
 use crate::strategy::{STEPS_PER_CHANGE, STEPS_PER_DELAY, STEPS_PER_LAG, Strategy, TURNS_IN_A_ROW};
@@ -83,22 +85,34 @@ static NOW_NS: AtomicU64 = AtomicU64::new(START_NS);
 static PROCESSORS: AtomicUsize = AtomicUsize::new(1);
 
 /// The monotonic clock.
-pub(super) fn read_clock_ns() -> u64 {
-    NOW_NS.fetch_add(CLOCK_READ_NS, Ordering::Relaxed) + CLOCK_READ_NS
+pub(super) fn read_clock_ns(me: &Thread) -> u64 {
+    let now_ns = NOW_NS.fetch_add(CLOCK_READ_NS, Ordering::Relaxed) + CLOCK_READ_NS;
+    START_NS + local_ns(me.host.get(), now_ns - START_NS)
 }
 
-fn now_ns() -> u64 {
+pub(super) fn now_ns() -> u64 {
     NOW_NS.load(Ordering::Relaxed)
 }
 
-/// The clock of the day when the monotonic clock shows `ns`.
-pub(super) fn time_of_day_ns(ns: u64) -> u64 {
-    ns - START_NS + START_OF_DAY_NS
+/// The clock of the day when the monotonic clock of the thread's host shows `ns`.
+pub(super) fn time_of_day_ns(me: &Thread, ns: u64) -> u64 {
+    (ns - START_NS + START_OF_DAY_NS).saturating_add_signed(offset_ns(me.host.get()))
 }
 
-/// The monotonic clock when the clock of the day shows `ns`.
-pub(super) fn from_time_of_day_ns(ns: u64) -> u64 {
-    ns.saturating_sub(START_OF_DAY_NS).saturating_add(START_NS)
+/// The time of the simulation when the clock of the day shows `ns` on the thread's host.
+pub(super) fn from_time_of_day_ns(me: &Thread, ns: u64) -> u64 {
+    let ns = ns.saturating_add_signed(-offset_ns(me.host.get()));
+    from_local_ns(me, ns.saturating_sub(START_OF_DAY_NS).saturating_add(START_NS))
+}
+
+/// The time of the simulation when the monotonic clock of the thread's host shows `ns`.
+pub(super) fn from_local_ns(me: &Thread, ns: u64) -> u64 {
+    START_NS.saturating_add(when_ns(me.host.get(), ns.saturating_sub(START_NS)))
+}
+
+/// The time of the simulation after `ns` on the clock of the thread's host.
+pub(super) fn after_ns(me: &Thread, ns: u64) -> u64 {
+    now_ns().saturating_add(global_ns(me.host.get(), ns))
 }
 
 pub(super) fn elapsed_ns() -> u64 {
@@ -140,9 +154,9 @@ pub(super) fn is_entered() -> bool {
     IS_ENTERED.load(Ordering::Relaxed)
 }
 
-/// The number of the machine that a thread is on. There is one.
-pub(super) fn host_of(_: &Thread) -> usize {
-    0
+/// The number of the machine that a thread is on.
+pub(super) fn host_of(thread: &Thread) -> usize {
+    thread.host.get()
 }
 
 /// Begins the simulation. The calling thread is its first, and already marked as such.
@@ -154,6 +168,8 @@ pub(super) fn begin(mut streams: Streams, trace: Trace) {
     let kind = streams.draw("machine", MEAN_POLL_NS.len() as u64);
     let mean_poll_ns = MEAN_POLL_NS[kind as usize];
     me.state.set(State::Running);
+    let mut kernel = Kernel::default();
+    kernel.add_host("test", Vec::new());
     let world = World {
         streams,
         trace,
@@ -166,7 +182,7 @@ pub(super) fn begin(mut streams: Streams, trace: Trace) {
         descriptors: Vec::new(),
         last: (me.number, 0),
         lowest_priority: u64::MAX / 2,
-        sockets: Sockets::default(),
+        kernel,
         spins: BTreeMap::new(),
         is_spinning: false,
         polls: BTreeMap::new(),
@@ -195,7 +211,7 @@ pub(super) struct World {
     last: (usize, u32),
     /// Lower than all priorities. A thread that loses its priority gets one below this.
     lowest_priority: u64,
-    sockets: Sockets,
+    pub(super) kernel: Kernel,
     /// How many polls in a row each task has woken itself, by its address.
     spins: BTreeMap<usize, u32>,
     /// The last poll was one of many in which a task has woken itself.
@@ -208,11 +224,6 @@ pub(super) struct World {
 type Place = (&'static str, u32);
 
 impl World {
-    /// The TCP sockets of the simulation.
-    pub(super) fn sockets(&mut self) -> &mut Sockets {
-        &mut self.sockets
-    }
-
     pub(super) fn seed(&self) -> u64 {
         self.streams.seed()
     }
@@ -250,6 +261,8 @@ impl World {
         let entropy = seed_of(self.seed(), &format!("entropy {number}"));
         let priority = u64::MAX / 2 + self.draw("priority", u64::MAX / 2);
         let thread = Thread::new(number, at_ns, entropy, priority);
+        thread.host.set(by.host.get());
+        thread.host_key.set(by.host_key.get());
         self.live.push(thread);
         self.note(Step::Start, by, number as u64);
         thread
@@ -268,6 +281,22 @@ impl World {
         self.note(Step::End, thread, 0);
         let number = thread.number;
         self.wake_where(usize::MAX, |state| state == State::Join { thread: number });
+    }
+
+    /// Whether the program has several hosts.
+    pub(super) fn is_network(&self) -> bool {
+        self.kernel.is_network()
+    }
+
+    /// The threads of a host.
+    pub(super) fn threads_of(&self, host: usize) -> impl Iterator<Item = &'static Thread> {
+        let live = self.live.iter().copied().filter(move |it| it.host.get() == host);
+        live.collect::<Vec<_>>().into_iter()
+    }
+
+    /// Takes away the threads of a host, which never run again.
+    pub(super) fn forget_threads_of(&mut self, host: usize) {
+        self.live.retain(|thread| thread.host.get() != host);
     }
 
     /// The thread that a handle of the system stands for. Handles are used again, so those of
@@ -364,37 +393,54 @@ impl World {
             if self.streams.reseeds_at_ns().is_some_and(|at_ns| elapsed_ns() >= at_ns) {
                 self.streams.reseed();
             }
-            self.deliver_events();
+            self.run_events(now_ns());
+            self.deliver_events(false);
             self.expire();
             if let Some(next) = self.choose() {
                 next.state.set(State::Running);
                 self.note(Step::Switch, next, 0);
                 return next;
             }
-            let time_ns = self.live.iter().map(|thread| thread.state.get().time_ns()).min();
-            match time_ns {
-                Some(time_ns) if time_ns < NEVER_NS => NOW_NS.store(time_ns, Ordering::Relaxed),
-                _ => self.stall(),
+            let running = self.live.iter().filter(|it| !self.kernel.is_paused(it.host.get()));
+            let time_ns = running.map(|thread| thread.state.get().time_ns()).min();
+            let event_ns = self.kernel.next_event_ns().unwrap_or(NEVER_NS);
+            match time_ns.unwrap_or(NEVER_NS).min(event_ns) {
+                NEVER_NS => self.stall(),
+                time_ns => NOW_NS.store(time_ns.max(now_ns()), Ordering::Relaxed),
             }
         }
     }
 
-    /// Lets those threads run whose descriptors are readable.
-    fn deliver_events(&mut self) {
+    /// Lets those threads run for which the system has events. Descriptors of the simulation have
+    /// theirs at once, so the system is asked only if it has something to say, or if `asks_all`.
+    fn deliver_events(&mut self, asks_all: bool) {
         self.descriptors.clear();
+        let has_real = asks_all || self.kernel.has_real();
         for thread in &self.live {
-            if let State::Readable { fd, .. } = thread.state.get() {
+            if let State::Readable { fd, object, .. } = thread.state.get()
+                && object.is_none_or(|set| has_real && self.kernel.is_asked(set, asks_all))
+            {
                 self.descriptors.push(libc::pollfd { fd, events: libc::POLLIN, revents: 0 });
             }
         }
+        if self.descriptors.is_empty() {
+            return;
+        }
         let Ok(count) = libc::nfds_t::try_from(self.descriptors.len()) else { return };
         // SAFETY: the pointer and the count are those of the buffer. A timeout of 0 does not wait.
-        let ready = unsafe { libc::poll(self.descriptors.as_mut_ptr(), count, 0) };
+        let ready = unsafe { original::poll(self.descriptors.as_mut_ptr(), count, 0) };
         if ready <= 0 {
             return;
         }
         let readable: Vec<i32> =
             self.descriptors.iter().filter(|fd| fd.revents != 0).map(|fd| fd.fd).collect();
+        for thread in &self.live {
+            if let State::Readable { fd, object: Some(id), .. } = thread.state.get()
+                && readable.contains(&fd)
+            {
+                self.kernel.ask_system(id);
+            }
+        }
         self.wake_where(usize::MAX, |state| match state {
             State::Readable { fd, .. } => readable.contains(&fd),
             _ => false,
@@ -425,7 +471,9 @@ impl World {
             State::Ready { at_ns } => at_ns <= now,
             _ => false,
         };
-        candidates.extend(self.live.iter().copied().filter(is_ready));
+        let kernel = &self.kernel;
+        let is_paused = |thread: &&'static Thread| kernel.is_paused(thread.host.get());
+        candidates.extend(self.live.iter().copied().filter(|it| is_ready(it) && !is_paused(it)));
         let chosen = match candidates.len() {
             0 => None,
             1 => Some(candidates[0]),
@@ -498,7 +546,7 @@ impl World {
                 return;
             }
             super::futex::pause(STALL_PAUSE);
-            self.deliver_events();
+            self.deliver_events(true);
             if self.live.iter().any(|it| matches!(it.state.get(), State::Ready { .. })) {
                 return;
             }
@@ -517,7 +565,7 @@ impl World {
     }
 
     /// What each thread waits for.
-    fn describe(&self) -> String {
+    pub(super) fn describe(&self) -> String {
         let mut text = String::new();
         for thread in &self.live {
             let what = match thread.state.get() {
@@ -529,7 +577,11 @@ impl World {
                 State::Stall => continue,
                 State::Ended => "has ended".to_owned(),
             };
-            let _ = writeln!(text, "  thread {} '{}' {what}", thread.number, thread.name());
+            let _ = write!(text, "  thread {} '{}'", thread.number, thread.name());
+            if self.kernel.is_network() {
+                let _ = write!(text, " of `{}`", self.kernel.name_of(thread.host.get()));
+            }
+            let _ = writeln!(text, " {what}");
         }
         let mut polls: Vec<(&Place, &u64)> = self.polls.iter().collect();
         polls.sort_by_key(|&(place, count)| (std::cmp::Reverse(*count), *place));
@@ -560,6 +612,7 @@ pub(super) fn switch(me: &'static Thread, state: State) -> Outcome {
 
 /// The poll of the calling thread has ended.
 pub(super) fn end_poll(me: &'static Thread, polled: Option<PolledTask>, is_requeued: bool) {
+    crate::hosts::check_always();
     let time_ns = with(|world| {
         let spins = world.count_poll(me, polled, is_requeued);
         world.is_spinning = spins > SPINS_UNTIL_LONG;
@@ -585,10 +638,15 @@ pub(super) fn sleep_until(me: &'static Thread, time_ns: u64) {
     switch(me, State::Ready { at_ns });
 }
 
-/// The time `timeout` from now.
-pub(super) fn deadline_ns(timeout: Option<Duration>) -> u64 {
+/// Blocks the calling thread for `ns` of its host's clock.
+pub(super) fn sleep_locally(me: &'static Thread, ns: u64) {
+    sleep_until(me, after_ns(me, ns));
+}
+
+/// The time `timeout` from now, on the clock of the thread's host.
+pub(super) fn deadline_ns(me: &Thread, timeout: Option<Duration>) -> u64 {
     let ns = timeout.and_then(|timeout| u64::try_from(timeout.as_nanos()).ok());
-    ns.map_or(NEVER_NS, |ns| now_ns().saturating_add(ns))
+    ns.map_or(NEVER_NS, |ns| after_ns(me, ns))
 }
 
 /// The calling thread ends, and another one runs. It has done everything that others could see.

@@ -121,7 +121,7 @@ fn start_watch(limit: Option<Duration>) {
         body: Box::new(move || watch(limit)),
     };
     lost::set_reader(true);
-    if system_spawner()(spec).is_err() {
+    if simulation::for_all_hosts(|| system_spawner()(spec)).is_err() {
         // Without the thread, tests that stand still hang. The next test tries again.
         end_watch(&mut TESTS.lock());
     }

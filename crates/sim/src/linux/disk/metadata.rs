@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use libc::timespec;
 
 use super::super::futex::from_ns;
+use super::super::thread::me;
 use super::super::world;
 
 /// The device of all files of a simulation.
@@ -29,7 +30,7 @@ pub(super) fn stat_fd(fd: c_int) -> Option<libc::stat64> {
 
 /// Sets the time of the last change of a file to the virtual time.
 pub(super) fn touch(path: &Path) {
-    let now = from_ns(world::time_of_day_ns(world::read_clock_ns()));
+    let now = now();
     let Ok(path) = CString::new(path.as_os_str().as_bytes()) else { return };
     let times = [now, now];
     let flags = libc::AT_SYMLINK_NOFOLLOW;
@@ -56,7 +57,7 @@ pub(in super::super) fn attributes(inode: u64, device: u64) -> Option<Attributes
     Some(Attributes { inode, device: DEVICE })
 }
 
-/// The virtual time, as files have it.
+/// The virtual time on the host of the calling thread, as files have it.
 pub(in super::super) fn now() -> timespec {
-    from_ns(world::time_of_day_ns(world::read_clock_ns()))
+    from_ns(me().map_or(0, |me| world::time_of_day_ns(me, world::read_clock_ns(me))))
 }

@@ -7,6 +7,8 @@ use libc::{iovec, off64_t, size_t, ssize_t};
 
 use super::super::disk::{self, DataChange, Work};
 use super::super::futex::fail;
+use super::super::kernel::descriptors::is_ours;
+use super::super::kernel::transfers;
 use super::super::original_files;
 use super::super::thread::Thread;
 use super::replace_files;
@@ -138,6 +140,8 @@ unsafe fn gather(slices: *const iovec, count: c_int) -> Vec<u8> {
 
 replace_files! {
     fn read(fd: c_int, into: *mut c_void, len: size_t) -> ssize_t = |me| {
+        // SAFETY: the caller meets the contract of the original (invariant 1).
+        if let Some(result) = unsafe { transfers::read(me, fd, into, len) } { return result; }
         if let Err(result) = begin_read(me, fd) { return result; }
         // SAFETY: the caller meets the contract of the original (invariant 1).
         unsafe { original_files::read(fd, into, len) }
@@ -150,6 +154,8 @@ replace_files! {
     }
 
     fn readv(fd: c_int, slices: *const iovec, count: c_int) -> ssize_t = |me| {
+        // SAFETY: the caller meets the contract of the original (invariant 1).
+        if let Some(result) = unsafe { transfers::readv(me, fd, slices, count) } { return result; }
         if let Err(result) = begin_read(me, fd) { return result; }
         // SAFETY: the caller meets the contract of the original (invariant 1).
         unsafe { original_files::readv(fd, slices, count) }
@@ -187,6 +193,8 @@ replace_files! {
     }
 
     fn write(fd: c_int, from: *const c_void, len: size_t) -> ssize_t = |me| {
+        // SAFETY: the caller meets the contract of the original (invariant 1).
+        if let Some(result) = unsafe { transfers::write(me, fd, from, len) } { return result; }
         if disk::status(fd).is_none() || len == 0 {
             // SAFETY: the caller meets the contract of the original (invariant 1).
             return unsafe { original_files::write(fd, from, len) };
@@ -207,6 +215,8 @@ replace_files! {
     }
 
     fn writev(fd: c_int, slices: *const iovec, count: c_int) -> ssize_t = |me| {
+        // SAFETY: the caller meets the contract of the original (invariant 1).
+        if let Some(result) = unsafe { transfers::writev(me, fd, slices, count) } { return result; }
         if disk::status(fd).is_none() {
             // SAFETY: the caller meets the contract of the original (invariant 1).
             return unsafe { original_files::writev(fd, slices, count) };
@@ -292,7 +302,7 @@ replace_files! {
     }
 
     fn sendfile64(to: c_int, from: c_int, at: *mut off64_t, len: size_t) -> ssize_t = |_me| {
-        if disk::status(to).is_some() {
+        if disk::status(to).is_some() || is_ours(to) || is_ours(from) {
             // The caller reads and writes instead.
             return fail(libc::EINVAL);
         }

@@ -1,0 +1,103 @@
+//! The network between hosts: how long a message takes, and whether it arrives.
+
+use crate::platform::world::{World, now_ns};
+
+/// Between two hosts that no call of the program has configured.
+const DEFAULT_LATENCY_NS: (u64, u64) = (200_000, 2_000_000);
+
+/// Probabilities are in millionths.
+pub(crate) const MILLION: u64 = 1_000_000;
+
+/// The way from one host to another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link {
+    /// The shortest and the longest time of a message.
+    pub(crate) latency_ns: (u64, u64),
+    /// Of a datagram, or of a segment, which TCP sends again. In millionths.
+    pub(crate) loss: u64,
+    /// Of a datagram that arrives twice. In millionths.
+    pub(crate) duplication: u64,
+    /// Of a datagram that takes up to ten times as long, so that later ones overtake it. In
+    /// millionths.
+    pub(crate) reordering: u64,
+    /// In bytes per second.
+    pub(crate) bandwidth: Option<u64>,
+    /// Nothing arrives.
+    pub(crate) is_cut: bool,
+    /// When the last byte that was sent has left.
+    busy_until_ns: u64,
+}
+
+impl Default for Link {
+    fn default() -> Link {
+        Link {
+            latency_ns: DEFAULT_LATENCY_NS,
+            loss: 0,
+            duplication: 0,
+            reordering: 0,
+            bandwidth: None,
+            is_cut: false,
+            busy_until_ns: 0,
+        }
+    }
+}
+
+impl World {
+    /// Changes the way from one host to another.
+    pub(in crate::platform) fn change_link(
+        &mut self,
+        from: usize,
+        to: usize,
+        change: impl FnOnce(&mut Link),
+    ) {
+        let default = self.kernel.default_link;
+        change(self.kernel.links.entry((from, to)).or_insert(default));
+    }
+
+    /// Changes all ways.
+    pub(in crate::platform) fn change_all_links(&mut self, mut change: impl FnMut(&mut Link)) {
+        change(&mut self.kernel.default_link);
+        self.kernel.links.values_mut().for_each(change);
+    }
+
+    fn link(&self, from: usize, to: usize) -> Link {
+        self.kernel.links.get(&(from, to)).copied().unwrap_or(self.kernel.default_link)
+    }
+
+    /// Whether a message arrives that is on its way now.
+    pub(super) fn is_reachable(&self, from: usize, to: usize) -> bool {
+        if !self.kernel.hosts.get(to).is_some_and(|host| host.is_up) {
+            return false;
+        }
+        from == to || !self.link(from, to).is_cut
+    }
+
+    /// Draws when a message of this length arrives that is sent now. Messages of a host to itself
+    /// arrive at once, as those of Linux do.
+    pub(super) fn arrival_ns(&mut self, from: usize, to: usize, len: usize) -> u64 {
+        let mut sent_ns = now_ns();
+        if from == to {
+            return sent_ns;
+        }
+        let link = self.link(from, to);
+        if let Some(bandwidth) = link.bandwidth {
+            let takes_ns = (len as u64).saturating_mul(1_000_000_000) / bandwidth.max(1);
+            sent_ns = sent_ns.max(link.busy_until_ns).saturating_add(takes_ns);
+            self.change_link(from, to, |link| link.busy_until_ns = sent_ns);
+        }
+        let (min, max) = link.latency_ns;
+        sent_ns + min + self.draw("latency", max.saturating_sub(min) + 1)
+    }
+
+    /// Draws whether something happens to a message between two hosts.
+    pub(super) fn happens(
+        &mut self,
+        from: usize,
+        to: usize,
+        probability: impl Fn(&Link) -> u64,
+        stream: &str,
+    ) -> bool {
+        let probability = if from == to { 0 } else { probability(&self.link(from, to)) };
+        probability > 0 && self.draw(stream, MILLION) < probability
+    }
+}
