@@ -52,9 +52,6 @@ const INTEREST: EventFlags = EventFlags::IN
     .union(EventFlags::PRI)
     .union(EventFlags::ET);
 
-/// How long a check without a wait takes in a simulation.
-const SIMULATED_POLL: Duration = Duration::from_micros(20);
-
 impl Epoll {
     pub(crate) fn new() -> io::Result<Epoll> {
         let set = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -133,11 +130,9 @@ impl Epoll {
         events: &mut Vec<epoll::Event>,
     ) -> Result<(), Errno> {
         self.wait_coarsely(Some(Duration::ZERO), events)?;
-        if !events.is_empty() {
+        if !events.is_empty() || timeout == Some(Duration::ZERO) {
             return Ok(());
         }
-        // A worker that polls its driver without a wait lets virtual time pass and others run.
-        let timeout = timeout.map(|timeout| timeout.max(SIMULATED_POLL));
         simulation::wait_readable(self.set.as_raw_fd(), timeout);
         self.wait_coarsely(Some(Duration::ZERO), events)
     }
