@@ -458,10 +458,6 @@ where
 fn dump_on_deadlock() {
     let thread = std::thread::Builder::new().name("reveille-sim-dump".to_owned());
     // Without the thread, the report has the threads and not the tasks.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a simulation runs it, and it is not a runtime's"
-    )]
     let _ = thread.spawn(|| {
         reveille_sim::wait_for_deadlock();
         eprintln!("{}", crate::observe::dump());
