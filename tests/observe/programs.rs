@@ -117,7 +117,7 @@ fn without_symbols_or_unwind_tables_a_dump_has_all_tasks_and_says_what_is_missin
         let Some(program) = reduced("stuck", &tool) else { continue };
         let mut command = reveille_tests::programs::through_runner(&program.0);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let text = dump_of(child, "unwind tables", "deadlock: Every worker is parked");
+        let text = dump_of(child, "and its poll left no waker", "deadlock: Every worker is parked");
         let spawned = text.lines().filter(|line| line.trim_start().starts_with("task spawned at "));
         assert_eq!(spawned.count(), 6, "{tool:?}: {text}");
         assert!(text.contains("There are no symbols or no unwind tables"), "{tool:?}: {text}");
