@@ -309,6 +309,31 @@ fn a_local_task_in_a_task_of_tokio_runs_while_it_is_awaited_on_its_thread() {
     });
 }
 
+/// While the `block_on` sleeps, tokio gives its thread's tasks to another thread, on which the task
+/// is then polled.
+#[test]
+fn a_local_task_whose_thread_tokio_has_replaced_is_a_panic_and_not_a_hang() {
+    let name = "a_local_task_whose_thread_tokio_has_replaced_is_a_panic_and_not_a_hang";
+    with_tokio_workers(1, name, || {
+        let error = task::block_on(async {
+            let outer = tokio::spawn(async {
+                let thread = std::thread::current().id();
+                task::block_on(async {
+                    // Ends when another thread of tokio has run it.
+                    let other = async move { assert_ne!(std::thread::current().id(), thread) };
+                    tokio::spawn(other).await.unwrap();
+                });
+                let local = task::spawn_local(std::future::pending::<()>());
+                tokio::task::yield_now().await;
+                assert_ne!(std::thread::current().id(), thread);
+                local.await;
+            });
+            outer.await.unwrap_err()
+        });
+        assert_names_spawn_local(error);
+    });
+}
+
 #[test]
 fn a_local_task_of_another_thread_of_tokio_is_a_panic_and_not_a_hang() {
     let name = "a_local_task_of_another_thread_of_tokio_is_a_panic_and_not_a_hang";
@@ -327,9 +352,14 @@ fn a_local_task_of_another_thread_of_tokio_is_a_panic_and_not_a_hang() {
             first.await.unwrap();
             error
         });
-        let payload = error.into_panic();
-        let text = payload.downcast_ref::<String>().map(String::as_str);
-        let text = text.or(payload.downcast_ref::<&str>().copied()).unwrap();
-        assert!(text.contains("`spawn_local`") && text.contains("another thread"), "{text}");
+        assert_names_spawn_local(error);
     });
+}
+
+/// Asserts that a task of tokio has panicked because its local task is on another thread.
+fn assert_names_spawn_local(error: tokio::task::JoinError) {
+    let payload = error.into_panic();
+    let text = payload.downcast_ref::<String>().map(String::as_str);
+    let text = text.or(payload.downcast_ref::<&str>().copied()).unwrap();
+    assert!(text.contains("`spawn_local`") && text.contains("another thread"), "{text}");
 }

@@ -24,6 +24,10 @@ use crate::waits::TaskState;
 /// thread for these tasks.
 const NESTED_WORKER_PARK: Duration = Duration::from_millis(1);
 
+/// How often a `block_on` in a task of tokio polls what can run before tokio gets another thread
+/// for its other tasks.
+const ROUNDS_BEFORE_HANDOFF: usize = 64;
+
 /// Runs `future` on this thread until it is ready. Until then `spawn` uses `runtime`, if one is
 /// given. See [`crate::block_on`].
 #[inline]
@@ -41,7 +45,11 @@ pub(crate) fn block_on<F: Future>(
                 let _recorded = reveille_task::is_recording()
                     .then(|| RecordedBlockOn::begin::<F>(executor, &data));
                 let mut future = pin!(future);
-                match poll(executor, scope, &data, future.as_mut()) {
+                let mut polled = poll(executor, scope, &data, future.as_mut());
+                if polled.is_pending() && tokio_context::is_tokio_thread() {
+                    polled = poll_runnable(executor, scope, &data, future.as_mut());
+                }
+                match polled {
                     Poll::Ready(output) => output,
                     // The thread may be one of tokio's, in a task.
                     Poll::Pending => tokio_context::block_in_place(|| {
@@ -136,6 +144,32 @@ fn poll_visited<F: Future>(
         });
     }
     result.unwrap_or_else(|| future.poll(&mut Context::from_waker(waker)))
+}
+
+/// Polls local tasks and the future while any of them can run. In a task of tokio a `block_on` that
+/// waits for nothing else keeps its thread: if it gave the thread up, the task might go on on
+/// another one, away from the local tasks that it has spawned.
+#[cold]
+fn poll_runnable<F: Future>(
+    executor: &LocalExecutor,
+    scope: &EventLoopScope,
+    data: &TaskData,
+    mut future: Pin<&mut F>,
+) -> Poll<F::Output> {
+    for _ in 0..ROUNDS_BEFORE_HANDOFF {
+        simulation::end_poll(None, false);
+        executor.begin_round();
+        executor.run_queued();
+        if executor.take_main() {
+            let polled = poll(executor, scope, data, future.as_mut());
+            if polled.is_ready() {
+                return polled;
+            }
+        } else if executor.is_queue_empty() {
+            break;
+        }
+    }
+    Poll::Pending
 }
 
 /// Continues with a future that was not ready at once. If this call is inside a poll, `worker` is

@@ -207,7 +207,8 @@ impl Schedule for LocalScheduler {
             });
         } else if self.0.is_tokio_thread && tokio_context::is_tokio_thread() {
             // A task of tokio's that has moved. Nothing runs the local task on the old thread.
-            let is_served = self.0.place.get().is_some() || is_this_thread(self.0.number);
+            let is_served =
+                self.0.depth.load(Ordering::Relaxed) > 0 || is_this_thread(self.0.number);
             assert!(
                 is_served,
                 "a task of tokio awaits a task of `spawn_local` that it started on another thread; \
