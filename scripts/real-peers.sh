@@ -73,7 +73,7 @@ head -c 3000000 /dev/urandom > "$empty/files/large"
 printf 'one\ntwo\nthree\n' > "$empty/files/lines"
 
 # Files over HTTP, whole and in part.
-serve "$built/examples/static_files" "$empty/files" --listen 127.0.0.1:0
+serve "$built/static_files" "$empty/files" --listen 127.0.0.1:0
 same "static_files and curl" \
     "$(curl --silent --fail --max-time 60 "http://$address/large" | sha256sum)" "$(sha256sum < "$empty/files/large")"
 same "static_files and curl, a file that is not there" \

@@ -105,20 +105,16 @@ impl Drop for Folder {
     }
 }
 
-/// Returns the head and the body of the answer to an HTTP request, by curl where it is installed.
-pub(crate) fn http(address: SocketAddr, method: &str, path: &str) -> (String, String) {
+/// Returns the head and the body of the answer to a GET request, by curl where it is installed.
+pub(crate) fn http_get(address: SocketAddr, path: &str) -> (String, String) {
     let mut curl = Command::new("curl");
-    curl.args(["--silent", "--include", "--path-as-is", "--max-time", "60"]);
-    match method {
-        "HEAD" => curl.arg("--head"),
-        _ => curl.args(["--request", method]),
-    };
+    curl.args(["--silent", "--include", "--max-time", "60"]);
     let text = match curl.arg(format!("http://{address}{path}")).output() {
         Ok(output) => String::from_utf8(output.stdout).unwrap(),
         Err(_) => {
             let mut stream = TcpStream::connect(address).unwrap();
             let end = "HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
-            stream.write_all(format!("{method} {path} {end}").as_bytes()).unwrap();
+            stream.write_all(format!("GET {path} {end}").as_bytes()).unwrap();
             let mut text = String::new();
             stream.read_to_string(&mut text).unwrap();
             text
@@ -129,7 +125,7 @@ pub(crate) fn http(address: SocketAddr, method: &str, path: &str) -> (String, St
 }
 
 /// The programs to copy from, besides the tutorial's.
-const PROGRAMS: [&str; 6] = ["forwarder", "jobs", "runner", "sockets", "static_files", "tail"];
+const PROGRAMS: [&str; 5] = ["forwarder", "jobs", "runner", "sockets", "tail"];
 
 #[test]
 fn each_program_explains_itself() {
@@ -144,11 +140,10 @@ fn each_program_explains_itself() {
 
 #[test]
 fn an_error_names_what_failed() {
-    let cases: [(&str, &[&str], &str); 5] = [
+    let cases: [(&str, &[&str], &str); 4] = [
         ("forwarder", &["256.0.0.1:1", "127.0.0.1:2"], "256.0.0.1"),
         ("runner", &["nothing"], "NAME=COMMAND"),
         ("sockets", &["unix-send", "/no/such/socket", "x"], "/no/such/socket"),
-        ("static_files", &["/no/such/folder"], "/no/such/folder"),
         ("tail", &["/no/such/file"], "/no/such/file"),
     ];
     for (name, arguments, named) in cases {
@@ -341,38 +336,4 @@ fn the_unix_server_knows_its_client() {
     server.interrupt();
     assert!(server.end_of().1.success());
     assert!(!Path::new(&path).exists(), "the socket is left over");
-}
-
-#[test]
-fn files_are_served_and_nothing_else_is() {
-    let folder = Folder::new();
-    let root = folder.0.join("root");
-    std::fs::create_dir(&root).unwrap();
-    let large = "0123456789abcdef".repeat(20_000);
-    std::fs::write(root.join("index.html"), "<h1>home</h1>").unwrap();
-    std::fs::write(root.join("with space.txt"), &large).unwrap();
-    std::fs::write(folder.file("secret"), "secret").unwrap();
-    std::os::unix::fs::symlink(folder.file("secret"), root.join("link")).unwrap();
-
-    let root = root.to_str().unwrap();
-    let mut server = Server::start("static_files", &[root, "--listen", "127.0.0.1:0"]);
-    let address = server.address(" on http://");
-    let (head, body) = http(address, "GET", "/");
-    assert!(head.starts_with("http/1.1 200"), "{head}");
-    assert!(head.contains("content-type: text/html"), "{head}");
-    assert_eq!(body, "<h1>home</h1>");
-    let (head, body) = http(address, "GET", "/with%20space.txt");
-    assert!(head.contains(&format!("content-length: {}", large.len())), "{head}");
-    assert_eq!(body, large);
-    let (head, body) = http(address, "HEAD", "/with%20space.txt");
-    assert!(head.starts_with("http/1.1 200"), "{head}");
-    assert_eq!(body, "");
-    for path in ["/none", "/../secret", "/%2e%2e/secret", "/..%2fsecret", "/link", "/%zz", "/%00"] {
-        let (head, body) = http(address, "GET", path);
-        assert!(head.starts_with("http/1.1 404"), "{path}: {head}");
-        assert!(!body.contains("secret"), "{path}");
-    }
-    assert!(http(address, "DELETE", "/").0.starts_with("http/1.1 405"));
-    server.interrupt();
-    assert!(server.end_of().1.success());
 }

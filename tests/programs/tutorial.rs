@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
-use crate::servers::{Server, http};
+use crate::servers::{Server, http_get};
 
 /// A client of the chat.
 struct Client {
@@ -166,7 +166,7 @@ fn from_step_6_on_there_are_metrics() {
         let mut ann = Client::named(address, "ann");
         ann.says("hello");
         ann.hears("ann: hello");
-        let (head, body) = http(metrics, "GET", "/");
+        let (head, body) = http_get(metrics, "/");
         assert!(head.starts_with("http/1.0 200"), "{head}");
         for line in ["chat_accepted_total 1", "chat_connected 1", "chat_lines_total 1"] {
             assert!(body.lines().any(|printed| printed == line), "step {number}: {body}");

@@ -1,1 +1,1 @@
-//! The programs are beside this folder: hasher, sqlite and websocket.
+//! The programs are beside this folder: hasher, sqlite, static_files and websocket.

@@ -3,7 +3,7 @@
 
 use reveille_watchdog as _;
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -13,6 +13,7 @@ use tungstenite::{Message, WebSocket};
 
 const HASHER: &str = env!("CARGO_BIN_EXE_hasher");
 const SQLITE: &str = env!("CARGO_BIN_EXE_sqlite");
+const STATIC_FILES: &str = env!("CARGO_BIN_EXE_static_files");
 const WEBSOCKET: &str = env!("CARGO_BIN_EXE_websocket");
 
 /// A folder that is removed at the end of the test.
@@ -49,7 +50,7 @@ fn text(bytes: &[u8]) -> &str {
 
 #[test]
 fn each_program_explains_itself() {
-    for program in [HASHER, SQLITE, WEBSOCKET] {
+    for program in [HASHER, SQLITE, STATIC_FILES, WEBSOCKET] {
         let help = run(program, &["--help"]);
         assert!(help.status.success(), "{program}");
         assert!(text(&help.stdout).contains("Usage:"), "{program}");
@@ -131,8 +132,16 @@ fn an_endless_query_is_interrupted() {
     }
 }
 
-/// The WebSocket server, which is killed at the end of the test.
+/// A server that is killed at the end of the test.
 struct Server(Child);
+
+impl Server {
+    /// Sends what Ctrl-C sends.
+    fn interrupt(&self) {
+        let id = self.0.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    }
+}
 
 impl Drop for Server {
     fn drop(&mut self) {
@@ -141,14 +150,15 @@ impl Drop for Server {
     }
 }
 
-fn start(arguments: &[&str]) -> (Server, String) {
-    let mut command = Command::new(WEBSOCKET);
+/// Starts a server on a free port, and returns the address in its first line.
+fn start(program: &str, arguments: &[&str]) -> (Server, String) {
+    let mut command = Command::new(program);
     command.args(["--listen", "127.0.0.1:0"]).args(arguments).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    let address = line.trim_end().trim_start_matches("listening on ws://").trim_end_matches('/');
-    (Server(child), address.to_owned())
+    let address = line.split(['/', ' ', '\n']).find(|word| word.starts_with("127.0.0.1:"));
+    (Server(child), address.unwrap_or_else(|| panic!("no address in `{line}`")).to_owned())
 }
 
 fn connect(address: &str) -> WebSocket<TcpStream> {
@@ -158,7 +168,7 @@ fn connect(address: &str) -> WebSocket<TcpStream> {
 
 #[test]
 fn messages_come_back() {
-    let (_server, address) = start(&[]);
+    let (_server, address) = start(WEBSOCKET, &[]);
     let mut one = connect(&address);
     let mut two = connect(&address);
     for message in [Message::Text("hello".into()), Message::Binary(vec![0; 100_000])] {
@@ -175,27 +185,76 @@ fn messages_come_back() {
 
 #[test]
 fn what_is_no_websocket_or_too_large_ends_one_connection_only() {
-    let (_server, address) = start(&["--message-max", "1000"]);
+    let (_server, address) = start(WEBSOCKET, &["--message-max", "1000"]);
     let mut good = connect(&address);
     let mut large = connect(&address);
     large.send(Message::Binary(vec![0; 1001])).unwrap();
     while large.read().is_ok() {}
     let mut plain = TcpStream::connect(&address).unwrap();
-    std::io::Write::write_all(&mut plain, b"hello\r\n\r\n").unwrap();
-    let _ = std::io::Read::read_to_end(&mut plain, &mut Vec::new()); // closed, or reset
+    plain.write_all(b"hello\r\n\r\n").unwrap();
+    let _ = plain.read_to_end(&mut Vec::new()); // closed, or reset
     good.send(Message::Text("still here".into())).unwrap();
     assert_eq!(good.read().unwrap(), Message::Text("still here".into()));
 }
 
 #[test]
 fn ctrl_c_closes_the_connections_in_order() {
-    let (mut server, address) = start(&[]);
+    let (mut server, address) = start(WEBSOCKET, &[]);
     let mut client = connect(&address);
     client.send(Message::Text("hello".into())).unwrap();
     client.read().unwrap();
-    let id = server.0.id().to_string();
-    assert!(Command::new("kill").args(["-INT", &id]).status().unwrap().success());
+    server.interrupt();
     assert!(client.read().unwrap().is_close());
     while client.read().is_ok() {}
     assert!(server.0.wait().unwrap().success());
+}
+
+/// Returns the head, in lower case, and the body of the answer to an HTTP request.
+fn http(address: &str, method: &str, path: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let end = "HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    stream.write_all(format!("{method} {path} {end}").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.to_lowercase(), body.to_owned())
+}
+
+#[test]
+fn files_are_served_and_nothing_else_is() {
+    let folder = Folder::new();
+    let root = folder.0.join("root");
+    std::fs::create_dir(&root).unwrap();
+    let large = "0123456789abcdef".repeat(20_000);
+    std::fs::write(root.join("index.html"), "<h1>home</h1>").unwrap();
+    std::fs::write(root.join("with space.txt"), &large).unwrap();
+    std::fs::write(folder.file("secret"), "secret").unwrap();
+    std::os::unix::fs::symlink(folder.file("secret"), root.join("link")).unwrap();
+
+    let (mut server, address) = start(STATIC_FILES, &[root.to_str().unwrap()]);
+    let (head, body) = http(&address, "GET", "/");
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert!(head.contains("content-type: text/html"), "{head}");
+    assert_eq!(body, "<h1>home</h1>");
+    let (head, body) = http(&address, "GET", "/with%20space.txt");
+    assert!(head.contains(&format!("content-length: {}", large.len())), "{head}");
+    assert_eq!(body, large);
+    let (head, body) = http(&address, "HEAD", "/with%20space.txt");
+    assert!(head.starts_with("http/1.1 200"), "{head}");
+    assert_eq!(body, "");
+    for path in ["/none", "/../secret", "/%2e%2e/secret", "/..%2fsecret", "/link", "/%zz", "/%00"] {
+        let (head, body) = http(&address, "GET", path);
+        assert!(head.starts_with("http/1.1 404"), "{path}: {head}");
+        assert!(!body.contains("secret"), "{path}");
+    }
+    assert!(http(&address, "DELETE", "/").0.starts_with("http/1.1 405"));
+    server.interrupt();
+    assert!(server.0.wait().unwrap().success());
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let failed = run(STATIC_FILES, &["/no/such/folder"]);
+    assert!(!failed.status.success());
+    assert!(text(&failed.stderr).contains("/no/such/folder"), "{}", text(&failed.stderr));
 }

@@ -1,7 +1,8 @@
 //! Serves the files of a folder over HTTP, with hyper.
 //!
 //! ```sh
-//! cargo run --example static_files -- ./public --listen 127.0.0.1:8000
+//! cd examples/apart
+//! cargo run --bin static_files -- ./public --listen 127.0.0.1:8000
 //! curl http://127.0.0.1:8000/
 //! ```
 //!
