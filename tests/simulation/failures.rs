@@ -70,6 +70,20 @@ fn a_failure_is_repeated_shrunk_and_bisected() {
     assert!(text.contains("an update is lost"), "{text}");
 }
 
+/// On an idle machine the task has ended long before. On a busy one it has not.
+#[test]
+fn a_test_that_sleeps_until_another_task_has_ended_fails() {
+    let text = failure(|| {
+        let name = "a_test_that_sleeps_until_another_task_has_ended_fails";
+        sim::Builder::new().seeds(0..500).test_name(name).run(|| async {
+            let task = task::spawn(task::sleep(Duration::from_millis(100)));
+            task::sleep(Duration::from_millis(102)).await;
+            assert!(task.is_finished(), "2 ms were too short");
+        });
+    });
+    assert!(text.contains("2 ms were too short"), "{text}");
+}
+
 #[test]
 fn all_orders_of_a_small_test_are_tried() {
     sim::Builder::new().exhaustive(1).run(|| async {

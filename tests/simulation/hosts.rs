@@ -26,9 +26,21 @@ async fn echo() -> io::Result<()> {
     Ok(())
 }
 
+/// Connects to a host, which may still be starting: all hosts start at the same time.
+async fn connect(host: &str) -> io::Result<TcpStream> {
+    for _ in 0..20 {
+        match TcpStream::connect((host, 7)).await {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => (),
+            connected => return connected,
+        }
+        task::sleep(Duration::from_millis(10)).await;
+    }
+    TcpStream::connect((host, 7)).await
+}
+
 /// Sends bytes to a host and waits for them to come back.
 async fn ask(host: &str, len: usize) -> io::Result<()> {
-    let mut stream = TcpStream::connect((host, 7)).await?;
+    let mut stream = connect(host).await?;
     let bytes: Vec<u8> = (0..len).map(|at| at as u8).collect();
     stream.write_all(&bytes).await?;
     let mut back = vec![0; len];

@@ -102,6 +102,14 @@ mod slot {
         }
     }
 
+    /// Lets another thread run, for a thread that repeats itself until another one has gone on.
+    /// Does nothing on a thread that is not simulated: there the other one runs anyway.
+    pub fn yield_now() {
+        if is_simulated() {
+            std::thread::yield_now();
+        }
+    }
+
     /// A number for the present run of the host that the calling thread is one of. 0 on the host of
     /// the test itself, and outside of simulations.
     #[must_use]
@@ -142,6 +150,10 @@ mod slot {
     /// Does nothing: the thread is not simulated.
     #[inline(always)]
     pub const fn wait_readable(_: i32, _: Option<Duration>) {}
+
+    /// Does nothing: the thread is not simulated.
+    #[inline(always)]
+    pub const fn yield_now() {}
 
     /// `None`: the thread is not simulated.
     #[inline(always)]

@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use reveille_driver::{Driver, Events, Turn};
 use reveille_primitive::biased::OwnerToken;
+use reveille_primitive::simulation;
 use reveille_primitive::thread::sleep;
 
 use crate::observe;
@@ -214,7 +215,10 @@ impl EventLoop {
 pub(crate) fn collect(driver: &Driver, timeout: Option<Duration>, events: &mut Events) -> usize {
     match driver.collect(timeout, events) {
         Ok(Turn::Done { events, .. }) => events,
-        Ok(Turn::Busy) => 0,
+        Ok(Turn::Busy) => {
+            simulation::yield_now();
+            0
+        }
         Err(error) => {
             observe::failed_turn(&error);
             // The next wait would fail too, so the caller must not repeat it immediately.

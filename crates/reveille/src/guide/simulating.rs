@@ -75,8 +75,10 @@
 //!   priorities that change now and then (PCT); in the order of arrival, sometimes with a few
 //!   delays; or so that one thread hardly ever runs.
 //! * Which of its runnable tasks a worker polls next, and when another worker steals.
-//! * How long a poll takes: half a microsecond in one seed, a tenth of a millisecond in another,
-//!   and rarely many milliseconds, as if the system had taken the core away.
+//! * How long a poll takes: half a microsecond in one seed, a tenth of a millisecond in another.
+//! * How busy the machine is. Now and then a poll takes many milliseconds, or a thread runs that
+//!   much later than its wake, as if other programs had the core. In half of the seeds that is one
+//!   step in a thousand, in the others one in a hundred or in ten.
 //! * The number of processors: one to four.
 //! * Every random number.
 //!

@@ -40,15 +40,18 @@ const START_OF_DAY_NS: u64 = 1_767_225_600 * 1_000_000_000;
 /// How long each read of a clock takes, so that a loop that waits for a time ends.
 const CLOCK_READ_NS: u64 = 25;
 
-/// The longest time from a wake until the woken thread can run, in nanoseconds.
+/// The longest time from a wake until the woken thread can run, on a machine with free cores, in
+/// nanoseconds.
 const WAKE_MAX_NS: u64 = 20_000;
 
 /// The mean times of a poll, one of which each seed draws, in nanoseconds. With a short one, tasks
 /// stay with their worker. With a long one, they are shared and stolen.
 const MEAN_POLL_NS: [u64; 4] = [500, 2_000, 20_000, 100_000];
 
-/// One poll in this many takes much longer, as if the system had taken the core away.
-const POLLS_PER_PREEMPTION: u64 = 1_000;
+/// One poll and one wake in this many takes much longer, as if other programs had the core
+/// meanwhile. Each seed draws one of these numbers, so some seeds are a busy machine. There a task
+/// that relies on another one to be faster is late soon.
+const STEPS_PER_PREEMPTION: [u64; 4] = [1_000, 1_000, 100, 10];
 const PREEMPTION_MAX_NS: u64 = 30_000_000;
 
 /// The most processors that a simulated machine has.
@@ -167,6 +170,8 @@ pub(super) fn begin(mut streams: Streams, trace: Trace) {
     PROCESSORS.store(processors as usize, Ordering::Relaxed);
     let kind = streams.draw("machine", MEAN_POLL_NS.len() as u64);
     let mean_poll_ns = MEAN_POLL_NS[kind as usize];
+    let kind = streams.draw("machine", STEPS_PER_PREEMPTION.len() as u64);
+    let steps_per_preemption = STEPS_PER_PREEMPTION[kind as usize];
     me.state.set(State::Running);
     let mut kernel = Kernel::default();
     kernel.add_host("test", Vec::new());
@@ -175,6 +180,7 @@ pub(super) fn begin(mut streams: Streams, trace: Trace) {
         trace,
         strategy,
         mean_poll_ns,
+        steps_per_preemption,
         live: vec![me],
         ended: Vec::new(),
         thread_count: 1,
@@ -199,6 +205,7 @@ pub(super) struct World {
     trace: Trace,
     strategy: Strategy,
     mean_poll_ns: u64,
+    steps_per_preemption: u64,
     /// The threads that have not ended, in the order of their starts.
     live: Vec<&'static Thread>,
     /// Those that have ended and were not joined.
@@ -257,7 +264,7 @@ impl World {
     pub(super) fn start_thread(&mut self, by: &Thread) -> &'static Thread {
         let number = self.thread_count;
         self.thread_count += 1;
-        let at_ns = now_ns() + self.draw("wake", WAKE_MAX_NS);
+        let at_ns = now_ns() + self.wake_time_ns();
         let entropy = seed_of(self.seed(), &format!("entropy {number}"));
         let priority = u64::MAX / 2 + self.draw("priority", u64::MAX / 2);
         let thread = Thread::new(number, at_ns, entropy, priority);
@@ -321,7 +328,7 @@ impl World {
         while woken < count {
             let mut waiting = self.live.iter().filter(|thread| waits_for_it(thread.state.get()));
             let Some(thread) = waiting.next().copied() else { break };
-            let at_ns = now_ns() + self.draw("wake", WAKE_MAX_NS);
+            let at_ns = now_ns() + self.wake_time_ns();
             thread.state.set(State::Ready { at_ns });
             thread.outcome.set(Outcome::Woken);
             woken += 1;
@@ -332,11 +339,24 @@ impl World {
     /// Draws how long a poll took.
     fn poll_time_ns(&mut self) -> u64 {
         let mean = self.mean_poll_ns;
-        // The last number, because 0 is what a shrunk run has.
-        match POLLS_PER_PREEMPTION - self.draw("time", POLLS_PER_PREEMPTION) {
-            1 => self.draw("time", PREEMPTION_MAX_NS),
-            _ => mean / 2 + self.draw("time", mean),
+        match self.is_preempted("time") {
+            true => self.draw("time", PREEMPTION_MAX_NS),
+            false => mean / 2 + self.draw("time", mean),
         }
+    }
+
+    /// Draws the time from a wake, or from a deadline, until the thread can run.
+    fn wake_time_ns(&mut self) -> u64 {
+        match self.is_preempted("wake") {
+            true => self.draw("wake", PREEMPTION_MAX_NS),
+            false => self.draw("wake", WAKE_MAX_NS),
+        }
+    }
+
+    fn is_preempted(&mut self, name: &str) -> bool {
+        let steps = self.steps_per_preemption;
+        // The last number, because 0 is what a shrunk run has.
+        self.draw(name, steps) == steps - 1
     }
 
     /// Counts a poll. Returns how many in a row have woken their own task.
@@ -450,11 +470,13 @@ impl World {
     /// Lets those threads run whose time is up.
     fn expire(&mut self) {
         let now = now_ns();
-        for thread in &self.live {
+        for index in 0..self.live.len() {
+            let thread = self.live[index];
             match thread.state.get() {
                 State::Ready { .. } | State::Running => (),
                 state if state.time_ns() <= now => {
-                    thread.state.set(State::Ready { at_ns: now });
+                    let at_ns = now + self.wake_time_ns();
+                    thread.state.set(State::Ready { at_ns });
                     thread.outcome.set(Outcome::TimedOut);
                 }
                 _ => (),
@@ -633,7 +655,7 @@ pub(super) fn sleep(me: &'static Thread, ns: u64) {
 
 /// Blocks the calling thread until `time_ns`.
 pub(super) fn sleep_until(me: &'static Thread, time_ns: u64) {
-    let late_ns = with(|world| world.draw("wake", WAKE_MAX_NS));
+    let late_ns = with(World::wake_time_ns);
     let at_ns = time_ns.max(now_ns()).saturating_add(late_ns);
     switch(me, State::Ready { at_ns });
 }

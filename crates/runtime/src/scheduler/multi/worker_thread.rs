@@ -524,13 +524,17 @@ impl<'a> WorkerThread<'a> {
         let waited =
             self.pool.idle.sleep(index, &mut is_searching, self, has_work, WorkerThread::wait);
         self.is_searching = is_searching;
-        if let Some(woken_ns) = waited {
-            self.defer_monitor(woken_ns);
-            self.wake_collected();
-            self.turn_timers(woken_ns);
-            if reveille_task::is_recording() {
-                record::turn_end();
+        match waited {
+            Some(woken_ns) => {
+                self.defer_monitor(woken_ns);
+                self.wake_collected();
+                self.turn_timers(woken_ns);
+                if reveille_task::is_recording() {
+                    record::turn_end();
+                }
             }
+            // A searching worker takes the work.
+            None => simulation::yield_now(),
         }
     }
 
