@@ -35,6 +35,7 @@ mod explain;
 mod faults;
 mod harness;
 mod hosts;
+mod machine;
 mod net;
 mod shrink;
 mod sometimes;

@@ -27,6 +27,7 @@ use super::kernel::hosts::{global_ns, local_ns, offset_ns, when_ns};
 use super::original;
 use super::thread::{NEVER_NS, Outcome, State, Thread, me};
 use crate::child::Verdict;
+use crate::machine::Machine;
 use crate::strategy::{STEPS_PER_CHANGE, STEPS_PER_DELAY, STEPS_PER_LAG, Strategy, TURNS_IN_A_ROW};
 use crate::streams::{Streams, seed_of};
 use crate::trace::{Step, Trace};
@@ -39,23 +40,6 @@ const START_OF_DAY_NS: u64 = 1_767_225_600 * 1_000_000_000;
 
 /// How long each read of a clock takes, so that a loop that waits for a time ends.
 const CLOCK_READ_NS: u64 = 25;
-
-/// The longest time from a wake until the woken thread can run, on a machine with free cores, in
-/// nanoseconds.
-const WAKE_MAX_NS: u64 = 20_000;
-
-/// The mean times of a poll, one of which each seed draws, in nanoseconds. With a short one, tasks
-/// stay with their worker. With a long one, they are shared and stolen.
-const MEAN_POLL_NS: [u64; 4] = [500, 2_000, 20_000, 100_000];
-
-/// One poll and one wake in this many takes much longer, as if other programs had the core
-/// meanwhile. Each seed draws one of these numbers, so some seeds are a busy machine. There a task
-/// that relies on another one to be faster is late soon.
-const STEPS_PER_PREEMPTION: [u64; 4] = [1_000, 1_000, 100, 10];
-const PREEMPTION_MAX_NS: u64 = 30_000_000;
-
-/// The most processors that a simulated machine has.
-const PROCESSORS_MAX: u64 = 4;
 
 /// How often, and how long, a simulation in which nothing can go on checks whether a thread that is
 /// not simulated has changed a word of memory.
@@ -166,12 +150,8 @@ pub(super) fn host_of(thread: &Thread) -> usize {
 pub(super) fn begin(mut streams: Streams, trace: Trace) {
     let Some(me) = me() else { return };
     let strategy = Strategy::draw(|count| streams.draw("strategy", count));
-    let processors = 1 + streams.draw("machine", PROCESSORS_MAX);
-    PROCESSORS.store(processors as usize, Ordering::Relaxed);
-    let kind = streams.draw("machine", MEAN_POLL_NS.len() as u64);
-    let mean_poll_ns = MEAN_POLL_NS[kind as usize];
-    let kind = streams.draw("machine", STEPS_PER_PREEMPTION.len() as u64);
-    let steps_per_preemption = STEPS_PER_PREEMPTION[kind as usize];
+    let machine = Machine::draw(&mut streams);
+    PROCESSORS.store(machine.processors, Ordering::Relaxed);
     me.state.set(State::Running);
     let mut kernel = Kernel::default();
     kernel.add_host("test", Vec::new());
@@ -179,8 +159,7 @@ pub(super) fn begin(mut streams: Streams, trace: Trace) {
         streams,
         trace,
         strategy,
-        mean_poll_ns,
-        steps_per_preemption,
+        machine,
         live: vec![me],
         ended: Vec::new(),
         thread_count: 1,
@@ -204,8 +183,7 @@ pub(super) struct World {
     streams: Streams,
     trace: Trace,
     strategy: Strategy,
-    mean_poll_ns: u64,
-    steps_per_preemption: u64,
+    machine: Machine,
     /// The threads that have not ended, in the order of their starts.
     live: Vec<&'static Thread>,
     /// Those that have ended and were not joined.
@@ -336,27 +314,9 @@ impl World {
         woken
     }
 
-    /// Draws how long a poll took.
-    fn poll_time_ns(&mut self) -> u64 {
-        let mean = self.mean_poll_ns;
-        match self.is_preempted("time") {
-            true => self.draw("time", PREEMPTION_MAX_NS),
-            false => mean / 2 + self.draw("time", mean),
-        }
-    }
-
     /// Draws the time from a wake, or from a deadline, until the thread can run.
     fn wake_time_ns(&mut self) -> u64 {
-        match self.is_preempted("wake") {
-            true => self.draw("wake", PREEMPTION_MAX_NS),
-            false => self.draw("wake", WAKE_MAX_NS),
-        }
-    }
-
-    fn is_preempted(&mut self, name: &str) -> bool {
-        let steps = self.steps_per_preemption;
-        // The last number, because 0 is what a shrunk run has.
-        self.draw(name, steps) == steps - 1
+        self.machine.wake_time_ns(&mut self.streams)
     }
 
     /// Counts a poll. Returns how many in a row have woken their own task.
@@ -638,7 +598,7 @@ pub(super) fn end_poll(me: &'static Thread, polled: Option<PolledTask>, is_reque
     let time_ns = with(|world| {
         let spins = world.count_poll(me, polled, is_requeued);
         world.is_spinning = spins > SPINS_UNTIL_LONG;
-        let drawn_ns = world.poll_time_ns();
+        let drawn_ns = world.machine.poll_time_ns(&mut world.streams);
         match spins {
             0..=SPINS_UNTIL_LONG => drawn_ns,
             SPINS_MAX.. => world.livelock(me, polled),
