@@ -57,7 +57,9 @@ const DEADLOCK_LIMIT: Duration = Duration::from_secs(10);
 
 /// The configuration of a runtime.
 pub(crate) struct Config {
-    pub(crate) workers: usize,
+    /// `None` for the available parallelism. The question takes a dozen system calls, so it is
+    /// asked when the runtime starts, and only if nothing else sets the number.
+    pub(crate) workers: Option<usize>,
     pub(crate) thread_names: ThreadNames,
     pub(crate) stack_size: Option<usize>,
     pub(crate) keep_alive: Duration,
@@ -140,7 +142,7 @@ impl ThreadNames {
 impl Default for Config {
     fn default() -> Config {
         Config {
-            workers: available_workers(),
+            workers: None,
             thread_names: ThreadNames::default(),
             stack_size: None,
             keep_alive: KEEP_ALIVE,
@@ -180,7 +182,7 @@ impl Config {
         config.thread_names.chosen = GLOBAL_NAME.map(Arc::from);
         for name in ["ASYNC_STD_THREAD_COUNT", "REVEILLE_THREADS"] {
             if let Some(count) = number_from(name) {
-                config.workers = count.min(MAX_WORKERS);
+                config.workers = Some(count.min(MAX_WORKERS));
             }
         }
         if let Some(name) = text_from("ASYNC_STD_THREAD_NAME") {
@@ -241,7 +243,7 @@ impl fmt::Debug for Config {
 
 /// The parallelism available to this process, which its affinity and the quota of its container
 /// limit.
-fn available_workers() -> usize {
+pub(crate) fn available_workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from).min(MAX_WORKERS)
 }
 

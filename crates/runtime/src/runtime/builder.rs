@@ -86,7 +86,7 @@ impl Builder {
     /// ```
     pub fn workers(mut self, workers: usize) -> Builder {
         assert!((1..=MAX_WORKERS).contains(&workers), "a runtime has 1 to {MAX_WORKERS} workers");
-        self.config.workers = workers;
+        self.config.workers = Some(workers);
         self
     }
 

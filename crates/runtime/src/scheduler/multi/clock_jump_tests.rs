@@ -13,7 +13,7 @@ use crate::yield_now;
 /// A runtime of one worker, with a clock that moves only when it is set.
 fn with_virtual_clock() -> (Runtime, Arc<VirtualClock>) {
     let (clock, hands) = Clock::virtual_at_origin();
-    let config = Config { workers: 1, max_spare_threads: 0, clock, ..Config::default() };
+    let config = Config { workers: Some(1), max_spare_threads: 0, clock, ..Config::default() };
     (Runtime::new(start(config).unwrap()), hands)
 }
 

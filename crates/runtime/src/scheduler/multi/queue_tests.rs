@@ -9,7 +9,7 @@ use crate::runtime::Runtime;
 
 #[test]
 fn a_queue_whose_indices_wrap_loses_and_doubles_nothing() {
-    let config = Config { workers: 1, ..Config::default() };
+    let config = Config { workers: Some(1), ..Config::default() };
     let runtime = start(config).unwrap();
     let pool = runtime.pool();
     let _runtime = Runtime::new(runtime);
@@ -31,7 +31,7 @@ fn a_queue_whose_indices_wrap_loses_and_doubles_nothing() {
 /// Three workers have four shards, and three threads keep theirs full.
 #[test]
 fn a_shard_of_the_injector_is_not_starved_by_full_ones() {
-    let runtime = start(Config { workers: 3, ..Config::default() }).unwrap();
+    let runtime = start(Config { workers: Some(3), ..Config::default() }).unwrap();
     let pool = runtime.pool();
     let _runtime = Runtime::new(runtime);
     let injector = Injector::new(3);

@@ -10,7 +10,7 @@ use super::modes::{HOOKS, RECORDING, STOPPING};
 use super::pool::{UNUSED, WorkerPool};
 use super::runtime_ref::{self, RuntimeRef};
 use super::{current, diagnosis, environment, sampling, shutdown, worker_threads};
-use crate::config::Config;
+use crate::config::{Config, available_workers};
 use crate::record::session;
 use crate::timer;
 
@@ -21,7 +21,7 @@ use crate::timer;
 /// Fails when a driver or a thread cannot be created; then nothing is left behind.
 pub(crate) fn start(config: Config) -> io::Result<RuntimeRef> {
     fork::watch(&FORK_HOOK);
-    let pool = unused(config.workers);
+    let pool = unused(config.workers.unwrap_or_else(available_workers));
     pool.modes.set(HOOKS, config.task_hooks.is_set());
     pool.runtime_number.store(NEXT_NUMBER.fetch_add(1, Ordering::Relaxed), Ordering::Relaxed);
     session::on_switch(set_recording);

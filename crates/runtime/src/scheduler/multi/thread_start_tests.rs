@@ -52,7 +52,7 @@ fn a_start_fails_and_leaves_no_thread_whichever_is_refused() {
     for refused in 0..4 {
         let threads = Arc::default();
         let spawner = spawner(&threads, move |number| number == refused);
-        let error = start(Config { workers: 3, spawner, ..Config::default() }).err();
+        let error = start(Config { workers: Some(3), spawner, ..Config::default() }).err();
         assert!(error.expect("a thread is missing").to_string().contains("no more threads"));
         assert_eq!(threads.asked.load(Ordering::SeqCst), refused + 1);
         assert_eq!(threads.alive.load(Ordering::SeqCst), 0);
@@ -64,7 +64,7 @@ fn a_refused_spare_thread_is_requested_again() {
     let threads = Arc::default();
     // One worker and the monitor; the next two are refused.
     let spawner = spawner(&threads, |number| number == 2 || number == 3);
-    let runtime = start(Config { workers: 1, spawner, ..Config::default() }).unwrap();
+    let runtime = start(Config { workers: Some(1), spawner, ..Config::default() }).unwrap();
     let (starts, has_started) = mpsc::channel();
     let (go_on, waits) = mpsc::channel();
     let blocked = runtime.spawn(async move {
@@ -83,7 +83,7 @@ fn a_refused_spare_thread_is_requested_again() {
 fn a_task_spawned_while_every_further_thread_is_refused_runs() {
     let threads = Arc::default();
     let spawner = spawner(&threads, |number| number >= 2);
-    let runtime = start(Config { workers: 1, spawner, ..Config::default() }).unwrap();
+    let runtime = start(Config { workers: Some(1), spawner, ..Config::default() }).unwrap();
     let closure = runtime.block_on(runtime.spawn(async {
         let closure = crate::spawn_blocking(|| 1);
         closure.result().await.map_err(|error| error.to_string())
@@ -111,7 +111,7 @@ fn a_thread_that_begins_after_the_shutdown_ends_at_once() {
         });
         system(ThreadSpec { name, stack_size, body })
     });
-    let runtime = start(Config { workers: 1, spawner, ..Config::default() }).unwrap();
+    let runtime = start(Config { workers: Some(1), spawner, ..Config::default() }).unwrap();
     assert_eq!(runtime.shutdown(Duration::ZERO).stuck_workers, 1);
     begin.send(()).unwrap();
     assert!(end.recv().unwrap(), "it panicked");

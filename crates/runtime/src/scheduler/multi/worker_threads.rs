@@ -37,8 +37,8 @@ struct SpawnFailed {
 
 /// Starts one thread for each worker.
 pub(super) fn start_workers(pool: &'static WorkerPool, config: &Config) -> io::Result<()> {
-    pool.handoffs.open(config.workers.saturating_add(config.max_spare_threads));
-    for worker in 0..config.workers {
+    pool.handoffs.open(pool.workers.len().saturating_add(config.max_spare_threads));
+    for worker in 0..pool.workers.len() {
         // The error is returned even if another thread has taken this worker, because then another
         // worker has no thread.
         if let Offer::New(number) = pool.handoffs.offer(Handoff::unowned(worker))? {
