@@ -103,7 +103,7 @@ impl fmt::Display for ShutdownReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} tasks finished, {} were cancelled; {} blocking closures still run, {} never began",
+            "tasks: {} finished, {} cancelled; blocking closures: {} still run, {} never began",
             self.finished_tasks,
             self.cancelled.len(),
             self.running_closures,
