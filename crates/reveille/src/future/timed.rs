@@ -52,11 +52,15 @@ use super::pair::warn_if_borrowed;
 /// });
 /// ```
 #[doc(alias = "wait_for")]
-pub async fn timeout<F, T, NotBorrowed>(dur: Duration, f: F) -> Result<T, TimeoutError>
+pub fn timeout<F, T, NotBorrowed>(
+    dur: Duration,
+    f: F,
+) -> impl Future<Output = Result<T, TimeoutError>>
 where
     F: Future<Output = T> + OwnedFuture<NotBorrowed>,
 {
-    TimeoutFuture::limited(f, Limit::After(dur)).await
+    // Not an `async fn`, which would move the future once more. A ready future pays for that.
+    TimeoutFuture::limited(f, Limit::After(dur))
 }
 
 /// Awaits a future until `deadline`, at most.
@@ -85,11 +89,14 @@ where
 ///     assert!(time::timeout_at(deadline, future::pending::<()>()).await.is_err());
 /// });
 /// ```
-pub async fn timeout_at<F, T, NotBorrowed>(deadline: Instant, f: F) -> Result<T, TimeoutError>
+pub fn timeout_at<F, T, NotBorrowed>(
+    deadline: Instant,
+    f: F,
+) -> impl Future<Output = Result<T, TimeoutError>>
 where
     F: Future<Output = T> + OwnedFuture<NotBorrowed>,
 {
-    TimeoutFuture::limited(f, Limit::At(deadline)).await
+    TimeoutFuture::limited(f, Limit::At(deadline))
 }
 
 /// When a time limit ends.
