@@ -1,9 +1,9 @@
 //! Runs the code of the guide, of the migration guides and of the README as doc tests.
 //!
-//! A package of its own, because a crate that is published must not include files from outside of
-//! its folder. `cargo test --doc --package reveille-guide` runs all of it.
+//! This is a separate package because a published crate must not include files from outside its
+//! folder. `cargo test --doc --package reveille-guide` runs all of it.
 
-/// Makes a type for each text, whose documentation the text is.
+/// Defines a type for each file, and makes the file the type's documentation.
 macro_rules! texts {
     ($($name:ident: $path:literal,)*) => {
         $(
