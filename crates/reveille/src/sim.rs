@@ -1,5 +1,5 @@
-//! Tests in a simulation: virtual time, threads that take turns, and a seed for everything that is
-//! otherwise random. Needs the feature `sim`.
+//! Tests in a simulation: virtual time, one running thread at a time, and a seed for everything
+//! that is otherwise random. Needs the feature `sim`.
 //!
 //! # How to begin
 //!
@@ -11,45 +11,45 @@
 //! ```
 //!
 //! `REVEILLE_SIM_ALL=20 cargo test` then runs each `#[reveille::test]` under 20 seeds before it
-//! runs as usual. `#[reveille::test(simulate = 1000)]` runs one test under 1000 seeds always. If a
-//! seed fails, the message has a line with which you run that seed again.
+//! runs as usual. `#[reveille::test(simulate = 1000)]` always runs one test under 1000 seeds. If a
+//! seed fails, the message has a command line that runs that seed again.
 //!
 //! # What is simulated
 //!
 //! A seed runs in a process of its own, which is the test program again. In it
 //!
 //! * **time is virtual**: `Instant`, `SystemTime`, timers and `std::thread::sleep`. When no thread
-//!   can go on, the time moves to the next deadline. A test that sleeps for an hour takes
-//!   milliseconds. The day is 1 January 2026.
+//!   can run, the time jumps to the next deadline. A test that sleeps for an hour takes
+//!   milliseconds. It starts on 1 January 2026.
 //! * **one thread runs at a time**, and the seed decides which, and after which poll another one
-//!   goes on. That includes threads of `std::thread::spawn`, and those that wait for a lock, a
-//!   condition or a channel of std. The scheduler is the real one. The seed also decides which task
-//!   a worker takes next, when a worker steals, and how long each poll takes, so that polls of
-//!   several workers overlap.
+//!   continues. This includes threads of `std::thread::spawn`, and threads that wait for a lock, a
+//!   condition variable or a channel of std. The scheduler is the real one. The seed also decides
+//!   which task a worker takes next, when a worker steals, and how long each poll takes, so that
+//!   polls of several workers overlap.
 //! * **randomness comes from the seed**: the order of a `HashMap`, `fastrand`, `rand`, `getrandom`,
 //!   the number of processors.
 //!
 //! So a seed has the same result each time. `REVEILLE_SIM_CHECK=1` runs each seed twice and
-//! compares all steps; if the two runs differ, the message has the first step that does, and the
-//! poll that it is part of with the place where its task was spawned.
+//! compares all steps; if the two runs differ, the message has the first step that differs, the
+//! poll that contains it, and the place where the task of that poll was spawned.
 //!
 //! # When a seed fails
 //!
-//! A seed fails if the test panics or returns an error, if nothing can go on any more, if a task
-//! wakes itself 100,000 times in a row, or if the seed takes too much real time. The message then
-//! has, besides the output,
+//! A seed fails if the test panics or returns an error, if it can make no more progress, if a task
+//! wakes itself 100,000 times in a row, or if the seed takes too much real time. Besides the
+//! output, the message then says
 //!
 //! * whether a second process repeats the run;
-//! * how simple the run can be made: the search sets as many choices as it can to 0, faults first,
-//!   then those of the scheduler, then those that the program draws. A line replays the simple run;
-//! * from which virtual time on the failure was inevitable: other seeds did not avoid it any more;
-//! * the file with the choices of the run (its tape), and the hash of the program, because a seed
+//! * how far the run can be shrunk: a search sets as many choices as it can to 0, faults first,
+//!   then those of the scheduler, then those that the program draws. A line replays the shrunk run;
+//! * at which virtual time the failure became inevitable: other seeds did not avoid it any more;
+//! * which file has the choices of the run (its tape), and the hash of the program, because a seed
 //!   belongs to a build.
 //!
 //! The search takes a minute at most. [`Builder::exhaustive`] needs no seeds: it runs all orders of
 //! a small test, up to a number of deviations.
 //!
-//! # What is not
+//! # What is not simulated
 //!
 //! | what | in a simulation |
 //! |---|---|
@@ -66,22 +66,22 @@
 //! | processor counters (`rdtsc`), system calls without the C library | strict mode names them |
 //! | `/dev/urandom` | an error; the output names the call and its place |
 //!
-//! A loop that waits for another thread without a call of the system, such as
-//! `while !flag.load(..) {}`, never ends. Call `std::thread::yield_now` in it.
+//! A loop that waits for another thread without a system call, such as `while !flag.load(..) {}`,
+//! never ends. Call `std::thread::yield_now` in it.
 //!
 //! # Strict mode
 //!
 //! With `REVEILLE_SIM_STRICT=1` the kernel stops a thread of the simulation that reads the
-//! processor's counter (on x86-64), that makes a system call without the C library, or that makes
-//! one which tells it about the real machine. The seed fails, and the output has the call and its
-//! place. It needs a kernel with seccomp, and no privilege.
+//! processor's counter (on x86-64), that makes a system call without the C library, or that makes a
+//! call which reveals the real machine, such as a clock. The seed fails, and the output has the
+//! call and its place. Strict mode needs a kernel with seccomp, but no privilege.
 //!
 //! # Files
 //!
-//! The program sees the files of the machine, and changes copies of them, which are gone when the
-//! simulation ends. Temporary folders are empty at first. A folder in which the program has made
-//! something lists only what it has made. Operations take virtual time: a sync waits for the disk,
-//! and so do some reads and writes.
+//! The program sees the files of the machine, and changes only copies of them, which are deleted
+//! when the simulation ends. Temporary folders are empty at first. A folder in which the program
+//! has created something lists only what the program has created. Operations take virtual time: a
+//! sync waits for the disk, and so do some reads and writes.
 //!
 //! [`crash_disk`] cuts the power. Writes that were not followed by a `sync_data` or `sync_all` of
 //! the file, and new files, renames and removals that were not followed by a
@@ -92,10 +92,11 @@
 //!
 //! A test of one host has its loopback addresses. [`Builder::check`] runs a test of several hosts
 //! on one network: a message takes 0.2 to 2 ms, unless the test says otherwise. TCP has the
-//! handshake, windows, ends, resets, full queues of listeners, and sends again what is lost, with
-//! the times of Linux: a connection that nobody answers fails after 127 seconds, and one that is
-//! cut after 15 minutes. Datagrams are lost, repeated and overtaken. See [`Sim`], [`Net`] and
-//! [`Faults`], and the chapter [`guide::simulating`](crate::guide::simulating).
+//! handshake, windows, ends, resets and full listen queues, and retransmits what is lost, with the
+//! timeouts of Linux: an attempt to connect that gets no answer fails after 127 seconds, and a
+//! connection that is cut fails after 15 minutes. Datagrams can be lost, duplicated and reordered.
+//! See [`Sim`], [`Net`] and [`Faults`], and the chapter
+//! [`guide::simulating`](crate::guide::simulating).
 //!
 //! # Variables
 //!
@@ -109,9 +110,9 @@
 //! | `REVEILLE_SIM_LIMIT=60` | seconds of real time for each seed |
 //! | `REVEILLE_SIM_SHRINK=60` | seconds for the search for a simpler run; 0 turns it off |
 //! | `REVEILLE_SIM_TAPE=FILE` | with one seed: writes what was drawn |
-//! | `REVEILLE_SIM_REPLAY=FILE` | with that seed: draws what the file says, then goes on with the seed |
+//! | `REVEILLE_SIM_REPLAY=FILE` | with that seed: draws what the file says, then continues with the seed |
 //! | `REVEILLE_SIM_TRACE=FILE` | with one seed: writes each step |
-//! | `REVEILLE_TRACE=FILE` | records the seed, or the first that fails, for `reveille view`. A recorded run is another one than the same seed without it, so search with it |
+//! | `REVEILLE_TRACE=FILE` | records the seed, or the first that fails, for `reveille view`. Recording changes the run of a seed, so set it for the search too |
 //!
 //! # Examples
 //!
@@ -127,8 +128,7 @@
 //!
 //! assert!(!sim::is_simulated() && !is_lost());
 //! ```
-//!
-//! Let 0 be the choice without a fault, because a simplified run has as many zeros as possible.
+//! Let 0 be the choice without a fault, because a shrunk run has as many zeros as possible.
 //!
 //! # Platforms
 //!
@@ -159,10 +159,9 @@ pub use reveille_sim::{buggify as buggify_at, sometimes as sometimes_at};
 /// How many seeds a [`Builder`] runs by default.
 const SEEDS: u64 = 100;
 
-/// Runs a test function in simulations.
-///
-/// `#[reveille::test(simulate = 100)]` is shorter. A builder is for seeds that do not begin with 0,
-/// and for tests that another attribute or macro makes.
+/// Runs a test function in simulations. `#[reveille::test(simulate = 100)]` is shorter. Use a
+/// builder for seeds that do not begin with 0, and for tests that another attribute or macro
+/// creates.
 ///
 /// # Examples
 ///
@@ -237,12 +236,12 @@ impl Builder {
         Builder { is_checked: true, ..self }
     }
 
-    /// Runs all orders of a small test, instead of seeds: those that differ from the first one in
-    /// at most `bound` choices. A choice is which task or thread goes on, or what
-    /// [`draw`] returns. Times are the shortest ones, and there is one processor.
+    /// Instead of seeds, runs all orders of a small test that differ from the first one in at most
+    /// `bound` choices. A choice is which task or thread runs next, or what [`draw`] returns. Times
+    /// are the shortest ones, and there is one processor.
     ///
-    /// The number of runs grows fast, with the number of choices to the power of `bound`. Most
-    /// races need one or two choices.
+    /// The number of runs grows with the number of choices to the power of `bound`. Most races need
+    /// one or two choices.
     ///
     /// # Examples
     ///
@@ -255,8 +254,8 @@ impl Builder {
         Builder { bound: Some(bound), ..self }
     }
 
-    /// Sets for how long a seed that fails is made simpler; zero turns that off. A minute without
-    /// this, and without `REVEILLE_SIM_SHRINK`.
+    /// Sets the time for shrinking a seed that fails; zero turns it off. The default is a minute,
+    /// or what `REVEILLE_SIM_SHRINK` says.
     ///
     /// # Examples
     ///
@@ -323,14 +322,12 @@ impl Builder {
         }
     }
 
-    /// Runs a test with several hosts under each seed, and returns if no seed fails.
-    ///
-    /// `test` says what there is: hosts, clients, what happens to them and when. It runs once for
-    /// each seed, in the seed's process. Then the hosts run until all clients have ended.
+    /// Runs a test with several hosts under each seed, and returns if no seed fails. `test` adds
+    /// hosts and clients, and plans what happens to them. It runs once for each seed, in the seed's
+    /// process. Then the hosts run until all clients have ended.
     ///
     /// # Panics
-    ///
-    /// As [`run`](Builder::run). A seed also fails if a host or a client panics or returns an
+    /// See [`run`](Builder::run). A seed also fails if a host or a client panics or returns an
     /// error, if a condition of [`Sim::always`] does not hold, and if a client has not ended within
     /// the [time limit](Builder::time_limit).
     ///
@@ -377,7 +374,7 @@ impl Builder {
         }
     }
 
-    /// Has faults drawn in a test with several hosts.
+    /// Sets the faults that are drawn in a test with several hosts.
     ///
     /// # Examples
     ///
@@ -395,8 +392,8 @@ impl Builder {
         Builder { faults: Some(faults), ..self }
     }
 
-    /// Sets the virtual time within which the clients of a test with several hosts must end. One
-    /// hour if it is not set.
+    /// Sets the virtual time within which the clients of a test with several hosts must end. The
+    /// default is one hour.
     ///
     /// # Examples
     ///
@@ -441,7 +438,7 @@ fn name_around<T>() -> &'static str {
     name.split_once("::").map_or(name, |(_, name)| name)
 }
 
-/// Runs a test to its end.
+/// Runs a test until it is complete.
 fn exit_code<F>(fails_on_deadlock: bool, test: impl FnOnce() -> F) -> ExitCode
 where
     F: Future,
@@ -453,11 +450,10 @@ where
     crate::observe::block_on_test(fails_on_deadlock, test()).report()
 }
 
-/// Has a simulation in which nothing can go on print what each task waits for. Other tests panic
-/// with that text.
+/// Makes a deadlocked simulation print what each task waits for. Other tests panic with that text.
 fn dump_on_deadlock() {
     let thread = std::thread::Builder::new().name("reveille-sim-dump".to_owned());
-    // Without the thread, the report has the threads and not the tasks.
+    // If the thread cannot be started, the report has the threads but not the tasks.
     let _ = thread.spawn(|| {
         reveille_sim::wait_for_deadlock();
         eprintln!("{}", crate::observe::dump());
@@ -527,8 +523,8 @@ pub fn seed() -> Option<u64> {
 /// Draws a number below `count` from the stream `name`. `None` outside of simulations.
 ///
 /// Each stream depends on the seed and its name only. So a test that draws from a stream of its own
-/// does not change the schedule. Let 0 be the choice without a fault: a run that is simplified
-/// draws as many zeros as possible.
+/// does not change the schedule. Let 0 be the choice without a fault: a shrunk run draws as many
+/// zeros as possible.
 ///
 /// # Examples
 ///

@@ -1,8 +1,8 @@
-//! How the process that runs tests and the processes that run simulations talk to each other.
+//! The communication between the process that runs tests and those that run simulations.
 //!
 //! Each simulation is a process of its own, because statics and thread-locals outlive a run. It is
-//! the test program again, with the name of one test. The environment tells it the seed. Its last
-//! line on standard error is a [`RunReport`].
+//! the test program again, with the name of one test. The environment has the seed. Its last line
+//! on standard error is a [`RunReport`].
 
 use std::env;
 use std::fmt;
@@ -69,8 +69,8 @@ impl RunConfig {
     }
 }
 
-/// The folder for the files of the simulation that is the process with this number. It is in memory
-/// if the system has such a place, and its path is short, because names of Unix sockets are.
+/// The folder for the files of the simulation that runs in the process `process`. It is in memory
+/// if the system has such a place. Its path is short, because the paths of Unix sockets have to be.
 pub(crate) fn disk_folder(process: u32) -> PathBuf {
     let memory = Path::new("/dev/shm");
     let parent = if memory.is_dir() { memory.to_owned() } else { env::temp_dir() };
@@ -108,11 +108,11 @@ pub(crate) enum Verdict {
     Panicked,
     ReturnedError,
     Deadlocked,
-    /// A task repeats itself and reaches nothing.
+    /// A task wakes itself forever and makes no progress.
     Livelocked,
     /// It took too much real time.
     Late,
-    /// A call went past the simulation.
+    /// A call bypassed the simulation.
     Bypassed,
 }
 
@@ -145,7 +145,7 @@ pub(crate) struct RunReport {
     pub(crate) strategy: String,
 }
 
-/// How the line of a report begins.
+/// The prefix of the line of a report.
 const PREFIX: &str = "reveille-sim: report ";
 
 impl RunReport {

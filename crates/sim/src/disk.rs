@@ -1,4 +1,4 @@
-//! The disk of a simulated machine: how long it takes, and what goes wrong.
+//! The disk of a simulated machine: its latency, its size and its errors.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -132,9 +132,8 @@ impl Default for Disk {
 }
 
 /// Cuts the power of the disk of the machine that the calling thread is on: what was not synced is
-/// lost, kept or torn, by draw. Does nothing outside of simulations.
-///
-/// Files that are open stay open, so a program that was not stopped goes on with them.
+/// lost, kept or torn, by draw. Does nothing outside of simulations. Open files stay open, so a
+/// program that was not stopped keeps using them.
 ///
 /// # Examples
 ///

@@ -1,11 +1,9 @@
 //! All orders of a small test, up to a number of deviations from the first one.
 //!
-//! The first run takes choice 0 everywhere. Each run says how many alternatives each of its choices
-//! had, so the runs that follow it are those that differ in one more choice, behind its last
-//! deviation. Thus each run is made once.
-//!
-//! What is varied is which thread and which task go on, and what the program draws. Times are the
-//! shortest ones, because their number is too large.
+//! The first run takes choice 0 everywhere. Each run reports how many alternatives each of its
+//! choices had. The runs that follow it deviate in one more choice, after its last deviation, so
+//! each run is made once. The varied choices are which thread and which task run next, and what the
+//! program draws. Times are always the shortest ones: varying them would take too many runs.
 
 use std::fs;
 
@@ -15,19 +13,19 @@ use crate::harness::{SimulatedTest, scratch_file};
 use crate::shrink::USER;
 use crate::tape::{Rest, Tape};
 
-/// The seed of all runs. It decides what is not varied.
+/// The seed of all runs. It decides the choices that are not varied.
 const ONLY_SEED: u64 = 0;
 
-/// The most runs. A test with more is too large for this.
+/// The most runs. A test that needs more is too large for this search.
 const RUNS_MAX: usize = 100_000;
 
 /// Streams whose choices are varied, besides those of the program.
 const VARIED: [&str; 4] = ["schedule", "task", "sibling", "steal"];
 
-/// A choice that is not 0: its stream, its number there, and what is chosen.
+/// A choice that is not 0: its stream, its number in the stream, and its value.
 type Deviation = (String, usize, u64);
 
-/// A choice of a run, in the order in which they were made.
+/// A choice of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Choice {
     stream: String,
@@ -89,7 +87,7 @@ impl SimulatedTest {
     }
 }
 
-/// The runs that deviate once more.
+/// The runs that deviate in one more choice.
 fn following(choices: &[Choice], deviations: &[Deviation]) -> Vec<Vec<Deviation>> {
     let is_last = |choice: &Choice| {
         deviations

@@ -1,5 +1,5 @@
-//! What a failure says besides its output: whether it repeats, how simple it can be, and when it
-//! became inevitable.
+//! The explanation of a failure: whether it repeats, how far it can be shrunk, and when it became
+//! inevitable.
 
 use std::cell::Cell;
 use std::env;
@@ -18,7 +18,7 @@ use crate::tape::Tape;
 /// The variable with the seconds that the search for a simpler run may take.
 pub(crate) const SHRINK: &str = "REVEILLE_SIM_SHRINK";
 
-/// The time of that search, if the environment does not say.
+/// The default time for that search.
 const DEFAULT_TIME: Duration = Duration::from_secs(60);
 
 /// The share of the time that is kept for the bisection: one part of this many.
@@ -30,11 +30,11 @@ const OTHER_SEEDS: u64 = 16;
 /// The time of a failure is found to one part in this many of the run.
 const PRECISION: u64 = 100_000;
 
-/// How much longer than the first run a simpler one may take, and a pause of a busy machine.
+/// How many times as long as the first run a simpler one may take, plus a pause of a busy machine.
 const SLOWNESS: u32 = 10;
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// A test of which a seed fails.
+/// A test with a seed that fails.
 #[derive(Debug)]
 pub(crate) struct Failing<'a> {
     pub(crate) test: &'a SimulatedTest,
@@ -81,7 +81,7 @@ impl Failing<'_> {
         text: &mut String,
     ) -> Result<(), String> {
         let path = tape_file(self.test.name(), self.seed, "")?;
-        // It writes no trace, although this process may have been asked for one.
+        // No trace is written, even if this process was asked for one.
         let variables = [(TAPE, path.as_os_str()), (TRACE, OsStr::new(""))];
         let again = self.test.finish(self.seed, &variables, None);
         let hash = again.report.as_ref().map(|report| report.hash);
@@ -112,11 +112,11 @@ impl Failing<'_> {
         let path = scratch_file(&format!("{}.tape", self.seed));
         fs::write(&path, tape.text()).ok()?;
         let nothing = OsStr::new("");
-        // The recording, too, is that of the first run.
+        // The trace, the tape and the recording stay those of the first run.
         let variables =
             [(REPLAY, path.as_os_str()), (TRACE, nothing), (TAPE, nothing), (RECORDING, nothing)];
         let finished = self.test.finish(self.seed, &variables, Some(limit));
-        // A later run writes it again, and the last one's is small.
+        // A later run writes it again, and the file of the last one is small.
         let _ = fs::remove_file(&path);
         Some(!finished.is_late && symptom(&finished) == symptom(self.first))
     }

@@ -1,8 +1,6 @@
-//! Faults that the seed draws.
-//!
-//! Each seed has a subset of the kinds, because faults of one kind may hide those of another
-//! (Groce et al., "Swarm testing", ISSTA 2012). The plan is drawn before the hosts start, and each
-//! fault has a number, so that a run may leave some out and keep the others.
+//! Faults that the seed draws. Each seed has a subset of the kinds, because faults of one kind may
+//! hide those of another (Groce et al., "Swarm testing", ISSTA 2012). The plan is drawn before the
+//! hosts start, and each fault has a number, so that a run can omit some and keep the others.
 
 use std::time::Duration;
 
@@ -61,7 +59,7 @@ pub struct Faults {
     has_few_descriptors: bool,
 }
 
-/// The names of those that a fault concerns.
+/// The names of the hosts that a fault can affect.
 struct Targets {
     all: Vec<String>,
     servers: Vec<String>,
@@ -75,7 +73,7 @@ fn one_of(names: &[String]) -> Option<String> {
     names.get(draw(names.len() as u64) as usize).cloned()
 }
 
-/// A call for the plan.
+/// What the plan does at a time.
 type Call = Box<dyn FnOnce(&mut Net<'_>) + Send>;
 
 impl Faults {
@@ -97,7 +95,7 @@ impl Faults {
         Faults { has_crashes, ..self }
     }
 
-    /// Sets whether clocks of the day jump and clocks drift.
+    /// Sets whether wall clocks jump and clocks drift.
     #[must_use]
     pub fn clocks(self, has_clocks: bool) -> Faults {
         Faults { has_clocks, ..self }
@@ -174,7 +172,8 @@ fn heal(net: &mut Net<'_>, targets: &Targets) {
 /// The latency without a fault, in nanoseconds.
 const CALM_NS: (u64, u64) = (200_000, 2_000_000);
 
-/// A fault of this kind that is over after `lasts`. `None` if nothing is there that it concerns.
+/// Draws a fault of this kind that ends after `lasts`. `None` if there is no host that it can
+/// affect.
 fn make(kind: Kind, targets: &Targets, lasts: Duration) -> Option<(String, Call)> {
     let mut all = targets.all.clone();
     match kind {
@@ -274,7 +273,7 @@ fn for_a_time(fault: LinkFault, over: LinkFault, lasts: Duration) -> Call {
     })
 }
 
-/// Cuts the ways from one side to the other, and perhaps back, for a time.
+/// Cuts the links from one side to the other, and if `is_both` also back, for a time.
 fn cut(net: &mut Net<'_>, sides: (Vec<String>, Vec<String>), is_both: bool, lasts: Duration) {
     let set = move |net: &mut Net<'_>, is_cut: bool| {
         let fault = LinkFault::cut(is_cut);

@@ -17,9 +17,9 @@ use crate::child::{
 use crate::explain::Failing;
 use crate::trace::first_difference;
 
-/// The variable with the number of seeds for each test that has no number of its own.
+/// The variable with the number of seeds for tests that do not set one.
 const ALL: &str = "REVEILLE_SIM_ALL";
-/// The variable that has each seed run twice.
+/// The variable that makes each seed run twice.
 const CHECK: &str = "REVEILLE_SIM_CHECK";
 /// A variable without meaning, which changes the size of the environment in a check.
 const PADDING: &str = "REVEILLE_SIM_PADDING";
@@ -27,7 +27,7 @@ const PADDING: &str = "REVEILLE_SIM_PADDING";
 /// The first and the longest pause between two checks whether a process has ended.
 const PAUSES: (Duration, Duration) = (Duration::from_micros(200), Duration::from_millis(5));
 
-/// The most bytes of the output that a failure shows, from its end.
+/// A failure shows at most this many bytes of the output, from its end.
 const SHOWN_LEN: usize = 64 * 1024;
 
 /// A test that can run in simulations.
@@ -41,7 +41,7 @@ pub struct SimulatedTest {
     shrink_time: Option<Duration>,
 }
 
-/// How the process goes on with a test.
+/// What this process does with a test.
 #[derive(Debug)]
 #[must_use]
 pub enum Role {
@@ -65,7 +65,8 @@ impl Simulation {
 }
 
 impl SimulatedTest {
-    /// The test that the test harness knows as `name`: its path without the name of the crate.
+    /// Describes the test that the test harness knows as `name`: its path without the name of the
+    /// crate.
     #[must_use]
     pub fn new(name: &str) -> SimulatedTest {
         SimulatedTest {
@@ -83,7 +84,7 @@ impl SimulatedTest {
         SimulatedTest { seeds: Some(seeds), ..self }
     }
 
-    /// Runs each seed twice and compares the steps, as the environment can ask for too.
+    /// Runs each seed twice and compares the steps. The environment can ask for this too.
     #[must_use]
     pub fn checked(self) -> SimulatedTest {
         SimulatedTest { is_checked: true, ..self }
@@ -96,7 +97,7 @@ impl SimulatedTest {
         SimulatedTest { bound: Some(bound), ..self }
     }
 
-    /// Sets how long a seed that fails is made simpler, unless the environment says otherwise.
+    /// Sets the time for shrinking a seed that fails, unless the environment says otherwise.
     #[must_use]
     pub fn shrink_time(self, time: Duration) -> SimulatedTest {
         SimulatedTest { shrink_time: Some(time), ..self }
@@ -118,7 +119,7 @@ impl SimulatedTest {
         }
         let own = self.seeds.clone();
         let seeds = match (child::number_of(SEED), child::number_of(ALL), own) {
-            // Another test of a process that simulates one.
+            // This process simulates a different test.
             _ if child::is_child() => return Role::Nothing,
             (Some(seed), _, _) => seed..seed.saturating_add(1),
             (None, _, Some(seeds)) => seeds,
@@ -153,7 +154,7 @@ impl SimulatedTest {
         }
     }
 
-    /// Runs one seed. `before` has the number of seeds that have passed, and the time they took.
+    /// Runs one seed. `before` is the number of seeds that have passed, and the time they took.
     #[expect(clippy::disallowed_methods, reason = "this process is not simulated")]
     fn check(
         &self,
@@ -178,7 +179,7 @@ impl SimulatedTest {
         }
     }
 
-    /// Runs a seed a second time, with another environment: the steps must be the same.
+    /// Runs a seed a second time, with an environment of another size: the steps must be the same.
     fn check_again(&self, seed: u64, first: &Finished) {
         let padding = "x".repeat(1 + seed as usize % 4096);
         let second = self.finish(seed, &[(PADDING, padding.as_ref())], None);
@@ -222,7 +223,7 @@ impl SimulatedTest {
         let mut command = Command::new(program);
         command
             .args(["--exact", &self.name, "--nocapture", "--test-threads", "1"])
-            // If an ignored test gets here, it was asked for.
+            // An ignored test gets here only if it was asked for.
             .arg("--include-ignored")
             .env(CHILD, &self.name)
             .env(SEED, seed.to_string())

@@ -1,8 +1,7 @@
-//! A test with several hosts: what runs on them, and what happens to them.
-//!
-//! A host is an identity of threads. Its main thread gets it, and each thread has that of the
-//! thread that started it. Addresses, descriptors, clocks and the global runtime belong to a host.
-//! Statics of the program are shared by all hosts, because they are in one process.
+//! A test with several hosts: what runs on them, and what happens to them. Each thread belongs to a
+//! host: the main thread of a host, and every thread that a thread of the host starts. Addresses,
+//! descriptors, clocks and the global runtime belong to a host. Statics of the program are shared
+//! by all hosts, because they are in one process.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -34,7 +33,7 @@ static IS_CHECKING: AtomicBool = AtomicBool::new(false);
 /// Fails the simulation if a condition does not hold. Called between two polls, without a lock.
 pub(crate) fn check_always() {
     let Some(always) = ALWAYS.get() else { return };
-    // The condition may wait for a lock, and then another thread comes here.
+    // The condition may wait for a lock, and then another thread gets here.
     if IS_CHECKING.swap(true, Ordering::Relaxed) {
         return;
     }
@@ -68,8 +67,8 @@ impl HostSpec {
         self.ip = Some(ip);
     }
 
-    /// Sets how much faster the clocks are, in millionths, and how far the clock of the day is
-    /// ahead, in nanoseconds.
+    /// Sets how much faster the clocks are, in millionths, and how far the wall clock is ahead, in
+    /// nanoseconds.
     pub fn clocks(&mut self, drift_ppm: Option<i64>, offset_ns: Option<i64>) {
         let (offset, drift) = self.clocks;
         self.clocks = (offset_ns.unwrap_or(offset), drift_ppm.unwrap_or(drift));
@@ -105,7 +104,7 @@ impl std::fmt::Debug for Sim {
     }
 }
 
-/// How the clients and the hosts are.
+/// The state of the clients and the hosts.
 #[derive(Debug, Default)]
 struct Progress {
     clients_left: usize,
@@ -143,7 +142,7 @@ impl Sim {
         self.hosts.last_mut().expect("it was added just now")
     }
 
-    /// Has a call made at a time.
+    /// Plans a call for a time.
     pub fn at(&mut self, time: Duration, call: impl FnOnce(&mut Net<'_>) + Send + 'static) {
         self.plan(time, Action::Call(Box::new(call)));
     }
@@ -163,7 +162,7 @@ impl Sim {
         self.always.push(Always { place, holds: Box::new(holds) });
     }
 
-    /// Has faults drawn.
+    /// Sets the faults to draw.
     pub fn faults(&mut self, faults: Faults) {
         self.faults = Some(faults);
     }
@@ -215,7 +214,7 @@ impl Sim {
     }
 }
 
-/// A test whose hosts run.
+/// A test while its hosts run.
 pub(crate) struct Running {
     pub(crate) sim: Sim,
     /// How often each host was started and stopped. An odd number if it is up.
@@ -265,7 +264,7 @@ impl Running {
         }
     }
 
-    /// Has something happen later.
+    /// Plans an action for later.
     pub(crate) fn plan_after(&mut self, pause: Duration, action: Action) {
         self.sim.plan(elapsed().saturating_add(pause), action);
     }
@@ -296,7 +295,7 @@ impl Running {
                 continue;
             }
             drop(progress);
-            // As the kernel does when a process ends.
+            // The kernel does this when a process ends.
             for (number, run) in ended {
                 if self.runs[number] == run {
                     self.stop(number, false);

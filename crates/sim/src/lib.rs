@@ -1,5 +1,5 @@
-//! Runs a program under a seed: its threads take turns, its time is virtual, its randomness is
-//! drawn.
+//! Runs a program under a seed: one thread runs at a time, time is virtual, and randomness comes
+//! from the seed.
 //!
 //! Internal to reveille: the public API is `reveille::sim`.
 //!
@@ -7,13 +7,13 @@
 //!
 //! The crate defines the functions of the C library through which std reads clocks, draws random
 //! bytes, starts threads and blocks (`linux/interpose.rs`). A program that contains the crate calls
-//! these instead. On a thread of a simulation they ask the world (`linux/world.rs`); on any other
-//! thread they call the original.
+//! these instead. On a thread of a simulation they ask the simulated world (`linux/world.rs`); on
+//! any other thread they call the original.
 //!
 //! The runtime is the real one. Its workers, its monitor, its blocking threads and the program's
-//! own threads are threads of the system, but only one of them runs at a time: it has the baton.
-//! When it blocks or ends a poll, the world draws which thread goes on. When no thread can go on,
-//! the time moves to the next deadline.
+//! own threads are threads of the system, but only one of them runs at a time: the one that holds
+//! the baton. When it blocks or ends a poll, the world draws which thread runs next. When no thread
+//! can run, the time jumps to the next deadline.
 //!
 //! Each seed runs in a process of its own (`harness.rs`), because statics outlive a run.
 //!
@@ -21,7 +21,8 @@
 //!
 //! # Platforms
 //!
-//! Linux with glibc, on x86-64 and AArch64. On others, a test that asks for simulations panics.
+//! Linux with glibc, on x86-64 and AArch64. On other platforms, a test that asks for simulations
+//! panics.
 
 #![deny(unsafe_code)]
 
@@ -101,13 +102,13 @@ pub fn draw(name: &str, count: u64) -> Option<u64> {
     platform::draw(name, count)
 }
 
-/// Adds a number to the trace, whose hash two runs of a seed compare. Does nothing outside of
-/// simulations.
+/// Adds a number to the trace, whose hash is compared between two runs of a seed. Does nothing
+/// outside of simulations.
 pub fn note(number: u64) {
     platform::note(number);
 }
 
-/// Blocks the calling thread until no other thread of the simulation can go on.
+/// Blocks the calling thread until no other thread of the simulation can run.
 pub fn wait_for_deadlock() {
     platform::wait_for_deadlock();
 }

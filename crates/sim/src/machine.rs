@@ -5,8 +5,8 @@ use crate::streams::Streams;
 /// The most processors.
 const PROCESSORS_MAX: u64 = 4;
 
-/// The mean times of a poll, one of which each seed draws, in nanoseconds. With a short one, tasks
-/// stay with their worker. With a long one, they are shared and stolen.
+/// The mean times of a poll, in nanoseconds. Each seed draws one. With short polls, tasks stay on
+/// their worker. With long ones, they are shared and stolen.
 const MEAN_POLL_NS: [u64; 4] = [500, 2_000, 20_000, 100_000];
 
 /// The longest time from a wake until the woken thread can run, on a machine with free cores, in
@@ -56,7 +56,7 @@ impl Machine {
     }
 
     fn is_preempted(&self, name: &str, streams: &mut Streams) -> bool {
-        // The last number, because 0 is what a shrunk run has.
+        // The highest number, because a shrunk run draws 0.
         streams.draw(name, self.steps_per_preemption) == self.steps_per_preemption - 1
     }
 }

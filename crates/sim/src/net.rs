@@ -1,20 +1,21 @@
-//! What a test does to its hosts and to the network at a time.
+//! What a test does to its hosts and to the network while it runs.
 
 use std::time::Duration;
 
 use crate::hosts::{Action, Running};
 use crate::platform;
 
-/// A change of the way between two hosts. Probabilities are in millionths.
+/// A change of the link from one host to another. `None` leaves a value as it is. Probabilities are
+/// in millionths.
 #[derive(Clone, Debug, Default)]
 pub struct LinkFault {
     /// The shortest and the longest time of a message, in nanoseconds.
     pub latency_ns: Option<(u64, u64)>,
-    /// Of a message that is lost.
+    /// The probability that a message is lost.
     pub loss: Option<u64>,
-    /// Of a datagram that arrives twice.
+    /// The probability that a datagram arrives twice.
     pub duplication: Option<u64>,
-    /// Of a datagram that others overtake.
+    /// The probability that later datagrams overtake a datagram.
     pub reordering: Option<u64>,
     /// In bytes per second; `None` for no limit.
     pub bandwidth: Option<Option<u64>>,
@@ -30,7 +31,7 @@ impl LinkFault {
     }
 }
 
-/// The hosts and the network, while the test does something to them.
+/// Access to the hosts and the network while the test runs.
 pub struct Net<'a> {
     running: &'a mut Running,
 }
@@ -61,18 +62,18 @@ impl<'a> Net<'a> {
         self.running.sim.hosts.iter().map(|host| host.name.as_str())
     }
 
-    /// Changes the way from one host to another.
+    /// Changes the link from one host to another.
     pub fn change_link(&mut self, from: &str, to: &str, fault: &LinkFault) {
         let pair = (self.find(from) + 1, self.find(to) + 1);
         platform::change_links(Some(&[pair]), fault);
     }
 
-    /// Changes all ways.
+    /// Changes all links.
     pub fn change_all(&mut self, fault: &LinkFault) {
         platform::change_links(None, fault);
     }
 
-    /// Cuts or heals each way from a host to each of the others.
+    /// Cuts or heals the links between a host and each of the others.
     pub fn isolate(&mut self, name: &str, is_cut: bool) {
         let own = self.find(name) + 1;
         let others = (1..=self.running.sim.hosts.len()).filter(|&other| other != own);
@@ -80,7 +81,7 @@ impl<'a> Net<'a> {
         platform::change_links(Some(&pairs), &LinkFault::cut(is_cut));
     }
 
-    /// Takes the power of a host away. Its threads never run again.
+    /// Cuts the power of a host. Its threads never run again.
     pub fn crash(&mut self, name: &str) {
         let number = self.find(name);
         self.running.stop(number, true);
@@ -92,13 +93,13 @@ impl<'a> Net<'a> {
         self.running.stop(number, false);
     }
 
-    /// Starts a host again that is down.
+    /// Restarts a host that is down.
     pub fn restart(&mut self, name: &str) {
         let number = self.find(name);
         self.running.start(number);
     }
 
-    /// Starts a host again after this time.
+    /// Restarts a host after this time.
     pub fn restart_after(&mut self, name: &str, pause: Duration) {
         let number = self.find(name);
         self.running.plan_after(pause, Action::Restart(number));
@@ -125,12 +126,12 @@ impl<'a> Net<'a> {
         platform::limit_descriptors(self.find(name) + 1, max);
     }
 
-    /// Sets how far the clock of the day is ahead and how much faster the clocks are.
+    /// Sets how far the wall clock is ahead and how much faster the clocks are.
     pub fn change_clocks(&mut self, name: &str, offset_ns: i64, drift_ppm: i64) {
         platform::change_clocks(self.find(name) + 1, offset_ns, drift_ppm);
     }
 
-    /// Has something happen later.
+    /// Plans a call for later.
     pub fn after(&mut self, pause: Duration, call: impl FnOnce(&mut Net<'_>) + Send + 'static) {
         self.running.plan_after(pause, Action::Call(Box::new(call)));
     }

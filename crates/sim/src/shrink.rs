@@ -1,10 +1,9 @@
-//! Makes the tape of a run that fails as simple as possible.
-//!
-//! A choice of 0 is the simplest: no fault, no delay, the first of those that may go on. So the
-//! shrinker sets choices to 0 and keeps what still fails in the same way: whole streams first, then
-//! ever smaller parts of them (ddmin; Zeller and Hildebrandt, "Simplifying and isolating
-//! failure-inducing input", 2002), and then it lowers those that are left. It begins with faults,
-//! goes on with the scheduler's choices, and ends with those that the program draws.
+//! Makes the tape of a run that fails as simple as possible. A choice of 0 is the simplest: no
+//! fault, no delay, the first of the threads that can run. So the shrinker sets choices to 0, and
+//! keeps a change if the run still fails in the same way. It begins with whole streams, then tries
+//! smaller and smaller parts of them (ddmin; Zeller and Hildebrandt, "Simplifying and isolating
+//! failure-inducing input", 2002), and then lowers the remaining choices. Faults come first, then
+//! the scheduler's choices, then those that the program draws.
 
 use crate::tape::{Rest, Tape};
 
@@ -19,13 +18,13 @@ pub(crate) enum Class {
 /// The order in which classes are shrunk.
 const ORDER: [Class; 3] = [Class::Fault, Class::Schedule, Class::User];
 
-/// How the names of streams with faults begin.
+/// The prefixes of the names of streams with faults.
 const FAULTS: [&str; 5] = ["fault", "disk ", "link", "net", "crash"];
 
-/// How the names of streams begin that the program draws from.
+/// The prefix of the names of streams that the program draws from.
 pub(crate) const USER: &str = "user ";
 
-/// How often the shrinker goes over the tape. Each time, less is left to do.
+/// How many passes the shrinker makes over the tape. Each pass has less to do.
 const ROUNDS_MAX: usize = 4;
 
 /// The class of the stream with this name.
@@ -125,7 +124,7 @@ fn places(tape: &Tape, class: Class) -> Vec<(usize, usize)> {
 fn clear_parts(best: &mut Tape, class: Class, fails: &mut Fails<'_>) -> Result<(), TimeIsUp> {
     let mut part_len = places(best, class).len().div_ceil(2);
     while part_len > 0 {
-        // From the end: what comes last is what the failure needs least often.
+        // From the end: the failure rarely needs the last choices.
         let mut end = places(best, class).len();
         while end > 0 {
             let begin = end.saturating_sub(part_len);
@@ -141,7 +140,7 @@ fn clear_parts(best: &mut Tape, class: Class, fails: &mut Fails<'_>) -> Result<(
     Ok(())
 }
 
-/// Lowers the choices that are left.
+/// Lowers the remaining choices.
 fn lower(best: &mut Tape, class: Class, fails: &mut Fails<'_>) -> Result<(), TimeIsUp> {
     for (stream, number) in places(best, class) {
         let is_lower = attempt(best, fails, |tape| tape.streams[stream].1[number] = 1)?;
@@ -155,9 +154,9 @@ fn lower(best: &mut Tape, class: Class, fails: &mut Fails<'_>) -> Result<(), Tim
     Ok(())
 }
 
-/// Finds when a failure becomes inevitable. `is_inevitable_at` tells whether a run that goes on
-/// with other seeds from a time on always fails; `None` if there is no time left. Returns the last
-/// time found at which it was not, and the first at which it was.
+/// Finds when a failure becomes inevitable. `is_inevitable_at` returns whether the run always fails
+/// if it continues with other seeds from a time on; `None` if there is no time left. Returns the
+/// last time found at which the failure was not inevitable, and the first at which it was.
 pub(crate) fn bisect(
     end_ns: u64,
     precision_ns: u64,

@@ -1,5 +1,5 @@
-//! Rare branches: code that a simulation takes more often than production does, and states that
-//! some seed has to reach.
+//! Rare branches, which a simulation takes more often than production does, and states that some
+//! seed has to reach.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,10 +13,10 @@ const PLACES_PER_ACTIVE: u64 = 4;
 
 const MILLION: u64 = 1_000_000;
 
-/// How the line of a place begins.
+/// The prefix of the line of a place.
 const PREFIX: &str = "reveille-sim: sometimes ";
 
-/// The places that the run has come to, and whether their conditions were true.
+/// The places that the run has reached, and whether their conditions were true.
 static SEEN: Mutex<BTreeMap<String, bool>> = Mutex::new(BTreeMap::new());
 
 /// Whether the code at `place` does the rare thing. A seed has some places active; an active one
@@ -40,9 +40,9 @@ pub fn sometimes(place: &str, is_true: bool) {
     }
 }
 
-/// The places, one a line.
+/// The places, one per line.
 pub(crate) fn report() -> String {
-    // No thread is inside: nothing there passes the baton on.
+    // No other thread holds the lock: the baton is not passed on while it is held.
     let Ok(seen) = SEEN.try_lock() else { return String::new() };
     let mut text = String::new();
     for (place, is_true) in seen.iter() {

@@ -1,10 +1,10 @@
 //! How the next thread is chosen. Each seed has one strategy, which the seed draws.
 //!
-//! Different strategies find different faults. A random walk reaches any order of few steps. PCT
-//! (Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding bugs",
+//! Different strategies find different faults. A random walk can reach any order of a few steps.
+//! PCT (Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding bugs",
 //! ASPLOS 2010) finds a fault that needs `d` ordered steps with a known probability, however long
-//! the rest of the run is. A thread that hardly ever runs finds what relies on others to make
-//! progress.
+//! the rest of the run is. A thread that hardly ever runs reveals code that relies on the progress
+//! of other threads.
 
 /// See the header of the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,12 +12,12 @@ pub(crate) enum Strategy {
     /// Any thread that can run, with the same probability.
     RandomWalk,
     /// The thread with the highest priority. Priorities are drawn, and a running thread loses its
-    /// own at drawn steps. Here also after many steps in a row, so that a thread that repeats
-    /// itself does not stop the others.
+    /// priority at drawn steps. Unlike in the paper, it also loses it after many steps in a row, so
+    /// that a thread that loops does not stop the others.
     Pct,
     /// The thread that has been able to run for the longest time, as on an idle machine.
     FirstComeFirstServed,
-    /// As [`Strategy::FirstComeFirstServed`], but so many times, at drawn steps, the thread whose
+    /// As [`Strategy::FirstComeFirstServed`], but `delays` times, at drawn steps, the thread whose
     /// turn it is has to wait for another one (Emmi, Qadeer, Rakamarić, "Delay-bounded scheduling",
     /// POPL 2011).
     DelayBounded { delays: u32 },
@@ -25,7 +25,7 @@ pub(crate) enum Strategy {
     Laggard { thread: usize },
 }
 
-/// How many strategies out of 20 are of each kind.
+/// How many of 20 seeds have each kind of strategy.
 const RANDOM_WALKS: u64 = 8;
 const PCTS: u64 = 7;
 const FIRST_COME: u64 = 2;
@@ -34,13 +34,13 @@ const DELAY_BOUNDED: u64 = 1;
 /// The most delays of a seed.
 const DELAYS_MAX: u64 = 5;
 
-/// A laggard is one of the first threads: the test's own, the workers, and those beside them.
+/// The laggard is one of this many first threads: the test's own, the workers, and a few others.
 const LAGGARDS: u64 = 8;
 
 /// With [`Strategy::Pct`], a running thread loses its priority at one step in this many.
 pub(crate) const STEPS_PER_CHANGE: u64 = 50;
 
-/// With [`Strategy::Pct`], how often in a row a thread may be chosen.
+/// With [`Strategy::Pct`], how many times in a row a thread may be chosen.
 pub(crate) const TURNS_IN_A_ROW: u32 = 200;
 
 /// With [`Strategy::DelayBounded`], a delay comes at one step in this many.

@@ -1,10 +1,9 @@
-//! Named streams of random choices, all from one seed, and the tape that records them.
-//!
-//! Each stream is a generator of its own. So a program that draws more from one stream does not
-//! change what the others give, and a fault that is removed does not shift the schedule.
+//! Named streams of random choices, all from one seed, and the tape that records them. Each stream
+//! has its own generator. So a program that draws more from one stream does not change the others,
+//! and removing a fault does not shift the schedule.
 //!
 //! A tape has the choices of each stream. A run that reads a tape makes the same choices; after the
-//! end of the tape it goes on with the seed.
+//! end of the tape it continues with the seed.
 
 use std::fmt::Write as _;
 
@@ -42,7 +41,7 @@ pub(crate) enum Recording {
 struct Stream {
     name: String,
     state: u64,
-    /// What a tape says, in reverse order.
+    /// The remaining choices of the tape, in reverse order.
     replayed: Vec<u64>,
     recorded: Vec<u64>,
 }
@@ -51,7 +50,7 @@ struct Stream {
 #[derive(Debug)]
 pub(crate) struct Streams {
     seed: u64,
-    /// The seed of what is drawn. Another one only after a time that the tape says.
+    /// The seed of the choices. It changes only at the time that the tape's `reseed` has.
     drawn_seed: u64,
     recording: Recording,
     rest: Rest,
@@ -90,7 +89,7 @@ impl Streams {
         Ok(streams)
     }
 
-    /// The time from which on the choices are those of another seed, in nanoseconds since the run
+    /// The time at which the choices become those of another seed, in nanoseconds since the run
     /// began.
     pub(crate) fn reseeds_at_ns(&self) -> Option<u64> {
         self.reseed.map(|(time_ns, _)| time_ns)
@@ -116,7 +115,7 @@ impl Streams {
         self.choices = Some(Vec::new());
     }
 
-    /// The streams of the choices in their order, with the number of alternatives, one a line.
+    /// The stream and the number of alternatives of each choice, in order, one per line.
     pub(crate) fn choices(&self) -> String {
         let mut text = String::new();
         for &(stream, alternatives) in self.choices.iter().flatten() {
@@ -148,7 +147,8 @@ impl Streams {
             choices.push((index, count));
         }
         let stream = &mut self.streams[index];
-        // Drawn even if the tape has a choice, so that the stream goes on where the seed is.
+        // Drawn even if the tape has a choice, so that after the tape the stream continues as with
+        // the seed alone.
         let drawn = next_u64(&mut stream.state);
         let drawn = ((u128::from(drawn) * u128::from(count)) >> 64) as u64;
         // A program that was changed since may have fewer choices here.

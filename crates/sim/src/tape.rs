@@ -7,8 +7,7 @@
 //! reseed 9000012000 3
 //! schedule<tab>1 0 2
 //! ```
-//!
-//! `rest zero` says that all choices behind those of the tape are 0; without it they are the
+//! `rest zero` says that all choices after the end of the tape are 0; without it they are the
 //! seed's. `reseed` says that from this virtual time on, in nanoseconds, all choices are those of
 //! another seed.
 
@@ -17,7 +16,7 @@ use std::fmt::Write as _;
 /// The first line of a tape. The number is the version of its format.
 const HEADER: &str = "reveille-sim tape 1";
 
-/// What a run draws behind the end of its tape.
+/// What a run draws after the end of its tape.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Rest {
     #[default]
@@ -86,7 +85,7 @@ impl Tape {
         text
     }
 
-    /// Removes what `rest zero` stands for.
+    /// Removes the zeros at the end that `rest zero` implies.
     pub(crate) fn trim(&mut self) {
         for (_, choices) in &mut self.streams {
             let len = choices.iter().rposition(|&choice| choice != 0).map_or(0, |last| last + 1);

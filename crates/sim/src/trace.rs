@@ -1,4 +1,4 @@
-//! What happened in a run, as one number, and on request step by step.
+//! A hash of all steps of a run, and on request the steps themselves.
 //!
 //! Two runs of a seed must have the same hash. If they do not, the lines of the two runs show the
 //! first step that differs.
@@ -15,7 +15,7 @@ const OTHER_FACTOR: u64 = 0xd6e8_feb8_6659_fd93;
 /// The kind of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// A thread of the simulation goes on.
+    /// Another thread of the simulation runs.
     Switch = 1,
     /// A thread was started.
     Start = 2,
@@ -35,7 +35,7 @@ pub(crate) enum Step {
     Fault = 9,
 }
 
-/// One step, for the comparison of two runs.
+/// One step, kept to compare two runs.
 #[derive(Debug)]
 struct Record {
     step: Step,
@@ -60,7 +60,7 @@ impl Trace {
         Trace { records: keeps_steps.then(Vec::new), ..Trace::default() }
     }
 
-    /// Adds a step of the thread with this number. `value` is what the step was about.
+    /// Adds a step of the thread with this number. `value` is the object of the step.
     pub(crate) fn add(&mut self, step: Step, thread: usize, time_ns: u64, value: u64) {
         self.add_record(Record { step, thread, time_ns, value, place: None });
     }
@@ -82,7 +82,7 @@ impl Trace {
         self.steps += 1;
         let place = (step as u64) << 32 | thread as u64;
         self.hash = mix(self.hash ^ place ^ FACTOR, time_ns.wrapping_add(FACTOR));
-        // The second factor is never 0, which would forget all steps before this one.
+        // The second factor is never 0: a product of 0 would forget all steps before this one.
         self.hash = mix(self.hash ^ value.wrapping_mul(FACTOR), OTHER_FACTOR);
         if let Some(records) = &mut self.records {
             records.push(record);
@@ -97,7 +97,7 @@ impl Trace {
         self.steps
     }
 
-    /// The steps as text, one a line; empty if they were not kept.
+    /// The steps as text, one per line; empty if they were not kept.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
         for (number, record) in self.records.iter().flatten().enumerate() {

@@ -1,4 +1,4 @@
-//! Programs of std alone, in simulations: what they see depends on the seed and on nothing else.
+//! Programs that use only std, in simulations: what they see depends only on the seed.
 
 #![allow(clippy::disallowed_methods, reason = "these calls are what is simulated")]
 // Only on Linux: simulations replace functions of its C library.

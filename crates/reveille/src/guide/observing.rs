@@ -6,9 +6,9 @@
 //! # Ask it
 //!
 //! Start the program with `REVEILLE_DUMP=1`, or build its runtime with [`Builder::dump_on_signal`].
-//! When the program is stuck, send it `SIGQUIT` (press Ctrl-\ in its terminal, or use `kill
-//! -QUIT`). It prints where each task waits, and goes on. This also works while every worker is
-//! blocked.
+//! When the program is stuck, send it `SIGQUIT` (press Ctrl-\ in its terminal, or use
+//! `kill -QUIT`). It prints where each task waits, and continues. This also works while every
+//! worker is blocked.
 //!
 //! The example `stuck` of the repository is such a program. It prints
 //!
@@ -34,18 +34,19 @@
 //!
 //! # Read it
 //!
-//! The first line counts the tasks. A line for each runtime follows. If nothing in the process can
-//! go on, a paragraph says so. Another paragraph names tasks that await each other in a circle.
+//! The first line counts the tasks. A line for each runtime follows. If no task in the process can
+//! make progress, a paragraph says so. Another paragraph names tasks that await each other in a
+//! circle.
 //!
-//! Then comes an entry for each task. Tasks with the same state, place and stack share an entry
-//! with their number, so 100,000 idle connections take a few lines. A task that another task awaits
-//! is listed below it. An entry says
+//! Then comes an entry for each task. Tasks with the same state, place and stack share an entry,
+//! which says how many they are, so 100,000 idle connections take a few lines. A task that another
+//! task awaits is listed below it. An entry says
 //!
 //! * what it is: a task, a local task, the future of a `block_on`, a blocking closure;
 //! * its name, if it has one ([`task::Builder::name`]), and where it was spawned;
 //! * what it does: it *waits*, *is queued*, or *runs*, on which thread and for how long;
-//! * what it waits for, as far as the future knows: `for a timer, due in 3.2s`, `for socket 9
-//!   (127.0.0.1:80 to 127.0.0.1:51000) to be readable`, `for a task below`;
+//! * what it waits for, if the future knows: `for a timer, due in 3.2s`,
+//!   `for socket 9 (127.0.0.1:80 to 127.0.0.1:51000) to be readable`, `for a task below`;
 //! * `in its scope`, the tasks of a [`task::scope`] that it is in, which are listed below it;
 //! * `in`, the future of a library that waits, and `at`, your functions from there outwards, with
 //!   the line of each `.await`;
@@ -79,13 +80,13 @@
 //! | several tasks in `Lock`, and no task in the code that would unlock | one of them holds the lock while it awaits another lock |
 //! | two tasks in `Send`, each of a channel that the other one receives from | both bounded channels are full |
 //! | a task that *runs* for seconds | its poll blocks or computes; see [Long polls](#long-polls) |
-//! | blocking closures that are queued, and others that run for long | the blocking pool is full; see [`Builder::max_blocking_threads`] |
+//! | blocking closures that are queued, and others that run for a long time | the blocking pool is full; see [`Builder::max_blocking_threads`] |
 //! | `its poll left no waker` | a future returned `Pending` and stored the waker nowhere, as [`pending`](crate::future::pending) does |
 //! | all wait for sockets | the program is fine; the other side is silent |
 //!
 //! # In code
 //!
-//! [`observe::dump`] returns the same as a value:
+//! [`observe::dump`] returns the same information as a value:
 //!
 //! ```
 //! use reveille::observe::{self, TaskState};
@@ -121,19 +122,19 @@
 //!
 //! The first line records each task from its spawn to its end: every poll with its length, every
 //! wake and **what caused it** (another task, a socket, a timer, a thread), when threads slept,
-//! which worker was handed off. The second line writes a page that a browser opens offline: threads
-//! and tasks over time, arrows from the task that wakes to the one that is woken, the longest
-//! polls, and what tasks waited for. `--summary` prints the main figures, and `--perfetto` writes a
-//! file for Perfetto. If the program crashed, the file is read as far as it was written.
-//! Until a release is on crates.io, install the command with
+//! which worker was handed off. The second line writes a page that needs no network: threads and
+//! tasks over time, arrows from the task that wakes to the one that is woken, the longest polls,
+//! and what tasks waited for. `--summary` prints the main figures, and `--perfetto` writes a file
+//! for Perfetto. If the program crashed, the page shows what was written until then. Until a
+//! release is on crates.io, install the command with
 //!
 //! ```text
 //! cargo install --git https://github.com/reveille-rs/reveille reveille-cli
 //! ```
 //!
-//! A recording knows when a task waited and what woke it. It knows the await only from a dump. So
-//! the file also has each dump that is taken meanwhile: with `REVEILLE_DUMP=1`, too, press Ctrl-\
-//! when the program is stuck, and the page shows the await stacks.
+//! A recording knows when a task waited and what woke it, but it learns the await only from a dump.
+//! So each dump that is taken during the recording is added to the file. Set `REVEILLE_DUMP=1` as
+//! well, and press Ctrl-\ when the program is stuck: the page then shows the await stacks.
 //!
 //! In code, [`record_to`] begins a recording and [`Builder::record_to`] records a runtime from its
 //! start to its end. Names of tasks ([`task::Builder::name`]) appear in the picture, and so do your
@@ -159,28 +160,28 @@
 //! | what the picture shows | what it means |
 //! |---|---|
 //! | a thread with one long poll, and tasks queued meanwhile | the poll blocks or computes: use `spawn_blocking` |
-//! | tasks that are queued for long, while all threads are busy with short polls | there is more work than threads |
+//! | tasks that are queued for a long time, while all threads are busy with short polls | there is more work than threads |
 //! | tasks that wait, while all threads sleep | they wait for the network, for timers, or for each other |
 //! | one task from which most arrows come | a lock, a channel or a dispatcher that everything passes through |
 //!
 //! ## Cost
 //!
-//! While nothing is recorded, a wake and the end of a task take a load and a branch more. A
+//! While nothing is recorded, a wake and the end of a task cost one more load and branch. A
 //! recording reads the clock once for each poll, and takes 8 bytes for each start and end of a poll
 //! and each wake. The threads of the program never wait for the file: if the disk is too slow,
 //! events are dropped, and the file says how many.
 //!
 //! # Tests
 //!
-//! A test with `#[reveille::test]` in which nothing can go on for ten seconds fails with a dump
-//! instead of hanging. `#[test(deadlock = false)]` or `REVEILLE_TEST_DEADLOCK=0` turns that off.
+//! A `#[reveille::test]` that makes no progress for ten seconds fails with a dump instead of
+//! hanging. `#[test(deadlock = false)]` or `REVEILLE_TEST_DEADLOCK=0` turns that off.
 //!
 //! # Long polls
 //!
 //! In a debug build, and wherever you set [`Builder::on_lint`], reveille reports long polls,
 //! workers that are taken over, `block_on` inside tasks, tasks of more than 16 KiB, and a full
-//! blocking pool. It also reports tasks that nothing can wake any more, and a process in which
-//! nothing can go on. Each place is reported once, through the crate `log`. See [`LintKind`].
+//! blocking pool. It also reports tasks that nothing can wake any more, and a process in which no
+//! task can make progress. Each place is reported once, through the crate `log`. See [`LintKind`].
 //!
 //! # Numbers
 //!

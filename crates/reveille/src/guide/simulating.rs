@@ -22,8 +22,8 @@
 //!
 //! The [example](#examples) below is a test that fails under some seeds.
 //!
-//! Timeouts cost nothing: when no task can run, the time moves to the next deadline. So do not
-//! shorten them for tests.
+//! Timeouts cost no real time: when no task can run, the virtual time jumps to the next deadline.
+//! So do not shorten them for tests.
 //!
 //! # 2. Run it again
 //!
@@ -34,19 +34,20 @@
 //! replay: REVEILLE_SIM_SEED=17 cargo test the_counter_counts -- --exact
 //! ```
 //!
-//! This runs the seed again, step for step, as often as you like, until you change the program. Now
-//! add output, or a breakpoint: what you print does not change the order.
+//! Until you change the program, this repeats the run step for step. You can add output or a
+//! breakpoint: printing does not change the order.
 //!
-//! Three kinds of failure have reports of their own. A test in which nothing can go on fails with a
-//! dump of every task and what it waits for (see [`observing`](super::observing)), ten virtual
-//! seconds after it has come to a stop, so at once. A task that wakes itself for ever is named with
-//! the place where it was spawned. And a seed that takes a minute of real time is stopped: it
-//! repeats itself, or blocks in a way that is not simulated. The report has what each thread does,
-//! and which tasks were polled most often.
+//! Three kinds of failure have reports of their own. A test that makes no progress for ten virtual
+//! seconds, which take no real time, fails with a dump of every task and what it waits for (see
+//! [`observing`](super::observing)). If a task wakes itself forever, the report has the place where
+//! it was spawned. A seed that takes a minute of real time is stopped: it loops, or blocks in a way
+//! that is not simulated. The report says what each thread does, and which tasks were polled most
+//! often.
 //!
 //! # 3. Read the cause
 //!
-//! Unless you replay a seed, the message also says how little the failure needs:
+//! Unless you replay a seed, the message also has the smallest number of faults and choices that
+//! still fail:
 //!
 //! ```text
 //! again in a fresh process: yes, same trace 5f0c2a7be14d9963
@@ -55,25 +56,25 @@
 //! inevitable between t = 9.000012s and t = 9.000871s
 //! ```
 //!
-//! A scheduling choice that is left is a moment at which another task or thread than the first one
-//! goes on, or at which one is late: without it, the test passes. Run the simple tape with output
-//! and compare it with a seed that passes. The two times enclose the moment of the mistake. What
-//! you see later is its consequence: other seeds that go on from there fail as well.
+//! Each remaining scheduling choice is a point at which a task or thread other than the first one
+//! runs, or at which one is late. Without it, the test passes. Run the shrunk tape with output and
+//! compare it with a seed that passes. The mistake happens between the two times. What you see
+//! later is its consequence: runs that continue from there with other seeds fail as well.
 //!
-//! If you suspect two tasks only, write a test of them alone, and run all their orders with
-//! `sim::Builder::new().exhaustive(2)`. It finds the shortest failure, and passes only if no order
-//! with two deviations fails.
+//! If you suspect only two tasks, write a test with these two, and run all their orders with
+//! `sim::Builder::new().exhaustive(2)`. It finds the failure with the fewest deviations, and passes
+//! only if no order with up to two deviations fails.
 //!
 //! # 4. Keep it
 //!
-//! A seed belongs to a build. After the next change of the program, seed 17 is another run. So keep
-//! the number of seeds in the attribute, not the seed.
+//! A seed belongs to a build. After the next change of the program, seed 17 is a different run. So
+//! keep the number of seeds in the attribute, not the seed.
 //!
 //! # What the seed decides
 //!
-//! * Which thread goes on when one blocks or ends a poll. Each seed draws how: at random; by
-//!   priorities that change now and then (PCT); in the order of arrival, sometimes with a few
-//!   delays; or so that one thread hardly ever runs.
+//! * Which thread runs next when one blocks or ends a poll. Each seed draws a strategy: at random;
+//!   by priorities that change now and then (PCT); in the order of arrival, sometimes with a few
+//!   delays; or such that one thread hardly ever runs.
 //! * Which of its runnable tasks a worker polls next, and when another worker steals.
 //! * How long a poll takes: half a microsecond in one seed, a tenth of a millisecond in another.
 //! * How busy the machine is. Now and then a poll takes many milliseconds, or a thread runs that
@@ -82,18 +83,18 @@
 //! * The number of processors: one to four.
 //! * Every random number.
 //!
-//! A poll is not interrupted, unless it blocks. To let another thread run in the middle of
-//! synchronous code, call `std::thread::yield_now`.
+//! A poll is interrupted only if it blocks. To let another thread run in the middle of synchronous
+//! code, call `std::thread::yield_now`.
 //!
 //! # Faults
 //!
-//! `sim::draw("lost messages", 100)` asks the seed for a number below 100. It returns `None`
-//! outside of simulations, so the call may stay in the program.
+//! `sim::draw("lost messages", 100)` draws a number below 100 from the seed. It returns `None`
+//! outside of simulations, so the call can stay in the program.
 //!
 //! # A program of several hosts
 //!
 //! `sim::Builder::check` runs hosts with addresses, names, clocks and runtimes of their own in one
-//! simulation. What they run is what production runs: a function that binds a listener, or the
+//! simulation. They run the code that production runs: a function that binds a listener, or the
 //! `main` of a program. A *client* is a host that the test waits for.
 //!
 //! ```text
@@ -115,28 +116,28 @@
 //!
 //! Write such a test in this order:
 //!
-//! 1. **Say what must always be true**, and check it with `always`, from statics that the program
-//!    fills (hosts share them). Two leaders in a term are easier to explain than the lost write
-//!    that follows a minute later.
-//! 2. **Let the client check what it was told.** It keeps what was acknowledged, and looks for it
-//!    after the faults.
-//! 3. **Draw faults.** `Faults::swarm` draws partitions, crashes, pauses, slow and lossy links, and
-//!    wrong clocks until a time; after that everything is whole, so the program must work again.
-//!    Single faults are planted with `at`: `net.partition(["n1"], ["n2", "n3"])`.
+//! 1. **Check invariants** with `always`, using statics that the program fills (all hosts share
+//!    them). Two leaders in a term are easier to explain than the lost write that follows a minute
+//!    later.
+//! 2. **Let the client check the answers.** It remembers which writes were acknowledged, and reads
+//!    them after the faults.
+//! 3. **Draw faults.** Until a given time, `Faults::swarm` draws partitions, crashes, pauses, slow
+//!    and lossy links, and wrong clocks. After that time there are no faults, so the program must
+//!    work again. Plant single faults with `at`: `net.partition(["n1"], ["n2", "n3"])`.
 //! 4. **Plant bugs.** A test that finds none of them tests nothing. `examples/raft` has six.
-//! 5. **Make rare states common** with `buggify!`, and say which states have to be reached with
-//!    `sometimes!`: a test in which no request ever fails has no faults.
+//! 5. **Make rare states common** with `buggify!`, and use `sometimes!` for states that some seed
+//!    has to reach: if no request ever fails, the test has no faults.
 //!
-//! A crash takes the power of a host: its threads never run again, and its peers hear nothing. A
-//! kill ends its process: the kernel closes its sockets. A partition is a black hole, in which TCP
-//! sends again for 15 minutes, so a program needs timeouts of its own.
+//! A crash cuts the power of a host: its threads never run again, and its peers get neither an end
+//! nor a reset. A kill ends its process: the kernel closes its sockets. A partition drops all
+//! packets. TCP retransmits for 15 minutes before it fails, so a program needs timeouts of its own.
 //!
 //! The output of a seed that fails names each fault with a number. `REVEILLE_SIM_OMIT=2,5` runs the
-//! seed without those two, and everything else that is drawn stays as it is.
+//! seed without those two, and does not change anything else that is drawn.
 //!
 //! # Files
 //!
-//! A simulation has the files of the machine, and changes copies of them only. Operations take
+//! A simulation sees the files of the machine, but changes only copies of them. Operations take
 //! virtual time, as on a disk. To test what your program finds after a loss of power, stop the
 //! tasks that write, call `sim::crash_disk`, and start again. What was not synced is kept, lost or
 //! torn, as the seed draws:
@@ -147,21 +148,21 @@
 //!     save(&State::new(1)).await;
 //!     task::spawn(save(&State::new(2))).cancel().await;
 //!     sim::crash_disk();
-//!     let state = load().await;           // 1 or 2, and no mixture
+//!     let state = load().await;           // 1 or 2, not a mixture
 //! }
 //! ```
 //!
-//! The usual mistakes: a file is renamed over another one before its contents were synced
-//! (`sync_all`), or a new file is not found again because its directory was not synced
-//! (`fs::sync_dir`). `sim::Disk` makes the disk slow, small or broken.
+//! The usual mistakes: a file is renamed over another one before its contents are synced
+//! (`sync_all`), or a new file is lost because its directory was not synced (`fs::sync_dir`).
+//! `sim::Disk` makes the disk slow, small or broken.
 //!
 //! # If two runs differ
 //!
-//! `REVEILLE_SIM_CHECK=1` runs each seed twice and fails with the first step in which the runs
-//! differ, and the poll that it is part of. The usual causes are addresses (a map with pointers as
-//! keys), the processor's counter (`rdtsc`), and libraries in C that block or read clocks without
-//! the C library. `REVEILLE_SIM_STRICT=1` has the kernel stop such a call: the seed fails with the
-//! call and its place.
+//! `REVEILLE_SIM_CHECK=1` runs each seed twice. If the runs differ, it fails with the first step
+//! that differs, and the poll that contains it. The usual causes are addresses (a map with pointers
+//! as keys), the processor's counter (`rdtsc`), and libraries in C that block or read clocks
+//! without the C library. `REVEILLE_SIM_STRICT=1` has the kernel stop such a call: the seed fails
+//! with the call and its place.
 //!
 //! # Examples
 //!

@@ -2,16 +2,15 @@
 
 use std::time::Duration;
 
-/// When faults end, if nothing else is said.
+/// When faults end by default.
 const UNTIL: Duration = Duration::from_secs(60);
 
-/// Faults that each seed draws for its hosts and its network: partitions, hosts that nobody hears,
-/// slow links, lost messages, datagrams that arrive twice or out of order, crashes, killed
-/// processes, pauses, reset connections, clocks that are wrong.
-///
-/// A seed has some of the kinds only, because faults of one kind may hide those of another. The
-/// output of a seed that fails has each of its faults with its number and its time.
-/// `REVEILLE_SIM_OMIT=2,5` leaves out those with the numbers 2 and 5.
+/// Faults that each seed draws for its hosts and its network: partitions, hosts whose messages are
+/// lost, slow links, lost messages, datagrams that arrive twice or out of order, crashes, killed
+/// processes, pauses, reset connections, wrong clocks. A seed has only some of the kinds, because
+/// faults of one kind may hide those of another. The output of a seed that fails lists its faults,
+/// each with its number and its time. `REVEILLE_SIM_OMIT=2,5` leaves out those with the numbers 2
+/// and 5.
 ///
 /// Clients are not crashed, killed or paused.
 ///
@@ -41,8 +40,8 @@ impl Faults {
         Faults(reveille_sim::Faults::until(UNTIL))
     }
 
-    /// Sets the time at which all faults end: the network is whole again, and all hosts run. What
-    /// the program promises in the end, it has to show after that.
+    /// Sets the time at which all faults end: the network has no partitions any more, and all hosts
+    /// run. After that, the program has to keep its liveness promises.
     ///
     /// # Examples
     ///
@@ -56,7 +55,7 @@ impl Faults {
         Faults(self.0.ending(time))
     }
 
-    /// Sets whether hosts crash and are killed. They do if it is not set.
+    /// Sets whether hosts crash and are killed. The default is `true`.
     ///
     /// # Examples
     ///
@@ -68,7 +67,7 @@ impl Faults {
         Faults(self.0.crashes(on))
     }
 
-    /// Sets whether clocks are wrong. They are if it is not set.
+    /// Sets whether clocks are wrong. The default is `true`.
     ///
     /// # Examples
     ///
@@ -80,8 +79,8 @@ impl Faults {
         Faults(self.0.clocks(on))
     }
 
-    /// Sets whether a host has few descriptors: 20 to 40. None has if it is not set, because the
-    /// runtime needs some of them.
+    /// Sets whether some hosts have few descriptors: 20 to 40. The default is `false`, because the
+    /// runtime itself needs some descriptors.
     ///
     /// # Examples
     ///

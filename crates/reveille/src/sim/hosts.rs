@@ -22,10 +22,9 @@ use crate::task;
 /// * Ports, sockets, descriptors and their limit.
 /// * Clocks.
 /// * A global runtime, on which its tasks run.
-/// * Threads: its main thread, and all that are started by one of the host's.
-///
-/// What all hosts share: statics of the program, because they are in one process; files; Unix
-/// sockets; the environment.
+/// * Threads: its main thread, and all threads that a thread of the host starts. All hosts share
+///   the statics of the program, because they are in one process; files; Unix sockets; the
+///   environment.
 ///
 /// # Examples
 ///
@@ -47,7 +46,7 @@ pub struct Sim {
     sim: reveille_sim::Sim,
 }
 
-/// A host that was added, to set it up.
+/// The settings of a host that was added.
 ///
 /// # Examples
 ///
@@ -69,7 +68,7 @@ pub struct Host<'a> {
     spec: &'a mut HostSpec,
 }
 
-/// The hosts and the network, while something happens to them. See [`Sim::at`].
+/// Access to the hosts and the network while the test runs. See [`Sim::at`].
 ///
 /// # Examples
 ///
@@ -91,7 +90,7 @@ pub struct Net<'a, 'b> {
     net: &'a mut reveille_sim::Net<'b>,
 }
 
-/// The ways between two hosts, to change them. See [`Net::link`].
+/// The two directions between two hosts, to change them. See [`Net::link`].
 ///
 /// # Examples
 ///
@@ -214,7 +213,7 @@ impl Sim {
         Host { spec: self.sim.host(name.into(), false, main) }
     }
 
-    /// Calls `happens` when this virtual time has passed since the begin.
+    /// Calls `happens` when this virtual time has passed since the start.
     ///
     /// # Examples
     ///
@@ -237,8 +236,8 @@ impl Sim {
         self.sim.at(time, move |net| happens(&mut Net { net }));
     }
 
-    /// Fails the test when `holds` returns `false`. It is called between all polls, on any thread,
-    /// so it must be fast, and must not wait for anything but a lock.
+    /// Fails the test when `holds` returns `false`. It is called after each poll, on any thread, so
+    /// it must be fast, and may wait only for a lock.
     ///
     /// # Examples
     ///
@@ -270,7 +269,7 @@ impl Sim {
 }
 
 impl Host<'_> {
-    /// Sets the address. Without this, a host has the next free one of 10.0.0.0/16.
+    /// Sets the address. The default is the next free one of 10.0.0.0/16.
     ///
     /// # Examples
     ///
@@ -303,7 +302,7 @@ impl Host<'_> {
         self
     }
 
-    /// Sets how far the host's clock of the day (`SystemTime`) is ahead, in milliseconds.
+    /// Sets how far the host's wall clock (`SystemTime`) is ahead, in milliseconds.
     ///
     /// # Examples
     ///
@@ -320,7 +319,7 @@ impl Host<'_> {
     }
 
     /// Sets how many descriptors of sockets, eventfds and epoll sets the host may have. Further
-    /// calls fail as with Linux (`EMFILE`).
+    /// calls fail as on Linux (`EMFILE`).
     ///
     /// # Examples
     ///
@@ -374,8 +373,8 @@ macro_rules! net_functions {
 }
 
 net_functions! {
-    /// Takes the power of a host away. Its threads never run again, so its futures are never
-    /// polled again. Its peers hear nothing, until the host is up again and does not know their
+    /// Cuts the power of a host. Its threads never run again, so its futures are never polled
+    /// again. Its peers get no reset until the host is up again and does not know their
     /// connections.
     "net.crash(\"n1\")"
     fn crash(&mut self, host: &str) = |net| net.crash(host);
@@ -393,8 +392,8 @@ net_functions! {
     "net.restart_after(\"n1\", Duration::from_secs(2))"
     fn restart_after(&mut self, host: &str, pause: Duration) = |net| net.restart_after(host, pause);
 
-    /// Stops the threads of a host. Its kernel goes on: connections are established, and bytes
-    /// arrive.
+    /// Stops the threads of a host. Its kernel keeps running: connections are established, and
+    /// bytes arrive.
     "net.pause(\"n1\")"
     fn pause(&mut self, host: &str) = |net| net.pause(host, true);
 
@@ -402,11 +401,11 @@ net_functions! {
     "net.resume(\"n1\")"
     fn resume(&mut self, host: &str) = |net| net.pause(host, false);
 
-    /// Cuts a host off from all others. Messages disappear; TCP sends them again for 15 minutes.
+    /// Cuts a host off from all others. Messages disappear; TCP retransmits them for 15 minutes.
     "net.isolate(\"n1\")"
     fn isolate(&mut self, host: &str) = |net| net.isolate(host, true);
 
-    /// Connects a host with all others again.
+    /// Reconnects a host with all others.
     "net.rejoin(\"n1\")"
     fn rejoin(&mut self, host: &str) = |net| net.isolate(host, false);
 
@@ -414,20 +413,20 @@ net_functions! {
     "net.reset(\"n1\", \"n2\")"
     fn reset(&mut self, one: &str, other: &str) = |net| net.reset(one, other);
 
-    /// Sets how many descriptors a host may have from now on.
+    /// Sets how many descriptors a host may have from this time on.
     "net.fd_limit(\"n1\", 20)"
     fn fd_limit(&mut self, host: &str, max: usize) = |net| net.limit_descriptors(host, max);
 
-    /// Sets how far a host's clock of the day is ahead, in milliseconds, and how much faster its
-    /// clocks are, in millionths.
+    /// Sets how far a host's wall clock is ahead, in milliseconds, and how much faster its clocks
+    /// are, in millionths.
     "net.clock(\"n1\", 2_000, 0)"
     fn clock(&mut self, host: &str, offset_ms: i64, drift_ppm: i64) =
         |net| net.change_clocks(host, offset_ms.saturating_mul(1_000_000), drift_ppm);
 }
 
 impl<'b> Net<'_, 'b> {
-    /// Cuts all ways between the hosts of one side and those of the other. Messages disappear; TCP
-    /// sends them again for 15 minutes.
+    /// Cuts all links between the hosts of one side and those of the other. Messages disappear; TCP
+    /// retransmits them for 15 minutes.
     ///
     /// # Panics
     ///
@@ -475,7 +474,7 @@ impl<'b> Net<'_, 'b> {
         self.net.change_all(&LinkFault::cut(false));
     }
 
-    /// The ways between two hosts, in both directions, to change them.
+    /// Both directions between two hosts, to change them.
     ///
     /// # Examples
     ///
@@ -589,12 +588,12 @@ macro_rules! link_functions {
 }
 
 link_functions! {
-    /// Sets how long a message takes: between two times, of which one is drawn for each message.
+    /// Sets how long a message takes. The time of each message is drawn from this range.
     ".latency(Duration::from_millis(5)..=Duration::from_millis(50))"
     fn latency(self, range: RangeInclusive<Duration>) = latency_ns: in_ns(&range);
 
-    /// Sets the probability with which a datagram is lost. A part of a TCP stream that is lost
-    /// arrives later, because TCP sends it again.
+    /// Sets the probability with which a datagram is lost. A segment of a TCP stream that is lost
+    /// arrives later, because TCP retransmits it.
     ".loss(0.02)"
     fn loss(self, probability: f64) = loss: millionths(probability);
 
@@ -621,7 +620,7 @@ fn in_ns(range: &RangeInclusive<Duration>) -> (u64, u64) {
 }
 
 impl Link<'_, '_> {
-    /// Limits the calls that follow to the way from the first host to the second.
+    /// Limits the calls that follow to the direction from the first host to the second.
     ///
     /// # Examples
     ///

@@ -1,10 +1,8 @@
 //! The macros for rare branches.
 
 /// `true` now and then in a simulation, for a branch that production hardly ever takes; `false`
-/// outside of simulations.
-///
-/// A seed has a quarter of the places active. An active place is `true` with the probability that
-/// you pass, which is 0.25 without an argument.
+/// outside of simulations. In each seed, a quarter of the places are active. An active place is
+/// `true` with the probability that you pass, or 0.25 without an argument.
 ///
 /// # Examples
 ///
@@ -36,11 +34,9 @@ macro_rules! buggify {
     };
 }
 
-/// Says that a condition has to be true in some seed, whenever the test comes here.
-///
-/// If the tests comes to this place in some seeds, and the condition is true in none of them, the
-/// test fails after its last seed: it does not test what you think. Does nothing outside of
-/// simulations.
+/// Says that a condition has to be true in at least one of the seeds that reach this place. If some
+/// seeds reach this place, and the condition is never true there, the test fails after its last
+/// seed: it does not test what you think. Does nothing outside of simulations.
 ///
 /// # Examples
 ///

@@ -1,4 +1,5 @@
-//! What the test does to its hosts and to the network. Called on a thread of the test's own host.
+//! Operations of the test on its hosts and on the network. Called on a thread of the test's own
+//! host.
 
 use std::net::IpAddr;
 
@@ -9,7 +10,7 @@ use super::world::{self, World};
 use crate::LinkFault;
 use crate::trace::Step;
 
-/// What may be done to a host.
+/// Runs a change of a host. `None` outside of simulations.
 fn change<R>(number: u64, change: impl FnOnce(&mut World) -> R) -> Option<R> {
     let me = me()?;
     Some(world::with(|world| {
@@ -24,7 +25,7 @@ pub(crate) fn add_host(name: &str, ips: Vec<IpAddr>) -> Option<usize> {
     (host < HOSTS_MAX).then_some(host)
 }
 
-/// Starts the main thread of a host, which is in its `run`th run.
+/// Starts the main thread of a host for the run with this number.
 pub(crate) fn start_host(
     host: usize,
     run: u64,
@@ -38,12 +39,12 @@ pub(crate) fn start_host(
     started.map(drop)
 }
 
-/// Makes the calling thread one of another host. Returns which it was of.
+/// Moves the calling thread to another host. Returns its old host and key.
 pub(super) fn set_host(host: usize, key: u64) -> (usize, u64) {
     me().map_or((0, 0), |me| (me.host.replace(host), me.host_key.replace(key)))
 }
 
-/// Ends the threads of a host. With `is_silent`, the machine has lost its power.
+/// Ends the threads of a host. With `is_silent`, its machine has lost power, so it sends nothing.
 pub(crate) fn stop_host(host: usize, is_silent: bool) {
     change(host as u64, |world| world.stop_host(host, is_silent));
     if is_silent && me().is_some() {
@@ -74,7 +75,7 @@ pub(crate) fn change_clocks(host: usize, offset_ns: i64, drift_ppm: i64) {
     change(host as u64, |_| set_clocks(host, world::elapsed_ns(), offset_ns, drift_ppm));
 }
 
-/// Changes the ways between hosts; all of them if there is no pair.
+/// Changes the links of these pairs of hosts, or all links if `pairs` is `None`.
 pub(crate) fn change_links(pairs: Option<&[(usize, usize)]>, fault: &LinkFault) {
     let apply = |link: &mut Link| {
         link.latency_ns = fault.latency_ns.unwrap_or(link.latency_ns);

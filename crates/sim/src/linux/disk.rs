@@ -1,20 +1,18 @@
-//! The files of a simulated machine.
-//!
-//! A machine has a folder of its own, in memory, for what the program writes. The program sees that
-//! folder over the files of the real machine, which it can read and not change: a file that it
-//! opens for writing is copied first. Temporary folders are empty at first. `/proc`, `/sys` and
-//! `/dev` are those of the system.
+//! The files of a simulated machine. A machine has a folder of its own, in memory, for what the
+//! program writes. The program sees that folder as an overlay over the files of the real machine,
+//! which it can read but not change: a file that it opens for writing is copied first. Temporary
+//! folders are empty at first. `/proc`, `/sys` and `/dev` are those of the system.
 //!
 //! The operations are the kernel's, so their errors are genuine. Around them,
 //!
 //! * an operation takes a drawn time, during which other threads run;
 //! * `disk/data.rs` and `disk/names.rs` record what was changed and not synced, for a crash;
-//! * times, inode numbers and devices are made the same in each run (`disk/metadata.rs`).
+//! * times, inode numbers and devices are replaced by ones that are the same in each run
+//!   (`disk/metadata.rs`).
 //!
 //! # Invariants
-//!
-//! 1. The lock of [`DISKS`] is held by the thread with the baton, and not while it waits. So it is
-//!    never contended, and taking it is no step of the simulation.
+//! 1. Only the thread with the baton holds the lock of [`DISKS`], and not while it waits. So the
+//!    lock is never contended, and taking it is not a step of the simulation.
 //! 2. Inside [`unobserved`], the functions of `files.rs` are the original ones. So this module may
 //!    use `std::fs`.
 
@@ -42,7 +40,7 @@ pub(super) use data::Change as DataChange;
 pub(super) use metadata::{attributes, now};
 pub(super) use names::Change as NameChange;
 
-/// An operation that finds what it needs in memory, in nanoseconds.
+/// The time of an operation on cached data, in nanoseconds.
 const CACHED_NS: u64 = 1_000;
 
 /// One read or write in this many has to wait for the disk.
@@ -54,7 +52,7 @@ const PROBABILITY_UNIT: u64 = 1 << 20;
 /// Folders that belong to the system.
 const SYSTEM: [&[u8]; 3] = [b"/proc", b"/sys", b"/dev"];
 
-/// Folders that a machine has empty.
+/// Folders that are empty at first on a simulated machine.
 const TEMPORARY: [&str; 2] = ["/tmp", "/var/tmp"];
 
 thread_local! {
@@ -128,7 +126,7 @@ impl Machine {
             ));
         }
         for folder in temporary_folders() {
-            // Without it, files there cannot be made, and the program is told so.
+            // Without the folder, creating a file there fails, and the program gets that error.
             let _ = fs::create_dir_all(roots.real(folder));
         }
         let (files, names) = (Files::default(), Names::default());
@@ -151,13 +149,13 @@ impl Machine {
         !is_temporary && !path.ancestors().any(|it| self.names.hidden.contains(it))
     }
 
-    /// Where the program's path leads for an operation that only reads.
+    /// The real path for the program's path, for an operation that only reads.
     fn readable(&self, path: &Path) -> PathBuf {
         if self.is_outside(path) { path.to_owned() } else { self.roots.real(path) }
     }
 
-    /// Where the program's path leads for an operation that makes or removes it. Its directory is
-    /// there if the program sees it.
+    /// The real path for the program's path, for an operation that creates or removes it. Creates
+    /// its directory if the program sees one.
     fn writable(&self, path: &Path) -> PathBuf {
         if let Some(parent) = path.parent()
             && !self.has(parent)
@@ -170,8 +168,8 @@ impl Machine {
         self.roots.real(path)
     }
 
-    /// As [`Machine::writable`], for an operation on the file itself, which is copied if it is one
-    /// of the real machine.
+    /// As [`Machine::writable`], for an operation on the file itself. A file of the real machine is
+    /// copied first.
     fn changeable(&self, path: &Path) -> PathBuf {
         let real = self.writable(path);
         if !self.has(path) && self.shows(path) && path.is_file() {
@@ -186,7 +184,7 @@ impl Machine {
         !self.has(path) && self.shows(path) && fs::symlink_metadata(path).is_ok()
     }
 
-    /// Draws whether an operation that takes `growth` bytes more fits. Returns how many do.
+    /// Returns how many of `growth` more bytes fit on the disk.
     pub(super) fn room(&self, growth: u64) -> u64 {
         let left = self.disk.full_at.map_or(u64::MAX, |full| full.saturating_sub(self.used));
         growth.min(left)
@@ -197,8 +195,8 @@ impl Machine {
         let Some(Status { inode, len }) = status(fd) else { return };
         self.used = (self.used + len).saturating_sub(before);
         let contents = || fs::read(format!("/proc/self/fd/{fd}")).unwrap_or_default();
-        // The change was made already: it is part of what an unknown file has. Known are those that
-        // the program has made, so this is a copy of a file of the real machine.
+        // The change is already part of the contents of an unknown file. A file is known if the
+        // program has created it, so this one is a copy of a file of the real machine.
         self.files.file(inode, contents).add(change);
     }
 
@@ -243,7 +241,7 @@ impl Machine {
         }
     }
 
-    /// The target of a symbolic link, so that the kernel finds it.
+    /// The target of a symbolic link, in the form in which the kernel finds it.
     pub(super) fn link_target(&self, target: &Path) -> PathBuf {
         if target.is_absolute() && !is_of_system(target) {
             return self.roots.real(target);
@@ -264,7 +262,7 @@ impl Machine {
         Ok(())
     }
 
-    /// A file is removed that nothing else names.
+    /// Frees the space of a file whose last name is removed.
     fn release(&mut self, real: &Path) {
         if let Ok(metadata) = fs::symlink_metadata(real)
             && metadata.is_file()
@@ -285,7 +283,7 @@ impl Machine {
     /// Renames a file or directory.
     pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
         if self.is_outside(from) && from.is_dir() {
-            // As a union file system answers.
+            // An overlay file system returns this error too.
             return Err(io::Error::from_raw_os_error(libc::EXDEV));
         }
         let (real_from, real_to) = (self.changeable(from), self.writable(to));
@@ -317,8 +315,8 @@ impl Machine {
         Ok(())
     }
 
-    /// Makes a directory or a symbolic link, or gives a file another name, with `make`, which gets
-    /// the path of the system.
+    /// Makes a directory or a symbolic link, or gives a file another name. `make` does it, and gets
+    /// the real path.
     pub(super) fn make(
         &mut self,
         path: &Path,
@@ -351,18 +349,18 @@ impl Machine {
         Ok(())
     }
 
-    /// A file was made by opening it.
+    /// Records that opening a path has created a file.
     pub(super) fn created(&mut self, path: &Path) {
         let grave = self.names.new_grave();
         self.add_name(NameChange::Create { path: path.to_owned(), grave });
     }
 
-    /// The real file that gets a second name.
+    /// The real path of a file that gets a second name.
     pub(super) fn linked(&self, from: &Path) -> PathBuf {
         self.changeable(from)
     }
 
-    /// Records a change of directories, whose times are now.
+    /// Records a change of directories, and sets their times to now.
     fn add_name(&mut self, change: NameChange) {
         let paths: Vec<PathBuf> = match &change {
             NameChange::Rename { from, to, .. } | NameChange::Link { from, to } => {
@@ -380,7 +378,7 @@ impl Machine {
         self.names.add(change);
     }
 
-    /// The power is cut.
+    /// Cuts the power.
     fn crash(&mut self, host: usize) -> io::Result<()> {
         let stream = stream_of(host);
         let draw = |count: usize| world::with(|world| world.draw(&stream, count as u64)) as usize;
@@ -437,10 +435,10 @@ fn stream_of(host: usize) -> String {
     format!("disk {host}")
 }
 
-/// The kind of an operation, for the time that it takes.
+/// The kind of an operation, which determines the time that it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work {
-    /// It reads or writes data that are mostly in memory.
+    /// It reads or writes data that are mostly cached.
     Transfer,
     /// It reads or changes names and attributes, in memory.
     Name,
@@ -467,7 +465,7 @@ pub(super) fn begin(me: &'static Thread, work: Work) -> Result<(), c_int> {
         let range = most.saturating_sub(least).saturating_add(1);
         let time_ns = if waits { least + world.draw(&stream, range) } else { CACHED_NS };
         let threshold = (eio * PROBABILITY_UNIT as f64) as u64;
-        // The last numbers fail, because 0 is what a shrunk run has.
+        // The highest numbers fail, because a shrunk run draws 0.
         let fails = eio > 0.0
             && work != Work::Name
             && world.draw(&stream, PROBABILITY_UNIT) >= PROBABILITY_UNIT - threshold;
@@ -483,7 +481,7 @@ pub(super) fn set_disk(me: &Thread, disk: Disk) {
 }
 
 /// Cuts the power of the disk of a machine. The caller has stopped what runs on it, or accepts that
-/// descriptors which are open stay so.
+/// open descriptors stay open.
 pub(super) fn crash(host: usize) {
     let result = unobserved(|| disks().get_mut(&host).map(|machine| machine.crash(host)));
     if let Some(Err(error)) = result {
@@ -492,7 +490,7 @@ pub(super) fn crash(host: usize) {
     }
 }
 
-/// What the system says of an open file of the simulation.
+/// The system's status of an open file of the simulation.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Status {
     pub(super) inode: u64,
@@ -530,7 +528,7 @@ fn is_of_system(path: &Path) -> bool {
     })
 }
 
-/// Whether it is the file for the recorder, which is read after the simulation.
+/// Whether the path is that of the recorder's file, which is read after the simulation.
 fn is_recording(path: &Path) -> bool {
     static RECORDING: OnceLock<Option<PathBuf>> = OnceLock::new();
     let recording = RECORDING.get_or_init(|| {
@@ -540,9 +538,9 @@ fn is_recording(path: &Path) -> bool {
     recording.as_deref() == Some(path)
 }
 
-/// The absolute path of a file that the program names. `None` if it is one of the system.
-///
-/// `..` is resolved by name, so behind a symbolic link it leads to the folder of the link.
+/// The absolute path of a file that the program names. `None` if the file belongs to the system.
+/// `..` is resolved by name, so after a symbolic link it leads to the folder that contains the
+/// link.
 pub(super) fn absolute(me: &Thread, dir: c_int, path: &CStr) -> Option<PathBuf> {
     let path = Path::new(OsStr::from_bytes(path.to_bytes()));
     if is_of_system(path) || path.as_os_str().is_empty() {
@@ -575,7 +573,7 @@ pub(super) enum Use {
     Change,
 }
 
-/// The file of the system behind the program's path.
+/// The real path for the program's path.
 pub(super) fn real(me: &Thread, path: &Path, how: Use) -> CString {
     let real = with(me, |machine| match how {
         Use::Read => machine.readable(path),

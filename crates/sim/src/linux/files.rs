@@ -1,7 +1,7 @@
 //! The functions for files that replace the C library's, for the threads of a simulation.
 //!
 //! The invariants are those of `interpose.rs`. `files/names.rs` has the functions that take paths,
-//! `files/data.rs` those that take descriptors. What they do is in `disk.rs`.
+//! `files/data.rs` those that take descriptors. `disk.rs` implements them.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::io;
@@ -51,7 +51,7 @@ macro_rules! replace_files {
 
 use replace_files;
 
-/// What the C library returns for a result of std.
+/// What a function of the C library returns for a result of std.
 fn answer(result: io::Result<()>) -> c_int {
     match result {
         Ok(()) => 0,
@@ -75,7 +75,7 @@ pub(super) fn open(
         _ => Use::Change,
     };
     if how == Use::Read && disk::with(me, |machine| machine.is_outside(&path)) {
-        // The backtrace of a panic reads such files, which has to change nothing.
+        // The backtrace of a panic reads such files, which must not change the run.
         return None;
     }
     if let Err(errno) = disk::begin(me, Work::Name) {
@@ -87,7 +87,7 @@ pub(super) fn open(
 
 fn open_real(me: &'static Thread, path: &Path, real: &CStr, flags: c_int, mode: mode_t) -> c_int {
     let existed = exists(real);
-    // The file is cut below, when its contents are known.
+    // The file is truncated below, when its contents are known.
     let is_cut = existed && flags & libc::O_TRUNC != 0 && flags & libc::O_EXCL == 0;
     let flags = if is_cut { flags & !libc::O_TRUNC } else { flags };
     // SAFETY: the path ends with a zero byte.

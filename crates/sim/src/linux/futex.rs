@@ -1,7 +1,6 @@
-//! Waits and wakes on a word of memory, on which std's locks, conditions and parks are built.
-//!
-//! A wake that finds too few simulated threads goes to the kernel too, because threads that are not
-//! simulated may wait there, such as the one that runs the tests.
+//! Waits and wakes on a word of memory, on which std's locks, condition variables and `park` are
+//! built. A wake that finds too few simulated threads also goes to the kernel, because threads that
+//! are not simulated may wait there, such as the one that runs the tests.
 
 use std::ffi::{c_int, c_long, c_void};
 use std::ptr;
@@ -120,7 +119,7 @@ pub(super) fn to_ns(time: &libc::timespec) -> u64 {
     seconds.checked_mul(1_000_000_000).and_then(|all| all.checked_add(ns)).unwrap_or(NEVER_NS - 1)
 }
 
-/// A number of nanoseconds as the C library has it.
+/// Converts nanoseconds to a `timespec`.
 pub(super) fn from_ns(ns: u64) -> libc::timespec {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     time.tv_sec = (ns / 1_000_000_000) as _;
@@ -136,7 +135,7 @@ pub(super) fn pause(time: Duration) {
     unsafe { original::nanosleep(&time, ptr::null_mut()) };
 }
 
-/// Sets the error number of the thread and returns what the C library returns with it.
+/// Sets the error number of the thread and returns -1, as the C library does.
 pub(super) fn fail<T: From<i8>>(errno: c_int) -> T {
     // SAFETY: the C library returns the address of the calling thread's own variable.
     let place: *mut c_int = unsafe { libc::__errno_location() };

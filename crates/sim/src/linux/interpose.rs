@@ -1,16 +1,13 @@
 //! The functions that replace the C library's, for the threads of a simulation.
 //!
 //! # Invariants
-//!
-//! 1. Each function has the name, the arguments and the result of the C library's, and keeps its
-//!    contract. So a caller that meets the contract of the original meets that of this one.
+//! 1. Each function has the name, the arguments, the result and the contract of the C library's. So
+//!    a caller that meets the contract of the original meets the contract of this one.
 //! 2. On a thread that is not simulated, a function calls the original and does nothing else. It
 //!    allocates nothing, takes no lock and uses no thread-local with a destructor, so it may be
 //!    called at any time, even before `main` and while a thread ends.
-//! 3. No function unwinds.
-//!
-//! The functions that only read the time or draw bytes do not access the world either, so an
-//! allocator may call them.
+//! 3. No function unwinds. The functions that only read the time or draw bytes do not access the
+//!    world, so an allocator may call them.
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 use std::ptr;
@@ -75,7 +72,7 @@ macro_rules! replace {
 
 pub(super) use replace;
 
-/// The time of a clock. Clocks of processor time show the time that has passed.
+/// The time of a clock. Clocks of processor time show the virtual time that has passed.
 fn clock_ns(me: &Thread, clock: clockid_t) -> u64 {
     let now_ns = world::read_clock_ns(me);
     match clock {
@@ -321,10 +318,10 @@ unsafe fn open_file(path: *const c_char, flags: c_int, mode: mode_t) -> c_int {
     opened.unwrap_or_else(|| unsafe { original::open64(path, flags, mode) })
 }
 
-/// Whether a file would tell the program about the machine, or give it bytes that no seed repeats.
+/// Whether a file reveals the real machine, or has bytes that no seed repeats.
 fn is_hidden(me: &Thread, path: &CStr) -> bool {
     match path.to_bytes() {
-        // std limits the number of processors by what it says.
+        // std reads a limit on the number of processors from it.
         b"/proc/self/cgroup" => true,
         b"/dev/urandom" | b"/dev/random" => {
             refusal::report(me, "`open` of a device with random bytes");
@@ -379,8 +376,8 @@ extern "C" fn begin_thread(start: *mut c_void) -> *mut c_void {
     routine(argument)
 }
 
-/// Has [`leave`] called when the destructors of the thread's thread-locals have run. They are part
-/// of the program, so the thread has the baton until then.
+/// Arranges that [`leave`] is called after the destructors of the thread's thread-locals. They are
+/// part of the program, so the thread keeps the baton until then.
 fn end_with_thread_locals(thread: &'static Thread) {
     static KEY: OnceLock<libc::pthread_key_t> = OnceLock::new();
     let key = *KEY.get_or_init(|| {

@@ -1,14 +1,14 @@
 //! The simulation on Linux with glibc: it defines the functions of the C library through which std
 //! reads clocks, draws random bytes, starts threads and blocks.
-//!
-//! * `control.rs` has what a test does to its hosts and to the network.
+//! * `control.rs` has the operations of a test on its hosts and on the network.
 //! * `interpose.rs` has these functions. On a thread of the simulation they call `world.rs`, on all
 //!   others the original functions (`original.rs`).
-//! * `world.rs` has the simulated threads, and decides which of them goes on, and when.
-//! * `thread.rs` has one thread, and how it gets the baton: only one thread runs at a time.
+//! * `world.rs` has the simulated threads, and decides which of them runs next, and when.
+//! * `thread.rs` has one thread, and passes the baton: only one thread runs at a time.
 //! * `kernel/` has the kernel of the simulated hosts: descriptors, sockets, epoll, the network.
-//! * `files.rs` has the functions for files, `disk.rs` what they do, and what a crash leaves.
-//! * `strict.rs` has the kernel stop what goes past these functions, if it is asked to.
+//! * `files.rs` has the functions for files. `disk.rs` implements them, and decides what a crash
+//!   leaves.
+//! * `strict.rs` makes the kernel stop calls that bypass these functions, in strict mode.
 //! * `futex.rs` has the calls with which a thread blocks on a word of memory.
 #![allow(unsafe_code)]
 
@@ -82,8 +82,8 @@ pub(crate) fn note(number: u64) {
     }
 }
 
-/// Blocks the calling thread until no other thread of the simulation can go on, then returns. For
-/// ever outside of simulations.
+/// Blocks the calling thread until no other thread of the simulation can run, then returns. Blocks
+/// forever outside of simulations.
 pub(crate) fn wait_for_deadlock() {
     match thread::me() {
         Some(me) => drop(world::switch(me, thread::State::Stall)),

@@ -1,4 +1,4 @@
-//! The C library's own functions, behind those of the same names in `interpose.rs`.
+//! The C library's own functions, which `interpose.rs` hides by functions of the same names.
 //!
 //! # Invariants
 //!
@@ -6,7 +6,7 @@
 //!    dynamic linker found. Libraries are not unloaded, so it stays valid.
 //!
 //! The linker binds the program's calls to `interpose.rs`, because a definition in the program
-//! comes before those of libraries. `dlsym` with `RTLD_NEXT` finds the one behind it.
+//! comes before those of libraries. `dlsym` with `RTLD_NEXT` finds the next one.
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use std::mem;

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::thread::Thread;
 use super::world;
 
-/// Paths that are not the program's own, by what they contain.
+/// A path that contains one of these is not the program's own.
 const FOREIGN: [&str; 4] = ["/rustc/", "/rustlib/", "/.cargo/registry/", "/crates/sim/src/"];
 
 /// The frames of the program that a refusal shows.

@@ -25,7 +25,7 @@ const REPORT_TIME: Duration = Duration::from_secs(1);
 /// How long the recorder may take to write the last events.
 const RECORDER_TIME: Duration = Duration::from_secs(1);
 
-/// What a process returns if its simulation failed.
+/// The exit code of a process whose simulation failed.
 const FAILED: i32 = 101;
 
 /// Where the deadlock report and the end of the run find the configuration.
@@ -116,7 +116,7 @@ pub(super) fn fail(world: &World, verdict: Verdict, text: &str) -> ! {
     exit(FAILED);
 }
 
-/// Has a run that takes too long end with a report, before it is killed.
+/// Makes a run that takes too long end with a report, before it is killed.
 fn watch(config: &RunConfig) {
     let limit = Duration::from_secs(child::number_of(LIMIT).unwrap_or(DEFAULT_LIMIT_S));
     let Some(time) = limit.checked_sub(2 * REPORT_TIME) else { return };
@@ -127,7 +127,7 @@ fn watch(config: &RunConfig) {
         super::futex::pause(time);
         world::end_late();
         super::futex::pause(REPORT_TIME);
-        // The thread with the baton has not come back.
+        // The thread with the baton has not ended the run.
         super::say(&format!(
             "reveille-sim: the test `{test}`: a thread has made no call that is simulated for a \
              second: it repeats itself, or it blocks in a way that is not simulated\n"
@@ -136,7 +136,7 @@ fn watch(config: &RunConfig) {
     });
 }
 
-/// Ends the process after a call that goes past the simulation.
+/// Ends the process after a call that bypasses the simulation.
 pub(super) fn fail_bypassed() -> ! {
     fail_from_outside(Verdict::Bypassed);
 }

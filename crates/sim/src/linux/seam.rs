@@ -1,4 +1,4 @@
-//! What the runtime's own code asks the simulation.
+//! The functions of the simulation that the runtime's own code calls.
 
 use std::time::Duration;
 

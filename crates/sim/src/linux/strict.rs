@@ -1,8 +1,8 @@
-//! Strict mode: the kernel stops a simulated thread whose call goes past the simulation.
-//!
-//! * A seccomp filter stops system calls that do not come from the C library, and calls that only
-//!   code of the C library makes which is not simulated: clocks, random bytes, processes, timers.
-//! * On x86-64, `PR_SET_TSC` stops a read of the processor's counter, also in the vDSO.
+//! Strict mode: the kernel stops a simulated thread whose call bypasses the simulation.
+//! * A seccomp filter stops system calls that do not come from the C library. It also stops calls
+//!   that only functions of the C library that are not simulated make: clocks, random bytes,
+//!   processes, timers.
+//! * On x86-64, `PR_SET_TSC` stops reads of the processor's counter, including those in the vDSO.
 //!
 //! Both apply to the calling thread and to those that it starts. The handlers print the call and
 //! its place, and end the process. Neither needs a privilege.
@@ -111,7 +111,7 @@ fn answer(action: u32) -> sock_filter {
     operation(libc::BPF_RET | libc::BPF_K, action, 0, 0)
 }
 
-/// The filter: some calls are stopped, and of the rest those from outside of `libraries`.
+/// The filter: stops the calls in [`STOPPED`], and all calls from outside of `libraries`.
 fn filter(libraries: &[Range<u64>]) -> Result<Vec<sock_filter>, String> {
     if libraries.is_empty() {
         return Err("the C library is not in /proc/self/maps".to_owned());
@@ -166,7 +166,7 @@ extern "C" fn call_stopped(_: c_int, info: *mut libc::siginfo_t, _: *mut c_void)
     bypassed(&format!("the system call {name} directly"));
 }
 
-/// Reports a call that goes past the simulation, and ends the process.
+/// Reports a call that bypasses the simulation, and ends the process.
 fn bypassed(what: &str) -> ! {
     let thread = thread::me().map(thread::Thread::name).unwrap_or_default();
     // What follows is not part of the simulation.

@@ -1,9 +1,8 @@
 //! A thread of the simulation, and the baton that it holds while it runs.
 //!
 //! # Invariants
-//!
-//! 1. At most one thread holds the baton. The thread that holds it gives it to one other, and then
-//!    waits until it gets it back.
+//! 1. At most one thread holds the baton. The thread that holds it gives it to one other thread,
+//!    and then waits until it gets it back.
 //! 2. The cells of a [`Thread`] are read and written only by the thread that holds the baton. The
 //!    hand-over is a store with Release and a swap with Acquire, so each holder sees what the
 //!    earlier ones wrote.
@@ -35,7 +34,7 @@ pub(super) enum State {
     Readable { fd: i32, object: Option<Id>, deadline_ns: u64 },
     /// It waits for the end of the thread with this number.
     Join { thread: usize },
-    /// It waits until no other thread can go on.
+    /// It waits until no other thread can run.
     Stall,
     /// It has ended.
     Ended,
@@ -45,7 +44,7 @@ pub(super) enum State {
 pub(super) const NEVER_NS: u64 = u64::MAX;
 
 impl State {
-    /// When it may run without an event; [`NEVER_NS`] if only an event can help.
+    /// When it can run without an event; [`NEVER_NS`] if it needs an event.
     pub(super) fn time_ns(self) -> u64 {
         match self {
             State::Ready { at_ns } => at_ns,
@@ -77,7 +76,7 @@ pub(super) struct Thread {
     pub(super) priority: Cell<u64>,
     /// How many polls of its own future have ended since it last waited.
     pub(super) spins: Cell<u32>,
-    /// How often the destructors of its thread-locals have run.
+    /// How many rounds of its thread-locals' destructors have run.
     pub(super) exit_rounds: Cell<u32>,
     /// The host that it runs on, and the key of what belongs to the present run of that host.
     pub(super) host: Cell<usize>,

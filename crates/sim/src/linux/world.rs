@@ -1,18 +1,14 @@
-//! The simulated threads, the virtual time, and the choice of the thread that goes on.
-//!
-//! A thread that blocks, or that ends a poll, records for what it waits and chooses the next
-//! thread ([`switch`]). If no thread can run, the time moves to the next deadline. If there is no
-//! deadline either, the program is deadlocked.
+//! The simulated threads, the virtual time, and the choice of the next thread. A thread that
+//! blocks, or that ends a poll, records what it waits for and chooses the next thread ([`switch`]).
+//! If no thread can run, the time jumps to the next deadline. If there is no deadline either, the
+//! program is deadlocked.
 //!
 //! # Invariants
-//!
-//! 1. The state is accessed by the thread that holds the baton only (`thread.rs`), inside
-//!    [`with`], and `with` is not entered twice. No function that it calls is one of those in
-//!    `interpose.rs`.
-//!
-//! Rejected: a scheduler of its own for simulated runs, on one thread. It would be a second
-//! implementation of the scheduler, and the first one would not be tested. A poll that blocks, or
-//! calls `block_on`, needs a thread anyway.
+//! 1. Only the thread that holds the baton (`thread.rs`) accesses the state, inside [`with`], and
+//!    `with` is not entered twice. It calls none of the functions in `interpose.rs`. Rejected: a
+//!    separate single-threaded scheduler for simulated runs. It would be a second implementation,
+//!    and the real scheduler would not be tested. A poll that blocks, or calls `block_on`, needs a
+//!    thread anyway.
 
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
@@ -32,35 +28,36 @@ use crate::strategy::{STEPS_PER_CHANGE, STEPS_PER_DELAY, STEPS_PER_LAG, Strategy
 use crate::streams::{Streams, seed_of};
 use crate::trace::{Step, Trace};
 
-/// The monotonic clock when a simulation begins, so that a program may subtract from it.
+/// The monotonic clock when a simulation begins. It is not 0, so that a program can subtract from
+/// it.
 const START_NS: u64 = 10_000 * 1_000_000_000;
 
-/// The clock of the day when a simulation begins: 1 January 2026, in nanoseconds.
+/// The wall clock when a simulation begins: 1 January 2026, in nanoseconds.
 const START_OF_DAY_NS: u64 = 1_767_225_600 * 1_000_000_000;
 
 /// How long each read of a clock takes, so that a loop that waits for a time ends.
 const CLOCK_READ_NS: u64 = 25;
 
-/// How often, and how long, a simulation in which nothing can go on checks whether a thread that is
-/// not simulated has changed a word of memory.
+/// How often a simulation in which no thread can run checks whether a thread that is not simulated
+/// has changed a word of memory, and the pause between two checks.
 const STALL_CHECKS: u32 = 200;
 const STALL_PAUSE: Duration = Duration::from_millis(1);
 
-/// After this many polls in a row in which a task wakes itself, its polls take
-/// [`LONG_POLL_NS`], so that whatever it waits for comes soon.
+/// After this many polls in a row in which a task wakes itself, its polls take [`LONG_POLL_NS`], so
+/// that the event that it waits for comes after few polls.
 const SPINS_UNTIL_LONG: u32 = 1_000;
 const LONG_POLL_NS: u64 = 1_000_000;
 
-/// After this many, some ninety virtual seconds later, it waits for nothing that will come.
+/// After this many, some ninety virtual seconds later, the run fails: the event will not come.
 const SPINS_MAX: u32 = 100_000;
 
 /// How many of the tasks that were polled most often a report names.
 const BUSIEST: usize = 5;
 
-/// Set when the time of the run is over. The next thread that chooses another one ends the run.
+/// Set when the run has taken too much real time. The next switch of threads ends the run.
 static IS_LATE: AtomicBool = AtomicBool::new(false);
 
-/// Has the run end soon, with a report.
+/// Makes the run end soon, with a report.
 pub(super) fn end_late() {
     IS_LATE.store(true, Ordering::Relaxed);
 }
@@ -81,12 +78,12 @@ pub(super) fn now_ns() -> u64 {
     NOW_NS.load(Ordering::Relaxed)
 }
 
-/// The clock of the day when the monotonic clock of the thread's host shows `ns`.
+/// The wall clock when the monotonic clock of the thread's host shows `ns`.
 pub(super) fn time_of_day_ns(me: &Thread, ns: u64) -> u64 {
     (ns - START_NS + START_OF_DAY_NS).saturating_add_signed(offset_ns(me.host.get()))
 }
 
-/// The time of the simulation when the clock of the day shows `ns` on the thread's host.
+/// The time of the simulation when the wall clock of the thread's host shows `ns`.
 pub(super) fn from_time_of_day_ns(me: &Thread, ns: u64) -> u64 {
     let ns = ns.saturating_add_signed(-offset_ns(me.host.get()));
     from_local_ns(me, ns.saturating_sub(START_OF_DAY_NS).saturating_add(START_NS))
@@ -121,8 +118,7 @@ static IS_ENTERED: AtomicBool = AtomicBool::new(false);
 /// Runs `access` on the state. The calling thread holds the baton.
 ///
 /// # Panics
-///
-/// Aborts if the calling thread is not simulated, or is inside already.
+/// Aborts if the calling thread is not simulated, or is already inside.
 pub(super) fn with<R>(access: impl FnOnce(&mut World) -> R) -> R {
     if me().is_none() || IS_ENTERED.swap(true, Ordering::Relaxed) {
         super::say("reveille-sim: a bug: the state of the simulation was entered twice\n");
@@ -186,7 +182,7 @@ pub(super) struct World {
     machine: Machine,
     /// The threads that have not ended, in the order of their starts.
     live: Vec<&'static Thread>,
-    /// Those that have ended and were not joined.
+    /// The threads that have ended and were not joined.
     ended: Vec<&'static Thread>,
     thread_count: usize,
     /// Buffers of [`World::choose`] and [`World::deliver_events`].
@@ -194,12 +190,12 @@ pub(super) struct World {
     descriptors: Vec<libc::pollfd>,
     /// The thread that was chosen last, and how often in a row.
     last: (usize, u32),
-    /// Lower than all priorities. A thread that loses its priority gets one below this.
+    /// Lower than all priorities. A thread that loses its priority gets the next lower one.
     lowest_priority: u64,
     pub(super) kernel: Kernel,
-    /// How many polls in a row each task has woken itself, by its address.
+    /// In how many polls in a row each task has woken itself, by its address.
     spins: BTreeMap<usize, u32>,
-    /// The last poll was one of many in which a task has woken itself.
+    /// Whether the last poll was one of many in which a task has woken itself.
     is_spinning: bool,
     /// How often tasks were polled, by the place where they were spawned.
     polls: BTreeMap<Place, u64>,
@@ -253,13 +249,13 @@ impl World {
         thread
     }
 
-    /// Takes back a thread that the system refused to start.
+    /// Removes a thread that the system refused to start.
     pub(super) fn forget_thread(&mut self, thread: &'static Thread) {
         self.live.retain(|live| live.number != thread.number);
         thread.state.set(State::Ended);
     }
 
-    /// Marks a thread as ended, and lets those run that wait for its end.
+    /// Marks a thread as ended, and wakes the threads that wait for its end.
     pub(super) fn end_thread(&mut self, thread: &'static Thread) {
         self.forget_thread(thread);
         self.ended.push(thread);
@@ -279,24 +275,24 @@ impl World {
         live.collect::<Vec<_>>().into_iter()
     }
 
-    /// Takes away the threads of a host, which never run again.
+    /// Removes the threads of a host, which never run again.
     pub(super) fn forget_threads_of(&mut self, host: usize) {
         self.live.retain(|thread| thread.host.get() != host);
     }
 
-    /// The thread that a handle of the system stands for. Handles are used again, so those of
-    /// threads that run come first, and then the latest.
+    /// The thread of a `pthread_t`. The system reuses handles, so a live thread is preferred, then
+    /// the one that ended last.
     pub(super) fn find(&self, pthread: libc::pthread_t) -> Option<&'static Thread> {
         let all = self.live.iter().chain(self.ended.iter().rev());
         all.copied().find(|thread| thread.pthread.get() == pthread)
     }
 
-    /// Forgets a thread that was joined.
+    /// Removes a thread that was joined.
     pub(super) fn joined(&mut self, thread: &Thread) {
         self.ended.retain(|ended| ended.number != thread.number);
     }
 
-    /// Lets up to `count` threads run that wait for what `waits_for_it` says. Returns how many.
+    /// Wakes up to `count` threads for which `waits_for_it` is true. Returns how many.
     pub(super) fn wake_where(
         &mut self,
         count: usize,
@@ -319,7 +315,7 @@ impl World {
         self.machine.wake_time_ns(&mut self.streams)
     }
 
-    /// Counts a poll. Returns how many in a row have woken their own task.
+    /// Counts a poll. Returns in how many polls in a row the task has woken itself.
     fn count_poll(&mut self, me: &Thread, polled: Option<PolledTask>, is_requeued: bool) -> u32 {
         let place = polled.and_then(|polled| polled.place);
         self.trace.add_poll(me.number, now_ns(), place);
@@ -343,7 +339,7 @@ impl World {
         }
     }
 
-    /// Ends the run: a task repeats itself.
+    /// Ends the run: a task wakes itself forever.
     #[cold]
     fn livelock(&self, me: &Thread, polled: Option<PolledTask>) -> ! {
         let task = match polled.and_then(|polled| polled.place) {
@@ -352,19 +348,19 @@ impl World {
             None => format!("the future of a `block_on` of thread '{}'", me.name()),
         };
         let text = format!(
-            "livelock: {task} has woken itself in {SPINS_MAX} polls in a row and reaches nothing.\n"
+            "livelock: {task} has woken itself in {SPINS_MAX} polls in a row without progress.\n"
         );
         super::run::fail(self, Verdict::Livelocked, &(text + &self.describe()));
     }
 
-    /// Whether a decision of the scheduler is drawn, and what is drawn.
+    /// Draws a decision of the scheduler. 0, which production chooses, if the strategy draws none.
     pub(super) fn decide(&mut self, name: &str, count: usize) -> usize {
-        // A task that spins wakes no sibling, because each switch of threads takes real time.
+        // While a task spins, nothing is drawn, because each switch of threads takes real time.
         let is_drawn = self.strategy.draws_decisions() && !self.is_spinning;
         if is_drawn { self.draw(name, count as u64) as usize } else { 0 }
     }
 
-    /// Chooses the thread that goes on, and moves the time to the moment when it can.
+    /// Chooses the next thread, and moves the time to the moment when it can run.
     fn next(&mut self) -> &'static Thread {
         loop {
             if IS_LATE.load(Ordering::Relaxed) {
@@ -391,8 +387,8 @@ impl World {
         }
     }
 
-    /// Lets those threads run for which the system has events. Descriptors of the simulation have
-    /// theirs at once, so the system is asked only if it has something to say, or if `asks_all`.
+    /// Wakes the threads for which the system has events. Events of simulated descriptors are known
+    /// at once, so the system is asked only if it may have events, or if `asks_all`.
     fn deliver_events(&mut self, asks_all: bool) {
         self.descriptors.clear();
         let has_real = asks_all || self.kernel.has_real();
@@ -427,7 +423,7 @@ impl World {
         });
     }
 
-    /// Lets those threads run whose time is up.
+    /// Wakes the threads whose deadlines have passed.
     fn expire(&mut self) {
         let now = now_ns();
         for index in 0..self.live.len() {
@@ -534,15 +530,15 @@ impl World {
             }
         }
         if self.wake_where(1, |state| state == State::Stall) > 0 {
-            // It reports what the tasks wait for.
+            // That thread reports what the tasks wait for.
             return;
         }
         self.deadlock();
     }
 
-    /// Ends the run: nothing can go on.
+    /// Ends the run: no thread can run.
     pub(super) fn deadlock(&self) -> ! {
-        let text = "deadlock: no thread can go on, and nothing waits for a time.\n".to_owned();
+        let text = "deadlock: no thread can run, and none waits for a deadline.\n".to_owned();
         super::run::fail(self, Verdict::Deadlocked, &(text + &self.describe()));
     }
 
@@ -631,7 +627,8 @@ pub(super) fn deadline_ns(me: &Thread, timeout: Option<Duration>) -> u64 {
     ns.map_or(NEVER_NS, |ns| after_ns(me, ns))
 }
 
-/// The calling thread ends, and another one runs. It has done everything that others could see.
+/// Ends the calling thread, and lets another one run. The calling thread does nothing after this
+/// that others could see.
 pub(super) fn end(me: &'static Thread) {
     let next = with(|world| {
         world.end_thread(me);

@@ -1,4 +1,4 @@
-//! The contents of files: what is on the disk, and what was written since and not synced.
+//! The contents of files: what is on the disk, and what was written later and not synced.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,8 @@ const SECTOR_LEN: usize = 512;
 /// The unit in which the system writes to a disk, in bytes.
 const PAGE_LEN: usize = 4096;
 
-/// Up to this many sectors, each is lost or kept for itself. A longer write is cut once.
+/// In a write of at most this many sectors, each sector is lost or kept independently. A longer
+/// write is cut at one place.
 const SECTORS_MAX: usize = 16;
 
 /// A change of a file.
@@ -27,7 +28,7 @@ pub(in super::super) enum Change {
 #[derive(Debug)]
 struct Pending {
     change: Change,
-    /// A sync has failed since, so the system no longer knows that it has to write this.
+    /// A later sync has failed, so the system no longer knows that it has to write this.
     is_forgotten: bool,
 }
 
@@ -53,7 +54,7 @@ pub(super) enum Fate {
 }
 
 impl Files {
-    /// The file with this inode; `contents` gives what it has if it was not changed before.
+    /// The file with this inode. If it was not changed before, `contents` returns its contents.
     pub(super) fn file(&mut self, inode: u64, contents: impl FnOnce() -> Vec<u8>) -> &mut File {
         self.files.entry(inode).or_insert_with(|| File { durable: contents(), pending: Vec::new() })
     }
@@ -64,7 +65,7 @@ impl Files {
         }
     }
 
-    /// The sync of a file failed.
+    /// Records that the sync of a file failed.
     pub(super) fn forget_changes(&mut self, inode: u64) {
         let pending = self.files.get_mut(&inode).map(|file| &mut file.pending);
         pending.into_iter().flatten().for_each(|pending| pending.is_forgotten = true);
@@ -106,7 +107,7 @@ impl File {
     fn sync(&mut self) {
         let mut rest = std::mem::take(&mut self.pending).into_iter();
         while let Some(pending) = rest.next() {
-            // A later write to the same page has the system write the page, with all that is on it.
+            // After a later write to the same page, the system writes the whole page.
             let is_saved = !pending.is_forgotten
                 || rest
                     .as_slice()
@@ -121,7 +122,7 @@ impl File {
     }
 }
 
-/// Whether two writes change the same page.
+/// Whether two changes affect the same page.
 fn pages_meet(one: &Change, other: &Change) -> bool {
     let pages = |change: &Change| match change {
         Change::Write { offset, bytes } => {

@@ -1,4 +1,4 @@
-//! What a program sees of files besides their contents, the same in each run.
+//! The metadata of files that a program sees, which are the same in each run.
 
 use std::collections::BTreeMap;
 use std::ffi::{CString, c_int};
@@ -16,7 +16,7 @@ use super::super::world;
 /// The device of all files of a simulation.
 const DEVICE: u64 = 1;
 
-/// The number that the program sees for each inode, in the order in which it asks.
+/// The number that the program sees for each inode, assigned in the order in which it asks.
 static NUMBERS: Mutex<BTreeMap<u64, u64>> = Mutex::new(BTreeMap::new());
 
 /// The kernel's answer about a descriptor. `None` if it is not open.
@@ -39,7 +39,7 @@ pub(super) fn touch(path: &Path) {
     unsafe { libc::utimensat(libc::AT_FDCWD, path.as_ptr(), times.as_ptr(), flags) };
 }
 
-/// What differs between runs, in the answer about a file.
+/// The attributes of a file that differ between runs.
 #[derive(Clone, Copy, Debug)]
 pub(in super::super) struct Attributes {
     pub(in super::super) inode: u64,
@@ -57,7 +57,7 @@ pub(in super::super) fn attributes(inode: u64, device: u64) -> Option<Attributes
     Some(Attributes { inode, device: DEVICE })
 }
 
-/// The virtual time on the host of the calling thread, as files have it.
+/// The virtual time on the host of the calling thread, for the times of files.
 pub(in super::super) fn now() -> timespec {
     from_ns(me().map_or(0, |me| world::time_of_day_ns(me, world::read_clock_ns(me))))
 }

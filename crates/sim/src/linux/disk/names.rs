@@ -2,13 +2,10 @@
 //! made.
 //!
 //! # Invariants
-//!
-//! 1. Two changes of the same directory are in order: if the later one is on the disk, so is the
-//!    earlier one. A renamed directory counts as a change of each directory.
-//!
-//! A crash undoes all changes, from the last to the first, and makes those again that it keeps. A
-//! file that is removed goes to the graveyard, a folder beside the tree, until its removal is
-//! synced.
+//! 1. Two changes of the same directory are ordered: if the later one is on the disk, so is the
+//!    earlier one. Renaming a directory counts as a change of each directory. A crash undoes all
+//!    changes, from the last to the first, and redoes those that it keeps. A file that is removed
+//!    goes to the graveyard, a folder beside the tree, until its removal is synced.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -78,7 +75,7 @@ impl Change {
     }
 }
 
-/// Whether one change has to be on the disk before the other (invariant 1).
+/// Whether one change has to reach the disk before the other (invariant 1).
 fn are_in_order(one: &Change, other: &Change) -> bool {
     one.is_of_all() || other.is_of_all() || one.dirs().iter().any(|dir| other.dirs().contains(dir))
 }
@@ -101,7 +98,7 @@ pub(super) struct Roots {
 }
 
 impl Roots {
-    /// The file of the system that stands for the program's path.
+    /// The real path for the program's path.
     pub(super) fn real(&self, path: &Path) -> PathBuf {
         self.tree.join(path.strip_prefix("/").unwrap_or(path))
     }
@@ -122,7 +119,7 @@ impl Names {
         self.pending.push(change);
     }
 
-    /// A directory was synced: its changes are on the disk, and those that come before them.
+    /// Syncs a directory: its changes, and those that come before them, are on the disk.
     pub(super) fn sync_dir(&mut self, dir: &Path, roots: &Roots) {
         let mut saved: Vec<bool> =
             self.pending.iter().map(|it| it.is_of_all() || it.dirs().contains(&dir)).collect();
@@ -169,7 +166,7 @@ impl Names {
         }
         let mut lost: Vec<&Change> = Vec::new();
         for change in &pending {
-            // One draw for each, so that the draws after it do not depend on it.
+            // One draw for each change, so that later draws do not depend on it.
             let is_drawn = is_kept();
             if is_drawn && !lost.iter().any(|lost| are_in_order(lost, change)) {
                 self.redo(change, roots)?;
@@ -233,6 +230,6 @@ fn bury(change: &Change, roots: &Roots) {
         Change::Rename { replaced: Replaced::File { grave }, .. } => grave,
         _ => return,
     };
-    // What stays there takes room until the process ends, and is not seen.
+    // A file that stays there takes room until the process ends, but is not visible.
     let _ = fs::remove_file(roots.grave(*grave));
 }

@@ -95,7 +95,7 @@ fn sync(me: &'static Thread, fd: c_int) -> Result<(), c_int> {
     Ok(())
 }
 
-/// Gives a file another length.
+/// Changes the length of a file.
 fn resize(me: &'static Thread, fd: c_int, len: off64_t) -> c_int {
     let Some(before) = disk::status(fd) else {
         // SAFETY: the call takes numbers only.
@@ -177,7 +177,7 @@ replace_files! {
         fd: c_int, slices: *const iovec, count: c_int, at: off64_t, flags: c_int
     ) -> ssize_t = |me| {
         if flags & libc::RWF_NOWAIT != 0 {
-            // Whether the data are in memory would depend on the real machine.
+            // Whether the data are cached would depend on the real machine.
             return fail(libc::EOPNOTSUPP);
         }
         if let Err(result) = begin_read(me, fd) { return result; }

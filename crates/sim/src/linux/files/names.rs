@@ -18,7 +18,7 @@ use super::super::original_files;
 use super::super::thread::Thread;
 use super::{answer, open, replace_files, text};
 
-/// The program's path in a call; `None` if the call is the system's.
+/// The program's path in a call; `None` if the call goes to the system.
 ///
 /// # Safety
 ///
@@ -92,8 +92,7 @@ fn make_symbolic(me: &'static Thread, target: &CStr, path: PathBuf) -> c_int {
     })
 }
 
-/// Runs `call` with the file of the system for the program's path, or with the program's own
-/// arguments.
+/// Runs `call` with the real path for the program's path, or with the program's own arguments.
 ///
 /// # Safety
 ///
@@ -115,7 +114,7 @@ unsafe fn by_path<R>(
     }
 }
 
-/// Replaces what differs between runs in the kernel's answer.
+/// Replaces the attributes that differ between runs in the kernel's answer.
 ///
 /// # Safety
 ///

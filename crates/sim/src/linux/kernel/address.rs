@@ -7,7 +7,7 @@ use std::ptr;
 
 use libc::{sa_family_t, sockaddr, sockaddr_in, sockaddr_in6, sockaddr_storage, socklen_t};
 
-/// An address of IPv4 that is mapped to IPv6, as one of IPv4. Without a scope.
+/// Converts an IPv4 address that is mapped to IPv6 to IPv4, and removes the scope.
 pub(super) fn plain(address: SocketAddr) -> SocketAddr {
     SocketAddr::new(address.ip().to_canonical(), address.port())
 }
@@ -22,7 +22,7 @@ pub(super) fn in_family(family: c_int, address: SocketAddr) -> SocketAddr {
     }
 }
 
-/// The address of a socket without one.
+/// The address that a socket without an address shows.
 pub(super) fn unspecified(family: c_int) -> SocketAddr {
     match family {
         libc::AF_INET => SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
@@ -60,7 +60,7 @@ pub(super) unsafe fn read(address: *const sockaddr, len: socklen_t) -> Option<So
     }
 }
 
-/// Writes an address as the kernel does: as much as there is room for, and the whole length.
+/// Writes an address as the kernel does: truncated to the room, with the full length.
 ///
 /// # Safety
 ///

@@ -1,6 +1,5 @@
-//! The functions of the C library for sockets. The invariants are those of `interpose.rs`.
-//!
-//! A call on a descriptor that is not of this kernel goes to the system.
+//! The functions of the C library for sockets. The invariants are those of `interpose.rs`. A call
+//! on a descriptor that is not simulated goes to the system.
 
 use std::ffi::{c_int, c_void};
 use std::net::SocketAddr;
@@ -41,13 +40,13 @@ pub(in crate::platform) fn keep_symbols() -> usize {
     addresses.iter().fold(others, |sum, address| sum.wrapping_add(address.addr()))
 }
 
-/// Makes an object with this token.
+/// Creates an object with this token.
 pub(super) fn open(fd: c_int, is_nonblocking: bool, kind: Kind) -> c_int {
     let opened = world::with(|world| world.open(fd, Object::new(own_host(), is_nonblocking, kind)));
     opened.unwrap_or_else(fail)
 }
 
-/// Waits until a connection is there or has failed.
+/// Waits until a connection is established or has failed.
 fn wait_for_connection(me: &'static Thread, fd: c_int) -> Result<(), c_int> {
     complete(me, fd, 0, libc::SO_SNDTIMEO, |world, id| {
         let tcp = world.kernel.tcp(id).ok_or(libc::EBADF)?;

@@ -16,14 +16,13 @@ use crate::platform::{original, thread};
 /// The most descriptors of a simulation.
 const COUNT_MAX: usize = 1 << 16;
 
-/// What a number means to this kernel. Read without the world, so that calls on files do not enter
-/// it.
+/// The kind of each descriptor. Read without the world, so that calls on files do not enter it.
 static KINDS: [AtomicU8; COUNT_MAX] = [const { AtomicU8::new(NOT_OURS) }; COUNT_MAX];
 
 const NOT_OURS: u8 = 0;
 /// An object of this kernel.
 const OURS: u8 = 1;
-/// A descriptor of the system that an epoll set has.
+/// A descriptor of the system that an epoll set contains.
 const WATCHED: u8 = 2;
 
 fn kind(fd: c_int) -> Option<&'static AtomicU8> {
@@ -40,7 +39,7 @@ pub(super) fn is_known(fd: c_int) -> bool {
     kind(fd).is_some_and(|kind| kind.load(Ordering::Relaxed) != NOT_OURS)
 }
 
-/// A thread that is not simulated closes the descriptor.
+/// Called when a thread that is not simulated closes the descriptor.
 pub(super) fn forget(fd: c_int) {
     if let Some(kind) = kind(fd) {
         kind.store(NOT_OURS, Ordering::Relaxed);
@@ -53,7 +52,7 @@ pub(super) fn set_watched(fd: c_int) {
     }
 }
 
-/// The place of an entry in a [`Slab`]. A place that is used again has another generation.
+/// The place of an entry in a [`Slab`]. A place that is reused has another generation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::platform) struct Id {
     index: u32,
@@ -116,7 +115,7 @@ impl<T> Slab<T> {
     }
 }
 
-/// A number that the program has.
+/// A descriptor of the program.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Descriptor {
     pub(super) id: Id,
@@ -130,7 +129,7 @@ pub(super) struct Object {
     pub(super) uses: usize,
     pub(super) host: usize,
     pub(super) is_nonblocking: bool,
-    /// The epoll sets that have it, and the descriptor by which they do.
+    /// The epoll sets that contain it, each with the descriptor that was added.
     pub(super) watchers: Vec<(Id, c_int)>,
     /// Level, option and value.
     pub(super) options: Vec<(c_int, c_int, Vec<u8>)>,
@@ -203,12 +202,12 @@ impl super::Kernel {
         self.objects.get(id).map(|object| object.host)
     }
 
-    /// Whether a host may have no further descriptor.
+    /// Whether a host has reached its limit of descriptors.
     pub(super) fn is_full(&self, host: usize) -> bool {
         self.hosts.get(host).is_some_and(|host| host.descriptor_count >= host.descriptors_max)
     }
 
-    /// Gives an object the number `fd`, which is that of its token.
+    /// Opens the descriptor `fd` for an object. `fd` is the number of its token.
     pub(super) fn open(&mut self, fd: c_int, host: usize, id: Id) -> Result<(), c_int> {
         let (Ok(index), Some(kind)) = (usize::try_from(fd), kind(fd)) else {
             return Err(libc::EMFILE);
@@ -216,7 +215,7 @@ impl super::Kernel {
         if self.descriptors.len() <= index {
             self.descriptors.resize(index + 1, None);
         }
-        // An entry that is there is that of a number which a thread outside has closed.
+        // An old entry belongs to a descriptor that a thread outside of the simulation has closed.
         self.descriptors[index] = Some(Descriptor { id, host });
         kind.store(OURS, Ordering::Relaxed);
         if let Some(object) = self.objects.get_mut(id) {
@@ -230,8 +229,8 @@ impl super::Kernel {
 }
 
 impl World {
-    /// Makes an object whose token is `fd`, a descriptor that was made for it. Closes the token if
-    /// there is no room.
+    /// Creates an object with the token `fd`, a descriptor that was made for it. Closes the token
+    /// if there is no room.
     pub(super) fn open(&mut self, fd: c_int, object: Object) -> Result<c_int, c_int> {
         if fd < 0 {
             return Err(last_error());
@@ -251,7 +250,7 @@ impl World {
         Ok(fd)
     }
 
-    /// Closes a descriptor, and the object if it was the last one. The token stays.
+    /// Closes a descriptor, and its object if it was the last one. Does not close the token.
     pub(super) fn close(&mut self, fd: c_int, is_silent: bool) {
         forget(fd);
         self.kernel.real.retain(|(real, _)| *real != fd);
@@ -267,7 +266,8 @@ impl World {
         }
     }
 
-    /// Removes an object. A silent close tells no peer, because the machine has no power.
+    /// Removes an object. A silent close sends nothing to the peer, because the machine has no
+    /// power.
     fn close_object(&mut self, id: Id, is_silent: bool) {
         let Some(object) = self.kernel.objects.remove(id) else { return };
         for (set, fd) in object.watchers {
@@ -299,7 +299,7 @@ impl World {
         }
     }
 
-    /// An object has new events: tells the epoll sets and the threads that wait.
+    /// Reports new events of an object to the epoll sets and to the threads that wait for it.
     pub(super) fn signal(&mut self, id: Id, events: u32) {
         let Some(object) = self.kernel.objects.get(id) else { return };
         let watchers = object.watchers.len();
@@ -318,7 +318,7 @@ impl World {
         self.wake_waiting(id);
     }
 
-    /// Lets those threads run that wait for events of an object.
+    /// Wakes the threads that wait for events of an object.
     fn wake_waiting(&mut self, id: Id) {
         self.wake_where(usize::MAX, |state| match state {
             State::Readable { object, .. } => object == Some(id),

@@ -1,5 +1,5 @@
-//! The functions of the C library for the numbers of descriptors. The invariants are those of
-//! `interpose.rs`.
+//! The functions of the C library that duplicate, configure and close descriptors. The invariants
+//! are those of `interpose.rs`.
 
 use std::ffi::{c_int, c_long, c_ulong, c_void};
 
@@ -23,7 +23,7 @@ pub(super) fn keep_symbols() -> usize {
     addresses.iter().fold(0, |sum, address| sum.wrapping_add(address.addr()))
 }
 
-/// Gives a duplicate of a token to the same object.
+/// Makes the duplicate of a token refer to the same object.
 fn duplicated(fd: c_int, duplicate: c_int) -> c_int {
     if duplicate < 0 {
         return duplicate;
@@ -118,8 +118,8 @@ replace! {
     }
 }
 
-/// Closes a descriptor. The original is called on all threads, and a thread that is not simulated
-/// may close one of this kernel.
+/// Closes a descriptor. The original is called on all threads, because a thread that is not
+/// simulated may close a simulated descriptor.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn close(fd: c_int) -> c_int {
     if is_known(fd) {

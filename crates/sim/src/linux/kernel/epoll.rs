@@ -1,8 +1,6 @@
-//! Epoll sets and eventfds.
-//!
-//! As in Linux, an event puts the descriptor on the ready list of each set that has it. A wait asks
-//! each of those again which events it has now. With edge triggering the descriptor then leaves the
-//! list.
+//! Epoll sets and eventfds. As in Linux, an event puts the descriptor on the ready list of each set
+//! that contains it. A wait reads the current events of each descriptor on the list. With edge
+//! triggering the descriptor then leaves the list.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::ffi::c_int;
@@ -18,12 +16,13 @@ const ONCE: u32 = libc::EPOLLONESHOT as u32;
 const IN: u32 = libc::EPOLLIN as u32;
 const OUT: u32 = libc::EPOLLOUT as u32;
 
-/// An epoll set. Its token is one of the system, which has the descriptors of the system.
+/// An epoll set. Its token is an epoll set of the system, which contains the descriptors of the
+/// system.
 #[derive(Debug, Default)]
 pub(super) struct Set {
     entries: BTreeMap<c_int, Entry>,
     ready: VecDeque<c_int>,
-    /// The system's set may have events.
+    /// Whether the system's set may have events.
     asks_system: bool,
 }
 
@@ -107,8 +106,8 @@ pub(super) struct Change {
 }
 
 impl super::Kernel {
-    /// Whether the system may have events for an object: a set that has descriptors of the system,
-    /// or with `asks_all` any set.
+    /// Whether the system may have events for an object: for a set with descriptors of the system,
+    /// or with `asks_all` for any set.
     pub(in crate::platform) fn is_asked(&self, id: Id, asks_all: bool) -> bool {
         if asks_all {
             let object = self.objects.get(id);
@@ -117,7 +116,7 @@ impl super::Kernel {
         self.real.iter().any(|(_, set)| *set == id)
     }
 
-    /// The system's set has events, or may have.
+    /// Records that the system's set may have events.
     pub(in crate::platform) fn ask_system(&mut self, id: Id) {
         if let Some(Object { kind: Kind::Set(set), .. }) = self.objects.get_mut(id) {
             set.asks_system = true;
@@ -161,7 +160,7 @@ impl World {
         Ok(())
     }
 
-    /// Records that the system's set has got or lost a descriptor of the system.
+    /// Records that a descriptor of the system was added to the system's set, or removed from it.
     pub(super) fn change_real(&mut self, set_fd: c_int, operation: c_int, fd: c_int) {
         let Ok(set) = self.kernel.id(set_fd) else { return };
         match operation {
@@ -185,7 +184,7 @@ impl World {
         }
     }
 
-    /// Takes up to `max` events out of a set.
+    /// Takes up to `max` events from a set.
     pub(super) fn take_events(&mut self, id: Id, max: usize) -> Vec<libc::epoll_event> {
         let mut taken = Vec::new();
         let mut again = Vec::new();

@@ -1,7 +1,6 @@
-//! The hosts: addresses, ports, clocks, and what happens to a whole host.
-//!
-//! Host 0 is the one that the test itself runs on. It never crashes, and has loopback addresses
-//! only, unless the test is given hosts.
+//! The hosts: addresses, ports, clocks, and what happens to a whole host. Host 0 is the one that
+//! the test itself runs on. It never crashes, and has only loopback addresses, unless the test adds
+//! hosts.
 
 use std::ffi::c_int;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -17,10 +16,10 @@ use crate::platform::world::World;
 /// The most hosts of a simulation.
 pub(crate) const HOSTS_MAX: usize = 256;
 
-/// The descriptors that a host may have, if the test does not say: as systemd has it for services.
+/// The default limit of a host's descriptors.
 const DESCRIPTORS_MAX: usize = 32_768;
 
-/// The ports for sockets without one, as Linux has them.
+/// The ephemeral ports of Linux: the first one and their number.
 const EPHEMERAL: (u16, u64) = (32_768, 28_232);
 
 /// How often another ephemeral port is drawn.
@@ -30,11 +29,11 @@ const PORT_TRIES: usize = 1_000;
 /// the baton.
 #[derive(Debug)]
 struct Skew {
-    /// Of the clock of the day.
+    /// How far the wall clock is ahead.
     offset_ns: AtomicI64,
-    /// Of all clocks, in millionths, since it was set.
+    /// How much faster all clocks are, in millionths, since they were set.
     drift_ppm: AtomicI64,
-    /// When it was set, and what the host's clock showed then.
+    /// When the drift was set, and what the host's clock showed then.
     since_ns: AtomicU64,
     shown_ns: AtomicU64,
 }
@@ -49,7 +48,7 @@ impl Skew {
         }
     }
 
-    /// The drift, the time since which it is so, and what the clock showed then.
+    /// The drift, when it was set, and what the clock showed then.
     fn read(&self) -> (i128, u64, u64) {
         let drift_ppm = self.drift_ppm.load(Ordering::Relaxed);
         let (since, shown) = (&self.since_ns, &self.shown_ns);
@@ -59,7 +58,7 @@ impl Skew {
 
 static SKEWS: [Skew; HOSTS_MAX] = [const { Skew::new() }; HOSTS_MAX];
 
-/// What the monotonic clock of a host shows, `ns` after the begin.
+/// What the monotonic clock of a host shows at `ns` of the simulation's time.
 pub(in crate::platform) fn local_ns(host: usize, ns: u64) -> u64 {
     let Some(skew) = SKEWS.get(host) else { return ns };
     let (drift_ppm, since_ns, shown_ns) = skew.read();
@@ -67,7 +66,7 @@ pub(in crate::platform) fn local_ns(host: usize, ns: u64) -> u64 {
     shown_ns + (passed_ns + passed_ns * drift_ppm / 1_000_000) as u64
 }
 
-/// How long it takes until `ns` have passed on the clock of a host.
+/// How much of the simulation's time passes while a host's clock advances by `ns`.
 pub(in crate::platform) fn global_ns(host: usize, ns: u64) -> u64 {
     match SKEWS.get(host).map_or(0, |skew| skew.drift_ppm.load(Ordering::Relaxed)) {
         0 => ns,
@@ -78,7 +77,7 @@ pub(in crate::platform) fn global_ns(host: usize, ns: u64) -> u64 {
     }
 }
 
-/// How long after the begin the monotonic clock of a host shows `ns`.
+/// The simulation's time at which the monotonic clock of a host shows `ns`.
 pub(in crate::platform) fn when_ns(host: usize, ns: u64) -> u64 {
     let Some(skew) = SKEWS.get(host) else { return ns };
     let (_, since_ns, shown_ns) = skew.read();
@@ -88,12 +87,13 @@ pub(in crate::platform) fn when_ns(host: usize, ns: u64) -> u64 {
     }
 }
 
-/// How far the host's clock of the day is ahead.
+/// How far the host's wall clock is ahead.
 pub(in crate::platform) fn offset_ns(host: usize) -> i64 {
     SKEWS.get(host).map_or(0, |skew| skew.offset_ns.load(Ordering::Relaxed))
 }
 
-/// Sets the clocks of a host, `now_ns` after the begin. The monotonic clock does not jump.
+/// Sets the clocks of a host at `now_ns` of the simulation's time. The monotonic clock does not
+/// jump.
 pub(in crate::platform) fn set_clocks(host: usize, now_ns: u64, offset_ns: i64, drift_ppm: i64) {
     let Some(skew) = SKEWS.get(host) else { return };
     let shown_ns = local_ns(host, now_ns);
@@ -108,9 +108,9 @@ pub(in crate::platform) fn set_clocks(host: usize, now_ns: u64, offset_ns: i64, 
 pub(in crate::platform) struct Host {
     pub(in crate::platform) name: String,
     pub(super) ips: Vec<IpAddr>,
-    /// It has power.
+    /// Whether it has power.
     pub(super) is_up: bool,
-    /// Its threads do not run.
+    /// Whether its threads are stopped.
     pub(in crate::platform) is_paused: bool,
     pub(super) descriptor_count: usize,
     pub(in crate::platform) descriptors_max: usize,
@@ -149,7 +149,7 @@ impl super::Kernel {
         found.ips.first().copied()
     }
 
-    /// Whether programs have other hosts than their own.
+    /// Whether there are several hosts.
     pub(in crate::platform) fn is_network(&self) -> bool {
         self.is_network
     }
@@ -178,7 +178,7 @@ impl super::Kernel {
 }
 
 impl World {
-    /// The host that has an address, as another host sees it.
+    /// The host that has an address, seen from the host `from`.
     pub(super) fn host_at(&self, from: usize, ip: IpAddr) -> Option<usize> {
         if ip.is_loopback() {
             return Some(from);
@@ -186,7 +186,7 @@ impl World {
         self.kernel.hosts.iter().position(|host| host.ips.contains(&ip))
     }
 
-    /// Where a message to this address goes. An error if nothing has it.
+    /// The host that gets a message to this address. An error if no host has it.
     pub(super) fn destination(&self, host: usize, to: SocketAddr) -> Result<SocketAddr, c_int> {
         let to = plain(to);
         let ip = match to.ip() {
@@ -222,7 +222,7 @@ impl World {
         SocketAddr::new(own.filter(|_| !is_here).unwrap_or(loopback), local.port())
     }
 
-    /// Gives a socket an address that nothing else has: one from which `towards` is reached.
+    /// Binds a socket to a free address from which `towards` can be reached.
     pub(super) fn bind_any(&mut self, id: Id, towards: Option<SocketAddr>) -> Result<(), c_int> {
         let host = self.kernel.host_of(id).ok_or(libc::EBADF)?;
         let (family, local) = self.kernel.local(id).ok_or(libc::EOPNOTSUPP)?;
@@ -245,7 +245,7 @@ impl World {
         self.bind(id, address)
     }
 
-    /// Gives a socket an address. The errors are those of Linux.
+    /// Binds a socket to an address. The errors are those of Linux.
     pub(super) fn bind(&mut self, id: Id, address: SocketAddr) -> Result<(), c_int> {
         let host = self.kernel.host_of(id).ok_or(libc::EBADF)?;
         let (family, local) = self.kernel.local(id).ok_or(libc::EINVAL)?;
@@ -277,7 +277,7 @@ impl World {
         Err(libc::EADDRINUSE)
     }
 
-    /// Whether another socket of the host has an address, so that this one cannot have it.
+    /// Whether another socket of the host prevents this one from having an address.
     fn is_taken(&self, host: usize, id: Id, address: SocketAddr) -> bool {
         let Some(object) = self.kernel.objects.get(id) else { return false };
         let is_tcp = matches!(object.kind, Kind::Tcp(_));
@@ -329,8 +329,8 @@ impl World {
     }
 
     /// Ends the threads of a host and closes its descriptors. With `is_silent` the machine has lost
-    /// its power: no peer hears of it, and nothing that is sent to it is answered. Otherwise its
-    /// process was killed, and the kernel ends its connections.
+    /// power: it sends nothing to its peers, and answers nothing. Otherwise its process was killed,
+    /// and the kernel ends its connections.
     pub(in crate::platform) fn stop_host(&mut self, host: usize, is_silent: bool) {
         for thread in self.threads_of(host) {
             thread.state.set(State::Ended);

@@ -2,27 +2,27 @@
 
 use crate::platform::world::{World, now_ns};
 
-/// Between two hosts that no call of the program has configured.
+/// The latency of a link that the test has not configured.
 const DEFAULT_LATENCY_NS: (u64, u64) = (200_000, 2_000_000);
 
 /// Probabilities are in millionths.
 pub(crate) const MILLION: u64 = 1_000_000;
 
-/// The way from one host to another.
+/// The link from one host to another.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Link {
     /// The shortest and the longest time of a message.
     pub(crate) latency_ns: (u64, u64),
-    /// Of a datagram, or of a segment, which TCP sends again. In millionths.
+    /// The probability that a datagram is lost, or a segment, which TCP retransmits. In millionths.
     pub(crate) loss: u64,
-    /// Of a datagram that arrives twice. In millionths.
+    /// The probability that a datagram arrives twice, in millionths.
     pub(crate) duplication: u64,
-    /// Of a datagram that takes up to ten times as long, so that later ones overtake it. In
-    /// millionths.
+    /// The probability that a datagram takes up to ten times as long, so that later ones overtake
+    /// it. In millionths.
     pub(crate) reordering: u64,
     /// In bytes per second.
     pub(crate) bandwidth: Option<u64>,
-    /// Nothing arrives.
+    /// Whether nothing arrives.
     pub(crate) is_cut: bool,
     /// When the last byte that was sent has left.
     busy_until_ns: u64,
@@ -43,7 +43,7 @@ impl Default for Link {
 }
 
 impl World {
-    /// Changes the way from one host to another.
+    /// Changes the link from one host to another.
     pub(in crate::platform) fn change_link(
         &mut self,
         from: usize,
@@ -54,7 +54,7 @@ impl World {
         change(self.kernel.links.entry((from, to)).or_insert(default));
     }
 
-    /// Changes all ways.
+    /// Changes all links.
     pub(in crate::platform) fn change_all_links(&mut self, mut change: impl FnMut(&mut Link)) {
         change(&mut self.kernel.default_link);
         self.kernel.links.values_mut().for_each(change);
@@ -64,7 +64,7 @@ impl World {
         self.kernel.links.get(&(from, to)).copied().unwrap_or(self.kernel.default_link)
     }
 
-    /// Whether a message arrives that is on its way now.
+    /// Whether a message that is on its way arrives now.
     pub(super) fn is_reachable(&self, from: usize, to: usize) -> bool {
         if !self.kernel.hosts.get(to).is_some_and(|host| host.is_up) {
             return false;
@@ -72,8 +72,8 @@ impl World {
         from == to || !self.link(from, to).is_cut
     }
 
-    /// Draws when a message of this length arrives that is sent now. Messages of a host to itself
-    /// arrive at once, as those of Linux do.
+    /// Draws when a message of this length that is sent now arrives. Messages of a host to itself
+    /// arrive at once, as on Linux.
     pub(super) fn arrival_ns(&mut self, from: usize, to: usize, len: usize) -> u64 {
         let mut sent_ns = now_ns();
         if from == to {

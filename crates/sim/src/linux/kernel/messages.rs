@@ -11,7 +11,7 @@ use super::address;
 /// The length of a header of a control message, and of the one that this kernel reads.
 const CONTROL_LEN: usize = size_of::<cmsghdr>();
 
-/// The most datagrams that one call makes out of its bytes (`UDP_MAX_SEGMENTS`).
+/// The most datagrams into which one call can split its bytes (`UDP_MAX_SEGMENTS`).
 const SEGMENTS_MAX: usize = 128;
 
 /// The bytes at an address.
@@ -134,7 +134,7 @@ impl Outgoing {
     }
 }
 
-/// The number in the first control message, if that has the length of segments.
+/// The length of segments, if the first control message has it.
 ///
 /// # Safety
 ///

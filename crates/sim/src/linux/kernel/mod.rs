@@ -1,9 +1,9 @@
 //! The kernel of the simulated hosts: descriptors, sockets, epoll sets, and the network.
 //!
 //! A descriptor of this kernel has a real one as its *token*: an unconnected socket, an eventfd or
-//! an epoll set of the system. So its number is taken, and options that mean nothing here are the
-//! system's. Bytes, readiness and errors are this kernel's; calls on numbers that it does not know
-//! go to the system.
+//! an epoll set of the system. So the system does not give its number to anything else, and the
+//! token keeps options that have no meaning here. Bytes, readiness and errors are simulated. Calls
+//! on descriptors that this kernel does not know go to the system.
 //!
 //! * `calls.rs`, `transfers.rs`, `waits.rs` and `duplicates.rs` have the functions of the C
 //!   library.
@@ -46,27 +46,27 @@ use super::world::World;
 /// The state of the kernel.
 #[derive(Debug, Default)]
 pub(super) struct Kernel {
-    /// By their numbers.
+    /// Indexed by their numbers.
     descriptors: Vec<Option<Descriptor>>,
     objects: Slab<Object>,
     wires: Slab<Wire>,
-    /// What happens later, the earliest first.
+    /// Future events, the earliest first: time, order, event.
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     event_count: u64,
     hosts: Vec<Host>,
-    /// From one host to another. A pair that is not here has the default.
+    /// The links from one host to another. A pair that is missing has the default.
     links: BTreeMap<(usize, usize), Link>,
     default_link: Link,
-    /// Descriptors of the system that an epoll set has, and the set.
+    /// Descriptors of the system that an epoll set contains, and the set.
     real: Vec<(i32, Id)>,
-    /// Programs that end with the network: names that `getaddrinfo` knows.
+    /// Whether there are several hosts, so that they have names and a network.
     is_network: bool,
 }
 
-/// What happens at a time.
+/// An event of the network, which happens at a virtual time.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    /// The first segment of a wire arrives, or is sent again.
+    /// The first segment of a wire arrives, or is retransmitted.
     Wire(Id),
     /// A connection's first segment arrives.
     Syn { client: Id, attempt: u32 },
@@ -78,7 +78,7 @@ enum Event {
     Refused { client: Id, attempt: u32 },
     /// A datagram arrives.
     Datagram(Box<Datagram>),
-    /// A connected UDP socket learns that nobody listens.
+    /// A connected UDP socket learns that nothing listens at the peer's port.
     PortUnreachable { socket: Id },
 }
 
@@ -100,7 +100,7 @@ impl Kernel {
 }
 
 impl World {
-    /// Lets happen what is due.
+    /// Runs the events that are due.
     pub(super) fn run_events(&mut self, now_ns: u64) {
         while self.kernel.next_event_ns().is_some_and(|at_ns| at_ns <= now_ns) {
             let Some(Reverse((_, _, event))) = self.kernel.events.pop() else { return };

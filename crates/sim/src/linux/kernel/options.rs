@@ -1,5 +1,5 @@
-//! Options of sockets. Those that have a meaning here are read where they have it; others are kept,
-//! or the token has them.
+//! Options of sockets. An option with an effect on the simulation is read where it has that effect.
+//! Others are kept here or in the token.
 
 use std::ffi::c_int;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -22,7 +22,7 @@ fn is_kept(level: c_int, option: c_int) -> bool {
             )
 }
 
-/// What an option has if it was not set.
+/// The default value of an option.
 fn default_of(level: c_int, option: c_int) -> c_int {
     match (level, option) {
         (libc::IPPROTO_IP, libc::IP_TTL) | (libc::IPPROTO_IPV6, libc::IPV6_UNICAST_HOPS) => HOPS,
@@ -39,7 +39,7 @@ impl Object {
         value.is_some_and(|(.., value)| value.iter().any(|&byte| byte != 0))
     }
 
-    /// The value of an option. `None` if the token has it.
+    /// The value of an option. `None` if the token keeps it.
     pub(super) fn option(&mut self, level: c_int, option: c_int) -> Option<Vec<u8>> {
         let number = |number: c_int| Some(number.to_ne_bytes().to_vec());
         let (family, protocol, error, is_listener) = match &mut self.kind {
@@ -72,7 +72,7 @@ impl World {
         self.kernel.objects.get(id).is_some_and(|object| object.is_set(level, option))
     }
 
-    /// Keeps the value of an option. `None` if the token has to have it.
+    /// Keeps the value of an option. `None` if the token has to keep it.
     pub(super) fn set_option(
         &mut self,
         id: Id,

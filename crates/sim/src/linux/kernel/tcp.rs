@@ -1,7 +1,6 @@
-//! TCP: listeners, connections, and what their ends see.
-//!
-//! Data are bytes, not packets: a segment is what one call has sent, or a part of it. The sender
-//! may have as many bytes under way and unread as the connection's window has room for.
+//! TCP: listeners, connections, and the state of each end. A segment has the bytes that one call
+//! has sent, or a part of them. The bytes that are in flight or unread are limited by the window of
+//! the connection.
 
 use std::collections::VecDeque;
 use std::ffi::c_int;
@@ -12,11 +11,11 @@ use super::wire::{Segment, Wire};
 use super::{Event, Id};
 use crate::platform::world::{World, now_ns};
 
-/// The windows of connections, one of which each connection draws, in bytes.
+/// The windows of connections, in bytes. Each connection draws one.
 const WINDOWS: [usize; 3] = [64 << 10, 256 << 10, 1 << 20];
 
-/// How often the first segment of a connection is sent, with pauses of 1, 2, 4, … seconds: Linux
-/// gives up after 127 seconds.
+/// How many times the first segment of a connection is sent, with pauses of 1, 2, 4, … seconds:
+/// Linux gives up after 127 seconds.
 const SYN_ATTEMPTS: u32 = 7;
 
 const IN: u32 = libc::EPOLLIN as u32;
@@ -25,17 +24,17 @@ const HUP: u32 = libc::EPOLLHUP as u32;
 const ERR: u32 = libc::EPOLLERR as u32;
 const RDHUP: u32 = libc::EPOLLRDHUP as u32;
 
-/// What a TCP socket is.
+/// The state of a TCP socket.
 #[derive(Debug)]
 pub(super) enum Role {
     /// Neither connected nor listening.
     Unconnected,
     Listener {
-        /// Connections that nobody has accepted yet.
+        /// Connections that were not accepted yet.
         queue: VecDeque<Id>,
         backlog: usize,
     },
-    /// The handshake is not over.
+    /// The handshake is not complete.
     Connecting,
     Connected,
     /// The connection has ended with an error.
@@ -49,20 +48,20 @@ pub(super) struct Tcp {
     pub(super) role: Role,
     pub(super) local: Option<SocketAddr>,
     pub(super) peer: Option<SocketAddr>,
-    /// For `SO_ERROR`, and for the next call.
+    /// The error for `SO_ERROR`, or for the next call.
     pub(super) error: Option<c_int>,
-    /// What was received and not read.
+    /// Bytes that were received and not read.
     received: VecDeque<u8>,
-    /// The peer sends nothing more.
+    /// Whether the peer sends nothing more.
     is_at_end: bool,
     is_read_shut: bool,
     is_write_shut: bool,
-    /// Sent, and not read by the peer as far as this end knows.
+    /// Bytes that were sent, and that the peer has not reported as read.
     unread_by_peer: usize,
-    /// Read, and not yet reported to the peer.
+    /// Bytes that were read, and not yet reported to the peer.
     unreported: usize,
     window: usize,
-    /// A call found the window full, so an event follows when it is not.
+    /// A call found the window full, so an event follows when there is room.
     waits_for_window: bool,
     /// The direction to the peer.
     wire: Option<Id>,
@@ -97,7 +96,7 @@ impl Tcp {
     }
 
     fn has_room(&self) -> bool {
-        // As Linux, which reports room when a third of the buffer is free.
+        // Linux, too, reports room when a third of the buffer is free.
         self.unread_by_peer < self.window - self.window / 3
     }
 
@@ -141,7 +140,7 @@ impl World {
         Ok(())
     }
 
-    /// Begins a connection. `EINPROGRESS` until it is there.
+    /// Begins a connection. `EINPROGRESS` until it is established.
     pub(super) fn connect_tcp(&mut self, id: Id, address: SocketAddr) -> Result<(), c_int> {
         let host = self.kernel.host_of(id).ok_or(libc::EBADF)?;
         let tcp = self.kernel.tcp(id).ok_or(libc::EBADF)?;
@@ -206,7 +205,7 @@ impl World {
         };
         let (window, wire) = (tcp.window, tcp.wire);
         let Some(to) = self.host_at(from, peer.ip()) else { return };
-        // The answer to an earlier attempt is under way, unless the other host has crashed.
+        // The answer to an earlier attempt is on its way, unless the other host has crashed.
         let other = wire.and_then(|wire| self.kernel.wires.get(wire)).map(|wire| wire.ends.1);
         if other.is_some_and(|other| self.kernel.objects.get(other).is_some()) {
             return self.send_syn_later(client, attempt);
@@ -277,7 +276,7 @@ impl World {
         }
         let errno = match self.kernel.tcp(end) {
             Some(Tcp { role: Role::Connecting, .. }) => libc::ECONNREFUSED,
-            // Linux: the peer has closed its side before.
+            // As on Linux, if the peer had closed its side before.
             Some(tcp) if tcp.is_at_end => libc::EPIPE,
             _ => libc::ECONNRESET,
         };
@@ -300,7 +299,7 @@ impl World {
         }
     }
 
-    /// Something has arrived for the end of a connection.
+    /// Handles a segment that has arrived at one end of a connection.
     pub(super) fn segment_arrives(
         &mut self,
         sender: Id,
@@ -315,7 +314,8 @@ impl World {
                 (&segment, self.kernel.host_of(sender))
             {
                 let at_ns = self.arrival_ns(to, from, 0);
-                // Linux forgets a connection that both sides have closed, and answers no end.
+                // Linux forgets a connection that both sides have closed, and does not answer its
+                // end.
                 if !matches!(segment, Segment::End) {
                     self.kernel.schedule(at_ns, Event::Reset { end: sender, by: to });
                 }
@@ -427,7 +427,7 @@ impl World {
         Ok(())
     }
 
-    /// The last descriptor of a socket was closed.
+    /// Closes a socket whose last descriptor was closed.
     pub(super) fn close_tcp(&mut self, tcp: Tcp, is_silent: bool) {
         if let Role::Listener { queue, .. } = tcp.role {
             for id in queue {
@@ -446,7 +446,7 @@ impl World {
             return;
         }
         if matches!(tcp.role, Role::Connected) {
-            // Bytes that nobody will read: the peer has to know.
+            // The received bytes will never be read, so the connection is reset, as on Linux.
             if tcp.resets_on_close || !tcp.received.is_empty() {
                 self.transmit(wire, Segment::Reset);
             } else if !tcp.is_write_shut {

@@ -32,7 +32,7 @@ pub(super) fn keep_symbols() -> usize {
     addresses.iter().fold(0, |sum, address| sum.wrapping_add(address.addr()))
 }
 
-/// Calls `attempt` until it does not answer `EAGAIN`, if the descriptor blocks. `timeout` is the
+/// If the descriptor blocks, calls `attempt` until it does not return `EAGAIN`. `timeout` is the
 /// option with the longest wait.
 pub(super) fn complete<R>(
     me: &'static Thread,
@@ -78,7 +78,7 @@ fn count(result: Result<usize, c_int>) -> isize {
     result.map_or_else(fail, usize::cast_signed)
 }
 
-/// What was received.
+/// The result of a receive.
 struct Received {
     bytes: Vec<u8>,
     from: Option<SocketAddr>,

@@ -22,7 +22,7 @@ const IN: u32 = libc::EPOLLIN as u32;
 const OUT: u32 = libc::EPOLLOUT as u32;
 const ERR: u32 = libc::EPOLLERR as u32;
 
-/// A datagram under way.
+/// A datagram in flight.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Datagram {
     pub(super) sender: Id,
@@ -182,7 +182,8 @@ impl World {
             .collect();
         let is_to_all = to.ip().is_multicast() || to.ip() == IpAddr::from([255, 255, 255, 255]);
         if !is_to_all && takers.len() > 1 {
-            // A connected socket comes first; of those that share the port, one gets it.
+            // A connected socket comes first. If several sockets share the port, one of them gets
+            // it.
             let is_connected = |kernel: &mut super::Kernel, id: Id| {
                 kernel.udp(id).is_some_and(|udp| udp.peer.is_some())
             };

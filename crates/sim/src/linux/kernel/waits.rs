@@ -14,7 +14,7 @@ use crate::platform::original;
 use crate::platform::thread::{NEVER_NS, State, Thread, me};
 use crate::platform::world;
 
-/// How long a thread that waits for several descriptors sleeps between two looks at them.
+/// How long a thread that waits for several descriptors sleeps between two checks.
 const POLL_NS: u64 = 1_000_000;
 
 /// As `interpose::keep_symbols`.
@@ -111,8 +111,8 @@ replace! {
         set: c_int, operation: c_int, fd: c_int, event: *mut epoll_event
     ) -> c_int = |_me| {
         let is_system = !is_ours(set) || !is_ours(fd);
-        // The token of an eventfd is in the token of the set, for writes of threads that are not
-        // simulated.
+        // The token of an eventfd is also in the token of the set, because threads that are not
+        // simulated may write to it.
         let is_counter = || {
             world::with(|world| {
                 world.kernel.object(fd).is_ok_and(|it| matches!(it.kind, Kind::Counter(_)))

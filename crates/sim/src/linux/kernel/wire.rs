@@ -1,7 +1,6 @@
-//! One direction of a TCP connection: its segments arrive in the order in which they were sent.
-//!
-//! A segment that is lost arrives later, because TCP sends it again. While the network is cut, or
-//! the other machine has no power, the first segment is tried again with pauses that double, until
+//! One direction of a TCP connection: its segments arrive in the order in which they were sent. A
+//! segment that is lost arrives later, because TCP retransmits it. While the network is cut, or the
+//! other machine has no power, the first segment is retransmitted with pauses that double, until
 //! the sender gives up, as in Linux.
 
 use std::collections::VecDeque;
@@ -9,7 +8,7 @@ use std::collections::VecDeque;
 use super::{Event, Id};
 use crate::platform::world::{World, now_ns};
 
-/// The first and the longest pause before a segment is sent again.
+/// The first and the longest pause before a segment is retransmitted.
 const RETRY_NS: (u64, u64) = (200_000_000, 120_000_000_000);
 
 /// When the sender gives up: `tcp_retries2` of Linux.
@@ -18,7 +17,7 @@ const GIVE_UP_NS: u64 = 924_600_000_000;
 /// One of this many segments is split, and its parts arrive one after the other.
 const SEGMENTS_PER_SPLIT: u64 = 8;
 
-/// What one end sends to the other.
+/// A message from one end to the other.
 #[derive(Debug)]
 pub(super) enum Segment {
     /// The connection is accepted.
@@ -31,7 +30,7 @@ pub(super) enum Segment {
     Reset,
 }
 
-/// See the header of the module.
+/// One direction of a TCP connection.
 #[derive(Debug)]
 pub(super) struct Wire {
     pub(super) hosts: (usize, usize),
@@ -102,7 +101,7 @@ impl World {
         self.kernel.schedule(at_ns, Event::Wire(id));
     }
 
-    /// The first segment of a wire is there.
+    /// Handles the arrival of the first segment of a wire.
     pub(super) fn wire_is_due(&mut self, id: Id) {
         let Some(wire) = self.kernel.wires.get_mut(id) else { return };
         wire.is_scheduled = false;
@@ -130,7 +129,7 @@ impl World {
         self.free_wire(id);
     }
 
-    /// The network is cut. The segment is sent again later, or the connection fails.
+    /// Handles a segment that cannot arrive: it is retransmitted later, or the connection fails.
     fn try_again(&mut self, id: Id, sender: Id) {
         let Some(wire) = self.kernel.wires.get_mut(id) else { return };
         let now_ns = now_ns();
@@ -146,7 +145,7 @@ impl World {
         self.kernel.schedule(now_ns + pause_ns, Event::Wire(id));
     }
 
-    /// Frees a wire that has nothing to do any more.
+    /// Frees a wire that is no longer needed.
     pub(super) fn free_wire(&mut self, id: Id) {
         let Some(wire) = self.kernel.wires.get(id) else { return };
         let ((sender, _), is_empty) = (wire.ends, wire.queue.is_empty());
