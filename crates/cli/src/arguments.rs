@@ -43,8 +43,8 @@ pub(crate) enum Command {
 /// Show what a program did, from the trace that it recorded
 ///
 /// Without an option, writes one page of HTML beside the trace. It works offline: open it in a
-/// browser. A trace that is cut off or damaged is shown as far as it can be read, and the page says
-/// what is missing.
+/// browser. If the trace is cut off or damaged, the page shows the readable part and says what is
+/// missing.
 #[derive(Args, Debug)]
 pub(crate) struct View {
     /// The trace, such as REVEILLE_TRACE=FILE makes one

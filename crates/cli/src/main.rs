@@ -6,8 +6,7 @@
 //! reveille completions SHELL   prints completions for a shell
 //! reveille man [FOLDER]        prints the manual page, or writes all pages
 //! ```
-//!
-//! Errors go to the standard error as one sentence that begins with `reveille:`.
+//! An error is one sentence on standard error, which begins with `reveille:`.
 
 #![forbid(unsafe_code)]
 

@@ -13,18 +13,18 @@ const REPOSITORY: &str = "https://github.com/reveille-rs/reveille";
 /// The shim's version, which equals that of the last async-std.
 const SHIM: (u64, u64, u64) = (1, 13, 2);
 
-/// A package of smol's world and the shim that replaces it.
+/// A package that is made for smol, and the shim that replaces it.
 struct Replaced {
     name: &'static str,
     /// The shim's version, which equals that of the last package that it replaces.
     version: (u64, u64, u64),
     /// What the package would start beside reveille.
     reason: &'static str,
-    /// Its shim uses the other shims, whether the program patches them or not.
+    /// Whether its shim uses the other shims, even if the program does not patch them.
     is_whole: bool,
 }
 
-/// The shims of smol's world. Packages of other major versions have no shim.
+/// The shims for smol's packages. Packages of other major versions have no shim.
 const REPLACED: [Replaced; 6] = [
     Replaced {
         name: "async-global-executor",
@@ -56,7 +56,7 @@ const REPLACED: [Replaced; 6] = [
         reason: "a second pool of threads for blocking calls",
         is_whole: true,
     },
-    // Its files and sockets are packages that build on async-io and blocking.
+    // Its files and sockets come from packages that build on async-io and blocking.
     Replaced { name: "smol", version: (2, 0, 2), reason: EXECUTOR, is_whole: false },
 ];
 
@@ -109,7 +109,7 @@ fn report_one(packages: &[Package], index: usize, text: &mut String) {
 }
 
 /// Appends the lines that replace the executor, the reactor and the pool of crates made for smol.
-/// What only async-std uses goes with it.
+/// Packages that only async-std uses disappear with it.
 fn advise_smol(packages: &[Package], text: &mut String) {
     let (mut lines, mut reasons) = (String::new(), String::new());
     let (mut updates, mut refused) = (String::new(), String::new());
@@ -148,8 +148,8 @@ fn advise_smol(packages: &[Package], text: &mut String) {
     }
 }
 
-/// The line of a patch. The repository has one package of most names, and a line names its package
-/// and its version only where that is needed.
+/// The line of a patch. Most names belong to one package of the repository. Only where two packages
+/// share a name does the line have the package and the version.
 fn patch_line(packages: &[Package], shim: &Replaced) -> String {
     let (name, (major, ..)) = (shim.name, shim.version);
     let has_others = REPLACED.iter().filter(|other| other.name == name).count() > 1;
@@ -177,8 +177,8 @@ fn is_from_registry(package: &Package) -> bool {
     package.source.as_ref().is_some_and(|source| source.is_registry())
 }
 
-/// Returns whether a path from your own packages reaches a package without a package whose shim
-/// goes without it.
+/// Returns whether a path from your own packages leads to a package, without passing through a
+/// package whose shim does not need it.
 fn is_used(packages: &[Package], end: usize) -> bool {
     let mut seen = vec![false; packages.len()];
     let mut queue = dependents(packages, end);

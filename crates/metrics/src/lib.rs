@@ -1,9 +1,8 @@
 //! Publishes the [metrics of a reveille runtime](reveille::runtime::Metrics) through the crate
-//! [`metrics`], whose exporters show them, such as one for Prometheus.
-//!
-//! A [`Publisher`] reads the numbers of one runtime and passes them on: each time that you call
-//! [`Publisher::publish`], or in a task of its own ([`Publisher::spawn`]). It measures
-//! nothing itself: the runtime keeps these numbers anyway.
+//! [`metrics`], whose exporters show them, such as one for Prometheus. A [`Publisher`] reads the
+//! numbers of one runtime and passes them on: each time that you call [`Publisher::publish`], or
+//! periodically in a task of its own ([`Publisher::spawn`]). It measures nothing itself: the
+//! runtime always keeps these numbers.
 //!
 //! # Examples
 //!

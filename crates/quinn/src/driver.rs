@@ -1,24 +1,21 @@
-//! The tasks of quinn, and what becomes of them when their runtime ends.
-//!
-//! A task serves the endpoint, and another one each of its connections. When a runtime ends, it
-//! drops its tasks in any order. If that were all, an operation on a connection that is awaited on
-//! another runtime would never end, because the task that would report the loss is gone. So a task
-//! that is dropped is polled once more, on the thread that drops it:
+//! The tasks of quinn, and how they end with their runtime. One task serves the endpoint, and one
+//! task serves each of its connections. When a runtime ends, it drops its tasks in any order. If
+//! that were all, an operation on a connection that is awaited on another runtime would never end,
+//! because the task that would report the loss is gone. So a task that is dropped is polled once
+//! more, on the thread that drops it:
 //!
 //! * The task of an endpoint fails at once, because its socket says that the runtime has ended
 //!   ([`End::is_over`]). It then tells its connections.
 //! * The task of a connection ends if the endpoint has told it. It reports the loss to all that
-//!   wait. If the endpoint's task is still to be dropped, this one is kept until then.
+//!   wait. If the endpoint's task was not dropped yet, this one is kept until it is. No task can
+//!   report the loss to a connection that is accepted later. So quinn's clock jumps when the
+//!   endpoint is lost ([`End::now`]). quinn refuses to accept a connection whose first packet is
+//!   older than its idle timeout, so `Incoming::accept` fails.
 //!
-//! A connection that is accepted later belongs to nothing that could tell it. So quinn's clock
-//! jumps when the endpoint is lost ([`End::now`]). quinn refuses to accept a connection whose first
-//! packet is older than its idle timeout, so `Incoming::accept` fails.
-//!
-//! A task that was kept is polled only after another one has ended. A task that
-//! `Endpoint::connect` starts on a runtime that has just ended is dropped while quinn holds the
-//! lock of the endpoint. It does not end then, so nothing else is polled under that lock.
-//!
-//! Rejected: moving the tasks to another runtime. They would go on although their own has ended.
+//! A task that was kept is polled only after another one has ended. A task that `Endpoint::connect`
+//! starts on a runtime that has just ended is dropped while quinn holds the lock of the endpoint.
+//! It does not end then, so nothing else is polled under that lock. Rejected: moving the tasks to
+//! another runtime. They would keep running although their own runtime has ended.
 
 use std::future::Future;
 use std::mem;
@@ -40,7 +37,7 @@ pub(crate) struct End {
     is_over: AtomicBool,
     /// Whether an endpoint has failed because of that.
     is_endpoint_lost: AtomicBool,
-    /// Whether the endpoints have sockets of ours, which know of the end.
+    /// Whether the endpoints have sockets of this crate, which know of the end.
     has_sockets: AtomicBool,
     kept: Mutex<Vec<Work>>,
 }
@@ -59,8 +56,8 @@ impl End {
         self.is_endpoint_lost.store(true, Ordering::Relaxed);
     }
 
-    /// The time for quinn: the present, and after the loss of the endpoint a time when all that
-    /// waits is too late.
+    /// The time for quinn: now, or after the loss of the endpoint a time at which everything that
+    /// waits has timed out.
     pub(crate) fn now(&self) -> Instant {
         #[expect(clippy::disallowed_methods, reason = "quinn compares it with times of its own")]
         let now = Instant::now();

@@ -76,10 +76,9 @@
 //! dependencies.
 //!
 //! # The end of a runtime
-//!
-//! An endpoint belongs to the runtime that it was made on. When that runtime ends, the endpoint and
-//! its connections are lost: what waits for them, on any runtime, fails, and nothing new begins.
-//! To accept an [`Incoming`](quinn::Incoming) afterwards fails with `TimedOut`. (Without an idle
+//! An endpoint belongs to the runtime on which it was made. When that runtime ends, the endpoint
+//! and its connections are lost: their operations fail, on any runtime, and no new ones begin.
+//! Accepting an [`Incoming`](quinn::Incoming) afterwards fails with `TimedOut`. (Without an idle
 //! timeout in the server's configuration quinn cannot refuse it, and the connection never begins.)
 //!
 //! The peers are not told. They notice it by their idle timeout. So before you shut a runtime down,

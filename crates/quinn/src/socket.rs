@@ -105,7 +105,7 @@ impl fmt::Debug for Socket {
 }
 
 /// Whether the error of a receive is about an earlier send, for which an ICMP message has arrived.
-/// QUIC does not rely on such messages, which anybody can forge. An error that is returned to quinn
+/// QUIC does not rely on such messages, which anyone can forge. An error that is returned to quinn
 /// ends the endpoint.
 fn is_about_a_peer(error: &io::Error) -> bool {
     matches!(

@@ -19,7 +19,7 @@ pub const THREAD_NAME_LEN: usize = 32;
 /// The index of the word that holds the number of event words, which a reader must load first.
 pub const LEN_SLOT: usize = 5;
 
-/// One moment, on three clocks.
+/// A point in time, on three clocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
     /// Ticks of the clock that stamps events.

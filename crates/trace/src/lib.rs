@@ -59,9 +59,9 @@
 //! | 4, 4 | CRC-32 of the payload, CRC-32 of the 20 bytes before |
 //! | length | the payload, then zeros up to a multiple of 8 |
 //!
-//! A reader skips sections with an unknown tag or a wrong checksum. After damage it looks for the
-//! next head with a correct checksum. A *text* is a length (4) and bytes of UTF-8. A *table* is the
-//! length of a record (4), their number (4), and the records; a reader skips what a record has
+//! A reader skips sections with an unknown tag or a wrong checksum. After damage it searches for
+//! the next head with a correct checksum. A *text* is a length (4) and bytes of UTF-8. A *table* is
+//! the length of a record (4), their number (4), and the records; a reader skips what a record has
 //! beyond the fields that it knows. A *moment* is a tick, nanoseconds of the monotonic clock, and
 //! nanoseconds since 1970 (8 each).
 //!
@@ -109,8 +109,8 @@
 //!
 //! A time that does not fit into 15 bits takes a word of its own before the event: a gap, with the
 //! code 1 and the whole time in 59 bits. Kinds with two words have an operand behind the first. A
-//! reader uses the table `KIND` to skip unknown kinds. The times of skipped events still count.
-//! [`Kind`] documents value and operand of each kind.
+//! reader uses the table `KIND` to skip unknown kinds. The times of skipped events still advance
+//! the clock. [`Kind`] documents value and operand of each kind.
 //!
 //! **Stamps.** Reading the clock costs more than the rest of an event, so events inside a poll may
 //! be unstamped: their time is 0 units, without a gap before. They happened between the stamps

@@ -17,8 +17,8 @@ use crate::writer::Frame;
 struct OpenSpans {
     /// By task (or by thread outside of tasks), name and number.
     here: HashMap<(TaskIndex, u32, TextIndex, u64), Vec<usize>>,
-    /// Those with a number, by name and number. A span of the crate tracing may end in another task
-    /// than the one in which it began.
+    /// The spans with a number, by name and number. A span of the crate tracing may end in a
+    /// different task than the one in which it began.
     anywhere: HashMap<(TextIndex, u64), Vec<usize>>,
 }
 
@@ -89,7 +89,7 @@ impl Builder {
             _ => {
                 let in_here = open.here.get_mut(&here).into_iter();
                 let lists = in_here.chain(open.anywhere.get_mut(&(name, number)));
-                // A span is in two lists. What the other one has ended is skipped.
+                // A span is in two lists. A span that was ended through the other list is skipped.
                 let mut open = lists.flat_map(|list| std::iter::from_fn(|| list.pop()));
                 // A span that began before the trace has no start, so it is left out.
                 if let Some(span) = open.find(|span| spans[*span].end.is_none()) {

@@ -274,8 +274,8 @@ pub struct Lint {
 pub enum LintRule {
     /// A rule that this version does not know.
     Unknown = 0,
-    /// A poll took long. The measure is in nanoseconds, from when the runtime first saw the poll,
-    /// which goes on.
+    /// A poll has run for a long time and has not ended. The measure is in nanoseconds, since the
+    /// runtime first saw the poll.
     LongPoll = 1,
     /// A worker was handed off to another thread. The measure is the length of the poll in
     /// nanoseconds.

@@ -14,7 +14,7 @@ impl Hint {
     pub(crate) const NONE: Hint = Hint { on: WaitFor::Unknown, stack: NO_INDEX };
 }
 
-/// Fills in the waits of all tasks, and for how long each was polled, was queued and waited.
+/// Fills in the waits of all tasks, and how long each was polled, was queued and waited.
 ///
 /// `hints` has an entry for each poll.
 pub(crate) fn find(trace: &mut Trace, hints: &[Hint]) {

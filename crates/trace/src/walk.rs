@@ -122,7 +122,8 @@ pub(crate) fn walk(mut chunks: Vec<Chunk>, kinds: &[u8; 32], clock: &Clock) -> W
         let mut before = None;
         for chunk in chunks {
             let sequence = chunk.head.thread_sequence;
-            // The chunk is in the file twice: a snapshot wrote it, and the end of the recording.
+            // The chunk is in the file twice: it was written by a snapshot and at the end of the
+            // recording.
             if before == Some(sequence) {
                 continue;
             }
@@ -175,7 +176,7 @@ fn missing_chunks(chunks: &[Chunk], thread: &str, missing: &mut Vec<Missing>) {
     }
 }
 
-/// An unstamped entry that needs the next stamp. The variant says in which list it is.
+/// An unstamped entry that needs the next stamp. The variant names its list.
 #[derive(Clone, Copy)]
 enum Pending {
     Life(usize),

@@ -1,12 +1,10 @@
 //! Writes the spans and events of the crate [`tracing`] into the recordings of
 //! [reveille](https://docs.rs/reveille): `reveille view` shows them beside the polls and wakes of
-//! the tasks that they happen in.
-//!
-//! A span of tracing begins in the recording when it is first entered, and ends when it is closed.
-//! So the span of an instrumented future is one span of its task, with all the waits in it. It
-//! belongs to the task that entered it first, also if it is closed in another one. Its number is
-//! tracing's. An event is a mark. Both have their fields in their names; fields that a span gets
-//! after it was first entered are left out.
+//! the tasks that they happen in. A span of tracing begins in the recording when it is first
+//! entered, and ends when it is closed. So the span of an instrumented future is one span of its
+//! task, which includes all its waits. It belongs to the task that entered it first, even if
+//! another task closes it. Its number is tracing's. An event is a mark. Both have their fields in
+//! their names; fields that are recorded after the span was first entered are left out.
 //!
 //! A span that was first entered before the recording began is not in it. Use the layer's filter to
 //! leave out what you do not need:
@@ -20,8 +18,8 @@
 //! ```
 //!
 //! While nothing is recorded, the layer checks that with a load and a branch at each span and each
-//! event. In a recording it formats the name. A recording keeps 200,000 different names; what has a
-//! further one is left out.
+//! event. In a recording it formats the name. A recording keeps 200,000 different names; spans and
+//! events with further names are left out.
 //!
 //! [`tracing`]: https://docs.rs/tracing
 //!

@@ -251,7 +251,7 @@ pub(crate) fn rule(rule: LintRule, measure: u64) -> String {
             format!("the blocking pool is full, {} closures wait", thousands(measure))
         }
         LintRule::HugeFuture => format!("a future of {} bytes was spawned", thousands(measure)),
-        LintRule::Quiescent => format!("nothing can go on: {} tasks wait", thousands(measure)),
+        LintRule::Quiescent => format!("no task can make progress: {} wait", thousands(measure)),
         _ => "a rule that this version does not know".to_owned(),
     }
 }

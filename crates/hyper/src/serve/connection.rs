@@ -42,7 +42,7 @@ pub(super) struct Shared {
 struct Requests {
     /// Whether one has begun since this was last cleared.
     has_begun: AtomicBool,
-    /// The number of those whose response has no head yet.
+    /// The number of requests whose response has no head yet.
     running: AtomicUsize,
 }
 
@@ -95,7 +95,8 @@ impl Drop for Count {
     }
 }
 
-/// Serves a connection to its end. Its errors concern the peer, so they are logged for debugging.
+/// Serves a connection until it ends. Its errors concern the peer, so they are logged at the level
+/// `debug`.
 pub(super) async fn serve_connection<O, I, S, B>(shared: Arc<Shared>, opening: O, service: S)
 where
     O: Future<Output = io::Result<I>> + Send,

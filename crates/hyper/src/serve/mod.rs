@@ -32,8 +32,8 @@ const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 /// The default grace time, which is that of common process managers.
 const GRACE_TIME: Duration = Duration::from_secs(30);
 
-/// How long idle connections stay open at the end by default: requests that were sent before the
-/// client could know of the end arrive within a network's round trip.
+/// How long idle connections stay open at the end by default. Requests that were sent before the
+/// client could know of the end arrive within a round trip of the network.
 const IDLE_GRACE_TIME: Duration = Duration::from_millis(50);
 
 /// If two errors of `accept` come within this time, the server pauses.
@@ -155,7 +155,8 @@ where
 /// Only its [shutdown](Serve::with_graceful_shutdown) ends the server. Errors of a connection are
 /// logged with the crate `log`, at the level `debug` if they concern the peer only. Errors of
 /// `accept`, for example when no descriptor is left, are logged as warnings at most once a second,
-/// and accepting goes on. If a service panics, its connection ends; with HTTP/2, only its stream.
+/// and the server keeps accepting. If a service panics, its connection ends; with HTTP/2, only its
+/// stream.
 ///
 /// # Cancel safety
 ///
@@ -229,8 +230,8 @@ impl<L, M> Serve<L, M> {
         self
     }
 
-    /// Sets how long connections may take to finish after the end of the server has begun. Default:
-    /// 30 seconds. `Duration::MAX` waits for all of them.
+    /// Sets how long connections may take to finish after the shutdown has begun. Default: 30
+    /// seconds. `Duration::MAX` waits for all of them.
     ///
     /// # Examples
     ///
@@ -252,10 +253,10 @@ impl<L, M> Serve<L, M> {
         self
     }
 
-    /// Sets how long an idle connection stays open after the end of the server has begun. A request
-    /// that was on its way is still answered then, as the last one of its connection. Without this
-    /// time its client could not know whether the request had been executed. Default: 50 ms; at
-    /// most half of the [grace time](Serve::grace_time).
+    /// Sets how long an idle connection stays open after the shutdown has begun. A request that was
+    /// on its way is still answered, as the last one of its connection. Without this time, its
+    /// client could not know whether the request was executed. Default: 50 ms; at most half of the
+    /// [grace time](Serve::grace_time).
     ///
     /// # Examples
     ///
@@ -278,10 +279,8 @@ impl<L, M> Serve<L, M> {
 
     /// Sets how long the head of an HTTP/1 request may take. That includes the wait for the first
     /// byte, so it also limits how long a connection stays idle. Default: 30 seconds. `None` means
-    /// no limit.
-    ///
-    /// The same limit applies to the handshake of a [`Listener`] and to the time until the first
-    /// request of a connection, also with HTTP/2.
+    /// no limit. The same limit applies to the handshake of a [`Listener`] and, with HTTP/2 too, to
+    /// the time until the first request of a connection.
     ///
     /// # Examples
     ///
@@ -516,7 +515,8 @@ impl Connections {
         if self.tasks.len() < self.max { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Waits until all have ended, and closes those that are left after `grace_time`.
+    /// Waits until all connections have ended, and closes those that are still open after
+    /// `grace_time`.
     async fn finish(mut self, grace_time: Duration) -> Report {
         let ended = async {
             while let Some(ended) = self.tasks.join_next().await {

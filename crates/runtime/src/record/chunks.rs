@@ -12,14 +12,12 @@
 //!    events that a reader has found in a chunk do not change while it holds the chunk.
 //! 3. A reader reads no more event words than the length says, which it loads first (acquire). The
 //!    writer stores it after the words (release).
-//! 4. The head of a chunk is written under the store's lock, before a reader can find the chunk.
-//!
-//! A thread that records never waits for long. If the lock stays taken for some microseconds, or if
-//! there is no room, the thread gets no chunk. It drops the event, counts the drop, and tries again
-//! at the next event.
-//!
-//! Rejected: overwriting the thread's own chunk in that case. A reader would need a sequence lock
-//! to notice it, and the events of a whole chunk would be lost instead of a few.
+//! 4. The head of a chunk is written under the store's lock, before a reader can find the chunk. A
+//!    thread that records waits at most some microseconds. If the lock is taken for longer, or if
+//!    there is no room, the thread gets no chunk. It drops the event, counts the drop, and tries
+//!    again at the next event. Rejected: overwriting the thread's own chunk in that case. A reader
+//!    would need a sequence lock to detect it, and the events of a whole chunk would be lost
+//!    instead of a few.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -32,8 +30,9 @@ use reveille_trace::{ChunkHead, ChunkWriter, HEAD_WORDS, LEN_SLOT, Slot};
 /// The most chunks that are kept for later, 2 MiB.
 const FREE_MAX: usize = 64;
 
-/// How often a thread that records tries to take the lock: some microseconds in all. It is held for
-/// a copy of some pointers. The first attempts spin, and later ones yield. A model needs one.
+/// How many times a thread that records tries to take the lock: for some microseconds in all.
+/// Holders copy a few pointers under it. The first attempts spin, and later ones yield. The loom
+/// model needs one attempt.
 const LOCK_ATTEMPTS: usize = if cfg!(reveille_loom) { 1 } else { LOCK_SPINS + 10 };
 const LOCK_SPINS: usize = 100;
 
@@ -53,7 +52,7 @@ impl Slot for ChunkWord {
     }
 }
 
-/// A chunk. See the header of the module.
+/// The words of a chunk, which one thread writes and others read.
 #[derive(Debug)]
 pub(crate) struct EventChunk {
     words: Box<[ChunkWord]>,
@@ -85,7 +84,8 @@ impl EventChunk {
 /// Which chunks a store keeps when there is no more room.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Retention {
-    /// All: a reader takes them with [`ChunkStore::take_full`], and until then there is no room.
+    /// All chunks: a reader takes them with [`ChunkStore::take_full`], and until then there is no
+    /// room.
     All,
     /// The newest ones. A chunk that was full this many ticks ago makes room for a new one.
     Newest { ticks: u64 },
@@ -160,7 +160,7 @@ impl ChunkStore {
         }
         let chunk = match unused {
             Unused::Found(chunk) => chunk,
-            // Not under the lock: the system may have to find the memory.
+            // Not under the lock: the allocation may call the system.
             Unused::Allocate => EventChunk::allocate(self.limits.chunk_words),
             Unused::NoRoom => return None,
         };
@@ -187,7 +187,7 @@ impl ChunkStore {
             if attempt < LOCK_SPINS {
                 spin_loop();
             } else {
-                // The thread that has the lock may wait for this core.
+                // The thread that holds the lock may be waiting for this core.
                 yield_now();
             }
         }

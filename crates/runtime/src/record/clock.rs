@@ -1,4 +1,4 @@
-//! The clock that stamps events: the processor's ticks, if the system's clock is based on them too.
+//! The clock that stamps events: the processor's ticks, if the system's clock uses them too.
 
 use reveille_primitive::ticks;
 use reveille_trace::Moment;

@@ -1,8 +1,7 @@
-//! Writes a recording to a file while events are added to it.
-//!
-//! Every [`WRITE_INTERVAL`], or earlier if there is much to write, a thread writes the full chunks
-//! and the new events of the others. So if the process is killed, only the last events are missing,
-//! and the file can be read. The end of the recording, or of the process, writes the rest.
+//! Writes a recording to a file while events are added to it. Every [`WRITE_INTERVAL`], or earlier
+//! if there is much to write, a thread writes the full chunks and the new events of the others. If
+//! the process is killed, the file is readable and lacks only the last events. The end of the
+//! recording, or of the process, writes the rest.
 //!
 //! A chunk may reach the file in several pieces. A piece is a chunk of its own, so the pieces of
 //! each thread are numbered here.
@@ -32,10 +31,11 @@ const WRITE_INTERVAL: Duration = Duration::from_millis(100);
 /// The most chunks that wait for the file: 64 MiB. Events that do not fit are dropped and counted.
 const WAITING_MAX: usize = 2_048;
 
-/// How often the end of the process tries to take the file from its thread.
+/// How many times the end of the process tries to lock the file of the thread that writes it.
 const EXIT_ATTEMPTS: usize = 2_000;
 
-/// How often a dump tries to take the file from its thread: for some milliseconds.
+/// How many times a dump tries to lock the file of the thread that writes it: for some
+/// milliseconds.
 const DUMP_ATTEMPTS: usize = 100;
 
 /// The name of the thread that writes the file.
@@ -56,7 +56,7 @@ enum FileOutput {
     Closed(Option<(io::ErrorKind, String)>),
 }
 
-/// The file recording of this process, for its end.
+/// The file recording of this process, for the exit handler.
 static CURRENT: Mutex<Option<Arc<FileRecording>>> = Mutex::new(None);
 
 /// Records to a new file at `path` from now on.
@@ -158,8 +158,8 @@ impl FileRecording {
         failed.inspect(|line| self.give_up(line));
     }
 
-    /// Adds the tasks and stacks of a dump, unless the file is being written for a while. The disk
-    /// may be stuck, and the dump is more important.
+    /// Adds the tasks and stacks of a dump, unless the file stays locked. The disk may be stuck,
+    /// and the dump must not wait for it.
     pub(crate) fn add_dump(&self, tick: u64, living: Living) {
         let output = (0..DUMP_ATTEMPTS).find_map(|attempt| {
             let output = self.output.try_lock();
@@ -185,8 +185,8 @@ impl FileRecording {
         self.finish_before(usize::MAX)
     }
 
-    /// Like [`finish`](FileRecording::finish), but tries to take the file from the thread that
-    /// writes it at most `attempts` times.
+    /// Like [`finish`](FileRecording::finish), but makes at most `attempts` attempts to lock the
+    /// file.
     fn finish_before(&self, attempts: usize) -> io::Result<()> {
         if !self.session.is_of_this_process() {
             return Ok(());
@@ -245,7 +245,7 @@ pub(crate) struct TraceFile<W> {
     stacks: HashMap<Vec<Frame>, u32>,
 }
 
-/// What the file has of the chunks of one thread.
+/// How much of a thread's chunks is in the file.
 #[derive(Clone, Copy, Debug, Default)]
 struct ThreadPieces {
     /// The number of the last piece.

@@ -154,8 +154,8 @@ impl Histogram {
         Histogram { buckets: buckets.map(|(bucket, count)| (limit(bucket), *count)).collect() }
     }
 
-    /// Returns the buckets that are not empty, in ascending order: the limit that all durations of
-    /// the bucket are below, and their count. A bucket begins at half of its limit.
+    /// Returns the buckets that are not empty, in ascending order: the upper limit of the bucket's
+    /// durations, and their count. A bucket begins at half of its limit.
     ///
     /// # Examples
     ///
@@ -182,8 +182,8 @@ impl Histogram {
         self.buckets.iter().map(|(_, count)| count).sum()
     }
 
-    /// Returns a duration that the given share of all durations is below, such as 0.99. It is at
-    /// most twice the exact quantile. Returns `None` if there are no durations.
+    /// Returns a duration such that the given share of all durations, such as 0.99, is below it. It
+    /// is at most twice the exact quantile. Returns `None` if there are no durations.
     ///
     /// # Examples
     ///

@@ -16,7 +16,8 @@ use super::clock::RecordClock;
 use super::histogram::{Histogram, Histograms};
 use super::names::Names;
 
-/// The number of the session, or 0. A thread whose recorder has another number makes a new one.
+/// The number of the session, or 0. A thread whose recorder has another number makes a new
+/// recorder.
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// The number of the last session.
@@ -24,7 +25,7 @@ static LAST_NUMBER: AtomicU32 = AtomicU32::new(0);
 
 static CURRENT: Mutex<Option<Arc<Session>>> = Mutex::new(None);
 
-/// Events of threads whose thread-locals were gone.
+/// Events of threads whose thread-locals were already destroyed.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
 /// Tells the executors that recording begins or ends.
@@ -32,10 +33,10 @@ static SWITCH: OnceLock<fn(bool)> = OnceLock::new();
 
 static FORK_HOOK: ForkHook = ForkHook::new(forget_in_child);
 
-/// How many full chunks wake the writer before its time.
+/// How many full chunks wake the writer before its interval has passed.
 const WAKE_WRITER_AT: usize = 64;
 
-/// See the header of the module.
+/// A recording of this process.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) number: u32,
@@ -46,7 +47,7 @@ pub(crate) struct Session {
     pub(crate) histograms: Histograms,
     /// Its name in error messages.
     pub(crate) what: String,
-    /// How many events the threads that have ended had dropped, by thread.
+    /// For threads that have ended: how many events each had dropped.
     drops: Mutex<Vec<(u32, u64)>>,
     /// Wakes the thread that writes the file. The flag tells that thread to end.
     writer: (std::sync::Mutex<bool>, Condvar),

@@ -19,7 +19,8 @@ use super::histogram::ThreadCounts;
 use super::names::TypeNamer;
 use super::session::{self, Session};
 
-/// The mean length of a poll, in microseconds, from which on events inside a poll have stamps.
+/// If the mean length of a poll is at least this, in microseconds, events inside a poll have
+/// stamps.
 const LONG_POLL_US: u64 = 5;
 
 /// How many origins, and string constants of the program, a thread caches.
@@ -28,7 +29,7 @@ const CONSTANTS: usize = 31;
 
 thread_local! {
     static RECORDER: RefCell<Option<Box<ThreadRecorder>>> = const { RefCell::new(None) };
-    /// The worker that this thread runs, also while nothing is recorded.
+    /// The worker that this thread runs. Kept even while nothing is recorded.
     static WORKER: std::cell::Cell<u64> = const { std::cell::Cell::new(WorkerId::NONE) };
 }
 
@@ -40,7 +41,7 @@ pub(crate) struct PollBegun {
     start: u64,
 }
 
-/// See the header of the module.
+/// The recorder of one thread.
 pub(crate) struct ThreadRecorder {
     session: Arc<Session>,
     chunk: Option<(Arc<EventChunk>, ChunkWriter)>,
@@ -69,7 +70,8 @@ fn with_recorder<R>(access: impl FnOnce(&mut ThreadRecorder) -> R) -> Option<R> 
     if number == 0 {
         return None;
     }
-    // The thread-local may be gone, and an allocator may record an event while this thread does.
+    // The thread-local may be destroyed, and an allocator may record an event while this thread
+    // records one.
     let recorded = RECORDER.try_with(|cell| {
         let mut slot = cell.try_borrow_mut().ok()?;
         match &mut *slot {
@@ -94,7 +96,7 @@ fn renew(slot: &mut Option<Box<ThreadRecorder>>) -> Option<&mut ThreadRecorder> 
 /// The thread runs this worker from now on, or no worker.
 pub(crate) fn entered(worker: Option<WorkerId>) {
     let value = worker.map_or(WorkerId::NONE, WorkerId::value);
-    // A thread whose thread-locals are gone runs no worker.
+    // A thread whose thread-locals are destroyed runs no worker.
     let _ = WORKER.try_with(|current| current.set(value));
     if reveille_task::is_recording() {
         record(Event::enter(worker));
@@ -141,7 +143,7 @@ pub(crate) fn record_turn(event: Event, is_cause: bool) {
     });
 }
 
-/// Records the end of a turn, if one has begun that found something.
+/// Records the end of a turn that has recorded an event.
 pub(crate) fn record_turn_end() {
     with_recorder(|recorder| {
         recorder.is_fresh &= !std::mem::take(&mut recorder.is_in_turn);
@@ -315,7 +317,7 @@ impl ThreadRecorder {
         self.push_to_next(tick, event);
     }
 
-    /// Begins another chunk. Without one, the event is dropped.
+    /// Begins another chunk. If it gets none, the event is dropped.
     #[cold]
     fn push_to_next(&mut self, tick: u64, event: Event) {
         let worker = WORKER.try_with(std::cell::Cell::get).unwrap_or(WorkerId::NONE);

@@ -17,10 +17,10 @@
 //! 2. The thread sleeps only while no wake flag is set, and the first flag that is set wakes it.
 //!    See `wake_flags.rs`.
 //! 3. While a thread is in `block_on` it turns its timers and its driver. When it leaves, or is
-//!    stuck in a poll (`rescue.rs`), everything that waits there is woken and registers elsewhere.
-//!    A timer or socket that a pool's task waits for has moved to the pool before that. A timer
-//!    always moves to the thread that polls it. A socket moves because each driver records whether
-//!    a `block_on` turns it.
+//!    stuck in a poll (`rescue.rs`), all their waiters are woken and register elsewhere. A timer or
+//!    socket that a pool's task waits for has moved to the pool before that. A timer always moves
+//!    to the thread that polls it. A socket moves because each driver records whether a `block_on`
+//!    turns it.
 //! 4. The thread waits with a parker of its own, or in its driver. It does not use
 //!    `std::thread::park`, because that token belongs to the program.
 //! 5. The pointer [`EXECUTOR`] is null or points to an executor that sets it to null before it is
@@ -105,13 +105,13 @@ pub(crate) struct LocalHandle {
     /// Calls of `block_on` that are in progress on the thread, one inside the other. Written by the
     /// thread only, without a read-modify-write.
     depth: AtomicU32,
-    /// The thread is one of reveille's own.
+    /// Whether the thread is one of reveille's own.
     is_own: bool,
-    /// The thread, for the system.
+    /// The system's number of the thread.
     system_number: ThreadNumber,
-    /// How often the thread has parked in `block_on`.
+    /// How many times the thread has parked in `block_on`.
     parks: AtomicUsize,
-    /// The thread is one of tokio's runtime (with the feature `tokio1`).
+    /// Whether the thread belongs to tokio's runtime (with the feature `tokio1`).
     is_tokio_thread: bool,
 }
 
@@ -206,7 +206,8 @@ impl Schedule for LocalScheduler {
                 executor.inspect(|executor| executor.awaited(waker));
             });
         } else if self.0.is_tokio_thread && tokio_context::is_tokio_thread() {
-            // A task of tokio's that has moved. Nothing runs the local task on the old thread.
+            // The task of tokio has moved to another thread. Nothing runs the local task on the old
+            // one.
             let is_served =
                 self.0.depth.load(Ordering::Relaxed) > 0 || is_this_thread(self.0.number);
             assert!(
@@ -223,7 +224,7 @@ impl Schedule for LocalScheduler {
     }
 }
 
-/// See the header of the module.
+/// The state of an executor, which its thread owns.
 pub(crate) struct LocalExecutor {
     event_loop: EventLoop,
     timers: OnceCell<&'static Timers>,
@@ -240,22 +241,22 @@ pub(crate) struct LocalExecutor {
     handle: Arc<LocalHandle>,
     waker: Waker,
     is_finishing: Cell<bool>,
-    /// Local tasks are being polled.
+    /// Whether local tasks are being polled.
     is_running: Cell<bool>,
-    /// The thread has to call [`LocalExecutor::leave`] when it leaves `block_on`.
+    /// Whether the thread has to call [`LocalExecutor::leave`] when it leaves `block_on`.
     has_to_leave: Cell<bool>,
     round: Cell<u32>,
     /// Counts polls, and the poll in which a foreign waker last awaited a local task.
     passes: Cell<u64>,
     awaited_at: Cell<u64>,
-    /// Local tasks run inside a foreign executor.
+    /// Whether local tasks run inside a foreign executor.
     runs_for_another: Cell<bool>,
     turned_ns: Cell<u64>,
     events: RefCell<Events>,
     /// The timer slack to restore when the thread leaves `block_on`, once it has waited for a
     /// timer.
     slack: Cell<Option<TimerSlack>>,
-    /// What a dump has the next poll of the future of `block_on` do (`visit.rs`).
+    /// The visitor of a dump for the next poll of the future of `block_on` (`visit.rs`).
     visitor: Cell<Option<Arc<dyn LocalVisitor>>>,
     has_visitor: Cell<bool>,
 }

@@ -1,4 +1,4 @@
-//! Makes traces of programs that never ran, the same for the same numbers.
+//! Makes traces of programs that never ran. The same parameters give the same trace.
 //!
 //! [`program`] simulates workers, timers, sockets, a blocking pool and tasks of several kinds, and
 //! records what they do with the encoder that a runtime uses. It also counts what it recorded, so

@@ -1,4 +1,4 @@
-//! Tests in which nothing can go on fail with a dump.
+//! Tests that are deadlocked fail with a dump.
 //!
 //! While tests run, a thread checks four times a second whether the process is quiet (`quiet.rs`).
 //! If the process has been quiet for the whole limit, without progress and without use of the
@@ -37,8 +37,8 @@ use crate::waits::is_probe;
 /// How often the watch checks.
 const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 
-/// The share of one processor that the process may use while it stands still: the watch itself,
-/// and threads that wake up for nothing.
+/// The share of one processor that a process without progress may use: by the watch itself, and by
+/// threads that wake up for nothing.
 const IDLE_SHARE: u32 = 50;
 
 /// The name of the watch's thread.
@@ -61,12 +61,11 @@ struct Tests {
 
 static TESTS: Mutex<Tests> = Mutex::new(Tests { running: Vec::new(), watched: None });
 
-/// Polls `future`, the body of a test, and panics with a dump if the process stands still
+/// Polls `future`, the body of a test, and panics with a dump if the process makes no progress
 /// meanwhile.
 ///
 /// # Panics
-///
-/// Panics if the process stands still, and if `future` panics.
+/// Panics if the process makes no progress, and if `future` panics.
 pub async fn fail_on_deadlock<F: Future>(future: F) -> F::Output {
     let test = config::deadlock_limit().map(Test::begin);
     let mut future = pin!(future);
@@ -102,7 +101,7 @@ impl Test {
 }
 
 /// Starts the watch for the lints of programs, unless it runs or lints are off. Called when a
-/// runtime has started. In a simulation the watch's sleeps would hide that nothing can go on.
+/// runtime has started. In a simulation the watch's sleeps would hide a deadlock.
 pub(crate) fn watch_for_lints() {
     if lint::is_on() && !simulation::is_simulated() {
         start_watch(config::deadlock_limit());
@@ -122,7 +121,7 @@ fn start_watch(limit: Option<Duration>) {
     };
     lost::set_reader(true);
     if simulation::for_all_hosts(|| system_spawner()(spec)).is_err() {
-        // Without the thread, tests that stand still hang. The next test tries again.
+        // Without the thread, deadlocked tests hang. The next test tries again.
         end_watch(&mut TESTS.lock());
     }
 }
@@ -160,7 +159,8 @@ fn watch(limit: Option<Duration>) {
         if let Some(still) = &stretch
             && still.len() >= limit
         {
-            // Nothing that is quiet starts threads, so those that exist now existed all the time.
+            // A quiet process starts no threads, so the threads that exist now have existed all the
+            // time.
             if has_only_known_threads() {
                 report_quiescent(limit);
             }
@@ -180,7 +180,7 @@ fn report_quiescent(limit: Duration) {
     });
 }
 
-/// A period in which the process stood still.
+/// A period in which the process made no progress.
 struct Stretch {
     since: Instant,
     progress: (u64, usize),
@@ -211,7 +211,8 @@ impl Stretch {
 }
 
 /// Whether the program has no thread of its own. Where the threads cannot be counted, returns
-/// whether there is a hook: it gets a report although a thread of the program may still go on.
+/// whether there is a hook: it gets a report even though a thread of the program may still wake a
+/// task.
 fn has_only_known_threads() -> bool {
     quiet::are_threads_known().unwrap_or_else(lint::has_hooks)
 }

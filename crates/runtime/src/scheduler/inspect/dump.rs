@@ -81,7 +81,7 @@ pub struct TaskDump {
     pub thread: Option<String>,
     /// How long it has done that, if that is known.
     pub since: Option<Duration>,
-    /// What it waits for, as far as the futures say.
+    /// What it waits for, if the futures report it.
     pub waits: Vec<WaitFor>,
     pub(crate) stacks: Vec<u32>,
     /// The scopes, by their addresses, that it has, and those that it is a task of.
@@ -301,7 +301,8 @@ impl Dump {
         self.tasks.iter().find(|task| task.addr == *addr)
     }
 
-    /// The tasks of the scopes that `task` is in, as far as they wait.
+    /// The tasks of the scopes that `task` is in. Tasks that run or are queued are missing: a task
+    /// reports its scope when the dump polls it.
     pub fn scope_tasks<'a>(&'a self, task: &'a TaskDump) -> impl Iterator<Item = &'a TaskDump> {
         self.tasks.iter().filter(|other| task.scope_tasks.contains(&other.addr))
     }
@@ -316,7 +317,7 @@ impl Dump {
     }
 
     /// The stacks of the awaits in which an earlier dump saw `task`, which runs now, and how long
-    /// before. Its present poll, or one before that, went on from there. Empty if there is no such
+    /// before. Its present poll, or an earlier one, continued from there. Empty if there is no such
     /// dump.
     ///
     /// A task is recognized by its memory, type and place. So this may be about an earlier task of
@@ -336,10 +337,10 @@ impl Dump {
         &self.runtimes
     }
 
-    /// Whether nothing could go on when the dump began: no worker and no `block_on` was awake, and
-    /// no task waited for a timer, a socket, a child process or a blocking closure. Then only a
-    /// thread that the runtimes do not know can wake a task. If there is none, the program is
-    /// deadlocked.
+    /// Whether nothing could make progress when the dump began: no worker and no `block_on` was
+    /// awake, and no task waited for a timer, a socket, a child process or a blocking closure. Then
+    /// only a thread that the runtimes do not know can wake a task. If there is none, the program
+    /// is deadlocked.
     #[must_use]
     pub fn is_quiescent(&self) -> bool {
         self.is_quiescent

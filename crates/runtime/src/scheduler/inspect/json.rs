@@ -1,4 +1,4 @@
-//! A dump as JSON, written by hand: it is strings, numbers and lists.
+//! A dump as JSON, written by hand, because it needs only strings, numbers and lists.
 
 use std::fmt::Write as _;
 use std::time::Instant;

@@ -22,8 +22,8 @@ struct Seen {
 
 static SEEN: Mutex<Option<Seen>> = Mutex::new(None);
 
-/// Adds what the dump before has seen to the tasks of `dump` that run, and remembers those that
-/// wait.
+/// Adds the awaits of the previous dump to the running tasks of `dump`, and remembers the waiting
+/// ones.
 pub(super) fn exchange(dump: &mut Dump) {
     let waiting = dump.tasks.iter().filter(|task| {
         task.kind == TaskKind::Spawned

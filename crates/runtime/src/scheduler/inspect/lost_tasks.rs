@@ -2,7 +2,7 @@
 //!
 //! The report says where the task waits: it is polled once more with a probe, as by a dump. That
 //! shows the await if the poll clones a waker. It does not if the future ignores the waker. The
-//! poll may also register the task again. Then this task goes on, and only the next one with the
+//! poll may also register the task again. Then this task continues, and only the next one with the
 //! same fault is lost.
 
 use std::fmt::Write as _;
@@ -38,7 +38,8 @@ fn report(lost: LostTask) {
     let task = lost.task.task();
     let (kind, place) = (lost.kind, task.location());
     if task.is_finished() {
-        // It was cancelled, as one does with a task that waits for nothing. Another one may stay.
+        // It was cancelled, which is how a program ends a task that waits forever. Another task of
+        // this place may be lost later.
         return lint::forget(kind, place);
     }
     let mut record = TaskDump::of(task, TaskKind::Spawned);

@@ -3,16 +3,14 @@
 //! A dump runs on a thread of its own, so it works while every worker is blocked. It walks through
 //! the registries of the runtimes. A task that waits is polled once on this thread with a probe's
 //! waker (`reveille_task::Observer`), inside the context of its runtime. It registers again where
-//! it was registered before, so nothing is lost, and no worker stops.
-//!
-//! If a task is ready when the probe polls it, it goes on as in any poll, and its code may block.
-//! If a poll does not end within a second, another thread takes over the rest of the dump, and the
-//! first one ends with its poll.
+//! it was registered before, so nothing is lost, and no worker stops. If a task is ready when the
+//! probe polls it, it continues as in any poll, and its code may block. If a poll does not end
+//! within a second, another thread takes over the rest of the dump, and the first one ends with its
+//! poll.
 //!
 //! Local tasks, and the futures of `block_on`, are polled by their own threads: `locals.rs`.
-//!
-//! Rejected: having each worker probe its own tasks. Those of a blocked worker would be missing,
-//! and those are the ones that you want to see.
+//! Rejected: having each worker probe its own tasks. The tasks of a blocked worker would be
+//! missing, and they are the most interesting ones.
 
 pub mod deadlock;
 mod dump;
@@ -102,9 +100,9 @@ impl DumpOptions {
     /// blocks or computes. Off by default.
     ///
     /// This interrupts the threads with a signal, which the program must not use: the last
-    /// real-time signal that has no handler. A system call that cannot go on returns `EINTR`, as
-    /// with any signal. A thread that blocks the signal or does not answer within 200 ms is left
-    /// out, and the dump says so.
+    /// real-time signal that has no handler. A system call that cannot be restarted returns
+    /// `EINTR`, as with any signal. A thread that blocks the signal or does not answer within 200
+    /// ms is left out, and the dump says so.
     ///
     /// It works on Linux with glibc 2.35 or later, and needs the feature `thread-stacks` of
     /// reveille, which adds the crate `backtrace`. Elsewhere, and without the feature, the dump
@@ -246,7 +244,7 @@ impl Collection {
         task.thread = Some(DUMP_THREAD.to_owned());
         task.since = Some(now.saturating_duration_since(since));
         state.tasks.push(task);
-        // Whatever the thread finds from now on is ignored.
+        // The results of the abandoned thread are ignored from now on.
         state.thread += 1;
         true
     }
@@ -349,7 +347,7 @@ impl Collection {
     }
 }
 
-/// Makes the `Runnable` of a task that waits. One that another dump polls is waited for.
+/// Makes the `Runnable` of a task that waits. If another dump polls the task, waits for that poll.
 fn claim(task: &PoolTask) -> Option<ClaimedTask> {
     for _ in 0..OTHER_PROBE_STEPS {
         match task.claim() {

@@ -33,7 +33,7 @@ pub(super) fn probe(
     record.has_waker = probe.has_waker.into_inner();
 }
 
-/// Captures the stack each time that the probed task leaves its waker.
+/// Captures the stack each time that the probed task clones its waker.
 struct StackProbe<'a> {
     thread: ThreadId,
     root: StackMark,

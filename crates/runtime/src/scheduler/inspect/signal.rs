@@ -26,7 +26,7 @@ struct DumpSignals {
 /// Whether the dumps have the stacks of threads.
 static HAS_THREAD_STACKS: AtomicBool = AtomicBool::new(false);
 
-/// Has the dumps on signals show the stacks of threads from now on.
+/// Makes the dumps on signals show the stacks of threads from now on.
 pub(crate) fn show_thread_stacks() {
     HAS_THREAD_STACKS.store(true, Ordering::Relaxed);
 }

@@ -1,9 +1,8 @@
 //! The stacks of a dump: captured as addresses, kept once each, and turned into text at the end.
-//!
 //! Most tasks of a program wait in a few places. So each stack is captured as the addresses of its
-//! frames, which takes some microseconds. Only the first stack with these addresses is also
-//! captured as std's `Backtrace`, whose text takes milliseconds. The text is made after the last
-//! poll.
+//! frames, which takes some microseconds. Only the first stack with the same addresses is also
+//! captured as std's `Backtrace`, which takes milliseconds to turn into text. The text is made
+//! after the last poll.
 
 use std::backtrace::Backtrace;
 use std::collections::HashMap;
@@ -121,7 +120,8 @@ pub(super) fn frames(text: &str) -> Vec<Frame> {
     frames.truncate(end.unwrap_or(frames.len()));
     let start = frames.iter().rposition(|frame| is_named(frame, &ABOVE));
     if dropped.or(end).or(start).is_none() {
-        // The program has no symbols. What has a name is below it, in the C library.
+        // The program has no symbols. Only frames of the C library, below the program's, have
+        // names.
         return Vec::new();
     }
     frames.drain(..start.map_or(0, |at| at + 1));

@@ -20,7 +20,7 @@ const PLACE_COLUMN: usize = 40;
 /// How many tasks of an entry are named.
 const NAMED_MAX: usize = 3;
 
-/// The paragraph of a dump in which nothing can go on.
+/// The paragraph of a dump of a deadlocked program.
 const DEADLOCK: &str = "Every worker is parked, and no timer, socket, child process or blocking \
     closure is awaited. Only a thread that the runtimes do not know could wake these tasks. If \
     there is none, they wait for each other.";
@@ -29,7 +29,7 @@ const DEADLOCK: &str = "Every worker is parked, and no timer, socket, child proc
 struct DumpEntry<'a> {
     tasks: Vec<&'a TaskDump>,
     awaits: Vec<Await<'a>>,
-    /// What they wait for, without the details in which they differ.
+    /// What they wait for, without details that differ between them.
     waits: Vec<String>,
     /// Entries whose tasks these await, with how many.
     awaited: BTreeMap<usize, usize>,
@@ -149,8 +149,8 @@ const LOCKS: [&str; 3] = ["async_lock::", "futures_util::lock::", "tokio::sync::
 /// The most tasks that [`locks`] names.
 const LOCKS_MAX: usize = 8;
 
-/// In a process that is quiet: names the tasks that wait for locks. Only these, or a guard that no
-/// task has, can hold the locks; which task holds which is in no lock.
+/// In a process that is quiet: names the tasks that wait for locks. Only these tasks, or a guard
+/// that no task owns, can hold the locks. A lock does not record which task holds it.
 fn locks(dump: &Dump, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     if !dump.is_quiescent {
         return Ok(());
@@ -461,7 +461,7 @@ fn label(task: &TaskDump) -> String {
     label
 }
 
-/// Writes `text` in lines of at most [`WIDTH`] columns, the first behind `start`.
+/// Writes `text` in lines of at most [`WIDTH`] columns, the first after `start`.
 fn wrapped(f: &mut fmt::Formatter<'_>, start: &str, text: &str) -> fmt::Result {
     let margin = " ".repeat(start.chars().take_while(|c| *c == ' ').count() + 6);
     let mut line = String::from(start);
@@ -481,7 +481,7 @@ fn wrapped(f: &mut fmt::Formatter<'_>, start: &str, text: &str) -> fmt::Result {
     writeln!(f, "{line}")
 }
 
-/// What the program sees of the stacks with these numbers.
+/// The parts of the stacks with these numbers that concern the program.
 fn awaits_of<'a>(dump: &'a Dump, stacks: &[u32]) -> Vec<Await<'a>> {
     let mut awaits = Vec::new();
     for &number in stacks {
@@ -504,7 +504,7 @@ fn await_of<'a>(dump: &Dump, stack: &'a [Frame]) -> Await<'a> {
     Await { leaf, functions }
 }
 
-/// The crates of the runtime, as paths of functions begin.
+/// The prefixes of the paths of the runtime's functions.
 const OURS: [&str; 6] = [
     "reveille::",
     "reveille_runtime::",

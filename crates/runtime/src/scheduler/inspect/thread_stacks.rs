@@ -1,8 +1,9 @@
 //! The stacks of the threads that run a poll, for a dump that was asked for them.
 //!
 //! The addresses come from a signal (`reveille_primitive::sys::thread_addresses`). std turns only
-//! its own captures into text, so the names come from the crate `backtrace`, behind the feature
-//! `thread-stacks`: it and what it needs would double what a program compiles for reveille.
+//! its own captures into text, so the names come from the crate `backtrace`. It is behind the
+//! feature `thread-stacks`, because that crate and its dependencies would double what a program
+//! compiles for reveille.
 
 use super::dump::{Dump, TaskDump};
 

@@ -1,4 +1,4 @@
-//! A local task that is awaited inside of another executor.
+//! Local tasks that are awaited inside another executor.
 //!
 //! Local tasks run between the polls of their thread's executor: `block_on`, or a worker. Code that
 //! awaits a local task inside another executor (`pollster`, `futures`, a GUI's loop) blocks that
@@ -61,7 +61,7 @@ impl LocalHandle {
         observe::drop_wakers(surplus);
     }
 
-    /// Drops the wakers of a poll that is over.
+    /// Drops the wakers of a poll that has ended.
     pub(super) fn forget_awaiting(&self) {
         let wakers = std::mem::take(&mut *self.awaiting.lock());
         observe::drop_wakers(wakers);

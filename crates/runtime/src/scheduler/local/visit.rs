@@ -1,9 +1,9 @@
-//! How a dump sees the local tasks of other threads and the futures of their `block_on`s.
+//! Visits the local tasks of other threads, and the futures of their `block_on`s, for a dump.
 //!
 //! Local tasks are polled by their thread only. So the dump asks each thread: it puts a task of its
-//! own into the inbox of the thread's executor, which wakes the thread. That task, when it is
-//! polled, passes each local task to the visitor, and has the next poll of the `block_on`'s future
-//! pass that one. A thread that is in a poll does not come to it.
+//! own into the inbox of the thread's executor, which wakes the thread. When that task is polled,
+//! it passes each local task to the visitor. The next poll of the `block_on`'s future then passes
+//! that future. A thread that is stuck in a poll does not poll the task.
 //!
 //! Rejected: a flag of its own beside INBOX. It would be checked in each round, and the inbox does
 //! the same.
@@ -33,17 +33,17 @@ pub(crate) fn threads() -> Vec<LocalThread> {
     EXECUTORS.lock().iter().filter_map(Weak::upgrade).map(LocalThread).collect()
 }
 
-/// Whether every thread in `block_on` will do nothing unless another one wakes it.
+/// Whether every thread in `block_on` sleeps until another thread wakes it.
 pub(crate) fn are_quiet() -> bool {
     threads().iter().all(|thread| thread.block_on_place().is_none() || thread.is_quiet())
 }
 
-/// How often the threads in `block_on` have parked.
+/// How many times the threads in `block_on` have parked.
 pub(crate) fn parks() -> usize {
     threads().iter().map(|thread| thread.0.parks.load(Ordering::Relaxed)).sum()
 }
 
-/// How many threads are in `block_on` that reveille has not started.
+/// How many threads that reveille has not started are in `block_on`.
 pub(crate) fn foreign_threads() -> usize {
     let is_foreign = |thread: &&LocalThread| !thread.0.is_own && thread.block_on_place().is_some();
     threads().iter().filter(is_foreign).count()
@@ -55,7 +55,7 @@ impl LocalThread {
         &self.0.thread
     }
 
-    /// The thread, for the system.
+    /// The system's number of the thread.
     pub(crate) fn system_number(&self) -> ThreadNumber {
         self.0.system_number
     }
@@ -83,15 +83,15 @@ impl LocalThread {
         is_this_thread(self.0.number)
     }
 
-    /// Whether the thread is in `block_on`, and will do nothing unless another one wakes it. Its
-    /// timers are acquired ones.
+    /// Whether the thread is in `block_on`, and sleeps until another thread wakes it. Its timers
+    /// are acquired ones.
     fn is_quiet(&self) -> bool {
         let driver = self.0.driver.lock().clone();
         self.0.flags.is_parked() && driver.is_none_or(|driver| !driver.has_waiting())
     }
 
-    /// Has the thread pass its local tasks and the future of its `block_on` to `visitor`. It drops
-    /// the visitor when it has, or when it ends.
+    /// Asks the thread to pass its local tasks and the future of its `block_on` to `visitor`. The
+    /// thread drops the visitor afterwards, or when it ends.
     pub(crate) fn ask(&self, visitor: Arc<dyn LocalVisitor>) {
         let visit = async move {
             with_thread_executor(|executor| {
@@ -145,8 +145,8 @@ impl LocalExecutor {
         tasks.into_iter().map(|task| LocalTask { task, _thread: PhantomData }).collect()
     }
 
-    /// Passes each local task to `visitor`, and has the next poll of the future of the `block_on`
-    /// pass that one.
+    /// Passes each local task to `visitor`, and keeps the visitor for the next poll of the future
+    /// of the `block_on`.
     fn visit(&self, visitor: &Arc<dyn LocalVisitor>) {
         for task in self.live_tasks() {
             if visitor.is_given_up() {

@@ -1,4 +1,4 @@
-//! What an executor keeps for dumps; see `visit.rs`.
+//! The visitors of dumps, and the places that executors keep for them; see `visit.rs`.
 
 use std::panic::Location;
 use std::ptr;
@@ -20,7 +20,7 @@ pub(crate) trait LocalVisitor: Send + Sync {
     /// The future of the innermost `block_on`.
     fn block_on(&self, data: &TaskData, poll: &mut dyn FnMut(&dyn Observer) -> TaskState);
 
-    /// Whether the dump has given this thread up.
+    /// Whether the dump has given up on this thread.
     fn is_given_up(&self) -> bool;
 }
 

@@ -17,10 +17,10 @@ use crate::scheduler::rescue::{self, BlockOnWatch};
 use crate::scheduler::wake;
 use crate::scheduler::wake_flags::{INBOX, MAIN};
 
-/// Rounds after which driver and timers are checked although there is work.
+/// After this many rounds, driver and timers are checked even though there is work.
 const CHECK_EVERY: u32 = 64;
 
-/// How long the driver is not turned while there is work, as in the pool.
+/// The interval between turns of the driver while there is work, as in the pool.
 const TURN_EVERY_NS: u64 = 100_000;
 
 impl LocalExecutor {
@@ -91,7 +91,7 @@ impl LocalExecutor {
         }
     }
 
-    /// Begins a round: counts it, and now and then turns the driver and the timers.
+    /// Begins a round: counts it, and turns the driver and the timers if they are due.
     #[inline]
     pub(crate) fn begin_round(&self) {
         let round = self.round.get().wrapping_add(1);
@@ -113,7 +113,7 @@ impl LocalExecutor {
         self.park(MAIN | INBOX, limit);
     }
 
-    /// Turns the driver and the timers if they are due, although there is work.
+    /// Turns the driver and the timers if they are due, even though there is work.
     #[cold]
     fn check_events(&self) {
         let now = self.event_loop.now_ns();

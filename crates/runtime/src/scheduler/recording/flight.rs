@@ -22,10 +22,9 @@ const MEMORY_BYTES: usize = 16 << 20;
 static CURRENT: Mutex<Option<Arc<FlightLog>>> = Mutex::new(None);
 
 /// Records what happens in this process in memory, and keeps the last seconds of it. A snapshot
-/// writes them to a file for `reveille view`.
-///
-/// A flight recorder has no thread and writes nothing until it is asked to, so a program may run
-/// one all the time. It costs a few percent of a server's CPU time, and the memory for the events.
+/// writes them to a file for `reveille view`. A flight recorder has no thread and writes nothing
+/// until it is asked to, so a program can always run one. It costs a few percent of a server's CPU
+/// time, and the memory for the events.
 ///
 /// # Examples
 ///
@@ -68,7 +67,7 @@ impl FlightRecorder {
         FlightRecorder::default()
     }
 
-    /// Sets for how long events are kept at least, if there is memory for them.
+    /// Sets the minimum time for which events are kept, if there is memory for them.
     ///
     /// # Examples
     ///
@@ -228,10 +227,9 @@ pub struct FlightRecording {
 
 impl FlightRecording {
     /// Returns a trace of what happened last, with the await stacks of the tasks that wait: the
-    /// contents of a file for `reveille view`.
-    ///
-    /// Takes a [dump](crate::inspect::dump) for the stacks, so it blocks the calling thread until
-    /// that is complete. The other threads go on. It works while workers are blocked, too.
+    /// contents of a file for `reveille view`. Takes a [dump](crate::inspect::dump) for the stacks,
+    /// so it blocks the calling thread until that is complete. The other threads keep running. It
+    /// also works while workers are blocked.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::living;
 use crate::record::flight::FlightLog;
 
-/// What asked for a snapshot.
+/// The trigger of a snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trigger {
     Call,

@@ -1,4 +1,4 @@
-//! What makes a flight recorder write a snapshot by itself: a signal, a panic, a lint.
+//! The triggers for which a flight recorder writes a snapshot: a signal, a panic, a lint.
 
 use std::io;
 use std::path::PathBuf;
@@ -14,8 +14,8 @@ use crate::record::complain;
 use crate::record::flight::FlightLog;
 use crate::threads::{ThreadSpec, system_spawner};
 
-/// How many snapshots panics and lints write, so that a program that panics again and again does
-/// not fill the disk.
+/// The most snapshots that panics and lints write, so that a program that panics again and again
+/// does not fill the disk.
 const BY_ITSELF_MAX: u32 = 10;
 
 /// The name of the thread that waits for the signal.
@@ -48,7 +48,7 @@ static BY_ITSELF: AtomicU32 = AtomicU32::new(0);
 static HANDLERS: Mutex<Option<(u32, SignalHandlers, Vec<i32>)>> = Mutex::new(None);
 
 impl Triggers {
-    /// Installs what stays for the rest of the process.
+    /// Installs the handlers, which stay for the rest of the process.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl Triggers {
     }
 }
 
-/// Writes a snapshot, and says where.
+/// Writes a snapshot, and reports its path on standard error.
 fn take(trigger: Trigger) {
     let armed = ARMED.lock();
     let Some(log) = armed.as_ref().and_then(|armed| armed.log.upgrade()) else { return };
@@ -138,7 +138,7 @@ fn handle(signal: i32) -> io::Result<()> {
     Ok(())
 }
 
-/// The life of the thread, which ends with the process.
+/// The main function of the thread, which ends with the process.
 fn serve(mut receiver: SignalReceiver) {
     while receiver.wait() {
         take(Trigger::Signal);

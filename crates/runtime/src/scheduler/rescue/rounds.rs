@@ -11,7 +11,7 @@
 
 use reveille_primitive::atomic::{AtomicBool, AtomicU64, Ordering, fence};
 
-/// See the module's header.
+/// The count of a thread's rounds.
 #[derive(Debug)]
 pub(crate) struct Rounds {
     count: AtomicU64,

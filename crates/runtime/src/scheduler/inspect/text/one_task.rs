@@ -5,12 +5,14 @@ use std::fmt;
 use super::{Await, awaits_of, stack};
 use crate::scheduler::inspect::dump::{Dump, TaskDump};
 
-/// What the program sees of the stacks of `task`, as in a dump; empty if nothing is known.
+/// The parts of the stacks of `task` that concern the program, as in a dump; empty if nothing is
+/// known.
 pub(in crate::scheduler::inspect) fn stacks_of(dump: &Dump, task: &TaskDump) -> String {
     AwaitStacks(&awaits_of(dump, &task.stacks)).to_string()
 }
 
-/// As [`stacks_of`], for a stack that is no await: without the function that the program called.
+/// As [`stacks_of`], for a stack that is not one of an await: without the function that the program
+/// called.
 pub(in crate::scheduler::inspect) fn functions_of(dump: &Dump, task: &TaskDump) -> String {
     let mut awaits = awaits_of(dump, &task.stacks);
     awaits.iter_mut().for_each(|awaits| awaits.leaf = None);

@@ -1,4 +1,4 @@
-//! The text of dumps that are put together here.
+//! The text of dumps that these tests construct.
 
 use std::panic::Location;
 use std::sync::Arc;
