@@ -71,7 +71,7 @@ fn a_runtime_without_threads_is_an_error_and_leaves_nothing() {
 }
 
 #[test]
-fn closures_without_a_thread_are_refused_and_the_rest_goes_on() {
+fn closures_without_a_thread_are_refused_and_everything_else_continues() {
     if child::has_run(test_name!()) {
         return;
     }

@@ -95,7 +95,7 @@ async fn address_in_use_is_named() {
     assert!(error.to_string().contains(&address.to_string()), "{error}");
 }
 
-async fn peer_that_is_not_there_is_reported_once_and_the_socket_goes_on() {
+async fn peer_that_is_not_there_is_reported_once_and_the_socket_stays_usable() {
     let (a, b) = pair().await;
     let address = b.local_addr().unwrap();
     a.connect(address).await.unwrap();
@@ -248,7 +248,7 @@ reveille_tests::conformance!(
     clone_of_the_socket_receives_too,
     datagram_that_is_too_long_names_where_it_should_go,
     address_in_use_is_named,
-    peer_that_is_not_there_is_reported_once_and_the_socket_goes_on,
+    peer_that_is_not_there_is_reported_once_and_the_socket_stays_usable,
     short_buffer_gets_the_front_and_the_next_read_the_next_datagram,
     connected_socket_receives_only_from_its_peer,
     bind_and_connect_try_every_address,

@@ -1,5 +1,5 @@
-//! Tests that stand still fail with a dump, and others do not.
-// Only on Unix: whether a process stands still is known there only.
+//! Deadlocked tests fail with a dump, and others do not.
+// Only on Unix: only there reveille can check whether a process makes progress.
 #![cfg(unix)]
 
 use std::future::pending;
@@ -12,7 +12,7 @@ use reveille::{channel, task};
 
 use crate::again::{child, is_child};
 
-/// Runs the test again in a process of its own, where it may stand still for a second.
+/// Runs the test again in a process of its own, where it may make no progress for a second.
 fn outcome(name: &str) -> Output {
     child(&format!("deadlock::{name}"), ("REVEILLE_TEST_DEADLOCK", "1")).output().unwrap()
 }

@@ -14,7 +14,7 @@ use futures_util::future::join;
 
 use crate::stacks::{dump_of_waiting, find, spawn};
 
-/// Keeps the waker of a future, as one that waits does.
+/// Keeps its waker, as a future that waits does.
 #[derive(Default)]
 struct Keeps(Option<Waker>);
 
@@ -53,7 +53,7 @@ fn tasks_that_do_the_same_are_one_entry() {
 }
 
 #[test]
-fn local_tasks_and_the_future_of_block_on_are_seen_and_go_on() {
+fn local_tasks_and_the_future_of_block_on_are_seen_and_continue() {
     let (sender, receiver) = channel::bounded(1);
     let thread = std::thread::Builder::new().name("has locals".to_owned()).spawn(move || {
         task::block_on(async move {
@@ -324,8 +324,8 @@ fn dumps_while_runtimes_begin_and_end_lose_nothing() {
 }
 
 #[reveille::test]
-async fn a_task_that_is_ready_when_it_is_probed_goes_on() {
-    // It becomes ready without a wake, as a future may that looks at a clock.
+async fn a_task_that_is_ready_when_it_is_probed_continues() {
+    // It becomes ready without a wake, as a future that reads a clock may.
     let is_ready = Arc::new(AtomicBool::new(false));
     let theirs = Arc::clone(&is_ready);
     let mut keeps = Keeps::default();

@@ -1,4 +1,4 @@
-//! Flight recorders: what a snapshot has, and what makes a recorder write one.
+//! Flight recorders: what a snapshot contains, and its triggers.
 
 #[cfg(unix)]
 use std::path::PathBuf;
@@ -59,7 +59,7 @@ fn a_snapshot_has_what_happened_and_the_await_stacks_of_the_tasks_that_wait() {
         let frames = &trace.stacks[stack as usize].frames;
         assert!(frames.iter().any(|frame| trace.text(frame.file).ends_with("observe/flight.rs")));
         drop(sender);
-        // The recording goes on, and nothing was recorded twice.
+        // The recording continues, and nothing was recorded twice.
         let second = Trace::read(&recorder.snapshot().unwrap()).unwrap();
         assert_eq!(second.polls_of(named(&second, "done").0).count(), 1);
     });

@@ -1,4 +1,4 @@
-//! Each lint fires for a program that has the bug, and not for one that has not.
+//! Each lint fires for a program with the bug, and not for one without it.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -176,10 +176,10 @@ fn program(case: &str) -> String {
     finished.stdout
 }
 
-// Only on Linux: whether a process stands still is known there only.
+// Only on Linux: only there reveille can check whether a process makes progress.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_program_that_stands_still_is_reported() {
+fn a_deadlocked_program_is_reported() {
     for case in ["stuck", "stuck-in-block-on"] {
         let text = program(case);
         assert!(text.contains("lint: quiescent: for 1 s"), "{text}");
@@ -187,21 +187,21 @@ fn a_program_that_stands_still_is_reported() {
     }
 }
 
-// Only on Linux: whether a process stands still is known there only.
+// Only on Linux: only there reveille can check whether a process makes progress.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_program_whose_own_thread_will_go_on_is_not_reported() {
+fn a_program_whose_own_thread_only_sleeps_is_not_reported() {
     goes_on("thread");
 }
 
-// Only on Linux: whether a process stands still is known there only.
+// Only on Linux: only there reveille can check whether a process makes progress.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_program_whose_poll_will_return_is_not_reported() {
     goes_on("thread-in-poll");
 }
 
-// Only on Linux: whether a process stands still is known there only.
+// Only on Linux: only there reveille can check whether a process makes progress.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_program_that_waits_for_a_closure_or_a_timer_is_not_reported() {
@@ -299,7 +299,7 @@ fn a_poll_that_leaves_no_waker_is_reported_once_with_its_await() {
     let correct = first..line!();
     let [.., closure] = others;
     runtime.block_on(closure);
-    // The hook is also told of tasks of other tests.
+    // The hook also receives lints about tasks of other tests.
     let lines = told.lines(LintKind::PendingWithoutWaker);
     assert!(!lines.iter().any(|line| correct.contains(line)), "{lines:?} {correct:?}");
     assert_eq!(lines.iter().filter(|&&at| at == line).count(), 1);

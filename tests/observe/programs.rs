@@ -81,7 +81,7 @@ fn a_stuck_program_names_both_sides_of_each_deadlock() {
 }
 
 #[test]
-fn a_stuck_program_whose_workers_are_blocked_does_so_too() {
+fn a_stuck_program_whose_workers_are_blocked_also_names_them() {
     let text =
         dump_of(stuck(&["--block-all"]), "and its poll left no waker", "0 of 2 workers parked");
     has_all_sides(&text);
@@ -90,7 +90,7 @@ fn a_stuck_program_whose_workers_are_blocked_does_so_too() {
     assert!(!text.contains("Every worker is parked"), "{text}");
 }
 
-/// Makes a copy of the example with what `tool` removes. `None` if the machine lacks the tool.
+/// Makes a copy of the example, reduced by `tool`. `None` if the machine lacks the tool.
 #[cfg(target_os = "linux")]
 fn reduced(name: &str, tool: &[&str]) -> Option<Scratch> {
     let copy = Scratch::new();
@@ -128,8 +128,8 @@ fn without_symbols_or_unwind_tables_a_dump_has_all_tasks_and_says_what_is_missin
 }
 
 #[test]
-fn the_environment_has_the_global_runtime_print_a_dump() {
-    let name = "programs::the_environment_has_the_global_runtime_print_a_dump";
+fn the_environment_makes_the_global_runtime_print_a_dump() {
+    let name = "programs::the_environment_makes_the_global_runtime_print_a_dump";
     if is_child() {
         drop(reveille::task::spawn(std::future::pending::<()>()));
         println!("stuck: with the global runtime");

@@ -1,4 +1,4 @@
-//! Recordings: what a trace says agrees with what the program did, and on bad days it says what is
+//! Recordings: a trace agrees with what the program did, and if something failed it says what is
 //! missing. Each test has a process of its own, because a process makes one recording at a time.
 
 use std::path::Path;
@@ -323,7 +323,7 @@ fn record_lints() {
         let told = Arc::clone(&told);
         move |lint: &observe::Lint| told.lock().unwrap().push(lint.kind)
     };
-    // The recording has its hook since before this one, so what this one is told is recorded.
+    // The recording installed its hook earlier, so each lint that this hook receives is recorded.
     let builder = Builder::new().workers(1).max_blocking_threads(1).on_lint(hook);
     let runtime = builder.build().unwrap();
     let wait_for = |kind: LintKind| {

@@ -92,7 +92,7 @@ fn a_process_that_is_killed_leaves_a_trace_that_can_be_read() {
     let finished = traced(&path.clone(), || {
         let path = PathBuf::from(std::env::var_os(VARIABLE).unwrap());
         task::block_on(async { spawn_named("early", async {}).await });
-        // The file is written while the program goes on.
+        // The file is written while the program runs.
         let is_written = || {
             Trace::read(&std::fs::read(&path).unwrap()).is_ok_and(|trace| {
                 trace

@@ -1,4 +1,4 @@
-//! What a dump says of polls that run, of scopes, and of tasks that wait for locks.
+//! What a dump shows of running polls, of scopes, and of tasks that wait for locks.
 
 use std::future::pending;
 use std::sync::{Arc, mpsc};
@@ -107,7 +107,7 @@ fn a_thread_whose_block_on_blocks_has_its_stack() {
 }
 
 #[reveille::test]
-async fn the_tasks_of_a_scope_stand_below_it_in_text_and_json() {
+async fn the_tasks_of_a_scope_are_listed_below_it_in_text_and_json() {
     let (sender, receiver) = channel::bounded::<()>(1);
     let scope = spawn("has a scope", async move {
         task::scope(async |s| {

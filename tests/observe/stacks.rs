@@ -1,5 +1,5 @@
-//! The stacks of awaits, of futures that know nothing of dumps. Each test also shows that the tasks
-//! go on.
+//! The await stacks of futures without support for dumps. Each test also shows that the tasks
+//! continue.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -108,7 +108,7 @@ async fn an_await_of_a_lock_has_each_function_and_line() {
 }
 
 #[reveille::test]
-async fn a_full_channel_and_an_empty_one_are_seen_and_go_on() {
+async fn a_full_channel_and_an_empty_one_are_seen_and_continue() {
     let (sender, receiver) = channel::bounded(1);
     let sending = spawn("stack of a send", send(sender));
     let dump = dump_of_waiting("stack of a send").await;
@@ -227,7 +227,7 @@ async fn members_of_own_groups_are_seen_though_nothing_woke_them() {
 }
 
 #[reveille::test]
-async fn the_await_of_futures_unordered_is_seen_and_its_members_go_on() {
+async fn the_await_of_futures_unordered_is_seen_and_its_members_continue() {
     let (sender, receiver) = channel::bounded(2);
     let waiting = spawn("stack of futures unordered", async move {
         let members: FuturesUnordered<_> = (0..2).map(|_| receive(receiver.clone())).collect();
@@ -247,7 +247,7 @@ async fn echo_once(mut stream: TcpStream) {
 }
 
 #[reveille::test]
-async fn a_socket_has_its_addresses_and_reads_on() {
+async fn a_socket_has_its_addresses_and_keeps_reading() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut client = TcpStream::connect(address).await.unwrap();

@@ -1,4 +1,4 @@
-//! Every example runs to its end and prints what its comments say.
+//! Every example completes and prints what its comments say.
 
 use reveille_tests::programs;
 

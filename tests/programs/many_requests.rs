@@ -1,4 +1,5 @@
-//! The main job, end to end: what it prints, in what order, and what each failure says.
+//! The example `many_requests`, end to end: its output, the order of its lines, and the text of
+//! each failure.
 
 #[cfg(target_os = "linux")]
 use std::fs::File;
@@ -160,7 +161,7 @@ fn an_answer_of_404_is_an_answer() {
 }
 
 #[test]
-fn urls_are_gone_through_again_and_again() {
+fn urls_are_requested_again_and_again() {
     let urls = [0, 1].map(|_| format!("http://{}/", server(answer_well)));
     let finished = many_requests(&["--requests", "5", &urls[0], &urls[1]]);
     let lines = request_lines(&finished);

@@ -220,7 +220,7 @@ fn jobs_that_fail_are_tried_again() {
 }
 
 #[test]
-fn jobs_that_fail_for_good_or_take_too_long_are_counted() {
+fn jobs_that_keep_failing_or_take_too_long_are_counted() {
     let arguments = ["--attempts", "2", "--backoff", "1", "--timeout", "1"];
     let failed = jobs(&arguments, "exit 7\nsleep 600\ntrue\n");
     assert_eq!(failed.status.code(), Some(1));

@@ -110,7 +110,7 @@ fn from_step_3_on_rooms_are_separate() {
 }
 
 #[test]
-fn from_step_4_on_bad_input_harms_nobody() {
+fn from_step_4_on_bad_input_harms_no_other_client() {
     for number in 4..=8 {
         let (_server, address) = step(number);
         let mut ann = Client::named(address, "ann");
@@ -135,7 +135,7 @@ fn from_step_4_on_bad_input_harms_nobody() {
 
 /// Later steps have a time limit for such a client. Step 8 has this test without it.
 #[test]
-fn in_step_4_slow_clients_lose_messages_and_are_told() {
+fn in_step_4_slow_clients_lose_messages_and_learn_how_many() {
     let (_server, address) = step(4);
     let mut ann = Client::named(address, "ann");
     let mut slow = Client::named(address, "slow");

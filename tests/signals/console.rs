@@ -36,7 +36,7 @@ fn interrupted(name: &str) -> (String, Option<i32>) {
 }
 
 #[test]
-fn every_listener_receives_the_event_and_the_process_goes_on() {
+fn every_listener_receives_the_event_and_the_process_continues() {
     let name = test_name!();
     if child::is_inside(name) {
         return block_on(async {

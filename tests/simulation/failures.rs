@@ -1,4 +1,4 @@
-//! What a failure of a simulation says.
+//! The reports of simulations that fail.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods, reason = "these calls are what is simulated")]
@@ -25,8 +25,8 @@ async fn add_badly(count: Arc<AtomicUsize>) {
     count.store(read + 1, Ordering::Relaxed);
 }
 
-/// Counts to two in two tasks, beside others that do not matter. The first one begins after a
-/// message, so that the orders in which all is well are many.
+/// Counts to two in two tasks, beside other tasks that do not matter. The first one begins after a
+/// message, so that most orders do not lose an update.
 async fn count_to_two() {
     let noise: Vec<_> = (0..5)
         .map(|number| task::spawn(async move { task::sleep(Duration::from_millis(number)).await }))
@@ -52,7 +52,7 @@ fn a_failure_is_repeated_shrunk_and_bisected() {
     });
     assert!(text.contains("again in a fresh process: yes, same trace"), "{text}");
     assert!(text.contains("shrunk to 0 faults,"), "{text}");
-    // Only that the number is not 0 matters.
+    // It matters only that the number is not 0.
     assert!(text.contains("and 1 choice of the program"), "{text}");
     assert!(text.contains("inevitable "), "{text}");
     let line = text.lines().find_map(|line| line.strip_prefix("replay of that: ")).expect("a line");
@@ -115,10 +115,10 @@ fn an_order_that_fails_is_found_without_seeds() {
 }
 
 #[test]
-fn a_task_that_wakes_itself_for_ever_is_named() {
+fn a_task_that_wakes_itself_forever_is_named() {
     let text = failure(|| {
         let test = sim::Builder::new().seeds(0..1).shrink_time(Duration::ZERO);
-        test.test_name("a_task_that_wakes_itself_for_ever_is_named").run(|| async {
+        test.test_name("a_task_that_wakes_itself_forever_is_named").run(|| async {
             let spinning = task::spawn(async {
                 loop {
                     task::yield_now().await;

@@ -1,4 +1,4 @@
-//! Files in simulations, and what a crash leaves of them.
+//! Files in simulations, and their contents after a crash.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods, reason = "these calls are what is simulated")]
@@ -114,7 +114,7 @@ fn files_of_the_machine_are_read_and_not_changed() {
     assert!(Path::new("conformance.rs").exists() && !Path::new("new").exists());
 }
 
-/// Writes a file, cuts the power, and returns what is left.
+/// Writes a file, cuts the power, and returns what the file has afterwards.
 async fn write_and_crash(syncs_file: bool, syncs_dir: bool) -> Option<Vec<u8>> {
     let mut file = fs::File::create("/tmp/log").await.expect("it can be made");
     file.write_all(&[1; 1024]).await.expect("there is room");

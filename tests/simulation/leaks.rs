@@ -1,4 +1,5 @@
-//! Planted leaks: what could differ between two runs of a seed does not, or it is named.
+//! Planted leaks: values that could differ between two runs of a seed are the same, or a report
+//! names them.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::disallowed_methods, reason = "these calls are what is simulated")]
@@ -20,8 +21,8 @@ fn note(text: &str) {
     text.bytes().for_each(|byte| sim::note(u64::from(byte)));
 }
 
-/// Runs `leak` in a task, under some seeds, and each seed in two processes. What it returns has to
-/// be the same.
+/// Runs `leak` in a task, under some seeds, and each seed in two processes. The results have to be
+/// the same.
 fn is_the_same(name: &str, leak: fn() -> String) {
     sim::Builder::new().seeds(0..5).checked().test_name(name).run(move || async move {
         let texts: Vec<_> = (0..3).map(|_| task::spawn(async move { leak() })).collect();
@@ -127,7 +128,7 @@ fn strict(test: &str) -> String {
 }
 
 #[test]
-fn strict_mode_names_what_goes_past_the_simulation_with_its_place() {
+fn strict_mode_names_calls_that_bypass_the_simulation_and_their_places() {
     let text = strict("a_direct_system_call");
     assert!(text.contains("goes past the simulation"), "{text}");
     assert!(text.contains("the system call number 39 directly"), "{text}");
@@ -135,7 +136,7 @@ fn strict_mode_names_what_goes_past_the_simulation_with_its_place() {
     let text = strict("a_processor_counter");
     assert!(text.contains("`rdtsc`"), "{text}");
     assert!(text.contains("leaks::counter at "), "{text}");
-    let text = strict("nothing_goes_past");
+    let text = strict("no_call_bypasses_the_simulation");
     assert!(!text.contains("goes past"), "{text}");
 }
 
@@ -178,7 +179,7 @@ async fn a_processor_counter() {
 }
 
 #[reveille::test]
-async fn nothing_goes_past() {
+async fn no_call_bypasses_the_simulation() {
     let text = task::spawn_blocking(|| std::fs::read_to_string("Cargo.toml")).await;
     assert!(text.expect("the manifest").contains("leaks"));
     std::fs::write("/tmp/reveille-leaks-test", "text").expect("there is room");

@@ -76,7 +76,7 @@ async fn blocking_closures_nested_block_on_and_runtimes_work() {
         sum += closure.await;
     }
     assert_eq!(sum, 28);
-    // A poll that blocks: another thread takes the worker over.
+    // A poll that blocks: another thread takes over the worker.
     let nested = task::spawn(async {
         let inner = task::spawn(async {
             task::sleep(HOUR).await;
@@ -302,9 +302,9 @@ fn a_deadlock_fails_with_the_tasks_and_their_places() {
 }
 
 #[test]
-fn a_program_without_deadline_that_waits_for_ever_deadlocks() {
+fn a_program_that_waits_forever_without_a_deadline_deadlocks() {
     let text = failure(|| {
-        let name = "a_program_without_deadline_that_waits_for_ever_deadlocks";
+        let name = "a_program_that_waits_forever_without_a_deadline_deadlocks";
         sim::Builder::new()
             .seeds(0..3)
             .shrink_time(Duration::ZERO)

@@ -285,7 +285,7 @@ fn a_panic_of_the_body_goes_on_and_drops_that_panic_do_not_stop_it() {
 }
 
 #[test]
-fn a_cancelled_token_drops_the_children_and_the_body_goes_on() {
+fn a_cancelled_token_drops_the_children_but_not_the_body() {
     let drops = AtomicUsize::new(0);
     let token = task::block_on(future::scope(async |s| {
         let counted = Counted(&drops);

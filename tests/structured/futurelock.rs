@@ -61,7 +61,7 @@ fn select_by_value_releases_the_lock_before_the_arm_runs() {
 }
 
 #[test]
-fn a_child_of_a_scope_goes_on_and_releases_the_lock() {
+fn a_child_of_a_scope_keeps_running_and_releases_the_lock() {
     block_on(async {
         let lock = Mutex::new(0);
         future::scope(async |s| {

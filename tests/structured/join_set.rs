@@ -83,7 +83,7 @@ fn local_results_need_not_be_send() {
 }
 
 #[test]
-fn a_panic_or_a_cancel_is_a_result_and_the_others_go_on() {
+fn a_panic_or_a_cancel_is_a_result_and_the_others_continue() {
     block_on(async {
         let mut set = JoinSet::new();
         set.spawn(async { resume_unwind(Box::new("gone")) });

@@ -266,7 +266,7 @@ fn a_panic_takes_precedence_over_an_error() {
 }
 
 #[test]
-fn a_cancelled_token_ends_the_children_and_the_body_goes_on() {
+fn a_cancelled_token_ends_the_children_but_not_the_body() {
     everywhere(|| async {
         let count = Count::default();
         let output = task::scope(async |s| {

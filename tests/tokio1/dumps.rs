@@ -58,7 +58,7 @@ fn spawn<T: Send + 'static>(
 }
 
 #[test]
-fn tasks_that_wait_for_tokios_sockets_and_timers_have_their_awaits_and_go_on() {
+fn tasks_that_wait_for_tokios_sockets_and_timers_have_their_awaits_and_continue() {
     task::block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

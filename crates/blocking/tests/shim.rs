@@ -125,7 +125,7 @@ fn a_seek_ends_what_was_read_ahead() -> io::Result<()> {
 }
 
 #[test]
-fn an_iterator_goes_on_after_its_stream_was_stopped() {
+fn an_iterator_continues_after_its_stream_was_stopped() {
     future::block_on(async {
         let mut items = Unblock::with_capacity(1, 0..);
         assert_eq!(items.next().await, Some(0));

@@ -42,7 +42,7 @@ fn async_std_of_this_repository_is_replaced() {
 
 /// A workspace has one lock file, at its root.
 #[test]
-fn a_member_or_its_manifest_stands_for_the_lock_file_above() {
+fn a_member_or_its_manifest_leads_to_the_lock_file_above() {
     let root = here("../..").canonicalize().unwrap();
     for path in ["src", "Cargo.toml"] {
         let text = String::from_utf8(migrate(&here(path)).stdout).unwrap();

@@ -208,7 +208,7 @@ fn the_summary_fits_into_80_columns() {
 }
 
 #[test]
-fn the_summary_names_what_waits_for_ever_and_where() {
+fn the_summary_names_tasks_that_wait_forever_and_where() {
     let (folder, _) = middle();
     let output = folder.view(&["--summary"]);
     let text = stdout(&output);
@@ -317,7 +317,7 @@ fn perfetto_sees_a_flow_for_each_wake() {
     assert!(rows.len() > trace.tasks.len() + trace.threads.len());
 }
 
-// ---- Bad days ----
+// ---- Failures ----
 
 #[test]
 fn a_trace_that_is_cut_off_is_shown_with_what_is_missing() {
@@ -333,7 +333,7 @@ fn a_trace_that_is_cut_off_is_shown_with_what_is_missing() {
 }
 
 #[test]
-fn a_file_that_is_no_trace_is_refused_in_one_sentence() {
+fn a_file_that_is_not_a_trace_is_refused_in_one_sentence() {
     let folder = Folder::new("foreign", b"# Notes");
     assert_fails(&folder.view(&[]), "cannot read run.trace: this is not a trace of reveille");
     assert!(!folder.file("run.html").exists());
@@ -374,7 +374,7 @@ fn a_full_disk_is_an_error() {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_error() {
+fn a_reader_that_closes_the_pipe_is_not_an_error() {
     let folder = Folder::new("pipe", &program(Size::MIDDLE).file);
     for form in ["--summary", "--folded", "--speedscope", "--output=-"] {
         let mut command = reveille();

@@ -30,7 +30,7 @@ fn request(stream: &mut StdStream) -> String {
 }
 
 #[test]
-fn a_server_without_descriptors_goes_on_when_there_are_some() {
+fn a_server_without_descriptors_continues_when_some_are_free() {
     let listener = task::block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
     let address: SocketAddr = listener.local_addr().unwrap();
     let server = task::spawn(serve(listener, service_fn(hello)).into_future());

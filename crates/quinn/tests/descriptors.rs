@@ -26,7 +26,7 @@ fn configs() -> (ServerConfig, ClientConfig) {
 }
 
 #[test]
-fn without_descriptors_a_bind_fails_by_name_and_endpoints_go_on() {
+fn without_descriptors_a_bind_fails_by_name_and_endpoints_keep_working() {
     let address: SocketAddr = (Ipv4Addr::LOCALHOST, 0).into();
     let (server, client) = configs();
     let server = reveille_quinn::server(server, address).unwrap();

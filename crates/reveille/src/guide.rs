@@ -44,8 +44,7 @@
 //! or all sockets that one wait reports, are queued in their order.
 //!
 //! # The injector
-//!
-//! Every 61st time a worker looks in the injector first. So tasks from outside run even while the
+//! Every 61st time, a worker checks the injector first. So tasks from outside run even while the
 //! tasks of the pool keep each other busy.
 //!
 //! # Sockets and timers of a busy worker
@@ -106,9 +105,8 @@
 //! that used up the budget.
 //!
 //! # Polls that block
-//!
-//! A worker that computes for long or calls a blocking function cannot poll other tasks. A monitor
-//! thread detects this:
+//! A worker that computes for a long time or calls a blocking function cannot poll other tasks. A
+//! monitor thread detects this:
 //!
 //! 1. After about 8 ms, the task in the LIFO slot moves to the run queue, from which other workers
 //!    steal. Another worker collects the events of the blocked worker's sockets.

@@ -42,9 +42,9 @@
 //!
 //! Calling an `async fn` runs none of its body. It returns a [`Future`]: a value that holds the
 //! arguments, and that a runtime *polls*. A poll runs the body up to the first `.await` that has to
-//! wait, and arranges for the future to be woken when it can go on. The local variables stay inside
-//! the future. So a waiting future occupies no thread, and a future that is never polled does
-//! nothing.
+//! wait, and arranges for the future to be woken when it can continue. The local variables stay
+//! inside the future. So a waiting future occupies no thread, and a future that is never polled
+//! does nothing.
 //!
 //! ```
 //! use reveille::task;
@@ -124,7 +124,7 @@
 //! |---|---|---|---|
 //! | [`task::spawn`] | the pool, any thread | `Send + 'static` | work that waits: requests, connections |
 //! | [`task::spawn_local`] | this thread, in turns | `'static` | work that holds an `Rc`, or belongs to one thread |
-//! | [`task::spawn_blocking`] | a thread of its own | a closure, `Send + 'static` | work that blocks or computes for long |
+//! | [`task::spawn_blocking`] | a thread of its own | a closure, `Send + 'static` | work that blocks, long computations |
 //! | a combinator | the task that it is part of | nothing | work that borrows, or ends together |
 //!
 //! # Waiting
@@ -218,14 +218,13 @@
 //! locks and its positions in queues. See [`future`](crate::future#futures-that-are-not-polled).
 //!
 //! # Blocking code
-//!
-//! Between two `.await`s a task occupies its thread. If it computes for long, or calls something
-//! that blocks (`std::fs`, `std::net`, `thread::sleep`, a lock of std that is held for long, a C
-//! library), everything else on that thread has to wait. On the pool, reveille detects a poll that
-//! does not end within some milliseconds and moves the other tasks of that worker to another
-//! thread. This rescue comes late, and it does not help local tasks or the future of a `block_on`.
-//! Use [`task::spawn_blocking`] for such work, and call [`task::yield_now`] in a computation that
-//! is cut into pieces. The [guide] describes scheduling and fairness.
+//! Between two `.await`s a task occupies its thread. If it computes for a long time, or calls
+//! something that blocks (`std::fs`, `std::net`, `thread::sleep`, a lock of std that is held for a
+//! long time, a C library), everything else on that thread has to wait. On the pool, reveille
+//! detects a poll that does not end within some milliseconds and moves the other tasks of that
+//! worker to another thread. This rescue comes late, and it does not help local tasks or the future
+//! of a `block_on`. Use [`task::spawn_blocking`] for such work, or call [`task::yield_now`]
+//! regularly in a computation. The [guide] describes scheduling and fairness.
 //!
 //! ```
 //! use reveille::task;
@@ -297,6 +296,7 @@
 //! | `tokio1` | no | every task, blocking closure and `block_on` runs in a tokio context, so libraries made for tokio work inside; tokio's threads start with the first of them; elsewhere `tokio1::enter` enters the context |
 //! | `attributes` | yes | the attributes [`main`](macro@crate::main) and [`test`](macro@crate::test) |
 //! | `sim` | no | tests in simulations, with virtual time and a seed: the module `sim`; for `[dev-dependencies]` |
+//! | `thread-stacks` | no | a dump can show the stack of a thread whose poll does not return (Linux); see [`observe::DumpOptions::thread_stacks`] |
 //!
 //! Features only add dependencies; no feature changes the meaning of an item. (The shim of
 //! async-std uses one more, which gives the threads of the global runtime async-std's names.)

@@ -26,24 +26,22 @@
 //! # How it works
 //!
 //! A dump polls each waiting task once, on a thread of its own. The waker of that poll captures the
-//! stack when a future stores it. Futures need no preparation, because any future may be polled
-//! without a cause. It registers again where it was registered before, so nothing is lost and
-//! nothing stops. The dump does not poll tasks that are queued or that a thread polls.
+//! stack when a future stores it. Futures need no support for this, because any future may be
+//! polled without having been woken. It registers again where it was registered before, so nothing
+//! is lost and nothing stops. The dump does not poll tasks that are queued or running.
 //!
 //! | what | how the dump sees it |
 //! |---|---|
-//! | tasks of a runtime | it polls them, also while every worker is blocked |
+//! | tasks of a runtime | it polls them, even while every worker is blocked |
 //! | local tasks, futures of `block_on` | their thread polls them, if it answers within 100 ms |
-//! | running tasks | the thread, and for how long, from some milliseconds on; where the dump before saw it; the stack of the thread, if you ask for it ([`DumpOptions::thread_stacks`]) |
+//! | running tasks | the thread; how long the poll has run, if more than some milliseconds; where the previous dump saw the task; the stack of the thread, if you ask for it ([`DumpOptions::thread_stacks`]) |
 //! | tasks of a scope | below the task that the scope is in, if they wait |
 //! | closures of `spawn_blocking` | thread and for how long, or that they are queued |
-//!
-//! If the poll of a task does not end within a second, the dump goes on with another thread and
+//! If the poll of a task does not end within a second, another thread continues the dump, which
 //! lists the task as running.
 //!
 //! # Lints
-//!
-//! While a program runs, reveille reports habits that make it slow or let it hang ([`LintKind`]):
+//! While a program runs, reveille reports code that makes it slow or lets it hang ([`LintKind`]):
 //! once for each place, as warnings through the crate `log` with the target `reveille::lint`, and
 //! to the hook of [`Builder::on_lint`](crate::runtime::Builder::on_lint). They are on in debug
 //! builds, and wherever there is a hook.
@@ -51,18 +49,19 @@
 //! Three of them find programs that hang, and their rules are exact. *Pending without a waker* and
 //! *last waker dropped* count references: apart from the runtime and the task's own handle nothing
 //! refers to the task, so nothing can wake it. *Quiescent* means that for ten seconds no task has
-//! run and nothing is awaited that could end by itself, while each thread of the process is one of
-//! reveille's own or waits in `block_on`. A program with a thread of its own is never reported,
-//! because that thread may be about to wake a task. A process that is woken only by another
-//! process, through memory that they share, or by a signal handler of its own is reported wrongly.
+//! run and no timer, socket, child process or closure is awaited, while each thread of the process
+//! is one of reveille's own or waits in `block_on`. A program with a thread of its own is never
+//! reported, because that thread may be about to wake a task. A process whose tasks are woken only
+//! by another process, through shared memory, or by a signal handler of its own is reported
+//! wrongly.
 //!
 //! # Recordings
 //!
 //! [`record_to`], or the environment variable `REVEILLE_TRACE=FILE`, records what happens in the
 //! process to a file for the command `reveille view`: spawns, polls, wakes with their causes, ends,
-//! sleeps of threads, and your own [`span!`]s and [`mark!`]s. A [`FlightRecorder`] keeps the last
-//! seconds of it in memory and writes them when something goes wrong. There is one recording at a
-//! time in a process.
+//! sleeps of threads, and your own [`span!`]s and [`mark!`]s. A [`FlightRecorder`] keeps the events
+//! of the last seconds in memory, and writes them to a file when something goes wrong. There is one
+//! recording at a time in a process.
 //!
 //! # Debug information
 //!
@@ -74,15 +73,15 @@
 //! # Cost
 //!
 //! While nothing is recorded, the recorder costs a load and a branch at each wake and at the end of
-//! a task. Without a dump, each poll of a task makes one more store. A dump of 100,000 tasks took
-//! 0.3 to 0.5 s on two cores. The first one takes longer: it reads the debug information.
+//! a task. To prepare for dumps, each poll of a task makes one more store. A dump of 100,000 tasks
+//! took 0.3 to 0.5 s on two cores. The first one takes longer: it reads the debug information.
 //!
 //! # Limits
 //!
 //! * Members of `FuturesUnordered` are not seen; those of reveille's own groups and scopes are.
-//! * Nothing says which task holds a lock or a permit: the types are those of `async-lock`, and a
-//!   lock does not know its holder. Where the whole process stands still, the dump names the tasks
-//!   that wait for locks, because the holders are among them.
+//! * A dump does not show which task holds a lock or a permit: the types are those of `async-lock`,
+//!   and a lock does not record its holder. If the whole process makes no progress, the dump names
+//!   the tasks that wait for locks, because the holders are among them.
 //! * Tasks of a scope that run or are queued are not listed below it.
 //! * If calls of `block_on` are nested on one thread, only the innermost is seen.
 //! * On Windows with Microsoft's toolchain each stack is captured as a whole, which takes longer.
@@ -101,8 +100,8 @@ pub use reveille_runtime::recording::{
 };
 pub use reveille_runtime::{Lint, LintKind};
 
-/// Begins a span of the program in the recording: a part of what a task does, also across awaits.
-/// It ends when the [`Span`] is dropped.
+/// Begins a span of the program in the recording: a part of what a task does, which may contain
+/// awaits. It ends when the [`Span`] is dropped.
 ///
 /// The arguments are those of `format!`. Nothing is formatted unless something is recorded. A
 /// number may follow, as in `span!("batch", number = 17)`. A span belongs to the task that is
@@ -116,7 +115,7 @@ pub use reveille_runtime::{Lint, LintKind};
 ///
 /// task::block_on(async {
 ///     let span = observe::span!("reading the answer");
-///     task::yield_now().await; // the span goes on while the task waits
+/// task::yield_now().await; // the span continues while the task waits
 ///     drop(span);
 /// });
 /// ```
@@ -171,7 +170,8 @@ fn run_if_asked<T>(_path: &str, _fails_on_deadlock: bool, test: T) -> T {
     test
 }
 
-/// Runs a test as [`block_on`](crate::task::block_on) does, and panics if the process stands still.
+/// Runs a test as [`block_on`](crate::task::block_on) does, and panics if the process makes no
+/// progress.
 #[doc(hidden)]
 #[track_caller]
 pub fn run_test<F: Future>(future: F) -> F::Output {
@@ -195,7 +195,7 @@ where
     block_on_test(fails_on_deadlock, test())
 }
 
-/// Runs a test, and panics if it stands still, unless that is allowed.
+/// Runs a test, and panics if it makes no progress, unless that is allowed.
 #[track_caller]
 pub(crate) fn block_on_test<F: Future>(fails_on_deadlock: bool, test: F) -> F::Output {
     if fails_on_deadlock {

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tape_repeats_the_choices_and_then_the_seed_goes_on() {
+    fn a_tape_repeats_the_choices_and_then_the_seed_continues() {
         let mut first = Streams::new(7, Recording::On);
         let begin = draws(&mut first, "schedule", 4);
         let tape = first.tape();
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_tape_come_zeros_or_another_seed_if_it_says_so() {
+    fn after_a_tape_come_zeros_or_another_seed_if_it_says_so() {
         let tape = "reveille-sim tape 1\nseed 7\nrest zero\nreseed 5 8\nx\t3 4\n";
         let mut streams = Streams::from_tape(7, Recording::Off, tape).expect("a tape");
         assert_eq!(draws(&mut streams, "x", 4), [3, 4, 0, 0]);

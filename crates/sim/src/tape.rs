@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_no_tape_is_an_error() {
+    fn a_text_that_is_not_a_tape_is_an_error() {
         let of = |text| Tape::parse(text).unwrap_err();
         assert!(of("a file").contains("does not begin"));
         assert!(of("reveille-sim tape 1\nseed x\n").contains("no seed"));

@@ -76,8 +76,8 @@ fn an_hour_passes_at_once() {
 }
 
 #[test]
-fn threads_that_block_on_each_other_go_on() {
-    simulate("threads_that_block_on_each_other_go_on", 20, || {
+fn threads_that_block_on_each_other_continue() {
+    simulate("threads_that_block_on_each_other_continue", 20, || {
         let shared = Arc::new((Mutex::new(0), Condvar::new()));
         let (sender, receiver) = mpsc::sync_channel(1);
         let threads: Vec<_> = (0..4)

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn two_moments_tell_the_length_of_a_tick() {
+    fn two_moments_determine_the_length_of_a_tick() {
         let moment = |tick, monotonic_ns| Moment { tick, monotonic_ns, wall_ns: monotonic_ns + 5 };
         let moments = [moment(9_000_000, 3_000_000), moment(3_000_000, 1_000_000)];
         let clock = Clock::new(6_000_000, &moments, 7);

@@ -25,7 +25,7 @@ fn read(file: &[u8]) -> Result<Trace, OpenError> {
 }
 
 #[test]
-fn every_beginning_of_a_file_is_read_as_far_as_it_goes() {
+fn every_prefix_of_a_file_is_readable() {
     let file = program(Size::SMALL).file;
     let whole = read(&file).unwrap();
     assert_eq!(whole.missing, []);

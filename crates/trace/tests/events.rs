@@ -186,7 +186,7 @@ fn polls_without_an_end_do_not_pile_up() {
 
 /// The poll that blocks must be in the trace, although it never records its end.
 #[test]
-fn a_poll_that_goes_on_lasts_to_the_end_of_the_trace() {
+fn an_unfinished_poll_lasts_until_the_end_of_the_trace() {
     let lines = [at(0, spawn(A)), at(640, Event::poll_start(A))];
     let others = [at(0, Event::park())];
     let chunks = [chunk(0, 1, TaskKey::NONE, &lines), chunk(1, 1, TaskKey::NONE, &others)];
@@ -198,7 +198,7 @@ fn a_poll_that_goes_on_lasts_to_the_end_of_the_trace() {
 
 /// A thread continues in its next chunk. If chunks are missing, it is unknown what was open.
 #[test]
-fn a_poll_goes_on_in_the_next_chunk_and_not_after_a_missing_one() {
+fn a_poll_continues_in_the_next_chunk_but_not_after_a_missing_one() {
     let first = chunk(0, 1, TaskKey::NONE, &[at(0, Event::poll_start(A))]);
     let next = chunk(0, 2, A, &[at(6_400, Event::wake(B)), at(12_800, Event::poll_end(A))]);
     let trace_of = |chunks: &[Vec<u64>]| trace(chunks, 20_000);

@@ -95,7 +95,7 @@ fn strict(left: u8) -> Strict {
 }
 
 // futures-concurrency#120, async-std#437, #701 and #841.
-async fn a_stream_is_not_polled_after_its_end_and_the_others_go_on() {
+async fn a_stream_is_not_polled_after_its_end_and_the_others_continue() {
     assert_eq!(soon(strict(3).merge(strict(9)).count()).await, 10);
     assert_eq!(soon(strict(9).merge(strict(3)).count()).await, 10);
     assert_eq!(soon(strict(3).chain(strict(3)).count()).await, 4);
@@ -212,7 +212,7 @@ async fn a_merge_is_woken_by_the_half_that_is_left() {
 conformance!(
     an_ended_part_of_a_stream_is_dropped_at_once,
     what_is_left_of_a_chain_or_a_fused_stream_is_known,
-    a_stream_is_not_polled_after_its_end_and_the_others_go_on,
+    a_stream_is_not_polled_after_its_end_and_the_others_continue,
     a_future_that_is_done_is_dropped_before_its_partner,
     lines_outlast_an_error_behind_data,
     a_line_of_invalid_utf8_is_one_error_and_the_next_line_follows,

@@ -1,7 +1,6 @@
-//! Programs that stand still, and some that only seem to, for the tests of lints. Each lint is
-//! printed, and a program that stands still ends with it.
-//!
-//! A program of their own, because the harness of tests has threads that may wake a task.
+//! Programs that are deadlocked, and some that only seem to be, for the tests of lints. Each lint
+//! is printed, and a deadlocked program ends with it. They are in a separate program, because the
+//! test harness has threads that may wake a task.
 
 #![allow(clippy::disallowed_methods, reason = "threads that block, and the arguments of a program")]
 
@@ -12,7 +11,7 @@ use reveille::observe::{Lint, LintKind};
 use reveille::runtime::Builder;
 use reveille::{channel, task};
 
-/// Longer than the limit after which a program that stands still is reported.
+/// Longer than the limit after which a deadlocked program is reported.
 const LONG: Duration = Duration::from_millis(2500);
 
 fn print(lint: &Lint) {

@@ -1,7 +1,6 @@
 //! Reads Perfetto's traces by the published definitions, `perfetto_trace.proto` beside this file.
-//!
-//! Knows nothing of the messages that the command writes: a field of a wrong number or type, or one
-//! that the definitions do not have, is an error here.
+//! It does not use the command's message types: a field with a wrong number or type, or one that
+//! the definitions do not have, is an error.
 
 use std::collections::HashMap;
 

@@ -193,7 +193,7 @@ mod linux {
         use super::*;
 
         #[test]
-        fn a_thread_that_blocks_shows_its_stack_and_goes_on() {
+        fn a_thread_that_blocks_shows_its_stack_and_continues() {
             let (send_number, number) = mpsc::channel();
             let (go_on, may_go_on) = mpsc::channel::<u32>();
             let thread = std::thread::spawn(move || {

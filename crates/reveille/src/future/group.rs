@@ -16,7 +16,7 @@
 //! budgets of successive polls fairly.
 //!
 //! A late wake of a removed member may name a free slot, or a slot that has been reused. The new
-//! member is then polled once without need.
+//! member is then polled once unnecessarily.
 
 use std::collections::VecDeque;
 use std::fmt;

@@ -16,9 +16,9 @@
 //! # Cancellation
 //!
 //! A future that loses a race or runs out of time is *dropped* at its current `.await`. What it
-//! owned is released, and what it had half done stays half done. The combinators here own their
-//! futures and drop the losers before they return their result. They do not keep them until they
-//! are dropped themselves.
+//! owned is released, and work that was half done stays half done. The combinators here own their
+//! futures and drop the losers before they return their result, not when the combinator itself is
+//! dropped.
 //!
 //! # Futures that are not polled
 //!
@@ -44,7 +44,7 @@
 //! | `&mut work` inside another future, an `async` block or a `poll_fn` | compiles and hangs, without a warning |
 //!
 //! So these functions refuse a borrow that they can see. Code that hides a borrow from them must
-//! keep polling it: await it to the end before you wait for anything that it holds.
+//! keep polling it: await it until it is ready before you wait for anything that it holds.
 //!
 //! In std `&mut F` is itself a future, so a function that takes any future also takes the borrow of
 //! one, and no simple bound excludes borrows. (`'static` would, but it also excludes all futures

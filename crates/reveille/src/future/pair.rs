@@ -86,7 +86,7 @@ impl<F: Future> fmt::Debug for MaybeDone<F> {
     }
 }
 
-/// Called after a borrowed future was dropped instead of the future itself, which keeps what it
+/// Called after the borrow of a future was dropped, but not the future itself, which keeps what it
 /// holds. With debug assertions, logs a warning, once per type.
 pub(crate) fn warn_if_borrowed<F>() {
     static WARNED: Mutex<Vec<&str>> = Mutex::new(Vec::new());

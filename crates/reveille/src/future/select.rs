@@ -1,4 +1,4 @@
-//! `select!`: its branches, and how it tells a future from the borrow of one.
+//! `select!`: its branches, and how it distinguishes a future from the borrow of one.
 //!
 //! The macro nests its arms in pairs. Each arm is a [`Branch`]: a future, and a closure that says
 //! whether the output matches the arm's pattern. A branch without its future is disabled. A pair
@@ -65,7 +65,7 @@ impl Owned {
     }
 }
 
-/// Accepts nothing.
+/// Accepts no expression.
 #[derive(Debug)]
 pub struct Borrowed;
 
@@ -271,8 +271,8 @@ pub fn all_disabled() -> ! {
 ///
 /// # Patterns, guards and `else`
 ///
-/// If an output does not match the arm's pattern, the arm is *disabled* and the others go on. So
-/// `Some(message) = messages.next()` stops listening to a stream that has ended, and
+/// If an output does not match the arm's pattern, the arm is *disabled*, and the others are still
+/// polled. So `Some(message) = messages.next()` stops listening to a stream that has ended, and
 /// `Some(result) = set.join_next()` waits for nothing while the set is empty.
 ///
 /// An arm with a guard, `pattern = future, if condition => expression`, is disabled from the start

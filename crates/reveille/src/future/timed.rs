@@ -27,7 +27,7 @@ use super::pair::warn_if_borrowed;
 ///
 /// This takes the future itself: a borrow, `&mut future`, does not compile, because the future
 /// would then stay unpolled. [This page](crate::future#futures-that-are-not-polled) says why, and
-/// how to wait for a while and then go on waiting.
+/// how to wait for a limited time and then keep waiting.
 ///
 /// # Errors
 ///

@@ -15,11 +15,10 @@
 //! | [`Error`], [`ErrorKind`], [`Result`], [`IoSlice`], [`IoSliceMut`], [`SeekFrom`] | re-export of std |
 //! | `ReadExt::{chain, take}` | delegate to futures-lite |
 //! | everything else | own |
-//!
-//! The parts of this crate's own differ from those of futures-lite. The line readers keep what they
-//! have read when they are dropped or fail. `read_to_end` clears no memory for sockets, and little
-//! for other readers. [`Bytes`] does not stall on an interrupted read. [`copy`], [`timeout`] and
-//! the standard streams use the budget, the timers and the blocking pool.
+//! This crate's own items differ from those of futures-lite. The line readers keep what they have
+//! read when they are dropped or fail. `read_to_end` zeroes no memory for sockets, and little for
+//! other readers. [`Bytes`] does not stall on an interrupted read. [`copy`], [`timeout`] and the
+//! standard streams use the budget, the timers and the blocking pool.
 //!
 //! # Buffers
 //!

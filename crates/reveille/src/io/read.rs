@@ -107,7 +107,7 @@ pub trait ReadExt: Read {
     /// Appends some bytes to `buf` and returns the number of bytes: at most as many as its spare
     /// capacity holds. If it has none, it grows first, by 8 KiB or more.
     ///
-    /// Zero means that the reader has ended. Reading from a socket of this crate does not clear the
+    /// Zero means that the reader has ended. Reading from a socket of this crate does not zero the
     /// spare capacity first.
     ///
     /// # Errors

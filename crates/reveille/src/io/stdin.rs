@@ -232,7 +232,7 @@ impl Waiter {
         Waiter { name: NEXT_WAITER.fetch_add(1, Ordering::Relaxed) }
     }
 
-    /// Takes what is there. Otherwise makes a request, if there is none, and waits.
+    /// Takes bytes that are available. Otherwise makes a request, if there is none, and waits.
     fn poll<T>(
         &self,
         cx: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! What adapters to the I/O traits of other crates need to know of a reader or writer.
+//! Functions for adapters to the I/O traits of other crates.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -9,17 +9,17 @@ use super::{Read, Write};
 use crate::os::known::Known;
 use crate::os::uninit::UninitBuf;
 
-/// How many bytes are cleared for a reader that is no socket of ours: a TLS record's length. More
-/// would mostly be cleared for nothing.
+/// How many bytes are zeroed for a reader that is not a socket of this crate: the length of a TLS
+/// record. Most of a larger part would not be used.
 const CLEARED_LEN: usize = 16 * 1024;
 
 /// Reads into the start of `buf`, which need not be initialized, and returns the bytes that were
-/// read. None of them means that the reader has ended or `buf` is empty.
+/// read. If it returns no bytes, the reader has ended or `buf` is empty.
 ///
-/// This is for adapters to other I/O traits whose buffers are not initialized, such as hyper's.
-/// In other code use [`read_buf`](super::ReadExt::read_buf). A TCP or Unix stream of this crate
-/// reads into the buffer directly, also behind a reference. For any other reader at most the first
-/// 16 KiB are cleared in each poll, and no more are read.
+/// This is for adapters to other I/O traits whose buffers are not initialized, such as hyper's. In
+/// other code use [`read_buf`](super::ReadExt::read_buf). A TCP or Unix stream of this crate, or a
+/// reference to one, reads into the buffer directly. For any other reader at most the first 16 KiB
+/// are zeroed in each poll, and no more are read.
 ///
 /// The result borrows `buf` and begins where `buf` does, so its type says which bytes are
 /// initialized. Unsafe code that depends on the start should compare the addresses.

@@ -184,7 +184,7 @@ impl<T: StreamSocket> Connection<T> {
         self.io.watch(Interest::Read, |socket| socket.is_closed()).await
     }
 
-    /// Tells whether both are handles of one connection.
+    /// Returns whether both are handles of one connection.
     pub(crate) fn is_same(&self, other: &Connection<T>) -> bool {
         Arc::ptr_eq(&self.io, &other.io)
     }

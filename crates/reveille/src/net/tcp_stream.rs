@@ -36,8 +36,8 @@ use crate::os::uninit::UninitBuf;
 /// # Closing
 ///
 /// [`close`](crate::io::WriteExt::close) (and `poll_close`, which other crates' `close` and
-/// `shutdown` call) shuts the write side down for all clones: the peer reads to the end. Reading
-/// goes on. A later write fails with `BrokenPipe`; closing again does nothing.
+/// `shutdown` call) shuts the write side down for all clones: the peer reads to the end. The stream
+/// can still be read. A later write fails with `BrokenPipe`; closing again does nothing.
 ///
 /// # Differences
 ///

@@ -2,14 +2,13 @@
 //!
 //! Each [`Receiver`] gets each message that is sent after it was made. The channel keeps the last
 //! `capacity` messages. A sender never waits: if the channel is full, the oldest message is
-//! dropped, and a receiver that had not received it is told how many it has missed
-//! ([`RecvError::Lagged`]). It then goes on with the oldest message that is left. So a slow
-//! receiver does not stop the others. Names and semantics are those of tokio's module.
+//! dropped. A receiver that had not received it gets an error with the number of messages that it
+//! has missed ([`RecvError::Lagged`]), and continues with the oldest message that is left. So a
+//! slow receiver does not stop the others. Names and semantics are those of tokio's module.
 //!
 //! If no message may be lost, give each receiver a [`channel`](crate::channel) of its own, whose
-//! senders wait. If only the latest value matters, use [`watch`](super::watch).
-//!
-//! A message is cloned for each receiver but the last, which gets the message itself.
+//! senders wait. If only the latest value matters, use [`watch`](super::watch). A message is cloned
+//! for each receiver except the last one, which gets the message itself.
 //!
 //! # Differences
 //!

@@ -363,7 +363,7 @@ impl fmt::Debug for Condvar {
 /// How a waiter left the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Leave {
-    /// By itself: it was still there, or had never entered.
+    /// It removed itself, or had never entered.
     Waiting,
     /// A notification had removed it.
     Notified,

@@ -52,10 +52,10 @@
 //! # Wakers that panic or block
 //!
 //! The types that this module defines itself wake tasks outside their locks. If a waker of another
-//! executor panics, the panic is reported and the other tasks are woken; while one blocks, the
-//! other tasks of that notification wait, and everything else goes on. The types of async-lock wake
-//! one task after the other under a lock: there, a waker that panics leaves those after it waiting,
-//! and one that blocks stops all users of the lock. Wakers of reveille's tasks do neither.
+//! executor panics, the panic is reported and the other tasks are woken; while one blocks, only the
+//! other tasks of that notification wait. The types of async-lock wake one task after the other
+//! under a lock: there, a waker that panics leaves those after it waiting, and one that blocks
+//! stops all users of the lock. Wakers of reveille's tasks do neither.
 //!
 //! The re-exported types *are* those of [async-lock], so a guard can be passed to a library that
 //! uses it.

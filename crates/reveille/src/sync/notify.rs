@@ -36,8 +36,8 @@ use crate::protocol::{AtomicUsize, Ordering, SpinLock, SpinLockGuard, budget, ta
 const PERMIT: usize = 1;
 /// The queue is not empty.
 const WAITING: usize = 2;
-/// One round of [`Notify::notify_waiters`]. The count may wrap: a waiter would have to be kept
-/// unpolled over 2^61 rounds to miss one.
+/// One round of [`Notify::notify_waiters`]. The count may wrap: to miss one, a waiter would have to
+/// stay unpolled for 2^61 rounds.
 const ROUND: usize = 4;
 
 /// Wakes tasks that wait for an event.
@@ -82,7 +82,7 @@ enum Notification {
     Awaited,
     /// From `notify_one`: it goes to the next waiter if this one is dropped.
     Oldest,
-    /// From `notify_last`, and in the same way.
+    /// From `notify_last`: the same applies.
     Newest,
     /// From `notify_waiters`.
     Round,

@@ -40,12 +40,12 @@
 //! ```
 
 // One lock guards everything, and is held for a few moves. So it is the spin lock, which is
-// released by a store: with std's lock a channel cost half as much again. No user code runs under
+// released by a store: with std's lock, a channel cost 1.5 times as much. No user code runs under
 // it: wakers are cloned before and woken or dropped after, and so is the value.
 //
-// A sender that has sent or was dropped gives its reference to the channel up at once. So a
-// receiver whose reference is the only one takes the channel apart, without the lock. As long as
-// there are two, the sender has not finished, or is about to wake the receiver.
+// A sender that has sent or was dropped immediately gives up its reference to the channel. So a
+// receiver that has the only reference takes the value out of the channel without the lock. As long
+// as there are two references, the sender has not finished, or is about to wake the receiver.
 //
 // `tests/loom_sync.rs` of the runtime models this file.
 //
@@ -434,7 +434,7 @@ impl<T> Receiver<T> {
         block_on(self)
     }
 
-    /// Returns a future of the value. Dropping that future leaves the receiver as it is.
+    /// Returns a future of the value. Dropping that future does not drop the receiver.
     ///
     /// Races and time limits own their futures and drop them. If they owned the receiver, its drop
     /// would also drop the value.

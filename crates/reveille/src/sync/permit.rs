@@ -44,7 +44,7 @@ macro_rules! permit {
                 self.permits
             }
 
-            /// Keeps the permits for good: the semaphore has fewer from now on.
+            /// Keeps the permits permanently: from now on the semaphore has fewer.
             ///
             /// # Examples
             ///

@@ -2,7 +2,7 @@
 //!
 //! The word holds the free permits, whether tasks wait, and whether it is closed. While no task
 //! waits, taking and giving back is one compare-exchange each. Otherwise the lock of the queue is
-//! taken. What is given back then goes to the oldest waiter, part by part, until it has all that it
+//! taken. Permits that are given back then go to the oldest waiter, until it has as many as it
 //! asked for.
 //!
 //! # Invariants
@@ -224,7 +224,7 @@ impl Semaphore {
         assert!(is_possible, "a semaphore cannot have that many permits");
     }
 
-    /// Removes up to `n` free permits for good, and returns the number removed.
+    /// Permanently removes up to `n` free permits, and returns how many were removed.
     ///
     /// # Examples
     ///

@@ -6,9 +6,9 @@
 //!
 //! # Invariants
 //!
-//! 1. A number is in the queue once, from the drop of its finish guard on. It stays the task's own
-//!    until it is popped. `closing` holds the number popped last while its task is not complete:
-//!    the future is dropped a moment before the output is stored.
+//! 1. A number is in the queue once, from the drop of its finish guard on. No other task gets the
+//!    number before it is popped. `closing` holds the number popped last while its task is not
+//!    complete: the future is dropped a moment before the output is stored.
 //! 2. No user code runs under the queue's lock.
 //!
 //! *Rejected:* a waker per task, as in a group of plain futures. It costs two allocations each, and
@@ -316,7 +316,7 @@ impl<T> JoinSet<T> {
         }
     }
 
-    /// Calls `ask` with every task, and then releases the task.
+    /// Calls `ask` with each task, and then removes the task from the set.
     fn let_go(&mut self, ask: impl Fn(&JoinHandle<T>)) {
         let finished = std::mem::take(&mut self.finished);
         let waker = {
@@ -375,7 +375,7 @@ impl<T> JoinSet<T> {
                 number
             }
         };
-        // A series of available results must not keep the thread from other tasks.
+        // A loop over available results must let other tasks run.
         ready!(budget::poll_proceed(cx));
         self.poll_closing(number, cx).map(Some)
     }

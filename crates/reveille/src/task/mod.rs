@@ -43,9 +43,9 @@
 //! A task finishes, panics or is cancelled. When it finishes, its output waits for the handle. When
 //! it panics, awaiting the handle resumes the panic; if nothing awaits it, a line on standard error
 //! (or [`on_unhandled_panic`](crate::runtime::Builder::on_unhandled_panic)) reports it, and the
-//! other tasks go on. When it is cancelled, by [`JoinHandle::cancel`] or because its runtime shuts
-//! down, its future is dropped at its current `.await`. [`JoinHandle::result`] distinguishes the
-//! three.
+//! other tasks keep running. When it is cancelled, by [`JoinHandle::cancel`] or because its runtime
+//! shuts down, its future is dropped at its current `.await`. [`JoinHandle::result`] distinguishes
+//! the three.
 //!
 //! ```
 //! use reveille::{future, task};
@@ -60,7 +60,7 @@
 //! });
 //! ```
 //!
-//! Dropping a handle detaches its task. The end of the program does not wait for detached tasks:
+//! Dropping a handle detaches its task. The program does not wait for detached tasks at its end:
 //! await what must be finished before `main` returns.
 //!
 //! # Fairness
@@ -142,7 +142,7 @@ where
 /// Spawns a task onto the current thread. Its future need not be `Send`.
 ///
 /// It runs while this thread is in [`block_on`] or, on a thread of the pool, between other tasks. A
-/// task that is unfinished when `block_on` returns goes on in the next `block_on`, and is dropped
+/// task that is unfinished when `block_on` returns continues in the next `block_on`, and is dropped
 /// when the thread ends.
 ///
 /// On a thread where only another crate's executor runs, such as `futures::executor::block_on`, the

@@ -59,7 +59,7 @@ fn claim(task: TaskRef<'_>) -> Option<Runnable> {
 }
 
 #[test]
-fn a_probe_tells_of_the_waker_that_is_left_and_the_task_goes_on() {
+fn a_probe_reports_the_waker_that_is_left_and_the_task_continues() {
     let (toy, kept, counts) = (Toy::default(), Kept::default(), Counts::default());
     let (task, handle) = toy.spawn(waits(Arc::clone(&kept), 3));
     run(task);

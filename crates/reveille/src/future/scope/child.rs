@@ -20,7 +20,7 @@ struct Slot<T> {
 
 struct State<T> {
     output: Option<T>,
-    /// The child is gone. If `output` is empty, there will be no output.
+    /// Whether the child has ended. If `output` is empty then, there will be no output.
     is_ended: bool,
     waker: Option<Waker>,
 }
@@ -31,8 +31,8 @@ impl<T> Slot<T> {
     }
 }
 
-/// The child's end of a slot. Dropping it without an output tells the handle that there will be
-/// none.
+/// The child's end of a slot. If it is dropped without an output, the handle learns that there will
+/// be none.
 pub(super) struct Sender<T> {
     slot: Arc<Slot<T>>,
 }

@@ -100,7 +100,7 @@ macro_rules! handle {
                 output
             }
 
-            /// Returns the scope's token. Cancelling it drops the children; the body goes on. The
+            /// Returns the scope's token. Cancelling it drops the children, but not the body. The
             /// token is cancelled when the scope ends, for any reason.
             ///
             /// # Examples

@@ -1,4 +1,4 @@
-//! From a signal handler to the tasks that wait.
+//! Delivers signals from a handler to the tasks that wait.
 //!
 //! Each signal that is listened to has one [`Delivery`]: a counter, and a descriptor that becomes
 //! readable. The handler adds to the counter, then writes. A listener remembers the count that it
@@ -12,11 +12,11 @@
 //!
 //! A delivery lives as long as the process, because the crate signal-hook-registry never restores
 //! the former action of a signal. After a fork the child and its parent share the descriptor but
-//! not the counter, so an event that the other process causes only costs a check.
+//! not the counter, so an event that the other process causes only leads to one more check.
 //!
 //! Rejected: a descriptor for each listener. A server may have one in each connection, and the
 //! handler would write to each. Rejected: `signalfd`, which needs the signal blocked in every
-//! thread, also in those that other libraries start. Rejected: a thread that waits.
+//! thread, including those that other libraries start. Rejected: a thread that waits.
 #![allow(unsafe_code, reason = "a signal handler is a promise about what runs in it")]
 
 use std::ffi::c_int;

@@ -86,7 +86,7 @@ kinds! {
     child CHILD "SIGCHLD" "a child ended or stopped."
         "Ignored by default. [`Child`](crate::process::Child) does not need it."
     hangup HUP "SIGHUP" "the terminal is gone."
-        "To a service it says to read its configuration again. Ends the process by default."
+        "A service usually reloads its configuration then. Ends the process by default."
     interrupt INT "SIGINT" "Ctrl-C."
         "Ends the process by default."
     io IO "SIGIO" "a descriptor is ready."

@@ -186,7 +186,7 @@ impl<E: 'static> Scope<E> {
 }
 
 impl<E> Scope<E> {
-    /// Returns the scope's token. Cancelling it cancels the children; the body goes on. The token
+    /// Returns the scope's token. Cancelling it cancels the children, but not the body. The token
     /// is cancelled when the scope ends, for any reason.
     ///
     /// # Examples
@@ -208,15 +208,14 @@ impl<E> Scope<E> {
     }
 
     /// Cancels all children, and waits until their futures are dropped and their closures have
-    /// returned. It may be called from anywhere, also after the scope was dropped. No further child
+    /// returned. It may be called from anywhere, even after the scope was dropped. No further child
     /// is started.
     ///
     /// A child that calls this cancels itself too, and is dropped here.
     ///
     /// # Cancel safety
     ///
-    /// Once it has been polled, the children will be cancelled whether or not this is awaited to
-    /// the end.
+    /// Once it has been polled, the children will be cancelled, even if the future is dropped then.
     ///
     /// # Examples
     ///

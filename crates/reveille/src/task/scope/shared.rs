@@ -43,7 +43,7 @@ struct State<E> {
     live: usize,
     is_closing: bool,
     is_ended: bool,
-    /// The future of the scope is gone: the outcome will not be taken.
+    /// Whether the future of the scope was dropped, so the outcome will not be taken.
     is_abandoned: bool,
     panic: Option<Payload>,
     error: Option<E>,

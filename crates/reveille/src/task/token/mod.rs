@@ -362,8 +362,7 @@ impl CancellationToken {
     /// Awaiting it resumes a panic of the closure.
     ///
     /// # Cancel safety
-    ///
-    /// Dropping the future cancels the closure's token. The closure runs to its end.
+    /// Dropping the future cancels the closure's token. A running closure is not interrupted.
     ///
     /// # Examples
     ///
@@ -471,8 +470,7 @@ impl Drop for DropGuard {
     }
 }
 
-/// The error of an operation that was cancelled by a token. Its text is `cancelled by its token`,
-/// followed by `: the deadline has passed` after a deadline.
+/// The error of an operation that was cancelled by a token.
 ///
 /// Its text is `cancelled by its token`, or after a deadline
 /// `cancelled by its token: the deadline has passed`.
