@@ -1,4 +1,4 @@
-//! A program in which nothing goes on, and what it says when you ask it why.
+//! A program that is deadlocked, and prints where each task waits.
 //!
 //! ```sh
 //! cargo run --example stuck &
@@ -74,7 +74,7 @@ async fn run() {
     let _ = to_first.send(second).await;
     let _ = to_second.send(first).await;
 
-    // They got as far as they get.
+    // The tasks are deadlocked now.
     task::sleep(Duration::from_millis(500)).await;
 }
 

@@ -80,7 +80,7 @@ async fn print_rest(file: &mut File, title: Option<&str>) -> io::Result<u64> {
     }
 }
 
-/// Whether two files are the same one, under whatever name.
+/// Whether two files are the same one, whatever their names.
 #[cfg(unix)]
 fn is_same(one: &fs::Metadata, other: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;

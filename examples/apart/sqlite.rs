@@ -75,7 +75,7 @@ fn query(
     }
     let mut found = statement.query(rusqlite::params_from_iter(&options.values))?;
     while let Some(row) = found.next()? {
-        // Waits for the reader. If it is gone, nobody wants the other rows.
+        // Waits for the reader. If it is gone, the other rows are not needed.
         if task::block_on(rows.send(line(row, columns)?)).is_err() {
             break;
         }

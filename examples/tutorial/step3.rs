@@ -54,7 +54,7 @@ async fn connection(stream: TcpStream, rooms: Arc<Rooms>) -> io::Result<()> {
             },
             message = messages.recv() => match message {
                 Ok(message) => (&stream).write_all(message.as_bytes()).await?,
-                Err(_) => break, // it was too slow; step 4 tells it
+                Err(_) => break, // it was too slow; step 4 tells the client
             },
         }
     }

@@ -1,4 +1,4 @@
-//! Tutorial, step 7: Ctrl-C ends the server, and nobody is cut off.
+//! Tutorial, step 7: Ctrl-C ends the server without cutting off a client.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -304,7 +304,8 @@ fn a_panicking_waker_does_not_lose_the_input_of_other_readers() {
     let Some(mut half) = half else { return };
     half.expect("both wait");
     half.send(b"x");
-    // The thread that wakes reports the panic, and the woken task goes on: in no order.
+    // The thread that wakes reports the panic, and the woken task continues, in no particular
+    // order.
     let mut lines = [half.said.next().unwrap().unwrap(), half.said.next().unwrap().unwrap()];
     lines.sort();
     assert_eq!(lines[0], "1");

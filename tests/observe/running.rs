@@ -14,7 +14,7 @@ use crate::again::{child, is_child};
 use crate::dumps::lines_at_most_80_columns;
 use crate::stacks::{dump_of_waiting, find, spawn};
 
-/// Blocks until it is told to go on.
+/// Blocks until it gets a message.
 #[inline(never)]
 fn blocks_its_thread(may_go_on: &mpsc::Receiver<()>) {
     may_go_on.recv().unwrap();

@@ -63,7 +63,7 @@ impl Server {
         kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
     }
 
-    /// Returns what it prints up to its end, and how it ends.
+    /// Waits until it ends, and returns its remaining output and its status.
     pub(crate) fn end_of(&mut self) -> (String, ExitStatus) {
         let mut rest = String::new();
         self.out.read_to_string(&mut rest).unwrap();
@@ -78,7 +78,7 @@ impl Drop for Server {
     }
 }
 
-/// Runs a program to its end.
+/// Runs a program until it ends.
 fn run(name: &str, arguments: &[&str]) -> Finished {
     programs::finish(example(name).args(arguments))
 }

@@ -74,7 +74,7 @@ pub fn example(name: &str) -> PathBuf {
     examples.get(name).unwrap_or_else(|| panic!("there is no example {name}")).clone()
 }
 
-/// Runs `command` to its end, with empty input.
+/// Runs `command` until it ends, with empty input.
 ///
 /// # Panics
 ///

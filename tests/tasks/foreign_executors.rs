@@ -29,7 +29,7 @@ type Operation = Pin<Box<dyn Future<Output = ()>>>;
 /// Makes the future of an operation.
 type Begin = fn() -> Operation;
 
-/// Runs a future to its end on this thread.
+/// Runs a future to completion on this thread.
 type Executor = fn(Operation);
 
 const EXECUTORS: [(&str, Executor); 4] = [

@@ -1,4 +1,4 @@
-//! A dump sees where tasks wait for tokio's sockets and timers, and they go on afterwards.
+//! A dump shows where tasks wait for tokio's sockets and timers, and they continue afterwards.
 
 use reveille_watchdog as _;
 

@@ -2,7 +2,7 @@
 //! crates for any executor.
 //!
 //! smol and async-std have few of these types. Their users take crates, which run on smol here. No
-//! such crate stands beside `watch`.
+//! such crate is compared with `watch`.
 
 use std::future::Future;
 use std::pin::Pin;

@@ -98,7 +98,7 @@ pub fn block_on<F: Future<Output = T>, T>(future: F) -> T {
 pub fn spawn<F: Future<Output = T> + Send + 'static, T: Send + 'static>(future: F) -> Task<T> {
     configure_by_default();
     let (poller, task) = poller::spawn(future);
-    // Without its handle, the task of reveille runs to its end.
+    // Without its handle, the task of reveille runs to completion.
     drop(reveille_runtime::spawn(poller));
     task
 }

@@ -124,7 +124,7 @@ fn check(fd: Fd<'_>) -> io::Result<()> {
     if matches!(file_type, FileType::Socket | FileType::Fifo) {
         return Ok(());
     }
-    // For devices and descriptors without a type, only epoll itself can tell.
+    // For devices and descriptors without a type, only epoll itself knows.
     let probe = epoll::create(epoll::CreateFlags::CLOEXEC)?;
     let added = epoll::add(&probe, fd, epoll::EventData::new_u64(0), epoll::EventFlags::IN);
     added.map_err(io::Error::from)

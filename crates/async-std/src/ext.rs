@@ -633,7 +633,7 @@ pub trait StreamExt: Stream {
         reveille::stream::StreamExt::zip(self, other)
     }
 
-    /// Ends the stream for good after its first `None`: the inner stream is not polled again.
+    /// Ends the stream permanently after its first `None`: the inner stream is not polled again.
     ///
     /// # Examples
     ///

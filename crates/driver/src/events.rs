@@ -34,7 +34,7 @@ pub struct EventCause {
 impl EventCause {
     #[cold]
     pub(crate) fn new(first_waker: usize, fd: Option<i64>, flags: Flags) -> EventCause {
-        // A socket of Windows may have a larger number, whose lower half still tells it apart.
+        // A socket of Windows may have a larger number, whose lower half is still unique.
         EventCause { first_waker, fd: fd.unwrap_or(-1) as u32, flags }
     }
 }

@@ -147,7 +147,7 @@ fn generate(role: Role, options: &Options, path: TokenStream, function: Function
 }
 
 /// The arguments of `run_test` before the test's function: the number of seeds if there is one, the
-/// name of the test, and whether it fails when it stands still. Tests of async-std do not.
+/// name of the test, and whether it fails when it is deadlocked. Tests of async-std do not.
 fn test_arguments(role: Role, options: &Options, name: &Ident) -> TokenStream {
     let mut arguments = TokenStream::new();
     if let Some(seeds) = &options.seeds {

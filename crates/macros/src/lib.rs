@@ -105,23 +105,21 @@ pub fn main(attribute: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// The attribute finds the crate under the name that the package's manifest gives it.
 /// `#[test(crate = path)]` sets another path.
+/// # Deadlocked tests
 ///
-/// # Tests that stand still
-///
-/// A test that can never end fails, instead of hanging, with a dump that shows where each task
-/// waits (see `observe` in reveille). That happens when, for ten seconds, no task of the process
-/// has made progress, nothing has waited for a timer, a socket, a child process or a blocking
-/// closure, and the process has hardly used a processor. A test that waits for a thread of its own,
-/// which sleeps or waits for longer, needs `#[test(deadlock = false)]`. The environment variable
-/// `REVEILLE_TEST_DEADLOCK` sets another number of seconds; 0 turns this off. With the feature
-/// `tokio1`, tests are not checked once tokio has started.
+/// A deadlocked test does not hang: it fails with a dump that shows where each task waits (see
+/// `observe` in reveille). A test counts as deadlocked when, for ten seconds, no task of the
+/// process has made progress, nothing has waited for a timer, a socket, a child process or a
+/// blocking closure, and the process has used hardly any processor time. If a test waits for a
+/// thread of its own that sleeps or waits for longer, use `#[test(deadlock = false)]`. The
+/// environment variable `REVEILLE_TEST_DEADLOCK` sets another number of seconds; 0 turns this off.
+/// With the feature `tokio1`, tests are not checked once tokio has started.
 ///
 /// # Simulations
-///
 /// With reveille's feature `sim`, `#[test(simulate = 20)]` runs the test under 20 seeds, each in a
-/// process of its own with virtual time, and not outside of simulations. The environment variable
-/// `REVEILLE_SIM_ALL=20` runs each other test under 20 seeds before it runs as usual. See `sim` in
-/// reveille.
+/// process of its own with virtual time. It does not run outside of simulations then. The
+/// environment variable `REVEILLE_SIM_ALL=20` runs each other test under 20 seeds before it runs as
+/// usual. See `sim` in reveille.
 ///
 /// # Errors
 ///
@@ -141,10 +139,9 @@ pub fn test(attribute: TokenStream, item: TokenStream) -> TokenStream {
     expand::attribute(Role::Test, &manifest::path(), attribute, item)
 }
 
-/// [`macro@main`] for the shim, which exports it as async-std's.
-///
-/// It uses the path `async_std` without leading colons, so that it resolves wherever async-std's
-/// attribute did, also through `use something as async_std`.
+/// [`macro@main`] for the shim, which exports it as async-std's. It uses the path `async_std`
+/// without leading colons, so that it resolves wherever async-std's attribute did, even through
+/// `use something as async_std`.
 ///
 /// # Examples
 ///

@@ -17,7 +17,7 @@ pub(crate) struct Options {
     builder: Vec<(&'static str, TokenTree)>,
     /// `shutdown_grace = "10s"`, in milliseconds.
     shutdown_grace_ms: Option<u64>,
-    /// Not `deadlock = false`: a test that stands still fails.
+    /// Not `deadlock = false`: a deadlocked test fails.
     pub(crate) fails_on_deadlock: bool,
     has_deadlock: bool,
     /// `simulate = 20`: the number of seeds.

@@ -7,8 +7,8 @@
 //! Only the C library's `fork` is counted, because it runs handlers. A raw system call is not
 //! counted.
 
-/// What a module of the runtime does in each child process. A static: its address tells it from
-/// other hooks.
+/// What a module of the runtime does in each child process. A static: its address distinguishes it
+/// from other hooks.
 ///
 /// The function may neither lock nor allocate, because the fork may have interrupted another thread
 /// of the parent in a lock or in the allocator.

@@ -36,7 +36,7 @@ pub const TAKEN: usize = 1;
 pub struct SpinLock<T> {
     word: AtomicUsize,
     value: UnsafeCell<T>,
-    /// loom cannot tell that a spinning thread waits for another, so in a model it sleeps.
+    /// loom cannot know that a spinning thread waits for another, so in a model it sleeps.
     #[cfg(reveille_loom)]
     waiting: (lock::Mutex<()>, lock::Condvar),
 }

@@ -52,7 +52,7 @@ pub(crate) const MAX_WORKERS: usize = 512;
 /// The signal for dumps on Unix: what Ctrl-\ sends.
 const SIGQUIT: i32 = 3;
 
-/// How long a test may stand still.
+/// How long a test may make no progress.
 const DEADLOCK_LIMIT: Duration = Duration::from_secs(10);
 
 /// The configuration of a runtime.
@@ -213,7 +213,7 @@ fn dump_asked_for() -> Option<bool> {
     }
 }
 
-/// How long a test may stand still before it fails; `None` if it may for ever.
+/// How long a test may make no progress before it fails; `None` for no limit.
 ///
 /// # Panics
 ///

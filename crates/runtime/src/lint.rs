@@ -37,11 +37,11 @@ pub enum LintKind {
     HugeFuture,
     /// Closures have waited for 100 ms because all blocking threads are in use.
     BlockingPoolFull,
-    /// Nothing in the process can go on: see `Dump::is_quiescent`. Reported after 10 s in which
-    /// nothing has, and only if no thread exists that could wake a task: each is one of reveille's
-    /// own or waits in `block_on`. Where the threads cannot be counted, which is on systems other
-    /// than Linux, it is reported only while there is a hook, and a thread of your own may still
-    /// wake a task.
+    /// No task of the process can make progress: see `Dump::is_quiescent`. Reported after 10 s in
+    /// which nothing has, and only if no thread exists that could wake a task: each is one of
+    /// reveille's own or waits in `block_on`. Where the threads cannot be counted, which is on
+    /// systems other than Linux, it is reported only while there is a hook, and a thread of your
+    /// own may still wake a task.
     Quiescent,
     /// A poll of a task returned `Pending`, and no waker of the task exists: nothing can wake it,
     /// so it never runs again, except to be cancelled. Also reported for a task that waits for

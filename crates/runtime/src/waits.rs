@@ -29,7 +29,7 @@ pub enum TaskState {
     Ended,
 }
 
-/// What a task waits for, as far as the future that waits knows.
+/// What a task waits for, if the future that waits reports it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum WaitFor {

@@ -42,7 +42,7 @@ struct ProbeWaker<'a> {
     observer: &'a dyn Observer,
 }
 
-/// One static for every probe: its address tells these wakers from others.
+/// One static for every probe: its address distinguishes these wakers from others.
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake_by_ref, wake_by_ref, ignore);
 
 /// Calls `poll` with the waker of a probe, whose clones are clones of `ordinary`, and tells
@@ -63,8 +63,8 @@ pub fn poll_probed<R>(
 
 impl Runnable {
     /// As [`run`](Runnable::run), and tells `observer` where the future waits. Made for the
-    /// `Runnable` of an idle task, see [`TaskRef::claim`]. A future that is ready goes on as in any
-    /// poll.
+    /// `Runnable` of an idle task, see [`TaskRef::claim`]. A future that is ready continues as in
+    /// any poll.
     pub fn run_probed(self, observer: &dyn Observer) -> Ran {
         self.run_by(|raw| {
             // SAFETY: the `Runnable`'s reference outlives this use of the waker.

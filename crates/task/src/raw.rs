@@ -121,8 +121,8 @@ impl Raw {
         unsafe { self.after_release(action) };
     }
 
-    /// Releases the reference of a waker, and tells the executor if it was the last one of an idle
-    /// task.
+    /// Releases the reference of a waker, and reports to the executor if it was the last one of an
+    /// idle task.
     ///
     /// # Safety
     ///
@@ -161,7 +161,7 @@ impl Raw {
     #[cold]
     pub(crate) unsafe fn lose_slow(self, loss: Loss) {
         let task = self.as_task();
-        // Without the executor's reference the count does not tell.
+        // Without the executor's reference the count does not show this.
         if task.owned_slot() != Kept::NO_SLOT {
             // SAFETY: the vtable is of this cell (invariant 6).
             unsafe { (self.header().vtable.lost)(self, loss) };

@@ -12,13 +12,11 @@
 //! | 0      | 0        | 1        | done   | the join handle, or else the worker       |
 //!
 //! Wakers and handles hold the other references. A worker that has completed the task keeps its
-//! reference until it has woken the joiner and notified the executor.
-//!
-//! The word does not tell a queued task from one that is being polled: in both cases the task has
-//! one owner, and a wake sets NOTIFIED. The start of a poll is therefore a plain load, and a write
-//! only if NOTIFIED is set and must be cleared. The end of a poll that was woken is a plain load
-//! too. A wake, its poll and the return to idle are two read-modify-writes, and so are a poll and
-//! its requeue.
+//! reference until it has woken the joiner and notified the executor. The word does not distinguish
+//! a queued task from one that is being polled: in both cases the task has one owner, and a wake
+//! sets NOTIFIED. The start of a poll is therefore a plain load, and a write only if NOTIFIED is
+//! set and must be cleared. The end of a poll that was woken is a plain load too. A wake, its poll
+//! and the return to idle are two read-modify-writes, and so are a poll and its requeue.
 //!
 //! Invariants, checked for every reachable state in `state/tests.rs`. The numbers in brackets are
 //! the invariants of `lib.rs` that depend on them:

@@ -132,7 +132,7 @@ where
         }
         let name = span.name();
         let fields = extensions.get_mut::<Fields>().map_or("", |Fields(fields)| fields);
-        // The number tells the end which of several spans of this name it belongs to.
+        // The number identifies this span among those of the same name when it ends.
         let begun = observe::span!("{name}{fields}", number = id.into_u64());
         extensions.insert(Begun(begun));
     }

@@ -101,7 +101,8 @@ async fn take(
         let message = message?;
         match free.split(1) {
             Some(slot) if !stop.is_cancelled() => start(message, slot),
-            // Gives it back at once, so that nobody waits for the server to miss us.
+            // Gives it back at once, so that it is delivered again before its acknowledgement times
+            // out.
             _ => {
                 message.ack_with(AckKind::Nak(None)).await?;
                 tally.left += 1;

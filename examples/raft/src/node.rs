@@ -71,7 +71,7 @@ fn now() -> Instant {
     Instant::now()
 }
 
-/// Runs a node for ever.
+/// Runs a node forever.
 pub async fn run(number: usize, count: usize, folder: PathBuf, bug: Option<Bug>) -> io::Result<()> {
     let storage = Storage::open(&folder, bug)?;
     let state = State {
@@ -101,7 +101,7 @@ pub async fn run(number: usize, count: usize, folder: PathBuf, bug: Option<Bug>)
 impl Node {
     fn with<R>(&self, access: impl FnOnce(&mut State) -> io::Result<R>) -> R {
         let mut state = self.state.lock().expect("no panic");
-        // A node that cannot write its log must not go on.
+        // A node that cannot write its log must stop.
         access(&mut state).unwrap_or_else(|error| panic!("the disk of n{}: {error}", self.number))
     }
 

@@ -2,7 +2,7 @@
 //!
 //! `state` has the term and the vote, and is replaced by a rename. `log` has an entry a line, each
 //! with a checksum, and is appended to. A line that is torn is the end of the log: it was not
-//! synced, so nobody was told about it.
+//! synced, so it was not acknowledged.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

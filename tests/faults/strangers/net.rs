@@ -102,7 +102,7 @@ async fn a_shutdown_wakes_reads_and_writes_of_a_clone() {
     assert_eq!(soon(waits).await.unwrap_err().kind(), ErrorKind::BrokenPipe);
 }
 
-// nodejs/node#49073, tokio#3876: one direction ends and the other goes on.
+// nodejs/node#49073, tokio#3876: one direction ends and the other continues.
 async fn a_half_that_is_closed_leaves_the_other_open() {
     let (mut client, mut server) = pair().await;
     client.write_all(b"question").await.unwrap();

@@ -1,4 +1,4 @@
-//! Tests that are compiled only for some systems, and the reason that stands at each of them.
+//! Tests that are compiled only for some systems, and the reason above each of them.
 //!
 //! ```text
 //! // Only on Linux: it counts descriptors in /proc.
@@ -232,7 +232,7 @@ fn has_word(condition: &str, word: &str) -> bool {
     words.any(|other| other == word)
 }
 
-/// The text between the brackets of the `cfg` on this line, which may go on for some lines.
+/// The text between the brackets of the `cfg` on this line, which may span several lines.
 fn condition(lines: &[Line], index: usize) -> String {
     let mut text = String::new();
     let mut depth = 0_usize;

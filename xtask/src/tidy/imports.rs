@@ -43,7 +43,7 @@ struct Module {
     uses: Vec<(usize, Words, String)>,
     /// The names that `pub use` exports. The module's own code may use them too.
     exports: BTreeMap<String, (usize, Words)>,
-    /// Each path of two names or more outside of `use`, and each name that stands alone.
+    /// Each path of two names or more outside of `use`, and each single name.
     paths: Vec<(usize, Words)>,
 }
 

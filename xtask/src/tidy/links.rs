@@ -134,7 +134,7 @@ fn links(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// What stands before the bracket that closes a link, without the link's title.
+/// The text before the bracket that closes a link, without the link's title.
 fn target_of(rest: &str) -> &str {
     let mut depth = 0;
     let end = rest.find(|letter| {
@@ -145,7 +145,7 @@ fn target_of(rest: &str) -> &str {
     target.split_once(" \"").map_or(target, |(target, _title)| target)
 }
 
-/// The line without what stands between backticks.
+/// The line without the text between backticks.
 fn without_code(line: &str) -> String {
     line.split('`').step_by(2).collect::<Vec<_>>().join("`")
 }

@@ -228,7 +228,7 @@ fn is_at(path: &Path, name: &str) -> bool {
     parts.len() >= wanted.len() && fits(&parts[parts.len() - wanted.len()..])
 }
 
-/// Whether a part of a path is `pattern`, in which one `*` may stand for any letters.
+/// Whether a part of a path is `pattern`, in which one `*` matches any letters.
 fn matches(part: &str, pattern: &str) -> bool {
     match pattern.split_once('*') {
         None => part == pattern,

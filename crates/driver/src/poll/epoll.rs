@@ -123,7 +123,7 @@ impl Epoll {
         }
     }
 
-    /// In a simulation, which decides when the thread goes on and what time it is then.
+    /// The wait in a simulation, which decides when the thread continues and at which time.
     fn wait_simulated(
         &self,
         timeout: Option<Duration>,

@@ -40,7 +40,7 @@ mod unwinder {
 
     use super::StackMark;
 
-    /// The walk goes on.
+    /// The walk continues.
     const NO_REASON: c_int = 0;
     /// The walk ends: `_URC_NORMAL_STOP`.
     const STOP: c_int = 4;

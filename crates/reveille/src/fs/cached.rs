@@ -1,7 +1,7 @@
 //! Reads of small files that are in the page cache, without a trip to the pool.
 //!
 //! If nothing has to be fetched from a disk, a trip costs more than the four system calls that it
-//! makes. So the poll makes the calls itself and tells each one not to wait. If one would have to,
+//! makes. So the poll makes the calls itself, each with a flag not to wait. If one would have to,
 //! the pool starts over. Measured on Linux 6.18, 2 cores, 10,000 reads of 4 KiB one after the
 //! other: 10 µs each, against 27 µs and more through the pool.
 //!

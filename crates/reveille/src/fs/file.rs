@@ -125,8 +125,7 @@ mod waiters;
 /// # reveille::fs::remove_file(&path).await?;
 /// # Ok(()) }) }
 /// ```
-///
-/// Read a file to its end:
+/// Read a whole file:
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> { reveille::task::block_on(async {

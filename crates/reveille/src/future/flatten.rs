@@ -121,7 +121,7 @@ where
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut stage = self.project().stage;
-        // At most two rounds: from the outer future to the inner one, and to its end.
+        // At most two rounds: one for the outer future and one for the inner one.
         loop {
             match stage.as_mut().project() {
                 StageProjection::Outer { future } => {

@@ -171,7 +171,7 @@ impl<T: StreamSocket> Connection<T> {
     }
 
     /// Shuts the write side down. A connection that has ended already counts as success, as in
-    /// tokio: closing twice, or after the peer, is no fault of the program.
+    /// tokio: closing twice, or after the peer, is not an error of the program.
     pub(crate) fn close(&self) -> io::Result<()> {
         match self.io.get_ref().shutdown(Shutdown::Write) {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),

@@ -60,7 +60,7 @@ impl ExitEvent {
         ExitEvent { registration: OnceLock::new(), process }
     }
 
-    /// Waits until the process has ended. Returns `false` at once if the system cannot tell.
+    /// Waits until the process has ended. Returns `false` at once if the system cannot report it.
     pub(crate) async fn wait(&self) -> bool {
         let register = || Registration::new(self.process.as_ref()?).ok();
         let Some(registration) = self.registration.get_or_init(register) else { return false };

@@ -41,7 +41,7 @@ pub(crate) fn send(exit: &Exit, signal: Signal) -> io::Result<()> {
 /// `InvalidInput` if the child leads no group. Otherwise the system's error.
 pub(crate) fn send_to_group(exit: &Exit, signal: Signal) -> io::Result<()> {
     let group = pid(exit.id())?;
-    // Some systems do not tell the group of a zombie. Then the call decides.
+    // Some systems do not report the group of a zombie. Then the call decides.
     if getpgid(Some(group)).is_ok_and(|of_child| of_child != group) {
         let message = "the child leads no process group; start it with `process_group(0)`";
         return Err(io::Error::new(io::ErrorKind::InvalidInput, message));

@@ -28,7 +28,7 @@ static CURRENT: Mutex<Option<Arc<Session>>> = Mutex::new(None);
 /// Events of threads whose thread-locals were already destroyed.
 static LOST: AtomicU64 = AtomicU64::new(0);
 
-/// Tells the executors that recording begins or ends.
+/// Informs the executors that recording begins or ends.
 static SWITCH: OnceLock<fn(bool)> = OnceLock::new();
 
 static FORK_HOOK: ForkHook = ForkHook::new(forget_in_child);
@@ -49,7 +49,7 @@ pub(crate) struct Session {
     pub(crate) what: String,
     /// For threads that have ended: how many events each had dropped.
     drops: Mutex<Vec<(u32, u64)>>,
-    /// Wakes the thread that writes the file. The flag tells that thread to end.
+    /// Wakes the thread that writes the file. The flag makes that thread end.
     writer: (std::sync::Mutex<bool>, Condvar),
     process: u32,
 }
@@ -234,7 +234,7 @@ impl Session {
         }
     }
 
-    /// Tells the writer to end.
+    /// Makes the writer end.
     pub(crate) fn end_writer(&self) {
         let (has_to_end, condvar) = &self.writer;
         *has_to_end.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = true;

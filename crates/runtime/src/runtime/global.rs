@@ -32,7 +32,7 @@ use crate::threads::{ThreadSpec, system_spawner};
 ///
 /// # Cancel safety
 ///
-/// The shutdown starts with the first poll, and goes on if the future is dropped. Another call
+/// The shutdown starts with the first poll, and continues if the future is dropped. Another call
 /// waits for it.
 ///
 /// # Examples

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use async_rs::util::TaskImpl;
 use reveille::task::JoinHandle;
 
-/// A task. It goes on if this is dropped, as async-rs expects.
+/// A task. It keeps running if this is dropped, as async-rs expects.
 #[derive(Debug)]
 pub struct Spawned<T>(Option<JoinHandle<T>>);
 

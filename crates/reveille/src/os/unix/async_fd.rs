@@ -503,7 +503,7 @@ fn can_wait(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Whether the system can wait for a device. The registration tells, where it is not epoll.
+/// Whether the system can wait for a device. On systems without epoll, the registration finds out.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn can_wait(_: &File) -> io::Result<bool> {
     Ok(true)

@@ -213,7 +213,7 @@ impl<E> Shared<E> {
     }
 }
 
-/// Counts a child as live. Dropping it tells the scope that the child has ended.
+/// Counts a child as live. Dropping it informs the scope that the child has ended.
 pub(super) struct ChildGuard<E> {
     pub(super) shared: Arc<Shared<E>>,
 }

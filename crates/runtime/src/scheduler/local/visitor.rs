@@ -30,7 +30,7 @@ pub(super) struct PlaceCell(AtomicPtr<Location<'static>>);
 
 impl PlaceCell {
     pub(super) fn get(&self) -> Option<&'static Location<'static>> {
-        // SAFETY: null, or the address of a `Location` that lives for ever and never changes: only
+        // SAFETY: null, or the address of a `Location` that lives forever and never changes: only
         // `set` stores here.
         unsafe { self.0.load(Ordering::Relaxed).as_ref() }
     }

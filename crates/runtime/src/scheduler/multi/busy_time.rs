@@ -19,7 +19,7 @@ pub(crate) struct BusyTime {
 }
 
 impl BusyTime {
-    /// The worker begins to run, or goes on with another thread.
+    /// The worker begins to run, or continues on another thread.
     pub(crate) fn begin(&self, now: u64) {
         if self.awake_since.load(Ordering::Relaxed) == 0 {
             self.awake_since.store(now + 1, Ordering::Release);

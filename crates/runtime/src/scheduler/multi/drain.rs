@@ -82,7 +82,7 @@ pub struct ShutdownReport {
     pub cancelled: Vec<TaskInfo>,
     /// Threads that were still inside a poll when the time was up. Each ends when its poll does.
     pub stuck_workers: usize,
-    /// Blocking closures that were still running when the time was up. They run to their end.
+    /// Blocking closures that were still running when the time was up. They are not interrupted.
     pub running_closures: usize,
     /// Blocking closures that had not started. They were dropped.
     pub dropped_closures: usize,

@@ -3,7 +3,7 @@
 //! # Problem
 //!
 //! The monitor finds a thread in the same poll for some milliseconds and wants to give its worker
-//! away. The poll may end at that very moment. Then the thread goes on, and two threads must not
+//! away. The poll may end at that very moment. Then the thread continues, and two threads must not
 //! run the same worker.
 //!
 //! # Protocol

@@ -35,7 +35,7 @@
 //!
 //! # Orderings
 //!
-//! The read-modify-writes are `SeqCst`, and a `SeqCst` fence stands between each of them and the
+//! The read-modify-writes are `SeqCst`, and there is a `SeqCst` fence between each of them and the
 //! loads of the queues that follow, which belong to other types and may be weaker.
 
 use std::mem;

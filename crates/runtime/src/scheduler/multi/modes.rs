@@ -14,7 +14,7 @@ pub(super) const RECORDING: u8 = 1 << 2;
 pub(super) struct Modes(AtomicU8);
 
 impl Modes {
-    /// Whether one of `modes` is set. Relaxed: a thread that sees it late goes on for a step.
+    /// Whether one of `modes` is set. Relaxed: a thread that sees it late makes one more step.
     #[inline]
     pub(super) fn has_any(&self, modes: u8) -> bool {
         self.0.load(Ordering::Relaxed) & modes != 0

@@ -58,7 +58,7 @@ pub struct Shutdown {
     pub cancelled_tasks: usize,
     /// Threads that were still inside a poll when the time was up. They end when the poll does.
     pub stuck_workers: usize,
-    /// Blocking closures that were still running when the time was up. They run to their end.
+    /// Blocking closures that were still running when the time was up. They are not interrupted.
     pub running_closures: usize,
 }
 

@@ -5,7 +5,7 @@
 //! 1. The count is odd while the thread is in `block_on` and not parked. Only the thread changes
 //!    it.
 //! 2. A thread that wakes up increments the count and then reads the watcher's phase. The watcher
-//!    sets its phase to asleep and then reads the counts. A fence stands between the two steps on
+//!    sets its phase to asleep and then reads the counts. There is a fence between the two steps on
 //!    both sides, so the thread sees that it must set the alarm, or the watcher sees that a thread
 //!    is awake.
 
