@@ -1,9 +1,8 @@
 //! Forwards TCP connections to another address, and counts what passes.
 //!
-//! For example: `cargo run --example forwarder -- 127.0.0.1:8080 example.org:80`
-//!
-//! Each direction ends by itself: when one side ends its half, the other side is told, and can
-//! still answer. Ctrl-C stops accepting and waits for the connections that are open.
+//! For example: `cargo run --example forwarder -- 127.0.0.1:8080 example.org:80` Each direction
+//! ends independently: when one side closes its half, the end is passed on to the other side, which
+//! can still answer. Ctrl-C stops accepting and waits for the open connections.
 
 use std::process::ExitCode;
 use std::sync::Arc;

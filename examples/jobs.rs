@@ -1,10 +1,9 @@
 //! A job queue: runs the commands that it reads, some at a time, with retries and a rate limit.
 //!
-//! For example: `printf 'true\nsleep 1\nfalse\n' | cargo run --example jobs -- --jobs 2`
-//!
-//! A command that fails is tried again after a pause that doubles, with a random part, so that jobs
-//! that failed together do not come back together. The exit status is 1 if a job failed. Ctrl-C
-//! kills what runs.
+//! For example: `printf 'true\nsleep 1\nfalse\n' | cargo run --example jobs -- --jobs 2` A command
+//! that fails is tried again after a pause that doubles, with a random part, so that jobs that
+//! failed together are not tried again together. The exit status is 1 if a job failed. Ctrl-C kills
+//! the running commands.
 
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;

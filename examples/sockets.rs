@@ -1,4 +1,4 @@
-//! UDP and Unix sockets: two servers that answer, and clients for them.
+//! UDP and Unix sockets: a server and a client for each.
 //!
 //! ```sh
 //! cargo run --example sockets -- udp-serve 127.0.0.1:9000

@@ -1,7 +1,6 @@
-//! Work that blocks its thread: `spawn_blocking`, and the same by hand.
-//!
-//! Long computations, blocking libraries and disks occupy a thread. `spawn_blocking` runs them on a
-//! thread of the blocking pool, and the task awaits the result.
+//! Work that blocks its thread: `spawn_blocking`, and the same by hand. Long computations, blocking
+//! libraries and file operations occupy a thread. `spawn_blocking` runs them on a thread of the
+//! blocking pool, and the task awaits the result.
 //!
 //! The second half builds the same from parts of the standard library. The thread and the future
 //! share a slot for the result and a [`Waker`]. A poll takes the result, or stores its waker if

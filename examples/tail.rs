@@ -1,11 +1,11 @@
-//! Prints the ends of files, and what is added to them, as `tail -F` does.
+//! Prints the ends of files, and then new lines as they are added, as `tail -F` does.
 //!
 //! ```sh
 //! cargo run --example tail -- --lines 5 /var/log/syslog /var/log/kern.log
 //! ```
 //!
 //! A file that is replaced (by the rotation of logs) is followed under its name, and one that is
-//! cut is read from its beginning. Each file is a child of a scope, so all of them borrow the
+//! truncated is read from its beginning. Each file is a child of a scope, so all of them borrow the
 //! options.
 
 use std::io::SeekFrom;

@@ -1,7 +1,7 @@
 //! A long computation yields: `yield_now`.
 //!
 //! A task keeps its thread until it awaits something that is not ready. A computation without an
-//! await keeps the thread to its end. On a single thread, all other tasks starve until then. An
+//! await keeps the thread until it ends. On a single thread, all other tasks starve until then. An
 //! occasional `yield_now().await` lets them run.
 //!
 //! Here a computation and a heart share one thread. The heart beats each time it is polled. The

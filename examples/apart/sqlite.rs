@@ -6,7 +6,7 @@
 //!
 //! SQLite blocks, and a connection belongs to one thread at a time. So a blocking closure owns the
 //! connection and sends the rows over a bounded channel. A time limit or Ctrl-C interrupts the
-//! query, wherever it is.
+//! query at any point.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;

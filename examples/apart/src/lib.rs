@@ -1,1 +1,1 @@
-//! The programs are beside this folder: hasher, sqlite, static_files and websocket.
+//! An empty library: the programs hasher, sqlite, static_files and websocket are beside this folder.

@@ -1,4 +1,4 @@
-//! A runtime kit for async-rs, and so for lapin and others.
+//! A runtime kit for async-rs, which lapin and other crates use.
 
 use std::future::Future;
 use std::io::{self, Read, Write};

@@ -1,5 +1,5 @@
-//! A runtime for the connections of zbus 6. zbus makes its own system calls, and reveille says
-//! when.
+//! A runtime for the connections of zbus 6. zbus makes its own system calls, and reveille waits for
+//! readiness.
 
 use std::future::Future;
 use std::io;

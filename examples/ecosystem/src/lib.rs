@@ -1,4 +1,4 @@
-//! The runtimes that other crates ask for, on reveille. Copy the file that you need.
+//! Implementations of other crates' runtime traits on reveille. Copy the file that you need.
 
 #[cfg(feature = "amqp")]
 pub mod for_async_rs;

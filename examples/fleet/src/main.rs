@@ -9,8 +9,8 @@
 //! ```
 //!
 //! The requests are those of the example many_requests, and so is the code that makes one
-//! (`many_requests/fetch.rs`). A runtime ends at the border of its process. Beyond that this
-//! program uses an engine that exists, the work queue of NATS JetStream:
+//! (`many_requests/fetch.rs`). A runtime schedules the tasks of one process. To distribute work
+//! over several processes, this program uses an existing work queue, NATS JetStream:
 //!
 //! 1. `fill` puts each request into the queue, with a number.
 //! 2. A worker takes as many requests as it has free slots, and fetches them as tasks of reveille.

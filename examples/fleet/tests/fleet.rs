@@ -1,6 +1,5 @@
-//! The fleet against a real `nats-server` on loopback, with workers that are killed.
-//!
-//! The requests are 10,000, or what `FLEET_REQUESTS` says.
+//! The fleet against a real `nats-server` on loopback, with workers that are killed. There are
+//! 10,000 requests, or as many as `FLEET_REQUESTS` says.
 
 #![cfg(unix)]
 

@@ -1,5 +1,5 @@
-//! What must always be true, as seen from outside of all nodes. Statics are shared by all hosts of
-//! a simulation.
+//! The invariants of the cluster, checked from outside of the nodes. All hosts of a simulation
+//! share these statics.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

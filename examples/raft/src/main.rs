@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Each seed runs three or five nodes and a client, while hosts crash, links are cut, messages are
-//! late and clocks are wrong. Then everything is healed, and the client checks that the cluster
-//! works and has lost nothing. With a bug, some seed fails.
+//! late and clocks are wrong. Then all faults end, and the client checks that the cluster works and
+//! has lost nothing. With a bug, some seed fails.
 
 mod check;
 mod message;

@@ -1,4 +1,4 @@
-//! What nodes and clients say to each other: one line of text for each request and each answer.
+//! The messages of nodes and clients: one line of text for each request and each answer.
 
 use std::io;
 

@@ -1,7 +1,7 @@
 //! The part of a node that survives a crash: its term, its vote, its log.
 //!
-//! `state` has the term and the vote, and is replaced by a rename. `log` has an entry a line, each
-//! with a checksum, and is appended to. A line that is torn is the end of the log: it was not
+//! `state` has the term and the vote, and is replaced by a rename. `log` has one entry per line,
+//! each with a checksum, and is appended to. A line that is torn is the end of the log: it was not
 //! synced, so it was not acknowledged.
 
 use std::fs::{self, File, OpenOptions};

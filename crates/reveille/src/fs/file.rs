@@ -218,7 +218,7 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost. The operation continues; only another call can tell whether the bytes are
+    /// Nothing is lost. The operation continues; await another call to be sure that the bytes are
     /// on the disk.
     ///
     /// # Examples
@@ -252,7 +252,7 @@ impl File {
     ///
     /// # Cancel safety
     ///
-    /// Nothing is lost. The operation continues; only another call can tell whether the bytes are
+    /// Nothing is lost. The operation continues; await another call to be sure that the bytes are
     /// on the disk.
     ///
     /// # Examples

@@ -533,8 +533,7 @@ pub async fn symlink_metadata<P: AsRef<Path>>(path: P) -> io::Result<Metadata> {
 /// error.
 ///
 /// # Cancel safety
-///
-/// Nothing is lost. The operation continues; only another call can tell whether the entries are on
+/// Nothing is lost. The operation continues; await another call to be sure that the entries are on
 /// the disk.
 ///
 /// # Examples

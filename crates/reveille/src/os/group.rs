@@ -26,7 +26,8 @@ pub(crate) fn send(exit: &Exit, signal: Signal) -> io::Result<()> {
     #[cfg(target_os = "linux")]
     if let Some(pidfd) = exit.pidfd() {
         match rustix::process::pidfd_send_signal(pidfd, signal) {
-            // Older than the call, or forbidden by a sandbox that knows only the older one.
+            // The kernel is older than this call, or a sandbox that knows only the older call
+            // forbids it.
             Err(rustix::io::Errno::NOSYS) => {}
             sent => return sent.map_err(Into::into),
         }

@@ -2,9 +2,9 @@
 //!
 //! The traits are those of futures-io, which every type implements for itself, and stable Rust has
 //! no specialization. So generic functions compare type ids. [`id_of`] returns one for types that
-//! borrow, too: lifetimes do not count, so the id of `&'a TcpStream` is that of `&'static
-//! TcpStream`. It is the function of the crate `typeid`, which is not worth a dependency of every
-//! program.
+//! borrow, too: lifetimes do not count, so the id of `&'a TcpStream` is that of
+//! `&'static TcpStream`. The crate `typeid` has the same function, but is not worth a dependency of
+//! every program.
 
 use std::any::TypeId;
 use std::io;

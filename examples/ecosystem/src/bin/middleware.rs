@@ -1,9 +1,7 @@
-//! tower: layers around the pooled client of hyper-util, over reveille-hyper.
-//!
-//! Layers that use no timer and spawn nothing work as they are: limits of concurrency, load-shed,
-//! retries, and all of `tower::util`. `timeout`, `limit::rate`, `hedge`, `buffer` and `spawn_ready`
-//! use tokio's timers and tasks; they need reveille's feature `tokio1`, or a layer as `with_limit`
-//! below.
+//! tower: layers around the pooled client of hyper-util, over reveille-hyper. Layers that use no
+//! timer and spawn nothing work without a change: limits of concurrency, load-shed, retries, and
+//! all of `tower::util`. `timeout`, `limit::rate`, `hedge`, `buffer` and `spawn_ready` use tokio's
+//! timers and tasks; they need reveille's feature `tokio1`, or a layer such as `with_limit` below.
 
 use std::convert::Infallible;
 use std::error::Error;

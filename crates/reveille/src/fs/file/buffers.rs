@@ -105,7 +105,7 @@ impl Window {
             }
             Ok(count) => {
                 self.end = count;
-                // The next fill happens only if this one is read to its end. Reading is then
+                // The next fill happens only if the program reads all of this one. Reading is then
                 // sequential, so double the length.
                 let next = self.ahead.max(asked) * 2;
                 self.ahead = next.clamp(BATCH_MIN, BATCH_MAX);

@@ -218,7 +218,7 @@ impl File {
 
     async fn wait_for(&self, wanted: Wanted) -> io::Result<()> {
         let (mut pause, longest) = PAUSES;
-        // Unbounded: the owner may keep the lock for as long as it likes.
+        // Unbounded: the owner may keep the lock for any time.
         loop {
             match self.attempt(wanted).await {
                 Err(TryLockError::WouldBlock) => {}
