@@ -94,8 +94,8 @@ impl Pool {
 
     /// Queues `closure`. Closures start in the order in which they were queued.
     ///
-    /// Cancelling the handle before the closure has started drops the closure; afterwards the
-    /// closure runs to its end. The [module](self) documents what happens if there is no thread.
+    /// Cancelling the handle before the closure has started drops the closure; afterwards it has no
+    /// effect. The [module](self) documents what happens if there is no thread.
     pub(crate) fn spawn<F, T>(&self, closure: F, options: Options) -> JoinHandle<T>
     where
         F: FnOnce() -> T + Send + 'static,

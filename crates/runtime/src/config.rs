@@ -28,8 +28,7 @@ pub(crate) type StartFlight = Box<dyn FnOnce() -> io::Result<Flight> + Send + Sy
 /// A function of the user that a thread calls when it starts or stops.
 pub(crate) type Hook = Arc<dyn Fn() + Send + Sync>;
 
-/// The name of threads without one of the program's own. With a number it fits into the 15
-/// characters that Linux shows.
+/// The default name of threads. With a number it fits into the 15 characters that Linux shows.
 const PREFIX: &str = "reveille";
 
 /// The same name as in async-std. The shim asks for it by a feature of this crate,
@@ -82,7 +81,7 @@ pub(crate) struct Config {
     /// Where everything is recorded while the runtime is up.
     pub(crate) record_to: Option<PathBuf>,
     pub(crate) recording: Option<Recording>,
-    /// Starts the flight recorder of the runtime, and what that returns, until the runtime has
+    /// Starts the flight recorder of the runtime. What it returns is kept until the runtime has
     /// ended.
     pub(crate) start_flight: Option<StartFlight>,
     pub(crate) flight: Option<Flight>,
@@ -91,7 +90,7 @@ pub(crate) struct Config {
     pub(crate) lint_hook: Option<HookGuard>,
 }
 
-/// How the threads of a runtime are called.
+/// The names of a runtime's threads.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ThreadNames {
     /// The program's choice. All workers have this name, as async-std's had.
@@ -202,8 +201,8 @@ impl Config {
     }
 }
 
-/// Whether the environment asks for dumps, and if so, whether with the stacks of threads. Elsewhere
-/// than on Unix there is no signal for them.
+/// Whether the environment asks for dumps, and if so, whether with the stacks of threads. On
+/// systems other than Unix there is no signal for them.
 fn dump_asked_for() -> Option<bool> {
     let text = text_from("REVEILLE_DUMP").filter(|_| cfg!(unix))?;
     match text.trim() {
@@ -264,7 +263,7 @@ fn number_from(name: &str) -> Option<usize> {
 mod tests {
     use super::ThreadNames;
 
-    /// What Linux shows of a name.
+    /// How many characters of a name Linux shows.
     const SHOWN_LEN: usize = 15;
 
     #[test]

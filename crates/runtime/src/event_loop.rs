@@ -28,7 +28,7 @@ use crate::timer::{ApproxClock, Timers};
 /// How long a thread sleeps if the wait of its driver fails.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// See the header of the module.
+/// The timers, driver and clock of a thread.
 #[derive(Debug)]
 pub(crate) struct EventLoop {
     token: RefCell<OwnerToken>,

@@ -60,9 +60,9 @@ mod sealed {
 /// code, which promises that the object outlives the `Io`.
 #[derive(Debug)]
 pub enum Held {
-    /// A duplicate, of an object that may close or exchange its own.
+    /// A duplicate of the descriptor of an object that may close or exchange it.
     Owned(Owned),
-    /// That of an object which keeps it.
+    /// The descriptor of an object that keeps it.
     Lent(Fd<'static>),
 }
 
@@ -179,7 +179,7 @@ impl<T: Descriptor> Io<T> {
         op.with_waker_ops(ops)
     }
 
-    /// Tells a dump what a poll that is pending waits for.
+    /// Reports to a dump what a pending poll waits for.
     #[inline]
     fn noted<R>(&self, cx: &Context<'_>, interest: Interest, poll: Poll<R>) -> Poll<R> {
         if poll.is_pending() {
@@ -195,8 +195,8 @@ impl<T: Descriptor> Io<T> {
             Interest::Write => "to be writable",
         };
         let descriptor = descriptor(self.get_ref());
-        // std has the calls for the addresses, on an object of its own. Any socket will do; what is
-        // not one has no addresses.
+        // std has the calls for the addresses, on an object of its own. They work for any socket;
+        // other descriptors have no addresses.
         let socket = descriptor.try_clone_to_owned().ok().map(std::net::TcpStream::from);
         let local = socket.as_ref().and_then(|socket| socket.local_addr().ok());
         let peer = socket.as_ref().and_then(|socket| socket.peer_addr().ok());
@@ -346,7 +346,7 @@ impl<T: Descriptor> Io<T> {
         budget::poll_budgeted(cx, |cx| self.io_op().poll_ready(interest, cx))
     }
 
-    /// Calls `op` at once and after each event, until it does not answer `WouldBlock`. `op` must
+    /// Calls `op` at once and after each event, until it does not return `WouldBlock`. `op` must
     /// consume nothing: the readiness that others wait for stays as it is.
     ///
     /// # Errors

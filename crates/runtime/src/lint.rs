@@ -1,8 +1,7 @@
-//! Lints: habits of a program that make it slow or let it hang, found while it runs.
-//!
-//! Each has an exact rule and costs nothing where it does not fire. Each is reported once for each
-//! place in the source, through the crate `log` and the hooks of `Builder::on_lint`. They are on in
-//! debug builds, and as long as there is a hook.
+//! Lints: code that makes a program slow or lets it hang, found while it runs. Each has an exact
+//! rule and costs nothing where it does not fire. Each is reported once for each place in the
+//! source, through the crate `log` and the hooks of `Builder::on_lint`. They are on in debug
+//! builds, and while there is a hook.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -26,22 +25,22 @@ use crate::observe;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LintKind {
-    /// A poll has not returned for some 10 ms: it blocks its thread, or computes for so long. Use
-    /// `spawn_blocking` for either.
+    /// A poll has not returned for some 10 ms: it blocks its thread, or computes. Use
+    /// `spawn_blocking` in both cases.
     LongPoll,
     /// Another thread has taken over the worker of a thread whose poll does not return.
     HandedOver,
-    /// `block_on` waits inside a task. It takes a thread for as long; `.await` does not.
+    /// `block_on` waits inside a task. Meanwhile it occupies a thread, which `.await` does not.
     BlockOnInTask,
     /// A task is larger than 16 KiB. It is copied when it is spawned; box its largest parts.
     HugeFuture,
     /// Closures have waited for 100 ms because all blocking threads are in use.
     BlockingPoolFull,
-    /// No task of the process can make progress: see `Dump::is_quiescent`. Reported after 10 s in
-    /// which nothing has, and only if no thread exists that could wake a task: each is one of
-    /// reveille's own or waits in `block_on`. Where the threads cannot be counted, which is on
-    /// systems other than Linux, it is reported only while there is a hook, and a thread of your
-    /// own may still wake a task.
+    /// No task of the process can make progress: see `Dump::is_quiescent`. Reported after 10 s
+    /// without progress, and only if no thread exists that could wake a task: each is one of
+    /// reveille's own or waits in `block_on`. On systems other than Linux, threads cannot be
+    /// counted. There it is reported only while there is a hook, and a thread of your own may still
+    /// wake a task.
     Quiescent,
     /// A poll of a task returned `Pending`, and no waker of the task exists: nothing can wake it,
     /// so it never runs again, except to be cancelled. Also reported for a task that waits for
@@ -97,13 +96,13 @@ pub struct Lint {
     pub kind: LintKind,
     /// Where the task was spawned, or `block_on` was called, if that is known.
     pub place: Option<&'static Location<'static>>,
-    /// What is known besides.
+    /// Details.
     pub message: String,
-    /// What a recording has of it.
+    /// What a recording keeps of it.
     pub(crate) facts: Facts,
 }
 
-/// What a recording has of a lint besides its kind.
+/// What a recording keeps of a lint besides its kind.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Facts {
     pub(crate) about: About,
@@ -123,12 +122,12 @@ pub(crate) enum About {
 }
 
 impl Facts {
-    /// About `about`, with nothing to measure.
+    /// Facts without a measure.
     pub(crate) fn of(about: About) -> Facts {
         Facts { about, measure: 0 }
     }
 
-    /// Of nanoseconds, bytes or a number.
+    /// Facts with a measure: nanoseconds, bytes or a count.
     pub(crate) fn measured(about: About, measure: u128) -> Facts {
         Facts { about, measure: u64::try_from(measure).unwrap_or(u64::MAX) }
     }
@@ -144,7 +143,7 @@ impl fmt::Display for Lint {
     }
 }
 
-/// A function that is told of lints.
+/// A function that is called for each lint.
 pub(crate) type LintHook = Arc<dyn Fn(&Lint) + Send + Sync>;
 
 /// The hooks of the runtimes that are up, by numbers.
@@ -154,12 +153,12 @@ static HOOKS: Mutex<Vec<(usize, LintHook)>> = Mutex::new(Vec::new());
 static HOOK_COUNT: AtomicUsize = AtomicUsize::new(0);
 static NEXT_HOOK: AtomicUsize = AtomicUsize::new(0);
 
-/// What was reported.
+/// The lints that were reported.
 static REPORTED: Mutex<Option<HashSet<(LintKind, Place)>>> = Mutex::new(None);
 
 pub(crate) type Place = Option<&'static Location<'static>>;
 
-/// Whether lints are looked for.
+/// Whether lints are on.
 #[inline]
 pub(crate) fn is_on() -> bool {
     cfg!(debug_assertions) || has_hooks()
@@ -220,7 +219,7 @@ pub(crate) fn is_new(kind: LintKind, place: Place) -> bool {
     REPORTED.lock().get_or_insert_default().insert((kind, place))
 }
 
-/// Takes back what [`is_new`] has noted.
+/// Undoes [`is_new`].
 pub(crate) fn forget(kind: LintKind, place: Place) {
     REPORTED.lock().get_or_insert_default().remove(&(kind, place));
 }

@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-/// Metrics of a runtime. They are read one after the other while the workers run, so they may be
-/// some polls apart.
-///
-/// Those that count begin at zero when the runtime starts and never decrease; the others are the
-/// state at this moment. Each worker counts for itself, so counting takes no lock and shares no
-/// memory. Reading takes some microseconds for each worker, because timers and sockets are behind
-/// locks: read them some times a second, not in each poll.
+/// Metrics of a runtime. They are read one after the other while the workers run, so they may
+/// differ by some polls. Counters begin at zero when the runtime starts and never decrease; the
+/// other metrics are the current state. Each worker has its own counters, so counting takes no lock
+/// and shares no memory. Reading takes some microseconds for each worker, because timers and
+/// sockets are behind locks: read the metrics some times a second, not in each poll.
 ///
 /// Local tasks and the futures of `block_on` belong to their thread, not to a runtime. They are not
 /// counted, and neither are their timers and sockets.

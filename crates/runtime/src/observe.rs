@@ -234,7 +234,7 @@ impl std::fmt::Debug for TaskMeta<'_> {
     }
 }
 
-/// A hook that is told of tasks.
+/// A hook that is called for tasks.
 pub(crate) type TaskHook = Arc<dyn Fn(&TaskMeta<'_>) + Send + Sync>;
 
 /// The hooks for the life of a task.

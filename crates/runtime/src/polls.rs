@@ -1,7 +1,8 @@
 //! Which thread polls which task, for dumps.
 //!
 //! Each thread that runs a worker enters its counter of polls here. A thread that has lost its
-//! worker to another one stays on the list until it ends: it is its poll that one wants to see.
+//! worker to another one stays on the list until it ends: its poll is the one that dumps have to
+//! show.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Weak};
@@ -18,9 +19,9 @@ use crate::timer::clock::system_clock;
 pub(crate) struct Poll {
     /// The name of the thread.
     pub(crate) thread: String,
-    /// For how long it has lasted at least, if that is known.
+    /// The least time for which it has run, if that is known.
     pub(crate) since: Option<Duration>,
-    /// The number of the thread, for the system; 0 for that of a dump.
+    /// The system's number of the thread; 0 for a thread that takes a dump.
     pub(crate) number: ThreadNumber,
 }
 
@@ -51,7 +52,7 @@ pub(crate) fn watch(counter: &Arc<PollCounter>) {
 /// The poll of a task by a dump, until it is dropped.
 pub(crate) struct ProbeMark(usize);
 
-/// What became of [`claim_for_probe`].
+/// The result of [`claim_for_probe`].
 pub(crate) enum ProbeClaim<T> {
     Claimed(T, ProbeMark),
     /// Another dump polls the task.
@@ -81,8 +82,8 @@ impl Drop for ProbeMark {
     }
 }
 
-/// Whether a thread that runs a worker, or a dump, polls a task right now. Also one that has lost
-/// its worker: its poll may return.
+/// Whether a dump or a thread that runs a worker polls a task now. Threads that have lost their
+/// worker count too: their polls may return.
 pub(crate) fn are_any() -> bool {
     let threads = THREADS.lock();
     let mut counters = threads.iter().filter_map(|thread| thread.counter.upgrade());
@@ -90,7 +91,7 @@ pub(crate) fn are_any() -> bool {
     is_any || !PROBES.lock().is_empty()
 }
 
-/// The tasks that are polled right now, by their addresses.
+/// The tasks that are polled now, by their addresses.
 pub(crate) fn current() -> HashMap<usize, Poll> {
     let clock = system_clock();
     let now_ns = clock.now_ns();

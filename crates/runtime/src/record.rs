@@ -45,7 +45,7 @@ pub(crate) use self::recording::{record_lints, start_from_environment, with_proc
 pub(crate) use self::thread::{PollBegun, entered, pause, record_turn_end as turn_end};
 use self::thread::{TaskOrigin, record, record_inside, record_life, record_turn};
 
-/// What the task cell calls.
+/// The functions that the task cell calls.
 const FUNCTIONS: RecordFunctions = RecordFunctions { on_wake: woken, on_complete: completed };
 
 fn woken(addr: usize, woken: Woken) {

@@ -222,7 +222,7 @@ impl Runtime {
     ///
     /// When `patience` has passed, this thread cancels the remaining tasks and drops their futures.
     /// It waits at most another 100 ms for a poll or closure that blocks. After that it reports the
-    /// blocked code, which ends in its own time.
+    /// blocked code, which keeps running.
     ///
     /// A thread of the runtime itself cannot wait. If it makes this call, another thread waits, and
     /// the call returns the default report, which is empty.
@@ -303,8 +303,8 @@ impl Handle {
         Handle::new(serving::runtime())
     }
 
-    /// Returns the runtime that [`spawn`](crate::spawn) uses here, and starts nothing: `None` where
-    /// the thread works for no runtime and the global one has not started.
+    /// Returns the runtime that [`spawn`](crate::spawn) uses here, and starts nothing. Returns
+    /// `None` if the thread belongs to no runtime and the global one has not started.
     ///
     /// # Examples
     ///
@@ -322,8 +322,8 @@ impl Handle {
     }
 
     /// Runs `future` on the calling thread until it is ready, as [`Runtime::block_on`] does. Tasks
-    /// that it spawns go to this runtime. If the runtime has ended, they are cancelled; the future
-    /// itself runs to its end.
+    /// that it spawns go to this runtime. If the runtime has ended, they are cancelled, but the
+    /// future itself runs to completion.
     ///
     /// # Panics
     ///

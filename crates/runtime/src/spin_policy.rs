@@ -63,8 +63,8 @@ impl SpinPolicy {
         }
     }
 
-    /// Spins until `is_done`, for a moment and not beyond the deadline. Does not spin at all if the
-    /// recent waits were long. Returns whether `is_done` returned `true`.
+    /// Spins until `is_done`, for a short time and not beyond the deadline. Does not spin at all if
+    /// the recent waits were long. Returns whether `is_done` returned `true`.
     #[inline]
     pub(crate) fn spin(
         &self,

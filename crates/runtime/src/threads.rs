@@ -1,5 +1,4 @@
-//! How the runtime starts threads, through the [`Spawner`] of its configuration, and tells them
-//! apart.
+//! Starts the runtime's threads, through the [`Spawner`] of its configuration, and numbers them.
 //!
 //! The scheduler and the blocking pool describe the thread that they need, and the spawner starts
 //! it. So a model or a simulation can supply its own threads.
@@ -168,7 +167,7 @@ pub(crate) fn is_own() -> bool {
 }
 
 /// Threads of reveille's own that serve others and are in no registry, such as that of standard
-/// input. While there is one, what it serves may go on.
+/// input. While there is one, the operations that it serves may still complete.
 static SERVING: AtomicUsize = AtomicUsize::new(0);
 
 /// Counts the calling thread as one that serves others, for as long as `body` runs.

@@ -1,4 +1,4 @@
-//! What the futures of reveille say that they wait for, when a probe polls them.
+//! What the futures of reveille wait for: they report it when a probe polls them.
 //!
 //! A probe (see [`reveille_task::Observer`]) captures the stack of an await. The stack says where a
 //! task waits. Futures of reveille also know for what: they call [`note`] before they leave the
@@ -95,7 +95,7 @@ impl WaitFor {
     }
 }
 
-/// What the futures of a task say while a probe polls it.
+/// What the futures of a task report while a probe polls it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
     pub(crate) waits: Vec<WaitFor>,

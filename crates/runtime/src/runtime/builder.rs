@@ -59,7 +59,7 @@ impl Builder {
     /// ```standalone_crate
     /// use reveille::runtime::Builder;
     ///
-    /// // As the global runtime would start by itself, with a hook.
+    /// // The global runtime with its defaults, and with a hook.
     /// let handle = Builder::from_env().on_takeover(|| eprintln!("a poll blocks")).build_global()?;
     /// assert!(handle.is_running());
     /// # std::io::Result::Ok(())
@@ -436,9 +436,9 @@ impl Builder {
     ///
     /// It is called once for each task that [`on_task_spawn`](Builder::on_task_spawn) is called
     /// for, on the thread that completes the task, when the future is dropped. Code that awaits the
-    /// task may go on before the hook is called. A task whose poll is still running when a shutdown
-    /// gives up waiting ends without a call: the hooks are dropped with the runtime. A hook that
-    /// panics changes nothing.
+    /// task may continue before the hook is called. A task whose poll is still running when a
+    /// shutdown gives up waiting ends without a call: the hooks are dropped with the runtime. A
+    /// hook that panics changes nothing.
     ///
     /// # Examples
     ///
@@ -463,8 +463,8 @@ impl Builder {
     /// the process receives `signal`, such as 3, `SIGQUIT`, which Ctrl-\ sends in a terminal. A
     /// thread that waits for signals takes the dump, so this works while every worker is blocked.
     ///
-    /// Other handlers of the signal are called, too. The signal no longer ends the process, also
-    /// not after the runtime has ended. May be called for several signals.
+    /// Other handlers of the signal are called, too. The signal no longer ends the process, even
+    /// after the runtime has ended. May be called for several signals.
     ///
     /// The global runtime does this for `SIGQUIT` if the environment variable `REVEILLE_DUMP` is 1,
     /// or `threads` for [`dump_thread_stacks`](Builder::dump_thread_stacks).
@@ -546,9 +546,10 @@ impl Builder {
         self
     }
 
-    /// Whether the dumps that signals print have the stack of each thread that runs a poll: see
-    /// [`DumpOptions::thread_stacks`](crate::inspect::DumpOptions::thread_stacks). By default they
-    /// have not. It concerns all signals of the process, and stays on when this runtime has ended.
+    /// Sets whether the dumps that signals print have the stack of each thread that runs a poll:
+    /// see [`DumpOptions::thread_stacks`](crate::inspect::DumpOptions::thread_stacks). Off by
+    /// default. The setting applies to all signals of the process, and stays on when this runtime
+    /// has ended.
     ///
     /// # Examples
     ///

@@ -1,6 +1,6 @@
 //! The end of the global runtime, when the program asks for it.
 //!
-//! A thread of its own drains the runtime, so the thread that awaits the end goes on serving its
+//! A thread of its own drains the runtime, so the thread that awaits the end keeps serving its
 //! sockets, timers and local tasks. The first call decides how long the drain may take; all calls
 //! receive its report.
 
@@ -14,8 +14,8 @@ use crate::scheduler::multi::{self, ShutdownReport, own_pool};
 use crate::scheduler::wake;
 use crate::threads::{ThreadSpec, system_spawner};
 
-/// Ends the global runtime in order: what runs may finish, for `grace` at most. For the end of
-/// `main`, after the program has stopped accepting work.
+/// Shuts the global runtime down gracefully: running tasks may finish, for at most `grace`. Call it
+/// at the end of `main`, after the program has stopped accepting work.
 ///
 /// From this call on the runtime takes nothing from outside, as with
 /// [`Runtime::shutdown_gracefully`](crate::Runtime::shutdown_gracefully): tasks that run may spawn
@@ -24,11 +24,11 @@ use crate::threads::{ThreadSpec, system_spawner};
 /// cancelled and their futures dropped.
 ///
 /// The runtime does not start again in this process: later tasks and blocking closures are
-/// cancelled. Futures in `block_on` still work, their sockets, timers and files included.
-///
-/// The report is empty (the default) if the global runtime has not started, and at once in a task
-/// or blocking closure of that runtime, which cannot wait for its own end: the shutdown then goes
-/// on in the background. Calls at the same time, and later ones, receive the report of the first.
+/// cancelled. Futures in `block_on` still work, their sockets, timers and files included. The
+/// report is empty (the default) if the global runtime has not started. In a task or blocking
+/// closure of that runtime, which cannot wait for its own end, the future is ready at once with an
+/// empty report, and the shutdown continues in the background. Calls at the same time, and later
+/// ones, receive the report of the first.
 ///
 /// # Cancel safety
 ///
@@ -62,7 +62,7 @@ pub async fn shutdown_global(grace: Duration) -> ShutdownReport {
             if own_pool() == Some(global) {
                 observe::failed_shutdown(&error);
             } else {
-                // Without a thread for it, this one waits.
+                // If no thread can be started for it, this one waits.
                 drain();
             }
         }

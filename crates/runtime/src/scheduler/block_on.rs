@@ -1,7 +1,7 @@
 //! `block_on`: polls a future on the thread that calls it.
 //!
 //! The thread waits in its local executor (`local.rs`), which runs local tasks, timers and sockets
-//! meanwhile. Inside a poll of a worker, another thread takes the worker over until the call
+//! meanwhile. Inside a poll of a worker, another thread takes over the worker until the call
 //! returns (`multi/block_in_place.rs`).
 
 use std::future::Future;
@@ -24,8 +24,8 @@ use crate::waits::TaskState;
 /// thread for these tasks.
 const NESTED_WORKER_PARK: Duration = Duration::from_millis(1);
 
-/// How often a `block_on` in a task of tokio polls what can run before tokio gets another thread
-/// for its other tasks.
+/// How many rounds of runnable local tasks a `block_on` in a task of tokio polls before tokio gets
+/// another thread for its other tasks.
 const ROUNDS_BEFORE_HANDOFF: usize = 64;
 
 /// Runs `future` on this thread until it is ready. Until then `spawn` uses `runtime`, if one is
@@ -147,7 +147,7 @@ fn poll_visited<F: Future>(
 }
 
 /// Polls local tasks and the future while any of them can run. In a task of tokio a `block_on` that
-/// waits for nothing else keeps its thread: if it gave the thread up, the task might go on on
+/// waits for nothing else keeps its thread: if it gave the thread up, the task might continue on
 /// another one, away from the local tasks that it has spawned.
 #[cold]
 fn poll_runnable<F: Future>(

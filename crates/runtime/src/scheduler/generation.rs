@@ -10,7 +10,7 @@ use reveille_primitive::fork;
 /// The upper bits are the generation of the process, the lower ones count.
 const PROCESS_SHIFT: u32 = 40;
 
-/// See the header of the module.
+/// The number of one use of a pool's memory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Generation(u64);
 

@@ -20,8 +20,8 @@ use crate::config::Config;
 use crate::lint;
 use crate::record;
 
-/// Where a global pool is. The field `of_child` of the pool holds that of a child process made by
-/// `fork`, and so on.
+/// The slot of a global pool. The slot of a child process made by `fork` is in the field
+/// `of_child`, and so on.
 struct GlobalSlot {
     global: OnceLock<Box<Global>>,
     /// Whether a thread is starting it.
@@ -34,10 +34,10 @@ impl GlobalSlot {
     }
 }
 
-/// That of the process.
+/// The slot of the process.
 static GLOBAL: GlobalSlot = GlobalSlot::new();
 
-/// Those of the hosts of a simulation, by their keys. Never freed, as the pools.
+/// The slots of the hosts of a simulation, by their keys. Never freed, like the pools.
 static OF_HOSTS: Mutex<Vec<(u64, &'static GlobalSlot)>> = Mutex::new(Vec::new());
 
 #[inline]
@@ -207,11 +207,10 @@ pub(crate) fn start_global(config: Config) -> io::Result<RuntimeRef> {
     }
 }
 
-/// Brings a runtime up.
+/// Starts a runtime.
 ///
 /// # Errors
-///
-/// As [`multi::start`], and when a dump on a signal was asked for and cannot be had.
+/// As [`multi::start`]. Also fails if a dump on a signal was asked for and the system refuses it.
 pub(crate) fn start(mut config: Config) -> io::Result<RuntimeRef> {
     record::start_from_environment();
     if let Some(path) = &config.record_to {

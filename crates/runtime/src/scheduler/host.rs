@@ -34,7 +34,7 @@ use crate::timer::{self, Timers};
 /// The name of the host's thread.
 const THREAD_NAME: &str = "reveille-host";
 
-/// See the module's header. Never freed: entries of timers name its timers.
+/// The host's timers and driver. Never freed, because entries of timers refer to its timers.
 #[derive(Debug)]
 pub(crate) struct Host {
     driver: Arc<Driver>,

@@ -13,7 +13,7 @@ use reveille_task::{Loss, Observer, TaskRef};
 use crate::lint::{self, LintKind};
 use crate::waits::TaskState;
 
-/// A task, as its executor passes it on. It keeps the task's cell.
+/// A task that its executor passes on. It keeps the task's cell alive.
 pub(crate) trait Lost: Send {
     /// The task.
     fn task(&self) -> TaskRef<'_>;
@@ -57,7 +57,7 @@ pub(super) fn set_reader(has_reader: bool) {
     HAS_READER.store(has_reader, Ordering::Relaxed);
 }
 
-/// Takes what is on the list.
+/// Takes the tasks on the list.
 pub(super) fn take() -> Vec<LostTask> {
     std::mem::take(&mut *LOST.lock())
 }

@@ -1,18 +1,18 @@
-//! For how long a worker was not parked.
+//! The time for which a worker was not parked.
 //!
 //! The worker reads the time before and after each wait anyway, so this takes two stores there and
 //! nothing in a poll.
 
 use reveille_primitive::atomic::{AtomicU64, Ordering};
 
-/// How often a reader tries again when the worker parks or wakes meanwhile.
+/// How many times a reader tries again when the worker parks or wakes meanwhile.
 const READS_MAX: u32 = 8;
 
 /// The busy time of one worker. Its owner writes it, and any thread reads it. Times are in
 /// nanoseconds of the runtime's clock.
 #[derive(Debug, Default)]
 pub(crate) struct BusyTime {
-    /// Up to the last park.
+    /// The busy time up to the last park.
     before_ns: AtomicU64,
     /// When the worker woke, plus one; 0 while it is parked or has not begun.
     awake_since: AtomicU64,
@@ -38,7 +38,7 @@ impl BusyTime {
         }
     }
 
-    /// Begins again for another runtime. No thread runs the worker.
+    /// Resets the busy time for another runtime. No thread runs the worker.
     pub(crate) fn reset(&self) {
         self.before_ns.store(0, Ordering::Relaxed);
         self.awake_since.store(0, Ordering::Release);

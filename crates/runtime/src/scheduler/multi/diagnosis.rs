@@ -27,7 +27,7 @@ pub(super) fn pools() -> Vec<&'static WorkerPool> {
     POOLS.lock().clone()
 }
 
-/// Whether no pool will do anything unless another thread wakes one of its tasks: every worker is
+/// Whether no pool makes progress unless another thread wakes one of its tasks: every worker is
 /// parked, nothing is queued, and nothing waits for a timer, a source or a blocking closure.
 pub(crate) fn pools_are_quiet() -> bool {
     let is_down = |pool: &WorkerPool| pool.remote.lock().config.is_none();

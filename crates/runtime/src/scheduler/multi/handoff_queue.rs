@@ -48,7 +48,7 @@ use reveille_primitive::lock::{Condvar, Mutex};
 use super::handoff::Handoff;
 use crate::threads::{JoinList, Thread, stays_for};
 
-/// See the header of the module.
+/// The waiting threads and the handoffs of a pool.
 #[derive(Debug)]
 pub(crate) struct HandoffQueue {
     state: Mutex<HandoffQueueState>,
@@ -69,8 +69,8 @@ struct HandoffQueueState {
     next_number: usize,
     handles: JoinList,
     is_open: bool,
-    /// The queue was closed while threads were still running. The last of them has to report its
-    /// end.
+    /// Whether the queue was closed while threads were still running. The last of them has to
+    /// report its end.
     is_abandoned: bool,
     handoff_count: u64,
 }

@@ -10,7 +10,7 @@
 use std::mem;
 
 /// The injector comes first once in this many polls. A prime, so that it does not fall into step
-/// with a task that repeats itself. Go and tokio use the same.
+/// with tasks that run periodically. Go and tokio use the same.
 const INJECTOR_EVERY: u32 = 61;
 
 /// The most polls between two reads of the clock. This limit applies when polls are short.

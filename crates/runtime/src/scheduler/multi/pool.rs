@@ -88,7 +88,7 @@ pub(crate) struct WorkerPool {
 pub(super) struct RemoteState {
     /// The tasks that no worker has spawned.
     pub(super) registry: Registry,
-    /// What this generation was built with; `None` before and after.
+    /// The configuration of this generation; `None` before and after it.
     pub(super) config: Option<Arc<Config>>,
     pub(super) blocking: Option<Arc<Pool>>,
 }
@@ -126,7 +126,7 @@ impl WorkerPool {
         &self.workers[index]
     }
 
-    /// What the current generation was built with.
+    /// The configuration of the current generation.
     ///
     /// # Panics
     ///
@@ -151,7 +151,7 @@ impl WorkerPool {
         self.modes.has_any(STOPPING)
     }
 
-    /// What stands for a worker in recordings.
+    /// The identifier of a worker in recordings.
     pub(super) fn recorded_worker(&self, index: usize) -> WorkerId {
         let runtime = self.runtime_number.load(Ordering::Relaxed) as u16;
         WorkerId { runtime, index: u16::try_from(index).unwrap_or(u16::MAX) }
@@ -181,7 +181,7 @@ impl WorkerPool {
         self.idle.parked_count() + 1 == self.workers.len()
     }
 
-    /// Numbers for a snapshot.
+    /// The current metrics.
     pub(crate) fn metrics(&'static self) -> Metrics {
         let sum =
             |event| -> u64 { self.workers.iter().map(|worker| worker.counters.get(event)).sum() };
@@ -221,7 +221,7 @@ impl WorkerPool {
         }
     }
 
-    /// How often the workers have polled a task.
+    /// How many polls the workers have made.
     pub(super) fn polls(&self) -> u64 {
         self.workers.iter().map(|worker| worker.counters.get(Event::Poll)).sum()
     }

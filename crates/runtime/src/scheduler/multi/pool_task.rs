@@ -1,5 +1,5 @@
-//! A live task of a pool, for another thread that polls it without a cause: for a dump, and for a
-//! lint.
+//! A live task of a pool, for another thread that polls it although nothing woke it: for a dump,
+//! and for a lint.
 #![allow(unsafe_code)]
 
 use reveille_task::{Observer, Ran, Runnable, TaskHandle, TaskRef};
@@ -18,7 +18,7 @@ pub(crate) struct PoolTask {
     task: TaskHandle,
 }
 
-/// What became of the claim of a task. Its `Runnable` polls the task once.
+/// The result of claiming a task. Its `Runnable` polls the task once.
 pub(crate) enum PoolClaim {
     Claimed(ClaimedTask),
     /// Another dump polls the task.
@@ -68,7 +68,7 @@ impl PoolTask {
             Ran::Pending => TaskState::Waiting,
             Ran::Complete => TaskState::Ended,
             Ran::Requeued(task) => {
-                // It was woken while another thread than a worker polled it.
+                // It was woken while a thread that is not a worker polled it.
                 self.runtime.pool().inject(task);
                 TaskState::Queued
             }

@@ -34,7 +34,7 @@ struct ThreadRuntimes {
     own: Cell<Option<RuntimeRef>>,
 }
 
-/// See the header of the module.
+/// A pool and the number of its use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RuntimeRef {
     pool: &'static WorkerPool,

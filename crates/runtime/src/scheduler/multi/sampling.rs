@@ -4,7 +4,7 @@
 //! two readings, [`PERIOD`] apart. If it finds a worker in the same poll twice, it moves the task
 //! in the LIFO slot to the run queue, where siblings can steal it. If it finds the worker in that
 //! poll a third time, and a task, a deadline or a socket waits for the worker, another thread takes
-//! the worker over. So a poll may block for some milliseconds before other tasks are served. A long
+//! over the worker. So a poll may block for some milliseconds before other tasks are served. A long
 //! computation keeps its worker if nothing else waits for that worker.
 //!
 //! While workers rarely park, the monitor does not sample: a worker that begins to poll arms its
@@ -107,7 +107,7 @@ fn watch(pool: &'static WorkerPool, alarm: &Alarm) {
     }
 }
 
-/// How often the workers have parked.
+/// How many times the workers have parked.
 fn parks(pool: &WorkerPool) -> u64 {
     pool.workers.iter().map(|worker| worker.counters.get(Event::Park)).sum()
 }
@@ -118,11 +118,11 @@ struct SamplingPeriod {
     period: Duration,
     /// Whether setting the timer wakes no thread.
     is_cheap: bool,
-    /// The workers make progress, and one at most is awake, so that it can defer the timer.
+    /// Whether the workers make progress and at most one is awake, so that it can defer the timer.
     may_defer: bool,
     /// Samples in a row without a poll.
     quiet_samples: u32,
-    /// All workers are parked, and they have parked rarely since the previous sample.
+    /// Whether all workers are parked, and have parked rarely since the previous sample.
     is_light: bool,
     parks: u64,
     sampled_ns: u64,
@@ -203,7 +203,8 @@ fn sample(pool: &'static WorkerPool, worker: &'static Worker, last: &mut WorkerS
     }
 }
 
-/// Reports a lint about the poll that `reading` is of, if it goes on and is of a task of the pool.
+/// Reports a lint about the poll in `reading`, if it has not ended and its task belongs to the
+/// pool.
 fn report(
     pool: &'static WorkerPool,
     counter: &PollCounter,

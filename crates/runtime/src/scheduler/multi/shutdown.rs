@@ -161,8 +161,8 @@ pub(super) fn stop_and_report(
 /// not.
 ///
 /// A poll that has not ended may wait for a task of the pool, in a `block_on` of its own, and no
-/// worker runs that task any more. So this calls `take_stock` and then cancels the tasks, again and
-/// again while it waits.
+/// worker runs that task any more. So while it waits, this repeatedly calls `take_stock` and then
+/// cancels the tasks.
 fn wait_for_polls(
     pool: &'static WorkerPool,
     time: &ShutdownTimeout,

@@ -51,7 +51,7 @@ pub(crate) fn start(config: Config) -> io::Result<RuntimeRef> {
 /// The number of the next runtime in recordings.
 static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
 
-/// Has the threads of every runtime record what they do, or stop that.
+/// Starts or stops recording in the threads of every runtime.
 fn set_recording(_: bool) {
     diagnosis::pools().into_iter().for_each(follow_recording);
 }

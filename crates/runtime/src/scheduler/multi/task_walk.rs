@@ -16,14 +16,15 @@ use crate::metrics::Metrics;
 /// Slots of a registry that a walk reads while it holds the lock of the worker.
 const SLOTS_AT_ONCE: usize = 256;
 
-/// Slots of each worker in which the task of a lint is looked for. It is only a name.
+/// In how many slots of each worker the task of a lint is searched. The search only provides its
+/// name.
 const FOUND_MAX: usize = 16 * 1024;
 
 /// A walk through the live tasks of every pool, a few at a time.
 #[derive(Default)]
 pub(crate) struct PoolWalk {
     pools: Vec<RuntimeRef>,
-    /// Which registry of the last pool comes next: a worker's, then that of other threads.
+    /// The next registry of the last pool: one of a worker, and at the end that of other threads.
     worker: usize,
     slot: usize,
 }

@@ -33,7 +33,7 @@ use crate::timer::Timers;
 /// The most removals that stay pending while the owner of the worker is parked.
 const PENDING_REMOVALS_MAX: usize = 4096;
 
-/// What only the owner of a worker touches.
+/// The state that only the owner of a worker accesses.
 #[derive(Debug)]
 pub(crate) struct Core {
     /// The task that was woken last. It runs next, while its data are in the cache.

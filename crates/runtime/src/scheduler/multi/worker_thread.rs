@@ -55,7 +55,7 @@ pub(crate) enum Exit {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum PollMode {
     Plain,
-    /// The polls are recorded, or were a moment ago.
+    /// The polls are recorded, or were recorded until now.
     Recorded,
     /// Inside a poll of its own thread.
     Nested,
@@ -155,7 +155,7 @@ impl<'a> WorkerThread<'a> {
         }
     }
 
-    /// Stops the worker if the pool stops, and has it record its polls if they are recorded.
+    /// Stops the worker if the pool stops, and makes it record its polls if a recording is active.
     #[cold]
     fn attend_to_modes(&mut self) -> Result<(), Exit> {
         if self.pool.is_stopping() {
@@ -313,7 +313,7 @@ impl<'a> WorkerThread<'a> {
         }
     }
 
-    /// Lets the monitor sleep on, if this worker is the only one awake and has not told it so for
+    /// Defers the monitor's timer, if this worker is the only one awake and has not deferred it for
     /// some milliseconds.
     #[inline]
     fn defer_monitor(&mut self, now: u64) {
@@ -489,8 +489,8 @@ impl<'a> WorkerThread<'a> {
         events > 0
     }
 
-    /// Spins for a moment before the worker parks. `true` if something was found. Only a searcher
-    /// spins: siblings rely on it, and one spinning worker is enough.
+    /// Spins for a short time before the worker parks. `true` if something was found. Only a
+    /// searcher spins: siblings rely on it, and one spinning worker is enough.
     fn spin(&mut self) -> bool {
         if !self.is_searching {
             return false;
