@@ -352,7 +352,7 @@ async fn an_item_that_is_ready_is_never_late() {
     assert_eq!(s.next().await, None);
 }
 
-async fn a_stream_goes_on_after_a_timeout() {
+async fn a_stream_continues_after_a_timeout() {
     let (sender, receiver) = channel::unbounded();
     let mut s = pin!(receiver.timeout(Duration::from_millis(2)));
     assert!(s.next().await.unwrap().is_err());
@@ -488,7 +488,7 @@ reveille_tests::conformance!(
     interval_does_not_make_up_for_missed_ticks,
     the_longest_duration_does_not_overflow,
     an_item_that_is_ready_is_never_late,
-    a_stream_goes_on_after_a_timeout,
+    a_stream_continues_after_a_timeout,
     concurrent_futures_respect_the_limit,
     exact_streams_know_their_length,
 );

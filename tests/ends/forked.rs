@@ -112,7 +112,7 @@ fn a_forked_child_of_a_forked_child_has_a_runtime_of_its_own() {
 }
 
 #[test]
-fn a_program_may_fork_in_block_on_and_go_on_in_the_child() {
+fn a_program_may_fork_in_block_on_and_continue_in_the_child() {
     if alone(test_name!()) {
         task::block_on(async {
             let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();

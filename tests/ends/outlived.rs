@@ -120,7 +120,7 @@ fn a_handle_of_an_ended_runtime_does_not_refer_to_the_next() {
 }
 
 #[test]
-fn a_sleep_on_a_runtime_that_ends_goes_on_elsewhere() {
+fn a_sleep_on_a_runtime_that_ends_continues_elsewhere() {
     let runtime = named("first");
     let (sender, receiver) = mpsc::channel();
     // A thread in the runtime's context that turns no timers.

@@ -76,12 +76,12 @@ fn survives(name: &str, call: libc::c_long, is_rescued: bool) {
 }
 
 #[test]
-fn a_runtime_goes_on_without_membarrier() {
+fn a_runtime_works_without_membarrier() {
     survives(test_name!(), libc::SYS_membarrier, true);
 }
 
 #[test]
-fn a_runtime_goes_on_without_membarrier_and_affinity() {
+fn a_runtime_works_without_membarrier_and_affinity() {
     let name = test_name!();
     if child::is_inside(name) {
         refuse(libc::SYS_sched_setaffinity);
@@ -90,22 +90,22 @@ fn a_runtime_goes_on_without_membarrier_and_affinity() {
 }
 
 #[test]
-fn a_runtime_goes_on_without_a_timer_for_the_monitor() {
+fn a_runtime_works_without_a_timer_for_the_monitor() {
     // The pair is refused together, because kernels without checkpoints do not wake the monitor.
     survives(test_name!(), libc::SYS_timerfd_settime, false);
 }
 
 #[test]
-fn a_runtime_goes_on_without_exact_waits() {
+fn a_runtime_works_without_exact_waits() {
     survives(test_name!(), libc::SYS_epoll_pwait2, true);
 }
 
 #[test]
-fn a_runtime_goes_on_without_timer_slack() {
+fn a_runtime_works_without_timer_slack() {
     survives(test_name!(), libc::SYS_prctl, true);
 }
 
 #[test]
-fn a_runtime_goes_on_without_random_numbers() {
+fn a_runtime_works_without_random_numbers() {
     survives(test_name!(), libc::SYS_getrandom, true);
 }

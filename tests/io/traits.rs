@@ -186,7 +186,7 @@ async fn character_in_two_reads_is_whole() {
     assert_eq!(text, "naïve");
 }
 
-async fn lines_go_on_after_an_error_and_after_bytes_that_are_no_text() {
+async fn lines_continue_after_an_error_and_after_bytes_that_are_no_text() {
     let mut lines = BufReader::new(script([
         Step::Data(b"whole\nhal"),
         Step::Fail(ErrorKind::TimedOut),
@@ -434,7 +434,7 @@ reveille_tests::conformance!(
     failed_reads_leave_what_they_read,
     line_that_is_not_text_is_an_error_and_leaves_the_string_alone,
     character_in_two_reads_is_whole,
-    lines_go_on_after_an_error_and_after_bytes_that_are_no_text,
+    lines_continue_after_an_error_and_after_bytes_that_are_no_text,
     split_gives_empty_pieces_but_none_after_the_end,
     interrupted_reads_are_repeated,
     vectored_reads_and_writes_fill_one_buffer_after_the_other,

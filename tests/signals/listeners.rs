@@ -257,7 +257,7 @@ fn handlers_of_others_are_called_too() {
 }
 
 #[test]
-fn the_default_action_stays_away_when_the_last_listener_is_dropped() {
+fn the_default_action_is_not_restored_when_the_last_listener_is_dropped() {
     if child::has_run(test_name!()) {
         return;
     }

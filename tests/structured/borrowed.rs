@@ -232,7 +232,7 @@ fn an_error_of_the_body_drops_the_children_and_success_waits_for_them() {
 }
 
 #[test]
-fn a_panic_of_a_child_goes_on_after_all_others_are_dropped() {
+fn a_panic_of_a_child_is_raised_after_all_others_are_dropped() {
     let drops = AtomicUsize::new(0);
     let scope = future::scope(async |s| {
         let _in_body = Counted(&drops);
@@ -257,7 +257,7 @@ fn a_panic_of_a_child_goes_on_after_all_others_are_dropped() {
 }
 
 #[test]
-fn a_panic_of_the_body_goes_on_and_drops_that_panic_do_not_stop_it() {
+fn a_panic_of_the_body_is_raised_although_drops_panic_too() {
     struct PanicsOnDrop;
     impl Drop for PanicsOnDrop {
         fn drop(&mut self) {

@@ -164,7 +164,7 @@ fn drop_cancels_and_shutdown_waits() {
 }
 
 #[test]
-fn detached_tasks_go_on_and_the_set_can_be_used_again() {
+fn detached_tasks_continue_and_the_set_can_be_used_again() {
     block_on(async {
         let (sender, receiver) = channel::unbounded();
         let mut set = JoinSet::new();

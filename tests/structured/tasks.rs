@@ -131,7 +131,7 @@ fn the_body_may_borrow_and_children_may_come_from_children() {
 }
 
 #[test]
-fn the_first_error_cancels_the_rest_and_is_given_when_all_have_ended() {
+fn the_first_error_cancels_the_rest_and_is_returned_when_all_have_ended() {
     everywhere(|| async {
         let count = Count::default();
         let result = task::try_scope(async |s| {

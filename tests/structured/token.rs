@@ -164,7 +164,7 @@ fn a_closure_that_has_not_started_never_does() {
 }
 
 #[test]
-fn a_result_that_is_there_is_given_out_even_after_the_cancel() {
+fn a_result_that_exists_is_returned_even_after_the_cancel() {
     let runtime = runtime::Builder::new().workers(1).max_blocking_threads(1).build().unwrap();
     runtime.block_on(async {
         let token = CancellationToken::new();

@@ -43,7 +43,7 @@ mod one {
     }
 
     #[test]
-    fn a_value_sent_before_the_close_is_received_and_a_later_one_given_back() {
+    fn a_value_sent_before_the_close_is_received_and_a_later_one_is_returned() {
         let (sender, mut receiver) = oneshot::channel();
         sender.send(1).unwrap();
         receiver.close();

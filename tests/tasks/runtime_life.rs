@@ -268,7 +268,7 @@ fn the_global_runtime_finishes_its_tasks_before_it_ends() {
 }
 
 #[test]
-fn the_thread_that_shuts_down_goes_on_with_its_own_work() {
+fn the_thread_that_shuts_down_continues_its_own_work() {
     if child::has_run(test_name!()) {
         return;
     }

@@ -40,7 +40,7 @@ fn sleeps_end_and_are_not_early() {
 }
 
 #[test]
-fn timeouts_run_out() {
+fn timeouts_expire() {
     everywhere(|| {
         Box::pin(async {
             let never = std::future::pending::<()>();

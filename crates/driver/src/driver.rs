@@ -82,7 +82,7 @@ impl Drop for TurnPermit<'_> {
     }
 }
 
-/// Tells whether the error means that the system has no such entry: the descriptor is closed, or
+/// Returns whether the error means that the system has no such entry: the descriptor is closed, or
 /// was never registered.
 fn is_forgotten(error: &io::Error) -> bool {
     #[cfg(unix)]
@@ -212,7 +212,7 @@ impl Driver {
         self.turn_owner.set_this_thread();
     }
 
-    /// Tells whether some thread will turn this shard.
+    /// Returns whether some thread will turn this shard.
     #[must_use]
     pub fn is_driven(&self) -> bool {
         self.turn_owner.is_owned() && !self.poller.is_inherited()
@@ -299,7 +299,7 @@ impl Driver {
         result.map_err(|source| fault::name("arm", fd::number(fd), source))
     }
 
-    /// Tells whether any of several threads may turn this shard, such as the workers of a pool.
+    /// Returns whether any of several threads may turn this shard, such as the workers of a pool.
     pub(crate) fn is_driven_by_any(&self) -> bool {
         self.turn_owner.is_any_thread()
     }

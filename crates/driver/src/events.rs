@@ -23,7 +23,8 @@ pub struct Events {
 /// An event that a turn has collected wakers for.
 #[derive(Debug, Clone, Copy)]
 pub struct EventCause {
-    /// The index of the first of them. They go on to that of the next cause, or to the end.
+    /// The index of the first of them. The last one comes before the first of the next cause, or is
+    /// the last of all.
     pub first_waker: usize,
     /// The number of the descriptor.
     pub fd: u32,
@@ -74,7 +75,7 @@ impl Events {
         self.tracks_causes = is_on;
     }
 
-    /// Tells whether causes are recorded that were not taken.
+    /// Returns whether causes are recorded that were not taken.
     #[must_use]
     pub fn has_causes(&self) -> bool {
         !self.causes.is_empty()

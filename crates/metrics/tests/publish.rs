@@ -140,7 +140,7 @@ fn each_metric_has_a_value_a_unit_and_a_description() {
 }
 
 #[test]
-fn runtimes_are_told_apart_by_labels() {
+fn runtimes_are_distinguished_by_labels() {
     let recorded = Recorded::default();
     let runtimes = [1, 2].map(|workers| Builder::new().workers(workers).build().unwrap());
     metrics::with_local_recorder(&recorded, || {

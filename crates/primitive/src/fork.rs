@@ -37,7 +37,7 @@ mod system {
     /// Modules of the runtime that may have a hook.
     const HOOKS_MAX: usize = 6;
 
-    /// The hooks; null in the places behind the last one.
+    /// The hooks; null after the last one.
     static HOOKS: [AtomicPtr<ForkHook>; HOOKS_MAX] =
         [const { AtomicPtr::new(null_mut()) }; HOOKS_MAX];
 

@@ -10,7 +10,7 @@ use std::hint::black_box;
 /// frame of the thread's first call. A quarter of std's default stack size.
 const ASSUMED_HALF: usize = 512 * 1024;
 
-/// Tells whether the calling thread has used half of its stack or more. The first call on each
+/// Returns whether the calling thread has used half of its stack or more. The first call on each
 /// thread queries the bounds from the system, which takes some microseconds. Later calls take a
 /// nanosecond.
 #[must_use]

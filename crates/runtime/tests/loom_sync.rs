@@ -105,7 +105,7 @@ fn a_round_reaches_what_was_made_before_the_state_was_checked() {
 }
 
 #[test]
-fn a_permit_that_comes_back_reaches_a_waiter() {
+fn a_permit_that_is_returned_reaches_a_waiter() {
     loom::model(|| {
         let permits = Arc::new(Semaphore::new(1));
         let tasks = [(); 2].map(|()| {

@@ -197,7 +197,7 @@ impl Attachments {
         }
     }
 
-    /// Tells whether the published join waker is `waker`. `false` if one load cannot decide that.
+    /// Returns whether the published join waker is `waker`. `false` if one load cannot decide that.
     #[inline]
     pub(crate) fn is_compact(&self, waker: &Waker) -> bool {
         match self.load() {

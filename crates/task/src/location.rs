@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_location_comes_back() {
+    fn a_stored_location_is_read_back() {
         let here = Location::caller();
         assert!(std::ptr::eq(CompactLocation::new(Some(here)).get().expect("it is near"), here));
         assert!(CompactLocation::new(None).get().is_none());

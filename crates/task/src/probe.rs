@@ -22,8 +22,9 @@ use crate::task_ref::TaskRef;
 use crate::unwind::caught;
 use crate::waker::{self, is_task_waker};
 
-/// What is told of a poll that is a probe. Its methods run inside the poll, on the thread that
-/// polls, or on another one to which the future lends its waker. A panic in them ends there.
+/// Receives what a probe finds. Its methods run inside the poll, on the thread that polls, or on
+/// another one to which the future lends its waker. A panic in them is caught and has no effect on
+/// the task.
 pub trait Observer: Sync {
     /// The task is about to leave its waker with what it waits for: the stack is that of the await.
     /// Called once for each waker that the poll leaves.
@@ -37,7 +38,7 @@ pub trait Observer: Sync {
 
 /// What the waker of a probe points to. Lives on the stack of [`poll_probed`].
 struct ProbeWaker<'a> {
-    /// What the poll would have got otherwise.
+    /// The waker that an ordinary poll gets.
     ordinary: &'a Waker,
     observer: &'a dyn Observer,
 }
@@ -45,7 +46,7 @@ struct ProbeWaker<'a> {
 /// One static for every probe: its address distinguishes these wakers from others.
 static VTABLE: RawWakerVTable = RawWakerVTable::new(clone, wake_by_ref, wake_by_ref, ignore);
 
-/// Calls `poll` with the waker of a probe, whose clones are clones of `ordinary`, and tells
+/// Calls `poll` with the waker of a probe, whose clones are clones of `ordinary`, and notifies
 /// `observer` of them.
 pub fn poll_probed<R>(
     ordinary: &Waker,
@@ -62,7 +63,7 @@ pub fn poll_probed<R>(
 }
 
 impl Runnable {
-    /// As [`run`](Runnable::run), and tells `observer` where the future waits. Made for the
+    /// Like [`run`](Runnable::run), and shows `observer` where the future waits. Made for the
     /// `Runnable` of an idle task, see [`TaskRef::claim`]. A future that is ready continues as in
     /// any poll.
     pub fn run_probed(self, observer: &dyn Observer) -> Ran {
@@ -103,7 +104,7 @@ fn of(waker: &Waker) -> Option<&ProbeWaker<'_>> {
     Some(unsafe { &*waker.data().cast::<ProbeWaker<'_>>() })
 }
 
-/// Tells whether `waker` is that of a probe, lent to this poll by [`poll_probed`] or
+/// Returns whether `waker` is that of a probe, lent to this poll by [`poll_probed`] or
 /// [`Runnable::run_probed`].
 #[inline]
 #[must_use]
@@ -112,8 +113,8 @@ pub fn is_probe(waker: &Waker) -> bool {
 }
 
 /// For a future that has left a waker of the task at the address `task` before, which is still
-/// kept, and is polled by a probe of that task: it need not leave another one. Returns `true` then,
-/// after telling the observer what a clone would have told.
+/// kept, and is polled by a probe of that task: it need not leave another one. Returns `true` in
+/// that case, after notifying the observer as a clone would.
 #[must_use]
 pub fn is_kept_by(task: usize, waker: &Waker) -> bool {
     let Some(probe) = of(waker) else { return false };
@@ -124,8 +125,8 @@ pub fn is_kept_by(task: usize, waker: &Waker) -> bool {
     true
 }
 
-/// Tells the observer that the task of the probe `waker` awaits the task `other`. Does nothing for
-/// any other waker.
+/// Notifies the observer that the task of the probe `waker` awaits the task `other`. Does nothing
+/// for any other waker.
 #[inline]
 pub(crate) fn tell_awaits(waker: &Waker, other: Raw) {
     if let Some(probe) = of(waker) {
@@ -137,7 +138,7 @@ fn tell_registered(probe: &ProbeWaker<'_>) {
     contain(|| probe.observer.registered());
 }
 
-/// A panic of an observer is no panic of the task.
+/// Catches a panic of an observer, which must not become a panic of the task.
 fn contain(tell: impl FnOnce()) {
     if let Some(payload) = caught(tell) {
         // Its drop is the observer's code too.

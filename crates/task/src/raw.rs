@@ -81,9 +81,10 @@ impl Raw {
 
     /// Does what a rule that woke or cancelled the task asks for, and records it.
     ///
-    /// Each case asks by itself whether it is recorded. Asked before the cases are told apart, the
-    /// rule would have to hand over its result as a value instead of jumping to its case. And each
-    /// case is recorded in a function that does the rest too, so the others save no registers.
+    /// Each case checks by itself whether it is recorded. With one check before the `match`, the
+    /// rule would have to return its result as a value instead of jumping to its case. The function
+    /// that records a case also does the rest of it, so the cases that are not recorded save no
+    /// registers.
     #[inline]
     fn submit(self, action: Wake, cause: Cause) {
         match action {

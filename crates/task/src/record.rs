@@ -1,4 +1,5 @@
-//! The switch of the recorder, and the functions that it has called for each wake and each end.
+//! The switch of the recorder, and the functions that are called for each wake and for each end of
+//! a task.
 //!
 //! A wake happens on any thread, in any code, so it is recorded here and not in an executor. The
 //! end of a task is recorded here because that comes before the wake of the joiner, which may stop
@@ -16,12 +17,12 @@ static IS_RECORDING: AtomicBool = AtomicBool::new(false);
 
 static FUNCTIONS: OnceLock<RecordFunctions> = OnceLock::new();
 
-/// What the recorder has called. The functions may be called on any thread at any time. They must
-/// neither block nor wake nor panic.
+/// The functions of the recorder. They may be called on any thread at any time. They must neither
+/// block nor wake nor panic.
 #[derive(Clone, Copy, Debug)]
 pub struct RecordFunctions {
-    /// A task was woken: its address ([`TaskRef::addr`]), and what became of that. Called before
-    /// the task is queued.
+    /// A task was woken: its address ([`TaskRef::addr`]), and what the wake did. Called before the
+    /// task is queued.
     pub on_wake: fn(usize, Woken),
     /// A task is complete. Called before its joiner is woken.
     pub on_complete: fn(TaskRef<'_>),
@@ -32,7 +33,7 @@ pub struct RecordFunctions {
 pub enum Woken {
     /// The task was idle, and is queued now.
     Queued,
-    /// Nothing: the task is queued or polled already, or it has ended.
+    /// Nothing: the task is already queued or being polled, or it has ended.
     Again,
     /// The task was cancelled, or nothing is left that could wake it.
     Cancelled,
@@ -44,18 +45,18 @@ pub fn is_recording() -> bool {
     IS_RECORDING.load(Ordering::Relaxed)
 }
 
-/// Calls `functions` from now on. Those of the first call count.
+/// Calls functions from now on: those passed to the first call of this.
 pub fn start_recording(functions: RecordFunctions) {
     let _ = FUNCTIONS.set(functions);
     IS_RECORDING.store(true, Ordering::Relaxed);
 }
 
-/// Stops that. Calls that have begun still end.
+/// Stops the calls. Those that have begun are completed.
 pub fn stop_recording() {
     IS_RECORDING.store(false, Ordering::Relaxed);
 }
 
-/// Records what became of a wake of the task at `addr`.
+/// Records what a wake of the task at `addr` did.
 #[cold]
 #[inline(never)]
 pub(crate) fn woken(addr: usize, action: &Wake, cause: Cause) {

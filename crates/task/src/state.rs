@@ -109,7 +109,7 @@ pub(crate) enum AfterPending {
     Requeue,
     /// Drop the future, then complete; the stage is still the worker's.
     Cancel,
-    /// As `Parked`, but the reference is still the worker's. If the executor keeps one, nothing
+    /// Like `Parked`, but the reference is still the worker's. If the executor keeps one, nothing
     /// but the executor and the join handle refers to the task: no waker exists.
     WithoutWaker,
 }

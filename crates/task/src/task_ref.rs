@@ -134,7 +134,7 @@ impl<'a> TaskRef<'a> {
         })
     }
 
-    /// Tells whether the task is complete.
+    /// Returns whether the task is complete.
     pub fn is_finished(self) -> bool {
         self.raw.header().state.outcome().is_some()
     }
@@ -295,7 +295,7 @@ impl Kept {
         unsafe { Kept::new(raw) }
     }
 
-    /// Tells whether this is a reference to the task `raw`.
+    /// Returns whether this is a reference to the task `raw`.
     #[inline]
     pub(crate) fn is_of(&self, raw: Raw) -> bool {
         self.handle.raw == raw

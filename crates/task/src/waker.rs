@@ -46,7 +46,7 @@ pub(crate) fn task_of(waker: &Waker) -> Option<NonNull<()>> {
     NonNull::new(waker.data().cast_mut())
 }
 
-/// Tells whether `waker` is the waker of a task. If it is, cloning it runs no user code.
+/// Returns whether `waker` is the waker of a task. If it is, cloning it runs no user code.
 #[inline]
 #[must_use]
 pub fn is_task_waker(waker: &Waker) -> bool {

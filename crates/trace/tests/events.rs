@@ -167,7 +167,7 @@ fn polls_nest() {
 /// No thread nests polls that deeply. A file that claims so takes neither much time nor much
 /// memory.
 #[test]
-fn polls_without_an_end_do_not_pile_up() {
+fn polls_without_an_end_do_not_accumulate() {
     let key = |number: u64| TaskKey::from_value(number + 1);
     let mut lines: Vec<Line> =
         (0..100_000).map(|number| at(number * 64, Event::poll_start(key(number)))).collect();

@@ -210,7 +210,7 @@ fn a_request_that_is_made_twice_counts_once() {
 }
 
 #[test]
-fn a_server_that_is_not_there_is_named() {
+fn a_server_that_does_not_exist_is_named() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleet"));
     let output = command.args(["--nats", "nats://127.0.0.1:1", "work"]).output().unwrap();
     let error = String::from_utf8_lossy(&output.stderr);

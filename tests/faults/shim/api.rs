@@ -76,7 +76,7 @@ fn fault_815_spawn_local_needs_no_feature() {
 }
 
 #[test]
-fn fault_connect_timeout_is_there() {
+fn fault_connect_timeout_exists() {
     block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

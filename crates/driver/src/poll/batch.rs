@@ -56,7 +56,7 @@ mod ring {
     use crate::poll::event::EVENTS_MAX;
     use crate::poll::uring::Uring;
 
-    /// See the module's header.
+    /// A ring for batches of receives. See the module's header.
     pub(crate) struct Ring(Uring);
 
     impl Ring {

@@ -27,7 +27,7 @@ use crate::poll::exact::ExactWait;
 use crate::poll::key::SourceKey;
 use crate::source::Flags;
 
-/// See the module's header.
+/// An epoll set and its eventfd. See the module's header.
 #[derive(Debug)]
 pub(crate) struct Epoll {
     set: OwnedFd,
@@ -61,7 +61,7 @@ impl Epoll {
         Ok(Epoll { set, notifier, exact: ExactWait::new(), made_in: fork::generation() })
     }
 
-    /// Tells whether the set was made by a parent of this process, before a fork.
+    /// Returns whether the set was made by a parent of this process, before a fork.
     pub(crate) fn is_inherited(&self) -> bool {
         fork::generation() != self.made_in
     }

@@ -64,7 +64,7 @@ impl Poller {
         }
     }
 
-    /// Tells whether events are edge-triggered, so that no source needs to be armed again.
+    /// Returns whether events are edge-triggered, so that no source needs to be armed again.
     pub(crate) fn has_edges(&self) -> bool {
         match self {
             #[cfg(target_os = "linux")]
@@ -74,7 +74,7 @@ impl Poller {
         }
     }
 
-    /// Tells whether the peer's close is always reported, so that a short read means an empty
+    /// Returns whether the peer's close is always reported, so that a short read means an empty
     /// queue.
     pub(crate) fn reports_close(&self) -> bool {
         match self {
@@ -85,7 +85,7 @@ impl Poller {
         }
     }
 
-    /// Tells whether the queue belongs to a parent of this process.
+    /// Returns whether the queue belongs to a parent of this process.
     pub(crate) fn is_inherited(&self) -> bool {
         match self {
             #[cfg(target_os = "linux")]

@@ -25,7 +25,7 @@ use crate::poll::fine_timer::FineTimer;
 use crate::poll::key::SourceKey;
 use crate::source::Flags;
 
-/// See the module's header.
+/// A poller of the `polling` crate, and the mode it is used in. See the module's header.
 #[derive(Debug)]
 pub(crate) struct Portable {
     poller: Arc<polling::Poller>,

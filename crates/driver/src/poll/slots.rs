@@ -60,7 +60,7 @@ impl<C> Slots<C> {
         self.slots.get(key.index()).map(|slot| slot.fd)
     }
 
-    /// Tells whether another source than that of `key` is registered with this descriptor number.
+    /// Returns whether another source than that of `key` is registered with this descriptor number.
     /// Checks all slots, so it is used only after an error.
     pub(crate) fn has_other(&self, fd: i64, key: SourceKey) -> bool {
         self.slots.iter().any(|(index, slot)| slot.fd == fd && index != key.index())

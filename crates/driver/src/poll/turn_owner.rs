@@ -12,7 +12,7 @@ use crate::source::this_thread;
 const UNOWNED: usize = 0;
 const ANY_THREAD: usize = 1;
 
-/// See the module's header.
+/// The threads that turn a shard. See the module's header.
 #[derive(Debug)]
 pub(crate) struct TurnOwner {
     /// One of the constants above, or the number of a thread.

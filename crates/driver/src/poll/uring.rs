@@ -113,7 +113,7 @@ const _: () = assert!(size_of::<Params>() == 120);
 const _: () = assert!(size_of::<Request>() == 64);
 const _: () = assert!(size_of::<RawCompletion>() == 16);
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Completion {
     /// The number that the request was submitted with.
@@ -201,7 +201,7 @@ struct Layout {
     completions: u32,
 }
 
-/// See the module's header.
+/// A ring and its two regions. See the module's header.
 pub(super) struct Uring {
     queues: Region,
     requests: Region,

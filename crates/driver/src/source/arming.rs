@@ -54,7 +54,7 @@ impl Arming {
     }
 }
 
-/// Tells whether a waiter on this thread only needs to enter its waker: events reach the source,
+/// Returns whether a waiter on this thread only needs to enter its waker: events reach the source,
 /// and this thread has no better shard.
 #[inline]
 pub(super) fn is_settled(word: usize) -> bool {

@@ -103,7 +103,7 @@ struct Registration {
 }
 
 impl Registration {
-    /// Tells whether the source must move to `shard`.
+    /// Returns whether the source must move to `shard`.
     fn should_move_to(&self, shard: &Driver) -> bool {
         !self.shard.is_driven() || (!self.shard.is_driven_by_any() && shard.is_driven_by_any())
     }
@@ -386,7 +386,7 @@ impl SourceCore {
         drop(waker);
     }
 
-    /// Tells whether a waker is entered for `direction`.
+    /// Returns whether a waker is entered for `direction`.
     #[must_use]
     pub fn is_awaited(&self, direction: Direction) -> bool {
         let extra = self.extra.lock();
@@ -590,7 +590,7 @@ impl SourceCore {
         }
     }
 
-    /// Tells whether the source is registered with a shard that a thread turns.
+    /// Returns whether the source is registered with a shard that a thread turns.
     pub(super) fn is_armed(&self) -> bool {
         self.registration.lock().as_ref().is_some_and(|now| now.shard.is_driven())
     }

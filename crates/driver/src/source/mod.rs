@@ -112,7 +112,7 @@ impl Source {
         self.core.get().map_or(Ok(()), |core| core.deregister(fd))
     }
 
-    /// Tells whether the source is registered with a shard that a thread turns.
+    /// Returns whether the source is registered with a shard that a thread turns.
     #[must_use]
     pub fn is_armed(&self) -> bool {
         self.core.get().is_some_and(|core| core.is_armed())

@@ -157,13 +157,13 @@ impl Received {
         }
     }
 
-    /// Tells whether there are bytes or an error for a reader.
+    /// Returns whether there are bytes or an error for a reader.
     pub(super) fn is_some(&self) -> bool {
         self.count > 0 || self.failure.is_some()
     }
 }
 
-/// Tells whether a read is retried after `error`.
+/// Returns whether a read is retried after `error`.
 fn is_temporary(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -93,7 +93,7 @@ impl Flags {
         Flags(self.0 | other.0)
     }
 
-    /// Tells whether any flag of `other` is set.
+    /// Returns whether any flag of `other` is set.
     #[must_use]
     pub const fn has(self, other: Flags) -> bool {
         self.0 & other.0 != 0
@@ -104,7 +104,7 @@ impl Flags {
         Flags(self.0 & !other.0)
     }
 
-    /// Tells whether these flags report an ordinary message: READABLE, with or without WRITABLE.
+    /// Returns whether these flags report an ordinary message: READABLE, with or without WRITABLE.
     pub(crate) fn is_message(self) -> bool {
         self.without(Flags::WRITABLE) == Flags::READABLE
     }
@@ -155,14 +155,14 @@ impl Ready {
         self.flags
     }
 
-    /// Tells whether an operation that moved `count` of `len` bytes has emptied or filled the
+    /// Returns whether an operation that moved `count` of `len` bytes has emptied or filled the
     /// queue, so that the next attempt would block.
     #[inline]
     pub(crate) fn is_emptied_by(self, direction: Direction, count: usize, len: usize) -> bool {
         0 < count && count < len && self.trusts_short(direction)
     }
 
-    /// Tells whether a read or write of fewer bytes than requested proves that the queue is empty
+    /// Returns whether a read or write of fewer bytes than requested proves that the queue is empty
     /// or full, so that the next attempt would block.
     pub(crate) fn trusts_short(self, direction: Direction) -> bool {
         let forbids = match direction {
@@ -208,7 +208,7 @@ impl Ready {
         self
     }
 
-    /// Tells whether `direction` is ready.
+    /// Returns whether `direction` is ready.
     #[inline]
     pub(super) fn is_ready(self, direction: Direction) -> bool {
         self.flags.has(direction.flag())
@@ -247,12 +247,12 @@ impl Ready {
         Ready { flags: self.flags.without(direction.flag()), ..self }
     }
 
-    /// Tells whether a turn is receiving.
+    /// Returns whether a turn is receiving.
     pub(super) fn is_receiving(self) -> bool {
         self.flags.has(Flags::RECEIVING)
     }
 
-    /// Tells whether a turn may receive, because no reader can be in its own system call
+    /// Returns whether a turn may receive, because no reader can be in its own system call
     /// (`prefetch.rs`, invariant 1).
     pub(super) fn allows_receiving(self) -> bool {
         !self.flags.has(Flags::READABLE.with(Flags::RECEIVING))

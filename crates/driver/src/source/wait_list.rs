@@ -31,7 +31,7 @@ use crate::wake::wake_all;
 /// The executor's functions for wakers, for the sweep of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct WakerOps {
-    /// Tells whether the task behind a waker still exists; `None` if that is unknown. It must not
+    /// Returns whether the task behind a waker still exists; `None` if that is unknown. It must not
     /// run user code, because it is called under a lock.
     pub is_live: fn(&Waker) -> Option<bool>,
     /// Wakes and removes all wakers, even if one of them panics.

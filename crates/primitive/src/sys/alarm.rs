@@ -56,7 +56,7 @@ impl Alarm {
         }
     }
 
-    /// Tells whether the waiting thread stays asleep when the alarm is set or cleared.
+    /// Returns whether the waiting thread stays asleep when the alarm is set or cleared.
     #[must_use]
     pub fn is_cheap(&self) -> bool {
         #[cfg(target_os = "linux")]

@@ -1,6 +1,6 @@
 //! The child processes of a thread. The system may tie a child to the thread that started it.
 
-/// Tells whether the calling thread has started processes that have not been waited for. Reads a
+/// Returns whether the calling thread has started processes that have not been waited for. Reads a
 /// file, which takes some microseconds. Returns `false` where the system has no such file (systems
 /// other than Linux, and kernels without `CONFIG_PROC_CHILDREN`).
 #[must_use]

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::simulation;
 
-/// What all threads of this process have used of the processors. `None` where the system does not
-/// say, and in a simulation, whose time has nothing to do with it.
+/// The processor time that all threads of this process have used. `None` where the system does not
+/// say, and in a simulation, whose time is not that of the processors.
 #[must_use]
 pub fn process_cpu_time() -> Option<Duration> {
     if simulation::is_simulated() {

@@ -37,7 +37,7 @@ mod unix {
     }
 
     pub(super) fn wait(receiver: &mut SignalReceiver) -> bool {
-        // Signals that came meanwhile are one.
+        // Signals that arrived in the meantime count as one.
         let mut bytes = [0; 64];
         receiver.woken.read(&mut bytes).is_ok_and(|count| count > 0)
     }

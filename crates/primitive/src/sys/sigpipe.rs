@@ -33,7 +33,7 @@ mod linux {
 
     use libc::{SIGPIPE, sigset_t};
 
-    /// Tells whether the process ignores the signal.
+    /// Returns whether the process ignores the signal.
     pub(super) fn is_ignored() -> bool {
         let mut action = MaybeUninit::<libc::sigaction>::zeroed();
         // SAFETY: the new action is null, so the call changes nothing. It writes the current action

@@ -6,9 +6,9 @@
 //! for signal handlers. Without that function (glibc before 2.35, musl) the unwinder takes the lock
 //! of the dynamic linker, so there are no addresses.
 //!
-//! The signal is a real-time one that has no handler. A system call that it interrupts goes on by
-//! itself (`SA_RESTART`), except for those that never do, such as `nanosleep` and `epoll_wait`.
-//! They return `EINTR`, as with any signal, and std and reveille repeat them.
+//! The signal is a real-time one that has no handler. A system call that it interrupts is restarted
+//! (`SA_RESTART`), except for those that never are, such as `nanosleep` and `epoll_wait`. They
+//! return `EINTR`, as with any signal, and std and reveille repeat them.
 //!
 //! Rejected: a copy of the registers and of the stack, unwound by the thread that asks. It needs an
 //! unwinder of our own or another crate. Rejected: `ptrace`, which a process may not use on itself.
@@ -39,9 +39,9 @@ pub fn thread_number() -> ThreadNumber {
     }
 }
 
-/// Writes the addresses on the stack of a thread of this process, innermost first: that of the
-/// instruction that it executes or waits in, and the return addresses. The first ones are those of
-/// the signal's handler. Returns how many were written: `addresses.len()` at most.
+/// Writes the addresses on the stack of a thread of this process, innermost first: the address of
+/// the instruction that it executes or waits in, then the return addresses. The first ones are
+/// those of the signal's handler. Returns how many were written: `addresses.len()` at most.
 ///
 /// # Errors
 ///
@@ -128,7 +128,7 @@ mod linux {
             }
             crate::thread::sleep(STEP);
         }
-        // If a handler writes just now, the answer is late, and the next call ignores it.
+        // If a handler is writing, its answer is late, and the next call ignores it.
         let _ = STATE.compare_exchange(ASKED, IDLE, Ordering::Relaxed, Ordering::Relaxed);
         Err(io::Error::new(io::ErrorKind::TimedOut, "the thread does not answer"))
     }

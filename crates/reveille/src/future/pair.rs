@@ -257,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn borrows_are_told_by_the_names_of_their_types() {
+    fn borrows_are_recognised_by_the_names_of_their_types() {
         type Future = std::future::Ready<()>;
         assert!(is_borrow(type_name::<&mut Future>()));
         assert!(is_borrow(type_name::<Pin<&mut Future>>()));

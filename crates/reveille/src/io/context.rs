@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn named_error_keeps_kind_and_number_and_tells_its_cause() {
+    fn named_error_keeps_kind_and_number_and_has_its_cause() {
         let plain = || io::Error::from_raw_os_error(NUMBER);
         let named = io::Result::<()>::Err(plain()).named(|| "could not start".into()).unwrap_err();
         assert_eq!((named.kind(), raw_os_error(&named)), (plain().kind(), Some(NUMBER)));

@@ -150,7 +150,7 @@ fn a_future_with_the_task_s_waker_need_not_leave_another() {
 }
 
 #[test]
-fn a_probe_tells_which_task_is_awaited_and_the_joiner_is_woken() {
+fn a_probe_reports_which_task_is_awaited_and_the_joiner_is_woken() {
     let (toy, counts) = (Toy::default(), Counts::default());
     let (awaited, awaited_handle) = toy.spawn(async { 7 });
     let address = awaited.as_task().addr();

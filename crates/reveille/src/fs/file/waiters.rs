@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn waiters_that_gave_up_do_not_pile_up() {
+    fn waiters_that_gave_up_do_not_accumulate() {
         let mut waiters = Waiters::new();
         let counts = counts(10_000);
         counts.iter().for_each(|count| enter(&mut waiters, count));

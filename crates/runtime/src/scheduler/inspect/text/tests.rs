@@ -63,7 +63,7 @@ fn tasks_with_the_same_state_place_and_stack_are_one_entry() {
 }
 
 #[test]
-fn joins_are_a_tree_in_which_each_task_stands_once() {
+fn joins_are_a_tree_in_which_each_task_occurs_once() {
     let mut tasks = vec![task(1, &[2, 3]), task(2, &[4]), task(3, &[]), task(4, &[])];
     for (task, name) in tasks.iter_mut().zip(["a", "b", "c", "d"]) {
         task.name = Some(name.to_owned());
@@ -126,7 +126,7 @@ fn lines_have_80_columns_at_most() {
 }
 
 #[test]
-fn what_the_build_lacks_is_said_once_with_the_setting_that_helps() {
+fn what_the_build_lacks_is_reported_once_with_the_setting_that_helps() {
     let probed = |stack| {
         let mut task = task(1, &[]);
         task.stacks = vec![stack];
