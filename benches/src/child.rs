@@ -33,7 +33,7 @@ pub fn measure(workload: &str, runtime: Runtime, config: &RunConfig) -> io::Resu
 ///
 /// # Errors
 ///
-/// As [`measure`].
+/// As for [`measure`].
 pub fn take_turns(workload: &str, runtimes: &[Runtime], config: &RunConfig) -> io::Result<Sample> {
     let mut command = Command::new(std::env::current_exe()?);
     command.args(["turns", workload, &config.workers.to_string(), &config.is_quick.to_string()]);

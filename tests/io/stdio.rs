@@ -54,7 +54,7 @@ fn start(body: impl Future<Output = ()>) -> Option<Half> {
     start_with(Stdio::piped(), Stdio::piped(), body)
 }
 
-/// As [`start`], with the given standard streams.
+/// Like [`start`], with the given standard streams.
 fn start_with(stdin: Stdio, stdout: Stdio, body: impl Future<Output = ()>) -> Option<Half> {
     let name = child::name_around(&body);
     if child::is_inside(name) {

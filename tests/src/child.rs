@@ -96,7 +96,7 @@ where
     Some(programs::finish_reading(&mut command, stdin))
 }
 
-/// As [`in_own_process`], where `body` must pass.
+/// Like [`in_own_process`], where `body` must pass.
 ///
 /// # Panics
 ///

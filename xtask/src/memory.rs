@@ -38,7 +38,10 @@ pub(crate) fn run() -> Outcome {
     }
     match missing[..] {
         [] => println!("memory: everything ran"),
-        _ => println!("memory: what ran found nothing; not here: {}", missing.join("; ")),
+        _ => println!(
+            "memory: the installed checkers found nothing; not installed: {}",
+            missing.join("; ")
+        ),
     }
     Ok(())
 }

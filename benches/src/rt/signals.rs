@@ -14,7 +14,7 @@ pub enum Signal {
     Oneshot,
     /// A channel is made, its value awaited, sent and received.
     OneshotWait,
-    /// A notification that is there when its waiter comes.
+    /// A notification that comes before its waiter.
     Notify,
     /// Two tasks notify each other: a round trip.
     NotifyWait,

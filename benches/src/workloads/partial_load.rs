@@ -1,4 +1,4 @@
-//! A server at partial load: most of the time nothing is to be done, as in most servers.
+//! A server at partial load: most of the time there is nothing to do, as in most servers.
 //!
 //! An echo server has its usual two workers, and nothing is pinned. The load generator sends
 //! requests of 64 bytes at a rate, over 50 connections, in an open loop
@@ -25,7 +25,7 @@ pub fn rate(name: &str) -> Option<u32> {
 }
 
 /// Serves `rate` requests a second. `cpu`: CPU time of the server's process per request. `p50`,
-/// `p99`: microseconds from the time at which a request is due until its answer is there.
+/// `p99`: microseconds from the time at which a request is due until its answer arrives.
 pub fn run<R: Rt>(config: &RunConfig, rate: u32) -> Sample {
     let full = (Duration::from_secs(1) * REQUESTS / rate).max(config.time * 4);
     let time = if config.is_quick { full / 4 } else { full };

@@ -205,7 +205,7 @@ impl<T> Async<T> {
         Readable(self)
     }
 
-    /// As [`readable`](Async::readable), with a future that owns a share of the `Async`.
+    /// Like [`readable`](Async::readable), with a future that owns a share of the `Async`.
     ///
     /// # Errors
     ///
@@ -255,7 +255,7 @@ impl<T> Async<T> {
         Writable(self)
     }
 
-    /// As [`writable`](Async::writable), with a future that owns a share of the `Async`.
+    /// Like [`writable`](Async::writable), with a future that owns a share of the `Async`.
     ///
     /// # Errors
     ///
@@ -279,8 +279,8 @@ impl<T> Async<T> {
         WritableOwned(self)
     }
 
-    /// As [`readable`](Async::readable), for the poll function of a future of your own. Every task
-    /// that polls is woken.
+    /// Like [`readable`](Async::readable), for the poll function of a future of your own. Every
+    /// task that polls is woken.
     ///
     /// # Errors
     ///
@@ -301,8 +301,8 @@ impl<T> Async<T> {
         self.poll_ready(cx, Interest::Read)
     }
 
-    /// As [`writable`](Async::writable), for the poll function of a future of your own. Every task
-    /// that polls is woken.
+    /// Like [`writable`](Async::writable), for the poll function of a future of your own. Every
+    /// task that polls is woken.
     ///
     /// # Errors
     ///
@@ -350,7 +350,7 @@ impl<T> Async<T> {
         poll_fn(|cx| poll_call(&self.io, cx, Interest::Read, || op(&self.inner))).await
     }
 
-    /// As [`read_with`](Async::read_with), with mutable access to the object.
+    /// Like [`read_with`](Async::read_with), with mutable access to the object.
     ///
     /// # Safety
     ///
@@ -418,7 +418,7 @@ impl<T> Async<T> {
         poll_fn(|cx| poll_call(&self.io, cx, Interest::Write, || op(&self.inner))).await
     }
 
-    /// As [`write_with`](Async::write_with), with mutable access to the object.
+    /// Like [`write_with`](Async::write_with), with mutable access to the object.
     ///
     /// # Safety
     ///

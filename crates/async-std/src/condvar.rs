@@ -149,7 +149,7 @@ impl Condvar {
     ///
     /// # Cancel safety
     ///
-    /// As [`wait`](Condvar::wait).
+    /// As for [`wait`](Condvar::wait).
     ///
     /// # Examples
     ///
@@ -186,7 +186,7 @@ impl Condvar {
     ///
     /// # Cancel safety
     ///
-    /// As [`wait`](Condvar::wait).
+    /// As for [`wait`](Condvar::wait).
     ///
     /// # Examples
     ///
@@ -218,7 +218,7 @@ impl Condvar {
     ///
     /// # Cancel safety
     ///
-    /// As [`wait`](Condvar::wait).
+    /// As for [`wait`](Condvar::wait).
     ///
     /// # Examples
     ///

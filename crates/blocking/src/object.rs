@@ -143,7 +143,7 @@ impl<T> Unblock<T> {
     ///
     /// # Panics
     ///
-    /// As [`get_mut`](Unblock::get_mut).
+    /// As for [`get_mut`](Unblock::get_mut).
     ///
     /// # Cancel safety
     ///

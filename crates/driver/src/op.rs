@@ -201,12 +201,12 @@ where
         self.io(direction, || if has_prefetched() { Ok(()) } else { probe.check() }).await
     }
 
-    /// As [`ready`](IoOp::ready), for methods without memory between polls: see
+    /// Like [`ready`](IoOp::ready), for methods without memory between polls: see
     /// [`poll_io`](IoOp::poll_io).
     ///
     /// # Errors
     ///
-    /// As [`ready`](IoOp::ready).
+    /// As for [`ready`](IoOp::ready).
     #[cfg(unix)]
     pub fn poll_ready(&self, direction: Direction, cx: &Context<'_>) -> Poll<io::Result<()>> {
         let mut probe = Probe::new(self.fd, direction);
@@ -220,11 +220,11 @@ where
     ///
     /// # Errors
     ///
-    /// As [`poll_io`](IoOp::poll_io).
+    /// As for [`poll_io`](IoOp::poll_io).
     ///
     /// # Cancel safety
     ///
-    /// As [`io`](IoOp::io).
+    /// As for [`io`](IoOp::io).
     pub async fn watch<R>(
         &self,
         direction: Direction,

@@ -336,7 +336,7 @@ impl<T: Descriptor> Io<T> {
         ready.await.map(drop)
     }
 
-    /// As [`Io::ready`], for methods without memory between polls. Each task that polls is woken.
+    /// Like [`Io::ready`], for methods without memory between polls. Each task that polls is woken.
     ///
     /// # Errors
     ///
@@ -351,7 +351,7 @@ impl<T: Descriptor> Io<T> {
     ///
     /// # Errors
     ///
-    /// As [`Io::poll_io`].
+    /// As for [`Io::poll_io`].
     ///
     /// # Cancel safety
     ///
@@ -364,11 +364,11 @@ impl<T: Descriptor> Io<T> {
         self.io_op().watch(interest, || op(self.get_ref())).await
     }
 
-    /// As [`Io::peek`], and takes the bytes: for a read that does not wait.
+    /// Like [`Io::peek`], but takes the bytes: for a read that does not wait.
     ///
     /// # Errors
     ///
-    /// As [`Io::peek`].
+    /// As for [`Io::peek`].
     pub fn take_prefetched(&self, copy: impl FnOnce(&[u8]) -> usize) -> Option<io::Result<usize>> {
         self.source.take(copy)
     }

@@ -162,7 +162,7 @@ where
     spawn_blocking_on(scheduler::serving::runtime(), closure, here())
 }
 
-/// As [`spawn_blocking`], on this runtime.
+/// Like [`spawn_blocking`], on this runtime.
 pub(crate) fn spawn_blocking_on<F, T>(
     runtime: scheduler::multi::RuntimeRef,
     closure: F,

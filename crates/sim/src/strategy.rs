@@ -17,9 +17,9 @@ pub(crate) enum Strategy {
     Pct,
     /// The thread that has been able to run for the longest time, as on an idle machine.
     FirstComeFirstServed,
-    /// As [`Strategy::FirstComeFirstServed`], but `delays` times, at drawn steps, the thread whose
-    /// turn it is has to wait for another one (Emmi, Qadeer, Rakamarić, "Delay-bounded scheduling",
-    /// POPL 2011).
+    /// Like [`Strategy::FirstComeFirstServed`], but `delays` times, at drawn steps, the thread
+    /// whose turn it is has to wait for another one (Emmi, Qadeer, Rakamarić, "Delay-bounded
+    /// scheduling", POPL 2011).
     DelayBounded { delays: u32 },
     /// As the random walk, but this thread runs only now and then while others can.
     Laggard { thread: usize },

@@ -116,7 +116,7 @@ impl Change {
         Ok(text.replacen(&old, &format!("\n{}", self.new), 1)[1..].to_owned())
     }
 
-    /// As [`apply`](Change::apply), for the file below `root`.
+    /// Like [`apply`](Change::apply), for the file below `root`.
     pub(crate) fn apply_below(&self, root: &Path) -> Result<String, String> {
         let path = root.join(&self.file);
         let text = fs::read_to_string(&path);

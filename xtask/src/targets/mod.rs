@@ -39,7 +39,10 @@ pub(crate) fn check() -> Outcome {
     }
     match missing[..] {
         [] => println!("targets: all of them type-check"),
-        _ => println!("targets: what is here type-checks; not here: {}", missing.join(", ")),
+        _ => println!(
+            "targets: the installed ones type-check; not installed: {}",
+            missing.join(", ")
+        ),
     }
     Ok(())
 }

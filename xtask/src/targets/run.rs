@@ -70,7 +70,7 @@ struct Sums {
     bad: Vec<String>,
 }
 
-/// Runs the short form on Windows if wine is here, and says if it is not.
+/// Runs the short form for Windows if wine is installed, and prints what is missing otherwise.
 pub(crate) fn run_short_on_windows() -> Outcome {
     let windows = SYSTEMS.iter().find(|system| system.name == "windows");
     let windows = windows.ok_or("Windows is not in the list of systems")?;

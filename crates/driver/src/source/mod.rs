@@ -281,7 +281,7 @@ impl Source {
         }
     }
 
-    /// As [`peek`](Source::peek), and takes the bytes.
+    /// Like [`peek`](Source::peek), but takes the bytes.
     ///
     /// # Errors
     ///

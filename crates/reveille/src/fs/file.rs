@@ -374,7 +374,7 @@ impl File {
         future::poll_fn(|cx| self.shared.poll_flush(cx)).await
     }
 
-    /// As [`flushed`](File::flushed), and discards what was read ahead.
+    /// Like [`flushed`](File::flushed), but also discards what was read ahead.
     pub(crate) async fn settled(&self) -> io::Result<()> {
         future::poll_fn(|cx| self.shared.poll_settle(cx)).await
     }

@@ -76,7 +76,7 @@ impl<'a> ReadToEnd<'a> {
         ReadToEnd { target, window: FIRST_WINDOW, read: 0, first_capacity, cleared: 0 }
     }
 
-    /// As [`new`](ReadToEnd::new), for one read: a full vector always grows.
+    /// Like [`new`](ReadToEnd::new), for one read: a full vector always grows.
     pub(super) fn once(target: Target<'a>) -> ReadToEnd<'a> {
         ReadToEnd { first_capacity: 0, ..ReadToEnd::new(target) }
     }

@@ -125,7 +125,7 @@ impl Exit {
             // NOWAIT leaves the zombie, so the id stays in use and `kill` cannot hit another
             // process.
             match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
-                // Other code has taken the status meanwhile. std's `Child` reports that.
+                // Other code has taken the status in the meantime. std's `Child` reports that.
                 Ok(_) | Err(Errno::CHILD | Errno::INTR) => Ok(()),
                 Err(error) => Err(error.into()),
             }
@@ -141,7 +141,7 @@ impl Exit {
         if self.event.wait().await && round == 0 {
             return Ok(());
         }
-        // After the event the status is there, so the first round was the last one.
+        // After the event the status is available, so there is only one round.
         let pause = std::time::Duration::from_millis(1 << round.min(6));
         reveille_runtime::time::Sleep::after(pause).await;
         Ok(())

@@ -191,8 +191,8 @@ mod linux {
         }
     }
 
-    /// As [`read_inline`], at `offset`, without the cursor. A file without a page cache that may be
-    /// read like this (O_DIRECT) answers `Unsupported` or waits as long as its disk.
+    /// Like [`read_inline`], at `offset`, without the cursor. A file without a page cache that may
+    /// be read like this (O_DIRECT) answers `Unsupported` or waits as long as its disk.
     pub(crate) fn read_inline_at(file: &File, buf: &mut [u8], offset: u64) -> Attempt<usize> {
         let len = buf.len();
         if offset == AT_CURSOR || flags(file).is_direct {
@@ -248,7 +248,7 @@ mod linux {
             return Attempt::WouldWait;
         }
         drop(looking);
-        // NONBLOCK only matters if a pipe has replaced the file meanwhile.
+        // NONBLOCK only matters if a pipe has replaced the file in the meantime.
         let Ok(file) = open_in_memory(&path, libc::O_RDONLY | libc::O_NONBLOCK).map(File::from)
         else {
             return Attempt::WouldWait;

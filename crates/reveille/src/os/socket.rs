@@ -208,7 +208,7 @@ mod unix {
         }
     }
 
-    /// Waits until a connection that was begun is there.
+    /// Waits until a connection that was begun is established.
     pub(crate) async fn finish_connect(
         stream: TcpStream,
         begun: BeginConnect,
@@ -474,7 +474,7 @@ mod windows {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Waits until a connection that was begun is there.
+    /// Waits until a connection that was begun is established.
     pub(crate) async fn finish_connect(
         stream: TcpStream,
         begun: BeginConnect,

@@ -4,7 +4,7 @@
 //! Both take positions, so the cursors of the files do not move. Both may wait for a disk, so they
 //! belong on the blocking pool.
 
-/// What became of a piece.
+/// The outcome of a transfer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "Linux alone has such calls"))]
 pub(crate) enum Moved {
@@ -12,7 +12,7 @@ pub(crate) enum Moved {
     Bytes(usize),
     /// The same, and the socket takes no more for now.
     UntilFull(usize),
-    /// The source has ended, or the kernel cannot do it for these two: the rest is to be copied.
+    /// The source has ended, or the kernel cannot do it for these two: the rest has to be copied.
     Nothing,
 }
 
@@ -99,8 +99,8 @@ mod linux {
         at.try_into().map_err(|_| ErrorKind::InvalidInput.into())
     }
 
-    /// Tells "not for these two" from errors of the transfer itself. A copy then reports what is
-    /// wrong with a descriptor, such as one that was not opened for reading.
+    /// Distinguishes "not for these two" from errors of the transfer itself. In the first case a
+    /// copy reports what is wrong with a descriptor, such as one that was not opened for reading.
     fn must_copy(error: io::Error) -> io::Result<Moved> {
         match error.raw_os_error() {
             Some(

@@ -112,7 +112,7 @@ pin_project! {
         left: A,
         #[pin]
         right: B,
-        // The left half of a pair whose right half has not come yet.
+        // The left half of a pair whose right half has not arrived yet.
         held: Option<A::Item>,
     }
 }

@@ -161,7 +161,7 @@ impl Notify {
         Notified { notify: self, waiter: Waiter::new(self) }
     }
 
-    /// As [`notified`](Notify::notified), for a future that owns its `Notify`.
+    /// Like [`notified`](Notify::notified), for a future that owns its `Notify`.
     ///
     /// # Cancel safety
     ///
@@ -205,7 +205,7 @@ impl Notify {
         self.notify(Notification::Oldest);
     }
 
-    /// As [`notify_one`](Notify::notify_one), but wakes the task that came last.
+    /// Like [`notify_one`](Notify::notify_one), but wakes the task that came last.
     ///
     /// This suits a pool of workers: the worker that was busy last has the warmest cache.
     ///

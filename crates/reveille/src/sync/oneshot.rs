@@ -187,7 +187,7 @@ impl<T> Channel<T> {
         self.store(waker, ready, slot)
     }
 
-    /// As [`register`](Channel::register), for a waker that is not stored yet.
+    /// Like [`register`](Channel::register), for a waker that is not stored yet.
     fn store<R>(
         &self,
         waker: &Waker,

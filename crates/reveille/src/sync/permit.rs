@@ -146,6 +146,6 @@ permit!(
     OwnedSemaphorePermit,
     Arc<Semaphore>,
     Arc<Semaphore>,
-    "As [`SemaphorePermit`], but owns its semaphore, so that it can move into a task.",
+    "Like [`SemaphorePermit`], but owns its semaphore, so that it can move into a task.",
     "Arc::clone(&permits).try_acquire_owned()"
 );

@@ -340,7 +340,7 @@ impl Semaphore {
         Ok(SemaphorePermit::new(self, n as usize))
     }
 
-    /// As [`acquire`](Semaphore::acquire), for a permit that owns its semaphore.
+    /// Like [`acquire`](Semaphore::acquire), for a permit that owns its semaphore.
     ///
     /// # Errors
     ///
@@ -369,7 +369,7 @@ impl Semaphore {
         self.acquire_many_owned(1).await
     }
 
-    /// As [`acquire_many`](Semaphore::acquire_many), for a permit that owns its semaphore.
+    /// Like [`acquire_many`](Semaphore::acquire_many), for a permit that owns its semaphore.
     ///
     /// # Errors
     ///
@@ -396,7 +396,7 @@ impl Semaphore {
         Ok(OwnedSemaphorePermit::new(self, n as usize))
     }
 
-    /// As [`try_acquire`](Semaphore::try_acquire), for a permit that owns its semaphore.
+    /// Like [`try_acquire`](Semaphore::try_acquire), for a permit that owns its semaphore.
     ///
     /// # Errors
     ///
@@ -417,7 +417,8 @@ impl Semaphore {
         self.try_acquire_many_owned(1)
     }
 
-    /// As [`try_acquire_many`](Semaphore::try_acquire_many), for a permit that owns its semaphore.
+    /// Like [`try_acquire_many`](Semaphore::try_acquire_many), for a permit that owns its
+    /// semaphore.
     ///
     /// # Errors
     ///

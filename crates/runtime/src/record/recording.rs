@@ -39,7 +39,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// As [`record_to`](crate::recording::record_to).
+    /// As for [`record_to`](crate::recording::record_to).
     pub(crate) fn begin(path: &Path) -> io::Result<Recording> {
         let file = file::begin(&with_process(path))?;
         finish_before_abort();

@@ -209,7 +209,7 @@ fn poll_to_end<F: Future>(
     }
 }
 
-/// As [`LocalExecutor::wait`], inside a poll. While it waits, other tasks may be polled on top of
+/// Like [`LocalExecutor::wait`], inside a poll. While it waits, other tasks may be polled on top of
 /// that poll, and they may call `block_on` too. So this call's own future comes first if other
 /// tasks were polled last time, and other tasks are polled only while half of the stack is free.
 /// Returns whether other tasks were polled.

@@ -187,7 +187,7 @@ fn refuse_global(error: &io::Error) -> ! {
 ///
 /// # Errors
 ///
-/// As [`start`].
+/// As for [`start`].
 pub(crate) fn try_global() -> io::Result<RuntimeRef> {
     match started_global() {
         Some(global) => Ok(global),
@@ -210,7 +210,8 @@ pub(crate) fn start_global(config: Config) -> io::Result<RuntimeRef> {
 /// Starts a runtime.
 ///
 /// # Errors
-/// As [`multi::start`]. Also fails if a dump on a signal was asked for and the system refuses it.
+/// As for [`multi::start`]. Also fails if a dump on a signal was asked for and the system refuses
+/// it.
 pub(crate) fn start(mut config: Config) -> io::Result<RuntimeRef> {
     record::start_from_environment();
     if let Some(path) = &config.record_to {

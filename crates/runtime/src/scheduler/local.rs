@@ -550,7 +550,7 @@ impl LocalExecutor {
         }
     }
 
-    /// As [`LocalExecutor::run_queued`]; `counter` counts the begin and the end of each poll.
+    /// Like [`LocalExecutor::run_queued`]; `counter` counts the begin and the end of each poll.
     fn run_local(&self, counter: Option<&PollCounter>) {
         if self.handle.flags.take(INBOX) {
             let mut inbox = std::mem::take(&mut *self.handle.inbox.lock());
@@ -584,8 +584,8 @@ impl LocalExecutor {
         self.is_running.set(was_running);
     }
 
-    /// As [`LocalExecutor::run_local`], on a worker thread. The watcher does not count the thread's
-    /// other polls.
+    /// Like [`LocalExecutor::run_local`], on a worker thread. The watcher does not count the
+    /// thread's other polls.
     fn run_watched(&self, counter: &PollCounter) {
         let watched = || self.watched.get().filter(|_| self.has_to_leave.get());
         watched().inspect(|watched| watched.wake());

@@ -219,7 +219,7 @@ fn start_in_process() {
 ///
 /// # Errors
 ///
-/// As [`host::host`].
+/// As for [`host::host`].
 pub(crate) fn shared_driver() -> io::Result<Arc<Driver>> {
     host::host().map(|host| Arc::clone(host.driver()))
 }

@@ -98,7 +98,7 @@ impl WakeFlags {
         before & flags == 0 && !self.is_main_set_locally.load(Ordering::Relaxed)
     }
 
-    /// As [`WakeFlags::park`], for a worker thread, which sleeps even if MAIN is set.
+    /// Like [`WakeFlags::park`], for a worker thread, which sleeps even if MAIN is set.
     #[must_use = "the thread must not sleep while a flag is set"]
     pub(crate) fn park_despite_main(&self) -> bool {
         self.bits.fetch_or(PARKED, Ordering::AcqRel) & INBOX == 0

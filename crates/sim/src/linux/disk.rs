@@ -168,8 +168,8 @@ impl Machine {
         self.roots.real(path)
     }
 
-    /// As [`Machine::writable`], for an operation on the file itself. A file of the real machine is
-    /// copied first.
+    /// Like [`Machine::writable`], for an operation on the file itself. A file of the real machine
+    /// is copied first.
     fn changeable(&self, path: &Path) -> PathBuf {
         let real = self.writable(path);
         if !self.has(path) && self.shows(path) && path.is_file() {

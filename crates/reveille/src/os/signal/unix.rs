@@ -81,11 +81,11 @@ macro_rules! kinds {
 }
 
 kinds! {
-    alarm ALARM "SIGALRM" "a timer of the system has run out."
+    alarm ALARM "SIGALRM" "a timer of the system has expired."
         "Ends the process by default."
     child CHILD "SIGCHLD" "a child ended or stopped."
         "Ignored by default. [`Child`](crate::process::Child) does not need it."
-    hangup HUP "SIGHUP" "the terminal is gone."
+    hangup HUP "SIGHUP" "the terminal was closed."
         "A service usually reloads its configuration then. Ends the process by default."
     interrupt INT "SIGINT" "Ctrl-C."
         "Ends the process by default."

@@ -428,7 +428,7 @@ impl<T> AsyncFd<T> {
         &self.inner
     }
 
-    /// Returns the object for changes. If you put another object in its place, the `AsyncFd` still
+    /// Returns the object mutably. If you put another object in its place, the `AsyncFd` still
     /// waits for the descriptor of the first.
     ///
     /// # Examples

@@ -215,8 +215,8 @@ pub trait ChildExt: sealed::Sealed {
     ///
     /// # Errors
     ///
-    /// As [`send_signal`](ChildExt::send_signal), and `InvalidInput` if the child leads no group.
-    /// `PermissionDenied` only if no process of the group may be signalled.
+    /// As for [`send_signal`](ChildExt::send_signal), and `InvalidInput` if the child leads no
+    /// group. `PermissionDenied` only if no process of the group may be signalled.
     ///
     /// # Examples
     ///
@@ -240,7 +240,7 @@ pub trait ChildExt: sealed::Sealed {
     ///
     /// # Errors
     ///
-    /// As [`send_signal_to_group`](ChildExt::send_signal_to_group).
+    /// As for [`send_signal_to_group`](ChildExt::send_signal_to_group).
     ///
     /// # Examples
     ///
@@ -266,7 +266,7 @@ pub trait ChildExt: sealed::Sealed {
     ///
     /// # Errors
     ///
-    /// As [`send_signal_to_group`](ChildExt::send_signal_to_group). If another future takes the
+    /// As for [`send_signal_to_group`](ChildExt::send_signal_to_group). If another future takes the
     /// status of the child meanwhile, the rest of the group can no longer be killed, which is the
     /// error `NotFound`.
     ///

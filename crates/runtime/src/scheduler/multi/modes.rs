@@ -20,7 +20,7 @@ impl Modes {
         self.0.load(Ordering::Relaxed) & modes != 0
     }
 
-    /// As [`has_any`](Modes::has_any), ordered with the changes.
+    /// Like [`has_any`](Modes::has_any), ordered with the changes.
     pub(super) fn has_any_now(&self, modes: u8) -> bool {
         self.0.load(Ordering::SeqCst) & modes != 0
     }

@@ -116,8 +116,8 @@ impl WorkerPool {
         }
     }
 
-    /// As [`bind`](WorkerPool::bind), and records the spawn and calls the hooks. The one for the
-    /// spawn comes first, so it never follows the end of the task. A task that is refused has
+    /// Like [`bind`](WorkerPool::bind), but also records the spawn and calls the hooks. The one for
+    /// the spawn comes first, so it never follows the end of the task. A task that is refused has
     /// ended.
     #[cold]
     fn bind_observed(

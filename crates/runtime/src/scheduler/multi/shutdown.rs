@@ -113,7 +113,7 @@ pub(crate) fn stop(pool: &'static WorkerPool, timeout: Option<Duration>) -> Shut
     stop_and_report(pool, timeout, |_| ())
 }
 
-/// As [`stop`]. Calls `report` with the tasks that are left, before they are cancelled.
+/// Like [`stop`]. Calls `report` with the tasks that are left, before they are cancelled.
 pub(super) fn stop_and_report(
     pool: &'static WorkerPool,
     timeout: Option<Duration>,

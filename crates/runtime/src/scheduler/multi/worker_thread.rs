@@ -167,7 +167,7 @@ impl<'a> WorkerThread<'a> {
         Ok(())
     }
 
-    /// As [`WorkerThread::take_next`], but not inlined into the loop of a busy worker.
+    /// Like [`WorkerThread::take_next`], but not inlined into the loop of a busy worker.
     #[inline(never)]
     fn next_task(&mut self) -> Result<Option<Runnable>, Exit> {
         self.take_next()
@@ -198,7 +198,7 @@ impl<'a> WorkerThread<'a> {
         taken.ok_or(Exit::HandedOff)
     }
 
-    /// As [`WorkerThread::poll`], but not inlined into the loop of a busy worker.
+    /// Like [`WorkerThread::poll`], but not inlined into the loop of a busy worker.
     #[inline(never)]
     fn poll_found(&mut self, task: Runnable) -> Result<(), Exit> {
         // Recording may have begun while the worker searched.
@@ -248,7 +248,7 @@ impl<'a> WorkerThread<'a> {
         ran
     }
 
-    /// As [`WorkerThread::poll_watched`], if the poll is recorded or inside another one.
+    /// Like [`WorkerThread::poll_watched`], if the poll is recorded or inside another one.
     #[cold]
     fn poll_recorded(&mut self, task: Runnable) -> Ran {
         let is_nested = self.polls == PollMode::Nested;

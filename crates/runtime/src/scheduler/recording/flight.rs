@@ -252,7 +252,7 @@ impl FlightRecording {
     ///
     /// # Errors
     ///
-    /// As [`snapshot`](FlightRecording::snapshot), and if the file cannot be written.
+    /// As for [`snapshot`](FlightRecording::snapshot), and if the file cannot be written.
     ///
     /// # Examples
     ///

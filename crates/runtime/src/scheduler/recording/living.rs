@@ -43,7 +43,7 @@ pub(super) fn briefly(session: &Session) -> (u64, Vec<LiveRecord>) {
     (session.clock.now(), records)
 }
 
-/// As [`briefly`], for a snapshot.
+/// Like [`briefly`], for a snapshot.
 pub(super) fn without_stacks(session: &Session) -> Living {
     Living { tasks: briefly(session).1, stacks: Vec::new() }
 }

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn path_stands_for_itself() {
+    fn a_path_is_a_pathname_address() {
         let address = parse("/tmp/a socket").unwrap();
         assert_eq!(display(&address), "/tmp/a socket");
         assert_eq!(to_rustix(&address).unwrap().path_bytes(), Some(&b"/tmp/a socket"[..]));
@@ -99,14 +99,14 @@ mod tests {
     // Only on Linux: it alone has abstract names.
     #[cfg(target_os = "linux")]
     #[test]
-    fn zero_byte_begins_an_abstract_name() {
+    fn a_zero_byte_begins_an_abstract_name() {
         let address = parse("\0a\0name").unwrap();
         assert_eq!(display(&address), "\\0a\\x00name");
         assert_eq!(to_rustix(&address).unwrap().abstract_name(), Some(&b"a\0name"[..]));
     }
 
     #[test]
-    fn unnamed_is_refused_as_a_goal() {
+    fn an_unnamed_address_is_refused_as_a_target() {
         let socket = std::os::unix::net::UnixDatagram::unbound().unwrap();
         let error = to_rustix(&socket.local_addr().unwrap()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::InvalidInput);

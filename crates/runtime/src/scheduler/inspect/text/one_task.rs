@@ -11,8 +11,8 @@ pub(in crate::scheduler::inspect) fn stacks_of(dump: &Dump, task: &TaskDump) -> 
     AwaitStacks(&awaits_of(dump, &task.stacks)).to_string()
 }
 
-/// As [`stacks_of`], for a stack that is not one of an await: without the function that the program
-/// called.
+/// Like [`stacks_of`], for a stack that is not one of an await: without the function that the
+/// program called.
 pub(in crate::scheduler::inspect) fn functions_of(dump: &Dump, task: &TaskDump) -> String {
     let mut awaits = awaits_of(dump, &task.stacks);
     awaits.iter_mut().for_each(|awaits| awaits.leaf = None);
