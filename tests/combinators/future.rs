@@ -157,7 +157,7 @@ async fn a_timeout_of_the_longest_duration_just_waits() {
     assert_eq!(task::yield_now().timeout(Duration::MAX).await, Ok(()));
 }
 
-#[expect(clippy::disallowed_methods, reason = "the claim is about the time on the wall")]
+#[expect(clippy::disallowed_methods, reason = "the claim is about wall time")]
 async fn a_sleep_until_a_deadline_is_never_early_and_one_that_passed_is_over() {
     let start = Instant::now();
     let deadline = start + Duration::from_millis(5);
@@ -185,7 +185,7 @@ async fn a_late_future_is_dropped_before_the_error_is_given() {
     mutex.lock().await;
 }
 
-#[expect(clippy::disallowed_methods, reason = "the claim is about the time on the wall")]
+#[expect(clippy::disallowed_methods, reason = "the claim is about wall time")]
 async fn delay_polls_the_future_only_after_the_pause() {
     let start = std::time::Instant::now();
     let first_poll = async { start.elapsed() }.delay(Duration::from_millis(10)).await;

@@ -322,7 +322,7 @@ async fn interval_waits_a_period_before_its_first_tick() {
     assert!(first.await.is_err());
 }
 
-#[expect(clippy::disallowed_methods, reason = "the claim is about the time on the wall")]
+#[expect(clippy::disallowed_methods, reason = "the claim is about wall time")]
 async fn interval_does_not_make_up_for_missed_ticks() {
     let period = Duration::from_millis(20);
     let mut ticks = stream::interval(period);

@@ -31,7 +31,7 @@ fn assert_each_text_once(error: &(dyn Error + 'static)) {
         assert!(!text.is_empty(), "{error:?}");
         let others = texts.iter().enumerate().filter(|(m, _)| *m != n);
         for (_, other) in others {
-            assert!(!other.contains(text), "`{text}` is told twice: {texts:?}");
+            assert!(!other.contains(text), "`{text}` is in two texts: {texts:?}");
         }
     }
 }

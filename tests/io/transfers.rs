@@ -385,7 +385,7 @@ impl Read for Pieces {
         }
         let count = self.piece.min(buf.len()).min(self.left.len());
         buf[..count].copy_from_slice(&self.left[..count]);
-        // Bytes behind the returned count are ignored.
+        // Bytes after the returned count are ignored.
         buf[count..].iter_mut().take(7).for_each(|byte| *byte = 0xff);
         self.left.drain(..count);
         Poll::Ready(Ok(count))
@@ -415,7 +415,7 @@ async fn a_dropped_read_to_end_keeps_what_it_has() {
     assert_eq!(all, b"first second");
 }
 
-/// Copies start at both cursors and end with them behind the bytes.
+/// Copies start at both cursors and leave them after the copied bytes.
 async fn a_long_copy_between_files_starts_at_both_cursors_and_moves_them() {
     let all = bytes(LONG);
     let (source, target) = (Scratch::with(&all), Scratch::with(b"head, and what is replaced"));

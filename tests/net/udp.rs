@@ -198,7 +198,7 @@ async fn options_are_those_of_the_socket() {
 
 async fn groups_are_joined_and_left_as_with_std() {
     // Whether it works depends on the machine, so only the results are compared. The second call
-    // finds that the first one has done it already.
+    // may fail because the first one has done it already.
     let number = |result: std::io::Result<()>| result.map_err(|error| error.raw_os_error());
     let (group, local) = (Ipv4Addr::new(239, 255, 4, 2), Ipv4Addr::LOCALHOST);
     let ours = UdpSocket::bind("0.0.0.0:0").await.unwrap();

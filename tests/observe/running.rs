@@ -138,7 +138,7 @@ async fn the_tasks_of_a_scope_are_listed_below_it_in_text_and_json() {
     fn count(nodes: &[serde_json::Value]) -> usize {
         nodes.iter().map(|node| 1 + count(node["below"].as_array().unwrap())).sum()
     }
-    assert_eq!(count(tree), tasks.len(), "each task stands in the tree once: {json}");
+    assert_eq!(count(tree), tasks.len(), "each task is in the tree once: {json}");
     drop(sender);
     scope.await;
 }

@@ -1,7 +1,7 @@
 //! Children on Windows: their pipes, their exits, and the threads that wait for them.
 //!
-//! The children are this test program itself, for the test `the_program_of_the_other_tests`: there
-//! is no shell that every Windows has and wine too.
+//! The children are this test program itself, for the test `the_program_of_the_other_tests`: no
+//! shell exists both on every Windows and in wine.
 
 use std::future::poll_fn;
 use std::io::{Read as _, Write as _};

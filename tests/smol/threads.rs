@@ -174,7 +174,7 @@ fn zbus_over_a_bus() {
     });
 }
 
-/// The two sides of a socket talk to each other.
+/// The two sides of a socket communicate with each other.
 #[test]
 fn zbus_between_peers() {
     smol::block_on(async {

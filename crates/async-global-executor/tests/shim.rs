@@ -1,4 +1,4 @@
-//! What async-global-executor's users rely on, and what is different underneath.
+//! The behaviour that async-global-executor's users rely on, and where the shim works differently.
 
 #![allow(clippy::disallowed_methods, reason = "tests start threads")]
 

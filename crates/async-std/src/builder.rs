@@ -58,7 +58,7 @@ impl Builder {
         self
     }
 
-    /// Spawns the task onto the pool, as [`spawn`](task::spawn).
+    /// Spawns the task onto the pool, as [`spawn`](task::spawn) does.
     ///
     /// # Errors
     ///
@@ -82,7 +82,7 @@ impl Builder {
         self.builder().spawn(future)
     }
 
-    /// Spawns the task onto this thread, as [`spawn_local`](task::spawn_local).
+    /// Spawns the task onto this thread, as [`spawn_local`](task::spawn_local) does.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl Builder {
         self.builder().local(future)
     }
 
-    /// Runs the future on this thread until it is ready, as [`block_on`](task::block_on).
+    /// Runs the future on this thread until it is ready, as [`block_on`](task::block_on) does.
     ///
     /// # Examples
     ///

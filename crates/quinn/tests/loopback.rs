@@ -217,7 +217,7 @@ fn a_port_that_is_closed_fails_the_connection_and_not_the_endpoint() {
 
         // The endpoint is still there, and so, now, is a server.
         let Ok(server) = reveille_quinn::server(server_config, address) else {
-            // Another process has taken the port meanwhile.
+            // Another process has taken the port in the meantime.
             return;
         };
         let accepting = task::spawn(async move { server.accept().await.unwrap().await.unwrap() });

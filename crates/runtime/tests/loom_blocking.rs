@@ -59,7 +59,8 @@ use blocking::pool::{BlockingShared, Job, PoolConfig};
 use loom::sync::atomic::{AtomicUsize, Ordering};
 use threads::{Spawner, Thread, ThreadSpec};
 
-/// A job that counts whether it was run, refused or dropped. Exactly one of them must happen, once.
+/// A job that counts whether it was run, refused or dropped. Exactly one of these must happen, and
+/// only once.
 struct Counted {
     tally: Arc<Tally>,
     is_settled: bool,

@@ -1,5 +1,5 @@
 //! Models of the chunks of a recording: what a reader finds in a chunk was written for that chunk,
-//! and is complete, while its thread goes on writing and the memory is used again.
+//! and is complete, while its thread continues to write and the memory is used again.
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the file is included whole, and a model uses a part of it")]
 
@@ -23,7 +23,7 @@ fn store(chunks_max: usize, retention: Retention) -> Arc<ChunkStore> {
     Arc::new(ChunkStore::new(StoreLimits { chunk_words, chunks_max, retention }))
 }
 
-/// A thread that records. Each event says in which chunk and at which place it is.
+/// A thread that records. Each event says in which chunk and at which position it is.
 #[derive(Default)]
 struct Recorder {
     thread: u32,
@@ -94,8 +94,8 @@ fn a_snapshot_finds_complete_events_of_each_chunk() {
     });
 }
 
-/// A snapshot reads the oldest chunk, while a thread that needs another one would like to have it.
-/// The model above has too many steps to come to this within the time of the short form.
+/// A snapshot reads the oldest chunk, while a thread that needs another one tries to take it. The
+/// model above has too many steps to reach this case within the time of the short form.
 #[test]
 fn a_chunk_that_a_snapshot_reads_does_not_begin_again() {
     loom::model(|| {

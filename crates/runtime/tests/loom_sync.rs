@@ -1,7 +1,8 @@
 //! `Notify`, `Semaphore`, `oneshot`, `watch` and `broadcast` under loom.
 //!
-//! The files are reveille's. Their models lie here so that they build without the rest of it.
-//! `block_on` is loom's: a wake that is lost is a deadlock that it finds.
+//! The modelled files belong to the crate `reveille`. The models are here so that they build
+//! without the rest of that crate. `block_on` is loom's: a lost wake is a deadlock, which loom
+//! reports.
 
 #![cfg(reveille_loom)]
 #![expect(dead_code, reason = "the files are included whole, and a model uses a part of them")]

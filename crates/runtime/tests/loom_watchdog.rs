@@ -11,7 +11,7 @@ mod timer;
 #[path = "../src/scheduler/watchdog.rs"]
 mod watchdog;
 
-// Not loom's: the time is no part of the protocol.
+// Not loom's: the time is not a part of the protocol.
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 

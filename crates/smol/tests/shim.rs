@@ -1,4 +1,4 @@
-//! What smol's users rely on, and what is different underneath.
+//! The behaviour that smol's users rely on, and where the shim works differently.
 
 // Only on Unix: it uses Unix sockets and programs of a shell.
 #![cfg(unix)]

@@ -89,7 +89,7 @@ fn polls_wakes_clones_and_joins_allocate_nothing() {
         if left == 0 { Poll::Ready(()) } else { Poll::Pending }
     }));
     let (second, second_handle) = toy.spawn(first_handle);
-    // The toy's queue allocates here and not below.
+    // The toy's queue allocates here, and not in the measured code below.
     let waker = second.waker();
     assert!(matches!(second.run(), Ran::Pending));
     waker.wake_by_ref();

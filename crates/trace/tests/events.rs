@@ -387,7 +387,7 @@ fn names_of_types_leave_out_what_the_compiler_adds_and_arguments_that_are_closur
         ("shop::serve<shop::main::{{closure}}::{{closure}}>::{{closure}}", "shop::serve<…>"),
         ("shop::cart::transfer::{{closure}}", "shop::cart::transfer"),
         ("shop::get<alloc::string::String>::{{closure}}", "shop::get<alloc::string::String>"),
-        // What is left out here would be all of it.
+        // Leaving parts out of this name would leave nothing of it.
         ("<shop::main::{{closure}} as shop::Job>", "<shop::main::{{closure}} as shop::Job>"),
     ] {
         assert_eq!(readable_type(name), readable);

@@ -142,7 +142,7 @@ impl reveille::io::Read for Failing {
 }
 
 // futures-rs#2862: `Lines` panicked after an error that came behind data.
-async fn lines_outlast_an_error_behind_data() {
+async fn lines_continue_after_an_error_that_follows_data() {
     let mut lines = BufReader::new(Failing(0)).lines();
     for _ in 0..3 {
         let line = lines.next().await.expect("a reader that fails has not ended");
@@ -214,7 +214,7 @@ conformance!(
     what_is_left_of_a_chain_or_a_fused_stream_is_known,
     a_stream_is_not_polled_after_its_end_and_the_others_continue,
     a_future_that_is_done_is_dropped_before_its_partner,
-    lines_outlast_an_error_behind_data,
+    lines_continue_after_an_error_that_follows_data,
     a_line_of_invalid_utf8_is_one_error_and_the_next_line_follows,
     a_read_that_fails_leaves_the_string_as_std_does,
     a_vector_of_the_right_size_does_not_grow,

@@ -137,7 +137,7 @@ extern "C" fn print_stack(_signal: libc::c_int) {
     let trace = Backtrace::force_capture().to_string();
     let thread = thread::current();
     let name = thread.name().unwrap_or("without a name");
-    say(&format!("\nwatchdog: the thread {name:?} stands in\n{}\n", frames(&trace)));
+    say(&format!("\nwatchdog: the stack of the thread {name:?}\n{}\n", frames(&trace)));
     let is_test = trace.contains(HARNESS) && name != "main";
     if let Some(mut tests) = TESTS.try_lock().ok().filter(|_| is_test) {
         tests.push(name.to_owned());

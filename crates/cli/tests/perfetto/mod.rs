@@ -64,7 +64,7 @@ fn definitions() -> HashMap<String, Fields> {
             ["message", name, "{"] => open = Some((name.to_owned(), Fields::new())),
             ["}"] => all.extend(open.take()),
             ["optional" | "repeated", kind, name, "=", number, ..] => {
-                let (_, fields) = open.as_mut().expect("a field stands in a message");
+                let (_, fields) = open.as_mut().expect("a field belongs to a message");
                 fields.insert(number.parse().unwrap(), (name.to_owned(), kind.to_owned()));
             }
             _ => {}

@@ -1,4 +1,4 @@
-//! What a simulation is told of a poll.
+//! What a simulation learns of a poll.
 
 use reveille_primitive::simulation::{PolledTask, polled};
 use reveille_task::Runnable;

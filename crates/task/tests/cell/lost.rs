@@ -1,4 +1,4 @@
-//! The executor is told when nothing can wake a task any more, and not otherwise.
+//! The executor is notified when nothing can wake a task any more, and not otherwise.
 
 use std::any::Any;
 use std::collections::VecDeque;
@@ -53,7 +53,7 @@ impl Keeps {
         (task, handle)
     }
 
-    /// What was told since the last call.
+    /// The losses that were reported since the last call.
     fn lost(&self) -> Vec<Loss> {
         std::mem::take(&mut *self.0.lost.lock().unwrap())
     }

@@ -12,7 +12,7 @@ use reveille_task::{
 
 use crate::toy::{self, Toy, run};
 
-/// Counts what it is told.
+/// Counts the calls of its methods.
 #[derive(Default)]
 struct Counts {
     registered: AtomicUsize,

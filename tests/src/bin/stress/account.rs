@@ -217,7 +217,7 @@ fn check(account: &Account, before: (usize, usize)) {
     let get = |counter: &AtomicU64| counter.load(Ordering::SeqCst);
     // A waker in another thread may hold the last reference to a cell, but the future is dropped.
     assert_eq!(get(&account.gone), get(&account.made), "every task ends once");
-    assert_eq!(get(&account.told), get(&account.panics), "every panic is told once");
+    assert_eq!(get(&account.told), get(&account.panics), "every panic is reported once");
     // The watcher of `block_on` threads and their host start when they are needed, once for the
     // process, and stay: two threads and four descriptors at most.
     let most = (before.0 + 2, before.1 + 4);
