@@ -42,7 +42,7 @@ fail() {
     exit 1
 }
 
-# Starts a server and waits until its first line has come.
+# Starts a server and waits until its first line has arrived.
 serve() {
     "$@" > "$empty/server.log" 2>&1 &
     server=$!
@@ -59,7 +59,7 @@ serve() {
     fail "$1 did not start"
 }
 
-# Compares what a program printed with what is right.
+# Compares what a program printed with what is expected.
 same() {
     if [ "$2" != "$3" ]; then
         printf 'real-peers: %s printed\n%s\nand not\n%s\n' "$1" "$2" "$3" >&2
@@ -85,7 +85,7 @@ server=
 serve "$built/examples/forwarder" 127.0.0.1:0 "$target"
 same "forwarder and curl" \
     "$(curl --silent --fail --max-time 60 "http://$address/large" | sha256sum)" "$(sha256sum < "$empty/files/large")"
-# Of HTTP/1.0, the end of the answer is the end of the connection, which has to be passed on.
+# With HTTP/1.0, the end of the answer is the end of the connection, which has to be passed on.
 same "forwarder and nc" \
     "$(printf 'GET /lines HTTP/1.0\r\n\r\n' | nc 127.0.0.1 "$port" | tail -n 3)" "$(cat "$empty/files/lines")"
 stop

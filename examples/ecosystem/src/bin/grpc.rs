@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = listener.local_addr()?;
     let server = serve_axum(listener, router)
-        .with_graceful_shutdown(async { signal::ctrl_c().await.expect("signals can be heard") });
+        .with_graceful_shutdown(async { signal::ctrl_c().await.expect("signals can be received") });
     let serving = task::spawn(server.into_future());
 
     let channel = Endpoint::try_from(format!("http://{address}"))?
