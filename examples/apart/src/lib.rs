@@ -1,1 +1,1 @@
-//! An empty library. The programs hasher, sqlite, static_files and websocket are beside this folder.
+//! An empty library. Beside this folder are the programs hasher, sqlite, static_files, websocket.
