@@ -14,6 +14,7 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::time::Timespec;
 
+use crate::http;
 use crate::machine;
 use crate::measure::{Sample, percentile};
 
@@ -31,6 +32,8 @@ pub struct Load {
     pub size: usize,
     /// The number of requests sent together.
     pub depth: usize,
+    /// Sends [`http::REQUEST`] and expects its answer, instead of its own bytes.
+    pub is_http: bool,
     /// The measured time.
     pub time: Duration,
     /// The time between two batches of a connection; `None` sends without pause.
@@ -41,23 +44,27 @@ pub struct Load {
 
 impl fmt::Display for Load {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { addr, connections, size, depth, .. } = self;
+        let Self { addr, connections, size, depth, is_http, .. } = self;
         let core = self.core.map_or(-1, |core| core as i64);
         let pace = self.pace.unwrap_or_default().as_millis();
-        write!(f, "{addr} {connections} {size} {depth} {} {pace} {core}", self.time.as_millis())
+        let time = self.time.as_millis();
+        write!(f, "{addr} {connections} {size} {depth} {is_http} {time} {pace} {core}")
     }
 }
 
 impl Load {
     /// Parses the words of [`Display`](fmt::Display).
     pub fn parse(words: &[String]) -> Option<Self> {
-        let [addr, connections, size, depth, time, pace, core] = words else { return None };
+        let [addr, connections, size, depth, is_http, time, pace, core] = words else {
+            return None;
+        };
         let millis = |word: &String| Some(Duration::from_millis(word.parse().ok()?));
         Some(Self {
             addr: addr.parse().ok()?,
             connections: connections.parse().ok()?,
             size: size.parse().ok()?,
             depth: depth.parse().ok()?,
+            is_http: is_http.parse().ok()?,
             time: millis(time)?,
             pace: Some(millis(pace)?).filter(|pace| !pace.is_zero()),
             core: core.parse::<i64>().ok().and_then(|core| usize::try_from(core).ok()),
@@ -114,7 +121,10 @@ impl Generator {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let mut connections = Vec::with_capacity(load.connections);
         for index in 0..load.connections {
-            let stream = TcpStream::connect(load.addr)?;
+            let mut stream = TcpStream::connect(load.addr)?;
+            if load.is_http && index == 0 {
+                http::check_answer(&mut stream)?;
+            }
             stream.set_nodelay(true)?;
             stream.set_nonblocking(true)?;
             let interest = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
@@ -133,7 +143,7 @@ impl Generator {
             finished: 0,
             is_draining: false,
             inbox: vec![0; CHUNK_BYTES],
-            outbox: vec![b'e'; CHUNK_BYTES],
+            outbox: if load.is_http { http::REQUEST.to_vec() } else { vec![b'e'; CHUNK_BYTES] },
             events: Vec::with_capacity(1_024),
         })
     }

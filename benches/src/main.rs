@@ -8,14 +8,18 @@
 //!   --quick              one round with a tenth of the work
 //!   --json FILE          writes every figure of every round
 //!   --markdown FILE      writes the tables, as in BENCHMARKS.md
+//!   --targets            prints a line for each target at the end
 //!   --syscalls           counts system calls per request of the echo workloads under strace
 //!   --list               prints the workloads and their targets, measures nothing
 //! ```
+//!
+//! The rows `hyper_…` need `--features hyper`. `scripts/figures-17.sh` runs the rows of a service.
 //!
 //! Every figure is the median over the rounds. Each workload runs on each runtime in each round in
 //! a process of its own. A row in which reveille loses is printed like any other.
 
 mod child;
+mod http;
 mod load;
 mod machine;
 mod measure;
@@ -102,6 +106,9 @@ fn side_by_side(options: &Options) -> io::Result<String> {
     }
     if let Some(path) = &options.markdown {
         std::fs::write(path, report::markdown(&heading, &results))?;
+    }
+    if options.has_target_list {
+        println!("{}", report::target_list(&results));
     }
     Ok(format!("{heading}\n{}", report::verdict(&results)))
 }

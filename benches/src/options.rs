@@ -9,7 +9,7 @@ use crate::runtime::Runtime;
 /// Printed if the command line is invalid.
 pub const USAGE: &str = "\
 options: [--only NAME[,NAME]] [--runtimes NAME[,NAME]] [--rounds N] [--quick]
-         [--json FILE] [--markdown FILE] [--syscalls] [--list]";
+         [--json FILE] [--markdown FILE] [--targets] [--syscalls] [--list]";
 
 /// What to run, and where to write the results.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub struct Options {
     pub json: Option<String>,
     /// The file for the tables.
     pub markdown: Option<String>,
+    /// Prints a line for each target at the end.
+    pub has_target_list: bool,
     /// Counts system calls instead of measuring time.
     pub has_strace: bool,
     /// Only lists the rows.
@@ -41,6 +43,7 @@ impl Options {
             is_quick: false,
             json: None,
             markdown: None,
+            has_target_list: false,
             has_strace: false,
             is_list: false,
         };
@@ -57,6 +60,7 @@ impl Options {
                 "--quick" => options.is_quick = true,
                 "--json" => options.json = Some(words.next()?.clone()),
                 "--markdown" => options.markdown = Some(words.next()?.clone()),
+                "--targets" => options.has_target_list = true,
                 "--syscalls" => options.has_strace = true,
                 "--list" => options.is_list = true,
                 _ => return None,

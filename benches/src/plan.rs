@@ -138,6 +138,9 @@ const fn faster_than_tokio() -> Target {
     target("wall", Tokio(0.99))
 }
 
+/// Neither the time nor the CPU time is longer than with the best peer.
+const NO_WORSE: &[Target] = &[wall(1.0), target("cpu", BestMulti(1.0))];
+
 /// All rows, in the order of the table.
 pub const ROWS: &[Row] = &[
     row("spawn_join_100", "spawn and await, 100 at a time", NS, &[wall(0.55)]),
@@ -180,7 +183,7 @@ pub const ROWS: &[Row] = &[
         ],
     ),
     row("timer_drop", "a sleep that is polled once and dropped", NS, &[wall(0.35)]),
-    row("timeout_ready", "timeout around a ready future", NS, &[]),
+    row("timeout_ready", "timeout around a ready future", NS, NO_WORSE),
     row("timeout_yield", "timeout around a future that waits once", NS, &[]),
     row(
         "timers_20k",
@@ -240,7 +243,7 @@ pub const ROWS: &[Row] = &[
         &[target("cpu_share", BestMulti(0.6))],
     ),
     row("idle_spread", "the same, started 9.7 ms apart", SHARE, &[]),
-    row("startup", "a process with one task", MS, &[]),
+    row("startup", "a process with one task", MS, &[target("cpu", BestMulti(1.0))]),
     row(
         "rescue",
         "2 blocking tasks beside 1,000 tickers, 50 echoes",
@@ -302,8 +305,31 @@ pub const ROWS: &[Row] = &[
     on_one_worker(row("echo_50x4k", "TCP echo, 50 connections, 4 KiB", ECHO, &[])),
     on_one_worker(row("echo_50x64k", "TCP echo, 50 connections, 64 KiB", ECHO, &[])),
     on_one_worker(row("echo_50x64x16", "TCP echo, 50 connections, 64 B, 16 deep", ECHO, &[])),
-    row("udp_ping_pong", "a round trip of two UDP sockets", NS, &[wall(1.0)]),
-    row("unix_ping_pong", "a round trip of a pair of Unix streams", NS, &[wall(1.0)]),
+    row("udp_ping_pong", "a round trip of two UDP sockets", NS, NO_WORSE),
+    row("unix_ping_pong", "a round trip of a pair of Unix streams", NS, NO_WORSE),
+    row("children", "a child process, started and awaited", US, &[target("cpu", BestMulti(1.0))]),
+    row("io_copy", "1 GiB from a TCP stream to another", MS, &[target("cpu", Tokio(0.5))]),
+    #[cfg(feature = "hyper")]
+    by_turns(on_one_worker(row(
+        "hyper_1",
+        "hyper, 1 connection",
+        ECHO_BY_TURNS,
+        &[target("by_turns", Tokio(1.0))],
+    ))),
+    #[cfg(feature = "hyper")]
+    by_turns(on_one_worker(row(
+        "hyper_50",
+        "hyper, 50 connections",
+        ECHO_BY_TURNS,
+        &[target("by_turns", Tokio(1.0))],
+    ))),
+    #[cfg(feature = "hyper")]
+    by_turns(on_one_worker(row(
+        "hyper_1000",
+        "hyper, 1,000 connections",
+        ECHO_BY_TURNS,
+        &[target("by_turns", Tokio(1.0)), target("p99", Absolute(16_000.0))],
+    ))),
     row("requests_new", "many_requests, new connections", US, &[]),
     row("requests_keep", "many_requests, keep-alive", US, &[target("cpu", BestMulti(1.0))]),
     row("when_async_helps", "a task against a thread", TASK_VERSUS_THREAD, &[]),

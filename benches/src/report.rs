@@ -104,6 +104,45 @@ pub fn verdict(all: &[Series]) -> String {
     format!("targets: {met} met, {ties} ties, {misses} missed{missed}; {unknown} not judged")
 }
 
+/// A line for each target: the row, reveille's figure, the figure of the limit's runtime, their
+/// ratio, what is wanted, and whether it was met.
+pub fn target_list(all: &[Series]) -> String {
+    let head = ["row", "ours", "peer", "ratio", "wanted", "met?"].map(str::to_owned);
+    let mut lines = vec![columns(&head)];
+    for series in all {
+        for metric in series.metrics {
+            for target in series.targets(metric) {
+                let own = series.own(metric);
+                let peer = series.peer(metric, target.limit).map(|(_, figure)| figure);
+                let figure = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), number);
+                let ratio = own.zip(peer).map(|(own, peer)| own / peer);
+                lines.push(columns(&[
+                    format!("{} {}, {}", series.row.name, metric.name, metric.unit),
+                    figure(own),
+                    figure(peer),
+                    ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.3}")),
+                    limit_text(target.limit),
+                    mark(series.judge(metric, target.limit, all)).to_owned(),
+                ]));
+            }
+        }
+    }
+    lines.join("\n")
+}
+
+fn columns([row, ours, peer, ratio, wanted, met]: &[String; 6]) -> String {
+    format!("{row:<36} {ours:>8} {peer:>8} {ratio:>7}  {wanted:<24} {met}")
+}
+
+fn mark(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Met => "✓",
+        Verdict::Tie => "✓ (tie)",
+        Verdict::Missed => "✗",
+        Verdict::Unknown => "?",
+    }
+}
+
 /// The whole run as Markdown.
 pub fn markdown(heading: &Heading, all: &[Series]) -> String {
     let runtimes: Vec<Runtime> = all
@@ -161,12 +200,7 @@ runtime.";
 
 fn targets(series: &Series, metric: &Metric, all: &[Series]) -> String {
     let targets = series.targets(metric).map(|target| {
-        let mark = match series.judge(metric, target.limit, all) {
-            Verdict::Met => "✓",
-            Verdict::Tie => "✓ (tie)",
-            Verdict::Missed => "✗",
-            Verdict::Unknown => "?",
-        };
+        let mark = mark(series.judge(metric, target.limit, all));
         format!("{} {mark}", limit_text(target.limit))
     });
     targets.collect::<Vec<_>>().join("; ")

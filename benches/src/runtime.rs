@@ -63,6 +63,15 @@ impl Runtime {
 
     /// Measures one workload in this process. Returns `None` if the runtime does not have it.
     pub fn measure(self, workload: &str, config: &RunConfig) -> Option<Sample> {
+        #[cfg(feature = "hyper")]
+        if let Some(shape) = workloads::EchoShape::parse(workload).filter(|shape| shape.is_http()) {
+            return match self {
+                Self::Reveille => Some(workloads::hyper::run::<crate::rt::Reveille>(config, shape)),
+                Self::Tokio => Some(workloads::hyper::run::<Tokio<true>>(config, shape)),
+                TokioCurrent => Some(workloads::hyper::run::<Tokio<false>>(config, shape)),
+                SmolGlobal | AsyncStdGlobal | Threads => None,
+            };
+        }
         match self {
             #[cfg(feature = "reveille")]
             Self::Reveille => workloads::run::<crate::rt::Reveille>(workload, config),
@@ -85,6 +94,23 @@ impl Runtime {
             TokioCurrent => Some(workloads::serve_echo::<Tokio<false>>(workers)),
             Threads => None,
         }
+    }
+
+    /// The same with a server by hyper. Not all runtimes have one.
+    #[cfg(feature = "hyper")]
+    pub fn serve_hyper(self, workers: usize) -> Option<SocketAddr> {
+        match self {
+            Self::Reveille => Some(workloads::serve_hyper::<crate::rt::Reveille>(workers)),
+            Self::Tokio => Some(workloads::serve_hyper::<Tokio<true>>(workers)),
+            TokioCurrent => Some(workloads::serve_hyper::<Tokio<false>>(workers)),
+            SmolGlobal | AsyncStdGlobal | Threads => None,
+        }
+    }
+
+    /// Without hyper no runtime has such a server.
+    #[cfg(not(feature = "hyper"))]
+    pub fn serve_hyper(self, _workers: usize) -> Option<SocketAddr> {
+        None
     }
 
     /// Runs the work of one process of a `startup` measurement.

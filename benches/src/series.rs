@@ -73,10 +73,11 @@ fn turns_of(row: &Row, options: &Options, config: &RunConfig) -> io::Result<Samp
 }
 
 fn with_turn(sample: Sample, runtime: Runtime, turns: &Sample) -> Sample {
-    let (Some(own), Some(bare)) = (turns.get(runtime.name()), turns.get("bare")) else {
-        return sample;
-    };
-    sample.with("by_turns", own).with("bare", bare)
+    let figures = [("by_turns", runtime.name()), ("bare", "bare")];
+    figures.into_iter().fold(sample, |sample, (name, from)| match turns.get(from) {
+        Some(figure) => sample.with(name, figure),
+        None => sample,
+    })
 }
 
 impl Series {
@@ -116,15 +117,11 @@ impl Series {
     /// Judges a figure by a limit. `all` holds the other rows that the limit may refer to.
     pub fn judge(&self, metric: &Metric, limit: Limit, all: &[Self]) -> Verdict {
         let Some(own) = self.own(metric) else { return Verdict::Unknown };
-        let against = |runtime: Option<(Runtime, f64)>, share: f64| match runtime {
-            Some((runtime, theirs)) => self.compare(metric, own, (runtime, theirs), share),
-            None => Verdict::Unknown,
-        };
-        let named = |runtime: Runtime| Some((runtime, self.median(runtime, metric)?));
         match limit {
-            Limit::BestMulti(share) => against(self.best_peer(metric), share),
-            Limit::Tokio(share) => against(named(Runtime::Tokio), share),
-            Limit::AsyncStd(share) => against(named(Runtime::AsyncStd), share),
+            Limit::BestMulti(share) | Limit::Tokio(share) | Limit::AsyncStd(share) => {
+                let theirs = self.peer(metric, limit);
+                theirs.map_or(Verdict::Unknown, |theirs| self.compare(metric, own, theirs, share))
+            }
             Limit::Absolute(most) => met(own <= most),
             Limit::OwnRow(name) => {
                 let other = all.iter().find(|series| series.row.name == name);
@@ -132,6 +129,17 @@ impl Series {
                     .and_then(|other| other.own(metric))
                     .map_or(Verdict::Unknown, |other| met(own < other))
             }
+        }
+    }
+
+    /// The runtime that a limit compares with, and its figure.
+    pub fn peer(&self, metric: &Metric, limit: Limit) -> Option<(Runtime, f64)> {
+        let named = |runtime: Runtime| Some((runtime, self.median(runtime, metric)?));
+        match limit {
+            Limit::BestMulti(_) => self.best_peer(metric),
+            Limit::Tokio(_) => named(Runtime::Tokio),
+            Limit::AsyncStd(_) => named(Runtime::AsyncStd),
+            Limit::Absolute(_) | Limit::OwnRow(_) => None,
         }
     }
 
@@ -158,7 +166,8 @@ impl Series {
         ratio_of((high - low) / 2.0, percentile(&mut values, 0.5)).unwrap_or(0.0)
     }
 
-    fn own(&self, metric: &Metric) -> Option<f64> {
+    /// reveille's figure.
+    pub fn own(&self, metric: &Metric) -> Option<f64> {
         self.median(reveille()?, metric)
     }
 }

@@ -6,6 +6,7 @@
 //! second. Every second round goes in reverse order.
 
 use std::io::{self, BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -83,7 +84,7 @@ impl Server {
     ) -> io::Result<Option<Self>> {
         let core = core.map_or("any".to_owned(), |core| core.to_string());
         let mut command = Command::new(std::env::current_exe()?);
-        command.args(["serve", name, workers, &core]);
+        command.args(["serve", name, workers, &core, &shape.is_http().to_string()]);
         let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let stdin = process.stdin.take().expect("the input is piped");
         let mut stdout = BufReader::new(process.stdout.take().expect("the output is piped"));
@@ -139,25 +140,28 @@ fn unexpected(name: &str, line: &str) -> io::Error {
 /// its CPU time so far in nanoseconds. Returns `None` if the arguments are not those of
 /// [`Server::start`].
 pub fn serve(words: &[String]) -> Option<io::Result<String>> {
-    let [name, workers, core] = words else { return None };
-    let workers = workers.parse().ok()?;
+    let [name, workers, core, is_http] = words else { return None };
+    let (workers, is_http) = (workers.parse().ok()?, is_http.parse().ok()?);
     let runtime = Runtime::named(name);
     if runtime.is_none() && name != BARE {
         return None;
     }
-    Some(answer(runtime, workers, core.parse().ok()))
+    let start = || match runtime {
+        Some(runtime) if is_http => Ok(runtime.serve_hyper(workers)),
+        Some(runtime) => Ok(runtime.serve_echo(workers)),
+        None if is_http => Ok(None),
+        None => bare::serve().map(Some),
+    };
+    Some(answer(core.parse().ok(), start))
 }
 
-fn answer(runtime: Option<Runtime>, workers: usize, core: Option<usize>) -> io::Result<String> {
+fn answer(
+    core: Option<usize>,
+    start: impl FnOnce() -> io::Result<Option<SocketAddr>>,
+) -> io::Result<String> {
     machine::pin(core)?;
     machine::raise_fd_limit();
-    let addr = match runtime {
-        Some(runtime) => match runtime.serve_echo(workers) {
-            Some(addr) => addr,
-            None => return Ok("none".to_owned()),
-        },
-        None => bare::serve()?,
-    };
+    let Some(addr) = start()? else { return Ok("none".to_owned()) };
     println!("{addr}");
     for line in io::stdin().lines() {
         line?;

@@ -3,7 +3,7 @@
 //! A workload runs in a separate process and returns named figures. `wall` and `cpu` are
 //! nanoseconds per operation; each workload documents its other figures.
 
-use std::future::pending;
+use std::future::{Future, pending};
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread;
@@ -16,6 +16,8 @@ use crate::rt::signals::Signal;
 pub mod bare;
 mod echo;
 mod forkjoin;
+#[cfg(feature = "hyper")]
+pub mod hyper;
 mod memory;
 mod partial_load;
 mod requests;
@@ -87,7 +89,8 @@ pub fn run<R: Rt>(name: &str, config: &RunConfig) -> Option<Sample> {
             if let Some(rate) = partial_load::rate(name) {
                 return Some(partial_load::run::<R>(config, rate));
             }
-            return EchoShape::parse(name).map(|shape| echo::run::<R>(config, shape));
+            let shape = EchoShape::parse(name).filter(|shape| !shape.is_http());
+            return shape.map(|shape| echo::run::<R>(config, shape));
         }
     };
     Some(sample)
@@ -95,12 +98,23 @@ pub fn run<R: Rt>(name: &str, config: &RunConfig) -> Option<Sample> {
 
 /// Starts an echo server on its own thread. It runs until the process ends.
 pub fn serve_echo<R: Rt>(workers: usize) -> SocketAddr {
+    serve_for_ever::<R>(workers, echo::serve::<R>(None))
+}
+
+/// The same with a server by hyper.
+#[cfg(feature = "hyper")]
+pub fn serve_hyper<R: hyper::Hyper>(workers: usize) -> SocketAddr {
+    serve_for_ever::<R>(workers, hyper::serve::<R>())
+}
+
+fn serve_for_ever<R: Rt>(
+    workers: usize,
+    start: impl Future<Output = SocketAddr> + Send + 'static,
+) -> SocketAddr {
     let (addr_sender, addr_receiver) = mpsc::channel();
     thread::spawn(move || {
         R::start(workers).block_on_task(async move {
-            addr_sender
-                .send(echo::serve::<R>(None).await)
-                .expect("the caller waits for the address");
+            addr_sender.send(start.await).expect("the caller waits for the address");
             pending::<()>().await;
         });
     });

@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::fs;
+use std::future::Future;
 use std::io::{self, BufRead, BufReader};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::http;
 use crate::load::Load;
 use crate::machine;
 use crate::measure::{RunConfig, Sample, Stopwatch};
@@ -32,13 +34,18 @@ pub struct Shape {
     size: usize,
     depth: usize,
     is_free: bool,
+    is_http: bool,
 }
 
 impl Shape {
     /// Parses a name such as `echo_50x64`, `echo_50x4k` or `echo_50x64x16`: connections, bytes of a
     /// request, and the number of requests sent together if it is not one. In `echo_free_50x64`
-    /// nothing is pinned to a core.
+    /// nothing is pinned to a core. `hyper_50` is 50 connections to a server by hyper.
     pub fn parse(name: &str) -> Option<Self> {
+        if let Some(connections) = name.strip_prefix("hyper_") {
+            let (connections, size) = (connections.parse().ok()?, http::REQUEST.len());
+            return Some(Self { connections, size, depth: 1, is_free: false, is_http: true });
+        }
         let shape = name.strip_prefix("echo_")?;
         let (is_free, shape) = shape.strip_prefix("free_").map_or((false, shape), |it| (true, it));
         let mut parts = shape.split('x');
@@ -49,7 +56,8 @@ impl Shape {
             None => size.parse().ok()?,
         };
         let depth = parts.next().map_or(Some(1), |depth| depth.parse().ok())?;
-        parts.next().is_none().then_some(Self { connections, size, depth, is_free })
+        let is_http = false;
+        parts.next().is_none().then_some(Self { connections, size, depth, is_free, is_http })
     }
 
     /// The cores of the server and of the load generator.
@@ -59,8 +67,14 @@ impl Shape {
 
     /// The load, not pinned to a core.
     pub fn load_on(self, addr: SocketAddr) -> Load {
-        let Self { connections, size, depth, .. } = self;
-        Load { addr, connections, size, depth, time: Duration::ZERO, pace: None, core: None }
+        let Self { connections, size, depth, is_http, .. } = self;
+        let time = Duration::ZERO;
+        Load { addr, connections, size, depth, is_http, time, pace: None, core: None }
+    }
+
+    /// Whether the server is hyper.
+    pub fn is_http(self) -> bool {
+        self.is_http
     }
 }
 
@@ -68,11 +82,7 @@ impl Shape {
 /// connections together. `p50`, `p99`, `p999`: microseconds per batch, as the client measures
 /// them. Under strace there is only `syscalls`, per request.
 pub fn run<R: Rt>(config: &RunConfig, shape: Shape) -> Sample {
-    let (server_core, client_core) = shape.cores();
-    machine::pin(server_core).expect("a process may pin itself to one of its cores");
-    machine::raise_fd_limit();
-    let time = config.time.max(Duration::from_millis(300)) * 2;
-    let load_on = move |addr| Load { time, core: client_core, ..shape.load_on(addr) };
+    let load_on = prepared(config, shape);
     let served = config.has_strace.then(|| Arc::new(AtomicU64::new(0)));
     let rt = R::start(config.workers);
     if let Some(served) = served {
@@ -89,9 +99,30 @@ pub fn run<R: Rt>(config: &RunConfig, shape: Shape) -> Sample {
     })
 }
 
+/// Pins this process to the core of the server, and returns the load on an address.
+pub fn prepared(config: &RunConfig, shape: Shape) -> impl Fn(SocketAddr) -> Load + Send + use<> {
+    let (server_core, client_core) = shape.cores();
+    machine::pin(server_core).expect("a process may pin itself to one of its cores");
+    machine::raise_fd_limit();
+    let time = config.time.max(Duration::from_millis(300)) * 2;
+    move |addr| Load { time, core: client_core, ..shape.load_on(addr) }
+}
+
 /// Runs `measure` on a plain thread while an echo server runs on `rt`. With `served`, the server
 /// adds up the bytes that it has sent back.
 pub fn while_serving<R: Rt, F>(rt: &R, served: Option<Arc<AtomicU64>>, measure: F) -> Sample
+where
+    F: FnOnce(SocketAddr) -> Sample + Send + 'static,
+{
+    beside(rt, serve::<R>(served), measure)
+}
+
+/// Runs `measure` on a plain thread while the server that `start` starts runs on `rt`.
+pub fn beside<R: Rt, F>(
+    rt: &R,
+    start: impl Future<Output = SocketAddr> + Send + 'static,
+    measure: F,
+) -> Sample
 where
     F: FnOnce(SocketAddr) -> Sample + Send + 'static,
 {
@@ -106,7 +137,7 @@ where
         }
     });
     rt.block_on_task(async move {
-        let addr = serve::<R>(served).await;
+        let addr = start.await;
         addr_sender.send(addr).expect("the measuring thread waits for the address");
         over.wait().await;
     });
@@ -178,7 +209,8 @@ impl Generator {
     }
 }
 
-fn time_load(load: &Load) -> io::Result<Sample> {
+/// Runs the load, and measures the server in this process.
+pub fn time_load(load: &Load) -> io::Result<Sample> {
     let generator = Generator::start(load)?;
     let stopwatch = Stopwatch::start();
     let report = generator.finish()?;
@@ -222,14 +254,18 @@ fn count_calls(load: &Load, served: &AtomicU64) -> io::Result<(f64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::Shape;
+    use crate::http;
 
     #[test]
     fn a_name_parses_into_a_shape() {
-        let plain = Shape { connections: 50, size: 4_096, depth: 1, is_free: false };
+        let plain =
+            Shape { connections: 50, size: 4_096, depth: 1, is_free: false, is_http: false };
         assert_eq!(Shape::parse("echo_50x4k"), Some(plain));
         assert_eq!(Shape::parse("echo_free_50x4k"), Some(Shape { is_free: true, ..plain }));
-        let deep = Shape { connections: 50, size: 64, depth: 16, is_free: false };
+        let deep = Shape { size: 64, depth: 16, ..plain };
         assert_eq!(Shape::parse("echo_50x64x16"), Some(deep));
+        let http = Shape { size: http::REQUEST.len(), is_http: true, ..plain };
+        assert_eq!(Shape::parse("hyper_50"), Some(http));
         assert_eq!(Shape::parse("echo_50"), None);
         assert_eq!(Shape::parse("echo_1x64x16x2"), None);
     }

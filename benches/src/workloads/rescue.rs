@@ -26,6 +26,7 @@ pub fn run<R: Rt>(config: &RunConfig) -> Sample {
     let sample = rt.block_on_task(async move {
         let addr = serve::<R>(None).await;
         let load = Load {
+            is_http: false,
             addr,
             connections: 50,
             size: 64,

@@ -80,7 +80,7 @@ pub fn signal<R: Rt>(config: &RunConfig, signal: Signal) -> Option<Sample> {
     })
 }
 
-/// Two tasks exchange messages through sockets. Per round trip.
+/// Exchanges with other sockets and processes. Per round trip, child or copy.
 pub fn exchange<R: Rt>(config: &RunConfig, exchange: Exchange) -> Sample {
     let rt = R::start(config.workers);
     let mut meter = Meter::new(config);
