@@ -91,7 +91,8 @@ impl Monitor {
         }
     }
 
-    fn end(&self) {
+    /// Asks the thread to end, and does not wait for it. There may be none.
+    pub(super) fn end(&self) {
         self.is_running.store(false, Ordering::SeqCst);
         self.watchdog.end();
     }

@@ -131,6 +131,9 @@ pub(super) fn stop_and_report(
         pool.modes.set(STOPPING, true);
     }
     pool.workers.iter().for_each(Worker::notify);
+    // From now on no worker polls a task, so none has to be taken over. The monitor ends while the
+    // workers do.
+    pool.monitor.end();
     let _runtime = enter_runtime(pool.runtime_ref());
     let mut report = Some(report);
     let mut cancelled_tasks = 0;
