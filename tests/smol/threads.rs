@@ -236,6 +236,7 @@ fn lapin_with_a_queue() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the broker is outside of the runtime")]
 fn lapin_reports_a_broker_that_hangs_up() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
