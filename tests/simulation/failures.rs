@@ -85,6 +85,39 @@ fn a_test_that_sleeps_until_another_task_has_ended_fails() {
 }
 
 #[test]
+fn of_seeds_that_run_side_by_side_the_first_that_fails_is_reported() {
+    let text = failure(|| {
+        let test = sim::Builder::new().seeds(0..40).shrink_time(Duration::ZERO);
+        let name = "of_seeds_that_run_side_by_side_the_first_that_fails_is_reported";
+        test.test_name(name).run(|| async {
+            let seed = sim::seed().unwrap_or(0);
+            // Seed 3 takes longer than those after it.
+            for _ in 0..if seed == 3 { 20_000 } else { 0 } {
+                task::yield_now().await;
+            }
+            assert!(seed < 3, "seed {seed} fails");
+        });
+    });
+    assert!(text.contains("panics under seed 3 ") && text.contains("3 seeds passed"), "{text}");
+}
+
+#[test]
+fn a_thread_that_reads_the_clock_until_another_one_acts_lets_it_run() {
+    sim::Builder::new().seeds(0..20).run(|| async {
+        let has_acted = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&has_acted);
+        let reader = task::spawn_blocking(move || {
+            let start = std::time::Instant::now();
+            while seen.load(Ordering::Relaxed) == 0 {
+                assert!(start.elapsed() < Duration::from_secs(10), "it was never let run");
+            }
+        });
+        task::spawn_blocking(move || has_acted.store(1, Ordering::Relaxed)).await;
+        reader.await;
+    });
+}
+
+#[test]
 fn all_orders_of_a_small_test_are_tried() {
     sim::Builder::new().exhaustive(1).run(|| async {
         let tasks: Vec<_> = (0..2).map(|number| task::spawn(async move { number })).collect();

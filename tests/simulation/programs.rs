@@ -313,3 +313,17 @@ fn a_program_that_waits_forever_without_a_deadline_deadlocks() {
     });
     assert!(text.contains("stands still") || text.contains("deadlock"), "{text}");
 }
+
+#[test]
+fn an_eventfd_of_rustix_is_one_of_the_simulation() {
+    use rustix::event::{EventfdFlags, eventfd};
+    sim::Builder::new().seeds(0..5).run(|| async {
+        // One of the system would block the thread that holds the baton.
+        let counter = Arc::new(eventfd(0, EventfdFlags::CLOEXEC).expect("an eventfd"));
+        let read = Arc::clone(&counter);
+        let reader = task::spawn_blocking(move || rustix::io::read(&*read, &mut [0; 8]));
+        task::sleep(Duration::from_secs(3600)).await;
+        assert_eq!(rustix::io::write(&*counter, &1_u64.to_ne_bytes()), Ok(8));
+        assert_eq!(reader.await, Ok(8));
+    });
+}

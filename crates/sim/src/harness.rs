@@ -8,6 +8,9 @@ use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -137,14 +140,30 @@ impl SimulatedTest {
         Role::Passed
     }
 
+    /// Runs the seeds, several at a time. What is reported is the same as if they ran one after the
+    /// other.
     #[expect(clippy::disallowed_methods, reason = "this process is not simulated")]
     fn run_seeds(&self, seeds: Range<u64>) {
         let start = Instant::now();
+        let count = usize::try_from(seeds.end.saturating_sub(seeds.start)).unwrap_or(usize::MAX);
+        let next = AtomicU64::new(seeds.start);
         let mut sometimes = BTreeMap::new();
-        for (passed, seed) in seeds.clone().enumerate() {
-            let before = (passed > 0).then(|| (passed, start.elapsed()));
-            self.check(seed, before, &mut sometimes);
-        }
+        thread::scope(|scope| {
+            let (sender, receiver) = mpsc::channel();
+            for _ in 0..processors().min(count) {
+                let (sender, next, end) = (sender.clone(), &next, seeds.end);
+                scope.spawn(move || self.run_next(next, end, &sender));
+            }
+            drop(sender);
+            for (passed, outcome) in in_order(receiver, seeds.start).enumerate() {
+                crate::sometimes::collect(&outcome.first.stderr, &mut sometimes);
+                if outcome.has_failed() {
+                    // The others end with the seeds that they run now.
+                    next.store(seeds.end, Ordering::Relaxed);
+                    self.report(&outcome, (passed, start.elapsed()));
+                }
+            }
+        });
         let never = sometimes.iter().find(|(_, is_true)| !**is_true);
         if let Some((place, _)) = never.filter(|_| seeds.end - seeds.start > 1) {
             panic!(
@@ -154,40 +173,52 @@ impl SimulatedTest {
         }
     }
 
-    /// Runs one seed. `before` is the number of seeds that have passed, and the time they took.
-    #[expect(clippy::disallowed_methods, reason = "this process is not simulated")]
-    fn check(
-        &self,
-        seed: u64,
-        before: Option<(usize, Duration)>,
-        sometimes: &mut BTreeMap<String, bool>,
-    ) {
-        let start = Instant::now();
-        let first = self.finish(seed, &[], None);
-        crate::sometimes::collect(&first.stderr, sometimes);
-        if let Some(failure) = first.failure() {
-            let (took, time) = (start.elapsed(), self.shrink_time);
-            let failing = Failing { test: self, seed, first: &first, took, time };
-            let passed = before.map_or_else(String::new, |(count, time)| {
-                format!("{count} seeds passed before, in {:.1} s\n", time.as_secs_f64())
-            });
-            panic!("{}{passed}{}", self.describe(seed, &first, &failure), failing.explain());
-        }
-        let is_asked = || child::variable_of(CHECK).is_some_and(|text| text.trim() == "1");
-        if self.is_checked || is_asked() {
-            self.check_again(seed, &first);
+    /// Runs the seeds below `end` that no other thread has taken.
+    fn run_next(&self, next: &AtomicU64, end: u64, sender: &Sender<Outcome>) {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            // An error means that a seed has failed, and is reported.
+            if seed >= end || sender.send(self.check(seed)).is_err() {
+                return;
+            }
         }
     }
 
-    /// Runs a seed a second time, with an environment of another size: the steps must be the same.
-    fn check_again(&self, seed: u64, first: &Finished) {
+    /// Runs one seed.
+    #[expect(clippy::disallowed_methods, reason = "this process is not simulated")]
+    fn check(&self, seed: u64) -> Outcome {
+        let start = Instant::now();
+        let first = self.finish(seed, &[], None);
+        let took = start.elapsed();
+        let is_asked = || child::variable_of(CHECK).is_some_and(|text| text.trim() == "1");
+        let is_checked = first.failure().is_none() && (self.is_checked || is_asked());
+        let differs = is_checked && self.differs(seed, &first);
+        Outcome { seed, first, took, differs }
+    }
+
+    /// Runs a seed a second time, with another environment. Whether the steps differ.
+    fn differs(&self, seed: u64, first: &Finished) -> bool {
         let padding = "x".repeat(1 + seed as usize % 4096);
         let second = self.finish(seed, &[(PADDING, padding.as_ref())], None);
         let hash = |of: &Finished| of.report.as_ref().map(|report| report.hash);
-        if hash(first) == hash(&second) {
-            return;
+        hash(first) != hash(&second)
+    }
+
+    /// Fails the test. `before` has the number of seeds that have passed, and the time they took.
+    fn report(&self, outcome: &Outcome, before: (usize, Duration)) -> ! {
+        let Outcome { seed, first, took, .. } = outcome;
+        if let Some(failure) = first.failure() {
+            let failing =
+                Failing { test: self, seed: *seed, first, took: *took, time: self.shrink_time };
+            let passed = match before {
+                (0, _) => String::new(),
+                (count, time) => {
+                    format!("{count} seeds passed before, in {:.1} s\n", time.as_secs_f64())
+                }
+            };
+            panic!("{}{passed}{}", self.describe(*seed, first, &failure), failing.explain());
         }
-        let difference = self.difference(seed);
+        let difference = self.difference(*seed);
         let difference = difference.unwrap_or_else(|error| format!("  (not found: {error})\n"));
         panic!(
             "the test `{}` is not deterministic: two runs of seed {seed} differ. The first steps \
@@ -219,6 +250,7 @@ impl SimulatedTest {
         environment: &[(&str, &std::ffi::OsStr)],
         limit: Option<Duration>,
     ) -> Finished {
+        let _permit = Permit::take();
         let program = env::current_exe().expect("a test program can tell where it is");
         let mut command = Command::new(program);
         command
@@ -232,9 +264,11 @@ impl SimulatedTest {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the process of a simulation can be started");
-        let stdout = child.stdout.take().map(read_on_a_thread);
-        let stderr = child.stderr.take().map(read_on_a_thread);
-        let (status, is_late) = wait_for(&mut child, limit.unwrap_or_else(self::limit));
+        let (end, has_ended) = mpsc::channel::<()>();
+        let stdout = child.stdout.take().map(|pipe| read_on_a_thread(pipe, end.clone()));
+        let stderr = child.stderr.take().map(|pipe| read_on_a_thread(pipe, end));
+        let limit = limit.unwrap_or_else(self::limit);
+        let (status, is_late) = wait_for(&mut child, limit, &has_ended);
         let text = |thread: Option<JoinHandle<String>>| {
             thread.and_then(|thread| thread.join().ok()).unwrap_or_default()
         };
@@ -263,6 +297,69 @@ impl SimulatedTest {
             tail(&finished.stderr)
         );
         text
+    }
+}
+
+/// How many simulations run side by side: one on each processor.
+fn processors() -> usize {
+    thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// The results of seeds, in the order of the seeds.
+fn in_order(receiver: Receiver<Outcome>, first: u64) -> impl Iterator<Item = Outcome> {
+    let mut early: BTreeMap<u64, Outcome> = BTreeMap::new();
+    let mut next = first;
+    std::iter::from_fn(move || {
+        let outcome = loop {
+            if let Some(outcome) = early.remove(&next) {
+                break outcome;
+            }
+            let outcome = receiver.recv().ok()?;
+            early.insert(outcome.seed, outcome);
+        };
+        next += 1;
+        Some(outcome)
+    })
+}
+
+/// What came of one seed.
+#[derive(Debug)]
+struct Outcome {
+    seed: u64,
+    first: Finished,
+    /// The real time of the first run.
+    took: Duration,
+    /// A second run had other steps.
+    differs: bool,
+}
+
+impl Outcome {
+    fn has_failed(&self) -> bool {
+        self.differs || self.first.failure().is_some()
+    }
+}
+
+/// Permits to run a simulation, which has one processor. Tests of a program run side by side.
+static PERMITS: Mutex<usize> = Mutex::new(0);
+static RETURNED: Condvar = Condvar::new();
+
+/// A permit, which is returned when it is dropped.
+struct Permit;
+
+impl Permit {
+    fn take() -> Permit {
+        let used = PERMITS.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = processors();
+        let waited = RETURNED.wait_while(used, |used| *used >= all);
+        *waited.unwrap_or_else(PoisonError::into_inner) += 1;
+        Permit
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        *PERMITS.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        RETURNED.notify_one();
     }
 }
 
@@ -312,10 +409,13 @@ fn limit() -> Duration {
     Duration::from_secs(child::number_of(LIMIT).unwrap_or(DEFAULT_LIMIT_S))
 }
 
-/// Waits until a process has ended, and kills it if it takes too long. Returns whether it did.
+/// Waits until a process has ended, and kills it if it takes too long. Returns whether it did. All
+/// senders of `has_ended` are gone when its pipes are closed, which is when it ends or just before.
 #[expect(clippy::disallowed_methods, reason = "this process is not simulated and has no runtime")]
-fn wait_for(child: &mut Child, limit: Duration) -> (ExitStatus, bool) {
+fn wait_for(child: &mut Child, limit: Duration, has_ended: &Receiver<()>) -> (ExitStatus, bool) {
     let start = Instant::now();
+    // Nothing is sent. An error says that the pipes are closed, or that the time is up.
+    let _ = has_ended.recv_timeout(limit);
     let mut pause = PAUSES.0;
     loop {
         match child.try_wait() {
@@ -337,8 +437,10 @@ fn wait_for(child: &mut Child, limit: Duration) -> (ExitStatus, bool) {
 
 /// Reads a pipe to its end, so that the process that writes to it does not block.
 #[expect(clippy::disallowed_methods, reason = "this process is not simulated and has no runtime")]
-fn read_on_a_thread(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+fn read_on_a_thread(mut pipe: impl Read + Send + 'static, end: Sender<()>) -> JoinHandle<String> {
     thread::spawn(move || {
+        // It is dropped when the pipe is closed.
+        let _end = end;
         let mut bytes = Vec::new();
         // What was read before an error is shown.
         let _ = pipe.read_to_end(&mut bytes);

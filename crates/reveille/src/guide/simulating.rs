@@ -83,8 +83,8 @@
 //! * The number of processors: one to four.
 //! * Every random number.
 //!
-//! A poll is interrupted only if it blocks. To let another thread run in the middle of synchronous
-//! code, call `std::thread::yield_now`.
+//! A poll is not interrupted, unless it blocks, or reads a clock 256 times without any other call.
+//! To let another thread run in the middle of synchronous code, call `std::thread::yield_now`.
 //!
 //! # Faults
 //!

@@ -67,9 +67,14 @@ pub(super) fn unobserved<R>(access: impl FnOnce() -> R) -> R {
     result
 }
 
+/// Whether the calling thread is inside [`unobserved`], where it must not wait.
+pub(super) fn is_unobserved() -> bool {
+    IS_UNOBSERVED.get()
+}
+
 /// The calling thread, if its file operations are simulated.
 pub(super) fn observed() -> Option<&'static Thread> {
-    if IS_UNOBSERVED.get() || world::is_entered() { None } else { me() }
+    if is_unobserved() || world::is_entered() { None } else { me() }
 }
 
 static DISKS: Mutex<BTreeMap<usize, Machine>> = Mutex::new(BTreeMap::new());
@@ -380,7 +385,7 @@ impl Machine {
 
     /// Cuts the power.
     fn crash(&mut self, host: usize) -> io::Result<()> {
-        let stream = stream_of(host);
+        let stream = format!("crash {host}");
         let draw = |count: usize| world::with(|world| world.draw(&stream, count as u64)) as usize;
         // 0 keeps everything, so that a shrunk run has no crash that matters.
         let kind = if self.disk.lose_unsynced { draw(4) } else { 0 };
@@ -431,11 +436,7 @@ fn temporary_folders() -> &'static [PathBuf] {
     })
 }
 
-fn stream_of(host: usize) -> String {
-    format!("disk {host}")
-}
-
-/// The kind of an operation, which determines the time that it takes.
+/// The kind of an operation, for the time that it takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Work {
     /// It reads or writes data that are mostly cached.
@@ -453,7 +454,8 @@ pub(super) enum Work {
 /// Returns an error number if the draw says so.
 pub(super) fn begin(me: &'static Thread, work: Work) -> Result<(), c_int> {
     let (latency, eio) = with(me, |machine| (machine.disk.latency.clone(), machine.disk.eio));
-    let stream = stream_of(world::host_of(me));
+    let host = world::host_of(me);
+    let (stream, error_stream) = (format!("disk {host}"), format!("fault of disk {host}"));
     let ns = |time: std::time::Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX / 4);
     let (least, most) = (ns(*latency.start()), ns(*latency.end()));
     let (time_ns, fails) = world::with(|world| {
@@ -468,7 +470,7 @@ pub(super) fn begin(me: &'static Thread, work: Work) -> Result<(), c_int> {
         // The highest numbers fail, because a shrunk run draws 0.
         let fails = eio > 0.0
             && work != Work::Name
-            && world.draw(&stream, PROBABILITY_UNIT) >= PROBABILITY_UNIT - threshold;
+            && world.draw(&error_stream, PROBABILITY_UNIT) >= PROBABILITY_UNIT - threshold;
         (time_ns, fails)
     });
     world::sleep(me, time_ns);

@@ -6,8 +6,10 @@
 //! 2. On a thread that is not simulated, a function calls the original and does nothing else. It
 //!    allocates nothing, takes no lock and uses no thread-local with a destructor, so it may be
 //!    called at any time, even before `main` and while a thread ends.
-//! 3. No function unwinds. The functions that only read the time or draw bytes do not access the
-//!    world, so an allocator may call them.
+//! 3. No function unwinds.
+//!
+//! The functions that draw bytes do not access the world either, so an allocator may call them.
+//! Those that read the time do so after many reads in a row only.
 
 use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
 use std::ptr;
@@ -72,8 +74,9 @@ macro_rules! replace {
 
 pub(super) use replace;
 
-/// The time of a clock. Clocks of processor time show the virtual time that has passed.
-fn clock_ns(me: &Thread, clock: clockid_t) -> u64 {
+/// The time of a clock. Clocks of processor time show the time that has passed.
+fn clock_ns(me: &'static Thread, clock: clockid_t) -> u64 {
+    world::yield_after_reads(me);
     let now_ns = world::read_clock_ns(me);
     match clock {
         libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE | libc::CLOCK_TAI => {
@@ -192,6 +195,10 @@ replace! {
                 None => refusal::report(me, "the futex system call with an unusual operation"),
             }
             return fail(libc::ENOSYS);
+        }
+        if number == libc::SYS_eventfd2 {
+            // As rustix makes one: the C library has no function of this name.
+            return super::kernel::waits::make_counter(a as c_uint, b as c_int).into();
         }
         if matches!(number, libc::SYS_openat2 | libc::SYS_copy_file_range)
             && disk::observed().is_some()

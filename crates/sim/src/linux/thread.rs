@@ -76,7 +76,9 @@ pub(super) struct Thread {
     pub(super) priority: Cell<u64>,
     /// How many polls of its own future have ended since it last waited.
     pub(super) spins: Cell<u32>,
-    /// How many rounds of its thread-locals' destructors have run.
+    /// How often it has read a clock since it last let others run.
+    pub(super) clock_reads: Cell<u32>,
+    /// How often the destructors of its thread-locals have run.
     pub(super) exit_rounds: Cell<u32>,
     /// The host that it runs on, and the key of what belongs to the present run of that host.
     pub(super) host: Cell<usize>,
@@ -116,6 +118,7 @@ impl Thread {
             entropy: Cell::new(entropy),
             priority: Cell::new(priority),
             spins: Cell::new(0),
+            clock_reads: Cell::new(0),
             exit_rounds: Cell::new(0),
             host: Cell::new(0),
             host_key: Cell::new(0),

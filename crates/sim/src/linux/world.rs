@@ -38,8 +38,26 @@ const START_OF_DAY_NS: u64 = 1_767_225_600 * 1_000_000_000;
 /// How long each read of a clock takes, so that a loop that waits for a time ends.
 const CLOCK_READ_NS: u64 = 25;
 
-/// How often a simulation in which no thread can run checks whether a thread that is not simulated
-/// has changed a word of memory, and the pause between two checks.
+/// After this many reads of a clock without any other call, a thread lets others run: it may repeat
+/// itself until one of them has done something.
+const READS_IN_A_ROW: u32 = 256;
+
+/// The longest time from a wake until the woken thread can run, in nanoseconds.
+const WAKE_MAX_NS: u64 = 20_000;
+
+/// The mean times of a poll, one of which each seed draws, in nanoseconds. With a short one, tasks
+/// stay with their worker. With a long one, they are shared and stolen.
+const MEAN_POLL_NS: [u64; 4] = [500, 2_000, 20_000, 100_000];
+
+/// One poll in this many takes much longer, as if the system had taken the core away.
+const POLLS_PER_PREEMPTION: u64 = 1_000;
+const PREEMPTION_MAX_NS: u64 = 30_000_000;
+
+/// The most processors that a simulated machine has.
+const PROCESSORS_MAX: u64 = 4;
+
+/// How often, and how long, a simulation in which nothing can go on checks whether a thread that is
+/// not simulated has changed a word of memory.
 const STALL_CHECKS: u32 = 200;
 const STALL_PAUSE: Duration = Duration::from_millis(1);
 
@@ -72,6 +90,15 @@ static PROCESSORS: AtomicUsize = AtomicUsize::new(1);
 pub(super) fn read_clock_ns(me: &Thread) -> u64 {
     let now_ns = NOW_NS.fetch_add(CLOCK_READ_NS, Ordering::Relaxed) + CLOCK_READ_NS;
     START_NS + local_ns(me.host.get(), now_ns - START_NS)
+}
+
+/// Lets other threads run if this one does nothing but read clocks. Called before each read.
+pub(super) fn yield_after_reads(me: &'static Thread) {
+    let reads = me.clock_reads.get() + 1;
+    me.clock_reads.set(reads);
+    if reads >= READS_IN_A_ROW && !is_entered() && !super::disk::is_unobserved() {
+        switch(me, State::Ready { at_ns: now_ns() });
+    }
 }
 
 pub(super) fn now_ns() -> u64 {
@@ -577,6 +604,7 @@ pub(super) fn switch(me: &'static Thread, state: State) -> Outcome {
         if waits {
             me.spins.set(0);
         }
+        me.clock_reads.set(0);
         me.state.set(state);
         me.outcome.set(Outcome::Woken);
         world.next()

@@ -28,7 +28,7 @@ mod options;
 mod tcp;
 pub(super) mod transfers;
 mod udp;
-mod waits;
+pub(super) mod waits;
 mod wire;
 
 use std::cmp::Reverse;

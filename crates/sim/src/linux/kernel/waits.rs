@@ -73,6 +73,15 @@ unsafe fn polled<'a>(fds: *mut pollfd, count: nfds_t) -> &'a mut [pollfd] {
     unsafe { std::slice::from_raw_parts_mut(fds, count as usize) }
 }
 
+/// What `eventfd` does on a simulated thread.
+pub(in crate::platform) fn make_counter(count: c_uint, flags: c_int) -> c_int {
+    let is_semaphore = flags & libc::EFD_SEMAPHORE != 0;
+    let counter = EventCounter { count: u64::from(count), is_semaphore };
+    // SAFETY: the call takes numbers only.
+    let token = unsafe { original::eventfd(count, flags) };
+    open(token, flags & libc::EFD_NONBLOCK != 0, Kind::Counter(counter))
+}
+
 replace! {
     fn poll(fds: *mut pollfd, len: nfds_t, timeout: c_int) -> c_int = |me| {
         // SAFETY: the caller passes an array of this length that it may write (invariant 1).
@@ -94,11 +103,7 @@ replace! {
     }
 
     fn eventfd(count: c_uint, flags: c_int) -> c_int = |_me| {
-        let is_semaphore = flags & libc::EFD_SEMAPHORE != 0;
-        let counter = EventCounter { count: u64::from(count), is_semaphore };
-        // SAFETY: the call takes numbers only.
-        let token = unsafe { original::eventfd(count, flags) };
-        open(token, flags & libc::EFD_NONBLOCK != 0, Kind::Counter(counter))
+        make_counter(count, flags)
     }
 
     fn epoll_create1(flags: c_int) -> c_int = |_me| {
