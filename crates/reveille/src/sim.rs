@@ -33,6 +33,9 @@
 //! compares all steps; if the two runs differ, the message has the first step that differs, the
 //! poll that contains it, and the place where the task of that poll was spawned.
 //!
+//! Several seeds run side by side, one on each processor. The one that is reported is the first
+//! that fails in the order of the seeds.
+//!
 //! # When a seed fails
 //!
 //! A seed fails if the test panics or returns an error, if it can make no more progress, if a task
@@ -40,10 +43,11 @@
 //! output, the message then says
 //!
 //! * whether a second process repeats the run;
-//! * how far the run can be shrunk: a search sets as many choices as it can to 0, faults first,
-//!   then those of the scheduler, then those that the program draws. A line replays the shrunk run;
-//! * at which virtual time the failure became inevitable: other seeds did not avoid it any more;
-//! * which file has the choices of the run (its tape), and the hash of the program, because a seed
+//! * how simple the run can be made: the search first leaves out faults that were drawn, each under
+//!   several schedules. Then it sets as many choices as it can to 0, faults first, then those of
+//!   the scheduler, then those that the program draws. A line replays the simple run;
+//! * from which virtual time on the failure was inevitable: other seeds did not avoid it any more;
+//! * the file with the choices of the run (its tape), and the hash of the program, because a seed
 //!   belongs to a build.
 //!
 //! The search takes a minute at most. [`Builder::exhaustive`] needs no seeds: it runs all orders of

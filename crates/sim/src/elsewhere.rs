@@ -27,6 +27,10 @@ pub(crate) fn draw(_: &str, _: u64) -> Option<u64> {
     None
 }
 
+pub(crate) fn draw_system(_: &str, _: u64) -> Option<u64> {
+    None
+}
+
 pub(crate) fn note(_: u64) {}
 
 pub(crate) fn wait_for_deadlock() {}

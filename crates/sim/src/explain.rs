@@ -105,8 +105,23 @@ impl Failing<'_> {
     }
 
     /// Whether the run of a tape fails as the first one did. `None` if the time is up.
-    #[expect(clippy::disallowed_methods, reason = "this process is not simulated")]
     fn fails(&self, tape: &Tape, deadline: Instant) -> Option<bool> {
+        self.replay(tape, deadline, OsStr::new(""))
+    }
+
+    /// The tape of all choices of the run with a tape. `None` if it does not fail as the first one
+    /// did, or if the time is up.
+    fn record(&self, tape: &Tape, deadline: Instant) -> Option<Tape> {
+        let path = scratch_file(&format!("{}-recorded.tape", self.seed));
+        let fails = self.replay(tape, deadline, path.as_os_str());
+        let text = fs::read_to_string(&path).ok();
+        let _ = fs::remove_file(&path);
+        text.filter(|_| fails == Some(true)).and_then(|text| Tape::parse(&text).ok())
+    }
+
+    /// As [`Failing::fails`]. The choices are written to the file `recorded`, if it has a name.
+    #[expect(clippy::disallowed_methods, reason = "this process is not simulated")]
+    fn replay(&self, tape: &Tape, deadline: Instant, recorded: &OsStr) -> Option<bool> {
         let left = deadline.checked_duration_since(Instant::now())?;
         let limit = left.min(self.took * SLOWNESS + PAUSE);
         let path = scratch_file(&format!("{}.tape", self.seed));
@@ -114,7 +129,7 @@ impl Failing<'_> {
         let nothing = OsStr::new("");
         // The trace, the tape and the recording stay those of the first run.
         let variables =
-            [(REPLAY, path.as_os_str()), (TRACE, nothing), (TAPE, nothing), (RECORDING, nothing)];
+            [(REPLAY, path.as_os_str()), (TRACE, nothing), (TAPE, recorded), (RECORDING, nothing)];
         let finished = self.test.finish(self.seed, &variables, Some(limit));
         // A later run writes it again, and the file of the last one is small.
         let _ = fs::remove_file(&path);
@@ -124,10 +139,11 @@ impl Failing<'_> {
     #[expect(clippy::disallowed_methods, reason = "this process is not simulated")]
     fn shrink(&self, tape: &Tape, deadline: Instant, text: &mut String) -> Result<(), String> {
         let (start, runs) = (Instant::now(), Cell::new(0_u32));
-        let shrunk = shrink(tape, &mut |tape| {
+        let mut fails = |tape: &Tape| {
             runs.set(runs.get() + 1);
             self.fails(tape, deadline)
-        });
+        };
+        let shrunk = shrink(tape, &mut fails, &mut |tape| self.record(tape, deadline));
         let Some(shrunk) = shrunk else {
             let _ = writeln!(text, "not shrunk: the run of its tape does not fail in the same way");
             return Ok(());

@@ -1,6 +1,9 @@
-//! Faults that the seed draws. Each seed has a subset of the kinds, because faults of one kind may
-//! hide those of another (Groce et al., "Swarm testing", ISSTA 2012). The plan is drawn before the
-//! hosts start, and each fault has a number, so that a run can omit some and keep the others.
+//! Faults that the seed draws.
+//!
+//! Each seed has a subset of the kinds, because faults of one kind may hide those of another
+//! (Groce et al., "Swarm testing", ISSTA 2012). The plan is drawn before the hosts start. Each
+//! fault has a number, and a stream of choices of its own, so a run may leave some out and keep the
+//! others. A stream with zeros only is that of no fault.
 
 use std::time::Duration;
 
@@ -8,12 +11,13 @@ use crate::child;
 use crate::hosts::Sim;
 use crate::net::{LinkFault, Net};
 use crate::platform;
+use crate::shrink::{FAULT_STREAM, SWARM};
 
 /// The variable with the numbers of faults to leave out, with commas between them.
 const OMITTED: &str = "REVEILLE_SIM_OMIT";
 
-/// How many faults a plan has on average.
-const FAULT_COUNT: u64 = 12;
+/// The most faults of a plan. Half of them happen on average.
+const FAULTS_MAX: u64 = 24;
 
 /// Descriptors of a host that has few of them.
 const FEW_DESCRIPTORS: u64 = 40;
@@ -65,12 +69,26 @@ struct Targets {
     servers: Vec<String>,
 }
 
-fn draw(count: u64) -> u64 {
-    platform::draw("faults", count).unwrap_or(0)
+/// Draws what one fault is from its own stream.
+struct Chance(String);
+
+impl Chance {
+    fn of_fault(number: u64) -> Chance {
+        Chance(fault_stream(number))
+    }
+
+    fn below(&self, count: u64) -> u64 {
+        platform::draw_system(&self.0, count).unwrap_or(0)
+    }
+
+    fn one_of<T: Clone>(&self, all: &[T]) -> Option<T> {
+        all.get(self.below(all.len() as u64) as usize).cloned()
+    }
 }
 
-fn one_of(names: &[String]) -> Option<String> {
-    names.get(draw(names.len() as u64) as usize).cloned()
+/// The stream of a fault.
+fn fault_stream(number: u64) -> String {
+    format!("{FAULT_STREAM}{number}")
 }
 
 /// What the plan does at a time.
@@ -112,43 +130,67 @@ impl Faults {
         let all = sim.hosts.iter().map(|host| host.name.clone()).collect();
         let servers = sim.hosts.iter().filter(|host| !host.is_client);
         let targets = Targets { all, servers: servers.map(|host| host.name.clone()).collect() };
+        let kinds = self.kinds();
+        let omitted = child::variable_of(OMITTED).unwrap_or_default();
+        let omitted: Vec<u64> =
+            omitted.split(',').filter_map(|number| number.trim().parse().ok()).collect();
+        let until_ns = u64::try_from(self.until.as_nanos()).unwrap_or(u64::MAX / 4);
+        let mut planned: Vec<Planned> = (1..=FAULTS_MAX)
+            .filter_map(|number| Planned::draw(number, &kinds, &targets, until_ns))
+            .filter(|planned| !omitted.contains(&planned.number))
+            .collect();
+        planned.sort_by_key(|planned| planned.at);
+        for Planned { number, at, text, call } in planned {
+            platform::say(&format!("reveille-sim: fault {number} at {at:?}: {text}\n"));
+            sim.at(at, call);
+        }
+        if self.has_few_descriptors {
+            limit_descriptors(sim, &targets);
+        }
+        sim.at(self.until, move |net| heal(net, &targets));
+    }
+
+    /// The kinds that this seed has: each of those that are wanted with the probability 1/2.
+    fn kinds(&self) -> Vec<Kind> {
         let is_wanted = |kind: &Kind| match kind {
             Kind::Crash | Kind::Kill => self.has_crashes,
             Kind::Clock => self.has_clocks,
             _ => true,
         };
-        let kinds: Vec<Kind> =
-            KINDS.into_iter().filter(is_wanted).filter(|_| draw(2) == 0).collect();
-        let omitted = child::variable_of(OMITTED).unwrap_or_default();
-        let omitted: Vec<u64> =
-            omitted.split(',').filter_map(|number| number.trim().parse().ok()).collect();
-        let until_ns = u64::try_from(self.until.as_nanos()).unwrap_or(u64::MAX / 4);
-        let mut at_ns = 0;
-        let mut number = 0;
-        while !kinds.is_empty() {
-            at_ns += 1 + draw(until_ns / FAULT_COUNT * 2);
-            if at_ns >= until_ns {
-                break;
-            }
-            let kind = kinds[draw(kinds.len() as u64) as usize];
-            let lasts = Duration::from_nanos(draw(until_ns / 4) + 1);
-            let made = make(kind, &targets, lasts);
-            number += 1;
-            if let Some((text, call)) = made.filter(|_| !omitted.contains(&number)) {
-                let at = Duration::from_nanos(at_ns);
-                platform::say(&format!("reveille-sim: fault {number} at {at:?}: {text}\n"));
-                sim.at(at, call);
-            }
-        }
-        if self.has_few_descriptors
-            && let Some(host) = one_of(&targets.servers)
-        {
-            let max = (FEW_DESCRIPTORS / 2 + draw(FEW_DESCRIPTORS / 2)) as usize;
-            platform::say(&format!("reveille-sim: `{host}` may have {max} descriptors\n"));
-            sim.at(Duration::ZERO, move |net| net.limit_descriptors(&host, max));
-        }
-        sim.at(self.until, move |net| heal(net, &targets));
+        let swarm = Chance(SWARM.to_owned());
+        KINDS.into_iter().filter(|_| swarm.below(2) == 0).filter(is_wanted).collect()
     }
+}
+
+/// A fault of the plan.
+struct Planned {
+    number: u64,
+    at: Duration,
+    text: String,
+    call: Call,
+}
+
+impl Planned {
+    /// `None` if there is no fault with this number.
+    fn draw(number: u64, kinds: &[Kind], targets: &Targets, until_ns: u64) -> Option<Planned> {
+        let chance = Chance::of_fault(number);
+        if chance.below(2) == 0 {
+            return None;
+        }
+        let kind = chance.one_of(kinds)?;
+        let at = Duration::from_nanos(chance.below(until_ns));
+        let lasts = Duration::from_nanos(chance.below(until_ns / 4) + 1);
+        let (text, call) = make(kind, targets, lasts, &chance)?;
+        Some(Planned { number, at, text, call })
+    }
+}
+
+fn limit_descriptors(sim: &mut Sim, targets: &Targets) {
+    let chance = Chance("fault of descriptors".to_owned());
+    let Some(host) = chance.one_of(&targets.servers) else { return };
+    let max = (FEW_DESCRIPTORS - chance.below(FEW_DESCRIPTORS / 2)) as usize;
+    platform::say(&format!("reveille-sim: `{host}` may have {max} descriptors\n"));
+    sim.at(Duration::ZERO, move |net| net.limit_descriptors(&host, max));
 }
 
 /// Ends all faults.
@@ -172,14 +214,13 @@ fn heal(net: &mut Net<'_>, targets: &Targets) {
 /// The latency without a fault, in nanoseconds.
 const CALM_NS: (u64, u64) = (200_000, 2_000_000);
 
-/// Draws a fault of this kind that ends after `lasts`. `None` if there is no host that it can
-/// affect.
-fn make(kind: Kind, targets: &Targets, lasts: Duration) -> Option<(String, Call)> {
+/// A fault of this kind that is over after `lasts`. `None` if nothing is there that it concerns.
+fn make(kind: Kind, targets: &Targets, lasts: Duration, chance: &Chance) -> Option<(String, Call)> {
     let mut all = targets.all.clone();
     match kind {
         Kind::Partition => {
             let mut sides = (Vec::new(), Vec::new());
-            all.into_iter().for_each(|name| match draw(2) {
+            all.into_iter().for_each(|name| match chance.below(2) {
                 0 => sides.0.push(name),
                 _ => sides.1.push(name),
             });
@@ -187,33 +228,34 @@ fn make(kind: Kind, targets: &Targets, lasts: Duration) -> Option<(String, Call)
             Some((text, Box::new(move |net| cut(net, sides, true, lasts))))
         }
         Kind::Isolate => {
-            let name = one_of(&targets.servers)?;
+            let name = chance.one_of(&targets.servers)?;
             all.retain(|other| *other != name);
             let text = format!("isolate {name} for {lasts:?}");
             Some((text, Box::new(move |net| cut(net, (vec![name], all), true, lasts))))
         }
         Kind::OneWay => {
-            let name = one_of(&targets.servers)?;
+            let name = chance.one_of(&targets.servers)?;
             all.retain(|other| *other != name);
             let text = format!("{name} is not heard for {lasts:?}");
             Some((text, Box::new(move |net| cut(net, (vec![name], all), false, lasts))))
         }
         Kind::Slow => {
-            let max = 10_000_000 + draw(1_000_000_000);
+            let max = 10_000_000 + chance.below(1_000_000_000);
             let fault = LinkFault { latency_ns: Some((1_000_000, max)), ..LinkFault::default() };
             let over = LinkFault { latency_ns: Some(CALM_NS), ..LinkFault::default() };
             let text = format!("latency up to {:?} for {lasts:?}", Duration::from_nanos(max));
             Some((text, for_a_time(fault, over, lasts)))
         }
         Kind::Loss => {
-            let loss = 10_000 + draw(300_000);
+            let loss = 10_000 + chance.below(300_000);
             let fault = LinkFault { loss: Some(loss), ..LinkFault::default() };
             let over = LinkFault { loss: Some(0), ..LinkFault::default() };
             let text = format!("{} % of the messages are lost for {lasts:?}", loss / 10_000);
             Some((text, for_a_time(fault, over, lasts)))
         }
         Kind::Disorder => {
-            let (duplication, reordering) = (Some(draw(200_000)), Some(draw(500_000)));
+            let (duplication, reordering) =
+                (Some(chance.below(200_000)), Some(chance.below(500_000)));
             let fault = LinkFault { duplication, reordering, ..LinkFault::default() };
             let (duplication, reordering) = (Some(0), Some(0));
             let over = LinkFault { duplication, reordering, ..LinkFault::default() };
@@ -221,16 +263,23 @@ fn make(kind: Kind, targets: &Targets, lasts: Duration) -> Option<(String, Call)
             Some((text, for_a_time(fault, over, lasts)))
         }
         Kind::Reset => {
-            let (one, other) = (one_of(&all)?, one_of(&all)?);
+            let (one, other) = (chance.one_of(&all)?, chance.one_of(&all)?);
             let text = format!("reset the connections between {one} and {other}");
             Some((text, Box::new(move |net| net.reset(&one, &other))))
         }
-        Kind::Crash | Kind::Kill | Kind::Pause | Kind::Clock => to_a_host(kind, targets, lasts),
+        Kind::Crash | Kind::Kill | Kind::Pause | Kind::Clock => {
+            to_a_host(kind, targets, lasts, chance)
+        }
     }
 }
 
-fn to_a_host(kind: Kind, targets: &Targets, lasts: Duration) -> Option<(String, Call)> {
-    let name = one_of(&targets.servers)?;
+fn to_a_host(
+    kind: Kind,
+    targets: &Targets,
+    lasts: Duration,
+    chance: &Chance,
+) -> Option<(String, Call)> {
+    let name = chance.one_of(&targets.servers)?;
     Some(match kind {
         Kind::Crash | Kind::Kill => {
             let is_crash = kind == Kind::Crash;
@@ -247,8 +296,8 @@ fn to_a_host(kind: Kind, targets: &Targets, lasts: Duration) -> Option<(String, 
             (text, Box::new(call))
         }
         Kind::Clock => {
-            let offset_ns = draw(20_000_000_000).cast_signed() - 10_000_000_000;
-            let drift_ppm = draw(1_000).cast_signed() - 500;
+            let offset_ns = chance.below(20_000_000_000).cast_signed() - 10_000_000_000;
+            let drift_ppm = chance.below(1_000).cast_signed() - 500;
             let text = format!(
                 "the clock of {name} is {} ms ahead and {drift_ppm} ppm fast",
                 offset_ns / 1_000_000

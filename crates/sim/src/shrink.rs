@@ -1,9 +1,13 @@
-//! Makes the tape of a run that fails as simple as possible. A choice of 0 is the simplest: no
-//! fault, no delay, the first of the threads that can run. So the shrinker sets choices to 0, and
-//! keeps a change if the run still fails in the same way. It begins with whole streams, then tries
-//! smaller and smaller parts of them (ddmin; Zeller and Hildebrandt, "Simplifying and isolating
-//! failure-inducing input", 2002), and then lowers the remaining choices. Faults come first, then
-//! the scheduler's choices, then those that the program draws.
+//! Makes the tape of a run that fails as simple as possible.
+//!
+//! A choice of 0 is the simplest: no fault, no delay, the first of those that may go on. So the
+//! shrinker sets choices to 0 and keeps what still fails in the same way: whole streams first, then
+//! ever smaller parts of them (ddmin; Zeller and Hildebrandt, "Simplifying and isolating
+//! failure-inducing input", 2002), and then it lowers those that are left. It begins with faults,
+//! goes on with the scheduler's choices, and ends with those that the program draws.
+//!
+//! Whatever follows a fault is different without it, so the schedule that failed may not come
+//! about. Before all else, faults are therefore left out under several schedules.
 
 use crate::tape::{Rest, Tape};
 
@@ -18,8 +22,18 @@ pub(crate) enum Class {
 /// The order in which classes are shrunk.
 const ORDER: [Class; 3] = [Class::Fault, Class::Schedule, Class::User];
 
-/// The prefixes of the names of streams with faults.
-const FAULTS: [&str; 5] = ["fault", "disk ", "link", "net", "crash"];
+/// How the name of a stream begins that has one fault of a plan.
+pub(crate) const FAULT_STREAM: &str = "fault ";
+
+/// How the names of streams with faults begin. A choice that is not 0 is a message or a write that
+/// is lost, or an error.
+const FAULTS: [&str; 5] = [FAULT_STREAM, "crash ", "loss", "duplication", "reordering"];
+
+/// Under how many other schedules a fault is left out.
+const SCHEDULES: u64 = 6;
+
+/// The stream of the kinds of faults that a seed has.
+pub(crate) const SWARM: &str = "swarm";
 
 /// The prefix of the names of streams that the program draws from.
 pub(crate) const USER: &str = "user ";
@@ -38,26 +52,119 @@ pub(crate) fn class_of(name: &str) -> Class {
     }
 }
 
-/// How many choices of a class are not 0.
+/// How many choices of a class are not 0. Those of one fault of a plan count as one.
 pub(crate) fn count(tape: &Tape, class: Class) -> usize {
     let streams = tape.streams.iter().filter(|(name, _)| class_of(name) == class);
-    streams.flat_map(|(_, choices)| choices).filter(|&&choice| choice != 0).count()
+    let counts = streams.map(|(name, choices)| {
+        let count = choices.iter().filter(|&&choice| choice != 0).count();
+        if is_one_fault(name) { count.min(1) } else { count }
+    });
+    counts.sum()
+}
+
+/// Whether the choices of the stream behind its tape are 0, even if those of others are drawn.
+pub(crate) fn is_of_plan(name: &str) -> bool {
+    name == SWARM || name.starts_with(FAULT_STREAM)
+}
+
+/// Whether the stream has one fault of a plan.
+fn is_one_fault(name: &str) -> bool {
+    name.strip_prefix(FAULT_STREAM).is_some_and(|number| number.parse::<u64>().is_ok())
 }
 
 /// Whether a run with a tape fails as the first one did. `None` if there is no time left for it.
 pub(crate) type Fails<'a> = dyn FnMut(&Tape) -> Option<bool> + 'a;
 
+/// The tape of all choices of the run with a tape, if it fails as the first one did.
+pub(crate) type Record<'a> = dyn FnMut(&Tape) -> Option<Tape> + 'a;
+
 /// Returns the simplest tape that was found. `None` if the run does not fail with its own tape.
-pub(crate) fn shrink(tape: &Tape, fails: &mut Fails<'_>) -> Option<Tape> {
+pub(crate) fn shrink(tape: &Tape, fails: &mut Fails<'_>, record: &mut Record<'_>) -> Option<Tape> {
     let mut best = Tape { rest: Rest::Zero, ..tape.clone() };
     best.trim();
     if fails(&best) != Some(true) {
         return None;
     }
     // An error means that the time is up.
-    let _ = rounds(&mut best, fails);
+    let _ = leave_faults_out(&mut best, fails, record).and_then(|()| rounds(&mut best, fails));
     best.trim();
     Some(best)
+}
+
+/// Leaves out the faults of the plan without which the run fails under some schedule: halves of
+/// them, then quarters, down to single ones.
+fn leave_faults_out(
+    best: &mut Tape,
+    fails: &mut Fails<'_>,
+    record: &mut Record<'_>,
+) -> Result<(), TimeIsUp> {
+    let mut part_len = faults_of(best).len().div_ceil(2);
+    while part_len > 0 {
+        let mut end = faults_of(best).len();
+        while end > 0 {
+            let begin = end.saturating_sub(part_len);
+            let faults = faults_of(best);
+            let part = faults.get(begin..end.min(faults.len())).unwrap_or_default();
+            leave_out(best, part, fails, record)?;
+            end = begin;
+        }
+        part_len = if part_len == 1 { 0 } else { part_len.div_ceil(2) };
+    }
+    Ok(())
+}
+
+/// The streams of the faults that the plan has.
+fn faults_of(tape: &Tape) -> Vec<usize> {
+    let streams = tape.streams.iter().enumerate();
+    let faults = streams.filter(|(_, (name, choices))| {
+        is_one_fault(name) && choices.iter().any(|&choice| choice != 0)
+    });
+    faults.map(|(stream, _)| stream).collect()
+}
+
+/// Leaves out the faults of these streams, if the run fails without them under its own schedule or
+/// another one.
+fn leave_out(
+    best: &mut Tape,
+    part: &[usize],
+    fails: &mut Fails<'_>,
+    record: &mut Record<'_>,
+) -> Result<(), TimeIsUp> {
+    let clear = |tape: &mut Tape| part.iter().for_each(|&it| tape.streams[it].1.fill(0));
+    if part.is_empty() || attempt(best, fails, clear)? {
+        return Ok(());
+    }
+    for schedule in 1..=SCHEDULES {
+        let mut other = plan_of(best);
+        clear(&mut other);
+        other.rest = Rest::Other(schedule);
+        if fails(&other).ok_or(TimeIsUp)?
+            && let Some(recorded) = record(&other)
+        {
+            replace(best, recorded);
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// The plan of faults alone.
+fn plan_of(tape: &Tape) -> Tape {
+    let mut plan = tape.clone();
+    let others = plan.streams.iter_mut().filter(|(name, _)| !is_of_plan(name));
+    others.for_each(|(_, choices)| choices.clear());
+    plan
+}
+
+/// Takes over the choices of another tape. Streams keep their places.
+fn replace(best: &mut Tape, other: Tape) {
+    best.streams.iter_mut().for_each(|(_, choices)| choices.clear());
+    for (name, choices) in other.streams {
+        match best.streams.iter_mut().find(|(own, _)| *own == name) {
+            Some((_, own)) => *own = choices,
+            None => best.streams.push((name, choices)),
+        }
+    }
 }
 
 /// There is no time left.
@@ -194,32 +301,62 @@ mod tests {
     #[test]
     fn only_the_choices_that_matter_are_left() {
         let noise: Vec<u64> = (1..100).collect();
-        let begin = tape(&[("disk 0", &noise), ("schedule", &noise), ("user x", &noise)]);
+        let begin = tape(&[("crash 0", &noise), ("schedule", &noise), ("user x", &noise)]);
         let mut runs = 0;
-        let shrunk = shrink(&begin, &mut |tape| {
-            runs += 1;
-            let is_late = choice(tape, "schedule", 70) >= 20 && choice(tape, "schedule", 3) != 0;
-            Some(is_late && choice(tape, "disk 0", 50) != 0)
-        });
+        let shrunk = shrink(
+            &begin,
+            &mut |tape| {
+                runs += 1;
+                let is_late =
+                    choice(tape, "schedule", 70) >= 20 && choice(tape, "schedule", 3) != 0;
+                Some(is_late && choice(tape, "crash 0", 50) != 0)
+            },
+            &mut |_| None,
+        );
         let shrunk = shrunk.expect("it fails");
         assert_eq!(count(&shrunk, Class::Fault), 1);
         assert_eq!(count(&shrunk, Class::Schedule), 2);
         assert_eq!(count(&shrunk, Class::User), 0);
-        assert_eq!(choice(&shrunk, "disk 0", 50), 1);
+        assert_eq!(choice(&shrunk, "crash 0", 50), 1);
         assert!((20..40).contains(&choice(&shrunk, "schedule", 70)));
         assert!(runs < 300, "{runs}");
+    }
+
+    #[test]
+    fn a_fault_is_left_out_if_the_run_fails_under_another_schedule() {
+        let begin = tape(&[("fault 1", &[1, 2]), ("fault 2", &[1, 5]), ("schedule", &[9])]);
+        // Without fault 2, the schedule of the first run does not fail, and the third other does.
+        let is_there = |tape: &Tape, name| choice(tape, name, 0) != 0;
+        let mut fails = |tape: &Tape| {
+            let has_all = is_there(tape, "fault 2") && choice(tape, "schedule", 0) == 9;
+            let is_other = tape.rest == Rest::Other(3) || choice(tape, "schedule", 0) == 7;
+            Some(is_there(tape, "fault 1") && (has_all || is_other))
+        };
+        let mut record = |tape: &Tape| {
+            let mut recorded = tape.clone();
+            recorded.streams[2].1 = vec![7];
+            Some(recorded)
+        };
+        let shrunk = shrink(&begin, &mut fails, &mut record).expect("it fails");
+        let streams = [("fault 1", &[1][..]), ("schedule", &[7])];
+        assert_eq!(shrunk, Tape { rest: Rest::Zero, ..tape(&streams) });
+        assert_eq!((count(&shrunk, Class::Fault), count(&begin, Class::Fault)), (1, 2));
     }
 
     #[test]
     fn what_was_found_is_kept_when_the_time_is_up() {
         let begin = tape(&[("a", &[1, 2, 3]), ("b", &[4, 5])]);
         let mut left = 2;
-        let shrunk = shrink(&begin, &mut |_| {
-            left -= 1;
-            (left >= 0).then_some(true)
-        });
+        let shrunk = shrink(
+            &begin,
+            &mut |_| {
+                left -= 1;
+                (left >= 0).then_some(true)
+            },
+            &mut |_| None,
+        );
         assert_eq!(shrunk.expect("it fails").streams, [("b".to_owned(), vec![4, 5])]);
-        assert_eq!(shrink(&begin, &mut |_| Some(false)), None);
+        assert_eq!(shrink(&begin, &mut |_| Some(false), &mut |_| None), None);
     }
 
     #[test]

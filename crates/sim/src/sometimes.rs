@@ -25,7 +25,9 @@ static SEEN: Mutex<BTreeMap<String, bool>> = Mutex::new(BTreeMap::new());
 pub fn buggify(place: &str, probability: u64) -> bool {
     let Some(seed) = platform::seed() else { return false };
     let is_active = seed_of(seed, place).is_multiple_of(PLACES_PER_ACTIVE);
-    is_active && platform::draw("buggify", MILLION).is_some_and(|drawn| drawn < probability)
+    // The last numbers, because 0 is what a shrunk run has.
+    let is_rare = |drawn| drawn >= MILLION.saturating_sub(probability);
+    is_active && platform::draw("buggify", MILLION).is_some_and(is_rare)
 }
 
 /// Records whether a condition was true at a place.

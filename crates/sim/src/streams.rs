@@ -7,11 +7,15 @@
 
 use std::fmt::Write as _;
 
+use crate::shrink::is_of_plan;
 use crate::tape::{Rest, Tape};
 
 /// The step of the Weyl sequence and the mask of wyrand, as in the runtime's own generator.
 const STEP: u64 = 0xa076_1d64_78bd_642f;
 const MASK: u64 = 0xe703_7ed1_a0b4_28db;
+
+/// How many places of names are remembered.
+const PLACES: usize = 64;
 
 /// Returns the next number of the generator with this state.
 pub(crate) fn next_u64(state: &mut u64) -> u64 {
@@ -41,7 +45,9 @@ pub(crate) enum Recording {
 struct Stream {
     name: String,
     state: u64,
-    /// The remaining choices of the tape, in reverse order.
+    /// What is drawn behind the tape is 0.
+    ends_with_zeros: bool,
+    /// What a tape says, in reverse order.
     replayed: Vec<u64>,
     recorded: Vec<u64>,
 }
@@ -56,14 +62,24 @@ pub(crate) struct Streams {
     rest: Rest,
     reseed: Option<(u64, u64)>,
     streams: Vec<Stream>,
+    /// Where the streams were found whose names are at these places of memory.
+    places: [usize; PLACES],
     /// The stream and the alternatives of each choice, if they are asked for.
     choices: Option<Vec<(usize, u64)>>,
 }
 
 impl Streams {
     pub(crate) fn new(seed: u64, recording: Recording) -> Streams {
-        let (rest, streams) = (Rest::Seed, Vec::new());
-        Streams { seed, drawn_seed: seed, recording, rest, reseed: None, streams, choices: None }
+        Streams {
+            seed,
+            drawn_seed: seed,
+            recording,
+            rest: Rest::Seed,
+            reseed: None,
+            streams: Vec::new(),
+            places: [0; PLACES],
+            choices: None,
+        }
     }
 
     /// The streams of a run that follows `tape`.
@@ -82,6 +98,9 @@ impl Streams {
         }
         let mut streams = Streams::new(seed, recording);
         (streams.rest, streams.reseed) = (tape.rest, tape.reseed);
+        if let Rest::Other(seed) = tape.rest {
+            streams.drawn_seed = seed;
+        }
         for (name, mut choices) in tape.streams {
             choices.reverse();
             streams.stream(&name).replayed = choices;
@@ -102,6 +121,7 @@ impl Streams {
         self.rest = Rest::Seed;
         for stream in &mut self.streams {
             stream.replayed.clear();
+            stream.ends_with_zeros = false;
             stream.state = seed_of(seed, &stream.name);
         }
     }
@@ -124,12 +144,30 @@ impl Streams {
         text
     }
 
+    /// The number of a stream. Most names are constants, so the place of a name in memory tells
+    /// which stream it probably is.
     fn index(&mut self, name: &str) -> usize {
+        let place = (name.as_ptr().addr() >> 2 ^ name.len()) % PLACES;
+        let guess = self.places[place];
+        if self.streams.get(guess).is_some_and(|stream| stream.name == name) {
+            return guess;
+        }
+        let index = self.index_slow(name);
+        self.places[place] = index;
+        index
+    }
+
+    fn index_slow(&mut self, name: &str) -> usize {
         let found = self.streams.iter().position(|stream| stream.name == name);
         found.unwrap_or_else(|| {
             let state = seed_of(self.drawn_seed, name);
-            let (replayed, recorded) = (Vec::new(), Vec::new());
-            self.streams.push(Stream { name: name.to_owned(), state, replayed, recorded });
+            let ends_with_zeros = match self.rest {
+                Rest::Seed => false,
+                Rest::Zero => true,
+                Rest::Other(_) => is_of_plan(name),
+            };
+            let (name, replayed, recorded) = (name.to_owned(), Vec::new(), Vec::new());
+            self.streams.push(Stream { name, state, ends_with_zeros, replayed, recorded });
             self.streams.len() - 1
         })
     }
@@ -141,7 +179,7 @@ impl Streams {
 
     /// Draws a number below `count` from the stream `name`. 0 if `count` is 0.
     pub(crate) fn draw(&mut self, name: &str, count: u64) -> u64 {
-        let (recording, rest) = (self.recording, self.rest);
+        let recording = self.recording;
         let index = self.index(name);
         if let Some(choices) = &mut self.choices {
             choices.push((index, count));
@@ -154,7 +192,7 @@ impl Streams {
         // A program that was changed since may have fewer choices here.
         let choice = match stream.replayed.pop() {
             Some(choice) => choice % count.max(1),
-            None if rest == Rest::Zero => 0,
+            None if stream.ends_with_zeros => 0,
             None => drawn,
         };
         if recording == Recording::On {
@@ -221,6 +259,29 @@ mod tests {
         assert_eq!(draws(&mut streams, "x", 9), draws(&mut other, "x", 9));
         assert_eq!(draws(&mut streams, "z", 9), draws(&mut other, "z", 9));
         assert_eq!((streams.reseeds_at_ns(), streams.seed()), (None, 7));
+    }
+
+    #[test]
+    fn behind_a_tape_another_seed_draws_all_but_faults() {
+        let tape = "reveille-sim tape 1\nseed 7\nrest 8\nfault 1\t1 9\nx\t3\n";
+        let mut streams = Streams::from_tape(7, Recording::Off, tape).expect("a tape");
+        let mut other = Streams::new(8, Recording::Off);
+        assert_eq!(draws(&mut streams, "fault 1", 4), [1, 9, 0, 0]);
+        assert_eq!(draws(&mut streams, "fault 2", 2), [0, 0]);
+        assert_eq!(draws(&mut streams, "x", 4)[1..], draws(&mut other, "x", 4)[1..]);
+        assert_eq!(draws(&mut streams, "y", 4), draws(&mut other, "y", 4));
+    }
+
+    #[test]
+    fn names_at_the_same_place_of_memory_are_told_apart() {
+        let (mut one, mut other) =
+            (Streams::new(7, Recording::Off), Streams::new(7, Recording::Off));
+        let mut name = "a 1".to_owned();
+        let first = draws(&mut one, &name, 3);
+        name.replace_range(2.., "2");
+        let second = draws(&mut one, &name, 3);
+        assert_eq!(first, draws(&mut other, "a 1", 3));
+        assert_eq!(second, draws(&mut other, "a 2", 3));
     }
 
     #[test]

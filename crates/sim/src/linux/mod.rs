@@ -64,11 +64,16 @@ pub(crate) fn seed() -> Option<u64> {
     thread::me().map(|_| world::with(|world| world.seed()))
 }
 
-/// Draws a number below `count` from the stream `name`.
+/// Draws a number below `count` from the program's stream `name`.
 pub(crate) fn draw(name: &str, count: u64) -> Option<u64> {
+    draw_system(&format!("{USER}{name}"), count)
+}
+
+/// Draws a number below `count` from the stream `name`, which is not one of the program.
+pub(crate) fn draw_system(name: &str, count: u64) -> Option<u64> {
     thread::me().map(|me| {
         world::with(|world| {
-            let drawn = world.draw(&format!("{USER}{name}"), count);
+            let drawn = world.draw(name, count);
             world.note(Step::Note, me, drawn);
             drawn
         })

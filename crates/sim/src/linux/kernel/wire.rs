@@ -63,7 +63,7 @@ impl World {
         let (from, to) = wire.hosts;
         let segment = match segment {
             Segment::Data(mut bytes) if from != to && bytes.len() > 1 => {
-                if self.draw("segments", SEGMENTS_PER_SPLIT) == 0 {
+                if self.draw("segments", SEGMENTS_PER_SPLIT) == SEGMENTS_PER_SPLIT - 1 {
                     let at = 1 + self.draw("segments", bytes.len() as u64 - 1) as usize;
                     let rest = bytes.split_off(at);
                     self.enqueue(id, (from, to), Segment::Data(bytes));
