@@ -45,7 +45,8 @@
 //! * whether a second process repeats the run;
 //! * how simple the run can be made: the search first leaves out faults that were drawn, each under
 //!   several schedules. Then it sets as many choices as it can to 0, faults first, then those of
-//!   the scheduler, then those that the program draws. A line replays the simple run;
+//!   the scheduler, then those that the program draws. The effects of
+//!   faults are the messages and the writes that are lost. A line replays the simple run;
 //! * from which virtual time on the failure was inevitable: other seeds did not avoid it any more;
 //! * the file with the choices of the run (its tape), and the hash of the program, because a seed
 //!   belongs to a build.

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::child::{self, RECORDING, REPLAY, RunReport, SEED, TAPE, TRACE, Verdict};
 use crate::harness::{Finished, SimulatedTest, scratch_file};
-use crate::shrink::{Class, bisect, count, shrink};
+use crate::shrink::{Class, bisect, count, count_faults, shrink};
 use crate::streams::mix;
 use crate::tape::Tape;
 
@@ -150,15 +150,20 @@ impl Failing<'_> {
         };
         let path = tape_file(self.test.name(), self.seed, "-shrunk")?;
         fs::write(&path, shrunk.text()).map_err(|error| format!("{}: {error}", path.display()))?;
-        let of = |class, one: &str, more: &str| {
-            let count = count(&shrunk, class);
+        let number = |count, one: &str, more: &str| {
             format!("{count} {}", if count == 1 { one } else { more })
+        };
+        let of = |class, one: &str, more: &str| number(count(&shrunk, class), one, more);
+        let effects = match count(&shrunk, Class::Fault) {
+            0 => String::new(),
+            count => format!(" with {}", number(count, "effect", "effects")),
         };
         let _ = writeln!(
             text,
-            "shrunk to {}, {} and {} ({} runs, {:.1} s)\nreplay of that: {SEED}={} {REPLAY}={} \
+            "shrunk to {}{effects}, {} and {} ({} runs, {:.1} s)\n\
+             replay of that: {SEED}={} {REPLAY}={} \
              cargo test {} -- --exact",
-            of(Class::Fault, "fault", "faults"),
+            number(count_faults(&shrunk), "fault", "faults"),
             of(Class::Schedule, "scheduling choice", "scheduling choices"),
             of(Class::User, "choice of the program", "choices of the program"),
             runs.get(),

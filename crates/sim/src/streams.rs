@@ -34,6 +34,11 @@ pub(crate) fn seed_of(seed: u64, name: &str) -> u64 {
     name.bytes().fold(mix(seed ^ STEP, MASK), |state, byte| mix(state ^ u64::from(byte), STEP))
 }
 
+/// Makes a number below `count` of any number.
+fn below(any: u64, count: u64) -> u64 {
+    ((u128::from(any) * u128::from(count)) >> 64) as u64
+}
+
 /// Whether the choices are kept, for a tape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Recording {
@@ -177,18 +182,27 @@ impl Streams {
         &mut self.streams[index]
     }
 
+    /// Draws from the stream `name` whether something happens, with the probability of `chance` in
+    /// `unit`. The tape has a 1 if it does.
+    pub(crate) fn happens(&mut self, name: &str, chance: u64, unit: u64) -> bool {
+        self.choose(name, 2, |drawn| u64::from(below(drawn, unit) < chance)) == 1
+    }
+
     /// Draws a number below `count` from the stream `name`. 0 if `count` is 0.
     pub(crate) fn draw(&mut self, name: &str, count: u64) -> u64 {
+        self.choose(name, count, |drawn| below(drawn, count))
+    }
+
+    /// The next choice of the stream `name`: the tape's, or what `choose` makes of a drawn number.
+    fn choose(&mut self, name: &str, count: u64, choose: impl FnOnce(u64) -> u64) -> u64 {
         let recording = self.recording;
         let index = self.index(name);
         if let Some(choices) = &mut self.choices {
             choices.push((index, count));
         }
         let stream = &mut self.streams[index];
-        // Drawn even if the tape has a choice, so that after the tape the stream continues as with
-        // the seed alone.
-        let drawn = next_u64(&mut stream.state);
-        let drawn = ((u128::from(drawn) * u128::from(count)) >> 64) as u64;
+        // Drawn even if the tape has a choice, so that the stream goes on where the seed is.
+        let drawn = choose(next_u64(&mut stream.state));
         // A program that was changed since may have fewer choices here.
         let choice = match stream.replayed.pop() {
             Some(choice) => choice % count.max(1),
@@ -282,6 +296,20 @@ mod tests {
         let second = draws(&mut one, &name, 3);
         assert_eq!(first, draws(&mut other, "a 1", 3));
         assert_eq!(second, draws(&mut other, "a 2", 3));
+    }
+
+    #[test]
+    fn the_tape_of_what_happens_has_ones_and_zeros() {
+        let mut streams = Streams::new(7, Recording::On);
+        let happened = (0..1_000).filter(|_| streams.happens("loss", 100, 1_000)).count();
+        assert!((50..200).contains(&happened), "{happened}");
+        let tape = streams.tape();
+        let choices = tape.lines().find_map(|line| line.strip_prefix("loss\t")).expect("a stream");
+        assert_eq!(choices.split(' ').filter(|&choice| choice == "1").count(), happened);
+        assert_eq!(choices.split(' ').filter(|&choice| choice == "0").count(), 1_000 - happened);
+        let mut again = Streams::from_tape(7, Recording::Off, &tape).expect("a tape");
+        // The tape decides, whatever the probability is.
+        assert_eq!((0..1_000).filter(|_| again.happens("loss", 1, 1_000)).count(), happened);
     }
 
     #[test]

@@ -466,11 +466,10 @@ pub(super) fn begin(me: &'static Thread, work: Work) -> Result<(), c_int> {
         };
         let range = most.saturating_sub(least).saturating_add(1);
         let time_ns = if waits { least + world.draw(&stream, range) } else { CACHED_NS };
-        let threshold = (eio * PROBABILITY_UNIT as f64) as u64;
-        // The highest numbers fail, because a shrunk run draws 0.
+        let chance = (eio * PROBABILITY_UNIT as f64) as u64;
         let fails = eio > 0.0
             && work != Work::Name
-            && world.draw(&error_stream, PROBABILITY_UNIT) >= PROBABILITY_UNIT - threshold;
+            && world.streams.happens(&error_stream, chance, PROBABILITY_UNIT);
         (time_ns, fails)
     });
     world::sleep(me, time_ns);

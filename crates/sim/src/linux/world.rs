@@ -203,7 +203,7 @@ pub(super) fn begin(mut streams: Streams, trace: Trace) {
 /// The state that the simulated threads share.
 #[derive(Debug)]
 pub(super) struct World {
-    streams: Streams,
+    pub(super) streams: Streams,
     trace: Trace,
     strategy: Strategy,
     machine: Machine,

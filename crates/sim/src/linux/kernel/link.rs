@@ -98,7 +98,6 @@ impl World {
         stream: &str,
     ) -> bool {
         let probability = if from == to { 0 } else { probability(&self.link(from, to)) };
-        // The last numbers, because 0 is what a shrunk run has.
-        probability > 0 && self.draw(stream, MILLION) >= MILLION.saturating_sub(probability)
+        probability > 0 && self.streams.happens(stream, probability, MILLION)
     }
 }
