@@ -42,20 +42,6 @@ const CLOCK_READ_NS: u64 = 25;
 /// itself until one of them has done something.
 const READS_IN_A_ROW: u32 = 256;
 
-/// The longest time from a wake until the woken thread can run, in nanoseconds.
-const WAKE_MAX_NS: u64 = 20_000;
-
-/// The mean times of a poll, one of which each seed draws, in nanoseconds. With a short one, tasks
-/// stay with their worker. With a long one, they are shared and stolen.
-const MEAN_POLL_NS: [u64; 4] = [500, 2_000, 20_000, 100_000];
-
-/// One poll in this many takes much longer, as if the system had taken the core away.
-const POLLS_PER_PREEMPTION: u64 = 1_000;
-const PREEMPTION_MAX_NS: u64 = 30_000_000;
-
-/// The most processors that a simulated machine has.
-const PROCESSORS_MAX: u64 = 4;
-
 /// How often, and how long, a simulation in which nothing can go on checks whether a thread that is
 /// not simulated has changed a word of memory.
 const STALL_CHECKS: u32 = 200;
