@@ -9,6 +9,8 @@
 //! Whatever follows a fault is different without it, so the schedule that failed may not come
 //! about. Before all else, faults are therefore left out under several schedules.
 
+use std::ops::RangeInclusive;
+
 use crate::tape::{Rest, Tape};
 
 /// What a stream decides.
@@ -29,8 +31,11 @@ pub(crate) const FAULT_STREAM: &str = "fault ";
 /// is lost, or an error.
 const FAULTS: [&str; 5] = [FAULT_STREAM, "crash ", "loss", "duplication", "reordering"];
 
-/// Under how many other schedules a fault is left out.
+/// Under how many other schedules a fault is left out each time.
 const SCHEDULES: u64 = 6;
+
+/// How often faults are left out, each time under schedules that were not tried before.
+const PASSES: u64 = 4;
 
 /// The stream of the kinds of faults that a seed has.
 pub(crate) const SWARM: &str = "swarm";
@@ -88,7 +93,9 @@ pub(crate) fn shrink(tape: &Tape, fails: &mut Fails<'_>, record: &mut Record<'_>
         return None;
     }
     // An error means that the time is up.
-    let _ = leave_faults_out(&mut best, fails, record).and_then(|()| rounds(&mut best, fails));
+    let _ = (0..PASSES)
+        .try_for_each(|pass| leave_faults_out(&mut best, pass, fails, record))
+        .and_then(|()| rounds(&mut best, fails));
     best.trim();
     Some(best)
 }
@@ -97,9 +104,11 @@ pub(crate) fn shrink(tape: &Tape, fails: &mut Fails<'_>, record: &mut Record<'_>
 /// them, then quarters, down to single ones.
 fn leave_faults_out(
     best: &mut Tape,
+    pass: u64,
     fails: &mut Fails<'_>,
     record: &mut Record<'_>,
 ) -> Result<(), TimeIsUp> {
+    let schedules = pass * SCHEDULES + 1..=(pass + 1) * SCHEDULES;
     let mut part_len = faults_of(best).len().div_ceil(2);
     while part_len > 0 {
         let mut end = faults_of(best).len();
@@ -107,7 +116,7 @@ fn leave_faults_out(
             let begin = end.saturating_sub(part_len);
             let faults = faults_of(best);
             let part = faults.get(begin..end.min(faults.len())).unwrap_or_default();
-            leave_out(best, part, fails, record)?;
+            leave_out(best, part, schedules.clone(), fails, record)?;
             end = begin;
         }
         part_len = if part_len == 1 { 0 } else { part_len.div_ceil(2) };
@@ -129,6 +138,7 @@ fn faults_of(tape: &Tape) -> Vec<usize> {
 fn leave_out(
     best: &mut Tape,
     part: &[usize],
+    schedules: RangeInclusive<u64>,
     fails: &mut Fails<'_>,
     record: &mut Record<'_>,
 ) -> Result<(), TimeIsUp> {
@@ -136,7 +146,7 @@ fn leave_out(
     if part.is_empty() || attempt(best, fails, clear)? {
         return Ok(());
     }
-    for schedule in 1..=SCHEDULES {
+    for schedule in schedules {
         let mut other = plan_of(best);
         clear(&mut other);
         other.rest = Rest::Other(schedule);
@@ -327,11 +337,11 @@ mod tests {
     #[test]
     fn a_fault_is_left_out_if_the_run_fails_under_another_schedule() {
         let begin = tape(&[("fault 1", &[1, 2]), ("fault 2", &[1, 5]), ("schedule", &[9])]);
-        // Without fault 2, the schedule of the first run does not fail, and the third other does.
+        // Without fault 2, the schedule of the first run does not fail, and the ninth other does.
         let is_there = |tape: &Tape, name| choice(tape, name, 0) != 0;
         let mut fails = |tape: &Tape| {
             let has_all = is_there(tape, "fault 2") && choice(tape, "schedule", 0) == 9;
-            let is_other = tape.rest == Rest::Other(3) || choice(tape, "schedule", 0) == 7;
+            let is_other = tape.rest == Rest::Other(9) || choice(tape, "schedule", 0) == 7;
             Some(is_there(tape, "fault 1") && (has_all || is_other))
         };
         let mut record = |tape: &Tape| {
