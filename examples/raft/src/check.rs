@@ -39,6 +39,14 @@ pub fn applied(node: usize, index: u64, entry: Entry) {
     }
 }
 
+/// A node removes an entry. It must not be one that was applied: each later leader has it.
+pub fn removed(node: usize, index: u64, entry: Entry) {
+    let committed = COMMITTED.lock().expect("no panic");
+    if committed.get(&index) == Some(&entry) {
+        broken(&format!("n{node} removes {entry:?} at {index}, which was applied"));
+    }
+}
+
 /// Whether a value was applied.
 pub fn is_applied(value: u64) -> bool {
     COMMITTED.lock().expect("no panic").values().any(|entry| entry.value == value)

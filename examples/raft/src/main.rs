@@ -27,6 +27,10 @@ use reveille::{future, task};
 
 const PORT: u16 = 7000;
 const FAULTS: Duration = Duration::from_secs(20);
+const CLIENTS: u64 = 2;
+/// The longest pauses between two proposals of a client, one of which each seed draws. Without
+/// proposals, a leader has entries of earlier terms only.
+const PAUSES_MS: [u64; 4] = [200, 1_000, 3_000, 8_000];
 
 const USAGE: &str = "usage: reveille-raft [--seeds A..B] [--bug NAME] [--quiet-hours N]\n\
     bugs: double-vote, stale-commit, lost-log-suffix, no-term-check, no-fsync, ack-before-quorum\n\
@@ -86,15 +90,15 @@ async fn propose(count: usize, value: u64, patience: Duration) -> bool {
 }
 
 /// Proposes values during the faults, and checks afterwards what has become of them.
-async fn client(count: usize) -> io::Result<()> {
+async fn client(number: u64, count: usize, pause_ms: u64) -> io::Result<()> {
     let mut acknowledged = Vec::new();
-    let mut value = 0;
+    let mut value = number * 1_000_000;
     while sim::elapsed().is_some_and(|elapsed| elapsed < FAULTS) {
         value += 1;
         if propose(count, value, Duration::from_secs(4)).await {
             acknowledged.push(value);
         }
-        task::sleep(Duration::from_millis(fastrand::u64(..200))).await;
+        task::sleep(Duration::from_millis(fastrand::u64(..pause_ms))).await;
     }
     let last = value + 1;
     assert!(
@@ -120,7 +124,10 @@ fn run(seeds: Range<u64>, bug: Option<Bug>) {
             sim.host(host_name(node), move || node::run(node, count, folder(node), bug))
                 .clock_drift_ppm(drift);
         }
-        sim.client("client", move || client(count));
+        let pause_ms = PAUSES_MS[sim::draw("pause", 4).unwrap_or(0) as usize];
+        for number in 1..=CLIENTS {
+            sim.client(format!("c{number}"), move || client(number, count, pause_ms));
+        }
         sim.always(check::holds);
     });
 }

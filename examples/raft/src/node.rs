@@ -331,13 +331,13 @@ impl Node {
             return Ok(Answer::Append { term: own, is_success: false, matches });
         }
         if self.bug == Some(Bug::LostLogSuffix) {
-            state.storage.truncate(index)?;
+            self.remove_after(state, index)?;
         }
         let known = entries.iter().zip(index + 1..);
         let same = known.take_while(|(it, at)| state.storage.entry(*at) == Some(**it)).count();
         if same < entries.len() {
             // What follows is not the leader's.
-            state.storage.truncate(index + same as u64)?;
+            self.remove_after(state, index + same as u64)?;
             state.storage.append(&entries[same..])?;
         }
         let matches = index + entries.len() as u64;
@@ -345,6 +345,14 @@ impl Node {
         self.apply(state);
         // With the bug, a leader of an old term takes the answer for one of its own.
         Ok(Answer::Append { term: *term, is_success: true, matches })
+    }
+
+    /// Removes the entries after an index.
+    fn remove_after(&self, state: &mut State, index: u64) -> io::Result<()> {
+        for (entry, at) in state.storage.after(index, usize::MAX).into_iter().zip(index + 1..) {
+            check::removed(self.number, at, entry);
+        }
+        state.storage.truncate(index)
     }
 
     async fn propose(&self, value: u64) -> Answer {
