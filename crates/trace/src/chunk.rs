@@ -178,6 +178,24 @@ impl ChunkWriter {
     /// Fails if the chunk is full. The event is not written: push it to another chunk.
     #[inline]
     pub fn push<S: Slot>(&mut self, slots: &[S], tick: u64, event: Event) -> Result<(), Full> {
+        // Mostly the time is short and the chunk has room. Then nothing is copied.
+        let word = self.encoder.short(tick, event);
+        let (Some((encoder, word)), Some([first, second, ..])) = (word, slots.get(self.len..))
+        else {
+            return self.push_slow(slots, tick, event);
+        };
+        self.encoder = encoder;
+        first.store(word.bits());
+        if event.words() > 1 {
+            second.store(event.operand);
+        }
+        self.publish(slots, event.words());
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn push_slow<S: Slot>(&mut self, slots: &[S], tick: u64, event: Event) -> Result<(), Full> {
         let encoder = self.encoder;
         let words = self.encoder.stamped(tick, event);
         self.append(slots, &words).inspect_err(|_| self.encoder = encoder)
@@ -203,9 +221,15 @@ impl ChunkWriter {
         for (slot, word) in slots_free.iter().zip(words) {
             slot.store(*word);
         }
-        self.len += words.len();
-        slots[LEN_SLOT].publish((self.len - HEAD_WORDS) as u64);
+        self.publish(slots, words.len());
         Ok(())
+    }
+
+    /// Lets readers see the words that were stored.
+    #[inline]
+    fn publish<S: Slot>(&mut self, slots: &[S], words: usize) {
+        self.len += words;
+        slots[LEN_SLOT].publish((self.len - HEAD_WORDS) as u64);
     }
 }
 

@@ -1,25 +1,37 @@
 //! The constructors of events, one for each kind.
 
 use crate::operand::{Flavour, Lint, Origin, Outcome, Ready, TaskKey, WaitFor, WorkerId};
-use crate::word::{Kind, VALUE_MAX};
+use crate::word::{EventWord, Kind, VALUE_MAX};
+
+/// A bit for each kind that has an operand.
+const HAS_OPERAND: u32 = {
+    let (mut bits, mut index) = (0, 0);
+    while index < Kind::ALL.len() {
+        bits |= (Kind::ALL[index].words() as u32 - 1) << Kind::ALL[index] as u32;
+        index += 1;
+    }
+    bits
+};
 
 /// An event without its time. Made by the constructors, one for each kind.
+///
+/// Two words, which a call passes in registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Event {
-    pub(crate) kind: Kind,
-    pub(crate) value: u64,
+    /// The first word, with a time of 0.
+    pub(crate) word: EventWord,
     pub(crate) operand: u64,
 }
 
 impl Event {
     #[inline]
     const fn one(kind: Kind, value: u64) -> Event {
-        Event { kind, value: value & VALUE_MAX, operand: 0 }
+        Event::two(kind, value, 0)
     }
 
     #[inline]
     const fn two(kind: Kind, value: u64, operand: u64) -> Event {
-        Event { kind, value: value & VALUE_MAX, operand }
+        Event { word: EventWord::new(kind, value & VALUE_MAX), operand }
     }
 
     /// A task was spawned by the poll in which this is recorded.
@@ -197,12 +209,18 @@ impl Event {
     /// Returns the kind.
     #[must_use]
     pub const fn kind(self) -> Kind {
-        self.kind
+        Kind::from_code(self.word.code()).expect("a constructor chose the kind")
     }
 
     /// Returns the value, such as the key of the task.
     #[must_use]
     pub const fn value(self) -> u64 {
-        self.value
+        self.word.value()
+    }
+
+    /// The number of words of the event, without a gap.
+    #[inline]
+    pub(crate) const fn words(self) -> usize {
+        1 + (HAS_OPERAND >> self.word.code() & 1) as usize
     }
 }

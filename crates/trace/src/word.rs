@@ -161,14 +161,18 @@ pub fn event_units(words: &[u64]) -> u64 {
 pub struct EventWord(u64);
 
 impl EventWord {
-    /// Makes the first word of an event. `delta` is in units and at most [`DELTA_MAX`].
+    /// Makes the first word of an event, with a time of 0.
+    #[inline]
+    pub(crate) const fn new(kind: Kind, value: u64) -> EventWord {
+        EventWord((kind as u64) << KIND_SHIFT | value)
+    }
+
+    /// Returns the word with a time in units, at most [`DELTA_MAX`]. The time was 0.
     #[inline]
     #[must_use]
-    pub const fn new(event: Event, delta: u64) -> EventWord {
+    pub const fn at(self, delta: u64) -> EventWord {
         debug_assert!(delta <= DELTA_MAX);
-        EventWord(
-            (event.kind as u64) << KIND_SHIFT | (delta & DELTA_MAX) << VALUE_BITS | event.value,
-        )
+        EventWord(self.0 | (delta & DELTA_MAX) << VALUE_BITS)
     }
 
     /// Makes the word for a gap of `units`, at most 2⁵⁹ − 1.
@@ -253,29 +257,39 @@ impl Encoder {
         let delta = units.saturating_sub(self.units);
         self.units = self.units.max(units);
         match delta <= DELTA_MAX {
-            true => words(event, EventWord::new(event, delta)),
+            true => words(event, event.word.at(delta)),
             false => self.after_gap(delta, event),
         }
+    }
+
+    /// Returns the first word of an event at `tick`, and the encoder after it. `None` if a gap
+    /// comes first, or if the tick is before the last one.
+    #[inline]
+    #[must_use]
+    pub(crate) fn short(self, tick: u64, event: Event) -> Option<(Encoder, EventWord)> {
+        let units = tick >> UNIT_SHIFT;
+        let delta = units.wrapping_sub(self.units);
+        (delta <= DELTA_MAX).then(|| (Encoder { units }, event.word.at(delta)))
     }
 
     /// Returns the words of an event between the stamps before and after it.
     #[inline]
     #[must_use]
     pub fn unstamped(&self, event: Event) -> Words {
-        words(event, EventWord::new(event, 0))
+        words(event, event.word)
     }
 
     #[cold]
     fn after_gap(&self, delta: u64, event: Event) -> Words {
-        let word = EventWord::new(event, 0).bits();
+        let word = event.word.bits();
         let words = [EventWord::gap(delta).bits(), word, event.operand];
-        Words { words, len: 1 + event.kind.words() }
+        Words { words, len: 1 + event.words() }
     }
 }
 
 #[inline]
 fn words(event: Event, word: EventWord) -> Words {
-    Words { words: [word.bits(), event.operand, 0], len: event.kind.words() }
+    Words { words: [word.bits(), event.operand, 0], len: event.words() }
 }
 
 #[cfg(test)]
@@ -287,7 +301,7 @@ mod tests {
 
     #[test]
     fn a_word_holds_a_kind_a_time_and_a_value() {
-        let word = EventWord::new(Event::poll_start(TASK), DELTA_MAX);
+        let word = Event::poll_start(TASK).word.at(DELTA_MAX);
         assert_eq!(word.code(), Kind::PollStart as u8);
         assert_eq!((word.delta(), word.value()), (DELTA_MAX, TASK.value()));
         assert_eq!(TASK.address(), 0x7fff_1234_5670);

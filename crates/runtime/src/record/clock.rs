@@ -30,7 +30,7 @@ impl RecordClock {
     pub(crate) fn now(self) -> u64 {
         match self {
             RecordClock::Ticks => ticks().unwrap_or_default(),
-            RecordClock::Nanoseconds => system_clock().now_ns(),
+            RecordClock::Nanoseconds => system_ns(),
         }
     }
 
@@ -76,4 +76,10 @@ impl RecordClock {
             RecordClock::Nanoseconds => us * 1_000,
         }
     }
+}
+
+/// Apart, so that the functions that read ticks stay small.
+#[cold]
+fn system_ns() -> u64 {
+    system_clock().now_ns()
 }

@@ -319,6 +319,7 @@ impl ThreadRecorder {
 
     /// Begins another chunk. If it gets none, the event is dropped.
     #[cold]
+    #[inline(never)]
     fn push_to_next(&mut self, tick: u64, event: Event) {
         let worker = WORKER.try_with(std::cell::Cell::get).unwrap_or(WorkerId::NONE);
         let mut head = ChunkHead {
