@@ -74,6 +74,7 @@ impl Raw {
     }
 
     /// Requests cancellation.
+    #[inline(never)]
     pub(crate) fn cancel(self) {
         let action = self.header().state.cancel();
         self.submit(action, Cause::Cancel);
@@ -88,11 +89,11 @@ impl Raw {
     #[inline]
     fn submit(self, action: Wake, cause: Cause) {
         match action {
-            Wake::Nothing if !record::is_recording() => {}
+            Wake::Nothing if !record::records_wakes() => {}
             // SAFETY: the rule set ACTIVE and counted a reference for the `Runnable`.
-            Wake::Submit if !record::is_recording() => unsafe { self.schedule(cause) },
+            Wake::Submit if !record::records_wakes() => unsafe { self.schedule(cause) },
             // SAFETY: the rule gave up the last reference.
-            Wake::Free if !record::is_recording() => unsafe { self.free() },
+            Wake::Free if !record::records_wakes() => unsafe { self.free() },
             recorded => self.submit_recorded(recorded, cause),
         }
     }

@@ -208,6 +208,7 @@ unsafe fn finish_slow(raw: Raw, polled: Polled) {
 ///
 /// * ACTIVE is set, and the stage is the caller's; it holds the output or nothing.
 /// * The caller gives its reference away.
+#[inline(never)]
 unsafe fn complete(raw: Raw, outcome: Outcome) {
     let kept = aborting(|| {
         let header = raw.header();
@@ -215,7 +216,7 @@ unsafe fn complete(raw: Raw, outcome: Outcome) {
             extras.locals.clear();
         }
         let action = header.state.complete(outcome);
-        if record::is_recording() {
+        if record::records_wakes() {
             record::completed(raw.as_task());
         }
         if action.drop_outcome {
