@@ -1,20 +1,16 @@
 //! Files that several tasks use: reads and writes at offsets, locks, and directories on the disk.
 
-use std::future::Future;
 use std::io::ErrorKind;
-use std::pin::pin;
-use std::task::{Context, Waker};
 
-use reveille::fs::{self, File, TryLockError};
+#[cfg(unix)]
+use reveille::fs::File;
+use reveille::fs::{self, TryLockError};
 #[cfg(unix)]
 use reveille::os::unix::fs::FileExt;
 use reveille::prelude::*;
 use reveille::task;
+use reveille_tests::poll::is_ready;
 use reveille_tests::scratch::Scratch;
-
-fn is_ready<T>(future: impl Future<Output = T>) -> bool {
-    pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
-}
 
 #[cfg(unix)]
 async fn reads_and_writes_at_offsets_leave_the_cursor() {

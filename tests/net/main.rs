@@ -14,6 +14,7 @@ mod crowds;
 #[cfg(unix)]
 mod readiness;
 mod sockets;
+mod stream_readiness;
 mod tcp;
 mod tcp_accept;
 mod udp;

@@ -8,6 +8,7 @@ pub mod executors;
 mod itself;
 #[cfg(target_os = "linux")]
 pub mod measure;
+pub mod poll;
 pub mod programs;
 pub mod scratch;
 pub mod wakers;

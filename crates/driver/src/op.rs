@@ -206,8 +206,7 @@ where
     ///
     /// # Errors
     ///
-    /// As for [`ready`](IoOp::ready).
-    #[cfg(unix)]
+    /// As [`ready`](IoOp::ready).
     pub fn poll_ready(&self, direction: Direction, cx: &Context<'_>) -> Poll<io::Result<()>> {
         let mut probe = Probe::new(self.fd, direction);
         let has_prefetched = || direction == Direction::Read && self.source.prefetched() > 0;
@@ -352,22 +351,16 @@ where
 /// Checks with a system call whether a direction is ready.
 #[derive(Debug)]
 struct Probe<'a> {
-    #[cfg(unix)]
     fd: Fd<'a>,
-    #[cfg(unix)]
     direction: Direction,
-    #[cfg(not(unix))]
-    has_asked: bool,
-    #[cfg(not(unix))]
-    fd: std::marker::PhantomData<&'a ()>,
 }
 
-#[cfg(unix)]
 impl<'a> Probe<'a> {
     fn new(fd: Fd<'a>, direction: Direction) -> Probe<'a> {
         Probe { fd, direction }
     }
 
+    #[cfg(unix)]
     fn check(&mut self) -> io::Result<()> {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -387,20 +380,29 @@ impl<'a> Probe<'a> {
             _ => Ok(()),
         }
     }
-}
 
-#[cfg(not(unix))]
-impl<'a> Probe<'a> {
-    fn new(_: Fd<'a>, _: Direction) -> Probe<'a> {
-        Probe { has_asked: false, fd: std::marker::PhantomData }
-    }
-
-    /// The system has no cheap call for this. Returning "would block" once clears the assumed
-    /// readiness, and arming the source then reports the actual one.
+    #[cfg(windows)]
+    #[allow(unsafe_code, reason = "a function of the system that takes an array")]
     fn check(&mut self) -> io::Result<()> {
-        if std::mem::replace(&mut self.has_asked, true) {
-            return Ok(());
+        use std::os::windows::io::AsRawSocket;
+
+        use windows_sys::Win32::Networking::WinSock::{
+            POLLRDBAND, POLLRDNORM, POLLWRNORM, SOCKET, SOCKET_ERROR, WSAGetLastError, WSAPOLLFD,
+            WSAPoll,
+        };
+
+        let events = match self.direction {
+            Direction::Read => POLLRDNORM | POLLRDBAND,
+            Direction::Write => POLLWRNORM,
+        };
+        let socket = SOCKET::try_from(self.fd.as_raw_socket()).expect("a socket is a handle");
+        let mut asked = WSAPOLLFD { fd: socket, events, revents: 0 };
+        // SAFETY: the array has one entry, which is alive during the call.
+        match unsafe { WSAPoll(&raw mut asked, 1, 0) } {
+            // SAFETY: the call has no preconditions.
+            SOCKET_ERROR => Err(io::Error::from_raw_os_error(unsafe { WSAGetLastError() })),
+            0 => Err(io::ErrorKind::WouldBlock.into()),
+            _ => Ok(()),
         }
-        Err(io::ErrorKind::WouldBlock.into())
     }
 }

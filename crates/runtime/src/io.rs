@@ -150,6 +150,11 @@ impl<T: Descriptor> Io<T> {
         self.inner.as_ref().expect("the object is taken only together with the whole")
     }
 
+    /// Wakes what waits for the object, after its owner has shut it down.
+    pub fn note_shutdown(&self) {
+        wake::wake_all(&mut self.source.note_shutdown());
+    }
+
     /// Deregisters from the driver and returns the object.
     ///
     /// # Errors
@@ -341,7 +346,6 @@ impl<T: Descriptor> Io<T> {
     /// # Errors
     ///
     /// When the object cannot be registered.
-    #[cfg(unix)]
     pub fn poll_ready(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
         budget::poll_budgeted(cx, |cx| self.io_op().poll_ready(interest, cx))
     }

@@ -21,7 +21,7 @@ mod waiters;
 
 use std::io;
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 pub use self::arming::Arming;
 pub(crate) use self::arming::this_thread;
@@ -116,6 +116,20 @@ impl Source {
     #[must_use]
     pub fn is_armed(&self) -> bool {
         self.core.get().is_some_and(|core| core.is_armed())
+    }
+
+    /// Tells the waiters that the owner has shut the socket down, and returns their wakers for the
+    /// caller to wake. epoll and kqueue report it as an event, so nothing is returned on Unix. The
+    /// completion ports of Windows report only what the peer does.
+    #[must_use = "the caller wakes them"]
+    pub fn note_shutdown(&self) -> Vec<Waker> {
+        let mut wakers = Vec::new();
+        if cfg!(windows)
+            && let Some(core) = self.core.get()
+        {
+            core.deliver(Flags::READABLE.with(Flags::WRITABLE), &mut wakers);
+        }
+        wakers
     }
 
     /// The current readiness. Before the first operation both directions are assumed ready.

@@ -170,10 +170,17 @@ impl<T: StreamSocket> Connection<T> {
         retry(|| self.io.get_ref().send(buf))
     }
 
+    /// Shuts one direction or both down, and wakes what waits for them.
+    pub(crate) fn shutdown(&self, how: Shutdown) -> io::Result<()> {
+        self.io.get_ref().shutdown(how)?;
+        self.io.note_shutdown();
+        Ok(())
+    }
+
     /// Shuts the write side down. A connection that has ended already counts as success, as in
     /// tokio: closing twice, or after the peer, is not an error of the program.
     pub(crate) fn close(&self) -> io::Result<()> {
-        match self.io.get_ref().shutdown(Shutdown::Write) {
+        match self.shutdown(Shutdown::Write) {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(()),
             result => result,
         }

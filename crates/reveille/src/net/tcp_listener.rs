@@ -12,7 +12,7 @@ use reveille_runtime::io::Io;
 use super::listener::{AcceptStream, Listener, skip_resource_error};
 use super::{TcpStream, ToSocketAddrs, first_success};
 use crate::io::context::Context as _;
-use crate::os::socket::{accept_tcp, is_tcp, lengthen_queue};
+use crate::os::socket::{accept_tcp, bind_tcp, is_tcp};
 
 /// A TCP listener.
 ///
@@ -314,8 +314,7 @@ impl TcpListener {
 }
 
 fn bind_one(address: SocketAddr) -> io::Result<TcpListener> {
-    let listener = std::net::TcpListener::bind(address)?;
-    lengthen_queue(&listener)?;
+    let listener = bind_tcp(address)?;
     listener.set_nonblocking(true)?;
     Ok(TcpListener { listener: Listener::new(listener), is_tcp: true })
 }

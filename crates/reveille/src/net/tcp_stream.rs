@@ -402,7 +402,7 @@ impl TcpStream {
     /// # }
     /// ```
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
-        self.io.get_ref().shutdown(how)
+        self.io.shutdown(how)
     }
 
     /// The socket, for code that uses its descriptor.

@@ -170,7 +170,8 @@ impl UdpSocket {
 
     /// Waits for a datagram and returns its length and the address of the sender.
     ///
-    /// Bytes that do not fit into `buf` are discarded.
+    /// Bytes that do not fit into `buf` are discarded. On Windows the call then fails with
+    /// `WSAEMSGSIZE` (10040), although `buf` is filled.
     ///
     /// # Errors
     ///
@@ -303,7 +304,8 @@ impl UdpSocket {
 
     /// Waits for a datagram from the connected address and returns its length.
     ///
-    /// Bytes that do not fit into `buf` are discarded.
+    /// Bytes that do not fit into `buf` are discarded. On Windows the call then fails with
+    /// `WSAEMSGSIZE` (10040), although `buf` is filled.
     ///
     /// # Errors
     ///

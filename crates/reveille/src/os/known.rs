@@ -12,7 +12,6 @@ use std::marker::PhantomData;
 use std::mem::transmute;
 use std::task::{Context, Poll};
 
-#[cfg(unix)]
 use reveille_runtime::io::Interest;
 
 use crate::fs::File;
@@ -51,19 +50,12 @@ impl<'a> Known<'a> {
         find::<T, File>(it)
     }
 
-    /// Waits until the socket takes bytes. Nothing of ours fills a socket on systems other than
-    /// Unix.
+    /// Waits until the socket takes bytes.
     pub(crate) fn poll_writable(self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
-            #[cfg(unix)]
             Known::Tcp(stream) => stream.io().poll_ready(cx, Interest::Write),
             #[cfg(unix)]
             Known::Unix(stream) => stream.io().poll_ready(cx, Interest::Write),
-            #[cfg(not(unix))]
-            Known::Tcp(_) => {
-                let _ = cx;
-                Poll::Ready(Ok(()))
-            }
         }
     }
 

@@ -14,15 +14,15 @@ use crate::net::KeepAlive;
 
 #[cfg(unix)]
 pub(crate) use unix::{
-    HAS_FAST_OPEN, PAUSES, accept_tcp, begin_connect, connect_tcp, connect_unix, finish_connect,
-    is_closed, is_out_of_resources, is_tcp, is_transient, lengthen_queue, recv, recv_spare,
+    HAS_FAST_OPEN, PAUSES, accept_tcp, begin_connect, bind_tcp, connect_tcp, connect_unix,
+    finish_connect, is_closed, is_out_of_resources, is_tcp, is_transient, recv, recv_spare,
     recv_uninit, send, send_vectored, set_fast_open, set_reuse_port,
 };
 #[cfg(windows)]
 pub(crate) use windows::{
-    HAS_FAST_OPEN, accept_tcp, begin_connect, connect_tcp, finish_connect, is_closed,
-    is_out_of_resources, is_tcp, is_transient, lengthen_queue, recv, recv_spare, recv_uninit, send,
-    send_vectored, set_fast_open, set_reuse_port,
+    HAS_FAST_OPEN, accept_tcp, begin_connect, bind_tcp, connect_tcp, finish_connect, is_closed,
+    is_out_of_resources, is_tcp, is_transient, recv, recv_spare, recv_uninit, send, send_vectored,
+    set_fast_open, set_reuse_port,
 };
 
 /// The outcome of an attempt to connect that does not wait.
@@ -88,12 +88,14 @@ mod unix {
     /// value since 5.4; other systems have their own limits.
     const QUEUE_LEN: i32 = 4096;
 
-    /// Makes room for more waiting connections than std's 128. When the queue is full, Linux drops
-    /// the last packet of a handshake: the peer believes that it is connected, and waits for
-    /// seconds or forever. A thousand simultaneous connections are enough for that.
-    pub(crate) fn lengthen_queue(listener: &TcpListener) -> io::Result<()> {
+    /// Makes a listener with room for more waiting connections than std's 128. When the queue is
+    /// full, Linux drops the last packet of a handshake: the peer believes that it is connected,
+    /// and waits for seconds or forever. A thousand simultaneous connections are enough for that.
+    pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+        let listener = TcpListener::bind(address)?;
         // On a listening socket the call only changes the length.
-        Ok(rustix::net::listen(listener, QUEUE_LEN)?)
+        rustix::net::listen(&listener, QUEUE_LEN)?;
+        Ok(listener)
     }
 
     /// Receives from a connected socket. std's call is a cancellation point of the C library, which
@@ -409,7 +411,7 @@ mod windows {
     use std::net::{SocketAddr, TcpListener, TcpStream};
 
     use reveille_runtime::io::{Interest, Io};
-    use reveille_runtime::spawn_plain;
+    use socket2::{Domain, Protocol, Socket, Type};
 
     use super::BeginConnect;
     use crate::os::uninit::UninitBuf;
@@ -450,10 +452,7 @@ mod windows {
     }
 
     /// Starts to connect a non-blocking socket.
-    pub(crate) fn begin_connect(
-        socket: &socket2::Socket,
-        address: &SocketAddr,
-    ) -> io::Result<BeginConnect> {
+    pub(crate) fn begin_connect(socket: &Socket, address: &SocketAddr) -> io::Result<BeginConnect> {
         match socket.connect(&(*address).into()) {
             Ok(()) => Ok(BeginConnect::Connected),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(BeginConnect::Waits),
@@ -462,7 +461,7 @@ mod windows {
     }
 
     /// Lets several sockets share a port.
-    pub(crate) fn set_reuse_port(_: &socket2::Socket, _: bool) -> io::Result<()> {
+    pub(crate) fn set_reuse_port(_: &Socket, _: bool) -> io::Result<()> {
         Err(io::Error::new(io::ErrorKind::Unsupported, "Windows has no SO_REUSEPORT"))
     }
 
@@ -470,7 +469,7 @@ mod windows {
     pub(crate) const HAS_FAST_OPEN: bool = false;
 
     /// Never called: see [`HAS_FAST_OPEN`].
-    pub(crate) fn set_fast_open(_: &socket2::Socket, _: Option<i32>) -> io::Result<()> {
+    pub(crate) fn set_fast_open(_: &Socket, _: Option<i32>) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
 
@@ -511,17 +510,26 @@ mod windows {
         false
     }
 
-    /// Connects on the blocking pool, because std has no call that starts a connection without
-    /// waiting.
+    /// Connects, and waits in the driver for the answer.
     pub(crate) async fn connect_tcp(address: SocketAddr) -> io::Result<Io<TcpStream>> {
-        let stream = spawn_plain(move || TcpStream::connect(address)).await?;
-        stream.set_nonblocking(true)?;
-        Ok(Io::new(stream))
+        let socket = stream_socket(address)?;
+        socket.set_nonblocking(true)?;
+        let begun = begin_connect(&socket, &address)?;
+        finish_connect(socket.into(), begun).await
     }
 
-    /// Does nothing: no call lengthens the queue here.
-    pub(crate) fn lengthen_queue(_: &TcpListener) -> io::Result<()> {
-        Ok(())
+    /// Makes a listener with room for as many waiting connections as the system allows: std's has
+    /// room for 128. A second call of `listen` changes nothing here.
+    pub(crate) fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+        let socket = stream_socket(address)?;
+        socket.bind(&address.into())?;
+        // `SOMAXCONN`.
+        socket.listen(i32::MAX)?;
+        Ok(socket.into())
+    }
+
+    fn stream_socket(address: SocketAddr) -> io::Result<Socket> {
+        Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
     }
 
     /// Accepts a connection and makes it non-blocking.
