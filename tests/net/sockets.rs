@@ -32,6 +32,7 @@ async fn a_socket_connects_from_the_address_it_is_bound_to() {
 
 async fn options_reach_the_connection() {
     let listener = TcpListener::bind(local()).await.unwrap();
+    #[cfg_attr(not(target_os = "linux"), expect(unused_mut, reason = "Fast Open sets a flag"))]
     let mut socket = TcpSocket::new_for(local()).unwrap();
     socket.set_nodelay(true).unwrap();
     socket.set_recv_buffer_size(20_000).unwrap();

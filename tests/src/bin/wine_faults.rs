@@ -3,12 +3,16 @@
 //! `cargo xtask targets --run windows` skips the tests that fail because of them, and prints what
 //! this program prints. On Windows each line ends with the expected value.
 
-use std::io;
-use std::net::UdpSocket;
+use std::fs::File;
+use std::io::{self, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 fn main() -> io::Result<()> {
-    refused_datagram()
+    refused_datagram()?;
+    unlocked_file()?;
+    reset_connection()?;
+    count_of_probes()
 }
 
 /// Wine takes the error from the system's socket when it polls it, and keeps it for `take_error`.
@@ -20,5 +24,64 @@ fn refused_datagram() -> io::Result<()> {
     socket.send(b"?")?;
     let received = socket.recv(&mut [0; 8]).map_err(|error| error.kind());
     println!("a receive after a refused datagram: {received:?}; expected: an error at once");
+    Ok(())
+}
+
+/// std unlocks twice, until the system answers `ERROR_NOT_LOCKED` (158). Wine answers
+/// `ERROR_LOCK_VIOLATION` (33).
+fn unlocked_file() -> io::Result<()> {
+    let path = std::env::temp_dir().join(format!("wine-faults-{}", std::process::id()));
+    let file = File::create(&path)?;
+    file.lock()?;
+    let unlocked = file.unlock().map_err(|error| error.raw_os_error());
+    println!("an unlock of a locked file: {unlocked:?}; expected: Ok(())");
+    drop(file);
+    std::fs::remove_file(path)
+}
+
+/// As with the refused datagram, the error is lost and the read ends the stream.
+fn reset_connection() -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let mut client = TcpStream::connect(listener.local_addr()?)?;
+    let (server, _) = listener.accept()?;
+    client.write_all(b"never read")?;
+    server.peek(&mut [0])?;
+    client.set_nonblocking(true)?;
+    let _ = client.read(&mut [0]);
+    client.set_nonblocking(false)?;
+    drop(server);
+    let received = client.read(&mut [0]).map_err(|error| error.kind());
+    println!("a read from a peer that closed unread: {received:?}; expected: ConnectionReset");
+    Ok(())
+}
+
+/// `TCP_KEEPCNT` (Windows 10 1703) answers `WSAENOPROTOOPT` (10042).
+#[cfg(windows)]
+fn count_of_probes() -> io::Result<()> {
+    use std::os::windows::io::AsRawSocket as _;
+
+    #[link(name = "ws2_32")]
+    unsafe extern "system" {
+        fn setsockopt(socket: usize, level: i32, name: i32, value: *const i32, len: i32) -> i32;
+    }
+
+    const IPPROTO_TCP: i32 = 6;
+    const TCP_KEEPCNT: i32 = 16;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let socket = usize::try_from(listener.as_raw_socket()).expect("a socket is a handle");
+    // SAFETY: the socket is open, and the value is an `i32` of four bytes.
+    let result = unsafe { setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &raw const PROBES, 4) };
+    let error = (result != 0).then(io::Error::last_os_error);
+    let error = error.map(|error| error.raw_os_error());
+    println!("the number of keep-alive probes: error {error:?}; expected: None");
+    Ok(())
+}
+
+#[cfg(windows)]
+static PROBES: i32 = 3;
+
+#[cfg(not(windows))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Windows")]
+fn count_of_probes() -> io::Result<()> {
     Ok(())
 }

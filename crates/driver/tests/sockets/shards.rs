@@ -425,7 +425,7 @@ fn an_interrupted_operation_is_repeated() {
 #[test]
 fn the_limit_of_descriptors_is_raised_and_never_lowered() {
     let before = raise_fd_limit(0).expect("the limits");
-    let after = raise_fd_limit(before.soft + 1).expect("raised");
+    let after = raise_fd_limit(before.soft.saturating_add(1)).expect("raised");
     assert!(after.soft >= before.soft && after.soft <= after.hard);
     assert_eq!(raise_fd_limit(1).expect("the limits"), after);
 }
