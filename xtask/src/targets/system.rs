@@ -28,7 +28,6 @@ const REFUSED: &str = "wine loses the error of a refused datagram (program wine_
 const UNLOCKED: &str = "wine reports another error for a file that is not locked (wine_faults)";
 const RESET: &str = "wine loses the error of a reset connection (program wine_faults)";
 const PROBES: &str = "wine lacks the number of keep-alive probes (program wine_faults)";
-const NO_CONSOLE: &str = "wine has no console for processes that were started without one";
 
 pub(super) const SYSTEMS: [System; 3] = [
     System {
@@ -46,7 +45,6 @@ pub(super) const SYSTEMS: [System; 3] = [
             ("waiters_do_not_take_the_threads_that_the_owner_needs", UNLOCKED),
             ("peer_that_closes_unread_resets_the_connection", RESET),
             ("options_reach_the_connection", PROBES),
-            ("console::", NO_CONSOLE),
         ],
     },
     System {
