@@ -365,7 +365,13 @@ impl<T: Descriptor> Io<T> {
         interest: Interest,
         mut op: impl FnMut(&T) -> io::Result<R>,
     ) -> io::Result<R> {
-        self.io_op().watch(interest, || op(self.get_ref())).await
+        let attempt = self.io_op();
+        let mut operation = pin!(attempt.watch(interest, || op(self.get_ref())));
+        poll_fn(|cx| {
+            let poll = operation.as_mut().poll(cx);
+            self.noted(cx, interest, poll)
+        })
+        .await
     }
 
     /// Like [`Io::peek`], but takes the bytes: for a read that does not wait.

@@ -5,10 +5,12 @@
 //! has seen and waits for the descriptor while the count is the same.
 //!
 //! Why no signal is lost: the driver reports each write as an event of its own (edge-triggered), so
-//! nothing has to read the descriptor, and no listener can take the event of another. A write
-//! between a listener's check of the counter and its wait changes the readiness of the source, and
-//! the driver then makes the listener check again (`driver/op.rs`). Where the descriptor is a
-//! socket pair its buffer is finite, so a listener empties it before it checks the counter.
+//! nothing has to read the descriptor, and no listener can take the event of another. A listener
+//! takes a snapshot of the number of events, checks the counter, and then waits, unless the number
+//! has changed since the snapshot ([`Io::watch`]). It leaves the readiness as it is: if it cleared
+//! it, another listener that has compared the counter before the signal would wait for the next
+//! one. Where the descriptor is a socket pair its buffer is finite, so a listener empties it before
+//! it checks the counter.
 //!
 //! A delivery lives as long as the process, because the crate signal-hook-registry never restores
 //! the former action of a signal. After a fork the child and its parent share the descriptor but
@@ -102,7 +104,7 @@ impl Delivery {
             event::clear(end);
             if self.count() == seen { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
         };
-        while self.read_end.io(Interest::Read, look).await.is_err() {
+        while self.read_end.watch(Interest::Read, look).await.is_err() {
             // No driver can be made, or it has no room for another descriptor. The counter works
             // without it.
             if self.count() != seen {
@@ -176,5 +178,32 @@ mod event {
     pub(super) fn clear(mut end: &ReadEnd) {
         let mut bytes = [0; 64];
         while matches!(end.read(&mut bytes), Ok(len) if len == bytes.len()) {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::process::{Signal, getpid, kill_process};
+
+    use super::*;
+    use crate::{future, task};
+
+    /// The other one has compared the count just before the signal, and waits after the first one
+    /// has seen it.
+    #[test]
+    fn a_listener_that_waits_for_the_next_signal_hides_none_from_another() {
+        task::block_on(async {
+            let delivery = Delivery::of(Signal::URG.as_raw()).unwrap();
+            let before = delivery.count();
+            kill_process(getpid(), Signal::URG).unwrap();
+            while delivery.count() == before {
+                task::sleep(Duration::from_millis(1)).await;
+            }
+            let now = delivery.count();
+            // Long enough for the driver to deliver what the registration reports.
+            let next = future::timeout(Duration::from_millis(20), delivery.changed(now));
+            assert!(next.await.is_err(), "no second signal was sent");
+            delivery.changed(before).await;
+        });
     }
 }
