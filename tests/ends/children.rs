@@ -8,7 +8,7 @@ use std::time::Duration;
 use reveille::process::Command;
 use reveille::runtime::Builder;
 use reveille::task;
-use reveille_tests::measure::{block_thread, settle, threads};
+use reveille_tests::measure::{block_thread, settle, settled, threads};
 use reveille_tests::{child, test_name};
 
 /// A command for a child that is killed when the thread that starts it ends.
@@ -74,7 +74,7 @@ fn children_of_spare_and_blocking_threads_outlive_the_keep_alive() {
     let runtime = builder.build().unwrap();
     // The watcher of threads in `block_on` starts, and stays.
     runtime.block_on(task::sleep(Duration::from_millis(1)));
-    let before = threads();
+    let before = settled(threads);
     let (sender, receiver) = mpsc::channel();
     runtime.block_on(async {
         let mut tasks = Vec::new();

@@ -12,7 +12,7 @@ use reveille::net::{TcpListener, TcpStream, UdpSocket};
 use reveille::prelude::*;
 use reveille::runtime::{Builder, Handle, Runtime};
 use reveille::task;
-use reveille_tests::measure::{block_thread, descriptors, now, settle, threads};
+use reveille_tests::measure::{block_thread, descriptors, now, settle, settled, threads};
 use reveille_tests::{child, test_name};
 
 #[test]
@@ -222,7 +222,7 @@ fn a_runtime_dropped_in_full_use_leaves_nothing() {
         return;
     }
     drop(start());
-    let before = (threads(), descriptors());
+    let before = (settled(threads), descriptors());
     let guard = Guard::default();
     let mut slowest = Duration::ZERO;
     for round in 0..30 {
@@ -271,7 +271,7 @@ fn a_file_opened_while_the_runtime_ends_is_opened_and_starts_no_other_runtime() 
         return;
     }
     drop(start());
-    let before = (threads(), descriptors());
+    let before = (settled(threads), descriptors());
     let runtime = Builder::new().workers(1).build().unwrap();
     let handle = runtime.handle();
     let (begin, begun) = mpsc::channel();

@@ -10,7 +10,7 @@ use reveille::prelude::*;
 use reveille::runtime::Builder;
 use reveille::task;
 use reveille_tests::allocator::{Counting, live_bytes, refuse_from};
-use reveille_tests::measure::{descriptors, now, settle, threads};
+use reveille_tests::measure::{descriptors, now, settle, settled, threads};
 use reveille_tests::{child, programs, test_name};
 
 /// The allocator of every test here. It only counts until a test in its own process refuses memory.
@@ -45,7 +45,7 @@ fn a_thousand_runtimes_leave_no_thread_descriptor_or_byte() {
     }
     // The pools' memory is not freed but reused, and the first pools allocate it.
     (0..50).for_each(|_| live_and_end());
-    let before = (threads(), descriptors(), live_bytes());
+    let before = (settled(threads), descriptors(), live_bytes());
     let start = now();
     (0..1_000).for_each(|_| live_and_end());
     let took = start.elapsed();

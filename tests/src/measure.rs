@@ -51,3 +51,23 @@ pub fn settle(wanted: usize, count: impl Fn() -> usize) -> usize {
         block_thread(Duration::from_millis(1));
     }
 }
+
+/// Waits until `count` has not changed for a tenth of a second, and returns it. A thread that was
+/// joined can stay in the system's list for a moment, and a new one has its name a moment later.
+///
+/// # Panics
+///
+/// Panics if the count still changes after half a minute.
+pub fn settled(count: impl Fn() -> usize) -> usize {
+    let start = now();
+    let (mut seen, mut since) = (count(), start);
+    while since.elapsed() < Duration::from_millis(100) {
+        assert!(start.elapsed() < Duration::from_secs(30), "the count still changes");
+        block_thread(Duration::from_millis(1));
+        let next = count();
+        if next != seen {
+            (seen, since) = (next, now());
+        }
+    }
+    seen
+}
