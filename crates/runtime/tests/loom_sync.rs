@@ -41,17 +41,29 @@ fn poll<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
     future.poll(&mut Context::from_waker(Waker::noop()))
 }
 
+/// Checks a model of three threads with two preemptions in the long form too: with three, two such
+/// models of `Notify` had not ended after an hour. The same races between two threads stand beside
+/// them, and are checked with three.
+fn check_three_threads(model: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.check(model);
+}
+
+/// A thread that waits for a notification and passes it on.
+fn pass_on(notify: &Arc<Notify>) -> thread::JoinHandle<()> {
+    let notify = Arc::clone(notify);
+    thread::spawn(move || {
+        block_on(notify.notified());
+        notify.notify_one();
+    })
+}
+
 #[test]
-fn a_notification_is_the_permit_or_reaches_a_waiter() {
-    loom::model(|| {
+fn a_notification_is_the_permit_or_reaches_one_of_two_waiting_threads() {
+    check_three_threads(|| {
         let notify = Arc::new(Notify::new());
-        let waiters = [(); 2].map(|()| {
-            let notify = Arc::clone(&notify);
-            thread::spawn(move || {
-                block_on(notify.notified());
-                notify.notify_one();
-            })
-        });
+        let waiters = [(); 2].map(|()| pass_on(&notify));
         notify.notify_one();
         for waiter in waiters {
             waiter.join().unwrap();
@@ -61,19 +73,27 @@ fn a_notification_is_the_permit_or_reaches_a_waiter() {
 }
 
 #[test]
-fn a_notification_of_a_waiter_that_leaves_reaches_the_other() {
+fn a_notification_is_the_permit_or_reaches_a_waiter() {
     loom::model(|| {
+        let notify = Arc::new(Notify::new());
+        let waiter = pass_on(&notify);
+        let mut own = Box::pin(notify.notified());
+        assert!(poll(own.as_mut()).is_pending(), "there is no permit yet");
+        notify.notify_one();
+        block_on(own);
+        notify.notify_one();
+        waiter.join().unwrap();
+        assert!(poll(pin!(notify.notified())).is_ready(), "the last permit is left");
+    });
+}
+
+#[test]
+fn a_notification_of_a_waiting_thread_that_leaves_reaches_the_other_thread() {
+    check_three_threads(|| {
         let notify = Arc::new(Notify::new());
         let leaving = thread::spawn({
             let notify = Arc::clone(&notify);
-            move || {
-                let mut notified = Box::pin(notify.notified());
-                let is_taken = poll(notified.as_mut()).is_ready();
-                drop(notified);
-                if is_taken {
-                    notify.notify_one();
-                }
-            }
+            move || poll_and_leave(&notify)
         });
         let notifier = thread::spawn({
             let notify = Arc::clone(&notify);
@@ -81,6 +101,46 @@ fn a_notification_of_a_waiter_that_leaves_reaches_the_other() {
         });
         block_on(notify.notified());
         leaving.join().unwrap();
+        notifier.join().unwrap();
+    });
+}
+
+/// Polls a waiter once and drops it. A notification that it returned as ready is passed on.
+fn poll_and_leave(notify: &Notify) {
+    let mut notified = Box::pin(notify.notified());
+    let is_taken = poll(notified.as_mut()).is_ready();
+    drop(notified);
+    if is_taken {
+        notify.notify_one();
+    }
+}
+
+#[test]
+fn a_notification_of_a_waiter_that_leaves_reaches_the_other() {
+    loom::model(|| {
+        let notify = Arc::new(Notify::new());
+        let notifier = thread::spawn({
+            let notify = Arc::clone(&notify);
+            move || notify.notify_one()
+        });
+        poll_and_leave(&notify);
+        block_on(notify.notified());
+        notifier.join().unwrap();
+    });
+}
+
+#[test]
+fn a_notification_of_the_oldest_waiter_that_leaves_reaches_the_next() {
+    loom::model(|| {
+        let notify = Arc::new(Notify::new());
+        let (mut oldest, mut next) = (Box::pin(notify.notified()), Box::pin(notify.notified()));
+        assert!(poll(oldest.as_mut()).is_pending() && poll(next.as_mut()).is_pending());
+        let notifier = thread::spawn({
+            let notify = Arc::clone(&notify);
+            move || notify.notify_one()
+        });
+        drop(oldest);
+        block_on(next);
         notifier.join().unwrap();
     });
 }
