@@ -4,11 +4,13 @@
 #![allow(clippy::disallowed_methods, reason = "these calls are what is simulated")]
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use reveille::fs::{self, OpenOptions};
+use reveille::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use reveille::prelude::*;
 use reveille::sim;
 use reveille_watchdog as _;
@@ -223,4 +225,55 @@ async fn a_sync_takes_the_time_of_the_disk() {
     let start = Instant::now();
     file.sync_all().await.expect("the disk works");
     assert!((30..100).contains(&start.elapsed().as_millis()), "{:?}", start.elapsed());
+}
+
+/// A name that no other program uses.
+const SOCKET: &str = "/tmp/reveille-simulated-socket";
+
+/// Binds sockets to the same names as other hosts, and uses them.
+async fn use_sockets() -> io::Result<()> {
+    let listener = UnixListener::bind(SOCKET).await?;
+    let error = UnixListener::bind(SOCKET).await.expect_err("the path is in use");
+    assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    assert!(std::fs::symlink_metadata(SOCKET)?.file_type().is_socket());
+    let mut client = UnixStream::connect(SOCKET).await?;
+    let (mut server, peer) = listener.accept().await?;
+    assert!(peer.is_unnamed());
+    assert_eq!(listener.local_addr()?.as_pathname(), Some(Path::new(SOCKET)));
+    assert_eq!(client.peer_addr()?.as_pathname(), Some(Path::new(SOCKET)));
+    client.write_all(b"x").await?;
+    server.read_exact(&mut [0]).await?;
+    fs::remove_file(SOCKET).await?;
+    let error = UnixStream::connect(SOCKET).await.expect_err("the path is free");
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    drop(UnixListener::bind(SOCKET).await?);
+    let error = UnixListener::bind("/tmp/no folder/socket").await.expect_err("it has no place");
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    // As long as an address allows, so the path of the host's folder is too long.
+    let long = format!("/tmp/{}", "x".repeat(102));
+    let (receiver, sender) =
+        (UnixDatagram::bind(&long).await?, UnixDatagram::bind("/tmp/b").await?);
+    sender.send_to(b"datagram", &long).await?;
+    let mut bytes = [0; 20];
+    let (len, from) = receiver.recv_from(&mut bytes).await?;
+    assert_eq!((&bytes[..len], from.as_pathname()), (&b"datagram"[..], Some(Path::new("/tmp/b"))));
+    sender.connect(&long).await?;
+    assert_eq!(sender.peer_addr()?.as_pathname(), Some(Path::new(&long)));
+    let name = std::os::unix::net::SocketAddr::from_abstract_name("reveille-simulated")?;
+    let listener = std::os::unix::net::UnixListener::bind_addr(&name)?;
+    let client = std::os::unix::net::UnixStream::connect_addr(&name)?;
+    assert_eq!(client.peer_addr()?.as_abstract_name(), Some(&b"reveille-simulated"[..]));
+    drop((listener, client));
+    Ok(())
+}
+
+#[test]
+fn names_of_unix_sockets_belong_to_a_host() {
+    std::fs::symlink_metadata(SOCKET).expect_err("nothing is there");
+    sim::Builder::new().seeds(0..3).checked().check(|sim| {
+        for host in ["one", "two"] {
+            sim.client(host, use_sockets);
+        }
+    });
+    std::fs::symlink_metadata(SOCKET).expect_err("nothing was left there");
 }

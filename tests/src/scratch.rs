@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use reveille::fs::{File, OpenOptions};
 use reveille::path::Path;
 
-/// A path in the temporary directory that belongs to this test. The file is removed when this is
-/// dropped.
+/// A path in the temporary directory that belongs to this test. The file or folder is removed when
+/// this is dropped.
 #[derive(Debug)]
 pub struct Scratch(pub PathBuf);
 
@@ -83,6 +83,7 @@ impl Default for Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.0);
+        // Most tests make a file, some a folder, and some nothing.
+        let _ = std::fs::remove_file(&self.0).or_else(|_| std::fs::remove_dir_all(&self.0));
     }
 }

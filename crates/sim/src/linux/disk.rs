@@ -7,6 +7,7 @@
 //!
 //! * an operation takes a drawn time, during which other threads run;
 //! * `disk/data.rs` and `disk/names.rs` record what was changed and not synced, for a crash;
+//! * `disk/sockets.rs` has the names of Unix sockets;
 //! * times, inode numbers and devices are replaced by ones that are the same in each run
 //!   (`disk/metadata.rs`).
 //!
@@ -35,10 +36,12 @@ use names::{Names, Replaced, Roots};
 mod data;
 mod metadata;
 mod names;
+mod sockets;
 
 pub(super) use data::Change as DataChange;
 pub(super) use metadata::{attributes, now};
 pub(super) use names::Change as NameChange;
+pub(super) use sockets::{SocketName, socket_address};
 
 /// The time of an operation on cached data, in nanoseconds.
 const CACHED_NS: u64 = 1_000;
@@ -91,6 +94,8 @@ pub(super) struct Machine {
     used: u64,
     files: Files,
     names: Names,
+    /// The program's addresses of Unix sockets. The system knows them by their places here.
+    sockets: Vec<Vec<u8>>,
 }
 
 /// Accesses the files of the calling thread's machine.
@@ -102,7 +107,18 @@ pub(super) fn with<R>(me: &Thread, access: impl FnOnce(&mut Machine) -> R) -> R 
 /// The folder for all files of this process.
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(|| crate::child::disk_folder(std::process::id()))
+    FOLDER.get_or_init(|| {
+        let folder = crate::child::disk_folder(std::process::id());
+        // A process that was killed had the same number, and nobody has removed its files.
+        let _ = unobserved(|| fs::remove_dir_all(&folder));
+        folder
+    })
+}
+
+/// Removes the files of this process.
+pub(super) fn remove_all() {
+    // There are none if no machine was used.
+    let _ = unobserved(|| fs::remove_dir_all(folder()));
 }
 
 /// The device on which the files of this process are; 0 before there are any.
@@ -122,8 +138,11 @@ fn device() -> u64 {
 impl Machine {
     fn new(host: usize) -> Machine {
         let folder = folder().join(host.to_string());
-        let roots = Roots { tree: folder.join("t"), graveyard: folder.join("g") };
-        let made = fs::create_dir_all(&roots.tree).and_then(|()| fs::create_dir(&roots.graveyard));
+        let (tree, graveyard) = (folder.join("t"), folder.join("g"));
+        let roots = Roots { tree, graveyard, sockets: folder.join(sockets::FOLDER) };
+        let made = fs::create_dir_all(&roots.tree)
+            .and_then(|()| fs::create_dir(&roots.graveyard))
+            .and_then(|()| fs::create_dir(&roots.sockets));
         if let Err(error) = made {
             super::say(&format!(
                 "reveille-sim: the folder {} for the files of a simulation: {error}\n",
@@ -135,7 +154,7 @@ impl Machine {
             let _ = fs::create_dir_all(roots.real(folder));
         }
         let (files, names) = (Files::default(), Names::default());
-        Machine { disk: Disk::new(), roots, used: 0, files, names }
+        Machine { disk: Disk::new(), roots, used: 0, files, names, sockets: Vec::new() }
     }
 
     /// Whether the path exists in the machine's own folder.

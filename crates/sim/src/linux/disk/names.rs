@@ -95,6 +95,8 @@ pub(super) struct Roots {
     /// What the program sees.
     pub(super) tree: PathBuf,
     pub(super) graveyard: PathBuf,
+    /// The short paths of Unix sockets.
+    pub(super) sockets: PathBuf,
 }
 
 impl Roots {

@@ -94,10 +94,27 @@ pub(super) unsafe fn write(address: &SocketAddr, into: *mut sockaddr, len: *mut 
             size_of::<sockaddr_in6>()
         }
     };
+    // SAFETY: the caller's promise is the same, and the storage has `whole` bytes.
+    unsafe { store(place, whole as socklen_t, into, len) };
+}
+
+/// Copies an address of the length `whole` as the kernel does.
+///
+/// # Safety
+///
+/// * `from` is valid for reads of `whole` bytes, or of a `sockaddr_storage` if that is less.
+/// * `len` points to the number of bytes that may be written to `into`.
+pub(super) unsafe fn store(
+    from: *const c_void,
+    whole: socklen_t,
+    into: *mut sockaddr,
+    len: *mut socklen_t,
+) {
     // SAFETY: the caller passes a length with the address.
     let room = unsafe { len.read() } as usize;
-    // SAFETY: the caller has room for `room` bytes, and the storage has `whole` bytes.
-    unsafe { ptr::copy_nonoverlapping(place.cast::<u8>(), into.cast::<u8>(), whole.min(room)) };
+    let count = (whole as usize).min(room).min(size_of::<sockaddr_storage>());
+    // SAFETY: the caller has room for `room` bytes, and passes an address of `whole` bytes.
+    unsafe { ptr::copy_nonoverlapping(from.cast::<u8>(), into.cast::<u8>(), count) };
     // SAFETY: the caller passes a length that may be written.
-    unsafe { len.write(whole as socklen_t) };
+    unsafe { len.write(whole) };
 }

@@ -12,6 +12,7 @@ use super::messages;
 use super::tcp::{Role, Tcp};
 use super::transfers::complete;
 use super::udp::Udp;
+use super::unix;
 use crate::platform::futex::fail;
 use crate::platform::interpose::{answer, replace};
 use crate::platform::thread::{Thread, me};
@@ -171,8 +172,13 @@ replace! {
 
     fn bind(fd: c_int, address: *const sockaddr, len: socklen_t) -> c_int = |_me| {
         if !is_ours(fd) {
-            // SAFETY: the caller meets the contract of the original (invariant 1).
-            return unsafe { original::bind(fd, address, len) };
+            let system = |address, len| {
+                // SAFETY: the address is valid, and the rest is the caller's (invariant 1).
+                unsafe { original::bind(fd, address, len) }
+            };
+            // SAFETY: the caller passes an address of this length (invariant 1).
+            let bound = unsafe { unix::bind(address, len, system) };
+            return bound.map_or_else(|| system(address, len), answer);
         }
         // SAFETY: the caller passes an address of this length (invariant 1).
         match unsafe { address::read(address, len) } {
@@ -197,8 +203,12 @@ replace! {
 
     fn connect(fd: c_int, address: *const sockaddr, len: socklen_t) -> c_int = |me| {
         if !is_ours(fd) {
-            // SAFETY: the caller meets the contract of the original (invariant 1).
-            return unsafe { original::connect(fd, address, len) };
+            let system = |address, len| {
+                // SAFETY: the address is valid, and the rest is the caller's (invariant 1).
+                unsafe { original::connect(fd, address, len) }
+            };
+            // SAFETY: the caller passes an address of this length (invariant 1).
+            return unsafe { unix::reach(address, len, system) };
         }
         // SAFETY: the caller passes an address of this length (invariant 1).
         match unsafe { address::read(address, len) } {
@@ -214,8 +224,13 @@ replace! {
 
     fn accept4(fd: c_int, into: *mut sockaddr, len: *mut socklen_t, flags: c_int) -> c_int = |me| {
         if !is_ours(fd) {
-            // SAFETY: the caller meets the contract of the original (invariant 1).
-            let accepted = unsafe { original::accept4(fd, into, len, flags) };
+            let system = |into, len| {
+                // SAFETY: there is room for the address, and the rest is the caller's
+                // (invariant 1).
+                unsafe { original::accept4(fd, into, len, flags) }
+            };
+            // SAFETY: the caller passes null, or room of the length at `len` (invariant 1).
+            let accepted = unsafe { unix::show(into, len, system) };
             descriptors::forget(accepted);
             return accepted;
         }
@@ -231,8 +246,13 @@ replace! {
 
     fn getsockname(fd: c_int, into: *mut sockaddr, len: *mut socklen_t) -> c_int = |_me| {
         if !is_ours(fd) {
-            // SAFETY: the caller meets the contract of the original (invariant 1).
-            return unsafe { original::getsockname(fd, into, len) };
+            let system = |into, len| {
+                // SAFETY: there is room for the address, and the rest is the caller's
+                // (invariant 1).
+                unsafe { original::getsockname(fd, into, len) }
+            };
+            // SAFETY: the caller passes room of the length at `len` (invariant 1).
+            return unsafe { unix::show(into, len, system) };
         }
         // SAFETY: the caller passes room of the length at `len` (invariant 1).
         unsafe { write_name(fd, false, into, len) }
@@ -240,8 +260,13 @@ replace! {
 
     fn getpeername(fd: c_int, into: *mut sockaddr, len: *mut socklen_t) -> c_int = |_me| {
         if !is_ours(fd) {
-            // SAFETY: the caller meets the contract of the original (invariant 1).
-            return unsafe { original::getpeername(fd, into, len) };
+            let system = |into, len| {
+                // SAFETY: there is room for the address, and the rest is the caller's
+                // (invariant 1).
+                unsafe { original::getpeername(fd, into, len) }
+            };
+            // SAFETY: the caller passes room of the length at `len` (invariant 1).
+            return unsafe { unix::show(into, len, system) };
         }
         // SAFETY: the caller passes room of the length at `len` (invariant 1).
         unsafe { write_name(fd, true, into, len) }

@@ -11,7 +11,7 @@
 //! * `epoll.rs` has epoll sets and eventfds.
 //! * `tcp.rs` and `wire.rs` have TCP, `udp.rs` has UDP, `options.rs` the options of both.
 //! * `hosts.rs` has the hosts, `link.rs` the network between them.
-//! * `address.rs` converts addresses from and to the form of the C library.
+//! * `address.rs` and `unix.rs` convert addresses from and to the form of the C library.
 //!
 //! All of it is accessed inside `world::with` only (invariant 1 of `world.rs`), except for the
 //! kinds of descriptors, which are atomic.
@@ -28,6 +28,7 @@ mod options;
 mod tcp;
 pub(super) mod transfers;
 mod udp;
+mod unix;
 pub(super) mod waits;
 mod wire;
 

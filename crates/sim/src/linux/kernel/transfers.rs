@@ -10,6 +10,7 @@ use super::Id;
 use super::address;
 use super::descriptors::{Kind, is_ours};
 use super::messages::{self, Outgoing};
+use super::unix;
 use crate::platform::futex::fail;
 use crate::platform::interpose::replace;
 use crate::platform::original;
@@ -195,6 +196,30 @@ unsafe fn receive_message(
     Ok(stored)
 }
 
+/// `recvmsg` for a descriptor of the system.
+///
+/// # Safety
+///
+/// * All that the header points to is valid for writes.
+unsafe fn receive_of_system(fd: c_int, header: &mut msghdr, flags: c_int) -> isize {
+    let mut own = *header;
+    let system = |from: *mut sockaddr, from_len: *mut socklen_t| {
+        own.msg_name = from.cast();
+        // SAFETY: `unix::show` passes a length that may be read and written.
+        own.msg_namelen = unsafe { from_len.read() };
+        // SAFETY: the caller passes buffers that may be written, and there is room for the address.
+        let received = unsafe { original::recvmsg(fd, &mut own, flags) };
+        // SAFETY: as above.
+        unsafe { from_len.write(own.msg_namelen) };
+        received as i64
+    };
+    // SAFETY: the caller passes null, or room of the length in the header.
+    let received =
+        unsafe { unix::show(header.msg_name.cast(), &mut header.msg_namelen, system) } as isize;
+    (header.msg_controllen, header.msg_flags) = (own.msg_controllen, own.msg_flags);
+    received
+}
+
 replace! {
     fn send(fd: c_int, from: *const c_void, len: size_t, flags: c_int) -> isize = |me| {
         if !is_ours(fd) {
@@ -214,8 +239,12 @@ replace! {
         to_len: socklen_t
     ) -> isize = |me| {
         if !is_ours(fd) {
-            // SAFETY: the caller meets the contract of the original (invariant 1).
-            return unsafe { original::sendto(fd, from, len, flags, to, to_len) };
+            let system = |to, to_len| {
+                // SAFETY: the address is valid, and the rest is the caller's (invariant 1).
+                unsafe { original::sendto(fd, from, len, flags, to, to_len) }
+            };
+            // SAFETY: the caller passes null, or an address of this length (invariant 1).
+            return unsafe { unix::reach(to, to_len, system) };
         }
         // SAFETY: the caller passes null, or an address of this length (invariant 1).
         let to = unsafe { address::read(to, to_len) };
@@ -225,8 +254,16 @@ replace! {
 
     fn sendmsg(fd: c_int, message: *const msghdr, flags: c_int) -> isize = |me| {
         if !is_ours(fd) {
-            // SAFETY: the caller meets the contract of the original (invariant 1).
-            return unsafe { original::sendmsg(fd, message, flags) };
+            // SAFETY: the caller passes a header (invariant 1).
+            let header = unsafe { message.read() };
+            let system = |to: *const sockaddr, to_len| {
+                let message =
+                    msghdr { msg_name: to.cast_mut().cast(), msg_namelen: to_len, ..header };
+                // SAFETY: the address is valid, and the rest is the caller's (invariant 1).
+                unsafe { original::sendmsg(fd, &message, flags) }
+            };
+            // SAFETY: the caller passes null, or an address of this length (invariant 1).
+            return unsafe { unix::reach(header.msg_name.cast(), header.msg_namelen, system) };
         }
         // SAFETY: the caller passes a header (invariant 1).
         let header = unsafe { &*message };
@@ -271,8 +308,13 @@ replace! {
         from_len: *mut socklen_t
     ) -> isize = |me| {
         if !is_ours(fd) {
-            // SAFETY: the caller meets the contract of the original (invariant 1).
-            return unsafe { original::recvfrom(fd, into, len, flags, from, from_len) };
+            let system = |from, from_len| {
+                // SAFETY: there is room for the address, and the rest is the caller's
+                // (invariant 1).
+                unsafe { original::recvfrom(fd, into, len, flags, from, from_len) as i64 }
+            };
+            // SAFETY: the caller passes null, or room of the length at `from_len` (invariant 1).
+            return unsafe { unix::show(from, from_len, system) as isize };
         }
         let received = match receive(me, fd, len, flags) {
             Ok(received) => received,
@@ -289,12 +331,12 @@ replace! {
     }
 
     fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> isize = |me| {
-        if !is_ours(fd) {
-            // SAFETY: the caller meets the contract of the original (invariant 1).
-            return unsafe { original::recvmsg(fd, message, flags) };
-        }
         // SAFETY: the caller passes a header that it may write (invariant 1).
         let header = unsafe { &mut *message };
+        if !is_ours(fd) {
+            // SAFETY: what it points to is valid for writes (invariant 1).
+            return unsafe { receive_of_system(fd, header, flags) };
+        }
         // SAFETY: what it points to is valid for writes (invariant 1).
         count(unsafe { receive_message(me, fd, header, flags) })
     }
