@@ -146,7 +146,7 @@ pub(crate) struct RunReport {
 }
 
 /// The prefix of the line of a report.
-const PREFIX: &str = "reveille-sim: report ";
+pub(crate) const PREFIX: &str = "reveille-sim: report ";
 
 impl RunReport {
     /// The virtual time that passed.

@@ -9,7 +9,7 @@ use std::fs;
 
 use crate::child::{CHOICES, REPLAY, SEED};
 use crate::explain::tape_file;
-use crate::harness::{SimulatedTest, scratch_file};
+use crate::harness::{SimulatedTest, fail, scratch_file};
 use crate::shrink::USER;
 use crate::tape::{Rest, Tape};
 
@@ -74,14 +74,14 @@ impl SimulatedTest {
                 fs::write(&path, &text).map_err(|error| error.to_string())?;
                 Ok(path.display().to_string())
             });
-            panic!(
+            fail(format!(
                 "{}with {} deviations from the first order. replay of that: {SEED}={ONLY_SEED} \
                  {REPLAY}={} cargo test {} -- --exact",
                 self.describe(ONLY_SEED, &finished, &failure),
                 deviations.len(),
                 kept.unwrap_or_else(|error| format!("({error})")),
                 self.name(),
-            );
+            ));
         }
         parse(&made.unwrap_or_default())
     }

@@ -18,6 +18,7 @@ use crate::child::{
     self, CHILD, DEFAULT_LIMIT_S, LIMIT, RunConfig, RunReport, SEED, TRACE, Verdict,
 };
 use crate::explain::Failing;
+use crate::sometimes;
 use crate::trace::first_difference;
 
 /// The variable with the number of seeds for tests that do not set one.
@@ -147,7 +148,7 @@ impl SimulatedTest {
         let start = Instant::now();
         let count = usize::try_from(seeds.end.saturating_sub(seeds.start)).unwrap_or(usize::MAX);
         let next = AtomicU64::new(seeds.start);
-        let mut sometimes = BTreeMap::new();
+        let mut reached = BTreeMap::new();
         thread::scope(|scope| {
             let (sender, receiver) = mpsc::channel();
             for _ in 0..processors().min(count) {
@@ -156,7 +157,7 @@ impl SimulatedTest {
             }
             drop(sender);
             for (passed, outcome) in in_order(receiver, seeds.start).enumerate() {
-                crate::sometimes::collect(&outcome.first.stderr, &mut sometimes);
+                sometimes::collect(&outcome.first.stderr, &mut reached);
                 if outcome.has_failed() {
                     // The others end with the seeds that they run now.
                     next.store(seeds.end, Ordering::Relaxed);
@@ -164,12 +165,12 @@ impl SimulatedTest {
                 }
             }
         });
-        let never = sometimes.iter().find(|(_, is_true)| !**is_true);
+        let never = reached.iter().find(|(_, is_true)| !**is_true);
         if let Some((place, _)) = never.filter(|_| seeds.end - seeds.start > 1) {
-            panic!(
+            fail(format!(
                 "the test `{}`: no seed of {seeds:?} has reached `sometimes!` at {place}",
                 self.name
-            );
+            ));
         }
     }
 
@@ -216,15 +217,15 @@ impl SimulatedTest {
                     format!("{count} seeds passed before, in {:.1} s\n", time.as_secs_f64())
                 }
             };
-            panic!("{}{passed}{}", self.describe(*seed, first, &failure), failing.explain());
+            fail(format!("{}{passed}{}", self.describe(*seed, first, &failure), failing.explain()));
         }
         let difference = self.difference(*seed);
         let difference = difference.unwrap_or_else(|error| format!("  (not found: {error})\n"));
-        panic!(
+        fail(format!(
             "the test `{}` is not deterministic: two runs of seed {seed} differ. The first steps \
              that do:\n{difference}",
             self.name
-        );
+        ));
     }
 
     /// Runs a seed twice and keeps the steps, to find the first that differs.
@@ -294,10 +295,24 @@ impl SimulatedTest {
             "\nreplay: {SEED}={seed} cargo test {} -- --exact\n--- its output:\n{}{}",
             self.name,
             tail(&finished.stdout),
-            tail(&finished.stderr)
+            tail(&without_reports(&finished.stderr))
         );
         text
     }
+}
+
+/// Fails the test with a text. It names the place where the test fails, so the hook for panics,
+/// which shows a place in this file and a backtrace of it, is not called.
+pub(crate) fn fail(text: String) -> ! {
+    eprintln!("{text}");
+    std::panic::resume_unwind(Box::new(text))
+}
+
+/// The output of a run, without the lines that are for this process.
+fn without_reports(stderr: &str) -> String {
+    let is_report =
+        |line: &&str| [child::PREFIX, sometimes::PREFIX].iter().any(|it| line.starts_with(it));
+    stderr.split_inclusive('\n').filter(|line| !is_report(line)).collect()
 }
 
 /// How many simulations run side by side: one on each processor.
@@ -465,7 +480,15 @@ fn tail(text: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::tail;
+    use super::{tail, without_reports};
+
+    #[test]
+    fn lines_for_the_parent_are_not_shown() {
+        let report = "reveille-sim: report verdict=passed\n";
+        let shown = "reveille-sim: fault 3 at 2s: crash n1\nthread panicked";
+        let all = format!("reveille-sim: sometimes 1 a.rs:1: full\n{report}{shown}");
+        assert_eq!(without_reports(&all), shown);
+    }
 
     #[test]
     fn a_long_output_is_cut_at_a_character() {

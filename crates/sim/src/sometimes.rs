@@ -14,7 +14,7 @@ const PLACES_PER_ACTIVE: u64 = 4;
 const MILLION: u64 = 1_000_000;
 
 /// The prefix of the line of a place.
-const PREFIX: &str = "reveille-sim: sometimes ";
+pub(crate) const PREFIX: &str = "reveille-sim: sometimes ";
 
 /// The places that the run has reached, and whether their conditions were true.
 static SEEN: Mutex<BTreeMap<String, bool>> = Mutex::new(BTreeMap::new());

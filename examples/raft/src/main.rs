@@ -199,9 +199,14 @@ fn main() -> ExitCode {
         }
     };
     match options.quiet_hours {
-        Some(hours) => run_quietly(hours),
-        None => run(options.seeds.clone(), options.bug),
+        Some(hours) => {
+            run_quietly(hours);
+            println!("nothing fails in {hours} virtual hours without faults");
+        }
+        None => {
+            run(options.seeds.clone(), options.bug);
+            println!("no seed of {:?} fails", options.seeds);
+        }
     }
-    println!("no seed of {:?} fails", options.seeds);
     ExitCode::SUCCESS
 }
