@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::child::{self, RECORDING, REPLAY, RunReport, SEED, TAPE, TRACE, Verdict};
+use crate::faults;
 use crate::harness::{Finished, SimulatedTest, scratch_file};
 use crate::shrink::{Class, bisect, count, count_faults, shrink};
 use crate::streams::mix;
@@ -172,7 +173,18 @@ impl Failing<'_> {
             path.display(),
             self.test.name(),
         );
+        text.push_str(&self.faults_of(&path));
         Ok(())
+    }
+
+    /// The faults of the plan in the run of a tape, one per line.
+    fn faults_of(&self, tape: &Path) -> String {
+        let nothing = OsStr::new("");
+        let variables =
+            [(REPLAY, tape.as_os_str()), (TRACE, nothing), (TAPE, nothing), (RECORDING, nothing)];
+        let finished = self.test.finish(self.seed, &variables, None);
+        let faults = finished.stderr.lines().filter_map(|line| line.strip_prefix(faults::SAID));
+        faults.map(|fault| format!("  fault {fault}\n")).collect()
     }
 
     /// Searches for the time from which on other seeds do not avoid the failure.

@@ -3,7 +3,8 @@
 //! Each seed has a subset of the kinds, because faults of one kind may hide those of another
 //! (Groce et al., "Swarm testing", ISSTA 2012). The plan is drawn before the hosts start. Each
 //! fault has a number, and a stream of choices of its own, so a run may leave some out and keep the
-//! others. A stream with zeros only is that of no fault.
+//! others. A fault that is left out keeps its times: the thread of the test wakes at them and does
+//! nothing. So a run without a fault that had no effect is the same run.
 
 use std::time::Duration;
 
@@ -13,8 +14,15 @@ use crate::net::{LinkFault, Net};
 use crate::platform;
 use crate::shrink::{FAULT_STREAM, SWARM};
 
+/// How the line of a fault begins.
+pub(crate) const SAID: &str = "reveille-sim: fault ";
+
 /// The variable with the numbers of faults to leave out, with commas between them.
 const OMITTED: &str = "REVEILLE_SIM_OMIT";
+
+/// The place in the stream of a fault of the choice whether it happens, and of that of its time.
+pub(crate) const HAPPENS: usize = 0;
+pub(crate) const TIME: usize = 2;
 
 /// The most faults of a plan. Half of them happen on average.
 const FAULTS_MAX: u64 = 24;
@@ -137,12 +145,16 @@ impl Faults {
         let until_ns = u64::try_from(self.until.as_nanos()).unwrap_or(u64::MAX / 4);
         let mut planned: Vec<Planned> = (1..=FAULTS_MAX)
             .filter_map(|number| Planned::draw(number, &kinds, &targets, until_ns))
-            .filter(|planned| !omitted.contains(&planned.number))
             .collect();
         planned.sort_by_key(|planned| planned.at);
-        for Planned { number, at, text, call } in planned {
-            platform::say(&format!("reveille-sim: fault {number} at {at:?}: {text}\n"));
-            sim.at(at, call);
+        for Planned { number, at, lasts, fault } in planned {
+            match fault.filter(|_| !omitted.contains(&number)) {
+                Some((text, call)) => {
+                    platform::say(&format!("{SAID}{number} at {at:?}: {text}\n"));
+                    sim.at(at, call);
+                }
+                None => sim.at(at, move |net| net.after(lasts, |_| ())),
+            }
         }
         if self.has_few_descriptors {
             limit_descriptors(sim, &targets);
@@ -166,22 +178,21 @@ impl Faults {
 struct Planned {
     number: u64,
     at: Duration,
-    text: String,
-    call: Call,
+    lasts: Duration,
+    /// `None` if it does not happen.
+    fault: Option<(String, Call)>,
 }
 
 impl Planned {
-    /// `None` if there is no fault with this number.
+    /// `None` if the seed has no kinds of faults.
     fn draw(number: u64, kinds: &[Kind], targets: &Targets, until_ns: u64) -> Option<Planned> {
         let chance = Chance::of_fault(number);
-        if chance.below(2) == 0 {
-            return None;
-        }
+        let happens = chance.below(2) != 0;
         let kind = chance.one_of(kinds)?;
         let at = Duration::from_nanos(chance.below(until_ns));
         let lasts = Duration::from_nanos(chance.below(until_ns / 4) + 1);
-        let (text, call) = make(kind, targets, lasts, &chance)?;
-        Some(Planned { number, at, text, call })
+        let fault = if happens { make(kind, targets, lasts, &chance) } else { None };
+        Some(Planned { number, at, lasts, fault })
     }
 }
 

@@ -7,10 +7,12 @@
 //! goes on with the scheduler's choices, and ends with those that the program draws.
 //!
 //! Whatever follows a fault is different without it, so the schedule that failed may not come
-//! about. Before all else, faults are therefore left out under several schedules.
+//! about. Before all else, faults are therefore left out under several schedules: up to the fault
+//! the run stays as it was, and from there on other seeds draw.
 
 use std::ops::RangeInclusive;
 
+use crate::faults::{HAPPENS, TIME};
 use crate::tape::{Rest, Tape};
 
 /// What a stream decides.
@@ -101,7 +103,8 @@ pub(crate) fn shrink(tape: &Tape, fails: &mut Fails<'_>, record: &mut Record<'_>
 }
 
 /// Leaves out the faults of the plan without which the run fails under some schedule: halves of
-/// them, then quarters, down to single ones.
+/// them, then quarters, down to single ones. Begins with the last, because the run before a fault
+/// stays as it was.
 fn leave_faults_out(
     best: &mut Tape,
     pass: u64,
@@ -124,13 +127,23 @@ fn leave_faults_out(
     Ok(())
 }
 
-/// The streams of the faults that the plan has.
+/// Whether the stream is that of a fault that does not happen. What else it has does not matter.
+fn is_left_out((name, choices): &(String, Vec<u64>)) -> bool {
+    is_one_fault(name) && choices.get(HAPPENS).is_none_or(|&choice| choice == 0)
+}
+
+/// The streams of the faults that the plan has, in the order of their times.
 fn faults_of(tape: &Tape) -> Vec<usize> {
     let streams = tape.streams.iter().enumerate();
-    let faults = streams.filter(|(_, (name, choices))| {
-        is_one_fault(name) && choices.iter().any(|&choice| choice != 0)
-    });
-    faults.map(|(stream, _)| stream).collect()
+    let faults = streams.filter(|(_, stream)| is_one_fault(&stream.0) && !is_left_out(stream));
+    let mut faults: Vec<usize> = faults.map(|(stream, _)| stream).collect();
+    faults.sort_by_key(|&stream| time_ns(tape, stream));
+    faults
+}
+
+/// The time of the fault that has this stream.
+fn time_ns(tape: &Tape, stream: usize) -> u64 {
+    tape.streams[stream].1.get(TIME).copied().unwrap_or(0)
 }
 
 /// Leaves out the faults of these streams, if the run fails without them under its own schedule or
@@ -142,14 +155,16 @@ fn leave_out(
     fails: &mut Fails<'_>,
     record: &mut Record<'_>,
 ) -> Result<(), TimeIsUp> {
-    let clear = |tape: &mut Tape| part.iter().for_each(|&it| tape.streams[it].1.fill(0));
-    if part.is_empty() || attempt(best, fails, clear)? {
+    let clear = |tape: &mut Tape| part.iter().for_each(|&it| tape.streams[it].1[HAPPENS] = 0);
+    let Some(first_ns) = part.iter().map(|&stream| time_ns(best, stream)).min() else {
+        return Ok(());
+    };
+    if attempt(best, fails, clear)? {
         return Ok(());
     }
     for schedule in schedules {
-        let mut other = plan_of(best);
+        let mut other = Tape { reseed: Some((first_ns, schedule)), ..best.clone() };
         clear(&mut other);
-        other.rest = Rest::Other(schedule);
         if fails(&other).ok_or(TimeIsUp)?
             && let Some(recorded) = record(&other)
         {
@@ -158,14 +173,6 @@ fn leave_out(
         }
     }
     Ok(())
-}
-
-/// The plan of faults alone.
-fn plan_of(tape: &Tape) -> Tape {
-    let mut plan = tape.clone();
-    let others = plan.streams.iter_mut().filter(|(name, _)| !is_of_plan(name));
-    others.for_each(|(_, choices)| choices.clear());
-    plan
 }
 
 /// Takes over the choices of another tape. Streams keep their places.
@@ -220,7 +227,8 @@ fn attempt(
 /// Sets all choices of a stream to 0.
 fn clear_streams(best: &mut Tape, class: Class, fails: &mut Fails<'_>) -> Result<(), TimeIsUp> {
     for index in 0..best.streams.len() {
-        if class_of(&best.streams[index].0) == class {
+        let stream = &best.streams[index];
+        if class_of(&stream.0) == class && !is_left_out(stream) {
             attempt(best, fails, |tape| tape.streams[index].1.fill(0))?;
         }
     }
@@ -230,10 +238,10 @@ fn clear_streams(best: &mut Tape, class: Class, fails: &mut Fails<'_>) -> Result
 /// The places of the choices of a class that are not 0: stream and number.
 fn places(tape: &Tape, class: Class) -> Vec<(usize, usize)> {
     let mut places = Vec::new();
-    for (stream, (name, choices)) in tape.streams.iter().enumerate() {
-        if class_of(name) == class {
-            let found = choices.iter().enumerate().filter(|&(_, &choice)| choice != 0);
-            places.extend(found.map(|(number, _)| (stream, number)));
+    for (number, stream) in tape.streams.iter().enumerate() {
+        if class_of(&stream.0) == class && !is_left_out(stream) {
+            let found = stream.1.iter().enumerate().filter(|&(_, &choice)| choice != 0);
+            places.extend(found.map(|(place, _)| (number, place)));
         }
     }
     places
@@ -336,12 +344,14 @@ mod tests {
 
     #[test]
     fn a_fault_is_left_out_if_the_run_fails_under_another_schedule() {
-        let begin = tape(&[("fault 1", &[1, 2]), ("fault 2", &[1, 5]), ("schedule", &[9])]);
-        // Without fault 2, the schedule of the first run does not fail, and the ninth other does.
+        let faults = [("fault 1", &[1, 2, 300][..]), ("fault 2", &[1, 5, 400])];
+        let begin = tape(&[faults[0], faults[1], ("schedule", &[9])]);
+        // Without fault 2, the schedule of the first run does not fail, and the ninth other one
+        // from the time of the fault does.
         let is_there = |tape: &Tape, name| choice(tape, name, 0) != 0;
         let mut fails = |tape: &Tape| {
             let has_all = is_there(tape, "fault 2") && choice(tape, "schedule", 0) == 9;
-            let is_other = tape.rest == Rest::Other(9) || choice(tape, "schedule", 0) == 7;
+            let is_other = tape.reseed == Some((400, 9)) || choice(tape, "schedule", 0) == 7;
             Some(is_there(tape, "fault 1") && (has_all || is_other))
         };
         let mut record = |tape: &Tape| {
@@ -350,7 +360,7 @@ mod tests {
             Some(recorded)
         };
         let shrunk = shrink(&begin, &mut fails, &mut record).expect("it fails");
-        let streams = [("fault 1", &[1][..]), ("schedule", &[7])];
+        let streams = [("fault 1", &[1][..]), ("fault 2", &[0, 5, 400]), ("schedule", &[7])];
         assert_eq!(shrunk, Tape { rest: Rest::Zero, ..tape(&streams) });
         assert_eq!((count_faults(&shrunk), count_faults(&begin)), (1, 2));
         assert_eq!(count(&begin, Class::Fault), 0);

@@ -8,9 +8,9 @@
 //! schedule<tab>1 0 2
 //! ```
 //!
-//! `rest zero` says that all choices behind those of the tape are 0, and `rest 5` that they are
-//! those of the seed 5, but no further faults are planned; without it they are the seed's. `reseed`
-//! says that from this virtual time on, in nanoseconds, all choices are those of another seed.
+//! `rest zero` says that all choices behind those of the tape are 0; without it they are the
+//! seed's. `reseed` says that from this virtual time on, in nanoseconds, all choices are those of
+//! another seed, but no further faults are planned.
 
 use std::fmt::Write as _;
 
@@ -23,8 +23,8 @@ pub(crate) enum Rest {
     #[default]
     Seed,
     Zero,
-    /// What another seed draws, but no further faults of the plan.
-    Other(u64),
+    /// As `Seed`, but no further faults are planned. No tape begins with it.
+    SeedWithoutFaults,
 }
 
 /// The choices of a run.
@@ -57,11 +57,6 @@ impl Tape {
                 tape.rest = Rest::Zero;
                 continue;
             }
-            if let Some(rest) = line.strip_prefix("rest ") {
-                let seed = rest.parse().map_err(|_| "`rest` needs `zero` or a seed")?;
-                tape.rest = Rest::Other(seed);
-                continue;
-            }
             if let Some(reseed) = line.strip_prefix("reseed ") {
                 let numbers = reseed
                     .split_once(' ')
@@ -81,9 +76,8 @@ impl Tape {
     pub(crate) fn text(&self) -> String {
         let mut text = format!("{HEADER}\nseed {}\n", self.seed);
         let _ = match self.rest {
-            Rest::Seed => Ok(()),
+            Rest::Seed | Rest::SeedWithoutFaults => Ok(()),
             Rest::Zero => writeln!(text, "rest zero"),
-            Rest::Other(seed) => writeln!(text, "rest {seed}"),
         };
         if let Some((time_ns, seed)) = self.reseed {
             let _ = writeln!(text, "reseed {time_ns} {seed}");
@@ -113,7 +107,7 @@ mod tests {
     fn a_tape_is_read_as_it_was_written() {
         let tape = Tape {
             seed: 7,
-            rest: Rest::Other(4),
+            rest: Rest::Zero,
             reseed: Some((9_000, 3)),
             streams: vec![("schedule".to_owned(), vec![1, 0, 2]), ("disk 0".to_owned(), vec![5])],
         };
@@ -130,7 +124,6 @@ mod tests {
         assert!(of("reveille-sim tape 1\nseed 7\nschedule\t1 x\n").contains("`schedule`"));
         assert!(of("reveille-sim tape 1\nseed 7\nschedule\n").contains("no name"));
         assert!(of("reveille-sim tape 1\nseed 7\nreseed 1\n").contains("reseed"));
-        assert!(of("reveille-sim tape 1\nseed 7\nrest x\n").contains("`zero` or a seed"));
     }
 
     #[test]
