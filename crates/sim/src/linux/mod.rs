@@ -3,7 +3,8 @@
 //! * `control.rs` has the operations of a test on its hosts and on the network.
 //! * `interpose.rs` has these functions. On a thread of the simulation they call `world.rs`, on all
 //!   others the original functions (`original.rs`).
-//! * `world.rs` has the simulated threads, and decides which of them runs next, and when.
+//! * `world.rs` has the simulated threads, and decides when each of them runs; `world/choice.rs`
+//!   decides which of them runs next.
 //! * `thread.rs` has one thread, and passes the baton: only one thread runs at a time.
 //! * `kernel/` has the kernel of the simulated hosts: descriptors, sockets, epoll, the network.
 //! * `files.rs` has the functions for files. `disk.rs` implements them, and decides what a crash

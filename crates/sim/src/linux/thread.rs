@@ -67,7 +67,10 @@ pub(super) struct Thread {
     /// Counted from 0, in the order in which the threads were started.
     pub(super) number: usize,
     baton: AtomicU32,
+    /// Written by `World::set_state` only.
     pub(super) state: Cell<State>,
+    /// Its place among the threads that have not ended.
+    pub(super) place: Cell<usize>,
     pub(super) outcome: Cell<Outcome>,
     pub(super) pthread: Cell<libc::pthread_t>,
     /// The state of its random bytes.
@@ -113,6 +116,7 @@ impl Thread {
             number,
             baton: AtomicU32::new(WITHOUT),
             state: Cell::new(State::Ready { at_ns }),
+            place: Cell::new(usize::MAX),
             outcome: Cell::new(Outcome::Woken),
             pthread: Cell::new(0),
             entropy: Cell::new(entropy),

@@ -13,6 +13,8 @@
 use std::cell::UnsafeCell;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::panic::Location;
+use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -24,9 +26,11 @@ use super::original;
 use super::thread::{NEVER_NS, Outcome, State, Thread, me};
 use crate::child::Verdict;
 use crate::machine::Machine;
-use crate::strategy::{STEPS_PER_CHANGE, STEPS_PER_DELAY, STEPS_PER_LAG, Strategy, TURNS_IN_A_ROW};
+use crate::strategy::Strategy;
 use crate::streams::{Streams, seed_of};
 use crate::trace::{Step, Trace};
+
+mod choice;
 
 /// The monotonic clock when a simulation begins. It is not 0, so that a program can subtract from
 /// it.
@@ -161,15 +165,16 @@ pub(super) fn begin(mut streams: Streams, trace: Trace) {
     let strategy = Strategy::draw(|count| streams.draw("strategy", count));
     let machine = Machine::draw(&mut streams);
     PROCESSORS.store(machine.processors, Ordering::Relaxed);
-    me.state.set(State::Running);
     let mut kernel = Kernel::default();
     kernel.add_host("test", Vec::new());
-    let world = World {
+    let mut world = World {
         streams,
         trace,
         strategy,
         machine,
-        live: vec![me],
+        live: Vec::new(),
+        times_ns: Vec::new(),
+        foreign_waits: 0,
         ended: Vec::new(),
         thread_count: 1,
         candidates: Vec::new(),
@@ -181,6 +186,7 @@ pub(super) fn begin(mut streams: Streams, trace: Trace) {
         is_spinning: false,
         polls: BTreeMap::new(),
     };
+    world.add(me, State::Running);
     // SAFETY: the calling thread is the only one of the simulation, and no reference exists yet
     // (invariant 1).
     unsafe { *WORLD.0.get() = Some(world) };
@@ -195,10 +201,14 @@ pub(super) struct World {
     machine: Machine,
     /// The threads that have not ended, in the order of their starts.
     live: Vec<&'static Thread>,
+    /// When each of them can run without an event. Kept apart, because each step reads all.
+    times_ns: Vec<u64>,
+    /// How many of them wait for events of a descriptor of the system.
+    foreign_waits: usize,
     /// The threads that have ended and were not joined.
     ended: Vec<&'static Thread>,
     thread_count: usize,
-    /// Buffers of [`World::choose`] and [`World::deliver_events`].
+    /// The threads that can run now, and a buffer of [`World::deliver_events`].
     candidates: Vec<&'static Thread>,
     descriptors: Vec<libc::pollfd>,
     /// The thread that was chosen last, and how often in a row.
@@ -210,12 +220,9 @@ pub(super) struct World {
     spins: BTreeMap<usize, u32>,
     /// Whether the last poll was one of many in which a task has woken itself.
     is_spinning: bool,
-    /// How often tasks were polled, by the place where they were spawned.
-    polls: BTreeMap<Place, u64>,
+    /// How often tasks were polled that were spawned at a place, by the address of the place.
+    polls: BTreeMap<usize, (&'static Location<'static>, u64)>,
 }
-
-/// File and line.
-type Place = (&'static str, u32);
 
 impl World {
     pub(super) fn seed(&self) -> u64 {
@@ -257,15 +264,45 @@ impl World {
         let thread = Thread::new(number, at_ns, entropy, priority);
         thread.host.set(by.host.get());
         thread.host_key.set(by.host_key.get());
-        self.live.push(thread);
+        self.add(thread, State::Ready { at_ns });
         self.note(Step::Start, by, number as u64);
         thread
     }
 
+    fn add(&mut self, thread: &'static Thread, state: State) {
+        thread.place.set(self.live.len());
+        self.live.push(thread);
+        self.times_ns.push(NEVER_NS);
+        self.set_state(thread, state);
+    }
+
+    /// Changes what a thread does that has not ended.
+    fn set_state(&mut self, thread: &Thread, state: State) {
+        let is_foreign = |state| matches!(state, State::Readable { object: None, .. });
+        let before = thread.state.replace(state);
+        self.foreign_waits += usize::from(is_foreign(state));
+        self.foreign_waits -= usize::from(is_foreign(before));
+        self.times_ns[thread.place.get()] = state.time_ns();
+    }
+
+    /// Removes threads, which never run again.
+    fn forget_where(&mut self, is_over: impl Fn(&Thread) -> bool) {
+        for index in 0..self.live.len() {
+            let thread = self.live[index];
+            if is_over(thread) {
+                self.set_state(thread, State::Ended);
+            }
+        }
+        self.live.retain(|thread| thread.state.get() != State::Ended);
+        for (place, thread) in self.live.iter().enumerate() {
+            thread.place.set(place);
+        }
+        self.times_ns = self.live.iter().map(|thread| thread.state.get().time_ns()).collect();
+    }
+
     /// Removes a thread that the system refused to start.
     pub(super) fn forget_thread(&mut self, thread: &'static Thread) {
-        self.live.retain(|live| live.number != thread.number);
-        thread.state.set(State::Ended);
+        self.forget_where(|live| live.number == thread.number);
     }
 
     /// Marks a thread as ended, and wakes the threads that wait for its end.
@@ -282,15 +319,9 @@ impl World {
         self.kernel.is_network()
     }
 
-    /// The threads of a host.
-    pub(super) fn threads_of(&self, host: usize) -> impl Iterator<Item = &'static Thread> {
-        let live = self.live.iter().copied().filter(move |it| it.host.get() == host);
-        live.collect::<Vec<_>>().into_iter()
-    }
-
     /// Removes the threads of a host, which never run again.
     pub(super) fn forget_threads_of(&mut self, host: usize) {
-        self.live.retain(|thread| thread.host.get() != host);
+        self.forget_where(|thread| thread.host.get() == host);
     }
 
     /// The thread of a `pthread_t`. The system reuses handles, so a live thread is preferred, then
@@ -316,7 +347,7 @@ impl World {
             let mut waiting = self.live.iter().filter(|thread| waits_for_it(thread.state.get()));
             let Some(thread) = waiting.next().copied() else { break };
             let at_ns = now_ns() + self.wake_time_ns();
-            thread.state.set(State::Ready { at_ns });
+            self.set_state(thread, State::Ready { at_ns });
             thread.outcome.set(Outcome::Woken);
             woken += 1;
         }
@@ -333,7 +364,7 @@ impl World {
         let place = polled.and_then(|polled| polled.place);
         self.trace.add_poll(me.number, now_ns(), place);
         if let Some(place) = place {
-            *self.polls.entry((place.file(), place.line())).or_default() += 1;
+            self.polls.entry(ptr::from_ref(place).addr()).or_insert((place, 0)).1 += 1;
         }
         match polled {
             None => {
@@ -383,17 +414,17 @@ impl World {
                 self.streams.reseed();
             }
             self.run_events(now_ns());
-            self.deliver_events(false);
-            self.expire();
+            if self.foreign_waits > 0 || self.kernel.has_real() {
+                self.deliver_events(false);
+            }
+            let later_ns = self.find_candidates();
             if let Some(next) = self.choose() {
-                next.state.set(State::Running);
+                self.set_state(next, State::Running);
                 self.note(Step::Switch, next, 0);
                 return next;
             }
-            let running = self.live.iter().filter(|it| !self.kernel.is_paused(it.host.get()));
-            let time_ns = running.map(|thread| thread.state.get().time_ns()).min();
             let event_ns = self.kernel.next_event_ns().unwrap_or(NEVER_NS);
-            match time_ns.unwrap_or(NEVER_NS).min(event_ns) {
+            match later_ns.min(event_ns) {
                 NEVER_NS => self.stall(),
                 time_ns => NOW_NS.store(time_ns.max(now_ns()), Ordering::Relaxed),
             }
@@ -436,87 +467,38 @@ impl World {
         });
     }
 
-    /// Wakes the threads whose deadlines have passed.
-    fn expire(&mut self) {
+    /// Wakes the threads whose deadlines have passed, and collects those that can run now. Returns
+    /// when the first of the others can run.
+    fn find_candidates(&mut self) -> u64 {
         let now = now_ns();
+        let mut later_ns = NEVER_NS;
+        self.candidates.clear();
         for index in 0..self.live.len() {
+            let time_ns = self.times_ns[index];
+            if time_ns > now {
+                // That of a host that is paused does not count. There is hardly ever one.
+                if time_ns < later_ns && !self.is_paused(self.live[index]) {
+                    later_ns = time_ns;
+                }
+                continue;
+            }
             let thread = self.live[index];
-            match thread.state.get() {
-                State::Ready { .. } | State::Running => (),
-                state if state.time_ns() <= now => {
-                    let at_ns = now + self.wake_time_ns();
-                    thread.state.set(State::Ready { at_ns });
-                    thread.outcome.set(Outcome::TimedOut);
-                }
-                _ => (),
+            if !matches!(thread.state.get(), State::Ready { .. }) {
+                let at_ns = now + self.wake_time_ns();
+                self.set_state(thread, State::Ready { at_ns });
+                thread.outcome.set(Outcome::TimedOut);
+            }
+            match self.times_ns[index] {
+                _ if self.is_paused(thread) => (),
+                time_ns if time_ns <= now => self.candidates.push(thread),
+                time_ns => later_ns = later_ns.min(time_ns),
             }
         }
+        later_ns
     }
 
-    /// Chooses one of the threads that can run now.
-    fn choose(&mut self) -> Option<&'static Thread> {
-        let now = now_ns();
-        let mut candidates = std::mem::take(&mut self.candidates);
-        candidates.clear();
-        let is_ready = |thread: &&'static Thread| match thread.state.get() {
-            State::Ready { at_ns } => at_ns <= now,
-            _ => false,
-        };
-        let kernel = &self.kernel;
-        let is_paused = |thread: &&'static Thread| kernel.is_paused(thread.host.get());
-        candidates.extend(self.live.iter().copied().filter(|it| is_ready(it) && !is_paused(it)));
-        let chosen = match candidates.len() {
-            0 => None,
-            1 => Some(candidates[0]),
-            _ => Some(self.choose_among(&mut candidates)),
-        };
-        self.candidates = candidates;
-        if let Some(chosen) = chosen {
-            let turns = if self.last.0 == chosen.number { self.last.1 + 1 } else { 1 };
-            self.last = (chosen.number, turns);
-        }
-        chosen
-    }
-
-    fn choose_among(&mut self, candidates: &mut Vec<&'static Thread>) -> &'static Thread {
-        match self.strategy {
-            Strategy::RandomWalk => self.draw_one(candidates),
-            Strategy::Laggard { thread } => {
-                if self.draw("schedule", STEPS_PER_LAG) != STEPS_PER_LAG - 1 {
-                    candidates.retain(|candidate| candidate.number != thread);
-                }
-                self.draw_one(candidates)
-            }
-            Strategy::Pct => {
-                let is_changed = self.draw("schedule", STEPS_PER_CHANGE) == STEPS_PER_CHANGE - 1;
-                if (is_changed || self.last.1 >= TURNS_IN_A_ROW)
-                    && let Some(last) = candidates.iter().find(|it| it.number == self.last.0)
-                {
-                    self.lowest_priority -= 1;
-                    last.priority.set(self.lowest_priority);
-                }
-                let first = candidates.iter().max_by_key(|thread| thread.priority.get());
-                first.copied().unwrap_or(candidates[0])
-            }
-            Strategy::DelayBounded { delays } => {
-                candidates.sort_by_key(|thread| (thread.state.get().time_ns(), thread.number));
-                let is_delayed =
-                    delays > 0 && self.draw("schedule", STEPS_PER_DELAY) == STEPS_PER_DELAY - 1;
-                if is_delayed {
-                    self.strategy = Strategy::DelayBounded { delays: delays - 1 };
-                }
-                candidates[usize::from(is_delayed)]
-            }
-            Strategy::FirstComeFirstServed => {
-                let first = candidates.iter().min_by_key(|thread| thread.state.get().time_ns());
-                first.copied().unwrap_or(candidates[0])
-            }
-        }
-    }
-
-    fn draw_one(&mut self, candidates: &[&'static Thread]) -> &'static Thread {
-        let index = self.draw("schedule", candidates.len() as u64);
-        candidates[index as usize]
+    fn is_paused(&self, thread: &Thread) -> bool {
+        self.kernel.is_paused(thread.host.get())
     }
 
     /// No thread can run, and no deadline will come. Threads that are not simulated may have
@@ -574,8 +556,12 @@ impl World {
             }
             let _ = writeln!(text, " {what}");
         }
-        let mut polls: Vec<(&Place, &u64)> = self.polls.iter().collect();
-        polls.sort_by_key(|&(place, count)| (std::cmp::Reverse(*count), *place));
+        let mut polls: BTreeMap<(&str, u32), u64> = BTreeMap::new();
+        for (place, count) in self.polls.values() {
+            *polls.entry((place.file(), place.line())).or_default() += count;
+        }
+        let mut polls: Vec<_> = polls.into_iter().collect();
+        polls.sort_by_key(|&(place, count)| (std::cmp::Reverse(count), place));
         for ((file, line), count) in polls.into_iter().take(BUSIEST) {
             let _ = writeln!(text, "  {count} polls of tasks spawned at {file}:{line}");
         }
@@ -591,7 +577,7 @@ pub(super) fn switch(me: &'static Thread, state: State) -> Outcome {
             me.spins.set(0);
         }
         me.clock_reads.set(0);
-        me.state.set(state);
+        world.set_state(me, state);
         me.outcome.set(Outcome::Woken);
         world.next()
     });

@@ -10,7 +10,6 @@ use super::Id;
 use super::address::plain;
 use super::descriptors::{Kind, Object};
 use super::tcp::Role;
-use crate::platform::thread::State;
 use crate::platform::world::World;
 
 /// The most hosts of a simulation.
@@ -332,9 +331,6 @@ impl World {
     /// power: it sends nothing to its peers, and answers nothing. Otherwise its process was killed,
     /// and the kernel ends its connections.
     pub(in crate::platform) fn stop_host(&mut self, host: usize, is_silent: bool) {
-        for thread in self.threads_of(host) {
-            thread.state.set(State::Ended);
-        }
         self.forget_threads_of(host);
         self.close_all_of(host, is_silent);
         if let Some(host) = self.kernel.host_mut(host) {
