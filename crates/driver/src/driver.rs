@@ -121,7 +121,7 @@ impl Driver {
 
     /// Waits for events for at most `timeout` (`None`: without a limit; zero: does not wait),
     /// stores readiness and wakes the waiters. Returns early only for an event, a notification or a
-    /// signal.
+    /// signal. On Windows the timer of an earlier turn may also end a turn early.
     ///
     /// Returns [`Turn::Busy`] immediately if another thread turns this shard. A signal that
     /// interrupts the wait ends the turn without events: the caller computes the remaining time

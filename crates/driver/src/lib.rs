@@ -48,6 +48,8 @@ pub use crate::source::{Direction, Flags, Ready, Source, WakerOps};
 #[doc(hidden)]
 pub mod model {
     pub use crate::notify::NotifyFlag;
+    #[cfg(any(windows, reveille_loom))]
+    pub use crate::poll::wait_flag::WaitFlag;
     pub use crate::source::{Arming, PrefetchRequest, Prefetched, SourceCore, WaitSlot, Waited};
 }
 

@@ -1,9 +1,10 @@
 //! The event queues of the operating system, below the driver.
 //!
 //! `epoll` (Linux) and `portable` (elsewhere) are the two event queues. `exact` is a wait that
-//! newer kernels offer, `fine_timer` ends waits on time on Windows, and `batch` receives for many
-//! sources in one call, through `uring`. `slots` maps the keys of events (`event`, `key`) to
-//! sources, and `turn_owner` records which threads turn a driver.
+//! newer kernels offer. On Windows `fine_timer` ends waits on time, and `wait_flag` makes a wait
+//! see changes that come while it begins. `batch` receives for many sources in one call, through
+//! `uring`. `slots` maps the keys of events (`event`, `key`) to sources, and `turn_owner` records
+//! which threads turn a driver.
 
 pub(crate) mod batch;
 #[cfg(target_os = "linux")]
@@ -23,6 +24,8 @@ pub(crate) mod turn_owner;
     any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
 ))]
 mod uring;
+#[cfg(any(windows, reveille_loom))]
+pub(crate) mod wait_flag;
 
 use std::io;
 use std::time::Duration;

@@ -15,14 +15,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use polling::{Event as PollingEvent, PollMode};
-#[cfg(windows)]
-use reveille_primitive::atomic::{AtomicBool, Ordering, fence};
 
 use crate::fd::Fd;
 use crate::poll::event::{EVENTS_MAX, Interest, PollEvent};
 #[cfg(windows)]
 use crate::poll::fine_timer::FineTimer;
 use crate::poll::key::SourceKey;
+#[cfg(windows)]
+use crate::poll::wait_flag::WaitFlag;
 use crate::source::Flags;
 
 /// A poller of the `polling` crate, and the mode it is used in. See the module's header.
@@ -33,9 +33,9 @@ pub(crate) struct Portable {
     /// `None` before Windows 10 1803: waits end with a tick of the system's clock.
     #[cfg(windows)]
     timer: Option<FineTimer>,
-    /// Whether a thread waits or is about to. See [`Portable::announce`].
+    /// Whether a thread waits or is about to.
     #[cfg(windows)]
-    is_waiting: AtomicBool,
+    wait_flag: WaitFlag,
 }
 
 /// The events of a wait.
@@ -54,7 +54,7 @@ impl Portable {
             #[cfg(windows)]
             timer: FineTimer::new(&poller).ok(),
             #[cfg(windows)]
-            is_waiting: AtomicBool::new(false),
+            wait_flag: WaitFlag::new(),
             poller,
             mode,
         })
@@ -85,18 +85,10 @@ impl Portable {
         Ok(())
     }
 
-    /// Makes a wait in progress see a change.
-    ///
-    /// On Windows `polling` puts a change into a queue unless a thread waits, and a wait empties
-    /// the queue when it begins. A thread that found no wait, and queues its change after another
-    /// thread has emptied the queue, would lose it until the next event. So the change ends such a
-    /// wait, and the next one begins with the queue.
+    /// Makes a wait in progress see a change, which `polling` may have kept from it.
     #[cfg(windows)]
     fn announce(&self) {
-        // Pairs with the fence in `wait`: either that wait finds the change in the queue, or this
-        // finds the flag.
-        fence(Ordering::SeqCst);
-        if self.is_waiting.load(Ordering::Relaxed) {
+        if self.wait_flag.is_set_after_a_change() {
             self.ring();
         }
     }
@@ -121,15 +113,11 @@ impl Portable {
         if let Some(timer) = &self.timer {
             timer.set(timeout);
         }
-        #[cfg(windows)]
-        {
-            self.is_waiting.store(true, Ordering::Relaxed);
-            fence(Ordering::SeqCst);
-        }
         // `polling` itself repeats a wait that a signal interrupted.
-        let result = self.poller.wait(events, timeout);
         #[cfg(windows)]
-        self.is_waiting.store(false, Ordering::Relaxed);
+        let result = self.wait_flag.during(|| self.poller.wait(events, timeout));
+        #[cfg(not(windows))]
+        let result = self.poller.wait(events, timeout);
         result.map(drop)
     }
 

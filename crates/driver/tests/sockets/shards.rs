@@ -94,10 +94,16 @@ fn a_turn_never_ends_early() {
         {
             #[allow(clippy::disallowed_methods, reason = "the claim is about the real clock")]
             let now = std::time::Instant::now;
-            let start = now();
-            let turn = shard.turn(Some(timeout), &mut Events::new()).expect("a turn");
-            assert!(matches!(turn, Turn::Done { events: 0, woken: 0, .. }));
-            assert!(now() - start >= timeout);
+            let (start, mut turns) = (now(), 0);
+            while let Some(rest) = timeout.checked_sub(now() - start).filter(|rest| !rest.is_zero())
+            {
+                let turn = shard.turn(Some(rest), &mut Events::new()).expect("a turn");
+                assert!(matches!(turn, Turn::Done { events: 0, woken: 0, .. }));
+                turns += 1;
+            }
+            // On Windows the timer of an earlier turn may end this one.
+            let turns_max = if cfg!(windows) { 3 } else { 1 };
+            assert!(turns <= turns_max, "{turns} turns for {timeout:?}");
         }
     });
 }

@@ -34,8 +34,12 @@ impl<T: std::os::windows::io::AsSocket> AsFd for T {
     }
 }
 
-/// All kinds of driver in this build.
+/// All kinds of driver in this build. On Windows they are the same, because it has no
+/// edge-triggered events.
 pub fn kinds() -> Vec<Kind> {
+    #[cfg(windows)]
+    return vec![Kind::Native];
+    #[cfg(not(windows))]
     vec![
         Kind::Native,
         Kind::Batched,
