@@ -17,7 +17,7 @@
 //! cargo xtask mutants [--list] [NAME...]   puts each fault of FAULTS.md back: its test must fail
 //! cargo xtask charts           draws the charts of the README from the figures of the harness
 //! cargo xtask targets          type-checks the ports whose standard library is installed
-//! cargo xtask targets --run [SYSTEM [--short | PROGRAM...]]   runs the tests of other systems
+//! cargo xtask targets --run [SYSTEM] [--short | PROGRAM...]   runs the tests of other systems
 //! cargo xtask release --dry-run   packs what is published, and tests what is in the packages
 //! ```
 //!
@@ -49,7 +49,7 @@ const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short]
                      parity [--record] | dependents [--record] [NAME...] | \
                      shims [--record] [NAME...] | \
                      ecosystem [NAME...] | fleet | charts | mutants [--list] [NAME...] | \
-                     targets [--run [SYSTEM [--short | PROGRAM...]]] | release --dry-run";
+                     targets [--run [SYSTEM] [--short | PROGRAM...]] | release --dry-run";
 
 /// Reads the options of `race`.
 fn race(options: &[&str]) -> shell::Outcome {
@@ -67,6 +67,7 @@ fn race(options: &[&str]) -> shell::Outcome {
 fn run_targets(options: &[&str]) -> shell::Outcome {
     match options {
         [] => targets::run(None, targets::Extent::Full),
+        ["--short"] => targets::run(None, targets::Extent::Short),
         [system] => targets::run(Some(system), targets::Extent::Full),
         [system, "--short"] => targets::run(Some(system), targets::Extent::Short),
         [system, names @ ..] => targets::run(Some(system), targets::Extent::Programs(names)),

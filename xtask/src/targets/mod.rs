@@ -4,6 +4,7 @@
 //! are not installed; `rustup target add` installs them. `run` runs the tests of the systems that
 //! this machine can run.
 
+mod report;
 mod run;
 mod system;
 

@@ -1,20 +1,22 @@
 //! Runs the tests of other systems: Windows under wine, 64-bit ARM under qemu, 32-bit x86 as it is.
 //!
-//! It builds the test programs with the standard library of that system, runs them one after the
-//! other, and prints for each what its harness printed last. A program that does not end in time is
-//! ended, and the tests that it had not finished are named. Then it lists the tests
-//! that are compiled for Linux and not for that system, with the reasons in the sources
-//! (`xtask/src/tidy/gates.rs`). Doc tests are not run: each of them is a program of its own.
+//! It builds the test programs with the standard library of that system and runs them one after the
+//! other. A program that does not end in time is ended, and the tests that it had not finished are
+//! named; the next program runs all the same. At the end a table has the counts of each program
+//! (`report.rs`). Then it lists the tests that are compiled for Linux and not for that system, with
+//! the reasons in the sources (`xtask/src/tidy/gates.rs`). Doc tests are not run: each of them is a
+//! program of its own.
 //!
 //! What is not installed is named. With the name of a system that is an error, and without one the
 //! system is skipped.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 use serde_json::Value;
 
+use super::report::{Counts, Report};
 use super::system::{SYSTEMS, System};
 use crate::shell::{self, Outcome};
 use crate::tidy::gates;
@@ -33,10 +35,7 @@ const CORE: [&str; 5] = [
 
 /// How long a program may run, in seconds. The longest takes four minutes under wine on a busy
 /// machine.
-const LIMIT: &str = "900";
-
-/// How `timeout` ends when it has ended its program.
-const TIMED_OUT: i32 = 124;
+const LIMIT: &str = "600";
 
 /// The programs of the short form, by package.
 const SHORT: [(&str, &str); 5] = [
@@ -66,16 +65,6 @@ struct Program {
     path: PathBuf,
     /// The folder of its package, in which cargo would run it.
     folder: PathBuf,
-}
-
-/// The sums of a system.
-#[derive(Debug, Default)]
-struct Sums {
-    programs: usize,
-    passed: usize,
-    failed: usize,
-    /// Programs that failed.
-    bad: Vec<String>,
 }
 
 /// Runs the short form for Windows if wine is installed, and prints what is missing otherwise.
@@ -118,7 +107,7 @@ pub(crate) fn run(name: Option<&str>, extent: Extent<'_>) -> Outcome {
 /// Returns what failed.
 fn run_one(system: &System, extent: Extent<'_>) -> Result<Option<String>, String> {
     println!("== {}: {}, {}", system.name, system.target, system.description());
-    let folder = shell::target_dir().join("targets").join(system.name);
+    let folder = folder(system);
     fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
     let mut variables = system.prepare(&folder)?;
     let examples = folder.join(system.target).join("debug/examples");
@@ -126,29 +115,32 @@ fn run_one(system: &System, extent: Extent<'_>) -> Result<Option<String>, String
     let mut build = cargo(system, &variables);
     build.args(["build", "--quiet", "-p", "reveille-examples", "--examples"]);
     shell::run(&mut build)?;
-    let mut sums = Sums::default();
+    let mut report = Report::default();
     for program in programs(system, extent, &variables)? {
-        run_program(system, &program, extent, &variables, &mut sums)?;
+        run_program(system, &program, extent, &variables, &mut report)?;
     }
     if !matches!(extent, Extent::Programs(_)) {
         let mut build = cargo(system, &variables);
         build.args(["build", "--quiet", "-p", "reveille-tests"]);
         shell::run(build.args(["--bin", "sleep_overshoot", "--bin", "wine_faults"]))?;
-        show(system, "sleep_overshoot", &examples, &variables)?;
+        show(system, "sleep_overshoot", &examples, &variables, &mut report)?;
         if system.name == "windows" {
-            show(system, "wine_faults", &examples, &variables)?;
+            show(system, "wine_faults", &examples, &variables, &mut report)?;
         }
-        many_requests(system, &examples, &variables, &mut sums)?;
+        many_requests(system, &examples, &variables, &mut report)?;
     }
     system.end(&variables);
-    let Sums { programs, passed, failed, bad } = &sums;
-    println!("{}: {passed} passed; {failed} failed; {programs} programs", system.name);
+    report.print(system.name);
     for (test, reason) in system.skipped {
         println!("{}: skipped {test}: {reason}", system.name);
     }
     print_absent(system)?;
-    let text = format!("{}: failed: {}", system.name, bad.join(", "));
-    Ok((!bad.is_empty()).then_some(text))
+    Ok(report.problem(system.name))
+}
+
+/// What is built for the system, and what its programs print.
+fn folder(system: &System) -> PathBuf {
+    shell::target_dir().join("targets").join(system.name)
 }
 
 fn cargo(system: &System, variables: &[(String, String)]) -> Command {
@@ -208,13 +200,13 @@ fn program(message: &Value) -> Option<Program> {
     })
 }
 
-/// Runs a program, prints its result, and its whole output if it failed.
+/// Runs a program, and prints its whole output if it failed.
 fn run_program(
     system: &System,
     program: &Program,
     extent: Extent<'_>,
     variables: &[(String, String)],
-    sums: &mut Sums,
+    report: &mut Report,
 ) -> Outcome {
     let name = format!("{} {}", program.package, program.name);
     let mut command = system.command(&program.path, LIMIT);
@@ -226,51 +218,31 @@ fn run_program(
     for (test, _) in system.skipped {
         command.args(["--skip", test]);
     }
-    let (status, output) = logged(&mut command, &shell::target_dir().join("targets/log"))?;
-    let result = output.lines().rfind(|line| line.starts_with("test result: "));
-    sums.programs += 1;
-    let Some(result) = result else {
-        println!("{name}: ended with {status} and without a result\n{output}");
-        if status.code() == Some(TIMED_OUT) {
-            let (passed, failed) = finished(&output);
-            println!("{name}: no end in {LIMIT} s; {passed} passed and {failed} failed until then");
-            sums.passed += passed;
-            sums.failed += failed;
-        }
-        sums.bad.push(name);
-        return Ok(());
-    };
-    println!("{name}: {}", result.trim_start_matches("test result: "));
-    sums.passed += count(result, "passed");
-    sums.failed += count(result, "failed");
-    if !status.success() {
-        println!("{output}");
-        sums.bad.push(name);
+    let (status, output) = logged(system, &mut command)?;
+    let mut counts = Counts::of(&output);
+    if !counts.is_complete {
+        // Processes that its tests had started may still run.
+        system.end(variables);
+        let (_, list) = logged(system, command.arg("--list"))?;
+        counts.find_unfinished(&list, &output);
     }
+    println!("{name}: {counts}");
+    if !status.success() {
+        println!("{name} ended with {status}\n{output}");
+    }
+    report.add(name, counts, status.success());
     Ok(())
 }
 
 /// Runs a command, with both of its outputs in one file.
-fn logged(command: &mut Command, log: &Path) -> Result<(std::process::ExitStatus, String), String> {
+fn logged(system: &System, command: &mut Command) -> Result<(ExitStatus, String), String> {
+    let log = folder(system).join("log");
     let fail = |error: std::io::Error| format!("{}: {error}", log.display());
-    let file = File::create(log).map_err(fail)?;
+    let file = File::create(&log).map_err(fail)?;
     command.stdout(file.try_clone().map_err(fail)?).stderr(file);
     let status = command.status().map_err(|error| format!("cannot start {command:?}: {error}"))?;
-    let text = fs::read(log).map_err(fail)?;
+    let text = fs::read(&log).map_err(fail)?;
     Ok((status, String::from_utf8_lossy(&text).into_owned()))
-}
-
-/// How many tests have passed, and how many have failed, in the output of a harness that was ended.
-fn finished(output: &str) -> (usize, usize) {
-    let with = |end: &str| output.lines().filter(|line| line.trim_end().ends_with(end)).count();
-    (with(" ... ok"), with(" ... FAILED"))
-}
-
-/// The number before `what` in the line with the result of a harness.
-fn count(result: &str, what: &str) -> usize {
-    let mut parts = result.split([';', '.']).map(str::trim);
-    let part = parts.find_map(|part| part.strip_suffix(what));
-    part.and_then(|number| number.trim().parse().ok()).unwrap_or(0)
 }
 
 /// Makes 2,000 requests, 200 at a time.
@@ -278,34 +250,40 @@ fn many_requests(
     system: &System,
     examples: &Path,
     variables: &[(String, String)],
-    sums: &mut Sums,
+    report: &mut Report,
 ) -> Outcome {
     let mut command = system.command(&examples.join(system.file_name("many_requests")), LIMIT);
     // The limit of an attempt is for a machine that emulates and does other work too.
     command
         .args(["--requests", "2000", "--concurrency", "200", "--timeout", "600"])
         .envs(variables.iter().cloned());
-    let (status, output) = logged(&mut command, &shell::target_dir().join("targets/log"))?;
+    let (status, output) = logged(system, &mut command)?;
     let line = output.lines().find(|line| line.contains(" fetched; "));
     println!("many_requests: {}", line.unwrap_or("no result"));
     if !status.success() || !line.is_some_and(|line| line.starts_with("2,000 of 2,000 ")) {
         println!("many_requests ended with {status}\n{output}");
-        sums.bad.push("many_requests".to_owned());
+        report.fail("many_requests");
     }
     Ok(())
 }
 
 /// Runs a program that prints figures, and prints them.
-fn show(system: &System, name: &str, examples: &Path, variables: &[(String, String)]) -> Outcome {
+fn show(
+    system: &System,
+    name: &str,
+    examples: &Path,
+    variables: &[(String, String)],
+    report: &mut Report,
+) -> Outcome {
     let folder = examples.parent().unwrap_or(examples);
     let mut command = system.command(&folder.join(system.file_name(name)), LIMIT);
-    let log = shell::target_dir().join("targets/log");
-    let (status, output) = logged(command.envs(variables.iter().cloned()), &log)?;
+    let (status, output) = logged(system, command.envs(variables.iter().cloned()))?;
     print!("{output}");
-    match status.success() {
-        true => Ok(()),
-        false => Err(format!("{name} ended with {status}")),
+    if !status.success() {
+        println!("{name} ended with {status}");
+        report.fail(name);
     }
+    Ok(())
 }
 
 fn print_absent(system: &System) -> Outcome {
@@ -321,19 +299,6 @@ fn print_absent(system: &System) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_counts_are_those_of_the_harness() {
-        let line =
-            "test result: FAILED. 41 passed; 2 failed; 0 ignored; 0 measured; 3 filtered out";
-        assert_eq!((count(line, "passed"), count(line, "failed")), (41, 2));
-    }
-
-    #[test]
-    fn the_counts_of_a_program_that_was_ended_are_those_of_its_lines() {
-        let output = "running 4 tests\ntest a ... ok\r\ntest b ... FAILED\ntest c ... ok\n";
-        assert_eq!(finished(output), (2, 1));
-    }
 
     #[test]
     fn a_test_program_is_found_in_cargos_messages() {
