@@ -1,7 +1,10 @@
 //! `fs::File`: shared cursor and buffers, late errors, flushing drops.
 
+use std::fs::File as StdFile;
 use std::future::{Future, poll_fn};
-use std::io::{ErrorKind, SeekFrom};
+use std::io::{ErrorKind, IoSlice, Read as _, Seek as _, SeekFrom, Write as _};
+#[cfg(target_os = "linux")]
+use std::os::fd::{AsRawFd as _, FromRawFd as _};
 use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker};
@@ -9,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use futures_lite::{
     AsyncRead, AsyncReadExt as _, AsyncSeekExt as _, AsyncWrite, AsyncWriteExt as _,
 };
-use reveille::fs::OpenOptions;
+use reveille::fs::{File, OpenOptions};
 use reveille::task::{block_on, spawn};
 use reveille_tests::scratch::Scratch;
 
@@ -90,9 +93,31 @@ fn written_bytes_land_without_a_flush() {
     });
 }
 
+/// A file with these contents whose writes the system refuses, although it seems to be writable.
+#[cfg(target_os = "linux")]
+fn refuses_writes(contents: &[u8]) -> StdFile {
+    // SAFETY: the name must end with a zero byte.
+    let fd = unsafe { libc::memfd_create(c"sealed".as_ptr(), libc::MFD_ALLOW_SEALING) };
+    assert!(fd >= 0, "a file in memory can be made");
+    // SAFETY: the descriptor is new and has no other owner.
+    let mut file = unsafe { StdFile::from_raw_fd(fd) };
+    file.write_all(contents).unwrap();
+    file.rewind().unwrap();
+    // SAFETY: the descriptor must be open.
+    let sealed = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, libc::F_SEAL_WRITE) };
+    assert_eq!(sealed, 0);
+    file
+}
+
+/// Other systems do not say that it was opened for reading only.
+#[cfg(not(target_os = "linux"))]
+fn refuses_writes(contents: &[u8]) -> StdFile {
+    let scratch = Scratch::with(contents);
+    StdFile::open(&scratch.0).unwrap()
+}
+
 async fn semantics_10_late_write_error_surfaces_on_the_next_call() {
-    let scratch = Scratch::with(b"read only");
-    let mut file = scratch.open().await;
+    let mut file = File::from(refuses_writes(b"read only"));
     file.write_all(b"refused").await.unwrap();
     let error = file.flush().await.unwrap_err();
     assert!(error.raw_os_error().is_some(), "{error}");
@@ -101,6 +126,42 @@ async fn semantics_10_late_write_error_surfaces_on_the_next_call() {
     let mut text = String::new();
     file.read_to_string(&mut text).await.unwrap();
     assert_eq!(text, "read only");
+}
+
+async fn write_to_a_file_that_was_opened_for_reading_fails_at_once() {
+    let scratch = Scratch::with(b"read only");
+    let mut refused = vec![scratch.open().await];
+    // Only on Linux: other systems do not say how a file was opened.
+    #[cfg(target_os = "linux")]
+    refused.extend([
+        OpenOptions::new().read(true).open(&scratch.0).await.unwrap(),
+        File::from(StdFile::open(&scratch.0).unwrap()),
+    ]);
+    for mut file in refused {
+        let expected = (&StdFile::open(&scratch.0).unwrap()).write(b"x").unwrap_err();
+        for bytes in [&b"refused"[..], b""] {
+            let error = file.write(bytes).await.unwrap_err();
+            assert_eq!(error.raw_os_error(), expected.raw_os_error(), "{error}");
+        }
+        assert!(file.write_vectored(&[IoSlice::new(b"refused")]).await.is_err());
+        // Nothing was accepted, and the file can be read.
+        file.flush().await.unwrap();
+        let mut text = String::new();
+        file.read_to_string(&mut text).await.unwrap();
+        assert_eq!(text, "read only");
+        assert!(file.set_len(0).await.is_err());
+    }
+}
+
+async fn read_of_a_file_that_was_opened_for_writing_fails_at_once() {
+    let scratch = Scratch::new();
+    let mut file = scratch.create().await;
+    let expected = (&StdFile::options().write(true).open(&scratch.0).unwrap()).read(&mut [0]);
+    let error = file.read(&mut [0; 4]).await.unwrap_err();
+    assert_eq!(error.raw_os_error(), expected.unwrap_err().raw_os_error(), "{error}");
+    file.write_all(b"written").await.unwrap();
+    file.flush().await.unwrap();
+    assert_eq!(scratch.contents(), b"written");
 }
 
 #[cfg(target_os = "linux")]
@@ -391,6 +452,8 @@ reveille_tests::conformance!(
     semantics_10_drop_of_one_clone_flushes_what_another_wrote,
     fault_900_drop_does_not_wait_for_a_blocking_pool_that_is_full,
     semantics_10_late_write_error_surfaces_on_the_next_call,
+    write_to_a_file_that_was_opened_for_reading_fails_at_once,
+    read_of_a_file_that_was_opened_for_writing_fails_at_once,
     // Only on Linux: /dev/full.
     #[cfg(target_os = "linux")]
     full_disk_is_reported_by_the_next_call,

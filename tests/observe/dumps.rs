@@ -446,10 +446,13 @@ fn a_signal_that_cannot_be_handled_is_an_error_that_names_it() {
     #[cfg(unix)]
     for signal in [9, 11, 19] {
         let error = Builder::new().dump_on_signal(signal).build().unwrap_err();
-        assert!(error.to_string().contains(&format!("dump on signal {signal}")), "{error}");
+        assert!(
+            error.to_string().contains(&format!("could not print dumps on signal {signal}: ")),
+            "{error}"
+        );
     }
     let error = Builder::new().dump_on_signal(10_000).build().unwrap_err();
-    assert!(error.to_string().contains("dump on signal 10000"), "{error}");
+    assert!(error.to_string().contains("could not print dumps on signal 10000: "), "{error}");
 }
 
 #[reveille::test]

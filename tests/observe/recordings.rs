@@ -120,12 +120,12 @@ fn a_file_that_cannot_be_made_is_named_and_the_program_runs() {
         let runtime = Runtime::start().unwrap();
         assert_eq!(runtime.block_on(runtime.spawn(async { 7 })), 7);
         let error = Builder::new().record_to("/nowhere/y.rvt").build().unwrap_err();
-        assert!(error.to_string().starts_with("the trace /nowhere/y.rvt: "), "{error}");
+        assert!(error.to_string().starts_with("could not record to `/nowhere/y.rvt`: "), "{error}");
         assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
     });
     if let Some(finished) = finished {
         assert!(finished.status.success(), "{}", finished.stderr);
-        let line = "reveille: REVEILLE_TRACE: the trace /nowhere/x.rvt: ";
+        let line = "reveille: REVEILLE_TRACE: could not record to `/nowhere/x.rvt`: ";
         assert!(finished.stderr.contains(line), "{}", finished.stderr);
     }
 }
@@ -144,7 +144,7 @@ fn a_full_disk_ends_the_recording_and_not_the_program() {
             }
             let error = recording.finish().unwrap_err();
             assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
-            assert!(error.to_string().contains("the trace /dev/full is cut off: "), "{error}");
+            assert!(error.to_string().contains("the trace `/dev/full` is cut off: "), "{error}");
         },
     );
     if let Some(finished) = finished {

@@ -152,7 +152,7 @@ fn start(config: &GlobalExecutorConfig) {
     }
     match builder.build_global() {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => {
-            panic!("cannot start the global executor: {error}");
+            panic!("could not start the global executor: {error}");
         }
         // Something else has started the runtime, and its configuration stays.
         Ok(_) | Err(_) => {}

@@ -104,9 +104,8 @@ impl Driver {
     ///
     /// Returns an error if the system refuses the descriptors that a shard needs (two on Linux).
     pub fn new(kind: Kind) -> io::Result<Driver> {
-        let poller = Poller::new(kind).map_err(|source| {
-            io::Error::new(source.kind(), format!("make an event queue: {source}"))
-        })?;
+        let poller = Poller::new(kind)
+            .map_err(|source| fault::name_of_queue("make an event queue", source))?;
         let ring = if kind == Kind::Batched { Ring::new() } else { None };
         Ok(Driver {
             poller,
@@ -152,9 +151,9 @@ impl Driver {
     /// The same as [`turn`](Driver::turn).
     pub fn collect(&self, timeout: Option<Duration>, events: &mut Events) -> io::Result<Turn> {
         let Some(permit) = TurnPermit::claim(&self.is_turning) else { return Ok(Turn::Busy) };
-        self.poller.wait(timeout, &mut events.buffer).map_err(|source| {
-            io::Error::new(source.kind(), format!("wait for events: {source}"))
-        })?;
+        self.poller
+            .wait(timeout, &mut events.buffer)
+            .map_err(|source| fault::name_of_queue("wait for events", source))?;
         let (count, is_notified) = self.dispatch(events);
         self.counters.turns.add_alone(1);
         self.counters.events.add_alone(count);
@@ -398,7 +397,7 @@ impl Driver {
         let mut registry = self.registry.lock();
         if !self.is_driven() {
             // Checked under the lock (invariant 3).
-            return Err(io::Error::other("no thread turns this shard any more"));
+            return Err(io::Error::other("no thread waits for its events any more"));
         }
         registry.slots.insert(number, Arc::clone(core))
     }

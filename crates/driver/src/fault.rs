@@ -1,4 +1,4 @@
-//! Errors of the driver: which operation failed on which descriptor, and the reason if it is known.
+//! Errors of the driver: which operation failed, on which descriptor, and the reason if it is known.
 //!
 //! The text contains the system's error, so [`Error::source`](error::Error::source) does not return
 //! that error: code that prints all sources would print it twice. [`number`] returns the system's
@@ -6,21 +6,25 @@
 
 use std::{error, fmt, io};
 
-/// A failed operation of the driver on a descriptor.
+/// A failed operation of the driver.
 #[derive(Debug)]
 struct Fault {
     operation: &'static str,
-    fd: i64,
+    /// The descriptor, unless the operation is about the event queue.
+    fd: Option<i64>,
     reason: Option<&'static str>,
     source: io::Error,
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} descriptor {}: ", self.operation, self.fd)?;
+        write!(f, "could not {}", self.operation)?;
+        if let Some(fd) = self.fd {
+            write!(f, " descriptor {fd}")?;
+        }
         match self.reason {
-            Some(reason) => write!(f, "{reason} ({})", self.source),
-            None => self.source.fmt(f),
+            Some(reason) => write!(f, ": {reason} ({})", self.source),
+            None => write!(f, ": {}", self.source),
         }
     }
 }
@@ -39,7 +43,12 @@ pub fn number(error: &(dyn error::Error + 'static)) -> Option<i32> {
 /// Adds the operation and the descriptor to `source`. Keeps its kind.
 pub(crate) fn name(operation: &'static str, fd: i64, source: io::Error) -> io::Error {
     let reason = reason(&source);
-    io::Error::new(source.kind(), Fault { operation, fd, reason, source })
+    io::Error::new(source.kind(), Fault { operation, fd: Some(fd), reason, source })
+}
+
+/// Adds the operation, which is about the event queue, to `source`. Keeps its kind.
+pub(crate) fn name_of_queue(operation: &'static str, source: io::Error) -> io::Error {
+    io::Error::new(source.kind(), Fault { operation, fd: None, reason: None, source })
 }
 
 /// What the error numbers of `epoll_ctl(2)` mean here, where the system's own text is misleading.

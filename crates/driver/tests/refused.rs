@@ -15,6 +15,6 @@ fn making_a_shard_without_descriptors_is_an_error() {
     setrlimit(Resource::Nofile, Rlimit { current: Some(0), ..limit }).expect("lowered");
     let error = Driver::new(Kind::Native).expect_err("no descriptors are left");
     setrlimit(Resource::Nofile, limit).expect("restored");
-    assert!(error.to_string().starts_with("make an event queue: "), "{error}");
+    assert!(error.to_string().starts_with("could not make an event queue: "), "{error}");
     Driver::new(Kind::Native).expect("descriptors are available again");
 }

@@ -387,7 +387,7 @@ fn report_once(is_reported: &AtomicBool, line: impl FnOnce() -> String) {
 /// own threads.
 pub(crate) fn failed_shutdown(error: &std::io::Error) {
     use std::io::Write;
-    let line = format!("reveille: no thread to shut the runtime down: {error}\n");
+    let line = format!("reveille: could not start a thread to shut the runtime down: {error}\n");
     // Standard error may be closed, and there is no better place to report that.
     let _ = std::io::stderr().write_all(line.as_bytes());
 }

@@ -117,7 +117,7 @@ pub(crate) fn system_spawner() -> Spawner {
     Arc::new(|spec: ThreadSpec| {
         if spec.name.contains('\0') {
             // Names of the system end at a zero byte, so std would panic.
-            let text = format!("a zero byte in the name of a thread: {:?}", spec.name);
+            let text = format!("the name of a thread, {:?}, contains a zero byte", spec.name);
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         let mut builder = std::thread::Builder::new().name(spec.name);

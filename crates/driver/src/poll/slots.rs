@@ -36,7 +36,7 @@ impl<C> Slots<C> {
         let entry = self.slots.vacant_entry();
         let index = entry.key();
         if index > INDEX_MAX {
-            return Err(io::Error::other("a shard has no room for more sources"));
+            return Err(io::Error::other("the event queue has no room for another descriptor"));
         }
         let generation = self.next_generation;
         self.next_generation = (generation + 1) & GENERATION_MASK;

@@ -58,7 +58,8 @@ pub fn raise_fd_limit(needed: u64) -> io::Result<FdLimit> {
     let raised = Rlimit { current: Some(wanted), maximum: limit.maximum };
     setrlimit(Resource::Nofile, raised).map_err(|errno| {
         let source = io::Error::from(errno);
-        let text = format!("raise the limit of open files from {soft} to {wanted}: {source}");
+        let text =
+            format!("could not raise the limit of open files from {soft} to {wanted}: {source}");
         io::Error::new(source.kind(), text)
     })?;
     Ok(FdLimit { soft: wanted, hard })

@@ -44,7 +44,7 @@ mod unix {
 
     pub(super) fn add(handlers: &SignalHandlers, signal: i32) -> io::Result<()> {
         if FORBIDDEN.contains(&signal) {
-            let text = "a handler cannot or must not be set for it";
+            let text = "no handler may be set for this signal";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         let (wake, process) = (Arc::clone(&handlers.wake), std::process::id());

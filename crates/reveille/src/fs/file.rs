@@ -10,7 +10,7 @@ use futures_io::{AsyncRead, AsyncSeek, AsyncWrite, SeekFrom};
 
 use super::{Metadata, Permissions, on_pool};
 use crate::io::context::Context as _;
-use crate::os::file::Kind;
+use crate::os::file::{self as system, Flags, Kind};
 use crate::path::Path;
 use shared::Shared;
 
@@ -54,6 +54,10 @@ mod waiters;
 ///   std. With `O_SYNC` a flush waits for the disk.
 ///
 /// # Errors of writes
+///
+/// A write to a file that was opened for reading only fails at once, as in std, and the file stays
+/// usable. On systems other than Linux this needs [`File::open`]; a file that was opened otherwise
+/// accepts the write and reports the error later:
 ///
 /// If a write fails after its call has returned, the error is reported once, by the next call that
 /// writes, flushes, seeks or synchronizes, or that reads a file with one cursor. That call does
@@ -168,7 +172,7 @@ impl File {
         let path = path.as_ref().to_owned();
         on_pool(move || {
             std::fs::File::open(&path)
-                .map(File::opened)
+                .map(File::opened_for_reading)
                 .context(|| format!("could not open `{}`", path.display()))
         })
         .await
@@ -206,8 +210,19 @@ impl File {
     /// Wraps a file that was just opened. Call it on the pool, because it asks for the kind of the
     /// file.
     pub(super) fn opened(file: std::fs::File) -> File {
+        let flags = system::flags(&file);
+        File::with_flags(file, flags)
+    }
+
+    /// Like `opened`, for a file that was opened for reading only. Not every system tells.
+    fn opened_for_reading(file: std::fs::File) -> File {
+        let flags = Flags { is_read_only: true, ..system::flags(&file) };
+        File::with_flags(file, flags)
+    }
+
+    fn with_flags(file: std::fs::File, flags: Flags) -> File {
         let kind = Kind::of(&file);
-        File { shared: Shared::new(file, Some(kind)) }
+        File { shared: Shared::new(file, flags, Some(kind)) }
     }
 
     /// Waits until everything that was written, contents and metadata, is on the disk.
@@ -417,7 +432,8 @@ impl fmt::Debug for File {
 
 impl From<std::fs::File> for File {
     fn from(file: std::fs::File) -> File {
-        File { shared: Shared::new(file, None) }
+        let flags = system::flags(&file);
+        File { shared: Shared::new(file, flags, None) }
     }
 }
 

@@ -100,7 +100,7 @@ impl<I: Iterator<Item = SocketAddr>> Future for ToSocketAddrsFuture<I> {
         }
         match mem::replace(this, ToSocketAddrsFuture::Done) {
             ToSocketAddrsFuture::Ready(result) => Poll::Ready(result),
-            _ => panic!("polled a completed future"),
+            _ => panic!("an address lookup was polled after it was ready"),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The operating system's side of files: reads that do not wait, and the kinds of files.
 
 use std::fs::File;
-use std::io::Seek as _;
+use std::io::{self, Seek as _};
 
 #[cfg(target_os = "linux")]
 pub(crate) use linux::{flags, open_cached, prefetch, read_inline, read_inline_at};
@@ -57,6 +57,18 @@ pub(crate) struct Flags {
     pub(crate) is_direct: bool,
     /// Every write goes to the end (`O_APPEND`).
     pub(crate) appends: bool,
+    /// The file was opened for reading only, so the system refuses every write.
+    pub(crate) is_read_only: bool,
+}
+
+/// The system's error for a write to a file that was opened for reading only.
+pub(crate) fn refused_write() -> io::Error {
+    #[cfg(unix)]
+    const NUMBER: i32 = rustix::io::Errno::BADF.raw_os_error();
+    // `ERROR_ACCESS_DENIED`.
+    #[cfg(windows)]
+    const NUMBER: i32 = 5;
+    io::Error::from_raw_os_error(NUMBER)
 }
 
 /// A multiple of the block size of all common disks.
@@ -165,7 +177,11 @@ mod linux {
         // accesses no memory.
         let flags = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_GETFL) };
         let has = |flag| flags != -1 && flags & flag != 0;
-        Flags { is_direct: has(libc::O_DIRECT), appends: has(libc::O_APPEND) }
+        Flags {
+            is_direct: has(libc::O_DIRECT),
+            appends: has(libc::O_APPEND),
+            is_read_only: flags != -1 && flags & libc::O_ACCMODE == libc::O_RDONLY,
+        }
     }
 
     /// Reads at the cursor of `file` from memory. Fails unless all of it is there, or at least a

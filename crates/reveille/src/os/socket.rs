@@ -231,7 +231,7 @@ mod unix {
     /// Lets several sockets share a port.
     #[cfg(any(target_os = "illumos", target_os = "solaris"))]
     pub(crate) fn set_reuse_port(_: impl AsFd, _: bool) -> io::Result<()> {
-        Err(io::Error::new(io::ErrorKind::Unsupported, "SO_REUSEPORT is not available here"))
+        Err(io::Error::new(io::ErrorKind::Unsupported, "this system has no SO_REUSEPORT"))
     }
 
     /// Whether the system has TCP Fast Open in the form that needs no call of its own to connect.

@@ -37,7 +37,7 @@ pub struct ChildStdin {
 
 /// The error of an operation on a pipe that was closed.
 fn closed() -> io::Error {
-    let message = "the standard input of the child was closed here";
+    let message = "the standard input of the child was closed by this process";
     io::Error::new(io::ErrorKind::BrokenPipe, message)
 }
 

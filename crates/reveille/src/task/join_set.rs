@@ -56,8 +56,24 @@ use crate::stream::Stream;
 ///     assert_eq!(sum, 31);
 /// });
 /// ```
+/// All results, in the order in which the tasks complete. The first error ends the stream, and the
+/// drop of the set cancels the remaining tasks:
+///
+/// ```
+/// use reveille::prelude::*;
+/// use reveille::task::{self, JoinError, JoinSet};
+///
+/// task::block_on(async {
+///     let mut set = JoinSet::new();
+///     for n in [1, 2, 3] {
+///         set.spawn(async move { n });
+///     }
+///     let all: Result<Vec<i32>, JoinError> = set.collect().await;
+///     assert_eq!(all.unwrap().len(), 3);
+/// });
+/// ```
 #[must_use = "dropping a JoinSet cancels its tasks"]
-#[doc(alias("FuturesUnordered", "TaskGroup", "TaskTracker"))]
+#[doc(alias("FuturesUnordered", "TaskGroup", "TaskTracker", "join_all"))]
 pub struct JoinSet<T> {
     /// `None` only during a poll.
     handles: Slab<Option<JoinHandle<T>>>,

@@ -7,6 +7,7 @@
 //! each thread are numbered here.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -67,7 +68,8 @@ static CURRENT: Mutex<Option<Arc<FileRecording>>> = Mutex::new(None);
 /// already.
 pub(crate) fn begin(path: &Path) -> io::Result<Arc<FileRecording>> {
     let named = |error: io::Error| {
-        io::Error::new(error.kind(), format!("the trace {}: {error}", path.display()))
+        let text = format!("could not record to `{}`: {error}", path.display());
+        io::Error::new(error.kind(), text)
     };
     let mut recording = None;
     session::begin(
@@ -198,7 +200,7 @@ impl FileRecording {
             match self.output.try_lock() {
                 Some(output) => break output,
                 None if attempt == attempts => {
-                    let text = format!("the trace {}: its writer is stuck", self.path.display());
+                    let text = self.cut_off("its writer is stuck");
                     return Err(io::Error::new(io::ErrorKind::TimedOut, text));
                 }
                 None => backoff(attempt),
@@ -211,8 +213,7 @@ impl FileRecording {
         };
         let failed = failed.map(|error| {
             *output = FileOutput::Closed(Some((error.kind(), error.to_string())));
-            let text = format!("the trace {} is cut off: {error}", self.path.display());
-            io::Error::new(error.kind(), text)
+            io::Error::new(error.kind(), self.cut_off(&error))
         });
         drop(output);
         self.session.leave();
@@ -225,7 +226,11 @@ impl FileRecording {
     /// Closes the file after an error. Returns what to report.
     fn fail(&self, output: &mut FileOutput, error: &io::Error) -> String {
         *output = FileOutput::Closed(Some((error.kind(), error.to_string())));
-        format!("the trace {} is cut off: {error}", self.path.display())
+        self.cut_off(error)
+    }
+
+    fn cut_off(&self, reason: impl Display) -> String {
+        format!("the trace `{}` is cut off: {reason}", self.path.display())
     }
 
     /// Stops recording because the file cannot be written.

@@ -106,7 +106,7 @@ pub(crate) fn begin(
             return Err(io::Error::new(io::ErrorKind::WouldBlock, text));
         };
         if let Some(other) = current.as_ref().filter(|other| other.is_of_this_process()) {
-            let text = format!("the process records already, {}", other.what);
+            let text = format!("the process is already recording {}", other.what);
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
         }
         let limits =

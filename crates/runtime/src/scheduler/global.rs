@@ -203,7 +203,9 @@ pub(crate) fn try_global() -> io::Result<RuntimeRef> {
 pub(crate) fn start_global(config: Config) -> io::Result<RuntimeRef> {
     match start_unless_up(|| config)? {
         (global, true) => Ok(global),
-        (_, false) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "the global runtime is up")),
+        (_, false) => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "the global runtime has started"))
+        }
     }
 }
 

@@ -85,7 +85,7 @@ fn host_of_process() -> io::Result<&'static Host> {
         }
         Err(error) => {
             timer::release_timers(timers);
-            let text = format!("start the thread {THREAD_NAME}: {error}");
+            let text = format!("could not start the thread {THREAD_NAME}: {error}");
             Err(io::Error::new(error.kind(), text))
         }
     }

@@ -144,7 +144,8 @@ impl Window {
             return Ok(position - (self.end - self.start) as u64);
         }
         let by = by.checked_sub(unread).ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, "seek beyond the range of file positions")
+            let message = "could not seek beyond the range of file positions";
+            io::Error::new(io::ErrorKind::InvalidInput, message)
         })?;
         let position = file.seek(SeekFrom::Current(by))?;
         self.at_end = false;

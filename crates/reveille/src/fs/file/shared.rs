@@ -58,8 +58,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(file: fs::File, kind: Option<Kind>) -> Arc<Shared> {
-        let flags = system::flags(&file);
+    pub(super) fn new(file: fs::File, flags: Flags, kind: Option<Kind>) -> Arc<Shared> {
         // With `O_DIRECT` every read waits for the disk, even one that must not wait.
         let has_inline = system::HAS_INLINE_READ && !flags.is_direct;
         Arc::new(Shared {

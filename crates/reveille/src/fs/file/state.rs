@@ -241,6 +241,9 @@ impl State {
         info: &FileInfo<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Step<io::Result<usize>> {
+        if info.flags.is_read_only {
+            return Step::Done(Err(system::refused_write()));
+        }
         if let Some(error) = self.backlog.error.take() {
             return Step::Done(Err(error));
         }

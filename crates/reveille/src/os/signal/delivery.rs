@@ -58,7 +58,7 @@ impl Delivery {
         // The registry panics for these. SIGKILL and SIGSTOP have no handlers, and a program that
         // returns from the others repeats the instruction that raised them.
         if signal_hook_registry::FORBIDDEN.contains(&number) {
-            let message = "this signal cannot be listened to";
+            let message = "no handler may be set for this signal";
             return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
         }
         // Each change is complete, and no user code runs under the lock.

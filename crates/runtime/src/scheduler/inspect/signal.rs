@@ -40,8 +40,10 @@ static DUMP_SIGNALS: Mutex<Option<DumpSignals>> = Mutex::new(None);
 /// Fails if no handler may be set for the signal, if the system refuses the handler or the thread,
 /// and on systems without signals.
 pub(crate) fn dump_on(signal: i32) -> io::Result<()> {
-    install(signal)
-        .map_err(|error| io::Error::new(error.kind(), format!("dump on signal {signal}: {error}")))
+    install(signal).map_err(|error| {
+        let text = format!("could not print dumps on signal {signal}: {error}");
+        io::Error::new(error.kind(), text)
+    })
 }
 
 fn install(signal: i32) -> io::Result<()> {

@@ -11,10 +11,7 @@ use crate::config::Config;
 
 /// Makes the driver of a worker.
 pub(super) fn driver(config: &Config) -> io::Result<Arc<Driver>> {
-    Driver::new(config.driver).map(Arc::new).map_err(|error| {
-        let text = format!("could not make the driver of a worker: {error}");
-        io::Error::new(error.kind(), text)
-    })
+    Driver::new(config.driver).map(Arc::new)
 }
 
 /// Makes the pool of blocking threads that belongs to `pool`.

@@ -29,7 +29,8 @@ pub(super) fn write(log: &FlightLog, path: &Path, trigger: Trigger) -> io::Resul
         log.snapshot(file, living)?.flush()
     };
     write().map_err(|error: io::Error| {
-        io::Error::new(error.kind(), format!("the snapshot {}: {error}", path.display()))
+        let text = format!("could not write the snapshot `{}`: {error}", path.display());
+        io::Error::new(error.kind(), text)
     })?;
     Ok(path)
 }

@@ -57,12 +57,13 @@ impl Triggers {
         let is_used = self.signal.is_some() || self.on_panic || self.on_lint;
         if is_used && !self.folder.as_os_str().is_empty() && !self.folder.is_dir() {
             let text =
-                format!("the folder for snapshots, {}, does not exist", self.folder.display());
+                format!("the folder for snapshots, `{}`, does not exist", self.folder.display());
             return Err(io::Error::new(io::ErrorKind::NotFound, text));
         }
         if let Some(signal) = self.signal {
             handle(signal).map_err(|error| {
-                io::Error::new(error.kind(), format!("snapshot on signal {signal}: {error}"))
+                let text = format!("could not write snapshots on signal {signal}: {error}");
+                io::Error::new(error.kind(), text)
             })?;
         }
         if self.on_panic {
