@@ -1,4 +1,4 @@
-//! Errors of the driver: which operation failed, on which descriptor, and the reason if it is known.
+//! Errors of the driver: which operation failed, on which descriptor, and why, if that is known.
 //!
 //! The text contains the system's error, so [`Error::source`](error::Error::source) does not return
 //! that error: code that prints all sources would print it twice. [`number`] returns the system's

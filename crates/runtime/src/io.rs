@@ -166,8 +166,8 @@ impl<T: Descriptor> Io<T> {
         let unread = self.source.prefetched();
         if unread > 0 {
             return Err(io::Error::other(format!(
-                "the descriptor cannot be given up, because {unread} bytes of it were read already, \
-                 for a read that was dropped (batched reads)"
+                "the descriptor cannot be given up, because {unread} bytes of it were read \
+                 already, for a read that was dropped (batched reads)"
             )));
         }
         Ok(self.inner.take().expect("the object is taken once"))
