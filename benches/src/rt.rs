@@ -36,6 +36,8 @@ pub use self::tokio::Tokio;
 pub trait Rt: Sized + Send + Sync + 'static {
     /// The handle of a spawned task, which resolves to its output.
     type Handle<T: Send + 'static>: Future<Output = T> + Send + 'static;
+    /// The error of a future whose time has run out.
+    type Elapsed: Send;
     /// The runtime's mutex around a counter.
     type Mutex: Send + Sync + 'static;
     /// The guard of that mutex.
@@ -94,8 +96,12 @@ pub trait Rt: Sized + Send + Sync + 'static {
         T: Send + 'static,
         F: FnOnce() -> T + Send + 'static;
 
-    /// Limits the time of a future. Resolves to `None` if the time runs out.
-    fn timeout<F>(duration: Duration, future: F) -> impl Future<Output = Option<F::Output>> + Send
+    /// Limits the time of a future, with the runtime's own future. A wrapper would move that once
+    /// more, which costs as much as the limit.
+    fn timeout<F>(
+        duration: Duration,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, Self::Elapsed>> + Send
     where
         F: Future + Send,
         F::Output: Send;

@@ -25,6 +25,7 @@ pub struct Reveille(Runtime);
 
 impl Rt for Reveille {
     type Handle<T: Send + 'static> = JoinHandle<T>;
+    type Elapsed = future::TimeoutError;
     type Mutex = Mutex<u64>;
     type Guard<'a> = MutexGuard<'a, u64>;
     type RwLock = RwLock<u64>;
@@ -85,12 +86,15 @@ impl Rt for Reveille {
         task::spawn_blocking(closure)
     }
 
-    async fn timeout<F>(duration: Duration, future: F) -> Option<F::Output>
+    fn timeout<F>(
+        duration: Duration,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, Self::Elapsed>> + Send
     where
         F: Future + Send,
         F::Output: Send,
     {
-        future::timeout(duration, future).await.ok()
+        future::timeout(duration, future)
     }
 
     fn mutex() -> Mutex<u64> {

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use smol::channel::{Receiver, Sender};
 use smol::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -22,6 +22,7 @@ pub struct Smol;
 
 impl Rt for Smol {
     type Handle<T: Send + 'static> = Task<T>;
+    type Elapsed = Instant;
     type Mutex = Mutex<u64>;
     type Guard<'a> = MutexGuard<'a, u64>;
     type RwLock = RwLock<u64>;
@@ -76,15 +77,19 @@ impl Rt for Smol {
         smol::unblock(closure)
     }
 
-    fn timeout<F>(duration: Duration, future: F) -> impl Future<Output = Option<F::Output>> + Send
+    fn timeout<F>(
+        duration: Duration,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, Self::Elapsed>> + Send
     where
         F: Future + Send,
         F::Output: Send,
     {
-        smol::future::or(async { Some(future.await) }, async move {
-            Timer::after(duration).await;
-            None
-        })
+        // smol has no function for it.
+        smol::future::or(
+            async { Ok(future.await) },
+            async move { Err(Timer::after(duration).await) },
+        )
     }
 
     fn mutex() -> Mutex<u64> {

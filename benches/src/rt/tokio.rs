@@ -47,6 +47,7 @@ impl AsyncRead for Packets {
 
 impl<const MULTI: bool> Rt for Tokio<MULTI> {
     type Handle<T: Send + 'static> = Handle<T>;
+    type Elapsed = tokio::time::error::Elapsed;
     type Mutex = Mutex<u64>;
     type Guard<'a> = MutexGuard<'a, u64>;
     type RwLock = RwLock<u64>;
@@ -106,12 +107,15 @@ impl<const MULTI: bool> Rt for Tokio<MULTI> {
         Handle(tokio::task::spawn_blocking(closure))
     }
 
-    async fn timeout<F>(duration: Duration, future: F) -> Option<F::Output>
+    fn timeout<F>(
+        duration: Duration,
+        future: F,
+    ) -> impl Future<Output = Result<F::Output, Self::Elapsed>> + Send
     where
         F: Future + Send,
         F::Output: Send,
     {
-        tokio::time::timeout(duration, future).await.ok()
+        tokio::time::timeout(duration, future)
     }
 
     fn mutex() -> Mutex<u64> {

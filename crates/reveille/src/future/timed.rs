@@ -192,7 +192,7 @@ pin_project! {
     #[derive(Debug)]
     #[must_use = "futures do nothing unless you `.await` or poll them"]
     pub struct TimeoutFuture<F> {
-        // `None` once it is done: a future that times out is dropped at once.
+        // `None` once the time is over: a future that times out is dropped at once.
         #[pin]
         future: Option<F>,
         limit: Limit,
@@ -224,19 +224,18 @@ impl<F: Future> Future for TimeoutFuture<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let future = this.future.as_mut().as_pin_mut();
-        let future = future.expect("`timeout` was polled after it was ready");
+        let future = future.expect("`timeout` was polled after the time had run out");
         let is_budget_left = budget::is_left();
-        let result = match future.poll(cx) {
-            Poll::Ready(output) => Ok(output),
-            Poll::Pending => {
-                let sleep = Pin::new(this.limit.sleep());
-                ready!(budget::poll_after(is_budget_left, || sleep.poll(cx)));
-                warn_if_borrowed::<F>();
-                Err(TimeoutError { _private: () })
-            }
-        };
+        if let Poll::Ready(output) = future.poll(cx) {
+            // The future stays here until this is dropped, which `.await` does at once. Setting it to
+            // `None` would be one more store for each ready future.
+            return Poll::Ready(Ok(output));
+        }
+        let sleep = Pin::new(this.limit.sleep());
+        ready!(budget::poll_after(is_budget_left, || sleep.poll(cx)));
+        warn_if_borrowed::<F>();
         this.future.set(None);
-        Poll::Ready(result)
+        Poll::Ready(Err(TimeoutError { _private: () }))
     }
 }
 
