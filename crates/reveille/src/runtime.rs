@@ -51,7 +51,7 @@
 //! let answer = runtime.block_on(async { task::spawn(async { 42 }).await });
 //! assert_eq!(answer, 42);
 //!
-//! let report = runtime.shutdown(Duration::from_secs(1));
+//! let report = runtime.shutdown(Duration::from_secs(10));
 //! assert!(report.is_complete());
 //! # std::io::Result::Ok(())
 //! ```

@@ -236,9 +236,14 @@ impl Runtime {
     ///
     /// let runtime = Runtime::start()?;
     /// let answer = runtime.spawn(async { 42 });
+    /// let report = runtime.shutdown_gracefully(Duration::from_secs(60));
+    /// assert!(report.is_complete());
+    /// assert_eq!(task::block_on(answer), 42);
+    ///
+    /// // A task that does not end is cancelled, and the report names it.
+    /// let runtime = Runtime::start()?;
     /// runtime.spawn(future::pending::<()>());
     /// let report = runtime.shutdown_gracefully(Duration::from_millis(20));
-    /// assert_eq!(task::block_on(answer), 42);
     /// assert_eq!(report.cancelled.len(), 1);
     /// assert!(report.cancelled[0].spawned_at.is_some());
     /// # std::io::Result::Ok(())
