@@ -123,7 +123,9 @@ fn unpack(packages: &[Package], folder: &Path) -> Outcome {
         fs::create_dir_all(folder).map_err(|error| cannot("make", folder, &error))?;
         let name = format!("package/{}-{}.crate", package.name, package.version);
         let mut tar = shell::program("tar");
-        tar.arg("-xzf").arg(shell::target_dir().join(name)).arg("-C").arg(folder);
+        // `-m`: the files are as old as now. In a package they have a fixed date, and cargo would
+        // take what an earlier rehearsal built.
+        tar.arg("-xmzf").arg(shell::target_dir().join(name)).arg("-C").arg(folder);
         shell::run(&mut tar)?;
         if let Some(file) = FILES.iter().find(|file| !own.join(file).is_file()) {
             return Err(format!("the package {} has no {file}", package.name));
