@@ -37,6 +37,7 @@
 //! | running tasks | the thread; how long the poll has run, if more than some milliseconds; where the previous dump saw the task; the stack of the thread, if you ask for it ([`DumpOptions::thread_stacks`]) |
 //! | tasks of a scope | below the task that the scope is in, if they wait |
 //! | closures of `spawn_blocking` | thread and for how long, or that they are queued |
+//!
 //! If the poll of a task does not end within a second, another thread continues the dump, which
 //! lists the task as running.
 //!

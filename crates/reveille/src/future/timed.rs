@@ -144,6 +144,7 @@ impl Limit {
 /// assert_eq!(error.kind(), io::ErrorKind::TimedOut);
 /// assert_eq!(error.to_string(), "future has timed out");
 /// ```
+#[doc(alias = "Elapsed")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TimeoutError {
     _private: (),

@@ -15,6 +15,7 @@
 //! | [`Error`], [`ErrorKind`], [`Result`], [`IoSlice`], [`IoSliceMut`], [`SeekFrom`] | re-export of std |
 //! | `ReadExt::{chain, take}` | delegate to futures-lite |
 //! | everything else | own |
+//!
 //! This crate's own items differ from those of futures-lite. The line readers keep what they have
 //! read when they are dropped or fail. `read_to_end` zeroes no memory for sockets, and little for
 //! other readers. [`Bytes`] does not stall on an interrupted read. [`copy`], [`timeout`] and the

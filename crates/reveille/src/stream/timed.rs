@@ -174,6 +174,7 @@ impl<S: Stream> Stream for Timeout<S> {
 /// let all: Result<Vec<u8>, TimeoutError> = reveille::task::block_on(slow.collect());
 /// assert!(all.is_err());
 /// ```
+#[doc(alias = "Elapsed")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TimeoutError {
     _private: (),
