@@ -100,7 +100,7 @@ async fn serve(listener: TcpListener, options: Arc<Options>, stop: CancellationT
         let (client, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                eprintln!("forwarder: {error}");
+                eprintln!("forwarder: {error:#}");
                 time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
@@ -112,7 +112,7 @@ async fn serve(listener: TcpListener, options: Arc<Options>, stop: CancellationT
                 Ok(summary) => println!("{peer}: {summary}"),
                 Err(error) => {
                     open.0.failed.fetch_add(1, Ordering::Relaxed);
-                    eprintln!("forwarder: {peer}: {error}");
+                    eprintln!("forwarder: {peer}: {error:#}");
                 }
             }
         });
@@ -142,7 +142,7 @@ async fn main() -> ExitCode {
     match run(Options::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("forwarder: {error}");
+            eprintln!("forwarder: {error:#}");
             ExitCode::FAILURE
         }
     }

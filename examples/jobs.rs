@@ -131,7 +131,7 @@ fn main() -> ExitCode {
                 Ok(line) if line.trim().is_empty() => return,
                 Ok(line) => job(number, line, &options, &rate).await,
                 Err(error) => {
-                    eprintln!("jobs: cannot read line {number}: {error}");
+                    eprintln!("jobs: cannot read line {number}: {error:#}");
                     false
                 }
             };

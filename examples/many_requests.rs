@@ -63,7 +63,7 @@ fn main() -> ExitCode {
         // The reader of our output has closed it, as `| head` does. That is not an error.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("many_requests: {error}");
+            eprintln!("many_requests: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -97,7 +97,7 @@ fn try_main(options: &Options) -> io::Result<bool> {
 /// Writes a file and says where it is.
 fn save(what: &str, path: &Path, contents: &[u8], out: &mut impl Write) -> io::Result<()> {
     std::fs::write(path, contents).map_err(|error| {
-        let message = format!("cannot write the {what} to {}: {error}", path.display());
+        let message = format!("cannot write the {what} to {}: {error:#}", path.display());
         io::Error::new(error.kind(), message)
     })?;
     writeln!(out, "{what}: {}", path.display())

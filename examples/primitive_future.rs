@@ -138,9 +138,7 @@ fn main() {
 
         println!("a coin");
         turnstile.drop_coin();
-        let clara = handles.pop().expect("three were spawned");
-        let bertrand = handles.pop().expect("three were spawned");
-        let ada = handles.pop().expect("three were spawned");
+        let [ada, bertrand, clara] = <[_; 3]>::try_from(handles).expect("three were spawned");
         ada.await;
 
         println!("Bertrand gives up: {:?}", bertrand.cancel().await);

@@ -126,7 +126,7 @@ async fn main() -> ExitCode {
         }
         Ok(_) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("runner: {error}");
+            eprintln!("runner: {error:#}");
             ExitCode::FAILURE
         }
     }

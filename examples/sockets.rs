@@ -54,17 +54,16 @@ async fn udp_serve(address: &str) -> io::Result<()> {
     loop {
         let (len, peer) = match socket.recv_from(&mut datagram).await {
             Ok(received) => received,
-            // The system reports here that an earlier answer did not arrive. The next client
-            // should not suffer from it.
+            // The system reports here that an earlier answer did not arrive.
             Err(error) => {
-                eprintln!("sockets: {error}");
+                eprintln!("sockets: {error:#}");
                 time::sleep(Duration::from_millis(10)).await;
                 continue;
             }
         };
         println!("{len} bytes from {peer}");
         if let Err(error) = socket.send_to(&datagram[..len], peer).await {
-            eprintln!("sockets: {error}");
+            eprintln!("sockets: {error:#}");
         }
     }
 }
@@ -102,11 +101,11 @@ async fn unix_serve(path: PathBuf) -> io::Result<()> {
             match listener.accept().await {
                 Ok((stream, _)) => drop(task::spawn(async move {
                     if let Err(error) = greet(stream).await {
-                        eprintln!("sockets: {error}");
+                        eprintln!("sockets: {error:#}");
                     }
                 })),
                 Err(error) => {
-                    eprintln!("sockets: {error}");
+                    eprintln!("sockets: {error:#}");
                     time::sleep(Duration::from_millis(100)).await;
                 }
             }
@@ -144,7 +143,7 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sockets: {error}");
+            eprintln!("sockets: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -131,7 +131,7 @@ async fn main() -> ExitCode {
     });
     let mut status = ExitCode::SUCCESS;
     for error in results.await.into_iter().filter_map(Result::err) {
-        eprintln!("tail: {error}");
+        eprintln!("tail: {error:#}");
         status = ExitCode::FAILURE;
     }
     status

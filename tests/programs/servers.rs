@@ -7,6 +7,7 @@ use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::thread;
 
 use reveille_tests::programs::{self, Finished};
@@ -125,7 +126,7 @@ pub(crate) fn http_get(address: SocketAddr, path: &str) -> (String, String) {
 }
 
 /// The programs to copy from, besides the tutorial's.
-const PROGRAMS: [&str; 5] = ["forwarder", "jobs", "runner", "sockets", "tail"];
+const PROGRAMS: [&str; 6] = ["crawler", "forwarder", "jobs", "runner", "sockets", "tail"];
 
 #[test]
 fn each_program_explains_itself() {
@@ -139,12 +140,12 @@ fn each_program_explains_itself() {
 }
 
 #[test]
-fn an_error_names_what_failed() {
+fn an_error_names_what_failed_and_why() {
     let cases: [(&str, &[&str], &str); 4] = [
-        ("forwarder", &["256.0.0.1:1", "127.0.0.1:2"], "256.0.0.1"),
+        ("forwarder", &["256.0.0.1:1", "127.0.0.1:2"], "256.0.0.1:1\"`: failed to lookup address"),
         ("runner", &["nothing"], "NAME=COMMAND"),
-        ("sockets", &["unix-send", "/no/such/socket", "x"], "/no/such/socket"),
-        ("tail", &["/no/such/file"], "/no/such/file"),
+        ("sockets", &["unix-send", "/no/such/socket", "x"], "/no/such/socket`: No such file"),
+        ("tail", &["/no/such/file"], "/no/such/file`: No such file"),
     ];
     for (name, arguments, named) in cases {
         let failed = run(name, arguments);
@@ -263,6 +264,52 @@ fn the_runner_ends_its_commands_at_ctrl_c() {
     for line in ["a | ended with", "b | ended with"] {
         assert!(rest.contains(line), "{rest}");
     }
+}
+
+/// Serves pages until the test ends, and tells which were asked for. A page without text is not
+/// answered with HTTP.
+fn site(pages: &'static [(&str, &str)]) -> (SocketAddr, mpsc::Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (asked, requests) = mpsc::channel();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut head = String::new();
+            BufReader::new(&stream).read_line(&mut head).unwrap();
+            let path = head.split(' ').nth(1).unwrap();
+            let answer = match pages.iter().find(|(known, _)| *known == path) {
+                Some((_, "")) => "what?".to_owned(),
+                Some((_, text)) => format!("HTTP/1.0 200 OK\r\nx: y\r\n\r\n{text}"),
+                None => "HTTP/1.0 404 Not Found\r\n\r\n".to_owned(),
+            };
+            let _ = asked.send(path.to_owned());
+            stream.write_all(answer.as_bytes()).unwrap();
+        }
+    });
+    (address, requests)
+}
+
+#[test]
+fn the_crawler_fetches_each_page_once_and_stays_on_the_server() {
+    let (address, requests) = site(&[
+        ("/docs/", r#"<a href="a">, <a href="/b#part">, <a href="a#again">, <a href="/docs/">"#),
+        ("/docs/a", r#"<a href="http://other.example/">, <a href="../x">, <a href="//y/">"#),
+        ("/b", r#"<a href="docs/a">, <a href="/none">, <a href="/odd">, <a href="mailto:z">"#),
+        ("/odd", ""),
+    ]);
+    let start = format!("http://{address}/docs/");
+    let finished = run("crawler", &[&start, "--jobs", "2", "--rate", "10000"]);
+    let mut asked: Vec<String> = requests.try_iter().collect();
+    asked.sort_unstable();
+    assert_eq!(asked, ["/b", "/docs/", "/docs/a", "/none", "/odd"], "{}", finished.stdout);
+    assert!(finished.stdout.contains("404         0 B  /none"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("/odd: the answer is not HTTP"), "{}", finished.stdout);
+    assert!(finished.stdout.ends_with("5 pages, 2 failed, 0 left\n"), "{}", finished.stdout);
+    assert!(!finished.status.success());
+    let first = run("crawler", &[&start, "--pages", "1"]);
+    assert_eq!(first.stdout.lines().last(), Some("1 pages, 0 failed, 0 left"));
+    assert!(first.status.success());
 }
 
 #[test]
