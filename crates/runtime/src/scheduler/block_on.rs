@@ -180,20 +180,36 @@ fn poll_to_end<F: Future>(
     scope: &EventLoopScope,
     worker: Option<&WorkerContext>,
     data: &TaskData,
+    future: Pin<&mut F>,
+) -> F::Output {
+    let Some(worker) = worker else {
+        // An outer `block_on` that has left a worker does nothing until this one returns.
+        return multi::with_left_worker(|left| {
+            let blocked = left.map(BlockInPlace::begin);
+            poll_in_place(executor, scope, blocked.as_ref(), data, future)
+        });
+    };
+    let blocked = BlockInPlace::begin(worker);
+    lint::report(LintKind::BlockOnInTask, data.location(), || {
+        String::from("it takes a thread until the future is ready; use `.await`")
+    });
+    poll_in_place(executor, scope, Some(&blocked), data, future)
+}
+
+/// Polls the future until it is ready. `blocked` is set if this is inside a poll of a worker, which
+/// another thread has to run meanwhile, or else this one.
+fn poll_in_place<F: Future>(
+    executor: &LocalExecutor,
+    scope: &EventLoopScope,
+    blocked: Option<&BlockInPlace<'_>>,
+    data: &TaskData,
     mut future: Pin<&mut F>,
 ) -> F::Output {
-    // Inside a poll of a worker: another thread has to run the worker meanwhile.
-    let blocked = worker.map(BlockInPlace::begin);
-    if worker.is_some() {
-        lint::report(LintKind::BlockOnInTask, data.location(), || {
-            String::from("it takes a thread until the future is ready; use `.await`")
-        });
-    }
     let mut has_polled_others = false;
     loop {
         simulation::end_poll(None, false);
         if scope.is_nested() {
-            has_polled_others = wait_nested(executor, blocked.as_ref(), has_polled_others);
+            has_polled_others = wait_nested(executor, blocked, has_polled_others);
         } else {
             executor.wait();
         }

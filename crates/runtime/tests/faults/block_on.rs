@@ -110,6 +110,36 @@ fn tasks_that_block_on_without_a_spare_thread_do_not_overflow_the_stack() {
     }
 }
 
+#[test]
+fn a_block_on_inside_a_nested_block_on_runs_the_tasks_of_the_worker() {
+    let runtime = Builder::new().workers(1).max_spare_threads(0).build().unwrap();
+    let sum = runtime.block_on(runtime.spawn(async {
+        block_on(async {
+            // In the first poll of the outer one, in a later poll, and in a local task of it.
+            let first = block_on(async { spawn(async { 1 }).await });
+            yield_now().await;
+            let later = block_on(async { spawn(async { 2 }).await });
+            let local = spawn_local(async { block_on(async { spawn(async { 4 }).await }) }).await;
+            first + later + local + spawn(async { 8 }).await
+        })
+    }));
+    assert_eq!(sum, 15);
+}
+
+#[test]
+fn a_runtime_makes_progress_in_its_block_on_inside_that_of_another_runtime() {
+    let outer = Builder::new().workers(1).max_spare_threads(0).build().unwrap();
+    let inner = Builder::new().workers(1).max_spare_threads(0).build().unwrap();
+    let handle = outer.handle();
+    let sum = outer.block_on(outer.spawn(async move {
+        inner.block_on(async {
+            let innermost = handle.block_on(async { spawn(async { 1 }).await });
+            innermost + spawn(async { 2 }).await
+        })
+    }));
+    assert_eq!(sum, 3);
+}
+
 /// A future inside a poll that is always runnable does not starve the other tasks of its thread.
 #[test]
 fn a_nested_block_on_that_never_waits_lets_local_tasks_run() {

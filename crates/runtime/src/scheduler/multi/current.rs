@@ -5,9 +5,12 @@
 //! `block_on` inside a poll nests. A thread is in `block_on` if it has an event loop (see
 //! `context.rs`) and no worker. The event loop is then that of its local executor.
 //!
+//! A second pointer, to the worker that a `block_on` has left, is for a further `block_on` inside
+//! that one.
+//!
 //! # Invariants
 //!
-//! 1. The pointer is null or points to a value that outlives the guard that set it. Only this
+//! 1. Each pointer is null or points to a value that outlives the guard that set it. Only this
 //!    thread reads it, and no reference outlives the closure that it is lent to.
 #![allow(unsafe_code)]
 
@@ -19,6 +22,7 @@ use crate::context;
 
 thread_local! {
     static WORKER: Cell<*const WorkerContext> = const { Cell::new(std::ptr::null()) };
+    static LEFT: Cell<*const WorkerContext> = const { Cell::new(std::ptr::null()) };
 }
 
 /// Restores the worker that this thread ran before, when dropped.
@@ -31,6 +35,25 @@ impl Drop for WorkerGuard {
     #[inline]
     fn drop(&mut self) {
         WORKER.set(self.before);
+    }
+}
+
+/// Names the worker that a `block_on` has left, and restores what was there before, when dropped.
+#[must_use]
+struct LeftGuard<'a> {
+    before: *const WorkerContext,
+    _worker: &'a WorkerContext,
+}
+
+impl<'a> LeftGuard<'a> {
+    fn begin(worker: &'a WorkerContext) -> LeftGuard<'a> {
+        LeftGuard { before: LEFT.replace(worker), _worker: worker }
+    }
+}
+
+impl Drop for LeftGuard<'_> {
+    fn drop(&mut self) {
+        LEFT.set(self.before);
     }
 }
 
@@ -63,8 +86,16 @@ pub(crate) fn leave_worker<R>(
         let _runtime = runtime.map(enter_runtime);
         // SAFETY: null, or set by a guard in a frame above that owns the context (invariant 1).
         let worker = unsafe { outer.before.as_ref() };
+        let _left = worker.map(LeftGuard::begin);
         body(worker)
     })
+}
+
+/// Runs `access` on the worker that an outer `block_on` of this thread has left, if there is one.
+pub(crate) fn with_left_worker<R>(access: impl FnOnce(Option<&WorkerContext>) -> R) -> R {
+    // SAFETY: null, or set by a guard in a frame above, which borrows the context (invariant 1).
+    let worker = unsafe { LEFT.get().as_ref() };
+    access(worker)
 }
 
 /// Runs `access` on the worker, if this thread runs one.
@@ -81,6 +112,7 @@ pub(crate) fn with_worker<R>(access: impl FnOnce(Option<&WorkerContext>) -> R) -
 /// longer runs it, and the poll that forked must not return into the worker's loop.
 pub(super) fn forget_in_child() {
     with_worker(|worker| worker.map(|worker| worker.pool().refuse_child()));
+    LEFT.set(std::ptr::null());
     if !WORKER.with(|current| current.replace(std::ptr::null())).is_null() {
         context::forget_event_loop();
     }

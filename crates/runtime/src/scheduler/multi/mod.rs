@@ -66,7 +66,7 @@ mod worker_thread;
 mod worker_threads;
 
 pub(crate) use block_in_place::BlockInPlace;
-pub(crate) use current::{leave_worker, with_worker};
+pub(crate) use current::{leave_worker, with_left_worker, with_worker};
 pub(crate) use diagnosis::{are_any_up, describe, polls, pools_are_quiet};
 pub(crate) use drain::drain;
 pub use drain::{ShutdownReport, TaskInfo};
