@@ -228,8 +228,8 @@ impl<F: Future> Future for TimeoutFuture<F> {
         let future = future.expect("`timeout` was polled after the time had run out");
         let is_budget_left = budget::is_left();
         if let Poll::Ready(output) = future.poll(cx) {
-            // The future stays here until this is dropped, which `.await` does at once. Setting it
-            // to `None` would be one more store for each ready future.
+            // The future stays here until this is dropped, which `.await` does at once. Dropping it
+            // here would be one more store for each ready future.
             return Poll::Ready(Ok(output));
         }
         let sleep = Pin::new(this.limit.sleep());
