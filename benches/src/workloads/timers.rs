@@ -35,7 +35,8 @@ pub fn timeout_ready<R: Rt>(config: &RunConfig) -> Sample {
     rt.block_on_task(async move {
         while meter.is_running() {
             for index in 0..1_000 {
-                black_box(R::timeout(Duration::from_secs(3_600), async move { index }).await);
+                let _ =
+                    black_box(R::timeout(Duration::from_secs(3_600), async move { index }).await);
             }
             meter.add(1_000);
         }
@@ -51,7 +52,7 @@ pub fn timeout_yield<R: Rt>(config: &RunConfig) -> Sample {
         while meter.is_running() {
             for _ in 0..1_000 {
                 let work = futures_lite::future::yield_now();
-                black_box(R::timeout(Duration::from_secs(3_600), work).await);
+                let _ = black_box(R::timeout(Duration::from_secs(3_600), work).await);
             }
             meter.add(1_000);
         }
