@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Runs the example programs against the programs that users have: curl, nc, sha256sum, tail, sqlite3.
+# Runs the example programs against the programs that users have: curl, nc, sha256sum, tail, sqlite3, and the web server
+# of Python.
 #
 #   scripts/real-peers.sh                builds the programs first
 #   scripts/real-peers.sh --built DIR    takes them from DIR, such as target/debug
 #
 # The tests run all of them too, with sockets of std where no peer is needed. This script needs Debian's packages curl,
-# netcat-openbsd and sqlite3, and names what is missing.
+# netcat-openbsd, sqlite3 and python3, and names what is missing.
 set -euo pipefail
 
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -20,7 +21,7 @@ case "${1-}" in
     --built) built=$(cd "${2:?"--built wants a folder"}" && pwd) ;;
     *) echo "usage: scripts/real-peers.sh [--built DIR]" >&2; exit 2 ;;
 esac
-for peer in curl nc sha256sum tail sqlite3; do
+for peer in curl nc sha256sum tail sqlite3 python3; do
     if ! command -v "$peer" > /dev/null; then
         echo "real-peers: needs $peer" >&2
         exit 1
@@ -101,6 +102,14 @@ case "$greeting" in
     *ping) echo "real-peers: sockets and nc, Unix" ;;
     *) fail "the Unix server answered '$greeting'" ;;
 esac
+stop
+
+mkdir -p "$empty/files/folder"
+touch "$empty/files/folder/page"
+serve python3 -u -m http.server --bind 127.0.0.1 --directory "$empty/files" 0
+port=$(sed -n 's/^Serving HTTP on .* port \([0-9]*\) .*/\1/p' "$empty/server.log")
+same "crawler and the web server of Python" \
+    "$("$built/examples/crawler" "127.0.0.1:$port" --rate 1000 | tail -n 1)" "5 pages, 0 failed, 0 left"
 stop
 
 same "tail and tail" \

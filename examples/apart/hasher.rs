@@ -116,7 +116,7 @@ async fn run(options: Options) -> io::Result<bool> {
     progress.finish_and_clear();
     out.flush().await?;
     for (path, error) in &failures {
-        eprintln!("hasher: {}: {error}", path.display());
+        eprintln!("hasher: {}: {error:#}", path.display());
     }
     Ok(failures.is_empty())
 }
@@ -129,7 +129,7 @@ async fn main() -> ExitCode {
         // The reader of the output is gone, as with `| head`.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("hasher: {error}");
+            eprintln!("hasher: {error:#}");
             ExitCode::FAILURE
         }
     }

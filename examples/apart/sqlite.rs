@@ -125,7 +125,7 @@ async fn main() -> ExitCode {
     match run(Options::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("sqlite: {error}");
+            eprintln!("sqlite: {error:#}");
             ExitCode::FAILURE
         }
     }

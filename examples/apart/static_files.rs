@@ -1,8 +1,7 @@
 //! Serves the files of a folder over HTTP, with hyper.
 //!
 //! ```sh
-//! cd examples/apart
-//! cargo run --bin static_files -- ./public --listen 127.0.0.1:8000
+//! cargo run --manifest-path examples/apart/Cargo.toml --bin static_files -- ./public
 //! curl http://127.0.0.1:8000/
 //! ```
 //!
@@ -144,7 +143,7 @@ async fn main() -> ExitCode {
     match run(Options::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("static_files: {error}");
+            eprintln!("static_files: {error:#}");
             ExitCode::FAILURE
         }
     }

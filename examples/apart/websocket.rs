@@ -1,7 +1,8 @@
-//! A WebSocket server that sends back what it receives.
+//! A WebSocket server that sends back what it receives, and a client for it.
 //!
 //! ```sh
 //! cargo run --manifest-path examples/apart/Cargo.toml --bin websocket -- --listen 127.0.0.1:9001
+//! cargo run --manifest-path examples/apart/Cargo.toml --bin websocket -- --send hello
 //! ```
 //!
 //! async-tungstenite takes any stream with the traits of futures-io, and reveille's streams have
@@ -10,19 +11,22 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use async_tungstenite::accept_async_with_config;
-use async_tungstenite::tungstenite::Error;
 use async_tungstenite::tungstenite::protocol::WebSocketConfig;
+use async_tungstenite::tungstenite::{Error, Message};
+use async_tungstenite::{accept_async_with_config, client_async};
 use clap::Parser;
 use reveille::net::{TcpListener, TcpStream};
 use reveille::prelude::*;
 use reveille::task::{self, CancellationToken, JoinSet};
 use reveille::{io, select, signal, time};
 
-/// A WebSocket server that sends back what it receives.
+/// A WebSocket server that sends back what it receives, and a client for it.
 #[derive(Parser)]
 struct Options {
-    /// Where it listens
+    /// Sends a text to a server instead, and prints its answer
+    #[arg(long, value_name = "TEXT")]
+    send: Option<String>,
+    /// Where it listens, or the address of the server
     #[arg(long, default_value = "127.0.0.1:9001")]
     listen: String,
     /// The largest message, in bytes
@@ -84,12 +88,12 @@ async fn serve(listener: TcpListener, options: Options, stop: CancellationToken)
                 clients.spawn(async move {
                     match echo.await {
                         Ok(count) => println!("{peer}: {count} messages"),
-                        Err(error) => eprintln!("websocket: {peer}: {error}"),
+                        Err(error) => eprintln!("websocket: {peer}: {error:#}"),
                     }
                 });
             }
             Err(error) => {
-                eprintln!("websocket: {error}");
+                eprintln!("websocket: {error:#}");
                 time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -98,7 +102,22 @@ async fn serve(listener: TcpListener, options: Options, stop: CancellationToken)
     let _ = time::timeout(2 * PATIENCE, drained).await;
 }
 
+/// Sends one message and prints the answer.
+async fn send(address: &str, text: &str) -> Result<(), Error> {
+    let stream = TcpStream::connect(address).await?;
+    let (mut socket, _) = client_async(format!("ws://{address}/"), stream).await?;
+    socket.send(Message::Text(text.into())).await?;
+    if let Some(answer) = socket.next().await.transpose()? {
+        println!("{answer}");
+    }
+    socket.close(None).await
+}
+
 async fn run(options: Options) -> io::Result<()> {
+    if let Some(text) = &options.send {
+        let sent = time::timeout(PATIENCE, send(&options.listen, text)).await?;
+        return sent.map_err(io::Error::other);
+    }
     let interrupt = signal::ctrl_c();
     let listener = TcpListener::bind(&options.listen).await?;
     println!("listening on ws://{}/", listener.local_addr()?);
@@ -115,7 +134,7 @@ async fn main() -> ExitCode {
     match run(Options::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("websocket: {error}");
+            eprintln!("websocket: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -198,6 +198,17 @@ fn what_is_no_websocket_or_too_large_ends_one_connection_only() {
 }
 
 #[test]
+fn the_client_prints_the_answer() {
+    let (_server, address) = start(WEBSOCKET, &[]);
+    let client = run(WEBSOCKET, &["--listen", &address, "--send", "hello"]);
+    assert!(client.status.success(), "{}", text(&client.stderr));
+    assert_eq!(text(&client.stdout), "hello\n");
+    let refused = run(WEBSOCKET, &["--listen", "127.0.0.1:1", "--send", "hello"]);
+    assert!(text(&refused.stderr).contains("127.0.0.1:1"), "{}", text(&refused.stderr));
+    assert_eq!(refused.status.code(), Some(1));
+}
+
+#[test]
 fn ctrl_c_closes_the_connections_in_order() {
     let (mut server, address) = start(WEBSOCKET, &[]);
     let mut client = connect(&address);
