@@ -32,11 +32,11 @@ mod sealed {
 /// use reveille::os::unix::fs::FileExt;
 /// use reveille::prelude::*;
 ///
-/// let file = File::open("Cargo.toml").await?;
-/// let (mut one, mut other) = ([0; 4], [0; 4]);
-/// let both = file.read_exact_at(&mut one, 1).try_join(file.read_exact_at(&mut other, 4));
+/// let file = File::open("src/lib.rs").await?; // begins with "//! std, with"
+/// let (mut one, mut other) = ([0; 3], [0; 4]);
+/// let both = file.read_exact_at(&mut one, 4).try_join(file.read_exact_at(&mut other, 9));
 /// both.await?;
-/// assert_eq!((&one, &other), (b"pack", b"kage"));
+/// assert_eq!((&one, &other), (b"std", b"with"));
 /// # Ok(()) }) }
 /// ```
 pub trait FileExt: sealed::Sealed {
@@ -62,10 +62,10 @@ pub trait FileExt: sealed::Sealed {
     /// use reveille::fs::File;
     /// use reveille::os::unix::fs::FileExt;
     ///
-    /// let file = File::open("Cargo.toml").await?;
-    /// let mut buf = [0; 9];
-    /// assert_eq!(file.read_at(&mut buf, 0).await?, 9);
-    /// assert_eq!(&buf, b"[package]");
+    /// let file = File::open("src/lib.rs").await?;
+    /// let mut buf = [0; 3];
+    /// assert_eq!(file.read_at(&mut buf, 0).await?, 3);
+    /// assert_eq!(&buf, b"//!");
     /// # Ok(()) }) }
     /// ```
     #[doc(alias = "pread")]
@@ -93,10 +93,10 @@ pub trait FileExt: sealed::Sealed {
     /// use reveille::fs::File;
     /// use reveille::os::unix::fs::FileExt;
     ///
-    /// let file = File::open("Cargo.toml").await?;
-    /// let mut name = [0; 7];
-    /// file.read_exact_at(&mut name, 1).await?;
-    /// assert_eq!(&name, b"package");
+    /// let file = File::open("src/lib.rs").await?; // begins with "//! std"
+    /// let mut name = [0; 3];
+    /// file.read_exact_at(&mut name, 4).await?;
+    /// assert_eq!(&name, b"std");
     /// # Ok(()) }) }
     /// ```
     fn read_exact_at(
