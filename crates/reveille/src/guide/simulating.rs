@@ -56,6 +56,8 @@
 //! inevitable between t = 9.000012s and t = 9.000871s
 //! ```
 //!
+//! The faults that are left follow, each with its number and its time.
+//!
 //! Each remaining scheduling choice is a point at which a task or thread other than the first one
 //! runs, or at which one is late. Without it, the test passes. Run the shrunk tape with output and
 //! compare it with a seed that passes. The mistake happens between the two times. What you see
