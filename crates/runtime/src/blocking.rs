@@ -180,10 +180,15 @@ impl Job for Runnable {
 
     fn run(self) {
         let addr = self.as_task().addr();
-        let recorded = if reveille_task::is_recording() { record::begin_poll(addr) } else { None };
+        let is_recorded = reveille_task::is_recording();
+        if is_recorded {
+            record::begin_poll(addr);
+        }
         // The future of a closure is complete after one poll.
         let _ = Runnable::run(self);
-        record::end_poll(recorded);
+        if is_recorded {
+            record::end_poll(addr);
+        }
     }
 
     fn refuse(self, refusals: &Refusals, error: &io::Error) {

@@ -42,8 +42,8 @@ use crate::lint::{About, Facts};
 pub use self::histogram::Histogram;
 pub use self::recording::Recording;
 pub(crate) use self::recording::{record_lints, start_from_environment, with_process};
-pub(crate) use self::thread::{PollBegun, entered, pause, record_turn_end as turn_end};
-use self::thread::{TaskOrigin, record, record_inside, record_life, record_turn};
+use self::thread::{Described, record, record_inside, record_turn};
+pub(crate) use self::thread::{entered, pause, record_turn_end as turn_end};
 
 /// The functions that the task cell calls.
 const FUNCTIONS: RecordFunctions = RecordFunctions { on_wake: woken, on_complete: completed };
@@ -57,20 +57,41 @@ fn woken(addr: usize, woken: Woken) {
     }
 }
 
-fn origin(task: TaskRef<'_>) -> TaskOrigin {
-    TaskOrigin {
-        key: TaskKey::from_address(task.addr()),
-        place: task.location(),
-        type_addr: task.type_addr(),
-        namer: task.future_type_namer(),
-        size: task.future_size(),
+impl Described for TaskRef<'_> {
+    fn key(&self) -> TaskKey {
+        TaskKey::from_address(self.addr())
+    }
+
+    fn place(&self) -> Option<&'static Location<'static>> {
+        self.location()
+    }
+
+    fn type_addr(&self) -> usize {
+        TaskRef::type_addr(*self)
+    }
+
+    fn type_name(&self) -> &'static str {
+        self.future_type_name()
+    }
+
+    fn size(&self) -> usize {
+        self.future_size()
     }
 }
 
 /// A task was spawned and has not been polled.
 #[cold]
 pub(crate) fn spawned(task: TaskRef<'_>, flavour: Flavour) {
-    thread::record_spawn(&origin(task), flavour, task.name());
+    thread::record_spawn(&task, flavour);
+    if let Some(name) = task.name() {
+        named(task.key(), name);
+    }
+}
+
+/// A task that was spawned has a name.
+#[inline(never)]
+fn named(task: TaskKey, name: &str) {
+    thread::record_named(name, |string| Event::name(task, string));
 }
 
 fn completed(task: TaskRef<'_>) {
@@ -80,24 +101,49 @@ fn completed(task: TaskRef<'_>) {
         Some(Ended::Cancelled) => Outcome::Cancelled,
         None => Outcome::Unknown,
     };
-    record_life(&origin(task), |key, origin| Event::complete(key, origin, outcome));
+    thread::record_end(&task, outcome);
 }
 
-/// The poll of the task at `addr` begins. The caller passes the value to [`end_poll`].
+/// The poll of the task at `addr` begins.
 #[inline]
-pub(crate) fn begin_poll(addr: usize) -> Option<PollBegun> {
-    thread::begin_poll(TaskKey::from_address(addr))
+pub(crate) fn begin_poll(addr: usize) {
+    thread::begin_poll(TaskKey::from_address(addr));
 }
 
-/// A poll ends.
+/// The poll of the task at `addr` ends. Records nothing if its start was not recorded.
 #[inline]
-pub(crate) fn end_poll(begun: Option<PollBegun>) {
-    thread::end_poll(begun);
+pub(crate) fn end_poll(addr: usize) {
+    thread::end_poll(TaskKey::from_address(addr));
 }
 
 /// The record of the future of a `block_on`. Its drop records the end.
 pub(crate) struct BlockOnRecord {
-    origin: TaskOrigin,
+    key: TaskKey,
+    place: Option<&'static Location<'static>>,
+    namer: fn() -> &'static str,
+    size: usize,
+}
+
+impl Described for BlockOnRecord {
+    fn key(&self) -> TaskKey {
+        self.key
+    }
+
+    fn place(&self) -> Option<&'static Location<'static>> {
+        self.place
+    }
+
+    fn type_addr(&self) -> usize {
+        self.namer as usize
+    }
+
+    fn type_name(&self) -> &'static str {
+        (self.namer)()
+    }
+
+    fn size(&self) -> usize {
+        self.size
+    }
 }
 
 impl BlockOnRecord {
@@ -108,16 +154,14 @@ impl BlockOnRecord {
         name: Option<&str>,
         place: Option<&'static Location<'static>>,
     ) -> BlockOnRecord {
-        let namer: fn() -> &'static str = std::any::type_name::<F>;
-        let origin = TaskOrigin {
-            key: TaskKey::from_address(addr),
-            place,
-            type_addr: namer as usize,
-            namer,
-            size: size_of::<F>(),
-        };
-        thread::record_spawn(&origin, Flavour::BlockOn, name);
-        BlockOnRecord { origin }
+        let key = TaskKey::from_address(addr);
+        let namer = std::any::type_name::<F>;
+        let begun = BlockOnRecord { key, place, namer, size: size_of::<F>() };
+        thread::record_spawn(&begun, Flavour::BlockOn);
+        if let Some(name) = name {
+            named(key, name);
+        }
+        begun
     }
 }
 
@@ -125,7 +169,7 @@ impl Drop for BlockOnRecord {
     fn drop(&mut self) {
         let is_panic = std::thread::panicking();
         let outcome = if is_panic { Outcome::Panicked } else { Outcome::Finished };
-        record_life(&self.origin, |key, origin| Event::complete(key, origin, outcome));
+        thread::record_end(self, outcome);
     }
 }
 

@@ -8,26 +8,23 @@ use reveille_watchdog as _;
 #[path = "../src/record/chunks.rs"]
 mod chunks;
 
-use std::sync::Arc as StdArc;
-
 use chunks::{ChunkStore, EventChunk, Retention, StoreLimits};
 use loom::sync::Arc;
 use loom::thread;
 use reveille_trace::{ChunkHead, ChunkWriter, Event, EventWord, HEAD_WORDS};
 
-/// Events of one word that a chunk of the models has room for.
+/// Events of one word that a chunk of the models has room for (`chunks.rs`).
 const EVENTS: usize = 2;
 
 fn store(chunks_max: usize, retention: Retention) -> Arc<ChunkStore> {
-    let chunk_words = HEAD_WORDS + EVENTS;
-    Arc::new(ChunkStore::new(StoreLimits { chunk_words, chunks_max, retention }))
+    Arc::new(ChunkStore::new(StoreLimits { chunks_max, retention }))
 }
 
 /// A thread that records. Each event says in which chunk and at which position it is.
 #[derive(Default)]
 struct Recorder {
     thread: u32,
-    chunk: Option<(StdArc<EventChunk>, ChunkWriter, u64)>,
+    chunk: Option<(EventChunk, ChunkWriter, u64)>,
     index: u64,
     dropped: u64,
 }

@@ -194,7 +194,7 @@ impl Raw {
     #[inline]
     pub(crate) unsafe fn schedule(self, cause: Cause) {
         if cause == Cause::Orphan && record::is_recording() {
-            record::woken(self.erased().addr().get(), &Wake::Submit, cause);
+            record::orphaned(self.erased().addr().get());
         }
         // SAFETY: a rule has just set ACTIVE, so this is the one `Runnable` (invariant 2).
         let task = unsafe { Runnable::new(self) };

@@ -68,9 +68,8 @@ pub fn stop_recording() {
     RECORDS_WAKES.store(false, Ordering::Relaxed);
 }
 
-/// Records what a wake of the task at `addr` did.
-#[cold]
-#[inline(never)]
+/// Records what a wake of the task at `addr` did. Its callers are cold.
+#[inline]
 pub(crate) fn woken(addr: usize, action: &Wake, cause: Cause) {
     let woken = match (cause, action) {
         (Cause::Cancel | Cause::Orphan, _) => Woken::Cancelled,
@@ -80,6 +79,13 @@ pub(crate) fn woken(addr: usize, action: &Wake, cause: Cause) {
     if let Some(functions) = FUNCTIONS.get() {
         (functions.on_wake)(addr, woken);
     }
+}
+
+/// Records that nothing is left that could wake the task at `addr`.
+#[cold]
+#[inline(never)]
+pub(crate) fn orphaned(addr: usize) {
+    woken(addr, &Wake::Submit, Cause::Orphan);
 }
 
 /// Records the end of a task.

@@ -120,11 +120,6 @@ impl<'a> TaskRef<'a> {
         (&raw const *self.raw.header().vtable).addr()
     }
 
-    /// The function that names the future's type, for a caller that needs the name later.
-    pub fn future_type_namer(self) -> fn() -> &'static str {
-        self.raw.header().vtable.type_name
-    }
-
     /// How the task ended; `None` before it has.
     pub fn ended(self) -> Option<Ended> {
         self.raw.header().state.outcome().map(|outcome| match outcome {

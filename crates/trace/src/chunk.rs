@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::event::Event;
 use crate::operand::TaskKey;
-use crate::word::{Encoder, Words};
+use crate::word::{Encoder, EventWord, Words};
 
 /// The size of a chunk in words.
 pub const CHUNK_WORDS: usize = 32 * 1024 / 8;
@@ -179,18 +179,26 @@ impl ChunkWriter {
     #[inline]
     pub fn push<S: Slot>(&mut self, slots: &[S], tick: u64, event: Event) -> Result<(), Full> {
         // Mostly the time is short and the chunk has room. Then nothing is copied.
-        let word = self.encoder.short(tick, event);
-        let (Some((encoder, word)), Some([first, second, ..])) = (word, slots.get(self.len..))
-        else {
-            return self.push_slow(slots, tick, event);
-        };
-        self.encoder = encoder;
+        let short = self.encoder.short(tick, event);
+        if let Some((encoder, word)) = short
+            && self.append_short(slots, word, event)
+        {
+            self.encoder = encoder;
+            return Ok(());
+        }
+        self.push_slow(slots, tick, event)
+    }
+
+    /// Appends the words of an event, the first of which is `word`, if there is room for any event.
+    #[inline]
+    fn append_short<S: Slot>(&mut self, slots: &[S], word: EventWord, event: Event) -> bool {
+        let Some([first, second, ..]) = slots.get(self.len..) else { return false };
         first.store(word.bits());
         if event.words() > 1 {
             second.store(event.operand);
         }
         self.publish(slots, event.words());
-        Ok(())
+        true
     }
 
     #[cold]
@@ -208,11 +216,20 @@ impl ChunkWriter {
     /// Fails if the chunk is full. The event is not written: push it to another chunk.
     #[inline]
     pub fn push_unstamped<S: Slot>(&mut self, slots: &[S], event: Event) -> Result<(), Full> {
+        match self.append_short(slots, event.word, event) {
+            true => Ok(()),
+            false => self.push_unstamped_slow(slots, event),
+        }
+    }
+
+    /// For the last word of a chunk.
+    #[cold]
+    #[inline(never)]
+    fn push_unstamped_slow<S: Slot>(&mut self, slots: &[S], event: Event) -> Result<(), Full> {
         let words = self.encoder.unstamped(event);
         self.append(slots, &words)
     }
 
-    #[inline]
     fn append<S: Slot>(&mut self, slots: &[S], words: &Words) -> Result<(), Full> {
         let words = words.as_slice();
         let Some(slots_free) = slots.get(self.len..self.len + words.len()) else {
@@ -255,16 +272,33 @@ mod tests {
     }
 
     #[test]
+    fn an_event_without_a_stamp_has_the_time_of_the_event_before_it() {
+        let slots: Vec<AtomicU64> = (0..HEAD_WORDS + 4).map(|_| AtomicU64::new(0)).collect();
+        let mut writer = ChunkWriter::start(&slots, &ChunkHead::default());
+        assert_eq!(writer.push(&slots, 64, Event::park()), Ok(()));
+        for event in [Event::mark(1, u64::MAX), Event::unpark()] {
+            assert_eq!(writer.push_unstamped(&slots, event), Ok(()));
+        }
+        let words: Vec<_> =
+            slots[HEAD_WORDS..].iter().map(|slot| slot.load(Ordering::Relaxed)).collect();
+        let word = |event: Event| event.word.bits();
+        let park = Event::park().word.at(1).bits();
+        assert_eq!(words, [park, word(Event::mark(1, u64::MAX)), u64::MAX, word(Event::unpark())]);
+        assert_eq!(slots[LEN_SLOT].load(Ordering::Relaxed), 4);
+    }
+
+    #[test]
     fn a_full_chunk_refuses_an_event_whole() {
         let slots: Vec<AtomicU64> = (0..HEAD_WORDS + 3).map(|_| AtomicU64::new(0)).collect();
         let mut writer = ChunkWriter::start(&slots, &ChunkHead::default());
-        assert_eq!(writer.push(&slots, 64, Event::mark(1, 2)), Ok(()));
-        assert_eq!(writer.push(&slots, 128, Event::mark(1, 3)), Err(Full));
+        assert_eq!(writer.push(&slots, 64, Event::mark(1, u64::MAX)), Ok(()));
+        assert_eq!(writer.push(&slots, 128, Event::mark(1, u64::MAX)), Err(Full));
         assert_eq!(slots[LEN_SLOT].load(Ordering::Relaxed), 2);
         // The refused event has not changed the time of the last event.
         assert_eq!(writer.push(&slots, 192, Event::park()), Ok(()));
         let word = crate::word::EventWord::from_bits(slots[HEAD_WORDS + 2].load(Ordering::Relaxed));
         assert_eq!((word.delta(), word.code()), (2, crate::word::Kind::Park as u8));
+        assert_eq!(writer.push_unstamped(&slots, Event::park()), Err(Full));
         assert_eq!(slots[LEN_SLOT].load(Ordering::Relaxed), 3);
     }
 }

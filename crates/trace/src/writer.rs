@@ -297,7 +297,9 @@ impl<W: Write> FileWriter<W> {
         let len = crate::chunk::ChunkHead::parse(words).map_or(0, |(_, len)| len);
         let len = usize::try_from(len).unwrap_or(usize::MAX);
         let len = len.saturating_add(crate::chunk::HEAD_WORDS).min(words.len());
-        words[..len].iter().for_each(|word| self.payload.extend(word.to_le_bytes()));
+        self.payload.resize(8 * len, 0);
+        let (payload, _) = self.payload.as_chunks_mut::<8>();
+        payload.iter_mut().zip(words).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
         self.section(tag::CHUNK)
     }
 

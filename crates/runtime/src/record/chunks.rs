@@ -25,7 +25,11 @@ use std::sync::Arc;
 use reveille_primitive::atomic::{AtomicU64, Ordering};
 use reveille_primitive::lock::{Mutex, MutexGuard};
 use reveille_primitive::thread::{spin_loop, yield_now};
-use reveille_trace::{ChunkHead, ChunkWriter, HEAD_WORDS, LEN_SLOT, Slot};
+use reveille_trace::{CHUNK_WORDS, ChunkHead, ChunkWriter, HEAD_WORDS, LEN_SLOT, Slot};
+
+/// The words of a chunk. A constant, so that a write compares its index with a number. A chunk of
+/// the loom models has room for two events of one word.
+const WORDS: usize = if cfg!(reveille_loom) { HEAD_WORDS + 2 } else { CHUNK_WORDS };
 
 /// The most chunks that are kept for later, 2 MiB.
 const FREE_MAX: usize = 64;
@@ -52,28 +56,34 @@ impl Slot for ChunkWord {
     }
 }
 
-/// The words of a chunk, which one thread writes and others read.
-#[derive(Debug)]
-pub(crate) struct EventChunk {
-    words: Box<[ChunkWord]>,
-}
+/// A reference to the words of a chunk, which one thread writes and others read.
+#[derive(Clone, Debug)]
+pub(crate) struct EventChunk(Arc<[ChunkWord; WORDS]>);
 
 impl EventChunk {
-    fn allocate(words: usize) -> Arc<EventChunk> {
-        Arc::new(EventChunk { words: (0..words).map(|_| ChunkWord(AtomicU64::new(0))).collect() })
+    fn allocate() -> EventChunk {
+        // Collected, because an array would be copied from the stack.
+        let words: Arc<[ChunkWord]> = (0..WORDS).map(|_| ChunkWord(AtomicU64::new(0))).collect();
+        EventChunk(words.try_into().expect("it has as many words as the array"))
+    }
+
+    /// Whether this is the only reference.
+    fn is_sole(&mut self) -> bool {
+        Arc::get_mut(&mut self.0).is_some()
     }
 
     /// The words, for the thread that fills the chunk.
     #[inline]
     pub(crate) fn words(&self) -> &[ChunkWord] {
-        &self.words
+        &*self.0
     }
 
     /// A copy of the head and of the events that are complete.
     pub(crate) fn copy(&self) -> Vec<u64> {
-        let len = self.words[LEN_SLOT].0.load(Ordering::Acquire);
+        let words = self.words();
+        let len = words[LEN_SLOT].0.load(Ordering::Acquire);
         let end = usize::try_from(len).map_or(usize::MAX, |len| len.saturating_add(HEAD_WORDS));
-        let words = &self.words[..end.min(self.words.len())];
+        let words = &words[..end.min(words.len())];
         let mut copy: Vec<u64> = words.iter().map(|word| word.0.load(Ordering::Relaxed)).collect();
         // More events may have been added since.
         copy[LEN_SLOT] = len;
@@ -94,8 +104,6 @@ pub(crate) enum Retention {
 /// How much a store keeps.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct StoreLimits {
-    /// The size of a chunk in words.
-    pub(crate) chunk_words: usize,
     /// The number of chunks, except those that are current.
     pub(crate) chunks_max: usize,
     pub(crate) retention: Retention,
@@ -111,10 +119,10 @@ pub(crate) struct ChunkStore {
 #[derive(Debug, Default)]
 struct StoreState {
     /// Chunks that no thread fills any more, and when they were handed in; oldest first.
-    full: VecDeque<(Arc<EventChunk>, u64)>,
+    full: VecDeque<(EventChunk, u64)>,
     /// The chunks that threads fill, by the number of the thread.
-    current: Vec<(u32, Arc<EventChunk>)>,
-    free: Vec<Arc<EventChunk>>,
+    current: Vec<(u32, EventChunk)>,
+    free: Vec<EventChunk>,
     /// The last number of a chunk, and of a thread.
     last_sequence: u64,
     last_thread: u32,
@@ -124,15 +132,15 @@ struct StoreState {
 #[derive(Debug, Default)]
 pub(crate) struct ChunksTaken {
     /// Oldest first.
-    pub(crate) full: Vec<Arc<EventChunk>>,
+    pub(crate) full: Vec<EventChunk>,
     /// Those that threads fill.
-    pub(crate) current: Vec<Arc<EventChunk>>,
+    pub(crate) current: Vec<EventChunk>,
 }
 
 /// What a thread gets for a full chunk.
 #[derive(Debug)]
 pub(crate) struct Exchanged {
-    pub(crate) chunk: Arc<EventChunk>,
+    pub(crate) chunk: EventChunk,
     pub(crate) writer: ChunkWriter,
     /// How many full chunks there are.
     pub(crate) full: usize,
@@ -140,7 +148,7 @@ pub(crate) struct Exchanged {
 
 /// Where a chunk comes from.
 enum Unused {
-    Found(Arc<EventChunk>),
+    Found(EventChunk),
     Allocate,
     NoRoom,
 }
@@ -161,7 +169,7 @@ impl ChunkStore {
         let chunk = match unused {
             Unused::Found(chunk) => chunk,
             // Not under the lock: the allocation may call the system.
-            Unused::Allocate => EventChunk::allocate(self.limits.chunk_words),
+            Unused::Allocate => EventChunk::allocate(),
             Unused::NoRoom => return None,
         };
         let mut state = self.try_lock()?;
@@ -172,9 +180,9 @@ impl ChunkStore {
         state.last_sequence += 1;
         head.sequence = state.last_sequence;
         // Before a reader can find it (invariant 4).
-        let writer = ChunkWriter::start(&chunk.words, head);
+        let writer = ChunkWriter::start(chunk.words(), head);
         state.hand_in(head.thread, head.moment.tick);
-        state.current.push((head.thread, Arc::clone(&chunk)));
+        state.current.push((head.thread, chunk.clone()));
         Some(Exchanged { chunk, writer, full: state.full.len() })
     }
 
@@ -211,7 +219,7 @@ impl ChunkStore {
     pub(crate) fn view(&self, since_tick: u64) -> ChunksTaken {
         let state = self.state.lock();
         let full = state.full.iter().filter(|(_, ended)| *ended >= since_tick);
-        let full = full.map(|(chunk, _)| Arc::clone(chunk)).collect();
+        let full = full.map(|(chunk, _)| chunk.clone()).collect();
         ChunksTaken { full, current: state.current() }
     }
 
@@ -226,7 +234,7 @@ impl ChunkStore {
     }
 
     /// Returns a chunk that [`take_full`](ChunkStore::take_full) has taken.
-    pub(crate) fn give_back(&self, chunk: Arc<EventChunk>) {
+    pub(crate) fn give_back(&self, chunk: EventChunk) {
         let mut state = self.state.lock();
         if state.free.len() < FREE_MAX {
             state.free.push(chunk);
@@ -235,8 +243,8 @@ impl ChunkStore {
 }
 
 impl StoreState {
-    fn current(&self) -> Vec<Arc<EventChunk>> {
-        self.current.iter().map(|(_, chunk)| Arc::clone(chunk)).collect()
+    fn current(&self) -> Vec<EventChunk> {
+        self.current.iter().map(|(_, chunk)| chunk.clone()).collect()
     }
 
     fn hand_in(&mut self, thread: u32, tick: u64) {
@@ -249,7 +257,7 @@ impl StoreState {
     /// A chunk to which nothing else refers (invariant 2).
     fn unused(&mut self, limits: &StoreLimits, now: u64) -> Unused {
         while let Some(mut chunk) = self.free.pop() {
-            if Arc::get_mut(&mut chunk).is_some() {
+            if chunk.is_sole() {
                 return Unused::Found(chunk);
             }
         }
@@ -262,7 +270,7 @@ impl StoreState {
                 let is_over = oldest.is_some_and(|ended| ended.saturating_add(ticks) < now);
                 if (is_over || is_full)
                     && let Some((mut chunk, _)) = self.full.pop_front()
-                    && Arc::get_mut(&mut chunk).is_some()
+                    && chunk.is_sole()
                 {
                     return Unused::Found(chunk);
                 }

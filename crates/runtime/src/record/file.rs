@@ -255,10 +255,9 @@ pub(crate) struct TraceFile<W> {
 struct ThreadPieces {
     /// The number of the last piece.
     pieces: u32,
-    /// The chunk that was written last, how many of its event words, and the time of the last one.
+    /// The chunk that was written last, and how many of its event words.
     sequence: u64,
     words: usize,
-    units: u64,
 }
 
 impl<W: Write> TraceFile<W> {
@@ -294,12 +293,7 @@ impl<W: Write> TraceFile<W> {
         let Some((mut head, len)) = ChunkHead::parse(words) else { return Ok(()) };
         let thread = self.threads.entry(head.thread).or_default();
         if thread.sequence != head.sequence {
-            *thread = ThreadPieces {
-                pieces: thread.pieces,
-                sequence: head.sequence,
-                words: 0,
-                units: head.moment.tick / UNIT_TICKS,
-            };
+            *thread = ThreadPieces { pieces: thread.pieces, sequence: head.sequence, words: 0 };
         }
         let events = &words[HEAD_WORDS..];
         if thread.words == events.len() {
@@ -308,11 +302,11 @@ impl<W: Write> TraceFile<W> {
         debug_assert_eq!(len, events.len() as u64, "a copy has the words that its head counts");
         thread.pieces += 1;
         head.thread_sequence = thread.pieces;
-        if thread.words > 0 {
-            head.moment = extrapolated(thread.units * UNIT_TICKS, &session.start, now);
+        let (written, new) = events.split_at(thread.words);
+        if !written.is_empty() {
+            let units = head.moment.tick / UNIT_TICKS + event_units(written);
+            head.moment = extrapolated(units * UNIT_TICKS, &session.start, now);
         }
-        let new = &events[thread.words..];
-        thread.units += event_units(new);
         thread.words = events.len();
         let mut piece = head.words(new.len() as u64).to_vec();
         debug_assert_eq!(piece[LEN_SLOT], new.len() as u64);

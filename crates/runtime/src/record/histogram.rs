@@ -11,10 +11,12 @@ use reveille_primitive::lock::Mutex;
 const BUCKETS: usize = 64;
 
 /// The slots for the last wakes of tasks. If two tasks share a slot, only the later wake is kept.
-const WAKES: usize = 4_096;
+/// 8 KiB, so that the table leaves most of a core's first cache to the program.
+const WAKES: usize = 1_024;
 
 /// The bits of a slot that identify the task. The others are the time.
 const TAG_BITS: u32 = 20;
+const TAG_MASK: u64 = (1 << TAG_BITS) - 1;
 
 /// Counts of durations. One thread writes them with plain stores, and any thread reads them.
 #[derive(Debug)]
@@ -28,27 +30,27 @@ pub(crate) struct ThreadCounts {
 }
 
 /// The histograms of a recording.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Histograms {
     threads: Mutex<Vec<Arc<ThreadCounts>>>,
-    /// When tasks were woken last.
-    wakes: Box<[AtomicU64]>,
+    wakes: Arc<Wakes>,
 }
 
-impl Default for Histograms {
-    fn default() -> Histograms {
-        Histograms {
-            threads: Mutex::new(Vec::new()),
-            wakes: (0..WAKES).map(|_| AtomicU64::new(0)).collect(),
-        }
-    }
-}
+/// When tasks were woken last.
+#[derive(Debug)]
+pub(crate) struct Wakes([AtomicU64; WAKES]);
 
 impl ThreadCounts {
     /// Counts a poll.
     #[inline]
     pub(crate) fn count_poll(&self, ticks: u64) {
         self.polls.add(ticks);
+    }
+
+    /// Counts the time from a wake to the poll after it.
+    #[inline]
+    pub(crate) fn count_latency(&self, ticks: u64) {
+        self.latencies.add(ticks);
     }
 }
 
@@ -85,31 +87,44 @@ impl Histograms {
         Histogram::new(&sums, ns_per_tick)
     }
 
-    /// The slot of a task, and its tag.
+    /// The table of wakes, for a thread to keep.
+    pub(crate) fn wakes(&self) -> Arc<Wakes> {
+        Arc::clone(&self.wakes)
+    }
+}
+
+impl Default for Wakes {
+    fn default() -> Wakes {
+        Wakes([const { AtomicU64::new(0) }; WAKES])
+    }
+}
+
+impl Wakes {
+    /// The slot of a task, and its tag, which is not 0.
     #[inline]
-    fn place(&self, key: u64) -> (&AtomicU64, u64) {
+    fn slot(&self, key: u64) -> (&AtomicU64, u64) {
         let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        let tag = (hash >> (64 - TAG_BITS)).max(1);
-        (&self.wakes[(hash >> 20) as usize % WAKES], tag)
+        (&self.0[(hash >> 20) as usize % WAKES], hash >> (64 - TAG_BITS) | 1)
     }
 
     /// A task was woken at `tick`.
     #[inline]
     pub(crate) fn woken(&self, key: u64, tick: u64) {
-        let (place, tag) = self.place(key);
-        place.store(tick << TAG_BITS | tag, Ordering::Relaxed);
+        let (slot, tag) = self.slot(key);
+        slot.store(tick << TAG_BITS | tag, Ordering::Relaxed);
     }
 
-    /// A task is polled at `tick`. Counts how long ago it was woken, if that is known.
+    /// A task is polled at `tick`. Returns how long ago it was woken, if that is known.
     #[inline]
-    pub(crate) fn polled(&self, counts: &ThreadCounts, key: u64, tick: u64) {
-        let (place, tag) = self.place(key);
-        let word = place.load(Ordering::Relaxed);
-        if word & ((1 << TAG_BITS) - 1) == tag {
-            place.store(0, Ordering::Relaxed);
-            let passed = (tick << TAG_BITS).wrapping_sub(word & !((1 << TAG_BITS) - 1));
-            counts.latencies.add((passed as i64 >> TAG_BITS).max(0).unsigned_abs());
+    pub(crate) fn polled(&self, key: u64, tick: u64) -> Option<u64> {
+        let (slot, tag) = self.slot(key);
+        let word = slot.load(Ordering::Relaxed);
+        if word & TAG_MASK != tag {
+            return None;
         }
+        slot.store(0, Ordering::Relaxed);
+        let passed = (tick << TAG_BITS).wrapping_sub(word & !TAG_MASK);
+        Some((passed as i64 >> TAG_BITS).max(0).unsigned_abs())
     }
 }
 
@@ -224,11 +239,16 @@ mod tests {
     fn a_latency_is_the_time_from_the_last_wake_to_the_next_poll() {
         let histograms = Histograms::default();
         let counts = histograms.thread_counts();
-        histograms.woken(7, 1_000);
-        histograms.woken(7, 2_000);
-        histograms.polled(&counts, 8, 2_005);
-        histograms.polled(&counts, 7, 2_005);
-        histograms.polled(&counts, 7, 9_000);
+        let wakes = histograms.wakes();
+        wakes.woken(7, 1_000);
+        wakes.woken(7, 2_000);
+        assert_eq!(wakes.polled(8, 2_005), None);
+        assert_eq!(wakes.polled(7, 2_005), Some(5));
+        assert_eq!(wakes.polled(7, 9_000), None);
+        // The threads' clocks may differ by some ticks.
+        wakes.woken(7, 2_000);
+        assert_eq!(wakes.polled(7, 1_990), Some(0));
+        counts.count_latency(5);
         assert_eq!(histograms.latencies(1.0).buckets, [(Duration::from_nanos(8), 1)]);
     }
 }

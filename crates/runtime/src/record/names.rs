@@ -14,9 +14,6 @@ use reveille_trace::{FileWriter, FutureType, SourcePlace};
 /// connections may reach it.
 const STRINGS_MAX: usize = 200_000;
 
-/// A function that names a type.
-pub(crate) type TypeNamer = fn() -> &'static str;
-
 /// The names of a recording. The number of an entry is its index plus one.
 #[derive(Debug, Default)]
 pub(crate) struct Names(Mutex<NameTables>);

@@ -9,7 +9,7 @@ use reveille_primitive::atomic::{AtomicU32, AtomicU64, Ordering};
 use reveille_primitive::fork::{self, ForkHook};
 use reveille_primitive::lock::Mutex;
 use reveille_task::RecordFunctions;
-use reveille_trace::{CHUNK_WORDS, Meta, Moment};
+use reveille_trace::{Meta, Moment};
 
 use super::chunks::{ChunkStore, Retention, StoreLimits};
 use super::clock::RecordClock;
@@ -109,8 +109,7 @@ pub(crate) fn begin(
             let text = format!("the process is already recording {}", other.what);
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
         }
-        let limits =
-            StoreLimits { chunk_words: CHUNK_WORDS, chunks_max, retention: retention(clock) };
+        let limits = StoreLimits { chunks_max, retention: retention(clock) };
         let session = Arc::new(Session {
             number: LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1,
             clock,

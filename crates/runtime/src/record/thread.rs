@@ -12,11 +12,14 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use reveille_trace::{ChunkHead, ChunkWriter, Event, Flavour, Lint, Origin, TaskKey, WorkerId};
+use reveille_trace::{
+    ChunkHead, ChunkWriter, Event, Flavour, Lint, Origin, Outcome, TaskKey, WorkerId,
+};
 
 use super::chunks::EventChunk;
-use super::histogram::ThreadCounts;
-use super::names::TypeNamer;
+use super::clock::RecordClock;
+use super::histogram::{ThreadCounts, Wakes};
+use super::names::Names;
 use super::session::{self, Session};
 
 /// If the mean length of a poll is at least this, in microseconds, events inside a poll have
@@ -35,49 +38,61 @@ thread_local! {
 
 /// A poll in progress.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PollBegun {
+struct PollBegun {
     key: TaskKey,
-    outer: TaskKey,
     start: u64,
+}
+
+impl PollBegun {
+    const NONE: PollBegun = PollBegun { key: TaskKey::NONE, start: 0 };
 }
 
 /// The recorder of one thread.
 pub(crate) struct ThreadRecorder {
-    session: Arc<Session>,
-    chunk: Option<(Arc<EventChunk>, ChunkWriter)>,
-    thread: u32,
-    chunks: u32,
-    name: String,
-    dropped: u64,
-    polled: TaskKey,
-    /// The last stamp, and whether the next poll may share it.
-    last_tick: u64,
+    /// The number of the session, never 0.
+    number: u32,
+    clock: RecordClock,
+    /// Events without a stamp are at the same time as the event before them.
+    is_stamp_shared: bool,
+    /// The next poll may begin at the last stamp.
     is_fresh: bool,
     /// Events belong to a turn, whose stamp they share.
     is_in_turn: bool,
     /// The turn has found an event or a timer, which is the cause of the next wakes.
     has_cause: bool,
+    last_tick: u64,
+    chunk: Option<(EventChunk, ChunkWriter)>,
+    polled: PollBegun,
+    /// The polls around it, outermost first.
+    outer: Vec<PollBegun>,
     mean_poll: u64,
+    /// Ticks in [`LONG_POLL_US`], and whether the mean is below it.
+    long_poll: u64,
+    has_short_polls: bool,
     counts: Arc<ThreadCounts>,
+    wakes: Arc<Wakes>,
+    session: Arc<Session>,
+    thread: u32,
+    chunks: u32,
+    name: String,
+    dropped: u64,
     origins: [(usize, usize, Origin); ORIGINS],
     constants: [((usize, usize), u32); CONSTANTS],
 }
 
 /// Calls `access` with the recorder of this thread, if something is recorded.
-#[inline]
+#[inline(always)]
 fn with_recorder<R>(access: impl FnOnce(&mut ThreadRecorder) -> R) -> Option<R> {
-    let number = session::current_number();
-    if number == 0 {
-        return None;
-    }
     // The thread-local may be destroyed, and an allocator may record an event while this thread
     // records one.
     let recorded = RECORDER.try_with(|cell| {
         let mut slot = cell.try_borrow_mut().ok()?;
-        match &mut *slot {
-            Some(recorder) if recorder.session.number == number => Some(access(recorder)),
-            slot => renew(slot).map(access),
-        }
+        let number = session::current_number();
+        let recorder = match &mut *slot {
+            Some(recorder) if recorder.number == number => &mut **recorder,
+            slot => renew(slot, number)?,
+        };
+        Some(access(recorder))
     });
     let recorded = recorded.ok().flatten();
     if recorded.is_none() {
@@ -86,9 +101,14 @@ fn with_recorder<R>(access: impl FnOnce(&mut ThreadRecorder) -> R) -> Option<R> 
     recorded
 }
 
-/// Makes a recorder for the session that has begun since the last event of this thread.
+/// Makes a recorder for the session that has begun since the last event of this thread. `number` is
+/// that of the session, or 0 if nothing is recorded.
 #[cold]
-fn renew(slot: &mut Option<Box<ThreadRecorder>>) -> Option<&mut ThreadRecorder> {
+#[inline(never)]
+fn renew(slot: &mut Option<Box<ThreadRecorder>>, number: u32) -> Option<&mut ThreadRecorder> {
+    if number == 0 {
+        return None;
+    }
     *slot = session::current().map(|session| Box::new(ThreadRecorder::new(session)));
     slot.as_deref_mut()
 }
@@ -120,13 +140,13 @@ pub(crate) fn record_inside(event: Event) {
 pub(crate) fn record_wake(key: TaskKey) {
     with_recorder(|recorder| {
         recorder.inside(Event::wake(key));
-        recorder.session.histograms.woken(key.value(), recorder.last_tick);
+        recorder.wakes.woken(key.value(), recorder.last_tick);
     });
 }
 
 /// Records a lint of the task that is polled, or of no task.
 pub(crate) fn record_lint_of_polled(lint: Lint) {
-    with_recorder(|recorder| recorder.inside(Event::lint(recorder.polled, lint)));
+    with_recorder(|recorder| recorder.inside(Event::lint(recorder.polled.key, lint)));
 }
 
 /// Records an event of a turn. The events after the first share its stamp. `is_cause`: it is the
@@ -138,6 +158,7 @@ pub(crate) fn record_turn(event: Event, is_cause: bool) {
         } else {
             recorder.stamped(event);
             recorder.is_in_turn = true;
+            recorder.is_stamp_shared = true;
         }
         recorder.has_cause |= is_cause;
     });
@@ -147,6 +168,8 @@ pub(crate) fn record_turn(event: Event, is_cause: bool) {
 pub(crate) fn record_turn_end() {
     with_recorder(|recorder| {
         recorder.is_fresh &= !std::mem::take(&mut recorder.is_in_turn);
+        let is_in_poll = recorder.polled.key != TaskKey::NONE;
+        recorder.is_stamp_shared = is_in_poll & recorder.has_short_polls;
         if std::mem::take(&mut recorder.has_cause) {
             recorder.stamped(Event::turn_end());
         }
@@ -160,44 +183,43 @@ pub(crate) fn pause() {
 
 /// Records the start of a poll.
 #[inline(never)]
-pub(crate) fn begin_poll(key: TaskKey) -> Option<PollBegun> {
-    with_recorder(|recorder| recorder.begin_poll(key))
+pub(crate) fn begin_poll(key: TaskKey) {
+    with_recorder(|recorder| recorder.begin_poll(key));
 }
 
 /// Records the end of a poll. If nothing was recorded when it began, neither is its end.
 #[inline(never)]
-pub(crate) fn end_poll(begun: Option<PollBegun>) {
-    if let Some(begun) = begun {
-        with_recorder(|recorder| recorder.end_poll(begun));
-    }
+pub(crate) fn end_poll(key: TaskKey) {
+    with_recorder(|recorder| recorder.end_poll(key));
 }
 
-/// A task as an event describes it.
-#[derive(Clone, Copy)]
-pub(crate) struct TaskOrigin {
-    pub(crate) key: TaskKey,
-    pub(crate) place: Option<&'static Location<'static>>,
+/// A task as an event describes it. The recorder asks for the name and the size of the type only if
+/// the thread has not recorded a task of this type and place before.
+pub(crate) trait Described {
+    fn key(&self) -> TaskKey;
+    fn place(&self) -> Option<&'static Location<'static>>;
     /// What stands for the type, see `TaskRef::type_addr`.
-    pub(crate) type_addr: usize,
-    pub(crate) namer: TypeNamer,
-    pub(crate) size: usize,
+    fn type_addr(&self) -> usize;
+    fn type_name(&self) -> &'static str;
+    fn size(&self) -> usize;
 }
 
-/// Records an event that has the origin of a task.
-#[inline(never)]
-pub(crate) fn record_life(task: &TaskOrigin, event: impl FnOnce(TaskKey, Origin) -> Event) {
+/// Records the spawn of a task.
+#[inline]
+pub(crate) fn record_spawn(task: &impl Described, flavour: Flavour) {
     with_recorder(|recorder| {
         let origin = recorder.origin(task);
-        recorder.inside(event(task.key, origin));
+        recorder.inside(Event::spawn(task.key(), origin, flavour));
     });
 }
 
-/// Records the spawn of a task, and its name.
-pub(crate) fn record_spawn(task: &TaskOrigin, flavour: Flavour, name: Option<&str>) {
-    record_life(task, |key, origin| Event::spawn(key, origin, flavour));
-    if let Some(name) = name {
-        record_named(name, |string| Event::name(task.key, string));
-    }
+/// Records the end of a task.
+#[inline]
+pub(crate) fn record_end(task: &impl Described, outcome: Outcome) {
+    with_recorder(|recorder| {
+        let origin = recorder.origin(task);
+        recorder.inside(Event::complete(task.key(), origin, outcome));
+    });
 }
 
 /// Records an event that has a string.
@@ -223,77 +245,119 @@ pub(super) fn name(name: fmt::Arguments<'_>) -> Option<(u32, u32)> {
 
 impl ThreadRecorder {
     fn new(session: Arc<Session>) -> ThreadRecorder {
-        let mean_poll = session.clock.about_us(LONG_POLL_US);
+        let long_poll = session.clock.about_us(LONG_POLL_US);
         let name = std::thread::current().name().unwrap_or_default().to_owned();
         ThreadRecorder {
-            counts: session.histograms.thread_counts(),
-            session,
+            number: session.number,
+            clock: session.clock,
+            is_stamp_shared: false,
+            is_fresh: false,
+            is_in_turn: false,
+            has_cause: false,
+            last_tick: 0,
             chunk: None,
+            polled: PollBegun::NONE,
+            outer: Vec::new(),
+            mean_poll: long_poll,
+            long_poll,
+            has_short_polls: false,
+            counts: session.histograms.thread_counts(),
+            wakes: session.histograms.wakes(),
+            session,
             thread: 0,
             chunks: 0,
             name,
             dropped: 0,
-            polled: TaskKey::NONE,
-            last_tick: 0,
-            is_fresh: false,
-            is_in_turn: false,
-            has_cause: false,
-            mean_poll,
             origins: [(0, 0, Origin { place: 0, type_id: 0 }); ORIGINS],
             constants: [((0, 0), 0); CONSTANTS],
         }
     }
 
+    #[inline(never)]
     fn stamped(&mut self, event: Event) {
-        let now = self.session.clock.now();
+        let now = self.clock.now();
         self.last_tick = now;
         self.is_fresh = true;
         self.push(now, event);
     }
 
     /// Records an event inside a poll or a turn. Elsewhere it gets a stamp.
+    #[inline]
     fn inside(&mut self, event: Event) {
-        let is_short = self.mean_poll < self.session.clock.about_us(LONG_POLL_US);
-        let is_inside_poll = self.polled != TaskKey::NONE;
-        if self.is_in_turn || is_inside_poll && is_short {
-            self.push(self.last_tick, event);
-        } else {
+        if !self.is_stamp_shared {
             self.stamped(event);
+            return;
+        }
+        if let Some((chunk, writer)) = &mut self.chunk
+            && writer.push_unstamped(chunk.words(), event).is_ok()
+        {
+            return;
+        }
+        self.push_to_next(self.last_tick, event);
+    }
+
+    #[inline]
+    fn begin_poll(&mut self, key: TaskKey) {
+        if self.polled.key != TaskKey::NONE {
+            self.begin_inner_poll();
+        }
+        let start = if self.is_fresh { self.last_tick } else { self.clock.now() };
+        self.last_tick = start;
+        // Before the poll changes: a chunk that begins with this event says what was polled.
+        self.push(start, Event::poll_start(key));
+        self.polled = PollBegun { key, start };
+        self.is_stamp_shared = self.is_in_turn | self.has_short_polls;
+        if let Some(ticks) = self.wakes.polled(key.value(), start) {
+            self.counts.count_latency(ticks);
         }
     }
 
-    fn begin_poll(&mut self, key: TaskKey) -> PollBegun {
-        let start = if self.is_fresh { self.last_tick } else { self.session.clock.now() };
-        self.last_tick = start;
-        self.push(start, Event::poll_start(key));
-        self.session.histograms.polled(&self.counts, key.value(), start);
-        PollBegun { key, outer: std::mem::replace(&mut self.polled, key), start }
+    #[cold]
+    #[inline(never)]
+    fn begin_inner_poll(&mut self) {
+        self.outer.push(self.polled);
     }
 
-    fn end_poll(&mut self, begun: PollBegun) {
-        let now = self.session.clock.now();
-        self.push(now, Event::poll_end(begun.key));
-        self.polled = begun.outer;
+    #[cold]
+    #[inline(never)]
+    fn end_inner_poll(&mut self) {
+        self.polled = self.outer.pop().unwrap_or(PollBegun::NONE);
+        self.is_stamp_shared = self.is_in_turn | self.has_short_polls;
+    }
+
+    #[inline]
+    fn end_poll(&mut self, key: TaskKey) {
+        let PollBegun { key: begun, start } = self.polled;
+        if begun != key {
+            // Nothing was recorded when it began.
+            return;
+        }
+        let now = self.clock.now();
+        self.push(now, Event::poll_end(key));
+        self.polled = PollBegun::NONE;
+        self.is_stamp_shared = self.is_in_turn;
         self.last_tick = now;
         self.is_fresh = true;
-        let len = now.saturating_sub(begun.start);
+        let len = now.saturating_sub(start);
         self.mean_poll = (7 * self.mean_poll + len) / 8;
+        self.has_short_polls = self.mean_poll < self.long_poll;
         self.counts.count_poll(len);
+        if !self.outer.is_empty() {
+            self.end_inner_poll();
+        }
     }
 
-    fn origin(&mut self, task: &TaskOrigin) -> Origin {
-        let place = task.place.map_or(0, |place| (&raw const *place).addr());
-        let slot = ((place >> 3) ^ (task.type_addr >> 4)) % ORIGINS;
+    #[inline]
+    fn origin(&mut self, task: &impl Described) -> Origin {
+        let place = task.place().map_or(0, |place| (&raw const *place).addr());
+        let type_addr = task.type_addr();
+        let slot = ((place >> 3) ^ (type_addr >> 4)) % ORIGINS;
         let (known_place, known_type, origin) = self.origins[slot];
-        if (known_place, known_type) == (place, task.type_addr) {
+        if (known_place, known_type) == (place, type_addr) {
             return origin;
         }
-        let names = &self.session.names;
-        let origin = Origin {
-            place: task.place.map_or(0, |place| names.place(place)),
-            type_id: names.future_type(task.type_addr, (task.namer)(), task.size),
-        };
-        self.origins[slot] = (place, task.type_addr, origin);
+        let origin = new_origin(&self.session.names, task);
+        self.origins[slot] = (place, type_addr, origin);
         origin
     }
 
@@ -327,7 +391,7 @@ impl ThreadRecorder {
             thread: self.thread,
             thread_sequence: self.chunks + 1,
             moment: self.session.clock.moment(),
-            polled: self.polled,
+            polled: self.polled.key,
             worker,
             dropped: self.dropped,
             thread_name: ChunkHead::short_name(&self.name),
@@ -344,6 +408,15 @@ impl ThreadRecorder {
         let pushed = writer.push(chunk.words(), tick, event);
         debug_assert!(pushed.is_ok(), "an empty chunk has room for an event");
         self.chunk = Some((chunk, writer));
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn new_origin(names: &Names, task: &impl Described) -> Origin {
+    Origin {
+        place: task.place().map_or(0, |place| names.place(place)),
+        type_id: names.future_type(task.type_addr(), task.type_name(), task.size()),
     }
 }
 

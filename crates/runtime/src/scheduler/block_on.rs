@@ -16,7 +16,7 @@ use super::local::{self, LocalExecutor};
 use super::multi::{self, BlockInPlace, RuntimeRef, WorkerContext};
 use crate::context::{self, EventLoopScope};
 use crate::lint::{self, LintKind};
-use crate::record::{self, BlockOnRecord, PollBegun};
+use crate::record::{self, BlockOnRecord};
 use crate::tokio_context;
 use crate::waits::TaskState;
 
@@ -103,19 +103,21 @@ impl Drop for RecordedBlockOn<'_> {
     }
 }
 
-/// A poll that is recorded, until the drop.
-struct RecordedPoll(Option<PollBegun>);
+/// A poll that is recorded, until the drop. Holds the address.
+struct RecordedPoll(usize);
 
 impl RecordedPoll {
     #[cold]
     fn begin(data: &TaskData) -> RecordedPoll {
-        RecordedPoll(record::begin_poll(address(data)))
+        let addr = address(data);
+        record::begin_poll(addr);
+        RecordedPoll(addr)
     }
 }
 
 impl Drop for RecordedPoll {
     fn drop(&mut self) {
-        record::end_poll(self.0.take());
+        record::end_poll(self.0);
     }
 }
 

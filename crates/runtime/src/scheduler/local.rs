@@ -567,10 +567,14 @@ impl LocalExecutor {
             let addr = task.as_task().addr();
             let polled = simulated_poll(&task);
             counter.inspect(|counter| counter.begin(task.as_task().addr()));
-            let recorded =
-                if reveille_task::is_recording() { record::begin_poll(addr) } else { None };
+            let is_recorded = reveille_task::is_recording();
+            if is_recorded {
+                record::begin_poll(addr);
+            }
             let ran = task.run();
-            record::end_poll(recorded);
+            if is_recorded {
+                record::end_poll(addr);
+            }
             counter.inspect(|counter| counter.increment());
             self.end_poll(poll, polled, matches!(ran, Ran::Requeued(_)));
             if let Ran::Requeued(task) = ran {

@@ -131,14 +131,28 @@ impl WorkerPool {
         if self.modes.has_any(RECORDING) {
             record::spawned(task.as_task(), Flavour::Pool);
         }
-        let watched = self.modes.has_any(HOOKS).then(|| task.as_task().to_handle());
-        let hooks = watched.as_ref().map(|task| {
-            let hooks = self.task_hooks(worker);
-            hooks.spawned(task.as_task());
-            (hooks, task)
-        });
+        if self.modes.has_any(HOOKS) {
+            self.bind_with_hooks(worker, task, kept, scheduler, runtime);
+        } else {
+            self.bind(worker, task, kept, scheduler, runtime);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn bind_with_hooks(
+        &'static self,
+        worker: Option<&WorkerContext>,
+        task: Runnable,
+        kept: Kept,
+        scheduler: &'static SchedulerRef,
+        runtime: RuntimeRef,
+    ) {
+        let watched = task.as_task().to_handle();
+        let hooks = self.task_hooks(worker);
+        hooks.spawned(watched.as_task());
         if !self.bind(worker, task, kept, scheduler, runtime) {
-            hooks.inspect(|(hooks, task)| hooks.ended(task.as_task()));
+            hooks.ended(watched.as_task());
         }
     }
 

@@ -251,24 +251,20 @@ impl<'a> WorkerThread<'a> {
     /// Like [`WorkerThread::poll_watched`], if the poll is recorded or inside another one.
     #[cold]
     fn poll_recorded(&mut self, task: Runnable) -> Ran {
-        let is_nested = self.polls == PollMode::Nested;
+        if self.polls == PollMode::Nested {
+            return poll_nested(task);
+        }
         if !reveille_task::is_recording() {
-            self.polls = if is_nested { PollMode::Nested } else { PollMode::Plain };
+            self.polls = PollMode::Plain;
         }
         let addr = task.as_task().addr();
-        let recorded = if reveille_task::is_recording() { record::begin_poll(addr) } else { None };
-        let ran = if is_nested {
-            let _poll = context::begin_poll(task.as_task());
-            task.run()
-        } else {
-            context::begin_bare_poll(task.as_task(), self.event_loop.event_budget);
-            self.context.poll_counter.begin(addr);
-            let ran = task.run();
-            self.context.poll_counter.increment();
-            context::end_bare_poll();
-            ran
-        };
-        record::end_poll(recorded);
+        record::begin_poll(addr);
+        context::begin_bare_poll(task.as_task(), self.event_loop.event_budget);
+        self.context.poll_counter.begin(addr);
+        let ran = task.run();
+        self.context.poll_counter.increment();
+        context::end_bare_poll();
+        record::end_poll(addr);
         ran
     }
 
@@ -584,6 +580,24 @@ impl<'a> WorkerThread<'a> {
             || !self.pool.injector.is_empty()
             || self.pool.workers.iter().any(|worker| self.is_worth_stealing_from(worker))
     }
+}
+
+/// Polls a task inside another poll of this thread.
+#[cold]
+#[inline(never)]
+fn poll_nested(task: Runnable) -> Ran {
+    let addr = task.as_task().addr();
+    let is_recorded = reveille_task::is_recording();
+    if is_recorded {
+        record::begin_poll(addr);
+    }
+    let poll = context::begin_poll(task.as_task());
+    let ran = task.run();
+    drop(poll);
+    if is_recorded {
+        record::end_poll(addr);
+    }
+    ran
 }
 
 impl Drop for WorkerThread<'_> {
