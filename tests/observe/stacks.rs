@@ -9,7 +9,7 @@ use futures_util::future::{join, select};
 use futures_util::stream::FuturesUnordered;
 use reveille::io::{ReadExt, WriteExt};
 use reveille::net::{TcpListener, TcpStream};
-use reveille::observe::{self, Dump, TaskDump, TaskState, WaitFor};
+use reveille::observe::{self, Dump, Frame, TaskDump, TaskState, WaitFor};
 use reveille::prelude::ConcurrentExt as _;
 use reveille::stream::StreamExt as _;
 use reveille::sync::Mutex;
@@ -43,19 +43,36 @@ fn own_frames(dump: &Dump, name: &str) -> Vec<Vec<(String, u32)>> {
     let task = find(dump, name).unwrap();
     let mut stacks = Vec::new();
     for stack in dump.stacks(task) {
-        let own = stack.iter().filter(|frame| frame.function.contains("stacks::"));
-        let frames = own.map(|frame| {
-            let path = frame.function.split("stacks::").last().unwrap();
-            let function = path.split("::").next().unwrap().to_owned();
-            let place = frame.place.as_deref().expect("the tests have line tables");
-            let (file, position) = place.rsplit_once(".rs:").unwrap();
-            assert!(file.ends_with("stacks"), "{place}");
-            (function, position.split(':').next().unwrap().parse().unwrap())
-        });
-        stacks.push(frames.collect());
+        stacks.push(stack.iter().filter_map(own_frame).collect());
     }
     stacks.sort();
     stacks
+}
+
+/// The function and the line of a frame, if it is one of this file.
+fn own_frame(frame: &Frame) -> Option<(String, u32)> {
+    let place = frame.place.as_deref()?;
+    let place = place.replace('\\', "/");
+    let (_, position) = place.split_once("observe/stacks.rs:")?;
+    let line = position.split(':').next().unwrap().parse().unwrap();
+    // With line tables alone a function has no path, and an `async fn` has no name.
+    let path = frame.function.split("stacks::").nth(1);
+    let named = path.map(|path| path.split("::").next().unwrap().to_owned());
+    let function = named.or_else(|| function_at(line)).unwrap_or_default();
+    Some((function, line))
+}
+
+/// The function that awaits in this line.
+fn function_at(line: u32) -> Option<String> {
+    let functions = [
+        (LOCK, "lock"),
+        (OUTER_LOCK, "outer_lock"),
+        (SEND, "send"),
+        (RECEIVE, "receive"),
+        (BOXED, "boxed"),
+    ];
+    let found = functions.iter().find(|(at, _)| *at == line);
+    found.map(|(_, function)| (*function).to_owned())
 }
 
 fn frames(expected: &[(&str, u32)]) -> Vec<(String, u32)> {

@@ -75,13 +75,15 @@ fn resolved(addresses: Box<[usize]>, trace: Option<Backtrace>) -> Stack {
 }
 
 /// The functions of the probe, which are above every await.
-const ABOVE: [&str; 6] = [
+const ABOVE: [&str; 8] = [
     "reveille_task::probe::clone",
     "reveille_task::probe::tell_registered",
     "reveille_task::probe::contain",
     "reveille_task::probe::is_kept_by",
     "inspect::probe::StackProbe",
+    "inspect::probe::registered",
     "inspect::stacks::StackTable",
+    "inspect::stacks::capture",
 ];
 
 /// The function that notes the drop of a last waker. Above it is the task's cell.
@@ -91,10 +93,57 @@ const DROP: [&str; 1] = ["reveille_task::waker::drop_waker"];
 /// thread's own functions.
 const BELOW: [&str; 4] = [
     "__rust_begin_short_backtrace",
-    "reveille_task::cell::Cell",
-    "reveille_task::run::Runnable",
+    "reveille_task::cell::",
+    "reveille_task::run::",
     "scheduler::inspect::probe::probe",
 ];
+
+/// The path of this file in the sources of our crates.
+const THIS_FILE: &str = "runtime/src/scheduler/inspect/stacks.rs";
+
+/// The directory of our crates as the compiler writes it: relative in our own workspace, absolute
+/// in another one. Meaningless if the crates come from a registry.
+fn crates_directory() -> &'static str {
+    file!().get(..file!().len().saturating_sub(THIS_FILE.len())).unwrap_or_default()
+}
+
+/// The path of a function that only has a name, because the program has line tables but no other
+/// debug information. Known by its file, for functions of our crates and of libraries.
+fn qualified(function: &str, place: &str) -> Option<String> {
+    let (name, _) = function.split_once('<').unwrap_or((function, ""));
+    if name.is_empty() || name.contains("::") {
+        return None;
+    }
+    let place = place.replace('\\', "/");
+    let (directory, file) = place.rsplit_once("/src/")?;
+    let krate = crate_in(directory, &crates_directory().replace('\\', "/"))?;
+    let (module, _) = file.split_once(".rs")?;
+    Some(match module.trim_end_matches("/mod").replace('/', "::") {
+        module if module == "lib" => format!("{krate}::{name}"),
+        module => format!("{krate}::{module}::{name}"),
+    })
+}
+
+/// The name of the crate whose sources are in `directory`, if it is ours or from a registry.
+fn crate_in(directory: &str, crates_directory: &str) -> Option<String> {
+    let (parent, last) = directory.rsplit_once('/').unwrap_or(("", directory));
+    let own = crates_directory.trim_end_matches('/');
+    let is_relative = !crates_directory.starts_with('/') && !own.contains(':');
+    let is_sibling = parent == own || is_relative && parent.ends_with(&format!("/{own}"));
+    if is_sibling {
+        return match last {
+            "reveille" | "async-std" => Some(last.replace('-', "_")),
+            _ => Some(format!("reveille_{}", last.replace('-', "_"))),
+        };
+    }
+    if !parent.contains("/registry/src/") {
+        return None;
+    }
+    // Such as `reveille-task-0.1.0`, or `name-1.0.0-alpha-1`.
+    let dots = last.find('.')?;
+    let (name, _) = last[..dots].rsplit_once('-')?;
+    Some(name.replace('-', "_"))
+}
 
 /// Parses the text of a `Backtrace`: a line for each function, and one for its place.
 pub(super) fn frames(text: &str) -> Vec<Frame> {
@@ -103,7 +152,11 @@ pub(super) fn frames(text: &str) -> Vec<Frame> {
         let line = line.trim();
         if let Some(place) = line.strip_prefix("at ") {
             if let Some(frame) = frames.last_mut() {
-                frame.place = Some(place.strip_prefix("./").unwrap_or(place).to_owned());
+                let place = place.strip_prefix("./").unwrap_or(place);
+                if let Some(path) = qualified(&frame.function, place) {
+                    frame.function = path;
+                }
+                frame.place = Some(place.to_owned());
             }
         } else if let Some((number, function)) = line.split_once(": ")
             && number.bytes().all(|byte| byte.is_ascii_digit())
@@ -130,7 +183,7 @@ pub(super) fn frames(text: &str) -> Vec<Frame> {
 
 #[cfg(test)]
 mod tests {
-    use super::frames;
+    use super::{crate_in, crates_directory, frames};
 
     fn functions(text: &str) -> Vec<String> {
         frames(text).into_iter().map(|frame| frame.function).collect()
@@ -178,6 +231,46 @@ mod tests {
             \x20  2: reveille_runtime::scheduler::inspect::probe::probe::h0123456789abcdef\n\
             \x20  3: main\n";
         assert_eq!(functions(text), ["app::run::_{{closure}}::h0123456789abcdef"]);
+    }
+
+    #[test]
+    fn functions_without_paths_are_known_by_their_files() {
+        let file = |path: &str| format!("             at {}{path}:1:2\n", crates_directory());
+        let text = [
+            "   0: capture\n",
+            &file("runtime/src/scheduler/inspect/stacks.rs"),
+            "   1: registered\n",
+            &file("runtime/src/scheduler/inspect/probe.rs"),
+            "   2: clone\n",
+            &file("task/src/probe.rs"),
+            "   3: register<u32>\n",
+            &file("task/src/join.rs"),
+            "   4: poll<T>\n             at /x/registry/src/y/async-channel-2.5.0/src/lib.rs:1:2\n",
+            "   5: register\n             at /home/me/app/src/main.rs:3:4\n",
+            "   6: {async_fn#0}\n             at /home/me/app/src/run.rs:5:4\n",
+            "   7: poll<u32>\n             at /x/registry/src/y/reveille-task-0.1.0/src/cell.rs:7:8\n",
+            "   8: main\n",
+        ];
+        let functions = functions(&text.concat());
+        let expected =
+            ["reveille_task::join::register", "async_channel::poll", "register", "{async_fn#0}"];
+        assert_eq!(functions, expected);
+    }
+
+    #[test]
+    fn crates_are_known_by_the_directory_of_their_sources() {
+        for (directory, crates, name) in [
+            ("crates/task", "crates/", Some("reveille_task")),
+            ("/w/crates/reveille", "crates/", Some("reveille")),
+            ("/w/crates/async-std", "/w/crates/", Some("async_std")),
+            ("/app/crates/task", "/w/crates/", None),
+            ("/app", "/w/crates/", None),
+            ("/c/registry/src/i/reveille-0.1.0", "/c/registry/src/i/reveille-", Some("reveille")),
+            ("/c/registry/src/i/two-words-1.0.0-rc-1", "crates/", Some("two_words")),
+            ("/app/parser-0.1", "crates/", None),
+        ] {
+            assert_eq!(crate_in(directory, crates).as_deref(), name, "{directory}");
+        }
     }
 
     #[test]
