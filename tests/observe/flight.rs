@@ -171,3 +171,46 @@ fn signals_panics_and_lints_write_snapshots() {
         std::fs::remove_dir_all(&folder.0).unwrap();
     }
 }
+
+/// The panic of this function calls the hooks, and then aborts the process without unwinding, as
+/// each panic does with `panic = "abort"`.
+#[cfg(unix)]
+extern "C" fn panics_without_unwinding() {
+    panic!("on purpose");
+}
+
+// Only on Unix, like the test above.
+#[cfg(unix)]
+#[test]
+fn a_panic_that_aborts_the_process_leaves_a_snapshot_that_can_be_read() {
+    let folder = Scratch::new();
+    std::fs::create_dir(&folder.0).unwrap();
+    let finished = in_own_process(
+        |command| {
+            command.env("REVEILLE_TEST_FOLDER", &folder.0);
+            Stdio::null()
+        },
+        || {
+            let folder = std::env::var_os("REVEILLE_TEST_FOLDER").unwrap();
+            let recorder = flight().folder(folder).on_panic();
+            let runtime = Builder::new().workers(1).flight_recorder(recorder).build().unwrap();
+            runtime.block_on(async {
+                spawn_named("before", async {}).await;
+                spawn_named("aborts", async { panics_without_unwinding() }).await;
+            });
+        },
+    );
+    if let Some(finished) = finished {
+        assert!(!finished.status.success(), "{}", finished.stderr);
+        let mut traces = std::fs::read_dir(&folder.0).unwrap().filter_map(|file| {
+            let file = std::fs::read(file.unwrap().path()).unwrap();
+            Trace::read(&file).ok().filter(|trace| trace.missing.is_empty())
+        });
+        let trace = traces.next().expect("a snapshot is complete");
+        named(&trace, "before");
+        let (index, _) = named(&trace, "aborts");
+        let polls: Vec<_> = trace.polls_of(index).collect();
+        assert!(polls.len() == 1 && !polls[0].is_whole, "the poll that aborts: {polls:?}");
+        std::fs::remove_dir_all(&folder.0).unwrap();
+    }
+}
