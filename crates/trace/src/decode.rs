@@ -3,7 +3,7 @@
 use crate::chunk::{ChunkHead, HEAD_WORDS};
 use crate::word::{EventWord, Kind, UNIT_TICKS};
 
-/// An event of a chunk.
+/// An event of a chunk. Its kind is no short one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Decoded {
     pub(crate) kind: Kind,
@@ -57,7 +57,8 @@ pub(crate) fn events(
             Some(kind) => {
                 let is_stamped = is_after_gap || word.delta() > 0;
                 let tick = units.saturating_mul(UNIT_TICKS);
-                each(Decoded { kind, tick, is_stamped, value: word.value(), operand });
+                let (kind, value, operand) = kind.expanded(word.value(), operand);
+                each(Decoded { kind, tick, is_stamped, value, operand });
                 is_after_gap = false;
             }
             None => {

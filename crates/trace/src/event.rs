@@ -1,7 +1,7 @@
 //! The constructors of events, one for each kind.
 
 use crate::operand::{Flavour, Lint, Origin, Outcome, Ready, TaskKey, WaitFor, WorkerId};
-use crate::word::{EventWord, Kind, VALUE_MAX};
+use crate::word::{EventWord, Kind, VALUE_MAX, short_mark};
 
 /// A bit for each kind that has an operand.
 const HAS_OPERAND: u32 = {
@@ -32,6 +32,15 @@ impl Event {
     #[inline]
     const fn two(kind: Kind, value: u64, operand: u64) -> Event {
         Event { word: EventWord::new(kind, value & VALUE_MAX), operand }
+    }
+
+    /// An event of the user, in one word if name and number are small.
+    #[inline]
+    const fn user(kind: Kind, short: Kind, name: u32, number: u64) -> Event {
+        match short_mark(name, number) {
+            Some(value) => Event::one(short, value),
+            None => Event::two(kind, name as u64, number),
+        }
     }
 
     /// A task was spawned by the poll in which this is recorded.
@@ -131,7 +140,11 @@ impl Event {
     #[inline]
     #[must_use]
     pub const fn io(fd: u32, ready: Ready, string: u32) -> Event {
-        Event::two(Kind::Io, fd as u64 | ((ready.0 & 0xfff) as u64) << 32, string as u64)
+        let value = fd as u64 | ((ready.0 & 0xfff) as u64) << 32;
+        match string {
+            0 => Event::one(Kind::ShortIo, value),
+            string => Event::two(Kind::Io, value, string as u64),
+        }
     }
 
     /// A timer is due, and is this many nanoseconds late.
@@ -152,21 +165,21 @@ impl Event {
     #[inline]
     #[must_use]
     pub const fn mark(name: u32, number: u64) -> Event {
-        Event::two(Kind::Mark, name as u64, number)
+        Event::user(Kind::Mark, Kind::ShortMark, name, number)
     }
 
     /// A span of the user begins.
     #[inline]
     #[must_use]
     pub const fn span_start(name: u32, number: u64) -> Event {
-        Event::two(Kind::SpanStart, name as u64, number)
+        Event::user(Kind::SpanStart, Kind::ShortSpanStart, name, number)
     }
 
     /// The latest open span of this name and number ends.
     #[inline]
     #[must_use]
     pub const fn span_end(name: u32, number: u64) -> Event {
-        Event::two(Kind::SpanEnd, name as u64, number)
+        Event::user(Kind::SpanEnd, Kind::ShortSpanEnd, name, number)
     }
 
     /// A task has a name.

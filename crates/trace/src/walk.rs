@@ -284,7 +284,12 @@ impl<'a> Walker<'a> {
         }
         let key = TaskKey::from_value(event.value);
         match event.kind {
-            Kind::Gap => {}
+            // The decoder passes no gaps, and expands the short kinds.
+            Kind::Gap
+            | Kind::ShortMark
+            | Kind::ShortSpanStart
+            | Kind::ShortSpanEnd
+            | Kind::ShortIo => {}
             Kind::Spawn | Kind::Complete => self.life(event, key),
             Kind::PollStart => self.open_poll(key, true),
             Kind::PollEnd => self.close_poll(key),

@@ -124,6 +124,40 @@ kinds! {
     Panic = 25, 2;
     /// Events were dropped here. The value is their number.
     Dropped = 26, 1;
+    /// A `Mark` whose name and number are small: the value is the number (22 bits) and the name.
+    ShortMark = 27, 1;
+    /// A `SpanStart` with a value as for `ShortMark`.
+    ShortSpanStart = 28, 1;
+    /// A `SpanEnd` with a value as for `ShortMark`.
+    ShortSpanEnd = 29, 1;
+    /// An `Io` without a string. The value is the same.
+    ShortIo = 30, 1;
+}
+
+/// How many bits of a value hold the number, and the name, of a short mark.
+const SHORT_BITS: u32 = VALUE_BITS / 2;
+const SHORT_MAX: u64 = (1 << SHORT_BITS) - 1;
+
+/// The value of a short mark, if name and number are small enough.
+pub(crate) const fn short_mark(name: u32, number: u64) -> Option<u64> {
+    match name as u64 <= SHORT_MAX && number <= SHORT_MAX {
+        true => Some((name as u64) << SHORT_BITS | number),
+        false => None,
+    }
+}
+
+impl Kind {
+    /// The kind that a short one stands for, with value and operand. Other kinds stay as they are.
+    pub(crate) const fn expanded(self, value: u64, operand: u64) -> (Kind, u64, u64) {
+        let long = match self {
+            Kind::ShortIo => return (Kind::Io, value, 0),
+            Kind::ShortMark => Kind::Mark,
+            Kind::ShortSpanStart => Kind::SpanStart,
+            Kind::ShortSpanEnd => Kind::SpanEnd,
+            kind => return (kind, value, operand),
+        };
+        (long, value >> SHORT_BITS, value & SHORT_MAX)
+    }
 }
 
 /// The number of words of an event of each kind, by code, as a file states it. 0 means that the
@@ -338,6 +372,35 @@ mod tests {
         words.extend(encoder.unstamped(Event::unpark()).as_slice());
         assert_eq!(event_units(&words), (1 << 40) >> UNIT_SHIFT);
         assert_eq!(event_units(&[]), 0);
+    }
+
+    #[test]
+    fn a_mark_with_a_small_name_and_number_is_one_word() {
+        for (name, number, words) in [
+            (0, 0, 1),
+            (7, SHORT_MAX, 1),
+            (SHORT_MAX as u32, 9, 1),
+            (7, SHORT_MAX + 1, 2),
+            (SHORT_MAX as u32 + 1, 9, 2),
+            (u32::MAX, u64::MAX, 2),
+        ] {
+            let events = [
+                (Event::mark(name, number), Kind::Mark),
+                (Event::span_start(name, number), Kind::SpanStart),
+                (Event::span_end(name, number), Kind::SpanEnd),
+            ];
+            for (event, kind) in events {
+                assert_eq!(event.words(), words, "{event:?}");
+                let expanded = event.kind().expanded(event.value(), event.operand);
+                assert_eq!(expanded, (kind, u64::from(name), number));
+            }
+        }
+        for (string, words) in [(0, 1), (5, 2)] {
+            let event = Event::io(8, crate::operand::Ready(3), string);
+            assert_eq!(event.words(), words);
+            let expanded = event.kind().expanded(event.value(), event.operand);
+            assert_eq!(expanded, (Kind::Io, 8 | 3 << 32, u64::from(string)));
+        }
     }
 
     #[test]

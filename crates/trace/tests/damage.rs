@@ -152,7 +152,7 @@ fn a_newer_minor_version_is_read_without_what_is_new() {
     let mut encoder = reveille_trace::Encoder::new(0);
     words.extend(encoder.stamped(640, spawn).as_slice());
     // A kind with three words, the last of which would be a poll.
-    words.extend([30 << 59 | 5 << 44, 7, 4 << 59 | 4]);
+    words.extend([31 << 59 | 5 << 44, 7, 4 << 59 | 4]);
     words.extend(encoder.stamped(1_280, Event::poll_start(task)).as_slice());
     words.extend(encoder.stamped(1_920, Event::poll_end(task)).as_slice());
     let mut file = FileWriter::new(Vec::new(), &Meta::default()).unwrap();
@@ -161,10 +161,10 @@ fn a_newer_minor_version_is_read_without_what_is_new() {
     file[10..12].copy_from_slice(&(MINOR + 4).to_le_bytes());
     // The table of kinds is the second section; its checksum is not part of this test.
     let table = file.windows(4).position(|bytes| bytes == b"KIND").unwrap() + 20;
-    file[table + 30] = 3;
+    file[table + 31] = 3;
     let trace = read(&fix_checksum(file, table)).unwrap();
     let said: Vec<String> = trace.missing.iter().map(ToString::to_string).collect();
-    assert!(said[0].contains("the newer format 1.4"), "{said:?}");
+    assert!(said[0].contains("the newer format 1.5"), "{said:?}");
     assert!(said.contains(&"1 event of a newer version was skipped".to_owned()), "{said:?}");
     assert_eq!((trace.tasks.len(), trace.polls.len()), (1, 1));
     // The time of the skipped event counts: 5 units of 64 ticks.
