@@ -179,7 +179,7 @@ extern "C" fn panics_without_unwinding() {
     panic!("on purpose");
 }
 
-// Only on Unix, like the test above.
+// Only on Unix: not tried elsewhere, where an abort may open a dialog.
 #[cfg(unix)]
 #[test]
 fn a_panic_that_aborts_the_process_leaves_a_snapshot_that_can_be_read() {

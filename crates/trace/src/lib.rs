@@ -108,9 +108,9 @@
 //! | 0–43 | value: mostly the key of a task, bits 4 to 47 of its address |
 //!
 //! A time that does not fit into 15 bits takes a word of its own before the event: a gap, with the
-//! code 1 and the whole time in 59 bits. Kinds with two words have an operand behind the first. Some
-//! kinds also have a short form of one word, for small values; version 1.0 did not have those. A
-//! reader uses the table `KIND` to skip unknown kinds. The times of skipped events still advance
+//! code 1 and the whole time in 59 bits. Kinds with two words have an operand behind the first.
+//! Some kinds also have a short form of one word, for small values; version 1.0 did not have those.
+//! A reader uses the table `KIND` to skip unknown kinds. The times of skipped events still advance
 //! the clock. [`Kind`] documents value and operand of each kind.
 //!
 //! **Stamps.** Reading the clock costs more than the rest of an event, so events inside a poll may

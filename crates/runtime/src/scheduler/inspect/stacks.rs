@@ -248,7 +248,7 @@ mod tests {
             "   4: poll<T>\n             at /x/registry/src/y/async-channel-2.5.0/src/lib.rs:1:2\n",
             "   5: register\n             at /home/me/app/src/main.rs:3:4\n",
             "   6: {async_fn#0}\n             at /home/me/app/src/run.rs:5:4\n",
-            "   7: poll<u32>\n             at /x/registry/src/y/reveille-task-0.1.0/src/cell.rs:7:8\n",
+            "   7: poll<u32>\n             at /registry/src/y/reveille-task-0.1.0/src/cell.rs:7\n",
             "   8: main\n",
         ];
         let functions = functions(&text.concat());

@@ -138,6 +138,7 @@ impl WorkerPool {
         }
     }
 
+    /// Like [`bind`](WorkerPool::bind), for a runtime with hooks.
     #[cold]
     #[inline(never)]
     fn bind_with_hooks(
