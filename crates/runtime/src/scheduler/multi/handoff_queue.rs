@@ -96,6 +96,11 @@ pub(crate) enum Offer {
 }
 
 impl HandoffQueueState {
+    /// Whether the threads for which a shutdown waits have left.
+    fn is_over(&self) -> bool {
+        !self.is_open && self.threads == 0
+    }
+
     /// Counts a thread that the caller starts.
     fn new_thread(&mut self) -> usize {
         self.threads += 1;
@@ -173,8 +178,9 @@ impl HandoffQueue {
     pub(crate) fn not_started(&self, number: usize) -> bool {
         let mut state = self.state.lock();
         state.threads -= 1;
-        // A shutdown waits until no threads are left.
-        self.changed.notify_all();
+        if state.is_over() {
+            self.changed.notify_all();
+        }
         let own = state.handoffs.iter().position(|(thread, _)| *thread == number);
         if let Some(own) = own {
             state.handoffs.remove(own);
@@ -233,9 +239,13 @@ impl HandoffQueue {
         state.threads -= 1;
         // Before a shutdown the thread is detached. During one its handle stays for `join`.
         let handle = if state.is_open { state.handles.left(number as u64) } else { None };
-        self.changed.notify_all();
+        let is_over = state.is_over();
         let is_last = state.threads == 0 && std::mem::take(&mut state.is_abandoned);
         drop(state);
+        // Without the lock, which the thread that wakes takes at once.
+        if is_over {
+            self.changed.notify_all();
+        }
         drop(handle);
         is_last
     }
