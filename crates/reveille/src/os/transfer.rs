@@ -77,7 +77,7 @@ mod linux {
             let piece = without_sigpipe(|| {
                 // SAFETY: the kernel reads and writes the offset during the call, and it lives
                 // longer. The descriptors are borrowed until then.
-                let piece = unsafe { libc::sendfile(to, from, &mut offset, len - sent) };
+                let piece = unsafe { libc::sendfile64(to, from, &mut offset, len - sent) };
                 usize::try_from(piece).map_err(|_| io::Error::last_os_error())
             });
             match piece {
@@ -95,7 +95,9 @@ mod linux {
         Ok(Moved::Bytes(sent))
     }
 
-    fn position(at: u64) -> io::Result<libc::off_t> {
+    /// 64 bits on every processor: `off_t` has 32 on some, and its calls refuse positions after
+    /// 2 GiB.
+    fn position(at: u64) -> io::Result<libc::off64_t> {
         at.try_into().map_err(|_| ErrorKind::InvalidInput.into())
     }
 
