@@ -5,7 +5,7 @@ use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 use std::time::Duration;
@@ -398,11 +398,11 @@ fn scopes_nest_and_share_borrows() {
 
 #[test]
 fn a_hundred_thousand_children() {
-    let sum = AtomicUsize::new(0);
+    let sum = AtomicU64::new(0);
     let drops = AtomicUsize::new(0);
     let run = async {
         future::scope(async |s| {
-            for n in 0..100_000 {
+            for n in 0..100_000_u64 {
                 let counted = Counted(&drops);
                 let sum = &sum;
                 s.spawn(async move {

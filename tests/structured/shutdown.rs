@@ -201,16 +201,22 @@ fn a_shutdown_without_grace_time_counts_the_tasks_that_were_still_queued() {
 #[test]
 fn a_hundred_thousand_tasks_finish_or_are_cancelled_and_all_are_counted() {
     let runtime = runtime(2);
+    let ended = Arc::new(AtomicUsize::new(0));
     for n in 0..100_000 {
+        let ended = Arc::clone(&ended);
         runtime.spawn(async move {
             match n % 2 {
                 0 => task::yield_now().await,
                 _ => pending().await,
             }
+            ended.fetch_add(1, Ordering::Relaxed);
         });
     }
     let report = runtime.shutdown_gracefully(Duration::from_secs(5));
-    assert_eq!(report.cancelled.len(), 50_000);
+    let ended = ended.load(Ordering::Relaxed);
+    // A slow machine does not end all tasks that could end.
+    assert!(report.cancelled.len() >= 50_000);
+    assert_eq!(report.cancelled.len() + ended, 100_000);
     // Some tasks had ended before the shutdown began.
-    assert!(report.finished_tasks <= 50_000);
+    assert!(report.finished_tasks <= ended);
 }

@@ -211,7 +211,10 @@ async fn locks() {
 }
 
 async fn waits_for_a_process() {
-    let status = reveille::process::Command::new("sleep").arg("0.01").status();
+    // This program, without a test: not every system has a program that does nothing.
+    let mut command = reveille_tests::programs::itself();
+    command.args(["--exact", "no test"]).stdout(std::process::Stdio::null());
+    let status = reveille::process::Command::from(command).status();
     assert!(status.await.expect("a process").success());
 }
 
