@@ -15,7 +15,7 @@ use reveille::channel;
 use reveille::fs::{self, File};
 use reveille::future::FutureExt as _;
 use reveille::net::{TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
-use reveille::runtime::Runtime;
+use reveille::runtime::{Builder, Runtime};
 use reveille::sync::{Arc, Mutex};
 use reveille::task::{self, block_on, sleep, spawn, spawn_blocking, spawn_local};
 
@@ -324,6 +324,38 @@ fn every_operation_makes_progress_inside_another_executor() {
 #[test]
 fn every_operation_makes_progress_inside_another_executor_without_a_budget() {
     every_operation_makes_progress(true);
+}
+
+/// No thread is left to take over the worker, and none can run a task. Each task waits in another
+/// executor for what only the worker turns.
+#[test]
+fn other_executors_in_more_tasks_than_there_are_threads_make_progress() {
+    for spare_threads in [1, 2] {
+        for (executor_name, executor) in &EXECUTORS[..3] {
+            let what = format!("{executor_name} in six tasks, {spare_threads} spare threads");
+            run_at(
+                |body| body(),
+                &what,
+                move |steps| {
+                    let builder = Builder::new().workers(1).max_spare_threads(spare_threads);
+                    let runtime = builder.build().expect("a runtime");
+                    for (name, begin) in
+                        OPERATIONS.into_iter().filter(|(name, _)| ALONE.contains(name))
+                    {
+                        let _ = steps.send(name);
+                        let tasks: Vec<_> = (0..6)
+                            .map(|_| runtime.spawn(async move { executor(begin()) }))
+                            .collect();
+                        runtime.block_on(async {
+                            for task in tasks {
+                                task.await;
+                            }
+                        });
+                    }
+                },
+            );
+        }
+    }
 }
 
 /// An executor inside an executor inside ours, and ours again in the innermost position.

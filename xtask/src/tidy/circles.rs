@@ -108,6 +108,7 @@ const ORDERS: [(&str, &[&str]); 3] = [
             "task_walk",
             "worker_threads",
             "block_in_place",
+            "stand_in",
             "sampling",
             "environment",
             "start",

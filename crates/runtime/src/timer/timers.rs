@@ -199,6 +199,26 @@ impl Timers {
         }
     }
 
+    /// Like [`Timers::turn_batch`], for another thread than the owner, and until no more are due.
+    /// The owner may have parked meanwhile, so the time until which it is parked stays.
+    pub(crate) fn turn_remote(&self, now_ns: u64, mut wake: impl FnMut(&mut Vec<Waker>)) {
+        let mut wakers = Vec::new();
+        loop {
+            let (step, spare) = self.wheel.with(|state, _| {
+                let step = state.wheel.advance(now_ns, BATCH, &mut wakers);
+                if !step.has_more {
+                    self.fired_until_ns.fetch_max(now_ns, Ordering::Relaxed);
+                }
+                (step, state.spare.take())
+            });
+            crate::observe::drop_wakers(spare);
+            wake(&mut wakers);
+            if !step.has_more {
+                return;
+            }
+        }
+    }
+
     /// Moves the wheel towards `now_ns` by one step, and adds the wakers of due timers to `wakers`.
     fn advance(
         &self,

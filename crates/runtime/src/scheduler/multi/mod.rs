@@ -27,6 +27,7 @@
 //! | `schedule` | spawns, wakes and completes tasks |
 //! | `worker_thread` | the loop of a worker thread |
 //! | `shutdown`, `drain`, `diagnosis` | the end of a runtime; the report on its tasks |
+//! | `stand_in` | the timers and sockets of a worker that no thread can take over |
 //! | `worker_threads`, `block_in_place`, `sampling` | hand workers from thread to thread |
 //! | `environment`, `start` | bring a pool up |
 
@@ -56,6 +57,7 @@ mod runtime_ref;
 mod sampling;
 mod schedule;
 mod shutdown;
+mod stand_in;
 mod start;
 mod task_walk;
 #[cfg(test)]

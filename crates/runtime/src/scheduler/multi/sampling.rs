@@ -5,7 +5,8 @@
 //! in the LIFO slot to the run queue, where siblings can steal it. If it finds the worker in that
 //! poll a third time, and a task, a deadline or a socket waits for the worker, another thread takes
 //! over the worker. So a poll may block for some milliseconds before other tasks are served. A long
-//! computation keeps its worker if nothing else waits for that worker.
+//! computation keeps its worker if nothing else waits for that worker. If there is no thread to take
+//! the worker over, the monitor turns its timers and sockets (`stand_in.rs`).
 //!
 //! While workers rarely park, the monitor does not sample: a worker that begins to poll arms its
 //! timer, and the last worker that parks clears it (`watchdog.rs`). If workers park and wake often,
@@ -25,13 +26,14 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reveille_driver::Events;
 use reveille_primitive::sys::Alarm;
 
 use super::handoff::Handoff;
 use super::monitor::PERIOD;
 use super::pool::WorkerPool;
 use super::worker::Worker;
-use super::{task_walk, worker_threads};
+use super::{stand_in, task_walk, worker_threads};
 use crate::config::Config;
 use crate::lint::{self, About, Facts, LintKind};
 use crate::observe::Event;
@@ -61,6 +63,8 @@ struct WorkerSample {
     samples: u32,
     /// Samples until the next attempt to hand the worker off.
     retry_in: u32,
+    /// Whether the last attempt found no thread.
+    is_refused: bool,
 }
 
 /// Starts the monitor of `pool`.
@@ -76,6 +80,7 @@ pub(super) fn start(pool: &'static WorkerPool, config: &Config) -> io::Result<()
 fn watch(pool: &'static WorkerPool, alarm: &Alarm) {
     let watchdog = pool.monitor.watchdog();
     let mut samples = vec![WorkerSample::default(); pool.workers.len()];
+    let mut events = Events::new();
     let clock = system_clock();
     let mut period = SamplingPeriod::new(alarm.is_cheap(), parks(pool), clock.now_ns());
     while pool.monitor.is_running() {
@@ -98,6 +103,9 @@ fn watch(pool: &'static WorkerPool, alarm: &Alarm) {
             let before = last.reading;
             sample(pool, worker, last);
             has_polled |= last.reading != before;
+            if last.is_refused {
+                stand_in::turn(worker, &mut events);
+            }
         }
         worker_threads::start_missing_thread(pool);
         period.record(pool.all_parked(), has_polled, parks(pool), clock.now_ns());
@@ -168,7 +176,7 @@ fn sample(pool: &'static WorkerPool, worker: &'static Worker, last: &mut WorkerS
     let is_same_poll = is_same_thread && reading == last.reading && reading % 2 == 1;
     last.samples = if is_same_poll { last.samples.saturating_add(1) } else { 0 };
     if !is_same_poll {
-        last.retry_in = 0;
+        (last.retry_in, last.is_refused) = (0, false);
     }
     last.reading = reading;
     last.poll_counter.clone_from(&counter);
@@ -196,7 +204,8 @@ fn sample(pool: &'static WorkerPool, worker: &'static Worker, last: &mut WorkerS
         // came, or no thread could be started.
         last.retry_in = HANDOFF_RETRY_SAMPLES;
         let handoff = Handoff::stuck(worker.index, Arc::clone(&counter), reading);
-        if worker_threads::hand_off(pool, handoff) {
+        last.is_refused = !worker_threads::hand_off(pool, handoff);
+        if !last.is_refused {
             let text = "a poll blocks, and another thread takes its worker over";
             report(pool, &counter, reading, LintKind::HandedOver, text);
         }
