@@ -3,6 +3,7 @@
 use reveille_watchdog as _;
 
 mod errors;
+mod large_files;
 mod stdio;
 mod traits;
 mod transfers;

@@ -22,7 +22,7 @@ use reveille_tests::scratch::Scratch;
 /// More than enough to move through the kernel.
 const LONG: usize = 8 << 20;
 
-fn bytes(len: usize) -> Vec<u8> {
+pub(super) fn bytes(len: usize) -> Vec<u8> {
     let mut state = 1_u32;
     let next = |_| {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -425,32 +425,6 @@ async fn a_long_copy_between_files_starts_at_both_cursors_and_moves_them() {
     assert!(arrived == [b"head; ", &all[100_000..], b"tail"].concat());
 }
 
-/// Positions have 64 bits, on a processor of 32 bits too. The files are holes except for their end.
-#[cfg(unix)]
-async fn a_copy_after_four_gibibytes_changes_no_byte() {
-    const AT: SeekFrom = SeekFrom::Start(5 << 30);
-    let all = bytes(2 << 20);
-    let (source, target) = (Scratch::with(b""), Scratch::with(b""));
-    let (mut from, mut to) = (source.update().await, target.update().await);
-    from.seek(AT).await.unwrap();
-    from.write_all(&all).await.unwrap();
-    from.seek(AT).await.unwrap();
-    to.seek(AT).await.unwrap();
-    assert_eq!(io::copy(&mut from, &mut &to).await.unwrap(), all.len() as u64);
-    to.seek(AT).await.unwrap();
-    let mut arrived = Vec::new();
-    to.read_to_end(&mut arrived).await.unwrap();
-    assert!(arrived == all);
-
-    let (socket, mut sink) = tcp_pair().await;
-    from.seek(AT).await.unwrap();
-    let copying = task::spawn(async move { io::copy(&mut from, &mut &socket).await.unwrap() });
-    arrived.clear();
-    sink.read_to_end(&mut arrived).await.unwrap();
-    assert_eq!(copying.await, all.len() as u64);
-    assert!(arrived == all);
-}
-
 /// The kernel moves no bytes to a file that is opened for appending, and none within one file.
 async fn a_long_copy_that_the_kernel_refuses_changes_no_byte() {
     let all = bytes(2 << 20);
@@ -544,9 +518,6 @@ async fn a_copy_of_a_file_without_a_length_reads_to_its_end() {
 
 conformance! {
     a_long_copy_between_files_starts_at_both_cursors_and_moves_them,
-    // Only on Unix: on other systems a hole may take its room on the disk.
-    #[cfg(unix)]
-    a_copy_after_four_gibibytes_changes_no_byte,
     a_long_copy_that_the_kernel_refuses_changes_no_byte,
     a_long_copy_of_a_file_to_a_socket_waits_for_the_peer_and_changes_no_byte,
     a_copy_of_a_file_to_a_peer_that_leaves_fails,

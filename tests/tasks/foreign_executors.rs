@@ -346,11 +346,7 @@ fn other_executors_in_more_tasks_than_there_are_threads_make_progress() {
                         let tasks: Vec<_> = (0..6)
                             .map(|_| runtime.spawn(async move { executor(begin()) }))
                             .collect();
-                        runtime.block_on(async {
-                            for task in tasks {
-                                task.await;
-                            }
-                        });
+                        tasks.into_iter().for_each(|task| runtime.block_on(task));
                     }
                 },
             );

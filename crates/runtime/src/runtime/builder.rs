@@ -190,8 +190,8 @@ impl Builder {
     /// blocks. Default: 256.
     ///
     /// With 0 no worker is taken over: a poll that blocks delays the tasks queued behind it, as in
-    /// other runtimes, and there is no monitor thread. A poll that runs another executor, which waits
-    /// for a timer or a socket of this worker, then never ends.
+    /// other runtimes, and there is no monitor thread. A poll that runs another executor, which
+    /// waits for a timer or a socket of this worker, then never ends.
     ///
     /// # Examples
     ///

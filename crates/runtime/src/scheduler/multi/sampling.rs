@@ -5,8 +5,8 @@
 //! in the LIFO slot to the run queue, where siblings can steal it. If it finds the worker in that
 //! poll a third time, and a task, a deadline or a socket waits for the worker, another thread takes
 //! over the worker. So a poll may block for some milliseconds before other tasks are served. A long
-//! computation keeps its worker if nothing else waits for that worker. If there is no thread to take
-//! the worker over, the monitor turns its timers and sockets (`stand_in.rs`).
+//! computation keeps its worker if nothing else waits for that worker. If there is no thread to
+//! take the worker over, the monitor turns its timers and sockets (`stand_in.rs`).
 //!
 //! While workers rarely park, the monitor does not sample: a worker that begins to poll arms its
 //! timer, and the last worker that parks clears it (`watchdog.rs`). If workers park and wake often,

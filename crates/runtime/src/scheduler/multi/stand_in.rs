@@ -5,8 +5,8 @@
 //! limit of spare threads is reached or the system refuses a thread, the monitor turns them itself,
 //! once in each of its periods. It runs no tasks.
 //!
-//! The wakers run on the monitor's thread. If one of them blocks, the monitor detects no other long
-//! poll meanwhile. Leaving them to wait would be worse: every poll of the runtime may wait for them.
+//! The wakers run on the thread of the monitor. If one of them blocks, the monitor detects no other
+//! long poll meanwhile. Not to wake them would be worse: each poll of the runtime may wait for them.
 
 use reveille_driver::Events;
 use reveille_primitive::atomic::Ordering;
