@@ -6,7 +6,7 @@
 //! once in each of its periods. It runs no tasks.
 //!
 //! The wakers run on the thread of the monitor. If one of them blocks, the monitor detects no other
-//! long poll meanwhile. Not to wake them would be worse: each poll of the runtime may wait for them.
+//! long poll meanwhile. Not to wake them would be worse, because every poll may wait for them.
 
 use reveille_driver::Events;
 use reveille_primitive::atomic::Ordering;
