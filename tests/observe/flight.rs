@@ -1,9 +1,9 @@
 //! Flight recorders: what a snapshot contains, and its triggers.
 
 #[cfg(unix)]
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 #[cfg(unix)]
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use reveille::channel;
@@ -111,6 +111,32 @@ fn a_snapshot_is_taken_while_the_worker_is_blocked() {
     });
 }
 
+/// The variable with the folder for the snapshots of a test's process.
+#[cfg(unix)]
+const FOLDER: &str = "REVEILLE_TEST_FOLDER";
+
+/// Tells the process of a test where to write snapshots.
+#[cfg(unix)]
+fn tell(command: &mut Command, folder: &Scratch) -> Stdio {
+    command.env(FOLDER, &folder.0);
+    Stdio::null()
+}
+
+/// The folder that [`tell`] has told.
+#[cfg(unix)]
+fn told_folder() -> PathBuf {
+    std::env::var_os(FOLDER).expect("the test has told it").into()
+}
+
+/// The snapshots in a folder that lack nothing.
+#[cfg(unix)]
+fn complete_traces(folder: &Path) -> impl Iterator<Item = Trace> {
+    std::fs::read_dir(folder).unwrap().filter_map(|file| {
+        let file = std::fs::read(file.unwrap().path()).unwrap();
+        Trace::read(&file).ok().filter(|trace| trace.missing.is_empty())
+    })
+}
+
 // Only on Unix: a signal writes a snapshot.
 #[cfg(unix)]
 #[test]
@@ -118,12 +144,9 @@ fn signals_panics_and_lints_write_snapshots() {
     let folder = Scratch::new();
     std::fs::create_dir(&folder.0).unwrap();
     let finished = in_own_process(
-        |command| {
-            command.env("REVEILLE_TEST_FOLDER", &folder.0);
-            Stdio::null()
-        },
+        |command| tell(command, &folder),
         || {
-            let folder = PathBuf::from(std::env::var_os("REVEILLE_TEST_FOLDER").unwrap());
+            let folder = told_folder();
             let missing = FlightRecorder::new().folder("/nowhere").on_panic().start();
             assert!(missing.unwrap_err().to_string().contains("/nowhere"));
             assert!(observe::snapshot_to("/nowhere/x").is_err(), "there is no recorder");
@@ -132,12 +155,7 @@ fn signals_panics_and_lints_write_snapshots() {
             let runtime = Builder::new().workers(1).flight_recorder(recorder).build().unwrap();
             // Waits for a complete snapshot of which `is_it` is true.
             let wait_for = |is_it: &dyn Fn(&Trace) -> bool| loop {
-                let files = std::fs::read_dir(&folder).unwrap();
-                let mut traces = files.filter_map(|file| {
-                    let file = std::fs::read(file.unwrap().path()).unwrap();
-                    Trace::read(&file).ok().filter(|trace| trace.missing.is_empty())
-                });
-                if traces.any(|trace| is_it(&trace)) {
+                if complete_traces(&folder).any(|trace| is_it(&trace)) {
                     return;
                 }
                 std::thread::sleep(Duration::from_millis(5));
@@ -186,13 +204,9 @@ fn a_panic_that_aborts_the_process_leaves_a_snapshot_that_can_be_read() {
     let folder = Scratch::new();
     std::fs::create_dir(&folder.0).unwrap();
     let finished = in_own_process(
-        |command| {
-            command.env("REVEILLE_TEST_FOLDER", &folder.0);
-            Stdio::null()
-        },
+        |command| tell(command, &folder),
         || {
-            let folder = std::env::var_os("REVEILLE_TEST_FOLDER").unwrap();
-            let recorder = flight().folder(folder).on_panic();
+            let recorder = flight().folder(told_folder()).on_panic();
             let runtime = Builder::new().workers(1).flight_recorder(recorder).build().unwrap();
             runtime.block_on(async {
                 spawn_named("before", async {}).await;
@@ -202,11 +216,7 @@ fn a_panic_that_aborts_the_process_leaves_a_snapshot_that_can_be_read() {
     );
     if let Some(finished) = finished {
         assert!(!finished.status.success(), "{}", finished.stderr);
-        let mut traces = std::fs::read_dir(&folder.0).unwrap().filter_map(|file| {
-            let file = std::fs::read(file.unwrap().path()).unwrap();
-            Trace::read(&file).ok().filter(|trace| trace.missing.is_empty())
-        });
-        let trace = traces.next().expect("a snapshot is complete");
+        let trace = complete_traces(&folder.0).next().expect("a snapshot is complete");
         named(&trace, "before");
         let (index, _) = named(&trace, "aborts");
         let polls: Vec<_> = trace.polls_of(index).collect();

@@ -84,6 +84,14 @@ pub(crate) fn wake_waiting(driver: &Driver) {
     woken.map_or_else(report_waker, |_| ());
 }
 
+/// Wakes the waiters of events, and records the events if they have their causes.
+pub(crate) fn wake_events(events: &mut Events) {
+    if events.has_causes() {
+        wake_recorded(events, |_| true);
+    }
+    wake_all(events.wakers_mut());
+}
+
 /// Turns `driver` and wakes the waiters of its events.
 pub(crate) fn turn(driver: &Driver, timeout: Option<Duration>, events: &mut Events) -> usize {
     let is_recording = reveille_task::is_recording();
@@ -96,10 +104,7 @@ pub(crate) fn turn(driver: &Driver, timeout: Option<Duration>, events: &mut Even
     if may_wait {
         record::unpark();
     }
-    if events.has_causes() {
-        wake_recorded(events, |_| true);
-    }
-    wake_all(events.wakers_mut());
+    wake_events(events);
     if is_recording {
         record::turn_end();
     }

@@ -13,7 +13,7 @@ use reveille_primitive::atomic::Ordering;
 
 use super::worker::Worker;
 use crate::event_loop::collect_remote;
-use crate::scheduler::wake::{wake_all, wake_recorded};
+use crate::scheduler::wake::{wake_all, wake_events};
 use crate::timer::clock::system_clock;
 
 /// Wakes what waits for a timer of `worker` that is due, or for a source that is ready.
@@ -24,10 +24,7 @@ pub(super) fn turn(worker: &Worker, events: &mut Events) {
         worker.turned_ns.store(now_ns, Ordering::Relaxed);
         events.set_tracks_causes(reveille_task::is_recording());
         collect_remote(&driver, events);
-        if events.has_causes() {
-            wake_recorded(events, |_| true);
-        }
-        wake_all(events.wakers_mut());
+        wake_events(events);
     }
     worker.timers.turn_remote(now_ns, wake_all);
 }
