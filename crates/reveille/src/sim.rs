@@ -111,6 +111,7 @@
 //! | `REVEILLE_SIM_SEED=7` | runs this seed only |
 //! | `REVEILLE_SIM_CHECK=1` | runs each seed twice and compares the steps |
 //! | `REVEILLE_SIM_STRICT=1` | strict mode, see above |
+//! | `REVEILLE_SIM_HANDOFF=futex` | the kernel switches between threads, for debuggers and profilers. The run of a seed is the same, but slower |
 //! | `REVEILLE_SIM_OMIT=2,5` | leaves out drawn faults with these numbers |
 //! | `REVEILLE_SIM_LIMIT=60` | seconds of real time for each seed |
 //! | `REVEILLE_SIM_SHRINK=60` | seconds for the search for a simpler run; 0 turns it off |

@@ -27,6 +27,8 @@ pub(crate) const RECORDING: &str = "REVEILLE_TRACE";
 pub(crate) const DEFAULT_LIMIT_S: u64 = 60;
 /// The variable that asks for strict mode.
 pub(crate) const STRICT: &str = "REVEILLE_SIM_STRICT";
+/// The variable that asks for a switch of threads by the kernel, if it is `futex`.
+pub(crate) const HANDOFF: &str = "REVEILLE_SIM_HANDOFF";
 /// The variable with the file for the steps of the run.
 pub(crate) const TRACE: &str = "REVEILLE_SIM_TRACE";
 

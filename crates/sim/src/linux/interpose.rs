@@ -11,19 +11,19 @@
 //! The functions that draw bytes do not access the world either, so an allocator may call them.
 //! Those that read the time do so after many reads in a row only.
 
-use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_void};
+use std::ffi::{CStr, c_char, c_int, c_long, c_uint, c_ulong, c_void};
 use std::ptr;
 use std::sync::OnceLock;
 
 use libc::{
-    addrinfo, clockid_t, cpu_set_t, mode_t, pid_t, pthread_attr_t, pthread_t, size_t, time_t,
-    timespec, timeval,
+    addrinfo, clockid_t, cpu_set_t, mode_t, pid_t, pthread_attr_t, pthread_t, sigset_t, size_t,
+    stack_t, time_t, timespec, timeval,
 };
 
 use super::futex::{self, FutexCall, fail, fill_randomly, from_ns, to_ns};
 use super::original::{self, Routine};
 use super::refusal;
-use super::thread::{Thread, me, set_me};
+use super::thread::{self, Thread, me};
 use super::world;
 use super::{disk, files, lookup};
 use crate::trace::Step;
@@ -31,7 +31,7 @@ use crate::trace::Step;
 /// Returns the sum of the addresses of all functions. The caller uses the number, so the linker
 /// keeps the functions.
 pub(crate) fn keep_symbols() -> usize {
-    let addresses: [*const (); 19] = [
+    let addresses: [*const (); 26] = [
         clock_gettime as *const (),
         gettimeofday as *const (),
         time as *const (),
@@ -47,6 +47,13 @@ pub(crate) fn keep_symbols() -> usize {
         open as *const (),
         open64 as *const (),
         getaddrinfo as *const (),
+        gettid as *const (),
+        tgkill as *const (),
+        prctl as *const (),
+        sigaltstack as *const (),
+        pthread_sigmask as *const (),
+        sigprocmask as *const (),
+        pthread_setname_np as *const (),
         fork as *const (),
         execvp as *const (),
         posix_spawnp as *const (),
@@ -54,6 +61,49 @@ pub(crate) fn keep_symbols() -> usize {
     ];
     let others = super::files::keep_symbols().wrapping_add(super::kernel::calls::keep_symbols());
     addresses.iter().fold(others, |sum, address| sum.wrapping_add(address.addr()))
+}
+
+/// System calls that concern the calling thread of the system.
+const OF_THREAD: [c_long; 12] = [
+    libc::SYS_prctl,
+    libc::SYS_sigaltstack,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigtimedwait,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_setpriority,
+    libc::SYS_seccomp,
+    libc::SYS_set_robust_list,
+    libc::SYS_set_tid_address,
+    libc::SYS_setns,
+    libc::SYS_unshare,
+];
+
+/// Sends a signal to a thread. If that is a simulated one, its handler runs before this returns.
+fn send_signal(me: &'static Thread, process: pid_t, thread: pid_t, signal: c_int) -> c_int {
+    // The thread of the system that gets the signal may be the one that runs the caller.
+    thread::go_home(me);
+    let [process_word, thread_word, signal] = [process, thread, signal].map(c_long::from);
+    // SAFETY: the call takes numbers only.
+    let sent =
+        unsafe { original::syscall(libc::SYS_tgkill, process_word, thread_word, signal, 0, 0, 0) };
+    if sent == 0
+        && let Some(to) = world::with(|world| world.find_tid(thread))
+    {
+        thread::visit(me, to);
+    }
+    sent as c_int
+}
+
+/// Keeps a thread on its own thread of the system while it blocks other signals than the first one.
+fn pin_if_masked(me: &'static Thread) {
+    // SAFETY: all bytes zero are an empty set.
+    let mut now: sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: a null pointer changes nothing, and there is room for a set.
+    unsafe { original::pthread_sigmask(libc::SIG_BLOCK, ptr::null(), &raw mut now) };
+    // SAFETY: the set is initialized, and the numbers are those of signals.
+    let is_blocked = |signal| unsafe { libc::sigismember(&raw const now, signal) } == 1;
+    me.is_pinned.set((1..=libc::SIGRTMAX()).any(is_blocked));
 }
 
 /// Defines functions of the C library. `$simulated` is what they do on a simulated thread `me`.
@@ -200,6 +250,12 @@ replace! {
             // As rustix makes one: the C library has no function of this name.
             return super::kernel::waits::make_counter(a as c_uint, b as c_int).into();
         }
+        match number {
+            libc::SYS_gettid => return me.tid.get().into(),
+            libc::SYS_tgkill => return send_signal(me, a as pid_t, b as pid_t, c as c_int).into(),
+            _ if OF_THREAD.contains(&number) => thread::go_home(me),
+            _ => (),
+        }
         if matches!(number, libc::SYS_openat2 | libc::SYS_copy_file_range)
             && disk::observed().is_some()
         {
@@ -225,6 +281,48 @@ replace! {
         // SAFETY: the caller meets the contract of the original (invariant 1). If the thread is
         // simulated, it has ended.
         unsafe { original::pthread_join(thread, into) }
+    }
+
+    fn gettid() -> pid_t = |me| { me.tid.get() }
+
+    fn tgkill(process: pid_t, thread: pid_t, signal: c_int) -> c_int = |me| {
+        send_signal(me, process, thread, signal)
+    }
+
+    fn prctl(
+        option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong
+    ) -> c_int = |me| {
+        thread::go_home(me);
+        // SAFETY: the caller meets the contract of the original (invariant 1).
+        unsafe { original::prctl(option, a, b, c, d) }
+    }
+
+    fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int = |me| {
+        thread::go_home(me);
+        // SAFETY: the caller meets the contract of the original (invariant 1).
+        unsafe { original::sigaltstack(new, old) }
+    }
+
+    fn pthread_sigmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int = |me| {
+        thread::go_home(me);
+        // SAFETY: the caller meets the contract of the original (invariant 1).
+        let result = unsafe { original::pthread_sigmask(how, new, old) };
+        pin_if_masked(me);
+        result
+    }
+
+    fn sigprocmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int = |me| {
+        thread::go_home(me);
+        // SAFETY: the caller meets the contract of the original (invariant 1).
+        let result = unsafe { original::sigprocmask(how, new, old) };
+        pin_if_masked(me);
+        result
+    }
+
+    fn pthread_setname_np(thread: pthread_t, name: *const c_char) -> c_int = |me| {
+        thread::go_home(me);
+        // SAFETY: the caller meets the contract of the original (invariant 1).
+        unsafe { original::pthread_setname_np(thread, name) }
     }
 
     fn open(path: *const c_char, flags: c_int, mode: mode_t) -> c_int = |me| {
@@ -377,8 +475,7 @@ extern "C" fn begin_thread(start: *mut c_void) -> *mut c_void {
     // SAFETY: `start_thread` made the box for this thread alone.
     let start = unsafe { Box::from_raw(start.cast::<Start>()) };
     let Start { thread, routine, argument } = *start;
-    thread.wait();
-    set_me(Some(thread));
+    thread::begin(thread);
     end_with_thread_locals(thread);
     routine(argument)
 }

@@ -5,7 +5,8 @@
 //!   others the original functions (`original.rs`).
 //! * `world.rs` has the simulated threads, and decides when each of them runs; `world/choice.rs`
 //!   decides which of them runs next.
-//! * `thread.rs` has one thread, and passes the baton: only one thread runs at a time.
+//! * `thread.rs` has one thread, and passes the baton: only one thread runs at a time. `context.rs`
+//!   has the switch from one thread to another without a system call.
 //! * `kernel/` has the kernel of the simulated hosts: descriptors, sockets, epoll, the network.
 //! * `files.rs` has the functions for files. `disk.rs` implements them, and decides what a crash
 //!   leaves.
@@ -13,6 +14,7 @@
 //! * `futex.rs` has the calls with which a thread blocks on a word of memory.
 #![allow(unsafe_code)]
 
+mod context;
 mod control;
 mod disk;
 mod files;

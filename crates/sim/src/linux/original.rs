@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicPtr, Ordering};
 
 use libc::{
     addrinfo, clockid_t, cpu_set_t, epoll_event, loff_t, mmsghdr, mode_t, msghdr, nfds_t, pid_t,
-    pollfd, pthread_attr_t, pthread_t, sigset_t, size_t, sockaddr, socklen_t, time_t, timespec,
-    timeval,
+    pollfd, pthread_attr_t, pthread_t, sigset_t, size_t, sockaddr, socklen_t, stack_t, time_t,
+    timespec, timeval,
 };
 
 /// One function.
@@ -118,6 +118,20 @@ originals! {
         e: c_long,
         f: c_long
     ) -> c_long;
+    /// The number that the system has for the calling thread.
+    fn gettid() -> pid_t;
+    /// Sends a signal to a thread.
+    fn tgkill(process: pid_t, thread: pid_t, signal: c_int) -> c_int;
+    /// Changes the calling thread. Variadic in C, as [`syscall`].
+    fn prctl(option: c_int, a: c_ulong, b: c_ulong, c: c_ulong, d: c_ulong) -> c_int;
+    /// The stack for handlers of signals.
+    fn sigaltstack(new: *const stack_t, old: *mut stack_t) -> c_int;
+    /// The signals that the calling thread blocks.
+    fn pthread_sigmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int;
+    /// The signals that the calling thread blocks.
+    fn sigprocmask(how: c_int, new: *const sigset_t, old: *mut sigset_t) -> c_int;
+    /// Names a thread.
+    fn pthread_setname_np(thread: pthread_t, name: *const c_char) -> c_int;
     /// Starts a thread.
     fn pthread_create(
         into: *mut pthread_t,

@@ -1,6 +1,7 @@
 //! The start and the end of a simulation. A process has at most one.
 
 use std::any::Any;
+use std::ffi::CStr;
 use std::fs;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,9 +11,11 @@ use std::time::Duration;
 
 use super::seam::LinuxSimulation;
 use super::strict;
-use super::thread::{Thread, set_me};
+use super::thread::{self, Thread, set_me};
 use super::world::{self, World};
-use crate::child::{self, DEFAULT_LIMIT_S, LIMIT, RECORDING, RunConfig, RunReport, Verdict};
+use crate::child::{
+    self, DEFAULT_LIMIT_S, HANDOFF, LIMIT, RECORDING, RunConfig, RunReport, Verdict,
+};
 use crate::streams::{Recording, Streams, seed_of};
 use crate::trace::Trace;
 
@@ -73,6 +76,18 @@ fn use_one_processor() {
     let _ = unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) };
 }
 
+/// Whether a thread of the system may run the contexts of others. In strict mode it may not: the
+/// kernel stops system calls that do not come from the C library. The sanitizers and valgrind know
+/// which stack belongs to which thread of the system.
+fn is_switched_by_registers(config: &RunConfig) -> bool {
+    let is_defined = |name: &CStr| {
+        // SAFETY: the name is a string that ends with a zero byte.
+        !unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) }.is_null()
+    };
+    let is_watched = [c"__asan_init", c"__tsan_init", c"__msan_init"].into_iter().any(is_defined);
+    !config.is_strict && !is_watched && child::variable_of(HANDOFF).is_none_or(|it| it != "futex")
+}
+
 fn streams(config: &RunConfig) -> Result<Streams, String> {
     let mut streams = read_streams(config)?;
     if config.choices.is_some() {
@@ -96,7 +111,10 @@ fn read_streams(config: &RunConfig) -> Result<Streams, String> {
 fn simulate(config: &RunConfig, streams: Streams, body: impl FnOnce() -> ExitCode) {
     reveille_primitive::simulation::install(&LinuxSimulation);
     let entropy = seed_of(config.seed, "entropy 0");
-    set_me(Some(Thread::new(0, 0, entropy, u64::MAX / 2)));
+    if is_switched_by_registers(config) {
+        thread::use_contexts();
+    }
+    thread::begin(Thread::new(0, 0, entropy, u64::MAX / 2));
     world::begin(streams, Trace::new(config.trace.is_some()));
     if config.is_strict
         && let Err(error) = strict::begin()

@@ -1,8 +1,14 @@
 //! A thread of the simulation, and the baton that it holds while it runs.
 //!
+//! The thread of the system that has the baton, the *carrier*, runs the contexts of other threads,
+//! too (`context.rs`). So a switch takes no system call. A thread must be on its own thread of the
+//! system while it begins and ends, and when it changes something that the kernel keeps for each
+//! thread: [`go_home`]. Where that is not possible, the baton goes to another thread of the system
+//! at each switch.
+//!
 //! # Invariants
-//! 1. At most one thread holds the baton. The thread that holds it gives it to one other thread,
-//!    and then waits until it gets it back.
+//! 1. At most one thread of the system holds the baton. The thread that holds it gives it to one
+//!    other thread, and then waits until it gets it back.
 //! 2. The cells of a [`Thread`] are read and written only by the thread that holds the baton. The
 //!    hand-over is a store with Release and a swap with Acquire, so each holder sees what the
 //!    earlier ones wrote.
@@ -11,15 +17,12 @@
 use std::cell::Cell;
 use std::ffi::c_long;
 use std::ptr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicPtr, AtomicU32, Ordering};
 
+use super::context::{Context, Switches, WITH, WITHOUT};
 use super::kernel::Id;
 use super::original;
-
-/// Another thread has the baton.
-const WITHOUT: u32 = 0;
-/// The thread has the baton, or is about to find it.
-const WITH: u32 = 1;
 
 /// What a thread does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +69,13 @@ pub(super) enum Outcome {
 pub(super) struct Thread {
     /// Counted from 0, in the order in which the threads were started.
     pub(super) number: usize,
-    baton: AtomicU32,
+    context: Context,
+    /// Whether its context was ever saved.
+    has_stopped: Cell<bool>,
+    /// Whether it runs on its own thread of the system only.
+    pub(super) is_pinned: Cell<bool>,
+    /// The number that the system has for it.
+    pub(super) tid: Cell<libc::pid_t>,
     /// Written by `World::set_state` only.
     pub(super) state: Cell<State>,
     /// Its place among the threads that have not ended.
@@ -114,7 +123,10 @@ impl Thread {
     pub(super) fn new(number: usize, at_ns: u64, entropy: u64, priority: u64) -> &'static Thread {
         Box::leak(Box::new(Thread {
             number,
-            baton: AtomicU32::new(WITHOUT),
+            context: Context::new(),
+            has_stopped: Cell::new(false),
+            is_pinned: Cell::new(false),
+            tid: Cell::new(0),
             state: Cell::new(State::Ready { at_ns }),
             place: Cell::new(usize::MAX),
             outcome: Cell::new(Outcome::Woken),
@@ -129,21 +141,136 @@ impl Thread {
         }))
     }
 
-    /// Gives the baton to this thread.
-    pub(super) fn give(&self) {
-        self.baton.store(WITH, Ordering::Release);
+    /// Gives the baton to the thread of the system.
+    fn give(&self) {
+        self.context.baton.store(WITH, Ordering::Release);
         let wake = libc::FUTEX_WAKE | libc::FUTEX_PRIVATE_FLAG;
         // SAFETY: FUTEX_WAKE takes an address, which it does not read, and a number.
-        unsafe { futex(&self.baton, wake, 1) };
+        unsafe { futex(&self.context.baton, wake, 1) };
     }
 
-    /// Waits until the calling thread, which is this one, gets the baton.
-    pub(super) fn wait(&self) {
+    /// Waits until the calling thread of the system, which is this one's, gets the baton.
+    fn wait(&self) {
         let wait = libc::FUTEX_WAIT | libc::FUTEX_PRIVATE_FLAG;
-        while self.baton.swap(WITHOUT, Ordering::Acquire) != WITH {
+        while self.context.baton.swap(WITHOUT, Ordering::Acquire) != WITH {
             // SAFETY: the word lives as long as the process. A null pointer means no timeout.
-            unsafe { futex(&self.baton, wait, WITHOUT) };
+            unsafe { futex(&self.context.baton, wait, WITHOUT) };
         }
+    }
+
+    /// Whether only its own thread of the system can run it next.
+    fn is_bound(&self) -> bool {
+        self.is_pinned.get() || !self.has_stopped.get()
+    }
+}
+
+/// Whether a thread of the system runs the contexts of others, and how. Not set: it does not.
+static SWITCHES: OnceLock<Switches> = OnceLock::new();
+
+/// The thread whose thread of the system has the baton.
+static CARRIER: AtomicPtr<Thread> = AtomicPtr::new(ptr::null_mut());
+
+/// The thread that sent a signal to one whose context is saved.
+static VISITOR: AtomicPtr<Thread> = AtomicPtr::new(ptr::null_mut());
+
+/// Lets threads of the system run the contexts of others, if this machine can.
+pub(super) fn use_contexts() {
+    if let Some(switches) = Switches::of_this_machine() {
+        let _ = SWITCHES.set(switches);
+    }
+}
+
+fn carrier() -> &'static Thread {
+    // SAFETY: `begin` and what changes it store a thread, which is never freed (invariant 3).
+    unsafe { &*CARRIER.load(Ordering::Relaxed) }
+}
+
+fn set_carrier(thread: &'static Thread) {
+    CARRIER.store(ptr::from_ref(thread).cast_mut(), Ordering::Relaxed);
+}
+
+/// Makes the calling thread of the system `thread`, which the simulation runs next. The first one
+/// has the baton, and the others wait for it.
+pub(super) fn begin(thread: &'static Thread) {
+    if thread.number == 0 {
+        set_carrier(thread);
+    } else {
+        thread.wait();
+    }
+    set_me(Some(thread));
+    // SAFETY: the call takes nothing.
+    thread.tid.set(unsafe { original::gettid() });
+    if let Some(switches) = SWITCHES.get() {
+        switches.begin(&thread.context);
+    }
+}
+
+/// Lets the thread `to` run, and returns when `from`, the calling thread, runs again.
+pub(super) fn pass(from: &'static Thread, to: &'static Thread) {
+    let Some(switches) = SWITCHES.get() else {
+        to.give();
+        return from.wait();
+    };
+    from.has_stopped.set(true);
+    let carrier = carrier();
+    if ptr::eq(carrier, to) || !to.is_bound() {
+        // SAFETY: the caller is `from` and has the baton. `to` has stopped, or the calling thread
+        // of the system is its own, so its context is saved. No thread is freed.
+        unsafe { switches.switch(&from.context, &to.context) };
+    } else {
+        set_carrier(to);
+        // SAFETY: the caller is `from` and has the baton. It runs on the thread of `carrier`, which
+        // is not that of `to`, and the latter waits for the baton. No thread is freed.
+        unsafe { switches.leave_for(&from.context, &carrier.context, &to.context) };
+    }
+    return_visits(*switches, from);
+}
+
+/// Continues on the calling thread's own thread of the system.
+pub(super) fn go_home(me: &'static Thread) {
+    let Some(switches) = SWITCHES.get() else { return };
+    let carrier = carrier();
+    if !ptr::eq(carrier, me) {
+        set_carrier(me);
+        // SAFETY: the caller is `me` and has the baton. It runs on the thread of `carrier`, and its
+        // own waits for the baton: it has begun, and does not carry. No thread is freed.
+        unsafe { switches.leave_for(&me.context, &carrier.context, &me.context) };
+    }
+}
+
+/// Gives the baton away for good. The calling thread is at home, and ends.
+pub(super) fn end(to: &'static Thread) {
+    set_me(None);
+    set_carrier(to);
+    to.give();
+}
+
+/// Has the thread of the system of `to` run the handlers of its signals, on its own stack. The
+/// calling thread is at home.
+pub(super) fn visit(me: &'static Thread, to: &'static Thread) {
+    if let Some(switches) = SWITCHES.get()
+        && to.has_stopped.get()
+        && !ptr::eq(me, to)
+    {
+        VISITOR.store(ptr::from_ref(me).cast_mut(), Ordering::Relaxed);
+        me.has_stopped.set(true);
+        set_carrier(to);
+        // SAFETY: the caller is `me` and has the baton, on its own thread. The one of `to` waits
+        // for the baton, because it does not carry. No thread is freed.
+        unsafe { switches.leave_for(&me.context, &me.context, &to.context) };
+        return_visits(*switches, me);
+    }
+}
+
+/// Lets the visitor of the calling thread continue, until the simulation runs this thread.
+fn return_visits(switches: Switches, me: &'static Thread) {
+    loop {
+        let visitor = VISITOR.swap(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: null, or a thread, which is never freed (invariant 3).
+        let Some(visitor) = (unsafe { visitor.as_ref() }) else { return };
+        // SAFETY: the caller is `me` and has the baton. The visitor's context was saved when it
+        // came here. No thread is freed.
+        unsafe { switches.switch(&me.context, &visitor.context) };
     }
 }
 
@@ -167,6 +294,10 @@ impl Thread {
         let pthread = self.pthread.get();
         if pthread == 0 {
             return String::from("the test's");
+        }
+        if let Some(me) = me().filter(|me| ptr::eq(*me, self)) {
+            // The C library asks the kernel for the name of the thread of the system.
+            go_home(me);
         }
         // SAFETY: the thread has not been joined, so its handle is valid, and the buffer has the
         // length that is passed.

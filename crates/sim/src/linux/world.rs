@@ -23,7 +23,7 @@ use reveille_primitive::simulation::PolledTask;
 use super::kernel::Kernel;
 use super::kernel::hosts::{global_ns, local_ns, offset_ns, when_ns};
 use super::original;
-use super::thread::{NEVER_NS, Outcome, State, Thread, me};
+use super::thread::{self, NEVER_NS, Outcome, State, Thread, me};
 use crate::child::Verdict;
 use crate::machine::Machine;
 use crate::strategy::Strategy;
@@ -331,6 +331,11 @@ impl World {
         all.copied().find(|thread| thread.pthread.get() == pthread)
     }
 
+    /// The live thread with this number of the system.
+    pub(super) fn find_tid(&self, tid: libc::pid_t) -> Option<&'static Thread> {
+        self.live.iter().copied().find(|thread| thread.tid.get() == tid)
+    }
+
     /// Removes a thread that was joined.
     pub(super) fn joined(&mut self, thread: &Thread) {
         self.ended.retain(|ended| ended.number != thread.number);
@@ -582,8 +587,7 @@ pub(super) fn switch(me: &'static Thread, state: State) -> Outcome {
         world.next()
     });
     if next.number != me.number {
-        next.give();
-        me.wait();
+        thread::pass(me, next);
     }
     me.outcome.get()
 }
@@ -630,10 +634,10 @@ pub(super) fn deadline_ns(me: &Thread, timeout: Option<Duration>) -> u64 {
 /// Ends the calling thread, and lets another one run. The calling thread does nothing after this
 /// that others could see.
 pub(super) fn end(me: &'static Thread) {
+    thread::go_home(me);
     let next = with(|world| {
         world.end_thread(me);
         world.next()
     });
-    super::thread::set_me(None);
-    next.give();
+    thread::end(next);
 }
