@@ -55,7 +55,7 @@ impl Machine {
         }
     }
 
-    fn is_preempted(&self, name: &str, streams: &mut Streams) -> bool {
+    fn is_preempted(&self, name: &'static str, streams: &mut Streams) -> bool {
         // The highest number, because a shrunk run draws 0.
         streams.draw(name, self.steps_per_preemption) == self.steps_per_preemption - 1
     }

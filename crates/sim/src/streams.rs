@@ -14,8 +14,8 @@ use crate::tape::{Rest, Tape};
 const STEP: u64 = 0xa076_1d64_78bd_642f;
 const MASK: u64 = 0xe703_7ed1_a0b4_28db;
 
-/// How many places of names are remembered.
-const PLACES: usize = 64;
+/// How many places of names are remembered. More than there are names in this crate.
+const PLACES: usize = 128;
 
 /// Returns the next number of the generator with this state.
 pub(crate) fn next_u64(state: &mut u64) -> u64 {
@@ -67,8 +67,8 @@ pub(crate) struct Streams {
     rest: Rest,
     reseed: Option<(u64, u64)>,
     streams: Vec<Stream>,
-    /// Where the streams were found whose names are at these places of memory.
-    places: [usize; PLACES],
+    /// The streams whose names are at these places of memory: address, length, number.
+    places: [(usize, usize, usize); PLACES],
     /// The stream and the alternatives of each choice, if they are asked for.
     choices: Option<Vec<(usize, u64)>>,
 }
@@ -82,7 +82,7 @@ impl Streams {
             rest: Rest::Seed,
             reseed: None,
             streams: Vec::new(),
-            places: [0; PLACES],
+            places: [(0, 0, 0); PLACES],
             choices: None,
         }
     }
@@ -146,20 +146,25 @@ impl Streams {
         text
     }
 
-    /// The number of a stream. Most names are constants, so the place of a name in memory tells
-    /// which stream it probably is.
-    fn index(&mut self, name: &str) -> usize {
-        let place = (name.as_ptr().addr() >> 2 ^ name.len()) % PLACES;
-        let guess = self.places[place];
-        if self.streams.get(guess).is_some_and(|stream| stream.name == name) {
-            return guess;
+    /// The number of a stream whose name is a constant. Its place in memory tells which it is.
+    fn index_of_constant(&mut self, name: &'static str) -> usize {
+        let (address, len) = (name.as_ptr().addr(), name.len());
+        let mut place = (address ^ len) % PLACES;
+        loop {
+            match self.places[place] {
+                (known, known_len, index) if (known, known_len) == (address, len) => return index,
+                (0, ..) => break,
+                // There are fewer constants than places.
+                _ => place = (place + 1) % PLACES,
+            }
         }
-        let index = self.index_slow(name);
-        self.places[place] = index;
+        let index = self.index(name);
+        self.places[place] = (address, len, index);
         index
     }
 
-    fn index_slow(&mut self, name: &str) -> usize {
+    /// The number of a stream.
+    fn index(&mut self, name: &str) -> usize {
         let found = self.streams.iter().position(|stream| stream.name == name);
         found.unwrap_or_else(|| {
             let state = seed_of(self.drawn_seed, name);
@@ -182,18 +187,25 @@ impl Streams {
     /// Draws from the stream `name` whether something happens, with the probability of `chance` in
     /// `unit`. The tape has a 1 if it does.
     pub(crate) fn happens(&mut self, name: &str, chance: u64, unit: u64) -> bool {
-        self.choose(name, 2, |drawn| u64::from(below(drawn, unit) < chance)) == 1
+        let index = self.index(name);
+        self.choose(index, 2, |drawn| u64::from(below(drawn, unit) < chance)) == 1
     }
 
     /// Draws a number below `count` from the stream `name`. 0 if `count` is 0.
-    pub(crate) fn draw(&mut self, name: &str, count: u64) -> u64 {
-        self.choose(name, count, |drawn| below(drawn, count))
+    pub(crate) fn draw(&mut self, name: &'static str, count: u64) -> u64 {
+        let index = self.index_of_constant(name);
+        self.choose(index, count, |drawn| below(drawn, count))
     }
 
-    /// The next choice of the stream `name`: the tape's, or what `choose` makes of a drawn number.
-    fn choose(&mut self, name: &str, count: u64, choose: impl FnOnce(u64) -> u64) -> u64 {
-        let recording = self.recording;
+    /// As [`draw`](Streams::draw), for a name that is not a constant.
+    pub(crate) fn draw_from(&mut self, name: &str, count: u64) -> u64 {
         let index = self.index(name);
+        self.choose(index, count, |drawn| below(drawn, count))
+    }
+
+    /// The next choice of a stream: the tape's, or what `choose` makes of a drawn number.
+    fn choose(&mut self, index: usize, count: u64, choose: impl FnOnce(u64) -> u64) -> u64 {
+        let recording = self.recording;
         if let Some(choices) = &mut self.choices {
             choices.push((index, count));
         }
@@ -225,7 +237,20 @@ mod tests {
     use super::*;
 
     fn draws(streams: &mut Streams, name: &str, times: usize) -> Vec<u64> {
-        (0..times).map(|_| streams.draw(name, 1000)).collect()
+        (0..times).map(|_| streams.draw_from(name, 1000)).collect()
+    }
+
+    #[test]
+    fn a_constant_names_the_stream_of_its_text() {
+        let mut streams = Streams::new(7, Recording::Off);
+        let mut other = Streams::new(7, Recording::Off);
+        for _ in 0..3 {
+            let drawn = ["schedule", "sched", "time"].map(|name| streams.draw(name, 1000));
+            let name = |len| "schedule".get(..len).expect("letters");
+            let same = [name(8), name(5)].map(|name| other.draw(name, 1000));
+            assert_eq!((drawn[0], drawn[1]), (same[0], same[1]));
+            assert_eq!(drawn[2], other.draw_from("time", 1000));
+        }
     }
 
     #[test]

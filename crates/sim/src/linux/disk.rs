@@ -405,7 +405,8 @@ impl Machine {
     /// Cuts the power.
     fn crash(&mut self, host: usize) -> io::Result<()> {
         let stream = format!("crash {host}");
-        let draw = |count: usize| world::with(|world| world.draw(&stream, count as u64)) as usize;
+        let draw =
+            |count: usize| world::with(|world| world.draw_from(&stream, count as u64)) as usize;
         // 0 keeps everything, so that a shrunk run has no crash that matters.
         let kind = if self.disk.lose_unsynced { draw(4) } else { 0 };
         let names = |kind| match kind {
@@ -479,12 +480,12 @@ pub(super) fn begin(me: &'static Thread, work: Work) -> Result<(), c_int> {
     let (least, most) = (ns(*latency.start()), ns(*latency.end()));
     let (time_ns, fails) = world::with(|world| {
         let waits = match work {
-            Work::Transfer => world.draw(&stream, PER_MISS) == PER_MISS - 1,
+            Work::Transfer => world.draw_from(&stream, PER_MISS) == PER_MISS - 1,
             Work::Name => false,
             Work::Sync => true,
         };
         let range = most.saturating_sub(least).saturating_add(1);
-        let time_ns = if waits { least + world.draw(&stream, range) } else { CACHED_NS };
+        let time_ns = if waits { least + world.draw_from(&stream, range) } else { CACHED_NS };
         let chance = (eio * PROBABILITY_UNIT as f64) as u64;
         let fails = eio > 0.0
             && work != Work::Name

@@ -76,7 +76,7 @@ pub(crate) fn draw(name: &str, count: u64) -> Option<u64> {
 pub(crate) fn draw_system(name: &str, count: u64) -> Option<u64> {
     thread::me().map(|me| {
         world::with(|world| {
-            let drawn = world.draw(name, count);
+            let drawn = world.draw_from(name, count);
             world.note(Step::Note, me, drawn);
             drawn
         })

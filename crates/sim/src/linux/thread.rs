@@ -265,9 +265,10 @@ pub(super) fn visit(me: &'static Thread, to: &'static Thread) {
 /// Lets the visitor of the calling thread continue, until the simulation runs this thread.
 fn return_visits(switches: Switches, me: &'static Thread) {
     loop {
-        let visitor = VISITOR.swap(ptr::null_mut(), Ordering::Relaxed);
+        let visitor = VISITOR.load(Ordering::Relaxed);
         // SAFETY: null, or a thread, which is never freed (invariant 3).
         let Some(visitor) = (unsafe { visitor.as_ref() }) else { return };
+        VISITOR.store(ptr::null_mut(), Ordering::Relaxed);
         // SAFETY: the caller is `me` and has the baton. The visitor's context was saved when it
         // came here. No thread is freed.
         unsafe { switches.switch(&me.context, &visitor.context) };

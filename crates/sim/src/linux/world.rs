@@ -78,7 +78,8 @@ static PROCESSORS: AtomicUsize = AtomicUsize::new(1);
 
 /// The monotonic clock.
 pub(super) fn read_clock_ns(me: &Thread) -> u64 {
-    let now_ns = NOW_NS.fetch_add(CLOCK_READ_NS, Ordering::Relaxed) + CLOCK_READ_NS;
+    let now_ns = now_ns() + CLOCK_READ_NS;
+    NOW_NS.store(now_ns, Ordering::Relaxed);
     START_NS + local_ns(me.host.get(), now_ns - START_NS)
 }
 
@@ -137,10 +138,12 @@ static IS_ENTERED: AtomicBool = AtomicBool::new(false);
 /// # Panics
 /// Aborts if the calling thread is not simulated, or is already inside.
 pub(super) fn with<R>(access: impl FnOnce(&mut World) -> R) -> R {
-    if me().is_none() || IS_ENTERED.swap(true, Ordering::Relaxed) {
+    if me().is_none() || is_entered() {
         super::say("reveille-sim: a bug: the state of the simulation was entered twice\n");
         std::process::abort();
     }
+    // Only the thread with the baton writes it, so the two steps need not be one.
+    IS_ENTERED.store(true, Ordering::Relaxed);
     // SAFETY: the calling thread is simulated, so it holds the baton, and the flag shows that it is
     // not inside already. So there is no other reference (invariant 1).
     let world = unsafe { &mut *WORLD.0.get() };
@@ -178,6 +181,7 @@ pub(super) fn begin(mut streams: Streams, trace: Trace) {
         ended: Vec::new(),
         thread_count: 1,
         candidates: Vec::new(),
+        soonest: None,
         descriptors: Vec::new(),
         last: (me.number, 0),
         lowest_priority: u64::MAX / 2,
@@ -210,6 +214,9 @@ pub(super) struct World {
     thread_count: usize,
     /// The threads that can run now, and a buffer of [`World::deliver_events`].
     candidates: Vec<&'static Thread>,
+    /// While the next thread is chosen: the only one that can run, or whose deadline passes, at the
+    /// present time.
+    soonest: Option<&'static Thread>,
     descriptors: Vec<libc::pollfd>,
     /// The thread that was chosen last, and how often in a row.
     last: (usize, u32),
@@ -246,8 +253,13 @@ impl World {
     }
 
     /// Draws a number below `count` from the stream `name`.
-    pub(super) fn draw(&mut self, name: &str, count: u64) -> u64 {
+    pub(super) fn draw(&mut self, name: &'static str, count: u64) -> u64 {
         self.streams.draw(name, count)
+    }
+
+    /// As [`draw`](World::draw), for a name that is not a constant.
+    pub(super) fn draw_from(&mut self, name: &str, count: u64) -> u64 {
+        self.streams.draw_from(name, count)
     }
 
     pub(super) fn note(&mut self, step: Step, thread: &Thread, value: u64) {
@@ -277,11 +289,17 @@ impl World {
     }
 
     /// Changes what a thread does that has not ended.
-    fn set_state(&mut self, thread: &Thread, state: State) {
-        let is_foreign = |state| matches!(state, State::Readable { object: None, .. });
-        let before = thread.state.replace(state);
-        self.foreign_waits += usize::from(is_foreign(state));
-        self.foreign_waits -= usize::from(is_foreign(before));
+    fn set_state(&mut self, thread: &'static Thread, state: State) {
+        match thread.state.replace(state) {
+            State::Readable { object: None, .. } => self.foreign_waits -= 1,
+            State::Readable { object: Some(id), .. } => self.kernel.stop_waiting(id, thread),
+            _ => (),
+        }
+        match state {
+            State::Readable { object: None, .. } => self.foreign_waits += 1,
+            State::Readable { object: Some(id), .. } => self.kernel.start_waiting(id, thread),
+            _ => (),
+        }
         self.times_ns[thread.place.get()] = state.time_ns();
     }
 
@@ -348,15 +366,21 @@ impl World {
         waits_for_it: impl Fn(State) -> bool,
     ) -> usize {
         let mut woken = 0;
-        while woken < count {
-            let mut waiting = self.live.iter().filter(|thread| waits_for_it(thread.state.get()));
-            let Some(thread) = waiting.next().copied() else { break };
-            let at_ns = now_ns() + self.wake_time_ns();
-            self.set_state(thread, State::Ready { at_ns });
-            thread.outcome.set(Outcome::Woken);
-            woken += 1;
+        for index in 0..self.live.len() {
+            let thread = self.live[index];
+            if woken < count && waits_for_it(thread.state.get()) {
+                self.wake(thread);
+                woken += 1;
+            }
         }
         woken
+    }
+
+    /// Ends the wait of a thread.
+    pub(super) fn wake(&mut self, thread: &'static Thread) {
+        let at_ns = now_ns() + self.wake_time_ns();
+        self.set_state(thread, State::Ready { at_ns });
+        thread.outcome.set(Outcome::Woken);
     }
 
     /// Draws the time from a wake, or from a deadline, until the thread can run.
@@ -403,7 +427,7 @@ impl World {
     }
 
     /// Draws a decision of the scheduler. 0, which production chooses, if the strategy draws none.
-    pub(super) fn decide(&mut self, name: &str, count: usize) -> usize {
+    pub(super) fn decide(&mut self, name: &'static str, count: usize) -> usize {
         // While a task spins, nothing is drawn, because each switch of threads takes real time.
         let is_drawn = self.strategy.draws_decisions() && !self.is_spinning;
         if is_drawn { self.draw(name, count as u64) as usize } else { 0 }
@@ -419,7 +443,7 @@ impl World {
                 self.streams.reseed();
             }
             self.run_events(now_ns());
-            if self.foreign_waits > 0 || self.kernel.has_real() {
+            if self.asks_system() {
                 self.deliver_events(false);
             }
             let later_ns = self.find_candidates();
@@ -433,7 +457,15 @@ impl World {
                 NEVER_NS => self.stall(),
                 time_ns => NOW_NS.store(time_ns.max(now_ns()), Ordering::Relaxed),
             }
+            if later_ns >= event_ns || self.asks_system() {
+                self.soonest = None;
+            }
         }
+    }
+
+    /// Whether the system may have events.
+    fn asks_system(&self) -> bool {
+        self.foreign_waits > 0 || self.kernel.has_real()
     }
 
     /// Wakes the threads for which the system has events. Events of simulated descriptors are known
@@ -470,36 +502,6 @@ impl World {
             State::Readable { fd, .. } => readable.contains(&fd),
             _ => false,
         });
-    }
-
-    /// Wakes the threads whose deadlines have passed, and collects those that can run now. Returns
-    /// when the first of the others can run.
-    fn find_candidates(&mut self) -> u64 {
-        let now = now_ns();
-        let mut later_ns = NEVER_NS;
-        self.candidates.clear();
-        for index in 0..self.live.len() {
-            let time_ns = self.times_ns[index];
-            if time_ns > now {
-                // That of a host that is paused does not count. There is hardly ever one.
-                if time_ns < later_ns && !self.is_paused(self.live[index]) {
-                    later_ns = time_ns;
-                }
-                continue;
-            }
-            let thread = self.live[index];
-            if !matches!(thread.state.get(), State::Ready { .. }) {
-                let at_ns = now + self.wake_time_ns();
-                self.set_state(thread, State::Ready { at_ns });
-                thread.outcome.set(Outcome::TimedOut);
-            }
-            match self.times_ns[index] {
-                _ if self.is_paused(thread) => (),
-                time_ns if time_ns <= now => self.candidates.push(thread),
-                time_ns => later_ns = later_ns.min(time_ns),
-            }
-        }
-        later_ns
     }
 
     fn is_paused(&self, thread: &Thread) -> bool {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use super::epoll::{EventCounter, Set};
 use super::tcp::Tcp;
 use super::udp::Udp;
-use crate::platform::thread::State;
+use crate::platform::thread::Thread;
 use crate::platform::world::World;
 use crate::platform::{original, thread};
 
@@ -131,6 +131,8 @@ pub(super) struct Object {
     pub(super) is_nonblocking: bool,
     /// The epoll sets that contain it, each with the descriptor that was added.
     pub(super) watchers: Vec<(Id, c_int)>,
+    /// The threads that wait for its events.
+    waiting: Vec<&'static Thread>,
     /// Level, option and value.
     pub(super) options: Vec<(c_int, c_int, Vec<u8>)>,
     pub(super) kind: Kind,
@@ -147,8 +149,8 @@ pub(super) enum Kind {
 
 impl Object {
     pub(super) fn new(host: usize, is_nonblocking: bool, kind: Kind) -> Object {
-        let (watchers, options) = (Vec::new(), Vec::new());
-        Object { uses: 0, host, is_nonblocking, watchers, options, kind }
+        let (watchers, waiting, options) = (Vec::new(), Vec::new(), Vec::new());
+        Object { uses: 0, host, is_nonblocking, watchers, waiting, options, kind }
     }
 
     /// The events that epoll and poll report now.
@@ -194,6 +196,21 @@ impl super::Kernel {
         match &mut self.objects.get_mut(id)?.kind {
             Kind::Udp(udp) => Some(udp),
             _ => None,
+        }
+    }
+
+    /// Records that a thread waits for events of an object.
+    pub(in crate::platform) fn start_waiting(&mut self, id: Id, thread: &'static Thread) {
+        if let Some(object) = self.objects.get_mut(id) {
+            object.waiting.push(thread);
+        }
+    }
+
+    /// Records that it does not wait any more.
+    pub(in crate::platform) fn stop_waiting(&mut self, id: Id, thread: &Thread) {
+        if let Some(object) = self.objects.get_mut(id) {
+            let place = object.waiting.iter().position(|it| it.number == thread.number);
+            place.map(|place| object.waiting.swap_remove(place));
         }
     }
 
@@ -320,10 +337,14 @@ impl World {
 
     /// Wakes the threads that wait for events of an object.
     fn wake_waiting(&mut self, id: Id) {
-        self.wake_where(usize::MAX, |state| match state {
-            State::Readable { object, .. } => object == Some(id),
-            _ => false,
-        });
+        let Some(object) = self.kernel.objects.get_mut(id) else { return };
+        // In the order of their starts, so that each draws the same whenever it began to wait.
+        let mut waiting = std::mem::take(&mut object.waiting);
+        waiting.sort_unstable_by_key(|thread| thread.number);
+        waiting.drain(..).for_each(|thread| self.wake(thread));
+        if let Some(object) = self.kernel.objects.get_mut(id) {
+            object.waiting = waiting;
+        }
     }
 }
 

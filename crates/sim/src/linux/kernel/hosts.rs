@@ -61,8 +61,13 @@ static SKEWS: [Skew; HOSTS_MAX] = [const { Skew::new() }; HOSTS_MAX];
 pub(in crate::platform) fn local_ns(host: usize, ns: u64) -> u64 {
     let Some(skew) = SKEWS.get(host) else { return ns };
     let (drift_ppm, since_ns, shown_ns) = skew.read();
-    let passed_ns = i128::from(ns.saturating_sub(since_ns));
-    shown_ns + (passed_ns + passed_ns * drift_ppm / 1_000_000) as u64
+    let passed_ns = ns.saturating_sub(since_ns);
+    let drift_ns = match drift_ppm {
+        // A division of this width takes as long as the rest of a read.
+        0 => 0,
+        ppm => i128::from(passed_ns) * ppm / 1_000_000,
+    };
+    shown_ns + (i128::from(passed_ns) + drift_ns) as u64
 }
 
 /// How much of the simulation's time passes while a host's clock advances by `ns`.

@@ -121,6 +121,13 @@ impl Tcp {
     }
 }
 
+/// Copies the first `count` bytes of a queue, slice by slice.
+fn first_bytes(queue: &VecDeque<u8>, count: usize) -> Vec<u8> {
+    let (front, back) = queue.as_slices();
+    let front = &front[..count.min(front.len())];
+    [front, &back[..count - front.len()]].concat()
+}
+
 impl World {
     /// Makes a socket a listener, or changes the length of its queue.
     pub(super) fn listen(&mut self, id: Id, backlog: c_int) -> Result<(), c_int> {
@@ -365,9 +372,10 @@ impl World {
             return if is_over || len == 0 { Ok(Vec::new()) } else { Err(libc::EAGAIN) };
         }
         if peeks {
-            return Ok(tcp.received.iter().take(count).copied().collect());
+            return Ok(first_bytes(&tcp.received, count));
         }
-        let bytes: Vec<u8> = tcp.received.drain(..count).collect();
+        let bytes = first_bytes(&tcp.received, count);
+        tcp.received.drain(..count);
         tcp.unreported += count;
         if tcp.unreported >= tcp.window / 8
             && let Some(wire) = tcp.wire

@@ -1,10 +1,78 @@
-//! The choice of the next thread among those that can run, by the strategy of the seed.
+//! The threads that can run, and the choice of the next one among them, by the strategy of the
+//! seed.
 
-use super::World;
-use crate::platform::thread::Thread;
+use super::{World, now_ns};
+use crate::platform::thread::{NEVER_NS, Outcome, State, Thread};
 use crate::strategy::{STEPS_PER_CHANGE, STEPS_PER_DELAY, STEPS_PER_LAG, Strategy, TURNS_IN_A_ROW};
 
 impl World {
+    /// Wakes the threads whose deadlines have passed, and collects those that can run now. Returns
+    /// when the first of the others can run, if none can run now.
+    pub(super) fn find_candidates(&mut self) -> u64 {
+        let is_known = self.soonest.is_some();
+        let later_ns = self.find_due();
+        let is_ready = |thread: &Thread| matches!(thread.state.get(), State::Ready { .. });
+        if self.candidates.is_empty() || is_known && is_ready(self.candidates[0]) {
+            return later_ns;
+        }
+        let later_ns = later_ns.min(self.wake_due());
+        // The deadline of the only thread has passed, but it cannot run yet.
+        if is_known && self.candidates.is_empty() { self.find_candidates() } else { later_ns }
+    }
+
+    /// Collects the threads that can run now, or whose deadlines have passed. Returns when the
+    /// first of the others can run.
+    fn find_due(&mut self) -> u64 {
+        self.candidates.clear();
+        if let Some(thread) = self.soonest.take() {
+            self.candidates.push(thread);
+            return NEVER_NS;
+        }
+        let now = now_ns();
+        // Below `NEVER_NS`, so that one comparison is enough for the many threads that wait for an
+        // event.
+        let mut later_ns = NEVER_NS - 1;
+        for index in 0..self.times_ns.len() {
+            let time_ns = self.times_ns[index];
+            if time_ns > later_ns {
+                continue;
+            }
+            let thread = self.live[index];
+            if time_ns <= now {
+                self.candidates.push(thread);
+            } else if !self.is_paused(thread) {
+                // A thread of a host that is paused does not count.
+                self.soonest = (time_ns < later_ns).then_some(thread);
+                later_ns = time_ns;
+            }
+        }
+        if later_ns == NEVER_NS - 1 { NEVER_NS } else { later_ns }
+    }
+
+    /// Wakes the threads among the candidates whose deadlines have passed, and leaves those that
+    /// can run now. Returns when the first of the others can run.
+    fn wake_due(&mut self) -> u64 {
+        let now = now_ns();
+        let mut later_ns = NEVER_NS;
+        let mut due = std::mem::take(&mut self.candidates);
+        self.soonest = None;
+        due.retain(|&thread| {
+            if !matches!(thread.state.get(), State::Ready { .. }) {
+                let at_ns = now + self.wake_time_ns();
+                self.set_state(thread, State::Ready { at_ns });
+                thread.outcome.set(Outcome::TimedOut);
+            }
+            let time_ns = self.times_ns[thread.place.get()];
+            let (is_paused, is_due) = (self.is_paused(thread), time_ns <= now);
+            if !is_paused && !is_due {
+                later_ns = later_ns.min(time_ns);
+            }
+            is_due && !is_paused
+        });
+        self.candidates = due;
+        later_ns
+    }
+
     /// Chooses one of the threads that can run now.
     pub(super) fn choose(&mut self) -> Option<&'static Thread> {
         let mut candidates = std::mem::take(&mut self.candidates);
