@@ -95,6 +95,28 @@ fn spawns_polls_and_ends_are_counted_as_the_program_counts_them() {
 }
 
 #[test]
+fn the_end_of_a_poll_is_no_event_of_its_own_if_another_one_follows() {
+    passes_in_own_process(&[], || {
+        const POLLS: usize = 20_000;
+        let trace = recorded(|| {
+            let runtime = Builder::new().workers(1).build().unwrap();
+            runtime.block_on(async {
+                let both =
+                    [task::spawn(yield_times(POLLS / 2)), task::spawn(yield_times(POLLS / 2))];
+                for task in both {
+                    task.await;
+                }
+            });
+        });
+        assert!(trace.polls.len() >= POLLS);
+        assert!(trace.polls.iter().all(|poll| poll.is_whole && poll.depth == 0));
+        // One for the start of a poll and one for the wake in it. At times the worker does
+        // something else between two polls.
+        assert!(trace.events as usize <= POLLS * 5 / 2, "{} events", trace.events);
+    });
+}
+
+#[test]
 fn each_wake_says_which_task_caused_it() {
     passes_in_own_process(&[], || {
         const ROUNDS: usize = 1_000;

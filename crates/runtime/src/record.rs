@@ -43,7 +43,7 @@ pub use self::histogram::Histogram;
 pub use self::recording::Recording;
 pub(crate) use self::recording::{record_lints, start_from_environment, with_process};
 use self::thread::{Described, record, record_inside, record_turn};
-pub(crate) use self::thread::{entered, pause, record_turn_end as turn_end};
+pub(crate) use self::thread::{entered, record_turn_end as turn_end};
 
 /// The functions that the task cell calls.
 const FUNCTIONS: RecordFunctions = RecordFunctions { on_wake: woken, on_complete: completed };
@@ -52,9 +52,21 @@ fn woken(addr: usize, woken: Woken) {
     let key = TaskKey::from_address(addr);
     match woken {
         Woken::Queued => thread::record_wake(key),
-        Woken::Again => record_inside(Event::wake_again(key)),
-        Woken::Cancelled => record_inside(Event::cancel(key)),
+        Woken::Again => woken_again(key),
+        Woken::Cancelled => cancelled(key),
     }
+}
+
+#[cold]
+#[inline(never)]
+fn woken_again(key: TaskKey) {
+    record_inside(Event::wake_again(key));
+}
+
+#[cold]
+#[inline(never)]
+fn cancelled(key: TaskKey) {
+    record_inside(Event::cancel(key));
 }
 
 impl Described for TaskRef<'_> {
@@ -94,12 +106,11 @@ fn named(task: TaskKey, name: &str) {
     thread::record_named(name, |string| Event::name(task, string));
 }
 
-fn completed(task: TaskRef<'_>) {
-    let outcome = match task.ended() {
-        Some(Ended::Finished) => Outcome::Finished,
-        Some(Ended::Panicked) => Outcome::Panicked,
-        Some(Ended::Cancelled) => Outcome::Cancelled,
-        None => Outcome::Unknown,
+fn completed(task: TaskRef<'_>, ended: Ended) {
+    let outcome = match ended {
+        Ended::Finished => Outcome::Finished,
+        Ended::Panicked => Outcome::Panicked,
+        Ended::Cancelled => Outcome::Cancelled,
     };
     thread::record_end(&task, outcome);
 }
@@ -108,6 +119,20 @@ fn completed(task: TaskRef<'_>) {
 #[inline]
 pub(crate) fn begin_poll(addr: usize) {
     thread::begin_poll(TaskKey::from_address(addr));
+}
+
+/// The poll of the task at `addr` begins, and that of the task at `ended` ends, unless it has ended
+/// already or `ended` is 0.
+#[inline]
+pub(crate) fn begin_next_poll(ended: usize, addr: usize) {
+    thread::begin_next_poll(TaskKey::from_address(ended), TaskKey::from_address(addr));
+}
+
+/// The thread does something else than polling. The poll of the task at `ended` ends, unless it has
+/// ended already or `ended` is 0.
+#[cold]
+pub(crate) fn pause(ended: usize) {
+    thread::pause(TaskKey::from_address(ended));
 }
 
 /// The poll of the task at `addr` ends. Records nothing if its start was not recorded.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cause::Cause;
 use crate::state::Wake;
-use crate::task_ref::TaskRef;
+use crate::task_ref::{Ended, TaskRef};
 
 /// Whether wakes are recorded. It publishes nothing: a thread that sees it late misses some events.
 static IS_RECORDING: AtomicBool = AtomicBool::new(false);
@@ -29,7 +29,7 @@ pub struct RecordFunctions {
     /// task is queued.
     pub on_wake: fn(usize, Woken),
     /// A task is complete. Called before its joiner is woken.
-    pub on_complete: fn(TaskRef<'_>),
+    pub on_complete: fn(TaskRef<'_>, Ended),
 }
 
 /// What a wake did.
@@ -91,8 +91,8 @@ pub(crate) fn orphaned(addr: usize) {
 /// Records the end of a task.
 #[cold]
 #[inline(never)]
-pub(crate) fn completed(task: TaskRef<'_>) {
+pub(crate) fn completed(task: TaskRef<'_>, ended: Ended) {
     if let Some(functions) = FUNCTIONS.get() {
-        (functions.on_complete)(task);
+        (functions.on_complete)(task, ended);
     }
 }

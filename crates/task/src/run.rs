@@ -217,7 +217,7 @@ unsafe fn complete(raw: Raw, outcome: Outcome) {
         }
         let action = header.state.complete(outcome);
         if record::records_wakes() {
-            record::completed(raw.as_task());
+            record::completed(raw.as_task(), outcome.into());
         }
         if action.drop_outcome {
             // SAFETY: the task has no join handle, so the outcome is ours (invariant 3).

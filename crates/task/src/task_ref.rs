@@ -122,11 +122,7 @@ impl<'a> TaskRef<'a> {
 
     /// How the task ended; `None` before it has.
     pub fn ended(self) -> Option<Ended> {
-        self.raw.header().state.outcome().map(|outcome| match outcome {
-            Outcome::Output => Ended::Finished,
-            Outcome::Panicked => Ended::Panicked,
-            Outcome::Cancelled => Ended::Cancelled,
-        })
+        self.raw.header().state.outcome().map(Ended::from)
     }
 
     /// Returns whether the task is complete.
@@ -180,6 +176,16 @@ pub enum Ended {
     Panicked,
     /// It was cancelled.
     Cancelled,
+}
+
+impl From<Outcome> for Ended {
+    fn from(outcome: Outcome) -> Ended {
+        match outcome {
+            Outcome::Output => Ended::Finished,
+            Outcome::Panicked => Ended::Panicked,
+            Outcome::Cancelled => Ended::Cancelled,
+        }
+    }
 }
 
 impl fmt::Debug for TaskRef<'_> {

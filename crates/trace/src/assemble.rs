@@ -17,7 +17,7 @@ use crate::walk::{self, Chunk, NO_POLL, RawCause, Walked};
 pub(crate) fn assemble(mut sections: Sections) -> Trace {
     let (chunks, bad) = walk::chunks(std::mem::take(&mut sections.chunks));
     let clock = clock(&sections, &chunks);
-    let mut walked = walk::walk(chunks, &sections.kinds, &clock);
+    let mut walked = walk::walk(chunks, &sections, &clock);
     let mut missing = std::mem::take(&mut sections.missing);
     if bad > 0 {
         missing.push(Missing::BadChunks { count: bad });

@@ -57,11 +57,17 @@ impl Event {
         Event::two(Kind::Complete, task.value(), origin.operand(outcome as u8))
     }
 
-    /// A poll began.
+    /// A poll began, and the one in progress on the thread ended.
     #[inline]
     #[must_use]
     pub const fn poll_start(task: TaskKey) -> Event {
         Event::one(Kind::PollStart, task.value())
+    }
+
+    /// The poll that begins next is inside the one in progress.
+    #[must_use]
+    pub const fn poll_inside() -> Event {
+        Event::one(Kind::PollStart, 0)
     }
 
     /// A poll ended.

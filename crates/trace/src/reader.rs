@@ -73,6 +73,8 @@ pub(crate) type RawPlace = (u32, u32, u32);
 pub(crate) struct Sections {
     pub(crate) meta: Option<Meta>,
     pub(crate) kinds: [u8; 32],
+    /// The start of a poll ends the one in progress.
+    pub(crate) has_implied_ends: bool,
     pub(crate) strings: HashMap<u32, String>,
     /// By identifier: file, line, column.
     pub(crate) places: HashMap<u32, RawPlace>,
@@ -88,10 +90,15 @@ pub(crate) struct Sections {
     pub(crate) missing: Vec<Missing>,
 }
 
+/// The first minor version in which the start of a poll ends the one in progress.
+const MINOR_IMPLIED_ENDS: u16 = 2;
+
 /// Splits a file into its sections.
 pub(crate) fn read(file: &[u8]) -> Result<Sections, OpenError> {
     let minor = check_head(file)?;
-    let mut sections = Sections { kinds: words_per_kind(), ..Sections::default() };
+    let has_implied_ends = minor >= MINOR_IMPLIED_ENDS;
+    let mut sections =
+        Sections { kinds: words_per_kind(), has_implied_ends, ..Sections::default() };
     if minor > MINOR {
         sections.missing.push(Missing::NewerMinor { minor });
     }

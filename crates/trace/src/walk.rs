@@ -8,6 +8,7 @@ use crate::clock::Clock;
 use crate::decode::{self, Decoded};
 use crate::missing::Missing;
 use crate::operand::{Origin, Ready, TaskKey, WorkerId};
+use crate::reader::Sections;
 use crate::trace::{HandOff, Park, Steal, WakeKind};
 use crate::word::Kind;
 
@@ -113,12 +114,12 @@ pub(crate) struct Chunk {
 }
 
 /// Walks all chunks.
-pub(crate) fn walk(mut chunks: Vec<Chunk>, kinds: &[u8; 32], clock: &Clock) -> Walked {
+pub(crate) fn walk(mut chunks: Vec<Chunk>, sections: &Sections, clock: &Clock) -> Walked {
     chunks.sort_by_key(|chunk| (chunk.head.thread, chunk.head.thread_sequence));
     let mut walked = Walked::default();
     let (mut unknown, mut bad) = (0, 0);
     for chunks in chunks.chunk_by(|one, other| one.head.thread == other.head.thread) {
-        let mut walker = Walker::new(&mut walked, chunks);
+        let mut walker = Walker::new(&mut walked, chunks, sections.has_implied_ends);
         let mut before = None;
         for chunk in chunks {
             let sequence = chunk.head.thread_sequence;
@@ -130,7 +131,7 @@ pub(crate) fn walk(mut chunks: Vec<Chunk>, kinds: &[u8; 32], clock: &Clock) -> W
             let is_next = before.is_none_or(|before: u32| before.checked_add(1) == Some(sequence));
             let chunk_start = clock.ns(chunk.head.moment.tick);
             walker.begin(&chunk.head, chunk_start, is_next && before.is_some());
-            let reading = decode::events(&chunk.head, &chunk.words, kinds, |event| {
+            let reading = decode::events(&chunk.head, &chunk.words, &sections.kinds, |event| {
                 walker.event(&event, clock.ns(event.tick));
             });
             unknown += reading.unknown;
@@ -194,10 +195,14 @@ struct Walker<'a> {
     /// Unstamped events since the last stamp.
     pending: Vec<Pending>,
     parked: Option<u64>,
+    /// The start of a poll ends the one in progress.
+    has_implied_ends: bool,
+    /// The next poll is inside the one in progress.
+    is_inside_next: bool,
 }
 
 impl<'a> Walker<'a> {
-    fn new(walked: &'a mut Walked, chunks: &[Chunk]) -> Walker<'a> {
+    fn new(walked: &'a mut Walked, chunks: &[Chunk], has_implied_ends: bool) -> Walker<'a> {
         let last = chunks.last().expect("a thread has a chunk");
         let thread = walked.threads.len() as u32;
         let mut name = last.head.thread_name();
@@ -206,7 +211,17 @@ impl<'a> Walker<'a> {
         }
         walked.threads.push(RawThread { number: last.head.thread, name, ..RawThread::default() });
         let (open, pending) = (Vec::new(), Vec::new());
-        Walker { walked, thread, now: 0, open, cause: None, pending, parked: None }
+        Walker {
+            walked,
+            thread,
+            now: 0,
+            open,
+            cause: None,
+            pending,
+            parked: None,
+            has_implied_ends,
+            is_inside_next: false,
+        }
     }
 
     fn this(&mut self) -> &mut RawThread {
@@ -249,6 +264,7 @@ impl<'a> Walker<'a> {
             self.walked.parks.push(Park { thread: self.thread, start, end: now });
         }
         self.cause = None;
+        self.is_inside_next = false;
     }
 
     /// Keeps the polls and sleeps that are in progress when the trace ends.
@@ -291,7 +307,7 @@ impl<'a> Walker<'a> {
             | Kind::ShortSpanEnd
             | Kind::ShortIo => {}
             Kind::Spawn | Kind::Complete => self.life(event, key),
-            Kind::PollStart => self.open_poll(key, true),
+            Kind::PollStart => self.start_poll(key),
             Kind::PollEnd => self.close_poll(key),
             Kind::Wake => self.wake(event, key, WakeKind::Queued),
             Kind::WakeAgain => self.wake(event, key, WakeKind::Again),
@@ -387,6 +403,21 @@ impl<'a> Walker<'a> {
         if !event.is_stamped && !self.open.is_empty() {
             self.pending.push(pending);
         }
+    }
+
+    fn start_poll(&mut self, key: TaskKey) {
+        let is_inside = std::mem::replace(&mut self.is_inside_next, key == TaskKey::NONE);
+        if self.is_inside_next {
+            return;
+        }
+        if self.has_implied_ends
+            && !is_inside
+            && let Some(poll) = self.open.pop()
+        {
+            self.settle();
+            self.walked.polls[poll as usize].end = self.now;
+        }
+        self.open_poll(key, true);
     }
 
     fn open_poll(&mut self, key: TaskKey, is_whole: bool) {

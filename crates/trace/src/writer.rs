@@ -14,7 +14,7 @@ pub(crate) const MAGIC: [u8; 8] = *b"\x89RVTRC\r\n";
 pub const MAJOR: u16 = 1;
 
 /// The minor version. A reader that knows an older one skips what it does not know.
-pub const MINOR: u16 = 1;
+pub const MINOR: u16 = 2;
 
 pub(crate) const FILE_HEAD_LEN: usize = 16;
 pub(crate) const SECTION_HEAD_LEN: usize = 24;

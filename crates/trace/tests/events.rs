@@ -55,10 +55,13 @@ fn writer() -> FileWriter<Vec<u8>> {
 
 /// Reads chunks as a whole file that ends at `end`.
 fn trace(chunks: &[Vec<u64>], end: u64) -> Trace {
+    Trace::read(&whole_file(chunks, end)).unwrap()
+}
+
+fn whole_file(chunks: &[Vec<u64>], end: u64) -> Vec<u8> {
     let mut file = writer();
     chunks.iter().for_each(|words| file.chunk(words).unwrap());
-    let end = Moment { tick: end, monotonic_ns: end, wall_ns: 0 };
-    Trace::read(&file.finish(end).unwrap()).unwrap()
+    file.finish(Moment { tick: end, monotonic_ns: end, wall_ns: 0 }).unwrap()
 }
 
 fn spawn(task: TaskKey) -> Event {
@@ -118,7 +121,6 @@ fn the_poll_the_descriptor_the_timer_or_the_thread_is_the_cause() {
     assert_eq!(trace.wakes[3].kind, WakeKind::Cancel);
 }
 
-/// `block_on` inside a poll: the inner poll is the cause, and the time of the thread counts once.
 #[test]
 fn a_span_ends_where_it_began_or_else_where_its_number_is() {
     let lines = [
@@ -146,9 +148,33 @@ fn a_span_ends_where_it_began_or_else_where_its_number_is() {
 }
 
 #[test]
+fn the_start_of_a_poll_ends_the_one_in_progress() {
+    let lines = [
+        at(0, Event::poll_start(A)),
+        unstamped(Event::wake(B)),
+        at(6_400, Event::poll_start(B)),
+        at(12_800, Event::poll_end(B)),
+    ];
+    let file = whole_file(&[chunk(0, 1, TaskKey::NONE, &lines)], 12_800);
+    let polls = |file: &[u8]| -> Vec<_> {
+        let trace = Trace::read(file).unwrap();
+        trace.polls.iter().map(|poll| (poll.start, poll.end, poll.depth, poll.is_whole)).collect()
+    };
+    assert_eq!(polls(&file), [(0, 6_400, 0, true), (6_400, 12_800, 0, true)]);
+    // The wake happened in the first poll.
+    assert_eq!(Trace::read(&file).unwrap().wakes[0].latest, 6_400);
+    // A recorder of version 1.1 wrote all ends, so this poll was inside the other one.
+    let mut old = file;
+    old[10..12].copy_from_slice(&1_u16.to_le_bytes());
+    assert_eq!(polls(&old), [(0, 12_800, 0, false), (6_400, 12_800, 1, true)]);
+}
+
+/// `block_on` inside a poll: the inner poll is the cause, and the time of the thread counts once.
+#[test]
 fn polls_nest() {
     let lines = [
         at(0, Event::poll_start(A)),
+        at(6_400, Event::poll_inside()),
         at(6_400, Event::poll_start(B)),
         at(6_400, Event::wake(A)),
         at(12_800, Event::poll_end(B)),

@@ -135,7 +135,9 @@ impl Buckets {
 
     #[inline]
     fn add(&self, ticks: u64) {
-        let count = &self.0[(u64::BITS - ticks.leading_zeros()) as usize % BUCKETS];
+        // The number of bits of `ticks`, without a branch for 0.
+        let bits = (ticks << 1 | 1).ilog2();
+        let count = &self.0[bits as usize % BUCKETS];
         count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
 }

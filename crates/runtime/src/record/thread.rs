@@ -2,9 +2,9 @@
 //!
 //! # Stamps
 //!
-//! Reading the clock takes ten times as long as the rest of an event. So a poll costs one reading:
-//! the end of a poll is the start of the next one, unless the thread did something else between
-//! them ([`ThreadRecorder::pause`]). Events inside a poll have no stamp if the polls of this thread
+//! Reading the clock takes as long as the rest of an event. So a poll costs one reading and one
+//! event: the end of a poll is the start of the next one, unless the thread did something else
+//! between them ([`pause`]). Events inside a poll have no stamp if the polls of this thread
 //! are short ([`LONG_POLL_US`]). Events of a turn (of the driver or the timers) share its stamp.
 
 use std::cell::RefCell;
@@ -176,15 +176,26 @@ pub(crate) fn record_turn_end() {
     });
 }
 
-/// The thread does something other than polling, so the next poll needs a stamp of its own.
-pub(crate) fn pause() {
-    with_recorder(|recorder| recorder.is_fresh = false);
+/// The thread does something other than polling, so the next poll needs a stamp of its own. The
+/// poll of `ended` ends now, if it is in progress.
+pub(crate) fn pause(ended: TaskKey) {
+    with_recorder(|recorder| {
+        recorder.end_poll(ended);
+        recorder.is_fresh = false;
+    });
 }
 
 /// Records the start of a poll.
 #[inline(never)]
 pub(crate) fn begin_poll(key: TaskKey) {
     with_recorder(|recorder| recorder.begin_poll(key));
+}
+
+/// Records the end of the poll of `ended`, if that is in progress, and the start of the next one at
+/// the same time.
+#[inline(never)]
+pub(crate) fn begin_next_poll(ended: TaskKey, key: TaskKey) {
+    with_recorder(|recorder| recorder.begin_next_poll(ended, key));
 }
 
 /// Records the end of a poll. If nothing was recorded when it began, neither is its end.
@@ -298,10 +309,33 @@ impl ThreadRecorder {
 
     #[inline]
     fn begin_poll(&mut self, key: TaskKey) {
-        if self.polled.key != TaskKey::NONE {
-            self.begin_inner_poll();
-        }
         let start = if self.is_fresh { self.last_tick } else { self.clock.now() };
+        if self.polled.key != TaskKey::NONE {
+            self.begin_inner_poll(start);
+        }
+        self.begin_poll_at(start, key);
+    }
+
+    #[inline]
+    fn begin_next_poll(&mut self, ended: TaskKey, key: TaskKey) {
+        let PollBegun { key: begun, start } = self.polled;
+        if begun != ended || ended == TaskKey::NONE {
+            return self.begin_first_poll(key);
+        }
+        let now = self.clock.now();
+        self.count_poll(now.saturating_sub(start));
+        self.is_fresh = true;
+        self.begin_poll_at(now, key);
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_first_poll(&mut self, key: TaskKey) {
+        self.begin_poll(key);
+    }
+
+    #[inline(always)]
+    fn begin_poll_at(&mut self, start: u64, key: TaskKey) {
         self.last_tick = start;
         // Before the poll changes: a chunk that begins with this event says what was polled.
         self.push(start, Event::poll_start(key));
@@ -314,7 +348,8 @@ impl ThreadRecorder {
 
     #[cold]
     #[inline(never)]
-    fn begin_inner_poll(&mut self) {
+    fn begin_inner_poll(&mut self, start: u64) {
+        self.push(start, Event::poll_inside());
         self.outer.push(self.polled);
     }
 
@@ -328,7 +363,7 @@ impl ThreadRecorder {
     #[inline]
     fn end_poll(&mut self, key: TaskKey) {
         let PollBegun { key: begun, start } = self.polled;
-        if begun != key {
+        if begun != key || key == TaskKey::NONE {
             // Nothing was recorded when it began.
             return;
         }
@@ -338,13 +373,18 @@ impl ThreadRecorder {
         self.is_stamp_shared = self.is_in_turn;
         self.last_tick = now;
         self.is_fresh = true;
-        let len = now.saturating_sub(start);
-        self.mean_poll = (7 * self.mean_poll + len) / 8;
-        self.has_short_polls = self.mean_poll < self.long_poll;
-        self.counts.count_poll(len);
+        self.count_poll(now.saturating_sub(start));
         if !self.outer.is_empty() {
             self.end_inner_poll();
         }
+    }
+
+    /// A poll took this many ticks.
+    #[inline]
+    fn count_poll(&mut self, ticks: u64) {
+        self.mean_poll = (7 * self.mean_poll + ticks) / 8;
+        self.has_short_polls = self.mean_poll < self.long_poll;
+        self.counts.count_poll(ticks);
     }
 
     #[inline]

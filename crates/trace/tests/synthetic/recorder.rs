@@ -248,7 +248,9 @@ impl Thread {
     fn note(&mut self, event: Event) {
         use reveille_trace::Kind;
         match event.kind() {
-            Kind::PollStart => self.polled = TaskKey::from_value(event.value()),
+            Kind::PollStart if event != Event::poll_inside() => {
+                self.polled = TaskKey::from_value(event.value());
+            }
             Kind::PollEnd => self.polled = TaskKey::NONE,
             Kind::Enter => self.worker = event.value(),
             _ => {}

@@ -74,6 +74,8 @@ pub(crate) struct WorkerThread<'a> {
     injector_shard: usize,
     is_searching: bool,
     polls: PollMode,
+    /// The address of the task whose recorded poll has not been ended, or 0.
+    open_poll: usize,
     /// A batch of due timers was fired, and more are due.
     is_more_due: bool,
     /// When the monitor's timer was last deferred.
@@ -98,6 +100,7 @@ impl<'a> WorkerThread<'a> {
             injector_shard: context.worker().index,
             is_searching: false,
             polls: PollMode::Plain,
+            open_poll: 0,
             is_more_due: false,
             deferred_ns: now,
             pace: WorkerPace::new(now),
@@ -112,6 +115,7 @@ impl<'a> WorkerThread<'a> {
         loop {
             let step = self.step();
             if let Err(exit) = step {
+                self.pause_record();
                 self.stop_searching();
                 return exit;
             }
@@ -258,13 +262,13 @@ impl<'a> WorkerThread<'a> {
             self.polls = PollMode::Plain;
         }
         let addr = task.as_task().addr();
-        record::begin_poll(addr);
+        // The next poll or a pause ends this one.
+        record::begin_next_poll(std::mem::replace(&mut self.open_poll, addr), addr);
         context::begin_bare_poll(task.as_task(), self.event_loop.event_budget);
         self.context.poll_counter.begin(addr);
         let ran = task.run();
         self.context.poll_counter.increment();
         context::end_bare_poll();
-        record::end_poll(addr);
         ran
     }
 
@@ -324,10 +328,10 @@ impl<'a> WorkerThread<'a> {
         self.polls == PollMode::Nested
     }
 
-    /// The next poll does not begin where the last one ended.
-    fn pause_record(&self) {
+    /// The last poll ends here, and the next one does not begin where it ended.
+    fn pause_record(&mut self) {
         if reveille_task::is_recording() {
-            record::pause();
+            record::pause(std::mem::take(&mut self.open_poll));
         }
     }
 
@@ -375,6 +379,7 @@ impl<'a> WorkerThread<'a> {
         let workers = self.pool.workers.len();
         self.pool.injector.take(&mut self.injector_shard, workers, &mut self.stolen);
         if reveille_task::is_recording() && !self.stolen.is_empty() {
+            self.pause_record();
             record::injected(self.stolen.len());
         }
         self.push_stolen();
