@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::cause::Cause;
-use crate::state::Wake;
+use crate::state::{Outcome, Wake};
 use crate::task_ref::{Ended, TaskRef};
 
 /// Whether wakes are recorded. It publishes nothing: a thread that sees it late misses some events.
@@ -88,11 +88,13 @@ pub(crate) fn orphaned(addr: usize) {
     woken(addr, &Wake::Submit, Cause::Orphan);
 }
 
-/// Records the end of a task.
+/// Records the end of a task. Returns the outcome, so that the caller need not keep it in a register
+/// of its own meanwhile.
 #[cold]
 #[inline(never)]
-pub(crate) fn completed(task: TaskRef<'_>, ended: Ended) {
+pub(crate) fn completed(task: TaskRef<'_>, outcome: Outcome) -> Outcome {
     if let Some(functions) = FUNCTIONS.get() {
-        (functions.on_complete)(task, ended);
+        (functions.on_complete)(task, outcome.into());
     }
+    outcome
 }

@@ -216,9 +216,10 @@ unsafe fn complete(raw: Raw, outcome: Outcome) {
             extras.locals.clear();
         }
         let action = header.state.complete(outcome);
-        if record::records_wakes() {
-            record::completed(raw.as_task(), outcome.into());
-        }
+        let outcome = match record::records_wakes() {
+            true => record::completed(raw.as_task(), outcome),
+            false => outcome,
+        };
         if action.drop_outcome {
             // SAFETY: the task has no join handle, so the outcome is ours (invariant 3).
             if let Some(payload) = unsafe { dispose(raw, outcome) } {

@@ -119,7 +119,7 @@
 //!
 //! **Polls.** The start of a poll also ends the poll in progress, so a thread that polls one task
 //! after another writes one event for each. The start of a poll inside another one follows a start
-//! of no task. Before version 1.2, each poll had an end of its own.
+//! of no task. Before version 2.0, each poll had an end of its own.
 //!
 //! **Causes are positional.** The cause of a wake follows from its place among the events of its
 //! thread. Inside a poll, the cause is the task that the thread polls (a blocking closure is a

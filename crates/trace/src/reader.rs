@@ -90,16 +90,16 @@ pub(crate) struct Sections {
     pub(crate) missing: Vec<Missing>,
 }
 
-/// The first minor version in which the start of a poll ends the one in progress.
-const MINOR_IMPLIED_ENDS: u16 = 2;
+/// The first major version in which the start of a poll ends the one in progress.
+const MAJOR_IMPLIED_ENDS: u16 = 2;
 
 /// Splits a file into its sections.
 pub(crate) fn read(file: &[u8]) -> Result<Sections, OpenError> {
-    let minor = check_head(file)?;
-    let has_implied_ends = minor >= MINOR_IMPLIED_ENDS;
+    let (major, minor) = check_head(file)?;
+    let has_implied_ends = major >= MAJOR_IMPLIED_ENDS;
     let mut sections =
         Sections { kinds: words_per_kind(), has_implied_ends, ..Sections::default() };
-    if minor > MINOR {
+    if (major, minor) > (MAJOR, MINOR) {
         sections.missing.push(Missing::NewerMinor { minor });
     }
     let mut damage = Damage::default();
@@ -139,8 +139,8 @@ pub(crate) fn read(file: &[u8]) -> Result<Sections, OpenError> {
     Ok(sections)
 }
 
-/// Checks the head of the file, and returns the minor version.
-fn check_head(file: &[u8]) -> Result<u16, OpenError> {
+/// Checks the head of the file, and returns the major and the minor version.
+fn check_head(file: &[u8]) -> Result<(u16, u16), OpenError> {
     if file.is_empty() {
         return Err(OpenError::Empty);
     }
@@ -153,7 +153,7 @@ fn check_head(file: &[u8]) -> Result<u16, OpenError> {
     if major > MAJOR {
         return Err(OpenError::Newer { major });
     }
-    Ok(u16::from_le_bytes([head[10], head[11]]))
+    Ok((major, u16::from_le_bytes([head[10], head[11]])))
 }
 
 /// The head of a section.

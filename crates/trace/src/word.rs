@@ -72,7 +72,7 @@ kinds! {
     /// place of the [`Flavour`](crate::Flavour).
     Complete = 3, 2;
     /// A poll began, at the end of the one in progress. The value is the task. If it is 0, no poll
-    /// begins: the next one is inside the one in progress. Before version 1.2, all were inside.
+    /// begins: the next one is inside the one in progress. Before version 2.0, all were inside.
     PollStart = 4, 1;
     /// A poll ended. The value is the task.
     PollEnd = 5, 1;

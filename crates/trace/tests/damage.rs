@@ -136,7 +136,7 @@ fn other_files_are_refused_in_one_sentence() {
         (&empty, "the trace has no events"),
         (
             &newer,
-            "the trace has version 2 of the format, and this program reads versions up to 1: \
+            "the trace has version 3 of the format, and this program reads versions up to 2: \
              install a newer one",
         ),
     ] {
@@ -164,7 +164,7 @@ fn a_newer_minor_version_is_read_without_what_is_new() {
     file[table + 31] = 3;
     let trace = read(&fix_checksum(file, table)).unwrap();
     let said: Vec<String> = trace.missing.iter().map(ToString::to_string).collect();
-    assert!(said[0].contains("the newer format 1.6"), "{said:?}");
+    assert!(said[0].contains("the newer format 2.4"), "{said:?}");
     assert!(said.contains(&"1 event of a newer version was skipped".to_owned()), "{said:?}");
     assert_eq!((trace.tasks.len(), trace.polls.len()), (1, 1));
     // The time of the skipped event counts: 5 units of 64 ticks.

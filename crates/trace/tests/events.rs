@@ -165,7 +165,8 @@ fn the_start_of_a_poll_ends_the_one_in_progress() {
     assert_eq!(Trace::read(&file).unwrap().wakes[0].latest, 6_400);
     // A recorder of version 1.1 wrote all ends, so this poll was inside the other one.
     let mut old = file;
-    old[10..12].copy_from_slice(&1_u16.to_le_bytes());
+    old[8..12].copy_from_slice(&[1, 0, 1, 0]);
+    assert!(Trace::read(&old).unwrap().missing.is_empty());
     assert_eq!(polls(&old), [(0, 12_800, 0, false), (6_400, 12_800, 1, true)]);
 }
 
@@ -195,8 +196,12 @@ fn polls_nest() {
 #[test]
 fn polls_without_an_end_do_not_accumulate() {
     let key = |number: u64| TaskKey::from_value(number + 1);
-    let mut lines: Vec<Line> =
-        (0..100_000).map(|number| at(number * 64, Event::poll_start(key(number)))).collect();
+    let mut lines: Vec<Line> = (0..100_000)
+        .flat_map(|number| {
+            [Event::poll_inside(), Event::poll_start(key(number))]
+                .map(|event| at(number * 64, event))
+        })
+        .collect();
     lines.extend((0..100_000).map(|number| at(6_400_000, Event::poll_end(key(number)))));
     let chunks: Vec<_> = lines
         .chunks(4_000)
