@@ -88,8 +88,8 @@ pub(crate) fn orphaned(addr: usize) {
     woken(addr, &Wake::Submit, Cause::Orphan);
 }
 
-/// Records the end of a task. Returns the outcome, so that the caller need not keep it in a register
-/// of its own meanwhile.
+/// Records the end of a task. Returns the outcome, so that the caller need not keep it in a
+/// register of its own meanwhile.
 #[cold]
 #[inline(never)]
 pub(crate) fn completed(task: TaskRef<'_>, outcome: Outcome) -> Outcome {
