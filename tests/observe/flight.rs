@@ -16,6 +16,8 @@ use reveille::task;
 use reveille_tests::child::in_own_process;
 use reveille_tests::child::passes_in_own_process;
 #[cfg(unix)]
+use reveille_tests::programs::{build_with_abort, through_runner};
+#[cfg(unix)]
 use reveille_tests::scratch::Scratch;
 #[cfg(unix)]
 use reveille_trace::{LintFound, LintRule};
@@ -195,6 +197,48 @@ fn signals_panics_and_lints_write_snapshots() {
 #[cfg(unix)]
 extern "C" fn panics_without_unwinding() {
     panic!("on purpose");
+}
+
+/// A program for `panic = "abort"`. Its argument is the folder of the snapshots.
+#[cfg(unix)]
+const ABORTS: &str = r#"
+use reveille::observe::FlightRecorder;
+
+fn main() {
+    assert!(cfg!(panic = "abort"));
+    let folder = std::env::args_os().nth(1).unwrap();
+    let recorder = FlightRecorder::new().folder(folder).on_panic();
+    let builder = reveille::runtime::Builder::new().workers(1).flight_recorder(recorder);
+    builder.build().unwrap().block_on(async {
+        let builder = reveille::task::Builder::new().name("aborts".to_owned());
+        builder.spawn(async { panic!("on purpose") }).unwrap().await
+    });
+}
+"#;
+
+// Only on Unix: not tried elsewhere, where an abort may open a dialog.
+#[cfg(unix)]
+#[test]
+fn a_program_built_with_panic_abort_leaves_a_snapshot_that_can_be_read() {
+    use std::os::unix::process::ExitStatusExt;
+
+    let folder = Scratch::new();
+    std::fs::create_dir(&folder.0).unwrap();
+    let Some(program) = build_with_abort(ABORTS, &folder.0) else {
+        std::fs::remove_dir_all(&folder.0).unwrap();
+        return eprintln!("NOT TESTED: there is no cargo for this system");
+    };
+    let snapshots = folder.0.join("snapshots");
+    std::fs::create_dir(&snapshots).unwrap();
+    let output = through_runner(&program).arg(&snapshots).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.signal().is_some() || output.status.code() == Some(134), "{text}");
+    assert!(text.contains("snapshot of what happened last: "), "{text}");
+    let trace = complete_traces(&snapshots).next().expect("a snapshot is complete");
+    let (index, _) = named(&trace, "aborts");
+    let polls: Vec<_> = trace.polls_of(index).collect();
+    assert!(polls.len() == 1 && !polls[0].is_whole, "the poll that aborts: {polls:?}");
+    std::fs::remove_dir_all(&folder.0).unwrap();
 }
 
 // Only on Unix: not tried elsewhere, where an abort may open a dialog.

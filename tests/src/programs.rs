@@ -7,9 +7,10 @@
 use std::collections::HashMap;
 use std::env;
 use std::ffi::OsString;
+use std::fs;
 use std::io::Read;
 use std::iter;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc;
@@ -126,6 +127,38 @@ pub fn finish_reading(command: &mut Command, stdin: Stdio) -> Finished {
     let status = child.wait().expect("the child is ours and was not waited for before");
     let [stdout, stderr] = texts;
     Finished { status, stdout, stderr }
+}
+
+/// Builds a program that uses only reveille, with `panic = "abort"` in its profile, in `folder`.
+/// Returns its path, or `None` on a system that has no cargo.
+///
+/// # Panics
+///
+/// Panics if it cannot be built.
+pub fn build_with_abort(source: &str, folder: &Path) -> Option<PathBuf> {
+    if env::var_os(EXAMPLES).is_some() || env::var_os("CARGO_BUILD_TARGET").is_some() {
+        return None;
+    }
+    let workspace = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let reveille = workspace.join("crates/reveille");
+    let manifest = format!(
+        "[workspace]\n[package]\nname = \"aborts\"\nedition = \"2024\"\n\
+         [dependencies]\nreveille.path = {reveille:?}\n\
+         [profile.dev]\npanic = \"abort\"\ndebug = false\nincremental = false\n"
+    );
+    let written = fs::create_dir(folder.join("src"))
+        .and_then(|()| fs::write(folder.join("src/main.rs"), source))
+        .and_then(|()| fs::write(folder.join("Cargo.toml"), manifest))
+        .and_then(|()| fs::copy(workspace.join("Cargo.lock"), folder.join("Cargo.lock")));
+    written.expect("the folder can be written");
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo"));
+    let mut command = Command::new(cargo);
+    command.current_dir(folder).env("CARGO_TARGET_DIR", folder.join("target"));
+    // The workspace was built with the same versions, so all sources are here.
+    command.args(["build", "--quiet", "--offline"]);
+    let status = command.status().expect("cargo runs this test");
+    assert!(status.success(), "the program does not build");
+    Some(folder.join("target/debug/aborts"))
 }
 
 fn build_examples() -> HashMap<String, PathBuf> {
