@@ -62,24 +62,90 @@ const REPLACED: [Replaced; 6] = [
 
 const EXECUTOR: &str = "a second executor, on threads of its own";
 
+/// The guide for programs that are made for tokio.
+const FROM_TOKIO: &str =
+    "https://github.com/reveille-rs/reveille/blob/main/docs/migrating-from-tokio.md";
+
+/// What the report says about the whole tree, after what it says about each async-std. A manifest
+/// has one section `[patch.crates-io]`, so the report has one too.
+#[derive(Default)]
+struct Tree {
+    patches: String,
+    updates: String,
+    reasons: String,
+    refused: String,
+}
+
+impl Tree {
+    /// Appends the section, and what it cannot do.
+    fn write_to(&self, text: &mut String) {
+        let Tree { patches, updates, reasons, refused } = self;
+        if !reasons.is_empty() {
+            let _ =
+                writeln!(text, "Beside reveille, packages made for smol would start:\n{reasons}");
+        }
+        if !patches.is_empty() {
+            let _ = writeln!(
+                text,
+                "To move the whole tree, add this to the Cargo.toml of the workspace root:\n\n\x20   [patch.crates-io]\n{patches}"
+            );
+        }
+        if !updates.is_empty() {
+            let _ =
+                writeln!(text, "The lock file holds other versions. Then run once:\n\n{updates}");
+        }
+        if !refused.is_empty() {
+            let _ = writeln!(
+                text,
+                "A patch cannot replace these versions. Update the packages that depend on \
+                 them:\n{refused}"
+            );
+        }
+    }
+
+    /// Adds the version of a package that a shim replaces, and the line that does it.
+    fn replace(&mut self, package: &Package, line: &str, shim: (u64, u64, u64)) {
+        let Package { name, version, .. } = package;
+        let _ = writeln!(self.patches, "    {line}");
+        if (version.major, version.minor, version.patch) != shim {
+            let _ = writeln!(self.updates, "    cargo update -p {name}@{version}");
+        }
+    }
+}
+
 /// Returns the report about a tree of packages.
 pub(crate) fn report(packages: &[Package]) -> String {
     let found: Vec<usize> =
         (0..packages.len()).filter(|index| packages[*index].name == NAME).collect();
     let mut text = String::new();
+    let mut tree = Tree::default();
     if found.is_empty() {
         text.push_str("Nothing here depends on async-std.\n\n");
     }
     for index in found {
-        report_one(packages, index, &mut text);
+        report_one(packages, index, &mut text, &mut tree);
     }
-    advise_smol(packages, &mut text);
+    advise_smol(packages, &mut tree);
+    tree.write_to(&mut text);
+    if has_own_code_for_tokio(packages) {
+        let _ = writeln!(
+            text,
+            "For your code that is made for tokio, see\n\n    {FROM_TOKIO}\n\n\
+             Libraries made for tokio work in tasks of reveille with its feature `tokio1`.\n"
+        );
+    }
     text.truncate(text.trim_end().len());
     text + "\n"
 }
 
+fn has_own_code_for_tokio(packages: &[Package]) -> bool {
+    let is_tokio = |index: &usize| packages[*index].name == "tokio";
+    let own = packages.iter().filter(|package| package.source.is_none());
+    own.flat_map(|package| &package.dependencies).any(is_tokio)
+}
+
 /// Appends the report about one version of async-std.
-fn report_one(packages: &[Package], index: usize, text: &mut String) {
+fn report_one(packages: &[Package], index: usize, text: &mut String, tree: &mut Tree) {
     let Package { version, source, .. } = &packages[index];
     let is_replaced = source.as_ref().is_none_or(|source| !source.is_registry());
     if is_replaced {
@@ -104,47 +170,24 @@ fn report_one(packages: &[Package], index: usize, text: &mut String) {
         }
     }
     if !is_replaced {
-        advise(&packages[index], !own.is_empty(), !others.is_empty(), text);
+        advise(&packages[index], !own.is_empty(), !others.is_empty(), text, tree);
     }
 }
 
-/// Appends the lines that replace the executor, the reactor and the pool of crates made for smol.
+/// Adds the lines that replace the executor, the reactor and the pool of crates made for smol.
 /// Packages that only async-std uses disappear with it.
-fn advise_smol(packages: &[Package], text: &mut String) {
-    let (mut lines, mut reasons) = (String::new(), String::new());
-    let (mut updates, mut refused) = (String::new(), String::new());
+fn advise_smol(packages: &[Package], tree: &mut Tree) {
     for (index, package) in packages.iter().enumerate() {
         let Package { name, version, .. } = package;
         let Some(known) = REPLACED.iter().find(|known| known.name == name) else { continue };
         if !is_from_registry(package) || !is_used(packages, index) {
             continue;
         }
-        let Some(shim) = shim_of(package) else {
-            let _ = writeln!(refused, "  {name} {version}: {}", known.reason);
-            continue;
-        };
-        let _ = writeln!(lines, "    {}", patch_line(packages, shim));
-        let _ = writeln!(reasons, "  {name} {version}: {}", shim.reason);
-        if (version.major, version.minor, version.patch) != shim.version {
-            let _ = writeln!(updates, "    cargo update -p {name}@{version}");
+        let _ = writeln!(tree.reasons, "  {name} {version}: {}", known.reason);
+        match shim_of(package) {
+            Some(shim) => tree.replace(package, &patch_line(packages, shim), shim.version),
+            None => drop(writeln!(tree.refused, "  {name} {version}")),
         }
-    }
-    if !lines.is_empty() {
-        let _ = writeln!(
-            text,
-            "Packages made for smol would start, beside reveille:\n{reasons}\n\
-             To replace it in all of them, add this to the Cargo.toml of the workspace root:\n\n\
-             \x20   [patch.crates-io]\n{lines}"
-        );
-    }
-    if !updates.is_empty() {
-        let _ = writeln!(text, "The lock file holds other versions. Then run once:\n\n{updates}");
-    }
-    if !refused.is_empty() {
-        let _ = writeln!(
-            text,
-            "No shim replaces these versions. Update the packages that depend on them:\n{refused}"
-        );
     }
 }
 
@@ -197,45 +240,26 @@ fn is_used(packages: &[Package], end: usize) -> bool {
     false
 }
 
-/// Appends the lines that replace a version of async-std.
-fn advise(async_std: &Package, has_own: bool, has_others: bool, text: &mut String) {
-    let version = &async_std.version;
-    let is_one = version.major == SHIM.0;
+/// Appends the line that replaces a version of async-std in your own packages, and adds the one for
+/// the whole tree.
+fn advise(package: &Package, has_own: bool, has_others: bool, text: &mut String, tree: &mut Tree) {
+    let is_one = package.version.major == SHIM.0;
     if has_own {
         let sources =
             if is_one { "the source code stays as it is" } else { "then fix what 1.0 renamed" };
         let _ = writeln!(
             text,
-            "In your Cargo.toml, replace the line for async-std with this one; {sources}:\n\n    \
+            "To move only your own packages, replace their line for async-std with this one; \
+             {sources}:\n\n    \
              async-std = {{ package = \"reveille\", git = \"{REPOSITORY}\" }}\n\n\
              With a clone of that repository, write `path = \"../reveille/crates/reveille\"` \
              instead of `git`.\n"
         );
     }
     if is_one {
-        let which = match (has_own, has_others) {
-            (true, true) => "Or replace it for all packages at once",
-            (true, false) => "Or replace it without a change of that line",
-            _ => "To replace it for all of them",
-        };
-        let _ = writeln!(
-            text,
-            "{which}: add this to the Cargo.toml of the workspace root:\n\n    \
-             [patch.crates-io]\n    async-std = {{ git = \"{REPOSITORY}\" }}\n"
-        );
-        if (version.major, version.minor, version.patch) != SHIM {
-            let _ = writeln!(
-                text,
-                "The lock file holds version {version}. After adding the patch, run once:\n\n    \
-                 cargo update -p async-std@{version}\n"
-            );
-        }
+        tree.replace(package, &format!("async-std = {{ git = \"{REPOSITORY}\" }}"), SHIM);
     } else if has_others {
-        let _ = writeln!(
-            text,
-            "A patch cannot replace {version}, which is not compatible with 1.x. Update the \
-             packages that depend on it.\n"
-        );
+        let _ = writeln!(tree.refused, "  {}", name(package));
     }
 }
 

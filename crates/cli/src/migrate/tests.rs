@@ -31,7 +31,8 @@ fn an_older_version_needs_an_update_and_0_99_cannot_be_patched() {
     let text = report(&parse(&lock("1.12.0")).unwrap());
     assert!(text.contains("cargo update -p async-std@1.12.0"), "{text}");
     let text = report(&parse(&lock("0.99.12")).unwrap());
-    assert!(text.contains("A patch cannot replace 0.99.12"), "{text}");
+    assert!(text.contains("A patch cannot replace these versions."), "{text}");
+    assert!(text.ends_with("depend on them:\n  async-std 0.99.12\n"), "{text}");
     assert!(!text.contains("[patch"), "{text}");
 }
 
@@ -93,7 +94,7 @@ fn what_smol_would_start_is_replaced_unless_only_async_std_uses_it() {
     assert_eq!(report(&parse(&replaced).unwrap()), "Nothing here depends on async-std.\n");
     let text = report(&parse(&own.replace("2.4.0", "1.13.0")).unwrap());
     assert!(!text.contains("async-io = "), "no shim of async-io 1: {text}");
-    assert!(text.contains("No shim replaces these versions"), "{text}");
+    assert!(text.contains("A patch cannot replace these versions"), "{text}");
     assert!(text.contains("\n  async-io 1.13.0: a second reactor"), "{text}");
 }
 
@@ -111,6 +112,35 @@ fn smol_is_replaced_with_all_that_its_parts_use() {
         assert!(text.contains(&line), "no {line:?} in {text}");
     }
     assert!(!text.contains("async-net") && !text.contains("cargo update"), "{text}");
+}
+
+/// TOML rejects a manifest in which a section occurs twice.
+#[test]
+fn a_tree_that_needs_several_shims_gets_one_section() {
+    let tree = own(&["web", "async-std", "async-io"])
+        + &package("web", "2.0.0", &["async-std"])
+        + &package("async-std", "1.12.0", &["async-io"])
+        + &package("async-io", "2.5.0", &[]);
+    let text = report(&parse(&tree).unwrap());
+    assert_eq!(text.matches("[patch.crates-io]").count(), 1, "{text}");
+    let section = format!(
+        "    [patch.crates-io]\n    async-std = {{ git = \"{REPOSITORY}\" }}\n    \
+         async-io = {{ git = \"{REPOSITORY}\" }}\n\n"
+    );
+    assert!(text.contains(&section), "{text}");
+    let updates = "    cargo update -p async-std@1.12.0\n    cargo update -p async-io@2.5.0\n";
+    assert!(text.ends_with(&format!("Then run once:\n\n{updates}")), "{text}");
+}
+
+#[test]
+fn a_tree_made_for_tokio_is_led_to_its_guide() {
+    let tree = own(&["tokio"]) + &package("tokio", "1.48.0", &[]);
+    let text = report(&parse(&tree).unwrap());
+    assert!(text.starts_with("Nothing here depends on async-std."), "{text}");
+    assert!(text.contains(FROM_TOKIO) && !text.contains("[patch"), "{text}");
+    let libraries =
+        own(&["web"]) + &package("web", "2.0.0", &["tokio"]) + &package("tokio", "1.48.0", &[]);
+    assert!(!report(&parse(&libraries).unwrap()).contains("tokio"), "no own code for tokio");
 }
 
 #[test]
