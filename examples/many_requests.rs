@@ -103,7 +103,7 @@ fn save(what: &str, path: &Path, contents: &[u8], out: &mut impl Write) -> io::R
     writeln!(out, "{what}: {}", path.display())
 }
 
-/// Returns the width of the chart: that of the terminal, or 100 columns without a terminal.
+/// Returns the width of the chart: that of the terminal, or 80 columns without a terminal.
 fn columns() -> usize {
     #[cfg(unix)]
     if io::stdout().is_terminal()
@@ -112,5 +112,5 @@ fn columns() -> usize {
     {
         return usize::from(size.ws_col).clamp(60, 200);
     }
-    100
+    80
 }

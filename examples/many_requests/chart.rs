@@ -53,11 +53,8 @@ pub(crate) fn draw(figure: &Figure<'_>, columns: usize) -> String {
 }
 
 fn legend(stride: usize, count: usize) -> String {
-    let mut text = format!("{POLLED} polled   waiting for:");
-    for step in Step::ALL {
-        let _ = write!(text, "  {} {}", letter(step), step.label());
-    }
-    text.push_str("   x failed\n");
+    let steps = Step::ALL.map(|step| format!("{} {}", letter(step), step.label()));
+    let mut text = format!("{POLLED} polled  x failed\nwaiting for:  {}\n", steps.join("  "));
     if stride > 1 {
         let _ = writeln!(text, "one row of each {stride}, {count} in all");
     }
@@ -132,10 +129,10 @@ mod tests {
         let run = run(2);
         let text = draw(&Figure::new(&run), 60);
         let rows: Vec<&str> = text.lines().collect();
-        assert!(rows[1].starts_with("1 /0 ▏····█ccc"), "{text}");
-        assert!(rows[1].contains("ccc█████▕"), "{text}");
-        assert!(rows[2].contains("████x▕"), "{text}");
-        assert!(rows[3].contains("╵0 ms") && rows[3].contains("╵50 ms"), "{text}");
+        assert!(rows[2].starts_with("1 /0 ▏····█ccc"), "{text}");
+        assert!(rows[2].contains("ccc█████▕"), "{text}");
+        assert!(rows[3].contains("████x▕"), "{text}");
+        assert!(rows[4].contains("╵0 ms") && rows[4].contains("╵50 ms"), "{text}");
     }
 
     #[test]
@@ -143,7 +140,7 @@ mod tests {
         let run = run(300);
         let text = draw(&Figure::new(&run), 100);
         assert!(text.contains("one row of each 9, 300 in all"), "{text}");
-        assert!(text.lines().count() <= ROWS_MAX + 3);
+        assert!(text.lines().count() <= ROWS_MAX + 4);
         assert!(text.lines().all(|line| line.chars().count() <= 112), "{text}");
     }
 }

@@ -64,7 +64,7 @@ pub(crate) fn totals(run: &Run) -> String {
     };
     let rate = count as f64 / run.time.as_secs_f64().max(f64::EPSILON);
     format!(
-        "\n{} of {} fetched{failed}; {} bytes in {} ({} a second), {} at a time on {}\n",
+        "\n{} of {} fetched{failed}; {} bytes in {} ({} a second)\n{} at a time on {}\n",
         Grouped(fetched as u64),
         Grouped(count as u64),
         Grouped(bytes),

@@ -74,6 +74,8 @@ fn embedded_server_answers_in_the_order_of_the_list() {
         }
         assert!(finished.stdout.contains("10 of 10 fetched; "), "{}", finished.stdout);
         assert!(finished.stdout.contains("█ polled"), "{}", finished.stdout);
+        let is_short = |line: &str| line.chars().count() <= 80;
+        assert!(finished.stdout.lines().all(is_short), "{}", finished.stdout);
     }
 }
 

@@ -87,7 +87,8 @@ impl Tree {
         if !patches.is_empty() {
             let _ = writeln!(
                 text,
-                "To move the whole tree, add this to the Cargo.toml of the workspace root:\n\n\x20   [patch.crates-io]\n{patches}"
+                "To move the whole tree, add this to the Cargo.toml of the workspace root:\n\n\
+                 \x20   [patch.crates-io]\n{patches}"
             );
         }
         if !updates.is_empty() {
