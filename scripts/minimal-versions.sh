@@ -24,6 +24,12 @@ git -C "$root" ls-files -z --cached --others --exclude-standard | (cd "$root" &&
 cd "$copy"
 cargo +nightly update --quiet -Z direct-minimal-versions
 export CARGO_TARGET_DIR=$target CARGO_INCREMENTAL=0
-cargo check --locked --package reveille --package reveille-hyper --package reveille-cli
-cargo check --locked --package reveille --features tokio1
+# Each folder of crates/ whose manifest does not say otherwise is a package that is published.
+packages=()
+for manifest in $(grep -L "^publish = false" crates/*/Cargo.toml); do
+    name=$(sed -n '/^\[package\]/,/^\[/ s/^name = "\(.*\)"/\1/p' "$manifest")
+    packages+=(--package "$name")
+done
+cargo check --locked "${packages[@]}"
+cargo check --locked "${packages[@]}" --all-features
 echo "minimal-versions: the oldest direct dependencies build"
