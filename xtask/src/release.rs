@@ -3,8 +3,8 @@
 //! A crate that builds in this repository may fail from its package: a file from outside of its
 //! folder is missing there, and so is a dependency without a version. So this
 //!
-//! 1. packs the crates in the order in which they would be published,
-//! 2. checks that each package has a README and the licences,
+//! 1. lets cargo do all that it does to publish the crates, in order, except for the upload,
+//! 2. packs the crates, and checks that each package has a README and the licences,
 //! 3. unpacks them into a workspace of their own, where `[patch.crates-io]` leads from one to the
 //!    other, because no registry knows this version yet,
 //! 4. builds them there, and runs the doc tests of each library,
@@ -13,7 +13,9 @@
 //!    only (`scripts/first-program.sh`),
 //! 7. runs the tests of the driver, the runtime and TCP for Windows, if wine is installed.
 //!
-//! It publishes nothing. It packs the files as they are, committed or not.
+//! It publishes nothing. It packs the files as they are, committed or not. Afterwards
+//! `target/release-packages` has the unpacked packages, without what was built there. The tests for
+//! Windows keep what they build in `target/targets`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -54,15 +56,17 @@ pub(crate) fn dry_run() -> Outcome {
     if let Some(package) = packages.iter().find(|it| it.is_library && it.has_hidden_features) {
         return Err(format!("docs.rs would not build {} with all features", package.name));
     }
+    rehearse_upload(&packages)?;
     pack(&packages)?;
     let folder = shell::target_dir().join("release-packages");
     unpack(&packages, &folder)?;
     test(&packages, &folder)?;
     document(&packages, &folder)?;
     first_program(&folder)?;
-    crate::targets::run_short_on_windows()?;
+    let built = folder.join("target");
+    fs::remove_dir_all(&built).map_err(|error| cannot("remove", &built, &error))?;
     println!("release: {} packages are complete", packages.len());
-    Ok(())
+    crate::targets::run_short_on_windows()
 }
 
 fn published(metadata: &Value) -> Vec<Package> {
@@ -105,13 +109,23 @@ fn in_order(mut left: Vec<Package>) -> Result<Vec<Package>, String> {
     Ok(sorted)
 }
 
+/// Cargo checks the metadata, finds each dependency in the registry or among the packages, and
+/// stops before the upload. It names the packages in the order of their upload.
+fn rehearse_upload(packages: &[Package]) -> Outcome {
+    let mut cargo = shell::cargo();
+    cargo.args(["publish", "--dry-run", "--no-verify", "--allow-dirty"]);
+    shell::run(cargo.args(selected(packages)))
+}
+
 fn pack(packages: &[Package]) -> Outcome {
     let mut cargo = shell::cargo();
     cargo.args(["package", "--quiet", "--no-verify", "--allow-dirty", "--exclude-lockfile"]);
-    for package in packages {
-        cargo.args(["--package", &package.name]);
-    }
-    shell::run(&mut cargo)
+    shell::run(cargo.args(selected(packages)))
+}
+
+/// The options of cargo that select these packages.
+fn selected(packages: &[Package]) -> impl Iterator<Item = &str> {
+    packages.iter().flat_map(|package| ["--package", &package.name])
 }
 
 fn unpack(packages: &[Package], folder: &Path) -> Outcome {
