@@ -22,14 +22,15 @@ pub(crate) const SHRINK: &str = "REVEILLE_SIM_SHRINK";
 /// The default time for that search.
 const DEFAULT_TIME: Duration = Duration::from_secs(60);
 
-/// The share of the time that is kept for the bisection: one part of this many.
+/// The share of the time that the bisection may take: one part of this many.
 const BISECTION_SHARE: u32 = 3;
 
 /// A failure counts as inevitable if this many other seeds do not avoid it.
 const OTHER_SEEDS: u64 = 16;
 
-/// The time of a failure is found to one part in this many of the run.
-const PRECISION: u64 = 100_000;
+/// The time of a failure is found to one part in this many of the run. Each step takes up to
+/// [`OTHER_SEEDS`] runs, and a user waits for them.
+const PRECISION: u64 = 1_000;
 
 /// How many times as long as the first run a simpler one may take, plus a pause of a busy machine.
 const SLOWNESS: u32 = 10;
@@ -74,6 +75,7 @@ impl Failing<'_> {
         text
     }
 
+    #[expect(clippy::disallowed_methods, reason = "this process is not simulated")]
     fn search(
         &self,
         report: &RunReport,
@@ -99,7 +101,7 @@ impl Failing<'_> {
         let tape = Tape::parse(&tape)?;
         let bisection = time / BISECTION_SHARE;
         self.shrink(&tape, start + (time - bisection), text)?;
-        self.bisect(&tape, report, start + time, text);
+        self.bisect(&tape, report, Instant::now() + bisection, text);
         let _ = writeln!(text, "tape: {}", path.display());
         let _ = writeln!(text, "program: {}", hash_of_program()?);
         Ok(())
