@@ -78,7 +78,7 @@ pub(super) struct Thread {
     pub(super) tid: Cell<libc::pid_t>,
     /// Written by `World::set_state` only.
     pub(super) state: Cell<State>,
-    /// Its place among the threads that have not ended.
+    /// Its place among the threads that can run without an event. Written by `World::set_time`.
     pub(super) place: Cell<usize>,
     pub(super) outcome: Cell<Outcome>,
     pub(super) pthread: Cell<libc::pthread_t>,

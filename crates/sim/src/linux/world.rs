@@ -176,7 +176,7 @@ pub(super) fn begin(mut streams: Streams, trace: Trace) {
         strategy,
         machine,
         live: Vec::new(),
-        times_ns: Vec::new(),
+        timed: Vec::new(),
         foreign_waits: 0,
         ended: Vec::new(),
         thread_count: 1,
@@ -205,8 +205,8 @@ pub(super) struct World {
     machine: Machine,
     /// The threads that have not ended, in the order of their starts.
     live: Vec<&'static Thread>,
-    /// When each of them can run without an event. Kept apart, because each step reads all.
-    times_ns: Vec<u64>,
+    /// When each of them can run that needs no event. Kept apart, because each step reads all.
+    timed: Vec<(u64, &'static Thread)>,
     /// How many of them wait for events of a descriptor of the system.
     foreign_waits: usize,
     /// The threads that have ended and were not joined.
@@ -282,9 +282,7 @@ impl World {
     }
 
     fn add(&mut self, thread: &'static Thread, state: State) {
-        thread.place.set(self.live.len());
         self.live.push(thread);
-        self.times_ns.push(NEVER_NS);
         self.set_state(thread, state);
     }
 
@@ -300,7 +298,27 @@ impl World {
             State::Readable { object: Some(id), .. } => self.kernel.start_waiting(id, thread),
             _ => (),
         }
-        self.times_ns[thread.place.get()] = state.time_ns();
+        self.set_time(thread, state.time_ns());
+    }
+
+    /// Changes when a thread can run without an event.
+    fn set_time(&mut self, thread: &'static Thread, time_ns: u64) {
+        let place = thread.place.get();
+        match (self.timed.get_mut(place), time_ns) {
+            (None, NEVER_NS) => (),
+            (None, _) => {
+                thread.place.set(self.timed.len());
+                self.timed.push((time_ns, thread));
+            }
+            (Some(_), NEVER_NS) => {
+                self.timed.swap_remove(place);
+                thread.place.set(usize::MAX);
+                if let Some((_, moved)) = self.timed.get(place) {
+                    moved.place.set(place);
+                }
+            }
+            (Some(entry), _) => entry.0 = time_ns,
+        }
     }
 
     /// Removes threads, which never run again.
@@ -312,10 +330,6 @@ impl World {
             }
         }
         self.live.retain(|thread| thread.state.get() != State::Ended);
-        for (place, thread) in self.live.iter().enumerate() {
-            thread.place.set(place);
-        }
-        self.times_ns = self.live.iter().map(|thread| thread.state.get().time_ns()).collect();
     }
 
     /// Removes a thread that the system refused to start.

@@ -48,10 +48,10 @@ impl Skew {
     }
 
     /// The drift, when it was set, and what the clock showed then.
-    fn read(&self) -> (i128, u64, u64) {
+    fn read(&self) -> (i64, u64, u64) {
         let drift_ppm = self.drift_ppm.load(Ordering::Relaxed);
         let (since, shown) = (&self.since_ns, &self.shown_ns);
-        (drift_ppm.into(), since.load(Ordering::Relaxed), shown.load(Ordering::Relaxed))
+        (drift_ppm, since.load(Ordering::Relaxed), shown.load(Ordering::Relaxed))
     }
 }
 
@@ -62,12 +62,15 @@ pub(in crate::platform) fn local_ns(host: usize, ns: u64) -> u64 {
     let Some(skew) = SKEWS.get(host) else { return ns };
     let (drift_ppm, since_ns, shown_ns) = skew.read();
     let passed_ns = ns.saturating_sub(since_ns);
-    let drift_ns = match drift_ppm {
+    let shown_since_ns = match drift_ppm {
         // A division of this width takes as long as the rest of a read.
-        0 => 0,
-        ppm => i128::from(passed_ns) * ppm / 1_000_000,
+        0 => passed_ns,
+        ppm => {
+            let passed_ns = i128::from(passed_ns);
+            (passed_ns + passed_ns * i128::from(ppm) / 1_000_000) as u64
+        }
     };
-    shown_ns + (i128::from(passed_ns) + drift_ns) as u64
+    shown_ns + shown_since_ns
 }
 
 /// How much of the simulation's time passes while a host's clock advances by `ns`.

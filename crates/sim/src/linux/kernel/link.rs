@@ -60,8 +60,8 @@ impl World {
         self.kernel.links.values_mut().for_each(change);
     }
 
-    fn link(&self, from: usize, to: usize) -> Link {
-        self.kernel.links.get(&(from, to)).copied().unwrap_or(self.kernel.default_link)
+    fn link(&self, from: usize, to: usize) -> &Link {
+        self.kernel.links.get(&(from, to)).unwrap_or(&self.kernel.default_link)
     }
 
     /// Whether a message that is on its way arrives now.
@@ -80,12 +80,12 @@ impl World {
             return sent_ns;
         }
         let link = self.link(from, to);
+        let (min, max) = link.latency_ns;
         if let Some(bandwidth) = link.bandwidth {
             let takes_ns = (len as u64).saturating_mul(1_000_000_000) / bandwidth.max(1);
             sent_ns = sent_ns.max(link.busy_until_ns).saturating_add(takes_ns);
             self.change_link(from, to, |link| link.busy_until_ns = sent_ns);
         }
-        let (min, max) = link.latency_ns;
         sent_ns + min + self.draw("latency", max.saturating_sub(min) + 1)
     }
 
@@ -97,7 +97,7 @@ impl World {
         probability: impl Fn(&Link) -> u64,
         stream: &str,
     ) -> bool {
-        let probability = if from == to { 0 } else { probability(&self.link(from, to)) };
+        let probability = if from == to { 0 } else { probability(self.link(from, to)) };
         probability > 0 && self.streams.happens(stream, probability, MILLION)
     }
 }

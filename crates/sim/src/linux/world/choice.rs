@@ -29,24 +29,22 @@ impl World {
             return NEVER_NS;
         }
         let now = now_ns();
-        // Below `NEVER_NS`, so that one comparison is enough for the many threads that wait for an
-        // event.
-        let mut later_ns = NEVER_NS - 1;
-        for index in 0..self.times_ns.len() {
-            let time_ns = self.times_ns[index];
+        let mut later_ns = NEVER_NS;
+        for &(time_ns, thread) in &self.timed {
             if time_ns > later_ns {
                 continue;
             }
-            let thread = self.live[index];
             if time_ns <= now {
                 self.candidates.push(thread);
-            } else if !self.is_paused(thread) {
+            } else if !self.kernel.is_paused(thread.host.get()) {
                 // A thread of a host that is paused does not count.
                 self.soonest = (time_ns < later_ns).then_some(thread);
                 later_ns = time_ns;
             }
         }
-        if later_ns == NEVER_NS - 1 { NEVER_NS } else { later_ns }
+        // The choice depends on the order.
+        self.candidates.sort_unstable_by_key(|thread| thread.number);
+        later_ns
     }
 
     /// Wakes the threads among the candidates whose deadlines have passed, and leaves those that
@@ -62,7 +60,7 @@ impl World {
                 self.set_state(thread, State::Ready { at_ns });
                 thread.outcome.set(Outcome::TimedOut);
             }
-            let time_ns = self.times_ns[thread.place.get()];
+            let time_ns = thread.state.get().time_ns();
             let (is_paused, is_due) = (self.is_paused(thread), time_ns <= now);
             if !is_paused && !is_due {
                 later_ns = later_ns.min(time_ns);
