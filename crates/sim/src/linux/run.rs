@@ -77,8 +77,8 @@ fn use_one_processor() {
 }
 
 /// Whether a thread of the system may run the contexts of others. In strict mode it may not: the
-/// kernel stops system calls that do not come from the C library. The sanitizers and valgrind know
-/// which stack belongs to which thread of the system.
+/// kernel stops system calls that do not come from the C library. The sanitizers know which stack
+/// belongs to which thread of the system. So does valgrind, whose processor has no `wrfsbase`.
 fn is_switched_by_registers(config: &RunConfig) -> bool {
     let is_defined = |name: &CStr| {
         // SAFETY: the name is a string that ends with a zero byte.
