@@ -358,11 +358,24 @@ impl Dump {
         &self.notes
     }
 
+    /// Whether async functions and blocks have no paths, as with `debug = "line-tables-only"`.
+    fn has_line_tables_only(&self) -> bool {
+        let mut frames = self.stacks.iter().flat_map(|stack| stack.iter());
+        frames.any(|frame| frame.function.starts_with("{async_"))
+    }
+
     /// The debug information that the program was built without.
     fn missing(&self) -> Option<String> {
         let captured = self.tasks.iter().any(|task| !task.stacks.is_empty());
         let is_named = self.stacks.iter().any(|stack| !stack.is_empty());
         let mut frames = self.stacks.iter().flat_map(|stack| stack.iter());
+        if self.has_line_tables_only() {
+            return Some(String::from(
+                "The program has line tables and no other debug information, so its functions have \
+                 no paths, and an `async fn` has no name. Build with `debug = \"limited\"` in the \
+                 profile to see the names.",
+            ));
+        }
         let has_places = frames.any(|frame| frame.place.is_some());
         if !captured || has_places {
             return None;

@@ -142,6 +142,21 @@ fn what_the_build_lacks_is_reported_once_with_the_setting_that_helps() {
 }
 
 #[test]
+fn with_line_tables_alone_the_dump_has_places_and_says_once_why_names_are_missing() {
+    let mut waiting = task(1, &[]);
+    waiting.stacks = vec![0, 1];
+    let own = ("{async_fn#0}", "/app/src/run.rs:3:4");
+    let stack: &[_] = &[("<core::task::wake::Waker as core::clone::Clone>::clone", ""), own];
+    // The executor of local tasks awaits a task for its `block_on`.
+    let executor: &[_] = &[("reveille_runtime::scheduler::local::awaited", "/w/local.rs:1:2")];
+    let text = dump(vec![waiting], &[stack, executor]).to_string();
+    assert!(text.contains("    at {async_fn#0}"), "{text}");
+    assert!(text.contains("run.rs:3:4"), "{text}");
+    assert_eq!(text.matches("line tables and no other debug information").count(), 1, "{text}");
+    assert!(!text.contains("    in "), "{text}");
+}
+
+#[test]
 fn paths_are_relative_to_the_folder_of_the_program() {
     let mut task = task(1, &[]);
     task.spawned_at = place();
