@@ -190,6 +190,17 @@ pub struct Dump {
     pub(super) source_root: Option<String>,
 }
 
+impl Frame {
+    /// Whether the function is nothing that a program awaits: it stores a waker, or it is a part of
+    /// an executor.
+    pub(super) fn is_internal(&self) -> bool {
+        let name = self.function.trim_start_matches('<');
+        let starts =
+            ["core::task::wake::", "reveille_runtime::scheduler::", "reveille_task::probe::"];
+        starts.iter().any(|start| name.starts_with(start))
+    }
+}
+
 impl Dump {
     /// Completes a dump.
     pub(super) fn new(mut dump: Dump) -> Dump {

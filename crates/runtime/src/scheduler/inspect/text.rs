@@ -497,7 +497,7 @@ fn awaits_of<'a>(dump: &'a Dump, stacks: &[u32]) -> Vec<Await<'a>> {
 
 fn await_of<'a>(dump: &Dump, stack: &'a [Frame]) -> Await<'a> {
     let first = stack.iter().position(is_programs).unwrap_or(stack.len());
-    let leaf = stack[..first].iter().rev().find(|frame| !is_internal(frame));
+    let leaf = stack[..first].iter().rev().find(|frame| !frame.is_internal());
     let leaf = leaf.map(|frame| plain_name(&frame.function));
     let own = stack[first..].iter().filter(|frame| is_programs(frame));
     let functions = own
@@ -515,14 +515,6 @@ const OURS: [&str; 6] = [
     "reveille_primitive::",
     "async_std::",
 ];
-
-/// Whether a function is nothing that a program awaits: it stores a waker, or it is a part of an
-/// executor.
-fn is_internal(frame: &Frame) -> bool {
-    let name = frame.function.trim_start_matches('<');
-    let starts = ["core::task::wake::", "reveille_runtime::scheduler::", "reveille_task::probe::"];
-    starts.iter().any(|start| name.starts_with(start))
-}
 
 /// Whether a function is the program's own: not of std, of a library from a registry, or of the
 /// runtime. Without line tables libraries cannot be told from the program.
