@@ -14,9 +14,10 @@ use crate::again::{child, is_child};
 use crate::dumps::lines_at_most_80_columns;
 use crate::stacks::{dump_of_waiting, find, spawn};
 
-/// Blocks until it gets a message.
+/// Sends that it has begun, and blocks until it gets a message.
 #[inline(never)]
-fn blocks_its_thread(may_go_on: &mpsc::Receiver<()>) {
+fn blocks_its_thread(begin: &mpsc::Sender<()>, may_go_on: &mpsc::Receiver<()>) {
+    begin.send(()).unwrap();
     may_go_on.recv().unwrap();
 }
 
@@ -26,8 +27,7 @@ async fn waits_then_blocks(
     may_go_on: mpsc::Receiver<()>,
 ) {
     receiver.recv().await.unwrap();
-    begin.send(()).unwrap();
-    blocks_its_thread(&may_go_on);
+    blocks_its_thread(&begin, &may_go_on);
 }
 
 /// In a process of its own, where no other test takes dumps.
