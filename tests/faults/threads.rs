@@ -63,8 +63,10 @@ fn a_runtime_without_threads_is_an_error_and_leaves_nothing() {
     if child::has_run(test_name!()) {
         return;
     }
+    /// Three quarters of all addresses, which neither 32 nor 64 bits have in one piece.
+    const TOO_LARGE: usize = usize::MAX / 4 * 3;
     let before = (threads(), descriptors());
-    let error = Builder::new().workers(2).stack_size(1 << 46).build().expect_err("no such room");
+    let error = Builder::new().workers(2).stack_size(TOO_LARGE).build().expect_err("no such room");
     println!("{error}");
     assert!(error.to_string().starts_with("could not create a worker thread: "), "{error}");
     assert_eq!((threads(), descriptors()), before);

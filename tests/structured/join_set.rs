@@ -232,9 +232,9 @@ fn a_hundred_thousand_tasks_of_the_pool() {
                 }
             })
             .collect();
-        let mut sum = 0;
+        let mut sum = 0_u64;
         while let Some(result) = set.join_next().await {
-            sum += result.unwrap();
+            sum += result.unwrap() as u64;
         }
         assert_eq!(sum, 100_000 * 99_999 / 2);
         assert_eq!(drops.load(Ordering::SeqCst), 100_000);

@@ -18,7 +18,7 @@
 //! let slots: Vec<AtomicU64> = (0..CHUNK_WORDS).map(|_| AtomicU64::new(0)).collect();
 //! let head = ChunkHead { thread_name: ChunkHead::short_name("worker"), ..ChunkHead::default() };
 //! let mut writer = ChunkWriter::start(&slots, &head);
-//! let task = TaskKey::from_address(0x7f00_0000_1230);
+//! let task = TaskKey::from_address(0x7f00_1230);
 //! let origin = Origin { place: 1, type_id: 0 };
 //! for (tick, event) in [
 //!     (64, Event::spawn(task, origin, Flavour::Pool)),

@@ -343,7 +343,7 @@ mod tests {
     use super::*;
     use crate::event::Event;
 
-    const TASK: TaskKey = TaskKey::from_address(0x7fff_1234_5670);
+    const TASK: TaskKey = TaskKey::from_value(0x7ff_f123_4567);
 
     #[test]
     fn operands_round_trip() {

@@ -332,7 +332,7 @@ mod tests {
     use super::*;
     use crate::operand::TaskKey;
 
-    const TASK: TaskKey = TaskKey::from_address(0x7fff_1234_5670);
+    const TASK: TaskKey = TaskKey::from_value(0x7ff_f123_4567);
 
     #[test]
     fn a_word_holds_a_kind_a_time_and_a_value() {
@@ -340,6 +340,7 @@ mod tests {
         assert_eq!(word.code(), Kind::PollStart as u8);
         assert_eq!((word.delta(), word.value()), (DELTA_MAX, TASK.value()));
         assert_eq!(TASK.address(), 0x7fff_1234_5670);
+        assert_eq!(TaskKey::from_address(0x1234_5670).address(), 0x1234_5670);
         assert_eq!(EventWord::gap(1 << 50).delta(), 1 << 50);
     }
 

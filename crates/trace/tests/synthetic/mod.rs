@@ -19,6 +19,11 @@ use reveille_trace::{
 pub(crate) use self::recorder::{Counts, Recorder};
 use self::scenes::{SCENES, Scene, Step};
 
+/// Where the tasks are that [`key`] names: addresses of a system with 64 bits.
+const MAIN: u64 = 0x7ffc_0000_1000;
+const TASKS: u64 = 0x7f00_0000_0000;
+const JOBS: u64 = 0x7e00_0000_0000;
+
 /// What to simulate.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Size {
@@ -59,6 +64,11 @@ pub(crate) fn program(size: Size) -> Made {
         program.act(action);
     }
     program.finish()
+}
+
+/// The key of the task with this number, which a system with 32 bits can make too.
+fn key(first: u64, number: usize) -> TaskKey {
+    TaskKey::from_value((first + number as u64 * 0x80) >> 4)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -163,7 +173,7 @@ impl Program {
             self.recorder.stamped(worker, 1_100, Event::park());
         }
         let main = self.recorder.main();
-        let key = TaskKey::from_address(0x7ffc_0000_1000);
+        let key = key(MAIN, 0);
         self.recorder.stamped(main, 2_000, Event::spawn(key, SCENES[0].origin, Flavour::BlockOn));
         self.recorder.stamped(main, 2_100, Event::poll_start(key));
         let first = if self.size.tasks <= 3 { 3 } else { 12.min(self.size.tasks) };
@@ -180,7 +190,7 @@ impl Program {
 
     fn spawn(&mut self, thread: usize, at: u64, scene: usize) -> usize {
         let number = self.tasks.len();
-        let fresh = TaskKey::from_address(0x7f00_0000_0000 + number * 0x80);
+        let fresh = key(TASKS, number);
         let free = self.free.peek().filter(|Reverse((from, _))| *from <= at);
         let key = free.map_or(fresh, |Reverse((_, key))| *key);
         if key != fresh {
@@ -454,7 +464,7 @@ impl Program {
     }
 
     fn block(&mut self, worker: usize, task: usize, ns: u64, at: u64) -> WaitFor {
-        let job = TaskKey::from_address(0x7e00_0000_0000 + task * 0x80);
+        let job = key(JOBS, task);
         let (origin, thread) = (SCENES[0].blocking, self.recorder.blocking(task));
         self.recorder.stamped(worker, at, Event::spawn(job, origin, Flavour::Blocking));
         self.recorder.counts.tasks += 1;
@@ -469,13 +479,13 @@ impl Program {
     }
 
     fn job_start(&mut self, thread: usize, job: usize) {
-        let key = TaskKey::from_address(0x7e00_0000_0000 + job * 0x80);
+        let key = key(JOBS, job);
         self.recorder.stamped(thread, self.now, Event::poll_start(key));
         self.recorder.counts.polls += 1;
     }
 
     fn job_done(&mut self, thread: usize, job: usize, waiter: usize) {
-        let key = TaskKey::from_address(0x7e00_0000_0000 + job * 0x80);
+        let key = key(JOBS, job);
         let complete = Event::complete(key, SCENES[0].blocking, Outcome::Finished);
         self.recorder.stamped(thread, self.now, complete);
         self.recorder.counts.ended += 1;

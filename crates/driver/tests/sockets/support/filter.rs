@@ -1,7 +1,7 @@
 //! Simulates a kernel without a system call by a seccomp filter.
 
 /// Makes the system call `number` fail with `errno` on this thread from now on.
-pub fn refuse(number: i64, errno: i32) {
+pub fn refuse(number: libc::c_long, errno: i32) {
     let op = |code: u32, k: u32, jt: u8, jf: u8| libc::sock_filter {
         code: u16::try_from(code).expect("an instruction has 16 bits"),
         jt,
