@@ -28,3 +28,16 @@ impl<T> DerefMut for Padded<T> {
         &mut self.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// So neighbours share no pair of lines of x86, and no line of an ARM core with long lines.
+    #[test]
+    fn neighbours_are_128_bytes_apart_and_start_a_line() {
+        let pair = [Padded::new(1_u8), Padded::new(2)];
+        let [first, second] = [&raw const *pair[0], &raw const *pair[1]].map(|at| at.addr());
+        assert_eq!((first % 128, second - first), (0, 128));
+    }
+}

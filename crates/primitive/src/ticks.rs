@@ -20,3 +20,18 @@ pub fn ticks() -> Option<u64> {
     #[cfg(not(all(target_arch = "x86_64", not(reveille_loom), not(miri))))]
     None
 }
+
+#[cfg(all(test, not(reveille_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_x86_64_has_ticks_and_they_go_on() {
+        let has_ticks = cfg!(all(target_arch = "x86_64", not(miri)));
+        let first = ticks();
+        assert_eq!(first.is_some(), has_ticks);
+        while has_ticks && ticks() == first {
+            std::hint::spin_loop();
+        }
+    }
+}
