@@ -9,11 +9,18 @@ use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
 fn main() -> io::Result<()> {
+    if std::env::args().nth(1).as_deref() == Some(READS) {
+        return io::copy(&mut io::stdin(), &mut io::sink()).map(drop);
+    }
     refused_datagram()?;
     unlocked_file()?;
     reset_connection()?;
-    count_of_probes()
+    count_of_probes()?;
+    event_for_a_group()
 }
+
+/// The argument of a child that reads its input until it is closed.
+const READS: &str = "reads";
 
 /// Wine takes the error from the system's socket when it polls it, and keeps it for `take_error`.
 fn refused_datagram() -> io::Result<()> {
@@ -80,8 +87,42 @@ fn count_of_probes() -> io::Result<()> {
 #[cfg(windows)]
 static PROBES: i32 = 3;
 
+/// `GenerateConsoleCtrlEvent` fails, with a console and without one, and no handler is called.
+#[cfg(windows)]
+fn event_for_a_group() -> io::Result<()> {
+    use std::os::windows::process::CommandExt as _;
+    use std::process::{Command, Stdio};
+
+    #[link(name = "kernel32")]
+    unsafe extern "system" {
+        fn AllocConsole() -> i32;
+        fn GenerateConsoleCtrlEvent(event: u32, group: u32) -> i32;
+    }
+
+    const CREATE_NEW_PROCESS_GROUP: u32 = 0x200;
+    const CTRL_BREAK_EVENT: u32 = 1;
+    // SAFETY: the call has no preconditions. It fails if there is a console already.
+    unsafe { AllocConsole() };
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(READS).stdin(Stdio::piped()).creation_flags(CREATE_NEW_PROCESS_GROUP);
+    let mut child = command.spawn()?;
+    // SAFETY: the call takes two numbers.
+    let result = unsafe { GenerateConsoleCtrlEvent(CTRL_BREAK_EVENT, child.id()) };
+    let error = (result == 0).then(io::Error::last_os_error);
+    let error = error.map(|error| error.raw_os_error());
+    println!("a Ctrl-Break for a process group: error {error:?}; expected: None");
+    drop(child.stdin.take());
+    child.wait().map(drop)
+}
+
 #[cfg(not(windows))]
 #[expect(clippy::unnecessary_wraps, reason = "as on Windows")]
 fn count_of_probes() -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(windows))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Windows")]
+fn event_for_a_group() -> io::Result<()> {
     Ok(())
 }

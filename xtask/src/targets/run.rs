@@ -157,7 +157,13 @@ fn programs(
     variables: &[(String, String)],
 ) -> Result<Vec<Program>, String> {
     let mut build = cargo(system, variables);
-    build.args(["test", "--quiet", "--no-run", "--tests", "--message-format=json"]);
+    build.args([
+        "test",
+        "--quiet",
+        "--no-run",
+        "--tests",
+        "--message-format=json-render-diagnostics",
+    ]);
     if matches!(extent, Extent::Full) {
         build.arg("--workspace");
         for package in EXCLUDED {

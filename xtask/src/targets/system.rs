@@ -28,6 +28,7 @@ const REFUSED: &str = "wine loses the error of a refused datagram (program wine_
 const UNLOCKED: &str = "wine reports another error for a file that is not locked (wine_faults)";
 const RESET: &str = "wine loses the error of a reset connection (program wine_faults)";
 const PROBES: &str = "wine lacks the number of keep-alive probes (program wine_faults)";
+const EVENTS: &str = "wine sends no event to a process group (program wine_faults)";
 
 pub(super) const SYSTEMS: [System; 3] = [
     System {
@@ -45,6 +46,8 @@ pub(super) const SYSTEMS: [System; 3] = [
             ("waiters_do_not_take_the_threads_that_the_owner_needs", UNLOCKED),
             ("peer_that_closes_unread_resets_the_connection", RESET),
             ("options_reach_the_connection", PROBES),
+            ("every_listener_receives_the_event_and_the_process_continues", EVENTS),
+            ("without_a_listener_the_event_ends_the_process", EVENTS),
         ],
     },
     System {
