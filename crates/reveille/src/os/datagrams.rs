@@ -135,7 +135,10 @@ mod linux {
                 controls[i].header.cmsg_len = (HEADER_LEN + size_of::<u16>()) as _;
                 controls[i].value[..2].copy_from_slice(&len.to_ne_bytes());
                 header.msg_control = (&raw mut controls[i]).cast();
-                header.msg_controllen = size_of::<Control>() as _;
+                // Up to the end of this message: a 64-bit kernel takes a byte after that in a
+                // 32-bit program for a second message, and refuses it.
+                let used_len = HEADER_LEN + size_of::<u16>();
+                header.msg_controllen = used_len.next_multiple_of(size_of::<usize>()) as _;
             }
         }
         // SAFETY: each of the first headers, one for each datagram, points to a payload, and to an
