@@ -85,10 +85,7 @@ fn a_thread_whose_block_on_blocks_has_its_stack() {
     let (begin, begun) = mpsc::channel();
     let thread = std::thread::Builder::new().name("blocks in block_on".to_owned());
     let thread = thread.spawn(move || {
-        task::block_on(async move {
-            begin.send(()).unwrap();
-            blocks_its_thread(&may_go_on);
-        });
+        task::block_on(async move { blocks_its_thread(&begin, &may_go_on) });
     });
     begun.recv().unwrap();
     let dump = DumpOptions::new().thread_stacks(true).dump();
