@@ -156,13 +156,22 @@ impl Default for Alarm {
 mod linux {
     use std::io;
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    use std::sync::OnceLock;
     use std::time::Duration;
 
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    use rustix::io::Errno;
     use rustix::ioctl;
 
+    /// The longest wait for a timer that cannot [`ring`](Timer::ring): then the thread sees that
+    /// the system has refused to set it.
+    const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+
     #[derive(Debug)]
-    pub(super) struct Timer(OwnedFd);
+    pub(super) struct Timer {
+        fd: OwnedFd,
+        can_ring: OnceLock<bool>,
+    }
 
     impl Timer {
         pub(super) fn new() -> io::Result<Timer> {
@@ -173,7 +182,8 @@ mod linux {
                 return Err(io::Error::last_os_error());
             }
             // SAFETY: the kernel has just made the descriptor, and no other code has its number.
-            Ok(Timer(unsafe { OwnedFd::from_raw_fd(fd) }))
+            let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+            Ok(Timer { fd, can_ring: OnceLock::new() })
         }
 
         /// Sets the timer to ring `after` from now; zero clears it. Returns `false` if the system
@@ -186,30 +196,52 @@ mod linux {
                 tv_nsec: after.subsec_nanos() as _,
             };
             let when = libc::itimerspec { it_interval: none, it_value: value };
-            let fd = self.0.as_raw_fd();
+            let fd = self.fd.as_raw_fd();
             // SAFETY: `when` is alive during the call. The pointer for the old value may be null.
             unsafe { libc::timerfd_settime(fd, 0, &when, std::ptr::null_mut()) == 0 }
         }
 
         /// Makes the timer ring immediately without setting it, so that the waiting thread switches
-        /// to the condition variable. Kernels without checkpoint support cannot do that; there the
-        /// thread waits until the time that was set last.
+        /// to the condition variable. Kernels without checkpoint support cannot do that, and a
+        /// 32-bit program cannot ask a 64-bit kernel for it; there the thread waits for at most
+        /// [`CHECK_INTERVAL`].
         pub(super) fn ring(&self) {
+            let _ = self.set_ticks(1);
+        }
+
+        fn set_ticks(&self, ticks: u64) -> rustix::io::Result<()> {
             const SET_TICKS: ioctl::Opcode = ioctl::opcode::write::<u64>(b'T', 0);
             // SAFETY: this is TFD_IOC_SET_TICKS, which reads one number of 64 bits.
-            let ticks = unsafe { ioctl::Setter::<SET_TICKS, u64>::new(1) };
+            let ticks = unsafe { ioctl::Setter::<SET_TICKS, u64>::new(ticks) };
             // SAFETY: the descriptor is a timerfd, for which the operation is defined, and `ticks`
             // is alive during the call.
-            let _ = unsafe { ioctl::ioctl(&self.0, ticks) };
+            unsafe { ioctl::ioctl(&self.fd, ticks) }
+        }
+
+        /// Behaves like a kernel that does not know the operation.
+        #[cfg(all(test, not(reveille_loom)))]
+        pub(super) fn forbid_ring(&self) {
+            self.can_ring.set(false).expect("it has not been asked yet");
+        }
+
+        /// Whether the kernel knows the operation: it then calls 0 invalid.
+        fn can_ring(&self) -> bool {
+            *self.can_ring.get_or_init(|| self.set_ticks(0) == Err(Errno::INVAL))
         }
 
         pub(super) fn wait(&self, timeout: Option<Duration>) {
+            let timeout =
+                if timeout.is_some_and(|timeout| timeout <= CHECK_INTERVAL) || self.can_ring() {
+                    timeout
+                } else {
+                    Some(CHECK_INTERVAL)
+                };
             let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
-            let mut set = [PollFd::new(&self.0, PollFlags::IN)];
+            let mut set = [PollFd::new(&self.fd, PollFlags::IN)];
             if poll(&mut set, timeout.as_ref()).is_ok_and(|ready| ready > 0) {
                 // If the timer was cleared or set again since, there is nothing to read, and
                 // nothing for the caller to check.
-                let _ = rustix::io::read(&self.0, &mut [0; 8]);
+                let _ = rustix::io::read(&self.fd, &mut [0; 8]);
             }
         }
     }
@@ -287,6 +319,15 @@ mod tests {
             alarm.set(Duration::from_millis(1));
             waiting.join().expect("no panic");
         });
+    }
+
+    // Only on Linux: it alone has a timerfd.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_wait_for_a_timer_that_cannot_ring_ends_by_itself() {
+        let alarm = Alarm::new();
+        alarm.timer.as_ref().expect("a timer").forbid_ring();
+        alarm.wait(None);
     }
 
     // Only on Linux: it alone has a timerfd.
