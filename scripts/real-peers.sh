@@ -128,7 +128,7 @@ same "sqlite and sqlite3" "$("$built/sqlite" "$empty/db" "SELECT n FROM t ORDER 
 # curl 7.86 and later speak WebSocket. The handshake is enough here: the tests exchange messages.
 serve "$built/websocket" --listen 127.0.0.1:0
 key=dGhlIHNhbXBsZSBub25jZQ==
-accept=$(curl --silent --include --max-time 2 --http1.1 --header "Connection: Upgrade" --header "Upgrade: websocket" \
+accept=$(curl --silent --include --max-time 5 --http1.1 --header "Connection: Upgrade" --header "Upgrade: websocket" \
     --header "Sec-WebSocket-Version: 13" --header "Sec-WebSocket-Key: $key" "http://$address/" \
     | tr -d '\r' | sed -n 's/^[Ss]ec-[Ww]eb[Ss]ocket-[Aa]ccept: //p' || true)
 # The answer that RFC 6455 gives for this key.
