@@ -7,6 +7,10 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use reveille::sim;
 
 use crate::Bug;
 use crate::message::Entry;
@@ -120,6 +124,10 @@ impl Storage {
         }
         self.log_file.write_all(text.as_bytes())?;
         self.sync(&self.log_file)?;
+        if sim::buggify!() {
+            // A disk may be slow. The others elect a new leader meanwhile.
+            thread::sleep(Duration::from_millis(fastrand::u64(..2_000)));
+        }
         self.log.extend_from_slice(entries);
         Ok(())
     }
