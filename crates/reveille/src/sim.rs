@@ -62,6 +62,7 @@
 //! | machines and names that are not hosts of the test | an error |
 //! | other kinds of sockets | an error; the output names the call and its place |
 //! | processes | an error; the output names the call and its place |
+//! | another user or group of the process | an error; the output names the call and its place |
 //! | Unix sockets, pipes | those of the system, without latency or faults; paths and abstract names belong to a host |
 //! | Unix sockets of std that block | not caught: the seed ends after a minute |
 //! | files | see [below](#files); memory maps are not recorded for a crash |

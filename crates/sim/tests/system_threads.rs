@@ -267,6 +267,39 @@ fn a_thread_may_end_in_the_c_library() {
     });
 }
 
+#[test]
+fn a_change_of_the_user_or_the_group_is_refused_by_name() {
+    const NAME: &str = "a_change_of_the_user_or_the_group_is_refused_by_name";
+    if std::env::var_os("REVEILLE_SIM_CHILD").is_some() {
+        return simulate(NAME, || {
+            #[expect(clippy::multiple_unsafe_ops_per_block, reason = "one reason for all nine")]
+            // SAFETY: the calls take numbers, and an empty list.
+            let results = unsafe {
+                [
+                    libc::setuid(0),
+                    libc::setgid(0),
+                    libc::seteuid(0),
+                    libc::setegid(0),
+                    libc::setreuid(0, 0),
+                    libc::setregid(0, 0),
+                    libc::setresuid(0, 0, 0),
+                    libc::setresgid(0, 0, 0),
+                    libc::setgroups(0, ptr::null()),
+                ]
+            };
+            let error = std::io::Error::last_os_error();
+            assert_eq!((results, error.raw_os_error()), ([-1; 9], Some(libc::EPERM)));
+            beside_others(|_| switch());
+        });
+    }
+    let output = run(NAME, ("REVEILLE_SIM_HANDOFF", ""));
+    let text = String::from_utf8_lossy(&output.stderr);
+    for name in ["setuid", "setresgid", "setgroups"] {
+        let said = format!("calls `{name}`, which is not simulated");
+        assert!(text.contains(&said), "{text}");
+    }
+}
+
 /// Runs a test of this program as the simulation of a seed.
 fn run(name: &str, variable: (&str, &str)) -> Output {
     let program = std::env::current_exe().expect("the path of this program");

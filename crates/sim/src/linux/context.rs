@@ -5,9 +5,9 @@
 //! kernel. Its *context* is the stack and the thread pointer, through which code finds its
 //! thread-locals. Whichever thread of the system has the baton can run any context: it saves the
 //! registers of the one, and loads those of the other. The threads of the system whose contexts run
-//! elsewhere sleep in [`Switches::leave_for`], without a stack and with all signals blocked. So a
-//! simulated program cannot change its user or group: the C library would wait for a handler on
-//! each thread of the system.
+//! elsewhere sleep in [`Switches::leave_for`], without a stack and with all signals blocked. So the
+//! C library could not run a handler on each of them, as it does to change the user of the process:
+//! `users.rs` refuses that.
 //!
 //! # Invariants
 //! 1. A context is *saved*, or one thread of the system runs it. Only the thread with the baton

@@ -59,7 +59,9 @@ pub(crate) fn keep_symbols() -> usize {
         posix_spawnp as *const (),
         pidfd_spawnp as *const (),
     ];
-    let others = super::files::keep_symbols().wrapping_add(super::kernel::calls::keep_symbols());
+    let others = super::files::keep_symbols()
+        .wrapping_add(super::kernel::calls::keep_symbols())
+        .wrapping_add(super::users::keep_symbols());
     addresses.iter().fold(others, |sum, address| sum.wrapping_add(address.addr()))
 }
 

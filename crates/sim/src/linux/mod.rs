@@ -10,6 +10,7 @@
 //! * `kernel/` has the kernel of the simulated hosts: descriptors, sockets, epoll, the network.
 //! * `files.rs` has the functions for files. `disk.rs` implements them, and decides what a crash
 //!   leaves.
+//! * `users.rs` refuses changes of the user and the group.
 //! * `strict.rs` makes the kernel stop calls that bypass these functions, in strict mode.
 //! * `futex.rs` has the calls with which a thread blocks on a word of memory.
 #![allow(unsafe_code)]
@@ -29,6 +30,7 @@ mod run;
 mod seam;
 mod strict;
 mod thread;
+mod users;
 mod world;
 
 pub(crate) use control::{
