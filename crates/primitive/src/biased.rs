@@ -176,6 +176,17 @@ impl<T> Biased<T> {
     pub fn give(&self, recipient: Option<OwnerId>) {
         self.with(|_, owner| *owner = recipient);
     }
+
+    /// Leaves the lock without an owner if `token` is the owner. Executes no barrier: the owner
+    /// itself is outside, and it enters no more because it reads its own store to the gate. So
+    /// remote threads that come later execute none either.
+    pub fn give_up(&self, token: &mut OwnerToken) {
+        let mut owner = self.owner.lock();
+        if owner.as_ref().is_some_and(|owner| owner.number == token.number) {
+            *owner = None;
+            self.gate.store(0, Ordering::Release);
+        }
+    }
 }
 
 impl<T: fmt::Debug> fmt::Debug for Biased<T> {
@@ -251,6 +262,22 @@ mod tests {
         lock.give(Some(successor.id()));
         assert!(lock.enter(&mut me).is_none());
         assert_eq!(lock.with(|value, _| *value), 1);
+    }
+
+    #[test]
+    fn an_owner_gives_up_its_own_lock_and_no_other() {
+        let lock = Biased::new(0);
+        let [mut me, mut successor] = [(); 2].map(|()| OwnerToken::unique());
+        lock.give(Some(me.id()));
+        *lock.enter(&mut me).expect("given above") += 1;
+        lock.give_up(&mut successor);
+        assert!(lock.enter(&mut me).is_some(), "it is not the successor's");
+        lock.give_up(&mut me);
+        assert!(lock.enter(&mut me).is_none());
+        assert!(lock.with(|value, owner| *value == 1 && owner.is_none()));
+        lock.give(Some(successor.id()));
+        lock.give_up(&mut me);
+        assert!(lock.enter(&mut successor).is_some(), "it is no longer the first owner's");
     }
 
     #[test]

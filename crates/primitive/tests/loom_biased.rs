@@ -42,3 +42,25 @@ fn a_former_owner_and_the_new_owner_exclude_each_other() {
         assert!(value == 1 || value == 11);
     });
 }
+
+#[test]
+fn an_owner_that_gives_up_excludes_remote_threads_until_it_has_left() {
+    loom::model(|| {
+        let mut me = OwnerToken::unique();
+        let lock = Arc::new(Biased::new(0));
+        lock.give(Some(me.id()));
+        let shared = Arc::clone(&lock);
+        let remote = thread::spawn(move || {
+            shared.with(|value, owner| {
+                *value += 1;
+                owner.is_some()
+            })
+        });
+        *lock.enter(&mut me).expect("no thread takes it away") += 10;
+        lock.give_up(&mut me);
+        assert!(lock.enter(&mut me).is_none());
+        let was_early = remote.join().unwrap();
+        assert!(lock.enter(&mut me).is_none(), "a remote thread (early: {was_early}) gave it back");
+        assert_eq!(lock.with(|value, _| *value), 11);
+    });
+}

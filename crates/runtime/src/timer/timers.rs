@@ -138,6 +138,11 @@ impl Timers {
         self.wheel.give(recipient);
     }
 
+    /// Leaves the wheel without an owner if `token` is the owner.
+    pub(crate) fn give_up(&self, token: &mut OwnerToken) {
+        self.wheel.give_up(token);
+    }
+
     pub(crate) fn set_notify(&self, notify: Option<Notify>) {
         *self.notify.lock() = notify;
     }

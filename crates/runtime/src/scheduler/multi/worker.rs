@@ -17,7 +17,7 @@ use std::task::Waker;
 
 use reveille_driver::Driver;
 use reveille_primitive::atomic::{AtomicBool, AtomicU64, Ordering};
-use reveille_primitive::biased::{Biased, OwnerId};
+use reveille_primitive::biased::{Biased, OwnerId, OwnerToken};
 use reveille_primitive::lock::Mutex;
 use reveille_task::{Runnable, TaskHandle};
 
@@ -103,6 +103,13 @@ impl Worker {
     pub(crate) fn set_owner(&self, recipient: Option<&OwnerId>) {
         self.core.give(recipient.cloned());
         self.timers.set_owner(recipient.cloned());
+    }
+
+    /// Gives up the core and the timers, for their owner. The thread that shuts the runtime down
+    /// then enters them without a barrier on every core.
+    pub(super) fn give_up(&self, token: &mut OwnerToken) {
+        self.core.give_up(token);
+        self.timers.give_up(token);
     }
 
     /// The driver of this worker, while the runtime is up.

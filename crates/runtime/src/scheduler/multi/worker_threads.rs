@@ -128,7 +128,10 @@ fn work(pool: &'static WorkerPool, number: usize, config: Arc<Config>) {
         fork::refuse_to_go_on(process);
         token = context.into_token();
         match exit {
-            Exit::Stopped => break,
+            Exit::Stopped => {
+                worker.give_up(&mut token);
+                break;
+            }
             Exit::HandedOff => local::finish_local_tasks(|| pool.is_stopping()),
         }
     }
