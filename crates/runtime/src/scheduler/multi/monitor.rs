@@ -14,12 +14,16 @@ use crate::config::Config;
 use crate::scheduler::watchdog::Watchdog;
 use crate::threads::{Thread, ThreadSpec};
 
-/// The time between two samples while several workers are awake, and the delay of the first one. A
-/// sample takes 14 us with cold caches, which is 0.35 % of a core. Three periods are half of the
-/// delay that a user notices.
+/// The time between two samples while several workers are awake. A sample takes 14 us with cold
+/// caches, which is 0.35 % of a core. [`ALARM`] and two periods are less than the delay that a user
+/// notices, 25 ms.
 pub(super) const PERIOD: Duration = Duration::from_millis(4);
 
-/// How often a worker that is alone defers the timer, in nanoseconds: half of [`PERIOD`].
+/// How long the workers may poll before the timer wakes the monitor. On a busy machine a poll that
+/// starts a child process takes several milliseconds.
+pub(super) const ALARM: Duration = Duration::from_millis(8);
+
+/// How often a worker that is alone defers the timer, in nanoseconds: a quarter of [`ALARM`].
 pub(super) const DEFER_NS: u64 = 2_000_000;
 
 #[derive(Debug)]
@@ -100,12 +104,12 @@ impl Monitor {
     /// Called before a worker polls.
     #[inline]
     pub(crate) fn arm(&self) {
-        self.watchdog.set(PERIOD);
+        self.watchdog.set(ALARM);
     }
 
     /// Called by a worker between two polls or when it wakes, [`DEFER_NS`] after its last call.
     pub(super) fn defer(&self, is_one_awake: impl FnOnce() -> bool) {
-        self.watchdog.defer(PERIOD, is_one_awake);
+        self.watchdog.defer(ALARM, is_one_awake);
     }
 
     /// Called after a worker has announced that it parks.

@@ -30,7 +30,7 @@ use reveille_driver::Events;
 use reveille_primitive::sys::Alarm;
 
 use super::handoff::Handoff;
-use super::monitor::PERIOD;
+use super::monitor::{ALARM, PERIOD};
 use super::pool::WorkerPool;
 use super::worker::Worker;
 use super::{stand_in, task_walk, worker_threads};
@@ -89,7 +89,7 @@ fn watch(pool: &'static WorkerPool, alarm: &Alarm) {
             alarm.wait(None);
             watchdog.begin_sampling();
             period = SamplingPeriod::new(alarm.is_cheap(), parks(pool), clock.now_ns());
-        } else if period.may_defer && watchdog.defer_to_worker(PERIOD) {
+        } else if period.may_defer && watchdog.defer_to_worker(ALARM) {
             alarm.wait(None);
             watchdog.begin_sampling();
         } else {
