@@ -25,6 +25,14 @@
 //! panics.
 
 #![deny(unsafe_code)]
+#![cfg_attr(
+    not(all(
+        target_os = "linux",
+        target_env = "gnu",
+        any(target_arch = "x86_64", target_arch = "aarch64")
+    )),
+    expect(dead_code, reason = "the rules of a simulation, which `platform` does not run here")
+)]
 
 #[cfg(test)]
 use reveille_watchdog as _;

@@ -2,13 +2,13 @@
 //! system runs it.
 
 #![allow(clippy::disallowed_methods, reason = "these calls are what is simulated")]
-#![expect(unsafe_code, reason = "calls to the system without std")]
 // Only on Linux: simulations replace functions of its C library.
 #![cfg(all(
     target_os = "linux",
     target_env = "gnu",
     any(target_arch = "x86_64", target_arch = "aarch64")
 ))]
+#![expect(unsafe_code, reason = "calls to the system without std")]
 
 use std::cell::{Cell, RefCell};
 use std::panic::{AssertUnwindSafe, catch_unwind};
