@@ -10,6 +10,7 @@
 //! What is not installed is named. With the name of a system that is an error, and without one the
 //! system is skipped.
 
+use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
@@ -33,9 +34,10 @@ const CORE: [&str; 5] = [
     "reveille-tests",
 ];
 
-/// How long a program may run, in seconds. The longest takes four minutes under wine on a busy
-/// machine.
+/// How long a program may run, in seconds, without [`LIMIT_VARIABLE`]. The longest takes four
+/// minutes under wine on a busy machine.
 const LIMIT: &str = "600";
+const LIMIT_VARIABLE: &str = "REVEILLE_TARGETS_LIMIT";
 
 /// The programs of the short form, by package.
 const SHORT: [(&str, &str); 5] = [
@@ -150,6 +152,12 @@ fn cargo(system: &System, variables: &[(String, String)]) -> Command {
     cargo
 }
 
+/// How long a program may run, in seconds.
+fn limit() -> String {
+    let limit = env::var_os(LIMIT_VARIABLE);
+    limit.map_or_else(|| LIMIT.to_owned(), |limit| limit.to_string_lossy().into_owned())
+}
+
 /// Builds the test programs.
 fn programs(
     system: &System,
@@ -215,7 +223,7 @@ fn run_program(
     report: &mut Report,
 ) -> Outcome {
     let name = format!("{} {}", program.package, program.name);
-    let mut command = system.command(&program.path, LIMIT);
+    let mut command = system.command(&program.path, &limit());
     command.current_dir(&program.folder).envs(variables.iter().cloned());
     command.env_remove("CARGO_TARGET_DIR").env("CARGO_MANIFEST_DIR", &program.folder);
     if matches!(extent, Extent::Short) && program.name == "net" {
@@ -258,7 +266,7 @@ fn many_requests(
     variables: &[(String, String)],
     report: &mut Report,
 ) -> Outcome {
-    let mut command = system.command(&examples.join(system.file_name("many_requests")), LIMIT);
+    let mut command = system.command(&examples.join(system.file_name("many_requests")), &limit());
     // The limit of an attempt is for a machine that emulates and does other work too.
     command
         .args(["--requests", "2000", "--concurrency", "200", "--timeout", "600"])
@@ -282,7 +290,7 @@ fn show(
     report: &mut Report,
 ) -> Outcome {
     let folder = examples.parent().unwrap_or(examples);
-    let mut command = system.command(&folder.join(system.file_name(name)), LIMIT);
+    let mut command = system.command(&folder.join(system.file_name(name)), &limit());
     let (status, output) = logged(system, command.envs(variables.iter().cloned()))?;
     print!("{output}");
     if !status.success() {

@@ -148,7 +148,8 @@ impl System {
     pub(super) fn prepare(&self, folder: &Path) -> Result<Vec<(String, String)>, String> {
         let mut variables = vec![
             ("CARGO_INCREMENTAL".to_owned(), "0".to_owned()),
-            ("CARGO_PROFILE_DEV_DEBUG".to_owned(), "line-tables-only".to_owned()),
+            // Less than "limited" leaves the paths of functions out of dumps.
+            ("CARGO_PROFILE_DEV_DEBUG".to_owned(), "limited".to_owned()),
             ("CARGO_TARGET_DIR".to_owned(), folder.display().to_string()),
             ("REVEILLE_TEST_RUNNER".to_owned(), self.restarter().join(" ")),
         ];
