@@ -4,8 +4,8 @@
 //! sleep_overshoot [ROUNDS]
 //! ```
 //!
-//! The system's own is `std::thread::sleep`: `clock_nanosleep` on Linux. On Windows a waitable timer
-//! of high resolution without std stands beside it. No check depends on the figures.
+//! The system's own is `std::thread::sleep`: `clock_nanosleep` on Linux. On Windows a waitable
+//! timer of high resolution without std stands beside it. No check depends on the figures.
 #![expect(clippy::disallowed_methods, reason = "the system's clock and sleep are what it measures")]
 
 use std::time::{Duration, Instant};
