@@ -172,14 +172,19 @@ async fn a_directory_is_synchronized_and_a_file_is_not_one() {
 }
 
 reveille_tests::conformance! {
+    // Only on Unix: the trait for offsets is of `os::unix`.
     #[cfg(unix)]
     reads_and_writes_at_offsets_leave_the_cursor,
+    // Only on Unix: the trait for offsets is of `os::unix`.
     #[cfg(unix)]
     a_read_at_an_offset_sees_the_writes_before_it,
+    // Only on Unix: the trait for offsets is of `os::unix`.
     #[cfg(unix)]
     long_transfers_at_offsets_are_whole,
+    // Only on Unix: the trait for offsets is of `os::unix`.
     #[cfg(unix)]
     tasks_write_parts_of_one_file,
+    // Only on Unix: the trait for offsets is of `os::unix`.
     #[cfg(unix)]
     offsets_are_refused_by_what_has_none_and_by_modes,
     a_lock_excludes_and_is_passed_on,

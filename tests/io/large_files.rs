@@ -39,6 +39,4 @@ async fn a_copy_after_four_gibibytes_changes_no_byte() {
     assert!(arrived == all);
 }
 
-conformance! {
-    a_copy_after_four_gibibytes_changes_no_byte,
-}
+conformance!(a_copy_after_four_gibibytes_changes_no_byte);

@@ -522,9 +522,11 @@ conformance! {
     a_long_copy_of_a_file_to_a_socket_waits_for_the_peer_and_changes_no_byte,
     a_copy_of_a_file_to_a_peer_that_leaves_fails,
     a_dropped_copy_of_a_file_leaves_a_cursor_that_matches_what_arrived,
+    // Only on Linux: a file of /proc.
     #[cfg(target_os = "linux")]
     a_copy_of_a_file_without_a_length_reads_to_its_end,
     a_long_copy_between_sockets_changes_no_byte,
+    // Only on Unix: its sockets.
     #[cfg(unix)]
     a_long_copy_between_unix_sockets_changes_no_byte,
     a_copy_to_a_peer_that_leaves_fails,

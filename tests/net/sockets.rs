@@ -109,7 +109,6 @@ async fn errors_name_the_operation_and_the_address() {
     assert!(wrong_family.is_err());
 }
 
-#[cfg(target_os = "linux")]
 async fn zero_linger_resets_the_connection() {
     let listener = TcpListener::bind(local()).await.unwrap();
     let socket = TcpSocket::new_v4().unwrap();
@@ -250,18 +249,21 @@ conformance! {
     a_socket_connects_from_the_address_it_is_bound_to,
     options_reach_the_connection,
     a_listener_has_the_queue_that_was_asked_for,
+    // Only on Linux: it alone has this form of the option.
     #[cfg(target_os = "linux")]
     fast_open_carries_the_first_bytes,
     errors_name_the_operation_and_the_address,
-    #[cfg(target_os = "linux")]
     zero_linger_resets_the_connection,
+    // Only on Linux: others do not have the option, or share the port otherwise.
     #[cfg(target_os = "linux")]
     sockets_that_share_a_port_both_listen,
+    // Only on Linux: Unix sockets, and its number of the process.
     #[cfg(target_os = "linux")]
     the_peer_of_a_unix_stream_is_known,
     datagrams_are_polled_for,
     many_datagrams_keep_their_order_and_their_lengths,
     segments_arrive_one_by_one,
+    // Only on Linux: it alone merges datagrams.
     #[cfg(target_os = "linux")]
     merged_datagrams_have_their_length,
     a_datagram_that_is_too_long_for_its_buffer_is_marked,

@@ -18,6 +18,7 @@
 //! cargo xtask charts           draws the charts of the README from the figures of the harness
 //! cargo xtask targets          type-checks the ports whose standard library is installed
 //! cargo xtask targets --run [SYSTEM] [--short | PROGRAM...]   runs the tests of other systems
+//! cargo xtask targets --absent [SYSTEM]   lists the tests that others lack, with the reasons
 //! cargo xtask release --dry-run   packs what is published, and tests what is in the packages
 //! ```
 //!
@@ -49,7 +50,8 @@ const USAGE: &str = "usage: cargo xtask check | tidy | coverage | loom [--short]
                      parity [--record] | dependents [--record] [NAME...] | \
                      shims [--record] [NAME...] | \
                      ecosystem [NAME...] | fleet | charts | mutants [--list] [NAME...] | \
-                     targets [--run [SYSTEM] [--short | PROGRAM...]] | release --dry-run";
+                     targets [--run [SYSTEM] [--short | PROGRAM...] | --absent [SYSTEM]] | \
+                     release --dry-run";
 
 /// Reads the options of `race`.
 fn race(options: &[&str]) -> shell::Outcome {
@@ -108,6 +110,8 @@ fn main() -> ExitCode {
         ["charts"] => charts::draw(),
         ["targets"] => targets::check(),
         ["targets", "--run", ref options @ ..] => run_targets(options),
+        ["targets", "--absent"] => targets::list_absent(None),
+        ["targets", "--absent", system] => targets::list_absent(Some(system)),
         // Publishing itself cannot be undone, so it is left to a person and to `cargo publish`.
         ["release", "--dry-run"] => release::dry_run(),
         _ => Err(USAGE.to_owned()),

@@ -16,6 +16,7 @@ fn main() -> io::Result<()> {
     unlocked_file()?;
     reset_connection()?;
     count_of_probes()?;
+    options_of_quic()?;
     event_for_a_group()
 }
 
@@ -65,27 +66,65 @@ fn reset_connection() -> io::Result<()> {
 /// `TCP_KEEPCNT` (Windows 10 1703) answers `WSAENOPROTOOPT` (10042).
 #[cfg(windows)]
 fn count_of_probes() -> io::Result<()> {
+    const IPPROTO_TCP: i32 = 6;
+    const TCP_KEEPCNT: i32 = 16;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let error = refused_option(&listener, IPPROTO_TCP, TCP_KEEPCNT);
+    println!("the number of keep-alive probes: error {error:?}; expected: None");
+    Ok(())
+}
+
+/// `quinn-udp` reads the first of these options and sets the others. Wine answers `WSAEOPNOTSUPP`
+/// (10045) to the first, because the socket is one of IPv4, and `WSAENOPROTOOPT` to the last.
+#[cfg(windows)]
+fn options_of_quic() -> io::Result<()> {
     use std::os::windows::io::AsRawSocket as _;
 
+    #[link(name = "ws2_32")]
+    unsafe extern "system" {
+        fn getsockopt(socket: usize, level: i32, name: i32, value: *mut u32, len: *mut i32) -> i32;
+    }
+
+    const IPPROTO_IP: i32 = 0;
+    const IPPROTO_IPV6: i32 = 41;
+    const IPV6_V6ONLY: i32 = 27;
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    let (mut value, mut len) = (0, 4);
+    let handle = usize::try_from(socket.as_raw_socket()).expect("a socket is a handle");
+    // SAFETY: the socket is open, and both pointers are to numbers of four bytes, which are alive
+    // during the call.
+    let result =
+        unsafe { getsockopt(handle, IPPROTO_IPV6, IPV6_V6ONLY, &raw mut value, &raw mut len) };
+    let error = (result != 0).then(io::Error::last_os_error);
+    let error = error.and_then(|error| error.raw_os_error());
+    println!("the option IPV6_V6ONLY of an IPv4 socket: error {error:?}; expected: None");
+    for (name, option) in [("IP_DONTFRAGMENT", 14), ("IP_PKTINFO", 19), ("IP_RECVECN", 50)] {
+        let error = refused_option(&socket, IPPROTO_IP, option);
+        println!("the option {name}: error {error:?}; expected: None");
+    }
+    Ok(())
+}
+
+/// Sets an option to 1, and returns the number of the error.
+#[cfg(windows)]
+fn refused_option(
+    socket: &impl std::os::windows::io::AsRawSocket,
+    level: i32,
+    name: i32,
+) -> Option<i32> {
     #[link(name = "ws2_32")]
     unsafe extern "system" {
         fn setsockopt(socket: usize, level: i32, name: i32, value: *const i32, len: i32) -> i32;
     }
 
-    const IPPROTO_TCP: i32 = 6;
-    const TCP_KEEPCNT: i32 = 16;
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let socket = usize::try_from(listener.as_raw_socket()).expect("a socket is a handle");
+    let socket = usize::try_from(socket.as_raw_socket()).expect("a socket is a handle");
     // SAFETY: the socket is open, and the value is an `i32` of four bytes.
-    let result = unsafe { setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &raw const PROBES, 4) };
-    let error = (result != 0).then(io::Error::last_os_error);
-    let error = error.map(|error| error.raw_os_error());
-    println!("the number of keep-alive probes: error {error:?}; expected: None");
-    Ok(())
+    let result = unsafe { setsockopt(socket, level, name, &raw const ONE, 4) };
+    (result != 0).then(|| io::Error::last_os_error().raw_os_error()).flatten()
 }
 
 #[cfg(windows)]
-static PROBES: i32 = 3;
+static ONE: i32 = 1;
 
 /// `GenerateConsoleCtrlEvent` fails, with a console and without one, and no handler is called.
 #[cfg(windows)]
@@ -118,6 +157,12 @@ fn event_for_a_group() -> io::Result<()> {
 #[cfg(not(windows))]
 #[expect(clippy::unnecessary_wraps, reason = "as on Windows")]
 fn count_of_probes() -> io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(windows))]
+#[expect(clippy::unnecessary_wraps, reason = "as on Windows")]
+fn options_of_quic() -> io::Result<()> {
     Ok(())
 }
 

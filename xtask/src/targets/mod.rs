@@ -8,7 +8,7 @@ mod report;
 mod run;
 mod system;
 
-pub(crate) use run::{Extent, run, run_short_on_windows};
+pub(crate) use run::{Extent, list_absent, run, run_short_on_windows};
 
 use crate::shell::{self, Outcome};
 

@@ -83,14 +83,8 @@ pub(crate) fn run_short_on_windows() -> Outcome {
 
 /// Runs the system with this name, or all of them.
 pub(crate) fn run(name: Option<&str>, extent: Extent<'_>) -> Outcome {
-    let systems = SYSTEMS.iter().filter(|system| name.is_none_or(|name| name == system.name));
-    let systems: Vec<&System> = systems.collect();
-    if systems.is_empty() {
-        let known: Vec<&str> = SYSTEMS.iter().map(|system| system.name).collect();
-        return Err(format!("no such system; there are {}", known.join(", ")));
-    }
     let mut problems = Vec::new();
-    for system in systems {
+    for system in systems(name)? {
         let missing = system.missing();
         if missing.is_empty() {
             problems.extend(run_one(system, extent)?);
@@ -104,6 +98,23 @@ pub(crate) fn run(name: Option<&str>, extent: Extent<'_>) -> Outcome {
         true => Ok(()),
         false => Err(problems.join("\n")),
     }
+}
+
+/// Prints the tests that the system with this name lacks, or each of them. It builds and runs
+/// nothing.
+pub(crate) fn list_absent(name: Option<&str>) -> Outcome {
+    systems(name)?.into_iter().try_for_each(print_absent)
+}
+
+/// The system with this name, or all of them.
+fn systems(name: Option<&str>) -> Result<Vec<&'static System>, String> {
+    let systems = SYSTEMS.iter().filter(|system| name.is_none_or(|name| name == system.name));
+    let systems: Vec<&System> = systems.collect();
+    if systems.is_empty() {
+        let known: Vec<&str> = SYSTEMS.iter().map(|system| system.name).collect();
+        return Err(format!("no such system; there are {}", known.join(", ")));
+    }
+    Ok(systems)
 }
 
 /// Returns what failed.
@@ -133,7 +144,7 @@ fn run_one(system: &System, extent: Extent<'_>) -> Result<Option<String>, String
     }
     system.end(&variables);
     report.print(system.name);
-    for (test, reason) in system.skipped {
+    for (test, reason) in system.without.iter().chain(system.skipped) {
         println!("{}: skipped {test}: {reason}", system.name);
     }
     print_absent(system)?;
@@ -174,7 +185,8 @@ fn programs(
     ]);
     if matches!(extent, Extent::Full) {
         build.arg("--workspace");
-        for package in EXCLUDED {
+        let without = system.without.iter().map(|(package, _)| *package);
+        for package in EXCLUDED.into_iter().chain(without) {
             build.args(["--exclude", package]);
         }
     } else {

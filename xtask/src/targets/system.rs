@@ -16,6 +16,8 @@ pub(super) struct System {
     pub(super) facts: Facts,
     /// The packages of Debian that bring the other programs.
     pub(super) packages: &'static str,
+    /// Packages that are not run here, with the reason.
+    pub(super) without: &'static [(&'static str, &'static str)],
     /// Parts of the names of tests that are not run here, with the reason.
     pub(super) skipped: &'static [(&'static str, &'static str)],
 }
@@ -28,6 +30,7 @@ const REFUSED: &str = "wine loses the error of a refused datagram (program wine_
 const UNLOCKED: &str = "wine reports another error for a file that is not locked (wine_faults)";
 const RESET: &str = "wine loses the error of a reset connection (program wine_faults)";
 const PROBES: &str = "wine lacks the number of keep-alive probes (program wine_faults)";
+const OPTIONS: &str = "wine lacks options that quinn-udp asks for (program wine_faults)";
 const EVENTS: &str = "wine sends no event to a process group (program wine_faults)";
 
 pub(super) const SYSTEMS: [System; 3] = [
@@ -36,6 +39,7 @@ pub(super) const SYSTEMS: [System; 3] = [
         target: "x86_64-pc-windows-gnu",
         facts: Facts { os: "windows", arch: "x86_64", pointer_width: "64" },
         packages: "wine64 gcc-mingw-w64-x86-64",
+        without: &[("reveille-quinn", OPTIONS)],
         skipped: &[
             COMPILES,
             ("a_wait_after_an_error_was_taken_does_not_spin", REFUSED),
@@ -55,6 +59,7 @@ pub(super) const SYSTEMS: [System; 3] = [
         target: "aarch64-unknown-linux-gnu",
         facts: Facts { os: "linux", arch: "aarch64", pointer_width: "64" },
         packages: "qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
+        without: &[],
         skipped: &[COMPILES],
     },
     System {
@@ -62,6 +67,7 @@ pub(super) const SYSTEMS: [System; 3] = [
         target: "i686-unknown-linux-gnu",
         facts: Facts { os: "linux", arch: "x86", pointer_width: "32" },
         packages: "gcc-multilib",
+        without: &[],
         skipped: &[COMPILES],
     },
 ];

@@ -99,14 +99,17 @@ pub(super) fn check(tree: &Tree) -> Vec<Problem> {
 
 /// Returns the tests that are compiled on Linux and not on this system.
 pub(crate) fn absent(root: &Path, facts: Facts) -> Result<Vec<Absent>, String> {
-    let tree = Tree::load(root)?;
+    Ok(absent_from(&Tree::load(root)?, facts))
+}
+
+fn absent_from(tree: &Tree, facts: Facts) -> Vec<Absent> {
     let mut found = Vec::new();
     // Files that a condition has removed already, with all their modules.
     let mut removed: Vec<PathBuf> = Vec::new();
     // The declarations are in files that come before or after their modules in the order of the
     // paths, so they are collected first.
     for file in tree.files.iter().filter(|file| may_have_tests(file)) {
-        for gate in gates(&tree, file).into_iter().filter(|gate| gate.removes_from(facts)) {
+        for gate in removing(tree, file, facts) {
             if let Item::Declaration(name) = &gate.item {
                 removed.extend(module_paths(&file.path, name));
             } else if gate.item == Item::File && is_root(&file.path) {
@@ -117,17 +120,25 @@ pub(crate) fn absent(root: &Path, facts: Facts) -> Result<Vec<Absent>, String> {
     for file in tree.files.iter().filter(|file| may_have_tests(file)) {
         let is_removed = removed.iter().any(|path| file.path.starts_with(path));
         let is_root = is_root(&file.path);
-        for gate in gates(&tree, file).into_iter().filter(|gate| gate.removes_from(facts)) {
-            if is_removed && !(is_root && gate.item == Item::File) {
+        let gates = removing(tree, file, facts);
+        let is_whole = gates.iter().any(|gate| gate.item == Item::File);
+        for gate in gates {
+            let is_file = gate.item == Item::File;
+            if is_removed && !(is_root && is_file) || is_whole && !is_file {
                 continue;
             }
-            let count = gate.tests(&tree, file);
+            let count = gate.tests(tree, file);
             let name = gate.name();
             let reason = gate.reason.unwrap_or_default();
             found.push(Absent { path: file.path.clone(), name, count, reason });
         }
     }
-    Ok(found)
+    found
+}
+
+/// The conditions of a file that do not hold on this system.
+fn removing(tree: &Tree, file: &File, facts: Facts) -> Vec<Gate> {
+    gates(tree, file).into_iter().filter(|gate| gate.removes_from(facts)).collect()
 }
 
 impl Gate {
@@ -193,18 +204,24 @@ fn tests_in(lines: &[Line]) -> usize {
     for line in lines {
         let code = line.code.trim();
         if is_in_list {
-            is_in_list = !code.starts_with(')');
+            is_in_list = !code.starts_with([')', '}']);
             let is_name = code.ends_with(',') && !code.starts_with('#');
             count += if is_name { EXECUTORS } else { 0 };
-        } else if let Some((_, names)) = code.split_once("conformance!(") {
-            is_in_list = !names.contains(')');
-            let names = names.trim_end_matches([')', ';']).split(',');
+        } else if let Some(names) = names_of_list(code) {
+            is_in_list = !names.contains([')', '}']);
+            let names = names.trim_end_matches([')', '}', ';']).split(',');
             count += EXECUTORS * names.filter(|name| !name.trim().is_empty()).count();
         } else if TESTS.iter().any(|test| code.contains(test)) {
             count += 1;
         }
     }
     count
+}
+
+/// What stands behind the opening bracket, if this line begins a list of `conformance!`.
+fn names_of_list(code: &str) -> Option<&str> {
+    let (_, list) = code.split_once("conformance!")?;
+    list.trim_start().strip_prefix(['(', '{'])
 }
 
 /// Returns the conditions on tests in a file that depend on the system.
@@ -297,7 +314,7 @@ fn is_in_conformance(lines: &[Line], index: usize) -> bool {
     let before = lines[..index].iter().rev();
     let start =
         before.map(|line| line.code.trim()).find(|code| code.ends_with(['(', ';', '{', '}']));
-    start.is_some_and(|code| code.contains("conformance!("))
+    start.is_some_and(|code| names_of_list(code).is_some())
 }
 
 /// The reason in the line above.
@@ -403,6 +420,8 @@ mod tests {
         assert!(lines(&[("tests/net/a.rs", with)]).is_empty());
         let listed = "conformance!(\n    a,\n    #[cfg(unix)]\n    b,\n);\n";
         assert_eq!(lines(&[("tests/net/a.rs", listed)]), [Some(3)]);
+        let listed = listed.replace("!(", "! {").replace(");", "}");
+        assert_eq!(lines(&[("tests/net/a.rs", &listed)]), [Some(3)]);
         let main = ("tests/net/main.rs", "#[cfg(unix)]\nmod a;\n");
         assert_eq!(lines(&[main, ("tests/net/a.rs", "#[test]\nfn a() {}\n")]), [Some(1)]);
         assert!(lines(&[main, ("tests/net/a.rs", "fn support() {}\n")]).is_empty());
@@ -415,13 +434,18 @@ mod tests {
     fn what_a_system_lacks_is_listed_once() {
         let main = "// Only on Unix: paths.\n#[cfg(unix)]\nmod a;\n";
         let tests = "// Only on Linux: no.\n#[cfg(target_os = \"linux\")]\n#[test]\nfn b() {}\n\
-                     #[test]\nfn c() {}\nconformance!(d, e);\n";
+                     #[test]\nfn c() {}\nconformance!(d, e);\nconformance! {\n    f,\n}\n";
         let tree = tree(&[("tests/net/main.rs", main), ("tests/net/a.rs", tests)]);
-        let main = &tree.files[0];
-        let found = gates(&tree, main);
-        assert_eq!(found.len(), 1);
-        assert!(found[0].removes_from(WINDOWS));
-        assert_eq!(found[0].tests(&tree, main), 12);
-        assert_eq!(found[0].reason.as_deref(), Some("Only on Unix: paths."));
+        let [found] = &absent_from(&tree, WINDOWS)[..] else { panic!("one is expected") };
+        assert_eq!((found.count, &*found.name, &*found.reason), (17, "a", "Only on Unix: paths."));
+    }
+
+    #[test]
+    fn a_test_of_a_file_that_a_system_lacks_is_not_listed_again() {
+        let text = "// Only on Unix: all.\n#![cfg(unix)]\n#[test]\nfn a() {}\n\
+                    // Only on Linux: this.\n#[cfg(target_os = \"linux\")]\n#[test]\nfn b() {}\n";
+        let tree = tree(&[("tests/whole.rs", text)]);
+        let [found] = &absent_from(&tree, WINDOWS)[..] else { panic!("one is expected") };
+        assert_eq!((found.count, &*found.reason), (2, "Only on Unix: all."));
     }
 }
