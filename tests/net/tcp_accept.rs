@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_lite::future;
 use reveille::net::{TcpListener, TcpStream};
 use reveille::prelude::*;
-use reveille::task::{self, block_on};
+use reveille::task;
 
 use crate::connections::listen;
 
@@ -77,7 +77,7 @@ mod out_of_descriptors {
             // Both, because the runtime raises the limit to the maximum.
             let limit = Rlimit { current: Some(DESCRIPTORS), maximum: Some(DESCRIPTORS) };
             setrlimit(Resource::Nofile, limit).unwrap();
-            block_on(run_out());
+            task::block_on(run_out());
         });
     }
 

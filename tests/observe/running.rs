@@ -21,6 +21,7 @@ fn blocks_its_thread(begin: &mpsc::Sender<()>, may_go_on: &mpsc::Receiver<()>) {
     may_go_on.recv().unwrap();
 }
 
+#[cfg(target_os = "linux")]
 async fn waits_then_blocks(
     receiver: channel::Receiver<()>,
     begin: mpsc::Sender<()>,
