@@ -47,7 +47,7 @@ pub(super) unsafe fn store(bytes: &[u8], into: *mut c_void, room: usize) -> usiz
 /// # Safety
 ///
 /// * `first` is null, or points to `count` buffers, during the lifetime.
-unsafe fn buffers<'a>(first: *const iovec, count: usize) -> &'a [iovec] {
+pub(super) unsafe fn buffers<'a>(first: *const iovec, count: usize) -> &'a [iovec] {
     if first.is_null() || count == 0 {
         return &[];
     }
@@ -56,13 +56,7 @@ unsafe fn buffers<'a>(first: *const iovec, count: usize) -> &'a [iovec] {
 }
 
 /// The sum of the lengths of buffers.
-///
-/// # Safety
-///
-/// * `first` is null, or points to `count` buffers.
-pub(super) unsafe fn room(first: *const iovec, count: usize) -> usize {
-    // SAFETY: the caller's promise is the same.
-    let buffers = unsafe { buffers(first, count) };
+pub(super) fn room(buffers: &[iovec]) -> usize {
     buffers.iter().map(|buffer| buffer.iov_len).fold(0, usize::saturating_add)
 }
 
@@ -85,11 +79,10 @@ pub(super) unsafe fn gather(first: *const iovec, count: usize) -> Vec<u8> {
 ///
 /// # Safety
 ///
-/// * `first` is null, or points to `count` buffers, which are valid for writes.
-pub(super) unsafe fn scatter(bytes: &[u8], first: *const iovec, count: usize) -> usize {
+/// * The buffers are valid for writes.
+pub(super) unsafe fn scatter(bytes: &[u8], buffers: &[iovec]) -> usize {
     let mut rest = bytes;
-    // SAFETY: the caller's promise is the same.
-    for buffer in unsafe { buffers(first, count) } {
+    for buffer in buffers {
         // SAFETY: the caller passes buffers that are valid for their lengths.
         let stored = unsafe { store(rest, buffer.iov_base, buffer.iov_len) };
         rest = &rest[stored..];

@@ -11,12 +11,14 @@
 //! * `epoll.rs` has epoll sets and eventfds.
 //! * `tcp.rs` and `wire.rs` have TCP, `udp.rs` has UDP, `options.rs` the options of both.
 //! * `hosts.rs` has the hosts, `link.rs` the network between them.
+//! * `bytes.rs` has the queue of bytes of a connection.
 //! * `address.rs` and `unix.rs` convert addresses from and to the form of the C library.
 //!
 //! All of it is accessed inside `world::with` only (invariant 1 of `world.rs`), except for the
 //! kinds of descriptors, which are atomic.
 
 pub(super) mod address;
+mod bytes;
 pub(super) mod calls;
 pub(super) mod descriptors;
 mod duplicates;

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::ffi::c_int;
 use std::net::SocketAddr;
 
+use super::bytes::Bytes;
 use super::descriptors::{Kind, Object};
 use super::wire::{Segment, Wire};
 use super::{Event, Id};
@@ -51,7 +52,7 @@ pub(super) struct Tcp {
     /// The error for `SO_ERROR`, or for the next call.
     pub(super) error: Option<c_int>,
     /// Bytes that were received and not read.
-    received: VecDeque<u8>,
+    received: Bytes,
     /// Whether the peer sends nothing more.
     is_at_end: bool,
     is_read_shut: bool,
@@ -77,7 +78,7 @@ impl Tcp {
             local: None,
             peer: None,
             error: None,
-            received: VecDeque::new(),
+            received: Bytes::default(),
             is_at_end: false,
             is_read_shut: false,
             is_write_shut: false,
@@ -121,11 +122,15 @@ impl Tcp {
     }
 }
 
-/// Copies the first `count` bytes of a queue, slice by slice.
-fn first_bytes(queue: &VecDeque<u8>, count: usize) -> Vec<u8> {
-    let (front, back) = queue.as_slices();
-    let front = &front[..count.min(front.len())];
-    [front, &back[..count - front.len()]].concat()
+impl super::Kernel {
+    /// Copies the next bytes of a wire to their receiver.
+    fn copy_to_receiver(&mut self, id: Id, len: usize) {
+        if let Some(wire) = self.wires.get(id)
+            && let Some(Object { kind: Kind::Tcp(tcp), .. }) = self.objects.get_mut(wire.ends.1)
+        {
+            tcp.received.push(wire.bytes.first(len));
+        }
+    }
 }
 
 impl World {
@@ -306,14 +311,10 @@ impl World {
         }
     }
 
-    /// Handles a segment that has arrived at one end of a connection.
-    pub(super) fn segment_arrives(
-        &mut self,
-        sender: Id,
-        receiver: Id,
-        to: usize,
-        segment: Segment,
-    ) {
+    /// Handles a segment of the wire `id`, which has arrived at its end.
+    pub(super) fn segment_arrives(&mut self, id: Id, segment: Segment) {
+        let Some(wire) = self.kernel.wires.get(id) else { return };
+        let ((_, to), (sender, receiver)) = (wire.hosts, wire.ends);
         let is_failed = |tcp: &Tcp| matches!(tcp.role, Role::Failed);
         let Some(tcp) = self.kernel.tcp(receiver).filter(|tcp| !is_failed(tcp)) else {
             // The receiver does not know the connection.
@@ -334,8 +335,8 @@ impl World {
                 tcp.role = Role::Connected;
                 self.signal(receiver, OUT);
             }
-            Segment::Data(bytes) => {
-                tcp.received.extend(bytes);
+            Segment::Data(len) => {
+                self.kernel.copy_to_receiver(id, len);
                 self.signal(receiver, IN);
             }
             Segment::Read(count) => {
@@ -357,8 +358,14 @@ impl World {
         }
     }
 
-    /// Takes up to `len` bytes, or copies them.
-    pub(super) fn recv_tcp(&mut self, id: Id, len: usize, peeks: bool) -> Result<Vec<u8>, c_int> {
+    /// Stores up to `len` bytes, and removes them unless it peeks. Returns what `store` returns.
+    pub(super) fn recv_tcp(
+        &mut self,
+        id: Id,
+        len: usize,
+        peeks: bool,
+        store: impl FnOnce(&[u8]) -> usize,
+    ) -> Result<usize, c_int> {
         let tcp = self.kernel.tcp(id).ok_or(libc::EBADF)?;
         if !matches!(tcp.role, Role::Connected | Role::Failed) {
             return Err(tcp.error.take().unwrap_or(libc::ENOTCONN));
@@ -369,13 +376,13 @@ impl World {
                 return Err(errno);
             }
             let is_over = tcp.is_at_end || tcp.is_read_shut || matches!(tcp.role, Role::Failed);
-            return if is_over || len == 0 { Ok(Vec::new()) } else { Err(libc::EAGAIN) };
+            return if is_over || len == 0 { Ok(0) } else { Err(libc::EAGAIN) };
         }
+        let stored = store(tcp.received.first(count));
         if peeks {
-            return Ok(first_bytes(&tcp.received, count));
+            return Ok(stored);
         }
-        let bytes = first_bytes(&tcp.received, count);
-        tcp.received.drain(..count);
+        tcp.received.remove_first(count);
         tcp.unreported += count;
         if tcp.unreported >= tcp.window / 8
             && let Some(wire) = tcp.wire
@@ -383,7 +390,7 @@ impl World {
             let count = std::mem::take(&mut tcp.unreported);
             self.transmit(wire, Segment::Read(count));
         }
-        Ok(bytes)
+        Ok(stored)
     }
 
     /// Sends as many of the bytes as there is room for. Returns how many.
@@ -408,7 +415,7 @@ impl World {
         }
         tcp.unread_by_peer += count;
         if let Some(wire) = tcp.wire {
-            self.transmit(wire, Segment::Data(bytes[..count].to_vec()));
+            self.transmit_bytes(wire, &bytes[..count]);
         }
         Ok(count)
     }

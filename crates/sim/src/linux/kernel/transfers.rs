@@ -45,10 +45,14 @@ pub(super) fn complete<R>(
     let mut deadline_ns = None;
     loop {
         let (result, waits_for) = world::with(|world| {
-            let id = world.kernel.id(fd);
-            let is_nonblocking = world.kernel.object(fd).is_ok_and(|object| object.is_nonblocking);
+            let id = match world.kernel.id(fd) {
+                Ok(id) => id,
+                Err(errno) => return (Err(errno), None),
+            };
+            let object = world.kernel.objects.get(id);
+            let is_nonblocking = object.is_some_and(|object| object.is_nonblocking);
             let waits = !is_nonblocking && flags & libc::MSG_DONTWAIT == 0;
-            (id.and_then(|id| attempt(world, id)), id.ok().filter(|_| waits))
+            (attempt(world, id), Some(id).filter(|_| waits))
         });
         match (result, waits_for) {
             (Err(libc::EAGAIN), Some(id)) => {
@@ -81,28 +85,42 @@ fn count(result: Result<usize, c_int>) -> isize {
 
 /// The result of a receive.
 struct Received {
-    bytes: Vec<u8>,
-    from: Option<SocketAddr>,
-    is_datagram: bool,
+    /// How many bytes were stored.
+    stored: usize,
+    /// The sender of a datagram, and the length of all of it.
+    datagram: Option<(SocketAddr, usize)>,
 }
 
-fn receive(me: &'static Thread, fd: c_int, room: usize, flags: c_int) -> Result<Received, c_int> {
+/// Receives into buffers.
+///
+/// # Safety
+///
+/// * The buffers are valid for writes.
+unsafe fn receive(
+    me: &'static Thread,
+    fd: c_int,
+    buffers: &[iovec],
+    flags: c_int,
+) -> Result<Received, c_int> {
     let peeks = flags & libc::MSG_PEEK != 0;
+    let room = messages::room(buffers);
+    // SAFETY: the caller passes buffers that may be written.
+    let store = |bytes: &[u8]| unsafe { messages::scatter(bytes, buffers) };
     complete(me, fd, flags, libc::SO_RCVTIMEO, |world, id| {
         let Some(object) = world.kernel.objects.get_mut(id) else { return Err(libc::EBADF) };
         match &mut object.kind {
             Kind::Tcp(_) => {
-                let bytes = world.recv_tcp(id, room, peeks)?;
-                Ok(Received { bytes, from: None, is_datagram: false })
+                let stored = world.recv_tcp(id, room, peeks, store)?;
+                Ok(Received { stored, datagram: None })
             }
             Kind::Udp(_) => {
                 let (from, bytes) = world.recv_udp(id, peeks)?;
-                Ok(Received { bytes, from: Some(from), is_datagram: true })
+                Ok(Received { stored: store(&bytes), datagram: Some((from, bytes.len())) })
             }
             Kind::Counter(_) if room < 8 => Err(libc::EINVAL),
             Kind::Counter(counter) => {
-                let bytes = counter.take()?.to_ne_bytes().to_vec();
-                Ok(Received { bytes, from: None, is_datagram: false })
+                let stored = store(&counter.take()?.to_ne_bytes());
+                Ok(Received { stored, datagram: None })
             }
             Kind::Set(_) => Err(libc::EINVAL),
         }
@@ -172,25 +190,22 @@ unsafe fn receive_message(
     header: &mut msghdr,
     flags: c_int,
 ) -> Result<usize, c_int> {
-    let buffers = header.msg_iovlen;
     // SAFETY: the caller passes an array of this length.
-    let room = unsafe { messages::room(header.msg_iov, buffers) };
-    let received = receive(me, fd, room, flags)?;
+    let buffers = unsafe { messages::buffers(header.msg_iov, header.msg_iovlen) };
     // SAFETY: the caller passes buffers that may be written.
-    let stored = unsafe { messages::scatter(&received.bytes, header.msg_iov, buffers) };
+    let Received { stored, datagram } = unsafe { receive(me, fd, buffers, flags)? };
     header.msg_flags = 0;
     header.msg_controllen = 0;
-    match received.from {
-        Some(from) => {
-            // SAFETY: the caller passes null, or room of the length in the header.
-            unsafe { address::write(&from, header.msg_name.cast(), &mut header.msg_namelen) };
-        }
-        None => header.msg_namelen = 0,
-    }
-    if received.is_datagram && stored < received.bytes.len() {
+    let Some((from, len)) = datagram else {
+        header.msg_namelen = 0;
+        return Ok(stored);
+    };
+    // SAFETY: the caller passes null, or room of the length in the header.
+    unsafe { address::write(&from, header.msg_name.cast(), &mut header.msg_namelen) };
+    if stored < len {
         header.msg_flags |= libc::MSG_TRUNC;
         if flags & libc::MSG_TRUNC != 0 {
-            return Ok(received.bytes.len());
+            return Ok(len);
         }
     }
     Ok(stored)
@@ -316,18 +331,16 @@ replace! {
             // SAFETY: the caller passes null, or room of the length at `from_len` (invariant 1).
             return unsafe { unix::show(from, from_len, system) as isize };
         }
-        let received = match receive(me, fd, len, flags) {
+        let buffer = iovec { iov_base: into, iov_len: len };
+        // SAFETY: the caller passes memory of this length that it may write (invariant 1).
+        let Received { stored, datagram } = match unsafe { receive(me, fd, &[buffer], flags) } {
             Ok(received) => received,
             Err(errno) => return fail(errno),
         };
-        if let Some(address) = received.from {
-            // SAFETY: the caller passes null, or room of the length at `from_len` (invariant 1).
-            unsafe { address::write(&address, from, from_len) };
-        }
-        // SAFETY: the caller passes memory of this length that it may write (invariant 1).
-        let stored = unsafe { messages::store(&received.bytes, into, len) };
-        let is_whole = received.is_datagram && flags & libc::MSG_TRUNC != 0;
-        if is_whole { received.bytes.len().cast_signed() } else { stored.cast_signed() }
+        let Some((address, whole_len)) = datagram else { return stored.cast_signed() };
+        // SAFETY: the caller passes null, or room of the length at `from_len` (invariant 1).
+        unsafe { address::write(&address, from, from_len) };
+        if flags & libc::MSG_TRUNC != 0 { whole_len.cast_signed() } else { stored.cast_signed() }
     }
 
     fn recvmsg(fd: c_int, message: *mut msghdr, flags: c_int) -> isize = |me| {
@@ -397,9 +410,12 @@ pub(in crate::platform) unsafe fn read(
     into: *mut c_void,
     len: size_t,
 ) -> Option<isize> {
-    let received = is_ours(fd).then(|| receive(me, fd, len, 0))?;
+    if !is_ours(fd) {
+        return None;
+    }
+    let buffer = iovec { iov_base: into, iov_len: len };
     // SAFETY: the caller passes memory of this length that it may write.
-    Some(count(received.map(|it| unsafe { messages::store(&it.bytes, into, len) })))
+    Some(count(unsafe { receive(me, fd, &[buffer], 0) }.map(|it| it.stored)))
 }
 
 /// `readv` for a descriptor of this kernel. `None` for others.
@@ -413,11 +429,13 @@ pub(in crate::platform) unsafe fn readv(
     buffers: *const iovec,
     len: c_int,
 ) -> Option<isize> {
-    let len = usize::try_from(len).unwrap_or(0);
+    if !is_ours(fd) {
+        return None;
+    }
     // SAFETY: the caller passes an array of this length.
-    let received = is_ours(fd).then(|| receive(me, fd, unsafe { messages::room(buffers, len) }, 0));
+    let buffers = unsafe { messages::buffers(buffers, usize::try_from(len).unwrap_or(0)) };
     // SAFETY: the caller passes buffers that may be written.
-    Some(count(received?.map(|it| unsafe { messages::scatter(&it.bytes, buffers, len) })))
+    Some(count(unsafe { receive(me, fd, buffers, 0) }.map(|it| it.stored)))
 }
 
 /// `write` for a descriptor of this kernel. `None` for others.

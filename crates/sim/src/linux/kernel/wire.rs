@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 
+use super::bytes::Bytes;
 use super::{Event, Id};
 use crate::platform::world::{World, now_ns};
 
@@ -18,11 +19,12 @@ const GIVE_UP_NS: u64 = 924_600_000_000;
 const SEGMENTS_PER_SPLIT: u64 = 8;
 
 /// A message from one end to the other.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Segment {
     /// The connection is accepted.
     Accepted,
-    Data(Vec<u8>),
+    /// The next bytes of the wire, as many as this.
+    Data(usize),
     /// The receiver has read this many bytes.
     Read(usize),
     /// No more data follows.
@@ -36,6 +38,8 @@ pub(super) struct Wire {
     pub(super) hosts: (usize, usize),
     pub(super) ends: (Id, Id),
     queue: VecDeque<(u64, Segment)>,
+    /// The bytes of all segments in the queue.
+    pub(super) bytes: Bytes,
     last_ns: u64,
     is_scheduled: bool,
     attempts: u32,
@@ -48,6 +52,7 @@ impl Wire {
             hosts,
             ends,
             queue: VecDeque::new(),
+            bytes: Bytes::default(),
             last_ns: 0,
             is_scheduled: false,
             attempts: 0,
@@ -57,28 +62,32 @@ impl Wire {
 }
 
 impl World {
-    /// Sends a segment.
+    /// Sends a segment without bytes.
     pub(super) fn transmit(&mut self, id: Id, segment: Segment) {
         let Some(wire) = self.kernel.wires.get(id) else { return };
+        self.enqueue(id, wire.hosts, segment);
+    }
+
+    /// Sends bytes.
+    pub(super) fn transmit_bytes(&mut self, id: Id, bytes: &[u8]) {
+        let Some(wire) = self.kernel.wires.get_mut(id) else { return };
+        wire.bytes.push(bytes);
         let (from, to) = wire.hosts;
-        let segment = match segment {
-            Segment::Data(mut bytes) if from != to && bytes.len() > 1 => {
-                if self.draw("segments", SEGMENTS_PER_SPLIT) == SEGMENTS_PER_SPLIT - 1 {
-                    let at = 1 + self.draw("segments", bytes.len() as u64 - 1) as usize;
-                    let rest = bytes.split_off(at);
-                    self.enqueue(id, (from, to), Segment::Data(bytes));
-                    bytes = rest;
-                }
-                Segment::Data(bytes)
-            }
-            segment => segment,
-        };
-        self.enqueue(id, (from, to), segment);
+        let mut len = bytes.len();
+        if from != to
+            && len > 1
+            && self.draw("segments", SEGMENTS_PER_SPLIT) == SEGMENTS_PER_SPLIT - 1
+        {
+            let first_len = 1 + self.draw("segments", len as u64 - 1) as usize;
+            self.enqueue(id, (from, to), Segment::Data(first_len));
+            len -= first_len;
+        }
+        self.enqueue(id, (from, to), Segment::Data(len));
     }
 
     fn enqueue(&mut self, id: Id, (from, to): (usize, usize), segment: Segment) {
-        let len = match &segment {
-            Segment::Data(bytes) => bytes.len(),
+        let len = match segment {
+            Segment::Data(len) => len,
             _ => 0,
         };
         let mut at_ns = self.arrival_ns(from, to, len);
@@ -105,7 +114,7 @@ impl World {
     pub(super) fn wire_is_due(&mut self, id: Id) {
         let Some(wire) = self.kernel.wires.get_mut(id) else { return };
         wire.is_scheduled = false;
-        let ((from, to), (sender, receiver)) = (wire.hosts, wire.ends);
+        let ((from, to), (sender, _)) = (wire.hosts, wire.ends);
         if !self.is_reachable(from, to) {
             return self.try_again(id, sender);
         }
@@ -124,7 +133,10 @@ impl World {
                 None => break,
             }
             let Some((_, segment)) = wire.queue.pop_front() else { break };
-            self.segment_arrives(sender, receiver, to, segment);
+            self.segment_arrives(id, segment);
+            if let (Segment::Data(len), Some(wire)) = (segment, self.kernel.wires.get_mut(id)) {
+                wire.bytes.remove_first(len);
+            }
         }
         self.free_wire(id);
     }
