@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use reveille_primitive::simulation::{Decision, PolledTask, Simulation};
 
+use super::kernel::has_system_events;
 use super::thread::{State, me};
 use super::world;
 use crate::trace::Step;
@@ -20,11 +21,19 @@ impl Simulation for LinuxSimulation {
     fn wait_readable(&self, fd: i32, timeout: Option<Duration>) {
         if let Some(me) = me() {
             let deadline_ns = world::deadline_ns(me, timeout);
-            let object = world::with(|world| {
+            let state = world::with(|world| {
+                let object = world.kernel.id(fd).ok();
+                let has_events = match object {
+                    Some(set) => world.has_events(fd, set),
+                    None => has_system_events(fd),
+                };
+                if has_events {
+                    return None;
+                }
                 world.note(Step::WaitReadable, me, 0);
-                world.kernel.id(fd).ok()
+                Some(State::Readable { fd, object, deadline_ns })
             });
-            world::switch(me, State::Readable { fd, object, deadline_ns });
+            state.map(|state| world::switch(me, state));
         }
     }
 

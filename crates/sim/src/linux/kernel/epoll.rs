@@ -184,11 +184,47 @@ impl World {
         }
     }
 
-    /// Takes up to `max` events from a set.
-    pub(super) fn take_events(&mut self, id: Id, max: usize) -> Vec<libc::epoll_event> {
-        let mut taken = Vec::new();
+    /// Whether a wait for the events of a set would end at once.
+    pub(in crate::platform) fn has_events(&mut self, set_fd: c_int, id: Id) -> bool {
+        loop {
+            let Some(Object { kind: Kind::Set(set), .. }) = self.kernel.objects.get_mut(id) else {
+                return false;
+            };
+            let Some(&fd) = set.ready.front() else {
+                let asks = set.asks_system || self.kernel.is_asked(id, false);
+                return asks && has_system_events(set_fd);
+            };
+            if let Some(entry) = set.entries.get(&fd) {
+                let (watched, interest) = (entry.id, entry.interest);
+                let now = self.kernel.objects.get(watched).map_or(0, Object::events);
+                if now & (interest | ALWAYS) != 0 {
+                    return true;
+                }
+            }
+            self.skip_first(id);
+        }
+    }
+
+    /// Removes the first descriptor from the ready list: it has no events any more.
+    fn skip_first(&mut self, id: Id) {
+        if let Some(Object { kind: Kind::Set(set), .. }) = self.kernel.objects.get_mut(id)
+            && let Some(fd) = set.ready.pop_front()
+            && let Some(entry) = set.entries.get_mut(&fd)
+        {
+            entry.is_ready = false;
+        }
+    }
+
+    /// Takes up to `max` events from a set, and passes them to `put`. Returns how many.
+    pub(super) fn take_events(
+        &mut self,
+        id: Id,
+        max: usize,
+        mut put: impl FnMut(libc::epoll_event),
+    ) -> usize {
+        let mut taken = 0;
         let mut again = Vec::new();
-        while taken.len() < max {
+        while taken < max {
             let set = self.kernel.objects.get_mut(id);
             let Some(Object { kind: Kind::Set(set), .. }) = set else { break };
             let Some(fd) = set.ready.pop_front() else { break };
@@ -200,7 +236,8 @@ impl World {
             if events == 0 {
                 continue;
             }
-            taken.push(libc::epoll_event { events, u64: data });
+            put(libc::epoll_event { events, u64: data });
+            taken += 1;
             if interest & ONCE != 0 {
                 self.disarm(id, fd);
             } else if interest & EDGE == 0 {
@@ -222,6 +259,13 @@ impl World {
             entry.interest &= EDGE | ONCE;
         }
     }
+}
+
+/// Whether the system's set has events.
+pub(in crate::platform) fn has_system_events(set_fd: c_int) -> bool {
+    let mut polled = libc::pollfd { fd: set_fd, events: libc::POLLIN, revents: 0 };
+    // SAFETY: the pointer is that of one entry. A timeout of 0 does not wait.
+    unsafe { original::poll(&mut polled, 1, 0) > 0 }
 }
 
 /// Asks the system's set for events, without a wait.

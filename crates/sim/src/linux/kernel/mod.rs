@@ -39,6 +39,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 pub(super) use descriptors::Id;
 use descriptors::{Descriptor, Object, Slab};
+pub(super) use epoll::has_system_events;
 use hosts::Host;
 use link::Link;
 use udp::Datagram;

@@ -1,7 +1,6 @@
 //! The functions of the C library that wait for events. The invariants are those of `interpose.rs`.
 
 use std::ffi::{c_int, c_uint};
-use std::ptr;
 
 use libc::{epoll_event, nfds_t, pollfd, sigset_t, timespec};
 
@@ -155,16 +154,23 @@ replace! {
         let timeout_ns = u64::try_from(timeout).ok().map(|ms| ms * 1_000_000);
         let deadline_ns = timeout_ns.map_or(NEVER_NS, |ns| world::after_ns(me, ns));
         loop {
-            let (mut events, asks) =
-                world::with(|world| (world.take_events(id, room), world.takes_system(id)));
-            if asks {
-                events.extend(system_events(set, room - events.len()));
-            }
-            if !events.is_empty() || world::now_ns() >= deadline_ns {
+            let mut end = into;
+            let mut put = |event| {
                 // SAFETY: the caller has room for `max` events, and there are no more
                 // (invariant 1).
-                unsafe { ptr::copy_nonoverlapping(events.as_ptr(), into, events.len()) };
-                return events.len() as c_int;
+                unsafe { end.write_unaligned(event) };
+                end = end.wrapping_add(1);
+            };
+            let (mut count, asks) = world::with(|world| {
+                (world.take_events(id, room, &mut put), world.takes_system(id))
+            });
+            if asks {
+                let events = system_events(set, room - count);
+                count += events.len();
+                events.into_iter().for_each(put);
+            }
+            if count > 0 || world::now_ns() >= deadline_ns {
+                return count as c_int;
             }
             world::switch(me, State::Readable { fd: set, object: Some(id), deadline_ns });
         }
