@@ -57,6 +57,18 @@ struct Stream {
     recorded: Vec<u64>,
 }
 
+impl Stream {
+    /// Whether each choice is what is drawn.
+    fn is_drawn(&self) -> bool {
+        self.replayed.is_empty() && !self.ends_with_zeros
+    }
+}
+
+/// The entry of a constant in [`Streams::places`] that is tried first.
+fn first_place(address: usize, len: usize) -> usize {
+    (address ^ len) % PLACES
+}
+
 /// All streams of a run.
 #[derive(Debug)]
 pub(crate) struct Streams {
@@ -147,9 +159,18 @@ impl Streams {
     }
 
     /// The number of a stream whose name is a constant. Its place in memory tells which it is.
+    #[inline]
     fn index_of_constant(&mut self, name: &'static str) -> usize {
         let (address, len) = (name.as_ptr().addr(), name.len());
-        let mut place = (address ^ len) % PLACES;
+        match self.places[first_place(address, len)] {
+            (known, known_len, index) if (known, known_len) == (address, len) => index,
+            _ => self.search_constant(name, (address, len)),
+        }
+    }
+
+    #[cold]
+    fn search_constant(&mut self, name: &str, (address, len): (usize, usize)) -> usize {
+        let mut place = first_place(address, len);
         loop {
             match self.places[place] {
                 (known, known_len, index) if (known, known_len) == (address, len) => return index,
@@ -204,14 +225,23 @@ impl Streams {
     }
 
     /// The next choice of a stream: the tape's, or what `choose` makes of a drawn number.
+    #[inline]
     fn choose(&mut self, index: usize, count: u64, choose: impl FnOnce(u64) -> u64) -> u64 {
+        let is_kept = self.recording == Recording::On || self.choices.is_some();
+        let stream = &mut self.streams[index];
+        // Drawn even if the tape has a choice, so that the stream goes on where the seed is.
+        let drawn = choose(next_u64(&mut stream.state));
+        if !is_kept && stream.is_drawn() { drawn } else { self.settle(index, count, drawn) }
+    }
+
+    /// The choice of a stream of which `drawn` was drawn. Keeps it if it is asked for.
+    #[cold]
+    fn settle(&mut self, index: usize, count: u64, drawn: u64) -> u64 {
         let recording = self.recording;
         if let Some(choices) = &mut self.choices {
             choices.push((index, count));
         }
         let stream = &mut self.streams[index];
-        // Drawn even if the tape has a choice, so that the stream goes on where the seed is.
-        let drawn = choose(next_u64(&mut stream.state));
         // A program that was changed since may have fewer choices here.
         let choice = match stream.replayed.pop() {
             Some(choice) => choice % count.max(1),

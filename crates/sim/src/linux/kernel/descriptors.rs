@@ -338,6 +338,9 @@ impl World {
     /// Wakes the threads that wait for events of an object.
     fn wake_waiting(&mut self, id: Id) {
         let Some(object) = self.kernel.objects.get_mut(id) else { return };
+        if object.waiting.is_empty() {
+            return;
+        }
         // In the order of their starts, so that each draws the same whenever it began to wait.
         let mut waiting = std::mem::take(&mut object.waiting);
         waiting.sort_unstable_by_key(|thread| thread.number);

@@ -50,18 +50,25 @@ impl World {
         to: usize,
         change: impl FnOnce(&mut Link),
     ) {
-        let default = self.kernel.default_link;
-        change(self.kernel.links.entry((from, to)).or_insert(default));
+        let links = &mut self.kernel.links;
+        if links.len() <= from {
+            links.resize_with(from + 1, Vec::new);
+        }
+        if links[from].len() <= to {
+            links[from].resize(to + 1, None);
+        }
+        change(links[from][to].get_or_insert(self.kernel.default_link));
     }
 
     /// Changes all links.
     pub(in crate::platform) fn change_all_links(&mut self, mut change: impl FnMut(&mut Link)) {
         change(&mut self.kernel.default_link);
-        self.kernel.links.values_mut().for_each(change);
+        self.kernel.links.iter_mut().flatten().flatten().for_each(change);
     }
 
     fn link(&self, from: usize, to: usize) -> &Link {
-        self.kernel.links.get(&(from, to)).unwrap_or(&self.kernel.default_link)
+        let link = self.kernel.links.get(from).and_then(|links| links.get(to)?.as_ref());
+        link.unwrap_or(&self.kernel.default_link)
     }
 
     /// Whether a message that is on its way arrives now.

@@ -35,7 +35,7 @@ pub(super) mod waits;
 mod wire;
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 
 pub(super) use descriptors::Id;
 use descriptors::{Descriptor, Object, Slab};
@@ -58,8 +58,9 @@ pub(super) struct Kernel {
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     event_count: u64,
     hosts: Vec<Host>,
-    /// The links from one host to another. A pair that is missing has the default.
-    links: BTreeMap<(usize, usize), Link>,
+    /// The links by the numbers of the sender and of the receiver. One that is missing is as the
+    /// default.
+    links: Vec<Vec<Option<Link>>>,
     default_link: Link,
     /// Descriptors of the system that an epoll set contains, and the set.
     real: Vec<(i32, Id)>,
