@@ -78,8 +78,6 @@ pub(super) struct Thread {
     pub(super) tid: Cell<libc::pid_t>,
     /// Written by `World::set_state` only.
     pub(super) state: Cell<State>,
-    /// Its place among the threads that can run without an event. Written by `World::set_time`.
-    pub(super) place: Cell<usize>,
     pub(super) outcome: Cell<Outcome>,
     pub(super) pthread: Cell<libc::pthread_t>,
     /// The state of its random bytes.
@@ -128,7 +126,6 @@ impl Thread {
             is_pinned: Cell::new(false),
             tid: Cell::new(0),
             state: Cell::new(State::Ready { at_ns }),
-            place: Cell::new(usize::MAX),
             outcome: Cell::new(Outcome::Woken),
             pthread: Cell::new(0),
             entropy: Cell::new(entropy),

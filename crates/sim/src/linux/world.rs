@@ -31,6 +31,9 @@ use crate::streams::{Streams, seed_of};
 use crate::trace::{Step, Trace};
 
 mod choice;
+mod timed;
+
+use timed::Timed;
 
 /// The monotonic clock when a simulation begins. It is not 0, so that a program can subtract from
 /// it.
@@ -176,12 +179,11 @@ pub(super) fn begin(mut streams: Streams, trace: Trace) {
         strategy,
         machine,
         live: Vec::new(),
-        timed: Vec::new(),
+        timed: Timed::default(),
         foreign_waits: 0,
         ended: Vec::new(),
         thread_count: 1,
         candidates: Vec::new(),
-        soonest: None,
         descriptors: Vec::new(),
         last: (me.number, 0),
         lowest_priority: u64::MAX / 2,
@@ -205,8 +207,8 @@ pub(super) struct World {
     machine: Machine,
     /// The threads that have not ended, in the order of their starts.
     live: Vec<&'static Thread>,
-    /// When each of them can run that needs no event. Kept apart, because each step reads all.
-    timed: Vec<(u64, &'static Thread)>,
+    /// When each of them can run that needs no event.
+    timed: Timed,
     /// How many of them wait for events of a descriptor of the system.
     foreign_waits: usize,
     /// The threads that have ended and were not joined.
@@ -214,9 +216,6 @@ pub(super) struct World {
     thread_count: usize,
     /// The threads that can run now, and a buffer of [`World::deliver_events`].
     candidates: Vec<&'static Thread>,
-    /// While the next thread is chosen: the only one that can run, or whose deadline passes, at the
-    /// present time.
-    soonest: Option<&'static Thread>,
     descriptors: Vec<libc::pollfd>,
     /// The thread that was chosen last, and how often in a row.
     last: (usize, u32),
@@ -288,7 +287,8 @@ impl World {
 
     /// Changes what a thread does that has not ended.
     fn set_state(&mut self, thread: &'static Thread, state: State) {
-        match thread.state.replace(state) {
+        let old = thread.state.replace(state);
+        match old {
             State::Readable { object: None, .. } => self.foreign_waits -= 1,
             State::Readable { object: Some(id), .. } => self.kernel.stop_waiting(id, thread),
             _ => (),
@@ -298,27 +298,7 @@ impl World {
             State::Readable { object: Some(id), .. } => self.kernel.start_waiting(id, thread),
             _ => (),
         }
-        self.set_time(thread, state.time_ns());
-    }
-
-    /// Changes when a thread can run without an event.
-    fn set_time(&mut self, thread: &'static Thread, time_ns: u64) {
-        let place = thread.place.get();
-        match (self.timed.get_mut(place), time_ns) {
-            (None, NEVER_NS) => (),
-            (None, _) => {
-                thread.place.set(self.timed.len());
-                self.timed.push((time_ns, thread));
-            }
-            (Some(_), NEVER_NS) => {
-                self.timed.swap_remove(place);
-                thread.place.set(usize::MAX);
-                if let Some((_, moved)) = self.timed.get(place) {
-                    moved.place.set(place);
-                }
-            }
-            (Some(entry), _) => entry.0 = time_ns,
-        }
+        self.timed.change(thread, old.time_ns(), state.time_ns());
     }
 
     /// Removes threads, which never run again.
@@ -471,10 +451,28 @@ impl World {
                 NEVER_NS => self.stall(),
                 time_ns => NOW_NS.store(time_ns.max(now_ns()), Ordering::Relaxed),
             }
-            if later_ns >= event_ns || self.asks_system() {
-                self.soonest = None;
-            }
         }
+    }
+
+    /// Does what [`switch`] would do for the running thread that can go on at `at_ns`, if nothing
+    /// else can happen until then. Returns whether it did.
+    fn goes_on(&mut self, me: &Thread, at_ns: u64) -> bool {
+        let first_ns = self.timed.soonest_first().next().map_or(NEVER_NS, |(time_ns, _)| time_ns);
+        let event_ns = self.kernel.next_event_ns().unwrap_or(NEVER_NS);
+        if first_ns.min(event_ns) <= at_ns
+            || self.streams.reseeds_at_ns().is_some()
+            || self.asks_system()
+            || self.is_paused(me)
+            || IS_LATE.load(Ordering::Relaxed)
+        {
+            return false;
+        }
+        me.clock_reads.set(0);
+        me.outcome.set(Outcome::Woken);
+        NOW_NS.store(at_ns, Ordering::Relaxed);
+        self.count_turn(me);
+        self.note(Step::Switch, me, 0);
+        true
     }
 
     /// Whether the system may have events.
@@ -611,17 +609,21 @@ pub(super) fn switch(me: &'static Thread, state: State) -> Outcome {
 /// The poll of the calling thread has ended.
 pub(super) fn end_poll(me: &'static Thread, polled: Option<PolledTask>, is_requeued: bool) {
     crate::hosts::check_always();
-    let time_ns = with(|world| {
+    let waits_until_ns = with(|world| {
         let spins = world.count_poll(me, polled, is_requeued);
         world.is_spinning = spins > SPINS_UNTIL_LONG;
         let drawn_ns = world.machine.poll_time_ns(&mut world.streams);
-        match spins {
+        let time_ns = match spins {
             0..=SPINS_UNTIL_LONG => drawn_ns,
             SPINS_MAX.. => world.livelock(me, polled),
             _ => drawn_ns.max(LONG_POLL_NS),
-        }
+        };
+        let at_ns = now_ns() + time_ns;
+        (!world.goes_on(me, at_ns)).then_some(at_ns)
     });
-    switch(me, State::Ready { at_ns: now_ns() + time_ns });
+    if let Some(at_ns) = waits_until_ns {
+        switch(me, State::Ready { at_ns });
+    }
 }
 
 /// Blocks the calling thread for `ns`.

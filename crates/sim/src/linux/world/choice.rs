@@ -9,41 +9,35 @@ impl World {
     /// Wakes the threads whose deadlines have passed, and collects those that can run now. Returns
     /// when the first of the others can run, if none can run now.
     pub(super) fn find_candidates(&mut self) -> u64 {
-        let is_known = self.soonest.is_some();
         let later_ns = self.find_due();
-        let is_ready = |thread: &Thread| matches!(thread.state.get(), State::Ready { .. });
-        if self.candidates.is_empty() || is_known && is_ready(self.candidates[0]) {
-            return later_ns;
+        match self.candidates[..] {
+            [] => later_ns,
+            [only] if matches!(only.state.get(), State::Ready { .. }) && !self.is_paused(only) => {
+                later_ns
+            }
+            _ => later_ns.min(self.wake_due()),
         }
-        let later_ns = later_ns.min(self.wake_due());
-        // The deadline of the only thread has passed, but it cannot run yet.
-        if is_known && self.candidates.is_empty() { self.find_candidates() } else { later_ns }
     }
 
     /// Collects the threads that can run now, or whose deadlines have passed. Returns when the
     /// first of the others can run.
     fn find_due(&mut self) -> u64 {
         self.candidates.clear();
-        if let Some(thread) = self.soonest.take() {
-            self.candidates.push(thread);
-            return NEVER_NS;
-        }
         let now = now_ns();
         let mut later_ns = NEVER_NS;
-        for &(time_ns, thread) in &self.timed {
-            if time_ns > later_ns {
-                continue;
-            }
+        for (time_ns, thread) in self.timed.soonest_first() {
             if time_ns <= now {
                 self.candidates.push(thread);
             } else if !self.kernel.is_paused(thread.host.get()) {
                 // A thread of a host that is paused does not count.
-                self.soonest = (time_ns < later_ns).then_some(thread);
                 later_ns = time_ns;
+                break;
             }
         }
-        // The choice depends on the order.
-        self.candidates.sort_unstable_by_key(|thread| thread.number);
+        if self.candidates.len() > 1 {
+            // The choice depends on the order.
+            self.candidates.sort_unstable_by_key(|thread| thread.number);
+        }
         later_ns
     }
 
@@ -53,7 +47,6 @@ impl World {
         let now = now_ns();
         let mut later_ns = NEVER_NS;
         let mut due = std::mem::take(&mut self.candidates);
-        self.soonest = None;
         due.retain(|&thread| {
             if !matches!(thread.state.get(), State::Ready { .. }) {
                 let at_ns = now + self.wake_time_ns();
@@ -81,10 +74,15 @@ impl World {
         };
         self.candidates = candidates;
         if let Some(chosen) = chosen {
-            let turns = if self.last.0 == chosen.number { self.last.1 + 1 } else { 1 };
-            self.last = (chosen.number, turns);
+            self.count_turn(chosen);
         }
         chosen
+    }
+
+    /// Counts how often in a row a thread was chosen.
+    pub(super) fn count_turn(&mut self, chosen: &Thread) {
+        let turns = if self.last.0 == chosen.number { self.last.1 + 1 } else { 1 };
+        self.last = (chosen.number, turns);
     }
 
     fn choose_among(&mut self, candidates: &mut Vec<&'static Thread>) -> &'static Thread {
