@@ -14,8 +14,12 @@ impl WorkerThread<'_> {
         let may_take_lifo = self.pace.may_take_lifo();
         let queue = &self.worker.queue;
         self.context.with_core(|core| {
+            let has_lifo = may_take_lifo && core.lifo_slot.is_some();
+            if usize::from(has_lifo) + queue.len() < 2 && !core.ownership.has_backlog() {
+                // There is no choice.
+                return;
+            }
             let lifo = core.lifo_slot.take_if(|_| may_take_lifo);
-            let has_lifo = lifo.is_some();
             let oldest = || queue.pop(&mut core.ownership);
             // As many as fit into the run queue again, so that none goes to the backlog.
             let mut tasks: Vec<Runnable> =
