@@ -4,7 +4,7 @@
 //! * `interpose.rs` has these functions. On a thread of the simulation they call `world.rs`, on all
 //!   others the original functions (`original.rs`).
 //! * `world.rs` has the simulated threads, and decides when each of them runs; `world/choice.rs`
-//!   decides which of them runs next.
+//!   decides which of them runs next, and `world/timed.rs` has their deadlines.
 //! * `thread.rs` has one thread, and passes the baton: only one thread runs at a time. `context.rs`
 //!   has the switch from one thread to another without a system call.
 //! * `kernel/` has the kernel of the simulated hosts: descriptors, sockets, epoll, the network.

@@ -13,8 +13,8 @@ pub(super) struct Timed {
 }
 
 impl Timed {
-    /// Changes when a thread can run: not before `old_ns`, but from `new_ns` on. [`NEVER_NS`] stands
-    /// for a thread that needs an event.
+    /// Changes when a thread can run, from `old_ns` to `new_ns`. [`NEVER_NS`] stands for a thread
+    /// that needs an event.
     pub(super) fn change(&mut self, thread: &'static Thread, old_ns: u64, new_ns: u64) {
         if old_ns != NEVER_NS {
             self.remove(thread);
