@@ -1,7 +1,7 @@
 //! `runtime`: hooks for tasks, handles, names of threads, and the end of the global runtime.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Barrier, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -226,7 +226,15 @@ fn threads_without_a_name_are_numbered() {
     }
     let runtime = Builder::new().workers(2).build().unwrap();
     runtime.block_on(async {
-        task::spawn(async {}).await;
+        // The monitor starts when both workers poll at once.
+        let both = Arc::new(Barrier::new(2));
+        let meet = || {
+            let both = Arc::clone(&both);
+            task::spawn(async move { both.wait() })
+        };
+        for meeting in [meet(), meet()] {
+            meeting.await;
+        }
         task::spawn_blocking(|| ()).await;
     });
     let names = || -> Vec<String> {

@@ -24,6 +24,7 @@ use std::time::Duration;
 
 use reveille_primitive::atomic::{AtomicBool, Ordering};
 use reveille_primitive::lock::Mutex;
+use reveille_primitive::sys::Alarm;
 
 use crate::Kind;
 use crate::events::{EventCause, Events, Turn};
@@ -172,6 +173,22 @@ impl Driver {
         if self.notify.post(|| self.poller.ring()) {
             self.counters.notifies.add(1);
         }
+    }
+
+    /// Makes each turn return immediately while `alarm` rings, until [`ignore`](Driver::ignore) or
+    /// the drop of the alarm. The turn reports no event for it.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the system refuses, or if its event queue cannot do that (all systems
+    /// but Linux).
+    pub fn observe(&self, alarm: &Alarm) -> io::Result<()> {
+        self.poller.observe(alarm)
+    }
+
+    /// Ends what [`observe`](Driver::observe) began.
+    pub fn ignore(&self, alarm: &Alarm) {
+        self.poller.ignore(alarm);
     }
 
     /// Marks the shard as not driven and wakes each waiter of each source registered here, so that

@@ -108,9 +108,9 @@
 //! A worker that computes for a long time or calls a blocking function cannot poll other tasks. A
 //! monitor thread detects this:
 //!
-//! 1. After about 8 ms, the task in the LIFO slot moves to the run queue, from which other workers
+//! 1. After about 12 ms, the task in the LIFO slot moves to the run queue, from which other workers
 //!    steal. Another worker collects the events of the blocked worker's sockets.
-//! 2. After about 15 ms, if work is waiting, another thread takes over everything that the worker
+//! 2. After about 16 ms, if work is waiting, another thread takes over everything that the worker
 //!    had: queue, sockets and timers. When the blocked poll returns, its task is queued elsewhere.
 //!
 //! If the pool was idle before, both times can be up to 65 ms longer. At most 256 workers can be

@@ -373,6 +373,14 @@ pub(crate) fn failed_rescue(error: &std::io::Error) {
     });
 }
 
+/// Reports once that no thread can be started to detect polls that block.
+pub(crate) fn failed_monitor(error: &std::io::Error) {
+    static IS_REPORTED: AtomicBool = AtomicBool::new(false);
+    report_once(&IS_REPORTED, || {
+        format!("reveille: no thread to detect polls that block: {error}\n")
+    });
+}
+
 /// Writes a line to standard error, unless a call with this flag has. Not a `Once`: threads that
 /// have nothing to report would wait while standard error blocks, and in a forked child forever.
 fn report_once(is_reported: &AtomicBool, line: impl FnOnce() -> String) {

@@ -6,6 +6,8 @@ use reveille_watchdog as _;
 
 #[path = "../src/scheduler/multi/idle.rs"]
 mod idle;
+#[path = "../src/scheduler/multi/observers.rs"]
+mod observers;
 #[path = "modelled/timer.rs"]
 mod timer;
 #[path = "../src/scheduler/watchdog.rs"]
@@ -18,6 +20,7 @@ use std::time::Duration;
 use idle::Idle;
 use loom::sync::Arc;
 use loom::thread;
+use observers::Observers;
 use timer::Timer;
 use watchdog::Watchdog;
 
@@ -28,6 +31,7 @@ struct Pool {
     watchdog: Watchdog<Timer>,
     timer: Timer,
     idle: Idle,
+    observers: Observers,
     workers: usize,
     /// The time of the last park that was long after the one before it.
     time_ns: AtomicU64,
@@ -41,7 +45,34 @@ impl Pool {
         watchdog.begin(timer.clone());
         let idle = Idle::new(workers);
         (0..workers).for_each(|worker| idle.park(worker));
-        Arc::new(Pool { watchdog, timer, idle, workers, time_ns: AtomicU64::new(0) })
+        let (observers, time_ns) = (Observers::new(), AtomicU64::new(0));
+        Arc::new(Pool { watchdog, timer, idle, observers, workers, time_ns })
+    }
+
+    /// The workers have just begun, or are all parked. The monitor has no thread.
+    fn without_monitor(workers: usize, are_parked: bool) -> Arc<Pool> {
+        let timer = Timer::new();
+        let watchdog = Watchdog::new();
+        watchdog.begin_asleep(timer.clone());
+        let (idle, observers) = (Idle::new(workers), Observers::new());
+        (0..workers).filter(|_| are_parked).for_each(|worker| idle.park(worker));
+        observers.reset(workers);
+        Arc::new(Pool { watchdog, timer, idle, observers, workers, time_ns: AtomicU64::new(0) })
+    }
+
+    /// Like [`Pool::begin_poll`], for a worker that is an observer. Returns whether it starts the
+    /// monitor.
+    fn begin_poll_without_monitor(&self, worker: usize) -> bool {
+        self.idle.unpark(worker);
+        let is_last = self.observers.end();
+        self.watchdog.set(Duration::from_millis(4));
+        is_last
+    }
+
+    /// Like [`Pool::park`], for a worker that has polled.
+    fn park_without_monitor(&self, worker: usize) {
+        self.observers.begin();
+        self.park(worker);
     }
 
     fn are_parked(&self) -> bool {
@@ -169,6 +200,36 @@ fn a_second_worker_is_watched_while_the_first_defers_the_alarm() {
         let is_alone = || pool.is_one_awake() && !pool.idle.is_parked(0);
         pool.watchdog.defer(Duration::from_millis(4), is_alone);
         assert!(!pool.timer.is_set(), "the first worker is no longer the only one awake");
+    });
+}
+
+#[test]
+fn without_a_monitor_a_parked_worker_hears_the_alarm_of_one_that_polls() {
+    for are_parked in [false, true] {
+        loom::model(move || {
+            let pool = Pool::without_monitor(2, are_parked);
+            let shared = Arc::clone(&pool);
+            let other = thread::spawn(move || {
+                let is_started = shared.begin_poll_without_monitor(0);
+                shared.park_without_monitor(0);
+                is_started
+            });
+            let is_started = pool.begin_poll_without_monitor(1);
+            let is_started = other.join().unwrap() | is_started;
+            let is_heard = pool.idle.is_parked(0) && pool.timer.is_set();
+            assert!(is_started || is_heard, "a worker polls and no thread watches it");
+        });
+    }
+}
+
+#[test]
+fn without_a_monitor_the_last_of_all_workers_that_poll_starts_it() {
+    loom::model(|| {
+        let pool = Pool::without_monitor(2, true);
+        let shared = Arc::clone(&pool);
+        let other = thread::spawn(move || shared.begin_poll_without_monitor(0));
+        let is_started = pool.begin_poll_without_monitor(1);
+        assert!(other.join().unwrap() != is_started, "one of them starts it");
     });
 }
 

@@ -93,6 +93,7 @@ const ORDERS: [(&str, &[&str]); 3] = [
             "pace",
             "handoff",
             "handoff_queue",
+            "observers",
             "monitor",
             "worker",
             "pool",

@@ -14,6 +14,7 @@
 use std::io;
 use std::time::Duration;
 
+use reveille_primitive::sys::Alarm;
 use reveille_primitive::{fork, simulation};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll::{self, EventData, EventFlags};
@@ -71,6 +72,22 @@ impl Epoll {
             return Err(io::Error::other("the event queue was made before a fork"));
         }
         Ok(())
+    }
+
+    /// Makes each wait end while `alarm` rings. Not edge-triggered: a wait that another event has
+    /// ended does not hide it.
+    pub(crate) fn observe(&self, alarm: &Alarm) -> io::Result<()> {
+        self.check()?;
+        let Some(fd) = alarm.fd() else { return Err(io::ErrorKind::Unsupported.into()) };
+        let key = EventData::new_u64(SourceKey::NOTIFY.number() as u64);
+        Ok(epoll::add(&self.set, fd, key, EventFlags::IN)?)
+    }
+
+    pub(crate) fn ignore(&self, alarm: &Alarm) {
+        if let Some(fd) = alarm.fd() {
+            // The only failure is that the set does not have it.
+            let _ = self.delete(fd);
+        }
     }
 
     pub(crate) fn add(&self, fd: Fd<'_>, key: SourceKey) -> io::Result<()> {

@@ -30,6 +30,8 @@ pub(crate) mod wait_flag;
 use std::io;
 use std::time::Duration;
 
+use reveille_primitive::sys::Alarm;
+
 use crate::Kind;
 use crate::fd::Fd;
 use crate::poll::event::{Interest, PollEvent};
@@ -104,6 +106,28 @@ impl Poller {
             Poller::Epoll(epoll) => epoll.add(fd, key),
             #[cfg(any(not(target_os = "linux"), feature = "portable"))]
             Poller::Portable(portable) => portable.add(fd, key),
+        }
+    }
+
+    /// Makes each wait end while `alarm` rings, which counts as a notification.
+    pub(crate) fn observe(&self, alarm: &Alarm) -> io::Result<()> {
+        match self {
+            #[cfg(target_os = "linux")]
+            Poller::Epoll(epoll) => epoll.observe(alarm),
+            #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+            Poller::Portable(_) => {
+                let _ = alarm;
+                Err(io::ErrorKind::Unsupported.into())
+            }
+        }
+    }
+
+    pub(crate) fn ignore(&self, alarm: &Alarm) {
+        match self {
+            #[cfg(target_os = "linux")]
+            Poller::Epoll(epoll) => epoll.ignore(alarm),
+            #[cfg(any(not(target_os = "linux"), feature = "portable"))]
+            Poller::Portable(_) => _ = alarm,
         }
     }
 

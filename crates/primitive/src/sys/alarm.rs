@@ -89,6 +89,22 @@ impl Alarm {
         false
     }
 
+    /// The descriptor that is readable while the alarm rings, if the system has one. A thread that
+    /// waits for many descriptors can wait for this one too.
+    #[cfg(target_os = "linux")]
+    #[must_use]
+    pub fn fd(&self) -> Option<std::os::fd::BorrowedFd<'_>> {
+        self.timer().map(linux::Timer::fd)
+    }
+
+    /// Returns whether the alarm rings, and ends that. For a thread that waits for the descriptor.
+    pub fn take_ring(&self) -> bool {
+        #[cfg(target_os = "linux")]
+        return self.timer.as_ref().is_some_and(linux::Timer::take_ring);
+        #[cfg(not(target_os = "linux"))]
+        false
+    }
+
     /// Sets the alarm to ring once, `after` from now. Replaces the time that was set before.
     pub fn set(&self, after: Duration) {
         // Zero would clear it.
@@ -155,7 +171,7 @@ impl Default for Alarm {
 #[allow(unsafe_code, reason = "see above")]
 mod linux {
     use std::io;
-    use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+    use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
     use std::sync::OnceLock;
     use std::time::Duration;
 
@@ -218,6 +234,14 @@ mod linux {
             unsafe { ioctl::ioctl(&self.fd, ticks) }
         }
 
+        pub(super) fn fd(&self) -> BorrowedFd<'_> {
+            self.fd.as_fd()
+        }
+
+        pub(super) fn take_ring(&self) -> bool {
+            rustix::io::read(&self.fd, &mut [0; 8]).is_ok()
+        }
+
         /// Behaves like a kernel that does not know the operation.
         #[cfg(all(test, not(reveille_loom)))]
         pub(super) fn forbid_ring(&self) {
@@ -239,9 +263,9 @@ mod linux {
             let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
             let mut set = [PollFd::new(&self.fd, PollFlags::IN)];
             if poll(&mut set, timeout.as_ref()).is_ok_and(|ready| ready > 0) {
-                // If the timer was cleared or set again since, there is nothing to read, and
+                // If the timer was cleared or set again since, it does not ring, and there is
                 // nothing for the caller to check.
-                let _ = rustix::io::read(&self.fd, &mut [0; 8]);
+                let _ = self.take_ring();
             }
         }
     }

@@ -27,6 +27,9 @@
 //!   defers it. Workers park and wake without changing the phase.
 //! * **stopped**: there is no monitor.
 //!
+//! The thread of the monitor may not have started yet (`multi/monitor.rs`). Then the phase is never
+//! sampling, and parked workers wait for the timer instead of the monitor.
+//!
 //! ```text
 //!              all parked            a worker polls
 //!   sampling ─────────────► asleep ─────────────────► armed
@@ -127,30 +130,54 @@ impl<A: WatchdogTimer> Watchdog<A> {
         self.phase.store(SAMPLING, Ordering::Relaxed);
     }
 
+    /// Starts watching before any worker runs. The monitor sleeps.
+    pub(crate) fn begin_asleep(&self, timer: A) {
+        let mut state = self.state.lock();
+        state.timer = Some(timer);
+        self.phase.store(ASLEEP, Ordering::Relaxed);
+    }
+
     /// Stops watching. There is no monitor any more.
     pub(crate) fn end(&self) {
-        let mut state = self.state.lock();
-        self.phase.store(STOPPED, Ordering::Relaxed);
-        if let Some(timer) = state.timer.take() {
+        if let Some(timer) = self.stop() {
             timer.set(Duration::ZERO);
         }
     }
 
-    /// Called before a worker polls. The monitor samples when `after` has passed.
+    /// Stops watching if no thread waits for the timer. Returns the timer.
+    pub(crate) fn stop(&self) -> Option<A> {
+        let mut state = self.state.lock();
+        self.phase.store(STOPPED, Ordering::Relaxed);
+        state.timer.take()
+    }
+
+    /// Called before a worker polls. The monitor samples when `after` has passed. Returns whether
+    /// the timer was set and only the thread of the monitor can wait for it.
     #[inline]
-    pub(crate) fn set(&self, after: Duration) {
-        if self.phase.load(Ordering::Relaxed) == ASLEEP {
-            self.set_slow(after);
-        }
+    pub(crate) fn set(&self, after: Duration) -> bool {
+        self.phase.load(Ordering::Relaxed) == ASLEEP && self.set_slow(after)
     }
 
     #[cold]
-    fn set_slow(&self, after: Duration) {
+    fn set_slow(&self, after: Duration) -> bool {
         let state = self.state.lock();
         if self.phase.load(Ordering::Relaxed) == ASLEEP
             && let Some(timer) = &state.timer
         {
             self.phase.store(ARMED, Ordering::Relaxed);
+            timer.set(after);
+            return !timer.is_cheap();
+        }
+        false
+    }
+
+    /// Called if the timer fired and the thread of the monitor could not be started. Unless all
+    /// workers are parked, the timer fires again when `after` has passed.
+    pub(crate) fn set_again(&self, after: Duration) {
+        let state = self.state.lock();
+        if matches!(self.phase.load(Ordering::Relaxed), ARMED | DEFERRED)
+            && let Some(timer) = &state.timer
+        {
             timer.set(after);
         }
     }

@@ -45,6 +45,7 @@ mod idle;
 mod injector;
 mod modes;
 mod monitor;
+mod observers;
 mod pace;
 mod pool;
 mod pool_task;

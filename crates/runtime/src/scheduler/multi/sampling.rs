@@ -26,11 +26,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use reveille_driver::Events;
+use reveille_driver::{Driver, Events};
+use reveille_primitive::atomic::Ordering;
 use reveille_primitive::sys::Alarm;
 
 use super::handoff::Handoff;
-use super::monitor::{ALARM, PERIOD};
+use super::monitor::{ALARM, PERIOD, Starter};
 use super::pool::WorkerPool;
 use super::worker::Worker;
 use super::{stand_in, task_walk, worker_threads};
@@ -39,6 +40,7 @@ use crate::lint::{self, About, Facts, LintKind};
 use crate::observe::Event;
 use crate::poll_counter::PollCounter;
 use crate::scheduler::watchdog::is_light;
+use crate::threads::ThreadSpec;
 use crate::timer::clock::system_clock;
 
 /// The longest time between two samples. A poll that blocks is detected after this and two short
@@ -67,13 +69,46 @@ struct WorkerSample {
     is_refused: bool,
 }
 
-/// Starts the monitor of `pool`.
+/// Starts the monitor of `pool`, unless its thread is late or the configuration allows no spare
+/// threads.
 ///
 /// # Errors
 ///
 /// When the system refuses a thread.
 pub(super) fn start(pool: &'static WorkerPool, config: &Config) -> io::Result<()> {
-    pool.monitor.start(config, move |alarm| watch(pool, alarm))
+    if config.max_spare_threads == 0 || pool.monitor.is_running() {
+        return Ok(());
+    }
+    pool.monitor.start(&starter(pool))
+}
+
+/// Lets the thread of the monitor start when something needs it, if the workers can observe each
+/// other until then. Called before they run.
+pub(super) fn start_late(pool: &'static WorkerPool, config: &Config) {
+    let workers = pool.workers.len();
+    if config.max_spare_threads == 0 || workers == 1 {
+        return;
+    }
+    let observe = |alarm: &Alarm| drivers(pool).all(|driver| driver.observe(alarm).is_ok());
+    let is_late = pool.monitor.start_late(workers, observe, starter(pool));
+    pool.workers.iter().for_each(|worker| worker.is_observer.store(is_late, Ordering::Relaxed));
+}
+
+/// Starts a thread that runs [`watch`].
+fn starter(pool: &'static WorkerPool) -> Starter {
+    Starter::new(move |alarm| {
+        let config = pool.remote.lock().config.clone();
+        let config = config.ok_or_else(|| io::Error::other("the runtime has ended"))?;
+        (config.spawner)(ThreadSpec {
+            name: config.thread_names.monitor(),
+            stack_size: Some(128 * 1024),
+            body: Box::new(move || watch(pool, &alarm)),
+        })
+    })
+}
+
+fn drivers(pool: &'static WorkerPool) -> impl Iterator<Item = Arc<Driver>> {
+    pool.workers.iter().filter_map(Worker::driver)
 }
 
 /// The main loop of the monitor's thread.
@@ -83,6 +118,10 @@ fn watch(pool: &'static WorkerPool, alarm: &Alarm) {
     let mut events = Events::new();
     let clock = system_clock();
     let mut period = SamplingPeriod::new(alarm.is_cheap(), parks(pool), clock.now_ns());
+    // If the thread was late, the alarm has fired or may not be heard any more.
+    watchdog.begin_sampling();
+    drivers(pool).for_each(|driver| driver.ignore(alarm));
+    sample_all(pool, &mut samples, &mut events);
     while pool.monitor.is_running() {
         if period.is_quiet() && watchdog.sleep(|| pool.all_parked(), clock.now_ns()) {
             // No worker is awake. The first that wakes up arms the timer.
@@ -98,21 +137,31 @@ fn watch(pool: &'static WorkerPool, alarm: &Alarm) {
         if !pool.monitor.is_running() {
             return;
         }
-        let mut has_polled = false;
-        for (worker, last) in pool.workers.iter().zip(&mut samples) {
-            let before = last.reading;
-            sample(pool, worker, last);
-            has_polled |= last.reading != before;
-            if last.is_refused {
-                stand_in::turn(worker, &mut events);
-            }
-        }
-        worker_threads::start_missing_thread(pool);
+        let has_polled = sample_all(pool, &mut samples, &mut events);
         period.record(pool.all_parked(), has_polled, parks(pool), clock.now_ns());
         let is_any_stuck = samples.iter().any(|last| last.samples > 0);
         let is_alone = pool.is_one_awake() || pool.all_parked();
         period.may_defer = alarm.is_cheap() && has_polled && !is_any_stuck && is_alone;
     }
+}
+
+/// Samples the workers. Returns whether one of them has polled since the last sample.
+fn sample_all(
+    pool: &'static WorkerPool,
+    samples: &mut [WorkerSample],
+    events: &mut Events,
+) -> bool {
+    let mut has_polled = false;
+    for (worker, last) in pool.workers.iter().zip(samples) {
+        let before = last.reading;
+        sample(pool, worker, last);
+        has_polled |= last.reading != before;
+        if last.is_refused {
+            stand_in::turn(worker, events);
+        }
+    }
+    worker_threads::start_missing_thread(pool);
+    has_polled
 }
 
 /// How many times the workers have parked.

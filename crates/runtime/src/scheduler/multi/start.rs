@@ -106,6 +106,7 @@ fn open(pool: &'static WorkerPool) -> io::Result<()> {
         worker.timers.set_notify(Some(Arc::new(move || notified.notify())));
         *worker.driver.lock() = Some(driver);
     }
+    sampling::start_late(pool, &config);
     worker_threads::start_workers(pool, &config)?;
     sampling::start(pool, &config)
 }

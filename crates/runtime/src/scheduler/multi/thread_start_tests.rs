@@ -48,11 +48,11 @@ fn spawner(
 
 #[test]
 fn a_start_fails_and_leaves_no_thread_whichever_is_refused() {
-    // Three workers and the monitor.
-    for refused in 0..4 {
+    // The monitor of one worker starts with it. That of several starts when it is needed.
+    for (workers, refused) in [(3, 0), (3, 1), (3, 2), (1, 0), (1, 1)] {
         let threads = Arc::default();
         let spawner = spawner(&threads, move |number| number == refused);
-        let error = start(Config { workers: Some(3), spawner, ..Config::default() }).err();
+        let error = start(Config { workers: Some(workers), spawner, ..Config::default() }).err();
         assert!(error.expect("a thread is missing").to_string().contains("no more threads"));
         assert_eq!(threads.asked.load(Ordering::SeqCst), refused + 1);
         assert_eq!(threads.alive.load(Ordering::SeqCst), 0);
@@ -93,6 +93,56 @@ fn a_task_spawned_while_every_further_thread_is_refused_runs() {
     assert_eq!(runtime.block_on(runtime.spawn(async { 2 })), 2);
     drop(runtime);
     assert_eq!(threads.alive.load(Ordering::SeqCst), 0);
+}
+
+/// The first poll of the runtime spawns a task that only its own worker can take, and blocks until
+/// that task has run.
+fn block_first_poll(runtime: &Runtime) {
+    let first = runtime.spawn(async {
+        let (go_on, waits) = mpsc::channel();
+        drop(crate::spawn(async move { go_on.send(()).unwrap() }));
+        waits.recv().unwrap();
+    });
+    runtime.block_on(first);
+}
+
+// Only on Linux: elsewhere the monitor starts with the workers.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_monitor_starts_when_the_first_poll_blocks() {
+    let threads = Arc::default();
+    let spawner = spawner(&threads, |_| false);
+    let runtime = start(Config { workers: Some(2), spawner, ..Config::default() }).unwrap();
+    assert_eq!(threads.asked.load(Ordering::SeqCst), 2, "nothing needs the monitor");
+    block_first_poll(&runtime);
+    assert!(threads.asked.load(Ordering::SeqCst) >= 3);
+    drop(runtime);
+    assert_eq!(threads.alive.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_refused_monitor_is_requested_again() {
+    let threads = Arc::default();
+    // Elsewhere than on Linux the monitor starts with the workers, and a spare thread is refused.
+    let refused = if cfg!(target_os = "linux") { 2 } else { 3 };
+    let spawner = spawner(&threads, move |number| number == refused);
+    let runtime = start(Config { workers: Some(2), spawner, ..Config::default() }).unwrap();
+    block_first_poll(&runtime);
+    assert!(threads.asked.load(Ordering::SeqCst) >= 3);
+    drop(runtime);
+    assert_eq!(threads.alive.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_runtime_that_ends_before_its_monitor_has_started_leaves_no_thread() {
+    for _ in 0..20 {
+        let threads = Arc::default();
+        let spawner = spawner(&threads, |_| false);
+        let runtime = start(Config { workers: Some(2), spawner, ..Config::default() }).unwrap();
+        drop(runtime.spawn(async {}));
+        drop(runtime);
+        assert_eq!(threads.alive.load(Ordering::SeqCst), 0);
+    }
 }
 
 #[test]

@@ -62,6 +62,9 @@ pub(crate) struct Worker {
     has_pending_removals: AtomicBool,
     /// Wakers that have to be woken. Waking one may block the thread.
     pub(crate) unwoken: Mutex<VecDeque<Waker>>,
+    /// Whether the worker has not polled since it began or parked, while the thread of the monitor
+    /// has not started. For the thread that runs the worker.
+    pub(super) is_observer: AtomicBool,
     /// The driver of this worker, while the runtime is up.
     pub(crate) driver: Mutex<Option<Arc<Driver>>>,
     /// The counter of the thread that runs the worker.
@@ -89,6 +92,7 @@ impl Worker {
             pending_removals: Mutex::new(Vec::new()),
             has_pending_removals: AtomicBool::new(false),
             unwoken: Mutex::default(),
+            is_observer: AtomicBool::new(false),
             driver: Mutex::new(None),
             poll_counter: Mutex::new(None),
         }

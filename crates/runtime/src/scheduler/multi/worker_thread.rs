@@ -16,6 +16,7 @@
 //! `pace.rs` decides when each of these is due, and when a queue is worth the wake of a sibling.
 
 mod drawn;
+mod observed;
 mod wakes;
 
 use std::task::Waker;
@@ -27,7 +28,6 @@ use reveille_primitive::simulation::{self, Decision};
 use reveille_task::{Ran, Runnable};
 
 use super::modes::{RECORDING, STOPPING};
-use super::monitor::DEFER_NS;
 use super::pace::{self, WorkerPace};
 use super::pool::WorkerPool;
 use super::queue;
@@ -78,6 +78,10 @@ pub(crate) struct WorkerThread<'a> {
     open_poll: usize,
     /// A batch of due timers was fired, and more are due.
     is_more_due: bool,
+    /// The worker has not polled since this thread began or parked.
+    is_first_poll: bool,
+    /// No event, notification or deadline has ended the last wait.
+    is_wait_unexplained: bool,
     /// When the monitor's timer was last deferred.
     deferred_ns: u64,
     pace: WorkerPace,
@@ -102,6 +106,8 @@ impl<'a> WorkerThread<'a> {
             polls: PollMode::Plain,
             open_poll: 0,
             is_more_due: false,
+            is_first_poll: true,
+            is_wait_unexplained: false,
             deferred_ns: now,
             pace: WorkerPace::new(now),
             random: crate::rng::Rng::seeded(seed),
@@ -217,7 +223,7 @@ impl<'a> WorkerThread<'a> {
     fn poll(&mut self, task: Runnable) -> Result<(), Exit> {
         self.stop_searching();
         self.share();
-        self.pool.monitor.arm();
+        self.arm_monitor();
         self.pace.count_poll();
         self.worker.counters.count(Event::Poll);
         self.foreign.enter();
@@ -313,16 +319,6 @@ impl<'a> WorkerThread<'a> {
         }
     }
 
-    /// Defers the monitor's timer, if this worker is the only one awake and has not deferred it for
-    /// some milliseconds.
-    #[inline]
-    fn defer_monitor(&mut self, now: u64) {
-        if now.saturating_sub(self.deferred_ns) >= DEFER_NS && !self.is_nested() {
-            self.deferred_ns = now;
-            self.pool.monitor.defer(|| self.pool.is_one_awake());
-        }
-    }
-
     /// Whether the worker runs inside a poll of its own thread.
     fn is_nested(&self) -> bool {
         self.polls == PollMode::Nested
@@ -398,7 +394,7 @@ impl<'a> WorkerThread<'a> {
         // count as one meanwhile.
         local::run_local_tasks(&self.context.poll_counter, || {
             self.stop_searching();
-            self.pool.monitor.arm();
+            self.arm_monitor();
         })
     }
 
@@ -516,6 +512,7 @@ impl<'a> WorkerThread<'a> {
         if self.worker.has_pending_removals() {
             self.context.with_core(|core| self.worker.apply_removals(core));
         }
+        self.prepare_to_observe();
         let mut is_searching = self.is_searching;
         let has_work = |worker: &mut WorkerThread<'a>| {
             let pool = worker.pool;
@@ -528,6 +525,7 @@ impl<'a> WorkerThread<'a> {
         match waited {
             Some(woken_ns) => {
                 self.defer_monitor(woken_ns);
+                self.answer_alarm();
                 self.wake_collected();
                 self.turn_timers(woken_ns);
                 if reveille_task::is_recording() {
@@ -566,6 +564,8 @@ impl<'a> WorkerThread<'a> {
         local::unpark();
         self.pace.waited(now, woken, events);
         let is_notified = events == 0 && !self.pool.idle.is_parked(self.worker.index);
+        let is_due = deadline.is_some_and(|deadline| deadline <= woken);
+        self.is_wait_unexplained = events == 0 && !is_notified && !is_due;
         self.event_loop.spin.record_wait(is_notified.then_some(woken - now));
         // The time must not be ahead of the clock, or a timer that another thread has added would
         // fire early.

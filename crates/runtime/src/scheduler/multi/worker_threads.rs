@@ -51,6 +51,9 @@ pub(super) fn start_workers(pool: &'static WorkerPool, config: &Config) -> io::R
 /// Offers a worker to a waiting thread, or to a new one. `false` if there is neither; the monitor
 /// tries again.
 pub(super) fn hand_off(pool: &'static WorkerPool, handoff: Handoff) -> bool {
+    if pool.monitor.is_late() {
+        pool.monitor.start_now();
+    }
     if reveille_task::is_recording() {
         record::handed_off(pool.recorded_worker(handoff.worker()));
     }

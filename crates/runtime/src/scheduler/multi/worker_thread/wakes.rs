@@ -45,7 +45,7 @@ impl WorkerThread<'_> {
             return;
         }
         self.stop_searching();
-        self.pool.monitor.arm();
+        self.arm_monitor();
         let counter = if self.is_nested() { None } else { Some(&self.context.poll_counter) };
         // No task: the wakers are those of others.
         counter.inspect(|counter| counter.begin(0));
