@@ -43,10 +43,11 @@ pub(crate) const DUMP_THREAD: &str = "reveille-dump";
 /// Enters this thread, whose polls `counter` counts.
 pub(crate) fn watch(counter: &Arc<PollCounter>) {
     let thread = std::thread::current().name().unwrap_or_default().to_owned();
-    let counter = Arc::downgrade(counter);
+    // Made before the lock, which all workers of a runtime take when they begin.
+    let own = PollingThread { counter: Arc::downgrade(counter), thread, number: thread_number() };
     let mut threads = THREADS.lock();
     threads.retain(|thread| thread.counter.strong_count() > 0);
-    threads.push(PollingThread { counter, thread, number: thread_number() });
+    threads.push(own);
 }
 
 /// The poll of a task by a dump, until it is dropped.
