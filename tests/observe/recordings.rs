@@ -77,6 +77,11 @@ fn exit_in_a_task_completes_the_file() {
     });
     if let Some(finished) = finished {
         assert_eq!(finished.status.code(), Some(7), "{}", finished.stderr);
+        if cfg!(windows) {
+            // There `exit` calls no function of the C library.
+            let trace = Trace::read(&std::fs::read(&scratch.0).unwrap());
+            return assert!(!trace.is_ok_and(|trace| trace.missing.is_empty()));
+        }
         let trace = read(&scratch.0);
         assert_eq!(trace.missing, []);
         let (exits, task) = named(&trace, "exits");

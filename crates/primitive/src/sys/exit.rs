@@ -4,7 +4,8 @@ use std::sync::Once;
 
 /// Calls `function` when the process ends by a return from `main` or by `exit`, after the
 /// destructors of that thread's thread-locals and while other threads still run. A process that
-/// aborts or is killed does not call it. Only the first call of this function has an effect.
+/// aborts or is killed does not call it. On Windows neither does `std::process::exit`, which ends
+/// the process without the C library. Only the first call of this function has an effect.
 pub fn at_exit(function: fn()) {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| system::register(function));

@@ -40,6 +40,10 @@ pub fn is_recording() -> bool {
 /// the disk is full, a line on standard error says so and the recording ends. What was written can
 /// be read.
 ///
+/// A return from `main` and [`std::process::exit`] complete the file. On Windows only the return
+/// does: after `exit` the last events are missing, and a file that was begun less than 100 ms
+/// before may be empty.
+///
 /// # Errors
 ///
 /// Fails if the file cannot be made, if the system refuses a thread, or if the process records

@@ -5,11 +5,18 @@
 //! feature `thread-stacks`, because that crate and its dependencies would double what a program
 //! compiles for reveille.
 
+use reveille_primitive::sys::thread_number;
+
 use super::dump::{Dump, TaskDump};
 
 /// Adds the stacks of the threads that run a task.
 pub(super) fn add(dump: &mut Dump) {
     let mut failures = Vec::new();
+    if thread_number() == 0
+        && let Err(reason) = imp::frames(0)
+    {
+        failures.push(format!("The stacks of threads are missing: {reason}."));
+    }
     let has_thread = |task: &&mut TaskDump| task.thread_number != 0;
     for task in dump.tasks.iter_mut().filter(has_thread) {
         match imp::frames(task.thread_number) {
