@@ -37,7 +37,8 @@ use crate::os::uninit::UninitBuf;
 ///
 /// [`close`](crate::io::WriteExt::close) (and `poll_close`, which other crates' `close` and
 /// `shutdown` call) shuts the write side down for all clones: the peer reads to the end. The stream
-/// can still be read. A later write fails with `BrokenPipe`; closing again does nothing.
+/// can still be read. A later write fails with `BrokenPipe`, and on Windows with
+/// `WSAESHUTDOWN` (10058), for which std has no kind. Closing again does nothing.
 ///
 /// # Differences
 ///
