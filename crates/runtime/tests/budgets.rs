@@ -326,6 +326,8 @@ fn an_idle_runtime_sleeps_in_one_system_call() {
     }
     #[allow(clippy::disallowed_methods, reason = "the claim is about what happens in a second")]
     let pause = |ms| std::thread::sleep(Duration::from_millis(ms));
+    // The monitor starts when a poll is long.
+    runtime.block_on(runtime.spawn(async move { pause(50) }));
     // The monitor runs for some milliseconds before it sleeps too, or longer on a busy machine. A
     // thread that wakes up once a second or more often fails in every round.
     let mut threads = Vec::new();
