@@ -212,6 +212,47 @@ fn a_task_has_its_name_type_place_parent_and_outcome() {
     });
 }
 
+/// Spawns tasks in groups: 99 of one kind and one of another. Returns the lines of both kinds.
+async fn spawn_groups(groups: usize) -> [u32; 2] {
+    for _ in 0..groups {
+        let mut group = Vec::new();
+        for _ in 0..99 {
+            group.push(task::spawn(async {}));
+        }
+        group.push(task::spawn(task::yield_now()));
+        for task in group {
+            task.await;
+        }
+    }
+    [line!() - 7, line!() - 5]
+}
+
+#[test]
+fn tasks_that_are_alike_take_a_word_for_the_spawn_and_one_for_the_end() {
+    passes_in_own_process(&[], || {
+        const GROUPS: usize = 200;
+        let scratch = Scratch::new();
+        let recording = record_to(&scratch.0).unwrap();
+        let runtime = Builder::new().workers(1).build().unwrap();
+        let lines = runtime.block_on(async { task::spawn(spawn_groups(GROUPS)).await });
+        recording.finish().unwrap();
+        let trace = read(&scratch.0);
+        for (line, count) in lines.into_iter().zip([99 * GROUPS, GROUPS]) {
+            let of_line: Vec<_> = trace.tasks.iter().filter(|task| task.line == line).collect();
+            assert_eq!(of_line.len(), count);
+            for task in of_line {
+                assert!(trace.text(task.file).ends_with("recorder.rs"));
+                assert_eq!(task.flavour, Flavour::Pool);
+                assert!(task.spawned.is_some(), "{task:?}");
+                assert!(task.ended.is_some_and(|(_, outcome)| outcome == Outcome::Finished));
+            }
+        }
+        // The third word is the start of the poll.
+        let bytes = std::fs::metadata(&scratch.0).unwrap().len() as usize;
+        assert!(bytes < 28 * 100 * GROUPS, "{bytes} bytes");
+    });
+}
+
 #[test]
 fn local_tasks_blocking_closures_and_block_on_are_recorded() {
     passes_in_own_process(&[], || {

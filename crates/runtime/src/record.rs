@@ -9,6 +9,7 @@
 //! |---|---|
 //! | `chunks` | the memory of the events, and its protocol |
 //! | `thread` | the recorder of a thread |
+//! | `described` | what it writes about a task that begins or ends |
 //! | `session` | a recording |
 //! | `names`, `histogram` | what a recording has besides its events |
 //! | `file`, `recording` | a recording that goes to a file |
@@ -21,6 +22,7 @@
 
 mod chunks;
 mod clock;
+mod described;
 pub(crate) mod file;
 pub(crate) mod flight;
 mod histogram;
@@ -39,11 +41,12 @@ use reveille_trace::{Event, Flavour, Lint, LintRule, Outcome, Ready, TaskKey, Wo
 
 use crate::lint::{About, Facts};
 
+use self::described::Described;
 pub use self::histogram::Histogram;
 pub use self::recording::Recording;
 pub(crate) use self::recording::{record_lints, start_from_environment, with_process};
-use self::thread::{Described, record, record_inside, record_turn};
 pub(crate) use self::thread::{entered, record_turn_end as turn_end};
+use self::thread::{record, record_inside, record_turn};
 
 /// The functions that the task cell calls.
 const FUNCTIONS: RecordFunctions = RecordFunctions { on_wake: woken, on_complete: completed };
@@ -91,10 +94,17 @@ impl Described for TaskRef<'_> {
     }
 }
 
+/// As [`spawned`], for most of the tasks that have no name. `false` if it has done nothing.
+#[inline]
+pub(crate) fn try_spawned(task: TaskRef<'_>, flavour: Flavour) -> bool {
+    task.name().is_none() && thread::try_record_spawn(task, flavour)
+}
+
 /// A task was spawned and has not been polled.
 #[cold]
+#[inline(never)]
 pub(crate) fn spawned(task: TaskRef<'_>, flavour: Flavour) {
-    thread::record_spawn(&task, flavour);
+    thread::record_spawn(task, flavour);
     if let Some(name) = task.name() {
         named(task.key(), name);
     }
@@ -112,7 +122,7 @@ fn completed(task: TaskRef<'_>, ended: Ended) {
         Ended::Panicked => Outcome::Panicked,
         Ended::Cancelled => Outcome::Cancelled,
     };
-    thread::record_end(&task, outcome);
+    thread::record_end(task, outcome);
 }
 
 /// The poll of the task at `addr` begins.
@@ -149,7 +159,7 @@ pub(crate) struct BlockOnRecord {
     size: usize,
 }
 
-impl Described for BlockOnRecord {
+impl Described for &BlockOnRecord {
     fn key(&self) -> TaskKey {
         self.key
     }
@@ -194,7 +204,7 @@ impl Drop for BlockOnRecord {
     fn drop(&mut self) {
         let is_panic = std::thread::panicking();
         let outcome = if is_panic { Outcome::Panicked } else { Outcome::Finished };
-        thread::record_end(self, outcome);
+        thread::record_end(&*self, outcome);
     }
 }
 

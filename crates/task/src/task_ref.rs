@@ -81,6 +81,7 @@ impl<'a> TaskRef<'a> {
     }
 
     /// The name, if the task was given one.
+    #[inline]
     pub fn name(self) -> Option<&'a str> {
         self.raw.header().attachments.extras()?.task.name()
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::event::Event;
 use crate::operand::TaskKey;
-use crate::word::{Encoder, EventWord, Words};
+use crate::word::{EVENT_WORDS_MAX, Encoder, EventWord, Words};
 
 /// The size of a chunk in words.
 pub const CHUNK_WORDS: usize = 32 * 1024 / 8;
@@ -178,15 +178,23 @@ impl ChunkWriter {
     /// Fails if the chunk is full. The event is not written: push it to another chunk.
     #[inline]
     pub fn push<S: Slot>(&mut self, slots: &[S], tick: u64, event: Event) -> Result<(), Full> {
-        // Mostly the time is short and the chunk has room. Then nothing is copied.
-        let short = self.encoder.short(tick, event);
-        if let Some((encoder, word)) = short
-            && self.append_short(slots, word, event)
-        {
-            self.encoder = encoder;
-            return Ok(());
+        match self.try_push(slots, tick, event) {
+            true => Ok(()),
+            false => self.push_slow(slots, tick, event),
         }
-        self.push_slow(slots, tick, event)
+    }
+
+    /// Appends an event at `tick`, if the time since the event before fits into its word and the
+    /// chunk has room for two words. Mostly both hold, and then this takes a few instructions and
+    /// calls nothing. Otherwise it returns `false` and has done nothing.
+    #[inline]
+    pub fn try_push<S: Slot>(&mut self, slots: &[S], tick: u64, event: Event) -> bool {
+        let Some((encoder, word)) = self.encoder.short(tick, event) else { return false };
+        let is_pushed = self.append_short(slots, word, event);
+        if is_pushed {
+            self.encoder = encoder;
+        }
+        is_pushed
     }
 
     /// Appends the words of an event, the first of which is `word`, if there is room for any event.
@@ -216,10 +224,17 @@ impl ChunkWriter {
     /// Fails if the chunk is full. The event is not written: push it to another chunk.
     #[inline]
     pub fn push_unstamped<S: Slot>(&mut self, slots: &[S], event: Event) -> Result<(), Full> {
-        match self.append_short(slots, event.word, event) {
+        match self.try_push_unstamped(slots, event) {
             true => Ok(()),
             false => self.push_unstamped_slow(slots, event),
         }
+    }
+
+    /// Appends an event that happened between the stamps before and after it, under the conditions
+    /// of [`try_push`](ChunkWriter::try_push).
+    #[inline]
+    pub fn try_push_unstamped<S: Slot>(&mut self, slots: &[S], event: Event) -> bool {
+        self.append_short(slots, event.word, event)
     }
 
     /// For the last word of a chunk.
@@ -228,6 +243,12 @@ impl ChunkWriter {
     fn push_unstamped_slow<S: Slot>(&mut self, slots: &[S], event: Event) -> Result<(), Full> {
         let words = self.encoder.unstamped(event);
         self.append(slots, &words)
+    }
+
+    /// Whether an event with a stamp fits into the chunk, however long the time before it is.
+    #[must_use]
+    pub fn has_room<S: Slot>(&self, slots: &[S]) -> bool {
+        slots.len() - self.len >= EVENT_WORDS_MAX
     }
 
     fn append<S: Slot>(&mut self, slots: &[S], words: &Words) -> Result<(), Full> {

@@ -1,7 +1,7 @@
 //! The constructors of events, one for each kind.
 
 use crate::operand::{Flavour, Lint, Origin, Outcome, Ready, TaskKey, WaitFor, WorkerId};
-use crate::word::{EventWord, Kind, VALUE_MAX, short_mark};
+use crate::word::{EventWord, Kind, SHORT_SPAWN_MIN, VALUE_MAX, short_mark};
 
 /// A bit for each kind that has an operand.
 const HAS_OPERAND: u32 = {
@@ -55,6 +55,23 @@ impl Event {
     #[must_use]
     pub const fn complete(task: TaskKey, origin: Origin, outcome: Outcome) -> Event {
         Event::two(Kind::Complete, task.value(), origin.operand(outcome as u8))
+    }
+
+    /// A task was spawned, with the origin and the flavour of the latest [`spawn`](Event::spawn)
+    /// that is in the chunk.
+    #[inline]
+    #[must_use]
+    pub const fn spawn_alike(task: TaskKey) -> Event {
+        debug_assert!(task.value() >= SHORT_SPAWN_MIN);
+        Event::one(Kind::ShortLife, task.value())
+    }
+
+    /// The task that the thread polls ended, with the origin of the latest
+    /// [`complete`](Event::complete) that is in the chunk.
+    #[inline]
+    #[must_use]
+    pub const fn complete_alike(outcome: Outcome) -> Event {
+        Event::one(Kind::ShortLife, outcome as u64)
     }
 
     /// A poll began, and the one in progress on the thread ended.

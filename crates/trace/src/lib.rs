@@ -109,13 +109,18 @@
 //!
 //! A time that does not fit into 15 bits takes a word of its own before the event: a gap, with the
 //! code 1 and the whole time in 59 bits. Kinds with two words have an operand behind the first.
-//! Some kinds also have a short form of one word, for small values; version 1.0 did not have those.
-//! A reader uses the table `KIND` to skip unknown kinds. The times of skipped events still advance
-//! the clock. [`Kind`] documents value and operand of each kind.
+//! Some kinds also have a short form of one word: since version 1.1 for small values, and since
+//! version 3.0 for a spawn or an end that is like the one before it. A reader uses the table
+//! `KIND` to skip unknown kinds. The times of skipped events still advance the clock. [`Kind`]
+//! documents value and operand of each kind.
 //!
 //! **Stamps.** Reading the clock costs more than the rest of an event, so events inside a poll may
 //! be unstamped: their time is 0 units, without a gap before. They happened between the stamps
 //! before and after them.
+//!
+//! **Lives.** The short form of a spawn or of an end leaves out what the latest long one of the
+//! chunk says. A writer that cuts a chunk into pieces may cut between the two. So a reader
+//! remembers the latest long ones of each thread, until events of the thread are missing.
 //!
 //! **Polls.** The start of a poll also ends the poll in progress, so a thread that polls one task
 //! after another writes one event for each. The start of a poll inside another one follows a start

@@ -1,6 +1,6 @@
 //! The contents of the values and operands of events.
 
-use crate::word::VALUE_MAX;
+use crate::word::{SHORT_SPAWN_MIN, VALUE_MAX};
 
 /// Identifies a task among those that live at the same time: bits 4 to 47 of its address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -109,6 +109,35 @@ pub struct Origin {
 
 /// The largest identifier of a place or of a type.
 pub const ORIGIN_ID_MAX: u32 = (1 << 31) - 1;
+
+/// What the short forms of `Spawn` and `Complete` leave out: the operands of the latest long ones
+/// of the chunk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LatestLives {
+    spawn: u64,
+    complete: u64,
+}
+
+impl LatestLives {
+    /// Notes a long `Spawn`, or a long `Complete`.
+    #[inline]
+    pub(crate) const fn note(&mut self, is_spawn: bool, operand: u64) {
+        match is_spawn {
+            true => self.spawn = operand,
+            false => self.complete = operand,
+        }
+    }
+
+    /// The long form of a `ShortLife`, whose value is given, in a poll of `polled`: whether it is a
+    /// spawn, the task, and the operand.
+    pub(crate) const fn expand(self, value: u64, polled: TaskKey) -> (bool, TaskKey, u64) {
+        if value >= SHORT_SPAWN_MIN {
+            return (true, TaskKey::from_value(value), self.spawn);
+        }
+        let (origin, _) = Origin::from_operand(self.complete);
+        (false, polled, origin.operand(value as u8))
+    }
+}
 
 impl Origin {
     #[inline]

@@ -7,7 +7,7 @@ use crate::chunk::{ChunkHead, HEAD_WORDS};
 use crate::clock::Clock;
 use crate::decode::{self, Decoded};
 use crate::missing::Missing;
-use crate::operand::{Origin, Ready, TaskKey, WorkerId};
+use crate::operand::{LatestLives, Origin, Ready, TaskKey, WorkerId};
 use crate::reader::Sections;
 use crate::trace::{HandOff, Park, Steal, WakeKind};
 use crate::word::Kind;
@@ -199,6 +199,7 @@ struct Walker<'a> {
     has_implied_ends: bool,
     /// The next poll is inside the one in progress.
     is_inside_next: bool,
+    latest: LatestLives,
 }
 
 impl<'a> Walker<'a> {
@@ -221,6 +222,7 @@ impl<'a> Walker<'a> {
             parked: None,
             has_implied_ends,
             is_inside_next: false,
+            latest: LatestLives::default(),
         }
     }
 
@@ -265,6 +267,7 @@ impl<'a> Walker<'a> {
         }
         self.cause = None;
         self.is_inside_next = false;
+        self.latest = LatestLives::default();
     }
 
     /// Keeps the polls and sleeps that are in progress when the trace ends.
@@ -306,7 +309,12 @@ impl<'a> Walker<'a> {
             | Kind::ShortSpanStart
             | Kind::ShortSpanEnd
             | Kind::ShortIo => {}
-            Kind::Spawn | Kind::Complete => self.life(event, key),
+            Kind::Spawn | Kind::Complete => {
+                let is_spawn = event.kind == Kind::Spawn;
+                self.latest.note(is_spawn, event.operand);
+                self.life(event, is_spawn, key, event.operand);
+            }
+            Kind::ShortLife => self.short_life(event),
             Kind::PollStart => self.start_poll(key),
             Kind::PollEnd => self.close_poll(key),
             Kind::Wake => self.wake(event, key, WakeKind::Queued),
@@ -369,9 +377,18 @@ impl<'a> Walker<'a> {
         });
     }
 
-    fn life(&mut self, event: &Decoded, key: TaskKey) {
-        let (origin, code) = Origin::from_operand(event.operand);
-        let is_spawn = event.kind == Kind::Spawn;
+    fn short_life(&mut self, event: &Decoded) {
+        let polled = self.open.last().map(|poll| self.walked.polls[*poll as usize].key);
+        let polled = polled.unwrap_or(TaskKey::NONE);
+        let (is_spawn, key, operand) = self.latest.expand(event.value, polled);
+        // In a damaged file there may be no poll.
+        if key != TaskKey::NONE {
+            self.life(event, is_spawn, key, operand);
+        }
+    }
+
+    fn life(&mut self, event: &Decoded, is_spawn: bool, key: TaskKey, operand: u64) {
+        let (origin, code) = Origin::from_operand(operand);
         let mut polls = self.open.iter().rev().copied();
         let poll = match is_spawn {
             true => polls.next(),

@@ -133,7 +133,15 @@ kinds! {
     ShortSpanEnd = 29, 1;
     /// An `Io` without a string. The value is the same.
     ShortIo = 30, 1;
+    /// A `Spawn` or a `Complete` that is like the latest one of the chunk. A value of 4 or more is
+    /// the task that was spawned; its origin and flavour are those of the latest `Spawn`. A smaller
+    /// value is an [`Outcome`](crate::Outcome): the polled task ended. Its origin is that of the
+    /// latest `Complete`. Before version 3.0, no task had a short form of these events.
+    ShortLife = 31, 1;
 }
+
+/// The lowest value of a `ShortLife` that is the key of a task. No task has a lower key.
+pub(crate) const SHORT_SPAWN_MIN: u64 = 4;
 
 /// How many bits of a value hold the number, and the name, of a short mark.
 const SHORT_BITS: u32 = VALUE_BITS / 2;

@@ -136,7 +136,7 @@ fn other_files_are_refused_in_one_sentence() {
         (&empty, "the trace has no events"),
         (
             &newer,
-            "the trace has version 3 of the format, and this program reads versions up to 2: \
+            "the trace has version 4 of the format, and this program reads versions up to 3: \
              install a newer one",
         ),
     ] {
@@ -151,8 +151,8 @@ fn a_newer_minor_version_is_read_without_what_is_new() {
     let spawn = Event::spawn(task, Origin::default(), Flavour::Pool);
     let mut encoder = reveille_trace::Encoder::new(0);
     words.extend(encoder.stamped(640, spawn).as_slice());
-    // A kind with three words, the last of which would be a poll.
-    words.extend([31 << 59 | 5 << 44, 7, 4 << 59 | 4]);
+    // A kind with three words, the last of which would be a poll. 0 is the only free code.
+    words.extend([5 << 44, 7, 4 << 59 | 4]);
     words.extend(encoder.stamped(1_280, Event::poll_start(task)).as_slice());
     words.extend(encoder.stamped(1_920, Event::poll_end(task)).as_slice());
     let mut file = FileWriter::new(Vec::new(), &Meta::default()).unwrap();
@@ -161,10 +161,10 @@ fn a_newer_minor_version_is_read_without_what_is_new() {
     file[10..12].copy_from_slice(&(MINOR + 4).to_le_bytes());
     // The table of kinds is the second section; its checksum is not part of this test.
     let table = file.windows(4).position(|bytes| bytes == b"KIND").unwrap() + 20;
-    file[table + 31] = 3;
+    file[table] = 3;
     let trace = read(&fix_checksum(file, table)).unwrap();
     let said: Vec<String> = trace.missing.iter().map(ToString::to_string).collect();
-    assert!(said[0].contains("the newer format 2.4"), "{said:?}");
+    assert!(said[0].contains("the newer format 3.4"), "{said:?}");
     assert!(said.contains(&"1 event of a newer version was skipped".to_owned()), "{said:?}");
     assert_eq!((trace.tasks.len(), trace.polls.len()), (1, 1));
     // The time of the skipped event counts: 5 units of 64 ticks.

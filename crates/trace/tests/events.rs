@@ -4,8 +4,8 @@ use reveille_watchdog as _;
 
 use reveille_trace::{
     Cause, ChunkHead, Encoder, Event, FileWriter, Flavour, Frame, Lint, LintRule, LiveRecord,
-    LiveState, Meta, Module, Moment, NO_INDEX, Origin, Outcome, Ready, TaskKey, Trace, WaitFor,
-    WakeKind, WorkerId, readable_type,
+    LiveState, Meta, Module, Moment, NO_INDEX, Origin, Outcome, Ready, SourcePlace, Task, TaskKey,
+    Trace, WaitFor, WakeKind, WorkerId, readable_type,
 };
 
 const A: TaskKey = TaskKey::from_address(0x1000);
@@ -168,6 +168,51 @@ fn the_start_of_a_poll_ends_the_one_in_progress() {
     old[8..12].copy_from_slice(&[1, 0, 1, 0]);
     assert!(Trace::read(&old).unwrap().missing.is_empty());
     assert_eq!(polls(&old), [(0, 12_800, 0, false), (6_400, 12_800, 1, true)]);
+}
+
+#[test]
+fn a_short_spawn_or_end_is_like_the_one_before_it() {
+    let origin = |place, type_id| Origin { place, type_id };
+    let lines = [
+        at(0, Event::spawn(A, origin(1, 0), Flavour::Local)),
+        at(640, Event::spawn_alike(B)),
+        at(6_400, Event::poll_start(A)),
+        unstamped(Event::complete(A, origin(1, 0), Outcome::Finished)),
+        at(12_800, Event::poll_start(B)),
+        unstamped(Event::complete_alike(Outcome::Cancelled)),
+        at(19_200, Event::poll_end(B)),
+    ];
+    let lives = |trace: &Trace| -> Vec<_> {
+        let of = |task: &Task| (task.spawned, task.ended, task.flavour, task.line);
+        trace.tasks.iter().map(of).collect()
+    };
+    let mut file = writer();
+    file.strings(&[(1, "main.rs")]).unwrap();
+    file.places(&[SourcePlace { id: 1, file: 1, line: 7, column: 2 }]).unwrap();
+    file.chunk(&chunk(0, 1, TaskKey::NONE, &lines)).unwrap();
+    let end = Moment { tick: 19_200, monotonic_ns: 19_200, wall_ns: 0 };
+    let trace = Trace::read(&file.finish(end).unwrap()).unwrap();
+    let expected = [
+        (Some(0), Some((6_400, Outcome::Finished)), Flavour::Local, 7),
+        (Some(640), Some((12_800, Outcome::Cancelled)), Flavour::Local, 7),
+    ];
+    assert_eq!(lives(&trace), expected);
+    assert!(trace.polls.iter().all(|poll| poll.is_last));
+}
+
+#[test]
+fn after_a_missing_chunk_a_short_spawn_has_no_origin() {
+    let known = chunk(
+        0,
+        1,
+        TaskKey::NONE,
+        &[at(0, Event::spawn(A, Origin { place: 1, type_id: 0 }, Flavour::Local))],
+    );
+    let short = |sequence| chunk(0, sequence, TaskKey::NONE, &[at(640, Event::spawn_alike(B))]);
+    let flavour_of_second = |chunks: &[Vec<u64>]| trace(chunks, 640).tasks[1].flavour;
+    // The thread that writes a file cuts chunks into pieces.
+    assert_eq!(flavour_of_second(&[known.clone(), short(2)]), Flavour::Local);
+    assert_eq!(flavour_of_second(&[known, short(3)]), Flavour::Pool);
 }
 
 /// `block_on` inside a poll: the inner poll is the cause, and the time of the thread counts once.

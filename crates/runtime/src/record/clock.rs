@@ -34,6 +34,12 @@ impl RecordClock {
         }
     }
 
+    /// The present tick, if that takes no call.
+    #[inline]
+    pub(crate) fn ticks_now(self) -> Option<u64> {
+        if self == RecordClock::Ticks { ticks() } else { None }
+    }
+
     /// The current moment on all three clocks.
     pub(crate) fn moment(self) -> Moment {
         let (tick, monotonic_ns) = match self {

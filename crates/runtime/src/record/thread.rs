@@ -9,7 +9,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
-use std::panic::Location;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 
 use reveille_trace::{
@@ -18,8 +18,8 @@ use reveille_trace::{
 
 use super::chunks::EventChunk;
 use super::clock::RecordClock;
+use super::described::{Described, Like, new_origin};
 use super::histogram::{ThreadCounts, Wakes};
-use super::names::Names;
 use super::session::{self, Session};
 
 /// If the mean length of a poll is at least this, in microseconds, events inside a poll have
@@ -30,8 +30,13 @@ const LONG_POLL_US: u64 = 5;
 const ORIGINS: usize = 64;
 const CONSTANTS: usize = 31;
 
+/// The recorder of a thread, if it has one. [`RecorderGuard`] drops it.
+type RecorderSlot = ManuallyDrop<Option<Box<ThreadRecorder>>>;
+
 thread_local! {
-    static RECORDER: RefCell<Option<Box<ThreadRecorder>>> = const { RefCell::new(None) };
+    /// It needs no drop, so an access does not check whether it was dropped.
+    static RECORDER: RefCell<RecorderSlot> = const { RefCell::new(ManuallyDrop::new(None)) };
+    static GUARD: RecorderGuard = const { RecorderGuard };
     /// The worker that this thread runs. Kept even while nothing is recorded.
     static WORKER: std::cell::Cell<u64> = const { std::cell::Cell::new(WorkerId::NONE) };
 }
@@ -76,21 +81,44 @@ pub(crate) struct ThreadRecorder {
     chunks: u32,
     name: String,
     dropped: u64,
+    /// The latest spawn and the latest end in this chunk that are written in full.
+    spawned: Like,
+    ended: Like,
+    caches: Box<Caches>,
+}
+
+/// Numbers of the recording that the thread has used.
+struct Caches {
     origins: [(usize, usize, Origin); ORIGINS],
     constants: [((usize, usize), u32); CONSTANTS],
+}
+
+/// Drops the recorder when the thread ends.
+struct RecorderGuard;
+
+impl Drop for RecorderGuard {
+    fn drop(&mut self) {
+        RECORDER.with(|slot| {
+            let ended = slot.try_borrow_mut().map(|mut slot| take(&mut slot));
+            drop(ended);
+        });
+    }
+}
+
+fn take(slot: &mut RecorderSlot) -> Option<Box<ThreadRecorder>> {
+    ManuallyDrop::into_inner(std::mem::replace(slot, ManuallyDrop::new(None)))
 }
 
 /// Calls `access` with the recorder of this thread, if something is recorded.
 #[inline(always)]
 fn with_recorder<R>(access: impl FnOnce(&mut ThreadRecorder) -> R) -> Option<R> {
-    // The thread-local may be destroyed, and an allocator may record an event while this thread
-    // records one.
+    // An allocator may record an event while this thread records one.
     let recorded = RECORDER.try_with(|cell| {
         let mut slot = cell.try_borrow_mut().ok()?;
         let number = session::current_number();
-        let recorder = match &mut *slot {
+        let recorder = match &mut **slot {
             Some(recorder) if recorder.number == number => &mut **recorder,
-            slot => renew(slot, number)?,
+            _ => renew(&mut slot, number)?,
         };
         Some(access(recorder))
     });
@@ -101,15 +129,32 @@ fn with_recorder<R>(access: impl FnOnce(&mut ThreadRecorder) -> R) -> Option<R> 
     recorded
 }
 
+/// Calls `access` with the recorder of this thread, if it has one for the present session. `false`
+/// if it has none, or if `access` has done nothing. An `access` that calls no function makes the
+/// whole a few instructions that save no registers.
+#[inline(always)]
+fn try_recorder(access: impl FnOnce(&mut ThreadRecorder) -> bool) -> bool {
+    let done = RECORDER.try_with(|cell| {
+        let Ok(mut slot) = cell.try_borrow_mut() else { return false };
+        match &mut **slot {
+            Some(recorder) if recorder.number == session::current_number() => access(recorder),
+            _ => false,
+        }
+    });
+    done.unwrap_or(false)
+}
+
 /// Makes a recorder for the session that has begun since the last event of this thread. `number` is
-/// that of the session, or 0 if nothing is recorded.
+/// that of the session, or 0 if nothing is recorded. A thread whose thread-locals are being
+/// destroyed gets none.
 #[cold]
 #[inline(never)]
-fn renew(slot: &mut Option<Box<ThreadRecorder>>, number: u32) -> Option<&mut ThreadRecorder> {
-    if number == 0 {
+fn renew(slot: &mut RecorderSlot, number: u32) -> Option<&mut ThreadRecorder> {
+    if number == 0 || GUARD.try_with(|_| ()).is_err() {
         return None;
     }
-    *slot = session::current().map(|session| Box::new(ThreadRecorder::new(session)));
+    drop(take(slot));
+    **slot = session::current().map(|session| Box::new(ThreadRecorder::new(session)));
     slot.as_deref_mut()
 }
 
@@ -138,6 +183,14 @@ pub(crate) fn record_inside(event: Event) {
 /// Records that a task was queued.
 #[inline(never)]
 pub(crate) fn record_wake(key: TaskKey) {
+    if !try_recorder(|recorder| recorder.try_wake(key)) {
+        record_wake_slow(key);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn record_wake_slow(key: TaskKey) {
     with_recorder(|recorder| {
         recorder.inside(Event::wake(key));
         recorder.wakes.woken(key.value(), recorder.last_tick);
@@ -193,8 +246,16 @@ pub(crate) fn begin_poll(key: TaskKey) {
 
 /// Records the end of the poll of `ended`, if that is in progress, and the start of the next one at
 /// the same time.
-#[inline(never)]
+#[inline]
 pub(crate) fn begin_next_poll(ended: TaskKey, key: TaskKey) {
+    if !try_recorder(|recorder| recorder.try_begin_next_poll(ended, key)) {
+        begin_next_poll_slow(ended, key);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn begin_next_poll_slow(ended: TaskKey, key: TaskKey) {
     with_recorder(|recorder| recorder.begin_next_poll(ended, key));
 }
 
@@ -204,33 +265,31 @@ pub(crate) fn end_poll(key: TaskKey) {
     with_recorder(|recorder| recorder.end_poll(key));
 }
 
-/// A task as an event describes it. The recorder asks for the name and the size of the type only if
-/// the thread has not recorded a task of this type and place before.
-pub(crate) trait Described {
-    fn key(&self) -> TaskKey;
-    fn place(&self) -> Option<&'static Location<'static>>;
-    /// What stands for the type, see `TaskRef::type_addr`.
-    fn type_addr(&self) -> usize;
-    fn type_name(&self) -> &'static str;
-    fn size(&self) -> usize;
+/// Records the spawn of a task in one word. `false` if one is not enough; then nothing is recorded.
+#[inline]
+pub(crate) fn try_record_spawn(task: impl Described, flavour: Flavour) -> bool {
+    let like = Like::spawned(task, flavour);
+    try_recorder(|recorder| recorder.try_spawn(task.key(), like))
 }
 
 /// Records the spawn of a task.
-#[inline]
-pub(crate) fn record_spawn(task: &impl Described, flavour: Flavour) {
-    with_recorder(|recorder| {
-        let origin = recorder.origin(task);
-        recorder.inside(Event::spawn(task.key(), origin, flavour));
-    });
+pub(crate) fn record_spawn(task: impl Described, flavour: Flavour) {
+    let like = Like::spawned(task, flavour);
+    with_recorder(|recorder| recorder.spawn(task, like));
 }
 
 /// Records the end of a task.
 #[inline]
-pub(crate) fn record_end(task: &impl Described, outcome: Outcome) {
-    with_recorder(|recorder| {
-        let origin = recorder.origin(task);
-        recorder.inside(Event::complete(task.key(), origin, outcome));
-    });
+pub(crate) fn record_end(task: impl Described, outcome: Outcome) {
+    if !try_recorder(|recorder| recorder.try_end(task.key(), Like::ended(task), outcome)) {
+        record_end_slow(task, outcome);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn record_end_slow(task: impl Described, outcome: Outcome) {
+    with_recorder(|recorder| recorder.end(task, outcome));
 }
 
 /// Records an event that has a string.
@@ -279,8 +338,12 @@ impl ThreadRecorder {
             chunks: 0,
             name,
             dropped: 0,
-            origins: [(0, 0, Origin { place: 0, type_id: 0 }); ORIGINS],
-            constants: [((0, 0), 0); CONSTANTS],
+            spawned: Like::NONE,
+            ended: Like::NONE,
+            caches: Box::new(Caches {
+                origins: [(0, 0, Origin { place: 0, type_id: 0 }); ORIGINS],
+                constants: [((0, 0), 0); CONSTANTS],
+            }),
         }
     }
 
@@ -307,6 +370,69 @@ impl ThreadRecorder {
         self.push_to_next(self.last_tick, event);
     }
 
+    /// As [`inside`](ThreadRecorder::inside), if the event needs no stamp.
+    #[inline]
+    fn try_inside(&mut self, event: Event) -> bool {
+        match &mut self.chunk {
+            Some((chunk, writer)) if self.is_stamp_shared => {
+                writer.try_push_unstamped(chunk.words(), event)
+            }
+            _ => false,
+        }
+    }
+
+    #[inline]
+    fn try_wake(&mut self, key: TaskKey) -> bool {
+        let is_recorded = self.try_inside(Event::wake(key));
+        if is_recorded {
+            self.wakes.woken(key.value(), self.last_tick);
+        }
+        is_recorded
+    }
+
+    /// Records a spawn in one word.
+    #[inline]
+    fn try_spawn(&mut self, key: TaskKey, like: Like) -> bool {
+        self.spawned == like && self.try_inside(Event::spawn_alike(key))
+    }
+
+    fn spawn(&mut self, task: impl Described, like: Like) {
+        if self.spawned == like && self.chunk_has_room() {
+            return self.inside(Event::spawn_alike(task.key()));
+        }
+        let origin = self.origin(task);
+        self.inside(Event::spawn(task.key(), origin, like.flavour));
+        self.spawned = like;
+    }
+
+    /// Records the end of the polled task in one word.
+    #[inline]
+    fn try_end(&mut self, key: TaskKey, like: Like, outcome: Outcome) -> bool {
+        self.is_end_alike(key, like) && self.try_inside(Event::complete_alike(outcome))
+    }
+
+    /// Whether one word is enough for the end of a task.
+    #[inline]
+    fn is_end_alike(&self, key: TaskKey, like: Like) -> bool {
+        // A chunk names one of the polls that are in progress when it begins.
+        self.polled.key == key && self.ended == like && self.outer.is_empty()
+    }
+
+    fn end(&mut self, task: impl Described, outcome: Outcome) {
+        let like = Like::ended(task);
+        if self.is_end_alike(task.key(), like) && self.chunk_has_room() {
+            return self.inside(Event::complete_alike(outcome));
+        }
+        let origin = self.origin(task);
+        self.inside(Event::complete(task.key(), origin, outcome));
+        self.ended = like;
+    }
+
+    /// Whether the next event will be in the present chunk.
+    fn chunk_has_room(&self) -> bool {
+        self.chunk.as_ref().is_some_and(|(chunk, writer)| writer.has_room(chunk.words()))
+    }
+
     #[inline]
     fn begin_poll(&mut self, key: TaskKey) {
         let start = if self.is_fresh { self.last_tick } else { self.clock.now() };
@@ -316,11 +442,29 @@ impl ThreadRecorder {
         self.begin_poll_at(start, key);
     }
 
+    /// As [`begin_next_poll`](ThreadRecorder::begin_next_poll), if a poll is in progress and the
+    /// event is short.
     #[inline]
+    fn try_begin_next_poll(&mut self, ended: TaskKey, key: TaskKey) -> bool {
+        let PollBegun { key: begun, start } = self.polled;
+        if begun != ended || ended == TaskKey::NONE {
+            return false;
+        }
+        let Some((chunk, writer)) = &mut self.chunk else { return false };
+        let Some(now) = self.clock.ticks_now() else { return false };
+        if !writer.try_push(chunk.words(), now, Event::poll_start(key)) {
+            return false;
+        }
+        self.count_poll(now.saturating_sub(start));
+        self.is_fresh = true;
+        self.poll_began(now, key);
+        true
+    }
+
     fn begin_next_poll(&mut self, ended: TaskKey, key: TaskKey) {
         let PollBegun { key: begun, start } = self.polled;
         if begun != ended || ended == TaskKey::NONE {
-            return self.begin_first_poll(key);
+            return self.begin_poll(key);
         }
         let now = self.clock.now();
         self.count_poll(now.saturating_sub(start));
@@ -328,17 +472,16 @@ impl ThreadRecorder {
         self.begin_poll_at(now, key);
     }
 
-    #[cold]
-    #[inline(never)]
-    fn begin_first_poll(&mut self, key: TaskKey) {
-        self.begin_poll(key);
-    }
-
-    #[inline(always)]
+    #[inline]
     fn begin_poll_at(&mut self, start: u64, key: TaskKey) {
-        self.last_tick = start;
         // Before the poll changes: a chunk that begins with this event says what was polled.
         self.push(start, Event::poll_start(key));
+        self.poll_began(start, key);
+    }
+
+    #[inline]
+    fn poll_began(&mut self, start: u64, key: TaskKey) {
+        self.last_tick = start;
         self.polled = PollBegun { key, start };
         self.is_stamp_shared = self.is_in_turn | self.has_short_polls;
         if let Some(ticks) = self.wakes.polled(key.value(), start) {
@@ -387,24 +530,23 @@ impl ThreadRecorder {
         self.counts.count_poll(ticks);
     }
 
-    #[inline]
-    fn origin(&mut self, task: &impl Described) -> Origin {
-        let place = task.place().map_or(0, |place| (&raw const *place).addr());
-        let type_addr = task.type_addr();
+    #[inline(never)]
+    fn origin(&mut self, task: impl Described) -> Origin {
+        let (place, type_addr) = (task.place_addr(), task.type_addr());
         let slot = ((place >> 3) ^ (type_addr >> 4)) % ORIGINS;
-        let (known_place, known_type, origin) = self.origins[slot];
+        let (known_place, known_type, origin) = self.caches.origins[slot];
         if (known_place, known_type) == (place, type_addr) {
             return origin;
         }
         let origin = new_origin(&self.session.names, task);
-        self.origins[slot] = (place, type_addr, origin);
+        self.caches.origins[slot] = (place, type_addr, origin);
         origin
     }
 
     /// The number of a string constant of the program.
     fn constant(&mut self, text: &'static str) -> u32 {
         let place = (text.as_ptr().addr(), text.len());
-        let slot = &mut self.constants[(place.0 ^ place.1) % CONSTANTS];
+        let slot = &mut self.caches.constants[(place.0 ^ place.1) % CONSTANTS];
         if slot.0 != place {
             *slot = (place, self.session.names.string(text));
         }
@@ -421,7 +563,8 @@ impl ThreadRecorder {
         self.push_to_next(tick, event);
     }
 
-    /// Begins another chunk. If it gets none, the event is dropped.
+    /// Begins another chunk. If it gets none, the event is dropped, and no other event is added to
+    /// the present chunk: the reader learns from the head of the next one that events are missing.
     #[cold]
     #[inline(never)]
     fn push_to_next(&mut self, tick: u64, event: Event) {
@@ -436,8 +579,10 @@ impl ThreadRecorder {
             dropped: self.dropped,
             thread_name: ChunkHead::short_name(&self.name),
         };
+        (self.spawned, self.ended) = (Like::NONE, Like::NONE);
         let Some(exchanged) = self.session.chunks.exchange(&mut head) else {
             self.dropped += 1;
+            self.chunk = None;
             return;
         };
         self.thread = head.thread;
@@ -448,15 +593,6 @@ impl ThreadRecorder {
         let pushed = writer.push(chunk.words(), tick, event);
         debug_assert!(pushed.is_ok(), "an empty chunk has room for an event");
         self.chunk = Some((chunk, writer));
-    }
-}
-
-#[cold]
-#[inline(never)]
-fn new_origin(names: &Names, task: &impl Described) -> Origin {
-    Origin {
-        place: task.place().map_or(0, |place| names.place(place)),
-        type_id: names.future_type(task.type_addr(), task.type_name(), task.size()),
     }
 }
 

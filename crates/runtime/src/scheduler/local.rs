@@ -559,6 +559,8 @@ impl LocalExecutor {
         let is_nested = self.depth() > 1;
         let was_running = self.is_running.replace(true);
         let count = self.queue.borrow().len();
+        // The task whose poll is recorded and has no recorded end yet, or 0.
+        let mut open_poll = 0;
         for _ in 0..count {
             let Some(task) = self.queue.borrow_mut().pop_front() else {
                 break;
@@ -567,14 +569,10 @@ impl LocalExecutor {
             let addr = task.as_task().addr();
             let polled = simulated_poll(&task);
             counter.inspect(|counter| counter.begin(task.as_task().addr()));
-            let is_recorded = reveille_task::is_recording();
-            if is_recorded {
-                record::begin_poll(addr);
+            if reveille_task::is_recording() {
+                record::begin_next_poll(std::mem::replace(&mut open_poll, addr), addr);
             }
             let ran = task.run();
-            if is_recorded {
-                record::end_poll(addr);
-            }
             counter.inspect(|counter| counter.increment());
             self.end_poll(poll, polled, matches!(ran, Ran::Requeued(_)));
             if let Ran::Requeued(task) = ran {
@@ -584,6 +582,9 @@ impl LocalExecutor {
                 // Nested `block_on`s on this stack share the flag of the main future.
                 break;
             }
+        }
+        if open_poll != 0 {
+            record::end_poll(open_poll);
         }
         self.is_running.set(was_running);
     }

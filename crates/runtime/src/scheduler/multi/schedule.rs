@@ -116,29 +116,26 @@ impl WorkerPool {
         }
     }
 
-    /// Like [`bind`](WorkerPool::bind), but also records the spawn and calls the hooks. The one for
-    /// the spawn comes first, so it never follows the end of the task. A task that is refused has
-    /// ended.
+    /// Records the spawn, if something is recorded. Returns whether the runtime has hooks.
     #[cold]
-    fn bind_observed(
-        &'static self,
-        worker: Option<&WorkerContext>,
-        task: Runnable,
-        kept: Kept,
-        scheduler: &'static SchedulerRef,
-        runtime: RuntimeRef,
-    ) {
-        if self.modes.has_any(RECORDING) {
-            record::spawned(task.as_task(), Flavour::Pool);
+    #[inline(never)]
+    fn observe_spawn(&self, task: TaskRef<'_>) -> bool {
+        if self.modes.has_any(RECORDING) && !record::try_spawned(task, Flavour::Pool) {
+            return self.observe_spawn_slow(task);
         }
-        if self.modes.has_any(HOOKS) {
-            self.bind_with_hooks(worker, task, kept, scheduler, runtime);
-        } else {
-            self.bind(worker, task, kept, scheduler, runtime);
-        }
+        self.modes.has_any(HOOKS)
     }
 
-    /// Like [`bind`](WorkerPool::bind), for a runtime with hooks.
+    /// Apart, so that [`observe_spawn`](WorkerPool::observe_spawn) saves no registers.
+    #[cold]
+    #[inline(never)]
+    fn observe_spawn_slow(&self, task: TaskRef<'_>) -> bool {
+        record::spawned(task, Flavour::Pool);
+        self.modes.has_any(HOOKS)
+    }
+
+    /// Like [`bind`](WorkerPool::bind), but also calls the hooks. The one for the spawn comes
+    /// first, so it never follows the end of the task. A task that is refused has ended.
     #[cold]
     #[inline(never)]
     fn bind_with_hooks(
@@ -226,8 +223,9 @@ impl RuntimeRef {
                 worker.map_or(&self.pool().remote_scheduler, |worker| &worker.worker().scheduler);
             let scheduler = Scheduler(scheduler_ref);
             let (task, handle, kept) = reveille_task::spawn_kept(future, scheduler, options);
-            if self.pool().modes.has_any(HOOKS | RECORDING) {
-                self.pool().bind_observed(worker, task, kept, scheduler_ref, self);
+            let modes = &self.pool().modes;
+            if modes.has_any(HOOKS | RECORDING) && self.pool().observe_spawn(task.as_task()) {
+                self.pool().bind_with_hooks(worker, task, kept, scheduler_ref, self);
             } else {
                 self.pool().bind(worker, task, kept, scheduler_ref, self);
             }

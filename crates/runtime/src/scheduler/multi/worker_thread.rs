@@ -245,9 +245,12 @@ impl<'a> WorkerThread<'a> {
     fn poll_watched(&mut self, task: Runnable) -> Ran {
         let polled = simulated_poll(&task);
         if self.polls != PollMode::Plain {
-            let ran = self.poll_recorded(task);
-            simulation::end_poll(polled, matches!(ran, Ran::Requeued(_)));
-            return ran;
+            if self.is_nested() {
+                let ran = poll_nested(task);
+                simulation::end_poll(polled, matches!(ran, Ran::Requeued(_)));
+                return ran;
+            }
+            self.record_poll(task.as_task().addr());
         }
         context::begin_bare_poll(task.as_task(), self.event_loop.event_budget);
         self.context.poll_counter.begin(task.as_task().addr());
@@ -258,24 +261,14 @@ impl<'a> WorkerThread<'a> {
         ran
     }
 
-    /// Like [`WorkerThread::poll_watched`], if the poll is recorded or inside another one.
+    /// Records the start of the poll of the task at `addr`. The next poll or a pause ends it.
     #[cold]
-    fn poll_recorded(&mut self, task: Runnable) -> Ran {
-        if self.polls == PollMode::Nested {
-            return poll_nested(task);
-        }
+    #[inline(never)]
+    fn record_poll(&mut self, addr: usize) {
         if !reveille_task::is_recording() {
             self.polls = PollMode::Plain;
         }
-        let addr = task.as_task().addr();
-        // The next poll or a pause ends this one.
         record::begin_next_poll(std::mem::replace(&mut self.open_poll, addr), addr);
-        context::begin_bare_poll(task.as_task(), self.event_loop.event_budget);
-        self.context.poll_counter.begin(addr);
-        let ran = task.run();
-        self.context.poll_counter.increment();
-        context::end_bare_poll();
-        ran
     }
 
     /// Wakes a sibling if the run queue is long enough.
