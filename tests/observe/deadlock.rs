@@ -11,6 +11,7 @@ use reveille::sync::Mutex;
 use reveille::{channel, task};
 
 use crate::again::{child, is_child};
+use crate::names::assert_shown;
 
 /// Runs the test again in a process of its own, where it may make no progress for a second.
 fn outcome(name: &str) -> Output {
@@ -21,6 +22,8 @@ fn text(output: &Output) -> String {
     let both = [&output.stdout[..], &output.stderr[..]].concat();
     String::from_utf8(both).unwrap()
 }
+
+const SECOND_LOCK: u32 = line!() + 4;
 
 async fn locks_twice(mutex: &Mutex<u32>) {
     let _first = mutex.lock().await;
@@ -36,7 +39,7 @@ fn a_test_that_locks_twice_fails_with_a_dump() {
     let text = text(&output);
     assert!(!output.status.success(), "{text}");
     assert!(text.contains("the test stands still: for 1 s"), "{text}");
-    assert!(text.contains("deadlock::locks_twice"), "{text}");
+    assert_shown(&text, "deadlock::locks_twice", "deadlock.rs", SECOND_LOCK);
     assert!(text.contains("deadlock: Every worker is parked"), "{text}");
 }
 

@@ -6,12 +6,13 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use reveille::observe::{self, Dump, TaskDump, TaskKind, TaskState, WaitFor};
+use reveille::observe::{self, Dump, Frame, TaskDump, TaskKind, TaskState, WaitFor};
 use reveille::runtime::{Builder, Runtime};
 use reveille::{channel, task};
 
 use futures_util::future::join;
 
+use crate::names::is_at;
 use crate::stacks::{dump_of_waiting, find, spawn};
 
 /// Keeps its waker, as a future that waits does.
@@ -55,6 +56,7 @@ fn tasks_that_do_the_same_are_one_entry() {
 #[test]
 fn local_tasks_and_the_future_of_block_on_are_seen_and_continue() {
     let (sender, receiver) = channel::bounded(1);
+    let line = line!() + 5;
     let thread = std::thread::Builder::new().name("has locals".to_owned()).spawn(move || {
         task::block_on(async move {
             let theirs = receiver.clone();
@@ -78,11 +80,11 @@ fn local_tasks_and_the_future_of_block_on_are_seen_and_continue() {
     assert_eq!(main.spawned_at.unwrap().file(), file!());
     let awaited = main.waits.iter().find_map(|wait| dump.awaited(wait)).unwrap();
     assert_eq!(awaited.name, local.name);
-    let has_stack = |task| {
+    let has_stack = |task, line| {
         let frames = dump.stacks(task).flatten();
-        frames.into_iter().any(|frame| frame.function.contains("dumps::local_tasks"))
+        frames.into_iter().any(|frame| is_at(frame, "dumps::local_tasks", "dumps.rs", line))
     };
-    assert!(has_stack(main) && has_stack(local), "{dump}");
+    assert!(has_stack(local, line) && has_stack(main, line + 1), "{dump}");
     task::block_on(async {
         sender.send(1).await.unwrap();
         sender.send(2).await.unwrap();
@@ -458,6 +460,7 @@ fn a_signal_that_cannot_be_handled_is_an_error_that_names_it() {
 #[reveille::test]
 async fn the_json_of_a_dump_has_its_tasks() {
     let (sender, receiver) = channel::bounded::<()>(1);
+    let line = line!() + 1;
     let waiting = spawn("in \"JSON\"\n", async move { receiver.recv().await });
     let dump = dump_of_waiting("in \"JSON\"\n").await;
     let json: serde_json::Value = serde_json::from_str(&dump.to_json()).unwrap();
@@ -468,8 +471,9 @@ async fn the_json_of_a_dump_has_its_tasks() {
     let stack = own["stacks"][0].as_u64().unwrap() as usize;
     let stack = json["stacks"][stack].as_array().unwrap();
     let is_own = |frame: &serde_json::Value| {
-        frame["function"].as_str().unwrap().contains("the_json_of_a_dump")
-            && frame["place"].as_str().unwrap().contains("dumps.rs:")
+        let text = |field: &str| frame[field].as_str().unwrap_or_default().to_owned();
+        let frame = Frame { function: text("function"), place: Some(text("place")) };
+        is_at(&frame, "the_json_of_a_dump", "dumps.rs", line)
     };
     assert!(stack.iter().any(is_own), "{json}");
     assert!(json["runtimes"].as_array().is_some_and(|runtimes| !runtimes.is_empty()));

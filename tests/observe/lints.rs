@@ -12,6 +12,7 @@ use reveille::runtime::{Builder, Runtime};
 use reveille::task;
 
 use crate::again::{child, is_child};
+use crate::names::assert_shown;
 
 /// The lints that fired in this file: what, and the line.
 #[derive(Clone, Default)]
@@ -306,6 +307,9 @@ fn a_poll_that_leaves_no_waker_is_reported_once_with_its_await() {
     drop((sender, tasks, ignores));
 }
 
+/// The line in which [`keeps_its_waker`] waits.
+const KEEPS: u32 = line!() + 8;
+
 /// Keeps the waker of the task that polls it in `kept`.
 async fn keeps_its_waker(kept: Arc<Mutex<Option<Waker>>>) {
     poll_fn(|cx| {
@@ -314,6 +318,8 @@ async fn keeps_its_waker(kept: Arc<Mutex<Option<Waker>>>) {
     })
     .await;
 }
+
+const LOSES: u32 = line!() + 4;
 
 fn loses_a_waker(kept: &Mutex<Option<Waker>>) {
     let lost = kept.lock().unwrap().take();
@@ -336,8 +342,8 @@ fn the_drop_of_the_last_waker_is_reported_with_its_place_and_the_await() {
     let text = told.wait(LintKind::LastWakerDropped, line);
     assert!(text.contains("the last waker was dropped without a wake"), "{text}");
     let dropped = &text[text.find("the waker was dropped").expect("a stack of the drop")..];
-    assert!(dropped.contains("::loses_a_waker"), "{text}");
-    assert!(text.contains("::keeps_its_waker"), "{text}");
+    assert_shown(dropped, "::loses_a_waker", "lints.rs", LOSES);
+    assert_shown(&text, "::keeps_its_waker", "lints.rs", KEEPS);
     runtime.block_on(task.cancel());
     let lines = told.lines(LintKind::LastWakerDropped);
     assert_eq!(lines.iter().filter(|&&at| at == line).count(), 1);

@@ -13,6 +13,7 @@ mod deadlock;
 mod dumps;
 mod flight;
 mod lints;
+mod names;
 mod programs;
 mod recorder;
 mod recordings;

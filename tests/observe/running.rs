@@ -3,16 +3,22 @@
 use std::future::pending;
 use std::sync::{Arc, mpsc};
 
-#[cfg(target_os = "linux")]
-use reveille::observe::Dump;
 use reveille::observe::{self, DumpOptions, TaskDump, TaskState};
+#[cfg(target_os = "linux")]
+use reveille::observe::{Dump, Frame};
 use reveille::runtime::Builder;
 use reveille::{channel, task};
 
 use crate::again::{child, is_child};
 #[cfg(target_os = "linux")]
 use crate::dumps::lines_at_most_80_columns;
+#[cfg(target_os = "linux")]
+use crate::names::{assert_shown, is_at};
 use crate::stacks::{dump_of_waiting, find, spawn};
+
+/// The line in which [`blocks_its_thread`] blocks, and the one in which it is called.
+const BLOCKS: u32 = line!() + 7;
+const CALLS: u32 = BLOCKS + 9;
 
 /// Sends that it has begun, and blocks until it gets a message.
 #[inline(never)]
@@ -58,17 +64,18 @@ fn a_poll_that_blocks_has_the_stack_of_its_thread_and_where_it_was_seen_before()
     let record = find(&dump, "waits, then blocks").unwrap();
 
     let stack = dump.thread_stack(record).unwrap_or_else(|| panic!("{:?}", dump.notes()));
-    let at = stack.iter().position(|frame| frame.function.contains("blocks_its_thread"));
-    let at = at.unwrap_or_else(|| panic!("{stack:#?}"));
-    assert!(stack[at].place.as_deref().unwrap().contains("running.rs:"), "{stack:#?}");
-    assert!(stack[at + 1..].iter().any(|frame| frame.function.contains("waits_then_blocks")));
+    let blocks = |frame: &Frame| is_at(frame, "blocks_its_thread", "running.rs", BLOCKS);
+    let at = stack.iter().position(blocks).unwrap_or_else(|| panic!("{stack:#?}"));
+    let calls = |frame: &Frame| is_at(frame, "waits_then_blocks", "running.rs", CALLS);
+    assert!(stack[at + 1..].iter().any(calls), "{stack:#?}");
     assert!(!stack.iter().any(|frame| frame.function.contains("thread_stack")), "{stack:#?}");
 
     let [(seen, _)] = dump.last_seen(record).collect::<Vec<_>>()[..] else { panic!("{dump}") };
-    assert!(seen.iter().any(|frame| frame.function.contains("waits_then_blocks")));
+    let waits = |frame: &Frame| is_at(frame, "waits_then_blocks", "running.rs", CALLS - 1);
+    assert!(seen.iter().any(waits), "{seen:#?}");
     let text = dump.to_string();
     assert!(text.contains("    its thread is\n"), "{text}");
-    assert!(text.contains("running::blocks_its_thread"), "{text}");
+    assert_shown(&text, "running::blocks_its_thread", "running.rs", BLOCKS);
     assert!(text.contains(" before, waiting\n"), "{text}");
     lines_at_most_80_columns(&dump);
 

@@ -16,6 +16,8 @@ use reveille::sync::Mutex;
 use reveille::task::{self, JoinHandle};
 use reveille::{channel, future, stream};
 
+use crate::names;
+
 pub(crate) fn spawn<T: Send + 'static>(
     name: &str,
     future: impl Future<Output = T> + Send + 'static,
@@ -56,10 +58,13 @@ fn own_frame(frame: &Frame) -> Option<(String, u32)> {
     let (_, position) = place.split_once("observe/stacks.rs:")?;
     let line = position.split(':').next().unwrap().parse().unwrap();
     // With line tables alone a function has no path, and an `async fn` has no name.
-    let path = frame.function.split("stacks::").nth(1);
-    let named = path.map(|path| path.split("::").next().unwrap().to_owned());
-    let function = named.or_else(|| function_at(line)).unwrap_or_default();
-    Some((function, line))
+    let function = if names::have_paths() {
+        let path = frame.function.split("stacks::").nth(1);
+        path.map(|path| path.split("::").next().unwrap().to_owned())
+    } else {
+        function_at(line)
+    };
+    Some((function.unwrap_or_default(), line))
 }
 
 /// The function that awaits in this line.
@@ -70,6 +75,7 @@ fn function_at(line: u32) -> Option<String> {
         (SEND, "send"),
         (RECEIVE, "receive"),
         (BOXED, "boxed"),
+        (READ, "echo_once"),
     ];
     let found = functions.iter().find(|(at, _)| *at == line);
     found.map(|(_, function)| (*function).to_owned())
@@ -256,6 +262,8 @@ async fn the_await_of_futures_unordered_is_seen_and_its_members_continue() {
     sender.send(1).await.unwrap();
     assert_eq!(waiting.await, [1, 1]);
 }
+
+const READ: u32 = line!() + 4;
 
 async fn echo_once(mut stream: TcpStream) {
     let mut bytes = [0; 4];
