@@ -67,6 +67,8 @@
 //! | Unix sockets of std that block | not caught: the seed ends after a minute |
 //! | files | see [below](#files); memory maps are not recorded for a crash |
 //! | standard input | empty |
+//! | timerfds that are made by the function `syscall` | `ENOSYS`; the crate `polling` then waits with a timeout |
+//! | threads that a library starts once for the process, such as async-io's | part of the host that starts them, and lost if it crashes |
 //! | `tokio1`, io_uring, code that is not Rust and blocks | not caught: the seed may hang, and ends after a minute; strict mode names system calls |
 //! | the order of addresses | `REVEILLE_SIM_CHECK=1` finds the difference |
 //! | processor counters (`rdtsc`), system calls without the C library | strict mode names them |

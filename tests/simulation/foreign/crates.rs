@@ -280,3 +280,48 @@ fn a_client_of_redis() {
         })
     });
 }
+
+/// Counts the requests, and answers each with its text and with the count.
+async fn serve_http() -> Result<(), Error> {
+    let mut app = tide::with_state(Arc::new(AtomicU64::new(0)));
+    app.at("/echo/:name").post(|mut request: tide::Request<Arc<AtomicU64>>| async move {
+        let text = request.body_string().await?;
+        let name = request.param("name")?;
+        let count = request.state().fetch_add(1, Ordering::Relaxed) + 1;
+        Ok(format!("{count} {name} {text}"))
+    });
+    Ok(app.listen("0.0.0.0:80").await?)
+}
+
+/// Sends a text, and checks that it comes back with a higher count than `last`.
+async fn ask_http(client: &surf::Client, number: u64, last: &AtomicU64) -> Result<(), Error> {
+    // More than one segment, so that the cut may come between two of them.
+    let text = format!("{number} ").repeat(1_000);
+    let mut answer = client.post("http://server/echo/me").body(text.clone()).await?;
+    if answer.status() != surf::StatusCode::Ok {
+        return Err(answer.status().canonical_reason().into());
+    }
+    let answer = answer.body_string().await?;
+    let (count, rest) = answer.split_once(' ').ok_or("an answer has a count")?;
+    let count = count.parse()?;
+    assert_eq!(rest, format!("me {text}"));
+    assert!(count > last.swap(count, Ordering::Relaxed), "the count went back");
+    sim::note(count);
+    Ok(())
+}
+
+#[test]
+fn a_server_of_tide_and_clients_of_surf() {
+    seeds().check(|sim| {
+        cut(sim, serve_http, || async {
+            // Not the one that all of the process share, whose pool has the connections of both.
+            let client = surf::Client::new();
+            let last = Arc::new(AtomicU64::new(0));
+            insist(|number| {
+                let (client, last) = (client.clone(), Arc::clone(&last));
+                async move { ask_http(&client, number, &last).await }
+            })
+            .await;
+        })
+    });
+}

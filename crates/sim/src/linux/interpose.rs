@@ -253,6 +253,9 @@ replace! {
             return super::kernel::waits::make_counter(a as c_uint, b as c_int).into();
         }
         match number {
+            // As the crate `polling` calls them. It waits with a timeout if there is no timerfd.
+            libc::SYS_epoll_create1 => return super::kernel::waits::make_set(a as c_int).into(),
+            libc::SYS_timerfd_create => return fail(libc::ENOSYS),
             libc::SYS_gettid => return me.tid.get().into(),
             libc::SYS_tgkill => return send_signal(me, a as pid_t, b as pid_t, c as c_int).into(),
             _ if OF_THREAD.contains(&number) => thread::go_home(me),

@@ -81,6 +81,13 @@ pub(in crate::platform) fn make_counter(count: c_uint, flags: c_int) -> c_int {
     open(token, flags & libc::EFD_NONBLOCK != 0, Kind::Counter(counter))
 }
 
+/// What `epoll_create1` does on a simulated thread.
+pub(in crate::platform) fn make_set(flags: c_int) -> c_int {
+    // SAFETY: the call takes a number.
+    let token = unsafe { original::epoll_create1(flags) };
+    open(token, false, Kind::Set(Set::default()))
+}
+
 replace! {
     fn poll(fds: *mut pollfd, len: nfds_t, timeout: c_int) -> c_int = |me| {
         // SAFETY: the caller passes an array of this length that it may write (invariant 1).
@@ -106,9 +113,7 @@ replace! {
     }
 
     fn epoll_create1(flags: c_int) -> c_int = |_me| {
-        // SAFETY: the call takes a number.
-        let token = unsafe { original::epoll_create1(flags) };
-        open(token, false, Kind::Set(Set::default()))
+        make_set(flags)
     }
 
     fn epoll_ctl(
