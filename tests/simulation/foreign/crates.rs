@@ -162,6 +162,19 @@ impl mobc::Manager for Lines {
     }
 }
 
+/// Asks with connections of the pool. Returns how many questions were answered.
+async fn ask_often(pool: mobc::Pool<Lines>, number: u64) -> u64 {
+    let mut asked = 0;
+    for round in 0..20 {
+        if let Ok(mut line) = pool.get().await {
+            let text = format!("{number} {round}");
+            asked += u64::from(ask_line(&mut line, &text).await.is_ok());
+        }
+        task::sleep(Duration::from_millis(30)).await;
+    }
+    asked
+}
+
 #[test]
 fn connections_of_mobc() {
     seeds().check(|sim| {
@@ -169,22 +182,8 @@ fn connections_of_mobc() {
             let made = Arc::new(AtomicU64::new(0));
             let lines = Lines { made: Arc::clone(&made) };
             let pool = mobc::Pool::builder().max_open(3).get_timeout(Some(PATIENCE)).build(lines);
-            let others: Vec<_> = (0..3)
-                .map(|number| {
-                    let pool = pool.clone();
-                    task::spawn(async move {
-                        let mut asked = 0;
-                        for round in 0..20 {
-                            if let Ok(mut line) = pool.get().await {
-                                let text = format!("{number} {round}");
-                                asked += u64::from(ask_line(&mut line, &text).await.is_ok());
-                            }
-                            task::sleep(Duration::from_millis(30)).await;
-                        }
-                        asked
-                    })
-                })
-                .collect();
+            let others: Vec<_> =
+                (0..3).map(|number| task::spawn(ask_often(pool.clone(), number))).collect();
             insist(|number| {
                 let pool = pool.clone();
                 async move {
