@@ -38,7 +38,10 @@ impl Watch {
 
     /// Like `BlockOnWatch::wake`.
     fn wake(&self, thread: usize) {
-        self.threads[thread].wake(|| self.watchdog.set(Duration::from_millis(4)));
+        self.threads[thread].wake(|| {
+            // The watcher has a thread that waits for the alarm.
+            self.watchdog.set(Duration::from_millis(4));
+        });
     }
 
     /// Like `Watcher::run`. Returns whether the watcher sleeps until its alarm rings.
