@@ -18,7 +18,7 @@ use crate::stacks::{dump_of_waiting, find, spawn};
 
 /// The line in which [`blocks_its_thread`] blocks, and the one in which it is called.
 const BLOCKS: u32 = line!() + 7;
-const CALLS: u32 = BLOCKS + 9;
+const CALLS: u32 = BLOCKS + 10;
 
 /// Sends that it has begun, and blocks until it gets a message.
 #[inline(never)]
