@@ -185,6 +185,50 @@ where
         outcome.await.map(|(result, _)| result)
     }
 
+    /// Like [`io`](IoOp::io), but the first call of `op` comes after the first event of
+    /// `direction`, if the source was made by [`Source::for_events`].
+    ///
+    /// # Errors
+    ///
+    /// The same as [`poll_io`](IoOp::poll_io).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`io`](IoOp::io).
+    pub async fn io_after_event<R>(
+        &self,
+        direction: Direction,
+        mut op: impl FnMut() -> io::Result<R>,
+    ) -> io::Result<R> {
+        let mut guard =
+            WaitSlotGuard { source: self.source, direction, slot: WaitSlot::Owned(None) };
+        let outcome = poll_fn(|cx| {
+            ready!(self.poll_first_event(direction, &mut guard.slot, cx))?;
+            self.poll_with_slot(direction, &mut guard.slot, cx, &mut op)
+        });
+        outcome.await.map(|(result, _)| result)
+    }
+
+    /// Waits for the readiness of `direction`, without an operation. Only a registration reports
+    /// what was ready before it, so the loop registers first. It ends as in
+    /// [`poll_with_slot`](IoOp::poll_with_slot).
+    fn poll_first_event(
+        &self,
+        direction: Direction,
+        slot: &mut WaitSlot,
+        cx: &Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (mut has_registered, mut has_failed) = (false, false);
+        loop {
+            match self.source.wait_ready(direction, slot, cx) {
+                Waited::Ready(_) => return Poll::Ready(Ok(())),
+                Waited::Entered(arming) => {
+                    ready!(self.register_for_wait(arming, &mut has_registered, &mut has_failed))?;
+                }
+            }
+        }
+    }
+
     /// Waits until `direction` is ready. Checks with a system call first and does not assume
     /// readiness.
     ///

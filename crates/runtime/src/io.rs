@@ -138,6 +138,13 @@ impl<T: Descriptor> Io<T> {
         Io { source: Source::for_stream(), inner: Some(inner) }
     }
 
+    /// Like [`Io::new`], for a descriptor that becomes readable once and was just made, such as that
+    /// of a process. It is not assumed to be readable already, so
+    /// [`io_after_event`](Io::io_after_event) waits for the event first.
+    pub fn for_events(inner: T) -> Io<T> {
+        Io { source: Source::for_events(), inner: Some(inner) }
+    }
+
     /// Returns the object for code that may use its descriptor in any way. That code may enable
     /// kernel TLS on a TCP socket, for example, and then each read ends at a record.
     pub fn expose(&self) -> &T {
@@ -314,7 +321,35 @@ impl<T: Descriptor> Io<T> {
     ) -> io::Result<R> {
         poll_fn(budget::poll_proceed).await;
         let attempt = self.io_op();
-        let mut operation = pin!(attempt.io(interest, || op(self.get_ref())));
+        self.noting(interest, attempt.io(interest, || op(self.get_ref()))).await
+    }
+
+    /// Like [`Io::io`], but an object of [`Io::for_events`] waits for its first event before the
+    /// first call of `op`.
+    ///
+    /// # Errors
+    ///
+    /// The same as [`Io::poll_io`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`Io::io`].
+    pub async fn io_after_event<R>(
+        &self,
+        interest: Interest,
+        mut op: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        let attempt = self.io_op();
+        self.noting(interest, attempt.io_after_event(interest, || op(self.get_ref()))).await
+    }
+
+    /// Runs an operation of the driver. While it waits, dumps say for what.
+    async fn noting<R>(
+        &self,
+        interest: Interest,
+        operation: impl Future<Output = io::Result<R>>,
+    ) -> io::Result<R> {
+        let mut operation = pin!(operation);
         poll_fn(|cx| {
             let poll = operation.as_mut().poll(cx);
             self.noted(cx, interest, poll)
@@ -333,12 +368,7 @@ impl<T: Descriptor> Io<T> {
     /// Nothing is lost.
     pub async fn ready(&self, interest: Interest) -> io::Result<()> {
         let attempt = self.io_op();
-        let mut operation = pin!(attempt.ready(interest));
-        let ready = poll_fn(|cx| {
-            let poll = operation.as_mut().poll(cx);
-            self.noted(cx, interest, poll)
-        });
-        ready.await.map(drop)
+        self.noting(interest, attempt.ready(interest)).await
     }
 
     /// Like [`Io::ready`], for methods without memory between polls. Each task that polls is woken.

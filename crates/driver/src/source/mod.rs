@@ -65,6 +65,16 @@ impl Source {
         Source { core: OnceLock::new(), is_stream: true }
     }
 
+    /// Like [`new`](Source::new), but nothing is assumed ready to be read. For a descriptor that was
+    /// just made and becomes readable once, such as that of a process: the first attempt would
+    /// nearly always be for nothing.
+    #[must_use]
+    pub fn for_events() -> Source {
+        let source = Source::new();
+        source.clear(source.readiness(), Direction::Read);
+        source
+    }
+
     /// Withdraws the promise of [`for_stream`](Source::for_stream): from now on other code may use
     /// the descriptor and change how reads behave.
     pub fn expose(&self) {

@@ -1,13 +1,14 @@
 //! Streams on real sockets: short reads, half-close, closed peers.
 
-use std::cell::Cell;
-use std::future::poll_fn;
+use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
 use std::io::{self, Read, Write};
 #[cfg(unix)]
 use std::net::TcpListener;
 use std::net::{Shutdown, TcpStream, UdpSocket};
 #[cfg(unix)]
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
@@ -17,7 +18,7 @@ use reveille_driver::{Direction, Driver, Flags};
 #[cfg(unix)]
 use rustix::io::Errno;
 
-use crate::support::{Io, counting, drain, drive, each_kind, tcp, turn_until};
+use crate::support::{Io, counting, drain, drive, each_kind, kinds, tcp, turn_until};
 
 /// Reads until the source would block. Returns the bytes read, and whether the end was seen.
 fn read_all(shard: &Arc<Driver>, ours: &Io<TcpStream>) -> (usize, bool) {
@@ -44,6 +45,63 @@ fn a_waiting_read_is_woken_when_bytes_arrive() {
         assert_eq!(drive(&shard, ours.read(&shard, &mut buffer)).expect("read"), 5);
         assert_eq!(&buffer[..5], b"hello");
     });
+}
+
+#[test]
+fn a_source_for_events_makes_no_attempt_before_the_first_event() {
+    each_kind(|shard| {
+        let (stream, mut theirs) = tcp();
+        let ours = stream.with_events();
+        let attempts = Cell::new(0);
+        let mut buffer = [0; 16];
+        let at = ours.at(&shard);
+        let mut read = pin!(at.io_after_event(Direction::Read, || {
+            attempts.set(attempts.get() + 1);
+            (&ours.inner).read(&mut buffer)
+        }));
+        let (count, waker) = counting();
+        let mut cx = Context::from_waker(&waker);
+        assert!(read.as_mut().poll(&mut cx).is_pending());
+        assert_eq!((attempts.get(), shard.sources()), (0, 1));
+        theirs.write_all(b"hello").expect("sent");
+        turn_until(&shard, || count.get() > 0);
+        assert_eq!(drive(&shard, read).expect("read"), 5);
+        assert_eq!(attempts.get(), 1);
+    });
+}
+
+#[test]
+fn a_source_for_events_sees_what_came_before_it_was_registered() {
+    each_kind(|shard| {
+        let (stream, mut theirs) = tcp();
+        let ours = stream.with_events();
+        theirs.write_all(b"hello").expect("sent");
+        let mut buffer = [0; 16];
+        let at = ours.at(&shard);
+        let read = at.io_after_event(Direction::Read, || (&ours.inner).read(&mut buffer));
+        assert_eq!(drive(&shard, read).expect("read"), 5);
+    });
+}
+
+#[test]
+fn a_source_for_events_moves_from_a_shard_that_is_not_driven() {
+    for kind in kinds() {
+        let old = Arc::new(Driver::new(kind).expect("a shard"));
+        let new = Arc::new(Driver::new(kind).expect("a shard"));
+        let shard = RefCell::new(Arc::clone(&old));
+        let (stream, mut theirs) = tcp();
+        let ours = stream.with_events();
+        let mut buffer = [0; 16];
+        let at = ours.at_any(|| Ok(Arc::clone(&shard.borrow())));
+        let mut read = pin!(at.io_after_event(Direction::Read, || (&ours.inner).read(&mut buffer)));
+        let (count, waker) = counting();
+        assert!(read.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert_eq!((old.wake_all(), count.get()), (1, 1));
+        shard.replace(Arc::clone(&new));
+        assert!(read.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        theirs.write_all(b"hello").expect("sent");
+        assert_eq!(drive(&new, read).expect("read"), 5);
+    }
 }
 
 // Only on Linux: elsewhere a short read proves nothing, and a wait is armed.

@@ -90,7 +90,8 @@ impl Exit {
         None
     }
 
-    /// Waits until `status` returns one. `status` must not block. It is called at least once.
+    /// Waits until `status` returns one. `status` must not block. It is called at least once, and
+    /// the status must not have been taken already.
     pub(crate) async fn wait(
         &self,
         mut status: impl FnMut() -> io::Result<Option<ExitStatus>>,
@@ -98,7 +99,7 @@ impl Exit {
         #[cfg(target_os = "linux")]
         if let Some(pidfd) = &self.pidfd {
             let ended = |_: &_| status()?.ok_or_else(|| io::ErrorKind::WouldBlock.into());
-            return pidfd.io(reveille_runtime::io::Interest::Read, ended).await;
+            return pidfd.io_after_event(reveille_runtime::io::Interest::Read, ended).await;
         }
         let mut round = 0;
         // Ends with the child: each round either waits for its exit or sleeps.
@@ -212,7 +213,7 @@ mod linux {
     /// none (before Linux 5.3), forbids it, or has no descriptor left.
     pub(super) fn pidfd(id: u32) -> Option<Io<OwnedFd>> {
         let pid = Pid::from_raw(i32::try_from(id).ok()?)?;
-        pidfd_open(pid, PidfdFlags::empty()).ok().map(Io::new)
+        pidfd_open(pid, PidfdFlags::empty()).ok().map(Io::for_events)
     }
 }
 

@@ -65,10 +65,8 @@ impl Child {
     ) -> io::Result<Child> {
         let (stdin, stdout, stderr) =
             (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let process = Process {
-            exit: Exit::of(&child),
-            child: Mutex::new(Tracked { child, is_reaped: false }),
-        };
+        let process =
+            Process { exit: Exit::of(&child), child: Mutex::new(Tracked { child, status: None }) };
         // From here on the guard reaps the child, even if setting up a pipe below fails.
         let guard = Arc::new(Guard { process: Some(process), kill_on_drop, reap_on_drop });
         Ok(Child {
@@ -376,8 +374,8 @@ struct Process {
 
 struct Tracked {
     child: std::process::Child,
-    /// The status was taken, so the id may belong to another process.
-    is_reaped: bool,
+    /// The status, once it was taken. From then on the id may belong to another process.
+    status: Option<ExitStatus>,
 }
 
 impl Process {
@@ -388,9 +386,10 @@ impl Process {
 
     fn try_status(&self) -> io::Result<Option<ExitStatus>> {
         let mut tracked = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        let status = tracked.child.try_wait()?;
-        tracked.is_reaped |= status.is_some();
-        Ok(status)
+        if tracked.status.is_none() {
+            tracked.status = tracked.child.try_wait()?;
+        }
+        Ok(tracked.status)
     }
 
     /// Calls `send` under the lock, so that no other thread takes the status meanwhile.
@@ -400,7 +399,7 @@ impl Process {
         send: impl FnOnce(&mut std::process::Child, &Exit) -> io::Result<()>,
     ) -> io::Result<()> {
         let mut tracked = self.child.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = if tracked.is_reaped {
+        let sent = if tracked.status.is_some() {
             let message = "it has ended, and its status was taken";
             Err(io::Error::new(io::ErrorKind::NotFound, message))
         } else {
@@ -412,6 +411,10 @@ impl Process {
     }
 
     async fn status(&self) -> io::Result<ExitStatus> {
+        let taken = self.child.lock().unwrap_or_else(PoisonError::into_inner).status;
+        if let Some(status) = taken {
+            return Ok(status);
+        }
         let mut ended = pin!(self.exit.wait(|| self.try_status()));
         poll_fn(|cx| {
             let poll = ended.as_mut().poll(cx);

@@ -126,6 +126,14 @@ pub struct Io<T: AsFd> {
     pub inner: T,
 }
 
+impl Io<TcpStream> {
+    /// The same socket with a source that waits for its first event.
+    pub fn with_events(&self) -> Io<TcpStream> {
+        let inner = self.inner.try_clone().expect("a second descriptor");
+        Io { source: Source::for_events(), inner }
+    }
+}
+
 impl<T: AsFd> Io<T> {
     /// For a stream that no other code uses.
     pub fn new(inner: T) -> Io<T> {
@@ -142,8 +150,12 @@ impl<T: AsFd> Io<T> {
         &'a self,
         shard: &'a Arc<Driver>,
     ) -> IoOp<'a, impl Fn() -> io::Result<Arc<Driver>> + 'a> {
+        self.at_any(move || Ok(Arc::clone(shard)))
+    }
+
+    pub fn at_any<F: Fn() -> io::Result<Arc<Driver>>>(&self, shard: F) -> IoOp<'_, F> {
         // SAFETY: this object owns the descriptor, and its drop deregisters the source first.
-        unsafe { self.source.op(self.inner.as_fd(), move || Ok(Arc::clone(shard))) }
+        unsafe { self.source.op(self.inner.as_fd(), shard) }
     }
 
     pub fn register(&self, shard: &Arc<Driver>) -> io::Result<()> {
