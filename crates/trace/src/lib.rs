@@ -69,7 +69,8 @@
 //! |---|---|
 //! | `META` | ticks per second or 0 (8), moment of the start, process (4), producer, program (texts) |
 //! | `KIND` | for each of 32 codes, the words of an event (1 each); 0 if there is no such kind |
-//! | `STRS` | number (4); for each: identifier (4), text |
+//! | `STRP` | number (4); for each string: see the next line |
+//! | string | identifier minus the one before, modulo 2³² (varint), number of bytes that are shared with the beginning of the string before (1, at most 63), number of other bytes (varint), these bytes |
 //! | `PLAC` | table: identifier, string of the file, line, column (4 each) |
 //! | `TYPE` | table: identifier, string of the name, size of the future, 0 (4 each) |
 //! | `MODS` | number (4); for each: base, size (8 each), build-id (as a text), path (text) |
@@ -81,7 +82,9 @@
 //! | `DROP` | table: thread, 0 (4 each), number of dropped events (8) |
 //! | `DONE` | moment of the end; a file without it was cut off |
 //!
-//! Identifiers are the writer's choice. 0 means "not known".
+//! Identifiers are the writer's choice. 0 means "not known". A *varint* is a number of 32 bits, 7 in
+//! each byte, the lowest first; all bytes but the last have the highest bit set. Before version 3.0,
+//! strings were in sections `STRS`: number (4); for each: identifier (4), text.
 //!
 //! # A chunk
 //!

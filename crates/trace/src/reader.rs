@@ -13,7 +13,7 @@ use crate::operand::{Flavour, TaskKey, WaitFor};
 use crate::word::words_per_kind;
 use crate::writer::{
     ALIGNMENT, FILE_HEAD_LEN, Frame, LiveRecord, LiveState, MAGIC, MAJOR, MARKER, MINOR, Meta,
-    Module, SECTION_HEAD_LEN, tag,
+    Module, SECTION_HEAD_LEN, SHARED_MAX, tag,
 };
 
 /// Why a file cannot be read at all.
@@ -212,6 +212,7 @@ impl Sections {
             tag::META => self.take_meta(fields),
             tag::KINDS => self.take_kinds(fields),
             tag::STRINGS => self.take_strings(fields),
+            tag::WHOLE_STRINGS => self.take_whole_strings(fields),
             tag::PLACES => fields.table(|fields| {
                 let (id, file) = (fields.u32()?, fields.u32()?);
                 self.places.insert(id, (file, fields.u32()?, fields.u32()?));
@@ -262,6 +263,23 @@ impl Sections {
     }
 
     fn take_strings(&mut self, fields: &mut Fields<'_>) -> Option<()> {
+        let (mut id, mut bytes) = (0_u32, Vec::new());
+        for _ in 0..fields.u32()? {
+            id = id.wrapping_add(fields.varint()?);
+            let [shared] = fields.array()?;
+            let shared = usize::from(shared);
+            if shared > bytes.len().min(SHARED_MAX) {
+                return None;
+            }
+            bytes.truncate(shared);
+            let len = fields.varint()?;
+            bytes.extend(fields.take(len as usize)?);
+            self.strings.insert(id, String::from_utf8_lossy(&bytes).into_owned());
+        }
+        Some(())
+    }
+
+    fn take_whole_strings(&mut self, fields: &mut Fields<'_>) -> Option<()> {
         for _ in 0..fields.u32()? {
             let id = fields.u32()?;
             let text = fields.text()?;
@@ -357,6 +375,19 @@ impl<'a> Fields<'a> {
 
     fn u64(&mut self) -> Option<u64> {
         self.array().map(u64::from_le_bytes)
+    }
+
+    /// Reads a number of at most 32 bits in groups of 7, the lowest first.
+    fn varint(&mut self) -> Option<u32> {
+        let mut number = 0_u64;
+        for shift in [0, 7, 14, 21, 28] {
+            let [byte] = self.array()?;
+            number |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return u32::try_from(number).ok();
+            }
+        }
+        None
     }
 
     fn bytes(&mut self) -> Option<&'a [u8]> {

@@ -26,7 +26,9 @@ pub(crate) const MARKER: [u8; 4] = *b"RVS\x1a";
 pub(crate) mod tag {
     pub(crate) const META: [u8; 4] = *b"META";
     pub(crate) const KINDS: [u8; 4] = *b"KIND";
-    pub(crate) const STRINGS: [u8; 4] = *b"STRS";
+    pub(crate) const STRINGS: [u8; 4] = *b"STRP";
+    /// Each string is whole. Written before version 3.0.
+    pub(crate) const WHOLE_STRINGS: [u8; 4] = *b"STRS";
     pub(crate) const PLACES: [u8; 4] = *b"PLAC";
     pub(crate) const TYPES: [u8; 4] = *b"TYPE";
     pub(crate) const MODULES: [u8; 4] = *b"MODS";
@@ -154,6 +156,10 @@ pub struct LiveRecord {
     pub on: WaitFor,
 }
 
+/// The most bytes that a string shares with the one before it in the file. With a higher limit a
+/// small damaged file could stand for much memory.
+pub(crate) const SHARED_MAX: usize = 63;
+
 pub(crate) const PLACE_LEN: u32 = 16;
 pub(crate) const TYPE_LEN: u32 = 16;
 pub(crate) const FRAME_LEN: u32 = 24;
@@ -194,16 +200,23 @@ impl<W: Write> FileWriter<W> {
         Ok(writer)
     }
 
-    /// Writes strings with their identifiers.
+    /// Writes strings with their identifiers. A string leaves out the bytes with which the one
+    /// before it begins as well, so names that end in a number take a few bytes each.
     ///
     /// # Errors
     ///
     /// Fails if the output fails.
     pub fn strings(&mut self, strings: &[(u32, &str)]) -> io::Result<()> {
         self.count(strings.len());
+        let (mut id_before, mut before) = (0, "");
         for (id, text) in strings {
-            self.u32(*id);
-            self.text(text);
+            let shared = shared_len(before, text);
+            self.varint(id.wrapping_sub(id_before));
+            self.payload.push(shared as u8);
+            let rest = &text.as_bytes()[shared..];
+            self.varint(u32::try_from(rest.len()).expect("a string is shorter than 4 GiB"));
+            self.payload.extend(rest);
+            (id_before, before) = (*id, text);
         }
         self.section(tag::STRINGS)
     }
@@ -359,6 +372,15 @@ impl<W: Write> FileWriter<W> {
         self.payload.extend(word.to_le_bytes());
     }
 
+    /// Writes a number in as few bytes as it needs, 7 bits in each, the lowest first.
+    fn varint(&mut self, mut number: u32) {
+        while number >= 0x80 {
+            self.payload.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        self.payload.push(number as u8);
+    }
+
     fn u32s(&mut self, words: &[u32]) {
         words.iter().for_each(|word| self.u32(*word));
     }
@@ -390,6 +412,94 @@ impl<W: Write> FileWriter<W> {
     fn moment(&mut self, moment: Moment) {
         for word in [moment.tick, moment.monotonic_ns, moment.wall_ns] {
             self.u64(word);
+        }
+    }
+}
+
+/// How many bytes two strings have in common at their beginning, at most [`SHARED_MAX`].
+fn shared_len(before: &str, text: &str) -> usize {
+    let pairs = before.bytes().zip(text.bytes()).take(SHARED_MAX);
+    pairs.take_while(|(one, other)| one == other).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::missing::Missing;
+    use crate::reader::{Sections, read};
+
+    fn file() -> FileWriter<Vec<u8>> {
+        FileWriter::new(Vec::new(), &Meta::default()).unwrap()
+    }
+
+    fn sections(file: FileWriter<Vec<u8>>) -> Sections {
+        read(&file.finish(Moment::default()).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn strings_are_read_as_they_were_written() {
+        let long = "x".repeat(300);
+        let longer = format!("{long}y");
+        let strings = [
+            (7, "request 1"),
+            (8, "request 19"),
+            (9, "request 20"),
+            (2, ""),
+            (3, "caf\u{e9}"),
+            // The first byte of the last letter is the same.
+            (4, "caf\u{ea}"),
+            (u32::MAX, &long),
+            (1, &longer),
+        ];
+        let mut file = file();
+        file.strings(&strings).unwrap();
+        let read = sections(file);
+        assert_eq!(read.missing, []);
+        assert_eq!(read.strings.len(), strings.len());
+        for (id, text) in strings {
+            assert_eq!(read.strings[&id], text);
+        }
+    }
+
+    #[test]
+    fn a_name_that_differs_from_the_one_before_in_a_digit_takes_four_bytes() {
+        let names: Vec<String> = (1_000..2_000).map(|number| format!("request {number}")).collect();
+        let names: Vec<(u32, &str)> = (1..).zip(names.iter().map(String::as_str)).collect();
+        let len = |names| {
+            let mut file = file();
+            file.strings(names).unwrap();
+            file.finish(Moment::default()).unwrap().len()
+        };
+        // One in ten differs in more digits, and sections are padded.
+        assert!(len(&names) - len(&names[..1]) < 4_200, "{}", len(&names));
+    }
+
+    #[test]
+    fn strings_of_older_files_are_read() {
+        let mut file = file();
+        file.count(2);
+        for (id, text) in [(5, "five"), (6, "fifth")] {
+            file.u32(id);
+            file.text(text);
+        }
+        file.section(tag::WHOLE_STRINGS).unwrap();
+        let read = sections(file);
+        assert_eq!((&*read.strings[&5], &*read.strings[&6]), ("five", "fifth"));
+        assert_eq!(read.missing, []);
+    }
+
+    #[test]
+    fn a_string_cannot_share_more_than_there_is_or_than_is_allowed() {
+        for (first_len, shared) in [(3, 4), (200, 64)] {
+            let mut file = file();
+            file.count(2);
+            file.payload.extend([1, 0]);
+            file.varint(first_len);
+            file.payload.extend(vec![b'a'; first_len as usize]);
+            file.payload.extend([1, shared, 0]);
+            file.section(tag::STRINGS).unwrap();
+            let damaged = Missing::Damaged { tag: tag::STRINGS, count: 1 };
+            assert_eq!(sections(file).missing, [damaged]);
         }
     }
 }
