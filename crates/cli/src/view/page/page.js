@@ -91,13 +91,13 @@ const GROUP_COLORS = ["#4e79a7", "#f28e2b", "#59a14f", "#b07aa1", "#2f9e9e", "#9
 const REASONS = [
   ["not known", "#9aa3ad"], ["a timer", "#7f9fd0"], ["a socket", "#45a59a"],
   ["a task", "#a583c9"], ["a closure or process", "#b98a63"], ["a lock or channel", "#cf7fa2"],
-  ["woken by a task", "#9bab55"], ["a thread or signal", "#6f8f8f"], ["its turn", "#d0a94a"],
+  ["a wake by a task", "#9bab55"], ["a thread or signal", "#6f8f8f"], ["its turn", "#d0a94a"],
 ];
 let theme = {};
 function readTheme() {
   const style = getComputedStyle(document.documentElement);
   for (const name of ["back", "raised", "line", "text", "quiet", "accent", "row", "live", "queued",
-    "bad", "select", "arrow", "off"]) theme[name] = style.getPropertyValue("--" + name).trim();
+    "bad", "select", "arrow", "off", "alive"]) theme[name] = style.getPropertyValue("--" + name).trim();
 }
 /** The last part of a path, for a narrow place. */
 const shortName = (name) => name.replace(/^.*::(?=[^:<>]+$)/, "");
@@ -200,11 +200,11 @@ function layout() {
     return rows.length - 1;
   };
   const isFew = T.taskGroup.length <= 12;
-  add({ kind: "head", text: `Threads (${T.threads.length})`, note: "colour: the task that is polled" }, 22);
+  add({ kind: "head", text: `Threads (${T.threads.length})`, note: "colour: the group of the task that is polled" }, 22);
   const threads = allThreads ? T.threads.length : Math.min(T.threads.length, THREADS_SHOWN);
   for (let thread = 0; thread < threads; thread++) rowOfThread[thread] = add({ kind: "thread", thread }, 26);
   if (threads < T.threads.length) add({ kind: "more", text: `▸ ${count(T.threads.length - threads)} more threads` }, 22);
-  add({ kind: "head", text: `Tasks (${count(T.taskGroup.length)})`, note: "by the place where they were spawned" }, 22);
+  add({ kind: "head", text: `Tasks (${count(T.taskGroup.length)})`, note: "by place of spawn; height: busy; ×: how many; click: each" }, 22);
   T.groups.forEach((group, index) => {
     const isSingle = group.tasks === 1;
     if (!isSingle) rowOfGroup[index] = add({ kind: "group", group: index }, 30);
@@ -513,7 +513,7 @@ function paintGroup(row, y) {
   ink.rect(LABELS, y, width - LABELS, row.size);
   ink.clip();
   const { times, numbers, most } = aliveOfGroup[row.group];
-  ink.fillStyle = theme.live;
+  ink.fillStyle = theme.alive;
   let at = lowerBound(times, (time) => time, view.start) - 1;
   for (let x = LABELS; x < width; x += 2) {
     const until = toTime(x + 2);
@@ -1166,18 +1166,24 @@ function help() {
   const colours = legendItems().map(([color, words]) => `<tr><td>${dot(color)}</td><td>${words}</td></tr>`).join("");
   $("help").innerHTML = `<h2>Keys</h2><table>${KEYS.map(([key, words]) => `<tr><td><kbd>${html(key)}</kbd></td><td>${html(words)}</td></tr>`).join("")}</table>
     <h2>Mouse</h2><p>Drag to move. Ctrl + wheel zooms; Shift + wheel moves in time. Drag in the ruler to zoom to a part. Click a poll or a task to see its history and the wakes that lead to it (red) and that it makes (blue).</p>
-    <h2>Colours</h2><p>A block is a poll, in the colour of the task's group. A triangle is a mark, a line below a task a span of yours. The thin bars between blocks say what the task waits for:</p><table>${colours}</table>
+    <h2>Colours</h2><p>Blocks are polls; the bars between them say what the task waits for.</p><table>${colours}</table>
     <p><button onclick="this.closest('dialog').close()">Close</button></p>`;
   $("help").showModal();
+  // The focus is on the button at the end.
+  $("help").scrollTop = 0;
 }
 
+/** Swatches with words. Reasons of waits share the words "waits for". */
 function legendItems() {
   const used = new Set(T.reasons.map(([, code]) => code));
-  const items = [["var(--queued)", "queued: woken, not yet polled"]];
-  REASONS.forEach(([words, color], code) => { if (used.has(code)) items.push([color, code ? `waits: ${words}` : "waits, for what is not known"]); });
-  if (T.groups.some((group) => group.tasks > 1)) items.push(["var(--live)", "number of live tasks"]);
-  if (T.handOffs.length) items.push(["var(--bad)", "a poll blocked: its worker went to another thread"]);
-  if (T.markAt.length) items.push(["transparent", "▼ mark"]);
+  const items = [[GROUP_COLORS[0], "block: a poll, in the colour of its group"], ["var(--queued)", "bar: queued, woken but not yet polled"]];
+  REASONS.forEach(([words, color], code) => { if (used.has(code)) items.push([color, code ? words : "what is not known"]); });
+  items.slice(2).forEach((item, at) => { item[1] = at ? `… ${item[1]}` : `bar: waits for ${item[1]}`; });
+  if (T.groups.some((group) => group.tasks > 1)) items.push(["var(--alive)", "shade: how many of the group are alive"]);
+  if (T.pollFlags.some((flags) => flags & 2)) items.push(["var(--bad)", "edge: a poll that the trace has in part"]);
+  if (T.handOffs.length) items.push(["var(--bad)", "line: a poll blocked, and its worker went to another thread"]);
+  if (T.spanTask.length) items.push(["var(--accent)", "line below a task: a span of yours"]);
+  if (T.markAt.length) items.push(["transparent", "▼ a mark of yours"]);
   return items;
 }
 
