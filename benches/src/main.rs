@@ -13,6 +13,9 @@
 //!   --list               prints the workloads and their targets, measures nothing
 //! ```
 //!
+//! `cargo run … -- recorder ROW...` compares a row without a recording, with a flight recorder, and
+//! with a file.
+//!
 //! The rows `hyper_…` need `--features hyper`. `scripts/figures-17.sh` runs the rows of a service.
 //!
 //! Every figure is the median over the rounds. Each workload runs on each runtime in each round in
@@ -26,6 +29,8 @@ mod measure;
 mod open_loop;
 mod options;
 mod plan;
+#[cfg(feature = "reveille")]
+mod recorder;
 mod report;
 mod rt;
 mod runtime;
@@ -53,6 +58,8 @@ fn main() -> ExitCode {
         Some("child") => Ok(child::run(&words[1..])),
         Some("startup") => Ok(start_and_exit(&words[1..])),
         Some("serve") => turns::serve(&words[1..]).transpose(),
+        #[cfg(feature = "reveille")]
+        Some("recorder") => recorder::run(&words[1..]).transpose(),
         Some("turns") => turns::run(&words[1..]).transpose(),
         Some("load") => {
             Load::parse(&words[1..]).map(|load| load.run().map(|()| String::new())).transpose()
