@@ -108,7 +108,7 @@ fn crates_directory() -> &'static str {
 }
 
 /// The path of a function that only has a name, because the program has line tables but no other
-/// debug information. Known by its file, for functions of our crates and of libraries.
+/// debug information. Known by its file, for functions of our crates, of std and of libraries.
 fn qualified(function: &str, place: &str) -> Option<String> {
     let (name, _) = function.split_once('<').unwrap_or((function, ""));
     if name.is_empty() || name.contains("::") {
@@ -124,7 +124,7 @@ fn qualified(function: &str, place: &str) -> Option<String> {
     })
 }
 
-/// The name of the crate whose sources are in `directory`, if it is ours or from a registry.
+/// The name of the crate whose sources are in `directory`, if it is ours, std's or from a registry.
 fn crate_in(directory: &str, crates_directory: &str) -> Option<String> {
     let (parent, last) = directory.rsplit_once('/').unwrap_or(("", directory));
     let own = crates_directory.trim_end_matches('/');
@@ -136,6 +136,10 @@ fn crate_in(directory: &str, crates_directory: &str) -> Option<String> {
             _ => Some(format!("reveille_{}", last.replace('-', "_"))),
         };
     }
+    let is_std = parent.starts_with("/rustc/") || parent.contains("/rustlib/src/rust/");
+    if is_std && parent.ends_with("/library") {
+        return Some(last.to_owned());
+    }
     if !parent.contains("/registry/src/") {
         return None;
     }
@@ -145,18 +149,27 @@ fn crate_in(directory: &str, crates_directory: &str) -> Option<String> {
     Some(name.replace('-', "_"))
 }
 
+/// The place in a whole path. A `Backtrace` leaves out the current directory.
+fn in_directory(current: &str, place: &str) -> String {
+    match place.strip_prefix("./") {
+        Some(rest) => format!("{}/{rest}", current.trim_end_matches('/')),
+        None => place.to_owned(),
+    }
+}
+
 /// Parses the text of a `Backtrace`: a line for each function, and one for its place.
 pub(super) fn frames(text: &str) -> Vec<Frame> {
+    let current = std::env::current_dir().unwrap_or_default();
+    let current = current.to_string_lossy();
     let mut frames: Vec<Frame> = Vec::new();
     for line in text.lines() {
         let line = line.trim();
         if let Some(place) = line.strip_prefix("at ") {
             if let Some(frame) = frames.last_mut() {
-                let place = place.strip_prefix("./").unwrap_or(place);
-                if let Some(path) = qualified(&frame.function, place) {
+                if let Some(path) = qualified(&frame.function, &in_directory(&current, place)) {
                     frame.function = path;
                 }
-                frame.place = Some(place.to_owned());
+                frame.place = Some(place.strip_prefix("./").unwrap_or(place).to_owned());
             }
         } else if let Some((number, function)) = line.split_once(": ")
             && number.bytes().all(|byte| byte.is_ascii_digit())
@@ -183,7 +196,7 @@ pub(super) fn frames(text: &str) -> Vec<Frame> {
 
 #[cfg(test)]
 mod tests {
-    use super::{crate_in, crates_directory, frames};
+    use super::{crate_in, crates_directory, frames, in_directory};
 
     fn functions(text: &str) -> Vec<String> {
         frames(text).into_iter().map(|frame| frame.function).collect()
@@ -268,9 +281,24 @@ mod tests {
             ("/c/registry/src/i/reveille-0.1.0", "/c/registry/src/i/reveille-", Some("reveille")),
             ("/c/registry/src/i/two-words-1.0.0-rc-1", "crates/", Some("two_words")),
             ("/app/parser-0.1", "crates/", None),
+            ("/rustc/0123abcd/library/core", "crates/", Some("core")),
+            ("/r/stable/lib/rustlib/src/rust/library/std", "crates/", Some("std")),
+            ("/app/library/core", "/w/crates/", None),
         ] {
             assert_eq!(crate_in(directory, crates).as_deref(), name, "{directory}");
         }
+    }
+
+    #[test]
+    fn crates_are_known_in_the_current_directory_too() {
+        for (current, place) in [("/", "./w/crates/task"), ("/w", "./crates/task")] {
+            let directory = in_directory(current, place);
+            assert_eq!(crate_in(&directory, "/w/crates/").as_deref(), Some("reveille_task"));
+            // As the compiler writes the directory in our own workspace.
+            assert_eq!(crate_in(&directory, "crates/").as_deref(), Some("reveille_task"));
+        }
+        let directory = in_directory("/app", "./crates/task");
+        assert_eq!(crate_in(&directory, "/w/crates/"), None);
     }
 
     #[test]
