@@ -2,7 +2,7 @@
 //! turns in one process.
 //!
 //! The machine's speed changes from one second to the next, and a second process has other memory.
-//! So a round has one short phase of each, in an order that changes, and a figure is a percentile of
+//! So a round has one short phase of each, in an order that changes. A figure is a percentile of
 //! all phases. The low ones are those during which nothing else ran.
 
 use std::time::Duration;

@@ -82,9 +82,9 @@
 //! | `DROP` | table: thread, 0 (4 each), number of dropped events (8) |
 //! | `DONE` | moment of the end; a file without it was cut off |
 //!
-//! Identifiers are the writer's choice. 0 means "not known". A *varint* is a number of 32 bits, 7 in
-//! each byte, the lowest first; all bytes but the last have the highest bit set. Before version 3.0,
-//! strings were in sections `STRS`: number (4); for each: identifier (4), text.
+//! Identifiers are the writer's choice. 0 means "not known". A *varint* is a number of 32 bits, 7
+//! in each byte, the lowest first; all bytes but the last have the highest bit set. Before version
+//! 3.0, strings were in sections `STRS`: number (4); for each: identifier (4), text.
 //!
 //! # A chunk
 //!
