@@ -3,11 +3,12 @@
 //! * **The eventfd is never read.** Each write to an eventfd is a new edge and ends a wait, so the
 //!   read would be a needless system call. The counter would overflow after 2^64 notifications.
 //! * **Time.** `epoll_wait` counts whole milliseconds, and a wait must neither end early nor be
-//!   rounded up. So `epoll_wait` serves timeouts of whole milliseconds, and `epoll_pwait2`
-//!   (`exact.rs`) all others. Where the kernel has no such call (before 5.11), `ppoll` waits on the
-//!   epoll set itself, to the nanosecond, and `epoll_wait` only collects the events: a second
-//!   system call of 0.15 µs, made by a thread that has nothing to do. Waiting on the set consumes
-//!   no edge. Rejected: a timerfd in the set, which costs a call to set it before each wait.
+//!   rounded up. So `epoll_wait` serves timeouts of whole milliseconds below 25 days, and
+//!   `epoll_pwait2` (`exact.rs`) all others. Where the kernel has no such call (before 5.11),
+//!   `ppoll` waits on the epoll set itself, to the nanosecond, and `epoll_wait` only collects the
+//!   events: a second system call of 0.15 µs, made by a thread that has nothing to do. Waiting on
+//!   the set consumes no edge. Rejected: a timerfd in the set, which costs a call to set it before
+//!   each wait.
 //! * **An entry stays until the last duplicate of its descriptor is closed.** Hence the explicit
 //!   delete, and keys with generations for sources that were dropped without it.
 
@@ -118,9 +119,7 @@ impl Epoll {
         events.reserve(EVENTS_MAX);
         let waited = match timeout {
             _ if simulation::is_simulated() => self.wait_simulated(timeout, events),
-            Some(timeout) if !timeout.subsec_nanos().is_multiple_of(1_000_000) => {
-                self.wait_exactly(timeout, events)
-            }
+            Some(timeout) if !is_coarse(timeout) => self.wait_exactly(timeout, events),
             _ => self.wait_coarsely(timeout, events),
         };
         match waited {
@@ -153,7 +152,7 @@ impl Epoll {
         self.wait_coarsely(Some(Duration::ZERO), events)
     }
 
-    /// For a timeout of whole milliseconds, or no timeout.
+    /// For a timeout with [`is_coarse`], or no timeout.
     fn wait_coarsely(
         &self,
         timeout: Option<Duration>,
@@ -190,6 +189,12 @@ impl EpollEvents {
         }
         is_notified
     }
+}
+
+/// Whether `epoll_wait` can represent a timeout: 31 bits of whole milliseconds, 24.8 days.
+fn is_coarse(timeout: Duration) -> bool {
+    const MAX: Duration = Duration::from_millis(i32::MAX as u64);
+    timeout <= MAX && timeout.subsec_nanos().is_multiple_of(1_000_000)
 }
 
 /// Converts the bits of epoll to flags.
