@@ -116,6 +116,7 @@
 //! | `REVEILLE_SIM_STRICT=1` | strict mode, see above |
 //! | `REVEILLE_SIM_HANDOFF=futex` | the kernel switches between threads, for debuggers and profilers. The run of a seed is the same, but slower |
 //! | `REVEILLE_SIM_OMIT=2,5` | leaves out drawn faults with these numbers |
+//! | `REVEILLE_SIM_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu'` | the command that starts the test program, with spaces between its words, if the kernel cannot start programs of its processor |
 //! | `REVEILLE_SIM_LIMIT=60` | seconds of real time for each seed |
 //! | `REVEILLE_SIM_SHRINK=60` | seconds for the search for a simpler run; 0 turns it off |
 //! | `REVEILLE_SIM_TAPE=FILE` | with one seed: writes what was drawn |

@@ -13,6 +13,9 @@ use std::time::Duration;
 pub(crate) const CHILD: &str = "REVEILLE_SIM_CHILD";
 /// The variable with the seed.
 pub(crate) const SEED: &str = "REVEILLE_SIM_SEED";
+/// The variable with the command that runs programs of this system, if the kernel cannot start them
+/// by itself: its words, separated by spaces.
+pub(crate) const RUNNER: &str = "REVEILLE_SIM_RUNNER";
 /// The variable with the file for the choices of the run.
 pub(crate) const TAPE: &str = "REVEILLE_SIM_TAPE";
 /// The variable with the file whose choices the run repeats.

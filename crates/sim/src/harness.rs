@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::child::{
-    self, CHILD, DEFAULT_LIMIT_S, LIMIT, RunConfig, RunReport, SEED, TRACE, Verdict,
+    self, CHILD, DEFAULT_LIMIT_S, LIMIT, RUNNER, RunConfig, RunReport, SEED, TRACE, Verdict,
 };
 use crate::explain::Failing;
 use crate::sometimes;
@@ -252,8 +252,7 @@ impl SimulatedTest {
         limit: Option<Duration>,
     ) -> Finished {
         let _permit = Permit::take();
-        let program = env::current_exe().expect("a test program can tell where it is");
-        let mut command = Command::new(program);
+        let mut command = this_program();
         command
             .args(["--exact", &self.name, "--nocapture", "--test-threads", "1"])
             // An ignored test gets here only if it was asked for.
@@ -417,6 +416,17 @@ impl Finished {
             None => Some(format!("ends its process with {status}")),
         }
     }
+}
+
+/// The command that starts this program again, without arguments.
+fn this_program() -> Command {
+    let program = env::current_exe().expect("a test program can tell where it is");
+    let runner = env::var(RUNNER).unwrap_or_default();
+    let mut words = runner.split_whitespace();
+    let Some(first) = words.next() else { return Command::new(program) };
+    let mut command = Command::new(first);
+    command.args(words).arg(program);
+    command
 }
 
 /// The real time that a seed may take.

@@ -1,7 +1,7 @@
 //! Programs that use only std, in simulations: what they see depends only on the seed.
 
 #![allow(clippy::disallowed_methods, reason = "these calls are what is simulated")]
-// Only on Linux: simulations replace functions of its C library.
+// Only on Linux with 64 bits: simulations replace functions of its C library.
 #![cfg(all(
     target_os = "linux",
     target_env = "gnu",
