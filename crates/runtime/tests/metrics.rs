@@ -122,8 +122,9 @@ fn timers_and_sources_are_counted_while_they_wait() {
     let listener = runtime.block_on(listener).unwrap();
     let address = listener.local_addr().unwrap();
     let accepts = runtime.spawn(async move { listener.accept().await.map(drop) });
-    let waits = |metrics: &Metrics| metrics.sources == idle.sources + 1;
-    let before = wait_for(&runtime, "one source more", waits);
+    // Once the worker is parked, the event that ends the wait is still to come.
+    let waits = |metrics: &Metrics| metrics.sources == idle.sources + 1 && are_all_parked(metrics);
+    let before = wait_for(&runtime, "one source more, and a parked worker", waits);
     drop(std::net::TcpStream::connect(address).unwrap());
     runtime.block_on(accepts).unwrap();
     let after = wait_for(&runtime, "no source more", |metrics| metrics.sources == idle.sources);
