@@ -170,7 +170,8 @@ fn a_blocking_pool_with_room_or_with_short_closures_is_not_reported() {
 /// lint.
 #[cfg(target_os = "linux")]
 fn program(case: &str) -> String {
-    let mut program = std::process::Command::new(env!("CARGO_BIN_EXE_lints"));
+    let mut program =
+        reveille_tests::programs::through_runner(std::path::Path::new(env!("CARGO_BIN_EXE_lints")));
     program.arg(case).env("REVEILLE_TEST_DEADLOCK", "1");
     let finished = reveille_tests::programs::finish(&mut program);
     assert!(finished.status.success(), "{finished:?}");

@@ -1,12 +1,12 @@
 //! Runs the command on lock files that cargo has written.
 
-use reveille_watchdog as _;
-
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
+
+use reveille_watchdog::through_runner;
 
 fn migrate(path: &Path) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_reveille"));
+    let mut command = through_runner(Path::new(env!("CARGO_BIN_EXE_reveille")));
     command.arg("migrate").arg(path).output().expect("the command was just built")
 }
 

@@ -1,7 +1,5 @@
 //! Runs `reveille view` on the traces of simulated programs.
 
-use reveille_watchdog as _;
-
 mod perfetto;
 #[path = "../../trace/tests/synthetic/mod.rs"]
 mod synthetic;
@@ -13,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use reveille_trace::Trace;
+use reveille_watchdog::through_runner;
 use serde_json::Value;
 use synthetic::{Size, program};
 
@@ -53,7 +52,7 @@ impl Drop for Folder {
 }
 
 fn reveille() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_reveille"))
+    through_runner(Path::new(env!("CARGO_BIN_EXE_reveille")))
 }
 
 fn stdout(output: &Output) -> &str {
