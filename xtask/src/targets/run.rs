@@ -12,6 +12,7 @@
 
 use std::env;
 use std::fs::{self, File};
+use std::iter;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
@@ -22,8 +23,9 @@ use super::system::{SYSTEMS, System};
 use crate::shell::{self, Outcome};
 use crate::tidy::gates;
 
-/// Packages that are not run elsewhere, because they contain checks of the sources.
-const EXCLUDED: [&str; 2] = ["xtask", "reveille-guide"];
+/// Packages that are not run elsewhere, because they contain checks of the sources or, as the
+/// macros, are built for this machine.
+const EXCLUDED: [&str; 3] = ["xtask", "reveille-guide", "reveille-macros"];
 
 /// The packages whose programs may be named.
 const CORE: [&str; 5] = [
@@ -135,10 +137,10 @@ fn run_one(system: &System, extent: Extent<'_>) -> Result<Option<String>, String
     if !matches!(extent, Extent::Programs(_)) {
         let mut build = cargo(system, &variables);
         build.args(["build", "--quiet", "-p", "reveille-tests"]);
-        shell::run(build.args(["--bin", "sleep_overshoot", "--bin", "wine_faults"]))?;
-        show(system, "sleep_overshoot", &examples, &variables, &mut report)?;
-        if system.name == "windows" {
-            show(system, "wine_faults", &examples, &variables, &mut report)?;
+        let figures = iter::once("sleep_overshoot").chain(system.faults);
+        shell::run(build.args(figures.clone().flat_map(|name| ["--bin", name])))?;
+        for name in figures {
+            show(system, name, &examples, &variables, &mut report)?;
         }
         many_requests(system, &examples, &variables, &mut report)?;
     }

@@ -18,6 +18,8 @@ pub(super) struct System {
     pub(super) packages: &'static str,
     /// Packages that are not run here, with the reason.
     pub(super) without: &'static [(&'static str, &'static str)],
+    /// The program of `reveille-tests` that shows what the runner lacks.
+    pub(super) faults: Option<&'static str>,
     /// Parts of the names of tests that are not run here, with the reason.
     pub(super) skipped: &'static [(&'static str, &'static str)],
 }
@@ -33,6 +35,16 @@ const PROBES: &str = "wine lacks the number of keep-alive probes (program wine_f
 const OPTIONS: &str = "wine lacks options that quinn-udp asks for (program wine_faults)";
 const EVENTS: &str = "wine sends no event to a process group (program wine_faults)";
 
+/// What `tests/src/bin/qemu_faults.rs` shows.
+const SECCOMP: &str = "qemu has no filters of system calls (program qemu_faults)";
+const EXEC: &str = "qemu loses the error of a program that cannot start (program qemu_faults)";
+const FORK: &str = "qemu ends a forked child that starts a thread (program qemu_faults)";
+const LIMIT_AS: &str = "qemu ignores a limit of the addresses (program qemu_faults)";
+const MEMORY: &str = "qemu keeps memory of threads that have ended (program qemu_faults)";
+const PREADV2: &str = "qemu has no reads that do not wait (program qemu_faults)";
+const TERMINAL: &str = "qemu lacks TCGETS2 (program qemu_faults)";
+const SIGNAL: &str = "qemu does not send the last signal (program qemu_faults)";
+
 pub(super) const SYSTEMS: [System; 3] = [
     System {
         name: "windows",
@@ -40,6 +52,7 @@ pub(super) const SYSTEMS: [System; 3] = [
         facts: Facts { os: "windows", arch: "x86_64", pointer_width: "64" },
         packages: "wine64 gcc-mingw-w64-x86-64",
         without: &[("reveille-quinn", OPTIONS)],
+        faults: Some("wine_faults"),
         skipped: &[
             COMPILES,
             ("a_wait_after_an_error_was_taken_does_not_spin", REFUSED),
@@ -60,7 +73,32 @@ pub(super) const SYSTEMS: [System; 3] = [
         facts: Facts { os: "linux", arch: "aarch64", pointer_width: "64" },
         packages: "qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross",
         without: &[],
-        skipped: &[COMPILES],
+        faults: Some("qemu_faults"),
+        skipped: &[
+            COMPILES,
+            ("sandbox::a_runtime_works_without_", SECCOMP),
+            ("waits_are_exact_with_and_without_epoll_pwait2", SECCOMP),
+            ("a_run_is_the_same_in_strict_mode", SECCOMP),
+            ("missing_program_is_an_error", EXEC),
+            ("a_group_that_does_not_exist_is_an_error", EXEC),
+            ("errors_of_socket_paths_and_programs_contain_that_of_the_system", EXEC),
+            ("forked::", FORK),
+            ("a_child_made_by_fork_does_not_write_to_its_parents_file", FORK),
+            ("children_dropped_when_no_thread_can_be_started", LIMIT_AS),
+            ("the_blocking_pool_does_without_threads_that_cannot_be_started", LIMIT_AS),
+            ("a_blocked_worker_is_handed_off_once_a_thread_can_start", LIMIT_AS),
+            ("closures_without_a_thread_are_refused_and_everything_else_continues", LIMIT_AS),
+            ("runtimes_that_end_with_a_stuck_poll_are_used_again_when_it_returns", MEMORY),
+            ("read_of_a_regular_file_fills_the_buffer_where_only_a_part_is_in_memory", PREADV2),
+            ("a_long_read_fills_its_buffer_where_nothing_is_in_memory", PREADV2),
+            ("the_end_of_a_file_is_found_without_the_pool", PREADV2),
+            ("what_is_in_memory_is_read_without_the_pool_whatever_the_size", PREADV2),
+            ("kinds::a_dropped_read_does_not_block_a_write", TERMINAL),
+            ("kinds::a_waiting_read_does_not_block_a_write", TERMINAL),
+            ("a_thread_that_blocks_shows_its_stack_and_continues", SIGNAL),
+            ("a_poll_that_blocks_has_the_stack_of_its_thread", SIGNAL),
+            ("a_thread_whose_block_on_blocks_has_its_stack", SIGNAL),
+        ],
     },
     System {
         name: "i686",
@@ -68,6 +106,7 @@ pub(super) const SYSTEMS: [System; 3] = [
         facts: Facts { os: "linux", arch: "x86", pointer_width: "32" },
         packages: "gcc-multilib",
         without: &[],
+        faults: None,
         skipped: &[COMPILES],
     },
 ];
@@ -158,6 +197,7 @@ impl System {
             ("CARGO_PROFILE_DEV_DEBUG".to_owned(), "limited".to_owned()),
             ("CARGO_TARGET_DIR".to_owned(), folder.display().to_string()),
             ("REVEILLE_TEST_RUNNER".to_owned(), self.restarter().join(" ")),
+            ("REVEILLE_SIM_RUNNER".to_owned(), self.restarter().join(" ")),
         ];
         match self.name {
             "windows" => {
