@@ -314,6 +314,8 @@ fn context_switches(name: &str) -> Vec<(String, String)> {
 #[test]
 fn an_idle_runtime_sleeps_in_one_system_call() {
     const NAME: &str = "idle-runtime";
+    // A 32-bit program cannot make the timer of its monitor ring, which checks it once a second.
+    const AWAKE: usize = if cfg!(target_pointer_width = "32") { 1 } else { 0 };
     let runtime = Builder::new().workers(3).thread_name(NAME).build().expect("a runtime");
     let listener = TcpListener::bind("127.0.0.1:0").expect("a listener");
     let [ours, _theirs] = connection(&listener).expect("a connection");
@@ -334,7 +336,9 @@ fn an_idle_runtime_sleeps_in_one_system_call() {
     let is_still = (0..6).any(|_| {
         threads = context_switches(NAME);
         pause(1_000);
-        context_switches(NAME) == threads
+        let later = context_switches(NAME);
+        let awake = threads.iter().filter(|thread| !later.contains(thread)).count();
+        later.len() == threads.len() && awake <= AWAKE
     });
     assert!(threads.len() >= 4, "three workers and the monitor: {threads:?}");
     assert!(is_still, "a thread wakes up without work: {threads:?}, {:?}", context_switches(NAME));
