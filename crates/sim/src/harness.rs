@@ -421,7 +421,7 @@ impl Finished {
 /// The command that starts this program again, without arguments.
 fn this_program() -> Command {
     let program = env::current_exe().expect("a test program can tell where it is");
-    let runner = env::var(RUNNER).unwrap_or_default();
+    let runner = child::variable_of(RUNNER).unwrap_or_default();
     let mut words = runner.split_whitespace();
     let Some(first) = words.next() else { return Command::new(program) };
     let mut command = Command::new(first);
