@@ -45,7 +45,7 @@ fn exact_waits_work() {
     assert!(read.is_ready());
 
     // The second has more milliseconds than 31 bits.
-    for timeout in [long, Duration::from_hours(25 * 24)] {
+    for timeout in [long, Duration::from_secs(25 * 86_400)] {
         shard.notify();
         let (turn, _) = turn_exactly(&shard, timeout);
         assert!(matches!(turn, Turn::Done { is_notified: true, .. }));
