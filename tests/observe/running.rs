@@ -17,7 +17,9 @@ use crate::names::{assert_shown, is_at};
 use crate::stacks::{dump_of_waiting, find, spawn};
 
 /// The line in which [`blocks_its_thread`] blocks, and the one in which it is called.
-const BLOCKS: u32 = line!() + 7;
+#[cfg(target_os = "linux")]
+const BLOCKS: u32 = line!() + 8;
+#[cfg(target_os = "linux")]
 const CALLS: u32 = BLOCKS + 10;
 
 /// Sends that it has begun, and blocks until it gets a message.

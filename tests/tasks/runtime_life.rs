@@ -1,7 +1,9 @@
 //! `runtime`: hooks for tasks, handles, names of threads, and the end of the global runtime.
 
+#[cfg(target_os = "linux")]
+use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Barrier, Mutex, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
