@@ -95,16 +95,15 @@ fn the_busy_time_contains_polls_and_does_not_grow_while_the_workers_are_parked()
     let grown = runtime.metrics().busy_time - before;
     // The clocks of the two may differ by a microsecond.
     assert!(grown > SPIN - Duration::from_millis(1), "{grown:?}");
-    // A worker that parks later may have searched until then.
-    let parked = loop {
+    // A worker counts as parked before it notes when its busy time ended, and other programs may
+    // run in between.
+    let is_constant = |_: u32| {
         let parked = wait_for(&runtime, "parked", are_all_parked);
         std::thread::sleep(Duration::from_millis(20));
         let later = runtime.metrics();
-        if are_all_parked(&later) && later.parks == parked.parks {
-            break (parked.busy_time, later.busy_time);
-        }
+        are_all_parked(&later) && later.busy_time == parked.busy_time
     };
-    assert_eq!(parked.0, parked.1);
+    assert!((0..50).any(is_constant), "{:?}", runtime.metrics());
 }
 
 #[test]
