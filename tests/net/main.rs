@@ -7,8 +7,6 @@ mod addresses;
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 mod batched_reads;
 mod connections;
-// Only on Unix: most of its sockets and pipes are those of Unix.
-#[cfg(unix)]
 mod crowds;
 // Only on Unix: it waits for descriptors.
 #[cfg(unix)]

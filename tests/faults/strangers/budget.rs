@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use reveille::future::{self, FutureExt as _};
 use reveille::io::prelude::*;
-use reveille::os::unix::net::UnixStream;
 use reveille::prelude::*;
 use reveille::stream;
 use reveille_tests::conformance;
+use reveille_tests::poll::stream_pair;
 
 use super::soon;
 
@@ -22,7 +22,7 @@ const ROUNDS_MAX: u32 = 20_000;
 
 /// Uses up every budget of its task until `is_over`. Returns the number of rounds.
 async fn greedy(is_over: Arc<AtomicBool>) -> u32 {
-    let (mut left, mut right) = UnixStream::pair().unwrap();
+    let (mut left, mut right) = stream_pair().await;
     for round in 0..ROUNDS_MAX {
         if is_over.load(Ordering::SeqCst) {
             return round;
@@ -35,7 +35,7 @@ async fn greedy(is_over: Arc<AtomicBool>) -> u32 {
 
 /// Does some operations that need budget, then ends the greedy futures.
 async fn modest(is_over: Arc<AtomicBool>) -> u32 {
-    let (mut left, mut right) = UnixStream::pair().unwrap();
+    let (mut left, mut right) = stream_pair().await;
     for _ in 0..20 {
         left.write_all(&[1]).await.unwrap();
         right.read_exact(&mut [0]).await.unwrap();
@@ -119,7 +119,7 @@ async fn a_time_limit_of_zero_is_seen_although_the_future_uses_up_the_budget() {
     let limited = async { Ok(greedy(never()).await) };
     assert!(reveille::io::timeout(Duration::ZERO, limited).await.is_err());
     let once = stream::from_iter([()]).throttle(Duration::ZERO);
-    let (mut left, mut right) = UnixStream::pair().unwrap();
+    let (mut left, mut right) = stream_pair().await;
     let mut busy = Box::pin(once.chain(stream::from_fn(|| None)));
     // A stream that uses up the budget without yielding an item.
     let mut rounds = 0;
@@ -160,8 +160,8 @@ async fn a_loop_of_pairs_without_budget_ends_its_poll() {
         let is_over = Arc::clone(&is_over);
         async move { is_over.store(true, Ordering::SeqCst) }
     });
-    let (mut left, mut right) = UnixStream::pair().unwrap();
-    let (mut third, mut fourth) = UnixStream::pair().unwrap();
+    let (mut left, mut right) = stream_pair().await;
+    let (mut third, mut fourth) = stream_pair().await;
     let mut is_seen = false;
     for _ in 0..ROUNDS_MAX {
         let one = async {

@@ -7,16 +7,16 @@ use std::task::{Context, Poll};
 
 use reveille::io::prelude::*;
 use reveille::io::{BufReader, BufWriter, Cursor};
-use reveille::os::unix::net::UnixStream;
 use reveille::task;
 use reveille_tests::conformance;
+use reveille_tests::poll::stream_pair;
 
 use super::soon;
 
 // tokio#4001, futures-rs#1828: an answer that is stuck in a buffer is a deadlock.
 async fn a_copy_flushes_while_the_reader_has_nothing() {
-    let (mut asker, question) = UnixStream::pair().unwrap();
-    let (mut hearer, answer) = UnixStream::pair().unwrap();
+    let (mut asker, question) = stream_pair().await;
+    let (mut hearer, answer) = stream_pair().await;
     let mut question = question;
     let copier =
         task::spawn(

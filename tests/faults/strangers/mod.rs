@@ -1,14 +1,8 @@
 //! Public reports about other runtimes, tried here. `tests/STRANGERS.md` is the table: the source,
 //! the right result, and the results of async-std, tokio and reveille.
 
-// Only on Unix: it makes pairs of Unix sockets.
-#[cfg(unix)]
 mod budget;
-// Only on Unix: it makes pairs of Unix sockets.
-#[cfg(unix)]
 mod io;
-// Only on Unix: sockets with a path, and options of its own.
-#[cfg(unix)]
 mod net;
 // Only on Unix: scripts of a shell, and signals.
 #[cfg(unix)]
@@ -18,6 +12,9 @@ mod tasks;
 // Only on Unix: sockets with a path.
 #[cfg(unix)]
 mod unix;
+// Only on Unix: errors after a reset, urgent data, and datagrams truncated without an error.
+#[cfg(unix)]
+mod unix_net;
 
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 //! this program prints. On Windows each line ends with the expected value.
 
 use std::fs::File;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, IoSlice, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ fn main() -> io::Result<()> {
     refused_datagram()?;
     unlocked_file()?;
     reset_connection()?;
+    many_buffers()?;
     count_of_probes()?;
     options_of_quic()?;
     event_for_a_group()
@@ -60,6 +61,17 @@ fn reset_connection() -> io::Result<()> {
     drop(server);
     let received = client.read(&mut [0]).map_err(|error| error.kind());
     println!("a read from a peer that closed unread: {received:?}; expected: ConnectionReset");
+    Ok(())
+}
+
+/// Wine passes all buffers to one `sendmsg` of Linux, which accepts 1,024, and answers
+/// `WSAEMSGSIZE` (10040).
+fn many_buffers() -> io::Result<()> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let mut client = TcpStream::connect(listener.local_addr()?)?;
+    let sent = client.write_vectored(&[IoSlice::new(b"x"); 1_025]);
+    let sent = sent.map_err(|error| error.raw_os_error());
+    println!("a write of 1,025 buffers: {sent:?}; expected: Ok(1025)");
     Ok(())
 }
 

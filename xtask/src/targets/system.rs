@@ -31,6 +31,7 @@ const COMPILES: (&str, &str) = ("compile_fail::", "starts the compiler, which is
 const REFUSED: &str = "wine loses the error of a refused datagram (program wine_faults)";
 const UNLOCKED: &str = "wine reports another error for a file that is not locked (wine_faults)";
 const RESET: &str = "wine loses the error of a reset connection (program wine_faults)";
+const BUFFERS: &str = "wine refuses more than 1,024 buffers (program wine_faults)";
 const PROBES: &str = "wine lacks the number of keep-alive probes (program wine_faults)";
 const OPTIONS: &str = "wine lacks options that quinn-udp asks for (program wine_faults)";
 const EVENTS: &str = "wine sends no event to a process group (program wine_faults)";
@@ -62,6 +63,8 @@ pub(super) const SYSTEMS: [System; 3] = [
             ("shared_locks_exclude_the_exclusive_one_only", UNLOCKED),
             ("waiters_do_not_take_the_threads_that_the_owner_needs", UNLOCKED),
             ("peer_that_closes_unread_resets_the_connection", RESET),
+            ("zero_linger_resets_the_connection", RESET),
+            ("any_number_of_buffers_is_taken", BUFFERS),
             ("options_reach_the_connection", PROBES),
             ("every_listener_receives_the_event_and_the_process_continues", EVENTS),
             ("without_a_listener_the_event_ends_the_process", EVENTS),
