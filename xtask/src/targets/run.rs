@@ -23,8 +23,8 @@ use super::system::{SYSTEMS, System};
 use crate::shell::{self, Outcome};
 use crate::tidy::gates;
 
-/// Packages that are not run elsewhere, because they contain checks of the sources or, as the
-/// macros, are built for this machine.
+/// Packages that are not run elsewhere: two contain checks of the sources, and the test program of
+/// procedural macros is one of this machine.
 const EXCLUDED: [&str; 3] = ["xtask", "reveille-guide", "reveille-macros"];
 
 /// The packages whose programs may be named.
