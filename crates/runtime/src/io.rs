@@ -138,8 +138,8 @@ impl<T: Descriptor> Io<T> {
         Io { source: Source::for_stream(), inner: Some(inner) }
     }
 
-    /// Like [`Io::new`], for a descriptor that becomes readable once and was just made, such as that
-    /// of a process. It is not assumed to be readable already, so
+    /// Like [`Io::new`], for a descriptor that becomes readable once and was just made, such as
+    /// that of a process. It is not assumed to be readable already, so
     /// [`io_after_event`](Io::io_after_event) waits for the event first.
     pub fn for_events(inner: T) -> Io<T> {
         Io { source: Source::for_events(), inner: Some(inner) }

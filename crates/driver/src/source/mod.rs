@@ -65,8 +65,8 @@ impl Source {
         Source { core: OnceLock::new(), is_stream: true }
     }
 
-    /// Like [`new`](Source::new), but nothing is assumed ready to be read. For a descriptor that was
-    /// just made and becomes readable once, such as that of a process: the first attempt would
+    /// Like [`new`](Source::new), but nothing is assumed ready to be read. For a descriptor that
+    /// was just made and becomes readable once, such as that of a process: the first attempt would
     /// nearly always be for nothing.
     #[must_use]
     pub fn for_events() -> Source {
