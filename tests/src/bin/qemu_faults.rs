@@ -5,6 +5,7 @@
 
 #[cfg(target_os = "linux")]
 #[allow(unsafe_code, reason = "system calls that std does not make")]
+#[expect(clippy::disallowed_methods, reason = "threads of std, because this is a bare program")]
 mod linux {
     use std::fs::File;
     use std::io;
