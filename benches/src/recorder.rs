@@ -4,6 +4,10 @@
 //! The machine's speed changes from one second to the next, and a second process has other memory.
 //! So a round has one short phase of each, in an order that changes. A figure is a percentile of
 //! all phases. The low ones are those during which nothing else ran.
+//!
+//! A phase with a recording begins after the recording has used its memory once. Before that, the
+//! system hands out each page, which may take as long as the events of the page. `--warm 0` shows
+//! the sum.
 
 use std::time::Duration;
 use std::{fmt, io};
@@ -18,6 +22,10 @@ const ROUNDS: usize = 100;
 
 /// The length of a phase without `--ms`. For tasks alone this is more than 50,000 operations.
 const PHASE_MS: u64 = 10;
+
+/// How long a recording runs before its phase, without `--warm`. 16 MiB are the events of about
+/// 100 ms.
+const WARM_MS: u64 = 300;
 
 const PERCENTILES: [f64; 3] = [0.10, 0.25, 0.50];
 
@@ -38,10 +46,12 @@ enum Running {
     File(Recording),
 }
 
-/// The command line: `[--rounds N] [--ms N] [--workers N] [--memory KIB] [--file PATH] ROW...`.
+/// The command line: `[--rounds N] [--ms N] [--warm MS] [--workers N] [--memory KIB] [--file PATH]
+/// ROW...`.
 struct Options<'a> {
     rounds: usize,
     ms: u64,
+    warm_ms: u64,
     workers: usize,
     /// Of the flight recorder; its default if not given.
     memory_kib: Option<usize>,
@@ -52,13 +62,15 @@ struct Options<'a> {
 impl<'a> Options<'a> {
     fn parse(words: &'a [String]) -> Option<Self> {
         let file = "/dev/shm/reveille-recorder-%p.rvt";
-        let (rounds, ms, workers) = (ROUNDS, PHASE_MS, 1);
-        let mut options = Self { rounds, ms, workers, memory_kib: None, file, rows: Vec::new() };
+        let (rounds, ms, warm_ms, workers) = (ROUNDS, PHASE_MS, WARM_MS, 1);
+        let mut options =
+            Self { rounds, ms, warm_ms, workers, memory_kib: None, file, rows: Vec::new() };
         let mut words = words.iter().map(String::as_str);
         while let Some(word) = words.next() {
             match word {
                 "--rounds" => options.rounds = words.next()?.parse().ok()?,
                 "--ms" => options.ms = words.next()?.parse().ok()?,
+                "--warm" => options.warm_ms = words.next()?.parse().ok()?,
                 "--workers" => options.workers = words.next()?.parse().ok()?,
                 "--memory" => options.memory_kib = Some(words.next()?.parse().ok()?),
                 "--file" => options.file = words.next()?,
@@ -84,19 +96,23 @@ struct Figures<'a> {
 }
 
 fn measure<'a>(row: &'a str, options: &Options<'_>) -> io::Result<Figures<'a>> {
-    let config = RunConfig {
-        time: Duration::from_millis(options.ms),
+    let config = |ms| RunConfig {
+        time: Duration::from_millis(ms),
         // A phase is short even if its length is a number of operations.
         is_quick: true,
         workers: options.workers,
         has_strace: false,
     };
+    let run = |ms| Runtime::Reveille.measure(row, &config(ms));
     let mut figures = Figures { row, phases: [const { Vec::new() }; MODES.len()] };
     for round in 0..=options.rounds {
         for turn in 0..MODES.len() {
             let index = (round + turn) % MODES.len();
             let recording = MODES[index].begin(options)?;
-            let sample = Runtime::Reveille.measure(row, &config);
+            if MODES[index] != Mode::Off && options.warm_ms > 0 {
+                run(options.warm_ms);
+            }
+            let sample = run(options.ms);
             recording.end()?;
             let cpu = sample.and_then(|sample| sample.get("cpu"));
             let cpu = cpu.ok_or_else(|| io::Error::other(format!("no row {row} with CPU time")))?;

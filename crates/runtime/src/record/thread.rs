@@ -177,6 +177,14 @@ pub(crate) fn record(event: Event) {
 /// Records an event of a turn, or of a poll.
 #[inline(never)]
 pub(crate) fn record_inside(event: Event) {
+    if !try_recorder(|recorder| recorder.try_inside(event)) {
+        record_inside_slow(event);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn record_inside_slow(event: Event) {
     with_recorder(|recorder| recorder.inside(event));
 }
 
