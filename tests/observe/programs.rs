@@ -6,6 +6,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Stdio};
 
 #[cfg(target_os = "linux")]
+use reveille_tests::programs::through_runner;
+#[cfg(target_os = "linux")]
 use reveille_tests::scratch::Scratch;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -90,6 +92,15 @@ fn a_stuck_program_whose_workers_are_blocked_also_names_them() {
     assert!(!text.contains("Every worker is parked"), "{text}");
 }
 
+/// The program that reduces others. A program that needs a runner is of another processor, whose
+/// tools have its name.
+#[cfg(target_os = "linux")]
+fn objcopy() -> String {
+    let has_runner = through_runner("program".as_ref()).get_program() != "program";
+    let prefix = has_runner.then(|| format!("{}-linux-gnu-", std::env::consts::ARCH));
+    prefix.unwrap_or_default() + "objcopy"
+}
+
 /// Makes a copy of the example, reduced by `tool`. `None` if the machine lacks the tool.
 #[cfg(target_os = "linux")]
 fn reduced(name: &str, tool: &[&str]) -> Option<Scratch> {
@@ -113,9 +124,10 @@ fn reduced(name: &str, tool: &[&str]) -> Option<Scratch> {
 fn without_symbols_or_unwind_tables_a_dump_has_all_tasks_and_says_what_is_missing() {
     let tables = [".eh_frame", ".eh_frame_hdr", ".gcc_except_table"];
     let tables: Vec<&str> = tables.iter().flat_map(|name| ["-R", *name]).collect();
-    for tool in [vec!["objcopy", "--strip-all"], [&["objcopy"][..], &tables].concat()] {
+    let objcopy = objcopy();
+    for tool in [vec![&*objcopy, "--strip-all"], [&[&*objcopy][..], &tables].concat()] {
         let Some(program) = reduced("stuck", &tool) else { continue };
-        let mut command = reveille_tests::programs::through_runner(&program.0);
+        let mut command = through_runner(&program.0);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let text = dump_of(child, "and its poll left no waker", "deadlock: Every worker is parked");
         let spawned = text.lines().filter(|line| line.trim_start().starts_with("task spawned at "));

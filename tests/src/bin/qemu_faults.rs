@@ -21,6 +21,8 @@ mod linux {
         attributes_of_a_terminal()?;
         wait_to_the_nanosecond();
         last_signal();
+        ring_of_the_kernel();
+        ring_of_a_timer();
         limit_of_addresses();
         thread_of_a_forked_child();
         memory_of_ended_threads()
@@ -84,6 +86,26 @@ mod linux {
         // SAFETY: the call takes numbers.
         let result = unsafe { libc::raise(libc::SIGRTMAX()) };
         println!("the last signal: {result}; expected: 0");
+    }
+
+    /// A null pointer, where io_uring's parameters are expected: Linux answers `EFAULT` (14).
+    fn ring_of_the_kernel() {
+        // SAFETY: the kernel refuses the null pointer.
+        let result = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, ptr::null::<u8>()) };
+        println!("io_uring: {:?}; expected: error 14", error_of(result.into()));
+    }
+
+    /// `TFD_IOC_SET_TICKS` makes a timer ring. Linux refuses zero ticks with `EINVAL` (22).
+    fn ring_of_a_timer() {
+        const SET_TICKS: u64 = 0x4008_5400;
+        let ticks = 0_u64;
+        // SAFETY: the call takes numbers.
+        let timer = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, libc::TFD_CLOEXEC) };
+        // SAFETY: the kernel reads `ticks`, which outlives the call.
+        let result = unsafe { libc::ioctl(timer, SET_TICKS as _, &raw const ticks) };
+        println!("the ticks of a timer: {:?}; expected: error 22", error_of(result.into()));
+        // SAFETY: the descriptor is that of the timer above, which nothing else uses.
+        unsafe { libc::close(timer) };
     }
 
     fn limit_of_addresses() {

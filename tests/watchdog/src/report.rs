@@ -5,12 +5,17 @@
 //! takes the lock of std's backtraces, so it may block forever. That is acceptable, because the
 //! process is about to be aborted. Each wait has a limit, and [`LIMIT`] is the limit of all waits
 //! together.
+//!
+//! On 32-bit x86 the unwinder cannot pass the system calls of rustix: they push registers, and the
+//! unwind tables do not say so. So it may read an address that is not mapped. A thread to which
+//! that happens prints its name without a stack and keeps the lock, so the later ones print only
+//! their names.
 
 use std::backtrace::Backtrace;
 use std::fmt::Write as _;
 use std::mem;
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 #[cfg(not(reveille_loom))]
 use std::sync::mpsc;
 use std::sync::{Mutex, PoisonError};
@@ -49,6 +54,9 @@ static ANSWERS: AtomicUsize = AtomicUsize::new(0);
 
 /// The names of the tests whose threads have printed their stack.
 static TESTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Whether a thread has failed to walk through its stack.
+static HAS_FAULTED: AtomicBool = AtomicBool::new(false);
 
 /// Prints the report and aborts the process.
 pub(crate) fn end(limit: Duration) {
@@ -96,13 +104,7 @@ fn list() -> Vec<i32> {
 fn stacks(threads: &[i32]) {
     // A real-time signal that programs do not use.
     let signal = libc::SIGRTMIN() + 7;
-    // SAFETY: zeroes are a valid `sigaction`, which has integers and a pointer that may be null.
-    let mut action: libc::sigaction = unsafe { mem::zeroed() };
-    action.sa_sigaction = print_stack as *const () as usize;
-    action.sa_flags = libc::SA_RESTART;
-    // SAFETY: both pointers are valid for the call or null. The handler does what handlers must
-    // not, as the module says, in a process that is aborted a minute from now at the latest.
-    if unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) } != 0 {
+    if !handle(signal, print_stack) || !handle(libc::SIGSEGV, give_up) {
         return;
     }
     let process = std::process::id();
@@ -116,6 +118,17 @@ fn stacks(threads: &[i32]) {
             limit = STACK_LIMIT_LATER;
         }
     }
+}
+
+/// Sets the handler of a signal. Returns whether that worked.
+fn handle(signal: libc::c_int, handler: extern "C" fn(libc::c_int)) -> bool {
+    // SAFETY: zeroes are a valid `sigaction`, which has integers and a pointer that may be null.
+    let mut action: libc::sigaction = unsafe { mem::zeroed() };
+    action.sa_sigaction = handler as *const () as usize;
+    action.sa_flags = libc::SA_RESTART;
+    // SAFETY: both pointers are valid for the call or null. The handler does what handlers must
+    // not, as the module says, in a process that is aborted a minute from now at the latest.
+    unsafe { libc::sigaction(signal, &raw const action, ptr::null_mut()) == 0 }
 }
 
 /// Waits until a thread more than `before` has answered.
@@ -134,11 +147,37 @@ fn has_answered(before: usize, limit: Duration) -> bool {
 
 /// Prints the name and the stack of the thread that it interrupts.
 extern "C" fn print_stack(_signal: libc::c_int) {
+    if HAS_FAULTED.load(Ordering::SeqCst) {
+        return print_name();
+    }
     let trace = Backtrace::force_capture().to_string();
     let thread = thread::current();
     let name = thread.name().unwrap_or("without a name");
     say(&format!("\nwatchdog: the stack of the thread {name:?}\n{}\n", frames(&trace)));
-    let is_test = trace.contains(HARNESS) && name != "main";
+    answer(name, trace.contains(HARNESS) && name != "main");
+}
+
+/// Ends the walk through the stack of the thread that it interrupts: it has read an address that is
+/// not mapped.
+extern "C" fn give_up(_signal: libc::c_int) {
+    HAS_FAULTED.store(true, Ordering::SeqCst);
+    print_name();
+    loop {
+        pause(LIMIT);
+    }
+}
+
+/// Prints the name of this thread, whose stack cannot be printed. The harness names the thread of a
+/// test after the path of the test.
+fn print_name() {
+    let thread = thread::current();
+    let name = thread.name().unwrap_or("without a name");
+    say(&format!("\nwatchdog: the stack of the thread {name:?} cannot be walked\n"));
+    answer(name, name.contains("::"));
+}
+
+/// Notes that this thread has answered, and whether it runs a test.
+fn answer(name: &str, is_test: bool) {
     if let Some(mut tests) = TESTS.try_lock().ok().filter(|_| is_test) {
         tests.push(name.to_owned());
     }

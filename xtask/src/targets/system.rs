@@ -40,6 +40,7 @@ const EVENTS: &str = "wine sends no event to a process group (program wine_fault
 const SECCOMP: &str = "qemu has no filters of system calls (program qemu_faults)";
 const EXEC: &str = "qemu loses the error of a program that cannot start (program qemu_faults)";
 const FORK: &str = "qemu ends a forked child that starts a thread (program qemu_faults)";
+const URING: &str = "qemu has no io_uring (program qemu_faults)";
 const LIMIT_AS: &str = "qemu ignores a limit of the addresses (program qemu_faults)";
 const MEMORY: &str = "qemu keeps memory of threads that have ended (program qemu_faults)";
 const PREADV2: &str = "qemu has no reads that do not wait (program qemu_faults)";
@@ -82,6 +83,7 @@ pub(super) const SYSTEMS: [System; 3] = [
             ("sandbox::a_runtime_works_without_", SECCOMP),
             ("waits_are_exact_with_and_without_epoll_pwait2", SECCOMP),
             ("a_run_is_the_same_in_strict_mode", SECCOMP),
+            ("batched::", URING),
             ("missing_program_is_an_error", EXEC),
             ("a_group_that_does_not_exist_is_an_error", EXEC),
             ("errors_of_socket_paths_and_programs_contain_that_of_the_system", EXEC),

@@ -10,6 +10,10 @@
 //! (`SA_RESTART`), except for those that never are, such as `nanosleep` and `epoll_wait`. They
 //! return `EINTR`, as with any signal, and std and reveille repeat them.
 //!
+//! Not on 32-bit x86. There the system calls of rustix push registers, and its unwind tables do not
+//! say so, because they are inline assembly. An unwinder that begins in such a call takes another
+//! word for the return address, and reads where nothing is mapped.
+//!
 //! Rejected: a copy of the registers and of the stack, unwound by the thread that asks. It needs an
 //! unwinder of our own or another crate. Rejected: `ptrace`, which a process may not use on itself.
 //!
@@ -29,11 +33,11 @@ pub type ThreadNumber = u32;
 /// The number of this thread, for [`thread_addresses`]. 0 on systems where that has no use.
 #[must_use]
 pub fn thread_number() -> ThreadNumber {
-    #[cfg(all(target_os = "linux", not(reveille_loom)))]
+    #[cfg(all(target_os = "linux", not(target_arch = "x86"), not(reveille_loom)))]
     {
         linux::thread_number()
     }
-    #[cfg(not(all(target_os = "linux", not(reveille_loom))))]
+    #[cfg(not(all(target_os = "linux", not(target_arch = "x86"), not(reveille_loom))))]
     {
         0
     }
@@ -45,14 +49,14 @@ pub fn thread_number() -> ThreadNumber {
 ///
 /// # Errors
 ///
-/// Where this is not possible, and if the thread has ended or does not answer in time, because it
-/// blocks the signal or does not get a processor.
+/// Where this is not possible (all systems but Linux, and 32-bit x86), and if the thread has ended
+/// or does not answer in time, because it blocks the signal or does not get a processor.
 pub fn thread_addresses(thread: ThreadNumber, addresses: &mut [usize]) -> io::Result<usize> {
-    #[cfg(all(target_os = "linux", not(reveille_loom)))]
+    #[cfg(all(target_os = "linux", not(target_arch = "x86"), not(reveille_loom)))]
     {
         linux::addresses(thread, addresses)
     }
-    #[cfg(not(all(target_os = "linux", not(reveille_loom))))]
+    #[cfg(not(all(target_os = "linux", not(target_arch = "x86"), not(reveille_loom))))]
     {
         let _ = (thread, addresses);
         let text = "this system does not show the stacks of other threads";
@@ -60,7 +64,7 @@ pub fn thread_addresses(thread: ThreadNumber, addresses: &mut [usize]) -> io::Re
     }
 }
 
-#[cfg(all(target_os = "linux", not(reveille_loom)))]
+#[cfg(all(target_os = "linux", not(target_arch = "x86"), not(reveille_loom)))]
 #[allow(unsafe_code, reason = "a signal handler")]
 mod linux {
     use std::io;

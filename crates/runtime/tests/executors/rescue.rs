@@ -10,7 +10,7 @@ use std::future::{Future as _, poll_fn};
 use std::io::{Read as _, Write as _};
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -335,18 +335,26 @@ fn a_local_task_that_blocks_stops_only_the_local_tasks_of_its_thread() {
 /// searches, and parks for a moment. A task that is spawned while it searches or is parked makes it
 /// search in the next round. The pauses spread the spawns over the round, so that this happens many
 /// times. Without spare threads no other thread can take the worker over and search.
+///
+/// A spawn that finds the worker parked counts a searcher before it knows whether the worker has
+/// woken up by itself meanwhile, so the local task lets it end before it counts.
 #[test]
 fn a_worker_does_not_search_while_it_polls_a_local_task() {
     const SPAWNS: usize = 300;
     let runtime = Builder::new().workers(1).max_spare_threads(0).build().unwrap();
     let (ends, end) = mpsc::channel();
-    let is_over = Arc::new(AtomicBool::new(false));
-    let (stop, handle) = (Arc::clone(&is_over), runtime.handle());
+    let (is_over, spawning) = (Arc::new(AtomicBool::new(false)), Arc::new(Mutex::new(())));
+    let (stop, spawn) = (Arc::clone(&is_over), Arc::clone(&spawning));
+    let handle = runtime.handle();
     runtime.block_on(runtime.spawn(async move {
         spawn_local(async move {
             let mut searching = 0;
             while !stop.load(Ordering::Relaxed) {
-                searching += handle.metrics().searching_workers;
+                if handle.metrics().searching_workers > 0 {
+                    // The next spawn finds the worker awake, and counts none.
+                    drop(spawn.lock().unwrap());
+                    searching += handle.metrics().searching_workers;
+                }
                 yield_now().await;
             }
             ends.send(searching).unwrap();
@@ -354,6 +362,7 @@ fn a_worker_does_not_search_while_it_polls_a_local_task() {
     }));
     for _ in 0..SPAWNS {
         thread::sleep(Duration::from_micros(100));
+        let _spawning = spawning.lock().unwrap();
         drop(runtime.spawn(async {}));
     }
     is_over.store(true, Ordering::Relaxed);

@@ -105,8 +105,8 @@ impl DumpOptions {
     /// ms is left out, and the dump says so.
     ///
     /// It works on Linux with glibc 2.35 or later, and needs the feature `thread-stacks` of
-    /// reveille, which adds the crate `backtrace`. Elsewhere, and without the feature, the dump
-    /// says that it cannot have the stacks.
+    /// reveille, which adds the crate `backtrace`. Elsewhere, on 32-bit x86, and without the
+    /// feature, the dump says that it cannot have the stacks.
     ///
     /// # Examples
     ///
