@@ -69,17 +69,36 @@ impl fmt::Display for WaitAt<'_> {
     }
 }
 
+/// The deadlines of many timers, as they were at some instant.
+pub(crate) struct TimersAt {
+    pub(crate) first: Instant,
+    pub(crate) last: Instant,
+    pub(crate) now: Instant,
+}
+
+impl fmt::Display for TimersAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, last] = [self.first, self.last].map(|deadline| due(deadline, self.now));
+        if first == last {
+            write!(f, "a timer, due {first}")
+        } else {
+            write!(f, "a timer, the first due {first}, the last {last}")
+        }
+    }
+}
+
+fn due(deadline: Instant, now: Instant) -> String {
+    match deadline.checked_duration_since(now) {
+        Some(left) => format!("in {left:.1?}"),
+        None => format!("since {:.1?}", now.saturating_duration_since(deadline)),
+    }
+}
+
 impl WaitFor {
     fn write(&self, f: &mut fmt::Formatter<'_>, now: Instant) -> fmt::Result {
         match self {
             WaitFor::Timer(None) => f.write_str("a timer that never fires"),
-            WaitFor::Timer(Some(deadline)) => match deadline.checked_duration_since(now) {
-                Some(left) => write!(f, "a timer, due in {left:.1?}"),
-                None => {
-                    let late = now.saturating_duration_since(*deadline);
-                    write!(f, "a timer, due since {late:.1?}")
-                }
-            },
+            WaitFor::Timer(Some(deadline)) => write!(f, "a timer, due {}", due(*deadline, now)),
             WaitFor::Descriptor { interest, fd, local, peer } => match (local, peer) {
                 (None, None) => write!(f, "descriptor {fd} {interest}"),
                 (Some(local), None) => write!(f, "socket {fd} ({local}) {interest}"),

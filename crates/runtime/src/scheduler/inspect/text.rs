@@ -10,7 +10,7 @@ use std::fmt::{self, Write as _};
 
 use self::names::{is_programs, plain_name};
 use super::dump::{Dump, Frame, RuntimeDump, TaskDump, TaskKind};
-use crate::waits::{TaskState, WaitAt, WaitFor};
+use crate::waits::{TaskState, TimersAt, WaitAt, WaitFor};
 
 /// Columns of a line.
 const WIDTH: usize = 80;
@@ -203,14 +203,15 @@ fn entries(dump: &Dump) -> Vec<DumpEntry<'_>> {
     }
     for entry in &mut entries {
         let (mut awaited, mut scoped) = (BTreeMap::new(), BTreeMap::new());
-        let mut waits = Vec::new();
+        let mut waits = timers(dump, &entry.tasks);
         for task in &entry.tasks {
             for wait in &task.waits {
                 match wait {
-                    WaitFor::Task(addr) => match entry_of.get(addr) {
-                        Some(&other) => *awaited.entry(other).or_insert(0) += 1,
-                        None => push_new(&mut waits, WaitAt(wait, dump.taken_at).to_string()),
-                    },
+                    WaitFor::Task(addr) if entry_of.contains_key(addr) => {
+                        *awaited.entry(entry_of[addr]).or_insert(0) += 1;
+                    }
+                    // `timers` has them.
+                    WaitFor::Timer(Some(_)) => {}
                     wait => push_new(&mut waits, WaitAt(wait, dump.taken_at).to_string()),
                 }
             }
@@ -222,6 +223,23 @@ fn entries(dump: &Dump) -> Vec<DumpEntry<'_>> {
     }
     nest(&mut entries);
     entries
+}
+
+/// The timers of the tasks of an entry: a line, or none.
+fn timers(dump: &Dump, tasks: &[&TaskDump]) -> Vec<String> {
+    let waits = tasks.iter().flat_map(|task| &task.waits);
+    let deadlines = waits.filter_map(|wait| match wait {
+        WaitFor::Timer(deadline) => *deadline,
+        _ => None,
+    });
+    let now = dump.taken_at;
+    let range = deadlines.fold(None, |range, deadline| match range {
+        None => Some(TimersAt { first: deadline, last: deadline, now }),
+        Some(TimersAt { first, last, .. }) => {
+            Some(TimersAt { first: first.min(deadline), last: last.max(deadline), now })
+        }
+    });
+    range.iter().map(TimersAt::to_string).collect()
 }
 
 /// Puts an entry below the one that awaits it, or in whose scope its tasks are, if there is one

@@ -63,6 +63,27 @@ fn tasks_with_the_same_state_place_and_stack_are_one_entry() {
 }
 
 #[test]
+fn the_timers_of_an_entry_are_a_line() {
+    let now = crate::timer::clock::system_clock().now();
+    let timers = |after: &[u64]| {
+        let tasks = after.iter().enumerate().map(|(at, &ms)| {
+            let mut task = task(at + 1, &[]);
+            task.waits = vec![WaitFor::Timer(Some(now + Duration::from_millis(ms)))];
+            task
+        });
+        let mut dump = dump(tasks.collect(), &[]);
+        dump.taken_at = now + Duration::from_millis(100);
+        dump.to_string()
+    };
+    let text = timers(&[5_100, 600, 3_000, 700, 800, 90]);
+    let range = "    for a timer, the first due since 10.0ms, the last in 5.0s\n";
+    assert!(text.contains(range), "{text}");
+    assert_eq!(text.matches("a timer").count(), 1, "{text}");
+    let text = timers(&[600, 600]);
+    assert!(text.contains("    for a timer, due in 500.0ms\n"), "{text}");
+}
+
+#[test]
 fn joins_are_a_tree_in_which_each_task_occurs_once() {
     let mut tasks = vec![task(1, &[2, 3]), task(2, &[4]), task(3, &[]), task(4, &[])];
     for (task, name) in tasks.iter_mut().zip(["a", "b", "c", "d"]) {
