@@ -290,13 +290,15 @@ fn echo(builder: Builder) -> Echo {
 }
 
 /// With 50 connections a request takes 2.0 system calls: a receive, a send, and a small part of a
-/// wait, which serves twenty requests or more. Where twenty requests take longer than
+/// wait, which serves twenty requests or more. The portable driver cannot tell from a short read
+/// that nothing is left, so it takes one more receive. Where twenty requests take longer than
 /// [`TURN_EVERY`], as in an emulator, the worker waits that often instead. With batched reads a
 /// request takes little more than the send.
 #[test]
 fn an_echo_request_is_two_system_calls_and_with_batched_reads_one() {
     let Echo { operations, waits, batches, sides, turns_due } = echo(Builder::new());
-    assert!(operations <= 2 * sides, "{operations} calls on sockets");
+    let calls = if cfg!(target_os = "linux") { 2 } else { 3 };
+    assert!(operations <= calls * sides, "{operations} calls on sockets");
     assert!(waits <= (sides / 20).max(turns_due), "{waits} waits, {turns_due} due");
     assert_eq!(batches, 0);
 
