@@ -92,7 +92,7 @@ mod linux {
     fn ring_of_the_kernel() {
         // SAFETY: the kernel refuses the null pointer.
         let result = unsafe { libc::syscall(libc::SYS_io_uring_setup, 1, ptr::null::<u8>()) };
-        println!("io_uring: {:?}; expected: error 14", error_of(result.into()));
+        println!("io_uring: {:?}; expected: error 14", error_of(result as i64));
     }
 
     /// `TFD_IOC_SET_TICKS` makes a timer ring. Linux refuses zero ticks with `EINVAL` (22).

@@ -21,6 +21,14 @@ const TARGETS: [&str; 5] = [
     "i686-unknown-linux-gnu",
 ];
 
+/// The tests that are skipped elsewhere: the system, and the words of the name.
+pub(crate) fn skipped() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of_system = |system: &'static system::System| {
+        system.skipped.iter().map(|(test, _)| (system.name, *test))
+    };
+    system::SYSTEMS.iter().flat_map(of_system)
+}
+
 /// Checks each installed target.
 pub(crate) fn check() -> Outcome {
     let installed = shell::output(shell::program("rustup").args(["target", "list", "--installed"]));

@@ -21,6 +21,7 @@ mod platforms;
 mod public;
 mod references;
 mod sizes;
+mod skipped;
 mod source;
 mod tree;
 mod unsafety;
@@ -64,7 +65,7 @@ impl fmt::Display for Problem {
 /// One check.
 type Rule = fn(&Tree) -> Vec<Problem>;
 
-const RULES: [Rule; 18] = [
+const RULES: [Rule; 19] = [
     sizes::check,
     layers::check,
     circles::check,
@@ -77,6 +78,7 @@ const RULES: [Rule; 18] = [
     unsafety::check,
     platforms::check,
     gates::check,
+    skipped::check,
     changelog::check,
     public::check,
     inherent::check,
