@@ -20,8 +20,9 @@ fn stuck(arguments: &[&str]) -> Child {
 }
 
 /// Waits until the child says that it is stuck, and returns what it prints on SIGQUIT, up to the
-/// line that contains `last`. Asks again while `wanted` is missing: the child may still be busy.
-fn dump_of(mut child: Child, last: &str, wanted: &str) -> String {
+/// line that contains `last`. Asks again while a part of `wanted` is missing: the child may still
+/// be busy.
+fn dump_of(mut child: Child, last: &str, wanted: &[&str]) -> String {
     let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
     assert!(said.any(|line| line.unwrap().contains("stuck: ")), "it ended");
     let pid = Pid::from_child(&child);
@@ -32,7 +33,7 @@ fn dump_of(mut child: Child, last: &str, wanted: &str) -> String {
         text.push_str(&line);
         text.push('\n');
         if line.contains(last) {
-            if text.contains(wanted) {
+            if wanted.iter().all(|part| text.contains(part)) {
                 break;
             }
             text.clear();
@@ -76,7 +77,7 @@ fn has_all_sides(text: &str) {
 #[test]
 fn a_stuck_program_names_both_sides_of_each_deadlock() {
     let text =
-        dump_of(stuck(&[]), "and its poll left no waker", "deadlock: Every worker is parked");
+        dump_of(stuck(&[]), "and its poll left no waker", &["deadlock: Every worker is parked"]);
     has_all_sides(&text);
     assert!(text.contains("deadlock: Every worker is parked"), "{text}");
     assert!(text.contains("wait for each other and never end"), "{text}");
@@ -84,7 +85,11 @@ fn a_stuck_program_names_both_sides_of_each_deadlock() {
 
 #[test]
 fn a_stuck_program_whose_workers_are_blocked_also_names_them() {
-    let text = dump_of(stuck(&["--block-all"]), "and its poll left no waker", "2 tasks spawned at");
+    let text = dump_of(
+        stuck(&["--block-all"]),
+        "and its poll left no waker",
+        &["0 of 2 workers parked", "2 tasks spawned at"],
+    );
     has_all_sides(&text);
     assert!(text.contains("2 tasks spawned at"), "{text}");
     assert!(text.contains("0 of 2 workers parked"), "{text}");
@@ -128,7 +133,8 @@ fn without_symbols_or_unwind_tables_a_dump_has_all_tasks_and_says_what_is_missin
         let Some(program) = reduced("stuck", &tool) else { continue };
         let mut command = through_runner(&program.0);
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let text = dump_of(child, "and its poll left no waker", "deadlock: Every worker is parked");
+        let text =
+            dump_of(child, "and its poll left no waker", &["deadlock: Every worker is parked"]);
         let spawned = text.lines().filter(|line| line.trim_start().starts_with("task spawned at "));
         assert_eq!(spawned.count(), 6, "{tool:?}: {text}");
         assert!(text.contains("There are no symbols or no unwind tables"), "{tool:?}: {text}");
@@ -149,7 +155,7 @@ fn the_environment_makes_the_global_runtime_print_a_dump() {
         }
     }
     let child = child(name, ("REVEILLE_DUMP", "1")).spawn().unwrap();
-    let text = dump_of(child, "left no waker", "programs.rs:");
+    let text = dump_of(child, "left no waker", &["programs.rs:"]);
     assert!(text.contains("programs.rs:"), "{text}");
 }
 
