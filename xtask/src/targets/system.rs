@@ -34,7 +34,6 @@ const RESET: &str = "wine loses the error of a reset connection (program wine_fa
 const BUFFERS: &str = "wine refuses more than 1,024 buffers (program wine_faults)";
 const PROBES: &str = "wine lacks the number of keep-alive probes (program wine_faults)";
 const OPTIONS: &str = "wine lacks options that quinn-udp asks for (program wine_faults)";
-const CROWD: &str = "hangs now and then under wine, and the cause is not known";
 const EVENTS: &str = "wine sends no event to a process group (program wine_faults)";
 
 /// What `tests/src/bin/qemu_faults.rs` shows.
@@ -67,8 +66,6 @@ pub(super) const SYSTEMS: [System; 3] = [
             ("peer_that_closes_unread_resets_the_connection", RESET),
             ("zero_linger_resets_the_connection", RESET),
             ("any_number_of_buffers_is_taken", BUFFERS),
-            ("accept_and_receive_at_one_socket::on_a_runtime_of_four_workers", CROWD),
-            ("accept_and_receive_at_one_socket::on_the_global_pool", CROWD),
             ("options_reach_the_connection", PROBES),
             ("every_listener_receives_the_event_and_the_process_continues", EVENTS),
             ("without_a_listener_the_event_ends_the_process", EVENTS),
