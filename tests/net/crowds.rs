@@ -47,10 +47,11 @@ where
         task::yield_now().await;
     }
     // The time in which the tasks could wake each other. If they did, they would be polled a
-    // million times. A system may report a full socket as writable some times.
+    // million times. Wine reports a full socket as writable some times.
+    let each = if cfg!(unix) { 5 } else { 50 };
     task::sleep(Duration::from_millis(50)).await;
     let polls = polls.load(Ordering::Relaxed);
-    assert!(polls <= 50 * count, "{count} tasks that wait were polled {polls} times");
+    assert!(polls <= each * count, "{count} tasks that wait were polled {polls} times");
     tasks
 }
 

@@ -134,8 +134,9 @@ fn each_request_in_flight_is_answered_whole_after_sigterm() {
         assert!(is_whole, "request {number}");
     }
     let drained: String = line_with(&mut lines, "drained ");
-    // Those that were answered before the shutdown has listed its tasks are not among them.
+    // In an emulator, one may be answered before the shutdown has listed its tasks.
+    let least = if cfg!(target_arch = "x86_64") { BUSY } else { 1 };
     let count: usize = drained.split(' ').next().unwrap().parse().unwrap();
-    assert!(count >= 1, "{drained}");
+    assert!(count >= least, "{drained}");
     assert!(server.0.wait().unwrap().success());
 }

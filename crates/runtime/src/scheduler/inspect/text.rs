@@ -206,13 +206,15 @@ fn entries(dump: &Dump) -> Vec<DumpEntry<'_>> {
         let mut waits = timers(dump, &entry.tasks);
         for task in &entry.tasks {
             for wait in &task.waits {
-                match wait {
-                    WaitFor::Task(addr) if entry_of.contains_key(addr) => {
-                        *awaited.entry(entry_of[addr]).or_insert(0) += 1;
-                    }
+                let other = match wait {
+                    WaitFor::Task(addr) => entry_of.get(addr),
                     // `timers` has them.
-                    WaitFor::Timer(Some(_)) => {}
-                    wait => push_new(&mut waits, WaitAt(wait, dump.taken_at).to_string()),
+                    WaitFor::Timer(Some(_)) => continue,
+                    _ => None,
+                };
+                match other {
+                    Some(&other) => *awaited.entry(other).or_insert(0) += 1,
+                    None => push_new(&mut waits, WaitAt(wait, dump.taken_at).to_string()),
                 }
             }
             for other in task.scope_tasks.iter().filter_map(|addr| entry_of.get(addr)) {
