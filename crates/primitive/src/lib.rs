@@ -16,6 +16,7 @@ pub mod cell;
 pub mod fork;
 pub mod lock;
 mod padded;
+mod prefetch;
 pub mod simulation;
 pub mod spin_lock;
 pub mod stack;
@@ -30,4 +31,5 @@ pub mod model {
 }
 
 pub use padded::Padded;
+pub use prefetch::prefetch_after;
 pub use ticks::ticks;

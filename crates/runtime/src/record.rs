@@ -81,6 +81,12 @@ impl Described for TaskRef<'_> {
         self.location()
     }
 
+    /// Even.
+    #[inline]
+    fn place_key(&self) -> usize {
+        (self.location_key() as usize) << 1
+    }
+
     fn type_addr(&self) -> usize {
         TaskRef::type_addr(*self)
     }
@@ -131,9 +137,15 @@ pub(crate) fn begin_poll(addr: usize) {
     thread::begin_poll(TaskKey::from_address(addr));
 }
 
+/// As [`begin_next_poll`], if one word is enough. `false` if it is not; then nothing is recorded.
+#[inline]
+pub(crate) fn try_begin_next_poll(ended: usize, addr: usize) -> bool {
+    thread::try_begin_next_poll(TaskKey::from_address(ended), TaskKey::from_address(addr))
+}
+
 /// The poll of the task at `addr` begins, and that of the task at `ended` ends, unless it has ended
 /// already or `ended` is 0.
-#[inline]
+#[cold]
 pub(crate) fn begin_next_poll(ended: usize, addr: usize) {
     thread::begin_next_poll(TaskKey::from_address(ended), TaskKey::from_address(addr));
 }
@@ -166,6 +178,11 @@ impl Described for &BlockOnRecord {
 
     fn place(&self) -> Option<&'static Location<'static>> {
         self.place
+    }
+
+    /// Odd: the keys of tasks in cells are even.
+    fn place_key(&self) -> usize {
+        self.place_addr() | 1
     }
 
     fn type_addr(&self) -> usize {

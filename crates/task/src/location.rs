@@ -33,6 +33,12 @@ impl CompactLocation {
         i32::try_from(distance).map_or(CompactLocation::NONE, CompactLocation)
     }
 
+    /// A number that equal locations share and that no two locations share.
+    #[inline]
+    pub(crate) fn key(self) -> i32 {
+        self.0
+    }
+
     pub(crate) fn get(self) -> Option<&'static Location<'static>> {
         if self.0 == CompactLocation::NONE.0 {
             return None;

@@ -160,7 +160,8 @@ mod word;
 mod writer;
 
 pub use self::chunk::{
-    CHUNK_WORDS, ChunkHead, ChunkWriter, Full, HEAD_WORDS, LEN_SLOT, Moment, Slot, THREAD_NAME_LEN,
+    AHEAD, CHUNK_WORDS, ChunkHead, ChunkWriter, Full, HEAD_WORDS, LEN_SLOT, Moment, Slot,
+    THREAD_NAME_LEN,
 };
 pub use self::event::Event;
 pub use self::missing::Missing;

@@ -39,6 +39,7 @@ const MODULES: [(&str, &[&str]); 2] = [
             "fork",
             "lock",
             "padded",
+            "prefetch",
             "simulation",
             "stack",
             "thread",

@@ -24,8 +24,9 @@ use std::sync::Arc;
 
 use reveille_primitive::atomic::{AtomicU64, Ordering};
 use reveille_primitive::lock::{Mutex, MutexGuard};
+use reveille_primitive::prefetch_after;
 use reveille_primitive::thread::{spin_loop, yield_now};
-use reveille_trace::{CHUNK_WORDS, ChunkHead, ChunkWriter, HEAD_WORDS, LEN_SLOT, Slot};
+use reveille_trace::{AHEAD, CHUNK_WORDS, ChunkHead, ChunkWriter, HEAD_WORDS, LEN_SLOT, Slot};
 
 /// The words of a chunk. A constant, so that a write compares its index with a number. A chunk of
 /// the loom models has room for two events of one word.
@@ -53,6 +54,11 @@ impl Slot for ChunkWord {
     #[inline]
     fn publish(&self, word: u64) {
         self.0.store(word, Ordering::Release);
+    }
+
+    #[inline]
+    fn will_write_ahead(&self) {
+        prefetch_after(self, AHEAD * size_of::<ChunkWord>());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::panic::Location;
 
-use reveille_trace::{Flavour, Origin, TaskKey};
+use reveille_trace::{Origin, TaskKey};
 
 use super::names::Names;
 
@@ -16,6 +16,9 @@ pub(crate) trait Described: Copy {
     fn type_name(&self) -> &'static str;
     fn size(&self) -> usize;
 
+    /// A number for the place, which two tasks share if and only if they share the place.
+    fn place_key(&self) -> usize;
+
     /// The address of the place; 0 if that is not known.
     #[inline]
     fn place_addr(&self) -> usize {
@@ -23,27 +26,20 @@ pub(crate) trait Described: Copy {
     }
 }
 
-/// What spawns, or ends, of tasks have in common if one word is enough for the later one.
+/// What tasks have in common if one word is enough for the spawn, or the end, of the later one.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Like {
     place: usize,
     type_addr: usize,
-    pub(super) flavour: Flavour,
 }
 
 impl Like {
-    /// Like no task.
-    pub(super) const NONE: Like = Like { place: usize::MAX, type_addr: 0, flavour: Flavour::Pool };
+    /// Like no task: no type has this address.
+    pub(super) const NONE: Like = Like { place: 0, type_addr: 0 };
 
     #[inline]
-    pub(super) fn spawned(task: impl Described, flavour: Flavour) -> Like {
-        Like { place: task.place_addr(), type_addr: task.type_addr(), flavour }
-    }
-
-    /// The end of a task does not state its flavour.
-    #[inline]
-    pub(super) fn ended(task: impl Described) -> Like {
-        Like::spawned(task, Flavour::default())
+    pub(super) fn of(task: impl Described) -> Like {
+        Like { place: task.place_key(), type_addr: task.type_addr() }
     }
 }
 

@@ -30,6 +30,8 @@ const LONG_POLL_US: u64 = 5;
 const ORIGINS: usize = 64;
 const CONSTANTS: usize = 31;
 
+const NONE_SPAWNED: (Like, Flavour) = (Like::NONE, Flavour::Pool);
+
 /// The recorder of a thread, if it has one. [`RecorderGuard`] drops it.
 type RecorderSlot = ManuallyDrop<Option<Box<ThreadRecorder>>>;
 
@@ -82,7 +84,8 @@ pub(crate) struct ThreadRecorder {
     name: String,
     dropped: u64,
     /// The latest spawn and the latest end in this chunk that are written in full.
-    spawned: Like,
+    spawned: (Like, Flavour),
+    /// None if polls are in progress around this one.
     ended: Like,
     caches: Box<Caches>,
 }
@@ -252,18 +255,18 @@ pub(crate) fn begin_poll(key: TaskKey) {
     with_recorder(|recorder| recorder.begin_poll(key));
 }
 
-/// Records the end of the poll of `ended`, if that is in progress, and the start of the next one at
-/// the same time.
+/// Records the end of the poll of `ended` and the start of the next one in one word. `false` if one
+/// is not enough; then nothing is recorded.
 #[inline]
-pub(crate) fn begin_next_poll(ended: TaskKey, key: TaskKey) {
-    if !try_recorder(|recorder| recorder.try_begin_next_poll(ended, key)) {
-        begin_next_poll_slow(ended, key);
-    }
+pub(crate) fn try_begin_next_poll(ended: TaskKey, key: TaskKey) -> bool {
+    try_recorder(|recorder| recorder.try_begin_next_poll(ended, key))
 }
 
+/// Records the end of the poll of `ended`, if that is in progress, and the start of the next one at
+/// the same time.
 #[cold]
 #[inline(never)]
-fn begin_next_poll_slow(ended: TaskKey, key: TaskKey) {
+pub(crate) fn begin_next_poll(ended: TaskKey, key: TaskKey) {
     with_recorder(|recorder| recorder.begin_next_poll(ended, key));
 }
 
@@ -276,20 +279,18 @@ pub(crate) fn end_poll(key: TaskKey) {
 /// Records the spawn of a task in one word. `false` if one is not enough; then nothing is recorded.
 #[inline]
 pub(crate) fn try_record_spawn(task: impl Described, flavour: Flavour) -> bool {
-    let like = Like::spawned(task, flavour);
-    try_recorder(|recorder| recorder.try_spawn(task.key(), like))
+    try_recorder(|recorder| recorder.try_spawn(task, flavour))
 }
 
 /// Records the spawn of a task.
 pub(crate) fn record_spawn(task: impl Described, flavour: Flavour) {
-    let like = Like::spawned(task, flavour);
-    with_recorder(|recorder| recorder.spawn(task, like));
+    with_recorder(|recorder| recorder.spawn(task, flavour));
 }
 
 /// Records the end of a task.
 #[inline]
 pub(crate) fn record_end(task: impl Described, outcome: Outcome) {
-    if !try_recorder(|recorder| recorder.try_end(task.key(), Like::ended(task), outcome)) {
+    if !try_recorder(|recorder| recorder.try_end(task, outcome)) {
         record_end_slow(task, outcome);
     }
 }
@@ -346,7 +347,7 @@ impl ThreadRecorder {
             chunks: 0,
             name,
             dropped: 0,
-            spawned: Like::NONE,
+            spawned: NONE_SPAWNED,
             ended: Like::NONE,
             caches: Box::new(Caches {
                 origins: [(0, 0, Origin { place: 0, type_id: 0 }); ORIGINS],
@@ -400,40 +401,45 @@ impl ThreadRecorder {
 
     /// Records a spawn in one word.
     #[inline]
-    fn try_spawn(&mut self, key: TaskKey, like: Like) -> bool {
-        self.spawned == like && self.try_inside(Event::spawn_alike(key))
+    fn try_spawn(&mut self, task: impl Described, flavour: Flavour) -> bool {
+        self.is_spawn_alike(task, flavour) && self.try_inside(Event::spawn_alike(task.key()))
     }
 
-    fn spawn(&mut self, task: impl Described, like: Like) {
-        if self.spawned == like && self.chunk_has_room() {
+    #[inline]
+    fn is_spawn_alike(&self, task: impl Described, flavour: Flavour) -> bool {
+        self.spawned == (Like::of(task), flavour)
+    }
+
+    fn spawn(&mut self, task: impl Described, flavour: Flavour) {
+        if self.is_spawn_alike(task, flavour) && self.chunk_has_room() {
             return self.inside(Event::spawn_alike(task.key()));
         }
         let origin = self.origin(task);
-        self.inside(Event::spawn(task.key(), origin, like.flavour));
-        self.spawned = like;
+        self.inside(Event::spawn(task.key(), origin, flavour));
+        self.spawned = (Like::of(task), flavour);
     }
 
     /// Records the end of the polled task in one word.
     #[inline]
-    fn try_end(&mut self, key: TaskKey, like: Like, outcome: Outcome) -> bool {
-        self.is_end_alike(key, like) && self.try_inside(Event::complete_alike(outcome))
+    fn try_end(&mut self, task: impl Described, outcome: Outcome) -> bool {
+        self.is_end_alike(task) && self.try_inside(Event::complete_alike(outcome))
     }
 
     /// Whether one word is enough for the end of a task.
     #[inline]
-    fn is_end_alike(&self, key: TaskKey, like: Like) -> bool {
-        // A chunk names one of the polls that are in progress when it begins.
-        self.polled.key == key && self.ended == like && self.outer.is_empty()
+    fn is_end_alike(&self, task: impl Described) -> bool {
+        self.polled.key == task.key() && self.ended == Like::of(task)
     }
 
     fn end(&mut self, task: impl Described, outcome: Outcome) {
-        let like = Like::ended(task);
-        if self.is_end_alike(task.key(), like) && self.chunk_has_room() {
+        if self.is_end_alike(task) && self.chunk_has_room() {
             return self.inside(Event::complete_alike(outcome));
         }
         let origin = self.origin(task);
         self.inside(Event::complete(task.key(), origin, outcome));
-        self.ended = like;
+        // A chunk names one of the polls that are in progress when it begins. So an end in an inner
+        // poll is always written in full.
+        self.ended = if self.outer.is_empty() { Like::of(task) } else { Like::NONE };
     }
 
     /// Whether the next event will be in the present chunk.
@@ -502,6 +508,7 @@ impl ThreadRecorder {
     fn begin_inner_poll(&mut self, start: u64) {
         self.push(start, Event::poll_inside());
         self.outer.push(self.polled);
+        self.ended = Like::NONE;
     }
 
     #[cold]
@@ -587,7 +594,7 @@ impl ThreadRecorder {
             dropped: self.dropped,
             thread_name: ChunkHead::short_name(&self.name),
         };
-        (self.spawned, self.ended) = (Like::NONE, Like::NONE);
+        (self.spawned, self.ended) = (NONE_SPAWNED, Like::NONE);
         let Some(exchanged) = self.session.chunks.exchange(&mut head) else {
             self.dropped += 1;
             self.chunk = None;

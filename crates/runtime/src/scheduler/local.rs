@@ -570,7 +570,10 @@ impl LocalExecutor {
             let polled = simulated_poll(&task);
             counter.inspect(|counter| counter.begin(task.as_task().addr()));
             if reveille_task::is_recording() {
-                record::begin_next_poll(std::mem::replace(&mut open_poll, addr), addr);
+                let ended = std::mem::replace(&mut open_poll, addr);
+                if !record::try_begin_next_poll(ended, addr) {
+                    record::begin_next_poll(ended, addr);
+                }
             }
             let ran = task.run();
             counter.inspect(|counter| counter.increment());

@@ -265,10 +265,20 @@ impl<'a> WorkerThread<'a> {
     #[cold]
     #[inline(never)]
     fn record_poll(&mut self, addr: usize) {
+        let ended = std::mem::replace(&mut self.open_poll, addr);
+        if !record::try_begin_next_poll(ended, addr) {
+            self.record_poll_slow(ended, addr);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn record_poll_slow(&mut self, ended: usize, addr: usize) {
+        // The recording may have ended: then no poll takes the short way.
         if !reveille_task::is_recording() {
             self.polls = PollMode::Plain;
         }
-        record::begin_next_poll(std::mem::replace(&mut self.open_poll, addr), addr);
+        record::begin_next_poll(ended, addr);
     }
 
     /// Wakes a sibling if the run queue is long enough.
