@@ -5,9 +5,9 @@
 //! So a round has one short phase of each, in an order that changes. A figure is a percentile of
 //! all phases. The low ones are those during which nothing else ran.
 //!
-//! A phase with a recording begins after the recording has used its memory once. Before that, the
-//! system hands out each page, which may take as long as the events of the page. `--warm 0` shows
-//! the sum.
+//! A phase begins after a run of the row that is not measured. With a recording, this uses the
+//! recording's memory once. Before that, the system hands out each page, which may take as long as
+//! the events of the page. `--warm 0` shows the sum.
 
 use std::time::Duration;
 use std::{fmt, io};
@@ -23,7 +23,7 @@ const ROUNDS: usize = 100;
 /// The length of a phase without `--ms`. For tasks alone this is more than 50,000 operations.
 const PHASE_MS: u64 = 10;
 
-/// How long a recording runs before its phase, without `--warm`. 16 MiB are the events of about
+/// How long the run before a phase takes, without `--warm`. 16 MiB are the events of about
 /// 100 ms.
 const WARM_MS: u64 = 300;
 
@@ -109,7 +109,8 @@ fn measure<'a>(row: &'a str, options: &Options<'_>) -> io::Result<Figures<'a>> {
         for turn in 0..MODES.len() {
             let index = (round + turn) % MODES.len();
             let recording = MODES[index].begin(options)?;
-            if MODES[index] != Mode::Off && options.warm_ms > 0 {
+            if options.warm_ms > 0 {
+                // Without a recording too: the system may still be busy with a run that has ended.
                 run(options.warm_ms);
             }
             let sample = run(options.ms);
