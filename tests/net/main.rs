@@ -3,8 +3,8 @@
 use reveille_watchdog as _;
 
 mod addresses;
-// Only on Linux with x86-64 or 64-bit ARM: the driver uses io_uring on no other processor here.
-#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+// Only on Linux: the driver uses io_uring.
+#[cfg(target_os = "linux")]
 mod batched_reads;
 mod connections;
 mod crowds;

@@ -44,43 +44,54 @@ impl Thread {
 
 /// The handles of the threads of a pool, with their numbers.
 ///
-/// A thread may leave before the thread that started it stores its handle. The list remembers this,
-/// so no handle is kept of a thread that has left. Handles are returned and never dropped here,
-/// because the caller holds the lock of its pool.
+/// A thread that has left still runs the destructors of its thread-locals, which are user code. So
+/// its handle is kept until the next thread leaves, which joins it, or until the pool ends.
+///
+/// A thread may leave before the thread that started it stores its handle. The list remembers this.
+/// Handles are returned and never dropped here, because the caller holds the lock of its pool.
 #[derive(Debug, Default)]
 pub(crate) struct JoinList {
     handles: Vec<(u64, Thread)>,
+    /// The threads that have left and that nothing has joined.
+    left: Vec<Thread>,
     /// Numbers of the threads that left before their handle was stored.
     left_early: Vec<u64>,
 }
 
 impl JoinList {
-    /// Stores the handle of a thread, or returns it if the thread has left already.
-    #[must_use = "drop or join it after the lock is released"]
-    pub(crate) fn started(&mut self, number: u64, thread: Thread) -> Option<Thread> {
-        let Some(at) = self.left_early.iter().position(|left| *left == number) else {
-            self.handles.push((number, thread));
-            return None;
-        };
-        self.left_early.swap_remove(at);
-        Some(thread)
+    /// Stores the handle of a thread.
+    pub(crate) fn started(&mut self, number: u64, thread: Thread) {
+        match self.left_early.iter().position(|left| *left == number) {
+            Some(at) => {
+                self.left_early.swap_remove(at);
+                self.left.push(thread);
+            }
+            None => self.handles.push((number, thread)),
+        }
     }
 
-    /// Called when a thread leaves. Returns its handle. If that is not stored yet,
-    /// [`started`](JoinList::started) will return it.
-    #[must_use = "drop or join it after the lock is released"]
-    pub(crate) fn left(&mut self, number: u64) -> Option<Thread> {
+    /// Called when a thread leaves. Returns those that left before it.
+    #[must_use = "join them after the lock is released"]
+    pub(crate) fn leave(&mut self, number: u64) -> Vec<Thread> {
         let Some(at) = self.handles.iter().position(|(own, _)| *own == number) else {
             self.left_early.push(number);
-            return None;
+            return Vec::new();
         };
-        Some(self.handles.swap_remove(at).1)
+        let (_, thread) = self.handles.swap_remove(at);
+        std::mem::replace(&mut self.left, vec![thread])
+    }
+
+    /// Removes the handles of the threads that have left.
+    #[must_use = "join them after the lock is released"]
+    pub(crate) fn take_left(&mut self) -> Vec<Thread> {
+        std::mem::take(&mut self.left)
     }
 
     /// Removes all handles.
     #[must_use = "drop or join them after the lock is released"]
     pub(crate) fn take(&mut self) -> Vec<Thread> {
-        std::mem::take(&mut self.handles).into_iter().map(|(_, thread)| thread).collect()
+        let handles = std::mem::take(&mut self.handles).into_iter().map(|(_, thread)| thread);
+        self.take_left().into_iter().chain(handles).collect()
     }
 }
 
@@ -220,15 +231,17 @@ mod tests {
     }
 
     #[test]
-    fn no_handle_is_kept_of_a_thread_that_has_left() {
+    fn a_handle_is_kept_until_the_next_thread_leaves() {
         let thread = || Thread::new(|| ());
         let mut list = JoinList::default();
-        assert!(list.started(1, thread()).is_none());
-        assert!(list.left(1).is_some());
-        assert!(list.left(2).is_none(), "its handle is not stored yet");
-        assert!(list.started(2, thread()).is_some());
-        assert!(list.started(3, thread()).is_none());
-        assert_eq!((list.take().len(), list.left_early.len()), (1, 0));
+        list.started(1, thread());
+        assert!(list.leave(1).is_empty());
+        assert!(list.leave(2).is_empty(), "its handle is not stored yet");
+        list.started(2, thread());
+        list.started(3, thread());
+        assert_eq!(list.leave(3).len(), 2, "threads 1 and 2");
+        list.started(4, thread());
+        assert_eq!((list.take().len(), list.left_early.len()), (2, 0));
     }
 
     #[test]

@@ -149,34 +149,58 @@ fn a_panic_stays_on_its_thread() {
     });
 }
 
-// Only on x86-64: other architectures have other instructions for this.
-#[cfg(target_arch = "x86_64")]
 mod arithmetic {
     use super::*;
 
-    /// The usual control word, and two with another rounding, up or down.
-    const USUAL: u32 = 0x1f80;
-    const ROUNDINGS: [u32; 2] = [0x5f80, 0x3f80];
+    #[cfg(target_arch = "x86_64")]
+    mod rounding {
+        /// The usual control word, and two with another rounding, up or down.
+        pub(super) const USUAL: u32 = 0x1f80;
+        pub(super) const OTHERS: [u32; 2] = [0x5f80, 0x3f80];
 
-    /// The control word of the vector unit, without the exceptions that have occurred.
-    fn control() -> u32 {
-        let mut word = 0_u32;
-        // SAFETY: the instruction writes four bytes to the address.
-        unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut word, options(nostack)) };
-        word & !0x3f
+        /// The control word of the vector unit, without the exceptions that have occurred.
+        pub(super) fn control() -> u32 {
+            let mut word = 0_u32;
+            // SAFETY: the instruction writes four bytes to the address.
+            unsafe { std::arch::asm!("stmxcsr [{}]", in(reg) &raw mut word, options(nostack)) };
+            word & !0x3f
+        }
+
+        pub(super) fn set_control(word: u32) {
+            // SAFETY: the instruction reads four bytes from the address. No arithmetic depends on
+            // the rounding until it is set back.
+            unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const word, options(nostack)) };
+        }
     }
 
-    fn set_control(word: u32) {
-        // SAFETY: the instruction reads four bytes from the address. No arithmetic depends on the
-        // rounding until it is set back.
-        unsafe { std::arch::asm!("ldmxcsr [{}]", in(reg) &raw const word, options(nostack)) };
+    #[cfg(target_arch = "aarch64")]
+    mod rounding {
+        /// The usual control word, and two with another rounding, up or down.
+        pub(super) const USUAL: u64 = 0;
+        pub(super) const OTHERS: [u64; 2] = [1 << 22, 2 << 22];
+
+        /// The control word of floating-point arithmetic.
+        pub(super) fn control() -> u64 {
+            let word: u64;
+            // SAFETY: the instruction reads a register of the thread.
+            unsafe { std::arch::asm!("mrs {}, fpcr", out(reg) word, options(nomem, nostack)) };
+            word
+        }
+
+        pub(super) fn set_control(word: u64) {
+            // SAFETY: the instruction writes a register of the thread. No arithmetic depends on the
+            // rounding until it is set back.
+            unsafe { std::arch::asm!("msr fpcr, {}", in(reg) word, options(nomem, nostack)) };
+        }
     }
+
+    use rounding::{OTHERS, USUAL, control, set_control};
 
     #[test]
     fn a_thread_keeps_how_it_rounds() {
         simulate("arithmetic::a_thread_keeps_how_it_rounds", || {
             beside_others(|number| {
-                let rounding = ROUNDINGS[number as usize % 2];
+                let rounding = OTHERS[number as usize % 2];
                 set_control(rounding);
                 switch();
                 let found = control();

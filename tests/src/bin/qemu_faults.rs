@@ -15,6 +15,7 @@ mod linux {
     use std::thread;
 
     pub(crate) fn show() -> io::Result<()> {
+        threads_of_a_program()?;
         filter_of_system_calls();
         program_that_is_missing();
         read_that_does_not_wait()?;
@@ -31,6 +32,13 @@ mod linux {
     /// The error of a system call that has returned `result`.
     fn error_of(result: i64) -> Option<io::Error> {
         (result == -1).then(io::Error::last_os_error)
+    }
+
+    /// qemu has a thread of its own, which the kernel counts.
+    fn threads_of_a_program() -> io::Result<()> {
+        let threads = std::fs::read_dir("/proc/self/task")?.count();
+        println!("the threads of a program with one: {threads}; expected: 1");
+        Ok(())
     }
 
     /// A null pointer, where a filter is expected: Linux answers `EFAULT` (14).

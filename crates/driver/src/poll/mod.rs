@@ -21,7 +21,12 @@ pub(crate) mod slots;
 pub(crate) mod turn_owner;
 #[cfg(all(
     target_os = "linux",
-    any(target_arch = "x86_64", target_arch = "aarch64", target_arch = "riscv64")
+    any(
+        target_arch = "x86_64",
+        target_arch = "x86",
+        target_arch = "aarch64",
+        target_arch = "riscv64"
+    )
 ))]
 mod uring;
 #[cfg(any(windows, reveille_loom))]

@@ -128,8 +128,6 @@ pub(super) struct BlockingState<J: Job> {
     handles: JoinList,
     /// Number of threads that take no more jobs and are no longer in `counts`, but have not ended.
     leaving: usize,
-    /// The thread that left last; the next thread that leaves joins it.
-    left: Option<Thread>,
 }
 
 /// What a thread of the pool runs, for dumps. Not under the pool's lock, so that a job costs the
@@ -283,15 +281,12 @@ impl<J: Job> BlockingShared<J> {
         }
     }
 
-    /// Joins the thread that left last, which has joined the earlier ones. Returns the number of
-    /// running jobs.
+    /// Joins the threads that have left. Returns the number of running jobs.
     fn join_left(&self, mut state: MutexGuard<'_, BlockingState<J>>) -> usize {
         let running = state.counts.running();
-        let left = state.left.take();
+        let left = state.handles.take_left();
         drop(state);
-        if let Some(thread) = left {
-            thread.join();
-        }
+        left.into_iter().for_each(Thread::join);
         running
     }
 
@@ -314,17 +309,10 @@ impl<J: Job> BlockingShared<J> {
             body: Box::new(move || shared.run_thread(number)),
         };
         match (self.spawner)(spec) {
-            Ok(thread) => self.store_handle(number, thread),
+            Ok(thread) => self.state.lock().handles.started(number, thread),
             Err(error) => return self.start_failed(&error),
         }
         ThreadAction::Nothing
-    }
-
-    fn store_handle(&self, number: u64, thread: Thread) {
-        let left = self.state.lock().handles.started(number, thread);
-        if let Some(thread) = left {
-            thread.join();
-        }
     }
 
     #[cold]
@@ -525,18 +513,15 @@ impl<J: Job> BlockingShared<J> {
         (state, is_woken)
     }
 
-    /// The last step of a thread. Joins the thread that left before it.
+    /// The last step of a thread. Joins the threads that left before it.
     fn leave(&self, number: u64) {
         let mut state = self.state.lock();
         state.leaving -= 1;
         state.threads.retain(|thread| thread.number != number);
-        let own = state.handles.left(number);
-        let former = own.and_then(|thread| state.left.replace(thread));
+        let former = state.handles.leave(number);
         drop(state);
         self.left.notify_all();
-        if let Some(thread) = former {
-            thread.join();
-        }
+        former.into_iter().for_each(Thread::join);
     }
 }
 
@@ -558,7 +543,6 @@ impl<J: Job> BlockingState<J> {
             full_since: None,
             handles: JoinList::default(),
             leaving: 0,
-            left: None,
         }
     }
 

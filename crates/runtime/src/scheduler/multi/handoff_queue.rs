@@ -167,9 +167,7 @@ impl HandoffQueue {
 
     /// Called if the thread of an [`Offer::New`] was started.
     pub(crate) fn started(&self, number: usize, thread: Thread) {
-        let left = self.state.lock().handles.started(number as u64, thread);
-        // The thread has ended before a shutdown, so it is detached.
-        drop(left);
+        self.state.lock().handles.started(number as u64, thread);
     }
 
     /// Called if the thread of an [`Offer::New`] could not be started. `true` if its handoff was
@@ -231,14 +229,14 @@ impl HandoffQueue {
         }
     }
 
-    /// Called by a thread that ends. `true` if it is the last of the threads that a shutdown left
-    /// running.
+    /// Called by a thread that ends. Joins the threads that left before it. `true` if it is the
+    /// last of the threads that a shutdown left running.
     #[must_use = "the last one has to clean up"]
     pub(crate) fn leave(&self, number: usize) -> bool {
         let mut state = self.state.lock();
         state.threads -= 1;
-        // Before a shutdown the thread is detached. During one its handle stays for `join`.
-        let handle = if state.is_open { state.handles.left(number as u64) } else { None };
+        // Even while the queue is open: a shutdown stops the workers before it closes the queue.
+        let former = state.handles.leave(number as u64);
         let is_over = state.is_over();
         let is_last = state.threads == 0 && std::mem::take(&mut state.is_abandoned);
         drop(state);
@@ -246,7 +244,7 @@ impl HandoffQueue {
         if is_over {
             self.changed.notify_all();
         }
-        drop(handle);
+        former.into_iter().for_each(Thread::join);
         is_last
     }
 
@@ -353,36 +351,30 @@ mod tests {
     }
 
     #[test]
-    fn no_handle_is_kept_of_a_thread_that_ended_before_a_shutdown() {
+    fn a_shutdown_joins_the_threads_that_left_before_and_after_it() {
         let queue = HandoffQueue::new();
-        queue.open(2);
-        let kept = std::sync::Arc::new(());
-        let thread = || {
-            let kept = std::sync::Arc::clone(&kept);
-            Thread::new(move || drop(kept))
+        queue.open(4);
+        let (sender, joined) = std::sync::mpsc::channel();
+        let thread = |number: usize| {
+            let sender = sender.clone();
+            Thread::new(move || sender.send(number).expect("the test waits"))
         };
-        let _ = queue.offer(Handoff::unowned(0)).expect("there is room");
-        let _ = queue.offer(Handoff::unowned(1)).expect("there is room");
-        // Thread 1 ends before its handle is stored, thread 2 after that.
+        for worker in 0..4 {
+            let _ = queue.offer(Handoff::unowned(worker)).expect("there is room");
+        }
+        // Thread 1 leaves before its handle is stored, the others after that.
         assert!(!queue.leave(1));
-        queue.started(1, thread());
-        queue.started(2, thread());
-        assert_eq!(std::sync::Arc::strong_count(&kept), 2);
+        (1..=4).for_each(|number| queue.started(number, thread(number)));
+        assert_eq!(joined.try_iter().count(), 0);
         assert!(!queue.leave(2));
-        assert_eq!(std::sync::Arc::strong_count(&kept), 1);
-    }
-
-    #[test]
-    fn a_shutdown_joins_the_threads_that_it_ended() {
-        let queue = HandoffQueue::new();
-        queue.open(1);
-        let _ = queue.offer(Handoff::unowned(0)).expect("there is room");
-        let (joined, is_joined) = std::sync::mpsc::channel();
-        queue.started(1, Thread::new(move || joined.send(()).expect("the test waits")));
+        assert_eq!(joined.try_iter().collect::<Vec<_>>(), [1]);
+        assert!(!queue.leave(3));
+        assert_eq!(joined.try_iter().collect::<Vec<_>>(), [2]);
         assert_eq!(queue.close(|| Some(Duration::ZERO)), 1);
-        assert!(!queue.leave(1), "the shutdown has not given up");
+        assert!(!queue.leave(4), "the shutdown has not given up");
+        assert_eq!(joined.try_iter().collect::<Vec<_>>(), [3]);
         assert!(queue.join());
-        assert_eq!(is_joined.try_recv(), Ok(()));
+        assert_eq!(joined.try_iter().collect::<Vec<_>>(), [4]);
     }
 
     #[test]
