@@ -13,11 +13,11 @@
 //! 3. A reader reads no more event words than the length says, which it loads first (acquire). The
 //!    writer stores it after the words (release).
 //! 4. The head of a chunk is written under the store's lock, before a reader can find the chunk. A
-//!    thread that records waits at most some microseconds. If the lock is taken for longer, or if
-//!    there is no room, the thread gets no chunk. It drops the event, counts the drop, and tries
-//!    again at the next event. Rejected: overwriting the thread's own chunk in that case. A reader
-//!    would need a sequence lock to detect it, and the events of a whole chunk would be lost
-//!    instead of a few.
+//!    thread that records waits some microseconds for the lock, or a millisecond if the holder gets
+//!    no processor. If the lock is taken for longer, or if there is no room, the thread gets no
+//!    chunk. It drops the event, counts the drop, and tries again at the next event. Rejected:
+//!    overwriting the thread's own chunk in that case. A reader would need a sequence lock to find
+//!    out, and the events of a whole chunk would be lost instead of a few.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ use reveille_primitive::prefetch_after;
 use reveille_primitive::thread::{spin_loop, yield_now};
 use reveille_trace::{AHEAD, CHUNK_WORDS, ChunkHead, ChunkWriter, HEAD_WORDS, LEN_SLOT, Slot};
 
+use super::clock::system_ns;
+
 /// The words of a chunk. A constant, so that a write compares its index with a number. A chunk of
 /// the loom models has room for two events of one word.
 const WORDS: usize = if cfg!(reveille_loom) { HEAD_WORDS + 2 } else { CHUNK_WORDS };
@@ -35,11 +37,13 @@ const WORDS: usize = if cfg!(reveille_loom) { HEAD_WORDS + 2 } else { CHUNK_WORD
 /// The most chunks that are kept for later, 2 MiB.
 const FREE_MAX: usize = 64;
 
-/// How many times a thread that records tries to take the lock: for some microseconds in all.
-/// Holders copy a few pointers under it. The first attempts spin, and later ones yield. The loom
-/// model needs one attempt.
-const LOCK_ATTEMPTS: usize = if cfg!(reveille_loom) { 1 } else { LOCK_SPINS + 10 };
+/// How many times a thread that records tries to take the lock, and for how many nanoseconds at
+/// most. Holders copy a few pointers under it, so more than some microseconds pass only if the
+/// holder gets no processor. The first attempts spin, and later ones yield. The loom model needs
+/// one attempt.
+const LOCK_ATTEMPTS: usize = if cfg!(reveille_loom) { 1 } else { 10_000 };
 const LOCK_SPINS: usize = 100;
+const LOCK_NS: u64 = 1_000_000;
 
 /// A word of a chunk.
 #[derive(Debug)]
@@ -192,17 +196,22 @@ impl ChunkStore {
         Some(Exchanged { chunk, writer, full: state.full.len() })
     }
 
-    /// Takes the lock, unless other threads hold it for some microseconds.
+    /// Takes the lock, unless other threads hold it for a millisecond.
     fn try_lock(&self) -> Option<MutexGuard<'_, StoreState>> {
+        let mut give_up_ns = None;
         for attempt in 0..LOCK_ATTEMPTS {
             if let Some(state) = self.state.try_lock() {
                 return Some(state);
             }
             if attempt < LOCK_SPINS {
                 spin_loop();
-            } else {
-                // The thread that holds the lock may be waiting for this core.
-                yield_now();
+                continue;
+            }
+            // The thread that holds the lock may be waiting for this core.
+            yield_now();
+            let now_ns = system_ns();
+            if now_ns > *give_up_ns.get_or_insert(now_ns + LOCK_NS) {
+                break;
             }
         }
         None

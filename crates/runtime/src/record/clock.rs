@@ -86,6 +86,6 @@ impl RecordClock {
 
 /// Apart, so that the functions that read ticks stay small.
 #[cold]
-fn system_ns() -> u64 {
+pub(super) fn system_ns() -> u64 {
     system_clock().now_ns()
 }
