@@ -21,14 +21,13 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use reveille_primitive::atomic::{AtomicU64, Ordering};
 use reveille_primitive::lock::{Mutex, MutexGuard};
 use reveille_primitive::prefetch_after;
 use reveille_primitive::thread::{spin_loop, yield_now};
 use reveille_trace::{AHEAD, CHUNK_WORDS, ChunkHead, ChunkWriter, HEAD_WORDS, LEN_SLOT, Slot};
-
-use super::clock::system_ns;
 
 /// The words of a chunk. A constant, so that a write compares its index with a number. A chunk of
 /// the loom models has room for two events of one word.
@@ -37,13 +36,12 @@ const WORDS: usize = if cfg!(reveille_loom) { HEAD_WORDS + 2 } else { CHUNK_WORD
 /// The most chunks that are kept for later, 2 MiB.
 const FREE_MAX: usize = 64;
 
-/// How many times a thread that records tries to take the lock, and for how many nanoseconds at
-/// most. Holders copy a few pointers under it, so more than some microseconds pass only if the
+/// How many times a thread that records tries to take the lock, and for how long at most. Holders copy a few pointers under it, so more than some microseconds pass only if the
 /// holder gets no processor. The first attempts spin, and later ones yield. The loom model needs
 /// one attempt.
 const LOCK_ATTEMPTS: usize = if cfg!(reveille_loom) { 1 } else { 10_000 };
 const LOCK_SPINS: usize = 100;
-const LOCK_NS: u64 = 1_000_000;
+const LOCK_TIME: Duration = Duration::from_millis(1);
 
 /// A word of a chunk.
 #[derive(Debug)]
@@ -197,8 +195,9 @@ impl ChunkStore {
     }
 
     /// Takes the lock, unless other threads hold it for a millisecond.
+    #[expect(clippy::disallowed_methods, reason = "a wait for a real thread takes real time")]
     fn try_lock(&self) -> Option<MutexGuard<'_, StoreState>> {
-        let mut give_up_ns = None;
+        let mut waits_since = None;
         for attempt in 0..LOCK_ATTEMPTS {
             if let Some(state) = self.state.try_lock() {
                 return Some(state);
@@ -209,8 +208,8 @@ impl ChunkStore {
             }
             // The thread that holds the lock may be waiting for this core.
             yield_now();
-            let now_ns = system_ns();
-            if now_ns > *give_up_ns.get_or_insert(now_ns + LOCK_NS) {
+            let now = Instant::now();
+            if now - *waits_since.get_or_insert(now) > LOCK_TIME {
                 break;
             }
         }

@@ -86,6 +86,6 @@ impl RecordClock {
 
 /// Apart, so that the functions that read ticks stay small.
 #[cold]
-pub(super) fn system_ns() -> u64 {
+fn system_ns() -> u64 {
     system_clock().now_ns()
 }
