@@ -36,9 +36,9 @@ const WORDS: usize = if cfg!(reveille_loom) { HEAD_WORDS + 2 } else { CHUNK_WORD
 /// The most chunks that are kept for later, 2 MiB.
 const FREE_MAX: usize = 64;
 
-/// How many times a thread that records tries to take the lock, and for how long at most. Holders copy a few pointers under it, so more than some microseconds pass only if the
-/// holder gets no processor. The first attempts spin, and later ones yield. The loom model needs
-/// one attempt.
+/// How many times a thread that records tries to take the lock, and for how long at most. Holders
+/// copy a few pointers under it, so more than some microseconds pass only if the holder gets no
+/// processor. The first attempts spin, and later ones yield. The loom model needs one attempt.
 const LOCK_ATTEMPTS: usize = if cfg!(reveille_loom) { 1 } else { 10_000 };
 const LOCK_SPINS: usize = 100;
 const LOCK_TIME: Duration = Duration::from_millis(1);
