@@ -36,7 +36,7 @@ impl Thread {
         Thread { join: Box::new(join) }
     }
 
-    /// Blocks until the thread has ended.
+    /// Blocks until the thread has ended. Detaches it if it is the present one.
     pub(crate) fn join(self) {
         (self.join)();
     }
@@ -146,8 +146,12 @@ pub(crate) fn system_spawner() -> Spawner {
             body();
         })?;
         Ok(Thread::new(move || {
-            // The body does not panic. Even if it did, the thread would have ended.
-            let _ = handle.join();
+            // The drop of one of its thread-locals may end the pool. A thread cannot wait for its
+            // own end.
+            if handle.thread().id() != std::thread::current().id() {
+                // The body does not panic. Even if it did, the thread would have ended.
+                let _ = handle.join();
+            }
         }))
     })
 }
@@ -215,11 +219,13 @@ pub(crate) fn is_this_thread(number: usize) -> bool {
 
 #[cfg(all(test, not(reveille_loom)))]
 mod tests {
+    use std::sync::mpsc;
+
     use super::*;
 
     #[test]
     fn a_thread_has_its_name_and_can_be_joined() {
-        let (sender, receiver) = std::sync::mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let body = Box::new(move || {
             let name = std::thread::current().name().map(str::to_owned);
             sender.send(name).expect("the test waits");
@@ -228,6 +234,24 @@ mod tests {
         let thread = system_spawner()(spec).expect("there is room for a thread");
         thread.join();
         assert_eq!(receiver.recv(), Ok(Some("a-name".to_owned())));
+    }
+
+    #[test]
+    fn a_thread_local_may_end_the_pool_of_its_own_thread() {
+        /// Joins, when it is dropped.
+        struct Joins(mpsc::Receiver<Thread>, mpsc::Sender<()>);
+        impl Drop for Joins {
+            fn drop(&mut self) {
+                self.0.recv().expect("the test sends it").join();
+                self.1.send(()).expect("the test waits");
+            }
+        }
+        thread_local!(static JOINS: Cell<Option<Joins>> = const { Cell::new(None) });
+        let ((sender, receiver), (joined, is_joined)) = (mpsc::channel(), mpsc::channel());
+        let body = Box::new(|| JOINS.set(Some(Joins(receiver, joined))));
+        let spec = ThreadSpec { name: "a-name".to_owned(), stack_size: None, body };
+        sender.send(system_spawner()(spec).expect("there is room for a thread")).expect("it waits");
+        assert_eq!(is_joined.recv(), Ok(()));
     }
 
     #[test]
