@@ -17,7 +17,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-pub use crate::itself::{itself, through_runner};
+pub use crate::itself::{is_emulated, itself, through_runner};
 
 /// The variable with a folder of examples that are built already, for a system that has no cargo.
 const EXAMPLES: &str = "REVEILLE_TEST_EXAMPLES";

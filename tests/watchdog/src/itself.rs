@@ -28,3 +28,9 @@ pub fn through_runner(program: &std::path::Path) -> Command {
     command.args(words).arg(program);
     command
 }
+
+/// Whether an emulator runs this program, which takes several times the processor's time.
+#[must_use]
+pub fn is_emulated() -> bool {
+    env::var_os(RUNNER).is_some_and(|runner| runner.to_string_lossy().contains("qemu"))
+}

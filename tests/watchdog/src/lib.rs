@@ -46,7 +46,7 @@ use report::end;
 #[cfg(all(not(miri), target_os = "linux"))]
 use threads::youngest;
 
-pub use itself::{itself, through_runner};
+pub use itself::{is_emulated, itself, through_runner};
 
 /// The variable with the limit in seconds.
 pub const LIMIT: &str = "REVEILLE_TEST_LIMIT";

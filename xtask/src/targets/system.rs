@@ -45,6 +45,7 @@ const LIMIT_AS: &str = "qemu ignores a limit of the addresses (program qemu_faul
 const MEMORY: &str = "qemu keeps memory of threads that have ended (program qemu_faults)";
 const PREADV2: &str = "qemu has no reads that do not wait (program qemu_faults)";
 const TERMINAL: &str = "qemu lacks TCGETS2 (program qemu_faults)";
+const THREAD: &str = "qemu has a thread that the kernel counts (program qemu_faults)";
 const SIGNAL: &str = "qemu does not send the last signal (program qemu_faults)";
 
 pub(super) const SYSTEMS: [System; 3] = [
@@ -103,6 +104,7 @@ pub(super) const SYSTEMS: [System; 3] = [
             ("a_thread_that_blocks_shows_its_stack_and_continues", SIGNAL),
             ("a_poll_that_blocks_has_the_stack_of_its_thread", SIGNAL),
             ("a_thread_whose_block_on_blocks_has_its_stack", SIGNAL),
+            ("a_deadlocked_program_is_reported", THREAD),
         ],
     },
     System {

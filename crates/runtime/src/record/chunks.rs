@@ -39,9 +39,13 @@ const FREE_MAX: usize = 64;
 /// How many times a thread that records tries to take the lock, and for how long at most. Holders
 /// copy a few pointers under it, so more than some microseconds pass only if the holder gets no
 /// processor. The first attempts spin, and later ones yield. The loom model needs one attempt.
-const LOCK_ATTEMPTS: usize = if cfg!(reveille_loom) { 1 } else { 10_000 };
+const LOCK_ATTEMPTS: usize = if cfg!(reveille_loom) { 1 } else { 100_000 };
 const LOCK_SPINS: usize = 100;
 const LOCK_TIME: Duration = Duration::from_millis(1);
+
+/// The time limit for a thread's first chunk. Many threads that start at once on few cores ask for
+/// one at once, and without it a thread that records little would record nothing.
+const FIRST_LOCK_TIME: Duration = Duration::from_millis(50);
 
 /// A word of a chunk.
 #[derive(Debug)]
@@ -170,8 +174,9 @@ impl ChunkStore {
     /// another one with `head`. Sets the sequence number in `head`, and the number of the thread if
     /// it is 0. Returns `None` if the lock is taken or there is no room.
     pub(crate) fn exchange(&self, head: &mut ChunkHead) -> Option<Exchanged> {
+        let time_limit = if head.thread == 0 { FIRST_LOCK_TIME } else { LOCK_TIME };
         let mut unused = Unused::Allocate;
-        if let Some(mut state) = self.try_lock() {
+        if let Some(mut state) = self.try_lock(time_limit) {
             unused = state.unused(&self.limits, head.moment.tick);
         }
         let chunk = match unused {
@@ -180,7 +185,7 @@ impl ChunkStore {
             Unused::Allocate => EventChunk::allocate(),
             Unused::NoRoom => return None,
         };
-        let mut state = self.try_lock()?;
+        let mut state = self.try_lock(time_limit)?;
         if head.thread == 0 {
             state.last_thread += 1;
             head.thread = state.last_thread;
@@ -194,9 +199,9 @@ impl ChunkStore {
         Some(Exchanged { chunk, writer, full: state.full.len() })
     }
 
-    /// Takes the lock, unless other threads hold it for a millisecond.
+    /// Takes the lock, unless other threads hold it for longer than the limit.
     #[expect(clippy::disallowed_methods, reason = "a wait for a real thread takes real time")]
-    fn try_lock(&self) -> Option<MutexGuard<'_, StoreState>> {
+    fn try_lock(&self, time_limit: Duration) -> Option<MutexGuard<'_, StoreState>> {
         let mut waits_since = None;
         for attempt in 0..LOCK_ATTEMPTS {
             if let Some(state) = self.state.try_lock() {
@@ -209,7 +214,7 @@ impl ChunkStore {
             // The thread that holds the lock may be waiting for this core.
             yield_now();
             let now = Instant::now();
-            if now - *waits_since.get_or_insert(now) > LOCK_TIME {
+            if now - *waits_since.get_or_insert(now) > time_limit {
                 break;
             }
         }

@@ -110,18 +110,7 @@ pub(crate) fn begin(
             return Err(io::Error::new(io::ErrorKind::AlreadyExists, text));
         }
         let limits = StoreLimits { chunks_max, retention: retention(clock) };
-        let session = Arc::new(Session {
-            number: LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1,
-            clock,
-            start: clock.moment(),
-            chunks: ChunkStore::new(limits),
-            names: Names::default(),
-            histograms: Histograms::default(),
-            what,
-            drops: Mutex::new(Vec::new()),
-            writer: Default::default(),
-            process: fork::generation(),
-        });
+        let session = Arc::new(Session::new(what, clock, limits));
         *current = Some(Arc::clone(&session));
         session
     };
@@ -206,9 +195,26 @@ impl Session {
         (duration.as_nanos() as f64 / self.ns_per_tick(now)) as u64
     }
 
-    /// Called when a thread ends.
+    fn new(what: String, clock: RecordClock, limits: StoreLimits) -> Session {
+        Session {
+            number: LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1,
+            clock,
+            start: clock.moment(),
+            chunks: ChunkStore::new(limits),
+            names: Names::default(),
+            histograms: Histograms::default(),
+            what,
+            drops: Mutex::new(Vec::new()),
+            writer: Default::default(),
+            process: fork::generation(),
+        }
+    }
+
+    /// Called when a thread ends. Its number is 0 if it never had a chunk.
     pub(super) fn thread_ended(&self, thread: u32, dropped: u64) {
-        self.chunks.retire(thread, self.clock.now());
+        if thread != 0 {
+            self.chunks.retire(thread, self.clock.now());
+        }
         if dropped > 0 {
             self.drops.lock().push((thread, dropped));
         }
@@ -217,7 +223,9 @@ impl Session {
     /// How many events were dropped, by thread.
     pub(crate) fn drops(&self) -> Vec<(u32, u64)> {
         let mut drops = self.drops.lock().clone();
-        let lost = LOST.load(Ordering::Relaxed);
+        let without_chunk = drops.extract_if(.., |(thread, _)| *thread == 0);
+        let lost =
+            LOST.load(Ordering::Relaxed) + without_chunk.map(|(_, dropped)| dropped).sum::<u64>();
         if lost > 0 {
             // No thread has this number.
             drops.push((u32::MAX, lost));
@@ -250,5 +258,24 @@ impl Session {
         }
         let waited = condvar.wait_timeout(guard, duration);
         !*waited.unwrap_or_else(std::sync::PoisonError::into_inner).0
+    }
+}
+
+#[cfg(all(test, not(reveille_loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_of_threads_that_never_had_a_chunk_are_counted() {
+        let limits = StoreLimits { chunks_max: 1, retention: Retention::All };
+        let session = Session::new("a test".to_owned(), RecordClock::choose(), limits);
+        session.thread_ended(0, 3);
+        session.thread_ended(7, 1);
+        session.thread_ended(0, 2);
+        let drops = session.drops();
+        assert_eq!(drops.len(), 2, "{drops:?}");
+        assert_eq!(drops[0], (7, 1));
+        // Another test may lose events at the same time.
+        assert!(drops[1].0 == u32::MAX && drops[1].1 >= 5, "{drops:?}");
     }
 }

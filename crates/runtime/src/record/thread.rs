@@ -613,8 +613,6 @@ impl ThreadRecorder {
 
 impl Drop for ThreadRecorder {
     fn drop(&mut self) {
-        if self.thread != 0 {
-            self.session.thread_ended(self.thread, self.dropped);
-        }
+        self.session.thread_ended(self.thread, self.dropped);
     }
 }
