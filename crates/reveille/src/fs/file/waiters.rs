@@ -12,8 +12,9 @@
 //! 2. A waiter that enters itself again after a probe does not count as new, so waiting tasks do
 //!    not keep waking each other. If more tasks wait than are polled between two rounds, an entry
 //!    may be removed before its task was polled. So one waker is kept as a sample. If it enters
-//!    itself again after its entry was removed, rounds become rarer, until no entry is removed too
-//!    early. While the waker is kept, no other task can have its identity.
+//!    itself again after a round removed its entry, rounds become rarer, until no entry is removed
+//!    too early. While the waker is kept, no other task can have its identity. An event removes all
+//!    entries, so it ends the sample too.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::task::Waker;
@@ -124,13 +125,14 @@ impl Waiters {
     /// Takes all wakers. The caller wakes them without the lock.
     pub(super) fn take(&mut self) -> Vec<Waker> {
         self.fresh = 0;
+        // The sample's next entry will follow this event, so it says nothing about the rounds.
+        let sample = self.sample.take().map(|(sample, _)| sample);
         let entries = mem::take(&mut self.entries).into_iter();
-        entries
-            .filter_map(|entry| match entry {
-                Entry::Waiting(waker) => Some(waker),
-                Entry::Asked(_) => None,
-            })
-            .collect()
+        let entered = entries.filter_map(|entry| match entry {
+            Entry::Waiting(waker) => Some(waker),
+            Entry::Asked(_) => None,
+        });
+        entered.chain(sample).collect()
     }
 }
 
@@ -195,6 +197,22 @@ mod tests {
         counts.iter().for_each(|count| enter(&mut waiters, count));
         let kept = counts.iter().filter(|count| Arc::strong_count(count) > 1).count();
         assert!(kept <= LIMIT + 1, "{kept} wakers are kept");
+        assert!(waiters.entries.len() <= 2 * LIMIT, "{} entries", waiters.entries.len());
+    }
+
+    /// More than 64 events double a number of 64 bits too often.
+    #[test]
+    fn events_do_not_make_the_rounds_rarer() {
+        let mut waiters = Waiters::new();
+        let readers = counts(LIMIT);
+        for event in 1..=100 {
+            readers.iter().for_each(|count| enter(&mut waiters, count));
+            wake_all(waiters.take());
+            let woken = readers.iter().filter(|count| count.0.load(Ordering::Relaxed) >= event);
+            assert_eq!(woken.count(), LIMIT);
+        }
+        let gave_up = counts(1000);
+        gave_up.iter().for_each(|count| enter(&mut waiters, count));
         assert!(waiters.entries.len() <= 2 * LIMIT, "{} entries", waiters.entries.len());
     }
 
