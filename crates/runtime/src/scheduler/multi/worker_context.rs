@@ -108,6 +108,12 @@ impl WorkerContext {
         Some(access(&mut core))
     }
 
+    /// Whether this thread still runs the worker. The answer holds until its next poll begins, or
+    /// the next call of other user code.
+    pub(crate) fn has_worker(&self) -> bool {
+        self.with_core(|_| ()).is_some()
+    }
+
     /// Queues a task that was woken. Returns it if the worker was handed off.
     #[inline]
     pub(crate) fn push(&self, task: Runnable, to_lifo: bool) -> Result<(), Runnable> {

@@ -16,6 +16,8 @@
 //! `pace.rs` decides when each of these is due, and when a queue is worth the wake of a sibling.
 
 mod drawn;
+#[cfg(all(test, not(reveille_loom)))]
+mod lost_worker_tests;
 mod observed;
 mod wakes;
 
@@ -134,6 +136,9 @@ impl<'a> WorkerThread<'a> {
     pub(crate) fn work_briefly(&mut self, polls: usize, is_over: impl Fn() -> bool) {
         self.polls = PollMode::Nested;
         self.wake_unwoken();
+        if !self.context.has_worker() {
+            return;
+        }
         self.turn_driver(Some(Duration::ZERO));
         self.turn_timers(self.pace.turned_ns());
         if !self.pool.injector.is_empty() {
@@ -154,7 +159,7 @@ impl<'a> WorkerThread<'a> {
             self.attend_to_modes()?;
         }
         if self.pace.is_maintenance_due() {
-            self.run_maintenance();
+            self.run_maintenance()?;
         }
         if let Some(task) = self.take_next()? {
             return self.poll(task);
@@ -299,9 +304,15 @@ impl<'a> WorkerThread<'a> {
     }
 
     /// Reads the clock, and does the maintenance that is due.
+    ///
+    /// The last poll may have lost the worker. This thread must not turn the driver then: it would
+    /// take a notification from the thread that runs the worker now, and that one would sleep.
     #[cold]
-    fn run_maintenance(&mut self) {
+    fn run_maintenance(&mut self) -> Result<(), Exit> {
         self.pause_record();
+        if !self.context.has_worker() {
+            return Err(Exit::HandedOff);
+        }
         let now = self.event_loop.now_ns();
         if let Some(mean_poll_ns) = self.pace.read_clock(now) {
             self.worker.set_poll_ns(mean_poll_ns);
@@ -320,6 +331,7 @@ impl<'a> WorkerThread<'a> {
         } else if self.is_more_due {
             self.turn_timers(now);
         }
+        Ok(())
     }
 
     /// Whether the worker runs inside a poll of its own thread.
@@ -512,8 +524,14 @@ impl<'a> WorkerThread<'a> {
         let index = self.worker.index;
         self.context.flush_removals();
         self.event_loop.release_spare();
-        if self.worker.has_pending_removals() {
-            self.context.with_core(|core| self.worker.apply_removals(core));
+        let is_ours = self.context.with_core(|core| {
+            if self.worker.has_pending_removals() {
+                self.worker.apply_removals(core);
+            }
+        });
+        if is_ours.is_none() {
+            // The drop of a waker has lost the worker. The next step ends this loop.
+            return;
         }
         self.prepare_to_observe();
         let mut is_searching = self.is_searching;
