@@ -231,6 +231,7 @@ async fn spawn_groups(groups: usize) -> [u32; 2] {
 fn tasks_that_are_alike_take_a_word_for_the_spawn_and_one_for_the_end() {
     passes_in_own_process(&[], || {
         const GROUPS: usize = 200;
+        const OTHER_BYTES: usize = 40_000;
         let scratch = Scratch::new();
         let recording = record_to(&scratch.0).unwrap();
         let runtime = Builder::new().workers(1).build().unwrap();
@@ -247,9 +248,12 @@ fn tasks_that_are_alike_take_a_word_for_the_spawn_and_one_for_the_end() {
                 assert!(task.ended.is_some_and(|(_, outcome)| outcome == Outcome::Finished));
             }
         }
-        // The third word is the start of the poll.
+        // The third word is the start of the poll. An event of the others takes up to two words, and
+        // a slow machine has more of them.
+        let ours = 3 * 100 * GROUPS;
+        let others = trace.events as usize - ours;
         let bytes = std::fs::metadata(&scratch.0).unwrap().len() as usize;
-        assert!(bytes < 28 * 100 * GROUPS, "{bytes} bytes");
+        assert!(bytes < 8 * (ours + 2 * others) + OTHER_BYTES, "{bytes} bytes, {others} others");
     });
 }
 
