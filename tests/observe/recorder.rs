@@ -248,8 +248,8 @@ fn tasks_that_are_alike_take_a_word_for_the_spawn_and_one_for_the_end() {
                 assert!(task.ended.is_some_and(|(_, outcome)| outcome == Outcome::Finished));
             }
         }
-        // The third word is the start of the poll. An event of the others takes up to two words, and
-        // a slow machine has more of them.
+        // The third word is the start of the poll. Each other event takes up to two words, and a
+        // slow machine has more of them.
         let ours = 3 * 100 * GROUPS;
         let others = trace.events as usize - ours;
         let bytes = std::fs::metadata(&scratch.0).unwrap().len() as usize;
