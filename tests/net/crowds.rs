@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use reveille::future::poll_fn;
 use reveille::io::{Read, Write};
-#[cfg(unix)]
 use reveille::net::{TcpListener, TcpStream, UdpSocket};
 use reveille::prelude::*;
 #[cfg(unix)]
@@ -115,7 +114,6 @@ async fn any_number_of_tasks_write_to_one_stream() {
     }
 }
 
-#[cfg(unix)]
 async fn any_number_of_tasks_accept_and_receive_at_one_socket() {
     for count in COUNTS {
         let listener = Arc::new(TcpListener::bind("127.0.0.1:0").await.unwrap());
@@ -183,8 +181,6 @@ async fn any_number_of_tasks_read_from_one_pipe() {
 reveille_tests::conformance!(
     any_number_of_tasks_read_from_one_stream,
     any_number_of_tasks_write_to_one_stream,
-    // Only on Unix: under wine it hangs now and then, and the cause is not known.
-    #[cfg(unix)]
     any_number_of_tasks_accept_and_receive_at_one_socket,
     // Only on Unix: it starts `cat`.
     #[cfg(unix)]
